@@ -1,0 +1,9 @@
+//! Work on one machine's files, synchronous: know what a file is, read its status, restore a data
+//! directory from it. No terminal, no network, no clock it was not handed.
+
+pub mod hash;
+pub mod inspect;
+pub mod progress;
+pub mod restore;
+pub mod source;
+pub mod status;

@@ -1,0 +1,58 @@
+//! How long work tells where it stands, and how it is stopped.
+
+/// What is being done now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Receiving a snapshot from a member.
+    Receive,
+    /// Reading the snapshot and hashing it.
+    Hash,
+    /// Walking every page and row.
+    Check,
+    /// Copying the database beside its place.
+    Copy,
+    /// Writing membership, WAL and `.snap`.
+    Write,
+    /// Reading the result back with the independent reader.
+    Prove,
+    /// Renaming it into place.
+    Place,
+}
+
+impl Phase {
+    /// The phase in the words of a progress line.
+    pub fn words(self) -> &'static str {
+        match self {
+            Phase::Receive => "receiving",
+            Phase::Hash => "hashing the snapshot",
+            Phase::Check => "checking every page",
+            Phase::Copy => "copying the database",
+            Phase::Write => "writing members and log",
+            Phase::Prove => "reading it back",
+            Phase::Place => "putting it in place",
+        }
+    }
+}
+
+/// One step forward. `total` is 0 where the amount is not known beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being done.
+    pub phase: Phase,
+    /// Bytes done in this phase.
+    pub done: u64,
+    /// Bytes that this phase will take.
+    pub total: u64,
+}
+
+/// What the watcher answers to a step: go on, or stop at this safe point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// Go on.
+    Go,
+    /// Stop here; what was made so far is removed.
+    Stop,
+}
+
+/// Hears of every step and may stop the work. Called at least once for each 4 MiB.
+pub type Watch<'a> = dyn FnMut(Progress) -> Flow + 'a;

@@ -1,0 +1,9 @@
+//! What etcd keeps in its files: protobuf messages, bucket names, revision keys, membership JSON
+//! and the derivation of IDs. Bytes in, values out; no file access.
+
+pub mod membership;
+pub mod proto;
+pub mod revision;
+pub mod schema;
+pub mod v2store;
+pub mod version;

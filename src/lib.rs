@@ -1,0 +1,19 @@
+//! requorum: from an etcd cluster without quorum to a cluster that serves again.
+//!
+//! The rooms, from the ground up; arrows go down only (README, ARCHITECTURE):
+//! [`bolt`], [`raft`] and [`etcd`] know the file formats, [`engine`] works on one machine's
+//! files, [`plan`] is pure and holds the one value everybody shares, [`world`] is the door to
+//! the outside, [`recovery`] carries a plan out, [`tui`] and [`cli`] speak with people,
+//! [`drill`] is practice on the same code.
+
+pub mod bolt;
+pub mod cli;
+pub mod drill;
+pub mod engine;
+pub mod etcd;
+pub mod plan;
+pub mod raft;
+pub mod recovery;
+pub mod trouble;
+pub mod tui;
+pub mod world;

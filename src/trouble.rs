@@ -1,0 +1,94 @@
+//! What went wrong, as a value: what, why, what to do, and the exit code that follows.
+//!
+//! Every room above the file formats reports failures as [`Trouble`]. The formats keep their own
+//! error types (they name pages and offsets); they are turned into a `Trouble` where the file's
+//! path is known.
+
+use std::fmt;
+
+/// The kind decides the exit code, nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// What was typed is not a command that exists. Exit code 2.
+    Usage,
+    /// A file, directory or answer is not what it would have to be. Exit code 1.
+    Input,
+    /// The plan has problems and is not carried out. Exit code 3.
+    Refused,
+    /// The machine did not do what was asked: no space, no permission. Exit code 4.
+    Failed,
+    /// No member answered. Exit code 5.
+    NoAnswer,
+    /// A defect of requorum. Exit code 70.
+    Bug,
+    /// The operator or a signal stopped it at a safe point. Exit code 75.
+    Stopped,
+}
+
+impl Kind {
+    /// The process exit code of this kind.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Kind::Input => 1,
+            Kind::Usage => 2,
+            Kind::Refused => 3,
+            Kind::Failed => 4,
+            Kind::NoAnswer => 5,
+            Kind::Bug => 70,
+            Kind::Stopped => 75,
+        }
+    }
+}
+
+/// One failure in words: `what` happened, `why`, and a `hint` that says what to do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Decides the exit code.
+    pub kind: Kind,
+    /// A sentence without a full stop: what could not be done, naming the file or URL.
+    pub what: String,
+    /// The cause, may be empty when `what` says it all.
+    pub why: String,
+    /// What to do now, may be empty.
+    pub hint: String,
+}
+
+impl Trouble {
+    /// A failure whose sentence needs no cause.
+    pub fn new(kind: Kind, what: impl Into<String>) -> Self {
+        Trouble { kind, what: what.into(), why: String::new(), hint: String::new() }
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn why(mut self, why: impl fmt::Display) -> Self {
+        self.why = why.to_string();
+        self
+    }
+
+    /// Adds what to do now.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+}
+
+impl fmt::Display for Trouble {
+    /// `what: why` on the first line, the hint on the second.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        if !self.why.is_empty() {
+            write!(f, ": {}", self.why)?;
+        }
+        if !self.hint.is_empty() {
+            write!(f, "\n  {}", self.hint)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Trouble {}
+
+/// Shorthand of the rooms that report [`Trouble`].
+pub type Result<T> = std::result::Result<T, Trouble>;

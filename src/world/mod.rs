@@ -1,0 +1,70 @@
+//! The one door to the outside: members asked over the network, files read and written, the clock.
+//!
+//! The wizard, the command line and the drill all act through [`World`]; which maker they were
+//! given is the only difference between practice and 3 a.m. A world acts and reports; it decides
+//! nothing.
+
+pub mod local;
+pub mod members;
+pub mod tls;
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    engine::{progress::Watch, restore::Restored},
+    plan::{
+        Plan,
+        facts::{Answer, FileFacts},
+    },
+    trouble::Result,
+};
+
+/// Everything that can be asked of or done to the outside. All calls block, and may be made from
+/// several threads at once.
+pub trait World: Send + Sync {
+    /// What the frame says about this world: `REAL`, or `DRILL`.
+    fn label(&self) -> &str;
+
+    /// Seconds since 1970.
+    fn now(&self) -> i64;
+
+    /// A few random hex digits that no other attempt will have, for the cluster token.
+    fn fresh(&self) -> String;
+
+    /// Asks one member everything that answers without quorum, and, where it names a leader, one
+    /// linearizable read. Returns within the configured deadlines, whatever the member does.
+    fn ask(&self, endpoint: &str) -> Answer;
+
+    /// Lists the files below `places` (each a file or a directory, not searched deeper than a data
+    /// directory's `member/snap/db`) that may be snapshots, unread.
+    ///
+    /// # Errors
+    /// When a place cannot be read; the sentence names it.
+    fn find(&self, places: &[PathBuf]) -> Result<Vec<FileFacts>>;
+
+    /// Reads one file through: its hash, its pages, what it holds. A damaged file is a fact
+    /// ([`Health::Broken`](crate::plan::facts::Health::Broken)), not an error.
+    ///
+    /// # Errors
+    /// Only `Stopped`, when `watch` said so.
+    fn inspect(&self, path: &Path, watch: &mut Watch<'_>) -> Result<FileFacts>;
+
+    /// Saves a snapshot from a member into the new file `into` (by way of `into.part`).
+    ///
+    /// # Errors
+    /// When the member does not answer, the hash is wrong, or the file cannot be written; nothing
+    /// is left behind.
+    fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts>;
+
+    /// Restores the data directory of the plan's member `name`.
+    ///
+    /// # Errors
+    /// In a sentence; what was made is removed and what was there stays.
+    fn restore(&self, plan: &Plan, name: &str, watch: &mut Watch<'_>) -> Result<Restored>;
+
+    /// Writes a new file; never over an existing one.
+    ///
+    /// # Errors
+    /// When it exists or cannot be written.
+    fn write_new(&self, path: &Path, text: &str) -> Result<()>;
+}
