@@ -1,0 +1,163 @@
+//! Writing a compacted file from sorted rows, front to back, in memory that does not grow with the rows.
+
+use super::WriteAt;
+use super::error::{Error, Fault};
+use super::meta::{Meta, NO_FREELIST, valid_page_size};
+use super::pack::{Entry, Pack, Pages, branch_groups, bucket_header, check_row, fits_inline};
+use super::page::{ELEMENT, IS_BUCKET};
+
+/// A file being written. Until [`Build::finish`] it has no meta page, so that nobody takes it for a whole one.
+#[derive(Debug)]
+pub struct Build<W> {
+    pages: Pages<W>,
+    page_size: u32,
+    root: Tree,
+    /// The bucket that rows go to, and its name.
+    bucket: Option<(Vec<u8>, Tree)>,
+    last_key: Vec<u8>,
+}
+
+impl<W: WriteAt> Build<W> {
+    /// Starts a file of this page size (a power of two from 512 to 65536; etcd's own is 4096 on most machines).
+    /// `out` is cut to nothing.
+    pub fn begin(out: W, page_size: u32) -> Result<Self, Error> {
+        if !valid_page_size(page_size) {
+            return Err(Error::at(0, b"", Fault::PageSize(page_size)));
+        }
+        out.set_len(0).map_err(|source| Error::Write { offset: 0, source })?;
+        let pages = Pages::new(out, page_size, 2);
+        Ok(Self { pages, page_size, root: Tree::default(), bucket: None, last_key: Vec::new() })
+    }
+
+    /// Starts the next bucket. Names must come in strictly increasing order.
+    pub fn bucket(&mut self, name: &[u8]) -> Result<(), Error> {
+        check_row(name, name, b"")?;
+        if self.bucket.as_ref().is_some_and(|(before, _)| before.as_slice() >= name) {
+            return Err(Error::refused(name, "it has to come after the bucket before it"));
+        }
+        self.close()?;
+        self.bucket = Some((name.to_vec(), Tree::default()));
+        self.last_key.clear();
+        Ok(())
+    }
+
+    /// Adds a row to the bucket started last. Keys must come in strictly increasing order.
+    pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        let Some((name, tree)) = &mut self.bucket else {
+            return Err(Error::refused(b"", "rows need a bucket"));
+        };
+        check_row(name, key, value)?;
+        if self.last_key.as_slice() >= key {
+            return Err(Error::refused(name, "its keys have to come in strictly increasing order"));
+        }
+        key.clone_into(&mut self.last_key);
+        tree.push(&mut self.pages, 0, key, value)
+    }
+
+    /// Writes the rest, with `txid` (at least 1) as the number of the last transaction, and returns when all of it is
+    /// on the disk.
+    pub fn finish(mut self, txid: u64) -> Result<W, Error> {
+        let before = txid.checked_sub(1).ok_or_else(|| Error::at(0, b"", Fault::Txid))?;
+        self.close()?;
+        let root = self.root.finish(&mut self.pages)?;
+        let (out, hwm) = self.pages.finish()?;
+        let meta = Meta { page_size: self.page_size, root, sequence: 0, freelist: NO_FREELIST, hwm, txid };
+        let len = hwm.saturating_mul(u64::from(self.page_size)).max(4096);
+        let fail = |offset| move |source| Error::Write { offset, source };
+        out.set_len(len).map_err(fail(len))?;
+        out.sync_data().map_err(fail(len))?;
+        // As in a snapshot: both say the same, the first one is the newer.
+        out.write_all_at(&meta.encode(0), 0).map_err(fail(0))?;
+        let second = u64::from(self.page_size);
+        out.write_all_at(&Meta { txid: before, ..meta }.encode(1), second).map_err(fail(second))?;
+        out.sync_data().map_err(fail(0))?;
+        Ok(out)
+    }
+
+    /// Puts the bucket that is open into the list of buckets.
+    fn close(&mut self) -> Result<(), Error> {
+        let Some((name, tree)) = self.bucket.take() else { return Ok(()) };
+        let value = match tree.inline(self.pages.page_size()) {
+            Some(value) => value,
+            None => bucket_header(tree.finish(&mut self.pages)?, 0),
+        };
+        self.root.push(&mut self.pages, IS_BUCKET, &name, &value)
+    }
+}
+
+/// A tree growing to the right: one leaf, and what will be the right end of each level of branches.
+#[derive(Debug)]
+struct Tree {
+    leaf: Pack,
+    levels: Vec<Level>,
+}
+
+#[derive(Debug, Default)]
+struct Level {
+    entries: Vec<Entry>,
+    size: usize,
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        Self { leaf: Pack::new(true), levels: Vec::new() }
+    }
+}
+
+impl Tree {
+    fn push<W: WriteAt>(&mut self, pages: &mut Pages<W>, flags: u32, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        // A tenth is left free, so that the first changes do not split every page.
+        let fill = pages.page_size().saturating_div(10).saturating_mul(9);
+        if !self.leaf.is_empty() && self.leaf.size_with(key.len().saturating_add(value.len())) > fill {
+            self.flush(pages)?;
+        }
+        self.leaf.push_row(flags, key, value);
+        Ok(())
+    }
+
+    /// The bucket's value if it is small enough to stand in the list of buckets.
+    fn inline(&self, page_size: usize) -> Option<Vec<u8>> {
+        (self.levels.is_empty() && fits_inline(self.leaf.size(), page_size)).then(|| self.leaf.inline_bucket(0))
+    }
+
+    fn flush<W: WriteAt>(&mut self, pages: &mut Pages<W>) -> Result<(), Error> {
+        let mut entry = (self.leaf.first_key(), pages.append(&self.leaf)?);
+        self.leaf.clear();
+        let mut at = 0usize;
+        loop {
+            if self.levels.len() <= at {
+                self.levels.push(Level::default());
+            }
+            let Some(level) = self.levels.get_mut(at) else { return Ok(()) };
+            level.size = level.size.saturating_add(ELEMENT).saturating_add(entry.0.len());
+            level.entries.push(entry);
+            if level.size <= pages.page_size().saturating_mul(3) {
+                return Ok(());
+            }
+            // The first group is settled once two more have begun: the last two may still share their entries.
+            let groups = branch_groups(&level.entries, pages.page_size());
+            let (3.., Some(first)) = (groups.len(), groups.first()) else { return Ok(()) };
+            let group: Vec<Entry> = level.entries.drain(..*first).collect();
+            let gone = group.iter().map(|(key, _)| key.len().saturating_add(ELEMENT)).fold(0, usize::saturating_add);
+            level.size = level.size.saturating_sub(gone);
+            entry = pages.append_group(&group)?;
+            at = at.saturating_add(1);
+        }
+    }
+
+    /// Writes what is left; the root page comes back.
+    fn finish<W: WriteAt>(mut self, pages: &mut Pages<W>) -> Result<u64, Error> {
+        if !self.leaf.is_empty() || self.levels.is_empty() {
+            self.flush(pages)?;
+        }
+        let (mut entries, top) = (Vec::new(), self.levels.len());
+        for (depth, level) in (1..).zip(self.levels) {
+            // What comes from the level below lies to the right of what this one has.
+            entries = level.entries.into_iter().chain(entries).collect();
+            if depth < top {
+                entries = pages.append_branches(&entries)?;
+            }
+        }
+        pages.append_roof(entries)
+    }
+}

@@ -1,0 +1,398 @@
+//! Looking at every page: is the file what bbolt would have written?
+//!
+//! Finds what bbolt's own `Tx.Check` finds, and in addition damaged elements, damaged meta pages
+//! and keys out of order. Every page is read at most once, whatever the file says.
+
+use super::ReadAt;
+use super::error::{Error, Fault, Place};
+use super::meta::NO_FREELIST;
+use super::page::{self, Header, IS_BUCKET, Shape, wide};
+use super::view::{Bucket, MAX_DEPTH, Rows, View};
+
+/// Problems that are kept; further ones are counted.
+const KEPT: usize = 100;
+
+/// What a check found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Pages up to the high-water mark.
+    pub pages: u64,
+    /// Pages in use, the two meta pages among them.
+    pub reachable: u64,
+    /// Pages free for reuse: those listed, or if no list is kept all that are not in use.
+    pub free: u64,
+    /// The first 100 problems; empty if the file is sound.
+    pub problems: Vec<Error>,
+    /// How many problems there are beyond those.
+    pub more: u64,
+}
+
+/// Checks every page. `step` is told after each page how many were read, of how many at most, and says whether to go
+/// on; `false` ends the check with [`Error::Stopped`]. Damage is no error of the check: it is in the report.
+pub fn check<R: ReadAt>(view: &View<R>, step: &mut dyn FnMut(u64, u64) -> bool) -> Result<Report, Error> {
+    let hwm = view.meta().hwm;
+    let report = Report { pages: hwm, ..Report::default() };
+    let mut checker = Checker { view, step, seen: Bits::new(hwm), freed: Bits::default(), read: 0, report };
+    checker.metas();
+    checker.freelist()?;
+    let mut waiting = vec![Task { path: Vec::new(), depth: 0, rows: view.root().rows }];
+    while let Some(task) = waiting.pop() {
+        checker.bucket(&task, &mut waiting)?;
+    }
+    checker.finish()
+}
+
+/// A bucket to look at.
+struct Task {
+    /// Names from the first level down, joined by `/`; empty for the list of buckets.
+    path: Vec<u8>,
+    depth: usize,
+    rows: Rows,
+}
+
+impl Task {
+    fn fault(&self, page: Option<u64>, fault: Fault) -> Error {
+        Error::Damaged { place: Place { page, bucket: self.path.as_slice().into() }, fault }
+    }
+}
+
+/// A page to look at: its number, its parent's key for it and for the page after it.
+type Child = (u64, Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// A branch whose children are being looked at.
+struct Branch {
+    page: u64,
+    bytes: Vec<u8>,
+    count: usize,
+    at: usize,
+    upper: Option<Vec<u8>>,
+}
+
+/// One bit a page.
+#[derive(Default)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    /// The view has seen that the file is that long.
+    fn new(pages: u64) -> Self {
+        Self(vec![0; usize::try_from(pages.div_ceil(64)).unwrap_or(0)])
+    }
+
+    fn has(&self, page: u64) -> bool {
+        let word = usize::try_from(page >> 6).ok().and_then(|at| self.0.get(at));
+        word.is_some_and(|word| word & (1 << (page & 63)) != 0)
+    }
+
+    /// Whether it was not there before.
+    fn add(&mut self, page: u64) -> bool {
+        let fresh = !self.has(page);
+        if let Some(word) = usize::try_from(page >> 6).ok().and_then(|at| self.0.get_mut(at)) {
+            *word |= 1 << (page & 63);
+        }
+        fresh
+    }
+
+    fn count(&self) -> u64 {
+        self.0.iter().map(|word| u64::from(word.count_ones())).fold(0, u64::saturating_add)
+    }
+}
+
+struct Checker<'c, R> {
+    view: &'c View<R>,
+    step: &'c mut dyn FnMut(u64, u64) -> bool,
+    seen: Bits,
+    freed: Bits,
+    /// Pages read so far.
+    read: u64,
+    report: Report,
+}
+
+impl<R: ReadAt> Checker<'_, R> {
+    fn problem(&mut self, problem: Error) {
+        if self.report.problems.len() < KEPT {
+            self.report.problems.push(problem);
+        } else {
+            self.report.more = self.report.more.saturating_add(1);
+        }
+    }
+
+    fn metas(&mut self) {
+        for (id, meta) in (0u64..).zip(self.view.metas()) {
+            self.seen.add(id);
+            match meta {
+                Err(Error::Damaged { place, fault }) => {
+                    self.problem(Error::Damaged { place: place.clone(), fault: fault.clone() });
+                }
+                Err(_) => self.problem(Error::at(id, b"", Fault::Magic)),
+                Ok(_) => {
+                    let mut bytes = [0; page::HEADER];
+                    let offset = id.saturating_mul(u64::from(self.view.page_size()));
+                    let size = wide(bytes.len());
+                    match self.view.source().read_exact_at(&mut bytes, offset) {
+                        Err(source) => self.problem(Error::Read { offset, size, source }),
+                        Ok(()) => match Header::parse(&bytes) {
+                            Some(header) if header.id != id => {
+                                self.problem(Error::at(id, b"", Fault::WrongId(header.id)));
+                            }
+                            Some(Header { flags, .. }) if flags != page::META => {
+                                self.problem(Error::at(id, b"", Fault::WrongType { flags, wanted: "a meta page" }));
+                            }
+                            _ => {}
+                        },
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads the list of free pages, if there is one, and marks its pages as used.
+    fn freelist(&mut self) -> Result<(), Error> {
+        let (id, hwm) = (self.view.meta().freelist, self.view.meta().hwm);
+        if id == NO_FREELIST {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        let header = match self.view.load_raw(id, b"", &mut bytes) {
+            Ok(header) => header,
+            Err(error) => {
+                self.problem(error);
+                return Ok(());
+            }
+        };
+        if header.flags != page::FREELIST {
+            let fault = Fault::WrongType { flags: header.flags, wanted: "the list of free pages" };
+            self.problem(Error::at(id, b"", fault));
+            return Ok(());
+        }
+        self.freed = Bits::new(hwm);
+        self.took(id, &bytes, b"")?;
+        // 65535 and more do not fit the header's count: then the first entry is the count.
+        let (first, count) = match header.count {
+            u16::MAX => (24usize, page::u64_at(&bytes, 16).unwrap_or(0)),
+            count => (16, u64::from(count)),
+        };
+        let listed = bytes.get(first..).unwrap_or_default().chunks_exact(8);
+        if wide(listed.len()) < count {
+            self.problem(Error::at(id, b"", Fault::Table { count, size: wide(bytes.len()) }));
+        }
+        let mut before = 0;
+        for entry in listed.take(usize::try_from(count).unwrap_or(usize::MAX)) {
+            let free = page::u64_at(entry, 0).unwrap_or(0);
+            if free < 2 || free >= hwm {
+                self.problem(Error::at(free, b"", Fault::OutOfBounds { hwm }));
+            } else if free <= before {
+                self.problem(Error::at(free, b"", Fault::FreedTwice));
+            } else if self.seen.has(free) {
+                self.problem(Error::at(free, b"", Fault::ReachableFreed));
+            }
+            before = free;
+            self.freed.add(free);
+        }
+        Ok(())
+    }
+
+    /// Notes that page `id` with its overflow, read into `bytes`, is in use.
+    fn took(&mut self, id: u64, bytes: &[u8], bucket: &[u8]) -> Result<(), Error> {
+        let pages = wide(bytes.len()).checked_div(u64::from(self.view.page_size())).unwrap_or(1);
+        for page in id..id.saturating_add(pages) {
+            if !self.seen.add(page) {
+                self.problem(Error::at(page, bucket, Fault::Shared));
+                break;
+            }
+            if self.freed.has(page) {
+                self.problem(Error::at(page, bucket, Fault::ReachableFreed));
+            }
+        }
+        self.read = self.read.saturating_add(pages);
+        if (self.step)(self.read, self.report.pages) { Ok(()) } else { Err(Error::Stopped) }
+    }
+
+    fn bucket(&mut self, task: &Task, waiting: &mut Vec<Task>) -> Result<(), Error> {
+        let root = match &task.rows {
+            Rows::Tree(root) => *root,
+            Rows::Inline(image) => {
+                match page::shape(image) {
+                    Ok(shape) => self.rows(task, None, image, shape, (None, None), waiting),
+                    Err(fault) => self.problem(task.fault(None, fault)),
+                }
+                return Ok(());
+            }
+        };
+        let mut path: Vec<Branch> = Vec::new();
+        let mut next: Option<Child> = Some((root, None, None));
+        while let Some((page, lower, upper)) = next.take() {
+            if path.len() >= MAX_DEPTH {
+                self.problem(task.fault(Some(page), Fault::Depth(MAX_DEPTH)));
+            } else if let Some((bytes, shape)) = self.page(task, page)? {
+                let bounds = (lower.as_deref(), upper.as_deref());
+                if shape.leaf {
+                    self.rows(task, Some(page), &bytes, shape, bounds, waiting);
+                } else {
+                    self.children(task, page, &bytes, shape, bounds);
+                    path.push(Branch { page, bytes, count: shape.count, at: 0, upper });
+                }
+            }
+            while let Some(branch) = path.last_mut() {
+                if branch.at < branch.count {
+                    next = match next_child(branch) {
+                        Ok(child) => Some(child),
+                        Err(fault) => {
+                            let page = branch.page;
+                            self.problem(task.fault(Some(page), fault));
+                            continue;
+                        }
+                    };
+                    break;
+                }
+                path.pop();
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a page that was not seen yet and notes it as used; none if it is damaged.
+    fn page(&mut self, task: &Task, id: u64) -> Result<Option<(Vec<u8>, Shape)>, Error> {
+        if self.seen.has(id) {
+            self.problem(
+                task.fault(
+                    Some(id),
+                    if id < 2 { Fault::OutOfBounds { hwm: self.report.pages } } else { Fault::Shared },
+                ),
+            );
+            return Ok(None);
+        }
+        // Pages that overlap could be read again and again.
+        if self.read > self.report.pages {
+            self.problem(task.fault(Some(id), Fault::Endless));
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        let loaded = self.view.load_raw(id, &task.path, &mut bytes);
+        if let Err(error) = loaded {
+            self.seen.add(id);
+            self.problem(error);
+            return Ok(None);
+        }
+        self.took(id, &bytes, &task.path)?;
+        match page::shape(&bytes) {
+            Ok(shape) => Ok(Some((bytes, shape))),
+            Err(fault) => {
+                self.problem(task.fault(Some(id), fault));
+                Ok(None)
+            }
+        }
+    }
+
+    /// The keys of a branch.
+    fn children(&mut self, task: &Task, page: u64, bytes: &[u8], shape: Shape, bounds: Bounds<'_>) {
+        if shape.count == 0 {
+            self.problem(task.fault(Some(page), Fault::NoChildren));
+        }
+        let mut before = None;
+        for index in 0..shape.count {
+            match page::branch_row(bytes, index) {
+                Ok((key, _)) => self.key(task, Some(page), index, key, &mut before, bounds),
+                Err(fault) => self.problem(task.fault(Some(page), fault)),
+            }
+        }
+    }
+
+    /// The rows of a leaf; the buckets among them are noted to be looked at later.
+    fn rows(
+        &mut self,
+        task: &Task,
+        page: Option<u64>,
+        bytes: &[u8],
+        shape: Shape,
+        bounds: Bounds<'_>,
+        waiting: &mut Vec<Task>,
+    ) {
+        if !shape.leaf {
+            self.problem(task.fault(page, Fault::WrongType { flags: page::BRANCH, wanted: "a leaf" }));
+            return;
+        }
+        let mut before = None;
+        for index in 0..shape.count {
+            let row = match page::leaf_row(bytes, index) {
+                Ok(row) => row,
+                Err(fault) => {
+                    self.problem(task.fault(page, fault));
+                    continue;
+                }
+            };
+            self.key(task, page, index, row.key, &mut before, bounds);
+            if row.flags & !IS_BUCKET != 0 {
+                let fault = Fault::ElementFlags { index: wide(index), flags: row.flags };
+                self.problem(task.fault(page, fault));
+            }
+            if row.flags & IS_BUCKET == 0 {
+                if task.depth == 0 {
+                    self.problem(task.fault(page, Fault::NotABucket(wide(index))));
+                }
+                continue;
+            }
+            let path = if task.depth == 0 { row.key.to_vec() } else { [&task.path, row.key].join(&b'/') };
+            match Bucket::parse(&path, row.value) {
+                Err(error) => self.problem(error),
+                Ok(_) if task.depth >= MAX_DEPTH => self.problem(task.fault(page, Fault::Depth(MAX_DEPTH))),
+                Ok(bucket) => waiting.push(Task { path, depth: task.depth.saturating_add(1), rows: bucket.rows }),
+            }
+        }
+    }
+
+    /// One key: its length, its place among its neighbours and between its parent's keys.
+    fn key<'k>(
+        &mut self,
+        task: &Task,
+        page: Option<u64>,
+        index: usize,
+        key: &'k [u8],
+        before: &mut Option<&'k [u8]>,
+        (lower, upper): Bounds<'_>,
+    ) {
+        let at = wide(index);
+        if key.is_empty() || key.len() > page::MAX_KEY {
+            self.problem(task.fault(page, Fault::KeyLength(at)));
+        }
+        match before.replace(key) {
+            Some(before) if before >= key => self.problem(task.fault(page, Fault::Order(at))),
+            None if lower.is_some_and(|lower| key < lower) => self.problem(task.fault(page, Fault::BelowParent(at))),
+            _ => {}
+        }
+        if upper.is_some_and(|upper| key >= upper) {
+            self.problem(task.fault(page, Fault::AboveParent(at)));
+        }
+    }
+
+    fn finish(mut self) -> Result<Report, Error> {
+        self.report.reachable = self.seen.count();
+        if self.freed.0.is_empty() {
+            self.report.free = self.report.pages.saturating_sub(self.report.reachable);
+        } else {
+            self.report.free = self.freed.count();
+            for page in 0..self.report.pages {
+                if !self.seen.has(page) && !self.freed.has(page) {
+                    self.problem(Error::at(page, b"", Fault::Lost));
+                }
+            }
+        }
+        let all = self.report.pages;
+        if (self.step)(all, all) { Ok(self.report) } else { Err(Error::Stopped) }
+    }
+}
+
+/// The parent's key for a page, and for the page after it.
+type Bounds<'b> = (Option<&'b [u8]>, Option<&'b [u8]>);
+
+/// The child whose turn it is, and on to the next one.
+fn next_child(branch: &mut Branch) -> Result<Child, Fault> {
+    let at = branch.at;
+    branch.at = at.saturating_add(1);
+    let (lower, child) = page::branch_row(&branch.bytes, at)?;
+    let upper = if branch.at < branch.count {
+        Some(page::branch_row(&branch.bytes, branch.at)?.0.to_vec())
+    } else {
+        branch.upper.clone()
+    };
+    Ok((child, Some(lower.to_vec()), upper))
+}

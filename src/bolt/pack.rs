@@ -1,0 +1,248 @@
+//! Packing elements into pages, and appending pages to a file.
+//!
+//! Pages are only ever appended behind the high-water mark, so one buffer serves for all writes.
+
+use super::WriteAt;
+use super::error::{Error, Fault};
+use super::page::{self, ELEMENT, HEADER, Header, wide};
+
+/// Bytes gathered before they are written.
+const BATCH: usize = 1 << 20;
+/// Bytes a file can have: offsets are signed to the system.
+const MAX_FILE: u64 = i64::MAX.unsigned_abs();
+
+/// What refers to a page from above: its first key and its number.
+pub(super) type Entry = (Vec<u8>, u64);
+
+/// The elements of one page to be: a table, and keys and values in the order of the table, as bbolt lays them.
+#[derive(Debug)]
+pub(super) struct Pack {
+    leaf: bool,
+    table: Vec<Element>,
+    data: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Element {
+    flags: u32,
+    key: u32,
+    value: u32,
+    child: u64,
+}
+
+impl Pack {
+    pub fn new(leaf: bool) -> Self {
+        Self { leaf, table: Vec::new(), data: Vec::new() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    pub fn clear(&mut self) {
+        self.table.clear();
+        self.data.clear();
+    }
+
+    /// Bytes of the page, before it is padded.
+    pub fn size(&self) -> usize {
+        HEADER.saturating_add(self.table.len().saturating_mul(ELEMENT)).saturating_add(self.data.len())
+    }
+
+    /// Bytes of the page with one more element whose key and value have `data` bytes together.
+    pub fn size_with(&self, data: usize) -> usize {
+        self.size().saturating_add(ELEMENT).saturating_add(data)
+    }
+
+    /// The first element's key; empty if there is none.
+    pub fn first_key(&self) -> Vec<u8> {
+        let len = self.table.first().map_or(0, |element| page::narrow(element.key));
+        self.data.get(..len).unwrap_or_default().to_vec()
+    }
+
+    /// Adds a row of a leaf. Lengths were checked by [`check_row`].
+    pub fn push_row(&mut self, flags: u32, key: &[u8], value: &[u8]) {
+        self.table.push(Element { flags, key: short(key.len()), value: short(value.len()), child: 0 });
+        self.data.extend_from_slice(key);
+        self.data.extend_from_slice(value);
+    }
+
+    /// Adds a child of a branch.
+    pub fn push_child(&mut self, key: &[u8], child: u64) {
+        self.table.push(Element { flags: 0, key: short(key.len()), value: 0, child });
+        self.data.extend_from_slice(key);
+    }
+
+    /// The page's bytes, not padded, as page `id`.
+    pub fn write(&self, id: u64, overflow: u32, out: &mut Vec<u8>) {
+        let flags = if self.leaf { page::LEAF } else { page::BRANCH };
+        // Pages are cut long before 65535 elements: the largest has room for 4095.
+        let count = u16::try_from(self.table.len()).unwrap_or(u16::MAX);
+        Header { id, flags, count, overflow }.write(out);
+        let mut pos = short(self.table.len().saturating_mul(ELEMENT));
+        for element in &self.table {
+            if self.leaf {
+                for word in [element.flags, pos, element.key, element.value] {
+                    out.extend_from_slice(&word.to_le_bytes());
+                }
+            } else {
+                out.extend_from_slice(&pos.to_le_bytes());
+                out.extend_from_slice(&element.key.to_le_bytes());
+                out.extend_from_slice(&element.child.to_le_bytes());
+            }
+            // From this element to its data, so one element less with each, and the data before it more.
+            pos = pos.saturating_sub(16).saturating_add(element.key).saturating_add(element.value);
+        }
+        out.extend_from_slice(&self.data);
+    }
+
+    /// The value of a bucket whose rows stand in it: no page number, a sequence number and this page.
+    pub fn inline_bucket(&self, sequence: u64) -> Vec<u8> {
+        let mut value = bucket_header(0, sequence);
+        self.write(0, 0, &mut value);
+        value
+    }
+}
+
+/// A bucket's header: the value of its row in the list of buckets.
+pub(super) fn bucket_header(root: u64, sequence: u64) -> Vec<u8> {
+    let mut value = root.to_le_bytes().to_vec();
+    value.extend_from_slice(&sequence.to_le_bytes());
+    value
+}
+
+/// Whether bbolt keeps a bucket inline whose page has `size` bytes.
+pub(super) fn fits_inline(size: usize, page_size: usize) -> bool {
+    size <= page_size.saturating_div(4)
+}
+
+/// Refuses rows that bbolt would refuse.
+pub(super) fn check_row(bucket: &[u8], key: &[u8], value: &[u8]) -> Result<(), Error> {
+    match () {
+        () if key.is_empty() => Err(Error::refused(bucket, "a key may not be empty")),
+        () if key.len() > page::MAX_KEY => Err(Error::refused(bucket, "a key may not be longer than 32768 bytes")),
+        () if value.len() > page::MAX_VALUE => {
+            Err(Error::refused(bucket, "a value may not be longer than 2147483646 bytes"))
+        }
+        () => Ok(()),
+    }
+}
+
+fn short(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+/// How many entries go into each branch page, so that none outgrows its page if it can be helped and none has a
+/// single child: bbolt stops with a panic when it deletes below a branch with one child.
+pub(super) fn branch_groups(entries: &[Entry], page_size: usize) -> Vec<usize> {
+    let mut groups: Vec<usize> = Vec::new();
+    let (mut count, mut size) = (0usize, HEADER);
+    for (key, _) in entries {
+        let more = ELEMENT.saturating_add(key.len());
+        if count >= 2 && size.saturating_add(more) > page_size {
+            groups.push(count);
+            (count, size) = (0, HEADER);
+        }
+        count = count.saturating_add(1);
+        size = size.saturating_add(more);
+    }
+    match groups.last_mut() {
+        // A last one alone takes a neighbour's last child, or joins it.
+        Some(before) if count == 1 && *before > 2 => {
+            *before = before.saturating_sub(1);
+            count = 2;
+        }
+        Some(before) if count == 1 => {
+            *before = before.saturating_add(1);
+            count = 0;
+        }
+        _ => {}
+    }
+    if count > 0 {
+        groups.push(count);
+    }
+    groups
+}
+
+/// Appends pages to a file, from a first page number on.
+#[derive(Debug)]
+pub(super) struct Pages<W> {
+    out: W,
+    page_size: usize,
+    next: u64,
+    /// Pages that wait to be written; the last byte belongs to page `next - 1`.
+    batch: Vec<u8>,
+    written: u64,
+}
+
+impl<W: WriteAt> Pages<W> {
+    pub fn new(out: W, page_size: u32, first: u64) -> Self {
+        let written = first.saturating_mul(u64::from(page_size));
+        Self { out, page_size: page::narrow(page_size), next: first, batch: Vec::new(), written }
+    }
+
+    pub fn page_size(&self) -> usize {
+        self.page_size
+    }
+
+    /// Writes one page, with overflow if it takes more than one; its number comes back.
+    pub fn append(&mut self, pack: &Pack) -> Result<u64, Error> {
+        let id = self.next;
+        let pages = wide(pack.size().div_ceil(self.page_size));
+        let impossible = || Error::at(id, b"", Fault::HighWater(u64::MAX));
+        let next = id.checked_add(pages).ok_or_else(impossible)?;
+        next.checked_mul(wide(self.page_size)).filter(|end| *end <= MAX_FILE).ok_or_else(impossible)?;
+        let overflow = u32::try_from(pages.saturating_sub(1)).map_err(|_| impossible())?;
+        pack.write(id, overflow, &mut self.batch);
+        self.batch.resize(self.batch.len().next_multiple_of(self.page_size), 0);
+        self.next = next;
+        if self.batch.len() >= BATCH { self.flush() } else { Ok(()) }?;
+        Ok(id)
+    }
+
+    /// Writes branch pages over `entries`; what refers to them comes back.
+    pub fn append_branches(&mut self, entries: &[Entry]) -> Result<Vec<Entry>, Error> {
+        let mut above = Vec::new();
+        let mut rest = entries;
+        for count in branch_groups(entries, self.page_size) {
+            let Some((group, more)) = rest.split_at_checked(count) else { break };
+            above.push(self.append_group(group)?);
+            rest = more;
+        }
+        Ok(above)
+    }
+
+    /// Writes one branch page over `group`; what refers to it comes back.
+    pub fn append_group(&mut self, group: &[Entry]) -> Result<Entry, Error> {
+        let mut pack = Pack::new(false);
+        for (key, child) in group {
+            pack.push_child(key, *child);
+        }
+        Ok((pack.first_key(), self.append(&pack)?))
+    }
+
+    /// Writes branch pages over `entries` until there is one page, the root; without entries an empty leaf.
+    pub fn append_roof(&mut self, mut entries: Vec<Entry>) -> Result<u64, Error> {
+        while entries.len() > 1 {
+            entries = self.append_branches(&entries)?;
+        }
+        match entries.pop() {
+            Some((_, root)) => Ok(root),
+            None => self.append(&Pack::new(true)),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        let offset = self.written;
+        self.out.write_all_at(&self.batch, offset).map_err(|source| Error::Write { offset, source })?;
+        self.written = offset.saturating_add(wide(self.batch.len()));
+        self.batch.clear();
+        Ok(())
+    }
+
+    /// Writes what still waits; the target and the high-water mark come back. Nothing is synced.
+    pub fn finish(mut self) -> Result<(W, u64), Error> {
+        self.flush()?;
+        Ok((self.out, self.next))
+    }
+}

@@ -1,0 +1,165 @@
+//! Pages: the header, leaf and branch elements, and packing elements into a page.
+//!
+//! A page with overflow is one area of several page sizes; "bytes" below is always that whole area.
+
+use super::error::Fault;
+use std::cmp::Ordering;
+
+/// Bytes of a page's header, and of one element of its table.
+pub(super) const HEADER: usize = 16;
+pub(super) const ELEMENT: usize = 16;
+/// Page types.
+pub(super) const BRANCH: u16 = 0x01;
+pub(super) const LEAF: u16 = 0x02;
+pub(super) const META: u16 = 0x04;
+pub(super) const FREELIST: u16 = 0x10;
+/// Element flag: the value is a bucket's header.
+pub(super) const IS_BUCKET: u32 = 1;
+/// Longest key; bbolt refuses to write longer ones.
+pub(super) const MAX_KEY: usize = 32768;
+/// Longest value; bbolt refuses to write longer ones.
+pub(super) const MAX_VALUE: usize = 0x7FFF_FFFE;
+
+pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..)?.first_chunk().map(|chunk| u16::from_le_bytes(*chunk))
+}
+
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|chunk| u32::from_le_bytes(*chunk))
+}
+
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
+}
+
+/// A length as the number that errors carry; no machine has a wider `usize`.
+pub(super) fn wide(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+/// A `u32` as a length; on a machine where it does not fit, nothing is that long.
+pub(super) fn narrow(n: u32) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+/// The 16 bytes before a page's elements.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Header {
+    pub id: u64,
+    pub flags: u16,
+    pub count: u16,
+    pub overflow: u32,
+}
+
+impl Header {
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        Some(Self {
+            id: u64_at(bytes, 0)?,
+            flags: u16_at(bytes, 8)?,
+            count: u16_at(bytes, 10)?,
+            overflow: u32_at(bytes, 12)?,
+        })
+    }
+
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.id.to_le_bytes());
+        out.extend_from_slice(&self.flags.to_le_bytes());
+        out.extend_from_slice(&self.count.to_le_bytes());
+        out.extend_from_slice(&self.overflow.to_le_bytes());
+    }
+}
+
+/// What a page turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub leaf: bool,
+    pub count: usize,
+}
+
+/// Checks the table of a leaf or branch page: every element lies inside and behind the table, and all of them
+/// together are no longer than the page. The latter bounds what a walk over the file can yield by the file's length.
+pub(super) fn shape(bytes: &[u8]) -> Result<Shape, Fault> {
+    let header = Header::parse(bytes).ok_or(Fault::Table { count: 0, size: wide(bytes.len()) })?;
+    let leaf = match header.flags {
+        LEAF => true,
+        BRANCH => false,
+        flags => return Err(Fault::WrongType { flags, wanted: "a branch or a leaf" }),
+    };
+    let count = usize::from(header.count);
+    let table = HEADER.saturating_add(count.saturating_mul(ELEMENT));
+    let elements = bytes.get(HEADER..table).ok_or(Fault::Table { count: wide(count), size: wide(bytes.len()) })?;
+    let end = wide(bytes.len());
+    let mut used = wide(table);
+    let mut behind = wide(count).saturating_mul(wide(ELEMENT));
+    let mut start = wide(HEADER);
+    for (index, element) in elements.chunks_exact(ELEMENT).enumerate() {
+        let fault = || Fault::Element(wide(index));
+        let (pos, size) = spans(element, leaf).ok_or_else(fault)?;
+        let from = start.saturating_add(pos);
+        if pos < behind || from.saturating_add(size) > end {
+            return Err(fault());
+        }
+        used = used.saturating_add(size);
+        behind = behind.saturating_sub(wide(ELEMENT));
+        start = start.saturating_add(wide(ELEMENT));
+    }
+    if used > end {
+        return Err(Fault::Overlap);
+    }
+    Ok(Shape { leaf, count })
+}
+
+/// Where an element's data starts, from the element, and how long it is.
+fn spans(element: &[u8], leaf: bool) -> Option<(u64, u64)> {
+    let word = |at| u32_at(element, at).map(u64::from);
+    if leaf { Some((word(4)?, word(8)?.saturating_add(word(12)?))) } else { Some((word(0)?, word(4)?)) }
+}
+
+/// A row of a leaf page.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LeafRow<'a> {
+    pub flags: u32,
+    pub key: &'a [u8],
+    pub value: &'a [u8],
+}
+
+/// Element `index` of a leaf page.
+pub(super) fn leaf_row(bytes: &[u8], index: usize) -> Result<LeafRow<'_>, Fault> {
+    let read = || {
+        let start = HEADER.checked_add(index.checked_mul(ELEMENT)?)?;
+        let element = bytes.get(start..)?;
+        let (pos, ksize) = (narrow(u32_at(element, 4)?), narrow(u32_at(element, 8)?));
+        let (key, rest) = element.get(pos..)?.split_at_checked(ksize)?;
+        Some(LeafRow { flags: u32_at(element, 0)?, key, value: rest.get(..narrow(u32_at(element, 12)?))? })
+    };
+    read().ok_or(Fault::Element(wide(index)))
+}
+
+/// Element `index` of a branch page: key and child page.
+pub(super) fn branch_row(bytes: &[u8], index: usize) -> Result<(&[u8], u64), Fault> {
+    let read = || {
+        let start = HEADER.checked_add(index.checked_mul(ELEMENT)?)?;
+        let element = bytes.get(start..)?;
+        let key = element.get(narrow(u32_at(element, 0)?)..)?.get(..narrow(u32_at(element, 4)?))?;
+        Some((key, u64_at(element, 8)?))
+    };
+    read().ok_or(Fault::Element(wide(index)))
+}
+
+/// The first element whose key is not less than `key`, by halving; `count` if all are less.
+pub(super) fn lower_bound(bytes: &[u8], shape: Shape, key: &[u8]) -> Result<usize, Fault> {
+    let (mut low, mut high) = (0usize, shape.count);
+    while low < high {
+        let middle = low.midpoint(high);
+        let found = if shape.leaf { leaf_row(bytes, middle)?.key } else { branch_row(bytes, middle)?.0 };
+        if found.cmp(key) == Ordering::Less { low = middle.saturating_add(1) } else { high = middle }
+    }
+    Ok(low)
+}
+
+/// The child of a branch page that covers `key`: the last one whose key is not greater, else the first.
+pub(super) fn child_for(bytes: &[u8], shape: Shape, key: &[u8]) -> Result<usize, Fault> {
+    let at = lower_bound(bytes, shape, key)?;
+    let exact = at < shape.count && branch_row(bytes, at)?.0 == key;
+    Ok(if exact { at } else { at.saturating_sub(1) })
+}

@@ -1,0 +1,291 @@
+//! A read-only view of a bbolt file: which meta page counts, which buckets there are.
+//!
+//! Nothing in the file is believed: a page is handed out only after its id, type, overflow and
+//! every element were checked against the page and the file.
+
+use super::ReadAt;
+use super::cursor::Cursor;
+use super::error::{Error, Fault};
+use super::meta::{META_LEN, Meta};
+use super::page::{self, Header, Shape};
+
+/// The smallest file that bbolt opens.
+const SMALLEST: u64 = 4096;
+/// Levels of a tree, and of buckets in buckets. With two children a branch, 64 levels are more pages than any disk has.
+pub(super) const MAX_DEPTH: usize = 64;
+
+/// A row's key and value, copied.
+pub type KeyValue = (Vec<u8>, Vec<u8>);
+
+/// A bbolt file open for reading.
+#[derive(Debug)]
+pub struct View<R> {
+    src: R,
+    page_size: u32,
+    metas: [Result<Meta, Error>; 2],
+    meta: Meta,
+    fell_back: bool,
+}
+
+/// A bucket: where its rows are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bucket {
+    pub(super) name: Vec<u8>,
+    pub(super) sequence: u64,
+    pub(super) rows: Rows,
+}
+
+/// Where a bucket's rows are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// In the tree below this page.
+    Tree(u64),
+    /// In this page image, which stood in place of a page number.
+    Inline(Vec<u8>),
+}
+
+impl Bucket {
+    /// Reads the header that is a bucket's value in its parent.
+    /// `name` is kept for messages. Fails if the header or the inline page behind it is cut short or damaged.
+    pub fn parse(name: &[u8], value: &[u8]) -> Result<Self, Error> {
+        let fail = |fault| Error::in_bucket(name, fault);
+        let root = page::u64_at(value, 0).ok_or_else(|| fail(Fault::BucketHeader))?;
+        let sequence = page::u64_at(value, 8).ok_or_else(|| fail(Fault::BucketHeader))?;
+        let rows = if root == 0 {
+            let image = value.get(16..).unwrap_or_default();
+            let shape = page::shape(image).map_err(fail)?;
+            if !shape.leaf {
+                return Err(fail(Fault::WrongType { flags: page::BRANCH, wanted: "a leaf" }));
+            }
+            Rows::Inline(image.to_vec())
+        } else {
+            Rows::Tree(root)
+        };
+        Ok(Self { name: name.to_vec(), sequence, rows })
+    }
+
+    /// The first page of its tree; none if its rows stand inline in its parent's page.
+    pub fn root_page(&self) -> Option<u64> {
+        match self.rows {
+            Rows::Tree(page) => Some(page),
+            Rows::Inline(_) => None,
+        }
+    }
+
+    /// Its sequence number (etcd leaves it at 0).
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+}
+
+impl<R: ReadAt> View<R> {
+    /// Opens a file. Reads the two meta pages and no more.
+    ///
+    /// The page size is found as bbolt does: from page 0 if that is valid, else from a valid meta page at one of the
+    /// places where page 1 can be. Of two valid meta pages the one with the higher transaction number counts.
+    /// Fails with [`Error::NoMeta`] if neither is valid and [`Error::Truncated`] if the file ends before its pages.
+    pub fn open(src: R) -> Result<Self, Error> {
+        let has = src.len().map_err(|source| Error::Read { offset: 0, size: 0, source })?;
+        if has < SMALLEST {
+            return Err(Error::Short { has });
+        }
+        let (first, first_txid) = read_meta(&src, 0, 0)?;
+        let (page_size, (second, second_txid)) = match &first {
+            Ok(meta) => (meta.page_size, read_second(&src, meta.page_size, has)?),
+            Err(_) => find_second(&src, has)?,
+        };
+        let (meta, fell_back) = match (&first, &second) {
+            (Ok(a), Ok(b)) => (if b.txid > a.txid { *b } else { *a }, false),
+            (Ok(a), Err(_)) => (*a, second_txid > a.txid),
+            (Err(_), Ok(b)) => (*b, first_txid > b.txid),
+            (Err(_), Err(_)) => {
+                let (Err(first), Err(second)) = (first, second) else { return Err(Error::Short { has }) };
+                return Err(Error::NoMeta { first: Box::new(first), second: Box::new(second) });
+            }
+        };
+        // Before anything is sized by the mark: a mark of 2^60 must cost nothing.
+        let impossible = || Error::at(0, b"", Fault::HighWater(meta.hwm));
+        let needs = meta.hwm.checked_mul(u64::from(page_size)).ok_or_else(impossible)?;
+        if needs > has {
+            return Err(Error::Truncated { needs, has });
+        }
+        if meta.hwm < 3 {
+            return Err(impossible());
+        }
+        Ok(Self { src, page_size, metas: [first, second], meta, fell_back })
+    }
+
+    /// Bytes per page.
+    pub fn page_size(&self) -> u32 {
+        self.page_size
+    }
+
+    /// The meta page that counts.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// Both meta pages, as found.
+    pub fn metas(&self) -> &[Result<Meta, Error>; 2] {
+        &self.metas
+    }
+
+    /// Whether the newer meta page is damaged, so that the state before the last transaction is what is read.
+    /// (That a page is the newer one is then known only from its damaged content.)
+    pub fn fell_back(&self) -> bool {
+        self.fell_back
+    }
+
+    /// Bytes up to the high-water mark; what etcd calls the total size.
+    pub fn used_bytes(&self) -> u64 {
+        self.meta.hwm.saturating_mul(u64::from(self.page_size))
+    }
+
+    /// What is read.
+    pub fn source(&self) -> &R {
+        &self.src
+    }
+
+    /// The list of buckets, itself a bucket.
+    pub fn root(&self) -> Bucket {
+        Bucket { name: Vec::new(), sequence: self.meta.sequence, rows: Rows::Tree(self.meta.root) }
+    }
+
+    /// All buckets of the first level with their names, in key order.
+    pub fn buckets(&self) -> Result<Vec<(Vec<u8>, Bucket)>, Error> {
+        let mut found = Vec::new();
+        let root = self.root();
+        let mut cursor = self.cursor(&root);
+        while let Some(row) = cursor.next()? {
+            if row.is_bucket {
+                found.push((row.key.to_vec(), Bucket::parse(row.key, row.value)?));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The bucket of this name, if there is one.
+    pub fn bucket(&self, name: &[u8]) -> Result<Option<Bucket>, Error> {
+        let mut cursor = self.cursor(&self.root());
+        cursor.seek(name)?;
+        match cursor.next()? {
+            Some(row) if row.key == name && row.is_bucket => Bucket::parse(name, row.value).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// A cursor before the first row of a bucket.
+    pub fn cursor(&self, bucket: &Bucket) -> Cursor<'_, R> {
+        Cursor::new(self, bucket)
+    }
+
+    /// The value of a key; none if there is no such row.
+    pub fn get(&self, bucket: &Bucket, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let mut cursor = self.cursor(bucket);
+        cursor.seek(key)?;
+        Ok(cursor.next()?.filter(|row| row.key == key && !row.is_bucket).map(|row| row.value.to_vec()))
+    }
+
+    /// The last row in key order; none if the bucket is empty.
+    pub fn last(&self, bucket: &Bucket) -> Result<Option<KeyValue>, Error> {
+        let mut cursor = self.cursor(bucket);
+        if cursor.seek_last()? {
+            return Ok(cursor.next()?.map(|row| (row.key.to_vec(), row.value.to_vec())));
+        }
+        // bbolt leaves no empty leaf at the end, but a file may have one: then only a walk finds the last row.
+        let (mut cursor, mut last) = (self.cursor(bucket), None);
+        while let Some(row) = cursor.next()? {
+            let (key, value) = last.get_or_insert_with(|| (Vec::new(), Vec::new()));
+            row.key.clone_into(key);
+            row.value.clone_into(value);
+        }
+        Ok(last)
+    }
+
+    /// Reads page `id` with its overflow pages into `bytes`, whose memory is reused. `bucket` is for messages.
+    /// Checks bounds, id, type and every element.
+    pub(super) fn load(&self, id: u64, bucket: &[u8], bytes: &mut Vec<u8>) -> Result<Shape, Error> {
+        self.load_raw(id, bucket, bytes)?;
+        page::shape(bytes).map_err(|fault| Error::at(id, bucket, fault))
+    }
+
+    /// As [`Self::load`], for pages of any type.
+    pub(super) fn load_raw(&self, id: u64, bucket: &[u8], bytes: &mut Vec<u8>) -> Result<Header, Error> {
+        let hwm = self.meta.hwm;
+        let fail = |fault| Error::at(id, bucket, fault);
+        if id < 2 || id >= hwm {
+            return Err(fail(Fault::OutOfBounds { hwm }));
+        }
+        let size = page::narrow(self.page_size);
+        bytes.truncate(size);
+        bytes.resize(size, 0);
+        let offset = id.saturating_mul(u64::from(self.page_size));
+        self.read(bytes, offset)?;
+        let header = Header::parse(bytes).ok_or_else(|| fail(Fault::OutOfBounds { hwm }))?;
+        if header.id != id {
+            return Err(fail(Fault::WrongId(header.id)));
+        }
+        if header.overflow > 0 {
+            let overflow = header.overflow;
+            if hwm.saturating_sub(id) <= u64::from(overflow) {
+                return Err(fail(Fault::Overflow { overflow, hwm }));
+            }
+            // No more than the file's length, by the line above.
+            let more = page::narrow(overflow).saturating_mul(size);
+            bytes.try_reserve_exact(more).map_err(|_| fail(Fault::Memory(page::wide(more))))?;
+            bytes.resize(size.saturating_add(more), 0);
+            let rest = bytes.get_mut(size..).unwrap_or_default();
+            self.read(rest, offset.saturating_add(u64::from(self.page_size)))?;
+        }
+        Ok(header)
+    }
+
+    fn read(&self, bytes: &mut [u8], offset: u64) -> Result<(), Error> {
+        let size = page::wide(bytes.len());
+        self.src.read_exact_at(bytes, offset).map_err(|source| Error::Read { offset, size, source })
+    }
+}
+
+/// A meta page and the transaction number that stands in it even if it is not valid.
+type MetaRead = (Result<Meta, Error>, u64);
+
+fn read_meta(src: &impl ReadAt, page: u64, offset: u64) -> Result<MetaRead, Error> {
+    let mut bytes = [0; META_LEN];
+    src.read_exact_at(&mut bytes, offset).map_err(|source| Error::Read {
+        offset,
+        size: page::wide(META_LEN),
+        source,
+    })?;
+    Ok((Meta::parse(page, &bytes), page::u64_at(&bytes, 64).unwrap_or(0)))
+}
+
+/// Page 1 where page 0 says it is; one with another page size does not count.
+fn read_second(src: &impl ReadAt, page_size: u32, has: u64) -> Result<MetaRead, Error> {
+    let offset = u64::from(page_size);
+    if has.saturating_sub(offset) < page::wide(META_LEN) {
+        return Ok((Err(Error::Truncated { needs: offset.saturating_mul(2), has }), 0));
+    }
+    let (meta, txid) = read_meta(src, 1, offset)?;
+    Ok((
+        meta.and_then(|meta| {
+            let same = meta.page_size == page_size;
+            if same { Ok(meta) } else { Err(Error::at(1, b"", Fault::PageSize(meta.page_size))) }
+        }),
+        txid,
+    ))
+}
+
+/// Page 1 where its own page size says that it is.
+fn find_second(src: &impl ReadAt, has: u64) -> Result<(u32, MetaRead), Error> {
+    let mut size = 512u32;
+    while size <= 65536 {
+        if has.saturating_sub(u64::from(size)) >= page::wide(META_LEN) {
+            let found = read_second(src, size, has)?;
+            if found.0.is_ok() {
+                return Ok((size, found));
+            }
+        }
+        size = size.saturating_mul(2);
+    }
+    Ok((4096, (Err(Error::at(1, b"", Fault::Magic)), 0)))
+}

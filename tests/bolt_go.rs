@@ -1,0 +1,181 @@
+//! Go's own bbolt on files that we wrote: are they sound to it, does it read the same rows, can it write to them?
+//!
+//! Needs the checker: `(cd tests/tools/boltcheck && CGO_ENABLED=0 go build -o ../../../target/tools/boltcheck .)`, or
+//! its path in `REQUORUM_BOLTCHECK`. Without it the cases show as ignored.
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use requorum::bolt::{Build, Edit, View, check};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+type Rows = BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>>;
+type Outcome = Result<(), Failed>;
+/// Given the checker and where the database file is to be.
+type Case = Box<dyn Fn(&Path, &Path) -> Outcome + Send>;
+
+fn main() {
+    let args = Arguments::from_args();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let checker =
+        std::env::var_os("REQUORUM_BOLTCHECK").map_or_else(|| root.join("target/tools/boltcheck"), PathBuf::from);
+    let absent = !checker.is_file();
+    if absent {
+        eprintln!("ignored: {} is not there; the head of tests/bolt_go.rs says how to build it", checker.display());
+    }
+    let mut trials = Vec::new();
+    let mut add = |name: String, case: Case| {
+        let checker = checker.clone();
+        let run = move || {
+            let dir = tempfile::tempdir()?;
+            case(&checker, &dir.path().join("db"))
+        };
+        trials.push(Trial::test(name, run).with_ignored_flag(absent));
+    };
+    for page_size in [512, 1024, 4096, 16384, 65536] {
+        add(format!("build_{page_size}"), Box::new(move |checker, db| built(checker, db, page_size)));
+        add(format!("edit_{page_size}"), Box::new(move |checker, db| edited(checker, db, page_size)));
+    }
+    for snapshot in ["3.4.23-binary", "3.5.16-lease", "3.6.14-tree", "3.7.1-auth", "3.6-ps65536-small"] {
+        let source = root.join(format!("tests/fixtures/snapshots/{snapshot}.db"));
+        add(format!("snapshot_{snapshot}"), Box::new(move |checker, db| restored(checker, db, &source)));
+    }
+    libtest_mimic::run(&args, trials).exit();
+}
+
+/// Rows of many sizes: some buckets inline, some with several levels, some with values of several pages.
+fn rows() -> Rows {
+    let mut all = Rows::new();
+    for (bucket, count, size) in [("empty", 0, 0), ("inline", 3, 10), ("key", 9000, 40), ("large", 40, 20_000)] {
+        let rows = (0..count).map(|n: u32| {
+            // Spread, so that later edits hit the middle of the tree.
+            let key = n.wrapping_mul(2_654_435_761).to_be_bytes().to_vec();
+            (key, vec![n as u8; (n as usize * 7) % (size + 1)])
+        });
+        all.insert(bucket.into(), rows.collect());
+    }
+    all
+}
+
+fn built(checker: &Path, db: &Path, page_size: u32) -> Outcome {
+    let want = rows();
+    write(db, &want, page_size)?;
+    accepted(checker, db, &want)
+}
+
+fn write(db: &Path, rows: &Rows, page_size: u32) -> Outcome {
+    let mut build = Build::begin(File::create(db)?, page_size)?;
+    for (name, rows) in rows {
+        build.bucket(name)?;
+        for (key, value) in rows {
+            build.put(key, value)?;
+        }
+    }
+    build.finish(5)?;
+    Ok(())
+}
+
+fn edited(checker: &Path, db: &Path, page_size: u32) -> Outcome {
+    let mut want = rows();
+    write(db, &want, page_size)?;
+    for round in 1..4u32 {
+        let mut edit = Edit::begin(open(db)?)?;
+        let bucket = format!("new{round}").into_bytes();
+        edit.create_bucket(&bucket)?;
+        want.insert(bucket.clone(), BTreeMap::new());
+        let keys: Vec<_> = want[&b"key"[..]].keys().cloned().collect();
+        // A long run goes as a whole, so that branches lose all their leaves; elsewhere every fifth row goes.
+        for (at, key) in keys.iter().enumerate() {
+            if (1000..3000).contains(&at) || at % 5 == 0 {
+                edit.delete(b"key", key)?;
+                want.get_mut(&b"key"[..]).map(|rows| rows.remove(key));
+            }
+        }
+        for n in 0..800u32 {
+            let (key, value) = ((n * 5_000_011).to_be_bytes().to_vec(), vec![round as u8; n as usize]);
+            for bucket in [&b"key"[..], &bucket] {
+                edit.put(bucket, &key, &value)?;
+                want.get_mut(bucket).map(|rows| rows.insert(key.clone(), value.clone()));
+            }
+        }
+        if round == 2 {
+            edit.clear_bucket(b"large")?;
+            want.insert(b"large".to_vec(), BTreeMap::new());
+            edit.delete_bucket(b"new1")?;
+            want.remove(&b"new1"[..]);
+        }
+        edit.commit()?;
+    }
+    accepted(checker, db, &want)
+}
+
+/// What a restore does to a snapshot.
+fn restored(checker: &Path, db: &Path, source: &Path) -> Outcome {
+    let bytes = std::fs::read(source)?;
+    let len = bytes.len() - bytes.len() % 512;
+    std::fs::write(db, &bytes[..len])?;
+    let mut want = read(db)?;
+    let mut edit = Edit::begin(open(db)?)?;
+    for bucket in [&b"members"[..], b"members_removed"] {
+        edit.clear_bucket(bucket)?;
+        want.insert(bucket.to_vec(), BTreeMap::new());
+    }
+    for (bucket, key, value) in [
+        (&b"members"[..], &b"8e9e05c52164694d"[..], &br#"{"id":10276657743932975437}"#[..]),
+        (b"meta", b"consistent_index", &[0, 0, 0, 0, 0, 0, 0, 1]),
+        (b"key", &[0x7f; 17], b"bump"),
+    ] {
+        edit.put(bucket, key, value)?;
+        want.entry(bucket.to_vec()).or_default().insert(key.to_vec(), value.to_vec());
+    }
+    edit.commit()?;
+    accepted(checker, db, &want)
+}
+
+fn open(db: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(db)
+}
+
+fn read(db: &Path) -> Result<Rows, Failed> {
+    let view = View::open(File::open(db)?)?;
+    let report = check(&view, &mut |_, _| true)?;
+    if let Some(problem) = report.problems.first() {
+        return Err(format!("our own check: {problem}").into());
+    }
+    let mut all = Rows::new();
+    for (name, bucket) in view.buckets()? {
+        let rows = all.entry(name).or_default();
+        let mut cursor = view.cursor(&bucket);
+        while let Some(row) = cursor.next()? {
+            rows.insert(row.key.to_vec(), row.value.to_vec());
+        }
+    }
+    Ok(all)
+}
+
+/// Both read the rows that were wanted; bbolt writes to it, checks it again, and then we still find it sound.
+fn accepted(checker: &Path, db: &Path, want: &Rows) -> Outcome {
+    if read(db)? != *want {
+        return Err("we read other rows than were written".into());
+    }
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let mut lines = String::new();
+    for (name, rows) in want {
+        lines += &format!("{} - -\n", hex(name));
+        for (key, value) in rows {
+            lines += &format!("{} {} {}\n", hex(name), hex(key), hex(value));
+        }
+    }
+    for mode in [None, Some("write")] {
+        let out = Command::new(checker).arg(db).args(mode).output()?;
+        if !out.status.success() {
+            return Err(format!("bbolt ({mode:?}): {}", String::from_utf8_lossy(&out.stderr)).into());
+        }
+        if String::from_utf8_lossy(&out.stdout) != lines {
+            return Err(format!("bbolt ({mode:?}) reads other rows than were written").into());
+        }
+    }
+    read(db).map(drop)
+}
