@@ -1,1 +1,42 @@
-//! (being built)
+//! etcd's raft files: WAL segments and `.snap` files, written and read. Nothing about keys.
+//!
+//! Sources: etcd `server/storage/wal` (encoder.go, decoder.go, wal.go), `server/etcdserver/api/snap`
+//! and `raftpb`, 3.4 to 3.7.
+
+pub mod message;
+pub mod record;
+pub mod snap;
+pub mod wal;
+
+use std::path::PathBuf;
+
+/// What is wrong with a raft file.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file or directory could not be read.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The bytes are not what the format asks for.
+    #[error("{path}, byte {offset}: {what}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong there.
+        what: String,
+    },
+    /// The directory as a whole does not make a log.
+    #[error("{path}: {what}")]
+    NoLog {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+}
