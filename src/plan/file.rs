@@ -1,1 +1,169 @@
-//! (being built)
+//! `plan.yaml`: a plan as a file that people read, keep and edit. The only file of the room that
+//! knows YAML.
+
+use serde::Deserialize;
+
+use super::Plan;
+use crate::trouble::{Kind, Result, Trouble};
+
+/// No plan is longer; a longer text is not parsed.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// The plan as YAML. It holds no secret. A plan that [`build`](super::build::build) made can always
+/// be written.
+pub fn to_yaml(plan: &Plan) -> String {
+    let body = serde_yaml::to_string(plan).unwrap_or_default();
+    format!("# A recovery plan of requorum. `requorum launch --plan FILE` prints the launch commands.\n{body}")
+}
+
+/// How many brackets may stand open; requorum itself writes none but those of IPv6 addresses.
+const MAX_DEPTH: usize = 64;
+
+/// The largest number of brackets that are open at once, wherever they stand.
+fn depth(text: &str) -> usize {
+    let (mut open, mut most) = (0usize, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(open);
+    }
+    most
+}
+
+/// Only what tells whether the rest can be understood.
+#[derive(Deserialize)]
+struct Head {
+    version: Option<u64>,
+}
+
+/// Reads a plan. What stands in it is not judged here; [`verify`](super::build::verify) does that.
+///
+/// # Errors
+/// `Input`, naming the line where there is one: longer than 1 MiB, another version, not YAML, a
+/// field that is missing, unknown or there twice.
+pub fn from_yaml(text: &str) -> Result<Plan> {
+    let refused = |what: String| Trouble::new(Kind::Input, what);
+    if text.len() > MAX_BYTES {
+        return Err(refused(format!(
+            "the plan is {} bytes long and was not read; no plan is longer than 1 MiB",
+            text.len()
+        )));
+    }
+    // libyaml's time grows with the square of the depth: 100,000 brackets take it ten seconds.
+    if depth(text) > MAX_DEPTH {
+        return Err(refused(format!(
+            "the plan was not read: it opens more than {MAX_DEPTH} brackets inside each other"
+        )));
+    }
+    // The version first: the fields of a later one would be reported as unknown.
+    if let Ok(Head { version: Some(version) }) = serde_yaml::from_str(text)
+        && version != 1
+    {
+        return Err(refused(format!("the plan has version {version}, and this requorum reads version 1"))
+            .hint("Use the requorum that wrote it."));
+    }
+    serde_yaml::from_str(text).map_err(|error| {
+        refused("the plan cannot be read".into())
+            .why(error)
+            .hint("Correct the line, or make the plan anew in the wizard.")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        etcd::{membership::Id, version::Minor},
+        plan::{Member, Source, build},
+    };
+
+    fn plan() -> Plan {
+        build::build(&build::tests::draft()).unwrap().plan
+    }
+
+    #[test]
+    fn a_plan_reads_as_people_expect() {
+        let yaml = to_yaml(&plan());
+        assert!(yaml.contains("\ncluster_id: e88e3c40b93f9f54\n"), "{yaml}");
+        assert!(
+            yaml.contains("\n- name: m1\n  id: cfa01bbb22abcc1b\n  peer_urls:\n  - http://127.0.0.31:2380\n"),
+            "{yaml}"
+        );
+        assert!(!yaml.contains("wal_dir") && !yaml.contains("target"));
+        assert_eq!(from_yaml(&yaml), Ok(plan()));
+    }
+
+    #[test]
+    fn what_is_refused_names_its_line() {
+        let good = to_yaml(&plan());
+        for (text, words) in [
+            (good.replace("label:", "lable:"), "unknown field `lable`"),
+            (good.replace("token: spec-token", "token: a\ntoken: b"), "duplicate field `token`"),
+            (good.replace("- name: m2", "- name: m2\n  colour: red"), "unknown field `colour`"),
+            (good.replace("- name: m2", "- name: m2\n  name: m4"), "duplicate field `name`"),
+            (good.replace("  revision: 83799", "  revision: much"), "line "),
+            (good.replace("cluster_id: e88e3c40b93f9f54", "cluster_id: xyz"), "not a hexadecimal ID"),
+            (good.replace("token: spec-token\n", ""), "missing field `token`"),
+            ("members: [".into(), "line "),
+            (String::new(), "missing field"),
+            ("- a".into(), "invalid type"),
+        ] {
+            let trouble = from_yaml(&text).unwrap_err();
+            let told = trouble.to_string();
+            assert!(told.contains(words), "{words:?} in {told:?}");
+            assert!(trouble.kind == Kind::Input && !trouble.hint.is_empty());
+            if words.contains("field `") && !words.contains("missing") {
+                assert!(told.contains(" line "), "{told}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_versions_and_long_texts_are_refused() {
+        let next = to_yaml(&plan()).replace("version: 1", "version: 2\nnew_field: 3");
+        assert!(from_yaml(&next).unwrap_err().what.contains("version 2"));
+        assert!(from_yaml(&" ".repeat(MAX_BYTES + 1)).unwrap_err().what.contains("1 MiB"));
+        // Nine levels of nine references each: a file of a few bytes that would fill the memory.
+        let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
+        for n in 1..9 {
+            bomb += &format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(","));
+        }
+        assert!(from_yaml(&bomb).is_err());
+        assert!(from_yaml(&"[".repeat(100_000)).unwrap_err().what.contains("brackets"));
+    }
+
+    prop_compose! {
+        fn members()(name in "\\PC{1,8}|[0-9]{1,5}|null|~|yes|0x1f|1e5", id: u64, dir in "/\\PC{0,10}", wal: bool,
+            flags in prop::collection::vec("\\PC{0,10}", 0..3)) -> Member {
+            Member { name, id: Id(id), peer_urls: vec!["http://a:1".into()], client_urls: vec![], data_dir: dir.clone().into(),
+                wal_dir: wal.then(|| dir.into()), etcd_flags: flags }
+        }
+    }
+
+    prop_compose! {
+        fn plans()(label in "\\PC{0,8}|[0-9.]{1,5}|true", token in "\\PC{0,12}", minor in 0usize..5, revision: i64, bump: u64, mark: bool,
+            id in prop_oneof![any::<u64>(), 0u64..0x1000], members in prop::collection::vec(members(), 0..4)) -> Plan {
+            Plan { version: 1, label, token, created: "2026-11-22T03:12:00Z".into(), target: Minor::ALL.get(minor).copied(),
+                source: Source { path: "/b".into(), bytes: bump, sha256: "12e4".into(), revision, keys: bump, skip_hash_check: mark },
+                bump_revision: bump, mark_compacted: mark, cluster_id: Id(id), members }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_plan_survives_its_file(plan in plans()) {
+            prop_assert_eq!(from_yaml(&to_yaml(&plan)), Ok(plan));
+        }
+
+        #[test]
+        fn no_text_is_a_panic(text in "[a-z0-9:\\-\\[\\]{}&*!|>'\"#%@,? \n]{0,60}") {
+            prop_assert!(from_yaml(&text).is_err());
+        }
+    }
+}

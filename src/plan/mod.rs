@@ -7,12 +7,14 @@
 pub mod build;
 pub mod facts;
 pub mod file;
+pub mod glyphs;
 pub mod launch;
 pub mod prefill;
 pub mod slips;
 pub mod table;
 pub mod url;
 pub mod verdict;
+pub mod words;
 
 use std::path::PathBuf;
 

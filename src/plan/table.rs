@@ -2,6 +2,13 @@
 
 use std::fmt;
 
+pub use super::slips::check;
+use super::{
+    glyphs,
+    url::{self, Url},
+};
+use crate::etcd::membership::{Id, cluster_id, member_id};
+
 /// A column of the member table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Column {
@@ -117,5 +124,228 @@ pub struct Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+impl Problem {
+    /// A problem that stops the plan.
+    pub fn error(row: Option<usize>, column: Option<Column>, text: impl Into<String>) -> Self {
+        Problem { row, column, severity: Severity::Error, text: text.into(), fix: None }
+    }
+
+    /// A problem that is worth a look.
+    pub fn warning(row: Option<usize>, column: Option<Column>, text: impl Into<String>) -> Self {
+        Problem { severity: Severity::Warning, ..Problem::error(row, column, text) }
+    }
+
+    /// Adds the cell's corrected text.
+    #[must_use]
+    pub fn fixed(mut self, fix: Option<String>) -> Self {
+        self.fix = fix;
+        self
+    }
+}
+
+/// The items of a cell of URLs, trimmed as etcd trims them. An empty cell has none.
+pub fn items(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
+/// The URLs of a cell in the form in which etcd prints them; `None` while one of them is wrong or
+/// the cell is empty.
+pub fn urls(text: &str) -> Option<Vec<Url>> {
+    let urls: Vec<Url> = items(text).map(|item| url::parse(item).ok()).collect::<Option<_>>()?;
+    (!urls.is_empty()).then_some(urls)
+}
+
+/// Reads the value of `--initial-cluster` as etcd does: `m1=URL,m1=URL2,m2=URL`. Empty items are
+/// passed over, the first `=` separates, a repeated name adds a URL to its row. The URLs
+/// themselves are not judged here; [`check`] does that by cell. Names are not trimmed by etcd, so a
+/// space beside one is a slip.
+///
+/// # Errors
+/// The first mistake by name, with the whole text corrected where that can be told.
+pub fn parse_initial_cluster(text: &str) -> Result<Vec<Row>, Problem> {
+    let slip = |text: String, fix: Option<String>| Problem::error(None, None, text).fixed(fix);
+    // The line end that comes along when a line is pasted is nobody's name.
+    let text = text.trim_end_matches(['\n', '\r']);
+    for lead in ["--initial-cluster=", "--initial-cluster ", "-initial-cluster=", "ETCD_INITIAL_CLUSTER="] {
+        if let Some(rest) = text.trim_start().strip_prefix(lead) {
+            let what = format!("{:?} does not belong to the value", lead.trim_end());
+            return Err(slip(what, Some(rest.trim().to_string())));
+        }
+    }
+    if text.contains(['"', '\'']) {
+        let what = "quotes belong to the shell, not to the value".to_string();
+        return Err(slip(what, Some(text.replace(['"', '\''], "").trim().to_string())));
+    }
+    if let Some(stray) = glyphs::find_hidden(text) {
+        let fix = Some(glyphs::clean(text)).filter(|t| t != text);
+        return Err(slip(format!("{} stands in the text", stray.name), fix));
+    }
+    let mut rows: Vec<Row> = Vec::new();
+    for (at, item) in text.split(',').enumerate().filter(|(_, item)| !item.trim().is_empty()) {
+        let Some((name, url)) = item.split_once('=') else {
+            let item = item.trim();
+            let why = if item.contains("://") {
+                "a member's second URL repeats its name: NAME=URL,NAME=URL2"
+            } else {
+                "each item is NAME=URL"
+            };
+            return Err(slip(format!("{item:?} has no name and no \"=\"; {why}"), None));
+        };
+        let trimmed = || text.split(',').map(squeezed).collect::<Vec<_>>().join(",");
+        if name.trim().is_empty() {
+            return Err(slip(format!("the name before {:?} is missing", item.trim()), None));
+        }
+        if name.starts_with(' ') {
+            let place = if at == 0 { "a space at the beginning" } else { "a space after the comma" };
+            return Err(slip(format!("{place} makes the name {name:?}"), Some(trimmed())));
+        }
+        if name.ends_with(' ') {
+            return Err(slip(format!("a space before the \"=\" makes the name {name:?}"), Some(trimmed())));
+        }
+        // `m1=http://a:2380 m2=http://b:2380`: what follows the gap has a name of its own.
+        let url = url.trim();
+        if let Some((_, next)) = url.split_once([' ', ';']).filter(|(_, next)| next.contains('=')) {
+            let fix = text.split([' ', ';', ',']).filter(|t| !t.is_empty()).collect::<Vec<_>>().join(",");
+            return Err(slip(format!("a comma is missing before {:?}", next.trim()), Some(fix)));
+        }
+        match rows.iter_mut().find(|row| row.text(Column::Name) == name) {
+            Some(row) => {
+                let both = format!("{},{url}", row.text(Column::Peer));
+                row.set(Column::Peer, both, Origin::Typed);
+            }
+            None => {
+                rows.push(Row::default().with(Column::Name, name, Origin::Typed).with(Column::Peer, url, Origin::Typed))
+            }
+        }
+    }
+    if rows.is_empty() {
+        return Err(slip("no member stands in it; NAME=URL,NAME=URL is wanted".into(), None));
+    }
+    Ok(rows)
+}
+
+/// `m1=URL` without spaces around name and URL.
+fn squeezed(item: &str) -> String {
+    item.split_once('=').map_or(item.trim().to_string(), |(name, url)| format!("{}={}", name.trim(), url.trim()))
+}
+
+/// Each row's member ID as it will be (`None` while its peer URLs are wrong), and the cluster's,
+/// when all are known.
+pub fn ids(rows: &[Row], token: &str) -> (Vec<Option<Id>>, Option<Id>) {
+    let ids: Vec<Option<Id>> = rows
+        .iter()
+        .map(|row| {
+            let printed: Vec<String> = urls(row.text(Column::Peer))?.iter().map(|u| u.as_str().to_string()).collect();
+            Some(member_id(&printed, token))
+        })
+        .collect();
+    let known: Option<Vec<Id>> = ids.iter().copied().collect();
+    let cluster = known.filter(|k| !k.is_empty()).map(|k| cluster_id(&k));
+    (ids, cluster)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pairs(rows: &[Row]) -> Vec<(&str, &str)> {
+        rows.iter().map(|r| (r.text(Column::Name), r.text(Column::Peer))).collect()
+    }
+
+    #[test]
+    fn initial_cluster_is_read_as_etcd_reads_it() {
+        for (text, wanted) in [
+            ("m1=http://a:2380,m2=http://b:2380", &[("m1", "http://a:2380"), ("m2", "http://b:2380")][..]),
+            ("m1=http://a:1,m2=http://b:1,m1=http://a:2", &[("m1", "http://a:1,http://a:2"), ("m2", "http://b:1")]),
+            (",m1=http://a:2380,,", &[("m1", "http://a:2380")]),
+            ("m1= http://a:2380 \n", &[("m1", "http://a:2380")]),
+            ("m1=http:/a:2380", &[("m1", "http:/a:2380")]),
+            ("m1=x=y", &[("m1", "x=y")]),
+        ] {
+            assert_eq!(pairs(&parse_initial_cluster(text).unwrap()), wanted, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn slips_of_initial_cluster_by_name() {
+        let both = "m1=http://a:2380,m2=http://b:2380";
+        for (text, words, fix) in [
+            ("m1=http://a:2380, m2=http://b:2380", "a space after the comma makes the name \" m2\"", Some(both)),
+            (" m1=http://a:2380,m2=http://b:2380", "a space at the beginning makes the name \" m1\"", Some(both)),
+            ("m1 =http://a:2380,m2= http://b:2380", "a space before the \"=\" makes the name \"m1 \"", Some(both)),
+            ("m1=http://a:2380 m2=http://b:2380", "a comma is missing before \"m2=", Some(both)),
+            ("m1=http://a:2380;m2=http://b:2380", "a comma is missing before \"m2=", Some(both)),
+            ("'m1=http://a:2380,m2=http://b:2380'", "quotes belong to the shell", Some(both)),
+            (
+                "--initial-cluster=m1=http://a:2380,m2=http://b:2380",
+                "\"--initial-cluster=\" does not belong",
+                Some(both),
+            ),
+            ("m1=http://a:2380,\u{200b}m2=http://b:2380", "U+200B (zero-width space)", Some(both)),
+            ("m1=http://a:2380\u{ff0c}m2=http://b:2380", "U+FF0C (fullwidth comma)", Some(both)),
+            ("m1=http://a:2380,http://b:2380", "\"http://b:2380\" has no name", None),
+            ("m1", "each item is NAME=URL", None),
+            ("=http://a:2380", "the name before \"=http://a:2380\" is missing", None),
+            (" , ", "no member stands in it", None),
+            ("", "no member stands in it", None),
+        ] {
+            let problem = parse_initial_cluster(text).unwrap_err();
+            assert!(problem.text.contains(words), "{text:?} gives {:?}", problem.text);
+            assert_eq!(problem.fix.as_deref(), fix, "{text:?}");
+            if let Some(fix) = fix {
+                assert_eq!(pairs(&parse_initial_cluster(fix).unwrap()).len(), 2);
+            }
+        }
+    }
+
+    #[test]
+    fn ids_are_known_row_by_row() {
+        let table = |peers: &[&str]| -> Vec<Row> {
+            peers.iter().map(|p| Row::default().with(Column::Peer, *p, Origin::Typed)).collect()
+        };
+        let (rows, cluster) =
+            ids(&table(&["HTTP://127.0.0.31:2380", "http://127.0.0.32:2380", " http://127.0.0.33:2380"]), "spec-token");
+        let shown: Vec<String> = rows.iter().map(|id| id.unwrap().to_string()).collect();
+        assert_eq!(shown, ["cfa01bbb22abcc1b", "3c505846437ba852", "bdbc04245f594d01"]);
+        assert_eq!(cluster.unwrap().to_string(), "e88e3c40b93f9f54");
+        let (rows, cluster) = ids(&table(&["http://127.0.0.31:2380", "http:/x:1", ""]), "spec-token");
+        assert_eq!((rows[0].unwrap(), rows[1], rows[2], cluster), (Id(0xcfa0_1bbb_22ab_cc1b), None, None, None));
+        assert_eq!(ids(&[], "t"), (vec![], None));
+        // The order of one member's URLs does not matter, for etcd sorts them.
+        let one = |peers| ids(&table(&[peers]), "t").1;
+        assert_eq!(one("http://a:1,http://b:1"), one("http://b:1, http://a:1"));
+    }
+
+    proptest! {
+        #[test]
+        fn rows_come_back_from_their_initial_cluster(names in prop::collection::btree_set("[a-z][a-z0-9.-]{0,5}", 1..5), urls in 1usize..3) {
+            let wanted: Vec<(String, String)> = names.iter().map(|n| {
+                (n.clone(), (0..urls).map(|u| format!("http://{n}:{}", u + 1)).collect::<Vec<_>>().join(","))
+            }).collect();
+            let text: Vec<String> =
+                wanted.iter().flat_map(|(n, us)| us.split(',').map(move |u| format!("{n}={u}"))).collect();
+            let rows = parse_initial_cluster(&text.join(",")).unwrap();
+            let got: Vec<(String, String)> = pairs(&rows).into_iter().map(|(n, p)| (n.into(), p.into())).collect();
+            prop_assert_eq!(got, wanted);
+        }
+
+        #[test]
+        fn any_text_is_rows_or_a_slip_and_corrections_end(text in "\\PC{0,30}|([m ]{0,2}1?[= ]{0,2}(http://a:1)?[,; ]{0,2}){0,4}") {
+            let mut text = text;
+            for _ in 0..8 {
+                let Err(problem) = parse_initial_cluster(&text) else { return Ok(()) };
+                prop_assert!(!problem.text.is_empty());
+                let Some(fix) = problem.fix else { return Ok(()) };
+                prop_assert_ne!(&fix, &text);
+                text = fix;
+            }
+            prop_assert!(false, "corrections do not end: {text:?}");
+        }
     }
 }

@@ -1,0 +1,84 @@
+//! The plan in words, in the order in which it happens: what Review shows before the label is typed.
+
+use crate::plan::{
+    Plan,
+    words::{all, plural, thousands},
+};
+
+/// The plan in words, in order: what is read, what is written, what is left untouched. Sentences
+/// without a full stop.
+pub fn sentences(plan: &Plan) -> Vec<String> {
+    let source = &plan.source;
+    let mut out = vec![format!(
+        "Read {} (SHA-256 {}, revision {}, {} {}) and check it again; it is only read",
+        source.path.display(),
+        short(&source.sha256),
+        number(source.revision),
+        thousands(source.keys),
+        plural(usize::try_from(source.keys).unwrap_or(usize::MAX), "key", "keys"),
+    )];
+    if source.skip_hash_check {
+        out.push(
+            "It carries no SHA-256 of its own: its pages and rows are checked, but nothing tells whether a value in it was changed"
+                .into(),
+        );
+    }
+    if plan.bump_revision > 0 {
+        out.push(format!(
+            "Begin at revision {}, {} after the snapshot's, so that no revision is given out twice; all before it is marked as compacted, so that watchers list anew",
+            number(plan.expected_revision()),
+            thousands(plan.bump_revision),
+        ));
+    }
+    out.push(match plan.target {
+        Some(minor) => format!("Write it for etcd {minor}"),
+        None => "Write it in the form of etcd 3.5, from which etcd 3.4 to 3.7 start".into(),
+    });
+    for m in &plan.members {
+        let wal = match &m.wal_dir {
+            Some(wal) => format!(" and its log {}", wal.display()),
+            None => String::new(),
+        };
+        out.push(format!(
+            "{}: make {}{wal} (member ID {}) beside its place, read it back, rename it into place; nothing that is there is overwritten",
+            m.name,
+            m.data_dir.display(),
+            m.id,
+        ));
+    }
+    let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
+    // With etcd's default token and the old URLs the IDs would be the old ones.
+    let apart = if plan.token == "etcd-cluster" {
+        ""
+    } else {
+        "; its token is its own, so members of the old cluster cannot join it"
+    };
+    out.push(format!(
+        "The result is a new cluster {} (token {}) of {}: {} {}, {} needed to serve{apart}",
+        plan.cluster_id,
+        plan.token,
+        all(&names),
+        names.len(),
+        plural(names.len(), "member", "members"),
+        plan.quorum(),
+    ));
+    out.push(format!(
+        "Writes that the old cluster took after revision {} are not in it; keys, leases, users and alarms of the snapshot are",
+        number(source.revision),
+    ));
+    out.push(
+        "Everything else on this machine stays untouched: the snapshot, old data directories, running processes".into(),
+    );
+    out.push("No etcd is started or stopped by requorum; the exact commands follow in Launch. Stop whatever is left of the old cluster before you run them".into());
+    out
+}
+
+fn number(revision: i64) -> String {
+    thousands(revision.unsigned_abs())
+}
+
+/// The first digits of a hash, enough to compare by eye.
+fn short(sha256: &str) -> String {
+    let digits: String = sha256.chars().take(8).collect();
+    if digits.len() < sha256.len() { format!("{digits}…") } else { digits }
+}

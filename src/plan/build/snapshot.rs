@@ -1,0 +1,160 @@
+//! What the chosen snapshot means for the plan: whether it may be taken, and what it brings along.
+//! What survives a restore, and which server starts on what, was tried with real servers of 3.4 to
+//! 3.7.
+
+use std::path::Path;
+
+use super::Draft;
+use crate::{
+    etcd::version::Minor,
+    plan::{
+        facts::{Content, FileFacts, Health},
+        glyphs,
+        table::{Column, Problem},
+        words::{all, plural, thousands},
+    },
+};
+
+/// Every problem with the source of a draft.
+pub(super) fn check(draft: &Draft) -> Vec<Problem> {
+    let mut out = Vec::new();
+    let Some(source) = &draft.source else {
+        return vec![error("no snapshot is chosen yet")];
+    };
+    out.extend(health(source, draft.skip_hash_check));
+    out.extend(path(&source.path));
+    for (at, row) in draft.rows.iter().enumerate() {
+        let dir = row.text(Column::DataDir).trim();
+        if dir.starts_with('/') && source.path.starts_with(dir) {
+            let text = "the snapshot lies in this data dir, which therefore is not empty; take another";
+            out.push(Problem::error(Some(at), Some(Column::DataDir), text));
+        }
+    }
+    if let Some(content) = &source.content {
+        out.extend(bump(content.revision, draft.bump_revision, draft.mark_compacted));
+        out.extend(versions(content, draft.target));
+        out.extend(brings(content));
+    }
+    out
+}
+
+fn error(text: impl Into<String>) -> Problem {
+    Problem::error(None, None, text)
+}
+
+fn warning(text: impl Into<String>) -> Problem {
+    Problem::warning(None, None, text)
+}
+
+fn health(source: &FileFacts, skip_hash_check: bool) -> Option<Problem> {
+    let text = match &source.health {
+        Health::Verified if source.content.is_some() => return None,
+        Health::Unhashed if skip_hash_check && source.content.is_some() => {
+            return Some(warning(
+                "the snapshot carries no SHA-256; its pages are sound, but a changed value in it would not be noticed",
+            ));
+        }
+        Health::Unhashed if !skip_hash_check => {
+            "the snapshot carries no SHA-256 (a copy of member/snap/db does not); say that it may be taken (--skip-hash-check), or take another".into()
+        }
+        Health::Broken(why) => format!("the snapshot cannot be restored: {why}"),
+        _ => "the snapshot was not read through yet".to_string(),
+    };
+    Some(error(text))
+}
+
+/// A path that a plan file can hold and a person can read.
+pub(super) fn path(path: &Path) -> Option<Problem> {
+    match path.to_str() {
+        None => Some(error(format!("the snapshot's path {} is not UTF-8; rename the file", path.display()))),
+        Some(text) if glyphs::find_hidden(text).is_some() => {
+            let stray = glyphs::find_hidden(text).map(|s| s.name).unwrap_or_default();
+            Some(error(format!("{stray} stands in the snapshot's path; rename the file")))
+        }
+        Some(_) if path.is_relative() => Some(warning(format!(
+            "the snapshot's path {} holds only in this directory; give it from / on",
+            path.display()
+        ))),
+        Some(_) => None,
+    }
+}
+
+/// The bounds of `--bump-revision`, and that it comes with `--mark-compacted`.
+pub(super) fn bump(revision: i64, bump: u64, mark_compacted: bool) -> Option<Problem> {
+    if bump > 0 && !mark_compacted {
+        return Some(error(
+            "a revision bump needs the mark as compacted, or watchers would wait for revisions that never were",
+        ));
+    }
+    if bump == 0 && mark_compacted {
+        return Some(error("the mark as compacted needs a revision bump; give one or leave both"));
+    }
+    if revision.checked_add_unsigned(bump).is_none() {
+        let room = i64::MAX.abs_diff(revision);
+        return Some(error(format!(
+            "revision {} bumped by {} passes the largest revision that etcd can count to; {} is the most",
+            thousands(revision.unsigned_abs()),
+            thousands(bump),
+            thousands(room)
+        )));
+    }
+    None
+}
+
+/// Whether the target's servers start on the snapshot's schema.
+fn versions(content: &Content, target: Option<Minor>) -> Option<Problem> {
+    let stored: Minor = content.storage_version.parse().ok()?;
+    let text = match target {
+        // 3.6 checks `meta/storageVersion` before anything else and exits; 3.4 and 3.5 do not look.
+        Some(Minor::V3_6) if stored > Minor::V3_6 => {
+            return Some(error(format!(
+                "etcd 3.6 does not start on a snapshot of {stored} (\"version \\\"{}\\\" is not supported\"); take etcd {stored}",
+                content.storage_version
+            )));
+        }
+        Some(target) if stored > target => {
+            format!(
+                "the snapshot is of etcd {stored}; etcd {target} starts on it, but etcd's authors do not support that, and a later upgrade may fail"
+            )
+        }
+        None if stored > Minor::V3_6 => format!("the snapshot is of etcd {stored}; etcd 3.6 does not start on it"),
+        _ => return None,
+    };
+    Some(warning(text))
+}
+
+/// What a restore carries over and the operator will meet afterwards.
+fn brings(content: &Content) -> Vec<Problem> {
+    let mut out = Vec::new();
+    if !content.alarms.is_empty() {
+        out.push(warning(format!(
+            "{} {} in the snapshot and will be in the new cluster: writes fail until `etcdctl alarm disarm`",
+            all(&content.alarms),
+            plural(content.alarms.len(), "is an alarm", "are alarms"),
+        )));
+    }
+    if content.auth_enabled {
+        out.push(warning(format!(
+            "authentication is on in the snapshot ({} {}): have root's password ready, the new cluster asks for it",
+            content.users,
+            plural(usize::try_from(content.users).unwrap_or(usize::MAX), "user", "users"),
+        )));
+    }
+    if content.downgrading {
+        out.push(warning(
+            "a downgrade is in progress in the snapshot and goes on in the new cluster; `etcdctl downgrade cancel` ends it",
+        ));
+    }
+    if content.leases > 0 {
+        out.push(warning(format!(
+            "{} {} from its full time when the new cluster has a leader; keys vanish then unless their owners are back",
+            thousands(content.leases),
+            plural(
+                usize::try_from(content.leases).unwrap_or(usize::MAX),
+                "lease starts again",
+                "leases start again, each"
+            ),
+        )));
+    }
+    out
+}

@@ -1,0 +1,207 @@
+//! Drafts that become plans, drafts that do not, and plans that were tampered with.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use super::*;
+use crate::plan::facts::Content;
+
+pub(crate) fn draft() -> Draft {
+    let content = Content { sha256: "9f3c11aa".repeat(8), revision: 83_799, keys: 4_112, ..Content::default() };
+    let rows = (1..=3)
+        .map(|n| {
+            Row::default()
+                .with(Column::Name, format!("m{n}"), Origin::Snapshot)
+                .with(Column::Peer, format!("HTTP://127.0.0.3{n}:2380"), Origin::Snapshot)
+                .with(Column::Client, format!("http://127.0.0.3{n}:2379"), Origin::Snapshot)
+                .with(Column::DataDir, format!("/var/lib/etcd/m{n}.etcd"), Origin::Proposed)
+        })
+        .collect();
+    Draft {
+        label: "prod-eu".into(),
+        token: "spec-token".into(),
+        created: "2026-11-22T03:12:00Z".into(),
+        source: Some(FileFacts {
+            path: "/backup/etcd-0200.db".into(),
+            bytes: 143_392,
+            modified: None,
+            health: Health::Verified,
+            content: Some(content),
+        }),
+        rows,
+        ..Draft::default()
+    }
+}
+
+fn content(draft: &mut Draft) -> &mut Content {
+    draft.source.as_mut().unwrap().content.as_mut().unwrap()
+}
+
+#[test]
+fn a_whole_draft_becomes_a_plan_with_etcdutls_ids() {
+    let built = build(&draft()).unwrap();
+    assert_eq!(built.warnings, []);
+    let plan = built.plan;
+    let ids: Vec<String> = plan.members.iter().map(|m| m.id.to_string()).collect();
+    assert_eq!(ids, ["cfa01bbb22abcc1b", "3c505846437ba852", "bdbc04245f594d01"]);
+    assert_eq!(plan.cluster_id.to_string(), "e88e3c40b93f9f54");
+    assert_eq!(plan.members[0].peer_urls, ["http://127.0.0.31:2380"]);
+    assert!(!plan.source.skip_hash_check && plan.expected_revision() == 83_799);
+    assert_eq!(verify(&plan), []);
+}
+
+#[test]
+fn what_stops_a_draft() {
+    type Change = fn(&mut Draft);
+    let cases: [(Change, &str); 19] = [
+        (|d| d.label = " ".into(), "no label"),
+        (|d| d.label = "a\nb".into(), "U+000A (line feed)"),
+        (|d| d.token.clear(), "the token is empty"),
+        (|d| d.source = None, "no snapshot is chosen"),
+        (|d| d.source.as_mut().unwrap().health = Health::Unread, "not read through"),
+        (|d| d.source.as_mut().unwrap().content = None, "not read through"),
+        (|d| d.source.as_mut().unwrap().health = Health::Unhashed, "carries no SHA-256"),
+        (|d| d.source.as_mut().unwrap().health = Health::Broken("page 7 is torn".into()), "page 7 is torn"),
+        (
+            |d| {
+                d.source.as_mut().unwrap().health = Health::Broken("page 7 is torn".into());
+                d.skip_hash_check = true;
+            },
+            "page 7 is torn",
+        ),
+        (|d| d.source.as_mut().unwrap().path = "/b\u{1b}[2J".into(), "stands in the snapshot's path"),
+        (
+            |d| d.source.as_mut().unwrap().path = "/var/lib/etcd/m2.etcd/member/snap/db".into(),
+            "the snapshot lies in this data dir",
+        ),
+        (|d| d.rows.clear(), "the table is empty"),
+        (|d| d.rows[1].set(Column::Peer, "http:/x:2380", Origin::Typed), "one slash is missing"),
+        (|d| d.bump_revision = 1, "needs the mark as compacted"),
+        (|d| d.mark_compacted = true, "needs a revision bump"),
+        (
+            |d| {
+                d.mark_compacted = true;
+                d.bump_revision = u64::MAX;
+            },
+            "passes the largest revision",
+        ),
+        (
+            |d| {
+                d.mark_compacted = true;
+                d.bump_revision = i64::MAX as u64 - 83_798;
+            },
+            "9,223,372,036,854,692,008 is the most",
+        ),
+        (
+            |d| {
+                content(d).storage_version = "3.7.0".into();
+                d.target = Some(Minor::V3_6);
+            },
+            "etcd 3.6 does not start on a snapshot of 3.7",
+        ),
+        (|d| d.rows.iter_mut().for_each(|r| r.set(Column::DataDir, "/d", Origin::Typed)), "data dir of m1 already"),
+    ];
+    for (change, words) in cases {
+        let mut draft = draft();
+        change(&mut draft);
+        let problems = build(&draft).unwrap_err();
+        let hit = problems.iter().find(|p| p.text.contains(words));
+        assert!(hit.is_some_and(|p| p.severity == Severity::Error), "{words:?} in {problems:?}");
+    }
+    let mut most = draft();
+    (most.mark_compacted, most.bump_revision) = (true, i64::MAX as u64 - 83_799);
+    assert_eq!(build(&most).unwrap().plan.expected_revision(), i64::MAX);
+}
+
+#[test]
+fn what_a_snapshot_brings_along_is_a_warning() {
+    type Change = fn(&mut Draft);
+    let cases: [(Change, &str); 8] = [
+        (
+            |d| content(d).alarms = vec!["NOSPACE of member 1f2e".into()],
+            "NOSPACE of member 1f2e is an alarm in the snapshot",
+        ),
+        (|d| (content(d).auth_enabled, content(d).users) = (true, 2), "authentication is on in the snapshot (2 users)"),
+        (|d| content(d).downgrading = true, "a downgrade is in progress"),
+        (|d| content(d).leases = 3, "3 leases start again, each from its full time"),
+        (
+            |d| {
+                d.skip_hash_check = true;
+                d.source.as_mut().unwrap().health = Health::Unhashed;
+            },
+            "carries no SHA-256",
+        ),
+        (|d| content(d).storage_version = "3.7.0".into(), "etcd 3.6 does not start on it"),
+        (
+            |d| {
+                content(d).storage_version = "3.6.0".into();
+                d.target = Some(Minor::V3_5);
+            },
+            "the snapshot is of etcd 3.6; etcd 3.5 starts on it",
+        ),
+        (|d| d.source.as_mut().unwrap().path = "x.db".into(), "holds only in this directory"),
+    ];
+    for (change, words) in cases {
+        let mut draft = draft();
+        change(&mut draft);
+        let built = build(&draft).unwrap();
+        assert_eq!(built.warnings.len(), 1, "{:?}", built.warnings);
+        let text = &built.warnings[0].text;
+        assert!(text.contains(words), "{words:?} in {text:?}");
+        assert_eq!(built.plan.source.skip_hash_check, draft.skip_hash_check);
+    }
+    let mut same = draft();
+    content(&mut same).storage_version = "3.6.0".into();
+    same.target = Some(Minor::V3_6);
+    same.skip_hash_check = true;
+    let built = build(&same).unwrap();
+    assert!(built.warnings.is_empty() && !built.plan.source.skip_hash_check, "a good trailer is checked all the same");
+}
+
+#[test]
+fn a_plan_that_was_tampered_with_is_found_out() {
+    let plan = build(&draft()).unwrap().plan;
+    type Change = fn(&mut Plan);
+    let cases: [(Change, &str); 10] = [
+        (|p| p.token = "other".into(), "follows from its peer URLs and the token"),
+        (|p| p.members[1].id.0 ^= 1, "the plan gives m2 the ID 3c505846437ba853"),
+        (|p| p.cluster_id.0 ^= 1, "the plan gives the cluster the ID"),
+        (
+            |p| p.members[0].peer_urls[0] = "HTTP://127.0.0.31:2380".into(),
+            "which etcd prints as http://127.0.0.31:2380",
+        ),
+        (|p| p.members[0].client_urls = vec![" http://a:2379".into()], "which etcd prints as"),
+        (|p| p.members[2].name = "m1".into(), "stands in row 1 already"),
+        (|p| p.source.sha256 = "9F3C".into(), "sha256 is not 64 hex digits"),
+        (|p| p.bump_revision = 5, "needs the mark as compacted"),
+        (|p| p.members[0].etcd_flags = vec!["--force-new-cluster".into()], "--force-new-cluster is set by the plan"),
+        (|p| p.members.clear(), "the table is empty"),
+    ];
+    for (change, words) in cases {
+        let mut plan = plan.clone();
+        change(&mut plan);
+        let problems = verify(&plan);
+        assert!(
+            problems.iter().any(|p| p.text.contains(words) && p.severity == Severity::Error),
+            "{words:?}: {problems:?}"
+        );
+    }
+}
+
+#[test]
+fn the_review_says_what_is_read_written_and_left() {
+    let mut draft = draft();
+    (draft.bump_revision, draft.mark_compacted) = (1_000_000_000, true);
+    draft.rows[1].set(Column::WalDir, "/wal/m2", Origin::Typed);
+    let text = sentences(&build(&draft).unwrap().plan);
+    assert_eq!(
+        text[0],
+        "Read /backup/etcd-0200.db (SHA-256 9f3c11aa…, revision 83,799, 4,112 keys) and check it again; it is only read"
+    );
+    assert!(text[1].starts_with("Begin at revision 1,000,083,799, 1,000,000,000 after the snapshot's"));
+    assert_eq!(
+        text[4],
+        "m2: make /var/lib/etcd/m2.etcd and its log /wal/m2 (member ID 3c505846437ba852) beside its place, read it back, rename it into place; nothing that is there is overwritten"
+    );
+    assert!(text.iter().any(|t| t.contains("m1, m2 and m3: 3 members, 2 needed")));
+    assert!(text.last().unwrap().starts_with("No etcd is started"));
+    assert!(text.iter().all(|t| !t.ends_with('.')));
+}

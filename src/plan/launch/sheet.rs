@@ -1,0 +1,107 @@
+//! The sheet: all commands of a plan as one text to print, save or paste from.
+
+use super::{Launch, commands};
+use crate::plan::{
+    Member, Plan,
+    words::{plural, shell_line, shell_word, thousands},
+};
+
+/// All commands as one text. It bears the plan's short ID, tells order and time, and lets no
+/// command run where the restored directory is not.
+pub fn sheet(plan: &Plan) -> String {
+    let launches = commands(plan);
+    let mut out = head(plan);
+    let mut told: Vec<&str> = Vec::new();
+    for (n, (m, launch)) in plan.members.iter().zip(&launches).enumerate() {
+        out.push_str(&format!("\n# {} of {}: {}, member ID {}\n", n + 1, launches.len(), comment(&m.name), m.id));
+        for note in &launch.notes {
+            // What holds for every member is said once.
+            if !told.contains(&note.as_str()) {
+                comment_lines(&mut out, note);
+                told.push(note);
+            }
+        }
+        out.push_str(&guarded(m, launch));
+    }
+    out.push_str(&tail(plan));
+    out
+}
+
+fn head(plan: &Plan) -> String {
+    let count = plan.members.len();
+    let mut out = format!(
+        "# Cluster {} · plan {} · made {}\n# new cluster ID {} · token {} · begins at revision {}\n#\n",
+        comment(&plan.label),
+        plan.short_id(),
+        comment(&plan.created),
+        plan.cluster_id,
+        comment(&plan.token),
+        thousands(plan.expected_revision().unsigned_abs()),
+    );
+    if count == 1 {
+        out.push_str("# One member: it serves as soon as it is up.\n");
+    } else {
+        out.push_str(&format!(
+            "# Start all {count} within a minute, in any order, each on its own host or terminal; the first waits for\n\
+             # {} more, and says so in its log meanwhile: that is normal.\n",
+            plan.quorum() - 1,
+        ));
+    }
+    out.push_str("# Stop every member of the old cluster first, and let none of them start again.\n");
+    out
+}
+
+/// The command, run only where the restored directory stands. No `exit`: pasted into a shell it
+/// would close it.
+fn guarded(m: &Member, launch: &Launch) -> String {
+    let mut dirs = vec![m.data_dir.join("member").to_string_lossy().into_owned()];
+    dirs.extend(m.wal_dir.iter().map(|d| d.to_string_lossy().into_owned()));
+    let tests: Vec<String> = dirs.iter().map(|d| format!("test -d {}", shell_word(d))).collect();
+    let missing = format!("{}: not started, {} is not here; is this the right host?", m.name, dirs.join(" or "));
+    format!(
+        "if {}; then\n{}\nelse {} >&2; false; fi\n",
+        tests.join(" && "),
+        launch.pretty,
+        shell_line(["printf", "%s\\n", &missing])
+    )
+}
+
+fn tail(plan: &Plan) -> String {
+    let urls: Vec<&str> = plan.members.iter().flat_map(|m| m.client_urls.iter().map(String::as_str)).collect();
+    let tls = if urls.iter().any(|u| u.starts_with("https:") || u.starts_with("unixs:")) {
+        " (with --cacert, and --cert and --key where clients need them)"
+    } else {
+        ""
+    };
+    let mut out = String::from("\n");
+    let count = plan.members.len();
+    let lines = plural(count, "line", "lines");
+    comment_lines(&mut out, &format!("Then look{tls}: {count} {lines}, one leader, cluster ID {}", plan.cluster_id));
+    for words in [["endpoint", "status"], ["member", "list"]] {
+        let [noun, verb] = words;
+        let line = shell_line(["etcdctl", &format!("--endpoints={}", urls.join(",")), noun, verb, "-w", "table"]);
+        out.push_str(&format!("# {}\n", comment(&line)));
+    }
+    out
+}
+
+/// Text that cannot leave its comment, whatever a plan file holds.
+fn comment(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || ['\u{2028}', '\u{2029}'].contains(&c) { ' ' } else { c }).collect()
+}
+
+/// A note as comment lines of at most 100 characters.
+fn comment_lines(out: &mut String, note: &str) {
+    let mut line = String::from("#");
+    for word in comment(note).split_whitespace() {
+        if line.len() + word.len() > 98 && line.len() > 1 {
+            out.push_str(&line);
+            out.push('\n');
+            line = String::from("#");
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    out.push_str(&line);
+    out.push_str(".\n");
+}

@@ -1,0 +1,104 @@
+//! Slips in the columns of directories. Every member is restored on this machine, so two rows must
+//! not meet in one place. Compared as text: what a symbolic link makes of it only the disk knows.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::called;
+use crate::plan::{
+    glyphs,
+    table::{Column, Problem, Row},
+};
+
+/// Where a row writes to; each with its column.
+fn places(row: &Row) -> Vec<(Column, PathBuf)> {
+    [Column::DataDir, Column::WalDir]
+        .into_iter()
+        .filter(|c| row.text(*c).trim().starts_with('/'))
+        .map(|c| (c, normal(row.text(c).trim())))
+        .collect()
+}
+
+/// The path without `.`, `..` and doubled slashes.
+fn normal(text: &str) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in Path::new(text).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// The mistakes in the directories of row `at`, seen against the rows above it.
+pub(super) fn check(rows: &[Row], at: usize, out: &mut Vec<Problem>) {
+    let Some(row) = rows.get(at) else { return };
+    if row.text(Column::DataDir).trim().is_empty() {
+        let text = "the data dir is missing; there is no place to restore to";
+        out.push(Problem::error(Some(at), Some(Column::DataDir), text));
+    }
+    for column in [Column::DataDir, Column::WalDir] {
+        one(at, column, row.text(column), out);
+    }
+    let mine = places(row);
+    if let [(_, data), (_, wal)] = mine.as_slice() {
+        if wal.starts_with(data) {
+            let text = "the WAL dir is inside the data dir; left empty, etcd keeps the WAL in its own place there";
+            out.push(Problem::error(Some(at), Some(Column::WalDir), text).fixed(Some(String::new())));
+        } else if data.starts_with(wal) {
+            out.push(Problem::error(Some(at), Some(Column::WalDir), "the data dir is inside the WAL dir"));
+        }
+    }
+    for (column, path) in &mine {
+        for (first, other) in rows.iter().enumerate().take(at) {
+            for (its_column, its_path) in places(other) {
+                let (what, whose) = (its_column.heading(), called(rows, first));
+                let text = if *path == its_path {
+                    format!("this is the {what} of {whose} already")
+                } else if path.starts_with(&its_path) {
+                    format!("this lies inside the {what} of {whose}")
+                } else if its_path.starts_with(path) {
+                    format!("the {what} of {whose} lies inside this one")
+                } else {
+                    continue;
+                };
+                out.push(Problem::error(Some(at), Some(*column), text));
+            }
+        }
+    }
+}
+
+/// The mistakes that one path has by itself.
+fn one(at: usize, column: Column, text: &str, out: &mut Vec<Problem>) {
+    let heading = column.heading();
+    let mut error = |text: String, fix: Option<String>| {
+        out.push(Problem::error(Some(at), Some(column), text).fixed(fix));
+    };
+    if text.trim().is_empty() {
+        return;
+    }
+    if let Some(stray) = glyphs::find_hidden(text) {
+        return error(format!("{} stands in the {heading}", stray.name), Some(glyphs::clean(text).trim().to_string()));
+    }
+    if text.trim() != text {
+        return error(format!("a space stands at the edge of the {heading}"), Some(text.trim().to_string()));
+    }
+    if text.starts_with('~') {
+        return error(format!("the {heading} must be absolute; ~ is not expanded here"), None);
+    }
+    if !text.starts_with('/') {
+        return error(format!("the {heading} must be absolute: it starts with /"), None);
+    }
+    let path = normal(text);
+    if path == Path::new("/") {
+        return error(format!("the {heading} cannot be the root of the filesystem"), None);
+    }
+    if column == Column::DataDir && path.file_name().is_some_and(|last| last == "member") {
+        let above = path.parent().map(|p| p.to_string_lossy().into_owned()).filter(|p| p != "/");
+        let text = "etcd makes \"member\" itself, inside the data dir; the data dir is the one above it";
+        out.push(Problem::warning(Some(at), Some(column), text).fixed(above));
+    }
+}

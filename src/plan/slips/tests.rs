@@ -1,0 +1,233 @@
+//! Every mistake of the table by a table of its own.
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::plan::table::{Origin, Severity};
+
+fn row(name: &str, peer: &str, client: &str, dir: &str) -> Row {
+    Row::default()
+        .with(Column::Name, name, Origin::Typed)
+        .with(Column::Peer, peer, Origin::Typed)
+        .with(Column::Client, client, Origin::Typed)
+        .with(Column::DataDir, dir, Origin::Typed)
+}
+
+/// Three members without a mistake.
+fn good() -> Vec<Row> {
+    (1..=3)
+        .map(|n| {
+            let (peer, client) = (format!("http://10.0.0.{n}:2380"), format!("http://10.0.0.{n}:2379"));
+            row(&format!("m{n}"), &peer, &client, &format!("/var/lib/etcd/m{n}.etcd"))
+        })
+        .collect()
+}
+
+fn only(rows: &[Row], words: &str) -> Problem {
+    let problems = check(rows, "tok");
+    let hits: Vec<&Problem> = problems.iter().filter(|p| p.text.contains(words)).collect();
+    assert_eq!(hits.len(), 1, "{words:?} in {problems:#?}");
+    hits[0].clone()
+}
+
+#[test]
+fn a_right_table_has_no_problem() {
+    assert_eq!(check(&good(), "tok"), []);
+    let mut several = good();
+    several[0].set(Column::Peer, "http://10.0.0.1:2380,http://10.1.0.1:2380", Origin::Typed);
+    several[0].set(Column::WalDir, "/wal/m1", Origin::Typed);
+    several[0].set(Column::Flags, "--quota-backend-bytes=8589934592 --log-level 'warn'", Origin::Typed);
+    assert_eq!(check(&several, "tok"), []);
+    let loopback: Vec<Row> = (1..=3)
+        .map(|n| {
+            row(
+                &format!("m{n}"),
+                &format!("http://127.0.0.1:{n}2380"),
+                &format!("http://127.0.0.1:{n}2379"),
+                &format!("/d/{n}"),
+            )
+        })
+        .collect();
+    assert_eq!(check(&loopback, "tok"), []);
+}
+
+#[test]
+fn every_mistake_is_named_in_its_cell() {
+    use Column::{Client, DataDir, Flags, Name, Peer, WalDir};
+    use Severity::{Error, Warning};
+    let https = "https://10.0.0.2:2380";
+    // The change is made in row 1 (m2), where the mistake must be found.
+    for (column, text, severity, words, fix) in [
+        (Name, "", Error, "the name is empty", None),
+        (Name, "m1", Error, "the name \"m1\" stands in row 1 already", None),
+        (Name, "m 2", Error, "a space stands in the name", Some("m-2")),
+        (Name, " m2", Error, "a space stands at the edge of the name", Some("m2")),
+        (Name, "m,2", Error, "\",\" stands in the name", Some("m-2")),
+        (Name, "m=2", Error, "\"=\" stands in the name", Some("m-2")),
+        (Name, "m\u{200b}2", Error, "U+200B (zero-width space)", Some("m2")),
+        (Peer, "", Error, "the peer URL is missing", None),
+        (
+            Peer,
+            "http:/10.0.0.2:2380",
+            Error,
+            "one slash is missing: http://10.0.0.2:2380?",
+            Some("http://10.0.0.2:2380"),
+        ),
+        (Peer, "http://10.0.0.2", Error, "the port is missing", Some("http://10.0.0.2:2380")),
+        (Peer, "10.0.0.2", Error, "the scheme is missing", Some("http://10.0.0.2:2380")),
+        (Client, "10.0.0.2", Error, "the scheme is missing", Some("http://10.0.0.2:2379")),
+        (Peer, "http://a:2380,http:/b:2380", Error, "one slash", Some("http://a:2380,http://b:2380")),
+        (Peer, "http://a:2380,", Error, "a comma stands at the end", Some("http://a:2380")),
+        (
+            Peer,
+            "http://a:2380,,http://b:2380",
+            Error,
+            "nothing stands before a comma",
+            Some("http://a:2380,http://b:2380"),
+        ),
+        (
+            Peer,
+            "http://a:2380, http://b:2380",
+            Warning,
+            "a space stands after the comma",
+            Some("http://a:2380,http://b:2380"),
+        ),
+        (
+            Peer,
+            "http://10.0.0.2:2379,http://a:2380",
+            Warning,
+            "2379 is etcd's port for clients",
+            Some("http://10.0.0.2:2380,http://a:2380"),
+        ),
+        (Client, "http://10.0.0.2:2380", Warning, "2380 is etcd's port for peers", Some("http://10.0.0.2:2379")),
+        (Peer, "http://10.0.0.1:2380", Error, "is the peer URL of m1 already", None),
+        (Peer, "HTTPS://10.0.0.1:2380", Error, "is the peer URL of m1 already", None),
+        (Client, "http://10.0.0.1:2379", Error, "is the client URL of m1 already", None),
+        (Client, "http://10.0.0.1:2380", Error, "is the peer URL of m1 already", None),
+        (Peer, "http://a:2380,http://A:2380", Error, "stands twice in this cell", None),
+        (Peer, "http://0.0.0.0:2380", Error, "0.0.0.0 is no address that others can reach", None),
+        (Client, "http://[::]:2379", Error, ":: is no address", None),
+        (Peer, "http://localhost:2380", Warning, "localhost is another host for each member", None),
+        (Peer, "http://127.0.1.1:2380", Warning, "127.0.1.1 is another host for each member", None),
+        (Peer, "http://[::1]:2380", Warning, "::1 is another host for each member", None),
+        (Peer, https, Warning, "m2 is https, others are http", None),
+        (Peer, https, Warning, "https needs --peer-cert-file and --peer-key-file", None),
+        (Client, "https://10.0.0.2:2379", Warning, "https needs --cert-file and --key-file", None),
+        (DataDir, "", Error, "the data dir is missing", None),
+        (DataDir, "etcd", Error, "must be absolute", None),
+        (DataDir, "~/etcd", Error, "~ is not expanded", None),
+        (DataDir, "/", Error, "root of the filesystem", None),
+        (DataDir, " /x", Error, "a space stands at the edge", Some("/x")),
+        (DataDir, "/x\u{a0}", Error, "U+00A0 (non-breaking space)", Some("/x")),
+        (DataDir, "/var/lib/etcd/m1.etcd/", Error, "this is the data dir of m1 already", None),
+        (DataDir, "/var/lib//etcd/x/../m1.etcd/sub", Error, "this lies inside the data dir of m1", None),
+        (DataDir, "/var/lib/etcd", Error, "the data dir of m1 lies inside this one", None),
+        (DataDir, "/x/member", Warning, "the data dir is the one above it", Some("/x")),
+        (WalDir, "wal", Error, "the WAL dir must be absolute", None),
+        (WalDir, "/var/lib/etcd/m2.etcd/member/wal", Error, "the WAL dir is inside the data dir", Some("")),
+        (WalDir, "/var/lib/etcd/m1.etcd/w", Error, "this lies inside the data dir of m1", None),
+        (Flags, "--x 'y", Error, "a quote is not closed", None),
+        (Flags, "quota", Error, "\"quota\" is no flag", None),
+        (Flags, "--name=x", Error, "--name is set by the plan", Some("")),
+        (Flags, "--a=1 -data-dir /x --b", Error, "--data-dir is set by the plan", Some("--a=1 --b")),
+        (Flags, "--initial-cluster-state=new", Error, "--initial-cluster-state is set by the plan", Some("")),
+        (Flags, "--force-new-cluster", Error, "--force-new-cluster is set by the plan", Some("")),
+        (Flags, "--config-file=/e.yml", Error, "--config-file is set by the plan", Some("")),
+        (Flags, "\u{2013}log-level=warn", Error, "U+2013 stands where", Some("--log-level=warn")),
+    ] {
+        let mut rows = good();
+        rows[1].set(column, text, Origin::Typed);
+        let problem = only(&rows, words);
+        assert_eq!((problem.row, problem.column, problem.severity), (Some(1), Some(column), severity), "{text:?}");
+        assert_eq!(problem.fix.as_deref(), fix, "{text:?}");
+        assert!(!problem.text.ends_with('.'));
+        if let Some(fix) = fix {
+            rows[1].set(column, fix, Origin::Typed);
+            let left = check(&rows, "tok");
+            assert!(!left.iter().any(|p| p.text == problem.text), "{fix:?} leaves {left:?}");
+        }
+    }
+}
+
+#[test]
+fn certificates_among_the_flags_settle_https() {
+    for (flags, peer, client) in [
+        ("", 1, 1),
+        ("--peer-auto-tls --auto-tls", 0, 0),
+        ("--auto-tls=false --peer-auto-tls=true", 0, 1),
+        ("--cert-file=/c --key-file /k --peer-cert-file /pc", 1, 0),
+        ("-peer-cert-file=/c -peer-key-file=/k --cert-file=/c", 0, 1),
+    ] {
+        let mut rows = vec![row("m1", "https://a:2380", "https://a:2379", "/d")];
+        rows[0].set(Column::Flags, flags, Origin::Typed);
+        let problems = check(&rows, "tok");
+        let count = |c| problems.iter().filter(|p| p.column == Some(c) && p.text.contains("will not start")).count();
+        assert_eq!((count(Column::Peer), count(Column::Client)), (peer, client), "{flags}: {problems:?}");
+    }
+}
+
+#[test]
+fn what_is_about_the_whole_table() {
+    assert_eq!(only(&[], "the table is empty").severity, Severity::Error);
+    let mut rows = good();
+    rows.push(row("m4", "http://10.0.0.4:2380", "http://10.0.0.4:2379", "/d"));
+    assert_eq!(check(&rows, "tok"), [Problem::warning(None, None, "4 members survive the loss of 1, as 3 do")]);
+    assert_eq!(
+        check(&rows[..2], "tok"),
+        [Problem::warning(None, None, "2 members survive the loss of none, as 1 does")]
+    );
+    for (token, words) in [("", "the token is empty"), ("a b", "a space stands in the token"), ("a\u{a0}", "U+00A0")] {
+        let problems = check(&good(), token);
+        assert!(problems.len() == 1 && problems[0].text.contains(words) && problems[0].severity == Severity::Error);
+    }
+    let lone = [row("default", "http://localhost:2380", "http://localhost:2379", "/d")];
+    assert!(check(&lone, "etcd-cluster")[0].text.contains("cdf818194e3a8c32"));
+    assert_eq!(check(&lone, "fresh"), []);
+    assert!(check(&good(), "etcd-cluster")[0].text.contains("no leftover member"));
+}
+
+#[test]
+fn the_odd_one_out_is_told() {
+    let mut rows = good();
+    for n in [1, 2] {
+        rows[n].set(Column::Peer, format!("https://10.0.0.{}:2380", n + 1), Origin::Typed);
+    }
+    let problem = only(&rows, "others are https");
+    assert_eq!((problem.row, problem.text.as_str()), (Some(0), "m1 is http, others are https"));
+    rows[0].set(Column::Peer, "host1", Origin::Typed);
+    assert_eq!(only(&rows, "scheme is missing").fix.as_deref(), Some("https://host1:2380"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn any_table_is_judged_and_url_fixes_leave_no_slip(
+        cells in prop::collection::vec(prop::array::uniform6("\\PC{0,12}|(https?:[/]{0,3}[a-c](:2380)?[, ]{0,2}){0,3}|/[ab/.]{0,6}|--[a-z-]{0,8}"), 0..4),
+        token in "\\PC{0,6}",
+    ) {
+        let mut rows: Vec<Row> = cells.iter().map(|texts| {
+            Column::ALL.iter().zip(texts).fold(Row::default(), |row, (c, t)| row.with(*c, t.as_str(), Origin::Typed))
+        }).collect();
+        let problems = check(&rows, &token);
+        prop_assert!(!rows.is_empty() || problems.iter().any(|p| p.severity == Severity::Error));
+        for p in &problems {
+            prop_assert!(p.row.is_none_or(|at| at < rows.len()) && !p.text.is_empty());
+            if let (Some(at), Some(column), Some(fix)) = (p.row, p.column, &p.fix) {
+                prop_assert_ne!(rows[at].text(column), fix.as_str(), "{:?}", p);
+            }
+        }
+        // No error in a column of URLs means that its IDs are known.
+        let wrong = |c| problems.iter().any(|p| p.column == Some(c) && p.severity == Severity::Error);
+        if !wrong(Column::Peer) {
+            prop_assert!(table::ids(&rows, &token).0.iter().all(Option::is_some));
+        }
+        // Taking the corrections comes to an end.
+        for _ in 0..40 {
+            let Some(p) = check(&rows, &token).into_iter().find(|p| p.fix.is_some()) else { return Ok(()) };
+            rows[p.row.unwrap()].set(p.column.unwrap(), p.fix.unwrap(), Origin::Typed);
+        }
+        prop_assert!(false, "corrections go in a circle: {:?}", rows);
+    }
+}

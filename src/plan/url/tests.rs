@@ -1,0 +1,144 @@
+//! What etcd takes and what it does not, by tables; that every correction is taken, by properties.
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn takes_what_etcd_takes_and_prints_it_as_etcd_does() {
+    for (text, printed, host, port) in [
+        ("http://10.0.0.1:2380", "http://10.0.0.1:2380", "10.0.0.1", 2380),
+        (" https://host1:2380\t", "https://host1:2380", "host1", 2380),
+        ("HTTP://LocalHost:1", "http://LocalHost:1", "LocalHost", 1),
+        ("https://[2001:DB8::1]:65535", "https://[2001:DB8::1]:65535", "2001:DB8::1", 65535),
+        ("http://m-1.etcd_x.example.:2380", "http://m-1.etcd_x.example.:2380", "m-1.etcd_x.example.", 2380),
+        ("http://http:2380", "http://http:2380", "http", 2380),
+        ("unix:///tmp/m1.sock", "unix:///tmp/m1.sock", "/tmp/m1.sock", 0),
+        ("UNIXS://m1.sock:1", "unixs://m1.sock:1", "m1.sock:1", 0),
+    ] {
+        let url = parse(text).unwrap();
+        assert_eq!((url.as_str(), url.host.as_str(), url.port), (printed, host, port), "{text}");
+    }
+    assert_eq!(parse("http://[::1]:1").unwrap().ip(), Some(IpAddr::V6(Ipv6Addr::LOCALHOST)));
+    assert_eq!(parse("http://a:1").unwrap().at("::1", 7).as_str(), "http://[::1]:7");
+    assert_eq!(parse("http://[0:0::1]:1").unwrap().place(), parse("https://[::1]:1").unwrap().place());
+    assert_eq!(parse("http://A:1").unwrap().place(), parse("http://a:1").unwrap().place());
+}
+
+/// Text, words that the sentence must hold, correction ("" for none).
+const SLIPS: [(&str, &str, &str); 62] = [
+    ("http:/host1:2380", "one slash is missing: http://host1:2380?", "http://host1:2380"),
+    ("https:/10.0.0.1:2380", "one slash is missing", "https://10.0.0.1:2380"),
+    ("HTTP:/host1:2380/", "one slash is missing", "http://host1:2380"),
+    ("http:host1:2380", "two slashes are missing", "http://host1:2380"),
+    ("http:///host1:2380", "too many slashes", "http://host1:2380"),
+    ("http//host1:2380", "the colon after http is missing", "http://host1:2380"),
+    ("http::/host1:2380", "stands where \"://\" is meant", "http://host1:2380"),
+    ("https;//host1:2380", "a semicolon stands where a colon is meant", "https://host1:2380"),
+    ("http:\\\\host1:2380", "backslashes", "http://host1:2380"),
+    ("10.0.0.1:2380", "the scheme is missing: http://10.0.0.1:2380?", "http://10.0.0.1:2380"),
+    ("host1:2380", "the scheme is missing", "http://host1:2380"),
+    ("//host1:2380", "the scheme is missing", "http://host1:2380"),
+    ("://host1:2380", "the scheme is missing", "http://host1:2380"),
+    ("[::1]:2380", "the scheme is missing", "http://[::1]:2380"),
+    ("http:2380", "the scheme is missing", "http://http:2380"),
+    ("host1", "the scheme is missing", ""),
+    ("tcp://host1:2380", "\"tcp\" is no scheme that etcd takes", "http://host1:2380"),
+    ("tls://host1:2380", "\"tls\" is no scheme", "https://host1:2380"),
+    ("htp:/host1:2380", "\"htp\" is no scheme", "http://host1:2380"),
+    ("hhtp://host1:2380", "\"hhtp\" is no scheme", "http://host1:2380"),
+    ("htpps://host1:2380", "\"htpps\" is no scheme", "https://host1:2380"),
+    ("htttps://host1:2380", "is no scheme", "https://host1:2380"),
+    ("http://host1", "the port is missing", ""),
+    ("http://host1:", "the port is missing", ""),
+    ("http://[::1]", "the port is missing", ""),
+    ("http://[::1]:", "the port is missing", ""),
+    ("http://[::1]2380", "a colon and the port", ""),
+    ("http://2001:db8::7:2380", "an IPv6 address stands in brackets", "http://[2001:db8::7]:2380"),
+    ("http://::1:2380", "in brackets", "http://[::1]:2380"),
+    ("http://1:2:3:4:5:6:7:8:80", "in brackets", "http://[1:2:3:4:5:6:7:8]:80"),
+    ("http://2001:db8::7", "in brackets", ""),
+    ("http://[2001:db8::7:2380", "the bracket after the IPv6 address is missing", "http://[2001:db8::7]:2380"),
+    ("http://[host1]:2380", "brackets are for IPv6", "http://host1:2380"),
+    ("http://[10.0.0.1]:2380", "brackets are for IPv6", "http://10.0.0.1:2380"),
+    ("http://[fe80::1%25eth0]:2380", "zone", ""),
+    ("http://host1::2380", "one colon too many", "http://host1:2380"),
+    ("http://host1:2380:1", "too many colons", ""),
+    ("http://host1:2380/", "a slash at the end", "http://host1:2380"),
+    ("http://host1:2380/v2/x", "a path", "http://host1:2380"),
+    ("http://host1:2380?a=b", "a query", "http://host1:2380"),
+    ("http://host1:2380/#x", "a fragment", "http://host1:2380"),
+    ("http://root:pw@host1:2380", "no user and password: http://host1:2380?", "http://host1:2380"),
+    ("http://host1:0", "port 0 cannot be reached", ""),
+    ("http://host1:65536", "port 65536 does not exist", ""),
+    ("http://host1:99999999999", "does not exist", ""),
+    ("http://host1:02380", "leading zeros", "http://host1:2380"),
+    ("http://host1:238O", "the port \"238O\" is no number", "http://host1:2380"),
+    ("http://host1:peer", "the port \"peer\" is no number", ""),
+    ("http://:2380", "the host is missing", ""),
+    ("http://ho st1:2380", "a space stands inside the URL", "http://host1:2380"),
+    ("http://a:2380 http://b:2380", "only a comma separates two URLs", "http://a:2380,http://b:2380"),
+    ("http://a:2380;http://b:2380/", "only a comma", "http://a:2380,http://b:2380"),
+    ("\"http://a:2380\"", "quotes", "http://a:2380"),
+    ("m1=http://a:2380", "the name \"m1\" does not belong", "http://a:2380"),
+    ("http://a+b:2380", "\"+\" does not belong in a host name", ""),
+    ("http://10.0..1:2380", "two dots", ""),
+    ("http://10.0.0.300:2380", "10.0.0.300 is no IPv4 address", ""),
+    ("http://10.0.0:2380", "is no IPv4 address", ""),
+    ("http\u{ff1a}//host1:2380", "U+FF1A (fullwidth colon) stands where \":\" is meant", "http://host1:2380"),
+    ("http://host\u{2013}1:2380", "U+2013 (en dash)", "http://host-1:2380"),
+    ("\u{201c}http://a:2380\u{201d}", "U+201C (left double quote) does not belong", "http://a:2380"),
+    ("http://h\u{f6}st:2380", "U+00F6 (ö) is no ASCII character", ""),
+];
+
+#[test]
+fn every_slip_has_its_name_and_its_correction() {
+    for (text, words, fix) in SLIPS {
+        let slip = parse(text).unwrap_err();
+        assert!(slip.text.contains(words), "{text:?} gives {:?}", slip.text);
+        assert_eq!(slip.fix.as_deref().unwrap_or(""), fix, "{text:?}");
+        assert!(!slip.text.ends_with('.'), "{:?}", slip.text);
+    }
+    for text in ["", "  \t", "unix://", "unix:///", "unix:///tmp/a b", "unix:///tmp/%41"] {
+        let slip = parse(text).unwrap_err();
+        assert!(!slip.text.is_empty() && (slip.fix.is_none() || text.contains(' ')), "{text:?}: {slip:?}");
+    }
+    assert_eq!(parse("unix:/tmp/s").unwrap_err().fix.as_deref(), Some("unix:///tmp/s"));
+    assert_eq!(parse("http://a:2380\u{200b}").unwrap_err().fix.as_deref(), Some("http://a:2380"));
+    assert_eq!(parse("http://a\u{a0}:2380").unwrap_err().fix.as_deref(), Some("http://a:2380"));
+}
+
+#[test]
+fn the_rest_of_the_table_helps_the_guess() {
+    let guess = Guess { scheme: Scheme::Https, port: Some(2380) };
+    assert_eq!(parse_with("host1", guess).unwrap_err().fix.as_deref(), Some("https://host1:2380"));
+    assert_eq!(parse_with("tcp://[::1]", guess).unwrap_err().fix.as_deref(), Some("https://[::1]:2380"));
+    assert_eq!(parse_with("http://host1", guess).unwrap_err().fix.as_deref(), Some("http://host1:2380"));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_url_or_a_slip_whose_correction_is_taken(text in "\\PC{0,40}|[a-z:/;0-9.\\[\\]@?# ]{0,30}|https?[:;/]{0,4}[a-z0-9.:\\[\\]]{0,12}") {
+        match parse(&text) {
+            Ok(url) => {
+                prop_assert_eq!(parse(url.as_str()), Ok(url.clone()));
+                prop_assert!(url.scheme.is_unix() || url.port > 0);
+            }
+            Err(slip) => {
+                prop_assert!(!slip.text.is_empty());
+                for item in slip.fix.iter().flat_map(|f| f.split(',')) {
+                    prop_assert!(parse(item).is_ok(), "{:?} is corrected to {:?}", text, slip.fix);
+                    prop_assert!(parse(item).is_ok_and(|url| url.as_str() == item));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn well_formed_urls_keep_their_text(host in "[a-zA-Z][a-zA-Z0-9-]{0,12}", port in 1u16.., tls: bool) {
+        let text = format!("http{}://{host}:{port}", if tls { "s" } else { "" });
+        let url = parse(&text).unwrap();
+        prop_assert_eq!(url.as_str(), &text);
+    }
+}

@@ -1,0 +1,115 @@
+//! Small words: numbers with separators, singular and plural, lists as people write them.
+
+/// `84211` as `84,211`.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// One form for 1, the other for every other number.
+pub fn plural<'a>(number: usize, one: &'a str, many: &'a str) -> &'a str {
+    if number == 1 { one } else { many }
+}
+
+/// `m1, m2 or m3`.
+pub fn either(items: &[String]) -> String {
+    list(items, " or ")
+}
+
+/// `m1, m2 and m3`.
+pub fn all(items: &[String]) -> String {
+    list(items, " and ")
+}
+
+fn list(items: &[String], last: &str) -> String {
+    match items.split_last() {
+        None => String::new(),
+        Some((only, [])) => only.clone(),
+        Some((end, rest)) => format!("{}{last}{end}", rest.join(", ")),
+    }
+}
+
+/// A word for a POSIX shell, quoted only where it must be: `--name=m1` stays as it is.
+pub fn shell_word(word: &str) -> std::borrow::Cow<'_, str> {
+    // `=` is plain wherever the word begins with a dash or slash; elsewhere it could be an assignment.
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+:,./-".contains(c) || (c == '=' && word.starts_with('-'));
+    if !word.is_empty() && word.chars().all(plain) { word.into() } else { shell_words::quote(word) }
+}
+
+/// Words as one shell line.
+pub fn shell_line<W: AsRef<str>>(words: impl IntoIterator<Item = W>) -> String {
+    let quoted: Vec<String> = words.into_iter().map(|w| shell_word(w.as_ref()).into_owned()).collect();
+    quoted.join(" ")
+}
+
+/// The order in which people count: `m2` before `m10`.
+pub fn natural(a: &str, b: &str) -> std::cmp::Ordering {
+    pieces(a).cmp(&pieces(b)).then_with(|| a.cmp(b))
+}
+
+/// Runs of digits as (length without leading zeros, digits), other characters one by one.
+fn pieces(text: &str) -> Vec<(usize, String)> {
+    let mut out: Vec<(usize, String)> = Vec::new();
+    let mut digits = String::new();
+    for c in text.chars().chain(['\0']) {
+        if c.is_ascii_digit() {
+            digits.push(c);
+            continue;
+        }
+        if !digits.is_empty() {
+            let number = digits.trim_start_matches('0').to_string();
+            out.push((number.len() + 1, number));
+            digits.clear();
+        }
+        if c != '\0' {
+            out.push((usize::from(c.is_alphabetic()) * 1000, c.to_string()));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_lists() {
+        let shown = [0, 7, 999, 1000, 84_211, 1_000_084_211].map(thousands);
+        assert_eq!(shown, ["0", "7", "999", "1,000", "84,211", "1,000,084,211"]);
+        let names = ["m1".to_string(), "m2".to_string(), "m3".to_string()];
+        assert_eq!(
+            (either(&names[..2]), all(&names), either(&names[..1]), all(&[])),
+            ("m1 or m2".into(), "m1, m2 and m3".into(), "m1".into(), String::new())
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_shell_line_splits_into_its_words(words in proptest::collection::vec("\\PC{0,12}|--[a-z]{1,4}=[a-z:/.']{0,6}", 0..5)) {
+            proptest::prop_assert_eq!(shell_words::split(&shell_line(&words)), Ok(words));
+        }
+    }
+
+    #[test]
+    fn plain_words_stay_plain() {
+        let words = ["etcd", "--name=m1", "--x=http://a:1,http://b:2", "a=b", "", "--d=/a b", "--u=http://[::1]:1"];
+        assert_eq!(
+            shell_line(words),
+            "etcd --name=m1 --x=http://a:1,http://b:2 'a=b' '' '--d=/a b' '--u=http://[::1]:1'"
+        );
+    }
+
+    #[test]
+    fn people_count_m2_before_m10() {
+        let mut names = ["m10", "m2", "b", "m1", "a10b", "a9c", "m02", ""];
+        names.sort_by(|a, b| natural(a, b));
+        assert_eq!(names, ["", "a9c", "a10b", "b", "m1", "m02", "m2", "m10"]);
+    }
+}
