@@ -1,1 +1,227 @@
-//! (being built)
+//! A file that may be a snapshot: opened, told apart from everything else, and read through once
+//! for its checksums. Nothing here writes.
+//!
+//! `etcdctl snapshot save` writes the database and 32 bytes of SHA-256 behind it; database files
+//! are multiples of 512 bytes, so a length of 32 more tells that the trailer is there. A copy of
+//! `member/snap/db` has none. Source: etcd `etcdutl/snapshot/v3_snapshot.go` (`hasChecksum`).
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::UNIX_EPOCH,
+};
+
+use sha2::{Digest as _, Sha256};
+
+use super::progress::{Flow, Phase, Progress, Watch};
+use crate::{
+    bolt::{self, View},
+    trouble::{Kind, Result, Trouble},
+};
+
+/// Length of the SHA-256 behind a saved snapshot.
+pub const TRAILER_BYTES: u64 = 32;
+/// How much is read at a time, and how finely the copy is compared with what was hashed.
+pub const BLOCK_BYTES: usize = 1 << 20;
+
+/// An opened file that has the looks of a database.
+#[derive(Debug)]
+pub struct Source {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its whole length in bytes.
+    pub bytes: u64,
+    /// When it was last changed, seconds since 1970.
+    pub modified: Option<i64>,
+    /// True when its length says that a SHA-256 stands behind the database.
+    pub has_trailer: bool,
+    file: Arc<File>,
+}
+
+/// The database inside a [`Source`], without the trailer: what [`View`] reads.
+#[derive(Debug, Clone)]
+pub struct Body {
+    file: Arc<File>,
+    bytes: u64,
+}
+
+impl bolt::ReadAt for Body {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buf, offset)
+    }
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.bytes)
+    }
+}
+
+/// What one reading of the whole file told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digest {
+    /// SHA-256 of the whole file, hex: what a plan pins.
+    pub file_sha256: String,
+    /// SHA-256 of the database alone.
+    pub body_sha256: [u8; 32],
+    /// The trailer, where there is one.
+    pub trailer: Option<[u8; 32]>,
+    /// CRC-32C of each [`BLOCK_BYTES`] of the database, the last one shorter.
+    pub blocks: Vec<u32>,
+}
+
+impl Digest {
+    /// `Ok` when the trailer is the database's own SHA-256; else the sentence that says why not.
+    ///
+    /// # Errors
+    /// For a missing and for a wrong trailer.
+    pub fn verified(&self) -> std::result::Result<(), String> {
+        match self.trailer {
+            None => Err("it has no SHA-256 trailer, as a copy of member/snap/db has none".into()),
+            Some(trailer) if trailer == self.body_sha256 => Ok(()),
+            Some(trailer) => Err(format!(
+                "its SHA-256 trailer says {}…, its content gives {}…: it was changed or damaged after it was saved",
+                hex(&trailer[..6]),
+                hex(&self.body_sha256[..6])
+            )),
+        }
+    }
+}
+
+/// Lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Turns a system error on `path` into a sentence with the way out.
+pub fn io_trouble(what: &str, path: &Path, error: &io::Error) -> Trouble {
+    let trouble = |kind, why: &str| Trouble::new(kind, format!("cannot {what} {}", path.display())).why(why);
+    match error.kind() {
+        io::ErrorKind::NotFound => trouble(Kind::Input, "it does not exist"),
+        io::ErrorKind::PermissionDenied => trouble(Kind::Failed, "permission denied")
+            .hint("Run requorum as the user that owns it (often etcd or root), for example with sudo."),
+        io::ErrorKind::StorageFull => trouble(Kind::Failed, "the disk is full")
+            .hint("Free some space, or choose a directory on another filesystem."),
+        io::ErrorKind::ReadOnlyFilesystem => trouble(Kind::Failed, "the filesystem is read-only"),
+        _ => trouble(Kind::Failed, &error.to_string()),
+    }
+}
+
+impl Source {
+    /// Opens `path` and looks at its first bytes.
+    ///
+    /// # Errors
+    /// When it is not there, cannot be read, or is a directory, empty, or something else by its magic.
+    pub fn open(path: &Path) -> Result<Source> {
+        let meta = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?;
+        let refuse = |why: &str| Trouble::new(Kind::Input, format!("{} is not a snapshot", path.display())).why(why);
+        if meta.is_dir() {
+            let db = path.join("member/snap/db");
+            return Err(match db.exists() {
+                true => refuse("it is a data directory")
+                    .hint(format!("Its database is {}; take that, with --skip-hash-check.", db.display())),
+                false => refuse("it is a directory").hint("Name the snapshot file in it."),
+            });
+        }
+        if !meta.is_file() {
+            return Err(refuse("it is not a regular file"));
+        }
+        if meta.len() == 0 {
+            return Err(refuse("it is empty (0 bytes)")
+                .hint("The program that made it was stopped before it wrote anything; take another snapshot."));
+        }
+        let mut file = File::open(path).map_err(|e| io_trouble("read", path, &e))?;
+        let mut head = Vec::new();
+        (&mut file).take(16).read_to_end(&mut head).map_err(|e| io_trouble("read", path, &e))?;
+        if let Some((name, hint)) = foreign(&head) {
+            return Err(refuse(&format!("it is {name}")).hint(hint));
+        }
+        let modified = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+        Ok(Source {
+            path: path.into(),
+            bytes: meta.len(),
+            modified: modified.and_then(|t| i64::try_from(t.as_secs()).ok()),
+            has_trailer: meta.len() % 512 == TRAILER_BYTES,
+            file: Arc::new(file),
+        })
+    }
+
+    /// The length of the database without the trailer.
+    pub fn body_bytes(&self) -> u64 {
+        if self.has_trailer { self.bytes - TRAILER_BYTES } else { self.bytes }
+    }
+
+    /// The database without the trailer.
+    pub fn body(&self) -> Body {
+        Body { file: Arc::clone(&self.file), bytes: self.body_bytes() }
+    }
+
+    /// Opens the database inside.
+    ///
+    /// # Errors
+    /// When it is not a bbolt database, or is cut off; the sentence says which.
+    pub fn view(&self) -> Result<View<Body>> {
+        View::open(self.body()).map_err(|e| self.damaged(&e))
+    }
+
+    /// A damage of the database, as a failure that names the file.
+    pub fn damaged(&self, error: &bolt::Error) -> Trouble {
+        let what = format!("{} is not a whole snapshot", self.path.display());
+        Trouble::new(Kind::Input, what).why(error).hint("Take another copy, or another snapshot.")
+    }
+
+    /// Reads the whole file once.
+    ///
+    /// # Errors
+    /// When reading fails, the file changes its length meanwhile, or `watch` says stop.
+    pub fn digest(&self, watch: &mut Watch<'_>) -> Result<Digest> {
+        let body = self.body_bytes();
+        let mut sha = Sha256::new();
+        let mut blocks = Vec::new();
+        let mut buffer = vec![0; BLOCK_BYTES];
+        let mut offset = 0;
+        while offset < body {
+            let length = (body - offset).min(BLOCK_BYTES as u64);
+            let block = buffer.split_at_mut(length as usize).0;
+            self.file.read_exact_at(block, offset).map_err(|e| io_trouble("read", &self.path, &e))?;
+            sha.update(&*block);
+            blocks.push(crc32c::crc32c(block));
+            offset += length;
+            step(watch, Phase::Hash, offset, body)?;
+        }
+        let body_sha256: [u8; 32] = sha.clone().finalize().into();
+        let mut trailer = None;
+        if self.has_trailer {
+            let mut bytes = [0; TRAILER_BYTES as usize];
+            self.file.read_exact_at(&mut bytes, body).map_err(|e| io_trouble("read", &self.path, &e))?;
+            sha.update(bytes);
+            trailer = Some(bytes);
+        }
+        Ok(Digest { file_sha256: hex(&sha.finalize()), body_sha256, trailer, blocks })
+    }
+}
+
+/// Reports a step; a stop becomes an error that unwinds to where things are removed.
+///
+/// # Errors
+/// `Stopped`, when `watch` says so.
+pub fn step(watch: &mut Watch<'_>, phase: Phase, done: u64, total: u64) -> Result<()> {
+    match watch(Progress { phase, done, total }) {
+        Flow::Go => Ok(()),
+        Flow::Stop => Err(Trouble::new(Kind::Stopped, format!("stopped on request while {}", phase.words()))
+            .hint("What was made so far is removed; nothing else was touched.")),
+    }
+}
+
+/// Tells other formats by their first bytes.
+fn foreign(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    let formats: [(&[u8], &str, &str); 6] = [
+        (b"\x1f\x8b", "a gzip archive", "Unpack it first: gunzip -k FILE.gz"),
+        (b"PK\x03\x04", "a zip archive", "Unpack it first: unzip FILE.zip"),
+        (b"\x28\xb5\x2f\xfd", "a zstd archive", "Unpack it first: unzstd FILE.zst"),
+        (b"\xfd7zXZ\0", "an xz archive", "Unpack it first: unxz -k FILE.xz"),
+        (b"BZh", "a bzip2 archive", "Unpack it first: bunzip2 -k FILE.bz2"),
+        (b"SQLite format 3\0", "an SQLite database", "k3s and others keep their state in one; etcd does not."),
+    ];
+    formats.into_iter().find(|(magic, ..)| head.starts_with(magic)).map(|(_, name, hint)| (name, hint))
+}

@@ -1,1 +1,195 @@
-//! (being built)
+//! `snapshot status`: etcdutl's figures for a file, with ours beside them, in etcdutl's formats.
+//!
+//! etcdutl up to 3.5 counts the rows of all buckets as keys, 3.6 and later the live keys; the same
+//! file is 15 to the one and 4 to the other. Both are given. etcdutl never looks at the SHA-256
+//! trailer here; requorum does, and a wrong one makes the status an error after it was printed.
+//!
+//! Source: etcd `etcdutl/etcdutl/printer*.go`, and `dustin/go-humanize` for sizes.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{inspect::check_and_walk, progress::Watch, source::Source};
+use crate::trouble::Result;
+
+/// What the file's SHA-256 trailer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trailer {
+    /// It is there and right.
+    Ok,
+    /// There is none, as in a copy of `member/snap/db`.
+    Missing,
+    /// It is there and wrong.
+    Wrong,
+}
+
+/// The status of one file. The first five fields are etcdutl 3.6's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// CRC-32C over all buckets.
+    pub hash: u32,
+    /// The last revision.
+    pub revision: i64,
+    /// Live keys.
+    pub total_key: u64,
+    /// Bytes of the pages in use.
+    pub total_size: u64,
+    /// The storage version, written by 3.6 and later.
+    pub version: String,
+    /// Rows of all buckets: what etcdutl up to 3.5 gives as keys.
+    pub total_row: u64,
+    /// The file's own length.
+    pub file_size: u64,
+    /// SHA-256 of the whole file.
+    pub sha256: String,
+    /// What the trailer says.
+    pub trailer: Trailer,
+    /// Why the trailer is not `ok`, in a sentence.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub trailer_problem: String,
+}
+
+/// Reads `path` through: pages, rows and trailer.
+///
+/// # Errors
+/// When it is not a snapshot, or is damaged; a missing or wrong trailer is not an error here.
+pub fn status(path: &Path, watch: &mut Watch<'_>) -> Result<Status> {
+    let source = Source::open(path)?;
+    let view = source.view()?;
+    let digest = source.digest(watch)?;
+    let walk = check_and_walk(&view, watch).map_err(|halt| halt.into_trouble(&source))?;
+    let (trailer, trailer_problem) = match (digest.verified(), digest.trailer) {
+        (Ok(()), _) => (Trailer::Ok, String::new()),
+        (Err(why), None) => (Trailer::Missing, why),
+        (Err(why), Some(_)) => (Trailer::Wrong, why),
+    };
+    Ok(Status {
+        hash: walk.hash,
+        revision: walk.last.main,
+        total_key: walk.keys,
+        total_size: view.used_bytes(),
+        version: walk.content.storage_version,
+        total_row: walk.rows,
+        file_size: source.bytes,
+        sha256: digest.file_sha256,
+        trailer,
+        trailer_problem,
+    })
+}
+
+impl Status {
+    /// etcdutl 3.6's one line.
+    pub fn simple(&self) -> String {
+        let size = human_size(self.total_size);
+        format!("{:x}, {}, {}, {size}, {}\n", self.hash, self.revision, self.total_key, self.version)
+    }
+
+    /// One JSON object: etcdutl 3.6's fields, ours behind them.
+    pub fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default() + "\n"
+    }
+
+    /// `"Name" : value` lines, etcdutl 3.6's first.
+    pub fn fields(&self) -> String {
+        let trailer = serde_json::to_value(self.trailer).unwrap_or_default();
+        format!(
+            "\"Hash\" : {}\n\"Revision\" : {}\n\"Keys\" : {}\n\"Size\" : {}\n\"Version\" : {}\n\
+             \"Rows\" : {}\n\"FileSize\" : {}\n\"SHA256\" : {}\n\"Trailer\" : {}\n",
+            self.hash,
+            self.revision,
+            self.total_key,
+            self.total_size,
+            self.version,
+            self.total_row,
+            self.file_size,
+            self.sha256,
+            trailer.as_str().unwrap_or_default(),
+        )
+    }
+
+    /// etcdutl 3.6's table, with the 3.5 count and the trailer as two more columns.
+    pub fn table(&self) -> String {
+        let head = ["HASH", "REVISION", "TOTAL KEYS", "TOTAL SIZE", "VERSION", "ROWS (3.5 KEYS)", "SHA-256"];
+        let trailer = match self.trailer {
+            Trailer::Ok => "ok",
+            Trailer::Missing => "missing",
+            Trailer::Wrong => "WRONG",
+        };
+        let row = [
+            format!("{:x}", self.hash),
+            self.revision.to_string(),
+            self.total_key.to_string(),
+            human_size(self.total_size),
+            self.version.clone(),
+            self.total_row.to_string(),
+            trailer.to_string(),
+        ];
+        let widths: Vec<usize> = head.iter().zip(&row).map(|(h, r)| h.len().max(r.len())).collect();
+        let rule: String = widths.iter().map(|w| format!("+{}", "-".repeat(w + 2))).collect::<String>() + "+\n";
+        let heads: String = head.iter().zip(&widths).map(|(h, w)| format!("| {h:^w$} ")).collect();
+        let cells: String = row.iter().zip(&widths).map(|(r, w)| format!("| {r:>w$} ")).collect();
+        format!("{rule}{heads}|\n{rule}{cells}|\n{rule}")
+    }
+}
+
+/// A size in decimal units, as etcdutl prints it: `20 kB`, `7.2 kB`, `9.5 MB`.
+pub fn human_size(bytes: u64) -> String {
+    const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+    if bytes < 10 {
+        return format!("{bytes} B");
+    }
+    let exponent = bytes.ilog(1000) as usize;
+    let value = (bytes as f64 / 1000f64.powi(exponent as i32) * 10.0 + 0.5).floor() / 10.0;
+    let unit = UNITS.get(exponent).unwrap_or(&"EB");
+    if value < 10.0 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Status {
+        Status {
+            hash: 0x94a1_3e62,
+            revision: 8,
+            total_key: 4,
+            total_size: 20480,
+            version: String::new(),
+            total_row: 15,
+            file_size: 20512,
+            sha256: "ab".into(),
+            trailer: Trailer::Ok,
+            trailer_problem: String::new(),
+        }
+    }
+
+    #[test]
+    fn sizes_read_as_in_etcdutl() {
+        let sizes = [
+            (9, "9 B"),
+            (20480, "20 kB"),
+            (7168, "7.2 kB"),
+            (9_531_392, "9.5 MB"),
+            (262_144, "262 kB"),
+            (999, "999 B"),
+        ];
+        for (bytes, text) in sizes {
+            assert_eq!(human_size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn lines_are_etcdutls() {
+        assert_eq!(sample().simple(), "94a13e62, 8, 4, 20 kB, \n");
+        assert!(sample().json().starts_with(
+            r#"{"hash":2493595234,"revision":8,"totalKey":4,"totalSize":20480,"version":"","totalRow":15,"#
+        ));
+        assert!(
+            sample().fields().starts_with("\"Hash\" : 2493595234\n\"Revision\" : 8\n\"Keys\" : 4\n\"Size\" : 20480\n")
+        );
+        assert!(sample().table().contains("| 94a13e62 |        8 |          4 |      20 kB |         |"));
+    }
+}
