@@ -1,1 +1,296 @@
-//! (being built)
+//! This machine and the members that it can reach: the world of real recoveries, and, confined to
+//! one directory and a few loopback ports, the world of a drill.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Component, Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use super::{World, members::Members};
+use crate::{
+    engine::{
+        genesis::Genesis,
+        inspect,
+        progress::Watch,
+        restore::{self, Job, Restored},
+        source::io_trouble,
+        stage,
+    },
+    etcd::version::Minor,
+    plan::{
+        Plan, build,
+        facts::{Answer, FileFacts, Health},
+        table::Severity,
+    },
+    trouble::{Kind, Result, Trouble},
+};
+
+/// bbolt's magic number, as it stands behind the first page's header.
+const BOLT_MAGIC: [u8; 4] = [0xed, 0xda, 0x0c, 0xed];
+
+/// This machine.
+#[derive(Debug)]
+pub struct Local {
+    label: String,
+    members: Members,
+    /// Where a drill is kept in: its directory and its members' URLs.
+    fence: Option<Fence>,
+}
+
+#[derive(Debug)]
+struct Fence {
+    root: PathBuf,
+    endpoints: Vec<String>,
+}
+
+impl Local {
+    /// The real world.
+    pub fn real(members: Members) -> Local {
+        Local { label: "REAL".into(), members, fence: None }
+    }
+
+    /// A world that ends at `root` and at `endpoints`: nothing outside is read, written or asked.
+    ///
+    /// # Errors
+    /// When `root` does not exist.
+    pub fn fenced(label: &str, members: Members, root: &Path, endpoints: Vec<String>) -> Result<Local> {
+        let root = root.canonicalize().map_err(|e| io_trouble("look at", root, &e))?;
+        Ok(Local { label: label.into(), members, fence: Some(Fence { root, endpoints }) })
+    }
+
+    /// Refuses a path outside the fence, symbolic links followed.
+    fn inside(&self, path: &Path) -> Result<()> {
+        let Some(fence) = &self.fence else { return Ok(()) };
+        let outside = || {
+            Trouble::new(Kind::Input, format!("{} is outside this exercise", path.display()))
+                .why(format!("a drill touches nothing but {}", fence.root.display()))
+                .hint("Take a path in that directory; for real work leave the drill and start requorum.")
+        };
+        let absolute = std::path::absolute(path).map_err(|e| io_trouble("look at", path, &e))?;
+        if absolute.components().any(|c| c == Component::ParentDir) {
+            return Err(outside());
+        }
+        // The deepest part that exists tells where the rest would come to lie.
+        let existing = absolute.ancestors().find_map(|p| p.canonicalize().ok());
+        if existing.is_some_and(|real| real.starts_with(&fence.root)) { Ok(()) } else { Err(outside()) }
+    }
+
+    fn may_ask(&self, endpoint: &str) -> Result<()> {
+        match &self.fence {
+            Some(fence) if !fence.endpoints.iter().any(|e| e == endpoint) => {
+                Err(Trouble::new(Kind::Input, format!("{endpoint} is outside this exercise"))
+                    .why("a drill asks nobody but its own members")
+                    .hint(format!("They are {}.", fence.endpoints.join(", "))))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl World for Local {
+    fn label(&self) -> &str {
+        &self.label
+    }
+
+    fn now(&self) -> i64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|t| i64::try_from(t.as_secs()).ok()).unwrap_or(0)
+    }
+
+    fn fresh(&self) -> String {
+        let mut bytes = [0u8; 4];
+        // The kernel's generator does not fail once it is up; the clock is good enough before.
+        if rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty()).is_err() {
+            bytes = std::process::id().to_be_bytes();
+        }
+        bytes.iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    fn ask(&self, endpoint: &str) -> Answer {
+        match self.may_ask(endpoint) {
+            Ok(()) => self.members.ask(endpoint),
+            Err(trouble) => Answer::Silent { why: "outside this exercise".into(), details: trouble.to_string() },
+        }
+    }
+
+    fn find(&self, places: &[PathBuf]) -> Result<Vec<FileFacts>> {
+        let mut found = Vec::new();
+        for place in places {
+            self.inside(place)?;
+            look_in(place, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    fn inspect(&self, path: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
+        self.inside(path)?;
+        inspect::examine(path, watch)
+    }
+
+    fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
+        self.may_ask(endpoint)?;
+        self.inside(into)?;
+        self.members.save_snapshot(endpoint, into, watch)?;
+        inspect::examine(into, watch)
+    }
+
+    fn restore(&self, plan: &Plan, name: &str, watch: &mut Watch<'_>) -> Result<Restored> {
+        let errors: Vec<String> =
+            build::verify(plan).into_iter().filter(|p| p.severity == Severity::Error).map(|p| p.text).collect();
+        if !errors.is_empty() {
+            return Err(Trouble::new(Kind::Refused, "the plan is not carried out").why(errors.join("; ")));
+        }
+        let member = plan.members.iter().find(|m| m.name == name).ok_or_else(|| {
+            let names: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
+            Trouble::new(Kind::Usage, format!("no member of the plan is called {name:?}"))
+                .hint(format!("It has {}.", names.join(", ")))
+        })?;
+        for path in [Some(&plan.source.path), Some(&member.data_dir), member.wal_dir.as_ref()].into_iter().flatten() {
+            self.inside(path)?;
+        }
+        let table = plan.members.iter().map(|m| (m.name.as_str(), m.peer_urls.as_slice()));
+        restore::restore(
+            &Job {
+                source: &plan.source.path,
+                pinned_sha256: Some(&plan.source.sha256),
+                skip_hash_check: plan.source.skip_hash_check,
+                genesis: &Genesis::new(table, &plan.token),
+                name,
+                data_dir: &member.data_dir,
+                wal_dir: member.wal_dir.as_deref(),
+                target: plan.target.unwrap_or(Minor::V3_5),
+                bump_revision: plan.bump_revision,
+            },
+            watch,
+        )
+    }
+
+    fn write_new(&self, path: &Path, text: &str) -> Result<()> {
+        self.inside(path)?;
+        let fail = |e: io::Error| match e.kind() {
+            io::ErrorKind::AlreadyExists => Trouble::new(Kind::Input, format!("{} exists", path.display()))
+                .why("requorum never writes over a file")
+                .hint("Name another file, or move this one aside yourself."),
+            _ => io_trouble("write", path, &e),
+        };
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(fail)?;
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        if let Err(e) = written {
+            let _ = fs::remove_file(path);
+            return Err(fail(e));
+        }
+        stage::sync_dir(stage::parent(path))
+    }
+}
+
+/// Takes `place` itself when it is a file; its files, its own `member/snap/db` and those of the
+/// data directories directly in it when it is a directory.
+fn look_in(place: &Path, found: &mut Vec<FileFacts>) -> Result<()> {
+    let fail = |e: io::Error| io_trouble("look in", place, &e);
+    let meta = fs::metadata(place).map_err(fail)?;
+    if !meta.is_dir() {
+        add(place, found);
+        return Ok(());
+    }
+    let mut paths = vec![place.join("member/snap/db")];
+    for entry in fs::read_dir(place).map_err(fail)? {
+        let path = entry.map_err(fail)?.path();
+        match path.is_dir() {
+            true => paths.push(path.join("member/snap/db")),
+            false if has_the_looks(&path) => paths.push(path),
+            false => {}
+        }
+    }
+    paths.sort();
+    for path in paths.iter().filter(|p| p.is_file()) {
+        add(path, found);
+    }
+    Ok(())
+}
+
+fn add(path: &Path, found: &mut Vec<FileFacts>) {
+    let Ok(meta) = fs::metadata(path) else { return };
+    if found.iter().any(|f| f.path == path) {
+        return;
+    }
+    let modified = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+    found.push(FileFacts {
+        path: path.into(),
+        bytes: meta.len(),
+        modified: modified.and_then(|t| i64::try_from(t.as_secs()).ok()),
+        health: Health::Unread,
+        content: None,
+    });
+}
+
+/// A file that begins as a bbolt database does, or bears a name that snapshots bear: a damaged or
+/// packed one should be seen with its reason, not be missing from the list.
+fn has_the_looks(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    if [".db", ".db.part", ".db.gz", ".snapshot", ".etcd-backup"].iter().any(|end| name.ends_with(end)) {
+        return true;
+    }
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(20).read_to_end(&mut head));
+    read.is_ok() && head.get(16..20) == Some(&BOLT_MAGIC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_look_like_snapshots_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut bolt = vec![0; 16];
+        bolt.extend(BOLT_MAGIC);
+        fs::create_dir_all(dir.path().join("m1.etcd/member/snap")).unwrap();
+        for (name, bytes) in [
+            ("a.db", &b""[..]),
+            ("nightly", &bolt),
+            ("notes.txt", b"hello"),
+            ("b.db.part", b"x"),
+            ("m1.etcd/member/snap/db", b"y"),
+        ] {
+            fs::write(dir.path().join(name), bytes).unwrap();
+        }
+        let mut found = Vec::new();
+        look_in(dir.path(), &mut found).unwrap();
+        let names: Vec<_> = found.iter().map(|f| f.path.strip_prefix(dir.path()).unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["a.db", "b.db.part", "m1.etcd/member/snap/db", "nightly"]);
+    }
+
+    #[test]
+    fn a_fenced_world_ends_at_its_directory_and_its_members() {
+        let dir = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(outside.path(), dir.path().join("way-out")).unwrap();
+        let endpoints = vec!["http://127.0.0.1:1".to_string()];
+        let world = Local::fenced("DRILL", Members::new(Default::default()).unwrap(), dir.path(), endpoints).unwrap();
+        assert!(world.write_new(&dir.path().join("plan.yaml"), "x").is_ok());
+        for path in [
+            outside.path().join("x"),
+            dir.path().join("way-out/x"),
+            dir.path().join("../not-there"),
+            dir.path().join("no/../../not-there"),
+        ] {
+            let error = world.write_new(&path, "x").unwrap_err();
+            assert!(error.what.contains("outside this exercise"), "{path:?}: {error}");
+            assert!(!path.exists());
+        }
+        assert!(matches!(world.ask("http://127.0.0.1:2"), Answer::Silent { why, .. } if why.contains("outside")));
+        assert!(world.find(&[outside.path().into()]).is_err());
+    }
+
+    #[test]
+    fn a_file_is_never_written_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = Local::fenced("DRILL", Members::new(Default::default()).unwrap(), dir.path(), Vec::new()).unwrap();
+        let path = dir.path().join("plan.yaml");
+        world.write_new(&path, "first").unwrap();
+        assert!(world.write_new(&path, "second").unwrap_err().to_string().contains("never writes over"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first");
+    }
+}

@@ -1,1 +1,151 @@
-//! (being built)
+//! TLS towards members: certificates read once, the rustls configuration, and the verifier behind
+//! `--insecure-skip-tls-verify`.
+
+use std::{path::Path, sync::Arc};
+
+use tokio_rustls::rustls::{
+    self, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+};
+
+use super::members::Connect;
+use crate::trouble::{Kind, Result, Trouble};
+
+/// Where Linux distributions keep the system's CA certificates; the first that is there is taken,
+/// as etcdctl (Go's `crypto/x509`) does where no `--cacert` is given.
+const SYSTEM_ROOTS: [&str; 5] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// The crypto provider is named everywhere instead of relying on the process's default: aws-lc is
+/// the one that knows the P-521 keys of etcd's `--auto-tls`.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// Builds the client configuration for `https` endpoints from the certificates in `connect`.
+///
+/// # Errors
+/// When a certificate or key cannot be read or do not belong together; the sentence names the file
+/// and the flag.
+pub(super) fn config(connect: &Connect) -> Result<Arc<ClientConfig>> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|e| Trouble::new(Kind::Bug, "TLS cannot be set up").why(e))?;
+    let builder = if connect.insecure_skip_tls_verify {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider())))
+    } else {
+        builder.with_root_certificates(roots(connect.cacert.as_deref())?)
+    };
+    let mut config = match (&connect.cert, &connect.key) {
+        (None, None) => builder.with_no_client_auth(),
+        (Some(cert), Some(key)) => {
+            let private = PrivateKeyDer::from_pem_slice(&read("--key", key)?).map_err(|e| {
+                Trouble::new(Kind::Input, format!("--key {} holds no private key", key.display()))
+                    .why(e)
+                    .hint("It has to be a PEM file with a section BEGIN PRIVATE KEY, not protected by a password.")
+            })?;
+            builder.with_client_auth_cert(certificates("--cert", cert)?, private).map_err(|e| {
+                Trouble::new(
+                    Kind::Input,
+                    format!("--cert {} and --key {} cannot be used together", cert.display(), key.display()),
+                )
+                .why(e)
+                .hint("Give the key that this certificate was made with.")
+            })?
+        }
+        (Some(_), None) => return Err(alone("--cert", "--key")),
+        (None, Some(_)) => return Err(alone("--key", "--cert")),
+    };
+    config.alpn_protocols.push(b"h2".to_vec());
+    Ok(Arc::new(config))
+}
+
+/// A configuration that trusts anyone, only to find out whether the other side speaks TLS at all;
+/// nothing is sent over it.
+pub(super) fn probe() -> Option<Arc<ClientConfig>> {
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().ok()?;
+    let config = builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider())));
+    Some(Arc::new(config.with_no_client_auth()))
+}
+
+fn alone(there: &str, missing: &str) -> Trouble {
+    Trouble::new(Kind::Usage, format!("{there} was given without {missing}"))
+        .hint("A client certificate needs both its certificate file and its key file.")
+}
+
+fn roots(cacert: Option<&Path>) -> Result<RootCertStore> {
+    let mut store = RootCertStore::empty();
+    if let Some(path) = cacert {
+        for cert in certificates("--cacert", path)? {
+            store.add(cert).map_err(|e| {
+                Trouble::new(Kind::Input, format!("--cacert {} cannot be used as a CA", path.display())).why(e)
+            })?;
+        }
+    } else if let Some(bundle) = SYSTEM_ROOTS.iter().find_map(|path| std::fs::read(path).ok()) {
+        // a system's bundle may hold old forms that rustls does not take; the others still count
+        store.add_parsable_certificates(CertificateDer::pem_slice_iter(&bundle).filter_map(std::result::Result::ok));
+    }
+    Ok(store)
+}
+
+fn certificates(flag: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let certs: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(flag, path)?).collect();
+    match certs {
+        Ok(certs) if !certs.is_empty() => Ok(certs),
+        Ok(_) => Err(Trouble::new(Kind::Input, format!("{flag} {} holds no certificate", path.display()))
+            .hint("It has to be a PEM file with at least one section BEGIN CERTIFICATE.")),
+        Err(e) => Err(Trouble::new(Kind::Input, format!("{flag} {} cannot be read as PEM", path.display())).why(e)),
+    }
+}
+
+fn read(flag: &str, path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path)
+        .map_err(|e| Trouble::new(Kind::Input, format!("{flag} {} cannot be read", path.display())).why(e))
+}
+
+/// Takes any server certificate; the handshake's signatures are still checked, so that the
+/// connection is at least encrypted towards whoever holds that certificate.
+#[derive(Debug)]
+struct Anyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,298 @@
+//! One connection to one member: the endpoint's parts, TCP, TLS, and an ear on what comes back, so
+//! that a refusal can be told in words.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{self, ClientConfig, pki_types::ServerName},
+};
+use tonic::transport::{Channel, Endpoint};
+use tower::service_fn;
+
+use super::{
+    Connect,
+    words::{self, Refusal},
+};
+use crate::world::tls;
+
+/// How long the other side may take to show which protocol it speaks, once it is known that it
+/// does not speak ours.
+const PROBE: Duration = Duration::from_secs(1);
+
+/// Where an endpoint is, and how it is spoken to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    /// Name or address, IPv6 without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// True for TLS.
+    pub tls: bool,
+}
+
+impl Target {
+    /// Reads an endpoint as etcdctl does: without a scheme it is `http`, unless certificates or
+    /// `--insecure-transport=false` were given. A path is passed over.
+    pub(super) fn parse(endpoint: &str, connect: &Connect) -> Result<Target, Refusal> {
+        let endpoint = endpoint.trim();
+        let bad = |details: String| Refusal::new("not an endpoint", details);
+        let (scheme, rest) = match endpoint.split_once("://") {
+            Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
+            None => (None, endpoint),
+        };
+        let tls = match scheme.as_deref() {
+            None => connect.wants_tls(),
+            Some("http") => false,
+            Some("https") => true,
+            Some("unix" | "unixs") => {
+                return Err(bad(format!(
+                    "{endpoint} is a Unix socket; requorum asks members over TCP: give the client URL with host and port."
+                )));
+            }
+            Some(other) => {
+                return Err(bad(format!(
+                    "{endpoint} has the scheme {other}; an endpoint begins with http:// or https://."
+                )));
+            }
+        };
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, Some(port)),
+            _ => (authority, None),
+        };
+        let bracketed = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+        if host.is_empty() || bracketed.is_none() && host.contains([':', '[', ']', '@', ' ']) {
+            return Err(bad(format!(
+                "{endpoint} names no host that can be asked; an endpoint looks like https://10.0.0.1:2379 or http://[::1]:2379."
+            )));
+        }
+        let Some(port) = port else {
+            return Err(bad(format!("{endpoint} has no port; members listen for clients on 2379: {endpoint}:2379?")));
+        };
+        match port.parse::<u16>() {
+            Ok(port) if port > 0 => Ok(Target { host: bracketed.unwrap_or(host).to_owned(), port, tls }),
+            _ => Err(bad(format!("{endpoint} has the port {port}; a port is a number from 1 to 65535."))),
+        }
+    }
+
+    /// `host:port`, IPv6 in brackets.
+    pub(super) fn authority(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
+    /// The endpoint with its scheme.
+    pub(super) fn url(&self) -> String {
+        format!("{}://{}", if self.tls { "https" } else { "http" }, self.authority())
+    }
+}
+
+/// What was heard on the wire, as far as it helps to explain a failure.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// The first bytes that came, at most [`Heard::ENOUGH`].
+    pub first: Vec<u8>,
+    /// The other side hung up.
+    pub ended: bool,
+    /// The TLS error that ended it (in TLS 1.3 a refused client certificate shows only here).
+    pub tls: Option<rustls::Error>,
+}
+
+impl Heard {
+    /// Enough to tell HTTP/1 and TLS from HTTP/2.
+    const ENOUGH: usize = 8;
+
+    fn error(&mut self, error: &io::Error) {
+        self.ended = true;
+        if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            self.tls = Some(tls.clone());
+        }
+    }
+}
+
+/// [`Heard`], shared with the connection.
+pub(super) type Ears = Arc<Mutex<Heard>>;
+
+trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
+/// A connection that remembers what [`Heard`] asks for.
+struct Listening {
+    wire: Box<dyn Wire>,
+    ears: Ears,
+}
+
+impl Listening {
+    fn note(&self, note: impl FnOnce(&mut Heard)) {
+        note(&mut self.ears.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl AsyncRead for Listening {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let room = buf.remaining();
+        let polled = Pin::new(&mut self.wire).poll_read(cx, buf);
+        match &polled {
+            Poll::Ready(Ok(())) => self.note(|heard| {
+                let came = buf.filled().get(before..).unwrap_or_default();
+                heard.ended |= came.is_empty() && room > 0;
+                let space = Heard::ENOUGH.saturating_sub(heard.first.len());
+                heard.first.extend(came.iter().take(space));
+            }),
+            Poll::Ready(Err(error)) => self.note(|heard| heard.error(error)),
+            Poll::Pending => {}
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Listening {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.wire).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_shutdown(cx)
+    }
+}
+
+/// A channel over one connection, and what is heard on it. A lost connection is not made anew: the
+/// next call fails, and its words come from what was heard.
+pub(super) struct Line {
+    pub channel: Channel,
+    pub ears: Ears,
+}
+
+/// Connects within `limit` (name, TCP and TLS together), in plain or with `config`.
+pub(super) async fn dial(target: &Target, config: &Arc<ClientConfig>, limit: Duration) -> Result<Line, Refusal> {
+    let wire: Box<dyn Wire> = match timeout(limit, wire(target, config)).await {
+        Err(_) => {
+            return Err(Refusal::new(
+                format!("no answer in {}", words::span(limit)),
+                format!(
+                    "{} did not take the connection in {}: its host is down, cut off from here, or hung. \
+                     Ask from another host, or give more time with --dial-timeout.",
+                    target.url(),
+                    words::span(limit)
+                ),
+            ));
+        }
+        Ok(Err(Failure::Resolve(error))) => return Err(words::resolve(&error, target)),
+        Ok(Err(Failure::Tcp(error))) => return Err(words::tcp(&error, target)),
+        Ok(Err(Failure::Tls(error))) => return Err(tls_refused(&error, target).await),
+        Ok(Err(Failure::Words(refusal))) => return Err(refusal),
+        Ok(Ok(wire)) => wire,
+    };
+    let ears = Ears::default();
+    let only = Mutex::new(Some(Listening { wire, ears: ears.clone() }));
+    let connector = service_fn(move |_| {
+        let next = only.lock().unwrap_or_else(PoisonError::into_inner).take();
+        async move { next.map(TokioIo::new).ok_or_else(|| io::Error::other("the connection was lost")) }
+    });
+    // TLS is below this already, so the scheme here is http in both cases
+    let endpoint = Endpoint::from_shared(format!("http://{}", target.authority())).map_err(|e| {
+        Refusal::new("not an endpoint", format!("{} cannot be used as an endpoint: {e}.", target.url()))
+    })?;
+    match endpoint.connect_with_connector(connector).await {
+        Ok(channel) => Ok(Line { channel, ears }),
+        Err(error) => Err(Refusal::new(
+            "no HTTP/2",
+            format!(
+                "{} took the connection, but HTTP/2 could not be begun: {}.",
+                target.url(),
+                words::innermost(&error)
+            ),
+        )),
+    }
+}
+
+enum Failure {
+    Resolve(io::Error),
+    Tcp(io::Error),
+    Tls(io::Error),
+    Words(Refusal),
+}
+
+async fn wire(target: &Target, config: &Arc<ClientConfig>) -> Result<Box<dyn Wire>, Failure> {
+    let addresses: Vec<_> = lookup_host((target.host.as_str(), target.port)).await.map_err(Failure::Resolve)?.collect();
+    let tcp = TcpStream::connect(addresses.as_slice()).await.map_err(Failure::Tcp)?;
+    // small questions and answers: waiting for more to send would only cost time
+    let _ = tcp.set_nodelay(true);
+    if !target.tls {
+        return Ok(Box::new(tcp));
+    }
+    let name = ServerName::try_from(target.host.clone()).map_err(|_| {
+        Failure::Words(Refusal::new(
+            "not a host name",
+            format!("{} is no name that a certificate can bear; TLS cannot be spoken with it.", target.host),
+        ))
+    })?;
+    Ok(Box::new(TlsConnector::from(config.clone()).connect(name, tcp).await.map_err(Failure::Tls)?))
+}
+
+/// TLS broke: finds out whether the other side speaks plain HTTP/2, since Go's servers just hang up
+/// on what they don't understand.
+async fn tls_refused(error: &io::Error, target: &Target) -> Refusal {
+    let rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let unclear = rustls.is_none_or(|e| matches!(e, rustls::Error::InvalidMessage(_)));
+    if unclear && speaks_plain(target).await {
+        return words::speaks_plain(target);
+    }
+    match rustls {
+        Some(error) => words::tls(error, target),
+        None => Refusal::new(
+            "TLS refused",
+            format!("{} hung up during the TLS handshake: {error}. See the member's own log.", target.url()),
+        ),
+    }
+}
+
+/// True where an HTTP/2 preface in plain is answered with HTTP (a SETTINGS frame, or HTTP/1 words).
+async fn speaks_plain(target: &Target) -> bool {
+    let probe = async {
+        let mut tcp = TcpStream::connect((target.host.as_str(), target.port)).await.ok()?;
+        // the client preface of RFC 9113, 3.4, with empty SETTINGS
+        tcp.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.ok()?;
+        let mut head = [0_u8; 9];
+        tcp.read_exact(&mut head).await.ok()?;
+        Some(head.starts_with(b"HTTP/") || head.get(3) == Some(&4))
+    };
+    timeout(PROBE, probe).await.ok().flatten().unwrap_or(false)
+}
+
+/// True where a TLS handshake is answered with TLS, be it an alert.
+pub(super) async fn speaks_tls(target: &Target) -> bool {
+    let probe = async {
+        let name = ServerName::try_from(target.host.clone()).ok()?;
+        let tcp = TcpStream::connect((target.host.as_str(), target.port)).await.ok()?;
+        Some(match TlsConnector::from(tls::probe()?).connect(name, tcp).await {
+            Ok(_) => true,
+            Err(error) => error
+                .get_ref()
+                .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+                .is_some_and(|e| !matches!(e, rustls::Error::InvalidMessage(_))),
+        })
+    };
+    timeout(PROBE, probe).await.ok().flatten().unwrap_or(false)
+}

@@ -1,0 +1,271 @@
+//! A snapshot streamed from a member into a new file: counted, hashed, synced, and only then put
+//! under its name.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use etcd_client::{Client, SnapshotStreaming};
+use rustix::{
+    fs::{CWD, RenameFlags, renameat_with},
+    io::Errno,
+};
+use sha2::{Digest, Sha256};
+use tokio::time::timeout;
+
+use super::{Members, Miss, answered, client, words};
+use crate::{
+    engine::progress::{Flow, Phase, Progress, Watch},
+    trouble::{Kind, Result, Trouble},
+};
+
+/// Bytes of the SHA-256 that ends every saved snapshot.
+const TRAILER: u64 = 32;
+
+/// Progress is told at least once for each so many bytes.
+const STEP: u64 = 1 << 20;
+
+/// How often the watcher is asked while nothing comes.
+const TICK: Duration = Duration::from_millis(200);
+
+/// See [`Members::save_snapshot`].
+pub(super) async fn save(members: &Members, endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<u64> {
+    // looked at before anything is asked; the rename at the end is what makes it safe
+    if into.symlink_metadata().is_ok() {
+        return Err(exists(into));
+    }
+    let refused = |refusal: words::Refusal| {
+        Trouble::new(Kind::NoAnswer, format!("no snapshot from {endpoint}: {}", refusal.why)).hint(refusal.details)
+    };
+    let (target, line) = members.dial(endpoint).await.map_err(refused)?;
+    let mut client = client(&line, false).await.map_err(refused)?;
+    let token = members.authenticate_if_led(&mut client).await;
+    let mut stream = match open(members, &client).await {
+        Ok(stream) => stream,
+        Err(miss) if miss.is_auth() => return Err(not_root(endpoint, &miss, token.err())),
+        Err(miss) => return Err(refused(members.silence(&target, &line, miss).await)),
+    };
+
+    let mut part = Part::create(into)?;
+    let bytes = match receive(members, endpoint, &mut stream, &mut part, watch).await {
+        Ok(bytes) => bytes,
+        Err(Cut::Trouble(trouble)) => return Err(trouble),
+        Err(Cut::Miss(miss)) if miss.is_auth() => return Err(not_root(endpoint, &miss, token.err())),
+        Err(Cut::Miss(miss)) if part.bytes == 0 => return Err(refused(members.silence(&target, &line, miss).await)),
+        Err(Cut::Miss(miss)) => {
+            return Err(Trouble::new(
+                Kind::Failed,
+                format!("the snapshot from {endpoint} was cut off after {} bytes", part.bytes),
+            )
+            .why(miss.words())
+            .hint("What had come was removed. See the member's log and try again, or take another member."));
+        }
+    };
+    part.place(into)?;
+    Ok(bytes)
+}
+
+async fn open(members: &Members, client: &Client) -> std::result::Result<SnapshotStreaming, Miss> {
+    // the answer's head comes when the member begins to send, which a large database may delay
+    answered(members.connect.idle_timeout, client.maintenance_client().snapshot()).await
+}
+
+fn exists(path: &Path) -> Trouble {
+    Trouble::new(Kind::Refused, format!("{} exists already", path.display()))
+        .hint("Nothing is written over. Choose another name, or move that file aside.")
+}
+
+fn not_root(endpoint: &str, miss: &Miss, token: Option<String>) -> Trouble {
+    let why = match token {
+        Some(token) => format!("{}; no token for the user given: {token}", miss.words()),
+        None => miss.words(),
+    };
+    Trouble::new(Kind::Failed, format!("{endpoint} sends no snapshot: passwords are on, and it takes root"))
+        .why(why)
+        .hint(
+            "Give --user root and its password; a token needs quorum, though. Without quorum a client certificate \
+             with CN root works where --client-cert-auth is on; else stop the member and take its file \
+             member/snap/db with --skip-hash-check.",
+        )
+}
+
+enum Cut {
+    /// Said in full already.
+    Trouble(Trouble),
+    /// The stream's own failure.
+    Miss(Miss),
+}
+
+/// Receives everything into `part` and judges it: bytes written.
+async fn receive(
+    members: &Members,
+    endpoint: &str,
+    stream: &mut SnapshotStreaming,
+    part: &mut Part,
+    watch: &mut Watch<'_>,
+) -> std::result::Result<u64, Cut> {
+    let mut sum = Sum::default();
+    let mut total = None;
+    let mut told = 0;
+    let (mut last, idle) = (Instant::now(), members.connect.idle_timeout);
+    loop {
+        let message = match timeout(TICK.min(idle), stream.message()).await {
+            Ok(Ok(Some(message))) => message,
+            Ok(Ok(None)) => break,
+            Ok(Err(etcd_client::Error::GRpcStatus(status))) => return Err(Cut::Miss(Miss::Status(status))),
+            Ok(Err(other)) => return Err(Cut::Miss(Miss::Other(other.to_string()))),
+            Err(_) if last.elapsed() >= idle => return Err(Cut::Miss(Miss::Late(idle))),
+            Err(_) => {
+                step(watch, part.bytes, total.unwrap_or_default()).map_err(Cut::Trouble)?;
+                continue;
+            }
+        };
+        last = Instant::now();
+        let blob = message.blob();
+        let expected = *total
+            .get_or_insert_with(|| message.remaining_bytes().saturating_add(blob.len() as u64).saturating_add(TRAILER));
+        // told first, so that a stop is honoured before another byte is written
+        if part.bytes == 0 || part.bytes - told >= STEP {
+            told = part.bytes;
+            step(watch, part.bytes, expected).map_err(Cut::Trouble)?;
+        }
+        part.write(blob).map_err(Cut::Trouble)?;
+        sum.add(blob);
+        if part.bytes > expected {
+            return Err(Cut::Trouble(wrong(
+                endpoint,
+                format!("{expected} bytes were announced, and more than that came"),
+            )));
+        }
+    }
+    let expected = total.unwrap_or_default();
+    if part.bytes != expected || part.bytes <= TRAILER {
+        return Err(Cut::Trouble(wrong(endpoint, format!("{expected} bytes were announced, and {} came", part.bytes))));
+    }
+    if !sum.matches() {
+        return Err(Cut::Trouble(wrong(
+            endpoint,
+            "its SHA-256 is not that of its bytes: it was damaged on the way or in the member".to_owned(),
+        )));
+    }
+    step(watch, part.bytes, expected).map_err(Cut::Trouble)?;
+    Ok(part.bytes)
+}
+
+fn wrong(endpoint: &str, why: String) -> Trouble {
+    Trouble::new(Kind::Input, format!("the snapshot from {endpoint} is not whole"))
+        .why(why)
+        .hint("What had come was removed. Try again, or take another member.")
+}
+
+fn step(watch: &mut Watch<'_>, done: u64, total: u64) -> Result<()> {
+    match watch(Progress { phase: Phase::Receive, done, total }) {
+        Flow::Go => Ok(()),
+        Flow::Stop => Err(Trouble::new(Kind::Stopped, "saving the snapshot was stopped on request")
+            .hint("What had come was removed.")),
+    }
+}
+
+/// SHA-256 of all but the last 32 bytes, which are held back as the trailer.
+#[derive(Default)]
+struct Sum {
+    hash: Sha256,
+    tail: Vec<u8>,
+}
+
+impl Sum {
+    fn add(&mut self, bytes: &[u8]) {
+        self.tail.extend_from_slice(bytes);
+        let sure = self.tail.len().saturating_sub(TRAILER as usize);
+        self.hash.update(self.tail.get(..sure).unwrap_or_default());
+        self.tail.drain(..sure);
+    }
+
+    fn matches(self) -> bool {
+        self.hash.finalize().as_slice() == self.tail.as_slice()
+    }
+}
+
+/// The file on its way; removed when it is dropped before it was put in place.
+struct Part {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    placed: bool,
+}
+
+impl Part {
+    fn create(into: &Path) -> Result<Self> {
+        let mut name = OsString::from(into.as_os_str());
+        name.push(".part");
+        let path = PathBuf::from(name);
+        // create_new: never over something, not even over what an earlier attempt left
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(file) => Ok(Part { path, file, bytes: 0, placed: false }),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                Err(Trouble::new(Kind::Refused, format!("{} exists already", path.display())).hint(
+                    "Another save is writing it, or an earlier one was killed. When none is running, remove it or \
+                     choose another name.",
+                ))
+            }
+            Err(e) => Err(Trouble::new(Kind::Failed, format!("{} cannot be created", path.display())).why(e)),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|e| self.trouble(&e))?;
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn trouble(&self, error: &io::Error) -> Trouble {
+        let trouble = Trouble::new(
+            Kind::Failed,
+            format!("the snapshot could not be written to {} after {} bytes", self.path.display(), self.bytes),
+        );
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => trouble.why("the disk is full").hint(
+                "What was written was removed. Give a directory with more room; the member's DB size says how much.",
+            ),
+            _ => trouble.why(error).hint("What was written was removed."),
+        }
+    }
+
+    /// Synced, renamed to `into` (never over something), and the rename synced.
+    fn place(mut self, into: &Path) -> Result<()> {
+        self.file.sync_all().map_err(|e| self.trouble(&e))?;
+        match renameat_with(CWD, &self.path, CWD, into, RenameFlags::NOREPLACE) {
+            Ok(()) => self.placed = true,
+            Err(Errno::EXIST) => return Err(exists(into)),
+            // the filesystem knows no such rename; a hard link refuses to replace as well
+            Err(Errno::INVAL | Errno::NOSYS) => match fs::hard_link(&self.path, into) {
+                Ok(()) => {}
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Err(exists(into)),
+                Err(e) => return Err(self.trouble(&e)),
+            },
+            Err(e) => return Err(self.trouble(&e.into())),
+        }
+        let dir = into.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(|e| {
+            Trouble::new(
+                Kind::Failed,
+                format!("{} was saved, but {} could not be synced", into.display(), dir.display()),
+            )
+            .why(e)
+        })
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.placed {
+            // nothing better can be done here; the name says what it is
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
