@@ -1,1 +1,207 @@
-//! (being built)
+//! The wizard: Detect → Snapshot → Members → Review → Restore → Launch in one frame.
+//!
+//! [`app`] is the wizard as values and pure functions, [`steps`] its six steps, [`keys`] the one
+//! table of keys, [`frame`] the drawing. Here is the shell around it: the terminal, the event
+//! loop, signals. Files and the network are reached through effects only.
+
+pub mod app;
+mod effects;
+pub mod ending;
+pub mod field;
+pub mod frame;
+mod guard;
+pub mod headless;
+pub mod keys;
+pub mod messages;
+pub mod page;
+pub mod prompt;
+pub mod steps;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_any;
+pub mod text;
+pub mod theme;
+
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crossterm::{
+    event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
+    execute,
+    terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate},
+};
+use futures_util::StreamExt;
+use ratatui::{Terminal, backend::CrosstermBackend};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+
+use self::{
+    app::{Effect, update},
+    effects::Workers,
+    guard::{Guard, copy_sequence, hook_panics},
+};
+pub use self::{
+    app::{Model, Msg, Options},
+    ending::{Ending, Outcome},
+    headless::Headless,
+    steps::Step,
+};
+use crate::{
+    trouble::{Kind, Result, Trouble},
+    world::World,
+};
+
+/// No more than 30 pictures a second; 10 over ssh, where each one travels.
+const FRAME: Duration = Duration::from_millis(33);
+const FRAME_SSH: Duration = Duration::from_millis(100);
+/// How often the time is told while something moves.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Opens the wizard on the terminal and stays until the operator leaves. What was written and where
+/// it lies is then printed to the normal screen.
+///
+/// # Errors
+/// `Usage` where stdin or stdout is no terminal; `Failed` when the terminal gives out.
+pub fn run(options: Options, world: Arc<dyn World>) -> Result<Ending> {
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        return Err(Trouble::new(Kind::Usage, "the wizard needs a terminal")
+            .why("stdin or stdout is a pipe or a file")
+            .hint(
+                "Without one: `requorum snapshot restore` restores a member from the command line, and \
+                 `requorum drill --play` shows the whole way as plain lines",
+            ));
+    }
+    let mut model = Model::new(options, world.label());
+    let has = |name| std::env::var_os(name).is_some();
+    if has("SSH_CONNECTION") && !has("TMUX") && !has("STY") {
+        model.say(
+            theme::Tone::Plain,
+            "This runs over ssh and not in tmux or screen: if the connection drops, the wizard ends at a safe point.",
+        );
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(terminal_gone)?;
+    hook_panics();
+    let ended = runtime.block_on(wizard(&mut model, world));
+    // a member that hangs must not keep the operator from leaving
+    runtime.shutdown_background();
+    ended.map_err(terminal_gone)?;
+    let ending = ending::ending(&model);
+    let mut out = io::stdout();
+    for line in &ending.lines {
+        // the operator may have closed the terminal: then nobody reads this
+        let _ = writeln!(out, "{line}");
+    }
+    Ok(ending)
+}
+
+fn terminal_gone(error: io::Error) -> Trouble {
+    Trouble::new(Kind::Failed, "the terminal cannot be used").why(error)
+}
+
+/// The event loop, between taking the terminal and giving it back.
+async fn wizard(model: &mut Model, world: Arc<dyn World>) -> io::Result<()> {
+    let (tx, mut rx) = mpsc::unbounded_channel();
+    let mut workers = Workers::new(world.clone(), move |msg| {
+        // after the end nobody listens any more
+        let _ = tx.send(msg);
+    });
+    let mut term = signal(SignalKind::terminate())?;
+    let mut hup = signal(SignalKind::hangup())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    let mut stop = signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?;
+    let frame = if std::env::var_os("SSH_CONNECTION").is_some() { FRAME_SSH } else { FRAME };
+    let started = Instant::now();
+    let guard = Guard::take()?;
+    let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+    let mut keys = Some(EventStream::new());
+    let (columns, lines) = crossterm::terminal::size()?;
+    let mut pending = vec![Msg::Resized(columns, lines), Msg::Start { now: world.now(), fresh: world.fresh() }];
+    let mut drawn: Option<Instant> = None;
+    let mut dirty = true;
+    let mut gone = false;
+    loop {
+        for msg in pending.drain(..) {
+            let now_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            update(model, Msg::Tick(now_ms));
+            dirty = true;
+            for effect in update(model, msg) {
+                match effect {
+                    Effect::Quit => return Ok(()),
+                    Effect::Suspend => {
+                        // the old stream would read the keys meant for the shell, and it holds
+                        // crossterm's reader: it must be gone before a new one is made
+                        drop(keys.take());
+                        guard.suspend().await?;
+                        keys = Some(EventStream::new());
+                        terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+                    }
+                    Effect::Copy { text } => {
+                        let mut out = io::stdout();
+                        out.write_all(copy_sequence(&text, std::env::var_os("TMUX").is_some()).as_bytes())?;
+                        out.flush()?;
+                    }
+                    effect => workers.begin(effect),
+                }
+            }
+        }
+        let wait = drawn.map_or(Duration::ZERO, |at| frame.saturating_sub(at.elapsed()));
+        if dirty && wait.is_zero() {
+            // a terminal that is gone does not keep the work from its safe point
+            if !gone && draw(&mut terminal, model).is_err() {
+                gone = true;
+                pending.push(Msg::Terminated);
+                continue;
+            }
+            drawn = Some(Instant::now());
+            dirty = false;
+        }
+        tokio::select! {
+            event = next(&mut keys), if !gone => match event {
+                Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => pending.push(Msg::Key(key)),
+                Some(Ok(Event::Paste(text))) => pending.push(Msg::Paste(text)),
+                Some(Ok(Event::Resize(columns, lines))) => pending.push(Msg::Resized(columns, lines)),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => {
+                    gone = true;
+                    pending.push(Msg::Terminated);
+                }
+            },
+            Some(msg) = rx.recv() => {
+                pending.push(msg);
+                while let Ok(more) = rx.try_recv() {
+                    pending.push(more);
+                }
+            }
+            _ = term.recv() => pending.push(Msg::Terminated),
+            _ = hup.recv() => pending.push(Msg::Terminated),
+            _ = int.recv() => pending.push(Msg::Terminated),
+            // sent from outside: the same as the key
+            _ = stop.recv() => pending.push(Msg::Key(KeyEvent::new(KeyCode::Char('z'), KeyModifiers::CONTROL))),
+            () = tokio::time::sleep(wait), if dirty => {}
+            () = tokio::time::sleep(TICK), if !dirty && model.animates() => {
+                pending.push(Msg::Tick(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)));
+            }
+        }
+    }
+}
+
+/// The terminal's next event; none ever while nobody listens.
+async fn next(keys: &mut Option<EventStream>) -> Option<io::Result<Event>> {
+    match keys {
+        Some(keys) => keys.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// One picture, sent as one update so that no terminal shows half of it.
+fn draw(terminal: &mut Terminal<CrosstermBackend<io::Stdout>>, model: &Model) -> io::Result<()> {
+    execute!(io::stdout(), BeginSynchronizedUpdate)?;
+    terminal.draw(|frame| frame::draw(model, frame))?;
+    execute!(io::stdout(), EndSynchronizedUpdate)
+}

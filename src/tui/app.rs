@@ -1,0 +1,460 @@
+//! The wizard as values: the [`Model`], and [`update`], which leads from what happened ([`Msg`]) to
+//! what is to be done ([`Effect`]).
+//!
+//! Nothing here reads a clock, a file, a socket or the terminal: the time comes as
+//! [`Msg::Tick`], results as messages bearing the ID of the effect that they answer, and a result
+//! whose effect nobody waits for any more is dropped. A run can therefore be replayed from its
+//! messages. Each step's own rules are in [`super::steps`].
+
+use std::path::PathBuf;
+
+use crossterm::event::KeyEvent;
+
+pub use super::messages::{Effect, Msg};
+use super::{
+    ending::Leaving,
+    field::Field,
+    keys::{self, Action, Place},
+    prompt::{Ask, Prompt},
+    steps::{self, Step, detect, launch, members, restore, review, snapshot},
+    theme::{Look, Tone},
+};
+use crate::{
+    etcd::version::Minor,
+    plan::Plan,
+    trouble::{Result, Trouble},
+};
+
+/// What the wizard starts from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Options {
+    /// Client URLs to ask, as given.
+    pub endpoints: Vec<String>,
+    /// Files and directories in which snapshots are looked for.
+    pub places: Vec<PathBuf>,
+    /// What the operator calls the cluster, where it was given.
+    pub label: Option<String>,
+    /// Where new data directories, saved snapshots and files are proposed; absolute.
+    pub base_dir: PathBuf,
+    /// The current directory, absolute: relative paths that are typed are meant from here.
+    pub here: PathBuf,
+    /// The etcd version that will run on the result, where it was given.
+    pub target: Option<Minor>,
+    /// A plan to start from: its source, table, token and label are taken over.
+    pub plan: Option<Plan>,
+    /// Lines to show at the foot of a step.
+    pub notes: Vec<(Step, String)>,
+    /// Draw with ASCII only.
+    pub ascii: bool,
+    /// Draw without colours.
+    pub mono: bool,
+}
+
+/// A window over the step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overlay {
+    /// The keys of the place below.
+    Help,
+    /// The details of what is selected in the step below.
+    Details,
+    /// Leave?
+    Quit,
+    /// Take the selected file although it carries no checksum?
+    Unhashed,
+    /// Stop the restore?
+    Stop,
+}
+
+/// A line above the footer: the answer to the last key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// How it looks.
+    pub tone: Tone,
+    /// What it says, a sentence.
+    pub text: String,
+}
+
+/// Everything the wizard knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// What it was started from.
+    pub options: Options,
+    /// `REAL` or `DRILL`.
+    pub world: String,
+    /// How it is drawn.
+    pub look: Look,
+    /// Where we are.
+    pub step: Step,
+    /// The window over it, if any.
+    pub overlay: Option<Overlay>,
+    /// How far the window is scrolled.
+    pub scroll: usize,
+    /// The terminal's columns and lines, for the bounds of scrolling only.
+    pub size: (u16, u16),
+    /// The open text field, if any.
+    pub prompt: Option<Prompt>,
+    /// The answer to the last key.
+    pub status: Option<Status>,
+    /// Milliseconds since the start.
+    pub now_ms: u64,
+    /// When it was started, seconds since 1970.
+    pub started: i64,
+    /// What the operator calls the cluster.
+    pub label: String,
+    /// True once the label is the operator's, or in use: proposals no longer change it.
+    pub label_settled: bool,
+    /// Step 1.
+    pub detect: detect::State,
+    /// Step 2.
+    pub snapshot: snapshot::State,
+    /// Step 3.
+    pub members: members::State,
+    /// Step 4.
+    pub review: review::State,
+    /// Step 5.
+    pub restore: restore::State,
+    /// Step 6.
+    pub launch: launch::State,
+    /// What was written so far, a path and what it is.
+    pub written: Vec<(PathBuf, String)>,
+    /// How far leaving has come.
+    pub leaving: Leaving,
+    /// The last ID given to an effect.
+    last_id: u64,
+}
+
+impl Model {
+    /// The wizard before its first message. `world` is the world's label.
+    pub fn new(options: Options, world: &str) -> Self {
+        let given = options.label.clone().or_else(|| options.plan.as_ref().map(|p| p.label.clone()));
+        let mut model = Model {
+            look: Look { mono: options.mono, ascii: options.ascii },
+            world: world.to_string(),
+            step: Step::Detect,
+            overlay: None,
+            scroll: 0,
+            size: (80, 24),
+            prompt: None,
+            status: None,
+            now_ms: 0,
+            started: 0,
+            label_settled: given.is_some(),
+            label: given.unwrap_or_default(),
+            detect: detect::State::new(&options.endpoints),
+            snapshot: snapshot::State::default(),
+            members: members::State::new(&options),
+            review: review::State::default(),
+            restore: restore::State::default(),
+            launch: launch::State::default(),
+            written: Vec::new(),
+            leaving: Leaving::No,
+            last_id: 0,
+            options,
+        };
+        model.propose_label();
+        model
+    }
+
+    /// A new ID for an effect.
+    pub(super) fn id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// The time now, seconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.started.saturating_add(i64::try_from(self.now_ms / 1000).unwrap_or(0))
+    }
+
+    /// Where the keyboard is.
+    pub fn place(&self) -> Place {
+        match self.overlay {
+            Some(Overlay::Help) => Place::Help,
+            Some(Overlay::Details) => Place::Details,
+            Some(Overlay::Quit) => Place::AskQuit,
+            Some(Overlay::Unhashed) => Place::AskUnhashed,
+            Some(Overlay::Stop) => Place::AskStop,
+            None if self.prompt.is_some() => Place::Field,
+            None => self.step.place(),
+        }
+    }
+
+    /// True while something on the screen changes by itself, so that ticks are wanted.
+    pub fn animates(&self) -> bool {
+        self.detect.asking() > 0
+            || self.snapshot.busy()
+            || self.restore.running()
+            || self.prompt.as_ref().is_some_and(|p| p.ask.confirms() && !p.armed(self.now_ms))
+    }
+
+    /// Puts a sentence above the footer.
+    pub(super) fn say(&mut self, tone: Tone, text: impl Into<String>) {
+        self.status = Some(Status { tone, text: text.into() });
+    }
+
+    /// Opens a text field with `text` in it.
+    pub(super) fn ask(&mut self, ask: Ask, text: impl Into<String>) {
+        self.prompt = Some(Prompt { ask, field: Field::new(text), touched_ms: self.now_ms });
+    }
+
+    /// Opens a window.
+    pub(super) fn open(&mut self, overlay: Overlay) {
+        self.overlay = Some(overlay);
+        self.scroll = 0;
+    }
+
+    /// Proposes a label from what is known, until it is the operator's own or in use.
+    pub(super) fn propose_label(&mut self) {
+        if !self.label_settled {
+            let content = self.snapshot.content();
+            self.label =
+                crate::plan::prefill::label(self.options.label.as_deref(), &self.detect.facts(), content.as_ref());
+        }
+    }
+}
+
+/// Takes one message. What is to be done comes back as effects, in order.
+pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    match msg {
+        Msg::Start { now, fresh } => {
+            model.started = now;
+            model.members.fresh = fresh;
+            detect::ask_all(model)
+        }
+        Msg::Tick(now_ms) => {
+            model.now_ms = model.now_ms.max(now_ms);
+            Vec::new()
+        }
+        Msg::Resized(columns, lines) => {
+            model.size = (columns, lines);
+            model.scroll = model.scroll.min(super::frame::most_scroll(model));
+            Vec::new()
+        }
+        Msg::Key(event) => press(model, event),
+        Msg::Paste(text) => {
+            paste(model, &text);
+            Vec::new()
+        }
+        Msg::Terminated => terminated(model),
+        Msg::Answered { id, answer } => detect::answered(model, id, answer),
+        Msg::Found { id, result } => snapshot::found(model, id, result),
+        Msg::Stepped { id, progress } => {
+            snapshot::stepped(model, id, progress);
+            Vec::new()
+        }
+        Msg::Inspected { id, result } => snapshot::inspected(model, id, result),
+        Msg::Saved { id, result } => snapshot::saved(model, id, result),
+        Msg::Row { id, name, event } => {
+            restore::row(model, id, &name, event);
+            Vec::new()
+        }
+        Msg::RestoreEnded { id, result } => restore::ended(model, id, result),
+        Msg::Written { id, path, result } => {
+            written(model, id, path, result);
+            Vec::new()
+        }
+        Msg::Fresh { id, now, fresh } => {
+            members::fresh(model, id, now, fresh);
+            Vec::new()
+        }
+    }
+}
+
+fn press(model: &mut Model, event: KeyEvent) -> Vec<Effect> {
+    let place = model.place();
+    let Some(binding) = keys::lookup(place, event) else {
+        if place == Place::Field {
+            let now_ms = model.now_ms;
+            if let Some(prompt) = &mut model.prompt
+                && prompt.field.press(event)
+            {
+                prompt.touched_ms = now_ms;
+                model.status = None;
+            }
+        } else if let Some(why) = keys::elsewhere(place, event) {
+            model.say(Tone::Warn, why);
+        }
+        return Vec::new();
+    };
+    model.status = None;
+    act(model, binding.action)
+}
+
+/// Does what a key means, or says why not.
+pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    if let Err(why) = can(model, action) {
+        model.say(Tone::Warn, why);
+        return Vec::new();
+    }
+    match action {
+        Action::Suspend => vec![Effect::Suspend],
+        Action::Interrupt => interrupt(model),
+        Action::Quit => {
+            model.open(Overlay::Quit);
+            Vec::new()
+        }
+        Action::Help => {
+            model.open(Overlay::Help);
+            Vec::new()
+        }
+        Action::Close => {
+            model.overlay = None;
+            Vec::new()
+        }
+        Action::Yes => yes(model),
+        Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::First | Action::Last
+            if model.overlay.is_some() =>
+        {
+            model.scroll = moved(model.scroll, action, super::frame::most_scroll(model) + 1);
+            Vec::new()
+        }
+        Action::Submit => super::prompt::submit(model),
+        Action::SubmitNext => members::submit_next(model),
+        Action::TakeFixTyping => {
+            members::take_fix_typing(model);
+            Vec::new()
+        }
+        Action::Leave => {
+            model.prompt = None;
+            Vec::new()
+        }
+        Action::Label => {
+            let label = model.label.clone();
+            model.ask(Ask::Label, label);
+            Vec::new()
+        }
+        Action::Next => steps::next(model),
+        Action::Back => {
+            if let Some(before) = model.step.before() {
+                model.step = before;
+            }
+            Vec::new()
+        }
+        Action::Step(number) => steps::jump(model, number),
+        action => steps::act(model, action),
+    }
+}
+
+/// Whether `action` can be done now, or why not. The footer shows the keys that can.
+///
+/// # Errors
+/// The reason, a sentence.
+pub fn can(model: &Model, action: Action) -> std::result::Result<(), String> {
+    if model.overlay.is_some() {
+        return Ok(());
+    }
+    match action {
+        Action::SubmitNext | Action::TakeFixTyping => members::can_typing(model, action),
+        _ if model.prompt.is_some() => Ok(()),
+        action => steps::can(model, action),
+    }
+}
+
+/// Where a selection lands.
+pub(super) fn moved(at: usize, action: Action, count: usize) -> usize {
+    const PAGE: usize = 8;
+    let to = match action {
+        Action::Up => at.saturating_sub(1),
+        Action::Down => at.saturating_add(1),
+        Action::PageUp => at.saturating_sub(PAGE),
+        Action::PageDown => at.saturating_add(PAGE),
+        Action::First => 0,
+        Action::Last => usize::MAX,
+        _ => at,
+    };
+    to.min(count.saturating_sub(1))
+}
+
+fn paste(model: &mut Model, text: &str) {
+    let now_ms = model.now_ms;
+    match &mut model.prompt {
+        Some(prompt) if model.overlay.is_none() => {
+            prompt.field.paste(text);
+            prompt.touched_ms = now_ms;
+            model.status = None;
+        }
+        _ => model.say(Tone::Warn, "A paste goes into an open text field only; nothing was done with it."),
+    }
+}
+
+fn yes(model: &mut Model) -> Vec<Effect> {
+    match model.overlay.take() {
+        Some(Overlay::Quit) => leave(model),
+        Some(Overlay::Unhashed) => snapshot::agree(model),
+        Some(Overlay::Stop) => restore::stop(model),
+        _ => Vec::new(),
+    }
+}
+
+/// Ctrl-C: asks once, then goes.
+fn interrupt(model: &mut Model) -> Vec<Effect> {
+    if model.overlay == Some(Overlay::Quit) || model.leaving != Leaving::No {
+        model.overlay = None;
+        return leave(model);
+    }
+    model.open(Overlay::Quit);
+    Vec::new()
+}
+
+/// Leaves: at once where nothing is being written, else when what runs has reached a safe point. A
+/// second wish to leave goes at once.
+fn leave(model: &mut Model) -> Vec<Effect> {
+    let mut effects: Vec<Effect> = [model.snapshot.saving_id(), model.restore.id()]
+        .into_iter()
+        .flatten()
+        .map(|id| Effect::Cancel { id })
+        .collect();
+    if effects.is_empty() || model.leaving != Leaving::No {
+        model.leaving = Leaving::Now;
+        effects.push(Effect::Quit);
+    } else {
+        model.leaving = Leaving::WhenSafe;
+        model.say(Tone::Warn, "Stopping at the next safe point, then leaving. Ctrl-C once more leaves at once.");
+    }
+    effects
+}
+
+fn terminated(model: &mut Model) -> Vec<Effect> {
+    model.overlay = None;
+    // it may come more than once, as a signal and as the terminal's end: only the first counts
+    if model.leaving == Leaving::No { leave(model) } else { Vec::new() }
+}
+
+/// Called when work ended: leaves, if that was what it waited for.
+pub(super) fn leave_when_safe(model: &mut Model) -> Vec<Effect> {
+    if model.leaving == Leaving::WhenSafe && model.snapshot.saving_id().is_none() && !model.restore.running() {
+        model.leaving = Leaving::Now;
+        return vec![Effect::Quit];
+    }
+    Vec::new()
+}
+
+fn written(model: &mut Model, id: u64, path: PathBuf, result: Result<()>) {
+    let what = if model.review.writing == Some(id) {
+        model.review.writing = None;
+        "the plan"
+    } else if model.launch.writing == Some(id) {
+        model.launch.writing = None;
+        "the launch commands"
+    } else {
+        return;
+    };
+    match result {
+        Ok(()) => {
+            model.say(Tone::Good, format!("Saved {what}: {}", path.display()));
+            model.written.push((path, what.to_string()));
+        }
+        Err(trouble) => trouble_said(model, &trouble),
+    }
+}
+
+/// Shows a failure above the footer.
+pub(super) fn trouble_said(model: &mut Model, trouble: &Trouble) {
+    let mut text = trouble.what.clone();
+    for more in [&trouble.why, &trouble.hint] {
+        if !more.is_empty() {
+            text = format!("{text}: {more}");
+        }
+    }
+    model.say(Tone::Bad, text);
+}

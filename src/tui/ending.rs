@@ -1,0 +1,76 @@
+//! How the wizard ended, and what is printed to the normal screen then: where things lie.
+
+use super::app::Model;
+use crate::{plan::launch, trouble::Kind};
+
+/// How far leaving has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Leaving {
+    /// Nobody wants to.
+    #[default]
+    No,
+    /// As soon as what runs has reached a safe point.
+    WhenSafe,
+    /// Now.
+    Now,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// No restore was begun.
+    Looked,
+    /// A restore was begun, and not every member stands.
+    Partly,
+    /// Every member of the plan stands.
+    Restored,
+}
+
+/// How the wizard ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// For the normal screen: what was written and where it lies, what to do next.
+    pub lines: Vec<String>,
+}
+
+impl Ending {
+    /// The process exit code: 0, or 75 where a restore was begun and is not complete.
+    pub fn exit_code(&self) -> u8 {
+        match self.outcome {
+            Outcome::Looked | Outcome::Restored => 0,
+            Outcome::Partly => Kind::Stopped.exit_code(),
+        }
+    }
+}
+
+/// The ending as it follows from what was observed.
+pub fn ending(model: &Model) -> Ending {
+    let mut lines: Vec<String> = Vec::new();
+    let rows = &model.restore.rows;
+    let outcome = match () {
+        () if rows.is_empty() => Outcome::Looked,
+        () if model.restore.complete() => Outcome::Restored,
+        () => Outcome::Partly,
+    };
+    for row in rows {
+        lines.push(format!("{}: {}", row.name, row.ending()));
+    }
+    for (path, what) in &model.written {
+        lines.push(format!("{what}: {}", path.display()));
+    }
+    match (&model.restore.plan, outcome) {
+        (Some(plan), Outcome::Restored) => {
+            lines.push(String::new());
+            lines.push(launch::sheet(plan));
+        }
+        (Some(plan), _) => lines.push(format!(
+            "The restore of plan {} is not complete. Members that stand can be kept; old data was not touched.",
+            plan.short_id()
+        )),
+        (None, _) if model.written.is_empty() => lines.push("Nothing was written.".into()),
+        (None, _) => lines.push("No data directory was written.".into()),
+    }
+    Ending { outcome, lines }
+}

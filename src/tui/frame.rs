@@ -1,0 +1,375 @@
+//! The frame around every step: header, stepper, notes, field, status line, footer, windows.
+//! Drawing reads the model and changes nothing.
+
+use ratatui::{
+    Frame,
+    buffer::Buffer,
+    layout::Rect,
+    widgets::{Block, Clear, Widget},
+};
+
+use super::{
+    app::{Model, Overlay, can},
+    ending::Leaving,
+    keys::{self, Action},
+    page::Page,
+    prompt::{self, Ask, Prompt},
+    steps::{self, Step},
+    text,
+    theme::Tone,
+};
+
+/// Below this nothing useful fits.
+const LEAST: (u16, u16) = (60, 16);
+/// Wider lines than this are hard to follow with the eye.
+const MOST_COLUMNS: u16 = 140;
+
+/// Draws the model.
+pub fn draw(model: &Model, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    picture(model, frame.buffer_mut(), area);
+    model.look.finish(frame.buffer_mut());
+}
+
+fn picture(model: &Model, buffer: &mut Buffer, area: Rect) {
+    if area.width < LEAST.0 || area.height < LEAST.1 {
+        let words = format!(
+            "Make the window larger: {}x{} now, {}x{} needed. Keys still work.",
+            area.width, area.height, LEAST.0, LEAST.1
+        );
+        let mut page = Page::new(buffer, area, model.look);
+        for line in text::wrap(&words, page.width().max(1)) {
+            page.say(&line, Tone::Strong);
+        }
+        return;
+    }
+    let area = Rect { width: area.width.min(MOST_COLUMNS), ..area };
+    let (body, status, keys) = footer_lines(model, area);
+    let foot = u16::try_from(body.len() + status.len() + keys.len()).unwrap_or(u16::MAX);
+    let head = Rect { height: 3, ..area };
+    header(model, &mut Page::new(buffer, head, model.look));
+    let middle = Rect { y: area.y + 3, height: area.height.saturating_sub(3 + foot), ..area };
+    steps::draw(model, &mut Page::new(buffer, middle, model.look));
+    let bottom = Rect { y: middle.bottom(), height: area.height.saturating_sub(3 + middle.height), ..area };
+    let mut page = Page::new(buffer, bottom, model.look);
+    for line in body.into_iter().chain(status).chain(keys) {
+        page.line(line);
+    }
+    if model.overlay.is_some() {
+        window(model, buffer, area);
+    }
+}
+
+/// What was written so far, in the header's words.
+fn written(model: &Model) -> String {
+    match () {
+        () if model.leaving == Leaving::WhenSafe => "STOPPING".into(),
+        () if model.restore.running() => "WRITING DATA DIRECTORIES".into(),
+        () if model.restore.complete() => "data directories written".into(),
+        () if !model.restore.rows.is_empty() => "partly written".into(),
+        () if model.snapshot.saving.is_some() => "saving a snapshot".into(),
+        () => match model.written.as_slice() {
+            [] => "nothing written yet".into(),
+            [(_, what)] => format!("only {what} written"),
+            files => format!("only {} files written", files.len()),
+        },
+    }
+}
+
+fn header(model: &Model, page: &mut Page<'_>) {
+    let tone = if model.restore.running() { Tone::BarLive } else { Tone::Bar };
+    let label = if model.label.is_empty() { "not named yet" } else { &model.label };
+    let left = format!(" requorum   cluster {label}");
+    let right = format!("  {} ", written(model));
+    let room = page.width().saturating_sub(text::width(&right) + text::width(&model.world) + 3);
+    page.line(vec![
+        page.span(format!("{} ", text::pad(&left, room, false)), tone),
+        // the word that must never be overlooked: which world this is
+        page.span(format!(" {} ", model.world), Tone::Chosen),
+        page.span(right, tone),
+    ]);
+    stepper(model, page);
+    page.say(&"─".repeat(page.width()), Tone::Faint);
+}
+
+fn stepper(model: &Model, page: &mut Page<'_>) {
+    let furthest = furthest(model);
+    let mut line = vec![page.span(" ", Tone::Plain)];
+    for step in Step::ALL {
+        if step != Step::Detect {
+            line.push(page.span("──", Tone::Faint));
+        }
+        let (words, tone) = match () {
+            () if step == model.step => (format!("[{} {}]", step.number(), step.title()), Tone::Chosen),
+            () if step < furthest => (format!("✔ {}", step.title()), Tone::Plain),
+            () => (format!("{} {}", step.number(), step.title()), Tone::Faint),
+        };
+        line.push(page.span(words, tone));
+    }
+    page.line(line);
+}
+
+/// The first step that is not settled yet.
+fn furthest(model: &Model) -> Step {
+    match () {
+        () if model.restore.complete() => Step::Launch,
+        () if !model.restore.rows.is_empty() => Step::Restore,
+        () => model.step.max(match () {
+            () if model.review.plan.is_some() => Step::Review,
+            () if model.snapshot.source().is_some() => Step::Members,
+            () if model.snapshot.entered => Step::Snapshot,
+            () => Step::Detect,
+        }),
+    }
+}
+
+type Lines = Vec<Vec<ratatui::text::Span<'static>>>;
+
+/// The lines below the step: notes and field, status, footer.
+fn footer_lines(model: &Model, area: Rect) -> (Lines, Lines, Lines) {
+    let mut scratch = Buffer::empty(Rect { height: 1, ..area });
+    let page = Page::new(&mut scratch, Rect { height: 1, ..area }, model.look);
+    let mut body: Lines = Vec::new();
+    let notes = model.options.notes.iter().filter(|(s, _)| *s == model.step);
+    if area.height >= 20 {
+        for (_, note) in notes {
+            body.extend(page.flow(" note: ", note, Tone::Faint, 3));
+        }
+    }
+    if let Some(prompt) = &model.prompt {
+        body.extend(field(model, prompt, &page));
+    }
+    let status = match &model.status {
+        Some(status) => page.flow(" ", &status.text, status.tone, 3),
+        None => Vec::new(),
+    };
+    let mut foot = vec![vec![page.span("─".repeat(page.width()), Tone::Faint)]];
+    foot.extend(footer(model, &page));
+    (body, status, foot)
+}
+
+/// The open field: its heading, the text with its cursor, the line below.
+fn field(model: &Model, prompt: &Prompt, page: &Page<'_>) -> Lines {
+    let (title, about) = prompt::words(model, prompt);
+    let rule = format!("── {} ", text::fit(&title, page.width().saturating_sub(6)));
+    let rest = page.width().saturating_sub(text::width(&rule));
+    let room = page.width().saturating_sub(6);
+    let (shown, cursor) = prompt.field.window(room);
+    let mut before = String::new();
+    let mut under = String::from(" ");
+    let mut after = String::new();
+    let mut column = 0;
+    for c in shown.chars() {
+        match column.cmp(&cursor) {
+            std::cmp::Ordering::Less => before.push(c),
+            std::cmp::Ordering::Equal => under = c.to_string(),
+            std::cmp::Ordering::Greater => after.push(c),
+        }
+        column += text::width(&c.to_string());
+    }
+    let mut lines = vec![
+        vec![page.span(format!("{rule}{}", "─".repeat(rest)), Tone::Strong)],
+        vec![
+            page.span(" > ", Tone::Strong),
+            page.span(before, Tone::Plain),
+            page.span(under, Tone::Chosen),
+            page.span(after, Tone::Plain),
+        ],
+    ];
+    let weight = if prompt.ask.confirms() { Tone::Strong } else { Tone::Faint };
+    lines.extend(page.flow("   ", &about, weight, 3));
+    lines
+}
+
+/// The keys that work now, as many as fit; help and quit always.
+fn footer(model: &Model, page: &Page<'_>) -> Lines {
+    let place = model.place();
+    let shown: Vec<(String, String, Action)> = keys::of(place)
+        .filter(|b| !b.label.is_empty() && can(model, b.action).is_ok())
+        .map(|b| {
+            let label = match (b.action, model.step.after()) {
+                (Action::Next, Some(after)) => format!("next: {}", after.title()),
+                (Action::Open, _) => open_label(model).unwrap_or(b.label).to_string(),
+                (Action::Submit, _) => submit_label(model).to_string(),
+                _ => b.label.to_string(),
+            };
+            (model.look.key(b.show), label, b.action)
+        })
+        .collect();
+    let size = |k: &(String, String, Action)| text::width(&k.0) + text::width(&k.1) + 3;
+    // the way through and the brake are always named, arrows only where there is room
+    let rank = |a: Action| match a {
+        Action::Next | Action::Back | Action::Help | Action::Quit | Action::StopWork => 0,
+        Action::Up | Action::Left => 2,
+        _ => 1,
+    };
+    let mut room = page.width().saturating_sub(1);
+    let mut kept = vec![false; shown.len()];
+    for wanted in 0..3 {
+        for (key, kept) in shown.iter().zip(&mut kept).filter(|(k, _)| rank(k.2) == wanted) {
+            if let Some(rest) = room.checked_sub(size(key)) {
+                room = rest;
+                *kept = true;
+            }
+        }
+    }
+    let mut line = vec![page.span(" ", Tone::Plain)];
+    for (key, _) in shown.iter().zip(kept).filter(|(_, kept)| *kept) {
+        line.push(page.span(format!("{} ", key.0), Tone::Strong));
+        line.push(page.span(format!("{}  ", key.1), Tone::Plain));
+    }
+    vec![line]
+}
+
+/// What Enter does in the open field.
+fn submit_label(model: &Model) -> &'static str {
+    match model.prompt.as_ref().map(|p| &p.ask) {
+        Some(Ask::Confirm) => "start the restore",
+        Some(Ask::Gate) => "go on all the same",
+        Some(Ask::Endpoints) => "ask them",
+        Some(Ask::OpenFile) => "open",
+        Some(Ask::SaveFrom(_) | Ask::PlanFile | Ask::SheetFile) => "save",
+        _ => "take it",
+    }
+}
+
+/// What Enter does, where that depends on what is selected.
+fn open_label(model: &Model) -> Option<&'static str> {
+    use steps::{members, snapshot};
+    match model.step {
+        Step::Snapshot => match snapshot::selected(model)? {
+            snapshot::Choice::Member(_) => Some("save snapshot"),
+            snapshot::Choice::File(_) => Some("choose"),
+        },
+        Step::Members => match model.members.choice()? {
+            members::Choice::Target | members::Choice::Compacted => Some("change"),
+            _ => Some("edit"),
+        },
+        _ => None,
+    }
+}
+
+/// The open window's heading, its lines as they are wrapped, and its box in the middle.
+fn window_layout(model: &Model, area: Rect) -> (String, Vec<String>, Rect) {
+    let width = area.width.saturating_sub(6).min(100);
+    let room = usize::from(width.saturating_sub(4));
+    let (title, lines) = window_words(model, room);
+    let lines: Vec<String> = lines.iter().flat_map(|l| text::wrap(l, room)).collect();
+    let height = u16::try_from(lines.len() + 4).unwrap_or(u16::MAX).min(area.height.saturating_sub(4));
+    let place = Rect {
+        x: area.x + area.width.saturating_sub(width) / 2,
+        y: area.y + area.height.saturating_sub(height) / 2,
+        width,
+        height,
+    };
+    (text::fit(&title, room), lines, place)
+}
+
+/// How far the open window can be scrolled on the model's terminal.
+pub(super) fn most_scroll(model: &Model) -> usize {
+    let (width, height) = model.size;
+    let (_, lines, place) = window_layout(model, Rect::new(0, 0, width.min(MOST_COLUMNS), height));
+    // the border, the empty line and the line of keys
+    lines.len().saturating_sub(usize::from(place.height.saturating_sub(3)))
+}
+
+/// Draws the open window.
+fn window(model: &Model, buffer: &mut Buffer, area: Rect) {
+    let (title, lines, place) = window_layout(model, area);
+    Clear.render(place, buffer);
+    let block = Block::bordered().title(format!(" {} ", title)).border_style(model.look.style(Tone::Strong));
+    let inside = block.inner(place);
+    block.render(place, buffer);
+    let inside = Rect { x: inside.x + 1, width: inside.width.saturating_sub(2), ..inside };
+    let mut page = Page::new(buffer, inside, model.look);
+    let seen = page.left().saturating_sub(1);
+    let first = model.scroll.min(lines.len().saturating_sub(seen));
+    let hidden = lines.len().saturating_sub(first + seen);
+    for line in lines.iter().skip(first).take(seen) {
+        page.say(line, Tone::Plain);
+    }
+    while page.left() > 1 {
+        page.gap();
+    }
+    let mut keys: Vec<ratatui::text::Span<'static>> = Vec::new();
+    let scrolls = first > 0 || hidden > 0;
+    for binding in keys::of(model.place()).filter(|b| !b.label.is_empty() && (scrolls || b.action != Action::Up)) {
+        keys.push(page.span(format!("{} ", model.look.key(binding.show)), Tone::Strong));
+        keys.push(page.span(format!("{}   ", binding.label), Tone::Plain));
+    }
+    if scrolls {
+        keys.push(page.span(format!("{hidden} lines below"), Tone::Faint));
+    }
+    page.line(keys);
+}
+
+fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
+    match model.overlay {
+        Some(Overlay::Help) => (format!("Keys on {}", model.step.title()), help(model, room)),
+        Some(Overlay::Details) => steps::details(model),
+        Some(Overlay::Quit) => ("Quit?".into(), quit_words(model)),
+        Some(Overlay::Unhashed) => (
+            "Take this file without a checksum?".into(),
+            vec![
+                "A saved snapshot ends in a SHA-256 of itself; this file does not, as a copy of member/snap/db does not.".into(),
+                "Its pages were walked and are sound. A value that changed on the disk would still not be noticed, and a \
+                 copy taken while etcd was writing may hold an older state than its age says."
+                    .into(),
+                String::new(),
+                "The plan will carry skip_hash_check, as `etcdutl snapshot restore --skip-hash-check` does.".into(),
+            ],
+        ),
+        Some(Overlay::Stop) => (
+            "Stop the restore?".into(),
+            vec![
+                "The member that is being worked on stops at its next safe point and what was made for it is removed. \
+                 Members that stand stay; the others can be tried again one by one."
+                    .into(),
+            ],
+        ),
+        None => (String::new(), Vec::new()),
+    }
+}
+
+fn quit_words(model: &Model) -> Vec<String> {
+    let mut lines = Vec::new();
+    if model.restore.running() {
+        let working = model.restore.rows.iter().find(|r| matches!(r.stand, steps::restore::Stand::Works(_)));
+        let name = working.map_or("A member", |r| r.name.as_str());
+        lines.push(format!(
+            "{name} is being restored. Leaving stops it at the next safe point and removes what was made for it. \
+             Members that stand stay; what was there before is untouched."
+        ));
+    } else if model.snapshot.saving.is_some() {
+        lines.push("A snapshot is being saved. Leaving stops that and removes what was received.".into());
+    } else if model.written.is_empty() && model.restore.rows.is_empty() {
+        lines.push("Nothing has been written. What was typed here is not kept; a plan saved on Review is.".into());
+    } else {
+        lines.push("What was written stays, and is listed after leaving:".into());
+        lines.extend(model.written.iter().map(|(path, what)| format!("  {what}: {}", path.display())));
+    }
+    lines
+}
+
+/// The help: every key of the place below, from the table.
+fn help(model: &Model, room: usize) -> Vec<String> {
+    const KEYS: usize = 10;
+    let mut lines: Vec<String> = Vec::new();
+    for binding in keys::of(model.step.place()).filter(|b| !b.help.is_empty()) {
+        let mut about = text::wrap(binding.help, room.saturating_sub(KEYS + 1));
+        if let Err(why) = steps::can(model, binding.action) {
+            about.extend(text::wrap(&format!("Not now: {why}"), room.saturating_sub(KEYS + 1)));
+        }
+        for (i, line) in about.iter().enumerate() {
+            let shown = if i == 0 { model.look.key(binding.show) } else { String::new() };
+            lines.push(format!("{} {line}", text::pad(&shown, KEYS, false)));
+        }
+    }
+    lines.push(String::new());
+    lines.push(
+        "While text is typed: arrows, Home, End, Backspace, Delete, Ctrl-U, Ctrl-K, Ctrl-W; Esc leaves the old value."
+            .into(),
+    );
+    lines.push("The mouse stays the terminal's own: select and copy as always.".into());
+    lines
+}

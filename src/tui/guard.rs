@@ -1,0 +1,126 @@
+//! The terminal, taken and given back: raw mode, alternate screen, bracketed paste. Given back
+//! exactly once, on every way out: return, error, panic, signal.
+
+use std::{
+    io::{self, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use crossterm::{
+    cursor, event, execute,
+    terminal::{Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+};
+
+use rustix::process::{Signal, getpid, kill_process};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::effects::THREAD;
+
+/// True while the terminal is ours. One per process, as the terminal is.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The terminal as long as it is ours; dropping it gives the terminal back.
+pub(super) struct Guard;
+
+impl Guard {
+    /// Takes the terminal.
+    ///
+    /// # Errors
+    /// When the terminal does not let itself be set up; it is given back then.
+    pub(super) fn take() -> io::Result<Guard> {
+        let guard = Guard;
+        take()?;
+        Ok(guard)
+    }
+
+    /// Gives the terminal back, stops this process as Ctrl-Z does, and takes the terminal again
+    /// when it goes on.
+    ///
+    /// # Errors
+    /// When the terminal cannot be taken again.
+    pub(super) async fn suspend(&self) -> io::Result<()> {
+        // the stop reaches a process with several threads a moment later: only the signal to go on
+        // tells that it was stopped
+        let mut goes_on = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
+        give_back();
+        kill_process(getpid(), Signal::STOP)?;
+        goes_on.recv().await;
+        take()
+    }
+}
+
+fn take() -> io::Result<()> {
+    TAKEN.store(true, Ordering::SeqCst);
+    enable_raw_mode()?;
+    let mut out = io::stdout();
+    execute!(out, EnterAlternateScreen, Clear(ClearType::All), event::EnableBracketedPaste, cursor::Hide)
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Gives the terminal back if it is ours. Errors are of no use here: there is nobody to tell.
+fn give_back() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        let mut out = io::stdout();
+        let _ = execute!(out, event::DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+        let _ = out.flush();
+        let _ = disable_raw_mode();
+    }
+}
+
+/// Makes panics give the terminal back before they speak. A panic in an effect's thread is caught
+/// there and shown by the wizard; its words must not land on the screen.
+pub(super) fn hook_panics() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if std::thread::current().name() == Some(THREAD) && TAKEN.load(Ordering::SeqCst) {
+            return;
+        }
+        give_back();
+        before(info);
+    }));
+}
+
+/// The escape sequence (OSC 52) that asks the terminal to put `text` on its clipboard; inside tmux
+/// wrapped so that tmux passes it on.
+pub(super) fn copy_sequence(text: &str, in_tmux: bool) -> String {
+    let plain = format!("\x1b]52;c;{}\x07", base64(text.as_bytes()));
+    if in_tmux { format!("\x1bPtmux;{}\x1b\\", plain.replace('\x1b', "\x1b\x1b")) } else { plain }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for three in bytes.chunks(3) {
+        let bits = three.iter().fold(0u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - three.len()));
+        for i in 0..4 {
+            let letter = LETTERS.get((bits >> (18 - 6 * i) & 63) as usize).copied().unwrap_or(b'A');
+            out.push(if i <= three.len() { char::from(letter) } else { '=' });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_of_rfc_4648() {
+        for (plain, coded) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE=")]
+        {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+    }
+
+    #[test]
+    fn tmux_gets_the_sequence_wrapped() {
+        assert_eq!(copy_sequence("f", false), "\x1b]52;c;Zg==\x07");
+        assert_eq!(copy_sequence("f", true), "\x1bPtmux;\x1b\x1b]52;c;Zg==\x07\x1b\\");
+    }
+}

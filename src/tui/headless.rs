@@ -1,0 +1,107 @@
+//! The same wizard without a terminal: messages in, the screen as text out. For practice runs that
+//! play themselves, and for tests.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
+
+use super::{
+    app::{Effect, Model, Msg, update},
+    effects::perform,
+    frame::draw,
+};
+use crate::{recovery::Cancel, world::World};
+
+/// How much the clock goes on with each message, in milliseconds: no finger is faster.
+const PACE_MS: u64 = 200;
+
+/// The wizard's loop without a terminal.
+pub struct Headless {
+    model: Model,
+    world: Arc<dyn World>,
+    clock_ms: u64,
+    copied: Vec<String>,
+    quit: bool,
+}
+
+impl Headless {
+    /// A wizard on `world`, started: members are asked before this returns.
+    pub fn new(model: Model, world: Arc<dyn World>) -> Self {
+        let mut headless = Headless { model, world, clock_ms: 0, copied: Vec::new(), quit: false };
+        let (now, fresh) = (headless.world.now(), headless.world.fresh());
+        headless.send(Msg::Start { now, fresh });
+        headless
+    }
+
+    /// Sends one message and carries out what follows from it, until nothing more does.
+    pub fn send(&mut self, msg: Msg) {
+        self.clock_ms += PACE_MS;
+        update(&mut self.model, Msg::Tick(self.clock_ms));
+        let mut effects: VecDeque<Effect> = update(&mut self.model, msg).into();
+        while let Some(effect) = effects.pop_front() {
+            match effect {
+                Effect::Quit => self.quit = true,
+                Effect::Copy { text } => self.copied.push(text),
+                effect => {
+                    let mut answers = Vec::new();
+                    perform(&effect, self.world.as_ref(), &Cancel::default(), &mut |msg| answers.push(msg));
+                    for msg in answers {
+                        effects.extend(update(&mut self.model, msg));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Presses a key.
+    pub fn press(&mut self, code: KeyCode) {
+        self.send(Msg::Key(KeyEvent::new(code, KeyModifiers::NONE)));
+    }
+
+    /// Types a text, key by key.
+    pub fn type_text(&mut self, text: &str) {
+        for c in text.chars() {
+            self.press(KeyCode::Char(c));
+        }
+    }
+
+    /// Where the wizard stands.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// True once the wizard was left.
+    pub fn has_quit(&self) -> bool {
+        self.quit
+    }
+
+    /// What was sent to the clipboard.
+    pub fn copied(&self) -> &[String] {
+        &self.copied
+    }
+
+    /// The screen as text, one line for each row, without blanks at the ends.
+    pub fn screen(&self, width: u16, height: u16) -> String {
+        screen(&self.model, width, height)
+    }
+}
+
+/// A model's screen as text.
+pub fn screen(model: &Model, width: u16, height: u16) -> String {
+    let picture = picture(model, width, height);
+    let mut out = String::new();
+    for y in 0..picture.area.height {
+        let line: String = (0..picture.area.width).filter_map(|x| picture.cell((x, y))).map(|c| c.symbol()).collect();
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// A model's screen as cells.
+pub fn picture(model: &Model, width: u16, height: u16) -> Buffer {
+    let Ok(mut terminal) = Terminal::new(TestBackend::new(width, height));
+    let Ok(_) = terminal.draw(|frame| draw(model, frame));
+    terminal.backend().buffer().clone()
+}

@@ -1,0 +1,262 @@
+//! The one table of keys. Dispatch, the footer and the `?` overlay all read it; nothing else in
+//! the program knows which key does what.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+/// Where the keyboard is: a step, the text field, or one of the windows over it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Step 1.
+    Detect,
+    /// Step 2.
+    Snapshot,
+    /// Step 3.
+    Members,
+    /// Step 4.
+    Review,
+    /// Step 5.
+    Restore,
+    /// Step 6.
+    Launch,
+    /// A text field is open.
+    Field,
+    /// The list of keys.
+    Help,
+    /// The details of what was selected.
+    Details,
+    /// "Quit?"
+    AskQuit,
+    /// "Take this file without a checksum?"
+    AskUnhashed,
+    /// "Stop the restore?"
+    AskStop,
+}
+
+/// What a key does. What it means in a step is the step's business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "each is described by its line in the table")]
+pub enum Action {
+    Up,
+    Down,
+    Left,
+    Right,
+    PageUp,
+    PageDown,
+    First,
+    Last,
+    Open,
+    Next,
+    Back,
+    Step(u8),
+    Help,
+    Quit,
+    Interrupt,
+    Suspend,
+    AskAgain,
+    Endpoints,
+    Label,
+    OpenFile,
+    Details,
+    Agree,
+    StopWork,
+    Add,
+    Remove,
+    Undo,
+    TakeFix,
+    PasteCluster,
+    FreshToken,
+    SavePlan,
+    Retry,
+    Copy,
+    WriteSheet,
+    Submit,
+    SubmitNext,
+    TakeFixTyping,
+    Leave,
+    Close,
+    Yes,
+}
+
+/// One key press as the table names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chord {
+    code: KeyCode,
+    ctrl: bool,
+}
+
+const fn key(code: KeyCode) -> Chord {
+    Chord { code, ctrl: false }
+}
+
+const fn ch(c: char) -> Chord {
+    Chord { code: KeyCode::Char(c), ctrl: false }
+}
+
+const fn ctrl(c: char) -> Chord {
+    Chord { code: KeyCode::Char(c), ctrl: true }
+}
+
+impl Chord {
+    fn is(self, event: KeyEvent) -> bool {
+        let ctrl = event.modifiers.contains(KeyModifiers::CONTROL);
+        let alt = event.modifiers.contains(KeyModifiers::ALT);
+        // Shift-Tab arrives as BackTab, with or without its modifier
+        event.code == self.code && ctrl == self.ctrl && !alt
+    }
+}
+
+/// One line of the table.
+#[derive(Debug)]
+pub struct Binding {
+    /// What it does.
+    pub action: Action,
+    /// The keys that do it.
+    pub keys: &'static [Chord],
+    /// The keys as the footer and the help name them; empty where another line names them too.
+    pub show: &'static str,
+    /// A word or two for the footer; empty where the footer leaves it out.
+    pub label: &'static str,
+    /// A sentence for the help.
+    pub help: &'static str,
+    /// Where it works.
+    pub on: &'static [Place],
+}
+
+use Place::{AskQuit, AskStop, AskUnhashed, Details, Detect, Field, Help, Launch, Members, Restore, Review, Snapshot};
+
+const STEPS: &[Place] = &[Detect, Snapshot, Members, Review, Restore, Launch];
+const WINDOWS: &[Place] = &[Help, Details, AskQuit, AskUnhashed, AskStop];
+const EVERYWHERE: &[Place] =
+    &[Detect, Snapshot, Members, Review, Restore, Launch, Field, Help, Details, AskQuit, AskUnhashed, AskStop];
+const SCROLLS: &[Place] = &[Detect, Snapshot, Members, Review, Restore, Launch, Help, Details];
+
+macro_rules! row {
+    ($action:expr, [$($key:expr),+], $show:literal, $label:literal, $help:literal, $on:expr) => {
+        Binding { action: $action, keys: &[$($key),+], show: $show, label: $label, help: $help, on: $on }
+    };
+}
+
+/// The table, in the order in which the footer and the help list it.
+#[rustfmt::skip]
+pub static TABLE: &[Binding] = &[
+    // what the step is for
+    row!(Action::Open, [key(KeyCode::Enter)], "⏎", "details", "everything the selected member said", &[Detect]),
+    row!(Action::Open, [key(KeyCode::Enter)], "⏎", "choose", "restore from the selected file; on a member: save a snapshot from it", &[Snapshot]),
+    row!(Action::Open, [key(KeyCode::Enter)], "⏎", "edit", "edit the selected cell, or change the selected option", &[Members]),
+    row!(Action::Open, [key(KeyCode::Enter)], "⏎", "type label", "open the field for the cluster label; the right label and Enter start the restore", &[Review]),
+    row!(Action::Open, [key(KeyCode::Enter)], "⏎", "details", "everything known about the selected row, with the way out of an error", &[Restore]),
+    row!(Action::TakeFix, [ch('x')], "x", "take fix", "put the proposed correction into the selected cell", &[Members]),
+    row!(Action::AskAgain, [ch('r')], "r", "ask again", "ask every member again", &[Detect]),
+    row!(Action::Endpoints, [ch('e')], "e", "endpoints", "type the client URLs to ask, separated by commas", &[Detect]),
+    row!(Action::Agree, [ch('y')], "y", "take unhashed", "take the selected file although it carries no checksum (asks first)", &[Snapshot]),
+    row!(Action::Details, [ch('i')], "i", "inspect", "everything known about the selected source", &[Snapshot]),
+    row!(Action::OpenFile, [ch('o')], "o", "open file", "type the path of a snapshot, or of a directory to search", &[Snapshot]),
+    row!(Action::AskAgain, [ch('r')], "r", "search again", "search the same places again", &[Snapshot]),
+    row!(Action::StopWork, [ch('c')], "c", "cancel saving", "stop saving the snapshot; what was received is removed", &[Snapshot]),
+    row!(Action::Add, [ch('+'), ch('a')], "+", "add", "add a member", &[Members]),
+    row!(Action::Remove, [ch('-'), key(KeyCode::Delete)], "-", "remove", "take the selected member out of the table (u brings it back)", &[Members]),
+    row!(Action::Undo, [ch('u')], "u", "undo", "take back the last change of the table", &[Members]),
+    row!(Action::PasteCluster, [ch('p')], "p", "paste cluster", "type or paste an --initial-cluster value; it replaces names and peer URLs", &[Members]),
+    row!(Action::FreshToken, [ch('g')], "g", "", "make a new cluster token", &[Members]),
+    row!(Action::Label, [ch('l')], "l", "label", "change what this cluster is called here; it is what you type to confirm", &[Detect, Members]),
+    row!(Action::SavePlan, [ch('s')], "s", "save plan", "write the plan to a new file, to apply it elsewhere or later", &[Review]),
+    row!(Action::Retry, [ch('t')], "t", "try again", "restore the selected failed member again, alone", &[Restore]),
+    row!(Action::Details, [ch('e')], "e", "what now", "the whole error of the selected row, with what to do", &[Restore]),
+    row!(Action::StopWork, [ch('c')], "c", "stop", "stop at the next safe point (asks first)", &[Restore]),
+    row!(Action::Open, [key(KeyCode::Enter)], "⏎", "notes", "everything to know about the selected command", &[Launch]),
+    row!(Action::Copy, [ch('y')], "y", "copy", "send the selected command to the terminal's clipboard (OSC 52)", &[Launch]),
+    row!(Action::WriteSheet, [ch('w')], "w", "save all", "write all commands to a new file", &[Launch]),
+    // the way through
+    row!(Action::Next, [ch('n')], "n", "next", "go to the next step; where that is not possible yet, say why", &[Detect, Snapshot, Members, Review, Restore]),
+    row!(Action::Back, [key(KeyCode::Esc), ch('b')], "Esc", "back", "go back; nothing typed is lost (or b)", &[Snapshot, Members, Review, Restore, Launch]),
+    row!(Action::Help, [ch('?'), key(KeyCode::F(1))], "?", "help", "this list", STEPS),
+    row!(Action::Quit, [ch('q')], "q", "quit", "leave (asks first)", STEPS),
+    // moving about
+    row!(Action::Up, [key(KeyCode::Up), ch('k')], "↑↓", "select", "select the line above or below", STEPS),
+    row!(Action::Up, [key(KeyCode::Up), ch('k')], "↑↓", "scroll", "scroll", &[Help, Details]),
+    row!(Action::Down, [key(KeyCode::Down), ch('j')], "", "", "", SCROLLS),
+    row!(Action::Down, [key(KeyCode::Tab)], "Tab", "", "the line below, Shift-Tab the one above", &[Detect, Snapshot, Review, Restore, Launch]),
+    row!(Action::Up, [key(KeyCode::BackTab)], "", "", "", &[Detect, Snapshot, Review, Restore, Launch]),
+    row!(Action::Left, [key(KeyCode::Left), ch('h'), key(KeyCode::BackTab)], "←→", "cell", "select the cell beside (or Tab and Shift-Tab)", &[Members]),
+    row!(Action::Right, [key(KeyCode::Right), key(KeyCode::Tab)], "", "", "", &[Members]),
+    row!(Action::PageUp, [key(KeyCode::PageUp)], "PgUp PgDn", "", "a page up or down (or Space); on Launch: scroll the command", SCROLLS),
+    row!(Action::PageDown, [key(KeyCode::PageDown), ch(' ')], "", "", "", SCROLLS),
+    row!(Action::First, [key(KeyCode::Home)], "Home End", "", "the first, the last", SCROLLS),
+    row!(Action::Last, [key(KeyCode::End)], "", "", "", SCROLLS),
+    row!(Action::Step(1), [ch('1')], "1 … 6", "", "go to that step, as far as the steps before it let through", STEPS),
+    row!(Action::Step(2), [ch('2')], "", "", "", STEPS),
+    row!(Action::Step(3), [ch('3')], "", "", "", STEPS),
+    row!(Action::Step(4), [ch('4')], "", "", "", STEPS),
+    row!(Action::Step(5), [ch('5')], "", "", "", STEPS),
+    row!(Action::Step(6), [ch('6')], "", "", "", STEPS),
+    // the text field
+    row!(Action::Submit, [key(KeyCode::Enter)], "⏎", "take it", "take what was typed", &[Field]),
+    row!(Action::SubmitNext, [key(KeyCode::Tab)], "Tab", "next cell", "take it and edit the next cell", &[Field]),
+    row!(Action::TakeFixTyping, [ctrl('x')], "Ctrl-X", "take fix", "put the proposed correction into the field", &[Field]),
+    row!(Action::Leave, [key(KeyCode::Esc)], "Esc", "leave as it was", "close the field; the value from before stays", &[Field]),
+    // windows
+    row!(Action::Yes, [ch('y'), ch('q')], "y", "yes, quit", "quit", &[AskQuit]),
+    row!(Action::Yes, [ch('y')], "y", "yes, take it", "take the file", &[AskUnhashed]),
+    row!(Action::Yes, [ch('y')], "y", "yes, stop", "stop at the next safe point", &[AskStop]),
+    row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('n')], "⏎", "no, stay", "stay", &[AskQuit, AskUnhashed, AskStop]),
+    row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('q'), ch('?')], "Esc", "close", "close", &[Help, Details]),
+    row!(Action::Interrupt, [ctrl('c')], "Ctrl-C", "", "leave (asks once, then goes)", EVERYWHERE),
+    row!(Action::Suspend, [ctrl('z')], "Ctrl-Z", "", "suspend; `fg` comes back", EVERYWHERE),
+];
+
+/// The line of the table that answers `event` at `place`.
+pub fn lookup(place: Place, event: KeyEvent) -> Option<&'static Binding> {
+    TABLE.iter().find(|b| b.on.contains(&place) && b.keys.iter().any(|k| k.is(event)))
+}
+
+/// Why nothing happened: where the key does work, for a key that is on the table for other steps.
+pub fn elsewhere(place: Place, event: KeyEvent) -> Option<String> {
+    if WINDOWS.contains(&place) || place == Field {
+        return None;
+    }
+    let binding =
+        TABLE.iter().find(|b| b.keys.iter().any(|k| k.is(event)) && b.on.iter().all(|p| STEPS.contains(p)))?;
+    let steps: Vec<String> = binding.on.iter().map(|p| format!("{p:?}")).collect();
+    Some(format!("{} ({}) works on {}, not here.", binding.show, binding.help, steps.join(", ")))
+}
+
+/// All lines of the table that work at `place`, in order.
+pub fn of(place: Place) -> impl Iterator<Item = &'static Binding> {
+    TABLE.iter().filter(move |b| b.on.contains(&place))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_means_two_things_in_one_place() {
+        for place in EVERYWHERE {
+            let mut seen: Vec<(Chord, Action)> = Vec::new();
+            for binding in of(*place) {
+                for chord in binding.keys {
+                    let twice = seen.iter().find(|(c, _)| c == chord);
+                    assert!(twice.is_none(), "{place:?}: {chord:?} is {:?} and {twice:?}", binding.action);
+                    seen.push((*chord, binding.action));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_plain_keys_reach_everything_and_ctrl_does_not_match_them() {
+        let q = KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE);
+        assert_eq!(lookup(Place::Detect, q).unwrap().action, Action::Quit);
+        let ctrl_q = KeyEvent::new(KeyCode::Char('q'), KeyModifiers::CONTROL);
+        assert!(lookup(Place::Detect, ctrl_q).is_none());
+        assert!(lookup(Place::Field, q).is_none(), "letters belong to the field");
+    }
+
+    #[test]
+    fn a_key_of_another_step_says_where_it_works() {
+        let t = KeyEvent::new(KeyCode::Char('t'), KeyModifiers::NONE);
+        assert!(elsewhere(Place::Detect, t).unwrap().contains("Restore"));
+        assert_eq!(elsewhere(Place::Field, t), None);
+    }
+}

@@ -1,0 +1,179 @@
+//! What can happen to the wizard, and what it asks for: plain data, so that a run can be written
+//! down, compared and replayed.
+
+use std::path::PathBuf;
+
+use crossterm::event::KeyEvent;
+
+use crate::{
+    engine::progress::Progress,
+    plan::{
+        Plan,
+        facts::{Answer, FileFacts},
+    },
+    recovery::RowEvent,
+    trouble::Result,
+};
+
+/// What can happen.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Msg {
+    /// The first message: the world's clock in seconds since 1970, and its fresh digits.
+    Start {
+        /// Seconds since 1970.
+        now: i64,
+        /// Random hex digits for the token.
+        fresh: String,
+    },
+    /// A key was pressed.
+    Key(KeyEvent),
+    /// Text was pasted.
+    Paste(String),
+    /// The terminal's columns and lines: at the start, and when they change.
+    Resized(u16, u16),
+    /// Milliseconds since the start.
+    Tick(u64),
+    /// The terminal went away or the system asked us to end.
+    Terminated,
+    /// To [`Effect::Ask`].
+    Answered {
+        /// The effect's ID.
+        id: u64,
+        /// What the member said.
+        answer: Answer,
+    },
+    /// To [`Effect::Find`].
+    Found {
+        /// The effect's ID.
+        id: u64,
+        /// The files.
+        result: Result<Vec<FileFacts>>,
+    },
+    /// A step forward of [`Effect::Inspect`] or [`Effect::Save`].
+    Stepped {
+        /// The effect's ID.
+        id: u64,
+        /// How far it is.
+        progress: Progress,
+    },
+    /// To [`Effect::Inspect`].
+    Inspected {
+        /// The effect's ID.
+        id: u64,
+        /// What the file is.
+        result: Result<FileFacts>,
+    },
+    /// To [`Effect::Save`].
+    Saved {
+        /// The effect's ID.
+        id: u64,
+        /// The new file.
+        result: Result<FileFacts>,
+    },
+    /// Something happened to one member in [`Effect::Restore`].
+    Row {
+        /// The effect's ID.
+        id: u64,
+        /// The member's name.
+        name: String,
+        /// What happened.
+        event: RowEvent,
+    },
+    /// [`Effect::Restore`] is over.
+    RestoreEnded {
+        /// The effect's ID.
+        id: u64,
+        /// The first failure.
+        result: Result<()>,
+    },
+    /// To [`Effect::Write`].
+    Written {
+        /// The effect's ID.
+        id: u64,
+        /// The file.
+        path: PathBuf,
+        /// How it went.
+        result: Result<()>,
+    },
+    /// To [`Effect::Fresh`].
+    Fresh {
+        /// The effect's ID.
+        id: u64,
+        /// Seconds since 1970.
+        now: i64,
+        /// Random hex digits.
+        fresh: String,
+    },
+}
+
+/// What the wizard asks the shell around it to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Ask one member.
+    Ask {
+        /// For the answer.
+        id: u64,
+        /// The client URL.
+        endpoint: String,
+    },
+    /// List the files in these places.
+    Find {
+        /// For the answer.
+        id: u64,
+        /// Files and directories.
+        places: Vec<PathBuf>,
+    },
+    /// Read a file through.
+    Inspect {
+        /// For the answer.
+        id: u64,
+        /// The file.
+        path: PathBuf,
+    },
+    /// Save a snapshot from a member.
+    Save {
+        /// For the answer.
+        id: u64,
+        /// The member's client URL.
+        endpoint: String,
+        /// The new file.
+        into: PathBuf,
+    },
+    /// Restore members of a plan. The only effect that makes data directories.
+    Restore {
+        /// For the answers.
+        id: u64,
+        /// The plan, confirmed by its label.
+        plan: Box<Plan>,
+        /// Which of its members.
+        names: Vec<String>,
+    },
+    /// Stop the effect of this ID at its next safe point.
+    Cancel {
+        /// Of the effect to be stopped.
+        id: u64,
+    },
+    /// Write a new file, never over another.
+    Write {
+        /// For the answer.
+        id: u64,
+        /// The file.
+        path: PathBuf,
+        /// What goes into it.
+        text: String,
+    },
+    /// Ask for the time and for fresh digits.
+    Fresh {
+        /// For the answer.
+        id: u64,
+    },
+    /// Send text to the terminal's clipboard.
+    Copy {
+        /// The text.
+        text: String,
+    },
+    /// Suspend the program (Ctrl-Z).
+    Suspend,
+    /// Leave.
+    Quit,
+}

@@ -1,0 +1,189 @@
+//! A place to write on from top to bottom: lines, wrapped sentences, tables, scrolled lists.
+//! Everything is cut at the page's edge, so that no terminal is too small to draw on.
+
+use std::ops::Range;
+
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    text::{Line, Span},
+};
+
+use super::{
+    text,
+    theme::{Look, Tone},
+};
+
+/// A part of the screen that is filled from the top.
+pub struct Page<'a> {
+    buffer: &'a mut Buffer,
+    area: Rect,
+    look: Look,
+    used: u16,
+}
+
+/// A cell's text and tone.
+pub type Spot = (String, Tone);
+
+/// A column of a table: its heading, and whether its text is set to the right.
+#[derive(Debug, Clone, Copy)]
+pub struct Head {
+    /// The heading.
+    pub title: &'static str,
+    /// Numbers go to the right.
+    pub right: bool,
+    /// The widest it gets.
+    pub most: usize,
+}
+
+impl<'a> Page<'a> {
+    /// A page on `area` of `buffer`; what lies outside the buffer is cut off.
+    pub fn new(buffer: &'a mut Buffer, area: Rect, look: Look) -> Self {
+        let area = area.intersection(buffer.area);
+        Page { buffer, area, look, used: 0 }
+    }
+
+    /// Columns.
+    pub fn width(&self) -> usize {
+        usize::from(self.area.width)
+    }
+
+    /// Lines that are still free.
+    pub fn left(&self) -> usize {
+        usize::from(self.area.height.saturating_sub(self.used))
+    }
+
+    /// Text as it is drawn with `tone`.
+    pub fn span(&self, text: impl Into<String>, tone: Tone) -> Span<'static> {
+        Span::styled(text.into(), self.look.style(tone))
+    }
+
+    /// An empty line.
+    pub fn gap(&mut self) {
+        self.used = self.used.saturating_add(1);
+    }
+
+    /// One line of pieces.
+    pub fn line(&mut self, pieces: Vec<Span<'static>>) {
+        if self.left() > 0 {
+            let y = self.area.y + self.used;
+            self.buffer.set_line(self.area.x, y, &Line::from(pieces), self.area.width);
+        }
+        self.gap();
+    }
+
+    /// One line of one tone, cut at the edge with a `…`.
+    pub fn say(&mut self, words: &str, tone: Tone) {
+        let line = text::fit(words, self.width());
+        self.line(vec![self.span(line, tone)]);
+    }
+
+    /// A sentence over as many lines as it takes, the first behind `mark`, the others indented as
+    /// far; at most `most` lines.
+    pub fn sentence(&mut self, mark: &str, words: &str, tone: Tone, most: usize) {
+        let lines = self.flow(mark, words, tone, most);
+        for line in lines {
+            self.line(line);
+        }
+    }
+
+    /// The lines that [`sentence`](Self::sentence) would write.
+    pub fn flow(&self, mark: &str, words: &str, tone: Tone, most: usize) -> Vec<Vec<Span<'static>>> {
+        let indent = text::width(mark);
+        let room = self.width().saturating_sub(indent + 1).max(8);
+        let mut lines = text::wrap(words, room);
+        if lines.len() > most {
+            lines.truncate(most);
+            if let Some(last) = lines.last_mut() {
+                *last = text::fit(&format!("{last} …"), room);
+            }
+        }
+        lines
+            .into_iter()
+            .enumerate()
+            .map(|(i, line)| {
+                let head = if i == 0 { mark.to_string() } else { " ".repeat(indent) };
+                vec![self.span(head, tone), self.span(line, tone)]
+            })
+            .collect()
+    }
+
+    /// Widths for a table's columns: what the texts need, at most each column's own, shortened
+    /// from the widest where the page is too narrow.
+    pub fn widths(&self, heads: &[Head], rows: &[Vec<Spot>]) -> Vec<usize> {
+        let mut widths: Vec<usize> = heads
+            .iter()
+            .enumerate()
+            .map(|(i, head)| {
+                let texts = rows.iter().filter_map(|r| r.get(i)).map(|(t, _)| text::width(t)).max().unwrap_or(0);
+                texts.min(head.most).max(text::width(head.title))
+            })
+            .collect();
+        let room = self.width().saturating_sub(2 + 2 * heads.len().saturating_sub(1));
+        while widths.iter().sum::<usize>() > room {
+            let Some(widest) = widths.iter_mut().max_by_key(|w| **w).filter(|w| **w > 4) else { break };
+            *widest -= 1;
+        }
+        widths
+    }
+
+    /// One row of a table; `chosen` puts the mark before it.
+    pub fn row(&self, heads: &[Head], widths: &[usize], cells: &[Spot], chosen: bool) -> Vec<Span<'static>> {
+        let mut line = vec![self.span(if chosen { "▸ " } else { "  " }, Tone::Strong)];
+        for (i, (((words, tone), head), width)) in cells.iter().zip(heads).zip(widths).enumerate() {
+            if i > 0 {
+                line.push(self.span("  ", Tone::Plain));
+            }
+            let tone = if chosen && i == 0 && *tone == Tone::Plain { Tone::Chosen } else { *tone };
+            line.push(self.span(text::pad(words, *width, head.right), tone));
+        }
+        line
+    }
+
+    /// The headings of a table.
+    pub fn heads(&mut self, heads: &[Head], widths: &[usize]) {
+        let cells: Vec<Spot> = heads.iter().map(|h| (h.title.to_string(), Tone::Faint)).collect();
+        let line = self.row(heads, widths, &cells, false);
+        self.line(line);
+    }
+
+    /// A list in at most `most` lines, scrolled so that the lines `focus` are seen, the first of
+    /// them before all; what lies beyond is counted in the corners.
+    pub fn list(&mut self, lines: Vec<Vec<Span<'static>>>, focus: Range<usize>, most: usize) {
+        let room = most.min(self.left());
+        let count = lines.len();
+        // one line of the next entry as a sign that there is one
+        let first = (focus.end + 1).saturating_sub(room).min(count.saturating_sub(room)).min(focus.start);
+        let top = self.used;
+        for line in lines.into_iter().skip(first).take(room) {
+            self.line(line);
+        }
+        if first > 0 {
+            self.corner(&format!(" ↑ {first} more"), top);
+        }
+        if count > first + room && room > 0 {
+            let last = self.used.saturating_sub(1);
+            self.corner(&format!(" ↓ {} more", count - first - room), last);
+        }
+    }
+
+    /// Lines that are welcome but not needed, where the whole of them fits.
+    pub fn more(&mut self, heading: &str, lines: &[String]) {
+        if !lines.is_empty() && self.left() > lines.len() + 2 {
+            self.gap();
+            self.sentence(" ", heading, Tone::Strong, 1);
+            for line in lines {
+                self.sentence("   ", line, Tone::Faint, 2);
+            }
+        }
+    }
+
+    /// Words at the right end of a line that was written.
+    fn corner(&mut self, words: &str, line: u16) {
+        let x = self.area.right().saturating_sub(u16::try_from(text::width(words)).unwrap_or(u16::MAX));
+        if line < self.area.height && x >= self.area.x {
+            let style = self.look.style(Tone::Strong);
+            self.buffer.set_stringn(x, self.area.y + line, words, usize::from(self.area.width), style);
+        }
+    }
+}

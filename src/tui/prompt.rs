@@ -1,0 +1,209 @@
+//! The one text field that can be open: what it asks for, and what Enter does with the text.
+
+use std::path::PathBuf;
+
+use super::{
+    app::{Effect, Model},
+    field::Field,
+    steps::{Step, detect, launch, members, review, snapshot},
+    theme::Tone,
+};
+use crate::plan::table::Column;
+
+/// How long after the last character a confirming Enter counts, in milliseconds: a paste with a
+/// line end in it arrives within a few, a finger takes longer.
+const ARMED_AFTER_MS: u64 = 150;
+
+/// What a field asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// Client URLs, separated by commas.
+    Endpoints,
+    /// What the cluster is called.
+    Label,
+    /// The label, typed to go on although quorum is not plainly lost.
+    Gate,
+    /// A file or a directory.
+    OpenFile,
+    /// The file into which a snapshot is saved from this member.
+    SaveFrom(String),
+    /// The label, typed to start the restore.
+    Confirm,
+    /// The file for the plan.
+    PlanFile,
+    /// The file for the launch commands.
+    SheetFile,
+    /// A cell of the member table.
+    Cell(usize, Column),
+    /// The cluster token.
+    Token,
+    /// How many revisions to skip.
+    Bump,
+    /// An `--initial-cluster` value.
+    Cluster,
+}
+
+impl Ask {
+    /// True for the fields whose Enter opens a way that is otherwise shut.
+    pub fn confirms(&self) -> bool {
+        matches!(self, Ask::Gate | Ask::Confirm)
+    }
+}
+
+/// An open field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// What it asks for.
+    pub ask: Ask,
+    /// The text.
+    pub field: Field,
+    /// When the text last changed, milliseconds since the start.
+    pub touched_ms: u64,
+}
+
+impl Prompt {
+    /// True when an Enter now is a separate one, not the end of a paste.
+    pub fn armed(&self, now_ms: u64) -> bool {
+        now_ms.saturating_sub(self.touched_ms) >= ARMED_AFTER_MS
+    }
+
+    /// What the text amounts to.
+    pub fn text(&self) -> &str {
+        self.field.text().trim()
+    }
+}
+
+/// The field's heading and the line below it.
+pub fn words(model: &Model, prompt: &Prompt) -> (String, String) {
+    let label = &model.label;
+    match &prompt.ask {
+        Ask::Endpoints => (
+            "Client URLs to ask, separated by commas".into(),
+            "for example https://10.0.0.1:2379,https://10.0.0.2:2379".into(),
+        ),
+        Ask::Label => (
+            "What do you call this cluster?".into(),
+            "A word that no other cluster has; you type it again before anything is written.".into(),
+        ),
+        Ask::Gate => {
+            (format!("To go on towards a restore all the same, type the label: {label}"), armed(model, prompt))
+        }
+        Ask::Confirm => (format!("To restore, type the cluster label: {label}"), armed(model, prompt)),
+        Ask::OpenFile => ("Path of a snapshot, or of a directory to search".into(), "It is only read.".into()),
+        Ask::SaveFrom(endpoint) => (
+            format!("Save a snapshot from {endpoint} into"),
+            "A new file; the data comes over the network and its checksum is verified.".into(),
+        ),
+        Ask::PlanFile => {
+            ("Write the plan into".into(), "A new file; it holds no secret. `requorum launch --plan` reads it.".into())
+        }
+        Ask::SheetFile => ("Write all launch commands into".into(), "A new file.".into()),
+        Ask::Cell(row, column) => {
+            let (name, about) = members::cell_words(model, *row, *column);
+            (format!("{} of {name}", column.heading()), about)
+        }
+        Ask::Token => (
+            "Cluster token".into(),
+            "Must be new for each attempt: members with an old token would mix with these.".into(),
+        ),
+        Ask::Bump => ("Skip how many revisions?".into(), members::bump_words(model, prompt.text())),
+        Ask::Cluster => (
+            "--initial-cluster".into(),
+            "m1=http://10.0.0.1:2380,m2=http://10.0.0.2:2380 … replaces names and peer URLs (u undoes)".into(),
+        ),
+    }
+}
+
+fn armed(model: &Model, prompt: &Prompt) -> String {
+    let confirm = prompt.ask == Ask::Confirm;
+    match prompt.text() {
+        "" => "Nothing is written before that. Esc goes back.".into(),
+        text if text != model.label && model.label.starts_with(text) => "not complete yet".into(),
+        text if text != model.label => format!("that is not {}", model.label),
+        _ if !prompt.armed(model.now_ms) => "…".into(),
+        _ if confirm => "Right. Enter starts writing.".into(),
+        _ => "Right. Enter goes on; nothing is written by that.".into(),
+    }
+}
+
+/// Enter in the field.
+pub fn submit(model: &mut Model) -> Vec<Effect> {
+    let Some(prompt) = model.prompt.take() else { return Vec::new() };
+    let text = prompt.text().to_string();
+    if prompt.ask.confirms() {
+        return confirm(model, prompt, &text);
+    }
+    let kept = prompt.clone();
+    let outcome = match prompt.ask {
+        Ask::Endpoints => detect::set_endpoints(model, &text),
+        Ask::Label => set_label(model, &text).map(|()| Vec::new()),
+        Ask::OpenFile if text.is_empty() => Err("A path is needed.".into()),
+        Ask::OpenFile => {
+            let path = absolute(model, &text);
+            Ok(snapshot::open(model, path))
+        }
+        Ask::SaveFrom(endpoint) => path(model, &text).map(|into| snapshot::save(model, endpoint, into)),
+        Ask::PlanFile => path(model, &text).and_then(|p| review::write(model, p)),
+        Ask::SheetFile => path(model, &text).and_then(|p| launch::write(model, p)),
+        Ask::Cell(row, column) => {
+            members::set_cell(model, row, column, &text);
+            Ok(Vec::new())
+        }
+        Ask::Token => members::set_token(model, &text).map(|()| Vec::new()),
+        Ask::Bump => members::set_bump(model, &text).map(|()| Vec::new()),
+        Ask::Cluster => members::set_cluster(model, &text).map(|()| Vec::new()),
+        // handled above
+        Ask::Gate | Ask::Confirm => Ok(Vec::new()),
+    };
+    outcome.unwrap_or_else(|why| {
+        model.prompt = Some(kept);
+        model.say(Tone::Bad, why);
+        Vec::new()
+    })
+}
+
+/// Enter in a field that holds the label: only the right text counts, and only as an Enter of its
+/// own.
+fn confirm(model: &mut Model, prompt: Prompt, text: &str) -> Vec<Effect> {
+    if text != model.label || text.is_empty() {
+        let label = model.label.clone();
+        model.prompt = Some(prompt);
+        model.say(Tone::Warn, format!("That is not the label. Type {label}, or leave with Esc."));
+        return Vec::new();
+    }
+    if !prompt.armed(model.now_ms) {
+        model.prompt = Some(prompt);
+        model.say(Tone::Warn, "That Enter came with the text, as in a paste. Press Enter once more.");
+        return Vec::new();
+    }
+    model.label_settled = true;
+    match prompt.ask {
+        Ask::Confirm => super::steps::restore::begin(model),
+        _ => {
+            model.detect.passed = true;
+            super::steps::enter(model, Step::Snapshot)
+        }
+    }
+}
+
+fn set_label(model: &mut Model, text: &str) -> Result<(), String> {
+    if text.is_empty() || text.contains(char::is_whitespace) {
+        return Err("A label is one word, so that it can be typed without doubt.".into());
+    }
+    model.label = text.to_string();
+    model.label_settled = true;
+    members::label_changed(model);
+    Ok(())
+}
+
+fn path(model: &Model, text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() || text.ends_with('/') {
+        return Err("A file name is needed.".into());
+    }
+    Ok(absolute(model, text))
+}
+
+/// Relative paths are meant from the directory in which the program was started.
+fn absolute(model: &Model, text: &str) -> PathBuf {
+    model.options.here.join(text)
+}

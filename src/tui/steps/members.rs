@@ -1,0 +1,480 @@
+//! Members: who will the new cluster be? The table of rows, the options below it, and what of it
+//! is wrong, found anew with every character.
+
+use super::super::{
+    app::{Effect, Model, Options, moved},
+    field::Field,
+    keys::Action,
+    prompt::{Ask, Prompt},
+    text,
+    theme::Tone,
+};
+use crate::{
+    etcd::version::Minor,
+    plan::{
+        build::{self, Draft},
+        prefill,
+        table::{self, Column, Origin, Problem, Row, Severity},
+    },
+};
+
+/// How many changes of the table can be taken back.
+const UNDO: usize = 100;
+
+/// The lines below the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// The cluster token.
+    Token,
+    /// The etcd version that will run on the result.
+    Target,
+    /// How many revisions to skip.
+    Bump,
+    /// Whether what was skipped is marked as compacted.
+    Compacted,
+}
+
+impl Choice {
+    /// From top to bottom.
+    pub const ALL: [Choice; 4] = [Choice::Token, Choice::Target, Choice::Bump, Choice::Compacted];
+}
+
+/// The step's state.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct State {
+    /// The table.
+    pub rows: Vec<Row>,
+    /// The cluster token; follows the label until it was typed.
+    pub token: String,
+    /// True once the token was typed or came with a plan.
+    pub token_typed: bool,
+    /// The world's fresh digits for the token.
+    pub fresh: String,
+    /// When those digits were made, seconds since 1970; 0 for the start.
+    pub fresh_at: i64,
+    /// The etcd version that will run on the result.
+    pub target: Option<Minor>,
+    /// Revisions to skip.
+    pub bump: u64,
+    /// Mark what was skipped as compacted.
+    pub mark_compacted: bool,
+    /// The selected line: the rows, then the choices.
+    pub at: usize,
+    /// The selected column.
+    pub column: usize,
+    /// Tables as they were, the latest last.
+    pub undo: Vec<Vec<Row>>,
+    /// True once a row was changed by hand: it is not filled in anew.
+    pub touched: bool,
+    /// The effect that fetches fresh digits.
+    pub refreshing: Option<u64>,
+}
+
+impl State {
+    pub(in crate::tui) fn new(options: &Options) -> Self {
+        let mut state = State { target: options.target, ..State::default() };
+        if let Some(plan) = &options.plan {
+            state.rows = build::rows(plan);
+            state.token.clone_from(&plan.token);
+            state.token_typed = true;
+            state.target = options.target.or(plan.target);
+            state.bump = plan.bump_revision;
+            state.mark_compacted = plan.mark_compacted;
+            state.touched = true;
+        }
+        state
+    }
+
+    /// The selected column.
+    pub fn column(&self) -> Column {
+        Column::ALL.get(self.column).copied().unwrap_or(Column::Name)
+    }
+
+    /// The choice that is selected, when no row is.
+    pub fn choice(&self) -> Option<Choice> {
+        Choice::ALL.get(self.at.checked_sub(self.rows.len())?).copied()
+    }
+
+    fn lines(&self) -> usize {
+        self.rows.len() + Choice::ALL.len()
+    }
+
+    fn keep(&mut self) {
+        self.undo.push(self.rows.clone());
+        if self.undo.len() > UNDO {
+            self.undo.remove(0);
+        }
+        self.touched = true;
+    }
+}
+
+/// The draft as it stands, the open field's text included: what is judged while typing.
+pub fn draft(model: &Model) -> Draft {
+    let state = &model.members;
+    let mut draft = Draft {
+        label: model.label.clone(),
+        token: state.token.clone(),
+        created: created(model),
+        target: state.target,
+        source: model.snapshot.source().cloned(),
+        skip_hash_check: model.snapshot.chosen.as_ref().is_some_and(|c| {
+            model.snapshot.agreed.contains(c)
+                && model.snapshot.source().is_some_and(|s| s.health != crate::plan::facts::Health::Verified)
+        }),
+        bump_revision: state.bump,
+        mark_compacted: state.mark_compacted,
+        rows: state.rows.clone(),
+    };
+    match &model.prompt {
+        Some(Prompt { ask: Ask::Cell(row, column), field, .. }) => {
+            if let Some(row) = draft.rows.get_mut(*row) {
+                row.set(*column, field.text().trim(), Origin::Typed);
+            }
+        }
+        Some(Prompt { ask: Ask::Token, field, .. }) => draft.token = field.text().trim().to_string(),
+        _ => {}
+    }
+    draft
+}
+
+fn created(model: &Model) -> String {
+    // of the start, not of now: the plan must not become another one by waiting
+    let seconds = u64::try_from(model.started).unwrap_or(0);
+    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).to_string()
+}
+
+/// Everything that is wrong or worth a look, as the plan's builder sees it.
+pub fn problems(draft: &Draft) -> Vec<Problem> {
+    match build::build(draft) {
+        Ok(built) => built.warnings,
+        Err(problems) => problems,
+    }
+}
+
+/// The problem of a cell, errors first.
+pub fn problem_at(problems: &[Problem], row: usize, column: Column) -> Option<&Problem> {
+    let here = |p: &&Problem| p.row == Some(row) && p.column == Some(column);
+    problems.iter().filter(here).max_by_key(|p| p.severity)
+}
+
+/// A problem with its correction, which its own words may have named already.
+pub fn with_fix(problem: &Problem) -> String {
+    match &problem.fix {
+        Some(fix) if !problem.text.contains(fix.as_str()) => format!("{}: {fix}?", problem.text),
+        _ => problem.text.clone(),
+    }
+}
+
+/// "m1's peer URL", or what it is about.
+pub fn place_words(draft: &Draft, problem: &Problem) -> String {
+    let row = problem.row.map(|r| {
+        let name = draft.rows.get(r).map(|row| row.text(Column::Name)).filter(|n| !n.is_empty());
+        name.map_or_else(|| format!("row {}", r + 1), str::to_string)
+    });
+    match (row, problem.column) {
+        (Some(row), Some(column)) => format!("{row}'s {}", column.heading()),
+        (Some(row), None) => row,
+        _ => problem.text.clone(),
+    }
+}
+
+pub(super) fn enter(model: &mut Model) {
+    model.label_settled = true;
+    if model.members.fresh_at == 0 {
+        model.members.fresh_at = model.started;
+    }
+    label_changed(model);
+    if !model.members.touched {
+        let content = model.snapshot.content();
+        model.members.rows = prefill::rows(content.as_ref(), &model.detect.facts(), &model.options.base_dir);
+    }
+    model.members.at = model.members.at.min(model.members.lines().saturating_sub(1));
+}
+
+/// The proposed token bears the label.
+pub(in crate::tui) fn label_changed(model: &mut Model) {
+    let state = &mut model.members;
+    if !state.token_typed && !state.fresh.is_empty() {
+        state.token = prefill::token(&model.label, state.fresh_at, &state.fresh);
+    }
+}
+
+pub(in crate::tui) fn fresh(model: &mut Model, id: u64, now: i64, fresh: String) {
+    if model.members.refreshing == Some(id) {
+        model.members.refreshing = None;
+        model.members.fresh = fresh;
+        model.members.fresh_at = now;
+        model.members.token_typed = false;
+        label_changed(model);
+        let token = model.members.token.clone();
+        model.say(Tone::Good, format!("New token: {token}"));
+    }
+}
+
+/// Whether the next step can be entered.
+fn next(model: &Model) -> Result<(), String> {
+    let draft = draft(model);
+    let problems = problems(&draft);
+    let waits: Vec<String> =
+        problems.iter().filter(|p| p.severity == Severity::Error).map(|p| place_words(&draft, p)).collect();
+    match waits.first() {
+        None => Ok(()),
+        Some(first) if waits.len() == 1 => Err(format!("Next waits for: {first}.")),
+        Some(first) => Err(format!("Next waits for: {first} and {} more.", waits.len() - 1)),
+    }
+}
+
+pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
+    let state = &model.members;
+    let on_row = state.at < state.rows.len();
+    match action {
+        Action::Next => next(model),
+        Action::Remove if !on_row => {
+            Err("Select the member that is to go; this line belongs to the whole cluster.".into())
+        }
+        Action::Undo if state.undo.is_empty() => Err("Nothing in the table was changed yet.".into()),
+        Action::TakeFix => fix(model, &draft(model))
+            .map(|_| ())
+            .ok_or_else(|| "There is no correction to take for the selected cell.".into()),
+        Action::Left | Action::Right if !on_row => Err("This line has one cell only.".into()),
+        _ => Ok(()),
+    }
+}
+
+/// The correction of the selected cell.
+fn fix(model: &Model, draft: &Draft) -> Option<String> {
+    let state = &model.members;
+    if state.at >= state.rows.len() {
+        return None;
+    }
+    let problems = problems(draft);
+    let mut here = problems.iter().filter(|p| p.row == Some(state.at) && p.column == Some(state.column()));
+    here.find_map(|p| p.fix.clone())
+}
+
+/// Whether the keys that only work while a cell is typed can act.
+pub(in crate::tui) fn can_typing(model: &Model, action: Action) -> Result<(), String> {
+    let in_cell = model.prompt.as_ref().is_some_and(|p| matches!(p.ask, Ask::Cell(..)));
+    match action {
+        _ if !in_cell => Err("That works while a cell of the member table is typed.".into()),
+        Action::TakeFixTyping => {
+            fix(model, &draft(model)).map(|_| ()).ok_or_else(|| "There is no correction to take for this text.".into())
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(in crate::tui) fn take_fix_typing(model: &mut Model) {
+    let fixed = fix(model, &draft(model));
+    if let (Some(fixed), Some(prompt)) = (fixed, &mut model.prompt) {
+        prompt.field = Field::new(fixed);
+    }
+}
+
+pub(in crate::tui) fn submit_next(model: &mut Model) -> Vec<Effect> {
+    let effects = super::super::prompt::submit(model);
+    model.members.column = (model.members.column + 1) % Column::ALL.len();
+    edit(model);
+    effects
+}
+
+pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    let state = &mut model.members;
+    match action {
+        Action::Open => return open(model),
+        Action::Left => state.column = state.column.checked_sub(1).unwrap_or(Column::ALL.len() - 1),
+        Action::Right => state.column = (state.column + 1) % Column::ALL.len(),
+        Action::Add => {
+            state.keep();
+            let at = (state.at + 1).min(state.rows.len());
+            state.rows.insert(at, Row::default());
+            state.at = at;
+            state.column = 0;
+            edit(model);
+        }
+        Action::Remove => {
+            state.keep();
+            let gone = state.rows.remove(state.at);
+            state.at = state.at.min(state.rows.len().saturating_sub(1));
+            model.say(Tone::Plain, format!("{} is out of the table; u brings it back.", gone.text(Column::Name)));
+        }
+        Action::Undo => {
+            if let Some(rows) = state.undo.pop() {
+                state.rows = rows;
+                state.at = state.at.min(state.lines().saturating_sub(1));
+            }
+        }
+        Action::TakeFix => {
+            if let Some(fixed) = fix(model, &draft(model)) {
+                let (row, column) = (model.members.at, model.members.column());
+                set_cell(model, row, column, &fixed);
+            }
+        }
+        Action::PasteCluster => {
+            let pairs: Vec<String> = state
+                .rows
+                .iter()
+                .flat_map(|r| {
+                    let name = r.text(Column::Name).to_string();
+                    table::items(r.text(Column::Peer)).map(move |u| format!("{name}={u}"))
+                })
+                .collect();
+            model.ask(Ask::Cluster, pairs.join(","));
+        }
+        Action::FreshToken => {
+            let id = model.id();
+            model.members.refreshing = Some(id);
+            return vec![Effect::Fresh { id }];
+        }
+        action => state.at = moved(state.at, action, state.lines()),
+    }
+    Vec::new()
+}
+
+fn open(model: &mut Model) -> Vec<Effect> {
+    let state = &mut model.members;
+    match state.choice() {
+        None => edit(model),
+        Some(Choice::Token) => {
+            let token = state.token.clone();
+            model.ask(Ask::Token, token);
+        }
+        Some(Choice::Target) => {
+            state.target = match state.target {
+                None => Minor::ALL.first().copied(),
+                Some(now) => Minor::ALL.into_iter().find(|m| *m > now),
+            };
+        }
+        Some(Choice::Bump) => {
+            let bump = state.bump.to_string();
+            model.ask(Ask::Bump, bump);
+        }
+        Some(Choice::Compacted) => state.mark_compacted = !state.mark_compacted,
+    }
+    Vec::new()
+}
+
+/// Opens the selected cell.
+fn edit(model: &mut Model) {
+    let (at, column) = (model.members.at, model.members.column());
+    if let Some(row) = model.members.rows.get(at) {
+        let text = row.text(column).to_string();
+        model.ask(Ask::Cell(at, column), text);
+    }
+}
+
+pub(in crate::tui) fn set_cell(model: &mut Model, row: usize, column: Column, text: &str) {
+    let state = &mut model.members;
+    if state.rows.get(row).is_some_and(|r| r.text(column) != text) {
+        state.keep();
+        if let Some(row) = state.rows.get_mut(row) {
+            row.set(column, text, Origin::Typed);
+        }
+        if matches!(column, Column::Name | Column::Peer) {
+            propose_rest(model, row);
+        }
+    }
+}
+
+/// A new row's name brings a proposal for its data directory, its peer URLs one for its client URLs.
+fn propose_rest(model: &mut Model, at: usize) {
+    let base = model.options.base_dir.clone();
+    let Some(row) = model.members.rows.get_mut(at) else { return };
+    let name = row.text(Column::Name).to_string();
+    if row.text(Column::DataDir).is_empty() && !name.is_empty() {
+        row.set(Column::DataDir, base.join(format!("{name}.etcd")).to_string_lossy(), Origin::Proposed);
+    }
+    if row.text(Column::Client).is_empty() {
+        let urls = table::urls(row.text(Column::Peer)).unwrap_or_default();
+        let clients: Vec<String> = urls.iter().map(|u| format!("{}://{}:2379", u.scheme.as_str(), u.host)).collect();
+        row.set(Column::Client, clients.join(","), Origin::Proposed);
+    }
+}
+
+pub(in crate::tui) fn set_token(model: &mut Model, text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Err("A token is needed; g makes a new one.".into());
+    }
+    if model.members.token != text {
+        model.members.token = text.to_string();
+        model.members.token_typed = true;
+    }
+    Ok(())
+}
+
+pub(in crate::tui) fn set_bump(model: &mut Model, typed: &str) -> Result<(), String> {
+    model.members.bump = bump(typed)?;
+    // watchers would wait for revisions that never were: the two belong together
+    model.members.mark_compacted = model.members.bump > 0;
+    Ok(())
+}
+
+/// `1,000,000,000`, `1_000_000_000`, `1e9` or nothing.
+fn bump(typed: &str) -> Result<u64, String> {
+    let plain: String = typed.chars().filter(|c| !matches!(c, ',' | '_' | ' ')).collect();
+    if plain.is_empty() {
+        return Ok(0);
+    }
+    let number = match plain.split_once(['e', 'E']) {
+        Some((head, zeros)) => head
+            .parse::<u64>()
+            .ok()
+            .zip(zeros.parse::<u32>().ok())
+            .and_then(|(h, z)| 10u64.checked_pow(z).and_then(|p| h.checked_mul(p))),
+        None => plain.parse().ok(),
+    };
+    number.ok_or_else(|| format!("{typed:?} is not a number of revisions, such as 1000000000 or 1e9."))
+}
+
+/// What a bump means, while it is typed.
+pub(in crate::tui) fn bump_words(model: &Model, typed: &str) -> String {
+    match bump(typed) {
+        Err(why) => why,
+        Ok(0) => "0: the restored cluster starts at the snapshot's own revision.".into(),
+        Ok(n) => {
+            let from = model.snapshot.content().map_or(0, |c| c.revision);
+            format!("The restored cluster starts at {}.", text::thousands(i128::from(from) + i128::from(n)))
+        }
+    }
+}
+
+pub(in crate::tui) fn set_cluster(model: &mut Model, typed: &str) -> Result<(), String> {
+    let rows = table::parse_initial_cluster(typed).map_err(|p| text::sentence(&with_fix(&p)))?;
+    let state = &mut model.members;
+    state.keep();
+    // what the table knew of a member beside its peer URLs is kept
+    let old = std::mem::take(&mut state.rows);
+    state.rows = rows
+        .into_iter()
+        .map(|new| {
+            let name = new.text(Column::Name).to_string();
+            match old.iter().find(|o| o.text(Column::Name) == name) {
+                Some(known) => known.clone().with(Column::Peer, new.text(Column::Peer), Origin::Typed),
+                None => new,
+            }
+        })
+        .collect();
+    state.at = 0;
+    for at in 0..model.members.rows.len() {
+        propose_rest(model, at);
+    }
+    Ok(())
+}
+
+/// Whose cell it is, and its problem, for the open field.
+pub(in crate::tui) fn cell_words(model: &Model, row: usize, column: Column) -> (String, String) {
+    let draft = draft(model);
+    let name = draft.rows.get(row).map(|r| r.text(Column::Name).to_string()).filter(|n| !n.is_empty());
+    let problems = problems(&draft);
+    let about = match problem_at(&problems, row, column) {
+        Some(problem) if problem.fix.is_some() => format!("{}  Ctrl-X takes it", with_fix(problem)),
+        Some(problem) => problem.text.clone(),
+        None => match column {
+            Column::Peer | Column::Client => "Several URLs are separated by commas.".into(),
+            Column::WalDir => "Leave it empty for the place inside the data directory.".into(),
+            Column::Flags => "Put at the end of this member's etcd command, such as --cert-file=….".into(),
+            Column::Name | Column::DataDir => String::new(),
+        },
+    };
+    (name.unwrap_or_else(|| format!("row {}", row + 1)), about)
+}

@@ -1,0 +1,254 @@
+//! How the member table is drawn: rows with their problems under them, the options, the IDs as
+//! they will be, and what Next waits for.
+
+use ratatui::text::Span;
+
+use super::{
+    super::{app::Model, page::Page, prompt::Ask, text, theme::Tone},
+    members::{Choice, draft, place_words, problem_at, problems, with_fix},
+};
+use crate::plan::{
+    build::Draft,
+    table::{self, Column, Origin, Problem, Severity},
+};
+
+/// The most columns that a cell takes in the table.
+const WIDEST: usize = 40;
+
+pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
+    let draft = draft(model);
+    let problems = problems(&draft);
+    intro(&draft, &problems, page);
+    // what stands below the table is measured first: the table scrolls, the rest does not
+    let mut below = Vec::new();
+    for problem in problems.iter().filter(|p| p.row.is_none() && p.severity == Severity::Error) {
+        below.extend(page.flow(" ✖ ", &text::sentence(&problem.text), Tone::Bad, 2));
+    }
+    let warnings = problems.iter().filter(|p| p.row.is_none() && p.severity == Severity::Warning).count();
+    if warnings > 0 {
+        let words = if warnings == 1 { "1 warning".to_string() } else { format!("{warnings} warnings") };
+        below.extend(page.flow(" ! ", &format!("{words} on the whole: Review lists them."), Tone::Warn, 1));
+    }
+    below.extend(waits(&draft, &problems, page));
+    let fixed = Choice::ALL.len() + 1 + below.len();
+    if page.left() > fixed + 10 {
+        page.gap();
+    }
+    let most = page.left().saturating_sub(fixed + 2);
+    rows(model, &draft, &problems, page, most);
+    if page.left() > fixed {
+        page.gap();
+    }
+    for choice in Choice::ALL {
+        option(model, &draft, choice, page);
+    }
+    ids(&draft, page);
+    for line in below {
+        page.line(line);
+    }
+}
+
+fn mark(problem: &Problem) -> (&'static str, Tone) {
+    match problem.severity {
+        Severity::Error => ("✖", Tone::Bad),
+        Severity::Warning => ("!", Tone::Warn),
+    }
+}
+
+fn intro(draft: &Draft, problems: &[Problem], page: &mut Page<'_>) {
+    let has = |o: Origin| {
+        draft.rows.iter().any(|r| Column::ALL.iter().any(|c| r.cell(*c).origin == o && !r.text(*c).is_empty()))
+    };
+    let known: Vec<&str> = [
+        (Origin::Snapshot, "the snapshot (s)"),
+        (Origin::Answer, "the survivors' answers (a)"),
+        (Origin::Proposed, "proposals (p)"),
+    ]
+    .into_iter()
+    .filter(|(o, _)| has(*o))
+    .map(|(_, words)| words)
+    .collect();
+    let errors = problems.iter().filter(|p| p.severity == Severity::Error).count();
+    let found = match errors {
+        0 => "No problems.".to_string(),
+        1 => "1 problem.".to_string(),
+        n => format!("{n} problems."),
+    };
+    let filled = if known.is_empty() {
+        "One row for each member of the new cluster.".into()
+    } else {
+        format!("Filled from {}.", known.join(", "))
+    };
+    page.sentence(" ", &format!("{filled} {found}"), Tone::Strong, 2);
+}
+
+fn letter(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Typed => " ",
+        Origin::Snapshot => "s",
+        Origin::Answer => "a",
+        Origin::Proposed => "p",
+    }
+}
+
+/// Which columns are seen: a run of them with the selected one in it.
+fn window(widths: &[usize], selected: usize, room: usize) -> std::ops::Range<usize> {
+    let mut from = 0;
+    let wide = |from: usize, to: usize| widths.iter().take(to).skip(from).map(|w| w + 3).sum::<usize>();
+    while from < selected && wide(from, selected + 1) > room {
+        from += 1;
+    }
+    let mut to = selected + 1;
+    while to < widths.len() && wide(from, to + 1) <= room {
+        to += 1;
+    }
+    from..to
+}
+
+fn rows(model: &Model, draft: &Draft, problems: &[Problem], page: &mut Page<'_>, most: usize) {
+    let state = &model.members;
+    let widths: Vec<usize> = Column::ALL
+        .iter()
+        .map(|c| {
+            let most = draft.rows.iter().map(|r| text::width(r.text(*c))).max().unwrap_or(0);
+            most.max(text::width(c.heading())).min(WIDEST)
+        })
+        .collect();
+    let on_row = state.at < state.rows.len();
+    let seen = window(&widths, if on_row { state.column } else { 0 }, page.width().saturating_sub(4));
+    let shown = || Column::ALL.iter().enumerate().skip(seen.start).take(seen.len());
+    let more = |yes: bool, glyph: &'static str| if yes { glyph } else { " " };
+    let mut head = vec![page.span(format!("{} ", more(seen.start > 0, "←")), Tone::Strong)];
+    for (i, column) in shown() {
+        let wide = widths.get(i).copied().unwrap_or(0);
+        head.push(page.span(format!("{}   ", text::pad(column.heading(), wide, false)), Tone::Faint));
+    }
+    head.push(page.span(more(seen.end < Column::ALL.len(), "→ more"), Tone::Strong));
+    page.line(head);
+    let mut lines: Vec<Vec<Span<'static>>> = Vec::new();
+    let mut focus = 0..1;
+    for (at, row) in draft.rows.iter().enumerate() {
+        let here = at == state.at;
+        let start = lines.len();
+        let mut line = vec![page.span(if here { "▸ " } else { "  " }, Tone::Strong)];
+        for (i, column) in shown() {
+            let cell = row.cell(*column);
+            let wide = widths.get(i).copied().unwrap_or(0);
+            let words = if cell.text.is_empty() { "–" } else { &cell.text };
+            let problem = problem_at(problems, at, *column);
+            let tone = match problem.map(|p| p.severity) {
+                _ if here && i == state.column => Tone::Chosen,
+                Some(Severity::Error) => Tone::Bad,
+                Some(Severity::Warning) => Tone::Warn,
+                None if cell.text.is_empty() => Tone::Faint,
+                None => Tone::Plain,
+            };
+            line.push(page.span(text::pad(words, wide, false), tone));
+            line.push(page.span(format!(" {} ", letter(cell.origin)), Tone::Faint));
+        }
+        lines.push(line);
+        lines.extend(under(model, problems, at, page));
+        if here {
+            focus = start..lines.len();
+        }
+    }
+    if lines.is_empty() {
+        page.sentence(
+            "   ",
+            "The table is empty. + adds a member, p takes an --initial-cluster value.",
+            Tone::Plain,
+            2,
+        );
+        return;
+    }
+    page.list(lines, focus, most.max(2));
+}
+
+/// A row's problems, in the lines below it: all of the selected row, only the errors of others.
+fn under(model: &Model, problems: &[Problem], at: usize, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
+    let state = &model.members;
+    let typing = model.prompt.as_ref().is_some_and(|p| matches!(p.ask, Ask::Cell(..)));
+    let mut here: Vec<&Problem> = problems
+        .iter()
+        .filter(|p| p.row == Some(at) && (p.severity == Severity::Error || (at == state.at && !typing)))
+        .collect();
+    // the selected cell's own first, errors before warnings
+    here.sort_by_key(|p| (p.column != Some(state.column()), std::cmp::Reverse(p.severity)));
+    let mut lines = Vec::new();
+    for problem in here {
+        let (glyph, tone) = mark(problem);
+        let about = problem.column.map_or_else(String::new, |c| format!("{}: ", c.heading()));
+        let selected = at == state.at && problem.column == Some(state.column());
+        let take = match problem.fix {
+            Some(_) if selected && typing => "  Ctrl-X takes it",
+            Some(_) if selected => "  x takes it",
+            _ => "",
+        };
+        lines.extend(page.flow(&format!("     {glyph} "), &format!("{about}{}{take}", with_fix(problem)), tone, 3));
+    }
+    lines
+}
+
+fn option(model: &Model, draft: &Draft, choice: Choice, page: &mut Page<'_>) {
+    let (name, value, about) = match choice {
+        Choice::Token => ("token", draft.token.clone(), "new for this attempt"),
+        Choice::Target => (
+            "etcd version",
+            draft.target.map_or_else(|| "not named".to_string(), |t| t.to_string()),
+            if draft.target.is_some() { "writes its forms" } else { "writes the forms of 3.5, which all start from" },
+        ),
+        Choice::Bump => ("bump revision", text::thousands(draft.bump_revision), "revisions skipped"),
+        Choice::Compacted => {
+            ("mark compacted", if draft.mark_compacted { "yes" } else { "no" }.to_string(), "watchers must list again")
+        }
+    };
+    let chosen = model.members.choice() == Some(choice);
+    let line = vec![
+        page.span(if chosen { "▸ " } else { "  " }, Tone::Strong),
+        page.span(text::pad(name, 16, false), Tone::Faint),
+        page.span(value, if chosen { Tone::Chosen } else { Tone::Plain }),
+        page.span(format!("  ({about})"), Tone::Faint),
+    ];
+    page.line(line);
+}
+
+fn ids(draft: &Draft, page: &mut Page<'_>) {
+    let (ids, cluster) = table::ids(&draft.rows, &draft.token);
+    let each: Vec<String> = draft
+        .rows
+        .iter()
+        .zip(&ids)
+        .map(|(row, id)| {
+            let id = id.map_or_else(|| "–".to_string(), |id| short(&id.to_string()));
+            format!("{} {id}", row.text(Column::Name))
+        })
+        .collect();
+    let cluster = cluster.map_or_else(|| "–".to_string(), |c| short(&c.to_string()));
+    let words = format!("{}  cluster {cluster}", each.join("  "));
+    let line = vec![
+        page.span("  ", Tone::Plain),
+        page.span(text::pad("new IDs", 16, false), Tone::Faint),
+        page.span(text::fit(&words, page.width().saturating_sub(18)), Tone::Plain),
+    ];
+    page.line(line);
+}
+
+fn short(id: &str) -> String {
+    match (id.get(..4), id.get(id.len().saturating_sub(4)..)) {
+        (Some(head), Some(tail)) if id.len() > 9 => format!("{head}…{tail}"),
+        _ => id.to_string(),
+    }
+}
+
+/// What Next waits for, or that it does not.
+fn waits(draft: &Draft, problems: &[Problem], page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
+    let waits: Vec<String> =
+        problems.iter().filter(|p| p.severity == Severity::Error).map(|p| place_words(draft, p)).collect();
+    let members = draft.rows.len();
+    if waits.is_empty() {
+        let words = format!("{members} members, {} needed for quorum. n goes on to Review.", members / 2 + 1);
+        page.flow(" ✔ ", &words, Tone::Good, 2)
+    } else {
+        page.flow(" ", &text::sentence(&format!("Next waits for: {}", waits.join("; "))), Tone::Strong, 2)
+    }
+}

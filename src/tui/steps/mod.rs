@@ -1,0 +1,185 @@
+//! The six steps, one file each: its state, its part of `update`, and how it is drawn. Here: their
+//! order and the way from one to the next.
+
+pub mod detect;
+pub mod launch;
+pub mod members;
+pub mod members_view;
+pub mod meter;
+pub mod restore;
+pub mod review;
+pub mod snapshot;
+pub mod snapshot_view;
+
+use super::{
+    app::{Effect, Model},
+    keys::{Action, Place},
+    page::Page,
+    theme::Tone,
+};
+
+/// A step of the wizard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step {
+    /// Is quorum lost, and must I restore?
+    Detect,
+    /// Which source loses least, and can it be trusted?
+    Snapshot,
+    /// Who will the new cluster be?
+    Members,
+    /// Exactly what will happen?
+    Review,
+    /// What is being done now?
+    Restore,
+    /// What do I paste where?
+    Launch,
+}
+
+impl Step {
+    /// All of them, in order.
+    pub const ALL: [Step; 6] = [Step::Detect, Step::Snapshot, Step::Members, Step::Review, Step::Restore, Step::Launch];
+
+    /// Its name in the stepper.
+    pub fn title(self) -> &'static str {
+        match self {
+            Step::Detect => "Detect",
+            Step::Snapshot => "Snapshot",
+            Step::Members => "Members",
+            Step::Review => "Review",
+            Step::Restore => "Restore",
+            Step::Launch => "Launch",
+        }
+    }
+
+    /// Its number, from 1.
+    pub fn number(self) -> u8 {
+        self as u8 + 1
+    }
+
+    /// Where its keys are looked up.
+    pub fn place(self) -> Place {
+        match self {
+            Step::Detect => Place::Detect,
+            Step::Snapshot => Place::Snapshot,
+            Step::Members => Place::Members,
+            Step::Review => Place::Review,
+            Step::Restore => Place::Restore,
+            Step::Launch => Place::Launch,
+        }
+    }
+
+    /// The step before it.
+    pub fn before(self) -> Option<Step> {
+        Step::ALL.into_iter().rev().find(|s| *s < self)
+    }
+
+    /// The step after it.
+    pub fn after(self) -> Option<Step> {
+        Step::ALL.into_iter().find(|s| *s > self)
+    }
+}
+
+/// Whether `action` can be done in the model's step now.
+pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
+    match action {
+        Action::Back if model.step == Step::Restore && model.restore.running() => {
+            Err("The restore is running. c stops it at the next safe point; then Back works again.".into())
+        }
+        Action::Step(_) if model.restore.running() => Err("The restore is running. c stops it first.".into()),
+        action => match model.step {
+            Step::Detect => detect::can(model, action),
+            Step::Snapshot => snapshot::can(model, action),
+            Step::Members => members::can(model, action),
+            Step::Review => Ok(()),
+            Step::Restore => restore::can(model, action),
+            Step::Launch => launch::can(model, action),
+        },
+    }
+}
+
+/// Does `action` in the model's step.
+pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    match model.step {
+        Step::Detect => detect::act(model, action),
+        Step::Snapshot => snapshot::act(model, action),
+        Step::Members => members::act(model, action),
+        Step::Review => review::act(model, action),
+        Step::Restore => restore::act(model, action),
+        Step::Launch => launch::act(model, action),
+    }
+}
+
+/// Goes to the next step; the step said before that this can be done.
+pub(super) fn next(model: &mut Model) -> Vec<Effect> {
+    match model.step {
+        Step::Detect if detect::gated(model) => {
+            model.label_settled = true;
+            model.ask(super::prompt::Ask::Gate, "");
+            Vec::new()
+        }
+        Step::Review => review::next(model),
+        step => step.after().map_or_else(Vec::new, |after| enter(model, after)),
+    }
+}
+
+/// Goes to a step, with what that brings with it.
+pub(super) fn enter(model: &mut Model, step: Step) -> Vec<Effect> {
+    model.step = step;
+    match step {
+        Step::Snapshot => snapshot::enter(model),
+        Step::Members => {
+            members::enter(model);
+            Vec::new()
+        }
+        Step::Review => {
+            review::enter(model);
+            Vec::new()
+        }
+        Step::Detect | Step::Restore | Step::Launch => Vec::new(),
+    }
+}
+
+/// Goes back to a step, or forward as far as each step on the way lets through.
+pub(super) fn jump(model: &mut Model, number: u8) -> Vec<Effect> {
+    let Some(goal) = Step::ALL.into_iter().find(|s| s.number() == number) else { return Vec::new() };
+    if goal <= model.step {
+        model.step = goal;
+        return Vec::new();
+    }
+    let mut effects = Vec::new();
+    while model.step < goal && model.prompt.is_none() {
+        if let Err(why) = can(model, Action::Next) {
+            model.say(Tone::Warn, why);
+            break;
+        }
+        let before = model.step;
+        effects.extend(next(model));
+        if model.step == before {
+            break;
+        }
+    }
+    effects
+}
+
+/// What the details window shows in this step: a heading and lines.
+pub(super) fn details(model: &Model) -> (String, Vec<String>) {
+    match model.step {
+        Step::Detect => detect::details(model),
+        Step::Snapshot => snapshot_view::details(model),
+        Step::Restore => restore::details(model),
+        Step::Launch => launch::details(model),
+        Step::Members | Step::Review => (String::new(), Vec::new()),
+    }
+}
+
+/// Draws the model's step.
+pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
+    match model.step {
+        Step::Detect => detect::draw(model, page),
+        Step::Snapshot => snapshot_view::draw(model, page),
+        Step::Members => members_view::draw(model, page),
+        Step::Review => review::draw(model, page),
+        Step::Restore => restore::draw(model, page),
+        Step::Launch => launch::draw(model, page),
+    }
+}

@@ -1,0 +1,550 @@
+//! `update` by tables, step by step. What holds for every sequence of messages: `tests_any`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::path::PathBuf;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::{
+    app::{Effect, Model, Msg, Options, Overlay, update},
+    ending::Leaving,
+    headless::screen,
+    prompt::Ask,
+    steps::Step,
+};
+use crate::{
+    engine::{
+        progress::{Phase, Progress},
+        restore::Restored,
+    },
+    etcd::membership::Id,
+    plan::{
+        Plan,
+        facts::{Answer, Content, FileFacts, Health, KnownMember, MemberSays},
+        table::Column,
+    },
+    recovery::RowEvent,
+    trouble::{Kind, Trouble},
+};
+
+fn options() -> Options {
+    Options {
+        endpoints: vec!["http://10.0.0.2:2379".into(), "http://10.0.0.1:2379".into()],
+        places: vec!["/backup".into()],
+        label: Some("prod".into()),
+        base_dir: "/new".into(),
+        here: "/root".into(),
+        ..Options::default()
+    }
+}
+
+fn member(n: u8) -> KnownMember {
+    KnownMember {
+        id: Id(u64::from(n)),
+        name: format!("m{n}"),
+        peer_urls: vec![format!("http://10.0.0.{n}:2380")],
+        client_urls: vec![format!("http://10.0.0.{n}:2379")],
+        is_learner: false,
+    }
+}
+
+pub(super) fn survivor() -> Answer {
+    Answer::Says(Box::new(MemberSays {
+        cluster_id: Id(9),
+        member_id: Id(2),
+        revision: 100,
+        members: vec![member(1), member(2), member(3)],
+        ..MemberSays::default()
+    }))
+}
+
+pub(super) fn silent() -> Answer {
+    Answer::Silent { why: "connection refused".into(), details: String::new() }
+}
+
+pub(super) fn file(name: &str, health: Health) -> FileFacts {
+    let content =
+        Content { sha256: "ab".repeat(32), revision: 90, keys: 5, members: vec![member(1)], ..Content::default() };
+    let content = matches!(health, Health::Verified | Health::Unhashed).then_some(content);
+    FileFacts { path: PathBuf::from("/backup").join(name), bytes: 4096, modified: Some(50), health, content }
+}
+
+fn send(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    let later = model.now_ms + 200;
+    update(model, Msg::Tick(later));
+    update(model, msg)
+}
+
+fn press(model: &mut Model, code: KeyCode) -> Vec<Effect> {
+    send(model, Msg::Key(KeyEvent::new(code, KeyModifiers::NONE)))
+}
+
+fn char(model: &mut Model, c: char) -> Vec<Effect> {
+    press(model, KeyCode::Char(c))
+}
+
+fn ctrl_c(model: &mut Model) -> Vec<Effect> {
+    send(model, Msg::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)))
+}
+
+fn type_in(model: &mut Model, text: &str) {
+    for c in text.chars() {
+        char(model, c);
+    }
+}
+
+fn said(model: &Model) -> &str {
+    model.status.as_ref().map_or("", |s| s.text.as_str())
+}
+
+fn asks(effects: &[Effect]) -> Vec<(u64, &str)> {
+    let ask = |e: &'_ Effect| match e {
+        Effect::Ask { id, endpoint } => Some((*id, endpoint.as_str().to_string())),
+        _ => None,
+    };
+    let all: Vec<(u64, String)> = effects.iter().filter_map(ask).collect();
+    assert_eq!(all.len(), effects.len(), "{effects:?}");
+    effects
+        .iter()
+        .filter_map(|e| match e {
+            Effect::Ask { id, endpoint } => Some((*id, endpoint.as_str())),
+            _ => None,
+        })
+        .collect()
+}
+
+pub(super) fn started() -> (Model, Vec<Effect>) {
+    let mut model = Model::new(options(), "REAL");
+    let effects = send(&mut model, Msg::Start { now: 1_795_317_120, fresh: "7f3a".into() });
+    (model, effects)
+}
+
+/// Quorum lost: m2 answers, m1 and the discovered m3 do not.
+fn lost() -> Model {
+    let (mut model, effects) = started();
+    let ids: Vec<u64> = asks(&effects).iter().map(|(id, _)| *id).collect();
+    send(&mut model, Msg::Answered { id: ids[0], answer: survivor() });
+    let more = send(&mut model, Msg::Answered { id: ids[1], answer: silent() });
+    let [(id, "http://10.0.0.3:2379")] = asks(&more)[..] else { panic!("{more:?}") };
+    send(&mut model, Msg::Answered { id, answer: silent() });
+    model
+}
+
+/// In Snapshot, one verified file found, read and selected.
+pub(super) fn with_file(health: Health) -> Model {
+    let mut model = lost();
+    let effects = char(&mut model, 'n');
+    let [Effect::Find { id, places }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(places, &[PathBuf::from("/backup")]);
+    let effects = send(&mut model, Msg::Found { id: *id, result: Ok(vec![file("a.db", Health::Unread)]) });
+    let [Effect::Inspect { id, .. }] = &effects[..] else { panic!("{effects:?}") };
+    send(&mut model, Msg::Inspected { id: *id, result: Ok(file("a.db", health)) });
+    press(&mut model, KeyCode::Down);
+    model
+}
+
+pub(super) fn at_review() -> Model {
+    let mut model = with_file(Health::Verified);
+    press(&mut model, KeyCode::Enter);
+    char(&mut model, 'n');
+    assert_eq!(model.step, Step::Members, "{}", said(&model));
+    char(&mut model, 'n');
+    assert_eq!(model.step, Step::Review, "{}", said(&model));
+    model
+}
+
+fn begun() -> (Model, u64, Plan) {
+    let mut model = at_review();
+    press(&mut model, KeyCode::Enter);
+    type_in(&mut model, "prod");
+    let effects = press(&mut model, KeyCode::Enter);
+    let [Effect::Restore { id, plan, names }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(names, &["m1", "m2", "m3"]);
+    (model, *id, (**plan).clone())
+}
+
+pub(super) fn stands(plan: &Plan, name: &str) -> RowEvent {
+    let m = plan.members.iter().find(|m| m.name == name).unwrap();
+    RowEvent::Done(Restored {
+        name: name.into(),
+        member_id: m.id,
+        cluster_id: plan.cluster_id,
+        data_dir: m.data_dir.clone(),
+        revision: 90,
+        keys: 5,
+        bytes: 4096,
+    })
+}
+
+fn row(model: &mut Model, id: u64, name: &str, event: RowEvent) {
+    send(model, Msg::Row { id, name: name.into(), event });
+}
+
+#[test]
+fn detect_asks_all_at_once_and_then_those_whom_an_answer_names() {
+    let model = lost();
+    let rows: Vec<(&str, bool)> = model.detect.rows.iter().map(|r| (r.facts.endpoint.as_str(), r.discovered)).collect();
+    let expected = [("http://10.0.0.2:2379", false), ("http://10.0.0.1:2379", false), ("http://10.0.0.3:2379", true)];
+    assert_eq!(rows, expected);
+    assert_eq!(model.detect.name(&model.detect.rows[2].facts), "m3");
+}
+
+#[test]
+fn an_answer_to_an_older_question_is_dropped() {
+    let (mut model, effects) = started();
+    let old = asks(&effects)[0].0;
+    char(&mut model, 'r');
+    send(&mut model, Msg::Answered { id: old, answer: survivor() });
+    assert_eq!(model.detect.rows[0].facts.answer, Answer::Asking);
+}
+
+#[test]
+fn next_on_detect_waits_for_answers_and_says_for_whose() {
+    let (mut model, _) = started();
+    assert_eq!(char(&mut model, 'n'), []);
+    assert_eq!(model.step, Step::Detect);
+    assert!(said(&model).contains("http://10.0.0.1:2379"), "{}", said(&model));
+}
+
+#[test]
+fn typed_endpoints_replace_the_old_and_nonsense_keeps_the_field_open() {
+    let mut model = lost();
+    char(&mut model, 'e');
+    type_in(&mut model, ",ftp://x");
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(model.prompt.as_ref().map(|p| p.ask.clone()), Some(Ask::Endpoints));
+    assert!(said(&model).contains("ftp://x"));
+    send(&mut model, Msg::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL)));
+    type_in(&mut model, "10.0.0.9:2379, http://10.0.0.8:2379");
+    let effects = press(&mut model, KeyCode::Enter);
+    let urls: Vec<&str> = asks(&effects).iter().map(|(_, u)| *u).collect();
+    assert_eq!(urls, ["10.0.0.9:2379", "http://10.0.0.8:2379"]);
+}
+
+#[test]
+fn where_quorum_may_hold_going_on_takes_the_label() {
+    let (mut model, effects) = started();
+    for (id, _) in asks(&effects) {
+        let Answer::Says(mut says) = survivor() else { panic!() };
+        (says.leader, says.read) = (Id(2), crate::plan::facts::Read::Served);
+        (says.members, says.member_id) = (vec![member(1), member(2)], Id(id));
+        send(&mut model, Msg::Answered { id, answer: Answer::Says(says) });
+    }
+    char(&mut model, 'n');
+    assert_eq!(model.step, Step::Detect);
+    type_in(&mut model, "pro");
+    press(&mut model, KeyCode::Enter);
+    assert_eq!((model.step, model.prompt.is_some()), (Step::Detect, true), "a part of the label is not the label");
+    type_in(&mut model, "d");
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(model.step, Step::Snapshot);
+}
+
+#[test]
+fn the_label_is_proposed_until_it_is_used() {
+    let mut model = Model::new(Options { label: None, ..options() }, "REAL");
+    assert_eq!(model.label, "etcd");
+    let effects = send(&mut model, Msg::Start { now: 1, fresh: "00ff".into() });
+    let id = asks(&effects)[0].0;
+    send(&mut model, Msg::Answered { id, answer: survivor() });
+    assert_eq!(model.label, "9", "the first digits of the cluster ID");
+    char(&mut model, 'l');
+    type_in(&mut model, "-eu");
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(model.label, "9-eu");
+    char(&mut model, 'r');
+    assert_eq!(model.label, "9-eu");
+}
+
+#[test]
+fn files_are_read_one_after_another() {
+    let mut model = lost();
+    let effects = char(&mut model, 'n');
+    let [Effect::Find { id, .. }] = &effects[..] else { panic!("{effects:?}") };
+    let files = vec![file("a.db", Health::Unread), file("b.db", Health::Unread)];
+    let effects = send(&mut model, Msg::Found { id: *id, result: Ok(files) });
+    let [Effect::Inspect { id, path }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(path, &PathBuf::from("/backup/a.db"));
+    let broken = Err(Trouble::new(Kind::Failed, "read error"));
+    let effects = send(&mut model, Msg::Inspected { id: *id, result: broken });
+    assert!(matches!(&effects[..], [Effect::Inspect { path, .. }] if path.ends_with("b.db")), "{effects:?}");
+    assert!(matches!(&model.snapshot.files[0].health, Health::Broken(why) if why == "read error"));
+}
+
+#[test]
+fn an_opened_file_is_selected_and_an_empty_place_is_named() {
+    let mut model = with_file(Health::Verified);
+    char(&mut model, 'o');
+    type_in(&mut model, "sub/b.db");
+    let effects = press(&mut model, KeyCode::Enter);
+    let [Effect::Find { id, places }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(places, &[PathBuf::from("/root/sub/b.db")], "relative paths start where the program did");
+    let old = FileFacts { modified: Some(1), ..file("b.db", Health::Unread) };
+    let mut empty = model.clone();
+    send(&mut model, Msg::Found { id: *id, result: Ok(vec![old]) });
+    assert_eq!(model.snapshot.at, 2, "below the member and the newer file");
+    send(&mut empty, Msg::Found { id: *id, result: Ok(Vec::new()) });
+    assert!(screen(&empty, 80, 24).contains("/root/sub/b.db holds no file"), "{}", screen(&empty, 80, 24));
+}
+
+#[test]
+fn only_sound_files_are_chosen_and_unhashed_ones_only_after_a_yes() {
+    for (health, chosen) in [(Health::Verified, true), (Health::Unhashed, false), (Health::Broken("x".into()), false)] {
+        let mut model = with_file(health.clone());
+        press(&mut model, KeyCode::Enter);
+        assert_eq!(model.snapshot.chosen.is_some(), chosen, "{health:?}");
+        if health == Health::Unhashed {
+            assert_eq!(model.overlay, Some(Overlay::Unhashed));
+            press(&mut model, KeyCode::Enter);
+            assert_eq!((model.overlay, model.snapshot.chosen.is_some()), (None, false), "Enter alone is no yes");
+            char(&mut model, 'y');
+            char(&mut model, 'y');
+            char(&mut model, 'n');
+            char(&mut model, 'n');
+            assert!(model.review.plan.as_ref().is_some_and(|p| p.source.skip_hash_check), "{}", said(&model));
+        }
+        if matches!(health, Health::Broken(_)) {
+            assert!(said(&model).contains("cannot be restored"));
+        }
+    }
+}
+
+#[test]
+fn a_saved_snapshot_is_chosen_and_one_that_failed_is_not_listed() {
+    let mut model = with_file(Health::Verified);
+    press(&mut model, KeyCode::Up);
+    press(&mut model, KeyCode::Enter);
+    let effects = press(&mut model, KeyCode::Enter);
+    let [Effect::Save { id, endpoint, into }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(endpoint, "http://10.0.0.2:2379");
+    assert!(into.to_string_lossy().starts_with("/new/prod-20261122-0312"), "{into:?}");
+    let (id, into) = (*id, into.clone());
+    char(&mut model, 'n');
+    assert_eq!(model.step, Step::Snapshot, "Next waits for the saving");
+    assert_eq!(char(&mut model, 'c'), [Effect::Cancel { id }]);
+    let mut failed = model.clone();
+    send(&mut failed, Msg::Saved { id, result: Err(Trouble::new(Kind::Failed, "no space")) });
+    assert_eq!((failed.snapshot.files.len(), failed.snapshot.chosen.clone()), (1, None));
+    assert!(said(&failed).contains("no space"));
+    let saved = FileFacts { path: into.clone(), ..file("x", Health::Verified) };
+    send(&mut model, Msg::Saved { id, result: Ok(saved) });
+    assert_eq!(model.snapshot.chosen, Some(into));
+}
+
+#[test]
+fn the_slip_of_etcds_recovery_page_is_named_while_typing_and_x_takes_the_correction() {
+    let mut model = with_file(Health::Verified);
+    press(&mut model, KeyCode::Enter);
+    char(&mut model, 'n');
+    press(&mut model, KeyCode::Right);
+    press(&mut model, KeyCode::Enter);
+    send(&mut model, Msg::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL)));
+    send(&mut model, Msg::Paste("http:/host1:2380\n".into()));
+    assert!(screen(&model, 80, 24).contains("one slash is missing"), "{}", screen(&model, 80, 24));
+    press(&mut model, KeyCode::Enter);
+    char(&mut model, 'n');
+    assert_eq!((model.step, said(&model)), (Step::Members, "Next waits for: m1's peer URL."));
+    char(&mut model, 'x');
+    assert_eq!(model.members.rows[0].text(Column::Peer), "http://host1:2380");
+    char(&mut model, 'u');
+    assert_eq!(model.members.rows[0].text(Column::Peer), "http:/host1:2380");
+}
+
+#[test]
+fn rows_are_added_removed_and_brought_back_and_going_back_loses_none() {
+    let mut model = with_file(Health::Verified);
+    press(&mut model, KeyCode::Enter);
+    char(&mut model, 'n');
+    char(&mut model, '-');
+    assert_eq!(model.members.rows.len(), 2);
+    char(&mut model, 'u');
+    assert_eq!(model.members.rows.len(), 3);
+    char(&mut model, '+');
+    type_in(&mut model, "m4");
+    press(&mut model, KeyCode::Enter);
+    let new = &model.members.rows[1];
+    assert_eq!((new.text(Column::Name), new.text(Column::DataDir)), ("m4", "/new/m4.etcd"));
+    let kept = model.members.clone();
+    press(&mut model, KeyCode::Esc);
+    assert_eq!(model.step, Step::Snapshot);
+    char(&mut model, 'n');
+    assert_eq!(model.members, kept);
+}
+
+#[test]
+fn leaving_a_field_keeps_the_old_value() {
+    let mut model = with_file(Health::Verified);
+    press(&mut model, KeyCode::Enter);
+    char(&mut model, 'n');
+    let kept = model.members.rows.clone();
+    press(&mut model, KeyCode::Enter);
+    type_in(&mut model, "zzz");
+    press(&mut model, KeyCode::Esc);
+    assert_eq!((model.members.rows.clone(), model.step), (kept, Step::Members));
+}
+
+#[test]
+fn a_pasted_initial_cluster_keeps_what_the_table_knew() {
+    let mut model = with_file(Health::Verified);
+    press(&mut model, KeyCode::Enter);
+    char(&mut model, 'n');
+    char(&mut model, 'p');
+    send(&mut model, Msg::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL)));
+    send(&mut model, Msg::Paste("m1=http://10.0.0.11:2380,n9=http://10.0.0.19:2380".into()));
+    press(&mut model, KeyCode::Enter);
+    let rows: Vec<[&str; 4]> = model
+        .members
+        .rows
+        .iter()
+        .map(|r| [Column::Name, Column::Peer, Column::Client, Column::DataDir].map(|c| r.text(c)))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            ["m1", "http://10.0.0.11:2380", "http://10.0.0.1:2379", "/new/m1.etcd"],
+            ["n9", "http://10.0.0.19:2380", "http://10.0.0.19:2379", "/new/n9.etcd"],
+        ]
+    );
+}
+
+#[test]
+fn bumps_are_taken_in_the_forms_people_write() {
+    for (typed, bump) in [("1000000000", 1_000_000_000), ("1e9", 1_000_000_000), ("1,000", 1000), ("", 0)] {
+        let mut model = at_review();
+        assert_eq!(super::steps::members::set_bump(&mut model, typed), Ok(()));
+        assert_eq!((model.members.bump, model.members.mark_compacted), (bump, bump > 0), "{typed}");
+    }
+    let mut model = at_review();
+    for wrong in ["1e99", "many", "-1", "99999999999999999999"] {
+        assert!(super::steps::members::set_bump(&mut model, wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn nothing_begins_before_the_label_and_a_separate_enter() {
+    let mut model = at_review();
+    press(&mut model, KeyCode::Enter);
+    type_in(&mut model, "Prod");
+    assert_eq!(press(&mut model, KeyCode::Enter), [], "another word");
+    send(&mut model, Msg::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL)));
+    assert_eq!(send(&mut model, Msg::Paste("prod\n".into())), [], "a pasted line end is no Enter");
+    // the Enter of a terminal that does not mark pastes: at once behind the last character
+    let at_once = update(&mut model, Msg::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE)));
+    assert_eq!((at_once, model.step), (vec![], Step::Review));
+    assert!(matches!(press(&mut model, KeyCode::Enter)[..], [Effect::Restore { .. }]));
+}
+
+#[test]
+fn a_changed_plan_asks_for_the_label_again() {
+    let (mut model, id, plan) = begun();
+    let failed = Trouble::new(Kind::Failed, "no space");
+    row(&mut model, id, "m1", RowEvent::Failed(failed.clone()));
+    send(&mut model, Msg::RestoreEnded { id, result: Err(failed) });
+    press(&mut model, KeyCode::Esc);
+    assert_eq!(model.step, Step::Review);
+    assert_eq!(char(&mut model, 'n'), [], "the same plan is looked at, not begun again");
+    assert_eq!(model.step, Step::Restore);
+    char(&mut model, '3');
+    super::steps::members::set_bump(&mut model, "1e9").unwrap();
+    char(&mut model, 'n');
+    assert!(screen(&model, 80, 24).contains("begun with the same token"), "{}", screen(&model, 80, 24));
+    char(&mut model, 'n');
+    assert_eq!(
+        model.prompt.as_ref().map(|p| (p.ask.clone(), p.text().to_string())),
+        Some((Ask::Confirm, String::new())),
+        "{:?} {}",
+        model.step,
+        said(&model)
+    );
+    type_in(&mut model, "prod");
+    let effects = press(&mut model, KeyCode::Enter);
+    assert!(matches!(&effects[..], [Effect::Restore { plan: new, .. }] if **new != plan), "{effects:?}");
+}
+
+#[test]
+fn rows_go_their_own_ways_and_a_failed_one_is_retried_alone() {
+    let (mut model, id, plan) = begun();
+    row(&mut model, id, "m1", stands(&plan, "m1"));
+    row(&mut model, id, "m2", RowEvent::Step(Progress { phase: Phase::Copy, done: 1, total: 9 }));
+    assert_eq!(char(&mut model, 't'), []);
+    assert!(said(&model).contains("waits until"), "{}", said(&model));
+    press(&mut model, KeyCode::Esc);
+    assert_eq!(model.step, Step::Restore, "no way back while it runs");
+    row(&mut model, id, "m2", RowEvent::Failed(Trouble::new(Kind::Failed, "no space")));
+    row(&mut model, id, "m3", stands(&plan, "m3"));
+    row(&mut model, id + 7, "m2", stands(&plan, "m2"));
+    send(&mut model, Msg::RestoreEnded { id, result: Err(Trouble::new(Kind::Failed, "no space")) });
+    assert_eq!(char(&mut model, 'n'), []);
+    assert_eq!((model.step, model.restore.at), (Step::Restore, 1), "the failed one is selected");
+    let effects = char(&mut model, 't');
+    let [Effect::Restore { id, names, plan: again }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((&names[..], &**again), (&["m2".to_string()][..], &plan));
+    row(&mut model, *id, "m2", stands(&plan, "m2"));
+    send(&mut model, Msg::RestoreEnded { id: *id, result: Ok(()) });
+    char(&mut model, 'n');
+    assert_eq!(model.step, Step::Launch);
+}
+
+#[test]
+fn a_window_scrolled_past_its_end_comes_back_at_once() {
+    let mut model = lost();
+    char(&mut model, '?');
+    let top = screen(&model, 80, 24);
+    press(&mut model, KeyCode::End);
+    let end = screen(&model, 80, 24);
+    assert_ne!(top, end);
+    press(&mut model, KeyCode::Down);
+    assert_eq!(screen(&model, 80, 24), end);
+    press(&mut model, KeyCode::Up);
+    assert_ne!(screen(&model, 80, 24), end, "one key up is one line up");
+    send(&mut model, Msg::Resized(120, 60));
+    assert_eq!(model.scroll, 0, "all of it fits now");
+}
+
+#[test]
+fn leaving_during_a_restore_stops_it_first_and_waits() {
+    let (mut model, id, _) = begun();
+    assert_eq!(ctrl_c(&mut model), []);
+    assert!(screen(&model, 80, 24).contains("next safe point"));
+    assert_eq!(ctrl_c(&mut model), [Effect::Cancel { id }]);
+    assert_eq!(model.leaving, Leaving::WhenSafe);
+    let stopped = Trouble::new(Kind::Stopped, "stopped on request");
+    row(&mut model, id, "m1", RowEvent::Failed(stopped.clone()));
+    assert_eq!(send(&mut model, Msg::RestoreEnded { id, result: Err(stopped) }), [Effect::Quit]);
+    let ending = super::ending::ending(&model);
+    assert_eq!((ending.outcome, ending.exit_code()), (super::Outcome::Partly, 75));
+}
+
+#[test]
+fn signals_leave_once_and_ctrl_c_twice_leaves() {
+    let (mut model, id, _) = begun();
+    assert_eq!(send(&mut model, Msg::Terminated), [Effect::Cancel { id }]);
+    assert_eq!(send(&mut model, Msg::Terminated), [], "the terminal's end after its signal");
+    assert_eq!(ctrl_c(&mut model).last(), Some(&Effect::Quit), "a person who insists goes at once");
+    let mut idle = lost();
+    ctrl_c(&mut idle);
+    assert_eq!(ctrl_c(&mut idle), [Effect::Quit]);
+    assert_eq!(super::ending::ending(&idle).lines, ["Nothing was written."]);
+}
+
+#[test]
+fn a_plan_to_start_from_brings_its_table_token_and_source() {
+    let plan = begun().2;
+    let options = Options { plan: Some(plan.clone()), label: None, places: Vec::new(), ..options() };
+    let mut model = Model::new(options, "REAL");
+    assert_eq!((model.label.as_str(), &model.members.token), ("prod", &plan.token));
+    let effects = send(&mut model, Msg::Start { now: 1, fresh: "1111".into() });
+    for (id, _) in asks(&effects) {
+        send(&mut model, Msg::Answered { id, answer: silent() });
+    }
+    let effects = char(&mut model, 'n');
+    let [Effect::Find { id, places }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(places, std::slice::from_ref(&plan.source.path));
+    let effects = send(&mut model, Msg::Found { id: *id, result: Ok(vec![file("a.db", Health::Unread)]) });
+    let [Effect::Inspect { id, .. }] = &effects[..] else { panic!("{effects:?}") };
+    send(&mut model, Msg::Inspected { id: *id, result: Ok(file("a.db", Health::Verified)) });
+    char(&mut model, 'n');
+    char(&mut model, 'n');
+    let again = model.review.plan.clone().unwrap();
+    assert_eq!((again.members, again.cluster_id, again.source), (plan.members, plan.cluster_id, plan.source));
+}

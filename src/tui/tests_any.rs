@@ -1,0 +1,169 @@
+//! What holds for every sequence of messages: no panic at any size, no restore unconfirmed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use proptest::prelude::*;
+
+use super::{
+    app::{Effect, Msg, update},
+    headless::screen,
+    prompt::Ask,
+    steps::Step,
+    tests::{at_review, file, silent, stands, started, survivor, with_file},
+};
+use crate::{
+    engine::progress::{Phase, Progress},
+    plan::facts::{FileFacts, Health},
+    recovery::RowEvent,
+    trouble::{Kind, Trouble},
+};
+
+/// Keys that lead somewhere, more often than keys that do not.
+fn any_key() -> impl Strategy<Value = KeyEvent> {
+    let plain = |code| KeyEvent::new(code, KeyModifiers::NONE);
+    prop_oneof![
+        8 => prop::sample::select(vec!['n', 'b', 'y', 'e', 'r', 'l', 'o', 'i', 'c', '+', '-', 'u', 'x', 'p', 'g', 's', 't', 'w',
+            'q', '?', '1', '3', '4', '6', 'k', 'j', 'é', '語']).prop_map(move |c| plain(KeyCode::Char(c))),
+        6 => Just(plain(KeyCode::Enter)),
+        3 => Just(plain(KeyCode::Esc)),
+        6 => prop::sample::select(vec![KeyCode::Up, KeyCode::Down, KeyCode::Left, KeyCode::Right, KeyCode::Tab,
+            KeyCode::BackTab, KeyCode::Home, KeyCode::End, KeyCode::PageUp, KeyCode::PageDown, KeyCode::Backspace,
+            KeyCode::Delete, KeyCode::F(1)]).prop_map(plain),
+        1 => prop::sample::select(vec!['c', 'x', 'u', 'z', 'w']).prop_map(|c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL)),
+    ]
+}
+
+/// What the world answers to an effect: luck decides how.
+fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
+    let trouble = || Trouble::new(if luck.is_multiple_of(2) { Kind::Failed } else { Kind::Stopped }, "it did not go");
+    let good = luck > 80;
+    let progress = Progress { phase: Phase::Copy, done: u64::from(luck) * 1000, total: u64::from(luck) * 700 };
+    match effect {
+        Effect::Ask { id, .. } => vec![Msg::Answered { id: *id, answer: if good { survivor() } else { silent() } }],
+        Effect::Find { id, .. } => {
+            let files = vec![file("a.db", Health::Unread), file("b.db", Health::Unread)];
+            vec![Msg::Found { id: *id, result: if luck > 20 { Ok(files) } else { Err(trouble()) } }]
+        }
+        Effect::Inspect { id, path } => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let health = if good { Health::Verified } else { Health::Unhashed };
+            vec![Msg::Stepped { id: *id, progress }, Msg::Inspected { id: *id, result: Ok(file(&name, health)) }]
+        }
+        Effect::Save { id, into, .. } => {
+            let facts = FileFacts { path: into.clone(), ..file("x", Health::Verified) };
+            vec![
+                Msg::Stepped { id: *id, progress },
+                Msg::Saved { id: *id, result: if good { Ok(facts) } else { Err(trouble()) } },
+            ]
+        }
+        Effect::Restore { id, plan, names } => {
+            let mut out = Vec::new();
+            for name in names {
+                let end = if good { stands(plan, name) } else { RowEvent::Failed(trouble()) };
+                for event in [RowEvent::Step(progress), end] {
+                    out.push(Msg::Row { id: *id, name: name.clone(), event });
+                }
+            }
+            out.push(Msg::RestoreEnded { id: *id, result: if good { Ok(()) } else { Err(trouble()) } });
+            out
+        }
+        Effect::Write { id, path, .. } => {
+            vec![Msg::Written { id: *id, path: path.clone(), result: if good { Ok(()) } else { Err(trouble()) } }]
+        }
+        Effect::Fresh { id } => vec![Msg::Fresh { id: *id, now: 2, fresh: "beef".into() }],
+        Effect::Cancel { .. } | Effect::Copy { .. } | Effect::Suspend | Effect::Quit => Vec::new(),
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Move {
+    Key(KeyEvent),
+    Paste(String),
+    /// The label, as a person types it.
+    Label,
+    /// The label typed into the field that Enter opens, and Enter.
+    Confirm,
+    /// The world answers what it was asked, the oldest question first.
+    World(u8),
+    Wait(u64),
+    Terminated,
+}
+
+fn any_move() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        30 => any_key().prop_map(Move::Key),
+        3 => Just(Move::Label),
+        3 => Just(Move::Confirm),
+        2 => prop::sample::select(vec!["prod", "m1=http://10.0.0.1:2380", "http:/h:2380", "\u{1b}[2J\n", "語"])
+            .prop_map(|t| Move::Paste(t.into())),
+        14 => any::<u8>().prop_map(Move::World),
+        3 => (0u64..5000).prop_map(Move::Wait),
+        1 => Just(Move::Terminated),
+    ]
+}
+
+fn typed(text: &str) -> Vec<Msg> {
+    text.chars().map(|c| Msg::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE))).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// No sequence of messages panics, at any size; and a restore is only ever asked for with the
+    /// very plan for which the label was typed on Review.
+    #[test]
+    fn nothing_panics_and_nothing_begins_unconfirmed(
+        moves in prop::collection::vec(any_move(), 1..120),
+        from in 0usize..3,
+        width in 1u16..150,
+        height in 1u16..50,
+    ) {
+        let mut model = match from {
+            0 => started().0,
+            1 => with_file(Health::Verified),
+            _ => at_review(),
+        };
+        let mut asked: VecDeque<Effect> = VecDeque::new();
+        let mut confirmed: BTreeSet<String> = BTreeSet::new();
+        for (turn, step) in moves.into_iter().enumerate() {
+            let msgs = match step {
+                Move::Key(key) => vec![Msg::Key(key)],
+                Move::Paste(text) => vec![Msg::Paste(text)],
+                Move::Label => typed(&model.label),
+                Move::Confirm => {
+                    let enter = || Msg::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
+                    let mut msgs = vec![enter()];
+                    msgs.extend(typed(&model.label));
+                    msgs.extend([Msg::Tick(model.now_ms + 200), enter()]);
+                    msgs
+                }
+                Move::World(luck) => asked.pop_front().map_or_else(Vec::new, |e| answers(&e, luck)),
+                Move::Wait(ms) => vec![Msg::Tick(model.now_ms + ms)],
+                Move::Terminated => vec![Msg::Terminated],
+            };
+            for msg in msgs {
+                let text = model.prompt.as_ref().filter(|p| p.ask == Ask::Confirm).map(|p| p.text().to_string());
+                if let (Msg::Key(KeyEvent { code: KeyCode::Enter, .. }), Some(plan), Step::Review, None) =
+                    (&msg, &model.review.plan, model.step, model.overlay)
+                    && text.as_ref() == Some(&plan.label)
+                {
+                    confirmed.insert(plan.short_id());
+                }
+                for effect in update(&mut model, msg) {
+                    if let Effect::Restore { plan, names, .. } = &effect {
+                        prop_assert!(confirmed.contains(&plan.short_id()), "{names:?} of a plan nobody confirmed");
+                    }
+                    asked.push_back(effect);
+                }
+                // what is asked for and answered must end: no more than one restore runs
+                let running = asked.iter().filter(|e| matches!(e, Effect::Restore { .. })).count();
+                prop_assert!(running <= 1);
+            }
+            if turn % 4 == 0 {
+                let _ = screen(&model, width, height);
+            }
+        }
+    }
+}

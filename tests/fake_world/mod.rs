@@ -1,0 +1,218 @@
+//! A world of made-up members and files for the wizard's tests: nothing is touched, everything
+//! answers at once, and each failure is there to be asked for.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, reason = "test support, used in part by each test file")]
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+use requorum::{
+    engine::{
+        progress::{Flow, Phase, Progress, Watch},
+        restore::Restored,
+    },
+    etcd::membership::Id,
+    plan::{
+        Plan,
+        facts::{Answer, Content, FileFacts, Health, KnownMember, MemberSays, Read},
+    },
+    trouble::{Kind, Result, Trouble},
+    tui::Options,
+    world::World,
+};
+
+/// 2026-11-22 03:12:00 UTC
+pub const NOW: i64 = 1_795_317_120;
+const CLUSTER: Id = Id(0x4f1c_09aa_3b7d_e201);
+
+/// How the made-up world behaves.
+#[derive(Default)]
+pub struct Fake {
+    /// Every member answers and a read is served.
+    pub healthy: bool,
+    /// Nobody answers.
+    pub silent: bool,
+    /// Restores of these members fail, as long as they are listed.
+    pub failing: Mutex<BTreeSet<String>>,
+    /// Asking panics: a defect.
+    pub panics: bool,
+    /// How many restores were done.
+    pub restored: Mutex<Vec<String>>,
+    /// What was written.
+    pub written: Mutex<Vec<(PathBuf, String)>>,
+}
+
+/// The three members of the made-up cluster.
+pub fn members() -> Vec<KnownMember> {
+    [("m1", 0x1a2b_3c4d_5e6f_7081_u64, 1), ("m2", 0x3c50_5846_437b_a852, 2), ("m3", 0xbdbc_0424_5f59_4d01, 3)]
+        .into_iter()
+        .map(|(name, id, n)| KnownMember {
+            id: Id(id),
+            name: name.into(),
+            peer_urls: vec![format!("https://10.0.0.{n}:2380")],
+            client_urls: vec![format!("https://10.0.0.{n}:2379")],
+            is_learner: false,
+        })
+        .collect()
+}
+
+/// What a verified snapshot holds.
+pub fn content(revision: i64) -> Content {
+    Content {
+        sha256: format!("{:064x}", revision * 7919),
+        hash: 0x9f3c_11aa,
+        revision,
+        keys: 4112,
+        rows: 5230,
+        total_bytes: 41 << 20,
+        cluster_version: "3.5.0".into(),
+        members: members().into_iter().map(|m| KnownMember { client_urls: Vec::new(), ..m }).collect(),
+        leases: 3,
+        users: 2,
+        auth_enabled: true,
+        ..Content::default()
+    }
+}
+
+impl World for Fake {
+    fn label(&self) -> &str {
+        "REAL"
+    }
+
+    fn now(&self) -> i64 {
+        NOW
+    }
+
+    fn fresh(&self) -> String {
+        "7f3a".into()
+    }
+
+    fn ask(&self, endpoint: &str) -> Answer {
+        assert!(!self.panics, "the made-up defect");
+        let silent = |why: &str, details: &str| Answer::Silent { why: why.into(), details: details.into() };
+        let at = members().iter().position(|m| m.client_urls.iter().any(|u| u == endpoint));
+        match at {
+            Some(at) if self.healthy || (at == 1 && !self.silent) => {
+                let leader = if self.healthy { members()[0].id } else { Id(0) };
+                Answer::Says(Box::new(MemberSays {
+                    cluster_id: CLUSTER,
+                    member_id: members()[at].id,
+                    version: "3.5.30".into(),
+                    revision: 84_211,
+                    raft_term: 7,
+                    raft_index: 90_114,
+                    leader,
+                    db_bytes: 41 << 20,
+                    db_bytes_in_use: 38 << 20,
+                    errors: if self.healthy { Vec::new() } else { vec!["etcdserver: no leader".into()] },
+                    members: members(),
+                    read: if self.healthy { Read::Served } else { Read::NotAsked },
+                    ..MemberSays::default()
+                }))
+            }
+            Some(0) => silent("connection refused", "Nothing listens on 10.0.0.1:2379: etcd is not running there."),
+            _ => silent("no answer in 3 s", "The host does not answer: it is down, or a firewall drops the packets."),
+        }
+    }
+
+    fn find(&self, places: &[PathBuf]) -> Result<Vec<FileFacts>> {
+        if places.iter().any(|p| p.ends_with("nowhere")) {
+            return Err(Trouble::new(Kind::Input, "/nowhere cannot be searched")
+                .why("No such file or directory")
+                .hint("Check the spelling"));
+        }
+        let file = |name: &str, bytes: u64, age: i64| FileFacts {
+            path: Path::new("/backup").join(name),
+            bytes,
+            modified: Some(NOW - age),
+            health: Health::Unread,
+            content: None,
+        };
+        Ok(vec![
+            file("etcd-0200.db", 41 << 20, 4320),
+            file("etcd-0100.db.part", 3 << 20, 7920),
+            file("m2/member/snap/db", 41 << 20, 40),
+        ])
+    }
+
+    fn inspect(&self, path: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
+        watch(Progress { phase: Phase::Hash, done: 20 << 20, total: 41 << 20 });
+        let mut facts = self.find(&[])?.into_iter().find(|f| f.path == path).unwrap_or(FileFacts {
+            path: path.into(),
+            bytes: 41 << 20,
+            modified: Some(NOW - 5),
+            health: Health::Unread,
+            content: None,
+        });
+        let name = path.to_string_lossy();
+        if name.ends_with(".part") {
+            facts.health = Health::Broken("incomplete: page 768 is missing, the file ends at 3 MB of 9 MB".into());
+        } else if name.ends_with("member/snap/db") {
+            facts.health = Health::Unhashed;
+            facts.content = Some(content(84_152));
+        } else {
+            facts.health = Health::Verified;
+            facts.content = Some(content(if name.contains("0200") { 83_799 } else { 84_211 }));
+        }
+        Ok(facts)
+    }
+
+    fn save_snapshot(&self, _endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
+        for done in [0, 20 << 20, 41 << 20] {
+            if watch(Progress { phase: Phase::Receive, done, total: 0 }) == Flow::Stop {
+                return Err(Trouble::new(Kind::Stopped, "stopped"));
+            }
+        }
+        self.inspect(into, watch)
+    }
+
+    fn restore(&self, plan: &Plan, name: &str, watch: &mut Watch<'_>) -> Result<Restored> {
+        let member = plan.members.iter().find(|m| m.name == name).expect("a member of the plan");
+        for (phase, total) in [(Phase::Copy, 41 << 20), (Phase::Prove, 41 << 20)] {
+            for done in [0, total / 2, total] {
+                if watch(Progress { phase, done, total }) == Flow::Stop {
+                    return Err(Trouble::new(Kind::Stopped, format!("{name} was stopped")));
+                }
+            }
+            if self.failing.lock().unwrap().contains(name) {
+                return Err(Trouble::new(Kind::Failed, format!("{} cannot be written", member.data_dir.display()))
+                    .why("no space: 12 MB free, 140 MB needed")
+                    .hint("Free 128 MB there, or give this member another data directory on Members"));
+            }
+        }
+        self.restored.lock().unwrap().push(name.to_string());
+        Ok(Restored {
+            name: name.into(),
+            member_id: member.id,
+            cluster_id: plan.cluster_id,
+            data_dir: member.data_dir.clone(),
+            revision: plan.expected_revision(),
+            keys: plan.source.keys,
+            bytes: 41 << 20,
+        })
+    }
+
+    fn write_new(&self, path: &Path, text: &str) -> Result<()> {
+        let mut written = self.written.lock().unwrap();
+        if written.iter().any(|(p, _)| p == path) {
+            return Err(Trouble::new(Kind::Input, format!("{} exists already", path.display()))
+                .hint("Give it another name; nothing is written over"));
+        }
+        written.push((path.into(), text.into()));
+        Ok(())
+    }
+}
+
+/// The wizard's start on the made-up cluster.
+pub fn options() -> Options {
+    Options {
+        endpoints: ["https://10.0.0.2:2379", "https://10.0.0.1:2379", "https://10.0.0.3:2379"].map(String::from).into(),
+        places: vec!["/backup".into()],
+        label: Some("prod-eu".into()),
+        base_dir: "/var/lib/etcd-new".into(),
+        here: "/root".into(),
+        ..Options::default()
+    }
+}

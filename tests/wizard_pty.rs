@@ -1,0 +1,225 @@
+//! What only a pseudo-terminal can prove: the terminal is taken and given back on every way out,
+//! follows a resize, and is never drawn on when it is none.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod fake_world;
+mod pty;
+
+use std::{
+    process::{Command, Stdio},
+    sync::Arc,
+};
+
+use fake_world::Fake;
+use pty::Pty;
+use requorum::{
+    plan::facts::{Answer, FileFacts},
+    trouble::Result,
+    tui,
+    world::World,
+};
+use rustix::process::Signal;
+
+const CHILD: &str = "REQUORUM_TEST_WIZARD";
+
+/// Not a test of its own: the wizard that the others start in a pseudo-terminal, by running this
+/// test binary once more with the variable set.
+#[test]
+fn child() {
+    let Ok(kind) = std::env::var(CHILD) else { return };
+    let world: Arc<dyn World> = match kind.as_str() {
+        "clockless" => Arc::new(Clockless(Fake::default())),
+        "defect" => Arc::new(Fake { panics: true, ..Fake::default() }),
+        _ => Arc::new(Fake::default()),
+    };
+    match tui::run(fake_world::options(), world) {
+        Ok(ending) => std::process::exit(i32::from(ending.exit_code())),
+        Err(trouble) => {
+            println!("{trouble}");
+            std::process::exit(i32::from(trouble.kind.exit_code()));
+        }
+    }
+}
+
+/// A world whose clock panics: the event loop itself breaks down, with the terminal taken.
+struct Clockless(Fake);
+
+impl World for Clockless {
+    fn label(&self) -> &str {
+        "REAL"
+    }
+    fn now(&self) -> i64 {
+        panic!("the made-up clock broke")
+    }
+    fn fresh(&self) -> String {
+        self.0.fresh()
+    }
+    fn ask(&self, endpoint: &str) -> Answer {
+        self.0.ask(endpoint)
+    }
+    fn find(&self, places: &[std::path::PathBuf]) -> Result<Vec<FileFacts>> {
+        self.0.find(places)
+    }
+    fn inspect(&self, path: &std::path::Path, watch: &mut requorum::engine::progress::Watch<'_>) -> Result<FileFacts> {
+        self.0.inspect(path, watch)
+    }
+    fn save_snapshot(
+        &self,
+        endpoint: &str,
+        into: &std::path::Path,
+        watch: &mut requorum::engine::progress::Watch<'_>,
+    ) -> Result<FileFacts> {
+        self.0.save_snapshot(endpoint, into, watch)
+    }
+    fn restore(
+        &self,
+        plan: &requorum::plan::Plan,
+        name: &str,
+        watch: &mut requorum::engine::progress::Watch<'_>,
+    ) -> Result<requorum::engine::restore::Restored> {
+        self.0.restore(plan, name, watch)
+    }
+    fn write_new(&self, path: &std::path::Path, text: &str) -> Result<()> {
+        self.0.write_new(path, text)
+    }
+}
+
+fn wizard(kind: &str) -> Pty {
+    let exe = std::env::current_exe().unwrap();
+    Pty::spawn(&[exe.to_str().unwrap(), "--exact", "child", "--nocapture"], &[(CHILD, kind)], 80, 24)
+}
+
+#[test]
+fn quitting_gives_the_terminal_back_and_says_what_was_written() {
+    let mut pty = wizard("");
+    pty.wait("Quorum is lost");
+    assert!(pty.taken(), "alternate screen, raw mode, bracketed paste");
+    pty.send("n");
+    pty.wait("Newest state known");
+    pty.send("q");
+    pty.wait("Quit?");
+    pty.send("y");
+    assert_eq!(pty.exit_code(), 0);
+    assert!(pty.given_back());
+    assert!(pty.screen().contains("Nothing was written."), "{}", pty.screen());
+}
+
+#[test]
+fn a_resize_keeps_the_place_and_a_small_window_asks_for_room() {
+    let mut pty = wizard("");
+    pty.wait("Quorum is lost");
+    pty.send("n");
+    pty.wait("hash ok");
+    pty.resize(50, 10);
+    pty.wait("Make the window larger");
+    pty.resize(1, 1);
+    pty.resize(120, 40);
+    pty.wait("[2 Snapshot]");
+    pty.wait("/backup/etcd-0200.db");
+    pty.send("q");
+    pty.wait("Quit?");
+    pty.send("y");
+    assert_eq!(pty.exit_code(), 0);
+}
+
+#[test]
+fn the_whole_way_with_real_keys() {
+    let mut pty = wizard("");
+    pty.wait("Quorum is lost");
+    pty.send("n");
+    pty.wait("hash ok");
+    pty.send("\x1b[B\x1b[B");
+    pty.wait("▸ /backup/etcd-0200.db");
+    pty.send("\r");
+    pty.wait("Chosen: /backup/etcd-0200.db");
+    pty.send("n");
+    pty.wait("No problems.");
+    pty.send("n");
+    pty.wait("Read it through");
+    pty.send("\r");
+    pty.wait("type the cluster label: prod-eu");
+    // a paste with a line end in it: the text is taken, the line end is not
+    pty.send("\x1b[200~prod-eu\r\x1b[201~");
+    pty.wait("Right. Enter starts writing.");
+    pty.send("\r");
+    pty.wait("All 3 members are restored");
+    pty.send("n");
+    pty.wait("--name=m1");
+    pty.send("y");
+    pty.wait("was sent to the terminal");
+    pty.send("\x03");
+    pty.wait("Quit?");
+    pty.send("\x03");
+    assert_eq!(pty.exit_code(), 0);
+    assert!(pty.given_back());
+    assert!(pty.screen().contains("--initial-cluster-state=existing"), "{}", pty.screen());
+}
+
+#[test]
+fn a_signal_gives_the_terminal_back() {
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+        let mut pty = wizard("");
+        pty.wait("Quorum is lost");
+        pty.signal(signal);
+        assert_eq!(pty.exit_code(), 0, "nothing was begun, so nothing was cut short");
+        assert!(pty.given_back(), "{signal:?}");
+    }
+}
+
+#[test]
+fn a_suspended_wizard_gives_the_terminal_back_and_takes_it_again() {
+    let mut pty = wizard("");
+    pty.wait("Quorum is lost");
+    // the key, and the same wish from outside
+    let wishes: [fn(&mut Pty); 2] = [|pty| pty.send("\x1a"), |pty| pty.signal(Signal::TSTP)];
+    for wish in wishes {
+        wish(&mut pty);
+        pty.wait_until("the terminal is given back", Pty::given_back);
+        // it may not have stopped itself yet: SIGCONT counts only after that, so it is sent until it does
+        pty.wait_until("the screen is back", |pty| {
+            pty.signal(Signal::CONT);
+            pty.taken() && pty.screen().contains("Quorum is lost")
+        });
+    }
+    pty.send("n");
+    pty.wait("Newest state known");
+    pty.send("\x03");
+    pty.wait("Quit?");
+    pty.send("\x03");
+    assert_eq!(pty.exit_code(), 0);
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_before_it_speaks() {
+    let mut pty = wizard("clockless");
+    assert_ne!(pty.exit_code(), 0);
+    assert!(pty.given_back());
+    assert!(pty.screen().contains("the made-up clock broke"), "{}", pty.screen());
+}
+
+#[test]
+fn a_defect_in_the_background_is_shown_as_one_and_spills_nothing() {
+    let mut pty = wizard("defect");
+    pty.wait("a defect of requorum: the made-up defect");
+    assert!(!pty.screen().contains("panicked at"), "{}", pty.screen());
+    pty.send("\x03");
+    pty.wait("Quit?");
+    pty.send("\x03");
+    assert_eq!(pty.exit_code(), 0);
+}
+
+#[test]
+fn where_there_is_no_terminal_it_refuses_and_names_the_other_ways() {
+    let out = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture"])
+        .env(CHILD, "")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert_eq!(out.status.code(), Some(2), "{text}");
+    for word in ["needs a terminal", "requorum snapshot restore", "requorum drill --play"] {
+        assert!(text.contains(word), "{text}");
+    }
+    assert!(!text.contains('\x1b'), "not a byte is drawn: {text:?}");
+}
