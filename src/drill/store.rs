@@ -1,0 +1,369 @@
+//! What a simulated member answers from: a data directory, read-only. An index of revisions is kept
+//! in memory, the rows stay in the file.
+//!
+//! The semantics are etcd's: `server/storage/mvcc` for ranges at a revision and for HashKV.
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    path::{Path, PathBuf},
+};
+
+use etcd_client::proto::PbKeyValue;
+use prost::Message;
+
+use crate::{
+    bolt::{self, Bucket, Meta, ReadAt, View},
+    engine::source::{Body, Source},
+    etcd::{
+        membership::{Id, Member},
+        proto::{AlarmMember, KeyValueRef, Lease},
+        revision::{Revision, RevisionKey},
+        schema,
+    },
+    raft::wal,
+    trouble::{Kind, Result, Trouble},
+};
+
+/// Who a member is and how far its log goes; it stands in the WAL, not in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Identity {
+    /// The cluster's ID.
+    pub cluster: Id,
+    /// The member's own ID.
+    pub member: Id,
+    /// The raft term.
+    pub raft_term: u64,
+    /// The committed raft index.
+    pub raft_index: u64,
+}
+
+/// One change of a key.
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    at: Revision,
+    tombstone: bool,
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// The revision was compacted away.
+    Compacted,
+    /// The revision is not there yet.
+    Future,
+    /// The file could not be read; the sentence names the place.
+    Damaged(String),
+}
+
+impl From<bolt::Error> for Refused {
+    fn from(error: bolt::Error) -> Self {
+        Refused::Damaged(error.to_string())
+    }
+}
+
+/// The keys of a range at one revision.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Found {
+    /// How many keys there are, whatever the limit.
+    pub count: usize,
+    /// The rows, in the order of keys, at most as many as asked for.
+    pub rows: Vec<PbKeyValue>,
+}
+
+/// HashKV's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HashKv {
+    /// CRC-32C over all rows that belong to the revision.
+    pub hash: u32,
+    /// The revision up to which it goes.
+    pub revision: i64,
+    /// The compact revision, -1 for none.
+    pub compacted: i64,
+}
+
+/// A member's database with its identity.
+pub struct Store {
+    view: View<Body>,
+    key: Option<Bucket>,
+    index: BTreeMap<Box<[u8]>, Vec<Change>>,
+    db: PathBuf,
+    db_bytes: u64,
+    identity: Identity,
+    revision: i64,
+    compacted: i64,
+    consistent_index: u64,
+    storage_version: String,
+    members: Vec<Member>,
+    leases: Vec<Lease>,
+    alarms: Vec<AlarmMember>,
+}
+
+impl Store {
+    /// Opens a data directory, and takes the identity from its WAL; `wal_dir` where the WAL does
+    /// not lie in it.
+    ///
+    /// # Errors
+    /// When the database or the WAL is not there or damaged; the sentence names the file.
+    pub fn open(data_dir: &Path, wal_dir: Option<&Path>) -> Result<Store> {
+        let inside = data_dir.join("member/wal");
+        let log = wal::read(wal_dir.unwrap_or(&inside)).map_err(|e| {
+            Trouble::new(Kind::Input, format!("the log of {} cannot be read", data_dir.display())).why(e)
+        })?;
+        let identity = Identity {
+            cluster: Id(log.cluster_id),
+            member: Id(log.node_id),
+            raft_term: log.hard_state.term.unwrap_or_default(),
+            raft_index: log.hard_state.commit.unwrap_or_default(),
+        };
+        Store::of_file(&data_dir.join("member/snap/db"), identity)
+    }
+
+    /// Opens a database file or a snapshot, for a member of that identity.
+    ///
+    /// # Errors
+    /// When it is not a database or damaged; the sentence names the file and the place.
+    pub fn of_file(db: &Path, identity: Identity) -> Result<Store> {
+        let source = Source::open(db)?;
+        let view = source.view()?;
+        let damaged = |refused| {
+            let trouble = Trouble::new(Kind::Input, format!("{} is damaged", db.display()));
+            match refused {
+                Refused::Damaged(why) => trouble.why(why),
+                _ => trouble,
+            }
+        };
+        let mut store = Store {
+            key: view.bucket(schema::KEY).map_err(|e| damaged(e.into()))?,
+            view,
+            index: BTreeMap::new(),
+            db: db.to_owned(),
+            db_bytes: source.body_bytes(),
+            identity,
+            revision: 1,
+            compacted: -1,
+            consistent_index: 0,
+            storage_version: String::new(),
+            members: Vec::new(),
+            leases: Vec::new(),
+            alarms: Vec::new(),
+        };
+        store.load().map_err(damaged)?;
+        Ok(store)
+    }
+
+    fn load(&mut self) -> std::result::Result<(), Refused> {
+        let bad = |bucket: &str| Refused::Damaged(format!("bucket {bucket}: a row does not decode"));
+        for (name, bucket) in self.view.buckets()? {
+            let mut rows = self.view.cursor(&bucket);
+            while let Some(row) = rows.next()? {
+                match name.as_slice() {
+                    schema::KEY => {
+                        let at = RevisionKey::parse(row.key).ok_or_else(|| bad("key"))?;
+                        let kv = KeyValueRef::parse(row.value).ok_or_else(|| bad("key"))?;
+                        let change = Change { at: at.revision, tombstone: at.tombstone };
+                        self.revision = self.revision.max(at.revision.main);
+                        match self.index.get_mut(kv.key) {
+                            Some(changes) => changes.push(change),
+                            None => {
+                                self.index.insert(kv.key.into(), vec![change]);
+                            }
+                        }
+                    }
+                    schema::META => match row.key {
+                        schema::FINISHED_COMPACT | schema::SCHEDULED_COMPACT => {
+                            let at = RevisionKey::parse(row.value).ok_or_else(|| bad("meta"))?.revision.main;
+                            self.compacted = self.compacted.max(at);
+                            self.revision = self.revision.max(at);
+                        }
+                        schema::CONSISTENT_INDEX => {
+                            let bytes = row.value.try_into().map_err(|_| bad("meta"))?;
+                            self.consistent_index = u64::from_be_bytes(bytes);
+                        }
+                        schema::STORAGE_VERSION => {
+                            self.storage_version = String::from_utf8_lossy(row.value).into_owned();
+                        }
+                        _ => {}
+                    },
+                    schema::MEMBERS => self.members.push(Member::from_json(row.value).map_err(Refused::Damaged)?),
+                    schema::LEASE => self.leases.push(Lease::decode(row.value).map_err(|_| bad("lease"))?),
+                    schema::ALARM => self.alarms.push(AlarmMember::decode(row.key).map_err(|_| bad("alarm"))?),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Who it is.
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// The newest revision.
+    pub fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    /// The revision up to which it is compacted, -1 for none.
+    pub fn compacted(&self) -> i64 {
+        self.compacted
+    }
+
+    /// The last applied raft index.
+    pub fn consistent_index(&self) -> u64 {
+        self.consistent_index
+    }
+
+    /// `3.6.0` from 3.6 on, empty before.
+    pub fn storage_version(&self) -> &str {
+        &self.storage_version
+    }
+
+    /// The members of the `members` bucket.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// The leases.
+    pub fn leases(&self) -> &[Lease] {
+        &self.leases
+    }
+
+    /// The alarms.
+    pub fn alarms(&self) -> &[AlarmMember] {
+        &self.alarms
+    }
+
+    /// Bytes of the database file, without a trailer.
+    pub fn db_bytes(&self) -> u64 {
+        self.db_bytes
+    }
+
+    /// Bytes that its pages take.
+    pub fn used_bytes(&self) -> u64 {
+        self.view.used_bytes()
+    }
+
+    /// The keys from `key` to `end` (empty: only `key`; one zero byte: all from `key` on) as they
+    /// stood at revision `at` (0 or less: the newest), and at most `most` of their rows.
+    ///
+    /// # Errors
+    /// When the revision is compacted or in the future, or a row cannot be read.
+    pub fn range(&self, key: &[u8], end: &[u8], at: i64, most: usize) -> std::result::Result<Found, Refused> {
+        let at = self.revision_asked(at)?;
+        let bounds: (Bound<&[u8]>, Bound<&[u8]>) = match end {
+            [] => (Bound::Included(key), Bound::Included(key)),
+            [0] => (Bound::Included(key), Bound::Unbounded),
+            // BTreeMap refuses such bounds with a panic
+            end if end <= key => return Ok(Found::default()),
+            end => (Bound::Included(key), Bound::Excluded(end)),
+        };
+        let mut found = Found::default();
+        for changes in self.index.range::<[u8], _>(bounds).map(|(_, changes)| changes) {
+            let last = changes.iter().rev().find(|change| change.at.main <= at);
+            if let Some(Change { at, tombstone: false }) = last {
+                found.count += 1;
+                if found.rows.len() < most {
+                    found.rows.push(self.row(*at)?);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn revision_asked(&self, at: i64) -> std::result::Result<i64, Refused> {
+        match at {
+            at if at > self.revision => Err(Refused::Future),
+            at if at <= 0 => Ok(self.revision),
+            at if at < self.compacted => Err(Refused::Compacted),
+            at => Ok(at),
+        }
+    }
+
+    fn row(&self, at: Revision) -> std::result::Result<PbKeyValue, Refused> {
+        let gone = || Refused::Damaged(format!("the row of revision {}.{} cannot be read", at.main, at.sub));
+        let bucket = self.key.as_ref().ok_or_else(gone)?;
+        let value = self.view.get(bucket, &at.to_bytes())?.ok_or_else(gone)?;
+        PbKeyValue::decode(value.as_slice()).map_err(|_| gone())
+    }
+
+    /// etcd's HashKV up to revision `at` (0 or less: the newest): equal on all members that hold
+    /// the same keys and were compacted at the same revision.
+    ///
+    /// # Errors
+    /// As for [`Store::range`].
+    pub fn hash_kv(&self, at: i64) -> std::result::Result<HashKv, Refused> {
+        let at = self.revision_asked(at)?;
+        let keep: BTreeSet<Revision> = self.index.values().filter_map(|changes| kept(changes, at)).collect();
+        let mut hash = crc32c::crc32c(schema::KEY);
+        if let Some(bucket) = &self.key {
+            let mut rows = self.view.cursor(bucket);
+            while let Some(row) = rows.next()? {
+                let Some(key) = RevisionKey::parse(row.key) else { continue };
+                let main = key.revision.main;
+                let dropped = main <= self.compacted && !keep.is_empty() && !keep.contains(&key.revision);
+                if main > at || dropped || main == self.compacted && key.tombstone {
+                    continue;
+                }
+                hash = crc32c::crc32c_append(crc32c::crc32c_append(hash, row.key), row.value);
+            }
+        }
+        Ok(HashKv { hash, revision: at, compacted: self.compacted })
+    }
+
+    /// Bytes of a snapshot copy, without the trailer.
+    pub fn copy_bytes(&self) -> u64 {
+        self.view.used_bytes()
+    }
+
+    /// The first two pages of a snapshot copy, as bbolt's `Tx.WriteTo` makes them: both metas hold
+    /// the same, the second with the transaction before. All after them is as it is in the file.
+    pub fn copy_head(&self) -> Vec<u8> {
+        let meta = *self.view.meta();
+        let mut head = meta.encode(0);
+        head.extend(Meta { txid: meta.txid.saturating_sub(1), ..meta }.encode(1));
+        head
+    }
+
+    /// Fills `into` from the file's bytes at `offset`.
+    ///
+    /// # Errors
+    /// In a sentence that names the file.
+    pub fn copy_tail(&self, into: &mut [u8], offset: u64) -> std::result::Result<(), String> {
+        self.view
+            .source()
+            .read_exact_at(into, offset)
+            .map_err(|e| format!("{}: {} bytes at {offset} cannot be read: {e}", self.db.display(), into.len()))
+    }
+}
+
+/// The change of a key that a compaction at `at` would keep (etcd's `keyIndex.keep`): the last one
+/// up to `at` of the first generation that reaches beyond it, unless that ends the generation.
+fn kept(changes: &[Change], at: i64) -> Option<Revision> {
+    let mut generations: Vec<Vec<Change>> = vec![Vec::new()];
+    for (position, change) in changes.iter().enumerate() {
+        let open = generations.last_mut()?;
+        // a deletion of what is not there is kept only where the key begins with it
+        if change.tombstone && open.is_empty() && position > 0 {
+            continue;
+        }
+        open.push(*change);
+        if change.tombstone {
+            generations.push(Vec::new());
+        }
+    }
+    let last = generations.len() - 1;
+    let (position, generation) = generations
+        .iter()
+        .enumerate()
+        .find(|(position, generation)| *position == last || generation.last().is_some_and(|c| c.at.main >= at))?;
+    let index = generation.iter().rposition(|change| change.at.main <= at)?;
+    if position != last && index + 1 == generation.len() {
+        return None;
+    }
+    generation.get(index).map(|change| change.at)
+}
