@@ -1,1 +1,178 @@
-//! (being built)
+//! What was typed: subcommands, flags, exit codes. Each subcommand is a few lines over the library.
+//!
+//! Flags of `etcdctl` and `etcdutl` keep their names and meaning, so that fingers that know them
+//! are right here too.
+
+mod connect;
+mod plan;
+mod progress;
+mod snapshot;
+mod wizard;
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::{
+    plan::table::{Column, Problem, Severity},
+    trouble::{Kind, Result, Trouble},
+};
+
+const ABOUT: &str = "\
+Leads from an etcd cluster that lost its quorum to one that serves again.
+
+Without a subcommand a wizard opens: it asks the members, helps to choose a snapshot, to fill in the \
+new cluster's table, restores every member on this machine and prints the exact etcd commands. Nothing \
+is written before you have confirmed the whole plan, and nothing of yours is ever written over or deleted.
+
+First time here? `requorum drill` opens the same wizard on a practice cluster.";
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 a file, table or answer is not as it must be, 2 wrong usage, 3 the plan was refused, \
+4 the machine did not do it (space, permission), 5 no member answered, 70 a defect of requorum, \
+75 stopped on request. After any of them what was there before is still there.";
+
+#[derive(Debug, Parser)]
+#[command(name = "requorum", version, about = ABOUT, after_help = EXIT_CODES, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    wizard: wizard::WizardArgs,
+
+    #[command(flatten)]
+    connect: connect::ConnectArgs,
+
+    /// How to print what is there to read: simple, table, json or fields.
+    #[arg(
+        short = 'w',
+        long,
+        global = true,
+        value_enum,
+        default_value = "simple",
+        env = "ETCDCTL_WRITE_OUT",
+        help_heading = "Output"
+    )]
+    write_out: Format,
+}
+
+/// `-w`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One line, as etcdutl prints it.
+    Simple,
+    /// A table.
+    Table,
+    /// JSON.
+    Json,
+    /// `"Name" : value` lines.
+    Fields,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Save, look at, or restore from a snapshot file.
+    #[command(subcommand)]
+    Snapshot(snapshot::Command),
+    /// Make a plan for a whole cluster: one file that `restore` and `launch` follow.
+    Plan(plan::MakeArgs),
+    /// Restore the members of a plan on this machine.
+    Restore(plan::RestoreArgs),
+    /// Print the etcd command for each member of a plan.
+    Launch(plan::LaunchArgs),
+    /// Practise on a broken cluster that is made for you.
+    Drill(wizard::DrillArgs),
+    /// Print the completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs what was typed and says how it went.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Kind::Usage.exit_code() } else { 0 });
+        }
+    };
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            let _ = writeln!(io::stderr(), "Error: {trouble}");
+            ExitCode::from(trouble.kind.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<()> {
+    let Cli { command, wizard, connect, write_out } = cli;
+    match command {
+        None => wizard::real(wizard, &connect),
+        Some(Command::Snapshot(command)) => snapshot::run(command, &connect, write_out),
+        Some(Command::Plan(args)) => plan::make(args),
+        Some(Command::Restore(args)) => plan::restore(&args),
+        Some(Command::Launch(args)) => plan::launch(&args, write_out),
+        Some(Command::Drill(args)) => wizard::drill(&args),
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Cli::command(), "requorum", &mut io::stdout());
+            Ok(())
+        }
+    }
+}
+
+/// Prints to standard output; a reader that went away is not an error.
+fn print(text: &str) -> Result<()> {
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Trouble::new(Kind::Failed, "cannot print the result").why(e))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A line on standard error.
+fn warn(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Prints the warnings among `problems`; the errors become one failure. `names` are the rows' names.
+fn judge(what: &str, problems: &[Problem], names: &[&str]) -> Result<()> {
+    let placed = |problem: &Problem| {
+        let row = problem.row.and_then(|row| names.get(row)).filter(|name| !name.is_empty());
+        let column = problem.column.filter(|column| *column != Column::Name).map(Column::heading);
+        let place: Vec<&str> = row.into_iter().copied().chain(column).collect();
+        if place.is_empty() { problem.text.clone() } else { format!("{}: {problem}", place.join(", ")) }
+    };
+    for problem in problems.iter().filter(|p| p.severity == Severity::Warning) {
+        warn(&format!("Warning: {}", placed(problem)));
+    }
+    let mut errors = problems.iter().filter(|p| p.severity == Severity::Error).map(placed);
+    let Some(first) = errors.next() else { return Ok(()) };
+    let trouble = Trouble::new(Kind::Input, what).why(first);
+    let more: Vec<String> = errors.map(|error| format!("also: {error}")).collect();
+    Err(if more.is_empty() { trouble } else { trouble.hint(more.join("\n  ")) })
+}
+
+/// An absolute form of `path`, links kept as they are.
+fn absolute(path: &std::path::Path) -> Result<PathBuf> {
+    std::path::absolute(path)
+        .map_err(|e| Trouble::new(Kind::Input, format!("cannot tell where {} lies", path.display())).why(e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,180 @@
+//! How members are reached: etcdctl's flags and `ETCDCTL_…` variables.
+
+use std::{env, path::PathBuf, time::Duration};
+
+use super::warn;
+use crate::{
+    trouble::{Kind, Result, Trouble},
+    world::members::{Connect, Members},
+};
+
+/// The variables of etcdctl that requorum takes; any other is refused by name.
+const KNOWN: [&str; 12] = [
+    "ETCDCTL_API",
+    "ETCDCTL_ENDPOINTS",
+    "ETCDCTL_CACERT",
+    "ETCDCTL_CERT",
+    "ETCDCTL_KEY",
+    "ETCDCTL_USER",
+    "ETCDCTL_PASSWORD",
+    "ETCDCTL_INSECURE_SKIP_TLS_VERIFY",
+    "ETCDCTL_INSECURE_TRANSPORT",
+    "ETCDCTL_DIAL_TIMEOUT",
+    "ETCDCTL_COMMAND_TIMEOUT",
+    "ETCDCTL_WRITE_OUT",
+];
+
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Reaching the members (as in etcdctl)")]
+pub(super) struct ConnectArgs {
+    /// Client URLs of the members, separated by commas.
+    #[arg(long, env = "ETCDCTL_ENDPOINTS", value_delimiter = ',')]
+    endpoints: Vec<String>,
+    /// CA certificate of the members.
+    #[arg(long, env = "ETCDCTL_CACERT", value_name = "FILE")]
+    cacert: Option<PathBuf>,
+    /// Client certificate.
+    #[arg(long, env = "ETCDCTL_CERT", value_name = "FILE")]
+    cert: Option<PathBuf>,
+    /// Key of the client certificate.
+    #[arg(long, env = "ETCDCTL_KEY", value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// User name, or NAME:PASSWORD.
+    #[arg(long, env = "ETCDCTL_USER")]
+    user: Option<String>,
+    /// Password of the user.
+    #[arg(long, env = "ETCDCTL_PASSWORD", hide_env_values = true)]
+    password: Option<String>,
+    /// Take any server certificate. Whoever answers at the address is believed.
+    #[arg(long, env = "ETCDCTL_INSECURE_SKIP_TLS_VERIFY")]
+    insecure_skip_tls_verify: bool,
+    /// Take endpoints without a scheme for http.
+    #[arg(long, env = "ETCDCTL_INSECURE_TRANSPORT", value_name = "BOOL",
+          num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    insecure_transport: Option<bool>,
+    /// Time for making a connection [default: 2s].
+    #[arg(long, env = "ETCDCTL_DIAL_TIMEOUT", value_name = "TIME", value_parser = duration)]
+    dial_timeout: Option<Duration>,
+    /// Time for one answer [default: 5s].
+    #[arg(long, env = "ETCDCTL_COMMAND_TIMEOUT", value_name = "TIME", value_parser = duration)]
+    command_timeout: Option<Duration>,
+}
+
+impl ConnectArgs {
+    /// These flags, and where they say nothing those of `outer`: etcdctl takes its flags before and
+    /// behind the subcommand.
+    pub(super) fn or(self, outer: &ConnectArgs) -> ConnectArgs {
+        let outer = outer.clone();
+        ConnectArgs {
+            endpoints: if self.endpoints.is_empty() { outer.endpoints } else { self.endpoints },
+            cacert: self.cacert.or(outer.cacert),
+            cert: self.cert.or(outer.cert),
+            key: self.key.or(outer.key),
+            user: self.user.or(outer.user),
+            password: self.password.or(outer.password),
+            insecure_skip_tls_verify: self.insecure_skip_tls_verify || outer.insecure_skip_tls_verify,
+            insecure_transport: self.insecure_transport.or(outer.insecure_transport),
+            dial_timeout: self.dial_timeout.or(outer.dial_timeout),
+            command_timeout: self.command_timeout.or(outer.command_timeout),
+        }
+    }
+
+    /// The endpoints as typed, or none.
+    pub(super) fn endpoints(&self) -> Vec<String> {
+        self.endpoints.iter().map(|e| e.trim().to_string()).filter(|e| !e.is_empty()).collect()
+    }
+
+    /// The means of asking members.
+    ///
+    /// # Errors
+    /// When a variable of etcdctl is set that requorum would have to ignore, or flags contradict
+    /// each other.
+    pub(super) fn members(&self) -> Result<Members> {
+        refuse_unknown_variables(env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
+        if let (Some(_), None) | (None, Some(_)) = (&self.cert, &self.key) {
+            return Err(Trouble::new(Kind::Usage, "--cert and --key only work together"));
+        }
+        if self.insecure_skip_tls_verify {
+            warn(
+                "Warning: --insecure-skip-tls-verify: server certificates are not checked; whoever answers is believed.",
+            );
+        }
+        let (user, password) = match (&self.user, &self.password) {
+            (Some(user), None) => match user.split_once(':') {
+                Some((name, password)) => (Some(name.to_string()), Some(password.to_string())),
+                None => {
+                    return Err(Trouble::new(Kind::Usage, format!("no password for the user {user}"))
+                        .hint("Set ETCDCTL_PASSWORD, or give --user NAME:PASSWORD."));
+                }
+            },
+            (user, password) => (user.clone(), password.clone()),
+        };
+        let default = Connect::default();
+        Members::new(Connect {
+            cacert: self.cacert.clone(),
+            cert: self.cert.clone(),
+            key: self.key.clone(),
+            user,
+            password,
+            insecure_skip_tls_verify: self.insecure_skip_tls_verify,
+            insecure_transport: self.insecure_transport.unwrap_or(default.insecure_transport),
+            dial_timeout: self.dial_timeout.unwrap_or(default.dial_timeout),
+            command_timeout: self.command_timeout.unwrap_or(default.command_timeout),
+            ..default
+        })
+    }
+}
+
+fn refuse_unknown_variables(names: impl Iterator<Item = String>) -> Result<()> {
+    let mut unknown: Vec<String> =
+        names.filter(|name| name.starts_with("ETCDCTL_") && !KNOWN.contains(&name.as_str())).collect();
+    unknown.sort();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(Trouble::new(
+        Kind::Usage,
+        format!("{} is set, and requorum does not know what to do with it", unknown.join(", ")),
+    )
+    .why("passing over it silently could reach another cluster than etcdctl would")
+    .hint(format!(
+        "Unset it for this command: env{} requorum …",
+        unknown.iter().map(|n| format!(" -u {n}")).collect::<String>()
+    )))
+}
+
+/// Durations as Go writes them: `5s`, `1m30s`, `500ms`, `1.5s`, `0`.
+fn duration(text: &str) -> std::result::Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    if let Ok(duration) = humantime::parse_duration(text) {
+        return Ok(duration);
+    }
+    let seconds = text.strip_suffix('s').and_then(|s| s.parse::<f64>().ok());
+    seconds
+        .and_then(|s| Duration::try_from_secs_f64(s).ok())
+        .ok_or_else(|| format!("{text:?} is not a duration such as 5s, 500ms or 1m30s"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_as_go_writes_them() {
+        for (text, millis) in [("5s", 5000), ("500ms", 500), ("1m30s", 90_000), ("1.5s", 1500), ("0", 0)] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        assert!(duration("5").is_err() && duration("-1s").is_err());
+    }
+
+    #[test]
+    fn variables_of_etcdctl_that_would_be_passed_over_are_refused_by_name() {
+        let names = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>().into_iter();
+        assert!(refuse_unknown_variables(names(&["HOME", "ETCDCTL_API", "ETCDCTL_CACERT"])).is_ok());
+        let error = refuse_unknown_variables(names(&["ETCDCTL_DISCOVERY_SRV", "PATH"])).unwrap_err();
+        assert_eq!(error.kind, Kind::Usage);
+        assert!(error.to_string().contains("ETCDCTL_DISCOVERY_SRV"));
+    }
+}

@@ -1,0 +1,266 @@
+//! `requorum plan|restore|launch`: a whole cluster by way of a plan file.
+
+use std::{fs, path::PathBuf};
+
+use super::{
+    Format, absolute, judge, print,
+    progress::{Meter, interruptible},
+    warn,
+};
+use crate::{
+    engine::{inspect, restore::Restored, source::io_trouble},
+    etcd::version::Minor,
+    plan::{
+        Plan,
+        build::{self, Draft},
+        file, launch as commands, prefill,
+        table::{self, Column, Origin},
+    },
+    recovery::{self, RowEvent},
+    trouble::{Kind, Result, Trouble},
+    world::{World, local::Local, members::Members},
+};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Then: requorum restore --plan FILE, and: requorum launch --plan FILE")]
+pub(super) struct MakeArgs {
+    /// The snapshot that every member is restored from.
+    #[arg(long)]
+    snapshot: PathBuf,
+    /// All members: NAME=PEER-URL,NAME=PEER-URL,… [default: the members in the snapshot]
+    #[arg(long)]
+    initial_cluster: Option<String>,
+    /// Their client URLs: NAME=CLIENT-URL,… [default: the peer hosts with port 2379]
+    #[arg(long)]
+    client_urls: Option<String>,
+    /// Where the data directories go, as NAME.etcd in it.
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    data_root: PathBuf,
+    /// What you call the cluster.
+    #[arg(long)]
+    label: Option<String>,
+    /// The cluster's token [default: made from the label, the time and chance]
+    #[arg(long)]
+    initial_cluster_token: Option<String>,
+    /// The etcd that will run on it: 3.4, 3.5, 3.6 or 3.7.
+    #[arg(long, value_name = "VERSION")]
+    etcd_version: Option<Minor>,
+    /// Take a file without a SHA-256 trailer (a copy of member/snap/db).
+    #[arg(long)]
+    skip_hash_check: bool,
+    /// Start this many revisions later, so that no client meets a revision twice.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    bump_revision: u64,
+    /// Mark everything up to the bumped revision as compacted, so that watchers relist.
+    #[arg(long)]
+    mark_compacted: bool,
+    /// A further etcd flag for every member, such as --cert-file=…; may be repeated.
+    #[arg(long = "etcd-flag", value_name = "FLAG", allow_hyphen_values = true)]
+    etcd_flags: Vec<String>,
+    /// The plan file to write.
+    #[arg(short, long, default_value = "plan.yaml", value_name = "FILE")]
+    output: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RestoreArgs {
+    /// The plan file.
+    #[arg(long)]
+    plan: PathBuf,
+    /// Only this member; may be repeated [default: all of them, on this machine].
+    #[arg(long, value_name = "NAME")]
+    member: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct LaunchArgs {
+    /// The plan file.
+    #[arg(long)]
+    plan: PathBuf,
+    /// Only this member; may be repeated [default: all of them].
+    #[arg(long, value_name = "NAME")]
+    member: Vec<String>,
+    /// Print the whole sheet: commands with their order, guards and notes.
+    #[arg(long)]
+    sheet: bool,
+}
+
+pub(super) fn make(args: MakeArgs) -> Result<()> {
+    let world = Local::real(Members::new(Default::default())?);
+    let snapshot = absolute(&args.snapshot)?;
+    super::snapshot::open(&snapshot)?;
+    let facts = interruptible(|cancel| {
+        let mut meter = Meter::new(cancel.clone());
+        let facts = inspect::examine(&snapshot, &mut |step| meter.step("", step));
+        meter.done();
+        facts
+    })?;
+    let data_root = absolute(&args.data_root)?;
+    let content = facts.content.as_ref();
+    let mut rows = match &args.initial_cluster {
+        None => prefill::rows(content, &[], &data_root),
+        Some(text) => table::parse_initial_cluster(text).map_err(|p| {
+            let trouble = Trouble::new(Kind::Input, "--initial-cluster is not right").why(&p);
+            p.fix.iter().fold(trouble, |t, fix| t.hint(format!("Probably meant: {fix}")))
+        })?,
+    };
+    let clients = match &args.client_urls {
+        None => Vec::new(),
+        Some(text) => table::parse_initial_cluster(text)
+            .map_err(|p| Trouble::new(Kind::Input, "--client-urls is not right").why(p))?,
+    };
+    for row in &mut rows {
+        let name = row.text(Column::Name).to_string();
+        row.set(Column::DataDir, data_root.join(format!("{name}.etcd")).to_string_lossy(), Origin::Proposed);
+        let given = clients.iter().find(|c| c.text(Column::Name) == name).map(|c| c.text(Column::Peer).to_string());
+        if let Some(client) = given {
+            row.set(Column::Client, client, Origin::Typed);
+        } else if row.text(Column::Client).is_empty() {
+            row.set(Column::Client, client_url(row.text(Column::Peer)), Origin::Proposed);
+        }
+        row.set(Column::Flags, shell_words::join(&args.etcd_flags), Origin::Typed);
+    }
+    if let Some(stray) = clients.iter().find(|c| !rows.iter().any(|r| r.text(Column::Name) == c.text(Column::Name))) {
+        return Err(Trouble::new(Kind::Input, "--client-urls is not right")
+            .why(format!("no member is called {:?}", stray.text(Column::Name))));
+    }
+    let label = prefill::label(args.label.as_deref(), &[], content);
+    let now = world.now();
+    let draft = Draft {
+        token: args.initial_cluster_token.clone().unwrap_or_else(|| prefill::token(&label, now, &world.fresh())),
+        label,
+        created: timestamp(now),
+        target: args.etcd_version,
+        source: Some(facts),
+        skip_hash_check: args.skip_hash_check,
+        bump_revision: args.bump_revision,
+        mark_compacted: args.mark_compacted,
+        rows,
+    };
+    let names: Vec<&str> = draft.rows.iter().map(|row| row.text(Column::Name)).collect();
+    let built = match build::build(&draft) {
+        Ok(built) => built,
+        Err(problems) => return judge("no plan can be made", &problems, &names),
+    };
+    judge("no plan can be made", &built.warnings, &names)?;
+    let output = absolute(&args.output)?;
+    world.write_new(&output, &file::to_yaml(&built.plan))?;
+    let mut text = format!("Plan {} written to {}\n", built.plan.short_id(), output.display());
+    for sentence in build::sentences(&built.plan) {
+        text += &format!("  {sentence}\n");
+    }
+    text += &format!("Carry it out with: requorum restore --plan {}\n", shell_words::quote(&output.to_string_lossy()));
+    print(&text)
+}
+
+/// The client URL next to a peer URL: the same host, etcd's customary port.
+fn client_url(peer: &str) -> String {
+    let urls = table::urls(peer).unwrap_or_default();
+    let clients: Vec<String> = urls
+        .iter()
+        .map(|url| {
+            let host = if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() };
+            format!("{}://{host}:2379", url.scheme.as_str())
+        })
+        .collect();
+    clients.join(",")
+}
+
+/// RFC 3339 in UTC, to the second.
+pub(super) fn timestamp(now: i64) -> String {
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(now.max(0).unsigned_abs());
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
+/// Reads a plan file and judges it as the wizard would judge the same table.
+pub(super) fn read(path: &std::path::Path) -> Result<Plan> {
+    let length = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?.len();
+    if length > file::MAX_BYTES as u64 {
+        return Err(Trouble::new(Kind::Input, format!("{} is not a plan", path.display()))
+            .why(format!("it has {length} bytes; a plan has at most {}", file::MAX_BYTES)));
+    }
+    let text = fs::read_to_string(path).map_err(|e| io_trouble("read", path, &e))?;
+    let plan = file::from_yaml(&text)?;
+    let names: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
+    judge(&format!("the plan {} is not carried out", path.display()), &build::verify(&plan), &names)
+        .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
+    Ok(plan)
+}
+
+fn chosen(plan: &Plan, wanted: &[String]) -> Result<Vec<String>> {
+    let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
+    if let Some(stranger) = wanted.iter().find(|name| !names.contains(name)) {
+        return Err(Trouble::new(Kind::Usage, format!("no member of the plan is called {stranger:?}"))
+            .hint(format!("It has {}.", names.join(", "))));
+    }
+    Ok(if wanted.is_empty() { names } else { wanted.to_vec() })
+}
+
+pub(super) fn restore(args: &RestoreArgs) -> Result<()> {
+    let plan = read(&args.plan)?;
+    let names = chosen(&plan, &args.member)?;
+    let world = Local::real(Members::new(Default::default())?);
+    let mut lines = Vec::new();
+    let outcome = interruptible(|cancel| {
+        let mut meter = Meter::new(cancel.clone());
+        let outcome = recovery::execute(&plan, &names, &world, cancel, &mut |name, event| match event {
+            RowEvent::Step(step) => {
+                meter.step(&format!("{name}: "), step);
+            }
+            RowEvent::Done(restored) => {
+                meter.done();
+                lines.push(restored_line(&restored));
+            }
+            RowEvent::Failed(trouble) => {
+                meter.done();
+                warn(&format!("{name}: {trouble}"));
+            }
+        });
+        meter.done();
+        outcome
+    });
+    for line in &lines {
+        print(line)?;
+    }
+    outcome.map_err(|trouble| Trouble {
+        what: format!("{} of {} members restored: {}", lines.len(), names.len(), trouble.what),
+        ..trouble
+    })?;
+    print(&format!("Next: requorum launch --plan {}\n", shell_words::quote(&args.plan.to_string_lossy())))
+}
+
+pub(super) fn restored_line(restored: &Restored) -> String {
+    format!(
+        "{}: restored in {}, revision {}, {} keys, member {} of cluster {}, read back and right\n",
+        restored.name,
+        restored.data_dir.display(),
+        restored.revision,
+        restored.keys,
+        restored.member_id,
+        restored.cluster_id
+    )
+}
+
+pub(super) fn launch(args: &LaunchArgs, format: Format) -> Result<()> {
+    let plan = read(&args.plan)?;
+    if args.sheet {
+        return print(&commands::sheet(&plan));
+    }
+    let names = chosen(&plan, &args.member)?;
+    let launches: Vec<commands::Launch> =
+        commands::commands(&plan).into_iter().filter(|l| names.contains(&l.member)).collect();
+    if format == Format::Json {
+        let list: Vec<serde_json::Value> = launches
+            .iter()
+            .map(|l| serde_json::json!({"member": l.member, "argv": l.argv, "command": l.command, "notes": l.notes}))
+            .collect();
+        return print(&format!("{}\n", serde_json::Value::from(list)));
+    }
+    for launch in &launches {
+        for note in &launch.notes {
+            warn(&format!("{}: {note}", launch.member));
+        }
+        print(&format!("{}\n", launch.command))?;
+    }
+    Ok(())
+}

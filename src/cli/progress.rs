@@ -1,0 +1,105 @@
+//! Progress of long work on standard error, and Ctrl-C as a request to stop at a safe point.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    engine::{
+        progress::{Flow, Phase, Progress},
+        status::human_size,
+    },
+    recovery::Cancel,
+    trouble::{Kind, Result, Trouble},
+};
+
+/// Shows steps on a terminal, at most ten a second; says nothing elsewhere.
+pub(super) struct Meter {
+    cancel: Cancel,
+    shown: bool,
+    phase: Option<(Phase, Instant)>,
+    last: Option<Instant>,
+}
+
+impl Meter {
+    /// A meter that answers with `cancel`'s wish.
+    pub(super) fn new(cancel: Cancel) -> Meter {
+        Meter { cancel, shown: io::stderr().is_terminal(), phase: None, last: None }
+    }
+
+    /// Takes one step.
+    pub(super) fn step(&mut self, who: &str, step: Progress) -> Flow {
+        let now = Instant::now();
+        if self.phase.is_none_or(|(phase, _)| phase != step.phase) {
+            self.phase = Some((step.phase, now));
+            self.last = None;
+        }
+        if self.shown && self.last.is_none_or(|last| now - last >= Duration::from_millis(100)) {
+            self.last = Some(now);
+            let since = self.phase.map_or(Duration::ZERO, |(_, start)| now - start);
+            let _ = write!(io::stderr(), "\r\x1b[K{who}{}", line(step, since));
+        }
+        self.cancel.flow()
+    }
+
+    /// Clears the line.
+    pub(super) fn done(&mut self) {
+        if self.shown && self.phase.take().is_some() {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+/// `copying the database: 21 MB of 38 MB, 9.0 MB/s, 2 s left`; the time only after three seconds.
+fn line(step: Progress, since: Duration) -> String {
+    let words = step.phase.words();
+    if step.total == 0 {
+        return words.to_string();
+    }
+    let mut line = format!("{words}: {} of {}", human_size(step.done), human_size(step.total));
+    if since >= Duration::from_secs(3) && step.done > 0 {
+        let rate = step.done as f64 / since.as_secs_f64();
+        let left = step.total.saturating_sub(step.done) as f64 / rate;
+        line += &format!(", {}/s, {left:.0} s left", human_size(rate as u64));
+    }
+    line
+}
+
+/// Runs `work` while Ctrl-C and TERM ask it to stop at its next safe point.
+pub(super) fn interruptible<T>(work: impl FnOnce(&Cancel) -> Result<T>) -> Result<T> {
+    let cancel = Cancel::default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|e| Trouble::new(Kind::Failed, "cannot listen for signals").why(e))?;
+    let hand = cancel.clone();
+    runtime.spawn(async move {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+        let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+        hand.stop();
+    });
+    let outcome = work(&cancel);
+    runtime.shutdown_background();
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_comes_late_and_from_bytes() {
+        let step = Progress { phase: Phase::Copy, done: 21_000_000, total: 38_000_000 };
+        assert_eq!(line(step, Duration::from_secs(1)), "copying the database: 21 MB of 38 MB");
+        assert_eq!(line(step, Duration::from_secs(3)), "copying the database: 21 MB of 38 MB, 7.0 MB/s, 2 s left");
+        assert_eq!(line(Progress { phase: Phase::Place, done: 0, total: 0 }, Duration::ZERO), "putting it in place");
+    }
+}

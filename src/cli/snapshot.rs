@@ -1,0 +1,252 @@
+//! `requorum snapshot save|status|restore`: etcdctl's and etcdutl's commands with their flags.
+
+use std::path::PathBuf;
+
+use super::{
+    Format, absolute, connect, judge, print,
+    progress::{Meter, interruptible},
+    warn,
+};
+use crate::{
+    engine::{
+        genesis::Genesis,
+        restore::{self, Job},
+        source::Source,
+        status::{self, Trailer, human_size},
+    },
+    etcd::version::Minor,
+    plan::table::{self, Column, Row},
+    trouble::{Kind, Result, Trouble},
+    world::members::Members,
+};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Save a snapshot from one member; it needs no quorum.
+    Save {
+        /// The new file.
+        file: PathBuf,
+        #[command(flatten)]
+        connect: connect::ConnectArgs,
+    },
+    /// Read snapshot files through and say what they hold and whether they are whole.
+    Status {
+        /// The files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Restore one member's data directory from a snapshot.
+    Restore(RestoreArgs),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Every member is restored from the same file, with the same --initial-cluster and \
+--initial-cluster-token. To do all members in one go, make a plan: requorum plan --help")]
+pub(super) struct RestoreArgs {
+    /// The snapshot.
+    file: PathBuf,
+    /// The member's name.
+    #[arg(long, default_value = "default")]
+    name: String,
+    /// All members: NAME=PEER-URL,NAME=PEER-URL,…
+    #[arg(long, default_value = "default=http://localhost:2380")]
+    initial_cluster: String,
+    /// The cluster's token; the same on every host, and best a new one for each attempt.
+    #[arg(long)]
+    initial_cluster_token: Option<String>,
+    /// The member's peer URLs.
+    #[arg(long, default_value = "http://localhost:2380")]
+    initial_advertise_peer_urls: String,
+    /// The data directory to make [default: NAME.etcd].
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// A separate directory for the WAL [default: DATA-DIR/member/wal].
+    #[arg(long)]
+    wal_dir: Option<PathBuf>,
+    /// Take a file without a SHA-256 trailer (a copy of member/snap/db), or with a wrong one.
+    #[arg(long)]
+    skip_hash_check: bool,
+    /// Start this many revisions later, so that no client meets a revision twice.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    bump_revision: u64,
+    /// Mark everything up to the bumped revision as compacted, so that watchers relist.
+    #[arg(long)]
+    mark_compacted: bool,
+    /// Taken for etcdutl's sake, and without effect: nothing is mapped into memory.
+    #[arg(long, hide = true, default_value_t = 0)]
+    initial_memory_map_size: u64,
+    /// The etcd that will run on it: 3.4, 3.5, 3.6 or 3.7.
+    #[arg(long, default_value = "3.5", value_name = "VERSION")]
+    etcd_version: Minor,
+}
+
+pub(super) fn run(command: Command, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
+    match command {
+        Command::Save { file, connect } => save(&file, &connect.or(outer)),
+        Command::Status { files } => status_of(&files, format),
+        Command::Restore(args) => restore_one(&args),
+    }
+}
+
+fn save(file: &std::path::Path, connect: &connect::ConnectArgs) -> Result<()> {
+    let endpoints = connect.endpoints();
+    let endpoint = match endpoints.as_slice() {
+        [] => "127.0.0.1:2379".to_string(),
+        [one] => one.clone(),
+        many => {
+            return Err(Trouble::new(Kind::Usage, format!("{} endpoints were given", many.len()))
+                .why("a snapshot is one member's state")
+                .hint("Name the one to save from with --endpoints; `requorum` shows which is ahead."));
+        }
+    };
+    let members: Members = connect.members()?;
+    let bytes = interruptible(|cancel| {
+        let mut meter = Meter::new(cancel.clone());
+        let saved = members.save_snapshot(&endpoint, file, &mut |step| meter.step("", step));
+        meter.done();
+        saved
+    })?;
+    print(&format!("Snapshot saved at {} ({}, SHA-256 verified)\n", file.display(), human_size(bytes)))
+}
+
+fn status_of(files: &[PathBuf], format: Format) -> Result<()> {
+    let mut worst = Ok(());
+    for file in files {
+        let outcome = interruptible(|cancel| {
+            let mut meter = Meter::new(cancel.clone());
+            let status = status::status(file, &mut |step| meter.step("", step));
+            meter.done();
+            status
+        });
+        let outcome = outcome.and_then(|status| {
+            if files.len() > 1 && format != Format::Json {
+                print(&format!("{}: ", file.display()))?;
+            }
+            print(&match format {
+                Format::Simple => status.simple(),
+                Format::Table => status.table(),
+                Format::Json => status.json(),
+                Format::Fields => status.fields(),
+            })?;
+            match status.trailer {
+                Trailer::Wrong => Err(Trouble::new(Kind::Input, format!("{} cannot be trusted", file.display()))
+                    .why(status.trailer_problem)
+                    .hint("Take another copy of it, or another snapshot.")),
+                Trailer::Missing => {
+                    warn(&format!(
+                        "Note: {} has no SHA-256 trailer, as a copy of member/snap/db has none; its pages and rows are sound.",
+                        file.display()
+                    ));
+                    Ok(())
+                }
+                Trailer::Ok => Ok(()),
+            }
+        });
+        match outcome {
+            Err(stopped) if stopped.kind == Kind::Stopped => return Err(stopped),
+            Err(trouble) if files.len() > 1 => {
+                warn(&format!("Error: {trouble}"));
+                worst = Err(Trouble::new(trouble.kind, "not every file is a whole snapshot"));
+            }
+            other => worst = other.and(worst),
+        }
+    }
+    worst
+}
+
+fn restore_one(args: &RestoreArgs) -> Result<()> {
+    if (args.bump_revision > 0) != args.mark_compacted {
+        return Err(Trouble::new(Kind::Usage, "--bump-revision and --mark-compacted only work together")
+            .why("watchers that are not made to relist would wait for revisions that never come"));
+    }
+    let token = args.initial_cluster_token.as_deref().unwrap_or_else(|| {
+        warn(
+            "Warning: no --initial-cluster-token, so etcd's default \"etcd-cluster\" stands: a leftover member of the \
+             old cluster could mistake the new one for its own. Give every host the same new token.",
+        );
+        "etcd-cluster"
+    });
+    let genesis = judged_table(args, token)?;
+    let data_dir = absolute(args.data_dir.as_deref().unwrap_or(format!("{}.etcd", args.name).as_ref()))?;
+    let wal_dir = args.wal_dir.as_deref().map(absolute).transpose()?;
+    // etcdutl's fingers may name the default place.
+    let wal_dir = wal_dir.filter(|dir| *dir != data_dir.join("member/wal"));
+    let restored = interruptible(|cancel| {
+        let mut meter = Meter::new(cancel.clone());
+        let job = Job {
+            source: &args.file,
+            pinned_sha256: None,
+            skip_hash_check: args.skip_hash_check,
+            genesis: &genesis,
+            name: &args.name,
+            data_dir: &data_dir,
+            wal_dir: wal_dir.as_deref(),
+            target: args.etcd_version,
+            bump_revision: args.bump_revision,
+        };
+        let restored = restore::restore(&job, &mut |step| meter.step("", step));
+        meter.done();
+        restored
+    })?;
+    print(&super::plan::restored_line(&restored))
+}
+
+/// Reads and judges the three flags that make the table, in etcdutl's order.
+fn judged_table(args: &RestoreArgs, token: &str) -> Result<Genesis> {
+    let wrong = |what: &str| Trouble::new(Kind::Input, what.to_string());
+    let own = Row::default().with(Column::Peer, &args.initial_advertise_peer_urls, table::Origin::Typed);
+    judge(
+        "--initial-advertise-peer-urls is not right",
+        &named(&table::check(std::slice::from_ref(&own), token), &[Column::Peer]),
+        &[],
+    )?;
+    let rows = table::parse_initial_cluster(&args.initial_cluster).map_err(|p| {
+        let trouble = wrong("--initial-cluster is not right").why(&p);
+        p.fix.iter().fold(trouble, |t, fix| t.hint(format!("Probably meant: {fix}")))
+    })?;
+    let names: Vec<&str> = rows.iter().map(|row| row.text(Column::Name)).collect();
+    judge(
+        "--initial-cluster is not right",
+        &named(&table::check(&rows, token), &[Column::Name, Column::Peer]),
+        &names,
+    )?;
+    let urls = rows.iter().map(|row| table::items(row.text(Column::Peer)).count()).sum::<usize>();
+    if urls != rows.len() {
+        warn(&format!(
+            "Warning: a name stands more than once in --initial-cluster: {urls} URLs, {} members.",
+            rows.len()
+        ));
+    }
+    let printed = |row: &Row| -> Vec<String> {
+        table::urls(row.text(Column::Peer)).unwrap_or_default().iter().map(|u| u.as_str().to_string()).collect()
+    };
+    let Some(row) = rows.iter().find(|row| row.text(Column::Name) == args.name) else {
+        return Err(wrong(&format!("--initial-cluster has no member called {:?}", args.name))
+            .why(format!("it names {}", names.join(", ")))
+            .hint("--name must be one of them."));
+    };
+    let (mut advertised, mut listed) = (printed(&own), printed(row));
+    advertised.sort();
+    listed.sort();
+    if advertised != listed {
+        return Err(wrong(&format!("{} advertises other peer URLs than --initial-cluster has for it", args.name))
+            .why(format!(
+                "--initial-advertise-peer-urls={}, --initial-cluster has {}",
+                advertised.join(","),
+                listed.join(",")
+            ))
+            .hint("Member IDs are made from the text of these URLs, so both must be spelled the same on every host."));
+    }
+    let tables: Vec<(&str, Vec<String>)> = rows.iter().map(|row| (row.text(Column::Name), printed(row))).collect();
+    Ok(Genesis::new(tables.iter().map(|(name, urls)| (*name, urls.as_slice())), token))
+}
+
+/// The problems of these columns and of the table as a whole: the other columns have no flag here.
+fn named(problems: &[table::Problem], columns: &[Column]) -> Vec<table::Problem> {
+    problems.iter().filter(|p| p.column.is_none_or(|c| columns.contains(&c))).cloned().collect()
+}
+
+/// Opens a file for a plan: what it is and what it pins.
+pub(super) fn open(file: &std::path::Path) -> Result<()> {
+    Source::open(file).map(|_| ())
+}

@@ -1,0 +1,101 @@
+//! `requorum` without a subcommand, and `requorum drill`: the wizard on the real world and on the
+//! practice cluster.
+
+use std::{env, path::PathBuf, sync::Arc};
+
+use super::{absolute, connect, plan, print};
+use crate::{
+    drill::{Drill, scenario},
+    etcd::version::Minor,
+    trouble::{Kind, Result, Trouble},
+    tui::{self, Options},
+    world::local::Local,
+};
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Wizard")]
+pub(super) struct WizardArgs {
+    /// Files and directories in which to look for snapshots; may be repeated [default: the current
+    /// directory].
+    #[arg(long, value_name = "PATH")]
+    snapshots: Vec<PathBuf>,
+    /// What you call the cluster; you type it to confirm.
+    #[arg(long)]
+    label: Option<String>,
+    /// Where new data directories, snapshots and files are proposed [default: the current directory].
+    #[arg(long, value_name = "DIR")]
+    data_root: Option<PathBuf>,
+    /// The etcd that will run on the result: 3.4, 3.5, 3.6 or 3.7.
+    #[arg(long, value_name = "VERSION")]
+    etcd_version: Option<Minor>,
+    /// A plan file to start from.
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    #[command(flatten)]
+    look: Look,
+}
+
+#[derive(Debug, clap::Args)]
+struct Look {
+    /// Draw with ASCII only.
+    #[arg(long)]
+    ascii: bool,
+    /// Draw without colours, as NO_COLOR=1 does too.
+    #[arg(long)]
+    no_color: bool,
+}
+
+impl Look {
+    /// Terminals that are known to have nothing else get ASCII without being asked.
+    fn options(&self) -> Options {
+        let term = env::var("TERM").unwrap_or_default();
+        let locale =
+            ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| env::var(name).ok().filter(|v| !v.is_empty()));
+        let utf8 = locale.is_none_or(|l| l.to_lowercase().replace('-', "").contains("utf8"));
+        let plain = term == "linux" || term.starts_with("vt");
+        Options {
+            ascii: self.ascii || plain || !utf8,
+            mono: self.no_color || env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()),
+            ..Options::default()
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DrillArgs {
+    /// Walk the expert's path without a terminal and print every step.
+    #[arg(long)]
+    play: bool,
+    #[command(flatten)]
+    look: Look,
+}
+
+pub(super) fn real(args: WizardArgs, connect: &connect::ConnectArgs) -> Result<()> {
+    let here = env::current_dir().map_err(|e| Trouble::new(Kind::Failed, "the current directory is gone").why(e))?;
+    let plan = args.plan.as_deref().map(plan::read).transpose()?;
+    let places = match args.snapshots.as_slice() {
+        [] => vec![here.clone()],
+        given => given.iter().map(|p| absolute(p)).collect::<Result<_>>()?,
+    };
+    let options = Options {
+        endpoints: connect.endpoints(),
+        places,
+        label: args.label,
+        base_dir: args.data_root.as_deref().map_or_else(|| Ok(here.clone()), absolute)?,
+        here,
+        target: args.etcd_version,
+        plan,
+        ..args.look.options()
+    };
+    let ending = tui::run(options, Arc::new(Local::real(connect.members()?)))?;
+    match ending.exit_code() {
+        0 => Ok(()),
+        _ => Err(Trouble::new(Kind::Stopped, "the restore is not complete")),
+    }
+}
+
+pub(super) fn drill(args: &DrillArgs) -> Result<()> {
+    let drill = Drill::set_up(scenario::first_night()?, args.look.options())?;
+    print(&drill.brief())?;
+    if args.play { drill.play(&mut |text| print(text)) } else { drill.wizard(&mut |text| print(text)) }
+}

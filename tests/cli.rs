@@ -1,0 +1,362 @@
+//! The command line on bad input: each mistake is a sentence and an exit code, and leaves nothing
+//! behind. Good input is shown against real etcd servers in `real_etcd.rs`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use sha2::{Digest, Sha256};
+
+const THREE: &str = "m1=http://10.0.0.1:2380,m2=http://10.0.0.2:2380,m3=http://10.0.0.3:2380";
+
+fn requorum() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_requorum"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ETCDCTL_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/snapshots").join(name)
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// Restores `file` as m1 of `cluster` into `dir/m1.etcd`, with `more` flags.
+fn restore(file: &Path, cluster: &str, dir: &Path, more: &[&str]) -> Output {
+    let mut command = requorum();
+    command.args(["snapshot", "restore", "--name=m1", "--initial-cluster-token=t"]);
+    command.args(["--initial-cluster", cluster, "--data-dir"]).arg(dir.join("m1.etcd"));
+    if !more.iter().any(|flag| flag.starts_with("--initial-advertise-peer-urls")) {
+        command.arg("--initial-advertise-peer-urls=http://10.0.0.1:2380");
+    }
+    command.args(more).arg(file).output().unwrap()
+}
+
+/// The refusal's words and exit code must be these, and the directory must stay as it was.
+#[track_caller]
+fn refused(output: &Output, code: i32, words: &[&str], dir: &Path, before: &[String]) {
+    let said = text(output);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    for word in words {
+        assert!(said.contains(word), "{word:?} is not in:\n{said}");
+    }
+    assert_eq!(names(dir), before, "something was left behind");
+}
+
+#[test]
+fn files_that_are_no_whole_snapshot() {
+    let good = fs::read(fixture("seed-3.5.16.db")).unwrap();
+    let raw = &good[..good.len() - 32];
+    let mut wrong_trailer = good.clone();
+    *wrong_trailer.last_mut().unwrap() ^= 1;
+    let mut damaged = good.clone();
+    // The root page's id: a bbolt page must say of itself where it stands.
+    let root = u64::from_le_bytes(good[32..40].try_into().unwrap()) as usize;
+    damaged[root * 4096] ^= 0x40;
+    let damaged_and_signed =
+        [&damaged[..damaged.len() - 32], &Sha256::digest(&damaged[..damaged.len() - 32])[..]].concat();
+    let cases: [(&str, Vec<u8>, &[&str]); 9] = [
+        ("garbage", vec![0x5a; 20_512], &["is not a whole snapshot", "bbolt"]),
+        ("zeros", vec![0; 20_512], &["is not a whole snapshot", "bbolt"]),
+        ("empty", Vec::new(), &["it is empty (0 bytes)"]),
+        ("short", good[..100].to_vec(), &["is not a whole snapshot"]),
+        ("truncated", good[..12_000].to_vec(), &["truncated", "20480", "12000"]),
+        ("wrong-trailer", wrong_trailer, &["cannot be trusted", "SHA-256 trailer", "--skip-hash-check"]),
+        ("raw", raw.to_vec(), &["no SHA-256 trailer", "--skip-hash-check"]),
+        ("gzip", [b"\x1f\x8b\x08\0", &good[..]].concat(), &["it is a gzip archive", "gunzip"]),
+        ("damaged", damaged_and_signed, &["page"]),
+    ];
+    for (name, bytes, words) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(name);
+        fs::write(&file, bytes).unwrap();
+        refused(&restore(&file, THREE, dir.path(), &[]), 1, words, dir.path(), &[name.to_string()]);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    refused(&restore(dir.path(), THREE, dir.path(), &[]), 1, &["it is a directory"], dir.path(), &[]);
+    refused(&restore(&dir.path().join("no.db"), THREE, dir.path(), &[]), 1, &["it does not exist"], dir.path(), &[]);
+}
+
+#[test]
+fn what_skip_hash_check_takes_and_what_not() {
+    let good = fs::read(fixture("seed-3.5.16.db")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let raw = dir.path().join("raw");
+    fs::write(&raw, &good[..good.len() - 32]).unwrap();
+    let output = restore(&raw, THREE, dir.path(), &["--skip-hash-check"]);
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(names(dir.path()), ["m1.etcd", "raw"]);
+
+    let dir = tempfile::tempdir().unwrap();
+    let torn = dir.path().join("torn");
+    fs::write(&torn, &good[..8192]).unwrap();
+    let output = restore(&torn, THREE, dir.path(), &["--skip-hash-check"]);
+    refused(&output, 1, &["truncated"], dir.path(), &["torn".to_string()]);
+}
+
+#[test]
+fn status_says_a_wrong_trailer_and_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("flipped.db");
+    let mut bytes = fs::read(fixture("s35.db")).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let output = requorum().args(["snapshot", "status"]).arg(&file).output().unwrap();
+    assert!(text(&output).starts_with("94a13e62, 8, 4, 20 kB, \n"), "{}", text(&output));
+    refused(&output, 1, &["SHA-256 trailer"], dir.path(), &["flipped.db".to_string()]);
+}
+
+#[test]
+fn tables_with_a_slip() {
+    let url = |bad: &str| format!("m1={bad},m2=http://10.0.0.2:2380,m3=http://10.0.0.3:2380");
+    let cases: [(String, &str, &[&str]); 13] = [
+        (THREE.replace("m1", "m9"), "http://10.0.0.1:2380", &["no member called \"m1\"", "m9, m2, m3"]),
+        (THREE.replace("10.0.0.3", "10.0.0.2"), "http://10.0.0.1:2380", &["http://10.0.0.2:2380"]),
+        (url("http:/10.0.0.1:2380"), "http://10.0.0.1:2380", &["slash is missing", "http://10.0.0.1:2380"]),
+        (THREE.into(), "http:/10.0.0.1:2380", &["--initial-advertise-peer-urls", "slash is missing"]),
+        (url("http://10.0.0.1:2380/v3"), "http://10.0.0.1:2380", &["path"]),
+        (url("http://10.0.0.1:0"), "http://10.0.0.1:2380", &["port 0"]),
+        (url("http://10.0.0.1:65536"), "http://10.0.0.1:2380", &["65535"]),
+        (url("http://10.0.0.1:23eighty"), "http://10.0.0.1:2380", &["23eighty"]),
+        (url("10.0.0.1:2380"), "http://10.0.0.1:2380", &["scheme"]),
+        (THREE.replace(",m2", ", m2"), "http://10.0.0.1:2380", &["space after the comma", "Probably meant"]),
+        (THREE.replace("m2=", "m2"), "http://10.0.0.1:2380", &["no \"=\""]),
+        (" ,".into(), "http://10.0.0.1:2380", &["no member stands in it"]),
+        (THREE.into(), "http://10.0.0.9:2380", &["advertises other peer URLs", "http://10.0.0.9:2380"]),
+    ];
+    for (cluster, advertise, words) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let advertise = format!("--initial-advertise-peer-urls={advertise}");
+        let output = restore(&fixture("s35.db"), &cluster, dir.path(), &[&advertise]);
+        refused(&output, 1, words, dir.path(), &[]);
+    }
+}
+
+#[test]
+fn what_is_legal_but_worth_a_word() {
+    let cases: [(&str, &[&str], &[&str]); 3] = [
+        (
+            "m1=http://10.0.0.1:2380,m1=http://10.1.0.1:2380,m2=http://10.0.0.2:2380",
+            &["--initial-advertise-peer-urls=http://10.0.0.1:2380,http://10.1.0.1:2380"],
+            &["3 URLs, 2 members"],
+        ),
+        ("m1=http://10.0.0.1:2380,m2=http://10.0.0.2:2380", &[], &["Warning", "2 members"]),
+        ("m1=http://10.0.0.1:2379", &["--initial-advertise-peer-urls=http://10.0.0.1:2379"], &["Warning", "2379"]),
+    ];
+    for (cluster, more, words) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let output = restore(&fixture("s35.db"), cluster, dir.path(), more);
+        assert!(output.status.success(), "{}", text(&output));
+        for word in words {
+            assert!(text(&output).contains(word), "{word:?} is not in:\n{}", text(&output));
+        }
+        assert_eq!(names(dir.path()), ["m1.etcd"]);
+    }
+}
+
+#[test]
+fn taken_targets_stay_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("m1.etcd");
+    fs::create_dir(&target).unwrap();
+    fs::write(target.join("precious"), b"x").unwrap();
+    let output = restore(&fixture("s35.db"), THREE, dir.path(), &[]);
+    refused(&output, 1, &["is taken", "it holds precious", "never writes over"], dir.path(), &["m1.etcd".to_string()]);
+    assert_eq!(names(&target), ["precious"]);
+
+    fs::remove_file(target.join("precious")).unwrap();
+    fs::create_dir(target.join("lost+found")).unwrap();
+    let output = restore(&fixture("s35.db"), THREE, dir.path(), &[]);
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(names(&target), ["lost+found", "member"]);
+}
+
+#[test]
+fn a_separate_wal_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let wal = dir.path().join("wal");
+    let flag = format!("--wal-dir={}", wal.display());
+    let output = restore(&fixture("s35.db"), THREE, dir.path(), &[&flag]);
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(names(dir.path()), ["m1.etcd", "wal"]);
+    assert_eq!(names(&wal), ["0000000000000000-0000000000000000.wal"]);
+    assert_eq!(names(&dir.path().join("m1.etcd/member")), ["snap"]);
+
+    let second = tempfile::tempdir().unwrap();
+    let output = restore(&fixture("s35.db"), THREE, second.path(), &[&flag]);
+    refused(&output, 1, &["is taken", ".wal"], second.path(), &[]);
+}
+
+#[test]
+fn bumps_need_both_flags_and_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = restore(&fixture("s35.db"), THREE, dir.path(), &["--bump-revision=5"]);
+    refused(&output, 2, &["only work together"], dir.path(), &[]);
+    let output = restore(&fixture("s35.db"), THREE, dir.path(), &["--mark-compacted"]);
+    refused(&output, 2, &["only work together"], dir.path(), &[]);
+    for too_much in ["9223372036854775807", "18446744073709551615"] {
+        let flag = format!("--bump-revision={too_much}");
+        let output = restore(&fixture("s35.db"), THREE, dir.path(), &[&flag, "--mark-compacted"]);
+        refused(&output, 1, &["cannot be bumped", too_much], dir.path(), &[]);
+    }
+    let output = restore(&fixture("s35.db"), THREE, dir.path(), &["--bump-revision=1000000000", "--mark-compacted"]);
+    assert!(text(&output).contains("revision 1000000008"), "{}", text(&output));
+}
+
+#[test]
+fn without_a_token_there_is_a_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = requorum();
+    command.args(["snapshot", "restore", "--name=default"]).arg("--data-dir").arg(dir.path().join("d"));
+    let output = command.arg(fixture("s35.db")).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("no --initial-cluster-token"), "{}", text(&output));
+    assert!(text(&output).contains("8e9e05c52164694d of cluster cdf818194e3a8c32"), "{}", text(&output));
+}
+
+/// Root may read everything, so this runs as another user, and first sees the system refuse.
+#[test]
+fn no_permission() {
+    if !rustix::process::geteuid().is_root() {
+        // An ordinary user is refused by the modes below just as well, without setpriv.
+        return no_permission_as(&[]);
+    }
+    no_permission_as(&["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
+}
+
+fn no_permission_as(user: &[&str]) {
+    let dir = tempfile::tempdir().unwrap();
+    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let (binary, secret, locked) =
+        (dir.path().join("requorum"), dir.path().join("secret.db"), dir.path().join("locked"));
+    fs::copy(env!("CARGO_BIN_EXE_requorum"), &binary).unwrap();
+    fs::copy(fixture("s35.db"), &secret).unwrap();
+    fs::create_dir(&locked).unwrap();
+    fs::copy(fixture("s35.db"), dir.path().join("open.db")).unwrap();
+    for (path, mode) in [(dir.path(), 0o755), (&binary, 0o755), (&secret, 0o000), (&locked, 0o555)] {
+        set(path, mode);
+    }
+    let run = |program: &Path, args: &[&str]| {
+        let mut words = user.iter().map(Into::into).chain([program.to_path_buf()]);
+        Command::new(words.next().unwrap()).args(words).args(args).output().unwrap()
+    };
+    let before = names(dir.path());
+    let (secret, locked) = (secret.to_str().unwrap(), locked.to_str().unwrap());
+    assert!(!run(Path::new("cat"), &[secret]).status.success(), "the system does not refuse; nothing would be tested");
+    assert!(!run(Path::new("touch"), &[&format!("{locked}/x")]).status.success(), "the system does not refuse");
+
+    let common = ["snapshot", "restore", "--initial-cluster-token=t", "--data-dir"];
+    let target = format!("{locked}/m1");
+    let output = run(&binary, &[&common[..], &[target.as_str(), secret]].concat());
+    refused(&output, 4, &["secret.db", "permission denied", "sudo"], dir.path(), &before);
+    let open = dir.path().join("open.db");
+    let output = run(&binary, &[&common[..], &[target.as_str(), open.to_str().unwrap()]].concat());
+    refused(&output, 4, &["locked", "permission denied"], dir.path(), &before);
+    assert!(names(Path::new(locked)).is_empty());
+    set(Path::new(secret), 0o600);
+}
+
+/// A filesystem of three megabytes has no room for a WAL. Mounting one takes root.
+#[test]
+fn disk_full() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not root: a small filesystem cannot be mounted, so the full disk is not tested");
+        return;
+    }
+    struct Mounted(tempfile::TempDir);
+    impl Drop for Mounted {
+        fn drop(&mut self) {
+            let _ = Command::new("umount").arg(self.0.path()).status();
+        }
+    }
+    let small = Mounted(tempfile::tempdir().unwrap());
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"]).arg(small.0.path()).status();
+    assert!(mounted.unwrap().success(), "no tmpfs can be mounted here");
+    let output = restore(&fixture("s35.db"), THREE, small.0.path(), &[]);
+    refused(&output, 4, &["not enough space", "bytes are free", "are needed"], small.0.path(), &[]);
+}
+
+#[test]
+fn plans_carry_a_whole_cluster() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = dir.path().join("plan.yaml");
+    let make = |output: &Path| {
+        let mut command = requorum();
+        command.args(["plan", "--initial-cluster", THREE, "--label=prod", "--snapshot"]).arg(fixture("s35.db"));
+        command.arg("--data-root").arg(dir.path()).arg("-o").arg(output).output().unwrap()
+    };
+    let output = make(&plan);
+    assert!(output.status.success(), "{}", text(&output));
+    let output = make(&plan);
+    assert_eq!(output.status.code(), Some(1), "a plan is never written over: {}", text(&output));
+
+    let output = requorum().arg("restore").arg("--plan").arg(&plan).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(names(dir.path()), ["m1.etcd", "m2.etcd", "m3.etcd", "plan.yaml"]);
+    let output = requorum().arg("launch").arg("--plan").arg(&plan).output().unwrap();
+    let commands = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(commands.lines().count(), 3);
+    assert!(commands.contains("--initial-cluster-state=existing"), "{commands}");
+
+    // A second time every target is taken, and that is said for each.
+    let output = requorum().arg("restore").arg("--plan").arg(&plan).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("0 of 3 members restored"), "{}", text(&output));
+}
+
+#[test]
+fn plans_that_were_tampered_with_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = dir.path().join("plan.yaml");
+    let snapshot = dir.path().join("s.db");
+    fs::copy(fixture("s35.db"), &snapshot).unwrap();
+    let mut command = requorum();
+    command.args(["plan", "--initial-cluster", THREE, "--snapshot"]).arg(&snapshot);
+    command.arg("--data-root").arg(dir.path()).arg("-o").arg(&plan);
+    assert!(command.output().unwrap().status.success());
+    let original = fs::read_to_string(&plan).unwrap();
+    let restore = || requorum().arg("restore").arg("--plan").arg(&plan).output().unwrap();
+
+    fs::write(&plan, original.replace("10.0.0.2:2380", "10.0.0.22:2380")).unwrap();
+    let output = restore();
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+
+    fs::write(&plan, original.replace("m2.etcd", "m1.etcd")).unwrap();
+    let output = restore();
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(text(&output).contains("m2, data dir: this is the data dir of m1"), "{}", text(&output));
+
+    fs::write(&plan, &original).unwrap();
+    fs::copy(fixture("seed-3.5.16.db"), &snapshot).unwrap();
+    let output = restore();
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(text(&output).contains("not the file that the plan was made for"), "{}", text(&output));
+    assert_eq!(names(dir.path()), ["plan.yaml", "s.db"]);
+}
+
+#[test]
+fn variables_of_etcdctl_that_are_not_known_are_refused_by_name() {
+    let output =
+        requorum().env("ETCDCTL_DISCOVERY_SRV", "x").args(["snapshot", "save", "/nowhere/x"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("ETCDCTL_DISCOVERY_SRV"), "{}", text(&output));
+    let output = requorum().args(["snapshot", "save", "x", "--discovery-srv=x"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("--discovery-srv"), "{}", text(&output));
+}

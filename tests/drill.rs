@@ -1,0 +1,53 @@
+//! The practice cluster as a newcomer meets it: it plays by itself, everything is back, and nothing
+//! outside its directory was touched.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{fs, path::Path, process::Command};
+
+fn files(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_drill_plays_by_itself_and_leaves_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_requorum"))
+        .args(["drill", "--play"])
+        .env_clear()
+        .env("TMPDIR", temporary.path())
+        .current_dir(home.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    for expected in [
+        "1 of 3 voting members answers",
+        "and knows no leader; 2 are needed",
+        "[6 of 6]",
+        "DRILL",
+        "cluster_id:",
+        "--initial-cluster-state=existing",
+        "119 of 119 keys are back",
+        "simulated",
+    ] {
+        assert!(said.contains(expected), "{expected:?} is not in:\n{said}");
+    }
+    assert_eq!(said.matches("119 of 119 keys are back").count(), 3);
+    assert!(files(home.path()).is_empty() && files(temporary.path()).is_empty());
+}
+
+#[test]
+fn without_a_terminal_the_wizard_says_what_to_do_instead() {
+    for arguments in [&["drill"][..], &[]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_requorum")).args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("needs a terminal") && said.contains("requorum drill --play"), "{said}");
+        assert!(!output.stdout.contains(&0x1b), "escape codes were written to a pipe");
+    }
+}
