@@ -1,1 +1,40 @@
-fn main() {}
+//! The same cases against every etcd version that this machine has (`tests/servers/get` fetches
+//! them); those of a missing version are shown as ignored, with the reason.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod cases;
+mod pty;
+mod support;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Completion, Trial};
+use support::servers::{Server, note_run};
+
+const MINORS: [&str; 4] = ["3.4", "3.5", "3.6", "3.7"];
+
+fn main() -> ExitCode {
+    let mut args = Arguments::from_args();
+    // A case runs up to three servers; more than two at a time starve each other's heartbeats.
+    args.test_threads = args.test_threads.or(Some(2));
+    let mut trials = Vec::new();
+    for minor in MINORS {
+        for (name, needs, case) in cases::ALL {
+            let kind = match Server::find(minor) {
+                Ok(server) => server.full,
+                Err(_) => format!("{minor} missing"),
+            };
+            let run = move || {
+                let server = match Server::find(minor).and_then(|server| needs(&server).map(|()| server)) {
+                    Ok(server) => server,
+                    Err(why) => return Ok(Completion::ignored_with(why)),
+                };
+                case(&server);
+                note_run(minor, name);
+                Ok(Completion::Completed)
+            };
+            trials.push(Trial::ignorable_test(format!("{minor}::{name}"), run).with_kind(kind));
+        }
+    }
+    libtest_mimic::run(&args, trials).exit_code()
+}

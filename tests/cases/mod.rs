@@ -1,0 +1,46 @@
+//! The cases of `real_etcd`: each a name, what it needs of a server, and what it does.
+
+mod oracle;
+mod road;
+mod wizard;
+
+use crate::support::servers::Server;
+
+type Needs = fn(&Server) -> Result<(), String>;
+type Case = (&'static str, Needs, fn(&Server));
+
+/// All of them.
+pub const ALL: [Case; 10] = [
+    ("the_whole_road_by_flags", any, road::by_flags),
+    ("the_whole_road_by_plan", any, road::by_plan),
+    ("the_whole_road_by_keys", any, wizard::every_step_by_keys),
+    ("a_raw_copy_with_users_asked_for", any, road::raw_copy),
+    ("a_bumped_revision", any, road::bumped),
+    ("older_snapshots_start_and_stop_verified", any, road::older_snapshots),
+    ("same_files_as_etcdutl", a_late_tool, oracle::same_files),
+    ("same_files_as_etcdutl_when_bumped", a_late_tool, oracle::same_files_bumped),
+    ("etcdutl_restores_what_we_restored", a_tool, oracle::restored_again),
+    ("same_status_as_etcdutl", a_tool_that_counts_live_keys, oracle::same_status),
+];
+
+fn any(_: &Server) -> Result<(), String> {
+    Ok(())
+}
+
+fn a_tool(server: &Server) -> Result<(), String> {
+    server.etcdutl().map(|_| ())
+}
+
+fn a_late_tool(server: &Server) -> Result<(), String> {
+    if server.minor == "3.5" && server.patch() < 10 {
+        return Err(format!("etcdutl {} is older than 3.5.10, whose files ours are held against", server.full));
+    }
+    a_tool(server)
+}
+
+fn a_tool_that_counts_live_keys(server: &Server) -> Result<(), String> {
+    if server.minor == "3.5" {
+        return Err("etcdutl 3.5 counts the rows of all buckets as keys".into());
+    }
+    a_tool(server)
+}
