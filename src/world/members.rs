@@ -366,12 +366,20 @@ impl Members {
 
     /// Why no status came, as far as the wire tells.
     async fn silence(&self, target: &Target, line: &Line, miss: Miss) -> Refusal {
+        let hung_up = !matches!(miss, Miss::Late(_));
         let (refusal, quiet) = {
             let heard = line.ears.lock().unwrap_or_else(PoisonError::into_inner);
-            (words::heard(&heard, target), heard.ended && heard.first.is_empty())
+            (words::heard(&heard, target), (heard.ended || hung_up) && heard.first.is_empty())
         };
         if let Some(refusal) = refusal {
             return refusal;
+        }
+        // The reason for hanging up may have been lost where a write of ours failed first.
+        if hung_up
+            && target.tls
+            && let Some(error) = dial::alert(target, &self.tls).await
+        {
+            return words::tls(&error, target);
         }
         // Go's TLS servers hang up on plain HTTP/2 without a word
         if quiet && !target.tls && dial::speaks_tls(target).await {

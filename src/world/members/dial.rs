@@ -296,3 +296,16 @@ pub(super) async fn speaks_tls(target: &Target) -> bool {
     };
     timeout(PROBE, probe).await.ok().flatten().unwrap_or(false)
 }
+
+/// The TLS error with which the other side ends a connection that says nothing. In TLS 1.3 a client
+/// certificate is refused only after the handshake; who writes at once may find the connection
+/// closed before reading why.
+pub(super) async fn alert(target: &Target, config: &Arc<ClientConfig>) -> Option<rustls::Error> {
+    let ears = Ears::default();
+    let probe = async {
+        let mut line = Listening { wire: wire(target, config).await.ok()?, ears: ears.clone() };
+        line.read(&mut [0]).await.ok()
+    };
+    let _ = timeout(PROBE, probe).await;
+    ears.lock().unwrap_or_else(PoisonError::into_inner).tls.clone()
+}
