@@ -79,6 +79,12 @@ impl ConnectArgs {
         }
     }
 
+    /// What has to be said all the time while members are asked with these flags.
+    pub(super) fn standing_warning(&self) -> Option<&'static str> {
+        self.insecure_skip_tls_verify
+            .then_some("--insecure-skip-tls-verify: server certificates are not checked; whoever answers is believed.")
+    }
+
     /// The endpoints as typed, or none.
     pub(super) fn endpoints(&self) -> Vec<String> {
         self.endpoints.iter().map(|e| e.trim().to_string()).filter(|e| !e.is_empty()).collect()

@@ -8,7 +8,7 @@ use crate::{
     drill::{Drill, scenario},
     etcd::version::Minor,
     trouble::{Kind, Result, Trouble},
-    tui::{self, Options},
+    tui::{self, Options, Step},
     world::local::Local,
 };
 
@@ -85,6 +85,7 @@ pub(super) fn real(args: WizardArgs, connect: &connect::ConnectArgs) -> Result<(
         here,
         target: args.etcd_version,
         plan,
+        notes: connect.standing_warning().map_or_else(Vec::new, |w| Step::ALL.map(|step| (step, w.into())).to_vec()),
         ..args.look.options()
     };
     let ending = tui::run(options, Arc::new(Local::real(connect.members()?)))?;

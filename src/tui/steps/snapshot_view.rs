@@ -123,11 +123,13 @@ fn cells(model: &Model, choice: Choice<'_>, newest: Option<i64>) -> Vec<Spot> {
         Choice::File(file) => {
             let chosen = model.snapshot.chosen.as_ref() == Some(&file.path);
             let content = file.content.as_ref();
+            // what a member's log holds beyond its database, nobody has read
+            let at_least = if file.health == Health::Verified { "" } else { "≥ " };
             let or_dash = |t: Option<String>| t.map_or(("–".to_string(), Tone::Faint), |t| (t, Tone::Plain));
             vec![
                 plain(format!("{}{}", if chosen { "✔ " } else { "" }, file.path.display())),
                 or_dash(content.map(|c| text::thousands(c.revision))),
-                or_dash(content.map(|c| loses(c.revision))),
+                or_dash(content.map(|c| format!("{at_least}{}", loses(c.revision)))),
                 or_dash(content.map(|c| text::thousands(c.keys))),
                 plain(text::bytes(file.bytes)),
                 or_dash(file.modified.map(|m| text::age(model.now().saturating_sub(m)))),
