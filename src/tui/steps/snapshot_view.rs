@@ -10,7 +10,10 @@ use super::{
     detect::says,
     snapshot::{Choice, choices, selected},
 };
-use crate::plan::facts::{FileFacts, Health};
+use crate::plan::{
+    facts::{FileFacts, Health},
+    words::natural,
+};
 
 const HEADS: [Head; 7] = [
     Head { title: "source", right: false, most: 48 },
@@ -174,7 +177,8 @@ fn about(model: &Model, file: &FileFacts, page: &mut Page<'_>) {
     }
     let Some(content) = &file.content else { return };
     page.sentence(" ", &file.path.to_string_lossy(), Tone::Strong, 2);
-    let names: Vec<&str> = content.members.iter().map(|m| m.name.as_str()).collect();
+    let mut names: Vec<&str> = content.members.iter().map(|m| m.name.as_str()).collect();
+    names.sort_by(|a, b| natural(a, b));
     page.sentence(
         " ",
         &format!(
