@@ -1,0 +1,263 @@
+//! The judge: what the engine says of a damaged file, against what is really left of the data.
+//!
+//! Right is: an error in a sentence that names a place, and nothing left behind; or the data whole, row for row.
+//! Wrong is everything else: a panic, reading without end, a lost or changed row that nobody tells.
+
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    fs, io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
+
+use requorum::{
+    bolt::{ReadAt, View},
+    engine::{
+        genesis::Genesis,
+        inspect::{self, check_and_walk},
+        progress::Flow,
+        restore::{self, Job},
+        status::{Status, Trailer, status},
+    },
+    etcd::version::Minor,
+    plan::facts::Health,
+};
+use sha2::{Digest, Sha256};
+
+use super::{Damage, Fixture, suspects};
+
+/// All rows of all buckets.
+pub type Rows = BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>>;
+
+/// What a whole file holds.
+pub struct Truth {
+    /// Its rows.
+    pub rows: Rows,
+    /// Its status.
+    pub status: Status,
+}
+
+/// How a case ended.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// Refused, in a sentence.
+    Refused,
+    /// Told by the trailer alone.
+    Hashed,
+    /// Taken, and every row is there and the same.
+    Whole,
+    /// Taken; a row's own key or value differs, and the trailer was made to fit: no reader could know.
+    Payload,
+    /// Taken, though rows are lost or changed, and something in the file could have told: what the prototype says.
+    Missed(Option<String>),
+    /// Judged wrong.
+    Wrong(String),
+}
+
+/// Reads all rows of a file's body; none if a page of them cannot be read.
+pub fn rows(body: &[u8]) -> Option<Rows> {
+    let view = View::open(body).ok()?;
+    let mut all = Rows::new();
+    for (name, bucket) in view.buckets().ok()? {
+        let rows = all.entry(name).or_default();
+        let mut cursor = view.cursor(&bucket);
+        while let Some(row) = cursor.next().ok()? {
+            rows.insert(row.key.to_vec(), row.value.to_vec());
+        }
+    }
+    Some(all)
+}
+
+impl Truth {
+    /// Of a whole file, which must be judged whole.
+    pub fn of(fixture: &Fixture, dir: &Path) -> Truth {
+        let bytes = Damage::new("whole", "").apply(fixture);
+        let path = dir.join("whole.db");
+        fs::write(&path, &bytes).unwrap();
+        let status = status(&path, &mut |_| Flow::Go).unwrap_or_else(|e| panic!("{}: {e}", fixture.name));
+        assert_eq!(status.trailer, Trailer::Ok, "{}", fixture.name);
+        Truth { rows: rows(&fixture.body).unwrap(), status }
+    }
+}
+
+/// Judges one damaged file in `dir`. `place` says whether a restore that is expected to succeed is carried out.
+pub fn judge(damage: &Damage, fixture: &Fixture, truth: &Truth, dir: &Path, place: bool) -> Verdict {
+    match judged(damage, fixture, truth, dir, place) {
+        Ok(verdict) => verdict,
+        Err(wrong) => Verdict::Wrong(wrong),
+    }
+}
+
+fn judged(damage: &Damage, fixture: &Fixture, truth: &Truth, dir: &Path, place: bool) -> Result<Verdict, String> {
+    let bytes = damage.apply(fixture);
+    let body = &bytes[..if bytes.len() % 512 == 32 { bytes.len() - 32 } else { bytes.len() }];
+    let trailer = match bytes.len() == body.len() {
+        true => Trailer::Missing,
+        false if Sha256::digest(body)[..] == bytes[body.len()..] => Trailer::Ok,
+        false => Trailer::Wrong,
+    };
+    let path = dir.join("damaged.db");
+    fs::write(&path, &bytes).map_err(|e| e.to_string())?;
+    bounded(body)?;
+
+    let said = caught("status", || status(&path, &mut |_| Flow::Go))?;
+    let facts = caught("examine", || inspect::examine(&path, &mut |_| Flow::Go))?.map_err(|e| e.to_string())?;
+    let restores = [false, true].map(|skip| {
+        // A placed directory costs 64 MB of log and some flushes; what is refused costs nothing.
+        let go = said.is_err() || place || (trailer != Trailer::Ok && !skip);
+        go.then(|| restored(&path, dir, skip)).transpose()
+    });
+    let [strict, lenient] = restores;
+    let (strict, lenient) = (strict?, lenient?);
+
+    let status = match said {
+        Err(trouble) => {
+            sentence(&trouble.to_string())?;
+            match &facts.health {
+                Health::Broken(why) => sentence(why)?,
+                health => return Err(format!("status refuses it ({trouble}), examine says {health:?}")),
+            }
+            for (skip, outcome) in [("", strict), (" --skip-hash-check", lenient)] {
+                match outcome {
+                    Some(Err(trouble)) => sentence(&trouble)?,
+                    _ => return Err(format!("status refuses it ({trouble}), restore{skip} takes it")),
+                }
+            }
+            return Ok(Verdict::Refused);
+        }
+        Ok(status) => status,
+    };
+    if status.trailer != trailer {
+        return Err(format!("the trailer is {trailer:?}, status says {:?}", status.trailer));
+    }
+    if (trailer != Trailer::Ok) == status.trailer_problem.is_empty() {
+        return Err(format!("the trailer is {trailer:?}, status explains {:?}", status.trailer_problem));
+    }
+    let health = match trailer {
+        Trailer::Ok => matches!(facts.health, Health::Verified),
+        Trailer::Missing => matches!(facts.health, Health::Unhashed),
+        Trailer::Wrong => matches!(&facts.health, Health::Broken(why) if sentence(why).is_ok()),
+    };
+    if !health {
+        return Err(format!("the trailer is {trailer:?}, examine says {:?}", facts.health));
+    }
+    let left = rows(body).ok_or("status takes it, but its rows cannot all be read")?;
+    let same = left == truth.rows;
+    if same {
+        let figures = |s: &Status| (s.hash, s.revision, s.total_key, s.total_row);
+        if figures(&status) != figures(&truth.status) {
+            return Err(format!("the rows are the same, the figures are not: {:?}", figures(&status)));
+        }
+    }
+    if let Some(outcome) = strict {
+        match (trailer, outcome) {
+            (Trailer::Ok, outcome) => placed(outcome?, &left)?,
+            (_, Err(why)) => sentence(&why)?,
+            (_, Ok(_)) => return Err("restored without its hash being right, and nobody asked for that".into()),
+        }
+    }
+    if let Some(outcome) = lenient {
+        placed(outcome?, &left)?;
+    }
+    Ok(match (same, trailer) {
+        (true, _) => Verdict::Whole,
+        (false, Trailer::Wrong) => Verdict::Hashed,
+        (false, _) if payload(&left, &truth.rows) && damage.class.starts_with("flip.Row") => Verdict::Payload,
+        (false, _) => Verdict::Missed(suspects::suspect(body, &left)),
+    })
+}
+
+/// Whether as many rows are left in each bucket as there were: one of them reads differently, none is lost.
+fn payload(left: &Rows, truth: &Rows) -> bool {
+    left.len() == truth.len()
+        && truth.iter().all(|(name, rows)| left.get(name).is_some_and(|left| left.len() == rows.len()))
+}
+
+/// Runs it; a panic is a defect.
+fn caught<T>(what: &str, run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|_| format!("{what} panicked"))
+}
+
+/// What a restore said; anything that it left behind after a refusal is an error.
+type Outcome = Result<Vec<u8>, String>;
+
+fn restored(path: &Path, dir: &Path, skip: bool) -> Result<Outcome, String> {
+    let target = dir.join("parent/member");
+    fs::create_dir_all(dir.join("parent")).map_err(|e| e.to_string())?;
+    let url = vec!["http://127.0.0.1:2380".to_string()];
+    let genesis = Genesis::new([("m1", &*url)], "token");
+    let job = Job {
+        source: path,
+        pinned_sha256: None,
+        skip_hash_check: skip,
+        genesis: &genesis,
+        name: "m1",
+        data_dir: &target,
+        wal_dir: None,
+        target: Minor::V3_6,
+        bump_revision: 0,
+    };
+    let outcome = caught("restore", || restore::restore(&job, &mut |_| Flow::Go))?;
+    let outcome = match outcome {
+        Ok(_) => {
+            let db = fs::read(target.join("member/snap/db")).map_err(|e| e.to_string());
+            fs::remove_dir_all(&target).map_err(|e| e.to_string())?;
+            Ok(db?)
+        }
+        Err(trouble) => Err(trouble.to_string()),
+    };
+    let behind: Vec<_> = fs::read_dir(dir.join("parent")).map_err(|e| e.to_string())?.collect();
+    if !behind.is_empty() {
+        return Err(format!("the restore left {behind:?} behind"));
+    }
+    Ok(outcome)
+}
+
+/// A restored database holds the snapshot's rows, membership and raft position aside.
+fn placed(db: Vec<u8>, source: &Rows) -> Result<(), String> {
+    let mut made = rows(&db).ok_or("the restored database cannot be read")?;
+    let mut source = source.clone();
+    for rows in [&mut made, &mut source] {
+        rows.remove(&b"members"[..]);
+        rows.remove(&b"members_removed"[..]);
+        let meta = rows.entry(b"meta".to_vec()).or_default();
+        meta.remove(&b"consistent_index"[..]);
+        meta.remove(&b"term"[..]);
+        rows.entry(b"cluster".to_vec()).or_default();
+    }
+    if made == source { Ok(()) } else { Err("the restored database has other rows".into()) }
+}
+
+/// Whether it is a sentence that names a place: a page, a bucket, an offset, a length.
+fn sentence(text: &str) -> Result<(), String> {
+    let places = ["page ", "pages ", "bucket", "offset", " bytes", "trailer", "not a bbolt database"];
+    let named = places.iter().any(|place| text.contains(place));
+    let raw = ["panicked", "Err(", "Some(", "Error {", "unwrap"].iter().any(|raw| text.contains(raw));
+    if text.len() > 25 && named && !raw { Ok(()) } else { Err(format!("no sentence that names a place: {text:?}")) }
+}
+
+/// Counts what is read.
+struct Counted<'b>(&'b [u8], Cell<u64>);
+
+impl ReadAt for Counted<'_> {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.1.set(self.1.get() + buf.len() as u64);
+        self.0.read_exact_at(buf, offset)
+    }
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.len() as u64)
+    }
+}
+
+/// Check and walk read no more than a few times the file, whatever it says of itself.
+fn bounded(body: &[u8]) -> Result<(), String> {
+    let source = Counted(body, Cell::new(0));
+    caught("the check", || {
+        if let Ok(view) = View::open(&source) {
+            let _ = check_and_walk(&view, &mut |_| Flow::Go);
+        }
+    })?;
+    let (read, most) = (source.1.get(), 6 * body.len() as u64 + 65536);
+    if read > most { Err(format!("{read} bytes were read of a file of {}", body.len())) } else { Ok(()) }
+}
