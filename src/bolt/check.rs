@@ -211,7 +211,7 @@ impl<R: ReadAt> Checker<'_, R> {
         let root = match &task.rows {
             Rows::Tree(root) => *root,
             Rows::Inline(image) => {
-                match page::shape(image) {
+                match page::inline_shape(image) {
                     Ok(shape) => self.rows(task, None, image, shape, (None, None), waiting),
                     Err(fault) => self.problem(task.fault(None, fault)),
                 }
@@ -274,7 +274,7 @@ impl<R: ReadAt> Checker<'_, R> {
             return Ok(None);
         }
         self.took(id, &bytes, &task.path)?;
-        match page::shape(&bytes) {
+        match page::file_shape(&bytes, self.view.page_size()) {
             Ok(shape) => Ok(Some((bytes, shape))),
             Err(fault) => {
                 self.problem(task.fault(Some(id), fault));

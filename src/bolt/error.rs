@@ -131,8 +131,12 @@ pub enum Fault {
     Table { count: u64, size: u64 },
     #[error("element {0} points outside the page")]
     Element(u64),
-    #[error("its elements overlap each other")]
-    Overlap,
+    #[error("element {0} does not begin where what stands before it ends, so its place, a size or the count was changed")]
+    Gap(u64),
+    #[error("it has {has} pages for what needs {needed}, so a size or the count was changed")]
+    Spare { has: u64, needed: u64 },
+    #[error("{0} bytes follow its last row, so a size or the count was changed")]
+    Rest(u64),
     #[error("it is a branch without children")]
     NoChildren,
     #[error("the key of element {0} is not greater than the one before it")]

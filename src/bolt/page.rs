@@ -74,10 +74,14 @@ impl Header {
 pub(super) struct Shape {
     pub leaf: bool,
     pub count: usize,
+    /// Where its last element's data ends.
+    pub end: usize,
 }
 
-/// Checks the table of a leaf or branch page: every element lies inside and behind the table, and all of them
-/// together are no longer than the page. The latter bounds what a walk over the file can yield by the file's length.
+/// Checks the table of a leaf or branch page: the first element's data begins where the table ends, each other's where
+/// the one before it ends, and the last one's ends inside the page. bbolt has never written a page otherwise, so that
+/// this tells a count or a size that was changed, and with it rows that would be lost without a trace. It also bounds
+/// what a walk over the file can yield by the file's length.
 pub(super) fn shape(bytes: &[u8]) -> Result<Shape, Fault> {
     let header = Header::parse(bytes).ok_or(Fault::Table { count: 0, size: wide(bytes.len()) })?;
     let leaf = match header.flags {
@@ -88,25 +92,40 @@ pub(super) fn shape(bytes: &[u8]) -> Result<Shape, Fault> {
     let count = usize::from(header.count);
     let table = HEADER.saturating_add(count.saturating_mul(ELEMENT));
     let elements = bytes.get(HEADER..table).ok_or(Fault::Table { count: wide(count), size: wide(bytes.len()) })?;
-    let end = wide(bytes.len());
-    let mut used = wide(table);
-    let mut behind = wide(count).saturating_mul(wide(ELEMENT));
+    let mut end = wide(table);
     let mut start = wide(HEADER);
     for (index, element) in elements.chunks_exact(ELEMENT).enumerate() {
-        let fault = || Fault::Element(wide(index));
-        let (pos, size) = spans(element, leaf).ok_or_else(fault)?;
+        let (pos, size) = spans(element, leaf).ok_or(Fault::Element(wide(index)))?;
         let from = start.saturating_add(pos);
-        if pos < behind || from.saturating_add(size) > end {
-            return Err(fault());
+        if from.saturating_add(size) > wide(bytes.len()) {
+            return Err(Fault::Element(wide(index)));
         }
-        used = used.saturating_add(size);
-        behind = behind.saturating_sub(wide(ELEMENT));
+        if from != end {
+            return Err(Fault::Gap(wide(index)));
+        }
+        end = from.saturating_add(size);
         start = start.saturating_add(wide(ELEMENT));
     }
-    if used > end {
-        return Err(Fault::Overlap);
+    Ok(Shape { leaf, count, end: usize::try_from(end).unwrap_or(usize::MAX) })
+}
+
+/// As [`shape`], for a page of the file: no further page than its elements need belongs to it. (bbolt before 1.3.4
+/// took one more when they filled the last one exactly.)
+pub(super) fn file_shape(bytes: &[u8], page_size: u32) -> Result<Shape, Fault> {
+    let shape = shape(bytes)?;
+    let needed = shape.end.checked_div(narrow(page_size)).unwrap_or(0).saturating_add(1);
+    let has = bytes.len().checked_div(narrow(page_size)).unwrap_or(0);
+    if has > needed { Err(Fault::Spare { has: wide(has), needed: wide(needed) }) } else { Ok(shape) }
+}
+
+/// As [`shape`], for the page in a bucket's value, which ends with its last row.
+pub(super) fn inline_shape(image: &[u8]) -> Result<Shape, Fault> {
+    let shape = shape(image)?;
+    if !shape.leaf {
+        return Err(Fault::WrongType { flags: BRANCH, wanted: "a leaf" });
     }
-    Ok(Shape { leaf, count })
+    let spare = image.len().saturating_sub(shape.end);
+    if spare > 0 { Err(Fault::Rest(wide(spare))) } else { Ok(shape) }
 }
 
 /// Where an element's data starts, from the element, and how long it is.

@@ -53,10 +53,7 @@ impl Bucket {
         let sequence = page::u64_at(value, 8).ok_or_else(|| fail(Fault::BucketHeader))?;
         let rows = if root == 0 {
             let image = value.get(16..).unwrap_or_default();
-            let shape = page::shape(image).map_err(fail)?;
-            if !shape.leaf {
-                return Err(fail(Fault::WrongType { flags: page::BRANCH, wanted: "a leaf" }));
-            }
+            page::inline_shape(image).map_err(fail)?;
             Rows::Inline(image.to_vec())
         } else {
             Rows::Tree(root)
@@ -206,7 +203,7 @@ impl<R: ReadAt> View<R> {
     /// Checks bounds, id, type and every element.
     pub(super) fn load(&self, id: u64, bucket: &[u8], bytes: &mut Vec<u8>) -> Result<Shape, Error> {
         self.load_raw(id, bucket, bytes)?;
-        page::shape(bytes).map_err(|fault| Error::at(id, bucket, fault))
+        page::file_shape(bytes, self.page_size).map_err(|fault| Error::at(id, bucket, fault))
     }
 
     /// As [`Self::load`], for pages of any type.

@@ -25,7 +25,7 @@ use requorum::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{Damage, Fixture, suspects};
+use super::{Damage, Fixture, layout::Role, suspects};
 
 /// All rows of all buckets.
 pub type Rows = BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>>;
@@ -81,15 +81,32 @@ impl Truth {
     }
 }
 
-/// Judges one damaged file in `dir`. `place` says whether a restore that is expected to succeed is carried out.
-pub fn judge(damage: &Damage, fixture: &Fixture, truth: &Truth, dir: &Path, place: bool) -> Verdict {
-    match judged(damage, fixture, truth, dir, place) {
+/// Which restores are carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restores {
+    /// None.
+    No,
+    /// Those that must be refused: they cost no more than the reading.
+    Refused,
+    /// Also those that must succeed, at 64 MB of log and some flushes each.
+    All,
+}
+
+/// Judges one damaged file in `dir`.
+pub fn judge(damage: &Damage, fixture: &Fixture, truth: &Truth, dir: &Path, restores: Restores) -> Verdict {
+    match judged(damage, fixture, truth, dir, restores) {
         Ok(verdict) => verdict,
         Err(wrong) => Verdict::Wrong(wrong),
     }
 }
 
-fn judged(damage: &Damage, fixture: &Fixture, truth: &Truth, dir: &Path, place: bool) -> Result<Verdict, String> {
+fn judged(
+    damage: &Damage,
+    fixture: &Fixture,
+    truth: &Truth,
+    dir: &Path,
+    restores: Restores,
+) -> Result<Verdict, String> {
     let bytes = damage.apply(fixture);
     let body = &bytes[..if bytes.len() % 512 == 32 { bytes.len() - 32 } else { bytes.len() }];
     let trailer = match bytes.len() == body.len() {
@@ -103,12 +120,11 @@ fn judged(damage: &Damage, fixture: &Fixture, truth: &Truth, dir: &Path, place: 
 
     let said = caught("status", || status(&path, &mut |_| Flow::Go))?;
     let facts = caught("examine", || inspect::examine(&path, &mut |_| Flow::Go))?.map_err(|e| e.to_string())?;
-    let restores = [false, true].map(|skip| {
-        // A placed directory costs 64 MB of log and some flushes; what is refused costs nothing.
-        let go = said.is_err() || place || (trailer != Trailer::Ok && !skip);
+    let [strict, lenient] = [false, true].map(|skip| {
+        let refused = said.is_err() || (trailer != Trailer::Ok && !skip);
+        let go = restores == Restores::All || (refused && restores == Restores::Refused);
         go.then(|| restored(&path, dir, skip)).transpose()
     });
-    let [strict, lenient] = restores;
     let (strict, lenient) = (strict?, lenient?);
 
     let status = match said {
@@ -121,7 +137,8 @@ fn judged(damage: &Damage, fixture: &Fixture, truth: &Truth, dir: &Path, place: 
             for (skip, outcome) in [("", strict), (" --skip-hash-check", lenient)] {
                 match outcome {
                     Some(Err(trouble)) => sentence(&trouble)?,
-                    _ => return Err(format!("status refuses it ({trouble}), restore{skip} takes it")),
+                    None => {}
+                    Some(Ok(_)) => return Err(format!("status refuses it ({trouble}), restore{skip} takes it")),
                 }
             }
             return Ok(Verdict::Refused);
@@ -163,9 +180,17 @@ fn judged(damage: &Damage, fixture: &Fixture, truth: &Truth, dir: &Path, place: 
     Ok(match (same, trailer) {
         (true, _) => Verdict::Whole,
         (false, Trailer::Wrong) => Verdict::Hashed,
-        (false, _) if payload(&left, &truth.rows) && damage.class.starts_with("flip.Row") => Verdict::Payload,
+        (false, _) if payload(&left, &truth.rows) && only_rows(damage, fixture) => Verdict::Payload,
         (false, _) => Verdict::Missed(suspects::suspect(body, &left)),
     })
+}
+
+/// Whether the damage changed nothing but rows' own keys and values.
+fn only_rows(damage: &Damage, fixture: &Fixture) -> bool {
+    let data = |at: usize| matches!(fixture.layout.roles[at], Role::RowKey | Role::RowValue | Role::Unused);
+    let same = |at: usize, byte: u8| fixture.body[at] == byte;
+    let mut pokes = damage.pokes.iter();
+    damage.len.is_none() && pokes.all(|(at, poke)| (*at..).zip(poke).all(|(at, byte)| same(at, *byte) || data(at)))
 }
 
 /// Whether as many rows are left in each bucket as there were: one of them reads differently, none is lost.
@@ -234,7 +259,7 @@ fn sentence(text: &str) -> Result<(), String> {
     let places = ["page ", "pages ", "bucket", "offset", " bytes", "trailer", "not a bbolt database"];
     let named = places.iter().any(|place| text.contains(place));
     let raw = ["panicked", "Err(", "Some(", "Error {", "unwrap"].iter().any(|raw| text.contains(raw));
-    if text.len() > 25 && named && !raw { Ok(()) } else { Err(format!("no sentence that names a place: {text:?}")) }
+    if text.len() > 15 && named && !raw { Ok(()) } else { Err(format!("no sentence that names a place: {text:?}")) }
 }
 
 /// Counts what is read.

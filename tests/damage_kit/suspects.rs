@@ -57,8 +57,10 @@ fn revisions(rows: &Rows) -> Option<String> {
         let (at, kv) = (RevisionKey::parse(key)?, KeyValueRef::parse(value)?);
         let main = at.revision.main;
         if kv.key.is_empty() {
-            // The row of a revision that was bumped.
-            (last, sub) = (main, at.revision.sub);
+            // A revision that was bumped is marked as compacted up to there.
+            if compacted.is_none_or(|compacted| main > compacted) {
+                return Some(format!("revisions: the row of {main} is empty"));
+            }
             continue;
         }
         if !at.tombstone && kv.mod_revision != main {

@@ -53,8 +53,9 @@ fn fixture(name: &str, body: Vec<u8>) -> Fixture {
 
 /// The built ones.
 pub fn built() -> Vec<Fixture> {
-    let deep = build(512, 3000, 60);
-    let wide = build(4096, 2200, 150);
+    // Long runs see the sizes that bugs like, everyday ones what is quickly read.
+    let deep = build(512, if long() { 3000 } else { 400 }, 60);
+    let wide = build(4096, if long() { 2200 } else { 500 }, 150);
     let listed = with_freelist(build(4096, 300, 20), false);
     let counted = with_freelist(build(1024, 300, 20), true);
     vec![

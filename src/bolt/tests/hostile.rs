@@ -190,7 +190,7 @@ fn overlapping_elements_do_not_multiply() {
     let view = View::open(&bytes).unwrap();
     let bucket = view.bucket(b"a").unwrap().unwrap();
     let found = rows(&view, &bucket);
-    assert!(matches!(found, Err(Error::Damaged { fault: Fault::Overlap, .. })), "{found:?}");
+    assert!(matches!(found, Err(Error::Damaged { fault: Fault::Gap(1), .. })), "{found:?}");
     poke(&bytes);
 }
 
