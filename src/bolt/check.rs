@@ -5,7 +5,7 @@
 
 use super::ReadAt;
 use super::error::{Error, Fault, Place};
-use super::meta::NO_FREELIST;
+use super::meta::{Meta, NO_FREELIST};
 use super::page::{self, Header, IS_BUCKET, Shape, wide};
 use super::view::{Bucket, MAX_DEPTH, Rows, View};
 
@@ -120,6 +120,8 @@ impl<R: ReadAt> Checker<'_, R> {
         for (id, meta) in (0u64..).zip(self.view.metas()) {
             self.seen.add(id);
             match meta {
+                // etcd adds to it with its first write.
+                Ok(Meta { txid: u64::MAX, .. }) => self.problem(Error::at(id, b"", Fault::Txid)),
                 Err(Error::Damaged { place, fault }) => {
                     self.problem(Error::Damaged { place: place.clone(), fault: fault.clone() });
                 }
@@ -226,6 +228,11 @@ impl<R: ReadAt> Checker<'_, R> {
             } else if let Some((bytes, shape)) = self.page(task, page)? {
                 let bounds = (lower.as_deref(), upper.as_deref());
                 if shape.leaf {
+                    // Only the list of buckets may be an empty page: an empty bucket stands inline, and an empty leaf
+                    // is taken out of its tree.
+                    if shape.count == 0 && (task.depth > 0 || !path.is_empty()) {
+                        self.problem(task.fault(Some(page), Fault::NoRows));
+                    }
                     self.rows(task, Some(page), &bytes, shape, bounds, waiting);
                 } else {
                     self.children(task, page, &bytes, shape, bounds);

@@ -282,6 +282,10 @@ impl<F: ReadAt + WriteAt> Spill<'_, F> {
                 return Ok(pack.inline_bucket(bucket.sequence));
             }
         }
+        // A tree that lost all its rows is no page of its own any more either.
+        if self.at_least(&bucket.tree) == 0 {
+            return Ok(Pack::new(true).inline_bucket(bucket.sequence));
+        }
         Ok(bucket_header(self.tree(name, bucket.tree)?, bucket.sequence))
     }
 

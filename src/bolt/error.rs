@@ -139,6 +139,8 @@ pub enum Fault {
     Rest(u64),
     #[error("it is a branch without children")]
     NoChildren,
+    #[error("it is a page of its own without rows, as bbolt never writes one, so its count was changed")]
+    NoRows,
     #[error("the key of element {0} is not greater than the one before it")]
     Order(u64),
     #[error("the key of element {0} is less than its parent's key for this page")]
