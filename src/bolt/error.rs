@@ -131,7 +131,9 @@ pub enum Fault {
     Table { count: u64, size: u64 },
     #[error("element {0} points outside the page")]
     Element(u64),
-    #[error("element {0} does not begin where what stands before it ends, so its place, a size or the count was changed")]
+    #[error(
+        "element {0} does not begin where what stands before it ends, so its place, a size or the count was changed"
+    )]
     Gap(u64),
     #[error("it has {has} pages for what needs {needed}, so a size or the count was changed")]
     Spare { has: u64, needed: u64 },

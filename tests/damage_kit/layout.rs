@@ -100,7 +100,8 @@ impl Layout {
             layout.roles[at..at + 16].fill(Role::Header);
             layout.roles[at + 16..at + 16 + 8 * listed].fill(Role::Freelist);
             let size = page_size * (1 + u32_at(body, at + 12) as usize);
-            let page = Page { id: Some(freelist), at, kind: "freelist", count, size, bucket: String::new(), parent: None };
+            let page =
+                Page { id: Some(freelist), at, kind: "freelist", count, size, bucket: String::new(), parent: None };
             layout.pages.push(page);
         }
         layout.tree(body, u64_at(body, newer + 16 + 16), "", None);

@@ -9,11 +9,35 @@ pub fn cuts(fixture: &Fixture) -> Vec<Damage> {
     let (page, body) = (fixture.layout.page_size, fixture.body.len());
     let file = body + 32;
     let mut dice = Dice::of(&fixture.name);
-    let mut lengths = vec![0, 1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 79, 80, 81, 95, 96, 511, 512, 513, 544, 1023, 1024, 1025];
-    lengths.extend([4064, 4095, 4096, 4097, 4128, page - 1, page, page + 1, page + 32, page + 80, 2 * page - 1, 2 * page]);
+    let mut lengths =
+        vec![0, 1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 79, 80, 81, 95, 96, 511, 512, 513, 544, 1023, 1024, 1025];
+    lengths.extend([
+        4064,
+        4095,
+        4096,
+        4097,
+        4128,
+        page - 1,
+        page,
+        page + 1,
+        page + 32,
+        page + 80,
+        2 * page - 1,
+        2 * page,
+    ]);
     let bounds = (1..=body / page).map(|n| n * page).collect();
     lengths.extend(dice.sample(bounds, if long() || body < 60_000 { 64 } else { 8 }));
-    lengths.extend([body - page, body - 513, body - 512, body - 511, body - 480, body - 33, body - 32, body - 31, body - 1]);
+    lengths.extend([
+        body - page,
+        body - 513,
+        body - 512,
+        body - 511,
+        body - 480,
+        body - 33,
+        body - 32,
+        body - 31,
+        body - 1,
+    ]);
     lengths.extend([body, body + 1, body + 15, body + 16, body + 17, body + 30, body + 31]);
     lengths.extend((0..6).map(|_| dice.below(file)));
     lengths.sort_unstable();
@@ -46,7 +70,8 @@ pub fn fields(fixture: &Fixture) -> Vec<Damage> {
         chosen.sort_unstable();
         chosen.dedup();
         for page in chosen.into_iter().filter_map(|n| of_kind.get(n)) {
-            let name = page.id.map_or_else(|| format!("inline {}", page.bucket), |id| format!("page {id} {}", page.bucket));
+            let name =
+                page.id.map_or_else(|| format!("inline {}", page.bucket), |id| format!("page {id} {}", page.bucket));
             let mut lie = |field: &str, at: usize, size: usize, lies: Vec<u64>| {
                 push_lies(fixture, &mut all, &format!("{kind}.{field}"), &name, at, size, &lies);
             };
@@ -58,7 +83,8 @@ pub fn fields(fixture: &Fixture) -> Vec<Damage> {
             lie("count", page.at + 10, 2, counts);
             let overflow = u64::from(u32_at(&fixture.body, page.at + 12));
             let left = hwm - id;
-            let overflows = vec![0, 1, overflow.wrapping_sub(1), overflow + 1, left - 1, left, 0x7fff_ffff, 0xffff_ffff];
+            let overflows =
+                vec![0, 1, overflow.wrapping_sub(1), overflow + 1, left - 1, left, 0x7fff_ffff, 0xffff_ffff];
             lie("overflow", page.at + 12, 4, overflows);
             if kind == "freelist" {
                 let mut ids = layout.live();
@@ -72,12 +98,35 @@ pub fn fields(fixture: &Fixture) -> Vec<Damage> {
             elements.dedup();
             for element in elements.into_iter().filter(|n| *n < page.count) {
                 let at = page.at + 16 + 16 * element;
-                let fields: &[(&str, usize)] =
-                    if kind == "branch" { &[("pos", 0), ("ksize", 4)] } else { &[("flags", 0), ("pos", 4), ("ksize", 8), ("vsize", 12)] };
+                let fields: &[(&str, usize)] = if kind == "branch" {
+                    &[("pos", 0), ("ksize", 4)]
+                } else {
+                    &[("flags", 0), ("pos", 4), ("ksize", 8), ("vsize", 12)]
+                };
                 for (field, offset) in fields {
                     let is = u64::from(u32_at(&fixture.body, at + offset));
-                    let lies = vec![0, 1, 2, is.wrapping_sub(1), is + 1, is + 16, 16, 0xffff, page.size as u64, 0x7fff_ffff, 0xffff_ffff];
-                    push_lies(fixture, &mut all, &format!("{kind}.{field}"), &format!("{name} #{element}"), at + offset, 4, &lies);
+                    let lies = vec![
+                        0,
+                        1,
+                        2,
+                        is.wrapping_sub(1),
+                        is + 1,
+                        is + 16,
+                        16,
+                        0xffff,
+                        page.size as u64,
+                        0x7fff_ffff,
+                        0xffff_ffff,
+                    ];
+                    push_lies(
+                        fixture,
+                        &mut all,
+                        &format!("{kind}.{field}"),
+                        &format!("{name} #{element}"),
+                        at + offset,
+                        4,
+                        &lies,
+                    );
                 }
             }
         }
@@ -110,7 +159,12 @@ pub fn metas(fixture: &Fixture) -> Vec<Damage> {
         ("overflow", 12, 4, vec![1, 0xffff_ffff]),
         ("magic", 16, 4, vec![0, 0xed0c_daec, 0xffff_ffff]),
         ("version", 20, 4, vec![0, 1, 3, 0xffff_ffff]),
-        ("page-size", 24, 4, vec![0, 1, size / 2, size * 2, size * 4, size + 1, 256, 512, 1 << 17, 1 << 31, 0xffff_ffff]),
+        (
+            "page-size",
+            24,
+            4,
+            vec![0, 1, size / 2, size * 2, size * 4, size + 1, 256, 512, 1 << 17, 1 << 31, 0xffff_ffff],
+        ),
         ("flags", 28, 4, vec![1, 0xffff_ffff]),
         ("root", 32, 8, [pages, vec![0, 1, layout.hwm, 1 << 52, 1 << 60, u64::MAX]].concat()),
         ("sequence", 40, 8, vec![1, u64::MAX]),
@@ -202,6 +256,9 @@ pub fn trailers(fixture: &Fixture) -> Vec<Damage> {
         all.push(Damage { len, tail: raw, ..Damage::new("trailer.zeros", format!("{more} zeros, no trailer")) });
     }
     let meta = u64_at(&fixture.body, 64) ^ u64::from(u16_at(&fixture.body, 8));
-    all.push(Damage { tail: Tail::Raw(meta.to_le_bytes().repeat(4)), ..Damage::new("trailer.wrong", "of another file") });
+    all.push(Damage {
+        tail: Tail::Raw(meta.to_le_bytes().repeat(4)),
+        ..Damage::new("trailer.wrong", "of another file")
+    });
     all
 }

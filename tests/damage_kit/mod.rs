@@ -94,7 +94,8 @@ pub struct Dice(pub u64);
 impl Dice {
     /// Seeded by a name.
     pub fn of(name: &str) -> Self {
-        let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, b| (sum ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        let seed =
+            name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, b| (sum ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
         Dice(seed | 1)
     }
 
@@ -112,22 +113,18 @@ impl Dice {
     }
 
     /// At most `n` of these, in their order.
-    pub fn sample<T>(&mut self, mut of: Vec<T>, n: usize) -> Vec<T> {
-        while of.len() > n {
-            // Many at a time: which ones is no matter, as long as it is the same ones each time.
-            let keep: Vec<bool> = (0..of.len()).map(|_| self.below(of.len()) < n).collect();
-            let mut at = 0;
-            let before = of.len();
-            of.retain(|_| {
-                at += 1;
-                keep[at - 1]
-            });
-            if of.len() == before || of.len() <= n {
-                break;
-            }
+    pub fn sample<T>(&mut self, of: Vec<T>, n: usize) -> Vec<T> {
+        if of.len() <= n {
+            return of;
         }
-        of.truncate(n);
-        of
+        let mut order: Vec<usize> = (0..of.len()).collect();
+        for at in 0..n {
+            let other = at + self.below(of.len() - at);
+            order.swap(at, other);
+        }
+        let mut chosen = vec![false; of.len()];
+        order[..n].iter().for_each(|at| chosen[*at] = true);
+        of.into_iter().zip(chosen).filter_map(|(item, chosen)| chosen.then_some(item)).collect()
     }
 }
 

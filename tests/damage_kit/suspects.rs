@@ -78,7 +78,11 @@ fn revisions(rows: &Rows) -> Option<String> {
             keys.insert(kv.key, (0, 0));
         } else {
             let known = version > 0 || kv.create_revision > compacted.unwrap_or(1);
-            let fits = if version == 0 { kv.version == 1 && kv.create_revision == main } else { kv.version == version + 1 && kv.create_revision == created };
+            let fits = if version == 0 {
+                kv.version == 1 && kv.create_revision == main
+            } else {
+                kv.version == version + 1 && kv.create_revision == created
+            };
             if known && !fits {
                 return Some(format!("revisions: the history of a key does not lead to {main}"));
             }
@@ -90,7 +94,8 @@ fn revisions(rows: &Rows) -> Option<String> {
 
 /// A leaf that nothing refers to, with revisions beyond the last: a free page only ever holds what was before.
 fn orphans(body: &[u8], rows: &Rows) -> Option<String> {
-    let last = rows.get(schema::KEY).and_then(|rows| rows.last_key_value()).and_then(|(key, _)| RevisionKey::parse(key));
+    let last =
+        rows.get(schema::KEY).and_then(|rows| rows.last_key_value()).and_then(|(key, _)| RevisionKey::parse(key));
     let last = last.map(|last| last.revision);
     let page_size = u32_at(body, 24) as usize;
     if !page_size.is_power_of_two() || page_size < 512 {
@@ -107,7 +112,10 @@ fn orphans(body: &[u8], rows: &Rows) -> Option<String> {
             if let Some(at) = key.and_then(RevisionKey::parse)
                 && last.is_none_or(|last| at.revision > last)
             {
-                return Some(format!("orphans: page {id} holds revision {}, the last one in use is {last:?}", at.revision.main));
+                return Some(format!(
+                    "orphans: page {id} holds revision {}, the last one in use is {last:?}",
+                    at.revision.main
+                ));
             }
         }
     }

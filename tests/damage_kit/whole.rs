@@ -147,7 +147,10 @@ fn history(puts: i64) -> Vec<(Vec<u8>, Vec<u8>)> {
         let len = if main % 101 == 0 { 9000 } else { 20 + (main % 60) as usize };
         let value = vec![b'a' + (main % 26) as u8; len];
         let (create_revision, version) = keys[at];
-        rows.push((row, KeyValue { key, create_revision, mod_revision: main, version, value, lease: 0 }.encode_to_vec()));
+        rows.push((
+            row,
+            KeyValue { key, create_revision, mod_revision: main, version, value, lease: 0 }.encode_to_vec(),
+        ));
     }
     rows
 }
