@@ -66,15 +66,37 @@ pub fn read(dir: &Path) -> Result<Log, Error> {
     let mut log = Log::default();
     let mut reader = Reader { log: &mut log, crc: None, metadata: None };
     for (position, path) in segments.iter().enumerate() {
+        let io = |source| Error::Io { path: path.into(), source };
+        let file = File::open(path).map_err(io)?;
+        let length = file.metadata().map_err(io)?.len();
         let last = position + 1 == segments.len();
-        reader.segment(path, last)?;
+        reader.segment(path, &mut BufReader::with_capacity(64 << 10, file), length, last)?;
     }
-    let Some(metadata) = reader.metadata else {
-        return Err(Error::NoLog { path: dir.into(), what: "no segment says whose log this is".into() });
+    let metadata = reader.metadata;
+    whose(log, metadata, dir)
+}
+
+/// Reads segments that are in memory, the oldest first; messages call them `segment 0` and so on.
+///
+/// # Errors
+/// As [`read()`].
+pub fn parse(segments: &[&[u8]]) -> Result<Log, Error> {
+    let mut log = Log::default();
+    let mut reader = Reader { log: &mut log, crc: None, metadata: None };
+    for (position, bytes) in segments.iter().enumerate() {
+        let (name, last) = (format!("segment {position}"), position + 1 == segments.len());
+        reader.segment(Path::new(&name), &mut &**bytes, bytes.len() as u64, last)?;
+    }
+    let metadata = reader.metadata;
+    whose(log, metadata, Path::new("the log"))
+}
+
+fn whose(log: Log, metadata: Option<Metadata>, path: &Path) -> Result<Log, Error> {
+    let Some(metadata) = metadata else {
+        return Err(Error::NoLog { path: path.into(), what: "no segment says whose log this is".into() });
     };
-    log.node_id = metadata.node_id.unwrap_or_default();
-    log.cluster_id = metadata.cluster_id.unwrap_or_default();
-    Ok(log)
+    let (node_id, cluster_id) = (metadata.node_id.unwrap_or_default(), metadata.cluster_id.unwrap_or_default());
+    Ok(Log { node_id, cluster_id, ..log })
 }
 
 fn segments(dir: &Path) -> Result<Vec<PathBuf>, Error> {
@@ -118,18 +140,15 @@ enum Bad {
 }
 
 impl Reader<'_> {
-    fn segment(&mut self, path: &Path, last: bool) -> Result<(), Error> {
+    fn segment(&mut self, path: &Path, input: &mut impl Read, length: u64, last: bool) -> Result<(), Error> {
         let io = |source| Error::Io { path: path.into(), source };
-        let file = File::open(path).map_err(io)?;
-        let length = file.metadata().map_err(io)?.len();
-        let mut input = BufReader::with_capacity(64 << 10, file);
         let mut offset = 0;
         while length.saturating_sub(offset) >= 8 {
             let mut field = [0; 8];
             input.read_exact(&mut field).map_err(io)?;
             let Some(frame) = Frame::parse(field) else { return Ok(()) };
             let mut body = Vec::new();
-            let result = read_body(&mut input, frame, length - offset - 8, &mut body).and_then(|()| self.record(&body));
+            let result = read_body(input, frame, length - offset - 8, &mut body).and_then(|()| self.record(&body));
             match result {
                 Ok(()) => offset += 8 + frame.record + frame.padding,
                 Err(Bad::Io(source)) => return Err(io(source)),
