@@ -8,6 +8,9 @@ pub mod record;
 pub mod snap;
 pub mod wal;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 
 /// What is wrong with a raft file.

@@ -59,6 +59,13 @@ impl Encoder {
         self.frame(&Record { kind: Some(kind as i64), crc: Some(self.crc), data: Some(data) });
     }
 
+    /// Ends the segment and begins the next one with the checksum so far; the bytes of the ended one come back.
+    pub fn cut(&mut self) -> Vec<u8> {
+        let ended = std::mem::take(&mut self.out);
+        self.frame(&Record { kind: Some(Kind::Crc as i64), crc: Some(self.crc), data: None });
+        ended
+    }
+
     /// The bytes of all records.
     pub fn into_bytes(self) -> Vec<u8> {
         self.out

@@ -64,7 +64,7 @@ pub struct Log {
 pub fn read(dir: &Path) -> Result<Log, Error> {
     let segments = segments(dir)?;
     let mut log = Log::default();
-    let mut reader = Reader { log: &mut log, crc: None, metadata: None };
+    let mut reader = Reader { log: &mut log, crc: None, metadata: None, nth: 0 };
     for (position, path) in segments.iter().enumerate() {
         let io = |source| Error::Io { path: path.into(), source };
         let file = File::open(path).map_err(io)?;
@@ -82,7 +82,7 @@ pub fn read(dir: &Path) -> Result<Log, Error> {
 /// As [`read()`].
 pub fn parse(segments: &[&[u8]]) -> Result<Log, Error> {
     let mut log = Log::default();
-    let mut reader = Reader { log: &mut log, crc: None, metadata: None };
+    let mut reader = Reader { log: &mut log, crc: None, metadata: None, nth: 0 };
     for (position, bytes) in segments.iter().enumerate() {
         let (name, last) = (format!("segment {position}"), position + 1 == segments.len());
         reader.segment(Path::new(&name), &mut &**bytes, bytes.len() as u64, last)?;
@@ -127,6 +127,8 @@ struct Reader<'a> {
     /// The running checksum; `None` before the first crc record of the oldest segment, which seeds it.
     crc: Option<u32>,
     metadata: Option<Metadata>,
+    /// Records of the segment so far.
+    nth: u64,
 }
 
 /// Why a record could not be taken: it may be a torn tail, or it may not.
@@ -143,43 +145,64 @@ impl Reader<'_> {
     fn segment(&mut self, path: &Path, input: &mut impl Read, length: u64, last: bool) -> Result<(), Error> {
         let io = |source| Error::Io { path: path.into(), source };
         let mut offset = 0;
-        while length.saturating_sub(offset) >= 8 {
+        self.nth = 0;
+        while length > offset {
+            if length - offset < 8 {
+                return self.cut_off(path, offset, last);
+            }
             let mut field = [0; 8];
             input.read_exact(&mut field).map_err(io)?;
-            let Some(frame) = Frame::parse(field) else { return Ok(()) };
+            let Some(frame) = Frame::parse(field) else {
+                if last && something_follows(input).map_err(io)? {
+                    let path = path.display();
+                    self.log.torn = Some(format!("{path}: nothing was written at byte {offset}, but behind it"));
+                    return Ok(());
+                }
+                break;
+            };
             let mut body = Vec::new();
             let result = read_body(input, frame, length - offset - 8, &mut body).and_then(|()| self.record(&body));
             match result {
                 Ok(()) => offset += 8 + frame.record + frame.padding,
                 Err(Bad::Io(source)) => return Err(io(source)),
-                Err(Bad::Short) if last => {
-                    self.log.torn = Some(format!("{}: cut off inside the record at byte {offset}", path.display()));
-                    return Ok(());
-                }
+                Err(Bad::Short) => return self.cut_off(path, offset, last),
                 Err(Bad::Wrong(_)) if last && never_written(offset + 8, &body) => {
                     self.log.torn =
                         Some(format!("{}: the record at byte {offset} was never written whole", path.display()));
                     return Ok(());
                 }
-                Err(Bad::Short) => {
-                    return Err(Error::Damaged {
-                        path: path.into(),
-                        offset,
-                        what: "a record runs past the end".into(),
-                    });
-                }
                 Err(Bad::Wrong(what)) => return Err(Error::Damaged { path: path.into(), offset, what }),
             }
         }
-        Ok(())
+        // etcd gives a segment its name when its beginning is on the disk.
+        if self.nth < 2 { self.cut_off(path, offset, last) } else { Ok(()) }
+    }
+
+    /// The file ends inside the record at `offset`.
+    fn cut_off(&mut self, path: &Path, offset: u64, last: bool) -> Result<(), Error> {
+        if last {
+            self.log.torn = Some(format!("{}: cut off inside the record at byte {offset}", path.display()));
+            return Ok(());
+        }
+        Err(Error::Damaged { path: path.into(), offset, what: "a record runs past the end".into() })
     }
 
     fn record(&mut self, body: &[u8]) -> Result<(), Bad> {
         let record = Record::decode(body).map_err(|e| Bad::Wrong(format!("not a WAL record ({e})")))?;
         let (data, stored) = (record.data.unwrap_or_default(), record.crc.unwrap_or_default());
+        let nth = self.nth;
+        self.nth += 1;
         let kind = Kind::from_number(record.kind.unwrap_or_default())
             .ok_or_else(|| Bad::Wrong(format!("record type {} is unknown", record.kind.unwrap_or_default())))?;
+        // The checksum does not cover a record's type: that a flipped bit in it makes no other log, the order of the
+        // records and the form of their content must tell.
+        if (nth == 0) != (kind == Kind::Crc) || (nth == 1) != (kind == Kind::Metadata) {
+            return Err(Bad::Wrong("a segment begins with a checksum and with whose log it is, once each".into()));
+        }
         if kind == Kind::Crc {
+            if !data.is_empty() {
+                return Err(Bad::Wrong("a checksum record has a content".into()));
+            }
             if self.crc.is_some_and(|crc| crc != stored) {
                 return Err(Bad::Wrong("the checksum does not go on from the segment before".into()));
             }
@@ -194,10 +217,7 @@ impl Reader<'_> {
         match kind {
             Kind::Metadata => self.metadata(decode(&data)?),
             Kind::Entry => self.entry(decode(&data)?),
-            Kind::State => {
-                self.log.hard_state = decode(&data)?;
-                Ok(())
-            }
+            Kind::State => self.state(decode(&data)?),
             Kind::Snapshot => {
                 self.log.snapshots.push(decode(&data)?);
                 Ok(())
@@ -214,9 +234,22 @@ impl Reader<'_> {
         Ok(())
     }
 
+    fn state(&mut self, state: HardState) -> Result<(), Bad> {
+        if state.term.unwrap_or_default() == 0 && state.commit.unwrap_or_default() > 0 {
+            return Err(Bad::Wrong("a hard state of term 0 has committed something".into()));
+        }
+        self.log.hard_state = state;
+        Ok(())
+    }
+
     /// A new leader may rewrite the end of the log: an entry drops all from its index on.
     fn entry(&mut self, entry: Entry) -> Result<(), Bad> {
         let index = entry.index.unwrap_or_default();
+        match entry.kind.unwrap_or_default() {
+            0 => {}
+            1 if entry.data.as_ref().is_some_and(|data| !data.is_empty()) => {}
+            kind => return Err(Bad::Wrong(format!("entry {index} is none that etcd writes (type {kind})"))),
+        }
         if let Some(first) = self.log.entries.first().map(|e| e.index.unwrap_or_default()) {
             let keep = index.saturating_sub(first);
             if keep > self.log.entries.len() as u64 {
@@ -229,8 +262,14 @@ impl Reader<'_> {
     }
 }
 
+/// Reads a content that has nothing in it but what etcd writes.
 fn decode<M: Message + Default>(data: &[u8]) -> Result<M, Bad> {
-    M::decode(data).map_err(|e| Bad::Wrong(format!("the record's content does not decode ({e})")))
+    let read = M::decode(data).map_err(|e| Bad::Wrong(format!("the record's content does not decode ({e})")))?;
+    if read.encoded_len() == data.len() {
+        Ok(read)
+    } else {
+        Err(Bad::Wrong("the record's content is of another type".into()))
+    }
 }
 
 /// Reads record and padding; never more than the file still has.
@@ -243,6 +282,18 @@ fn read_body(input: &mut impl Read, frame: Frame, left: u64, body: &mut Vec<u8>)
     }
     body.truncate(frame.record as usize);
     Ok(())
+}
+
+/// Whether anything but zeros is left to read.
+fn something_follows(input: &mut impl Read) -> std::io::Result<bool> {
+    let mut block = [0; 16 << 10];
+    loop {
+        match input.read(&mut block)? {
+            0 => return Ok(false),
+            n if block.iter().take(n).any(|byte| *byte != 0) => return Ok(true),
+            _ => {}
+        }
+    }
 }
 
 /// True when one of the sectors that the record covers is all zero.
