@@ -122,22 +122,22 @@ fn every_snapshot_is_whole() {
 
 #[test]
 fn cuts() {
-    family("cuts", 40, make::cuts);
+    family("cuts", 30, make::cuts);
 }
 
 #[test]
 fn fields() {
-    family("fields", 50, make::fields);
+    family("fields", 40, make::fields);
 }
 
 #[test]
 fn metas() {
-    family("metas", 50, make::metas);
+    family("metas", 36, make::metas);
 }
 
 #[test]
 fn flips() {
-    family("flips", 90, make::flips);
+    family("flips", 60, make::flips);
 }
 
 #[test]
@@ -147,10 +147,10 @@ fn trailers() {
 
 #[test]
 fn pointers() {
-    family("pointers", 40, structure::pointers);
+    family("pointers", 36, structure::pointers);
 }
 
 #[test]
 fn pages() {
-    family("pages", 45, structure::pages);
+    family("pages", 36, structure::pages);
 }

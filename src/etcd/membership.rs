@@ -149,6 +149,38 @@ pub(crate) fn go_json_string(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    prop_compose! {
+        fn members()(id: u64, name: String, is_learner: bool, peer_urls in prop::collection::vec("\\PC{0,12}", 0..4),
+            client_urls in prop::collection::vec(any::<String>(), 0..3)) -> Member {
+            Member { id, peer_urls, is_learner, name, client_urls }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_member_survives_its_json(member in members()) {
+            let json = member.to_json();
+            prop_assert!(!json.contains(['<', '>', '&']) && serde_json::from_str::<serde_json::Value>(&json).is_ok());
+            prop_assert_eq!(Member::from_json(json.as_bytes()), Ok(member));
+        }
+
+        #[test]
+        fn any_bytes_end_in_a_value(bytes: Vec<u8>, text in "[\\[\\]{}\":,a-zA-Z0-9 ]{0,40}") {
+            let _ = (Member::from_json(&bytes), Member::from_json(text.as_bytes()));
+        }
+
+        /// Neither the order of the URLs nor that of the members is part of an ID.
+        #[test]
+        fn ids_know_no_order(mut urls in prop::collection::vec("[a-z:/.0-9]{1,20}", 1..5), token in "\\PC{0,9}", mut ids: Vec<u64>) {
+            let (id, cluster) = (member_id(&urls, &token), cluster_id(&ids.iter().map(|n| Id(*n)).collect::<Vec<_>>()));
+            urls.reverse();
+            ids.reverse();
+            prop_assert_eq!(member_id(&urls, &token), id);
+            prop_assert_eq!(cluster_id(&ids.iter().map(|n| Id(*n)).collect::<Vec<_>>()), cluster);
+        }
+    }
 
     /// Names, URLs and IDs as etcdutl 3.4 to 3.7 made them.
     const WORKED: [(&str, u64); 3] = [

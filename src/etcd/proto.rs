@@ -163,6 +163,20 @@ mod tests {
             prop_assert_eq!((read.version, read.lease), (version, lease));
         }
 
+        /// A row with a flipped bit reads as prost reads it, or not at all.
+        #[test]
+        fn agrees_with_prost_on_flipped_rows(key: Vec<u8>, value: Vec<u8>, create: i64, version: i64, lease: i64, at: usize, bit in 0u8..8) {
+            let kv = KeyValue { key, create_revision: create, mod_revision: 7, version, value, lease };
+            let mut row = kv.encode_to_vec();
+            let at = at % row.len();
+            row[at] ^= 1 << bit;
+            if let (Some(ours), Ok(theirs)) = (KeyValueRef::parse(&row), KeyValue::decode(&*row)) {
+                prop_assert_eq!((ours.key, ours.value), (&*theirs.key, &*theirs.value));
+                prop_assert_eq!((ours.create_revision, ours.mod_revision), (theirs.create_revision, theirs.mod_revision));
+                prop_assert_eq!((ours.version, ours.lease), (theirs.version, theirs.lease));
+            }
+        }
+
         #[test]
         fn any_bytes_end_in_a_value(row: Vec<u8>) {
             let ours = KeyValueRef::parse(&row);

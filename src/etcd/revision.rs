@@ -53,6 +53,31 @@ impl RevisionKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// bbolt sorts rows by their bytes: that must be the order of the revisions, tombstones behind.
+        #[test]
+        fn bytes_sort_as_revisions(a in (0..i64::MAX, 0..i64::MAX), b in (0..i64::MAX, 0..i64::MAX), same: bool) {
+            let a = Revision { main: a.0, sub: a.1 };
+            let b = Revision { main: if same { a.main } else { b.0 }, sub: b.1 };
+            prop_assert_eq!(a.cmp(&b), a.to_bytes().cmp(&b.to_bytes()));
+            let tombstone = [&a.to_bytes()[..], b"t"].concat();
+            prop_assert_eq!(RevisionKey::parse(&tombstone), Some(RevisionKey { revision: a, tombstone: true }));
+            prop_assert_eq!(RevisionKey::parse(&a.to_bytes()), Some(RevisionKey { revision: a, tombstone: false }));
+        }
+
+        /// What reads as a revision is written as the same bytes.
+        #[test]
+        fn any_bytes_end_in_a_value(bytes: Vec<u8>, main: i64, mark: u8, tail in prop::collection::vec(any::<u8>(), 7..11)) {
+            for key in [bytes, [&main.to_be_bytes()[..], &[mark], &tail].concat(), [&main.to_be_bytes()[..], b"_", &tail].concat()] {
+                if let Some(at) = RevisionKey::parse(&key) {
+                    let again = [&at.revision.to_bytes()[..], if at.tombstone { b"t" } else { b"" }].concat();
+                    prop_assert_eq!(again, key);
+                }
+            }
+        }
+    }
 
     #[test]
     fn keys_round_trip_and_strangers_are_refused() {
