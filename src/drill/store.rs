@@ -7,7 +7,7 @@
 mod tests;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     ops::Bound,
     path::{Path, PathBuf},
 };
@@ -17,7 +17,11 @@ use prost::Message;
 
 use crate::{
     bolt::{self, Bucket, Meta, ReadAt, View},
-    engine::source::{Body, Source},
+    engine::{
+        hashkv::{self, HashKv},
+        progress::Flow,
+        source::{Body, Source},
+    },
     etcd::{
         membership::{Id, Member},
         proto::{AlarmMember, KeyValueRef, Lease},
@@ -72,17 +76,6 @@ pub struct Found {
     pub count: usize,
     /// The rows, in the order of keys, at most as many as asked for.
     pub rows: Vec<PbKeyValue>,
-}
-
-/// HashKV's answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HashKv {
-    /// CRC-32C over all rows that belong to the revision.
-    pub hash: u32,
-    /// The revision up to which it goes.
-    pub revision: i64,
-    /// The compact revision, -1 for none.
-    pub compacted: i64,
 }
 
 /// A member's database with its identity.
@@ -291,28 +284,17 @@ impl Store {
         PbKeyValue::decode(value.as_slice()).map_err(|_| gone())
     }
 
-    /// etcd's HashKV up to revision `at` (0 or less: the newest): equal on all members that hold
-    /// the same keys and were compacted at the same revision.
+    /// etcd's HashKV up to revision `at` (0 or less: the newest).
     ///
     /// # Errors
     /// As for [`Store::range`].
     pub fn hash_kv(&self, at: i64) -> std::result::Result<HashKv, Refused> {
-        let at = self.revision_asked(at)?;
-        let keep: BTreeSet<Revision> = self.index.values().filter_map(|changes| kept(changes, at)).collect();
-        let mut hash = crc32c::crc32c(schema::KEY);
-        if let Some(bucket) = &self.key {
-            let mut rows = self.view.cursor(bucket);
-            while let Some(row) = rows.next()? {
-                let Some(key) = RevisionKey::parse(row.key) else { continue };
-                let main = key.revision.main;
-                let dropped = main <= self.compacted && !keep.is_empty() && !keep.contains(&key.revision);
-                if main > at || dropped || main == self.compacted && key.tombstone {
-                    continue;
-                }
-                hash = crc32c::crc32c_append(crc32c::crc32c_append(hash, row.key), row.value);
-            }
-        }
-        Ok(HashKv { hash, revision: at, compacted: self.compacted })
+        hashkv::hash_kv(&self.view, at, &mut |_| Flow::Go).map_err(|refused| match refused {
+            hashkv::Refused::Compacted(_) => Refused::Compacted,
+            hashkv::Refused::Future(_) => Refused::Future,
+            hashkv::Refused::Damaged(why) => Refused::Damaged(why),
+            hashkv::Refused::Stopped(trouble) => Refused::Damaged(trouble.to_string()),
+        })
     }
 
     /// Bytes of a snapshot copy, without the trailer.
@@ -339,31 +321,4 @@ impl Store {
             .read_exact_at(into, offset)
             .map_err(|e| format!("{}: {} bytes at {offset} cannot be read: {e}", self.db.display(), into.len()))
     }
-}
-
-/// The change of a key that a compaction at `at` would keep (etcd's `keyIndex.keep`): the last one
-/// up to `at` of the first generation that reaches beyond it, unless that ends the generation.
-fn kept(changes: &[Change], at: i64) -> Option<Revision> {
-    let mut generations: Vec<Vec<Change>> = vec![Vec::new()];
-    for (position, change) in changes.iter().enumerate() {
-        let open = generations.last_mut()?;
-        // a deletion of what is not there is kept only where the key begins with it
-        if change.tombstone && open.is_empty() && position > 0 {
-            continue;
-        }
-        open.push(*change);
-        if change.tombstone {
-            generations.push(Vec::new());
-        }
-    }
-    let last = generations.len() - 1;
-    let (position, generation) = generations
-        .iter()
-        .enumerate()
-        .find(|(position, generation)| *position == last || generation.last().is_some_and(|c| c.at.main >= at))?;
-    let index = generation.iter().rposition(|change| change.at.main <= at)?;
-    if position != last && index + 1 == generation.len() {
-        return None;
-    }
-    generation.get(index).map(|change| change.at)
 }

@@ -5,8 +5,10 @@ use std::collections::HashSet;
 use prost::Message;
 
 use super::{
+    meaning::{self, Findings, Marks},
     progress::{Phase, Watch},
-    source::{Source, step},
+    source::{self, Source, Wrapping, step},
+    words::{count, thousands},
 };
 use crate::{
     bolt::{self, ReadAt, View},
@@ -37,6 +39,23 @@ pub struct Walk {
     pub members: Vec<KnownMember>,
     /// Everything else that a restore carries over.
     pub content: Content,
+    /// What the rows mean together.
+    pub findings: Findings,
+    /// Pages in use and free.
+    pub pages: Pages,
+    /// What is wrong with a meta page where the other one is whole; the figures are that one's.
+    pub meta_problem: Option<String>,
+}
+
+/// How the pages up to the high-water mark are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pages {
+    /// Bytes per page.
+    pub bytes: u32,
+    /// All of them.
+    pub all: u64,
+    /// Those that hold nothing.
+    pub free: u64,
 }
 
 /// One bucket's rows, summed up.
@@ -71,11 +90,13 @@ impl From<bolt::Error> for Halt {
 /// At the first page that cannot be read and the first row that etcd could not decode either.
 pub fn walk<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Result<Walk, Halt> {
     let mut found = Walk::default();
+    let mut meaning = meaning::Checker::new(Marks::read(view)?);
     let mut live: HashSet<Box<[u8]>> = HashSet::new();
     let total = view.used_bytes();
     let (mut read, mut told) = (0u64, 0u64);
     for (name, bucket) in view.buckets()? {
         found.hash = crc32c::crc32c_append(found.hash, &name);
+        meaning.bucket(&name);
         let mut sum = BucketSum { name, rows: 0, crc: 0 };
         let mut rows = view.cursor(&bucket);
         while let Some(row) = rows.next()? {
@@ -83,8 +104,9 @@ pub fn walk<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
             sum.crc = crc32c::crc32c_append(crc32c::crc32c_append(sum.crc, row.key), row.value);
             sum.rows += 1;
             if sum.name == schema::KEY {
-                key_row(&mut found, &mut live, row.key, row.value).map_err(Halt::Damaged)?;
+                key_row(&mut found, &mut live, &mut meaning, row.key, row.value).map_err(Halt::Damaged)?;
             } else {
+                meaning.other_row(&sum.name, row.key, row.value);
                 other_row(&mut found, &sum.name, row.key, row.value).map_err(Halt::Damaged)?;
             }
             read += (row.key.len() + row.value.len()) as u64;
@@ -104,12 +126,14 @@ pub fn walk<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
         }));
     }
     found.keys = live.len() as u64;
+    found.findings = meaning.finish();
     Ok(found)
 }
 
 fn key_row(
     found: &mut Walk,
     live: &mut HashSet<Box<[u8]>>,
+    meaning: &mut meaning::Checker,
     key: &[u8],
     value: &[u8],
 ) -> std::result::Result<(), String> {
@@ -120,6 +144,7 @@ fn key_row(
         return Err(format!("bucket key: the value at revision {} does not decode", at.revision.main));
     };
     found.last = at.revision;
+    meaning.key_row(at, &kv);
     if at.tombstone {
         live.remove(kv.key);
     } else if !live.contains(kv.key) {
@@ -162,6 +187,19 @@ fn other_row(found: &mut Walk, bucket: &[u8], key: &[u8], value: &[u8]) -> std::
 /// # Errors
 /// In a sentence that names the first damage and says how many there are.
 pub fn check_and_walk<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Result<Walk, Halt> {
+    let walk = look(view, watch)?;
+    match walk.damage() {
+        Some(damage) => Err(Halt::Damaged(damage)),
+        None => Ok(walk),
+    }
+}
+
+/// As [`check_and_walk`], for those who show what a damaged file still holds: a broken meta page
+/// beside a whole one, and rows that make no sense together, are in the result.
+///
+/// # Errors
+/// When pages or rows cannot be read.
+pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Result<Walk, Halt> {
     let page = u64::from(view.page_size());
     let mut stopped = None;
     let report = bolt::check(view, &mut |done, of| {
@@ -172,12 +210,39 @@ pub fn check_and_walk<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::
         return Err(Halt::Stopped(trouble));
     }
     let report = report?;
-    if let Some(first) = report.problems.first() {
+    let of_meta = |problem: &&bolt::Error| {
+        matches!(problem, bolt::Error::Damaged { place, .. } if place.page.is_some_and(|page| page < 2))
+    };
+    if let Some(first) = report.problems.iter().find(|problem| !of_meta(problem)) {
         let count = report.problems.len() as u64 + report.more;
         let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
         return Err(Halt::Damaged(format!("{first}{more}")));
     }
-    walk(view, watch)
+    let mut found = walk(view, watch)?;
+    found.pages = Pages { bytes: view.page_size(), all: report.pages, free: report.free };
+    found.meta_problem = report.problems.first().map(ToString::to_string);
+    if found.meta_problem.is_some() && view.fell_back() {
+        found.meta_problem = found.meta_problem.map(|why| {
+            format!("the newer of its two meta pages is damaged ({why}), so the state before the last transaction is read")
+        });
+    }
+    Ok(found)
+}
+
+impl Walk {
+    /// Why it must not be taken as it is, in a sentence; none where nothing speaks against it.
+    pub fn damage(&self) -> Option<String> {
+        let meta = self.meta_problem.as_ref().map(|why| {
+            let revision = thousands(self.last.main.unsigned_abs());
+            format!("{why}; what can be read is whole: revision {revision}, {}", count(self.keys, "key", "keys"))
+        });
+        let mut all = meta.into_iter().chain(self.findings.errors.iter().cloned());
+        let first = all.next()?;
+        match all.count() {
+            0 => Some(first),
+            more => Some(format!("{first} (and {more} more)")),
+        }
+    }
 }
 
 /// Reads a file through and says what it is and what it holds. Damage is a finding, not an error.
@@ -187,11 +252,15 @@ pub fn check_and_walk<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::
 pub fn examine(path: &std::path::Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
     let mut facts = FileFacts { path: path.into(), bytes: 0, modified: None, health: Health::Unread, content: None };
     let outcome = (|| {
-        let source = Source::open(path)?;
-        (facts.bytes, facts.modified) = (source.bytes, source.modified);
+        if let Ok(meta) = std::fs::metadata(path) {
+            facts.bytes = meta.len();
+        }
+        let source = Source::open_any(path, watch)?;
+        (facts.bytes, facts.modified) = (source.given_bytes(), source.modified);
         let view = source.view()?;
         let digest = source.digest(watch)?;
-        let walk = check_and_walk(&view, watch).map_err(|halt| halt.into_trouble(&source))?;
+        let walk = look(&view, watch).map_err(|halt| halt.into_trouble(&source))?;
+        let damage = walk.damage();
         facts.content = Some(Content {
             sha256: digest.file_sha256.clone(),
             hash: walk.hash,
@@ -200,12 +269,16 @@ pub fn examine(path: &std::path::Path, watch: &mut Watch<'_>) -> Result<FileFact
             rows: walk.rows,
             total_bytes: view.used_bytes(),
             members: walk.members,
+            warnings: walk.findings.warnings,
             ..walk.content
         });
-        match digest.verified() {
-            Ok(()) => Ok(Health::Verified),
-            Err(_) if digest.trailer.is_none() => Ok(Health::Unhashed),
-            Err(why) => Err(Trouble::new(Kind::Input, why)),
+        match (damage, digest.verified()) {
+            (Some(damage), _) => Err(Trouble::new(Kind::Input, damage)),
+            (None, Err(why)) if digest.trailer.is_some() => Err(Trouble::new(Kind::Input, why)),
+            (None, _) if source.wrapping != Wrapping::Plain => Err(Trouble::new(Kind::Input, source.to_restore())),
+            (None, Ok(())) => Ok(Health::Verified),
+            (None, Err(_)) if source.is_part() => Err(Trouble::new(Kind::Input, source::LEFTOVER)),
+            (None, Err(_)) => Ok(Health::Unhashed),
         }
     })();
     facts.health = match outcome {

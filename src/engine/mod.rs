@@ -1,11 +1,19 @@
 //! Work on one machine's files, synchronous: know what a file is, read its status, restore a data
 //! directory from it. No terminal, no network, no clock it was not handed.
 
+pub mod archive;
+pub mod compare;
+pub mod contents;
 pub mod genesis;
+pub mod hashkv;
 pub mod inspect;
+pub mod keys;
+pub mod kubernetes;
+pub mod meaning;
 pub mod progress;
 pub mod prove;
 pub mod restore;
 pub mod source;
 pub mod stage;
 pub mod status;
+pub mod words;

@@ -5,6 +5,8 @@
 pub enum Phase {
     /// Receiving a snapshot from a member.
     Receive,
+    /// Unpacking an archive.
+    Unpack,
     /// Reading the snapshot and hashing it.
     Hash,
     /// Walking every page and row.
@@ -24,6 +26,7 @@ impl Phase {
     pub fn words(self) -> &'static str {
         match self {
             Phase::Receive => "receiving",
+            Phase::Unpack => "unpacking the archive",
             Phase::Hash => "hashing the snapshot",
             Phase::Check => "checking every page",
             Phase::Copy => "copying the database",

@@ -16,7 +16,11 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::progress::{Flow, Phase, Progress, Watch};
+use super::{
+    archive::{self, Archive},
+    progress::{Flow, Phase, Progress, Watch},
+    words::thousands,
+};
 use crate::{
     bolt::{self, View},
     trouble::{Kind, Result, Trouble},
@@ -30,15 +34,35 @@ pub const BLOCK_BYTES: usize = 1 << 20;
 /// An opened file that has the looks of a database.
 #[derive(Debug)]
 pub struct Source {
-    /// Where it lies.
+    /// Where it lies; of a directory that was named the database in it.
     pub path: PathBuf,
-    /// Its whole length in bytes.
+    /// What it came in.
+    pub wrapping: Wrapping,
+    /// The whole length in bytes, unpacked.
     pub bytes: u64,
     /// When it was last changed, seconds since 1970.
     pub modified: Option<i64>,
     /// True when its length says that a SHA-256 stands behind the database.
     pub has_trailer: bool,
     file: Arc<File>,
+}
+
+/// What a database came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wrapping {
+    /// Nothing: the file itself was named.
+    Plain,
+    /// This data directory was named, and its `member/snap/db` taken.
+    DataDir(PathBuf),
+    /// An archive, which was unpacked into a temporary file.
+    Archive {
+        /// Its format.
+        format: Archive,
+        /// The archive's own length in bytes.
+        bytes: u64,
+        /// The snapshot's name inside, where the format keeps one.
+        name: Option<String>,
+    },
 }
 
 /// The database inside a [`Source`], without the trailer: what [`View`] reads.
@@ -108,6 +132,38 @@ pub fn io_trouble(what: &str, path: &Path, error: &io::Error) -> Trouble {
 }
 
 impl Source {
+    /// Opens whatever holds a database: a file as [`Source::open`] does, `member/snap/db` of a data
+    /// directory, and the snapshot in an archive, which is unpacked into a temporary file first.
+    /// For all that only reads; a restore wants the file itself.
+    ///
+    /// # Errors
+    /// As for [`Source::open`], and when an archive cannot be unpacked or holds something else.
+    pub fn open_any(path: &Path, watch: &mut Watch<'_>) -> Result<Source> {
+        let db = path.join("member/snap/db");
+        if path.is_dir() && db.exists() {
+            let source = Source::open(&db)?;
+            return Ok(Source { wrapping: Wrapping::DataDir(path.into()), ..source });
+        }
+        if let Ok(file) = File::open(path) {
+            let mut head = Vec::new();
+            let packed = file.metadata().map_err(|e| io_trouble("read", path, &e))?;
+            if packed.is_file() && (&file).take(16).read_to_end(&mut head).is_ok()
+                && let Some(format) = Archive::of(&head)
+            {
+                let unpacked = archive::unpack(format, &file, path, watch)?;
+                return Ok(Source {
+                    path: path.into(),
+                    wrapping: Wrapping::Archive { format, bytes: packed.len(), name: unpacked.name },
+                    bytes: unpacked.bytes,
+                    modified: modified(&packed),
+                    has_trailer: unpacked.bytes % 512 == TRAILER_BYTES,
+                    file: Arc::new(unpacked.file),
+                });
+            }
+        }
+        Source::open(path)
+    }
+
     /// Opens `path` and looks at its first bytes.
     ///
     /// # Errors
@@ -136,14 +192,38 @@ impl Source {
         if let Some((name, hint)) = foreign(&head) {
             return Err(refuse(&format!("it is {name}")).hint(hint));
         }
-        let modified = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
         Ok(Source {
             path: path.into(),
+            wrapping: Wrapping::Plain,
             bytes: meta.len(),
-            modified: modified.and_then(|t| i64::try_from(t.as_secs()).ok()),
+            modified: modified(&meta),
             has_trailer: meta.len() % 512 == TRAILER_BYTES,
             file: Arc::new(file),
         })
+    }
+
+    /// The length of what was named: of an archive its own.
+    pub fn given_bytes(&self) -> u64 {
+        match self.wrapping {
+            Wrapping::Archive { bytes, .. } => bytes,
+            _ => self.bytes,
+        }
+    }
+
+    /// How to restore from what it came in: a restore takes only the file itself, whose SHA-256 a plan pins.
+    pub fn to_restore(&self) -> String {
+        match &self.wrapping {
+            Wrapping::Plain => String::new(),
+            Wrapping::DataDir(_) => format!("it is a data directory; take its database, {}", self.path.display()),
+            Wrapping::Archive { format, .. } => {
+                format!("it is {} of a snapshot; to restore from it, {}", format.words(), lower(format.hint()))
+            }
+        }
+    }
+
+    /// Whether `etcdctl snapshot save` left it behind: it renames `FILE.part` when all has arrived.
+    pub fn is_part(&self) -> bool {
+        self.path.extension().is_some_and(|extension| extension == "part")
     }
 
     /// The length of the database without the trailer.
@@ -167,7 +247,18 @@ impl Source {
     /// A damage of the database, as a failure that names the file.
     pub fn damaged(&self, error: &bolt::Error) -> Trouble {
         let what = format!("{} is not a whole snapshot", self.path.display());
-        Trouble::new(Kind::Input, what).why(error).hint("Take another copy, or another snapshot.")
+        let part = if self.is_part() { format!("{LEFTOVER}; ") } else { String::new() };
+        let why = match error {
+            bolt::Error::Truncated { needs, has } => {
+                format!("it is truncated: it needs {} bytes, has {}", thousands(*needs), thousands(*has))
+            }
+            bolt::Error::Short { has } => format!(
+                "it is too short to be a database: it has {} bytes, the smallest one 4,096",
+                thousands(*has)
+            ),
+            other => other.to_string(),
+        };
+        Trouble::new(Kind::Input, what).why(part + &why).hint("Take another copy, or another snapshot.")
     }
 
     /// Reads the whole file once.
@@ -201,6 +292,18 @@ impl Source {
     }
 }
 
+fn lower(hint: &str) -> String {
+    hint.replacen("Unpack", "unpack", 1)
+}
+
+/// What a file's name with `.part` at its end says.
+pub const LEFTOVER: &str = "it is the leftover of a `snapshot save` that did not finish (.part)";
+
+fn modified(meta: &fs::Metadata) -> Option<i64> {
+    let since = meta.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs()).ok()
+}
+
 /// Reports a step; a stop becomes an error that unwinds to where things are removed.
 ///
 /// # Errors
@@ -214,14 +317,20 @@ pub fn step(watch: &mut Watch<'_>, phase: Phase, done: u64, total: u64) -> Resul
 }
 
 /// Tells other formats by their first bytes.
-fn foreign(head: &[u8]) -> Option<(&'static str, &'static str)> {
-    let formats: [(&[u8], &str, &str); 6] = [
-        (b"\x1f\x8b", "a gzip archive", "Unpack it first: gunzip -k FILE.gz"),
-        (b"PK\x03\x04", "a zip archive", "Unpack it first: unzip FILE.zip"),
-        (b"\x28\xb5\x2f\xfd", "a zstd archive", "Unpack it first: unzstd FILE.zst"),
+pub(super) fn foreign(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    if let Some(archive) = Archive::of(head) {
+        return Some((archive.words(), archive.hint()));
+    }
+    let formats: &[(&[u8], &str, &str)] = &[
         (b"\xfd7zXZ\0", "an xz archive", "Unpack it first: unxz -k FILE.xz"),
         (b"BZh", "a bzip2 archive", "Unpack it first: bunzip2 -k FILE.bz2"),
+        (b"PK\x05\x06", "an empty zip archive", "Take another snapshot."),
+        (b"\x7fELF", "a program", "Name the snapshot file."),
+        (b"%PDF", "a PDF document", "Name the snapshot file."),
+        (b"-----BEGIN ", "a PEM file (a certificate or a key)", "Name the snapshot file."),
+        (b"apiVersion:", "a YAML manifest", "Name the snapshot file."),
+        (b"{\"", "JSON text", "Name the snapshot file."),
         (b"SQLite format 3\0", "an SQLite database", "k3s and others keep their state in one; etcd does not."),
     ];
-    formats.into_iter().find(|(magic, ..)| head.starts_with(magic)).map(|(_, name, hint)| (name, hint))
+    formats.iter().find(|(magic, ..)| head.starts_with(magic)).map(|(_, name, hint)| (*name, *hint))
 }

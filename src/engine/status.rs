@@ -10,7 +10,12 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{inspect::check_and_walk, progress::Watch, source::Source};
+use super::{
+    contents::nature,
+    inspect::look,
+    progress::Watch,
+    source::{Digest, LEFTOVER, Source},
+};
 use crate::trouble::Result;
 
 /// What the file's SHA-256 trailer says.
@@ -23,6 +28,17 @@ pub enum Trailer {
     Missing,
     /// It is there and wrong.
     Wrong,
+}
+
+impl Trailer {
+    /// What a reading of the file says.
+    pub fn of(digest: &Digest) -> Trailer {
+        match (digest.verified(), digest.trailer) {
+            (Ok(()), _) => Trailer::Ok,
+            (Err(_), None) => Trailer::Missing,
+            (Err(_), Some(_)) => Trailer::Wrong,
+        }
+    }
 }
 
 /// The status of one file. The first five fields are etcdutl 3.6's.
@@ -50,33 +66,54 @@ pub struct Status {
     /// Why the trailer is not `ok`, in a sentence.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub trailer_problem: String,
+    /// What the file is, in a sentence.
+    pub kind: String,
+    /// What speaks against the file though its figures could be read: a broken meta page beside a
+    /// whole one, rows that are lost.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+    /// What is odd and yet no damage.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// What the rows prove.
+    pub proven: Vec<String>,
+    /// What they cannot prove.
+    pub unproven: Vec<String>,
 }
 
-/// Reads `path` through: pages, rows and trailer.
+/// Reads `path` through: pages, rows and trailer. Directories and archives are opened in passing.
 ///
 /// # Errors
-/// When it is not a snapshot, or is damaged; a missing or wrong trailer is not an error here.
+/// When it is not a snapshot, or cannot be read to its end. What speaks against a file that can is in
+/// the result: a missing or wrong trailer, a broken meta page beside a whole one, lost rows.
 pub fn status(path: &Path, watch: &mut Watch<'_>) -> Result<Status> {
-    let source = Source::open(path)?;
+    let source = Source::open_any(path, watch)?;
     let view = source.view()?;
     let digest = source.digest(watch)?;
-    let walk = check_and_walk(&view, watch).map_err(|halt| halt.into_trouble(&source))?;
-    let (trailer, trailer_problem) = match (digest.verified(), digest.trailer) {
-        (Ok(()), _) => (Trailer::Ok, String::new()),
-        (Err(why), None) => (Trailer::Missing, why),
-        (Err(why), Some(_)) => (Trailer::Wrong, why),
-    };
+    let walk = look(&view, watch).map_err(|halt| halt.into_trouble(&source))?;
+    let mut problems: Vec<String> = walk.meta_problem.into_iter().collect();
+    problems.extend(walk.findings.errors);
+    let (trailer, mut trailer_problem) = (Trailer::of(&digest), digest.verified().err().unwrap_or_default());
+    if trailer == Trailer::Missing && source.is_part() {
+        problems.push(LEFTOVER.into());
+        trailer_problem.clear();
+    }
     Ok(Status {
+        kind: nature(&source, &view, &digest),
         hash: walk.hash,
         revision: walk.last.main,
         total_key: walk.keys,
         total_size: view.used_bytes(),
         version: walk.content.storage_version,
         total_row: walk.rows,
-        file_size: source.bytes,
+        file_size: source.given_bytes(),
         sha256: digest.file_sha256,
         trailer,
         trailer_problem,
+        problems,
+        warnings: walk.findings.warnings,
+        proven: walk.findings.proven,
+        unproven: walk.findings.unproven,
     })
 }
 
@@ -163,6 +200,11 @@ mod tests {
             sha256: "ab".into(),
             trailer: Trailer::Ok,
             trailer_problem: String::new(),
+            kind: String::new(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            proven: Vec::new(),
+            unproven: Vec::new(),
         }
     }
 

@@ -63,6 +63,42 @@ impl AlarmMember {
     }
 }
 
+/// `authpb.User`: a row of the `authUsers` bucket. The password's hash is left unread.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct User {
+    /// The user's name.
+    #[prost(bytes = "vec", tag = "1")]
+    pub name: Vec<u8>,
+    /// The roles it has.
+    #[prost(string, repeated, tag = "3")]
+    pub roles: Vec<String>,
+}
+
+/// `authpb.Role`: a row of the `authRoles` bucket.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Role {
+    /// The role's name.
+    #[prost(bytes = "vec", tag = "1")]
+    pub name: Vec<u8>,
+    /// What it permits.
+    #[prost(message, repeated, tag = "2")]
+    pub permissions: Vec<Permission>,
+}
+
+/// `authpb.Permission`.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Permission {
+    /// 0 read, 1 write, 2 both.
+    #[prost(int32, tag = "1")]
+    pub kind: i32,
+    /// The key, or where the range begins.
+    #[prost(bytes = "vec", tag = "2")]
+    pub key: Vec<u8>,
+    /// Where the range ends: empty for the one key, one zero byte for everything from `key` on.
+    #[prost(bytes = "vec", tag = "3")]
+    pub range_end: Vec<u8>,
+}
+
 /// A [`KeyValue`] that borrows from the row it was read from: what a walk over millions of rows
 /// needs without copying each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -148,4 +148,6 @@ pub struct Content {
     pub alarms: Vec<String>,
     /// True when a downgrade is in progress in it.
     pub downgrading: bool,
+    /// What is odd about it and yet no damage, each a sentence.
+    pub warnings: Vec<String>,
 }

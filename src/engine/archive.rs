@@ -1,0 +1,328 @@
+//! Archives opened in passing: gzip, zip and zstd around a snapshot, unpacked into an unnamed
+//! temporary file that is gone with the process. Nothing is unpacked into memory, and nothing
+//! beyond a bound: an archive can promise anything.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    progress::{Phase, Watch},
+    source::{BLOCK_BYTES, hex, step},
+    words::thousands,
+};
+use crate::trouble::{Kind, Result, Trouble};
+
+/// The most that is unpacked: four times the largest quota that etcd's documentation advises.
+const MOST_BYTES: u64 = 32 << 30;
+/// What must stay free on the disk that it is unpacked to.
+const KEEP_FREE: u64 = 256 << 20;
+/// How much is unpacked between two looks at the free space.
+const LOOK_EVERY: u64 = 64 << 20;
+
+/// The archive formats that are opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Archive {
+    /// RFC 1952.
+    Gzip,
+    /// PKZIP, stored or deflated.
+    Zip,
+    /// Zstandard.
+    Zstd,
+}
+
+/// What came out of an archive.
+#[derive(Debug)]
+pub(super) struct Unpacked {
+    /// The unnamed file.
+    pub file: File,
+    /// Its length.
+    pub bytes: u64,
+    /// The name inside, for a zip archive.
+    pub name: Option<String>,
+}
+
+impl Archive {
+    /// Tells by the first bytes.
+    pub fn of(head: &[u8]) -> Option<Archive> {
+        let formats: [(&[u8], Archive); 3] =
+            [(b"\x1f\x8b", Archive::Gzip), (b"PK\x03\x04", Archive::Zip), (b"\x28\xb5\x2f\xfd", Archive::Zstd)];
+        formats.into_iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, archive)| archive)
+    }
+
+    /// `a gzip archive`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Archive::Gzip => "a gzip archive",
+            Archive::Zip => "a zip archive",
+            Archive::Zstd => "a zstd archive",
+        }
+    }
+
+    /// How to unpack it by hand.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Archive::Gzip => "Unpack it first: gunzip -k FILE.gz",
+            Archive::Zip => "Unpack it first: unzip FILE.zip",
+            Archive::Zstd => "Unpack it first: unzstd FILE.zst",
+        }
+    }
+}
+
+/// Unpacks the snapshot in `file`, which stands at `path`.
+///
+/// # Errors
+/// When it is damaged, holds no snapshot or several, would grow beyond its bound or the disk, or
+/// `watch` says stop.
+pub(super) fn unpack(archive: Archive, file: &File, path: &Path, watch: &mut Watch<'_>) -> Result<Unpacked> {
+    let place = Place::choose();
+    let broken = |e: String| {
+        Trouble::new(Kind::Input, format!("{} cannot be unpacked", path.display()))
+            .why(format!("it is {}, but {e}", archive.words()))
+            .hint("Take another copy of it, or another snapshot.")
+    };
+    let mut packed = BufReader::with_capacity(1 << 16, file.try_clone().map_err(|e| broken(e.to_string()))?);
+    packed.seek(SeekFrom::Start(0)).map_err(|e| broken(e.to_string()))?;
+    match archive {
+        Archive::Gzip => {
+            pour(&mut flate2::bufread::MultiGzDecoder::new(packed), archive, path, &place, MOST_BYTES, watch)
+        }
+        Archive::Zstd => pour(&mut Frames::new(packed), archive, path, &place, MOST_BYTES, watch),
+        Archive::Zip => {
+            let mut zip = zip::ZipArchive::new(packed).map_err(|e| broken(format!("it does not open: {e}")))?;
+            let (at, name) = zip_member(&mut zip).map_err(broken)?;
+            let mut member = zip.by_index(at).map_err(|e| broken(e.to_string()))?;
+            let mut unpacked = pour(&mut member, archive, path, &place, MOST_BYTES, watch)?;
+            unpacked.name = Some(name);
+            Ok(unpacked)
+        }
+    }
+}
+
+/// The one file in it that begins as a database does.
+fn zip_member<R: Read + Seek>(zip: &mut zip::ZipArchive<R>) -> std::result::Result<(usize, String), String> {
+    let mut found: Option<(usize, String)> = None;
+    let files = zip.len();
+    for at in 0..files.min(10_000) {
+        let mut member = zip.by_index(at).map_err(|e| format!("a file in it cannot be read: {e}"))?;
+        let mut head = Vec::new();
+        if !member.is_file() || (&mut member).take(4096).read_to_end(&mut head).is_err() || !is_database(&head) {
+            continue;
+        }
+        let name = super::words::brief(member.name_raw(), 200);
+        if let Some((_, first)) = &found {
+            return Err(format!("more than one snapshot is in it: {first} and {name}; unpack the one you mean"));
+        }
+        found = Some((at, name));
+    }
+    found.ok_or_else(|| format!("none of the {} in it is a snapshot", super::words::count(files as u64, "file", "files")))
+}
+
+/// Whether a bbolt meta page stands here: its magic number, or at least its page type.
+fn is_database(head: &[u8]) -> bool {
+    head.get(16..20) == Some(b"\xed\xda\x0c\xed") || head.get(..12) == Some(b"\0\0\0\0\0\0\0\0\x04\0\0\0")
+}
+
+/// Where unpacked files lie.
+struct Place {
+    dir: PathBuf,
+}
+
+impl Place {
+    /// `TMPDIR`, else `/var/tmp`, which unlike `/tmp` is seldom kept in memory.
+    fn choose() -> Place {
+        let given = std::env::var_os("TMPDIR").map(PathBuf::from).filter(|dir| dir.is_dir());
+        let large = || Some(PathBuf::from("/var/tmp")).filter(|dir| dir.is_dir());
+        Place { dir: given.or_else(large).unwrap_or_else(std::env::temp_dir) }
+    }
+
+    fn free(&self) -> u64 {
+        rustix::fs::statvfs(&self.dir).map_or(u64::MAX, |fs| fs.f_bavail.saturating_mul(fs.f_frsize))
+    }
+}
+
+fn pour(
+    from: &mut dyn Read,
+    archive: Archive,
+    path: &Path,
+    place: &Place,
+    most: u64,
+    watch: &mut Watch<'_>,
+) -> Result<Unpacked> {
+    let what = || format!("{} cannot be unpacked", path.display());
+    let broken = |e: &io::Error| {
+        let why = match e.kind() {
+            io::ErrorKind::UnexpectedEof => "it is cut short".to_string(),
+            _ => format!("it is damaged ({})", super::words::brief(e.to_string().as_bytes(), 120)),
+        };
+        Trouble::new(Kind::Input, what())
+            .why(format!("it is {}, but {why}", archive.words()))
+            .hint("Take another copy of it, or another snapshot.")
+    };
+    let no_room = |e: &dyn std::fmt::Display| {
+        Trouble::new(Kind::Failed, what()).why(format!("{}: {e}", place.dir.display())).hint(format!(
+            "Name a directory with more room in TMPDIR, or unpack it where there is room. {}",
+            archive.hint()
+        ))
+    };
+    let mut file = tempfile::tempfile_in(&place.dir).map_err(|e| no_room(&e))?;
+    let mut buffer = vec![0; BLOCK_BYTES];
+    let (mut bytes, mut looked) = (0u64, None);
+    loop {
+        let filled = fill(from, &mut buffer).map_err(|e| broken(&e))?;
+        let Some(block) = buffer.get(..filled).filter(|block| !block.is_empty()) else { break };
+        if bytes == 0 && !is_database(block) {
+            return Err(Trouble::new(Kind::Input, format!("{} is not a snapshot", path.display()))
+                .why(format!("it is {}, and what is in it is {}", archive.words(), stranger(block)))
+                .hint("Name the snapshot itself."));
+        }
+        bytes = bytes.saturating_add(filled as u64);
+        if bytes > most {
+            return Err(Trouble::new(Kind::Input, what())
+                .why(format!("it unpacks to more than {} bytes, which no etcd database has", thousands(most))));
+        }
+        if looked.is_none_or(|at| bytes - at >= LOOK_EVERY) {
+            looked = Some(bytes);
+            let free = place.free();
+            if free < KEEP_FREE + LOOK_EVERY {
+                return Err(no_room(&format!("only {} bytes are free", thousands(free))));
+            }
+        }
+        file.write_all(block).map_err(|e| no_room(&e))?;
+        step(watch, Phase::Unpack, bytes, 0)?;
+    }
+    if bytes == 0 {
+        return Err(Trouble::new(Kind::Input, format!("{} is not a snapshot", path.display()))
+            .why(format!("it is {}, and what is in it is empty", archive.words())));
+    }
+    Ok(Unpacked { file, bytes, name: None })
+}
+
+/// Reads until the buffer is full or the end: decoders hand out small pieces.
+fn fill(from: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match from.read(rest) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(filled)
+}
+
+fn stranger(head: &[u8]) -> String {
+    if head.get(257..262) == Some(b"ustar") {
+        return "a tar archive".into();
+    }
+    match super::source::foreign(head) {
+        Some((name, _)) => name.into(),
+        None => format!("no etcd database (it begins with {})", hex(head.get(..8).unwrap_or(head))),
+    }
+}
+
+/// The frames of a zstd archive one after another, as `zstd -d` reads them.
+struct Frames<R: Read> {
+    source: BufReader<R>,
+    decoder: ruzstd::decoding::FrameDecoder,
+    inside: bool,
+}
+
+impl<R: Read> Frames<R> {
+    fn new(source: R) -> Self {
+        Frames { source: BufReader::new(source), decoder: ruzstd::decoding::FrameDecoder::new(), inside: false }
+    }
+}
+
+impl<R: Read> Read for Frames<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        use ruzstd::decoding::{
+            BlockDecodingStrategy,
+            errors::{FrameDecoderError, ReadFrameHeaderError},
+        };
+        loop {
+            if !self.inside {
+                if io::BufRead::fill_buf(&mut self.source)?.is_empty() {
+                    return Ok(0);
+                }
+                match self.decoder.reset(&mut self.source) {
+                    Ok(()) => self.inside = true,
+                    Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                        io::copy(&mut (&mut self.source).take(u64::from(length)), &mut io::sink())?;
+                        continue;
+                    }
+                    Err(e) => return Err(io::Error::other(e.to_string())),
+                }
+            }
+            while self.decoder.can_collect() < into.len() && !self.decoder.is_finished() {
+                let want = BlockDecodingStrategy::UptoBytes(into.len());
+                self.decoder.decode_blocks(&mut self.source, want).map_err(|e| io::Error::other(e.to_string()))?;
+            }
+            let read = Read::read(&mut self.decoder, into)?;
+            if read > 0 {
+                return Ok(read);
+            }
+            if self.decoder.is_finished() {
+                let (said, is) = (self.decoder.get_checksum_from_data(), self.decoder.get_calculated_checksum());
+                if let (Some(said), Some(is)) = (said, is) && said != is {
+                    return Err(io::Error::other("its checksum does not fit its content"));
+                }
+                self.inside = false;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::progress::Flow;
+
+    fn place() -> Place {
+        Place { dir: std::env::temp_dir() }
+    }
+
+    fn database(length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        bytes[16..20].copy_from_slice(b"\xed\xda\x0c\xed");
+        bytes
+    }
+
+    #[test]
+    fn a_bomb_is_stopped_at_its_bound() {
+        let path = Path::new("bomb.gz");
+        let bomb = database(4096);
+        let mut endless = bomb.as_slice().chain(io::repeat(0));
+        let trouble = pour(&mut endless, Archive::Gzip, path, &place(), 3 << 20, &mut |_| Flow::Go).unwrap_err();
+        assert!(trouble.why.contains("more than 3,145,728 bytes"), "{trouble}");
+    }
+
+    #[test]
+    fn it_stops_when_asked() {
+        let path = Path::new("a.gz");
+        let bytes = database(4096);
+        let trouble =
+            pour(&mut bytes.as_slice(), Archive::Gzip, path, &place(), 1 << 20, &mut |_| Flow::Stop).unwrap_err();
+        assert_eq!(trouble.kind, Kind::Stopped);
+    }
+
+    #[test]
+    fn strangers_inside_are_named() {
+        let mut tar = vec![0; 512];
+        tar[257..262].copy_from_slice(b"ustar");
+        let cases = [
+            (tar, "a tar archive"),
+            (b"SQLite format 3\0aaaa".to_vec(), "an SQLite database"),
+            (b"hello, world".to_vec(), "begins with 68656c6c6f2c2077"),
+            (Vec::new(), "is empty"),
+        ];
+        for (bytes, words) in cases {
+            let path = Path::new("a.zst");
+            let trouble = pour(&mut bytes.as_slice(), Archive::Zstd, path, &place(), 9999, &mut |_| Flow::Go);
+            assert!(trouble.unwrap_err().why.contains(words), "{words}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Two files side by side: do they share a history, and what changed from the one to the other.
+//!
+//! Whether a history is shared is read from the rows: at a revision that both still hold, the same
+//! history has the same rows. Two clusters with the same keys have not.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{
+    hashkv::{Reach, Refused},
+    keys::{Wanted, alive},
+    progress::Watch,
+};
+use crate::{
+    bolt::{Bucket, Cursor, ReadAt, Row, View},
+    etcd::{
+        proto::KeyValueRef,
+        revision::{Revision, RevisionKey},
+        schema,
+    },
+};
+
+/// Whether both files tell one history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "is")]
+pub enum History {
+    /// Every row that both must have is the same: so many were compared, up to this revision.
+    Same {
+        /// Rows that stand in both.
+        rows: u64,
+        /// The last revision that both reach.
+        until: i64,
+    },
+    /// They part ways at this revision: both hold it, with other rows.
+    Parts {
+        /// The first revision that differs.
+        at: i64,
+    },
+    /// No revision is held by both, so it cannot be told.
+    Unknown,
+}
+
+/// How a key differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// Only the second file has it.
+    Added,
+    /// Both have it, with another value, lease or revision.
+    Changed,
+    /// Only the first file has it.
+    Deleted,
+}
+
+/// How many keys differ, and by how many bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Sums {
+    /// Only in the second.
+    pub added: u64,
+    /// In both, but different.
+    pub changed: u64,
+    /// Only in the first.
+    pub deleted: u64,
+    /// In both and equal.
+    pub equal: u64,
+}
+
+/// One key that differs.
+#[derive(Debug)]
+pub struct Differs<'a> {
+    /// How.
+    pub change: Change,
+    /// The row in the first file.
+    pub before: Option<KeyValueRef<'a>>,
+    /// The row in the second file.
+    pub after: Option<KeyValueRef<'a>>,
+}
+
+/// What a comparison found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Compared {
+    /// The first file's revision and compaction.
+    pub first: Reach,
+    /// The second file's.
+    pub second: Reach,
+    /// Whether both tell one history.
+    pub history: History,
+    /// All keys.
+    pub keys: Sums,
+    /// By prefix.
+    pub prefixes: BTreeMap<String, Sums>,
+}
+
+/// Compares the newest states of two databases under `prefix`; `each` hears of every key that
+/// differs, in the order of the keys. `group` names the prefix under which a key is counted.
+///
+/// # Errors
+/// See [`Refused`]; a damage is told with its file, 0 for the first and 1 for the second.
+pub fn compare<R: ReadAt>(
+    views: [&View<R>; 2],
+    prefix: &[u8],
+    group: &dyn Fn(&[u8]) -> String,
+    watch: &mut Watch<'_>,
+    each: &mut dyn FnMut(&Differs<'_>),
+) -> Result<Compared, (usize, Refused)> {
+    let [first, second] = views;
+    let wanted = Wanted { prefix: prefix.into(), revision: 0 };
+    let reach = [at(0, Reach::read(first))?, at(1, Reach::read(second))?];
+    let mut found = Compared {
+        first: reach[0],
+        second: reach[1],
+        history: history(views, reach)?,
+        keys: Sums::default(),
+        prefixes: BTreeMap::new(),
+    };
+    let buckets = [at(0, first.bucket(schema::KEY))?, at(1, second.bucket(schema::KEY))?];
+    let row = |file: usize, revision: Option<Revision>| -> Result<Option<Vec<u8>>, (usize, Refused)> {
+        match (revision, buckets.get(file), views.get(file)) {
+            (Some(revision), Some(Some(bucket)), Some(view)) => at(file, view.get(bucket, &revision.to_bytes())),
+            _ => Ok(None),
+        }
+    };
+    let lists = [alive(first, &wanted, watch).map_err(|e| (0, e))?, alive(second, &wanted, watch).map_err(|e| (1, e))?];
+    let [before, after] = lists;
+    let mut pairs = Merge { left: before.into_iter().peekable(), right: after.into_iter().peekable() };
+    while let Some((key, left, right)) = pairs.next() {
+        let rows = [row(0, left)?, row(1, right)?];
+        let [before, after] = [&rows[0], &rows[1]].map(|row| row.as_deref().and_then(KeyValueRef::parse));
+        let sums = found.prefixes.entry(group(&key)).or_default();
+        let change = match (&before, &after) {
+            (Some(a), Some(b)) if a == b => {
+                sums.equal += 1;
+                found.keys.equal += 1;
+                continue;
+            }
+            (Some(_), Some(_)) => Change::Changed,
+            (Some(_), None) => Change::Deleted,
+            _ => Change::Added,
+        };
+        for sums in [sums, &mut found.keys] {
+            match change {
+                Change::Added => sums.added += 1,
+                Change::Changed => sums.changed += 1,
+                Change::Deleted => sums.deleted += 1,
+            }
+        }
+        each(&Differs { change, before, after });
+    }
+    Ok(found)
+}
+
+fn at<T, E: Into<Refused>>(file: usize, result: Result<T, E>) -> Result<T, (usize, Refused)> {
+    result.map_err(|e| (file, e.into()))
+}
+
+/// Two sorted maps, key by key.
+struct Merge<I: Iterator> {
+    left: std::iter::Peekable<I>,
+    right: std::iter::Peekable<I>,
+}
+
+impl<I: Iterator<Item = (Box<[u8]>, Revision)>> Merge<I> {
+    fn next(&mut self) -> Option<(Box<[u8]>, Option<Revision>, Option<Revision>)> {
+        let order = match (self.left.peek(), self.right.peek()) {
+            (Some((a, _)), Some((b, _))) => a.cmp(b),
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (None, None) => return None,
+        };
+        let left = if order.is_le() { self.left.next() } else { None };
+        let right = if order.is_ge() { self.right.next() } else { None };
+        match (left, right) {
+            (Some((key, a)), b) => Some((key, Some(a), b.map(|(_, b)| b))),
+            (None, Some((key, b))) => Some((key, None, Some(b))),
+            (None, None) => None,
+        }
+    }
+}
+
+/// Above both compaction marks both files hold every row, so there they must be equal row by row
+/// until the first one ends. At or below a mark a row may be gone from either, but one that stands
+/// in both must be the same.
+fn history<R: ReadAt>(views: [&View<R>; 2], reach: [Reach; 2]) -> Result<History, (usize, Refused)> {
+    let [a, b] = reach;
+    let (full, until) = (a.compacted.max(b.compacted), a.revision.min(b.revision));
+    let buckets = [at(0, views[0].bucket(schema::KEY))?, at(1, views[1].bucket(schema::KEY))?];
+    let [Some(left), Some(right)] = buckets else { return Ok(History::Unknown) };
+    let (mut left, mut right) = (Rows::new(views[0], &left), Rows::new(views[1], &right));
+    at(0, left.step())?;
+    at(1, right.step())?;
+    let mut rows = 0;
+    loop {
+        let heads = (left.at.filter(|at| at.main <= until), right.at.filter(|at| at.main <= until));
+        let (parts, order) = match heads {
+            (None, None) => break,
+            (Some(l), Some(r)) => ((l != r).then(|| l.min(r)), l.cmp(&r)),
+            (Some(l), None) => (Some(l), std::cmp::Ordering::Less),
+            (None, Some(r)) => (Some(r), std::cmp::Ordering::Greater),
+        };
+        match parts {
+            Some(at) if at.main > full => return Ok(History::Parts { at: at.main }),
+            None if left.key != right.key || left.value != right.value => {
+                return Ok(History::Parts { at: heads.0.map_or(0, |at| at.main) });
+            }
+            None => rows += 1,
+            Some(_) => {}
+        }
+        if order.is_le() {
+            at(0, left.step())?;
+        }
+        if order.is_ge() {
+            at(1, right.step())?;
+        }
+    }
+    Ok(if rows == 0 { History::Unknown } else { History::Same { rows, until } })
+}
+
+/// The current row of a walk, copied, since two walks go on by turns.
+struct Rows<'v, R> {
+    cursor: Cursor<'v, R>,
+    at: Option<Revision>,
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl<'v, R: ReadAt> Rows<'v, R> {
+    fn new(view: &'v View<R>, bucket: &Bucket) -> Self {
+        Rows { cursor: view.cursor(bucket), at: None, key: Vec::new(), value: Vec::new() }
+    }
+
+    fn step(&mut self) -> Result<(), Refused> {
+        self.at = None;
+        if let Some(Row { key, value, .. }) = self.cursor.next()? {
+            let bad = || Refused::Damaged(format!("bucket key: row {} does not decode", key.escape_ascii()));
+            self.at = Some(RevisionKey::parse(key).ok_or_else(bad)?.revision);
+            key.clone_into(&mut self.key);
+            value.clone_into(&mut self.value);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,242 @@
+//! HashKV as the server computes it, at any revision, without touching the file (etcdutl's own
+//! `hashkv` opens it for writing and changes it).
+//!
+//! Source: etcd `server/storage/mvcc/hash.go` and `key_index.go` (`keep`), the same in 3.4 to 3.7.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::{
+    progress::{Phase, Watch},
+    source::step,
+};
+use crate::{
+    bolt::{self, Bucket, ReadAt, View},
+    etcd::{
+        proto::KeyValueRef,
+        revision::{Revision, RevisionKey},
+        schema,
+    },
+    trouble::Trouble,
+};
+
+/// HashKV's answer: equal on all members that hold the same keys and were compacted at the same
+/// revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct HashKv {
+    /// CRC-32C over all rows that belong to the revision.
+    pub hash: u32,
+    /// The revision up to which it goes.
+    #[serde(rename = "hashRevision")]
+    pub revision: i64,
+    /// The compact revision, -1 for none.
+    #[serde(rename = "compactRevision")]
+    pub compacted: i64,
+}
+
+/// Why there is no hash.
+#[derive(Debug)]
+pub enum Refused {
+    /// The revision was compacted away; it was compacted up to this one.
+    Compacted(i64),
+    /// The revision is not there yet; this is the newest.
+    Future(i64),
+    /// The file could not be read; the sentence names the place.
+    Damaged(String),
+    /// The watcher said stop.
+    Stopped(Trouble),
+}
+
+impl From<bolt::Error> for Refused {
+    fn from(error: bolt::Error) -> Self {
+        Refused::Damaged(error.to_string())
+    }
+}
+
+/// Up to which revision a database was compacted, and which is its newest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Reach {
+    /// The compact revision: the later of the scheduled and the finished one, -1 for none.
+    pub compacted: i64,
+    /// The newest revision, at least 1.
+    pub revision: i64,
+}
+
+impl Reach {
+    /// Reads it from `meta` and from the last row of `key`.
+    ///
+    /// # Errors
+    /// When a page cannot be read or a row is not a revision.
+    pub fn read<R: ReadAt>(view: &View<R>) -> Result<Reach, Refused> {
+        let damaged = |what: &str| Refused::Damaged(format!("bucket {what} is not a revision"));
+        let mut compacted = -1;
+        if let Some(meta) = view.bucket(schema::META)? {
+            for name in [schema::SCHEDULED_COMPACT, schema::FINISHED_COMPACT] {
+                if let Some(value) = view.get(&meta, name)? {
+                    let at = RevisionKey::parse(&value).ok_or_else(|| damaged("meta: a compaction mark"))?;
+                    compacted = compacted.max(at.revision.main);
+                }
+            }
+        }
+        let mut revision = compacted.max(1);
+        if let Some(key) = view.bucket(schema::KEY)?
+            && let Some((row, _)) = view.last(&key)?
+        {
+            let at = RevisionKey::parse(&row).ok_or_else(|| damaged("key: the last row's key"))?;
+            revision = revision.max(at.revision.main);
+        }
+        Ok(Reach { compacted, revision })
+    }
+
+    /// The revision that a question for `at` means: 0 or less is the newest.
+    ///
+    /// # Errors
+    /// When it is compacted or in the future.
+    pub fn asked(self, at: i64) -> Result<i64, Refused> {
+        match at {
+            at if at > self.revision => Err(Refused::Future(self.revision)),
+            at if at <= 0 => Ok(self.revision),
+            at if at < self.compacted => Err(Refused::Compacted(self.compacted)),
+            at => Ok(at),
+        }
+    }
+}
+
+/// HashKV of a database up to revision `at` (0 or less: the newest).
+///
+/// A row up to the compact revision counts only where its key is alive at `at` with that row: that
+/// is what etcd's `keep` comes to, which it works out from generations.
+///
+/// # Errors
+/// See [`Refused`].
+pub fn hash_kv<R: ReadAt>(view: &View<R>, at: i64, watch: &mut Watch<'_>) -> Result<HashKv, Refused> {
+    let reach = Reach::read(view)?;
+    let (at, compacted) = (reach.asked(at)?, reach.compacted);
+    let mut hash = crc32c::crc32c(schema::KEY);
+    let Some(bucket) = view.bucket(schema::KEY)? else { return Ok(HashKv { hash, revision: at, compacted }) };
+    let keep = keep(view, &bucket, reach, at, watch)?;
+    let mut kept = keep.iter().flatten().peekable();
+    let mut told = Told::new(view);
+    let mut rows = view.cursor(&bucket);
+    while let Some(row) = rows.next()? {
+        told.row(row.key.len() + row.value.len(), watch)?;
+        let key = RevisionKey::parse(row.key).ok_or_else(|| undecoded(row.key))?;
+        if key.revision.main > at {
+            break;
+        }
+        if key.revision.main <= compacted && keep.is_some() {
+            // both ascend, so one look at the next kept row is enough
+            if kept.next_if(|kept| **kept == key.revision).is_none() {
+                continue;
+            }
+        }
+        if key.revision.main == compacted && key.tombstone {
+            continue;
+        }
+        hash = crc32c::crc32c_append(crc32c::crc32c_append(hash, row.key), row.value);
+    }
+    Ok(HashKv { hash, revision: at, compacted })
+}
+
+/// The rows up to the compact revision whose keys are alive at `at` with them, ascending; `None`
+/// where every row counts: nothing was compacted, or no key at all is alive at `at` (etcd drops
+/// nothing where it keeps nothing).
+fn keep<R: ReadAt>(
+    view: &View<R>,
+    bucket: &Bucket,
+    reach: Reach,
+    at: i64,
+    watch: &mut Watch<'_>,
+) -> Result<Option<Vec<Revision>>, Refused> {
+    if reach.compacted < 0 {
+        return Ok(None);
+    }
+    let mut keep: Vec<Revision> = alive(view, bucket, at, reach.compacted, watch)?;
+    if keep.is_empty() && alive(view, bucket, at, i64::MAX, watch)?.is_empty() {
+        return Ok(None);
+    }
+    keep.sort_unstable();
+    Ok(Some(keep))
+}
+
+/// The rows with which keys are alive at `at`, of those up to revision `until`.
+fn alive<R: ReadAt>(
+    view: &View<R>,
+    bucket: &Bucket,
+    at: i64,
+    until: i64,
+    watch: &mut Watch<'_>,
+) -> Result<Vec<Revision>, Refused> {
+    let mut alive: HashMap<Box<[u8]>, Revision> = HashMap::new();
+    let mut told = Told::new(view);
+    let mut rows = view.cursor(bucket);
+    while let Some(row) = rows.next()? {
+        told.row(row.key.len() + row.value.len(), watch)?;
+        let key = RevisionKey::parse(row.key).ok_or_else(|| undecoded(row.key))?;
+        let kv = KeyValueRef::parse(row.value).ok_or_else(|| undecoded(row.key))?;
+        if key.revision.main > at {
+            break;
+        }
+        if key.tombstone || key.revision.main > until {
+            alive.remove(kv.key);
+        } else if let Some(revision) = alive.get_mut(kv.key) {
+            *revision = key.revision;
+        } else {
+            alive.insert(kv.key.into(), key.revision);
+        }
+    }
+    Ok(alive.into_values().collect())
+}
+
+fn undecoded(row: &[u8]) -> Refused {
+    Refused::Damaged(format!("bucket key: row {} does not decode", row.escape_ascii()))
+}
+
+/// Tells the watcher how far a walk has come.
+struct Told {
+    total: u64,
+    read: u64,
+    told: u64,
+}
+
+impl Told {
+    fn new<R: ReadAt>(view: &View<R>) -> Told {
+        Told { total: view.used_bytes(), read: 0, told: 0 }
+    }
+
+    fn row(&mut self, bytes: usize, watch: &mut Watch<'_>) -> Result<(), Refused> {
+        self.read = self.read.saturating_add(bytes as u64);
+        if self.read - self.told < 4 << 20 {
+            return Ok(());
+        }
+        self.told = self.read;
+        step(watch, Phase::Hash, self.read.min(self.total), self.total).map_err(Refused::Stopped)
+    }
+}
+
+impl HashKv {
+    /// etcdutl's one line: hash, revision, compact revision.
+    pub fn simple(&self) -> String {
+        format!("{}, {}, {}\n", self.hash, self.revision, self.compacted)
+    }
+
+    /// etcdutl's JSON.
+    pub fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default() + "\n"
+    }
+
+    /// etcdutl's `"Name" : value` lines.
+    pub fn fields(&self) -> String {
+        format!(
+            "\"Hash\" : {}\n\"Hash revision\" : {}\n\"Compact revision\" : {}\n",
+            self.hash, self.revision, self.compacted
+        )
+    }
+
+    /// etcdutl's table.
+    pub fn table(&self) -> String {
+        let row = [self.hash.to_string(), self.revision.to_string(), self.compacted.to_string()];
+        super::words::table(&["HASH", "HASH REVISION", "COMPACT REVISION"], &[row.to_vec()])
+    }
+}

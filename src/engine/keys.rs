@@ -1,0 +1,127 @@
+//! The keys of a file as they stood at a revision: what `snapshot keys` lists.
+
+use std::{collections::BTreeMap, ops::ControlFlow};
+
+use super::{
+    hashkv::{Reach, Refused},
+    progress::{Phase, Watch},
+    source::step,
+    words::put_bytes,
+};
+use crate::{
+    bolt::{ReadAt, View},
+    etcd::{
+        proto::KeyValueRef,
+        revision::{Revision, RevisionKey},
+        schema,
+    },
+};
+
+/// Which keys, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// Only keys that begin with this.
+    pub prefix: Vec<u8>,
+    /// As they stood at this revision; 0 for the newest.
+    pub revision: i64,
+}
+
+/// The key → row of every key alive at a revision, in the order of the keys.
+///
+/// # Errors
+/// When the revision is compacted or in the future, a row does not decode, or `watch` says stop.
+pub fn alive<R: ReadAt>(
+    view: &View<R>,
+    wanted: &Wanted,
+    watch: &mut Watch<'_>,
+) -> Result<BTreeMap<Box<[u8]>, Revision>, Refused> {
+    let at = Reach::read(view)?.asked(wanted.revision)?;
+    let mut alive = BTreeMap::new();
+    let Some(bucket) = view.bucket(schema::KEY)? else { return Ok(alive) };
+    let (mut rows, mut seen) = (view.cursor(&bucket), 0u64);
+    while let Some(row) = rows.next()? {
+        let bad = || Refused::Damaged(format!("bucket key: row {} does not decode", row.key.escape_ascii()));
+        let key = RevisionKey::parse(row.key).ok_or_else(bad)?;
+        let kv = KeyValueRef::parse(row.value).ok_or_else(bad)?;
+        if key.revision.main > at {
+            break;
+        }
+        seen += 1;
+        if seen.is_multiple_of(1 << 16) {
+            step(watch, Phase::Check, 0, 0).map_err(Refused::Stopped)?;
+        }
+        // The empty key is the row of a bumped revision; no client can ask for it.
+        if kv.key.is_empty() || !kv.key.starts_with(&wanted.prefix) {
+            continue;
+        }
+        if key.tombstone {
+            alive.remove(kv.key);
+        } else if let Some(revision) = alive.get_mut(kv.key) {
+            *revision = key.revision;
+        } else {
+            alive.insert(kv.key.into(), key.revision);
+        }
+    }
+    Ok(alive)
+}
+
+/// Hands out the rows of [`alive`] one by one, in the order of the keys, until `each` breaks.
+///
+/// # Errors
+/// As for [`alive`].
+pub fn each<R: ReadAt>(
+    view: &View<R>,
+    wanted: &Wanted,
+    watch: &mut Watch<'_>,
+    each: &mut dyn FnMut(&KeyValueRef<'_>) -> ControlFlow<()>,
+) -> Result<(), Refused> {
+    let alive = alive(view, wanted, watch)?;
+    let Some(bucket) = view.bucket(schema::KEY)? else { return Ok(()) };
+    for revision in alive.values() {
+        let gone = || Refused::Damaged(format!("bucket key: revision {}.{} is gone", revision.main, revision.sub));
+        let row = view.get(&bucket, &revision.to_bytes())?.ok_or_else(gone)?;
+        let kv = KeyValueRef::parse(&row).ok_or_else(gone)?;
+        if each(&kv).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// One key as a JSON object; key and value in base64 (under names that say so) where they are not UTF-8.
+pub fn json(kv: &KeyValueRef<'_>, values: bool) -> serde_json::Map<String, serde_json::Value> {
+    let mut object = serde_json::Map::new();
+    put_bytes(&mut object, "key", kv.key);
+    object.insert("createRevision".into(), kv.create_revision.into());
+    object.insert("modRevision".into(), kv.mod_revision.into());
+    object.insert("version".into(), kv.version.into());
+    if kv.lease != 0 {
+        object.insert("lease".into(), format!("{:x}", kv.lease).into());
+    }
+    match values {
+        true => put_bytes(&mut object, "value", kv.value),
+        false => {
+            object.insert("valueBytes".into(), kv.value.len().into());
+        }
+    }
+    object
+}
+
+impl Refused {
+    /// The failure in words, naming the file.
+    pub fn into_trouble(self, path: &std::path::Path) -> crate::trouble::Trouble {
+        use crate::trouble::{Kind, Trouble};
+        let path = path.display();
+        match self {
+            Refused::Stopped(trouble) => trouble,
+            Refused::Damaged(why) => Trouble::new(Kind::Input, format!("{path} is damaged"))
+                .why(why)
+                .hint("`requorum snapshot status` says what can still be read."),
+            Refused::Compacted(at) => Trouble::new(Kind::Input, format!("{path} no longer holds that revision"))
+                .why(format!("it was compacted up to revision {at}"))
+                .hint(format!("Ask for revision {at} or later.")),
+            Refused::Future(newest) => Trouble::new(Kind::Input, format!("{path} does not hold that revision yet"))
+                .why(format!("its newest revision is {newest}")),
+        }
+    }
+}

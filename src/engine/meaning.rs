@@ -1,0 +1,492 @@
+//! Whether the rows make sense together, which no check of pages can see: a tree that lost a branch
+//! is a sound, smaller tree.
+//!
+//! What is provable rests on how etcd writes (`server/storage/mvcc`):
+//! - A transaction takes the next main revision only if it changes something, and each change leaves
+//!   a row: subs count from 0 without a gap. Lease revocations and range deletions do the same.
+//! - A compaction at C removes no row above C, and for each key alive at C keeps its newest row up to
+//!   C. So above C no revision may lack, and every put or deletion there follows on a row that is
+//!   still in the file.
+//! - At or below C anything may be gone; a key that was lost there and not touched since leaves no
+//!   trace, and neither does a lost end of the tree. That is said, not guessed.
+//!
+//! The one row that breaks these rules is that of `snapshot restore --bump-revision`: an empty value
+//! at the compaction mark that comes with it. A store that `etcdctl migrate` filled from v2 data (3.4
+//! and earlier) and that was never compacted since has gaps as well; it is taken for damaged.
+
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{BuildHasher, RandomState},
+};
+
+use prost::Message;
+
+use super::words::{brief, count, thousands};
+use crate::{
+    bolt::{self, ReadAt, View},
+    etcd::{
+        membership::Member,
+        proto::{KeyValueRef, Lease, Role, User},
+        revision::{Revision, RevisionKey},
+        schema,
+    },
+};
+
+/// What came out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Findings {
+    /// What no etcd writes: rows are lost or changed.
+    pub errors: Vec<String>,
+    /// What an etcd can write, and an operator should know.
+    pub warnings: Vec<String>,
+    /// What the data proves.
+    pub proven: Vec<String>,
+    /// What the data cannot prove.
+    pub unproven: Vec<String>,
+}
+
+/// The rows of `meta` that say how the others are to be read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Marks {
+    /// The revision up to which a compaction was ordered.
+    pub scheduled: Option<i64>,
+    /// The revision up to which one was finished.
+    pub finished: Option<i64>,
+    /// The last applied raft index.
+    pub consistent_index: Option<u64>,
+    /// The term of that index (3.5 and later).
+    pub term: Option<u64>,
+    /// Rows that are not what they would have to be.
+    pub broken: Vec<String>,
+}
+
+impl Marks {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// When a page cannot be read.
+    pub fn read<R: ReadAt>(view: &View<R>) -> Result<Marks, bolt::Error> {
+        let mut marks = Marks::default();
+        let Some(meta) = view.bucket(schema::META)? else { return Ok(marks) };
+        let get = |name: &[u8]| view.get(&meta, name);
+        let rows = [get(schema::SCHEDULED_COMPACT)?, get(schema::FINISHED_COMPACT)?];
+        let numbers = [get(schema::CONSISTENT_INDEX)?, get(schema::TERM)?];
+        let mut broken = |name: &[u8], value: &[u8], what: &str| {
+            let (name, value) = (brief(name, 40), brief(value, 40));
+            marks.broken.push(format!("bucket meta: {name} is not {what}, but \"{value}\""));
+        };
+        let mut revision = |name: &[u8], value: &Option<Vec<u8>>| {
+            let value = value.as_ref()?;
+            let at = RevisionKey::parse(value).filter(|at| !at.tombstone).map(|at| at.revision.main);
+            if at.is_none() {
+                broken(name, value, "a revision");
+            }
+            at
+        };
+        let [scheduled, finished] = &rows;
+        let found = (revision(schema::SCHEDULED_COMPACT, scheduled), revision(schema::FINISHED_COMPACT, finished));
+        let mut number = |name: &[u8], value: &Option<Vec<u8>>| {
+            let value = value.as_ref()?;
+            let number = value.as_slice().try_into().ok().map(u64::from_be_bytes);
+            if number.is_none() {
+                broken(name, value, "eight bytes");
+            }
+            number
+        };
+        let [index, term] = &numbers;
+        let counted = (number(schema::CONSISTENT_INDEX, index), number(schema::TERM, term));
+        (marks.scheduled, marks.finished) = found;
+        (marks.consistent_index, marks.term) = counted;
+        Ok(marks)
+    }
+
+    /// The revision up to which rows may be gone, -1 for none.
+    pub fn compacted(&self) -> i64 {
+        self.scheduled.into_iter().chain(self.finished).max().unwrap_or(-1)
+    }
+}
+
+/// A kind of mistake in the rows of `key`: counted, with the first one kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slip {
+    NoKey,
+    ModRevision,
+    Numbers,
+    Sub,
+    Twice,
+    History,
+    NoPast,
+    NoDeletion,
+    DeletesNothing,
+    Early,
+}
+
+impl Slip {
+    const ALL: [Slip; 10] = [
+        Slip::NoKey,
+        Slip::ModRevision,
+        Slip::Numbers,
+        Slip::Sub,
+        Slip::Twice,
+        Slip::History,
+        Slip::NoPast,
+        Slip::NoDeletion,
+        Slip::DeletesNothing,
+        Slip::Early,
+    ];
+
+    /// What is wrong with such rows.
+    fn words(self) -> &'static str {
+        match self {
+            Slip::NoKey => "rows without a key's name",
+            Slip::ModRevision => "rows whose mod_revision is not the revision they stand at",
+            Slip::Numbers => "rows whose create_revision, mod_revision and version do not fit together",
+            Slip::Sub => "transactions that lack some of their rows, so rows are lost",
+            Slip::Twice => "two rows at one revision",
+            Slip::History => "rows that do not follow on their key's row before them, so rows are lost or changed",
+            Slip::NoPast => "changes of keys whose earlier row is lost",
+            Slip::NoDeletion => "keys created while they were there, so their deletion is lost",
+            Slip::DeletesNothing => "deletions of keys whose earlier row is lost",
+            Slip::Early => "rows at revision 0 or 1, where no client's write ever stands",
+        }
+    }
+}
+
+/// The newest row of a live key, as far as its next one must fit.
+#[derive(Debug, Clone, Copy)]
+struct Past {
+    create: i64,
+    version: i64,
+    lease: i64,
+}
+
+/// Takes every row once, in the order of the file, and says at the end what they mean together.
+///
+/// Its memory: about 50 bytes for each live key, whatever its length. Keys are told apart by 128
+/// bits of keyed hash.
+#[derive(Debug)]
+pub struct Checker {
+    marks: Marks,
+    compacted: i64,
+    hashers: [RandomState; 2],
+    live: HashMap<u128, Past>,
+    leased: HashMap<i64, u64>,
+    leases: HashSet<i64>,
+    last: Option<Revision>,
+    rows: u64,
+    /// First gap, revisions missing, number of gaps.
+    gap: Option<(i64, i64)>,
+    missing: u64,
+    gaps: u64,
+    slips: [(u64, String); Slip::ALL.len()],
+    buckets: HashSet<Vec<u8>>,
+    auth_enabled: bool,
+    users: HashSet<Vec<u8>>,
+    roles: HashSet<Vec<u8>>,
+    roles_named: Vec<(Vec<u8>, Vec<u8>)>,
+    findings: Findings,
+}
+
+impl Checker {
+    /// A checker for a database with these marks.
+    pub fn new(marks: Marks) -> Checker {
+        Checker {
+            compacted: marks.compacted(),
+            marks,
+            hashers: [RandomState::new(), RandomState::new()],
+            live: HashMap::new(),
+            leased: HashMap::new(),
+            leases: HashSet::new(),
+            last: None,
+            rows: 0,
+            gap: None,
+            missing: 0,
+            gaps: 0,
+            slips: Default::default(),
+            buckets: HashSet::new(),
+            auth_enabled: false,
+            users: HashSet::new(),
+            roles: HashSet::new(),
+            roles_named: Vec::new(),
+            findings: Findings::default(),
+        }
+    }
+
+    /// A bucket begins.
+    pub fn bucket(&mut self, name: &[u8]) {
+        self.buckets.insert(name.into());
+    }
+
+    /// One row of `key`, decoded.
+    pub fn key_row(&mut self, at: RevisionKey, kv: &KeyValueRef<'_>) {
+        let main = at.revision.main;
+        let kept = main > self.compacted;
+        self.rows += 1;
+        self.follows(at.revision, kept, kv.key);
+        self.last = Some(at.revision);
+        if !kept && !at.tombstone && *kv == KeyValueRef::default() {
+            return; // the row of a bumped revision
+        }
+        if kv.key.is_empty() {
+            return self.slip(Slip::NoKey, at.revision, kv.key);
+        }
+        let id = self.id(kv.key);
+        if at.tombstone {
+            match self.live.remove(&id) {
+                Some(past) => self.unlease(past.lease),
+                None if kept => self.slip(Slip::DeletesNothing, at.revision, kv.key),
+                None => {}
+            }
+            return;
+        }
+        if kv.mod_revision != main {
+            self.slip(Slip::ModRevision, at.revision, kv.key);
+        }
+        let (create, version) = (kv.create_revision, kv.version);
+        // A key changes at most once in a transaction, so its version cannot run ahead of its revisions.
+        let fits = create > 0 && create <= main && version > 0 && version - 1 <= main - create;
+        if !fits || (create == main) != (version == 1) {
+            self.slip(Slip::Numbers, at.revision, kv.key);
+        }
+        let past = self.live.insert(id, Past { create, version, lease: kv.lease });
+        match past {
+            Some(_) if kept && create == main => self.slip(Slip::NoDeletion, at.revision, kv.key),
+            Some(past) if kept && (past.create != create || past.version.saturating_add(1) != version) => {
+                self.slip(Slip::History, at.revision, kv.key);
+            }
+            None if kept && create < main => self.slip(Slip::NoPast, at.revision, kv.key),
+            _ => {}
+        }
+        if let Some(past) = past {
+            self.unlease(past.lease);
+        }
+        if kv.lease != 0 {
+            *self.leased.entry(kv.lease).or_default() += 1;
+        }
+    }
+
+    /// Whether a revision may come after the one before it.
+    fn follows(&mut self, at: Revision, kept: bool, key: &[u8]) {
+        if at.main < 2 {
+            self.slip(Slip::Early, at, key);
+        }
+        if !kept {
+            return;
+        }
+        match self.last {
+            Some(last) if last == at => self.slip(Slip::Twice, at, key),
+            Some(last) if last.main == at.main => {
+                if last.sub.saturating_add(1) != at.sub {
+                    self.slip(Slip::Sub, at, key);
+                }
+            }
+            last => {
+                let before = last.map_or(1, |last| last.main).max(self.compacted).max(1);
+                let next = before.saturating_add(1);
+                if at.main > next {
+                    self.gap.get_or_insert((next, at.main - 1));
+                    self.missing = self.missing.saturating_add(at.main.abs_diff(next));
+                    self.gaps += 1;
+                }
+                if at.sub != 0 {
+                    self.slip(Slip::Sub, at, key);
+                }
+            }
+        }
+    }
+
+    /// One row of any other bucket. A row that etcd could not decode either is an error here.
+    pub fn other_row(&mut self, bucket: &[u8], key: &[u8], value: &[u8]) {
+        match bucket {
+            schema::LEASE => match Lease::decode(value) {
+                Ok(lease) => {
+                    if key != lease.id.to_be_bytes() {
+                        let at = brief(key, 40);
+                        self.findings.errors.push(format!("bucket lease: row \"{at}\" is of lease {:x}", lease.id));
+                    }
+                    self.leases.insert(lease.id);
+                }
+                Err(_) => self.undecoded("lease", key),
+            },
+            schema::AUTH_USERS => match User::decode(value) {
+                Ok(user) => {
+                    self.roles_named.extend(user.roles.into_iter().map(|role| (key.to_vec(), role.into_bytes())));
+                    self.users.insert(key.into());
+                }
+                Err(_) => self.undecoded("authUsers", key),
+            },
+            schema::AUTH_ROLES => match Role::decode(value) {
+                Ok(_) => {
+                    self.roles.insert(key.into());
+                }
+                Err(_) => self.undecoded("authRoles", key),
+            },
+            schema::AUTH if key == schema::AUTH_ENABLED => self.auth_enabled = value == [1],
+            schema::MEMBERS => {
+                if let Ok(member) = Member::from_json(value)
+                    && key != format!("{:x}", member.id).as_bytes()
+                {
+                    let at = brief(key, 40);
+                    self.findings.errors.push(format!("bucket members: row \"{at}\" is of member {:x}", member.id));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// How many keys are alive; a bumped revision's row is none.
+    pub fn live_keys(&self) -> u64 {
+        self.live.len() as u64
+    }
+
+    /// What all rows together mean.
+    pub fn finish(mut self) -> Findings {
+        self.lost_rows();
+        self.buckets_and_marks();
+        self.leases_and_users();
+        self.proof();
+        self.findings
+    }
+
+    fn lost_rows(&mut self) {
+        if let Some((from, to)) = self.gap {
+            let above = match self.compacted {
+                ..=1 => "nothing was compacted".to_string(),
+                at => format!("compacted was up to {}", grouped(at)),
+            };
+            let first = if from == to { grouped(from) } else { format!("{} to {}", grouped(from), grouped(to)) };
+            self.findings.errors.push(format!(
+                "bucket key: {} no rows, first {first}; {above}, so rows are lost",
+                if self.missing == 1 {
+                    "1 revision has".to_string()
+                } else {
+                    format!("{} revisions in {} have", thousands(self.missing), count(self.gaps, "gap", "gaps"))
+                },
+            ));
+        }
+        for (slip, (count, first)) in Slip::ALL.into_iter().zip(std::mem::take(&mut self.slips)) {
+            if count > 0 {
+                let rows = self::count(count, "row", "rows");
+                let list = if slip == Slip::Early { &mut self.findings.warnings } else { &mut self.findings.errors };
+                list.push(format!("bucket key: {}: {rows}, first {first}", slip.words()));
+            }
+        }
+    }
+
+    fn buckets_and_marks(&mut self) {
+        let findings = &mut self.findings;
+        for name in schema::ALL.into_iter().filter(|name| !self.buckets.contains(*name)) {
+            let words = format!("bucket {} is missing; every etcd makes it when it starts", name.escape_ascii());
+            let vital = [schema::KEY, schema::META].contains(&name);
+            if vital { &mut findings.errors } else { &mut findings.warnings }.push(words);
+        }
+        for name in self.buckets.iter().filter(|name| !schema::is_known(name)) {
+            findings.warnings.push(format!("bucket {} is none of etcd's; it is kept as it is", brief(name, 60)));
+        }
+        findings.errors.append(&mut self.marks.broken);
+        if self.buckets.contains(schema::META) && self.marks.consistent_index.unwrap_or(0) == 0 {
+            findings.warnings.push(
+                "bucket meta: there is no consistent_index, so etcd would apply its whole log again; a restore sets it"
+                    .into(),
+            );
+        }
+        if let (Some(scheduled), Some(finished)) = (self.marks.scheduled, self.marks.finished)
+            && finished > scheduled
+        {
+            findings.warnings.push(format!(
+                "bucket meta: a compaction at {} was finished, but the last one ordered is {}",
+                grouped(finished),
+                grouped(scheduled)
+            ));
+        }
+        if let Some(index) = self.marks.consistent_index.filter(|index| *index > 100)
+            && self.rows == 0
+            && self.compacted < 0
+        {
+            findings.warnings.push(format!(
+                "there are no keys at all, though {} log entries were applied: a cluster that was never written to, or \
+                 all keys are lost",
+                thousands(index)
+            ));
+        }
+    }
+
+    fn leases_and_users(&mut self) {
+        let mut gone: Vec<(i64, u64)> = self
+            .leased
+            .iter()
+            .filter(|(id, keys)| **keys > 0 && !self.leases.contains(id))
+            .map(|(id, keys)| (*id, *keys))
+            .collect();
+        gone.sort_unstable();
+        if let Some((first, _)) = gone.first() {
+            let keys: u64 = gone.iter().map(|(_, keys)| keys).sum();
+            self.findings.warnings.push(format!(
+                "{} on {} no row in bucket lease (the first is {first:x}); such keys never expire",
+                if keys == 1 { "1 live key hangs".to_string() } else { format!("{} live keys hang", thousands(keys)) },
+                if gone.len() == 1 { "a lease that has".into() } else { format!("{} leases that have", gone.len()) },
+            ));
+        }
+        for (user, role) in self.roles_named.iter().filter(|(_, role)| !self.roles.contains(role)).take(10) {
+            self.findings.warnings.push(format!(
+                "user {} has the role {}, which is not there",
+                brief(user, 60),
+                brief(role, 60)
+            ));
+        }
+        if self.auth_enabled && !self.users.contains(&b"root"[..]) {
+            self.findings.warnings.push("authentication is on, but there is no user root to switch it off".into());
+        }
+    }
+
+    fn proof(&mut self) {
+        let findings = &mut self.findings;
+        let last = self.last.map_or(0, |last| last.main);
+        let from = self.compacted.max(1) + 1;
+        if findings.errors.is_empty() && last >= from {
+            findings.proven.push(format!(
+                "every revision from {} to {} has all its rows, and each follows on its key's row before it",
+                grouped(from),
+                grouped(last)
+            ));
+        }
+        if self.compacted > 1 {
+            findings.unproven.push(format!(
+                "whether a key is lost that was last changed at revision {} or before (compacted: the loss would leave \
+                 no trace)",
+                grouped(self.compacted)
+            ));
+        }
+        let end = last.max(self.compacted).max(1);
+        findings.unproven.push(format!("whether anything was written after revision {}", grouped(end)));
+    }
+
+    fn id(&self, key: &[u8]) -> u128 {
+        let [a, b] = &self.hashers;
+        u128::from(a.hash_one(key)) << 64 | u128::from(b.hash_one(key))
+    }
+
+    fn unlease(&mut self, lease: i64) {
+        if let Some(keys) = self.leased.get_mut(&lease) {
+            *keys = keys.saturating_sub(1);
+        }
+    }
+
+    fn slip(&mut self, slip: Slip, at: Revision, key: &[u8]) {
+        let Some((count, first)) = self.slips.get_mut(slip as usize) else { return };
+        if *count == 0 {
+            *first = format!("revision {}.{} of key \"{}\"", at.main, at.sub, brief(key, 60));
+        }
+        *count += 1;
+    }
+
+    fn undecoded(&mut self, bucket: &str, key: &[u8]) {
+        if self.findings.errors.len() < 20 {
+            self.findings.errors.push(format!("bucket {bucket}: row \"{}\" does not decode", brief(key, 40)));
+        }
+    }
+}
+
+fn grouped(revision: i64) -> String {
+    if revision < 0 { revision.to_string() } else { thousands(revision.unsigned_abs()) }
+}

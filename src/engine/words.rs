@@ -1,0 +1,116 @@
+//! Figures, keys and values in words: separators in long numbers, control characters made harmless.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+/// `9531392` as `9,531,392`.
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1 key`, `2 keys`, `2,200 keys`.
+pub fn count(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", thousands(n), if n == 1 { one } else { many })
+}
+
+/// Text that a terminal shows as it is: printable characters stay, every other byte becomes `\xNN`,
+/// `\n`, `\t`, `\r` or `\u{…}`, and a backslash `\\`, so that no two byte strings look alike.
+pub fn shown(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\\' => out.push_str("\\\\"),
+                '\n' => out.push_str("\\n"),
+                '\t' => out.push_str("\\t"),
+                '\r' => out.push_str("\\r"),
+                c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", c as u32)),
+                c if invisible(c) => out.extend(c.escape_unicode()),
+                c => out.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            out.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    out
+}
+
+/// What steers a terminal or turns the direction of text without being seen.
+fn invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// [`shown`], cut to `most` characters with `…` for the rest.
+pub fn brief(bytes: &[u8], most: usize) -> String {
+    let text = shown(bytes.get(..most.saturating_mul(4)).unwrap_or(bytes));
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+        None => text,
+    }
+}
+
+/// Adds `bytes` to a JSON object as `name` where they are UTF-8, else as `nameBase64`.
+pub fn put_bytes(object: &mut serde_json::Map<String, serde_json::Value>, name: &str, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => object.insert(name.into(), text.into()),
+        Err(_) => object.insert(format!("{name}Base64"), STANDARD.encode(bytes).into()),
+    };
+}
+
+/// etcdutl's table: heads centred, cells to the right.
+pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let widths: Vec<usize> = heads
+        .iter()
+        .enumerate()
+        .map(|(at, head)| {
+            let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
+            cells.max().unwrap_or(0).max(head.len())
+        })
+        .collect();
+    let rule: String = widths.iter().map(|w| format!("+{}", "-".repeat(w + 2))).collect::<String>() + "+\n";
+    let heads: String = heads.iter().zip(&widths).map(|(h, w)| format!("| {h:^w$} ")).collect::<String>() + "|\n";
+    let mut out = format!("{rule}{heads}{rule}");
+    for row in rows {
+        let cells: String = row.iter().zip(&widths).map(|(cell, w)| format!("| {cell:>w$} ")).collect();
+        out.push_str(&format!("{cells}|\n"));
+    }
+    out + &rule
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_get_separators() {
+        for (n, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (9_531_392, "9,531,392")] {
+            assert_eq!(thousands(n), text);
+        }
+        assert_eq!((count(1, "key", "keys"), count(0, "key", "keys")), ("1 key".into(), "0 keys".into()));
+    }
+
+    #[test]
+    fn nothing_reaches_a_terminal_raw() {
+        assert_eq!(shown(b"/a/\x1b[31m\n\0\\\xff\xc3\xa9"), "/a/\\x1b[31m\\n\\x00\\\\\\xffé");
+        assert_eq!(shown("a\u{202e}b\u{9b}".as_bytes()), "a\\u{202e}b\\u{9b}");
+        assert_eq!(brief("ééééé".as_bytes(), 3), "ééé…");
+        assert_eq!(brief(b"abc", 3), "abc");
+    }
+
+    #[test]
+    fn bytes_in_json_say_what_they_are() {
+        let mut object = serde_json::Map::new();
+        put_bytes(&mut object, "key", b"a");
+        put_bytes(&mut object, "value", b"\xff");
+        assert_eq!(serde_json::to_string(&object).unwrap(), r#"{"key":"a","valueBase64":"/w=="}"#);
+    }
+}
