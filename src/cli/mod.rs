@@ -4,6 +4,7 @@
 //! are right here too.
 
 mod connect;
+mod inspect;
 mod plan;
 mod progress;
 mod snapshot;
@@ -79,6 +80,8 @@ enum Command {
     /// Save, look at, or restore from a snapshot file.
     #[command(subcommand)]
     Snapshot(snapshot::Command),
+    /// HashKV of a file, as a server would compute it; the file is only read.
+    Hashkv(inspect::HashkvArgs),
     /// Make a plan for a whole cluster: one file that `restore` and `launch` follow.
     Plan(plan::MakeArgs),
     /// Restore the members of a plan on this machine.
@@ -117,6 +120,7 @@ fn run(cli: Cli) -> Result<()> {
     match command {
         None => wizard::real(wizard, &connect),
         Some(Command::Snapshot(command)) => snapshot::run(command, &connect, write_out),
+        Some(Command::Hashkv(args)) => inspect::hashkv(&args, write_out),
         Some(Command::Plan(args)) => plan::make(args),
         Some(Command::Restore(args)) => plan::restore(&args),
         Some(Command::Launch(args)) => plan::launch(&args, write_out),

@@ -1,9 +1,9 @@
-//! `requorum snapshot save|status|restore`: etcdctl's and etcdutl's commands with their flags.
+//! `requorum snapshot save|status|inspect|keys|compare|restore`: etcdctl's and etcdutl's commands with their flags.
 
 use std::path::PathBuf;
 
 use super::{
-    Format, absolute, connect, judge, print,
+    Format, absolute, connect, inspect, judge, print,
     progress::{Meter, interruptible},
     warn,
 };
@@ -12,7 +12,7 @@ use crate::{
         genesis::Genesis,
         restore::{self, Job},
         source::Source,
-        status::{self, Trailer, human_size},
+        status::human_size,
     },
     etcd::version::Minor,
     plan::table::{self, Column, Row},
@@ -35,6 +35,12 @@ pub(super) enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// List everything that a file holds: members, leases, users, the keys by prefix.
+    Inspect(inspect::InspectArgs),
+    /// List the keys in a file.
+    Keys(inspect::KeysArgs),
+    /// Compare two files: the same history or not, and which keys changed.
+    Compare(inspect::CompareArgs),
     /// Restore one member's data directory from a snapshot.
     Restore(RestoreArgs),
 }
@@ -83,7 +89,10 @@ pub(super) struct RestoreArgs {
 pub(super) fn run(command: Command, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
     match command {
         Command::Save { file, connect } => save(&file, &connect.or(outer)),
-        Command::Status { files } => status_of(&files, format),
+        Command::Status { files } => inspect::status(&files, format),
+        Command::Inspect(args) => inspect::inspect(&args, format),
+        Command::Keys(args) => inspect::keys(&args, format),
+        Command::Compare(args) => inspect::compare(&args, format),
         Command::Restore(args) => restore_one(&args),
     }
 }
@@ -107,51 +116,6 @@ fn save(file: &std::path::Path, connect: &connect::ConnectArgs) -> Result<()> {
         saved
     })?;
     print(&format!("Snapshot saved at {} ({}, SHA-256 verified)\n", file.display(), human_size(bytes)))
-}
-
-fn status_of(files: &[PathBuf], format: Format) -> Result<()> {
-    let mut worst = Ok(());
-    for file in files {
-        let outcome = interruptible(|cancel| {
-            let mut meter = Meter::new(cancel.clone());
-            let status = status::status(file, &mut |step| meter.step("", step));
-            meter.done();
-            status
-        });
-        let outcome = outcome.and_then(|status| {
-            if files.len() > 1 && format != Format::Json {
-                print(&format!("{}: ", file.display()))?;
-            }
-            print(&match format {
-                Format::Simple => status.simple(),
-                Format::Table => status.table(),
-                Format::Json => status.json(),
-                Format::Fields => status.fields(),
-            })?;
-            match status.trailer {
-                Trailer::Wrong => Err(Trouble::new(Kind::Input, format!("{} cannot be trusted", file.display()))
-                    .why(status.trailer_problem)
-                    .hint("Take another copy of it, or another snapshot.")),
-                Trailer::Missing => {
-                    warn(&format!(
-                        "Note: {} has no SHA-256 trailer, as a copy of member/snap/db has none; its pages and rows are sound.",
-                        file.display()
-                    ));
-                    Ok(())
-                }
-                Trailer::Ok => Ok(()),
-            }
-        });
-        match outcome {
-            Err(stopped) if stopped.kind == Kind::Stopped => return Err(stopped),
-            Err(trouble) if files.len() > 1 => {
-                warn(&format!("Error: {trouble}"));
-                worst = Err(Trouble::new(trouble.kind, "not every file is a whole snapshot"));
-            }
-            other => worst = other.and(worst),
-        }
-    }
-    worst
 }
 
 fn restore_one(args: &RestoreArgs) -> Result<()> {

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use prost::Message;
 
 use super::{
+    leftover,
     meaning::{self, Findings, Marks},
     progress::{Phase, Watch},
     source::{self, Source, Wrapping, step},
@@ -39,6 +40,8 @@ pub struct Walk {
     pub members: Vec<KnownMember>,
     /// Everything else that a restore carries over.
     pub content: Content,
+    /// The revision up to which it is compacted, -1 for none.
+    pub compacted: i64,
     /// What the rows mean together.
     pub findings: Findings,
     /// Pages in use and free.
@@ -90,7 +93,9 @@ impl From<bolt::Error> for Halt {
 /// At the first page that cannot be read and the first row that etcd could not decode either.
 pub fn walk<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Result<Walk, Halt> {
     let mut found = Walk::default();
-    let mut meaning = meaning::Checker::new(Marks::read(view)?);
+    let marks = Marks::read(view)?;
+    found.compacted = marks.compacted();
+    let mut meaning = meaning::Checker::new(marks);
     let mut live: HashSet<Box<[u8]>> = HashSet::new();
     let total = view.used_bytes();
     let (mut read, mut told) = (0u64, 0u64);
@@ -219,6 +224,14 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
         return Err(Halt::Damaged(format!("{first}{more}")));
     }
     let mut found = walk(view, watch)?;
+    // A sound tree may be what is left of a larger one. Where most pages hold nothing, those are asked.
+    if report.free.saturating_mul(2) > report.pages {
+        match leftover::newest(view, watch) {
+            Ok(newest) => found.findings.warnings.extend(leftover::words(newest, found.end())),
+            Err(leftover::Ended::Stopped(trouble)) => return Err(Halt::Stopped(trouble)),
+            Err(leftover::Ended::Read(error)) => return Err(Halt::Damaged(error.to_string())),
+        }
+    }
     found.pages = Pages { bytes: view.page_size(), all: report.pages, free: report.free };
     found.meta_problem = report.problems.first().map(ToString::to_string);
     if found.meta_problem.is_some() && view.fell_back() {
@@ -230,6 +243,11 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
 }
 
 impl Walk {
+    /// The last revision that the file knows of: of a row, or the compaction mark.
+    fn end(&self) -> i64 {
+        self.last.main.max(self.compacted)
+    }
+
     /// Why it must not be taken as it is, in a sentence; none where nothing speaks against it.
     pub fn damage(&self) -> Option<String> {
         let meta = self.meta_problem.as_ref().map(|why| {

@@ -16,7 +16,7 @@ use super::{
     progress::Watch,
     source::{Digest, LEFTOVER, Source},
 };
-use crate::trouble::Result;
+use crate::trouble::{Kind, Result, Trouble};
 
 /// What the file's SHA-256 trailer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -87,10 +87,17 @@ pub struct Status {
 /// When it is not a snapshot, or cannot be read to its end. What speaks against a file that can is in
 /// the result: a missing or wrong trailer, a broken meta page beside a whole one, lost rows.
 pub fn status(path: &Path, watch: &mut Watch<'_>) -> Result<Status> {
-    let source = Source::open_any(path, watch)?;
+    status_of(&Source::open_any(path, watch)?, watch)
+}
+
+/// As [`status`], of an opened file.
+///
+/// # Errors
+/// As there.
+pub fn status_of(source: &Source, watch: &mut Watch<'_>) -> Result<Status> {
     let view = source.view()?;
     let digest = source.digest(watch)?;
-    let walk = look(&view, watch).map_err(|halt| halt.into_trouble(&source))?;
+    let walk = look(&view, watch).map_err(|halt| halt.into_trouble(source))?;
     let mut problems: Vec<String> = walk.meta_problem.into_iter().collect();
     problems.extend(walk.findings.errors);
     let (trailer, mut trailer_problem) = (Trailer::of(&digest), digest.verified().err().unwrap_or_default());
@@ -99,7 +106,7 @@ pub fn status(path: &Path, watch: &mut Watch<'_>) -> Result<Status> {
         trailer_problem.clear();
     }
     Ok(Status {
-        kind: nature(&source, &view, &digest),
+        kind: nature(source, &view, &digest),
         hash: walk.hash,
         revision: walk.last.main,
         total_key: walk.keys,
@@ -169,6 +176,28 @@ impl Status {
         let heads: String = head.iter().zip(&widths).map(|(h, w)| format!("| {h:^w$} ")).collect();
         let cells: String = row.iter().zip(&widths).map(|(r, w)| format!("| {r:>w$} ")).collect();
         format!("{rule}{heads}|\n{rule}{cells}|\n{rule}")
+    }
+}
+
+impl Status {
+    /// Why the file is not to be taken, as a failure that names it.
+    ///
+    /// # Errors
+    /// For a wrong trailer, a broken meta page beside a whole one, and lost or changed rows.
+    pub fn verdict(&self, path: &Path) -> Result<()> {
+        let path = path.display();
+        let trouble = |what: &str, why: &str| {
+            Trouble::new(Kind::Input, format!("{path} {what}")).why(why).hint("Take another copy of it, or another snapshot.")
+        };
+        match (self.problems.as_slice(), self.trailer) {
+            ([], Trailer::Wrong) => Err(trouble("cannot be trusted", &self.trailer_problem)),
+            ([], _) => Ok(()),
+            ([first, rest @ ..], trailer) => {
+                let trailer = (trailer == Trailer::Wrong).then_some(&self.trailer_problem);
+                let more: String = rest.iter().chain(trailer).map(|why| format!("\n  also: {why}")).collect();
+                Err(trouble("is damaged", &format!("{first}{more}")))
+            }
+        }
     }
 }
 

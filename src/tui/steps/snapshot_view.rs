@@ -199,6 +199,9 @@ fn about(model: &Model, file: &FileFacts, page: &mut Page<'_>) {
     for alarm in &content.alarms {
         page.sentence(" ! ", &format!("alarm in it: {alarm}"), Tone::Warn, 2);
     }
+    for warning in &content.warnings {
+        page.sentence(" ! ", warning, Tone::Warn, 3);
+    }
     if content.downgrading {
         page.sentence(" ! ", "a downgrade is in progress in it", Tone::Warn, 2);
     }

@@ -1,0 +1,350 @@
+//! `requorum snapshot status|inspect|keys|compare` and `requorum hashkv`: commands that only read.
+//! What a file is, is said first, on standard error, so that standard output stays what scripts of
+//! etcdutl expect.
+
+use std::{
+    ffi::OsString,
+    io::{self, BufWriter, Write},
+    ops::ControlFlow,
+    os::unix::ffi::OsStringExt,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Format, print,
+    progress::{Meter, interruptible},
+    warn,
+};
+use crate::{
+    engine::{
+        compare::{self as comparing, Change, Compared, Differs, History, Sums},
+        contents::{self, prefix_of},
+        hashkv as hashing,
+        keys::{self as listing, Wanted},
+        progress::{Progress, Watch},
+        report::fields_of,
+        source::Source,
+        status::{self as looking, Status, Trailer},
+        words::{count, shown, table, thousands},
+    },
+    trouble::{Kind, Result, Trouble},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct InspectArgs {
+    /// The files: snapshots, copies of member/snap/db, data directories, gzip, zip or zstd archives.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// How many levels of the keys are told apart.
+    #[arg(long, default_value_t = 2, value_name = "LEVELS")]
+    depth: usize,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "With -w json each key is a line. Keys and values that are not UTF-8 stand in base64, as \
+keyBase64 and valueBase64. Elsewhere control characters are shown as \\xNN.")]
+pub(super) struct KeysArgs {
+    /// The file.
+    file: PathBuf,
+    /// Only keys that begin with this.
+    #[arg(long, value_name = "P", default_value = "")]
+    prefix: OsString,
+    /// With their values.
+    #[arg(long)]
+    values: bool,
+    /// As they stood at this revision [default: the newest].
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "R")]
+    revision: i64,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "With -w json every key that differs is a line, and the last line sums up.")]
+pub(super) struct CompareArgs {
+    /// The first file.
+    first: PathBuf,
+    /// The second file: what it has more is added, what it lacks is deleted.
+    second: PathBuf,
+    /// Only keys that begin with this.
+    #[arg(long, value_name = "P", default_value = "")]
+    prefix: OsString,
+    /// How many levels of the keys are told apart.
+    #[arg(long, default_value_t = 2, value_name = "LEVELS")]
+    depth: usize,
+    /// List every key that differs.
+    #[arg(long)]
+    keys: bool,
+    /// With their values, where keys are listed as JSON.
+    #[arg(long)]
+    values: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct HashkvArgs {
+    /// The file.
+    file: PathBuf,
+    /// Up to this revision [default: the newest].
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "N")]
+    rev: i64,
+}
+
+/// Runs `work` with a progress line that Ctrl-C ends.
+fn metered<T>(work: impl FnOnce(&mut Watch<'_>) -> Result<T>) -> Result<T> {
+    interruptible(|cancel| {
+        let mut meter = Meter::new(cancel.clone());
+        let done = work(&mut |step: Progress| meter.step("", step));
+        meter.done();
+        done
+    })
+}
+
+/// Says what a file is and what is odd about it.
+fn introduce(path: &Path, status: &Status) {
+    let path = path.display();
+    warn(&format!("{path}: {}", status.kind));
+    for warning in &status.warnings {
+        warn(&format!("Warning: {warning}"));
+    }
+    if status.trailer == Trailer::Missing && status.problems.is_empty() {
+        warn(&format!(
+            "Note: {path} has no SHA-256 trailer, as a copy of member/snap/db has none; its pages and rows are sound."
+        ));
+    }
+}
+
+/// Opens a file, reads it through and introduces it.
+fn open(path: &Path) -> Result<(Source, Status)> {
+    let opened = metered(|watch| {
+        let source = Source::open_any(path, watch)?;
+        let status = looking::status_of(&source, watch)?;
+        Ok((source, status))
+    })?;
+    introduce(path, &opened.1);
+    Ok(opened)
+}
+
+/// Does `each` for every file; one that is not fine does not keep the others from their turn.
+fn for_all(files: &[PathBuf], mut each: impl FnMut(&Path) -> Result<()>) -> Result<()> {
+    let mut worst = Ok(());
+    for file in files {
+        match each(file) {
+            Err(stopped) if stopped.kind == Kind::Stopped => return Err(stopped),
+            Err(trouble) if files.len() > 1 => {
+                warn(&format!("Error: {trouble}"));
+                worst = Err(Trouble::new(trouble.kind, "not every file is a whole snapshot"));
+            }
+            other => worst = other.and(worst),
+        }
+    }
+    worst
+}
+
+pub(super) fn status(files: &[PathBuf], format: Format) -> Result<()> {
+    for_all(files, |file| {
+        let (_, status) = open(file)?;
+        if format != Format::Json {
+            for (words, sentences) in [("Proven", &status.proven), ("Not provable", &status.unproven)] {
+                sentences.iter().for_each(|sentence| warn(&format!("{words}: {sentence}.")));
+            }
+        }
+        if files.len() > 1 && format != Format::Json {
+            print(&format!("{}: ", file.display()))?;
+        }
+        print(&match format {
+            Format::Simple => status.simple(),
+            Format::Table => status.table(),
+            Format::Json => status.json(),
+            Format::Fields => status.fields(),
+        })?;
+        status.verdict(file)
+    })
+}
+
+pub(super) fn inspect(args: &InspectArgs, format: Format) -> Result<()> {
+    for_all(&args.files, |file| {
+        let found = metered(|watch| contents::contents(&Source::open_any(file, watch)?, args.depth, watch))?;
+        let name = file.display().to_string();
+        print(&match format {
+            Format::Simple => found.simple(&name),
+            Format::Table => found.table(&name),
+            Format::Json => found.json(&name),
+            Format::Fields => found.fields(&name),
+        })?;
+        match found.damage() {
+            Some(why) => Err(Trouble::new(Kind::Input, format!("{name} is damaged"))
+                .why(why)
+                .hint("Take another copy of it, or another snapshot.")),
+            None => Ok(()),
+        }
+    })
+}
+
+pub(super) fn keys(args: &KeysArgs, format: Format) -> Result<()> {
+    let (source, status) = open(&args.file)?;
+    let view = source.view()?;
+    let wanted = Wanted { prefix: args.prefix.clone().into_vec(), revision: args.revision };
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut written = Ok(());
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    metered(|watch| {
+        let listed = listing::each(&view, &wanted, watch, &mut |kv| {
+            let json = listing::json(kv, args.values);
+            written = match format {
+                Format::Json => writeln!(out, "{}", serde_json::Value::Object(json)),
+                Format::Simple if args.values => writeln!(out, "{}\t{}", shown(kv.key), shown(kv.value)),
+                Format::Simple => writeln!(out, "{}", shown(kv.key)),
+                Format::Fields => out.write_all(fields_of(&json).as_bytes()),
+                Format::Table => {
+                    let lease = if kv.lease == 0 { String::new() } else { format!("{:x}", kv.lease) };
+                    let numbers = [kv.create_revision, kv.mod_revision, kv.version].map(|n| n.to_string());
+                    let last = if args.values { shown(kv.value) } else { kv.value.len().to_string() };
+                    rows.push([vec![shown(kv.key)], numbers.to_vec(), vec![lease, last]].concat());
+                    Ok(())
+                }
+            };
+            if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        listed.map_err(|refused| refused.into_trouble(&args.file))
+    })?;
+    if format == Format::Table && written.is_ok() {
+        let last = if args.values { "VALUE" } else { "VALUE BYTES" };
+        let heads = ["KEY", "CREATE REVISION", "MOD REVISION", "VERSION", "LEASE", last];
+        written = out.write_all(table(&heads, &rows).as_bytes());
+    }
+    printed(written.and_then(|()| out.flush()))?;
+    status.verdict(&args.file)
+}
+
+/// A reader that went away is not an error.
+fn printed(written: io::Result<()>) -> Result<()> {
+    match written {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Trouble::new(Kind::Failed, "cannot print the result").why(e))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn hashkv(args: &HashkvArgs, format: Format) -> Result<()> {
+    let (source, status) = open(&args.file)?;
+    let view = source.view()?;
+    let hash = metered(|watch| {
+        hashing::hash_kv(&view, args.rev, watch).map_err(|refused| refused.into_trouble(&args.file))
+    })?;
+    print(&match format {
+        Format::Simple => hash.simple(),
+        Format::Table => hash.table(),
+        Format::Json => hash.json(),
+        Format::Fields => hash.fields(),
+    })?;
+    status.verdict(&args.file)
+}
+
+pub(super) fn compare(args: &CompareArgs, format: Format) -> Result<()> {
+    let (first, second) = (open(&args.first)?, open(&args.second)?);
+    let views = [first.0.view()?, second.0.view()?];
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut written = Ok(());
+    let mut tell = |differs: &Differs<'_>| {
+        let line = match format {
+            Format::Json => Some(json_line(differs, args.values)),
+            _ if args.keys => Some(text_line(differs)),
+            _ => None,
+        };
+        if let (Some(line), true) = (line, written.is_ok()) {
+            written = writeln!(out, "{line}");
+        }
+    };
+    let group = |key: &[u8]| shown(prefix_of(key, args.depth));
+    let compared = metered(|watch| {
+        comparing::compare([&views[0], &views[1]], &args.prefix.clone().into_vec(), &group, watch, &mut tell).map_err(
+            |(file, refused)| refused.into_trouble(if file == 0 { &args.first } else { &args.second }),
+        )
+    })?;
+    let summary = match format {
+        Format::Json => format!("{}\n", serde_json::json!({ "summary": compared })),
+        Format::Fields => match serde_json::to_value(&compared) {
+            Ok(serde_json::Value::Object(object)) => fields_of(&object),
+            _ => String::new(),
+        },
+        _ => summary(args, &compared),
+    };
+    printed(written.and_then(|()| out.write_all(summary.as_bytes())).and_then(|()| out.flush()))?;
+    first.1.verdict(&args.first).and(second.1.verdict(&args.second))
+}
+
+fn text_line(differs: &Differs<'_>) -> String {
+    let key = differs.before.or(differs.after).map(|kv| shown(kv.key)).unwrap_or_default();
+    let at = |kv: Option<crate::etcd::proto::KeyValueRef<'_>>| kv.map_or(0, |kv| kv.mod_revision);
+    let (before, after) = (at(differs.before), at(differs.after));
+    match differs.change {
+        Change::Added => format!("+ {key}  (revision {after})"),
+        Change::Deleted => format!("- {key}  (revision {before})"),
+        Change::Changed => format!("~ {key}  (revision {before} → {after})"),
+    }
+}
+
+fn json_line(differs: &Differs<'_>, values: bool) -> String {
+    let side = |kv: &Option<crate::etcd::proto::KeyValueRef<'_>>| {
+        kv.as_ref().map(|kv| {
+            let mut side = listing::json(kv, values);
+            side.retain(|name, _| !name.starts_with("key"));
+            side
+        })
+    };
+    let mut object = serde_json::Map::new();
+    object.insert("change".into(), serde_json::to_value(differs.change).unwrap_or_default());
+    let key = differs.before.or(differs.after).map(|kv| kv.key).unwrap_or_default();
+    crate::engine::words::put_bytes(&mut object, "key", key);
+    for (name, kv) in [("before", &differs.before), ("after", &differs.after)] {
+        if let Some(side) = side(kv) {
+            object.insert(name.into(), side.into());
+        }
+    }
+    serde_json::Value::Object(object).to_string()
+}
+
+fn summary(args: &CompareArgs, compared: &Compared) -> String {
+    let mut out = String::new();
+    for (path, reach) in [(&args.first, compared.first), (&args.second, compared.second)] {
+        let compacted = match reach.compacted {
+            ..=0 => "never compacted".to_string(),
+            at => format!("compacted up to {}", thousands(at.unsigned_abs())),
+        };
+        let revision = thousands(reach.revision.unsigned_abs());
+        out += &format!("{}: revision {revision}, {compacted}\n", path.display());
+    }
+    out += &match compared.history {
+        History::Same { rows, until } => format!(
+            "Same history: {} in both, equal up to revision {}.\n",
+            count(rows, "row stands", "rows stand"),
+            thousands(until.unsigned_abs())
+        ),
+        History::Parts { at } => format!(
+            "NOT the same history: at revision {} they hold different rows.\n",
+            thousands(at.unsigned_abs())
+        ),
+        History::Unknown => "Whether they share a history cannot be told: no row stands in both.\n".into(),
+    };
+    let Sums { added, changed, deleted, equal } = compared.keys;
+    out += &format!(
+        "{} added, {} changed, {} deleted, {} equal\n",
+        count(added, "key", "keys"),
+        thousands(changed),
+        thousands(deleted),
+        thousands(equal)
+    );
+    let rows: Vec<Vec<String>> = compared
+        .prefixes
+        .iter()
+        .filter(|(_, sums)| sums.added + sums.changed + sums.deleted > 0)
+        .map(|(prefix, sums)| {
+            let prefix = if prefix.is_empty() { "(no slash)".to_string() } else { prefix.clone() };
+            let numbers = [sums.added, sums.changed, sums.deleted, sums.equal].map(thousands);
+            [vec![prefix], numbers.to_vec()].concat()
+        })
+        .collect();
+    if !rows.is_empty() {
+        out += &table(&["PREFIX", "ADDED", "CHANGED", "DELETED", "EQUAL"], &rows);
+    }
+    out
+}

@@ -1,0 +1,82 @@
+//! What the pages outside the tree still show. bbolt writes changed pages elsewhere and leaves the
+//! old ones as they were, so a tree that lost its end leaves its rows behind on pages that nothing
+//! points to any more.
+//!
+//! It is a hint, no proof: a snapshot saved while clients write legally holds newer rows on pages
+//! that were free when it began, and so does a database whose last commit was cut off.
+
+use super::{
+    progress::{Phase, Watch},
+    source::{BLOCK_BYTES, step},
+    words::thousands,
+};
+use crate::{
+    bolt::{ReadAt, View},
+    etcd::{proto::KeyValueRef, revision::RevisionKey},
+    trouble::Trouble,
+};
+
+/// Why the look ended early.
+#[derive(Debug)]
+pub enum Ended {
+    /// The file could not be read.
+    Read(std::io::Error),
+    /// The watcher said stop.
+    Stopped(Trouble),
+}
+
+/// The newest revision that any leaf page with rows of `key` holds, reachable or not; `None` where
+/// there is no such page.
+///
+/// # Errors
+/// See [`Ended`].
+pub fn newest<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> Result<Option<i64>, Ended> {
+    let (size, total) = (view.page_size() as usize, view.used_bytes());
+    let mut block = vec![0; BLOCK_BYTES.max(size)];
+    let (mut offset, mut newest) = (2 * size as u64, None);
+    while offset < total {
+        let length = (total - offset).min(block.len() as u64) as usize;
+        let Some(bytes) = block.get_mut(..length) else { break };
+        view.source().read_exact_at(bytes, offset).map_err(Ended::Read)?;
+        for (at, page) in bytes.chunks_exact(size).enumerate() {
+            newest = newest.max(last_revision(page, offset / size as u64 + at as u64));
+        }
+        offset += length as u64;
+        step(watch, Phase::Check, offset, total).map_err(Ended::Stopped)?;
+    }
+    Ok(newest)
+}
+
+/// The newest revision on the first bytes of the page `id`, where it is a leaf of `key`: its last
+/// row that lies in them whole.
+fn last_revision(page: &[u8], id: u64) -> Option<i64> {
+    let u16_at = |at: usize| page.get(at..at + 2)?.try_into().ok().map(u16::from_le_bytes);
+    let u32_at = |at: usize| page.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_le_bytes);
+    let says = page.get(..8)?.try_into().ok().map(u64::from_le_bytes)?;
+    if says != id || u16_at(8)? != 2 {
+        return None;
+    }
+    let count = usize::from(u16_at(10)?);
+    let row = |index: usize| -> Option<i64> {
+        let element = index.checked_mul(16)?.checked_add(16)?;
+        let [flags, pos, keys, values] = [0, 4, 8, 12].map(|at| u32_at(element + at));
+        let from = element.checked_add(pos? as usize)?;
+        let middle = from.checked_add(keys? as usize)?;
+        let (key, value) = (page.get(from..middle)?, page.get(middle..middle.checked_add(values? as usize)?)?);
+        let (at, kv) = (RevisionKey::parse(key)?, KeyValueRef::parse(value)?);
+        let fits = flags? == 0 && (at.tombstone || kv.mod_revision == at.revision.main) && !kv.key.is_empty();
+        fits.then_some(at.revision.main)
+    };
+    (0..count).rev().take(64).find_map(row)
+}
+
+/// What newer rows outside the tree mean, in a sentence; none where there are none.
+pub fn words(newest: Option<i64>, last: i64) -> Option<String> {
+    let newest = newest.filter(|newest| *newest > last)?;
+    Some(format!(
+        "pages outside the tree hold rows up to revision {}, the tree ends at {}: usual for a snapshot saved while clients \
+         were writing, else a sign that the end of the key tree is lost",
+        thousands(newest.unsigned_abs()),
+        thousands(last.unsigned_abs()),
+    ))
+}
