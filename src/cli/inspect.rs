@@ -227,9 +227,8 @@ fn printed(written: io::Result<()>) -> Result<()> {
 pub(super) fn hashkv(args: &HashkvArgs, format: Format) -> Result<()> {
     let (source, status) = open(&args.file)?;
     let view = source.view()?;
-    let hash = metered(|watch| {
-        hashing::hash_kv(&view, args.rev, watch).map_err(|refused| refused.into_trouble(&args.file))
-    })?;
+    let hash =
+        metered(|watch| hashing::hash_kv(&view, args.rev, watch).map_err(|refused| refused.into_trouble(&args.file)))?;
     print(&match format {
         Format::Simple => hash.simple(),
         Format::Table => hash.table(),
@@ -256,9 +255,8 @@ pub(super) fn compare(args: &CompareArgs, format: Format) -> Result<()> {
     };
     let group = |key: &[u8]| shown(prefix_of(key, args.depth));
     let compared = metered(|watch| {
-        comparing::compare([&views[0], &views[1]], &args.prefix.clone().into_vec(), &group, watch, &mut tell).map_err(
-            |(file, refused)| refused.into_trouble(if file == 0 { &args.first } else { &args.second }),
-        )
+        comparing::compare([&views[0], &views[1]], &args.prefix.clone().into_vec(), &group, watch, &mut tell)
+            .map_err(|(file, refused)| refused.into_trouble(if file == 0 { &args.first } else { &args.second }))
     })?;
     let summary = match format {
         Format::Json => format!("{}\n", serde_json::json!({ "summary": compared })),
@@ -319,10 +317,9 @@ fn summary(args: &CompareArgs, compared: &Compared) -> String {
             count(rows, "row stands", "rows stand"),
             thousands(until.unsigned_abs())
         ),
-        History::Parts { at } => format!(
-            "NOT the same history: at revision {} they hold different rows.\n",
-            thousands(at.unsigned_abs())
-        ),
+        History::Parts { at } => {
+            format!("NOT the same history: at revision {} they hold different rows.\n", thousands(at.unsigned_abs()))
+        }
         History::Unknown => "Whether they share a history cannot be told: no row stands in both.\n".into(),
     };
     let Sums { added, changed, deleted, equal } = compared.keys;

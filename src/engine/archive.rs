@@ -117,7 +117,9 @@ fn zip_member<R: Read + Seek>(zip: &mut zip::ZipArchive<R>) -> std::result::Resu
         }
         found = Some((at, name));
     }
-    found.ok_or_else(|| format!("none of the {} in it is a snapshot", super::words::count(files as u64, "file", "files")))
+    found.ok_or_else(|| {
+        format!("none of the {} in it is a snapshot", super::words::count(files as u64, "file", "files"))
+    })
 }
 
 /// Whether a bbolt meta page stands here: its magic number, or at least its page type.
@@ -250,7 +252,9 @@ impl<R: Read> Read for Frames<R> {
                 }
                 match self.decoder.reset(&mut self.source) {
                     Ok(()) => self.inside = true,
-                    Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                    Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                        length, ..
+                    })) => {
                         io::copy(&mut (&mut self.source).take(u64::from(length)), &mut io::sink())?;
                         continue;
                     }
@@ -267,7 +271,9 @@ impl<R: Read> Read for Frames<R> {
             }
             if self.decoder.is_finished() {
                 let (said, is) = (self.decoder.get_checksum_from_data(), self.decoder.get_calculated_checksum());
-                if let (Some(said), Some(is)) = (said, is) && said != is {
+                if let (Some(said), Some(is)) = (said, is)
+                    && said != is
+                {
                     return Err(io::Error::other("its checksum does not fit its content"));
                 }
                 self.inside = false;

@@ -248,7 +248,9 @@ pub fn contents(source: &Source, depth: usize, watch: &mut Watch<'_>) -> Result<
             }
             if name == schema::KEY {
                 // look() has decoded every row
-                let (Some(at), Some(kv)) = (RevisionKey::parse(row.key), KeyValueRef::parse(row.value)) else { continue };
+                let (Some(at), Some(kv)) = (RevisionKey::parse(row.key), KeyValueRef::parse(row.value)) else {
+                    continue;
+                };
                 if at.tombstone || kv.key.is_empty() {
                     keys.remove(kv.key);
                     continue;
@@ -386,10 +388,8 @@ impl Contents {
             kubernetes.key(key, alive.sealed);
         }
         add(&mut tree, branch);
-        self.tree = tree
-            .into_iter()
-            .map(|(prefix, (keys, bytes))| Branch { prefix: shown(prefix), keys, bytes })
-            .collect();
+        self.tree =
+            tree.into_iter().map(|(prefix, (keys, bytes))| Branch { prefix: shown(prefix), keys, bytes }).collect();
         for (id, (keys, first_keys)) in leases {
             let id = format!("{id:x}");
             match self.leases.iter_mut().find(|lease| lease.id == id) {

@@ -215,9 +215,7 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
         return Err(Halt::Stopped(trouble));
     }
     let report = report?;
-    let of_meta = |problem: &&bolt::Error| {
-        matches!(problem, bolt::Error::Damaged { place, .. } if place.page.is_some_and(|page| page < 2))
-    };
+    let of_meta = |problem: &&bolt::Error| matches!(problem, bolt::Error::Damaged { place, .. } if place.page.is_some_and(|page| page < 2));
     if let Some(first) = report.problems.iter().find(|problem| !of_meta(problem)) {
         let count = report.problems.len() as u64 + report.more;
         let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
@@ -236,7 +234,9 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
     found.meta_problem = report.problems.first().map(ToString::to_string);
     if found.meta_problem.is_some() && view.fell_back() {
         found.meta_problem = found.meta_problem.map(|why| {
-            format!("the newer of its two meta pages is damaged ({why}), so the state before the last transaction is read")
+            format!(
+                "the newer of its two meta pages is damaged ({why}), so the state before the last transaction is read"
+            )
         });
     }
     Ok(found)

@@ -51,7 +51,8 @@ impl Kubernetes {
         let mut parts = value.strip_prefix(SEAL)?.splitn(4, |byte| *byte == b':');
         let mut part = || parts.next().map(|part| brief(part, 100));
         let (provider, version, key) = (part()?, part()?, part()?);
-        let known = self.encrypted.iter().position(|s| (&s.provider, &s.version, &s.key) == (&provider, &version, &key));
+        let known =
+            self.encrypted.iter().position(|s| (&s.provider, &s.version, &s.key) == (&provider, &version, &key));
         Some(known.unwrap_or_else(|| {
             self.encrypted.push(Sealed { provider, version, key, ..Sealed::default() });
             self.encrypted.len() - 1

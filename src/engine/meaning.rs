@@ -14,6 +14,9 @@
 //! at the compaction mark that comes with it. A store that `etcdctl migrate` filled from v2 data (3.4
 //! and earlier) and that was never compacted since has gaps as well; it is taken for damaged.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{HashMap, HashSet},
     hash::{BuildHasher, RandomState},

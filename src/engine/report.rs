@@ -46,27 +46,47 @@ impl Contents {
     /// For people: sections of lines.
     pub fn simple(&self, path: &str) -> String {
         let mut out = self.head(path);
-        section(&mut out, "Members", self.members.iter().map(|m| {
-            let name = if m.name.is_empty() { "(never started)" } else { &m.name };
-            let clients = if m.client_urls.is_empty() { String::new() } else { format!(", clients {}", m.client_urls.join(" ")) };
-            let learner = if m.is_learner { ", learner" } else { "" };
-            format!("{name} {} peers {}{clients}{learner}", m.id, m.peer_urls.join(" "))
-        }));
+        section(
+            &mut out,
+            "Members",
+            self.members.iter().map(|m| {
+                let name = if m.name.is_empty() { "(never started)" } else { &m.name };
+                let clients = if m.client_urls.is_empty() {
+                    String::new()
+                } else {
+                    format!(", clients {}", m.client_urls.join(" "))
+                };
+                let learner = if m.is_learner { ", learner" } else { "" };
+                format!("{name} {} peers {}{clients}{learner}", m.id, m.peer_urls.join(" "))
+            }),
+        );
         section(&mut out, "Removed members", self.removed_members.iter().cloned());
         section(&mut out, "Alarms", self.alarms.iter().cloned());
         section(&mut out, "Leases", shortened(&self.leases, lease));
-        section(&mut out, "Users", self.users.iter().map(|user| match user.roles.as_slice() {
-            [] => format!("{} (no role)", user.name),
-            roles => format!("{}: {}", user.name, roles.join(", ")),
-        }));
-        section(&mut out, "Roles", self.roles.iter().map(|role| match role.permits.as_slice() {
-            [] => format!("{} (permits nothing)", role.name),
-            permits => format!("{}: {}", role.name, permits.join("; ")),
-        }));
+        section(
+            &mut out,
+            "Users",
+            self.users.iter().map(|user| match user.roles.as_slice() {
+                [] => format!("{} (no role)", user.name),
+                roles => format!("{}: {}", user.name, roles.join(", ")),
+            }),
+        );
+        section(
+            &mut out,
+            "Roles",
+            self.roles.iter().map(|role| match role.permits.as_slice() {
+                [] => format!("{} (permits nothing)", role.name),
+                permits => format!("{}: {}", role.name, permits.join("; ")),
+            }),
+        );
         self.kubernetes(&mut out);
-        section(&mut out, "Keys by prefix", shortened(&self.tree, |branch| {
-            format!("{} {}, {}", prefix(branch), count(branch.keys, "key", "keys"), human_size(branch.bytes))
-        }));
+        section(
+            &mut out,
+            "Keys by prefix",
+            shortened(&self.tree, |branch| {
+                format!("{} {}, {}", prefix(branch), count(branch.keys, "key", "keys"), human_size(branch.bytes))
+            }),
+        );
         self.judgement(&mut out);
         out
     }
@@ -117,7 +137,10 @@ impl Contents {
         line("revision", format!("{}, {compacted}", thousands(self.revision.unsigned_abs())));
         line("keys", format!("{} in {}", thousands(self.keys), count(self.rows, "row", "rows")));
         let pages = count(self.pages, "page", "pages");
-        line("pages", format!("{pages} of {} bytes, {} free", thousands(self.page_size.into()), thousands(self.free_pages)));
+        line(
+            "pages",
+            format!("{pages} of {} bytes, {} free", thousands(self.page_size.into()), thousands(self.free_pages)),
+        );
         let or_none = |text: &str| if text.is_empty() { "none".to_string() } else { text.to_string() };
         line("cluster version", or_none(&self.cluster_version));
         line("storage version", or_none(&self.storage_version));

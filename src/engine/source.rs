@@ -147,7 +147,8 @@ impl Source {
         if let Ok(file) = File::open(path) {
             let mut head = Vec::new();
             let packed = file.metadata().map_err(|e| io_trouble("read", path, &e))?;
-            if packed.is_file() && (&file).take(16).read_to_end(&mut head).is_ok()
+            if packed.is_file()
+                && (&file).take(16).read_to_end(&mut head).is_ok()
                 && let Some(format) = Archive::of(&head)
             {
                 let unpacked = archive::unpack(format, &file, path, watch)?;
@@ -252,10 +253,9 @@ impl Source {
             bolt::Error::Truncated { needs, has } => {
                 format!("it is truncated: it needs {} bytes, has {}", thousands(*needs), thousands(*has))
             }
-            bolt::Error::Short { has } => format!(
-                "it is too short to be a database: it has {} bytes, the smallest one 4,096",
-                thousands(*has)
-            ),
+            bolt::Error::Short { has } => {
+                format!("it is too short to be a database: it has {} bytes, the smallest one 4,096", thousands(*has))
+            }
             other => other.to_string(),
         };
         Trouble::new(Kind::Input, what).why(part + &why).hint("Take another copy, or another snapshot.")

@@ -187,7 +187,9 @@ impl Status {
     pub fn verdict(&self, path: &Path) -> Result<()> {
         let path = path.display();
         let trouble = |what: &str, why: &str| {
-            Trouble::new(Kind::Input, format!("{path} {what}")).why(why).hint("Take another copy of it, or another snapshot.")
+            Trouble::new(Kind::Input, format!("{path} {what}"))
+                .why(why)
+                .hint("Take another copy of it, or another snapshot.")
         };
         match (self.problems.as_slice(), self.trailer) {
             ([], Trailer::Wrong) => Err(trouble("cannot be trusted", &self.trailer_problem)),
