@@ -76,7 +76,7 @@ fn files_that_are_no_whole_snapshot() {
         ("zeros", vec![0; 20_512], &["is not a whole snapshot", "bbolt"]),
         ("empty", Vec::new(), &["it is empty (0 bytes)"]),
         ("short", good[..100].to_vec(), &["is not a whole snapshot"]),
-        ("truncated", good[..12_000].to_vec(), &["truncated", "20480", "12000"]),
+        ("truncated", good[..12_000].to_vec(), &["truncated", "20,480", "12,000"]),
         ("wrong-trailer", wrong_trailer, &["cannot be trusted", "SHA-256 trailer", "--skip-hash-check"]),
         ("raw", raw.to_vec(), &["no SHA-256 trailer", "--skip-hash-check"]),
         ("gzip", [b"\x1f\x8b\x08\0", &good[..]].concat(), &["it is a gzip archive", "gunzip"]),
