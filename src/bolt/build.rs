@@ -6,6 +6,9 @@ use super::meta::{Meta, NO_FREELIST, valid_page_size};
 use super::pack::{Entry, Pack, Pages, branch_groups, bucket_header, check_row, fits_inline};
 use super::page::{ELEMENT, IS_BUCKET};
 
+/// How many free pages stand together in a file with stale ones.
+const STALE_RUN: u64 = 16;
+
 /// A file being written. Until [`Build::finish`] it has no meta page, so that nobody takes it for a whole one.
 #[derive(Debug)]
 pub struct Build<W> {
@@ -15,6 +18,7 @@ pub struct Build<W> {
     /// The bucket that rows go to, and its name.
     bucket: Option<(Vec<u8>, Tree)>,
     last_key: Vec<u8>,
+    stale: bool,
 }
 
 impl<W: WriteAt> Build<W> {
@@ -26,7 +30,18 @@ impl<W: WriteAt> Build<W> {
         }
         out.set_len(0).map_err(|source| Error::Write { offset: 0, source })?;
         let pages = Pages::new(out, page_size, 2);
-        Ok(Self { pages, page_size, root: Tree::default(), bucket: None, last_key: Vec::new() })
+        Ok(Self { pages, page_size, root: Tree::default(), bucket: None, last_key: Vec::new(), stale: false })
+    }
+
+    /// For test files: leaves a free page with old content in it for each page that is written from now on, in runs of
+    /// [`STALE_RUN`], as a database has them that was overwritten and compacted for a while.
+    pub fn leave_stale_pages(&mut self, stale: bool) {
+        self.stale = stale;
+    }
+
+    /// Bytes of the pages so far.
+    pub fn written(&self) -> u64 {
+        self.pages.next_page().saturating_mul(u64::from(self.page_size))
     }
 
     /// Starts the next bucket. Names must come in strictly increasing order.
@@ -51,7 +66,12 @@ impl<W: WriteAt> Build<W> {
             return Err(Error::refused(name, "its keys have to come in strictly increasing order"));
         }
         key.clone_into(&mut self.last_key);
-        tree.push(&mut self.pages, 0, key, value)
+        let before = self.pages.next_page();
+        tree.push(&mut self.pages, 0, key, value)?;
+        if self.stale {
+            self.pages.stale(before, STALE_RUN)?;
+        }
+        Ok(())
     }
 
     /// Writes the rest, with `txid` (at least 1) as the number of the last transaction, and returns when all of it is

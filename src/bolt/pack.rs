@@ -173,16 +173,39 @@ pub(super) struct Pages<W> {
     /// Pages that wait to be written; the last byte belongs to page `next - 1`.
     batch: Vec<u8>,
     written: u64,
+    /// Pages that stale ones are still to be left for.
+    owed: u64,
 }
 
 impl<W: WriteAt> Pages<W> {
     pub fn new(out: W, page_size: u32, first: u64) -> Self {
         let written = first.saturating_mul(u64::from(page_size));
-        Self { out, page_size: page::narrow(page_size), next: first, batch: Vec::new(), written }
+        Self { out, page_size: page::narrow(page_size), next: first, batch: Vec::new(), written, owed: 0 }
     }
 
     pub fn page_size(&self) -> usize {
         self.page_size
+    }
+
+    /// The number of the page that will be written next.
+    pub fn next_page(&self) -> u64 {
+        self.next
+    }
+
+    /// Notes the pages written since `before`; once there are `run` of them, as many pages follow to which nothing
+    /// refers: old leaves with a row of the same length.
+    pub fn stale(&mut self, before: u64, run: u64) -> Result<(), Error> {
+        self.owed = self.owed.saturating_add(self.next.saturating_sub(before));
+        if self.owed < run {
+            return Ok(());
+        }
+        let mut old = Pack::new(true);
+        old.push_row(0, b"old", &vec![b'.'; self.page_size.saturating_div(2)]);
+        while self.owed > 0 {
+            self.append(&old)?;
+            self.owed = self.owed.saturating_sub(1);
+        }
+        Ok(())
     }
 
     /// Writes one page, with overflow if it takes more than one; its number comes back.

@@ -3,6 +3,7 @@
 //! Flags of `etcdctl` and `etcdutl` keep their names and meaning, so that fingers that know them
 //! are right here too.
 
+mod bench;
 mod connect;
 mod inspect;
 mod plan;
@@ -90,6 +91,8 @@ enum Command {
     Launch(plan::LaunchArgs),
     /// Practise on a broken cluster that is made for you.
     Drill(wizard::DrillArgs),
+    /// Measure status and restore on this machine, side by side with etcdutl where there is one.
+    Bench(bench::BenchArgs),
     /// Print the completions for a shell.
     Completions {
         /// The shell.
@@ -125,6 +128,7 @@ fn run(cli: Cli) -> Result<()> {
         Some(Command::Restore(args)) => plan::restore(&args),
         Some(Command::Launch(args)) => plan::launch(&args, write_out),
         Some(Command::Drill(args)) => wizard::drill(&args),
+        Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut Cli::command(), "requorum", &mut io::stdout());
             Ok(())

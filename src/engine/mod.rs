@@ -4,6 +4,7 @@
 pub mod archive;
 pub mod compare;
 pub mod contents;
+pub mod bench;
 pub mod genesis;
 pub mod hashkv;
 pub mod inspect;

@@ -1,0 +1,3 @@
+//! Measuring requorum against etcdutl on one machine, in one run.
+
+pub mod generate;
