@@ -4,10 +4,11 @@
 //! and keys out of order. Every page is read at most once, whatever the file says.
 
 use super::ReadAt;
+use super::cursor::Row;
 use super::error::{Error, Fault, Place};
 use super::meta::{Meta, NO_FREELIST};
 use super::page::{self, Header, IS_BUCKET, Shape, wide};
-use super::view::{Bucket, MAX_DEPTH, Rows, View};
+use super::view::{Bucket, MAX_DEPTH, Rows, View, Window};
 
 /// Problems that are kept; further ones are counted.
 const KEPT: usize = 100;
@@ -30,14 +31,26 @@ pub struct Report {
 /// Checks every page. `step` is told after each page how many were read, of how many at most, and says whether to go
 /// on; `false` ends the check with [`Error::Stopped`]. Damage is no error of the check: it is in the report.
 pub fn check<R: ReadAt>(view: &View<R>, step: &mut dyn FnMut(u64, u64) -> bool) -> Result<Report, Error> {
+    check_rows(view, step, &mut |_, _| {})
+}
+
+/// As [`check`], and shows each row of the buckets of the first level to `visit`, with the bucket's name, while its
+/// page is at hand. The buckets come in no particular order, a bucket's rows together and in theirs. Once there is a
+/// problem no more rows are shown.
+pub fn check_rows<R: ReadAt>(
+    view: &View<R>,
+    step: &mut dyn FnMut(u64, u64) -> bool,
+    visit: &mut dyn FnMut(&[u8], Row<'_>),
+) -> Result<Report, Error> {
     let hwm = view.meta().hwm;
     let report = Report { pages: hwm, ..Report::default() };
-    let mut checker = Checker { view, step, seen: Bits::new(hwm), freed: Bits::default(), read: 0, report };
+    let mut checker = Checker { view, step, visit, seen: Bits::new(hwm), freed: Bits::default(), read: 0, report };
     checker.metas();
     checker.freelist()?;
     let mut waiting = vec![Task { path: Vec::new(), depth: 0, rows: view.root().rows }];
+    let mut window = Window::default();
     while let Some(task) = waiting.pop() {
-        checker.bucket(&task, &mut waiting)?;
+        checker.bucket(&task, &mut waiting, &mut window)?;
     }
     checker.finish()
 }
@@ -100,6 +113,7 @@ impl Bits {
 struct Checker<'c, R> {
     view: &'c View<R>,
     step: &'c mut dyn FnMut(u64, u64) -> bool,
+    visit: &'c mut dyn FnMut(&[u8], Row<'_>),
     seen: Bits,
     freed: Bits,
     /// Pages read so far.
@@ -209,7 +223,7 @@ impl<R: ReadAt> Checker<'_, R> {
         if (self.step)(self.read, self.report.pages) { Ok(()) } else { Err(Error::Stopped) }
     }
 
-    fn bucket(&mut self, task: &Task, waiting: &mut Vec<Task>) -> Result<(), Error> {
+    fn bucket(&mut self, task: &Task, waiting: &mut Vec<Task>, window: &mut Window) -> Result<(), Error> {
         let root = match &task.rows {
             Rows::Tree(root) => *root,
             Rows::Inline(image) => {
@@ -225,7 +239,7 @@ impl<R: ReadAt> Checker<'_, R> {
         while let Some((page, lower, upper)) = next.take() {
             if path.len() >= MAX_DEPTH {
                 self.problem(task.fault(Some(page), Fault::Depth(MAX_DEPTH)));
-            } else if let Some((bytes, shape)) = self.page(task, page)? {
+            } else if let Some((bytes, shape)) = self.page(task, page, window)? {
                 let bounds = (lower.as_deref(), upper.as_deref());
                 if shape.leaf {
                     // Only the list of buckets may be an empty page: an empty bucket stands inline, and an empty leaf
@@ -233,10 +247,10 @@ impl<R: ReadAt> Checker<'_, R> {
                     if shape.count == 0 && (task.depth > 0 || !path.is_empty()) {
                         self.problem(task.fault(Some(page), Fault::NoRows));
                     }
-                    self.rows(task, Some(page), &bytes, shape, bounds, waiting);
+                    self.rows(task, Some(page), bytes, shape, bounds, waiting);
                 } else {
-                    self.children(task, page, &bytes, shape, bounds);
-                    path.push(Branch { page, bytes, count: shape.count, at: 0, upper });
+                    self.children(task, page, bytes, shape, bounds);
+                    path.push(Branch { page, bytes: bytes.to_vec(), count: shape.count, at: 0, upper });
                 }
             }
             while let Some(branch) = path.last_mut() {
@@ -258,7 +272,7 @@ impl<R: ReadAt> Checker<'_, R> {
     }
 
     /// Reads a page that was not seen yet and notes it as used; none if it is damaged.
-    fn page(&mut self, task: &Task, id: u64) -> Result<Option<(Vec<u8>, Shape)>, Error> {
+    fn page<'w>(&mut self, task: &Task, id: u64, window: &'w mut Window) -> Result<Option<(&'w [u8], Shape)>, Error> {
         if self.seen.has(id) {
             self.problem(
                 task.fault(
@@ -273,15 +287,16 @@ impl<R: ReadAt> Checker<'_, R> {
             self.problem(task.fault(Some(id), Fault::Endless));
             return Ok(None);
         }
-        let mut bytes = Vec::new();
-        let loaded = self.view.load_raw(id, &task.path, &mut bytes);
-        if let Err(error) = loaded {
-            self.seen.add(id);
-            self.problem(error);
-            return Ok(None);
-        }
-        self.took(id, &bytes, &task.path)?;
-        match page::file_shape(&bytes, self.view.page_size()) {
+        let bytes = match self.view.page(id, &task.path, window) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                self.seen.add(id);
+                self.problem(error);
+                return Ok(None);
+            }
+        };
+        self.took(id, bytes, &task.path)?;
+        match page::file_shape(bytes, self.view.page_size()) {
             Ok(shape) => Ok(Some((bytes, shape))),
             Err(fault) => {
                 self.problem(task.fault(Some(id), fault));
@@ -331,6 +346,9 @@ impl<R: ReadAt> Checker<'_, R> {
             if row.flags & !IS_BUCKET != 0 {
                 let fault = Fault::ElementFlags { index: wide(index), flags: row.flags };
                 self.problem(task.fault(page, fault));
+            }
+            if task.depth == 1 && self.report.problems.is_empty() {
+                (self.visit)(&task.path, row.shown());
             }
             if row.flags & IS_BUCKET == 0 {
                 if task.depth == 0 {

@@ -15,6 +15,8 @@ pub struct Row<'a> {
     pub key: &'a [u8],
     /// The value; for a nested bucket its header ([`Bucket::parse`] reads it).
     pub value: &'a [u8],
+    /// Both, as they stand one behind the other in the file.
+    pub both: &'a [u8],
     /// Whether the row is a nested bucket.
     pub is_bucket: bool,
 }
@@ -95,7 +97,7 @@ impl<'v, R: ReadAt> Cursor<'v, R> {
         self.leaf.at = at.saturating_add(1);
         self.fused(|cursor| cursor.in_order(at))?;
         let row = page::leaf_row(&self.leaf.bytes, at).map_err(|fault| place(&self.leaf, &self.bucket, fault))?;
-        Ok(Some(Row { key: row.key, value: row.value, is_bucket: row.flags & page::IS_BUCKET != 0 }))
+        Ok(Some(row.shown()))
     }
 
     /// Moves before the first row whose key is not less than `key`.

@@ -21,7 +21,7 @@ mod page;
 mod view;
 
 pub use build::Build;
-pub use check::{Report, check};
+pub use check::{Report, check, check_rows};
 pub use cursor::{Cursor, Row};
 pub use edit::Edit;
 pub use error::{Error, Fault, Place};

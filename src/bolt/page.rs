@@ -2,6 +2,7 @@
 //!
 //! A page with overflow is one area of several page sizes; "bytes" below is always that whole area.
 
+use super::cursor::Row;
 use super::error::Fault;
 use std::cmp::Ordering;
 
@@ -140,6 +141,14 @@ pub(super) struct LeafRow<'a> {
     pub flags: u32,
     pub key: &'a [u8],
     pub value: &'a [u8],
+    pub both: &'a [u8],
+}
+
+impl<'a> LeafRow<'a> {
+    /// As those outside see it.
+    pub fn shown(&self) -> Row<'a> {
+        Row { key: self.key, value: self.value, both: self.both, is_bucket: self.flags & IS_BUCKET != 0 }
+    }
 }
 
 /// Element `index` of a leaf page.
@@ -148,8 +157,9 @@ pub(super) fn leaf_row(bytes: &[u8], index: usize) -> Result<LeafRow<'_>, Fault>
         let start = HEADER.checked_add(index.checked_mul(ELEMENT)?)?;
         let element = bytes.get(start..)?;
         let (pos, ksize) = (narrow(u32_at(element, 4)?), narrow(u32_at(element, 8)?));
-        let (key, rest) = element.get(pos..)?.split_at_checked(ksize)?;
-        Some(LeafRow { flags: u32_at(element, 0)?, key, value: rest.get(..narrow(u32_at(element, 12)?))? })
+        let both = element.get(pos..)?.get(..ksize.checked_add(narrow(u32_at(element, 12)?))?)?;
+        let (key, value) = both.split_at_checked(ksize)?;
+        Some(LeafRow { flags: u32_at(element, 0)?, key, value, both })
     };
     read().ok_or(Fault::Element(wide(index)))
 }

@@ -27,6 +27,40 @@ pub struct View<R> {
     fell_back: bool,
 }
 
+/// Bytes that a window reads at most at a time.
+const WINDOW: u64 = 256 << 10;
+/// Memory that a window gives back after a page that was larger.
+const LARGE: usize = 1 << 20;
+/// Pages that may be passed over by a walk that still goes through the file in its order.
+const GAP: u64 = 32;
+
+/// Pages that were read together, since one often follows the other.
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    bytes: Vec<u8>,
+    /// The first page in it, and how many there are.
+    first: u64,
+    pages: u64,
+    /// The page behind the one that was asked for last.
+    next: u64,
+    /// How many to read at the next time.
+    ahead: u64,
+}
+
+impl Window {
+    /// Forgets what it has.
+    fn clear(&mut self) {
+        (self.pages, self.ahead) = (0, 0);
+    }
+
+    /// What it has from page `id` on.
+    fn at(&self, id: u64, size: usize) -> &[u8] {
+        let bytes = |pages: u64| usize::try_from(pages).unwrap_or(usize::MAX).saturating_mul(size);
+        let span = bytes(id.saturating_sub(self.first))..bytes(self.pages);
+        self.bytes.get(span).unwrap_or_default()
+    }
+}
+
 /// A bucket: where its rows are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bucket {
@@ -235,6 +269,58 @@ impl<R: ReadAt> View<R> {
             self.read(rest, offset.saturating_add(u64::from(self.page_size)))?;
         }
         Ok(header)
+    }
+
+    /// As [`Self::load_raw`], but through a window, which reads on when a walk goes through the file in its order.
+    pub(super) fn page<'w>(&self, id: u64, bucket: &[u8], window: &'w mut Window) -> Result<&'w [u8], Error> {
+        let size = page::narrow(self.page_size);
+        let usable = id >= 2 && id < self.meta.hwm && self.fill(id, 1, window);
+        let header = if usable { Header::parse(window.at(id, size)) } else { None };
+        let pages = header.filter(|header| header.id == id).map(|header| u64::from(header.overflow).saturating_add(1));
+        match pages {
+            Some(pages) if self.fill(id, pages, window) => {
+                window.next = id.saturating_add(pages);
+                let length = usize::try_from(pages).unwrap_or(usize::MAX).saturating_mul(size);
+                Ok(window.at(id, size).get(..length).unwrap_or_default())
+            }
+            // Too large for a window, or damaged: read on its own, so that the error is about it.
+            _ => {
+                window.clear();
+                self.load_raw(id, bucket, &mut window.bytes)?;
+                let pages = window.bytes.len().checked_div(size).unwrap_or(1);
+                window.next = id.saturating_add(page::wide(pages));
+                Ok(window.bytes.as_slice())
+            }
+        }
+    }
+
+    /// Sees to it that `pages` pages from `id` on are in the window. False where they are
+    /// too many for it, or cannot be read.
+    fn fill(&self, id: u64, pages: u64, window: &mut Window) -> bool {
+        let has = id >= window.first && id.saturating_add(pages) <= window.first.saturating_add(window.pages);
+        if has {
+            return true;
+        }
+        let size = u64::from(self.page_size);
+        let left = self.meta.hwm.saturating_sub(id);
+        let most = WINDOW.checked_div(size).unwrap_or(1);
+        if pages > left || pages > most {
+            return false;
+        }
+        let near = id.checked_sub(window.next).is_some_and(|gap| gap <= GAP);
+        window.ahead = if near { window.ahead.saturating_mul(2).max(4).min(most) } else { 1 };
+        let count = window.ahead.max(pages).min(left);
+        let Ok(length) = usize::try_from(count.saturating_mul(size)) else { return false };
+        if window.bytes.len() < length || window.bytes.len() > LARGE {
+            window.bytes = vec![0; length];
+        }
+        (window.first, window.pages) = (id, 0);
+        let bytes = window.bytes.get_mut(..length).unwrap_or_default();
+        if self.read(bytes, id.saturating_mul(size)).is_ok() {
+            window.pages = count;
+            return true;
+        }
+        false
     }
 
     fn read(&self, bytes: &mut [u8], offset: u64) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! One walk over every row of a database: etcdutl's status figures, and what a restore carries over.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 
 use prost::Message;
 
@@ -8,11 +8,12 @@ use super::{
     leftover,
     meaning::{self, Findings, Marks},
     progress::{Phase, Watch},
+    scan::scan,
     source::{self, Source, Wrapping, step},
     words::{count, thousands},
 };
 use crate::{
-    bolt::{self, ReadAt, View},
+    bolt::{self, ReadAt, Row, View},
     etcd::{
         membership::{Id, Member},
         proto::{AlarmMember, KeyValueRef},
@@ -87,75 +88,115 @@ impl From<bolt::Error> for Halt {
     }
 }
 
-/// Walks over every row.
+/// Walks over every row, without a look at how its pages hang together.
 ///
 /// # Errors
 /// At the first page that cannot be read and the first row that etcd could not decode either.
 pub fn walk<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Result<Walk, Halt> {
-    let mut found = Walk::default();
-    let marks = Marks::read(view)?;
-    found.compacted = marks.compacted();
-    let mut meaning = meaning::Checker::new(marks);
-    let mut live: HashSet<Box<[u8]>> = HashSet::new();
+    let mut tally = Tally::new(Marks::read(view)?);
     let total = view.used_bytes();
     let (mut read, mut told) = (0u64, 0u64);
     for (name, bucket) in view.buckets()? {
-        found.hash = crc32c::crc32c_append(found.hash, &name);
-        meaning.bucket(&name);
-        let mut sum = BucketSum { name, rows: 0, crc: 0 };
         let mut rows = view.cursor(&bucket);
         while let Some(row) = rows.next()? {
-            found.hash = crc32c::crc32c_append(crc32c::crc32c_append(found.hash, row.key), row.value);
-            sum.crc = crc32c::crc32c_append(crc32c::crc32c_append(sum.crc, row.key), row.value);
-            sum.rows += 1;
-            if sum.name == schema::KEY {
-                key_row(&mut found, &mut live, &mut meaning, row.key, row.value).map_err(Halt::Damaged)?;
-            } else {
-                meaning.other_row(&sum.name, row.key, row.value);
-                other_row(&mut found, &sum.name, row.key, row.value).map_err(Halt::Damaged)?;
-            }
-            read += (row.key.len() + row.value.len()) as u64;
-            if read - told >= 4 << 20 {
+            tally.row(&name, row);
+            read += row.both.len() as u64;
+            if read - told >= STEP_BYTES {
                 told = read;
                 step(watch, Phase::Check, read.min(total), total).map_err(Halt::Stopped)?;
             }
         }
-        found.rows += sum.rows;
-        found.buckets.push(sum);
     }
-    if !found.buckets.iter().any(|b| schema::is_known(&b.name)) {
-        let names: Vec<String> = found.buckets.iter().take(3).map(|b| b.name.escape_ascii().to_string()).collect();
-        return Err(Halt::Damaged(match names.as_slice() {
-            [] => "it holds no buckets at all, so nothing of etcd".into(),
-            names => format!("none of its buckets is etcd's; the first are {}", names.join(", ")),
-        }));
-    }
-    found.keys = live.len() as u64;
-    found.findings = meaning.finish();
-    Ok(found)
+    tally.finish(view)
 }
 
-fn key_row(
-    found: &mut Walk,
-    live: &mut HashSet<Box<[u8]>>,
-    meaning: &mut meaning::Checker,
-    key: &[u8],
-    value: &[u8],
-) -> std::result::Result<(), String> {
-    let Some(at) = RevisionKey::parse(key) else {
-        return Err(format!("bucket key: {} is not a revision", key.escape_ascii()));
-    };
-    let Some(kv) = KeyValueRef::parse(value) else {
-        return Err(format!("bucket key: the value at revision {} does not decode", at.revision.main));
-    };
-    found.last = at.revision;
-    meaning.key_row(at, &kv);
-    if at.tombstone {
-        live.remove(kv.key);
-    } else if !live.contains(kv.key) {
-        live.insert(kv.key.into());
+/// How much is read between two steps.
+const STEP_BYTES: u64 = 1 << 20;
+
+/// Rows summed up as they come: a bucket's together and in their order, the buckets in any.
+struct Tally {
+    found: Walk,
+    meaning: meaning::Checker,
+    /// True where a row without a key lives: that of a bumped revision, which counts as a key.
+    nameless: bool,
+    /// Bytes of the keys and values of each bucket in `found`.
+    bytes: Vec<usize>,
+    /// In each bucket of these, the first row that etcd could not decode.
+    faults: BTreeMap<Vec<u8>, String>,
+}
+
+impl Tally {
+    fn new(marks: Marks) -> Tally {
+        let found = Walk { compacted: marks.compacted(), ..Walk::default() };
+        let meaning = meaning::Checker::new(marks);
+        Tally { found, meaning, nameless: false, bytes: Vec::new(), faults: BTreeMap::new() }
     }
-    Ok(())
+
+    fn row(&mut self, bucket: &[u8], row: Row<'_>) {
+        if self.found.buckets.last().is_none_or(|sum| sum.name != bucket) {
+            self.found.buckets.push(BucketSum { name: bucket.to_vec(), rows: 0, crc: 0 });
+            self.bytes.push(0);
+            self.meaning.bucket(bucket);
+        }
+        if let (Some(sum), Some(bytes)) = (self.found.buckets.last_mut(), self.bytes.last_mut()) {
+            sum.crc = crc32c::crc32c_append(sum.crc, row.both);
+            sum.rows += 1;
+            *bytes += row.both.len();
+        }
+        let decoded = if bucket == schema::KEY {
+            self.key_row(row.key, row.value)
+        } else {
+            self.meaning.other_row(bucket, row.key, row.value);
+            other_row(&mut self.found, bucket, row.key, row.value)
+        };
+        if let Err(fault) = decoded {
+            self.faults.entry(bucket.to_vec()).or_insert(fault);
+        }
+    }
+
+    /// Puts the buckets in the order of their names, those without rows among them, and sums up over all.
+    fn finish<R: ReadAt>(mut self, view: &View<R>) -> std::result::Result<Walk, Halt> {
+        if let Some((_, fault)) = self.faults.pop_first() {
+            return Err(Halt::Damaged(fault));
+        }
+        let mut sums: BTreeMap<Vec<u8>, (BucketSum, usize)> =
+            self.found.buckets.drain(..).zip(self.bytes).map(|(sum, bytes)| (sum.name.clone(), (sum, bytes))).collect();
+        for (name, _) in view.buckets()? {
+            let empty = || (BucketSum { name: name.clone(), rows: 0, crc: 0 }, 0);
+            let (sum, bytes) = sums.remove(&name).unwrap_or_else(empty);
+            let hash = crc32c::crc32c_append(self.found.hash, &name);
+            self.found.hash = crc32c::crc32c_combine(hash, sum.crc, bytes);
+            self.found.rows += sum.rows;
+            self.found.buckets.push(sum);
+            self.meaning.bucket(&name);
+        }
+        if !self.found.buckets.iter().any(|b| schema::is_known(&b.name)) {
+            let names: Vec<String> =
+                self.found.buckets.iter().take(3).map(|b| b.name.escape_ascii().to_string()).collect();
+            return Err(Halt::Damaged(match names.as_slice() {
+                [] => "it holds no buckets at all, so nothing of etcd".into(),
+                names => format!("none of its buckets is etcd's; the first are {}", names.join(", ")),
+            }));
+        }
+        self.found.keys = self.meaning.live_keys() + u64::from(self.nameless);
+        self.found.findings = self.meaning.finish();
+        Ok(self.found)
+    }
+
+    fn key_row(&mut self, key: &[u8], value: &[u8]) -> std::result::Result<(), String> {
+        let Some(at) = RevisionKey::parse(key) else {
+            return Err(format!("bucket key: {} is not a revision", key.escape_ascii()));
+        };
+        let Some(kv) = KeyValueRef::parse(value) else {
+            return Err(format!("bucket key: the value at revision {} does not decode", at.revision.main));
+        };
+        self.found.last = at.revision;
+        self.meaning.key_row(at, &kv);
+        if kv.key.is_empty() {
+            self.nameless = !at.tombstone;
+        }
+        Ok(())
+    }
 }
 
 fn other_row(found: &mut Walk, bucket: &[u8], key: &[u8], value: &[u8]) -> std::result::Result<(), String> {
@@ -187,7 +228,8 @@ fn other_row(found: &mut Walk, bucket: &[u8], key: &[u8], value: &[u8]) -> std::
     Ok(())
 }
 
-/// Checks the pages, then walks over the rows: all that has to hold before a file is restored from.
+/// Checks the pages and walks over their rows, each page read once: all that has to hold before a file is restored
+/// from.
 ///
 /// # Errors
 /// In a sentence that names the first damage and says how many there are.
@@ -206,11 +248,16 @@ pub fn check_and_walk<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::
 /// When pages or rows cannot be read.
 pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Result<Walk, Halt> {
     let page = u64::from(view.page_size());
-    let mut stopped = None;
-    let report = bolt::check(view, &mut |done, of| {
-        stopped = step(watch, Phase::Check, done.saturating_mul(page), of.saturating_mul(page)).err();
+    let (mut stopped, mut told, mut tally) = (None, 0, Tally::new(Marks::read(view)?));
+    let mut each = |done: u64, of: u64| {
+        let done = done.saturating_mul(page);
+        if done.saturating_sub(told) >= STEP_BYTES || done == of.saturating_mul(page) {
+            told = done;
+            stopped = step(watch, Phase::Check, done, of.saturating_mul(page)).err();
+        }
         stopped.is_none()
-    });
+    };
+    let report = bolt::check_rows(view, &mut each, &mut |bucket, row| tally.row(bucket, row));
     if let Some(trouble) = stopped {
         return Err(Halt::Stopped(trouble));
     }
@@ -221,7 +268,7 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
         let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
         return Err(Halt::Damaged(format!("{first}{more}")));
     }
-    let mut found = walk(view, watch)?;
+    let mut found = tally.finish(view)?;
     // A sound tree may be what is left of a larger one. Where most pages hold nothing, those are asked.
     if report.free.saturating_mul(2) > report.pages {
         match leftover::newest(view, watch) {
@@ -276,8 +323,8 @@ pub fn examine(path: &std::path::Path, watch: &mut Watch<'_>) -> Result<FileFact
         let source = Source::open_any(path, watch)?;
         (facts.bytes, facts.modified) = (source.given_bytes(), source.modified);
         let view = source.view()?;
-        let digest = source.digest(watch)?;
-        let walk = look(&view, watch).map_err(|halt| halt.into_trouble(&source))?;
+        let (digest, walk) = scan(&source, false, watch)?;
+        let walk = walk.map_err(|halt| halt.into_trouble(&source))?;
         let damage = walk.damage();
         facts.content = Some(Content {
             sha256: digest.file_sha256.clone(),

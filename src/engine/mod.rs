@@ -2,9 +2,9 @@
 //! directory from it. No terminal, no network, no clock it was not handed.
 
 pub mod archive;
+pub mod bench;
 pub mod compare;
 pub mod contents;
-pub mod bench;
 pub mod genesis;
 pub mod hashkv;
 pub mod inspect;
@@ -16,6 +16,7 @@ pub mod progress;
 pub mod prove;
 pub mod report;
 pub mod restore;
+pub mod scan;
 pub mod source;
 pub mod stage;
 pub mod status;

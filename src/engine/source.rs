@@ -8,12 +8,14 @@
 use std::{
     fs::{self, File},
     io::{self, Read},
+    num::NonZeroU64,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::UNIX_EPOCH,
 };
 
+use rustix::fs::{Advice, fadvise};
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -70,6 +72,13 @@ pub enum Wrapping {
 pub struct Body {
     file: Arc<File>,
     bytes: u64,
+}
+
+impl Body {
+    /// Asks the system to have these bytes at hand soon; whether it does is its own affair.
+    pub(super) fn will_need(&self, offset: u64, bytes: u64) {
+        let _ = fadvise(&self.file, offset, NonZeroU64::new(bytes), Advice::WillNeed);
+    }
 }
 
 impl bolt::ReadAt for Body {

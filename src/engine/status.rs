@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use super::{
     contents::nature,
-    inspect::look,
     progress::Watch,
+    scan::scan,
     source::{Digest, LEFTOVER, Source},
 };
 use crate::trouble::{Kind, Result, Trouble};
@@ -96,8 +96,8 @@ pub fn status(path: &Path, watch: &mut Watch<'_>) -> Result<Status> {
 /// As there.
 pub fn status_of(source: &Source, watch: &mut Watch<'_>) -> Result<Status> {
     let view = source.view()?;
-    let digest = source.digest(watch)?;
-    let walk = look(&view, watch).map_err(|halt| halt.into_trouble(source))?;
+    let (digest, walk) = scan(source, false, watch)?;
+    let walk = walk.map_err(|halt| halt.into_trouble(source))?;
     let mut problems: Vec<String> = walk.meta_problem.into_iter().collect();
     problems.extend(walk.findings.errors);
     let (trailer, mut trailer_problem) = (Trailer::of(&digest), digest.verified().err().unwrap_or_default());

@@ -1,0 +1,286 @@
+//! One reading of a whole file: its checksums and its rows, side by side, at the speed of the disk.
+//!
+//! A thread reads the file from front to back with the disk kept busy ahead of it, a second one
+//! hashes what it read. The caller's own thread meanwhile follows the trees through the same file
+//! and finds its pages in the system's page cache; where it would run ahead of the reading it
+//! waits, so that the disk has one reader and not two that make it jump.
+
+use std::{
+    io,
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
+    },
+    thread,
+};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    inspect::{Halt, Walk, look},
+    progress::{Phase, Watch},
+    source::{BLOCK_BYTES, Body, Digest, Source, TRAILER_BYTES, hex, io_trouble, step},
+};
+use crate::{
+    bolt::{ReadAt, View},
+    trouble::{Kind, Result, Trouble},
+};
+
+/// Blocks that may be read and not yet hashed.
+const BUFFERS: usize = 4;
+/// Blocks that the disk is asked for ahead of the reading.
+const AHEAD: u64 = 8;
+
+/// Reads `source` through once: its checksums, and what check and walk say of it. The checksums of its blocks are
+/// left out unless `blocks` asks for them.
+///
+/// # Errors
+/// As [`Source::digest`] and [`Source::view`]; damage is in the second part.
+pub fn scan(source: &Source, blocks: bool, watch: &mut Watch<'_>) -> Result<(Digest, std::result::Result<Walk, Halt>)> {
+    let (front, body) = (Front::default(), source.body());
+    let (full, to_hash) = sync_channel(BUFFERS);
+    let (empty, to_fill) = channel();
+    let (hashed, progress) = channel();
+    let no_thread = |e| Trouble::new(Kind::Failed, "cannot start a thread").why(e);
+    thread::scope(|scope| {
+        let reader = Reader { source, blocks, front: &front, empty: to_fill, full };
+        let begun = thread::Builder::new().spawn_scoped(scope, move || reader.run()).map_err(no_thread)?;
+        let hashing = thread::Builder::new().spawn_scoped(scope, move || hash(source, &to_hash, &empty, &hashed));
+        let walked = hashing.map_err(no_thread).and_then(|hashing| {
+            let view = View::open(Paced { body: &body, front: &front }).map_err(|e| source.damaged(&e))?;
+            let walk = match look(&view, watch) {
+                Err(Halt::Stopped(trouble)) => return Err(trouble),
+                walk => walk,
+            };
+            follow(source, &progress, watch)?;
+            Ok((hashing, walk))
+        });
+        if walked.is_err() {
+            front.stopped.store(true, Ordering::Relaxed);
+        }
+        let broken = |_| Trouble::new(Kind::Bug, "a thread that reads the file broke off");
+        let blocks = begun.join().map_err(broken)?;
+        let (hashing, walk) = walked?;
+        let digest = hashing.join().map_err(broken)??;
+        Ok((Digest { blocks, ..digest }, walk))
+    })
+}
+
+/// Tells the watcher how far the hash is, until it is through.
+fn follow(source: &Source, progress: &Receiver<u64>, watch: &mut Watch<'_>) -> Result<()> {
+    while let Ok(done) = progress.recv() {
+        let done = progress.try_iter().last().unwrap_or(done);
+        step(watch, Phase::Hash, done, source.body_bytes())?;
+    }
+    Ok(())
+}
+
+/// A block of the file, or why it cannot be read.
+type Block = io::Result<Vec<u8>>;
+
+/// Reads the file from front to back.
+struct Reader<'s> {
+    source: &'s Source,
+    blocks: bool,
+    front: &'s Front,
+    empty: Receiver<Vec<u8>>,
+    full: SyncSender<Block>,
+}
+
+impl Reader<'_> {
+    /// The checksums of the blocks come back, if they are wanted. Ends early when the hash did or a stop is wanted.
+    fn run(self) -> Vec<u32> {
+        let _opened = Opened(self.front);
+        let (body, total, size) = (self.source.body(), self.source.body_bytes(), BLOCK_BYTES as u64);
+        let mut sums = Vec::new();
+        (0..AHEAD).for_each(|block| body.will_need(block * size, size));
+        let mut made = 0;
+        let mut offset = 0;
+        while offset < total && !self.front.stopped.load(Ordering::Relaxed) {
+            let used = if made < BUFFERS { self.empty.try_recv().ok() } else { self.empty.recv().ok() };
+            made += usize::from(used.is_none());
+            let mut block = used.unwrap_or_default();
+            block.resize((total - offset).min(size) as usize, 0);
+            body.will_need(offset + AHEAD * size, size);
+            let read = body.read_exact_at(&mut block, offset);
+            let failed = read.is_err();
+            offset += block.len() as u64;
+            self.front.advance(offset);
+            if self.blocks {
+                sums.push(crc32c::crc32c(&block));
+            }
+            if self.full.send(read.map(|()| block)).is_err() || failed {
+                break;
+            }
+        }
+        sums
+    }
+}
+
+/// Hashes what the reader sends, and hands the memory back to it.
+fn hash(source: &Source, full: &Receiver<Block>, empty: &Sender<Vec<u8>>, hashed: &Sender<u64>) -> Result<Digest> {
+    let fail = |e: io::Error| io_trouble("read", &source.path, &e);
+    let mut sha = Sha256::new();
+    let mut done = 0;
+    while let Ok(block) = full.recv() {
+        let block = block.map_err(fail)?;
+        sha.update(&block);
+        done += block.len() as u64;
+        // Either may have gone: the reader at its end, the listener after a stop.
+        let _ = (empty.send(block), hashed.send(done));
+    }
+    let body_sha256: [u8; 32] = sha.clone().finalize().into();
+    let mut trailer = None;
+    if source.has_trailer {
+        let mut bytes = [0; TRAILER_BYTES as usize];
+        source.body().read_exact_at(&mut bytes, source.body_bytes()).map_err(fail)?;
+        sha.update(bytes);
+        trailer = Some(bytes);
+    }
+    Ok(Digest { file_sha256: hex(&sha.finalize()), body_sha256, trailer, blocks: Vec::new() })
+}
+
+/// How far the reader is.
+#[derive(Default)]
+struct Front {
+    read: AtomicU64,
+    /// The reader is gone: nobody has to wait for it.
+    open: AtomicBool,
+    /// Nobody wants what the reader reads.
+    stopped: AtomicBool,
+    /// Bytes that were read ahead of it.
+    leapt: Mutex<u64>,
+    moved: Condvar,
+}
+
+impl Front {
+    fn lock(&self) -> MutexGuard<'_, u64> {
+        self.leapt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn advance(&self, read: u64) {
+        let _held = self.lock();
+        self.read.store(read, Ordering::Release);
+        self.moved.notify_all();
+    }
+
+    /// Returns when the reader has passed `end`, or a leap over `bytes` does little harm: branch pages may lie far
+    /// behind what they lead to, but they are few.
+    fn wait(&self, end: u64, bytes: u64) {
+        let passed = || self.read.load(Ordering::Acquire) >= end || self.open.load(Ordering::Acquire);
+        if passed() {
+            return;
+        }
+        let mut leapt = self.lock();
+        while !passed() {
+            if *leapt + bytes <= (1 << 20) + self.read.load(Ordering::Acquire) / 32 {
+                *leapt += bytes;
+                return;
+            }
+            leapt = self.moved.wait(leapt).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Opens the front when it is dropped, also by a panic.
+struct Opened<'f>(&'f Front);
+
+impl Drop for Opened<'_> {
+    fn drop(&mut self) {
+        let _held = self.0.lock();
+        self.0.open.store(true, Ordering::Release);
+        self.0.moved.notify_all();
+    }
+}
+
+/// The file, for a walk that stays behind the reader.
+struct Paced<'s> {
+    body: &'s Body,
+    front: &'s Front,
+}
+
+impl ReadAt for Paced<'_> {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.front.wait(offset + buf.len() as u64, buf.len() as u64);
+        self.body.read_exact_at(buf, offset)
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.body.len()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::engine::progress::Flow;
+    use std::path::Path;
+
+    /// What the readings one after the other say, and what the one reading says.
+    fn both(path: &Path) -> (Result<(Digest, String)>, Result<(Digest, String)>) {
+        let shown = |walk: std::result::Result<Walk, Halt>| format!("{walk:?}");
+        let source = Source::open(path).unwrap();
+        let apart = (|| {
+            let view = source.view()?;
+            let digest = source.digest(&mut |_| Flow::Go)?;
+            Ok((digest, shown(look(&view, &mut |_| Flow::Go))))
+        })();
+        let together = scan(&source, true, &mut |_| Flow::Go).map(|(digest, walk)| (digest, shown(walk)));
+        (apart, together)
+    }
+
+    #[test]
+    fn one_reading_says_what_several_do() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/snapshots");
+        let dir = tempfile::tempdir().unwrap();
+        let cut = dir.path().join("cut");
+        let mut whole = 0;
+        for entry in std::fs::read_dir(fixtures).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|ext| ext != "db") {
+                continue;
+            }
+            let (apart, together) = both(&path);
+            assert_eq!(apart, together, "{}", path.display());
+            let (_, walk) = apart.unwrap();
+            whole += usize::from(walk.starts_with("Ok"));
+            // A byte changed in the middle, and the second half gone.
+            let mut bytes = std::fs::read(&path).unwrap();
+            let middle = bytes.len() / 2 / 4096 * 4096;
+            bytes[middle + 10] ^= 0x40;
+            std::fs::write(&cut, &bytes).unwrap();
+            let (apart, together) = both(&cut);
+            assert_eq!(apart, together, "{} with a byte changed", path.display());
+            std::fs::write(&cut, &bytes[..middle]).unwrap();
+            let (apart, together) = both(&cut);
+            assert_eq!(apart, together, "half of {}", path.display());
+        }
+        assert!(whole > 30);
+    }
+
+    #[test]
+    fn it_stops_wherever_it_is_asked_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let shape = crate::engine::bench::generate::Shape::SmallKeys;
+        crate::engine::bench::generate::generate(shape, 12 << 20, &path, &mut |_| Flow::Go).unwrap();
+        let source = Source::open(&path).unwrap();
+        let (mut steps, mut furthest) = (0, 0);
+        let whole = scan(&source, false, &mut |step| {
+            steps += 1;
+            assert!(step.done <= step.total && step.done <= furthest + (4 << 20), "{step:?} after {furthest}");
+            furthest = if step.phase == Phase::Check { step.done } else { step.total };
+            Flow::Go
+        });
+        assert!(whole.unwrap().1.is_ok() && steps >= 12);
+        for stop in 1..=steps.min(12) {
+            let mut left = stop;
+            let stopped = scan(&source, false, &mut |_| {
+                left -= 1;
+                if left == 0 { Flow::Stop } else { Flow::Go }
+            });
+            assert!(stopped.is_err_and(|trouble| trouble.kind == Kind::Stopped), "at step {stop}");
+        }
+    }
+}
