@@ -1,36 +1,93 @@
 //! `requorum bench`: how fast is it here, side by side with etcdutl?
 
-use std::path::PathBuf;
+use std::{env, path::PathBuf, time::Duration};
 
-use super::progress::{Meter, interruptible};
+use super::{
+    absolute, print,
+    progress::{Meter, interruptible},
+    warn,
+};
 use crate::{
-    engine::bench::generate::{Shape, generate},
-    trouble::Result,
+    engine::{
+        bench::{
+            Options, bench,
+            generate::{Shape, generate},
+            probe::{Probe, fits},
+        },
+        source::io_trouble,
+    },
+    trouble::{Kind, Result, Trouble},
 };
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Runs alternate; ratios are medians over runs that stood beside each other. Everything made is removed again."
+)]
 pub(super) struct BenchArgs {
     /// How big the made-up snapshots are: bytes, or with K, M or G behind (1G is 10^9 bytes).
     #[arg(long, default_value = "1G", value_name = "BYTES", value_parser = size)]
     size: u64,
+    /// Where to work; six times the size has to be free there.
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
+    /// The etcdutl to run beside it [default: the one in PATH, if there is one].
+    #[arg(long, value_name = "PATH")]
+    etcdutl: Option<PathBuf>,
+    /// Runs of each program in each race.
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// Seconds after which a race ends with fewer runs.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    patience: u64,
     /// Only write one snapshot to FILE: big-values, small-keys or half-free.
-    #[arg(long, value_name = "SHAPE", requires = "file")]
+    #[arg(long, value_name = "SHAPE", requires = "files")]
     generate: Option<Shape>,
-    /// The file that --generate writes.
-    #[arg(value_name = "FILE", requires = "generate")]
-    file: Option<PathBuf>,
+    /// Only do one part of the work with FILE: read, walk, or copy to the directories named after it.
+    #[arg(long, value_name = "PROBE", requires = "files", conflicts_with = "generate", hide = true)]
+    probe: Option<Probe>,
+    /// The file for --generate.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
 }
 
 pub(super) fn run(args: &BenchArgs) -> Result<()> {
-    if let (Some(shape), Some(file)) = (args.generate, &args.file) {
-        return interruptible(|cancel| {
+    match (args.generate, args.probe, args.files.as_slice()) {
+        (Some(shape), _, [file]) => interruptible(|cancel| {
             let mut meter = Meter::new(cancel.clone());
             let made = generate(shape, args.size, file, &mut |step| meter.step("", step));
             meter.done();
             made
-        });
+        }),
+        (None, Some(probe), [file, targets @ ..]) => {
+            fits(probe, targets)?;
+            probe.run(file, targets)
+        }
+        (None, None, []) => race(args),
+        _ => Err(Trouble::new(Kind::Usage, "FILE goes with --generate, and there is one of it")),
     }
-    Ok(())
+}
+
+fn race(args: &BenchArgs) -> Result<()> {
+    let etcdutl = args.etcdutl.clone().or_else(|| {
+        let path = env::var_os("PATH").unwrap_or_default();
+        env::split_paths(&path).map(|dir| dir.join("etcdutl")).find(|file| file.is_file())
+    });
+    if etcdutl.is_none() {
+        warn("Note: no etcdutl in PATH; name one with --etcdutl to have it beside.");
+    }
+    let parent = absolute(&args.dir)?;
+    let made = tempfile::Builder::new().prefix("requorum-bench-").tempdir_in(&parent);
+    let dir = made.map_err(|e| io_trouble("write to", &parent, &e))?;
+    let options = Options {
+        requorum: env::current_exe().map_err(|e| Trouble::new(Kind::Failed, "cannot find this program").why(e))?,
+        etcdutl: etcdutl.map(|path| absolute(&path)).transpose()?,
+        dir: dir.path().into(),
+        size: args.size,
+        rounds: args.runs,
+        patience: Duration::from_secs(args.patience),
+    };
+    let table = interruptible(|cancel| bench(&options, &mut |_| cancel.flow()))?;
+    print(&table)
 }
 
 /// `1G`, `300M`, `64K` or plain bytes.

@@ -1,3 +1,204 @@
 //! Measuring requorum against etcdutl on one machine, in one run.
+//!
+//! Both are run as whole processes, in turn, so that a machine that slows down slows both; what is
+//! compared are medians and the ratios of runs that stood beside each other. A probe of ours that
+//! only reads, or only hashes and copies, shows what the disk and the processor allow.
 
 pub mod generate;
+pub mod probe;
+mod race;
+
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use generate::Shape;
+use probe::Probe;
+use race::{Entrant, Race};
+
+use super::{
+    progress::{Phase, Watch},
+    source::io_trouble,
+    status::human_size,
+};
+use crate::trouble::{Kind, Result, Trouble};
+
+/// What to measure with what.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// This program.
+    pub requorum: PathBuf,
+    /// etcdutl, if there is one.
+    pub etcdutl: Option<PathBuf>,
+    /// A directory of its own, emptied again by the caller: the snapshots and what is restored go there.
+    pub dir: PathBuf,
+    /// Size of the snapshots in bytes.
+    pub size: u64,
+    /// Rounds of each race at most.
+    pub rounds: usize,
+    /// No round of a race begins that would end after this.
+    pub patience: Duration,
+}
+
+/// Makes the snapshots, runs the races, gives the table.
+///
+/// # Errors
+/// When something cannot be written or run. `Stopped` when `watch` says so, between two runs.
+pub fn bench(options: &Options, watch: &mut Watch<'_>) -> Result<String> {
+    let mut table = format!(
+        "{:<38} {:<28} {:>3} {:>28} {:>8} {:>8} {:>11}\n",
+        "", "", "n", "seconds, median [min..max]", "/etcdutl", "/floor", "peak memory"
+    );
+    let mut done = 0;
+    for shape in Shape::ALL {
+        let file = options.dir.join(shape.as_str());
+        generate::generate(shape, options.size, &file, watch)?;
+        for race in races(options, shape, &file) {
+            table += &race
+                .run(options, &mut |_| watch(super::progress::Progress { phase: Phase::Check, done, total: 0 }))?;
+            done += 1;
+        }
+        std::fs::remove_file(&file).map_err(|e| io_trouble("remove", &file, &e))?;
+    }
+    Ok(table)
+}
+
+fn races(options: &Options, shape: Shape, file: &Path) -> Vec<Race> {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let ours = |name: &str, args: Vec<String>| Entrant::new(name, &options.requorum, vec![args]);
+    let probe = |name: &str, probe: Probe, more: &[String]| {
+        let args = ["bench".into(), "--probe".into(), probe.as_str().into(), text(file)];
+        ours(name, args.into_iter().chain(more.iter().cloned()).collect())
+    };
+    let theirs = |commands: Vec<Vec<String>>| {
+        options.etcdutl.iter().map(move |path| Entrant::new("etcdutl", path, commands.clone()))
+    };
+    let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<String>>();
+
+    let status = words(&["snapshot", "status", &text(file), "-w", "json"]);
+    let looks = |cold: bool| Race {
+        name: format!("status, {}, {}", shape.as_str(), if cold { "cold" } else { "warm" }),
+        file: file.into(),
+        cold,
+        entrants: [ours("requorum", status.clone()), probe("requorum, no SHA-256", Probe::Walk, &[])]
+            .into_iter()
+            .chain(theirs(vec![status.clone()]))
+            .chain([probe("floor: read it once", Probe::Read, &[])])
+            .collect(),
+        made: Vec::new(),
+    };
+    let made: Vec<PathBuf> = (1..=3).map(|n| options.dir.join(format!("m{n}.etcd"))).collect();
+    let one = |n: usize, dir: &Path| {
+        let url = format!("http://127.0.0.1:{}", 2379 + n);
+        let cluster = format!("m{n}={url}");
+        let mut args = words(&["snapshot", "restore", &text(file), "--data-dir", &text(dir)]);
+        args.extend(words(&["--name", &format!("m{n}"), "--initial-cluster", &cluster]));
+        args.extend(words(&["--initial-advertise-peer-urls", &url, "--initial-cluster-token", "bench"]));
+        args
+    };
+    let restores = |count: usize| {
+        let targets = made.iter().take(count);
+        let commands: Vec<Vec<String>> = targets.clone().zip(1..).map(|(dir, n)| one(n, dir)).collect();
+        let copies: Vec<String> = targets.map(|dir| text(dir)).collect();
+        Race {
+            name: format!("restore x{count}, {}, warm", shape.as_str()),
+            file: file.into(),
+            cold: false,
+            entrants: [Entrant::new("requorum", &options.requorum, commands.clone())]
+                .into_iter()
+                .chain(theirs(commands))
+                .chain([probe("floor: hash, copy, fsync", Probe::Copy, &copies)])
+                .collect(),
+            made: made.clone(),
+        }
+    };
+    match shape {
+        Shape::BigValues => vec![looks(false), looks(true), restores(1), restores(3)],
+        Shape::SmallKeys => vec![looks(false), looks(true), restores(1)],
+        Shape::HalfFree => vec![looks(false), restores(1)],
+    }
+}
+
+impl Race {
+    /// Runs it and gives its lines of the table.
+    fn run(&self, options: &Options, watch: &mut Watch<'_>) -> Result<String> {
+        let runs = self.rounds(options.rounds, options.patience, watch)?;
+        let column = |prefix: &str| self.entrants.iter().position(|entrant| entrant.name.starts_with(prefix));
+        let mut lines = String::new();
+        for (at, entrant) in self.entrants.iter().enumerate() {
+            let seconds = |at: usize| runs.iter().filter_map(move |round| Some(round.get(at)?.wall.as_secs_f64()));
+            let ratio = |to: Option<usize>| match to.filter(|to| *to != at) {
+                Some(to) => format!("{:.2}", median(seconds(at).zip(seconds(to)).map(|(a, b)| a / b).collect())),
+                None => String::new(),
+            };
+            let (least, most) = seconds(at).fold((f64::MAX, 0f64), |(least, most), s| (least.min(s), most.max(s)));
+            let peak = runs.iter().filter_map(|round| round.get(at)).map(|run| run.peak).max().unwrap_or_default();
+            let time = format!("{:.2} [{least:.2}..{most:.2}]", median(seconds(at).collect()));
+            let (first, n) = (if at == 0 { self.name.as_str() } else { "" }, runs.len());
+            let _ = writeln!(
+                lines,
+                "{first:<38} {:<28} {n:>3} {time:>28} {:>8} {:>8} {:>11}",
+                entrant.name,
+                ratio(column("etcdutl")),
+                ratio(column("floor")),
+                human_size(peak),
+            );
+        }
+        Ok(lines)
+    }
+}
+
+/// The middle one; of two in the middle the lower.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or_default()
+}
+
+/// A command that did not do what is measured.
+fn failed(name: &str, why: impl std::fmt::Display) -> Trouble {
+    Trouble::new(Kind::Failed, format!("{name} could not be measured")).why(why)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::engine::progress::Flow;
+
+    #[test]
+    fn medians() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![4.0, 1.0]), 1.0);
+        assert_eq!(median(vec![]), 0.0);
+    }
+
+    /// With `true` in the place of both programs: the races, their order and the table.
+    #[test]
+    fn a_table_comes_out_and_nothing_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options {
+            requorum: "/bin/true".into(),
+            etcdutl: Some("/bin/true".into()),
+            dir: dir.path().into(),
+            size: 1 << 20,
+            rounds: 2,
+            patience: Duration::from_secs(5),
+        };
+        let table = bench(&options, &mut |_| Flow::Go).unwrap();
+        for line in [
+            "status, big-values, cold",
+            "restore x3, big-values, warm",
+            "status, small-keys, warm",
+            "restore x1, half-free",
+        ] {
+            assert!(table.contains(line), "{line} is not in\n{table}");
+        }
+        assert_eq!(table.lines().filter(|line| line.contains(" etcdutl ")).count(), 9, "{table}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        let wrong = Options { requorum: "/bin/false".into(), ..options };
+        let trouble = bench(&wrong, &mut |_| Flow::Go).unwrap_err();
+        assert!(trouble.to_string().contains("could not be measured"), "{trouble}");
+    }
+}

@@ -44,7 +44,7 @@ pub fn scan(source: &Source, blocks: bool, watch: &mut Watch<'_>) -> Result<(Dig
     let (hashed, progress) = channel();
     let no_thread = |e| Trouble::new(Kind::Failed, "cannot start a thread").why(e);
     thread::scope(|scope| {
-        let reader = Reader { source, blocks, front: &front, empty: to_fill, full };
+        let reader = Reader { source, blocks, front: &front, to: Some((to_fill, full)) };
         let begun = thread::Builder::new().spawn_scoped(scope, move || reader.run()).map_err(no_thread)?;
         let hashing = thread::Builder::new().spawn_scoped(scope, move || hash(source, &to_hash, &empty, &hashed));
         let walked = hashing.map_err(no_thread).and_then(|hashing| {
@@ -67,6 +67,26 @@ pub fn scan(source: &Source, blocks: bool, watch: &mut Watch<'_>) -> Result<(Dig
     })
 }
 
+/// As [`scan`], without any checksum of the file: what remains when its SHA-256 is not asked for.
+///
+/// # Errors
+/// As [`Source::view`]; damage is in the second part.
+pub fn walk_through(source: &Source, watch: &mut Watch<'_>) -> Result<std::result::Result<Walk, Halt>> {
+    let (front, body) = (Front::default(), source.body());
+    thread::scope(|scope| {
+        let reader = Reader { source, blocks: false, front: &front, to: None };
+        let reading = thread::Builder::new().spawn_scoped(scope, move || reader.run());
+        reading.map_err(|e| Trouble::new(Kind::Failed, "cannot start a thread").why(e))?;
+        let view = View::open(Paced { body: &body, front: &front }).map_err(|e| source.damaged(&e));
+        let walk = view.map(|view| check_and_walk(&view, watch));
+        front.stopped.store(true, Ordering::Relaxed);
+        match walk? {
+            Err(Halt::Stopped(trouble)) => Err(trouble),
+            walk => Ok(walk),
+        }
+    })
+}
+
 /// Tells the watcher how far the hash is, until it is through.
 fn follow(source: &Source, progress: &Receiver<u64>, watch: &mut Watch<'_>) -> Result<()> {
     while let Ok(done) = progress.recv() {
@@ -84,8 +104,8 @@ struct Reader<'s> {
     source: &'s Source,
     blocks: bool,
     front: &'s Front,
-    empty: Receiver<Vec<u8>>,
-    full: SyncSender<Block>,
+    /// Where memory comes from and where it goes, filled; none if it is enough to have read it.
+    to: Option<(Receiver<Vec<u8>>, SyncSender<Block>)>,
 }
 
 impl Reader<'_> {
@@ -95,12 +115,15 @@ impl Reader<'_> {
         let (body, total, size) = (self.source.body(), self.source.body_bytes(), BLOCK_BYTES as u64);
         let mut sums = Vec::new();
         (0..AHEAD).for_each(|block| body.will_need(block * size, size));
-        let mut made = 0;
-        let mut offset = 0;
+        let (mut made, mut offset, mut spare) = (0, 0, None);
         while offset < total && !self.front.stopped.load(Ordering::Relaxed) {
-            let used = if made < BUFFERS { self.empty.try_recv().ok() } else { self.empty.recv().ok() };
+            let used = match &self.to {
+                None => spare.take(),
+                Some((empty, _)) if made < BUFFERS => empty.try_recv().ok(),
+                Some((empty, _)) => empty.recv().ok(),
+            };
             made += usize::from(used.is_none());
-            let mut block = used.unwrap_or_default();
+            let mut block: Vec<u8> = used.unwrap_or_default();
             block.resize((total - offset).min(size) as usize, 0);
             body.will_need(offset + AHEAD * size, size);
             let read = body.read_exact_at(&mut block, offset);
@@ -110,7 +133,11 @@ impl Reader<'_> {
             if self.blocks {
                 sums.push(crc32c::crc32c(&block));
             }
-            if self.full.send(read.map(|()| block)).is_err() || failed {
+            let gone = match &self.to {
+                Some((_, full)) => full.send(read.map(|()| block)).is_err(),
+                None => spare.replace(block).is_some(),
+            };
+            if gone || failed {
                 break;
             }
         }
@@ -243,6 +270,8 @@ mod tests {
             }
             let (apart, together) = both(&path);
             assert_eq!(apart, together, "{}", path.display());
+            let unhashed = walk_through(&Source::open(&path).unwrap(), &mut |_| Flow::Go);
+            assert_eq!(format!("{:?}", unhashed.unwrap()), together.unwrap().1, "{}", path.display());
             let (_, walk) = apart.unwrap();
             whole += usize::from(walk.starts_with("Ok"));
             // A byte changed in the middle, and the second half gone.

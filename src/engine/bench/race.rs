@@ -1,0 +1,111 @@
+//! Running commands in turn: how long each took, and how much memory at most.
+
+use std::{
+    fs::{self, File},
+    io::Read,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::fs::{Advice, fadvise};
+use wait4::Wait4;
+
+use super::failed;
+use crate::{
+    engine::{
+        progress::{Phase, Watch},
+        source::{io_trouble, step},
+    },
+    trouble::Result,
+};
+
+/// A program with what it is to do, in one or more calls.
+#[derive(Debug, Clone)]
+pub(super) struct Entrant {
+    pub name: String,
+    program: PathBuf,
+    calls: Vec<Vec<String>>,
+}
+
+/// Programs that do the same work with the same file.
+#[derive(Debug, Clone)]
+pub(super) struct Race {
+    pub name: String,
+    /// The snapshot.
+    pub file: PathBuf,
+    /// Whether the system is asked to forget the file before each run.
+    pub cold: bool,
+    pub entrants: Vec<Entrant>,
+    /// The directories that they make, removed after each run.
+    pub made: Vec<PathBuf>,
+}
+
+/// One run.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Run {
+    pub wall: Duration,
+    /// Resident memory at most, in bytes.
+    pub peak: u64,
+}
+
+impl Entrant {
+    pub fn new(name: &str, program: &Path, calls: Vec<Vec<String>>) -> Self {
+        Self { name: name.into(), program: program.into(), calls }
+    }
+
+    fn run(&self) -> Result<Run> {
+        let mut run = Run::default();
+        for call in &self.calls {
+            let mut command = Command::new(&self.program);
+            command.args(call).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            let start = Instant::now();
+            let ended = command.spawn().and_then(|mut child| child.wait4()).map_err(|e| failed(&self.name, e))?;
+            run.wall += start.elapsed();
+            run.peak = run.peak.max(ended.rusage.maxrss);
+            if !ended.status.success() {
+                let call = call.join(" ");
+                return Err(failed(&self.name, format!("{} {call}: {}", self.program.display(), ended.status)));
+            }
+        }
+        Ok(run)
+    }
+}
+
+impl Race {
+    /// Rounds in which each entrant runs once, in turn: at least one, and as many as `patience` allows.
+    pub fn rounds(&self, most: usize, patience: Duration, watch: &mut Watch<'_>) -> Result<Vec<Vec<Run>>> {
+        let (mut rounds, begun, mut longest) = (Vec::new(), Instant::now(), Duration::ZERO);
+        while rounds.is_empty() || (rounds.len() < most && begun.elapsed() + longest <= patience) {
+            let (start, mut round) = (Instant::now(), Vec::new());
+            for entrant in &self.entrants {
+                step(watch, Phase::Check, rounds.len() as u64, 0)?;
+                self.prepare()?;
+                let run = entrant.run();
+                for dir in self.made.iter().filter(|dir| dir.exists()) {
+                    fs::remove_dir_all(dir).map_err(|e| io_trouble("remove", dir, &e))?;
+                }
+                round.push(run?);
+            }
+            longest = longest.max(start.elapsed());
+            rounds.push(round);
+        }
+        Ok(rounds)
+    }
+
+    /// Brings the file into memory, or out of it.
+    fn prepare(&self) -> Result<()> {
+        let prepared = (|| {
+            let mut file = File::open(&self.file)?;
+            if self.cold {
+                // What was not written yet cannot be forgotten.
+                file.sync_all()?;
+                return Ok(fadvise(&file, 0, None, Advice::DontNeed)?);
+            }
+            let mut buffer = vec![0; 1 << 20];
+            while file.read(&mut buffer)? > 0 {}
+            Ok(())
+        })();
+        prepared.map_err(|e| io_trouble("read", &self.file, &e))
+    }
+}
