@@ -103,7 +103,9 @@ fn family(name: &str, most: usize, make: fn(&Fixture) -> Vec<Damage>) {
     println!("{name}: {total} cases, {missed} need meaning, {beyond} beyond proof");
     assert!(total > 0);
     let listed: Vec<_> = NEEDS_MEANING.iter().filter(|class| tally.contains_key(**class)).collect();
-    assert!(missed > 0 || listed.is_empty(), "nothing is missed any more: take {listed:?} off NEEDS_MEANING");
+    // In the other families a sample may well hold none.
+    let many = ["flips", "pointers"].contains(&name);
+    assert!(missed > 0 || !many || listed.is_empty(), "nothing is missed any more: take {listed:?} off NEEDS_MEANING");
     assert!(wrong.is_empty(), "{} of {total} cases judged wrong:\n{wrong}", wrong.lines().count());
 }
 

@@ -154,6 +154,9 @@ fn at<T, E: Into<Refused>>(file: usize, result: Result<T, E>) -> Result<T, (usiz
     result.map_err(|e| (file, e.into()))
 }
 
+/// A key with its row in the first and in the second file.
+type Pair = (Box<[u8]>, Option<Revision>, Option<Revision>);
+
 /// Two sorted maps, key by key.
 struct Merge<I: Iterator> {
     left: std::iter::Peekable<I>,
@@ -161,7 +164,7 @@ struct Merge<I: Iterator> {
 }
 
 impl<I: Iterator<Item = (Box<[u8]>, Revision)>> Merge<I> {
-    fn next(&mut self) -> Option<(Box<[u8]>, Option<Revision>, Option<Revision>)> {
+    fn next(&mut self) -> Option<Pair> {
         let order = match (self.left.peek(), self.right.peek()) {
             (Some((a, _)), Some((b, _))) => a.cmp(b),
             (Some(_), None) => std::cmp::Ordering::Less,

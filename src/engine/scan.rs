@@ -245,7 +245,7 @@ mod tests {
     use std::path::Path;
 
     /// What the readings one after the other say, and what the one reading says.
-    fn both(path: &Path) -> (Result<(Digest, String)>, Result<(Digest, String)>) {
+    fn both(path: &Path) -> [Result<(Digest, String)>; 2] {
         let shown = |walk: std::result::Result<Walk, Halt>| format!("{walk:?}");
         let source = Source::open(path).unwrap();
         let apart = (|| {
@@ -254,7 +254,7 @@ mod tests {
             Ok((digest, shown(look(&view, &mut |_| Flow::Go))))
         })();
         let together = scan(&source, true, &mut |_| Flow::Go).map(|(digest, walk)| (digest, shown(walk)));
-        (apart, together)
+        [apart, together]
     }
 
     #[test]
@@ -268,7 +268,7 @@ mod tests {
             if path.extension().is_none_or(|ext| ext != "db") {
                 continue;
             }
-            let (apart, together) = both(&path);
+            let [apart, together] = both(&path);
             assert_eq!(apart, together, "{}", path.display());
             let unhashed = walk_through(&Source::open(&path).unwrap(), &mut |_| Flow::Go);
             assert_eq!(format!("{:?}", unhashed.unwrap()), together.unwrap().1, "{}", path.display());
@@ -279,10 +279,10 @@ mod tests {
             let middle = bytes.len() / 2 / 4096 * 4096;
             bytes[middle + 10] ^= 0x40;
             std::fs::write(&cut, &bytes).unwrap();
-            let (apart, together) = both(&cut);
+            let [apart, together] = both(&cut);
             assert_eq!(apart, together, "{} with a byte changed", path.display());
             std::fs::write(&cut, &bytes[..middle]).unwrap();
-            let (apart, together) = both(&cut);
+            let [apart, together] = both(&cut);
             assert_eq!(apart, together, "half of {}", path.display());
         }
         assert!(whole > 30);

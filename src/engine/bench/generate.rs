@@ -217,7 +217,7 @@ mod tests {
             let report = bolt::check(&view, &mut |_, _| true).unwrap();
             let share = report.free * 100 / report.pages;
             assert!(
-                if shape == Shape::HalfFree { share >= 48 && share <= 52 } else { share == 0 },
+                if shape == Shape::HalfFree { (48..=52).contains(&share) } else { share == 0 },
                 "{shape:?}: {share}"
             );
         }
