@@ -78,7 +78,7 @@ pub fn walk_through(source: &Source, watch: &mut Watch<'_>) -> Result<std::resul
         let reading = thread::Builder::new().spawn_scoped(scope, move || reader.run());
         reading.map_err(|e| Trouble::new(Kind::Failed, "cannot start a thread").why(e))?;
         let view = View::open(Paced { body: &body, front: &front }).map_err(|e| source.damaged(&e));
-        let walk = view.map(|view| check_and_walk(&view, watch));
+        let walk = view.map(|view| look(&view, watch));
         front.stopped.store(true, Ordering::Relaxed);
         match walk? {
             Err(Halt::Stopped(trouble)) => Err(trouble),
