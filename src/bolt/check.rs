@@ -8,6 +8,7 @@ use super::cursor::Row;
 use super::error::{Error, Fault, Place};
 use super::meta::{Meta, NO_FREELIST};
 use super::page::{self, Header, IS_BUCKET, Shape, wide};
+use super::pages::PageSet;
 use super::view::{Bucket, MAX_DEPTH, Rows, View, Window};
 
 /// Problems that are kept; further ones are counted.
@@ -20,6 +21,8 @@ pub struct Report {
     pub pages: u64,
     /// Pages in use, the two meta pages among them.
     pub reachable: u64,
+    /// Which ones those are.
+    pub in_use: PageSet,
     /// Pages free for reuse: those listed, or if no list is kept all that are not in use.
     pub free: u64,
     /// The first 100 problems; empty if the file is sound.
@@ -402,6 +405,7 @@ impl<R: ReadAt> Checker<'_, R> {
             }
         }
         let all = self.report.pages;
+        self.report.in_use = PageSet::from_words(std::mem::take(&mut self.seen.0));
         if (self.step)(all, all) { Ok(self.report) } else { Err(Error::Stopped) }
     }
 }

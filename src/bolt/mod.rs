@@ -18,6 +18,7 @@ mod error;
 mod meta;
 mod pack;
 mod page;
+mod pages;
 mod view;
 
 pub use build::Build;
@@ -26,6 +27,7 @@ pub use cursor::{Cursor, Row};
 pub use edit::Edit;
 pub use error::{Error, Fault, Place};
 pub use meta::Meta;
+pub use pages::PageSet;
 pub use view::{Bucket, KeyValue, View};
 
 use std::io;

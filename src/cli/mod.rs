@@ -6,6 +6,7 @@
 mod bench;
 mod connect;
 mod inspect;
+mod options;
 mod plan;
 mod progress;
 mod snapshot;

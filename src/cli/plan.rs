@@ -54,6 +54,8 @@ pub(super) struct MakeArgs {
     /// Mark everything up to the bumped revision as compacted, so that watchers relist.
     #[arg(long)]
     mark_compacted: bool,
+    #[command(flatten)]
+    options: super::options::OptionArgs,
     /// A further etcd flag for every member, such as --cert-file=…; may be repeated.
     #[arg(long = "etcd-flag", value_name = "FLAG", allow_hyphen_values = true)]
     etcd_flags: Vec<String>,
@@ -135,6 +137,7 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
         skip_hash_check: args.skip_hash_check,
         bump_revision: args.bump_revision,
         mark_compacted: args.mark_compacted,
+        options: args.options.options()?,
         rows,
     };
     let names: Vec<&str> = draft.rows.iter().map(|row| row.text(Column::Name)).collect();

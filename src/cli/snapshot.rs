@@ -10,12 +10,15 @@ use super::{
 use crate::{
     engine::{
         genesis::Genesis,
-        restore::{self, Job},
+        restore::{self, Job, Tools},
         source::Source,
         status::human_size,
     },
     etcd::version::Minor,
-    plan::table::{self, Column, Row},
+    plan::{
+        build::brought,
+        table::{self, Column, Row},
+    },
     trouble::{Kind, Result, Trouble},
     world::members::Members,
 };
@@ -81,9 +84,11 @@ pub(super) struct RestoreArgs {
     /// Taken for etcdutl's sake, and without effect: nothing is mapped into memory.
     #[arg(long, hide = true, default_value_t = 0)]
     initial_memory_map_size: u64,
-    /// The etcd that will run on it: 3.4, 3.5, 3.6 or 3.7.
-    #[arg(long, default_value = "3.5", value_name = "VERSION")]
-    etcd_version: Minor,
+    /// The etcd that will run on it: 3.4, 3.5, 3.6 or 3.7 [default: the forms of 3.5, from which all of them start].
+    #[arg(long, value_name = "VERSION")]
+    etcd_version: Option<Minor>,
+    #[command(flatten)]
+    options: super::options::OptionArgs,
 }
 
 pub(super) fn run(command: Command, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
@@ -135,6 +140,12 @@ fn restore_one(args: &RestoreArgs) -> Result<()> {
     let wal_dir = args.wal_dir.as_deref().map(absolute).transpose()?;
     // etcdutl's fingers may name the default place.
     let wal_dir = wal_dir.filter(|dir| *dir != data_dir.join("member/wal"));
+    let options = args.options.options()?;
+    if options.set_version && args.etcd_version.is_none() {
+        return Err(Trouble::new(Kind::Usage, "--set-version needs --etcd-version")
+            .why("it writes the versions of the etcd that will run"));
+    }
+    let tools = Tools::default();
     let restored = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());
         let job = Job {
@@ -145,13 +156,19 @@ fn restore_one(args: &RestoreArgs) -> Result<()> {
             name: &args.name,
             data_dir: &data_dir,
             wal_dir: wal_dir.as_deref(),
-            target: args.etcd_version,
+            target: args.etcd_version.unwrap_or(Minor::V3_5),
             bump_revision: args.bump_revision,
+            options: &options,
         };
-        let restored = restore::restore(&job, &mut |step| meter.step("", step));
+        let restored = restore::restore_with(&job, &tools, &mut |step| meter.step("", step));
         meter.done();
         restored
     })?;
+    if let Some(prepared) = tools.shelf.find(&args.file) {
+        for problem in brought(&prepared.checked.walk.content, args.etcd_version, &options) {
+            warn(&format!("Warning: {}", problem.text));
+        }
+    }
     print(&super::plan::restored_line(&restored))
 }
 

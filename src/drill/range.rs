@@ -101,6 +101,7 @@ impl Range {
                 wal_dir: None,
                 target: scenario.cluster.etcd,
                 bump_revision: 0,
+                options: &Default::default(),
             };
             restore::restore(&job, &mut |_| Flow::Go)?;
             let store = Arc::new(Store::open(&data_dir, None)?);

@@ -13,7 +13,7 @@ use super::{
     words::{count, thousands},
 };
 use crate::{
-    bolt::{self, ReadAt, Row, View},
+    bolt::{self, PageSet, ReadAt, Row, View},
     etcd::{
         membership::{Id, Member},
         proto::{AlarmMember, KeyValueRef},
@@ -45,6 +45,8 @@ pub struct Walk {
     pub compacted: i64,
     /// What the rows mean together.
     pub findings: Findings,
+    /// The pages in use; only [`look`] knows them.
+    pub in_use: PageSet,
     /// Pages in use and free.
     pub pages: Pages,
     /// What is wrong with a meta page where the other one is whole; the figures are that one's.
@@ -277,6 +279,7 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
             Err(leftover::Ended::Read(error)) => return Err(Halt::Damaged(error.to_string())),
         }
     }
+    found.in_use = report.in_use;
     found.pages = Pages { bytes: view.page_size(), all: report.pages, free: report.free };
     found.meta_problem = report.problems.first().map(ToString::to_string);
     if found.meta_problem.is_some() && view.fell_back() {

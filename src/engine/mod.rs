@@ -3,15 +3,22 @@
 
 pub mod archive;
 pub mod bench;
+pub mod changes;
 pub mod compare;
 pub mod contents;
+pub mod copy;
+pub mod disk;
 pub mod genesis;
 pub mod hashkv;
 pub mod inspect;
 pub mod keys;
 pub mod kubernetes;
 pub mod leftover;
+pub mod leftovers;
+pub mod locks;
 pub mod meaning;
+pub mod owner;
+pub mod prepared;
 pub mod progress;
 pub mod prove;
 pub mod report;

@@ -1,16 +1,25 @@
-//! The proof of a restore: all that was written is reopened with the readers, and compared with
+//! The proof of a restore: all that was written is read back with the readers, and compared with
 //! the source and the plan. It trusts nothing that the writers believe.
+//!
+//! The edit only appends pages behind the old ones and writes a meta page. So when the old pages
+//! are byte for byte those that were hashed and checked, a bucket whose root is where it was holds
+//! the rows that it held, and what is left to look at is small: the list of buckets and the edited
+//! ones. A bump (which edits `key`) and a compaction (which moves every page) are walked over in full.
 
-use std::{fs, fs::File, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use super::{
+    changes::{self, Change},
+    copy,
+    disk::DiskFile,
     inspect::{Halt, Walk, check_and_walk},
+    prepared::Prepared,
     progress::{Phase, Progress, Watch},
     restore::{Job, Restored, snap_files},
     source::io_trouble,
 };
 use crate::{
-    bolt::View,
+    bolt::{self, Bucket, ReadAt, View},
     etcd::{membership::Id, revision::Revision, schema},
     raft::{snap, wal},
     trouble::{Kind, Result, Trouble},
@@ -19,7 +28,7 @@ use crate::{
 /// What was made, not yet in its place.
 pub struct Made<'a> {
     /// The database.
-    pub db: &'a Path,
+    pub db: &'a DiskFile,
     /// The directory with the `.snap` file.
     pub snap_dir: &'a Path,
     /// The directory with the WAL segment.
@@ -28,44 +37,54 @@ pub struct Made<'a> {
     pub member: Id,
     /// The bump row, if one was written.
     pub bump: Option<Revision>,
+    /// What was changed in the database.
+    pub changes: &'a [Change],
 }
 
-/// Reads all of it back and compares.
+/// Reads all of it back and compares. `brief` leaves out the comparison of the whole copy.
 ///
 /// # Errors
 /// `Failed`, naming the first thing that is not as it must be: the disk or requorum is at fault.
-pub fn prove(job: &Job<'_>, made: &Made<'_>, source: &Walk, watch: &mut Watch<'_>) -> Result<Restored> {
+/// `Input` when it was the source that changed.
+pub fn prove(
+    job: &Job<'_>,
+    made: &Made<'_>,
+    prepared: &Prepared,
+    brief: bool,
+    watch: &mut Watch<'_>,
+) -> Result<Restored> {
     let wrong = |what: String| {
         Trouble::new(Kind::Failed, format!("the restored {} is not right", job.name))
             .why(what)
             .hint("What was made is removed. If the disk is healthy this is a defect of requorum; please report it.")
     };
 
-    let file = File::open(made.db).map_err(|e| io_trouble("read back", made.db, &e))?;
-    let view = View::open(file).map_err(|e| wrong(format!("its database does not open: {e}")))?;
-    let mut as_proof = |step: Progress| watch(Progress { phase: Phase::Prove, ..step });
-    let walk = check_and_walk(&view, &mut as_proof).map_err(|halt| match halt {
-        Halt::Stopped(trouble) => trouble,
-        Halt::Damaged(why) => wrong(format!("its database reads back damaged: {why}")),
-    })?;
-    same_rows(&walk, source, made.bump).map_err(wrong)?;
-
-    let mut ids: Vec<(Id, &str, &[String])> =
-        walk.members.iter().map(|m| (m.id, m.name.as_str(), m.peer_urls.as_slice())).collect();
-    ids.sort_unstable();
-    let planned: Vec<(Id, &str, &[String])> =
-        job.genesis.members.iter().map(|m| (Id(m.id), m.name.as_str(), m.peer_urls.as_slice())).collect();
-    if ids != planned {
-        return Err(wrong("its database does not list the planned members".into()));
+    let source = &prepared.checked.walk;
+    let view = View::open(made.db).map_err(|e| wrong(format!("its database does not open: {e}")))?;
+    let in_full = job.options.compact || made.bump.is_some();
+    let (mut last, mut keys) = (source.last, source.keys);
+    if in_full && !brief {
+        let mut as_proof = |step: Progress| watch(Progress { phase: Phase::Prove, ..step });
+        let walk = check_and_walk(&view, &mut as_proof).map_err(|halt| match halt {
+            Halt::Stopped(trouble) => trouble,
+            Halt::Damaged(why) => wrong(format!("its database reads back damaged: {why}")),
+        })?;
+        same_sums(&walk, source, made).map_err(wrong)?;
+        (last, keys) = (walk.last, walk.keys);
+    } else if let Some(bump) = made.bump {
+        (last, keys) = (bump, keys + 1);
     }
-    let meta = view.bucket(schema::META).map_err(|e| wrong(e.to_string()))?;
-    let index = match &meta {
-        Some(meta) => view.get(meta, schema::CONSISTENT_INDEX).map_err(|e| wrong(e.to_string()))?,
-        None => None,
-    };
-    if index.as_deref() != Some(&job.genesis.index().to_be_bytes()[..]) {
-        return Err(wrong("its consistent index is not that of the new log".into()));
+    if !job.options.compact {
+        if !brief {
+            copy::prove(prepared, made.db, watch)?;
+        }
+        same_roots(&view, &prepared.checked.view, made)
+            .map_err(|e| wrong(e.to_string()))?
+            .map_or(Ok(()), |why| Err(wrong(why)))?;
     }
+    edited_rows(&view, &prepared.checked.view, made)
+        .map_err(|e| wrong(e.to_string()))?
+        .map_or(Ok(()), |why| Err(wrong(why)))?;
 
     let log = wal::read(made.wal_dir).map_err(|e| wrong(format!("its WAL does not read back: {e}")))?;
     let commit = log.hard_state.commit.unwrap_or_default();
@@ -89,23 +108,57 @@ pub fn prove(job: &Job<'_>, made: &Made<'_>, source: &Walk, watch: &mut Watch<'_
         name: job.name.into(),
         member_id: Id(log.node_id),
         cluster_id: Id(log.cluster_id),
-        data_dir: made.db.into(),
-        revision: walk.last.main,
-        keys: walk.keys,
+        data_dir: made.db.path().into(),
+        revision: last.main,
+        keys,
         bytes: view.used_bytes(),
     })
 }
 
+/// The buckets that were not edited must be the same as before, root page and all; says what is not so.
+fn same_roots<A: ReadAt, B: ReadAt>(
+    view: &View<A>,
+    source: &View<B>,
+    made: &Made<'_>,
+) -> std::result::Result<Option<String>, bolt::Error> {
+    if let Some(Err(error)) = view.metas().iter().find(|meta| meta.is_err()) {
+        return Ok(Some(format!("a meta page reads back damaged: {error}")));
+    }
+    let edited: BTreeSet<&[u8]> = made.changes.iter().map(Change::bucket).collect();
+    let kept = |buckets: Vec<(Vec<u8>, Bucket)>| -> Vec<(Vec<u8>, Bucket)> {
+        buckets.into_iter().filter(|(name, _)| !edited.contains(name.as_slice())).collect()
+    };
+    let (ours, theirs) = (kept(view.buckets()?), kept(source.buckets()?));
+    Ok((ours != theirs).then(|| "its list of buckets is not the snapshot's".to_string()))
+}
+
+/// The edited buckets must hold the source's rows with the changes made; says which one does not.
+/// `key` is too large for that and was walked over.
+fn edited_rows<A: ReadAt, B: ReadAt>(
+    view: &View<A>,
+    source: &View<B>,
+    made: &Made<'_>,
+) -> std::result::Result<Option<String>, bolt::Error> {
+    let edited: BTreeSet<&[u8]> = made.changes.iter().map(Change::bucket).filter(|name| *name != schema::KEY).collect();
+    for bucket in edited {
+        let expected = changes::expected(made.changes, bucket, changes::rows(source, bucket)?);
+        if view.bucket(bucket)?.is_none() || changes::rows(view, bucket)? != expected {
+            return Ok(Some(format!("its bucket {} does not hold the planned rows", bucket.escape_ascii())));
+        }
+    }
+    Ok(None)
+}
+
 /// Every bucket that a restore leaves alone must hold the source's rows; `key` may have one more.
-fn same_rows(walk: &Walk, source: &Walk, bump: Option<Revision>) -> std::result::Result<(), String> {
-    let edited = [schema::MEMBERS, schema::MEMBERS_REMOVED, schema::META];
-    for bucket in source.buckets.iter().filter(|b| !edited.contains(&&*b.name)) {
+fn same_sums(walk: &Walk, source: &Walk, made: &Made<'_>) -> std::result::Result<(), String> {
+    let edited = |name: &[u8]| name != schema::KEY && made.changes.iter().any(|change| change.bucket() == name);
+    for bucket in source.buckets.iter().filter(|b| !edited(&b.name)) {
         let name = bucket.name.escape_ascii();
         let Some(ours) = walk.buckets.iter().find(|b| b.name == bucket.name) else {
             return Err(format!("its bucket {name} is gone"));
         };
         let mut expected = bucket.clone();
-        if let Some(revision) = bump.filter(|_| bucket.name == schema::KEY) {
+        if let Some(revision) = made.bump.filter(|_| bucket.name == schema::KEY) {
             expected.rows += 1;
             expected.crc = crc32c::crc32c_append(expected.crc, &revision.to_bytes());
         }
@@ -116,7 +169,7 @@ fn same_rows(walk: &Walk, source: &Walk, bump: Option<Revision>) -> std::result:
             ));
         }
     }
-    let last = bump.unwrap_or(source.last);
+    let last = made.bump.unwrap_or(source.last);
     if walk.last != last {
         return Err(format!("its last revision is {}, not {}", walk.last.main, last.main));
     }

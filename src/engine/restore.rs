@@ -8,38 +8,43 @@
 //! DATA-DIR/member/snap/TERM-INDEX.snap         the membership again, for 3.4 and 3.5
 //! DATA-DIR/member/wal/0…0-0…0.wal              the membership as the first entries of the log
 //! ```
-//! Its order: read the source, hash it, check every page and row; copy; compare the copy with what
-//! was hashed; edit the copy; write the log; sync; reopen all of it with the independent readers
-//! and compare; rename. Any failure before the rename removes what was made.
+//! Its order: read the source, hash it, check every page and row, and meanwhile copy; edit the
+//! copy; write the log; sync; compare the copy with what was hashed, and all that is new with what
+//! was planned; rename. Any failure before the rename removes what was made, and what a kill
+//! leaves the next run clears. A source that was read for one member is not read again for the next.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::fs::{FlockOperation, fcntl_lock, statvfs};
 
 use super::{
-    genesis::{Genesis, TERM},
-    inspect::{Walk, check_and_walk},
+    changes::{self, Change},
+    copy,
+    disk::{Disk, DiskFile},
+    genesis::Genesis,
+    inspect::Walk,
+    leftovers,
+    owner::Owner,
+    prepared::{Checked, Prepared, Shelf, Trust},
     progress::{Phase, Watch},
     prove,
-    source::{BLOCK_BYTES, Digest, Source, io_trouble, step},
-    stage::{Stage, make_dir, parent, sync_dir},
+    source::{io_trouble, step},
+    stage::{self, Stage, parent},
 };
 use crate::{
-    bolt,
-    etcd::{
-        membership::Id,
-        revision::Revision,
-        schema::{CLUSTER, CONSISTENT_INDEX, KEY, MEMBERS, MEMBERS_REMOVED, META, SCHEDULED_COMPACT},
-        version::Minor,
-    },
+    bolt::WriteAt,
+    etcd::{membership::Id, revision::Revision, version::Minor},
+    plan::Options,
     raft::wal,
     trouble::{Kind, Result, Trouble},
 };
+
+/// Room for what is small: directories, `.snap`, the pages that the edit appends.
+const SLACK: u64 = 1 << 20;
 
 /// What to restore, and as whom.
 #[derive(Debug, Clone)]
@@ -62,6 +67,19 @@ pub struct Job<'a> {
     pub target: Minor,
     /// How many revisions later the restored store starts; 0 for none.
     pub bump_revision: u64,
+    /// What is done beyond a plain restore.
+    pub options: &'a Options,
+}
+
+/// What a restore works with.
+#[derive(Debug, Default)]
+pub struct Tools {
+    /// The disk.
+    pub disk: Disk,
+    /// Where the source that was read is kept for the next member.
+    pub shelf: Shelf,
+    /// Leave out the comparison of the whole copy with what was hashed. What is new is read back all the same.
+    pub skip_proof: bool,
 }
 
 /// What stands on the disk after a restore, as it was read back.
@@ -86,87 +104,126 @@ pub struct Restored {
 /// Restores one member.
 ///
 /// # Errors
+/// As [`restore_with`].
+pub fn restore(job: &Job<'_>, watch: &mut Watch<'_>) -> Result<Restored> {
+    restore_with(job, &Tools::default(), watch)
+}
+
+/// Restores one member with these tools.
+///
+/// # Errors
 /// When the source is not whole, the target is taken, or the machine refuses; nothing is left
 /// behind then. `Stopped` when `watch` says so.
-pub fn restore(job: &Job<'_>, watch: &mut Watch<'_>) -> Result<Restored> {
+pub fn restore_with(job: &Job<'_>, tools: &Tools, watch: &mut Watch<'_>) -> Result<Restored> {
     let member = job.genesis.id_of(job.name).ok_or_else(|| {
         let names: Vec<&str> = job.genesis.members.iter().map(|m| m.name.as_str()).collect();
         Trouble::new(Kind::Input, format!("no member is called {:?}", job.name))
             .why(format!("the table names {}", names.join(", ")))
     })?;
     // Looked at before the source is read through, so that a taken target is said at once.
-    super::stage::free(job.data_dir)?;
-    job.wal_dir.map(super::stage::free).transpose()?;
-
-    let source = Source::open(job.source)?;
-    let view = source.view()?;
-    let digest = source.digest(watch)?;
-    trust(job, &source, &digest)?;
-    let walk = check_and_walk(&view, watch).map_err(|halt| halt.into_trouble(&source))?;
-    let bump = bumped(&walk, job.bump_revision)?;
-
-    let data = Stage::begin(job.data_dir)?;
-    let wal = job.wal_dir.map(Stage::begin).transpose()?;
-    enough_space(&data, view.used_bytes(), wal.as_ref())?;
-
-    let snap_dir = data.content().join("member/snap");
-    make_dir(&data.content().join("member"))?;
-    make_dir(&snap_dir)?;
-    let wal_dir = wal.as_ref().map_or_else(|| data.content().join("member/wal"), |stage| stage.content().into());
-    if wal.is_none() {
-        make_dir(&wal_dir)?;
+    for target in [Some(job.data_dir), job.wal_dir].into_iter().flatten() {
+        leftovers::clear(&tools.disk, target);
+        stage::free(target)?;
     }
-
-    let db = snap_dir.join("db");
-    copy(&source, view.used_bytes(), &digest, &db, watch)?;
-    step(watch, Phase::Write, 0, 0)?;
-    edit(job, &db, bump)?;
-    let (snap_name, snap_bytes) = job.genesis.snap(job.target);
-    write_synced(&snap_dir.join(snap_name), &snap_bytes, 0o666)?;
-    let wal_bytes = job.genesis.wal(member, job.target);
-    write_wal(&wal_dir.join(wal::file_name(0, 0)), &wal_bytes)?;
-    for dir in [&wal_dir, &snap_dir, &data.content().join("member")] {
-        sync_dir(dir)?;
-    }
-
-    let made = prove::Made { db: &db, snap_dir: &snap_dir, wal_dir: &wal_dir, member, bump };
-    let mut restored = prove::prove(job, &made, &walk, watch)?;
-    restored.data_dir = job.data_dir.into();
-
-    step(watch, Phase::Place, 0, 0)?;
-    // The WAL goes first: until the data directory has its name there is no member, so that rename
-    // is the commit. A failure in between takes the WAL back.
-    let placed_wal = wal.map(Stage::place).transpose()?;
-    data.place()?.keep();
-    if let Some(placed) = placed_wal {
-        placed.keep();
-    }
-    Ok(restored)
+    let owner = Owner::of(job.options)?;
+    let trust = Trust { pinned_sha256: job.pinned_sha256, skip_hash_check: job.skip_hash_check };
+    let (prepared, laid) = match tools.shelf.find(job.source) {
+        Some(prepared) => {
+            trust.judge(&prepared.checked.source, &prepared.digest)?;
+            let laid = Laid::out(job, tools, &prepared.checked, watch)?;
+            prepared.unchanged()?;
+            (prepared, laid)
+        }
+        None => {
+            let (prepared, laid) =
+                Prepared::read(job.source, &trust, watch, |checked, watch| Laid::out(job, tools, checked, watch))?;
+            (Arc::new(prepared), laid)
+        }
+    };
+    tools.shelf.keep(&prepared);
+    laid.finish(job, tools, member, &owner, &prepared, watch)
 }
 
-/// May this file be restored from? Its pin must hold, and its trailer, unless that is passed over.
-fn trust(job: &Job<'_>, source: &Source, digest: &Digest) -> Result<()> {
-    if let Some(pinned) = job.pinned_sha256.filter(|pinned| !pinned.eq_ignore_ascii_case(&digest.file_sha256)) {
-        return Err(Trouble::new(
-            Kind::Refused,
-            format!("{} is not the file that the plan was made for", source.path.display()),
-        )
-        .why(format!("the plan pins SHA-256 {pinned}, the file has {}", digest.file_sha256))
-        .hint("Bring the right file, or make a new plan from this one."));
-    }
-    match digest.verified() {
-        Err(why) if !job.skip_hash_check => {
-            let hint = match digest.trailer {
-                None => {
-                    "If etcd was stopped when it was copied, say so with --skip-hash-check; its pages are checked either way."
-                }
-                Some(_) => {
-                    "Take another copy. --skip-hash-check passes over it, at your own risk; its pages are checked either way."
-                }
-            };
-            Err(Trouble::new(Kind::Input, format!("{} cannot be trusted", source.path.display())).why(why).hint(hint))
+/// A directory under construction, with the database's pages in it.
+struct Laid {
+    data: Stage,
+    wal: Option<Stage>,
+    snap_dir: PathBuf,
+    wal_dir: PathBuf,
+    db: DiskFile,
+    bump: Option<Revision>,
+}
+
+impl Laid {
+    /// Makes the directories and copies the pages.
+    fn out(job: &Job<'_>, tools: &Tools, checked: &Checked, watch: &mut Watch<'_>) -> Result<Laid> {
+        let bump = bumped(&checked.walk, job.bump_revision)?;
+        let disk = &tools.disk;
+        let data = Stage::begin(disk, job.data_dir)?;
+        let wal = job.wal_dir.map(|dir| Stage::begin(disk, dir)).transpose()?;
+        enough_space(&data, copy::live_bytes(checked), job.options.compact, wal.as_ref())?;
+
+        let member = data.content().join("member");
+        let snap_dir = member.join("snap");
+        let inner_wal = member.join("wal");
+        let wal_dir = wal.as_ref().map_or_else(|| inner_wal.clone(), |stage| stage.content().into());
+        for dir in [Some(&member), Some(&snap_dir), Some(&inner_wal).filter(|_| wal.is_none())].into_iter().flatten() {
+            disk.make_dir(dir).map_err(|e| io_trouble("make", dir, &e))?;
         }
-        _ => Ok(()),
+        let path = snap_dir.join("db");
+        let db = disk.create(&path, 0o600).map_err(|e| io_trouble("write", &path, &e))?;
+        // As etcd holds it; where locks do not work there is nobody to keep out.
+        let _ = db.flock();
+        match job.options.compact {
+            true => copy::compact(checked, &db, watch)?,
+            false => copy::copy(checked, &db, watch)?,
+        }
+        Ok(Laid { data, wal, snap_dir, wal_dir, db, bump })
+    }
+
+    /// Edits the database, writes the log, proves all of it and puts it in place.
+    fn finish(
+        self,
+        job: &Job<'_>,
+        tools: &Tools,
+        member: Id,
+        owner: &Owner,
+        prepared: &Prepared,
+        watch: &mut Watch<'_>,
+    ) -> Result<Restored> {
+        let Laid { data, wal, snap_dir, wal_dir, db, bump } = self;
+        let disk = &tools.disk;
+        step(watch, Phase::Write, 0, 0)?;
+        let view = &prepared.checked.view;
+        let list = changes::changes(view, job.genesis, job.options, job.target, bump);
+        let list: Vec<Change> = list.map_err(|e| prepared.checked.source.damaged(&e))?;
+        changes::apply(&list, &db).map_err(|e| {
+            Trouble::new(Kind::Failed, format!("cannot write the new members into {}", db.path().display())).why(e)
+        })?;
+        let (snap_name, snap_bytes) = job.genesis.snap(job.target);
+        let snap = snap_dir.join(snap_name);
+        disk.write_new(&snap, &snap_bytes, 0o666).map_err(|e| io_trouble("write", &snap, &e))?;
+        let segment = wal_dir.join(wal::file_name(0, 0));
+        write_wal(disk, &segment, &job.genesis.wal(member, job.target))
+            .map_err(|e| io_trouble("write", &segment, &e))?;
+        for stage in wal.iter().chain([&data]) {
+            owner.give(disk, stage)?;
+        }
+        db.sync().map_err(|e| io_trouble("write", db.path(), &e))?;
+        for dir in [&wal_dir, &snap_dir, &data.content().join("member")] {
+            disk.sync_dir(dir).map_err(|e| io_trouble("make durable", dir, &e))?;
+        }
+
+        let made = prove::Made { db: &db, snap_dir: &snap_dir, wal_dir: &wal_dir, member, bump, changes: &list };
+        let mut restored = prove::prove(job, &made, prepared, tools.skip_proof, watch)?;
+        restored.data_dir = job.data_dir.into();
+
+        step(watch, Phase::Place, 0, 0)?;
+        // As etcd holds its log, until it has its name: an etcd started too early waits or says so.
+        let log = fs::OpenOptions::new().write(true).open(&segment).map_err(|e| io_trouble("lock", &segment, &e))?;
+        let _ = fcntl_lock(&log, FlockOperation::NonBlockingLockExclusive);
+        stage::place(data, wal)?;
+        Ok(restored)
     }
 }
 
@@ -188,20 +245,19 @@ fn bumped(walk: &Walk, bump: u64) -> Result<Option<Revision>> {
     Ok(Some(Revision { main, sub: 0 }))
 }
 
-fn enough_space(data: &Stage, db_bytes: u64, wal: Option<&Stage>) -> Result<()> {
-    let slack = 1 << 20;
-    let wal_bytes = wal::SEGMENT_BYTES;
+fn enough_space(data: &Stage, live: u64, compact: bool, wal: Option<&Stage>) -> Result<()> {
+    // A compacted database leaves a tenth of each page free for later changes.
+    let db = if compact { live.saturating_add(live / 8) } else { live };
     let needs = match wal {
-        None => vec![(data, db_bytes + wal_bytes + slack)],
-        Some(wal) => vec![(data, db_bytes + slack), (wal, wal_bytes + slack)],
+        None => vec![(data, db.saturating_add(wal::SEGMENT_BYTES + SLACK))],
+        Some(wal) => vec![(data, db.saturating_add(SLACK)), (wal, wal::SEGMENT_BYTES + SLACK)],
     };
     for (stage, needed) in needs {
         let place = parent(stage.content());
         let stat = statvfs(place).map_err(|e| io_trouble("look at", place, &e.into()))?;
         let free = stat.f_bavail.saturating_mul(stat.f_frsize);
         if free < needed {
-            let target = stage.placed(stage.content());
-            return Err(Trouble::new(Kind::Failed, format!("not enough space for {}", target.display()))
+            return Err(Trouble::new(Kind::Failed, format!("not enough space for {}", stage.target().display()))
                 .why(format!("{free} bytes are free there, {needed} are needed"))
                 .hint("Free some space, or choose a directory on another filesystem."));
         }
@@ -209,100 +265,12 @@ fn enough_space(data: &Stage, db_bytes: u64, wal: Option<&Stage>) -> Result<()> 
     Ok(())
 }
 
-/// Copies the pages in use, in the kernel where it can, and compares the copy with what was hashed.
-fn copy(source: &Source, used: u64, digest: &Digest, db: &Path, watch: &mut Watch<'_>) -> Result<()> {
-    let fail = |e: io::Error| io_trouble("write", db, &e);
-    let mut from = File::open(&source.path).map_err(|e| io_trouble("read", &source.path, &e))?;
-    let mut to = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(db).map_err(fail)?;
-    let mut done = 0;
-    while done < used {
-        let length = (used - done).min(16 * BLOCK_BYTES as u64);
-        let copied = io::copy(&mut (&mut from).take(length), &mut to).map_err(fail)?;
-        if copied < length {
-            return Err(changed(source));
-        }
-        done += copied;
-        step(watch, Phase::Copy, done, used)?;
-    }
-    to.seek(SeekFrom::Start(0)).map_err(fail)?;
-    let mut buffer = vec![0; BLOCK_BYTES];
-    let mut left = used;
-    for expected in &digest.blocks {
-        // A raw database may be longer than its pages in use; the block at their end is then not
-        // comparable, but its rows are, when the result is walked over.
-        if left < BLOCK_BYTES as u64 && used != source.body_bytes() {
-            break;
-        }
-        let block = buffer.split_at_mut(left.min(BLOCK_BYTES as u64) as usize).0;
-        to.read_exact(block).map_err(fail)?;
-        left -= block.len() as u64;
-        if crc32c::crc32c(block) != *expected {
-            return Err(changed(source));
-        }
-    }
-    Ok(())
-}
-
-fn changed(source: &Source) -> Trouble {
-    Trouble::new(Kind::Input, format!("{} changed while it was being read", source.path.display()))
-        .why("the copy is not what was hashed a moment before")
-        .hint(
-            "Something still writes to it. Use a file at rest: a saved snapshot, or the database of a stopped member.",
-        )
-}
-
-/// Puts the new membership into the copy, resets the raft position, and bumps the revision.
-///
-/// Everything else stays as the snapshot has it. Without the reset of the consistent index the
-/// server would drop every write until its new log had grown past the old index.
-fn edit(job: &Job<'_>, db: &Path, bump: Option<Revision>) -> Result<()> {
-    let file = OpenOptions::new().read(true).write(true).open(db).map_err(|e| io_trouble("write", db, &e))?;
-    let edited = (|| {
-        let mut edit = bolt::Edit::begin(file)?;
-        for bucket in [MEMBERS, MEMBERS_REMOVED, CLUSTER, META] {
-            edit.create_bucket(bucket)?;
-        }
-        edit.clear_bucket(MEMBERS)?;
-        edit.clear_bucket(MEMBERS_REMOVED)?;
-        for member in &job.genesis.members {
-            edit.put(MEMBERS, Id(member.id).to_string().as_bytes(), member.to_json().as_bytes())?;
-        }
-        if let Some(revision) = bump {
-            edit.create_bucket(KEY)?;
-            edit.put(KEY, &revision.to_bytes(), b"")?;
-            edit.put(META, SCHEDULED_COMPACT, &revision.to_bytes())?;
-        }
-        edit.put(META, CONSISTENT_INDEX, &job.genesis.index().to_be_bytes())?;
-        edit.put(META, crate::etcd::schema::TERM, &TERM.to_be_bytes())?;
-        edit.commit()
-    })();
-    edited.map_err(|e: bolt::Error| {
-        Trouble::new(Kind::Failed, format!("cannot write the new members into {}", db.display())).why(e)
-    })
-}
-
-fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    let written = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    })();
-    written.map_err(|e| io_trouble("write", path, &e))
-}
-
 /// Writes the WAL segment at the size to which etcd preallocates its own.
-fn write_wal(path: &Path, bytes: &[u8]) -> Result<()> {
-    let written = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        match fallocate(&file, FallocateFlags::empty(), 0, wal::SEGMENT_BYTES) {
-            // Not every filesystem reserves space; etcd, too, takes the length alone then.
-            Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(wal::SEGMENT_BYTES)?,
-            other => other?,
-        }
-        file.write_all(bytes)?;
-        file.sync_all()
-    })();
-    written.map_err(|e: io::Error| io_trouble("write", path, &e))
+fn write_wal(disk: &Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let file = disk.create(path, 0o600)?;
+    file.reserve(wal::SEGMENT_BYTES)?;
+    file.write_all_at(bytes, 0)?;
+    file.sync()
 }
 
 /// Names the `.snap` file of a restore; for those who look at the result.

@@ -246,6 +246,11 @@ impl Source {
         Body { file: Arc::clone(&self.file), bytes: self.body_bytes() }
     }
 
+    /// The opened file: for its metadata, and to copy from.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Opens the database inside.
     ///
     /// # Errors

@@ -1,60 +1,67 @@
-//! A place beside the target where a directory is built, and the rename that puts it there.
+//! A place beside the target where a directory is built, and the renames that put it there.
 //!
 //! Where the target does not exist, the new directory is built in `.requorum-XXXXXX/new` beside it
 //! and renamed to its name. Where it exists and is empty (often a mount point) it is kept, with
 //! its owner and mode: the new entries are built in `.requorum-XXXXXX/new` inside it and renamed
 //! up. Either way source and target of the rename lie on one filesystem, and the rename refuses to
-//! replace anything. Dropped before [`Stage::place`], a stage removes all that it made and nothing
-//! else.
+//! replace anything. Dropped before [`place`], a stage removes all that it made and nothing else;
+//! what a killed run left is known by its marker, see [`super::leftovers`].
 
 use std::{
     fs::{self, File},
     io,
-    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
-use tempfile::TempDir;
+use rustix::fs::{FlockOperation, flock};
 
-use super::source::io_trouble;
+use super::{
+    disk::Disk,
+    leftovers::{self, MARKER, PREFIX, Promise},
+    source::io_trouble,
+};
 use crate::trouble::{Kind, Result, Trouble};
 
-/// How the names of our staging directories begin.
-pub const PREFIX: &str = ".requorum-";
-/// The file in a staging directory that says whose it is; locked while the work goes on.
-const MARKER: &str = "requorum-staging";
+/// How often another name is tried when a second requorum cleared ours away as an empty leftover.
+const TRIES: u32 = 5;
 
 /// A directory under construction.
 #[derive(Debug)]
 pub struct Stage {
+    disk: Disk,
     target: PathBuf,
     inside: bool,
+    shell: PathBuf,
     content: PathBuf,
-    // Dropped in this order: the lock last, so that nobody takes the directory for a leftover.
-    _staging: TempDir,
-    parents: Parents,
+    parents: Vec<PathBuf>,
+    // Closed last, so that nobody takes the directory for a leftover before it is gone.
     _lock: File,
 }
 
 impl Stage {
-    /// Begins a directory that is to become `target`.
+    /// Begins a directory that is to become `target`, after clearing what a killed run left there.
     ///
     /// # Errors
     /// When `target` exists and is not an empty directory, or nothing can be made there.
-    pub fn begin(target: &Path) -> Result<Stage> {
+    pub fn begin(disk: &Disk, target: &Path) -> Result<Stage> {
+        leftovers::clear(disk, target);
         let inside = free(target)?;
-        let parents = if inside { Parents::default() } else { Parents::make(target)? };
         let place = if inside { target } else { parent(target) };
-        clear_leftovers(place);
-        let make = |e: &io::Error| io_trouble("write in", place, e);
-        let staging = tempfile::Builder::new().prefix(PREFIX).tempdir_in(place).map_err(|e| make(&e))?;
-        let marker = File::create_new(staging.path().join(MARKER)).map_err(|e| make(&e))?;
-        // The lock only tells other runs that this one lives; where locks don't work, nothing is cleared.
-        let _ = flock(&marker, FlockOperation::NonBlockingLockExclusive);
-        let content = staging.path().join("new");
-        make_dir(&content)?;
-        Ok(Stage { target: target.into(), inside, content, _staging: staging, parents, _lock: marker })
+        let parents = if inside { Vec::new() } else { make_parents(disk, target)? };
+        match shell(disk, place) {
+            Ok((shell, lock)) => {
+                let content = shell.join("new");
+                let stage =
+                    Stage { disk: disk.clone(), target: target.into(), inside, shell, content, parents, _lock: lock };
+                let made = stage.disk.sync_dir(place).and_then(|()| stage.disk.make_dir(&stage.content));
+                made.map_err(|e| io_trouble("write in", place, &e))?;
+                Ok(stage)
+            }
+            Err(e) => {
+                remove_empty(disk, &parents);
+                Err(io_trouble("write in", place, &e))
+            }
+        }
     }
 
     /// The directory to build in: it stands for the target.
@@ -62,91 +69,138 @@ impl Stage {
         &self.content
     }
 
-    /// The path of `entry` once it is placed.
-    pub fn placed(&self, entry: &Path) -> PathBuf {
-        entry.strip_prefix(&self.content).map_or_else(|_| entry.into(), |rest| self.target.join(rest))
+    /// The target.
+    pub fn target(&self) -> &Path {
+        &self.target
     }
 
-    /// Renames what was built to its place, and makes that durable.
-    ///
-    /// # Errors
-    /// When something appeared there meanwhile, or the system refuses; then nothing was placed.
-    pub fn place(mut self) -> Result<Placed> {
-        sync_dir(&self.content)?;
-        let mut placed = Vec::new();
-        if self.inside {
-            let read = |e: io::Error| io_trouble("read", &self.content, &e);
-            for entry in fs::read_dir(&self.content).map_err(read)? {
-                let entry = entry.map_err(read)?;
-                let to = self.target.join(entry.file_name());
-                rename_new(&entry.path(), &to)?;
-                placed.push(to);
+    /// Whether the target is an empty directory that was there before and is kept.
+    pub fn inside(&self) -> bool {
+        self.inside
+    }
+
+    /// From where to where the renames go.
+    fn moves(&self) -> io::Result<Vec<(PathBuf, PathBuf)>> {
+        if !self.inside {
+            return Ok(vec![(self.content.clone(), self.target.clone())]);
+        }
+        let entries = fs::read_dir(&self.content)?.map(|entry| {
+            let entry = entry?;
+            Ok((entry.path(), self.target.join(entry.file_name())))
+        });
+        entries.collect()
+    }
+
+    /// The directory whose entries the renames change.
+    fn place(&self) -> &Path {
+        if self.inside { &self.target } else { parent(&self.target) }
+    }
+
+    fn rename(&self) -> Result<()> {
+        for (from, to) in self.moves().map_err(|e| io_trouble("read", &self.content, &e))? {
+            self.disk.rename_new(&from, &to).map_err(|e| match e.kind() {
+                io::ErrorKind::AlreadyExists => Trouble::new(Kind::Input, format!("{} is taken", to.display()))
+                    .why("something appeared there while the restore was running")
+                    .hint("It was left as it is. Name another directory."),
+                _ => io_trouble("rename into place", &to, &e),
+            })?;
+        }
+        self.disk.sync_dir(self.place()).map_err(|e| io_trouble("make durable", self.place(), &e))
+    }
+}
+
+impl Drop for Stage {
+    /// Removes what was made and not placed; after placing, only the empty staging directory.
+    fn drop(&mut self) {
+        leftovers::remove(&self.disk, &self.shell);
+        remove_empty(&self.disk, &self.parents);
+    }
+}
+
+/// Renames what was built to its place and makes that last: the WAL first, then the data
+/// directory, whose rename is the commit. Until then a failure takes the WAL back, and a kill
+/// leaves a written promise by which the next run does.
+///
+/// # Errors
+/// When something appeared there meanwhile, or the system refuses; then nothing was placed.
+pub fn place(mut data: Stage, mut wal: Option<Stage>) -> Result<()> {
+    for stage in wal.iter().chain([&data]) {
+        stage.disk.sync_dir(&stage.content).map_err(|e| io_trouble("make durable", &stage.content, &e))?;
+    }
+    if let Some(wal) = &wal {
+        let promised = wal.moves().and_then(|moves| {
+            Promise::of(&moves)?.write(&data.disk, &data.shell)?;
+            leftovers::refer(&data.disk, &wal.shell, &data.shell)
+        });
+        promised.map_err(|e| io_trouble("write in", &data.shell, &e))?;
+    }
+    let placed = wal.as_ref().map_or(Ok(()), Stage::rename).and_then(|()| data.rename());
+    if placed.is_err() && data.content.join("member").exists() {
+        leftovers::take_back(&data.disk, &data.shell);
+    } else {
+        data.parents.clear();
+        if let Some(wal) = &mut wal {
+            wal.parents.clear();
+        }
+    }
+    // The WAL's staging directory refers to the data's, so it goes first.
+    drop(wal);
+    drop(data);
+    placed
+}
+
+/// Makes and locks a staging directory in `place`, marked as ours before anything else is in it.
+fn shell(disk: &Disk, place: &Path) -> io::Result<(PathBuf, File)> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let mut random = [0u8; 4];
+        rustix::rand::getrandom(&mut random[..], rustix::rand::GetRandomFlags::empty())?;
+        let shell = place.join(format!("{PREFIX}{}", super::source::hex(&random)));
+        match disk.make_dir(&shell) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && tries < TRIES => continue,
+            other => other?,
+        }
+        let marked = disk.write_new(&shell.join(MARKER), b"", 0o600).and_then(|_| disk.sync_dir(&shell));
+        match marked {
+            Err(e) if e.kind() == io::ErrorKind::NotFound && tries < TRIES => continue,
+            Err(e) => {
+                let _ = disk.remove_tree(&shell);
+                return Err(e);
             }
-            sync_dir(&self.target)?;
-        } else {
-            rename_new(&self.content, &self.target)?;
-            placed.push(self.target.clone());
-            sync_dir(parent(&self.target))?;
+            Ok(()) => {}
         }
-        let parents = std::mem::take(&mut self.parents);
-        Ok(Placed { paths: placed, parents, keep: false })
-    }
-}
-
-/// What a stage put into place. It is taken back again unless [`Placed::keep`] is called: where a
-/// separate WAL directory is placed first, a failure after that must not leave it behind.
-#[derive(Debug)]
-#[must_use]
-pub struct Placed {
-    paths: Vec<PathBuf>,
-    parents: Parents,
-    keep: bool,
-}
-
-impl Placed {
-    /// It stays.
-    pub fn keep(mut self) {
-        self.keep = true;
-        self.parents.0.clear();
-    }
-}
-
-impl Drop for Placed {
-    fn drop(&mut self) {
-        if self.keep {
-            return;
-        }
-        for path in &self.paths {
-            let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        let marker = File::open(shell.join(MARKER))?;
+        // The lock only tells other runs that this one lives; where locks don't work, nothing is cleared.
+        let locked = flock(&marker, FlockOperation::NonBlockingLockExclusive);
+        let swept = locked == Err(rustix::io::Errno::WOULDBLOCK) || !shell.join(MARKER).exists();
+        if !swept || tries == TRIES {
+            return Ok((shell, marker));
         }
     }
 }
 
-/// Directories above the target that had to be made; removed again, if still empty, on drop.
-#[derive(Debug, Default)]
-struct Parents(Vec<PathBuf>);
-
-impl Parents {
-    fn make(target: &Path) -> Result<Parents> {
-        let mut made = Parents::default();
-        let missing: Vec<&Path> =
-            target.ancestors().skip(1).take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
-        for dir in missing.into_iter().rev() {
-            make_dir(dir)?;
-            made.0.push(dir.into());
+fn make_parents(disk: &Disk, target: &Path) -> Result<Vec<PathBuf>> {
+    let missing: Vec<&Path> =
+        target.ancestors().skip(1).take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
+    let mut made = Vec::new();
+    for dir in missing.into_iter().rev() {
+        let done = disk.make_dir(dir).and_then(|()| {
+            made.push(dir.to_path_buf());
+            disk.sync_dir(parent(dir))
+        });
+        if let Err(e) = done {
+            remove_empty(disk, &made);
+            return Err(io_trouble("make", dir, &e));
         }
-        for dir in &made.0 {
-            sync_dir(parent(dir))?;
-        }
-        Ok(made)
     }
+    Ok(made)
 }
 
-impl Drop for Parents {
-    fn drop(&mut self) {
-        for dir in self.0.iter().rev() {
-            let _ = fs::remove_dir(dir);
-        }
+/// Removes the directories that are empty, the deepest first.
+fn remove_empty(disk: &Disk, dirs: &[PathBuf]) {
+    for dir in dirs.iter().rev() {
+        let _ = disk.remove_dir(dir);
     }
 }
 
@@ -178,7 +232,7 @@ pub fn free(target: &Path) -> Result<bool> {
     for entry in entries {
         let entry = entry.map_err(|e| io_trouble("read", target, &e))?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name != "lost+found" && !is_ours(&entry.path(), &name) {
+        if name != "lost+found" && !leftovers::is_ours(&entry.path()) {
             names.push(name);
         }
     }
@@ -190,25 +244,6 @@ pub fn free(target: &Path) -> Result<bool> {
     }
 }
 
-fn is_ours(path: &Path, name: &str) -> bool {
-    name.starts_with(PREFIX) && path.join(MARKER).is_file()
-}
-
-/// Removes staging directories of runs that were killed: ours by their marker, and nobody holds
-/// its lock. What can't be removed is left alone.
-fn clear_leftovers(place: &Path) {
-    for entry in fs::read_dir(place).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if !is_ours(&path, &entry.file_name().to_string_lossy()) {
-            continue;
-        }
-        let Ok(marker) = File::open(path.join(MARKER)) else { continue };
-        if flock(&marker, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            let _ = fs::remove_dir_all(&path);
-        }
-    }
-}
-
 /// The directory that holds `path`; `.` for a bare name.
 pub fn parent(path: &Path) -> &Path {
     match path.parent() {
@@ -217,45 +252,17 @@ pub fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Makes one directory as etcd makes its own, mode 0700.
-///
-/// # Errors
-/// As the system says.
-pub fn make_dir(path: &Path) -> Result<()> {
-    fs::DirBuilder::new().mode(0o700).create(path).map_err(|e| io_trouble("make", path, &e))
-}
-
-/// Makes a directory's entries durable.
+/// Makes a directory's entries last.
 ///
 /// # Errors
 /// As the system says.
 pub fn sync_dir(path: &Path) -> Result<()> {
-    File::open(path).and_then(|dir| dir.sync_all()).map_err(|e| io_trouble("make durable", path, &e))
-}
-
-/// Renames, and never replaces.
-///
-/// # Errors
-/// When `to` exists, or as the system says.
-pub fn rename_new(from: &Path, to: &Path) -> Result<()> {
-    let renamed = match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Some filesystems (NFS) know no NOREPLACE; then the look before the rename must do.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => match fs::symlink_metadata(to) {
-            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
-            Err(_) => fs::rename(from, to),
-        },
-        other => other.map_err(io::Error::from),
-    };
-    renamed.map_err(|e| match e.kind() {
-        io::ErrorKind::AlreadyExists => Trouble::new(Kind::Input, format!("{} is taken", to.display()))
-            .why("something appeared there while the restore was running")
-            .hint("It was left as it is. Name another directory."),
-        _ => io_trouble("rename into place", to, &e),
-    })
+    Disk::default().sync_dir(path).map_err(|e| io_trouble("make durable", path, &e))
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn names(dir: &Path) -> Vec<String> {
@@ -265,11 +272,15 @@ mod tests {
         names
     }
 
+    fn begin(target: &Path) -> Stage {
+        Stage::begin(&Disk::default(), target).unwrap()
+    }
+
     #[test]
     fn a_dropped_stage_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("a/b/etcd");
-        let stage = Stage::begin(&target).unwrap();
+        let stage = begin(&target);
         fs::write(stage.content().join("member"), b"x").unwrap();
         assert!(target.parent().unwrap().exists());
         drop(stage);
@@ -280,10 +291,9 @@ mod tests {
     fn a_missing_target_is_renamed_in_whole() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("a/etcd");
-        let stage = Stage::begin(&target).unwrap();
+        let stage = begin(&target);
         fs::create_dir(stage.content().join("member")).unwrap();
-        assert_eq!(stage.placed(&stage.content().join("member")), target.join("member"));
-        stage.place().unwrap().keep();
+        place(stage, None).unwrap();
         assert_eq!(names(&target), ["member"]);
         assert_eq!(names(target.parent().unwrap()), ["etcd"]);
     }
@@ -293,31 +303,24 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("lost+found")).unwrap();
         assert!(free(dir.path()).unwrap());
-        let stage = Stage::begin(dir.path()).unwrap();
+        let stage = begin(dir.path());
         fs::create_dir(stage.content().join("member")).unwrap();
         assert!(free(dir.path()).unwrap(), "our own staging does not count");
-        stage.place().unwrap().keep();
+        place(stage, None).unwrap();
         assert_eq!(names(dir.path()), ["lost+found", "member"]);
         assert!(free(dir.path()).unwrap_err().to_string().contains("it holds member"));
     }
 
     #[test]
-    fn what_appears_meanwhile_is_not_replaced() {
+    fn what_appears_meanwhile_is_not_replaced_and_the_wal_is_taken_back() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("etcd");
-        let stage = Stage::begin(&target).unwrap();
+        let (data, wal) = (begin(&target), begin(&dir.path().join("new/wal")));
+        fs::create_dir(data.content().join("member")).unwrap();
+        fs::write(wal.content().join("0.wal"), b"x").unwrap();
         fs::create_dir(&target).unwrap();
-        assert!(stage.place().unwrap_err().to_string().contains("appeared"));
+        assert!(place(data, Some(wal)).unwrap_err().to_string().contains("appeared"));
         assert_eq!(names(dir.path()), ["etcd"]);
-    }
-
-    #[test]
-    fn what_is_not_kept_is_taken_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let target = dir.path().join("new/wal");
-        let stage = Stage::begin(&target).unwrap();
-        drop(stage.place().unwrap());
-        assert!(names(dir.path()).is_empty());
     }
 
     #[test]
@@ -326,12 +329,15 @@ mod tests {
         let leftover = dir.path().join(".requorum-dead");
         fs::create_dir(&leftover).unwrap();
         fs::write(leftover.join(MARKER), b"").unwrap();
+        fs::create_dir(dir.path().join(".requorum-justmade")).unwrap();
         let stranger = dir.path().join(".requorum-notes");
         fs::create_dir(&stranger).unwrap();
-        let live = Stage::begin(&dir.path().join("one")).unwrap();
-        let second = Stage::begin(&dir.path().join("two")).unwrap();
+        fs::write(stranger.join("mine"), b"").unwrap();
+        let live = begin(&dir.path().join("one"));
+        let second = begin(&dir.path().join("two"));
         assert!(!leftover.exists() && stranger.exists() && live.content().exists());
-        drop(second);
+        drop((second, live));
+        assert_eq!(names(dir.path()), [".requorum-notes"]);
     }
 
     #[test]

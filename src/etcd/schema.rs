@@ -43,6 +43,9 @@ pub const DOWNGRADE: &[u8] = b"downgrade";
 /// In `auth`: one byte, 1 when authentication is on.
 pub const AUTH_ENABLED: &[u8] = b"authEnabled";
 
+/// In `auth`: how often authentication was changed, u64be.
+pub const AUTH_REVISION: &[u8] = b"authRevision";
+
 /// True for a bucket that etcd makes, false for one that it would not know.
 pub fn is_known(bucket: &[u8]) -> bool {
     ALL.contains(&bucket)

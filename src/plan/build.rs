@@ -6,7 +6,7 @@ mod snapshot;
 pub(crate) mod tests;
 
 use super::{
-    Member, Plan, Source,
+    Member, Options, Plan, Source,
     facts::{FileFacts, Health},
     glyphs,
     table::{self, Column, Origin, Problem, Row, Severity},
@@ -15,6 +15,7 @@ use super::{
 use crate::etcd::version::Minor;
 
 pub use review::sentences;
+pub use snapshot::brought;
 
 /// What the operator chose so far.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -35,6 +36,8 @@ pub struct Draft {
     pub bump_revision: u64,
     /// Mark everything up to the bumped revision as compacted.
     pub mark_compacted: bool,
+    /// What is done beyond a plain restore.
+    pub options: Options,
     /// The member table.
     pub rows: Vec<Row>,
 }
@@ -82,6 +85,7 @@ pub fn build(draft: &Draft) -> Result<Built, Vec<Problem>> {
         },
         bump_revision: draft.bump_revision,
         mark_compacted: draft.mark_compacted,
+        options: draft.options.clone(),
         cluster_id,
         members,
     };
@@ -139,6 +143,7 @@ pub fn verify(plan: &Plan) -> Vec<Problem> {
     let mut problems = table::check(&rows, &plan.token);
     problems.extend(label(&plan.label));
     problems.extend(snapshot::path(&plan.source.path));
+    problems.extend(snapshot::options(&plan.options, plan.target));
     problems.extend(snapshot::bump(plan.source.revision, plan.bump_revision, plan.mark_compacted));
     let mut error = |row, column, text: String| problems.push(Problem::error(row, column, text));
     if plan.version != 1 {

@@ -9,6 +9,7 @@ pub mod facts;
 pub mod file;
 pub mod glyphs;
 pub mod launch;
+pub mod options;
 pub mod prefill;
 pub mod slips;
 pub mod table;
@@ -18,6 +19,7 @@ pub mod words;
 
 use std::path::PathBuf;
 
+pub use options::Options;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -46,6 +48,9 @@ pub struct Plan {
     /// Mark everything up to the bumped revision as compacted, so that watchers relist.
     #[serde(default)]
     pub mark_compacted: bool,
+    /// What is done beyond a plain restore.
+    #[serde(default, skip_serializing_if = "Options::is_plain")]
+    pub options: Options,
     /// The new cluster's ID, as it follows from the members' IDs.
     pub cluster_id: Id,
     /// The new members, in the order of the table.

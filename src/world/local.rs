@@ -15,7 +15,7 @@ use crate::{
         genesis::Genesis,
         inspect,
         progress::Watch,
-        restore::{self, Job, Restored},
+        restore::{self, Job, Restored, Tools},
         source::io_trouble,
         stage,
     },
@@ -38,6 +38,8 @@ pub struct Local {
     members: Members,
     /// Where a drill is kept in: its directory and its members' URLs.
     fence: Option<Fence>,
+    /// With the snapshot that was read last: the members of a plan are restored from one reading.
+    tools: Tools,
 }
 
 #[derive(Debug)]
@@ -49,7 +51,7 @@ struct Fence {
 impl Local {
     /// The real world.
     pub fn real(members: Members) -> Local {
-        Local { label: "REAL".into(), members, fence: None }
+        Local { label: "REAL".into(), members, fence: None, tools: Tools::default() }
     }
 
     /// A world that ends at `root` and at `endpoints`: nothing outside is read, written or asked.
@@ -58,7 +60,8 @@ impl Local {
     /// When `root` does not exist.
     pub fn fenced(label: &str, members: Members, root: &Path, endpoints: Vec<String>) -> Result<Local> {
         let root = root.canonicalize().map_err(|e| io_trouble("look at", root, &e))?;
-        Ok(Local { label: label.into(), members, fence: Some(Fence { root, endpoints }) })
+        let fence = Some(Fence { root, endpoints });
+        Ok(Local { label: label.into(), members, fence, tools: Tools::default() })
     }
 
     /// Refuses a path outside the fence, symbolic links followed.
@@ -151,7 +154,7 @@ impl World for Local {
             self.inside(path)?;
         }
         let table = plan.members.iter().map(|m| (m.name.as_str(), m.peer_urls.as_slice()));
-        restore::restore(
+        restore::restore_with(
             &Job {
                 source: &plan.source.path,
                 pinned_sha256: Some(&plan.source.sha256),
@@ -162,7 +165,9 @@ impl World for Local {
                 wal_dir: member.wal_dir.as_deref(),
                 target: plan.target.unwrap_or(Minor::V3_5),
                 bump_revision: plan.bump_revision,
+                options: &plan.options,
             },
+            &self.tools,
             watch,
         )
     }

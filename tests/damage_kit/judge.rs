@@ -213,6 +213,7 @@ fn restored(path: &Path, dir: &Path, skip: bool) -> Result<Outcome, String> {
     let url = vec!["http://127.0.0.1:2380".to_string()];
     let genesis = Genesis::new([("m1", &*url)], "token");
     let job = Job {
+        options: &requorum::plan::Options::default(),
         source: path,
         pinned_sha256: None,
         skip_hash_check: skip,

@@ -177,6 +177,7 @@ fn a_restored_directory_answers_as_its_plan_says() {
         wal_dir: None,
         target: Minor::V3_5,
         bump_revision: 0,
+        options: &Default::default(),
     };
     restore(&job, &mut |_| Flow::Go).unwrap();
 

@@ -1,8 +1,11 @@
 //! The plan in words, in the order in which it happens: what Review shows before the label is typed.
 
-use crate::plan::{
-    Plan,
-    words::{all, plural, thousands},
+use crate::{
+    etcd::version::Minor,
+    plan::{
+        Plan,
+        words::{all, plural, thousands},
+    },
 };
 
 /// The plan in words, in order: what is read, what is written, what is left untouched. Sentences
@@ -34,6 +37,7 @@ pub fn sentences(plan: &Plan) -> Vec<String> {
         Some(minor) => format!("Write it for etcd {minor}"),
         None => "Write it in the form of etcd 3.5, from which etcd 3.4 to 3.7 start".into(),
     });
+    out.extend(options(plan));
     for m in &plan.members {
         let wal = match &m.wal_dir {
             Some(wal) => format!(" and its log {}", wal.display()),
@@ -70,6 +74,42 @@ pub fn sentences(plan: &Plan) -> Vec<String> {
         "Everything else on this machine stays untouched: the snapshot, old data directories, running processes".into(),
     );
     out.push("No etcd is started or stopped by requorum; the exact commands follow in Launch. Stop whatever is left of the old cluster before you run them".into());
+    out
+}
+
+/// What is done beyond a plain restore, one sentence each.
+fn options(plan: &Plan) -> Vec<String> {
+    let chosen = &plan.options;
+    let mut out = Vec::new();
+    let mut say = |asked: bool, text: &str| {
+        if asked {
+            out.push(text.to_string());
+        }
+    };
+    say(chosen.clear_alarms, "Leave out the alarms in the snapshot: the members that raised them are gone");
+    say(chosen.finish_downgrade, "End the downgrade that was in progress when the snapshot was taken");
+    say(
+        chosen.disable_auth,
+        "Switch authentication off: until `etcdctl auth enable` everybody who reaches the cluster may read and write; users and roles stay",
+    );
+    if let (true, Some(target)) = (chosen.set_version, plan.target) {
+        let text = match target < Minor::V3_6 {
+            true => format!(
+                "Set the cluster version to {target}.0 and take out the storage version, which etcd {target} does not know"
+            ),
+            false => format!("Set storage and cluster version to {target}.0"),
+        };
+        say(true, &text);
+    }
+    say(chosen.compact, "Write the database compacted: live pages only, numbered anew");
+    match (&chosen.owner, &chosen.like) {
+        (Some(owner), _) => say(true, &format!("Give everything that is made to {owner}")),
+        (None, Some(like)) => say(true, &format!("Give everything that is made to the owner of {}", like.display())),
+        (None, None) => {}
+    }
+    if let Some(mode) = &chosen.mode {
+        say(true, &format!("Give the new directories mode {mode}"));
+    }
     out
 }
 

@@ -8,6 +8,7 @@ use super::Draft;
 use crate::{
     etcd::version::Minor,
     plan::{
+        Options,
         facts::{Content, FileFacts, Health},
         glyphs,
         table::{Column, Problem},
@@ -32,10 +33,36 @@ pub(super) fn check(draft: &Draft) -> Vec<Problem> {
     }
     if let Some(content) = &source.content {
         out.extend(bump(content.revision, draft.bump_revision, draft.mark_compacted));
-        out.extend(versions(content, draft.target));
-        out.extend(brings(content));
+        out.extend(brought(content, draft.target, &draft.options));
+    }
+    out.extend(options(&draft.options, draft.target));
+    out
+}
+
+/// Options that cannot be carried out as they stand.
+pub(super) fn options(options: &Options, target: Option<Minor>) -> Vec<Problem> {
+    let mut out = Vec::new();
+    if options.set_version && target.is_none() {
+        out.push(error(
+            "the versions can only be set for an etcd version; choose the one that will run (--etcd-version)",
+        ));
+    }
+    out.extend(options.mode_bits().err().map(error));
+    for (flag, text) in [("owner", options.owner.as_deref()), ("mode", options.mode.as_deref())] {
+        if let Some(stray) = text.and_then(glyphs::find_hidden) {
+            out.push(error(format!("{} stands in the {flag}", stray.name)));
+        }
+    }
+    if options.like.as_deref().is_some_and(Path::is_relative) {
+        out.push(error("the directory whose owner is taken (--like) must be given from / on"));
     }
     out
+}
+
+/// What the snapshot brings along with these options: whether the target starts on it, and what the
+/// operator will meet afterwards.
+pub fn brought(content: &Content, target: Option<Minor>, options: &Options) -> Vec<Problem> {
+    versions(content, target, options).into_iter().chain(brings(content, options)).collect()
 }
 
 fn error(text: impl Into<String>) -> Problem {
@@ -102,47 +129,52 @@ pub(super) fn bump(revision: i64, bump: u64, mark_compacted: bool) -> Option<Pro
 }
 
 /// Whether the target's servers start on the snapshot's schema.
-fn versions(content: &Content, target: Option<Minor>) -> Option<Problem> {
+fn versions(content: &Content, target: Option<Minor>, options: &Options) -> Option<Problem> {
+    if options.set_version {
+        return None;
+    }
     let stored: Minor = content.storage_version.parse().ok()?;
     let text = match target {
         // 3.6 checks `meta/storageVersion` before anything else and exits; 3.4 and 3.5 do not look.
         Some(Minor::V3_6) if stored > Minor::V3_6 => {
             return Some(error(format!(
-                "etcd 3.6 does not start on a snapshot of {stored} (\"version \\\"{}\\\" is not supported\"); take etcd {stored}",
+                "etcd 3.6 does not start on a snapshot of {stored} (\"version \\\"{}\\\" is not supported\"); take etcd {stored}, or have its versions set for 3.6 (--set-version)",
                 content.storage_version
             )));
         }
         Some(target) if stored > target => {
             format!(
-                "the snapshot is of etcd {stored}; etcd {target} starts on it, but etcd's authors do not support that, and a later upgrade may fail"
+                "the snapshot is of etcd {stored}; etcd {target} starts on it, but etcd's authors do not support that, and a later upgrade may fail unless its versions are set for {target} (--set-version)"
             )
         }
-        None if stored > Minor::V3_6 => format!("the snapshot is of etcd {stored}; etcd 3.6 does not start on it"),
+        None if stored > Minor::V3_6 => format!(
+            "the snapshot is of etcd {stored}; etcd 3.6 starts on it only when its versions are set (--etcd-version=3.6 --set-version)"
+        ),
         _ => return None,
     };
     Some(warning(text))
 }
 
 /// What a restore carries over and the operator will meet afterwards.
-fn brings(content: &Content) -> Vec<Problem> {
+fn brings(content: &Content, options: &Options) -> Vec<Problem> {
     let mut out = Vec::new();
-    if !content.alarms.is_empty() {
+    if !content.alarms.is_empty() && !options.clear_alarms {
         out.push(warning(format!(
-            "{} {} in the snapshot and will be in the new cluster: writes fail until `etcdctl alarm disarm`",
+            "{} {} in the snapshot and will be in the new cluster: writes fail until `etcdctl alarm disarm`; --clear-alarms leaves them out",
             all(&content.alarms),
             plural(content.alarms.len(), "is an alarm", "are alarms"),
         )));
     }
-    if content.auth_enabled {
+    if content.auth_enabled && !options.disable_auth {
         out.push(warning(format!(
-            "authentication is on in the snapshot ({} {}): have root's password ready, the new cluster asks for it",
+            "authentication is on in the snapshot ({} {}): have root's password ready, the new cluster asks for it; where it is lost, --disable-auth switches authentication off",
             content.users,
             plural(usize::try_from(content.users).unwrap_or(usize::MAX), "user", "users"),
         )));
     }
-    if content.downgrading {
+    if content.downgrading && !options.finish_downgrade {
         out.push(warning(
-            "a downgrade is in progress in the snapshot and goes on in the new cluster; `etcdctl downgrade cancel` ends it",
+            "a downgrade is in progress in the snapshot and goes on in the new cluster; `etcdctl downgrade cancel` ends it, and so does --finish-downgrade",
         ));
     }
     if content.leases > 0 {

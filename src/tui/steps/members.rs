@@ -123,6 +123,7 @@ pub fn draft(model: &Model) -> Draft {
         }),
         bump_revision: state.bump,
         mark_compacted: state.mark_compacted,
+        options: Default::default(),
         rows: state.rows.clone(),
     };
     match &model.prompt {

@@ -1,0 +1,216 @@
+//! What a restore changes in the database, as a list of rows: written by the editor, and applied
+//! once more to the source's rows when the result is proven.
+//!
+//! Without options it is what `etcdutl snapshot restore` changes: the members, and the raft
+//! position. Sources: etcd `etcdutl/snapshot/v3_snapshot.go`, `server/storage/schema/{auth,cluster,
+//! alarm}.go`, `server/etcdserver/version/downgrade.go`.
+
+use std::collections::BTreeMap;
+
+use super::genesis::TERM;
+use crate::{
+    bolt::{self, Edit, ReadAt, View, WriteAt},
+    etcd::{
+        membership::Id,
+        revision::Revision,
+        schema::{
+            ALARM, AUTH, AUTH_ENABLED, AUTH_REVISION, CLUSTER, CLUSTER_VERSION, CONSISTENT_INDEX, DOWNGRADE, KEY,
+            MEMBERS, MEMBERS_REMOVED, META, SCHEDULED_COMPACT, STORAGE_VERSION, TERM as TERM_ROW,
+        },
+        version::Minor,
+    },
+    plan::Options,
+};
+
+use super::genesis::Genesis;
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The bucket is there, if need be empty.
+    Have(&'static [u8]),
+    /// The bucket's rows go.
+    Clear(&'static [u8]),
+    /// A row is set.
+    Put(&'static [u8], Vec<u8>, Vec<u8>),
+    /// A row goes, if it was there.
+    Delete(&'static [u8], &'static [u8]),
+}
+
+/// All rows of a bucket.
+pub type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// What is to be changed in the database that `view` shows.
+///
+/// Without the reset of the consistent index the server would drop every write until its new log
+/// had grown past the old index.
+///
+/// # Errors
+/// When a row that decides cannot be read.
+pub fn changes<R: ReadAt>(
+    view: &View<R>,
+    genesis: &Genesis,
+    options: &Options,
+    target: Minor,
+    bump: Option<Revision>,
+) -> Result<Vec<Change>, bolt::Error> {
+    let mut out: Vec<Change> = [MEMBERS, MEMBERS_REMOVED, CLUSTER, META].map(Change::Have).into();
+    out.extend([Change::Clear(MEMBERS), Change::Clear(MEMBERS_REMOVED)]);
+    for member in &genesis.members {
+        out.push(Change::Put(MEMBERS, Id(member.id).to_string().into_bytes(), member.to_json().into_bytes()));
+    }
+    if let Some(revision) = bump {
+        out.push(Change::Have(KEY));
+        out.push(Change::Put(KEY, revision.to_bytes().into(), Vec::new()));
+        out.push(put(META, SCHEDULED_COMPACT, &revision.to_bytes()));
+    }
+    out.push(put(META, CONSISTENT_INDEX, &genesis.index().to_be_bytes()));
+    out.push(put(META, TERM_ROW, &TERM.to_be_bytes()));
+
+    let row = |bucket: &[u8], key: &[u8]| match view.bucket(bucket)? {
+        Some(bucket) => view.get(&bucket, key),
+        None => Ok(None),
+    };
+    if options.clear_alarms && view.bucket(ALARM)?.is_some() {
+        out.push(Change::Clear(ALARM));
+    }
+    if options.finish_downgrade && row(CLUSTER, DOWNGRADE)?.is_some() {
+        out.push(put(CLUSTER, DOWNGRADE, br#"{"target-version":"","enabled":false}"#));
+    }
+    if options.disable_auth && row(AUTH, AUTH_ENABLED)?.is_some_and(|value| value == [1]) {
+        let before = row(AUTH, AUTH_REVISION)?.and_then(|value| Some(u64::from_be_bytes(value.try_into().ok()?)));
+        out.push(put(AUTH, AUTH_ENABLED, &[0]));
+        // Every change of authentication counts, so that no token from before is taken.
+        out.push(put(AUTH, AUTH_REVISION, &before.unwrap_or(1).wrapping_add(1).to_be_bytes()));
+    }
+    if options.set_version {
+        let version = format!("{target}.0");
+        out.push(put(CLUSTER, CLUSTER_VERSION, version.as_bytes()));
+        // 3.5 does not know the row; left behind, it would stop a later upgrade.
+        out.push(match target < Minor::V3_6 {
+            true => Change::Delete(META, STORAGE_VERSION),
+            false => put(META, STORAGE_VERSION, version.as_bytes()),
+        });
+    }
+    Ok(out)
+}
+
+fn put(bucket: &'static [u8], key: &[u8], value: &[u8]) -> Change {
+    Change::Put(bucket, key.into(), value.into())
+}
+
+/// Makes the changes in a file, all of them or none.
+///
+/// # Errors
+/// When it cannot be read or written.
+pub fn apply<F: ReadAt + WriteAt>(changes: &[Change], file: F) -> Result<(), bolt::Error> {
+    let mut edit = Edit::begin(file)?;
+    for change in changes {
+        match change {
+            Change::Have(bucket) => edit.create_bucket(bucket)?,
+            Change::Clear(bucket) => edit.clear_bucket(bucket)?,
+            Change::Put(bucket, key, value) => edit.put(bucket, key, value)?,
+            Change::Delete(bucket, key) => {
+                edit.delete(bucket, key)?;
+            }
+        }
+    }
+    edit.commit()
+}
+
+impl Change {
+    /// The bucket that it is about.
+    pub fn bucket(&self) -> &'static [u8] {
+        match self {
+            Change::Have(bucket) | Change::Clear(bucket) | Change::Put(bucket, ..) | Change::Delete(bucket, _) => {
+                bucket
+            }
+        }
+    }
+}
+
+/// The rows that `bucket` must have after the changes, from those that it had before.
+pub fn expected(changes: &[Change], bucket: &[u8], mut rows: Rows) -> Rows {
+    for change in changes.iter().filter(|change| change.bucket() == bucket) {
+        match change {
+            Change::Have(_) => {}
+            Change::Clear(_) => rows.clear(),
+            Change::Put(_, key, value) => {
+                rows.insert(key.clone(), value.clone());
+            }
+            Change::Delete(_, key) => {
+                rows.remove(*key);
+            }
+        }
+    }
+    rows
+}
+
+/// Reads all rows of a bucket; none if there is no such bucket.
+///
+/// # Errors
+/// At the first damage.
+pub fn rows<R: ReadAt>(view: &View<R>, bucket: &[u8]) -> Result<Rows, bolt::Error> {
+    let mut out = Rows::new();
+    let Some(bucket) = view.bucket(bucket)? else { return Ok(out) };
+    let mut cursor = view.cursor(&bucket);
+    while let Some(row) = cursor.next()? {
+        out.insert(row.key.to_vec(), row.value.to_vec());
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{bolt::Build, engine::disk::Disk};
+
+    #[test]
+    fn each_option_changes_its_rows_and_no_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = Disk::default().create(&dir.path().join("db"), 0o600).unwrap();
+        let mut build = Build::begin(file, 4096).unwrap();
+        let rows: [(&[u8], &[u8], &[u8]); 6] = [
+            (ALARM, b"\x08\x01\x10\x01", b""),
+            (AUTH, AUTH_ENABLED, &[1]),
+            (AUTH, AUTH_REVISION, &7u64.to_be_bytes()),
+            (CLUSTER, CLUSTER_VERSION, b"3.7.0"),
+            (CLUSTER, DOWNGRADE, br#"{"target-version":"3.6.0","enabled":true}"#),
+            (META, STORAGE_VERSION, b"3.7.0"),
+        ];
+        let mut last: &[u8] = b"";
+        for (bucket, key, value) in rows {
+            if bucket != last {
+                build.bucket(bucket).unwrap();
+                last = bucket;
+            }
+            build.put(key, value).unwrap();
+        }
+        let view = View::open(build.finish(3).unwrap()).unwrap();
+        let genesis = Genesis::new([("m1", &["http://a:1".to_string()][..])], "t");
+        let plain = changes(&view, &genesis, &Options::default(), Minor::V3_6, None).unwrap();
+        assert!(plain.iter().all(|c| ![ALARM, AUTH].contains(&c.bucket())));
+        let more = |options: Options, target| {
+            let all = changes(&view, &genesis, &options, target, None).unwrap();
+            all.into_iter().filter(|c| !plain.contains(c)).collect::<Vec<_>>()
+        };
+        assert_eq!(more(Options { clear_alarms: true, ..Options::default() }, Minor::V3_5), [Change::Clear(ALARM)]);
+        assert_eq!(
+            more(Options { disable_auth: true, ..Options::default() }, Minor::V3_5),
+            [put(AUTH, AUTH_ENABLED, &[0]), put(AUTH, AUTH_REVISION, &8u64.to_be_bytes())]
+        );
+        assert_eq!(
+            more(Options { set_version: true, ..Options::default() }, Minor::V3_6),
+            [put(CLUSTER, CLUSTER_VERSION, b"3.6.0"), put(META, STORAGE_VERSION, b"3.6.0")]
+        );
+        assert_eq!(
+            more(Options { set_version: true, ..Options::default() }, Minor::V3_5),
+            [put(CLUSTER, CLUSTER_VERSION, b"3.5.0"), Change::Delete(META, STORAGE_VERSION)]
+        );
+        assert_eq!(
+            more(Options { finish_downgrade: true, ..Options::default() }, Minor::V3_5),
+            [put(CLUSTER, DOWNGRADE, br#"{"target-version":"","enabled":false}"#)]
+        );
+    }
+}

@@ -1,0 +1,134 @@
+//! The database copied page run by page run, and the proof that the copy is what was hashed.
+//!
+//! Free pages are not copied: they become holes, so that a half-free database costs its live pages
+//! only, and every page keeps its number. The proof puts each block together again from the copy's
+//! live pages and the source's other bytes; its checksum must be the one taken while hashing.
+
+use std::{io, os::unix::fs::FileExt};
+
+use super::{
+    disk::DiskFile,
+    inspect::Walk,
+    prepared::{Checked, Prepared, changed},
+    progress::{Phase, Watch},
+    source::{BLOCK_BYTES, io_trouble, step},
+};
+use crate::{
+    bolt::{Build, Error, ReadAt, WriteAt},
+    trouble::Result,
+};
+
+/// Bytes that are copied in one call, between two steps.
+const STRIDE: u64 = 16 << 20;
+
+/// How many bytes a copy of the live pages takes, at most.
+pub fn live_bytes(checked: &Checked) -> u64 {
+    checked.walk.in_use.count().saturating_mul(u64::from(checked.view.page_size())).min(checked.view.used_bytes())
+}
+
+/// Copies the pages in use to the same places; what lies between them stays a hole.
+///
+/// # Errors
+/// When reading or writing fails, the source is shorter than it was, or `watch` says stop.
+pub fn copy(checked: &Checked, db: &DiskFile, watch: &mut Watch<'_>) -> Result<()> {
+    let (view, source) = (&checked.view, &checked.source);
+    let fail = |e: io::Error| match e.kind() {
+        io::ErrorKind::UnexpectedEof => changed(&source.path),
+        _ => io_trouble("write", db.path(), &e),
+    };
+    let (page, used) = (u64::from(view.page_size()), view.used_bytes());
+    let total = live_bytes(checked);
+    // Where blocks can be shared, the copy costs nothing, free pages or not.
+    let shared = db.share(source.file(), source.bytes).map_err(fail)?;
+    db.set_len(used).map_err(fail)?;
+    let (mut done, mut told) = (0, 0);
+    for (first, behind) in checked.walk.in_use.runs(0, view.meta().hwm, true).filter(|_| !shared) {
+        let (mut at, end) = (first * page, behind * page);
+        while at < end {
+            let length = (end - at).min(STRIDE);
+            db.copy(source.file(), at, length).map_err(fail)?;
+            (at, done) = (at + length, done + length);
+            if done - told >= STRIDE / 4 {
+                told = done;
+                step(watch, Phase::Copy, done, total)?;
+            }
+        }
+    }
+    // On the disk while the hash still runs.
+    db.sync_data().map_err(fail)?;
+    step(watch, Phase::Copy, total, total)
+}
+
+/// Compares the copy's live pages, but for the two meta pages, with what was hashed.
+///
+/// # Errors
+/// When they differ, that is when the source changed between hashing and copying, or the disk lies.
+pub fn prove(prepared: &Prepared, db: &DiskFile, watch: &mut Watch<'_>) -> Result<()> {
+    let Checked { source, view, walk, .. } = &prepared.checked;
+    let (page, used) = (u64::from(view.page_size()), view.used_bytes());
+    let mut buffer = vec![0; BLOCK_BYTES];
+    for (number, expected) in (0u64..).zip(&prepared.digest.blocks) {
+        let start = number * BLOCK_BYTES as u64;
+        let end = (start + BLOCK_BYTES as u64).min(source.body_bytes());
+        // Pages of up to 64 KiB divide a block; those behind the mark are not in use.
+        let (first, behind) = (start / page, end.div_ceil(page));
+        if start >= used || walk.in_use.runs(first.max(2), behind, true).next().is_none() {
+            continue;
+        }
+        let block = buffer.split_at_mut((end - start) as usize).0;
+        let whole = end <= used && first >= 2 && walk.in_use.runs(first, behind, false).next().is_none();
+        if whole {
+            db.read_exact_at(block, start).map_err(|e| io_trouble("read back", db.path(), &e))?;
+        } else {
+            FileExt::read_exact_at(source.file(), block, start).map_err(|e| io_trouble("read", &source.path, &e))?;
+            for (from, to) in walk.in_use.runs(first.max(2), behind, true) {
+                let (from, to) = (from * page - start, (to * page).min(end) - start);
+                let pages = block.get_mut(from as usize..to as usize).unwrap_or_default();
+                db.read_exact_at(pages, start + from).map_err(|e| io_trouble("read back", db.path(), &e))?;
+            }
+        }
+        if crc32c::crc32c(block) != *expected {
+            return Err(changed(&source.path));
+        }
+        step(watch, Phase::Prove, end.min(used), used)?;
+    }
+    Ok(())
+}
+
+/// Writes a compacted copy: the rows of every bucket, and no free pages.
+///
+/// # Errors
+/// When reading or writing fails, or `watch` says stop.
+pub fn compact(checked: &Checked, db: &DiskFile, watch: &mut Watch<'_>) -> Result<()> {
+    let (view, Walk { rows, .. }) = (&checked.view, &checked.walk);
+    let mut stopped = None;
+    let mut written = 0u64;
+    let mut write = || {
+        let mut build = Build::begin(db, view.page_size())?;
+        for (name, bucket) in view.buckets()? {
+            build.bucket(&name)?;
+            let mut cursor = view.cursor(&bucket);
+            while let Some(row) = cursor.next()? {
+                if row.is_bucket {
+                    return Err(Error::Refused { bucket: name, what: "it holds a bucket, which etcd never makes" });
+                }
+                build.put(row.key, row.value)?;
+                written += 1;
+                if written.is_multiple_of(4096) {
+                    stopped = step(watch, Phase::Copy, written, *rows).err();
+                    if stopped.is_some() {
+                        return Err(Error::Stopped);
+                    }
+                }
+            }
+        }
+        build.finish(view.meta().txid.max(1)).map(|_| ())
+    };
+    let outcome = write();
+    match (outcome, stopped) {
+        (_, Some(trouble)) => Err(trouble),
+        (Err(Error::Write { source, .. }), _) => Err(io_trouble("write", db.path(), &source)),
+        (Err(error), _) => Err(checked.source.damaged(&error)),
+        (Ok(()), None) => Ok(()),
+    }
+}
