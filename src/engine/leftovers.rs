@@ -201,13 +201,14 @@ pub fn take_back(disk: &Disk, shell: &Path) {
 /// Removes a staging directory. The promise goes before what it speaks of, and the marker last, so
 /// that a kill in between leaves what the next run still knows.
 pub fn remove(disk: &Disk, shell: &Path) {
-    for name in [PROMISE, PARTNER, "new", MARKER] {
+    let gone = |name: &str| {
         let path = shell.join(name);
-        if fs::symlink_metadata(&path).is_ok() && disk.remove_tree(&path).is_err() {
-            return;
-        }
+        fs::symlink_metadata(&path).is_err() || disk.remove_tree(&path).is_ok()
+    };
+    // Synced, since after a power cut the marker's end might otherwise come before the others'.
+    if [PROMISE, PARTNER, "new"].into_iter().all(gone) && disk.sync_dir(shell).is_ok() && gone(MARKER) {
+        let _ = disk.remove_dir(shell);
     }
-    let _ = disk.remove_dir(shell);
 }
 
 #[cfg(test)]

@@ -121,8 +121,9 @@ pub fn restore_with(job: &Job<'_>, tools: &Tools, watch: &mut Watch<'_>) -> Resu
             .why(format!("the table names {}", names.join(", ")))
     })?;
     // Looked at before the source is read through, so that a taken target is said at once.
-    for target in [Some(job.data_dir), job.wal_dir].into_iter().flatten() {
-        leftovers::clear(&tools.disk, target);
+    let targets = [Some(job.data_dir), job.wal_dir];
+    targets.into_iter().flatten().for_each(|target| leftovers::clear(&tools.disk, target));
+    for target in targets.into_iter().flatten() {
         stage::free(target)?;
     }
     let owner = Owner::of(job.options)?;

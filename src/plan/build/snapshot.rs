@@ -148,7 +148,7 @@ fn versions(content: &Content, target: Option<Minor>, options: &Options) -> Opti
             )
         }
         None if stored > Minor::V3_6 => format!(
-            "the snapshot is of etcd {stored}; etcd 3.6 starts on it only when its versions are set (--etcd-version=3.6 --set-version)"
+            "the snapshot is of etcd {stored}; etcd 3.6 does not start on it unless its versions are set (--etcd-version=3.6 --set-version)"
         ),
         _ => return None,
     };

@@ -1,0 +1,61 @@
+//! A restore with care: killed or without power at any moment it leaves the target absent or whole; what it
+//! costs, whom it belongs to, and what its options do, also to every real etcd that the machine has under
+//! `target/etcd/VERSION` (`etcd`, `etcdutl`). Cases whose server is not there show as ignored.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "restore_care/common.rs"]
+mod common;
+#[path = "restore_care/crash.rs"]
+mod crash;
+#[path = "restore_care/files.rs"]
+mod files;
+#[path = "restore_care/killed.rs"]
+mod killed;
+#[path = "restore_care/servers.rs"]
+mod servers;
+
+use libtest_mimic::{Arguments, Trial};
+use requorum::etcd::version::Minor;
+
+fn main() {
+    let args = Arguments::from_args();
+    let mut trials = Vec::new();
+    let mut add = |name: String, absent: bool, case: Box<dyn FnOnce() + Send>| {
+        let run = move || {
+            case();
+            Ok(())
+        };
+        trials.push(Trial::test(name, run).with_ignored_flag(absent));
+    };
+    for (at, layout) in crash::LAYOUTS.into_iter().enumerate() {
+        add(format!("killed_at_every_act_{at}"), false, Box::new(move || crash::killed_at_every_act(layout)));
+        add(format!("power_lost_at_every_act_{at}"), false, Box::new(move || crash::power_lost_at_every_act(layout)));
+    }
+    let plain: [(&str, fn()); 8] = [
+        ("wal_taken_back_for_another_data_dir", crash::wal_taken_back_for_another_data_dir),
+        ("the_program_killed_at_many_moments", killed::at_many_moments),
+        ("free_pages_become_holes", files::free_pages_become_holes),
+        ("one_reading_serves_all_members", files::one_reading_serves_all_members),
+        ("a_source_that_changes_is_caught", files::a_source_that_changes_is_caught),
+        ("a_live_database_is_refused", files::a_live_database_is_refused),
+        ("owner_and_mode", files::owner_and_mode),
+        ("every_fixture_plain_and_compacted", files::every_fixture_plain_and_compacted),
+    ];
+    for (name, case) in plain {
+        add(name.to_string(), false, Box::new(case));
+    }
+    let with_server: [(&str, fn(Minor)); 4] = [
+        ("set_version", servers::set_version),
+        ("cleared_alarms", servers::cleared_alarms),
+        ("disabled_auth", servers::disabled_auth),
+        ("holes_and_compacted", servers::holes_and_compacted),
+    ];
+    for version in Minor::ALL {
+        let absent = !servers::home(version).join("etcd").is_file();
+        for (name, case) in with_server {
+            add(format!("{name}_on_{version}"), absent, Box::new(move || case(version)));
+        }
+    }
+    libtest_mimic::run(&args, trials).exit();
+}

@@ -1,0 +1,238 @@
+//! What a restore with options writes, read back without a server.
+
+use std::{fs, os::unix::fs::MetadataExt};
+
+use requorum::{
+    bolt::View,
+    engine::{
+        inspect::check_and_walk,
+        progress::Flow,
+        restore::{Tools, snap_files},
+    },
+    plan::Options,
+};
+
+use super::common::{allocated, change, fixture, keys_in, make_snapshot, names, restore, sign, whole};
+
+/// A database whose pages are half free costs its live pages only, keeps its page numbers and its rows.
+pub fn free_pages_become_holes() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("half.db");
+    make_snapshot(&source, 8_000, true);
+    let keys = keys_in(&source);
+    assert_eq!(keys, 4_000);
+    for (name, options) in [("holes", Options::default()), ("compact", Options { compact: true, ..Options::default() })]
+    {
+        let data = dir.path().join(name);
+        restore(&source, &data, None, &options, &Tools::default()).unwrap();
+        whole(&data, None, keys).unwrap();
+        let db = data.join("member/snap/db");
+        let (length, blocks) = (fs::metadata(&db).unwrap().len(), allocated(&db));
+        let full = fs::metadata(&source).unwrap().len();
+        assert!(blocks < full * 6 / 10, "{name}: {blocks} bytes on the disk of {full}");
+        assert!(
+            if options.compact { length < full * 6 / 10 } else { length >= full - 32 },
+            "{name}: {length} of {full}"
+        );
+    }
+    let full = dir.path().join("full.db");
+    make_snapshot(&full, 4_000, false);
+    let data = dir.path().join("nothing-free");
+    restore(&full, &data, None, &Options::default(), &Tools::default()).unwrap();
+    assert!(allocated(&data.join("member/snap/db")) >= fs::metadata(&full).unwrap().len() - 32);
+}
+
+/// The members of a plan are restored from one reading; a file that was written to is read again.
+pub fn one_reading_serves_all_members() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("s.db");
+    fs::copy(fixture("3.6.14-tree.db"), &source).unwrap();
+    let tools = Tools::default();
+    let hashed = |name: &str| {
+        let mut hashed = false;
+        let genesis = super::common::genesis();
+        let job = requorum::engine::restore::Job {
+            source: &source,
+            pinned_sha256: None,
+            skip_hash_check: false,
+            genesis: &genesis,
+            name: "m1",
+            data_dir: &dir.path().join(name),
+            wal_dir: None,
+            target: requorum::etcd::version::Minor::V3_5,
+            bump_revision: 0,
+            options: &Options::default(),
+        };
+        requorum::engine::restore::restore_with(&job, &tools, &mut |at| {
+            use requorum::engine::progress::Phase;
+            hashed |= at.phase == Phase::Hash || at.phase == Phase::Check;
+            Flow::Go
+        })
+        .unwrap();
+        hashed
+    };
+    assert!(hashed("one") && !hashed("two") && !hashed("three"));
+    let bytes = fs::read(&source).unwrap();
+    fs::write(&source, &bytes[..bytes.len() - 32]).unwrap();
+    change(&source, |edit| edit.put(b"cluster", b"clusterVersion", b"3.6.0").unwrap());
+    sign(&source);
+    assert!(hashed("four"), "the file was changed and not read again");
+    let dbs = ["one", "two", "three"].map(|name| fs::read(dir.path().join(name).join("member/snap/db")).unwrap());
+    assert!(dbs[0] == dbs[1] && dbs[1] == dbs[2] && !dbs[0].is_empty());
+}
+
+/// A source that changes between the hash and the copy is caught, and leaves nothing behind.
+pub fn a_source_that_changes_is_caught() {
+    for phase in ["copy", "before the second member"] {
+        let dir = tempfile::tempdir().unwrap();
+        let source = dir.path().join("s.db");
+        make_snapshot(&source, 3_000, false);
+        let tools = Tools::default();
+        if phase != "copy" {
+            restore(&source, &dir.path().join("first"), None, &Options::default(), &tools).unwrap();
+            // The same length and times: only the content tells.
+            flip(&source);
+            let outcome = restore(&source, &dir.path().join("second"), None, &Options::default(), &tools);
+            assert!(outcome.is_err() && !dir.path().join("second").exists());
+            continue;
+        }
+        let genesis = super::common::genesis();
+        let data = dir.path().join("data");
+        let job = requorum::engine::restore::Job {
+            source: &source,
+            pinned_sha256: None,
+            skip_hash_check: false,
+            genesis: &genesis,
+            name: "m1",
+            data_dir: &data,
+            wal_dir: None,
+            target: requorum::etcd::version::Minor::V3_5,
+            bump_revision: 0,
+            options: &Options::default(),
+        };
+        let mut flipped = false;
+        let outcome = requorum::engine::restore::restore_with(&job, &tools, &mut |at| {
+            if at.phase == requorum::engine::progress::Phase::Write && !flipped {
+                flipped = true;
+                let staging = names(dir.path()).into_iter().find(|name| name.starts_with(".requorum")).unwrap();
+                flip(&dir.path().join(staging).join("new/member/snap/db"));
+            }
+            Flow::Go
+        });
+        let told = outcome.unwrap_err().to_string();
+        assert!(flipped && told.contains("not what was hashed"), "{told}");
+        assert_eq!(names(dir.path()), ["s.db"]);
+    }
+}
+
+/// Flips a bit of a value in the middle of the file.
+fn flip(path: &std::path::Path) {
+    use std::os::unix::fs::FileExt;
+    let file = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let at = file.metadata().unwrap().len() / 8192 * 4096 + 2000;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], at).unwrap();
+}
+
+/// A database that an etcd has open is refused as a source, with the way out.
+pub fn a_live_database_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("live");
+    restore(&fixture("s35.db"), &data, None, &Options::default(), &Tools::default()).unwrap();
+    let db = data.join("member/snap/db");
+    let again = dir.path().join("again");
+    let raw = || {
+        let genesis = super::common::genesis();
+        let job = requorum::engine::restore::Job {
+            source: &db,
+            pinned_sha256: None,
+            skip_hash_check: true,
+            genesis: &genesis,
+            name: "m1",
+            data_dir: &again,
+            wal_dir: None,
+            target: requorum::etcd::version::Minor::V3_5,
+            bump_revision: 0,
+            options: &Options::default(),
+        };
+        requorum::engine::restore::restore(&job, &mut |_| Flow::Go)
+    };
+    let held = fs::File::open(&db).unwrap();
+    held.lock().unwrap();
+    let told = raw().unwrap_err().to_string();
+    assert!(told.contains("etcd runs on it") && told.contains("snapshot save"), "{told}");
+    assert!(!again.exists());
+    drop(held);
+    raw().unwrap();
+}
+
+/// Owner and mode: as given, as another directory has them, and as an empty target has them.
+pub fn owner_and_mode() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = fixture("s35.db");
+    let old = dir.path().join("old");
+    fs::create_dir(&old).unwrap();
+    fs::set_permissions(&old, std::os::unix::fs::PermissionsExt::from_mode(0o750)).unwrap();
+    let like = Options { like: Some(old.clone()), ..Options::default() };
+    let mode = |name: &str| fs::metadata(dir.path().join(name)).unwrap().mode() & 0o777;
+    restore(&source, &dir.path().join("like"), None, &like, &Tools::default()).unwrap();
+    let given = Options { mode: Some("0755".into()), ..Options::default() };
+    restore(&source, &dir.path().join("given"), None, &given, &Tools::default()).unwrap();
+    restore(&source, &dir.path().join("plain"), None, &Options::default(), &Tools::default()).unwrap();
+    restore(&source, &old, None, &given, &Tools::default()).unwrap();
+    assert_eq!((mode("like"), mode("given"), mode("plain"), mode("old")), (0o750, 0o755, 0o700, 0o750));
+    assert_eq!(mode("given/member/snap/db"), 0o600);
+
+    let nobody = Options { owner: Some("65534:65533".into()), ..Options::default() };
+    let outcome =
+        restore(&source, &dir.path().join("nobody"), Some(&dir.path().join("wal")), &nobody, &Tools::default());
+    if fs::metadata(dir.path()).unwrap().uid() != 0 {
+        // Nobody but root gives files away.
+        assert!(outcome.unwrap_err().to_string().contains("Only root"));
+        return;
+    }
+    outcome.unwrap();
+    let snap = snap_files(&dir.path().join("nobody/member/snap")).unwrap();
+    for path in ["nobody", "nobody/member/snap/db", "wal", "wal/0000000000000000-0000000000000000.wal"]
+        .map(|name| dir.path().join(name))
+        .iter()
+        .chain(&snap)
+    {
+        let meta = fs::metadata(path).unwrap();
+        assert_eq!((meta.uid(), meta.gid()), (65534, 65533), "{}", path.display());
+    }
+    let mount = dir.path().join("mount");
+    fs::create_dir(&mount).unwrap();
+    std::os::unix::fs::chown(&mount, Some(4321), Some(4322)).unwrap();
+    restore(&source, &mount, None, &Options::default(), &Tools::default()).unwrap();
+    let meta = fs::metadata(mount.join("member/snap/db")).unwrap();
+    assert_eq!((meta.uid(), meta.gid()), (4321, 4322));
+}
+
+/// Every fixture, plain and compacted: the same rows but for those that a restore changes.
+pub fn every_fixture_plain_and_compacted() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in names(&fixture("")).into_iter().filter(|name| name.ends_with(".db")) {
+        let source = fixture(&name);
+        let bytes = fs::read(&source).unwrap();
+        let before =
+            check_and_walk(&View::open(bytes[..bytes.len() - 32].to_vec()).unwrap(), &mut |_| Flow::Go).unwrap();
+        for compact in [false, true] {
+            let data = dir.path().join(format!("{name}-{compact}"));
+            let options = Options { compact, ..Options::default() };
+            restore(&source, &data, None, &options, &Tools::default())
+                .unwrap_or_else(|e| panic!("{name} {compact}: {e}"));
+            let view = View::open(fs::File::open(data.join("member/snap/db")).unwrap()).unwrap();
+            let after = check_and_walk(&view, &mut |_| Flow::Go).unwrap();
+            for bucket in before
+                .buckets
+                .iter()
+                .filter(|b| !["members", "members_removed", "meta"].map(str::as_bytes).contains(&&*b.name))
+            {
+                assert!(after.buckets.contains(bucket), "{name} {compact}");
+            }
+            assert_eq!((after.last, after.keys), (before.last, before.keys), "{name} {compact}");
+        }
+    }
+}
