@@ -45,7 +45,8 @@ fn main() {
     for (name, case) in plain {
         add(name.to_string(), false, Box::new(case));
     }
-    let with_server: [(&str, fn(Minor)); 4] = [
+    let with_server: [(&str, fn(Minor)); 5] = [
+        ("live_source", servers::live_source),
         ("set_version", servers::set_version),
         ("cleared_alarms", servers::cleared_alarms),
         ("disabled_auth", servers::disabled_auth),

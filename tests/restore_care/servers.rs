@@ -208,6 +208,30 @@ pub fn holes_and_compacted(version: Minor) {
     }
 }
 
+/// The database of a running etcd is refused as a source; the same one is taken once the etcd has ended.
+pub fn live_source(version: Minor) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::restored(version, &fixture(small(version)), dir.path(), &Options::default());
+    server.put().unwrap();
+    let source = dir.path().join("m1.etcd/member/snap/db");
+    let job = Job {
+        source: &source,
+        pinned_sha256: None,
+        skip_hash_check: true,
+        genesis: &super::common::genesis(),
+        name: "m2",
+        data_dir: &dir.path().join("m2.etcd"),
+        wal_dir: None,
+        target: version,
+        bump_revision: 0,
+        options: &Options::default(),
+    };
+    let told = restore(&job, &mut |_| Flow::Go).unwrap_err().to_string();
+    assert!(told.contains("etcd runs on it"), "{told}");
+    drop(server);
+    restore(&job, &mut |_| Flow::Go).unwrap();
+}
+
 /// The fixture that an etcd of this version wrote.
 fn small(version: Minor) -> &'static str {
     match version {

@@ -66,8 +66,9 @@ pub fn sentences(plan: &Plan) -> Vec<String> {
         plural(names.len(), "member", "members"),
         plan.quorum(),
     ));
+    let carried = if plan.options.clear_alarms { "keys, leases and users" } else { "keys, leases, users and alarms" };
     out.push(format!(
-        "Writes that the old cluster took after revision {} are not in it; keys, leases, users and alarms of the snapshot are",
+        "Writes that the old cluster took after revision {} are not in it; {carried} of the snapshot are",
         number(source.revision),
     ));
     out.push(

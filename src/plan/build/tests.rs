@@ -157,6 +157,67 @@ fn what_a_snapshot_brings_along_is_a_warning() {
 }
 
 #[test]
+fn an_option_ends_its_warning_and_stands_in_the_review() {
+    type Change = fn(&mut Draft);
+    let cases: [(Change, Change, &str); 4] = [
+        (
+            |d| content(d).alarms = vec!["CORRUPT of member 1".into()],
+            |d| d.options.clear_alarms = true,
+            "Leave out the alarms",
+        ),
+        (|d| content(d).auth_enabled = true, |d| d.options.disable_auth = true, "Switch authentication off"),
+        (|d| content(d).downgrading = true, |d| d.options.finish_downgrade = true, "End the downgrade"),
+        (
+            |d| {
+                content(d).storage_version = "3.7.0".into();
+                d.target = Some(Minor::V3_5);
+            },
+            |d| d.options.set_version = true,
+            "Set the cluster version to 3.5.0 and take out the storage version",
+        ),
+    ];
+    for (with, option, words) in cases {
+        let mut draft = draft();
+        with(&mut draft);
+        let plain = build(&draft).unwrap();
+        assert_eq!(plain.warnings.len(), 1, "{words}");
+        assert!(!sentences(&plain.plan).iter().any(|s| s.starts_with(words)));
+        option(&mut draft);
+        let built = build(&draft).unwrap();
+        assert_eq!(built.warnings, [], "{words}");
+        assert!(sentences(&built.plan).iter().any(|s| s.starts_with(words)), "{words}");
+        assert_ne!(built.plan.short_id(), plain.plan.short_id());
+    }
+    // Without it etcd 3.6 would not start at all.
+    let mut draft = draft();
+    (content(&mut draft).storage_version, draft.target) = ("3.7.0".into(), Some(Minor::V3_6));
+    assert!(build(&draft).unwrap_err().iter().any(|p| p.text.contains("--set-version")));
+    draft.options.set_version = true;
+    assert!(sentences(&build(&draft).unwrap().plan).contains(&"Set storage and cluster version to 3.6.0".to_string()));
+}
+
+#[test]
+fn options_that_cannot_be_carried_out_are_errors() {
+    type Change = fn(&mut Draft);
+    let cases: [(Change, &str); 5] = [
+        (|d| d.options.set_version = true, "choose the one that will run"),
+        (|d| d.options.mode = Some("0990".into()), "the mode \"0990\" is not one from 0700 to 0777"),
+        (|d| d.options.mode = Some("0600".into()), "is not one from 0700 to 0777"),
+        (|d| d.options.like = Some("old".into()), "must be given from / on"),
+        (|d| d.options.owner = Some("et\u{200b}cd".into()), "stands in the owner"),
+    ];
+    for (change, words) in cases {
+        let mut draft = draft();
+        change(&mut draft);
+        let problems = build(&draft).unwrap_err();
+        assert!(problems.iter().any(|p| p.text.contains(words) && p.severity == Severity::Error), "{problems:?}");
+        let mut plan = build(&self::draft()).unwrap().plan;
+        plan.options = draft.options;
+        assert!(verify(&plan).iter().any(|p| p.text.contains(words)), "{words}");
+    }
+}
+
+#[test]
 fn a_plan_that_was_tampered_with_is_found_out() {
     let plan = build(&draft()).unwrap().plan;
     type Change = fn(&mut Plan);
