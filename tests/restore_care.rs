@@ -18,6 +18,9 @@ mod servers;
 use libtest_mimic::{Arguments, Trial};
 use requorum::etcd::version::Minor;
 
+/// A case that is run against each version.
+type OnVersion = fn(Minor);
+
 fn main() {
     let args = Arguments::from_args();
     let mut trials = Vec::new();
@@ -32,7 +35,8 @@ fn main() {
         add(format!("killed_at_every_act_{at}"), false, Box::new(move || crash::killed_at_every_act(layout)));
         add(format!("power_lost_at_every_act_{at}"), false, Box::new(move || crash::power_lost_at_every_act(layout)));
     }
-    let plain: [(&str, fn()); 8] = [
+    let plain: [(&str, fn()); 9] = [
+        ("flags_and_plans", files::flags_and_plans),
         ("wal_taken_back_for_another_data_dir", crash::wal_taken_back_for_another_data_dir),
         ("the_program_killed_at_many_moments", killed::at_many_moments),
         ("free_pages_become_holes", files::free_pages_become_holes),
@@ -45,7 +49,7 @@ fn main() {
     for (name, case) in plain {
         add(name.to_string(), false, Box::new(case));
     }
-    let with_server: [(&str, fn(Minor)); 5] = [
+    let with_server: [(&str, OnVersion); 5] = [
         ("live_source", servers::live_source),
         ("set_version", servers::set_version),
         ("cleared_alarms", servers::cleared_alarms),

@@ -343,7 +343,7 @@ impl Model {
                 let count = next(&mut seed) as usize % (open.len() + 1);
                 open.into_iter().take(count).collect()
             }
-            Luck::Some(_) => open.into_iter().filter(|_| next(&mut seed) % 2 == 0).collect(),
+            Luck::Some(_) => open.into_iter().filter(|_| next(&mut seed).is_multiple_of(2)).collect(),
         };
         let map = self.map(|at, entries| entries.synced || lucky.contains(&at));
         let mut left = BTreeMap::new();
@@ -368,7 +368,7 @@ impl Model {
                             let mut at = 0;
                             torn.writes.retain(|_| {
                                 at += 1;
-                                at <= synced || next(&mut seed) % 2 == 0
+                                at <= synced || next(&mut seed).is_multiple_of(2)
                             });
                             torn
                         }

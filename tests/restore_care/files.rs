@@ -210,29 +210,93 @@ pub fn owner_and_mode() {
     assert_eq!((meta.uid(), meta.gid()), (4321, 4322));
 }
 
-/// Every fixture, plain and compacted: the same rows but for those that a restore changes.
+/// Every fixture, plain and compacted, bumped and not: the same rows but for those that a restore changes.
 pub fn every_fixture_plain_and_compacted() {
     let dir = tempfile::tempdir().unwrap();
+    let genesis = super::common::genesis();
     for name in names(&fixture("")).into_iter().filter(|name| name.ends_with(".db")) {
         let source = fixture(&name);
         let bytes = fs::read(&source).unwrap();
         let before =
             check_and_walk(&View::open(bytes[..bytes.len() - 32].to_vec()).unwrap(), &mut |_| Flow::Go).unwrap();
-        for compact in [false, true] {
-            let data = dir.path().join(format!("{name}-{compact}"));
-            let options = Options { compact, ..Options::default() };
-            restore(&source, &data, None, &options, &Tools::default())
-                .unwrap_or_else(|e| panic!("{name} {compact}: {e}"));
+        let tools = Tools::default();
+        for (compact, bump) in [(false, 0), (true, 0), (false, 1000), (true, 1000)] {
+            let case = format!("{name} {compact} {bump}");
+            let data = dir.path().join(case.replace(' ', "-"));
+            let job = requorum::engine::restore::Job {
+                source: &source,
+                pinned_sha256: None,
+                skip_hash_check: false,
+                genesis: &genesis,
+                name: "m3",
+                data_dir: &data,
+                wal_dir: None,
+                target: requorum::etcd::version::Minor::V3_6,
+                bump_revision: bump,
+                options: &Options { compact, ..Options::default() },
+            };
+            let restored = requorum::engine::restore::restore_with(&job, &tools, &mut |_| Flow::Go)
+                .unwrap_or_else(|e| panic!("{case}: {e}"));
             let view = View::open(fs::File::open(data.join("member/snap/db")).unwrap()).unwrap();
             let after = check_and_walk(&view, &mut |_| Flow::Go).unwrap();
-            for bucket in before
-                .buckets
-                .iter()
-                .filter(|b| !["members", "members_removed", "meta"].map(str::as_bytes).contains(&&*b.name))
-            {
-                assert!(after.buckets.contains(bucket), "{name} {compact}");
+            let edited: &[&str] = if bump > 0 {
+                &["key", "members", "members_removed", "meta"]
+            } else {
+                &["members", "members_removed", "meta"]
+            };
+            for bucket in before.buckets.iter().filter(|b| !edited.iter().any(|name| name.as_bytes() == b.name)) {
+                assert!(after.buckets.contains(bucket), "{case}");
             }
-            assert_eq!((after.last, after.keys), (before.last, before.keys), "{name} {compact}");
+            let expected = (before.last.main + bump as i64, before.keys + u64::from(bump > 0));
+            assert_eq!((after.last.main, after.keys), expected, "{case}");
+            assert_eq!((restored.revision, restored.keys), expected, "{case}");
+            fs::remove_dir_all(&data).unwrap();
         }
     }
+}
+
+/// The flags on the command line and in a plan: what applies is warned of until it is asked away.
+pub fn flags_and_plans() {
+    use std::process::Command;
+    let dir = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_requorum")).args(args).current_dir(dir.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code().unwrap(), said)
+    };
+    let source = fixture("3.6.14-auth.db");
+    let source = source.to_str().unwrap();
+    let one = ["snapshot", "restore", source, "--initial-cluster-token=t", "--data-dir"];
+    let restore = |more: &[&str]| run(&[&one, more].concat());
+    let (code, said) = restore(&["a"]);
+    assert!(code == 0 && said.contains("Warning: authentication is on") && said.contains("--disable-auth"), "{said}");
+    let (code, said) = restore(&["b", "--disable-auth"]);
+    assert!(code == 0 && !said.contains("authentication"), "{said}");
+    assert_eq!(auth_enabled(&dir.path().join("a")), Some(vec![1]));
+    assert_eq!(auth_enabled(&dir.path().join("b")), Some(vec![0]));
+    for (flags, code, words) in [
+        (&["c", "--set-version"][..], 2, "--set-version needs --etcd-version"),
+        (&["c", "--owner=no-such-user"], 1, "no user \"no-such-user\""),
+        (&["c", "--mode=644"], 1, "not one from 0700 to 0777"),
+        (&["c", "--like=absent"], 1, "does not exist"),
+    ] {
+        let (found, said) = restore(flags);
+        assert!(found == code && said.contains(words), "{flags:?}: {found} {said}");
+    }
+    assert_eq!(names(dir.path()), ["a", "b"]);
+
+    let cluster = "--initial-cluster=m1=http://10.0.0.1:2380,m2=http://10.0.0.2:2380";
+    let (code, said) = run(&["plan", "--snapshot", source, cluster, "--label=care", "--disable-auth", "--compact"]);
+    assert!(code == 0 && said.contains("Switch authentication off") && said.contains("compacted"), "{said}");
+    let yaml = fs::read_to_string(dir.path().join("plan.yaml")).unwrap();
+    assert!(yaml.contains("\noptions:\n  disable_auth: true\n  compact: true\n"), "{yaml}");
+    let (code, said) = run(&["restore", "--plan=plan.yaml"]);
+    assert!(code == 0, "{said}");
+    assert_eq!(auth_enabled(&dir.path().join("m2.etcd")), Some(vec![0]));
+}
+
+fn auth_enabled(data: &std::path::Path) -> Option<Vec<u8>> {
+    let view = View::open(fs::File::open(data.join("member/snap/db")).unwrap()).unwrap();
+    let bucket = view.bucket(b"auth").unwrap()?;
+    view.get(&bucket, b"authEnabled").unwrap()
 }
