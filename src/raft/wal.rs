@@ -286,7 +286,7 @@ fn read_body(input: &mut impl Read, frame: Frame, left: u64, body: &mut Vec<u8>)
 
 /// Whether anything but zeros is left to read. Compared by blocks: 64 MB of zeros are the rule.
 fn something_follows(input: &mut impl Read) -> std::io::Result<bool> {
-    const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     let mut block = ZEROS;
     loop {
         match input.read(&mut block)? {

@@ -16,6 +16,8 @@ use crate::{
 };
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+/// Keys and values as they stand in a bucket.
+type RawRows = Vec<(Vec<u8>, Vec<u8>)>;
 
 fn findings(rows: &Rows, scheduled: Option<i64>, finished: Option<i64>) -> Findings {
     let marks = Marks { scheduled, finished, consistent_index: Some(9), ..Marks::default() };
@@ -149,7 +151,7 @@ fn each_mistake_has_its_sentence() {
         (row, KeyValue { key: b"a".to_vec(), ..KeyValue::default() }.encode_to_vec())
     };
     let moved = (row(3, 0, b"a", 2, 2).0, row(4, 0, b"a", 2, 2).1);
-    let cases: [(&str, Vec<(Vec<u8>, Vec<u8>)>, &str); 9] = [
+    let cases: [(&str, RawRows, &str); 9] = [
         (
             "a gap",
             vec![row(2, 0, b"a", 2, 1), row(5, 0, b"b", 5, 1)],
