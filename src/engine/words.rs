@@ -2,18 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-/// `9531392` as `9,531,392`.
-pub fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
+pub use crate::plan::words::thousands;
 
 /// `1 key`, `2 keys`, `2,200 keys`.
 pub fn count(n: u64, one: &str, many: &str) -> String {

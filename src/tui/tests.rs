@@ -528,8 +528,9 @@ fn signals_leave_once_and_ctrl_c_twice_leaves() {
 }
 
 #[test]
-fn a_plan_to_start_from_brings_its_table_token_and_source() {
-    let plan = begun().2;
+fn a_plan_to_start_from_brings_its_table_token_source_and_options() {
+    let mut plan = begun().2;
+    plan.options.compact = true;
     let options = Options { plan: Some(plan.clone()), label: None, places: Vec::new(), ..options() };
     let mut model = Model::new(options, "REAL");
     assert_eq!((model.label.as_str(), &model.members.token), ("prod", &plan.token));
@@ -547,4 +548,5 @@ fn a_plan_to_start_from_brings_its_table_token_and_source() {
     char(&mut model, 'n');
     let again = model.review.plan.clone().unwrap();
     assert_eq!((again.members, again.cluster_id, again.source), (plan.members, plan.cluster_id, plan.source));
+    assert_eq!(again.options, plan.options);
 }

@@ -110,8 +110,8 @@ fn value(n: u64) -> Vec<u8> {
     kv.encode_to_vec()
 }
 
-/// A snapshot with `keys` keys of 1.5 KB; every second one is deleted from the file again when `holes`
-/// says so, which leaves the pages that held them free.
+/// A snapshot with `keys` keys of 1.5 KB; the older half is compacted away when `holes` says so,
+/// which leaves the pages that held it free.
 pub fn make_snapshot(path: &Path, keys: u64, holes: bool) {
     let mut build = Build::begin(new_file(path), 4096).unwrap();
     for bucket in schema::ALL {
@@ -136,6 +136,10 @@ pub fn make_snapshot(path: &Path, keys: u64, holes: bool) {
             for n in 0..keys / 2 {
                 edit.delete(schema::KEY, &Revision { main: n as i64 + 2, sub: 0 }.to_bytes()).unwrap();
             }
+            // As a compaction leaves it: revisions without rows would be lost ones otherwise.
+            let compacted = Revision { main: keys as i64 / 2 + 1, sub: 0 }.to_bytes();
+            edit.put(schema::META, schema::SCHEDULED_COMPACT, &compacted).unwrap();
+            edit.put(schema::META, schema::FINISHED_COMPACT, &compacted).unwrap();
         });
     }
     sign(path);

@@ -123,7 +123,8 @@ pub fn draft(model: &Model) -> Draft {
         }),
         bump_revision: state.bump,
         mark_compacted: state.mark_compacted,
-        options: Default::default(),
+        // No screen shows these yet; a plan that the wizard was started from keeps its own.
+        options: model.options.plan.as_ref().map_or_else(Default::default, |plan| plan.options.clone()),
         rows: state.rows.clone(),
     };
     match &model.prompt {
