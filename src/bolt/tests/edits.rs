@@ -1,7 +1,11 @@
 //! Edits against a model: whatever is done, the file says the same, and at no moment less than before.
 
 use super::*;
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::FileFailurePersistence};
+
+/// What once failed is tried first, always.
+const SEEDS: FileFailurePersistence =
+    FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/regressions/bolt-edits.txt"));
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -74,7 +78,7 @@ fn delete(edit: &mut Edit<&Mem>, model: &mut Model, name: &[u8], at: usize, n: u
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: Some(Box::new(SEEDS)), ..ProptestConfig::default() })]
 
     #[test]
     fn edits_equal_the_model(
