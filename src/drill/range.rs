@@ -27,7 +27,7 @@ use super::{
     store::Store,
 };
 use crate::{
-    bolt::{self, View},
+    bolt,
     engine::{
         genesis::Genesis,
         progress::Flow,
@@ -189,11 +189,6 @@ impl Range {
         }
         Ok(())
     }
-
-    /// Keeps the directory for a later look; its path.
-    pub fn keep(self) -> PathBuf {
-        self.dir.keep()
-    }
 }
 
 /// Ports on 127.0.0.1 that nobody listens on. All are held at once, so that they differ.
@@ -242,13 +237,4 @@ fn make_backup(db: &Path, into: &Path, backup: &Backup) -> Result<()> {
 fn age(file: &File, minutes: u64) -> io::Result<()> {
     let then = SystemTime::now().checked_sub(Duration::from_secs(60 * minutes));
     then.map_or(Ok(()), |then| file.set_modified(then))
-}
-
-/// Opens a database read-only; for what looks at the range from outside.
-pub fn revision_of(path: &Path) -> Result<i64> {
-    let source = Source::open(path)?;
-    let view: View<_> = source.view()?;
-    let last = view.bucket(schema::KEY).and_then(|b| b.map_or(Ok(None), |b| view.last(&b)));
-    let last = last.map_err(|e| source.damaged(&e))?;
-    Ok(last.and_then(|(key, _)| RevisionKey::parse(&key)).map_or(0, |k| k.revision.main))
 }
