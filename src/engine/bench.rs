@@ -25,6 +25,9 @@ use super::{
 };
 use crate::trouble::{Kind, Result, Trouble};
 
+/// The plan for the restores of several members.
+const PLAN: &str = "plan.yaml";
+
 /// What to measure with what.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -60,7 +63,9 @@ pub fn bench(options: &Options, watch: &mut Watch<'_>) -> Result<String> {
                 .run(options, &mut |_| watch(super::progress::Progress { phase: Phase::Check, done, total: 0 }))?;
             done += 1;
         }
-        std::fs::remove_file(&file).map_err(|e| io_trouble("remove", &file, &e))?;
+        for file in [&file, &options.dir.join(PLAN)].into_iter().filter(|file| file.exists()) {
+            std::fs::remove_file(file).map_err(|e| io_trouble("remove", file, &e))?;
+        }
     }
     Ok(table)
 }
@@ -82,6 +87,7 @@ fn races(options: &Options, shape: Shape, file: &Path) -> Vec<Race> {
         name: format!("status, {}, {}", shape.as_str(), if cold { "cold" } else { "warm" }),
         file: file.into(),
         cold,
+        before: None,
         entrants: [ours("requorum", status.clone()), probe("requorum, no SHA-256", Probe::Walk, &[])]
             .into_iter()
             .chain(theirs(vec![status.clone()]))
@@ -102,11 +108,23 @@ fn races(options: &Options, shape: Shape, file: &Path) -> Vec<Race> {
         let targets = made.iter().take(count);
         let commands: Vec<Vec<String>> = targets.clone().zip(1..).map(|(dir, n)| one(n, dir)).collect();
         let copies: Vec<String> = targets.map(|dir| text(dir)).collect();
+        // Several members are one plan; etcdutl has no such thing and is called for each.
+        let (before, own) = match count {
+            1 => (None, commands.clone()),
+            _ => {
+                let plan = text(&options.dir.join(PLAN));
+                let cluster: Vec<String> = (1..=count).map(|n| format!("m{n}=http://127.0.0.1:{}", 2379 + n)).collect();
+                let mut args = words(&["plan", "--snapshot", &text(file), "--data-root", &text(&options.dir)]);
+                args.extend(words(&["--initial-cluster", &cluster.join(","), "--label", "bench", "-o", &plan]));
+                (Some(ours("requorum plan", args)), vec![words(&["restore", "--plan", &plan])])
+            }
+        };
         Race {
             name: format!("restore x{count}, {}, warm", shape.as_str()),
             file: file.into(),
             cold: false,
-            entrants: [Entrant::new("requorum", &options.requorum, commands.clone())]
+            before,
+            entrants: [Entrant::new("requorum", &options.requorum, own)]
                 .into_iter()
                 .chain(theirs(commands))
                 .chain([probe("floor: hash, copy, fsync", Probe::Copy, &copies)])
@@ -150,10 +168,11 @@ impl Race {
     }
 }
 
-/// The middle one; of two in the middle the lower.
+/// The middle one; the mean of the two where two are in the middle.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or_default()
+    let at = |at: usize| values.get(at).copied().unwrap_or_default();
+    f64::midpoint(at(values.len().saturating_sub(1) / 2), at(values.len() / 2))
 }
 
 /// A command that did not do what is measured.
@@ -170,7 +189,7 @@ mod tests {
     #[test]
     fn medians() {
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(vec![4.0, 1.0]), 1.0);
+        assert_eq!(median(vec![4.0, 1.0]), 2.5);
         assert_eq!(median(vec![]), 0.0);
     }
 

@@ -18,13 +18,16 @@
 mod tests;
 
 use std::{
-    collections::{HashMap, HashSet},
-    hash::{BuildHasher, RandomState},
+    collections::{BTreeMap, HashSet},
+    ops::Range,
 };
 
 use prost::Message;
 
-use super::words::{brief, count, thousands};
+use super::{
+    live::{KeyId, Live, Past},
+    words::{brief, count, thousands},
+};
 use crate::{
     bolt::{self, ReadAt, View},
     etcd::{
@@ -155,25 +158,30 @@ impl Slip {
     }
 }
 
-/// The newest row of a live key, as far as its next one must fit.
-#[derive(Debug, Clone, Copy)]
-struct Past {
-    create: i64,
-    version: i64,
-    lease: i64,
+/// Rows whose keys are looked up together, so that the memory is waited for once and not row by row.
+const BATCH: usize = 64;
+
+/// A change of a key that was not held against its past yet.
+#[derive(Debug, Clone)]
+struct Change {
+    id: KeyId,
+    at: Revision,
+    /// The row that it leaves; none for a deletion.
+    put: Option<Past>,
+    /// Where its key stands among the names that wait with it.
+    name: Range<usize>,
 }
 
 /// Takes every row once, in the order of the file, and says at the end what they mean together.
 ///
-/// Its memory: about 50 bytes for each live key, whatever its length. Keys are told apart by 128
-/// bits of keyed hash.
+/// Its memory: that of [`Live`].
 #[derive(Debug)]
 pub struct Checker {
     marks: Marks,
     compacted: i64,
-    hashers: [RandomState; 2],
-    live: HashMap<u128, Past>,
-    leased: HashMap<i64, u64>,
+    live: Live,
+    waiting: Vec<Change>,
+    names: Vec<u8>,
     leases: HashSet<i64>,
     last: Option<Revision>,
     rows: u64,
@@ -196,9 +204,9 @@ impl Checker {
         Checker {
             compacted: marks.compacted(),
             marks,
-            hashers: [RandomState::new(), RandomState::new()],
-            live: HashMap::new(),
-            leased: HashMap::new(),
+            live: Live::default(),
+            waiting: Vec::with_capacity(BATCH),
+            names: Vec::new(),
             leases: HashSet::new(),
             last: None,
             rows: 0,
@@ -233,39 +241,53 @@ impl Checker {
         if kv.key.is_empty() {
             return self.slip(Slip::NoKey, at.revision, kv.key);
         }
-        let id = self.id(kv.key);
-        if at.tombstone {
-            match self.live.remove(&id) {
-                Some(past) => self.unlease(past.lease),
-                None if kept => self.slip(Slip::DeletesNothing, at.revision, kv.key),
-                None => {}
+        let put = (!at.tombstone).then_some(Past { create: kv.create_revision, version: kv.version, lease: kv.lease });
+        if let Some(Past { create, version, .. }) = put {
+            if kv.mod_revision != main {
+                self.slip(Slip::ModRevision, at.revision, kv.key);
             }
-            return;
-        }
-        if kv.mod_revision != main {
-            self.slip(Slip::ModRevision, at.revision, kv.key);
-        }
-        let (create, version) = (kv.create_revision, kv.version);
-        // A key changes at most once in a transaction, so its version cannot run ahead of its revisions.
-        let fits = create > 0 && create <= main && version > 0 && version - 1 <= main - create;
-        if !fits || (create == main) != (version == 1) {
-            self.slip(Slip::Numbers, at.revision, kv.key);
-        }
-        let past = self.live.insert(id, Past { create, version, lease: kv.lease });
-        match past {
-            Some(_) if kept && create == main => self.slip(Slip::NoDeletion, at.revision, kv.key),
-            Some(past) if kept && (past.create != create || past.version.saturating_add(1) != version) => {
-                self.slip(Slip::History, at.revision, kv.key);
+            // A key changes at most once in a transaction, so its version cannot run ahead of its revisions.
+            let fits = create > 0 && create <= main && version > 0 && version - 1 <= main - create;
+            if !fits || (create == main) != (version == 1) {
+                self.slip(Slip::Numbers, at.revision, kv.key);
             }
-            None if kept && create < main => self.slip(Slip::NoPast, at.revision, kv.key),
-            _ => {}
         }
-        if let Some(past) = past {
-            self.unlease(past.lease);
+        let start = self.names.len();
+        self.names.extend_from_slice(kv.key);
+        let name = start..self.names.len();
+        self.waiting.push(Change { id: self.live.id(kv.key), at: at.revision, put, name });
+        if self.waiting.len() == BATCH {
+            self.follow_up();
         }
-        if kv.lease != 0 {
-            *self.leased.entry(kv.lease).or_default() += 1;
+    }
+
+    /// Holds the changes that wait against what their keys were before.
+    fn follow_up(&mut self) {
+        // The processor fetches all of these at once, and one after the other in the loop below.
+        let near = self.waiting.iter().fold(0, |all, change| all ^ self.live.touch(change.id));
+        std::hint::black_box(near);
+        let (mut waiting, mut names) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.names));
+        for change in waiting.drain(..) {
+            let kept = change.at.main > self.compacted;
+            let past = match change.put {
+                Some(put) => self.live.insert(change.id, put),
+                None => self.live.remove(change.id),
+            };
+            let slip = match (change.put, past) {
+                (None, None) if kept => Slip::DeletesNothing,
+                (Some(put), Some(_)) if kept && put.create == change.at.main => Slip::NoDeletion,
+                (Some(put), Some(past))
+                    if kept && (past.create != put.create || past.version.saturating_add(1) != put.version) =>
+                {
+                    Slip::History
+                }
+                (Some(put), None) if kept && put.create < change.at.main => Slip::NoPast,
+                _ => continue,
+            };
+            self.slip(slip, change.at, names.get(change.name).unwrap_or_default());
         }
+        names.clear();
+        (self.waiting, self.names) = (waiting, names);
     }
 
     /// Whether a revision may come after the one before it.
@@ -338,12 +360,14 @@ impl Checker {
     }
 
     /// How many keys are alive; a bumped revision's row is none.
-    pub fn live_keys(&self) -> u64 {
-        self.live.len() as u64
+    pub fn live_keys(&mut self) -> u64 {
+        self.follow_up();
+        self.live.count()
     }
 
     /// What all rows together mean.
     pub fn finish(mut self) -> Findings {
+        self.follow_up();
         self.lost_rows();
         self.buckets_and_marks();
         self.leases_and_users();
@@ -415,15 +439,12 @@ impl Checker {
     }
 
     fn leases_and_users(&mut self) {
-        let mut gone: Vec<(i64, u64)> = self
-            .leased
-            .iter()
-            .filter(|(id, keys)| **keys > 0 && !self.leases.contains(id))
-            .map(|(id, keys)| (*id, *keys))
-            .collect();
-        gone.sort_unstable();
-        if let Some((first, _)) = gone.first() {
-            let keys: u64 = gone.iter().map(|(_, keys)| keys).sum();
+        let mut gone: BTreeMap<i64, u64> = BTreeMap::new();
+        for past in self.live.all().filter(|past| past.lease != 0 && !self.leases.contains(&past.lease)) {
+            *gone.entry(past.lease).or_default() += 1;
+        }
+        if let Some((first, _)) = gone.first_key_value() {
+            let keys: u64 = gone.values().sum();
             self.findings.warnings.push(format!(
                 "{} on {} no row in bucket lease (the first is {first:x}); such keys never expire",
                 if keys == 1 { "1 live key hangs".to_string() } else { format!("{} live keys hang", thousands(keys)) },
@@ -462,17 +483,6 @@ impl Checker {
         }
         let end = last.max(self.compacted).max(1);
         findings.unproven.push(format!("whether anything was written after revision {}", grouped(end)));
-    }
-
-    fn id(&self, key: &[u8]) -> u128 {
-        let [a, b] = &self.hashers;
-        u128::from(a.hash_one(key)) << 64 | u128::from(b.hash_one(key))
-    }
-
-    fn unlease(&mut self, lease: i64) {
-        if let Some(keys) = self.leased.get_mut(&lease) {
-            *keys = keys.saturating_sub(1);
-        }
     }
 
     fn slip(&mut self, slip: Slip, at: Revision, key: &[u8]) {

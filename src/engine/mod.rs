@@ -15,6 +15,7 @@ pub mod keys;
 pub mod kubernetes;
 pub mod leftover;
 pub mod leftovers;
+pub mod live;
 pub mod locks;
 pub mod meaning;
 pub mod owner;

@@ -36,6 +36,8 @@ pub(super) struct Race {
     pub file: PathBuf,
     /// Whether the system is asked to forget the file before each run.
     pub cold: bool,
+    /// What has to be done once before.
+    pub before: Option<Entrant>,
     pub entrants: Vec<Entrant>,
     /// The directories that they make, removed after each run.
     pub made: Vec<PathBuf>,
@@ -75,6 +77,7 @@ impl Entrant {
 impl Race {
     /// Rounds in which each entrant runs once, in turn: at least one, and as many as `patience` allows.
     pub fn rounds(&self, most: usize, patience: Duration, watch: &mut Watch<'_>) -> Result<Vec<Vec<Run>>> {
+        self.before.iter().try_for_each(|before| before.run().map(|_| ()))?;
         let (mut rounds, begun, mut longest) = (Vec::new(), Instant::now(), Duration::ZERO);
         while rounds.is_empty() || (rounds.len() < most && begun.elapsed() + longest <= patience) {
             let (start, mut round) = (Instant::now(), Vec::new());

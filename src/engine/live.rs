@@ -1,0 +1,274 @@
+//! The live keys of a database while its rows go by: for each the numbers that its next row must fit.
+//!
+//! A database may hold tens of millions of keys, so the table is made for size and for the memory's
+//! slowness. A key is known by 105 bits of a keyed hash, never by its name; an entry takes 36 bytes,
+//! in one of many small sorted tables that grow each on its own, so that growing needs no second copy
+//! of the whole; where there are many, by a ninth, so that three quarters of the memory are in use.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+/// How many bits of the hash choose the table.
+const SHARD_BITS: u32 = 10;
+/// Homes up to which a table is kept airy, for speed; all of them together are then small enough. Beyond, memory counts.
+const AIRY: usize = 3072;
+/// Slots behind the last home, for entries that were pushed on.
+const SPILL: usize = 16;
+
+/// The newest row of a live key, as far as its next one must fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Past {
+    /// `create_revision`.
+    pub create: i64,
+    /// `version`.
+    pub version: i64,
+    /// `lease`, 0 for none.
+    pub lease: i64,
+}
+
+/// What a key is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyId {
+    shard: usize,
+    tag: Tag,
+}
+
+/// 95 bits of the hash and one that is set, so that no tag is that of an empty slot.
+type Tag = (u64, u32);
+
+/// Tag, create, version, lease in words of 32 bits; all zero when empty. An array of integers comes zeroed from the
+/// system without being touched.
+type Slot = [u32; 9];
+const EMPTY: Slot = [0; 9];
+
+/// The live keys.
+#[derive(Debug)]
+pub struct Live {
+    secret: (u64, u64),
+    shards: Vec<Shard>,
+    count: u64,
+}
+
+impl Default for Live {
+    fn default() -> Live {
+        let [a, b] = [RandomState::new(), RandomState::new()].map(|state| state.hash_one(0));
+        Live { secret: (a, b), shards: (0..1 << SHARD_BITS).map(|_| Shard::default()).collect(), count: 0 }
+    }
+}
+
+impl Live {
+    /// What `key` is known by here.
+    pub fn id(&self, key: &[u8]) -> KeyId {
+        let mut hasher = SipHasher13::new_with_keys(self.secret.0, self.secret.1);
+        hasher.write(key);
+        let hash = hasher.finish128();
+        let shard = (hash.h2 >> (64 - SHARD_BITS)) as usize;
+        KeyId { shard, tag: (hash.h1, hash.h2 as u32 | 1) }
+    }
+
+    /// Reads where the key's entry would be, so that it is near when it is asked for. The word that comes back
+    /// means nothing.
+    pub fn touch(&self, id: KeyId) -> u32 {
+        let shard = &self.shards[id.shard];
+        let home = shard.home(id.tag);
+        // The first word, and one less than a cache line behind it: most searches end before the third line.
+        let [first, second] =
+            [(home, 0), (home + 1, 6)].map(|(at, word)| shard.slots.get(at).map_or(0, |slot| slot[word]));
+        first ^ second
+    }
+
+    /// Notes a key's newest row; what was known of it before comes back.
+    pub fn insert(&mut self, id: KeyId, past: Past) -> Option<Past> {
+        let before = self.shards[id.shard].insert(id.tag, past);
+        self.count += u64::from(before.is_none());
+        before
+    }
+
+    /// Forgets a key; what was known of it comes back.
+    pub fn remove(&mut self, id: KeyId) -> Option<Past> {
+        let before = self.shards[id.shard].remove(id.tag);
+        self.count -= u64::from(before.is_some());
+        before
+    }
+
+    /// How many keys there are.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// What is known of each key, in no particular order.
+    pub fn all(&self) -> impl Iterator<Item = Past> {
+        self.shards.iter().flat_map(|shard| &shard.slots).filter(|slot| !is_empty(slot)).map(past)
+    }
+}
+
+/// Entries in the order of their tags, each at its home or pushed on behind it with no empty slot between.
+#[derive(Debug, Default)]
+struct Shard {
+    slots: Vec<Slot>,
+    homes: usize,
+    used: usize,
+}
+
+impl Shard {
+    /// Tags in order have homes in order.
+    fn home(&self, tag: Tag) -> usize {
+        ((u128::from(tag.0) * self.homes as u128) >> 64) as usize
+    }
+
+    /// Where the tag is, or else where it belongs.
+    fn find(&self, wanted: Tag) -> Result<usize, usize> {
+        let mut at = self.home(wanted);
+        while let Some(slot) = self.slots.get(at) {
+            if is_empty(slot) || tag(slot) > wanted {
+                return Err(at);
+            } else if tag(slot) == wanted {
+                return Ok(at);
+            }
+            at += 1;
+        }
+        Err(at)
+    }
+
+    fn insert(&mut self, tag: Tag, new: Past) -> Option<Past> {
+        loop {
+            match self.find(tag) {
+                Ok(at) => {
+                    let slot = &mut self.slots[at];
+                    let before = past(slot);
+                    *slot = filled(tag, new);
+                    return Some(before);
+                }
+                Err(at) if self.used < self.most() => {
+                    if let Some(run) = self.slots[at..].iter().position(is_empty) {
+                        self.slots.copy_within(at..at + run, at + 1);
+                        self.slots[at] = filled(tag, new);
+                        self.used += 1;
+                        return None;
+                    }
+                    self.grow();
+                }
+                Err(_) => self.grow(),
+            }
+        }
+    }
+
+    fn remove(&mut self, tag: Tag) -> Option<Past> {
+        let at = self.find(tag).ok()?;
+        let before = past(&self.slots[at]);
+        // Those behind it that are not at home move up.
+        let stays = |(slot, place): (&Slot, usize)| is_empty(slot) || self.home(self::tag(slot)) == place;
+        let behind = &self.slots[at + 1..];
+        let run = behind.iter().zip(at + 1..).position(stays).unwrap_or(behind.len());
+        self.slots.copy_within(at + 1..at + 1 + run, at);
+        self.slots[at + run] = EMPTY;
+        self.used -= 1;
+        Some(before)
+    }
+
+    /// Entries at which it has to grow.
+    fn most(&self) -> usize {
+        if self.homes <= AIRY { self.homes / 10 * 7 } else { self.homes / 20 * 17 }
+    }
+
+    fn grow(&mut self) {
+        self.homes += if self.homes <= AIRY { self.homes / 3 + 20 } else { self.homes / 9 };
+        let old = std::mem::replace(&mut self.slots, vec![EMPTY; self.homes + SPILL]);
+        let mut next = 0;
+        for slot in old.into_iter().filter(|slot| !is_empty(slot)) {
+            let at = self.home(tag(&slot)).max(next);
+            // One slot stays empty at the end: there is always a place to push on to.
+            if at + 1 >= self.slots.len() {
+                self.slots.resize(at + SPILL, EMPTY);
+            }
+            self.slots[at] = slot;
+            next = at + 1;
+        }
+    }
+}
+
+/// A tag has one bit set in its last word.
+fn is_empty(slot: &Slot) -> bool {
+    slot[2] == 0
+}
+
+fn tag(slot: &Slot) -> Tag {
+    (wide(slot[0], slot[1]), slot[2])
+}
+
+fn past(slot: &Slot) -> Past {
+    let number = |at: usize| wide(slot[at], slot[at + 1]).cast_signed();
+    Past { create: number(3), version: number(5), lease: number(7) }
+}
+
+fn filled(tag: Tag, past: Past) -> Slot {
+    let [[a, b], [c, d], [e, f], [g, h]] =
+        [tag.0, past.create.cast_unsigned(), past.version.cast_unsigned(), past.lease.cast_unsigned()]
+            .map(|n| [(n >> 32) as u32, n as u32]);
+    [a, b, tag.1, c, d, e, f, g, h]
+}
+
+fn wide(high: u32, low: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Against the standard table, with so few keys that they are changed, removed and made again.
+        #[test]
+        fn it_is_a_map(acts in proptest::collection::vec((0u16..600, any::<bool>(), any::<(i64, i64, i64)>()), 0..2000)) {
+            let (mut live, mut plain) = (Live::default(), HashMap::new());
+            for (key, put, (create, version, lease)) in acts {
+                let id = live.id(&key.to_be_bytes());
+                let past = Past { create, version, lease };
+                let (ours, theirs) = match put {
+                    true => (live.insert(id, past), plain.insert(key, past)),
+                    false => (live.remove(id), plain.remove(&key)),
+                };
+                prop_assert_eq!(ours, theirs);
+                prop_assert_eq!(live.count(), plain.len() as u64);
+            }
+            let sum = |all: &mut dyn Iterator<Item = Past>| all.fold(0i64, |sum, past| sum.wrapping_add(past.lease));
+            prop_assert_eq!(sum(&mut live.all()), sum(&mut plain.values().copied()));
+        }
+
+        /// One table alone, with tags that crowd at its end and differ in their last word only.
+        #[test]
+        fn a_crowded_table(acts in proptest::collection::vec((0u64..40, 0u32..3, any::<bool>()), 0..1000)) {
+            let (mut shard, mut plain) = (Shard::default(), HashMap::new());
+            for (high, low, put) in acts {
+                let tag = (u64::MAX - high * high, low * 2 + 1);
+                let past = Past { create: high as i64, version: 1, lease: i64::from(low) };
+                let (ours, theirs) = match put {
+                    true => (shard.insert(tag, past), plain.insert(tag, past)),
+                    false => (shard.remove(tag), plain.remove(&tag)),
+                };
+                prop_assert_eq!(ours, theirs);
+                prop_assert_eq!(shard.used, plain.len());
+            }
+            for (tag, past) in plain {
+                prop_assert_eq!(shard.remove(tag), Some(past));
+            }
+            prop_assert!(shard.slots.iter().all(is_empty));
+        }
+    }
+
+    #[test]
+    fn an_entry_takes_less_than_48_bytes_beyond_the_first_48_mib() {
+        let (live, mut shard) = (Live::default(), Shard::default());
+        let past = Past { create: 1, version: 1, lease: 0 };
+        for key in 1..=30_000usize {
+            shard.insert(live.id(&key.to_be_bytes()).tag, past);
+            let bytes = shard.slots.capacity() * size_of::<Slot>();
+            assert!(bytes <= key * 48 + (48 << 20 >> SHARD_BITS), "{bytes} bytes for {key} keys");
+        }
+    }
+}
