@@ -97,7 +97,7 @@ fn races(options: &Options, shape: Shape, file: &Path) -> Vec<Race> {
     };
     let made: Vec<PathBuf> = (1..=3).map(|n| options.dir.join(format!("m{n}.etcd"))).collect();
     let one = |n: usize, dir: &Path| {
-        let url = format!("http://127.0.0.1:{}", 2379 + n);
+        let url = format!("http://10.0.0.{n}:2380");
         let cluster = format!("m{n}={url}");
         let mut args = words(&["snapshot", "restore", &text(file), "--data-dir", &text(dir)]);
         args.extend(words(&["--name", &format!("m{n}"), "--initial-cluster", &cluster]));
@@ -113,7 +113,7 @@ fn races(options: &Options, shape: Shape, file: &Path) -> Vec<Race> {
             1 => (None, commands.clone()),
             _ => {
                 let plan = text(&options.dir.join(PLAN));
-                let cluster: Vec<String> = (1..=count).map(|n| format!("m{n}=http://127.0.0.1:{}", 2379 + n)).collect();
+                let cluster: Vec<String> = (1..=count).map(|n| format!("m{n}=http://10.0.0.{n}:2380")).collect();
                 let mut args = words(&["plan", "--snapshot", &text(file), "--data-root", &text(&options.dir)]);
                 args.extend(words(&["--initial-cluster", &cluster.join(","), "--label", "bench", "-o", &plan]));
                 (Some(ours("requorum plan", args)), vec![words(&["restore", "--plan", &plan])])
