@@ -19,6 +19,7 @@ mod meta;
 mod pack;
 mod page;
 mod pages;
+mod stray;
 mod view;
 
 pub use build::Build;
@@ -28,6 +29,7 @@ pub use edit::Edit;
 pub use error::{Error, Fault, Place};
 pub use meta::Meta;
 pub use pages::PageSet;
+pub use stray::{Children, right_edge, stray_branches};
 pub use view::{Bucket, KeyValue, View};
 
 use std::io;

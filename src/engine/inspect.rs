@@ -274,7 +274,10 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
     }
     // The rows are visited only while no problem is known; a broken meta page is one, and yet the rows are there.
     let mut found = if report.problems.is_empty() { tally.finish(view)? } else { walk(view, watch)? };
-    // A sound tree may be what is left of a larger one. Where most pages hold nothing, those are asked.
+    // A sound tree may be what is left of a larger one, which the pages outside it remember.
+    let lost = leftover::lost_end(view, &report.in_use, found.last, found.compacted)?;
+    found.findings.proven.retain(|_| lost.is_none());
+    found.findings.errors.extend(lost);
     if report.free.saturating_mul(2) > report.pages {
         match leftover::newest(view, watch) {
             Ok(newest) => found.findings.warnings.extend(leftover::words(newest, found.end())),

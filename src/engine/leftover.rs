@@ -2,8 +2,12 @@
 //! old ones as they were, so a tree that lost its end leaves its rows behind on pages that nothing
 //! points to any more.
 //!
-//! It is a hint, no proof: a snapshot saved while clients write legally holds newer rows on pages
-//! that were free when it began, and so does a database whose last commit was cut off.
+//! A newer row there is a hint, no proof: a snapshot saved while clients write legally holds newer
+//! rows on pages that were free when it began, and so does a database whose last commit was cut off.
+//! But revisions only rise, so every write that adds one writes the last leaf of `key` anew, and
+//! every branch above it. A branch page that refers to a page on the tree's right edge and goes on
+//! behind it is therefore older than the tree, and so were the rows it goes on with; above the
+//! compaction mark no row is ever removed. Such a page proves that the tree's end is lost.
 
 use super::{
     progress::{Phase, Watch},
@@ -11,8 +15,12 @@ use super::{
     words::thousands,
 };
 use crate::{
-    bolt::{ReadAt, View},
-    etcd::{proto::KeyValueRef, revision::RevisionKey},
+    bolt::{Error, PageSet, ReadAt, View, right_edge, stray_branches},
+    etcd::{
+        proto::KeyValueRef,
+        revision::{Revision, RevisionKey},
+        schema,
+    },
     trouble::Trouble,
 };
 
@@ -23,6 +31,41 @@ pub enum Ended {
     Read(std::io::Error),
     /// The watcher said stop.
     Stopped(Trouble),
+}
+
+/// Whether pages outside the tree of `key` prove that its end is lost, in a sentence. `last` is the last revision
+/// in the tree, `compacted` the compaction mark.
+///
+/// # Errors
+/// When a page cannot be read.
+pub fn lost_end<R: ReadAt>(
+    view: &View<R>,
+    in_use: &PageSet,
+    last: Revision,
+    compacted: i64,
+) -> Result<Option<String>, Error> {
+    let Some(bucket) = view.bucket(schema::KEY)? else { return Ok(None) };
+    let (edge, mut found) = (right_edge(view, &bucket)?, None);
+    if edge.is_empty() {
+        return Ok(None);
+    }
+    stray_branches(view, in_use, &mut |page, children| {
+        for pair in children.windows(2) {
+            let [(_, child), (key, _)] = pair else { continue };
+            let next =
+                RevisionKey::parse(key).map(|at| at.revision).filter(|next| *next > last && next.main > compacted);
+            if let Some(next) = next.filter(|_| edge.contains(child)) {
+                found = Some(format!(
+                    "bucket key: page {page}, which is outside the tree, goes on from page {child} with revision {}, the \
+                     tree ends there at {}: the end of the tree is lost",
+                    thousands(next.main.unsigned_abs()),
+                    thousands(last.main.unsigned_abs()),
+                ));
+            }
+        }
+        found.is_none()
+    })?;
+    Ok(found)
 }
 
 /// The newest revision that any leaf page with rows of `key` holds, reachable or not; `None` where

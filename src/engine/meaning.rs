@@ -404,8 +404,7 @@ impl Checker {
         let findings = &mut self.findings;
         for name in schema::ALL.into_iter().filter(|name| !self.buckets.contains(*name)) {
             let words = format!("bucket {} is missing; every etcd makes it when it starts", name.escape_ascii());
-            let vital = [schema::KEY, schema::META].contains(&name);
-            if vital { &mut findings.errors } else { &mut findings.warnings }.push(words);
+            findings.errors.push(words);
         }
         for name in self.buckets.iter().filter(|name| !schema::is_known(name)) {
             findings.warnings.push(format!("bucket {} is none of etcd's; it is kept as it is", brief(name, 60)));

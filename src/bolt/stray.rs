@@ -1,0 +1,68 @@
+//! Branch pages that nothing refers to any more. bbolt changes a tree by writing new pages and
+//! leaves the old ones as they were, so these tell what the tree was; where a tree lost its end,
+//! they tell what it should be.
+
+use super::error::Error;
+use super::page::{self, BRANCH, Header};
+use super::pages::PageSet;
+use super::view::{Bucket, MAX_DEPTH, Rows, View};
+use super::{ReadAt, page::wide};
+
+/// Bytes that are read at a time.
+const BLOCK: u64 = 256 << 10;
+
+/// The pages of a bucket's tree from its root to its last leaf; none where its rows stand inline.
+///
+/// # Errors
+/// When one of them cannot be read.
+pub fn right_edge<R: ReadAt>(view: &View<R>, bucket: &Bucket) -> Result<Vec<u64>, Error> {
+    let (mut pages, mut bytes) = (Vec::new(), Vec::new());
+    let Rows::Tree(mut id) = bucket.rows else { return Ok(pages) };
+    while pages.len() < MAX_DEPTH {
+        let shape = view.load(id, &bucket.name, &mut bytes)?;
+        pages.push(id);
+        let Some(last) = shape.count.checked_sub(1).filter(|_| !shape.leaf) else { break };
+        id = page::branch_row(&bytes, last).map_err(|fault| Error::at(id, &bucket.name, fault))?.1;
+    }
+    Ok(pages)
+}
+
+/// A branch page's children: each one's first key and its page.
+pub type Children<'p> = [(&'p [u8], u64)];
+
+/// Shows the children of every sound branch page of one page's length that is not in `in_use`, with that page's
+/// number. `visit` says whether to go on.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn stray_branches<R: ReadAt>(
+    view: &View<R>,
+    in_use: &PageSet,
+    visit: &mut dyn FnMut(u64, &Children<'_>) -> bool,
+) -> Result<(), Error> {
+    let (size, mut block) = (u64::from(view.page_size()), Vec::new());
+    let most = BLOCK.checked_div(size).unwrap_or(1).max(1);
+    for (first, behind) in in_use.runs(2, view.meta().hwm, false) {
+        let mut at = first;
+        while at < behind {
+            let pages = behind.saturating_sub(at).min(most);
+            block.resize(usize::try_from(pages.saturating_mul(size)).unwrap_or(0), 0);
+            let offset = at.saturating_mul(size);
+            let read = view.source().read_exact_at(&mut block, offset);
+            read.map_err(|source| Error::Read { offset, size: wide(block.len()), source })?;
+            for (id, bytes) in (at..).zip(block.chunks_exact(page::narrow(view.page_size()))) {
+                let header = Header::parse(bytes);
+                if header.is_none_or(|is| is.id != id || is.flags != BRANCH || is.overflow != 0) {
+                    continue;
+                }
+                let Ok(shape) = page::shape(bytes) else { continue };
+                let children: Result<Vec<_>, _> = (0..shape.count).map(|n| page::branch_row(bytes, n)).collect();
+                if children.is_ok_and(|children| !visit(id, &children)) {
+                    return Ok(());
+                }
+            }
+            at = at.saturating_add(pages);
+        }
+    }
+    Ok(())
+}
