@@ -1,5 +1,8 @@
 //! What was seen: which member said what, which file holds what. Plain data without judgement.
 
+pub mod config;
+pub mod disk;
+
 use std::path::PathBuf;
 
 use crate::etcd::membership::Id;

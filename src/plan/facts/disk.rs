@@ -1,0 +1,148 @@
+//! What a member's directories hold, as far as it was read without touching them: who this member is, how far its log
+//! and its database got. Plain data without judgement.
+
+use std::path::PathBuf;
+
+use super::{FileFacts, KnownMember};
+use crate::etcd::{membership::Id, version::Minor};
+
+/// One data directory: where it lies, who has it, what it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirFacts {
+    /// `--data-dir`: the directory that holds `member/`.
+    pub data_dir: PathBuf,
+    /// `--wal-dir`, where the log lies elsewhere than in `member/wal`.
+    pub wal_dir: Option<PathBuf>,
+    /// Where it was learned of, in words: `/etc/systemd/system/etcd.service`, `process 812`; empty when it was named by
+    /// the operator.
+    pub learned_from: String,
+    /// Whether a process holds it.
+    pub held: Held,
+    /// What it is.
+    pub state: DirState,
+}
+
+/// Whether a process holds a directory's locks. It was asked, never tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Held {
+    /// Nobody does, as far as this machine tells.
+    No,
+    /// A process does: an etcd runs on it.
+    By {
+        /// Its process ID, where this user may see it.
+        pid: Option<u32>,
+        /// The program's name, where it may be seen: `etcd`.
+        program: String,
+    },
+    /// The system does not tell, for this reason.
+    Unknown(String),
+}
+
+impl Held {
+    /// True when a process is known to hold it.
+    pub fn is_held(&self) -> bool {
+        matches!(self, Held::By { .. })
+    }
+}
+
+/// What a directory is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DirState {
+    /// An etcd could start on it; a torn end of the log, which etcd cuts off by itself, is no hindrance
+    /// ([`DirSays::torn`]).
+    Whole(Box<DirSays>),
+    /// It is a member's and an etcd would not start on it, or would start without a part of it; the sentence says why.
+    Broken {
+        /// What is wrong, in a sentence that names the file.
+        why: String,
+        /// What could still be read; fields of unreadable parts are zero or empty.
+        says: Box<DirSays>,
+    },
+    /// It is there and nothing is in it.
+    Empty,
+    /// It does not exist.
+    Absent,
+    /// It is there and no member's; the sentence says what is missing.
+    NotADataDir(String),
+    /// It could not be looked at; the sentence says why.
+    Unreadable(String),
+}
+
+impl DirState {
+    /// What was read, of a whole directory and of a broken one.
+    pub fn says(&self) -> Option<&DirSays> {
+        match self {
+            DirState::Whole(says) | DirState::Broken { says, .. } => Some(says),
+            _ => None,
+        }
+    }
+}
+
+/// What a member's directories say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirSays {
+    /// The cluster's ID, from the log's metadata.
+    pub cluster_id: Id,
+    /// The member's ID, from the log's metadata.
+    pub member_id: Id,
+    /// The raft term in the last hard state.
+    pub term: u64,
+    /// Whom it voted for in that term; `Id(0)` for nobody.
+    pub vote: Id,
+    /// The highest raft index that the last hard state calls committed. It lags: acknowledged entries may lie behind it.
+    pub commit: u64,
+    /// The first entry that the log still holds without a gap up to the last; 0 where it holds none.
+    pub first_index: u64,
+    /// The last entry of the log; where it holds none, the snapshot that it begins with.
+    pub last_index: u64,
+    /// The term of that entry.
+    pub last_term: u64,
+    /// Where and why the log ends before its time, if it does; etcd cuts such a tail off.
+    pub torn: Option<String>,
+    /// The raft index of the newest snapshot (`.snap`, or its record in the log) that a start would begin from.
+    pub snap_index: u64,
+    /// The raft index up to which the database has applied the log.
+    pub consistent_index: u64,
+    /// The term of that index, where the database keeps it (3.5 and later).
+    pub consistent_term: Option<u64>,
+    /// The database's last revision; 0 where it could not be read.
+    pub revision: i64,
+    /// `member/snap/db`. [`Health::Unread`](super::Health::Unread) after a quick look that found nothing wrong.
+    pub database: FileFacts,
+    /// A database that came from a leader and was not yet put in place (`….snap.db`): the raft index it covers.
+    pub received_db: Option<u64>,
+    /// The members, as this etcd version would take them at its start.
+    pub members: Vec<KnownMember>,
+    /// The users' keys in the v2 store, which no restore of a v3 snapshot carries over.
+    pub v2_keys: u64,
+    /// The cluster version, or what the forms of the files tell of it; the etcd that wrote this is of that minor version
+    /// or, in the middle of an upgrade, of the next.
+    pub etcd: Option<Minor>,
+    /// When the log or the database was last written, seconds since 1970, where the filesystem tells.
+    pub written: Option<i64>,
+    /// What is odd about it and yet no damage, each a sentence.
+    pub warnings: Vec<String>,
+}
+
+impl DirSays {
+    /// Entries of the log that are not in the database: restoring the database alone loses them.
+    pub fn entries_beyond(&self) -> u64 {
+        self.last_index.saturating_sub(self.consistent_index)
+    }
+
+    /// Those of [`DirSays::entries_beyond`] that the member knew to be committed.
+    pub fn committed_beyond(&self) -> u64 {
+        self.commit.min(self.last_index).saturating_sub(self.consistent_index)
+    }
+
+    /// Those of [`DirSays::entries_beyond`] behind the recorded commit: acknowledged to a client, or never decided.
+    pub fn undecided_beyond(&self) -> u64 {
+        self.entries_beyond() - self.committed_beyond()
+    }
+
+    /// True when every entry between the database and the end of the log is in the log.
+    pub fn log_reaches_database(&self) -> bool {
+        self.entries_beyond() == 0
+            || (self.first_index > 0 && self.first_index <= self.consistent_index.saturating_add(1))
+    }
+}
