@@ -56,24 +56,45 @@ pub struct Log {
     pub torn: Option<String>,
 }
 
+/// A log without its entries' content: what is kept while it streams by.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Outline {
+    /// Whose log it is; none before the first record was read.
+    pub metadata: Option<Metadata>,
+    /// Index of the first entry that the last one follows without a gap; 0 without entries.
+    pub first: u64,
+    /// Index of the last entry; 0 without entries.
+    pub last: u64,
+    /// The term of the last entry.
+    pub last_term: u64,
+    /// The last hard state.
+    pub hard_state: HardState,
+    /// Snapshot records, in order.
+    pub snapshots: Vec<WalSnapshot>,
+    /// Where and why the last segment ends before its time, if it does.
+    pub torn: Option<String>,
+}
+
+/// What a log's records change while it streams by.
+#[derive(Debug)]
+pub enum Change {
+    /// An entry: it drops all entries that came before from its index on, and follows the others without a gap unless
+    /// it follows a snapshot record ([`Outline::first`] is its own index then).
+    Entry(Entry),
+    /// Entries up to this index are committed and will not be dropped any more.
+    Committed(u64),
+}
+
 /// Reads a WAL directory from its oldest segment.
 ///
 /// # Errors
 /// When there is no segment, one is missing, or a record that is not the torn tail is damaged; the
 /// error names the file and the offset.
 pub fn read(dir: &Path) -> Result<Log, Error> {
-    let segments = segments(dir)?;
-    let mut log = Log::default();
-    let mut reader = Reader { log: &mut log, crc: None, metadata: None, nth: 0 };
-    for (position, path) in segments.iter().enumerate() {
-        let io = |source| Error::Io { path: path.into(), source };
-        let file = File::open(path).map_err(io)?;
-        let length = file.metadata().map_err(io)?.len();
-        let last = position + 1 == segments.len();
-        reader.segment(path, &mut BufReader::with_capacity(64 << 10, file), length, last)?;
-    }
-    let metadata = reader.metadata;
-    whose(log, metadata, dir)
+    let mut entries = Vec::new();
+    let mut outline = Outline::default();
+    follow(&segments(dir)?, &mut outline, &mut |outline, change| collect(&mut entries, outline, change))?;
+    whose(outline, entries, dir)
 }
 
 /// Reads segments that are in memory, the oldest first; messages call them `segment 0` and so on.
@@ -81,52 +102,91 @@ pub fn read(dir: &Path) -> Result<Log, Error> {
 /// # Errors
 /// As [`read()`].
 pub fn parse(segments: &[&[u8]]) -> Result<Log, Error> {
-    let mut log = Log::default();
-    let mut reader = Reader { log: &mut log, crc: None, metadata: None, nth: 0 };
+    let (mut entries, mut outline) = (Vec::new(), Outline::default());
+    let mut each = |outline: &Outline, change| collect(&mut entries, outline, change);
+    let mut reader = Reader { outline: &mut outline, each: &mut each, crc: None, nth: 0 };
     for (position, bytes) in segments.iter().enumerate() {
         let (name, last) = (format!("segment {position}"), position + 1 == segments.len());
         reader.segment(Path::new(&name), &mut &**bytes, bytes.len() as u64, last)?;
     }
-    let metadata = reader.metadata;
-    whose(log, metadata, Path::new("the log"))
+    whose(outline, entries, Path::new("the log"))
 }
 
-fn whose(log: Log, metadata: Option<Metadata>, path: &Path) -> Result<Log, Error> {
-    let Some(metadata) = metadata else {
+/// Reads `paths`, segments that follow each other, the oldest first, and hands every change to `each` with the outline
+/// after it. One record at a time is in memory. Of a log with an error in it the outline says what came before.
+///
+/// # Errors
+/// When a record that is not the torn tail is damaged, or a file cannot be read.
+pub fn follow(paths: &[PathBuf], outline: &mut Outline, each: &mut dyn FnMut(&Outline, Change)) -> Result<(), Error> {
+    let mut reader = Reader { outline, each, crc: None, nth: 0 };
+    for (position, path) in paths.iter().enumerate() {
+        let io = |source| Error::Io { path: path.into(), source };
+        let file = File::open(path).map_err(io)?;
+        let length = file.metadata().map_err(io)?.len();
+        let last = position + 1 == paths.len();
+        reader.segment(path, &mut BufReader::with_capacity(64 << 10, file), length, last)?;
+    }
+    Ok(())
+}
+
+fn collect(entries: &mut Vec<Entry>, outline: &Outline, change: Change) {
+    if let Change::Entry(entry) = change {
+        let keep = entry.index.unwrap_or_default().saturating_sub(outline.first);
+        if keep == 0 {
+            entries.clear();
+        }
+        entries.truncate(keep as usize);
+        entries.push(entry);
+    }
+}
+
+fn whose(outline: Outline, entries: Vec<Entry>, path: &Path) -> Result<Log, Error> {
+    let Some(metadata) = outline.metadata else {
         return Err(Error::NoLog { path: path.into(), what: "no segment says whose log this is".into() });
     };
     let (node_id, cluster_id) = (metadata.node_id.unwrap_or_default(), metadata.cluster_id.unwrap_or_default());
-    Ok(Log { node_id, cluster_id, ..log })
+    let Outline { hard_state, snapshots, torn, .. } = outline;
+    Ok(Log { node_id, cluster_id, entries, hard_state, snapshots, torn })
 }
 
-fn segments(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+/// The segments of a WAL directory, each with its sequence and its first index, the oldest first; gaps are left to the
+/// caller.
+///
+/// # Errors
+/// When the directory cannot be listed.
+pub fn list(dir: &Path) -> Result<Vec<(u64, u64, PathBuf)>, Error> {
     let io = |source| Error::Io { path: dir.into(), source };
     let mut named = Vec::new();
     for file in fs::read_dir(dir).map_err(io)? {
         let path = file.map_err(io)?.path();
-        if let Some((sequence, _)) = path.file_name().and_then(|n| n.to_str()).and_then(parse_file_name) {
-            named.push((sequence, path));
+        if let Some((sequence, index)) = path.file_name().and_then(|n| n.to_str()).and_then(parse_file_name) {
+            named.push((sequence, index, path));
         }
     }
     named.sort();
+    Ok(named)
+}
+
+fn segments(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let named = list(dir)?;
     let no_log = |what: String| Error::NoLog { path: dir.into(), what };
-    let Some((mut expected, _)) = named.first().cloned() else {
+    let Some((mut expected, ..)) = named.first().cloned() else {
         return Err(no_log("no WAL segment in it".into()));
     };
-    for (sequence, _) in &named {
+    for (sequence, ..) in &named {
         if *sequence != expected {
             return Err(no_log(format!("segment {expected:016x} is missing")));
         }
         expected = expected.saturating_add(1);
     }
-    Ok(named.into_iter().map(|(_, path)| path).collect())
+    Ok(named.into_iter().map(|(.., path)| path).collect())
 }
 
 struct Reader<'a> {
-    log: &'a mut Log,
+    outline: &'a mut Outline,
+    each: &'a mut dyn FnMut(&Outline, Change),
     /// The running checksum; `None` before the first crc record of the oldest segment, which seeds it.
     crc: Option<u32>,
-    metadata: Option<Metadata>,
     /// Records of the segment so far.
     nth: u64,
 }
@@ -155,7 +215,7 @@ impl Reader<'_> {
             let Some(frame) = Frame::parse(field) else {
                 if last && something_follows(input).map_err(io)? {
                     let path = path.display();
-                    self.log.torn = Some(format!("{path}: nothing was written at byte {offset}, but behind it"));
+                    self.outline.torn = Some(format!("{path}: nothing was written at byte {offset}, but behind it"));
                     return Ok(());
                 }
                 break;
@@ -167,7 +227,7 @@ impl Reader<'_> {
                 Err(Bad::Io(source)) => return Err(io(source)),
                 Err(Bad::Short) => return self.cut_off(path, offset, last),
                 Err(Bad::Wrong(_)) if last && never_written(offset + 8, &body) => {
-                    self.log.torn =
+                    self.outline.torn =
                         Some(format!("{}: the record at byte {offset} was never written whole", path.display()));
                     return Ok(());
                 }
@@ -181,7 +241,7 @@ impl Reader<'_> {
     /// The file ends inside the record at `offset`.
     fn cut_off(&mut self, path: &Path, offset: u64, last: bool) -> Result<(), Error> {
         if last {
-            self.log.torn = Some(format!("{}: cut off inside the record at byte {offset}", path.display()));
+            self.outline.torn = Some(format!("{}: cut off inside the record at byte {offset}", path.display()));
             return Ok(());
         }
         Err(Error::Damaged { path: path.into(), offset, what: "a record runs past the end".into() })
@@ -219,7 +279,7 @@ impl Reader<'_> {
             Kind::Entry => self.entry(decode(&data)?),
             Kind::State => self.state(decode(&data)?),
             Kind::Snapshot => {
-                self.log.snapshots.push(decode(&data)?);
+                self.outline.snapshots.push(decode(&data)?);
                 Ok(())
             }
             Kind::Crc => Ok(()),
@@ -227,22 +287,25 @@ impl Reader<'_> {
     }
 
     fn metadata(&mut self, metadata: Metadata) -> Result<(), Bad> {
-        if self.metadata.is_some_and(|first| first != metadata) {
+        if self.outline.metadata.is_some_and(|first| first != metadata) {
             return Err(Bad::Wrong("the segments were written by different members".into()));
         }
-        self.metadata = Some(metadata);
+        self.outline.metadata = Some(metadata);
         Ok(())
     }
 
     fn state(&mut self, state: HardState) -> Result<(), Bad> {
-        if state.term.unwrap_or_default() == 0 && state.commit.unwrap_or_default() > 0 {
+        let commit = state.commit.unwrap_or_default();
+        if state.term.unwrap_or_default() == 0 && commit > 0 {
             return Err(Bad::Wrong("a hard state of term 0 has committed something".into()));
         }
-        self.log.hard_state = state;
+        self.outline.hard_state = state;
+        (self.each)(self.outline, Change::Committed(commit));
         Ok(())
     }
 
-    /// A new leader may rewrite the end of the log: an entry drops all from its index on.
+    /// A new leader may rewrite the end of the log: an entry drops all from its index on. A member that lags too far
+    /// behind gets a snapshot instead of entries; its log goes on behind that one's index.
     fn entry(&mut self, entry: Entry) -> Result<(), Bad> {
         let index = entry.index.unwrap_or_default();
         match entry.kind.unwrap_or_default() {
@@ -250,14 +313,18 @@ impl Reader<'_> {
             1 if entry.data.as_ref().is_some_and(|data| !data.is_empty()) => {}
             kind => return Err(Bad::Wrong(format!("entry {index} is none that etcd writes (type {kind})"))),
         }
-        if let Some(first) = self.log.entries.first().map(|e| e.index.unwrap_or_default()) {
-            let keep = index.saturating_sub(first);
-            if keep > self.log.entries.len() as u64 {
-                return Err(Bad::Wrong(format!("entry {index} comes after a gap")));
-            }
-            self.log.entries.truncate(if index < first { 0 } else { keep as usize });
+        let outline = &mut *self.outline;
+        let goes_on = outline.first > 0 && index <= outline.last.saturating_add(1);
+        let after_snapshot =
+            || outline.snapshots.iter().rev().any(|s| s.index.unwrap_or_default().checked_add(1) == Some(index));
+        if outline.first > 0 && !goes_on && !after_snapshot() {
+            return Err(Bad::Wrong(format!("entry {index} comes after a gap")));
         }
-        self.log.entries.push(entry);
+        if !goes_on || index < outline.first {
+            outline.first = index;
+        }
+        (outline.last, outline.last_term) = (index, entry.term.unwrap_or_default());
+        (self.each)(self.outline, Change::Entry(entry));
         Ok(())
     }
 }
@@ -314,104 +381,4 @@ fn never_written(start: u64, body: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::raft::record::Encoder;
-
-    fn entry(index: u64, term: u64) -> Entry {
-        Entry { kind: Some(0), term: Some(term), index: Some(index), data: Some(vec![index as u8 + 1; 700]) }
-    }
-
-    fn encoder() -> Encoder {
-        let mut log = Encoder::begin();
-        log.record(Kind::Metadata, &Metadata { node_id: Some(7), cluster_id: Some(9) });
-        log.record(Kind::Snapshot, &WalSnapshot { index: Some(0), term: Some(0), conf_state: None });
-        log
-    }
-
-    fn written(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(file_name(0, 0));
-        fs::write(&path, bytes).unwrap();
-        (dir, path)
-    }
-
-    #[test]
-    fn rewritten_entries_are_dropped() {
-        let mut log = encoder();
-        for e in [entry(1, 1), entry(2, 1), entry(3, 1), entry(2, 2)] {
-            log.record(Kind::Entry, &e);
-        }
-        log.record(Kind::State, &HardState { term: Some(2), vote: Some(7), commit: Some(2) });
-        let mut bytes = log.into_bytes();
-        bytes.resize(bytes.len() + 4096, 0);
-        let (dir, _) = written(&bytes);
-        let log = read(dir.path()).unwrap();
-        assert_eq!((log.node_id, log.cluster_id, log.torn.clone()), (7, 9, None));
-        assert_eq!(log.entries, [entry(1, 1), entry(2, 2)]);
-        assert_eq!(log.hard_state.commit, Some(2));
-    }
-
-    #[test]
-    fn a_gap_in_the_entries_is_named() {
-        let mut log = encoder();
-        log.record(Kind::Entry, &entry(1, 1));
-        log.record(Kind::Entry, &entry(3, 1));
-        let (dir, _) = written(&log.into_bytes());
-        assert!(read(dir.path()).unwrap_err().to_string().contains("entry 3 comes after a gap"));
-    }
-
-    #[test]
-    fn torn_tails_are_told_and_other_damage_is_refused() {
-        let mut log = encoder();
-        log.record(Kind::Entry, &entry(1, 1));
-        log.record(Kind::Entry, &entry(2, 1));
-        let bytes = log.into_bytes();
-
-        let (dir, path) = written(&bytes[..bytes.len() - 37]);
-        let log = read(dir.path()).unwrap();
-        assert_eq!(log.entries, [entry(1, 1)]);
-        assert!(log.torn.unwrap().contains("cut off inside the record"));
-
-        let mut zeroed = bytes.clone();
-        zeroed[1024..].fill(0);
-        fs::write(&path, &zeroed).unwrap();
-        let log = read(dir.path()).unwrap();
-        assert_eq!((log.entries.len(), log.torn.is_some()), (1, true));
-
-        let mut flipped = bytes.clone();
-        flipped[400] ^= 1;
-        fs::write(&path, &flipped).unwrap();
-        assert!(read(dir.path()).unwrap_err().to_string().contains("checksum"));
-    }
-
-    #[test]
-    fn every_cut_and_every_flipped_byte_ends_in_a_value() {
-        let mut log = encoder();
-        log.record(Kind::Entry, &entry(1, 1));
-        let bytes = log.into_bytes();
-        let (dir, path) = written(&bytes);
-        for cut in 0..bytes.len() {
-            fs::write(&path, &bytes[..cut]).unwrap();
-            let _ = read(dir.path());
-            let mut flipped = bytes.clone();
-            flipped[cut] ^= 0x80;
-            fs::write(&path, &flipped).unwrap();
-            if let Ok(log) = read(dir.path()) {
-                assert!(log.entries.is_empty() || log.entries == [entry(1, 1)], "byte {cut}");
-            }
-        }
-    }
-
-    #[test]
-    fn missing_segments_and_strangers() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("0.tmp"), b"").unwrap();
-        assert!(read(dir.path()).unwrap_err().to_string().contains("no WAL segment"));
-        fs::write(dir.path().join(file_name(0, 0)), encoder().into_bytes()).unwrap();
-        fs::write(dir.path().join(file_name(2, 9)), b"").unwrap();
-        assert!(read(dir.path()).unwrap_err().to_string().contains("segment 0000000000000001 is missing"));
-        assert_eq!(parse_file_name("0000000000000001-000000000000000a.wal"), Some((1, 10)));
-        assert_eq!(parse_file_name("0000000000000001-000000000000000a.wal.broken"), None);
-    }
-}
+mod tests;

@@ -1,0 +1,102 @@
+//! One segment written and damaged by hand: what is told, what is refused.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+use crate::raft::record::Encoder;
+
+fn entry(index: u64, term: u64) -> Entry {
+    Entry { kind: Some(0), term: Some(term), index: Some(index), data: Some(vec![index as u8 + 1; 700]) }
+}
+
+fn encoder() -> Encoder {
+    let mut log = Encoder::begin();
+    log.record(Kind::Metadata, &Metadata { node_id: Some(7), cluster_id: Some(9) });
+    log.record(Kind::Snapshot, &WalSnapshot { index: Some(0), term: Some(0), conf_state: None });
+    log
+}
+
+fn written(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(file_name(0, 0));
+    fs::write(&path, bytes).unwrap();
+    (dir, path)
+}
+
+#[test]
+fn rewritten_entries_are_dropped() {
+    let mut log = encoder();
+    for e in [entry(1, 1), entry(2, 1), entry(3, 1), entry(2, 2)] {
+        log.record(Kind::Entry, &e);
+    }
+    log.record(Kind::State, &HardState { term: Some(2), vote: Some(7), commit: Some(2) });
+    let mut bytes = log.into_bytes();
+    bytes.resize(bytes.len() + 4096, 0);
+    let (dir, _) = written(&bytes);
+    let log = read(dir.path()).unwrap();
+    assert_eq!((log.node_id, log.cluster_id, log.torn.clone()), (7, 9, None));
+    assert_eq!(log.entries, [entry(1, 1), entry(2, 2)]);
+    assert_eq!(log.hard_state.commit, Some(2));
+}
+
+#[test]
+fn a_gap_in_the_entries_is_named() {
+    let mut log = encoder();
+    log.record(Kind::Entry, &entry(1, 1));
+    log.record(Kind::Entry, &entry(3, 1));
+    let (dir, _) = written(&log.into_bytes());
+    assert!(read(dir.path()).unwrap_err().to_string().contains("entry 3 comes after a gap"));
+}
+
+#[test]
+fn torn_tails_are_told_and_other_damage_is_refused() {
+    let mut log = encoder();
+    log.record(Kind::Entry, &entry(1, 1));
+    log.record(Kind::Entry, &entry(2, 1));
+    let bytes = log.into_bytes();
+
+    let (dir, path) = written(&bytes[..bytes.len() - 37]);
+    let log = read(dir.path()).unwrap();
+    assert_eq!(log.entries, [entry(1, 1)]);
+    assert!(log.torn.unwrap().contains("cut off inside the record"));
+
+    let mut zeroed = bytes.clone();
+    zeroed[1024..].fill(0);
+    fs::write(&path, &zeroed).unwrap();
+    let log = read(dir.path()).unwrap();
+    assert_eq!((log.entries.len(), log.torn.is_some()), (1, true));
+
+    let mut flipped = bytes.clone();
+    flipped[400] ^= 1;
+    fs::write(&path, &flipped).unwrap();
+    assert!(read(dir.path()).unwrap_err().to_string().contains("checksum"));
+}
+
+#[test]
+fn every_cut_and_every_flipped_byte_ends_in_a_value() {
+    let mut log = encoder();
+    log.record(Kind::Entry, &entry(1, 1));
+    let bytes = log.into_bytes();
+    let (dir, path) = written(&bytes);
+    for cut in 0..bytes.len() {
+        fs::write(&path, &bytes[..cut]).unwrap();
+        let _ = read(dir.path());
+        let mut flipped = bytes.clone();
+        flipped[cut] ^= 0x80;
+        fs::write(&path, &flipped).unwrap();
+        if let Ok(log) = read(dir.path()) {
+            assert!(log.entries.is_empty() || log.entries == [entry(1, 1)], "byte {cut}");
+        }
+    }
+}
+
+#[test]
+fn missing_segments_and_strangers() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("0.tmp"), b"").unwrap();
+    assert!(read(dir.path()).unwrap_err().to_string().contains("no WAL segment"));
+    fs::write(dir.path().join(file_name(0, 0)), encoder().into_bytes()).unwrap();
+    fs::write(dir.path().join(file_name(2, 9)), b"").unwrap();
+    assert!(read(dir.path()).unwrap_err().to_string().contains("segment 0000000000000001 is missing"));
+    assert_eq!(parse_file_name("0000000000000001-000000000000000a.wal"), Some((1, 10)));
+    assert_eq!(parse_file_name("0000000000000001-000000000000000a.wal.broken"), None);
+}
