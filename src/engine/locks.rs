@@ -5,7 +5,13 @@
 //! (`F_OFD_SETLK`) on its newest WAL segments. Source: bbolt `bolt_unix.go`, etcd
 //! `client/pkg/fileutil/lock_linux.go`.
 
-use std::{fs, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use crate::plan::facts::disk::Held;
 
 /// Whether a process holds a lock on `path` now. No where the system does not tell.
 pub fn held(path: &Path) -> bool {
@@ -19,12 +25,62 @@ pub fn served(db: &Path) -> bool {
     held(db) || segments.filter(|path| path.extension().is_some_and(|x| x == "wal")).any(|path| held(&path))
 }
 
+/// Who holds a lock on one of `files`, or has one open for writing as an etcd has its database and its log.
+pub fn holder(files: &[PathBuf]) -> Held {
+    let files: Vec<(u64, u64)> =
+        files.iter().filter_map(|f| fs::metadata(f).ok()).map(|meta| (meta.dev(), meta.ino())).collect();
+    if files.is_empty() {
+        return Held::No;
+    }
+    if let Some(pid) = writer(&files) {
+        let program = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_string();
+        return Held::By { pid: Some(pid), program };
+    }
+    // The holder may belong to somebody else, or run in a container of which this one sees the locks only.
+    match fs::read_to_string("/proc/locks") {
+        Ok(locks) if files.iter().any(|(dev, inode)| names(&locks, &device(*dev, *inode))) => {
+            Held::By { pid: None, program: String::new() }
+        }
+        Ok(_) => Held::No,
+        Err(e) => Held::Unknown(format!("/proc/locks cannot be read ({e})")),
+    }
+}
+
+/// A process that has one of `files` open for writing, as far as this user may look into others.
+fn writer(files: &[(u64, u64)]) -> Option<u32> {
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(|pid: &u32| {
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        open.filter_map(|entry| {
+            let target = fs::read_link(entry.path()).ok()?;
+            // Asked only of files that may be it: a socket or a dead mount would make one wait.
+            let name = target.file_name()?.to_str()?;
+            (name == "db" || name.ends_with(".wal")).then_some(entry)
+        })
+        .any(|entry| {
+            let same = fs::metadata(entry.path()).is_ok_and(|meta| files.contains(&(meta.dev(), meta.ino())));
+            same && for_writing(*pid, &entry.file_name().to_string_lossy())
+        })
+    })
+}
+
+/// `flags:` in `fdinfo` is octal; its lowest two bits are the access mode.
+fn for_writing(pid: u32, fd: &str) -> bool {
+    let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).unwrap_or_default();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).map(str::trim);
+    flags.and_then(|flags| u64::from_str_radix(flags, 8).ok()).is_some_and(|flags| flags & 3 != 0)
+}
+
 /// Looks the file up in `/proc/locks`: the only place that tells of `flock` without taking it. OFD
 /// locks are listed there whichever container their holder runs in, so the WAL tells on an etcd
 /// whose `flock` is hidden from here.
 fn listed(dev: u64, inode: u64) -> bool {
-    let device = format!("{:02x}:{:02x}:{inode}", rustix::fs::major(dev), rustix::fs::minor(dev));
-    fs::read_to_string("/proc/locks").is_ok_and(|locks| names(&locks, &device))
+    fs::read_to_string("/proc/locks").is_ok_and(|locks| names(&locks, &device(dev, inode)))
+}
+
+/// A file as `/proc/locks` names it.
+fn device(dev: u64, inode: u64) -> String {
+    format!("{:02x}:{:02x}:{inode}", rustix::fs::major(dev), rustix::fs::minor(dev))
 }
 
 /// `1: FLOCK  ADVISORY  WRITE 1234 fd:00:5678 0 EOF`: the sixth word is device and inode.
@@ -53,6 +109,21 @@ mod tests {
         assert!(held(&path));
         drop(holder);
         assert!(!held(&path));
+    }
+
+    #[test]
+    fn a_holder_is_named_where_it_may_be_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = [dir.path().join("db"), dir.path().join("absent.wal")];
+        assert_eq!(holder(&paths), Held::No);
+        fs::write(&paths[0], b"x").unwrap();
+        // Who only reads holds nothing.
+        let reader = File::open(&paths[0]).unwrap();
+        assert_eq!(holder(&paths), Held::No);
+        rustix::fs::flock(&reader, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+        assert_eq!(holder(&paths), Held::By { pid: None, program: String::new() });
+        let _writer = File::options().write(true).open(&paths[0]).unwrap();
+        assert!(matches!(holder(&paths), Held::By { pid: Some(pid), .. } if pid == std::process::id()));
     }
 
     #[test]

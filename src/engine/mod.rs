@@ -7,6 +7,7 @@ pub mod changes;
 pub mod compare;
 pub mod contents;
 pub mod copy;
+pub mod datadir;
 pub mod disk;
 pub mod genesis;
 pub mod hashkv;

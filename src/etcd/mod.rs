@@ -3,7 +3,9 @@
 
 pub mod membership;
 pub mod proto;
+pub mod request;
 pub mod revision;
 pub mod schema;
+pub mod v2keys;
 pub mod v2store;
 pub mod version;

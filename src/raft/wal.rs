@@ -57,7 +57,7 @@ pub struct Log {
 }
 
 /// A log without its entries' content: what is kept while it streams by.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outline {
     /// Whose log it is; none before the first record was read.
     pub metadata: Option<Metadata>,
