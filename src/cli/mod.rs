@@ -10,6 +10,7 @@ mod options;
 mod plan;
 mod progress;
 mod snapshot;
+mod v2;
 mod wizard;
 
 use std::{
@@ -84,6 +85,9 @@ enum Command {
     Snapshot(snapshot::Command),
     /// HashKV of a file, as a server would compute it; the file is only read.
     Hashkv(inspect::HashkvArgs),
+    /// The keys of the v2 store, which snapshots do not hold: list them, write them out.
+    #[command(subcommand)]
+    V2(v2::Command),
     /// Make a plan for a whole cluster: one file that `restore` and `launch` follow.
     Plan(plan::MakeArgs),
     /// Restore the members of a plan on this machine.
@@ -125,6 +129,7 @@ fn run(cli: Cli) -> Result<()> {
         None => wizard::real(wizard, &connect),
         Some(Command::Snapshot(command)) => snapshot::run(command, &connect, write_out),
         Some(Command::Hashkv(args)) => inspect::hashkv(&args, write_out),
+        Some(Command::V2(command)) => v2::run(&command, write_out),
         Some(Command::Plan(args)) => plan::make(args),
         Some(Command::Restore(args)) => plan::restore(&args),
         Some(Command::Launch(args)) => plan::launch(&args, write_out),

@@ -29,4 +29,5 @@ pub mod scan;
 pub mod source;
 pub mod stage;
 pub mod status;
+pub mod v2keys;
 pub mod words;

@@ -1,0 +1,86 @@
+//! `requorum v2 list|export`: the keys of the v2 store, which no snapshot holds.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::{Format, print, warn};
+use crate::{
+    bolt::WriteAt,
+    engine::{disk::Disk, source::io_trouble, stage, v2keys},
+    trouble::{Kind, Result, Trouble},
+};
+
+const ABOUT: &str = "\
+etcd up to 3.5 may keep two stores side by side: the v3 one, which snapshots hold, and, where it was started with \
+--enable-v2, the v2 one, which they do not. What clients wrote to /v2/keys is lost with a restore unless it is \
+written out before, from the data directory of a member that had it.";
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// List the keys of the v2 store, one on a line; directories end in a slash.
+    #[command(long_about = ABOUT)]
+    List(Args),
+    /// Write out the keys of the v2 store with their values, one JSON object on a line.
+    #[command(long_about = ABOUT, after_help = EXPORT)]
+    Export {
+        #[command(flatten)]
+        args: Args,
+        /// The new file [default: standard output].
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+const EXPORT: &str = "\
+Each line has key, value (or dir), createdIndex, modifiedIndex and, where the key expires, expiration. Written back \
+into a new cluster that still has the v2 store, all but the two indexes come back:
+
+  curl http://HOST:2379/v2/keys/KEY -XPUT --data-urlencode value=VALUE -d ttl=SECONDS
+
+The directory is only read. It may belong to a running etcd; what is written then may be a moment old.";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A member's data directory, the one that holds member/.
+    data_dir: PathBuf,
+    /// Where etcd was started with --wal-dir: that directory.
+    #[arg(long, value_name = "DIR")]
+    wal_dir: Option<PathBuf>,
+}
+
+pub(super) fn run(command: &Command, format: Format) -> Result<()> {
+    let (args, output) = match command {
+        Command::List(args) => (args, None),
+        Command::Export { args, output } => (args, output.as_deref()),
+    };
+    let keys = v2keys::read(&args.data_dir, args.wal_dir.as_deref())?;
+    if let Some(torn) = &keys.torn {
+        warn(&format!("Note: the end of the log was never written whole and is left out, as etcd does ({torn})."));
+    }
+    warn(&format!("{}: {}", args.data_dir.display(), keys.summary()));
+    match (command, output) {
+        (Command::List(_), _) if format != Format::Json => print(&keys.list()),
+        (_, None) => print(&keys.json_lines()),
+        (_, Some(path)) => write_new(path, &keys.json_lines()),
+    }
+}
+
+/// Values may be secrets: for the owner only.
+fn write_new(path: &Path, text: &str) -> Result<()> {
+    let disk = Disk::default();
+    let file = disk.create(path, 0o600).map_err(|e| match e.kind() {
+        io::ErrorKind::AlreadyExists => Trouble::new(Kind::Input, format!("{} exists", path.display()))
+            .why("requorum never writes over a file")
+            .hint("Name another file, or move this one aside yourself."),
+        _ => io_trouble("write", path, &e),
+    })?;
+    let written = file.write_all_at(text.as_bytes(), 0).and_then(|()| file.sync_data());
+    if let Err(e) = written {
+        // Half a list would look like a whole one.
+        let _ = disk.remove_file(path);
+        return Err(io_trouble("write", path, &e));
+    }
+    stage::sync_dir(stage::parent(path))
+}
