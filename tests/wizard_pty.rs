@@ -63,6 +63,16 @@ impl World for Clockless {
     fn inspect(&self, path: &std::path::Path, watch: &mut requorum::engine::progress::Watch<'_>) -> Result<FileFacts> {
         self.0.inspect(path, watch)
     }
+    fn look_at_dir(
+        &self,
+        data_dir: &std::path::Path,
+        wal_dir: Option<&std::path::Path>,
+    ) -> requorum::plan::facts::disk::DirFacts {
+        self.0.look_at_dir(data_dir, wal_dir)
+    }
+    fn discover(&self) -> Vec<requorum::plan::facts::config::ConfigFacts> {
+        self.0.discover()
+    }
     fn save_snapshot(
         &self,
         endpoint: &str,

@@ -14,7 +14,7 @@ use crate::{
     engine::{progress::Watch, restore::Restored},
     plan::{
         Plan,
-        facts::{Answer, FileFacts},
+        facts::{Answer, FileFacts, config::ConfigFacts, disk::DirFacts},
     },
     trouble::Result,
     world::{World, local::Local},
@@ -59,6 +59,14 @@ impl World for DrillWorld {
 
     fn inspect(&self, path: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
         self.inner.inspect(path, watch)
+    }
+
+    fn look_at_dir(&self, data_dir: &Path, wal_dir: Option<&Path>) -> DirFacts {
+        self.inner.look_at_dir(data_dir, wal_dir)
+    }
+
+    fn discover(&self) -> Vec<ConfigFacts> {
+        self.inner.discover()
     }
 
     fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {

@@ -9,9 +9,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{World, members::Members};
+use super::{World, discover::discover, members::Members};
 use crate::{
     engine::{
+        datadir,
         genesis::Genesis,
         inspect,
         progress::Watch,
@@ -22,7 +23,11 @@ use crate::{
     etcd::version::Minor,
     plan::{
         Plan, build,
-        facts::{Answer, FileFacts, Health},
+        facts::{
+            Answer, FileFacts, Health,
+            config::ConfigFacts,
+            disk::{DirFacts, DirState, Held},
+        },
         table::Severity,
     },
     trouble::{Kind, Result, Trouble},
@@ -130,6 +135,25 @@ impl World for Local {
     fn inspect(&self, path: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
         self.inside(path)?;
         inspect::examine(path, watch)
+    }
+
+    fn look_at_dir(&self, data_dir: &Path, wal_dir: Option<&Path>) -> DirFacts {
+        let outside = [Some(data_dir), wal_dir].into_iter().flatten().find_map(|path| self.inside(path).err());
+        match outside {
+            None => datadir::look(data_dir, wal_dir),
+            Some(trouble) => DirFacts {
+                data_dir: data_dir.into(),
+                wal_dir: wal_dir.map(Path::to_path_buf),
+                learned_from: String::new(),
+                held: Held::Unknown("it is outside this exercise".into()),
+                state: DirState::Unreadable(trouble.to_string()),
+            },
+        }
+    }
+
+    fn discover(&self) -> Vec<ConfigFacts> {
+        // This machine's own etcds are none of a drill's business.
+        if self.fence.is_some() { Vec::new() } else { discover(Path::new("/")) }
     }
 
     fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
@@ -287,6 +311,18 @@ mod tests {
         }
         assert!(matches!(world.ask("http://127.0.0.1:2"), Answer::Silent { why, .. } if why.contains("outside")));
         assert!(world.find(&[outside.path().into()]).is_err());
+        assert_eq!(world.discover(), []);
+        assert_eq!(
+            world.look_at_dir(dir.path(), None).state,
+            DirState::NotADataDir(format!(
+                "{} holds no member/, so no etcd member ever ran on it",
+                dir.path().display()
+            ))
+        );
+        for (data, wal) in [(outside.path(), None), (dir.path(), Some(outside.path()))] {
+            let facts = world.look_at_dir(data, wal);
+            assert!(matches!(&facts.state, DirState::Unreadable(why) if why.contains("outside")), "{facts:?}");
+        }
     }
 
     #[test]

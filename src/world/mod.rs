@@ -4,6 +4,7 @@
 //! given is the only difference between practice and 3 a.m. A world acts and reports; it decides
 //! nothing.
 
+pub mod discover;
 pub mod local;
 pub mod members;
 pub mod tls;
@@ -14,7 +15,7 @@ use crate::{
     engine::{progress::Watch, restore::Restored},
     plan::{
         Plan,
-        facts::{Answer, FileFacts},
+        facts::{Answer, FileFacts, config::ConfigFacts, disk::DirFacts},
     },
     trouble::Result,
 };
@@ -48,6 +49,13 @@ pub trait World: Send + Sync {
     /// # Errors
     /// Only `Stopped`, when `watch` said so.
     fn inspect(&self, path: &Path, watch: &mut Watch<'_>) -> Result<FileFacts>;
+
+    /// Looks at a member's data directory and, where its log lies elsewhere, its WAL directory: whose they are, how far
+    /// they got, whether somebody holds them. Nothing is written or locked; whatever is wrong is a fact.
+    fn look_at_dir(&self, data_dir: &Path, wal_dir: Option<&Path>) -> DirFacts;
+
+    /// Finds how an etcd is, or would be, started on this machine.
+    fn discover(&self) -> Vec<ConfigFacts>;
 
     /// Saves a snapshot from a member into the new file `into` (by way of `into.part`).
     ///

@@ -16,7 +16,11 @@ use requorum::{
     etcd::membership::Id,
     plan::{
         Plan,
-        facts::{Answer, Content, FileFacts, Health, KnownMember, MemberSays, Read},
+        facts::{
+            Answer, Content, FileFacts, Health, KnownMember, MemberSays, Read,
+            config::ConfigFacts,
+            disk::{DirFacts, DirState, Held},
+        },
     },
     trouble::{Kind, Result, Trouble},
     tui::Options,
@@ -157,6 +161,20 @@ impl World for Fake {
             facts.content = Some(content(if name.contains("0200") { 83_799 } else { 84_211 }));
         }
         Ok(facts)
+    }
+
+    fn look_at_dir(&self, data_dir: &Path, wal_dir: Option<&Path>) -> DirFacts {
+        DirFacts {
+            data_dir: data_dir.into(),
+            wal_dir: wal_dir.map(Path::to_path_buf),
+            learned_from: String::new(),
+            held: Held::No,
+            state: DirState::Absent,
+        }
+    }
+
+    fn discover(&self) -> Vec<ConfigFacts> {
+        Vec::new()
     }
 
     fn save_snapshot(&self, _endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {

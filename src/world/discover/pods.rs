@@ -1,0 +1,130 @@
+//! kubeadm's static pod of etcd: where the kubelet looks for it, and copies that were put aside.
+//!
+//! Sources: kubeadm `cmd/kubeadm/app/constants/constants.go` (paths), kubelet `pkg/kubelet/config/file_linux.go` (which
+//! files of the directory count).
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{
+    flags,
+    on_host::{self, Mount},
+    program,
+    tree::Tree,
+    yaml,
+};
+use crate::plan::facts::config::{Automation, ConfigFacts, ConfigKind, Origin};
+
+const KUBELET: &str = "/var/lib/kubelet/config.yaml";
+const MANIFESTS: &str = "/etc/kubernetes/manifests";
+
+/// All manifests of an etcd, those in force first.
+pub(super) fn find(tree: Tree<'_>) -> Vec<ConfigFacts> {
+    let configured = tree.text(Path::new(KUBELET)).ok().and_then(|text| yaml::parse(&text).ok());
+    let named = configured.as_ref().and_then(|c| c.get("staticPodPath")?.as_str()).map(PathBuf::from);
+    let home = named.unwrap_or_else(|| MANIFESTS.into());
+    let mut found = Vec::new();
+    // The kubelet runs every file there, whatever its ending is.
+    for name in tree.names(&home).into_iter().filter(|name| !name.starts_with('.')) {
+        found.extend(read(tree, &home.join(name), true));
+    }
+    for dir in parked_in(tree).into_iter().filter(|dir| *dir != home) {
+        for name in tree.names(&dir).into_iter().filter(|name| name.contains(".yaml") || name.contains(".yml")) {
+            found.extend(read(tree, &dir.join(name), false));
+        }
+    }
+    found
+}
+
+/// Where people and `kubeadm upgrade` put manifests aside.
+fn parked_in(tree: Tree<'_>) -> Vec<PathBuf> {
+    let kubernetes = Path::new("/etc/kubernetes");
+    let mut dirs = vec![kubernetes.to_path_buf()];
+    dirs.extend(tree.names(kubernetes).iter().filter(|n| n.starts_with("manifests")).map(|n| kubernetes.join(n)));
+    let upgrades = kubernetes.join("tmp");
+    for name in tree.names(&upgrades) {
+        dirs.push(upgrades.join(name));
+    }
+    dirs
+}
+
+fn read(tree: Tree<'_>, path: &Path, in_force: bool) -> Option<ConfigFacts> {
+    let its_name = path.file_name().is_some_and(|name| name.to_string_lossy().contains("etcd"));
+    let kind = if in_force { ConfigKind::StaticPod } else { ConfigKind::ParkedPod };
+    let nothing = |note: String| ConfigFacts {
+        origin: Origin::File(path.into()),
+        kind,
+        flags: Vec::new(),
+        data_dir: None,
+        wal_dir: None,
+        automation: Vec::new(),
+        notes: vec![note],
+    };
+    let text = match tree.text(path) {
+        Ok(text) => text,
+        Err(e) => return its_name.then(|| nothing(format!("it cannot be read ({e})"))),
+    };
+    let pod = match yaml::parse(&text) {
+        Ok(pod) => pod,
+        Err(why) => return its_name.then(|| nothing(why)),
+    };
+    if pod.get("kind").and_then(Value::as_str) != Some("Pod") {
+        return None;
+    }
+    let spec = pod.get("spec")?;
+    let (container, words) = list(spec, "containers").find_map(|container| {
+        let words = [texts(container, "command"), texts(container, "args")].concat();
+        Some((container, program::etcd_in(words)?))
+    })?;
+    let place = path.display().to_string();
+    let env: Vec<(&str, &str)> = list(container, "env")
+        .filter_map(|var| Some((var.get("name")?.as_str()?, var.get("value")?.as_str()?)))
+        .collect();
+    let mounts = mounts(spec, container);
+    let here = Path::new(container.get("workingDir").and_then(Value::as_str).unwrap_or("/"));
+    let mut notes = Vec::new();
+    let args = flags::of_args(&words.args, &place);
+    let variables = flags::of_variables(env.iter().map(|(name, value)| (*name, *value, place.as_str())));
+    let flags = program::effective(tree, args, variables, here, &mut Vec::new(), &mut notes);
+    let (data_dir, wal_dir) = on_host::dirs(&flags, here, &mounts);
+    let automation = in_force.then(|| automation(path)).into_iter().collect();
+    Some(ConfigFacts { origin: Origin::File(path.into()), kind, flags, data_dir, wal_dir, automation, notes })
+}
+
+fn automation(path: &Path) -> Automation {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let aside = path.parent().and_then(Path::parent).unwrap_or(Path::new("/")).join(format!("{name}.parked"));
+    Automation {
+        what: format!("the kubelet starts the pod in {} again whenever it ends, and at boot", path.display()),
+        active: true,
+        pause: format!("mv {} {}", quoted(path), quoted(&aside)),
+        resume: format!("mv {} {}", quoted(&aside), quoted(path)),
+    }
+}
+
+fn quoted(path: &Path) -> String {
+    shell_words::quote(&path.to_string_lossy()).into_owned()
+}
+
+fn mounts(spec: &Value, container: &Value) -> Vec<Mount> {
+    let host = |name: &str| {
+        let volume = list(spec, "volumes").find(|v| v.get("name").and_then(Value::as_str) == Some(name))?;
+        volume.get("hostPath")?.get("path")?.as_str().map(PathBuf::from)
+    };
+    let of = |mount: &Value| {
+        let sub = mount.get("subPath").and_then(Value::as_str).unwrap_or_default();
+        let inside = mount.get("mountPath")?.as_str()?.into();
+        let host = host(mount.get("name")?.as_str()?)?;
+        Some(Mount { inside, host: if sub.is_empty() { host } else { host.join(sub) } })
+    };
+    list(container, "volumeMounts").filter_map(of).collect()
+}
+
+fn list<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
+    value.get(key).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn texts(value: &Value, key: &str) -> Vec<String> {
+    list(value, key).filter_map(|v| v.as_str().map(String::from)).collect()
+}

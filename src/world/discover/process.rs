@@ -1,0 +1,63 @@
+//! Etcds that run now, as `/proc` shows them.
+
+use std::path::{Path, PathBuf};
+
+use super::{flags, on_host, program, tree::Tree};
+use crate::plan::facts::config::{ConfigFacts, ConfigKind, Origin};
+
+/// All of them, by process ID; and the files that they read.
+pub(super) fn find(tree: Tree<'_>) -> (Vec<ConfigFacts>, Vec<PathBuf>) {
+    let mut pids: Vec<u32> = tree.names(Path::new("/proc")).iter().filter_map(|name| name.parse().ok()).collect();
+    pids.sort_unstable();
+    let mut reads = Vec::new();
+    let found = pids.into_iter().filter_map(|pid| read(tree, pid, &mut reads)).collect();
+    (found, reads)
+}
+
+fn read(tree: Tree<'_>, pid: u32, reads: &mut Vec<PathBuf>) -> Option<ConfigFacts> {
+    let proc = PathBuf::from(format!("/proc/{pid}"));
+    let line = tree.text(&proc.join("cmdline")).ok()?;
+    let mut words = line.split_terminator('\0').map(String::from);
+    if words.next()?.rsplit('/').next() != Some("etcd") {
+        return None;
+    }
+    let words: Vec<String> = words.collect();
+    let mut notes = Vec::new();
+    let environment = tree.text(&proc.join("environ")).unwrap_or_else(|e| {
+        notes.push(format!("its ETCD_ variables cannot be read ({e})"));
+        String::new()
+    });
+    let place = format!("process {pid}");
+    let (arguments, variables) = (format!("arguments of {place}"), format!("environment of {place}"));
+    let named = environment.split('\0').filter_map(|pair| pair.split_once('='));
+    let variables = flags::of_variables(named.map(|(name, value)| (name, value, variables.as_str())));
+    let here = tree.link(&proc.join("cwd")).unwrap_or_else(|| {
+        notes.push("where it was started cannot be read; relative paths are taken from /".into());
+        "/".into()
+    });
+    let args = flags::of_args(&words, &arguments);
+    // In a container its files are others than ours of the same name; the system shows them below its root.
+    let mounted = |pid: &str| tree.link(&Path::new("/proc").join(pid).join("ns/mnt"));
+    let apart = mounted(&pid.to_string()).is_some_and(|its| mounted("self").is_some_and(|ours| ours != its));
+    let below = proc.join("root");
+    let inner = tree.real(&below);
+    let files = if apart { Tree(&inner) } else { tree };
+    let flags = program::effective(files, args, variables, &here, reads, &mut notes);
+    let (data_dir, wal_dir) = on_host::dirs(&flags, &here, &[]);
+    let seen = |path: PathBuf| match apart {
+        true => below.join(path.strip_prefix("/").unwrap_or(&path)),
+        false => path,
+    };
+    if apart {
+        notes.push("it runs in a container; its directories are shown as this machine sees them".into());
+    }
+    Some(ConfigFacts {
+        origin: Origin::Process(pid),
+        kind: ConfigKind::Process,
+        flags,
+        data_dir: data_dir.map(seen),
+        wal_dir: wal_dir.map(seen),
+        automation: Vec::new(),
+        notes,
+    })
+}

@@ -1,0 +1,257 @@
+//! The syntax of systemd units and environment files: lines, quoting, variables. Nothing here looks for files.
+//!
+//! Sources: systemd.syntax(7), systemd.exec(5) (`EnvironmentFile=`), systemd.service(5) (command lines).
+
+use std::collections::BTreeMap;
+
+/// An assignment in a unit: section, key, value.
+pub(super) type Line = (String, String, String);
+
+/// The assignments of a unit or drop-in, in order.
+pub(super) fn lines(text: &str) -> Vec<Line> {
+    let (mut section, mut found) = (String::new(), Vec::new());
+    for line in joined(text) {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = name.into();
+        } else if let Some((key, value)) = line.split_once('=') {
+            found.push((section.clone(), key.trim().to_string(), value.trim().to_string()));
+        }
+    }
+    found
+}
+
+/// Lines without comments; a backslash at the end joins one with the next, over comments between them.
+fn joined(text: &str) -> Vec<String> {
+    let (mut lines, mut open) = (Vec::new(), String::new());
+    for line in text.lines() {
+        let line = line.trim();
+        if line.starts_with(['#', ';']) || (line.is_empty() && open.is_empty()) {
+            continue;
+        }
+        match line.strip_suffix('\\') {
+            Some(begun) => {
+                open.push_str(begun);
+                open.push(' ');
+            }
+            None => lines.push(std::mem::take(&mut open) + line),
+        }
+    }
+    if !open.is_empty() {
+        lines.push(open.trim_end().to_string());
+    }
+    lines
+}
+
+/// Splits a value into words; quotes hold words together, backslashes escape.
+pub(super) fn words(value: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut chars = value.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (_, '\\') => {
+                let escaped = escape(&mut chars);
+                word.get_or_insert_default().push_str(&escaped);
+            }
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+fn escape(chars: &mut std::str::Chars<'_>) -> String {
+    let Some(c) = chars.next() else { return "\\".into() };
+    let plain = match c {
+        'a' => '\u{7}',
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'v' => '\u{b}',
+        's' => ' ',
+        '\\' | '"' | '\'' => c,
+        'x' => {
+            let digits: String = chars.as_str().chars().take(2).collect();
+            return match u8::from_str_radix(&digits, 16) {
+                Ok(byte) if digits.len() == 2 => {
+                    chars.nth(1);
+                    char::from(byte).to_string()
+                }
+                _ => "\\x".into(),
+            };
+        }
+        other => return format!("\\{other}"),
+    };
+    plain.into()
+}
+
+/// Variables by name, and where each came from.
+pub(super) type Variables = BTreeMap<String, (String, String)>;
+
+/// Adds the assignments of an `Environment=` value.
+pub(super) fn environment(value: &str, from: &str, into: &mut Variables) {
+    for word in words(value) {
+        if let Some((name, value)) = word.split_once('=') {
+            into.insert(name.into(), (value.into(), from.into()));
+        }
+    }
+}
+
+/// Adds the assignments of an environment file.
+pub(super) fn environment_file(text: &str, from: &str, into: &mut Variables) {
+    for line in joined(text) {
+        // Such files are read by shells, too, where people write `export`.
+        let line = line.strip_prefix("export ").unwrap_or(&line);
+        if let Some((name, value)) = line.split_once('=') {
+            let value = unquoted(value.trim());
+            into.insert(name.trim().into(), (value, from.into()));
+        }
+    }
+}
+
+/// In an environment file a value is one word, blanks and all; quotes go only where they open it.
+fn unquoted(value: &str) -> String {
+    match value.chars().next() {
+        Some('"' | '\'') => words(value).concat(),
+        _ => value.into(),
+    }
+}
+
+/// A command line as systemd carries it out: prefixes taken off, variables put in. `$NAME` as a word of its own becomes
+/// as many words as it has, `${NAME}` one.
+pub(super) fn command(value: &str, variables: &Variables) -> Vec<String> {
+    let prefixes = value.len() - value.trim_start_matches(['@', '-', ':', '+', '!', '|']).len();
+    let (prefixes, rest) = value.split_at(prefixes);
+    let mut found = Vec::new();
+    for (at, word) in words(rest).into_iter().enumerate() {
+        if at == 1 && prefixes.contains('@') {
+            // The name under which the program is to run, no argument.
+            continue;
+        }
+        if at == 0 || prefixes.contains(':') {
+            found.push(word);
+            continue;
+        }
+        let alone = word.strip_prefix('$').filter(|name| is_name(name));
+        match alone {
+            Some(name) => found.extend(words(variables.get(name).map_or("", |(value, _)| value))),
+            None => found.push(expanded(&word, variables)),
+        }
+    }
+    found
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn expanded(word: &str, variables: &Variables) -> String {
+    let (mut out, mut rest) = (String::new(), word);
+    while let Some(at) = rest.find('$') {
+        let (before, after) = rest.split_at(at);
+        out.push_str(before);
+        let braced = after.strip_prefix("${").and_then(|inner| inner.split_once('}')).filter(|(name, _)| is_name(name));
+        if let Some(more) = after.strip_prefix("$$") {
+            out.push('$');
+            rest = more;
+        } else if let Some((name, more)) = braced {
+            out.push_str(variables.get(name).map_or("", |(value, _)| value));
+            rest = more;
+        } else {
+            out.push('$');
+            rest = after.get(1..).unwrap_or_default();
+        }
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn variables(pairs: &[(&str, &str)]) -> Variables {
+        pairs.iter().map(|(name, value)| (name.to_string(), (value.to_string(), String::new()))).collect()
+    }
+
+    #[test]
+    fn units_have_sections_comments_and_long_lines() {
+        let text = "# a unit\n[Unit]\nDescription = etcd\n\n[Service]\nExecStart=/usr/bin/etcd \\\n  # in between\n  \
+                    --name m1 \\\n  --data-dir /d\n; another\nRestart=always\nlast=x \\";
+        let found = lines(text);
+        let found: Vec<_> = found.iter().map(|(s, k, v)| (s.as_str(), k.as_str(), v.as_str())).collect();
+        let expected = [
+            ("Unit", "Description", "etcd"),
+            ("Service", "ExecStart", "/usr/bin/etcd  --name m1  --data-dir /d"),
+            ("Service", "Restart", "always"),
+            ("Service", "last", "x"),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn words_quotes_and_escapes() {
+        for (value, expected) in [
+            (r#"a "b c" 'd "e"' f"#, vec!["a", "b c", "d \"e\"", "f"]),
+            (r#"a\sb "c\"d" \x41\x4 \q"#, vec!["a b", "c\"d", "A\\x4", "\\q"]),
+            ("\"\" x", vec!["", "x"]),
+            ("  ", vec![]),
+            (r#"--name="m 1""#, vec!["--name=m 1"]),
+            ("\"open", vec!["open"]),
+        ] {
+            assert_eq!(words(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn commands_and_their_variables() {
+        let env = variables(&[("A", "one two"), ("B", "--x=1 --y"), ("E", "")]);
+        for (value, expected) in [
+            ("/usr/bin/etcd ${A} $B", vec!["/usr/bin/etcd", "one two", "--x=1", "--y"]),
+            ("-/usr/bin/etcd --n=${A}x $E ${NONE}", vec!["/usr/bin/etcd", "--n=one twox", ""]),
+            ("@/usr/bin/etcd etcd --a", vec!["/usr/bin/etcd", "--a"]),
+            (":/usr/bin/etcd $A", vec!["/usr/bin/etcd", "$A"]),
+            ("etcd $$A 5$ ${A", vec!["etcd", "$A", "5$", "${A"]),
+        ] {
+            assert_eq!(command(value, &env), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn environment_and_its_files() {
+        let mut env = Variables::new();
+        environment(r#"ETCD_NAME=m1 "ETCD_X=a b" broken"#, "unit", &mut env);
+        let text = "# c\nETCD_NAME=\"m2\"\nexport ETCD_Y=a b # no comment\nETCD_Z='q'\\\n  r\nno assignment\n";
+        environment_file(text, "file", &mut env);
+        let found: Vec<_> = env.iter().map(|(n, (v, f))| (n.as_str(), v.as_str(), f.as_str())).collect();
+        let expected = [
+            ("ETCD_NAME", "m2", "file"),
+            ("ETCD_X", "a b", "unit"),
+            ("ETCD_Y", "a b # no comment", "file"),
+            ("ETCD_Z", "qr", "file"),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_ends_in_a_value(text in "[\\\\ a$\"'{}x\n=\\[#-]{0,60}", any: String) {
+            for text in [&text, &any] {
+                let mut env = variables(&[("a", "$a ${x}")]);
+                let _ = (lines(text), words(text), command(text, &env));
+                environment_file(text, "", &mut env);
+                environment(text, "", &mut env);
+            }
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Trees of files as distributions, kubeadm and people make them, and what is found in them.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::{fs, os::unix::fs::symlink};
+
+use super::*;
+use crate::plan::facts::config::Automation;
+
+/// A tree of these files; a text that begins with `-> ` is a symbolic link.
+fn found(files: &[(&str, &str)]) -> Vec<ConfigFacts> {
+    let dir = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path = dir.path().join(path.trim_start_matches('/'));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        match text.strip_prefix("-> ") {
+            Some(target) => symlink(target, &path).unwrap(),
+            None => fs::write(&path, text).unwrap(),
+        }
+    }
+    discover(dir.path())
+}
+
+fn one(files: &[(&str, &str)]) -> ConfigFacts {
+    let mut all = found(files);
+    assert_eq!(all.len(), 1, "{all:#?}");
+    all.remove(0)
+}
+
+fn flags(facts: &ConfigFacts) -> Vec<(&str, &str)> {
+    facts.flags.iter().map(|s| (s.flag.as_str(), s.value.as_str())).collect()
+}
+
+fn data_dir(facts: &ConfigFacts) -> &str {
+    facts.data_dir.as_deref().and_then(Path::to_str).unwrap_or("none")
+}
+
+#[test]
+fn debians_unit_with_its_default_file() {
+    let facts = one(&[
+        (
+            "/lib/systemd/system/etcd.service",
+            "[Service]\nEnvironment=ETCD_DATA_DIR=/var/lib/etcd/default ETCD_NAME=%p\nEnvironmentFile=-/etc/default/%p\n\
+             EnvironmentFile=-/etc/default/none\nType=notify\nUser=etcd\nExecStart=/usr/bin/etcd $DAEMON_ARGS\n\
+             Restart=on-abnormal\n[Install]\nWantedBy=multi-user.target\n",
+        ),
+        (
+            "/etc/default/etcd",
+            "# ETCD_NAME=x\nETCD_NAME=\"m1\"\nDAEMON_ARGS=\"--wal-dir=/wal --snapshot-count 5000\"\n",
+        ),
+        ("/etc/systemd/system/multi-user.target.wants/etcd.service", "-> /lib/systemd/system/etcd.service"),
+    ]);
+    assert_eq!(facts.kind, ConfigKind::Unit);
+    assert_eq!(
+        flags(&facts),
+        [("wal-dir", "/wal"), ("snapshot-count", "5000"), ("data-dir", "/var/lib/etcd/default"), ("name", "m1")]
+    );
+    let from: Vec<_> = facts.flags.iter().map(|s| s.from.as_str()).collect();
+    assert_eq!(from[0], "ExecStart of /lib/systemd/system/etcd.service");
+    assert_eq!(from[2..], ["Environment of /lib/systemd/system/etcd.service", "/etc/default/etcd"]);
+    assert_eq!((data_dir(&facts), facts.wal_dir.as_deref()), ("/var/lib/etcd/default", Some(Path::new("/wal"))));
+    assert_eq!(
+        facts.automation,
+        [Automation {
+            what: "systemd starts etcd.service again after a failure (Restart=on-abnormal), and starts etcd.service at boot"
+                .into(),
+            active: true,
+            pause: "systemctl stop etcd.service && systemctl mask --runtime etcd.service".into(),
+            resume: "systemctl unmask --runtime etcd.service && systemctl start etcd.service".into(),
+        }]
+    );
+    assert!(facts.notes.is_empty(), "{:?}", facts.notes);
+}
+
+#[test]
+fn a_shell_around_etcd_and_a_relative_directory() {
+    let facts = one(&[
+        (
+            "/usr/lib/systemd/system/etcd.service",
+            "[Service]\nWorkingDirectory=/var/lib/etcd/\nEnvironmentFile=-/etc/etcd/etcd.conf\nUser=etcd\n\
+             ExecStart=/bin/bash -c \"GOMAXPROCS=$(nproc) /usr/bin/etcd --name=\\\"${ETCD_NAME}\\\" \
+             --data-dir=\\\"${ETCD_DATA_DIR}\\\"\"\nRestart=on-failure\n",
+        ),
+        ("/etc/etcd/etcd.conf", "ETCD_NAME=default\nETCD_DATA_DIR=\"default.etcd\"\nETCDCTL_USER=root:secret\n"),
+    ]);
+    assert_eq!(flags(&facts), [("name", "default"), ("data-dir", "default.etcd")]);
+    assert_eq!(data_dir(&facts), "/var/lib/etcd/default.etcd");
+    assert_eq!(facts.automation[0].pause, "systemctl stop etcd.service");
+}
+
+#[test]
+fn drop_ins_take_back_and_add() {
+    let unit = "[Service]\nExecStart=/usr/bin/etcd --name old --data-dir /old\nEnvironment=ETCD_LOG_LEVEL=debug\n";
+    let facts = one(&[
+        ("/usr/lib/systemd/system/etcd.service", unit),
+        ("/usr/lib/systemd/system/etcd.service.d/20-env.conf", "[Service]\nEnvironment=\nEnvironment=ETCD_NAME=no\n"),
+        ("/etc/systemd/system/etcd.service.d/20-env.conf", "[Service]\nEnvironment=ETCD_HEARTBEAT_INTERVAL=250\n"),
+        (
+            "/run/systemd/system/etcd.service.d/10-exec.conf",
+            "[Service]\nExecStart=\nExecStart=/opt/etcd --data-dir /new\n",
+        ),
+        ("/etc/systemd/system/etcd.service.d/README", "ExecStart="),
+    ]);
+    assert_eq!(flags(&facts), [("data-dir", "/new"), ("heartbeat-interval", "250"), ("log-level", "debug")]);
+    assert_eq!((data_dir(&facts), facts.automation[0].active), ("/new", false));
+    // A unit below /etc goes before the one of the distribution; a mask below /run would be without effect on it.
+    let facts = one(&[
+        ("/usr/lib/systemd/system/etcd.service", unit),
+        ("/etc/systemd/system/etcd.service", "[Service]\nExecStart=etcd --data-dir=/mine\nRestart=always\n"),
+        ("/etc/systemd/system/multi-user.target.wants/etcd.service", "-> ../etcd.service"),
+    ]);
+    assert_eq!((data_dir(&facts), facts.place().as_str()), ("/mine", "/etc/systemd/system/etcd.service"));
+    assert_eq!(facts.automation[0].pause, "systemctl stop etcd.service && systemctl disable etcd.service");
+    // Masked: paused already.
+    let facts =
+        one(&[("/usr/lib/systemd/system/etcd.service", unit), ("/etc/systemd/system/etcd.service", "-> /dev/null")]);
+    assert_eq!((facts.automation[0].active, facts.automation[0].pause.as_str()), (false, ""));
+}
+
+#[test]
+fn templates_containers_and_units_of_others() {
+    let all = found(&[
+        ("/etc/systemd/system/etcd@.service", "[Service]\nExecStart=/usr/bin/etcd --name %i --data-dir /srv/%i\n"),
+        ("/etc/systemd/system/multi-user.target.wants/etcd@m1.service", "-> /etc/systemd/system/etcd@.service"),
+        ("/etc/systemd/system/multi-user.target.wants/etcd@m2.service", "-> /etc/systemd/system/etcd@.service"),
+        (
+            "/etc/systemd/system/etcd-in-docker.service",
+            "[Service]\nExecStart=/usr/bin/docker run --name etcd -v /srv/etcd:/etcd-data:rw -e ETCD_NAME=c1 \
+             quay.io/coreos/etcd:v3.5.9 /usr/local/bin/etcd --data-dir=/etcd-data/d\n",
+        ),
+        ("/lib/systemd/system/backup.service", "[Service]\nExecStart=/usr/bin/etcdctl snapshot save /b\n"),
+        ("/lib/systemd/system/copy.service", "[Service]\nExecStart=/usr/bin/rsync /var/lib/etcd host:etcd\n"),
+    ]);
+    let seen: Vec<_> = all.iter().map(|f| (f.get("name").unwrap(), data_dir(f))).collect();
+    assert_eq!(seen, [("c1", "/srv/etcd/d"), ("m1", "/srv/m1"), ("m2", "/srv/m2")]);
+    assert!(all[1].automation[0].pause.contains("etcd@m1.service"));
+}
+
+#[test]
+fn a_configuration_file_goes_before_everything() {
+    let facts = one(&[
+        (
+            "/etc/systemd/system/etcd.service",
+            "[Service]\nEnvironment=ETCD_WAL_DIR=/ignored\nExecStart=/usr/bin/etcd --config-file=/etc/etcd/etcd.conf.yml --name no\n",
+        ),
+        ("/etc/etcd/etcd.conf.yml", "name: m1\ndata-dir: /data\npeer-transport-security:\n  key-file: /k\n"),
+    ]);
+    assert_eq!(
+        flags(&facts),
+        [("config-file", "/etc/etcd/etcd.conf.yml"), ("data-dir", "/data"), ("name", "m1"), ("peer-key-file", "/k")]
+    );
+    assert_eq!((data_dir(&facts), facts.wal_dir.as_deref()), ("/data", None));
+    assert!(facts.notes[0].starts_with("2 other flags"), "{:?}", facts.notes);
+    let facts = one(&[("/lib/systemd/system/e.service", "[Service]\nExecStart=/usr/bin/etcd --config-file /none\n")]);
+    assert!(facts.notes[0].contains("cannot be read"), "{:?}", facts.notes);
+}
+
+const POD: &str = "\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: etcd
+  namespace: kube-system
+spec:
+  containers:
+  - command:
+    - etcd
+    - --name=cp1
+    - --data-dir=/var/lib/etcd
+    - --initial-cluster=cp1=https://10.0.0.1:2380
+    - --client-cert-auth=true
+    image: registry.k8s.io/etcd:3.5.9-0
+    name: etcd
+    env:
+    - name: ETCD_QUOTA_BACKEND_BYTES
+      value: \"8589934592\"
+    - name: ETCD_DISCOVERY_PASSWORD
+      value: hunter2
+    volumeMounts:
+    - mountPath: /var/lib/etcd
+      name: etcd-data
+  hostNetwork: true
+  volumes:
+  - hostPath:
+      path: /srv/etcd
+      type: DirectoryOrCreate
+    name: etcd-data
+";
+
+#[test]
+fn kubeadms_pod_in_force_and_put_aside() {
+    let all = found(&[
+        ("/etc/kubernetes/manifests/etcd.yaml", POD),
+        ("/etc/kubernetes/manifests/kube-apiserver.yaml", &POD.replace("- etcd\n", "- kube-apiserver\n")),
+        ("/etc/kubernetes/etcd.yaml.parked", &POD.replace("cp1=", "cp2=")),
+        ("/etc/kubernetes/manifests.bak/etcd.yaml", POD),
+        ("/etc/kubernetes/tmp/kubeadm-backup-manifests-2026/etcd.yaml", POD),
+        ("/etc/kubernetes/admin.conf", "apiVersion: v1\nkind: Config\n"),
+    ]);
+    let places: Vec<_> = all.iter().map(|f| (f.place(), f.kind)).collect();
+    let parked = |path: &str| (path.to_string(), ConfigKind::ParkedPod);
+    assert_eq!(
+        places,
+        [
+            ("/etc/kubernetes/manifests/etcd.yaml".to_string(), ConfigKind::StaticPod),
+            parked("/etc/kubernetes/etcd.yaml.parked"),
+            parked("/etc/kubernetes/manifests.bak/etcd.yaml"),
+            parked("/etc/kubernetes/tmp/kubeadm-backup-manifests-2026/etcd.yaml"),
+        ]
+    );
+    let pod = &all[0];
+    assert_eq!(data_dir(pod), "/srv/etcd");
+    assert_eq!(pod.get("quota-backend-bytes"), Some("8589934592"));
+    assert!(!format!("{all:?}").contains("hunter2"));
+    assert_eq!(pod.automation[0].pause, "mv /etc/kubernetes/manifests/etcd.yaml /etc/kubernetes/etcd.yaml.parked");
+    assert_eq!(pod.automation[0].resume, "mv /etc/kubernetes/etcd.yaml.parked /etc/kubernetes/manifests/etcd.yaml");
+    assert!(all[1].automation.is_empty());
+    // Elsewhere, where the kubelet was told so; broken ones are told, not passed over.
+    let all = found(&[
+        ("/var/lib/kubelet/config.yaml", "staticPodPath: /opt/pods\n"),
+        ("/opt/pods/anything.bak", POD),
+        ("/opt/pods/etcd.yaml", "a: [\n"),
+    ]);
+    assert_eq!(all[0].kind, ConfigKind::StaticPod);
+    assert!(all[1].notes[0].contains("not YAML"), "{:?}", all[1].notes);
+}
+
+#[test]
+fn a_running_process() {
+    let environ = "PATH=/bin\0ETCD_NAME=other\0ETCD_INITIAL_CLUSTER_TOKEN=t\0AWS_SECRET=x\0";
+    let all = found(&[
+        ("/proc/812/cmdline", "/usr/bin/etcd\0--name\0m1\0--data-dir=d\0"),
+        ("/proc/812/environ", environ),
+        ("/proc/812/cwd", "-> /var/lib"),
+        ("/proc/812/ns/mnt", "-> mnt:[1]"),
+        ("/proc/90/cmdline", "etcd\0--config-file=/c.yml\0"),
+        ("/proc/90/cwd", "-> /"),
+        ("/proc/90/ns/mnt", "-> mnt:[2]"),
+        ("/proc/90/root/c.yml", "data-dir: /data\n"),
+        ("/proc/self/ns/mnt", "-> mnt:[1]"),
+        ("/proc/7/cmdline", "/usr/bin/etcdctl\0get\0"),
+        ("/proc/8/cmdline", ""),
+    ]);
+    assert_eq!(all.len(), 2, "{all:#?}");
+    assert_eq!((all[0].place().as_str(), data_dir(&all[0])), ("process 90", "/proc/90/root/data"));
+    assert!(all[0].notes[0].contains("ETCD_ variables cannot be read"), "{:?}", all[0].notes);
+    assert_eq!(flags(&all[1]), [("name", "m1"), ("data-dir", "d"), ("initial-cluster-token", "t")]);
+    assert_eq!(data_dir(&all[1]), "/var/lib/d");
+    assert_eq!(all[1].flags[2].from, "environment of process 812");
+}
+
+#[test]
+fn files_that_nothing_names() {
+    let all = found(&[
+        ("/etc/etcd.env", "ETCD_DATA_DIR=/var/lib/etcd\nETCDCTL_CACERT=/x\n"),
+        ("/etc/etcd/etcd.conf.yml", "name: m1\ndata-dir: relative\n"),
+        ("/etc/sysconfig/etcd", "# nothing set\n"),
+        ("/etc/etcd/etcd.yml", "- [\n"),
+    ]);
+    let seen: Vec<_> = all.iter().map(|f| (f.kind, data_dir(f), f.notes.len())).collect();
+    assert_eq!(
+        seen,
+        [
+            (ConfigKind::EnvironmentFile, "/var/lib/etcd", 0),
+            (ConfigKind::ConfigFile, "none", 0),
+            (ConfigKind::ConfigFile, "none", 1),
+        ]
+    );
+    assert!(found(&[]).is_empty());
+}

@@ -1,0 +1,64 @@
+//! The files below one root: `/` on a real machine, a directory in tests. Small files only, read whole.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Component, Path, PathBuf},
+};
+
+/// Configurations are small; whatever is larger is none.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// Files below a root, named by their absolute paths as if the root were `/`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tree<'r>(pub &'r Path);
+
+impl Tree<'_> {
+    /// Where `path` really lies. `..` is resolved as a text: nothing leads out of the root.
+    pub(super) fn real(self, path: &Path) -> PathBuf {
+        let mut real = self.0.to_path_buf();
+        let mut depth = 0;
+        for component in path.components() {
+            match component {
+                Component::Normal(name) => {
+                    real.push(name);
+                    depth += 1;
+                }
+                Component::ParentDir if depth > 0 => {
+                    real.pop();
+                    depth -= 1;
+                }
+                _ => {}
+            }
+        }
+        real
+    }
+
+    /// A file's text; bytes that are no UTF-8 become replacement characters.
+    pub(super) fn text(self, path: &Path) -> io::Result<String> {
+        let real = self.real(path);
+        // Opening a pipe would wait for somebody at its other end.
+        if !fs::metadata(&real)?.is_file() {
+            return Err(io::Error::other("it is not a file"));
+        }
+        let mut bytes = Vec::new();
+        File::open(real)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MOST_BYTES {
+            return Err(io::Error::other("it is larger than a configuration"));
+        }
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The names in a directory, sorted; none where it is not there.
+    pub(super) fn names(self, dir: &Path) -> Vec<String> {
+        let entries = fs::read_dir(self.real(dir)).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries.filter_map(|e| e.file_name().into_string().ok()).collect();
+        names.sort();
+        names
+    }
+
+    /// Where a symbolic link leads.
+    pub(super) fn link(self, path: &Path) -> Option<PathBuf> {
+        fs::read_link(self.real(path)).ok()
+    }
+}

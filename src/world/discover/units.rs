@@ -1,0 +1,229 @@
+//! systemd units that start an etcd: the unit, its drop-ins, its environment, and what starts it again.
+//!
+//! Source: systemd.unit(5) for where units lie and which goes before which.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    flags, on_host, program,
+    systemd::{self, Variables},
+    tree::Tree,
+};
+use crate::plan::facts::config::{Automation, ConfigFacts, ConfigKind, Origin};
+
+/// Where units lie; the first goes before the others.
+const HOMES: [&str; 5] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+
+/// A unit that starts an etcd.
+pub(super) struct Unit {
+    pub facts: ConfigFacts,
+    /// Files that it takes its configuration from.
+    pub reads: Vec<PathBuf>,
+}
+
+/// All of them, by name.
+pub(super) fn find(tree: Tree<'_>) -> Vec<Unit> {
+    // By name, with the template that a unit was made from.
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    for home in HOMES {
+        for name in tree.names(Path::new(home)).into_iter().filter(|name| name.ends_with(".service")) {
+            if !name.contains("@.") {
+                names.insert(name.clone(), template_of(&name).unwrap_or(name));
+            }
+        }
+        // A template has as many units as are wanted at boot.
+        for (_, name) in wanted(tree, home) {
+            if let Some(template) = template_of(&name) {
+                names.insert(name, template);
+            }
+        }
+    }
+    names.iter().filter_map(|(name, file)| read(tree, name, file)).collect()
+}
+
+/// `etcd@m1.service` is made from `etcd@.service`.
+fn template_of(name: &str) -> Option<String> {
+    let (template, rest) = name.split_once('@')?;
+    let (instance, kind) = rest.rsplit_once('.')?;
+    (!instance.is_empty()).then(|| format!("{template}@.{kind}"))
+}
+
+/// What is wanted by something in `home`: in which directory, and its name.
+fn wanted(tree: Tree<'_>, home: &str) -> Vec<(PathBuf, String)> {
+    let dirs = tree.names(Path::new(home)).into_iter().filter(|n| n.ends_with(".wants") || n.ends_with(".requires"));
+    let dirs = dirs.map(|name| Path::new(home).join(name));
+    dirs.flat_map(|dir| tree.names(&dir).into_iter().map(move |name| (dir.clone(), name))).collect()
+}
+
+/// What counts of the unit and its drop-ins.
+#[derive(Default)]
+struct Merged {
+    commands: Vec<String>,
+    environment: Vec<(String, String)>,
+    environment_files: Vec<String>,
+    working_directory: String,
+    restart: String,
+}
+
+fn read(tree: Tree<'_>, name: &str, file: &str) -> Option<Unit> {
+    let candidates = || HOMES.iter().flat_map(|home| [name, file].map(|name| Path::new(home).join(name)));
+    let mut masked = false;
+    let mut notes = Vec::new();
+    let mut main = None;
+    for path in candidates() {
+        if tree.link(&path).is_some_and(|target| target == Path::new("/dev/null")) {
+            // What it would be if it were not masked is worth knowing all the same.
+            masked = true;
+            continue;
+        }
+        match tree.text(&path) {
+            Ok(text) if !text.trim().is_empty() => {
+                main = Some((path, text));
+                break;
+            }
+            Ok(_) => masked = true,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => notes.push(format!("{} cannot be read ({e})", path.display())),
+        }
+    }
+    let (path, text) = main?;
+    let mut merged = Merged::default();
+    merged.take(&text, &path, name);
+    for drop_in in drop_ins(tree, name, file) {
+        match tree.text(&drop_in) {
+            Ok(text) => merged.take(&text, &drop_in, name),
+            Err(e) => notes.push(format!("{} cannot be read ({e})", drop_in.display())),
+        }
+    }
+    let mut variables = Variables::new();
+    for (value, from) in &merged.environment {
+        systemd::environment(value, from, &mut variables);
+    }
+    let mut reads = Vec::new();
+    for named in &merged.environment_files {
+        let (optional, named) = named.strip_prefix('-').map_or((false, named.as_str()), |rest| (true, rest));
+        match tree.text(Path::new(named)) {
+            Ok(text) => systemd::environment_file(&text, named, &mut variables),
+            Err(e) if optional && e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => notes.push(format!("the environment file {named} cannot be read ({e})")),
+        }
+        reads.push(PathBuf::from(named));
+    }
+    let words = merged.commands.iter().find_map(|line| program::etcd_in(systemd::command(line, &variables)))?;
+    let named = variables.iter().map(|(name, (value, from))| (name.as_str(), value.as_str(), from.as_str()));
+    let args = flags::of_args(&words.args, &format!("ExecStart of {}", path.display()));
+    let variables =
+        flags::of_variables(named.chain(words.variables.iter().map(|(n, v)| (n.as_str(), v.as_str(), "ExecStart"))));
+    let here = match merged.working_directory.trim_start_matches('-') {
+        "" | "~" => "/",
+        dir => dir,
+    };
+    let flags = program::effective(tree, args, variables, Path::new(here), &mut reads, &mut notes);
+    let (data_dir, wal_dir) = on_host::dirs(&flags, Path::new(here), &words.mounts);
+    let automation = vec![automation(tree, name, &path, &merged.restart, masked)];
+    let facts =
+        ConfigFacts { origin: Origin::File(path), kind: ConfigKind::Unit, flags, data_dir, wal_dir, automation, notes };
+    Some(Unit { facts, reads })
+}
+
+/// Drop-ins in the order in which they count: by their names, of the same name only the first one found.
+fn drop_ins(tree: Tree<'_>, name: &str, file: &str) -> Vec<PathBuf> {
+    let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for home in HOMES {
+        for dir in [name, file, "service"].map(|name| Path::new(home).join(format!("{name}.d"))) {
+            for name in tree.names(&dir).into_iter().filter(|name| name.ends_with(".conf")) {
+                let path = dir.join(&name);
+                found.entry(name).or_insert(path);
+            }
+        }
+    }
+    found.into_values().collect()
+}
+
+impl Merged {
+    fn take(&mut self, text: &str, path: &Path, name: &str) {
+        for (section, key, value) in systemd::lines(text) {
+            if section != "Service" {
+                continue;
+            }
+            let value = specified(&value, name);
+            match key.as_str() {
+                // An empty assignment takes back all before it.
+                "ExecStart" if value.is_empty() => self.commands.clear(),
+                "ExecStart" => self.commands.push(value),
+                "Environment" if value.is_empty() => self.environment.clear(),
+                "Environment" => self.environment.push((value, format!("Environment of {}", path.display()))),
+                "EnvironmentFile" if value.is_empty() => self.environment_files.clear(),
+                "EnvironmentFile" => self.environment_files.push(value),
+                "WorkingDirectory" => self.working_directory = value,
+                "Restart" => self.restart = value,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// `%i` and its like, as far as the unit's name tells.
+fn specified(value: &str, name: &str) -> String {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let (prefix, instance) = stem.split_once('@').unwrap_or((stem, ""));
+    let mut out = String::new();
+    let mut chars = value.chars();
+    while let Some(c) = chars.next() {
+        match (c, chars.clone().next()) {
+            ('%', Some(kind @ ('n' | 'N' | 'p' | 'i' | 'I' | '%'))) => {
+                chars.next();
+                out.push_str(match kind {
+                    'n' => name,
+                    'N' => stem,
+                    'p' => prefix,
+                    '%' => "%",
+                    _ => instance,
+                });
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// What systemd does with the unit by itself, and how that is paused and taken up again.
+fn automation(tree: Tree<'_>, name: &str, path: &Path, restart: &str, masked: bool) -> Automation {
+    let enabled = HOMES.iter().any(|home| wanted(tree, home).iter().any(|(_, wanted)| wanted == name));
+    let again = match restart {
+        "" | "no" => None,
+        "always" => Some(format!("starts {name} again whenever it ends (Restart=always)")),
+        other => Some(format!("starts {name} again after a failure (Restart={other})")),
+    };
+    let boot = enabled.then(|| format!("starts {name} at boot"));
+    let acts: Vec<String> = [again, boot].into_iter().flatten().collect();
+    let (active, what) = match (masked, acts.as_slice()) {
+        (true, _) => (false, format!("{name} is masked: systemd does not start it")),
+        (_, []) => (false, format!("systemd starts {name} only when told to")),
+        (_, acts) => (true, format!("systemd {}", acts.join(", and "))),
+    };
+    // A unit below /etc goes before a mask below /run, which would be without effect.
+    let (hold, release) = match (enabled, path.starts_with("/etc")) {
+        (false, _) => (String::new(), format!("systemctl start {name}")),
+        (true, true) => (format!(" && systemctl disable {name}"), format!("systemctl enable --now {name}")),
+        (true, false) => (
+            format!(" && systemctl mask --runtime {name}"),
+            format!("systemctl unmask --runtime {name} && systemctl start {name}"),
+        ),
+    };
+    let (pause, resume) = match (active, masked) {
+        (true, _) => (format!("systemctl stop {name}{hold}"), release),
+        (_, true) => (String::new(), format!("systemctl unmask {name} && systemctl start {name}")),
+        _ => (String::new(), format!("systemctl start {name}")),
+    };
+    Automation { what, active, pause, resume }
+}
