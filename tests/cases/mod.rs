@@ -1,5 +1,6 @@
 //! The cases of `real_etcd`: each a name, what it needs of a server, and what it does.
 
+mod datadir;
 mod oracle;
 mod road;
 mod wizard;
@@ -10,12 +11,15 @@ type Needs = fn(&Server) -> Result<(), String>;
 type Case = (&'static str, Needs, fn(&Server));
 
 /// All of them.
-pub const ALL: [Case; 10] = [
+pub const ALL: [Case; 13] = [
     ("the_whole_road_by_flags", any, road::by_flags),
     ("the_whole_road_by_plan", any, road::by_plan),
     ("the_whole_road_by_keys", any, wizard::every_step_by_keys),
     ("a_raw_copy_with_users_asked_for", any, road::raw_copy),
     ("a_bumped_revision", any, road::bumped),
+    ("a_directory_says_what_its_server_says", any, datadir::says_the_same),
+    ("a_directory_of_a_member_that_lagged", any, datadir::lagging),
+    ("v2_keys_are_written_out", with_v2, datadir::v2_keys),
     ("older_snapshots_start_and_stop_verified", any, road::older_snapshots),
     ("same_files_as_etcdutl", a_late_tool, oracle::same_files),
     ("same_files_as_etcdutl_when_bumped", a_late_tool, oracle::same_files_bumped),
@@ -29,6 +33,10 @@ fn any(_: &Server) -> Result<(), String> {
 
 fn a_tool(server: &Server) -> Result<(), String> {
     server.etcdutl().map(|_| ())
+}
+
+fn with_v2(server: &Server) -> Result<(), String> {
+    if ["3.4", "3.5"].contains(&server.minor) { Ok(()) } else { Err("etcd keeps no v2 keys from 3.6 on".into()) }
 }
 
 fn a_late_tool(server: &Server) -> Result<(), String> {

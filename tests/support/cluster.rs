@@ -123,6 +123,24 @@ impl Member {
         format!("the last lines of {}:\n{}", self.place.name, lines[lines.len().saturating_sub(15)..].join("\n"))
     }
 
+    /// Its process ID.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it answers a linearizable read, or ends, or says that it cannot even publish its name: then the end of
+    /// its log comes back.
+    pub fn comes_up(&mut self) -> Result<(), String> {
+        wait_until("an answer or an end", PATIENCE, || match self.child.try_wait().unwrap() {
+            Some(_) => Ok(Err(self.tail())),
+            None => match Client::connect(&self.place.client_url(), None).map(|mut client| client.try_read()) {
+                Ok(Ok(())) => Ok(Ok(())),
+                _ if self.log().contains("failed to publish local member") => Ok(Err(self.tail())),
+                _ => Err(self.tail()),
+            },
+        })
+    }
+
     /// Waits until it answers a linearizable read; panics when the process ends instead.
     pub fn wait_ready(&mut self, user: Option<(&str, &str)>) -> Client {
         wait_until("a linearizable answer", PATIENCE, || {

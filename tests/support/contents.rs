@@ -54,6 +54,20 @@ impl Client {
         Ok(Client { runtime, inner })
     }
 
+    /// What the member says of itself.
+    pub fn status(&mut self) -> etcd_client::StatusResponse {
+        self.runtime.block_on(self.inner.status()).unwrap()
+    }
+
+    /// Puts keys called `prefix` and a number.
+    pub fn put_many(&mut self, prefix: &str, count: u32) {
+        self.runtime.block_on(async {
+            for i in 0..count {
+                self.inner.put(format!("{prefix}{i:04}"), "value", None).await.unwrap();
+            }
+        });
+    }
+
     /// One linearizable read.
     pub fn try_read(&mut self) -> Result<(), Error> {
         self.runtime.block_on(self.inner.get("no such key", None)).map(|_| ())
