@@ -10,7 +10,7 @@ pub struct Stray {
     pub meant: Option<String>,
 }
 
-const LOOKALIKES: [(char, &str, &str); 38] = [
+const LOOKALIKES: [(char, &str, &str); 55] = [
     ('\u{2236}', "ratio sign", ":"),
     ('\u{a789}', "modifier letter colon", ":"),
     ('\u{2044}', "fraction slash", "/"),
@@ -49,6 +49,23 @@ const LOOKALIKES: [(char, &str, &str); 38] = [
     ('\u{440}', "Cyrillic er", "p"),
     ('\u{441}', "Cyrillic es", "c"),
     ('\u{445}', "Cyrillic ha", "x"),
+    ('\u{443}', "Cyrillic u", "y"),
+    ('\u{455}', "Cyrillic dze", "s"),
+    ('\u{456}', "Cyrillic i", "i"),
+    ('\u{458}', "Cyrillic je", "j"),
+    ('\u{4bb}', "Cyrillic shha", "h"),
+    ('\u{501}', "Cyrillic komi de", "d"),
+    ('\u{3bf}', "Greek omicron", "o"),
+    ('\u{131}', "dotless i", "i"),
+    ('\u{41c}', "Cyrillic capital em", "M"),
+    ('\u{201a}', "low single quote", ","),
+    ('\u{60c}', "Arabic comma", ","),
+    ('\u{3001}', "ideographic comma", ","),
+    ('\u{5c3}', "Hebrew sof pasuq", ":"),
+    ('\u{2d0}', "modifier letter triangular colon", ":"),
+    ('\u{2002}', "en space", ""),
+    ('\u{2003}', "em space", ""),
+    ('\u{180e}', "Mongolian vowel separator", ""),
 ];
 
 /// The first character of `text` that is not printable ASCII or a plain space.
@@ -56,10 +73,11 @@ pub fn find(text: &str) -> Option<Stray> {
     text.chars().find(|c| !matches!(c, ' '..='~')).map(stray)
 }
 
-/// The first character of `text` that is a control character or looks like another; letters of
-/// other scripts pass.
+/// The first character of `text` that is a control character or looks like another. Letters of
+/// other scripts pass, unless they look like an ASCII letter and stand among such.
 pub fn find_hidden(text: &str) -> Option<Stray> {
-    let odd = |c: &char| !c.is_alphanumeric() && !matches!(c, ' '..='~');
+    let latin = text.chars().any(|c| c.is_ascii_alphabetic());
+    let odd = |c: &char| !matches!(c, ' '..='~') && (latin || !c.is_alphanumeric());
     text.chars().filter(odd).map(stray).find(|stray| stray.meant.is_some())
 }
 
@@ -141,5 +159,7 @@ mod tests {
         assert!(find_hidden("a\u{ff0c}b").is_some() && find_hidden("a\tb").is_some());
         assert!(find_hidden("/var/lib\u{200b}/x").is_some());
         assert_eq!(clean("é x"), "é x");
+        assert_eq!(find_hidden("pr\u{43e}d").unwrap().name, "U+043E (Cyrillic o)");
+        assert_eq!((find_hidden("\u{43c}\u{43e}"), clean("pr\u{43e}d").as_str()), (None, "prod"));
     }
 }

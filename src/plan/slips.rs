@@ -1,18 +1,19 @@
 //! The mistakes of a member table, each by name, in its cell, with its correction.
 //!
 //! [`check`] runs on every keystroke. What stands here is about one row and about names and URLs
-//! across rows; [`dirs`] is about directories, [`flags`] about the column of further flags.
+//! across rows; [`hosts`] is about hosts seen together, [`dirs`] about directories, [`flags`] about the
+//! column of further flags.
 
 mod dirs;
 mod flags;
+mod hosts;
 #[cfg(test)]
 mod tests;
-
-use std::net::IpAddr;
 
 pub(crate) use flags::flag_name;
 
 use super::{
+    facts::KnownMember,
     glyphs,
     table::{self, Column, Problem, Row},
     url::{self, Guess, Scheme, Url},
@@ -22,6 +23,10 @@ use crate::etcd::membership::Id;
 
 /// The token that etcd takes when none is given.
 const DEFAULT_TOKEN: &str = "etcd-cluster";
+/// The member ID of every etcd that was started without flags: of `http://localhost:2380` and that
+/// token; and the ID of the cluster that it makes (etcd `server/embed/config.go`, 3.4 to 3.7).
+const DEFAULT_MEMBER: Id = Id(0x8e9e_05c5_2164_694d);
+const DEFAULT_CLUSTER: Id = Id(0xcdf8_1819_4e3a_8c32);
 
 /// Every mistake of the table, by cell: errors stop the plan, warnings do not. In the order of the
 /// rows, each row from left to right, what is about the whole table last.
@@ -35,7 +40,7 @@ pub fn check(rows: &[Row], token: &str) -> Vec<Problem> {
         flags::check(at, row, &mut out);
     }
     places(rows, &mut out);
-    hosts(rows, &mut out);
+    hosts::check(rows, &mut out);
     out.sort_by_key(|p| (p.row.is_none(), p.row, p.column));
     whole(rows, token, &mut out);
     out
@@ -67,15 +72,22 @@ fn name(rows: &[Row], at: usize, name: &str, out: &mut Vec<Problem>) {
         error(format!("{what} stands in the name, where --initial-cluster would be cut"), fix);
     }
     if let Some(first) = rows.iter().take(at).position(|row| row.text(Column::Name).trim() == name.trim()) {
-        error(
-            format!(
-                "the name {:?} stands in row {} already; etcd would make one member of both",
-                name.trim(),
-                first + 1
-            ),
-            None,
+        let text = format!(
+            "the name {:?} stands in row {} already; etcd would make one member of both",
+            name.trim(),
+            first + 1
         );
+        error(text, next_name(rows, name.trim()));
     }
+}
+
+/// `m2` for a second `m1`: the next number that no row has. Names that do not count have none.
+fn next_name(rows: &[Row], name: &str) -> Option<String> {
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let number: u32 = name.strip_prefix(stem)?.parse().ok()?;
+    let taken = |name: &str| rows.iter().any(|row| row.text(Column::Name).trim() == name);
+    let mut next = (1..).map(|n| number.checked_add(n).map(|n| format!("{stem}{n}")));
+    next.find(|name| name.as_deref().is_none_or(|name| !taken(name)))?
 }
 
 /// The usual port of a column, and that of the other one.
@@ -139,7 +151,9 @@ fn urls(rows: &[Row], at: usize, column: Column, out: &mut Vec<Problem>) {
             }
             Ok(url) if url.ip().is_some_and(|ip| ip.is_unspecified()) => {
                 let text = format!("{} is no address that others can reach; give the host's own", url.host);
-                out.push(Problem::error(Some(at), Some(column), text));
+                let right = hosts::beside(row, column).map(|host| url.at(&host, url.port));
+                let fix = right.map(|right| cell(Some((n, right.as_str()))));
+                out.push(Problem::error(Some(at), Some(column), text).fixed(fix));
             }
             Ok(url) if url.port == other => {
                 let right = url.at(&url.host, usual);
@@ -163,13 +177,28 @@ fn urls(rows: &[Row], at: usize, column: Column, out: &mut Vec<Problem>) {
     }
 }
 
-/// Every URL of the table that etcd takes, with its row and column.
-fn all_urls(rows: &[Row]) -> Vec<(usize, Column, Url)> {
+/// A URL of the table that etcd takes, and where it stands.
+struct PlacedUrl {
+    row: usize,
+    column: Column,
+    /// Its number among the cell's items.
+    item: usize,
+    url: Url,
+}
+
+impl PlacedUrl {
+    fn at(&self) -> (usize, Column, usize) {
+        (self.row, self.column, self.item)
+    }
+}
+
+/// Every such URL, row by row.
+fn all_urls(rows: &[Row]) -> Vec<PlacedUrl> {
     let mut out = Vec::new();
-    for (at, row) in rows.iter().enumerate() {
+    for (row, cells) in rows.iter().enumerate() {
         for column in [Column::Peer, Column::Client] {
-            let urls = table::items(row.text(column)).filter_map(|item| url::parse(item).ok());
-            out.extend(urls.map(|u| (at, column, u)));
+            let parsed = table::items(cells.text(column)).map(url::parse).enumerate();
+            out.extend(parsed.filter_map(|(item, url)| Some(PlacedUrl { row, column, item, url: url.ok()? })));
         }
     }
     out
@@ -178,7 +207,7 @@ fn all_urls(rows: &[Row]) -> Vec<(usize, Column, Url)> {
 /// The same host and port twice: etcd refuses the same peer URL, and nothing listens twice.
 fn places(rows: &[Row], out: &mut Vec<Problem>) {
     let mut seen: std::collections::HashMap<(String, u16), (usize, Column)> = std::collections::HashMap::new();
-    for (at, column, url) in all_urls(rows) {
+    for PlacedUrl { row: at, column, url, .. } in all_urls(rows) {
         match seen.entry(url.place()) {
             std::collections::hash_map::Entry::Vacant(free) => {
                 free.insert((at, column));
@@ -196,40 +225,6 @@ fn places(rows: &[Row], out: &mut Vec<Problem>) {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.ip() {
-        Some(IpAddr::V4(ip)) => ip.is_loopback(),
-        Some(IpAddr::V6(ip)) => ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback()),
-        None => url.host.eq_ignore_ascii_case("localhost"),
-    }
-}
-
-/// Peer URLs seen together: one that only its own host reaches, and mixed schemes.
-fn hosts(rows: &[Row], out: &mut Vec<Problem>) {
-    let peers: Vec<(usize, Url)> =
-        all_urls(rows).into_iter().filter(|(_, c, _)| *c == Column::Peer).map(|(at, _, u)| (at, u)).collect();
-    // All on loopback is a cluster on one machine, which is what it says.
-    if peers.iter().any(|(_, u)| !is_loopback(u) && !u.scheme.is_unix()) {
-        for (at, url) in peers.iter().filter(|(_, u)| is_loopback(u)) {
-            let text = format!(
-                "{} is another host for each member; the others will not reach {}",
-                url.host,
-                called(rows, *at)
-            );
-            out.push(Problem::warning(Some(*at), Some(Column::Peer), text));
-        }
-    }
-    let tls = peers.iter().filter(|(_, u)| u.scheme.is_tls()).count();
-    let odd_is_tls = tls * 2 <= peers.len();
-    if tls > 0 && tls < peers.len() {
-        for (at, url) in peers.iter().filter(|(_, u)| u.scheme.is_tls() == odd_is_tls) {
-            let others = if odd_is_tls { "http" } else { "https" };
-            let text = format!("{} is {}, others are {others}", called(rows, *at), url.scheme.as_str());
-            out.push(Problem::warning(Some(*at), Some(Column::Peer), text));
-        }
-    }
-}
-
 /// What is about the table as a whole.
 fn whole(rows: &[Row], token: &str, out: &mut Vec<Problem>) {
     if token.is_empty() {
@@ -243,16 +238,18 @@ fn whole(rows: &[Row], token: &str, out: &mut Vec<Problem>) {
         out.push(Problem::error(None, None, "the table is empty; a cluster needs at least one member"));
         return;
     }
-    let urls = all_urls(rows);
-    let lone_localhost = matches!(urls.iter().filter(|(_, c, _)| *c == Column::Peer).collect::<Vec<_>>().as_slice(),
-        [(_, _, only)] if only.as_str() == "http://localhost:2380");
-    if token == DEFAULT_TOKEN && rows.len() == 1 && lone_localhost {
+    let (ids, cluster) = table::ids(rows, token);
+    if cluster == Some(DEFAULT_CLUSTER) {
         let text = "one member at http://localhost:2380 with the token etcd-cluster is what etcd makes when it is given nothing: \
                     member 8e9e05c52164694d of cluster cdf818194e3a8c32, the same on every host";
         out.push(Problem::warning(None, None, text));
     } else if token == DEFAULT_TOKEN {
         let text = "the token etcd-cluster is etcd's own for every cluster; with a new one no leftover member can join by mistake";
         out.push(Problem::warning(None, None, text));
+    }
+    if let Some(at) = ids.iter().position(|id| *id == Some(DEFAULT_MEMBER)).filter(|_| rows.len() > 1) {
+        let text = "the member ID comes out as 8e9e05c52164694d, which every etcd has that was started with nothing; take the host's own address and a new token";
+        out.push(Problem::warning(Some(at), Some(Column::Peer), text));
     }
     if rows.len().is_multiple_of(2) {
         let lost = rows.len() / 2 - 1;
@@ -262,7 +259,6 @@ fn whole(rows: &[Row], token: &str, out: &mut Vec<Problem>) {
             format!("{} members survive the loss of {lost}, as {fewer} {}", rows.len(), plural(fewer, "does", "do"));
         out.push(Problem::warning(None, None, text));
     }
-    let (ids, _) = table::ids(rows, token);
     for (at, id) in ids.iter().enumerate().filter_map(|(at, id)| Some((at, (*id)?))) {
         if id == Id(0) {
             let text =
@@ -275,4 +271,13 @@ fn whole(rows: &[Row], token: &str, out: &mut Vec<Problem>) {
             out.push(Problem::error(Some(at), None, text));
         }
     }
+}
+
+/// The fingerprint of etcd's defaults among members that a snapshot holds or a survivor lists, in a
+/// sentence without a full stop: such an etcd was started without its flags, mostly by mistake, and
+/// is rarely the cluster that was meant.
+pub fn defaults_seen(members: &[KnownMember]) -> Option<String> {
+    members.iter().any(|m| m.id == DEFAULT_MEMBER).then(|| {
+        "member 8e9e05c52164694d (cluster cdf818194e3a8c32) is what every etcd calls itself that is started without flags; is this data that of the cluster that was lost, or of an etcd started by mistake?".into()
+    })
 }

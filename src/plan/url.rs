@@ -91,6 +91,18 @@ impl Url {
         Url { scheme: self.scheme, host: host.into(), port, text }
     }
 
+    /// The same place over https, or over http; a socket file stays as it is.
+    #[must_use]
+    pub fn over(&self, tls: bool) -> Url {
+        let scheme = match self.scheme {
+            Scheme::Http | Scheme::Https if tls => Scheme::Https,
+            Scheme::Http | Scheme::Https => Scheme::Http,
+            _ => return self.clone(),
+        };
+        let rest = self.text.split_once("://").map_or("", |(_, rest)| rest);
+        Url { scheme, text: format!("{}://{rest}", scheme.as_str()), ..self.clone() }
+    }
+
     /// What two URLs have in common that cannot both be listened for: host (addresses in their
     /// canonical form, names in lower case) and port.
     pub fn place(&self) -> (String, u16) {

@@ -10,7 +10,7 @@ use crate::{
     plan::{
         Options,
         facts::{Content, FileFacts, Health},
-        glyphs,
+        glyphs, slips,
         table::{Column, Problem},
         words::{all, plural, thousands},
     },
@@ -157,7 +157,7 @@ fn versions(content: &Content, target: Option<Minor>, options: &Options) -> Opti
 
 /// What a restore carries over and the operator will meet afterwards.
 fn brings(content: &Content, options: &Options) -> Vec<Problem> {
-    let mut out = Vec::new();
+    let mut out: Vec<Problem> = slips::defaults_seen(&content.members).map(warning).into_iter().collect();
     if !content.alarms.is_empty() && !options.clear_alarms {
         out.push(warning(format!(
             "{} {} in the snapshot and will be in the new cluster: writes fail until `etcdctl alarm disarm`; --clear-alarms leaves them out",

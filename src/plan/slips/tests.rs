@@ -24,8 +24,7 @@ fn good() -> Vec<Row> {
         .collect()
 }
 
-fn only(rows: &[Row], words: &str) -> Problem {
-    let problems = check(rows, "tok");
+fn only(problems: &[Problem], words: &str) -> Problem {
     let hits: Vec<&Problem> = problems.iter().filter(|p| p.text.contains(words)).collect();
     assert_eq!(hits.len(), 1, "{words:?} in {problems:#?}");
     hits[0].clone()
@@ -35,7 +34,9 @@ fn only(rows: &[Row], words: &str) -> Problem {
 fn a_right_table_has_no_problem() {
     assert_eq!(check(&good(), "tok"), []);
     let mut several = good();
-    several[0].set(Column::Peer, "http://10.0.0.1:2380,http://10.1.0.1:2380", Origin::Typed);
+    for (n, row) in several.iter_mut().enumerate() {
+        row.set(Column::Peer, format!("http://10.0.0.{n}:2380,http://10.1.0.{n}:2380"), Origin::Typed);
+    }
     several[0].set(Column::WalDir, "/wal/m1", Origin::Typed);
     several[0].set(Column::Flags, "--quota-backend-bytes=8589934592 --log-level 'warn'", Origin::Typed);
     assert_eq!(check(&several, "tok"), []);
@@ -60,7 +61,7 @@ fn every_mistake_is_named_in_its_cell() {
     // The change is made in row 1 (m2), where the mistake must be found.
     for (column, text, severity, words, fix) in [
         (Name, "", Error, "the name is empty", None),
-        (Name, "m1", Error, "the name \"m1\" stands in row 1 already", None),
+        (Name, "m1", Error, "the name \"m1\" stands in row 1 already", Some("m2")),
         (Name, "m 2", Error, "a space stands in the name", Some("m-2")),
         (Name, " m2", Error, "a space stands at the edge of the name", Some("m2")),
         (Name, "m,2", Error, "\",\" stands in the name", Some("m-2")),
@@ -106,12 +107,46 @@ fn every_mistake_is_named_in_its_cell() {
         (Client, "http://10.0.0.1:2379", Error, "is the client URL of m1 already", None),
         (Client, "http://10.0.0.1:2380", Error, "is the peer URL of m1 already", None),
         (Peer, "http://a:2380,http://A:2380", Error, "stands twice in this cell", None),
-        (Peer, "http://0.0.0.0:2380", Error, "0.0.0.0 is no address that others can reach", None),
-        (Client, "http://[::]:2379", Error, ":: is no address", None),
-        (Peer, "http://localhost:2380", Warning, "localhost is another host for each member", None),
-        (Peer, "http://127.0.1.1:2380", Warning, "127.0.1.1 is another host for each member", None),
-        (Peer, "http://[::1]:2380", Warning, "::1 is another host for each member", None),
-        (Peer, https, Warning, "m2 is https, others are http", None),
+        (
+            Peer,
+            "http://0.0.0.0:2380",
+            Error,
+            "0.0.0.0 is no address that others can reach",
+            Some("http://10.0.0.2:2380"),
+        ),
+        (Client, "http://[::]:2379", Error, ":: is no address", Some("http://10.0.0.2:2379")),
+        (
+            Peer,
+            "http://localhost:2380",
+            Warning,
+            "localhost is another host for each member",
+            Some("http://10.0.0.2:2380"),
+        ),
+        (
+            Peer,
+            "http://127.0.1.1:2380",
+            Warning,
+            "127.0.1.1 is another host for each member",
+            Some("http://10.0.0.2:2380"),
+        ),
+        (Peer, "http://[::1]:2380", Warning, "::1 is another host for each member", Some("http://10.0.0.2:2380")),
+        (Client, "http://localhost:2379", Warning, "none elsewhere will reach m2", Some("http://10.0.0.2:2379")),
+        (
+            Peer,
+            "http://host2:2380",
+            Warning,
+            "host2 is a host name, others are addresses",
+            Some("http://10.0.0.2:2380"),
+        ),
+        (Peer, "http://10.0.0.2:2380,http://10.0.0.9:2380", Warning, "was the name m2 given twice?", None),
+        (Peer, https, Warning, "m2 is https, others are http", Some("http://10.0.0.2:2380")),
+        (
+            Client,
+            "https://10.0.0.2:2379",
+            Warning,
+            "m2 is https for clients, others are http",
+            Some("http://10.0.0.2:2379"),
+        ),
         (Peer, https, Warning, "https needs --peer-cert-file and --peer-key-file", None),
         (Client, "https://10.0.0.2:2379", Warning, "https needs --cert-file and --key-file", None),
         (DataDir, "", Error, "the data dir is missing", None),
@@ -138,7 +173,7 @@ fn every_mistake_is_named_in_its_cell() {
     ] {
         let mut rows = good();
         rows[1].set(column, text, Origin::Typed);
-        let problem = only(&rows, words);
+        let problem = only(&check(&rows, "tok"), words);
         assert_eq!((problem.row, problem.column, problem.severity), (Some(1), Some(column), severity), "{text:?}");
         assert_eq!(problem.fix.as_deref(), fix, "{text:?}");
         assert!(!problem.text.ends_with('.'));
@@ -169,7 +204,7 @@ fn certificates_among_the_flags_settle_https() {
 
 #[test]
 fn what_is_about_the_whole_table() {
-    assert_eq!(only(&[], "the table is empty").severity, Severity::Error);
+    assert_eq!(only(&check(&[], "tok"), "the table is empty").severity, Severity::Error);
     let mut rows = good();
     rows.push(row("m4", "http://10.0.0.4:2380", "http://10.0.0.4:2379", "/d"));
     assert_eq!(check(&rows, "tok"), [Problem::warning(None, None, "4 members survive the loss of 1, as 3 do")]);
@@ -188,15 +223,42 @@ fn what_is_about_the_whole_table() {
 }
 
 #[test]
+fn the_fingerprints_of_etcds_defaults_are_known() {
+    let mut rows = good();
+    rows[0].set(Column::Peer, "http://localhost:2380", Origin::Typed);
+    let problem = only(&check(&rows, "etcd-cluster"), "8e9e05c52164694d");
+    assert_eq!((problem.row, problem.column), (Some(0), Some(Column::Peer)));
+    assert!(!check(&rows, "tok").iter().any(|p| p.text.contains("8e9e05c52164694d")));
+    let member = |id| KnownMember { id, ..KnownMember::default() };
+    assert!(defaults_seen(&[member(Id(1)), member(DEFAULT_MEMBER)]).unwrap().contains("cdf818194e3a8c32"));
+    assert_eq!(defaults_seen(&[member(Id(1))]), None);
+}
+
+#[test]
+fn a_mix_without_a_majority_is_told_and_not_corrected() {
+    let mut rows = good();
+    rows.pop();
+    rows[1].set(Column::Peer, "http://host2:2380", Origin::Typed);
+    let problem = only(&check(&rows, "tok"), "is an address, others are host names");
+    assert_eq!((problem.row, problem.fix), (Some(0), None));
+    rows[1].set(Column::Peer, "https://10.0.0.2:2380", Origin::Typed);
+    assert_eq!(only(&check(&rows, "tok"), "m2 is https, others are http").fix, None);
+    // Clients may be offered both; a name twice is free to be told where every row has as many.
+    let mut both = good();
+    both[1].set(Column::Client, "http://127.0.0.1:2379,http://10.0.0.2:2379", Origin::Typed);
+    assert_eq!(check(&both, "tok"), []);
+}
+
+#[test]
 fn the_odd_one_out_is_told() {
     let mut rows = good();
     for n in [1, 2] {
         rows[n].set(Column::Peer, format!("https://10.0.0.{}:2380", n + 1), Origin::Typed);
     }
-    let problem = only(&rows, "others are https");
+    let problem = only(&check(&rows, "tok"), "others are https");
     assert_eq!((problem.row, problem.text.as_str()), (Some(0), "m1 is http, others are https"));
     rows[0].set(Column::Peer, "host1", Origin::Typed);
-    assert_eq!(only(&rows, "scheme is missing").fix.as_deref(), Some("https://host1:2380"));
+    assert_eq!(only(&check(&rows, "tok"), "scheme is missing").fix.as_deref(), Some("https://host1:2380"));
 }
 
 proptest! {
