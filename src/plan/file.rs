@@ -19,6 +19,28 @@ pub fn to_yaml(plan: &Plan) -> String {
 /// How many brackets may stand open; requorum itself writes none but those of IPv6 addresses.
 const MAX_DEPTH: usize = 64;
 
+/// Reads any YAML (or JSON) of a bounded size and depth; `what` is how the text is called in errors.
+///
+/// # Errors
+/// `Input` when it is longer than 1 MiB, nested too deep, or no YAML.
+pub(super) fn yaml(what: &str, text: &str) -> Result<serde_json::Value> {
+    bounded(what, text)?;
+    serde_yaml::from_str(text).map_err(|error| Trouble::new(Kind::Input, format!("{what} cannot be read")).why(error))
+}
+
+/// Refuses what libyaml would take long for: its time grows with the square of the depth, and
+/// 100,000 brackets take it ten seconds.
+fn bounded(what: &str, text: &str) -> Result<()> {
+    let refused = |why: String| Err(Trouble::new(Kind::Input, format!("{what} {why}")));
+    if text.len() > MAX_BYTES {
+        return refused(format!("is {} bytes long and was not read; it may have 1 MiB", text.len()));
+    }
+    if depth(text) > MAX_DEPTH {
+        return refused(format!("was not read: it opens more than {MAX_DEPTH} brackets inside each other"));
+    }
+    Ok(())
+}
+
 /// The largest number of brackets that are open at once, wherever they stand.
 fn depth(text: &str) -> usize {
     let (mut open, mut most) = (0usize, 0);
@@ -46,18 +68,7 @@ struct Head {
 /// field that is missing, unknown or there twice.
 pub fn from_yaml(text: &str) -> Result<Plan> {
     let refused = |what: String| Trouble::new(Kind::Input, what);
-    if text.len() > MAX_BYTES {
-        return Err(refused(format!(
-            "the plan is {} bytes long and was not read; no plan is longer than 1 MiB",
-            text.len()
-        )));
-    }
-    // libyaml's time grows with the square of the depth: 100,000 brackets take it ten seconds.
-    if depth(text) > MAX_DEPTH {
-        return Err(refused(format!(
-            "the plan was not read: it opens more than {MAX_DEPTH} brackets inside each other"
-        )));
-    }
+    bounded("the plan", text)?;
     // The version first: the fields of a later one would be reported as unknown.
     if let Ok(Head { version: Some(version) }) = serde_yaml::from_str(text)
         && version != 1

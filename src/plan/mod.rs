@@ -8,6 +8,7 @@ pub mod build;
 pub mod facts;
 pub mod file;
 pub mod glyphs;
+pub mod inventory;
 pub mod launch;
 pub mod options;
 pub mod prefill;

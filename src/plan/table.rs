@@ -1,5 +1,7 @@
 //! The member table as it is edited: rows of cells, and every problem of it by cell.
 
+mod cell;
+
 use std::fmt;
 
 pub use super::slips::check;
@@ -8,6 +10,7 @@ use super::{
     url::{self, Url},
 };
 use crate::etcd::membership::{Id, cluster_id, member_id};
+pub use cell::{Candidate, Cell, Origin, Row};
 
 /// A column of the member table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,59 +44,6 @@ impl Column {
             Column::WalDir => "WAL dir",
             Column::Flags => "more etcd flags",
         }
-    }
-}
-
-/// Where a cell's text came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Origin {
-    /// The operator typed it.
-    #[default]
-    Typed,
-    /// The snapshot's `members` bucket.
-    Snapshot,
-    /// A surviving member's answer.
-    Answer,
-    /// Proposed by requorum.
-    Proposed,
-}
-
-/// One cell.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Cell {
-    /// What stands in it.
-    pub text: String,
-    /// Where that came from.
-    pub origin: Origin,
-}
-
-/// One row: a member of the new cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Row {
-    cells: [Cell; 6],
-}
-
-impl Row {
-    /// The cell in `column`.
-    pub fn cell(&self, column: Column) -> &Cell {
-        &self.cells[column as usize]
-    }
-
-    /// The text in `column`.
-    pub fn text(&self, column: Column) -> &str {
-        &self.cell(column).text
-    }
-
-    /// Puts `text` into `column`.
-    pub fn set(&mut self, column: Column, text: impl Into<String>, origin: Origin) {
-        self.cells[column as usize] = Cell { text: text.into(), origin };
-    }
-
-    /// The row with `text` in `column`.
-    #[must_use]
-    pub fn with(mut self, column: Column, text: impl Into<String>, origin: Origin) -> Self {
-        self.set(column, text, origin);
-        self
     }
 }
 

@@ -62,6 +62,8 @@ fn intro(draft: &Draft, problems: &[Problem], page: &mut Page<'_>) {
     let known: Vec<&str> = [
         (Origin::Snapshot, "the snapshot (s)"),
         (Origin::Answer, "the survivors' answers (a)"),
+        (Origin::Config, "configurations found (c)"),
+        (Origin::Inventory, "the inventory (i)"),
         (Origin::Proposed, "proposals (p)"),
     ]
     .into_iter()
@@ -87,6 +89,8 @@ fn letter(origin: Origin) -> &'static str {
         Origin::Typed => " ",
         Origin::Snapshot => "s",
         Origin::Answer => "a",
+        Origin::Config => "c",
+        Origin::Inventory => "i",
         Origin::Proposed => "p",
     }
 }

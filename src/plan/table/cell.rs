@@ -1,0 +1,170 @@
+//! Cells and rows: what stands in a cell, where it came from, and what every source said about it.
+
+use super::{Column, urls};
+
+/// Where a cell's text came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Origin {
+    /// The operator typed or pasted it.
+    #[default]
+    Typed,
+    /// The snapshot's `members` bucket.
+    Snapshot,
+    /// A surviving member's answer.
+    Answer,
+    /// An etcd configuration that was found.
+    Config,
+    /// The operator's inventory file.
+    Inventory,
+    /// Proposed by requorum.
+    Proposed,
+}
+
+/// What one source says should stand in a cell.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Candidate {
+    /// The text.
+    pub text: String,
+    /// The kind of source.
+    pub origin: Origin,
+    /// The source by name: `the snapshot`, `m2's answer`, `/etc/etcd/etcd.conf.yml`.
+    pub from: String,
+}
+
+/// One cell.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cell {
+    /// What stands in it.
+    pub text: String,
+    /// Where that came from.
+    pub origin: Origin,
+    /// What each source said, the most trusted first; empty where nothing was known of it.
+    pub seen: Vec<Candidate>,
+}
+
+impl Cell {
+    /// The different texts that sources gave, each with all who gave it.
+    pub fn choices(&self) -> Vec<(&Candidate, Vec<&str>)> {
+        let mut out: Vec<(&Candidate, Vec<&str>)> = Vec::new();
+        for candidate in &self.seen {
+            match out.iter_mut().find(|(first, _)| same(&first.text, &candidate.text)) {
+                Some((_, from)) if from.contains(&candidate.from.as_str()) => {}
+                Some((_, from)) => from.push(&candidate.from),
+                None => out.push((candidate, vec![&candidate.from])),
+            }
+        }
+        out
+    }
+
+    /// True where sources say different things. What requorum proposes is no source.
+    pub fn disputed(&self) -> bool {
+        let seen: Vec<&Candidate> = self.seen.iter().filter(|c| c.origin != Origin::Proposed).collect();
+        seen.iter().skip(1).any(|c| seen.first().is_some_and(|first| !same(&first.text, &c.text)))
+    }
+
+    /// The choice after the one that stands in the cell, the first one after the last; `None` where
+    /// there is no other.
+    pub fn other(&self) -> Option<&Candidate> {
+        let choices = self.choices();
+        let now = choices.iter().position(|(c, _)| same(&c.text, &self.text));
+        let next = now.map_or(0, |at| (at + 1) % choices.len());
+        choices.get(next).map(|(c, _)| *c).filter(|c| !same(&c.text, &self.text))
+    }
+}
+
+/// The same for etcd: URLs in any order, in the form in which it prints them.
+fn same(a: &str, b: &str) -> bool {
+    let printed = |text: &str| {
+        let mut list: Vec<String> = urls(text)?.iter().map(|u| u.as_str().to_string()).collect();
+        list.sort();
+        Some(list)
+    };
+    a == b || printed(a).is_some_and(|a| printed(b) == Some(a))
+}
+
+/// One row: a member of the new cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Row {
+    cells: [Cell; 6],
+}
+
+impl Row {
+    /// The cell in `column`.
+    pub fn cell(&self, column: Column) -> &Cell {
+        &self.cells[column as usize]
+    }
+
+    /// The text in `column`.
+    pub fn text(&self, column: Column) -> &str {
+        &self.cell(column).text
+    }
+
+    /// Puts `text` into `column`. What sources said of the cell stays known.
+    pub fn set(&mut self, column: Column, text: impl Into<String>, origin: Origin) {
+        let cell = &mut self.cells[column as usize];
+        (cell.text, cell.origin) = (text.into(), origin);
+    }
+
+    /// Notes what a source says about `column`, behind those noted before.
+    pub fn saw(&mut self, column: Column, candidate: Candidate) {
+        let seen = &mut self.cells[column as usize].seen;
+        if !candidate.text.is_empty() && !seen.contains(&candidate) {
+            seen.push(candidate);
+        }
+    }
+
+    /// Puts a candidate into its cell.
+    pub fn take(&mut self, column: Column, candidate: &Candidate) {
+        self.set(column, &candidate.text, candidate.origin);
+    }
+
+    /// The row with `text` in `column`.
+    #[must_use]
+    pub fn with(mut self, column: Column, text: impl Into<String>, origin: Origin) -> Self {
+        self.set(column, text, origin);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(list: &[(&str, Origin, &str)]) -> Cell {
+        let mut row = Row::default();
+        for (text, origin, from) in list {
+            row.saw(Column::Peer, Candidate { text: (*text).into(), origin: *origin, from: (*from).into() });
+        }
+        row.cell(Column::Peer).clone()
+    }
+
+    #[test]
+    fn sources_that_differ_stand_side_by_side() {
+        use Origin::{Answer, Config, Proposed, Snapshot};
+        let mut cell = seen(&[
+            ("http://new:2380", Answer, "m2's answer"),
+            ("HTTP://new:2380", Config, "/etc/etcd.conf"),
+            ("http://old:2380", Snapshot, "the snapshot"),
+            ("", Config, "x"),
+        ]);
+        let shown: Vec<(&str, Vec<&str>)> = cell.choices().iter().map(|(c, f)| (c.text.as_str(), f.clone())).collect();
+        assert_eq!(
+            shown,
+            [("http://new:2380", vec!["m2's answer", "/etc/etcd.conf"]), ("http://old:2380", vec!["the snapshot"])]
+        );
+        assert!(cell.disputed());
+        // Taking the next goes round; a typed text is left for the first.
+        for (now, next) in
+            [("http://new:2380", "http://old:2380"), ("http://old:2380", "http://new:2380"), ("x", "http://new:2380")]
+        {
+            cell.text = now.into();
+            assert_eq!(cell.other().map(|c| c.text.as_str()), Some(next), "{now}");
+        }
+        let agreed = seen(&[("http://a:1,http://b:1", Answer, "a"), ("http://b:1,http://a:1", Snapshot, "b")]);
+        assert!(!agreed.disputed() && agreed.choices().len() == 1);
+        let mut proposed = seen(&[("/new/m1", Proposed, "a proposal"), ("/old", Config, "c")]);
+        proposed.text = "/new/m1".into();
+        assert!(!proposed.disputed() && proposed.other().is_some_and(|c| c.text == "/old"));
+        assert_eq!(Cell::default().other(), None);
+    }
+}
