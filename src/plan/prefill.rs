@@ -1,5 +1,7 @@
 //! Proposals: the member table, the cluster's label and the token, from what was seen.
 
+mod config;
+mod inventory;
 #[cfg(test)]
 mod tests;
 
@@ -7,104 +9,177 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::{
     facts::{Answer, Content, EndpointFacts, KnownMember, MemberSays},
-    table::{Column, Origin, Row},
+    inventory::Entry,
+    table::{self, Candidate, Column, Origin, Row},
     url::{self, Url},
     words::natural,
 };
 use crate::etcd::membership::{Id, cluster_id};
 
-/// A member with where its name, peer and client URLs were seen.
-struct Seen {
-    member: KnownMember,
-    name: Origin,
-    peer: Origin,
-    client: Origin,
+/// What the table is filled from.
+#[derive(Debug, Clone, Copy)]
+pub struct Sources<'a> {
+    /// What the chosen snapshot holds.
+    pub content: Option<&'a Content>,
+    /// What members answered.
+    pub answers: &'a [EndpointFacts],
+    /// Flags of etcd configurations that were found.
+    pub config: &'a [Flag],
+    /// The operator's inventory.
+    pub inventory: &'a [Entry],
+    /// Data directories are proposed as `base_dir/NAME.etcd`.
+    pub base_dir: &'a Path,
 }
 
-/// The members of the snapshot and of the survivors' answers, one row each, in natural order of
-/// their names. Where both know a member, the answer with the highest term and index counts.
-/// Learners are left out: a restore makes every row a voter. A member without a name (it never
-/// started) gets the first free `m1`, `m2`, …; one without client URLs gets its peer hosts with
-/// port 2379. Data directories are proposed as `base_dir/NAME.etcd`.
-pub fn rows(content: Option<&Content>, answers: &[EndpointFacts], base_dir: &Path) -> Vec<Row> {
-    let mut members: BTreeMap<Id, Seen> = BTreeMap::new();
-    for member in content.iter().flat_map(|c| &c.members) {
-        see(&mut members, member, Origin::Snapshot);
+/// One flag of an etcd configuration that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flag {
+    /// Where: the same words for all flags of one etcd, such as `10.0.0.1:/etc/etcd/etcd.conf.yml`.
+    pub origin: String,
+    /// The flag's name without dashes.
+    pub name: String,
+    /// Its value as it was written.
+    pub value: String,
+}
+
+/// A filled table.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filled {
+    /// One row for each member.
+    pub rows: Vec<Row>,
+    /// What the rows do not tell, sentences without a full stop: who was left out.
+    pub notes: Vec<String>,
+}
+
+/// The table, each cell with what every source said of it.
+///
+/// Who is in it: the members of the inventory, where there is one; else those of the snapshot and
+/// the answers; else those that configurations name. What stands in a cell: what the inventory says,
+/// else the answer with the highest term and index, else the snapshot, else a configuration. A data
+/// directory is the inventory's or a proposal; that of a configuration holds the old data and is only
+/// a choice. Learners are left out: a restore makes every row a voter. A member without a name (it
+/// never started) gets the first free `m1`, `m2`, …; one without client URLs gets its peer hosts with
+/// port 2379.
+pub fn fill(sources: &Sources<'_>) -> Filled {
+    let mut rows = known(sources.content, sources.answers);
+    config::add(&mut rows, sources.config);
+    for row in &mut rows {
+        propose(row, sources.base_dir);
     }
+    let mut notes = Vec::new();
+    if !sources.inventory.is_empty() {
+        (rows, notes) = inventory::choose(rows, sources.inventory);
+        for row in &mut rows {
+            propose(row, sources.base_dir);
+        }
+    }
+    Filled { rows, notes }
+}
+
+/// [`fill`] from the snapshot and the survivors' answers alone.
+pub fn rows(content: Option<&Content>, answers: &[EndpointFacts], base_dir: &Path) -> Vec<Row> {
+    fill(&Sources { content, answers, config: &[], inventory: &[], base_dir }).rows
+}
+
+/// A member and its row as far as it is known.
+#[derive(Default)]
+struct Seen {
+    member: KnownMember,
+    /// True when a survivor knows it.
+    current: bool,
+    row: Row,
+}
+
+/// The members of the snapshot and of the answers, one row each, in natural order of their names.
+fn known(content: Option<&Content>, answers: &[EndpointFacts]) -> Vec<Row> {
+    let mut members: BTreeMap<Id, Seen> = BTreeMap::new();
     let mut said = said(answers);
-    said.sort_by_key(|s| (s.raft_term, s.raft_index));
-    for member in said.iter().flat_map(|s| &s.members) {
-        see(&mut members, member, Origin::Answer);
+    said.sort_by_key(|(s, _)| std::cmp::Reverse((s.raft_term, s.raft_index)));
+    for (says, endpoint) in said {
+        let own = says.members.iter().find(|m| m.id == says.member_id).map(|m| m.name.as_str());
+        let from = format!("{}'s answer", own.filter(|n| !n.is_empty()).unwrap_or(endpoint));
+        for member in &says.members {
+            see(&mut members, member, Origin::Answer, &from);
+        }
+    }
+    for member in content.iter().flat_map(|c| &c.members) {
+        see(&mut members, member, Origin::Snapshot, "the snapshot");
     }
     // A member that was replaced since the snapshot has a new ID, but its name or place: the one
     // that answers know of stands.
-    let current: Vec<KnownMember> =
-        members.values().filter(|s| s.peer == Origin::Answer).map(|s| s.member.clone()).collect();
+    let current: Vec<KnownMember> = members.values().filter(|s| s.current).map(|s| s.member.clone()).collect();
     members.retain(|id, seen| {
-        seen.peer == Origin::Answer
+        seen.current
             || !current.iter().any(|now| {
                 let same_name = !now.name.is_empty() && now.name == seen.member.name;
                 now.id != *id && (same_name || now.peer_urls.iter().any(|url| seen.member.peer_urls.contains(url)))
             })
     });
-    let mut seen: Vec<Seen> = members.into_values().filter(|s| !s.member.is_learner).collect();
-    seen.sort_by(|a, b| natural(&a.member.name, &b.member.name));
-    name_the_nameless(&mut seen);
-    seen.sort_by(|a, b| natural(&a.member.name, &b.member.name));
-    seen.into_iter().map(|s| row(s, base_dir)).collect()
+    let mut rows: Vec<Row> = members.into_values().filter(|s| !s.member.is_learner).map(|s| s.row).collect();
+    by_name(&mut rows);
+    name_the_nameless(&mut rows);
+    by_name(&mut rows);
+    rows
 }
 
-fn said(answers: &[EndpointFacts]) -> Vec<&MemberSays> {
+fn by_name(rows: &mut [Row]) {
+    rows.sort_by(|a, b| natural(a.text(Column::Name), b.text(Column::Name)));
+}
+
+/// Those that answered, with the endpoint that each was asked at.
+fn said(answers: &[EndpointFacts]) -> Vec<(&MemberSays, &str)> {
     let says = answers.iter().filter_map(|f| match &f.answer {
-        Answer::Says(says) => Some(says.as_ref()),
+        Answer::Says(says) => Some((says.as_ref(), f.endpoint.as_str())),
         _ => None,
     });
     says.collect()
 }
 
-/// Takes in what one source says; what it leaves empty stays as it was.
-fn see(members: &mut BTreeMap<Id, Seen>, now: &KnownMember, origin: Origin) {
-    let seen = members.entry(now.id).or_insert_with(|| Seen {
-        member: KnownMember { id: now.id, ..KnownMember::default() },
-        name: origin,
-        peer: origin,
-        client: origin,
-    });
-    seen.member.is_learner = now.is_learner;
-    if !now.name.is_empty() {
-        (seen.member.name, seen.name) = (now.name.clone(), origin);
-    }
-    if !now.peer_urls.is_empty() {
-        (seen.member.peer_urls, seen.peer) = (now.peer_urls.clone(), origin);
-    }
-    if !now.client_urls.is_empty() {
-        (seen.member.client_urls, seen.client) = (now.client_urls.clone(), origin);
+/// Takes in what one source says. The more trusted sources come first: later ones fill what is
+/// empty, and stand beside what is not.
+fn see(members: &mut BTreeMap<Id, Seen>, now: &KnownMember, origin: Origin, from: &str) {
+    let seen = members.entry(now.id).or_insert_with(|| Seen { member: now.clone(), ..Seen::default() });
+    seen.current |= origin == Origin::Answer;
+    for (column, text) in [
+        (Column::Name, now.name.clone()),
+        (Column::Peer, now.peer_urls.join(",")),
+        (Column::Client, now.client_urls.join(",")),
+    ] {
+        note(&mut seen.row, column, text, origin, from);
     }
 }
 
-fn name_the_nameless(seen: &mut [Seen]) {
-    let mut taken: Vec<String> = seen.iter().map(|s| s.member.name.clone()).collect();
-    for seen in seen.iter_mut().filter(|s| s.member.name.is_empty()) {
+/// Notes what a source says of a cell, and puts it there where nothing stands yet.
+fn note(row: &mut Row, column: Column, text: impl Into<String>, origin: Origin, from: &str) {
+    let candidate = Candidate { text: text.into(), origin, from: from.into() };
+    if row.text(column).is_empty() && !candidate.text.is_empty() {
+        row.take(column, &candidate);
+    }
+    row.saw(column, candidate);
+}
+
+fn name_the_nameless(rows: &mut [Row]) {
+    let mut taken: Vec<String> = rows.iter().map(|r| r.text(Column::Name).to_string()).collect();
+    for row in rows.iter_mut().filter(|r| r.text(Column::Name).is_empty()) {
         let free = (1..).map(|n| format!("m{n}")).find(|name| !taken.contains(name)).unwrap_or_default();
         taken.push(free.clone());
-        (seen.member.name, seen.name) = (free, Origin::Proposed);
+        row.set(Column::Name, free, Origin::Proposed);
     }
 }
 
-fn row(seen: Seen, base_dir: &Path) -> Row {
-    let Seen { member, name, peer, client } = seen;
-    let (clients, client) = if member.client_urls.is_empty() {
-        (beside(&member.peer_urls), Origin::Proposed)
-    } else {
-        (member.client_urls, client)
-    };
-    // A slash in a name would make two directories of it.
-    let dir = base_dir.join(format!("{}.etcd", member.name.replace('/', "-")));
-    Row::default()
-        .with(Column::Name, member.name, name)
-        .with(Column::Peer, member.peer_urls.join(","), peer)
-        .with(Column::Client, clients.join(","), client)
-        .with(Column::DataDir, dir.to_string_lossy(), Origin::Proposed)
+/// Fills what no source told: client URLs beside the peer URLs, and a new data directory.
+fn propose(row: &mut Row, base_dir: &Path) {
+    if row.text(Column::Client).is_empty() {
+        let peers: Vec<String> = table::items(row.text(Column::Peer)).map(String::from).collect();
+        row.set(Column::Client, beside(&peers).join(","), Origin::Proposed);
+    }
+    if row.text(Column::DataDir).is_empty() && !row.text(Column::Name).is_empty() {
+        // A slash in a name would make two directories of it.
+        let dir = base_dir.join(format!("{}.etcd", row.text(Column::Name).replace('/', "-")));
+        let text = dir.to_string_lossy().into_owned();
+        row.set(Column::DataDir, text.clone(), Origin::Proposed);
+        row.saw(Column::DataDir, Candidate { text, origin: Origin::Proposed, from: "a proposal".into() });
+    }
 }
 
 /// Client URLs on the hosts of these peer URLs.
@@ -126,7 +201,7 @@ pub fn label(given: Option<&str>, answers: &[EndpointFacts], content: Option<&Co
     if let Some(given) = given.map(str::trim).filter(|g| !g.is_empty()) {
         return given.to_string();
     }
-    let answered = said(answers).iter().map(|s| s.cluster_id).find(|id| *id != Id(0));
+    let answered = said(answers).iter().map(|(s, _)| s.cluster_id).find(|id| *id != Id(0));
     let id = answered.or_else(|| {
         let voters: Vec<Id> = content?.members.iter().filter(|m| !m.is_learner).map(|m| m.id).collect();
         (!voters.is_empty()).then(|| cluster_id(&voters))

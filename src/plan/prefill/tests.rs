@@ -50,6 +50,126 @@ fn snapshot_and_answers_together_in_natural_order() {
     assert_eq!(texts(&rows, Column::Flags)[0].0, "");
 }
 
+fn flags(origin: &str, list: &[(&str, &str)]) -> Vec<Flag> {
+    list.iter().map(|(n, v)| Flag { origin: origin.into(), name: (*n).into(), value: (*v).into() }).collect()
+}
+
+fn filled(content: Option<&Content>, answers: &[EndpointFacts], config: &[Flag], inventory: &[Entry]) -> Filled {
+    fill(&Sources { content, answers, config, inventory, base_dir: Path::new(BASE) })
+}
+
+#[test]
+fn sources_that_disagree_stand_side_by_side() {
+    let content =
+        snapshot(vec![member(1, "m1", "http://old:2380", "http://a:2379"), member(2, "m2", "http://b:2380", "")]);
+    let answers = [answer(9, vec![member(1, "m1", "http://new:2380", "http://a:2379")])];
+    let config = flags(
+        "/etc/etcd.conf",
+        &[("name", "m1"), ("initial-advertise-peer-urls", "http://conf:2380"), ("data-dir", "/var/lib/etcd")],
+    );
+    let rows = filled(Some(&content), &answers, &config, &[]).rows;
+    let cell = rows[0].cell(Column::Peer);
+    let choices: Vec<(&str, Vec<&str>)> = cell.choices().into_iter().map(|(c, from)| (c.text.as_str(), from)).collect();
+    assert_eq!(
+        choices,
+        [
+            ("http://new:2380", vec!["http://e9:2379's answer"]),
+            ("http://old:2380", vec!["the snapshot"]),
+            ("http://conf:2380", vec!["/etc/etcd.conf"]),
+        ]
+    );
+    assert!(cell.disputed() && cell.text == "http://new:2380");
+    assert!(!rows[0].cell(Column::Client).disputed() && !rows[1].cell(Column::Peer).disputed());
+    // The old data directory is a choice, and no dispute: a proposal is no source.
+    let dir = rows[0].cell(Column::DataDir);
+    assert_eq!((dir.text.as_str(), dir.disputed()), ("/var/lib/etcd/m1.etcd", false));
+    assert_eq!(dir.other().map(|c| c.text.as_str()), Some("/var/lib/etcd"));
+}
+
+#[test]
+fn configurations_fill_what_nobody_else_told() {
+    let content = snapshot(vec![member(1, "m1", "https://a:2380", ""), member(2, "m2", "https://b:2380", "")]);
+    let mut config = flags(
+        "a:/etc/etcd.conf.yml",
+        &[
+            ("name", "default"),
+            ("initial-advertise-peer-urls", "https://a:2380"),
+            ("advertise-client-urls", "https://a:2379"),
+            ("listen-client-urls", "https://0.0.0.0:2379"),
+            ("initial-cluster", "m1=https://a:2380,gone=https://gone:2380"),
+            ("cert-file", "/pki/a b.crt"),
+            ("--peer-key-file", "/pki/p.key"),
+            ("force-new-cluster", "true"),
+        ],
+    );
+    let filled_rows = filled(Some(&content), &[], &config, &[]).rows;
+    assert_eq!(texts(&filled_rows, Column::Name), [("m1", Origin::Snapshot), ("m2", Origin::Snapshot)]);
+    assert_eq!(
+        texts(&filled_rows, Column::Client),
+        [("https://a:2379", Origin::Config), ("https://b:2379", Origin::Proposed)]
+    );
+    assert_eq!(
+        texts(&filled_rows, Column::Flags)[0],
+        (
+            "'--cert-file=/pki/a b.crt' --peer-key-file=/pki/p.key --listen-client-urls=https://0.0.0.0:2379",
+            Origin::Config
+        )
+    );
+    // Without snapshot and answers, configurations say who there is.
+    config.extend(flags("b:/etc/etcd.conf.yml", &[("name", "m2"), ("initial-advertise-peer-urls", "https://b:2380")]));
+    let alone = filled(None, &[], &config, &[]).rows;
+    assert_eq!(texts(&alone, Column::Name), [("gone", Origin::Config), ("m1", Origin::Config), ("m2", Origin::Config)]);
+    assert_eq!(alone[2].text(Column::DataDir), "/var/lib/etcd/m2.etcd");
+}
+
+#[test]
+fn the_inventory_says_who_is_in_the_new_cluster() {
+    let content = snapshot(vec![
+        member(1, "m1", "https://10.0.0.1:2380", "https://10.0.0.1:2379"),
+        member(2, "m2", "https://10.0.0.2:2381", "https://10.0.0.2:2379"),
+        member(3, "m3", "https://10.0.0.3:2380", ""),
+    ]);
+    let entry = |name: &str, host: &str| Entry { name: name.into(), host: host.into(), ..Entry::default() };
+    let list = [
+        Entry { data_dir: "/disk/m2".into(), ..entry("m2", "10.0.0.22") },
+        Entry { host_name_only: true, ..entry("node1", "10.0.0.1") },
+        Entry { peer_urls: "https://h9:2380".into(), ..entry("m9", "") },
+        entry("m10", "h10"),
+    ];
+    let filled = filled(Some(&content), &[], &[], &list);
+    assert_eq!(filled.notes, ["m3 is not in the inventory and stays out of the table"]);
+    use Origin::{Inventory, Proposed, Snapshot};
+    assert_eq!(
+        texts(&filled.rows, Column::Name),
+        [("m2", Inventory), ("m1", Snapshot), ("m9", Inventory), ("m10", Inventory)]
+    );
+    assert_eq!(
+        texts(&filled.rows, Column::Peer),
+        [
+            ("https://10.0.0.22:2381", Inventory),
+            ("https://10.0.0.1:2380", Snapshot),
+            ("https://h9:2380", Inventory),
+            ("https://h10:2380", Inventory)
+        ]
+    );
+    assert_eq!(
+        texts(&filled.rows, Column::Client),
+        [
+            ("https://10.0.0.22:2379", Inventory),
+            ("https://10.0.0.1:2379", Snapshot),
+            ("https://h9:2379", Proposed),
+            ("https://h10:2379", Inventory)
+        ]
+    );
+    assert_eq!(texts(&filled.rows, Column::DataDir)[0], ("/disk/m2", Inventory));
+    assert_eq!(texts(&filled.rows, Column::DataDir)[1], ("/var/lib/etcd/m1.etcd", Proposed));
+    assert!(filled.rows[0].cell(Column::Peer).disputed(), "the snapshot still says another host");
+    // With nothing known of the scheme, the table asks.
+    let bare =
+        fill(&Sources { content: None, answers: &[], config: &[], inventory: &list[3..], base_dir: Path::new(BASE) });
+    assert_eq!(bare.rows[0].text(Column::Peer), "h10");
+}
+
 #[test]
 fn learners_stay_out_and_the_nameless_get_a_free_name() {
     let mut learner = member(4, "m4", "http://d:2380", "");

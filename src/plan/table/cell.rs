@@ -113,6 +113,16 @@ impl Row {
         }
     }
 
+    /// Forgets what sources of this kind said about `column`.
+    pub(in crate::plan) fn forget(&mut self, column: Column, origin: Origin) {
+        self.cells[column as usize].seen.retain(|c| c.origin != origin);
+    }
+
+    /// Notes what a source says about `column` before everything noted so far.
+    pub(in crate::plan) fn saw_first(&mut self, column: Column, candidate: Candidate) {
+        self.cells[column as usize].seen.insert(0, candidate);
+    }
+
     /// Puts a candidate into its cell.
     pub fn take(&mut self, column: Column, candidate: &Candidate) {
         self.set(column, &candidate.text, candidate.origin);
