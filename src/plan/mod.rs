@@ -11,6 +11,7 @@ pub mod glyphs;
 pub mod inventory;
 pub mod launch;
 pub mod options;
+pub mod paste;
 pub mod prefill;
 pub mod slips;
 pub mod table;

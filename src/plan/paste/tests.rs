@@ -1,0 +1,127 @@
+//! Every form that people copy, and what of it is told.
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn shown(text: &str) -> Vec<[String; 3]> {
+    let pasted = read(text).unwrap();
+    pasted.rows.iter().map(|r| [Column::Name, Column::Peer, Column::Client].map(|c| r.text(c).to_string())).collect()
+}
+
+#[test]
+fn an_initial_cluster_value_in_every_dress() {
+    let wanted = [["m1", "http://a:2380", ""], ["m2", "http://b:2380", ""]];
+    for text in [
+        "m1=http://a:2380,m2=http://b:2380",
+        "m1=http://a:2380, m2=http://b:2380\n",
+        "--initial-cluster=m1=http://a:2380,m2=http://b:2380",
+        "--initial-cluster 'm1=http://a:2380,m2=http://b:2380' --initial-cluster-state new",
+        "--initial-cluster m1=http://a:2380,m2=http://b:2380 \\\n  --initial-cluster-state=new",
+        "ETCD_INITIAL_CLUSTER=\"m1=http://a:2380,m2=http://b:2380\"\nETCD_INITIAL_CLUSTER_TOKEN=x",
+        "    - --initial-cluster=m1=http://a:2380,m2=http://b:2380\n    - --name=m1\n",
+        "etcd --name m1 --initial-cluster=m1=http://a:2380,\\\nm2=http://b:2380",
+        "initial-cluster: m1=http://a:2380,\n  m2=http://b:2380\n",
+        "\u{201c}m1=http://a:2380,m2=http://b:2380\u{201d}",
+        "m1=http://a:2380\u{ff0c}m2=http\u{ff1a}//b:2380",
+        "m1=http://a:2380 m2=http://b:2380",
+        "\u{1b}[32mm1=http://a:2380,m2=http://b:2380\u{1b}[0m",
+    ] {
+        assert_eq!(shown(text), wanted, "{text:?}");
+        assert_eq!(read(text).unwrap().form, Form::InitialCluster, "{text:?}");
+    }
+}
+
+#[test]
+fn etcdctl_member_list_in_every_format() {
+    let wanted = [
+        ["m1", "http://127.0.0.1:2380,http://10.0.0.1:2380", "http://127.0.0.1:2379,http://10.0.0.1:2379"],
+        ["", "http://127.0.0.2:2380", ""],
+    ];
+    let simple = "$ etcdctl member list\n\
+        8e9e05c52164694d, started, m1, http://127.0.0.1:2380,http://10.0.0.1:2380, http://127.0.0.1:2379,http://10.0.0.1:2379, false\n\
+        91bc3c398fb3c146, unstarted, , http://127.0.0.2:2380, , false\n\
+        fd422379fda50e48, started, l1, http://127.0.0.3:2380, http://127.0.0.3:2379, true\n";
+    let boxed = "\
+        +------------------+-----------+------+---------------------------------------------+---------------------------------------------+------------+\n\
+        |        ID        |  STATUS   | NAME |                 PEER ADDRS                  |                CLIENT ADDRS                 | IS LEARNER |\n\
+        +------------------+-----------+------+---------------------------------------------+---------------------------------------------+------------+\n\
+        | 8e9e05c52164694d |   started |   m1 | http://127.0.0.1:2380,http://10.0.0.1:2380 | http://127.0.0.1:2379,http://10.0.0.1:2379 |      false |\n\
+        | 91bc3c398fb3c146 | unstarted |      | http://127.0.0.2:2380 |  |      false |\n\
+        | fd422379fda50e48 |   started |   l1 | http://127.0.0.3:2380 | http://127.0.0.3:2379 |       true |\n\
+        +------------------+-----------+------+\n";
+    let unicode = boxed.replace('|', "\u{2502}").replace("+--", "\u{250c}\u{2500}\u{2500}").replace('-', "\u{2500}");
+    let json = r#"{"header":{"cluster_id":14841639068965178418,"member_id":10276657743932975437,"raft_term":2},"members":[
+        {"ID":10276657743932975437,"name":"m1","peerURLs":["http://127.0.0.1:2380","http://10.0.0.1:2380"],"clientURLs":["http://127.0.0.1:2379","http://10.0.0.1:2379"]},
+        {"ID":10501334649042878790,"peerURLs":["http://127.0.0.2:2380"]},
+        {"ID":18249187646912138824,"name":"l1","peerURLs":["http://127.0.0.3:2380"],"clientURLs":["http://127.0.0.3:2379"],"isLearner":true}]}"#;
+    let hex = json.replace("10276657743932975437,\"name", "\"8e9e05c52164694d\",\"name");
+    let fields = "\"ClusterID\" : 14841639068965178418\n\"MemberID\" : 10276657743932975437\n\"Revision\" : 0\n\"RaftTerm\" : 2\n\
+        \"ID\" : 10276657743932975437\n\"Name\" : \"m1\"\n\"PeerURL\" : \"http://127.0.0.1:2380\"\n\"PeerURL\" : \"http://10.0.0.1:2380\"\n\
+        \"ClientURL\" : \"http://127.0.0.1:2379\"\n\"ClientURL\" : \"http://10.0.0.1:2379\"\n\"IsLearner\" : false\n\n\
+        \"ID\" : 10501334649042878790\n\"Name\" : \"\"\n\"PeerURL\" : \"http://127.0.0.2:2380\"\n\"IsLearner\" : false\n\n\
+        \"ID\" : 18249187646912138824\n\"Name\" : \"l1\"\n\"PeerURL\" : \"http://127.0.0.3:2380\"\n\"IsLearner\" : true\n";
+    for text in [simple, boxed, &unicode, json, &hex, fields] {
+        let pasted = read(text).unwrap();
+        assert_eq!(
+            (pasted.form, shown(text)),
+            (Form::MemberList, wanted.map(|row| row.map(String::from)).to_vec()),
+            "{text}"
+        );
+        assert!(pasted.notes.contains(&"left out as a learner: l1".to_string()), "{:?}", pasted.notes);
+        assert!(
+            pasted.notes.contains(&"member 91bc3c398fb3c146 never started and has no name; give it one".to_string()),
+            "{:?}",
+            pasted.notes
+        );
+    }
+    // etcd 3.3 has no column for learners.
+    let old = "8e9e05c52164694d, started, m1, http://a:2380, http://a:2379";
+    assert_eq!(shown(old), [["m1", "http://a:2380", "http://a:2379"]]);
+}
+
+#[test]
+fn what_was_changed_or_merged_is_told() {
+    for (text, words) in [
+        ("m1=http://a:2380,m1=http://b:2380,m2=http://c:2380", "m1 stands more than once; etcd makes one member"),
+        ("m1=http://a:2380\u{ff0c}m2=http://b:2380", "U+FF0C (fullwidth comma) is read as what was meant"),
+        ("m1=http://a:2380 m2=http://b:2380", "a comma is missing before"),
+    ] {
+        let pasted = read(text).unwrap();
+        assert!(pasted.notes.iter().any(|n| n.contains(words)), "{words}: {:?}", pasted.notes);
+    }
+    assert_eq!(read("m1=http://a:2380,m2=http://b:2380").unwrap().notes, [] as [&str; 0]);
+}
+
+#[test]
+fn what_is_nothing_of_the_kind_is_said() {
+    for (text, words) in [
+        ("", "no member stands in it"),
+        ("kubectl get pods", "each item is NAME=URL"),
+        ("http://a:2380,http://b:2380", "has no name"),
+        ("{\"members\":[]}", "no member that votes"),
+        ("91bc3c398fb3c146, started, l1, http://a:2380, http://a:2379, true", "no member that votes"),
+        (&"m".repeat(MAX_BYTES + 1), "longer than any member list"),
+    ] {
+        let problem = read(text).unwrap_err();
+        assert!(problem.text.contains(words), "{words:?} in {:?}", problem.text);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_paste_is_a_panic(text in "\\PC{0,40}|(m1|http://a:1|[0-9a-f]{4}|started|[=, |\"'{}\\[\\]:\n\\\\]|--initial-cluster){0,20}") {
+        if let Ok(pasted) = read(&text) {
+            prop_assert!(!pasted.rows.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_member_list_comes_back(names in prop::collection::btree_set("[a-z][a-z0-9-]{0,5}", 1..5)) {
+        let line = |n: &String| format!("8e9e05c52164694d, started, {n}, http://{n}:2380, http://{n}:2379, false\n");
+        let text: String = names.iter().map(line).collect();
+        let got: Vec<String> = shown(&text).into_iter().map(|[name, ..]| name).collect();
+        prop_assert_eq!(got, names.into_iter().collect::<Vec<_>>());
+    }
+}
