@@ -5,6 +5,7 @@
 //! holds a secret. Nothing in this room reads a file, a socket, the environment or a clock.
 
 pub mod build;
+pub mod bump;
 pub mod facts;
 pub mod file;
 pub mod glyphs;
