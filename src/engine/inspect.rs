@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use prost::Message;
 
 use super::{
-    leftover,
+    kubernetes, leftover,
     meaning::{self, Findings, Marks},
     progress::{Phase, Watch},
     scan::scan,
@@ -194,6 +194,7 @@ impl Tally {
         };
         self.found.last = at.revision;
         self.meaning.key_row(at, &kv);
+        self.found.content.kubernetes |= kv.key.starts_with(kubernetes::PREFIX);
         if kv.key.is_empty() {
             self.nameless = !at.tombstone;
         }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::words::brief;
 
 /// The API server's default `--etcd-prefix`.
-const PREFIX: &[u8] = b"/registry/";
+pub(super) const PREFIX: &[u8] = b"/registry/";
 const SEAL: &[u8] = b"k8s:enc:";
 
 /// What was counted.

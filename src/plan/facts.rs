@@ -141,6 +141,8 @@ pub struct Content {
     pub cluster_version: String,
     /// The members in it.
     pub members: Vec<KnownMember>,
+    /// True when an API server of Kubernetes kept its data in it.
+    pub kubernetes: bool,
     /// Leases in it.
     pub leases: u64,
     /// Users in it.
