@@ -13,7 +13,7 @@ use crate::{
     plan::{
         Plan,
         build::{self, Draft},
-        file, launch as commands, prefill,
+        certs, file, launch as commands, prefill,
         table::{self, Column, Origin},
     },
     recovery::{self, RowEvent},
@@ -138,6 +138,8 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
         bump_revision: args.bump_revision,
         mark_compacted: args.mark_compacted,
         options: args.options.options()?,
+        certs: world.certificates(&certs::named(&rows)),
+        now,
         rows,
     };
     let names: Vec<&str> = draft.rows.iter().map(|row| row.text(Column::Name)).collect();
@@ -203,6 +205,11 @@ pub(super) fn restore(args: &RestoreArgs) -> Result<()> {
     let plan = read(&args.plan)?;
     let names = chosen(&plan, &args.member)?;
     let world = Local::real(Members::new(Default::default())?);
+    let rows = build::rows(&plan);
+    let all: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
+    let problems = certs::check(&rows, &world.certificates(&certs::named(&rows)), world.now());
+    judge(&format!("the plan {} is not carried out", args.plan.display()), &problems, &all)
+        .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
     let mut lines = Vec::new();
     let outcome = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());

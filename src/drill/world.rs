@@ -13,7 +13,7 @@ use super::range::Range;
 use crate::{
     engine::{progress::Watch, restore::Restored},
     plan::{
-        Plan,
+        Plan, certs,
         facts::{Answer, FileFacts, config::ConfigFacts, disk::DirFacts},
     },
     trouble::Result,
@@ -84,6 +84,10 @@ impl World for DrillWorld {
             self.range.lock().unwrap_or_else(PoisonError::into_inner).bring_up(plan);
         }
         Ok(restored)
+    }
+
+    fn certificates(&self, named: &[certs::Named]) -> certs::Seen {
+        self.inner.certificates(named)
     }
 
     fn write_new(&self, path: &Path, text: &str) -> Result<()> {

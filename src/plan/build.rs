@@ -6,7 +6,7 @@ mod snapshot;
 pub(crate) mod tests;
 
 use super::{
-    Member, Options, Plan, Source,
+    Member, Options, Plan, Source, certs,
     facts::{FileFacts, Health},
     glyphs,
     table::{self, Column, Origin, Problem, Row, Severity},
@@ -40,6 +40,10 @@ pub struct Draft {
     pub options: Options,
     /// The member table.
     pub rows: Vec<Row>,
+    /// The certificates that the table names, as far as they were read.
+    pub certs: certs::Seen,
+    /// Seconds since 1970, to judge their dates by.
+    pub now: i64,
 }
 
 /// A plan and what is worth a look in it.
@@ -57,6 +61,7 @@ pub struct Built {
 /// Every problem, the warnings too, when at least one of them is an error.
 pub fn build(draft: &Draft) -> Result<Built, Vec<Problem>> {
     let mut problems = table::check(&draft.rows, &draft.token);
+    problems.extend(certs::check(&draft.rows, &draft.certs, draft.now));
     problems.extend(label(&draft.label));
     problems.extend(snapshot::check(draft));
     let (ids, cluster) = table::ids(&draft.rows, &draft.token);

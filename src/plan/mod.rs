@@ -6,6 +6,7 @@
 
 pub mod build;
 pub mod bump;
+pub mod certs;
 pub mod facts;
 pub mod file;
 pub mod glyphs;

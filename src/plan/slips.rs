@@ -10,7 +10,7 @@ mod hosts;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use flags::flag_name;
+pub(crate) use flags::{flag_name, flag_value, has as has_flag};
 
 use super::{
     facts::KnownMember,

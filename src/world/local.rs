@@ -22,7 +22,7 @@ use crate::{
     },
     etcd::version::Minor,
     plan::{
-        Plan, build,
+        Plan, build, certs,
         facts::{
             Answer, FileFacts, Health,
             config::ConfigFacts,
@@ -194,6 +194,14 @@ impl World for Local {
             &self.tools,
             watch,
         )
+    }
+
+    fn certificates(&self, named: &[certs::Named]) -> certs::Seen {
+        let inside = |n: &certs::Named| {
+            [Some(&n.cert), n.key.as_ref(), n.ca.as_ref()].into_iter().flatten().all(|path| self.inside(path).is_ok())
+        };
+        let may: Vec<certs::Named> = named.iter().filter(|n| inside(n)).cloned().collect();
+        super::certs::read(&may)
     }
 
     fn write_new(&self, path: &Path, text: &str) -> Result<()> {

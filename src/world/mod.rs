@@ -4,6 +4,7 @@
 //! given is the only difference between practice and 3 a.m. A world acts and reports; it decides
 //! nothing.
 
+mod certs;
 pub mod discover;
 pub mod local;
 pub mod members;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     engine::{progress::Watch, restore::Restored},
     plan::{
-        Plan,
+        Plan, certs as judged,
         facts::{Answer, FileFacts, config::ConfigFacts, disk::DirFacts},
     },
     trouble::Result,
@@ -69,6 +70,12 @@ pub trait World: Send + Sync {
     /// # Errors
     /// In a sentence; what was made is removed and what was there stays.
     fn restore(&self, plan: &Plan, name: &str, watch: &mut Watch<'_>) -> Result<Restored>;
+
+    /// Reads the certificates of these paths and tries them on each other. Nothing of a key is handed
+    /// on. A world without files has read none.
+    fn certificates(&self, _named: &[judged::Named]) -> judged::Seen {
+        judged::Seen::default()
+    }
 
     /// Writes a new file; never over an existing one.
     ///

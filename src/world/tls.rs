@@ -25,7 +25,7 @@ const SYSTEM_ROOTS: [&str; 5] = [
 
 /// The crypto provider is named everywhere instead of relying on the process's default: aws-lc is
 /// the one that knows the P-521 keys of etcd's `--auto-tls`.
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 

@@ -30,6 +30,16 @@ pub(crate) fn has(words: &[String], flag: &str) -> bool {
     words.iter().any(|w| flag_name(w) == Some(flag) && !w.ends_with("=false"))
 }
 
+/// The value of a flag among words, in either of its forms (`--flag=value`, `--flag value`); the last
+/// counts, as for etcd.
+pub(crate) fn flag_value<'a>(words: &'a [String], flag: &str) -> Option<&'a str> {
+    let at = words.iter().rposition(|w| flag_name(w) == Some(flag))?;
+    match words.get(at)?.split_once('=') {
+        Some((_, value)) => Some(value),
+        None => words.get(at + 1).map(String::as_str).filter(|w| !w.starts_with('-')),
+    }
+}
+
 /// The mistakes in the flags of one row.
 pub(super) fn check(at: usize, row: &Row, out: &mut Vec<Problem>) {
     let mut error = |text: String, fix: Option<String>| {

@@ -13,7 +13,7 @@ use crate::{
     etcd::version::Minor,
     plan::{
         build::{self, Draft},
-        prefill,
+        certs, prefill,
         table::{self, Column, Origin, Problem, Row, Severity},
     },
 };
@@ -68,6 +68,19 @@ pub struct State {
     pub touched: bool,
     /// The effect that fetches fresh digits.
     pub refreshing: Option<u64>,
+    /// The certificates that the table names.
+    pub certs: Certificates,
+}
+
+/// What is known of the certificates that the table names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Certificates {
+    /// What was asked for last.
+    pub named: Vec<certs::Named>,
+    /// The effect that reads it.
+    pub reading: Option<u64>,
+    /// What was read.
+    pub seen: certs::Seen,
 }
 
 impl State {
@@ -126,6 +139,8 @@ pub fn draft(model: &Model) -> Draft {
         // No screen shows these yet; a plan that the wizard was started from keeps its own.
         options: model.options.plan.as_ref().map_or_else(Default::default, |plan| plan.options.clone()),
         rows: state.rows.clone(),
+        certs: state.certs.seen.clone(),
+        now: model.now(),
     };
     match &model.prompt {
         Some(Prompt { ask: Ask::Cell(row, column), field, .. }) => {

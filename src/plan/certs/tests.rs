@@ -1,0 +1,195 @@
+//! The rules by a table, with made-up facts; real certificates are read in `world/certs`.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::plan::table::{Origin, Severity};
+
+const NOW: i64 = 1_795_317_120;
+
+fn cert(dns: &[&str], ips: &[&str]) -> Cert {
+    Cert {
+        subject: "CN=etcd".into(),
+        issuer: "CN=ca".into(),
+        dns: dns.iter().map(|d| (*d).to_string()).collect(),
+        ips: ips.iter().map(|ip| ip.parse().unwrap()).collect(),
+        not_before: NOW - 100 * 86_400,
+        not_after: NOW + 100 * 86_400,
+        server_auth: true,
+        client_auth: true,
+    }
+}
+
+#[test]
+fn hosts_are_matched_as_go_matches_them() {
+    let cert = cert(&["host1", "*.etcd.example.com", "Big.Example.", "10.0.0.9", "*"], &["10.0.0.1", "2001:db8::1"]);
+    for (host, wanted) in [
+        ("host1", true),
+        ("HOST1.", true),
+        ("big.example", true),
+        ("a.etcd.example.com", true),
+        ("a.b.etcd.example.com", false),
+        ("etcd.example.com", false),
+        ("host11", false),
+        ("10.0.0.1", true),
+        ("10.0.0.9", false),
+        ("2001:DB8:0::1", true),
+        ("10.0.0.2", false),
+        ("etcd", false),
+    ] {
+        assert_eq!(covers(&cert, host), wanted, "{host}");
+    }
+}
+
+fn row(n: usize) -> Row {
+    let flags = format!(
+        "--peer-cert-file=/p{n}.crt --peer-key-file=/p{n}.key --peer-trusted-ca-file=/ca.crt --cert-file /c{n}.crt --key-file=/c{n}.key"
+    );
+    Row::default()
+        .with(Column::Name, format!("m{n}"), Origin::Typed)
+        .with(Column::Peer, format!("https://10.0.0.{n}:2380"), Origin::Typed)
+        .with(Column::Client, format!("https://10.0.0.{n}:2379"), Origin::Typed)
+        .with(Column::Flags, flags, Origin::Typed)
+}
+
+fn good() -> (Vec<Row>, Seen) {
+    let rows = vec![row(1), row(2)];
+    let files = named(&rows).into_iter().map(|named| {
+        let n = if named.cert.to_string_lossy().contains('1') { 1 } else { 2 };
+        Files { named, cert: Ok(cert(&[], &[&format!("10.0.0.{n}")])), key: Key::Matches, ca: None }
+    });
+    let seen = Seen { files: files.collect(), distrust: Vec::new() };
+    (rows, seen)
+}
+
+#[test]
+fn what_is_named_is_found_in_every_form_of_flag() {
+    let (rows, seen) = good();
+    let paths: Vec<&Path> = seen.files.iter().map(|f| f.named.cert.as_path()).collect();
+    assert_eq!(paths, [Path::new("/p1.crt"), Path::new("/c1.crt"), Path::new("/p2.crt"), Path::new("/c2.crt")]);
+    assert_eq!(seen.files[0].named.ca, Some("/ca.crt".into()));
+    assert_eq!((seen.files[1].named.ca.clone(), seen.files[1].named.key.clone()), (None, Some("/c1.key".into())));
+    assert_eq!(check(&rows, &seen, NOW), []);
+    assert_eq!(check(&rows, &Seen::default(), NOW), [], "not read yet");
+    assert_eq!(named(&[row(1), row(1)]).len(), 2);
+}
+
+#[test]
+fn every_mistake_is_told_with_its_reason() {
+    use Severity::{Error, Warning};
+    fn of<'a>(seen: &'a mut Seen, path: &str) -> &'a mut Files {
+        seen.files.iter_mut().find(|f| f.named.cert == Path::new(path)).unwrap()
+    }
+    type Change = fn(&mut Cert);
+    let on_cert: [(&str, Change, Severity, &str); 9] = [
+        ("/p2.crt", |c| c.ips.clear(), Error, "(CN=etcd) is not for 10.0.0.2; it is for no host at all"),
+        ("/p2.crt", |c| c.ips = vec!["10.0.0.7".parse().unwrap()], Error, "is not for 10.0.0.2; it is for 10.0.0.7"),
+        ("/c2.crt", |c| c.ips.clear(), Error, "/c2.crt (CN=etcd) is not for 10.0.0.2"),
+        ("/p2.crt", |c| c.not_after = NOW - 3 * 86_400, Error, "expired 3 days ago"),
+        ("/p2.crt", |c| c.not_before = NOW + 7_200, Error, "not valid yet, only in 2 hours"),
+        ("/p2.crt", |c| c.not_after = NOW + 13 * 86_400, Warning, "expires in 13 days"),
+        ("/c2.crt", |c| c.server_auth = false, Error, "no serverAuth"),
+        ("/p2.crt", |c| c.client_auth = false, Error, "no clientAuth among its uses), and each member"),
+        ("/p2.crt", |c| c.server_auth = false, Error, "no serverAuth"),
+    ];
+    for (path, change, severity, words) in on_cert {
+        let (rows, mut seen) = good();
+        change(of(&mut seen, path).cert.as_mut().unwrap());
+        let problems = check(&rows, &seen, NOW);
+        assert_eq!(problems.len(), 1, "{words}: {problems:?}");
+        let p = &problems[0];
+        assert_eq!((p.row, p.column, p.severity), (Some(1), Some(Column::Flags), severity), "{words}");
+        assert!(p.text.contains(words) && !p.text.ends_with('.'), "{words:?} in {:?}", p.text);
+    }
+    let on_files: [(fn(&mut Files), Severity, &str); 5] = [
+        (|f| f.key = Key::Differs, Error, "--peer-key-file /p2.key is not the key of the certificate /p2.crt"),
+        (
+            |f| f.key = Key::Unread(Unread::Elsewhere("it is not here".into())),
+            Warning,
+            "--peer-key-file /p2.key: not checked, it is not here",
+        ),
+        (
+            |f| f.cert = Err(Unread::Elsewhere("it is not on this machine".into())),
+            Warning,
+            "--peer-cert-file /p2.crt: not checked, it is not on this machine",
+        ),
+        (
+            |f| f.cert = Err(Unread::Wrong("it holds no certificate".into())),
+            Error,
+            "--peer-cert-file /p2.crt: it holds no certificate",
+        ),
+        (
+            |f| f.ca = Some(Unread::Wrong("it holds no certificate".into())),
+            Error,
+            "--peer-trusted-ca-file /ca.crt: it holds no certificate",
+        ),
+    ];
+    for (change, severity, words) in on_files {
+        let (rows, mut seen) = good();
+        change(of(&mut seen, "/p2.crt"));
+        let problems = check(&rows, &seen, NOW);
+        assert!(
+            problems.len() == 1 && problems[0].severity == severity && problems[0].text.contains(words),
+            "{problems:?}"
+        );
+    }
+}
+
+#[test]
+fn each_pair_must_trust_each_other() {
+    let (rows, mut seen) = good();
+    seen.distrust.push(Distrust { ca: "/ca.crt".into(), cert: "/p2.crt".into(), why: "no CA in it signed it".into() });
+    let problems = check(&rows, &seen, NOW);
+    assert_eq!(problems.len(), 1);
+    assert_eq!(
+        (problems[0].row, problems[0].text.as_str()),
+        (
+            Some(1),
+            "m1 does not trust the certificate /p2.crt (CN=etcd), signed by CN=ca: no CA in it signed it (CA file /ca.crt)"
+        )
+    );
+    // One member has nobody to be trusted by.
+    assert_eq!(check(&rows[1..], &seen, NOW), []);
+}
+
+#[test]
+fn one_path_in_several_rows_may_be_a_file_on_each_host() {
+    let mut rows = vec![row(1), row(2)];
+    for row in &mut rows {
+        row.set(Column::Flags, "--peer-cert-file=/pki/peer.crt", Origin::Typed);
+    }
+    let files =
+        |ip: &str| Files { named: named(&rows)[0].clone(), cert: Ok(cert(&[], &[ip])), key: Key::Unjudged, ca: None };
+    let here = Seen { files: vec![files("10.0.0.1")], distrust: vec![] };
+    let problems = check(&rows, &here, NOW);
+    assert_eq!(problems.len(), 1);
+    assert!(
+        problems[0].severity == Severity::Warning && problems[0].text.contains("it fits m1, which names the same path")
+    );
+    let nowhere = Seen { files: vec![files("10.0.0.9")], distrust: vec![] };
+    let problems = check(&rows, &nowhere, NOW);
+    assert_eq!(
+        problems.iter().map(|p| (p.row, p.severity)).collect::<Vec<_>>(),
+        [(Some(0), Severity::Error), (Some(1), Severity::Error)]
+    );
+}
+
+#[test]
+fn uses_count_only_where_etcd_needs_them() {
+    let (mut rows, mut seen) = good();
+    for files in &mut seen.files {
+        files.cert.as_mut().unwrap().client_auth = false;
+    }
+    // No CA: peers are not asked for a certificate. Without --client-cert-auth neither are clients.
+    for row in &mut rows {
+        let flags = row.text(Column::Flags).replace("--peer-trusted-ca-file=/ca.crt ", "");
+        row.set(Column::Flags, flags, Origin::Typed);
+    }
+    for files in &mut seen.files {
+        files.named.ca = None;
+    }
+    assert_eq!(check(&rows, &seen, NOW), []);
+    let flags = format!("{} --client-cert-auth", rows[0].text(Column::Flags));
+    rows[0].set(Column::Flags, flags, Origin::Typed);
+    let problems = check(&rows, &seen, NOW);
+    assert!(problems.len() == 1 && problems[0].severity == Severity::Warning && problems[0].text.contains("gateway"));
+}
