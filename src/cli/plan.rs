@@ -13,7 +13,7 @@ use crate::{
     plan::{
         Plan,
         build::{self, Draft},
-        certs, file, launch as commands, prefill,
+        certs, file, inventory, launch as commands, prefill,
         table::{self, Column, Origin},
     },
     recovery::{self, RowEvent},
@@ -30,6 +30,10 @@ pub(super) struct MakeArgs {
     /// All members: NAME=PEER-URL,NAME=PEER-URL,… [default: the members in the snapshot]
     #[arg(long)]
     initial_cluster: Option<String>,
+    /// Who shall be in the new cluster, from a file: a YAML or JSON list of {name, peerUrls, clientUrls,
+    /// dataDir, walDir} or {name, host}, or an Ansible inventory with a group etcd.
+    #[arg(long, value_name = "FILE", conflicts_with = "initial_cluster")]
+    inventory: Option<PathBuf>,
     /// Their client URLs: NAME=CLIENT-URL,… [default: the peer hosts with port 2379]
     #[arg(long)]
     client_urls: Option<String>,
@@ -100,7 +104,14 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
     let data_root = absolute(&args.data_root)?;
     let content = facts.content.as_ref();
     let mut rows = match &args.initial_cluster {
-        None => prefill::rows(content, &[], &data_root),
+        None => {
+            let inventory = args.inventory.as_deref().map_or_else(|| Ok(Vec::new()), inventory)?;
+            let sources =
+                prefill::Sources { content, answers: &[], config: &[], inventory: &inventory, base_dir: &data_root };
+            let filled = prefill::fill(&sources);
+            filled.notes.iter().for_each(|note| warn(&format!("Warning: {note}")));
+            filled.rows
+        }
         Some(text) => table::parse_initial_cluster(text).map_err(|p| {
             let trouble = Trouble::new(Kind::Input, "--initial-cluster is not right").why(&p);
             p.fix.iter().fold(trouble, |t, fix| t.hint(format!("Probably meant: {fix}")))
@@ -113,7 +124,9 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
     };
     for row in &mut rows {
         let name = row.text(Column::Name).to_string();
-        row.set(Column::DataDir, data_root.join(format!("{name}.etcd")).to_string_lossy(), Origin::Proposed);
+        if row.cell(Column::DataDir).origin != Origin::Inventory {
+            row.set(Column::DataDir, data_root.join(format!("{name}.etcd")).to_string_lossy(), Origin::Proposed);
+        }
         let given = clients.iter().find(|c| c.text(Column::Name) == name).map(|c| c.text(Column::Peer).to_string());
         if let Some(client) = given {
             row.set(Column::Client, client, Origin::Typed);
@@ -190,6 +203,18 @@ pub(super) fn read(path: &std::path::Path) -> Result<Plan> {
     judge(&format!("the plan {} is not carried out", path.display()), &build::verify(&plan), &names)
         .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
     Ok(plan)
+}
+
+/// Reads an inventory file.
+pub(super) fn inventory(path: &std::path::Path) -> Result<Vec<inventory::Entry>> {
+    let length = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?.len();
+    if length > file::MAX_BYTES as u64 {
+        return Err(Trouble::new(Kind::Input, format!("{} is not an inventory", path.display()))
+            .why(format!("it has {length} bytes; one has at most {}", file::MAX_BYTES)));
+    }
+    let text = fs::read_to_string(path).map_err(|e| io_trouble("read", path, &e))?;
+    inventory::read(&text)
+        .map_err(|trouble| Trouble { what: format!("{}: {}", path.display(), trouble.what), ..trouble })
 }
 
 fn chosen(plan: &Plan, wanted: &[String]) -> Result<Vec<String>> {

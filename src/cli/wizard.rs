@@ -31,6 +31,10 @@ pub(super) struct WizardArgs {
     /// A plan file to start from.
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
+    /// Who shall be in the new cluster: a YAML or JSON list of {name, peerUrls, clientUrls, dataDir,
+    /// walDir} or {name, host}, or an Ansible inventory with a group etcd.
+    #[arg(long, value_name = "FILE")]
+    inventory: Option<PathBuf>,
     #[command(flatten)]
     look: Look,
 }
@@ -85,6 +89,7 @@ pub(super) fn real(args: WizardArgs, connect: &connect::ConnectArgs) -> Result<(
         here,
         target: args.etcd_version,
         plan,
+        inventory: args.inventory.as_deref().map_or_else(|| Ok(Vec::new()), plan::inventory)?,
         notes: connect.standing_warning().map_or_else(Vec::new, |w| Step::ALL.map(|step| (step, w.into())).to_vec()),
         ..args.look.options()
     };

@@ -40,6 +40,8 @@ pub struct Options {
     pub here: PathBuf,
     /// The etcd version that will run on the result, where it was given.
     pub target: Option<Minor>,
+    /// The operator's inventory: who shall be in the new cluster.
+    pub inventory: Vec<crate::plan::inventory::Entry>,
     /// A plan to start from: its source, table, token and label are taken over.
     pub plan: Option<Plan>,
     /// Lines to show at the foot of a step.
@@ -63,6 +65,8 @@ pub enum Overlay {
     Unhashed,
     /// Stop the restore?
     Stop,
+    /// Replace the table by what was pasted?
+    Pasted,
 }
 
 /// A line above the footer: the answer to the last key.
@@ -174,6 +178,7 @@ impl Model {
             Some(Overlay::Quit) => Place::AskQuit,
             Some(Overlay::Unhashed) => Place::AskUnhashed,
             Some(Overlay::Stop) => Place::AskStop,
+            Some(Overlay::Pasted) => Place::AskPaste,
             None if self.prompt.is_some() => Place::Field,
             None => self.step.place(),
         }
@@ -215,6 +220,12 @@ impl Model {
 
 /// Takes one message. What is to be done comes back as effects, in order.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    let mut effects = take(model, msg);
+    effects.extend(members::look_at_certificates(model));
+    effects
+}
+
+fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Start { now, fresh } => {
             model.started = now;
@@ -251,6 +262,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::RestoreEnded { id, result } => restore::ended(model, id, result),
         Msg::Written { id, path, result } => {
             written(model, id, path, result);
+            Vec::new()
+        }
+        Msg::Certificates { id, seen } => {
+            members::certificates(model, id, seen);
             Vec::new()
         }
         Msg::Fresh { id, now, fresh } => {
@@ -367,6 +382,9 @@ pub(super) fn moved(at: usize, action: Action, count: usize) -> usize {
 
 fn paste(model: &mut Model, text: &str) {
     let now_ms = model.now_ms;
+    if model.step == Step::Members && model.overlay.is_none() && members::pasted(model, text) {
+        return;
+    }
     match &mut model.prompt {
         Some(prompt) if model.overlay.is_none() => {
             prompt.field.paste(text);
@@ -382,6 +400,10 @@ fn yes(model: &mut Model) -> Vec<Effect> {
         Some(Overlay::Quit) => leave(model),
         Some(Overlay::Unhashed) => snapshot::agree(model),
         Some(Overlay::Stop) => restore::stop(model),
+        Some(Overlay::Pasted) => {
+            members::take_pasted(model);
+            Vec::new()
+        }
         _ => Vec::new(),
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use super::app::{Effect, Msg};
 use crate::{
     engine::progress::{Flow, Phase, Progress},
-    plan::facts::Answer,
+    plan::{certs, facts::Answer},
     recovery::{Cancel, RowEvent, execute},
     trouble::{Kind, Trouble},
     world::World,
@@ -84,6 +84,9 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: &mut dyn FnMu
         Effect::Write { id, path, text } => {
             send(Msg::Written { id: *id, path: path.clone(), result: world.write_new(path, text) });
         }
+        Effect::Certificates { id, named } => {
+            send(Msg::Certificates { id: *id, seen: world.certificates(named) });
+        }
         Effect::Fresh { id } => send(Msg::Fresh { id: *id, now: world.now(), fresh: world.fresh() }),
         // the shell's own
         Effect::Cancel { .. } | Effect::Copy { .. } | Effect::Suspend | Effect::Quit => {}
@@ -112,6 +115,7 @@ fn failed(effect: &Effect, bug: Trouble) -> Option<Msg> {
         Effect::Save { id, .. } => Msg::Saved { id: *id, result: Err(bug) },
         Effect::Restore { id, .. } => Msg::RestoreEnded { id: *id, result: Err(bug) },
         Effect::Write { id, path, .. } => Msg::Written { id: *id, path: path.clone(), result: Err(bug) },
+        Effect::Certificates { id, .. } => Msg::Certificates { id: *id, seen: certs::Seen::default() },
         Effect::Fresh { .. } | Effect::Cancel { .. } | Effect::Copy { .. } | Effect::Suspend | Effect::Quit => {
             return None;
         }

@@ -319,6 +319,7 @@ fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
                 "The plan will carry skip_hash_check, as `etcdutl snapshot restore --skip-hash-check` does.".into(),
             ],
         ),
+        Some(Overlay::Pasted) => steps::members::paste_words(model),
         Some(Overlay::Stop) => (
             "Stop the restore?".into(),
             vec![

@@ -30,6 +30,8 @@ pub enum Place {
     AskUnhashed,
     /// "Stop the restore?"
     AskStop,
+    /// "Replace the table by what was pasted?"
+    AskPaste,
 }
 
 /// What a key does. What it means in a step is the step's business.
@@ -63,6 +65,7 @@ pub enum Action {
     Remove,
     Undo,
     TakeFix,
+    Other,
     PasteCluster,
     FreshToken,
     SavePlan,
@@ -122,13 +125,28 @@ pub struct Binding {
     pub on: &'static [Place],
 }
 
-use Place::{AskQuit, AskStop, AskUnhashed, Details, Detect, Field, Help, Launch, Members, Restore, Review, Snapshot};
+use Place::{
+    AskPaste, AskQuit, AskStop, AskUnhashed, Details, Detect, Field, Help, Launch, Members, Restore, Review, Snapshot,
+};
 
 const STEPS: &[Place] = &[Detect, Snapshot, Members, Review, Restore, Launch];
-const WINDOWS: &[Place] = &[Help, Details, AskQuit, AskUnhashed, AskStop];
-const EVERYWHERE: &[Place] =
-    &[Detect, Snapshot, Members, Review, Restore, Launch, Field, Help, Details, AskQuit, AskUnhashed, AskStop];
-const SCROLLS: &[Place] = &[Detect, Snapshot, Members, Review, Restore, Launch, Help, Details];
+const WINDOWS: &[Place] = &[Help, Details, AskQuit, AskUnhashed, AskStop, AskPaste];
+const EVERYWHERE: &[Place] = &[
+    Detect,
+    Snapshot,
+    Members,
+    Review,
+    Restore,
+    Launch,
+    Field,
+    Help,
+    Details,
+    AskQuit,
+    AskUnhashed,
+    AskStop,
+    AskPaste,
+];
+const SCROLLS: &[Place] = &[Detect, Snapshot, Members, Review, Restore, Launch, Help, Details, AskPaste];
 
 macro_rules! row {
     ($action:expr, [$($key:expr),+], $show:literal, $label:literal, $help:literal, $on:expr) => {
@@ -145,7 +163,8 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Open, [key(KeyCode::Enter)], "⏎", "edit", "edit the selected cell, or change the selected option", &[Members]),
     row!(Action::Open, [key(KeyCode::Enter)], "⏎", "type label", "open the field for the cluster label; the right label and Enter start the restore", &[Review]),
     row!(Action::Open, [key(KeyCode::Enter)], "⏎", "details", "everything known about the selected row, with the way out of an error", &[Restore]),
-    row!(Action::TakeFix, [ch('x')], "x", "take fix", "put the proposed correction into the selected cell", &[Members]),
+    row!(Action::TakeFix, [ch('x')], "x", "take fix", "put the proposed correction into the selected cell; on bump revision: take the proposed amount", &[Members]),
+    row!(Action::Other, [ch('o')], "o", "other source", "put what the next source says into the selected cell, round and round (≠ marks cells where sources differ)", &[Members]),
     row!(Action::AskAgain, [ch('r')], "r", "ask again", "ask every member again", &[Detect]),
     row!(Action::Endpoints, [ch('e')], "e", "endpoints", "type the client URLs to ask, separated by commas", &[Detect]),
     row!(Action::Agree, [ch('y')], "y", "take unhashed", "take the selected file although it carries no checksum (asks first)", &[Snapshot]),
@@ -156,7 +175,7 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Add, [ch('+'), ch('a')], "+", "add", "add a member", &[Members]),
     row!(Action::Remove, [ch('-'), key(KeyCode::Delete)], "-", "remove", "take the selected member out of the table (u brings it back)", &[Members]),
     row!(Action::Undo, [ch('u')], "u", "undo", "take back the last change of the table", &[Members]),
-    row!(Action::PasteCluster, [ch('p')], "p", "paste cluster", "type or paste an --initial-cluster value; it replaces names and peer URLs", &[Members]),
+    row!(Action::PasteCluster, [ch('p')], "p", "paste cluster", "type or paste an --initial-cluster value; it replaces names and peer URLs. A paste on the step itself, of that or of etcdctl member list, asks first", &[Members]),
     row!(Action::FreshToken, [ch('g')], "g", "", "make a new cluster token", &[Members]),
     row!(Action::Label, [ch('l')], "l", "label", "change what this cluster is called here; it is what you type to confirm", &[Detect, Members]),
     row!(Action::SavePlan, [ch('s')], "s", "save plan", "write the plan to a new file, to apply it elsewhere or later", &[Review]),
@@ -173,7 +192,7 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Quit, [ch('q')], "q", "quit", "leave (asks first)", STEPS),
     // moving about
     row!(Action::Up, [key(KeyCode::Up), ch('k')], "↑↓", "select", "select the line above or below", STEPS),
-    row!(Action::Up, [key(KeyCode::Up), ch('k')], "↑↓", "scroll", "scroll", &[Help, Details]),
+    row!(Action::Up, [key(KeyCode::Up), ch('k')], "↑↓", "scroll", "scroll", &[Help, Details, AskPaste]),
     row!(Action::Down, [key(KeyCode::Down), ch('j')], "", "", "", SCROLLS),
     row!(Action::Down, [key(KeyCode::Tab)], "Tab", "", "the line below, Shift-Tab the one above", &[Detect, Snapshot, Review, Restore, Launch]),
     row!(Action::Up, [key(KeyCode::BackTab)], "", "", "", &[Detect, Snapshot, Review, Restore, Launch]),
@@ -197,8 +216,9 @@ pub static TABLE: &[Binding] = &[
     // windows
     row!(Action::Yes, [ch('y'), ch('q')], "y", "yes, quit", "quit", &[AskQuit]),
     row!(Action::Yes, [ch('y')], "y", "yes, take it", "take the file", &[AskUnhashed]),
+    row!(Action::Yes, [ch('y')], "y", "yes, replace", "replace the table (u takes it back)", &[AskPaste]),
     row!(Action::Yes, [ch('y')], "y", "yes, stop", "stop at the next safe point", &[AskStop]),
-    row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('n')], "⏎", "no, stay", "stay", &[AskQuit, AskUnhashed, AskStop]),
+    row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('n')], "⏎", "no, stay", "stay", &[AskQuit, AskUnhashed, AskStop, AskPaste]),
     row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('q'), ch('?')], "Esc", "close", "close", &[Help, Details]),
     row!(Action::Interrupt, [ctrl('c')], "Ctrl-C", "", "leave (asks once, then goes)", EVERYWHERE),
     row!(Action::Suspend, [ctrl('z')], "Ctrl-Z", "", "suspend; `fg` comes back", EVERYWHERE),

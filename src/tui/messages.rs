@@ -8,7 +8,7 @@ use crossterm::event::KeyEvent;
 use crate::{
     engine::progress::Progress,
     plan::{
-        Plan,
+        Plan, certs,
         facts::{Answer, FileFacts},
     },
     recovery::RowEvent,
@@ -95,6 +95,13 @@ pub enum Msg {
         /// How it went.
         result: Result<()>,
     },
+    /// To [`Effect::Certificates`].
+    Certificates {
+        /// The effect's ID.
+        id: u64,
+        /// What was read.
+        seen: certs::Seen,
+    },
     /// To [`Effect::Fresh`].
     Fresh {
         /// The effect's ID.
@@ -161,6 +168,13 @@ pub enum Effect {
         path: PathBuf,
         /// What goes into it.
         text: String,
+    },
+    /// Read these certificates.
+    Certificates {
+        /// For the answer.
+        id: u64,
+        /// Their paths.
+        named: Vec<certs::Named>,
     },
     /// Ask for the time and for fresh digits.
     Fresh {

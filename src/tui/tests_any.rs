@@ -72,6 +72,7 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
         Effect::Write { id, path, .. } => {
             vec![Msg::Written { id: *id, path: path.clone(), result: if good { Ok(()) } else { Err(trouble()) } }]
         }
+        Effect::Certificates { id, .. } => vec![Msg::Certificates { id: *id, seen: Default::default() }],
         Effect::Fresh { id } => vec![Msg::Fresh { id: *id, now: 2, fresh: "beef".into() }],
         Effect::Cancel { .. } | Effect::Copy { .. } | Effect::Suspend | Effect::Quit => Vec::new(),
     }
@@ -96,7 +97,7 @@ fn any_move() -> impl Strategy<Value = Move> {
         30 => any_key().prop_map(Move::Key),
         3 => Just(Move::Label),
         3 => Just(Move::Confirm),
-        2 => prop::sample::select(vec!["prod", "m1=http://10.0.0.1:2380", "http:/h:2380", "\u{1b}[2J\n", "語"])
+        2 => prop::sample::select(vec!["prod", "m1=http://10.0.0.1:2380", "1f, started, m1, http://10.0.0.1:2380, http://10.0.0.1:2379, false\n", "http:/h:2380", "\u{1b}[2J\n", "語"])
             .prop_map(|t| Move::Paste(t.into())),
         14 => any::<u8>().prop_map(Move::World),
         3 => (0u64..5000).prop_map(Move::Wait),

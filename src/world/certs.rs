@@ -83,7 +83,7 @@ fn bytes(path: &Path) -> Result<Vec<u8>, Unread> {
     file.take(MAX_BYTES + 1).read_to_end(&mut out).map_err(fail)?;
     match out.len() as u64 {
         0 => Err(Unread::Wrong("it is empty".into())),
-        ..=MAX_BYTES => Ok(out),
+        1..=MAX_BYTES => Ok(out),
         _ => Err(Unread::Wrong("it is longer than any file of certificates".into())),
     }
 }

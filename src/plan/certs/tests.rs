@@ -100,7 +100,8 @@ fn every_mistake_is_told_with_its_reason() {
         assert_eq!((p.row, p.column, p.severity), (Some(1), Some(Column::Flags), severity), "{words}");
         assert!(p.text.contains(words) && !p.text.ends_with('.'), "{words:?} in {:?}", p.text);
     }
-    let on_files: [(fn(&mut Files), Severity, &str); 5] = [
+    type Harm = fn(&mut Files);
+    let on_files: [(Harm, Severity, &str); 5] = [
         (|f| f.key = Key::Differs, Error, "--peer-key-file /p2.key is not the key of the certificate /p2.crt"),
         (
             |f| f.key = Key::Unread(Unread::Elsewhere("it is not here".into())),

@@ -1,19 +1,29 @@
 //! Members: who will the new cluster be? The table of rows, the options below it, and what of it
 //! is wrong, found anew with every character.
 
+mod bumping;
+mod certificates;
+mod pasting;
+
+pub use self::certificates::Certificates;
+pub(in crate::tui) use self::{
+    bumping::{bump_words, offer, offer_words, set_bump, set_token, unbumped},
+    certificates::{certificates, look_at_certificates},
+    pasting::{paste_words, pasted, set_cluster, take_pasted},
+};
 use super::super::{
     app::{Effect, Model, Options, moved},
     field::Field,
     keys::Action,
     prompt::{Ask, Prompt},
-    text,
     theme::Tone,
 };
 use crate::{
     etcd::version::Minor,
     plan::{
         build::{self, Draft},
-        certs, prefill,
+        paste::Pasted,
+        prefill,
         table::{self, Column, Origin, Problem, Row, Severity},
     },
 };
@@ -70,17 +80,12 @@ pub struct State {
     pub refreshing: Option<u64>,
     /// The certificates that the table names.
     pub certs: Certificates,
-}
-
-/// What is known of the certificates that the table names.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Certificates {
-    /// What was asked for last.
-    pub named: Vec<certs::Named>,
-    /// The effect that reads it.
-    pub reading: Option<u64>,
-    /// What was read.
-    pub seen: certs::Seen,
+    /// Flags of etcd configurations that were found: they fill the table, too.
+    pub config: Vec<prefill::Flag>,
+    /// What filling the table left to say.
+    pub notes: Vec<String>,
+    /// What was pasted and waits for a yes.
+    pub pasted: Option<Pasted>,
 }
 
 impl State {
@@ -202,8 +207,14 @@ pub(super) fn enter(model: &mut Model) {
     }
     label_changed(model);
     if !model.members.touched {
-        let content = model.snapshot.content();
-        model.members.rows = prefill::rows(content.as_ref(), &model.detect.facts(), &model.options.base_dir);
+        let filled = prefill::fill(&prefill::Sources {
+            content: model.snapshot.content().as_ref(),
+            answers: &model.detect.facts(),
+            config: &model.members.config,
+            inventory: &model.options.inventory,
+            base_dir: &model.options.base_dir,
+        });
+        (model.members.rows, model.members.notes) = (filled.rows, filled.notes);
     }
     model.members.at = model.members.at.min(model.members.lines().saturating_sub(1));
 }
@@ -250,6 +261,14 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
             Err("Select the member that is to go; this line belongs to the whole cluster.".into())
         }
         Action::Undo if state.undo.is_empty() => Err("Nothing in the table was changed yet.".into()),
+        Action::TakeFix if state.choice() == Some(Choice::Bump) => offer(model)
+            .map(|_| ())
+            .ok_or_else(|| "No amount can be computed; the lines below say what to look at.".into()),
+        Action::Other => match state.rows.get(state.at) {
+            Some(row) if row.cell(state.column()).other().is_some() => Ok(()),
+            Some(_) => Err("No source says anything else of this cell.".into()),
+            None => Err("Select a cell of a member; sources differ only there.".into()),
+        },
         Action::TakeFix => fix(model, &draft(model))
             .map(|_| ())
             .ok_or_else(|| "There is no correction to take for the selected cell.".into()),
@@ -319,6 +338,22 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             if let Some(rows) = state.undo.pop() {
                 state.rows = rows;
                 state.at = state.at.min(state.lines().saturating_sub(1));
+            }
+        }
+        Action::TakeFix if state.choice() == Some(Choice::Bump) => {
+            if let Some(amount) = offer(model) {
+                (model.members.bump, model.members.mark_compacted) = (amount, true);
+            }
+        }
+        Action::Other => {
+            let (at, column) = (state.at, state.column());
+            let other = state.rows.get(at).and_then(|row| row.cell(column).other().cloned());
+            if let Some(other) = other {
+                state.keep();
+                if let Some(row) = state.rows.get_mut(at) {
+                    row.take(column, &other);
+                }
+                model.say(Tone::Plain, format!("Taken from {}; u takes it back.", other.from));
             }
         }
         Action::TakeFix => {
@@ -406,76 +441,6 @@ fn propose_rest(model: &mut Model, at: usize) {
         let clients: Vec<String> = urls.iter().map(|u| format!("{}://{}:2379", u.scheme.as_str(), u.host)).collect();
         row.set(Column::Client, clients.join(","), Origin::Proposed);
     }
-}
-
-pub(in crate::tui) fn set_token(model: &mut Model, text: &str) -> Result<(), String> {
-    if text.is_empty() {
-        return Err("A token is needed; g makes a new one.".into());
-    }
-    if model.members.token != text {
-        model.members.token = text.to_string();
-        model.members.token_typed = true;
-    }
-    Ok(())
-}
-
-pub(in crate::tui) fn set_bump(model: &mut Model, typed: &str) -> Result<(), String> {
-    model.members.bump = bump(typed)?;
-    // watchers would wait for revisions that never were: the two belong together
-    model.members.mark_compacted = model.members.bump > 0;
-    Ok(())
-}
-
-/// `1,000,000,000`, `1_000_000_000`, `1e9` or nothing.
-fn bump(typed: &str) -> Result<u64, String> {
-    let plain: String = typed.chars().filter(|c| !matches!(c, ',' | '_' | ' ')).collect();
-    if plain.is_empty() {
-        return Ok(0);
-    }
-    let number = match plain.split_once(['e', 'E']) {
-        Some((head, zeros)) => head
-            .parse::<u64>()
-            .ok()
-            .zip(zeros.parse::<u32>().ok())
-            .and_then(|(h, z)| 10u64.checked_pow(z).and_then(|p| h.checked_mul(p))),
-        None => plain.parse().ok(),
-    };
-    number.ok_or_else(|| format!("{typed:?} is not a number of revisions, such as 1000000000 or 1e9."))
-}
-
-/// What a bump means, while it is typed.
-pub(in crate::tui) fn bump_words(model: &Model, typed: &str) -> String {
-    match bump(typed) {
-        Err(why) => why,
-        Ok(0) => "0: the restored cluster starts at the snapshot's own revision.".into(),
-        Ok(n) => {
-            let from = model.snapshot.content().map_or(0, |c| c.revision);
-            format!("The restored cluster starts at {}.", text::thousands(i128::from(from) + i128::from(n)))
-        }
-    }
-}
-
-pub(in crate::tui) fn set_cluster(model: &mut Model, typed: &str) -> Result<(), String> {
-    let rows = table::parse_initial_cluster(typed).map_err(|p| text::sentence(&with_fix(&p)))?;
-    let state = &mut model.members;
-    state.keep();
-    // what the table knew of a member beside its peer URLs is kept
-    let old = std::mem::take(&mut state.rows);
-    state.rows = rows
-        .into_iter()
-        .map(|new| {
-            let name = new.text(Column::Name).to_string();
-            match old.iter().find(|o| o.text(Column::Name) == name) {
-                Some(known) => known.clone().with(Column::Peer, new.text(Column::Peer), Origin::Typed),
-                None => new,
-            }
-        })
-        .collect();
-    state.at = 0;
-    for at in 0..model.members.rows.len() {
-        propose_rest(model, at);
-    }
-    Ok(())
 }
 
 /// Whose cell it is, and its problem, for the open field.

@@ -5,11 +5,11 @@ use ratatui::text::Span;
 
 use super::{
     super::{app::Model, page::Page, prompt::Ask, text, theme::Tone},
-    members::{Choice, draft, place_words, problem_at, problems, with_fix},
+    members::{Choice, draft, offer, offer_words, place_words, problem_at, problems, with_fix},
 };
 use crate::plan::{
     build::Draft,
-    table::{self, Column, Origin, Problem, Severity},
+    table::{self, Column, Origin, Problem, Row, Severity},
 };
 
 /// The most columns that a cell takes in the table.
@@ -18,7 +18,7 @@ const WIDEST: usize = 40;
 pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     let draft = draft(model);
     let problems = problems(&draft);
-    intro(&draft, &problems, page);
+    intro(model, &draft, &problems, page);
     // what stands below the table is measured first: the table scrolls, the rest does not
     let mut below = Vec::new();
     for problem in problems.iter().filter(|p| p.row.is_none() && p.severity == Severity::Error) {
@@ -30,7 +30,8 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
         below.extend(page.flow(" ! ", &format!("{words} on the whole: Review lists them."), Tone::Warn, 1));
     }
     below.extend(waits(&draft, &problems, page));
-    let fixed = Choice::ALL.len() + 1 + below.len();
+    let offer = offered(model, page);
+    let fixed = Choice::ALL.len() + 1 + below.len() + offer.len();
     if page.left() > fixed + 10 {
         page.gap();
     }
@@ -41,6 +42,11 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     }
     for choice in Choice::ALL {
         option(model, &draft, choice, page);
+        if choice == Choice::Bump {
+            for line in &offer {
+                page.line(line.clone());
+            }
+        }
     }
     ids(&draft, page);
     for line in below {
@@ -55,7 +61,7 @@ fn mark(problem: &Problem) -> (&'static str, Tone) {
     }
 }
 
-fn intro(draft: &Draft, problems: &[Problem], page: &mut Page<'_>) {
+fn intro(model: &Model, draft: &Draft, problems: &[Problem], page: &mut Page<'_>) {
     let has = |o: Origin| {
         draft.rows.iter().any(|r| Column::ALL.iter().any(|c| r.cell(*c).origin == o && !r.text(*c).is_empty()))
     };
@@ -81,7 +87,16 @@ fn intro(draft: &Draft, problems: &[Problem], page: &mut Page<'_>) {
     } else {
         format!("Filled from {}.", known.join(", "))
     };
-    page.sentence(" ", &format!("{filled} {found}"), Tone::Strong, 2);
+    let disputed = draft.rows.iter().flat_map(|r| Column::ALL.map(|c| r.cell(c))).filter(|c| c.disputed()).count();
+    let differ = match disputed {
+        0 => String::new(),
+        1 => " Sources differ in 1 cell (≠).".into(),
+        n => format!(" Sources differ in {n} cells (≠)."),
+    };
+    page.sentence(" ", &format!("{filled}{differ} {found}"), Tone::Strong, 2);
+    for note in &model.members.notes {
+        page.sentence(" ! ", &text::sentence(note), Tone::Warn, 2);
+    }
 }
 
 fn letter(origin: Origin) -> &'static str {
@@ -148,9 +163,12 @@ fn rows(model: &Model, draft: &Draft, problems: &[Problem], page: &mut Page<'_>,
                 None => Tone::Plain,
             };
             line.push(page.span(text::pad(words, wide, false), tone));
-            line.push(page.span(format!(" {} ", letter(cell.origin)), Tone::Faint));
+            let differs = cell.disputed();
+            let (mark, tone) = if differs { ("≠", Tone::Warn) } else { (" ", Tone::Faint) };
+            line.push(page.span(format!("{mark}{} ", letter(cell.origin)), tone));
         }
         lines.push(line);
+        lines.extend(choices(model, row, at, page));
         lines.extend(under(model, problems, at, page));
         if here {
             focus = start..lines.len();
@@ -166,6 +184,24 @@ fn rows(model: &Model, draft: &Draft, problems: &[Problem], page: &mut Page<'_>,
         return;
     }
     page.list(lines, focus, most.max(2));
+}
+
+/// What the sources say of the selected cell, side by side, where they say different things.
+fn choices(model: &Model, row: &Row, at: usize, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
+    let state = &model.members;
+    let cell = row.cell(state.column());
+    if at != state.at || cell.other().is_none() {
+        return Vec::new();
+    }
+    let heading = state.column().heading();
+    let what = if cell.disputed() { "sources differ" } else { "another source knows" };
+    let mut lines = page.flow("     ≠ ", &format!("{heading}: {what}; o takes the next"), Tone::Warn, 2);
+    for (choice, from) in cell.choices() {
+        let words = format!("{}  ({})", choice.text, from.join(", "));
+        let mark = if choice.text == cell.text { "       ▸ " } else { "         " };
+        lines.extend(page.flow(mark, &words, Tone::Plain, 2));
+    }
+    lines
 }
 
 /// A row's problems, in the lines below it: all of the selected row, only the errors of others.
@@ -193,6 +229,14 @@ fn under(model: &Model, problems: &[Problem], at: usize, page: &Page<'_>) -> Vec
     lines
 }
 
+/// The proposed bump and its reasons, below its line while that is selected.
+fn offered(model: &Model, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
+    if model.members.choice() != Some(Choice::Bump) || model.prompt.is_some() {
+        return Vec::new();
+    }
+    offer_words(model).iter().flat_map(|words| page.flow("     ", words, Tone::Plain, 6)).collect()
+}
+
 fn option(model: &Model, draft: &Draft, choice: Choice, page: &mut Page<'_>) {
     let (name, value, about) = match choice {
         Choice::Token => ("token", draft.token.clone(), "new for this attempt"),
@@ -201,7 +245,14 @@ fn option(model: &Model, draft: &Draft, choice: Choice, page: &mut Page<'_>) {
             draft.target.map_or_else(|| "not named".to_string(), |t| t.to_string()),
             if draft.target.is_some() { "writes its forms" } else { "writes the forms of 3.5, which all start from" },
         ),
-        Choice::Bump => ("bump revision", text::thousands(draft.bump_revision), "revisions skipped"),
+        Choice::Bump => (
+            "bump revision",
+            text::thousands(draft.bump_revision),
+            match offer(model) {
+                Some(_) if draft.bump_revision == 0 => "revisions skipped; an amount is proposed",
+                _ => "revisions skipped",
+            },
+        ),
         Choice::Compacted => {
             ("mark compacted", if draft.mark_compacted { "yes" } else { "no" }.to_string(), "watchers must list again")
         }

@@ -13,7 +13,7 @@ use super::{
         theme::Tone,
     },
     Step,
-    members::draft,
+    members::{self, draft},
 };
 use crate::plan::{Plan, build, file, table::Problem};
 
@@ -39,6 +39,7 @@ pub(super) fn enter(model: &mut Model) {
             }
             model.review.warnings = built.warnings;
             model.review.warnings.extend(used_token(model, &built.plan));
+            model.review.warnings.extend(members::unbumped(model).map(|text| Problem::warning(None, None, text)));
             model.review.plan = Some(built.plan);
         }
         Err(problems) => {

@@ -1,0 +1,39 @@
+//! The certificates that the table names: read again whenever other ones are named.
+
+use super::{Effect, Model};
+use crate::plan::certs;
+
+/// What is known of the certificates that the table names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Certificates {
+    /// What was asked for last.
+    pub named: Vec<certs::Named>,
+    /// The effect that reads it.
+    pub reading: Option<u64>,
+    /// What was read.
+    pub seen: certs::Seen,
+}
+
+/// What has to be read now: called after every message, for cells change in many ways.
+pub(in crate::tui) fn look_at_certificates(model: &mut Model) -> Option<Effect> {
+    let named = certs::named(&model.members.rows);
+    if named == model.members.certs.named {
+        return None;
+    }
+    // What was read of other files says nothing of these.
+    model.members.certs = Certificates { named: named.clone(), ..Certificates::default() };
+    if named.is_empty() {
+        return None;
+    }
+    let id = model.id();
+    model.members.certs.reading = Some(id);
+    Some(Effect::Certificates { id, named })
+}
+
+/// What was read, unless other files are named by now.
+pub(in crate::tui) fn certificates(model: &mut Model, id: u64, seen: certs::Seen) {
+    if model.members.certs.reading == Some(id) {
+        model.members.certs.reading = None;
+        model.members.certs.seen = seen;
+    }
+}
