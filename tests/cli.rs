@@ -321,6 +321,75 @@ fn plans_carry_a_whole_cluster() {
 }
 
 #[test]
+fn an_inventory_says_who_is_in_the_plan() {
+    let dir = tempfile::tempdir().unwrap();
+    let (inventory, plan) = (dir.path().join("hosts.ini"), dir.path().join("plan.yaml"));
+    let make = |text: &str| {
+        fs::write(&inventory, text).unwrap();
+        let mut command = requorum();
+        command.args(["plan", "--label=prod"]);
+        command.arg("--snapshot").arg(fixture("s35.db")).arg("--inventory").arg(&inventory);
+        command.arg("--data-root").arg(dir.path()).arg("-o").arg(&plan).output().unwrap()
+    };
+    let output = make(
+        "- {name: n1, peerUrls: [http://10.0.0.1:2380], dataDir: /disk/n1}\n- {name: n2, host: 10.0.0.2, peerUrls: 'http://10.0.0.2:2380'}\n- {name: n3, peerUrls: 'http://10.0.0.3:2380'}\n",
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let made = fs::read_to_string(&plan).unwrap();
+    for part in ["name: n1", "data_dir: /disk/n1", "n2.etcd", "- http://10.0.0.3:2379"] {
+        assert!(made.contains(part), "{part} is not in {made}");
+    }
+    fs::remove_file(&plan).unwrap();
+    for (list, word) in
+        [("- {name: n1, colour: red}", "unknown key \"colour\""), ("[web]\na\n", "hosts.ini: the inventory")]
+    {
+        refused(&make(list), 1, &[word], dir.path(), &["hosts.ini".to_string()]);
+    }
+}
+
+#[test]
+fn wrong_certificates_stop_a_plan_and_those_of_other_hosts_do_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let (cert, key) = (dir.path().join("peer.crt"), dir.path().join("peer.key"));
+    let write = |hosts: &[&str]| {
+        let pair = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(hosts.iter().map(|h| (*h).to_string()).collect::<Vec<_>>()).unwrap();
+        fs::write(&cert, params.self_signed(&pair).unwrap().pem()).unwrap();
+        fs::write(&key, pair.serialize_pem()).unwrap();
+    };
+    let plan = dir.path().join("plan.yaml");
+    let make = || {
+        let mut command = requorum();
+        command.args([
+            "plan",
+            "--initial-cluster",
+            "m1=https://10.0.0.1:2380",
+            "--client-urls=m1=http://10.0.0.1:2379",
+        ]);
+        command.arg("--snapshot").arg(fixture("s35.db")).arg("--data-root").arg(dir.path()).arg("-o").arg(&plan);
+        command.arg(format!("--etcd-flag=--peer-cert-file={}", cert.display()));
+        command.arg(format!("--etcd-flag=--peer-key-file={}", key.display())).output().unwrap()
+    };
+    write(&["10.0.0.9"]);
+    let before = ["peer.crt".to_string(), "peer.key".to_string()];
+    refused(&make(), 1, &["m1", "is not for 10.0.0.1; it is for 10.0.0.9"], dir.path(), &before);
+    write(&["10.0.0.1"]);
+    let output = make();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let made = fs::read_to_string(&plan).unwrap();
+    assert!(made.contains("peer.key") && !made.contains("PRIVATE KEY"));
+    // Between plan and restore a certificate may have been replaced by a wrong one.
+    write(&["10.0.0.9"]);
+    let restore = || requorum().arg("restore").arg("--plan").arg(&plan).output().unwrap();
+    let output = restore();
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    fs::remove_file(&cert).unwrap();
+    let output = restore();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(text(&output).contains("not checked, it is not on this machine"), "{}", text(&output));
+}
+
+#[test]
 fn plans_that_were_tampered_with_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let plan = dir.path().join("plan.yaml");

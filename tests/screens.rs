@@ -54,6 +54,39 @@ fn with_slip() -> Headless {
     w
 }
 
+/// An inventory that moves m1 and leaves m3 out.
+fn inventoried() -> Headless {
+    let text = "- {name: m2, peerUrls: [https://10.0.0.2:2380]}\n- {name: m1, host: 10.0.0.11, dataDir: /disk/m1}\n";
+    let inventory = requorum::plan::inventory::read(text).unwrap();
+    let w = wizard(Options { inventory, ..options() }, Fake::default());
+    keys(w, &[Char('n'), Down, Down, Enter, Char('n')])
+}
+
+fn pasting(text: &str) -> Headless {
+    let mut w = at_members();
+    w.send(Msg::Paste(text.into()));
+    w
+}
+
+const MEMBER_LIST: &str = "$ etcdctl member list\n\
+    8e9e05c52164694d, started, m1, https://10.0.0.11:2380, https://10.0.0.11:2379, false\n\
+    91bc3c398fb3c146, started, m2, https://10.0.0.2:2380, https://10.0.0.2:2379, false\n\
+    fd422379fda50e48, started, m4, https://10.0.0.4:2380, https://10.0.0.4:2379, true\n";
+
+/// m2's row names certificates that are for m1's address alone.
+fn certified() -> Headless {
+    let world = Fake { certificates_for: Some("10.0.0.1".parse().unwrap()), ..Fake::default() };
+    let mut w = keys(wizard(options(), world), &[Char('n'), Down, Down, Enter, Char('n'), Down]);
+    w = keys(w, &[Right, Right, Right, Right, Right, Enter]);
+    w.type_text("--peer-cert-file=/pki/m2.crt --peer-key-file=/pki/m2.key");
+    keys(w, &[Enter])
+}
+
+fn kubernetes() -> Headless {
+    let world = Fake { kubernetes: true, ..Fake::default() };
+    keys(wizard(options(), world), &[Char('n'), Down, Down, Enter, Char('n')])
+}
+
 fn at_review() -> Headless {
     let w = keys(at_members(), &[Char('n')]);
     assert_eq!(w.model().step, Step::Review, "{}", w.screen(80, 24));
@@ -219,7 +252,20 @@ fn make_scenes() -> Scenes {
         ("3-members-empty", model(keys(at_members(), &[Char('-'), Char('-'), Char('-')]))),
         ("3-members-added", model(keys(at_members(), &[Down, Down, Char('+')]))),
         ("3-members-paste", model(keys(at_members(), &[Char('p')]))),
+        ("3-members-sources-differ", model(keys(inventoried(), &[Down, Right]))),
+        ("3-members-source-taken", model(keys(inventoried(), &[Down, Right, Char('o')]))),
+        ("3-members-paste-asks", model(pasting(MEMBER_LIST))),
+        ("3-members-pasted", model(keys(pasting(MEMBER_LIST), &[Char('y')]))),
+        ("3-members-paste-refused", model(pasting("kubectl get pods"))),
+        ("3-members-certificates", model(certified())),
+        ("3-members-bump-proposed", model(keys(kubernetes(), &[KeyCode::End, Up]))),
+        ("3-members-bump-unknown", {
+            let mut m = keys(kubernetes(), &[KeyCode::End, Up]).model().clone();
+            m.snapshot.files.retain(|f| Some(&f.path) == m.snapshot.chosen.as_ref());
+            m
+        }),
         ("4-review", model(at_review())),
+        ("4-review-unbumped", model(keys(kubernetes(), &[Char('n')]))),
         ("4-review-end", model(keys(at_review(), &last))),
         ("4-review-typing", typing("prod")),
         ("4-review-typed-wrong", {

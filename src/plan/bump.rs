@@ -102,7 +102,7 @@ pub fn propose(known: &Known) -> Proposal {
     let points: Vec<&Point> = std::iter::once(&known.snapshot).chain(&known.others).collect();
     let newest = points.iter().max_by_key(|p| p.revision).map_or(&known.snapshot, |p| p);
     let ahead = newest.revision.saturating_sub(known.snapshot.revision).unsigned_abs();
-    let Some(rate) = rate(&points) else { return unknown(known, newest, ahead) };
+    let Some(rate) = rate(&points) else { return unknown(newest, ahead) };
     let (until, until_words) = match known.writes_ended {
         Some(ended) => (ended.min(known.now), "the outage began"),
         None => (known.now, "now"),
@@ -128,7 +128,7 @@ pub fn propose(known: &Known) -> Proposal {
     let newest_words = match ahead {
         0 => "no newer revision than the snapshot's is known".to_string(),
         _ => format!(
-            "{} is known of revision {}, {} after the snapshot's",
+            "{} knows revision {}, {} after the snapshot's",
             newest.from,
             number(newest.revision),
             thousands(ahead)
@@ -174,34 +174,21 @@ fn rate<'a>(points: &[&'a Point]) -> Option<Rate<'a>> {
 }
 
 /// Without a rate there is no amount; what there is, and what to look at.
-fn unknown(known: &Known, newest: &Point, ahead: u64) -> Proposal {
+fn unknown(newest: &Point, ahead: u64) -> Proposal {
     let mut look = Vec::new();
     if ahead > 0 {
         look.push(format!(
-            "at least {}: {} is known of revision {}, and the bump must pass everything that was ever given out",
-            thousands(ahead),
+            "{} knows revision {}, so at least {}",
             newest.from,
-            number(newest.revision)
+            number(newest.revision),
+            thousands(ahead)
         ));
     }
-    look.push("a second snapshot of the same cluster with its own time would tell the rate".into());
-    look.push(
-        "the highest resourceVersion in logs of API servers or controllers is a revision that was given out".into(),
-    );
-    look.push(format!(
-        "{} is the value of the examples in etcd's documentation: large, not computed",
-        thousands(DOCUMENTED)
-    ));
-    let since = match known.snapshot.at {
-        Some(at) if known.now > at => " since the snapshot",
-        _ => "",
-    };
-    Proposal::Nothing {
-        why: format!(
-            "this is Kubernetes data, whose clients remember revisions, but how fast the old cluster wrote{since} is not known, so no amount can be computed"
-        ),
-        look,
-    }
+    look.push("a second snapshot of the same cluster tells the rate".into());
+    look.push("the highest resourceVersion in a client's log was given out".into());
+    look.push(format!("{} is the example of etcd's documentation: large, not computed", thousands(DOCUMENTED)));
+    let why = "this is Kubernetes data, whose clients remember revisions, but how fast the old cluster wrote is not known: no amount can be computed";
+    Proposal::Nothing { why: why.into(), look }
 }
 
 /// Rounded up to two digits, as nobody takes such a number for a measured one.
@@ -258,7 +245,7 @@ mod tests {
         let survivor = known(two.snapshot.clone(), &[two.others[0].clone(), point(100_000, None, "m2's answer")]);
         let (revisions, why) = amount(&survivor);
         assert_eq!(revisions, 180_000);
-        assert!(why.starts_with("m2's answer is known of revision 100,000, 86,400 after the snapshot's"), "{why}");
+        assert!(why.starts_with("m2's answer knows revision 100,000, 86,400 after the snapshot's"), "{why}");
         // The busiest time counts.
         let busy =
             known(point(10_000, Some(7200), "a"), &[point(20_000, Some(7100), "b"), point(20_001, Some(100), "c")]);
@@ -281,10 +268,10 @@ mod tests {
         for case in &cases {
             let Proposal::Nothing { why, look } = propose(case) else { panic!("{case:?}") };
             assert!(why.contains("is not known"), "{why}");
-            assert!(look.iter().any(|l| l.starts_with("1,000,000,000 is the value of the examples") && l.ends_with("not computed")));
+            assert!(look.iter().any(|l| l.starts_with("1,000,000,000 is the example") && l.ends_with("not computed")));
         }
         let Proposal::Nothing { look, .. } = propose(&alone) else { panic!() };
-        assert!(look[0].starts_with("at least 412: m2's answer"), "{look:?}");
+        assert!(look[0] == "m2's answer knows revision 84,211, so at least 412", "{look:?}");
         let other = Known { kubernetes: false, ..alone };
         assert!(matches!(propose(&other), Proposal::Nothing { look, .. } if look.is_empty()));
     }

@@ -15,7 +15,7 @@ use requorum::{
     },
     etcd::membership::Id,
     plan::{
-        Plan,
+        Plan, certs,
         facts::{
             Answer, Content, FileFacts, Health, KnownMember, MemberSays, Read,
             config::ConfigFacts,
@@ -42,6 +42,10 @@ pub struct Fake {
     pub failing: Mutex<BTreeSet<String>>,
     /// Asking panics: a defect.
     pub panics: bool,
+    /// The snapshots hold Kubernetes data.
+    pub kubernetes: bool,
+    /// Certificates that are named are for this address alone, whoever names them.
+    pub certificates_for: Option<std::net::IpAddr>,
     /// How many restores were done.
     pub restored: Mutex<Vec<String>>,
     /// What was written.
@@ -155,10 +159,11 @@ impl World for Fake {
             facts.health = Health::Broken("incomplete: page 768 is missing, the file ends at 3 MB of 9 MB".into());
         } else if name.ends_with("member/snap/db") {
             facts.health = Health::Unhashed;
-            facts.content = Some(content(84_152));
+            facts.content = Some(Content { kubernetes: self.kubernetes, ..content(84_152) });
         } else {
             facts.health = Health::Verified;
-            facts.content = Some(content(if name.contains("0200") { 83_799 } else { 84_211 }));
+            let revision = if name.contains("0200") { 83_799 } else { 84_211 };
+            facts.content = Some(Content { kubernetes: self.kubernetes, ..content(revision) });
         }
         Ok(facts)
     }
@@ -210,6 +215,26 @@ impl World for Fake {
             keys: plan.source.keys,
             bytes: 41 << 20,
         })
+    }
+
+    fn certificates(&self, named: &[certs::Named]) -> certs::Seen {
+        let Some(ip) = self.certificates_for else { return certs::Seen::default() };
+        let cert = |n: &certs::Named| certs::Cert {
+            subject: format!("CN={}", n.cert.file_stem().unwrap_or_default().to_string_lossy()),
+            ips: vec![ip],
+            not_before: NOW - 86_400,
+            not_after: NOW + 9 * 86_400,
+            server_auth: true,
+            client_auth: true,
+            ..certs::Cert::default()
+        };
+        let files = named.iter().map(|n| certs::Files {
+            named: n.clone(),
+            cert: Ok(cert(n)),
+            key: certs::Key::Matches,
+            ca: None,
+        });
+        certs::Seen { files: files.collect(), distrust: Vec::new() }
     }
 
     fn write_new(&self, path: &Path, text: &str) -> Result<()> {

@@ -168,8 +168,10 @@ fn rows(model: &Model, draft: &Draft, problems: &[Problem], page: &mut Page<'_>,
             line.push(page.span(format!("{mark}{} ", letter(cell.origin)), tone));
         }
         lines.push(line);
+        let (errors, others) = under(model, problems, at, page);
+        lines.extend(errors);
         lines.extend(choices(model, row, at, page));
-        lines.extend(under(model, problems, at, page));
+        lines.extend(others);
         if here {
             focus = start..lines.len();
         }
@@ -190,22 +192,28 @@ fn rows(model: &Model, draft: &Draft, problems: &[Problem], page: &mut Page<'_>,
 fn choices(model: &Model, row: &Row, at: usize, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
     let state = &model.members;
     let cell = row.cell(state.column());
-    if at != state.at || cell.other().is_none() {
-        return Vec::new();
-    }
+    let Some(other) = cell.other().filter(|_| at == state.at && model.prompt.is_none()) else { return Vec::new() };
     let heading = state.column().heading();
-    let what = if cell.disputed() { "sources differ" } else { "another source knows" };
-    let mut lines = page.flow("     ≠ ", &format!("{heading}: {what}; o takes the next"), Tone::Warn, 2);
-    for (choice, from) in cell.choices() {
-        let words = format!("{}  ({})", choice.text, from.join(", "));
-        let mark = if choice.text == cell.text { "       ▸ " } else { "         " };
-        lines.extend(page.flow(mark, &words, Tone::Plain, 2));
+    if !cell.disputed() {
+        let words = format!("{heading}: {} of {}; o takes it", other.text, other.from);
+        return page.flow("     ≠ ", &words, Tone::Plain, 2);
     }
-    lines
+    let each: Vec<String> = cell
+        .choices()
+        .iter()
+        .map(|(choice, from)| {
+            let mark = if choice.text == cell.text { "▸ " } else { "" };
+            format!("{mark}{} ({})", choice.text, from.join(", "))
+        })
+        .collect();
+    page.flow("     ≠ ", &format!("{heading}: {}; o takes the next", each.join(" or ")), Tone::Warn, 4)
 }
 
+type Lines = Vec<Vec<Span<'static>>>;
+
 /// A row's problems, in the lines below it: all of the selected row, only the errors of others.
-fn under(model: &Model, problems: &[Problem], at: usize, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
+/// Errors of the selected cell come apart from the rest.
+fn under(model: &Model, problems: &[Problem], at: usize, page: &Page<'_>) -> (Lines, Lines) {
     let state = &model.members;
     let typing = model.prompt.as_ref().is_some_and(|p| matches!(p.ask, Ask::Cell(..)));
     let mut here: Vec<&Problem> = problems
@@ -214,7 +222,7 @@ fn under(model: &Model, problems: &[Problem], at: usize, page: &Page<'_>) -> Vec
         .collect();
     // the selected cell's own first, errors before warnings
     here.sort_by_key(|p| (p.column != Some(state.column()), std::cmp::Reverse(p.severity)));
-    let mut lines = Vec::new();
+    let (mut first, mut rest) = (Vec::new(), Vec::new());
     for problem in here {
         let (glyph, tone) = mark(problem);
         let about = problem.column.map_or_else(String::new, |c| format!("{}: ", c.heading()));
@@ -224,9 +232,11 @@ fn under(model: &Model, problems: &[Problem], at: usize, page: &Page<'_>) -> Vec
             Some(_) if selected => "  x takes it",
             _ => "",
         };
-        lines.extend(page.flow(&format!("     {glyph} "), &format!("{about}{}{take}", with_fix(problem)), tone, 3));
+        let lines = page.flow(&format!("     {glyph} "), &format!("{about}{}{take}", with_fix(problem)), tone, 3);
+        let to = if selected && problem.severity == Severity::Error { &mut first } else { &mut rest };
+        to.extend(lines);
     }
-    lines
+    (first, rest)
 }
 
 /// The proposed bump and its reasons, below its line while that is selected.

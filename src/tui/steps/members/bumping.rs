@@ -103,10 +103,11 @@ pub(in crate::tui) fn offer(model: &Model) -> Option<u64> {
 pub(in crate::tui) fn offer_words(model: &Model) -> Vec<String> {
     match proposal(model) {
         Some(Proposal::Amount { revisions, why, assumed }) => {
-            let take = if model.members.bump == revisions { "is set" } else { "is proposed; x takes it" };
-            let mut lines = vec![format!("{} {take}. {}", text::thousands(revisions), text::sentence(&capital(&why)))];
-            lines.push(format!("Assumed: {}.", assumed.join("; ")));
-            lines
+            let take = if model.members.bump == revisions { "is set" } else { "is proposed (x takes it)" };
+            vec![
+                format!("{} {take}: {}", text::thousands(revisions), text::sentence(&why)),
+                format!("Assumed: {}.", assumed.join("; ")),
+            ]
         }
         Some(Proposal::Nothing { why, look }) if !look.is_empty() => {
             vec![text::sentence(&capital(&why)), format!("To look at: {}.", look.join("; "))]
@@ -122,12 +123,12 @@ pub(in crate::tui) fn unbumped(model: &Model) -> Option<String> {
         return None;
     }
     match proposal(model)? {
-        Proposal::Amount { revisions, why, .. } => Some(format!(
-            "Kubernetes data is restored without a revision bump, and its clients may keep stale caches for hours. {} is proposed on Members (bump revision): {why}",
+        Proposal::Amount { revisions, .. } => Some(format!(
+            "Kubernetes data is restored without a revision bump, and its clients may keep stale caches for hours; {} is proposed on Members (bump revision), with its reasons",
             text::thousands(revisions)
         )),
         Proposal::Nothing { why, look } if !look.is_empty() => {
-            Some(format!("no revision bump is set: {why}; what to look at stands on Members (bump revision)"))
+            Some(format!("no revision bump is set, and {why}; what to look at stands on Members (bump revision)"))
         }
         Proposal::Nothing { .. } => None,
     }
