@@ -99,18 +99,18 @@ pub fn propose(known: &Known) -> Proposal {
             "no Kubernetes data was found in the snapshot; a bump is for clients that remember revisions, as its do";
         return Proposal::Nothing { why: why.into(), look: Vec::new() };
     }
-    let points: Vec<&Point> = std::iter::once(&known.snapshot).chain(&known.others).collect();
-    let newest = points.iter().max_by_key(|p| p.revision).map_or(&known.snapshot, |p| p);
+    // No state can be younger than the last write, whenever it was saved.
+    let youngest = known.writes_ended.unwrap_or(known.now).min(known.now);
+    let clamped = |p: &Point| Point { at: p.at.map(|at| at.min(youngest)), ..p.clone() };
+    let points: Vec<Point> = std::iter::once(&known.snapshot).chain(&known.others).map(clamped).collect();
+    let newest = points.iter().max_by_key(|p| p.revision).unwrap_or(&known.snapshot);
     let ahead = newest.revision.saturating_sub(known.snapshot.revision).unsigned_abs();
     let Some(rate) = rate(&points) else { return unknown(newest, ahead) };
-    let (until, until_words) = match known.writes_ended {
-        Some(ended) => (ended.min(known.now), "the outage began"),
-        None => (known.now, "now"),
-    };
+    let until_words = if known.writes_ended.is_some() { "writes ended" } else { "now" };
     // What can have been written behind the newest state whose time is known.
     let timed = points.iter().filter_map(|p| Some((p.revision, p.at?))).max();
     let (unseen, from) = timed.map_or((0, known.snapshot.revision), |(revision, at)| {
-        (rate.over(until.saturating_sub(at).max(0).unsigned_abs()), revision)
+        (rate.over(youngest.saturating_sub(at).max(0).unsigned_abs()), revision)
     });
     let last = from.saturating_add_unsigned(unseen).max(newest.revision);
     let distance = last.saturating_sub(known.snapshot.revision).unsigned_abs();
@@ -119,43 +119,52 @@ pub fn propose(known: &Known) -> Proposal {
     let how = if slack >= least {
         "doubled and rounded up that is"
     } else {
-        "raised to ten minutes of writes, and to 1,000 at least, that is"
+        "raised to ten minutes of writes and 1,000 at least that is"
     };
     if known.snapshot.revision.checked_add_unsigned(amount).is_none() {
         let why = "the computed amount passes the largest revision that etcd can count to; a bump cannot help here";
         return Proposal::Nothing { why: why.into(), look: Vec::new() };
     }
     let newest_words = match ahead {
-        0 => "no newer revision than the snapshot's is known".to_string(),
-        _ => format!(
-            "{} knows revision {}, {} after the snapshot's",
-            newest.from,
-            number(newest.revision),
-            thousands(ahead)
-        ),
+        0 => "nothing newer than the snapshot is known".to_string(),
+        _ => {
+            format!(
+                "{} knows revision {}, {} after the snapshot's",
+                newest.from,
+                number(newest.revision),
+                thousands(ahead)
+            )
+        }
+    };
+    let came_to = match distance {
+        0 => format!("it came no further until {until_words}"),
+        _ => {
+            format!("it came to about {} until {until_words}, {} after the snapshot", number(last), thousands(distance))
+        }
     };
     let why = format!(
-        "{newest_words}; at {} (from {} to {}) the old cluster came to about {} until {until_words}, {} after the snapshot; {how} {}",
+        "{newest_words}; at {} (from {} to {}) {came_to}; {how} {}",
         rate.words(),
         rate.from,
         rate.to,
-        number(last),
-        thousands(distance),
         thousands(amount),
     );
     let mut assumed = vec![
-        "the times are those of the files; a copied file may bear the time of its copying".to_string(),
-        "between the known states it wrote no faster than twice that rate".to_string(),
+        "file times are right (a copy may bear its own)".to_string(),
+        "it wrote no faster than twice that rate".to_string(),
     ];
     if known.writes_ended.is_none() {
-        assumed.push("when writes ended is not known; they are counted until now, which is rather too many".into());
+        // A state that was saved after that time bears a time later than its last write.
+        assumed.push(
+            "writes went on until now, as their end is not known; had they ended earlier, the rate was higher".into(),
+        );
     }
     Proposal::Amount { revisions: amount, why, assumed }
 }
 
 /// The fastest that the old cluster wrote between two states known one after the other. A later state
 /// with a smaller revision belongs to another history, or its time is not its own.
-fn rate<'a>(points: &[&'a Point]) -> Option<Rate<'a>> {
+fn rate(points: &[Point]) -> Option<Rate<'_>> {
     let mut timed: Vec<(i64, i64, &str)> =
         points.iter().filter_map(|p| Some((p.at?, p.revision, p.from.as_str()))).collect();
     timed.sort_unstable();
@@ -233,11 +242,14 @@ mod tests {
         assert_eq!(revisions, 7_200);
         assert_eq!(
             why,
-            "no newer revision than the snapshot's is known; at 60 a minute (from a.db to b.db) the old cluster came to about 17,200 until now, 3,600 after the snapshot; doubled and rounded up that is 7,200"
+            "nothing newer than the snapshot is known; at 60 a minute (from a.db to b.db) it came to about 17,200 until now, 3,600 after the snapshot; doubled and rounded up that is 7,200"
         );
         // The outage began half an hour after the newest state.
         let ended = Known { writes_ended: Some(NOW - 1800), ..two.clone() };
         assert_eq!(amount(&ended).0, 3_600);
+        // A state saved after the end of writes is no younger than that: the rate was twice as high.
+        let late = Known { writes_ended: Some(NOW - 5400), ..two.clone() };
+        assert!(amount(&late).1.contains("at 120 a minute"), "{:?}", amount(&late));
         // The older of the two is restored: what lies between counts, too.
         let older = known(point(10_000, Some(7200), "a.db"), &[point(13_600, Some(3600), "b.db")]);
         assert_eq!(amount(&older).0, 15_000);
