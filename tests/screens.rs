@@ -245,7 +245,7 @@ fn make_scenes() -> Scenes {
         ("3-members-right-end", model(keys(at_members(), &[Right, Right, Right, Right, Right]))),
         ("3-members-option", model(keys(at_members(), &last))),
         ("3-members-bump", {
-            let mut w = keys(at_members(), &[KeyCode::End, Up, Enter, KeyCode::Backspace]);
+            let mut w = keys(at_members(), &[KeyCode::End, Up, Up, Up, Enter, KeyCode::Backspace]);
             w.type_text("1e9");
             model(w)
         }),
@@ -258,9 +258,9 @@ fn make_scenes() -> Scenes {
         ("3-members-pasted", model(keys(pasting(MEMBER_LIST), &[Char('y')]))),
         ("3-members-paste-refused", model(pasting("kubectl get pods"))),
         ("3-members-certificates", model(certified())),
-        ("3-members-bump-proposed", model(keys(kubernetes(), &[KeyCode::End, Up]))),
+        ("3-members-bump-proposed", model(keys(kubernetes(), &[KeyCode::End, Up, Up, Up]))),
         ("3-members-bump-unknown", {
-            let mut m = keys(kubernetes(), &[KeyCode::End, Up]).model().clone();
+            let mut m = keys(kubernetes(), &[KeyCode::End, Up, Up, Up]).model().clone();
             m.snapshot.files.retain(|f| Some(&f.path) == m.snapshot.chosen.as_ref());
             m
         }),

@@ -242,7 +242,7 @@ fn open_label(model: &Model) -> Option<&'static str> {
             snapshot::Choice::File(_) => Some("choose"),
         },
         Step::Members => match model.members.choice()? {
-            members::Choice::Target | members::Choice::Compacted => Some("change"),
+            members::Choice::Target | members::Choice::Compacted | members::Choice::Extra(_) => Some("change"),
             _ => Some("edit"),
         },
         _ => None,

@@ -528,6 +528,7 @@ fn a_proposed_bump_is_taken_with_a_key_and_missed_on_review() {
     let on_bump = |model: &mut Model| {
         press(model, KeyCode::End);
         press(model, KeyCode::Up);
+        press(model, KeyCode::Up);
     };
     on_bump(&mut model);
     char(&mut model, 'x');
@@ -548,6 +549,33 @@ fn a_proposed_bump_is_taken_with_a_key_and_missed_on_review() {
     assert!(model.members.bump >= 1000 && model.members.mark_compacted);
     char(&mut model, 'n');
     assert!(!screen(&model, 120, 40).contains("without a revision bump"));
+}
+
+#[test]
+fn what_a_restore_does_besides_is_offered_where_it_applies() {
+    let mut model = at_review();
+    char(&mut model, '3');
+    let members = screen(&model, 120, 40);
+    assert!(members.contains("compact  ") && !members.contains("clear alarms"), "{members}");
+    for facts in &mut model.snapshot.files {
+        let content = facts.content.as_mut().unwrap();
+        (content.alarms, content.auth_enabled) = (vec!["NOSPACE of member 1".into()], true);
+    }
+    char(&mut model, '2');
+    char(&mut model, 'n');
+    let members = screen(&model, 120, 40);
+    assert!(members.contains("clear alarms    no") && members.contains("disable auth    no"), "{members}");
+    char(&mut model, 'n');
+    assert!(screen(&model, 120, 40).contains("NOSPACE of member 1 is an alarm in the snapshot"));
+    char(&mut model, '3');
+    press(&mut model, KeyCode::End);
+    press(&mut model, KeyCode::Up);
+    press(&mut model, KeyCode::Up);
+    press(&mut model, KeyCode::Enter);
+    char(&mut model, 'n');
+    let plan = model.review.plan.as_ref().unwrap();
+    assert!(plan.options.clear_alarms && !plan.options.disable_auth && !plan.options.compact);
+    assert!(!screen(&model, 120, 40).contains("NOSPACE of member 1 is an alarm in the snapshot"));
 }
 
 #[test]

@@ -21,7 +21,9 @@ use super::super::{
 use crate::{
     etcd::version::Minor,
     plan::{
+        Options as Extras,
         build::{self, Draft},
+        facts::Content,
         paste::Pasted,
         prefill,
         table::{self, Column, Origin, Problem, Row, Severity},
@@ -42,11 +44,52 @@ pub enum Choice {
     Bump,
     /// Whether what was skipped is marked as compacted.
     Compacted,
+    /// Something beyond a plain restore.
+    Extra(Extra),
 }
 
-impl Choice {
-    /// From top to bottom.
-    pub const ALL: [Choice; 4] = [Choice::Token, Choice::Target, Choice::Bump, Choice::Compacted];
+/// What a restore can do besides, each off until it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extra {
+    /// Leave out the alarms.
+    Alarms,
+    /// End a downgrade.
+    Downgrade,
+    /// Switch authentication off.
+    Auth,
+    /// Set the versions for the target.
+    Versions,
+    /// Live pages only.
+    Compact,
+}
+
+impl Extra {
+    const ALL: [Extra; 5] = [Extra::Alarms, Extra::Downgrade, Extra::Auth, Extra::Versions, Extra::Compact];
+
+    /// Its switch.
+    pub fn of(self, options: &mut Extras) -> &mut bool {
+        match self {
+            Extra::Alarms => &mut options.clear_alarms,
+            Extra::Downgrade => &mut options.finish_downgrade,
+            Extra::Auth => &mut options.disable_auth,
+            Extra::Versions => &mut options.set_version,
+            Extra::Compact => &mut options.compact,
+        }
+    }
+
+    /// Whether the snapshot has what it is about.
+    fn applies(self, content: &Content, target: Option<Minor>) -> bool {
+        match self {
+            Extra::Alarms => !content.alarms.is_empty(),
+            Extra::Downgrade => content.downgrading,
+            Extra::Auth => content.auth_enabled,
+            Extra::Versions => {
+                let stored = content.storage_version.parse::<Minor>().or_else(|_| content.cluster_version.parse());
+                target.is_some_and(|target| stored.is_ok_and(|stored| stored != target))
+            }
+            Extra::Compact => true,
+        }
+    }
 }
 
 /// The step's state.
@@ -68,6 +111,10 @@ pub struct State {
     pub bump: u64,
     /// Mark what was skipped as compacted.
     pub mark_compacted: bool,
+    /// What is done beyond a plain restore.
+    pub extras: Extras,
+    /// The lines below the table, from top to bottom.
+    pub choices: Vec<Choice>,
     /// The selected line: the rows, then the choices.
     pub at: usize,
     /// The selected column.
@@ -98,6 +145,7 @@ impl State {
             state.target = options.target.or(plan.target);
             state.bump = plan.bump_revision;
             state.mark_compacted = plan.mark_compacted;
+            state.extras = plan.options.clone();
             state.touched = true;
         }
         state
@@ -110,11 +158,11 @@ impl State {
 
     /// The choice that is selected, when no row is.
     pub fn choice(&self) -> Option<Choice> {
-        Choice::ALL.get(self.at.checked_sub(self.rows.len())?).copied()
+        self.choices.get(self.at.checked_sub(self.rows.len())?).copied()
     }
 
     fn lines(&self) -> usize {
-        self.rows.len() + Choice::ALL.len()
+        self.rows.len() + self.choices.len()
     }
 
     fn keep(&mut self) {
@@ -141,8 +189,7 @@ pub fn draft(model: &Model) -> Draft {
         }),
         bump_revision: state.bump,
         mark_compacted: state.mark_compacted,
-        // No screen shows these yet; a plan that the wizard was started from keeps its own.
-        options: model.options.plan.as_ref().map_or_else(Default::default, |plan| plan.options.clone()),
+        options: state.extras.clone(),
         rows: state.rows.clone(),
         certs: state.certs.seen.clone(),
         now: model.now(),
@@ -216,7 +263,22 @@ pub(super) fn enter(model: &mut Model) {
         });
         (model.members.rows, model.members.notes) = (filled.rows, filled.notes);
     }
+    settle_choices(model);
     model.members.at = model.members.at.min(model.members.lines().saturating_sub(1));
+}
+
+/// The lines below the table: the four that always stand there, and what can be done besides with this snapshot.
+fn settle_choices(model: &mut Model) {
+    let content = model.snapshot.content();
+    let state = &mut model.members;
+    let mut shown = vec![Choice::Token, Choice::Target, Choice::Bump, Choice::Compacted];
+    for extra in Extra::ALL {
+        let applies = content.as_ref().is_some_and(|content| extra.applies(content, state.target));
+        if applies || *extra.of(&mut state.extras) {
+            shown.push(Choice::Extra(extra));
+        }
+    }
+    state.choices = shown;
 }
 
 /// The proposed token bears the label.
@@ -402,7 +464,14 @@ fn open(model: &mut Model) -> Vec<Effect> {
             model.ask(Ask::Bump, bump);
         }
         Some(Choice::Compacted) => state.mark_compacted = !state.mark_compacted,
+        Some(Choice::Extra(extra)) => {
+            let switch = extra.of(&mut state.extras);
+            *switch = !*switch;
+        }
     }
+    settle_choices(model);
+    let last = model.members.lines().saturating_sub(1);
+    model.members.at = model.members.at.min(last);
     Vec::new()
 }
 

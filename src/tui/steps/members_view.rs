@@ -5,7 +5,7 @@ use ratatui::text::Span;
 
 use super::{
     super::{app::Model, page::Page, prompt::Ask, text, theme::Tone},
-    members::{Choice, draft, offer, offer_words, place_words, problem_at, problems, with_fix},
+    members::{Choice, Extra, draft, offer, offer_words, place_words, problem_at, problems, with_fix},
 };
 use crate::plan::{
     build::Draft,
@@ -31,7 +31,10 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     }
     below.extend(waits(&draft, &problems, page));
     let offer = offered(model, page);
-    let fixed = Choice::ALL.len() + 1 + below.len() + offer.len();
+    let choices = &model.members.choices;
+    let selected = model.members.at.checked_sub(draft.rows.len());
+    let seen = seen_choices(choices.len(), selected, page.left());
+    let fixed = seen.len() + 1 + below.len() + offer.len();
     if page.left() > fixed + 10 {
         page.gap();
     }
@@ -40,9 +43,11 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     if page.left() > fixed {
         page.gap();
     }
-    for choice in Choice::ALL {
-        option(model, &draft, choice, page);
-        if choice == Choice::Bump {
+    let hidden = choices.len() - seen.len();
+    for (at, choice) in choices.iter().enumerate().skip(seen.start).take(seen.len()) {
+        let more = if at + 1 == seen.end && hidden > 0 { format!("  ↕ {hidden} more") } else { String::new() };
+        option(model, &draft, *choice, &more, page);
+        if *choice == Choice::Bump {
             for line in &offer {
                 page.line(line.clone());
             }
@@ -52,6 +57,13 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     for line in below {
         page.line(line);
     }
+}
+
+/// Which lines below the table are seen: all where there is room, else four with the selected one among them.
+fn seen_choices(count: usize, selected: Option<usize>, room: usize) -> std::ops::Range<usize> {
+    let most = if room > 24 { count } else { count.min(4) };
+    let from = selected.map_or(0, |at| (at + 1).saturating_sub(most)).min(count - most);
+    from..from + most
 }
 
 fn mark(problem: &Problem) -> (&'static str, Tone) {
@@ -247,7 +259,7 @@ fn offered(model: &Model, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
     offer_words(model).iter().flat_map(|words| page.flow("     ", words, Tone::Plain, 6)).collect()
 }
 
-fn option(model: &Model, draft: &Draft, choice: Choice, page: &mut Page<'_>) {
+fn option(model: &Model, draft: &Draft, choice: Choice, more: &str, page: &mut Page<'_>) {
     let (name, value, about) = match choice {
         Choice::Token => ("token", draft.token.clone(), "new for this attempt"),
         Choice::Target => (
@@ -266,6 +278,16 @@ fn option(model: &Model, draft: &Draft, choice: Choice, page: &mut Page<'_>) {
         Choice::Compacted => {
             ("mark compacted", if draft.mark_compacted { "yes" } else { "no" }.to_string(), "watchers must list again")
         }
+        Choice::Extra(extra) => {
+            let (name, about) = match extra {
+                Extra::Alarms => ("clear alarms", "of members that are gone; they keep writes from succeeding"),
+                Extra::Downgrade => ("end downgrade", "the one in progress in the snapshot"),
+                Extra::Auth => ("disable auth", "where root's password is lost; users and roles stay"),
+                Extra::Versions => ("set versions", "storage and cluster version of the etcd named above"),
+                Extra::Compact => ("compact", "write live pages only, numbered anew"),
+            };
+            (name, if *extra.of(&mut draft.options.clone()) { "yes" } else { "no" }.to_string(), about)
+        }
     };
     let chosen = model.members.choice() == Some(choice);
     let line = vec![
@@ -273,6 +295,7 @@ fn option(model: &Model, draft: &Draft, choice: Choice, page: &mut Page<'_>) {
         page.span(text::pad(name, 16, false), Tone::Faint),
         page.span(value, if chosen { Tone::Chosen } else { Tone::Plain }),
         page.span(format!("  ({about})"), Tone::Faint),
+        page.span(more.to_string(), Tone::Strong),
     ];
     page.line(line);
 }
