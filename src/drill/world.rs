@@ -14,7 +14,7 @@ use crate::{
     engine::{progress::Watch, restore::Restored},
     plan::{
         Plan, certs,
-        facts::{Answer, FileFacts, config::ConfigFacts, disk::DirFacts},
+        facts::{Answer, FileFacts, Hashed, KnownMember, config::ConfigFacts, disk::DirFacts},
     },
     trouble::Result,
     world::{World, local::Local},
@@ -51,6 +51,14 @@ impl World for DrillWorld {
 
     fn ask(&self, endpoint: &str) -> Answer {
         self.inner.ask(endpoint)
+    }
+
+    fn ask_peer(&self, endpoint: &str, member: &KnownMember) -> Answer {
+        self.inner.ask_peer(endpoint, member)
+    }
+
+    fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
+        self.inner.hash_at(endpoint, revision)
     }
 
     fn find(&self, places: &[PathBuf]) -> Result<Vec<FileFacts>> {

@@ -47,31 +47,130 @@ pub struct MemberSays {
     pub raft_term: u64,
     /// The committed raft index.
     pub raft_index: u64,
+    /// The raft index up to which it has applied the log; 0 where it does not tell.
+    pub raft_applied: u64,
     /// The leader that it names; `Id(0)` for none.
     pub leader: Id,
+    /// What its metrics say: whether it has a leader. They do not say who.
+    pub has_leader: Option<bool>,
     /// True for a member that does not vote.
     pub is_learner: bool,
     /// Bytes of the database file.
     pub db_bytes: u64,
     /// Bytes of it that are in use.
     pub db_bytes_in_use: u64,
-    /// The quota in bytes, where the server tells (3.6 and later).
+    /// The quota in bytes, where the server tells (its status from 3.6 on, its metrics in all versions).
     pub quota_bytes: Option<u64>,
-    /// The server's own complaints: `etcdserver: no leader`, alarms.
+    /// The cluster's version, `3.5.0`; empty where it was not told.
+    pub cluster_version: String,
+    /// The version of the files' forms, `3.6.0`; empty before 3.6.
+    pub storage_version: String,
+    /// The alarms that are raised, as its status tells them: to ask for them would take a quorum.
+    pub alarms: Vec<Alarm>,
+    /// The server's other complaints (`etcdserver: no leader`), and what could not be learnt and why.
     pub errors: Vec<String>,
+    /// Why its client port says nothing, where what is known comes from its metrics or its peer port.
+    pub closed: Option<String>,
     /// The members that it knows, empty where the list could not be had.
     pub members: Vec<KnownMember>,
-    /// How a linearizable read through this member went; only asked where it names a leader.
+    /// How a linearizable read through this member went; only asked where it names a leader. Its `/health`, which
+    /// makes such a read, counts as one where it is good.
     pub read: Read,
+    /// How a serializable read went, which the member serves from what it has, without a quorum.
+    pub local_read: Read,
+    /// What it says of its own health under `/health`.
+    pub health: OwnHealth,
+    /// HashKV at the revision that all who answer have.
+    pub hash: Hashed,
+    /// Where all this was learnt.
+    pub heard: Vec<Source>,
 }
 
-/// How a linearizable read went: the one question that only a quorum can answer.
+impl MemberSays {
+    /// True where it has a leader, by its own words, be it named or not.
+    pub fn led(&self) -> bool {
+        self.leader != Id(0) || self.has_leader == Some(true)
+    }
+}
+
+/// An alarm that is raised in a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Alarm {
+    /// Whose alarm it is.
+    pub member: Id,
+    /// `NOSPACE`, `CORRUPT`.
+    pub kind: String,
+}
+
+impl Alarm {
+    /// Reads an alarm among the errors of a status: `memberID:123 alarm:NOSPACE `, a protobuf text whose spaces differ
+    /// between versions (etcd `v3rpc/maintenance.go`, 3.4 to 3.7).
+    pub fn parse(text: &str) -> Option<Alarm> {
+        let after = |word: &str| text.split_once(word).map(|(_, rest)| rest.trim_start());
+        let id: String = after("memberID:")?.chars().take_while(char::is_ascii_digit).collect();
+        let kind: String = after("alarm:")?.chars().take_while(|c| c.is_ascii_alphanumeric()).collect();
+        (!kind.is_empty()).then_some(())?;
+        Some(Alarm { member: Id(id.parse().ok()?), kind })
+    }
+}
+
+/// A door through which a member was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// gRPC on the client port.
+    Client,
+    /// The header of a call that it refused.
+    Header,
+    /// `/health` on the client port.
+    Health,
+    /// `/version` on the client port.
+    Version,
+    /// `/metrics` on the client port, or on a metrics port.
+    Metrics,
+    /// `/members` on the peer port.
+    Peer,
+}
+
+/// What a member says of its own health.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Read {
-    /// It was not tried: the member names no leader.
+pub enum OwnHealth {
+    /// It did not say.
+    #[default]
+    Untold,
+    /// It is healthy; it could serve a linearizable read.
+    Good,
+    /// It is not, for this reason; empty where none is given.
+    Bad(String),
+}
+
+/// What HashKV came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Hashed {
+    /// It was not asked for.
     #[default]
     NotAsked,
-    /// It succeeded: quorum holds.
+    /// It is being computed.
+    Asking,
+    /// The hash of the keys up to a revision.
+    Says {
+        /// The hash.
+        hash: u32,
+        /// The revision up to which it counts.
+        revision: i64,
+        /// The member's compact revision; hashes compare only where it is the same.
+        compacted: i64,
+    },
+    /// It could not be had, for this reason.
+    Failed(String),
+}
+
+/// How a read went.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Read {
+    /// It was not tried.
+    #[default]
+    NotAsked,
+    /// It succeeded; a linearizable one proves that quorum holds.
     Served,
     /// It did not, for this reason.
     Failed(String),

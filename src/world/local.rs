@@ -24,7 +24,7 @@ use crate::{
     plan::{
         Plan, build, certs,
         facts::{
-            Answer, FileFacts, Health,
+            Answer, FileFacts, Hashed, Health, KnownMember,
             config::ConfigFacts,
             disk::{DirFacts, DirState, Held},
         },
@@ -66,6 +66,8 @@ impl Local {
     pub fn fenced(label: &str, members: Members, root: &Path, endpoints: Vec<String>) -> Result<Local> {
         let root = root.canonicalize().map_err(|e| io_trouble("look at", root, &e))?;
         let fence = Some(Fence { root, endpoints });
+        // a port that is guessed could be another cluster's
+        let members = members.without_guesses();
         Ok(Local { label: label.into(), members, fence, tools: Tools::default() })
     }
 
@@ -120,6 +122,24 @@ impl World for Local {
         match self.may_ask(endpoint) {
             Ok(()) => self.members.ask(endpoint),
             Err(trouble) => Answer::Silent { why: "outside this exercise".into(), details: trouble.to_string() },
+        }
+    }
+
+    fn ask_peer(&self, _endpoint: &str, member: &KnownMember) -> Answer {
+        // what a database calls a peer URL is no address of an exercise
+        match member.peer_urls.iter().try_for_each(|url| self.may_ask(url)) {
+            Ok(()) => self.members.ask_peer(member),
+            Err(_) => Answer::Silent {
+                why: "outside this exercise".into(),
+                details: "Its peer port is no part of this exercise.".into(),
+            },
+        }
+    }
+
+    fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
+        match self.may_ask(endpoint) {
+            Ok(()) => self.members.hash_at(endpoint, revision),
+            Err(trouble) => Hashed::Failed(trouble.to_string()),
         }
     }
 

@@ -1,10 +1,15 @@
-//! Members asked over gRPC: what each says of itself and its cluster, whether it serves a
-//! linearizable read, and the snapshot that it streams.
+//! Members asked over gRPC, and by HTTP where that tells more: what each says of itself and its
+//! cluster, whether it serves a linearizable read, and the snapshot that it streams.
 //!
-//! Each question makes one connection of its own and ends within its deadline, whatever the member
+//! Each question makes connections of its own and ends within its deadline, whatever the member
 //! does. Nothing is ever written to a cluster from here.
 
+mod answer;
+mod connect;
 mod dial;
+mod doors;
+mod http;
+mod metrics;
 mod save;
 #[cfg(test)]
 mod testing;
@@ -15,20 +20,20 @@ mod words;
 use std::{
     fmt,
     future::Future,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, PoisonError},
     time::Duration,
 };
 
-use etcd_client::{
-    Client, ConnectOptions, Error, GetOptions, MemberListResponse, StatusResponse,
-    proto::{PbMemberListResponse, PbStatusResponse},
-};
-use tokio::{runtime, time::timeout};
+use etcd_client::{Client, GetOptions, MemberListResponse, StatusResponse};
+use futures_util::future::{Either, select};
+use tokio::{runtime, time::sleep};
 use tokio_rustls::rustls::ClientConfig;
-use tonic::{Code, Status};
+use tonic::Status;
 
+pub use self::connect::Connect;
 use self::{
+    answer::{Heard, Miss, NO_LEADER, Reading, answered, client, note_members, says},
     dial::{Line, Target},
     words::Refusal,
 };
@@ -36,12 +41,12 @@ use super::tls;
 use crate::{
     engine::progress::Watch,
     etcd::membership::Id,
-    plan::facts::{Answer, KnownMember, MemberSays, Read},
+    plan::facts::{Answer, Hashed, KnownMember, MemberSays, Read, Source},
     trouble::{Kind, Result, Trouble},
 };
 
-/// The most that one answer may take; less where `--command-timeout` is shorter.
-const ANSWER: Duration = Duration::from_secs(3);
+/// How long an answer may take before the other doors of the same member are tried, too.
+const GRACE: Duration = Duration::from_millis(400);
 
 /// The key of the linearizable read. It need not exist: an empty answer proves quorum as well.
 const PROBE_KEY: &str = "requorum/probe";
@@ -49,91 +54,10 @@ const PROBE_KEY: &str = "requorum/probe";
 /// Said where a user was given to a member through which no token can be had.
 const NO_TOKEN: &str = "no token was asked for: logging in needs a quorum; what needs none was asked without";
 
-/// How a member without a leader refuses those who require one.
-const NO_LEADER: &str = "no leader";
-
-/// How members are reached: etcdctl's flags of the same names.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Connect {
-    /// `--cacert`: the CA of the members' certificates; the system's CAs where it is not given.
-    pub cacert: Option<PathBuf>,
-    /// `--cert`: the client certificate.
-    pub cert: Option<PathBuf>,
-    /// `--key`: its private key.
-    pub key: Option<PathBuf>,
-    /// `--user`, without the password (`name:password` is taken apart where no password is given).
-    pub user: Option<String>,
-    /// `--password`.
-    pub password: Option<String>,
-    /// `--insecure-skip-tls-verify`: any server certificate is taken.
-    pub insecure_skip_tls_verify: bool,
-    /// `--insecure-transport`, true by default: endpoints without a scheme are `http`, unless
-    /// certificates are given.
-    pub insecure_transport: bool,
-    /// `--dial-timeout`: for name, TCP and TLS together. 2 s by default.
-    pub dial_timeout: Duration,
-    /// `--command-timeout`: for one answer; more than 3 s is taken as 3 s when members are asked.
-    /// 5 s by default.
-    pub command_timeout: Duration,
-    /// How long a snapshot's stream may stand still. 30 s by default.
-    pub idle_timeout: Duration,
-}
-
-impl Default for Connect {
-    fn default() -> Self {
-        Connect {
-            cacert: None,
-            cert: None,
-            key: None,
-            user: None,
-            password: None,
-            insecure_skip_tls_verify: false,
-            insecure_transport: true,
-            dial_timeout: Duration::from_secs(2),
-            command_timeout: Duration::from_secs(5),
-            idle_timeout: Duration::from_secs(30),
-        }
-    }
-}
-
-impl fmt::Debug for Connect {
-    /// Everything but the password, which may also stand behind the user's name.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connect")
-            .field("cacert", &self.cacert)
-            .field("cert", &self.cert)
-            .field("key", &self.key)
-            .field("user", &self.user.as_deref().map(|u| u.split(':').next().unwrap_or_default()))
-            .field("password", &self.password.as_ref().map(|_| "…"))
-            .field("insecure_skip_tls_verify", &self.insecure_skip_tls_verify)
-            .field("insecure_transport", &self.insecure_transport)
-            .field("dial_timeout", &self.dial_timeout)
-            .field("command_timeout", &self.command_timeout)
-            .field("idle_timeout", &self.idle_timeout)
-            .finish()
-    }
-}
-
-impl Connect {
-    /// True where an endpoint without a scheme means `https`.
-    fn wants_tls(&self) -> bool {
-        !self.insecure_transport || self.cacert.is_some() || self.cert.is_some() || self.key.is_some()
-    }
-
-    /// Name and password, where a name is given.
-    fn credentials(&self) -> Option<(String, String)> {
-        let user = self.user.as_deref().filter(|user| !user.is_empty())?;
-        match (&self.password, user.split_once(':')) {
-            (Some(password), _) => Some((user.to_owned(), password.clone())),
-            (None, Some((name, password))) => Some((name.to_owned(), password.to_owned())),
-            (None, None) => Some((user.to_owned(), String::new())),
-        }
-    }
-
-    fn answer_timeout(&self) -> Duration {
-        self.command_timeout.min(ANSWER)
-    }
-}
+/// Said of a member that tells strangers nothing, where no token can be had.
+const CLOSED: &str = "passwords are on, and without a quorum no token can be had: what is known comes from what needs \
+                      none (metrics, peer port); a client certificate whose CN is a user would do (where \
+                      --client-cert-auth is on), and so do the files";
 
 /// The members' side of the world. Its calls block and may be made from several threads at once,
 /// but not from inside an async runtime.
@@ -141,6 +65,8 @@ pub struct Members {
     runtime: Option<runtime::Runtime>,
     connect: Connect,
     tls: Arc<ClientConfig>,
+    /// The same for HTTP/1.
+    tls_http: Arc<ClientConfig>,
 }
 
 impl fmt::Debug for Members {
@@ -171,17 +97,36 @@ impl Members {
             .enable_all()
             .build()
             .map_err(|e| Trouble::new(Kind::Failed, "threads for the network cannot be started").why(e))?;
-        Ok(Members { runtime: Some(runtime), connect, tls })
+        let tls_http = tls::for_http(&tls);
+        Ok(Members { runtime: Some(runtime), connect, tls, tls_http })
+    }
+
+    /// These members and no port that was not named: nothing is guessed.
+    pub fn without_guesses(mut self) -> Self {
+        self.connect.guess_ports = false;
+        self
     }
 
     /// Asks one member everything that answers without quorum and, where it names a leader, one
     /// linearizable read. Every step has its own deadline, so it returns whatever the member does: a
-    /// silent one within dial timeout + 3 s (1 s more where its protocol is looked into), one that
-    /// answers some and stalls at the rest 3 s later for each of read, token and what the token opens.
+    /// silent one within dial timeout + 4 s, one that answers some and stalls at the rest 3 s later for each of read,
+    /// token and what the token opens.
     pub fn ask(&self, endpoint: &str) -> Answer {
         self.block_on(self.facts(endpoint))
-            .unwrap_or_else(|| Err(Refusal::new("not asked", "requorum is shutting down.")))
+            .unwrap_or_else(|| Err(shutting_down()))
             .map_or_else(Answer::from, |says| Answer::Says(Box::new(says)))
+    }
+
+    /// Asks the peer port of `member`, which said nothing at its client URL, whether it is alive.
+    pub fn ask_peer(&self, member: &KnownMember) -> Answer {
+        self.block_on(doors::by_peer_urls(self, member))
+            .unwrap_or_else(|| Err(shutting_down()))
+            .map_or_else(Answer::from, |says| Answer::Says(Box::new(says)))
+    }
+
+    /// HashKV of the keys up to `revision`. It reads the member's whole store, so it has more time than an answer.
+    pub fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
+        self.block_on(self.hash(endpoint, revision)).unwrap_or_else(|| Hashed::Failed(shutting_down().details))
     }
 
     /// Streams a snapshot from the member into the new file `into`, by way of `into.part`, and
@@ -207,12 +152,44 @@ impl Members {
     }
 
     async fn facts(&self, endpoint: &str) -> std::result::Result<MemberSays, Refusal> {
-        let (target, line) = self.dial(endpoint).await?;
+        let target = Target::parse(endpoint, &self.connect)?;
+        let ask = async { tokio::join!(self.by_client_port(&target), doors::aside(self, &target)) };
+        let ask = std::pin::pin!(ask);
+        // who answers does so at once; for others the time of waiting is used to try their other doors
+        let (client, aside, beside) = match select(ask, std::pin::pin!(sleep(GRACE))).await {
+            Either::Left(((client, aside), _)) => (client, aside, None),
+            Either::Right(((), ask)) => {
+                let ((client, aside), beside) = tokio::join!(ask, doors::beside(self, &target));
+                (client, aside, Some(beside))
+            }
+        };
+        let want = match &client {
+            Ok(says) => says.members.is_empty(),
+            Err(refusal) => !refusal.afar,
+        };
+        let beside = match beside {
+            None if want => doors::beside(self, &target).await,
+            other => other.unwrap_or_default(),
+        };
+        match client {
+            Ok(mut says) => {
+                aside.fill(&mut says);
+                beside.fill(&mut says);
+                Ok(says)
+            }
+            Err(refusal) => doors::by_others(&target, refusal, aside, beside),
+        }
+    }
+
+    /// What gRPC on the client port tells.
+    async fn by_client_port(&self, target: &Target) -> std::result::Result<MemberSays, Refusal> {
+        let line = dial::dial(target, &self.tls, self.connect.dial_timeout).await?;
         let mut client = client(&line, false).await?;
-        let (status, members) = self.status_and_members(&client).await;
+        let ((status, members), local_read) =
+            tokio::join!(self.status_and_members(&client), self.read(&client, Reading::Serializable));
         match status {
             Ok(status) => {
-                let mut says = says(status.0);
+                let mut says = MemberSays { local_read, ..says(status.0) };
                 if says.leader == Id(0) || says.is_learner {
                     // a learner serves no linearizable reads, whatever its leader could
                     note_members(&mut says, members);
@@ -223,13 +200,37 @@ impl Members {
                 }
                 let members = self.token_and_members(&mut client, &mut says, members).await;
                 note_members(&mut says, members);
-                says.read = self.read(&client).await;
+                says.read = self.read(&client, Reading::Linearizable).await;
                 Ok(says)
             }
             Err(Miss::Status(status)) if words::is_auth(&status) => {
-                self.behind_a_password(&target, &line, &status).await
+                self.behind_a_password(target, &line, &status).await
             }
-            Err(miss) => Err(self.silence(&target, &line, miss).await),
+            Err(miss) => Err(self.silence(target, &line, miss).await),
+        }
+    }
+
+    async fn hash(&self, endpoint: &str, revision: i64) -> Hashed {
+        let client = async {
+            let (_, line) = self.dial(endpoint).await?;
+            client(&line, false).await
+        };
+        let mut client = match client.await {
+            Ok(client) => client,
+            Err(refusal) => return Hashed::Failed(refusal.why),
+        };
+        // only where it is wanted: most clusters ask for no token, and a token takes a quorum
+        let token = match self.connect.credentials() {
+            Some(_) => self.authenticate_if_led(&mut client).await.err(),
+            None => None,
+        };
+        let mut maintenance = client.maintenance_client();
+        match answered(self.connect.idle_timeout, maintenance.hash_kv(revision)).await {
+            Ok(said) => Hashed::Says { hash: said.hash(), revision, compacted: said.compact_version() },
+            Err(miss) => Hashed::Failed(match token {
+                Some(why) if miss.is_auth() => format!("{}, and no token: {why}", miss.words()),
+                _ => miss.words(),
+            }),
         }
     }
 
@@ -284,17 +285,18 @@ impl Members {
         }
     }
 
-    /// One linearizable read, which only a quorum can serve.
+    /// One read. A linearizable one only a quorum can serve; a serializable one the member serves from what it has.
     ///
     /// etcd waits for the quorum's confirmation first and looks at the caller's right only then
     /// (`EtcdServer.Range`: `linearizableReadNotify`, after it `doSerialize`; the same from 3.4 to
     /// 3.7), so a refusal for want of a right proves quorum as well as an answer does.
-    async fn read(&self, client: &Client) -> Read {
+    async fn read(&self, client: &Client, reading: Reading) -> Read {
         let options = GetOptions::new().with_keys_only().with_limit(1);
+        let options = if reading == Reading::Serializable { options.with_serializable() } else { options };
         let mut kv = client.kv_client();
         match answered(self.connect.answer_timeout(), kv.get(PROBE_KEY, Some(options))).await {
             Ok(_) => Read::Served,
-            Err(miss) if miss.is_auth() => Read::Served,
+            Err(miss) if miss.is_auth() && reading == Reading::Linearizable => Read::Served,
             Err(miss) => Read::Failed(miss.words()),
         }
     }
@@ -309,8 +311,10 @@ impl Members {
     ) -> std::result::Result<MemberSays, Refusal> {
         let mut stranger = client(line, false).await?;
         // with «require leader» a member without one says so at once instead of waiting
-        let (read, who) =
-            tokio::join!(async { Ok::<_, Refusal>(self.read(&client(line, true).await?).await) }, self.who(&stranger));
+        let (read, who) = tokio::join!(
+            async { Ok::<_, Refusal>(self.read(&client(line, true).await?, Reading::Linearizable).await) },
+            self.who(&stranger)
+        );
         let read = read?;
         let mut says = MemberSays {
             errors: vec![format!("status refused: {}", words::said(refused))],
@@ -319,7 +323,8 @@ impl Members {
         match &read {
             Read::Served => {}
             Read::Failed(why) if why == NO_LEADER && who.is_some() => {
-                says.errors.push("etcdserver: no leader".to_owned());
+                says.errors.extend(["etcdserver: no leader".to_owned(), CLOSED.to_owned()]);
+                says.closed = Some("wants a password".to_owned());
                 return Ok(says);
             }
             Read::Failed(_) | Read::NotAsked => {
@@ -338,7 +343,7 @@ impl Members {
         }
         let token = self.authenticate(&mut stranger).await;
         if let (Ok(true), (Ok(status), members)) = (&token, self.status_and_members(&stranger).await) {
-            says = self::says(status.0);
+            says = answer::says(status.0);
             note_members(&mut says, members);
         }
         if let Err(why) = token {
@@ -360,6 +365,7 @@ impl Members {
             member_id: Id(header.member_id()),
             revision: header.revision(),
             raft_term: header.raft_term(),
+            heard: vec![Source::Header],
             ..MemberSays::default()
         })
     }
@@ -408,87 +414,6 @@ impl Members {
     }
 }
 
-/// Why a call brought nothing.
-#[derive(Debug)]
-enum Miss {
-    /// Its deadline passed.
-    Late(Duration),
-    /// The member, or the transport, answered with an error.
-    Status(Status),
-    /// Anything else that etcd-client can say.
-    Other(String),
-}
-
-impl Miss {
-    fn is_auth(&self) -> bool {
-        matches!(self, Miss::Status(status) if words::is_auth(status))
-    }
-
-    fn words(&self) -> String {
-        match self {
-            Miss::Late(limit) => format!("no answer in {}", words::span(*limit)),
-            Miss::Status(status) if status.code() == Code::Unavailable && status.message().contains(NO_LEADER) => {
-                NO_LEADER.to_owned()
-            }
-            Miss::Status(status) => words::said(status),
-            Miss::Other(why) => why.clone(),
-        }
-    }
-}
-
-type Heard<T> = std::result::Result<T, Miss>;
-
-async fn answered<T>(limit: Duration, call: impl Future<Output = std::result::Result<T, Error>>) -> Heard<T> {
-    match timeout(limit, call).await {
-        Err(_) => Err(Miss::Late(limit)),
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(Error::GRpcStatus(status))) => Err(Miss::Status(status)),
-        Ok(Err(other)) => Err(Miss::Other(other.to_string())),
-    }
-}
-
-/// The etcd client over one connection, without a token yet.
-async fn client(line: &Line, require_leader: bool) -> std::result::Result<Client, Refusal> {
-    let options = ConnectOptions::new().with_require_leader(require_leader);
-    Client::from_channel(etcd_client::Channel::Tonic(line.channel.clone()), Some(options))
-        .await
-        .map_err(|e| Refusal::new("not asked", format!("the etcd client could not be made: {e}.")))
-}
-
-fn says(status: PbStatusResponse) -> MemberSays {
-    let header = status.header.unwrap_or_default();
-    MemberSays {
-        cluster_id: Id(header.cluster_id),
-        member_id: Id(header.member_id),
-        version: status.version,
-        revision: header.revision,
-        raft_term: status.raft_term,
-        raft_index: status.raft_index,
-        leader: Id(status.leader),
-        is_learner: status.is_learner,
-        db_bytes: u64::try_from(status.db_size).unwrap_or_default(),
-        db_bytes_in_use: u64::try_from(status.db_size_in_use).unwrap_or_default(),
-        quota_bytes: u64::try_from(status.db_size_quota).ok().filter(|quota| *quota > 0),
-        errors: status.errors,
-        members: Vec::new(),
-        read: Read::NotAsked,
-    }
-}
-
-fn note_members(says: &mut MemberSays, members: Heard<MemberListResponse>) {
-    match members {
-        Ok(MemberListResponse(PbMemberListResponse { members, .. })) => {
-            says.members = members
-                .into_iter()
-                .map(|m| KnownMember {
-                    id: Id(m.id),
-                    name: m.name,
-                    peer_urls: m.peer_ur_ls,
-                    client_urls: m.client_ur_ls,
-                    is_learner: m.is_learner,
-                })
-                .collect();
-        }
-        Err(miss) => says.errors.push(format!("member list not told: {}", miss.words())),
-    }
+fn shutting_down() -> Refusal {
+    Refusal::new("not asked", "requorum is shutting down.")
 }

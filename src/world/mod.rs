@@ -16,7 +16,7 @@ use crate::{
     engine::{progress::Watch, restore::Restored},
     plan::{
         Plan, certs as judged,
-        facts::{Answer, FileFacts, config::ConfigFacts, disk::DirFacts},
+        facts::{Answer, FileFacts, Hashed, KnownMember, config::ConfigFacts, disk::DirFacts},
     },
     trouble::Result,
 };
@@ -36,6 +36,19 @@ pub trait World: Send + Sync {
     /// Asks one member everything that answers without quorum, and, where it names a leader, one
     /// linearizable read. Returns within the configured deadlines, whatever the member does.
     fn ask(&self, endpoint: &str) -> Answer;
+
+    /// Asks whether `member`, which says nothing at its client URL `endpoint`, is alive at the peer URLs that its
+    /// cluster lists. Returns within the configured deadlines.
+    fn ask_peer(&self, endpoint: &str, member: &KnownMember) -> Answer {
+        let details = format!("The peer port of {} ({endpoint}) was not asked.", member.name);
+        Answer::Silent { why: "not asked".into(), details }
+    }
+
+    /// Asks a member for the hash of its keys up to `revision`. It reads the member's whole store, and may take longer
+    /// than an answer.
+    fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
+        Hashed::Failed(format!("{endpoint} was not asked for a hash at revision {revision}"))
+    }
 
     /// Lists the files below `places` (each a file or a directory, not searched deeper than a data
     /// directory's `member/snap/db`) that may be snapshots, unread.

@@ -67,6 +67,13 @@ pub(super) fn config(connect: &Connect) -> Result<Arc<ClientConfig>> {
     Ok(Arc::new(config))
 }
 
+/// The same certificates for HTTP/1, which Go's servers speak only with those who ask for it.
+pub(super) fn for_http(config: &ClientConfig) -> Arc<ClientConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Arc::new(config)
+}
+
 /// A configuration that trusts anyone, only to find out whether the other side speaks TLS at all;
 /// nothing is sent over it.
 pub(super) fn probe() -> Option<Arc<ClientConfig>> {

@@ -16,7 +16,7 @@ use crate::{
         restore::{Job, restore},
     },
     etcd::version::Minor,
-    plan::facts::{Answer, MemberSays, Read},
+    plan::facts::{Answer, Hashed, MemberSays, Read},
     world::members::{Connect, Members},
 };
 
@@ -75,6 +75,17 @@ fn a_serving_member_serves_a_linearizable_read() {
     assert_eq!(says.errors, [SIMULATED]);
     member.set_mode(Mode::Lone);
     assert_eq!(ask(&member).leader, Id(0), "and loses its quorum at a word");
+}
+
+#[test]
+fn a_hash_is_had_at_any_revision_that_is_kept() {
+    let member = member("seed-3.5.16.db", Mode::Lone);
+    let members = Members::new(Connect::default()).unwrap();
+    let hash = |revision| members.hash_at(&member.endpoint(), revision);
+    // the numbers that real servers gave of this fixture
+    assert_eq!(hash(12), Hashed::Says { hash: 727_828_197, revision: 12, compacted: 4 });
+    assert_eq!(hash(8), Hashed::Says { hash: 625_665_420, revision: 8, compacted: 4 });
+    assert_eq!(hash(99), Hashed::Failed("etcdserver: mvcc: required revision is a future revision".into()));
 }
 
 /// A fixture is itself a snapshot copy: what a member over it streams must be the same bytes.

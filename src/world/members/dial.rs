@@ -129,7 +129,7 @@ impl Heard {
 /// [`Heard`], shared with the connection.
 pub(super) type Ears = Arc<Mutex<Heard>>;
 
-trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
 /// A connection that remembers what [`Heard`] asks for.
@@ -196,7 +196,8 @@ pub(super) async fn dial(target: &Target, config: &Arc<ClientConfig>, limit: Dur
                     target.url(),
                     words::span(limit)
                 ),
-            ));
+            )
+            .afar());
         }
         Ok(Err(Failure::Resolve(error))) => return Err(words::resolve(&error, target)),
         Ok(Err(Failure::Tcp(error))) => return Err(words::tcp(&error, target)),
@@ -227,14 +228,15 @@ pub(super) async fn dial(target: &Target, config: &Arc<ClientConfig>, limit: Dur
     }
 }
 
-enum Failure {
+pub(super) enum Failure {
     Resolve(io::Error),
     Tcp(io::Error),
     Tls(io::Error),
     Words(Refusal),
 }
 
-async fn wire(target: &Target, config: &Arc<ClientConfig>) -> Result<Box<dyn Wire>, Failure> {
+/// TCP, and TLS where the target wants it.
+pub(super) async fn wire(target: &Target, config: &Arc<ClientConfig>) -> Result<Box<dyn Wire>, Failure> {
     let addresses: Vec<_> = lookup_host((target.host.as_str(), target.port)).await.map_err(Failure::Resolve)?.collect();
     let tcp = TcpStream::connect(addresses.as_slice()).await.map_err(Failure::Tcp)?;
     // small questions and answers: waiting for more to send would only cost time

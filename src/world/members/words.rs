@@ -16,11 +16,18 @@ pub(super) struct Refusal {
     pub why: String,
     /// The whole story with the way out.
     pub details: String,
+    /// True where not even its host was reached, so that no other port of it need be tried.
+    pub afar: bool,
 }
 
 impl Refusal {
     pub(super) fn new(why: impl Into<String>, details: impl Into<String>) -> Self {
-        Refusal { why: why.into(), details: details.into() }
+        Refusal { why: why.into(), details: details.into(), afar: false }
+    }
+
+    /// The same, and its host was not reached.
+    pub(super) fn afar(self) -> Self {
+        Refusal { afar: true, ..self }
     }
 }
 
@@ -53,6 +60,7 @@ pub(super) fn resolve(error: &io::Error, target: &Target) -> Refusal {
             target.host
         ),
     )
+    .afar()
 }
 
 /// TCP was refused.
@@ -70,11 +78,13 @@ pub(super) fn tcp(error: &io::Error, target: &Target) -> Refusal {
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Refusal::new(
             "no route to host",
             format!("{url} cannot be reached from here: {error}. Check the network, or ask from another host."),
-        ),
+        )
+        .afar(),
         io::ErrorKind::TimedOut => Refusal::new(
             "no answer",
             format!("{url} did not take the connection: its host is down or a firewall drops the packets."),
-        ),
+        )
+        .afar(),
         _ => Refusal::new("not reachable", format!("{url} could not be connected to: {error}.")),
     }
 }

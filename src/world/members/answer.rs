@@ -1,0 +1,124 @@
+//! One call and what became of it: in time or late, answered or refused; and a member's status as facts.
+
+use std::{future::Future, time::Duration};
+
+use etcd_client::{
+    Client, ConnectOptions, Error, MemberListResponse,
+    proto::{PbMemberListResponse, PbStatusResponse},
+};
+use tokio::time::timeout;
+use tonic::{Code, Status};
+
+use super::{
+    dial::Line,
+    words::{self, Refusal},
+};
+use crate::{
+    etcd::membership::Id,
+    plan::facts::{Alarm, KnownMember, MemberSays, Source},
+};
+
+/// How a member without a leader refuses those who require one.
+pub(super) const NO_LEADER: &str = "no leader";
+
+/// What is asked of whom by a read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// The quorum.
+    Linearizable,
+    /// The member alone.
+    Serializable,
+}
+
+/// Why a call brought nothing.
+#[derive(Debug)]
+pub(super) enum Miss {
+    /// Its deadline passed.
+    Late(Duration),
+    /// The member, or the transport, answered with an error.
+    Status(Status),
+    /// Anything else that etcd-client can say.
+    Other(String),
+}
+
+impl Miss {
+    pub(super) fn is_auth(&self) -> bool {
+        matches!(self, Miss::Status(status) if words::is_auth(status))
+    }
+
+    pub(super) fn words(&self) -> String {
+        match self {
+            Miss::Late(limit) => format!("no answer in {}", words::span(*limit)),
+            Miss::Status(status) if status.code() == Code::Unavailable && status.message().contains(NO_LEADER) => {
+                NO_LEADER.to_owned()
+            }
+            Miss::Status(status) => words::said(status),
+            Miss::Other(why) => why.clone(),
+        }
+    }
+}
+
+pub(super) type Heard<T> = std::result::Result<T, Miss>;
+
+pub(super) async fn answered<T>(
+    limit: Duration,
+    call: impl Future<Output = std::result::Result<T, Error>>,
+) -> Heard<T> {
+    match timeout(limit, call).await {
+        Err(_) => Err(Miss::Late(limit)),
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(Error::GRpcStatus(status))) => Err(Miss::Status(status)),
+        Ok(Err(other)) => Err(Miss::Other(other.to_string())),
+    }
+}
+
+/// The etcd client over one connection, without a token yet.
+pub(super) async fn client(line: &Line, require_leader: bool) -> std::result::Result<Client, Refusal> {
+    let options = ConnectOptions::new().with_require_leader(require_leader);
+    Client::from_channel(etcd_client::Channel::Tonic(line.channel.clone()), Some(options))
+        .await
+        .map_err(|e| Refusal::new("not asked", format!("the etcd client could not be made: {e}.")))
+}
+
+pub(super) fn says(status: PbStatusResponse) -> MemberSays {
+    let header = status.header.unwrap_or_default();
+    let (alarms, errors): (Vec<_>, Vec<_>) =
+        status.errors.into_iter().map(|error| (Alarm::parse(&error), error)).partition(|(alarm, _)| alarm.is_some());
+    MemberSays {
+        cluster_id: Id(header.cluster_id),
+        member_id: Id(header.member_id),
+        version: status.version,
+        revision: header.revision,
+        raft_term: status.raft_term,
+        raft_index: status.raft_index,
+        raft_applied: status.raft_applied_index,
+        leader: Id(status.leader),
+        is_learner: status.is_learner,
+        db_bytes: u64::try_from(status.db_size).unwrap_or_default(),
+        db_bytes_in_use: u64::try_from(status.db_size_in_use).unwrap_or_default(),
+        quota_bytes: u64::try_from(status.db_size_quota).ok().filter(|quota| *quota > 0),
+        storage_version: status.storage_version,
+        alarms: alarms.into_iter().filter_map(|(alarm, _)| alarm).collect(),
+        errors: errors.into_iter().map(|(_, error)| error).collect(),
+        heard: vec![Source::Client],
+        ..MemberSays::default()
+    }
+}
+
+pub(super) fn note_members(says: &mut MemberSays, members: Heard<MemberListResponse>) {
+    match members {
+        Ok(MemberListResponse(PbMemberListResponse { members, .. })) => {
+            says.members = members
+                .into_iter()
+                .map(|m| KnownMember {
+                    id: Id(m.id),
+                    name: m.name,
+                    peer_urls: m.peer_ur_ls,
+                    client_urls: m.client_ur_ls,
+                    is_learner: m.is_learner,
+                })
+                .collect();
+        }
+        Err(miss) => says.errors.push(format!("member list not told: {}", miss.words())),
+    }
+}

@@ -1,0 +1,262 @@
+//! The doors beside gRPC: `/health`, `/version` and `/metrics` on the client port, the metrics port, and `/members` on
+//! the peer port. None of them asks for a token, and all but `/health` of a member with a leader answer without quorum.
+//! So they tell of members whose passwords are on while no token can be had, and of those that started again without a
+//! quorum: their client port stays shut until they have published themselves, which takes one.
+
+use serde::Deserialize;
+
+use super::{Members, dial::Target, http, metrics::Metrics, words::Refusal};
+use crate::{
+    etcd::membership::Id,
+    plan::facts::{KnownMember, MemberSays, OwnHealth, Read, Source},
+};
+
+/// The port on which members usually talk to each other.
+const PEER_PORT: u16 = 2380;
+
+/// The port on which kubeadm has `--listen-metrics-urls`.
+const METRICS_PORT: u16 = 2381;
+
+/// The linearizable read behind `/health` is wanted, not what it says of alarms: those come from the status.
+const HEALTH: &str = "/health?exclude=NOSPACE&exclude=CORRUPT";
+
+/// What the client port tells by HTTP.
+#[derive(Debug, Default)]
+pub(super) struct Aside {
+    health: OwnHealth,
+    version: Option<Version>,
+    metrics: Option<Metrics>,
+}
+
+/// `/version`, as etcd 3.4 to 3.7 give it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Version {
+    etcdserver: String,
+    etcdcluster: String,
+    storage: String,
+}
+
+/// `/health`, as etcd 3.4 to 3.7 give it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Health {
+    health: String,
+    reason: String,
+}
+
+/// Asks the client port for its pages, all at once.
+pub(super) async fn aside(members: &Members, target: &Target) -> Aside {
+    let limit = members.connect.answer_timeout();
+    let (health, version, metrics) = tokio::join!(
+        http::get(members, target, HEALTH, limit),
+        http::get(members, target, "/version", limit),
+        http::get(members, target, "/metrics", limit),
+    );
+    let health = health.ok().and_then(|page| serde_json::from_str::<Health>(&page.text).ok());
+    Aside {
+        health: health.map_or(OwnHealth::Untold, |said| match said.health.as_str() {
+            "true" => OwnHealth::Good,
+            "false" => OwnHealth::Bad(said.reason),
+            _ => OwnHealth::Untold,
+        }),
+        version: version.ok().and_then(|page| serde_json::from_str(&page.text).ok()),
+        metrics: metrics.ok().and_then(|page| Metrics::parse(&page.text)),
+    }
+}
+
+impl Aside {
+    /// Puts into `says` what it does not say itself. Metrics of another member (behind a balancer) are left out.
+    pub(super) fn fill(self, says: &mut MemberSays) {
+        if let Some(metrics) = self.metrics {
+            fill_metrics(metrics, says);
+        }
+        if let Some(version) = self.version {
+            says.heard.push(Source::Version);
+            or(&mut says.version, version.etcdserver);
+            or(&mut says.cluster_version, version.etcdcluster);
+            or(&mut says.storage_version, version.storage);
+        }
+        if self.health != OwnHealth::Untold {
+            says.heard.push(Source::Health);
+        }
+        // its handler makes a linearizable read (etcd `etcdhttp/metrics.go` in 3.4, `health.go` later)
+        if self.health == OwnHealth::Good && says.read != Read::Served {
+            says.read = Read::Served;
+        }
+        says.health = self.health;
+    }
+}
+
+fn fill_metrics(metrics: Metrics, says: &mut MemberSays) {
+    if metrics.member_id.is_some_and(|id| says.member_id != Id(0) && id != says.member_id) {
+        return;
+    }
+    says.heard.push(Source::Metrics);
+    says.has_leader = metrics.has_leader;
+    says.quota_bytes = says.quota_bytes.or(metrics.quota_bytes);
+    or(&mut says.version, metrics.version);
+    or(&mut says.cluster_version, metrics.cluster_version);
+    if says.heard.contains(&Source::Client) {
+        return;
+    }
+    // no status came: this is all that there is
+    says.revision = says.revision.max(metrics.revision);
+    says.raft_index = metrics.committed;
+    says.raft_applied = metrics.applied;
+    says.is_learner = metrics.is_learner;
+    (says.db_bytes, says.db_bytes_in_use) = (metrics.db_bytes, metrics.db_bytes_in_use);
+    if metrics.is_leader {
+        says.leader = metrics.member_id.unwrap_or_default();
+    }
+}
+
+fn or(mine: &mut String, other: String) {
+    if mine.is_empty() {
+        *mine = other;
+    }
+}
+
+/// `/members` on the peer port, as etcd 3.4 to 3.7 give it (`etcdhttp/peer.go`).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Listed {
+    id: u64,
+    name: String,
+    #[serde(rename = "peerURLs")]
+    peer_urls: Vec<String>,
+    #[serde(rename = "clientURLs")]
+    client_urls: Vec<String>,
+    #[serde(rename = "isLearner")]
+    is_learner: bool,
+}
+
+/// What a peer port tells: the cluster's ID where it sends it, and the members.
+struct PeerSays {
+    cluster: Id,
+    members: Vec<KnownMember>,
+}
+
+async fn peer(members: &Members, target: &Target) -> Result<PeerSays, String> {
+    let page = http::get(members, target, "/members", members.connect.answer_timeout()).await?;
+    let not_etcd = |why: String| format!("something else than an etcd peer port answers: {why}");
+    if page.status != 200 {
+        return Err(not_etcd(format!("HTTP status {}", page.status)));
+    }
+    let listed: Vec<Listed> = serde_json::from_str(&page.text).map_err(|e| not_etcd(e.to_string()))?;
+    let known = |m: Listed| KnownMember {
+        id: Id(m.id),
+        name: m.name,
+        peer_urls: m.peer_urls,
+        client_urls: m.client_urls,
+        is_learner: m.is_learner,
+    };
+    let cluster = page.cluster.and_then(|id| id.parse().ok()).unwrap_or_default();
+    Ok(PeerSays { cluster, members: listed.into_iter().map(known).collect() })
+}
+
+/// What the usual peer port and metrics port of a host tell; whose they are is not settled yet.
+#[derive(Default)]
+pub(super) struct Beside {
+    peer: Option<PeerSays>,
+    metrics: Option<Metrics>,
+}
+
+/// Asks the usual peer port and the usual metrics port of the target's host, both at once.
+pub(super) async fn beside(members: &Members, target: &Target) -> Beside {
+    if !members.connect.guess_ports {
+        return Beside::default();
+    }
+    let at = |port, tls| Target { port, tls, ..target.clone() };
+    let (same, other) = (at(PEER_PORT, target.tls), at(PEER_PORT, !target.tls));
+    let metrics = at(METRICS_PORT, false);
+    let (same, other, metrics) =
+        tokio::join!(peer(members, &same), peer(members, &other), metrics_at(members, &metrics));
+    Beside { peer: same.or(other).ok(), metrics }
+}
+
+async fn metrics_at(members: &Members, target: &Target) -> Option<Metrics> {
+    Metrics::parse(&http::get(members, target, "/metrics", members.connect.answer_timeout()).await.ok()?.text)
+}
+
+/// The member whose client URL `target` is.
+fn whose<'a>(members: &'a [KnownMember], target: &Target) -> Option<&'a KnownMember> {
+    members.iter().find(|m| m.client_urls.iter().any(|url| url.trim_end_matches('/') == target.url()))
+}
+
+impl Beside {
+    /// Puts into `says` the member list where it has none, and the metrics where it has none.
+    pub(super) fn fill(self, says: &mut MemberSays) {
+        if let Some(peer) = self.peer
+            && says.members.is_empty()
+            && [peer.cluster, Id(0)].contains(&says.cluster_id)
+            && peer.members.iter().any(|m| m.id == says.member_id)
+        {
+            says.members = peer.members;
+            says.heard.push(Source::Peer);
+        }
+        if let Some(metrics) = self.metrics.filter(|m| m.member_id == Some(says.member_id))
+            && !says.heard.contains(&Source::Metrics)
+        {
+            fill_metrics(metrics, says);
+        }
+    }
+}
+
+/// What the other doors tell of a member whose client port said nothing.
+///
+/// # Errors
+/// The client port's own refusal, where they tell nothing that is certainly of this member.
+pub(super) fn by_others(
+    target: &Target,
+    refusal: Refusal,
+    aside: Aside,
+    beside: Beside,
+) -> Result<MemberSays, Refusal> {
+    let listed = beside.peer.as_ref().and_then(|peer| whose(&peer.members, target));
+    let Some(id) = aside.metrics.as_ref().and_then(|m| m.member_id).or(listed.map(|m| m.id)) else {
+        return Err(refusal);
+    };
+    let cluster = beside.peer.as_ref().filter(|peer| peer.members.iter().any(|m| m.id == id)).map(|p| p.cluster);
+    let mut says = MemberSays {
+        cluster_id: cluster.unwrap_or_default(),
+        member_id: id,
+        is_learner: listed.is_some_and(|m| m.is_learner),
+        closed: Some(refusal.why),
+        errors: vec![refusal.details],
+        ..MemberSays::default()
+    };
+    aside.fill(&mut says);
+    beside.fill(&mut says);
+    Ok(says)
+}
+
+/// Asks a member's peer URLs in turn, as its cluster lists them.
+///
+/// # Errors
+/// Why none of them answers.
+pub(super) async fn by_peer_urls(members: &Members, member: &KnownMember) -> Result<MemberSays, Refusal> {
+    let mut refusals = Vec::new();
+    for url in &member.peer_urls {
+        let target = Target::parse(url, &members.connect)?;
+        match peer(members, &target).await {
+            Ok(peer) => {
+                let mut says = MemberSays {
+                    cluster_id: peer.cluster,
+                    member_id: member.id,
+                    is_learner: member.is_learner,
+                    members: peer.members,
+                    heard: vec![Source::Peer],
+                    ..MemberSays::default()
+                };
+                if members.connect.guess_ports {
+                    let metrics = metrics_at(members, &Target { port: METRICS_PORT, tls: false, ..target }).await;
+                    Beside { peer: None, metrics }.fill(&mut says);
+                }
+                return Ok(says);
+            }
+            Err(why) => refusals.push(format!("{url}: {why}")),
+        }
+    }
+    Err(Refusal::new("silent", format!("Its peer port does not answer either ({}).", refusals.join("; "))))
+}
