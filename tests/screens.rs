@@ -196,6 +196,7 @@ fn make_scenes() -> Scenes {
     let model = |w: Headless| w.model().clone();
     let nobody = || wizard(Options { endpoints: Vec::new(), label: None, ..options() }, Fake::default());
     let quorum = || wizard(options(), Fake { healthy: true, ..Fake::default() });
+    let degraded = || wizard(options(), Fake { degraded: true, ..Fake::default() });
     let gate = |text: &str| {
         let mut w = keys(quorum(), &[Char('n')]);
         w.type_text(text);
@@ -215,6 +216,17 @@ fn make_scenes() -> Scenes {
         ("1-detect-details-silent", model(keys(at_start(), &[Down, Enter]))),
         ("1-detect-unknown", model(wizard(options(), Fake { silent: true, ..Fake::default() }))),
         ("1-detect-holds", model(quorum())),
+        ("1-detect-degraded", model(degraded())),
+        ("1-detect-degraded-details", model(keys(degraded(), &[Enter]))),
+        ("1-detect-closed", model(keys(wizard(options(), Fake { peers: true, ..Fake::default() }), &[Down]))),
+        ("1-detect-gone", model(keys(at_start(), &[Down, Char('g')]))),
+        ("1-detect-lost-for-good", {
+            let mut w = keys(at_start(), &[Down, Char('g')]);
+            w.type_text("m1");
+            w = keys(w, &[Enter, Down, Char('g')]);
+            w.type_text("m3");
+            model(keys(w, &[Enter]))
+        }),
         ("1-detect-gate", gate("prod")),
         ("1-detect-defect", model(wizard(options(), Fake { panics: true, ..Fake::default() }))),
         ("1-detect-endpoints", model(keys(at_start(), &[Char('e')]))),

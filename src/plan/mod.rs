@@ -16,6 +16,7 @@ pub mod options;
 pub mod paste;
 pub mod prefill;
 pub mod slips;
+pub mod survey;
 pub mod table;
 pub mod url;
 pub mod verdict;

@@ -248,6 +248,10 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Terminated => terminated(model),
         Msg::Answered { id, answer } => detect::answered(model, id, answer),
+        Msg::Hashed { id, hash } => {
+            detect::hashed(model, id, hash);
+            Vec::new()
+        }
         Msg::Found { id, result } => snapshot::found(model, id, result),
         Msg::Stepped { id, progress } => {
             snapshot::stepped(model, id, progress);

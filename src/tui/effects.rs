@@ -13,7 +13,10 @@ use std::{
 use super::app::{Effect, Msg};
 use crate::{
     engine::progress::{Flow, Phase, Progress},
-    plan::{certs, facts::Answer},
+    plan::{
+        certs,
+        facts::{Answer, Hashed},
+    },
     recovery::{Cancel, RowEvent, execute},
     trouble::{Kind, Trouble},
     world::World,
@@ -59,6 +62,12 @@ pub fn perform(effect: &Effect, world: &dyn World, cancel: &Cancel, send: &mut d
 fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: &mut dyn FnMut(Msg)) {
     match effect {
         Effect::Ask { id, endpoint } => send(Msg::Answered { id: *id, answer: world.ask(endpoint) }),
+        Effect::AskPeer { id, endpoint, member } => {
+            send(Msg::Answered { id: *id, answer: world.ask_peer(endpoint, member) });
+        }
+        Effect::Hash { id, endpoint, revision } => {
+            send(Msg::Hashed { id: *id, hash: world.hash_at(endpoint, *revision) });
+        }
         Effect::Find { id, places } => send(Msg::Found { id: *id, result: world.find(places) }),
         Effect::Inspect { id, path } => {
             let result = world.inspect(path, &mut watch(*id, cancel, send));
@@ -106,10 +115,11 @@ fn watch<'a>(id: u64, cancel: &'a Cancel, send: &'a mut dyn FnMut(Msg)) -> impl 
 /// The answer of an effect that broke down.
 fn failed(effect: &Effect, bug: Trouble) -> Option<Msg> {
     Some(match effect {
-        Effect::Ask { id, .. } => {
+        Effect::Ask { id, .. } | Effect::AskPeer { id, .. } => {
             let answer = Answer::Silent { why: "a defect of requorum".into(), details: bug.to_string() };
             Msg::Answered { id: *id, answer }
         }
+        Effect::Hash { id, .. } => Msg::Hashed { id: *id, hash: Hashed::Failed(bug.to_string()) },
         Effect::Find { id, .. } => Msg::Found { id: *id, result: Err(bug) },
         Effect::Inspect { id, .. } => Msg::Inspected { id: *id, result: Err(bug) },
         Effect::Save { id, .. } => Msg::Saved { id: *id, result: Err(bug) },

@@ -9,7 +9,7 @@ use crate::{
     engine::progress::Progress,
     plan::{
         Plan, certs,
-        facts::{Answer, FileFacts},
+        facts::{Answer, FileFacts, Hashed, KnownMember},
     },
     recovery::RowEvent,
     trouble::Result,
@@ -35,12 +35,19 @@ pub enum Msg {
     Tick(u64),
     /// The terminal went away or the system asked us to end.
     Terminated,
-    /// To [`Effect::Ask`].
+    /// To [`Effect::Ask`] and [`Effect::AskPeer`].
     Answered {
         /// The effect's ID.
         id: u64,
         /// What the member said.
         answer: Answer,
+    },
+    /// To [`Effect::Hash`].
+    Hashed {
+        /// The effect's ID.
+        id: u64,
+        /// The hash, or why there is none.
+        hash: Hashed,
     },
     /// To [`Effect::Find`].
     Found {
@@ -122,6 +129,24 @@ pub enum Effect {
         id: u64,
         /// The client URL.
         endpoint: String,
+    },
+    /// Ask whether the member behind a silent client URL is alive at its peer URLs.
+    AskPeer {
+        /// For the answer.
+        id: u64,
+        /// The silent client URL.
+        endpoint: String,
+        /// The member behind it, as its cluster lists it.
+        member: KnownMember,
+    },
+    /// Ask one member for the hash of its keys.
+    Hash {
+        /// For the answer.
+        id: u64,
+        /// The client URL.
+        endpoint: String,
+        /// Up to which revision.
+        revision: i64,
     },
     /// List the files in these places.
     Find {

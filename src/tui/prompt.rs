@@ -21,6 +21,8 @@ pub enum Ask {
     Endpoints,
     /// What the cluster is called.
     Label,
+    /// The name of the member behind this endpoint, typed to say that it is gone for good.
+    Gone(String),
     /// The label, typed to go on although quorum is not plainly lost.
     Gate,
     /// A file or a directory.
@@ -85,6 +87,10 @@ pub fn words(model: &Model, prompt: &Prompt) -> (String, String) {
             "What do you call this cluster?".into(),
             "A word that no other cluster has; you type it again before anything is written.".into(),
         ),
+        Ask::Gone(endpoint) => (
+            format!("Is {endpoint} gone for good, disk and all? Then type {}", detect::gone_word(model, endpoint)),
+            "Only the verdict changes by it. A disk that may be whole is worth a look first.".into(),
+        ),
         Ask::Gate => {
             (format!("To go on towards a restore all the same, type the label: {label}"), armed(model, prompt))
         }
@@ -136,6 +142,7 @@ pub fn submit(model: &mut Model) -> Vec<Effect> {
     let kept = prompt.clone();
     let outcome = match prompt.ask {
         Ask::Endpoints => detect::set_endpoints(model, &text),
+        Ask::Gone(endpoint) => detect::mark_gone(model, &endpoint, &text).map(|()| Vec::new()),
         Ask::Label => set_label(model, &text).map(|()| Vec::new()),
         Ask::OpenFile if text.is_empty() => Err("A path is needed.".into()),
         Ask::OpenFile => {

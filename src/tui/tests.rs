@@ -20,7 +20,7 @@ use crate::{
     etcd::membership::Id,
     plan::{
         Plan,
-        facts::{Answer, Content, FileFacts, Health, KnownMember, MemberSays},
+        facts::{Answer, Content, FileFacts, Hashed, Health, KnownMember, MemberSays},
         table::Column,
     },
     recovery::RowEvent,
@@ -126,8 +126,21 @@ fn lost() -> Model {
     send(&mut model, Msg::Answered { id: ids[0], answer: survivor() });
     let more = send(&mut model, Msg::Answered { id: ids[1], answer: silent() });
     let [(id, "http://10.0.0.3:2379")] = asks(&more)[..] else { panic!("{more:?}") };
-    send(&mut model, Msg::Answered { id, answer: silent() });
+    let peers = send(&mut model, Msg::Answered { id, answer: silent() });
+    settle(&mut model, peers);
     model
+}
+
+/// Peer ports are silent, and hashes are not to be had.
+fn settle(model: &mut Model, effects: Vec<Effect>) {
+    for effect in effects {
+        let more = match effect {
+            Effect::AskPeer { id, .. } => send(model, Msg::Answered { id, answer: silent() }),
+            Effect::Hash { id, .. } => send(model, Msg::Hashed { id, hash: Hashed::Failed("no".into()) }),
+            other => panic!("{other:?}"),
+        };
+        settle(model, more);
+    }
 }
 
 /// In Snapshot, one verified file found, read and selected.
@@ -178,6 +191,32 @@ pub(super) fn stands(plan: &Plan, name: &str) -> RowEvent {
 
 fn row(model: &mut Model, id: u64, name: &str, event: RowEvent) {
     send(model, Msg::Row { id, name: name.into(), event });
+}
+
+#[test]
+fn a_silent_member_is_gone_once_its_name_was_typed_and_comes_back_by_a_key() {
+    use crate::plan::verdict::Verdict;
+    let mut model = lost();
+    let verdict = |model: &Model| model.detect.finding().verdict;
+    char(&mut model, 'g');
+    assert!(said(&model).contains("alive"), "m2 answers: {}", said(&model));
+    for name in ["m1", "m3"] {
+        assert_eq!(verdict(&model), Verdict::LostForNow);
+        press(&mut model, KeyCode::Down);
+        char(&mut model, 'g');
+        type_in(&mut model, "m2");
+        press(&mut model, KeyCode::Enter);
+        assert!(said(&model).contains("That is not"), "{}", said(&model));
+        press(&mut model, KeyCode::Backspace);
+        type_in(&mut model, &name[1..]);
+        press(&mut model, KeyCode::Enter);
+    }
+    assert_eq!(verdict(&model), Verdict::LostForGood);
+    let effects = char(&mut model, 'r');
+    assert_eq!(model.detect.gone().len(), 2, "what was typed is not lost by asking again");
+    assert_eq!(asks(&effects).len(), 3);
+    char(&mut model, 'g');
+    assert_eq!(model.detect.gone().len(), 1, "taken back");
 }
 
 #[test]

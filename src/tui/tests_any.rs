@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     engine::progress::{Phase, Progress},
-    plan::facts::{FileFacts, Health},
+    plan::facts::{FileFacts, Hashed, Health},
     recovery::RowEvent,
     trouble::{Kind, Trouble},
 };
@@ -41,7 +41,13 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
     let good = luck > 80;
     let progress = Progress { phase: Phase::Copy, done: u64::from(luck) * 1000, total: u64::from(luck) * 700 };
     match effect {
-        Effect::Ask { id, .. } => vec![Msg::Answered { id: *id, answer: if good { survivor() } else { silent() } }],
+        Effect::Hash { id, revision, .. } => {
+            let hash = Hashed::Says { hash: u32::from(luck / 99), revision: *revision, compacted: 0 };
+            vec![Msg::Hashed { id: *id, hash }]
+        }
+        Effect::Ask { id, .. } | Effect::AskPeer { id, .. } => {
+            vec![Msg::Answered { id: *id, answer: if good { survivor() } else { silent() } }]
+        }
         Effect::Find { id, .. } => {
             let files = vec![file("a.db", Health::Unread), file("b.db", Health::Unread)];
             vec![Msg::Found { id: *id, result: if luck > 20 { Ok(files) } else { Err(trouble()) } }]

@@ -40,7 +40,7 @@ pub fn every_step_by_keys(server: &Server) {
     wizard.wait("[1 Detect]");
     let lost = |wizard: &mut Pty| {
         (0..20).any(|_| {
-            let shown = wizard.shows("Quorum is lost as far as this machine can see", Duration::from_secs(5));
+            let shown = wizard.shows("Quorum is lost for now", Duration::from_secs(5));
             if !shown {
                 wizard.send("r");
             }

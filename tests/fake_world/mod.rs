@@ -17,7 +17,7 @@ use requorum::{
     plan::{
         Plan, certs,
         facts::{
-            Answer, Content, FileFacts, Health, KnownMember, MemberSays, Read,
+            Alarm, Answer, Content, FileFacts, Hashed, Health, KnownMember, MemberSays, Read, Source,
             config::ConfigFacts,
             disk::{DirFacts, DirState, Held},
         },
@@ -36,6 +36,10 @@ const CLUSTER: Id = Id(0x4f1c_09aa_3b7d_e201);
 pub struct Fake {
     /// Every member answers and a read is served.
     pub healthy: bool,
+    /// A quorum answers; m3 is dead, m1 is out of space, and its data are not those of m2.
+    pub degraded: bool,
+    /// m1 answers at its peer port.
+    pub peers: bool,
     /// Nobody answers.
     pub silent: bool,
     /// Restores of these members fail, as long as they are listed.
@@ -102,8 +106,10 @@ impl World for Fake {
         let silent = |why: &str, details: &str| Answer::Silent { why: why.into(), details: details.into() };
         let at = members().iter().position(|m| m.client_urls.iter().any(|u| u == endpoint));
         match at {
-            Some(at) if self.healthy || (at == 1 && !self.silent) => {
-                let leader = if self.healthy { members()[0].id } else { Id(0) };
+            Some(at) if self.healthy || (at == 1 && !self.silent) || self.degraded && at == 0 => {
+                let serves = self.healthy || self.degraded;
+                let leader = if serves { members()[0].id } else { Id(0) };
+                let alarm = Alarm { member: members()[0].id, kind: "NOSPACE".into() };
                 Answer::Says(Box::new(MemberSays {
                     cluster_id: CLUSTER,
                     member_id: members()[at].id,
@@ -114,15 +120,40 @@ impl World for Fake {
                     leader,
                     db_bytes: 41 << 20,
                     db_bytes_in_use: 38 << 20,
-                    errors: if self.healthy { Vec::new() } else { vec!["etcdserver: no leader".into()] },
+                    quota_bytes: Some(2 << 30),
+                    cluster_version: "3.5.0".into(),
+                    alarms: if self.degraded { vec![alarm] } else { Vec::new() },
+                    errors: if serves { Vec::new() } else { vec!["etcdserver: no leader".into()] },
                     members: members(),
-                    read: if self.healthy { Read::Served } else { Read::NotAsked },
+                    read: if serves { Read::Served } else { Read::NotAsked },
+                    local_read: Read::Served,
+                    heard: vec![Source::Client, Source::Metrics],
                     ..MemberSays::default()
                 }))
             }
             Some(0) => silent("connection refused", "Nothing listens on 10.0.0.1:2379: etcd is not running there."),
             _ => silent("no answer in 3 s", "The host does not answer: it is down, or a firewall drops the packets."),
         }
+    }
+
+    fn ask_peer(&self, _endpoint: &str, member: &KnownMember) -> Answer {
+        if self.peers && member.name == "m1" {
+            let heard = vec![Source::Peer];
+            let says = MemberSays {
+                cluster_id: CLUSTER,
+                member_id: member.id,
+                members: members(),
+                heard,
+                ..MemberSays::default()
+            };
+            return Answer::Says(Box::new(says));
+        }
+        Answer::Silent { why: "silent".into(), details: "Its peer port does not answer either.".into() }
+    }
+
+    fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
+        let other = self.degraded && endpoint.contains("10.0.0.1");
+        Hashed::Says { hash: if other { 0x77aa_02c1 } else { 0x9f3c_11aa }, revision, compacted: 83_000 }
     }
 
     fn find(&self, places: &[PathBuf]) -> Result<Vec<FileFacts>> {

@@ -2,6 +2,7 @@
 //! order and the way from one to the next.
 
 pub mod detect;
+pub mod detect_view;
 pub mod launch;
 pub mod members;
 pub mod members_view;
@@ -164,7 +165,7 @@ pub(super) fn jump(model: &mut Model, number: u8) -> Vec<Effect> {
 /// What the details window shows in this step: a heading and lines.
 pub(super) fn details(model: &Model) -> (String, Vec<String>) {
     match model.step {
-        Step::Detect => detect::details(model),
+        Step::Detect => detect_view::details(model),
         Step::Snapshot => snapshot_view::details(model),
         Step::Restore => restore::details(model),
         Step::Launch => launch::details(model),
@@ -175,7 +176,7 @@ pub(super) fn details(model: &Model) -> (String, Vec<String>) {
 /// Draws the model's step.
 pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     match model.step {
-        Step::Detect => detect::draw(model, page),
+        Step::Detect => detect_view::draw(model, page),
         Step::Snapshot => snapshot_view::draw(model, page),
         Step::Members => members_view::draw(model, page),
         Step::Review => review::draw(model, page),

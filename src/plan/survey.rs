@@ -1,0 +1,185 @@
+//! Whom to ask next. Each endpoint is asked by itself and waits for none; what one answer makes worth asking of others
+//! comes in later rounds: members that nobody typed, the peer ports of those that are silent, and hashes at the one
+//! revision that everybody has.
+
+use std::collections::BTreeSet;
+
+use super::{
+    facts::{Answer, EndpointFacts, Hashed, KnownMember, MemberSays},
+    url,
+};
+use crate::etcd::membership::Id;
+
+/// More members than this are not asked by themselves, only when they are typed.
+const MOST_DISCOVERED: usize = 16;
+
+/// A question to be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// Everything, at a client URL that an answer names and nobody typed: a new endpoint.
+    Ask(String),
+    /// Whether the member behind a silent endpoint is alive, at the peer URLs that its cluster lists.
+    Peer {
+        /// The silent endpoint.
+        endpoint: String,
+        /// The member behind it.
+        member: KnownMember,
+    },
+    /// The hash of the keys up to a revision.
+    Hash {
+        /// The endpoint that answers.
+        endpoint: String,
+        /// The lowest of the revisions of the cluster's members that answer.
+        revision: i64,
+    },
+}
+
+/// The next round of questions, none while somebody is still being asked: a member may be listed under another URL than
+/// the one at which it is asked. `peered` are the endpoints whose peer ports were asked already.
+pub fn next(facts: &[EndpointFacts], peered: &BTreeSet<String>) -> Vec<Question> {
+    if facts.iter().any(|f| f.answer == Answer::Asking) {
+        return Vec::new();
+    }
+    let found = discovered(facts);
+    if !found.is_empty() {
+        return found;
+    }
+    let peers = silent(facts, peered);
+    if peers.is_empty() { hashes(facts) } else { peers }
+}
+
+/// What `facts` say at client ports and elsewhere.
+fn says(facts: &[EndpointFacts]) -> impl Iterator<Item = (&str, &MemberSays)> {
+    facts.iter().filter_map(|f| match &f.answer {
+        Answer::Says(says) => Some((f.endpoint.as_str(), says.as_ref())),
+        _ => None,
+    })
+}
+
+fn discovered(facts: &[EndpointFacts]) -> Vec<Question> {
+    let heard: Vec<Id> = says(facts).map(|(_, s)| s.member_id).collect();
+    let mut found: Vec<&String> = Vec::new();
+    for member in says(facts).flat_map(|(_, s)| &s.members) {
+        let known = facts.iter().any(|f| at(member, &f.endpoint)) || found.iter().any(|f| at(member, f));
+        if !heard.contains(&member.id) && !known {
+            found.extend(member.client_urls.first());
+        }
+    }
+    found.truncate(MOST_DISCOVERED);
+    found.into_iter().map(|url| Question::Ask(url.clone())).collect()
+}
+
+fn silent(facts: &[EndpointFacts], peered: &BTreeSet<String>) -> Vec<Question> {
+    let heard: Vec<Id> = says(facts).map(|(_, s)| s.member_id).collect();
+    let mute = facts.iter().filter(|f| matches!(f.answer, Answer::Silent { .. }) && !peered.contains(&f.endpoint));
+    mute.filter_map(|f| {
+        let mut known = says(facts).flat_map(|(_, s)| &s.members);
+        let member = known.find(|m| !heard.contains(&m.id) && !m.peer_urls.is_empty() && at(m, &f.endpoint))?;
+        Some(Question::Peer { endpoint: f.endpoint.clone(), member: member.clone() })
+    })
+    .collect()
+}
+
+/// Hashes of everybody who can give one and was not asked, at the lowest revision in each cluster.
+fn hashes(facts: &[EndpointFacts]) -> Vec<Question> {
+    let able = |says: &MemberSays| says.closed.is_none() && says.revision > 0;
+    let lowest = |cluster: Id| {
+        says(facts).filter(|(_, s)| s.cluster_id == cluster && able(s)).map(|(_, s)| s.revision).min().unwrap_or(0)
+    };
+    says(facts)
+        .filter(|(_, s)| able(s) && s.hash == Hashed::NotAsked)
+        .map(|(endpoint, s)| Question::Hash { endpoint: endpoint.to_string(), revision: lowest(s.cluster_id) })
+        .collect()
+}
+
+/// What is known of a member whose client port is silent once its peer port was asked: alive where that answers,
+/// as silent as before where not.
+pub fn with_peer(before: Answer, peer: Answer) -> Answer {
+    match (before, peer) {
+        (Answer::Silent { why, details }, Answer::Says(says)) => {
+            let mut errors = vec![details];
+            errors.extend(says.errors);
+            errors.retain(|error| !error.is_empty());
+            Answer::Says(Box::new(MemberSays { closed: Some(why), errors, ..*says }))
+        }
+        (Answer::Silent { why, details }, Answer::Silent { details: more, .. }) => {
+            let details = [details, more].into_iter().filter(|d| !d.is_empty()).collect::<Vec<_>>().join("\n");
+            Answer::Silent { why, details }
+        }
+        (before, _) => before,
+    }
+}
+
+/// True where `endpoint` is one of the member's client URLs, however it is written.
+pub fn at(member: &KnownMember, endpoint: &str) -> bool {
+    let asked = place(endpoint);
+    member.client_urls.iter().any(|url| url == endpoint || asked.is_some() && place(url) == asked)
+}
+
+/// Host and port of an endpoint, which may come without its scheme.
+fn place(endpoint: &str) -> Option<(String, u16)> {
+    let url = url::parse(endpoint).or_else(|_| url::parse(&format!("http://{endpoint}")));
+    url.ok().map(|u| u.place())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(n: u64) -> KnownMember {
+        KnownMember {
+            id: Id(n),
+            name: format!("m{n}"),
+            peer_urls: vec![format!("http://10.0.0.{n}:2380")],
+            client_urls: vec![format!("http://10.0.0.{n}:2379")],
+            is_learner: false,
+        }
+    }
+
+    fn fact(n: u64, answer: Answer) -> EndpointFacts {
+        EndpointFacts { endpoint: format!("10.0.0.{n}:2379"), answer }
+    }
+
+    fn said(n: u64, revision: i64) -> EndpointFacts {
+        let members = vec![member(1), member(2), member(3)];
+        let says = MemberSays { cluster_id: Id(9), member_id: Id(n), revision, members, ..MemberSays::default() };
+        fact(n, Answer::Says(Box::new(says)))
+    }
+
+    fn silent(n: u64) -> EndpointFacts {
+        fact(n, Answer::Silent { why: "connection refused".into(), details: "It is off.".into() })
+    }
+
+    #[test]
+    fn rounds_follow_each_other() {
+        let nobody = BTreeSet::new();
+        assert_eq!(next(&[said(1, 7), fact(2, Answer::Asking)], &nobody), [], "first everybody is heard out");
+        let first = [said(1, 7), said(2, 5)];
+        assert_eq!(next(&first, &nobody), [Question::Ask("http://10.0.0.3:2379".into())]);
+        let second = [said(1, 7), said(2, 5), silent(3)];
+        let peer = Question::Peer { endpoint: "10.0.0.3:2379".into(), member: member(3) };
+        assert_eq!(next(&second, &nobody), [peer], "however the endpoint is written");
+        let peered = BTreeSet::from(["10.0.0.3:2379".to_string()]);
+        let hash = |n| Question::Hash { endpoint: format!("10.0.0.{n}:2379"), revision: 5 };
+        assert_eq!(next(&second, &peered), [hash(1), hash(2)]);
+        let mut third = second;
+        for fact in &mut third {
+            if let Answer::Says(says) = &mut fact.answer {
+                says.hash = Hashed::Asking;
+            }
+        }
+        assert_eq!(next(&third, &peered), []);
+        assert_eq!(next(&[silent(1), silent(2)], &nobody), [], "nobody knows whose these are");
+    }
+
+    #[test]
+    fn a_member_that_lives_at_its_peer_port_is_alive_and_closed() {
+        let Answer::Says(says) = with_peer(silent(3).answer, said(3, 0).answer) else { unreachable!() };
+        assert_eq!((says.closed.as_deref(), says.errors), (Some("connection refused"), vec!["It is off.".to_string()]));
+        let more = Answer::Silent { why: "x".into(), details: "Its peer port is off.".into() };
+        let both =
+            Answer::Silent { why: "connection refused".into(), details: "It is off.\nIts peer port is off.".into() };
+        assert_eq!(with_peer(silent(3).answer, more.clone()), both);
+        assert_eq!(with_peer(said(3, 1).answer, more), said(3, 1).answer, "an answer that came meanwhile stands");
+    }
+}

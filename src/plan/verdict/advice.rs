@@ -1,0 +1,221 @@
+//! What to do, safest first: what brings a quorum back without a restore comes before what leads to one.
+
+use super::{
+    Verdict,
+    count::{Count, Fate, Silent},
+};
+use crate::plan::{
+    facts::{MemberSays, disk::DirFacts},
+    words::{all, either, thousands},
+};
+
+const ELSEWHERE: &str = "Ask from a host that reaches the client port, best from a member's own: requorum --endpoints http://127.0.0.1:2379";
+
+impl Count<'_> {
+    pub(super) fn advice(&self, verdict: Verdict) -> Vec<String> {
+        match verdict {
+            Verdict::Asking => vec!["Wait for the rest; each has its own deadline.".into()],
+            Verdict::Healthy => vec!["Do not restore: the cluster serves.".into()],
+            Verdict::Degraded => self.mend(),
+            Verdict::Unsettled => vec![
+                "Ask again in a few seconds: an election may be under way.".into(),
+                "If it stays so, look at the leader's log and at the network between the members.".into(),
+            ],
+            Verdict::LostForNow => self.before_a_restore(),
+            Verdict::LostForGood => {
+                let mut advice = self.start_what_is_whole();
+                advice.extend(self.broken());
+                advice.extend(self.disagreement_advice());
+                advice.push(self.go_on("Go"));
+                advice
+            }
+            Verdict::NoLeader => [
+                "Do not restore yet: the members are there. Look at the peer network: does each reach the others' peer URLs (port 2380, firewall, DNS)?".into(),
+                "Look at the peer certificates: expired, or signed by another CA? The members' logs name it.".into(),
+                "Is a disk full or slow? A leader that cannot write steps down.".into(),
+            ]
+            .into_iter()
+            .chain(self.shut())
+            .collect(),
+            Verdict::Split => vec![
+                "Ask the members of one cluster only: drop the endpoints that belong to another.".into(),
+                "Did somebody restore or bootstrap one of them already? Stop that member before its clients write to it.".into(),
+            ],
+            Verdict::Unknown => {
+                let mut advice = self.start_what_is_whole();
+                advice.extend([
+                    ELSEWHERE.into(),
+                    "Is etcd running there at all? Look on the hosts: systemctl status etcd, or crictl ps --name etcd.".into(),
+                    "No member left? Go on with files: a saved snapshot, or a copy of member/snap/db.".into(),
+                ]);
+                advice
+            }
+        }
+    }
+
+    /// What mends a cluster that serves.
+    fn mend(&self) -> Vec<String> {
+        let mut advice = self.start_what_is_whole();
+        let mut first = "Do not restore: the cluster serves.".to_string();
+        if let [lost] = self.unmended().as_slice() {
+            let remove = lost.id.map_or_else(|| "ID".to_string(), |id| id.to_string());
+            first.push_str(&format!(
+                " Start {} again, or replace it: etcdctl member remove {remove}, then member add.",
+                lost.name
+            ));
+        } else if !self.unmended().is_empty() {
+            let names: Vec<String> = self.unmended().iter().map(|s| s.name.clone()).collect();
+            first.push_str(&format!(
+                " Start {} again, or replace them one by one: etcdctl member remove ID, then member add.",
+                either(&names)
+            ));
+        }
+        advice.insert(0, first);
+        for alarm in &self.alarms {
+            let whose = self.name_of(alarm.member).unwrap_or_else(|| alarm.member.to_string());
+            advice.push(match alarm.kind.as_str() {
+                "NOSPACE" => format!(
+                    "{whose} is out of its quota, and no write goes through: compact, defragment, then etcdctl alarm disarm."
+                ),
+                "CORRUPT" => format!("{whose} holds other data than the rest: replace that member, then etcdctl alarm disarm."),
+                kind => format!("{whose} raised the alarm {kind}: find out why, then etcdctl alarm disarm."),
+            });
+        }
+        advice.extend(self.disagreement_advice());
+        advice
+    }
+
+    /// Silent voters for which nothing better is known than to start or to replace them.
+    fn unmended(&self) -> Vec<&Silent<'_>> {
+        self.silent.iter().filter(|s| !matches!(s.fate, Fate::Whole(_))).collect()
+    }
+
+    /// The directories on which an etcd can be started at once.
+    fn start_what_is_whole(&self) -> Vec<String> {
+        let whole: Vec<(&str, &DirFacts)> = self
+            .silent
+            .iter()
+            .filter_map(|s| match s.fate {
+                Fate::Whole(dir) => Some((s.name.as_str(), dir)),
+                _ => None,
+            })
+            .collect();
+        let lead = |n: usize| if n == 0 { "Start" } else { "And start" };
+        let enough = self.needed.saturating_sub(self.answering);
+        let mut advice: Vec<String> = whole
+            .iter()
+            .enumerate()
+            .map(|(n, (name, dir))| {
+                let revision = dir.state.says().map_or(0, |s| s.revision);
+                let holds = if revision > 0 {
+                    format!(" (revision {})", thousands(revision.unsigned_abs()))
+                } else {
+                    String::new()
+                };
+                format!("{} etcd on {name} first: its data in {} is whole{holds}.", lead(n), dir.data_dir.display())
+            })
+            .collect();
+        if let Some(first) = advice.first_mut()
+            && enough > 0
+        {
+            first.push_str(&match (enough, whole.len()) {
+                (1, _) => " That one is enough for a quorum.".to_string(),
+                (n, there) if there >= n => format!(" {n} such are enough for a quorum."),
+                (n, _) => format!(" {n} members are needed for a quorum."),
+            });
+        }
+        for silent in &self.silent {
+            if let Fate::Held(dir) = silent.fate {
+                advice.push(format!(
+                    "A process has {}'s data in {}, and yet it does not answer: see its log before anything else.",
+                    silent.name,
+                    dir.data_dir.display()
+                ));
+            }
+        }
+        advice
+    }
+
+    fn before_a_restore(&self) -> Vec<String> {
+        let mut advice = self.start_what_is_whole();
+        advice.extend(self.broken());
+        advice.extend(self.shut());
+        if self.unasked.count > 0 {
+            let names = if self.unasked.names.is_empty() { "the others".into() } else { all(&self.unasked.names) };
+            let urls = self.unasked.urls.join(",");
+            let at = if urls.is_empty() { urls } else { format!(" ({urls})") };
+            advice.push(format!("Ask {names} too{at}: nobody knows yet whether they answer."));
+        }
+        let open: Vec<String> =
+            self.silent.iter().filter(|s| matches!(s.fate, Fate::Open)).map(|s| s.name.clone()).collect();
+        if !open.is_empty() {
+            let missing = self.needed.saturating_sub(self.answering);
+            let enough = match (missing, open.len()) {
+                (_, 1) if missing > 1 => "it is one of those needed".to_string(),
+                (_, 1) => "that is enough".to_string(),
+                (1, _) => "one is enough".to_string(),
+                (n, all) if n >= all => format!("all {all} are needed"),
+                (n, _) => format!("{n} of them are enough"),
+            };
+            let several = missing > 1 && open.len() > 1;
+            let disk = if several { "Are the disks of" } else { "Is the disk of" };
+            let listed = if several { all(&open) } else { either(&open) };
+            advice.push(format!("{disk} {listed} whole? Start etcd there again; {enough}."));
+            advice.push(format!("Do they run, unseen from here? {ELSEWHERE}"));
+        }
+        advice.extend(self.disagreement_advice());
+        if !self.says.is_empty() {
+            advice.push(self.go_on("Gone for good? Go"));
+        }
+        advice
+    }
+
+    /// What may be behind client ports that say nothing while their members live.
+    fn shut(&self) -> Vec<String> {
+        let closed = self.closed();
+        let shut = closed.iter().map(|(name, why)| match *why {
+            "wants a password" => format!(
+                "{name} wants a password, and without a quorum no token can be had: a client certificate of a user, or its files, do without."
+            ),
+            why => format!(
+                "{name} lives, though not at its client port ({why}). Was it started again? Without a quorum it opens that port to nobody; its log tells."
+            ),
+        });
+        shut.collect()
+    }
+
+    /// Whose disk was found broken, and why.
+    fn broken(&self) -> impl Iterator<Item = String> {
+        self.silent.iter().filter_map(|s| match s.fate {
+            Fate::Broken(why) => Some(format!("{} cannot start again: {}.", s.name, why.trim_end_matches('.'))),
+            _ => None,
+        })
+    }
+
+    /// That members disagree, and that nobody decides it but the operator.
+    fn disagreement_advice(&self) -> Option<String> {
+        Some(format!(
+            "{}. None is picked for you: save a snapshot from each, and see what differs: requorum snapshot compare.",
+            self.disagreement_words()?
+        ))
+    }
+
+    fn go_on(&self, go: &str) -> String {
+        let able = self.says.iter().filter(|(_, s)| s.closed.is_none() && s.revision > 0);
+        let newest: Option<&(&str, &MemberSays)> = able.max_by_key(|(_, s)| (s.raft_term, s.raft_index));
+        match newest {
+            _ if self.disagreement.is_some() => format!("{go} on, and choose the source yourself."),
+            None => match self.closed().first() {
+                Some((name, _)) => format!(
+                    "{go} on with files: a saved snapshot, or {name}'s member/snap/db, once that member is stopped."
+                ),
+                None => format!("{go} on with files: a saved snapshot, or a copy of member/snap/db."),
+            },
+            Some((endpoint, says)) => format!(
+                "{go} on: {}'s own data is the newest that answers (revision {}).",
+                self.name(endpoint, says),
+                thousands(says.revision.unsigned_abs())
+            ),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The verdict in sentences: what is so, and by which rule.
+
+use super::{Verdict, count::Count};
+use crate::{
+    etcd::membership::Id,
+    plan::{
+        facts::Read,
+        words::{all, plural, thousands},
+    },
+};
+
+impl Count<'_> {
+    /// "1 of 3 voting members answers and knows no leader".
+    fn answers(&self, tail_one: &str, tail_many: &str) -> String {
+        let of = format!("of {} voting {}", self.voters, plural(self.voters, "member", "members"));
+        match self.answering {
+            0 => format!("none {of} answers"),
+            1 => format!("1 {of} answers{tail_one}"),
+            many => format!("{many} {of} answer{tail_many}"),
+        }
+    }
+
+    fn no_list(&self) -> &'static str {
+        if self.list.is_some() {
+            ""
+        } else {
+            " (no member list could be had, so each endpoint asked counts as a voting member)"
+        }
+    }
+
+    /// Members that live, and whose client port is shut, with the reason.
+    pub(super) fn closed(&self) -> Vec<(String, &str)> {
+        let closed = self.says.iter().filter_map(|(e, s)| Some((self.name(e, s), s.closed.as_deref()?)));
+        closed.collect()
+    }
+
+    pub(super) fn disagreement_words(&self) -> Option<String> {
+        Some(self.disagreement.as_ref()?.words(|endpoint| self.name_at(endpoint)))
+    }
+
+    fn alarm_words(&self) -> Vec<String> {
+        let whose = |id: Id| self.name_of(id).unwrap_or_else(|| id.to_string());
+        self.alarms.iter().map(|a| format!("{} of {}", a.kind, whose(a.member))).collect()
+    }
+
+    pub(super) fn sentence(&self, verdict: Verdict) -> String {
+        let no_list = self.no_list();
+        match verdict {
+            Verdict::Asking => {
+                let asking = plural(self.asking, "endpoint is", "endpoints are");
+                format!("Asking: {} {asking} still to answer, {} answered", self.asking, self.says.len())
+            }
+            Verdict::Healthy | Verdict::Degraded => {
+                let reader = self.says.iter().find(|(_, s)| s.read == Read::Served);
+                let reader = reader.map_or_else(|| "a member".into(), |(e, s)| self.name(e, s));
+                let read = format!("a linearizable read through {reader} was served");
+                let answers = self.answers("", "");
+                match self.amiss().as_slice() {
+                    amiss if amiss.is_empty() || verdict == Verdict::Healthy => format!(
+                        "Quorum holds: {read}, which takes a majority of the voting members; {answers} from here{no_list}"
+                    ),
+                    amiss => {
+                        format!("Quorum holds, degraded: {}. {read}; {answers} from here{no_list}", amiss.join("; "))
+                            .replacen(". a ", ". A ", 1)
+                    }
+                }
+            }
+            Verdict::Unsettled => {
+                let led = self.says.iter().find(|(_, s)| s.led() && !s.is_learner);
+                let (who, why) = led.map_or_else(
+                    || ("a member".to_string(), "it was not tried"),
+                    |(e, s)| {
+                        let why = match &s.read {
+                            Read::Failed(why) => why.as_str(),
+                            _ => "it was not tried",
+                        };
+                        (self.name(e, s), why)
+                    },
+                );
+                format!(
+                    "Not settled: {who} names a leader, but a linearizable read through it failed ({why}); {}{no_list}",
+                    self.answers("", "")
+                )
+            }
+            Verdict::LostForNow | Verdict::LostForGood => self.lost(verdict),
+            Verdict::NoLeader => format!(
+                "No leader, although {}, and {}: they do not hear each other{no_list}",
+                self.answers("", ""),
+                if self.needed == 1 { "1 is enough".to_string() } else { format!("{} are enough", self.needed) },
+            ),
+            Verdict::Split => {
+                let mut seen: Vec<(Id, Vec<&str>)> = Vec::new();
+                for (endpoint, says) in self.says.iter().filter(|(_, s)| s.cluster_id != Id(0)) {
+                    match seen.iter_mut().find(|(id, _)| *id == says.cluster_id) {
+                        Some((_, endpoints)) => endpoints.push(endpoint),
+                        None => seen.push((says.cluster_id, vec![endpoint])),
+                    }
+                }
+                let parts: Vec<String> = seen.iter().map(|(id, e)| format!("{id} at {}", e.join(", "))).collect();
+                format!("The answers come from {} different clusters: {}", parts.len(), parts.join("; "))
+            }
+            Verdict::Unknown if self.asked == 0 => "Unknown: no endpoint was asked".into(),
+            Verdict::Unknown => {
+                let asked = match self.asked {
+                    1 => "the endpoint asked does not answer".to_string(),
+                    many => format!("none of the {many} endpoints asked answers"),
+                };
+                format!("Unknown from here: {asked}, so this machine cannot tell whether quorum is lost")
+            }
+        }
+    }
+
+    fn lost(&self, verdict: Verdict) -> String {
+        let mut answers = self.answers(" and knows no leader", " and know no leader");
+        if self.answering == 0 {
+            let learners = self.says.iter().filter(|(_, s)| s.is_learner).count();
+            answers.push_str(&match (learners, self.says.len()) {
+                (_, 0) => String::new(),
+                (1, 1) => ", only a learner does, and learners have no vote".to_string(),
+                (l, all) if l == all => format!(", only {l} learners do, and learners have no vote"),
+                _ => ", only members that have no vote".to_string(),
+            });
+        }
+        for (name, why) in self.closed() {
+            answers.push_str(&format!(" ({name} only beside its client port: {why})"));
+        }
+        let needs = format!("{} {} needed", self.needed, plural(self.needed, "is", "are"));
+        let were = plural(self.unasked.count, "was", "were");
+        let unasked = match (self.unasked.count, self.unasked.names.as_slice()) {
+            (0, _) => String::new(),
+            (n, []) => format!("; {n} of them {were} not asked"),
+            (_, names) => format!("; {} {were} not asked", all(names)),
+        };
+        let (back, gone) = (self.may_come_back(), self.gone());
+        let is = |names: &[String]| plural(names.len(), "is", "are").to_string();
+        let gone_words =
+            if gone.is_empty() { String::new() } else { format!("; {} {} gone for good", all(&gone), is(&gone)) };
+        let no_list = self.no_list();
+        if verdict == Verdict::LostForGood {
+            let left = self.voters.saturating_sub(gone.len());
+            return format!(
+                "Quorum is lost for good: {answers}; {needs}{gone_words}, so no more than {left} can ever answer{no_list}"
+            );
+        }
+        let back = if back.is_empty() { String::new() } else { format!("; {} may come back", all(&back)) };
+        format!(
+            "Quorum is lost for now, as far as this machine can see: {answers}; {needs}{gone_words}{back}{unasked}{no_list}"
+        )
+    }
+
+    /// What is amiss in a cluster that serves, each a clause.
+    fn amiss(&self) -> Vec<String> {
+        let mut amiss = Vec::new();
+        if !self.silent.is_empty() && self.asking == 0 {
+            let names: Vec<String> = self.silent.iter().map(|s| s.name.clone()).collect();
+            let spare = self.answering.saturating_sub(self.needed);
+            let left = match spare {
+                0 => "no more may be lost".to_string(),
+                n => format!("{n} more may be lost"),
+            };
+            let verb = plural(names.len(), "does not answer", "do not answer");
+            amiss.push(format!("{} {verb}, {left}", all(&names)));
+        }
+        amiss.extend(self.closed().iter().map(|(name, why)| format!("{name} says nothing at its client port ({why})")));
+        let unled: Vec<String> = self
+            .says
+            .iter()
+            .filter(|(_, s)| !s.led() && s.closed.is_none() && super::count::votes(self.list, s))
+            .map(|(e, s)| self.name(e, s))
+            .collect();
+        if !unled.is_empty() {
+            amiss.push(format!("{} {} no leader", all(&unled), plural(unled.len(), "knows", "know")));
+        }
+        let alarms = self.alarm_words();
+        if !alarms.is_empty() {
+            amiss.push(format!("{} {}", plural(alarms.len(), "alarm", "alarms"), all(&alarms)));
+        }
+        if let Some(differ) = &self.disagreement {
+            let names: Vec<String> = differ.parts.iter().flat_map(|(_, who)| who).map(|e| self.name_at(e)).collect();
+            let revision = thousands(differ.revision.unsigned_abs());
+            amiss.push(format!("{} hold different data at revision {revision}", all(&names)));
+        }
+        amiss
+    }
+
+    pub(super) fn rule(&self, verdict: Verdict) -> String {
+        let majority = format!("a majority of {} is {}", self.voters, self.needed);
+        match verdict {
+            Verdict::Asking => {
+                "it is settled once a linearizable read is served, or once everybody answered or ran out of time".into()
+            }
+            Verdict::Healthy | Verdict::Degraded => format!(
+                "a read that is linearizable can only be served by a leader that a majority follows; {majority}"
+            ),
+            Verdict::Unsettled => {
+                "a leader that is named may be gone already; only a served linearizable read settles it".into()
+            }
+            Verdict::LostForNow => format!(
+                "no voting member names a leader, and {} answering {} fewer than a majority; {majority}",
+                self.answering,
+                plural(self.answering, "is", "are")
+            ),
+            Verdict::LostForGood => format!(
+                "{} of {} voting members will not come back, and what is left ({}) is fewer than a majority; {majority}",
+                self.gone().len(),
+                self.voters,
+                self.voters.saturating_sub(self.gone().len())
+            ),
+            Verdict::NoLeader => format!(
+                "no voting member names a leader, yet {} answering {} a majority; {majority}",
+                self.answering,
+                plural(self.answering, "is", "are")
+            ),
+            Verdict::Split => "members of one cluster answer with one cluster ID".into(),
+            Verdict::Unknown => {
+                "silence says nothing about quorum: the members may see each other while this machine does not see them"
+                    .into()
+            }
+        }
+    }
+}

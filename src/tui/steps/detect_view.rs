@@ -1,0 +1,284 @@
+//! How Detect is drawn: the verdict, a row for each member, what is to be done, and everything that one member said.
+
+use super::{
+    super::{
+        app::Model,
+        page::{Head, Page, Spot},
+        text,
+        theme::Tone,
+    },
+    detect::{Asked, State},
+};
+use crate::{
+    etcd::membership::Id,
+    plan::{
+        facts::{Answer, EndpointFacts, Hashed, MemberSays, OwnHealth, Read, Source},
+        verdict::Verdict,
+    },
+};
+
+pub(super) fn details(model: &Model) -> (String, Vec<String>) {
+    let Some(row) = model.detect.rows.get(model.detect.at) else { return (String::new(), Vec::new()) };
+    let mut lines = about(&model.detect, row);
+    let finding = model.detect.finding();
+    if !finding.rule.is_empty() {
+        lines.push(String::new());
+        lines.push(format!("The rule: {}", text::sentence(&finding.rule)));
+    }
+    (format!("{}  {}", model.detect.name(&row.facts), row.facts.endpoint), lines)
+}
+
+/// Everything that a member said, or why it did not.
+fn about(state: &State, row: &Asked) -> Vec<String> {
+    let mut lines = Vec::new();
+    if row.gone {
+        lines.push("You say that this member is gone for good (g takes it back).".to_string());
+    }
+    match &row.facts.answer {
+        Answer::Asking => lines.push("Still being asked.".to_string()),
+        Answer::Silent { why, details } => {
+            lines.push(format!("No answer: {why}."));
+            lines.extend(details.lines().map(str::to_string));
+        }
+        Answer::Says(says) => said(state, says, &mut lines),
+    }
+    lines
+}
+
+fn said(state: &State, says: &MemberSays, lines: &mut Vec<String>) {
+    if let Some(why) = &says.closed {
+        lines.push(format!("It is alive, though its client port tells nothing: {why}."));
+    }
+    let or = |text: &str| if text.is_empty() { "?".to_string() } else { text.to_string() };
+    let storage =
+        if says.storage_version.is_empty() { String::new() } else { format!("   storage {}", says.storage_version) };
+    lines.push(format!("etcd {}   cluster version {}{storage}", or(&says.version), or(&says.cluster_version)));
+    lines.push(format!("member ID {}   cluster ID {}", says.member_id, says.cluster_id));
+    let applied = if says.raft_applied == 0 || says.raft_applied == says.raft_index {
+        String::new()
+    } else {
+        format!(" ({} applied)", text::thousands(says.raft_applied))
+    };
+    lines.push(format!(
+        "revision {}   term {}   index {}{applied}",
+        text::thousands(says.revision),
+        says.raft_term,
+        text::thousands(says.raft_index)
+    ));
+    lines.push(format!(
+        "{}   database {}, {} in use",
+        leader_words(says),
+        database(says),
+        text::bytes(says.db_bytes_in_use)
+    ));
+    lines.push(format!("alarms: {}   HashKV: {}", alarms(state, says), hash_words(&says.hash)));
+    match &says.read {
+        Read::NotAsked => {}
+        Read::Served => lines.push("A linearizable read through it succeeded.".into()),
+        Read::Failed(why) => lines.push(format!("A linearizable read through it failed: {why}")),
+    }
+    match &says.local_read {
+        Read::NotAsked => {}
+        Read::Served => lines.push("It serves serializable reads from what it has.".into()),
+        Read::Failed(why) => lines.push(format!("A serializable read failed: {why}")),
+    }
+    match &says.health {
+        OwnHealth::Untold => {}
+        OwnHealth::Good => lines.push("/health: good".into()),
+        OwnHealth::Bad(why) if why.is_empty() => lines.push("/health: not healthy".into()),
+        OwnHealth::Bad(why) => lines.push(format!("/health: not healthy, {why}")),
+    }
+    lines.extend(says.errors.iter().map(|e| format!("it complains: {e}")));
+    if !says.heard.is_empty() {
+        let doors: Vec<&str> = says.heard.iter().map(|s| door(*s)).collect();
+        lines.push(format!("heard by: {}", doors.join(", ")));
+    }
+    lines.push(String::new());
+    lines.push("Members that it knows:".into());
+    for m in &says.members {
+        let learner = if m.is_learner { " (learner)" } else { "" };
+        let name = if m.name.is_empty() { "(never started)" } else { &m.name };
+        lines.push(format!("  {name}{learner}  {}", m.id));
+        lines.push(format!("    peer {}", m.peer_urls.join(",")));
+        if !m.client_urls.is_empty() {
+            lines.push(format!("    client {}", m.client_urls.join(",")));
+        }
+    }
+}
+
+fn door(source: Source) -> &'static str {
+    match source {
+        Source::Client => "client port",
+        Source::Header => "header of a refusal",
+        Source::Health => "/health",
+        Source::Version => "/version",
+        Source::Metrics => "/metrics",
+        Source::Peer => "peer port",
+    }
+}
+
+/// `none`, or `NOSPACE of m1`.
+fn alarms(state: &State, says: &MemberSays) -> String {
+    if says.alarms.is_empty() {
+        return if says.closed.is_some() { "not told".into() } else { "none".into() };
+    }
+    let name = |id: Id| {
+        let known = state.rows.iter().filter_map(|r| match &r.facts.answer {
+            Answer::Says(says) => Some(&says.members),
+            _ => None,
+        });
+        let found = known.flatten().find(|m| m.id == id && !m.name.is_empty());
+        found.map_or_else(|| id.to_string(), |m| m.name.clone())
+    };
+    let each: Vec<String> = says.alarms.iter().map(|a| format!("{} of {}", a.kind, name(a.member))).collect();
+    each.join(", ")
+}
+
+fn hash_words(hash: &Hashed) -> String {
+    match hash {
+        Hashed::NotAsked => "not asked".into(),
+        Hashed::Asking => "asking …".into(),
+        Hashed::Failed(why) => why.clone(),
+        Hashed::Says { hash, revision, compacted } => {
+            let compacted =
+                if *compacted > 0 { format!(" (compacted {})", text::thousands(*compacted)) } else { String::new() };
+            format!("{hash:08x} at revision {}{compacted}", text::thousands(*revision))
+        }
+    }
+}
+
+fn leader_words(says: &MemberSays) -> String {
+    let learner = if says.is_learner { ", a learner" } else { "" };
+    if let Some(why) = &says.closed {
+        return format!("alive{learner}; {why}");
+    }
+    if says.leader == Id(0) {
+        return format!("answers, no leader{learner}");
+    }
+    let name = says.members.iter().find(|m| m.id == says.leader).map(|m| m.name.as_str()).filter(|n| !n.is_empty());
+    let name = name.map_or_else(|| says.leader.to_string(), str::to_string);
+    match &says.read {
+        Read::Failed(_) => format!("leader {name}, read failed{learner}"),
+        _ => format!("answers, leader {name}{learner}"),
+    }
+}
+
+fn database(says: &MemberSays) -> String {
+    let quota = says.quota_bytes.map_or_else(String::new, |q| format!(" of {} quota", text::bytes(q)));
+    format!("{}{quota}", text::bytes(says.db_bytes))
+}
+
+/// How a verdict is marked.
+pub fn mark(verdict: Verdict) -> (&'static str, Tone) {
+    match verdict {
+        Verdict::Healthy => (" ✔ ", Tone::Good),
+        Verdict::LostForNow | Verdict::LostForGood => (" ✖ ", Tone::Bad),
+        Verdict::Asking => (" … ", Tone::Plain),
+        Verdict::Degraded | Verdict::Unsettled | Verdict::NoLeader | Verdict::Split => (" ! ", Tone::Warn),
+        Verdict::Unknown => (" ? ", Tone::Warn),
+    }
+}
+
+const HEADS: [Head; 5] = [
+    Head { title: "member", right: false, most: 16 },
+    Head { title: "client URL", right: false, most: 44 },
+    Head { title: "says", right: false, most: 40 },
+    Head { title: "revision", right: true, most: 16 },
+    Head { title: "term/index", right: true, most: 18 },
+];
+
+pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
+    let state = &model.detect;
+    if state.rows.is_empty() {
+        page.sentence(" ? ", "No member to ask is known yet.", Tone::Warn, 2);
+        page.gap();
+        page.sentence(
+            "   e  ",
+            "type the client URLs of the cluster's members: each is asked what it knows, and \
+            none of them is changed.",
+            Tone::Plain,
+            3,
+        );
+        page.sentence("   n  ", "go on with files alone, where no member can be reached from here.", Tone::Plain, 3);
+        return;
+    }
+    let finding = state.finding();
+    let (glyph, tone) = mark(finding.verdict);
+    page.sentence(glyph, &text::sentence(&finding.sentence), tone, 4);
+    page.gap();
+    let rows: Vec<Vec<Spot>> = state.rows.iter().map(|r| cells(model, r)).collect();
+    let widths = page.widths(&HEADS, &rows);
+    page.heads(&HEADS, &widths);
+    let lines = rows.iter().enumerate().map(|(i, r)| page.row(&HEADS, &widths, r, i == state.at)).collect();
+    // the advice is worth more than the tenth silent member
+    let most = page.left().saturating_sub(6).max(3);
+    page.list(lines, state.at..state.at + 1, most);
+    page.gap();
+    if let Some(row) = state.rows.get(state.at) {
+        selected(model, &row.facts, page);
+    }
+    for advice in &finding.advice {
+        page.sentence(" · ", advice, Tone::Plain, 3);
+    }
+    if !finding.rule.is_empty() && page.left() > 1 {
+        page.gap();
+        page.sentence("   ", &format!("The rule: {}", text::sentence(&finding.rule)), Tone::Faint, 2);
+    }
+    let Some(row) = state.rows.get(state.at) else { return };
+    page.more(&format!("What {} says:", state.name(&row.facts)), &about(state, row));
+}
+
+fn cells(model: &Model, row: &Asked) -> Vec<Spot> {
+    let facts = &row.facts;
+    let plain = |t: String| (t, Tone::Plain);
+    let none = || ("–".to_string(), Tone::Faint);
+    let head = [plain(model.detect.name(facts)), plain(facts.endpoint.clone())];
+    let tail = match &facts.answer {
+        Answer::Asking => [("asking …".to_string(), Tone::Faint), none(), none()],
+        Answer::Silent { why, .. } if row.gone => {
+            let short = format!("gone for good ({why})");
+            [(if text::width(&short) > 24 { "gone for good".into() } else { short }, Tone::Bad), none(), none()]
+        }
+        Answer::Silent { why, .. } => [(why.clone(), Tone::Bad), none(), none()],
+        Answer::Says(says) => {
+            let well = says.leader != Id(0) && says.read == Read::Served && says.alarms.is_empty();
+            let tone = if well { Tone::Good } else { Tone::Warn };
+            // what only its peer port tells has no numbers
+            if says.revision == 0 && says.closed.is_some() {
+                return head.into_iter().chain([(leader_words(says), tone), none(), none()]).collect();
+            }
+            [
+                (leader_words(says), tone),
+                plain(text::thousands(says.revision)),
+                plain(format!("{} / {}", says.raft_term, text::thousands(says.raft_index))),
+            ]
+        }
+    };
+    head.into_iter().chain(tail).collect()
+}
+
+/// One line on the selected member.
+fn selected(model: &Model, facts: &EndpointFacts, page: &mut Page<'_>) {
+    let name = model.detect.name(facts);
+    let line = match &facts.answer {
+        Answer::Asking => return,
+        Answer::Silent { details, why } => {
+            format!("{name}: {}", details.lines().next().filter(|l| !l.is_empty()).unwrap_or(why))
+        }
+        Answer::Says(says) if says.closed.is_some() && says.revision == 0 => {
+            format!("{name} is alive at its peer port. {}", says.errors.join("; "))
+        }
+        Answer::Says(says) => {
+            let hash = match &says.hash {
+                Hashed::Says { hash, revision, .. } => format!(", HashKV {hash:08x} at {}", text::thousands(*revision)),
+                _ => String::new(),
+            };
+            let complaints = if says.errors.is_empty() { "no complaints".to_string() } else { says.errors.join("; ") };
+            let version = if says.version.is_empty() { "?" } else { &says.version };
+            let alarms = alarms(&model.detect, says);
+            format!("{name}: etcd {version}, db {}, alarms {alarms}{hash}; {complaints}", database(says))
+        }
+    };
+    page.sentence("   ", &line, Tone::Plain, 2);
+    page.gap();
+}
