@@ -8,6 +8,7 @@ mod connect;
 mod inspect;
 mod options;
 mod plan;
+mod probe;
 mod progress;
 mod snapshot;
 mod v2;
@@ -80,6 +81,8 @@ enum Format {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Is quorum lost? Asks every member what answers without one; text or JSON, with an exit code for scripts.
+    Probe(probe::ProbeArgs),
     /// Save, look at, or restore from a snapshot file.
     #[command(subcommand)]
     Snapshot(snapshot::Command),
@@ -115,7 +118,7 @@ pub fn main() -> ExitCode {
         }
     };
     match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(trouble) => {
             let _ = writeln!(io::stderr(), "Error: {trouble}");
             ExitCode::from(trouble.kind.exit_code())
@@ -123,9 +126,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<()> {
+/// Does what was typed; the exit code where nothing failed.
+fn run(cli: Cli) -> Result<u8> {
     let Cli { command, wizard, connect, write_out } = cli;
-    match command {
+    let done = match command {
+        Some(Command::Probe(args)) => return probe::run(args, &connect, write_out),
         None => wizard::real(wizard, &connect),
         Some(Command::Snapshot(command)) => snapshot::run(command, &connect, write_out),
         Some(Command::Hashkv(args)) => inspect::hashkv(&args, write_out),
@@ -139,7 +144,8 @@ fn run(cli: Cli) -> Result<()> {
             clap_complete::generate(shell, &mut Cli::command(), "requorum", &mut io::stdout());
             Ok(())
         }
-    }
+    };
+    done.map(|()| 0)
 }
 
 /// Prints to standard output; a reader that went away is not an error.

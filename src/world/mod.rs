@@ -8,6 +8,7 @@ mod certs;
 pub mod discover;
 pub mod local;
 pub mod members;
+pub mod survey;
 pub mod tls;
 
 use std::path::{Path, PathBuf};

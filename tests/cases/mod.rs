@@ -1,6 +1,7 @@
 //! The cases of `real_etcd`: each a name, what it needs of a server, and what it does.
 
 mod datadir;
+mod detect;
 mod oracle;
 mod road;
 mod wizard;
@@ -11,7 +12,12 @@ type Needs = fn(&Server) -> Result<(), String>;
 type Case = (&'static str, Needs, fn(&Server));
 
 /// All of them.
-pub const ALL: [Case; 13] = [
+pub const ALL: [Case; 18] = [
+    ("probe_lost_hung_and_started_again", any, detect::lost_hung_and_started_again),
+    ("probe_five", any, detect::five),
+    ("probe_passwords", any, detect::passwords),
+    ("probe_client_certificates", any, detect::client_certificates),
+    ("probe_learner_and_stranger", any, detect::learner_and_stranger),
     ("the_whole_road_by_flags", any, road::by_flags),
     ("the_whole_road_by_plan", any, road::by_plan),
     ("the_whole_road_by_keys", any, wizard::every_step_by_keys),

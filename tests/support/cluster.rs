@@ -97,6 +97,11 @@ impl Member {
         self.data_dir.join("member/snap/db")
     }
 
+    /// Sends it a signal; `STOP` makes it hang as a broken disk does.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
+    }
+
     /// SIGKILL, and waits until it is gone.
     pub fn kill(&mut self) {
         let _ = self.child.kill();

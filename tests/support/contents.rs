@@ -73,6 +73,12 @@ impl Client {
         self.runtime.block_on(self.inner.get("no such key", None)).map(|_| ())
     }
 
+    /// Adds a learner that is still to be started.
+    pub fn add_learner(&mut self, peer_url: &str) {
+        let options = etcd_client::MemberAddOptions::new().with_is_learner();
+        self.runtime.block_on(self.inner.member_add([peer_url], Some(options))).unwrap();
+    }
+
     /// Puts a key and reads it back.
     pub fn put_and_get(&mut self, key: &str, value: &str) {
         self.runtime.block_on(async {

@@ -1,0 +1,333 @@
+//! `requorum probe`: the first question of the wizard without the wizard, for scripts and for a second look.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use super::{Format, connect, print};
+use crate::{
+    plan::{
+        facts::{
+            Answer, EndpointFacts, Hashed, MemberSays, OwnHealth, Read,
+            disk::{DirFacts, DirState, Held},
+        },
+        survey,
+        verdict::{Finding, verdict},
+        words::thousands,
+    },
+    trouble::{Kind, Result, Trouble},
+    world::{World, local::Local, survey::survey as ask_everybody},
+};
+
+const AFTER: &str = "\
+Everything that answers without quorum is asked, nothing is written, and no member waits for another. Without \
+--endpoints 127.0.0.1:2379 is asked, as etcdctl does.
+
+Exit codes: 0 healthy, 5 nobody answers, 10 quorum lost for now (members may come back), 11 a majority answers and has no \
+leader, 12 not settled (a leader is named, and no read succeeds), 13 answers from two clusters, 14 quorum lost for good, \
+15 degraded (it serves; a voter is missing, an alarm is raised, or data differ). 0 and 15 serve, 10 and 14 are lost. \
+Wrong usage is 2, and so on as elsewhere. With --watch the code of the last look is lost: read its output.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER)]
+pub(super) struct ProbeArgs {
+    /// A data directory of a member on this machine, to be looked at; may be repeated. DIR:WAL-DIR where the log lies
+    /// elsewhere.
+    #[arg(long, value_name = "DIR[:WAL-DIR]")]
+    data_dir: Vec<PathBuf>,
+    /// Client URLs of silent members that are gone for good, disk and all, separated by commas.
+    #[arg(long, value_name = "ENDPOINTS", value_delimiter = ',')]
+    gone: Vec<String>,
+    /// Look again and again, so many seconds after each look [default: 5]; only what changes is printed in full, and
+    /// only the first look compares hashes.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "5")]
+    watch: Option<u64>,
+    #[command(flatten)]
+    connect: connect::ConnectArgs,
+}
+
+/// Looks, and says what there is; the exit code is the verdict's.
+pub(super) fn run(args: ProbeArgs, outer: &connect::ConnectArgs, format: Format) -> Result<u8> {
+    if format == Format::Fields {
+        return Err(Trouble::new(Kind::Usage, "probe prints -w simple or -w json"));
+    }
+    let connect = args.connect.or(outer);
+    let mut endpoints = connect.endpoints();
+    if endpoints.is_empty() {
+        endpoints.push("127.0.0.1:2379".into());
+    }
+    let world = Local::real(connect.members()?);
+    let gone: BTreeSet<String> = args.gone.iter().map(|e| e.trim().to_string()).filter(|e| !e.is_empty()).collect();
+    let mut before: Option<Finding> = None;
+    loop {
+        let facts = ask_everybody(&world, &endpoints, before.is_none(), &mut |_| {});
+        stray(&gone, &facts)?;
+        let dirs = look(&world, &args.data_dir);
+        let finding = verdict(&facts, &dirs, &gone);
+        let now = timestamp(world.now());
+        match format {
+            Format::Json => print(&format!("{}\n", as_json(&finding, &facts, &dirs, &now)))?,
+            _ if args.watch.is_none() => print(&text(&finding, &facts, &dirs))?,
+            _ if before.as_ref().is_some_and(|b| b.sentence == finding.sentence) => {
+                print(&format!("{now}  unchanged: {}\n", finding.verdict.name()))?;
+            }
+            _ => print(&format!("{now}\n{}\n", text(&finding, &facts, &dirs)))?,
+        }
+        let Some(seconds) = args.watch else { return Ok(finding.exit_code()) };
+        before = Some(finding);
+        thread::sleep(Duration::from_secs(seconds));
+    }
+}
+
+/// Looks at the data directories, with a WAL directory behind a colon where one is named.
+fn look(world: &dyn World, dirs: &[PathBuf]) -> Vec<DirFacts> {
+    let apart = |dir: &PathBuf| match dir.to_str().and_then(|text| text.split_once(':')) {
+        Some((data, wal)) => world.look_at_dir(Path::new(data), Some(Path::new(wal))),
+        None => world.look_at_dir(dir, None),
+    };
+    dirs.iter().map(apart).collect()
+}
+
+/// What a directory is, in a clause.
+fn dir_words(dir: &DirFacts) -> String {
+    let held = match &dir.held {
+        Held::No => "nobody holds it",
+        Held::By { .. } => "a process holds it",
+        Held::Unknown(_) => "whether somebody holds it cannot be told",
+    };
+    match &dir.state {
+        DirState::Whole(says) => format!(
+            "whole, of member {} of cluster {}, revision {}, log to {}/{}; {held}",
+            says.member_id,
+            says.cluster_id,
+            thousands(says.revision.unsigned_abs()),
+            says.last_term,
+            says.last_index
+        ),
+        DirState::Broken { why, .. } => format!("broken: {why}"),
+        DirState::Empty => "empty".into(),
+        DirState::Absent => "does not exist".into(),
+        DirState::NotADataDir(why) | DirState::Unreadable(why) => why.clone(),
+    }
+}
+
+fn dir_json(dir: &DirFacts) -> Value {
+    let says = dir.state.says();
+    json!({
+        "data_dir": dir.data_dir,
+        "wal_dir": dir.wal_dir,
+        "whole": matches!(dir.state, DirState::Whole(_)),
+        "held": dir.held.is_held(),
+        "says": dir_words(dir),
+        "member_id": says.map(|s| s.member_id),
+        "cluster_id": says.map(|s| s.cluster_id),
+        "revision": says.map(|s| s.revision),
+        "last_term": says.map(|s| s.last_term),
+        "last_index": says.map(|s| s.last_index),
+    })
+}
+
+/// A member that is said to be gone must be one that was asked.
+fn stray(gone: &BTreeSet<String>, facts: &[EndpointFacts]) -> Result<()> {
+    let Some(stray) = gone.iter().find(|g| !facts.iter().any(|f| f.endpoint == **g)) else { return Ok(()) };
+    let asked: Vec<&str> = facts.iter().map(|f| f.endpoint.as_str()).collect();
+    Err(Trouble::new(Kind::Usage, format!("--gone {stray} is none of the endpoints that were asked"))
+        .hint(format!("They are, spelled so: {}", asked.join(", "))))
+}
+
+fn timestamp(now: i64) -> String {
+    let since = Duration::from_secs(u64::try_from(now).unwrap_or_default());
+    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since).to_string()
+}
+
+/// The name of the member behind an endpoint, where an answer tells it.
+fn name(fact: &EndpointFacts, facts: &[EndpointFacts]) -> String {
+    let mut lists = facts.iter().filter_map(says).flat_map(|s| &s.members);
+    let own = says(fact).and_then(|s| s.members.iter().find(|m| m.id == s.member_id));
+    own.or_else(|| lists.find(|m| survey::at(m, &fact.endpoint))).map_or_else(|| "?".into(), |m| m.name.clone())
+}
+
+fn says(fact: &EndpointFacts) -> Option<&MemberSays> {
+    match &fact.answer {
+        Answer::Says(says) => Some(says),
+        _ => None,
+    }
+}
+
+fn sentence(words: &str) -> String {
+    crate::tui::text::sentence(words)
+}
+
+fn text(finding: &Finding, facts: &[EndpointFacts], dirs: &[DirFacts]) -> String {
+    let mut out = format!("{}\n\n", sentence(&finding.sentence));
+    let mut rows =
+        vec![["member", "client URL", "says", "revision", "term/index", "etcd", "alarms", "HashKV"].map(String::from)];
+    let mut notes = Vec::new();
+    for fact in facts {
+        let none = || "-".to_string();
+        let name = name(fact, facts);
+        rows.push(match &fact.answer {
+            Answer::Says(says) => [
+                name.clone(),
+                fact.endpoint.clone(),
+                state(says),
+                if says.revision > 0 { thousands(says.revision.unsigned_abs()) } else { none() },
+                if says.raft_term > 0 { format!("{}/{}", says.raft_term, says.raft_index) } else { none() },
+                if says.version.is_empty() { none() } else { says.version.clone() },
+                match says.alarms.as_slice() {
+                    [] => none(),
+                    alarms => alarms.iter().map(|a| a.kind.clone()).collect::<Vec<_>>().join(","),
+                },
+                match &says.hash {
+                    Hashed::Says { hash, revision, .. } => format!("{hash:08x}@{revision}"),
+                    _ => none(),
+                },
+            ],
+            Answer::Silent { why, .. } => {
+                [name.clone(), fact.endpoint.clone(), why.clone(), none(), none(), none(), none(), none()]
+            }
+            Answer::Asking => continue,
+        });
+        match &fact.answer {
+            Answer::Silent { details, .. } if !details.is_empty() => notes.push(format!("{name}: {details}")),
+            Answer::Says(says) => {
+                // that there is no leader stands in its row
+                let more = says.errors.iter().filter(|e| !e.ends_with("no leader"));
+                notes.extend(more.map(|e| format!("{name}: {e}")));
+            }
+            _ => {}
+        }
+    }
+    out.push_str(&columns(&rows));
+    for note in notes {
+        out.push_str(&format!("\n  {}", note.replace('\n', "\n  ")));
+    }
+    for dir in dirs {
+        out.push_str(&format!("\n  {}: {}", dir.data_dir.display(), dir_words(dir)));
+    }
+    out.push_str(if out.ends_with('\n') { "\n" } else { "\n\n" });
+    for advice in &finding.advice {
+        out.push_str(&format!(" - {advice}\n"));
+    }
+    out.push_str(&format!("\nThe rule: {}\n", sentence(&finding.rule)));
+    out
+}
+
+fn state(says: &MemberSays) -> String {
+    let learner = if says.is_learner { ", a learner" } else { "" };
+    if let Some(why) = &says.closed {
+        return format!("alive{learner}; {why}");
+    }
+    if !says.led() {
+        return format!("answers, no leader{learner}");
+    }
+    let leader = says.members.iter().find(|m| m.id == says.leader && !m.name.is_empty());
+    let leader = leader.map_or_else(|| says.leader.to_string(), |m| m.name.clone());
+    match &says.read {
+        Read::Failed(_) => format!("leader {leader}, read failed{learner}"),
+        _ => format!("answers, leader {leader}{learner}"),
+    }
+}
+
+/// A table in plain columns.
+fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |at: usize| rows.iter().filter_map(|r| r.get(at)).map(|c| c.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    rows.iter()
+        .map(|row| {
+            let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, w)| format!("{cell:<w$}")).collect();
+            format!("{}\n", cells.join("  ").trim_end())
+        })
+        .collect()
+}
+
+fn as_json(finding: &Finding, facts: &[EndpointFacts], dirs: &[DirFacts], now: &str) -> Value {
+    let parts = finding.disagreement.as_ref().map(|d| {
+        let parts: Vec<Value> = d.parts.iter().map(|(hash, who)| json!({ "hash": hash, "endpoints": who })).collect();
+        json!({ "revision": d.revision, "hashes": parts })
+    });
+    json!({
+        "time": now,
+        "verdict": finding.verdict.name(),
+        "exit_code": finding.exit_code(),
+        "serves": finding.verdict.serves(),
+        "lost": finding.verdict.lost(),
+        "voters": finding.voters,
+        "needed": finding.needed,
+        "answering": finding.answering,
+        "may_come_back": finding.may_come_back,
+        "gone": finding.gone,
+        "disagreement": parts,
+        "sentence": finding.sentence,
+        "rule": finding.rule,
+        "advice": finding.advice,
+        "dirs": dirs.iter().map(dir_json).collect::<Vec<_>>(),
+        "endpoints": facts.iter().map(|f| endpoint_json(f, facts)).collect::<Vec<_>>(),
+    })
+}
+
+fn endpoint_json(fact: &EndpointFacts, facts: &[EndpointFacts]) -> Value {
+    let mut value = match &fact.answer {
+        Answer::Asking => json!({ "answers": false }),
+        Answer::Silent { why, details } => json!({ "answers": false, "why": why, "details": details }),
+        Answer::Says(says) => says_json(says),
+    };
+    if let Some(object) = value.as_object_mut() {
+        object.insert("endpoint".into(), fact.endpoint.clone().into());
+        object.insert("name".into(), name(fact, facts).into());
+    }
+    value
+}
+
+fn says_json(says: &MemberSays) -> Value {
+    let read = |read: &Read| match read {
+        Read::NotAsked => Value::Null,
+        Read::Served => true.into(),
+        Read::Failed(_) => false.into(),
+    };
+    let hash = match &says.hash {
+        Hashed::Says { hash, revision, compacted } => {
+            json!({ "hash": hash, "revision": revision, "compact_revision": compacted })
+        }
+        Hashed::Failed(why) => json!({ "failed": why }),
+        Hashed::NotAsked | Hashed::Asking => Value::Null,
+    };
+    let members = says.members.iter().map(|m| {
+        json!({ "id": m.id, "name": m.name, "peer_urls": m.peer_urls, "client_urls": m.client_urls, "learner": m.is_learner })
+    });
+    json!({
+        "answers": true,
+        "closed": says.closed,
+        "cluster_id": says.cluster_id,
+        "member_id": says.member_id,
+        "version": says.version,
+        "cluster_version": says.cluster_version,
+        "storage_version": says.storage_version,
+        "revision": says.revision,
+        "raft_term": says.raft_term,
+        "raft_index": says.raft_index,
+        "raft_applied": says.raft_applied,
+        "has_leader": says.led(),
+        "leader": (says.leader.0 != 0).then_some(says.leader),
+        "learner": says.is_learner,
+        "db_bytes": says.db_bytes,
+        "db_bytes_in_use": says.db_bytes_in_use,
+        "quota_bytes": says.quota_bytes,
+        "alarms": says.alarms.iter().map(|a| json!({ "member": a.member, "kind": a.kind })).collect::<Vec<_>>(),
+        "linearizable_read": read(&says.read),
+        "serializable_read": read(&says.local_read),
+        "health": match &says.health {
+            OwnHealth::Untold => Value::Null,
+            OwnHealth::Good => true.into(),
+            OwnHealth::Bad(_) => false.into(),
+        },
+        "hash_kv": hash,
+        "errors": says.errors,
+        "members": members.collect::<Vec<_>>(),
+    })
+}

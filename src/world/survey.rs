@@ -1,0 +1,208 @@
+//! Everybody asked at once and heard out in rounds, on threads: [`crate::plan::survey`] says who is next, a [`World`]
+//! does the asking.
+
+use std::{collections::BTreeSet, sync::mpsc, thread};
+
+use super::World;
+use crate::plan::{
+    facts::{Answer, EndpointFacts, Hashed},
+    survey::{self, Question},
+};
+
+/// What came back.
+enum Reply {
+    Answer(Answer),
+    Peer(Answer),
+    Hash(Hashed),
+}
+
+/// Asks all `endpoints`, and whom their answers name; returns when everybody was heard out or ran into a deadline.
+/// Hashes, which cost each member a reading of its whole store, only where `hashes` says so. `on` sees what is known
+/// after each answer.
+pub fn survey(
+    world: &dyn World,
+    endpoints: &[String],
+    hashes: bool,
+    on: &mut dyn FnMut(&[EndpointFacts]),
+) -> Vec<EndpointFacts> {
+    let mut facts: Vec<EndpointFacts> =
+        endpoints.iter().map(|endpoint| EndpointFacts { endpoint: endpoint.clone(), answer: Answer::Asking }).collect();
+    let mut peered = BTreeSet::new();
+    let (send, replies) = mpsc::channel::<(String, Reply)>();
+    thread::scope(|scope| {
+        let ask = |question: Question| {
+            let send = send.clone();
+            scope.spawn(move || {
+                let (endpoint, reply) = match question {
+                    Question::Ask(endpoint) => (endpoint.clone(), Reply::Answer(world.ask(&endpoint))),
+                    Question::Peer { endpoint, member } => {
+                        (endpoint.clone(), Reply::Peer(world.ask_peer(&endpoint, &member)))
+                    }
+                    Question::Hash { endpoint, revision } => {
+                        (endpoint.clone(), Reply::Hash(world.hash_at(&endpoint, revision)))
+                    }
+                };
+                // nobody listens any more only when the survey itself broke down
+                let _ = send.send((endpoint, reply));
+            });
+        };
+        let mut waiting = 0_usize;
+        for fact in &facts {
+            ask(Question::Ask(fact.endpoint.clone()));
+            waiting += 1;
+        }
+        while waiting > 0 {
+            let Ok((endpoint, reply)) = replies.recv() else { break };
+            waiting -= 1;
+            if let Some(fact) = facts.iter_mut().find(|f| f.endpoint == endpoint) {
+                take(&mut fact.answer, reply);
+            }
+            on(&facts);
+            if waiting > 0 {
+                continue;
+            }
+            for question in survey::next(&facts, &peered) {
+                match &question {
+                    Question::Ask(endpoint) => {
+                        facts.push(EndpointFacts { endpoint: endpoint.clone(), answer: Answer::Asking });
+                    }
+                    Question::Peer { endpoint, .. } => {
+                        peered.insert(endpoint.clone());
+                    }
+                    Question::Hash { .. } if !hashes => continue,
+                    Question::Hash { endpoint, .. } => {
+                        let fact = facts.iter_mut().find(|f| f.endpoint == *endpoint);
+                        if let Some(EndpointFacts { answer: Answer::Says(says), .. }) = fact {
+                            says.hash = Hashed::Asking;
+                        }
+                    }
+                }
+                ask(question);
+                waiting += 1;
+            }
+        }
+    });
+    facts
+}
+
+fn take(answer: &mut Answer, reply: Reply) {
+    match (&mut *answer, reply) {
+        (Answer::Says(says), Reply::Hash(hash)) => says.hash = hash,
+        (_, Reply::Answer(new)) => *answer = new,
+        (_, Reply::Peer(peer)) => {
+            let before = std::mem::replace(answer, Answer::Asking);
+            *answer = survey::with_peer(before, peer);
+        }
+        (_, Reply::Hash(_)) => {}
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use std::{
+        path::{Path, PathBuf},
+        sync::Mutex,
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::{
+        engine::{progress::Watch, restore::Restored},
+        etcd::membership::Id,
+        plan::{
+            Plan,
+            facts::{FileFacts, KnownMember, MemberSays, config::ConfigFacts, disk::DirFacts},
+        },
+        trouble::Result,
+    };
+
+    /// Two members that answer, a third that says nothing until somebody saw the others' answers.
+    struct Slow(Mutex<mpsc::Receiver<()>>);
+
+    fn member(n: u64) -> KnownMember {
+        KnownMember {
+            id: Id(n),
+            peer_urls: vec![format!("http://10.0.0.{n}:2380")],
+            client_urls: vec![format!("http://10.0.0.{n}:2379")],
+            ..KnownMember::default()
+        }
+    }
+
+    impl World for Slow {
+        fn label(&self) -> &str {
+            "TEST"
+        }
+        fn now(&self) -> i64 {
+            0
+        }
+        fn fresh(&self) -> String {
+            String::new()
+        }
+        fn ask(&self, endpoint: &str) -> Answer {
+            let member_id = match endpoint {
+                "http://10.0.0.1:2379" => Id(1),
+                "http://10.0.0.2:2379" => Id(2),
+                _ => {
+                    let seen = self.0.lock().unwrap().recv_timeout(Duration::from_secs(20));
+                    let why = if seen.is_ok() { "late" } else { "the others waited for me" };
+                    return Answer::Silent { why: why.into(), details: String::new() };
+                }
+            };
+            let revision = 5 + i64::from(member_id == Id(1));
+            let members = vec![member(1), member(2), member(3)];
+            Answer::Says(Box::new(MemberSays { member_id, revision, members, ..MemberSays::default() }))
+        }
+        fn ask_peer(&self, _: &str, member: &KnownMember) -> Answer {
+            let heard = MemberSays { member_id: member.id, ..MemberSays::default() };
+            Answer::Says(Box::new(heard))
+        }
+        fn hash_at(&self, _: &str, revision: i64) -> Hashed {
+            Hashed::Says { hash: 7, revision, compacted: 0 }
+        }
+        fn find(&self, _: &[PathBuf]) -> Result<Vec<FileFacts>> {
+            unreachable!()
+        }
+        fn inspect(&self, _: &Path, _: &mut Watch<'_>) -> Result<FileFacts> {
+            unreachable!()
+        }
+        fn look_at_dir(&self, _: &Path, _: Option<&Path>) -> DirFacts {
+            unreachable!()
+        }
+        fn discover(&self) -> Vec<ConfigFacts> {
+            Vec::new()
+        }
+        fn save_snapshot(&self, _: &str, _: &Path, _: &mut Watch<'_>) -> Result<FileFacts> {
+            unreachable!()
+        }
+        fn restore(&self, _: &Plan, _: &str, _: &mut Watch<'_>) -> Result<Restored> {
+            unreachable!()
+        }
+        fn write_new(&self, _: &Path, _: &str) -> Result<()> {
+            unreachable!()
+        }
+    }
+
+    #[test]
+    fn a_slow_member_keeps_nobody_waiting_and_every_round_is_asked() {
+        let (seen, wait) = mpsc::channel();
+        let world = Slow(Mutex::new(wait));
+        let endpoints = [3, 1, 2].map(|n| format!("http://10.0.0.{n}:2379"));
+        let mut told = false;
+        let facts = survey(&world, &endpoints, true, &mut |facts| {
+            if !told && facts.iter().filter(|f| matches!(f.answer, Answer::Says(_))).count() == 2 {
+                told = true;
+                seen.send(()).unwrap();
+            }
+        });
+        let [third, first, second] = facts.as_slice() else { panic!("{facts:?}") };
+        let says = |fact: &EndpointFacts| match &fact.answer {
+            Answer::Says(says) => says.as_ref().clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(says(third).closed.as_deref(), Some("late"), "and its peer port was asked");
+        let hash = Hashed::Says { hash: 7, revision: 5, compacted: 0 };
+        assert_eq!((says(first).hash, says(second).hash), (hash.clone(), hash), "at the revision that both have");
+        assert_eq!(says(third).hash, Hashed::NotAsked);
+    }
+}
