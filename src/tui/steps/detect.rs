@@ -68,9 +68,13 @@ impl State {
         self.rows.iter().filter(|r| r.waits()).count()
     }
 
-    /// The verdict on what was seen.
+    /// The verdict on what was seen. Who is still being asked at its peer port is not called silent yet.
     pub fn finding(&self) -> Finding {
-        verdict(&self.facts(), &self.dirs, &self.gone())
+        let mut facts = self.facts();
+        for (fact, _) in facts.iter_mut().zip(&self.rows).filter(|(_, row)| row.peer.is_some()) {
+            fact.answer = Answer::Asking;
+        }
+        verdict(&facts, &self.dirs, &self.gone())
     }
 
     fn says(&self) -> impl Iterator<Item = &MemberSays> {
