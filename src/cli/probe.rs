@@ -1,11 +1,6 @@
 //! `requorum probe`: the first question of the wizard without the wizard, for scripts and for a second look.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    thread,
-    time::Duration,
-};
+use std::{collections::BTreeSet, thread, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -13,15 +8,16 @@ use super::{Format, connect, print};
 use crate::{
     plan::{
         facts::{
-            Answer, EndpointFacts, Hashed, MemberSays, OwnHealth, Read,
-            disk::{DirFacts, DirState, Held},
+            Answer, Around, EndpointFacts, Hashed, MemberSays, OwnHealth, Read,
+            config::ConfigFacts,
+            disk::{DirFacts, DirState},
         },
         survey,
         verdict::{Finding, verdict},
         words::thousands,
     },
     trouble::{Kind, Result, Trouble},
-    world::{World, local::Local, survey::survey as ask_everybody},
+    world::{DataDir, World, local::Local, survey::survey as ask_everybody},
 };
 
 const AFTER: &str = "\
@@ -39,7 +35,10 @@ pub(super) struct ProbeArgs {
     /// A data directory of a member on this machine, to be looked at; may be repeated. DIR:WAL-DIR where the log lies
     /// elsewhere.
     #[arg(long, value_name = "DIR[:WAL-DIR]")]
-    data_dir: Vec<PathBuf>,
+    data_dir: Vec<DataDir>,
+    /// Look at no other directories than those: pass over the units, manifests, files and processes of this machine.
+    #[arg(long)]
+    no_discover: bool,
     /// Client URLs of silent members that are gone for good, disk and all, separated by commas.
     #[arg(long, value_name = "ENDPOINTS", value_delimiter = ',')]
     gone: Vec<String>,
@@ -67,16 +66,19 @@ pub(super) fn run(args: ProbeArgs, outer: &connect::ConnectArgs, format: Format)
     loop {
         let facts = ask_everybody(&world, &endpoints, before.is_none(), &mut |_| {});
         stray(&gone, &facts)?;
-        let dirs = look(&world, &args.data_dir);
-        let finding = verdict(&facts, &dirs, &gone);
+        let around = match args.no_discover {
+            true => Around { dirs: look(&world, &args.data_dir), configs: Vec::new() },
+            false => world.look_around(&args.data_dir),
+        };
+        let finding = verdict(&facts, &around.dirs, &gone);
         let now = timestamp(world.now());
         match format {
-            Format::Json => print(&format!("{}\n", as_json(&finding, &facts, &dirs, &now)))?,
-            _ if args.watch.is_none() => print(&text(&finding, &facts, &dirs))?,
+            Format::Json => print(&format!("{}\n", as_json(&finding, &facts, &around, &now)))?,
+            _ if args.watch.is_none() => print(&text(&finding, &facts, &around))?,
             _ if before.as_ref().is_some_and(|b| b.sentence == finding.sentence) => {
                 print(&format!("{now}  unchanged: {}\n", finding.verdict.name()))?;
             }
-            _ => print(&format!("{now}\n{}\n", text(&finding, &facts, &dirs)))?,
+            _ => print(&format!("{now}\n{}\n", text(&finding, &facts, &around)))?,
         }
         let Some(seconds) = args.watch else { return Ok(finding.exit_code()) };
         before = Some(finding);
@@ -84,51 +86,37 @@ pub(super) fn run(args: ProbeArgs, outer: &connect::ConnectArgs, format: Format)
     }
 }
 
-/// Looks at the data directories, with a WAL directory behind a colon where one is named.
-fn look(world: &dyn World, dirs: &[PathBuf]) -> Vec<DirFacts> {
-    let apart = |dir: &PathBuf| match dir.to_str().and_then(|text| text.split_once(':')) {
-        Some((data, wal)) => world.look_at_dir(Path::new(data), Some(Path::new(wal))),
-        None => world.look_at_dir(dir, None),
-    };
-    dirs.iter().map(apart).collect()
-}
-
-/// What a directory is, in a clause.
-fn dir_words(dir: &DirFacts) -> String {
-    let held = match &dir.held {
-        Held::No => "nobody holds it",
-        Held::By { .. } => "a process holds it",
-        Held::Unknown(_) => "whether somebody holds it cannot be told",
-    };
-    match &dir.state {
-        DirState::Whole(says) => format!(
-            "whole, of member {} of cluster {}, revision {}, log to {}/{}; {held}",
-            says.member_id,
-            says.cluster_id,
-            thousands(says.revision.unsigned_abs()),
-            says.last_term,
-            says.last_index
-        ),
-        DirState::Broken { why, .. } => format!("broken: {why}"),
-        DirState::Empty => "empty".into(),
-        DirState::Absent => "does not exist".into(),
-        DirState::NotADataDir(why) | DirState::Unreadable(why) => why.clone(),
-    }
+/// Looks at the data directories that were named.
+fn look(world: &dyn World, dirs: &[DataDir]) -> Vec<DirFacts> {
+    dirs.iter().map(|dir| world.look_at_dir(&dir.data, dir.wal.as_deref())).collect()
 }
 
 fn dir_json(dir: &DirFacts) -> Value {
     let says = dir.state.says();
     json!({
         "data_dir": dir.data_dir,
+        "learned_from": dir.learned_from,
         "wal_dir": dir.wal_dir,
         "whole": matches!(dir.state, DirState::Whole(_)),
         "held": dir.held.is_held(),
-        "says": dir_words(dir),
+        "says": dir.words(),
         "member_id": says.map(|s| s.member_id),
         "cluster_id": says.map(|s| s.cluster_id),
         "revision": says.map(|s| s.revision),
         "last_term": says.map(|s| s.last_term),
         "last_index": says.map(|s| s.last_index),
+    })
+}
+
+fn config_json(config: &ConfigFacts) -> Value {
+    let paused = config.automation.iter().map(|a| json!({ "what": a.what, "active": a.active, "pause": a.pause }));
+    json!({
+        "place": config.place(),
+        "name": config.get("name"),
+        "data_dir": config.data_dir,
+        "wal_dir": config.wal_dir,
+        "automation": paused.collect::<Vec<_>>(),
+        "notes": config.notes,
     })
 }
 
@@ -163,7 +151,7 @@ fn sentence(words: &str) -> String {
     crate::tui::text::sentence(words)
 }
 
-fn text(finding: &Finding, facts: &[EndpointFacts], dirs: &[DirFacts]) -> String {
+fn text(finding: &Finding, facts: &[EndpointFacts], around: &Around) -> String {
     let mut out = format!("{}\n\n", sentence(&finding.sentence));
     let mut rows =
         vec![["member", "client URL", "says", "revision", "term/index", "etcd", "alarms", "HashKV"].map(String::from)];
@@ -207,8 +195,18 @@ fn text(finding: &Finding, facts: &[EndpointFacts], dirs: &[DirFacts]) -> String
     for note in notes {
         out.push_str(&format!("\n  {}", note.replace('\n', "\n  ")));
     }
-    for dir in dirs {
-        out.push_str(&format!("\n  {}: {}", dir.data_dir.display(), dir_words(dir)));
+    for dir in &around.dirs {
+        let from = if dir.learned_from.is_empty() { String::new() } else { format!(" (from {})", dir.learned_from) };
+        out.push_str(&format!("\n  {}{from}: {}", dir.data_dir.display(), dir.words()));
+    }
+    for config in around.configs.iter().filter(|config| config.data_dir.is_none()) {
+        out.push_str(&format!(
+            "\n  {}: an etcd is configured there; its data directory cannot be told",
+            config.place()
+        ));
+    }
+    for automation in around.configs.iter().flat_map(|config| &config.automation).filter(|a| a.active) {
+        out.push_str(&format!("\n  {}; {} pauses it", automation.what, automation.pause));
     }
     out.push_str(if out.ends_with('\n') { "\n" } else { "\n\n" });
     for advice in &finding.advice {
@@ -246,7 +244,7 @@ fn columns<const N: usize>(rows: &[[String; N]]) -> String {
         .collect()
 }
 
-fn as_json(finding: &Finding, facts: &[EndpointFacts], dirs: &[DirFacts], now: &str) -> Value {
+fn as_json(finding: &Finding, facts: &[EndpointFacts], around: &Around, now: &str) -> Value {
     let parts = finding.disagreement.as_ref().map(|d| {
         let parts: Vec<Value> = d.parts.iter().map(|(hash, who)| json!({ "hash": hash, "endpoints": who })).collect();
         json!({ "revision": d.revision, "hashes": parts })
@@ -266,7 +264,8 @@ fn as_json(finding: &Finding, facts: &[EndpointFacts], dirs: &[DirFacts], now: &
         "sentence": finding.sentence,
         "rule": finding.rule,
         "advice": finding.advice,
-        "dirs": dirs.iter().map(dir_json).collect::<Vec<_>>(),
+        "dirs": around.dirs.iter().map(dir_json).collect::<Vec<_>>(),
+        "configurations": around.configs.iter().map(config_json).collect::<Vec<_>>(),
         "endpoints": facts.iter().map(|f| endpoint_json(f, facts)).collect::<Vec<_>>(),
     })
 }

@@ -9,7 +9,7 @@ use crate::{
     etcd::version::Minor,
     trouble::{Kind, Result, Trouble},
     tui::{self, Options, Step},
-    world::local::Local,
+    world::{DataDir, local::Local},
 };
 
 #[derive(Debug, clap::Args)]
@@ -19,6 +19,10 @@ pub(super) struct WizardArgs {
     /// directory].
     #[arg(long, value_name = "PATH")]
     snapshots: Vec<PathBuf>,
+    /// A member's old data directory on this machine, besides those that units, manifests and processes name; may be
+    /// repeated. DIR:WAL-DIR where its log lies elsewhere.
+    #[arg(long, value_name = "DIR[:WAL-DIR]")]
+    data_dir: Vec<DataDir>,
     /// What you call the cluster; you type it to confirm.
     #[arg(long)]
     label: Option<String>,
@@ -84,6 +88,7 @@ pub(super) fn real(args: WizardArgs, connect: &connect::ConnectArgs) -> Result<(
     let options = Options {
         endpoints: connect.endpoints(),
         places,
+        data_dirs: args.data_dir,
         label: args.label,
         base_dir: args.data_root.as_deref().map_or_else(|| Ok(here.clone()), absolute)?,
         here,

@@ -7,6 +7,15 @@ use std::path::PathBuf;
 
 use crate::etcd::membership::Id;
 
+/// What was found on a machine without asking any member: how an etcd is started there, and what its directories hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Around {
+    /// Configurations.
+    pub configs: Vec<config::ConfigFacts>,
+    /// Data directories: those that were named, then those of the configurations.
+    pub dirs: Vec<disk::DirFacts>,
+}
+
 /// What one endpoint said, or why it said nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointFacts {

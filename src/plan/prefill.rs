@@ -8,7 +8,10 @@ mod tests;
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    facts::{Answer, Content, EndpointFacts, KnownMember, MemberSays},
+    facts::{
+        Answer, Content, EndpointFacts, KnownMember, MemberSays,
+        config::{ConfigFacts, WITHHELD},
+    },
     inventory::Entry,
     table::{self, Candidate, Column, Origin, Row},
     url::{self, Url},
@@ -40,6 +43,16 @@ pub struct Flag {
     pub name: String,
     /// Its value as it was written.
     pub value: String,
+}
+
+/// The flags of configurations that were found, secrets left out.
+pub fn flags(configs: &[ConfigFacts]) -> Vec<Flag> {
+    let of = |config: &ConfigFacts| {
+        let origin = config.place();
+        let told = config.flags.iter().filter(|setting| setting.value != WITHHELD);
+        told.map(|s| Flag { origin: origin.clone(), name: s.flag.clone(), value: s.value.clone() }).collect::<Vec<_>>()
+    };
+    configs.iter().flat_map(of).collect()
 }
 
 /// A filled table.

@@ -23,6 +23,7 @@ use crate::{
     etcd::version::Minor,
     plan::Plan,
     trouble::{Result, Trouble},
+    world::DataDir,
 };
 
 /// What the wizard starts from.
@@ -32,6 +33,8 @@ pub struct Options {
     pub endpoints: Vec<String>,
     /// Files and directories in which snapshots are looked for.
     pub places: Vec<PathBuf>,
+    /// Data directories to look at, besides those that configurations name.
+    pub data_dirs: Vec<DataDir>,
     /// What the operator calls the cluster, where it was given.
     pub label: Option<String>,
     /// Where new data directories, saved snapshots and files are proposed; absolute.
@@ -230,7 +233,9 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Start { now, fresh } => {
             model.started = now;
             model.members.fresh = fresh;
-            detect::ask_all(model)
+            let mut effects = detect::ask_all(model);
+            effects.push(detect::look_around(model));
+            effects
         }
         Msg::Tick(now_ms) => {
             model.now_ms = model.now_ms.max(now_ms);
@@ -248,6 +253,10 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Terminated => terminated(model),
         Msg::Answered { id, answer } => detect::answered(model, id, answer),
+        Msg::LookedAround { id, around } => {
+            detect::looked_around(model, id, around);
+            Vec::new()
+        }
         Msg::Hashed { id, hash } => {
             detect::hashed(model, id, hash);
             Vec::new()

@@ -15,7 +15,7 @@ use crate::{
     engine::progress::{Flow, Phase, Progress},
     plan::{
         certs,
-        facts::{Answer, Hashed},
+        facts::{Answer, Around, Hashed},
     },
     recovery::{Cancel, RowEvent, execute},
     trouble::{Kind, Trouble},
@@ -67,6 +67,9 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: &mut dyn FnMu
         }
         Effect::Hash { id, endpoint, revision } => {
             send(Msg::Hashed { id: *id, hash: world.hash_at(endpoint, *revision) });
+        }
+        Effect::LookAround { id, named } => {
+            send(Msg::LookedAround { id: *id, around: world.look_around(named) });
         }
         Effect::Find { id, places } => send(Msg::Found { id: *id, result: world.find(places) }),
         Effect::Inspect { id, path } => {
@@ -120,6 +123,7 @@ fn failed(effect: &Effect, bug: Trouble) -> Option<Msg> {
             Msg::Answered { id: *id, answer }
         }
         Effect::Hash { id, .. } => Msg::Hashed { id: *id, hash: Hashed::Failed(bug.to_string()) },
+        Effect::LookAround { id, .. } => Msg::LookedAround { id: *id, around: Around::default() },
         Effect::Find { id, .. } => Msg::Found { id: *id, result: Err(bug) },
         Effect::Inspect { id, .. } => Msg::Inspected { id: *id, result: Err(bug) },
         Effect::Save { id, .. } => Msg::Saved { id: *id, result: Err(bug) },

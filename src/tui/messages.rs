@@ -9,10 +9,11 @@ use crate::{
     engine::progress::Progress,
     plan::{
         Plan, certs,
-        facts::{Answer, FileFacts, Hashed, KnownMember},
+        facts::{Answer, Around, FileFacts, Hashed, KnownMember},
     },
     recovery::RowEvent,
     trouble::Result,
+    world::DataDir,
 };
 
 /// What can happen.
@@ -109,6 +110,13 @@ pub enum Msg {
         /// What was read.
         seen: certs::Seen,
     },
+    /// To [`Effect::LookAround`].
+    LookedAround {
+        /// The effect's ID.
+        id: u64,
+        /// What was found.
+        around: Around,
+    },
     /// To [`Effect::Fresh`].
     Fresh {
         /// The effect's ID.
@@ -147,6 +155,13 @@ pub enum Effect {
         endpoint: String,
         /// Up to which revision.
         revision: i64,
+    },
+    /// Find configurations and data directories on this machine.
+    LookAround {
+        /// For the answer.
+        id: u64,
+        /// Data directories that were named.
+        named: Vec<DataDir>,
     },
     /// List the files in these places.
     Find {

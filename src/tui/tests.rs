@@ -20,7 +20,11 @@ use crate::{
     etcd::membership::Id,
     plan::{
         Plan,
-        facts::{Answer, Content, FileFacts, Hashed, Health, KnownMember, MemberSays},
+        facts::{
+            Answer, Around, Content, FileFacts, Hashed, Health, KnownMember, MemberSays,
+            config::{ConfigFacts, ConfigKind, Origin, Setting, WITHHELD},
+            disk::{DirFacts, DirState, Held},
+        },
         table::Column,
     },
     recovery::RowEvent,
@@ -103,7 +107,8 @@ fn asks(effects: &[Effect]) -> Vec<(u64, &str)> {
         _ => None,
     };
     let all: Vec<(u64, String)> = effects.iter().filter_map(ask).collect();
-    assert_eq!(all.len(), effects.len(), "{effects:?}");
+    let around = effects.iter().filter(|e| matches!(e, Effect::LookAround { .. })).count();
+    assert_eq!(all.len() + around, effects.len(), "{effects:?}");
     effects
         .iter()
         .filter_map(|e| match e {
@@ -588,6 +593,46 @@ fn a_proposed_bump_is_taken_with_a_key_and_missed_on_review() {
     assert!(model.members.bump >= 1000 && model.members.mark_compacted);
     char(&mut model, 'n');
     assert!(!screen(&model, 120, 40).contains("without a revision bump"));
+}
+
+#[test]
+fn what_lies_on_this_machine_fills_the_table_and_stands_in_detect() {
+    let mut model = Model::new(options(), "REAL");
+    let effects = update(&mut model, Msg::Start { now: 50, fresh: "beef".into() });
+    let id = effects.iter().find_map(|e| match e {
+        Effect::LookAround { id, .. } => Some(*id),
+        _ => None,
+    });
+    let id = id.expect("it is looked for at the start");
+    let setting = |flag: &str, value: &str| Setting { flag: flag.into(), value: value.into(), from: "unit".into() };
+    let config = ConfigFacts {
+        origin: Origin::File("/etc/systemd/system/etcd.service".into()),
+        kind: ConfigKind::Unit,
+        flags: vec![
+            setting("name", "m1"),
+            setting("initial-cluster", "m1=https://10.0.0.1:2380"),
+            setting("listen-client-urls", "https://10.0.0.1:2379"),
+            setting("auth-token", WITHHELD),
+        ],
+        data_dir: Some("/var/lib/etcd".into()),
+        wal_dir: None,
+        automation: Vec::new(),
+        notes: Vec::new(),
+    };
+    let dir = DirFacts {
+        data_dir: "/var/lib/etcd".into(),
+        wal_dir: None,
+        learned_from: config.place(),
+        held: Held::By { pid: Some(7), program: "etcd".into() },
+        state: DirState::Empty,
+    };
+    let around = Around { configs: vec![config], dirs: vec![dir] };
+    update(&mut model, Msg::LookedAround { id: id + 1000, around: around.clone() });
+    assert!(model.detect.dirs.is_empty(), "an answer that nobody waits for is dropped");
+    update(&mut model, Msg::LookedAround { id, around });
+    assert!(screen(&model, 80, 24).contains("On this machine, /var/lib/etcd: empty"), "{}", screen(&model, 80, 24));
+    let flags: Vec<&str> = model.members.config.iter().map(|flag| flag.name.as_str()).collect();
+    assert_eq!(flags, ["name", "initial-cluster", "listen-client-urls"], "secrets stay out");
 }
 
 #[test]

@@ -48,6 +48,7 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
         Effect::Ask { id, .. } | Effect::AskPeer { id, .. } => {
             vec![Msg::Answered { id: *id, answer: if good { survivor() } else { silent() } }]
         }
+        Effect::LookAround { id, .. } => vec![Msg::LookedAround { id: *id, around: Default::default() }],
         Effect::Find { id, .. } => {
             let files = vec![file("a.db", Health::Unread), file("b.db", Health::Unread)];
             vec![Msg::Found { id: *id, result: if luck > 20 { Ok(files) } else { Err(trouble()) } }]

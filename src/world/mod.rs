@@ -11,16 +11,38 @@ pub mod members;
 pub mod survey;
 pub mod tls;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use crate::{
     engine::{progress::Watch, restore::Restored},
     plan::{
         Plan, certs as judged,
-        facts::{Answer, FileFacts, Hashed, KnownMember, config::ConfigFacts, disk::DirFacts},
+        facts::{Answer, Around, FileFacts, Hashed, KnownMember, config::ConfigFacts, disk::DirFacts},
     },
     trouble::Result,
 };
+
+/// A data directory as it was named, `DIR` or `DIR:WAL-DIR`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataDir {
+    /// `--data-dir`.
+    pub data: PathBuf,
+    /// `--wal-dir`, where the log lies elsewhere.
+    pub wal: Option<PathBuf>,
+}
+
+impl FromStr for DataDir {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        let (data, wal) = text.split_once(':').map_or((text, None), |(data, wal)| (data, Some(wal)));
+        let absolute = |path: &str| std::path::absolute(path).unwrap_or_else(|_| path.into());
+        Ok(DataDir { data: absolute(data), wal: wal.map(absolute) })
+    }
+}
 
 /// Everything that can be asked of or done to the outside. All calls block, and may be made from
 /// several threads at once.
@@ -71,6 +93,27 @@ pub trait World: Send + Sync {
 
     /// Finds how an etcd is, or would be, started on this machine.
     fn discover(&self) -> Vec<ConfigFacts>;
+
+    /// Finds configurations and looks at their data directories, after those of `named` (with their WAL directories,
+    /// where these lie elsewhere). A directory is looked at once.
+    fn look_around(&self, named: &[DataDir]) -> Around {
+        let mut around = Around { configs: self.discover(), dirs: Vec::new() };
+        for dir in named {
+            around.dirs.push(self.look_at_dir(&dir.data, dir.wal.as_deref()));
+        }
+        for config in &around.configs {
+            let Some(data) = config.data_dir.as_deref() else { continue };
+            match around.dirs.iter_mut().find(|dir| dir.data_dir == data) {
+                Some(known) if known.learned_from.is_empty() => known.learned_from = config.place(),
+                Some(_) => {}
+                None => {
+                    let seen = self.look_at_dir(data, config.wal_dir.as_deref());
+                    around.dirs.push(DirFacts { learned_from: config.place(), ..seen });
+                }
+            }
+        }
+        around
+    }
 
     /// Saves a snapshot from a member into the new file `into` (by way of `into.part`).
     ///

@@ -4,7 +4,10 @@
 use std::path::PathBuf;
 
 use super::{FileFacts, KnownMember};
-use crate::etcd::{membership::Id, version::Minor};
+use crate::{
+    etcd::{membership::Id, version::Minor},
+    plan::words::thousands,
+};
 
 /// One data directory: where it lies, who has it, what it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +23,38 @@ pub struct DirFacts {
     pub held: Held,
     /// What it is.
     pub state: DirState,
+}
+
+impl DirFacts {
+    /// What it is, in a clause.
+    pub fn words(&self) -> String {
+        let held = match &self.held {
+            Held::No => "nobody holds it".to_string(),
+            Held::By { pid: Some(pid), program } => format!("{program} holds it (process {pid})"),
+            Held::By { pid: None, .. } => "a process holds it".into(),
+            Held::Unknown(_) => "whether somebody holds it cannot be told".into(),
+        };
+        match &self.state {
+            DirState::Whole(says) => {
+                let name = says.members.iter().find(|m| m.id == says.member_id && !m.name.is_empty());
+                let member = name.map_or_else(|| format!("member {}", says.member_id), |m| m.name.clone());
+                let beyond = match says.entries_beyond() {
+                    0 => String::new(),
+                    1 => ", 1 log entry beyond its database".into(),
+                    n => format!(", {} log entries beyond its database", thousands(n)),
+                };
+                let revision = thousands(says.revision.unsigned_abs());
+                format!(
+                    "whole, of {member} of cluster {}, revision {revision}, log to {}/{}{beyond}; {held}",
+                    says.cluster_id, says.last_term, says.last_index
+                )
+            }
+            DirState::Broken { why, .. } => format!("broken: {why}"),
+            DirState::Empty => "empty".into(),
+            DirState::Absent => "does not exist".into(),
+            DirState::NotADataDir(why) | DirState::Unreadable(why) => why.clone(),
+        }
+    }
 }
 
 /// Whether a process holds a directory's locks. It was asked, never tried.

@@ -10,7 +10,8 @@ use super::super::{
     theme::Tone,
 };
 use crate::plan::{
-    facts::{Answer, EndpointFacts, Hashed, MemberSays, disk::DirFacts},
+    facts::{Answer, Around, EndpointFacts, Hashed, MemberSays, config::ConfigFacts, disk::DirFacts},
+    prefill,
     survey::{self, Question},
     verdict::{Finding, Gate, verdict},
 };
@@ -43,6 +44,10 @@ pub struct State {
     pub at: usize,
     /// The data directories that were looked at.
     pub dirs: Vec<DirFacts>,
+    /// The configurations that were found.
+    pub configs: Vec<ConfigFacts>,
+    /// The effect that looks for them.
+    looking: Option<u64>,
     /// True once the label was typed to go on although quorum is not plainly lost.
     pub passed: bool,
 }
@@ -141,6 +146,21 @@ pub(in crate::tui) fn answered(model: &mut Model, id: u64, answer: Answer) -> Ve
     }
     model.propose_label();
     if model.detect.asking() == 0 { next_round(model) } else { Vec::new() }
+}
+
+/// Looks at what lies on this machine.
+pub(in crate::tui) fn look_around(model: &mut Model) -> Effect {
+    let id = model.id();
+    model.detect.looking = Some(id);
+    Effect::LookAround { id, named: model.options.data_dirs.clone() }
+}
+
+pub(in crate::tui) fn looked_around(model: &mut Model, id: u64, around: Around) {
+    if model.detect.looking == Some(id) {
+        model.detect.looking = None;
+        model.members.config = prefill::flags(&around.configs);
+        (model.detect.dirs, model.detect.configs) = (around.dirs, around.configs);
+    }
 }
 
 pub(in crate::tui) fn hashed(model: &mut Model, id: u64, hash: Hashed) {
@@ -244,7 +264,11 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
         Action::Open => model.open(Overlay::Details),
-        Action::AskAgain => return ask_all(model),
+        Action::AskAgain => {
+            let mut effects = ask_all(model);
+            effects.push(look_around(model));
+            return effects;
+        }
         Action::Gone => {
             let at = model.detect.at;
             let Some(row) = model.detect.rows.get_mut(at) else { return Vec::new() };

@@ -20,6 +20,13 @@ use crate::{
 pub(super) fn details(model: &Model) -> (String, Vec<String>) {
     let Some(row) = model.detect.rows.get(model.detect.at) else { return (String::new(), Vec::new()) };
     let mut lines = about(&model.detect, row);
+    if !model.detect.dirs.is_empty() {
+        lines.extend([String::new(), "Data directories on this machine:".into()]);
+    }
+    for dir in &model.detect.dirs {
+        let from = if dir.learned_from.is_empty() { String::new() } else { format!(" (from {})", dir.learned_from) };
+        lines.push(format!("  {}{from}: {}", dir.data_dir.display(), dir.words()));
+    }
     let finding = model.detect.finding();
     if !finding.rule.is_empty() {
         lines.push(String::new());
@@ -216,6 +223,15 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     page.gap();
     if let Some(row) = state.rows.get(state.at) {
         selected(model, &row.facts, page);
+    }
+    // two at most: the advice below counts more
+    for dir in state.dirs.iter().take(2) {
+        page.sentence("   ", &format!("On this machine, {}: {}", dir.data_dir.display(), dir.words()), Tone::Plain, 2);
+    }
+    match state.dirs.len() {
+        0 => {}
+        1 | 2 => page.gap(),
+        n => page.sentence("   ", &format!("and {} more directories (⏎ lists them)", n - 2), Tone::Faint, 1),
     }
     for advice in &finding.advice {
         page.sentence(" · ", advice, Tone::Plain, 3);
