@@ -230,6 +230,26 @@ fn without_a_token_there_is_a_warning() {
     assert!(text(&output).contains("8e9e05c52164694d of cluster cdf818194e3a8c32"), "{}", text(&output));
 }
 
+/// A directory on which the named etcd would not start is not made.
+#[test]
+fn a_snapshot_of_a_later_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("d");
+    let restore = |more: &[&str]| {
+        let mut command = requorum();
+        command
+            .args(["snapshot", "restore", "--name=default", "--etcd-version=3.6"])
+            .args(more)
+            .arg("--data-dir")
+            .arg(&target);
+        command.arg(fixture("3.7.1-small.db")).output().unwrap()
+    };
+    let refused = restore(&[]);
+    assert_eq!(refused.status.code(), Some(3), "{}", text(&refused));
+    assert!(text(&refused).contains("--set-version") && !target.exists(), "{}", text(&refused));
+    assert!(restore(&["--set-version"]).status.success() && target.join("member").is_dir());
+}
+
 /// Root may read everything, so this runs as another user, and first sees the system refuse.
 #[test]
 fn no_permission() {

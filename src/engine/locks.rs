@@ -11,6 +11,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nix::{
+    fcntl::{FcntlArg, fcntl},
+    libc,
+};
+
 use crate::plan::facts::disk::Held;
 
 /// Whether a process holds a lock on `path` now. No where the system does not tell.
@@ -23,6 +28,16 @@ pub fn served(db: &Path) -> bool {
     let wal = db.parent().and_then(Path::parent).map(|member| member.join("wal"));
     let segments = wal.and_then(|dir| fs::read_dir(dir).ok()).into_iter().flatten().flatten().map(|entry| entry.path());
     held(db) || segments.filter(|path| path.extension().is_some_and(|x| x == "wal")).any(|path| held(&path))
+}
+
+/// Takes the lock that etcd holds on its log, until `log` is closed.
+///
+/// # Errors
+/// When somebody holds it, or the filesystem has no locks.
+pub fn hold(log: &fs::File) -> std::io::Result<()> {
+    let whole =
+        libc::flock { l_type: libc::F_WRLCK as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 };
+    fcntl(log, FcntlArg::F_OFD_SETLK(&whole)).map(|_| ()).map_err(std::io::Error::from)
 }
 
 /// Who holds a lock on one of `files`, or has one open for writing as an etcd has its database and its log.
@@ -109,6 +124,22 @@ mod tests {
         assert!(held(&path));
         drop(holder);
         assert!(!held(&path));
+    }
+
+    /// As two etcds meet: each description has its own lock, within one process, too.
+    #[test]
+    fn a_log_is_held_against_another_description_until_it_is_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("0.wal");
+        fs::write(&path, b"x").unwrap();
+        let open = || fs::OpenOptions::new().write(true).open(&path).unwrap();
+        let first = open();
+        hold(&first).unwrap();
+        assert!(hold(&open()).is_err() && held(&path));
+        // A lock of the process would be gone by now, as soon as any description of the file was closed.
+        assert!(hold(&open()).is_err());
+        drop(first);
+        hold(&open()).unwrap();
     }
 
     #[test]

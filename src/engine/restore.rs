@@ -19,7 +19,7 @@ use std::{
     sync::Arc,
 };
 
-use rustix::fs::{FlockOperation, fcntl_lock, statvfs};
+use rustix::fs::statvfs;
 
 use super::{
     changes::{self, Change},
@@ -27,7 +27,7 @@ use super::{
     disk::{Disk, DiskFile},
     genesis::Genesis,
     inspect::Walk,
-    leftovers,
+    leftovers, locks,
     owner::Owner,
     prepared::{Checked, Prepared, Shelf, Trust},
     progress::{Phase, Watch},
@@ -38,7 +38,7 @@ use super::{
 use crate::{
     bolt::WriteAt,
     etcd::{membership::Id, revision::Revision, version::Minor},
-    plan::Options,
+    plan::{Options, build, table::Severity},
     raft::wal,
     trouble::{Kind, Result, Trouble},
 };
@@ -158,6 +158,7 @@ struct Laid {
 impl Laid {
     /// Makes the directories and copies the pages.
     fn out(job: &Job<'_>, tools: &Tools, checked: &Checked, watch: &mut Watch<'_>) -> Result<Laid> {
+        starts(job, &checked.walk)?;
         let bump = bumped(&checked.walk, job.bump_revision)?;
         let disk = &tools.disk;
         let data = Stage::begin(disk, job.data_dir)?;
@@ -222,9 +223,18 @@ impl Laid {
         step(watch, Phase::Place, 0, 0)?;
         // As etcd holds its log, until it has its name: an etcd started too early waits or says so.
         let log = fs::OpenOptions::new().write(true).open(&segment).map_err(|e| io_trouble("lock", &segment, &e))?;
-        let _ = fcntl_lock(&log, FlockOperation::NonBlockingLockExclusive);
+        let _ = locks::hold(&log);
         stage::place(data, wal)?;
         Ok(restored)
+    }
+}
+
+/// Refuses a snapshot on which the etcd that it is written for would not start.
+fn starts(job: &Job<'_>, walk: &Walk) -> Result<()> {
+    let problems = build::brought(&walk.content, Some(job.target), job.options);
+    match problems.into_iter().find(|problem| problem.severity == Severity::Error) {
+        Some(problem) => Err(Trouble::new(Kind::Refused, "the snapshot cannot be restored as it is").why(problem.text)),
+        None => Ok(()),
     }
 }
 
