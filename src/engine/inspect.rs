@@ -180,8 +180,9 @@ impl Tally {
                 names => format!("none of its buckets is etcd's; the first are {}", names.join(", ")),
             }));
         }
-        self.found.keys = self.meaning.live_keys() + u64::from(self.nameless);
-        self.found.findings = self.meaning.finish();
+        let (findings, live) = self.meaning.finish();
+        self.found.keys = live + u64::from(self.nameless);
+        self.found.findings = findings;
         Ok(self.found)
     }
 

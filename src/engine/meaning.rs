@@ -14,18 +14,17 @@
 //! at the compaction mark that comes with it. A store that `etcdctl migrate` filled from v2 data (3.4
 //! and earlier) and that was never compacted since has gaps as well; it is taken for damaged.
 
+mod history;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    ops::Range,
-};
+use std::collections::{BTreeMap, HashSet};
 
 use prost::Message;
 
+use self::history::{Follower, History, Slip, Slips};
 use super::{
-    live::{KeyId, Live, Past},
+    live::{Live, Past},
     words::{brief, count, thousands},
 };
 use crate::{
@@ -112,66 +111,6 @@ impl Marks {
     }
 }
 
-/// A kind of mistake in the rows of `key`: counted, with the first one kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Slip {
-    NoKey,
-    ModRevision,
-    Numbers,
-    Sub,
-    Twice,
-    History,
-    NoPast,
-    NoDeletion,
-    DeletesNothing,
-    Early,
-}
-
-impl Slip {
-    const ALL: [Slip; 10] = [
-        Slip::NoKey,
-        Slip::ModRevision,
-        Slip::Numbers,
-        Slip::Sub,
-        Slip::Twice,
-        Slip::History,
-        Slip::NoPast,
-        Slip::NoDeletion,
-        Slip::DeletesNothing,
-        Slip::Early,
-    ];
-
-    /// What is wrong with such rows.
-    fn words(self) -> &'static str {
-        match self {
-            Slip::NoKey => "rows without a key's name",
-            Slip::ModRevision => "rows whose mod_revision is not the revision they stand at",
-            Slip::Numbers => "rows whose create_revision, mod_revision and version do not fit together",
-            Slip::Sub => "transactions that lack some of their rows, so rows are lost",
-            Slip::Twice => "two rows at one revision",
-            Slip::History => "rows that do not follow on their key's row before them, so rows are lost or changed",
-            Slip::NoPast => "changes of keys whose earlier row is lost",
-            Slip::NoDeletion => "keys created while they were there, so their deletion is lost",
-            Slip::DeletesNothing => "deletions of keys whose earlier row is lost",
-            Slip::Early => "rows at revision 0 or 1, where no client's write ever stands",
-        }
-    }
-}
-
-/// Rows whose keys are looked up together, so that the memory is waited for once and not row by row.
-const BATCH: usize = 64;
-
-/// A change of a key that was not held against its past yet.
-#[derive(Debug, Clone)]
-struct Change {
-    id: KeyId,
-    at: Revision,
-    /// The row that it leaves; none for a deletion.
-    put: Option<Past>,
-    /// Where its key stands among the names that wait with it.
-    name: Range<usize>,
-}
-
 /// Takes every row once, in the order of the file, and says at the end what they mean together.
 ///
 /// Its memory: that of [`Live`].
@@ -179,9 +118,7 @@ struct Change {
 pub struct Checker {
     marks: Marks,
     compacted: i64,
-    live: Live,
-    waiting: Vec<Change>,
-    names: Vec<u8>,
+    follower: Follower,
     leases: HashSet<i64>,
     last: Option<Revision>,
     rows: u64,
@@ -189,7 +126,7 @@ pub struct Checker {
     gap: Option<(i64, i64)>,
     missing: u64,
     gaps: u64,
-    slips: [(u64, String); Slip::ALL.len()],
+    slips: Slips,
     buckets: HashSet<Vec<u8>>,
     auth_enabled: bool,
     users: HashSet<Vec<u8>>,
@@ -203,17 +140,15 @@ impl Checker {
     pub fn new(marks: Marks) -> Checker {
         Checker {
             compacted: marks.compacted(),
+            follower: Follower::new(marks.compacted()),
             marks,
-            live: Live::default(),
-            waiting: Vec::with_capacity(BATCH),
-            names: Vec::new(),
             leases: HashSet::new(),
             last: None,
             rows: 0,
             gap: None,
             missing: 0,
             gaps: 0,
-            slips: Default::default(),
+            slips: Slips::default(),
             buckets: HashSet::new(),
             auth_enabled: false,
             users: HashSet::new(),
@@ -239,70 +174,35 @@ impl Checker {
             return; // the row of a bumped revision
         }
         if kv.key.is_empty() {
-            return self.slip(Slip::NoKey, at.revision, kv.key);
+            return self.slips.note(Slip::NoKey, at.revision, kv.key);
         }
         let put = (!at.tombstone).then_some(Past { create: kv.create_revision, version: kv.version, lease: kv.lease });
         if let Some(Past { create, version, .. }) = put {
             if kv.mod_revision != main {
-                self.slip(Slip::ModRevision, at.revision, kv.key);
+                self.slips.note(Slip::ModRevision, at.revision, kv.key);
             }
             // A key changes at most once in a transaction, so its version cannot run ahead of its revisions.
             let fits = create > 0 && create <= main && version > 0 && version - 1 <= main - create;
             if !fits || (create == main) != (version == 1) {
-                self.slip(Slip::Numbers, at.revision, kv.key);
+                self.slips.note(Slip::Numbers, at.revision, kv.key);
             }
         }
-        let start = self.names.len();
-        self.names.extend_from_slice(kv.key);
-        let name = start..self.names.len();
-        self.waiting.push(Change { id: self.live.id(kv.key), at: at.revision, put, name });
-        if self.waiting.len() == BATCH {
-            self.follow_up();
-        }
-    }
-
-    /// Holds the changes that wait against what their keys were before.
-    fn follow_up(&mut self) {
-        // The processor fetches all of these at once, and one after the other in the loop below.
-        let near = self.waiting.iter().fold(0, |all, change| all ^ self.live.touch(change.id));
-        std::hint::black_box(near);
-        let (mut waiting, mut names) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.names));
-        for change in waiting.drain(..) {
-            let kept = change.at.main > self.compacted;
-            let past = match change.put {
-                Some(put) => self.live.insert(change.id, put),
-                None => self.live.remove(change.id),
-            };
-            let slip = match (change.put, past) {
-                (None, None) if kept => Slip::DeletesNothing,
-                (Some(put), Some(_)) if kept && put.create == change.at.main => Slip::NoDeletion,
-                (Some(put), Some(past))
-                    if kept && (past.create != put.create || past.version.saturating_add(1) != put.version) =>
-                {
-                    Slip::History
-                }
-                (Some(put), None) if kept && put.create < change.at.main => Slip::NoPast,
-                _ => continue,
-            };
-            self.slip(slip, change.at, names.get(change.name).unwrap_or_default());
-        }
-        names.clear();
-        (self.waiting, self.names) = (waiting, names);
+        self.follower.change(at.revision, kv.key, put);
     }
 
     /// Whether a revision may come after the one before it.
     fn follows(&mut self, at: Revision, kept: bool, key: &[u8]) {
         if at.main < 2 {
-            self.slip(Slip::Early, at, key);
+            self.slips.note(Slip::Early, at, key);
         }
         if !kept {
             return;
         }
         match self.last {
-            Some(last) if last == at => self.slip(Slip::Twice, at, key),
+            Some(last) if last == at => self.slips.note(Slip::Twice, at, key),
             Some(last) if last.main == at.main => {
                 if last.sub.saturating_add(1) != at.sub {
-                    self.slip(Slip::Sub, at, key);
+                    self.slips.note(Slip::Sub, at, key);
                 }
             }
             last => {
@@ -314,7 +214,7 @@ impl Checker {
                     self.gaps += 1;
                 }
                 if at.sub != 0 {
-                    self.slip(Slip::Sub, at, key);
+                    self.slips.note(Slip::Sub, at, key);
                 }
             }
         }
@@ -359,23 +259,18 @@ impl Checker {
         }
     }
 
-    /// How many keys are alive; a bumped revision's row is none.
-    pub fn live_keys(&mut self) -> u64 {
-        self.follow_up();
-        self.live.count()
-    }
-
-    /// What all rows together mean.
-    pub fn finish(mut self) -> Findings {
-        self.follow_up();
-        self.lost_rows();
+    /// What all rows together mean, and how many keys are alive; a bumped revision's row is none.
+    pub fn finish(mut self) -> (Findings, u64) {
+        let follower = std::mem::replace(&mut self.follower, Follower::new(-1));
+        let History { live, slips, .. } = follower.finish();
+        self.lost_rows(slips);
         self.buckets_and_marks();
-        self.leases_and_users();
+        self.leases_and_users(&live);
         self.proof();
-        self.findings
+        (self.findings, live.count())
     }
 
-    fn lost_rows(&mut self) {
+    fn lost_rows(&mut self, of_keys: Slips) {
         if let Some((from, to)) = self.gap {
             let above = match self.compacted {
                 ..=1 => "nothing was compacted".to_string(),
@@ -391,12 +286,10 @@ impl Checker {
                 },
             ));
         }
-        for (slip, (count, first)) in Slip::ALL.into_iter().zip(std::mem::take(&mut self.slips)) {
-            if count > 0 {
-                let rows = self::count(count, "row", "rows");
-                let list = if slip == Slip::Early { &mut self.findings.warnings } else { &mut self.findings.errors };
-                list.push(format!("bucket key: {}: {rows}, first {first}", slip.words()));
-            }
+        for (slip, count, first) in std::mem::take(&mut self.slips).with(of_keys) {
+            let rows = self::count(count, "row", "rows");
+            let list = if slip == Slip::Early { &mut self.findings.warnings } else { &mut self.findings.errors };
+            list.push(format!("bucket key: {}: {rows}, first {first}", slip.words()));
         }
     }
 
@@ -437,9 +330,9 @@ impl Checker {
         }
     }
 
-    fn leases_and_users(&mut self) {
+    fn leases_and_users(&mut self, live: &Live) {
         let mut gone: BTreeMap<i64, u64> = BTreeMap::new();
-        for past in self.live.all().filter(|past| past.lease != 0 && !self.leases.contains(&past.lease)) {
+        for past in live.all().filter(|past| past.lease != 0 && !self.leases.contains(&past.lease)) {
             *gone.entry(past.lease).or_default() += 1;
         }
         if let Some((first, _)) = gone.first_key_value() {
@@ -482,14 +375,6 @@ impl Checker {
         }
         let end = last.max(self.compacted).max(1);
         findings.unproven.push(format!("whether anything was written after revision {}", grouped(end)));
-    }
-
-    fn slip(&mut self, slip: Slip, at: Revision, key: &[u8]) {
-        let Some((count, first)) = self.slips.get_mut(slip as usize) else { return };
-        if *count == 0 {
-            *first = format!("revision {}.{} of key \"{}\"", at.main, at.sub, brief(key, 60));
-        }
-        *count += 1;
     }
 
     fn undecoded(&mut self, bucket: &str, key: &[u8]) {

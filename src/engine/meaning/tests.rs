@@ -26,7 +26,7 @@ fn findings(rows: &Rows, scheduled: Option<i64>, finished: Option<i64>) -> Findi
     for (key, value) in rows {
         checker.key_row(RevisionKey::parse(key).unwrap(), &KeyValueRef::parse(value).unwrap());
     }
-    checker.finish()
+    checker.finish().0
 }
 
 /// A store that keeps rows as etcd does.
@@ -202,7 +202,7 @@ fn leases_users_buckets_and_marks() {
     checker.other_row(schema::AUTH, schema::AUTH_ENABLED, &[1]);
     let user = User { name: b"bob".to_vec(), roles: vec!["gone".into()] };
     checker.other_row(schema::AUTH_USERS, b"bob", &user.encode_to_vec());
-    let found = checker.finish();
+    let (found, _) = checker.finish();
     let missing = "bucket lease is missing; every etcd makes it when it starts";
     assert_eq!(found.errors, ["bucket lease: row \"x\" does not decode", missing]);
     for words in [

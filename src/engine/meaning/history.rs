@@ -1,0 +1,298 @@
+//! Each key's rows held against one another, in the order of their revisions: the costly part of the
+//! check, since every row asks a large table for its key. It has a thread of its own as soon as there
+//! is enough to do.
+
+use std::{
+    ops::Range,
+    panic::resume_unwind,
+    sync::mpsc::{Receiver, SendError, SyncSender, channel, sync_channel},
+    thread::{self, JoinHandle},
+};
+
+use crate::{
+    engine::{
+        live::{Live, Past},
+        words::brief,
+    },
+    etcd::revision::Revision,
+};
+
+/// Changes that go to the thread together.
+const BATCH: usize = 1024;
+/// Batches that may wait for it.
+const AHEAD: usize = 4;
+/// Keys that are looked up together, so that the memory is waited for once and not key by key.
+const TOGETHER: usize = 64;
+
+/// A kind of mistake in the rows of `key`: counted, with the first one kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slip {
+    NoKey,
+    ModRevision,
+    Numbers,
+    Sub,
+    Twice,
+    History,
+    NoPast,
+    NoDeletion,
+    DeletesNothing,
+    Early,
+}
+
+impl Slip {
+    pub(super) const ALL: [Slip; 10] = [
+        Slip::NoKey,
+        Slip::ModRevision,
+        Slip::Numbers,
+        Slip::Sub,
+        Slip::Twice,
+        Slip::History,
+        Slip::NoPast,
+        Slip::NoDeletion,
+        Slip::DeletesNothing,
+        Slip::Early,
+    ];
+
+    /// What is wrong with such rows.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Slip::NoKey => "rows without a key's name",
+            Slip::ModRevision => "rows whose mod_revision is not the revision they stand at",
+            Slip::Numbers => "rows whose create_revision, mod_revision and version do not fit together",
+            Slip::Sub => "transactions that lack some of their rows, so rows are lost",
+            Slip::Twice => "two rows at one revision",
+            Slip::History => "rows that do not follow on their key's row before them, so rows are lost or changed",
+            Slip::NoPast => "changes of keys whose earlier row is lost",
+            Slip::NoDeletion => "keys created while they were there, so their deletion is lost",
+            Slip::DeletesNothing => "deletions of keys whose earlier row is lost",
+            Slip::Early => "rows at revision 0 or 1, where no client's write ever stands",
+        }
+    }
+}
+
+/// The mistakes found, by kind: how many, and the first one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Slips([(u64, String); Slip::ALL.len()]);
+
+impl Slips {
+    /// One more.
+    pub fn note(&mut self, slip: Slip, at: Revision, key: &[u8]) {
+        let Some((count, first)) = self.0.get_mut(slip as usize) else { return };
+        if *count == 0 {
+            *first = format!("revision {}.{} of key \"{}\"", at.main, at.sub, brief(key, 60));
+        }
+        *count += 1;
+    }
+
+    /// Those that were found, with those of `other`; no kind is in both.
+    pub fn with(self, other: Slips) -> impl Iterator<Item = (Slip, u64, String)> {
+        let both = self.0.into_iter().zip(other.0).map(|(a, b)| if a.0 > 0 { a } else { b });
+        Slip::ALL
+            .into_iter()
+            .zip(both)
+            .filter(|(_, (count, _))| *count > 0)
+            .map(|(slip, (count, first))| (slip, count, first))
+    }
+}
+
+/// A change of a key.
+#[derive(Debug, Clone)]
+struct Change {
+    at: Revision,
+    /// The row that it leaves; none for a deletion.
+    put: Option<Past>,
+    /// Where its key stands among the names of its batch.
+    name: Range<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Batch {
+    changes: Vec<Change>,
+    names: Vec<u8>,
+}
+
+/// What the rows so far left.
+#[derive(Debug)]
+pub(super) struct History {
+    compacted: i64,
+    /// The live keys.
+    pub live: Live,
+    /// What does not follow.
+    pub slips: Slips,
+}
+
+impl History {
+    fn follow(&mut self, batch: &Batch) {
+        let name = |change: &Change| batch.names.get(change.name.clone()).unwrap_or_default();
+        let mut ids = Vec::with_capacity(TOGETHER);
+        for changes in batch.changes.chunks(TOGETHER) {
+            ids.clear();
+            ids.extend(changes.iter().map(|change| self.live.id(name(change))));
+            // The processor fetches all of these at once, and one after the other in the loop below.
+            std::hint::black_box(ids.iter().fold(0, |all, id| all ^ self.live.touch(*id)));
+            for (change, id) in changes.iter().zip(&ids) {
+                let kept = change.at.main > self.compacted;
+                let past = match change.put {
+                    Some(put) => self.live.insert(*id, put),
+                    None => self.live.remove(*id),
+                };
+                let slip = match (change.put, past) {
+                    (None, None) if kept => Slip::DeletesNothing,
+                    (Some(put), Some(_)) if kept && put.create == change.at.main => Slip::NoDeletion,
+                    (Some(put), Some(past))
+                        if kept && (past.create != put.create || past.version.saturating_add(1) != put.version) =>
+                    {
+                        Slip::History
+                    }
+                    (Some(put), None) if kept && put.create < change.at.main => Slip::NoPast,
+                    _ => continue,
+                };
+                self.slips.note(slip, change.at, name(change));
+            }
+        }
+    }
+}
+
+/// Takes changes in the order of their revisions, and says at the end what they left.
+#[derive(Debug)]
+pub(super) struct Follower {
+    batch: Batch,
+    /// The work, as long as it is done here.
+    here: Option<Box<History>>,
+    /// The thread that does it, once there was a full batch.
+    there: Option<Worker>,
+}
+
+/// A thread: batches go there, and their memory comes back.
+#[derive(Debug)]
+struct Worker {
+    to: SyncSender<Batch>,
+    back: Receiver<Batch>,
+    end: JoinHandle<Option<Box<History>>>,
+}
+
+impl Follower {
+    /// For a store that is compacted up to there, -1 for nowhere.
+    pub fn new(compacted: i64) -> Follower {
+        let history = History { compacted, live: Live::default(), slips: Slips::default() };
+        Follower { batch: Batch::default(), here: Some(Box::new(history)), there: None }
+    }
+
+    /// The next change: what row it leaves, none for a deletion.
+    pub fn change(&mut self, at: Revision, key: &[u8], put: Option<Past>) {
+        let start = self.batch.names.len();
+        self.batch.names.extend_from_slice(key);
+        let name = start..self.batch.names.len();
+        self.batch.changes.push(Change { at, put, name });
+        if self.batch.changes.len() == BATCH {
+            if let Some(history) = self.here.take() {
+                // Where no thread can be had, the work stays here.
+                (self.there, self.here) = Worker::begin(history);
+            }
+            self.hand_over();
+        }
+    }
+
+    fn hand_over(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        self.batch = match (&self.there, &mut self.here) {
+            (Some(worker), _) => worker.take(batch),
+            (None, Some(history)) => {
+                history.follow(&batch);
+                batch
+            }
+            (None, None) => batch,
+        };
+        self.batch.changes.clear();
+        self.batch.names.clear();
+    }
+
+    /// What all changes left.
+    pub fn finish(mut self) -> History {
+        self.hand_over();
+        let history = match self.there {
+            Some(Worker { to, end, .. }) => {
+                drop(to);
+                end.join().unwrap_or_else(|panic| resume_unwind(panic))
+            }
+            None => self.here,
+        };
+        history.map_or_else(|| Follower::new(-1).finish(), |history| *history)
+    }
+}
+
+impl Worker {
+    /// The history comes back where there is no thread for it.
+    fn begin(history: Box<History>) -> (Option<Worker>, Option<Box<History>>) {
+        let (give, given) = channel::<Box<History>>();
+        let (to, batches) = sync_channel::<Batch>(AHEAD);
+        let (done, back) = channel();
+        let work = move || {
+            let mut history = given.recv().ok()?;
+            while let Ok(batch) = batches.recv() {
+                history.follow(&batch);
+                // The other side may have gone already.
+                let _ = done.send(batch);
+            }
+            Some(history)
+        };
+        match thread::Builder::new().name("requorum-history".into()).spawn(work) {
+            Ok(end) => match give.send(history) {
+                Ok(()) => (Some(Worker { to, back, end }), None),
+                Err(SendError(history)) => (None, Some(history)),
+            },
+            Err(_) => (None, Some(history)),
+        }
+    }
+
+    /// Takes a batch, and gives an empty one for it.
+    fn take(&self, batch: Batch) -> Batch {
+        // The thread ends early by a panic only, which `finish` hands on.
+        let _ = self.to.send(batch);
+        self.back.try_recv().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keys that are put and deleted in turn, with every so often one that does not follow.
+    fn changes() -> impl Iterator<Item = (Revision, Vec<u8>, Option<Past>)> {
+        (2..20_000i64).map(|main| {
+            let (key, turn) = (main % 700, main / 700);
+            let put = (turn % 3 < 2).then_some(Past {
+                create: if main % 1009 == 0 { 1 } else { main - turn % 3 * 700 },
+                version: turn % 3 + 1,
+                lease: 0,
+            });
+            (Revision { main, sub: 0 }, format!("key {key}").into_bytes(), put)
+        })
+    }
+
+    #[test]
+    fn the_thread_finds_what_is_found_without_it() {
+        let mut apart = Follower::new(3000);
+        let mut here = Follower::new(3000).finish();
+        for (at, key, put) in changes() {
+            apart.change(at, &key, put);
+            let name = 0..key.len();
+            here.follow(&Batch { changes: vec![Change { at, put, name }], names: key });
+        }
+        assert!(apart.there.is_some() && apart.here.is_none());
+        let apart = apart.finish();
+        assert_eq!(apart.live.count(), here.live.count());
+        let slips = |history: History| history.slips.with(Slips::default()).collect::<Vec<_>>();
+        let (apart, here) = (slips(apart), slips(here));
+        assert!(apart.iter().any(|(slip, count, _)| *slip == Slip::History && *count > 3), "{apart:?}");
+        assert_eq!(apart, here);
+    }
+
+    #[test]
+    fn little_work_needs_no_thread() {
+        let mut follower = Follower::new(-1);
+        changes().take(BATCH - 1).for_each(|(at, key, put)| follower.change(at, &key, put));
+        assert!(follower.there.is_none());
+        assert_eq!(follower.finish().live.count(), 700);
+    }
+}
