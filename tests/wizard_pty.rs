@@ -73,6 +73,21 @@ impl World for Clockless {
     fn discover(&self) -> Vec<requorum::plan::facts::config::ConfigFacts> {
         self.0.discover()
     }
+    fn same_history(
+        &self,
+        first: &std::path::Path,
+        second: &std::path::Path,
+    ) -> Result<requorum::plan::ledger::History> {
+        self.0.same_history(first, second)
+    }
+    fn compare(
+        &self,
+        first: &std::path::Path,
+        second: &std::path::Path,
+        watch: &mut requorum::engine::progress::Watch<'_>,
+    ) -> Result<(requorum::plan::ledger::Difference, bool)> {
+        self.0.compare(first, second, watch)
+    }
     fn save_snapshot(
         &self,
         endpoint: &str,

@@ -21,6 +21,7 @@ use crate::{
         contents::{self, prefix_of},
         hashkv as hashing,
         keys::{self as listing, Wanted},
+        loss::Tally,
         progress::{Progress, Watch},
         report::fields_of,
         source::Source,
@@ -243,7 +244,9 @@ pub(super) fn compare(args: &CompareArgs, format: Format) -> Result<()> {
     let views = [first.0.view()?, second.0.view()?];
     let mut out = BufWriter::new(io::stdout().lock());
     let mut written = Ok(());
+    let mut tally = Tally::default();
     let mut tell = |differs: &Differs<'_>| {
+        tally.hear(differs);
         let line = match format {
             Format::Json => Some(json_line(differs, args.values)),
             _ if args.keys => Some(text_line(differs)),
@@ -258,13 +261,20 @@ pub(super) fn compare(args: &CompareArgs, format: Format) -> Result<()> {
         comparing::compare([&views[0], &views[1]], &args.prefix.clone().into_vec(), &group, watch, &mut tell)
             .map_err(|(file, refused)| refused.into_trouble(if file == 0 { &args.first } else { &args.second }))
     })?;
+    let (difference, second_is_newer) = tally.finish(&compared, [first.0.modified, second.0.modified]);
+    let names = [args.first.display().to_string(), args.second.display().to_string()];
+    let [older, newer] = if second_is_newer { [&names[0], &names[1]] } else { [&names[1], &names[0]] };
+    let line = difference.line(newer, older);
     let summary = match format {
-        Format::Json => format!("{}\n", serde_json::json!({ "summary": compared })),
+        Format::Json => {
+            let loss = serde_json::json!({ "choosing": older, "insteadOf": newer, "loses": difference, "words": line });
+            format!("{}\n", serde_json::json!({ "summary": compared, "loss": loss }))
+        }
         Format::Fields => match serde_json::to_value(&compared) {
             Ok(serde_json::Value::Object(object)) => fields_of(&object),
             _ => String::new(),
         },
-        _ => summary(args, &compared),
+        _ => format!("{}{line}\n", summary(args, &compared)),
     };
     printed(written.and_then(|()| out.write_all(summary.as_bytes())).and_then(|()| out.flush()))?;
     first.1.verdict(&args.first).and(second.1.verdict(&args.second))

@@ -15,6 +15,7 @@ use crate::{
     plan::{
         Plan, certs,
         facts::{Answer, FileFacts, Hashed, KnownMember, config::ConfigFacts, disk::DirFacts},
+        ledger::{Difference, History},
     },
     trouble::Result,
     world::{World, local::Local},
@@ -75,6 +76,14 @@ impl World for DrillWorld {
 
     fn discover(&self) -> Vec<ConfigFacts> {
         self.inner.discover()
+    }
+
+    fn same_history(&self, first: &Path, second: &Path) -> Result<History> {
+        self.inner.same_history(first, second)
+    }
+
+    fn compare(&self, first: &Path, second: &Path, watch: &mut Watch<'_>) -> Result<(Difference, bool)> {
+        self.inner.compare(first, second, watch)
     }
 
     fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {

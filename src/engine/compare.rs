@@ -10,8 +10,10 @@ use serde::Serialize;
 use super::{
     hashkv::{Reach, Refused},
     keys::{Wanted, alive},
-    progress::Watch,
+    progress::{Phase, Progress, Watch},
+    source::step,
 };
+pub use crate::plan::ledger::History;
 use crate::{
     bolt::{Bucket, Cursor, ReadAt, Row, View},
     etcd::{
@@ -20,26 +22,6 @@ use crate::{
         schema,
     },
 };
-
-/// Whether both files tell one history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase", tag = "is")]
-pub enum History {
-    /// Every row that both must have is the same: so many were compared, up to this revision.
-    Same {
-        /// Rows that stand in both.
-        rows: u64,
-        /// The last revision that both reach.
-        until: i64,
-    },
-    /// They part ways at this revision: both hold it, with other rows.
-    Parts {
-        /// The first revision that differs.
-        at: i64,
-    },
-    /// No revision is held by both, so it cannot be told.
-    Unknown,
-}
 
 /// How a key differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -105,12 +87,13 @@ pub fn compare<R: ReadAt>(
     each: &mut dyn FnMut(&Differs<'_>),
 ) -> Result<Compared, (usize, Refused)> {
     let [first, second] = views;
+    let watch: &mut Watch<'_> = &mut |step| watch(Progress { phase: Phase::Compare, ..step });
     let wanted = Wanted { prefix: prefix.into(), revision: 0 };
     let reach = [at(0, Reach::read(first))?, at(1, Reach::read(second))?];
     let mut found = Compared {
         first: reach[0],
         second: reach[1],
-        history: history(views, reach)?,
+        history: history(views, reach, watch)?,
         keys: Sums::default(),
         prefixes: BTreeMap::new(),
     };
@@ -184,7 +167,11 @@ impl<I: Iterator<Item = (Box<[u8]>, Revision)>> Merge<I> {
 /// Above both compaction marks both files hold every row, so there they must be equal row by row
 /// until the first one ends. At or below a mark a row may be gone from either, but one that stands
 /// in both must be the same.
-fn history<R: ReadAt>(views: [&View<R>; 2], reach: [Reach; 2]) -> Result<History, (usize, Refused)> {
+fn history<R: ReadAt>(
+    views: [&View<R>; 2],
+    reach: [Reach; 2],
+    watch: &mut Watch<'_>,
+) -> Result<History, (usize, Refused)> {
     let [a, b] = reach;
     let (full, until) = (a.compacted.max(b.compacted), a.revision.min(b.revision));
     let buckets = [at(0, views[0].bucket(schema::KEY))?, at(1, views[1].bucket(schema::KEY))?];
@@ -192,8 +179,13 @@ fn history<R: ReadAt>(views: [&View<R>; 2], reach: [Reach; 2]) -> Result<History
     let (mut left, mut right) = (Rows::new(views[0], &left), Rows::new(views[1], &right));
     at(0, left.step())?;
     at(1, right.step())?;
-    let mut rows = 0;
+    let (mut rows, mut seen, mut read, total) = (0, 0u64, 0u64, views[0].used_bytes());
     loop {
+        seen += 1;
+        read = read.saturating_add((left.key.len() + left.value.len()) as u64);
+        if seen.is_multiple_of(1 << 14) {
+            step(watch, Phase::Compare, read.min(total), total).map_err(|e| (0, Refused::Stopped(e)))?;
+        }
         let heads = (left.at.filter(|at| at.main <= until), right.at.filter(|at| at.main <= until));
         let (parts, order) = match heads {
             (None, None) => break,

@@ -38,7 +38,7 @@ pub fn alive<R: ReadAt>(
     let at = Reach::read(view)?.asked(wanted.revision)?;
     let mut alive = BTreeMap::new();
     let Some(bucket) = view.bucket(schema::KEY)? else { return Ok(alive) };
-    let (mut rows, mut seen) = (view.cursor(&bucket), 0u64);
+    let (mut rows, mut seen, mut read, total) = (view.cursor(&bucket), 0u64, 0u64, view.used_bytes());
     while let Some(row) = rows.next()? {
         let bad = || Refused::Damaged(format!("bucket key: row {} does not decode", row.key.escape_ascii()));
         let key = RevisionKey::parse(row.key).ok_or_else(bad)?;
@@ -47,8 +47,9 @@ pub fn alive<R: ReadAt>(
             break;
         }
         seen += 1;
-        if seen.is_multiple_of(1 << 16) {
-            step(watch, Phase::Check, 0, 0).map_err(Refused::Stopped)?;
+        read = read.saturating_add(row.both.len() as u64);
+        if seen.is_multiple_of(1 << 14) {
+            step(watch, Phase::Check, read.min(total), total).map_err(Refused::Stopped)?;
         }
         // The empty key is the row of a bumped revision; no client can ask for it.
         if kv.key.is_empty() || !kv.key.starts_with(&wanted.prefix) {

@@ -61,15 +61,7 @@ impl Kubernetes {
 
     /// Counts a live key.
     pub(super) fn key(&mut self, key: &[u8], sealed: Option<usize>) {
-        let Some(path) = key.strip_prefix(PREFIX).filter(|path| !path.is_empty()) else { return };
-        let parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
-        let named = match parts.as_slice() {
-            // groups have a dot; services keep their endpoints beside their specs
-            [first, _, ..] if first.contains(&b'.') || *first == b"services" => 2,
-            _ => 1,
-        };
-        let (kind, rest) = parts.split_at(named.min(parts.len()));
-        let kind = brief(&kind.join(&b'/'), 100);
+        let Some((kind, rest)) = kind_and_rest(key) else { return };
         self.objects += 1;
         if kind == "secrets" && sealed.is_none() {
             self.plain_secrets += 1;
@@ -79,7 +71,7 @@ impl Kubernetes {
             seal.kinds.insert(kind.clone());
         }
         *self.kinds.entry(kind).or_default() += 1;
-        if let [namespace, _, ..] = rest {
+        if let [namespace, _, ..] = rest.as_slice() {
             *self.namespaces.entry(brief(namespace, 100)).or_default() += 1;
         }
     }
@@ -89,6 +81,24 @@ impl Kubernetes {
         self.encrypted.retain(|sealed| sealed.objects > 0);
         (self.objects > 0).then_some(self)
     }
+}
+
+/// The kind of the object under a key: `deployments`, `services/specs`; none for keys that are not Kubernetes'.
+pub fn kind_of(key: &[u8]) -> Option<String> {
+    kind_and_rest(key).map(|(kind, _)| kind)
+}
+
+/// The kind, and what follows it in the key, part by part.
+fn kind_and_rest(key: &[u8]) -> Option<(String, Vec<&[u8]>)> {
+    let path = key.strip_prefix(PREFIX).filter(|path| !path.is_empty())?;
+    let mut parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
+    let named = match parts.as_slice() {
+        // groups have a dot; services keep their endpoints beside their specs
+        [first, _, ..] if first.contains(&b'.') || *first == b"services" => 2,
+        _ => 1,
+    };
+    let rest = parts.split_off(named.min(parts.len()));
+    Some((brief(&parts.join(&b'/'), 100), rest))
 }
 
 #[cfg(test)]

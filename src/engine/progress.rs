@@ -11,6 +11,8 @@ pub enum Phase {
     Hash,
     /// Walking every page and row.
     Check,
+    /// Comparing the rows of two databases.
+    Compare,
     /// Copying the database beside its place.
     Copy,
     /// Writing membership, WAL and `.snap`.
@@ -29,6 +31,7 @@ impl Phase {
             Phase::Unpack => "unpacking the archive",
             Phase::Hash => "hashing the snapshot",
             Phase::Check => "checking every page",
+            Phase::Compare => "comparing the rows",
             Phase::Copy => "copying the database",
             Phase::Write => "writing members and log",
             Phase::Prove => "reading it back",

@@ -12,6 +12,7 @@ pub mod file;
 pub mod glyphs;
 pub mod inventory;
 pub mod launch;
+pub mod ledger;
 pub mod options;
 pub mod paste;
 pub mod prefill;

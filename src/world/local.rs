@@ -12,12 +12,13 @@ use std::{
 use super::{World, discover::discover, members::Members};
 use crate::{
     engine::{
+        archive::Archive,
         datadir,
         genesis::Genesis,
-        inspect,
+        inspect, kin, loss,
         progress::Watch,
         restore::{self, Job, Restored, Tools},
-        source::io_trouble,
+        source::{Source, io_trouble},
         stage,
     },
     etcd::version::Minor,
@@ -28,6 +29,7 @@ use crate::{
             config::ConfigFacts,
             disk::{DirFacts, DirState, Held},
         },
+        ledger::{Difference, History},
         table::Severity,
     },
     trouble::{Kind, Result, Trouble},
@@ -176,6 +178,21 @@ impl World for Local {
         if self.fence.is_some() { Vec::new() } else { discover(Path::new("/")) }
     }
 
+    fn same_history(&self, first: &Path, second: &Path) -> Result<History> {
+        self.inside(first)?;
+        self.inside(second)?;
+        let sources = [Source::open(first)?, Source::open(second)?];
+        let views = [sources[0].view()?, sources[1].view()?];
+        kin::glance([&views[0], &views[1]])
+            .map_err(|(file, refused)| refused.into_trouble(if file == 0 { first } else { second }))
+    }
+
+    fn compare(&self, first: &Path, second: &Path, watch: &mut Watch<'_>) -> Result<(Difference, bool)> {
+        self.inside(first)?;
+        self.inside(second)?;
+        loss::difference(first, second, watch)
+    }
+
     fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
         self.may_ask(endpoint)?;
         self.inside(into)?;
@@ -283,15 +300,20 @@ fn add(path: &Path, found: &mut Vec<FileFacts>) {
 }
 
 /// A file that begins as a bbolt database does, or bears a name that snapshots bear: a damaged or
-/// packed one should be seen with its reason, not be missing from the list.
+/// packed one should be seen with its reason, not be missing from the list. An archive may be
+/// anything, so its name must say more.
 fn has_the_looks(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    if [".db", ".db.part", ".db.gz", ".snapshot", ".etcd-backup"].iter().any(|end| name.ends_with(end)) {
+    if [".db", ".db.part", ".db.gz", ".db.zst", ".db.zip", ".snapshot", ".etcd-backup"]
+        .iter()
+        .any(|end| name.ends_with(end))
+    {
         return true;
     }
     let mut head = Vec::new();
     let read = File::open(path).and_then(|file| file.take(20).read_to_end(&mut head));
-    read.is_ok() && head.get(16..20) == Some(&BOLT_MAGIC)
+    let of_snapshots = [".db", "etcd", "snap", "backup", "full-"].iter().any(|word| name.contains(word));
+    read.is_ok() && (head.get(16..20) == Some(&BOLT_MAGIC) || (of_snapshots && Archive::of(&head).is_some()))
 }
 
 #[cfg(test)]
@@ -309,6 +331,10 @@ mod tests {
             ("nightly", &bolt),
             ("notes.txt", b"hello"),
             ("b.db.part", b"x"),
+            ("etcd-snapshot-1.zip", b"PK\x03\x04"),
+            ("nightly.db.zst", b"\x28\xb5\x2f\xfd"),
+            ("messages.1.gz", b"\x1f\x8b"),
+            ("etcd.log", b"hello"),
             ("m1.etcd/member/snap/db", b"y"),
         ] {
             fs::write(dir.path().join(name), bytes).unwrap();
@@ -316,7 +342,10 @@ mod tests {
         let mut found = Vec::new();
         look_in(dir.path(), &mut found).unwrap();
         let names: Vec<_> = found.iter().map(|f| f.path.strip_prefix(dir.path()).unwrap().to_str().unwrap()).collect();
-        assert_eq!(names, ["a.db", "b.db.part", "m1.etcd/member/snap/db", "nightly"]);
+        assert_eq!(
+            names,
+            ["a.db", "b.db.part", "etcd-snapshot-1.zip", "m1.etcd/member/snap/db", "nightly", "nightly.db.zst"]
+        );
     }
 
     #[test]

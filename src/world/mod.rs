@@ -21,6 +21,7 @@ use crate::{
     plan::{
         Plan, certs as judged,
         facts::{Answer, Around, FileFacts, Hashed, KnownMember, config::ConfigFacts, disk::DirFacts},
+        ledger::{Difference, History},
     },
     trouble::Result,
 };
@@ -114,6 +115,18 @@ pub trait World: Send + Sync {
         }
         around
     }
+
+    /// Whether two database files tell one history, by a glance at a few of their rows.
+    ///
+    /// # Errors
+    /// When one of them cannot be read; the sentence names it.
+    fn same_history(&self, first: &Path, second: &Path) -> Result<History>;
+
+    /// Compares two database files whole: what the older one lacks. True where `second` is the newer one.
+    ///
+    /// # Errors
+    /// As for [`World::same_history`], and `Stopped`, when `watch` said so.
+    fn compare(&self, first: &Path, second: &Path, watch: &mut Watch<'_>) -> Result<(Difference, bool)>;
 
     /// Saves a snapshot from a member into the new file `into` (by way of `into.part`).
     ///

@@ -13,14 +13,15 @@ use requorum::{
         progress::{Flow, Phase, Progress, Watch},
         restore::Restored,
     },
-    etcd::membership::Id,
+    etcd::{membership::Id, version::Minor},
     plan::{
         Plan, certs,
         facts::{
             Alarm, Answer, Content, FileFacts, Hashed, Health, KnownMember, MemberSays, Read, Source,
             config::ConfigFacts,
-            disk::{DirFacts, DirState, Held},
+            disk::{DirFacts, DirSays, DirState, Held},
         },
+        ledger::{Difference, History},
     },
     trouble::{Kind, Result, Trouble},
     tui::Options,
@@ -200,17 +201,59 @@ impl World for Fake {
     }
 
     fn look_at_dir(&self, data_dir: &Path, wal_dir: Option<&Path>) -> DirFacts {
+        let database = data_dir.join("member/snap/db");
+        let file = self.find(&[]).unwrap().into_iter().find(|f| f.path == database);
+        let says = file.map(|database| DirSays {
+            cluster_id: CLUSTER,
+            member_id: members()[1].id,
+            term: 7,
+            vote: Id(0),
+            commit: 90_062,
+            first_index: 85_001,
+            last_index: 90_088,
+            last_term: 7,
+            torn: None,
+            snap_index: 80_000,
+            consistent_index: 90_050,
+            consistent_term: Some(7),
+            revision: 84_152,
+            database,
+            received_db: None,
+            members: members(),
+            v2_keys: 0,
+            etcd: Some(Minor::V3_5),
+            written: Some(NOW - 40),
+            warnings: Vec::new(),
+        });
         DirFacts {
             data_dir: data_dir.into(),
             wal_dir: wal_dir.map(Path::to_path_buf),
             learned_from: String::new(),
             held: Held::No,
-            state: DirState::Absent,
+            state: says.map_or(DirState::Absent, |says| DirState::Whole(Box::new(says))),
         }
     }
 
     fn discover(&self) -> Vec<ConfigFacts> {
         Vec::new()
+    }
+
+    fn same_history(&self, _first: &Path, _second: &Path) -> Result<History> {
+        Ok(History::Same { rows: 32, until: 83_799 })
+    }
+
+    fn compare(&self, first: &Path, _second: &Path, watch: &mut Watch<'_>) -> Result<(Difference, bool)> {
+        watch(Progress { phase: Phase::Check, done: 0, total: 0 });
+        let lost = [("deployments", 3), ("pods", 96)].map(|(kind, n)| (kind.to_string(), n));
+        let difference = Difference {
+            history: History::Same { rows: 4112, until: 83_799 },
+            newer: 84_152,
+            older: 83_799,
+            seconds: Some(4280),
+            lost: lost.into(),
+            back: 88,
+        };
+        Ok((difference, first.ends_with("etcd-0200.db")))
     }
 
     fn save_snapshot(&self, _endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {

@@ -1,0 +1,123 @@
+//! Do two databases tell one history? A glance at a few rows, for a list of many files; [`super::compare`] reads all.
+//!
+//! A revision has the same rows in every database of one history, and other clusters fill it with other keys, values
+//! and leases. So rows are looked up at revisions spread over what both must hold, and at the last one above all.
+
+use super::hashkv::{Reach, Refused};
+use crate::{
+    bolt::{Bucket, Cursor, ReadAt, View},
+    etcd::{revision::Revision, revision::RevisionKey, schema},
+    plan::ledger::History,
+};
+
+/// How many places are looked at, below the compaction mark and above it.
+const PLACES: i64 = 16;
+
+/// Compares a few rows of two databases.
+///
+/// Above both compaction marks each holds every row up to its end, so there they must hold the same ones. At or below
+/// a mark a row may be gone from either; one that stands in both must be equal.
+///
+/// # Errors
+/// When a page cannot be read or a row is not a revision; with the file, 0 or 1.
+pub fn glance<R: ReadAt>(views: [&View<R>; 2]) -> Result<History, (usize, Refused)> {
+    let at = |file: usize| move |e: Refused| (file, e);
+    let reach = [Reach::read(views[0]).map_err(at(0))?, Reach::read(views[1]).map_err(at(1))?];
+    let until = reach[0].revision.min(reach[1].revision);
+    let full = reach[0].compacted.max(reach[1].compacted);
+    let bucket = |file: usize| views[file].bucket(schema::KEY).map_err(|e| (file, e.into()));
+    let (Some(left), Some(right)) = (bucket(0)?, bucket(1)?) else { return Ok(History::Unknown) };
+    let sides = [(views[0], left), (views[1], right)];
+    let mut rows = 0;
+    for place in places(full, until) {
+        // from either side, so that a row which only one has is met
+        for (from, to) in [(0, 1), (1, 0)] {
+            let Some((key, value)) = first_from(&sides[from], place).map_err(at(from))? else { continue };
+            let revision = RevisionKey::parse(&key).map_or(0, |key| key.revision.main);
+            if revision > until {
+                continue;
+            }
+            let (view, bucket) = &sides[to];
+            match view.get(bucket, &key).map_err(|e| (to, e.into()))? {
+                Some(theirs) if theirs == value => rows += 1,
+                None if revision <= full => {}
+                _ => return Ok(History::Parts { at: revision }),
+            }
+        }
+    }
+    Ok(if rows == 0 { History::Unknown } else { History::Same { rows, until } })
+}
+
+/// Revisions spread over all up to `until` and, once more, over those above `full`; the last one among them.
+fn places(full: i64, until: i64) -> Vec<i64> {
+    let spread = |from: i64| {
+        let width = i128::from(until) - i128::from(from);
+        (1..=PLACES).map(move |n| i128::from(from) + width * i128::from(n) / i128::from(PLACES))
+    };
+    let below = spread(0);
+    let above = Some(full).filter(|full| *full > 0 && *full < until).map(spread);
+    let mut all: Vec<i64> = below.chain(above.into_iter().flatten()).filter_map(|n| i64::try_from(n).ok()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+type Owned = (Vec<u8>, Vec<u8>);
+
+/// The first row at or behind a revision.
+fn first_from<R: ReadAt>((view, bucket): &(&View<R>, Bucket), revision: i64) -> Result<Option<Owned>, Refused> {
+    let mut cursor: Cursor<'_, R> = view.cursor(bucket);
+    cursor.seek(&Revision { main: revision, sub: 0 }.to_bytes())?;
+    let Some(row) = cursor.next()? else { return Ok(None) };
+    if RevisionKey::parse(row.key).is_none() {
+        return Err(Refused::Damaged(format!("bucket key: {} is not a revision", row.key.escape_ascii())));
+    }
+    Ok(Some((row.key.to_vec(), row.value.to_vec())))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::engine::{compare::compare, progress::Flow, source::Source};
+
+    fn fixtures() -> Vec<Source> {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/snapshots");
+        let mut paths: Vec<_> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
+        paths.sort();
+        paths.iter().filter(|p| p.extension().is_some_and(|x| x == "db")).map(|p| Source::open(p).unwrap()).collect()
+    }
+
+    /// On every pair of fixtures the glance says nothing that the whole comparison does not say, too.
+    #[test]
+    fn a_glance_agrees_with_the_whole_comparison() {
+        let (sources, mut same, mut parts) = (fixtures(), 0, 0);
+        for a in &sources {
+            for b in &sources {
+                let (a, b) = (a.view().unwrap(), b.view().unwrap());
+                let whole = compare([&a, &b], b"", &|_| String::new(), &mut |_| Flow::Go, &mut |_| {}).unwrap().history;
+                match glance([&a, &b]).unwrap() {
+                    History::Same { until, .. } => {
+                        assert!(matches!(whole, History::Same { until: u, .. } if u == until), "{whole:?}");
+                        same += 1;
+                    }
+                    History::Parts { .. } => {
+                        assert!(matches!(whole, History::Parts { .. }), "{whole:?}");
+                        parts += 1;
+                    }
+                    History::Unknown => {}
+                }
+            }
+        }
+        assert!(same >= sources.len() - 4 && parts > 200, "{same} {parts} of {}", sources.len());
+    }
+
+    #[test]
+    fn places_end_with_the_last_revision_and_stay_inside() {
+        for (full, until) in [(-1, 1), (0, 5), (80, 84), (84_000, 84_211), (7, 7), (9, 5), (5, i64::MAX)] {
+            let places = places(full, until);
+            assert_eq!(places.last(), Some(&until), "{full} {until}");
+            assert!(places.iter().all(|p| (0..=until).contains(p)) && places.len() <= 32);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What choosing the older of two readable files instead of the newer loses: keys counted by what they are.
+
+use std::{collections::BTreeMap, path::Path};
+
+use super::{
+    compare::{Change, Compared, Differs, compare},
+    contents::prefix_of,
+    kubernetes,
+    progress::Watch,
+    source::Source,
+    words::shown,
+};
+use crate::{plan::ledger::Difference, trouble::Result};
+
+/// Keys that differ, counted by their kind while a comparison runs.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Only in the first, only in the second.
+    only: [BTreeMap<String, u64>; 2],
+    changed: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    /// Counts one key.
+    pub fn hear(&mut self, differs: &Differs<'_>) {
+        let key = differs.before.or(differs.after).map(|kv| kv.key).unwrap_or_default();
+        let kind = kubernetes::kind_of(key).unwrap_or_else(|| shown(prefix_of(key, 1)));
+        let [first, second] = &mut self.only;
+        let counts = match differs.change {
+            Change::Deleted => first,
+            Change::Added => second,
+            Change::Changed => &mut self.changed,
+        };
+        *counts.entry(kind).or_default() += 1;
+    }
+
+    /// What the older file lacks, and which of the two it is: true where the second one is the newer.
+    pub fn finish(self, compared: &Compared, modified: [Option<i64>; 2]) -> (Difference, bool) {
+        let forwards = compared.second.revision >= compared.first.revision;
+        let [first, second] = self.only;
+        let (mut lost, back) = if forwards { (second, first) } else { (first, second) };
+        for (kind, count) in self.changed {
+            *lost.entry(kind).or_default() += count;
+        }
+        let [a, b] = if forwards { modified } else { [modified[1], modified[0]] };
+        let (older, newer) = match forwards {
+            true => (compared.first.revision, compared.second.revision),
+            false => (compared.second.revision, compared.first.revision),
+        };
+        let difference = Difference {
+            history: compared.history,
+            newer,
+            older,
+            seconds: a.zip(b).and_then(|(a, b)| u64::try_from(b.saturating_sub(a)).ok()),
+            lost,
+            back: back.values().sum(),
+        };
+        (difference, forwards)
+    }
+}
+
+/// Compares two files, databases or data directories whole. The second value is true where `second` is the newer.
+///
+/// # Errors
+/// When one cannot be read; the sentence names it. `Stopped`, when `watch` says so.
+pub fn difference(first: &Path, second: &Path, watch: &mut Watch<'_>) -> Result<(Difference, bool)> {
+    let sources = [Source::open_any(first, watch)?, Source::open_any(second, watch)?];
+    let views = [sources[0].view()?, sources[1].view()?];
+    let mut tally = Tally::default();
+    let group = |_: &[u8]| String::new();
+    let compared = compare([&views[0], &views[1]], b"", &group, watch, &mut |differs| tally.hear(differs))
+        .map_err(|(file, refused)| refused.into_trouble(if file == 0 { first } else { second }))?;
+    Ok(tally.finish(&compared, [sources[0].modified, sources[1].modified]))
+}

@@ -1,0 +1,114 @@
+//! Words and cells by tables; that nothing is called lossless while more may be lost, by a property.
+#![allow(clippy::indexing_slicing)]
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn loss(revisions: Option<u64>, entries: Entries, at_least: bool) -> Loss {
+    Loss { revisions, seconds: Some(4320), entries, at_least }
+}
+
+fn beyond(all: u64) -> Entries {
+    Entries::Beyond { all, committed: all / 3 }
+}
+
+#[test]
+fn cells() {
+    for (loss, cell) in [
+        (loss(Some(412), Entries::None, false), "412"),
+        (loss(Some(0), Entries::None, false), "0"),
+        (loss(Some(59), beyond(38), false), "≥ 59"),
+        (loss(Some(0), beyond(38), false), "38 entries"),
+        (loss(None, beyond(1), false), "1 entry"),
+        (loss(Some(0), Entries::Unknown, false), "not known"),
+        (loss(Some(0), Entries::None, true), "not known"),
+        (loss(Some(1_412), Entries::None, true), "≥ 1,412"),
+        (loss(None, Entries::None, false), "?"),
+    ] {
+        assert_eq!(loss.cell(), cell, "{loss:?}");
+    }
+}
+
+#[test]
+fn a_log_that_goes_on_is_said_with_its_number_and_after_the_way_that_loses_least() {
+    let said = loss(Some(59), beyond(38), false).sentences("revision 84,211 (m2 answers with it)", None);
+    assert_eq!(
+        said,
+        [
+            "Start this member with its own etcd first, and save a snapshot from it: that loses least.",
+            "38 log entries are not in this file (12 of them known to be committed); restoring it loses them.",
+            "Against revision 84,211 (m2 answers with it) it loses 59 revisions, at most 72 minutes.",
+        ]
+    );
+    let covered = loss(Some(59), beyond(38), false).sentences("x", Some("m2"));
+    assert!(covered[0].starts_with("Save from m2 instead") && covered[1].starts_with("38 log entries"), "{covered:?}");
+    assert_eq!(loss(Some(0), Entries::None, false).sentences("x", None), ["Nothing newer is known anywhere."]);
+    assert!(loss(None, Entries::Unknown, false).sentences("x", None).iter().all(|s| s.contains("not known")));
+}
+
+#[test]
+fn the_line_between_two_sources() {
+    let lost = |kinds: &[(&str, u64)]| kinds.iter().map(|(k, n)| ((*k).to_string(), *n)).collect();
+    let same = History::Same { rows: 20, until: 83_799 };
+    let made = |history, kinds: &[(&str, u64)], back| Difference {
+        history,
+        newer: 84_211,
+        older: 83_799,
+        seconds: Some(420),
+        lost: lost(kinds),
+        back,
+    };
+    for (difference, line) in [
+        (made(same, &[("deployments", 3)], 0), "choosing B instead of A loses 412 writes, 7 minutes, 3 deployments"),
+        (
+            made(same, &[("networking.k8s.io/networkpolicies", 1), ("services/specs", 2), ("/app/", 1), ("", 4)], 1),
+            "choosing B instead of A loses 412 writes, 7 minutes, 4 keys, 2 services, 1 key in /app/, 1 networkpolicy; \
+             1 deleted key comes back",
+        ),
+        (
+            made(History::Parts { at: 12 }, &[("ingresses", 1)], 0),
+            "choosing B instead of A loses what A wrote since they went different ways (at revision 12 or before), \
+             7 minutes, 1 ingress",
+        ),
+        (
+            Difference { older: 84_211, ..made(same, &[], 0) },
+            "choosing B instead of A loses nothing: they hold the same keys",
+        ),
+        (
+            made(same, &[("a/", 9), ("b/", 8), ("c/", 7), ("d/", 6), ("e/", 5), ("f/", 4), ("g/", 3), ("h/", 2)], 0),
+            "choosing B instead of A loses 412 writes, 7 minutes, 9 keys in a/, 8 keys in b/, 7 keys in c/, \
+             6 keys in d/, 5 keys in e/, 4 keys in f/, 5 other keys",
+        ),
+    ] {
+        assert_eq!(difference.line("A", "B"), line);
+    }
+}
+
+#[test]
+fn spans() {
+    let said = [0, 1, 119, 120, 4320, 7200, 172_800].map(span);
+    assert_eq!(said, ["0 seconds", "1 second", "119 seconds", "2 minutes", "72 minutes", "2 hours", "2 days"]);
+}
+
+proptest! {
+    #[test]
+    fn nothing_loses_nothing_while_more_may_be_lost(
+        revisions in prop::option::of(0u64..3),
+        all in 0u64..3,
+        unknown: bool,
+        at_least: bool,
+    ) {
+        let entries = match all {
+            _ if unknown => Entries::Unknown,
+            0 => Entries::None,
+            all => Entries::Beyond { all, committed: 0 },
+        };
+        let loss = Loss { revisions, seconds: None, entries, at_least };
+        let sure = entries == Entries::None && !at_least && revisions.is_some();
+        prop_assert_eq!(loss.cell() == "0", sure && revisions == Some(0), "{:?}", loss);
+        prop_assert!(!loss.cell().ends_with(" 0") && !loss.cell().starts_with("0 "));
+        let lossless = loss.sentences("x", None).iter().any(|s| s.starts_with("Nothing"));
+        prop_assert_eq!(lossless, sure && revisions == Some(0));
+    }
+}
