@@ -249,6 +249,12 @@ fn make_scenes() -> Scenes {
         ("2-snapshot-broken", model(keys(at_snapshot(), &[Down, Down, Down, Enter]))),
         ("2-snapshot-chosen", model(keys(at_snapshot(), &[Down, Down, Enter]))),
         ("2-snapshot-details", model(keys(at_snapshot(), &[Down, Down, Char('i')]))),
+        ("2-snapshot-compared", model(keys(at_snapshot(), &[Down, Down, Char('d')]))),
+        ("2-snapshot-dir-details", model(keys(at_snapshot(), &[Down, Char('i')]))),
+        (
+            "2-snapshot-nobody-answers",
+            model(keys(wizard(options(), Fake { silent: true, ..Fake::default() }), &[Char('n')])),
+        ),
         ("2-snapshot-save-into", model(keys(at_snapshot(), &[Enter]))),
         ("2-snapshot-saving", saving()),
         ("3-members", model(at_members())),

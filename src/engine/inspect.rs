@@ -351,6 +351,7 @@ pub fn examine(path: &std::path::Path, watch: &mut Watch<'_>) -> Result<FileFact
         match (damage, digest.verified()) {
             (Some(damage), _) => Err(Trouble::new(Kind::Input, damage)),
             (None, Err(why)) if digest.trailer.is_some() => Err(Trouble::new(Kind::Input, why)),
+            (None, _) if matches!(source.wrapping, Wrapping::Archive { .. }) => Ok(Health::Packed(source.to_restore())),
             (None, _) if source.wrapping != Wrapping::Plain => Err(Trouble::new(Kind::Input, source.to_restore())),
             (None, Ok(())) => Ok(Health::Verified),
             (None, Err(_)) if source.is_part() => Err(Trouble::new(Kind::Input, source::LEFTOVER)),

@@ -224,6 +224,8 @@ pub enum Health {
     Verified,
     /// A database without a trailer (a copy of `member/snap/db`), whose pages are sound.
     Unhashed,
+    /// Whole, but inside an archive; the sentence says how to get it out.
+    Packed(String),
     /// Not restorable; the sentence says why.
     Broken(String),
 }

@@ -17,6 +17,7 @@ pub mod options;
 pub mod paste;
 pub mod prefill;
 pub mod slips;
+pub mod sources;
 pub mod survey;
 pub mod table;
 pub mod url;

@@ -16,7 +16,7 @@ use super::{
     field::Field,
     keys::{self, Action, Place},
     prompt::{Ask, Prompt},
-    steps::{self, Step, detect, launch, members, restore, review, snapshot},
+    steps::{self, Step, detect, launch, members, restore, review, snapshot, snapshot_work},
     theme::{Look, Tone},
 };
 use crate::{
@@ -223,8 +223,12 @@ impl Model {
 
 /// Takes one message. What is to be done comes back as effects, in order.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    let news = !matches!(msg, Msg::Tick(_) | Msg::Key(_) | Msg::Stepped { .. } | Msg::Row { .. });
     let mut effects = take(model, msg);
     effects.extend(members::look_at_certificates(model));
+    if news {
+        snapshot::relist(model);
+    }
     effects
 }
 
@@ -261,13 +265,20 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
             detect::hashed(model, id, hash);
             Vec::new()
         }
-        Msg::Found { id, result } => snapshot::found(model, id, result),
+        Msg::Found { id, result } => snapshot_work::found(model, id, result),
         Msg::Stepped { id, progress } => {
-            snapshot::stepped(model, id, progress);
+            snapshot_work::stepped(model, id, progress);
             Vec::new()
         }
-        Msg::Inspected { id, result } => snapshot::inspected(model, id, result),
-        Msg::Saved { id, result } => snapshot::saved(model, id, result),
+        Msg::Inspected { id, result } => snapshot_work::inspected(model, id, result),
+        Msg::Discovered { id, configs } => snapshot_work::discovered(model, id, &configs),
+        Msg::Looked { id, facts } => snapshot_work::looked(model, id, *facts),
+        Msg::Related { id, result } => snapshot_work::related(model, id, result),
+        Msg::Compared { id, result } => {
+            snapshot_work::compared(model, id, result);
+            Vec::new()
+        }
+        Msg::Saved { id, result } => snapshot_work::saved(model, id, result),
         Msg::Row { id, name, event } => {
             restore::row(model, id, &name, event);
             Vec::new()

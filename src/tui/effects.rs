@@ -15,7 +15,10 @@ use crate::{
     engine::progress::{Flow, Phase, Progress},
     plan::{
         certs,
-        facts::{Answer, Around, Hashed},
+        facts::{
+            Answer, Around, Hashed,
+            disk::{DirFacts, DirState, Held},
+        },
     },
     recovery::{Cancel, RowEvent, execute},
     trouble::{Kind, Trouble},
@@ -76,6 +79,18 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: &mut dyn FnMu
             let result = world.inspect(path, &mut watch(*id, cancel, send));
             send(Msg::Inspected { id: *id, result });
         }
+        Effect::Discover { id } => send(Msg::Discovered { id: *id, configs: world.discover() }),
+        Effect::Look { id, data_dir, wal_dir } => {
+            let facts = Box::new(world.look_at_dir(data_dir, wal_dir.as_deref()));
+            send(Msg::Looked { id: *id, facts });
+        }
+        Effect::Relate { id, files: [first, second] } => {
+            send(Msg::Related { id: *id, result: world.same_history(first, second) });
+        }
+        Effect::Compare { id, files: [first, second] } => {
+            let result = world.compare(first, second, &mut watch(*id, cancel, send));
+            send(Msg::Compared { id: *id, result });
+        }
         Effect::Save { id, endpoint, into } => {
             let result = world.save_snapshot(endpoint, into, &mut watch(*id, cancel, send));
             send(Msg::Saved { id: *id, result });
@@ -126,6 +141,21 @@ fn failed(effect: &Effect, bug: Trouble) -> Option<Msg> {
         Effect::LookAround { id, .. } => Msg::LookedAround { id: *id, around: Around::default() },
         Effect::Find { id, .. } => Msg::Found { id: *id, result: Err(bug) },
         Effect::Inspect { id, .. } => Msg::Inspected { id: *id, result: Err(bug) },
+        Effect::Discover { id } => Msg::Discovered { id: *id, configs: Vec::new() },
+        Effect::Look { id, data_dir, wal_dir } => {
+            let state = DirState::Unreadable(bug.to_string());
+            let held = Held::Unknown(bug.what);
+            let facts = DirFacts {
+                data_dir: data_dir.clone(),
+                wal_dir: wal_dir.clone(),
+                learned_from: String::new(),
+                held,
+                state,
+            };
+            Msg::Looked { id: *id, facts: Box::new(facts) }
+        }
+        Effect::Relate { id, .. } => Msg::Related { id: *id, result: Err(bug) },
+        Effect::Compare { id, .. } => Msg::Compared { id: *id, result: Err(bug) },
         Effect::Save { id, .. } => Msg::Saved { id: *id, result: Err(bug) },
         Effect::Restore { id, .. } => Msg::RestoreEnded { id: *id, result: Err(bug) },
         Effect::Write { id, path, .. } => Msg::Written { id: *id, path: path.clone(), result: Err(bug) },
@@ -139,7 +169,10 @@ fn failed(effect: &Effect, bug: Trouble) -> Option<Msg> {
 /// The ID under which an effect can be cancelled.
 pub(super) fn cancellable(effect: &Effect) -> Option<u64> {
     match effect {
-        Effect::Inspect { id, .. } | Effect::Save { id, .. } | Effect::Restore { id, .. } => Some(*id),
+        Effect::Inspect { id, .. }
+        | Effect::Compare { id, .. }
+        | Effect::Save { id, .. }
+        | Effect::Restore { id, .. } => Some(*id),
         _ => None,
     }
 }

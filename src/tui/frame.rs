@@ -18,6 +18,7 @@ use super::{
     text,
     theme::Tone,
 };
+use crate::plan::sources::Place;
 
 /// Below this nothing useful fits.
 const LEAST: (u16, u16) = (60, 16);
@@ -237,9 +238,9 @@ fn submit_label(model: &Model) -> &'static str {
 fn open_label(model: &Model) -> Option<&'static str> {
     use steps::{members, snapshot};
     match model.step {
-        Step::Snapshot => match snapshot::selected(model)? {
-            snapshot::Choice::Member(_) => Some("save snapshot"),
-            snapshot::Choice::File(_) => Some("choose"),
+        Step::Snapshot => match snapshot::selected(model)?.place {
+            Place::Member(_) => Some("save snapshot"),
+            Place::File(_) => Some("choose"),
         },
         Step::Members => match model.members.choice()? {
             members::Choice::Target | members::Choice::Compacted | members::Choice::Extra(_) => Some("change"),
@@ -310,14 +311,14 @@ fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
         Some(Overlay::Quit) => ("Quit?".into(), quit_words(model)),
         Some(Overlay::Unhashed) => (
             "Take this file without a checksum?".into(),
-            vec![
+            [steps::snapshot::risks(model), vec![
                 "A saved snapshot ends in a SHA-256 of itself; this file does not, as a copy of member/snap/db does not.".into(),
                 "Its pages were walked and are sound. A value that changed on the disk would still not be noticed, and a \
                  copy taken while etcd was writing may hold an older state than its age says."
                     .into(),
                 String::new(),
                 "The plan will carry skip_hash_check, as `etcdutl snapshot restore --skip-hash-check` does.".into(),
-            ],
+            ]].concat(),
         ),
         Some(Overlay::Pasted) => steps::members::paste_words(model),
         Some(Overlay::Stop) => (

@@ -9,7 +9,8 @@ use crate::{
     engine::progress::Progress,
     plan::{
         Plan, certs,
-        facts::{Answer, Around, FileFacts, Hashed, KnownMember},
+        facts::{Answer, Around, FileFacts, Hashed, KnownMember, config::ConfigFacts, disk::DirFacts},
+        ledger::{Difference, History},
     },
     recovery::RowEvent,
     trouble::Result,
@@ -57,7 +58,35 @@ pub enum Msg {
         /// The files.
         result: Result<Vec<FileFacts>>,
     },
-    /// A step forward of [`Effect::Inspect`] or [`Effect::Save`].
+    /// To [`Effect::Discover`].
+    Discovered {
+        /// The effect's ID.
+        id: u64,
+        /// How an etcd is started here.
+        configs: Vec<ConfigFacts>,
+    },
+    /// To [`Effect::Look`].
+    Looked {
+        /// The effect's ID.
+        id: u64,
+        /// What the directory is.
+        facts: Box<DirFacts>,
+    },
+    /// To [`Effect::Relate`].
+    Related {
+        /// The effect's ID.
+        id: u64,
+        /// Whether the two files tell one history.
+        result: Result<History>,
+    },
+    /// To [`Effect::Compare`].
+    Compared {
+        /// The effect's ID.
+        id: u64,
+        /// What the older file lacks; true where the second one is the newer.
+        result: Result<(Difference, bool)>,
+    },
+    /// A step forward of [`Effect::Inspect`], [`Effect::Save`] or [`Effect::Compare`].
     Stepped {
         /// The effect's ID.
         id: u64,
@@ -176,6 +205,34 @@ pub enum Effect {
         id: u64,
         /// The file.
         path: PathBuf,
+    },
+    /// Find how an etcd is started on this machine.
+    Discover {
+        /// For the answer.
+        id: u64,
+    },
+    /// Look at a data directory.
+    Look {
+        /// For the answer.
+        id: u64,
+        /// The data directory.
+        data_dir: PathBuf,
+        /// Where its log lies, if elsewhere.
+        wal_dir: Option<PathBuf>,
+    },
+    /// Glance at two files: do they tell one history?
+    Relate {
+        /// For the answer.
+        id: u64,
+        /// The files.
+        files: [PathBuf; 2],
+    },
+    /// Compare two files whole.
+    Compare {
+        /// For the answer.
+        id: u64,
+        /// The files.
+        files: [PathBuf; 2],
     },
     /// Save a snapshot from a member.
     Save {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{
     app::{Effect, Model},
     field::Field,
-    steps::{Step, detect, launch, members, review, snapshot},
+    steps::{Step, detect, launch, members, review, snapshot_work},
     theme::Tone,
 };
 use crate::plan::table::Column;
@@ -147,9 +147,9 @@ pub fn submit(model: &mut Model) -> Vec<Effect> {
         Ask::OpenFile if text.is_empty() => Err("A path is needed.".into()),
         Ask::OpenFile => {
             let path = absolute(model, &text);
-            Ok(snapshot::open(model, path))
+            Ok(snapshot_work::open(model, path))
         }
-        Ask::SaveFrom(endpoint) => path(model, &text).map(|into| snapshot::save(model, endpoint, into)),
+        Ask::SaveFrom(endpoint) => path(model, &text).map(|into| snapshot_work::save(model, endpoint, into)),
         Ask::PlanFile => path(model, &text).and_then(|p| review::write(model, p)),
         Ask::SheetFile => path(model, &text).and_then(|p| launch::write(model, p)),
         Ask::Cell(row, column) => {

@@ -152,7 +152,7 @@ fn settle(model: &mut Model, effects: Vec<Effect>) {
 pub(super) fn with_file(health: Health) -> Model {
     let mut model = lost();
     let effects = char(&mut model, 'n');
-    let [Effect::Find { id, places }] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Find { id, places }, Effect::Discover { .. }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(places, &[PathBuf::from("/backup")]);
     let effects = send(&mut model, Msg::Found { id: *id, result: Ok(vec![file("a.db", Health::Unread)]) });
     let [Effect::Inspect { id, .. }] = &effects[..] else { panic!("{effects:?}") };
@@ -304,7 +304,7 @@ fn the_label_is_proposed_until_it_is_used() {
 fn files_are_read_one_after_another() {
     let mut model = lost();
     let effects = char(&mut model, 'n');
-    let [Effect::Find { id, .. }] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Find { id, .. }, ..] = &effects[..] else { panic!("{effects:?}") };
     let files = vec![file("a.db", Health::Unread), file("b.db", Health::Unread)];
     let effects = send(&mut model, Msg::Found { id: *id, result: Ok(files) });
     let [Effect::Inspect { id, path }] = &effects[..] else { panic!("{effects:?}") };
@@ -326,7 +326,7 @@ fn an_opened_file_is_selected_and_an_empty_place_is_named() {
     let old = FileFacts { modified: Some(1), ..file("b.db", Health::Unread) };
     let mut empty = model.clone();
     send(&mut model, Msg::Found { id: *id, result: Ok(vec![old]) });
-    assert_eq!(model.snapshot.at, 2, "below the member and the newer file");
+    assert_eq!(model.snapshot.at(), 2, "below the member and the newer file");
     send(&mut empty, Msg::Found { id: *id, result: Ok(Vec::new()) });
     assert!(screen(&empty, 80, 24).contains("/root/sub/b.db holds no file"), "{}", screen(&empty, 80, 24));
 }
@@ -794,7 +794,7 @@ fn a_plan_to_start_from_brings_its_table_token_source_and_options() {
         send(&mut model, Msg::Answered { id, answer: silent() });
     }
     let effects = char(&mut model, 'n');
-    let [Effect::Find { id, places }] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Find { id, places }, ..] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(places, std::slice::from_ref(&plan.source.path));
     let effects = send(&mut model, Msg::Found { id: *id, result: Ok(vec![file("a.db", Health::Unread)]) });
     let [Effect::Inspect { id, .. }] = &effects[..] else { panic!("{effects:?}") };

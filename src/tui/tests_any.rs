@@ -15,7 +15,13 @@ use super::{
 };
 use crate::{
     engine::progress::{Phase, Progress},
-    plan::facts::{FileFacts, Hashed, Health},
+    plan::{
+        facts::{
+            FileFacts, Hashed, Health,
+            disk::{DirFacts, DirState, Held},
+        },
+        ledger::{Difference, History},
+    },
     recovery::RowEvent,
     trouble::{Kind, Trouble},
 };
@@ -24,7 +30,7 @@ use crate::{
 fn any_key() -> impl Strategy<Value = KeyEvent> {
     let plain = |code| KeyEvent::new(code, KeyModifiers::NONE);
     prop_oneof![
-        8 => prop::sample::select(vec!['n', 'b', 'y', 'e', 'r', 'l', 'o', 'i', 'c', '+', '-', 'u', 'x', 'p', 'g', 's', 't', 'w',
+        8 => prop::sample::select(vec!['n', 'b', 'y', 'e', 'r', 'd', 'l', 'o', 'i', 'c', '+', '-', 'u', 'x', 'p', 'g', 's', 't', 'w',
             'q', '?', '1', '3', '4', '6', 'k', 'j', 'é', '語']).prop_map(move |c| plain(KeyCode::Char(c))),
         6 => Just(plain(KeyCode::Enter)),
         3 => Just(plain(KeyCode::Esc)),
@@ -50,13 +56,36 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
         }
         Effect::LookAround { id, .. } => vec![Msg::LookedAround { id: *id, around: Default::default() }],
         Effect::Find { id, .. } => {
-            let files = vec![file("a.db", Health::Unread), file("b.db", Health::Unread)];
+            let files = ["a.db", "b.db", "m1/member/snap/db"].map(|name| file(name, Health::Unread)).to_vec();
             vec![Msg::Found { id: *id, result: if luck > 20 { Ok(files) } else { Err(trouble()) } }]
         }
         Effect::Inspect { id, path } => {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let health = if good { Health::Verified } else { Health::Unhashed };
             vec![Msg::Stepped { id: *id, progress }, Msg::Inspected { id: *id, result: Ok(file(&name, health)) }]
+        }
+        Effect::Discover { id } => vec![Msg::Discovered { id: *id, configs: Vec::new() }],
+        Effect::Look { id, data_dir, wal_dir } => {
+            let state = if good { DirState::Empty } else { DirState::Unreadable("permission denied".into()) };
+            let facts = DirFacts {
+                data_dir: data_dir.clone(),
+                wal_dir: wal_dir.clone(),
+                learned_from: String::new(),
+                held: Held::No,
+                state,
+            };
+            vec![Msg::Looked { id: *id, facts: Box::new(facts) }]
+        }
+        Effect::Relate { id, .. } => {
+            let result = if good { Ok(History::Same { rows: 1, until: 90 }) } else { Ok(History::Parts { at: 3 }) };
+            vec![Msg::Related { id: *id, result: if luck > 20 { result } else { Err(trouble()) } }]
+        }
+        Effect::Compare { id, .. } => {
+            let history = History::Same { rows: 1, until: 90 };
+            let difference =
+                Difference { history, newer: 90, older: 80, seconds: None, lost: [("pods".into(), 2)].into(), back: 1 };
+            let result = if good { Ok((difference, luck.is_multiple_of(2))) } else { Err(trouble()) };
+            vec![Msg::Stepped { id: *id, progress }, Msg::Compared { id: *id, result }]
         }
         Effect::Save { id, into, .. } => {
             let facts = FileFacts { path: into.clone(), ..file("x", Health::Verified) };

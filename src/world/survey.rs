@@ -113,6 +113,7 @@ mod tests {
         plan::{
             Plan,
             facts::{FileFacts, KnownMember, MemberSays, config::ConfigFacts, disk::DirFacts},
+            ledger::{Difference, History},
         },
         trouble::Result,
     };
@@ -175,6 +176,14 @@ mod tests {
         fn save_snapshot(&self, _: &str, _: &Path, _: &mut Watch<'_>) -> Result<FileFacts> {
             unreachable!()
         }
+        fn same_history(&self, _: &Path, _: &Path) -> Result<History> {
+            unreachable!()
+        }
+
+        fn compare(&self, _: &Path, _: &Path, _: &mut Watch<'_>) -> Result<(Difference, bool)> {
+            unreachable!()
+        }
+
         fn restore(&self, _: &Plan, _: &str, _: &mut Watch<'_>) -> Result<Restored> {
             unreachable!()
         }

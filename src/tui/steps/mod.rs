@@ -11,6 +11,7 @@ pub mod restore;
 pub mod review;
 pub mod snapshot;
 pub mod snapshot_view;
+pub mod snapshot_work;
 
 use super::{
     app::{Effect, Model},

@@ -1,22 +1,24 @@
-//! Snapshot: which source loses least, and can it be trusted? Files are found, then read through
-//! one after another in the background; a survivor can be asked for a new one.
+//! Snapshot: which source loses least, and can it be trusted? Survivors, data directories and files stand in one list,
+//! ranked by [`crate::plan::sources`]; here are the step's state and its keys. What goes on in the background is in
+//! [`super::snapshot_work`].
 
 use std::path::{Path, PathBuf};
 
 use super::{
     super::{
-        app::{Effect, Model, Overlay, leave_when_safe, moved, trouble_said},
+        app::{Effect, Model, Overlay, moved},
         keys::Action,
         prompt::Ask,
         theme::Tone,
     },
-    detect::{Asked, says},
+    detect::says,
     meter::Meter,
+    snapshot_work::{compare, discover, search},
 };
-use crate::{
-    engine::progress::Progress,
-    plan::facts::{Content, FileFacts, Health},
-    trouble::{Kind, Result as Outcome, Trouble},
+use crate::plan::{
+    facts::{Content, FileFacts, Health, disk::DirFacts},
+    ledger::Difference,
+    sources::{self, Kin, Kind, List, Place, Relation, Saved, Seen, Source, Standing, Survivor},
 };
 
 /// A piece of work on one file.
@@ -30,21 +32,56 @@ pub struct Work {
     pub meter: Option<Meter>,
 }
 
+/// What came of comparing two files whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compared {
+    /// The newer file.
+    pub newer: PathBuf,
+    /// The older file.
+    pub older: PathBuf,
+    /// What the older one lacks.
+    pub difference: Difference,
+}
+
 /// The step's state.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct State {
-    /// The files, newest first.
+    /// The files, newest first; the databases of `dirs` are among them.
     pub files: Vec<FileFacts>,
+    /// The data directories that were looked at.
+    pub dirs: Vec<DirFacts>,
+    /// Files that were saved from members here.
+    pub saved: Vec<Saved>,
+    /// What glances at two files showed.
+    pub kin: Vec<Kin>,
+    /// What comparing two files whole showed.
+    pub compared: Vec<Compared>,
+    /// All sources, ranked: made anew by [`relist`] when something was learnt.
+    pub list: List,
     /// The searches under way.
     pub searching: Vec<(u64, PathBuf)>,
+    /// The search for configurations under way.
+    pub discovering: Option<u64>,
+    /// The directories being looked at.
+    pub looking: Vec<(u64, PathBuf)>,
     /// Places that could not be searched, in sentences.
     pub unsearched: Vec<String>,
     /// The file being read through.
     pub reading: Option<Work>,
     /// The snapshot being saved.
     pub saving: Option<Work>,
-    /// The selected line.
-    pub at: usize,
+    /// The endpoint that it is saved from.
+    pub saving_from: String,
+    /// The two files being glanced at.
+    pub relating: Option<(u64, [PathBuf; 2])>,
+    /// The file being compared with another.
+    pub comparing: Option<Work>,
+    /// The two files being compared whole.
+    pub comparing_files: [PathBuf; 2],
+    /// The selected source.
+    pub selected: Option<Place>,
+    /// True once the operator selected it: then it stays selected wherever the list moves it.
+    pub held_selection: bool,
     /// The file to restore from.
     pub chosen: Option<PathBuf>,
     /// Files that the operator takes without a checksum.
@@ -56,9 +93,14 @@ pub struct State {
 }
 
 impl State {
-    /// True while something is read, saved or searched.
+    /// True while something is read, saved, searched or compared.
     pub fn busy(&self) -> bool {
-        self.reading.is_some() || self.saving.is_some() || !self.searching.is_empty()
+        self.reading.is_some() || self.saving.is_some() || self.comparing.is_some() || self.is_searching()
+    }
+
+    /// True while files and directories are being found.
+    pub fn is_searching(&self) -> bool {
+        !self.searching.is_empty() || !self.looking.is_empty() || self.discovering.is_some()
     }
 
     /// The effect that saves a snapshot now.
@@ -68,8 +110,7 @@ impl State {
 
     /// The chosen file.
     pub fn source(&self) -> Option<&FileFacts> {
-        let chosen = self.chosen.as_ref()?;
-        self.files.iter().find(|f| &f.path == chosen)
+        self.file(self.chosen.as_ref()?)
     }
 
     /// What the chosen file holds.
@@ -77,35 +118,64 @@ impl State {
         self.source().and_then(|s| s.content.clone())
     }
 
-    fn has(&self, path: &Path) -> bool {
-        self.files.iter().any(|f| f.path == path)
+    /// What is known of a file.
+    pub fn file(&self, path: &Path) -> Option<&FileFacts> {
+        self.files.iter().find(|f| f.path == path)
+    }
+
+    /// The directory whose database a file is.
+    pub fn dir(&self, database: &Path) -> Option<&DirFacts> {
+        self.dirs.iter().find(|d| d.state.says().is_some_and(|s| s.database.path == database))
+    }
+
+    /// The selected line.
+    pub fn at(&self) -> usize {
+        let selected = |s: &Source| Some(&s.place) == self.selected.as_ref();
+        self.list.sources.iter().position(selected).unwrap_or(0)
+    }
+
+    /// Selects a source for good.
+    pub(super) fn select(&mut self, place: Place) {
+        self.selected = Some(place);
+        self.held_selection = true;
     }
 }
 
-/// A line of the list.
-#[derive(Debug, Clone, Copy)]
-pub enum Choice<'a> {
-    /// A member that answers: a snapshot can be saved from it.
-    Member(&'a Asked),
-    /// A file.
-    File(&'a FileFacts),
+/// Puts everything that is known into one ranked list. Until the operator selects a line, the best one is selected.
+pub(in crate::tui) fn relist(model: &mut Model) {
+    let answering = model.detect.rows.iter().filter_map(|r| Some((r, says(&r.facts)?)));
+    let survivors = answering
+        .map(|(r, says)| Survivor { name: model.detect.name(&r.facts), endpoint: &r.facts.endpoint, says })
+        .collect();
+    let state = &model.snapshot;
+    let seen = Seen {
+        survivors,
+        files: &state.files,
+        dirs: &state.dirs,
+        saved: &state.saved,
+        kin: &state.kin,
+        differing: None,
+        now: model.now(),
+    };
+    let list = sources::list(&seen);
+    let state = &mut model.snapshot;
+    let there = state.selected.as_ref().is_some_and(|place| list.get(place).is_some());
+    if !there || !state.held_selection {
+        state.selected = list.pick.clone().or_else(|| list.sources.first().map(|s| s.place.clone()));
+        state.held_selection = false;
+    }
+    state.list = list;
 }
 
-/// The lines of the list: members that answer, then files.
-pub fn choices(model: &Model) -> Vec<Choice<'_>> {
-    let members = model.detect.rows.iter().filter(|r| says(&r.facts).is_some()).map(Choice::Member);
-    members.chain(model.snapshot.files.iter().map(Choice::File)).collect()
+/// The selected source.
+pub fn selected(model: &Model) -> Option<&Source> {
+    model.snapshot.list.sources.get(model.snapshot.at())
 }
 
-/// The selected line.
-pub fn selected(model: &Model) -> Option<Choice<'_>> {
-    choices(model).get(model.snapshot.at).copied()
-}
-
-fn selected_file(model: &Model) -> Option<&FileFacts> {
-    match selected(model) {
-        Some(Choice::File(file)) => Some(file),
-        _ => None,
+fn selected_path(model: &Model) -> Option<&Path> {
+    match &selected(model)?.place {
+        Place::File(path) => Some(path),
+        Place::Member(_) => None,
     }
 }
 
@@ -123,153 +193,15 @@ pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
         model.snapshot.chosen = Some(path.clone());
         places.push(path);
     }
-    if places.is_empty() { Vec::new() } else { search(model, places) }
-}
-
-/// Searches places, each by itself so that one that cannot be read does not hide the others.
-pub(in crate::tui) fn search(model: &mut Model, places: Vec<PathBuf>) -> Vec<Effect> {
-    let mut effects = Vec::new();
-    for place in places {
-        let id = model.id();
-        model.snapshot.searching.push((id, place.clone()));
-        effects.push(Effect::Find { id, places: vec![place] });
-    }
-    effects
-}
-
-pub(in crate::tui) fn found(model: &mut Model, id: u64, result: Outcome<Vec<FileFacts>>) -> Vec<Effect> {
-    let state = &mut model.snapshot;
-    let Some(at) = state.searching.iter().position(|(s, _)| *s == id) else { return Vec::new() };
-    let (_, place) = state.searching.remove(at);
-    match result {
-        Ok(files) => {
-            let none = files.is_empty();
-            let first = files.first().map(|f| f.path.clone());
-            let new: Vec<FileFacts> = files.into_iter().filter(|f| !state.has(&f.path)).collect();
-            state.files.extend(new);
-            state.files.sort_by_key(|f| std::cmp::Reverse(f.modified));
-            if state.opened.take_if(|o| *o == id).is_some()
-                && let Some(path) = first
-            {
-                select(model, &path);
-            }
-            let state = &mut model.snapshot;
-            if none {
-                state.unsearched.push(format!("{} holds no file that may be a snapshot.", place.display()));
-            }
-        }
-        Err(trouble) => {
-            let text = trouble.to_string().replace("\n  ", "; ");
-            model.snapshot.unsearched.push(text);
-        }
-    }
-    model.snapshot.unsearched.dedup();
-    read_next(model)
-}
-
-/// Selects the line of a file.
-fn select(model: &mut Model, path: &Path) {
-    let at = choices(model).iter().position(|c| matches!(c, Choice::File(f) if f.path == path));
-    model.snapshot.at = at.unwrap_or(model.snapshot.at);
-}
-
-/// Opens a file or directory that was typed.
-pub(in crate::tui) fn open(model: &mut Model, path: PathBuf) -> Vec<Effect> {
-    let effects = search(model, vec![path]);
-    model.snapshot.opened = model.snapshot.searching.last().map(|(id, _)| *id);
-    effects
-}
-
-/// Reads the next unread file through, if none is being read.
-fn read_next(model: &mut Model) -> Vec<Effect> {
-    if model.snapshot.reading.is_some() {
-        return Vec::new();
-    }
-    // the one that is waited for goes first
-    let chosen = model.snapshot.chosen.clone();
-    let unread = || model.snapshot.files.iter().filter(|f| f.health == Health::Unread);
-    let next = unread().find(|f| Some(&f.path) == chosen.as_ref()).or_else(|| unread().next());
-    let Some(path) = next.map(|f| f.path.clone()) else { return Vec::new() };
-    let id = model.id();
-    model.snapshot.reading = Some(Work { id, path: path.clone(), meter: None });
-    vec![Effect::Inspect { id, path }]
-}
-
-pub(in crate::tui) fn stepped(model: &mut Model, id: u64, progress: Progress) {
-    let now_ms = model.now_ms;
-    let state = &mut model.snapshot;
-    for work in [&mut state.reading, &mut state.saving].into_iter().flatten() {
-        if work.id == id {
-            match &mut work.meter {
-                Some(meter) => meter.step(progress, now_ms),
-                None => work.meter = Some(Meter::new(progress, now_ms)),
-            }
-        }
-    }
-}
-
-pub(in crate::tui) fn inspected(model: &mut Model, id: u64, result: Outcome<FileFacts>) -> Vec<Effect> {
-    let Some(work) = model.snapshot.reading.take_if(|w| w.id == id) else { return Vec::new() };
-    let facts = result.unwrap_or_else(|trouble| {
-        let old = model.snapshot.files.iter().find(|f| f.path == work.path).cloned();
-        let broken = Health::Broken(trouble.to_string().replace("\n  ", "; "));
-        match old {
-            Some(file) => FileFacts { health: broken, content: None, ..file },
-            None => FileFacts { path: work.path.clone(), bytes: 0, modified: None, health: broken, content: None },
-        }
-    });
-    put(model, &work.path, facts);
-    model.propose_label();
-    read_next(model)
-}
-
-/// Puts what is known of the file at `path` in the place of what was known before.
-fn put(model: &mut Model, path: &Path, facts: FileFacts) {
-    let unusable = matches!(facts.health, Health::Broken(_));
-    match model.snapshot.files.iter_mut().find(|f| f.path == path) {
-        // under the path by which it was found, whatever the reader calls it
-        Some(file) => *file = FileFacts { path: path.to_path_buf(), ..facts },
-        None => model.snapshot.files.insert(0, FileFacts { path: path.to_path_buf(), ..facts }),
-    }
-    if unusable && model.snapshot.chosen.as_deref() == Some(path) {
-        model.snapshot.chosen = None;
-    }
-}
-
-/// Begins to save a snapshot from a member.
-pub(in crate::tui) fn save(model: &mut Model, endpoint: String, into: PathBuf) -> Vec<Effect> {
-    let id = model.id();
-    model.snapshot.saving = Some(Work { id, path: into.clone(), meter: None });
-    vec![Effect::Save { id, endpoint, into }]
-}
-
-pub(in crate::tui) fn saved(model: &mut Model, id: u64, result: Outcome<FileFacts>) -> Vec<Effect> {
-    let Some(work) = model.snapshot.saving.take_if(|w| w.id == id) else { return Vec::new() };
-    match result {
-        Ok(facts) => {
-            let sound = facts.health == Health::Verified;
-            model.written.push((work.path.clone(), "a snapshot".into()));
-            put(model, &work.path, facts);
-            if sound {
-                model.snapshot.chosen = Some(work.path.clone());
-                model.say(Tone::Good, format!("Saved and chosen: {}. n goes on to Members.", work.path.display()));
-            }
-            select(model, &work.path);
-            model.propose_label();
-        }
-        Err(Trouble { kind: Kind::Stopped, .. }) => {
-            model.say(Tone::Warn, "Saving was stopped; what was received is removed.");
-        }
-        Err(trouble) => trouble_said(model, &trouble),
-    }
-    let mut effects = leave_when_safe(model);
-    effects.extend(read_next(model));
+    let mut effects = search(model, places);
+    effects.push(discover(model));
+    relist(model);
     effects
 }
 
 /// The operator takes the selected file without a checksum.
 pub(in crate::tui) fn agree(model: &mut Model) -> Vec<Effect> {
-    let Some(path) = selected_file(model).map(|f| f.path.clone()) else { return Vec::new() };
+    let Some(path) = selected_path(model).map(Path::to_path_buf) else { return Vec::new() };
     if !model.snapshot.agreed.contains(&path) {
         model.snapshot.agreed.push(path.clone());
     }
@@ -278,34 +210,81 @@ pub(in crate::tui) fn agree(model: &mut Model) -> Vec<Effect> {
 }
 
 fn choose(model: &mut Model, path: PathBuf) {
-    model.say(Tone::Good, format!("Chosen: {}. n goes on to Members.", path.display()));
+    let source = model.snapshot.list.get(&Place::File(path.clone()));
+    let against = source.and_then(|source| match &source.relation {
+        Relation::Other(why) => Some(format!("It is of another cluster: {why}.")),
+        _ if source.disagrees => Some("It holds other data than another source of this cluster.".to_string()),
+        _ => None,
+    });
+    let chosen = format!("Chosen: {}.", path.display());
+    match against {
+        Some(words) => model.say(Tone::Warn, format!("{chosen} {words}")),
+        None => model.say(Tone::Good, format!("{chosen} n goes on to Members.")),
+    }
+    model.snapshot.selected = Some(Place::File(path.clone()));
+    model.snapshot.held_selection = true;
     model.snapshot.chosen = Some(path);
     model.propose_label();
 }
 
+/// What the operator takes upon himself with the selected file, beside the missing checksum.
+pub(in crate::tui) fn risks(model: &Model) -> Vec<String> {
+    let Some(source) = selected(model) else { return Vec::new() };
+    let mut lines = match (&model.snapshot.list.newest, source.kind) {
+        (Some(newest), Kind::DataDir) => source.loses(newest),
+        _ => Vec::new(),
+    };
+    if !lines.is_empty() {
+        lines.push(String::new());
+    }
+    lines
+}
+
+/// The best file that the selected one can be compared with.
+fn partner<'a>(model: &'a Model, path: &Path) -> Option<&'a Path> {
+    model.snapshot.list.sources.iter().filter(|s| s.standing.usable()).find_map(|s| match &s.place {
+        Place::File(other) if other != path => Some(other.as_path()),
+        _ => None,
+    })
+}
+
 pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
     let state = &model.snapshot;
+    let empty = "The list is empty. o opens a file or directory; Esc and e ask members.";
     match (action, selected(model)) {
-        (Action::Open | Action::Details | Action::Agree, None) => {
-            Err("The list is empty. o opens a file or directory; Esc and e ask members.".into())
-        }
-        (Action::Open, Some(Choice::Member(_))) if state.saving.is_some() => {
-            Err("One snapshot is being saved already; c stops that.".into())
-        }
-        (Action::Open, Some(Choice::File(file))) => match &file.health {
-            Health::Unread => Err(format!("{} is not read through yet.", file.path.display())),
-            Health::Broken(why) => Err(format!("It cannot be restored: {why}")),
-            _ => Ok(()),
+        (Action::Open | Action::Details | Action::Agree | Action::Compare, None) => Err(empty.into()),
+        (Action::Open, Some(source)) => match &source.standing {
+            Standing::ToSave if state.saving.is_some() => {
+                Err("One snapshot is being saved already; c stops that.".into())
+            }
+            Standing::Unread => Err(format!("{} is not read through yet.", source.name)),
+            Standing::Held(why) => Err(format!("It cannot be taken: {why}.")),
+            Standing::Packed(why) | Standing::Broken(why) => Err(format!("It cannot be restored: {why}")),
+            Standing::ToSave | Standing::Whole | Standing::Sound => Ok(()),
         },
-        (Action::Agree, Some(Choice::Member(_))) => Err("A snapshot saved over the network carries a checksum.".into()),
-        (Action::Agree, Some(Choice::File(file))) => match &file.health {
-            Health::Unhashed => Ok(()),
-            Health::Verified => Err("This file carries a checksum and it is right; Enter chooses it.".into()),
-            Health::Unread => Err("It is not read through yet.".into()),
-            Health::Broken(why) => Err(format!("It cannot be restored, with or without a checksum: {why}")),
+        (Action::Agree, Some(source)) => match &source.standing {
+            Standing::Sound => Ok(()),
+            Standing::ToSave => Err("A snapshot saved over the network carries a checksum.".into()),
+            Standing::Whole => Err("This file carries a checksum and it is right; Enter chooses it.".into()),
+            Standing::Unread => Err("It is not read through yet.".into()),
+            Standing::Held(why) | Standing::Packed(why) => Err(format!("It cannot be taken as it is: {why}.")),
+            Standing::Broken(why) => Err(format!("It cannot be restored, with or without a checksum: {why}")),
         },
-        (Action::StopWork, _) if state.saving.is_none() => Err("No snapshot is being saved.".into()),
-        (Action::AskAgain, _) if model.options.places.is_empty() => {
+        (Action::Compare, Some(source)) => match &source.place {
+            _ if state.comparing.is_some() => Err("Two files are being compared already; c stops that.".into()),
+            Place::Member(_) => Err("A member's keys can be compared once a snapshot is saved from it (Enter).".into()),
+            Place::File(_) if !matches!(source.standing, Standing::Whole | Standing::Sound) => {
+                Err("Only files that were read through and are whole can be compared.".into())
+            }
+            Place::File(path) if partner(model, path).is_none() => {
+                Err("There is no other file that can be read to compare it with.".into())
+            }
+            Place::File(_) => Ok(()),
+        },
+        (Action::StopWork, _) if state.saving.is_none() && state.comparing.is_none() => {
+            Err("Nothing is being saved or compared.".into())
+        }
+        (Action::AskAgain, _) if model.options.places.is_empty() && state.dirs.is_empty() => {
             Err("No place was given to search; o types one.".into())
         }
         (Action::Next, _) => next(model),
@@ -315,29 +294,33 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
 
 fn next(model: &Model) -> Result<(), String> {
     let state = &model.snapshot;
+    let held = state.chosen.as_ref().and_then(|path| match &state.list.get(&Place::File(path.clone()))?.standing {
+        Standing::Held(why) => Some(why.clone()),
+        _ => None,
+    });
     match state.source().map(|s| &s.health) {
         _ if state.saving.is_some() => Err("Next waits for the snapshot that is being saved; c stops that.".into()),
         None if state.chosen.is_some() => Err("Next waits for the plan's snapshot to be found and read.".into()),
         None => Err("Next waits for a choice: select a source and press Enter.".into()),
+        Some(_) if held.is_some() => Err(format!("The chosen file cannot be taken: {}.", held.unwrap_or_default())),
         Some(Health::Unread) => Err("Next waits for the chosen file to be read through.".into()),
-        Some(Health::Broken(why)) => Err(format!("The chosen file cannot be restored: {why}")),
+        Some(Health::Packed(why) | Health::Broken(why)) => Err(format!("The chosen file cannot be restored: {why}")),
         Some(Health::Verified | Health::Unhashed) => Ok(()),
     }
 }
 
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
-        Action::Open => match selected(model) {
-            Some(Choice::Member(asked)) => {
-                let endpoint = asked.facts.endpoint.clone();
+        Action::Open => match selected(model).map(|s| (s.place.clone(), s.standing == Standing::Whole)) {
+            Some((Place::Member(endpoint), _)) => {
                 let proposed = proposed_file(model);
                 model.ask(Ask::SaveFrom(endpoint), proposed.to_string_lossy());
             }
-            Some(Choice::File(file)) => {
-                let (path, hashed) = (file.path.clone(), file.health == Health::Verified);
+            Some((Place::File(path), hashed)) => {
                 if hashed || model.snapshot.agreed.contains(&path) {
                     choose(model, path);
                 } else {
+                    model.snapshot.select(Place::File(path));
                     model.open(Overlay::Unhashed);
                 }
             }
@@ -346,15 +329,36 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Agree => model.open(Overlay::Unhashed),
         Action::Details => model.open(Overlay::Details),
         Action::OpenFile => model.ask(Ask::OpenFile, ""),
-        Action::StopWork => return model.snapshot.saving_id().map(|id| Effect::Cancel { id }).into_iter().collect(),
-        Action::AskAgain => {
-            model.snapshot.unsearched.clear();
-            // what was read stays; unread, broken and vanished files are looked at anew
-            model.snapshot.files.retain(|f| matches!(f.health, Health::Verified | Health::Unhashed));
-            let places = model.options.places.clone();
-            return search(model, places);
+        Action::Compare => {
+            let files = selected_path(model).and_then(|path| Some([path.into(), partner(model, path)?.into()]));
+            return files.map(|files| compare(model, files)).into_iter().collect();
         }
-        action => model.snapshot.at = moved(model.snapshot.at, action, choices(model).len()),
+        Action::StopWork => {
+            let work = model.snapshot.saving.as_ref().or(model.snapshot.comparing.as_ref());
+            return work.map(|w| Effect::Cancel { id: w.id }).into_iter().collect();
+        }
+        Action::AskAgain => {
+            let state = &mut model.snapshot;
+            state.unsearched.clear();
+            state.kin.clear();
+            state.compared.clear();
+            // what was read stays; unread, broken and vanished files and all directories are looked at anew
+            let dirs = std::mem::take(&mut state.dirs);
+            let in_dir = |f: &FileFacts| dirs.iter().any(|d| f.path.starts_with(&d.data_dir));
+            state.files.retain(|f| matches!(f.health, Health::Verified | Health::Unhashed) && !in_dir(f));
+            let places = model.options.places.clone();
+            let mut effects = search(model, places);
+            effects.push(discover(model));
+            relist(model);
+            return effects;
+        }
+        action => {
+            let state = &model.snapshot;
+            let to = moved(state.at(), action, state.list.sources.len());
+            if let Some(place) = state.list.sources.get(to).map(|s| s.place.clone()) {
+                model.snapshot.select(place);
+            }
+        }
     }
     Vec::new()
 }

@@ -7,47 +7,48 @@ use super::{
         text,
         theme::Tone,
     },
-    detect::says,
-    snapshot::{Choice, choices, selected},
+    snapshot::{Compared, selected},
 };
 use crate::plan::{
     facts::{FileFacts, Health},
+    ledger::Entries,
+    sources::{Kind, Place, Relation, Source, Standing},
     words::natural,
 };
 
 const HEADS: [Head; 7] = [
     Head { title: "source", right: false, most: 48 },
     Head { title: "revision", right: true, most: 14 },
-    Head { title: "loses", right: true, most: 10 },
-    Head { title: "keys", right: true, most: 11 },
+    Head { title: "loses", right: true, most: 14 },
     Head { title: "size", right: true, most: 8 },
     Head { title: "age", right: true, most: 13 },
+    Head { title: "cluster", right: false, most: 8 },
     Head { title: "checks", right: false, most: 40 },
 ];
 
 pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     let state = &model.snapshot;
-    let newest = newest(model);
-    match &newest {
-        Some((revision, from)) => page.sentence(
-            " ",
-            &format!("Newest state known: revision {} ({from}).", text::thousands(*revision)),
-            Tone::Strong,
-            2,
-        ),
+    let list = &state.list;
+    match &list.newest {
+        Some(newest) => page.sentence(" ", &format!("Newest state known: {}.", newest.words), Tone::Strong, 2),
         None => page.say(" No source with a known revision yet.", Tone::Strong),
     }
+    if let Some(words) = &list.differing {
+        let words = format!("{words}. No source is proposed: compare them (d), and decide.");
+        page.sentence(" ✖ ", &words, Tone::Bad, 3);
+    }
+    if let Some(words) = &list.ahead {
+        page.sentence(" ! ", words, Tone::Warn, 3);
+    }
     page.gap();
-    let list = choices(model);
-    if list.is_empty() {
-        let words = match state.searching.is_empty() {
-            true => "No source is known. o opens a snapshot or a directory; Esc goes back, where e asks members.",
-            false => "Searching …",
+    if list.sources.is_empty() {
+        let words = match state.is_searching() {
+            false => "No source is known. o opens a snapshot or a directory; Esc goes back, where e asks members.",
+            true => "Searching …",
         };
         page.sentence("   ", words, Tone::Plain, 3);
     } else {
-        let newest = newest.as_ref().map(|(r, _)| *r);
-        let rows: Vec<Vec<Spot>> = list.iter().map(|c| cells(model, *c, newest)).collect();
+        let rows: Vec<Vec<Spot>> = list.sources.iter().map(|source| cells(model, source)).collect();
         let mut widths = page.widths(&HEADS, &rows);
         // what a narrow page lacks is taken from the paths, which show their ends
         let lack: usize = HEADS.iter().zip(&widths).map(|(h, w)| text::width(h.title).saturating_sub(*w)).sum();
@@ -56,6 +57,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
         }
         page.heads(&HEADS, &widths);
         let room = widths.first().copied().unwrap_or(0);
+        let at = state.at();
         let lines = rows
             .into_iter()
             .enumerate()
@@ -63,118 +65,170 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
                 if let Some((path, _)) = row.first_mut() {
                     *path = text::fit_end(path, room);
                 }
-                page.row(&HEADS, &widths, &row, i == state.at)
+                page.row(&HEADS, &widths, &row, i == at)
             })
             .collect();
-        let most = page.left().saturating_sub(7).max(4);
-        page.list(lines, state.at..state.at + 1, most);
+        let most = page.left().saturating_sub(9).max(4);
+        page.list(lines, at..at + 1, most);
     }
     page.gap();
-    if let Some(work) = &state.saving {
-        let words = work.meter.map_or_else(|| "asking for it".to_string(), |m| m.words(model.now_ms));
-        page.sentence(" ", &format!("Saving {}: {words}. c stops it.", work.path.display()), Tone::Strong, 2);
+    for (what, work) in [("Saving", &state.saving), ("Comparing", &state.comparing)] {
+        if let Some(work) = work {
+            let words = work.meter.map_or_else(|| "begun".to_string(), |m| m.words(model.now_ms));
+            page.sentence(" ", &format!("{what} {}: {words}. c stops it.", work.path.display()), Tone::Strong, 2);
+        }
     }
     for words in &state.unsearched {
         page.sentence(" ! ", words, Tone::Warn, 2);
     }
-    match selected(model) {
-        Some(Choice::File(file)) => {
-            about(model, file, page);
-            let lines = if file.content.is_some() { contents(file) } else { Vec::new() };
-            page.more("All that is in it:", &lines);
-        }
-        Some(Choice::Member(_)) => page.sentence(
-            " ",
-            "Enter saves a snapshot from this member into a new file. That works without quorum, and its own data \
-             is not changed.",
-            Tone::Plain,
-            3,
-        ),
-        None => {}
+    let Some(source) = selected(model) else { return };
+    about(model, source, page);
+    if let Some(file) = file_of(model, source) {
+        let lines = if file.content.is_some() { contents(file) } else { Vec::new() };
+        page.more("All that is in it:", &lines);
     }
 }
 
-/// The newest revision known, and from where.
-fn newest(model: &Model) -> Option<(i64, String)> {
-    let members = model.detect.rows.iter().filter_map(|r| {
-        says(&r.facts).map(|s| (s.revision, format!("{} answers with it", model.detect.name(&r.facts))))
-    });
-    let files = model.snapshot.files.iter().filter_map(|f| {
-        f.content.as_ref().map(|c| (c.revision, f.path.file_name().unwrap_or_default().to_string_lossy().into_owned()))
-    });
-    // the first of equals: a member before a file
-    members.chain(files).rev().max_by_key(|(r, _)| *r)
-}
-
-fn cells(model: &Model, choice: Choice<'_>, newest: Option<i64>) -> Vec<Spot> {
-    let plain = |t: String| (t, Tone::Plain);
-    let loses = |revision: i64| newest.map_or("?".to_string(), |n| text::thousands(n.saturating_sub(revision)));
-    match choice {
-        Choice::Member(asked) => {
-            let says = says(&asked.facts);
-            let revision = says.map_or(0, |s| s.revision);
-            vec![
-                plain(format!("{}, over the network", model.detect.name(&asked.facts))),
-                plain(text::thousands(revision)),
-                plain(loses(revision)),
-                ("–".into(), Tone::Faint),
-                plain(text::bytes(says.map_or(0, |s| s.db_bytes))),
-                plain("now".into()),
-                ("to be saved".to_string(), Tone::Faint),
-            ]
-        }
-        Choice::File(file) => {
-            let chosen = model.snapshot.chosen.as_ref() == Some(&file.path);
-            let content = file.content.as_ref();
-            // what a member's log holds beyond its database, nobody has read
-            let at_least = if file.health == Health::Verified { "" } else { "≥ " };
-            let or_dash = |t: Option<String>| t.map_or(("–".to_string(), Tone::Faint), |t| (t, Tone::Plain));
-            vec![
-                plain(format!("{}{}", if chosen { "✔ " } else { "" }, file.path.display())),
-                or_dash(content.map(|c| text::thousands(c.revision))),
-                or_dash(content.map(|c| format!("{at_least}{}", loses(c.revision)))),
-                or_dash(content.map(|c| text::thousands(c.keys))),
-                plain(text::bytes(file.bytes)),
-                or_dash(file.modified.map(|m| text::age(model.now().saturating_sub(m)))),
-                checks(model, file),
-            ]
-        }
+fn file_of<'a>(model: &'a Model, source: &Source) -> Option<&'a FileFacts> {
+    match &source.place {
+        Place::File(path) => model.snapshot.file(path),
+        Place::Member(_) => None,
     }
 }
 
-fn checks(model: &Model, file: &FileFacts) -> Spot {
-    match &file.health {
-        Health::Unread => match &model.snapshot.reading {
-            Some(work) if work.path == file.path => ("reading …".into(), Tone::Plain),
+fn cells(model: &Model, source: &Source) -> Vec<Spot> {
+    let or_dash = |t: Option<String>| t.map_or(("–".to_string(), Tone::Faint), |t| (t, Tone::Plain));
+    let file = file_of(model, source);
+    let chosen = file.is_some() && model.snapshot.chosen.as_ref() == file.map(|f| &f.path);
+    let bytes = match &source.place {
+        Place::File(_) => file.map(|f| f.bytes),
+        Place::Member(endpoint) => {
+            let row = model.detect.rows.iter().find(|r| &r.facts.endpoint == endpoint);
+            row.and_then(|r| super::detect::says(&r.facts)).map(|s| s.db_bytes)
+        }
+    };
+    let age = match source.kind {
+        Kind::Survivor => Some("now".to_string()),
+        _ => source.at.map(|at| text::age(model.now().saturating_sub(at))),
+    };
+    let lossy = if source.loss.entries == Entries::None { Tone::Plain } else { Tone::Warn };
+    vec![
+        (format!("{}{}", if chosen { "✔ " } else { "" }, source.name), Tone::Plain),
+        or_dash(source.revision.map(text::thousands)),
+        source.revision.map_or(("–".to_string(), Tone::Faint), |_| (source.loss.cell(), lossy)),
+        or_dash(bytes.map(text::bytes)),
+        or_dash(age),
+        kinship(source),
+        checks(model, source),
+    ]
+}
+
+fn kinship(source: &Source) -> Spot {
+    match &source.relation {
+        _ if source.disagrees => ("differs".into(), Tone::Bad),
+        Relation::Same(_) => ("same".into(), Tone::Good),
+        Relation::SharesMembers(_) => ("same IDs".into(), Tone::Plain),
+        Relation::CannotTell(_) => ("?".into(), Tone::Warn),
+        Relation::Other(_) => ("another".into(), Tone::Bad),
+    }
+}
+
+fn checks(model: &Model, source: &Source) -> Spot {
+    let is = |paths: &[std::path::PathBuf]| matches!(&source.place, Place::File(path) if paths.contains(path));
+    match &source.standing {
+        Standing::ToSave => ("to be saved".into(), Tone::Faint),
+        Standing::Unread => match &model.snapshot.reading {
+            Some(work) if is(std::slice::from_ref(&work.path)) => ("reading …".into(), Tone::Plain),
             _ => ("unread".into(), Tone::Faint),
         },
-        Health::Verified => ("hash ok".into(), Tone::Good),
-        Health::Unhashed if model.snapshot.agreed.contains(&file.path) => ("accepted".into(), Tone::Warn),
-        Health::Unhashed => ("no hash".into(), Tone::Warn),
-        Health::Broken(_) => ("✖ broken".into(), Tone::Bad),
+        Standing::Whole => ("hash ok".into(), Tone::Good),
+        Standing::Sound if is(&model.snapshot.agreed) => ("accepted".into(), Tone::Warn),
+        Standing::Sound => ("no hash".into(), Tone::Warn),
+        Standing::Packed(_) => ("packed".into(), Tone::Warn),
+        Standing::Held(_) => ("in use".into(), Tone::Warn),
+        Standing::Broken(_) => ("✖ broken".into(), Tone::Bad),
     }
 }
 
-/// What the selected file holds, below the list.
-fn about(model: &Model, file: &FileFacts, page: &mut Page<'_>) {
-    match &file.health {
-        Health::Broken(why) => page.sentence(" ✖ ", why, Tone::Bad, 4),
-        Health::Unread => {
-            let reading = model.snapshot.reading.as_ref().filter(|w| w.path == file.path);
+/// A sentence about the selected source, with its mark.
+type Said = (&'static str, Tone, String);
+
+/// What must be known of a source before it is chosen, the gravest first.
+fn said(model: &Model, source: &Source) -> Vec<Said> {
+    let mut out: Vec<Said> = Vec::new();
+    match &source.standing {
+        Standing::Broken(why) => out.push((" ✖ ", Tone::Bad, text::sentence(why))),
+        Standing::Packed(why) => out.push((" ! ", Tone::Warn, format!("It was read and is whole, but {}", text::sentence(why)))),
+        Standing::Held(why) => out.push((" ! ", Tone::Warn, format!("It cannot be taken: {}", text::sentence(why)))),
+        Standing::Unread => {
+            let reading = model.snapshot.reading.as_ref().filter(|w| Place::File(w.path.clone()) == source.place);
             let how =
                 reading.and_then(|w| w.meter).map_or_else(String::new, |m| format!(": {}", m.words(model.now_ms)));
-            let words = format!("It is read through before it can be chosen{how}.");
-            page.sentence(" ", &words, Tone::Plain, 2);
+            out.push((" ", Tone::Plain, format!("It is read through before it can be chosen{how}.")));
         }
-        Health::Unhashed if !model.snapshot.agreed.contains(&file.path) => page.sentence(
-            " ! ",
-            "A database without the checksum that a saved snapshot carries. Its pages are sound, but values that \
-             changed on the disk would not be noticed. Enter asks whether to take it.",
-            Tone::Warn,
-            4,
-        ),
-        _ => {}
+        Standing::ToSave => out.push((
+            " ",
+            Tone::Plain,
+            "Enter saves a snapshot from this member into a new file. That works without quorum, and its own data is not \
+             changed."
+                .into(),
+        )),
+        Standing::Whole | Standing::Sound => {}
     }
+    if let (Some(newest), false) = (&model.snapshot.list.newest, matches!(source.standing, Standing::Broken(_))) {
+        let unsure = source.loss.entries != Entries::None;
+        let tone = if unsure { Tone::Warn } else { Tone::Plain };
+        let sentences = source.loses(newest);
+        // the best source is not said to be the newest twice
+        let plain = source.place == newest.place && !unsure;
+        out.extend(
+            sentences.into_iter().filter(|_| !plain).map(|words| (if unsure { " ! " } else { " " }, tone, words)),
+        );
+    }
+    out.extend(differences(model, source).map(|words| (" ", Tone::Strong, words)));
+    let why = source.relation.words();
+    match &source.relation {
+        Relation::Same(_) => out.push((" ", Tone::Plain, format!("It is of this cluster: {why}."))),
+        Relation::SharesMembers(_) => {
+            out.push((" ", Tone::Plain, format!("It is likely of this cluster: {why}; a file names no cluster.")));
+        }
+        Relation::CannotTell(_) if matches!(source.standing, Standing::Unread | Standing::Broken(_)) => {}
+        Relation::CannotTell(_) => {
+            out.push((" ! ", Tone::Warn, format!("Whether it is of this cluster cannot be told: {why}.")));
+        }
+        Relation::Other(_) => out.push((" ✖ ", Tone::Bad, format!("It is of another cluster: {why}."))),
+    }
+    let accepted = matches!(&source.place, Place::File(path) if model.snapshot.agreed.contains(path));
+    if source.standing == Standing::Sound && !accepted {
+        let words = "It carries no checksum, as saved snapshots do. Its pages are sound, but values that changed on the disk \
+                     would not be noticed. Enter asks whether to take it.";
+        out.push((" ! ", Tone::Warn, words.into()));
+    }
+    out.extend(source.warnings.iter().map(|words| (" ! ", Tone::Warn, text::sentence(words))));
+    out
+}
+
+/// What comparing the source with others showed, in one line each.
+fn differences(model: &Model, source: &Source) -> impl Iterator<Item = String> {
+    let of = |c: &&Compared| [&c.newer, &c.older].iter().any(|p| Place::File((*p).clone()) == source.place);
+    let name = |path: &std::path::PathBuf| {
+        let listed = model.snapshot.list.get(&Place::File(path.clone()));
+        let in_dir = listed.filter(|s| s.kind == Kind::DataDir).map(|s| s.name.clone());
+        in_dir.unwrap_or_else(|| path.file_name().unwrap_or_default().to_string_lossy().into_owned())
+    };
+    let line = |c: &Compared| {
+        let line = c.difference.line(&name(&c.newer), &name(&c.older));
+        format!("{}{}.", line.get(..1).unwrap_or_default().to_uppercase(), line.get(1..).unwrap_or_default())
+    };
+    model.snapshot.compared.iter().filter(of).map(line).collect::<Vec<_>>().into_iter()
+}
+
+/// What is to be known of the selected source, below the list.
+fn about(model: &Model, source: &Source, page: &mut Page<'_>) {
+    for (mark, tone, words) in said(model, source) {
+        page.sentence(mark, &words, tone, 4);
+    }
+    let Some(file) = file_of(model, source) else { return };
     let Some(content) = &file.content else { return };
     page.sentence(" ", &file.path.to_string_lossy(), Tone::Strong, 2);
     let mut names: Vec<&str> = content.members.iter().map(|m| m.name.as_str()).collect();
@@ -208,15 +262,19 @@ fn about(model: &Model, file: &FileFacts, page: &mut Page<'_>) {
 }
 
 pub(super) fn details(model: &Model) -> (String, Vec<String>) {
-    let file = match selected(model) {
-        Some(Choice::File(file)) => file,
-        Some(Choice::Member(asked)) => {
-            let words = "Nothing was saved from this member yet. Enter saves a snapshot.".to_string();
-            return (asked.facts.endpoint.clone(), vec![words]);
+    let Some(source) = selected(model) else { return (String::new(), Vec::new()) };
+    let mut lines: Vec<String> = said(model, source).into_iter().map(|(.., words)| words).collect();
+    match (&source.place, file_of(model, source)) {
+        (Place::File(path), Some(file)) => {
+            if source.standing.usable() && differences(model, source).next().is_none() {
+                lines.push("d compares its keys with those of the best other file.".into());
+            }
+            lines.push(String::new());
+            lines.extend(contents(file));
+            (path.to_string_lossy().into_owned(), lines)
         }
-        None => return (String::new(), Vec::new()),
-    };
-    (file.path.to_string_lossy().into_owned(), contents(file))
+        _ => (source.name.clone(), lines),
+    }
 }
 
 /// Everything known about a file.
@@ -226,6 +284,7 @@ fn contents(file: &FileFacts) -> Vec<String> {
         Health::Unread => "Not read through yet.".into(),
         Health::Verified => "The SHA-256 at its end is right, and every page is sound.".into(),
         Health::Unhashed => "No SHA-256 at its end; every page is sound.".into(),
+        Health::Packed(_) => "In the archive every page is sound, and the SHA-256 is right where there is one.".into(),
         Health::Broken(why) => format!("Not restorable: {why}"),
     });
     if let Some(c) = &file.content {

@@ -1,0 +1,202 @@
+//! Is a source of this cluster? A survivor and a log name their cluster's ID; a snapshot file does not, so there only
+//! its rows and its members speak.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::{Path, PathBuf},
+};
+
+use super::{Kin, Place, Seen, Source};
+use crate::{
+    etcd::membership::Id,
+    plan::{
+        facts::KnownMember,
+        ledger::History,
+        words::{all, natural, plural, thousands},
+    },
+};
+
+/// Whether a source is of this cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Relation {
+    /// It is; the sentence is the proof.
+    Same(String),
+    /// It lists members of this cluster, which a cluster made anew under the same names and token would, too.
+    SharesMembers(String),
+    /// Nothing tells; the sentence says what was looked at.
+    CannotTell(String),
+    /// It is not; the sentence is the proof.
+    Other(String),
+}
+
+impl Relation {
+    /// True where something speaks for it and nothing against it.
+    pub fn ours(&self) -> bool {
+        matches!(self, Relation::Same(_) | Relation::SharesMembers(_))
+    }
+
+    /// The reason, a sentence without a full stop.
+    pub fn words(&self) -> &str {
+        match self {
+            Relation::Same(why) | Relation::SharesMembers(why) | Relation::CannotTell(why) | Relation::Other(why) => {
+                why
+            }
+        }
+    }
+
+    pub(super) fn class(&self) -> u8 {
+        match self {
+            Relation::Same(_) | Relation::SharesMembers(_) => 0,
+            Relation::CannotTell(_) => 1,
+            Relation::Other(_) => 2,
+        }
+    }
+}
+
+/// What is known of the cluster that is to be restored.
+pub(super) struct Cluster {
+    /// Its ID, or why there is none.
+    id: Result<Id, String>,
+    /// Who said so.
+    from: String,
+    members: Vec<(Id, String)>,
+}
+
+impl Cluster {
+    /// By the survivors; where nobody answers, by the data directories.
+    pub fn of(seen: &Seen<'_>) -> Cluster {
+        let of_survivors: BTreeSet<Id> =
+            seen.survivors.iter().map(|s| s.says.cluster_id).filter(|id| *id != Id(0)).collect();
+        let says = || seen.dirs.iter().filter_map(|d| Some((d, d.state.says()?)));
+        let of_dirs: BTreeSet<Id> = says().map(|(_, s)| s.cluster_id).filter(|id| *id != Id(0)).collect();
+        let (ids, who) = match of_survivors.is_empty() {
+            false => (of_survivors, "the members that answer are"),
+            true => (of_dirs, "the data directories are"),
+        };
+        let id = match ids.iter().copied().collect::<Vec<_>>().as_slice() {
+            [] => {
+                Err("no member answers and no data directory is known, so nothing says which cluster is meant".into())
+            }
+            [id] => Ok(*id),
+            more => Err(format!("{who} of {} clusters, and nothing says which one is meant", more.len())),
+        };
+        let from = match seen.survivors.first() {
+            Some(survivor) => survivor.name.clone(),
+            None => says().next().map(|(d, _)| d.data_dir.display().to_string()).unwrap_or_default(),
+        };
+        let mut members: Vec<(Id, String)> = Vec::new();
+        if let Ok(id) = id {
+            let listed = seen.survivors.iter().filter(|s| s.says.cluster_id == id).flat_map(|s| &s.says.members);
+            let in_dirs = says().filter(|(_, s)| s.cluster_id == id).flat_map(|(_, s)| &s.members);
+            for member in listed.chain(in_dirs) {
+                if !members.iter().any(|(id, _)| *id == member.id) {
+                    members.push((member.id, called(member)));
+                }
+            }
+            members.sort_by(|(_, a), (_, b)| natural(a, b));
+        }
+        Cluster { id, from, members }
+    }
+
+    /// By a cluster ID that `how` it was learnt.
+    pub fn by_id(&self, id: Id, how: &str) -> Relation {
+        match &self.id {
+            _ if id == Id(0) => Relation::CannotTell("it names no cluster ID".into()),
+            Err(why) => Relation::CannotTell(why.clone()),
+            Ok(ours) if *ours == id => Relation::Same(format!("{how} cluster {id}")),
+            Ok(ours) => Relation::Other(format!("{how} cluster {id}; this one is {ours}, as {} says", self.from)),
+        }
+    }
+
+    /// By the members in a file, which holds no cluster ID.
+    pub fn by_members(&self, members: &[KnownMember]) -> Relation {
+        if let Err(why) = &self.id {
+            return Relation::CannotTell(why.clone());
+        }
+        let names = |list: Vec<&(Id, String)>| all(&list.into_iter().map(|(_, name)| name.clone()).collect::<Vec<_>>());
+        let shared: Vec<&(Id, String)> =
+            self.members.iter().filter(|(id, _)| members.iter().any(|m| m.id == *id)).collect();
+        if !shared.is_empty() {
+            let word = plural(shared.len(), "member", "members");
+            return Relation::SharesMembers(format!(
+                "it lists this cluster's {word} {} under the same IDs",
+                names(shared)
+            ));
+        }
+        Relation::CannotTell(match (members, self.members.as_slice()) {
+            ([], _) => "it lists no members, and a snapshot file names no cluster".into(),
+            (_, []) => "nobody names this cluster's members, and a snapshot file names no cluster".into(),
+            _ => format!(
+                "none of its members is known here (no {}), and a snapshot file names no cluster",
+                names(self.members.iter().collect())
+            ),
+        })
+    }
+}
+
+fn called(member: &KnownMember) -> String {
+    if member.name.is_empty() { member.id.to_string() } else { member.name.clone() }
+}
+
+/// What was found between two files.
+pub(super) fn history(kin: &[Kin], a: &Path, b: &Path) -> Option<History> {
+    let both = |k: &&Kin| (k.files[0] == a && k.files[1] == b) || (k.files[0] == b && k.files[1] == a);
+    kin.iter().rev().find(both).map(|k| k.history)
+}
+
+/// Lets the proofs spread from file to file: who shares the history of one that is of this cluster is so, too. Says
+/// where two that both are hold different data.
+pub(super) fn by_history(sources: &mut [Source], seen: &Seen<'_>) -> Option<String> {
+    let places: HashMap<PathBuf, usize> =
+        sources.iter().enumerate().filter_map(|(at, s)| Some((file(s)?.to_path_buf(), at))).collect();
+    let pair = |kin: &Kin| Some(([*places.get(&kin.files[0])?, *places.get(&kin.files[1])?], kin.history));
+    let pairs: Vec<([usize; 2], History)> = seen.kin.iter().filter_map(pair).collect();
+    let is = |sources: &[Source], at: usize| sources.get(at).is_some_and(|s| matches!(s.relation, Relation::Same(_)));
+    let name = |sources: &[Source], at: usize| sources.get(at).map(|s| s.name.clone()).unwrap_or_default();
+    let both = |[a, b]: [usize; 2]| [(a, b), (b, a)];
+    let mut spreads = true;
+    while std::mem::take(&mut spreads) {
+        for (files, history) in &pairs {
+            let History::Same { until, .. } = history else { continue };
+            for (known, open) in both(*files) {
+                let strange = sources.get(open).is_none_or(|s| matches!(s.relation, Relation::Other(_)));
+                if is(sources, known) && !is(sources, open) && !strange {
+                    let until = thousands(until.unsigned_abs());
+                    let proof = format!("its rows up to revision {until} are those of {}", name(sources, known));
+                    if let Some(source) = sources.get_mut(open) {
+                        source.relation = Relation::Same(proof);
+                    }
+                    spreads = true;
+                }
+            }
+        }
+    }
+    let mut differing = None;
+    for (files, history) in &pairs {
+        let History::Parts { at } = history else { continue };
+        let at = thousands(at.unsigned_abs());
+        let [a, b] = *files;
+        if is(sources, a) && is(sources, b) {
+            let (one, other) = (name(sources, a), name(sources, b));
+            differing.get_or_insert(format!(
+                "{one} and {other} are of one cluster and hold different data at revision {at}"
+            ));
+            files.iter().for_each(|at| sources.get_mut(*at).into_iter().for_each(|s| s.disagrees = true));
+            continue;
+        }
+        for (known, open) in both(*files) {
+            if is(sources, known) {
+                let proof = format!("at revision {at} it holds other rows than {}", name(sources, known));
+                sources.get_mut(open).into_iter().for_each(|s| s.relation = Relation::Other(proof.clone()));
+            }
+        }
+    }
+    differing
+}
+
+fn file(source: &Source) -> Option<&Path> {
+    match &source.place {
+        Place::File(path) => Some(path),
+        Place::Member(_) => None,
+    }
+}

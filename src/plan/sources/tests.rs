@@ -1,0 +1,345 @@
+//! The ranking by tables, and what must never come of it by properties.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::plan::facts::Content;
+
+const NOW: i64 = 1_000_000;
+const OURS: Id = Id(0x4f1c);
+
+fn member(id: u64) -> KnownMember {
+    KnownMember { id: Id(id), name: format!("m{id}"), ..KnownMember::default() }
+}
+
+fn ours() -> Vec<KnownMember> {
+    [1, 2, 3].map(member).into()
+}
+
+fn says(revision: i64, index: u64) -> MemberSays {
+    MemberSays {
+        cluster_id: OURS,
+        member_id: Id(2),
+        revision,
+        raft_index: index,
+        members: ours(),
+        ..MemberSays::default()
+    }
+}
+
+fn file(path: &str, health: Health, revision: i64, members: &[u64]) -> FileFacts {
+    let content = Content { revision, members: members.iter().map(|id| member(*id)).collect(), ..Content::default() };
+    let read = !matches!(health, Health::Unread | Health::Broken(_));
+    FileFacts { path: path.into(), bytes: 1, modified: Some(NOW - 4320), health, content: read.then_some(content) }
+}
+
+/// A data directory and its database, which was read through.
+fn dir(path: &str, cluster: Id, revision: i64, index: u64, log: (u64, u64)) -> (DirFacts, FileFacts) {
+    let database = file(&format!("{path}/member/snap/db"), Health::Unhashed, revision, &[1, 2, 3]);
+    let says = DirSays {
+        cluster_id: cluster,
+        member_id: Id(1),
+        term: log.0,
+        vote: Id(0),
+        commit: log.1,
+        first_index: 1,
+        last_index: log.1,
+        last_term: log.0,
+        torn: None,
+        snap_index: 0,
+        consistent_index: index,
+        consistent_term: None,
+        revision,
+        database: database.clone(),
+        received_db: None,
+        members: ours(),
+        v2_keys: 0,
+        etcd: None,
+        written: Some(NOW - 40),
+        warnings: Vec::new(),
+    };
+    let facts = DirFacts {
+        data_dir: path.into(),
+        wal_dir: None,
+        learned_from: String::new(),
+        held: Held::No,
+        state: DirState::Whole(Box::new(says)),
+    };
+    (facts, database)
+}
+
+fn kin(a: &str, b: &str, history: History) -> Kin {
+    Kin { files: [a.into(), b.into()], history }
+}
+
+const SAME: History = History::Same { rows: 32, until: 50 };
+
+fn names(list: &List) -> Vec<&str> {
+    list.sources.iter().map(|s| s.name.as_str()).collect()
+}
+
+fn at<'a>(list: &'a List, path: &str) -> &'a Source {
+    list.get(&Place::File(path.into())).unwrap()
+}
+
+fn survivors(says: &[MemberSays]) -> Vec<Survivor<'_>> {
+    let each = says.iter().zip(["http://m2:2379", "http://m3:2379"]).zip(["m2", "m3"]);
+    each.map(|((says, endpoint), name)| Survivor { name: name.into(), endpoint, says }).collect()
+}
+
+#[test]
+fn the_sketch_of_the_screen() {
+    let says = [says(84_211, 90_114)];
+    let (m1, m1_db) = dir("/var/lib/etcd", OURS, 84_152, 90_050, (7, 90_088));
+    let files = [
+        file("/backup/etcd-0100.db.part", Health::Broken("incomplete".into()), 0, &[]),
+        file("/backup/old.db", Health::Verified, 12_004, &[7, 8, 9]),
+        file("/backup/etcd-0200.db", Health::Verified, 83_799, &[1, 2, 3]),
+        m1_db,
+    ];
+    let dirs = [m1];
+    let list = list(&Seen { survivors: survivors(&says), files: &files, dirs: &dirs, now: NOW, ..Seen::default() });
+    let table: Vec<(&str, String)> = list.sources.iter().map(|s| (s.name.as_str(), s.loss.cell())).collect();
+    assert_eq!(
+        table,
+        [
+            ("m2, over the network", "0".into()),
+            ("/var/lib/etcd, data dir", "≥ 59".into()),
+            ("/backup/etcd-0200.db", "412".into()),
+            ("/backup/old.db", "?".into()),
+            ("/backup/etcd-0100.db.part", "?".into()),
+        ]
+    );
+    assert_eq!(list.newest.as_ref().unwrap().words, "revision 84,211 (m2 answers with it)");
+    assert_eq!(list.pick, Some(Place::Member("http://m2:2379".into())));
+    let said = at(&list, "/var/lib/etcd/member/snap/db").loses(list.newest.as_ref().unwrap());
+    assert!(said[0].starts_with("Save from m2 instead") && said[1].starts_with("38 log entries"), "{said:?}");
+    assert_eq!(
+        at(&list, "/backup/old.db").relation.words(),
+        "none of its members is known here (no m1, m2 and m3), and a snapshot file names no cluster"
+    );
+    assert_eq!(at(&list, "/backup/etcd-0200.db").loss.seconds, Some(4320));
+}
+
+#[test]
+fn whose_a_source_is() {
+    let says = [says(100, 90)];
+    let (strange, strange_db) = dir("/strange", Id(0xbad), 500, 10, (1, 10));
+    let files = [
+        strange_db,
+        file("/kin.db", Health::Verified, 50, &[]),
+        file("/kin-of-kin.db", Health::Verified, 40, &[8]),
+        file("/parted.db", Health::Verified, 60, &[1, 2, 3]),
+        file("/bare.db", Health::Unhashed, 30, &[1]),
+        file("/none.db", Health::Verified, 20, &[]),
+        file("/saved.db", Health::Verified, 100, &[]),
+    ];
+    let saved = [Saved { path: "/saved.db".into(), member: "m2".into(), cluster_id: OURS }];
+    let kin = [
+        kin("/kin.db", "/kin-of-kin.db", SAME),
+        kin("/saved.db", "/kin.db", SAME),
+        kin("/parted.db", "/saved.db", History::Parts { at: 7 }),
+        kin("/none.db", "/saved.db", History::Unknown),
+    ];
+    let seen = Seen {
+        survivors: survivors(&says),
+        files: &files,
+        dirs: &[strange],
+        saved: &saved,
+        kin: &kin,
+        now: NOW,
+        ..Seen::default()
+    };
+    let list = list(&seen);
+    for (path, relation) in [
+        ("/saved.db", Relation::Same(format!("it was saved from m2, which answers for cluster {OURS}"))),
+        ("/kin.db", Relation::Same("its rows up to revision 50 are those of /saved.db".into())),
+        ("/kin-of-kin.db", Relation::Same("its rows up to revision 50 are those of /kin.db".into())),
+        ("/parted.db", Relation::Other("at revision 7 it holds other rows than /saved.db".into())),
+        ("/bare.db", Relation::SharesMembers("it lists this cluster's member m1 under the same IDs".into())),
+        ("/none.db", Relation::CannotTell("it lists no members, and a snapshot file names no cluster".into())),
+        (
+            "/strange/member/snap/db",
+            Relation::Other(format!("its log names cluster {}; this one is {OURS}, as m2 says", Id(0xbad))),
+        ),
+    ] {
+        assert_eq!(at(&list, path).relation, relation, "{path}");
+    }
+    assert_eq!(list.newest.as_ref().unwrap().revision, 100, "a stranger is not the newest state of this cluster");
+    assert_eq!(
+        names(&list),
+        [
+            "m2, over the network",
+            "/saved.db",
+            "/kin.db",
+            "/kin-of-kin.db",
+            "/bare.db",
+            "/none.db",
+            "/strange, data dir",
+            "/parted.db",
+        ]
+    );
+    assert_eq!(at(&list, "/bare.db").loss.cell(), "≥ 70");
+}
+
+#[test]
+fn a_longer_log_goes_first_among_the_directories_of_one_cluster_only() {
+    let (a, a_db) = dir("/a", OURS, 100, 50, (3, 50));
+    let (b, b_db) = dir("/b", OURS, 90, 40, (3, 60));
+    let (c, c_db) = dir("/c", OURS, 99, 49, (2, 70));
+    let files = [file("/f.db", Health::Verified, 95, &[1]), a_db, b_db, c_db];
+    let list = list(&Seen { files: &files, dirs: &[a, b, c], now: NOW, ..Seen::default() });
+    assert_eq!(names(&list), ["/b, data dir", "/a, data dir", "/c, data dir", "/f.db"]);
+    assert!(list.ahead.as_ref().unwrap().starts_with("The log of /b goes 10 entries past"), "{:?}", list.ahead);
+    let said = at(&list, "/b/member/snap/db").loses(list.newest.as_ref().unwrap());
+    assert!(said[0].starts_with("Start this member with its own etcd first"), "{said:?}");
+    assert_eq!(list.pick, None, "there is something to do first");
+    assert_eq!(at(&list, "/f.db").loss.cell(), "≥ 5", "a log that no file holds may go on past everything");
+}
+
+#[test]
+fn survivors_that_differ_are_shown_and_none_is_proposed() {
+    let says = [says(100, 90), says(100, 90)];
+    let differing = Differing {
+        sentence: "m2 (9f3c11aa) and m3 (77aa02c1) hold different data at revision 99".into(),
+        endpoints: ["http://m2:2379", "http://m3:2379"].map(String::from).into(),
+    };
+    let seen = Seen { survivors: survivors(&says), now: NOW, ..Seen::default() };
+    assert!(list(&seen).pick.is_some());
+    let differ = list(&Seen { differing: Some(differing), ..seen.clone() });
+    assert_eq!((differ.pick.clone(), differ.sources.iter().filter(|s| s.disagrees).count()), (None, 2));
+    assert!(differ.differing.unwrap().contains("77aa02c1"));
+    // the same is learnt from what was saved from both
+    let files = [file("/2.db", Health::Verified, 100, &[1]), file("/3.db", Health::Verified, 100, &[1])];
+    let saved = [("/2.db", "m2"), ("/3.db", "m3")].map(|(path, member)| Saved {
+        path: path.into(),
+        member: member.into(),
+        cluster_id: OURS,
+    });
+    let kin = [kin("/2.db", "/3.db", History::Parts { at: 98 })];
+    let differ = list(&Seen { files: &files, saved: &saved, kin: &kin, ..seen });
+    assert_eq!(differ.differing.unwrap(), "/2.db and /3.db are of one cluster and hold different data at revision 98");
+    assert!(differ.pick.is_none() && differ.sources.iter().filter(|s| s.disagrees).count() == 2);
+}
+
+#[test]
+fn two_clusters_that_answer_leave_it_open_which_is_meant() {
+    let says = [says(100, 90), MemberSays { cluster_id: Id(0xbad), ..says(200, 9) }];
+    let list = list(&Seen { survivors: survivors(&says), now: NOW, ..Seen::default() });
+    assert!(
+        list.sources.iter().all(|s| matches!(&s.relation, Relation::CannotTell(why) if why.contains("of 2 clusters")))
+    );
+    assert_eq!(list.pick, None);
+}
+
+#[test]
+fn a_directory_that_is_in_use_or_does_not_start_says_so() {
+    let (mut held, held_db) = dir("/held", OURS, 100, 50, (3, 50));
+    held.held = Held::By { pid: Some(812), program: "etcd".into() };
+    let (mut broken, broken_db) = dir("/broken", OURS, 90, 50, (0, 0));
+    let DirState::Whole(says) = broken.state else { unreachable!() };
+    broken.state = DirState::Broken { why: "there is no log in /broken/member/wal".into(), says };
+    let files = [held_db, broken_db];
+    let list = list(&Seen { files: &files, dirs: &[held, broken], now: NOW, ..Seen::default() });
+    assert_eq!(names(&list), ["/broken, data dir", "/held, data dir"]);
+    let held = at(&list, "/held/member/snap/db");
+    assert!(matches!(&held.standing, Standing::Held(why) if why.starts_with("etcd (process 812) runs on it")));
+    let broken = at(&list, "/broken/member/snap/db");
+    assert_eq!((broken.loss.entries, broken.loss.cell()), (Entries::Unknown, "≥ 10".into()));
+    assert!(broken.warnings[0].starts_with("An etcd would not start"), "{:?}", broken.warnings);
+}
+
+fn any_health() -> impl Strategy<Value = Health> {
+    prop_oneof![
+        Just(Health::Verified),
+        Just(Health::Unhashed),
+        Just(Health::Unread),
+        Just(Health::Broken("x".into())),
+        Just(Health::Packed("x".into())),
+    ]
+}
+
+fn any_history() -> impl Strategy<Value = History> {
+    prop_oneof![Just(SAME), Just(History::Parts { at: 3 }), Just(History::Unknown)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_must_never_come_of_it(
+        answering in prop::collection::vec((1i64..20, 1u64..20, prop::bool::weighted(0.9)), 0..3),
+        plain in prop::collection::vec((any_health(), 1i64..20, prop::collection::vec(1u64..6, 0..3), 0i64..3), 0..5),
+        dirs in prop::collection::vec((1i64..20, 1u64..20, 1u64..4, 0u64..25, prop::bool::weighted(0.8), any::<bool>()), 0..4),
+        looks in prop::collection::vec((0usize..9, 0usize..9, any_history()), 0..8),
+        differ: bool,
+        order: prop::sample::Index,
+    ) {
+        let says: Vec<MemberSays> = answering
+            .iter()
+            .map(|(revision, index, ours)| MemberSays { cluster_id: if *ours { OURS } else { Id(9) }, ..says(*revision, *index) })
+            .collect();
+        let mut files = Vec::new();
+        for (at, (health, revision, members, age)) in plain.into_iter().enumerate() {
+            let found = file(&format!("/f{at}"), health, revision, &members);
+            files.push(FileFacts { modified: Some(NOW - age), ..found });
+        }
+        let mut dir_facts = Vec::new();
+        for (at, (revision, index, term, end, ours, held)) in dirs.into_iter().enumerate() {
+            let (mut facts, db) = dir(&format!("/d{at}"), if ours { OURS } else { Id(9) }, revision, index, (term, end));
+            if held && at == 0 {
+                facts.held = Held::By { pid: None, program: String::new() };
+            }
+            dir_facts.push(facts);
+            files.push(db);
+        }
+        let path = |at: usize| files.get(at).map(|f| f.path.clone());
+        let kin: Vec<Kin> = looks
+            .into_iter()
+            .filter_map(|(a, b, history)| Some(Kin { files: [path(a)?, path(b)?], history }).filter(|k| k.files[0] != k.files[1]))
+            .collect();
+        let endpoints = ["http://m2:2379", "http://m3:2379"].map(String::from).into();
+        let differing = (differ && says.len() == 2).then(|| Differing { sentence: "m2 and m3 differ".into(), endpoints });
+        let differs = differing.is_some();
+        let seen = Seen {
+            survivors: survivors(&says), files: &files, dirs: &dir_facts, saved: &[], kin: &kin, differing, now: NOW,
+        };
+        let made = list(&seen);
+
+        prop_assert_eq!(made.sources.len(), says.len() + files.len(), "nothing is left out");
+        prop_assert!(made.sources.windows(2).all(|w| w[0].standing.class() <= w[1].standing.class()), "broken above whole");
+        for w in made.sources.windows(2).filter(|w| w[0].standing.class() == w[1].standing.class()) {
+            prop_assert!(w[0].relation.class() <= w[1].relation.class(), "a stranger above one of ours");
+        }
+        for (at, source) in made.sources.iter().enumerate() {
+            if let Some(log) = source.log {
+                let above = made.sources[..at].iter().filter(|s| {
+                    s.standing.class() == source.standing.class() && s.relation.class() == source.relation.class()
+                });
+                let shorter = |s: &Source| s.log.is_some_and(|l| l.cluster == log.cluster && l < log);
+                prop_assert!(!above.into_iter().any(shorter), "a shorter log above a longer one");
+            }
+            if source.loss.entries != Entries::None {
+                prop_assert!(source.loss.cell() != "0" && source.loss.cell() != "≥ 0");
+            }
+            if let (Some(loses), Some(newest), Some(revision)) = (source.loss.revisions, &made.newest, source.revision) {
+                prop_assert_eq!(i64::try_from(loses).unwrap(), (newest.revision - revision).max(0));
+            }
+        }
+        if let Some(pick) = &made.pick {
+            let first = &made.sources[0];
+            prop_assert_eq!(pick, &first.place);
+            prop_assert!(first.standing.usable() && first.relation.ours() && first.loss.entries == Entries::None);
+            prop_assert!(!differs && made.differing.is_none());
+        }
+        // the list does not hang on the order in which things were learnt
+        let mut turned = files.clone();
+        if !turned.is_empty() {
+            let by = order.index(turned.len());
+            turned.rotate_left(by);
+        }
+        let again = list(&Seen { files: &turned, ..seen.clone() });
+        prop_assert_eq!(names(&made), names(&again));
+    }
+}

@@ -1,0 +1,297 @@
+//! What goes on behind the Snapshot step: places are searched, directories looked at, files read through one after
+//! another and then glanced at in pairs; a snapshot is saved, two files are compared.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    super::{
+        app::{Effect, Model, leave_when_safe, trouble_said},
+        theme::Tone,
+    },
+    detect::says,
+    meter::Meter,
+    snapshot::{Compared, Work, relist},
+};
+use crate::{
+    engine::progress::Progress,
+    plan::{
+        facts::{
+            FileFacts, Health,
+            config::ConfigFacts,
+            disk::{DirFacts, DirState},
+        },
+        ledger::{Difference, History},
+        sources::{Kin, Place, Saved},
+    },
+    trouble::{Kind, Result as Outcome, Trouble},
+};
+
+/// Where a data directory's database lies in it.
+const DATABASE: &str = "member/snap/db";
+
+/// Searches places, each by itself so that one that cannot be read does not hide the others.
+pub(in crate::tui) fn search(model: &mut Model, places: Vec<PathBuf>) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for place in places {
+        let id = model.id();
+        model.snapshot.searching.push((id, place.clone()));
+        effects.push(Effect::Find { id, places: vec![place] });
+    }
+    effects
+}
+
+/// Looks for the data directories that this machine's own configurations name.
+pub(super) fn discover(model: &mut Model) -> Effect {
+    let id = model.id();
+    model.snapshot.discovering = Some(id);
+    Effect::Discover { id }
+}
+
+pub(in crate::tui) fn discovered(model: &mut Model, id: u64, configs: &[ConfigFacts]) -> Vec<Effect> {
+    if model.snapshot.discovering.take_if(|d| *d == id).is_none() {
+        return Vec::new();
+    }
+    let mut effects = Vec::new();
+    for config in configs {
+        let Some(data_dir) = &config.data_dir else { continue };
+        // one that was found as a file, its log elsewhere, is looked at once more
+        let known = |d: &DirFacts| &d.data_dir == data_dir && d.wal_dir == config.wal_dir;
+        if !model.snapshot.dirs.iter().any(known) {
+            effects.push(look(model, data_dir.clone(), config.wal_dir.clone()));
+        }
+    }
+    effects.extend(read_next(model));
+    effects
+}
+
+fn look(model: &mut Model, data_dir: PathBuf, wal_dir: Option<PathBuf>) -> Effect {
+    let id = model.id();
+    model.snapshot.looking.push((id, data_dir.clone()));
+    Effect::Look { id, data_dir, wal_dir }
+}
+
+pub(in crate::tui) fn found(model: &mut Model, id: u64, result: Outcome<Vec<FileFacts>>) -> Vec<Effect> {
+    let state = &mut model.snapshot;
+    let Some(at) = state.searching.iter().position(|(s, _)| *s == id) else { return Vec::new() };
+    let (_, place) = state.searching.remove(at);
+    let mut effects = Vec::new();
+    match result {
+        Ok(files) => {
+            let none = files.is_empty();
+            let first = files.first().map(|f| f.path.clone());
+            let new: Vec<FileFacts> = files.into_iter().filter(|f| state.file(&f.path).is_none()).collect();
+            let dirs: Vec<PathBuf> = new.iter().filter_map(|f| Some(dir_of(&f.path)?.to_path_buf())).collect();
+            state.files.extend(new);
+            state.files.sort_by_key(|f| std::cmp::Reverse(f.modified));
+            if state.opened.take_if(|o| *o == id).is_some()
+                && let Some(path) = first
+            {
+                state.select(Place::File(path));
+            }
+            if none {
+                state.unsearched.push(format!("{} holds no file that may be a snapshot.", place.display()));
+            }
+            for dir in dirs {
+                let state = &model.snapshot;
+                let known =
+                    state.dirs.iter().any(|d| d.data_dir == dir) || state.looking.iter().any(|(_, d)| *d == dir);
+                if !known {
+                    effects.push(look(model, dir, None));
+                }
+            }
+        }
+        Err(trouble) => {
+            let text = trouble.to_string().replace("\n  ", "; ");
+            model.snapshot.unsearched.push(text);
+        }
+    }
+    model.snapshot.unsearched.dedup();
+    effects.extend(read_next(model));
+    effects
+}
+
+/// The data directory whose database lies at `path`.
+fn dir_of(path: &Path) -> Option<&Path> {
+    path.ends_with(DATABASE).then(|| path.ancestors().nth(3)).flatten()
+}
+
+pub(in crate::tui) fn looked(model: &mut Model, id: u64, facts: DirFacts) -> Vec<Effect> {
+    let state = &mut model.snapshot;
+    let Some(at) = state.looking.iter().position(|(l, _)| *l == id) else { return Vec::new() };
+    state.looking.remove(at);
+    let inner = facts.data_dir.join(DATABASE);
+    if let Some(says) = facts.state.says() {
+        let database = says.database.clone();
+        // a database that a leader sent stands in for the one in place, which is older
+        match state.files.iter_mut().find(|f| f.path == inner || f.path == database.path) {
+            Some(file) if file.path == database.path => {}
+            Some(file) => *file = database,
+            None => state.files.push(database),
+        }
+        state.dirs.retain(|d| d.data_dir != facts.data_dir);
+        state.dirs.push(facts);
+    } else if let DirState::Unreadable(why) = &facts.state {
+        let text = format!("{} cannot be looked at: {}", facts.data_dir.display(), why.replace("\n  ", "; "));
+        state.unsearched.push(text);
+    }
+    read_next(model)
+}
+
+/// Opens a file or directory that was typed.
+pub(in crate::tui) fn open(model: &mut Model, path: PathBuf) -> Vec<Effect> {
+    let effects = search(model, vec![path]);
+    model.snapshot.opened = model.snapshot.searching.last().map(|(id, _)| *id);
+    effects
+}
+
+/// Reads the next unread file through, if none is being read; when all were, glances at pairs of them. A database that
+/// an etcd writes to is left alone.
+fn read_next(model: &mut Model) -> Vec<Effect> {
+    let state = &model.snapshot;
+    if state.reading.is_some() {
+        return Vec::new();
+    }
+    let waits = |f: &FileFacts| {
+        let held = state.dir(&f.path).is_some_and(|d| d.held.is_held());
+        held || dir_of(&f.path).is_some_and(|dir| state.looking.iter().any(|(_, d)| d == dir))
+    };
+    // the one that is waited for goes first
+    let unread = || state.files.iter().filter(|f| f.health == Health::Unread && !waits(f));
+    let next = unread().find(|f| Some(&f.path) == state.chosen.as_ref()).or_else(|| unread().next());
+    let Some(path) = next.map(|f| f.path.clone()) else { return relate_next(model) };
+    let id = model.id();
+    model.snapshot.reading = Some(Work { id, path: path.clone(), meter: None });
+    vec![Effect::Inspect { id, path }]
+}
+
+/// Glances at the best file and another whole one that it was not yet held against.
+fn relate_next(model: &mut Model) -> Vec<Effect> {
+    if model.snapshot.relating.is_some() {
+        return Vec::new();
+    }
+    relist(model);
+    let state = &model.snapshot;
+    let mut whole = state.list.sources.iter().filter(|s| s.standing.usable()).filter_map(|s| match &s.place {
+        Place::File(path) => Some(path),
+        Place::Member(_) => None,
+    });
+    let Some(best) = whole.next() else { return Vec::new() };
+    let open = |path: &&PathBuf| !state.kin.iter().any(|k| k.files.contains(best) && k.files.contains(path));
+    let Some(other) = whole.find(open) else { return Vec::new() };
+    let files = [best.clone(), other.clone()];
+    let id = model.id();
+    model.snapshot.relating = Some((id, files.clone()));
+    vec![Effect::Relate { id, files }]
+}
+
+pub(in crate::tui) fn related(model: &mut Model, id: u64, result: Outcome<History>) -> Vec<Effect> {
+    let Some((_, files)) = model.snapshot.relating.take_if(|(r, _)| *r == id) else { return Vec::new() };
+    // whoever cannot be read was said to be broken, or will be when it is chosen
+    let history = result.unwrap_or(History::Unknown);
+    model.snapshot.kin.push(Kin { files, history });
+    read_next(model)
+}
+
+/// Compares two files whole.
+pub(super) fn compare(model: &mut Model, files: [PathBuf; 2]) -> Effect {
+    let id = model.id();
+    model.snapshot.comparing = Some(Work { id, path: files[0].clone(), meter: None });
+    model.snapshot.comparing_files = files.clone();
+    Effect::Compare { id, files }
+}
+
+pub(in crate::tui) fn compared(model: &mut Model, id: u64, result: Outcome<(Difference, bool)>) {
+    if model.snapshot.comparing.take_if(|w| w.id == id).is_none() {
+        return;
+    }
+    let [first, second] = std::mem::take(&mut model.snapshot.comparing_files);
+    match result {
+        Ok((difference, second_is_newer)) => {
+            let (older, newer) = if second_is_newer { (first, second) } else { (second, first) };
+            let same = |c: &Compared| (&c.newer, &c.older) == (&newer, &older);
+            model.snapshot.compared.retain(|c| !same(c));
+            model.snapshot.compared.push(Compared { newer, older, difference });
+        }
+        Err(Trouble { kind: Kind::Stopped, .. }) => model.say(Tone::Warn, "Comparing was stopped."),
+        Err(trouble) => trouble_said(model, &trouble),
+    }
+}
+
+pub(in crate::tui) fn stepped(model: &mut Model, id: u64, progress: Progress) {
+    let now_ms = model.now_ms;
+    let state = &mut model.snapshot;
+    for work in [&mut state.reading, &mut state.saving, &mut state.comparing].into_iter().flatten() {
+        if work.id == id {
+            match &mut work.meter {
+                Some(meter) => meter.step(progress, now_ms),
+                None => work.meter = Some(Meter::new(progress, now_ms)),
+            }
+        }
+    }
+}
+
+pub(in crate::tui) fn inspected(model: &mut Model, id: u64, result: Outcome<FileFacts>) -> Vec<Effect> {
+    let Some(work) = model.snapshot.reading.take_if(|w| w.id == id) else { return Vec::new() };
+    let facts = result.unwrap_or_else(|trouble| {
+        let old = model.snapshot.file(&work.path).cloned();
+        let broken = Health::Broken(trouble.to_string().replace("\n  ", "; "));
+        match old {
+            Some(file) => FileFacts { health: broken, content: None, ..file },
+            None => FileFacts { path: work.path.clone(), bytes: 0, modified: None, health: broken, content: None },
+        }
+    });
+    put(model, &work.path, facts);
+    model.propose_label();
+    read_next(model)
+}
+
+/// Puts what is known of the file at `path` in the place of what was known before.
+fn put(model: &mut Model, path: &Path, facts: FileFacts) {
+    let unusable = matches!(facts.health, Health::Broken(_) | Health::Packed(_));
+    match model.snapshot.files.iter_mut().find(|f| f.path == path) {
+        // under the path by which it was found, whatever the reader calls it
+        Some(file) => *file = FileFacts { path: path.to_path_buf(), ..facts },
+        None => model.snapshot.files.insert(0, FileFacts { path: path.to_path_buf(), ..facts }),
+    }
+    if unusable && model.snapshot.chosen.as_deref() == Some(path) {
+        model.snapshot.chosen = None;
+    }
+}
+
+/// Begins to save a snapshot from a member.
+pub(in crate::tui) fn save(model: &mut Model, endpoint: String, into: PathBuf) -> Vec<Effect> {
+    let id = model.id();
+    model.snapshot.saving = Some(Work { id, path: into.clone(), meter: None });
+    model.snapshot.saving_from = endpoint.clone();
+    vec![Effect::Save { id, endpoint, into }]
+}
+
+pub(in crate::tui) fn saved(model: &mut Model, id: u64, result: Outcome<FileFacts>) -> Vec<Effect> {
+    let Some(work) = model.snapshot.saving.take_if(|w| w.id == id) else { return Vec::new() };
+    match result {
+        Ok(facts) => {
+            let sound = facts.health == Health::Verified;
+            model.written.push((work.path.clone(), "a snapshot".into()));
+            put(model, &work.path, facts);
+            let from = model.detect.rows.iter().find(|r| r.facts.endpoint == model.snapshot.saving_from);
+            if let Some((row, says)) = from.and_then(|r| Some((r, says(&r.facts)?))) {
+                let member = model.detect.name(&row.facts);
+                let saved = Saved { path: work.path.clone(), member, cluster_id: says.cluster_id };
+                model.snapshot.saved.push(saved);
+            }
+            if sound {
+                model.snapshot.chosen = Some(work.path.clone());
+                model.say(Tone::Good, format!("Saved and chosen: {}. n goes on to Members.", work.path.display()));
+            }
+            model.snapshot.select(Place::File(work.path.clone()));
+            model.propose_label();
+        }
+        Err(Trouble { kind: Kind::Stopped, .. }) => {
+            model.say(Tone::Warn, "Saving was stopped; what was received is removed.");
+        }
+        Err(trouble) => trouble_said(model, &trouble),
+    }
+    let mut effects = leave_when_safe(model);
+    effects.extend(read_next(model));
+    effects
+}
