@@ -74,19 +74,12 @@ impl Loss {
         }
     }
 
-    /// What is behind the cell, in sentences. `newest` names the state that it is measured against, `covered` a
-    /// survivor that has all that the source's own log holds.
-    pub fn sentences(&self, newest: &str, covered: Option<&str>) -> Vec<String> {
+    /// What is behind the cell, in sentences. `newest` names the state that it is measured against, where one is known;
+    /// `better` is what to do rather than leave the log's entries behind.
+    pub fn sentences(&self, newest: Option<&str>, better: Option<&str>) -> Vec<String> {
         let mut out = Vec::new();
         if let Entries::Beyond { all, committed } = self.entries {
-            out.push(match covered {
-                None => {
-                    "Start this member with its own etcd first, and save a snapshot from it: that loses least.".into()
-                }
-                Some(name) => {
-                    format!("Save from {name} instead: it answers, and has all that this member's log holds.")
-                }
-            });
+            out.extend(better.map(String::from));
             let known = match committed {
                 0 => String::new(),
                 n => format!(" ({} of them known to be committed)", thousands(n)),
@@ -100,15 +93,16 @@ impl Loss {
         }
         let time = self.seconds.map(|s| format!(", at most {}", span(s))).unwrap_or_default();
         out.extend(match self.revisions {
+            None if newest.is_none() => None,
             None => Some("What else it loses is not known: it cannot be compared with the newest state.".into()),
             Some(0) if self.entries == Entries::None && !self.at_least => {
                 Some("Nothing newer is known anywhere.".to_string())
             }
             Some(0) => None,
-            Some(n) => {
+            Some(n) => newest.map(|newest| {
                 let revisions = if n == 1 { "revision" } else { "revisions" };
-                Some(format!("Against {newest} it loses {} {revisions}{time}.", thousands(n)))
-            }
+                format!("Against {newest} it loses {} {revisions}{time}.", thousands(n))
+            }),
         });
         if self.entries == Entries::Unknown {
             out.push("Whether its member's log went on past it is not known: the log is not here.".into());

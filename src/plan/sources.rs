@@ -160,8 +160,8 @@ pub struct Source {
     pub disagrees: bool,
     /// What else to know, each a sentence.
     pub warnings: Vec<String>,
-    /// A survivor that has all that this directory's log holds.
-    covered: Option<String>,
+    /// What to do rather than take a database that lacks what its log holds, a sentence.
+    better: Option<String>,
     /// The last entry of a data directory's log.
     log: Option<LogEnd>,
     members: Vec<KnownMember>,
@@ -169,8 +169,8 @@ pub struct Source {
 
 impl Source {
     /// What restoring it loses, in sentences; what to do instead first.
-    pub fn loses(&self, newest: &Newest) -> Vec<String> {
-        self.loss.sentences(&newest.words, self.covered.as_deref())
+    pub fn loses(&self, newest: Option<&Newest>) -> Vec<String> {
+        self.loss.sentences(newest.map(|n| n.words.as_str()), self.better.as_deref())
     }
 }
 
@@ -246,6 +246,9 @@ pub fn list(seen: &Seen<'_>) -> List {
     List { pick: pick.map(|s| s.place.clone()), newest, ahead: ahead.map(|(_, words)| words), differing, sources }
 }
 
+/// The revision of a store that nothing was written to.
+const FIRST: i64 = 1;
+
 const UNMEASURED: Loss = Loss { revisions: None, seconds: None, entries: Entries::None, at_least: false };
 
 fn survivor(survivor: &Survivor<'_>, cluster: &Cluster, now: i64) -> Source {
@@ -261,7 +264,7 @@ fn survivor(survivor: &Survivor<'_>, cluster: &Cluster, now: i64) -> Source {
         loss: UNMEASURED,
         disagrees: false,
         warnings: Vec::new(),
-        covered: None,
+        better: None,
         log: None,
         members: says.members.clone(),
     }
@@ -290,7 +293,8 @@ fn of_file(file: &FileFacts, seen: &Seen<'_>, cluster: &Cluster) -> Source {
         (Health::Verified, None) => (Entries::None, None),
         (_, None) => (Entries::Unknown, None),
     };
-    let revision = content.map(|c| c.revision).or(dir.map(|(_, says)| says.revision)).filter(|r| *r > 0);
+    let revision = content.map(|c| c.revision.max(FIRST));
+    let revision = revision.or(dir.map(|(_, says)| says.revision).filter(|r| *r > 0));
     Source {
         place: Place::File(file.path.clone()),
         kind: if dir.is_some() { Kind::DataDir } else { Kind::File },
@@ -305,16 +309,24 @@ fn of_file(file: &FileFacts, seen: &Seen<'_>, cluster: &Cluster) -> Source {
         loss: Loss { entries, ..UNMEASURED },
         disagrees: false,
         warnings: dir.map_or_else(Vec::new, |(dir, says)| of_dir(dir, says)),
-        covered: log.and_then(|end| covered(end, seen)),
+        better: dir.zip(log).map(|((dir, _), end)| better(dir, end, seen)),
         log,
         members,
     }
 }
 
-/// A survivor of the log's cluster whose own log is committed up to that log's end.
-fn covered(end: LogEnd, seen: &Seen<'_>) -> Option<String> {
+/// What loses less than the database of a directory whose log goes on past it.
+fn better(dir: &DirFacts, end: LogEnd, seen: &Seen<'_>) -> String {
+    // committed up to the log's end, so it has all that this one could have served
     let has = |s: &&Survivor<'_>| s.says.cluster_id == Id(end.cluster) && s.says.raft_index >= end.index;
-    seen.survivors.iter().find(has).map(|s| s.name.clone())
+    match (seen.survivors.iter().find(has), &dir.state) {
+        (Some(s), _) => format!("Save from {} instead: it answers, and has all that this member's log holds.", s.name),
+        (None, DirState::Broken { .. }) => {
+            "An etcd would not start on this directory as it is; keep it, its log holds more than can be read here."
+                .into()
+        }
+        (None, _) => "Start this member with its own etcd first, and save a snapshot from it: that loses least.".into(),
+    }
 }
 
 fn standing(file: &FileFacts, dir: Option<&DirFacts>) -> Standing {

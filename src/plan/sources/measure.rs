@@ -6,6 +6,7 @@ use super::{Kin, Kind, LogEnd, Newest, Place, Relation, Seen, Source, Standing, 
 use crate::{
     etcd::membership::Id,
     plan::{
+        facts::disk::DirState,
         ledger::{Entries, History, Loss},
         words::thousands,
     },
@@ -44,13 +45,16 @@ pub(super) fn ahead(sources: &[Source], seen: &Seen<'_>) -> Option<(LogEnd, Stri
     let in_files = in_files.filter(|s| s.last_index >= s.consistent_index).map(|s| s.consistent_index);
     let reached = reached.chain(in_files).max()?;
     let more = end.index.checked_sub(reached).filter(|n| *n > 0)?;
-    let words = format!(
-        "The log of {} goes {} {} past everything else that is known: start that member with its own etcd first, and \
-         save from it.",
-        source.name.trim_end_matches(", data dir"),
-        thousands(more),
-        if more == 1 { "entry" } else { "entries" }
-    );
+    let place = source.name.trim_end_matches(", data dir");
+    let entries = if more == 1 { "entry" } else { "entries" };
+    let dir =
+        seen.dirs.iter().find(|d| d.state.says().is_some_and(|s| Place::File(s.database.path.clone()) == source.place));
+    let then = match dir.map(|d| &d.state) {
+        Some(DirState::Broken { .. }) => "an etcd would not start on it as it is; keep it",
+        _ => "start that member with its own etcd first, and save from it",
+    };
+    let words =
+        format!("The log of {place} goes {} {entries} past everything else that is known: {then}.", thousands(more));
     Some((end, words))
 }
 

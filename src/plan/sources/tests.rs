@@ -113,7 +113,7 @@ fn the_sketch_of_the_screen() {
     );
     assert_eq!(list.newest.as_ref().unwrap().words, "revision 84,211 (m2 answers with it)");
     assert_eq!(list.pick, Some(Place::Member("http://m2:2379".into())));
-    let said = at(&list, "/var/lib/etcd/member/snap/db").loses(list.newest.as_ref().unwrap());
+    let said = at(&list, "/var/lib/etcd/member/snap/db").loses(list.newest.as_ref());
     assert!(said[0].starts_with("Save from m2 instead") && said[1].starts_with("38 log entries"), "{said:?}");
     assert_eq!(
         at(&list, "/backup/old.db").relation.words(),
@@ -192,7 +192,7 @@ fn a_longer_log_goes_first_among_the_directories_of_one_cluster_only() {
     let list = list(&Seen { files: &files, dirs: &[a, b, c], now: NOW, ..Seen::default() });
     assert_eq!(names(&list), ["/b, data dir", "/a, data dir", "/c, data dir", "/f.db"]);
     assert!(list.ahead.as_ref().unwrap().starts_with("The log of /b goes 10 entries past"), "{:?}", list.ahead);
-    let said = at(&list, "/b/member/snap/db").loses(list.newest.as_ref().unwrap());
+    let said = at(&list, "/b/member/snap/db").loses(list.newest.as_ref());
     assert!(said[0].starts_with("Start this member with its own etcd first"), "{said:?}");
     assert_eq!(list.pick, None, "there is something to do first");
     assert_eq!(at(&list, "/f.db").loss.cell(), "≥ 5", "a log that no file holds may go on past everything");
@@ -248,6 +248,25 @@ fn a_directory_that_is_in_use_or_does_not_start_says_so() {
     let broken = at(&list, "/broken/member/snap/db");
     assert_eq!((broken.loss.entries, broken.loss.cell()), (Entries::Unknown, "≥ 10".into()));
     assert!(broken.warnings[0].starts_with("An etcd would not start"), "{:?}", broken.warnings);
+}
+
+#[test]
+fn a_database_that_was_never_flushed_is_no_empty_store() {
+    let (lagging, mut db) = dir("/lag", OURS, 0, 0, (2, 8_263));
+    db.content.as_mut().unwrap().revision = 0;
+    let (mut half, mut half_db) = dir("/half", OURS, 0, 10, (1, 9_000));
+    half_db.health = Health::Broken("truncated".into());
+    let DirState::Whole(says) = half.state else { unreachable!() };
+    half.state = DirState::Broken { why: "truncated".into(), says };
+    let list = list(&Seen { files: &[db, half_db], dirs: &[lagging, half], now: NOW, ..Seen::default() });
+    let source = at(&list, "/lag/member/snap/db");
+    assert_eq!((source.revision, source.loss.cell()), (Some(1), "8,263 entries".into()));
+    assert!(source.loses(list.newest.as_ref())[0].starts_with("Start this member"));
+    let broken = at(&list, "/half/member/snap/db").loses(None);
+    assert!(
+        broken[0].starts_with("An etcd would not start") && broken[1].starts_with("8,990 log entries"),
+        "{broken:?}"
+    );
 }
 
 fn any_health() -> impl Strategy<Value = Health> {

@@ -230,8 +230,8 @@ fn choose(model: &mut Model, path: PathBuf) {
 /// What the operator takes upon himself with the selected file, beside the missing checksum.
 pub(in crate::tui) fn risks(model: &Model) -> Vec<String> {
     let Some(source) = selected(model) else { return Vec::new() };
-    let mut lines = match (&model.snapshot.list.newest, source.kind) {
-        (Some(newest), Kind::DataDir) => source.loses(newest),
+    let mut lines = match source.kind {
+        Kind::DataDir => source.loses(model.snapshot.list.newest.as_ref()),
         _ => Vec::new(),
     };
     if !lines.is_empty() {

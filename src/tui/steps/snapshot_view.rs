@@ -115,7 +115,10 @@ fn cells(model: &Model, source: &Source) -> Vec<Spot> {
     vec![
         (format!("{}{}", if chosen { "✔ " } else { "" }, source.name), Tone::Plain),
         or_dash(source.revision.map(text::thousands)),
-        source.revision.map_or(("–".to_string(), Tone::Faint), |_| (source.loss.cell(), lossy)),
+        match (source.revision, source.loss.entries) {
+            (None, Entries::None | Entries::Unknown) => ("–".to_string(), Tone::Faint),
+            _ => (source.loss.cell(), lossy),
+        },
         or_dash(bytes.map(text::bytes)),
         or_dash(age),
         kinship(source),
@@ -175,12 +178,13 @@ fn said(model: &Model, source: &Source) -> Vec<Said> {
         )),
         Standing::Whole | Standing::Sound => {}
     }
-    if let (Some(newest), false) = (&model.snapshot.list.newest, matches!(source.standing, Standing::Broken(_))) {
+    if source.loss.entries != Entries::Unknown || !matches!(source.standing, Standing::Broken(_)) {
+        let newest = model.snapshot.list.newest.as_ref();
         let unsure = source.loss.entries != Entries::None;
         let tone = if unsure { Tone::Warn } else { Tone::Plain };
         let sentences = source.loses(newest);
         // the best source is not said to be the newest twice
-        let plain = source.place == newest.place && !unsure;
+        let plain = newest.is_some_and(|n| n.place == source.place) && !unsure;
         out.extend(
             sentences.into_iter().filter(|_| !plain).map(|words| (if unsure { " ! " } else { " " }, tone, words)),
         );
