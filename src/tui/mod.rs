@@ -20,6 +20,8 @@ pub mod steps;
 mod tests;
 #[cfg(test)]
 mod tests_any;
+#[cfg(test)]
+mod tests_choose;
 pub mod text;
 pub mod theme;
 

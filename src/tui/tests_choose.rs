@@ -1,0 +1,136 @@
+//! The Snapshot step's background: directories are looked at before they are read, what an etcd holds is left alone,
+//! whole files are glanced at in pairs, a comparison can be stopped.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::path::PathBuf;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::{
+    app::{Effect, Model, Msg, update},
+    tests::{file, with_file},
+};
+use crate::{
+    etcd::membership::Id,
+    plan::{
+        facts::{
+            FileFacts, Health,
+            config::{ConfigFacts, ConfigKind, Origin},
+            disk::{DirFacts, DirSays, DirState, Held},
+        },
+        ledger::{Difference, History},
+        sources::{Place, Standing},
+    },
+    trouble::{Kind, Trouble},
+};
+
+fn press(model: &mut Model, c: char) -> Vec<Effect> {
+    update(model, Msg::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)))
+}
+
+fn config(data_dir: &str, wal_dir: Option<&str>) -> ConfigFacts {
+    ConfigFacts {
+        origin: Origin::File("/etc/systemd/system/etcd.service".into()),
+        kind: ConfigKind::Unit,
+        flags: Vec::new(),
+        data_dir: Some(data_dir.into()),
+        wal_dir: wal_dir.map(PathBuf::from),
+        automation: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+fn dir(data_dir: &str, database: FileFacts, held: Held) -> DirFacts {
+    let says = DirSays {
+        cluster_id: Id(9),
+        member_id: Id(1),
+        term: 2,
+        vote: Id(0),
+        commit: 40,
+        first_index: 1,
+        last_index: 50,
+        last_term: 2,
+        torn: None,
+        snap_index: 0,
+        consistent_index: 40,
+        consistent_term: None,
+        revision: 80,
+        database,
+        received_db: None,
+        members: Vec::new(),
+        v2_keys: 0,
+        etcd: None,
+        written: None,
+        warnings: Vec::new(),
+    };
+    let state = DirState::Whole(Box::new(says));
+    DirFacts { data_dir: data_dir.into(), wal_dir: None, learned_from: String::new(), held, state }
+}
+
+/// The discovery that entering the step began.
+fn discovering(model: &Model) -> u64 {
+    model.snapshot.discovering.unwrap()
+}
+
+#[test]
+fn what_a_configuration_names_is_looked_at_and_then_read() {
+    let mut model = with_file(Health::Verified);
+    let id = discovering(&model);
+    let configs = vec![config("/var/lib/etcd", Some("/fast/wal"))];
+    let effects = update(&mut model, Msg::Discovered { id, configs });
+    let [Effect::Look { id, data_dir, wal_dir }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((data_dir, wal_dir), (&PathBuf::from("/var/lib/etcd"), &Some(PathBuf::from("/fast/wal"))));
+    // a database that a leader sent is the one that counts
+    let sent = FileFacts { path: "/var/lib/etcd/member/snap/1f.snap.db".into(), ..file("x", Health::Unread) };
+    let facts = Box::new(dir("/var/lib/etcd", sent.clone(), Held::No));
+    let effects = update(&mut model, Msg::Looked { id: *id, facts });
+    let [Effect::Inspect { id, path }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(path, &sent.path);
+    let read = FileFacts { path: sent.path.clone(), ..file("x", Health::Unhashed) };
+    let effects = update(&mut model, Msg::Inspected { id: *id, result: Ok(read) });
+    let [Effect::Relate { id, files }] = &effects[..] else { panic!("{effects:?}") };
+    assert!(files.contains(&sent.path) && files.contains(&PathBuf::from("/backup/a.db")), "{files:?}");
+    let same = History::Same { rows: 9, until: 80 };
+    assert_eq!(update(&mut model, Msg::Related { id: *id, result: Ok(same) }), [], "no pair is left");
+    let source = model.snapshot.list.get(&Place::File(sent.path)).unwrap();
+    assert_eq!((source.name.as_str(), source.loss.cell()), ("/var/lib/etcd, data dir", "≥ 10".into()));
+}
+
+#[test]
+fn a_database_that_an_etcd_writes_is_not_read() {
+    let mut model = with_file(Health::Verified);
+    let id = discovering(&model);
+    let effects = update(&mut model, Msg::Discovered { id, configs: vec![config("/var/lib/etcd", None)] });
+    let [Effect::Look { id, .. }] = &effects[..] else { panic!("{effects:?}") };
+    let database = FileFacts { path: "/var/lib/etcd/member/snap/db".into(), ..file("x", Health::Unread) };
+    let held = Held::By { pid: Some(812), program: "etcd".into() };
+    let facts = Box::new(dir("/var/lib/etcd", database.clone(), held));
+    assert_eq!(update(&mut model, Msg::Looked { id: *id, facts }), []);
+    let source = model.snapshot.list.get(&Place::File(database.path)).unwrap();
+    assert!(matches!(source.standing, Standing::Held(_)), "{source:?}");
+}
+
+#[test]
+fn a_comparison_is_begun_stopped_and_shown() {
+    let mut model = with_file(Health::Verified);
+    assert_eq!(press(&mut model, 'd'), [], "there is nothing to compare it with");
+    let id = model.id();
+    model.snapshot.searching.push((id, "/other".into()));
+    let effects = update(&mut model, Msg::Found { id, result: Ok(vec![file("b.db", Health::Unread)]) });
+    let [Effect::Inspect { id, .. }] = &effects[..] else { panic!("{effects:?}") };
+    update(&mut model, Msg::Inspected { id: *id, result: Ok(file("b.db", Health::Verified)) });
+    let effects = press(&mut model, 'd');
+    let [Effect::Compare { id, files }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(files, &["/backup/a.db", "/backup/b.db"].map(PathBuf::from));
+    let id = *id;
+    assert_eq!(press(&mut model, 'c'), [Effect::Cancel { id }]);
+    let mut stopped = model.clone();
+    update(&mut stopped, Msg::Compared { id, result: Err(Trouble::new(Kind::Stopped, "stopped")) });
+    assert!(stopped.snapshot.comparing.is_none() && stopped.snapshot.compared.is_empty());
+    let history = History::Same { rows: 9, until: 80 };
+    let lost = [("deployments".to_string(), 3)].into();
+    let difference = Difference { history, newer: 90, older: 80, seconds: None, lost, back: 0 };
+    update(&mut model, Msg::Compared { id, result: Ok((difference, false)) });
+    let screen = super::headless::screen(&model, 120, 40);
+    assert!(screen.contains("Choosing b.db instead of a.db loses 10 writes, 3 deployments."), "{screen}");
+}
