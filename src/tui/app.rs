@@ -259,7 +259,7 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Answered { id, answer } => detect::answered(model, id, answer),
         Msg::LookedAround { id, around } => {
             detect::looked_around(model, id, around);
-            Vec::new()
+            snapshot_work::take_dirs(model)
         }
         Msg::Hashed { id, hash } => {
             detect::hashed(model, id, hash);
@@ -271,7 +271,6 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Inspected { id, result } => snapshot_work::inspected(model, id, result),
-        Msg::Discovered { id, configs } => snapshot_work::discovered(model, id, &configs),
         Msg::Looked { id, facts } => snapshot_work::looked(model, id, *facts),
         Msg::Related { id, result } => snapshot_work::related(model, id, result),
         Msg::Compared { id, result } => {

@@ -79,7 +79,6 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: &mut dyn FnMu
             let result = world.inspect(path, &mut watch(*id, cancel, send));
             send(Msg::Inspected { id: *id, result });
         }
-        Effect::Discover { id } => send(Msg::Discovered { id: *id, configs: world.discover() }),
         Effect::Look { id, data_dir, wal_dir } => {
             let facts = Box::new(world.look_at_dir(data_dir, wal_dir.as_deref()));
             send(Msg::Looked { id: *id, facts });
@@ -141,7 +140,6 @@ fn failed(effect: &Effect, bug: Trouble) -> Option<Msg> {
         Effect::LookAround { id, .. } => Msg::LookedAround { id: *id, around: Around::default() },
         Effect::Find { id, .. } => Msg::Found { id: *id, result: Err(bug) },
         Effect::Inspect { id, .. } => Msg::Inspected { id: *id, result: Err(bug) },
-        Effect::Discover { id } => Msg::Discovered { id: *id, configs: Vec::new() },
         Effect::Look { id, data_dir, wal_dir } => {
             let state = DirState::Unreadable(bug.to_string());
             let held = Held::Unknown(bug.what);

@@ -9,7 +9,7 @@ use crate::{
     engine::progress::Progress,
     plan::{
         Plan, certs,
-        facts::{Answer, Around, FileFacts, Hashed, KnownMember, config::ConfigFacts, disk::DirFacts},
+        facts::{Answer, Around, FileFacts, Hashed, KnownMember, disk::DirFacts},
         ledger::{Difference, History},
     },
     recovery::RowEvent,
@@ -57,13 +57,6 @@ pub enum Msg {
         id: u64,
         /// The files.
         result: Result<Vec<FileFacts>>,
-    },
-    /// To [`Effect::Discover`].
-    Discovered {
-        /// The effect's ID.
-        id: u64,
-        /// How an etcd is started here.
-        configs: Vec<ConfigFacts>,
     },
     /// To [`Effect::Look`].
     Looked {
@@ -205,11 +198,6 @@ pub enum Effect {
         id: u64,
         /// The file.
         path: PathBuf,
-    },
-    /// Find how an etcd is started on this machine.
-    Discover {
-        /// For the answer.
-        id: u64,
     },
     /// Look at a data directory.
     Look {

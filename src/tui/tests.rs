@@ -152,7 +152,7 @@ fn settle(model: &mut Model, effects: Vec<Effect>) {
 pub(super) fn with_file(health: Health) -> Model {
     let mut model = lost();
     let effects = char(&mut model, 'n');
-    let [Effect::Find { id, places }, Effect::Discover { .. }] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Find { id, places }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(places, &[PathBuf::from("/backup")]);
     let effects = send(&mut model, Msg::Found { id: *id, result: Ok(vec![file("a.db", Health::Unread)]) });
     let [Effect::Inspect { id, .. }] = &effects[..] else { panic!("{effects:?}") };

@@ -64,7 +64,6 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
             let health = if good { Health::Verified } else { Health::Unhashed };
             vec![Msg::Stepped { id: *id, progress }, Msg::Inspected { id: *id, result: Ok(file(&name, health)) }]
         }
-        Effect::Discover { id } => vec![Msg::Discovered { id: *id, configs: Vec::new() }],
         Effect::Look { id, data_dir, wal_dir } => {
             let state = if good { DirState::Empty } else { DirState::Unreadable("permission denied".into()) };
             let facts = DirFacts {

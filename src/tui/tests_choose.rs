@@ -14,8 +14,7 @@ use crate::{
     etcd::membership::Id,
     plan::{
         facts::{
-            FileFacts, Health,
-            config::{ConfigFacts, ConfigKind, Origin},
+            Around, FileFacts, Health,
             disk::{DirFacts, DirSays, DirState, Held},
         },
         ledger::{Difference, History},
@@ -26,18 +25,6 @@ use crate::{
 
 fn press(model: &mut Model, c: char) -> Vec<Effect> {
     update(model, Msg::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)))
-}
-
-fn config(data_dir: &str, wal_dir: Option<&str>) -> ConfigFacts {
-    ConfigFacts {
-        origin: Origin::File("/etc/systemd/system/etcd.service".into()),
-        kind: ConfigKind::Unit,
-        flags: Vec::new(),
-        data_dir: Some(data_dir.into()),
-        wal_dir: wal_dir.map(PathBuf::from),
-        automation: Vec::new(),
-        notes: Vec::new(),
-    }
 }
 
 fn dir(data_dir: &str, database: FileFacts, held: Held) -> DirFacts {
@@ -67,23 +54,18 @@ fn dir(data_dir: &str, database: FileFacts, held: Held) -> DirFacts {
     DirFacts { data_dir: data_dir.into(), wal_dir: None, learned_from: String::new(), held, state }
 }
 
-/// The discovery that entering the step began.
-fn discovering(model: &Model) -> u64 {
-    model.snapshot.discovering.unwrap()
+/// What was found on this machine, told after the step was entered.
+fn found_around(model: &mut Model, dirs: Vec<DirFacts>) -> Vec<Effect> {
+    let Effect::LookAround { id, .. } = super::steps::detect::look_around(model) else { panic!() };
+    update(model, Msg::LookedAround { id, around: Around { configs: Vec::new(), dirs } })
 }
 
 #[test]
 fn what_a_configuration_names_is_looked_at_and_then_read() {
     let mut model = with_file(Health::Verified);
-    let id = discovering(&model);
-    let configs = vec![config("/var/lib/etcd", Some("/fast/wal"))];
-    let effects = update(&mut model, Msg::Discovered { id, configs });
-    let [Effect::Look { id, data_dir, wal_dir }] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!((data_dir, wal_dir), (&PathBuf::from("/var/lib/etcd"), &Some(PathBuf::from("/fast/wal"))));
     // a database that a leader sent is the one that counts
     let sent = FileFacts { path: "/var/lib/etcd/member/snap/1f.snap.db".into(), ..file("x", Health::Unread) };
-    let facts = Box::new(dir("/var/lib/etcd", sent.clone(), Held::No));
-    let effects = update(&mut model, Msg::Looked { id: *id, facts });
+    let effects = found_around(&mut model, vec![dir("/var/lib/etcd", sent.clone(), Held::No)]);
     let [Effect::Inspect { id, path }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(path, &sent.path);
     let read = FileFacts { path: sent.path.clone(), ..file("x", Health::Unhashed) };
@@ -99,13 +81,9 @@ fn what_a_configuration_names_is_looked_at_and_then_read() {
 #[test]
 fn a_database_that_an_etcd_writes_is_not_read() {
     let mut model = with_file(Health::Verified);
-    let id = discovering(&model);
-    let effects = update(&mut model, Msg::Discovered { id, configs: vec![config("/var/lib/etcd", None)] });
-    let [Effect::Look { id, .. }] = &effects[..] else { panic!("{effects:?}") };
     let database = FileFacts { path: "/var/lib/etcd/member/snap/db".into(), ..file("x", Health::Unread) };
     let held = Held::By { pid: Some(812), program: "etcd".into() };
-    let facts = Box::new(dir("/var/lib/etcd", database.clone(), held));
-    assert_eq!(update(&mut model, Msg::Looked { id: *id, facts }), []);
+    assert_eq!(found_around(&mut model, vec![dir("/var/lib/etcd", database.clone(), held)]), []);
     let source = model.snapshot.list.get(&Place::File(database.path)).unwrap();
     assert!(matches!(source.standing, Standing::Held(_)), "{source:?}");
 }

@@ -13,7 +13,7 @@ use super::{
     },
     detect::says,
     meter::Meter,
-    snapshot_work::{compare, discover, search},
+    snapshot_work::{compare, search, take_dirs},
 };
 use crate::plan::{
     facts::{Content, FileFacts, Health, disk::DirFacts},
@@ -60,8 +60,6 @@ pub struct State {
     pub list: List,
     /// The searches under way.
     pub searching: Vec<(u64, PathBuf)>,
-    /// The search for configurations under way.
-    pub discovering: Option<u64>,
     /// The directories being looked at.
     pub looking: Vec<(u64, PathBuf)>,
     /// Places that could not be searched, in sentences.
@@ -100,7 +98,7 @@ impl State {
 
     /// True while files and directories are being found.
     pub fn is_searching(&self) -> bool {
-        !self.searching.is_empty() || !self.looking.is_empty() || self.discovering.is_some()
+        !self.searching.is_empty() || !self.looking.is_empty()
     }
 
     /// The effect that saves a snapshot now.
@@ -194,7 +192,7 @@ pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
         places.push(path);
     }
     let mut effects = search(model, places);
-    effects.push(discover(model));
+    effects.extend(take_dirs(model));
     relist(model);
     effects
 }
@@ -348,7 +346,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             state.files.retain(|f| matches!(f.health, Health::Verified | Health::Unhashed) && !in_dir(f));
             let places = model.options.places.clone();
             let mut effects = search(model, places);
-            effects.push(discover(model));
+            effects.push(super::detect::look_around(model));
             relist(model);
             return effects;
         }

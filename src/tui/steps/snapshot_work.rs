@@ -17,7 +17,6 @@ use crate::{
     plan::{
         facts::{
             FileFacts, Health,
-            config::ConfigFacts,
             disk::{DirFacts, DirState},
         },
         ledger::{Difference, History},
@@ -40,28 +39,15 @@ pub(in crate::tui) fn search(model: &mut Model, places: Vec<PathBuf>) -> Vec<Eff
     effects
 }
 
-/// Looks for the data directories that this machine's own configurations name.
-pub(super) fn discover(model: &mut Model) -> Effect {
-    let id = model.id();
-    model.snapshot.discovering = Some(id);
-    Effect::Discover { id }
-}
-
-pub(in crate::tui) fn discovered(model: &mut Model, id: u64, configs: &[ConfigFacts]) -> Vec<Effect> {
-    if model.snapshot.discovering.take_if(|d| *d == id).is_none() {
+/// Takes the data directories that Detect found on this machine into the list, once the step was entered.
+pub(in crate::tui) fn take_dirs(model: &mut Model) -> Vec<Effect> {
+    if !model.snapshot.entered {
         return Vec::new();
     }
-    let mut effects = Vec::new();
-    for config in configs {
-        let Some(data_dir) = &config.data_dir else { continue };
-        // one that was found as a file, its log elsewhere, is looked at once more
-        let known = |d: &DirFacts| &d.data_dir == data_dir && d.wal_dir == config.wal_dir;
-        if !model.snapshot.dirs.iter().any(known) {
-            effects.push(look(model, data_dir.clone(), config.wal_dir.clone()));
-        }
+    for dir in model.detect.dirs.clone() {
+        take_in(model, dir);
     }
-    effects.extend(read_next(model));
-    effects
+    read_next(model)
 }
 
 fn look(model: &mut Model, data_dir: PathBuf, wal_dir: Option<PathBuf>) -> Effect {
@@ -119,6 +105,17 @@ pub(in crate::tui) fn looked(model: &mut Model, id: u64, facts: DirFacts) -> Vec
     let state = &mut model.snapshot;
     let Some(at) = state.looking.iter().position(|(l, _)| *l == id) else { return Vec::new() };
     state.looking.remove(at);
+    // The verdict counts it, too.
+    if facts.state.says().is_some() && !model.detect.dirs.iter().any(|d| d.data_dir == facts.data_dir) {
+        model.detect.dirs.push(facts.clone());
+    }
+    take_in(model, facts);
+    read_next(model)
+}
+
+/// Puts a directory into the list.
+fn take_in(model: &mut Model, facts: DirFacts) {
+    let state = &mut model.snapshot;
     let inner = facts.data_dir.join(DATABASE);
     if let Some(says) = facts.state.says() {
         let database = says.database.clone();
@@ -134,7 +131,6 @@ pub(in crate::tui) fn looked(model: &mut Model, id: u64, facts: DirFacts) -> Vec
         let text = format!("{} cannot be looked at: {}", facts.data_dir.display(), why.replace("\n  ", "; "));
         state.unsearched.push(text);
     }
-    read_next(model)
 }
 
 /// Opens a file or directory that was typed.
