@@ -12,7 +12,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-const THREE: &str = "m1=http://10.0.0.1:2380,m2=http://10.0.0.2:2380,m3=http://10.0.0.3:2380";
+const THREE: &str = "m1=http://127.45.7.1:2380,m2=http://127.45.7.2:2380,m3=http://127.45.7.3:2380";
 
 fn requorum() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_requorum"));
@@ -43,7 +43,7 @@ fn restore(file: &Path, cluster: &str, dir: &Path, more: &[&str]) -> Output {
     command.args(["snapshot", "restore", "--name=m1", "--initial-cluster-token=t"]);
     command.args(["--initial-cluster", cluster, "--data-dir"]).arg(dir.join("m1.etcd"));
     if !more.iter().any(|flag| flag.starts_with("--initial-advertise-peer-urls")) {
-        command.arg("--initial-advertise-peer-urls=http://10.0.0.1:2380");
+        command.arg("--initial-advertise-peer-urls=http://127.45.7.1:2380");
     }
     command.args(more).arg(file).output().unwrap()
 }
@@ -124,21 +124,21 @@ fn status_says_a_wrong_trailer_and_fails() {
 
 #[test]
 fn tables_with_a_slip() {
-    let url = |bad: &str| format!("m1={bad},m2=http://10.0.0.2:2380,m3=http://10.0.0.3:2380");
+    let url = |bad: &str| format!("m1={bad},m2=http://127.45.7.2:2380,m3=http://127.45.7.3:2380");
     let cases: [(String, &str, &[&str]); 13] = [
-        (THREE.replace("m1", "m9"), "http://10.0.0.1:2380", &["no member called \"m1\"", "m9, m2, m3"]),
-        (THREE.replace("10.0.0.3", "10.0.0.2"), "http://10.0.0.1:2380", &["http://10.0.0.2:2380"]),
-        (url("http:/10.0.0.1:2380"), "http://10.0.0.1:2380", &["slash is missing", "http://10.0.0.1:2380"]),
-        (THREE.into(), "http:/10.0.0.1:2380", &["--initial-advertise-peer-urls", "slash is missing"]),
-        (url("http://10.0.0.1:2380/v3"), "http://10.0.0.1:2380", &["path"]),
-        (url("http://10.0.0.1:0"), "http://10.0.0.1:2380", &["port 0"]),
-        (url("http://10.0.0.1:65536"), "http://10.0.0.1:2380", &["65535"]),
-        (url("http://10.0.0.1:23eighty"), "http://10.0.0.1:2380", &["23eighty"]),
-        (url("10.0.0.1:2380"), "http://10.0.0.1:2380", &["scheme"]),
-        (THREE.replace(",m2", ", m2"), "http://10.0.0.1:2380", &["space after the comma", "Probably meant"]),
-        (THREE.replace("m2=", "m2"), "http://10.0.0.1:2380", &["no \"=\""]),
-        (" ,".into(), "http://10.0.0.1:2380", &["no member stands in it"]),
-        (THREE.into(), "http://10.0.0.9:2380", &["advertises other peer URLs", "http://10.0.0.9:2380"]),
+        (THREE.replace("m1", "m9"), "http://127.45.7.1:2380", &["no member called \"m1\"", "m9, m2, m3"]),
+        (THREE.replace("127.45.7.3", "127.45.7.2"), "http://127.45.7.1:2380", &["http://127.45.7.2:2380"]),
+        (url("http:/127.45.7.1:2380"), "http://127.45.7.1:2380", &["slash is missing", "http://127.45.7.1:2380"]),
+        (THREE.into(), "http:/127.45.7.1:2380", &["--initial-advertise-peer-urls", "slash is missing"]),
+        (url("http://127.45.7.1:2380/v3"), "http://127.45.7.1:2380", &["path"]),
+        (url("http://127.45.7.1:0"), "http://127.45.7.1:2380", &["port 0"]),
+        (url("http://127.45.7.1:65536"), "http://127.45.7.1:2380", &["65535"]),
+        (url("http://127.45.7.1:23eighty"), "http://127.45.7.1:2380", &["23eighty"]),
+        (url("127.45.7.1:2380"), "http://127.45.7.1:2380", &["scheme"]),
+        (THREE.replace(",m2", ", m2"), "http://127.45.7.1:2380", &["space after the comma", "Probably meant"]),
+        (THREE.replace("m2=", "m2"), "http://127.45.7.1:2380", &["no \"=\""]),
+        (" ,".into(), "http://127.45.7.1:2380", &["no member stands in it"]),
+        (THREE.into(), "http://127.45.7.9:2380", &["advertises other peer URLs", "http://127.45.7.9:2380"]),
     ];
     for (cluster, advertise, words) in cases {
         let dir = tempfile::tempdir().unwrap();
@@ -152,12 +152,12 @@ fn tables_with_a_slip() {
 fn what_is_legal_but_worth_a_word() {
     let cases: [(&str, &[&str], &[&str]); 3] = [
         (
-            "m1=http://10.0.0.1:2380,m1=http://10.1.0.1:2380,m2=http://10.0.0.2:2380",
-            &["--initial-advertise-peer-urls=http://10.0.0.1:2380,http://10.1.0.1:2380"],
+            "m1=http://127.45.7.1:2380,m1=http://10.1.0.1:2380,m2=http://127.45.7.2:2380",
+            &["--initial-advertise-peer-urls=http://127.45.7.1:2380,http://10.1.0.1:2380"],
             &["3 URLs, 2 members"],
         ),
-        ("m1=http://10.0.0.1:2380,m2=http://10.0.0.2:2380", &[], &["Warning", "2 members"]),
-        ("m1=http://10.0.0.1:2379", &["--initial-advertise-peer-urls=http://10.0.0.1:2379"], &["Warning", "2379"]),
+        ("m1=http://127.45.7.1:2380,m2=http://127.45.7.2:2380", &[], &["Warning", "2 members"]),
+        ("m1=http://127.45.7.1:2379", &["--initial-advertise-peer-urls=http://127.45.7.1:2379"], &["Warning", "2379"]),
     ];
     for (cluster, more, words) in cases {
         let dir = tempfile::tempdir().unwrap();
@@ -328,7 +328,7 @@ fn plans_carry_a_whole_cluster() {
 
     let output = requorum().arg("restore").arg("--plan").arg(&plan).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
-    assert_eq!(names(dir.path()), ["m1.etcd", "m2.etcd", "m3.etcd", "plan.yaml"]);
+    assert_eq!(names(dir.path()), ["m1.etcd", "m2.etcd", "m3.etcd", "plan.yaml", "plan.yaml.journal"]);
     let output = requorum().arg("launch").arg("--plan").arg(&plan).output().unwrap();
     let commands = String::from_utf8(output.stdout).unwrap();
     assert_eq!(commands.lines().count(), 3);
@@ -352,11 +352,11 @@ fn an_inventory_says_who_is_in_the_plan() {
         command.arg("--data-root").arg(dir.path()).arg("-o").arg(&plan).output().unwrap()
     };
     let output = make(
-        "- {name: n1, peerUrls: [http://10.0.0.1:2380], dataDir: /disk/n1}\n- {name: n2, host: 10.0.0.2, peerUrls: 'http://10.0.0.2:2380'}\n- {name: n3, peerUrls: 'http://10.0.0.3:2380'}\n",
+        "- {name: n1, peerUrls: [http://127.45.7.1:2380], dataDir: /disk/n1}\n- {name: n2, host: 127.45.7.2, peerUrls: 'http://127.45.7.2:2380'}\n- {name: n3, peerUrls: 'http://127.45.7.3:2380'}\n",
     );
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let made = fs::read_to_string(&plan).unwrap();
-    for part in ["name: n1", "data_dir: /disk/n1", "n2.etcd", "- http://10.0.0.3:2379"] {
+    for part in ["name: n1", "data_dir: /disk/n1", "n2.etcd", "- http://127.45.7.3:2379"] {
         assert!(made.contains(part), "{part} is not in {made}");
     }
     fs::remove_file(&plan).unwrap();
@@ -383,23 +383,23 @@ fn wrong_certificates_stop_a_plan_and_those_of_other_hosts_do_not() {
         command.args([
             "plan",
             "--initial-cluster",
-            "m1=https://10.0.0.1:2380",
-            "--client-urls=m1=http://10.0.0.1:2379",
+            "m1=https://127.45.7.1:2380",
+            "--client-urls=m1=http://127.45.7.1:2379",
         ]);
         command.arg("--snapshot").arg(fixture("s35.db")).arg("--data-root").arg(dir.path()).arg("-o").arg(&plan);
         command.arg(format!("--etcd-flag=--peer-cert-file={}", cert.display()));
         command.arg(format!("--etcd-flag=--peer-key-file={}", key.display())).output().unwrap()
     };
-    write(&["10.0.0.9"]);
+    write(&["127.45.7.9"]);
     let before = ["peer.crt".to_string(), "peer.key".to_string()];
-    refused(&make(), 1, &["m1", "is not for 10.0.0.1; it is for 10.0.0.9"], dir.path(), &before);
-    write(&["10.0.0.1"]);
+    refused(&make(), 1, &["m1", "is not for 127.45.7.1; it is for 127.45.7.9"], dir.path(), &before);
+    write(&["127.45.7.1"]);
     let output = make();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let made = fs::read_to_string(&plan).unwrap();
     assert!(made.contains("peer.key") && !made.contains("PRIVATE KEY"));
     // Between plan and restore a certificate may have been replaced by a wrong one.
-    write(&["10.0.0.9"]);
+    write(&["127.45.7.9"]);
     let restore = || requorum().arg("restore").arg("--plan").arg(&plan).output().unwrap();
     let output = restore();
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
@@ -422,7 +422,7 @@ fn plans_that_were_tampered_with_are_refused() {
     let original = fs::read_to_string(&plan).unwrap();
     let restore = || requorum().arg("restore").arg("--plan").arg(&plan).output().unwrap();
 
-    fs::write(&plan, original.replace("10.0.0.2:2380", "10.0.0.22:2380")).unwrap();
+    fs::write(&plan, original.replace("127.45.7.2:2380", "127.45.7.22:2380")).unwrap();
     let output = restore();
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
 
@@ -436,7 +436,7 @@ fn plans_that_were_tampered_with_are_refused() {
     let output = restore();
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
     assert!(text(&output).contains("not the file that the plan was made for"), "{}", text(&output));
-    assert_eq!(names(dir.path()), ["plan.yaml", "s.db"]);
+    assert_eq!(names(dir.path()), ["plan.yaml", "plan.yaml.journal", "s.db"]);
 }
 
 #[test]

@@ -93,6 +93,14 @@ fn at_review() -> Headless {
     w
 }
 
+/// On Review, where m2 still answers and m3 may.
+fn fenced(codes: &[KeyCode]) -> Headless {
+    let world = Fake { unclear: true, ..Fake::default() };
+    world.answers.lock().unwrap().insert("m2".into());
+    let w = keys(wizard(options(), world), &[Char('n'), Down, Down, Enter, Char('n'), Char('n')]);
+    keys(w, codes)
+}
+
 fn restored(world: Fake) -> Headless {
     let mut w = wizard(options(), world);
     w = keys(w, &[Char('n'), Down, Down, Enter, Char('n'), Char('n'), Enter]);
@@ -285,6 +293,13 @@ fn make_scenes() -> Scenes {
         ("4-review", model(at_review())),
         ("4-review-unbumped", model(keys(kubernetes(), &[Char('n')]))),
         ("4-review-end", model(keys(at_review(), &last))),
+        ("4-review-fence", model(fenced(&[]))),
+        ("4-review-fence-asks", model(fenced(&[Enter]))),
+        ("4-review-overridden", {
+            let mut w = fenced(&[Enter]);
+            w.type_text("m2@10.0.0.2");
+            model(keys(w, &[Enter, KeyCode::Esc]))
+        }),
         ("4-review-typing", typing("prod")),
         ("4-review-typed-wrong", {
             let mut w = keys(at_review(), &[Enter]);

@@ -57,6 +57,12 @@ impl World for Clockless {
     fn ask(&self, endpoint: &str) -> Answer {
         self.0.ask(endpoint)
     }
+    fn knock(&self, doors: &[requorum::plan::fence::Door]) -> Vec<requorum::plan::fence::Heard> {
+        self.0.knock(doors)
+    }
+    fn listed(&self, snapshot: &std::path::Path) -> Result<Vec<requorum::plan::facts::KnownMember>> {
+        self.0.listed(snapshot)
+    }
     fn find(&self, places: &[std::path::PathBuf]) -> Result<Vec<FileFacts>> {
         self.0.find(places)
     }
@@ -106,6 +112,9 @@ impl World for Clockless {
     }
     fn write_new(&self, path: &std::path::Path, text: &str) -> Result<()> {
         self.0.write_new(path, text)
+    }
+    fn append(&self, path: &std::path::Path, line: &mut dyn FnMut(&str) -> Result<String>) -> Result<()> {
+        self.0.append(path, line)
     }
 }
 

@@ -136,7 +136,7 @@ fn run(cli: Cli) -> Result<u8> {
         Some(Command::Hashkv(args)) => inspect::hashkv(&args, write_out),
         Some(Command::V2(command)) => v2::run(&command, write_out),
         Some(Command::Plan(args)) => plan::make(args),
-        Some(Command::Restore(args)) => plan::restore(&args),
+        Some(Command::Restore(args)) => plan::restore(args, &connect),
         Some(Command::Launch(args)) => plan::launch(&args, write_out),
         Some(Command::Drill(args)) => wizard::drill(&args),
         Some(Command::Bench(args)) => bench::run(&args),

@@ -16,7 +16,7 @@ use crate::{
         certs, file, inventory, launch as commands, prefill,
         table::{self, Column, Origin},
     },
-    recovery::{self, RowEvent},
+    recovery::{self, Passed, RowEvent, fences, journal},
     trouble::{Kind, Result, Trouble},
     world::{World, local::Local, members::Members},
 };
@@ -76,6 +76,12 @@ pub(super) struct RestoreArgs {
     /// Only this member; may be repeated [default: all of them, on this machine].
     #[arg(long, value_name = "NAME")]
     member: Vec<String>,
+    /// Go on although an old member still answers or a directory is held: the text that the refusal names, exactly.
+    /// May be repeated; it is written to the journal beside the plan file.
+    #[arg(long = "override", value_name = "TEXT")]
+    overrides: Vec<String>,
+    #[command(flatten)]
+    connect: super::connect::ConnectArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -226,31 +232,35 @@ fn chosen(plan: &Plan, wanted: &[String]) -> Result<Vec<String>> {
     Ok(if wanted.is_empty() { names } else { wanted.to_vec() })
 }
 
-pub(super) fn restore(args: &RestoreArgs) -> Result<()> {
+pub(super) fn restore(args: RestoreArgs, outer: &super::connect::ConnectArgs) -> Result<()> {
+    let connect = args.connect.clone().or(outer);
     let plan = read(&args.plan)?;
     let names = chosen(&plan, &args.member)?;
-    let world = Local::real(Members::new(Default::default())?);
+    let world = Local::real(connect.members()?);
     let rows = build::rows(&plan);
     let all: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
     let problems = certs::check(&rows, &world.certificates(&certs::named(&rows)), world.now());
     judge(&format!("the plan {} is not carried out", args.plan.display()), &problems, &all)
         .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
+    let passed = fenced(&args, &plan, &names, &connect.endpoints(), &world)?;
+    let journal = journal::beside(&absolute(&args.plan)?);
     let mut lines = Vec::new();
     let outcome = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());
-        let outcome = recovery::execute(&plan, &names, &world, cancel, &mut |name, event| match event {
-            RowEvent::Step(step) => {
-                meter.step(&format!("{name}: "), step);
-            }
-            RowEvent::Done(restored) => {
-                meter.done();
-                lines.push(restored_line(&restored));
-            }
-            RowEvent::Failed(trouble) => {
-                meter.done();
-                warn(&format!("{name}: {trouble}"));
-            }
-        });
+        let outcome =
+            recovery::carry_out(&plan, &names, &passed, &journal, &world, cancel, &mut |name, event| match event {
+                RowEvent::Step(step) => {
+                    meter.step(&format!("{name}: "), step);
+                }
+                RowEvent::Done(restored) => {
+                    meter.done();
+                    lines.push(restored_line(&restored));
+                }
+                RowEvent::Failed(trouble) => {
+                    meter.done();
+                    warn(&format!("{name}: {trouble}"));
+                }
+            });
         meter.done();
         outcome
     });
@@ -262,6 +272,29 @@ pub(super) fn restore(args: &RestoreArgs) -> Result<()> {
         ..trouble
     })?;
     print(&format!("Next: requorum launch --plan {}\n", shell_words::quote(&args.plan.to_string_lossy())))
+}
+
+/// Asks everybody who must not live on, says what is only to be known, and refuses where somebody is in the way.
+fn fenced(args: &RestoreArgs, plan: &Plan, names: &[String], endpoints: &[String], world: &Local) -> Result<Passed> {
+    let old = fences::of_snapshot(plan, endpoints, world);
+    let (_, found) = fences::look(plan, names, &old, world);
+    let blocking: Vec<&str> =
+        found.iter().filter(|f| f.blocks(&args.overrides)).filter_map(|f| f.typed.as_deref()).collect();
+    let flags: Vec<String> = blocking.iter().map(|text| format!("--override {}", shell_words::quote(text))).collect();
+    for fence in found.iter().filter(|fence| !fence.blocks(&args.overrides)) {
+        match fence.typed {
+            Some(_) => warn(&format!("Warning: overridden: {}.", fence.sentence())),
+            None => warn(&format!("Warning: {}.\n  {}", fence.sentence(), fence.lift)),
+        }
+    }
+    let stray = |text: &&String| !found.iter().any(|fence| fence.typed.as_ref() == Some(text));
+    for text in args.overrides.iter().filter(stray) {
+        warn(&format!("Warning: nothing is in the way that --override {} lifts.", shell_words::quote(text)));
+    }
+    Passed::new(found, &args.overrides).map_err(|trouble| Trouble {
+        hint: format!("{}\n  To go on all the same: {}", trouble.hint, flags.join(" ")),
+        ..trouble
+    })
 }
 
 pub(super) fn restored_line(restored: &Restored) -> String {

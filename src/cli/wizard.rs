@@ -1,7 +1,11 @@
 //! `requorum` without a subcommand, and `requorum drill`: the wizard on the real world and on the
 //! practice cluster.
 
-use std::{env, path::PathBuf, sync::Arc};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{absolute, connect, plan, print};
 use crate::{
@@ -91,6 +95,7 @@ pub(super) fn real(args: WizardArgs, connect: &connect::ConnectArgs) -> Result<(
         data_dirs: args.data_dir,
         label: args.label,
         base_dir: args.data_root.as_deref().map_or_else(|| Ok(here.clone()), absolute)?,
+        journals: journals(&here),
         here,
         target: args.etcd_version,
         plan,
@@ -103,6 +108,13 @@ pub(super) fn real(args: WizardArgs, connect: &connect::ConnectArgs) -> Result<(
         0 => Ok(()),
         _ => Err(Trouble::new(Kind::Stopped, "the restore is not complete")),
     }
+}
+
+/// Where journals are kept: `requorum` in the user's directory for state, else here.
+fn journals(here: &Path) -> PathBuf {
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+    state.map_or_else(|| here.to_path_buf(), |dir| dir.join("requorum"))
 }
 
 pub(super) fn drill(args: &DrillArgs) -> Result<()> {

@@ -37,13 +37,14 @@ impl Drill {
     /// When the range cannot be built on this machine.
     pub fn set_up(scenario: Scenario, options: Options) -> Result<Drill> {
         let range = Range::build(scenario)?;
-        let inner = Local::fenced(LABEL, Members::new(Default::default())?, range.root(), range.endpoints().to_vec())?;
+        let inner = Local::fenced(LABEL, Members::new(Default::default())?, range.root(), range.urls())?;
         let options = Options {
             endpoints: range.endpoints().to_vec(),
             places: range.places(),
             label: Some(range.scenario().cluster.label.clone()),
             base_dir: range.base_dir(),
             here: range.root().into(),
+            journals: range.root().join("journal"),
             target: Some(range.scenario().cluster.etcd),
             plan: None,
             notes: notes(range.scenario()),

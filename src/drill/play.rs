@@ -26,7 +26,7 @@ enum Input {
 
 const NEXT: &[Input] = &[Input::Press(KeyCode::Char('n'))];
 
-const PATH: [Act; 6] = [
+const PATH: [Act; 7] = [
     Act {
         says: "The quorum is lost and both other disks are gone: a restore is right. On to the snapshots (n).",
         does: NEXT,
@@ -45,6 +45,11 @@ const PATH: [Act; 6] = [
     Act {
         says: "The table came from the survivor, and nothing is wrong with it. On to the whole plan (n).",
         does: NEXT,
+        then: Step::Review,
+    },
+    Act {
+        says: "m2 still answers, which would go on serving old data beside the new cluster. Here a colleague stops it at its host; ask again (r).",
+        does: &[Input::Press(KeyCode::Char('r'))],
         then: Step::Review,
     },
     Act {

@@ -44,6 +44,8 @@ pub struct Range {
     scenario: Scenario,
     /// Of all members of the old cluster, in the order of the scenario.
     endpoints: Vec<String>,
+    /// Their peer URLs, at which nobody ever listens.
+    peers: Vec<String>,
     survivors: Vec<Member>,
     restored: Vec<Member>,
     trouble: Option<Trouble>,
@@ -122,7 +124,16 @@ impl Range {
         for backup in &scenario.backups {
             make_backup(&dir.path().join(&db), &dir.path().join("backup"), backup)?;
         }
-        Ok(Range { scenario, endpoints, survivors, restored: Vec::new(), trouble: None, best, dir })
+        Ok(Range {
+            scenario,
+            endpoints,
+            peers: peer_urls.concat(),
+            survivors,
+            restored: Vec::new(),
+            trouble: None,
+            best,
+            dir,
+        })
     }
 
     /// The directory that holds everything.
@@ -138,6 +149,16 @@ impl Range {
     /// The client URLs of the old members, the dead ones among them.
     pub fn endpoints(&self) -> &[String] {
         &self.endpoints
+    }
+
+    /// Everything of the old cluster that may be asked: client and peer URLs.
+    pub fn urls(&self) -> Vec<String> {
+        [self.endpoints.as_slice(), &self.peers].concat()
+    }
+
+    /// Stops what is left of the old cluster.
+    pub fn stop_survivors(&mut self) {
+        self.survivors.clear();
     }
 
     /// Where snapshots are to be looked for.

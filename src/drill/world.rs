@@ -1,6 +1,6 @@
 //! The world of a drill: this machine, fenced in to the range, and the range's own members.
 //!
-//! It differs from the real one in a single way: once every member of a plan is restored, simulated
+//! It differs from the real one in two ways: a survivor that was met before a restore is stopped by somebody else, and once every member of a plan is restored, simulated
 //! members come up on the new directories, as real ones would when their commands are run.
 
 use std::{
@@ -15,6 +15,7 @@ use crate::{
     plan::{
         Plan, certs,
         facts::{Answer, FileFacts, Hashed, KnownMember, config::ConfigFacts, disk::DirFacts},
+        fence::{Door, Heard},
         ledger::{Difference, History},
     },
     trouble::Result,
@@ -60,6 +61,17 @@ impl World for DrillWorld {
 
     fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
         self.inner.hash_at(endpoint, revision)
+    }
+
+    fn knock(&self, doors: &[Door]) -> Vec<Heard> {
+        let heard = self.inner.knock(doors);
+        // The colleague at the survivor's host does what the fence asks for; whoever asks again finds it done.
+        self.range.lock().unwrap_or_else(PoisonError::into_inner).stop_survivors();
+        heard
+    }
+
+    fn listed(&self, snapshot: &Path) -> Result<Vec<KnownMember>> {
+        self.inner.listed(snapshot)
     }
 
     fn find(&self, places: &[PathBuf]) -> Result<Vec<FileFacts>> {
@@ -109,5 +121,9 @@ impl World for DrillWorld {
 
     fn write_new(&self, path: &Path, text: &str) -> Result<()> {
         self.inner.write_new(path, text)
+    }
+
+    fn append(&self, path: &Path, line: &mut dyn FnMut(&str) -> Result<String>) -> Result<()> {
+        self.inner.append(path, line)
     }
 }

@@ -27,6 +27,7 @@ pub mod progress;
 pub mod prove;
 pub mod report;
 pub mod restore;
+pub mod roster;
 pub mod scan;
 pub mod source;
 pub mod stage;

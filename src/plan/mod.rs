@@ -8,6 +8,7 @@ pub mod build;
 pub mod bump;
 pub mod certs;
 pub mod facts;
+pub mod fence;
 pub mod file;
 pub mod glyphs;
 pub mod inventory;

@@ -1,16 +1,27 @@
-//! Carrying out a plan: each member restored through the world, every step reported as it is seen.
+//! Carrying out a plan: the fences looked at, then each member restored through the world, every step reported as it
+//! is seen and written to the journal.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+pub mod fences;
+pub mod journal;
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
+
+use serde_json::json;
+
+use self::journal::{Event, Journal};
 
 use crate::{
     engine::{
         progress::{Flow, Progress},
         restore::Restored,
     },
-    plan::Plan,
+    plan::{Plan, fence::Fence},
     trouble::{Kind, Result, Trouble},
     world::World,
 };
@@ -40,6 +51,89 @@ pub enum RowEvent {
     Done(Restored),
     /// It does not; what was made for it is removed.
     Failed(Trouble),
+}
+
+/// Fences that were looked at, none of which is in the way: nothing is restored without.
+#[derive(Debug)]
+pub struct Passed(Vec<Fence>);
+
+impl Passed {
+    /// Lets through where nothing is in the way that is not in `lifted`, the texts that were typed.
+    ///
+    /// # Errors
+    /// `Refused`, naming the host or directory, with what lifts each fence as the hint.
+    pub fn new(fences: Vec<Fence>, lifted: &[String]) -> Result<Passed> {
+        let blocking: Vec<&Fence> = fences.iter().filter(|fence| fence.blocks(lifted)).collect();
+        let Some(first) = blocking.first() else { return Ok(Passed(fences)) };
+        let more = blocking.iter().skip(1).map(|f| format!("also: {}.", f.sentence()));
+        let mut lifts: Vec<String> = Vec::new();
+        for fence in &blocking {
+            if !lifts.contains(&fence.lift) {
+                lifts.push(fence.lift.clone());
+            }
+        }
+        let hint: Vec<String> = more.chain(lifts).collect();
+        Err(Trouble::new(Kind::Refused, first.what.clone()).why(first.evidence.join("; ")).hint(hint.join("\n  ")))
+    }
+}
+
+/// Restores the members named in `names` and writes to the journal at `journal` what was overridden, begun, made and
+/// ended.
+///
+/// # Errors
+/// When the journal cannot be written although a fence was overridden; the first failure of a member, after the rest
+/// was tried.
+pub fn carry_out(
+    plan: &Plan,
+    names: &[String],
+    passed: &Passed,
+    journal: &Path,
+    world: &dyn World,
+    cancel: &Cancel,
+    on: &mut dyn FnMut(&str, RowEvent),
+) -> Result<()> {
+    let journal = Journal::at(world, journal);
+    let overridden: Vec<&Fence> = passed.0.iter().filter(|fence| fence.typed.is_some()).collect();
+    let id = plan.short_id();
+    let begun = format!("plan {id} of {}: restoring {}", plan.label, names.join(", "));
+    let data = json!({
+        "plan": id, "label": plan.label, "members": names, "cluster_id": plan.cluster_id,
+        "source": plan.source.path, "sha256": plan.source.sha256, "revision": plan.source.revision,
+    });
+    // Without an override a journal that cannot be had must not keep a cluster from coming back.
+    match journal.add(Event::Begun, &begun, data) {
+        Err(trouble) if !overridden.is_empty() => return Err(trouble),
+        Err(_) | Ok(()) => {}
+    }
+    for fence in overridden {
+        let data = json!({"plan": id, "typed": fence.typed, "evidence": fence.evidence});
+        journal.add(Event::Override, &format!("overridden: {}", fence.sentence()), data)?;
+    }
+    let outcome = execute(plan, names, world, cancel, &mut |name, event| {
+        let _ = match &event {
+            RowEvent::Step(_) => Ok(()),
+            RowEvent::Done(r) => journal.add(
+                Event::Restored,
+                &format!("{name} restored in {}, read back", r.data_dir.display()),
+                json!({
+                    "plan": id, "name": name, "member_id": r.member_id, "cluster_id": r.cluster_id,
+                    "data_dir": r.data_dir, "revision": r.revision, "keys": r.keys,
+                }),
+            ),
+            RowEvent::Failed(t) => journal.add(
+                Event::Failed,
+                &format!("{name} not restored: {}", t.what),
+                json!({"plan": id, "name": name, "why": t.why}),
+            ),
+        };
+        on(name, event);
+    });
+    let end = match &outcome {
+        Ok(()) => "every member asked for stands".to_string(),
+        Err(trouble) => format!("not complete: {}", trouble.what),
+    };
+    let _ = journal.add(Event::Ended, &format!("plan {id}: {end}"), json!({"plan": id, "complete": outcome.is_ok()}));
+    outcome
 }
 
 /// Restores the members named in `names`, one after the other, and reports through `on` by member

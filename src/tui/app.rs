@@ -41,6 +41,8 @@ pub struct Options {
     pub base_dir: PathBuf,
     /// The current directory, absolute: relative paths that are typed are meant from here.
     pub here: PathBuf,
+    /// Where journals are kept; absolute.
+    pub journals: PathBuf,
     /// The etcd version that will run on the result, where it was given.
     pub target: Option<Minor>,
     /// The operator's inventory: who shall be in the new cluster.
@@ -192,6 +194,7 @@ impl Model {
         self.detect.asking() > 0
             || self.snapshot.busy()
             || self.restore.running()
+            || self.review.asking()
             || self.prompt.as_ref().is_some_and(|p| p.ask.confirms() && !p.armed(self.now_ms))
     }
 
@@ -283,6 +286,10 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::RestoreEnded { id, result } => restore::ended(model, id, result),
+        Msg::Fenced { id, seen, fences } => {
+            review::fenced(model, id, seen, fences);
+            Vec::new()
+        }
         Msg::Written { id, path, result } => {
             written(model, id, path, result);
             Vec::new()

@@ -19,8 +19,9 @@ use crate::{
             Answer, Around, Hashed,
             disk::{DirFacts, DirState, Held},
         },
+        fence::{Fence, Seen},
     },
-    recovery::{Cancel, RowEvent, execute},
+    recovery::{Cancel, Passed, RowEvent, carry_out, fences},
     trouble::{Kind, Trouble},
     world::World,
 };
@@ -94,9 +95,16 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: &mut dyn FnMu
             let result = world.save_snapshot(endpoint, into, &mut watch(*id, cancel, send));
             send(Msg::Saved { id: *id, result });
         }
-        Effect::Restore { id, plan, names } => {
+        Effect::Fences { id, plan, old } => {
+            let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
+            let (seen, fences) = fences::look(plan, &names, old, world);
+            send(Msg::Fenced { id: *id, seen, fences });
+        }
+        Effect::Restore { id, plan, names, orders } => {
             let mut thin: HashMap<String, Thin> = HashMap::new();
-            let result = execute(plan, names, world, cancel, &mut |name, event| {
+            // Much can have been started since they were looked at for the screen.
+            let (_, found) = fences::look(plan, names, &orders.old, world);
+            let mut report = |name: &str, event: RowEvent| {
                 let pass = match &event {
                     RowEvent::Step(progress) => thin.entry(name.to_string()).or_default().lets(*progress),
                     _ => true,
@@ -104,7 +112,9 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: &mut dyn FnMu
                 if pass {
                     send(Msg::Row { id: *id, name: name.to_string(), event });
                 }
-            });
+            };
+            let result = Passed::new(found, &orders.lifted)
+                .and_then(|passed| carry_out(plan, names, &passed, &orders.journal, world, cancel, &mut report));
             send(Msg::RestoreEnded { id: *id, result });
         }
         Effect::Write { id, path, text } => {
@@ -157,6 +167,15 @@ fn failed(effect: &Effect, bug: Trouble) -> Option<Msg> {
         Effect::Save { id, .. } => Msg::Saved { id: *id, result: Err(bug) },
         Effect::Restore { id, .. } => Msg::RestoreEnded { id: *id, result: Err(bug) },
         Effect::Write { id, path, .. } => Msg::Written { id: *id, path: path.clone(), result: Err(bug) },
+        Effect::Fences { id, .. } => {
+            let fence = Fence {
+                what: "whether an old member still answers could not be looked at".into(),
+                evidence: vec![bug.to_string()],
+                lift: "r asks again.".into(),
+                typed: Some("not looked at".into()),
+            };
+            Msg::Fenced { id: *id, seen: Seen::default(), fences: vec![fence] }
+        }
         Effect::Certificates { id, .. } => Msg::Certificates { id: *id, seen: certs::Seen::default() },
         Effect::Fresh { .. } | Effect::Cancel { .. } | Effect::Copy { .. } | Effect::Suspend | Effect::Quit => {
             return None;

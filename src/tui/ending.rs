@@ -1,7 +1,7 @@
 //! How the wizard ended, and what is printed to the normal screen then: where things lie.
 
 use super::app::Model;
-use crate::{plan::launch, trouble::Kind};
+use crate::{plan::launch, recovery::journal, trouble::Kind};
 
 /// How far leaving has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,6 +59,9 @@ pub fn ending(model: &Model) -> Ending {
     }
     for (path, what) in &model.written {
         lines.push(format!("{what}: {}", path.display()));
+    }
+    if let Some(plan) = model.restore.plan.as_ref().filter(|_| !model.options.journals.as_os_str().is_empty()) {
+        lines.push(format!("the journal: {}", journal::of_plan(&model.options.journals, plan).display()));
     }
     match (&model.restore.plan, outcome) {
         (Some(plan), Outcome::Restored) => {

@@ -183,6 +183,7 @@ pub static TABLE: &[Binding] = &[
     row!(Action::FreshToken, [ch('g')], "g", "", "make a new cluster token", &[Members]),
     row!(Action::Label, [ch('l')], "l", "label", "change what this cluster is called here; it is what you type to confirm", &[Detect, Members]),
     row!(Action::SavePlan, [ch('s')], "s", "save plan", "write the plan to a new file, to apply it elsewhere or later", &[Review]),
+    row!(Action::AskAgain, [ch('r')], "r", "ask again", "ask once more whether an old member still answers or a directory is held", &[Review]),
     row!(Action::Retry, [ch('t')], "t", "try again", "restore the selected failed member again, alone", &[Restore]),
     row!(Action::Details, [ch('e')], "e", "what now", "the whole error of the selected row, with what to do", &[Restore]),
     row!(Action::StopWork, [ch('c')], "c", "stop", "stop at the next safe point (asks first)", &[Restore]),

@@ -10,6 +10,7 @@ use crate::{
     plan::{
         Plan, certs,
         facts::{Answer, Around, FileFacts, Hashed, KnownMember, disk::DirFacts},
+        fence::{Fence, Old, Seen},
         ledger::{Difference, History},
     },
     recovery::RowEvent,
@@ -116,6 +117,15 @@ pub enum Msg {
         /// The first failure.
         result: Result<()>,
     },
+    /// To [`Effect::Fences`].
+    Fenced {
+        /// The effect's ID.
+        id: u64,
+        /// All that was seen.
+        seen: Seen,
+        /// What follows from it.
+        fences: Vec<Fence>,
+    },
     /// To [`Effect::Write`].
     Written {
         /// The effect's ID.
@@ -148,6 +158,17 @@ pub enum Msg {
         /// Random hex digits.
         fresh: String,
     },
+}
+
+/// What a plan does not say of how it is to be carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Orders {
+    /// What is known of the old cluster.
+    pub old: Old,
+    /// The texts that were typed to go on in spite of fences.
+    pub lifted: Vec<String>,
+    /// The journal.
+    pub journal: PathBuf,
 }
 
 /// What the wizard asks the shell around it to do.
@@ -231,7 +252,16 @@ pub enum Effect {
         /// The new file.
         into: PathBuf,
     },
-    /// Restore members of a plan. The only effect that makes data directories.
+    /// Look whether an old member still answers, a directory is held, or something would start an old etcd again.
+    Fences {
+        /// For the answer.
+        id: u64,
+        /// The plan.
+        plan: Box<Plan>,
+        /// What is known of the old cluster.
+        old: Old,
+    },
+    /// Restore members of a plan, where the fences let it through. The only effect that makes data directories.
     Restore {
         /// For the answers.
         id: u64,
@@ -239,6 +269,8 @@ pub enum Effect {
         plan: Box<Plan>,
         /// Which of its members.
         names: Vec<String>,
+        /// How it is to be carried out.
+        orders: Box<Orders>,
     },
     /// Stop the effect of this ID at its next safe point.
     Cancel {

@@ -31,6 +31,8 @@ pub enum Ask {
     SaveFrom(String),
     /// The label, typed to start the restore.
     Confirm,
+    /// The text that lifts the first fence in the way.
+    Override(String),
     /// The file for the plan.
     PlanFile,
     /// The file for the launch commands.
@@ -48,7 +50,7 @@ pub enum Ask {
 impl Ask {
     /// True for the fields whose Enter opens a way that is otherwise shut.
     pub fn confirms(&self) -> bool {
-        matches!(self, Ask::Gate | Ask::Confirm)
+        matches!(self, Ask::Gate | Ask::Confirm | Ask::Override(_))
     }
 }
 
@@ -95,6 +97,7 @@ pub fn words(model: &Model, prompt: &Prompt) -> (String, String) {
             (format!("To go on towards a restore all the same, type the label: {label}"), armed(model, prompt))
         }
         Ask::Confirm => (format!("To restore, type the cluster label: {label}"), armed(model, prompt)),
+        Ask::Override(text) => (format!("To go on all the same, type: {text}"), armed(model, prompt)),
         Ask::OpenFile => ("Path of a snapshot, or of a directory to search".into(), "It is only read.".into()),
         Ask::SaveFrom(endpoint) => (
             format!("Save a snapshot from {endpoint} into"),
@@ -120,14 +123,20 @@ pub fn words(model: &Model, prompt: &Prompt) -> (String, String) {
     }
 }
 
+/// What must stand in a field that confirms.
+fn wanted<'a>(model: &'a Model, ask: &'a Ask) -> &'a str {
+    if let Ask::Override(text) = ask { text } else { &model.label }
+}
+
 fn armed(model: &Model, prompt: &Prompt) -> String {
-    let confirm = prompt.ask == Ask::Confirm;
-    match prompt.text() {
-        "" => "Nothing is written before that. Esc goes back.".into(),
-        text if text != model.label && model.label.starts_with(text) => "not complete yet".into(),
-        text if text != model.label => format!("that is not {}", model.label),
+    let wanted = wanted(model, &prompt.ask);
+    match (prompt.text(), &prompt.ask) {
+        ("", Ask::Override(_)) => "It is written to the journal. Better: Esc, stop what answers, r asks again.".into(),
+        ("", _) => "Nothing is written before that. Esc goes back.".into(),
+        (text, _) if text != wanted && wanted.starts_with(text) => "not complete yet".into(),
+        (text, _) if text != wanted => format!("that is not {wanted}"),
         _ if !prompt.armed(model.now_ms) => "…".into(),
-        _ if confirm => "Right. Enter starts writing.".into(),
+        (_, Ask::Confirm) => "Right. Enter starts writing.".into(),
         _ => "Right. Enter goes on; nothing is written by that.".into(),
     }
 }
@@ -160,7 +169,7 @@ pub fn submit(model: &mut Model) -> Vec<Effect> {
         Ask::Bump => members::set_bump(model, &text).map(|()| Vec::new()),
         Ask::Cluster => members::set_cluster(model, &text).map(|()| Vec::new()),
         // handled above
-        Ask::Gate | Ask::Confirm => Ok(Vec::new()),
+        Ask::Gate | Ask::Confirm | Ask::Override(_) => Ok(Vec::new()),
     };
     outcome.unwrap_or_else(|why| {
         model.prompt = Some(kept);
@@ -169,13 +178,13 @@ pub fn submit(model: &mut Model) -> Vec<Effect> {
     })
 }
 
-/// Enter in a field that holds the label: only the right text counts, and only as an Enter of its
-/// own.
+/// Enter in a field that opens a shut way: only the right text counts, and only as an Enter of its own.
 fn confirm(model: &mut Model, prompt: Prompt, text: &str) -> Vec<Effect> {
-    if text != model.label || text.is_empty() {
-        let label = model.label.clone();
+    let wanted = wanted(model, &prompt.ask).to_string();
+    if text != wanted || text.is_empty() {
+        let what = if matches!(prompt.ask, Ask::Override(_)) { "text" } else { "label" };
         model.prompt = Some(prompt);
-        model.say(Tone::Warn, format!("That is not the label. Type {label}, or leave with Esc."));
+        model.say(Tone::Warn, format!("That is not the {what}. Type {wanted}, or leave with Esc."));
         return Vec::new();
     }
     if !prompt.armed(model.now_ms) {
@@ -183,10 +192,14 @@ fn confirm(model: &mut Model, prompt: Prompt, text: &str) -> Vec<Effect> {
         model.say(Tone::Warn, "That Enter came with the text, as in a paste. Press Enter once more.");
         return Vec::new();
     }
-    model.label_settled = true;
     match prompt.ask {
-        Ask::Confirm => super::steps::restore::begin(model),
+        Ask::Override(text) => review::lift(model, text),
+        Ask::Confirm => {
+            model.label_settled = true;
+            super::steps::restore::begin(model)
+        }
         _ => {
+            model.label_settled = true;
             model.detect.passed = true;
             super::steps::enter(model, Step::Snapshot)
         }

@@ -25,6 +25,7 @@ use crate::{
             config::{ConfigFacts, ConfigKind, Origin, Setting, WITHHELD},
             disk::{DirFacts, DirState, Held},
         },
+        fence::Fence,
         table::Column,
     },
     recovery::RowEvent,
@@ -38,6 +39,7 @@ fn options() -> Options {
         label: Some("prod".into()),
         base_dir: "/new".into(),
         here: "/root".into(),
+        journals: "/state".into(),
         ..Options::default()
     }
 }
@@ -166,9 +168,25 @@ pub(super) fn at_review() -> Model {
     press(&mut model, KeyCode::Enter);
     char(&mut model, 'n');
     assert_eq!(model.step, Step::Members, "{}", said(&model));
-    char(&mut model, 'n');
+    let effects = char(&mut model, 'n');
     assert_eq!(model.step, Step::Review, "{}", said(&model));
+    nobody_answers(&mut model, &effects);
     model
+}
+
+/// Answers the question that Review asks.
+fn nobody_answers(model: &mut Model, effects: &[Effect]) {
+    let [Effect::Fences { id, .. }] = effects else { panic!("{effects:?}") };
+    send(model, Msg::Fenced { id: *id, seen: Default::default(), fences: Vec::new() });
+}
+
+pub(super) fn fence() -> Fence {
+    Fence {
+        what: "m2 of the old cluster still answers on 10.0.0.2".into(),
+        evidence: vec!["client URL http://10.0.0.2:2379: member 2 of cluster 9".into()],
+        lift: "Stop it.".into(),
+        typed: Some("m2@10.0.0.2".into()),
+    }
 }
 
 fn begun() -> (Model, u64, Plan) {
@@ -176,7 +194,7 @@ fn begun() -> (Model, u64, Plan) {
     press(&mut model, KeyCode::Enter);
     type_in(&mut model, "prod");
     let effects = press(&mut model, KeyCode::Enter);
-    let [Effect::Restore { id, plan, names }] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Restore { id, plan, names, .. }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(names, &["m1", "m2", "m3"]);
     (model, *id, (**plan).clone())
 }
@@ -690,6 +708,57 @@ fn nothing_begins_before_the_label_and_a_separate_enter() {
 }
 
 #[test]
+fn an_old_member_that_answers_is_in_the_way_until_its_text_is_typed() {
+    let mut model = at_review();
+    let asked = |effects: &[Effect]| {
+        let [Effect::Fences { id, old, .. }] = effects else { panic!("{effects:?}") };
+        assert_eq!((old.members.len(), old.clusters.contains(&Id(9))), (3, true), "{old:?}");
+        *id
+    };
+    let first = asked(&char(&mut model, 'r'));
+    press(&mut model, KeyCode::Enter);
+    assert!(model.prompt.is_none() && said(&model).contains("still being asked"), "{}", said(&model));
+    let id = asked(&char(&mut model, 'r'));
+    send(&mut model, Msg::Fenced { id: first, seen: Default::default(), fences: Vec::new() });
+    assert!(model.review.asking(), "the answer to an older question is dropped");
+    let other = Fence { typed: Some("/old".into()), what: "a process holds /old".into(), ..fence() };
+    send(&mut model, Msg::Fenced { id, seen: Default::default(), fences: vec![fence(), other] });
+    let shown = screen(&model, 80, 24);
+    assert!(shown.contains("m2 of the old cluster still answers on 10.0.0.2") && shown.contains("Stop it."), "{shown}");
+
+    press(&mut model, KeyCode::Enter);
+    let ask = |model: &Model| model.prompt.as_ref().map(|p| p.ask.clone());
+    assert_eq!(ask(&model), Some(Ask::Override("m2@10.0.0.2".into())));
+    type_in(&mut model, "prod");
+    press(&mut model, KeyCode::Enter);
+    assert!(said(&model).contains("That is not the text"), "{}", said(&model));
+    assert_eq!(model.review.fences.lifted, [""; 0]);
+    send(&mut model, Msg::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL)));
+    type_in(&mut model, "m2@10.0.0.2");
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(ask(&model), Some(Ask::Override("/old".into())), "one text lifts one fence");
+    type_in(&mut model, "/old");
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(ask(&model), Some(Ask::Confirm));
+    assert!(screen(&model, 120, 40).contains("Overridden: m2"), "{}", screen(&model, 120, 40));
+    type_in(&mut model, "prod");
+    let effects = press(&mut model, KeyCode::Enter);
+    let [Effect::Restore { orders, .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(orders.lifted, ["m2@10.0.0.2", "/old"]);
+    assert!(orders.journal.to_string_lossy().starts_with("/state/plan-"), "{orders:?}");
+}
+
+#[test]
+fn a_member_that_came_back_since_the_review_leads_back_to_it() {
+    let (mut model, id, _) = begun();
+    let refused = Trouble::new(Kind::Refused, "m2 of the old cluster still answers on 10.0.0.2");
+    let effects = send(&mut model, Msg::RestoreEnded { id, result: Err(refused) });
+    assert!(matches!(effects[..], [Effect::Fences { .. }]), "{effects:?}");
+    assert_eq!((model.step, model.restore.rows.len()), (Step::Review, 0));
+    assert!(said(&model).contains("still answers on 10.0.0.2"), "{}", said(&model));
+}
+
+#[test]
 fn a_changed_plan_asks_for_the_label_again() {
     let (mut model, id, plan) = begun();
     let failed = Trouble::new(Kind::Failed, "no space");
@@ -701,7 +770,8 @@ fn a_changed_plan_asks_for_the_label_again() {
     assert_eq!(model.step, Step::Restore);
     char(&mut model, '3');
     super::steps::members::set_bump(&mut model, "1e9").unwrap();
-    char(&mut model, 'n');
+    let effects = char(&mut model, 'n');
+    nobody_answers(&mut model, &effects);
     assert!(screen(&model, 80, 24).contains("begun with the same token"), "{}", screen(&model, 80, 24));
     char(&mut model, 'n');
     assert_eq!(
@@ -732,7 +802,7 @@ fn rows_go_their_own_ways_and_a_failed_one_is_retried_alone() {
     assert_eq!(char(&mut model, 'n'), []);
     assert_eq!((model.step, model.restore.at), (Step::Restore, 1), "the failed one is selected");
     let effects = char(&mut model, 't');
-    let [Effect::Restore { id, names, plan: again }] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Restore { id, names, plan: again, .. }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!((&names[..], &**again), (&["m2".to_string()][..], &plan));
     row(&mut model, *id, "m2", stands(&plan, "m2"));
     send(&mut model, Msg::RestoreEnded { id: *id, result: Ok(()) });

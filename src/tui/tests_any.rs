@@ -11,6 +11,7 @@ use super::{
     headless::screen,
     prompt::Ask,
     steps::Step,
+    steps::restore::Stand,
     tests::{at_review, file, silent, stands, started, survivor, with_file},
 };
 use crate::{
@@ -93,7 +94,7 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
                 Msg::Saved { id: *id, result: if good { Ok(facts) } else { Err(trouble()) } },
             ]
         }
-        Effect::Restore { id, plan, names } => {
+        Effect::Restore { id, plan, names, .. } => {
             let mut out = Vec::new();
             for name in names {
                 let end = if good { stands(plan, name) } else { RowEvent::Failed(trouble()) };
@@ -106,6 +107,11 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
         }
         Effect::Write { id, path, .. } => {
             vec![Msg::Written { id: *id, path: path.clone(), result: if good { Ok(()) } else { Err(trouble()) } }]
+        }
+        Effect::Fences { id, .. } => {
+            let fence = super::tests::fence();
+            let fences = if good { Vec::new() } else { vec![fence] };
+            vec![Msg::Fenced { id: *id, seen: Default::default(), fences }]
         }
         Effect::Certificates { id, .. } => vec![Msg::Certificates { id: *id, seen: Default::default() }],
         Effect::Fresh { id } => vec![Msg::Fresh { id: *id, now: 2, fresh: "beef".into() }],
@@ -188,7 +194,10 @@ proptest! {
                     confirmed.insert(plan.short_id());
                 }
                 for effect in update(&mut model, msg) {
-                    if let Effect::Restore { plan, names, .. } = &effect {
+                    if let Effect::Restore { plan, names, orders, .. } = &effect {
+                        let first = model.restore.rows.iter().all(|row| row.stand == Stand::Waits);
+                        let fences = &model.review.fences;
+                        prop_assert!(!first || !fences.found.iter().any(|f| f.blocks(&orders.lifted)), "a fence stands");
                         prop_assert!(confirmed.contains(&plan.short_id()), "{names:?} of a plan nobody confirmed");
                     }
                     asked.push_back(effect);

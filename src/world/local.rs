@@ -4,7 +4,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Component, Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -18,6 +18,7 @@ use crate::{
         inspect, kin, loss,
         progress::Watch,
         restore::{self, Job, Restored, Tools},
+        roster,
         source::{Source, io_trouble},
         stage,
     },
@@ -29,6 +30,7 @@ use crate::{
             config::ConfigFacts,
             disk::{DirFacts, DirState, Held},
         },
+        fence::{Door, Heard},
         ledger::{Difference, History},
         table::Severity,
     },
@@ -145,6 +147,19 @@ impl World for Local {
         }
     }
 
+    fn knock(&self, doors: &[Door]) -> Vec<Heard> {
+        let may: Vec<Door> = doors.iter().filter(|door| self.may_ask(&door.url).is_ok()).cloned().collect();
+        let mut heard = self.members.knock(&may).into_iter();
+        let outside = || Heard::Unclear("it is outside this exercise".into());
+        let answer = |door: &Door| if self.may_ask(&door.url).is_ok() { heard.next() } else { None };
+        doors.iter().map(answer).map(|heard| heard.unwrap_or_else(outside)).collect()
+    }
+
+    fn listed(&self, snapshot: &Path) -> Result<Vec<KnownMember>> {
+        self.inside(snapshot)?;
+        roster::of(snapshot)
+    }
+
     fn find(&self, places: &[PathBuf]) -> Result<Vec<FileFacts>> {
         let mut found = Vec::new();
         for place in places {
@@ -256,6 +271,25 @@ impl World for Local {
             return Err(fail(e));
         }
         stage::sync_dir(stage::parent(path))
+    }
+
+    fn append(&self, path: &Path, line: &mut dyn FnMut(&str) -> Result<String>) -> Result<()> {
+        self.inside(path)?;
+        let fail = |e: io::Error| io_trouble("write", path, &e);
+        let home = stage::parent(path);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(home).map_err(|e| io_trouble("make", home, &e))?;
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path).map_err(fail)?;
+        // Given back when the file is closed.
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).map_err(|e| fail(e.into()))?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(|e| io_trouble("read", path, &e))?;
+        let line = line(&text)?;
+        let before = text.len() as u64;
+        if let Err(e) = file.write_all(line.as_bytes()).and_then(|()| file.sync_all()) {
+            let _ = file.set_len(before);
+            return Err(fail(e));
+        }
+        stage::sync_dir(home)
     }
 }
 

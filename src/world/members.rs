@@ -6,16 +6,17 @@
 
 mod answer;
 mod connect;
-mod dial;
+pub(super) mod dial;
 mod doors;
 mod http;
+mod knock;
 mod metrics;
 mod save;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
-mod words;
+pub(super) mod words;
 
 use std::{
     fmt,

@@ -6,6 +6,7 @@
 
 mod certs;
 pub mod discover;
+mod http;
 pub mod local;
 pub mod members;
 pub mod survey;
@@ -21,6 +22,7 @@ use crate::{
     plan::{
         Plan, certs as judged,
         facts::{Answer, Around, FileFacts, Hashed, KnownMember, config::ConfigFacts, disk::DirFacts},
+        fence::{Door, Heard},
         ledger::{Difference, History},
     },
     trouble::Result,
@@ -73,6 +75,16 @@ pub trait World: Send + Sync {
     fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
         Hashed::Failed(format!("{endpoint} was not asked for a hash at revision {revision}"))
     }
+
+    /// Knocks at all these doors at once: whether somebody still answers there. Returns within the configured
+    /// deadlines, what was heard in the order of the doors.
+    fn knock(&self, doors: &[Door]) -> Vec<Heard>;
+
+    /// The members that a snapshot lists, without reading it through.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is none.
+    fn listed(&self, snapshot: &Path) -> Result<Vec<KnownMember>>;
 
     /// Lists the files below `places` (each a file or a directory, not searched deeper than a data
     /// directory's `member/snap/db`) that may be snapshots, unread.
@@ -152,4 +164,11 @@ pub trait World: Send + Sync {
     /// # Errors
     /// When it exists or cannot be written.
     fn write_new(&self, path: &Path, text: &str) -> Result<()>;
+
+    /// Adds a line to a file, which is made where there is none: `line` is given all that stands in it, with nobody
+    /// else writing meanwhile, and what it returns is on the disk when this returns.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written; nothing of the line stands in it then. What `line` itself says.
+    fn append(&self, path: &Path, line: &mut dyn FnMut(&str) -> Result<String>) -> Result<()>;
 }

@@ -113,6 +113,7 @@ mod tests {
         plan::{
             Plan,
             facts::{FileFacts, KnownMember, MemberSays, config::ConfigFacts, disk::DirFacts},
+            fence::{Door, Heard},
             ledger::{Difference, History},
         },
         trouble::Result,
@@ -176,6 +177,18 @@ mod tests {
         fn save_snapshot(&self, _: &str, _: &Path, _: &mut Watch<'_>) -> Result<FileFacts> {
             unreachable!()
         }
+        fn knock(&self, _: &[Door]) -> Vec<Heard> {
+            unreachable!()
+        }
+
+        fn listed(&self, _: &Path) -> Result<Vec<KnownMember>> {
+            unreachable!()
+        }
+
+        fn append(&self, _: &Path, _: &mut dyn FnMut(&str) -> Result<String>) -> Result<()> {
+            unreachable!()
+        }
+
         fn same_history(&self, _: &Path, _: &Path) -> Result<History> {
             unreachable!()
         }

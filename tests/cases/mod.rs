@@ -2,6 +2,7 @@
 
 mod datadir;
 mod detect;
+mod fence;
 mod oracle;
 mod road;
 mod wizard;
@@ -12,7 +13,7 @@ type Needs = fn(&Server) -> Result<(), String>;
 type Case = (&'static str, Needs, fn(&Server));
 
 /// All of them.
-pub const ALL: [Case; 18] = [
+pub const ALL: [Case; 19] = [
     ("probe_lost_hung_and_started_again", any, detect::lost_hung_and_started_again),
     ("probe_five", any, detect::five),
     ("probe_passwords", any, detect::passwords),
@@ -21,6 +22,7 @@ pub const ALL: [Case; 18] = [
     ("the_whole_road_by_flags", any, road::by_flags),
     ("the_whole_road_by_plan", any, road::by_plan),
     ("the_whole_road_by_keys", any, wizard::every_step_by_keys),
+    ("an_old_member_left_alive", any, fence::left_alive),
     ("a_raw_copy_with_users_asked_for", any, road::raw_copy),
     ("a_bumped_revision", any, road::bumped),
     ("a_directory_says_what_its_server_says", any, datadir::says_the_same),

@@ -154,7 +154,7 @@ impl Lost {
 
 /// A plan that `requorum plan` wrote, in its file and as read back.
 pub(super) struct Planned {
-    file: PathBuf,
+    pub(super) file: PathBuf,
     pub(super) plan: Plan,
 }
 
@@ -166,7 +166,7 @@ fn plan_command(snapshot: &Path, places: &[Place], dir: &Path, file: &Path) -> C
 }
 
 impl Planned {
-    fn new(snapshot: &Path, places: &[Place], dir: &Path, flags: &[&str]) -> Planned {
+    pub(super) fn new(snapshot: &Path, places: &[Place], dir: &Path, flags: &[&str]) -> Planned {
         let file = dir.join("plan.yaml");
         succeed(plan_command(snapshot, places, dir, &file).args(flags));
         Planned::read(&file)
@@ -177,13 +177,14 @@ impl Planned {
         Planned { file: file.into(), plan }
     }
 
-    /// Starts every member with exactly the printed line.
-    fn start(&self, server: &Server, places: &[Place], env: &[(&str, &str)]) -> Vec<Member> {
+    /// Starts the members at these places, the first of the plan, each with exactly the printed line.
+    pub(super) fn start(&self, server: &Server, places: &[Place], env: &[(&str, &str)]) -> Vec<Member> {
         let lines = succeed(requorum(["launch", "-w", "simple", "--plan"]).arg(&self.file));
         let lines: Vec<&str> = lines.lines().filter(|l| l.starts_with("etcd ")).collect();
         let list = json(requorum(["launch", "-w", "json", "--plan"]).arg(&self.file));
         let list = list.as_array().unwrap();
-        assert_eq!((lines.len(), list.len()), (places.len(), places.len()));
+        let all = self.plan.members.len();
+        assert_eq!((lines.len(), list.len()), (all, all));
         let start = |((line, place), row): ((&&str, &Place), &serde_json::Value)| {
             assert_eq!((row["member"].as_str(), row["command"].as_str()), (Some(place.name.as_str()), Some(*line)));
             let data_dir = &self.plan.members.iter().find(|m| m.name == place.name).unwrap().data_dir;

@@ -3,7 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, reason = "test support, used in part by each test file")]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Mutex,
 };
@@ -21,6 +21,7 @@ use requorum::{
             config::ConfigFacts,
             disk::{DirFacts, DirSays, DirState, Held},
         },
+        fence::{Door, Heard, Kind as DoorKind},
         ledger::{Difference, History},
     },
     trouble::{Kind, Result, Trouble},
@@ -51,10 +52,16 @@ pub struct Fake {
     pub kubernetes: bool,
     /// Certificates that are named are for this address alone, whoever names them.
     pub certificates_for: Option<std::net::IpAddr>,
+    /// Old members of these names still answer.
+    pub answers: Mutex<BTreeSet<String>>,
+    /// Whether m3 still runs cannot be told.
+    pub unclear: bool,
     /// How many restores were done.
     pub restored: Mutex<Vec<String>>,
     /// What was written.
     pub written: Mutex<Vec<(PathBuf, String)>>,
+    /// What was added to files.
+    pub journals: Mutex<BTreeMap<PathBuf, String>>,
 }
 
 /// The three members of the made-up cluster.
@@ -155,6 +162,24 @@ impl World for Fake {
     fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
         let other = self.degraded && endpoint.contains("10.0.0.1");
         Hashed::Says { hash: if other { 0x77aa_02c1 } else { 0x9f3c_11aa }, revision, compacted: 83_000 }
+    }
+
+    fn knock(&self, doors: &[Door]) -> Vec<Heard> {
+        let heard = |door: &Door| match (self.answers.lock().unwrap().contains(&door.whose), door.kind) {
+            (true, DoorKind::Client) => Heard::Etcd {
+                cluster: Some(CLUSTER),
+                member: members().iter().find(|m| m.name == door.whose).map(|m| m.id),
+                version: "3.5.30".into(),
+            },
+            (true, DoorKind::Peer) => Heard::Etcd { cluster: Some(CLUSTER), member: None, version: String::new() },
+            (false, _) if door.url.contains("10.0.0.3") && self.unclear => Heard::Unclear("no answer in 2 s".into()),
+            (false, _) => Heard::Nobody,
+        };
+        doors.iter().map(heard).collect()
+    }
+
+    fn listed(&self, _snapshot: &Path) -> Result<Vec<KnownMember>> {
+        Ok(members())
     }
 
     fn find(&self, places: &[PathBuf]) -> Result<Vec<FileFacts>> {
@@ -320,6 +345,14 @@ impl World for Fake {
         written.push((path.into(), text.into()));
         Ok(())
     }
+
+    fn append(&self, path: &Path, line: &mut dyn FnMut(&str) -> Result<String>) -> Result<()> {
+        let mut journals = self.journals.lock().unwrap();
+        let text = journals.entry(path.into()).or_default();
+        let line = line(text)?;
+        text.push_str(&line);
+        Ok(())
+    }
 }
 
 /// The wizard's start on the made-up cluster.
@@ -330,6 +363,7 @@ pub fn options() -> Options {
         label: Some("prod-eu".into()),
         base_dir: "/var/lib/etcd-new".into(),
         here: "/root".into(),
+        journals: "/root/.local/state/requorum".into(),
         ..Options::default()
     }
 }

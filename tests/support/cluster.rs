@@ -30,6 +30,10 @@ impl Place {
         (1..=count).map(|i| Place { name: format!("m{i}"), ip: free_address() }).collect()
     }
 
+    pub fn host(&self) -> String {
+        self.ip.to_string()
+    }
+
     pub fn peer_url(&self) -> String {
         format!("http://{}:2380", self.ip)
     }

@@ -133,10 +133,7 @@ pub(super) fn enter(model: &mut Model, step: Step) -> Vec<Effect> {
             members::enter(model);
             Vec::new()
         }
-        Step::Review => {
-            review::enter(model);
-            Vec::new()
-        }
+        Step::Review => review::enter(model),
         Step::Detect | Step::Restore | Step::Launch => Vec::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        app::{Effect, Model, Overlay, leave_when_safe, moved},
+        app::{Effect, Model, Overlay, leave_when_safe, moved, trouble_said},
         keys::Action,
         page::{Head, Page, Spot},
         text,
@@ -115,7 +115,8 @@ fn start(model: &mut Model, plan: Plan, names: Vec<String>) -> Effect {
     let id = model.id();
     model.restore.id = Some(id);
     model.restore.stopping = false;
-    Effect::Restore { id, plan: Box::new(plan), names }
+    let orders = Box::new(super::review::orders(model, &plan));
+    Effect::Restore { id, plan: Box::new(plan), names, orders }
 }
 
 pub(in crate::tui) fn row(model: &mut Model, id: u64, name: &str, event: RowEvent) {
@@ -146,6 +147,23 @@ pub(in crate::tui) fn ended(model: &mut Model, id: u64, result: Outcome<()>) -> 
     model.restore.stopping = false;
     if model.overlay == Some(Overlay::Stop) {
         model.overlay = None;
+    }
+    if let Err(trouble) = &result {
+        let begun = model.restore.rows.iter().any(|row| row.stand != Stand::Waits);
+        if !begun {
+            // nothing was begun: the plan is still to be started, with what is in its way looked at anew
+            model.restore = State::default();
+            model.step = Step::Review;
+            let effects = super::review::ask(model);
+            trouble_said(model, &Trouble { hint: String::new(), ..trouble.clone() });
+            let leaving = leave_when_safe(model);
+            return if leaving.is_empty() { effects } else { leaving };
+        }
+        // one that was tried again and was not let through
+        let ran = model.restore.rows.iter().any(|row| matches!(row.stand, Stand::Works(_) | Stand::Failed(_)));
+        for row in model.restore.rows.iter_mut().filter(|row| !ran && row.stand == Stand::Waits) {
+            row.stand = Stand::Failed(trouble.clone());
+        }
     }
     // whatever has no word of its own yet shares the whole's fate, a defect of ours included
     let fate =

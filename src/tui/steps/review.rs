@@ -1,8 +1,13 @@
 //! Review: exactly what will happen, in order, and what stays untouched. From here the restore is
 //! begun, by typing the label.
 
+mod fencing;
+
 use std::path::PathBuf;
 
+pub use self::fencing::Fences;
+pub(super) use self::fencing::orders;
+pub(in crate::tui) use self::fencing::{ask, fenced, lift};
 use super::{
     super::{
         app::{Effect, Model, moved},
@@ -15,7 +20,10 @@ use super::{
     Step,
     members::{self, draft},
 };
-use crate::plan::{Plan, build, file, table::Problem};
+use crate::{
+    plan::{Plan, build, file, table::Problem},
+    recovery::journal,
+};
 
 /// The step's state.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,14 +36,24 @@ pub struct State {
     pub at: usize,
     /// The effect that writes the plan.
     pub writing: Option<u64>,
+    /// What must not live on.
+    pub fences: Fences,
+}
+
+impl State {
+    /// True while old members are being asked.
+    pub fn asking(&self) -> bool {
+        self.fences.asking.is_some()
+    }
 }
 
 /// Builds the plan from what was chosen.
-pub(super) fn enter(model: &mut Model) {
+pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
     match build::build(&draft(model)) {
         Ok(built) => {
             if model.review.plan.as_ref() != Some(&built.plan) {
                 model.review.at = 0;
+                model.review.fences = Fences::default();
             }
             model.review.warnings = built.warnings;
             model.review.warnings.extend(used_token(model, &built.plan));
@@ -48,6 +66,7 @@ pub(super) fn enter(model: &mut Model) {
             model.review.warnings = problems;
         }
     }
+    if begun(model) { Vec::new() } else { ask(model) }
 }
 
 /// A token of its own for each attempt: members of a begun plan must not meet those of another.
@@ -74,7 +93,7 @@ pub(super) fn next(model: &mut Model) -> Vec<Effect> {
     } else if model.review.plan.is_none() {
         model.say(Tone::Bad, "There is no plan to carry out: Members has problems.");
     } else {
-        model.ask(Ask::Confirm, "");
+        return fencing::open(model);
     }
     Vec::new()
 }
@@ -82,6 +101,8 @@ pub(super) fn next(model: &mut Model) -> Vec<Effect> {
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
         Action::Open => return next(model),
+        Action::AskAgain if begun(model) => model.say(Tone::Warn, "This plan was begun; a retry asks by itself."),
+        Action::AskAgain => return ask(model),
         Action::SavePlan => match &model.review.plan {
             Some(plan) => {
                 let name = format!("plan-{}-{}.yaml", plan.label, plan.short_id());
@@ -91,11 +112,11 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             None => model.say(Tone::Bad, "There is no plan to save: Members has problems."),
         },
         action => {
-            let count = model
-                .review
-                .plan
-                .as_ref()
-                .map_or(0, |p| build::sentences(p).len() + warnings(p, &model.review.warnings).len());
+            let count = model.review.plan.as_ref().map_or(0, |p| {
+                let closing = usize::from(!model.options.journals.as_os_str().is_empty());
+                let fences = if begun(model) { 0 } else { model.review.fences.lines().len() };
+                build::sentences(p).len() + warnings(p, &model.review.warnings).len() + fences + closing
+            });
             model.review.at = moved(model.review.at, action, count);
         }
     }
@@ -128,6 +149,12 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     page.gap();
     let mut lines = Vec::new();
     let mut starts = Vec::new();
+    if !begun(model) {
+        for (mark, words, tone) in model.review.fences.lines() {
+            starts.push(lines.len());
+            lines.extend(page.flow(mark, &words, tone, 8));
+        }
+    }
     for words in warnings(plan, &model.review.warnings) {
         starts.push(lines.len());
         lines.extend(page.flow(" ! ", &words, Tone::Warn, 4));
@@ -140,25 +167,28 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
         starts.push(lines.len());
         lines.extend(page.flow(&format!("{:>3}  ", i + 1), sentence, Tone::Plain, 6));
     }
+    if !model.options.journals.as_os_str().is_empty() {
+        starts.push(lines.len());
+        let path = journal::of_plan(&model.options.journals, plan);
+        let words = format!("What is done is written to the journal {}", path.display());
+        lines.extend(page.flow("  •  ", &words, Tone::Plain, 4));
+    }
     let focus = match model.review.at {
         // the last wish is the end of the last sentence
         at if at + 1 >= starts.len() => lines.len().saturating_sub(1),
         at => starts.get(at).copied().unwrap_or(0),
     };
     let focus = if model.review.at == 0 { 0 } else { focus };
-    let most = page.left().saturating_sub(3);
+    let most = page.left().saturating_sub(4);
     page.list(lines, focus..focus + 1, most);
     page.gap();
     if !begun(model) {
-        page.sentence(
-            " ",
-            &format!(
-                "Nothing is written before you type the cluster label, {}, here. Enter opens the field.",
-                plan.label
-            ),
-            Tone::Strong,
-            2,
+        let asked = model.review.fences.summary().map(|words| format!("{words} ")).unwrap_or_default();
+        let words = format!(
+            "{asked}Nothing is written before you type the cluster label, {}, here. Enter opens the field.",
+            plan.label
         );
+        page.sentence(" ", &words, Tone::Strong, 3);
     }
 }
 

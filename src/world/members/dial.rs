@@ -34,7 +34,7 @@ const PROBE: Duration = Duration::from_secs(1);
 
 /// Where an endpoint is, and how it is spoken to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub(in crate::world) struct Target {
     /// Name or address, IPv6 without brackets.
     pub host: String,
     /// The port.
@@ -89,7 +89,7 @@ impl Target {
     }
 
     /// `host:port`, IPv6 in brackets.
-    pub(super) fn authority(&self) -> String {
+    pub(in crate::world) fn authority(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
         } else {
@@ -98,7 +98,7 @@ impl Target {
     }
 
     /// The endpoint with its scheme.
-    pub(super) fn url(&self) -> String {
+    pub(in crate::world) fn url(&self) -> String {
         format!("{}://{}", if self.tls { "https" } else { "http" }, self.authority())
     }
 }
@@ -129,7 +129,7 @@ impl Heard {
 /// [`Heard`], shared with the connection.
 pub(super) type Ears = Arc<Mutex<Heard>>;
 
-pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(in crate::world) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
 /// A connection that remembers what [`Heard`] asks for.
@@ -228,15 +228,16 @@ pub(super) async fn dial(target: &Target, config: &Arc<ClientConfig>, limit: Dur
     }
 }
 
-pub(super) enum Failure {
+/// Why there is no connection.
+pub(in crate::world) enum Failure {
     Resolve(io::Error),
     Tcp(io::Error),
     Tls(io::Error),
     Words(Refusal),
 }
 
-/// TCP, and TLS where the target wants it.
-pub(super) async fn wire(target: &Target, config: &Arc<ClientConfig>) -> Result<Box<dyn Wire>, Failure> {
+/// A connection to `target`, with `config` where it is to be TLS.
+pub(in crate::world) async fn wire(target: &Target, config: &Arc<ClientConfig>) -> Result<Box<dyn Wire>, Failure> {
     let addresses: Vec<_> = lookup_host((target.host.as_str(), target.port)).await.map_err(Failure::Resolve)?.collect();
     let tcp = TcpStream::connect(addresses.as_slice()).await.map_err(Failure::Tcp)?;
     // small questions and answers: waiting for more to send would only cost time

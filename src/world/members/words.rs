@@ -11,7 +11,7 @@ use crate::plan::facts::Answer;
 
 /// Why nothing was learnt from a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(in crate::world) struct Refusal {
     /// Few enough words for a table cell.
     pub why: String,
     /// The whole story with the way out.
@@ -43,7 +43,7 @@ pub(super) fn span(time: Duration) -> String {
 }
 
 /// The message at the bottom of an error's chain, which is the one that says something.
-pub(super) fn innermost(error: &dyn Error) -> String {
+pub(in crate::world) fn innermost(error: &dyn Error) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
         last = source;

@@ -1,0 +1,60 @@
+//! The members that a snapshot lists, read alone: a few rows of a file that may have gigabytes.
+
+use std::path::Path;
+
+use super::source::Source;
+use crate::{
+    etcd::{
+        membership::{Id, Member},
+        schema,
+    },
+    plan::facts::KnownMember,
+    trouble::Result,
+};
+
+/// More rows are no cluster's; the rest is left out.
+const MOST: usize = 1000;
+
+/// The rows of the bucket `members`; one that does not decode is left out, the full check names it.
+///
+/// # Errors
+/// When `path` cannot be read, is no database, or its pages on the way to those rows are broken.
+pub fn of(path: &Path) -> Result<Vec<KnownMember>> {
+    let source = Source::open(path)?;
+    let view = source.view()?;
+    let broken = |e| source.damaged(&e);
+    let Some(bucket) = view.bucket(schema::MEMBERS).map_err(broken)? else { return Ok(Vec::new()) };
+    let (mut rows, mut out) = (view.cursor(&bucket), Vec::new());
+    while let Some(row) = rows.next().map_err(broken)?.filter(|_| out.len() < MOST) {
+        if let Ok(m) = Member::from_json(row.value) {
+            out.push(KnownMember {
+                id: Id(m.id),
+                name: m.name,
+                peer_urls: m.peer_urls,
+                client_urls: m.client_urls,
+                is_learner: m.is_learner,
+            });
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::engine::inspect;
+
+    #[test]
+    fn the_same_members_as_a_full_reading() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/snapshots");
+        for name in ["s35.db", "3.4.23-removed.db", "3.7.1-small.db"] {
+            let path = dir.join(name);
+            let full = inspect::examine(&path, &mut |_| crate::engine::progress::Flow::Go).unwrap();
+            let full = full.content.unwrap().members;
+            assert!(!full.is_empty());
+            assert_eq!(of(&path).unwrap(), full, "{name}");
+        }
+        assert!(of(Path::new("/nowhere")).is_err());
+    }
+}

@@ -1,0 +1,120 @@
+//! What is known of an old cluster, and the doors at which its members may still answer.
+
+use super::{Door, Kind, place};
+use crate::{
+    etcd::membership::{Id, cluster_id},
+    plan::{
+        Plan,
+        facts::{Answer, Content, EndpointFacts, KnownMember, config::ConfigFacts},
+    },
+};
+
+/// No more doors are knocked at: a table of members that long is no cluster's.
+pub(super) const MOST_DOORS: usize = 200;
+
+/// What an old cluster is known by.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Old {
+    /// Its members, as the snapshot, survivors and configurations list them.
+    pub members: Vec<KnownMember>,
+    /// Its IDs: one, and more where sources differ.
+    pub clusters: Vec<Id>,
+    /// Further client URLs at which it was asked.
+    pub endpoints: Vec<String>,
+}
+
+impl Old {
+    /// What snapshot, survivors and the endpoints that were asked tell of the old cluster.
+    pub fn new(content: Option<&Content>, answers: &[EndpointFacts], endpoints: &[String]) -> Old {
+        let mut old = Old { endpoints: endpoints.to_vec(), ..Old::default() };
+        for facts in answers {
+            if let Answer::Says(says) = &facts.answer {
+                old.clusters.push(says.cluster_id);
+                says.members.iter().for_each(|member| old.knows(member));
+            }
+        }
+        let members = content.map(|c| c.members.as_slice()).unwrap_or_default();
+        members.iter().for_each(|member| old.knows(member));
+        let voters: Vec<Id> = members.iter().filter(|m| !m.is_learner).map(|m| m.id).collect();
+        if !voters.is_empty() {
+            // its own, unless members were added since
+            old.clusters.push(cluster_id(&voters));
+        }
+        old.clusters.retain(|id| *id != Id(0));
+        old.clusters.sort_unstable();
+        old.clusters.dedup();
+        old
+    }
+
+    /// A member more, or further URLs of one that is known: old ones may still be listened on.
+    pub fn knows(&mut self, member: &KnownMember) {
+        match self.members.iter_mut().find(|m| m.id == member.id && member.id != Id(0)) {
+            None => self.members.push(member.clone()),
+            Some(known) => {
+                for (urls, more) in
+                    [(&mut known.peer_urls, &member.peer_urls), (&mut known.client_urls, &member.client_urls)]
+                {
+                    urls.extend(more.iter().filter(|url| !urls.contains(url)).cloned().collect::<Vec<_>>());
+                }
+                if known.name.is_empty() {
+                    known.name.clone_from(&member.name);
+                }
+            }
+        }
+    }
+
+    /// What a configuration on this machine adds: the URLs under which its member is known to others. Only one that
+    /// shares a URL with the cluster is its own.
+    pub fn configured(&mut self, config: &ConfigFacts) {
+        let urls = |flag: &str| -> Vec<String> {
+            config
+                .get(flag)
+                .unwrap_or_default()
+                .split(',')
+                .map(str::trim)
+                .filter(|u| !u.is_empty())
+                .map(String::from)
+                .collect()
+        };
+        let (peers, clients) = (urls("initial-advertise-peer-urls"), urls("advertise-client-urls"));
+        let shares = |m: &&mut KnownMember| {
+            m.peer_urls.iter().any(|u| peers.contains(u)) || m.client_urls.iter().any(|u| clients.contains(u))
+        };
+        if let Some(known) = self.members.iter_mut().find(shares) {
+            let id = known.id;
+            self.knows(&KnownMember { id, peer_urls: peers, client_urls: clients, ..KnownMember::default() });
+        }
+    }
+
+    pub(super) fn has_member(&self, id: Id) -> bool {
+        self.members.iter().any(|m| m.id == id)
+    }
+}
+
+/// The doors to knock at: every URL of the old cluster, then those that only the plan has. Socket files are left out.
+pub fn doors(plan: &Plan, old: &Old) -> Vec<Door> {
+    let mut out: Vec<Door> = Vec::new();
+    let mut add = |url: &str, kind, whose: &str, old| {
+        if place(url).is_some() && !out.iter().any(|d| d.url == url && d.kind == kind) && out.len() < MOST_DOORS {
+            out.push(Door { url: url.to_string(), kind, whose: whose.to_string(), old });
+        }
+    };
+    for m in &old.members {
+        // A name that cannot be typed, or would not be seen, is none here.
+        let plain = !m.name.is_empty() && m.name.chars().all(|c| c.is_ascii_graphic());
+        let whose = if plain { m.name.clone() } else { m.id.to_string() };
+        m.client_urls.iter().for_each(|url| add(url, Kind::Client, &whose, true));
+        m.peer_urls.iter().for_each(|url| add(url, Kind::Peer, &whose, true));
+    }
+    let known: Vec<_> = old.members.iter().flat_map(|m| &m.client_urls).filter_map(|u| place(u)).collect();
+    for endpoint in &old.endpoints {
+        if let Some((host, port)) = place(endpoint).filter(|at| !known.contains(at)) {
+            add(endpoint, Kind::Client, &format!("{host}:{port}"), true);
+        }
+    }
+    for m in &plan.members {
+        m.client_urls.iter().for_each(|url| add(url, Kind::Client, &m.name, false));
+        m.peer_urls.iter().for_each(|url| add(url, Kind::Peer, &m.name, false));
+    }
+    out
+}

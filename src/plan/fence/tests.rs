@@ -1,0 +1,264 @@
+//! Whom to ask, and what follows from what was heard.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use super::{old::MOST_DOORS, *};
+use crate::plan::{
+    build,
+    facts::{
+        Answer, Content, EndpointFacts, KnownMember, MemberSays,
+        config::{Automation, Setting},
+        disk::{DirSays, DirState},
+    },
+};
+
+const OLD: Id = Id(0x4f1c);
+
+fn plan() -> Plan {
+    build::build(&build::tests::draft()).unwrap().plan
+}
+
+/// The members of the plan, as the old cluster had them: other IDs at the same places.
+fn member(n: u64) -> KnownMember {
+    KnownMember {
+        id: Id(n),
+        name: format!("m{n}"),
+        peer_urls: vec![format!("http://127.0.0.3{n}:2380")],
+        client_urls: vec![format!("http://127.0.0.3{n}:2379")],
+        is_learner: false,
+    }
+}
+
+fn old() -> Old {
+    Old { members: (1..=3).map(member).collect(), clusters: vec![OLD], endpoints: Vec::new() }
+}
+
+/// Knocks with `heard` at those doors whose URL contains the first word; nobody is at the others.
+fn heard(plan: &Plan, old: &Old, said: &[(&str, Heard)]) -> Seen {
+    let answer = |door: &Door| {
+        said.iter().find(|(part, _)| door.url.contains(part)).map_or(Heard::Nobody, |(_, heard)| heard.clone())
+    };
+    Seen { doors: doors(plan, old).into_iter().map(|d| (d.clone(), answer(&d))).collect(), ..Seen::default() }
+}
+
+fn etcd(cluster: Id) -> Heard {
+    Heard::Etcd { cluster: Some(cluster), member: Some(Id(2)), version: "3.5.30".into() }
+}
+
+#[test]
+fn every_old_url_is_asked_once_and_those_of_the_plan_too() {
+    let mut plan = plan();
+    plan.members[2].client_urls = vec!["http://127.0.0.99:2379".into()];
+    let mut old = old();
+    old.members[0].name.clear();
+    old.members[1].name = "m\u{1b}[2J".into();
+    old.members[0].peer_urls.push("unix:///run/etcd.sock".into());
+    old.endpoints = vec!["127.0.0.31:2379".into(), "127.0.0.77:2379".into()];
+    let asked = doors(&plan, &old);
+    let urls: Vec<(&str, &str, bool)> = asked.iter().map(|d| (d.url.as_str(), d.whose.as_str(), d.old)).collect();
+    assert_eq!(
+        urls,
+        [
+            ("http://127.0.0.31:2379", "1", true),
+            ("http://127.0.0.31:2380", "1", true),
+            ("http://127.0.0.32:2379", "2", true),
+            ("http://127.0.0.32:2380", "2", true),
+            ("http://127.0.0.33:2379", "m3", true),
+            ("http://127.0.0.33:2380", "m3", true),
+            ("127.0.0.77:2379", "127.0.0.77:2379", true),
+            ("http://127.0.0.99:2379", "m3", false),
+        ]
+    );
+    let distant =
+        |n: u64| KnownMember { id: Id(n), client_urls: vec![format!("http://h{n}:2379")], ..KnownMember::default() };
+    let crowd = Old { members: (1..5000).map(distant).collect(), ..Old::default() };
+    assert_eq!(doors(&plan, &crowd).len(), MOST_DOORS);
+}
+
+#[test]
+fn what_is_heard_blocks_warns_or_is_nothing() {
+    let (plan, old) = (plan(), old());
+    let new = plan.cluster_id;
+    let somebody = || Heard::Somebody("but gives no answer in 3 s".into());
+    let unclear = || Heard::Unclear("no answer in 2 s".into());
+    // what is heard at m2's client URL and at its peer URL; what must be typed, or only said
+    let cases: [(Heard, Heard, Option<Option<&str>>); 12] = [
+        (Heard::Nobody, Heard::Nobody, None),
+        (etcd(OLD), etcd(OLD), Some(Some("m2@127.0.0.32"))),
+        (etcd(OLD), Heard::Nobody, Some(Some("m2@127.0.0.32"))),
+        (Heard::Nobody, etcd(OLD), Some(Some("m2@127.0.0.32"))),
+        (Heard::Nobody, somebody(), Some(Some("m2@127.0.0.32"))),
+        (etcd(Id(0x777)), Heard::Nobody, Some(Some("m2@127.0.0.32"))),
+        (
+            Heard::Etcd { cluster: None, member: None, version: "3.5.1".into() },
+            Heard::Nobody,
+            Some(Some("m2@127.0.0.32")),
+        ),
+        (unclear(), Heard::Nobody, Some(None)),
+        (Heard::Nobody, Heard::Stranger("an HTTP server (404)".into()), Some(None)),
+        (etcd(new), etcd(new), None),
+        (etcd(new), somebody(), None),
+        (etcd(new), etcd(OLD), Some(Some("m2@127.0.0.32"))),
+    ];
+    for (client, peer, expected) in cases {
+        let said = [("32:2379", client.clone()), ("32:2380", peer.clone())];
+        let found = fences(&plan, &old, &heard(&plan, &old, &said));
+        let typed: Vec<Option<&str>> = found.iter().map(|f| f.typed.as_deref()).collect();
+        assert_eq!(typed, expected.into_iter().collect::<Vec<_>>(), "{client:?} {peer:?}");
+        if let [fence] = &found[..] {
+            assert!(fence.sentence().contains("m2 of the old cluster"), "{fence:?}");
+            assert_eq!(fence.blocks(&[]), fence.typed.is_some());
+            assert!(!fence.blocks(&["m2@127.0.0.32".into()]));
+            assert_eq!(fence.blocks(&["y".into(), "m1@127.0.0.31".into()]), fence.typed.is_some());
+        }
+    }
+}
+
+#[test]
+fn with_the_old_token_and_urls_an_id_tells_nothing() {
+    let plan = plan();
+    for old in [
+        Old { clusters: vec![plan.cluster_id], ..old() },
+        Old { members: vec![KnownMember { id: plan.members[1].id, ..member(2) }], ..Old::default() },
+    ] {
+        let found = fences(&plan, &old, &heard(&plan, &old, &[("32:", etcd(plan.cluster_id))]));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].blocks(&[]));
+    }
+}
+
+#[test]
+fn somebody_where_a_new_member_is_to_listen_is_in_the_way_too() {
+    let plan = plan();
+    let nobody_known = Old::default();
+    let found = fences(&plan, &nobody_known, &heard(&plan, &nobody_known, &[("33:2380", etcd(OLD))]));
+    assert_eq!(found[0].what, "somebody answers on 127.0.0.33, where m3 is to listen");
+    let dark = heard(&plan, &nobody_known, &[("33:2380", Heard::Unclear("no route to host".into()))]);
+    assert_eq!(fences(&plan, &nobody_known, &dark), []);
+}
+
+fn dir(path: &str, held: Held, state: DirState) -> DirFacts {
+    DirFacts { data_dir: path.into(), wal_dir: None, learned_from: String::new(), held, state }
+}
+
+fn by(pid: Option<u32>) -> Held {
+    Held::By { pid, program: "etcd".into() }
+}
+
+fn of_member(cluster: Id, member: Id) -> DirState {
+    DirState::Whole(Box::new(DirSays {
+        cluster_id: cluster,
+        member_id: member,
+        term: 2,
+        vote: Id(0),
+        commit: 9,
+        first_index: 1,
+        last_index: 9,
+        last_term: 2,
+        torn: None,
+        snap_index: 0,
+        consistent_index: 9,
+        consistent_term: None,
+        revision: 4,
+        database: super::super::facts::FileFacts {
+            path: "/db".into(),
+            bytes: 1,
+            modified: None,
+            health: super::super::facts::Health::Unread,
+            content: None,
+        },
+        received_db: None,
+        members: Vec::new(),
+        v2_keys: 0,
+        etcd: None,
+        written: None,
+        warnings: Vec::new(),
+    }))
+}
+
+fn config(kind: ConfigKind, active: bool) -> ConfigFacts {
+    ConfigFacts {
+        origin: Origin::File("/etc/systemd/system/etcd.service".into()),
+        kind,
+        flags: Vec::new(),
+        data_dir: Some("/var/lib/etcd".into()),
+        wal_dir: None,
+        automation: vec![Automation {
+            what: "systemd starts etcd.service again whenever it ends (Restart=always)".into(),
+            active,
+            pause: "systemctl stop etcd.service".into(),
+            resume: String::new(),
+        }],
+        notes: Vec::new(),
+    }
+}
+
+#[test]
+fn held_directories_block_and_automation_is_listed_with_its_pause() {
+    let (plan, old) = (plan(), old());
+    let unit = |kind, active, facts| Seen { configs: vec![(config(kind, active), facts)], ..Seen::default() };
+    let target = |held, state| Seen { targets: vec![dir("/var/lib/etcd/m1.etcd", held, state)], ..Seen::default() };
+    let lives = |cluster| Some(dir("/var/lib/etcd", by(Some(812)), of_member(cluster, Id(99))));
+    let systemd = "systemd starts etcd.service";
+    for (seen, typed, words) in [
+        (
+            target(by(Some(812)), DirState::Empty),
+            Some("/var/lib/etcd/m1.etcd"),
+            "a process holds /var/lib/etcd/m1.etcd",
+        ),
+        (target(by(None), DirState::Empty), Some("/var/lib/etcd/m1.etcd"), "that this user may not see"),
+        (target(Held::No, DirState::Empty), None, ""),
+        (target(Held::Unknown("it cannot be read".into()), DirState::Empty), None, "it cannot be told whether"),
+        (target(Held::Unknown("it cannot be read".into()), DirState::Absent), None, ""),
+        (unit(ConfigKind::Unit, true, None), None, systemd),
+        (unit(ConfigKind::Unit, false, None), None, ""),
+        // a running process is its own fence, by its URLs and its directory
+        (unit(ConfigKind::Process, true, None), None, ""),
+        (unit(ConfigKind::Process, true, lives(OLD)), Some("/var/lib/etcd"), "an old member's"),
+        (unit(ConfigKind::Unit, true, lives(Id(0x777))), None, ""),
+        (unit(ConfigKind::Unit, true, lives(plan.cluster_id)), None, ""),
+    ] {
+        let found = fences(&plan, &old, &seen);
+        let told: Vec<(Option<&str>, String)> = found.iter().map(|f| (f.typed.as_deref(), f.sentence())).collect();
+        match words {
+            "" => assert_eq!(told, [], "{seen:?}"),
+            words => assert!(told.len() == 1 && told[0].0 == typed && told[0].1.contains(words), "{words}: {told:?}"),
+        }
+    }
+    let mut one = heard(
+        &plan,
+        &old,
+        &[("32:2379", Heard::Etcd { cluster: Some(OLD), member: Some(Id(99)), version: String::new() })],
+    );
+    one.configs = unit(ConfigKind::Process, true, lives(OLD)).configs;
+    let one = fences(&plan, &old, &one);
+    assert!(one.len() == 1 && one[0].evidence[1].contains("process 812"), "{one:?}");
+    let both = fences(&plan, &old, &unit(ConfigKind::Unit, true, lives(OLD)));
+    let texts: Vec<Option<&str>> = both.iter().map(|f| f.typed.as_deref()).collect();
+    assert_eq!(texts, [Some("/var/lib/etcd"), None], "what blocks comes first");
+    assert_eq!(both[1].lift, "Pause it: `systemctl stop etcd.service`");
+}
+
+#[test]
+fn the_old_cluster_is_put_together_from_all_sources() {
+    let content =
+        Content { members: vec![KnownMember { client_urls: vec![], ..member(1) }, member(2)], ..Content::default() };
+    let says = MemberSays { cluster_id: OLD, members: vec![member(2), member(3)], ..MemberSays::default() };
+    let answer = EndpointFacts { endpoint: "x".into(), answer: Answer::Says(Box::new(says)) };
+    let mut old = Old::new(Some(&content), &[answer], &["http://127.0.0.31:2379".into()]);
+    let names = |old: &Old| old.members.iter().map(|m| m.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&old), ["m2", "m3", "m1"]);
+    assert_eq!((old.clusters.len(), old.clusters.contains(&OLD)), (2, true));
+    let setting = |flag: &str, value: &str| Setting { flag: flag.into(), value: value.into(), from: String::new() };
+    let mut known = config(ConfigKind::Unit, true);
+    known.flags = vec![
+        setting("initial-advertise-peer-urls", "http://127.0.0.31:2380"),
+        setting("advertise-client-urls", "http://127.0.0.31:4001"),
+    ];
+    old.configured(&known);
+    assert_eq!(old.members[2].client_urls, ["http://127.0.0.31:4001"]);
+    let mut strange = known.clone();
+    strange.flags = vec![setting("advertise-client-urls", "http://10.9.9.9:2379")];
+    let before = old.clone();
+    old.configured(&strange);
+    assert_eq!(old, before, "another cluster's etcd on this machine adds nothing");
+}

@@ -1,0 +1,36 @@
+//! The fences around a plan, looked at through the world: old members at their URLs, directories, automation.
+
+use crate::{
+    plan::{
+        Plan,
+        facts::disk::DirFacts,
+        fence::{self, Fence, Old, Seen},
+    },
+    world::World,
+};
+
+/// Asks everybody, and looks everywhere that has to do with restoring the members `names`. Nothing is written, locked or sent that could change anything.
+pub fn look(plan: &Plan, names: &[String], old: &Old, world: &dyn World) -> (Seen, Vec<Fence>) {
+    let members = plan.members.iter().filter(|m| names.contains(&m.name));
+    let targets: Vec<DirFacts> = members.map(|m| world.look_at_dir(&m.data_dir, m.wal_dir.as_deref())).collect();
+    let mut known = old.clone();
+    let mut configs = Vec::new();
+    for config in world.discover() {
+        known.configured(&config);
+        let dir = config.data_dir.as_ref().map(|dir| world.look_at_dir(dir, config.wal_dir.as_deref()));
+        configs.push((config, dir));
+    }
+    let doors = fence::doors(plan, &known);
+    let heard = world.knock(&doors);
+    let seen = Seen { doors: doors.into_iter().zip(heard).collect(), targets, configs };
+    let fences = fence::fences(plan, &known, &seen);
+    (seen, fences)
+}
+
+/// What the plan's own snapshot tells of the old cluster, where nobody told more. A snapshot that cannot be read is for
+/// the restore to refuse.
+pub fn of_snapshot(plan: &Plan, endpoints: &[String], world: &dyn World) -> Old {
+    let members = world.listed(&plan.source.path).unwrap_or_default();
+    let content = crate::plan::facts::Content { members, ..Default::default() };
+    Old::new(Some(&content), &[], endpoints)
+}

@@ -1,0 +1,197 @@
+//! The journal of a recovery: what was begun, overridden, made and ended, a line of JSON each.
+//!
+//! Lines are only added, and each is on the disk before the next act. Each holds the SHA-256 of the line before it, so
+//! that one that was changed, left out or put in later shows. (Who rewrites all of them is not found out by that.) A
+//! journal holds no secret: its records are made of plans, which hold none.
+//!
+//! ```json
+//! {"at":"2026-11-22T03:12:00Z","kind":"begun","text":"…","data":{…},"prev":"9f3c…","hash":"77aa…"}
+//! ```
+//! `hash` is the SHA-256 of the same line without `hash`; `prev` of the first line is 64 zeros.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    engine::source::hex,
+    plan::Plan,
+    trouble::{Kind, Result, Trouble},
+    world::World,
+};
+
+/// What a line is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// The carrying out of a plan was begun.
+    Begun,
+    /// A fence was overridden.
+    Override,
+    /// A member stands, as read back.
+    Restored,
+    /// A member does not.
+    Failed,
+    /// It came to its end.
+    Ended,
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// When, RFC 3339 in UTC.
+    pub at: String,
+    /// What it is about.
+    pub kind: Event,
+    /// A sentence for people.
+    pub text: String,
+    /// The same for programs.
+    pub data: Map<String, Value>,
+    /// The hash of the line before.
+    pub prev: String,
+    /// This line's own, over all of the above.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hash: String,
+}
+
+impl Record {
+    fn sealed(mut self) -> Record {
+        self.hash = String::new();
+        self.hash = hex(&Sha256::digest(serde_json::to_vec(&self).unwrap_or_default()));
+        self
+    }
+}
+
+/// A journal in a world.
+pub struct Journal<'a> {
+    world: &'a dyn World,
+    path: PathBuf,
+}
+
+impl<'a> Journal<'a> {
+    /// The journal at `path`, which is made with its first line.
+    pub fn at(world: &'a dyn World, path: &Path) -> Journal<'a> {
+        Journal { world, path: path.into() }
+    }
+
+    /// Adds a line; it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be written, or what stands there is no journal of ours: nothing is added to that.
+    pub fn add(&self, kind: Event, text: &str, data: Value) -> Result<()> {
+        let data = if let Value::Object(map) = data { map } else { Map::new() };
+        self.world.append(&self.path, &mut |before| {
+            let prev = verify(before)
+                .map_err(|why| {
+                    Trouble::new(Kind::Input, format!("nothing is added to the journal {}", self.path.display()))
+                        .why(why)
+                        .hint("Move it aside and keep it; a new one is begun then.")
+                })?
+                .pop()
+                .map_or_else(|| "0".repeat(64), |record| record.hash);
+            let at = at(self.world.now());
+            let record = Record { at, kind, text: text.into(), data: data.clone(), prev, hash: String::new() }.sealed();
+            Ok(format!("{}\n", serde_json::to_string(&record).unwrap_or_default()))
+        })
+    }
+}
+
+/// Seconds since 1970 as RFC 3339 in UTC.
+fn at(now: i64) -> String {
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(now.max(0).unsigned_abs());
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
+/// Where the journal of a plan file lies: beside it.
+pub fn beside(plan_file: &Path) -> PathBuf {
+    let mut name = plan_file.as_os_str().to_os_string();
+    name.push(".journal");
+    name.into()
+}
+
+/// Where the wizard keeps the journal of a plan in its directory for journals.
+pub fn of_plan(dir: &Path, plan: &Plan) -> PathBuf {
+    dir.join(format!("plan-{}.journal", plan.short_id()))
+}
+
+/// Reads a journal and checks its chain: every line whole, sealed, and bound to the one before.
+///
+/// # Errors
+/// The first line that is not, and why.
+pub fn verify(text: &str) -> std::result::Result<Vec<Record>, String> {
+    let mut records: Vec<Record> = Vec::new();
+    if !text.is_empty() && !text.ends_with('\n') {
+        return Err(format!("its last line, {}, is cut off", text.lines().count()));
+    }
+    for (at, line) in text.lines().enumerate() {
+        let number = at + 1;
+        let record: Record =
+            serde_json::from_str(line).map_err(|e| format!("line {number} is no record of a journal: {e}"))?;
+        let prev = records.last().map_or_else(|| "0".repeat(64), |before| before.hash.clone());
+        if record.clone().sealed().hash != record.hash {
+            return Err(format!("line {number} was changed: its hash is another"));
+        }
+        if record.prev != prev {
+            return Err(format!(
+                "line {number} does not follow the line before it: one was taken out, put in or moved"
+            ));
+        }
+        records.push(record);
+    }
+    Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::world::{local::Local, members::Members};
+
+    fn written(dir: &Path) -> (Local, PathBuf, String) {
+        let world = Local::real(Members::new(Default::default()).unwrap());
+        let path = dir.join("state/plan.yaml.journal");
+        let journal = Journal::at(&world, &path);
+        for (kind, text) in [(Event::Begun, "one"), (Event::Override, "two"), (Event::Ended, "three")] {
+            journal.add(kind, text, serde_json::json!({"n": text.len()})).unwrap();
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        (world, path, text)
+    }
+
+    #[test]
+    fn every_change_of_a_journal_shows() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_, _, text) = written(dir.path());
+        let records = verify(&text).unwrap();
+        assert_eq!(records.iter().map(|r| r.text.as_str()).collect::<Vec<_>>(), ["one", "two", "three"]);
+        assert_eq!(records.iter().map(|r| r.kind).collect::<Vec<_>>(), [Event::Begun, Event::Override, Event::Ended]);
+        let lines: Vec<&str> = text.lines().collect();
+        for (changed, why) in [
+            (text.replace("\"two\"", "\"zwo\""), "line 2 was changed"),
+            (text.replace("\"kind\":\"override\"", "\"kind\":\"restored\""), "line 2 was changed"),
+            (format!("{}\n{}\n", lines[0], lines[2]), "line 2 does not follow"),
+            (format!("{}\n{}\n{}\n", lines[0], lines[2], lines[1]), "line 2 does not follow"),
+            (format!("{}\n{}\n", lines[1], lines[2]), "line 1 does not follow"),
+            (text.trim_end().to_string(), "line, 3, is cut off"),
+            (format!("{text}hello\n"), "line 4 is no record"),
+        ] {
+            let said = verify(&changed).unwrap_err();
+            assert!(said.contains(why), "{why:?} is not in {said:?}");
+        }
+        assert_eq!(verify(""), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn nothing_is_added_to_a_journal_that_was_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (world, path, text) = written(dir.path());
+        let changed = text.replace("\"one\"", "\"eins\"");
+        std::fs::write(&path, &changed).unwrap();
+        let refused = Journal::at(&world, &path).add(Event::Ended, "x", Value::Null).unwrap_err();
+        assert!(refused.to_string().contains("line 1 was changed"), "{refused}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), changed);
+    }
+}

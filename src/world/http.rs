@@ -1,0 +1,66 @@
+//! HTTP/1.1 over one connection: a request, its answer, bounded in time and size.
+
+use std::{sync::Arc, time::Duration};
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::{
+    Request, Response,
+    body::{Bytes, Incoming},
+    client::conn::http1,
+};
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+use tokio_rustls::rustls::ClientConfig;
+
+use super::members::dial::{self, Failure, Target};
+
+/// Why there is no answer.
+pub(super) enum Miss {
+    /// Not connected.
+    Wire(Failure),
+    /// Not in time.
+    Late,
+    /// The connection ended without a word.
+    HungUp,
+    /// What came was no HTTP/1.1, in these words.
+    NoHttp(String),
+}
+
+impl From<hyper::Error> for Miss {
+    fn from(error: hyper::Error) -> Self {
+        if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+            return Miss::HungUp;
+        }
+        Miss::NoHttp(super::members::words::innermost(&error))
+    }
+}
+
+/// Sends a GET for `path` (with its query) with these headers; returns when the answer's head is there. Connecting and
+/// answering may take `limit` each.
+pub(super) async fn get(
+    target: &Target,
+    tls: &Arc<ClientConfig>,
+    path: &str,
+    headers: &[(&str, &str)],
+    limit: Duration,
+) -> Result<Response<Incoming>, Miss> {
+    let mut config = ClientConfig::clone(tls);
+    config.alpn_protocols.clear();
+    let wire = timeout(limit, dial::wire(target, &Arc::new(config))).await.map_err(|_| Miss::Late)?;
+    let wire = wire.map_err(Miss::Wire)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(wire)).await?;
+    tokio::spawn(connection);
+    let mut request = Request::get(path).header("host", target.authority()).header("user-agent", "requorum");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Empty::<Bytes>::new()).map_err(|e| Miss::NoHttp(e.to_string()))?;
+    Ok(timeout(limit, sender.send_request(request)).await.map_err(|_| Miss::Late)??)
+}
+
+/// The whole body, of at most `most` bytes.
+pub(super) async fn text(answer: Response<Incoming>, most: usize, limit: Duration) -> Result<String, Miss> {
+    let whole = Limited::new(answer.into_body(), most).collect();
+    let whole = timeout(limit, whole).await.map_err(|_| Miss::Late)?.map_err(|e| Miss::NoHttp(e.to_string()))?;
+    Ok(String::from_utf8_lossy(&whole.to_bytes()).into_owned())
+}

@@ -1,0 +1,93 @@
+//! An old member that was left alive: it is met before anything is made, by its URLs and by its directory.
+
+use std::{fs, path::Path, process::Command};
+
+use requorum::recovery::journal::{self, Event};
+
+use super::road::Planned;
+use crate::support::{
+    cluster::{Cluster, Place},
+    requorum,
+    servers::Server,
+    succeed,
+};
+
+pub fn left_alive(server: &Server) {
+    let mut cluster = Cluster::new(server, 3);
+    cluster.members[0].kill();
+    cluster.members[1].kill();
+    let dir = cluster.dir.path().to_path_buf();
+    let snapshot = dir.join("survivor.db");
+    let places: Vec<Place> = cluster.members.iter().map(|m| m.place.clone()).collect();
+    let survivor = &places[2];
+    succeed(requorum(["snapshot", "save"]).arg(&snapshot).args(["--endpoints", &survivor.client_url()]));
+    let plan = Planned::new(&snapshot, &places, &dir, &[]);
+    let restored = dir.join("restored");
+    let restore = |more: &[&str]| {
+        let mut command = requorum(["restore", "--plan"]);
+        command.arg(&plan.file).args(more);
+        command
+    };
+
+    let text = format!("m3@{}", survivor.host());
+    for wrong in
+        [&[][..], &["--override", "y"], &["--override", "m1@127.0.0.1"], &["--override", survivor.host().leak()]]
+    {
+        let (code, said) = run(&mut restore(wrong));
+        assert_eq!(code, Some(3), "{said}");
+        for part in [
+            &format!("m3 of the old cluster still answers on {}", survivor.host()),
+            &format!("client URL {}: member ", survivor.client_url()),
+            &format!("peer URL {}: a member of cluster ", survivor.peer_url()),
+            &format!("etcd {}", server.full),
+            &format!("--override {text}"),
+        ] {
+            assert!(said.contains(part.as_str()), "{part} is not in\n{said}");
+        }
+        assert!(!said.contains("m1 of the old cluster"), "the dead are no fence:\n{said}");
+        assert!(!restored.exists(), "nothing is made");
+    }
+    assert!(!journal::beside(&plan.file).exists(), "nothing was begun");
+
+    // Its own directory as a target: somebody holds it, whatever the URLs say.
+    let yaml = fs::read_to_string(&plan.file).unwrap();
+    let held = dir.join("held.yaml");
+    let m3 = plan.plan.members[2].data_dir.display().to_string();
+    let own = cluster.members[2].data_dir.display().to_string();
+    fs::write(&held, yaml.replace(&m3, &own)).unwrap();
+    let (code, said) = run(requorum(["restore", "--override", &text, "--plan"]).arg(&held));
+    assert_eq!(code, Some(3), "{said}");
+    assert!(
+        said.contains(&format!("a process holds {own}"))
+            && said.contains(&format!("process {}", cluster.members[2].pid())),
+        "{said}"
+    );
+
+    let (code, said) = run(&mut restore(&["--override", &text]));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("Warning: overridden: m3 of the old cluster still answers"), "{said}");
+    let kinds = kinds(&journal::beside(&plan.file));
+    use Event::{Begun, Ended, Override, Restored};
+    assert_eq!(kinds, [Begun, Override, Restored, Restored, Restored, Ended]);
+    let written = fs::read_to_string(journal::beside(&plan.file)).unwrap();
+    assert!(written.contains(&text) && written.contains(&plan.plan.cluster_id.to_string()), "{written}");
+
+    // Stopped, nothing is in the way; and members of the new cluster that run already are none of the old.
+    cluster.members[2].kill();
+    fs::create_dir(dir.join("again")).unwrap();
+    let again = Planned::new(&snapshot, &places, &dir.join("again"), &[]);
+    succeed(requorum(["restore", "--member=m1", "--member=m2", "--plan"]).arg(&again.file));
+    let mut new = again.start(server, &places[..2], &[]);
+    new.iter_mut().for_each(|member| drop(member.wait_ready(None)));
+    succeed(requorum(["restore", "--member=m3", "--plan"]).arg(&again.file));
+}
+
+fn kinds(journal: &Path) -> Vec<Event> {
+    let text = fs::read_to_string(journal).unwrap();
+    journal::verify(&text).unwrap_or_else(|e| panic!("{e}\n{text}")).into_iter().map(|r| r.kind).collect()
+}
+
+fn run(command: &mut Command) -> (Option<i32>, String) {
+    let output = command.output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
