@@ -257,6 +257,11 @@ fn make_scenes() -> Scenes {
         ("2-snapshot-broken", model(keys(at_snapshot(), &[Down, Down, Down, Enter]))),
         ("2-snapshot-chosen", model(keys(at_snapshot(), &[Down, Down, Enter]))),
         ("2-snapshot-details", model(keys(at_snapshot(), &[Down, Down, Char('i')]))),
+        ("2-snapshot-differs", {
+            let mut w = keys(wizard(options(), Fake { degraded: true, ..Fake::default() }), &[Char('n')]);
+            w.type_text("prod-eu");
+            model(keys(w, &[Enter]))
+        }),
         ("2-snapshot-compared", model(keys(at_snapshot(), &[Down, Down, Char('d')]))),
         ("2-snapshot-dir-details", model(keys(at_snapshot(), &[Down, Char('i')]))),
         (

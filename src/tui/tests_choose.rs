@@ -14,7 +14,7 @@ use crate::{
     etcd::membership::Id,
     plan::{
         facts::{
-            Around, FileFacts, Health,
+            Answer, Around, FileFacts, Hashed, Health, MemberSays,
             disk::{DirFacts, DirSays, DirState, Held},
         },
         ledger::{Difference, History},
@@ -111,4 +111,29 @@ fn a_comparison_is_begun_stopped_and_shown() {
     update(&mut model, Msg::Compared { id, result: Ok((difference, false)) });
     let screen = super::headless::screen(&model, 120, 40);
     assert!(screen.contains("Choosing b.db instead of a.db loses 10 writes, 3 deployments."), "{screen}");
+}
+
+#[test]
+fn survivors_that_hold_different_data_are_shown_and_none_is_proposed() {
+    let mut model = with_file(Health::Verified);
+    let answer = |n: u64, hash| {
+        let hash = Hashed::Says { hash, revision: 99, compacted: 50 };
+        Answer::Says(Box::new(MemberSays {
+            cluster_id: Id(9),
+            member_id: Id(n),
+            revision: 100,
+            hash,
+            ..MemberSays::default()
+        }))
+    };
+    for (hash, differ) in [(7, false), (8, true)] {
+        model.detect.rows[0].facts.answer = answer(2, 7);
+        model.detect.rows[1].facts.answer = answer(3, hash);
+        super::steps::snapshot::relist(&mut model);
+        let list = &model.snapshot.list;
+        assert_eq!((list.pick.is_none(), list.differing.is_some()), (differ, differ), "{list:#?}");
+        assert_eq!(list.sources.iter().filter(|s| s.disagrees).count(), if differ { 2 } else { 0 });
+    }
+    let screen = super::headless::screen(&model, 120, 40);
+    assert!(screen.contains("hold different data at revision 99. No source is proposed"), "{screen}");
 }

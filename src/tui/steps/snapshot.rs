@@ -18,7 +18,8 @@ use super::{
 use crate::plan::{
     facts::{Content, FileFacts, Health, disk::DirFacts},
     ledger::Difference,
-    sources::{self, Kin, Kind, List, Place, Relation, Saved, Seen, Source, Standing, Survivor},
+    sources::{self, Differing, Kin, Kind, List, Place, Relation, Saved, Seen, Source, Standing, Survivor},
+    verdict::disagreement,
 };
 
 /// A piece of work on one file.
@@ -152,7 +153,7 @@ pub(in crate::tui) fn relist(model: &mut Model) {
         dirs: &state.dirs,
         saved: &state.saved,
         kin: &state.kin,
-        differing: None,
+        differing: differing(model),
         now: model.now(),
     };
     let list = sources::list(&seen);
@@ -163,6 +164,18 @@ pub(in crate::tui) fn relist(model: &mut Model) {
         state.held_selection = false;
     }
     state.list = list;
+}
+
+/// Survivors whose hashes at a common revision differ, as Detect learnt it.
+fn differing(model: &Model) -> Option<Differing> {
+    let facts = model.detect.facts();
+    let found = disagreement(&facts)?;
+    let name = |endpoint: &str| {
+        let fact = facts.iter().find(|f| f.endpoint == endpoint);
+        fact.map_or_else(|| endpoint.to_string(), |fact| model.detect.name(fact))
+    };
+    let endpoints = found.parts.iter().flat_map(|(_, who)| who).cloned().collect();
+    Some(Differing { sentence: found.words(name), endpoints })
 }
 
 /// The selected source.

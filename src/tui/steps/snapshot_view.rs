@@ -34,7 +34,8 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
         None => page.say(" No source with a known revision yet.", Tone::Strong),
     }
     if let Some(words) = &list.differing {
-        let words = format!("{words}. No source is proposed: compare them (d), and decide.");
+        let words =
+            format!("{words}. No source is proposed: save from each that answers, compare the files (d), and decide.");
         page.sentence(" ✖ ", &words, Tone::Bad, 3);
     }
     if let Some(words) = &list.ahead {
