@@ -34,6 +34,7 @@ use crate::{
         proto::{KeyValueRef, Lease, Role, User},
         revision::{Revision, RevisionKey},
         schema,
+        version::Minor,
     },
 };
 
@@ -129,6 +130,10 @@ pub struct Checker {
     slips: Slips,
     buckets: HashSet<Vec<u8>>,
     auth_enabled: bool,
+    /// Rows of unknown names in the buckets where all names are known.
+    strays: Vec<String>,
+    /// The store says that it is of an etcd after those that are known here.
+    later: bool,
     users: HashSet<Vec<u8>>,
     roles: HashSet<Vec<u8>>,
     roles_named: Vec<(Vec<u8>, Vec<u8>)>,
@@ -151,6 +156,8 @@ impl Checker {
             slips: Slips::default(),
             buckets: HashSet::new(),
             auth_enabled: false,
+            strays: Vec::new(),
+            later: false,
             users: HashSet::new(),
             roles: HashSet::new(),
             roles_named: Vec::new(),
@@ -235,18 +242,36 @@ impl Checker {
             },
             schema::AUTH_USERS => match User::decode(value) {
                 Ok(user) => {
+                    self.named("authUsers", key, &user.name);
                     self.roles_named.extend(user.roles.into_iter().map(|role| (key.to_vec(), role.into_bytes())));
                     self.users.insert(key.into());
                 }
                 Err(_) => self.undecoded("authUsers", key),
             },
             schema::AUTH_ROLES => match Role::decode(value) {
-                Ok(_) => {
+                Ok(role) => {
+                    self.named("authRoles", key, &role.name);
                     self.roles.insert(key.into());
                 }
                 Err(_) => self.undecoded("authRoles", key),
             },
             schema::AUTH if key == schema::AUTH_ENABLED => self.auth_enabled = value == [1],
+            schema::MEMBERS_REMOVED => {
+                let id = std::str::from_utf8(key).ok().and_then(|id| u64::from_str_radix(id, 16).ok());
+                if value != b"removed" || id.is_none() {
+                    self.undecoded("members_removed", key);
+                }
+            }
+            schema::ALARM if !value.is_empty() => self.undecoded("alarm", key),
+            schema::META if key == schema::STORAGE_VERSION => {
+                let is_version = value.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+                let known = std::str::from_utf8(value).is_ok_and(|text| text.parse::<Minor>().is_ok());
+                self.later = is_version && !known;
+            }
+            schema::AUTH | schema::CLUSTER | schema::META if !schema::is_row(bucket, key) && self.strays.len() < 20 => {
+                let words = format!("bucket {}: row \"{}\" is none of etcd's", bucket.escape_ascii(), brief(key, 40));
+                self.strays.push(words);
+            }
             schema::MEMBERS => {
                 if let Ok(member) = Member::from_json(value)
                     && key != format!("{:x}", member.id).as_bytes()
@@ -303,6 +328,8 @@ impl Checker {
             findings.warnings.push(format!("bucket {} is none of etcd's; it is kept as it is", brief(name, 60)));
         }
         findings.errors.append(&mut self.marks.broken);
+        // A later etcd may have rows that this program does not know.
+        if self.later { &mut findings.warnings } else { &mut findings.errors }.append(&mut self.strays);
         if self.buckets.contains(schema::META) && self.marks.consistent_index.unwrap_or(0) == 0 {
             findings.warnings.push(
                 "bucket meta: there is no consistent_index, so etcd would apply its whole log again; a restore sets it"
@@ -375,6 +402,14 @@ impl Checker {
         }
         let end = last.max(self.compacted).max(1);
         findings.unproven.push(format!("whether anything was written after revision {}", grouped(end)));
+    }
+
+    /// A user or a role stands under its own name.
+    fn named(&mut self, bucket: &str, key: &[u8], name: &[u8]) {
+        if key != name {
+            let (key, name) = (brief(key, 40), brief(name, 40));
+            self.findings.errors.push(format!("bucket {bucket}: row \"{key}\" is of \"{name}\""));
+        }
     }
 
     fn undecoded(&mut self, bucket: &str, key: &[u8]) {

@@ -46,6 +46,21 @@ pub const AUTH_ENABLED: &[u8] = b"authEnabled";
 /// In `auth`: how often authentication was changed, u64be.
 pub const AUTH_REVISION: &[u8] = b"authRevision";
 
+/// In `meta`: the raft configuration as JSON (3.5 and later).
+pub const CONF_STATE: &[u8] = b"confState";
+
+/// Whether etcd 3.4 to 3.7 writes a row of this name there: in `auth`, `cluster` and `meta` all names are known.
+pub fn is_row(bucket: &[u8], key: &[u8]) -> bool {
+    match bucket {
+        AUTH => [AUTH_ENABLED, AUTH_REVISION].contains(&key),
+        CLUSTER => [CLUSTER_VERSION, DOWNGRADE].contains(&key),
+        META => {
+            [CONSISTENT_INDEX, TERM, CONF_STATE, STORAGE_VERSION, SCHEDULED_COMPACT, FINISHED_COMPACT].contains(&key)
+        }
+        _ => true,
+    }
+}
+
 /// True for a bucket that etcd makes, false for one that it would not know.
 pub fn is_known(bucket: &[u8]) -> bool {
     ALL.contains(&bucket)

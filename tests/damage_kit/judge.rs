@@ -229,7 +229,7 @@ fn restored(path: &Path, dir: &Path, skip: bool) -> Result<Outcome, String> {
         name: "m1",
         data_dir: &target,
         wal_dir: None,
-        target: Minor::V3_6,
+        target: Minor::V3_5,
         bump_revision: 0,
     };
     let outcome = caught("restore", || restore::restore(&job, &mut |_| Flow::Go))?;
