@@ -105,6 +105,7 @@ fn printed(text: &str) -> Vec<String> {
 fn member(row: &Row, id: crate::etcd::membership::Id) -> Member {
     Member {
         name: row.text(Column::Name).to_string(),
+        host: row.host().to_string(),
         id,
         peer_urls: printed(row.text(Column::Peer)),
         client_urls: printed(row.text(Column::Client)),
@@ -130,7 +131,7 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
         .iter()
         .map(|m| {
             let wal = m.wal_dir.as_ref().map(|d| d.to_string_lossy().into_owned()).unwrap_or_default();
-            Row::default()
+            Row::at(&m.host)
                 .with(Column::Name, &m.name, Origin::Typed)
                 .with(Column::Peer, m.peer_urls.join(","), Origin::Typed)
                 .with(Column::Client, m.client_urls.join(","), Origin::Typed)

@@ -2,13 +2,16 @@
 
 pub mod config;
 pub mod disk;
+pub mod host;
 
 use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
 
 use crate::etcd::membership::Id;
 
 /// What was found on a machine without asking any member: how an etcd is started there, and what its directories hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Around {
     /// Configurations.
     pub configs: Vec<config::ConfigFacts>,
@@ -186,7 +189,7 @@ pub enum Read {
 }
 
 /// A member as another member, or a snapshot, lists it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct KnownMember {
     /// Its ID.
     pub id: Id,
@@ -201,7 +204,7 @@ pub struct KnownMember {
 }
 
 /// A file that may be restored from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileFacts {
     /// Where it lies.
     pub path: PathBuf,
@@ -216,7 +219,7 @@ pub struct FileFacts {
 }
 
 /// What a file is, and whether it can be trusted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Health {
     /// Found, not read yet.
     Unread,
@@ -231,7 +234,7 @@ pub enum Health {
 }
 
 /// What a snapshot holds.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Content {
     /// SHA-256 of the whole file, hex.
     pub sha256: String,

@@ -150,9 +150,9 @@ mod tests {
     }
 
     prop_compose! {
-        fn members()(name in "\\PC{1,8}|[0-9]{1,5}|null|~|yes|0x1f|1e5", id: u64, dir in "/\\PC{0,10}", wal: bool,
+        fn members()(host in "local|root@[a-z0-9.]{1,9}|ssh://a:22", name in "\\PC{1,8}|[0-9]{1,5}|null|~|yes|0x1f|1e5", id: u64, dir in "/\\PC{0,10}", wal: bool,
             flags in prop::collection::vec("\\PC{0,10}", 0..3)) -> Member {
-            Member { name, id: Id(id), peer_urls: vec!["http://a:1".into()], client_urls: vec![], data_dir: dir.clone().into(),
+            Member { name, host, id: Id(id), peer_urls: vec!["http://a:1".into()], client_urls: vec![], data_dir: dir.clone().into(),
                 wal_dir: wal.then(|| dir.into()), etcd_flags: flags }
         }
     }

@@ -7,10 +7,12 @@
 pub mod build;
 pub mod bump;
 pub mod certs;
+pub mod destination;
 pub mod facts;
 pub mod fence;
 pub mod file;
 pub mod glyphs;
+pub mod hosts;
 pub mod inventory;
 pub mod launch;
 pub mod ledger;
@@ -91,6 +93,9 @@ pub struct Source {
 pub struct Member {
     /// `--name`.
     pub name: String,
+    /// Where it is restored: `local`, or an ssh destination (`[user@]host`, a Host of ssh's configuration, `ssh://…`).
+    #[serde(default = "destination::local", skip_serializing_if = "destination::is_local")]
+    pub host: String,
     /// The member's ID, as it follows from its peer URLs and the token.
     pub id: Id,
     /// `--initial-advertise-peer-urls`, as etcd prints them.

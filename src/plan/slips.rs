@@ -13,6 +13,7 @@ mod tests;
 pub(crate) use flags::{flag_name, flag_value, has as has_flag};
 
 use super::{
+    destination,
     facts::KnownMember,
     glyphs,
     table::{self, Column, Problem, Row},
@@ -38,6 +39,7 @@ pub fn check(rows: &[Row], token: &str) -> Vec<Problem> {
         urls(rows, at, Column::Client, &mut out);
         dirs::check(rows, at, &mut out);
         flags::check(at, row, &mut out);
+        out.extend(destination::slip(row.host()).map(|text| Problem::error(Some(at), None, text)));
     }
     places(rows, &mut out);
     hosts::check(rows, &mut out);

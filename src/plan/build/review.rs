@@ -3,7 +3,7 @@
 use crate::{
     etcd::version::Minor,
     plan::{
-        Plan,
+        Plan, destination,
         words::{all, plural, thousands},
     },
 };
@@ -44,8 +44,9 @@ pub fn sentences(plan: &Plan) -> Vec<String> {
             None => String::new(),
         };
         out.push(format!(
-            "{}: make {}{wal} (member ID {}) beside its place, read it back, rename it into place; nothing that is there is overwritten",
+            "{}{}: make {}{wal} (member ID {}) beside its place, read it back, rename it into place; nothing that is there is overwritten",
             m.name,
+            if destination::is_local(&m.host) { String::new() } else { format!(" on {}", m.host) },
             m.data_dir.display(),
             m.id,
         ));

@@ -3,8 +3,10 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 /// One configuration of an etcd.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigFacts {
     /// Where it was read.
     pub origin: Origin,
@@ -25,7 +27,7 @@ pub struct ConfigFacts {
 }
 
 /// Where a configuration was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
     /// This file.
     File(PathBuf),
@@ -34,7 +36,7 @@ pub enum Origin {
 }
 
 /// What kind of configuration it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConfigKind {
     /// A running etcd.
     Process,
@@ -51,7 +53,7 @@ pub enum ConfigKind {
 }
 
 /// One flag and its value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setting {
     /// The flag without its dashes: `initial-advertise-peer-urls`.
     pub flag: String,
@@ -65,7 +67,7 @@ pub struct Setting {
 pub const WITHHELD: &str = "(withheld)";
 
 /// Something that starts an etcd again without being asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Automation {
     /// What it does, a sentence without a full stop: `systemd starts etcd.service again whenever it ends`.
     pub what: String,

@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::{FileFacts, KnownMember};
 use crate::{
     etcd::{membership::Id, version::Minor},
@@ -10,7 +12,7 @@ use crate::{
 };
 
 /// One data directory: where it lies, who has it, what it holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DirFacts {
     /// `--data-dir`: the directory that holds `member/`.
     pub data_dir: PathBuf,
@@ -58,7 +60,7 @@ impl DirFacts {
 }
 
 /// Whether a process holds a directory's locks. It was asked, never tried.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Held {
     /// Nobody does, as far as this machine tells.
     No,
@@ -81,7 +83,7 @@ impl Held {
 }
 
 /// What a directory is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DirState {
     /// An etcd could start on it; a torn end of the log, which etcd cuts off by itself, is no hindrance
     /// ([`DirSays::torn`]).
@@ -114,7 +116,7 @@ impl DirState {
 }
 
 /// What a member's directories say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DirSays {
     /// The cluster's ID, from the log's metadata.
     pub cluster_id: Id,

@@ -1,5 +1,5 @@
-//! Slips in the columns of directories. Every member is restored on this machine, so two rows must
-//! not meet in one place. Compared as text: what a symbolic link makes of it only the disk knows.
+//! Slips in the columns of directories. Two members that are restored on one machine must not meet in
+//! one place. Compared as text: what a symbolic link makes of it only the disk knows.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -53,7 +53,7 @@ pub(super) fn check(rows: &[Row], at: usize, out: &mut Vec<Problem>) {
         }
     }
     for (column, path) in &mine {
-        for (first, other) in rows.iter().enumerate().take(at) {
+        for (first, other) in rows.iter().enumerate().take(at).filter(|(_, other)| other.host() == row.host()) {
             for (its_column, its_path) in places(other) {
                 let (what, whose) = (its_column.heading(), called(rows, first));
                 let text = if *path == its_path {

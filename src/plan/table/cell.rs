@@ -1,6 +1,7 @@
 //! Cells and rows: what stands in a cell, where it came from, and what every source said about it.
 
 use super::{Column, urls};
+use crate::plan::destination;
 
 /// Where a cell's text came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -86,9 +87,27 @@ fn same(a: &str, b: &str) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Row {
     cells: [Cell; 6],
+    /// Where it is restored, an ssh destination; empty for this machine.
+    host: String,
 }
 
 impl Row {
+    /// An empty row for this host.
+    pub fn at(host: &str) -> Row {
+        let host = if destination::is_local(host) { String::new() } else { host.to_string() };
+        Row { host, ..Row::default() }
+    }
+
+    /// Where it is restored: `local`, or an ssh destination.
+    pub fn host(&self) -> &str {
+        if self.host.is_empty() { destination::LOCAL } else { &self.host }
+    }
+
+    /// Says where it is restored.
+    pub fn place(&mut self, host: &str) {
+        self.host = Row::at(host).host;
+    }
+
     /// The cell in `column`.
     pub fn cell(&self, column: Column) -> &Cell {
         &self.cells[column as usize]

@@ -1,0 +1,200 @@
+//! Whether each host can take its members, and which program does the work there: judged from what one look told,
+//! before anything is written.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    Member, Plan, destination,
+    facts::host::{HostFacts, Installed, Place, PlaceState, Root},
+    table::{Column, Problem},
+    words::thousands,
+};
+use crate::raft::wal::SEGMENT_BYTES;
+
+/// Room for what is small, for each member.
+const SLACK: u64 = 2 << 20;
+/// How far a clock may be off: etcd itself warns from one second on, and a look takes a moment.
+const SKEW: i64 = 5;
+
+/// The hosts of the members named in `names`, in the order of the table, each with its members' places in the plan.
+pub fn groups(plan: &Plan, names: &[String]) -> Vec<(String, Vec<usize>)> {
+    let mut out: Vec<(String, Vec<usize>)> = Vec::new();
+    for (at, member) in plan.members.iter().enumerate().filter(|(_, m)| names.contains(&m.name)) {
+        let host = if destination::is_local(&member.host) { destination::LOCAL } else { &member.host };
+        match out.iter_mut().find(|(known, _)| known == host) {
+            Some((_, members)) => members.push(at),
+            None => out.push((host.to_string(), vec![at])),
+        }
+    }
+    out
+}
+
+/// The program that runs here, for hosts that have none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Own {
+    /// SHA-256 of its file, hex.
+    pub sha256: String,
+    /// What `--version` says.
+    pub version: String,
+    /// Its processor as `uname -m` says it.
+    pub machine: String,
+    /// Why it cannot run elsewhere, where it cannot: it is linked dynamically, or no Linux program.
+    pub stays: Option<String>,
+}
+
+/// Which program does the work on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// One that is there.
+    Installed(String),
+    /// This one, sent.
+    Send,
+}
+
+/// Chooses the program: the very same file where it is there already, else this one, else one that says it is of the same
+/// version.
+///
+/// # Errors
+/// A sentence, when there is none.
+pub fn way(own: &Own, facts: &HostFacts) -> Result<Way, String> {
+    if let Some(Installed { path, .. }) = facts.installed.as_ref().filter(|i| i.sha256 == own.sha256) {
+        return Ok(Way::Installed(path.clone()));
+    }
+    let stays = match &own.stays {
+        Some(why) => why.clone(),
+        None if facts.system != "Linux" => format!("this requorum is for Linux, and the host runs {}", facts.system),
+        None if facts.machine != own.machine => {
+            format!("this requorum is for {}, and the host's processor is {}", own.machine, facts.machine)
+        }
+        None => return Ok(Way::Send),
+    };
+    match &facts.installed {
+        Some(there) if there.version == own.version => Ok(Way::Installed(there.path.clone())),
+        Some(there) => Err(format!(
+            "{stays}; the one there ({}) is {}, and this one is {}: install the same on both",
+            there.path, there.version, own.version
+        )),
+        None => Err(format!("{stays}; install {} on the host", own.version)),
+    }
+}
+
+/// Every problem with one host: its program, its places, its space; warnings where it can be gone on.
+pub fn judge(plan: &Plan, members: &[usize], own: &Own, facts: &HostFacts) -> Vec<Problem> {
+    let mut out = Vec::new();
+    if let Err(why) = way(own, facts) {
+        out.push(Problem::error(None, None, why));
+    }
+    if facts.skew.abs() > SKEW {
+        let (seconds, which) = (facts.skew.unsigned_abs(), if facts.skew > 0 { "ahead" } else { "behind" });
+        out.push(Problem::warning(None, None, format!("its clock is {seconds} s {which} of this machine's")));
+    }
+    for (pid, _) in &facts.etcds {
+        out.push(Problem::warning(
+            None,
+            None,
+            format!("an etcd runs there (process {pid}); stop it before the new member is started"),
+        ));
+    }
+    for (at, member) in members.iter().filter_map(|at| Some((*at, plan.members.get(*at)?))) {
+        for (column, path) in dirs(member) {
+            match facts.places.iter().find(|place| place.path == *path) {
+                Some(place) => {
+                    let text = place_slip(place, facts);
+                    out.extend(text.map(|text| Problem::error(Some(at), Some(column), text)));
+                }
+                None => out.push(Problem::error(Some(at), Some(column), "the host said nothing about it")),
+            }
+        }
+    }
+    let depot = depot(plan, members);
+    if let Some(place) = depot.as_ref().and_then(|depot| facts.places.iter().find(|place| place.path == *depot))
+        && (place.read_only || !place.writable)
+    {
+        let text = format!("the snapshot cannot be sent: nothing may be written into {}", place.there.display());
+        out.push(Problem::error(None, None, text));
+    }
+    space(plan, members, depot.as_deref(), facts, &mut out);
+    out
+}
+
+/// Where the snapshot is received on another machine: beside the first member's data directory. Of that directory, the
+/// deepest part that exists is taken.
+pub fn depot(plan: &Plan, members: &[usize]) -> Option<PathBuf> {
+    let first = members.first().and_then(|at| plan.members.get(*at)).filter(|m| !destination::is_local(&m.host))?;
+    Some(first.data_dir.parent().unwrap_or(&first.data_dir).to_path_buf())
+}
+
+/// Every directory that a host is asked about.
+pub fn asked(plan: &Plan, members: &[usize]) -> Vec<PathBuf> {
+    let rows = members.iter().filter_map(|at| plan.members.get(*at));
+    let mut all: Vec<PathBuf> = rows.flat_map(|m| dirs(m).map(|(_, path)| path.clone())).collect();
+    all.extend(depot(plan, members));
+    all
+}
+
+/// The directories that a member's restore makes.
+pub fn dirs(member: &Member) -> impl Iterator<Item = (Column, &PathBuf)> {
+    [(Column::DataDir, Some(&member.data_dir)), (Column::WalDir, member.wal_dir.as_ref())]
+        .into_iter()
+        .filter_map(|(column, path)| Some((column, path?)))
+}
+
+fn place_slip(place: &Place, facts: &HostFacts) -> Option<String> {
+    let path = place.path.display();
+    match &place.state {
+        PlaceState::File => return Some(format!("{path} is taken: it is not a directory")),
+        PlaceState::Closed => {
+            return Some(format!("{path} is there, and {} may not look into it", facts.user));
+        }
+        PlaceState::Dir(names) => {
+            // What a killed run left is cleared by the next one, and an empty filesystem has its lost+found.
+            let mut others = names.iter().filter(|name| *name != "lost+found" && !name.starts_with(".requorum-"));
+            if let Some(first) = others.next() {
+                return Some(format!(
+                    "{path} is taken: it holds {first}; move it aside, or name another directory: nothing is written over"
+                ));
+            }
+        }
+        PlaceState::Absent => {}
+    }
+    if place.read_only {
+        return Some(format!("{path} would lie on {}, which is mounted read-only", place.mount));
+    }
+    if !place.writable {
+        let way = match facts.root {
+            Root::No => "; log in as somebody who may, or allow sudo without a password",
+            Root::Is | Root::Sudo => ", not even as root",
+        };
+        return Some(format!("{} may not write into {}{way}", facts.user, place.there.display()));
+    }
+    None
+}
+
+/// What the members of a host need on each filesystem, the snapshot among it where it is sent.
+fn space(plan: &Plan, members: &[usize], depot: Option<&Path>, facts: &HostFacts, out: &mut Vec<Problem>) {
+    let mut needs: Vec<(&Place, u64)> = Vec::new();
+    let mut add = |path: &Path, bytes: u64| {
+        let Some(place) = facts.places.iter().find(|place| place.path == path) else { return };
+        match needs.iter_mut().find(|(known, _)| known.mount == place.mount) {
+            Some((_, sum)) => *sum = sum.saturating_add(bytes),
+            None => needs.push((place, bytes)),
+        }
+    };
+    if let Some(depot) = depot {
+        add(depot, plan.source.bytes);
+    }
+    for member in members.iter().filter_map(|at| plan.members.get(*at)) {
+        add(&member.data_dir, plan.source.bytes.saturating_add(SLACK));
+        add(member.wal_dir.as_ref().unwrap_or(&member.data_dir), SEGMENT_BYTES);
+    }
+    for (place, needed) in needs {
+        if let Some(free) = place.free.filter(|free| *free < needed) {
+            let (free, needed) = (thousands(free), thousands(needed));
+            let text = format!("not enough space on {}: {free} bytes are free, {needed} are needed", place.mount);
+            out.push(Problem::error(None, None, text));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

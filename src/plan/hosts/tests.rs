@@ -1,0 +1,144 @@
+//! Hosts that can take their members, and hosts that cannot, each with its sentence.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::plan::{build, table::Severity};
+
+fn plan() -> Plan {
+    let mut draft = build::tests::draft();
+    for (row, host) in draft.rows.iter_mut().zip(["root@a", "b", "root@a"]) {
+        row.place(host);
+    }
+    build::build(&draft).unwrap().plan
+}
+
+fn own() -> Own {
+    Own { sha256: "5a".repeat(32), version: "requorum 0.1.0".into(), machine: "x86_64".into(), stays: None }
+}
+
+fn place(path: &Path) -> Place {
+    Place {
+        path: path.into(),
+        state: PlaceState::Absent,
+        there: "/var/lib".into(),
+        owner: "root:root".into(),
+        writable: true,
+        mount: "/".into(),
+        read_only: false,
+        free: Some(1 << 40),
+    }
+}
+
+fn facts(plan: &Plan, members: &[usize]) -> HostFacts {
+    HostFacts {
+        system: "Linux".into(),
+        machine: "x86_64".into(),
+        user: "ops".into(),
+        places: asked(plan, members).iter().map(|path| place(path)).collect(),
+        ..HostFacts::default()
+    }
+}
+
+#[test]
+fn members_are_grouped_by_host() {
+    let mut plan = plan();
+    let names = |plan: &Plan| plan.members.iter().map(|m| m.name.clone()).collect::<Vec<_>>();
+    let all = names(&plan);
+    assert_eq!(groups(&plan, &all), [("root@a".to_string(), vec![0, 2]), ("b".to_string(), vec![1])]);
+    assert_eq!(groups(&plan, &all[1..2]), [("b".to_string(), vec![1])]);
+    plan.members[1].host = String::new();
+    assert_eq!(groups(&plan, &all[1..2]), [("local".to_string(), vec![1])]);
+    assert_eq!((depot(&plan, &[1]), depot(&plan, &[0, 2])), (None, Some("/var/lib/etcd".into())));
+}
+
+#[test]
+fn the_same_directory_on_two_hosts_is_no_slip() {
+    let mut plan = plan();
+    plan.members.iter_mut().for_each(|m| m.data_dir = "/var/lib/etcd".into());
+    let errors: Vec<String> = build::verify(&plan).into_iter().map(|p| p.text).collect();
+    assert_eq!(errors, ["this is the data dir of m1 already"], "m1 and m3 share a host, m2 has its own");
+    plan.members[2].host = "-oProxyCommand=x".into();
+    let errors: Vec<String> = build::verify(&plan).into_iter().map(|p| p.text).collect();
+    assert!(matches!(errors.as_slice(), [one] if one.contains("stands in the host")), "{errors:?}");
+}
+
+#[test]
+fn which_program_does_the_work() {
+    let plan = plan();
+    let installed = |sha256: &str, version: &str| {
+        Some(Installed { path: "/usr/bin/requorum".into(), sha256: sha256.into(), version: version.into() })
+    };
+    let same = installed(&own().sha256, "whatever");
+    let version = installed("00", "requorum 0.1.0");
+    let other = installed("00", "requorum 0.0.9");
+    let there = Ok(Way::Installed("/usr/bin/requorum".into()));
+    let dynamic = Own { stays: Some("this requorum is linked dynamically".into()), ..own() };
+    let err = |words: &str| Err(words.to_string());
+    for (own, machine, installed, wanted) in [
+        (own(), "x86_64", None, Ok(Way::Send)),
+        (own(), "x86_64", same.clone(), there.clone()),
+        (own(), "x86_64", version.clone(), Ok(Way::Send)),
+        (own(), "aarch64", version.clone(), there.clone()),
+        (own(), "aarch64", None, err("processor is aarch64")),
+        (own(), "aarch64", other, err("is requorum 0.0.9, and this one is requorum 0.1.0")),
+        (dynamic.clone(), "x86_64", None, err("linked dynamically; install requorum 0.1.0")),
+        (dynamic, "x86_64", version, there),
+    ] {
+        let facts = HostFacts { machine: machine.into(), installed, ..facts(&plan, &[0]) };
+        match (way(&own, &facts), wanted) {
+            (Err(told), Err(words)) => assert!(told.contains(&words), "{told}"),
+            (got, wanted) => assert_eq!(got, wanted),
+        }
+    }
+}
+
+#[test]
+fn what_keeps_a_host_from_its_members() {
+    type Change = fn(&mut HostFacts);
+    let plan = plan();
+    let members = [0, 2];
+    let fine = facts(&plan, &members);
+    assert_eq!(judge(&plan, &members, &own(), &fine), []);
+    let cases: [(Change, Severity, &str); 14] = [
+        (|f| f.places[0].state = PlaceState::File, Severity::Error, "m1.etcd is taken: it is not a directory"),
+        (|f| f.places[0].state = PlaceState::Closed, Severity::Error, "ops may not look into it"),
+        (|f| f.places[1].state = PlaceState::Dir(vec!["member".into()]), Severity::Error, "taken: it holds member"),
+        (|f| f.places[0].read_only = true, Severity::Error, "lie on /, which is mounted read-only"),
+        (|f| f.places[0].writable = false, Severity::Error, "ops may not write into /var/lib; log in as"),
+        (
+            |f| (f.places[0].writable, f.root) = (false, Root::Sudo),
+            Severity::Error,
+            "may not write into /var/lib, not even as root",
+        ),
+        (|f| f.places[2].writable = false, Severity::Error, "the snapshot cannot be sent"),
+        (|f| f.places.truncate(1), Severity::Error, "said nothing"),
+        (|f| f.machine = "armv7l".into(), Severity::Error, "processor is armv7l"),
+        (|f| f.system = "FreeBSD".into(), Severity::Error, "the host runs FreeBSD"),
+        (|f| f.skew = -7, Severity::Warning, "7 s behind"),
+        (|f| f.etcds = vec![(812, "etcd".into())], Severity::Warning, "process 812"),
+        // Two members and the snapshot: three times the file, two logs.
+        (|f| f.places[1].free = Some(9), Severity::Warning, ""),
+        (
+            |f| f.places[2].free = Some(3 * 143_392 + 2 * (SEGMENT_BYTES + SLACK) - 1),
+            Severity::Error,
+            "132,624,479 bytes are free, 132,624,480 are needed",
+        ),
+    ];
+    for (change, severity, words) in cases {
+        let mut facts = fine.clone();
+        change(&mut facts);
+        let found = judge(&plan, &members, &own(), &facts);
+        if words.is_empty() {
+            // All lie on one filesystem, whose first place tells.
+            facts.places.iter_mut().for_each(|p| p.mount = p.path.display().to_string());
+            assert!(judge(&plan, &members, &own(), &facts)[0].text.contains("9 bytes are free"));
+            continue;
+        }
+        assert!(found.iter().any(|p| p.severity == severity && p.text.contains(words)), "{words:?} in {found:?}");
+    }
+    for names in [vec![], vec!["lost+found".to_string()], vec![".requorum-1f2e".into()]] {
+        let mut facts = fine.clone();
+        facts.places[0].state = PlaceState::Dir(names);
+        assert_eq!(judge(&plan, &members, &own(), &facts), []);
+    }
+}
