@@ -2,10 +2,11 @@
 //!
 //! The rooms, from the ground up; arrows go down only (README, ARCHITECTURE):
 //! [`bolt`], [`raft`] and [`etcd`] know the file formats, [`engine`] works on one machine's
-//! files, [`plan`] is pure and holds the one value everybody shares, [`world`] is the door to
-//! the outside, [`recovery`] carries a plan out, [`tui`] and [`cli`] speak with people,
-//! [`drill`] is practice on the same code.
+//! files, [`plan`] is pure and holds the one value everybody shares, [`agent`] is how two
+//! requorums speak with each other, [`world`] is the door to the outside, [`recovery`] carries a
+//! plan out, [`tui`] and [`cli`] speak with people, [`drill`] is practice on the same code.
 
+pub mod agent;
 pub mod bolt;
 pub mod cli;
 pub mod drill;

@@ -6,8 +6,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// The kind decides the exit code, nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// What was typed is not a command that exists. Exit code 2.
     Usage,
@@ -41,7 +43,7 @@ impl Kind {
 }
 
 /// One failure in words: `what` happened, `why`, and a `hint` that says what to do now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
     /// Decides the exit code.
     pub kind: Kind,

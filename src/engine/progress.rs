@@ -1,7 +1,9 @@
 //! How long work tells where it stands, and how it is stopped.
 
+use serde::{Deserialize, Serialize};
+
 /// What is being done now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Phase {
     /// Receiving a snapshot from a member.
     Receive,
@@ -41,7 +43,7 @@ impl Phase {
 }
 
 /// One step forward. `total` is 0 where the amount is not known beforehand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// What is being done.
     pub phase: Phase,

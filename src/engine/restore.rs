@@ -20,6 +20,7 @@ use std::{
 };
 
 use rustix::fs::statvfs;
+use serde::{Deserialize, Serialize};
 
 use super::{
     changes::{self, Change},
@@ -83,7 +84,7 @@ pub struct Tools {
 }
 
 /// What stands on the disk after a restore, as it was read back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restored {
     /// The member's name.
     pub name: String,

@@ -4,11 +4,13 @@
 //! given is the only difference between practice and 3 a.m. A world acts and reports; it decides
 //! nothing.
 
+pub mod agent;
 mod certs;
 pub mod discover;
 mod http;
 pub mod local;
 pub mod members;
+pub mod ssh;
 pub mod survey;
 pub mod tls;
 

@@ -1,0 +1,129 @@
+//! What two requorums say to each other over one pipe, and how a snapshot is received.
+//!
+//! The one beside the data ([`crate::world::agent`]) reads requests on its standard input and writes events on its
+//! standard output, one JSON object on each line; the bytes of a [`Request::Chunk`] follow its line as they are. Each
+//! request is answered by [`Event::Progress`] lines, where it takes long, and then by one last event; a chunk by none. The
+//! end of the input means: stop at the next safe point.
+
+pub mod receive;
+pub mod wire;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    engine::{progress::Progress, restore::Restored},
+    plan::{
+        Plan,
+        facts::{Around, config::ConfigFacts},
+    },
+    trouble::Trouble,
+};
+
+/// The form of what is said here; another one is not understood.
+pub const PROTOCOL: u32 = 1;
+/// No chunk holds more bytes, packed or not.
+pub const CHUNK_BYTES: usize = 1 << 20;
+
+/// A snapshot by its content, and where it may lie.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// SHA-256 of the whole file, hex.
+    pub sha256: String,
+    /// Its length.
+    pub bytes: u64,
+    /// A file that may be it.
+    pub at: PathBuf,
+    /// The directory that it is received in: of this path the deepest part that exists. Empty where it is not sent.
+    pub depot: PathBuf,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// The first one. Answered by [`Event::Hello`].
+    Hello {
+        /// [`PROTOCOL`] of the one who asks.
+        protocol: u32,
+    },
+    /// Look at this machine's configurations and data directories, after those of `dirs`. Answered by [`Event::Around`].
+    LookAround {
+        /// Data directories, each with its WAL directory where that lies elsewhere.
+        dirs: Vec<(PathBuf, Option<PathBuf>)>,
+    },
+    /// Find how an etcd is, or would be, started. Answered by [`Event::Configs`].
+    DiscoverConfigs,
+    /// Is the snapshot here? Answered by [`Event::Snapshot`].
+    HaveSnapshot(Wanted),
+    /// Chunks of the snapshot are to follow, from byte `from` on. Answered by [`Event::Snapshot`] at once, and, where that
+    /// is a part, a second time when all have come.
+    Receive {
+        /// The snapshot.
+        snapshot: Wanted,
+        /// Where the first chunk belongs; not behind what is there already.
+        from: u64,
+    },
+    /// The next bytes of the snapshot; they follow this line.
+    Chunk {
+        /// How many follow.
+        length: u32,
+        /// How many they are unpacked, where they are packed with zlib.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unpacked: Option<u32>,
+    },
+    /// Restore one member from the snapshot that was found or received. Answered by [`Event::Restored`].
+    Restore {
+        /// The plan.
+        plan: Box<Plan>,
+        /// The member's name.
+        name: String,
+    },
+    /// Remove the snapshot that was received. Answered by [`Event::Done`].
+    Forget(Wanted),
+    /// That was all.
+    Bye,
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// The one beside the data is there.
+    Hello {
+        /// Its [`PROTOCOL`].
+        protocol: u32,
+        /// Its version.
+        version: String,
+    },
+    /// A step forward.
+    Progress(Progress),
+    /// What was found.
+    Around(Box<Around>),
+    /// What was found.
+    Configs(Vec<ConfigFacts>),
+    /// How much of the snapshot is here.
+    Snapshot(Have),
+    /// The member stands, as read back.
+    Restored(Restored),
+    /// Done.
+    Done,
+    /// It was not done.
+    Failed(Trouble),
+}
+
+/// How much of a snapshot a host has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Have {
+    /// All of it, with the right SHA-256, in this file.
+    All(PathBuf),
+    /// The first bytes, by their number alone.
+    Part(u64),
+    /// Nothing of it.
+    Nothing,
+    /// It arrived, and was another: it is removed again.
+    Wrong(String),
+}

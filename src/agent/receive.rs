@@ -1,0 +1,323 @@
+//! A snapshot that is received: written into a hidden file that keeps what came when the connection breaks, and taken
+//! only when its SHA-256 is the plan's.
+//!
+//! In the depot it is `.requorum-snapshot-SHA.db.part` while it comes and loses the `.part` when it is whole, SHA being
+//! the first sixteen digits. Both are known by that name, and are only touched where they are regular files of this
+//! user's without a second name: the depot may be open to others.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{FlockOperation, OFlags, flock};
+use sha2::{Digest, Sha256};
+
+use super::{CHUNK_BYTES, Have, Wanted};
+use crate::{
+    engine::{
+        disk::Disk,
+        progress::{Phase, Watch},
+        source::{hex, io_trouble, step},
+        stage,
+    },
+    trouble::{Kind, Result, Trouble},
+};
+
+/// The names of one snapshot in one directory: whole, and in part.
+#[derive(Debug, Clone)]
+struct Files {
+    whole: PathBuf,
+    part: PathBuf,
+}
+
+impl Files {
+    fn exist(&self) -> bool {
+        [&self.whole, &self.part].into_iter().any(|path| fs::symlink_metadata(path).is_ok())
+    }
+}
+
+impl Wanted {
+    /// Where it may lie, the deepest directory first. Between two tries a deeper one may have been made.
+    fn places(&self) -> Vec<Files> {
+        // Of another host's text only hex digits come to stand in a name.
+        let digits: String = self.sha256.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+        let name = format!(".requorum-snapshot-{digits}.db");
+        let dirs = self.depot.ancestors().filter(|path| path.is_dir());
+        dirs.map(|dir| Files { whole: dir.join(&name), part: dir.join(format!("{name}.part")) }).collect()
+    }
+
+    /// Where it lies, or will.
+    fn files(&self) -> Result<Files> {
+        let places = self.places();
+        let found = places.iter().find(|files| files.exist()).or(places.first()).cloned();
+        found.ok_or_else(|| Trouble::new(Kind::Input, "there is no directory to receive the snapshot in"))
+    }
+}
+
+/// Looks whether the snapshot is here: where the plan says it lies, or received before, whole or in part.
+///
+/// # Errors
+/// When what has the name of a received one is not, or `watch` says stop.
+pub fn look(wanted: &Wanted, watch: &mut Watch<'_>) -> Result<Have> {
+    if let Ok(mut file) = File::open(&wanted.at)
+        && file.metadata().is_ok_and(|meta| meta.is_file() && meta.len() == wanted.bytes)
+        && sha256(&mut file, &wanted.at, wanted.bytes, watch)? == wanted.sha256
+    {
+        return Ok(Have::All(wanted.at.clone()));
+    }
+    if wanted.places().is_empty() {
+        return Ok(Have::Nothing);
+    }
+    let Files { whole: path, part } = wanted.files()?;
+    if let Some(mut file) = open(&path, false)? {
+        let right = sha256(&mut file, &path, wanted.bytes, watch)? == wanted.sha256;
+        return match right {
+            true => Ok(Have::All(path)),
+            false => Err(Trouble::new(Kind::Input, format!("{} is not the plan's snapshot", path.display()))
+                .why("it was received whole once, and has another SHA-256 now")
+                .hint("Look why: its disk may be failing. Remove the file; then the snapshot is sent again.")),
+        };
+    }
+    Ok(match open(&part, false)? {
+        None => Have::Nothing,
+        Some(file) => Have::Part(length(&file, &part)?.min(wanted.bytes)),
+    })
+}
+
+/// Removes what was received, whole or in part. What was there before is not touched.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn forget(wanted: &Wanted) -> Result<()> {
+    for path in wanted.places().into_iter().flat_map(|files| [files.whole, files.part]) {
+        if open(&path, false)?.is_some() {
+            fs::remove_file(&path).map_err(|e| io_trouble("remove", &path, &e))?;
+        }
+    }
+    Ok(())
+}
+
+/// A snapshot that is coming in.
+#[derive(Debug)]
+pub struct Incoming {
+    wanted: Wanted,
+    files: Files,
+    file: File,
+    at: u64,
+}
+
+impl Incoming {
+    /// Begins, or goes on, at byte `from`.
+    ///
+    /// # Errors
+    /// When less than that is there, another requorum receives the same, or the system refuses.
+    pub fn begin(wanted: Wanted, from: u64) -> Result<Incoming> {
+        let files = wanted.files()?;
+        let path = files.part.clone();
+        let Some(mut file) = open(&path, true)? else {
+            return Err(Trouble::new(Kind::Bug, format!("{} was not made", path.display())));
+        };
+        if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(rustix::io::Errno::WOULDBLOCK) {
+            return Err(Trouble::new(Kind::Failed, format!("{} is being received", path.display()))
+                .why("another requorum sends the same snapshot to this host")
+                .hint("Wait until it is done."));
+        }
+        if length(&file, &path)? < from {
+            return Err(
+                Trouble::new(Kind::Failed, format!("{} is shorter than it was", path.display())).hint("Try again.")
+            );
+        }
+        let placed = file.set_len(from).and_then(|()| file.seek(SeekFrom::Start(from)));
+        placed.map_err(|e| io_trouble("write", &path, &e))?;
+        Ok(Incoming { wanted, files, file, at: from })
+    }
+
+    /// Takes the next bytes; true when these were the last.
+    ///
+    /// # Errors
+    /// When they are more than the snapshot has, or cannot be written.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<bool> {
+        let path = &self.files.part;
+        let end = self.at.saturating_add(bytes.len() as u64);
+        if end > self.wanted.bytes {
+            return Err(Trouble::new(Kind::Bug, "more bytes came than the snapshot has"));
+        }
+        self.file.write_all(bytes).map_err(|e| match e.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Trouble::new(Kind::Failed, format!("cannot write {}", path.display()))
+                    .why(e)
+                    .hint("Free some space and try again: what has come stays, and is not sent again.")
+            }
+            _ => io_trouble("write", path, &e),
+        })?;
+        self.at = end;
+        Ok(end == self.wanted.bytes)
+    }
+
+    /// Whether all bytes are there.
+    pub fn whole(&self) -> bool {
+        self.at == self.wanted.bytes
+    }
+
+    /// How many bytes are there.
+    pub fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// Hashes all of it and gives it its name; a wrong one is removed.
+    ///
+    /// # Errors
+    /// When `watch` says stop, or the system refuses.
+    pub fn finish(mut self, watch: &mut Watch<'_>) -> Result<Have> {
+        let Files { whole: path, part } = self.files;
+        let found = sha256(&mut self.file, &part, self.wanted.bytes, watch)?;
+        if found != self.wanted.sha256 {
+            fs::remove_file(&part).map_err(|e| io_trouble("remove", &part, &e))?;
+            return Ok(Have::Wrong(found));
+        }
+        self.file.sync_all().map_err(|e| io_trouble("make durable", &part, &e))?;
+        Disk::default().rename_new(&part, &path).map_err(|e| io_trouble("rename", &part, &e))?;
+        stage::sync_dir(stage::parent(&path))?;
+        Ok(Have::All(path))
+    }
+}
+
+/// Opens a file of our own; none where there is none and none was to be made.
+fn open(path: &Path, make: bool) -> Result<Option<File>> {
+    let strange = |why: &str| {
+        Trouble::new(Kind::Failed, format!("{} is not taken", path.display())).why(why).hint(
+            "It has the name under which requorum keeps a snapshot that it received. Look at it, and move it away.",
+        )
+    };
+    // Not followed where it is a link, and not waited for where it is a pipe.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut options = OpenOptions::new();
+    options.read(true).write(make).create(make).mode(0o600).custom_flags(flags.bits() as i32);
+    let file = match options.open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound && !make => return Ok(None),
+        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            return Err(strange("it is a symbolic link"));
+        }
+        Err(e) => return Err(io_trouble(if make { "write" } else { "read" }, path, &e)),
+    };
+    let meta = file.metadata().map_err(|e| io_trouble("look at", path, &e))?;
+    match () {
+        () if !meta.is_file() => Err(strange("it is not a regular file")),
+        () if meta.uid() != rustix::process::geteuid().as_raw() => Err(strange("it belongs to another user")),
+        () if meta.nlink() != 1 => Err(strange("it has a second name")),
+        () => Ok(Some(file)),
+    }
+}
+
+fn length(file: &File, path: &Path) -> Result<u64> {
+    file.metadata().map(|meta| meta.len()).map_err(|e| io_trouble("look at", path, &e))
+}
+
+/// SHA-256 of the whole file, hex; `total` is what it should have, for the progress.
+pub fn sha256(file: &mut File, path: &Path, total: u64, watch: &mut Watch<'_>) -> Result<String> {
+    let fail = |e: io::Error| io_trouble("read", path, &e);
+    file.seek(SeekFrom::Start(0)).map_err(fail)?;
+    let (mut sha, mut buffer, mut done) = (Sha256::new(), vec![0; CHUNK_BYTES], 0u64);
+    loop {
+        let n = match file.read(&mut buffer) {
+            Ok(0) => return Ok(hex(&sha.finalize())),
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(fail(e)),
+        };
+        sha.update(buffer.get(..n).unwrap_or_default());
+        done += n as u64;
+        step(watch, Phase::Hash, done, total)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::engine::progress::Flow;
+
+    fn wanted(depot: &Path, bytes: &[u8]) -> Wanted {
+        Wanted {
+            sha256: hex(&Sha256::digest(bytes)),
+            bytes: bytes.len() as u64,
+            at: "/nowhere/at/all.db".into(),
+            depot: depot.join("not/yet"),
+        }
+    }
+
+    fn part(wanted: &Wanted) -> PathBuf {
+        wanted.files().unwrap().part
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn what_came_stays_when_the_connection_breaks() {
+        let dir = tempfile::tempdir().unwrap();
+        let snapshot = wanted(dir.path(), b"0123456789");
+        let watch: &mut Watch<'_> = &mut |_| Flow::Go;
+        assert_eq!(look(&snapshot, watch).unwrap(), Have::Nothing);
+        let mut first = Incoming::begin(snapshot.clone(), 0).unwrap();
+        assert!(!first.take(b"0123").unwrap());
+        let second = Incoming::begin(snapshot.clone(), 0).unwrap_err();
+        assert!(second.what.contains("is being received"), "{second}");
+        drop(first);
+        assert_eq!(look(&snapshot, watch).unwrap(), Have::Part(4));
+        // It is found again when a member's restore has made a deeper directory meanwhile.
+        fs::create_dir(dir.path().join("not")).unwrap();
+        assert_eq!(look(&snapshot, watch).unwrap(), Have::Part(4));
+        fs::remove_dir(dir.path().join("not")).unwrap();
+        assert!(Incoming::begin(snapshot.clone(), 5).unwrap_err().what.contains("shorter"));
+        let mut again = Incoming::begin(snapshot.clone(), 4).unwrap();
+        assert!(again.take(b"456789").unwrap() && again.at() == 10);
+        assert!(again.take(b"x").is_err(), "more than the snapshot has");
+        let Have::All(path) = again.finish(watch).unwrap() else { panic!("it is not whole") };
+        assert_eq!((fs::read(&path).unwrap(), names(dir.path()).len()), (b"0123456789".to_vec(), 1));
+        assert_eq!(look(&snapshot, watch).unwrap(), Have::All(path.clone()));
+        fs::write(&path, b"0123456780").unwrap();
+        assert!(look(&snapshot, watch).unwrap_err().why.contains("another SHA-256"));
+        forget(&snapshot).unwrap();
+        assert!(names(dir.path()).is_empty());
+    }
+
+    #[test]
+    fn a_wrong_one_is_removed_and_a_right_one_elsewhere_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut snapshot = wanted(dir.path(), b"right");
+        let mut incoming = Incoming::begin(snapshot.clone(), 0).unwrap();
+        assert!(incoming.take(b"wrong").unwrap());
+        assert!(matches!(incoming.finish(&mut |_| Flow::Go).unwrap(), Have::Wrong(sha) if sha.len() == 64));
+        assert!(names(dir.path()).is_empty());
+        snapshot.at = dir.path().join("copy.db");
+        fs::write(&snapshot.at, b"wrong").unwrap();
+        assert_eq!(look(&snapshot, &mut |_| Flow::Go).unwrap(), Have::Nothing);
+        fs::write(&snapshot.at, b"right").unwrap();
+        assert_eq!(look(&snapshot, &mut |_| Flow::Go).unwrap(), Have::All(snapshot.at.clone()));
+        forget(&snapshot).unwrap();
+        assert!(snapshot.at.exists(), "what requorum did not make is not removed");
+    }
+
+    #[test]
+    fn traps_are_not_walked_into() {
+        let dir = tempfile::tempdir().unwrap();
+        let snapshot = wanted(dir.path(), b"right");
+        let victim = dir.path().join("victim");
+        fs::write(&victim, b"precious").unwrap();
+        std::os::unix::fs::symlink(&victim, part(&snapshot)).unwrap();
+        assert!(Incoming::begin(snapshot.clone(), 0).unwrap_err().why.contains("symbolic link"));
+        assert!(forget(&snapshot).is_err());
+        fs::remove_file(part(&snapshot)).unwrap();
+        fs::hard_link(&victim, part(&snapshot)).unwrap();
+        assert!(Incoming::begin(snapshot.clone(), 0).unwrap_err().why.contains("second name"));
+        assert_eq!(fs::read(&victim).unwrap(), b"precious");
+        let rude = Wanted { sha256: "../../etc/x".into(), ..snapshot };
+        assert_eq!(part(&rude).parent(), Some(dir.path()));
+    }
+}

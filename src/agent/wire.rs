@@ -1,0 +1,173 @@
+//! Lines of JSON and the bytes between them, read from whoever is at the other end: nothing is taken longer than it may be.
+
+use std::io::{self, BufRead, Read, Write};
+
+use flate2::{Compression, bufread::ZlibDecoder, write::ZlibEncoder};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{CHUNK_BYTES, Request};
+
+/// No line is longer: a plan has at most 1 MiB as YAML, and what is found on a machine less.
+const LINE_BYTES: u64 = 8 << 20;
+
+fn odd(what: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what.into())
+}
+
+/// Writes one message as a line.
+///
+/// # Errors
+/// As the system says.
+pub fn write(out: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    out.write_all(&line)?;
+    out.flush()
+}
+
+/// Reads one message; none at the end.
+///
+/// # Errors
+/// As [`read_line`], and `InvalidData` where the line is no message.
+pub fn read<T: DeserializeOwned>(input: &mut impl BufRead) -> io::Result<Option<T>> {
+    read_line(input)?.map(|line| parse(&line)).transpose()
+}
+
+/// Reads one line without its end; none at the end of the input.
+///
+/// # Errors
+/// `InvalidData` for a line that is too long, `UnexpectedEof` for half a line, or as the system says.
+pub fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    input.take(LINE_BYTES).read_until(b'\n', &mut line)?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    if line.pop() != Some(b'\n') {
+        let long = line.len() as u64 + 1 >= LINE_BYTES;
+        return Err(if long { odd("a line is too long") } else { io::ErrorKind::UnexpectedEof.into() });
+    }
+    Ok(Some(line))
+}
+
+/// One line as a message.
+///
+/// # Errors
+/// `InvalidData`, with the beginning of the line.
+pub fn parse<T: DeserializeOwned>(line: &[u8]) -> io::Result<T> {
+    serde_json::from_slice(line).map_err(|e| {
+        let head: String = String::from_utf8_lossy(line).chars().take(80).collect();
+        odd(format!("{head:?} was not understood ({e})"))
+    })
+}
+
+/// Writes a chunk, packed where that makes it shorter by a tenth. `packing` is switched off once a chunk did not get
+/// shorter: the rest of such a file mostly does not either. Returns how many bytes went out.
+///
+/// # Errors
+/// As the system says.
+pub fn write_chunk(out: &mut impl Write, bytes: &[u8], packing: &mut bool) -> io::Result<u64> {
+    let packed = if *packing { pack(bytes)? } else { None };
+    *packing = packed.is_some();
+    let unpacked = packed.as_ref().and(u32::try_from(bytes.len()).ok());
+    let body = packed.as_deref().unwrap_or(bytes);
+    let length = u32::try_from(body.len()).map_err(|_| odd("a chunk is too long"))?;
+    write(out, &Request::Chunk { length, unpacked })?;
+    out.write_all(body)?;
+    Ok(body.len() as u64)
+}
+
+fn pack(bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes)?;
+    let packed = encoder.finish()?;
+    Ok((packed.len() < bytes.len() / 10 * 9).then_some(packed))
+}
+
+/// Reads the bytes that follow the line of a chunk.
+///
+/// # Errors
+/// `InvalidData` when it is longer than a chunk may be or does not unpack to what was said, or as the system says.
+pub fn read_chunk(input: &mut impl Read, length: u32, unpacked: Option<u32>) -> io::Result<Vec<u8>> {
+    let most = |n: u32| usize::try_from(n).ok().filter(|n| *n <= CHUNK_BYTES).ok_or_else(|| odd("a chunk is too long"));
+    let mut body = vec![0; most(length)?];
+    input.read_exact(&mut body)?;
+    let Some(unpacked) = unpacked else { return Ok(body) };
+    let wanted = most(unpacked)?;
+    let mut bytes = Vec::with_capacity(wanted);
+    // One more than wanted tells a chunk that goes on.
+    ZlibDecoder::new(body.as_slice()).take(wanted as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() == wanted { Ok(bytes) } else { Err(odd("a chunk unpacks to another length")) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::agent::Event;
+
+    fn there_and_back(bytes: &[u8], mut packing: bool) -> (Vec<u8>, u64, bool) {
+        let mut out = Vec::new();
+        let sent = write_chunk(&mut out, bytes, &mut packing).unwrap();
+        let mut input = out.as_slice();
+        let Some(Request::Chunk { length, unpacked }) = read(&mut input).unwrap() else { panic!("no chunk") };
+        let back = read_chunk(&mut input, length, unpacked).unwrap();
+        assert!(input.is_empty());
+        (back, sent, packing)
+    }
+
+    #[test]
+    fn what_packs_is_packed_and_what_does_not_is_not() {
+        let zeros = vec![0; CHUNK_BYTES];
+        let (back, sent, packing) = there_and_back(&zeros, true);
+        assert!(back == zeros && sent < 10_000 && packing);
+        let noise: Vec<u8> = (0..1000u32)
+            .flat_map(|n| sha2::Digest::finalize(<sha2::Sha256 as sha2::Digest>::new_with_prefix(n.to_be_bytes())))
+            .collect();
+        let (back, sent, packing) = there_and_back(&noise, true);
+        assert!(back == noise && sent == noise.len() as u64 && !packing);
+        assert_eq!(there_and_back(&zeros[..99], false).1, 99);
+    }
+
+    #[test]
+    fn what_is_not_as_it_must_be_is_refused() {
+        let mut bomb = Vec::new();
+        let mut packing = true;
+        write_chunk(&mut bomb, &vec![0; CHUNK_BYTES], &mut packing).unwrap();
+        let at = bomb.iter().position(|b| *b == b'\n').unwrap() + 1;
+        let body = &bomb[at..];
+        let length = u32::try_from(body.len()).unwrap();
+        for (length, unpacked, words) in [
+            (length, Some(9), "another length"),
+            (length, Some(u32::MAX), "too long"),
+            (CHUNK_BYTES as u32 + 1, None, "too long"),
+        ] {
+            let error = read_chunk(&mut &*body, length, unpacked).unwrap_err();
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        assert!(read_chunk(&mut &b"abc"[..], 4, None).is_err());
+        assert!(read_chunk(&mut &b"abcd"[..], 4, Some(4)).is_err());
+        assert_eq!(read::<Event>(&mut &b""[..]).unwrap(), None);
+        for text in ["\"done\"", "{}\n", "\"dance\"\n", "hello\n", "\n"] {
+            assert!(read::<Event>(&mut text.as_bytes()).is_err(), "{text:?}");
+        }
+        assert_eq!(read::<Event>(&mut &b"\"done\"\n"[..]).unwrap(), Some(Event::Done));
+        let long = vec![b' '; LINE_BYTES as usize + 9];
+        assert!(read::<Event>(&mut long.as_slice()).unwrap_err().to_string().contains("too long"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_message_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..60), packed: Option<u8>) {
+            let _ = read::<Request>(&mut bytes.as_slice());
+            let _ = read_chunk(&mut bytes.as_slice(), bytes.len() as u32, packed.map(u32::from));
+        }
+
+        #[test]
+        fn chunks_come_through(bytes in prop::collection::vec(0u8..4, 0..5000), packing: bool) {
+            prop_assert_eq!(there_and_back(&bytes, packing).0, bytes);
+        }
+    }
+}

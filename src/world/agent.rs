@@ -1,0 +1,225 @@
+//! `requorum agent`: this machine as the far end of a pipe. It does what it is asked through the same [`World`] as a
+//! recovery that runs here, and stops at the next safe point when the pipe ends.
+
+use std::{
+    io::{self, BufReader, Read, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, sync_channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{DataDir, World};
+use crate::{
+    agent::{
+        Event, Have, PROTOCOL, Request,
+        receive::{self, Incoming},
+        wire,
+    },
+    engine::progress::{Flow, Phase, Progress},
+    plan::Plan,
+    trouble::{Kind, Result, Trouble},
+};
+
+/// How often steps of one kind are told.
+const PACE: Duration = Duration::from_millis(100);
+
+/// How long a snapshot that comes in may stay away before another connection may go on with it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One request, with the bytes of a chunk.
+type Heard = io::Result<(Request, Vec<u8>)>;
+
+/// Answers requests until `Bye` or the end of `input`.
+///
+/// # Errors
+/// When what comes is no request, or nobody hears the answers any more. What was going on was stopped at a safe point.
+pub fn serve(world: &dyn World, input: impl Read + Send + 'static, output: impl Write) -> Result<()> {
+    // Read ahead by a few chunks, so that the end is noticed while something else goes on.
+    let (send, heard) = sync_channel(4);
+    let gone = Arc::new(AtomicBool::new(false));
+    let ended = Arc::clone(&gone);
+    thread::spawn(move || {
+        let mut input = BufReader::new(input);
+        loop {
+            let next = hear(&mut input);
+            let last = !matches!(next, Some(Ok(_)));
+            if let Some(next) = next
+                && send.send(next).is_err()
+            {
+                return;
+            }
+            if last {
+                ended.store(true, Ordering::Relaxed);
+                return;
+            }
+        }
+    });
+    Agent { world, out: Out { output, gone, told: None }, incoming: None, snapshot: None }.run(&heard)
+}
+
+fn hear(input: &mut impl io::BufRead) -> Option<Heard> {
+    let request = match wire::read(input) {
+        Ok(request) => request?,
+        Err(e) => return Some(Err(e)),
+    };
+    let Request::Chunk { length, unpacked } = request else { return Some(Ok((request, Vec::new()))) };
+    Some(wire::read_chunk(input, length, unpacked).map(|bytes| (request, bytes)))
+}
+
+/// Where answers go, and whether anybody still listens.
+struct Out<W> {
+    output: W,
+    gone: Arc<AtomicBool>,
+    told: Option<(Phase, Instant)>,
+}
+
+impl<W: Write> Out<W> {
+    fn say(&mut self, event: &Event) -> Result<()> {
+        wire::write(&mut self.output, event).map_err(|e| {
+            self.gone.store(true, Ordering::Relaxed);
+            Trouble::new(Kind::Stopped, "the one who asked is gone").why(e)
+        })
+    }
+
+    /// Tells a step, and whether to go on.
+    fn step(&mut self, step: Progress) -> Flow {
+        let now = Instant::now();
+        let fresh = self.told.is_none_or(|(phase, last)| phase != step.phase || now - last >= PACE);
+        if fresh {
+            self.told = Some((step.phase, now));
+        }
+        let heard = !fresh || self.say(&Event::Progress(step)).is_ok();
+        if heard && !self.gone.load(Ordering::Relaxed) { Flow::Go } else { Flow::Stop }
+    }
+}
+
+struct Agent<'a, W> {
+    world: &'a dyn World,
+    out: Out<W>,
+    incoming: Option<Incoming>,
+    /// The snapshot that was found or received whole.
+    snapshot: Option<std::path::PathBuf>,
+}
+
+impl<W: Write> Agent<'_, W> {
+    fn run(mut self, heard: &Receiver<Heard>) -> Result<()> {
+        let mut greeted = false;
+        loop {
+            let next = match heard.recv_timeout(PATIENCE) {
+                Ok(next) => next,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => {
+                    // A network that was cut does not end the input for hours. What came stays, and may be gone on with.
+                    if self.incoming.take().is_some() {
+                        self.out.say(&Event::Failed(silent()))?;
+                    }
+                    continue;
+                }
+            };
+            let (request, bytes) =
+                next.map_err(|e| Trouble::new(Kind::Input, "the request was not understood").why(e))?;
+            greeted = greeted || matches!(request, Request::Hello { .. });
+            if matches!(request, Request::Bye) {
+                return Ok(());
+            }
+            if !greeted {
+                return Err(
+                    Trouble::new(Kind::Input, "the request was not understood").why("it did not begin with hello")
+                );
+            }
+            let answer = match request {
+                Request::Chunk { .. } => self.chunk(&bytes),
+                other => self.answer(other).map(Some),
+            };
+            match answer {
+                Ok(None) => {}
+                Ok(Some(event)) => self.out.say(&event)?,
+                Err(trouble) => {
+                    self.incoming = None;
+                    self.out.say(&Event::Failed(trouble))?;
+                }
+            }
+        }
+    }
+
+    /// What a chunk brings about: nothing before the last one. Those that were on their way when it failed are let go by.
+    fn chunk(&mut self, bytes: &[u8]) -> Result<Option<Event>> {
+        let Some(incoming) = &mut self.incoming else { return Ok(None) };
+        if !incoming.take(bytes)? {
+            return Ok(None);
+        }
+        let Some(whole) = self.incoming.take() else { return Ok(None) };
+        let have = whole.finish(&mut |step| self.out.step(step))?;
+        Ok(Some(self.has(have)))
+    }
+
+    fn has(&mut self, have: Have) -> Event {
+        if let Have::All(path) = &have {
+            self.snapshot = Some(path.clone());
+        }
+        Event::Snapshot(have)
+    }
+
+    fn answer(&mut self, request: Request) -> Result<Event> {
+        Ok(match request {
+            Request::Hello { protocol: PROTOCOL } => {
+                Event::Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").into() }
+            }
+            Request::Hello { protocol } => return Err(other_version(protocol, PROTOCOL)),
+            Request::LookAround { dirs } => {
+                let dirs: Vec<DataDir> = dirs.into_iter().map(|(data, wal)| DataDir { data, wal }).collect();
+                Event::Around(Box::new(self.world.look_around(&dirs)))
+            }
+            Request::DiscoverConfigs => Event::Configs(self.world.discover()),
+            Request::HaveSnapshot(wanted) => {
+                let have = receive::look(&wanted, &mut |step| self.out.step(step))?;
+                self.has(have)
+            }
+            Request::Receive { snapshot, from } => {
+                let incoming = Incoming::begin(snapshot, from)?;
+                // A part may be all of it already.
+                if incoming.whole() {
+                    let have = incoming.finish(&mut |step| self.out.step(step))?;
+                    return Ok(self.has(have));
+                }
+                let have = Have::Part(incoming.at());
+                self.incoming = Some(incoming);
+                Event::Snapshot(have)
+            }
+            Request::Restore { plan, name } => Event::Restored(self.restore(*plan, &name)?),
+            Request::Forget(wanted) => {
+                self.snapshot = None;
+                receive::forget(&wanted)?;
+                Event::Done
+            }
+            Request::Chunk { .. } | Request::Bye => Event::Done,
+        })
+    }
+
+    fn restore(&mut self, mut plan: Plan, name: &str) -> Result<crate::engine::restore::Restored> {
+        let snapshot = self.snapshot.clone();
+        plan.source.path = snapshot.ok_or_else(|| {
+            Trouble::new(Kind::Bug, format!("{name} was to be restored before its snapshot was there"))
+        })?;
+        self.world.restore(&plan, name, &mut |step| self.out.step(step))
+    }
+}
+
+fn silent() -> Trouble {
+    Trouble::new(Kind::Failed, format!("nothing of the snapshot came for {} s", PATIENCE.as_secs()))
+        .hint("Run the same again: what has arrived stays.")
+}
+
+/// Two programs that do not understand each other.
+pub fn other_version(one: u32, other: u32) -> Trouble {
+    Trouble::new(Kind::Failed, "the requorum beside the data is of another version")
+        .why(format!("one speaks protocol {one}, the other {other}"))
+        .hint("Install the same version on both machines, or take the installed one off the PATH: then it is sent.")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! The agent over a pair of pipes: what it answers, and that it stops when the pipe ends.
+#![allow(clippy::unwrap_used)]
+
+use std::{fs, path::Path, thread::JoinHandle};
+
+use sha2::{Digest, Sha256};
+
+use super::*;
+use crate::{
+    agent::{CHUNK_BYTES, Wanted},
+    engine::source::hex,
+    plan::build,
+    world::{local::Local, members::Members},
+};
+
+/// An agent in a thread, and our ends of its pipes.
+struct Far {
+    to: Option<io::PipeWriter>,
+    from: BufReader<io::PipeReader>,
+    agent: JoinHandle<Result<()>>,
+}
+
+impl Far {
+    fn new() -> Far {
+        let (input, to) = io::pipe().unwrap();
+        let (from, output) = io::pipe().unwrap();
+        let agent = thread::spawn(move || {
+            let world = Local::real(Members::new(Default::default()).unwrap());
+            serve(&world, input, output)
+        });
+        Far { to: Some(to), from: BufReader::new(from), agent }
+    }
+
+    fn greeted() -> Far {
+        let mut far = Far::new();
+        assert!(matches!(far.ask(&Request::Hello { protocol: PROTOCOL }), Event::Hello { protocol: PROTOCOL, .. }));
+        far
+    }
+
+    fn say(&mut self, request: &Request) {
+        wire::write(self.to.as_mut().unwrap(), request).unwrap();
+    }
+
+    fn answer(&mut self) -> Event {
+        loop {
+            match wire::read(&mut self.from).unwrap().unwrap() {
+                Event::Progress(_) => {}
+                event => return event,
+            }
+        }
+    }
+
+    fn ask(&mut self, request: &Request) -> Event {
+        self.say(request);
+        self.answer()
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        let mut packing = true;
+        for chunk in bytes.chunks(CHUNK_BYTES) {
+            wire::write_chunk(self.to.as_mut().unwrap(), chunk, &mut packing).unwrap();
+        }
+    }
+
+    /// Ends its input; what it says of that.
+    fn end(mut self) -> Result<()> {
+        drop(self.to.take());
+        io::copy(&mut self.from, &mut io::sink()).unwrap();
+        self.agent.join().unwrap()
+    }
+}
+
+fn snapshot() -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/snapshots/3.5.16-small.db")).unwrap()
+}
+
+fn wanted(depot: &Path, bytes: &[u8]) -> Wanted {
+    let sha256 = hex(&Sha256::digest(bytes));
+    Wanted { sha256, bytes: bytes.len() as u64, at: "/nowhere.db".into(), depot: depot.into() }
+}
+
+/// A plan for m1 to m3 below `dir`.
+fn plan(dir: &Path, wanted: &Wanted) -> Plan {
+    let mut draft = build::tests::draft();
+    let source = draft.source.as_mut().unwrap();
+    source.bytes = wanted.bytes;
+    source.content.as_mut().unwrap().sha256 = wanted.sha256.clone();
+    let mut plan = build::build(&draft).unwrap().plan;
+    plan.members.iter_mut().for_each(|m| m.data_dir = dir.join(&m.name));
+    plan
+}
+
+#[test]
+fn a_member_is_received_restored_and_cleared_up_after() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = snapshot();
+    let snapshot = wanted(dir.path(), &bytes);
+    let mut far = Far::greeted();
+    assert_eq!(far.ask(&Request::HaveSnapshot(snapshot.clone())), Event::Snapshot(Have::Nothing));
+    assert_eq!(far.ask(&Request::Receive { snapshot: snapshot.clone(), from: 0 }), Event::Snapshot(Have::Part(0)));
+    far.send(&bytes);
+    assert!(matches!(far.answer(), Event::Snapshot(Have::All(_))));
+    let plan = Box::new(plan(dir.path(), &snapshot));
+    let Event::Restored(restored) = far.ask(&Request::Restore { plan: plan.clone(), name: "m2".into() }) else {
+        panic!("m2 was not restored")
+    };
+    assert_eq!((restored.member_id, restored.cluster_id), (plan.members[1].id, plan.cluster_id));
+    assert!(dir.path().join("m2/member/snap/db").exists());
+    // A second time its place is taken, and the agent goes on.
+    let again = far.ask(&Request::Restore { plan: plan.clone(), name: "m2".into() });
+    assert!(matches!(again, Event::Failed(trouble) if trouble.why.contains("not empty")));
+    assert_eq!(far.ask(&Request::Forget(snapshot)), Event::Done);
+    let Event::Around(around) = far.ask(&Request::LookAround { dirs: vec![(dir.path().join("m2"), None)] }) else {
+        panic!("nothing was seen")
+    };
+    assert!(around.dirs[0].words().contains(&plan.members[1].id.to_string()), "{}", around.dirs[0].words());
+    assert!(matches!(far.ask(&Request::DiscoverConfigs), Event::Configs(_)));
+    far.say(&Request::Bye);
+    far.end().unwrap();
+    let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["m2"]);
+}
+
+#[test]
+fn the_end_of_the_input_stops_at_a_safe_point() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = snapshot();
+    let snapshot = wanted(dir.path(), &bytes);
+    let mut far = Far::greeted();
+    far.ask(&Request::Receive { snapshot: snapshot.clone(), from: 0 });
+    far.send(&bytes[..9000]);
+    far.end().unwrap();
+    let mut far = Far::greeted();
+    assert_eq!(far.ask(&Request::HaveSnapshot(snapshot.clone())), Event::Snapshot(Have::Part(9000)));
+    far.ask(&Request::Receive { snapshot: snapshot.clone(), from: 9000 });
+    far.send(&bytes[9000..]);
+    assert!(matches!(far.answer(), Event::Snapshot(Have::All(_))));
+    let plan = Box::new(plan(dir.path(), &snapshot));
+    far.say(&Request::Restore { plan, name: "m1".into() });
+    drop(far.to.take());
+    // Either the end came before the restore had begun its last step, or the member stands: never half of it.
+    let answer = far.answer();
+    let stands = dir.path().join("m1").exists();
+    match answer {
+        Event::Failed(trouble) => assert!(trouble.kind == Kind::Stopped && !stands, "{trouble}"),
+        Event::Restored(_) => assert!(stands && dir.path().join("m1/member/wal").exists()),
+        other => panic!("{other:?}"),
+    }
+    far.agent.join().unwrap().unwrap();
+}
+
+#[test]
+fn chunks_of_a_receipt_that_failed_are_let_go_by() {
+    let dir = tempfile::tempdir().unwrap();
+    let snapshot = wanted(dir.path(), b"short");
+    let mut far = Far::greeted();
+    far.ask(&Request::Receive { snapshot: snapshot.clone(), from: 0 });
+    for _ in 0..3 {
+        far.send(b"more than that");
+    }
+    assert!(matches!(far.answer(), Event::Failed(trouble) if trouble.what.contains("more bytes")));
+    // What was begun stays, empty; now another content of the right length.
+    far.ask(&Request::Receive { snapshot: snapshot.clone(), from: 0 });
+    far.send(b"wrong");
+    assert!(matches!(far.answer(), Event::Snapshot(Have::Wrong(_))));
+    assert_eq!(far.ask(&Request::HaveSnapshot(snapshot)), Event::Snapshot(Have::Nothing));
+    far.end().unwrap();
+}
+
+#[test]
+fn who_is_not_understood_is_told_so() {
+    let mut far = Far::new();
+    let answer = far.ask(&Request::Hello { protocol: PROTOCOL + 1 });
+    assert!(matches!(answer, Event::Failed(trouble) if trouble.what.contains("another version")));
+    let mut far = Far::new();
+    far.say(&Request::DiscoverConfigs);
+    assert!(far.end().unwrap_err().why.contains("begin with hello"));
+    let mut far = Far::new();
+    far.to.as_mut().unwrap().write_all(b"GET / HTTP/1.1\n").unwrap();
+    assert!(far.end().unwrap_err().why.contains("GET /"));
+}

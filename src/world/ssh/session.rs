@@ -1,0 +1,364 @@
+//! A connection to one host from its first byte to its last.
+
+use std::{
+    fs::File,
+    io::{BufReader, Read, Write},
+    os::unix::fs::FileExt,
+    process::{Child, ChildStdin, Command},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel},
+    },
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use super::{Stop, look, program::Program, words};
+use crate::{
+    agent::{CHUNK_BYTES, Event, Have, PROTOCOL, Request, Wanted, wire},
+    engine::{
+        progress::{Phase, Progress},
+        source::io_trouble,
+    },
+    plan::{destination, facts::host::HostFacts, hosts::Way},
+    trouble::{Kind, Result, Trouble},
+    world::agent::other_version,
+};
+
+/// How long a host may take to say what it is: `ssh` itself gives up on a connection after 10 s, and a login or a dead
+/// mount may take as long again.
+const LOOK: Duration = Duration::from_secs(45);
+/// How often the operator's wish is looked at.
+const GLANCE: Duration = Duration::from_millis(100);
+/// How long the far end may take to clear up.
+const FAREWELL: Duration = Duration::from_secs(10);
+/// How much of what a host prints is kept for a sentence.
+const SAID: usize = 16 << 10;
+/// How many lines a login may print before the look begins.
+const PREAMBLE: usize = 1000;
+
+/// What went over the connection for a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sent {
+    /// From which byte on.
+    pub from: u64,
+    /// How many bytes of the snapshot.
+    pub bytes: u64,
+    /// How many bytes they were, packed where that helped.
+    pub packed: u64,
+}
+
+/// One host, connected.
+pub struct Session {
+    host: String,
+    facts: HostFacts,
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<Vec<u8>>,
+    /// What `ssh` and the shell said on standard error.
+    said: Arc<Mutex<Vec<u8>>>,
+    /// Nothing comes, and it ends, when standard error does.
+    silent: Receiver<()>,
+}
+
+impl Session {
+    pub(super) fn begin(host: &str, mut command: Command, script: &str, stop: Stop<'_>) -> Result<Session> {
+        let mut child = command.spawn().map_err(|e| {
+            let program = command.get_program().to_string_lossy().into_owned();
+            Trouble::new(Kind::Failed, format!("cannot run {program}")).why(e).hint("Install the OpenSSH client.")
+        })?;
+        let (output, error) = (child.stdout.take(), child.stderr.take());
+        let (send, lines) = sync_channel(64);
+        thread::spawn(move || {
+            let Some(output) = output else { return };
+            let mut output = BufReader::new(output);
+            while let Ok(Some(line)) = wire::read_line(&mut output) {
+                if send.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let (end, silent) = sync_channel(0);
+        let heard = Arc::clone(&said);
+        thread::spawn(move || {
+            let _end = end;
+            let (Some(mut error), mut buffer) = (error, [0; 4096]) else { return };
+            while let Ok(n @ 1..) = error.read(&mut buffer) {
+                let mut said = heard.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = SAID.saturating_sub(said.len());
+                said.extend(buffer.iter().take(n.min(room)));
+            }
+        });
+        let input = child.stdin.take();
+        let facts = HostFacts::default();
+        let mut session = Session { host: host.into(), facts, child, input, lines, said, silent };
+        session.facts = session.look(script, stop)?;
+        Ok(session)
+    }
+
+    /// What was seen there before anything was written.
+    pub fn facts(&self) -> &HostFacts {
+        &self.facts
+    }
+
+    fn look(&mut self, script: &str, stop: Stop<'_>) -> Result<HostFacts> {
+        // A refused connection is told by ssh, not by the pipe.
+        let _ = self.write(script.as_bytes());
+        let deadline = Instant::now() + LOOK;
+        let (mut seen, mut begun) = (Vec::new(), false);
+        loop {
+            let Some(line) = self.line(stop, Some(deadline))? else {
+                return Err(self.unreachable(&seen));
+            };
+            let line = String::from_utf8_lossy(&line).into_owned();
+            match (begun, line.as_str()) {
+                (false, look::BEGIN) => (begun, seen) = (true, Vec::new()),
+                (true, look::END) => break,
+                (false, _) if seen.len() > PREAMBLE => return Err(self.unreachable(&seen)),
+                _ => seen.push(line),
+            }
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|t| i64::try_from(t.as_secs()).ok());
+        look::read(&seen, now.unwrap_or(0)).map_err(|why| {
+            Trouble::new(Kind::NoAnswer, format!("{} was not understood", self.host))
+                .why(why)
+                .hint(format!("Try by hand: ssh {} uname -a", self.host))
+        })
+    }
+
+    /// Brings the program there, where it is to be sent, and starts it. `on` hears how many of its bytes are sent.
+    ///
+    /// # Errors
+    /// When the host does not take it, or it speaks another protocol.
+    pub fn start(&mut self, program: &Program, way: &Way, stop: Stop<'_>, on: &mut dyn FnMut(u64)) -> Result<()> {
+        let path = program.path.to_string_lossy();
+        match way {
+            _ if destination::is_local(&self.host) => self.write(format!("use {path}\n").as_bytes())?,
+            Way::Installed(there) => self.write(format!("use {there}\n").as_bytes())?,
+            Way::Send => {
+                self.write(format!("send {} {}\n", program.bytes, program.own.sha256).as_bytes())?;
+                self.expect("go", stop)?;
+                let (mut at, mut buffer) = (0, vec![0; CHUNK_BYTES]);
+                while at < program.bytes && !stop() {
+                    let n = program.read_at(&mut buffer, at).map_err(|e| io_trouble("read", &program.path, &e))?;
+                    let bytes = buffer.get(..n).filter(|bytes| !bytes.is_empty()).ok_or_else(|| {
+                        Trouble::new(Kind::Failed, format!("{path} became shorter while it was sent"))
+                    })?;
+                    // A host that gives up says why before it hangs up.
+                    if self.write(bytes).is_err() {
+                        break;
+                    }
+                    at += n as u64;
+                    on(at);
+                }
+            }
+        }
+        self.expect("ready", stop)?;
+        match self.ask(&Request::Hello { protocol: PROTOCOL }, stop, &mut |_| {})? {
+            Event::Hello { protocol: PROTOCOL, .. } => Ok(()),
+            Event::Hello { protocol, .. } => Err(other_version(PROTOCOL, protocol)),
+            other => Err(self.odd(&other)),
+        }
+    }
+
+    /// Asks, and waits for the answer; `on` hears the steps. When `stop` says so, the input ends, and the answer tells
+    /// where it stopped.
+    ///
+    /// # Errors
+    /// What the far end failed with, or a broken connection.
+    pub fn ask(&mut self, request: &Request, stop: Stop<'_>, on: &mut dyn FnMut(Progress)) -> Result<Event> {
+        self.tell(request)?;
+        self.answer(stop, on)
+    }
+
+    /// Whether the snapshot is there.
+    ///
+    /// # Errors
+    /// As [`Session::ask`].
+    pub fn have(&mut self, wanted: &Wanted, stop: Stop<'_>, on: &mut dyn FnMut(Progress)) -> Result<Have> {
+        match self.ask(&Request::HaveSnapshot(wanted.clone()), stop, on)? {
+            Event::Snapshot(have) => Ok(have),
+            other => Err(self.odd(&other)),
+        }
+    }
+
+    /// Sends what the host has not yet of `file`, from byte `from` on. `on` hears the steps.
+    ///
+    /// # Errors
+    /// As [`Session::ask`]; what came stays there.
+    pub fn send(
+        &mut self,
+        wanted: &Wanted,
+        file: &File,
+        from: u64,
+        stop: Stop<'_>,
+        on: &mut dyn FnMut(Progress),
+    ) -> Result<(Have, Sent)> {
+        let mut sent = Sent { from, ..Sent::default() };
+        match self.ask(&Request::Receive { snapshot: wanted.clone(), from }, stop, on)? {
+            Event::Snapshot(Have::Part(at)) if at == from => {}
+            Event::Snapshot(have @ (Have::All(_) | Have::Wrong(_))) => return Ok((have, sent)),
+            other => return Err(self.odd(&other)),
+        }
+        let (mut at, mut buffer, mut packing) = (from, vec![0; CHUNK_BYTES], true);
+        while at < wanted.bytes {
+            if stop() {
+                return Err(stopped(&self.host));
+            }
+            match self.lines.try_recv() {
+                // Only a failure is said before the last byte.
+                Ok(line) => match self.event(&line)? {
+                    Event::Failed(trouble) => return Err(trouble),
+                    other => return Err(self.odd(&other)),
+                },
+                Err(TryRecvError::Disconnected) => return Err(self.broken()),
+                Err(TryRecvError::Empty) => {}
+            }
+            let want = usize::try_from(wanted.bytes - at).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
+            let chunk = buffer.get_mut(..want).unwrap_or_default();
+            file.read_exact_at(chunk, at)
+                .map_err(|e| Trouble::new(Kind::Failed, "the snapshot changed while it was sent").why(e))?;
+            let Some(input) = &mut self.input else { return Err(self.broken()) };
+            match wire::write_chunk(input, chunk, &mut packing) {
+                Ok(n) => sent.packed += n,
+                Err(_) if stop() => return Err(stopped(&self.host)),
+                Err(_) => return Err(self.broken()),
+            }
+            at += want as u64;
+            sent.bytes = at - from;
+            on(Progress { phase: Phase::Receive, done: at, total: wanted.bytes });
+        }
+        match self.answer(stop, on)? {
+            Event::Snapshot(have @ (Have::All(_) | Have::Wrong(_))) => Ok((have, sent)),
+            other => Err(self.odd(&other)),
+        }
+    }
+
+    /// Ends the connection, after the far end has cleared up.
+    pub fn close(mut self) {
+        let _ = self.tell(&Request::Bye);
+    }
+
+    fn tell(&mut self, request: &Request) -> Result<()> {
+        let mut line = Vec::new();
+        wire::write(&mut line, request).map_err(|e| Trouble::new(Kind::Bug, "a request cannot be written").why(e))?;
+        self.write(&line)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let Some(input) = &mut self.input else { return Err(stopped(&self.host)) };
+        match input.write_all(bytes).and_then(|()| input.flush()) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.broken()),
+        }
+    }
+
+    /// The next line; none when the connection has ended. A stop ends our input, and what is said after it still comes;
+    /// before the program runs there is nothing to wait for.
+    fn line(&mut self, stop: Stop<'_>, deadline: Option<Instant>) -> Result<Option<Vec<u8>>> {
+        loop {
+            match self.lines.recv_timeout(GLANCE) {
+                Ok(line) => return Ok(Some(line)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if stop() {
+                self.input = None;
+                if deadline.is_some() {
+                    return Err(stopped(&self.host));
+                }
+            }
+            if deadline.is_some_and(|deadline| Instant::now() > deadline) {
+                return Err(Trouble::new(Kind::NoAnswer, format!("{} does not answer", self.host))
+                    .why(format!("connected, it said nothing for {} s", LOOK.as_secs()))
+                    .hint("Look whether its login hangs: a dead mount, a full disk."));
+            }
+        }
+    }
+
+    fn answer(&mut self, stop: Stop<'_>, on: &mut dyn FnMut(Progress)) -> Result<Event> {
+        loop {
+            let Some(line) = self.line(stop, None)? else {
+                return Err(if stop() { stopped(&self.host) } else { self.broken() });
+            };
+            match self.event(&line)? {
+                Event::Progress(step) => on(step),
+                Event::Failed(trouble) => return Err(trouble),
+                event => return Ok(event),
+            }
+        }
+    }
+
+    fn event(&self, line: &[u8]) -> Result<Event> {
+        wire::parse(line).map_err(|e| {
+            Trouble::new(Kind::Failed, format!("what {} says was not understood", self.host))
+                .why(e)
+                .hint("Install the same requorum on both machines, or none there: then it is sent.")
+        })
+    }
+
+    /// Waits for one word of the shell there, before the program runs.
+    fn expect(&mut self, word: &str, stop: Stop<'_>) -> Result<()> {
+        let deadline = Instant::now() + LOOK;
+        match self.line(stop, Some(deadline))? {
+            Some(line) if line == word.as_bytes() => Ok(()),
+            Some(line) => {
+                let line = words::last_line(&String::from_utf8_lossy(&line));
+                let why = line.strip_prefix("refused ").unwrap_or(&line);
+                Err(Trouble::new(Kind::Failed, format!("{} does not take the program", self.host))
+                    .why(why)
+                    .hint("Install requorum of this version there."))
+            }
+            None => Err(self.broken()),
+        }
+    }
+
+    /// All that was said on standard error, after that has ended or nobody waits any longer.
+    fn said(&mut self) -> String {
+        self.input = None;
+        let _ = self.silent.recv_timeout(Duration::from_secs(3));
+        String::from_utf8_lossy(&self.said.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+
+    fn unreachable(&mut self, printed: &[String]) -> Trouble {
+        let said = self.said();
+        let trouble = words::explain(&self.host, &said);
+        match printed.iter().rev().find(|line| !line.trim().is_empty()) {
+            // Connected, and the login shell does something else: `This account is currently not available.`
+            Some(line) if said.trim().is_empty() => trouble.why(format!("it only says: {}", words::last_line(line))),
+            _ => trouble,
+        }
+    }
+
+    fn broken(&mut self) -> Trouble {
+        let said = words::last_line(&self.said());
+        let trouble = Trouble::new(Kind::Failed, format!("the connection to {} broke", self.host))
+            .hint("Run the same again: what has arrived stays, and half a member is removed there.");
+        if said.is_empty() { trouble } else { trouble.why(said) }
+    }
+
+    fn odd(&self, event: &Event) -> Trouble {
+        Trouble::new(Kind::Bug, format!("{} gave an answer to another question", self.host)).why(format!("{event:?}"))
+    }
+}
+
+impl Drop for Session {
+    /// Ends the input, and waits until the far end has cleared up and hung up; not for ever.
+    fn drop(&mut self) {
+        self.input = None;
+        let deadline = Instant::now() + FAREWELL;
+        while let Some(left) = deadline.checked_duration_since(Instant::now()) {
+            if self.lines.recv_timeout(left).is_err() {
+                break;
+            }
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn stopped(host: &str) -> Trouble {
+    Trouble::new(Kind::Stopped, format!("{host}: stopped on request"))
+        .hint("What has arrived there stays, and is not sent again; half a member is removed.")
+}
