@@ -3,6 +3,7 @@
 //! Flags of `etcdctl` and `etcdutl` keep their names and meaning, so that fingers that know them
 //! are right here too.
 
+mod apply;
 mod bench;
 mod connect;
 mod inspect;
@@ -95,6 +96,11 @@ enum Command {
     Plan(plan::MakeArgs),
     /// Restore the members of a plan on this machine.
     Restore(plan::RestoreArgs),
+    /// Restore the members of a plan on their hosts, by ssh.
+    Apply(apply::Args),
+    /// What `apply` runs beside the data: answers requests on standard input.
+    #[command(hide = true)]
+    Agent,
     /// Print the etcd command for each member of a plan.
     Launch(plan::LaunchArgs),
     /// Practise on a broken cluster that is made for you.
@@ -137,6 +143,8 @@ fn run(cli: Cli) -> Result<u8> {
         Some(Command::V2(command)) => v2::run(&command, write_out),
         Some(Command::Plan(args)) => plan::make(args),
         Some(Command::Restore(args)) => plan::restore(args, &connect),
+        Some(Command::Apply(args)) => apply::run(&args, write_out),
+        Some(Command::Agent) => apply::agent(),
         Some(Command::Launch(args)) => plan::launch(&args, write_out),
         Some(Command::Drill(args)) => wizard::drill(&args),
         Some(Command::Bench(args)) => bench::run(&args),

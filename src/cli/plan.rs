@@ -13,8 +13,8 @@ use crate::{
     plan::{
         Plan,
         build::{self, Draft},
-        certs, file, inventory, launch as commands, prefill,
-        table::{self, Column, Origin},
+        certs, destination, file, inventory, launch as commands, prefill,
+        table::{self, Column, Origin, Row},
     },
     recovery::{self, Passed, RowEvent, fences, journal},
     trouble::{Kind, Result, Trouble},
@@ -37,6 +37,9 @@ pub(super) struct MakeArgs {
     /// Their client URLs: NAME=CLIENT-URL,… [default: the peer hosts with port 2379]
     #[arg(long)]
     client_urls: Option<String>,
+    /// Where they are restored by `requorum apply`: NAME=DESTINATION,… with what ssh takes; the others on this machine.
+    #[arg(long, value_name = "NAME=DESTINATION,…")]
+    hosts: Option<String>,
     /// Where the data directories go, as NAME.etcd in it.
     #[arg(long, default_value = ".", value_name = "DIR")]
     data_root: PathBuf,
@@ -145,6 +148,7 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
         return Err(Trouble::new(Kind::Input, "--client-urls is not right")
             .why(format!("no member is called {:?}", stray.text(Column::Name))));
     }
+    place(&mut rows, args.hosts.as_deref())?;
     let label = prefill::label(args.label.as_deref(), &[], content);
     let now = world.now();
     let draft = Draft {
@@ -173,8 +177,27 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
     for sentence in build::sentences(&built.plan) {
         text += &format!("  {sentence}\n");
     }
-    text += &format!("Carry it out with: requorum restore --plan {}\n", shell_words::quote(&output.to_string_lossy()));
+    let local = built.plan.members.iter().all(|m| destination::is_local(&m.host));
+    let command = if local { "restore --plan" } else { "apply" };
+    text += &format!("Carry it out with: requorum {command} {}\n", shell_words::quote(&output.to_string_lossy()));
     print(&text)
+}
+
+/// Puts each member on its host, as `--hosts` says.
+fn place(rows: &mut [Row], hosts: Option<&str>) -> Result<()> {
+    let wrong = |why: String| {
+        Trouble::new(Kind::Input, "--hosts is not right").why(why).hint("It is NAME=DESTINATION,NAME=DESTINATION.")
+    };
+    for item in table::items(hosts.unwrap_or_default()) {
+        let Some((name, host)) = item.split_once('=') else {
+            return Err(wrong(format!("{item:?} has no \"=\"")));
+        };
+        let Some(row) = rows.iter_mut().find(|row| row.text(Column::Name) == name) else {
+            return Err(wrong(format!("no member is called {name:?}")));
+        };
+        row.place(host);
+    }
+    Ok(())
 }
 
 /// The client URL next to a peer URL: the same host, etcd's customary port.
@@ -223,7 +246,7 @@ pub(super) fn inventory(path: &std::path::Path) -> Result<Vec<inventory::Entry>>
         .map_err(|trouble| Trouble { what: format!("{}: {}", path.display(), trouble.what), ..trouble })
 }
 
-fn chosen(plan: &Plan, wanted: &[String]) -> Result<Vec<String>> {
+pub(super) fn chosen(plan: &Plan, wanted: &[String]) -> Result<Vec<String>> {
     let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
     if let Some(stranger) = wanted.iter().find(|name| !names.contains(name)) {
         return Err(Trouble::new(Kind::Usage, format!("no member of the plan is called {stranger:?}"))
@@ -236,6 +259,16 @@ pub(super) fn restore(args: RestoreArgs, outer: &super::connect::ConnectArgs) ->
     let connect = args.connect.clone().or(outer);
     let plan = read(&args.plan)?;
     let names = chosen(&plan, &args.member)?;
+    // Named, it is what somebody wants who stands on that host.
+    let elsewhere = plan.members.iter().find(|m| args.member.is_empty() && !destination::is_local(&m.host));
+    if let Some(member) = elsewhere {
+        let file = shell_words::quote(&args.plan.to_string_lossy()).into_owned();
+        return Err(Trouble::new(Kind::Usage, format!("{} belongs on {}", member.name, member.host))
+            .why("restore works on this machine")
+            .hint(format!(
+                "For all hosts: requorum apply {file}; for those that belong here, name them with --member."
+            )));
+    }
     let world = Local::real(connect.members()?);
     let rows = build::rows(&plan);
     let all: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();

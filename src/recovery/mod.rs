@@ -2,6 +2,7 @@
 //! is seen and written to the journal.
 
 pub mod fences;
+pub mod hosts;
 pub mod journal;
 
 use std::{
