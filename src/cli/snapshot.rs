@@ -1,4 +1,4 @@
-//! `requorum snapshot save|status|inspect|keys|compare|restore`: etcdctl's and etcdutl's commands with their flags.
+//! `requorum snapshot save|list|fetch|status|inspect|keys|compare|restore`: etcdctl's and etcdutl's commands with their flags.
 
 use std::path::PathBuf;
 
@@ -17,10 +17,11 @@ use crate::{
     etcd::version::Minor,
     plan::{
         build::brought,
+        facts::Health,
         table::{self, Column, Row},
     },
     trouble::{Kind, Result, Trouble},
-    world::members::Members,
+    world::{members::Members, s3},
 };
 
 #[derive(Debug, clap::Subcommand)]
@@ -31,6 +32,18 @@ pub(super) enum Command {
         file: PathBuf,
         #[command(flatten)]
         connect: connect::ConnectArgs,
+    },
+    /// List the snapshots in an object store: s3://BUCKET/PREFIX, with the variables and profiles of the AWS command line.
+    List {
+        /// s3://BUCKET/PREFIX
+        url: String,
+    },
+    /// Download a snapshot from an object store and read it through; a download that was cut off goes on.
+    Fetch {
+        /// s3://BUCKET/KEY
+        url: String,
+        /// The new file.
+        file: PathBuf,
     },
     /// Read snapshot files through and say what they hold and whether they are whole.
     Status {
@@ -94,6 +107,8 @@ pub(super) struct RestoreArgs {
 pub(super) fn run(command: Command, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
     match command {
         Command::Save { file, connect } => save(&file, &connect.or(outer)),
+        Command::List { url } => list(&url, format),
+        Command::Fetch { url, file } => fetch(&url, &file),
         Command::Status { files } => inspect::status(&files, format),
         Command::Inspect(args) => inspect::inspect(&args, format),
         Command::Keys(args) => inspect::keys(&args, format),
@@ -121,6 +136,48 @@ fn save(file: &std::path::Path, connect: &connect::ConnectArgs) -> Result<()> {
         saved
     })?;
     print(&format!("Snapshot saved at {} ({}, SHA-256 verified)\n", file.display(), human_size(bytes)))
+}
+
+fn list(url: &str, format: Format) -> Result<()> {
+    let objects = s3::Store::from_environment()?.list(url)?;
+    let when = |object: &s3::Object| object.modified.map(super::plan::timestamp).unwrap_or_default();
+    if format == Format::Json {
+        let list: Vec<serde_json::Value> = objects
+            .iter()
+            .map(|o| serde_json::json!({"url": o.url, "bytes": o.bytes, "modified": o.modified.map(super::plan::timestamp)}))
+            .collect();
+        return print(&format!("{}\n", serde_json::Value::from(list)));
+    }
+    let lines = objects.iter().map(|o| {
+        // a key may hold what a terminal would take for orders
+        let shown: String = o.url.chars().filter(|c| !c.is_control()).collect();
+        format!("{:>8}  {:20}  {shown}\n", human_size(o.bytes), when(o))
+    });
+    print(&lines.collect::<String>())
+}
+
+fn fetch(url: &str, file: &std::path::Path) -> Result<()> {
+    let store = s3::Store::from_environment()?;
+    let facts = interruptible(|cancel| {
+        let mut meter = Meter::new(cancel.clone());
+        let facts = store
+            .fetch(url, file, &mut |step| meter.step("", step))
+            .and_then(|_| crate::engine::inspect::examine(file, &mut |step| meter.step("", step)));
+        meter.done();
+        facts
+    })?;
+    let what = match &facts.health {
+        Health::Verified => "SHA-256 and pages verified",
+        Health::Unhashed => "it carries no SHA-256 of its own; its pages are sound",
+        Health::Unread => "not read",
+        Health::Packed(how) => how.as_str(),
+        Health::Broken(why) => {
+            return Err(Trouble::new(Kind::Input, format!("{} was fetched and is not to be trusted", file.display()))
+                .why(why)
+                .hint("It is as the store has it. Take another snapshot."));
+        }
+    };
+    print(&format!("Fetched {url} into {} ({}, {what})\n", file.display(), human_size(facts.bytes)))
 }
 
 fn restore_one(args: &RestoreArgs) -> Result<()> {

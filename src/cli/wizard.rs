@@ -13,13 +13,13 @@ use crate::{
     etcd::version::Minor,
     trouble::{Kind, Result, Trouble},
     tui::{self, Options, Step},
-    world::{DataDir, local::Local},
+    world::{DataDir, local::Local, s3},
 };
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Wizard")]
 pub(super) struct WizardArgs {
-    /// Files and directories in which to look for snapshots; may be repeated [default: the current
+    /// Files and directories in which to look for snapshots, s3://BUCKET/PREFIX too; may be repeated [default: the current
     /// directory].
     #[arg(long, value_name = "PATH")]
     snapshots: Vec<PathBuf>,
@@ -87,7 +87,10 @@ pub(super) fn real(args: WizardArgs, connect: &connect::ConnectArgs) -> Result<(
     let plan = args.plan.as_deref().map(plan::read).transpose()?;
     let places = match args.snapshots.as_slice() {
         [] => vec![here.clone()],
-        given => given.iter().map(|p| absolute(p)).collect::<Result<_>>()?,
+        given => given
+            .iter()
+            .map(|p| if s3::url_of(p).is_some() { Ok(p.clone()) } else { absolute(p) })
+            .collect::<Result<_>>()?,
     };
     let options = Options {
         endpoints: connect.endpoints(),

@@ -35,7 +35,7 @@ impl From<hyper::Error> for Miss {
     }
 }
 
-/// Sends a GET for `path` (with its query) with these headers; returns when the answer's head is there. Connecting and
+/// Sends a GET for `path` (with its query) with these headers, `host` among them or the target's own; returns when the answer's head is there. Connecting and
 /// answering may take `limit` each.
 pub(super) async fn get(
     target: &Target,
@@ -50,7 +50,10 @@ pub(super) async fn get(
     let wire = wire.map_err(Miss::Wire)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(wire)).await?;
     tokio::spawn(connection);
-    let mut request = Request::get(path).header("host", target.authority()).header("user-agent", "requorum");
+    let mut request = Request::get(path).header("user-agent", "requorum");
+    if !headers.iter().any(|(name, _)| *name == "host") {
+        request = request.header("host", target.authority());
+    }
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

@@ -9,7 +9,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{World, discover::discover, members::Members};
+use super::{World, discover::discover, members::Members, s3};
 use crate::{
     engine::{
         archive::Archive,
@@ -164,14 +164,20 @@ impl World for Local {
         let mut found = Vec::new();
         for place in places {
             self.inside(place)?;
-            look_in(place, &mut found)?;
+            match s3::url_of(place) {
+                Some(url) => found.extend(s3::Store::from_environment()?.list(url)?.into_iter().map(s3::Object::facts)),
+                None => look_in(place, &mut found)?,
+            }
         }
         Ok(found)
     }
 
     fn inspect(&self, path: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
         self.inside(path)?;
-        inspect::examine(path, watch)
+        match s3::url_of(path) {
+            Some(url) => s3::Store::from_environment()?.object(url).map(s3::Object::facts),
+            None => inspect::examine(path, watch),
+        }
     }
 
     fn look_at_dir(&self, data_dir: &Path, wal_dir: Option<&Path>) -> DirFacts {
@@ -212,6 +218,13 @@ impl World for Local {
         self.may_ask(endpoint)?;
         self.inside(into)?;
         self.members.save_snapshot(endpoint, into, watch)?;
+        inspect::examine(into, watch)
+    }
+
+    fn fetch(&self, url: &str, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
+        self.inside(Path::new(url))?;
+        self.inside(into)?;
+        s3::Store::from_environment()?.fetch(url, into, watch)?;
         inspect::examine(into, watch)
     }
 

@@ -10,6 +10,7 @@ pub mod discover;
 mod http;
 pub mod local;
 pub mod members;
+pub mod s3;
 pub mod ssh;
 pub mod survey;
 pub mod tls;
@@ -27,7 +28,7 @@ use crate::{
         fence::{Door, Heard},
         ledger::{Difference, History},
     },
-    trouble::Result,
+    trouble::{Kind, Result, Trouble},
 };
 
 /// A data directory as it was named, `DIR` or `DIR:WAL-DIR`.
@@ -89,14 +90,16 @@ pub trait World: Send + Sync {
     fn listed(&self, snapshot: &Path) -> Result<Vec<KnownMember>>;
 
     /// Lists the files below `places` (each a file or a directory, not searched deeper than a data
-    /// directory's `member/snap/db`) that may be snapshots, unread.
+    /// directory's `member/snap/db`) that may be snapshots, unread; of a place `s3://bucket/prefix` its objects, whose
+    /// path is their URL.
     ///
     /// # Errors
     /// When a place cannot be read; the sentence names it.
     fn find(&self, places: &[PathBuf]) -> Result<Vec<FileFacts>>;
 
     /// Reads one file through: its hash, its pages, what it holds. A damaged file is a fact
-    /// ([`Health::Broken`](crate::plan::facts::Health::Broken)), not an error.
+    /// ([`Health::Broken`](crate::plan::facts::Health::Broken)), not an error. An object in a store stays unread: it has
+    /// to be [fetched](World::fetch) first.
     ///
     /// # Errors
     /// Only `Stopped`, when `watch` said so.
@@ -148,6 +151,16 @@ pub trait World: Send + Sync {
     /// When the member does not answer, the hash is wrong, or the file cannot be written; nothing
     /// is left behind.
     fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts>;
+
+    /// Downloads an object (`s3://bucket/key`) into the new file `into`, by way of `into.part`, which a later call goes
+    /// on with when it was stopped or cut off; then reads it through as [`World::inspect`] does. A world without
+    /// networks has none.
+    ///
+    /// # Errors
+    /// When the store does not answer or refuses, the object changed, or the file cannot be written.
+    fn fetch(&self, url: &str, _into: &Path, _watch: &mut Watch<'_>) -> Result<FileFacts> {
+        Err(Trouble::new(Kind::Input, format!("{url} is outside this exercise")))
+    }
 
     /// Restores the data directory of the plan's member `name`.
     ///

@@ -4,6 +4,9 @@
 //! HTTP/1.1 where it is not told to be for gRPC only. Source: etcd `server/etcdserver/api/etcdhttp/{peer,version}.go`,
 //! the same in 3.4 to 3.7.
 
+#[cfg(test)]
+mod tests;
+
 use std::{io, time::Duration};
 
 use futures_util::future::join_all;

@@ -38,7 +38,7 @@ impl From<Refusal> for Answer {
 }
 
 /// A time as a person says it: `3 s`, `250 ms`.
-pub(super) fn span(time: Duration) -> String {
+pub(in crate::world) fn span(time: Duration) -> String {
     if time.subsec_millis() == 0 { format!("{} s", time.as_secs()) } else { format!("{} ms", time.as_millis()) }
 }
 

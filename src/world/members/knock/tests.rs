@@ -1,0 +1,82 @@
+//! What listeners of several kinds are taken for. Real members are knocked at in `tests/cases/fence.rs`.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    thread,
+};
+
+use super::*;
+use crate::world::members::Connect;
+
+/// What a listener does with each connection: says this when it was spoken to, then hangs up; or nothing at all.
+fn listener(says: Option<&'static str>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut silent = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            match says {
+                None => silent.push(stream),
+                Some("") => {}
+                Some(text) => {
+                    // The first connection may only look whether anybody listens.
+                    if stream.read(&mut [0; 4096]).unwrap_or(0) > 0 {
+                        let _ = stream.write_all(text.as_bytes());
+                    }
+                }
+            }
+        }
+    });
+    format!("http://{at}")
+}
+
+fn nobody() -> String {
+    format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
+}
+
+#[test]
+fn who_answers_is_told_from_who_does_not() {
+    const MEMBERS: &str = "HTTP/1.1 200 OK\r\nX-Etcd-Cluster-ID: 4f1c\r\nContent-Length: 2\r\n\r\n[]";
+    const VERSION: &str =
+        "HTTP/1.1 200 OK\r\nContent-Length: 48\r\n\r\n{\"etcdserver\":\"3.5.30\",\"etcdcluster\":\"3.5.0\"}     ";
+    const STRANGER: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    // Go's answer to plain HTTP where TLS is wanted
+    const TLS: &str = "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+    let quick = Duration::from_millis(300);
+    let connect = Connect { dial_timeout: Duration::from_secs(2), command_timeout: quick, ..Connect::default() };
+    let members = Members::new(connect).unwrap();
+    let cases = [
+        (nobody(), Kind::Peer, "nobody"),
+        (nobody(), Kind::Client, "nobody"),
+        (listener(None), Kind::Peer, "somebody"),
+        (listener(None), Kind::Client, "somebody"),
+        (listener(Some("")), Kind::Peer, "unclear"),
+        (listener(Some("")), Kind::Client, "unclear"),
+        (listener(Some(STRANGER)), Kind::Peer, "stranger"),
+        (listener(Some(STRANGER)), Kind::Client, "stranger"),
+        (listener(Some(MEMBERS)), Kind::Peer, "etcd 4f1c"),
+        (listener(Some(VERSION)), Kind::Client, "etcd 3.5.30"),
+        (listener(Some(TLS)), Kind::Peer, "somebody"),
+        (listener(Some("SSH-2.0-OpenSSH\r\n")), Kind::Peer, "somebody"),
+        ("http://no.such.name.invalid:2380".into(), Kind::Peer, "unclear"),
+        ("unix:///run/etcd.sock".into(), Kind::Peer, "unclear"),
+    ];
+    let doors: Vec<Door> = cases
+        .iter()
+        .map(|(url, kind, _)| Door { url: url.clone(), kind: *kind, whose: "m1".into(), old: true })
+        .collect();
+    for ((url, kind, expected), heard) in cases.iter().zip(members.knock(&doors)) {
+        let told = match &heard {
+            Heard::Nobody => "nobody".to_string(),
+            Heard::Unclear(_) => "unclear".into(),
+            Heard::Stranger(_) => "stranger".into(),
+            Heard::Somebody(_) => "somebody".into(),
+            Heard::Etcd { cluster: Some(id), .. } => format!("etcd {id}"),
+            Heard::Etcd { version, .. } => format!("etcd {version}"),
+        };
+        assert_eq!(&told, expected, "{url} {kind:?}: {heard:?}");
+    }
+}

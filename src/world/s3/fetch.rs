@@ -1,0 +1,233 @@
+//! An object downloaded into a file: in pieces where it is cut off, of one state of the object, and only then put under
+//! its name.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use http_body_util::BodyExt;
+use hyper::{
+    Response,
+    body::{Bytes, Incoming},
+};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+use super::Store;
+use crate::{
+    engine::{
+        progress::{Flow, Phase, Progress, Watch},
+        source::io_trouble,
+        stage,
+    },
+    trouble::{Kind, Result, Trouble},
+};
+
+/// How often a lost connection is made anew without anything having come.
+const TRIES: u32 = 4;
+/// How long nothing may come.
+const IDLE: Duration = Duration::from_secs(30);
+/// How often the watcher is asked while nothing comes.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What a `.part` is a part of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct From {
+    url: String,
+    /// The object's state, as the store names it.
+    etag: String,
+    bytes: u64,
+}
+
+/// The file on its way.
+struct Part {
+    file: File,
+    path: PathBuf,
+    note: PathBuf,
+    bytes: u64,
+    from: Option<From>,
+}
+
+fn beside(into: &Path, ending: &str) -> PathBuf {
+    let mut name = into.as_os_str().to_os_string();
+    name.push(ending);
+    name.into()
+}
+
+impl Part {
+    /// A new one, or that of an earlier download of the same URL.
+    fn open(url: &str, into: &Path) -> Result<Part> {
+        let (path, note) = (beside(into, ".part"), beside(into, ".part.from"));
+        let from: Option<From> = fs::read(&note).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        let exists = path.symlink_metadata().is_ok();
+        let ours = from.as_ref().is_some_and(|from| from.url == url);
+        if exists && !ours {
+            return Err(Trouble::new(Kind::Refused, format!("{} exists", path.display()))
+                .why(format!("it is no begun download of {url}"))
+                .hint("Nothing is written over. Choose another name, or move that file aside."));
+        }
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
+        let file = file.map_err(|e| io_trouble("write", &path, &e))?;
+        let bytes = file.metadata().map_err(|e| io_trouble("read", &path, &e))?.len();
+        Ok(Part { file, path, note, bytes, from: from.filter(|_| exists && bytes > 0) })
+    }
+
+    /// Begins anew, with another state of the object.
+    fn begin(&mut self, from: From) -> Result<()> {
+        self.file.set_len(0).map_err(|e| io_trouble("write", &self.path, &e))?;
+        self.bytes = 0;
+        let text = serde_json::to_vec(&from).unwrap_or_default();
+        fs::write(&self.note, text).map_err(|e| io_trouble("write", &self.note, &e))?;
+        self.from = Some(from);
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &Bytes) -> Result<()> {
+        self.file.write_all(bytes).map_err(|e| io_trouble("write", &self.path, &e))?;
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Puts it under its name, never over another.
+    fn place(self, into: &Path) -> Result<u64> {
+        self.file.sync_all().map_err(|e| io_trouble("write", &self.path, &e))?;
+        renameat_with(CWD, &self.path, CWD, into, RenameFlags::NOREPLACE)
+            .map_err(|e| io_trouble("put in place", into, &e.into()))?;
+        let _ = fs::remove_file(&self.note);
+        stage::sync_dir(stage::parent(into))?;
+        Ok(self.bytes)
+    }
+}
+
+/// See [`Store::fetch`].
+pub(super) async fn fetch(store: &Store, url: &str, into: &Path, watch: &mut Watch<'_>) -> Result<u64> {
+    let (name, key) = super::parts(url)?;
+    if key.is_empty() || key.ends_with('/') {
+        return Err(Trouble::new(Kind::Usage, format!("{url} names no single object"))
+            .hint(format!("requorum snapshot list {url} shows what is there.")));
+    }
+    if into.symlink_metadata().is_ok() {
+        return Err(Trouble::new(Kind::Refused, format!("{} exists already", into.display()))
+            .hint("Nothing is written over. Choose another name, or move that file aside."));
+    }
+    let bucket = store.bucket(name)?;
+    let mut part = Part::open(url, into)?;
+    let mut tries = 0;
+    loop {
+        let before = part.bytes;
+        let outcome = match ask(store, &bucket, key, url, &mut part).await {
+            Ok(Some(answer)) => receive(answer, &mut part, watch).await,
+            // the object is another by now: from its beginning
+            Ok(None) => continue,
+            Err(trouble) => Err(trouble),
+        };
+        let whole = part.from.as_ref().is_some_and(|from| from.bytes == part.bytes);
+        match outcome {
+            Ok(()) if whole => return part.place(into),
+            Err(trouble) if trouble.kind != Kind::NoAnswer => {
+                return Err(kept(trouble, &part));
+            }
+            Ok(()) | Err(_) => {
+                tries = if part.bytes > before { 0 } else { tries + 1 };
+                if tries >= TRIES {
+                    let lost = Trouble::new(Kind::NoAnswer, format!("{url} was cut off after {} bytes", part.bytes));
+                    return Err(kept(outcome.err().map_or(lost.clone(), |t| lost.why(t.why)), &part));
+                }
+            }
+        }
+    }
+}
+
+/// Says what stays for the next time; of nothing, nothing stays.
+fn kept(trouble: Trouble, part: &Part) -> Trouble {
+    if part.bytes == 0 {
+        let _ = fs::remove_file(&part.path).and_then(|()| fs::remove_file(&part.note));
+        return trouble;
+    }
+    let hint = format!("{} bytes stay in {}; the same command goes on there.", part.bytes, part.path.display());
+    Trouble { hint: if trouble.hint.is_empty() { hint } else { format!("{}\n  {hint}", trouble.hint) }, ..trouble }
+}
+
+/// Asks for what is missing. None where what was begun is of another state of the object.
+async fn ask(
+    store: &Store,
+    bucket: &rusty_s3::Bucket,
+    key: &str,
+    url: &str,
+    part: &mut Part,
+) -> Result<Option<Response<Incoming>>> {
+    let action = bucket.get_object(Some(&store.settings.credentials), key);
+    let range = format!("bytes={}-", part.bytes);
+    let begun = part.from.clone();
+    if begun.as_ref().is_some_and(|from| from.bytes == part.bytes) {
+        // All is there, only the name is missing: one byte shows that the object is the same still.
+        part.bytes = part.bytes.saturating_sub(1);
+        part.file.set_len(part.bytes).map_err(|e| io_trouble("write", &part.path, &e))?;
+        return Box::pin(ask(store, bucket, key, url, part)).await;
+    }
+    let headers: Vec<(&str, &str)> = match &begun {
+        Some(from) => vec![("range", &range), ("if-match", &from.etag)],
+        None => Vec::new(),
+    };
+    let answer = store.get(&action, &headers, url).await?;
+    let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let etag = header("etag").to_string();
+    match (answer.status().as_u16(), begun) {
+        (412 | 416, Some(_)) => {
+            part.from = None;
+            part.file.set_len(0).map_err(|e| io_trouble("write", &part.path, &e))?;
+            part.bytes = 0;
+            Ok(None)
+        }
+        (206, Some(from)) => {
+            let expected = format!("bytes {}-{}/{}", part.bytes, from.bytes - 1, from.bytes);
+            if header("content-range") != expected || etag != from.etag {
+                return Err(Trouble::new(Kind::Input, format!("{url} cannot be gone on with"))
+                    .why(format!("the store sends {:?} instead of {expected:?}", header("content-range")))
+                    .hint(format!("Remove {} and begin anew.", part.path.display())));
+            }
+            Ok(Some(answer))
+        }
+        (200, _) => {
+            let bytes = header("content-length").parse().map_err(|_| {
+                Trouble::new(Kind::Input, format!("{url} cannot be had")).why("the store does not say how long it is")
+            })?;
+            part.begin(From { url: url.into(), etag, bytes })?;
+            Ok(Some(answer))
+        }
+        (status, _) => {
+            Err(Trouble::new(Kind::Input, format!("{url} cannot be had")).why(format!("the store says {status}")))
+        }
+    }
+}
+
+/// Writes what comes.
+async fn receive(answer: Response<Incoming>, part: &mut Part, watch: &mut Watch<'_>) -> Result<()> {
+    let mut body = answer.into_body();
+    let total = part.from.as_ref().map_or(0, |from| from.bytes);
+    let mut last = Instant::now();
+    loop {
+        if watch(Progress { phase: Phase::Receive, done: part.bytes, total }) == Flow::Stop {
+            return Err(Trouble::new(Kind::Stopped, "the download was stopped"));
+        }
+        let frame = match timeout(TICK, body.frame()).await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(None) => return Ok(()),
+            Ok(Some(Err(e))) => return Err(Trouble::new(Kind::NoAnswer, "the connection was lost").why(e)),
+            Err(_) if last.elapsed() < IDLE => continue,
+            Err(_) => return Err(Trouble::new(Kind::NoAnswer, "nothing came any more").why("for 30 s")),
+        };
+        last = Instant::now();
+        if let Some(bytes) = frame.data_ref() {
+            if part.bytes + bytes.len() as u64 > total {
+                return Err(Trouble::new(Kind::Input, "the store sends more than the object has"));
+            }
+            part.write(bytes)?;
+        }
+    }
+}
