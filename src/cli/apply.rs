@@ -10,18 +10,19 @@ use std::{
 
 use serde_json::json;
 
-use super::{Format, plan, print, progress::interruptible, warn};
+use super::{Format, connect, plan, print, progress::interruptible, warn};
 use crate::{
     engine::{progress::Progress, status::human_size},
     plan::{
-        Plan,
+        Plan, destination,
         facts::host::{HostFacts, PlaceState, Root},
         hosts as judged,
         table::{Problem, Severity},
     },
     recovery::{
-        RowEvent,
+        self, RowEvent,
         hosts::{self, HostEvent, Job},
+        journal,
     },
     trouble::{Result, Trouble},
     world::{agent, local::Local, members::Members, ssh::Ssh},
@@ -47,16 +48,42 @@ pub(super) struct Args {
     /// The configuration file for ssh, as its -F.
     #[arg(long, value_name = "FILE")]
     ssh_config: Option<PathBuf>,
+    /// Go on although something is in the way: the text that its refusal names; may be repeated. It is written to the
+    /// journal.
+    #[arg(long = "override", value_name = "TEXT")]
+    overrides: Vec<String>,
+    #[command(flatten)]
+    connect: connect::ConnectArgs,
 }
 
 /// Carries out a plan on its hosts.
-pub(super) fn run(args: &Args, format: Format) -> Result<()> {
+pub(super) fn run(args: Args, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
     let made = plan::read(&args.plan)?;
     let names = plan::chosen(&made, &args.member)?;
     let ssh = Ssh { config: args.ssh_config.as_deref().map(super::absolute).transpose()? };
     let job = Job { plan: &made, names: &names, ssh: &ssh, limit: args.limit, dry_run: args.dry_run };
     let teller = Teller { plan: &made, json: format == Format::Json, told: Mutex::default() };
-    interruptible(|cancel| hosts::apply(&job, cancel, &|host, event| teller.tell(host, event)))?;
+    interruptible(|cancel| {
+        if args.dry_run {
+            return hosts::apply(&job, cancel, &|host, event| teller.tell(host, event));
+        }
+        let connect = args.connect.clone().or(outer);
+        let world = Local::real(connect.members()?);
+        // The directories of other hosts are looked at there; the old cluster's URLs are asked from here.
+        let here: Vec<String> =
+            made.members.iter().filter(|m| destination::is_local(&m.host)).map(|m| m.name.clone()).collect();
+        let here: Vec<String> = names.iter().filter(|name| here.contains(name)).cloned().collect();
+        let passed = plan::fenced(&args.overrides, &made, &here, &connect.endpoints(), &world)?;
+        let journal = journal::beside(&super::absolute(&args.plan)?);
+        recovery::recorded(&made, &names, &passed, &journal, &world, |journal| {
+            hosts::apply(&job, cancel, &|host, event| {
+                if let HostEvent::Row(name, row) = &event {
+                    recovery::note(journal, &made, name, row);
+                }
+                teller.tell(host, event);
+            })
+        })
+    })?;
     if format == Format::Json {
         return Ok(());
     }

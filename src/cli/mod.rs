@@ -143,7 +143,7 @@ fn run(cli: Cli) -> Result<u8> {
         Some(Command::V2(command)) => v2::run(&command, write_out),
         Some(Command::Plan(args)) => plan::make(args),
         Some(Command::Restore(args)) => plan::restore(args, &connect),
-        Some(Command::Apply(args)) => apply::run(&args, write_out),
+        Some(Command::Apply(args)) => apply::run(args, &connect, write_out),
         Some(Command::Agent) => apply::agent(),
         Some(Command::Launch(args)) => plan::launch(&args, write_out),
         Some(Command::Drill(args)) => wizard::drill(&args),

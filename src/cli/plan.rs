@@ -275,7 +275,7 @@ pub(super) fn restore(args: RestoreArgs, outer: &super::connect::ConnectArgs) ->
     let problems = certs::check(&rows, &world.certificates(&certs::named(&rows)), world.now());
     judge(&format!("the plan {} is not carried out", args.plan.display()), &problems, &all)
         .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
-    let passed = fenced(&args, &plan, &names, &connect.endpoints(), &world)?;
+    let passed = fenced(&args.overrides, &plan, &names, &connect.endpoints(), &world)?;
     let journal = journal::beside(&absolute(&args.plan)?);
     let mut lines = Vec::new();
     let outcome = interruptible(|cancel| {
@@ -308,23 +308,28 @@ pub(super) fn restore(args: RestoreArgs, outer: &super::connect::ConnectArgs) ->
 }
 
 /// Asks everybody who must not live on, says what is only to be known, and refuses where somebody is in the way.
-fn fenced(args: &RestoreArgs, plan: &Plan, names: &[String], endpoints: &[String], world: &Local) -> Result<Passed> {
+pub(super) fn fenced(
+    overrides: &[String],
+    plan: &Plan,
+    names: &[String],
+    endpoints: &[String],
+    world: &Local,
+) -> Result<Passed> {
     let old = fences::of_snapshot(plan, endpoints, world);
     let (_, found) = fences::look(plan, names, &old, world);
-    let blocking: Vec<&str> =
-        found.iter().filter(|f| f.blocks(&args.overrides)).filter_map(|f| f.typed.as_deref()).collect();
+    let blocking: Vec<&str> = found.iter().filter(|f| f.blocks(overrides)).filter_map(|f| f.typed.as_deref()).collect();
     let flags: Vec<String> = blocking.iter().map(|text| format!("--override {}", shell_words::quote(text))).collect();
-    for fence in found.iter().filter(|fence| !fence.blocks(&args.overrides)) {
+    for fence in found.iter().filter(|fence| !fence.blocks(overrides)) {
         match fence.typed {
             Some(_) => warn(&format!("Warning: overridden: {}.", fence.sentence())),
             None => warn(&format!("Warning: {}.\n  {}", fence.sentence(), fence.lift)),
         }
     }
     let stray = |text: &&String| !found.iter().any(|fence| fence.typed.as_ref() == Some(text));
-    for text in args.overrides.iter().filter(stray) {
+    for text in overrides.iter().filter(stray) {
         warn(&format!("Warning: nothing is in the way that --override {} lifts.", shell_words::quote(text)));
     }
-    Passed::new(found, &args.overrides).map_err(|trouble| Trouble {
+    Passed::new(found, overrides).map_err(|trouble| Trouble {
         hint: format!("{}\n  To go on all the same: {}", trouble.hint, flags.join(" ")),
         ..trouble
     })

@@ -93,6 +93,27 @@ pub fn carry_out(
     cancel: &Cancel,
     on: &mut dyn FnMut(&str, RowEvent),
 ) -> Result<()> {
+    recorded(plan, names, passed, journal, world, |journal| {
+        execute(plan, names, world, cancel, &mut |name, event| {
+            note(journal, plan, name, &event);
+            on(name, event);
+        })
+    })
+}
+
+/// Does `work` with the journal at `journal`, which says before it what was begun and overridden, and after it how it
+/// ended. `work` writes to it what becomes of each member ([`note`]).
+///
+/// # Errors
+/// When the journal cannot be written although a fence was overridden; else those of `work`.
+pub fn recorded(
+    plan: &Plan,
+    names: &[String],
+    passed: &Passed,
+    journal: &Path,
+    world: &dyn World,
+    work: impl FnOnce(&Journal<'_>) -> Result<()>,
+) -> Result<()> {
     let journal = Journal::at(world, journal);
     let overridden: Vec<&Fence> = passed.0.iter().filter(|fence| fence.typed.is_some()).collect();
     let id = plan.short_id();
@@ -110,31 +131,34 @@ pub fn carry_out(
         let data = json!({"plan": id, "typed": fence.typed, "evidence": fence.evidence});
         journal.add(Event::Override, &format!("overridden: {}", fence.sentence()), data)?;
     }
-    let outcome = execute(plan, names, world, cancel, &mut |name, event| {
-        let _ = match &event {
-            RowEvent::Step(_) => Ok(()),
-            RowEvent::Done(r) => journal.add(
-                Event::Restored,
-                &format!("{name} restored in {}, read back", r.data_dir.display()),
-                json!({
-                    "plan": id, "name": name, "member_id": r.member_id, "cluster_id": r.cluster_id,
-                    "data_dir": r.data_dir, "revision": r.revision, "keys": r.keys,
-                }),
-            ),
-            RowEvent::Failed(t) => journal.add(
-                Event::Failed,
-                &format!("{name} not restored: {}", t.what),
-                json!({"plan": id, "name": name, "why": t.why}),
-            ),
-        };
-        on(name, event);
-    });
+    let outcome = work(&journal);
     let end = match &outcome {
         Ok(()) => "every member asked for stands".to_string(),
         Err(trouble) => format!("not complete: {}", trouble.what),
     };
     let _ = journal.add(Event::Ended, &format!("plan {id}: {end}"), json!({"plan": id, "complete": outcome.is_ok()}));
     outcome
+}
+
+/// Writes down what became of a member. A journal that cannot be written does not stop a restore that was begun.
+pub fn note(journal: &Journal<'_>, plan: &Plan, name: &str, event: &RowEvent) {
+    let id = plan.short_id();
+    let _ = match event {
+        RowEvent::Step(_) => Ok(()),
+        RowEvent::Done(r) => journal.add(
+            Event::Restored,
+            &format!("{name} restored in {}, read back", r.data_dir.display()),
+            json!({
+                "plan": id, "name": name, "member_id": r.member_id, "cluster_id": r.cluster_id,
+                "data_dir": r.data_dir, "revision": r.revision, "keys": r.keys,
+            }),
+        ),
+        RowEvent::Failed(t) => journal.add(
+            Event::Failed,
+            &format!("{name} not restored: {}", t.what),
+            json!({"plan": id, "name": name, "why": t.why}),
+        ),
+    };
 }
 
 /// Restores the members named in `names`, one after the other, and reports through `on` by member

@@ -681,6 +681,21 @@ fn what_a_restore_does_besides_is_offered_where_it_applies() {
 }
 
 #[test]
+fn a_member_of_another_host_is_not_restored_here() {
+    let mut plan = at_review().review.plan.clone().unwrap();
+    plan.members[1].host = "root@etcd-2".into();
+    let mut model = at_review();
+    model.review.plan = Some(plan);
+    press(&mut model, KeyCode::Enter);
+    assert!(
+        said(&model).contains("m2 belongs on root@etcd-2") && said(&model).contains("requorum apply"),
+        "{}",
+        said(&model)
+    );
+    assert!(model.prompt.is_none());
+}
+
+#[test]
 fn bumps_are_taken_in_the_forms_people_write() {
     for (typed, bump) in [("1000000000", 1_000_000_000), ("1e9", 1_000_000_000), ("1,000", 1000), ("", 0)] {
         let mut model = at_review();

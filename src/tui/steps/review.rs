@@ -21,7 +21,7 @@ use super::{
     members::{self, draft},
 };
 use crate::{
-    plan::{Plan, build, file, table::Problem},
+    plan::{Plan, build, destination, file, table::Problem},
     recovery::journal,
 };
 
@@ -87,9 +87,22 @@ fn begun(model: &Model) -> bool {
     model.review.plan.is_some() && model.restore.plan == model.review.plan
 }
 
+/// A member of the plan that belongs on another host, and that host.
+fn far_member(model: &Model) -> Option<(String, String)> {
+    let members = &model.review.plan.as_ref()?.members;
+    let far = members.iter().find(|m| !destination::is_local(&m.host))?;
+    Some((far.name.clone(), far.host.clone()))
+}
+
 pub(super) fn next(model: &mut Model) -> Vec<Effect> {
     if begun(model) {
         model.step = Step::Restore;
+    } else if let Some(far) = far_member(model) {
+        let words = format!(
+            "{} belongs on {}: save the plan with s and run requorum apply; the wizard restores on this machine only.",
+            far.0, far.1
+        );
+        model.say(Tone::Bad, words);
     } else if model.review.plan.is_none() {
         model.say(Tone::Bad, "There is no plan to carry out: Members has problems.");
     } else {
