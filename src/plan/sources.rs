@@ -109,6 +109,8 @@ pub enum Standing {
     Whole,
     /// It carries no checksum; its pages are sound.
     Sound,
+    /// It lies in an object store, and is to be fetched.
+    Remote,
     /// It was not read through yet.
     Unread,
     /// It is inside an archive; the sentence says how to get it out.
@@ -129,7 +131,7 @@ impl Standing {
     fn class(&self) -> u8 {
         match self {
             Standing::ToSave | Standing::Whole | Standing::Sound => 0,
-            Standing::Unread => 1,
+            Standing::Remote | Standing::Unread => 1,
             Standing::Packed(_) => 2,
             Standing::Held(_) => 3,
             Standing::Broken(_) => 4,
@@ -336,6 +338,7 @@ fn standing(file: &FileFacts, dir: Option<&DirFacts>) -> Standing {
         return Standing::Held(format!("{program}{pid} runs on it; save a snapshot from that member instead"));
     }
     match &file.health {
+        Health::Unread if file.path.starts_with("s3:") => Standing::Remote,
         Health::Unread => Standing::Unread,
         Health::Verified => Standing::Whole,
         Health::Unhashed => Standing::Sound,

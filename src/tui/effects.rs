@@ -92,7 +92,10 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: &mut dyn FnMu
             send(Msg::Compared { id: *id, result });
         }
         Effect::Save { id, endpoint, into } => {
-            let result = world.save_snapshot(endpoint, into, &mut watch(*id, cancel, send));
+            let result = match endpoint.starts_with("s3://") {
+                true => world.fetch(endpoint, into, &mut watch(*id, cancel, send)),
+                false => world.save_snapshot(endpoint, into, &mut watch(*id, cancel, send)),
+            };
             send(Msg::Saved { id: *id, result });
         }
         Effect::Fences { id, plan, old } => {

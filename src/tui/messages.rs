@@ -247,7 +247,7 @@ pub enum Effect {
     Save {
         /// For the answer.
         id: u64,
-        /// The member's client URL.
+        /// The member's client URL, or an object's `s3://` URL.
         endpoint: String,
         /// The new file.
         into: PathBuf,

@@ -99,6 +99,10 @@ pub fn words(model: &Model, prompt: &Prompt) -> (String, String) {
         Ask::Confirm => (format!("To restore, type the cluster label: {label}"), armed(model, prompt)),
         Ask::Override(text) => (format!("To go on all the same, type: {text}"), armed(model, prompt)),
         Ask::OpenFile => ("Path of a snapshot, or of a directory to search".into(), "It is only read.".into()),
+        Ask::SaveFrom(url) if url.starts_with("s3://") => (
+            format!("Fetch {url} into"),
+            "A new file; what was cut off goes on the next time, and what came is checked.".into(),
+        ),
         Ask::SaveFrom(endpoint) => (
             format!("Save a snapshot from {endpoint} into"),
             "A new file; the data comes over the network and its checksum is verified.".into(),

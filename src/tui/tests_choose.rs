@@ -79,6 +79,24 @@ fn what_a_configuration_names_is_looked_at_and_then_read() {
 }
 
 #[test]
+fn an_object_is_fetched_before_it_is_read() {
+    let mut model = with_file(Health::Verified);
+    let id = model.id();
+    model.snapshot.searching.push((id, "s3://backups/prod".into()));
+    let object = FileFacts { path: "s3://backups/prod/etcd.db".into(), content: None, ..file("x", Health::Unread) };
+    assert_eq!(update(&mut model, Msg::Found { id, result: Ok(vec![object.clone()]) }), [], "it is not read from afar");
+    model.snapshot.select(Place::File(object.path));
+    let enter = || Msg::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
+    assert_eq!(update(&mut model, enter()), []);
+    let effects = update(&mut model, enter());
+    let [Effect::Save { id, endpoint, into }] = &effects[..] else { panic!("{effects:?}") };
+    assert!(endpoint == "s3://backups/prod/etcd.db" && into.ends_with("etcd.db"), "{into:?}");
+    let fetched = FileFacts { path: into.clone(), ..file("x", Health::Verified) };
+    update(&mut model, Msg::Saved { id: *id, result: Ok(fetched) });
+    assert_eq!(model.snapshot.chosen.as_ref(), Some(into));
+}
+
+#[test]
 fn a_database_that_an_etcd_writes_is_not_read() {
     let mut model = with_file(Health::Verified);
     let database = FileFacts { path: "/var/lib/etcd/member/snap/db".into(), ..file("x", Health::Unread) };

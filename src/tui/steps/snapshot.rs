@@ -134,7 +134,7 @@ impl State {
     }
 
     /// Selects a source for good.
-    pub(super) fn select(&mut self, place: Place) {
+    pub(in crate::tui) fn select(&mut self, place: Place) {
         self.selected = Some(place);
         self.held_selection = true;
     }
@@ -265,17 +265,17 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
     match (action, selected(model)) {
         (Action::Open | Action::Details | Action::Agree | Action::Compare, None) => Err(empty.into()),
         (Action::Open, Some(source)) => match &source.standing {
-            Standing::ToSave if state.saving.is_some() => {
+            Standing::ToSave | Standing::Remote if state.saving.is_some() => {
                 Err("One snapshot is being saved already; c stops that.".into())
             }
             Standing::Unread => Err(format!("{} is not read through yet.", source.name)),
             Standing::Held(why) => Err(format!("It cannot be taken: {why}.")),
             Standing::Packed(why) | Standing::Broken(why) => Err(format!("It cannot be restored: {why}")),
-            Standing::ToSave | Standing::Whole | Standing::Sound => Ok(()),
+            Standing::ToSave | Standing::Remote | Standing::Whole | Standing::Sound => Ok(()),
         },
         (Action::Agree, Some(source)) => match &source.standing {
             Standing::Sound => Ok(()),
-            Standing::ToSave => Err("A snapshot saved over the network carries a checksum.".into()),
+            Standing::ToSave | Standing::Remote => Err("What comes over the network carries a checksum.".into()),
             Standing::Whole => Err("This file carries a checksum and it is right; Enter chooses it.".into()),
             Standing::Unread => Err("It is not read through yet.".into()),
             Standing::Held(why) | Standing::Packed(why) => Err(format!("It cannot be taken as it is: {why}.")),
@@ -326,6 +326,11 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             Some((Place::Member(endpoint), _)) => {
                 let proposed = proposed_file(model);
                 model.ask(Ask::SaveFrom(endpoint), proposed.to_string_lossy());
+            }
+            Some((Place::File(path), _)) if path.starts_with("s3:") => {
+                let name = path.file_name().unwrap_or_default();
+                let proposed = model.options.base_dir.join(name);
+                model.ask(Ask::SaveFrom(path.to_string_lossy().into_owned()), proposed.to_string_lossy());
             }
             Some((Place::File(path), hashed)) => {
                 if hashed || model.snapshot.agreed.contains(&path) {

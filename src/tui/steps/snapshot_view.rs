@@ -141,6 +141,7 @@ fn checks(model: &Model, source: &Source) -> Spot {
     let is = |paths: &[std::path::PathBuf]| matches!(&source.place, Place::File(path) if paths.contains(path));
     match &source.standing {
         Standing::ToSave => ("to be saved".into(), Tone::Faint),
+        Standing::Remote => ("to be fetched".into(), Tone::Faint),
         Standing::Unread => match &model.snapshot.reading {
             Some(work) if is(std::slice::from_ref(&work.path)) => ("reading …".into(), Tone::Plain),
             _ => ("unread".into(), Tone::Faint),
@@ -170,6 +171,11 @@ fn said(model: &Model, source: &Source) -> Vec<Said> {
                 reading.and_then(|w| w.meter).map_or_else(String::new, |m| format!(": {}", m.words(model.now_ms)));
             out.push((" ", Tone::Plain, format!("It is read through before it can be chosen{how}.")));
         }
+        Standing::Remote => out.push((
+            " ",
+            Tone::Plain,
+            "Enter fetches it from the object store into a new file; then it is read through like any other.".into(),
+        )),
         Standing::ToSave => out.push((
             " ",
             Tone::Plain,
@@ -197,7 +203,8 @@ fn said(model: &Model, source: &Source) -> Vec<Said> {
         Relation::SharesMembers(_) => {
             out.push((" ", Tone::Plain, format!("It is likely of this cluster: {why}; a file names no cluster.")));
         }
-        Relation::CannotTell(_) if matches!(source.standing, Standing::Unread | Standing::Broken(_)) => {}
+        Relation::CannotTell(_)
+            if matches!(source.standing, Standing::Remote | Standing::Unread | Standing::Broken(_)) => {}
         Relation::CannotTell(_) => {
             out.push((" ! ", Tone::Warn, format!("Whether it is of this cluster cannot be told: {why}.")));
         }

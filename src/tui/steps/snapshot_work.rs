@@ -152,7 +152,9 @@ fn read_next(model: &mut Model) -> Vec<Effect> {
         held || dir_of(&f.path).is_some_and(|dir| state.looking.iter().any(|(_, d)| d == dir))
     };
     // the one that is waited for goes first
-    let unread = || state.files.iter().filter(|f| f.health == Health::Unread && !waits(f));
+    // An object is read once it was fetched.
+    let far = |f: &FileFacts| f.path.starts_with("s3:");
+    let unread = || state.files.iter().filter(|f| f.health == Health::Unread && !far(f) && !waits(f));
     let next = unread().find(|f| Some(&f.path) == state.chosen.as_ref()).or_else(|| unread().next());
     let Some(path) = next.map(|f| f.path.clone()) else { return relate_next(model) };
     let id = model.id();
@@ -254,7 +256,7 @@ fn put(model: &mut Model, path: &Path, facts: FileFacts) {
     }
 }
 
-/// Begins to save a snapshot from a member.
+/// Begins to save a snapshot from a member, or to fetch one from an object store.
 pub(in crate::tui) fn save(model: &mut Model, endpoint: String, into: PathBuf) -> Vec<Effect> {
     let id = model.id();
     model.snapshot.saving = Some(Work { id, path: into.clone(), meter: None });
