@@ -145,6 +145,11 @@ impl Teller<'_> {
             HostEvent::Program(at, of) => {
                 let _ = print(&format!("{host}: sending the program: {} of {}\n", human_size(at), human_size(of)));
             }
+            HostEvent::Automation(active) => {
+                for automation in active {
+                    warn(&format!("{host}: {}; this pauses it: {}", automation.what, automation.pause));
+                }
+            }
             HostEvent::HadIt(path) => {
                 let _ = print(&format!("{host}: the snapshot is there already, {}\n", path.display()));
             }
@@ -234,6 +239,7 @@ fn json_line(plan: &Plan, host: &str, event: &HostEvent) -> serde_json::Value {
         HostEvent::Unreachable(trouble) => json!({"host": host, "event": "unreachable", "error": failed(trouble)}),
         HostEvent::Failed(trouble) => json!({"host": host, "event": "failed", "error": failed(trouble)}),
         HostEvent::Program(at, of) => json!({"host": host, "event": "program", "done": at, "total": of}),
+        HostEvent::Automation(active) => json!({"host": host, "event": "automation", "automation": active}),
         HostEvent::HadIt(path) => json!({"host": host, "event": "had-snapshot", "path": path}),
         HostEvent::Snapshot(at) => json!({"host": host, "event": "snapshot", "step": step(at)}),
         HostEvent::Sent(sent) => {

@@ -20,7 +20,7 @@ use crate::{
     },
     plan::{
         Plan,
-        facts::host::HostFacts,
+        facts::{config::Automation, host::HostFacts},
         hosts::{self, Own, Way},
         table::{Problem, Severity},
         words::{all, plural},
@@ -53,6 +53,8 @@ pub enum HostEvent {
     Unreachable(Trouble),
     /// The program was sent there: so many of its bytes, of so many.
     Program(u64, u64),
+    /// What starts an etcd there again, or fights with whoever changes its files.
+    Automation(Vec<Automation>),
     /// The snapshot was there already, in this file.
     HadIt(PathBuf),
     /// The snapshot is being looked for, or sent.
@@ -204,6 +206,12 @@ fn work(
     }
     let way = hosts::way(&program.own, session.facts()).unwrap_or(Way::Send);
     session.start(program, &way, &stop, &mut |at| hear(host, HostEvent::Program(at, program.bytes)))?;
+    if let Event::Configs(configs) = session.ask(&Request::DiscoverConfigs, &stop, &mut |_| {})? {
+        let active: Vec<Automation> = configs.into_iter().flat_map(|c| c.automation).filter(|a| a.active).collect();
+        if !active.is_empty() {
+            hear(host, HostEvent::Automation(active));
+        }
+    }
     let wanted = Wanted {
         sha256: plan.source.sha256.clone(),
         bytes: plan.source.bytes,

@@ -88,7 +88,8 @@ fn read(tree: Tree<'_>, path: &Path, in_force: bool) -> Option<ConfigFacts> {
     let variables = flags::of_variables(env.iter().map(|(name, value)| (*name, *value, place.as_str())));
     let flags = program::effective(tree, args, variables, here, &mut Vec::new(), &mut notes);
     let (data_dir, wal_dir) = on_host::dirs(&flags, here, &mounts);
-    let automation = in_force.then(|| automation(path)).into_iter().collect();
+    let mut automation: Vec<Automation> = in_force.then(|| automation(path)).into_iter().collect();
+    automation.extend(operator(&pod).filter(|_| in_force));
     Some(ConfigFacts { origin: Origin::File(path.into()), kind, flags, data_dir, wal_dir, automation, notes })
 }
 
@@ -101,6 +102,18 @@ fn automation(path: &Path) -> Automation {
         pause: format!("mv {} {}", quoted(path), quoted(&aside)),
         resume: format!("mv {} {}", quoted(&aside), quoted(path)),
     }
+}
+
+/// OpenShift's etcd operator writes the manifests of its pods.
+fn operator(pod: &Value) -> Option<Automation> {
+    let namespace = pod.get("metadata")?.get("namespace")?.as_str()?;
+    let scale = |to: u8| format!("oc scale deployment/etcd-operator --replicas={to} -n openshift-etcd-operator");
+    (namespace == "openshift-etcd").then(|| Automation {
+        what: "OpenShift's etcd operator writes this manifest anew as soon as the API answers".into(),
+        active: true,
+        pause: scale(0),
+        resume: scale(1),
+    })
 }
 
 fn quoted(path: &Path) -> String {

@@ -225,6 +225,16 @@ fn kubeadms_pod_in_force_and_put_aside() {
 }
 
 #[test]
+fn openshifts_operator_is_named() {
+    let pod = POD.replace("namespace: kube-system", "namespace: openshift-etcd");
+    let all = found(&[("/etc/kubernetes/manifests/etcd-pod.yaml", &pod)]);
+    let operators: Vec<_> = all[0].automation.iter().filter(|a| a.pause.contains("etcd-operator")).collect();
+    assert!(operators.len() == 1 && operators[0].active, "{:?}", all[0].automation);
+    let plain = found(&[("/etc/kubernetes/manifests/etcd.yaml", POD)]);
+    assert_eq!(plain[0].automation.len(), 1);
+}
+
+#[test]
 fn a_running_process() {
     let environ = "PATH=/bin\0ETCD_NAME=other\0ETCD_INITIAL_CLUSTER_TOKEN=t\0AWS_SECRET=x\0";
     let all = found(&[
