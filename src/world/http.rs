@@ -1,6 +1,6 @@
 //! HTTP/1.1 over one connection: a request, its answer, bounded in time and size.
 
-use std::{sync::Arc, time::Duration};
+use std::{io::ErrorKind, sync::Arc, time::Duration};
 
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{
@@ -28,7 +28,10 @@ pub(super) enum Miss {
 
 impl From<hyper::Error> for Miss {
     fn from(error: hyper::Error) -> Self {
-        if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+        // Who closes with a question unread resets the connection.
+        let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<std::io::Error>());
+        let reset = source.is_some_and(|e| matches!(e.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe));
+        if reset || error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
             return Miss::HungUp;
         }
         Miss::NoHttp(super::members::words::innermost(&error))

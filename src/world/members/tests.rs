@@ -5,7 +5,7 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener},
+    net::{Shutdown, SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt,
     path::Path,
     thread,
@@ -478,6 +478,9 @@ fn pages(known: &'static [(&'static str, &'static str)]) -> SocketAddr {
                 let head =
                     format!("HTTP/1.1 {status}\r\nX-Etcd-Cluster-ID: c1\r\nContent-Length: {}\r\n\r\n", body.len());
                 let _ = stream.write_all(format!("{head}{body}").as_bytes());
+                // Closed with something unread, the connection would be reset, and the answer lost with it.
+                let _ = stream.shutdown(Shutdown::Write);
+                let _ = std::io::copy(&mut stream, &mut std::io::sink());
             });
         }
     });

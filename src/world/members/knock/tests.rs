@@ -3,7 +3,7 @@
 
 use std::{
     io::{Read, Write},
-    net::TcpListener,
+    net::{Shutdown, TcpListener},
     thread,
 };
 
@@ -22,10 +22,15 @@ fn listener(says: Option<&'static str>) -> String {
                 None => silent.push(stream),
                 Some("") => {}
                 Some(text) => {
-                    // The first connection may only look whether anybody listens.
-                    if stream.read(&mut [0; 4096]).unwrap_or(0) > 0 {
-                        let _ = stream.write_all(text.as_bytes());
-                    }
+                    thread::spawn(move || {
+                        // The first connection may only look whether anybody listens.
+                        if stream.read(&mut [0; 4096]).unwrap_or(0) > 0 {
+                            let _ = stream.write_all(text.as_bytes());
+                        }
+                        // Closed with something unread, it would be reset, and the words lost with it.
+                        let _ = stream.shutdown(Shutdown::Write);
+                        let _ = std::io::copy(&mut stream, &mut std::io::sink());
+                    });
                 }
             }
         }
