@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What `requorum probe -w json` says of these members, and its exit code, which must be the verdict's.
 fn probe(endpoints: &[String], more: &[&str]) -> Value {
-    let mut command = requorum(["probe", "-w", "json", "--endpoints", &endpoints.join(",")]);
+    let mut command = requorum(["probe", "-w", "json", "--no-discover", "--endpoints", &endpoints.join(",")]);
     let output = command.args(more).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let said: Value = serde_json::from_str(&text)

@@ -52,7 +52,9 @@ pub fn same_files_bumped(server: &Server) {
 }
 
 fn compare(server: &Server, flags: &[&str]) {
-    for snapshot in SNAPSHOTS.map(fixture) {
+    // etcdutl 3.6 makes a directory of it on which etcd 3.6 does not start; requorum refuses that.
+    let starts = |name: &&str| !(server.minor == "3.6" && name.starts_with("3.7"));
+    for snapshot in SNAPSHOTS.iter().filter(|name| starts(name)).map(|name| fixture(name)) {
         for (name, cluster, urls) in CLUSTERS {
             let dir = TempDir::new().unwrap();
             let (theirs, ours) = (dir.path().join("theirs"), dir.path().join("ours"));

@@ -9,6 +9,7 @@ use super::super::{
     prompt::Ask,
     theme::Tone,
 };
+use crate::etcd::membership::Id;
 use crate::plan::{
     facts::{Answer, Around, EndpointFacts, Hashed, MemberSays, config::ConfigFacts, disk::DirFacts},
     prefill,
@@ -80,6 +81,13 @@ impl State {
             fact.answer = Answer::Asking;
         }
         verdict(&facts, &self.dirs, &self.gone())
+    }
+
+    /// The directories that may be of this cluster: those of another one that runs here stand in the details only.
+    pub fn own_dirs(&self) -> Vec<&DirFacts> {
+        let known: BTreeSet<_> = self.says().map(|says| says.cluster_id).filter(|id| *id != Id(0)).collect();
+        let own = |dir: &&DirFacts| dir.state.says().is_none_or(|s| known.is_empty() || known.contains(&s.cluster_id));
+        self.dirs.iter().filter(own).collect()
     }
 
     fn says(&self) -> impl Iterator<Item = &MemberSays> {

@@ -225,10 +225,11 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
         selected(model, &row.facts, page);
     }
     // two at most: the advice below counts more
-    for dir in state.dirs.iter().take(2) {
+    let dirs = state.own_dirs();
+    for dir in dirs.iter().take(2) {
         page.sentence("   ", &format!("On this machine, {}: {}", dir.data_dir.display(), dir.words()), Tone::Plain, 2);
     }
-    match state.dirs.len() {
+    match dirs.len() {
         0 => {}
         1 | 2 => page.gap(),
         n => page.sentence("   ", &format!("and {} more directories (⏎ lists them)", n - 2), Tone::Faint, 1),
