@@ -9,6 +9,7 @@ use requorum::{
         progress::Flow,
         restore::{Tools, snap_files},
     },
+    etcd::version::Minor,
     plan::Options,
 };
 
@@ -231,7 +232,7 @@ pub fn every_fixture_plain_and_compacted() {
                 name: "m3",
                 data_dir: &data,
                 wal_dir: None,
-                target: requorum::etcd::version::Minor::V3_6,
+                target: if name.starts_with("3.7") { Minor::V3_7 } else { Minor::V3_6 },
                 bump_revision: bump,
                 options: &Options { compact, ..Options::default() },
             };
