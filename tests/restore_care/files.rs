@@ -232,7 +232,7 @@ pub fn every_fixture_plain_and_compacted() {
                 name: "m3",
                 data_dir: &data,
                 wal_dir: None,
-                target: if name.starts_with("3.7") { Minor::V3_7 } else { Minor::V3_6 },
+                target: if name.contains("3.7") { Minor::V3_7 } else { Minor::V3_6 },
                 bump_revision: bump,
                 options: &Options { compact, ..Options::default() },
             };
