@@ -38,8 +38,8 @@ impl From<hyper::Error> for Miss {
     }
 }
 
-/// Sends a GET for `path` (with its query) with these headers, `host` among them or the target's own; returns when the answer's head is there. Connecting and
-/// answering may take `limit` each.
+/// Sends a GET for `path` (with its query) with these headers, `host` among them or the target's own; returns when the
+/// answer's head is there. Connecting and answering may take `limit` each.
 pub(super) async fn get(
     target: &Target,
     tls: &Arc<ClientConfig>,
