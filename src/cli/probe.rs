@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, thread, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Format, connect, print};
+use super::{Format, connect, plan, print};
 use crate::{
     plan::{
         facts::{
@@ -71,7 +71,7 @@ pub(super) fn run(args: ProbeArgs, outer: &connect::ConnectArgs, format: Format)
             false => world.look_around(&args.data_dir),
         };
         let finding = verdict(&facts, &around.dirs, &gone);
-        let now = timestamp(world.now());
+        let now = plan::timestamp(world.now());
         match format {
             Format::Json => print(&format!("{}\n", as_json(&finding, &facts, &around, &now)))?,
             _ if args.watch.is_none() => print(&text(&finding, &facts, &around))?,
@@ -126,11 +126,6 @@ fn stray(gone: &BTreeSet<String>, facts: &[EndpointFacts]) -> Result<()> {
     let asked: Vec<&str> = facts.iter().map(|f| f.endpoint.as_str()).collect();
     Err(Trouble::new(Kind::Usage, format!("--gone {stray} is none of the endpoints that were asked"))
         .hint(format!("They are, spelled so: {}", asked.join(", "))))
-}
-
-fn timestamp(now: i64) -> String {
-    let since = Duration::from_secs(u64::try_from(now).unwrap_or_default());
-    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since).to_string()
 }
 
 /// The name of the member behind an endpoint, where an answer tells it.
