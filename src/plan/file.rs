@@ -25,7 +25,8 @@ const MAX_DEPTH: usize = 64;
 /// `Input` when it is longer than 1 MiB, nested too deep, or no YAML.
 pub(super) fn yaml(what: &str, text: &str) -> Result<serde_json::Value> {
     bounded(what, text)?;
-    serde_yaml::from_str(text).map_err(|error| Trouble::new(Kind::Input, format!("{what} cannot be read")).why(error))
+    serde_yaml::from_str(text)
+        .map_err(|error| Trouble::new(Kind::Input, format!("{what} cannot be read")).why(brief(&error.to_string())))
 }
 
 /// Refuses what libyaml would take long for: its time grows with the square of the depth, and
@@ -78,14 +79,32 @@ pub fn from_yaml(text: &str) -> Result<Plan> {
     }
     serde_yaml::from_str(text).map_err(|error| {
         refused("the plan cannot be read".into())
-            .why(error)
+            .why(brief(&error.to_string()))
             .hint("Correct the line, or make the plan anew in the wizard.")
     })
+}
+
+/// What the parser says, without the text that it quotes: the wrong file may be long, or a key.
+fn brief(error: &str) -> String {
+    match (error.split_once('"'), error.rsplit_once('"')) {
+        (Some((before, _)), Some((quoted, after))) if quoted.chars().count() > before.chars().count() + 60 => {
+            format!("{before}\"…\"{after}")
+        }
+        _ => error.to_string(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    #[test]
+    fn a_wrong_file_is_not_read_out() {
+        let trouble = from_yaml(&"-----BEGIN secret words ".repeat(20)).unwrap_err();
+        assert!(trouble.why.contains("expected struct Plan") && !trouble.why.contains("secret"), "{}", trouble.why);
+        // A short word is what has to be corrected, and is named.
+        assert_eq!(brief("invalid value: string \"3.9\", expected 3.4"), "invalid value: string \"3.9\", expected 3.4");
+    }
     use proptest::prelude::*;
 
     use super::*;
