@@ -49,6 +49,11 @@ pub fn look(data_dir: &Path, wal_dir: Option<&Path>) -> DirFacts {
     }
 }
 
+/// Who holds a member's database or log, if anybody.
+pub fn held(data_dir: &Path, wal_dir: Option<&Path>) -> Held {
+    locks::holder(&Places::of(data_dir, wal_dir).locked())
+}
+
 /// Reads the database of a directory that was looked at through, page by page and row by row: its health and content
 /// are known then.
 ///

@@ -15,8 +15,8 @@ use std::{
 
 use rustix::{
     fs::{
-        CWD, FallocateFlags, FlockOperation, RenameFlags, copy_file_range, fallocate, flock, ioctl_ficlone,
-        renameat_with,
+        CWD, FallocateFlags, FlockOperation, RenameFlags, XattrFlags, copy_file_range, fallocate, flock, ioctl_ficlone,
+        lsetxattr, renameat_with,
     },
     io::Errno,
 };
@@ -49,7 +49,7 @@ pub enum Act<'a> {
         /// Its length from now on.
         length: u64,
     },
-    /// Another owner or mode.
+    /// Another owner, mode or label.
     Own(&'a Path),
     /// What is in the file shall last.
     SyncFile(&'a Path),
@@ -197,6 +197,14 @@ impl Disk {
     /// As the system says.
     pub fn mode(&self, path: &Path, mode: u32) -> io::Result<()> {
         self.act(Act::Own(path), || fs::set_permissions(path, fs::Permissions::from_mode(mode)))
+    }
+
+    /// Sets an extended attribute.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn label(&self, path: &Path, name: &str, value: &[u8]) -> io::Result<()> {
+        self.act(Act::Own(path), || Ok(lsetxattr(path, name, value, XattrFlags::empty())?))
     }
 }
 

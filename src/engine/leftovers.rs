@@ -6,6 +6,8 @@
 //! new                what is being built
 //! promise            in the data directory's: the WAL files that were or will be placed before it
 //! partner            in the WAL's: the path of the data directory's staging directory
+//! staged             it is whole and proven, and waits to be put in place: no leftover, see super::swap
+//! moves              it is being put in place by these renames
 //! ```
 //! The rename of `new` (or of `new/member`, where the target exists) out of the data directory's
 //! staging is the commit. While it is still there, a WAL that the promise names belongs to nobody.
@@ -30,6 +32,12 @@ use super::{disk::Disk, locks, stage::parent};
 pub const PREFIX: &str = ".requorum-";
 /// The file in a staging directory that says whose it is; locked while the work goes on.
 pub const MARKER: &str = "requorum-staging";
+/// The file that says that what was built is whole and waits.
+pub const STAGED: &str = "staged";
+/// The file with the renames that put it in place.
+pub const MOVES: &str = "moves";
+/// A note that is being written.
+const PART: &str = "note.part";
 const PROMISE: &str = "promise";
 const PARTNER: &str = "partner";
 /// How much of a WAL file tells whether somebody wrote to it: a restore writes a few KiB.
@@ -140,6 +148,20 @@ fn head(path: &Path) -> io::Result<(u64, u32)> {
     Ok((fs::metadata(path)?.len(), crc32c::crc32c(&bytes)))
 }
 
+/// Puts a note of this name into a staging directory, whole or not at all.
+///
+/// # Errors
+/// When one is there, or as the system says.
+pub fn note(disk: &Disk, shell: &Path, name: &str, text: &[u8]) -> io::Result<()> {
+    let part = shell.join(PART);
+    if part.exists() {
+        disk.remove_file(&part)?;
+    }
+    disk.write_new(&part, text, 0o600)?;
+    disk.rename_new(&part, &shell.join(name))?;
+    disk.sync_dir(shell)
+}
+
 /// Notes in the WAL's staging directory where the promise about it lies.
 ///
 /// # Errors
@@ -179,6 +201,9 @@ fn clear_shell(disk: &Disk, shell: &Path, follow: bool) -> bool {
     if flock(&marker, FlockOperation::NonBlockingLockExclusive).is_err() {
         return false;
     }
+    if [STAGED, MOVES].iter().any(|name| shell.join(name).exists()) {
+        return true;
+    }
     // Whose WAL this was has to be settled before its staging directory goes.
     let partner = fs::read(shell.join(PARTNER)).ok().map(|path| PathBuf::from(OsString::from_vec(path)));
     if partner.is_some_and(|partner| follow && !clear_shell(disk, &partner, false)) {
@@ -198,7 +223,7 @@ pub fn take_back(disk: &Disk, shell: &Path) {
     }
 }
 
-/// Removes a staging directory. The promise goes before what it speaks of, and the marker last, so
+/// Removes a staging directory. What is told of what goes before it, and the marker last, so
 /// that a kill in between leaves what the next run still knows.
 pub fn remove(disk: &Disk, shell: &Path) {
     let gone = |name: &str| {
@@ -206,7 +231,10 @@ pub fn remove(disk: &Disk, shell: &Path) {
         fs::symlink_metadata(&path).is_err() || disk.remove_tree(&path).is_ok()
     };
     // Synced, since after a power cut the marker's end might otherwise come before the others'.
-    if [PROMISE, PARTNER, "new"].into_iter().all(gone) && disk.sync_dir(shell).is_ok() && gone(MARKER) {
+    if [STAGED, MOVES, PART, PROMISE, PARTNER, "new"].into_iter().all(gone)
+        && disk.sync_dir(shell).is_ok()
+        && gone(MARKER)
+    {
         let _ = disk.remove_dir(shell);
     }
 }

@@ -32,5 +32,6 @@ pub mod scan;
 pub mod source;
 pub mod stage;
 pub mod status;
+pub mod swap;
 pub mod v2keys;
 pub mod words;

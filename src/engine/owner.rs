@@ -49,16 +49,16 @@ impl Owner {
         Ok(owner)
     }
 
-    /// Gives what the stage holds to its owner. Into an empty directory that was there before, things
-    /// come as that directory's own unless told otherwise, and its mode is kept.
+    /// Gives what the stage holds to its owner. Where a directory was there before, things come as that one's own
+    /// unless told otherwise, with its mode and its SELinux context.
     ///
     /// # Errors
     /// When the system refuses: only root gives files away.
     pub fn give(&self, disk: &Disk, stage: &Stage) -> Result<()> {
         let found = fs::metadata(stage.content()).map_err(|e| io_trouble("look at", stage.content(), &e))?;
-        let kept = if stage.inside() { fs::metadata(stage.target()).ok() } else { None };
+        let kept = fs::metadata(stage.target()).ok();
         let root = rustix::process::geteuid().is_root();
-        let ids = self.ids.or_else(|| kept.filter(|_| root).map(|kept| (kept.uid(), kept.gid())));
+        let ids = self.ids.or_else(|| kept.as_ref().filter(|_| root).map(|kept| (kept.uid(), kept.gid())));
         if let Some((user, group)) = ids.filter(|ids| *ids != (found.uid(), found.gid())) {
             for path in tree(stage.content())? {
                 disk.own(&path, user, group).map_err(|e| {
@@ -71,11 +71,36 @@ impl Owner {
                 })?;
             }
         }
-        if let Some(mode) = self.mode.filter(|_| !stage.inside()) {
+        let mode = self.mode.or(kept.map(|kept| kept.mode() & 0o777)).filter(|_| !stage.inside());
+        if let Some(mode) = mode {
             disk.mode(stage.content(), mode).map_err(|e| io_trouble("set the mode of", stage.target(), &e))?;
         }
-        Ok(())
+        contexts(disk, stage)
     }
+}
+
+/// The extended attribute that holds a file's SELinux context.
+const SELINUX: &str = "security.selinux";
+
+fn context(path: &Path) -> Option<Vec<u8>> {
+    let mut buffer = vec![0; 4096];
+    let length = rustix::fs::lgetxattr(path, SELINUX, &mut buffer[..]).ok()?;
+    buffer.truncate(length);
+    Some(buffer)
+}
+
+/// Gives each new file the SELinux context of the one that it takes the place of, or, where there is none, that of the
+/// directory there before: one that is put in place by a rename gets none by itself.
+fn contexts(disk: &Disk, stage: &Stage) -> Result<()> {
+    let Some(of_all) = context(stage.target()) else { return Ok(()) };
+    for path in tree(stage.content())? {
+        let below = path.strip_prefix(stage.content()).unwrap_or(&path);
+        let wanted = context(&stage.target().join(below)).unwrap_or_else(|| of_all.clone());
+        if context(&path).as_ref() != Some(&wanted) {
+            disk.label(&path, SELINUX, &wanted).map_err(|e| io_trouble("set the SELinux context of", &path, &e))?;
+        }
+    }
+    Ok(())
 }
 
 fn tree(top: &Path) -> Result<Vec<PathBuf>> {

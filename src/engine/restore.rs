@@ -116,6 +116,14 @@ pub fn restore(job: &Job<'_>, watch: &mut Watch<'_>) -> Result<Restored> {
 /// When the source is not whole, the target is taken, or the machine refuses; nothing is left
 /// behind then. `Stopped` when `watch` says so.
 pub fn restore_with(job: &Job<'_>, tools: &Tools, watch: &mut Watch<'_>) -> Result<Restored> {
+    build(job, tools, false, watch)?.place(watch)
+}
+
+/// Builds one member and proves it, not yet in its place. With `beside`, an old directory may be there: it is not touched.
+///
+/// # Errors
+/// As [`restore_with`].
+pub fn build(job: &Job<'_>, tools: &Tools, beside: bool, watch: &mut Watch<'_>) -> Result<Built> {
     let member = job.genesis.id_of(job.name).ok_or_else(|| {
         let names: Vec<&str> = job.genesis.members.iter().map(|m| m.name.as_str()).collect();
         Trouble::new(Kind::Input, format!("no member is called {:?}", job.name))
@@ -125,20 +133,25 @@ pub fn restore_with(job: &Job<'_>, tools: &Tools, watch: &mut Watch<'_>) -> Resu
     let targets = [Some(job.data_dir), job.wal_dir];
     targets.into_iter().flatten().for_each(|target| leftovers::clear(&tools.disk, target));
     for target in targets.into_iter().flatten() {
-        stage::free(target)?;
+        if beside {
+            stage::inside(target)?
+        } else {
+            stage::free(target)?
+        };
     }
     let owner = Owner::of(job.options)?;
     let trust = Trust { pinned_sha256: job.pinned_sha256, skip_hash_check: job.skip_hash_check };
     let (prepared, laid) = match tools.shelf.find(job.source) {
         Some(prepared) => {
             trust.judge(&prepared.checked.source, &prepared.digest)?;
-            let laid = Laid::out(job, tools, &prepared.checked, watch)?;
+            let laid = Laid::out(job, tools, beside, &prepared.checked, watch)?;
             prepared.unchanged()?;
             (prepared, laid)
         }
         None => {
-            let (prepared, laid) =
-                Prepared::read(job.source, &trust, watch, |checked, watch| Laid::out(job, tools, checked, watch))?;
+            let (prepared, laid) = Prepared::read(job.source, &trust, watch, |checked, watch| {
+                Laid::out(job, tools, beside, checked, watch)
+            })?;
             (Arc::new(prepared), laid)
         }
     };
@@ -158,12 +171,13 @@ struct Laid {
 
 impl Laid {
     /// Makes the directories and copies the pages.
-    fn out(job: &Job<'_>, tools: &Tools, checked: &Checked, watch: &mut Watch<'_>) -> Result<Laid> {
+    fn out(job: &Job<'_>, tools: &Tools, beside: bool, checked: &Checked, watch: &mut Watch<'_>) -> Result<Laid> {
         starts(job, &checked.walk)?;
         let bump = bumped(&checked.walk, job.bump_revision)?;
         let disk = &tools.disk;
-        let data = Stage::begin(disk, job.data_dir)?;
-        let wal = job.wal_dir.map(|dir| Stage::begin(disk, dir)).transpose()?;
+        let begin = if beside { Stage::beside } else { Stage::begin };
+        let data = begin(disk, job.data_dir)?;
+        let wal = job.wal_dir.map(|dir| begin(disk, dir)).transpose()?;
         enough_space(&data, copy::live_bytes(checked), job.options.compact, wal.as_ref())?;
 
         let member = data.content().join("member");
@@ -184,7 +198,7 @@ impl Laid {
         Ok(Laid { data, wal, snap_dir, wal_dir, db, bump })
     }
 
-    /// Edits the database, writes the log, proves all of it and puts it in place.
+    /// Edits the database, writes the log and proves all of it.
     fn finish(
         self,
         job: &Job<'_>,
@@ -193,7 +207,7 @@ impl Laid {
         owner: &Owner,
         prepared: &Prepared,
         watch: &mut Watch<'_>,
-    ) -> Result<Restored> {
+    ) -> Result<Built> {
         let Laid { data, wal, snap_dir, wal_dir, db, bump } = self;
         let disk = &tools.disk;
         step(watch, Phase::Write, 0, 0)?;
@@ -220,7 +234,31 @@ impl Laid {
         let made = prove::Made { db: &db, snap_dir: &snap_dir, wal_dir: &wal_dir, member, bump, changes: &list };
         let mut restored = prove::prove(job, &made, prepared, tools.skip_proof, watch)?;
         restored.data_dir = job.data_dir.into();
+        Ok(Built { data, wal, segment, restored, _db: db })
+    }
+}
 
+/// A member that is built and proven, not yet in its place; dropped, it is removed.
+#[derive(Debug)]
+pub struct Built {
+    /// The data directory.
+    pub data: Stage,
+    /// The WAL directory, where it is not in the data directory.
+    pub wal: Option<Stage>,
+    segment: PathBuf,
+    /// What was read back.
+    pub restored: Restored,
+    // Held as etcd holds it, until it is in place.
+    _db: DiskFile,
+}
+
+impl Built {
+    /// Puts it in place.
+    ///
+    /// # Errors
+    /// When something appeared there meanwhile, or the system refuses; then it is removed.
+    pub fn place(self, watch: &mut Watch<'_>) -> Result<Restored> {
+        let Built { data, wal, segment, restored, _db } = self;
         step(watch, Phase::Place, 0, 0)?;
         // As etcd holds its log, until it has its name: an etcd started too early waits or says so.
         let log = fs::OpenOptions::new().write(true).open(&segment).map_err(|e| io_trouble("lock", &segment, &e))?;

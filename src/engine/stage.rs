@@ -5,7 +5,8 @@
 //! its owner and mode: the new entries are built in `.requorum-XXXXXX/new` inside it and renamed
 //! up. Either way source and target of the rename lie on one filesystem, and the rename refuses to
 //! replace anything. Dropped before [`place`], a stage removes all that it made and nothing else;
-//! what a killed run left is known by its marker, see [`super::leftovers`].
+//! what a killed run left is known by its marker, see [`super::leftovers`]. What is to be exchanged for an old directory
+//! later ([`super::swap`]) is [kept](Stage::keep).
 
 use std::{
     fs::{self, File},
@@ -13,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{AtFlags, CWD, FlockOperation, StatxAttributes, StatxFlags, flock, statx};
 
 use super::{
     disk::Disk,
@@ -34,6 +35,7 @@ pub struct Stage {
     shell: PathBuf,
     content: PathBuf,
     parents: Vec<PathBuf>,
+    kept: bool,
     // Closed last, so that nobody takes the directory for a leftover before it is gone.
     _lock: File,
 }
@@ -45,14 +47,26 @@ impl Stage {
     /// When `target` exists and is not an empty directory, or nothing can be made there.
     pub fn begin(disk: &Disk, target: &Path) -> Result<Stage> {
         leftovers::clear(disk, target);
-        let inside = free(target)?;
+        Stage::at(disk, target, free(target)?)
+    }
+
+    /// Begins a directory that is to be exchanged for what is at `target`, if anything.
+    ///
+    /// # Errors
+    /// When something is there that is no directory, or nothing can be made there.
+    pub fn beside(disk: &Disk, target: &Path) -> Result<Stage> {
+        leftovers::clear(disk, target);
+        Stage::at(disk, target, inside(target)?)
+    }
+
+    fn at(disk: &Disk, target: &Path, inside: bool) -> Result<Stage> {
         let place = if inside { target } else { parent(target) };
         let parents = if inside { Vec::new() } else { make_parents(disk, target)? };
         match shell(disk, place) {
             Ok((shell, lock)) => {
                 let content = shell.join("new");
-                let stage =
-                    Stage { disk: disk.clone(), target: target.into(), inside, shell, content, parents, _lock: lock };
+                let (disk, target) = (disk.clone(), target.into());
+                let stage = Stage { disk, target, inside, shell, content, parents, kept: false, _lock: lock };
                 let made = stage.disk.sync_dir(place).and_then(|()| stage.disk.make_dir(&stage.content));
                 made.map_err(|e| io_trouble("write in", place, &e))?;
                 Ok(stage)
@@ -77,6 +91,19 @@ impl Stage {
     /// Whether the target is an empty directory that was there before and is kept.
     pub fn inside(&self) -> bool {
         self.inside
+    }
+
+    /// Leaves what was built where it is, with `note` to tell what it is by; it outlives this run. The directory that
+    /// holds it.
+    ///
+    /// # Errors
+    /// As the system says; then it is removed.
+    pub fn keep(mut self, note: &[u8]) -> Result<PathBuf> {
+        let synced = self.disk.sync_dir(&self.content);
+        let kept = synced.and_then(|()| leftovers::note(&self.disk, &self.shell, leftovers::STAGED, note));
+        kept.map_err(|e| io_trouble("write in", &self.shell, &e))?;
+        self.kept = true;
+        Ok(self.shell.clone())
     }
 
     /// From where to where the renames go.
@@ -112,6 +139,9 @@ impl Stage {
 impl Drop for Stage {
     /// Removes what was made and not placed; after placing, only the empty staging directory.
     fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
         leftovers::remove(&self.disk, &self.shell);
         remove_empty(&self.disk, &self.parents);
     }
@@ -150,7 +180,10 @@ pub fn place(mut data: Stage, mut wal: Option<Stage>) -> Result<()> {
 }
 
 /// Makes and locks a staging directory in `place`, marked as ours before anything else is in it.
-fn shell(disk: &Disk, place: &Path) -> io::Result<(PathBuf, File)> {
+///
+/// # Errors
+/// As the system says.
+pub fn shell(disk: &Disk, place: &Path) -> io::Result<(PathBuf, File)> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -242,6 +275,24 @@ pub fn free(target: &Path) -> Result<bool> {
         [one] => Err(taken(format!("the directory is not empty, it holds {one}"))),
         [one, rest @ ..] => Err(taken(format!("the directory is not empty, it holds {one} and {} more", rest.len()))),
     }
+}
+
+/// Whether what is to be exchanged for `target` is built in it: in an empty directory, and in one that cannot be renamed
+/// because something is mounted there.
+///
+/// # Errors
+/// When it is there and no directory.
+pub fn inside(target: &Path) -> Result<bool> {
+    match fs::metadata(target) {
+        Ok(meta) if meta.is_dir() => Ok(is_mount(target) || free(target).is_ok()),
+        _ => free(target),
+    }
+}
+
+/// Whether a filesystem, or a part of one, is mounted at `path`.
+fn is_mount(path: &Path) -> bool {
+    let look = statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS);
+    look.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 /// The directory that holds `path`; `.` for a bare name.

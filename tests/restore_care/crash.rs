@@ -88,8 +88,14 @@ impl Layout {
 }
 
 /// Lets `left` acts happen and no more: what a kill does, since a killed process cleans nothing up.
-struct Killer {
+pub struct Killer {
     left: AtomicU64,
+}
+
+impl Killer {
+    pub fn after(acts: u64) -> Arc<Killer> {
+        Arc::new(Killer { left: AtomicU64::new(acts) })
+    }
 }
 
 impl Gate for Killer {
@@ -108,7 +114,7 @@ pub fn killed_at_every_act(layout: Layout) {
     for acts in 0.. {
         let dir = tempfile::tempdir().unwrap();
         layout.prepare(dir.path());
-        let outcome = layout.run(dir.path(), Disk::gated(Arc::new(Killer { left: AtomicU64::new(acts) })));
+        let outcome = layout.run(dir.path(), Disk::gated(Killer::after(acts)));
         match layout.judge(dir.path(), keys, &format!("killed before act {acts}")) {
             true => stood += 1,
             false => absent += 1,
@@ -129,7 +135,7 @@ pub fn wal_taken_back_for_another_data_dir() {
     for acts in 0..200 {
         let dir = tempfile::tempdir().unwrap();
         layout.prepare(dir.path());
-        let _ = layout.run(dir.path(), Disk::gated(Arc::new(Killer { left: AtomicU64::new(acts) })));
+        let _ = layout.run(dir.path(), Disk::gated(Killer::after(acts)));
         let (data, wal) = (layout.data(dir.path()), layout.wal(dir.path()).unwrap());
         if data.exists() {
             break;

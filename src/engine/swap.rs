@@ -1,0 +1,417 @@
+//! What was built beside a member's directories and waits there, and the renames that exchange it for what is in place.
+//!
+//! A *staged* member is whole and proven and lies in a staging directory beside its place ([`super::stage`]), marked with
+//! its plan, run and name. It outlives the run that made it. The exchange is one list of renames, which is on the disk
+//! before the first of them ([`moves`]):
+//! ```text
+//! DATA-DIR                       → DATA-DIR.old-STAMP     what is there, if anything
+//! WAL-DIR                        → WAL-DIR.old-STAMP
+//! …/.requorum-XXXXXXXX/new       → WAL-DIR
+//! …/.requorum-XXXXXXXX/new       → DATA-DIR               last: until then there is none, and no etcd finds half of it
+//! ```
+//! In a directory that cannot be renamed because something is mounted there, its entries go to `requorum-old-STAMP` in it.
+//! Nothing is replaced, and nothing is removed but empty staging directories.
+
+mod moves;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use self::moves::{Identity, Moves, Outcome, Rename, entries};
+use super::{
+    datadir,
+    disk::Disk,
+    leftovers::{self, MOVES, STAGED},
+    progress::Watch,
+    restore::{self, Job, Restored, Tools},
+    source::io_trouble,
+    stage::{self, parent},
+};
+use crate::{
+    plan::facts::disk::{DirState, Held},
+    trouble::{Kind, Result, Trouble},
+};
+
+/// Which member of which plan, and where it belongs.
+#[derive(Debug, Clone, Copy)]
+pub struct Whose<'a> {
+    /// The plan's short ID.
+    pub plan: &'a str,
+    /// The ID of the run that works on it.
+    pub run: &'a str,
+    /// The member's name.
+    pub name: &'a str,
+    /// `--data-dir`.
+    pub data_dir: &'a Path,
+    /// `--wal-dir`, where it is not inside the data directory.
+    pub wal_dir: Option<&'a Path>,
+}
+
+/// The note in a staging directory whose content is whole and proven.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Note {
+    plan: String,
+    run: String,
+    name: String,
+    /// The directory that it is built for, links followed.
+    target: PathBuf,
+    /// What was read back; none for a WAL directory of its own.
+    restored: Option<Restored>,
+}
+
+/// How far a member of a plan is on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// Nothing of it is here.
+    Nothing,
+    /// It is built and proven, and waits beside its place.
+    Staged(Restored),
+    /// It was being put in place when its run ended.
+    Moving(Restored),
+    /// It was being taken out of its place again when that ended.
+    Undoing,
+    /// It is in place.
+    InPlace(Swapped),
+}
+
+/// A member that was put in place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Swapped {
+    /// The member's name.
+    pub name: String,
+    /// What was read back of it.
+    pub restored: Restored,
+    /// Its data directory, and its WAL directory where that lies elsewhere.
+    pub places: Vec<Place>,
+}
+
+impl Swapped {
+    /// Where what was there before lies now, each with where it was.
+    pub fn aside(&self) -> Vec<(PathBuf, PathBuf)> {
+        self.places.iter().filter_map(|place| Some((place.target.clone(), place.aside.clone()?))).collect()
+    }
+
+    /// Whether its directories are still the ones that were put there.
+    pub fn still(&self) -> bool {
+        self.places.iter().all(|place| Identity::of(&place.target).ok() == Some(place.identity))
+    }
+}
+
+/// One directory that was exchanged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The directory, links followed.
+    pub target: PathBuf,
+    /// Whether it stayed and only its entries were exchanged.
+    pub inside: bool,
+    /// Where what was there before lies; none where nothing was.
+    pub aside: Option<PathBuf>,
+    identity: Identity,
+}
+
+/// Builds a member beside its place and proves it; what was built by an earlier run of the same plan is taken, what was
+/// built for another plan is removed.
+///
+/// # Errors
+/// As [`restore::build`]; nothing of it is left then.
+pub fn stage(job: &Job<'_>, whose: &Whose<'_>, tools: &Tools, watch: &mut Watch<'_>) -> Result<Restored> {
+    let (data_dir, wal_dir) = (real(job.data_dir), job.wal_dir.map(real));
+    match find(whose) {
+        Some(Found::Waits(_, Note { restored: Some(restored), .. })) => return Ok(restored),
+        Some(Found::Moves(_, _)) => return Err(half(whose)),
+        _ => {}
+    }
+    for target in [Some(&data_dir), wal_dir.as_ref()].into_iter().flatten() {
+        for (shell, _) in notes(target).into_iter().filter(|(_, note)| note.target == *target) {
+            leftovers::remove(&tools.disk, &shell);
+        }
+    }
+    let job = Job { data_dir: &data_dir, wal_dir: wal_dir.as_deref(), ..job.clone() };
+    let built = restore::build(&job, tools, true, watch)?;
+    let restored = Restored { data_dir: whose.data_dir.into(), ..built.restored };
+    let note = |target: &Path, restored: Option<Restored>| {
+        let note = Note {
+            plan: whose.plan.into(),
+            run: whose.run.into(),
+            name: whose.name.into(),
+            target: target.into(),
+            restored,
+        };
+        serde_json::to_vec(&note).map_err(|e| Trouble::new(Kind::Input, "a path cannot be written down").why(e))
+    };
+    // The data directory's note comes last: it says that all is there.
+    if let (Some(wal), Some(dir)) = (built.wal, &wal_dir) {
+        wal.keep(&note(dir, None)?)?;
+    }
+    built.data.keep(&note(&data_dir, Some(restored.clone()))?)?;
+    Ok(restored)
+}
+
+/// How far a member is, as far as its own directories tell: [`Standing::InPlace`] is for the journal to know.
+pub fn standing(whose: &Whose<'_>) -> Standing {
+    match find(whose) {
+        Some(Found::Waits(_, Note { restored: Some(restored), .. })) => Standing::Staged(restored),
+        Some(Found::Moves(_, Moves { outcome: Outcome::Swapped(swapped), .. })) => Standing::Moving(swapped.restored),
+        Some(Found::Moves(_, _)) => Standing::Undoing,
+        _ => Standing::Nothing,
+    }
+}
+
+/// Removes what was staged for this member of this plan.
+pub fn discard(disk: &Disk, whose: &Whose<'_>) {
+    for target in targets(whose) {
+        for (shell, note) in notes(&target) {
+            if (note.plan.as_str(), note.name.as_str()) == (whose.plan, whose.name) && !shell.join(MOVES).exists() {
+                leftovers::remove(disk, &shell);
+            }
+        }
+    }
+}
+
+/// Puts a staged member in place and what is there aside, under a name with `stamp`; goes on where an earlier run was
+/// killed. What is there then is looked at again, and `record` writes down what came of it before the last trace goes by
+/// which another run could tell.
+///
+/// # Errors
+/// When nothing is staged, somebody runs on what is there, or the system refuses; then the old is in place again. What
+/// `record` says; then the next run records it.
+pub fn swap(
+    disk: &Disk,
+    whose: &Whose<'_>,
+    stamp: &str,
+    record: &mut dyn FnMut(&Swapped) -> Result<()>,
+) -> Result<Swapped> {
+    let (shell, moves) = match find(whose) {
+        Some(Found::Moves(shell, moves)) => (shell, moves),
+        Some(Found::Waits(shell, Note { restored: Some(restored), .. })) => {
+            let moves = plan_swap(whose, &shell, restored, stamp)?;
+            moves.write(disk, &shell)?;
+            (shell, moves)
+        }
+        _ => {
+            return Err(Trouble::new(Kind::Failed, format!("{} is not built yet", whose.name))
+                .why(format!("nothing of plan {} waits beside {}", whose.plan, whose.data_dir.display()))
+                .hint("Apply the plan again: it is built then."));
+        }
+    };
+    let Outcome::Swapped(swapped) = &moves.outcome else { return Err(half(whose)) };
+    free_of_etcd(&moves, whose)?;
+    moves.carry(disk, &shell)?;
+    if let Err(trouble) = as_planned(whose, &swapped.restored) {
+        moves.take_back(disk, &shell)?;
+        return Err(trouble);
+    }
+    record(swapped)?;
+    moves.clear(disk, &shell);
+    Ok(swapped.clone())
+}
+
+/// Takes a member that was put in place out again, under a name with `stamp`, and puts back what was there before; goes
+/// on where an earlier run was killed. `record` writes down from where to where things went, as in [`swap`].
+///
+/// # Errors
+/// When what is in place is no longer that member's, what was there before is gone, somebody runs on it, or the system
+/// refuses; then all is as it was. What `record` says.
+pub fn undo(
+    disk: &Disk,
+    whose: &Whose<'_>,
+    swapped: &Swapped,
+    stamp: &str,
+    record: &mut dyn FnMut(&[(PathBuf, PathBuf)]) -> Result<()>,
+) -> Result<Vec<(PathBuf, PathBuf)>> {
+    let (shell, moves) = match find(whose) {
+        Some(Found::Moves(shell, moves)) if matches!(moves.outcome, Outcome::Undone) => (shell, moves),
+        Some(Found::Moves(_, _)) => return Err(half(whose)),
+        _ => {
+            let moves = plan_undo(whose, swapped, stamp)?;
+            let Some(first) = swapped.places.first() else { return Ok(Vec::new()) };
+            let place = if first.inside { &first.target } else { parent(&first.target) };
+            let made = stage::shell(disk, place).map_err(|e| io_trouble("write in", place, &e))?;
+            moves.write(disk, &made.0)?;
+            (made.0, moves)
+        }
+    };
+    free_of_etcd(&moves, whose)?;
+    moves.carry(disk, &shell)?;
+    let went: Vec<_> = moves.renames.iter().map(|rename| (rename.from.clone(), rename.to.clone())).collect();
+    record(&went)?;
+    moves.clear(disk, &shell);
+    Ok(went)
+}
+
+/// The list of renames that puts what waits in `shell` in place.
+fn plan_swap(whose: &Whose<'_>, shell: &Path, restored: Restored, stamp: &str) -> Result<Moves> {
+    let mut moves = Moves::new(whose, Outcome::Undone);
+    let (mut places, mut ins) = (Vec::new(), Vec::new());
+    for (at, target) in targets(whose).into_iter().enumerate() {
+        let shell = match at {
+            0 => shell.to_path_buf(),
+            _ => {
+                let waits = notes(&target).into_iter().find(|(_, note)| {
+                    (note.plan.as_str(), note.name.as_str(), &note.target) == (whose.plan, whose.name, &target)
+                });
+                waits.map(|(shell, _)| shell).ok_or_else(|| {
+                    Trouble::new(Kind::Failed, format!("the log of {} is not built any more", whose.name))
+                        .why(format!("nothing waits beside {}", target.display()))
+                        .hint("Apply the plan again: it is built anew then.")
+                })?
+            }
+        };
+        let inside = stage::inside(&target)?;
+        let content = shell.join("new");
+        let aside = match inside {
+            true => moves.aside_entries(&target, "requorum-old", stamp)?,
+            false if target.exists() => Some(moves.aside_whole(&target, "old", stamp)?),
+            false => None,
+        };
+        let identity = if inside { Identity::of(&target) } else { Identity::of(&content) };
+        let identity = identity.map_err(|e| io_trouble("look at", &content, &e))?;
+        let mut new = match inside {
+            true => entries(&content)?.iter().map(|from| Rename::new(from, &target)).collect::<Result<Vec<_>>>()?,
+            false => vec![Rename { from: content, to: target.clone(), identity }],
+        };
+        // The data directory last.
+        new.append(&mut ins);
+        ins = new;
+        places.push(Place { target, inside, aside, identity });
+        // The first to be cleared is the log's: what waits is found by the data directory's.
+        moves.shells.insert(0, shell);
+    }
+    moves.renames.extend(ins);
+    moves.outcome = Outcome::Swapped(Swapped { name: whose.name.into(), restored, places });
+    Ok(moves)
+}
+
+/// The list of renames that takes a member out of its place again.
+fn plan_undo(whose: &Whose<'_>, swapped: &Swapped, stamp: &str) -> Result<Moves> {
+    let mut moves = Moves::new(whose, Outcome::Undone);
+    let mut back = Vec::new();
+    for place in &swapped.places {
+        let changed = |why: &str| {
+            Trouble::new(Kind::Refused, format!("{} is not taken out of {}", swapped.name, place.target.display()))
+                .why(why)
+                .hint("Nothing was changed. Look at it, and move what is there by hand.")
+        };
+        if Identity::of(&place.target).ok() != Some(place.identity) {
+            return Err(changed("what is there now is not what requorum put there"));
+        }
+        if place.aside.as_ref().is_some_and(|aside| !aside.is_dir()) {
+            return Err(changed("what was there before is gone from where it was moved"));
+        }
+        match (place.inside, &place.aside) {
+            (true, aside) => {
+                moves.aside_entries(&place.target, "requorum-undone", stamp)?;
+                let old = aside.as_deref().map(entries).transpose()?.unwrap_or_default();
+                for from in old {
+                    back.push(Rename::new(&from, &place.target)?);
+                }
+                moves.empty.extend(aside.clone());
+            }
+            (false, aside) => {
+                moves.aside_whole(&place.target, "undone", stamp)?;
+                if let Some(from) = aside {
+                    let identity = Identity::of(from).map_err(|e| io_trouble("look at", from, &e))?;
+                    back.push(Rename { from: from.clone(), to: place.target.clone(), identity });
+                }
+            }
+        }
+    }
+    // The data directory last, so that no etcd finds half of it.
+    back.reverse();
+    moves.renames.extend(back);
+    Ok(moves)
+}
+
+/// Refuses where an etcd holds what is to be moved.
+fn free_of_etcd(moves: &Moves, whose: &Whose<'_>) -> Result<()> {
+    if moves.begun() {
+        return Ok(());
+    }
+    match datadir::held(&real(whose.data_dir), whose.wal_dir.map(real).as_deref()) {
+        Held::By { pid, program } => {
+            let who = match pid {
+                Some(pid) => format!("{program}, process {pid}, holds it"),
+                None => "a process that this user may not see holds it".into(),
+            };
+            Err(Trouble::new(Kind::Refused, format!("{} is in use", whose.data_dir.display()))
+                .why(who)
+                .hint("Stop that etcd, so that nothing starts it again; then go on."))
+        }
+        Held::No | Held::Unknown(_) => Ok(()),
+    }
+}
+
+/// Looks at what was put in place.
+fn as_planned(whose: &Whose<'_>, restored: &Restored) -> Result<()> {
+    let wrong = |why: String| {
+        Trouble::new(Kind::Failed, format!("{} is not right in its place", whose.name))
+            .why(why)
+            .hint("What was there before is in its place again. Look whether the disk is failing, then try again.")
+    };
+    match datadir::look(whose.data_dir, whose.wal_dir).state {
+        DirState::Whole(says) if (says.member_id, says.cluster_id) == (restored.member_id, restored.cluster_id) => {
+            Ok(())
+        }
+        DirState::Whole(says) => Err(wrong(format!("it is member {} of cluster {}", says.member_id, says.cluster_id))),
+        DirState::Broken { why, .. } | DirState::NotADataDir(why) | DirState::Unreadable(why) => Err(wrong(why)),
+        DirState::Empty | DirState::Absent => Err(wrong("nothing is there".into())),
+    }
+}
+
+fn half(whose: &Whose<'_>) -> Trouble {
+    Trouble::new(Kind::Refused, format!("the directories of {} are in the middle of being exchanged", whose.name))
+        .why(format!("an earlier run was killed at it, beside {}", whose.data_dir.display()))
+        .hint("Finish that first: `requorum apply` goes on with an exchange, `requorum undo` with taking it back.")
+}
+
+/// Where a directory really is: a link to it stays, and what it leads to is exchanged.
+pub fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.into())
+}
+
+/// The directories of a member, the data directory first.
+fn targets(whose: &Whose<'_>) -> Vec<PathBuf> {
+    [Some(whose.data_dir), whose.wal_dir].into_iter().flatten().map(real).collect()
+}
+
+/// The staging directories that may be this target's.
+fn shells(target: &Path) -> Vec<PathBuf> {
+    let dirs = [parent(target), target].into_iter().filter_map(|dir| fs::read_dir(dir).ok());
+    let paths = dirs.flat_map(|dir| dir.flatten().map(|entry| entry.path()));
+    paths.filter(|path| leftovers::is_ours(path)).collect()
+}
+
+/// Those with something that waits in them.
+fn notes(target: &Path) -> Vec<(PathBuf, Note)> {
+    let note = |shell: &PathBuf| serde_json::from_slice(&fs::read(shell.join(STAGED)).ok()?).ok();
+    shells(target).into_iter().filter_map(|shell| Some((shell.clone(), note(&shell)?))).collect()
+}
+
+/// What there is of a member.
+enum Found {
+    Waits(PathBuf, Note),
+    Moves(PathBuf, Moves),
+}
+
+fn find(whose: &Whose<'_>) -> Option<Found> {
+    let target = real(whose.data_dir);
+    let mine = |plan: &str, name: &str| (plan, name) == (whose.plan, whose.name);
+    for shell in shells(&target) {
+        if let Some(moves) = Moves::read(&shell).filter(|moves| mine(&moves.plan, &moves.name)) {
+            return Some(Found::Moves(shell, moves));
+        }
+    }
+    let mut notes = notes(&target).into_iter();
+    let found = notes.find(|(shell, note)| {
+        mine(&note.plan, &note.name)
+            && note.target == target
+            && note.restored.is_some()
+            && shell.join("new/member").is_dir()
+    });
+    found.map(|(shell, note)| Found::Waits(shell, note))
+}

@@ -1,0 +1,263 @@
+//! A member that is built beside its place and exchanged for what is there: what it leaves, and what a kill leaves.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use requorum::{
+    engine::{
+        datadir,
+        disk::Disk,
+        genesis::Genesis,
+        leftovers,
+        progress::Flow,
+        restore::{Job, Restored, Tools},
+        swap::{Standing, Swapped, Whose, discard, stage, standing, swap, undo},
+    },
+    etcd::version::Minor,
+    plan::{Options, facts::disk::DirState},
+    trouble::Result,
+};
+
+use super::{
+    common::{fixture, names},
+    crash::Killer,
+};
+
+const STAMP: &str = "20261122-031205";
+
+/// A member that lives in `base`, its log perhaps elsewhere.
+struct Case {
+    base: tempfile::TempDir,
+    wal: bool,
+}
+
+impl Case {
+    fn new(wal: bool) -> Case {
+        Case { base: tempfile::tempdir().unwrap(), wal }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.base.path().join("lib/etcd")
+    }
+
+    fn wal(&self) -> Option<PathBuf> {
+        self.wal.then(|| self.base.path().join("log/wal"))
+    }
+
+    /// Old directories with something in them.
+    fn with_old(self) -> Case {
+        fs::create_dir_all(self.data().join("member/snap")).unwrap();
+        fs::write(self.data().join("member/snap/db"), b"old data").unwrap();
+        fs::set_permissions(self.data(), fs::Permissions::from_mode(0o750)).unwrap();
+        if let Some(wal) = self.wal() {
+            fs::create_dir_all(&wal).unwrap();
+            fs::write(wal.join("0.wal"), b"old log").unwrap();
+        }
+        self
+    }
+
+    fn does<T>(&self, plan: &str, work: impl FnOnce(&Whose<'_>) -> T) -> T {
+        let (data, wal) = (self.data(), self.wal());
+        work(&Whose { plan, run: "run1", name: "m1", data_dir: &data, wal_dir: wal.as_deref() })
+    }
+
+    fn stage_by(&self, disk: Disk, plan: &str) -> Result<Restored> {
+        self.does(plan, |whose| {
+            let urls = vec!["http://127.0.0.1:2380".to_string()];
+            let job = Job {
+                source: &fixture("3.5.16-small.db"),
+                pinned_sha256: None,
+                skip_hash_check: false,
+                genesis: &Genesis::new([("m1", urls.as_slice())].into_iter(), plan),
+                name: "m1",
+                data_dir: whose.data_dir,
+                wal_dir: whose.wal_dir,
+                target: Minor::V3_5,
+                bump_revision: 0,
+                options: &Options::default(),
+            };
+            stage(&job, whose, &Tools { disk, ..Tools::default() }, &mut |_| Flow::Go)
+        })
+    }
+
+    fn stage(&self, plan: &str) -> Restored {
+        self.stage_by(Disk::default(), plan).unwrap()
+    }
+
+    fn swap(&self, disk: &Disk) -> Result<Swapped> {
+        self.does("p1", |whose| swap(disk, whose, STAMP, &mut |_| Ok(())))
+    }
+
+    fn undo(&self, disk: &Disk, swapped: &Swapped) -> Result<Vec<(PathBuf, PathBuf)>> {
+        self.does("p1", |whose| undo(disk, whose, swapped, STAMP, &mut |_| Ok(())))
+    }
+
+    fn standing(&self) -> Standing {
+        self.does("p1", standing)
+    }
+
+    fn old_is_in_place(&self) -> bool {
+        let log = self.wal().is_none_or(|wal| fs::read(wal.join("0.wal")).is_ok_and(|bytes| bytes == b"old log"));
+        log && fs::read(self.data().join("member/snap/db")).is_ok_and(|bytes| bytes == b"old data")
+    }
+
+    /// Names beside the directories, ours among them.
+    fn around(&self) -> Vec<String> {
+        ["lib", "log"].iter().flat_map(|dir| names(&self.base.path().join(dir))).collect()
+    }
+}
+
+pub fn what_waits_outlives_its_run_and_is_exchanged_for_what_is_there() {
+    for wal in [false, true] {
+        let case = Case::new(wal).with_old();
+        let restored = case.stage("p1");
+        assert_eq!(case.standing(), Standing::Staged(restored.clone()));
+        assert!(case.old_is_in_place());
+        // Another restore beside it takes it for no leftover, and a second try takes it as it is.
+        leftovers::clear(&Disk::default(), &case.data());
+        let before = case.around();
+        assert_eq!((case.stage("p1"), case.around()), (restored, before), "it was built again");
+
+        let swapped = case.swap(&Disk::default()).unwrap();
+        assert!(swapped.still() && !case.old_is_in_place());
+        let old = case.base.path().join(format!("lib/etcd.old-{STAMP}"));
+        assert_eq!(swapped.aside()[0], (case.data(), old.clone()));
+        assert_eq!(fs::read(old.join("member/snap/db")).unwrap(), b"old data");
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        assert_eq!((mode(&old), mode(&case.data())), (0o750, 0o750), "the new one has the old one's mode");
+        assert_eq!(case.standing(), Standing::Nothing, "only a journal tells");
+        assert_eq!(case.around().len(), if wal { 4 } else { 2 }, "{:?}", case.around());
+
+        case.undo(&Disk::default(), &swapped).unwrap();
+        assert!(case.old_is_in_place() && !swapped.still());
+        let undone = case.base.path().join(format!("lib/etcd.undone-{STAMP}"));
+        assert!(undone.join("member").is_dir() && !old.exists());
+        let again = case.undo(&Disk::default(), &swapped).unwrap_err();
+        assert!(again.to_string().contains("not what requorum put there"), "{again}");
+    }
+}
+
+pub fn nothing_there_before_and_an_empty_directory() {
+    for empty in [false, true] {
+        let case = Case::new(true);
+        if empty {
+            fs::create_dir_all(case.data()).unwrap();
+            fs::create_dir_all(case.wal().unwrap()).unwrap();
+        }
+        case.stage("p1");
+        let swapped = case.swap(&Disk::default()).unwrap();
+        assert_eq!((swapped.aside(), swapped.places[0].inside), (Vec::new(), empty));
+        assert!(case.data().join("member/snap/db").exists());
+        case.undo(&Disk::default(), &swapped).unwrap();
+        assert!(!case.data().join("member").exists());
+        assert_eq!(case.data().exists(), empty);
+    }
+}
+
+pub fn another_plans_work_gives_way_and_its_own_can_be_discarded() {
+    let case = Case::new(true).with_old();
+    case.stage("p0");
+    case.stage("p1");
+    assert_eq!(case.does("p0", standing), Standing::Nothing);
+    assert_eq!(case.around().iter().filter(|name| name.starts_with(".requorum")).count(), 2);
+    case.does("p0", |whose| discard(&Disk::default(), whose));
+    assert!(matches!(case.standing(), Standing::Staged(_)));
+    case.does("p1", |whose| discard(&Disk::default(), whose));
+    assert_eq!((case.standing(), case.around().len()), (Standing::Nothing, 2));
+    let refused = case.swap(&Disk::default()).unwrap_err();
+    assert!(refused.to_string().contains("not built yet"), "{refused}");
+    assert!(case.old_is_in_place());
+}
+
+pub fn a_link_stays_and_what_it_leads_to_is_exchanged() {
+    let case = Case::new(false).with_old();
+    let elsewhere = case.base.path().join("disk2");
+    fs::create_dir(&elsewhere).unwrap();
+    fs::rename(case.data(), elsewhere.join("etcd")).unwrap();
+    std::os::unix::fs::symlink(elsewhere.join("etcd"), case.data()).unwrap();
+    case.stage("p1");
+    let swapped = case.swap(&Disk::default()).unwrap();
+    assert!(fs::symlink_metadata(case.data()).unwrap().is_symlink());
+    assert_eq!(swapped.aside()[0].1, elsewhere.join(format!("etcd.old-{STAMP}")));
+}
+
+pub fn what_an_etcd_holds_is_not_moved() {
+    let case = Case::new(false).with_old();
+    case.stage("p1");
+    let db = fs::File::open(case.data().join("member/snap/db")).unwrap();
+    rustix::fs::flock(&db, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    let refused = case.swap(&Disk::default()).unwrap_err();
+    assert!(refused.to_string().contains("is in use"), "{refused}");
+    assert!(case.old_is_in_place());
+    drop(db);
+    case.swap(&Disk::default()).unwrap();
+}
+
+pub fn dated_names_are_never_taken_twice() {
+    let case = Case::new(false).with_old();
+    fs::create_dir(case.base.path().join(format!("lib/etcd.old-{STAMP}"))).unwrap();
+    case.stage("p1");
+    let swapped = case.swap(&Disk::default()).unwrap();
+    assert!(swapped.aside()[0].1.ends_with(format!("etcd.old-{STAMP}-2")));
+}
+
+/// Killed before every act of building, exchanging and taking back: the old is there or the new, never half of either, and
+/// the next run ends it.
+pub fn killed_at_every_act() {
+    for (wal, old) in [(false, true), (true, true), (true, false)] {
+        let case = || if old { Case::new(wal).with_old() } else { Case::new(wal) };
+        let mut moments = 0;
+        for acts in 0.. {
+            let case = case();
+            let killed = case.stage_by(Disk::gated(Killer::after(acts)), "p1").is_err();
+            assert_eq!(case.old_is_in_place(), old, "building, act {acts}");
+            case.stage("p1");
+            assert!(case.around().iter().filter(|name| name.starts_with(".requorum")).count() <= 2);
+            case.swap(&Disk::default()).unwrap();
+            if !killed {
+                break;
+            }
+            moments += 1;
+        }
+        for acts in 0.. {
+            let case = case();
+            case.stage("p1");
+            let killed = case.swap(&Disk::gated(Killer::after(acts))).is_err();
+            let new = case.data().join("member/snap").is_dir() && !case.old_is_in_place();
+            let whole = datadir::look(&case.data(), case.wal().as_deref()).state;
+            assert!(case.old_is_in_place() || !case.data().exists() || new, "exchanging, act {acts}: {whole:?}");
+            assert!(!new || matches!(whole, DirState::Whole(_)), "exchanging, act {acts}: {whole:?}");
+            // What a killed run had renamed it has not taken back: the next one goes on.
+            if !matches!(case.standing(), Standing::Nothing) {
+                case.swap(&Disk::default()).unwrap();
+            }
+            let swapped = datadir::look(&case.data(), case.wal().as_deref()).state;
+            assert!(matches!(swapped, DirState::Whole(_)), "exchanged after act {acts}: {swapped:?}");
+            assert!(
+                !case.around().iter().any(|name| name.starts_with(".requorum") && case.standing() != Standing::Nothing)
+            );
+            if !killed {
+                break;
+            }
+            moments += 1;
+        }
+        for acts in 0.. {
+            let case = case();
+            case.stage("p1");
+            let swapped = case.swap(&Disk::default()).unwrap();
+            let killed = case.undo(&Disk::gated(Killer::after(acts)), &swapped).is_err();
+            if killed {
+                case.undo(&Disk::default(), &swapped).unwrap();
+            }
+            assert_eq!(case.old_is_in_place(), old, "taken back after act {acts}");
+            if !killed {
+                break;
+            }
+            moments += 1;
+        }
+        assert!(moments > 50, "{moments}");
+    }
+}
