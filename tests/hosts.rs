@@ -96,6 +96,11 @@ impl Planned {
         command
     }
 
+    /// The name of its journal on a host.
+    fn journal(&self) -> String {
+        format!(".requorum-{}.journal", self.plan.short_id())
+    }
+
     /// The name of the snapshot that a host received.
     fn received(&self) -> String {
         format!(".requorum-snapshot-{}.db", &self.plan.source.sha256[..16])
@@ -130,6 +135,14 @@ fn big(net: &Net, megabytes: u32) -> PathBuf {
     path
 }
 
+/// What lies hidden in a host's directories.
+fn hidden(host: &Sshd) -> Vec<String> {
+    let mut all: Vec<String> =
+        [&host.dir, &host.dir.join("lib"), &data(host)].into_iter().flat_map(|dir| names(dir)).collect();
+    all.retain(|name| name.starts_with('.'));
+    all
+}
+
 fn data(host: &Sshd) -> PathBuf {
     host.dir.join("lib/etcd")
 }
@@ -144,11 +157,11 @@ fn the_whole_road() {
     let planned =
         Planned::new(&net, &fixture("3.5.16-small.db"), &[("h1", &dirs[0]), ("h2", &dirs[1]), ("h3", &dirs[2])]);
 
-    let said = succeed(&mut planned.apply(&net, &["--dry-run"]));
+    let said = succeed(&mut planned.apply(&net, &["--check"]));
     for words in ["h1: Linux ", "h3: Linux ", "not there yet", "Every host is ready; nothing was written"] {
         assert!(said.contains(words), "{words:?} is not in:\n{said}");
     }
-    assert!(!dirs[0].exists() && names(&dirs[1]).is_empty(), "a dry run wrote something");
+    assert!(!dirs[0].exists() && names(&dirs[1]).is_empty(), "a look wrote something");
 
     let output = planned.apply(&net, &["--limit", "2"]).output().unwrap();
     let said = ended(&output, 0, &["h1: sending the program", "the snapshot was sent", "packed", "launch --plan"]);
@@ -156,14 +169,13 @@ fn the_whole_road() {
     for (host, dir) in hosts.iter().zip(&dirs) {
         assert!(host.temporary().is_empty(), "the program was left in {:?}", host.temporary());
         assert_eq!(names(dir), ["member"]);
-        assert_eq!(names(dir.parent().unwrap()), ["etcd"], "something was left beside {}", dir.display());
-        assert!(!names(&host.dir).iter().any(|name| name.starts_with('.')), "{:?}", names(&host.dir));
+        assert_eq!(hidden(host), [planned.journal()], "something was left beside {}", dir.display());
         let log = fs::read_to_string(host.dir.join("sshd.log")).unwrap();
-        assert_eq!(log.matches("Accepted publickey").count(), 2, "one connection for the dry run and one for the work");
+        assert_eq!(log.matches("Accepted publickey").count(), 2, "one connection for the look and one for the work");
     }
     let output = planned.apply(&net, &[]).output().unwrap();
-    let said = ended(&output, 3, &["m1: ", "is taken: it holds member", "Nothing was written on any host"]);
-    assert_eq!(said.matches("is taken").count(), 3, "all hosts are shown:\n{said}");
+    let said = ended(&output, 0, &["h1: m1 is in place already"]);
+    assert_eq!(said.matches("is in place already").count(), 3, "all hosts are shown:\n{said}");
     assert!(hosts.iter().all(|host| host.temporary().is_empty()));
 
     let Some(server) = ["3.6", "3.5"].iter().find_map(|minor| Server::find(minor).ok()) else { return };
@@ -197,7 +209,7 @@ fn not_ready() {
     let mut dead = net.host("dead");
     dead.kill();
     let taken = net.host("taken");
-    fs::create_dir_all(data(&taken).join("member/wal")).unwrap();
+    fs::create_dir_all(data(&taken).join("photos")).unwrap();
     let silly = net.host("silly");
     // The login prints something first, as many do, and then is no shell.
     let profile = silly.dir.join("sshd_config");
@@ -223,13 +235,13 @@ fn not_ready() {
             "locked: locked cannot be reached by ssh: none of your keys is taken there",
             "dead: dead cannot be reached by ssh: nothing listens at its ssh port",
             "taken: m6: ",
-            "is taken: it holds member",
+            "is taken: it holds photos and is no etcd's",
             "silly cannot be reached by ssh: it only says: This account is currently not available.",
             "strange, changed, locked, dead, taken and silly are not ready",
             "Nothing was written on any host",
         ],
     );
-    assert!(!dirs[0].exists() && good.temporary().is_empty() && names(&data(&taken)) == ["member"]);
+    assert!(!dirs[0].exists() && good.temporary().is_empty() && names(&data(&taken)) == ["photos"]);
     let output = planned.apply(&net, &["-w", "json"]).output().unwrap();
     assert_eq!((told(&output, "looked").len(), told(&output, "unreachable").len()), (2, 5));
 }

@@ -113,6 +113,20 @@ impl World for Clockless {
     fn write_new(&self, path: &std::path::Path, text: &str) -> Result<()> {
         self.0.write_new(path, text)
     }
+    fn read_text(&self, path: &std::path::Path) -> Result<Option<String>> {
+        self.0.read_text(path)
+    }
+    fn site(&self) -> &dyn requorum::world::site::Site {
+        self.0.site()
+    }
+    fn open(
+        &self,
+        host: &str,
+        dirs: &[std::path::PathBuf],
+        stop: requorum::world::ssh::Stop<'_>,
+    ) -> Result<Box<dyn requorum::world::hand::Hand + '_>> {
+        self.0.open(host, dirs, stop)
+    }
     fn append(&self, path: &std::path::Path, line: &mut dyn FnMut(&str) -> Result<String>) -> Result<()> {
         self.0.append(path, line)
     }

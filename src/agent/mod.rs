@@ -13,16 +13,22 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    engine::{progress::Progress, restore::Restored},
+    engine::{
+        claim::Run,
+        progress::Progress,
+        restore::Restored,
+        swap::{Standing, Swapped},
+    },
     plan::{
         Plan,
         facts::{Around, config::ConfigFacts},
+        halt::Halt,
     },
     trouble::Trouble,
 };
 
 /// The form of what is said here; another one is not understood.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 /// No chunk holds more bytes, packed or not.
 pub const CHUNK_BYTES: usize = 1 << 20;
 
@@ -74,17 +80,50 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unpacked: Option<u32>,
     },
-    /// Restore one member from the snapshot that was found or received. Answered by [`Event::Restored`].
-    Restore {
-        /// The plan.
-        plan: Box<Plan>,
-        /// The member's name.
-        name: String,
+    /// Keep other runs away from these directories until the end. What changes anything is refused before. Answered by
+    /// [`Event::Done`].
+    Claim {
+        /// The run.
+        run: Run,
+        /// The directories.
+        targets: Vec<PathBuf>,
     },
+    /// How far is this member? Answered by [`Event::Standing`].
+    Standing(Subject),
+    /// Build one member beside its place, from the snapshot that was found or received. Answered by [`Event::Restored`].
+    Stage(Subject),
+    /// Put a member that was built in place. Answered by [`Event::Swapped`].
+    Swap {
+        /// The member.
+        of: Subject,
+        /// The date in the name under which the old directory is kept: `20261122-031205`.
+        stamp: String,
+    },
+    /// Take a member out of its place, and put back what was there. Answered by [`Event::Undone`].
+    Undo {
+        /// The member.
+        of: Subject,
+        /// The date in the name under which the new directory is kept.
+        stamp: String,
+    },
+    /// Remove what was built beside a member's place. Answered by [`Event::Done`].
+    Discard(Subject),
+    /// Stop an etcd by these commands. Answered by [`Event::Done`].
+    Halt(Halt),
     /// Remove the snapshot that was received. Answered by [`Event::Done`].
     Forget(Wanted),
     /// That was all.
     Bye,
+}
+
+/// One member of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subject {
+    /// The plan.
+    pub plan: Box<Plan>,
+    /// The member's name.
+    pub name: String,
 }
 
 /// What is answered.
@@ -106,8 +145,14 @@ pub enum Event {
     Configs(Vec<ConfigFacts>),
     /// How much of the snapshot is here.
     Snapshot(Have),
-    /// The member stands, as read back.
+    /// How far the member is.
+    Standing(Standing),
+    /// The member is built, as read back.
     Restored(Restored),
+    /// The member is in place, as looked at again.
+    Swapped(Swapped),
+    /// The member is out of its place: from where to where things went.
+    Undone(Vec<(PathBuf, PathBuf)>),
     /// Done.
     Done,
     /// It was not done.

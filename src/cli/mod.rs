@@ -98,6 +98,8 @@ enum Command {
     Restore(plan::RestoreArgs),
     /// Restore the members of a plan on their hosts, by ssh.
     Apply(apply::Args),
+    /// Take what `apply` put in place out again, and put back what was there before.
+    Undo(apply::UndoArgs),
     /// What `apply` runs beside the data: answers requests on standard input.
     #[command(hide = true)]
     Agent,
@@ -144,6 +146,7 @@ fn run(cli: Cli) -> Result<u8> {
         Some(Command::Plan(args)) => plan::make(args),
         Some(Command::Restore(args)) => plan::restore(args, &connect),
         Some(Command::Apply(args)) => apply::run(args, &connect, write_out),
+        Some(Command::Undo(args)) => apply::undo(args, &connect, write_out),
         Some(Command::Agent) => apply::agent(),
         Some(Command::Launch(args)) => plan::launch(&args, write_out),
         Some(Command::Drill(args)) => wizard::drill(&args),

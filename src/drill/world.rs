@@ -11,15 +11,27 @@ use std::{
 
 use super::range::Range;
 use crate::{
-    engine::{progress::Watch, restore::Restored},
+    engine::{
+        claim::{Claim, Run},
+        progress::Watch,
+        restore::Restored,
+        swap::{Standing, Swapped},
+    },
     plan::{
         Plan, certs,
         facts::{Answer, FileFacts, Hashed, KnownMember, config::ConfigFacts, disk::DirFacts},
         fence::{Door, Heard},
+        halt::Halt,
         ledger::{Difference, History},
     },
     trouble::Result,
-    world::{World, local::Local},
+    world::{
+        World,
+        hand::{Hand, Near},
+        local::Local,
+        site::{Record, Site, Work},
+        ssh::Stop,
+    },
 };
 
 /// A fenced world over a range.
@@ -38,6 +50,62 @@ impl DrillWorld {
     }
 }
 
+impl DrillWorld {
+    /// Notes that a member is in place; when all of a plan are, they come up.
+    fn stands(&self, plan: &Plan, name: &str) {
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        if standing.0 != plan.token {
+            *standing = (plan.token.clone(), BTreeSet::new());
+        }
+        standing.1.insert(name.to_string());
+        if plan.members.iter().all(|m| standing.1.contains(&m.name)) {
+            self.range.lock().unwrap_or_else(PoisonError::into_inner).bring_up(plan);
+        }
+    }
+}
+
+impl Site for DrillWorld {
+    fn claim(&self, run: &Run, targets: &[PathBuf]) -> Result<Claim> {
+        self.inner.claim(run, targets)
+    }
+
+    fn journal(&self, target: &Path, plan: &str) -> PathBuf {
+        self.inner.journal(target, plan)
+    }
+
+    fn standing(&self, work: &Work<'_>) -> Result<Standing> {
+        Site::standing(&self.inner, work)
+    }
+
+    fn stage(&self, work: &Work<'_>, watch: &mut Watch<'_>) -> Result<Restored> {
+        self.inner.stage(work, watch)
+    }
+
+    fn swap(&self, work: &Work<'_>, stamp: &str, record: Record<'_, Swapped>) -> Result<Swapped> {
+        let swapped = self.inner.swap(work, stamp, record)?;
+        self.stands(work.plan, work.name);
+        Ok(swapped)
+    }
+
+    fn undo(
+        &self,
+        work: &Work<'_>,
+        swapped: &Swapped,
+        stamp: &str,
+        record: Record<'_, Vec<(PathBuf, PathBuf)>>,
+    ) -> Result<Vec<(PathBuf, PathBuf)>> {
+        self.inner.undo(work, swapped, stamp, record)
+    }
+
+    fn discard(&self, work: &Work<'_>) -> Result<()> {
+        self.inner.discard(work)
+    }
+
+    fn halt(&self, halt: &Halt) -> Result<()> {
+        self.inner.halt(halt)
+    }
+}
+
 impl World for DrillWorld {
     fn label(&self) -> &str {
         self.inner.label()
@@ -49,6 +117,10 @@ impl World for DrillWorld {
 
     fn fresh(&self) -> String {
         self.inner.fresh()
+    }
+
+    fn operator(&self) -> String {
+        self.inner.operator()
     }
 
     fn ask(&self, endpoint: &str) -> Answer {
@@ -104,15 +176,18 @@ impl World for DrillWorld {
 
     fn restore(&self, plan: &Plan, name: &str, watch: &mut Watch<'_>) -> Result<Restored> {
         let restored = self.inner.restore(plan, name, watch)?;
-        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
-        if standing.0 != plan.token {
-            *standing = (plan.token.clone(), BTreeSet::new());
-        }
-        standing.1.insert(name.to_string());
-        if plan.members.iter().all(|m| standing.1.contains(&m.name)) {
-            self.range.lock().unwrap_or_else(PoisonError::into_inner).bring_up(plan);
-        }
+        self.stands(plan, name);
         Ok(restored)
+    }
+
+    fn site(&self) -> &dyn Site {
+        self
+    }
+
+    fn open(&self, host: &str, dirs: &[PathBuf], stop: Stop<'_>) -> Result<Box<dyn Hand + '_>> {
+        // The same hand, but what it does passes here.
+        let facts = self.inner.open(host, dirs, stop)?.facts().clone();
+        Ok(Box::new(Near::new(self, facts)))
     }
 
     fn certificates(&self, named: &[certs::Named]) -> certs::Seen {
@@ -121,6 +196,10 @@ impl World for DrillWorld {
 
     fn write_new(&self, path: &Path, text: &str) -> Result<()> {
         self.inner.write_new(path, text)
+    }
+
+    fn read_text(&self, path: &Path) -> Result<Option<String>> {
+        self.inner.read_text(path)
     }
 
     fn append(&self, path: &Path, line: &mut dyn FnMut(&str) -> Result<String>) -> Result<()> {

@@ -172,11 +172,17 @@ pub fn refer(disk: &Disk, shell: &Path, partner: &Path) -> io::Result<()> {
     disk.sync_dir(shell)
 }
 
-/// Whether this is a staging directory of ours: marked, or named so and empty, as it is for a moment.
+/// Whether this is ours: a staging directory, marked, or named so and empty, as it is for a moment; a journal or a lock.
 pub fn is_ours(path: &Path) -> bool {
-    let named = path.file_name().is_some_and(|name| name.as_bytes().starts_with(PREFIX.as_bytes()));
-    let dir = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
-    named && dir && (path.join(MARKER).is_file() || fs::read_dir(path).is_ok_and(|mut found| found.next().is_none()))
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    let Ok(meta) = fs::symlink_metadata(path) else { return false };
+    if !name.starts_with(PREFIX.as_bytes()) {
+        return false;
+    }
+    if meta.is_file() {
+        return name.ends_with(b".journal") || name.ends_with(b"-lock");
+    }
+    meta.is_dir() && (path.join(MARKER).is_file() || fs::read_dir(path).is_ok_and(|mut found| found.next().is_none()))
 }
 
 /// Clears what killed runs left where `target` is to be: beside it, and in it where it exists.

@@ -4,6 +4,7 @@
 pub mod archive;
 pub mod bench;
 pub mod changes;
+pub mod claim;
 pub mod compare;
 pub mod contents;
 pub mod copy;

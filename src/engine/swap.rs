@@ -222,7 +222,7 @@ pub fn undo(
     whose: &Whose<'_>,
     swapped: &Swapped,
     stamp: &str,
-    record: &mut dyn FnMut(&[(PathBuf, PathBuf)]) -> Result<()>,
+    record: &mut dyn FnMut(&Vec<(PathBuf, PathBuf)>) -> Result<()>,
 ) -> Result<Vec<(PathBuf, PathBuf)>> {
     let (shell, moves) = match find(whose) {
         Some(Found::Moves(shell, moves)) if matches!(moves.outcome, Outcome::Undone) => (shell, moves),

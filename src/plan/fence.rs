@@ -76,6 +76,8 @@ pub struct Seen {
     pub targets: Vec<DirFacts>,
     /// How etcds are started on this machine, each with its directory where one could be told.
     pub configs: Vec<(ConfigFacts, Option<DirFacts>)>,
+    /// Old members that are stopped before anything is put in place.
+    pub halted: Vec<Id>,
 }
 
 /// Something that stands between a plan and its being carried out.
@@ -122,6 +124,10 @@ pub fn fences(plan: &Plan, old: &Old, seen: &Seen) -> Vec<Fence> {
     let new = if same_ids { None } else { Some(plan.cluster_id) };
     let (living, mut out): (Vec<Vec<Id>>, Vec<Fence>) =
         households(&seen.doors).iter().filter_map(|house| Some((house.members(), house.fence(new)?))).unzip();
+    for (_, fence) in living.iter().zip(&mut out).filter(|(ids, _)| is_halted(ids, &seen.halted)) {
+        fence.lift = "It is stopped before anything is put in place, and asked again.".into();
+        fence.typed = None;
+    }
     for dir in &seen.targets {
         out.extend(held(dir, "where a member is to be restored"));
     }
@@ -155,6 +161,11 @@ pub fn fences(plan: &Plan, old: &Old, seen: &Seen) -> Vec<Fence> {
         first
     });
     out
+}
+
+/// Whether all who answered there are stopped.
+fn is_halted(ids: &[Id], halted: &[Id]) -> bool {
+    !ids.is_empty() && ids.iter().all(|id| halted.contains(id))
 }
 
 fn touches(plan: &Plan, dir: &Path) -> bool {

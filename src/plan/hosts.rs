@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Member, Plan, destination,
-    facts::host::{HostFacts, Installed, Place, PlaceState, Root},
+    facts::{
+        config::ConfigFacts,
+        host::{HostFacts, Installed, Place, PlaceState, Root},
+    },
     table::{Column, Problem},
     words::thousands,
 };
@@ -78,8 +81,8 @@ pub fn way(own: &Own, facts: &HostFacts) -> Result<Way, String> {
     }
 }
 
-/// Every problem with one host: its program, its places, its space; warnings where it can be gone on.
-pub fn judge(plan: &Plan, members: &[usize], own: &Own, facts: &HostFacts) -> Vec<Problem> {
+/// The problem with the program of a host, and with its clock.
+pub fn judge_program(own: &Own, facts: &HostFacts) -> Vec<Problem> {
     let mut out = Vec::new();
     if let Err(why) = way(own, facts) {
         out.push(Problem::error(None, None, why));
@@ -88,18 +91,17 @@ pub fn judge(plan: &Plan, members: &[usize], own: &Own, facts: &HostFacts) -> Ve
         let (seconds, which) = (facts.skew.unsigned_abs(), if facts.skew > 0 { "ahead" } else { "behind" });
         out.push(Problem::warning(None, None, format!("its clock is {seconds} s {which} of this machine's")));
     }
-    for (pid, _) in &facts.etcds {
-        out.push(Problem::warning(
-            None,
-            None,
-            format!("an etcd runs there (process {pid}); stop it before the new member is started"),
-        ));
-    }
+    out
+}
+
+/// Every problem with one host: its program, its places, its space; warnings where it can be gone on.
+pub fn judge(plan: &Plan, members: &[usize], own: &Own, facts: &HostFacts) -> Vec<Problem> {
+    let mut out = judge_program(own, facts);
     for (at, member) in members.iter().filter_map(|at| Some((*at, plan.members.get(*at)?))) {
         for (column, path) in dirs(member) {
             match facts.places.iter().find(|place| place.path == *path) {
                 Some(place) => {
-                    let text = place_slip(place, facts);
+                    let text = place_slip(column, place, facts);
                     out.extend(text.map(|text| Problem::error(Some(at), Some(column), text)));
                 }
                 None => out.push(Problem::error(Some(at), Some(column), "the host said nothing about it")),
@@ -139,7 +141,7 @@ pub fn dirs(member: &Member) -> impl Iterator<Item = (Column, &PathBuf)> {
         .filter_map(|(column, path)| Some((column, path?)))
 }
 
-fn place_slip(place: &Place, facts: &HostFacts) -> Option<String> {
+fn place_slip(column: Column, place: &Place, facts: &HostFacts) -> Option<String> {
     let path = place.path.display();
     match &place.state {
         PlaceState::File => return Some(format!("{path} is taken: it is not a directory")),
@@ -148,10 +150,13 @@ fn place_slip(place: &Place, facts: &HostFacts) -> Option<String> {
         }
         PlaceState::Dir(names) => {
             // What a killed run left is cleared by the next one, and an empty filesystem has its lost+found.
-            let mut others = names.iter().filter(|name| *name != "lost+found" && !name.starts_with(".requorum-"));
-            if let Some(first) = others.next() {
+            let known = |name: &&String| *name == "lost+found" || name.starts_with(".requorum-");
+            // An old member's directory is moved aside; anything else may be a slip of the one who typed.
+            if !is_members(column, names)
+                && let Some(first) = names.iter().find(|name| !known(name))
+            {
                 return Some(format!(
-                    "{path} is taken: it holds {first}; move it aside, or name another directory: nothing is written over"
+                    "{path} is taken: it holds {first} and is no etcd's; move it aside, or name another directory"
                 ));
             }
         }
@@ -168,6 +173,34 @@ fn place_slip(place: &Place, facts: &HostFacts) -> Option<String> {
         return Some(format!("{} may not write into {}{way}", facts.user, place.there.display()));
     }
     None
+}
+
+/// Whether a directory with these entries is an old member's, to be moved aside.
+pub fn is_members(column: Column, names: &[String]) -> bool {
+    match column {
+        Column::WalDir => names.iter().any(|name| name.ends_with(".wal")),
+        _ => names.iter().any(|name| name == "member"),
+    }
+}
+
+/// Members whose etcd keeps its log where the plan does not look: left alone, it would silently undo the restore.
+pub fn logs_elsewhere(plan: &Plan, members: &[usize], configs: &[ConfigFacts]) -> Vec<Problem> {
+    let mut out: Vec<Problem> = Vec::new();
+    for (at, member) in members.iter().filter_map(|at| Some((*at, plan.members.get(*at)?))) {
+        let of_it = configs.iter().filter(|config| config.data_dir.as_ref() == Some(&member.data_dir));
+        for config in of_it.filter(|config| config.wal_dir.is_some() && config.wal_dir != member.wal_dir) {
+            let dir = config.wal_dir.as_deref().unwrap_or(Path::new("")).display();
+            let text = format!(
+                "{} keeps its log in {dir}, and the plan does not say so: left there, the old log would undo the restore; \
+                 add walDir to the inventory, or wal_dir to this member in the plan",
+                config.place()
+            );
+            if !out.iter().any(|known| known.row == Some(at) && known.text == text) {
+                out.push(Problem::error(Some(at), Some(Column::WalDir), text));
+            }
+        }
+    }
+    out
 }
 
 /// What the members of a host need on each filesystem, the snapshot among it where it is sent.

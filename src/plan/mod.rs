@@ -4,6 +4,7 @@
 //! printed from it. It pins the snapshot by SHA-256 and each member by its predicted ID; it never
 //! holds a secret. Nothing in this room reads a file, a socket, the environment or a clock.
 
+pub mod barrier;
 pub mod build;
 pub mod bump;
 pub mod certs;
@@ -12,6 +13,7 @@ pub mod facts;
 pub mod fence;
 pub mod file;
 pub mod glyphs;
+pub mod halt;
 pub mod hosts;
 pub mod inventory;
 pub mod launch;

@@ -1,6 +1,7 @@
 //! The fences around a plan, looked at through the world: old members at their URLs, directories, automation.
 
 use crate::{
+    etcd::membership::Id,
     plan::{
         Plan,
         facts::disk::DirFacts,
@@ -22,9 +23,18 @@ pub fn look(plan: &Plan, names: &[String], old: &Old, world: &dyn World) -> (See
     }
     let doors = fence::doors(plan, &known);
     let heard = world.knock(&doors);
-    let seen = Seen { doors: doors.into_iter().zip(heard).collect(), targets, configs };
+    let seen = Seen { doors: doors.into_iter().zip(heard).collect(), targets, configs, halted: Vec::new() };
     let fences = fence::fences(plan, &known, &seen);
     (seen, fences)
+}
+
+/// Asks everybody whose directories are on other hosts or are looked at there; `halted` are old members that are stopped
+/// before anything is put in place.
+pub fn ask(plan: &Plan, old: &Old, halted: Vec<Id>, world: &dyn World) -> Vec<Fence> {
+    let doors = fence::doors(plan, old);
+    let heard = world.knock(&doors);
+    let seen = Seen { doors: doors.into_iter().zip(heard).collect(), halted, ..Seen::default() };
+    fence::fences(plan, old, &seen)
 }
 
 /// What the plan's own snapshot tells of the old cluster, where nobody told more. A snapshot that cannot be read is for

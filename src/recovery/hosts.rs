@@ -1,9 +1,18 @@
-//! Carrying out a plan on many hosts: each is looked at before anything is written anywhere; then each gets the snapshot
-//! once and makes its members, side by side.
+//! Carrying out a plan on its hosts: each is looked at before anything is written anywhere; each gets the snapshot once and
+//! builds its members beside their places, side by side; when all are proven and the old cluster is still gone, they are
+//! put in place, host by host.
+//!
+//! Every act leaves its result on the host, so that a run that was cut off is gone on with by running it again.
+
+mod build;
+mod exchange;
+mod lines;
+mod look;
+mod source;
+mod told;
 
 use std::{
-    fs::File,
-    path::PathBuf,
+    path::Path,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -11,92 +20,213 @@ use std::{
     thread,
 };
 
-use super::{Cancel, RowEvent};
+use serde_json::json;
+
+pub use self::{
+    lines::Line,
+    told::{HostEvent, Told},
+};
+use self::{look::Ready, source::Source, told::Teller};
+use super::{Cancel, fences, journal::Event};
 use crate::{
-    agent::{Event, Have, Request, Wanted, receive},
-    engine::{
-        progress::{Flow, Phase, Progress, Watch},
-        source::io_trouble,
-    },
+    engine::claim::Run,
     plan::{
         Plan,
-        facts::{config::Automation, host::HostFacts},
-        hosts::{self, Own, Way},
-        table::{Problem, Severity},
-        words::{all, plural},
+        barrier::{self, Asked},
+        fence::{self, Kind as DoorKind, Old},
     },
+    recovery::Passed,
     trouble::{Kind, Result, Trouble},
-    world::ssh::{Program, Sent, Session, Ssh},
+    world::{World, journal::Journal},
 };
 
+/// How far a plan is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Every host is looked at; nothing is written.
+    Looked,
+    /// All members are built and proven; then what was built is removed again.
+    Rehearsed,
+    /// All members are built and proven, and wait beside their places.
+    Built,
+    /// All members are in place.
+    InPlace,
+    /// All members are out of their places again.
+    Undone,
+}
+
 /// How a plan is carried out on its hosts.
-#[derive(Debug, Clone)]
 pub struct Job<'a> {
     /// The plan.
     pub plan: &'a Plan,
     /// The members that are restored, by name.
     pub names: &'a [String],
-    /// How hosts are reached.
-    pub ssh: &'a Ssh,
+    /// Through which hosts and old members are reached.
+    pub world: &'a dyn World,
     /// How many hosts are worked on at a time; at least 1.
     pub limit: usize,
-    /// Look, and write nothing.
-    pub dry_run: bool,
+    /// How far.
+    pub until: Until,
+    /// The operator consents to the commands that stop an etcd on a member's directory.
+    pub halt: bool,
+    /// What is known of the old cluster.
+    pub old: &'a Old,
+    /// The texts that were typed to go on in spite of fences.
+    pub lifted: &'a [String],
+    /// Why, in the operator's words.
+    pub reason: &'a str,
+    /// This carrying out.
+    pub run: &'a Run,
+    /// The operator's journal.
+    pub journal: &'a Path,
 }
 
-/// What happened on one host.
-#[derive(Debug, Clone, PartialEq)]
-pub enum HostEvent {
-    /// It was looked at: what it is, and what is wrong with it for this plan.
-    Looked(Box<HostFacts>, Vec<Problem>),
-    /// It could not be looked at.
-    Unreachable(Trouble),
-    /// The program was sent there: so many of its bytes, of so many.
-    Program(u64, u64),
-    /// What starts an etcd there again, or fights with whoever changes its files.
-    Automation(Vec<Automation>),
-    /// The snapshot was there already, in this file.
-    HadIt(PathBuf),
-    /// The snapshot is being looked for, or sent.
-    Snapshot(Progress),
-    /// The snapshot was sent, and is right there.
-    Sent(Sent),
-    /// One of its members went on.
-    Row(String, RowEvent),
-    /// Its members were not begun, or not all.
-    Failed(Trouble),
-}
-
-/// Where events go, from several threads: the host, and what happened there.
-pub type Hear<'a> = &'a (dyn Fn(&str, HostEvent) + Sync);
+/// Where events go, from several threads.
+pub type Hear<'a> = &'a (dyn Fn(Told) + Sync);
 
 /// One host and its members' places in the plan.
 type Group = (String, Vec<usize>);
 
-/// Looks at every host and, unless one of them has a problem, restores the members there.
+impl Job<'_> {
+    fn stop(&self, cancel: &Cancel) -> Result<()> {
+        match cancel.flow() {
+            crate::engine::progress::Flow::Go => Ok(()),
+            crate::engine::progress::Flow::Stop => {
+                Err(Trouble::new(Kind::Stopped, "stopped on request, at a safe point")
+                    .hint("What was built waits on its host. Run the same again to go on."))
+            }
+        }
+    }
+}
+
+/// Carries out a plan, or goes on with it.
 ///
 /// # Errors
-/// `Refused` when a host has a problem: then nothing was written. Otherwise the first failure, after the rest was tried.
+/// `Refused` when a host is not ready, an old member is in the way, or an etcd runs that nobody consented to stop:
+/// then nothing was put in place. Otherwise the first failure, after the rest was tried.
 pub fn apply(job: &Job<'_>, cancel: &Cancel, hear: Hear<'_>) -> Result<()> {
-    let groups = hosts::groups(job.plan, job.names);
-    let program = Program::running()?;
-    let sessions = look(job, &groups, &program.own, cancel, hear)?;
-    if job.dry_run {
-        sessions.into_iter().for_each(Session::close);
-        return Ok(());
+    let teller = Teller::new(job, hear);
+    if job.until == Until::Looked {
+        look::look(job, cancel, &teller).map(|_| ())
+    } else {
+        teller.run(|| carry(job, cancel, &teller))
     }
+}
+
+fn carry(job: &Job<'_>, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
+    let looked = look::look(job, cancel, teller)?;
+    let mut ready = look::ready(job, looked, cancel, teller)?;
+    let passed = fenced(job, &ready, teller)?;
+    teller.overridden(&passed)?;
+    let before = baseline(job, teller)?;
+
     let source = Source::new(job.plan);
-    let sessions: Vec<Mutex<Option<Session>>> = sessions.into_iter().map(|s| Mutex::new(Some(s))).collect();
-    let outcomes = side_by_side(job.limit, groups.len(), |at| {
-        let session = sessions.get(at)?.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        let group = groups.get(at)?;
-        let outcome = work(job, group, session, &program, &source, cancel, hear);
-        if let Err(trouble) = &outcome {
-            hear(&group.0, HostEvent::Failed(trouble.clone()));
+    let built: Vec<Option<Result<()>>> =
+        each(job.limit, &mut ready, |host| build::build(job, host, &source, cancel, teller));
+    let failed = built.into_iter().flatten().find_map(Result::err);
+    if let Some(trouble) = failed {
+        return Err(trouble);
+    }
+    job.stop(cancel)?;
+    ask_again(job, &before, teller)?;
+    match job.until {
+        Until::Looked | Until::Built | Until::Undone => {}
+        Until::Rehearsed => {
+            let gone = each(job.limit, &mut ready, |host| build::discard(job, host, cancel, teller));
+            gone.into_iter().flatten().collect::<Result<()>>()?;
         }
-        outcome.err()
-    });
-    outcomes.into_iter().flatten().next().map_or(Ok(()), Err)
+        Until::InPlace => exchange::exchange(job, &mut ready, cancel, teller)?,
+    }
+    ready.into_iter().for_each(Ready::close);
+    Ok(())
+}
+
+/// Takes members that were put in place out of it again, host by host, and puts back what was there.
+///
+/// # Errors
+/// As [`apply`].
+pub fn undo(job: &Job<'_>, cancel: &Cancel, hear: Hear<'_>) -> Result<()> {
+    let teller = Teller::new(job, hear);
+    teller.run(|| {
+        let looked = look::look_for_undo(job, cancel, &teller)?;
+        let mut ready = look::ready(job, looked, cancel, &teller)?;
+        exchange::undo(job, &mut ready, cancel, &teller)?;
+        ready.into_iter().for_each(Ready::close);
+        Ok(())
+    })
+}
+
+/// Asks everybody who must not live on; those that are stopped by consent are not in the way.
+fn fenced(job: &Job<'_>, ready: &[Ready<'_>], teller: &Teller<'_>) -> Result<Passed> {
+    let mut old = job.old.clone();
+    ready.iter().flat_map(|host| &host.configs).for_each(|config| old.configured(config));
+    let halted = ready.iter().flat_map(|host| host.halts.iter().filter_map(|(_, member)| *member)).collect();
+    let found = fences::ask(job.plan, &old, halted, job.world);
+    teller.tell(Told::Fences(found.clone()));
+    // What only waits beside its place disturbs nobody.
+    let blocking = if job.until == Until::InPlace { found } else { Vec::new() };
+    Passed::new(blocking, job.lifted)
+}
+
+/// The client URLs of the old cluster.
+fn old_clients(job: &Job<'_>) -> Vec<String> {
+    let doors = fence::doors(job.plan, job.old).into_iter();
+    doors.filter(|door| door.old && door.kind == DoorKind::Client).map(|door| door.url).collect()
+}
+
+fn ask_old(job: &Job<'_>) -> Vec<Asked> {
+    let urls = old_clients(job);
+    let answers = side_by_side(urls.len(), urls.len(), |at| urls.get(at).map(|url| job.world.ask(url)));
+    let asked = urls.into_iter().zip(answers);
+    asked.filter_map(|(url, answer)| Some(Asked { url, answer: answer? })).collect()
+}
+
+/// The raft indexes of old members when the plan was first begun: as the journal has them, else as they are now.
+fn baseline(job: &Job<'_>, teller: &Teller<'_>) -> Result<Vec<(String, u64)>> {
+    let known = Journal::at(job.world, job.journal).read()?;
+    let of_plan =
+        |r: &&super::journal::Record| r.kind == Event::Asked && r.data.get("plan") == Some(&json!(job.run.plan));
+    let first = known.iter().find(of_plan).and_then(|r| r.data.get("raft_index")).cloned();
+    if let Some(known) = first.and_then(|value| serde_json::from_value(value).ok()) {
+        return Ok(known);
+    }
+    let asked = ask_old(job);
+    let indexes: Vec<(String, u64)> =
+        asked.iter().filter_map(|asked| Some((asked.url.clone(), asked.raft_index(job.plan.cluster_id)?))).collect();
+    let text = barrier::summary(&asked, job.plan.cluster_id);
+    teller.note(Event::Asked, &text, json!({"plan": job.run.plan, "raft_index": indexes}))?;
+    Ok(indexes)
+}
+
+/// The barrier: all are proven, and nothing may have come back.
+fn ask_again(job: &Job<'_>, before: &[(String, u64)], teller: &Teller<'_>) -> Result<()> {
+    let now = ask_old(job);
+    let judged = barrier::judge(before, &now, job.plan.cluster_id);
+    let text = match &judged {
+        Ok(()) => barrier::summary(&now, job.plan.cluster_id),
+        Err(why) => why.clone(),
+    };
+    teller.note(Event::Asked, &text, json!({"barrier": judged.is_ok()}))?;
+    teller.tell(Told::Barrier(text));
+    judged.map_err(|why| {
+        Trouble::new(Kind::Refused, "nothing is put in place").why(why).hint(
+            "Look at the old cluster first: requorum probe. If it is to be given up all the same, stop its members and \
+             apply the plan again; what was built waits.",
+        )
+    })
+}
+
+/// Does `work` on each host, at most `limit` at a time; what came of each, in order.
+fn each<'w>(
+    limit: usize,
+    ready: &mut [Ready<'w>],
+    work: impl Fn(&mut Ready<'w>) -> Result<()> + Sync,
+) -> Vec<Option<Result<()>>> {
+    let slots: Vec<Mutex<&mut Ready<'w>>> = ready.iter_mut().map(Mutex::new).collect();
+    side_by_side(limit, slots.len(), |at| {
+        let mut host = slots.get(at)?.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(work(&mut host))
+    })
 }
 
 /// Does `work` for 0 to `count`, at most `limit` at a time; what came of each, in order.
@@ -116,180 +246,6 @@ fn side_by_side<T: Send>(limit: usize, count: usize, work: impl Fn(usize) -> Opt
         }
     });
     done.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
-}
-
-/// Connects to all, and looks. The connections stay open: one for each host.
-fn look(job: &Job<'_>, groups: &[Group], own: &Own, cancel: &Cancel, hear: Hear<'_>) -> Result<Vec<Session>> {
-    let stop = || cancel.flow() == Flow::Stop;
-    let looked = side_by_side(job.limit, groups.len(), |at| {
-        let (host, members) = groups.get(at)?;
-        Some(match job.ssh.open(host, &hosts::asked(job.plan, members), &stop) {
-            Ok(session) => {
-                let problems = hosts::judge(job.plan, members, own, session.facts());
-                let bad = problems.iter().any(|p| p.severity == Severity::Error);
-                hear(host, HostEvent::Looked(Box::new(session.facts().clone()), problems));
-                if bad { Err(None) } else { Ok(session) }
-            }
-            Err(trouble) => {
-                hear(host, HostEvent::Unreachable(trouble.clone()));
-                Err(Some(trouble))
-            }
-        })
-    });
-    let (mut sessions, mut bad) = (Vec::new(), Vec::new());
-    for (looked, (host, _)) in looked.into_iter().zip(groups) {
-        match looked {
-            Some(Ok(session)) => sessions.push(session),
-            Some(Err(Some(trouble))) if trouble.kind == Kind::Stopped => return Err(trouble),
-            _ => bad.push(host.clone()),
-        }
-    }
-    if bad.is_empty() {
-        return Ok(sessions);
-    }
-    let what = format!("the plan is not carried out: {} {} ready", all(&bad), plural(bad.len(), "is not", "are not"));
-    Err(Trouble::new(Kind::Refused, what).hint("Nothing was written on any host."))
-}
-
-/// The plan's snapshot on this machine, hashed once, when the first host wants it.
-struct Source<'a> {
-    plan: &'a Plan,
-    opened: Mutex<Option<Result<()>>>,
-}
-
-impl<'a> Source<'a> {
-    fn new(plan: &'a Plan) -> Source<'a> {
-        Source { plan, opened: Mutex::new(None) }
-    }
-
-    /// Opens it, if it is the plan's. A change after that is met at the far end.
-    fn open(&self, watch: &mut Watch<'_>) -> Result<File> {
-        let source = &self.plan.source;
-        let mut file = File::open(&source.path).map_err(|e| io_trouble("read", &source.path, &e))?;
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        let judged = match &*opened {
-            Some(known) => known.clone(),
-            None => {
-                let found = receive::sha256(&mut file, &source.path, source.bytes, watch)?;
-                let judged = if found == source.sha256 { Ok(()) } else { Err(self.another(&found)) };
-                opened.insert(judged).clone()
-            }
-        };
-        judged.map(|()| file)
-    }
-
-    fn another(&self, found: &str) -> Trouble {
-        let Self { plan, .. } = self;
-        Trouble::new(
-            Kind::Refused,
-            format!("{} is not the file that the plan was made for", plan.source.path.display()),
-        )
-        .why(format!("the plan pins SHA-256 {}, the file has {found}", plan.source.sha256))
-        .hint("Bring the right file, or make a new plan from this one.")
-    }
-}
-
-/// All that is done on one host.
-fn work(
-    job: &Job<'_>,
-    (host, members): &Group,
-    mut session: Session,
-    program: &Program,
-    source: &Source<'_>,
-    cancel: &Cancel,
-    hear: Hear<'_>,
-) -> Result<()> {
-    let plan = job.plan;
-    let stop = || cancel.flow() == Flow::Stop;
-    if stop() {
-        return Err(Trouble::new(Kind::Stopped, format!("{host} was not begun: stopped on request")));
-    }
-    let way = hosts::way(&program.own, session.facts()).unwrap_or(Way::Send);
-    session.start(program, &way, &stop, &mut |at| hear(host, HostEvent::Program(at, program.bytes)))?;
-    if let Event::Configs(configs) = session.ask(&Request::DiscoverConfigs, &stop, &mut |_| {})? {
-        let active: Vec<Automation> = configs.into_iter().flat_map(|c| c.automation).filter(|a| a.active).collect();
-        if !active.is_empty() {
-            hear(host, HostEvent::Automation(active));
-        }
-    }
-    let wanted = Wanted {
-        sha256: plan.source.sha256.clone(),
-        bytes: plan.source.bytes,
-        at: plan.source.path.clone(),
-        depot: hosts::depot(plan, members).unwrap_or_default(),
-    };
-    snapshot(host, &mut session, &wanted, source, cancel, hear)?;
-    let mut first = None;
-    for member in members.iter().filter_map(|at| plan.members.get(*at)) {
-        let row = |event| hear(host, HostEvent::Row(member.name.clone(), event));
-        let request = Request::Restore { plan: Box::new(plan.clone()), name: member.name.clone() };
-        let answer = session.ask(&request, &stop, &mut |step| row(RowEvent::Step(step)));
-        match answer {
-            Ok(Event::Restored(restored)) => row(RowEvent::Done(restored)),
-            Ok(other) => {
-                return Err(Trouble::new(Kind::Bug, format!("{host} gave an odd answer")).why(format!("{other:?}")));
-            }
-            Err(trouble) => {
-                row(RowEvent::Failed(trouble.clone()));
-                first.get_or_insert(trouble);
-            }
-        }
-    }
-    match first {
-        // What was sent stays for the next try.
-        Some(trouble) => Err(trouble),
-        None => {
-            session.ask(&Request::Forget(wanted), &stop, &mut |_| {})?;
-            session.close();
-            Ok(())
-        }
-    }
-}
-
-/// Sees to it that the host has the snapshot: as it is, the rest of it, or, where what it had was not the beginning of
-/// this one, all of it.
-fn snapshot(
-    host: &str,
-    session: &mut Session,
-    wanted: &Wanted,
-    source: &Source<'_>,
-    cancel: &Cancel,
-    hear: Hear<'_>,
-) -> Result<()> {
-    let stop = || cancel.flow() == Flow::Stop;
-    let mut step = |step: Progress| hear(host, HostEvent::Snapshot(step));
-    let mut from = match session.have(wanted, &stop, &mut step)? {
-        Have::All(path) => {
-            hear(host, HostEvent::HadIt(path));
-            return Ok(());
-        }
-        Have::Part(there) => there,
-        Have::Nothing | Have::Wrong(_) => 0,
-    };
-    let file = source.open(&mut |_| cancel.flow())?;
-    loop {
-        let (have, sent) = session.send(wanted, &file, from, &stop, &mut step)?;
-        match have {
-            Have::All(_) => {
-                hear(host, HostEvent::Sent(sent));
-                return Ok(());
-            }
-            _ if from > 0 => from = 0,
-            _ => {
-                return Err(Trouble::new(Kind::Failed, format!("the snapshot did not arrive at {host} as it is here"))
-                    .why("its SHA-256 there is another; what arrived was removed")
-                    .hint("Look whether the snapshot is being written to, then try again."));
-            }
-        }
-    }
-}
-
-/// The phase in which a snapshot is sent, in the words of the one who sends it.
-pub fn sending(step: Progress) -> &'static str {
-    match step.phase {
-        Phase::Receive => "sending the snapshot",
-        other => other.words(),
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 
 pub mod fences;
 pub mod hosts;
-pub mod journal;
 
 use std::{
     path::Path,
@@ -15,7 +14,8 @@ use std::{
 
 use serde_json::json;
 
-use self::journal::{Event, Journal};
+pub use crate::world::journal;
+use crate::world::journal::{Event, Journal};
 
 use crate::{
     engine::{
@@ -59,6 +59,11 @@ pub enum RowEvent {
 pub struct Passed(Vec<Fence>);
 
 impl Passed {
+    /// Those that were lifted by a text that was typed.
+    pub fn overridden(&self) -> impl Iterator<Item = &Fence> {
+        self.0.iter().filter(|fence| fence.typed.is_some())
+    }
+
     /// Lets through where nothing is in the way that is not in `lifted`, the texts that were typed.
     ///
     /// # Errors
@@ -115,7 +120,7 @@ pub fn recorded(
     work: impl FnOnce(&Journal<'_>) -> Result<()>,
 ) -> Result<()> {
     let journal = Journal::at(world, journal);
-    let overridden: Vec<&Fence> = passed.0.iter().filter(|fence| fence.typed.is_some()).collect();
+    let overridden: Vec<&Fence> = passed.overridden().collect();
     let id = plan.short_id();
     let begun = format!("plan {id} of {}: restoring {}", plan.label, names.join(", "));
     let data = json!({

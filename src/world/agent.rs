@@ -1,6 +1,8 @@
 //! `requorum agent`: this machine as the far end of a pipe. It does what it is asked through the same [`World`] as a
 //! recovery that runs here, and stops at the next safe point when the pipe ends.
 
+mod deeds;
+
 use std::{
     io::{self, BufReader, Read, Write},
     sync::{
@@ -12,15 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{DataDir, World};
+pub use self::deeds::Deeds;
+use super::World;
 use crate::{
-    agent::{
-        Event, Have, PROTOCOL, Request,
-        receive::{self, Incoming},
-        wire,
-    },
+    agent::{Event, Request, wire},
     engine::progress::{Flow, Phase, Progress},
-    plan::Plan,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -58,7 +56,7 @@ pub fn serve(world: &dyn World, input: impl Read + Send + 'static, output: impl 
             }
         }
     });
-    Agent { world, out: Out { output, gone, told: None }, incoming: None, snapshot: None }.run(&heard)
+    Agent { out: Out { output, gone, told: None }, deeds: Deeds::new(world) }.run(&heard)
 }
 
 fn hear(input: &mut impl io::BufRead) -> Option<Heard> {
@@ -98,11 +96,8 @@ impl<W: Write> Out<W> {
 }
 
 struct Agent<'a, W> {
-    world: &'a dyn World,
     out: Out<W>,
-    incoming: Option<Incoming>,
-    /// The snapshot that was found or received whole.
-    snapshot: Option<std::path::PathBuf>,
+    deeds: Deeds<'a>,
 }
 
 impl<W: Write> Agent<'_, W> {
@@ -114,7 +109,7 @@ impl<W: Write> Agent<'_, W> {
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 Err(RecvTimeoutError::Timeout) => {
                     // A network that was cut does not end the input for hours. What came stays, and may be gone on with.
-                    if self.incoming.take().is_some() {
+                    if self.deeds.give_up_receiving() {
                         self.out.say(&Event::Failed(silent()))?;
                     }
                     continue;
@@ -131,81 +126,20 @@ impl<W: Write> Agent<'_, W> {
                     Trouble::new(Kind::Input, "the request was not understood").why("it did not begin with hello")
                 );
             }
+            let (deeds, out) = (&mut self.deeds, &mut self.out);
             let answer = match request {
-                Request::Chunk { .. } => self.chunk(&bytes),
-                other => self.answer(other).map(Some),
+                Request::Chunk { .. } => deeds.chunk(&bytes, &mut |step| out.step(step)),
+                other => deeds.answer(other, &mut |step| out.step(step)).map(Some),
             };
             match answer {
                 Ok(None) => {}
                 Ok(Some(event)) => self.out.say(&event)?,
                 Err(trouble) => {
-                    self.incoming = None;
+                    self.deeds.give_up_receiving();
                     self.out.say(&Event::Failed(trouble))?;
                 }
             }
         }
-    }
-
-    /// What a chunk brings about: nothing before the last one. Those that were on their way when it failed are let go by.
-    fn chunk(&mut self, bytes: &[u8]) -> Result<Option<Event>> {
-        let Some(incoming) = &mut self.incoming else { return Ok(None) };
-        if !incoming.take(bytes)? {
-            return Ok(None);
-        }
-        let Some(whole) = self.incoming.take() else { return Ok(None) };
-        let have = whole.finish(&mut |step| self.out.step(step))?;
-        Ok(Some(self.has(have)))
-    }
-
-    fn has(&mut self, have: Have) -> Event {
-        if let Have::All(path) = &have {
-            self.snapshot = Some(path.clone());
-        }
-        Event::Snapshot(have)
-    }
-
-    fn answer(&mut self, request: Request) -> Result<Event> {
-        Ok(match request {
-            Request::Hello { protocol: PROTOCOL } => {
-                Event::Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").into() }
-            }
-            Request::Hello { protocol } => return Err(other_version(protocol, PROTOCOL)),
-            Request::LookAround { dirs } => {
-                let dirs: Vec<DataDir> = dirs.into_iter().map(|(data, wal)| DataDir { data, wal }).collect();
-                Event::Around(Box::new(self.world.look_around(&dirs)))
-            }
-            Request::DiscoverConfigs => Event::Configs(self.world.discover()),
-            Request::HaveSnapshot(wanted) => {
-                let have = receive::look(&wanted, &mut |step| self.out.step(step))?;
-                self.has(have)
-            }
-            Request::Receive { snapshot, from } => {
-                let incoming = Incoming::begin(snapshot, from)?;
-                // A part may be all of it already.
-                if incoming.whole() {
-                    let have = incoming.finish(&mut |step| self.out.step(step))?;
-                    return Ok(self.has(have));
-                }
-                let have = Have::Part(incoming.at());
-                self.incoming = Some(incoming);
-                Event::Snapshot(have)
-            }
-            Request::Restore { plan, name } => Event::Restored(self.restore(*plan, &name)?),
-            Request::Forget(wanted) => {
-                self.snapshot = None;
-                receive::forget(&wanted)?;
-                Event::Done
-            }
-            Request::Chunk { .. } | Request::Bye => Event::Done,
-        })
-    }
-
-    fn restore(&mut self, mut plan: Plan, name: &str) -> Result<crate::engine::restore::Restored> {
-        let snapshot = self.snapshot.clone();
-        plan.source.path = snapshot.ok_or_else(|| {
-            Trouble::new(Kind::Bug, format!("{name} was to be restored before its snapshot was there"))
-        })?;
-        self.world.restore(&plan, name, &mut |step| self.out.step(step))
     }
 }
 

@@ -1,6 +1,9 @@
 //! This machine and the members that it can reach: the world of real recoveries, and, confined to
 //! one directory and a few loopback ports, the world of a drill.
 
+mod halt;
+mod site;
+
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
@@ -9,22 +12,27 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{World, discover::discover, members::Members, s3};
+use super::{
+    World,
+    discover::discover,
+    hand::{Hand, Near},
+    members::Members,
+    s3,
+    site::{Site, Work},
+    ssh::{Ssh, Stop},
+};
 use crate::{
     engine::{
         archive::Archive,
-        datadir,
-        genesis::Genesis,
-        inspect, kin, loss,
+        datadir, inspect, kin, loss,
         progress::Watch,
-        restore::{self, Job, Restored, Tools},
+        restore::{self, Restored, Tools},
         roster,
         source::{Source, io_trouble},
         stage,
     },
-    etcd::version::Minor,
     plan::{
-        Plan, build, certs,
+        Plan, certs, destination,
         facts::{
             Answer, FileFacts, Hashed, Health, KnownMember,
             config::ConfigFacts,
@@ -32,7 +40,6 @@ use crate::{
         },
         fence::{Door, Heard},
         ledger::{Difference, History},
-        table::Severity,
     },
     trouble::{Kind, Result, Trouble},
 };
@@ -40,11 +47,16 @@ use crate::{
 /// bbolt's magic number, as it stands behind the first page's header.
 const BOLT_MAGIC: [u8; 4] = [0xed, 0xda, 0x0c, 0xed];
 
+/// No text that requorum writes is longer.
+const TEXT: u64 = 16 << 20;
+
 /// This machine.
 #[derive(Debug)]
 pub struct Local {
     label: String,
     members: Members,
+    /// How other hosts are reached.
+    ssh: Ssh,
     /// Where a drill is kept in: its directory and its members' URLs.
     fence: Option<Fence>,
     /// With the snapshot that was read last: the members of a plan are restored from one reading.
@@ -60,7 +72,13 @@ struct Fence {
 impl Local {
     /// The real world.
     pub fn real(members: Members) -> Local {
-        Local { label: "REAL".into(), members, fence: None, tools: Tools::default() }
+        Local { label: "REAL".into(), members, ssh: Ssh::default(), fence: None, tools: Tools::default() }
+    }
+
+    /// Reaches other hosts so.
+    #[must_use]
+    pub fn by(self, ssh: Ssh) -> Local {
+        Local { ssh, ..self }
     }
 
     /// A world that ends at `root` and at `endpoints`: nothing outside is read, written or asked.
@@ -72,7 +90,7 @@ impl Local {
         let fence = Some(Fence { root, endpoints });
         // a port that is guessed could be another cluster's
         let members = members.without_guesses();
-        Ok(Local { label: label.into(), members, fence, tools: Tools::default() })
+        Ok(Local { label: label.into(), members, ssh: Ssh::default(), fence, tools: Tools::default() })
     }
 
     /// Refuses a path outside the fence, symbolic links followed.
@@ -120,6 +138,13 @@ impl World for Local {
             bytes = std::process::id().to_be_bytes();
         }
         bytes.iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    fn operator(&self) -> String {
+        // Who called sudo is more to the point than root.
+        let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+        let user = user.unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()));
+        format!("{user}@{}", rustix::system::uname().nodename().to_string_lossy())
     }
 
     fn ask(&self, endpoint: &str) -> Answer {
@@ -229,36 +254,28 @@ impl World for Local {
     }
 
     fn restore(&self, plan: &Plan, name: &str, watch: &mut Watch<'_>) -> Result<Restored> {
-        let errors: Vec<String> =
-            build::verify(plan).into_iter().filter(|p| p.severity == Severity::Error).map(|p| p.text).collect();
-        if !errors.is_empty() {
-            return Err(Trouble::new(Kind::Refused, "the plan is not carried out").why(errors.join("; ")));
+        let work = Work { plan, plan_id: "", name, run: "" };
+        self.job(&work, |job, _| restore::restore_with(job, &self.tools, watch))
+    }
+
+    fn site(&self) -> &dyn Site {
+        self
+    }
+
+    fn open(&self, host: &str, dirs: &[PathBuf], stop: Stop<'_>) -> Result<Box<dyn Hand + '_>> {
+        if !destination::is_local(host) {
+            if self.fence.is_some() {
+                return Err(Trouble::new(Kind::Input, format!("{host} is outside this exercise")));
+            }
+            return Ok(Box::new(self.ssh.open(host, dirs, stop)?));
         }
-        let member = plan.members.iter().find(|m| m.name == name).ok_or_else(|| {
-            let names: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
-            Trouble::new(Kind::Usage, format!("no member of the plan is called {name:?}"))
-                .hint(format!("It has {}.", names.join(", ")))
-        })?;
-        for path in [Some(&plan.source.path), Some(&member.data_dir), member.wal_dir.as_ref()].into_iter().flatten() {
-            self.inside(path)?;
+        dirs.iter().try_for_each(|dir| self.inside(dir))?;
+        let mut facts = self.ssh.open(host, dirs, stop)?.facts().clone();
+        if self.fence.is_some() {
+            // This machine's own etcds are none of a drill's business.
+            facts.etcds.clear();
         }
-        let table = plan.members.iter().map(|m| (m.name.as_str(), m.peer_urls.as_slice()));
-        restore::restore_with(
-            &Job {
-                source: &plan.source.path,
-                pinned_sha256: Some(&plan.source.sha256),
-                skip_hash_check: plan.source.skip_hash_check,
-                genesis: &Genesis::new(table, &plan.token),
-                name,
-                data_dir: &member.data_dir,
-                wal_dir: member.wal_dir.as_deref(),
-                target: plan.target.unwrap_or(Minor::V3_5),
-                bump_revision: plan.bump_revision,
-                options: &plan.options,
-            },
-            &self.tools,
-            watch,
-        )
+        Ok(Box::new(Near::new(self, facts)))
     }
 
     fn certificates(&self, named: &[certs::Named]) -> certs::Seen {
@@ -267,6 +284,20 @@ impl World for Local {
         };
         let may: Vec<certs::Named> = named.iter().filter(|n| inside(n)).cloned().collect();
         super::certs::read(&may)
+    }
+
+    fn read_text(&self, path: &Path) -> Result<Option<String>> {
+        self.inside(path)?;
+        let mut text = String::new();
+        match File::open(path).and_then(|file| file.take(TEXT + 1).read_to_string(&mut text)) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(io_trouble("read", path, &e)),
+            Ok(length) if length as u64 > TEXT => {
+                Err(Trouble::new(Kind::Input, format!("{} was not read", path.display()))
+                    .why("it is longer than anything that requorum writes"))
+            }
+            Ok(_) => Ok(Some(text)),
+        }
     }
 
     fn write_new(&self, path: &Path, text: &str) -> Result<()> {

@@ -7,10 +7,13 @@
 pub mod agent;
 mod certs;
 pub mod discover;
+pub mod hand;
 mod http;
+pub mod journal;
 pub mod local;
 pub mod members;
 pub mod s3;
+pub mod site;
 pub mod ssh;
 pub mod survey;
 pub mod tls;
@@ -20,6 +23,7 @@ use std::{
     str::FromStr,
 };
 
+use self::{hand::Hand, site::Site, ssh::Stop};
 use crate::{
     engine::{progress::Watch, restore::Restored},
     plan::{
@@ -61,6 +65,11 @@ pub trait World: Send + Sync {
 
     /// A few random hex digits that no other attempt will have, for the cluster token.
     fn fresh(&self) -> String;
+
+    /// Who works here, for locks and journals: `anna@laptop`.
+    fn operator(&self) -> String {
+        "somebody".into()
+    }
 
     /// Asks one member everything that answers without quorum, and, where it names a leader, one
     /// linearizable read. Returns within the configured deadlines, whatever the member does.
@@ -168,6 +177,15 @@ pub trait World: Send + Sync {
     /// In a sentence; what was made is removed and what was there stays.
     fn restore(&self, plan: &Plan, name: &str, watch: &mut Watch<'_>) -> Result<Restored>;
 
+    /// What is done to members' directories on this machine.
+    fn site(&self) -> &dyn Site;
+
+    /// Takes a host in hand, after a look at it and at `dirs` there. Nothing is written.
+    ///
+    /// # Errors
+    /// `NoAnswer` when it cannot be reached or does not say what it must; `Stopped` when `stop` says so.
+    fn open(&self, host: &str, dirs: &[PathBuf], stop: Stop<'_>) -> Result<Box<dyn Hand + '_>>;
+
     /// Reads the certificates of these paths and tries them on each other. Nothing of a key is handed
     /// on. A world without files has read none.
     fn certificates(&self, _named: &[judged::Named]) -> judged::Seen {
@@ -179,6 +197,12 @@ pub trait World: Send + Sync {
     /// # Errors
     /// When it exists or cannot be written.
     fn write_new(&self, path: &Path, text: &str) -> Result<()>;
+
+    /// What stands in a text file; none where there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is longer than any that requorum writes.
+    fn read_text(&self, path: &Path) -> Result<Option<String>>;
 
     /// Adds a line to a file, which is made where there is none: `line` is given all that stands in it, with nobody
     /// else writing meanwhile, and what it returns is on the disk when this returns.

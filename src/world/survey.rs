@@ -185,6 +185,23 @@ mod tests {
             unreachable!()
         }
 
+        fn read_text(&self, _: &Path) -> Result<Option<String>> {
+            unreachable!()
+        }
+
+        fn site(&self) -> &dyn crate::world::site::Site {
+            unreachable!()
+        }
+
+        fn open(
+            &self,
+            _: &str,
+            _: &[PathBuf],
+            _: crate::world::ssh::Stop<'_>,
+        ) -> Result<Box<dyn crate::world::hand::Hand + '_>> {
+            unreachable!()
+        }
+
         fn append(&self, _: &Path, _: &mut dyn FnMut(&str) -> Result<String>) -> Result<()> {
             unreachable!()
         }

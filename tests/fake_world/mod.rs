@@ -10,8 +10,10 @@ use std::{
 
 use requorum::{
     engine::{
+        claim::{Claim, Run},
         progress::{Flow, Phase, Progress, Watch},
         restore::Restored,
+        swap::{Standing, Swapped},
     },
     etcd::{membership::Id, version::Minor},
     plan::{
@@ -20,13 +22,20 @@ use requorum::{
             Alarm, Answer, Content, FileFacts, Hashed, Health, KnownMember, MemberSays, Read, Source,
             config::ConfigFacts,
             disk::{DirFacts, DirSays, DirState, Held},
+            host::{HostFacts, Place, PlaceState, Root},
         },
         fence::{Door, Heard, Kind as DoorKind},
+        halt::Halt,
         ledger::{Difference, History},
     },
     trouble::{Kind, Result, Trouble},
     tui::Options,
-    world::World,
+    world::{
+        World,
+        hand::{Hand, Near},
+        site::{Record, Site, Work},
+        ssh::Stop,
+    },
 };
 
 /// 2026-11-22 03:12:00 UTC
@@ -54,6 +63,8 @@ pub struct Fake {
     pub certificates_for: Option<std::net::IpAddr>,
     /// Old members of these names still answer.
     pub answers: Mutex<BTreeSet<String>>,
+    /// Hosts that cannot be reached.
+    pub unreachable: Mutex<BTreeSet<String>>,
     /// Whether m3 still runs cannot be told.
     pub unclear: bool,
     /// How many restores were done.
@@ -305,15 +316,42 @@ impl World for Fake {
             }
         }
         self.restored.lock().unwrap().push(name.to_string());
-        Ok(Restored {
-            name: name.into(),
-            member_id: member.id,
-            cluster_id: plan.cluster_id,
-            data_dir: member.data_dir.clone(),
-            revision: plan.expected_revision(),
-            keys: plan.source.keys,
-            bytes: 41 << 20,
-        })
+        Ok(self.read_back(plan, name))
+    }
+
+    fn site(&self) -> &dyn Site {
+        self
+    }
+
+    fn open(&self, host: &str, dirs: &[PathBuf], _stop: Stop<'_>) -> Result<Box<dyn Hand + '_>> {
+        if self.unreachable.lock().unwrap().contains(host) {
+            return Err(Trouble::new(Kind::NoAnswer, format!("{host} cannot be reached by ssh"))
+                .why("nothing listens at its ssh port")
+                .hint("Look whether sshd runs there, and whether its port is another one."));
+        }
+        let place = |path: &PathBuf| Place {
+            path: path.clone(),
+            state: PlaceState::Absent,
+            there: "/var/lib".into(),
+            owner: "root:root".into(),
+            writable: true,
+            mount: "/".into(),
+            read_only: false,
+            free: Some(40 << 30),
+        };
+        let facts = HostFacts {
+            system: "Linux".into(),
+            machine: std::env::consts::ARCH.into(),
+            user: "root".into(),
+            root: Root::Is,
+            places: dirs.iter().map(place).collect(),
+            ..HostFacts::default()
+        };
+        Ok(Box::new(Near::new(self, facts)))
+    }
+
+    fn read_text(&self, path: &Path) -> Result<Option<String>> {
+        Ok(self.journals.lock().unwrap().get(path).cloned())
     }
 
     fn certificates(&self, named: &[certs::Named]) -> certs::Seen {
@@ -352,6 +390,67 @@ impl World for Fake {
         let line = line(text)?;
         text.push_str(&line);
         Ok(())
+    }
+}
+
+impl Site for Fake {
+    fn claim(&self, _run: &Run, _targets: &[PathBuf]) -> Result<Claim> {
+        Ok(Claim::default())
+    }
+
+    fn journal(&self, _target: &Path, plan: &str) -> PathBuf {
+        format!("/var/lib/.requorum-{plan}.journal").into()
+    }
+
+    fn standing(&self, work: &Work<'_>) -> Result<Standing> {
+        let built = self.restored.lock().unwrap().iter().any(|name| name == work.name);
+        Ok(if built { Standing::Staged(self.read_back(work.plan, work.name)) } else { Standing::Nothing })
+    }
+
+    fn stage(&self, work: &Work<'_>, watch: &mut Watch<'_>) -> Result<Restored> {
+        self.restore(work.plan, work.name, watch)
+    }
+
+    fn swap(&self, work: &Work<'_>, _stamp: &str, record: Record<'_, Swapped>) -> Result<Swapped> {
+        let restored = self.read_back(work.plan, work.name);
+        let swapped = Swapped { name: work.name.into(), restored, places: Vec::new() };
+        record(&swapped)?;
+        Ok(swapped)
+    }
+
+    fn undo(
+        &self,
+        _work: &Work<'_>,
+        _swapped: &Swapped,
+        _stamp: &str,
+        record: Record<'_, Vec<(PathBuf, PathBuf)>>,
+    ) -> Result<Vec<(PathBuf, PathBuf)>> {
+        record(&Vec::new())?;
+        Ok(Vec::new())
+    }
+
+    fn discard(&self, work: &Work<'_>) -> Result<()> {
+        self.restored.lock().unwrap().retain(|name| name != work.name);
+        Ok(())
+    }
+
+    fn halt(&self, _halt: &Halt) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Fake {
+    fn read_back(&self, plan: &Plan, name: &str) -> Restored {
+        let member = plan.members.iter().find(|m| m.name == name).expect("a member of the plan");
+        Restored {
+            name: name.into(),
+            member_id: member.id,
+            cluster_id: plan.cluster_id,
+            data_dir: member.data_dir.clone(),
+            revision: plan.expected_revision(),
+            keys: plan.source.keys,
+            bytes: 41 << 20,
+        }
     }
 }
 

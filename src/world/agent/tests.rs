@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::{
-    agent::{CHUNK_BYTES, Wanted},
-    engine::source::hex,
-    plan::build,
-    world::{local::Local, members::Members},
+    agent::{CHUNK_BYTES, Have, PROTOCOL, Subject, Wanted},
+    engine::{claim::Run, source::hex, swap::Standing},
+    plan::{Plan, build},
+    world::{journal::Event as Line, local::Local, members::Members},
 };
 
 /// An agent in a thread, and our ends of its pipes.
@@ -90,8 +90,19 @@ fn plan(dir: &Path, wanted: &Wanted) -> Plan {
     plan
 }
 
+fn claim(plan: &Plan, operator: &str) -> Request {
+    let run = Run {
+        id: format!("run-{operator}"),
+        plan: plan.short_id(),
+        label: "prod".into(),
+        operator: operator.into(),
+        since: "2026-11-22T03:12:05Z".into(),
+    };
+    Request::Claim { run, targets: plan.members.iter().map(|m| m.data_dir.clone()).collect() }
+}
+
 #[test]
-fn a_member_is_received_restored_and_cleared_up_after() {
+fn a_member_is_received_built_exchanged_and_taken_back() {
     let dir = tempfile::tempdir().unwrap();
     let bytes = snapshot();
     let snapshot = wanted(dir.path(), &bytes);
@@ -101,14 +112,30 @@ fn a_member_is_received_restored_and_cleared_up_after() {
     far.send(&bytes);
     assert!(matches!(far.answer(), Event::Snapshot(Have::All(_))));
     let plan = Box::new(plan(dir.path(), &snapshot));
-    let Event::Restored(restored) = far.ask(&Request::Restore { plan: plan.clone(), name: "m2".into() }) else {
-        panic!("m2 was not restored")
-    };
+    let of = Subject { plan: plan.clone(), name: "m2".into() };
+    // Nothing is changed by somebody who did not say who they are, and one at a time may.
+    assert!(matches!(far.ask(&Request::Stage(of.clone())), Event::Failed(trouble) if trouble.what.contains("claimed")));
+    let old = dir.path().join("m2");
+    fs::create_dir_all(old.join("member")).unwrap();
+    fs::write(old.join("member/old"), b"old").unwrap();
+    assert_eq!(far.ask(&claim(&plan, "anna@laptop")), Event::Done);
+    let mut second = Far::greeted();
+    assert!(
+        matches!(second.ask(&claim(&plan, "ben@desk")), Event::Failed(trouble) if trouble.why.contains("anna@laptop"))
+    );
+    second.end().unwrap();
+    assert_eq!(far.ask(&Request::Standing(of.clone())), Event::Standing(Standing::Nothing));
+    let Event::Restored(restored) = far.ask(&Request::Stage(of.clone())) else { panic!("m2 was not built") };
     assert_eq!((restored.member_id, restored.cluster_id), (plan.members[1].id, plan.cluster_id));
-    assert!(dir.path().join("m2/member/snap/db").exists());
-    // A second time its place is taken, and the agent goes on.
-    let again = far.ask(&Request::Restore { plan: plan.clone(), name: "m2".into() });
-    assert!(matches!(again, Event::Failed(trouble) if trouble.why.contains("not empty")));
+    assert_eq!(far.ask(&Request::Standing(of.clone())), Event::Standing(Standing::Staged(restored)));
+    assert!(old.join("member/old").exists());
+    let swap = Request::Swap { of: of.clone(), stamp: "20261122-031205".into() };
+    let Event::Swapped(swapped) = far.ask(&swap) else { panic!("m2 was not put in place") };
+    let aside = dir.path().join("m2.old-20261122-031205");
+    assert!(old.join("member/snap/db").exists() && aside.join("member/old").exists());
+    assert_eq!(far.ask(&Request::Standing(of.clone())), Event::Standing(Standing::InPlace(swapped)));
+    // A second time nothing waits, and the agent goes on.
+    assert!(matches!(far.ask(&swap), Event::Failed(trouble) if trouble.what.contains("not built yet")));
     assert_eq!(far.ask(&Request::Forget(snapshot)), Event::Done);
     let Event::Around(around) = far.ask(&Request::LookAround { dirs: vec![(dir.path().join("m2"), None)] }) else {
         panic!("nothing was seen")
@@ -117,8 +144,35 @@ fn a_member_is_received_restored_and_cleared_up_after() {
     assert!(matches!(far.ask(&Request::DiscoverConfigs), Event::Configs(_)));
     far.say(&Request::Bye);
     far.end().unwrap();
-    let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert_eq!(left, ["m2"]);
+    // Another one takes it back: the journal here tells it what was done.
+    let mut far = Far::greeted();
+    far.ask(&claim(&plan, "ben@desk"));
+    let undo = Request::Undo { of: of.clone(), stamp: "20261122-041205".into() };
+    assert!(matches!(far.ask(&undo), Event::Undone(went) if went.len() == 2));
+    assert!(old.join("member/old").exists() && !aside.exists());
+    assert!(matches!(far.ask(&undo), Event::Failed(trouble) if trouble.what.contains("not in place")));
+    far.end().unwrap();
+    let journal = format!(".requorum-{}.journal", plan.short_id());
+    let mut left: Vec<_> =
+        fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    left.sort();
+    assert_eq!(left, [journal.as_str(), "m2", "m2.undone-20261122-041205"]);
+    let text = fs::read_to_string(dir.path().join(journal)).unwrap();
+    let records = crate::world::journal::verify(&text).unwrap();
+    let acts: Vec<_> =
+        records.iter().map(|r| (r.kind, r.data["act"].as_str().unwrap(), r.data["run"].as_str().unwrap())).collect();
+    let (doing, done, failed) = (Line::Doing, Line::Done, Line::Failed);
+    let expected = [
+        (doing, "stage", "run-anna@laptop"),
+        (done, "stage", "run-anna@laptop"),
+        (doing, "swap", "run-anna@laptop"),
+        (done, "swap", "run-anna@laptop"),
+        (doing, "swap", "run-anna@laptop"),
+        (failed, "swap", "run-anna@laptop"),
+        (doing, "undo", "run-ben@desk"),
+        (done, "undo", "run-ben@desk"),
+    ];
+    assert_eq!(acts, expected);
 }
 
 #[test]
@@ -136,14 +190,20 @@ fn the_end_of_the_input_stops_at_a_safe_point() {
     far.send(&bytes[9000..]);
     assert!(matches!(far.answer(), Event::Snapshot(Have::All(_))));
     let plan = Box::new(plan(dir.path(), &snapshot));
-    far.say(&Request::Restore { plan, name: "m1".into() });
+    let of = Subject { plan: plan.clone(), name: "m1".into() };
+    assert_eq!(far.ask(&claim(&plan, "anna@laptop")), Event::Done);
+    far.say(&Request::Stage(of.clone()));
     drop(far.to.take());
-    // Either the end came before the restore had begun its last step, or the member stands: never half of it.
+    // Either the end came before it was built, or it waits whole: never half of it.
     let answer = far.answer();
-    let stands = dir.path().join("m1").exists();
+    let mut next = Far::greeted();
+    next.ask(&claim(&plan, "anna@laptop"));
+    let standing = next.ask(&Request::Standing(of));
     match answer {
-        Event::Failed(trouble) => assert!(trouble.kind == Kind::Stopped && !stands, "{trouble}"),
-        Event::Restored(_) => assert!(stands && dir.path().join("m1/member/wal").exists()),
+        Event::Failed(trouble) => {
+            assert_eq!((trouble.kind, standing), (Kind::Stopped, Event::Standing(Standing::Nothing)));
+        }
+        Event::Restored(restored) => assert_eq!(standing, Event::Standing(Standing::Staged(restored))),
         other => panic!("{other:?}"),
     }
     far.agent.join().unwrap().unwrap();

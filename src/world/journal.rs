@@ -19,8 +19,9 @@ use crate::{
     engine::source::hex,
     plan::Plan,
     trouble::{Kind, Result, Trouble},
-    world::World,
 };
+
+use super::World;
 
 /// What a line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,8 +29,20 @@ use crate::{
 pub enum Event {
     /// The carrying out of a plan was begun.
     Begun,
+    /// Something was decided on the way to it, on this screen.
+    Decided,
+    /// Something was said that is only to be known.
+    Warned,
     /// A fence was overridden.
     Override,
+    /// A host was looked at, or could not be.
+    Looked,
+    /// Old members were asked again.
+    Asked,
+    /// An act is about to be done.
+    Doing,
+    /// It is done.
+    Done,
     /// A member stands, as read back.
     Restored,
     /// A member does not.
@@ -75,6 +88,17 @@ impl<'a> Journal<'a> {
     /// The journal at `path`, which is made with its first line.
     pub fn at(world: &'a dyn World, path: &Path) -> Journal<'a> {
         Journal { world, path: path.into() }
+    }
+
+    /// Every line, checked; none where there is no journal yet.
+    ///
+    /// # Errors
+    /// When it cannot be read, or its chain is broken.
+    pub fn read(&self) -> Result<Vec<Record>> {
+        let text = self.world.read_text(&self.path)?.unwrap_or_default();
+        verify(&text).map_err(|why| {
+            Trouble::new(Kind::Input, format!("the journal {} is not whole", self.path.display())).why(why)
+        })
     }
 
     /// Adds a line; it is on the disk when this returns.

@@ -1,0 +1,103 @@
+//! How an etcd that runs on a directory is stopped: by whatever started it, so that nothing starts it again, and then by
+//! its process.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::facts::{
+    config::{ConfigFacts, ConfigKind},
+    disk::{DirFacts, Held},
+};
+
+/// An etcd that has to be stopped before its directory is exchanged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Halt {
+    /// Its data directory.
+    pub data_dir: PathBuf,
+    /// Its WAL directory, where that lies elsewhere.
+    pub wal_dir: Option<PathBuf>,
+    /// Its process, where this user may see it.
+    pub pid: Option<u32>,
+    /// The commands that stop it, in this order, as a shell takes them.
+    pub commands: Vec<String>,
+}
+
+/// How to stop who holds this directory; none where nobody does.
+///
+/// # Errors
+/// A sentence, where it is held and nothing tells how it could be stopped.
+pub fn halt(dir: &DirFacts, configs: &[ConfigFacts]) -> Result<Option<Halt>, String> {
+    let Held::By { pid, .. } = &dir.held else { return Ok(None) };
+    let ours =
+        |config: &&ConfigFacts| config.kind != ConfigKind::Process && config.data_dir.as_ref() == Some(&dir.data_dir);
+    let automation = configs.iter().filter(ours).flat_map(|config| &config.automation);
+    let mut commands: Vec<String> = Vec::new();
+    for pause in automation.filter(|a| a.active && !a.pause.is_empty()).map(|a| a.pause.clone()) {
+        if !commands.contains(&pause) {
+            commands.push(pause);
+        }
+    }
+    // Where something starts it, that ends it, too; else only the process itself can be told.
+    if let (true, Some(pid)) = (commands.is_empty(), pid) {
+        commands.push(format!("kill -TERM {pid}"));
+    }
+    if commands.is_empty() {
+        return Err(format!(
+            "a process that this user may not see holds {}, and nothing tells how it was started: stop it by hand",
+            dir.data_dir.display()
+        ));
+    }
+    Ok(Some(Halt { data_dir: dir.data_dir.clone(), wal_dir: dir.wal_dir.clone(), pid: *pid, commands }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::plan::facts::{
+        config::{Automation, Origin},
+        disk::DirState,
+    };
+
+    fn dir(held: Held) -> DirFacts {
+        DirFacts {
+            data_dir: "/var/lib/etcd".into(),
+            wal_dir: None,
+            learned_from: String::new(),
+            held,
+            state: DirState::Empty,
+        }
+    }
+
+    fn config(kind: ConfigKind, data_dir: &str, active: bool) -> ConfigFacts {
+        ConfigFacts {
+            origin: Origin::File("/etc/systemd/system/etcd.service".into()),
+            kind,
+            flags: Vec::new(),
+            data_dir: Some(data_dir.into()),
+            wal_dir: None,
+            automation: vec![Automation {
+                what: "systemd starts etcd.service again whenever it ends".into(),
+                active,
+                pause: if active { "systemctl stop etcd.service".into() } else { String::new() },
+                resume: "systemctl start etcd.service".into(),
+            }],
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn by_what_started_it_and_else_by_its_process() {
+        let by = |pid| Held::By { pid, program: "etcd".into() };
+        let unit = [config(ConfigKind::Unit, "/var/lib/etcd", true)];
+        let other = [config(ConfigKind::Unit, "/srv/etcd", true), config(ConfigKind::Unit, "/var/lib/etcd", false)];
+        let commands = |dir: &DirFacts, configs: &[ConfigFacts]| halt(dir, configs).map(|halt| halt.unwrap().commands);
+        assert_eq!(halt(&dir(Held::No), &unit), Ok(None));
+        assert_eq!(commands(&dir(by(Some(812))), &unit).unwrap(), ["systemctl stop etcd.service"]);
+        assert_eq!(commands(&dir(by(None)), &unit).unwrap(), ["systemctl stop etcd.service"]);
+        assert_eq!(commands(&dir(by(Some(812))), &other).unwrap(), ["kill -TERM 812"]);
+        assert!(commands(&dir(by(None)), &other).unwrap_err().contains("by hand"));
+    }
+}

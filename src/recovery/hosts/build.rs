@@ -1,0 +1,136 @@
+//! A host's members built beside their places: the snapshot there once, then each member from it.
+
+use super::{
+    Job,
+    look::Ready,
+    source::Source,
+    told::{HostEvent, Teller},
+};
+use crate::{
+    agent::{Event, Have, Request, Wanted},
+    engine::{
+        progress::{Flow, Progress},
+        swap::Standing,
+    },
+    plan::hosts,
+    recovery::{Cancel, RowEvent},
+    trouble::{Kind, Result, Trouble},
+};
+
+/// Builds what is not built yet. One member's failure does not keep the others of its host from being tried.
+///
+/// # Errors
+/// The first failure; what was sent stays for the next try.
+pub(super) fn build(
+    job: &Job<'_>,
+    host: &mut Ready<'_>,
+    source: &Source<'_>,
+    cancel: &Cancel,
+    teller: &Teller<'_>,
+) -> Result<()> {
+    let outcome = all(job, host, source, cancel, teller);
+    if let Err(trouble) = &outcome {
+        teller.host(&host.host, HostEvent::Failed(trouble.clone()));
+    }
+    outcome
+}
+
+fn all(job: &Job<'_>, host: &mut Ready<'_>, source: &Source<'_>, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
+    let stop = || cancel.flow() == Flow::Stop;
+    if stop() {
+        return Err(Trouble::new(Kind::Stopped, format!("{} was not begun: stopped on request", host.host)));
+    }
+    let rows = host.rows(job);
+    if let Some((member, _)) = rows.iter().find(|(_, standing)| *standing == Standing::Undoing) {
+        return Err(Trouble::new(
+            Kind::Refused,
+            format!("{} is being taken out of its place on {}", member.name, host.host),
+        )
+        .why("an earlier undo was cut off there")
+        .hint("Finish that first, with `requorum undo` and the same plan; then apply it."));
+    }
+    if rows.iter().all(|(_, standing)| *standing != Standing::Nothing) {
+        return Ok(());
+    }
+    snapshot(job, host, source, cancel, teller)?;
+    let mut first = None;
+    for (member, _) in rows.iter().filter(|(_, standing)| *standing == Standing::Nothing) {
+        let name = host.host.clone();
+        let row = |event| teller.host(&name, HostEvent::Row(member.name.clone(), event));
+        let request = Request::Stage(Ready::subject(job, member));
+        match host.hand.ask(&request, &stop, &mut |step| row(RowEvent::Step(step))) {
+            Ok(Event::Restored(restored)) => row(RowEvent::Done(restored)),
+            Ok(other) => return Err(host.odd(&other)),
+            Err(trouble) => {
+                row(RowEvent::Failed(trouble.clone()));
+                first.get_or_insert(trouble);
+            }
+        }
+    }
+    match first {
+        Some(trouble) => Err(trouble),
+        // It has done what it was sent for.
+        None => host.hand.ask(&Request::Forget(wanted(job, host)), &stop, &mut |_| {}).map(|_| ()),
+    }
+}
+
+/// Removes what was built, as after a rehearsal.
+///
+/// # Errors
+/// When the host does not do it.
+pub(super) fn discard(job: &Job<'_>, host: &mut Ready<'_>, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
+    let stop = || cancel.flow() == Flow::Stop;
+    for (member, _) in host.rows(job) {
+        host.hand.ask(&Request::Discard(Ready::subject(job, member)), &stop, &mut |_| {})?;
+        teller.host(&host.host, HostEvent::Discarded(member.name.clone()));
+    }
+    Ok(())
+}
+
+fn wanted(job: &Job<'_>, host: &Ready<'_>) -> Wanted {
+    let source = &job.plan.source;
+    Wanted {
+        sha256: source.sha256.clone(),
+        bytes: source.bytes,
+        at: source.path.clone(),
+        depot: hosts::depot(job.plan, &host.members).unwrap_or_default(),
+    }
+}
+
+/// Sees to it that the host has the snapshot: as it is, the rest of it, or, where what it had was not the beginning of
+/// this one, all of it.
+fn snapshot(
+    job: &Job<'_>,
+    host: &mut Ready<'_>,
+    source: &Source<'_>,
+    cancel: &Cancel,
+    teller: &Teller<'_>,
+) -> Result<()> {
+    let (stop, wanted, name) = (|| cancel.flow() == Flow::Stop, wanted(job, host), host.host.clone());
+    let mut step = |step: Progress| teller.host(&name, HostEvent::Snapshot(step));
+    let mut from = match host.hand.ask(&Request::HaveSnapshot(wanted.clone()), &stop, &mut step)? {
+        Event::Snapshot(Have::All(path)) => {
+            teller.host(&name, HostEvent::HadIt(path));
+            return Ok(());
+        }
+        Event::Snapshot(Have::Part(there)) => there,
+        Event::Snapshot(Have::Nothing | Have::Wrong(_)) => 0,
+        other => return Err(host.odd(&other)),
+    };
+    let file = source.open(&mut |_| cancel.flow())?;
+    loop {
+        let (have, sent) = host.hand.send(&wanted, &file, from, &stop, &mut step)?;
+        match have {
+            Have::All(_) => {
+                teller.host(&name, HostEvent::Sent(sent));
+                return Ok(());
+            }
+            _ if from > 0 => from = 0,
+            _ => {
+                return Err(Trouble::new(Kind::Failed, format!("the snapshot did not arrive at {name} as it is here"))
+                    .why("its SHA-256 there is another; what arrived was removed")
+                    .hint("Look whether the snapshot is being written to, then try again."));
+            }
+        }
+    }
+}

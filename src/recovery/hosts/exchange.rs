@@ -1,0 +1,118 @@
+//! Members put in place, host by host, and taken out again: what runs there is stopped by consent first.
+
+use super::{
+    Job,
+    look::{Ready, stamp},
+    told::{HostEvent, Teller},
+};
+use crate::{
+    agent::{Event, Request},
+    engine::{progress::Flow, swap::Standing},
+    recovery::Cancel,
+    trouble::{Kind, Result, Trouble},
+};
+
+/// Puts every member in place that is not. One host after the other, so that a failure leaves the rest as it was.
+///
+/// # Errors
+/// The first failure, with what is in place and what is not.
+pub(super) fn exchange(job: &Job<'_>, ready: &mut [Ready<'_>], cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
+    let stamp = stamp(job);
+    let mut placed: Vec<String> = Vec::new();
+    for host in ready.iter_mut() {
+        let outcome = stopping(cancel, &host.host).and_then(|()| one(job, host, &stamp, cancel, teller, &mut placed));
+        if let Err(trouble) = outcome {
+            teller.host(&host.host, HostEvent::Failed(trouble.clone()));
+            let so_far = match placed.as_slice() {
+                [] => "Nothing is in place yet".to_string(),
+                some => format!("In place: {}", some.join(", ")),
+            };
+            let first = if trouble.hint.is_empty() { String::new() } else { format!("{}\n  ", trouble.hint) };
+            return Err(trouble.hint(format!(
+                "{first}{so_far}. `requorum resume` goes on; `requorum undo` takes back what is in place."
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn one(
+    job: &Job<'_>,
+    host: &mut Ready<'_>,
+    stamp: &str,
+    cancel: &Cancel,
+    teller: &Teller<'_>,
+    placed: &mut Vec<String>,
+) -> Result<()> {
+    halt(host, cancel, teller)?;
+    let stop = || cancel.flow() == Flow::Stop;
+    for (member, standing) in host.rows(job) {
+        if !matches!(standing, Standing::InPlace(_)) {
+            let request = Request::Swap { of: Ready::subject(job, member), stamp: stamp.into() };
+            match host.hand.ask(&request, &stop, &mut |_| {})? {
+                Event::Swapped(swapped) => teller.host(&host.host, HostEvent::Placed(swapped)),
+                other => return Err(host.odd(&other)),
+            }
+        }
+        placed.push(member.name.clone());
+    }
+    Ok(())
+}
+
+/// Takes every member out of its place that is there by this plan.
+///
+/// # Errors
+/// The first failure.
+pub(super) fn undo(job: &Job<'_>, ready: &mut [Ready<'_>], cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
+    let stamp = stamp(job);
+    let stop = || cancel.flow() == Flow::Stop;
+    let mut some = false;
+    for host in ready.iter_mut() {
+        stopping(cancel, &host.host)?;
+        let there = |standing: &Standing| matches!(standing, Standing::InPlace(_) | Standing::Undoing);
+        if let Some((member, _)) = host.rows(job).iter().find(|(_, s)| matches!(s, Standing::Moving(_))) {
+            return Err(Trouble::new(Kind::Refused, format!("{} is being put in place on {}", member.name, host.host))
+                .why("an earlier run was cut off there")
+                .hint("Finish that first, with `requorum resume`; then take it back."));
+        }
+        if host.rows(job).iter().any(|(_, standing)| there(standing)) {
+            halt(host, cancel, teller)?;
+        }
+        for (member, _) in host.rows(job).iter().filter(|(_, standing)| there(standing)) {
+            let request = Request::Undo { of: Ready::subject(job, member), stamp: stamp.clone() };
+            match host.hand.ask(&request, &stop, &mut |_| {})? {
+                Event::Undone(went) => teller.host(&host.host, HostEvent::Undone(member.name.clone(), went)),
+                other => return Err(host.odd(&other)),
+            }
+            some = true;
+        }
+        // What only waits beside its place goes, too.
+        for (member, _) in host.rows(job).iter().filter(|(_, standing)| matches!(standing, Standing::Staged(_))) {
+            host.hand.ask(&Request::Discard(Ready::subject(job, member)), &stop, &mut |_| {})?;
+            teller.host(&host.host, HostEvent::Discarded(member.name.clone()));
+            some = true;
+        }
+    }
+    if some {
+        return Ok(());
+    }
+    Err(Trouble::new(Kind::Refused, "there is nothing to take back")
+        .why("no member of this plan is in place or built on these hosts"))
+}
+
+fn stopping(cancel: &Cancel, host: &str) -> Result<()> {
+    match cancel.flow() {
+        Flow::Go => Ok(()),
+        Flow::Stop => Err(Trouble::new(Kind::Stopped, format!("{host} was not begun: stopped on request"))),
+    }
+}
+
+/// Stops what runs on this host's members' directories.
+fn halt(host: &mut Ready<'_>, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
+    for (halt, _) in host.halts.clone() {
+        teller.host(&host.host, HostEvent::Halting(halt.clone()));
+        host.hand.ask(&Request::Halt(halt.clone()), &|| cancel.flow() == Flow::Stop, &mut |_| {})?;
+        teller.host(&host.host, HostEvent::Halted(halt));
+    }
+    Ok(())
+}

@@ -1,0 +1,231 @@
+//! Every host looked at, then each made ready: the program there, nobody else at work, and what runs and what stands
+//! already known.
+
+use super::{
+    Group, Job, Until, each, side_by_side,
+    told::{HostEvent, Teller},
+};
+use crate::{
+    agent::{Event, Request, Subject},
+    engine::{progress::Flow, swap::Standing},
+    etcd::membership::Id,
+    plan::{
+        Member,
+        facts::{config::ConfigFacts, disk::DirFacts},
+        halt::{self, Halt},
+        hosts::{self, Way},
+        table::{Problem, Severity},
+        words::{all, plural},
+    },
+    recovery::Cancel,
+    trouble::{Kind, Result, Trouble},
+    world::{hand::Hand, ssh::Program},
+};
+
+/// A host that can take its members.
+pub(super) struct Ready<'w> {
+    /// As the plan calls it.
+    pub(super) host: String,
+    /// Its members' places in the plan.
+    pub(super) members: Vec<usize>,
+    /// The connection.
+    pub(super) hand: Box<dyn Hand + 'w>,
+    /// How far each member is, in their order.
+    pub(super) standing: Vec<Standing>,
+    /// How etcds are started there.
+    pub(super) configs: Vec<ConfigFacts>,
+    /// The etcds that run on members' directories, each with its member ID.
+    pub(super) halts: Vec<(Halt, Option<Id>)>,
+}
+
+impl Ready<'_> {
+    pub(super) fn close(self) {
+        self.hand.close();
+    }
+
+    /// The members with how far they are.
+    pub(super) fn rows<'p>(&self, job: &Job<'p>) -> Vec<(&'p Member, Standing)> {
+        let members = self.members.iter().filter_map(|at| job.plan.members.get(*at));
+        members.zip(self.standing.iter().cloned()).collect()
+    }
+
+    pub(super) fn subject(job: &Job<'_>, member: &Member) -> Subject {
+        Subject { plan: Box::new(job.plan.clone()), name: member.name.clone() }
+    }
+
+    pub(super) fn odd(&self, event: &Event) -> Trouble {
+        Trouble::new(Kind::Bug, format!("{} gave an answer to another question", self.host)).why(format!("{event:?}"))
+    }
+}
+
+/// Connects to all, and judges what is seen. The connections stay open: one for each host.
+///
+/// # Errors
+/// `Refused` when one is not ready; `Stopped`.
+pub(super) fn look<'w>(job: &Job<'w>, cancel: &Cancel, teller: &Teller<'_>) -> Result<Vec<Ready<'w>>> {
+    connect(job, cancel, teller, true)
+}
+
+/// The same for taking members out of their places, for which no room is needed.
+///
+/// # Errors
+/// As [`look`].
+pub(super) fn look_for_undo<'w>(job: &Job<'w>, cancel: &Cancel, teller: &Teller<'_>) -> Result<Vec<Ready<'w>>> {
+    connect(job, cancel, teller, false)
+}
+
+fn connect<'w>(job: &Job<'w>, cancel: &Cancel, teller: &Teller<'_>, room: bool) -> Result<Vec<Ready<'w>>> {
+    let groups: Vec<Group> = hosts::groups(job.plan, job.names);
+    let own = Program::running()?.own;
+    let stop = || cancel.flow() == Flow::Stop;
+    let looked = side_by_side(job.limit, groups.len(), |at| {
+        let (host, members) = groups.get(at)?;
+        Some(match job.world.open(host, &hosts::asked(job.plan, members), &stop) {
+            Ok(hand) => {
+                let judge = |own, facts| match room {
+                    true => hosts::judge(job.plan, members, own, facts),
+                    false => hosts::judge_program(own, facts),
+                };
+                let problems = judge(&own, hand.facts());
+                let bad = problems.iter().any(|p| p.severity == Severity::Error);
+                teller.host(host, HostEvent::Looked(Box::new(hand.facts().clone()), problems));
+                if bad { Err(None) } else { Ok(hand) }
+            }
+            Err(trouble) => {
+                teller.host(host, HostEvent::Unreachable(trouble.clone()));
+                Err(Some(trouble))
+            }
+        })
+    });
+    let (mut ready, mut bad) = (Vec::new(), Vec::new());
+    for (looked, (host, members)) in looked.into_iter().zip(groups) {
+        match looked {
+            Some(Ok(hand)) => {
+                ready.push(Ready { host, members, hand, standing: Vec::new(), configs: Vec::new(), halts: Vec::new() })
+            }
+            Some(Err(Some(trouble))) if trouble.kind == Kind::Stopped => return Err(trouble),
+            _ => bad.push(host),
+        }
+    }
+    not_ready(&bad)?;
+    Ok(ready)
+}
+
+fn not_ready(bad: &[String]) -> Result<()> {
+    if bad.is_empty() {
+        return Ok(());
+    }
+    let what = format!("the plan is not carried out: {} {} ready", all(bad), plural(bad.len(), "is not", "are not"));
+    Err(Trouble::new(Kind::Refused, what).hint("Nothing was written on any host."))
+}
+
+/// Starts the program on each host, claims the members' directories, and finds out what stands and what runs there.
+///
+/// # Errors
+/// `Refused` when somebody else is at work, a log lies where the plan does not look, or an etcd runs that nobody consented
+/// to stop.
+pub(super) fn ready<'w>(
+    job: &Job<'w>,
+    mut looked: Vec<Ready<'w>>,
+    cancel: &Cancel,
+    teller: &Teller<'_>,
+) -> Result<Vec<Ready<'w>>> {
+    let program = Program::running()?;
+    let outcomes = each(job.limit, &mut looked, |host| {
+        let outcome = prepare(job, host, &program, cancel, teller);
+        if let Err(trouble) = &outcome {
+            teller.host(&host.host, HostEvent::Failed(trouble.clone()));
+        }
+        outcome
+    });
+    outcomes.into_iter().flatten().collect::<Result<()>>()?;
+    consented(job, &looked)?;
+    Ok(looked)
+}
+
+fn prepare(job: &Job<'_>, host: &mut Ready<'_>, program: &Program, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
+    let stop = || cancel.flow() == Flow::Stop;
+    let way = hosts::way(&program.own, host.hand.facts()).unwrap_or(Way::Send);
+    let name = host.host.clone();
+    host.hand.start(program, &way, &stop, &mut |at| teller.host(&name, HostEvent::Program(at, program.bytes)))?;
+    let members: Vec<&Member> = host.members.iter().filter_map(|at| job.plan.members.get(*at)).collect();
+    let targets = members.iter().flat_map(|m| hosts::dirs(m).map(|(_, dir)| dir.clone())).collect();
+    host.hand.ask(&Request::Claim { run: job.run.clone(), targets }, &stop, &mut |_| {})?;
+    for member in &members {
+        match host.hand.ask(&Request::Standing(Ready::subject(job, member)), &stop, &mut |_| {})? {
+            Event::Standing(standing) => {
+                teller.host(&name, HostEvent::Standing(member.name.clone(), standing.clone()));
+                host.standing.push(standing);
+            }
+            other => return Err(host.odd(&other)),
+        }
+    }
+    let dirs = members.iter().map(|m| (m.data_dir.clone(), m.wal_dir.clone())).collect();
+    let around = match host.hand.ask(&Request::LookAround { dirs }, &stop, &mut |_| {})? {
+        Event::Around(around) => *around,
+        other => return Err(host.odd(&other)),
+    };
+    host.configs = around.configs;
+    let active: Vec<_> = host.configs.iter().flat_map(|c| &c.automation).filter(|a| a.active).cloned().collect();
+    if !active.is_empty() {
+        teller.host(&name, HostEvent::Automation(active));
+    }
+    elsewhere(job, host)?;
+    for dir in around.dirs.iter().filter(|dir| members.iter().any(|m| m.data_dir == dir.data_dir)) {
+        runs(job, host, dir, teller)?;
+    }
+    Ok(())
+}
+
+/// Refuses where an etcd's log lies elsewhere than the plan says.
+fn elsewhere(job: &Job<'_>, host: &Ready<'_>) -> Result<()> {
+    let problems: Vec<Problem> = hosts::logs_elsewhere(job.plan, &host.members, &host.configs);
+    let Some(first) = problems.into_iter().next() else { return Ok(()) };
+    let member = first.row.and_then(|at| job.plan.members.get(at)).map(|m| m.name.clone()).unwrap_or_default();
+    Err(Trouble::new(Kind::Refused, format!("{member} is not restored on {}", host.host)).why(first.text))
+}
+
+/// Notes an etcd that runs on a member's directory. One that runs on what this plan put there is left alone.
+fn runs(job: &Job<'_>, host: &mut Ready<'_>, dir: &DirFacts, teller: &Teller<'_>) -> Result<()> {
+    let at = host.members.iter().position(|at| job.plan.members.get(*at).is_some_and(|m| m.data_dir == dir.data_dir));
+    let in_place = at.and_then(|at| host.standing.get(at)).is_some_and(|s| matches!(s, Standing::InPlace(_)));
+    if in_place && job.until != Until::Undone {
+        return Ok(());
+    }
+    let found = halt::halt(dir, &host.configs).map_err(|why| {
+        Trouble::new(Kind::Refused, format!("{} cannot be exchanged on {}", dir.data_dir.display(), host.host)).why(why)
+    })?;
+    if let Some(halt) = found {
+        teller.host(&host.host, HostEvent::Runs(halt.clone()));
+        host.halts.push((halt, dir.state.says().map(|says| says.member_id)));
+    }
+    Ok(())
+}
+
+/// Refuses where an etcd has to be stopped and nobody said that it may be.
+fn consented(job: &Job<'_>, looked: &[Ready<'_>]) -> Result<()> {
+    if job.halt || matches!(job.until, Until::Rehearsed | Until::Built) {
+        return Ok(());
+    }
+    let lines: Vec<String> = looked
+        .iter()
+        .flat_map(|host| host.halts.iter().map(|(halt, _)| format!("{}: {}", host.host, halt.commands.join(" && "))))
+        .collect();
+    let Some(first) = looked.iter().find(|host| !host.halts.is_empty()) else { return Ok(()) };
+    let what = match lines.len() {
+        1 => format!("an etcd runs on {} where a member is to be put", first.host),
+        many => format!("etcds run on {many} directories where members are to be put"),
+    };
+    Err(Trouble::new(Kind::Refused, what)
+        .why("they hold what is to be moved aside")
+        .hint(format!("To have these commands run just before: --stop\n    {}", lines.join("\n    "))))
+}
+
+/// The time in the names of what is moved aside, from the run's beginning: `20261122-031205`.
+pub(super) fn stamp(job: &Job<'_>) -> String {
+    let digits: String = job.run.since.chars().filter(char::is_ascii_digit).collect();
+    match digits.split_at_checked(8) {
+        Some((day, time)) => format!("{day}-{time}"),
+        None => digits,
+    }
+}

@@ -1,0 +1,51 @@
+//! The snapshot that hosts are sent.
+
+use std::{
+    fs::File,
+    sync::{Mutex, PoisonError},
+};
+
+use crate::{
+    agent::receive,
+    engine::{progress::Watch, source::io_trouble},
+    plan::Plan,
+    trouble::{Kind, Result, Trouble},
+};
+
+/// The plan's snapshot on this machine, hashed once, when the first host wants it.
+pub(super) struct Source<'a> {
+    plan: &'a Plan,
+    opened: Mutex<Option<Result<()>>>,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(plan: &'a Plan) -> Source<'a> {
+        Source { plan, opened: Mutex::new(None) }
+    }
+
+    /// Opens it, if it is the plan's. A change after that is met at the far end.
+    pub(super) fn open(&self, watch: &mut Watch<'_>) -> Result<File> {
+        let source = &self.plan.source;
+        let mut file = File::open(&source.path).map_err(|e| io_trouble("read", &source.path, &e))?;
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let judged = match &*opened {
+            Some(known) => known.clone(),
+            None => {
+                let found = receive::sha256(&mut file, &source.path, source.bytes, watch)?;
+                let judged = if found == source.sha256 { Ok(()) } else { Err(self.another(&found)) };
+                opened.insert(judged).clone()
+            }
+        };
+        judged.map(|()| file)
+    }
+
+    fn another(&self, found: &str) -> Trouble {
+        let Self { plan, .. } = self;
+        Trouble::new(
+            Kind::Refused,
+            format!("{} is not the file that the plan was made for", plan.source.path.display()),
+        )
+        .why(format!("the plan pins SHA-256 {}, the file has {found}", plan.source.sha256))
+        .hint("Bring the right file, or make a new plan from this one.")
+    }
+}

@@ -1,0 +1,144 @@
+//! What is told while a plan is carried out, and what of it the journal keeps.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::{Hear, Job, Until};
+use crate::{
+    engine::{
+        progress::Progress,
+        swap::{Standing, Swapped},
+    },
+    plan::{
+        facts::{config::Automation, host::HostFacts},
+        fence::Fence,
+        halt::Halt,
+        table::Problem,
+    },
+    recovery::{
+        Passed, RowEvent,
+        journal::{Event, Journal},
+    },
+    trouble::{Result, Trouble},
+    world::ssh::Sent,
+};
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Told {
+    /// On one host.
+    Host(String, HostEvent),
+    /// Old members and what would start them again were looked at.
+    Fences(Vec<Fence>),
+    /// All members are proven, and the old cluster was asked again: what came of it.
+    Barrier(String),
+}
+
+/// What happened on one host.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HostEvent {
+    /// It was looked at: what it is, and what is wrong with it for this plan.
+    Looked(Box<HostFacts>, Vec<Problem>),
+    /// It could not be looked at.
+    Unreachable(Trouble),
+    /// The program was sent there: so many of its bytes, of so many.
+    Program(u64, u64),
+    /// What starts an etcd there again, or fights with whoever changes its files.
+    Automation(Vec<Automation>),
+    /// How far a member was when this run came to it.
+    Standing(String, Standing),
+    /// An etcd runs on a member's directory, and these commands stop it before that is exchanged.
+    Runs(Halt),
+    /// The snapshot was there already, in this file.
+    HadIt(PathBuf),
+    /// The snapshot is being looked for, or sent.
+    Snapshot(Progress),
+    /// The snapshot was sent, and is right there.
+    Sent(Sent),
+    /// One of its members went on.
+    Row(String, RowEvent),
+    /// What was built for a member was removed again.
+    Discarded(String),
+    /// These commands are run now.
+    Halting(Halt),
+    /// The etcd is stopped.
+    Halted(Halt),
+    /// A member is in place.
+    Placed(Swapped),
+    /// A member is out of its place again: from where to where things went.
+    Undone(String, Vec<(PathBuf, PathBuf)>),
+    /// It could not be gone on with.
+    Failed(Trouble),
+}
+
+/// Tells, and writes to the operator's journal.
+pub(super) struct Teller<'a> {
+    job: &'a Job<'a>,
+    hear: Hear<'a>,
+}
+
+impl<'a> Teller<'a> {
+    pub(super) fn new(job: &'a Job<'a>, hear: Hear<'a>) -> Teller<'a> {
+        Teller { job, hear }
+    }
+
+    /// Does `work` between the lines that say what was begun and how it ended.
+    pub(super) fn run(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        let Job { plan, names, run, .. } = self.job;
+        let begun = format!("plan {} of {}: {}", run.plan, plan.label, names.join(", "));
+        self.note(
+            Event::Begun,
+            &begun,
+            json!({
+                "plan": run.plan, "run": run.id, "operator": run.operator, "members": names,
+                "until": format!("{:?}", self.job.until), "whole_plan": plan,
+            }),
+        )?;
+        let outcome = work();
+        let (complete, end) = match (&outcome, self.job.until) {
+            (Err(trouble), _) => (false, format!("not complete: {}", trouble.what)),
+            (Ok(()), Until::InPlace | Until::Undone) => (true, "done on every host".to_string()),
+            (Ok(()), _) => (false, "done as far as was asked for; nothing is in place".to_string()),
+        };
+        let why = outcome.as_ref().err().map(|trouble| trouble.why.clone());
+        let data = json!({"plan": run.plan, "run": run.id, "complete": complete, "why": why});
+        // What failed is said all the same.
+        let written = self.note(Event::Ended, &format!("plan {}: {end}", run.plan), data);
+        outcome.and(written)
+    }
+
+    /// Writes a line to the journal.
+    pub(super) fn note(&self, kind: Event, text: &str, data: Value) -> Result<()> {
+        Journal::at(self.job.world, self.job.journal).add(kind, text, data)
+    }
+
+    /// Writes down which fences were overridden, and why.
+    pub(super) fn overridden(&self, passed: &Passed) -> Result<()> {
+        for fence in passed.overridden() {
+            let data = json!({"typed": fence.typed, "evidence": fence.evidence, "reason": self.job.reason});
+            self.note(Event::Override, &format!("overridden: {}", fence.sentence()), data)?;
+        }
+        Ok(())
+    }
+
+    /// Tells, without a host.
+    pub(super) fn tell(&self, told: Told) {
+        if let Told::Fences(fences) = &told {
+            for fence in fences.iter().filter(|fence| fence.typed.is_none()) {
+                let _ = self.note(Event::Warned, &fence.sentence(), json!({"lift": fence.lift}));
+            }
+        }
+        (self.hear)(told);
+    }
+
+    /// Tells what happened on a host. What only goes on is not written down; and a line that cannot be written stops no
+    /// act on a host, which has its own journal.
+    pub(super) fn host(&self, host: &str, event: HostEvent) {
+        let line = event.line(self.job.plan);
+        if let Some(kind) = line.kind {
+            let _ = self.note(kind, &format!("{host}: {}", line.text), line.on(host));
+        }
+        (self.hear)(Told::Host(host.to_string(), event));
+    }
+}

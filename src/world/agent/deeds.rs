@@ -1,0 +1,245 @@
+//! What is done when it is asked for, on the machine where the members live: each act is written to the plan's journal
+//! there before and after it.
+
+use std::{cell::Cell, path::PathBuf, time::Instant};
+
+use serde_json::{Map, Value, json};
+
+use super::{super::DataDir, other_version};
+use crate::{
+    agent::{
+        Event, Have, PROTOCOL, Request, Subject,
+        receive::{self, Incoming},
+    },
+    engine::{
+        claim::{Claim, Run},
+        progress::Watch,
+        swap::{Standing, Swapped},
+    },
+    trouble::{Kind, Result, Trouble},
+    world::{
+        World,
+        journal::{Event as Line, Journal},
+        site::Work,
+    },
+};
+
+/// The work on one machine, from the first request to the last.
+pub struct Deeds<'a> {
+    world: &'a dyn World,
+    incoming: Option<Incoming>,
+    /// The snapshot that was found or received whole.
+    snapshot: Option<PathBuf>,
+    claimed: Option<Claimed>,
+}
+
+struct Claimed {
+    run: Run,
+    journal: PathBuf,
+    _claim: Claim,
+}
+
+impl<'a> Deeds<'a> {
+    /// Work through `world`.
+    pub fn new(world: &'a dyn World) -> Deeds<'a> {
+        Deeds { world, incoming: None, snapshot: None, claimed: None }
+    }
+
+    /// Waits no longer for a snapshot that comes in; true when there was one. What came of it stays.
+    pub(super) fn give_up_receiving(&mut self) -> bool {
+        self.incoming.take().is_some()
+    }
+
+    /// What a chunk brings about: nothing before the last one. Those that were on their way when it failed are let go by.
+    pub(super) fn chunk(&mut self, bytes: &[u8], watch: &mut Watch<'_>) -> Result<Option<Event>> {
+        let Some(incoming) = &mut self.incoming else { return Ok(None) };
+        if !incoming.take(bytes)? {
+            return Ok(None);
+        }
+        let Some(whole) = self.incoming.take() else { return Ok(None) };
+        let have = whole.finish(watch)?;
+        Ok(Some(self.has(have)))
+    }
+
+    fn has(&mut self, have: Have) -> Event {
+        if let Have::All(path) = &have {
+            self.snapshot = Some(path.clone());
+        }
+        Event::Snapshot(have)
+    }
+
+    /// Does what is asked.
+    ///
+    /// # Errors
+    /// In a sentence.
+    pub fn answer(&mut self, request: Request, watch: &mut Watch<'_>) -> Result<Event> {
+        let site = self.world.site();
+        Ok(match request {
+            Request::Hello { protocol: PROTOCOL } => {
+                Event::Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").into() }
+            }
+            Request::Hello { protocol } => return Err(other_version(protocol, PROTOCOL)),
+            Request::LookAround { dirs } => {
+                let dirs: Vec<DataDir> = dirs.into_iter().map(|(data, wal)| DataDir { data, wal }).collect();
+                Event::Around(Box::new(self.world.look_around(&dirs)))
+            }
+            Request::DiscoverConfigs => Event::Configs(self.world.discover()),
+            Request::HaveSnapshot(wanted) => {
+                let have = receive::look(&wanted, watch)?;
+                self.has(have)
+            }
+            Request::Receive { snapshot, from } => {
+                let incoming = Incoming::begin(snapshot, from)?;
+                // A part may be all of it already.
+                if incoming.whole() {
+                    let have = incoming.finish(watch)?;
+                    return Ok(self.has(have));
+                }
+                let have = Have::Part(incoming.at());
+                self.incoming = Some(incoming);
+                Event::Snapshot(have)
+            }
+            Request::Claim { run, targets } => {
+                // One's own of a moment ago.
+                self.claimed = None;
+                let _claim = site.claim(&run, &targets)?;
+                let first = targets.first().ok_or_else(|| Trouble::new(Kind::Bug, "nothing was claimed"))?;
+                let journal = site.journal(first, &run.plan);
+                self.claimed = Some(Claimed { run, journal, _claim });
+                Event::Done
+            }
+            Request::Standing(of) => Event::Standing(self.standing(&of)?),
+            Request::Stage(of) => {
+                let (of, name) = (self.here(of)?, json!({"act": "stage"}));
+                let made = self.act(&of, "building it beside its place", name, |work, _| site.stage(work, watch))?;
+                Event::Restored(made)
+            }
+            Request::Swap { of, stamp } => {
+                let data = json!({"act": "swap", "stamp": stamp});
+                let swapped = self.act(&of, "putting it in place", data, |work, record| {
+                    site.swap(work, &stamp, &mut |swapped| record(json!({"swapped": swapped})))
+                })?;
+                Event::Swapped(swapped)
+            }
+            Request::Undo { of, stamp } => {
+                let swapped = match self.standing(&of)? {
+                    Standing::InPlace(swapped) => swapped,
+                    Standing::Undoing => self.recorded(&of)?.ok_or_else(|| not_in_place(&of.name))?,
+                    _ => return Err(not_in_place(&of.name)),
+                };
+                let data = json!({"act": "undo", "stamp": stamp});
+                let went = self.act(&of, "taking it out of its place", data, |work, record| {
+                    site.undo(work, &swapped, &stamp, &mut |went| record(json!({"undone": went})))
+                })?;
+                Event::Undone(went)
+            }
+            Request::Discard(of) => {
+                self.act(&of, "removing what was built beside its place", json!({"act": "discard"}), |work, _| {
+                    site.discard(work)
+                })?;
+                Event::Done
+            }
+            Request::Halt(halt) => {
+                let claimed = self.claimed()?;
+                let journal = Journal::at(self.world, &claimed.journal);
+                let text = format!("stopping the etcd on {}: {}", halt.data_dir.display(), halt.commands.join("; "));
+                journal.add(Line::Doing, &text, json!({"act": "halt", "run": claimed.run.id, "halt": halt}))?;
+                site.halt(&halt).map_err(|t| failed(&journal, &text, json!({"act": "halt", "why": t.why}), t))?;
+                journal.add(Line::Done, &format!("{text}: done"), json!({"act": "halt", "run": claimed.run.id}))?;
+                Event::Done
+            }
+            Request::Forget(wanted) => {
+                self.snapshot = None;
+                receive::forget(&wanted)?;
+                Event::Done
+            }
+            Request::Chunk { .. } | Request::Bye => Event::Done,
+        })
+    }
+
+    fn claimed(&self) -> Result<&Claimed> {
+        self.claimed
+            .as_ref()
+            .ok_or_else(|| Trouble::new(Kind::Bug, "something was to be changed before it was claimed"))
+    }
+
+    /// The plan with the snapshot as it lies here.
+    fn here(&self, mut of: Subject) -> Result<Subject> {
+        let path = self.snapshot.clone().ok_or_else(|| {
+            Trouble::new(Kind::Bug, format!("{} was to be built before its snapshot was there", of.name))
+        })?;
+        of.plan.source.path = path;
+        Ok(of)
+    }
+
+    /// Does `work` between two lines of the journal. It writes the second one itself, with what came of it, where a kill
+    /// after it could not be told from a kill before it.
+    fn act<T>(
+        &self,
+        of: &Subject,
+        text: &str,
+        about: Value,
+        work: impl FnOnce(&Work<'_>, &mut dyn FnMut(Value) -> Result<()>) -> Result<T>,
+    ) -> Result<T> {
+        let Claimed { run, journal, .. } = self.claimed()?;
+        let (journal, name, begun) = (Journal::at(self.world, journal), &of.name, Instant::now());
+        let text = format!("{name}: {text}");
+        let data = |more: Value| {
+            let mut all = Map::from_iter([("name".to_string(), json!(name)), ("run".to_string(), json!(run.id))]);
+            all.extend([&about, &more].into_iter().filter_map(Value::as_object).cloned().flatten());
+            Value::Object(all)
+        };
+        journal.add(Line::Doing, &text, data(Value::Null))?;
+        let told = Cell::new(false);
+        let mut done = |more: Value| {
+            told.set(true);
+            let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let mut data = data(more);
+            data["took_ms"] = json!(took);
+            journal.add(Line::Done, &format!("{text}: done"), data)
+        };
+        let work = work(&Work { plan: &of.plan, plan_id: &run.plan, name, run: &run.id }, &mut done);
+        let outcome = match work {
+            Ok(made) if told.get() => return Ok(made),
+            Ok(made) => done(Value::Null).map(|()| made),
+            Err(trouble) => Err(trouble),
+        };
+        outcome.map_err(|trouble| failed(&journal, &text, data(json!({"why": trouble.why})), trouble))
+    }
+
+    fn standing(&self, of: &Subject) -> Result<Standing> {
+        let run = &self.claimed()?.run;
+        let work = Work { plan: &of.plan, plan_id: &run.plan, name: &of.name, run: &run.id };
+        Ok(match self.world.site().standing(&work)? {
+            Standing::Nothing => match self.recorded(of)?.filter(Swapped::still) {
+                Some(swapped) => Standing::InPlace(swapped),
+                None => Standing::Nothing,
+            },
+            other => other,
+        })
+    }
+
+    /// What the journal says was put in place last and not taken out again.
+    fn recorded(&self, of: &Subject) -> Result<Option<Swapped>> {
+        let path = &self.claimed()?.journal;
+        let records = Journal::at(self.world, path).read()?;
+        let mine = records.iter().rev().filter(|r| r.kind == Line::Done && r.data.get("name") == Some(&json!(of.name)));
+        let acts = mine.filter(|r| r.data.contains_key("swapped") || r.data.contains_key("undone"));
+        let last = acts.map(|r| r.data.get("swapped")).next().flatten();
+        last.map(|swapped| serde_json::from_value(swapped.clone()))
+            .transpose()
+            .map_err(|e| Trouble::new(Kind::Input, format!("the journal {} is of another form", path.display())).why(e))
+    }
+}
+
+/// Writes down that something failed. A journal that cannot be written does not hide why.
+fn failed(journal: &Journal<'_>, text: &str, data: Value, trouble: Trouble) -> Trouble {
+    let _ = journal.add(Line::Failed, &format!("{text}: {}", trouble.what), data);
+    trouble
+}
+
+fn not_in_place(name: &str) -> Trouble {
+    Trouble::new(Kind::Refused, format!("{name} is not in place by this plan"))
+        .why("this host's journal of the plan does not say that it was put there, or what is there is something else")
+        .hint("There is nothing to take back here.")
+}

@@ -1,0 +1,114 @@
+//! A hand on one host: asked the same things whether the work is done in this process or at the other end of a connection.
+
+use std::fs::File;
+
+use super::{
+    World,
+    agent::Deeds,
+    ssh::{Program, Sent, Session, Stop},
+};
+use crate::{
+    agent::{Event, Have, Request, Wanted},
+    engine::progress::{Flow, Progress},
+    plan::{facts::host::HostFacts, hosts::Way},
+    trouble::{Kind, Result, Trouble},
+};
+
+/// One host.
+pub trait Hand: Send {
+    /// What was seen there before anything was written.
+    fn facts(&self) -> &HostFacts;
+
+    /// Brings the program there, where it is to be sent, and starts it. `on` hears how many of its bytes are sent.
+    ///
+    /// # Errors
+    /// When the host does not take it.
+    fn start(&mut self, program: &Program, way: &Way, stop: Stop<'_>, on: &mut dyn FnMut(u64)) -> Result<()>;
+
+    /// Asks, and waits for the answer; `on` hears the steps.
+    ///
+    /// # Errors
+    /// What the far end failed with, or a broken connection.
+    fn ask(&mut self, request: &Request, stop: Stop<'_>, on: &mut dyn FnMut(Progress)) -> Result<Event>;
+
+    /// Sends what the host has not yet of `file`, from byte `from` on.
+    ///
+    /// # Errors
+    /// As [`Hand::ask`]; what came stays there.
+    fn send(
+        &mut self,
+        wanted: &Wanted,
+        file: &File,
+        from: u64,
+        stop: Stop<'_>,
+        on: &mut dyn FnMut(Progress),
+    ) -> Result<(Have, Sent)>;
+
+    /// Ends the connection, after the far end has cleared up.
+    fn close(self: Box<Self>);
+}
+
+impl Hand for Session {
+    fn facts(&self) -> &HostFacts {
+        Session::facts(self)
+    }
+
+    fn start(&mut self, program: &Program, way: &Way, stop: Stop<'_>, on: &mut dyn FnMut(u64)) -> Result<()> {
+        Session::start(self, program, way, stop, on)
+    }
+
+    fn ask(&mut self, request: &Request, stop: Stop<'_>, on: &mut dyn FnMut(Progress)) -> Result<Event> {
+        Session::ask(self, request, stop, on)
+    }
+
+    fn send(
+        &mut self,
+        wanted: &Wanted,
+        file: &File,
+        from: u64,
+        stop: Stop<'_>,
+        on: &mut dyn FnMut(Progress),
+    ) -> Result<(Have, Sent)> {
+        Session::send(self, wanted, file, from, stop, on)
+    }
+
+    fn close(self: Box<Self>) {
+        Session::close(*self);
+    }
+}
+
+/// This machine, by this process.
+pub struct Near<'a> {
+    facts: HostFacts,
+    deeds: Deeds<'a>,
+}
+
+impl<'a> Near<'a> {
+    /// The hand on the machine of `world`, of which `facts` were seen.
+    pub fn new(world: &'a dyn World, facts: HostFacts) -> Near<'a> {
+        Near { facts, deeds: Deeds::new(world) }
+    }
+}
+
+impl Hand for Near<'_> {
+    fn facts(&self) -> &HostFacts {
+        &self.facts
+    }
+
+    fn start(&mut self, _: &Program, _: &Way, _: Stop<'_>, _: &mut dyn FnMut(u64)) -> Result<()> {
+        Ok(())
+    }
+
+    fn ask(&mut self, request: &Request, stop: Stop<'_>, on: &mut dyn FnMut(Progress)) -> Result<Event> {
+        self.deeds.answer(request.clone(), &mut |step| {
+            on(step);
+            if stop() { Flow::Stop } else { Flow::Go }
+        })
+    }
+
+    fn send(&mut self, _: &Wanted, _: &File, _: u64, _: Stop<'_>, _: &mut dyn FnMut(Progress)) -> Result<(Have, Sent)> {
+        Err(Trouble::new(Kind::Bug, "a snapshot was to be sent to the machine that it lies on"))
+    }
+
+    fn close(self: Box<Self>) {}
+}

@@ -1,0 +1,96 @@
+//! Members' directories on this machine.
+
+use std::path::{Path, PathBuf};
+
+use super::{Local, halt};
+use crate::{
+    engine::{
+        claim::{self, Claim, Run},
+        genesis::Genesis,
+        progress::Watch,
+        restore::{Job, Restored},
+        swap::{self, Standing, Swapped, Whose},
+    },
+    etcd::version::Minor,
+    plan::{build, halt::Halt, table::Severity},
+    trouble::{Kind, Result, Trouble},
+    world::site::{Record, Site, Work},
+};
+
+impl Local {
+    /// Hands a member's restore to `work`, as the plan has it, after a look whether the plan is right.
+    pub(super) fn job<T>(&self, work: &Work<'_>, then: impl FnOnce(&Job<'_>, &Whose<'_>) -> Result<T>) -> Result<T> {
+        let plan = work.plan;
+        let errors: Vec<String> =
+            build::verify(plan).into_iter().filter(|p| p.severity == Severity::Error).map(|p| p.text).collect();
+        if !errors.is_empty() {
+            return Err(Trouble::new(Kind::Refused, "the plan is not carried out").why(errors.join("; ")));
+        }
+        let whose = self.whose(work)?;
+        self.inside(&plan.source.path)?;
+        let table = plan.members.iter().map(|m| (m.name.as_str(), m.peer_urls.as_slice()));
+        let job = Job {
+            source: &plan.source.path,
+            pinned_sha256: Some(&plan.source.sha256),
+            skip_hash_check: plan.source.skip_hash_check,
+            genesis: &Genesis::new(table, &plan.token),
+            name: work.name,
+            data_dir: whose.data_dir,
+            wal_dir: whose.wal_dir,
+            target: plan.target.unwrap_or(Minor::V3_5),
+            bump_revision: plan.bump_revision,
+            options: &plan.options,
+        };
+        then(&job, &whose)
+    }
+
+    fn whose<'a>(&self, work: &Work<'a>) -> Result<Whose<'a>> {
+        let member = work.member()?;
+        let (data_dir, wal_dir) = (member.data_dir.as_path(), member.wal_dir.as_deref());
+        [Some(data_dir), wal_dir].into_iter().flatten().try_for_each(|dir| self.inside(dir))?;
+        Ok(Whose { plan: work.plan_id, run: work.run, name: work.name, data_dir, wal_dir })
+    }
+}
+
+impl Site for Local {
+    fn claim(&self, run: &Run, targets: &[PathBuf]) -> Result<Claim> {
+        targets.iter().try_for_each(|dir| self.inside(dir))?;
+        Claim::take(run, targets)
+    }
+
+    fn journal(&self, target: &Path, plan: &str) -> PathBuf {
+        claim::journal(target, plan)
+    }
+
+    fn standing(&self, work: &Work<'_>) -> Result<Standing> {
+        Ok(swap::standing(&self.whose(work)?))
+    }
+
+    fn stage(&self, work: &Work<'_>, watch: &mut Watch<'_>) -> Result<Restored> {
+        self.job(work, |job, whose| swap::stage(job, whose, &self.tools, watch))
+    }
+
+    fn swap(&self, work: &Work<'_>, stamp: &str, record: Record<'_, Swapped>) -> Result<Swapped> {
+        swap::swap(&self.tools.disk, &self.whose(work)?, stamp, record)
+    }
+
+    fn undo(
+        &self,
+        work: &Work<'_>,
+        swapped: &Swapped,
+        stamp: &str,
+        record: Record<'_, Vec<(PathBuf, PathBuf)>>,
+    ) -> Result<Vec<(PathBuf, PathBuf)>> {
+        swap::undo(&self.tools.disk, &self.whose(work)?, swapped, stamp, record)
+    }
+
+    fn discard(&self, work: &Work<'_>) -> Result<()> {
+        swap::discard(&self.tools.disk, &self.whose(work)?);
+        Ok(())
+    }
+
+    fn halt(&self, halt: &Halt) -> Result<()> {
+        self.inside(&halt.data_dir)?;
+        halt::halt(halt)
+    }
+}

@@ -1,0 +1,96 @@
+//! What is done on the machine where members live: a member built beside its place, put there, taken out again.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    engine::{
+        claim::{Claim, Run},
+        progress::Watch,
+        restore::Restored,
+        swap::{Standing, Swapped},
+    },
+    plan::{Member, Plan, halt::Halt},
+    trouble::{Kind, Result, Trouble},
+};
+
+/// One member of a plan, and the run that works on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Work<'a> {
+    /// The plan; its source is where the snapshot lies on this machine.
+    pub plan: &'a Plan,
+    /// The plan's short ID, as its operator has it.
+    pub plan_id: &'a str,
+    /// The member's name.
+    pub name: &'a str,
+    /// The run's ID.
+    pub run: &'a str,
+}
+
+impl<'a> Work<'a> {
+    /// The member's row.
+    ///
+    /// # Errors
+    /// When the plan has none of that name.
+    pub fn member(&self) -> Result<&'a Member> {
+        let plan = self.plan;
+        plan.members.iter().find(|m| m.name == self.name).ok_or_else(|| {
+            let names: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
+            Trouble::new(Kind::Usage, format!("no member of the plan is called {:?}", self.name))
+                .hint(format!("It has {}.", names.join(", ")))
+        })
+    }
+}
+
+/// Writes down what came of an exchange before its last trace goes.
+pub type Record<'a, T> = &'a mut dyn FnMut(&T) -> Result<()>;
+
+/// A machine with members' directories. All calls block.
+pub trait Site: Send + Sync {
+    /// Keeps others away from these directories until the claim is dropped.
+    ///
+    /// # Errors
+    /// `Refused`, saying who has one of them, where and since when.
+    fn claim(&self, run: &Run, targets: &[PathBuf]) -> Result<Claim>;
+
+    /// The journal of this plan on this machine.
+    fn journal(&self, target: &Path, plan: &str) -> PathBuf;
+
+    /// How far a member is, as far as its directories tell.
+    fn standing(&self, work: &Work<'_>) -> Result<Standing>;
+
+    /// Builds a member beside its place and proves it.
+    ///
+    /// # Errors
+    /// In a sentence; what was made is removed and what was there stays.
+    fn stage(&self, work: &Work<'_>, watch: &mut Watch<'_>) -> Result<Restored>;
+
+    /// Puts a staged member in place, and what is there aside under a name with `stamp`.
+    ///
+    /// # Errors
+    /// In a sentence; what was there is in place again.
+    fn swap(&self, work: &Work<'_>, stamp: &str, record: Record<'_, Swapped>) -> Result<Swapped>;
+
+    /// Takes a member out of its place again, and puts back what was there.
+    ///
+    /// # Errors
+    /// In a sentence; all is as it was.
+    fn undo(
+        &self,
+        work: &Work<'_>,
+        swapped: &Swapped,
+        stamp: &str,
+        record: Record<'_, Vec<(PathBuf, PathBuf)>>,
+    ) -> Result<Vec<(PathBuf, PathBuf)>>;
+
+    /// Removes what was staged for a member.
+    ///
+    /// # Errors
+    /// When the member is none of the plan's.
+    fn discard(&self, work: &Work<'_>) -> Result<()>;
+
+    /// Runs the commands that stop an etcd, and waits until nobody holds its directory.
+    ///
+    /// # Errors
+    /// What a command said, or who still holds it.
+    fn halt(&self, halt: &Halt) -> Result<()>;
+}
