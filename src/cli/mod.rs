@@ -11,6 +11,7 @@ mod options;
 mod plan;
 mod probe;
 mod progress;
+mod sheet;
 mod snapshot;
 mod v2;
 mod wizard;
@@ -103,6 +104,8 @@ enum Command {
     /// What `apply` runs beside the data: answers requests on standard input.
     #[command(hide = true)]
     Agent,
+    /// Print what restores a member by hand, for a host that takes no program, and judge what it sends home.
+    Sheet(sheet::Args),
     /// Print the etcd command for each member of a plan.
     Launch(plan::LaunchArgs),
     /// Practise on a broken cluster that is made for you.
@@ -148,6 +151,7 @@ fn run(cli: Cli) -> Result<u8> {
         Some(Command::Apply(args)) => apply::run(args, &connect, write_out),
         Some(Command::Undo(args)) => apply::undo(args, &connect, write_out),
         Some(Command::Agent) => apply::agent(),
+        Some(Command::Sheet(args)) => sheet::run(&args),
         Some(Command::Launch(args)) => plan::launch(&args, write_out),
         Some(Command::Drill(args)) => wizard::drill(&args),
         Some(Command::Bench(args)) => bench::run(&args),

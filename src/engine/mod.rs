@@ -3,6 +3,7 @@
 
 pub mod archive;
 pub mod bench;
+pub mod byhand;
 pub mod changes;
 pub mod claim;
 pub mod compare;

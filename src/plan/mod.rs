@@ -7,6 +7,7 @@
 pub mod barrier;
 pub mod build;
 pub mod bump;
+pub mod byhand;
 pub mod certs;
 pub mod destination;
 pub mod facts;

@@ -1,4 +1,5 @@
-//! Small words: numbers with separators, singular and plural, lists as people write them.
+//! Small words: numbers with separators, singular and plural, lists as people write them, and text that stands safely
+//! in a shell's line or comment.
 
 /// `84211` as `84,211`.
 pub fn thousands(number: u64) -> String {
@@ -47,6 +48,27 @@ pub fn shell_word(word: &str) -> std::borrow::Cow<'_, str> {
 pub fn shell_line<W: AsRef<str>>(words: impl IntoIterator<Item = W>) -> String {
     let quoted: Vec<String> = words.into_iter().map(|w| shell_word(w.as_ref()).into_owned()).collect();
     quoted.join(" ")
+}
+
+/// Text that cannot leave its comment, whatever a plan file holds.
+pub fn comment(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || ['\u{2028}', '\u{2029}'].contains(&c) { ' ' } else { c }).collect()
+}
+
+/// A sentence without its full stop as comment lines of at most 100 characters, with it.
+pub fn comment_lines(out: &mut String, note: &str) {
+    let mut line = String::from("#");
+    for word in comment(note).split_whitespace() {
+        if line.len() + word.len() > 98 && line.len() > 1 {
+            out.push_str(&line);
+            out.push('\n');
+            line = String::from("#");
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    out.push_str(&line);
+    out.push_str(".\n");
 }
 
 /// The order in which people count: `m2` before `m10`.

@@ -1,5 +1,6 @@
 //! The cases of `real_etcd`: each a name, what it needs of a server, and what it does.
 
+mod byhand;
 mod datadir;
 mod detect;
 mod fence;
@@ -13,7 +14,7 @@ type Needs = fn(&Server) -> Result<(), String>;
 type Case = (&'static str, Needs, fn(&Server));
 
 /// All of them.
-pub const ALL: [Case; 19] = [
+pub const ALL: [Case; 21] = [
     ("probe_lost_hung_and_started_again", any, detect::lost_hung_and_started_again),
     ("probe_five", any, detect::five),
     ("probe_passwords", any, detect::passwords),
@@ -22,6 +23,8 @@ pub const ALL: [Case; 19] = [
     ("the_whole_road_by_flags", any, road::by_flags),
     ("the_whole_road_by_plan", any, road::by_plan),
     ("the_whole_road_by_keys", any, wizard::every_step_by_keys),
+    ("a_sheet_by_hand_and_its_code", a_restoring_tool, byhand::sheet_and_code),
+    ("a_sheet_by_hand_on_mounts", a_restoring_tool, byhand::sheet_on_mounts),
     ("an_old_member_left_alive", any, fence::left_alive),
     ("a_raw_copy_with_users_asked_for", any, road::raw_copy),
     ("a_bumped_revision", any, road::bumped),
@@ -41,6 +44,11 @@ fn any(_: &Server) -> Result<(), String> {
 
 fn a_tool(server: &Server) -> Result<(), String> {
     server.etcdutl().map(|_| ())
+}
+
+fn a_restoring_tool(server: &Server) -> Result<(), String> {
+    let has = ["etcdutl", "etcdctl"].iter().any(|tool| server.dir().join(tool).is_file());
+    if has { Ok(()) } else { Err(format!("etcd {} has neither etcdutl nor etcdctl here", server.full)) }
 }
 
 fn with_v2(server: &Server) -> Result<(), String> {

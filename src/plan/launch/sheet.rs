@@ -3,7 +3,7 @@
 use super::{Launch, commands};
 use crate::plan::{
     Member, Plan,
-    words::{plural, shell_line, shell_word, thousands},
+    words::{comment, comment_lines, plural, shell_line, shell_word, thousands},
 };
 
 /// All commands as one text. It bears the plan's short ID, tells order and time, and lets no
@@ -83,25 +83,4 @@ fn tail(plan: &Plan) -> String {
         out.push_str(&format!("# {}\n", comment(&line)));
     }
     out
-}
-
-/// Text that cannot leave its comment, whatever a plan file holds.
-fn comment(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || ['\u{2028}', '\u{2029}'].contains(&c) { ' ' } else { c }).collect()
-}
-
-/// A note as comment lines of at most 100 characters.
-fn comment_lines(out: &mut String, note: &str) {
-    let mut line = String::from("#");
-    for word in comment(note).split_whitespace() {
-        if line.len() + word.len() > 98 && line.len() > 1 {
-            out.push_str(&line);
-            out.push('\n');
-            line = String::from("#");
-        }
-        line.push(' ');
-        line.push_str(word);
-    }
-    out.push_str(&line);
-    out.push_str(".\n");
 }

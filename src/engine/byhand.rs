@@ -1,0 +1,111 @@
+//! What a code that a host sends home proves: the sheet of `plan::byhand` was followed to its end there, with the plan's
+//! snapshot, and the log that was made is that of this member.
+
+use sha2::{Digest, Sha256};
+
+use super::{genesis::Genesis, source::hex};
+use crate::{
+    etcd::version::Minor,
+    plan::{Member, Plan, byhand},
+    trouble::{Kind, Result, Trouble},
+};
+
+/// The code of a member as the plan's own version writes it.
+///
+/// # Errors
+/// `Usage` when the plan has no such member.
+pub fn expected_code(plan: &Plan, name: &str) -> Result<String> {
+    let member = find(plan, name)?;
+    Ok(code(plan, member, plan.target.unwrap_or(Minor::V3_5)))
+}
+
+/// What a code says, in a sentence, when it proves the member.
+///
+/// # Errors
+/// `Input` with what it proves instead, where that can be told; `Usage` when the plan has no such member.
+pub fn judge(plan: &Plan, name: &str, typed: &str) -> Result<String> {
+    let member = find(plan, name)?;
+    let is = |member: &Member, form: Minor| byhand::same_code(typed, &code(plan, member, form));
+    let own = plan.target.unwrap_or(Minor::V3_5);
+    let allowed = || byhand::tools(plan).iter().copied().chain([own]);
+    if allowed().any(|form| is(member, form)) {
+        return Ok(format!(
+            "{name} is as planned: built from the snapshot of plan {}, member {} of cluster {}",
+            plan.short_id(),
+            member.id,
+            plan.cluster_id
+        ));
+    }
+    let wrong = |why: String, hint: &str| {
+        Err(Trouble::new(Kind::Input, format!("the code does not prove {name}")).why(why).hint(hint))
+    };
+    let others = plan.members.iter().filter(|other| other.name != name);
+    if let Some(other) = others.into_iter().find(|other| allowed().any(|form| is(other, form))) {
+        return wrong(
+            format!("it is that of {}", other.name),
+            "Was the sheet of that member followed on this host? Each host needs its own.",
+        );
+    }
+    if Minor::ALL.into_iter().any(|form| is(member, form)) {
+        let tools: Vec<String> = byhand::tools(plan).iter().map(ToString::to_string).collect();
+        return wrong(
+            "the log was written by a tool of another etcd version".into(),
+            &format!("Follow the sheet again with requorum, or a tool of etcd {}.", tools.join(", ")),
+        );
+    }
+    wrong(
+        format!("it is none that plan {} leads to", plan.short_id()),
+        "Was it copied whole, and does the sheet bear the ID of this plan? Otherwise follow the sheet again.",
+    )
+}
+
+fn find<'a>(plan: &'a Plan, name: &str) -> Result<&'a Member> {
+    let names: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
+    plan.members.iter().find(|m| m.name == name).ok_or_else(|| {
+        Trouble::new(Kind::Usage, format!("no member of the plan is called {name:?}"))
+            .hint(format!("It has {}.", names.join(", ")))
+    })
+}
+
+fn code(plan: &Plan, member: &Member, form: Minor) -> String {
+    let table = plan.members.iter().map(|m| (m.name.as_str(), m.peer_urls.as_slice()));
+    let records = Genesis::new(table, &plan.token).wal(member.id, form);
+    // The file is preallocated: zeros follow. Its beginning tells all.
+    let mut begin = vec![0; byhand::LOG_BYTES.max(records.len())];
+    for (byte, record) in begin.iter_mut().zip(&records) {
+        *byte = *record;
+    }
+    byhand::code(plan, &hex(&Sha256::digest(begin)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::plan::build;
+
+    #[test]
+    fn what_codes_prove() {
+        let mut plan = build::build(&build::tests::draft()).unwrap().plan;
+        let own = expected_code(&plan, "m2").unwrap();
+        assert_eq!((own.len(), own.matches('-').count()), (19, 3), "{own}");
+        assert!(judge(&plan, "m2", &own).unwrap().contains("m2 is as planned"));
+        assert!(judge(&plan, "m2", &format!(" {} ", own.replace('-', "").to_uppercase())).is_ok());
+        for (typed, words) in [
+            (expected_code(&plan, "m1").unwrap(), "it is that of m1"),
+            (code(&plan, &plan.members[1], Minor::V3_7), "another etcd version"),
+            (code(&plan, &plan.members[1], Minor::V3_4), "another etcd version"),
+            (own[..18].to_string(), "none that plan"),
+            (String::new(), "none that plan"),
+        ] {
+            let told = judge(&plan, "m2", &typed).unwrap_err();
+            assert!(told.kind == Kind::Input && told.to_string().contains(words), "{typed}: {told}");
+        }
+        assert_eq!(expected_code(&plan, "m9").unwrap_err().kind, Kind::Usage);
+        // Forms of earlier tools are right for later servers, and only those.
+        plan.target = Some(Minor::V3_7);
+        assert!(judge(&plan, "m2", &code(&plan, &plan.members[1], Minor::V3_5)).is_ok());
+        assert!(judge(&plan, "m2", &expected_code(&plan, "m2").unwrap()).is_ok());
+        assert!(judge(&plan, "m2", &own).is_err(), "the sheet of the plan as it was before");
+    }
+}
