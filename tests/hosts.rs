@@ -2,6 +2,10 @@
 //! ignored.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "hosts/exchange.rs"]
+mod exchange;
+#[path = "hosts/faults.rs"]
+mod faults;
 #[path = "hosts/sshd.rs"]
 mod sshd;
 mod support;
@@ -25,7 +29,7 @@ use support::{
     succeed, wait_until,
 };
 
-const CASES: [(&str, fn()); 7] = [
+const CASES: [(&str, fn()); 18] = [
     ("the_whole_road_over_three_hosts", the_whole_road),
     ("every_host_that_is_not_ready_is_named", not_ready),
     ("a_cut_connection_goes_on_where_it_ended", cut),
@@ -33,6 +37,17 @@ const CASES: [(&str, fn()); 7] = [
     ("a_wrong_snapshot_is_never_taken", wrong),
     ("sudo_and_hosts_that_do_not_take_the_program", sudo),
     ("members_that_share_a_host_share_its_snapshot", shared),
+    ("old_members_are_exchanged_and_taken_back", exchange::with_real_etcds),
+    ("what_was_rehearsed_need_not_be_built_again", exchange::rehearsed_and_kept),
+    ("two_operators_at_once", exchange::two_operators),
+    ("a_host_that_is_done_by_hand", exchange::by_hand),
+    ("the_operator_is_killed_in_each_phase", faults::operator_killed),
+    ("an_sshd_is_killed_in_each_phase", faults::sshd_killed),
+    ("the_agent_is_killed_in_each_phase", faults::agent_killed),
+    ("disks_that_are_full_or_read_only", faults::disks),
+    ("a_data_directory_that_is_a_mount_point", faults::a_mount_point),
+    ("whoever_may_not_write_is_refused", faults::permissions),
+    ("sudo_refused_clock_off_host_key_changed", faults::refused_and_odd),
 ];
 
 fn main() -> ExitCode {
@@ -68,7 +83,10 @@ impl Planned {
     }
 
     fn of(dir: &Path, snapshot: &Path, hosts: &[(&str, &Path)]) -> Planned {
-        let places = Place::take(hosts.len());
+        Planned::at(dir, snapshot, Place::take(hosts.len()), hosts)
+    }
+
+    fn at(dir: &Path, snapshot: &Path, places: Vec<Place>, hosts: &[(&str, &Path)]) -> Planned {
         let rows: Vec<serde_json::Value> = places
             .iter()
             .zip(hosts)
@@ -82,7 +100,7 @@ impl Planned {
             requorum(["plan", "--label", "prod", "--inventory", "inventory.json", "--hosts", &pairs.join(",")]);
         command.arg("--snapshot").arg(snapshot).args(["-o", "plan.yaml"]);
         let said = succeed(command.current_dir(dir));
-        assert!(said.contains("requorum apply "), "{said}");
+        assert!(said.contains("Carry it out with: requorum apply "), "{said}");
         let file = dir.join("plan.yaml");
         let plan = plan::file::from_yaml(&fs::read_to_string(&file).unwrap()).unwrap();
         assert_eq!(initial_cluster(&places), plan.initial_cluster());
@@ -92,6 +110,12 @@ impl Planned {
 
     fn apply(&self, net: &Net, more: &[&str]) -> Command {
         let mut command = requorum(["apply"]);
+        command.arg(&self.file).arg("--ssh-config").arg(net.config()).args(more).current_dir(&self.dir);
+        command
+    }
+
+    fn undo(&self, net: &Net, more: &[&str]) -> Command {
+        let mut command = requorum(["undo"]);
         command.arg(&self.file).arg("--ssh-config").arg(net.config()).args(more).current_dir(&self.dir);
         command
     }

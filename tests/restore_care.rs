@@ -37,7 +37,7 @@ fn main() {
         add(format!("killed_at_every_act_{at}"), false, Box::new(move || crash::killed_at_every_act(layout)));
         add(format!("power_lost_at_every_act_{at}"), false, Box::new(move || crash::power_lost_at_every_act(layout)));
     }
-    let plain: [(&str, fn()); 16] = [
+    let plain: [(&str, fn()); 17] = [
         ("flags_and_plans", files::flags_and_plans),
         ("wal_taken_back_for_another_data_dir", crash::wal_taken_back_for_another_data_dir),
         ("the_program_killed_at_many_moments", killed::at_many_moments),
@@ -48,6 +48,7 @@ fn main() {
         ("owner_and_mode", files::owner_and_mode),
         ("every_fixture_plain_and_compacted", files::every_fixture_plain_and_compacted),
         ("staged_and_exchanged", swap::what_waits_outlives_its_run_and_is_exchanged_for_what_is_there),
+        ("exchanged_with_owner_and_context", swap::owner_and_context),
         ("exchanged_for_nothing", swap::nothing_there_before_and_an_empty_directory),
         ("another_plans_work_gives_way", swap::another_plans_work_gives_way_and_its_own_can_be_discarded),
         ("exchanged_behind_a_link", swap::a_link_stays_and_what_it_leads_to_is_exchanged),

@@ -112,6 +112,8 @@ pub enum Request {
     Halt(Halt),
     /// Remove the snapshot that was received. Answered by [`Event::Done`].
     Forget(Wanted),
+    /// The one who asks is still there. Answered by nothing: whoever hears nothing for long takes the connection for dead.
+    Still,
     /// That was all.
     Bye,
 }

@@ -68,6 +68,10 @@ struct How {
     /// How many hosts are worked on at a time.
     #[arg(long, default_value_t = 5, value_name = "N")]
     limit: usize,
+    /// A member that is built by hand on its host, and the code that its sheet (`requorum sheet`) printed there; may be
+    /// repeated.
+    #[arg(long, value_name = "NAME=CODE")]
+    by_hand: Vec<String>,
     /// Run the commands that stop an etcd on a directory that is to be moved; without it they are only shown.
     #[arg(long)]
     stop: bool,
@@ -132,6 +136,7 @@ fn carry(
         return Err(Trouble::new(Kind::Usage, "--override needs a --reason").hint("It is kept in the journal."));
     }
     let names = plan::chosen(made, &how.member)?;
+    let by_hand = by_hand(made, &how.by_hand)?;
     let connect = how.connect.clone().or(outer);
     let ssh = Ssh { config: how.ssh_config.as_deref().map(super::absolute).transpose()? };
     let world = Local::real(connect.members()?).by(ssh);
@@ -146,6 +151,7 @@ fn carry(
     let job = Job {
         plan: made,
         names: &names,
+        by_hand: &by_hand,
         world: &world,
         limit: how.limit,
         until,
@@ -167,6 +173,19 @@ fn carry(
         hint: trouble.hint.replace("requorum resume`", &format!("requorum resume {file}`")),
         ..trouble
     })
+}
+
+/// The codes of members that are built by hand.
+fn by_hand(made: &Plan, typed: &[String]) -> Result<BTreeMap<String, String>> {
+    let mut codes = BTreeMap::new();
+    for text in typed {
+        let (name, code) = text.split_once('=').ok_or_else(|| {
+            Trouble::new(Kind::Usage, format!("--by-hand {text} has no \"=\"")).hint("It is NAME=CODE.")
+        })?;
+        plan::chosen(made, &[name.to_string()])?;
+        codes.insert(name.to_string(), code.to_string());
+    }
+    Ok(codes)
 }
 
 /// Answers requests on standard input until it ends.
@@ -252,7 +271,7 @@ impl Teller<'_> {
 fn passing(event: &HostEvent) -> Option<String> {
     match event {
         HostEvent::Program(..) => Some("program".into()),
-        HostEvent::Snapshot(step) => Some(format!("snapshot {:?}", step.phase)),
+        HostEvent::Step(step) => Some(format!("snapshot {:?}", step.phase)),
         HostEvent::Row(name, RowEvent::Step(step)) => Some(format!("{name} {:?}", step.phase)),
         _ => None,
     }

@@ -11,6 +11,7 @@ mod options;
 mod plan;
 mod probe;
 mod progress;
+mod report;
 mod sheet;
 mod snapshot;
 mod v2;
@@ -101,6 +102,8 @@ enum Command {
     Apply(apply::Args),
     /// Take what `apply` put in place out again, and put back what was there before.
     Undo(apply::UndoArgs),
+    /// What a recovery's journal tells, as Markdown or JSON (-w json), with its chain verified.
+    Report(report::Args),
     /// What `apply` runs beside the data: answers requests on standard input.
     #[command(hide = true)]
     Agent,
@@ -150,6 +153,7 @@ fn run(cli: Cli) -> Result<u8> {
         Some(Command::Restore(args)) => plan::restore(args, &connect),
         Some(Command::Apply(args)) => apply::run(args, &connect, write_out),
         Some(Command::Undo(args)) => apply::undo(args, &connect, write_out),
+        Some(Command::Report(args)) => report::run(&args, write_out),
         Some(Command::Agent) => apply::agent(),
         Some(Command::Sheet(args)) => sheet::run(&args),
         Some(Command::Launch(args)) => plan::launch(&args, write_out),

@@ -177,9 +177,7 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
     for sentence in build::sentences(&built.plan) {
         text += &format!("  {sentence}\n");
     }
-    let local = built.plan.members.iter().all(|m| destination::is_local(&m.host));
-    let command = if local { "restore --plan" } else { "apply" };
-    text += &format!("Carry it out with: requorum {command} {}\n", shell_words::quote(&output.to_string_lossy()));
+    text += &format!("Carry it out with: requorum apply {}\n", shell_words::quote(&output.to_string_lossy()));
     print(&text)
 }
 

@@ -39,6 +39,11 @@ pub struct Run {
 pub struct Claim(Vec<(PathBuf, File)>);
 
 impl Claim {
+    /// Whether a refusal is because of a run of this operator's.
+    pub fn is_of(refusal: &Trouble, operator: &str) -> bool {
+        refusal.why.starts_with(&held_by(operator))
+    }
+
     /// Claims the directories that `targets` are or will be in.
     ///
     /// # Errors
@@ -47,9 +52,6 @@ impl Claim {
         let mut claim = Claim::default();
         for target in targets {
             let home = home(target);
-            if claim.0.iter().any(|(path, _)| parent(path) == home) {
-                continue;
-            }
             // A run that began before this directory was made has its lock further up.
             for above in home.ancestors().skip(1).filter(|dir| !claim.0.iter().any(|(path, _)| parent(path) == *dir)) {
                 if let Ok(file) = open(&lock_in(above), false)
@@ -59,8 +61,10 @@ impl Claim {
                     return Err(taken(&file, target));
                 }
             }
-            let file = take(run, targets, &lock_in(&home), target)?;
-            claim.0.push((lock_in(&home), file));
+            if !claim.0.iter().any(|(path, _)| parent(path) == home) {
+                let file = take(run, targets, &lock_in(&home), target)?;
+                claim.0.push((lock_in(&home), file));
+            }
         }
         Ok(claim)
     }
@@ -131,12 +135,20 @@ fn taken(file: &File, target: &Path) -> Trouble {
     match read(file) {
         Some(Held { run, .. }) => trouble
             .why(format!(
-                "{} has restored {} there since {}, by plan {}, run {}",
-                run.operator, run.label, run.since, run.plan, run.id
+                "{}restored {} there since {}, by plan {}, run {}",
+                held_by(&run.operator),
+                run.label,
+                run.since,
+                run.plan,
+                run.id
             ))
             .hint("Talk to each other. When that run has ended, run the same again."),
         None => trouble.why("another requorum has it locked").hint("Wait until it has ended, then run the same again."),
     }
+}
+
+fn held_by(operator: &str) -> String {
+    format!("{operator} has ")
 }
 
 /// Where what belongs to a directory's recovery is kept: the directory that it is or will be in, or, where nothing may be

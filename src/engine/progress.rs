@@ -23,6 +23,8 @@ pub enum Phase {
     Prove,
     /// Renaming it into place.
     Place,
+    /// Waiting for an earlier run to let go.
+    Wait,
 }
 
 impl Phase {
@@ -38,6 +40,7 @@ impl Phase {
             Phase::Write => "writing members and log",
             Phase::Prove => "reading it back",
             Phase::Place => "putting it in place",
+            Phase::Wait => "waiting for an earlier run to let go",
         }
     }
 }

@@ -57,6 +57,7 @@ pub fn judge(before: &[(String, u64)], now: &[Asked], new: Id) -> Result<(), Str
 pub fn summary(now: &[Asked], new: Id) -> String {
     let still = now.iter().filter(|asked| asked.says(new).is_some()).count();
     let asked = match now.len() {
+        0 => return "No client URL of the old cluster is known to ask".into(),
         1 => "1 client URL of the old cluster was".to_string(),
         many => format!("{many} client URLs of the old cluster were"),
     };
@@ -106,6 +107,7 @@ mod tests {
 
     #[test]
     fn in_a_sentence() {
+        assert!(summary(&[], NEW).starts_with("No client URL"));
         assert_eq!(summary(&[asked(9, 1, 1)], NEW), "1 client URL of the old cluster was asked again: nobody answers");
         let two = summary(&[asked(1, 1, 0), asked(9, 1, 0)], NEW);
         assert!(two.starts_with("2 client URLs") && two.contains("1 member answers, has no leader"), "{two}");

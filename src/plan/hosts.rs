@@ -85,7 +85,7 @@ pub fn way(own: &Own, facts: &HostFacts) -> Result<Way, String> {
 pub fn judge_program(own: &Own, facts: &HostFacts) -> Vec<Problem> {
     let mut out = Vec::new();
     if let Err(why) = way(own, facts) {
-        out.push(Problem::error(None, None, why));
+        out.push(Problem::error(None, None, format!("{why}, or restore its members by hand (`requorum sheet`)")));
     }
     if facts.skew.abs() > SKEW {
         let (seconds, which) = (facts.skew.unsigned_abs(), if facts.skew > 0 { "ahead" } else { "behind" });
@@ -97,6 +97,9 @@ pub fn judge_program(own: &Own, facts: &HostFacts) -> Vec<Problem> {
 /// Every problem with one host: its program, its places, its space; warnings where it can be gone on.
 pub fn judge(plan: &Plan, members: &[usize], own: &Own, facts: &HostFacts) -> Vec<Problem> {
     let mut out = judge_program(own, facts);
+    for (pid, _) in &facts.etcds {
+        out.push(Problem::warning(None, None, format!("an etcd runs there (process {pid})")));
+    }
     for (at, member) in members.iter().filter_map(|at| Some((*at, plan.members.get(*at)?))) {
         for (column, path) in dirs(member) {
             match facts.places.iter().find(|place| place.path == *path) {

@@ -12,6 +12,7 @@ mod source;
 mod told;
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{
         Mutex, PoisonError,
@@ -29,10 +30,11 @@ pub use self::{
 use self::{look::Ready, source::Source, told::Teller};
 use super::{Cancel, fences, journal::Event};
 use crate::{
-    engine::claim::Run,
+    engine::{byhand, claim::Run},
     plan::{
-        Plan,
+        Member, Plan,
         barrier::{self, Asked},
+        destination,
         fence::{self, Kind as DoorKind, Old},
     },
     recovery::Passed,
@@ -63,6 +65,8 @@ pub struct Job<'a> {
     pub names: &'a [String],
     /// Through which hosts and old members are reached.
     pub world: &'a dyn World,
+    /// Members that are built by hand on hosts that take no program: the code that each sheet's first part printed there.
+    pub by_hand: &'a BTreeMap<String, String>,
     /// How many hosts are worked on at a time; at least 1.
     pub limit: usize,
     /// How far.
@@ -114,6 +118,7 @@ pub fn apply(job: &Job<'_>, cancel: &Cancel, hear: Hear<'_>) -> Result<()> {
 }
 
 fn carry(job: &Job<'_>, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
+    by_hand(job, teller)?;
     let looked = look::look(job, cancel, teller)?;
     let mut ready = look::ready(job, looked, cancel, teller)?;
     let passed = fenced(job, &ready, teller)?;
@@ -135,9 +140,34 @@ fn carry(job: &Job<'_>, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
             let gone = each(job.limit, &mut ready, |host| build::discard(job, host, cancel, teller));
             gone.into_iter().flatten().collect::<Result<()>>()?;
         }
-        Until::InPlace => exchange::exchange(job, &mut ready, cancel, teller)?,
+        Until::InPlace => {
+            exchange::exchange(job, &mut ready, cancel, teller)?;
+            for (member, host) in hand_members(job) {
+                teller.host(host, HostEvent::HandOver(member.name.clone()));
+            }
+        }
     }
     ready.into_iter().for_each(Ready::close);
+    Ok(())
+}
+
+/// The members that are restored by hand, each with its host.
+fn hand_members<'p>(job: &Job<'p>) -> impl Iterator<Item = (&'p Member, &'p str)> {
+    let names = job.names.iter().filter(|name| job.by_hand.contains_key(*name));
+    let members = names.filter_map(|name| job.plan.members.iter().find(|m| m.name == *name));
+    members.map(|m| (m, if destination::is_local(&m.host) { destination::LOCAL } else { m.host.as_str() }))
+}
+
+/// What the codes prove that came back from sheets.
+///
+/// # Errors
+/// `Input` for one that does not prove its member.
+fn by_hand(job: &Job<'_>, teller: &Teller<'_>) -> Result<()> {
+    for (member, host) in hand_members(job) {
+        let code = job.by_hand.get(&member.name).map(String::as_str).unwrap_or_default();
+        let proven = byhand::judge(job.plan, &member.name, code)?;
+        teller.host(host, HostEvent::ByHand(member.name.clone(), proven));
+    }
     Ok(())
 }
 

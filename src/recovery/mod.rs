@@ -3,6 +3,7 @@
 
 pub mod fences;
 pub mod hosts;
+pub mod report;
 
 use std::{
     path::Path,

@@ -7,7 +7,7 @@ use std::{
     io::{self, BufReader, Read, Write},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, RecvTimeoutError, sync_channel},
     },
     thread,
@@ -25,8 +25,10 @@ use crate::{
 /// How often steps of one kind are told.
 const PACE: Duration = Duration::from_millis(100);
 
-/// How long a snapshot that comes in may stay away before another connection may go on with it.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the other end may say nothing at all before it is taken for gone. A network that was cut ends no input for
+/// hours, and what is claimed must not stay so.
+const SILENCE: Duration = Duration::from_secs(30);
+const GLANCE: Duration = Duration::from_secs(1);
 
 /// One request, with the bytes of a chunk.
 type Heard = io::Result<(Request, Vec<u8>)>;
@@ -38,12 +40,16 @@ type Heard = io::Result<(Request, Vec<u8>)>;
 pub fn serve(world: &dyn World, input: impl Read + Send + 'static, output: impl Write) -> Result<()> {
     // Read ahead by a few chunks, so that the end is noticed while something else goes on.
     let (send, heard) = sync_channel(4);
-    let gone = Arc::new(AtomicBool::new(false));
+    let gone = Arc::new(Gone::default());
     let ended = Arc::clone(&gone);
     thread::spawn(move || {
         let mut input = BufReader::new(input);
         loop {
             let next = hear(&mut input);
+            ended.heard();
+            if matches!(next, Some(Ok((Request::Still, _)))) {
+                continue;
+            }
             let last = !matches!(next, Some(Ok(_)));
             if let Some(next) = next
                 && send.send(next).is_err()
@@ -51,7 +57,7 @@ pub fn serve(world: &dyn World, input: impl Read + Send + 'static, output: impl 
                 return;
             }
             if last {
-                ended.store(true, Ordering::Relaxed);
+                ended.ended.store(true, Ordering::Relaxed);
                 return;
             }
         }
@@ -68,17 +74,47 @@ fn hear(input: &mut impl io::BufRead) -> Option<Heard> {
     Some(wire::read_chunk(input, length, unpacked).map(|bytes| (request, bytes)))
 }
 
+/// Whether the other end is.
+struct Gone {
+    begun: Instant,
+    /// Milliseconds from then until something was heard last.
+    last: AtomicU64,
+    ended: AtomicBool,
+}
+
+impl Default for Gone {
+    fn default() -> Gone {
+        Gone { begun: Instant::now(), last: AtomicU64::new(0), ended: AtomicBool::new(false) }
+    }
+}
+
+impl Gone {
+    fn heard(&self) {
+        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(now, Ordering::Relaxed);
+    }
+
+    fn is(&self) -> bool {
+        self.ended.load(Ordering::Relaxed) || self.silent()
+    }
+
+    fn silent(&self) -> bool {
+        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
+        self.begun.elapsed().saturating_sub(last) > SILENCE
+    }
+}
+
 /// Where answers go, and whether anybody still listens.
 struct Out<W> {
     output: W,
-    gone: Arc<AtomicBool>,
+    gone: Arc<Gone>,
     told: Option<(Phase, Instant)>,
 }
 
 impl<W: Write> Out<W> {
     fn say(&mut self, event: &Event) -> Result<()> {
         wire::write(&mut self.output, event).map_err(|e| {
-            self.gone.store(true, Ordering::Relaxed);
+            self.gone.ended.store(true, Ordering::Relaxed);
             Trouble::new(Kind::Stopped, "the one who asked is gone").why(e)
         })
     }
@@ -91,7 +127,7 @@ impl<W: Write> Out<W> {
             self.told = Some((step.phase, now));
         }
         let heard = !fresh || self.say(&Event::Progress(step)).is_ok();
-        if heard && !self.gone.load(Ordering::Relaxed) { Flow::Go } else { Flow::Stop }
+        if heard && !self.gone.is() { Flow::Go } else { Flow::Stop }
     }
 }
 
@@ -104,16 +140,11 @@ impl<W: Write> Agent<'_, W> {
     fn run(mut self, heard: &Receiver<Heard>) -> Result<()> {
         let mut greeted = false;
         loop {
-            let next = match heard.recv_timeout(PATIENCE) {
+            let next = match heard.recv_timeout(GLANCE) {
                 Ok(next) => next,
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                Err(RecvTimeoutError::Timeout) => {
-                    // A network that was cut does not end the input for hours. What came stays, and may be gone on with.
-                    if self.deeds.give_up_receiving() {
-                        self.out.say(&Event::Failed(silent()))?;
-                    }
-                    continue;
-                }
+                Err(RecvTimeoutError::Timeout) if !self.out.gone.silent() => continue,
+                // What came stays, and may be gone on with.
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(()),
             };
             let (request, bytes) =
                 next.map_err(|e| Trouble::new(Kind::Input, "the request was not understood").why(e))?;
@@ -141,11 +172,6 @@ impl<W: Write> Agent<'_, W> {
             }
         }
     }
-}
-
-fn silent() -> Trouble {
-    Trouble::new(Kind::Failed, format!("nothing of the snapshot came for {} s", PATIENCE.as_secs()))
-        .hint("Run the same again: what has arrived stays.")
 }
 
 /// Two programs that do not understand each other.

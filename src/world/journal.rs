@@ -47,6 +47,8 @@ pub enum Event {
     Restored,
     /// A member does not.
     Failed,
+    /// What the members that came up serve was held against the plan.
+    Proof,
     /// It came to its end.
     Ended,
 }
@@ -146,26 +148,41 @@ pub fn of_plan(dir: &Path, plan: &Plan) -> PathBuf {
 /// # Errors
 /// The first line that is not, and why.
 pub fn verify(text: &str) -> std::result::Result<Vec<Record>, String> {
+    match readable(text) {
+        (records, None) => Ok(records),
+        (_, Some(why)) => Err(why),
+    }
+}
+
+/// The lines of a journal up to the first that is not as it must be, and why that is not.
+pub fn readable(text: &str) -> (Vec<Record>, Option<String>) {
     let mut records: Vec<Record> = Vec::new();
     if !text.is_empty() && !text.ends_with('\n') {
-        return Err(format!("its last line, {}, is cut off", text.lines().count()));
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let (records, why) = readable(&format!("{whole}{}", if whole.is_empty() { "" } else { "\n" }));
+        let cut = format!("its last line, {}, is cut off", text.lines().count());
+        return (records, Some(why.unwrap_or(cut)));
     }
     for (at, line) in text.lines().enumerate() {
-        let number = at + 1;
-        let record: Record =
-            serde_json::from_str(line).map_err(|e| format!("line {number} is no record of a journal: {e}"))?;
         let prev = records.last().map_or_else(|| "0".repeat(64), |before| before.hash.clone());
-        if record.clone().sealed().hash != record.hash {
-            return Err(format!("line {number} was changed: its hash is another"));
+        match sound(line, at + 1, &prev) {
+            Ok(record) => records.push(record),
+            Err(why) => return (records, Some(why)),
         }
-        if record.prev != prev {
-            return Err(format!(
-                "line {number} does not follow the line before it: one was taken out, put in or moved"
-            ));
-        }
-        records.push(record);
     }
-    Ok(records)
+    (records, None)
+}
+
+fn sound(line: &str, number: usize, prev: &str) -> std::result::Result<Record, String> {
+    let record: Record =
+        serde_json::from_str(line).map_err(|e| format!("line {number} is no record of a journal: {e}"))?;
+    if record.clone().sealed().hash != record.hash {
+        return Err(format!("line {number} was changed: its hash is another"));
+    }
+    if record.prev != prev {
+        return Err(format!("line {number} does not follow the line before it: one was taken out, put in or moved"));
+    }
+    Ok(record)
 }
 
 #[cfg(test)]

@@ -168,6 +168,20 @@ impl Sshd {
         child.wait().unwrap();
     }
 
+    /// Kills the program that works there.
+    pub fn kill_agent(&self) {
+        let ours = self.child.as_ref().map(|child| everybody(child.id())).unwrap_or_default();
+        let agent = |pid: &u32| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).replace('\0', " ").trim_end().ends_with("requorum agent")
+        };
+        for pid in ours.into_iter().filter(agent) {
+            if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+    }
+
     /// Puts the program on the PATH there, so that it is not sent.
     pub fn install(&self) {
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_requorum"), self.dir.join("bin/requorum")).unwrap();
@@ -190,6 +204,13 @@ impl Drop for Sshd {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// All that a process started, and theirs.
+fn everybody(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children: Vec<u32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+    children.iter().copied().chain(children.iter().flat_map(|child| everybody(*child))).collect()
 }
 
 /// The `sshd`s that a process started, and theirs; not the programs that these run.

@@ -140,6 +140,43 @@ pub fn what_waits_outlives_its_run_and_is_exchanged_for_what_is_there() {
     }
 }
 
+/// Whom the old directory belongs to, and what SELinux calls its files, the new one takes over.
+pub fn owner_and_context() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let case = Case::new(true).with_old();
+    let (etcd, flags) = (65_534, rustix::fs::XattrFlags::empty());
+    let label = |path: &Path, value: &str| rustix::fs::lsetxattr(path, "security.selinux", value.as_bytes(), flags);
+    for path in [case.data(), case.data().join("member"), case.wal().unwrap()] {
+        std::os::unix::fs::chown(&path, Some(etcd), Some(etcd)).unwrap();
+    }
+    // Where the filesystem has no such attributes there is nothing to take over.
+    let labels = label(&case.data(), "system_u:object_r:container_var_lib_t:s0").is_ok();
+    if labels {
+        label(&case.data().join("member/snap/db"), "system_u:object_r:etcd_db_t:s0").unwrap();
+        label(&case.wal().unwrap(), "system_u:object_r:container_log_t:s0").unwrap();
+    }
+    case.stage("p1");
+    case.swap(&Disk::default()).unwrap();
+    let context = |path: &Path| {
+        let mut buffer = [0; 99];
+        let length = rustix::fs::lgetxattr(path, "security.selinux", &mut buffer[..]).unwrap();
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    let db = case.data().join("member/snap/db");
+    for path in
+        [case.data(), db.clone(), case.wal().unwrap(), case.wal().unwrap().join(names(&case.wal().unwrap())[0].clone())]
+    {
+        assert_eq!(fs::metadata(&path).unwrap().uid(), etcd, "{}", path.display());
+    }
+    if labels {
+        assert_eq!(context(&case.data().join("member")), "system_u:object_r:container_var_lib_t:s0");
+        assert_eq!(context(&db), "system_u:object_r:etcd_db_t:s0");
+        assert_eq!(context(&case.wal().unwrap()), "system_u:object_r:container_log_t:s0");
+    }
+}
+
 pub fn nothing_there_before_and_an_empty_directory() {
     for empty in [false, true] {
         let case = Case::new(true);

@@ -1,6 +1,6 @@
 //! What a host is, as one look over a connection told, before anything is written there. Plain data without judgement.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 /// One host.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,6 +15,8 @@ pub struct HostFacts {
     pub root: Root,
     /// Its clock less ours, in seconds.
     pub skew: i64,
+    /// Its addresses, as it tells them itself.
+    pub addresses: Vec<IpAddr>,
     /// Etcds that run there: the process ID and the command line.
     pub etcds: Vec<(u32, String)>,
     /// A requorum on the PATH there.

@@ -102,7 +102,7 @@ fn what_keeps_a_host_from_its_members() {
     let cases: [(Change, Severity, &str); 14] = [
         (|f| f.places[0].state = PlaceState::File, Severity::Error, "m1.etcd is taken: it is not a directory"),
         (|f| f.places[0].state = PlaceState::Closed, Severity::Error, "ops may not look into it"),
-        (|f| f.places[1].state = PlaceState::Dir(vec!["member".into()]), Severity::Error, "taken: it holds member"),
+        (|f| f.places[1].state = PlaceState::Dir(vec!["photos".into()]), Severity::Error, "taken: it holds photos"),
         (|f| f.places[0].read_only = true, Severity::Error, "lie on /, which is mounted read-only"),
         (|f| f.places[0].writable = false, Severity::Error, "ops may not write into /var/lib; log in as"),
         (
@@ -136,9 +136,33 @@ fn what_keeps_a_host_from_its_members() {
         }
         assert!(found.iter().any(|p| p.severity == severity && p.text.contains(words)), "{words:?} in {found:?}");
     }
-    for names in [vec![], vec!["lost+found".to_string()], vec![".requorum-1f2e".into()]] {
+    // An old member's is moved aside.
+    for names in
+        [vec![], vec!["lost+found".to_string()], vec![".requorum-1f2e".into()], vec!["member".into(), "x".into()]]
+    {
         let mut facts = fine.clone();
         facts.places[0].state = PlaceState::Dir(names);
         assert_eq!(judge(&plan, &members, &own(), &facts), []);
     }
+}
+
+#[test]
+fn a_log_that_lies_elsewhere_is_not_overlooked() {
+    let mut plan = plan();
+    let config = |wal_dir: Option<&str>| ConfigFacts {
+        origin: crate::plan::facts::config::Origin::File("/etc/systemd/system/etcd.service".into()),
+        kind: crate::plan::facts::config::ConfigKind::Unit,
+        flags: Vec::new(),
+        data_dir: Some(plan.members[1].data_dir.clone()),
+        wal_dir: wal_dir.map(Into::into),
+        automation: Vec::new(),
+        notes: Vec::new(),
+    };
+    let (inside, outside) = (config(None), config(Some("/var/wal")));
+    let told = |plan: &Plan, config: &ConfigFacts| logs_elsewhere(plan, &[0, 1], &[config.clone(), config.clone()]);
+    assert_eq!(told(&plan, &inside), []);
+    let found = told(&plan, &outside);
+    assert!(matches!(found.as_slice(), [one] if one.row == Some(1) && one.text.contains("/var/wal")), "{found:?}");
+    plan.members[1].wal_dir = Some("/var/wal".into());
+    assert_eq!(told(&plan, &outside), []);
 }

@@ -15,6 +15,7 @@ use crate::{
     plan::hosts,
     recovery::{Cancel, RowEvent},
     trouble::{Kind, Result, Trouble},
+    world::ssh::Stop,
 };
 
 /// Builds what is not built yet. One member's failure does not keep the others of its host from being tried.
@@ -50,7 +51,7 @@ fn all(job: &Job<'_>, host: &mut Ready<'_>, source: &Source<'_>, cancel: &Cancel
         .hint("Finish that first, with `requorum undo` and the same plan; then apply it."));
     }
     if rows.iter().all(|(_, standing)| *standing != Standing::Nothing) {
-        return Ok(());
+        return forget(job, host, &stop);
     }
     snapshot(job, host, source, cancel, teller)?;
     let mut first = None;
@@ -69,9 +70,13 @@ fn all(job: &Job<'_>, host: &mut Ready<'_>, source: &Source<'_>, cancel: &Cancel
     }
     match first {
         Some(trouble) => Err(trouble),
-        // It has done what it was sent for.
-        None => host.hand.ask(&Request::Forget(wanted(job, host)), &stop, &mut |_| {}).map(|_| ()),
+        None => forget(job, host, &stop),
     }
+}
+
+/// Removes the snapshot that was sent: it has done what it was sent for.
+fn forget(job: &Job<'_>, host: &mut Ready<'_>, stop: Stop<'_>) -> Result<()> {
+    host.hand.ask(&Request::Forget(wanted(job, host)), stop, &mut |_| {}).map(|_| ())
 }
 
 /// Removes what was built, as after a rehearsal.
@@ -107,7 +112,7 @@ fn snapshot(
     teller: &Teller<'_>,
 ) -> Result<()> {
     let (stop, wanted, name) = (|| cancel.flow() == Flow::Stop, wanted(job, host), host.host.clone());
-    let mut step = |step: Progress| teller.host(&name, HostEvent::Snapshot(step));
+    let mut step = |step: Progress| teller.host(&name, HostEvent::Step(step));
     let mut from = match host.hand.ask(&Request::HaveSnapshot(wanted.clone()), &stop, &mut step)? {
         Event::Snapshot(Have::All(path)) => {
             teller.host(&name, HostEvent::HadIt(path));

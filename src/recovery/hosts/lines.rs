@@ -88,7 +88,7 @@ impl HostEvent {
                 let text = format!("the snapshot is there already, {}", path.display());
                 line("had-snapshot", Some(Event::Done), text, json!({"path": path}))
             }
-            HostEvent::Snapshot(at) => {
+            HostEvent::Step(at) => {
                 let words = if at.phase == Phase::Receive { "sending the snapshot" } else { at.phase.words() };
                 line("snapshot", None, amount(words, at), json!({"step": step(at)}))
             }
@@ -146,6 +146,13 @@ impl HostEvent {
                 let text = format!("{name}: out of its place again: {}", each.join(", "));
                 line("undone", Some(Event::Done), text, json!({"member": name, "undone": went}))
             }
+            HostEvent::ByHand(name, proven) => {
+                line("by-hand", Some(Event::Restored), format!("{proven}, by hand"), json!({"member": name}))
+            }
+            HostEvent::HandOver(name) => {
+                let text = format!("{name}: now run part 2 of its sheet there; its old data is in place until then");
+                line("hand-over", Some(Event::Doing), text, json!({"member": name}))
+            }
             HostEvent::Failed(trouble) => {
                 line("failed", Some(Event::Failed), trouble.to_string(), json!({"error": failed(trouble)}))
             }
@@ -195,7 +202,7 @@ fn looked(plan: &Plan, facts: &HostFacts) -> String {
             PlaceState::Absent => "not there yet".to_string(),
             PlaceState::Dir(names) if names.is_empty() => "empty".into(),
             PlaceState::Dir(names) if judged::is_members(column, names) => {
-                "an old member's, which is moved aside under a dated name".into()
+                "a member's; an old one is moved aside under a dated name".into()
             }
             PlaceState::Dir(names) => format!("holds {}", names.first().map(String::as_str).unwrap_or_default()),
             PlaceState::Closed => "closed".into(),

@@ -75,7 +75,8 @@ pub(super) fn look_for_undo<'w>(job: &Job<'w>, cancel: &Cancel, teller: &Teller<
 }
 
 fn connect<'w>(job: &Job<'w>, cancel: &Cancel, teller: &Teller<'_>, room: bool) -> Result<Vec<Ready<'w>>> {
-    let groups: Vec<Group> = hosts::groups(job.plan, job.names);
+    let names: Vec<String> = job.names.iter().filter(|name| !job.by_hand.contains_key(*name)).cloned().collect();
+    let groups: Vec<Group> = hosts::groups(job.plan, &names);
     let own = Program::running()?.own;
     let stop = || cancel.flow() == Flow::Stop;
     let looked = side_by_side(job.limit, groups.len(), |at| {
@@ -150,7 +151,8 @@ fn prepare(job: &Job<'_>, host: &mut Ready<'_>, program: &Program, cancel: &Canc
     host.hand.start(program, &way, &stop, &mut |at| teller.host(&name, HostEvent::Program(at, program.bytes)))?;
     let members: Vec<&Member> = host.members.iter().filter_map(|at| job.plan.members.get(*at)).collect();
     let targets = members.iter().flat_map(|m| hosts::dirs(m).map(|(_, dir)| dir.clone())).collect();
-    host.hand.ask(&Request::Claim { run: job.run.clone(), targets }, &stop, &mut |_| {})?;
+    let claim = Request::Claim { run: job.run.clone(), targets };
+    host.hand.ask(&claim, &stop, &mut |step| teller.host(&name, HostEvent::Step(step)))?;
     for member in &members {
         match host.hand.ask(&Request::Standing(Ready::subject(job, member)), &stop, &mut |_| {})? {
             Event::Standing(standing) => {

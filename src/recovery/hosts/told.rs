@@ -52,8 +52,8 @@ pub enum HostEvent {
     Runs(Halt),
     /// The snapshot was there already, in this file.
     HadIt(PathBuf),
-    /// The snapshot is being looked for, or sent.
-    Snapshot(Progress),
+    /// The snapshot is being looked for, or sent; or an earlier run waited for.
+    Step(Progress),
     /// The snapshot was sent, and is right there.
     Sent(Sent),
     /// One of its members went on.
@@ -68,6 +68,10 @@ pub enum HostEvent {
     Placed(Swapped),
     /// A member is out of its place again: from where to where things went.
     Undone(String, Vec<(PathBuf, PathBuf)>),
+    /// A member is built there by hand, and its code proves it, in a sentence.
+    ByHand(String, String),
+    /// A member that was built by hand is now to be put in place by hand.
+    HandOver(String),
     /// It could not be gone on with.
     Failed(Trouble),
 }

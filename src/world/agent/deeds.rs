@@ -1,7 +1,12 @@
 //! What is done when it is asked for, on the machine where the members live: each act is written to the plan's journal
 //! there before and after it.
 
-use std::{cell::Cell, path::PathBuf, time::Instant};
+use std::{
+    cell::Cell,
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Map, Value, json};
 
@@ -13,16 +18,21 @@ use crate::{
     },
     engine::{
         claim::{Claim, Run},
-        progress::Watch,
+        progress::{Phase, Watch},
+        source::step,
         swap::{Standing, Swapped},
     },
     trouble::{Kind, Result, Trouble},
     world::{
         World,
         journal::{Event as Line, Journal},
-        site::Work,
+        site::{Site, Work},
     },
 };
+
+/// How long a run that was cut off may take to let go: longer than it takes its far end to notice.
+const LETTING_GO: Duration = Duration::from_secs(45);
+const GLANCE: Duration = Duration::from_millis(200);
 
 /// The work on one machine, from the first request to the last.
 pub struct Deeds<'a> {
@@ -45,9 +55,9 @@ impl<'a> Deeds<'a> {
         Deeds { world, incoming: None, snapshot: None, claimed: None }
     }
 
-    /// Waits no longer for a snapshot that comes in; true when there was one. What came of it stays.
-    pub(super) fn give_up_receiving(&mut self) -> bool {
-        self.incoming.take().is_some()
+    /// Waits no longer for a snapshot that comes in. What came of it stays.
+    pub(super) fn give_up_receiving(&mut self) {
+        self.incoming = None;
     }
 
     /// What a chunk brings about: nothing before the last one. Those that were on their way when it failed are let go by.
@@ -102,7 +112,7 @@ impl<'a> Deeds<'a> {
             Request::Claim { run, targets } => {
                 // One's own of a moment ago.
                 self.claimed = None;
-                let _claim = site.claim(&run, &targets)?;
+                let _claim = claim(site, &run, &targets, watch)?;
                 let first = targets.first().ok_or_else(|| Trouble::new(Kind::Bug, "nothing was claimed"))?;
                 let journal = site.journal(first, &run.plan);
                 self.claimed = Some(Claimed { run, journal, _claim });
@@ -153,7 +163,7 @@ impl<'a> Deeds<'a> {
                 receive::forget(&wanted)?;
                 Event::Done
             }
-            Request::Chunk { .. } | Request::Bye => Event::Done,
+            Request::Chunk { .. } | Request::Still | Request::Bye => Event::Done,
         })
     }
 
@@ -229,6 +239,22 @@ impl<'a> Deeds<'a> {
         last.map(|swapped| serde_json::from_value(swapped.clone()))
             .transpose()
             .map_err(|e| Trouble::new(Kind::Input, format!("the journal {} is of another form", path.display())).why(e))
+    }
+}
+
+/// Claims, and waits a while where an earlier run of the same operator's is just ending: a far end that was cut off takes
+/// a moment to notice.
+fn claim(site: &dyn Site, run: &Run, targets: &[PathBuf], watch: &mut Watch<'_>) -> Result<Claim> {
+    let deadline = Instant::now() + LETTING_GO;
+    loop {
+        match site.claim(run, targets) {
+            Err(trouble) if Claim::is_of(&trouble, &run.operator) && Instant::now() < deadline => {
+                step(watch, Phase::Wait, 0, 0)?;
+                // No event tells when a lock is given back.
+                thread::sleep(GLANCE);
+            }
+            other => return other,
+        }
     }
 }
 

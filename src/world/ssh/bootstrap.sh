@@ -18,6 +18,9 @@ else
     say root no
 fi
 say "time $(date +%s)"
+for address in $({ hostname -I || ip -o addr show | awk '{ sub("/.*", "", $4); print $4 }'; } 2>/dev/null); do
+    say "address $address"
+done
 for comm in /proc/[0-9]*/comm; do
     name=
     { read -r name <"$comm"; } 2>/dev/null
@@ -81,11 +84,20 @@ bytes=${answer#send }
 hash=${bytes#* }
 bytes=${bytes%% *}
 place=
+# What a run left that was killed: its directory names a process that is no longer there.
+for left in "${TMPDIR:-/tmp}" /var/tmp "${HOME:-/tmp}" /dev/shm; do
+    for left in "$left"/requorum-agent.*; do
+        if [ -O "$left" ] && [ ! -L "$left" ] && { read -r pid <"$left/pid"; } 2>/dev/null && ! [ -e "/proc/$pid" ]; then
+            rm -rf -- "$left"
+        fi
+    done
+done
 trap 'if [ -n "$place" ]; then rm -rf -- "$place"; fi' EXIT
 trap 'exit 1' HUP INT TERM PIPE
 # A place of its own, for nobody else, where programs may be run and where it fits.
 for dir in "${TMPDIR:-/tmp}" /var/tmp "${HOME:-/tmp}" /dev/shm; do
     place=$(mktemp -d "$dir/requorum-agent.XXXXXX" 2>/dev/null) || { place=; continue; }
+    echo $$ >"$place/pid" 2>/dev/null
     free=$(df -Pk -- "$place" 2>/dev/null | tail -n 1 | awk '{ for (i = 2; i <= NF; i++) if ($i ~ /%$/) print $(i - 1) }')
     if [ "${free:-0}" -gt $((bytes / 1024 + 1024)) ] && printf '#!/bin/sh\nexit 0\n' >"$place/try" &&
         chmod 700 "$place/try" && "$place/try" 2>/dev/null; then

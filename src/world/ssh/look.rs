@@ -1,6 +1,9 @@
 //! The lines that the look at a host prints (`bootstrap.sh`), as facts.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
 use crate::plan::facts::host::{HostFacts, Installed, Place, PlaceState, Root};
 
@@ -41,6 +44,7 @@ pub(super) fn read(lines: &[String], now: i64) -> Result<HostFacts, String> {
             }
             // Only a number is a time: a host without `date +%s` says nothing of its clock.
             ("time", _) => facts.skew = value.parse::<i64>().map_or(0, |its| its.saturating_sub(now)),
+            ("address", _) => facts.addresses.extend(value.parse::<IpAddr>().ok()),
             ("etcd", _) => {
                 let (pid, line) = value.split_once(' ').unwrap_or((value, ""));
                 facts.etcds.extend(pid.parse().ok().map(|pid| (pid, line.trim().to_string())));

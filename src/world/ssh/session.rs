@@ -2,11 +2,11 @@
 
 use std::{
     fs::File,
-    io::{BufReader, Read, Write},
+    io::{self, BufReader, Read, Write},
     os::unix::fs::FileExt,
     process::{Child, ChildStdin, Command},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel},
     },
     thread,
@@ -32,10 +32,14 @@ const LOOK: Duration = Duration::from_secs(45);
 const GLANCE: Duration = Duration::from_millis(100);
 /// How long the far end may take to clear up.
 const FAREWELL: Duration = Duration::from_secs(10);
+/// How often the far end is told that we are still there.
+const STILL: Duration = Duration::from_secs(5);
 /// How much of what a host prints is kept for a sentence.
 const SAID: usize = 16 << 10;
 /// How many lines a login may print before the look begins.
 const PREAMBLE: usize = 1000;
+
+type Input = Arc<Mutex<Option<ChildStdin>>>;
 
 /// What went over the connection for a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,7 +57,8 @@ pub struct Session {
     host: String,
     facts: HostFacts,
     child: Child,
-    input: Option<ChildStdin>,
+    /// Shared with the one who says that we are still there.
+    input: Input,
     lines: Receiver<Vec<u8>>,
     /// What `ssh` and the shell said on standard error.
     said: Arc<Mutex<Vec<u8>>>,
@@ -90,7 +95,7 @@ impl Session {
                 said.extend(buffer.iter().take(n.min(room)));
             }
         });
-        let input = child.stdin.take();
+        let input = Arc::new(Mutex::new(child.stdin.take()));
         let facts = HostFacts::default();
         let mut session = Session { host: host.into(), facts, child, input, lines, said, silent };
         session.facts = session.look(script, stop)?;
@@ -156,7 +161,10 @@ impl Session {
         }
         self.expect("ready", stop)?;
         match self.ask(&Request::Hello { protocol: PROTOCOL }, stop, &mut |_| {})? {
-            Event::Hello { protocol: PROTOCOL, .. } => Ok(()),
+            Event::Hello { protocol: PROTOCOL, .. } => {
+                stay(&self.input);
+                Ok(())
+            }
             Event::Hello { protocol, .. } => Err(other_version(PROTOCOL, protocol)),
             other => Err(self.odd(&other)),
         }
@@ -219,8 +227,11 @@ impl Session {
             let chunk = buffer.get_mut(..want).unwrap_or_default();
             file.read_exact_at(chunk, at)
                 .map_err(|e| Trouble::new(Kind::Failed, "the snapshot changed while it was sent").why(e))?;
-            let Some(input) = &mut self.input else { return Err(self.broken()) };
-            match wire::write_chunk(input, chunk, &mut packing) {
+            let written = match hold(&self.input).as_mut() {
+                Some(input) => wire::write_chunk(input, chunk, &mut packing),
+                None => Err(io::ErrorKind::BrokenPipe.into()),
+            };
+            match written {
                 Ok(n) => sent.packed += n,
                 Err(_) if stop() => return Err(stopped(&self.host)),
                 Err(_) => return Err(self.broken()),
@@ -247,11 +258,11 @@ impl Session {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let Some(input) = &mut self.input else { return Err(stopped(&self.host)) };
-        match input.write_all(bytes).and_then(|()| input.flush()) {
-            Ok(()) => Ok(()),
-            Err(_) => Err(self.broken()),
-        }
+        let written = match hold(&self.input).as_mut() {
+            Some(input) => input.write_all(bytes).and_then(|()| input.flush()),
+            None => return Err(stopped(&self.host)),
+        };
+        written.map_err(|_| self.broken())
     }
 
     /// The next line; none when the connection has ended. A stop ends our input, and what is said after it still comes;
@@ -264,7 +275,7 @@ impl Session {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if stop() {
-                self.input = None;
+                *hold(&self.input) = None;
                 if deadline.is_some() {
                     return Err(stopped(&self.host));
                 }
@@ -308,7 +319,7 @@ impl Session {
                 let why = line.strip_prefix("refused ").unwrap_or(&line);
                 Err(Trouble::new(Kind::Failed, format!("{} does not take the program", self.host))
                     .why(why)
-                    .hint("Install requorum of this version there."))
+                    .hint("Install requorum of this version there, or restore its members by hand (`requorum sheet`)."))
             }
             None => Err(self.broken()),
         }
@@ -316,7 +327,7 @@ impl Session {
 
     /// All that was said on standard error, after that has ended or nobody waits any longer.
     fn said(&mut self) -> String {
-        self.input = None;
+        *hold(&self.input) = None;
         let _ = self.silent.recv_timeout(Duration::from_secs(3));
         String::from_utf8_lossy(&self.said.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
@@ -346,7 +357,7 @@ impl Session {
 impl Drop for Session {
     /// Ends the input, and waits until the far end has cleared up and hung up; not for ever.
     fn drop(&mut self) {
-        self.input = None;
+        *hold(&self.input) = None;
         let deadline = Instant::now() + FAREWELL;
         while let Some(left) = deadline.checked_duration_since(Instant::now()) {
             if self.lines.recv_timeout(left).is_err() {
@@ -356,6 +367,25 @@ impl Drop for Session {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn hold(input: &Input) -> MutexGuard<'_, Option<ChildStdin>> {
+    input.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says from time to time that we are still there, as long as the connection is.
+fn stay(input: &Input) {
+    let weak = Arc::downgrade(input);
+    thread::spawn(move || {
+        loop {
+            thread::sleep(STILL);
+            let Some(input) = weak.upgrade() else { return };
+            let said = hold(&input).as_mut().map(|input| wire::write(input, &Request::Still));
+            if !matches!(said, Some(Ok(()))) {
+                return;
+            }
+        }
+    });
 }
 
 fn stopped(host: &str) -> Trouble {

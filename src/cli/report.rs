@@ -1,0 +1,32 @@
+//! `requorum report`: what a journal tells.
+
+use std::{fs, path::PathBuf};
+
+use super::{Format, print};
+use crate::{
+    engine::source::io_trouble,
+    recovery::{journal, report},
+    trouble::{Kind, Result, Trouble},
+};
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit code 1 means that the journal's chain does not hold: lines were changed, taken out or cut off."
+)]
+pub(super) struct Args {
+    /// The plan file, whose journal lies beside it, or a journal.
+    journal: PathBuf,
+}
+
+pub(super) fn run(args: &Args, format: Format) -> Result<()> {
+    let beside = journal::beside(&args.journal);
+    let path = if beside.is_file() { &beside } else { &args.journal };
+    let text = fs::read_to_string(path).map_err(|e| io_trouble("read", path, &e))?;
+    let wrong = |why: String| Trouble::new(Kind::Input, format!("{} is no whole journal", path.display())).why(why);
+    let report = report::report(&text).map_err(wrong)?;
+    match format {
+        Format::Json => print(&format!("{}\n", serde_json::to_value(&report).unwrap_or_default()))?,
+        _ => print(&report.markdown())?,
+    }
+    report.broken.map_or(Ok(()), |why| Err(wrong(why)))
+}

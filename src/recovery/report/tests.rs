@@ -1,0 +1,73 @@
+#![allow(clippy::unwrap_used)]
+use serde_json::json;
+
+use super::*;
+use crate::world::{journal::Journal, local::Local, members::Members};
+
+fn written(lines: &[(Event, &str, Value)]) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let world = Local::real(Members::new(Default::default()).unwrap());
+    let path = dir.path().join("plan.yaml.journal");
+    for (kind, text, data) in lines {
+        Journal::at(&world, &path).add(*kind, text, data.clone()).unwrap();
+    }
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn recovery() -> String {
+    let begun = |run: &str| json!({"plan": "77aa02c1", "run": run, "operator": "anna@laptop", "whole_plan": {"label": "prod|eu"}});
+    written(&[
+        (Event::Begun, "plan 77aa02c1 of prod|eu: m1, m2", begun("run1")),
+        (
+            Event::Override,
+            "overridden: m2 still answers",
+            json!({"typed": "m2@10.0.0.2", "reason": "its host *burns*"}),
+        ),
+        (Event::Done, "h1: the snapshot was sent", json!({"host": "h1", "bytes": 3_000_000, "packed": 1_000_000})),
+        (Event::Failed, "h2: the connection to h2 broke", json!({"host": "h2", "error": {}})),
+        (Event::Begun, "plan 77aa02c1 of prod|eu: m1, m2", begun("run2")),
+        (Event::Done, "h1: the rest was sent", json!({"host": "h1", "bytes": 500_000, "packed": 400_000})),
+        (Event::Ended, "plan 77aa02c1: done on every host", json!({"complete": true})),
+    ])
+}
+
+#[test]
+fn what_a_journal_tells() {
+    let report = report(&recovery()).unwrap();
+    assert_eq!((report.label.as_str(), report.plan.as_str(), report.lines), ("prod|eu", "77aa02c1", 7));
+    assert_eq!(
+        report.runs.iter().map(|r| (r.id.as_str(), r.complete)).collect::<Vec<_>>(),
+        [("run1", false), ("run2", true)]
+    );
+    assert_eq!(report.runs[0].ended, None, "it was cut off");
+    let h1 = &report.hosts[0];
+    assert_eq!((h1.host.as_str(), h1.sent, h1.packed, h1.lines.len()), ("h1", 3_500_000, 1_400_000, 2));
+    let text = report.markdown();
+    for words in [
+        "# Recovery of prod\\|eu by plan 77aa02c1",
+        "chain holds: 7 lines",
+        "| run1 | anna@laptop |",
+        "it was cut off",
+        "(reason: its host \\*burns\\*)",
+        "3.5 MB sent, 1.4 MB over the wire",
+        "## Host h2",
+        "failed: h2: the connection to h2 broke",
+    ] {
+        assert!(text.contains(words), "{words:?} is not in\n{text}");
+    }
+    assert!(serde_json::to_string(&report).unwrap().contains("\"broken\":null"));
+}
+
+#[test]
+fn a_broken_chain_is_said_and_what_stands_before_it_is_told() {
+    let good = recovery();
+    let changed = good.replace("h2 broke", "h2 held");
+    let report = report(&changed).unwrap();
+    assert_eq!(report.lines, 3);
+    assert!(report.markdown().contains("chain is broken: line 4 was changed"), "{}", report.markdown());
+    let cut = &good[..good.len() - 9];
+    let cut = super::report(cut).unwrap();
+    assert_eq!((cut.lines, cut.broken.as_deref()), (6, Some("its last line, 7, is cut off")));
+    assert_eq!(super::report(""), Err("it is empty".into()));
+    assert!(super::report("hello\n").unwrap_err().contains("line 1 is no record"));
+}

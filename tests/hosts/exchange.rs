@@ -1,0 +1,242 @@
+//! Old members' directories on several hosts, exchanged for new ones and taken back: with real etcds that run on them, by
+//! hand, rehearsed, and by two operators at once.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use requorum::{engine::datadir, etcd::membership::Id, plan::facts::disk::DirState};
+
+use super::{
+    Planned, data, ended, hidden,
+    sshd::{Gate, Net, Sshd, names},
+    support::{
+        cluster::{Member, Place, initial_cluster},
+        fixture, requorum,
+        servers::Server,
+        succeed, wait_until,
+    },
+    told,
+};
+
+/// Hosts h1, h2, … with the program on them.
+pub fn hosts(net: &Net, count: usize) -> Vec<Sshd> {
+    let hosts: Vec<Sshd> = (1..=count).map(|n| net.host(&format!("h{n}"))).collect();
+    hosts.iter().for_each(Sshd::install);
+    hosts
+}
+
+/// An old member's directory on each, that no etcd runs on.
+pub fn with_old(hosts: &[Sshd]) -> Vec<PathBuf> {
+    let make = |host: &Sshd| {
+        let dir = data(host);
+        fs::create_dir_all(dir.join("member")).unwrap();
+        fs::write(dir.join("member/old"), host.dir.to_string_lossy().as_bytes()).unwrap();
+        dir
+    };
+    hosts.iter().map(make).collect()
+}
+
+pub fn plan(net: &Net, dirs: &[PathBuf]) -> Planned {
+    let rows: Vec<(String, &Path)> =
+        dirs.iter().enumerate().map(|(n, dir)| (format!("h{}", n + 1), dir.as_path())).collect();
+    let rows: Vec<(&str, &Path)> = rows.iter().map(|(host, dir)| (host.as_str(), *dir)).collect();
+    Planned::new(net, &fixture("3.5.16-small.db"), &rows)
+}
+
+/// Where the old directory of a host is now: in its place, or beside it under its dated name.
+pub fn old_of(host: &Sshd) -> PathBuf {
+    let home = data(host).parent().unwrap().to_path_buf();
+    let all: Vec<PathBuf> =
+        names(&home).iter().map(|name| home.join(name)).filter(|dir| dir.join("member/old").exists()).collect();
+    let [one] = all.as_slice() else { panic!("the old data of {} is there {} times", host.dir.display(), all.len()) };
+    assert_eq!(fs::read(one.join("member/old")).unwrap(), host.dir.to_string_lossy().as_bytes());
+    one.clone()
+}
+
+/// The cluster of a directory that an etcd could start on.
+fn cluster_of(dir: &Path) -> Id {
+    match datadir::look(dir, None).state {
+        DirState::Whole(says) => says.cluster_id,
+        other => panic!("{}: {other:?}", dir.display()),
+    }
+}
+
+/// The old is there, and what is in its place is that or a whole new member.
+pub fn nothing_is_lost(hosts: &[Sshd], planned: &Planned) {
+    for host in hosts {
+        let (old, place) = (old_of(host), data(host));
+        if old != place && place.exists() {
+            assert_eq!(cluster_of(&place), planned.plan.cluster_id);
+        }
+    }
+}
+
+/// Every host has its new member, its old data beside it, a journal, and nothing else of ours.
+pub fn all_in_place(hosts: &[Sshd], planned: &Planned) {
+    for host in hosts {
+        assert_eq!(cluster_of(&data(host)), planned.plan.cluster_id);
+        let name = old_of(host).file_name().unwrap().to_string_lossy().into_owned();
+        assert!(name.starts_with("etcd.old-2"), "{name}");
+        assert_eq!(hidden(host), [planned.journal()]);
+        assert!(host.temporary().is_empty(), "{:?}", host.temporary());
+    }
+}
+
+/// A quorum lost for real: two of three killed, the third still running on one of the hosts. Its etcd is stopped only by
+/// consent, the members serve from the same directories, and the way back leads to the old data.
+pub fn with_real_etcds() {
+    let Some(server) = ["3.6", "3.5"].iter().find_map(|minor| Server::find(minor).ok()) else { return };
+    let net = Net::new();
+    let hosts = hosts(&net, 3);
+    let (dirs, places): (Vec<PathBuf>, Vec<Place>) = (hosts.iter().map(data).collect(), Place::take(3));
+    dirs.iter().for_each(|dir| fs::create_dir_all(dir.parent().unwrap()).unwrap());
+    let start = |(place, dir): (&Place, &PathBuf)| {
+        let (name, client, peer) = (&place.name, place.client_url(), place.peer_url());
+        let line = format!(
+            "etcd --name {name} --data-dir {} --listen-client-urls {client} --advertise-client-urls {client} \
+             --listen-peer-urls {peer} --initial-advertise-peer-urls {peer} --initial-cluster {} \
+             --initial-cluster-token first",
+            dir.display(),
+            initial_cluster(&places)
+        );
+        Member::start(&server, place, dir, &line, &[])
+    };
+    let mut members: Vec<Member> = places.iter().zip(&dirs).map(start).collect();
+    members.iter_mut().for_each(|member| drop(member.wait_ready(None)));
+    members[1].wait_ready(None).put_and_get("before", "the loss");
+    let old = members[1].wait_ready(None).members().1;
+    members[0].kill();
+    members[2].kill();
+    let snapshot = net.dir.path().join("survivor.db");
+    succeed(requorum(["snapshot", "save"]).arg(&snapshot).args(["--endpoints", &places[1].client_url()]));
+    let here = net.dir.path().join("here");
+    fs::create_dir(&here).unwrap();
+    let rows: Vec<(String, &Path)> =
+        dirs.iter().enumerate().map(|(n, d)| (format!("h{}", n + 1), d.as_path())).collect();
+    let rows: Vec<(&str, &Path)> = rows.iter().map(|(host, dir)| (host.as_str(), *dir)).collect();
+    let planned = Planned::at(&here, &snapshot, places.clone(), &rows);
+
+    // Shown as a command, and not run.
+    let output = planned.apply(&net, &[]).output().unwrap();
+    let kill = format!("h2: kill -TERM {}", members[1].pid());
+    ended(&output, 3, &["an etcd runs on h2 where a member is to be put", &kill, "--stop"]);
+    // A rehearsal disturbs nobody, and leaves nothing.
+    let output = planned.apply(&net, &["--dry-run"]).output().unwrap();
+    let said = ended(&output, 0, &["1 member answers, has no leader and stands where it stood", "Rehearsed"]);
+    assert_eq!(said.matches("read back and right").count(), 3, "{said}");
+    assert!(hosts.iter().all(|host| hidden(host) == [planned.journal()]));
+    let probe = requorum(["probe", "-w", "json", "--endpoints", &places[1].client_url()]).output().unwrap();
+    assert!(probe.status.code() != Some(5), "m2 still answers");
+
+    let output = planned.apply(&net, &["--stop"]).output().unwrap();
+    let said = ended(&output, 0, &["h2: stopping the etcd on", "h2: the etcd on", "in place, looked at again", "undo"]);
+    assert_eq!(said.matches("what was at").count(), 3, "{said}");
+    members.iter_mut().for_each(Member::kill);
+    assert!(dirs.iter().all(|dir| cluster_of(dir) == planned.plan.cluster_id));
+    let lines = succeed(requorum(["launch", "--plan"]).arg(&planned.file));
+    let lines: Vec<&str> = lines.lines().filter(|line| line.starts_with("etcd ")).collect();
+    let mut new: Vec<Member> = lines
+        .iter()
+        .zip(places.iter().zip(&dirs))
+        .map(|(line, (p, d))| Member::start(&server, p, d, line, &[]))
+        .collect();
+    new.iter_mut().for_each(|member| {
+        let mut client = member.wait_ready(None);
+        assert_eq!(client.members().1, planned.plan.cluster_id.0);
+        assert!(client.contents().keys.contains_key(&b"before".to_vec()));
+    });
+
+    // What runs in place is left alone by another run, and taken out only when it may be stopped.
+    let output = planned.apply(&net, &[]).output().unwrap();
+    let said = ended(&output, 0, &["h2: m2 is in place already"]);
+    assert!(!said.contains("kill -TERM"), "{said}");
+    let output = planned.undo(&net, &[]).output().unwrap();
+    ended(&output, 3, &["etcds run on 3 directories", "--stop"]);
+    let output = planned.undo(&net, &["--stop"]).output().unwrap();
+    ended(&output, 0, &["out of its place again", "What was there before is in place again"]);
+    assert!(dirs.iter().all(|dir| cluster_of(dir).0 == old), "the old directories are back");
+    drop(new);
+    let report = succeed(requorum(["report"]).arg(&planned.file));
+    for words in ["chain holds", "stopping the etcd on", "kill -TERM", "undone", "1 member answers"] {
+        assert!(report.contains(words), "{words:?} is not in\n{report}");
+    }
+}
+
+/// What was built waits, is taken by the next run, and nothing is sent twice.
+pub fn rehearsed_and_kept() {
+    let net = Net::new();
+    let hosts = hosts(&net, 3);
+    let dirs = with_old(&hosts);
+    let planned = plan(&net, &dirs);
+    let output = planned.apply(&net, &["--dry-run", "--keep", "-w", "json"]).output().unwrap();
+    ended(&output, 0, &[]);
+    assert_eq!((told(&output, "restored").len(), told(&output, "placed").len()), (3, 0));
+    assert!(hosts.iter().zip(&dirs).all(|(host, dir)| old_of(host) == *dir));
+    let output = planned.apply(&net, &["-w", "json"]).output().unwrap();
+    ended(&output, 0, &[]);
+    let counts = ["sent", "restored", "placed", "barrier"].map(|event| told(&output, event).len());
+    assert_eq!(counts, [0, 0, 3, 1]);
+    all_in_place(&hosts, &planned);
+    // The way back, and forth again.
+    ended(&planned.undo(&net, &[]).output().unwrap(), 0, &["out of its place again"]);
+    assert!(hosts.iter().zip(&dirs).all(|(host, dir)| old_of(host) == *dir));
+    ended(&planned.undo(&net, &[]).output().unwrap(), 3, &["there is nothing to take back"]);
+    ended(&planned.apply(&net, &[]).output().unwrap(), 0, &[]);
+    all_in_place(&hosts, &planned);
+}
+
+/// The second operator is told who is at it, where and since when; nothing of the first one's work is touched.
+pub fn two_operators() {
+    let net = Net::new();
+    let hosts = hosts(&net, 1);
+    let dirs = with_old(&hosts);
+    let big = super::big(&net, 24);
+    let planned = Planned::new(&net, &big, &[("h1", &dirs[0])]);
+    // The first one hangs in the middle of sending.
+    let gate = Gate::new(hosts[0].ip, 4 << 20);
+    let direct = fs::read_to_string(net.config()).unwrap();
+    net.lead("h1", "127.0.0.1".parse().unwrap(), gate.port);
+    let first =
+        planned.apply(&net, &[]).env("USER", "anna").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    gate.wait();
+    fs::write(net.config(), direct).unwrap();
+    let output = planned.apply(&net, &[]).env("USER", "ben").env_remove("SUDO_USER").output().unwrap();
+    ended(
+        &output,
+        3,
+        &["somebody else works on", "anna@", "has restored prod there since 20", &planned.plan.short_id()],
+    );
+    let mut first = first;
+    first.kill().unwrap();
+    first.wait().unwrap();
+    // The wire stays as it is, and no end of anything comes through: silence tells.
+    wait_until("the far end to let go", Duration::from_secs(60), || {
+        let output = planned.apply(&net, &[]).env("USER", "ben").env_remove("SUDO_USER").output().unwrap();
+        if output.status.success() { Ok(()) } else { Err(super::text(&output)) }
+    });
+    all_in_place(&hosts, &planned);
+}
+
+/// A host whose processor is another one is done by hand, and counts at the barrier by its code.
+pub fn by_hand() {
+    let net = Net::new();
+    let hosts = hosts(&net, 2);
+    let dirs = with_old(&hosts);
+    hosts[1].script("uname", "case $1 in -m) echo s390x ;; *) echo Linux ;; esac");
+    fs::remove_file(hosts[1].dir.join("bin/requorum")).unwrap();
+    let planned = plan(&net, &dirs);
+    let output = planned.apply(&net, &[]).output().unwrap();
+    ended(&output, 3, &["processor is s390x", "requorum sheet"]);
+    let code = requorum::engine::byhand::expected_code(&planned.plan, "m2").unwrap();
+    let wrong = requorum::engine::byhand::expected_code(&planned.plan, "m1").unwrap();
+    let output = planned.apply(&net, &["--by-hand", &format!("m2={wrong}")]).output().unwrap();
+    ended(&output, 1, &["does not prove m2", "it is that of m1"]);
+    nothing_is_lost(&hosts, &planned);
+    let output = planned.apply(&net, &["--by-hand", &format!("m2={code}")]).output().unwrap();
+    ended(&output, 0, &["m2 is as planned", "m1: in place", "m2: now run part 2 of its sheet there"]);
+    assert_eq!(old_of(&hosts[1]), dirs[1], "nothing was done there");
+}
