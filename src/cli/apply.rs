@@ -153,6 +153,7 @@ fn carry(
         old: &old,
         lifted: &how.overrides,
         reason: &how.reason,
+        decisions: &[],
         run: &run,
         journal,
     };

@@ -3,6 +3,7 @@
 
 pub mod fences;
 pub mod hosts;
+pub mod resume;
 
 use std::{
     path::Path,
