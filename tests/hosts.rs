@@ -114,6 +114,12 @@ impl Planned {
         command
     }
 
+    fn resume(&self, net: &Net, more: &[&str]) -> Command {
+        let mut command = requorum(["resume"]);
+        command.arg(&self.file).arg("--ssh-config").arg(net.config()).args(more).current_dir(&self.dir);
+        command
+    }
+
     fn undo(&self, net: &Net, more: &[&str]) -> Command {
         let mut command = requorum(["undo"]);
         command.arg(&self.file).arg("--ssh-config").arg(net.config()).args(more).current_dir(&self.dir);

@@ -22,6 +22,7 @@ use crate::{
         RowEvent, fences,
         hosts::{self, HostEvent, Job, Told, Until},
         journal,
+        resume::{self, Unfinished},
     },
     trouble::{Kind, Result, Trouble},
     world::{World, agent, local::Local, members::Members, ssh::Ssh},
@@ -48,6 +49,20 @@ pub(super) struct Args {
     /// Only look at every host, and say what is wrong.
     #[arg(long, conflicts_with = "dry_run")]
     check: bool,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The journal says where the run stood and what it was to do; the hosts are looked at again, and it goes on at the first \
+act whose result is not there. Flags that it was begun with (--stop, --by-hand, --override) are given again.")]
+pub(super) struct ResumeArgs {
+    /// The plan file that was applied, or the journal of a run (the wizard's lie in $XDG_STATE_HOME/requorum).
+    plan: PathBuf,
+    /// Only show where it stood.
+    #[arg(long)]
+    show: bool,
     #[command(flatten)]
     how: How,
 }
@@ -116,6 +131,51 @@ pub(super) fn run(args: Args, outer: &connect::ConnectArgs, format: Format) -> R
     })
 }
 
+/// Shows where a run stood that did not end as it was to, and goes on with it.
+pub(super) fn resume(args: ResumeArgs, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
+    let beside = journal::beside(&args.plan);
+    let journal = super::absolute(if beside.is_file() { &beside } else { &args.plan })?;
+    let world = Local::real(Members::new(Default::default())?);
+    let records = journal::Journal::at(&world, &journal).read()?;
+    let Some(open) = resume::standing(&records) else {
+        return print(&format!(
+            "Nothing is to be gone on with: {} tells of no run that is not at its end.\n",
+            journal.display()
+        ));
+    };
+    if format != Format::Json || args.show {
+        print(&stood(&open))?;
+    }
+    if args.show {
+        return Ok(());
+    }
+    let until = match open.until.as_str() {
+        "Undone" => Until::Undone,
+        "Built" => Until::Built,
+        "Rehearsed" => Until::Rehearsed,
+        _ => Until::InPlace,
+    };
+    carry(&open.plan, &args.plan, &journal, args.how, until, outer, format)?;
+    if format == Format::Json { Ok(()) } else { print("It is at its end now. What was done: requorum report.\n") }
+}
+
+/// Where a run stood, in a few lines.
+fn stood(open: &Unfinished) -> String {
+    let end = open.ended.as_deref().unwrap_or("cut off, or still at work elsewhere");
+    let mut text = format!(
+        "Plan {} of {}, begun by {} at {} (run {}): {end}.\n",
+        open.plan.short_id(),
+        open.plan.label,
+        open.who,
+        open.since,
+        open.run
+    );
+    for (name, last) in &open.members {
+        text += &format!("  {name}: {}\n", last.as_deref().unwrap_or("nothing was written down"));
+    }
+    text
+}
+
 /// Takes a plan's members out of their places again.
 pub(super) fn undo(args: UndoArgs, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
     let made = plan::read(&args.plan)?;
@@ -159,6 +219,7 @@ fn carry(
         old: &old,
         lifted: &how.overrides,
         reason: &how.reason,
+        decisions: &[],
         run: &run,
         journal,
     };

@@ -100,6 +100,8 @@ enum Command {
     Restore(plan::RestoreArgs),
     /// Restore the members of a plan on their hosts, by ssh.
     Apply(apply::Args),
+    /// Go on with a run that was interrupted, at the first act whose result is not there.
+    Resume(apply::ResumeArgs),
     /// Take what `apply` put in place out again, and put back what was there before.
     Undo(apply::UndoArgs),
     /// What a recovery's journal tells, as Markdown or JSON (-w json), with its chain verified.
@@ -152,6 +154,7 @@ fn run(cli: Cli) -> Result<u8> {
         Some(Command::Plan(args)) => plan::make(args),
         Some(Command::Restore(args)) => plan::restore(args, &connect),
         Some(Command::Apply(args)) => apply::run(args, &connect, write_out),
+        Some(Command::Resume(args)) => apply::resume(args, &connect, write_out),
         Some(Command::Undo(args)) => apply::undo(args, &connect, write_out),
         Some(Command::Report(args)) => report::run(&args, write_out),
         Some(Command::Agent) => apply::agent(),

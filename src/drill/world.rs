@@ -28,6 +28,7 @@ use crate::{
     world::{
         World,
         hand::{Hand, Near},
+        journal,
         local::Local,
         site::{Record, Site, Work},
         ssh::Stop,
@@ -200,6 +201,10 @@ impl World for DrillWorld {
 
     fn read_text(&self, path: &Path) -> Result<Option<String>> {
         self.inner.read_text(path)
+    }
+
+    fn journals(&self, dir: &Path) -> Vec<(PathBuf, Result<Vec<journal::Record>>)> {
+        self.inner.journals(dir)
     }
 
     fn append(&self, path: &Path, line: &mut dyn FnMut(&str) -> Result<String>) -> Result<()> {

@@ -21,7 +21,7 @@ use std::{
     thread,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub use self::{
     lines::Line,
@@ -79,6 +79,8 @@ pub struct Job<'a> {
     pub lifted: &'a [String],
     /// Why, in the operator's words.
     pub reason: &'a str,
+    /// What was decided on the way to it, each in a sentence and for programs; the journal says it before all else.
+    pub decisions: &'a [(String, Value)],
     /// This carrying out.
     pub run: &'a Run,
     /// The operator's journal.

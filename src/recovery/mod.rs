@@ -4,6 +4,7 @@
 pub mod fences;
 pub mod hosts;
 pub mod report;
+pub mod resume;
 
 use std::{
     path::Path,

@@ -16,6 +16,7 @@ use super::{
     World,
     discover::discover,
     hand::{Hand, Near},
+    journal::{Journal, Record},
     members::Members,
     s3,
     site::{Site, Work},
@@ -298,6 +299,16 @@ impl World for Local {
             }
             Ok(_) => Ok(Some(text)),
         }
+    }
+
+    fn journals(&self, dir: &Path) -> Vec<(PathBuf, Result<Vec<Record>>)> {
+        if self.inside(dir).is_err() {
+            return Vec::new();
+        }
+        let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut paths: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|e| e == "journal")).collect();
+        paths.sort();
+        paths.into_iter().map(|path| (path.clone(), Journal::at(self, &path).read())).collect()
     }
 
     fn write_new(&self, path: &Path, text: &str) -> Result<()> {

@@ -23,7 +23,7 @@ use std::{
     str::FromStr,
 };
 
-use self::{hand::Hand, site::Site, ssh::Stop};
+use self::{hand::Hand, journal::Record, site::Site, ssh::Stop};
 use crate::{
     engine::{progress::Watch, restore::Restored},
     plan::{
@@ -203,6 +203,12 @@ pub trait World: Send + Sync {
     /// # Errors
     /// When it cannot be read, or is longer than any that requorum writes.
     fn read_text(&self, path: &Path) -> Result<Option<String>>;
+
+    /// The journals (`*.journal`) in a directory, each with its checked lines or why it is not whole; none where there is
+    /// no such directory.
+    fn journals(&self, _dir: &Path) -> Vec<(PathBuf, Result<Vec<Record>>)> {
+        Vec::new()
+    }
 
     /// Adds a line to a file, which is made where there is none: `line` is given all that stands in it, with nobody
     /// else writing meanwhile, and what it returns is on the disk when this returns.

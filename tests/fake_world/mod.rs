@@ -33,6 +33,7 @@ use requorum::{
     world::{
         World,
         hand::{Hand, Near},
+        journal::{Record as JournalRecord, verify},
         site::{Record, Site, Work},
         ssh::Stop,
     },
@@ -382,6 +383,14 @@ impl World for Fake {
         }
         written.push((path.into(), text.into()));
         Ok(())
+    }
+
+    fn journals(&self, dir: &Path) -> Vec<(PathBuf, Result<Vec<JournalRecord>>)> {
+        let journals = self.journals.lock().unwrap();
+        let here = journals.iter().filter(|(path, _)| path.starts_with(dir));
+        let read =
+            |text: &str| verify(text).map_err(|why| Trouble::new(Kind::Input, "the journal is not whole").why(why));
+        here.map(|(path, text)| (path.clone(), read(text))).collect()
     }
 
     fn append(&self, path: &Path, line: &mut dyn FnMut(&str) -> Result<String>) -> Result<()> {

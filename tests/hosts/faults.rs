@@ -74,9 +74,19 @@ pub fn operator_killed() {
         });
         assert_eq!(ended_by, None, "{event}: killed");
         nothing_is_lost(&hosts, &planned);
-        let output = planned.apply(&net, &["-w", "json"]).output().unwrap();
+        let begun = planned.file.with_extension("yaml.journal").exists();
+        if begun {
+            let stood = succeed(planned.resume(&net, &["--show"]).env_remove("SUDO_USER"));
+            assert!(
+                stood.contains("cut off, or still at work elsewhere") && stood.contains("  m3: "),
+                "{event}: {stood}"
+            );
+        }
+        let output =
+            if begun { planned.resume(&net, &["-w", "json"]) } else { planned.apply(&net, &[]) }.output().unwrap();
         ended(&output, 0, &[]);
         all_in_place(&hosts, &planned);
+        ended(&planned.resume(&net, &[]).output().unwrap(), 0, &["Nothing is to be gone on with"]);
         if event == "placed" {
             // Those that were built are not built again.
             assert_eq!((told(&output, "sent").len(), told(&output, "restored").len()), (0, 0), "{event} {nth}");
@@ -104,7 +114,7 @@ pub fn sshd_killed() {
         assert!(matches!(code, Some(3..=5)), "{event}: {code:?}");
         nothing_is_lost(&hosts, &planned);
         hosts[at].start();
-        let output = planned.apply(&net, &[]).output().unwrap();
+        let output = planned.resume(&net, &[]).output().unwrap();
         ended(&output, 0, &[]);
         all_in_place(&hosts, &planned);
         assert_eq!(report(&planned)["runs"].as_array().unwrap().last().unwrap()["complete"], true);

@@ -87,9 +87,12 @@ impl<'a> Teller<'a> {
         Teller { job, hear }
     }
 
-    /// Does `work` between the lines that say what was begun and how it ended.
+    /// Does `work` between the lines that say what was decided and begun, and how it ended.
     pub(super) fn run(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
         let Job { plan, names, run, .. } = self.job;
+        for (text, data) in self.job.decisions {
+            self.note(Event::Decided, text, data.clone())?;
+        }
         let begun = format!("plan {} of {}: {}", run.plan, plan.label, names.join(", "));
         self.note(
             Event::Begun,
