@@ -29,7 +29,7 @@ use support::{
     succeed, wait_until,
 };
 
-const CASES: [(&str, fn()); 18] = [
+const CASES: [(&str, fn()); 21] = [
     ("the_whole_road_over_three_hosts", the_whole_road),
     ("every_host_that_is_not_ready_is_named", not_ready),
     ("a_cut_connection_goes_on_where_it_ended", cut),
@@ -41,6 +41,9 @@ const CASES: [(&str, fn()); 18] = [
     ("what_was_rehearsed_need_not_be_built_again", exchange::rehearsed_and_kept),
     ("two_operators_at_once", exchange::two_operators),
     ("a_host_that_is_done_by_hand", exchange::by_hand),
+    ("the_old_cluster_comes_back", exchange::the_old_cluster_comes_back),
+    ("a_log_that_lies_elsewhere", exchange::a_log_elsewhere),
+    ("no_journal_holds_a_secret", exchange::no_secrets),
     ("the_operator_is_killed_in_each_phase", faults::operator_killed),
     ("an_sshd_is_killed_in_each_phase", faults::sshd_killed),
     ("the_agent_is_killed_in_each_phase", faults::agent_killed),

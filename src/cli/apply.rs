@@ -223,17 +223,38 @@ fn carry(
         run: &run,
         journal,
     };
-    let teller = Teller { plan: made, lifted: &how.overrides, json: format == Format::Json, told: Mutex::default() };
+    let teller = Teller {
+        plan: made,
+        lifted: &how.overrides,
+        json: format == Format::Json,
+        told: Mutex::default(),
+        blocking: Mutex::default(),
+    };
     let hear = |told| teller.tell(told);
     let outcome = interruptible(|cancel| match until {
         Until::Undone => hosts::undo(&job, cancel, &hear),
         _ => hosts::apply(&job, cancel, &hear),
     });
+    let blocking = teller.blocking.into_inner().unwrap_or_else(PoisonError::into_inner);
     let file = shell_words::quote(&file.to_string_lossy()).into_owned();
-    outcome.map_err(|trouble| Trouble {
-        hint: trouble.hint.replace("requorum resume`", &format!("requorum resume {file}`")),
-        ..trouble
+    outcome.map_err(|trouble| {
+        let trouble = if until == Until::InPlace { lifts(trouble, &blocking) } else { trouble };
+        // With the file, so that it can be copied.
+        let hint = ["resume", "undo"].iter().fold(trouble.hint.clone(), |hint, verb| {
+            hint.replace(&format!("`requorum {verb}`"), &format!("`requorum {verb} {file}`"))
+        });
+        Trouble { hint, ..trouble }
     })
+}
+
+/// How to go on in spite of what is in the way.
+fn lifts(trouble: Trouble, blocking: &[String]) -> Trouble {
+    if blocking.is_empty() {
+        return trouble;
+    }
+    let flags: Vec<String> = blocking.iter().map(|text| format!("--override {}", shell_words::quote(text))).collect();
+    let hint = format!("{}\n  To go on all the same: {} --reason WHY", trouble.hint, flags.join(" "));
+    trouble.hint(hint)
 }
 
 /// The codes of members that are built by hand.
@@ -260,6 +281,8 @@ struct Teller<'a> {
     plan: &'a Plan,
     lifted: &'a [String],
     json: bool,
+    /// The texts that would lift what is in the way.
+    blocking: Mutex<Vec<String>>,
     /// What was told last of each host, and when.
     told: Mutex<BTreeMap<String, (String, Instant)>>,
 }
@@ -268,6 +291,10 @@ impl Teller<'_> {
     fn tell(&self, told: Told) {
         // One at a time: hosts speak from threads of their own.
         let mut last = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Told::Fences(fences) = &told {
+            let texts = fences.iter().filter(|f| f.blocks(self.lifted)).filter_map(|f| f.typed.clone());
+            self.blocking.lock().unwrap_or_else(PoisonError::into_inner).extend(texts);
+        }
         match told {
             Told::Host(host, event) => self.host(&host, &event, &mut last),
             Told::Fences(fences) if self.json => {

@@ -14,7 +14,7 @@ use super::{
     Planned, data, ended, hidden,
     sshd::{Gate, Net, Sshd, names},
     support::{
-        cluster::{Member, Place, initial_cluster},
+        cluster::{Cluster, Member, Place, initial_cluster},
         fixture, requorum,
         servers::Server,
         succeed, wait_until,
@@ -239,4 +239,122 @@ pub fn by_hand() {
     let output = planned.apply(&net, &["--by-hand", &format!("m2={code}")]).output().unwrap();
     ended(&output, 0, &["m2 is as planned", "m1: in place", "m2: now run part 2 of its sheet there"]);
     assert_eq!(old_of(&hosts[1]), dirs[1], "nothing was done there");
+}
+
+/// A cluster of real etcds whose data are none of the plan's directories, and a plan from its survivor.
+fn lost(net: &Net, server: &Server, dirs: &[PathBuf]) -> (Cluster, Planned) {
+    let mut cluster = Cluster::new(server, 3);
+    cluster.members[0].kill();
+    cluster.members[2].kill();
+    let snapshot = net.dir.path().join("survivor.db");
+    let url = cluster.members[1].place.client_url();
+    succeed(requorum(["snapshot", "save"]).arg(&snapshot).args(["--endpoints", &url]));
+    let rows: Vec<(String, &Path)> =
+        dirs.iter().enumerate().map(|(n, d)| (format!("h{}", n + 1), d.as_path())).collect();
+    let rows: Vec<(&str, &Path)> = rows.iter().map(|(host, dir)| (host.as_str(), *dir)).collect();
+    let planned = Planned::new(net, &snapshot, &rows);
+    (cluster, planned)
+}
+
+/// A "dead" member comes back while members are built: nothing is put in place, and what it did meanwhile is noticed even
+/// when it is gone again.
+pub fn the_old_cluster_comes_back() {
+    let Some(server) = ["3.6", "3.5"].iter().find_map(|minor| Server::find(minor).ok()) else { return };
+    let net = Net::new();
+    let hosts = hosts(&net, 3);
+    let dirs = with_old(&hosts);
+    let (mut cluster, planned) = lost(&net, &server, &dirs);
+    let lifts: Vec<String> = cluster.members.iter().map(|m| format!("{}@{}", m.place.name, m.place.host())).collect();
+    let mut over = vec!["--reason", "its host cannot be reached to stop it"];
+    lifts.iter().for_each(|text| over.extend(["--override", text]));
+    let output = planned.apply(&net, &["--dry-run", "--keep"]).output().unwrap();
+    ended(&output, 0, &["1 member answers, has no leader and stands where it stood"]);
+    let output = planned.apply(&net, &[]).output().unwrap();
+    ended(&output, 3, &["m2 of the old cluster still answers", &format!("--override {}", lifts[1])]);
+    let output = planned.apply(&net, &["--override", &lifts[1]]).output().unwrap();
+    ended(&output, 2, &["--reason"]);
+
+    let m1 = cluster.members.remove(0);
+    let (place, dir) = (m1.place.clone(), m1.data_dir.clone());
+    drop(m1);
+    let line = format!(
+        "etcd --name m1 --data-dir {} --listen-client-urls {c} --advertise-client-urls {c} --listen-peer-urls {p}",
+        dir.display(),
+        c = place.client_url(),
+        p = place.peer_url()
+    );
+    let mut back = Member::start(&server, &place, &dir, &line, &[]);
+    back.wait_ready(None).put_and_get("written", "by the old cluster");
+    let output = planned.apply(&net, &over).output().unwrap();
+    ended(&output, 3, &["nothing is put in place", "has a leader again"]);
+    assert!(hosts.iter().zip(&dirs).all(|(host, dir)| old_of(host) == *dir));
+    back.kill();
+    let survivor = cluster.members[0].place.client_url();
+    wait_until("m2 to know of no leader", Duration::from_secs(60), || {
+        let said = super::text(&requorum(["probe", "-w", "json", "--endpoints", &survivor]).output().unwrap());
+        if said.contains("no-leader") || said.contains("\"leader\":null") { Ok(()) } else { Err(said) }
+    });
+    let output = planned.apply(&net, &over).output().unwrap();
+    ended(&output, 3, &["nothing is put in place", "raft index", "something was written since"]);
+    assert!(hosts.iter().zip(&dirs).all(|(host, dir)| old_of(host) == *dir));
+    let report = succeed(requorum(["report"]).arg(&planned.file));
+    for words in
+        ["its host cannot be reached to stop it", "overridden", "has a leader again", "something was written since"]
+    {
+        assert!(report.contains(words), "{words:?} is not in\n{report}");
+    }
+}
+
+/// A log that lies elsewhere than the plan says would undo the restore.
+pub fn a_log_elsewhere() {
+    let Some(server) = ["3.6", "3.5"].iter().find_map(|minor| Server::find(minor).ok()) else { return };
+    let net = Net::new();
+    let hosts = hosts(&net, 1);
+    let (dir, wal, place) = (data(&hosts[0]), hosts[0].dir.join("log/wal"), Place::take(1).remove(0));
+    [&dir, &wal].iter().for_each(|dir| fs::create_dir_all(dir.parent().unwrap()).unwrap());
+    let (client, peer) = (place.client_url(), place.peer_url());
+    let line = format!(
+        "etcd --name m1 --data-dir {} --wal-dir {} --listen-client-urls {client} --advertise-client-urls {client} \
+         --listen-peer-urls {peer} --initial-advertise-peer-urls {peer} --initial-cluster m1={peer}",
+        dir.display(),
+        wal.display()
+    );
+    let mut member = Member::start(&server, &place, &dir, &line, &[]);
+    member.wait_ready(None);
+    let planned = plan(&net, &[dir.clone()]);
+    let output = planned.apply(&net, &["--dry-run"]).output().unwrap();
+    ended(&output, 3, &["m1 is not restored on h1", "keeps its log in", &wal.to_string_lossy(), "wal_dir"]);
+    let yaml = fs::read_to_string(&planned.file).unwrap();
+    fs::write(&planned.file, yaml.replace("  data_dir:", &format!("  wal_dir: {}\n  data_dir:", wal.display())))
+        .unwrap();
+    let output = planned.apply(&net, &["--stop"]).output().unwrap();
+    ended(&output, 0, &["m1: in place"]);
+    let cluster = |dir: &Path, wal: &Path| match datadir::look(dir, Some(wal)).state {
+        DirState::Whole(says) => says.cluster_id,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(cluster(&dir, &wal), planned.plan.cluster_id);
+    let old = names(wal.parent().unwrap()).into_iter().find(|name| name.starts_with("wal.old-2")).unwrap();
+    assert!(!names(&wal.parent().unwrap().join(old)).is_empty());
+    let output = planned.undo(&net, &[]).output().unwrap();
+    ended(&output, 0, &[]);
+    assert_ne!(cluster(&dir, &wal), planned.plan.cluster_id);
+}
+
+/// What is typed to ask the old cluster stands in no journal.
+pub fn no_secrets() {
+    let net = Net::new();
+    let hosts = hosts(&net, 1);
+    let planned = plan(&net, &with_old(&hosts));
+    let more = ["--user", "root:hunter2-of-the-night", "--endpoints", "http://127.0.0.1:1"];
+    ended(&planned.apply(&net, &more).output().unwrap(), 0, &[]);
+    let home = data(&hosts[0]).parent().unwrap().to_path_buf();
+    let there =
+        hidden(&hosts[0]).into_iter().map(|name| [home.join(&name), hosts[0].dir.join(name)]).collect::<Vec<_>>();
+    let mut files: Vec<PathBuf> = there.into_iter().flatten().filter(|path| path.is_file()).collect();
+    files.push(requorum::recovery::journal::beside(&planned.file));
+    assert_eq!(files.len(), 2, "one here and one there");
+    let report = succeed(requorum(["report", "-w", "json"]).arg(&planned.file));
+    let texts = files.iter().map(|file| fs::read_to_string(file).unwrap()).chain([report]);
+    texts.for_each(|text| assert!(text.contains(&planned.plan.short_id()) && !text.contains("hunter2"), "{text}"));
 }

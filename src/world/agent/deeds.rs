@@ -115,6 +115,12 @@ impl<'a> Deeds<'a> {
                 let _claim = claim(site, &run, &targets, watch)?;
                 let first = targets.first().ok_or_else(|| Trouble::new(Kind::Bug, "nothing was claimed"))?;
                 let journal = site.journal(first, &run.plan);
+                let text = format!("plan {} of {}: {} works here", run.plan, run.label, run.operator);
+                Journal::at(self.world, &journal).add(
+                    Line::Begun,
+                    &text,
+                    json!({"plan": run.plan, "run": run.id, "operator": run.operator}),
+                )?;
                 self.claimed = Some(Claimed { run, journal, _claim });
                 Event::Done
             }
