@@ -17,7 +17,7 @@ use crate::{
         claim::Run,
         progress::Progress,
         restore::Restored,
-        swap::{Standing, Swapped},
+        swap::{Standing, Swapped, Went},
     },
     plan::{
         Plan,
@@ -154,7 +154,7 @@ pub enum Event {
     /// The member is in place, as looked at again.
     Swapped(Swapped),
     /// The member is out of its place: from where to where things went.
-    Undone(Vec<(PathBuf, PathBuf)>),
+    Undone(Went),
     /// Done.
     Done,
     /// It was not done.

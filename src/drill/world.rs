@@ -15,7 +15,7 @@ use crate::{
         claim::{Claim, Run},
         progress::Watch,
         restore::Restored,
-        swap::{Standing, Swapped},
+        swap::{Record, Standing, Swapped, Went},
     },
     plan::{
         Plan, certs,
@@ -30,7 +30,7 @@ use crate::{
         hand::{Hand, Near},
         journal,
         local::Local,
-        site::{Record, Site, Work},
+        site::{Site, Work},
         ssh::Stop,
     },
 };
@@ -88,13 +88,7 @@ impl Site for DrillWorld {
         Ok(swapped)
     }
 
-    fn undo(
-        &self,
-        work: &Work<'_>,
-        swapped: &Swapped,
-        stamp: &str,
-        record: Record<'_, Vec<(PathBuf, PathBuf)>>,
-    ) -> Result<Vec<(PathBuf, PathBuf)>> {
+    fn undo(&self, work: &Work<'_>, swapped: &Swapped, stamp: &str, record: Record<'_, Went>) -> Result<Went> {
         self.inner.undo(work, swapped, stamp, record)
     }
 

@@ -185,10 +185,10 @@ mod tests {
     fn the_second_is_told_who_and_since_when() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("lib/etcd/m1");
-        let first = Claim::take(&run("anna@laptop"), &[target.clone()]).unwrap();
+        let first = Claim::take(&run("anna@laptop"), std::slice::from_ref(&target)).unwrap();
         // Made meanwhile, as the first would make it.
         fs::create_dir_all(target.parent().unwrap()).unwrap();
-        let refused = Claim::take(&run("ben@desk"), &[target.clone()]).unwrap_err().to_string();
+        let refused = Claim::take(&run("ben@desk"), std::slice::from_ref(&target)).unwrap_err().to_string();
         for word in ["somebody else works on", "anna@laptop", "since 2026-11-22T03:12:05Z", "plan 77aa02c1"] {
             assert!(refused.contains(word), "{word:?} is not in {refused}");
         }

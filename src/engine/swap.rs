@@ -51,6 +51,12 @@ pub struct Whose<'a> {
     pub wal_dir: Option<&'a Path>,
 }
 
+/// From where to where things went.
+pub type Went = Vec<(PathBuf, PathBuf)>;
+
+/// Writes down what came of an exchange before its last trace goes.
+pub type Record<'a, T> = &'a mut dyn FnMut(&T) -> Result<()>;
+
 /// The note in a staging directory whose content is whole and proven.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Note {
@@ -92,7 +98,7 @@ pub struct Swapped {
 
 impl Swapped {
     /// Where what was there before lies now, each with where it was.
-    pub fn aside(&self) -> Vec<(PathBuf, PathBuf)> {
+    pub fn aside(&self) -> Went {
         self.places.iter().filter_map(|place| Some((place.target.clone(), place.aside.clone()?))).collect()
     }
 
@@ -180,12 +186,7 @@ pub fn discard(disk: &Disk, whose: &Whose<'_>) {
 /// # Errors
 /// When nothing is staged, somebody runs on what is there, or the system refuses; then the old is in place again. What
 /// `record` says; then the next run records it.
-pub fn swap(
-    disk: &Disk,
-    whose: &Whose<'_>,
-    stamp: &str,
-    record: &mut dyn FnMut(&Swapped) -> Result<()>,
-) -> Result<Swapped> {
+pub fn swap(disk: &Disk, whose: &Whose<'_>, stamp: &str, record: Record<'_, Swapped>) -> Result<Swapped> {
     let (shell, moves) = match find(whose) {
         Some(Found::Moves(shell, moves)) => (shell, moves),
         Some(Found::Waits(shell, Note { restored: Some(restored), .. })) => {
@@ -217,13 +218,7 @@ pub fn swap(
 /// # Errors
 /// When what is in place is no longer that member's, what was there before is gone, somebody runs on it, or the system
 /// refuses; then all is as it was. What `record` says.
-pub fn undo(
-    disk: &Disk,
-    whose: &Whose<'_>,
-    swapped: &Swapped,
-    stamp: &str,
-    record: &mut dyn FnMut(&Vec<(PathBuf, PathBuf)>) -> Result<()>,
-) -> Result<Vec<(PathBuf, PathBuf)>> {
+pub fn undo(disk: &Disk, whose: &Whose<'_>, swapped: &Swapped, stamp: &str, record: Record<'_, Went>) -> Result<Went> {
     let (shell, moves) = match find(whose) {
         Some(Found::Moves(shell, moves)) if matches!(moves.outcome, Outcome::Undone) => (shell, moves),
         Some(Found::Moves(_, _)) => return Err(half(whose)),

@@ -71,7 +71,7 @@ pub fn standing(records: &[Record]) -> Option<Unfinished> {
                 {
                     begun.members.clone_from(&known.members);
                 }
-                before = std::mem::replace(&mut open, Some(begun));
+                before = open.replace(begun);
             }
             Event::Ended if record.data.get("complete") == Some(&Value::Bool(true)) => open = None,
             Event::Ended => {

@@ -7,7 +7,7 @@ use crate::{
         claim::{Claim, Run},
         progress::Watch,
         restore::Restored,
-        swap::{Standing, Swapped},
+        swap::{Record, Standing, Swapped, Went},
     },
     plan::{Member, Plan, halt::Halt},
     trouble::{Kind, Result, Trouble},
@@ -41,9 +41,6 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Writes down what came of an exchange before its last trace goes.
-pub type Record<'a, T> = &'a mut dyn FnMut(&T) -> Result<()>;
-
 /// A machine with members' directories. All calls block.
 pub trait Site: Send + Sync {
     /// Keeps others away from these directories until the claim is dropped.
@@ -74,13 +71,7 @@ pub trait Site: Send + Sync {
     ///
     /// # Errors
     /// In a sentence; all is as it was.
-    fn undo(
-        &self,
-        work: &Work<'_>,
-        swapped: &Swapped,
-        stamp: &str,
-        record: Record<'_, Vec<(PathBuf, PathBuf)>>,
-    ) -> Result<Vec<(PathBuf, PathBuf)>>;
+    fn undo(&self, work: &Work<'_>, swapped: &Swapped, stamp: &str, record: Record<'_, Went>) -> Result<Went>;
 
     /// Removes what was staged for a member.
     ///

@@ -13,7 +13,7 @@ use requorum::{
         claim::{Claim, Run},
         progress::{Flow, Phase, Progress, Watch},
         restore::Restored,
-        swap::{Standing, Swapped},
+        swap::{Record, Standing, Swapped, Went},
     },
     etcd::{membership::Id, version::Minor},
     plan::{
@@ -34,7 +34,7 @@ use requorum::{
         World,
         hand::{Hand, Near},
         journal::{Record as JournalRecord, verify},
-        site::{Record, Site, Work},
+        site::{Site, Work},
         ssh::Stop,
     },
 };
@@ -427,13 +427,7 @@ impl Site for Fake {
         Ok(swapped)
     }
 
-    fn undo(
-        &self,
-        _work: &Work<'_>,
-        _swapped: &Swapped,
-        _stamp: &str,
-        record: Record<'_, Vec<(PathBuf, PathBuf)>>,
-    ) -> Result<Vec<(PathBuf, PathBuf)>> {
+    fn undo(&self, _work: &Work<'_>, _swapped: &Swapped, _stamp: &str, record: Record<'_, Went>) -> Result<Went> {
         record(&Vec::new())?;
         Ok(Vec::new())
     }

@@ -71,7 +71,7 @@ impl Case {
                 source: &fixture("3.5.16-small.db"),
                 pinned_sha256: None,
                 skip_hash_check: false,
-                genesis: &Genesis::new([("m1", urls.as_slice())].into_iter(), plan),
+                genesis: &Genesis::new([("m1", urls.as_slice())], plan),
                 name: "m1",
                 data_dir: whose.data_dir,
                 wal_dir: whose.wal_dir,

@@ -8,7 +8,7 @@ use super::{Hear, Job, Until};
 use crate::{
     engine::{
         progress::Progress,
-        swap::{Standing, Swapped},
+        swap::{Standing, Swapped, Went},
     },
     plan::{
         facts::{config::Automation, host::HostFacts},
@@ -67,7 +67,7 @@ pub enum HostEvent {
     /// A member is in place.
     Placed(Swapped),
     /// A member is out of its place again: from where to where things went.
-    Undone(String, Vec<(PathBuf, PathBuf)>),
+    Undone(String, Went),
     /// A member is built there by hand, and its code proves it, in a sentence.
     ByHand(String, String),
     /// A member that was built by hand is now to be put in place by hand.

@@ -202,7 +202,9 @@ impl<'a> Deeds<'a> {
         let text = format!("{name}: {text}");
         let data = |more: Value| {
             let mut all = Map::from_iter([("name".to_string(), json!(name)), ("run".to_string(), json!(run.id))]);
-            all.extend([&about, &more].into_iter().filter_map(Value::as_object).cloned().flatten());
+            all.extend(
+                [&about, &more].into_iter().filter_map(Value::as_object).flatten().map(|(k, v)| (k.clone(), v.clone())),
+            );
             Value::Object(all)
         };
         journal.add(Line::Doing, &text, data(Value::Null))?;

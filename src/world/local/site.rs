@@ -9,12 +9,12 @@ use crate::{
         genesis::Genesis,
         progress::Watch,
         restore::{Job, Restored},
-        swap::{self, Standing, Swapped, Whose},
+        swap::{self, Record, Standing, Swapped, Went, Whose},
     },
     etcd::version::Minor,
     plan::{build, halt::Halt, table::Severity},
     trouble::{Kind, Result, Trouble},
-    world::site::{Record, Site, Work},
+    world::site::{Site, Work},
 };
 
 impl Local {
@@ -74,13 +74,7 @@ impl Site for Local {
         swap::swap(&self.tools.disk, &self.whose(work)?, stamp, record)
     }
 
-    fn undo(
-        &self,
-        work: &Work<'_>,
-        swapped: &Swapped,
-        stamp: &str,
-        record: Record<'_, Vec<(PathBuf, PathBuf)>>,
-    ) -> Result<Vec<(PathBuf, PathBuf)>> {
+    fn undo(&self, work: &Work<'_>, swapped: &Swapped, stamp: &str, record: Record<'_, Went>) -> Result<Went> {
         swap::undo(&self.tools.disk, &self.whose(work)?, swapped, stamp, record)
     }
 
