@@ -10,9 +10,13 @@ use std::{
 
 use serde_json::json;
 
-use super::{Format, connect, plan, print, progress::interruptible, warn};
+use super::{
+    Format, connect, plan, print,
+    progress::{interruptible, rate},
+    warn,
+};
 use crate::{
-    engine::claim::Run,
+    engine::{claim::Run, progress::Progress},
     plan::{
         Plan,
         fence::Fence,
@@ -276,6 +280,14 @@ pub(super) fn agent() -> Result<()> {
     agent::serve(&world, io::stdin(), io::stdout())
 }
 
+/// One phase at one host.
+struct Passing {
+    phase: String,
+    begun: Instant,
+    /// When it was told last.
+    told: Instant,
+}
+
 /// Prints what happens, a line at a time.
 struct Teller<'a> {
     plan: &'a Plan,
@@ -283,8 +295,8 @@ struct Teller<'a> {
     json: bool,
     /// The texts that would lift what is in the way.
     blocking: Mutex<Vec<String>>,
-    /// What was told last of each host, and when.
-    told: Mutex<BTreeMap<String, (String, Instant)>>,
+    /// What goes on at each host.
+    told: Mutex<BTreeMap<String, Passing>>,
 }
 
 impl Teller<'_> {
@@ -314,14 +326,17 @@ impl Teller<'_> {
         }
     }
 
-    fn host(&self, host: &str, event: &HostEvent, last: &mut BTreeMap<String, (String, Instant)>) {
-        let line = event.line(self.plan);
-        if let Some(phase) = passing(event) {
+    fn host(&self, host: &str, event: &HostEvent, last: &mut BTreeMap<String, Passing>) {
+        let mut line = event.line(self.plan);
+        if let Some((phase, step)) = passing(event) {
             let now = Instant::now();
-            if last.get(host).is_some_and(|(known, when)| *known == phase && now - *when < PACE) {
+            let known = last.get(host).filter(|known| known.phase == phase);
+            if known.is_some_and(|known| now - known.told < PACE) {
                 return;
             }
-            last.insert(host.into(), (phase, now));
+            let begun = known.map_or(now, |known| known.begun);
+            line.text += &step.map(|step| rate(step, now - begun)).unwrap_or_default();
+            last.insert(host.into(), Passing { phase, begun, told: now });
         }
         if self.json {
             let mut all = line.on(host);
@@ -355,12 +370,12 @@ impl Teller<'_> {
     }
 }
 
-/// What is told again and again: by what it is known as the same.
-fn passing(event: &HostEvent) -> Option<String> {
+/// What is told again and again: by what it is known as the same, and how far it is.
+fn passing(event: &HostEvent) -> Option<(String, Option<Progress>)> {
     match event {
-        HostEvent::Program(..) => Some("program".into()),
-        HostEvent::Step(step) => Some(format!("snapshot {:?}", step.phase)),
-        HostEvent::Row(name, RowEvent::Step(step)) => Some(format!("{name} {:?}", step.phase)),
+        HostEvent::Program(..) => Some(("program".into(), None)),
+        HostEvent::Step(step) => Some((format!("snapshot {:?}", step.phase), Some(*step))),
+        HostEvent::Row(name, RowEvent::Step(step)) => Some((format!("{name} {:?}", step.phase), Some(*step))),
         _ => None,
     }
 }

@@ -147,7 +147,7 @@ pub fn with_real_etcds() {
     new.iter_mut().for_each(|member| {
         let mut client = member.wait_ready(None);
         assert_eq!(client.members().1, planned.plan.cluster_id.0);
-        assert!(client.contents().keys.contains_key(&b"before".to_vec()));
+        assert!(client.contents().keys.contains_key(b"before".as_slice()));
     });
 
     // What runs in place is left alone by another run, and taken out only when it may be stopped.
@@ -321,7 +321,7 @@ pub fn a_log_elsewhere() {
     );
     let mut member = Member::start(&server, &place, &dir, &line, &[]);
     member.wait_ready(None);
-    let planned = plan(&net, &[dir.clone()]);
+    let planned = plan(&net, std::slice::from_ref(&dir));
     let output = planned.apply(&net, &["--dry-run"]).output().unwrap();
     ended(&output, 3, &["m1 is not restored on h1", "keeps its log in", &wal.to_string_lossy(), "wal_dir"]);
     let yaml = fs::read_to_string(&planned.file).unwrap();
