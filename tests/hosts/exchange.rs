@@ -137,13 +137,7 @@ pub fn with_real_etcds() {
     assert_eq!(said.matches("what was at").count(), 3, "{said}");
     members.iter_mut().for_each(Member::kill);
     assert!(dirs.iter().all(|dir| cluster_of(dir) == planned.plan.cluster_id));
-    let lines = succeed(requorum(["launch", "--plan"]).arg(&planned.file));
-    let lines: Vec<&str> = lines.lines().filter(|line| line.starts_with("etcd ")).collect();
-    let mut new: Vec<Member> = lines
-        .iter()
-        .zip(places.iter().zip(&dirs))
-        .map(|(line, (p, d))| Member::start(&server, p, d, line, &[]))
-        .collect();
+    let mut new = started(&planned, &server, &dirs);
     new.iter_mut().for_each(|member| {
         let mut client = member.wait_ready(None);
         assert_eq!(client.members().1, planned.plan.cluster_id.0);
@@ -166,20 +160,26 @@ pub fn with_real_etcds() {
     }
 }
 
-/// What was built waits, is taken by the next run, and nothing is sent twice.
+/// Five hosts: what was built waits, is taken by the next run, and nothing is sent twice; taken back, put in place again,
+/// and started.
 pub fn rehearsed_and_kept() {
     let net = Net::new();
-    let hosts = hosts(&net, 3);
+    let hosts = hosts(&net, 5);
     let dirs = with_old(&hosts);
     let planned = plan(&net, &dirs);
     let output = planned.apply(&net, &["--dry-run", "--keep", "-w", "json"]).output().unwrap();
     ended(&output, 0, &[]);
-    assert_eq!((told(&output, "restored").len(), told(&output, "placed").len()), (3, 0));
+    assert_eq!((told(&output, "restored").len(), told(&output, "placed").len()), (5, 0));
+    let packed = |line: &serde_json::Value| line["packed"].as_u64().unwrap();
+    assert!(
+        told(&output, "sent").iter().all(|line| packed(line) < planned.plan.source.bytes),
+        "they are packed on the way"
+    );
     assert!(hosts.iter().zip(&dirs).all(|(host, dir)| old_of(host) == *dir));
     let output = planned.apply(&net, &["-w", "json"]).output().unwrap();
     ended(&output, 0, &[]);
     let counts = ["sent", "restored", "placed", "barrier"].map(|event| told(&output, event).len());
-    assert_eq!(counts, [0, 0, 3, 1]);
+    assert_eq!(counts, [0, 0, 5, 1]);
     all_in_place(&hosts, &planned);
     // The way back, and forth again.
     ended(&planned.undo(&net, &[]).output().unwrap(), 0, &["out of its place again"]);
@@ -187,6 +187,20 @@ pub fn rehearsed_and_kept() {
     ended(&planned.undo(&net, &[]).output().unwrap(), 3, &["there is nothing to take back"]);
     ended(&planned.apply(&net, &[]).output().unwrap(), 0, &[]);
     all_in_place(&hosts, &planned);
+
+    let Some(server) = ["3.7", "3.6", "3.5"].iter().find_map(|minor| Server::find(minor).ok()) else { return };
+    let mut members = started(&planned, &server, &dirs);
+    for member in &mut members {
+        assert_eq!(member.wait_ready(None).members().1, planned.plan.cluster_id.0);
+    }
+    members[4].wait_ready(None).put_and_get("after", "the restore");
+}
+
+/// The plan's members, started by the printed commands.
+fn started(planned: &Planned, server: &Server, dirs: &[PathBuf]) -> Vec<Member> {
+    let lines = succeed(requorum(["launch", "--plan"]).arg(&planned.file));
+    let lines = lines.lines().filter(|line| line.starts_with("etcd "));
+    lines.zip(planned.places.iter().zip(dirs)).map(|(line, (p, d))| Member::start(server, p, d, line, &[])).collect()
 }
 
 /// The second operator is told who is at it, where and since when; nothing of the first one's work is touched.
