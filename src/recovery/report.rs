@@ -66,6 +66,9 @@ pub struct Line {
     /// The operator's reason, where one was given.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// How long it took, in milliseconds, where that was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
 }
 
 /// One host.
@@ -117,7 +120,14 @@ fn word(record: &Record, name: &str) -> String {
 }
 
 fn line(record: &Record) -> Line {
-    Line { at: record.at.clone(), kind: record.kind, text: record.text.clone(), reason: word(record, "reason") }
+    let took_ms = record.data.get("took_ms").and_then(Value::as_u64);
+    Line {
+        at: record.at.clone(),
+        kind: record.kind,
+        text: record.text.clone(),
+        reason: word(record, "reason"),
+        took_ms,
+    }
 }
 
 fn runs(records: &[Record]) -> Vec<Run> {
@@ -212,11 +222,9 @@ impl Report {
                     text += &format!("What was at {} before lies at {}.\n", cell(&from), cell(&to));
                 }
             }
-            text += "\n";
-            host.lines.iter().for_each(|line| text += &bullet(line));
         }
         text += &listed("Proof", &self.proofs);
-        text += &listed("All lines", &self.timeline);
+        text += &listed("What happened, in order", &self.timeline);
         text
     }
 }
@@ -234,7 +242,8 @@ fn bullet(line: &Line) -> String {
     let kind = serde_json::to_value(line.kind).ok();
     let kind = kind.as_ref().and_then(Value::as_str).unwrap_or_default();
     let reason = if line.reason.is_empty() { String::new() } else { format!(" (reason: {})", cell(&line.reason)) };
-    format!("- {} {kind}: {}{reason}\n", line.at, cell(&line.text))
+    let took = line.took_ms.map(|ms| format!(" ({:.1} s)", ms as f64 / 1000.0)).unwrap_or_default();
+    format!("- {} {kind}: {}{took}{reason}\n", line.at, cell(&line.text))
 }
 
 /// Text that comes from outside, on one line and without what Markdown would take for its own.

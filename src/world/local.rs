@@ -144,7 +144,12 @@ impl World for Local {
     fn operator(&self) -> String {
         // Who called sudo is more to the point than root.
         let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-        let user = user.unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()));
+        let user = user.unwrap_or_else(|| {
+            let (uid, passwd) = (rustix::process::getuid().to_string(), fs::read_to_string("/etc/passwd"));
+            let passwd = passwd.unwrap_or_default();
+            let mine = passwd.lines().find(|line| line.split(':').nth(2) == Some(&uid));
+            mine.and_then(|line| line.split(':').next()).map_or_else(|| format!("user {uid}"), String::from)
+        });
         format!("{user}@{}", rustix::system::uname().nodename().to_string_lossy())
     }
 

@@ -51,6 +51,7 @@ impl HostEvent {
                 let data = json!({
                     "system": facts.system, "machine": facts.machine, "user": facts.user,
                     "root": facts.root != Root::No, "skew": facts.skew, "problems": said(plan, problems),
+                    "addresses": facts.addresses, "etcds": facts.etcds.iter().map(|(pid, _)| pid).collect::<Vec<_>>(),
                 });
                 line("looked", Some(Event::Looked), looked(plan, facts), data)
             }
@@ -209,8 +210,9 @@ fn looked(plan: &Plan, facts: &HostFacts) -> String {
             PlaceState::File => "no directory".into(),
         };
         let free = place.free.map(|free| format!(", {} free", human_size(free))).unwrap_or_default();
+        let there = if place.there == place.path { String::new() } else { format!("; {}", place.there.display()) };
         let owner = if place.owner.is_empty() { String::new() } else { format!(" of {}", place.owner) };
-        text += &format!("\n  {}: {state}; {}{owner}{free}", place.path.display(), place.there.display());
+        text += &format!("\n  {}: {state}{there}{owner}{free}", place.path.display());
     }
     text
 }

@@ -1,6 +1,11 @@
 //! What is told while a plan is carried out, and what of it the journal keeps.
 
-use std::path::PathBuf;
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
 
 use serde_json::{Value, json};
 
@@ -80,11 +85,13 @@ pub enum HostEvent {
 pub(super) struct Teller<'a> {
     job: &'a Job<'a>,
     hear: Hear<'a>,
+    /// When each host's last line was written: its acts follow each other, so that is when the next one began.
+    last: Mutex<BTreeMap<String, Instant>>,
 }
 
 impl<'a> Teller<'a> {
     pub(super) fn new(job: &'a Job<'a>, hear: Hear<'a>) -> Teller<'a> {
-        Teller { job, hear }
+        Teller { job, hear, last: Mutex::default() }
     }
 
     /// Does `work` between the lines that say what was decided and begun, and how it ended.
@@ -144,7 +151,14 @@ impl<'a> Teller<'a> {
     pub(super) fn host(&self, host: &str, event: HostEvent) {
         let line = event.line(self.job.plan);
         if let Some(kind) = line.kind {
-            let _ = self.note(kind, &format!("{host}: {}", line.text), line.on(host));
+            let mut data = line.on(host);
+            let before = self.last.lock().unwrap_or_else(PoisonError::into_inner).insert(host.into(), Instant::now());
+            if let Some(before) = before.filter(|_| matches!(kind, Event::Done | Event::Restored | Event::Failed)) {
+                data["took_ms"] = json!(u64::try_from(before.elapsed().as_millis()).unwrap_or(u64::MAX));
+            }
+            // What follows the first line of it is for the screen.
+            let text = line.text.lines().next().unwrap_or_default();
+            let _ = self.note(kind, &format!("{host}: {text}"), data);
         }
         (self.hear)(Told::Host(host.to_string(), event));
     }

@@ -23,7 +23,11 @@ fn recovery() -> String {
             "overridden: m2 still answers",
             json!({"typed": "m2@10.0.0.2", "reason": "its host *burns*"}),
         ),
-        (Event::Done, "h1: the snapshot was sent", json!({"host": "h1", "bytes": 3_000_000, "packed": 1_000_000})),
+        (
+            Event::Done,
+            "h1: the snapshot was sent",
+            json!({"host": "h1", "bytes": 3_000_000, "packed": 1_000_000, "took_ms": 2400}),
+        ),
         (Event::Failed, "h2: the connection to h2 broke", json!({"host": "h2", "error": {}})),
         (Event::Begun, "plan 77aa02c1 of prod|eu: m1, m2", begun("run2")),
         (Event::Done, "h1: the rest was sent", json!({"host": "h1", "bytes": 500_000, "packed": 400_000})),
@@ -51,6 +55,7 @@ fn what_a_journal_tells() {
         "(reason: its host \\*burns\\*)",
         "3.5 MB sent, 1.4 MB over the wire",
         "## Host h2",
+        "the snapshot was sent (2.4 s)",
         "failed: h2: the connection to h2 broke",
     ] {
         assert!(text.contains(words), "{words:?} is not in\n{text}");
