@@ -6,7 +6,7 @@ mod fake_world;
 
 use std::{fmt::Write, sync::Arc};
 
-use crossterm::event::KeyCode::{self, Char, Down, Enter, Right, Up};
+use crossterm::event::KeyCode::{self, Char, Down, Enter, Left, PageDown, Right, Up};
 use fake_world::{Fake, options};
 use ratatui::style::{Color, Modifier};
 use requorum::{
@@ -328,6 +328,9 @@ fn make_scenes() -> Scenes {
         ("5-restore-defect", defect()),
         ("5-restore-done", model(restored(Fake::default()))),
         ("6-launch", model(keys(restored(Fake::default()), &[Char('n')]))),
+        ("6-launch-systemd", model(keys(restored(Fake::default()), &[Char('n'), Right]))),
+        ("6-launch-pod", model(keys(restored(Fake::default()), &[Char('n'), Down, Left, PageDown, PageDown]))),
+        ("6-launch-runbook", model(keys(restored(Fake::default()), &[Char('n'), Char('p'), Enter]))),
         ("6-launch-copied", model(keys(restored(Fake::default()), &[Char('n'), Down, Char('y')]))),
         ("6-launch-saved", model(keys(restored(Fake::default()), &[Char('n'), Char('w'), Enter]))),
         ("6-launch-notes", model(keys(restored(Fake::default()), &[Char('n'), Enter]))),

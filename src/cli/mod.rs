@@ -7,6 +7,7 @@ mod apply;
 mod bench;
 mod connect;
 mod inspect;
+mod launch;
 mod options;
 mod plan;
 mod probe;
@@ -111,8 +112,8 @@ enum Command {
     Agent,
     /// Print what restores a member by hand, for a host that takes no program, and judge what it sends home.
     Sheet(sheet::Args),
-    /// Print the etcd command for each member of a plan.
-    Launch(plan::LaunchArgs),
+    /// Print how each member of a plan is started: a command, a systemd unit, a container, a static pod, a runbook.
+    Launch(launch::Args),
     /// Practise on a broken cluster that is made for you.
     Drill(wizard::DrillArgs),
     /// Measure status and restore on this machine, side by side with etcdutl where there is one.
@@ -159,7 +160,7 @@ fn run(cli: Cli) -> Result<u8> {
         Some(Command::Report(args)) => report::run(&args, write_out),
         Some(Command::Agent) => apply::agent(),
         Some(Command::Sheet(args)) => sheet::run(&args),
-        Some(Command::Launch(args)) => plan::launch(&args, write_out),
+        Some(Command::Launch(args)) => launch::run(&args, write_out),
         Some(Command::Drill(args)) => wizard::drill(&args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Completions { shell }) => {

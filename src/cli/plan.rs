@@ -1,9 +1,9 @@
-//! `requorum plan|restore|launch`: a whole cluster by way of a plan file.
+//! `requorum plan|restore`: a whole cluster by way of a plan file.
 
 use std::{fs, path::PathBuf};
 
 use super::{
-    Format, absolute, judge, print,
+    absolute, judge, print,
     progress::{Meter, interruptible},
     warn,
 };
@@ -13,7 +13,7 @@ use crate::{
     plan::{
         Plan,
         build::{self, Draft},
-        certs, destination, file, inventory, launch as commands, prefill,
+        certs, destination, file, inventory, prefill,
         table::{self, Column, Origin, Row},
     },
     recovery::{self, Passed, RowEvent, fences, journal},
@@ -85,19 +85,6 @@ pub(super) struct RestoreArgs {
     overrides: Vec<String>,
     #[command(flatten)]
     connect: super::connect::ConnectArgs,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct LaunchArgs {
-    /// The plan file.
-    #[arg(long)]
-    plan: PathBuf,
-    /// Only this member; may be repeated [default: all of them].
-    #[arg(long, value_name = "NAME")]
-    member: Vec<String>,
-    /// Print the whole sheet: commands with their order, guards and notes.
-    #[arg(long)]
-    sheet: bool,
 }
 
 pub(super) fn make(args: MakeArgs) -> Result<()> {
@@ -343,28 +330,4 @@ pub(super) fn restored_line(restored: &Restored) -> String {
         restored.member_id,
         restored.cluster_id
     )
-}
-
-pub(super) fn launch(args: &LaunchArgs, format: Format) -> Result<()> {
-    let plan = read(&args.plan)?;
-    if args.sheet {
-        return print(&commands::sheet(&plan));
-    }
-    let names = chosen(&plan, &args.member)?;
-    let launches: Vec<commands::Launch> =
-        commands::commands(&plan).into_iter().filter(|l| names.contains(&l.member)).collect();
-    if format == Format::Json {
-        let list: Vec<serde_json::Value> = launches
-            .iter()
-            .map(|l| serde_json::json!({"member": l.member, "argv": l.argv, "command": l.command, "notes": l.notes}))
-            .collect();
-        return print(&format!("{}\n", serde_json::Value::from(list)));
-    }
-    for launch in &launches {
-        for note in &launch.notes {
-            warn(&format!("{}: {note}", launch.member));
-        }
-        print(&format!("{}\n", launch.command))?;
-    }
-    Ok(())
 }

@@ -67,7 +67,7 @@ pub(super) fn run(args: ProbeArgs, outer: &connect::ConnectArgs, format: Format)
         let facts = ask_everybody(&world, &endpoints, before.is_none(), &mut |_| {});
         stray(&gone, &facts)?;
         let around = match args.no_discover {
-            true => Around { dirs: look(&world, &args.data_dir), configs: Vec::new() },
+            true => Around { dirs: look(&world, &args.data_dir), ..Around::default() },
             false => world.look_around(&args.data_dir),
         };
         let finding = verdict(&facts, &around.dirs, &gone);

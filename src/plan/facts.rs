@@ -4,7 +4,7 @@ pub mod config;
 pub mod disk;
 pub mod host;
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,9 @@ pub struct Around {
     pub configs: Vec<config::ConfigFacts>,
     /// Data directories: those that were named, then those of the configurations.
     pub dirs: Vec<disk::DirFacts>,
+    /// The machine's own addresses.
+    #[serde(default)]
+    pub addresses: Vec<IpAddr>,
 }
 
 /// What one endpoint said, or why it said nothing.

@@ -4,18 +4,32 @@
 //! `--initial-…` flag, but on a mistyped or empty one `new` would start an empty member under the
 //! restored member's ID.
 
+mod container;
+mod file;
+pub mod flags;
+mod form;
+mod known;
+mod listen;
+mod pod;
+mod quote;
+mod runbook;
 mod sheet;
+mod systemd;
 #[cfg(test)]
 mod tests;
 
 use super::{
     Member, Plan,
-    slips::flag_name,
-    url::{self, Url},
     words::{shell_line, shell_word},
 };
+use flags::Flag;
+use known::Ground;
+pub use known::{HostKnown, Known};
+use listen::{Own, listen};
 
-pub use sheet::sheet;
+pub use form::{File, Form, Page, page};
+pub use runbook::runbook;
+pub use sheet::{sheet, sheet_on};
 
 /// One member's command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,15 +44,23 @@ pub struct Launch {
     pub pretty: String,
     /// What to know about it, sentences without a full stop.
     pub notes: Vec<String>,
+    /// Which flags of before are not as they were, and why: sentences without a full stop.
+    pub changes: Vec<String>,
+}
+
+/// One command for each member, in the order of the table, where nothing is known beside the plan.
+pub fn commands(plan: &Plan) -> Vec<Launch> {
+    commands_on(plan, &Known::default())
 }
 
 /// One command for each member, in the order of the table.
-pub fn commands(plan: &Plan) -> Vec<Launch> {
-    plan.members.iter().map(|m| launch(plan, m)).collect()
+pub fn commands_on(plan: &Plan, known: &Known) -> Vec<Launch> {
+    plan.members.iter().map(|m| launch(plan, m, &known.ground(plan, m))).collect()
 }
 
-fn launch(plan: &Plan, m: &Member) -> Launch {
+fn launch(plan: &Plan, m: &Member, ground: &Ground<'_>) -> Launch {
     let mut notes = Vec::new();
+    let flags::Fitted { flags: own, mut changes } = own_flags(m, ground);
     let mut argv = vec!["etcd".to_string()];
     let mut flag = |name: &str, value: &str| argv.push(format!("--{name}={value}"));
     flag("name", &m.name);
@@ -46,11 +68,12 @@ fn launch(plan: &Plan, m: &Member) -> Launch {
     if let Some(wal) = &m.wal_dir {
         flag("wal-dir", &wal.to_string_lossy());
     }
+    let addresses = Own::of(plan, m, &ground.addresses);
     for (name, urls) in [("listen-peer-urls", &m.peer_urls), ("listen-client-urls", &m.client_urls)] {
-        if m.etcd_flags.iter().any(|f| flag_name(f) == Some(name)) {
+        if own.iter().any(|flag| flag.name == name) {
             notes.push(format!("--{name} stands among the member's own flags and is taken from there"));
         } else {
-            flag(name, &listen(urls, &mut notes));
+            flag(name, &listen(urls, &addresses, &mut notes));
         }
     }
     flag("initial-advertise-peer-urls", &m.peer_urls.join(","));
@@ -58,12 +81,20 @@ fn launch(plan: &Plan, m: &Member) -> Launch {
     flag("initial-cluster", &plan.initial_cluster());
     flag("initial-cluster-token", &plan.token);
     flag("initial-cluster-state", "existing");
-    argv.extend(m.etcd_flags.iter().cloned());
+    argv.extend(own.into_iter().flat_map(|flag| flag.words));
     notes.push(
         "The state is \"existing\" on purpose: etcd reads the members from the restored directory; \
          were that mistyped or empty, \"new\" would start an empty member under this one's ID"
             .into(),
     );
+    if let Some(config) = ground.config {
+        let old: Vec<(&str, &str)> = config.flags.iter().map(|s| (s.flag.as_str(), s.value.as_str())).collect();
+        for change in flags::left_out(&old, &config.place()) {
+            if !changes.contains(&change) {
+                changes.push(change);
+            }
+        }
+    }
     // A value that stands apart from its flag stays on the flag's line.
     let mut lines: Vec<String> = Vec::new();
     for word in &argv {
@@ -72,36 +103,21 @@ fn launch(plan: &Plan, m: &Member) -> Launch {
             _ => lines.push(shell_word(word).into_owned()),
         }
     }
-    Launch { member: m.name.clone(), command: shell_line(&argv), pretty: lines.join(" \\\n  "), argv, notes }
+    let (command, pretty) = (shell_line(&argv), lines.join(" \\\n  "));
+    Launch { member: m.name.clone(), command, pretty, argv, notes, changes }
 }
 
-/// What to listen on for these URLs. etcd refuses host names there ("expected IP in URL for
-/// binding"): an address is kept, `localhost` is 127.0.0.1, any other name becomes 0.0.0.0.
-fn listen(urls: &[String], notes: &mut Vec<String>) -> String {
-    let mut out: Vec<Url> = Vec::new();
-    for url in urls.iter().filter_map(|text| url::parse(text).ok()) {
-        let bind = if url.scheme.is_unix() || url.ip().is_some() {
-            url
-        } else if url.host.eq_ignore_ascii_case("localhost") {
-            url.at("127.0.0.1", url.port)
-        } else {
-            let note = format!(
-                "etcd takes no host name to listen on, so {} becomes 0.0.0.0, every IPv4 address of its host",
-                url.host
-            );
-            if !notes.contains(&note) {
-                notes.push(note);
+/// The row's own flags, and those of the old configuration that it lacks where they are to come along, as the version that
+/// will run has them.
+fn own_flags(m: &Member, ground: &Ground<'_>) -> flags::Fitted {
+    let mut own = flags::read(&m.etcd_flags);
+    if let Some(config) = ground.config.filter(|_| ground.adopt) {
+        let old: Vec<(&str, &str)> = config.flags.iter().map(|s| (s.flag.as_str(), s.value.as_str())).collect();
+        for (name, value) in flags::kept(&old) {
+            if !own.iter().any(|flag| flag.name == name) {
+                own.push(Flag::new(name, value));
             }
-            url.at("0.0.0.0", url.port)
-        };
-        if !out.contains(&bind) {
-            out.push(bind);
         }
     }
-    // 0.0.0.0 takes the port on every address; a second socket beside it would be refused.
-    let everywhere: Vec<(url::Scheme, u16)> =
-        out.iter().filter(|u| u.host == "0.0.0.0").map(|u| (u.scheme, u.port)).collect();
-    let v4 = |u: &Url| u.ip().is_some_and(|ip| ip.is_ipv4());
-    out.retain(|u| u.host == "0.0.0.0" || !v4(u) || !everywhere.contains(&(u.scheme, u.port)));
-    out.iter().map(Url::as_str).collect::<Vec<_>>().join(",")
+    flags::fit(own, ground.version)
 }

@@ -485,9 +485,9 @@ fn written(model: &mut Model, id: u64, path: PathBuf, result: Result<()>) {
     let what = if model.review.writing == Some(id) {
         model.review.writing = None;
         "the plan"
-    } else if model.launch.writing == Some(id) {
+    } else if let Some((_, what)) = model.launch.writing.filter(|(writing, _)| *writing == id) {
         model.launch.writing = None;
-        "the launch commands"
+        what
     } else {
         return;
     };

@@ -66,7 +66,7 @@ pub fn ending(model: &Model) -> Ending {
     match (&model.restore.plan, outcome) {
         (Some(plan), Outcome::Restored) => {
             lines.push(String::new());
-            lines.push(launch::sheet(plan));
+            lines.push(launch::sheet_on(plan, &super::steps::launch::known(model)));
         }
         (Some(plan), _) => lines.push(format!(
             "The restore of plan {} is not complete. Members that stand can be kept; old data was not touched.",

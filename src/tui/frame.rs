@@ -229,7 +229,7 @@ fn submit_label(model: &Model) -> &'static str {
         Some(Ask::Gate) => "go on all the same",
         Some(Ask::Endpoints) => "ask them",
         Some(Ask::OpenFile) => "open",
-        Some(Ask::SaveFrom(_) | Ask::PlanFile | Ask::SheetFile) => "save",
+        Some(Ask::SaveFrom(_) | Ask::PlanFile | Ask::SheetFile | Ask::RunbookFile) => "save",
         _ => "take it",
     }
 }

@@ -37,6 +37,8 @@ pub enum Ask {
     PlanFile,
     /// The file for the launch commands.
     SheetFile,
+    /// The file for the whole recovery on paper.
+    RunbookFile,
     /// A cell of the member table.
     Cell(usize, Column),
     /// The cluster token.
@@ -111,6 +113,7 @@ pub fn words(model: &Model, prompt: &Prompt) -> (String, String) {
             ("Write the plan into".into(), "A new file; it holds no secret. `requorum launch --plan` reads it.".into())
         }
         Ask::SheetFile => ("Write all launch commands into".into(), "A new file.".into()),
+        Ask::RunbookFile => ("Write the runbook into".into(), "A new file, in Markdown.".into()),
         Ask::Cell(row, column) => {
             let (name, about) = members::cell_words(model, *row, *column);
             (format!("{} of {name}", column.heading()), about)
@@ -165,6 +168,7 @@ pub fn submit(model: &mut Model) -> Vec<Effect> {
         Ask::SaveFrom(endpoint) => path(model, &text).map(|into| snapshot_work::save(model, endpoint, into)),
         Ask::PlanFile => path(model, &text).and_then(|p| review::write(model, p)),
         Ask::SheetFile => path(model, &text).and_then(|p| launch::write(model, p)),
+        Ask::RunbookFile => path(model, &text).and_then(|p| launch::write_runbook(model, p)),
         Ask::Cell(row, column) => {
             members::set_cell(model, row, column, &text);
             Ok(Vec::new())

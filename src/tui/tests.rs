@@ -644,7 +644,7 @@ fn what_lies_on_this_machine_fills_the_table_and_stands_in_detect() {
         held: Held::By { pid: Some(7), program: "etcd".into() },
         state: DirState::Empty,
     };
-    let around = Around { configs: vec![config], dirs: vec![dir] };
+    let around = Around { configs: vec![config], dirs: vec![dir], addresses: vec![] };
     update(&mut model, Msg::LookedAround { id: id + 1000, around: around.clone() });
     assert!(model.detect.dirs.is_empty(), "an answer that nobody waits for is dropped");
     update(&mut model, Msg::LookedAround { id, around });

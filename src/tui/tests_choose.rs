@@ -57,7 +57,7 @@ fn dir(data_dir: &str, database: FileFacts, held: Held) -> DirFacts {
 /// What was found on this machine, told after the step was entered.
 fn found_around(model: &mut Model, dirs: Vec<DirFacts>) -> Vec<Effect> {
     let Effect::LookAround { id, .. } = super::steps::detect::look_around(model) else { panic!() };
-    update(model, Msg::LookedAround { id, around: Around { configs: Vec::new(), dirs } })
+    update(model, Msg::LookedAround { id, around: Around { dirs, ..Around::default() } })
 }
 
 #[test]

@@ -14,7 +14,11 @@ mod yaml;
 use std::path::{Path, PathBuf};
 
 use self::tree::Tree;
-use crate::plan::facts::config::{ConfigFacts, ConfigKind, Origin};
+use crate::{
+    engine::source::io_trouble,
+    plan::facts::config::{ConfigFacts, ConfigKind, Origin},
+    trouble::{Kind, Result, Trouble},
+};
 
 /// Files of `ETCD_…` variables where distributions and kubespray put them.
 const ENVIRONMENT_FILES: [&str; 5] =
@@ -43,6 +47,38 @@ pub fn discover(root: &Path) -> Vec<ConfigFacts> {
     found.extend(ENVIRONMENT_FILES.iter().copied().filter(unread).filter_map(|path| environment_file(tree, path)));
     found.extend(CONFIG_FILES.iter().copied().filter(unread).filter_map(|path| config_file(tree, path)));
     found
+}
+
+/// One configuration by its file: a unit, a static pod's manifest, a file of `ETCD_…` variables, or etcd's own YAML. A copy
+/// of another host's is taken for the file in its usual place there.
+///
+/// # Errors
+/// `Input` where it cannot be read, or starts no etcd.
+pub fn one(path: &Path) -> Result<ConfigFacts> {
+    let wrong = |why: &str| {
+        Trouble::new(Kind::Input, format!("{} does not say how an etcd is started", path.display())).why(why)
+    };
+    let name = path.to_str().ok_or_else(|| wrong("its name is no UTF-8"))?;
+    let tree = Tree(Path::new("/"));
+    let text = tree.text(path).map_err(|e| io_trouble("read", path, &e))?;
+    let base = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (found, usual) = if base.ends_with(".service") {
+        (units::alone(tree, path, &text), format!("/etc/systemd/system/{base}"))
+    } else if let Some(pod) = pods::read(tree, path, true).filter(|pod| !pod.flags.is_empty()) {
+        (Some(pod), "/etc/kubernetes/manifests/etcd.yaml".into())
+    } else if let Some(file) = environment_file(tree, name) {
+        (Some(file), ENVIRONMENT_FILES.first().map(ToString::to_string).unwrap_or_default())
+    } else {
+        (
+            config_file(tree, name).filter(|file| !file.flags.is_empty()),
+            CONFIG_FILES.first().map(ToString::to_string).unwrap_or_default(),
+        )
+    };
+    let mut facts = found.ok_or_else(|| wrong("it has no flags of etcd in a form that is known"))?;
+    if !path.starts_with("/etc") {
+        facts.origin = Origin::File(usual.into());
+    }
+    Ok(facts)
 }
 
 /// A file by itself does not say where etcd is started: only an absolute directory is one.

@@ -7,6 +7,7 @@ mod site;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
+    net::IpAddr,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Component, Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
@@ -223,6 +224,15 @@ impl World for Local {
                 state: DirState::Unreadable(trouble.to_string()),
             },
         }
+    }
+
+    fn addresses(&self) -> Vec<IpAddr> {
+        let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
+        let ip = |address: nix::sys::socket::SockaddrStorage| {
+            let v4 = address.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
+            v4.or_else(|| address.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())))
+        };
+        interfaces.filter_map(|interface| ip(interface.address?)).collect()
     }
 
     fn discover(&self) -> Vec<ConfigFacts> {

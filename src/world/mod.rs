@@ -19,6 +19,7 @@ pub mod survey;
 pub mod tls;
 
 use std::{
+    net::IpAddr,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -121,10 +122,15 @@ pub trait World: Send + Sync {
     /// Finds how an etcd is, or would be, started on this machine.
     fn discover(&self) -> Vec<ConfigFacts>;
 
+    /// This machine's own addresses; none where they cannot be told.
+    fn addresses(&self) -> Vec<IpAddr> {
+        Vec::new()
+    }
+
     /// Finds configurations and looks at their data directories, after those of `named` (with their WAL directories,
     /// where these lie elsewhere). A directory is looked at once.
     fn look_around(&self, named: &[DataDir]) -> Around {
-        let mut around = Around { configs: self.discover(), dirs: Vec::new() };
+        let mut around = Around { configs: self.discover(), dirs: Vec::new(), addresses: self.addresses() };
         for dir in named {
             around.dirs.push(self.look_at_dir(&dir.data, dir.wal.as_deref()));
         }

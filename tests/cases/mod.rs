@@ -4,6 +4,7 @@ mod byhand;
 mod datadir;
 mod detect;
 mod fence;
+mod launch;
 mod oracle;
 mod road;
 mod wizard;
@@ -14,7 +15,7 @@ type Needs = fn(&Server) -> Result<(), String>;
 type Case = (&'static str, Needs, fn(&Server));
 
 /// All of them.
-pub const ALL: [Case; 21] = [
+pub const ALL: [Case; 27] = [
     ("probe_lost_hung_and_started_again", any, detect::lost_hung_and_started_again),
     ("probe_five", any, detect::five),
     ("probe_passwords", any, detect::passwords),
@@ -23,6 +24,12 @@ pub const ALL: [Case; 21] = [
     ("the_whole_road_by_flags", any, road::by_flags),
     ("the_whole_road_by_plan", any, road::by_plan),
     ("the_whole_road_by_keys", any, wizard::every_step_by_keys),
+    ("flags_are_those_of_the_server", any, launch::flags_of_server),
+    ("every_form_starts_it", any, launch::forms),
+    ("units_as_systemd_reads_them", any, launch::systemd),
+    ("an_empty_directory_under_a_planned_id", any, launch::empty_directory),
+    ("a_member_on_ipv6", any, launch::ipv6),
+    ("the_runbook", any, launch::runbook),
     ("a_sheet_by_hand_and_its_code", a_restoring_tool, byhand::sheet_and_code),
     ("a_sheet_by_hand_on_mounts", a_restoring_tool, byhand::sheet_on_mounts),
     ("an_old_member_left_alive", any, fence::left_alive),

@@ -69,8 +69,7 @@ pub fn raw_copy(server: &Server) {
     assert_eq!(revision(&raw), revision(&saved));
 
     let places: Vec<Place> = cluster.members.iter().map(|m| m.place.clone()).collect();
-    let refused =
-        plan_command(&raw, &places, cluster.dir.path(), &cluster.dir.path().join("no.yaml")).output().unwrap();
+    let refused = plan_command(&raw, &places, &cluster.dir.path().join("no.yaml")).output().unwrap();
     assert!(!refused.status.success(), "a file without a hash was taken unasked");
     assert!(!cluster.dir.path().join("no.yaml").exists());
 
@@ -158,17 +157,23 @@ pub(super) struct Planned {
     pub(super) plan: Plan,
 }
 
-fn plan_command(snapshot: &Path, places: &[Place], dir: &Path, file: &Path) -> Command {
+fn plan_command(snapshot: &Path, places: &[Place], file: &Path) -> Command {
     let mut command = requorum(["plan", "--snapshot"]);
     command.arg(snapshot).args(["--initial-cluster", &initial_cluster(places), "--client-urls", &client_urls(places)]);
-    command.arg("--data-root").arg(dir.join("restored")).arg("-o").arg(file);
+    command.arg("-o").arg(file);
     command
 }
 
 impl Planned {
     pub(super) fn new(snapshot: &Path, places: &[Place], dir: &Path, flags: &[&str]) -> Planned {
+        let root = dir.join("restored");
+        Planned::new_in(snapshot, places, dir, &[flags, &["--data-root", root.to_str().unwrap()]].concat())
+    }
+
+    /// [`Planned::new`] with all flags given, `--data-root` among them.
+    pub(super) fn new_in(snapshot: &Path, places: &[Place], dir: &Path, flags: &[&str]) -> Planned {
         let file = dir.join("plan.yaml");
-        succeed(plan_command(snapshot, places, dir, &file).args(flags));
+        succeed(plan_command(snapshot, places, &file).args(flags));
         Planned::read(&file)
     }
 

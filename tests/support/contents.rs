@@ -93,6 +93,17 @@ impl Client {
         self.runtime.block_on(self.inner.defragment()).unwrap();
     }
 
+    /// How many keys this very member holds.
+    pub fn serializable_keys(&mut self) -> i64 {
+        let options = GetOptions::new().with_all_keys().with_count_only().with_serializable();
+        self.runtime.block_on(self.inner.get("", Some(options))).unwrap().count()
+    }
+
+    /// The ID of the member that answers.
+    pub fn member_id(&mut self) -> u64 {
+        self.status().header().unwrap().member_id()
+    }
+
     /// The member's last revision.
     pub fn revision(&mut self) -> i64 {
         let answer = self.runtime.block_on(self.inner.get("no such key", None)).unwrap();

@@ -1,34 +1,40 @@
 //! The sheet: all commands of a plan as one text to print, save or paste from.
 
-use super::{Launch, commands};
+use super::{Known, commands_on};
 use crate::plan::{
-    Member, Plan,
+    Member, Plan, destination,
     words::{comment, comment_lines, plural, shell_line, shell_word, thousands},
 };
 
 /// All commands as one text. It bears the plan's short ID, tells order and time, and lets no
 /// command run where the restored directory is not.
 pub fn sheet(plan: &Plan) -> String {
-    let launches = commands(plan);
+    sheet_on(plan, &Known::default())
+}
+
+/// [`sheet`], with what is known beside the plan.
+pub fn sheet_on(plan: &Plan, known: &Known) -> String {
+    let launches = commands_on(plan, known);
     let mut out = head(plan);
     let mut told: Vec<&str> = Vec::new();
     for (n, (m, launch)) in plan.members.iter().zip(&launches).enumerate() {
-        out.push_str(&format!("\n# {} of {}: {}, member ID {}\n", n + 1, launches.len(), comment(&m.name), m.id));
-        for note in &launch.notes {
+        let host = if destination::is_local(&m.host) { String::new() } else { format!(" on {}", comment(&m.host)) };
+        let (at, of, name) = (n + 1, launches.len(), comment(&m.name));
+        out.push_str(&format!("\n# {at} of {of}: {name}{host}, member ID {}\n", m.id));
+        for note in launch.notes.iter().chain(&launch.changes) {
             // What holds for every member is said once.
             if !told.contains(&note.as_str()) {
                 comment_lines(&mut out, note);
                 told.push(note);
             }
         }
-        out.push_str(&guarded(m, launch));
+        out.push_str(&guarded(m, &launch.pretty));
     }
     out.push_str(&tail(plan));
     out
 }
 
 fn head(plan: &Plan) -> String {
-    let count = plan.members.len();
     let mut out = format!(
         "# Cluster {} · plan {} · made {}\n# new cluster ID {} · token {} · begins at revision {}\n#\n",
         comment(&plan.label),
@@ -38,22 +44,30 @@ fn head(plan: &Plan) -> String {
         comment(&plan.token),
         thousands(plan.expected_revision().unsigned_abs()),
     );
-    if count == 1 {
-        out.push_str("# One member: it serves as soon as it is up.\n");
-    } else {
-        out.push_str(&format!(
-            "# Start all {count} within a minute, in any order, each on its own host or terminal; the first waits for\n\
-             # {} more, and says so in its log meanwhile: that is normal.\n",
-            plan.quorum() - 1,
-        ));
-    }
+    comment_lines(&mut out, &order(plan));
     out.push_str("# Stop every member of the old cluster first, and let none of them start again.\n");
     out
 }
 
+/// When to start the members, and what is to be seen meanwhile.
+pub(super) fn order(plan: &Plan) -> String {
+    let (count, more) = (plan.members.len(), plan.quorum() - 1);
+    match (count, more) {
+        (1, _) => "One member: it serves as soon as it is up".into(),
+        (_, 1) => format!(
+            "Start all {count} within a minute, in any order, each on its own host or terminal; the first waits for the \
+             second, and says so in its log meanwhile: that is normal"
+        ),
+        _ => format!(
+            "Start all {count} within a minute, in any order, each on its own host or terminal; the first waits for {more} \
+             more, and says so in its log meanwhile: that is normal"
+        ),
+    }
+}
+
 /// The command, run only where the restored directory stands. No `exit`: pasted into a shell it
 /// would close it.
-fn guarded(m: &Member, launch: &Launch) -> String {
+pub(super) fn guarded(m: &Member, command: &str) -> String {
     let mut dirs = vec![m.data_dir.join("member").to_string_lossy().into_owned()];
     dirs.extend(m.wal_dir.iter().map(|d| d.to_string_lossy().into_owned()));
     let tests: Vec<String> = dirs.iter().map(|d| format!("test -d {}", shell_word(d))).collect();
@@ -61,7 +75,7 @@ fn guarded(m: &Member, launch: &Launch) -> String {
     format!(
         "if {}; then\n{}\nelse {} >&2; false; fi\n",
         tests.join(" && "),
-        launch.pretty,
+        command,
         shell_line(["printf", "%s\\n", &missing])
     )
 }

@@ -4,7 +4,13 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::build;
+use crate::{
+    etcd::version::Minor,
+    plan::{
+        build,
+        facts::config::{self, ConfigFacts, ConfigKind, Setting},
+    },
+};
 
 fn plan() -> Plan {
     build::build(&build::tests::draft()).unwrap().plan
@@ -48,24 +54,175 @@ fn the_command_of_a_member_word_by_word() {
 }
 
 #[test]
-fn listen_addresses_are_addresses() {
-    for (urls, wanted, notes) in [
-        ("http://10.0.0.1:2380", "http://10.0.0.1:2380", 0),
-        ("https://[2001:db8::1]:2380", "https://[2001:db8::1]:2380", 0),
-        ("http://localhost:2380", "http://127.0.0.1:2380", 0),
-        ("https://Host1:2380", "https://0.0.0.0:2380", 1),
-        ("https://a:2380,https://b:2380", "https://0.0.0.0:2380", 2),
-        ("https://a:2380,https://b:2381", "https://0.0.0.0:2380,https://0.0.0.0:2381", 2),
-        ("http://10.0.0.1:2380,http://10.1.0.1:2380", "http://10.0.0.1:2380,http://10.1.0.1:2380", 0),
-        ("http://10.0.0.1:2380,http://host1:2380", "http://0.0.0.0:2380", 1),
-        ("http://10.0.0.1:2381,http://host1:2380", "http://10.0.0.1:2381,http://0.0.0.0:2380", 1),
-        ("http://localhost:2380,http://127.0.0.1:2380", "http://127.0.0.1:2380", 0),
-        ("unix:///run/m1.sock", "unix:///run/m1.sock", 0),
+fn listen_addresses_are_the_hosts_own() {
+    let own: [std::net::IpAddr; 2] = ["10.0.0.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+    for (urls, known, wanted, notes) in [
+        ("http://10.0.0.1:2380", true, "http://10.0.0.1:2380", 0),
+        ("http://10.0.0.1:2380", false, "http://0.0.0.0:2380", 1),
+        ("http://10.0.0.9:2380", true, "http://0.0.0.0:2380", 1),
+        ("http://10.0.0.9:2399", true, "http://10.0.0.9:2399", 0),
+        ("https://[2001:db8::1]:2380", true, "https://[2001:db8::1]:2380", 0),
+        ("https://[2001:db8::1]:2380", false, "https://[::]:2380", 1),
+        ("http://localhost:2380", false, "http://127.0.0.1:2380", 0),
+        ("http://127.3.2.1:2380", false, "http://127.3.2.1:2380", 0),
+        ("http://[::1]:2380", false, "http://[::1]:2380", 0),
+        ("https://Host1:2380", true, "https://0.0.0.0:2380", 1),
+        ("https://a:2380,https://b:2380", true, "https://0.0.0.0:2380", 2),
+        ("https://a:2380,https://b:2381", true, "https://0.0.0.0:2380,https://0.0.0.0:2381", 2),
+        ("http://10.0.0.1:2380,http://[2001:db8::1]:2380", true, "http://10.0.0.1:2380,http://[2001:db8::1]:2380", 0),
+        ("http://10.0.0.1:2380,http://[2001:db8::1]:2380", false, "http://[::]:2380", 2),
+        ("http://10.0.0.1:2380,http://host1:2380", true, "http://0.0.0.0:2380", 1),
+        ("http://10.0.0.1:2381,http://host1:2380", true, "http://10.0.0.1:2381,http://0.0.0.0:2380", 1),
+        ("http://localhost:2380,http://127.0.0.1:2380", false, "http://127.0.0.1:2380", 0),
+        ("unix:///run/m1.sock", false, "unix:///run/m1.sock", 0),
     ] {
         let mut told = Vec::new();
         let urls: Vec<String> = urls.split(',').map(String::from).collect();
-        assert_eq!((listen(&urls, &mut told).as_str(), told.len()), (wanted, notes), "{urls:?}");
+        let own = Own { addresses: if known { &own } else { &[] }, shared: vec![2399] };
+        assert_eq!((listen(&urls, &own, &mut told).as_str(), told.len()), (wanted, notes), "{urls:?} {told:?}");
     }
+}
+
+fn config(kind: ConfigKind, flags: &[(&str, &str)]) -> ConfigFacts {
+    ConfigFacts {
+        origin: config::Origin::File("/etc/systemd/system/etcd.service".into()),
+        kind,
+        flags: flags
+            .iter()
+            .map(|(flag, value)| Setting { flag: (*flag).into(), value: (*value).into(), from: "there".into() })
+            .collect(),
+        data_dir: None,
+        wal_dir: None,
+        automation: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+#[test]
+fn flags_from_version_to_version() {
+    for (flags, version, wanted, changes) in [
+        (
+            "--experimental-initial-corrupt-check --quota-backend-bytes 8",
+            "3.5",
+            "--experimental-initial-corrupt-check --quota-backend-bytes 8",
+            vec![],
+        ),
+        (
+            "--experimental-initial-corrupt-check --quota-backend-bytes 8",
+            "3.6",
+            "--quota-backend-bytes 8 --feature-gates=InitialCorruptCheck=true",
+            vec![
+                "--experimental-initial-corrupt-check=true became --feature-gates=InitialCorruptCheck=true, as etcd 3.6 has it",
+            ],
+        ),
+        (
+            "--feature-gates=CompactHashCheck=true --experimental-enable-lease-checkpoint=false",
+            "3.7",
+            "--feature-gates=CompactHashCheck=true,LeaseCheckpoint=false",
+            vec![
+                "--experimental-enable-lease-checkpoint=false became --feature-gates=LeaseCheckpoint=false, as etcd 3.7 has it",
+            ],
+        ),
+        (
+            "--feature-gates=CompactHashCheck=true,SetMemberLocalAddr=true",
+            "3.5",
+            "--experimental-compact-hash-check-enabled=true",
+            vec!["became --experimental-compact-hash-check-enabled=true, as etcd 3.5 has it"],
+        ),
+        ("--feature-gates=SetMemberLocalAddr=true", "3.5", "", vec!["is left out: etcd 3.5 does not have it"]),
+        (
+            "--experimental-corrupt-check-time=1m",
+            "3.7",
+            "--corrupt-check-time=1m",
+            vec!["became --corrupt-check-time=1m"],
+        ),
+        ("--corrupt-check-time=1m", "3.4", "--experimental-corrupt-check-time=1m", vec!["as etcd 3.4 has it"]),
+        ("--compact-hash-check-time=1m", "3.4", "", vec!["etcd 3.4 does not have it"]),
+        ("--experimental-backend-bbolt-freelist-type=map", "3.5", "--backend-bbolt-freelist-type=map", vec!["became"]),
+        ("--backend-bbolt-freelist-type=map", "3.4", "--experimental-backend-bbolt-freelist-type=map", vec!["became"]),
+        (
+            "--enable-v2=true --log-level=info",
+            "3.6",
+            "--log-level=info",
+            vec!["--enable-v2=true is left out: etcd 3.6 no longer has it"],
+        ),
+        ("--debug", "3.5", "--log-level=debug", vec!["--debug=true became --log-level=debug"]),
+        ("--debug=false", "3.5", "", vec!["no longer has it"]),
+        ("--logger=capnslog", "3.5", "", vec!["does not start with \"capnslog\", which took it out"]),
+        ("--logger=zap", "3.5", "--logger=zap", vec![]),
+        ("--v2-deprecation=not-yet", "3.7", "", vec!["does not start with \"not-yet\""]),
+        ("--tls-min-version=TLS1.2", "3.4", "", vec!["etcd 3.4 does not have it"]),
+        (
+            "--force-new-cluster --discovery=https://d --proxy=off",
+            "3.5",
+            "",
+            vec!["throw the other members out", "looked for elsewhere"],
+        ),
+        ("--made-up=1", "3.6", "--made-up=1", vec!["none of the flags of etcd 3.6 that requorum knows; it is kept"]),
+        (
+            "--experimental-corrupt-check-time=1m --corrupt-check-time=2m",
+            "3.6",
+            "--corrupt-check-time=2m",
+            vec!["became"],
+        ),
+        // Without a version nothing is known to be wrong.
+        ("--debug --enable-v2", "", "--debug --enable-v2", vec![]),
+        ("--force-new-cluster=true", "", "", vec!["throw the other members out"]),
+    ] {
+        let fitted = flags::fit(flags::read(&shell_words::split(flags).unwrap()), version.parse().ok());
+        let words: Vec<String> = fitted.flags.into_iter().flat_map(|flag| flag.words).collect();
+        assert_eq!(words.join(" "), wanted, "{flags} for {version}");
+        assert_eq!(fitted.changes.len(), changes.len(), "{flags} for {version}: {:?}", fitted.changes);
+        for (change, words) in fitted.changes.iter().zip(changes) {
+            assert!(change.contains(words), "{words:?} is not in {change:?}");
+        }
+    }
+}
+
+#[test]
+fn the_old_configuration_comes_along() {
+    let plan = plan();
+    let unit = config(
+        ConfigKind::Unit,
+        &[
+            ("name", "m2"),
+            ("data-dir", "/old"),
+            ("listen-peer-urls", "http://10.0.0.2:2380"),
+            ("initial-cluster-state", "new"),
+            ("initial-cluster", "m1=http://old:2380"),
+            ("force-new-cluster", "true"),
+            ("discovery-srv", "example"),
+            ("snapshot-count", "5000"),
+            ("auth-token", "jwt,(withheld)"),
+            ("experimental-watch-progress-notify-interval", "5s"),
+        ],
+    );
+    let host = |adopt| HostKnown { host: "local".into(), configs: vec![unit.clone()], adopt, addresses: vec![] };
+    let known = |adopt| Known { version: Some(Minor::V3_6), hosts: vec![host(adopt)], ..Known::default() };
+    let adopted = &commands_on(&plan, &known(true))[1];
+    assert!(
+        adopted
+            .command
+            .ends_with("--initial-cluster-state=existing --snapshot-count=5000 --watch-progress-notify-interval=5s"),
+        "{}",
+        adopted.command
+    );
+    let told = adopted.changes.join("\n");
+    for words in [
+        "--initial-cluster-state=new is left out",
+        "--force-new-cluster is left out",
+        "--discovery-srv is left out",
+        "--auth-token is not written down here",
+        "/etc/systemd/system/etcd.service",
+        "became --watch-progress-notify-interval=5s",
+    ] {
+        assert!(told.contains(words), "{words:?} is not in {told}");
+    }
+    // What the row has already counts; and its rows alone, where the plan was made from the configuration.
+    let row = &commands_on(&plan, &known(false))[1];
+    assert!(row.command.ends_with("--initial-cluster-state=existing"));
+    assert!(row.changes.iter().any(|change| change.contains("force-new-cluster")));
+    assert!(commands_on(&plan, &known(true))[0].changes.is_empty(), "it is m2's");
 }
 
 #[test]
@@ -126,5 +283,149 @@ proptest! {
         let text = sheet(&plan);
         let head = text.lines().take_while(|l| l.starts_with('#')).count();
         prop_assert!(head >= 6 && text.lines().nth(head) == Some(""), "{}", text);
+    }
+}
+
+fn tls_plan() -> Plan {
+    let mut plan = plan();
+    let m = &mut plan.members[0];
+    m.name = "a/b".into();
+    m.host = "root@h1".into();
+    m.data_dir = "/d,1/$x".into();
+    m.wal_dir = Some("/wal".into());
+    m.etcd_flags = [
+        "--cert-file=/pki/etcd/s.crt",
+        "--key-file",
+        "/pki/etcd/s.key",
+        "--peer-trusted-ca-file=/pki/etcd/sub/ca.crt",
+        "--trusted-ca-file=/other/ca.crt",
+        "--auth-token=jwt,pub-key=/jwt/p,priv-key=/jwt/q,sign-method=RS256",
+    ]
+    .map(String::from)
+    .into();
+    plan
+}
+
+fn made(plan: &Plan, form: Form, known: &Known) -> Page {
+    page(plan, &plan.members[0].name, form, known).unwrap()
+}
+
+#[test]
+fn containers_see_what_the_flags_name_and_nothing_is_made_for_them() {
+    let plan = tls_plan();
+    let known = Known { image: Some("img:1 2".into()), ..Known::default() };
+    let run = made(&plan, Form::Podman, &known).start;
+    for words in [
+        "podman run --detach --name=etcd-a_b --network=host",
+        "'--mount=type=bind,\"source=/d,1/$x\",\"target=/d,1/$x\"' \\\n",
+        "'--mount=type=bind,\"source=/d,1/$x/member\",\"target=/d,1/$x/member\"' \\\n",
+        "--mount=type=bind,source=/wal,target=/wal \\\n",
+        "--mount=type=bind,source=/pki/etcd,target=/pki/etcd,readonly \\\n",
+        "--mount=type=bind,source=/other,target=/other,readonly \\\n",
+        "--mount=type=bind,source=/jwt,target=/jwt,readonly \\\n",
+        "\n  'img:1 2' \\\n  --name=a/b \\\n",
+        "if test -d '/d,1/$x/member' && test -d /wal; then",
+    ] {
+        assert!(run.contains(words), "{words:?} is not in\n{run}");
+    }
+    assert!(!run.contains("/pki/etcd/sub,"), "it lies in what is mounted already");
+    let unknown = made(&plan, Form::Docker, &Known::default());
+    assert!(
+        unknown.start.contains("\n  \"${ETCD_IMAGE:?set it to the image of etcd to run}\" \\\n"),
+        "{}",
+        unknown.start
+    );
+    assert!(unknown.notes.iter().any(|note| note.contains("ETCD_IMAGE")));
+    let compose = made(&plan, Form::Compose, &known).files.remove(0).text;
+    assert!(compose.contains("source: \"/d,1/$$x/member\"\n") && compose.contains("image: \"img:1 2\""), "{compose}");
+    let read: serde_json::Value = serde_yaml::from_str(&compose).unwrap();
+    assert_eq!(read["services"]["etcd-a_b"]["volumes"].as_array().unwrap().len(), 6);
+}
+
+#[test]
+fn each_form_bears_its_plan_and_guards_its_start() {
+    let plan = tls_plan();
+    for form in Form::all() {
+        assert_eq!(form.as_str().parse(), Ok(form));
+        let page = made(&plan, form, &Known { version: Some(Minor::V3_6), ..Known::default() });
+        let text = page.text();
+        for words in [
+            "# etcd member a/b on root@h1 · 1 of 3 · plan ",
+            &plan.short_id(),
+            &plan.members[0].id.to_string(),
+            &plan.cluster_id.to_string(),
+            "the first waits for\n# the second",
+            "etcdutl snapshot restore",
+            "# The way back",
+        ] {
+            assert!(text.contains(words), "{words:?} of {form:?} is not in\n{text}");
+        }
+        assert!(page.start.contains("test -d '/d,1/$x/member'") && page.start.contains("/wal"), "{}", page.start);
+        let files: Vec<&str> = page.files.iter().map(|f| f.text.as_str()).collect();
+        let unit = files.iter().find(|text| text.contains("[Unit]"));
+        let asserted = unit.map(|unit| unit.matches("\nAssertPathIsDirectory=/").count());
+        assert_eq!(asserted.unwrap_or(2), 2, "{form:?}");
+        assert!(page.files.iter().all(|f| f.name.starts_with("a_b-")), "{:?}", page.files);
+    }
+    assert!("systemd-unit".parse::<Form>().unwrap_err().contains("drop-in, env"));
+}
+
+#[test]
+fn the_form_that_fits_and_its_places() {
+    let mut plan = plan();
+    plan.members.truncate(1);
+    for (kind, path, form, place) in [
+        (
+            ConfigKind::Unit,
+            "/lib/systemd/system/etcd2.service",
+            Form::DropIn,
+            "/etc/systemd/system/etcd2.service.d/90-requorum.conf",
+        ),
+        (ConfigKind::EnvironmentFile, "/etc/sysconfig/etcd", Form::Environment, "/etc/sysconfig/etcd"),
+        (ConfigKind::ConfigFile, "/etc/etcd.conf.yml", Form::Config, "/etc/etcd.conf.yml"),
+        (ConfigKind::StaticPod, "/srv/m/manifests/etcd.yaml", Form::Pod, "/srv/m/etcd-patch-"),
+    ] {
+        let mut config = config(kind, &[("name", "m1"), ("quota-backend-bytes", "8")]);
+        config.origin = config::Origin::File(path.into());
+        let host = HostKnown { host: "local".into(), configs: vec![config], adopt: true, addresses: vec![] };
+        let known = Known { hosts: vec![host], ..Known::default() };
+        assert_eq!(Form::fitting(&plan, "m1", &known), form);
+        let page = made(&plan, form, &known);
+        assert!(page.files[0].place.starts_with(place), "{}", page.files[0].place);
+        if kind == ConfigKind::Unit {
+            // What the unit had in its environment would be a conflict with the flag.
+            assert!(page.files[0].text.contains(" ETCD_QUOTA_BACKEND_BYTES"), "{}", page.files[0].text);
+        }
+        if kind == ConfigKind::StaticPod {
+            assert!(page.start.contains("mv -nT /srv/m/manifests/etcd.yaml /srv/m/etcd.yaml.parked"), "{}", page.start);
+        }
+    }
+    assert_eq!(Form::fitting(&plan, "m1", &Known::default()), Form::Shell);
+}
+
+#[test]
+fn what_a_form_cannot_hold_is_refused() {
+    let mut plan = plan();
+    plan.members[0].etcd_flags = vec!["--peer-crl-file=/x".into()];
+    let refused = page(&plan, "m1", Form::Config, &Known::default()).unwrap_err();
+    assert!(refused.contains("no key for --peer-crl-file"), "{refused}");
+    plan.members[0].etcd_flags = vec!["--log-outputs=/a\nb".into()];
+    assert!(page(&plan, "m1", Form::Environment, &Known::default()).unwrap_err().contains("control character"));
+    assert!(page(&plan, "m9", Form::Shell, &Known::default()).unwrap_err().contains("\"m9\""));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn no_plan_gets_out_of_a_comment_of_any_form(odd in "(\\PC|[\n\r'\"`$\\\\%;]){0,10}") {
+        let mut plan = plan();
+        (plan.label, plan.token) = (odd.clone(), odd.clone());
+        plan.members[0].host = odd.clone();
+        plan.source.path = odd.into();
+        for form in [Form::Unit, Form::Config, Form::Compose, Form::Pod] {
+            let Ok(page) = page(&plan, "m1", form, &Known::default()) else { continue };
+            let head: Vec<&str> = page.head.lines().filter(|line| !line.starts_with('#')).collect();
+            prop_assert!(head.is_empty(), "{:?}", head);
+        }
     }
 }

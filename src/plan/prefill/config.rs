@@ -3,38 +3,10 @@
 
 use super::{Flag, by_name, note};
 use crate::plan::{
+    launch::flags,
     table::{self, Column, Origin, Row},
-    words::shell_word,
+    words::shell_line,
 };
-
-/// Flags that the new member needs as the old one had them: its certificates, and where it listens.
-/// Everything else is the launch command's own or the operator's to add.
-const KEPT: [&str; 24] = [
-    "cert-file",
-    "key-file",
-    "trusted-ca-file",
-    "client-cert-auth",
-    "client-cert-file",
-    "client-key-file",
-    "client-crl-file",
-    "client-cert-allowed-hostname",
-    "auto-tls",
-    "peer-cert-file",
-    "peer-key-file",
-    "peer-trusted-ca-file",
-    "peer-client-cert-auth",
-    "peer-client-cert-file",
-    "peer-client-key-file",
-    "peer-crl-file",
-    "peer-cert-allowed-cn",
-    "peer-cert-allowed-hostname",
-    "peer-auto-tls",
-    "cipher-suites",
-    "tls-min-version",
-    "tls-max-version",
-    "self-signed-cert-validity",
-    "quota-backend-bytes",
-];
 
 /// The flags of one etcd.
 struct Host<'a> {
@@ -117,21 +89,6 @@ fn own_row<'a>(rows: &'a mut Vec<Row>, host: &Host<'_>, may_add: bool) -> Option
 
 /// The flags worth keeping, as the column of further flags has them.
 fn kept(host: &Host<'_>) -> String {
-    let mut words: Vec<String> = Vec::new();
-    for name in KEPT {
-        match host.flag(name) {
-            "" => {}
-            value => words.push(shell_word(&format!("--{name}={value}")).into_owned()),
-        }
-    }
-    // Where it listened elsewhere than it is reached, as behind an address translation.
-    for (listen, advertise) in
-        [("listen-peer-urls", "initial-advertise-peer-urls"), ("listen-client-urls", "advertise-client-urls")]
-    {
-        let (on, at) = (host.flag(listen), host.flag(advertise));
-        if !on.is_empty() && !at.is_empty() && on != at {
-            words.push(shell_word(&format!("--{listen}={on}")).into_owned());
-        }
-    }
-    words.join(" ")
+    let words = flags::kept(&host.flags).into_iter().map(|(name, value)| format!("--{name}={value}"));
+    shell_line(words)
 }

@@ -111,7 +111,7 @@ fn configurations_fill_what_nobody_else_told() {
     assert_eq!(
         texts(&filled_rows, Column::Flags)[0],
         (
-            "'--cert-file=/pki/a b.crt' --peer-key-file=/pki/p.key --listen-client-urls=https://0.0.0.0:2379",
+            "--listen-client-urls=https://0.0.0.0:2379 '--cert-file=/pki/a b.crt' --peer-key-file=/pki/p.key",
             Origin::Config
         )
     );

@@ -64,7 +64,9 @@ pub(super) fn check(at: usize, row: &Row, out: &mut Vec<Problem>) {
         let Some(name) = flag_name(word) else { continue };
         let why = match OWNED.iter().find(|(owned, _)| *owned == name) {
             Some((_, why)) => why,
-            None if name.starts_with("initial-") => "it is made from this table and the token",
+            None if name.starts_with("initial-") && name != "initial-election-tick-advance" => {
+                "it is made from this table and the token"
+            }
             None => continue,
         };
         // Without the flag, and without the word after it where that is its value.

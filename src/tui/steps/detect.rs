@@ -1,7 +1,7 @@
 //! Detect: is quorum lost, and must I restore? Every member is asked at once, each answer is shown
 //! as it comes, and the verdict stands above them in words.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use super::super::{
     app::{Effect, Model, Overlay, moved},
@@ -47,6 +47,8 @@ pub struct State {
     pub dirs: Vec<DirFacts>,
     /// The configurations that were found.
     pub configs: Vec<ConfigFacts>,
+    /// This machine's own addresses.
+    pub addresses: Vec<IpAddr>,
     /// The effect that looks for them.
     looking: Option<u64>,
     /// True once the label was typed to go on although quorum is not plainly lost.
@@ -167,6 +169,7 @@ pub(in crate::tui) fn looked_around(model: &mut Model, id: u64, around: Around) 
     if model.detect.looking == Some(id) {
         model.detect.looking = None;
         model.members.config = prefill::flags(&around.configs);
+        model.detect.addresses = around.addresses;
         (model.detect.dirs, model.detect.configs) = (around.dirs, around.configs);
     }
 }

@@ -1,4 +1,4 @@
-//! Launch: the lines to paste, one command for each member, and what to know about their order.
+//! Launch: the start of each member in the form of the place where it is pasted, and what to know about the order.
 
 use std::path::PathBuf;
 
@@ -10,26 +10,95 @@ use super::super::{
     text,
     theme::Tone,
 };
-use crate::plan::launch::{self, Launch};
+use crate::plan::{
+    destination,
+    facts::Answer,
+    launch::{self, Form, HostKnown, Known, Launch},
+};
 
 /// The step's state.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct State {
     /// The selected member.
     pub at: usize,
+    /// The form that was chosen; none for the one that fits how the member was started until now.
+    pub form: Option<Form>,
     /// How far the selected command is scrolled.
     pub scroll: usize,
-    /// The effect that writes the sheet.
-    pub writing: Option<u64>,
+    /// The effect that writes a file, and what that is.
+    pub writing: Option<(u64, &'static str)>,
 }
 
 fn commands(model: &Model) -> Vec<Launch> {
-    model.restore.plan.as_ref().map_or_else(Vec::new, launch::commands)
+    model.restore.plan.as_ref().map_or_else(Vec::new, |plan| launch::commands_on(plan, &known(model)))
+}
+
+/// What the first step found of the hosts. The table was filled from it, so its flags are not added once more.
+pub(in crate::tui) fn known(model: &Model) -> Known {
+    let (configs, addresses) = (model.detect.configs.clone(), model.detect.addresses.clone());
+    let version = model.detect.rows.iter().find_map(|row| match &row.facts.answer {
+        Answer::Says(says) => says.version.parse().ok(),
+        _ => None,
+    });
+    let here = HostKnown { host: destination::LOCAL.into(), configs, adopt: false, addresses };
+    Known { version, hosts: vec![here], ..Known::default() }
+}
+
+/// The form in which the selected member is shown.
+fn form(model: &Model) -> Form {
+    let fitting = || {
+        let plan = model.restore.plan.as_ref()?;
+        Some(Form::fitting(plan, &plan.members.get(model.launch.at)?.name, &known(model)))
+    };
+    model.launch.form.or_else(fitting).unwrap_or(Form::Shell)
+}
+
+/// The selected member in its form.
+struct Shown {
+    /// What is seen.
+    text: String,
+    /// What is copied.
+    copy: String,
+    /// What to know, sentences without a full stop.
+    notes: Vec<String>,
+}
+
+fn shown(model: &Model) -> Option<Shown> {
+    let list = commands(model);
+    let command = list.get(model.launch.at)?;
+    let form = form(model);
+    if form == Form::Shell {
+        let notes = command.notes.iter().chain(&command.changes).cloned().collect();
+        return Some(Shown { text: command.pretty.clone(), copy: command.command.clone(), notes });
+    }
+    let plan = model.restore.plan.as_ref()?;
+    Some(match launch::page(plan, &command.member, form, &known(model)) {
+        Ok(page) => Shown { text: page.start.clone(), copy: page.text(), notes: page.notes },
+        Err(why) => {
+            let text = format!("# {}", text::sentence(&why));
+            Shown { copy: text.clone(), text, notes: Vec::new() }
+        }
+    })
+}
+
+/// All members in the form that is shown.
+fn sheet(model: &Model) -> Option<String> {
+    let plan = model.restore.plan.as_ref()?;
+    let known = known(model);
+    let form = form(model);
+    if form == Form::Shell {
+        return Some(launch::sheet_on(plan, &known));
+    }
+    let page = |name: &str| match launch::page(plan, name, form, &known) {
+        Ok(page) => page.text(),
+        Err(why) => format!("# {name}: {}\n", text::sentence(&why)),
+    };
+    Some(plan.members.iter().map(|m| page(&m.name)).collect::<Vec<_>>().join("\n"))
 }
 
 pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
     match action {
-        Action::Open | Action::Copy | Action::WriteSheet if model.restore.plan.is_none() => {
+        Action::Open | Action::Copy | Action::WriteSheet | Action::Runbook if model.restore.plan.is_none() => {
             Err("There is no restored plan to launch.".into())
         }
         _ => Ok(()),
@@ -41,13 +110,17 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Open => model.open(Overlay::Details),
         Action::Copy => {
             let list = commands(model);
-            if let Some(launch) = list.get(model.launch.at) {
+            if let (Some(launch), Some(shown)) = (list.get(model.launch.at), shown(model)) {
+                let what = match form(model) {
+                    Form::Shell => "command",
+                    form => form.title(),
+                };
                 let words = format!(
-                    "{}'s command was sent to the terminal; whether it reached a clipboard is the terminal's word.",
+                    "{}'s {what} was sent to the terminal; whether it reached a clipboard is the terminal's word.",
                     launch.member
                 );
                 model.say(Tone::Good, words);
-                return vec![Effect::Copy { text: launch.command.clone() }];
+                return vec![Effect::Copy { text: shown.copy }];
             }
         }
         Action::WriteSheet => {
@@ -55,10 +128,21 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             let path = model.options.here.join(format!("launch-{}-{id}.txt", model.label));
             model.ask(Ask::SheetFile, path.to_string_lossy());
         }
+        Action::Runbook => {
+            let id = model.restore.plan.as_ref().map_or_else(String::new, crate::plan::Plan::short_id);
+            let path = model.options.here.join(format!("runbook-{}-{id}.md", model.label));
+            model.ask(Ask::RunbookFile, path.to_string_lossy());
+        }
+        Action::Left | Action::Right => {
+            let forms: Vec<Form> = Form::all().collect();
+            let at = forms.iter().position(|f| *f == form(model)).unwrap_or(0);
+            let step = if action == Action::Right { 1 } else { forms.len() - 1 };
+            model.launch.form = forms.get((at + step) % forms.len()).copied();
+            model.launch.scroll = 0;
+        }
         Action::PageUp | Action::PageDown => {
             // some lines more than the command has: its notes and what is wrapped
-            let lines =
-                commands(model).get(model.launch.at).map_or(0, |l| l.pretty.lines().count() + 3 * l.notes.len());
+            let lines = shown(model).map_or(0, |shown| shown.text.lines().count() + 3 * shown.notes.len());
             model.launch.scroll = moved(model.launch.scroll, action, lines);
         }
         action => {
@@ -70,11 +154,24 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
 }
 
 pub(in crate::tui) fn write(model: &mut Model, path: PathBuf) -> Result<Vec<Effect>, String> {
-    let Some(plan) = &model.restore.plan else { return Err("There is no restored plan to launch.".into()) };
-    let sheet = launch::sheet(plan);
+    let text = sheet(model);
+    save(model, path, text, "the launch commands")
+}
+
+/// Writes the whole recovery on paper. Its stamp is the plan's own time, so that it is the same whenever it is written.
+pub(in crate::tui) fn write_runbook(model: &mut Model, path: PathBuf) -> Result<Vec<Effect>, String> {
+    let text = model.restore.plan.as_ref().map(|plan| {
+        let stamp: String = plan.created.chars().filter(char::is_ascii_alphanumeric).collect();
+        launch::runbook(plan, model.launch.form, &known(model), &stamp)
+    });
+    save(model, path, text, "the runbook")
+}
+
+fn save(model: &mut Model, path: PathBuf, text: Option<String>, what: &'static str) -> Result<Vec<Effect>, String> {
+    let text = text.ok_or("There is no restored plan to launch.")?;
     let id = model.id();
-    model.launch.writing = Some(id);
-    Ok(vec![Effect::Write { id, path, text: sheet }])
+    model.launch.writing = Some((id, what));
+    Ok(vec![Effect::Write { id, path, text }])
 }
 
 pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
@@ -101,21 +198,29 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     }
     tabs.push(page.span(format!("  plan {}", plan.short_id()), Tone::Faint));
     page.line(tabs);
+    let chosen = form(model);
+    let mut tabs = vec![page.span(" ", Tone::Plain)];
+    for form in Form::all() {
+        let name = form.as_str();
+        let words = if form == chosen { format!("[{name}]") } else { format!(" {name} ") };
+        tabs.push(page.span(words, if form == chosen { Tone::Chosen } else { Tone::Plain }));
+    }
+    page.line(tabs);
     page.gap();
-    let Some(launch) = list.get(model.launch.at) else { return };
+    let Some(shown) = shown(model) else { return };
     let mut lines = Vec::new();
-    for line in launch.pretty.lines() {
+    for line in shown.text.lines() {
         for (i, piece) in pieces(line, page.width().saturating_sub(2)).into_iter().enumerate() {
             let indent = if i == 0 { "  " } else { "" };
             lines.push(vec![page.span(format!("{indent}{piece}"), Tone::Plain)]);
         }
     }
     lines.push(Vec::new());
-    for note in &launch.notes {
+    for note in &shown.notes {
         lines.extend(page.flow(" · ", &text::sentence(note), Tone::Plain, 6));
     }
-    let keep = "y sends this command to the terminal's clipboard, w writes all of them to a file; they are also printed \
-                when you leave.";
+    let keep = "y sends this to the terminal's clipboard, w writes that of all members to a file, p the whole recovery as a \
+                paper; the commands are also printed when you leave.";
     lines.extend(page.flow(" · ", keep, Tone::Faint, 3));
     let room = page.left();
     // the last line that is to be seen
@@ -126,8 +231,10 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
 /// The notes and the command, for the details window.
 pub(super) fn details(model: &Model) -> (String, Vec<String>) {
     let list = commands(model);
-    let Some(launch) = list.get(model.launch.at) else { return (String::new(), Vec::new()) };
-    let mut lines: Vec<String> = launch.notes.iter().map(|n| format!("· {}", text::sentence(n))).collect();
+    let (Some(launch), Some(shown)) = (list.get(model.launch.at), shown(model)) else {
+        return (String::new(), Vec::new());
+    };
+    let mut lines: Vec<String> = shown.notes.iter().map(|n| format!("· {}", text::sentence(n))).collect();
     lines.push(String::new());
     lines.push("In one line:".into());
     lines.push(launch.command.clone());

@@ -132,6 +132,9 @@ pub(super) fn get<'a>(flags: &'a [Setting], flag: &str) -> Option<&'a str> {
     flags.iter().find(|s| s.flag == flag).map(|s| s.value.as_str())
 }
 
+/// What `--auth-token=jwt,…` may say without a secret.
+const JWT: [&str; 4] = ["pub-key=", "priv-key=", "sign-method=", "ttl="];
+
 /// What may be kept of a value: no passwords, no keys of tokens, no `user:password@` in URLs.
 fn without_secrets(flag: &str, value: &str) -> String {
     if flag.contains("password") || flag.contains("secret") {
@@ -139,6 +142,10 @@ fn without_secrets(flag: &str, value: &str) -> String {
     }
     match flag {
         "auth-token" => match value.split_once(',') {
+            // These are names of files and of a method; the keys themselves stand in the files.
+            Some((kind, rest)) if rest.split(',').all(|item| JWT.iter().any(|name| item.starts_with(name))) => {
+                format!("{kind},{rest}")
+            }
             Some((kind, _)) => format!("{kind},{WITHHELD}"),
             None => value.into(),
         },
@@ -227,7 +234,12 @@ mod tests {
     #[test]
     fn secrets_are_not_kept() {
         for (flag, value, kept) in [
-            ("auth-token", "jwt,pub-key=/a,priv-key=/b,sign-method=RS256", "jwt,(withheld)"),
+            (
+                "auth-token",
+                "jwt,pub-key=/a,priv-key=/b,sign-method=RS256",
+                "jwt,pub-key=/a,priv-key=/b,sign-method=RS256",
+            ),
+            ("auth-token", "jwt,secret=x,sign-method=HS256", "jwt,(withheld)"),
             ("auth-token", "simple", "simple"),
             ("discovery-password", "hunter2", "(withheld)"),
             ("discovery-user", "anna:hunter2", "anna:(withheld)"),

@@ -49,7 +49,8 @@ fn parked_in(tree: Tree<'_>) -> Vec<PathBuf> {
     dirs
 }
 
-fn read(tree: Tree<'_>, path: &Path, in_force: bool) -> Option<ConfigFacts> {
+/// The manifest in one file, where it is a pod of etcd, or cannot be read and is called so.
+pub(super) fn read(tree: Tree<'_>, path: &Path, in_force: bool) -> Option<ConfigFacts> {
     let its_name = path.file_name().is_some_and(|name| name.to_string_lossy().contains("etcd"));
     let kind = if in_force { ConfigKind::StaticPod } else { ConfigKind::ParkedPod };
     let nothing = |note: String| ConfigFacts {

@@ -28,6 +28,7 @@ pub(super) struct Unit {
     pub facts: ConfigFacts,
     /// Files that it takes its configuration from.
     pub reads: Vec<PathBuf>,
+    restart: String,
 }
 
 /// All of them, by name.
@@ -104,6 +105,20 @@ fn read(tree: Tree<'_>, name: &str, file: &str) -> Option<Unit> {
             Err(e) => notes.push(format!("{} cannot be read ({e})", drop_in.display())),
         }
     }
+    let mut unit = started(tree, &path, merged, notes)?;
+    unit.facts.automation = vec![automation(tree, name, &path, &unit.restart, masked)];
+    Some(unit)
+}
+
+/// A unit by itself, wherever its file lies: a copy of another host's.
+pub(super) fn alone(tree: Tree<'_>, path: &Path, text: &str) -> Option<ConfigFacts> {
+    let mut merged = Merged::default();
+    merged.take(text, path, &path.file_name()?.to_string_lossy());
+    started(tree, path, merged, Vec::new()).map(|unit| unit.facts)
+}
+
+/// What a unit starts, where that is an etcd.
+fn started(tree: Tree<'_>, path: &Path, merged: Merged, mut notes: Vec<String>) -> Option<Unit> {
     let mut variables = Variables::new();
     for (value, from) in &merged.environment {
         systemd::environment(value, from, &mut variables);
@@ -129,10 +144,9 @@ fn read(tree: Tree<'_>, name: &str, file: &str) -> Option<Unit> {
     };
     let flags = program::effective(tree, args, variables, Path::new(here), &mut reads, &mut notes);
     let (data_dir, wal_dir) = on_host::dirs(&flags, Path::new(here), &words.mounts);
-    let automation = vec![automation(tree, name, &path, &merged.restart, masked)];
-    let facts =
-        ConfigFacts { origin: Origin::File(path), kind: ConfigKind::Unit, flags, data_dir, wal_dir, automation, notes };
-    Some(Unit { facts, reads })
+    let (origin, automation) = (Origin::File(path.into()), Vec::new());
+    let facts = ConfigFacts { origin, kind: ConfigKind::Unit, flags, data_dir, wal_dir, automation, notes };
+    Some(Unit { facts, reads, restart: merged.restart })
 }
 
 /// Drop-ins in the order in which they count: by their names, of the same name only the first one found.

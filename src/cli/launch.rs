@@ -1,0 +1,184 @@
+//! `requorum launch`: the start of each member, in the form of the place that it is pasted into.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::{
+    Format, absolute,
+    plan::{chosen, read, timestamp},
+    print, warn,
+};
+use crate::{
+    etcd::version::Minor,
+    plan::{
+        Plan, destination,
+        facts::config::{ConfigFacts, Setting},
+        launch::{self, Form, HostKnown, Known, Page},
+    },
+    trouble::{Kind, Result, Trouble},
+    world::{World, discover, local::Local, members::Members},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The plan file.
+    #[arg(long)]
+    plan: PathBuf,
+    /// Only this member; may be repeated [default: all of them].
+    #[arg(long, value_name = "NAME")]
+    member: Vec<String>,
+    /// Print the whole sheet: commands with their order, guards and notes.
+    #[arg(long, conflicts_with_all = ["form", "member"])]
+    sheet: bool,
+    /// Where it is started: shell, systemd, drop-in, env, config, docker, podman, compose, pod; auto for what fits how it
+    /// was started until now; runbook for the whole recovery on paper, or runbook:FORM.
+    #[arg(long, value_name = "FORM")]
+    form: Option<String>,
+    /// Write the files of the form into this directory, each to a new file.
+    #[arg(short, long, value_name = "DIR", requires = "form")]
+    output: Option<PathBuf>,
+    /// How a member was started until now: a unit, a static pod's manifest, a file of ETCD_ variables, or etcd's own YAML;
+    /// its flags are kept. May be repeated.
+    #[arg(long, value_name = "NAME=FILE")]
+    old: Vec<String>,
+    /// Look for that on this machine, for its own members.
+    #[arg(long)]
+    discover: bool,
+    /// The etcd that will run, where the plan does not say: 3.4, 3.5, 3.6 or 3.7.
+    #[arg(long, value_name = "VERSION")]
+    etcd_version: Option<Minor>,
+    /// The image that containers run.
+    #[arg(long)]
+    image: Option<String>,
+    /// Where the program lies on the hosts [default: /usr/bin/etcd].
+    #[arg(long, value_name = "PATH")]
+    program: Option<String>,
+}
+
+pub(super) fn run(args: &Args, format: Format) -> Result<()> {
+    let plan = read(&args.plan)?;
+    let world = Local::real(Members::new(Default::default())?);
+    let known = known(args, &plan, &world)?;
+    if args.sheet {
+        return print(&launch::sheet_on(&plan, &known));
+    }
+    let names = chosen(&plan, &args.member)?;
+    let Some(form) = &args.form else { return commands(&plan, &names, &known, format) };
+    let wrong = |why: String| Trouble::new(Kind::Usage, "--form is not right").why(why);
+    let parse = |text: &str| text.parse::<Form>().map_err(wrong);
+    if let Some(rest) = form.strip_prefix("runbook").filter(|rest| rest.is_empty() || rest.starts_with(':')) {
+        let form = rest.strip_prefix(':').map(parse).transpose()?;
+        let text = launch::runbook(&plan, form, &known, &timestamp(world.now()).replace([':', '-'], ""));
+        return match &args.output {
+            None => print(&text),
+            Some(dir) => write(&world, dir, &[(format!("runbook-{}.md", plan.short_id()), text)]),
+        };
+    }
+    let mut pages = Vec::new();
+    for name in &names {
+        let form = if form == "auto" { Form::fitting(&plan, name, &known) } else { parse(form)? };
+        let page = launch::page(&plan, name, form, &known).map_err(|why| {
+            Trouble::new(Kind::Input, format!("{name} cannot be started in the form {}", form.as_str()))
+                .why(why)
+                .hint("Take another form.")
+        })?;
+        pages.push(page);
+    }
+    if let Some(dir) = &args.output {
+        let files: Vec<(String, String)> = pages.iter().flat_map(files).collect();
+        return write(&world, dir, &files);
+    }
+    if format == Format::Json {
+        let list: Vec<serde_json::Value> = pages.iter().map(page_json).collect();
+        return print(&format!("{}\n", serde_json::Value::from(list)));
+    }
+    let texts: Vec<String> = pages.iter().map(Page::text).collect();
+    print(&texts.join("\n"))
+}
+
+/// What is known beside the plan.
+fn known(args: &Args, plan: &Plan, world: &Local) -> Result<Known> {
+    let configs = if args.discover { world.discover() } else { Vec::new() };
+    let here =
+        HostKnown { host: destination::LOCAL.into(), configs, adopt: args.discover, addresses: world.addresses() };
+    let mut hosts = vec![here];
+    for item in &args.old {
+        let wrong = |why: String| Trouble::new(Kind::Usage, format!("--old={item} is not right")).why(why);
+        let (name, file) = item.split_once('=').ok_or_else(|| wrong("NAME=FILE is wanted".into()))?;
+        let member = plan.members.iter().find(|m| m.name == name);
+        let member = member.ok_or_else(|| wrong(format!("no member of the plan is called {name:?}")))?;
+        let mut facts = discover::one(&absolute(Path::new(file))?)?;
+        facts.notes.iter().for_each(|note| warn(&format!("Warning: {file}: {note}")));
+        called(&mut facts, name);
+        match hosts.iter_mut().find(|host| host.host == member.host) {
+            Some(host) => {
+                host.configs.insert(0, facts);
+                host.adopt = true;
+            }
+            None => hosts.push(HostKnown {
+                host: member.host.clone(),
+                configs: vec![facts],
+                adopt: true,
+                addresses: vec![],
+            }),
+        }
+    }
+    Ok(Known { version: args.etcd_version, hosts, image: args.image.clone(), program: args.program.clone() })
+}
+
+/// It is this member's, whatever it is called in there.
+fn called(facts: &mut ConfigFacts, name: &str) {
+    facts.flags.retain(|setting| setting.flag != "name");
+    facts.flags.push(Setting { flag: "name".into(), value: name.into(), from: "--old".into() });
+}
+
+fn commands(plan: &Plan, names: &[String], known: &Known, format: Format) -> Result<()> {
+    let launches: Vec<launch::Launch> =
+        launch::commands_on(plan, known).into_iter().filter(|l| names.contains(&l.member)).collect();
+    if format == Format::Json {
+        let list: Vec<serde_json::Value> = launches
+            .iter()
+            .map(|l| {
+                json!({"member": l.member, "argv": l.argv, "command": l.command, "notes": l.notes, "changes": l.changes})
+            })
+            .collect();
+        return print(&format!("{}\n", serde_json::Value::from(list)));
+    }
+    for launch in &launches {
+        for note in launch.notes.iter().chain(&launch.changes) {
+            warn(&format!("{}: {note}", launch.member));
+        }
+        print(&format!("{}\n", launch.command))?;
+    }
+    Ok(())
+}
+
+/// What a page is saved as: its files under the names that its lines use, and the whole of it.
+fn files(page: &Page) -> Vec<(String, String)> {
+    let word = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    let name: String = page.member.chars().map(word).collect();
+    let whole = (format!("{name}-{}.txt", page.form.as_str()), page.text());
+    page.files.iter().map(|file| (file.name.clone(), file.text.clone())).chain([whole]).collect()
+}
+
+fn write(world: &Local, dir: &Path, files: &[(String, String)]) -> Result<()> {
+    let dir = absolute(dir)?;
+    std::fs::create_dir_all(&dir)
+        .map_err(|e| Trouble::new(Kind::Failed, format!("cannot make {}", dir.display())).why(e))?;
+    for (name, text) in files {
+        let path = dir.join(name);
+        world.write_new(&path, text)?;
+        print(&format!("{}\n", path.display()))?;
+    }
+    Ok(())
+}
+
+fn page_json(page: &Page) -> serde_json::Value {
+    let files: Vec<serde_json::Value> =
+        page.files.iter().map(|f| json!({"place": f.place, "name": f.name, "text": f.text})).collect();
+    json!({
+        "member": page.member, "form": page.form.as_str(), "files": files, "start": page.start, "back": page.back,
+        "notes": page.notes,
+    })
+}

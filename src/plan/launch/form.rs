@@ -1,0 +1,304 @@
+//! The forms in which a member's start is printed, and the page of each: files for their places, the lines that start it, the
+//! way back.
+
+use std::str::FromStr;
+
+use super::{Flag, Ground, Known, Launch, container, file, flags, launch, pod, sheet, systemd};
+use crate::{
+    etcd::version::Minor,
+    plan::{
+        Member, Plan, byhand, destination,
+        facts::config::{ConfigFacts, ConfigKind},
+        words::{all, comment, comment_lines, either, shell_line, shell_word, thousands},
+    },
+};
+
+/// Where a member is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A shell.
+    Shell,
+    /// A systemd unit of its own.
+    Unit,
+    /// A drop-in for the unit that is there.
+    DropIn,
+    /// `/etc/default/etcd`, a file of variables.
+    Environment,
+    /// `etcd.conf.yml`.
+    Config,
+    /// `docker run`.
+    Docker,
+    /// `podman run`.
+    Podman,
+    /// A compose file.
+    Compose,
+    /// kubeadm's static pod, as a patch of the manifest that is there.
+    Pod,
+}
+
+/// Each form, how it is asked for, and what it is called on screen.
+const NAMES: [(Form, &str, &str); 9] = [
+    (Form::Shell, "shell", "shell"),
+    (Form::Unit, "systemd", "systemd unit"),
+    (Form::DropIn, "drop-in", "systemd drop-in"),
+    (Form::Environment, "env", "environment file"),
+    (Form::Config, "config", "etcd.conf.yml"),
+    (Form::Docker, "docker", "docker run"),
+    (Form::Podman, "podman", "podman run"),
+    (Form::Compose, "compose", "compose file"),
+    (Form::Pod, "pod", "static pod"),
+];
+
+impl Form {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Form> {
+        NAMES.into_iter().map(|(form, ..)| form)
+    }
+
+    /// As it is asked for: `drop-in`.
+    pub fn as_str(self) -> &'static str {
+        NAMES.iter().find(|(form, ..)| *form == self).map_or("", |(_, name, _)| name)
+    }
+
+    /// As it is called on screen: `systemd drop-in`.
+    pub fn title(self) -> &'static str {
+        NAMES.iter().find(|(form, ..)| *form == self).map_or("", |(.., title)| title)
+    }
+
+    /// The form that fits how a member's etcd was started until now.
+    pub fn fitting(plan: &Plan, name: &str, known: &Known) -> Form {
+        let member = plan.members.iter().find(|m| m.name == name);
+        let config = member.and_then(|m| known.ground(plan, m).config);
+        match config.map(|config| config.kind) {
+            Some(ConfigKind::Unit) => Form::DropIn,
+            Some(ConfigKind::StaticPod | ConfigKind::ParkedPod) => Form::Pod,
+            Some(ConfigKind::EnvironmentFile) => Form::Environment,
+            Some(ConfigKind::ConfigFile) => Form::Config,
+            Some(ConfigKind::Process) | None => Form::Shell,
+        }
+    }
+}
+
+impl FromStr for Form {
+    type Err = String;
+
+    /// The error is a sentence.
+    fn from_str(text: &str) -> Result<Form, String> {
+        let named = NAMES.iter().find(|(_, name, _)| *name == text).map(|(form, ..)| *form);
+        let names: Vec<String> = NAMES.iter().map(|(_, name, _)| (*name).to_string()).collect();
+        named.ok_or_else(|| format!("{text:?} is none of the forms {}", all(&names)))
+    }
+}
+
+/// A file for its place on the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Where it belongs on the host.
+    pub place: String,
+    /// What to call it among the files of other members.
+    pub name: String,
+    /// What stands in it; it begins with whose it is and when to start it.
+    pub text: String,
+}
+
+/// How one member is started, in one form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The member.
+    pub member: String,
+    /// The form.
+    pub form: Form,
+    /// Whose it is, and when to start it: comment lines.
+    pub head: String,
+    /// What goes to its place on the host before; `start` writes it there.
+    pub files: Vec<File>,
+    /// The lines for a shell on the host that start it, only where the restored directory is.
+    pub start: String,
+    /// The lines that take it back.
+    pub back: String,
+    /// What to know, and which flags of before are not as they were: sentences without a full stop.
+    pub notes: Vec<String>,
+}
+
+impl Page {
+    /// All of it as one text that a shell on the host takes as a whole.
+    pub fn text(&self) -> String {
+        let mut out = format!("{}{}\n", self.head, self.start);
+        comment_lines(&mut out, "The way back, with etcd stopped");
+        for line in self.back.lines() {
+            out.push_str(&format!("# {line}\n"));
+        }
+        out
+    }
+}
+
+/// What a form is made from.
+pub(super) struct Makings<'a> {
+    pub plan: &'a Plan,
+    pub member: &'a Member,
+    pub launch: Launch,
+    /// The flags of `launch`.
+    pub flags: Vec<Flag>,
+    pub ground: Ground<'a>,
+    /// Whose it is and when to start it, as comment lines.
+    pub top: String,
+}
+
+impl Makings<'_> {
+    /// `etcd`, or with the member's name where its host has others.
+    pub fn service(&self) -> String {
+        let shares = self.plan.members.iter().filter(|other| other.host == self.member.host).count() > 1;
+        if shares { format!("etcd-{}", self.word()) } else { "etcd".into() }
+    }
+
+    /// The member's name in letters that files and services may have.
+    pub fn word(&self) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+        self.member.name.chars().map(plain).collect()
+    }
+
+    /// The directories without which etcd must not start.
+    pub fn needed(&self) -> Vec<String> {
+        let data = self.member.data_dir.join("member");
+        let wal = self.member.wal_dir.clone();
+        [Some(data), wal].into_iter().flatten().map(|dir| dir.to_string_lossy().into_owned()).collect()
+    }
+
+    /// The old configuration where it is of this kind.
+    pub fn old(&self, kind: ConfigKind) -> Option<&ConfigFacts> {
+        self.ground.config.filter(|config| config.kind == kind)
+    }
+
+    pub fn file(&self, place: impl Into<String>, name: &str, body: &str) -> File {
+        File { place: place.into(), name: format!("{}-{name}", self.word()), text: format!("{}{body}", self.top) }
+    }
+
+    /// Lines for a shell that write a file, which is not to be there.
+    pub fn write(&self, file: &File) -> String {
+        let end = format!("REQUORUM-{}", self.plan.short_id());
+        format!("cat >{} <<'{end}'\n{}\n{end}\n", shell_word(&file.place), file.text.trim_end())
+    }
+
+    /// Lines for a shell that end it where etcd must not start.
+    pub fn guards(&self) -> String {
+        let guard = |dir: String| {
+            let say = shell_line(["echo", &format!("Not started: {dir} is not here; is this the right host?")]);
+            format!("test -d {} || {{ {say} >&2; exit 1; }}\n", shell_word(&dir))
+        };
+        self.needed().into_iter().map(guard).collect()
+    }
+
+    pub fn program(&self) -> &str {
+        self.ground.program.unwrap_or("/usr/bin/etcd")
+    }
+
+    pub fn get(&self, flag: &str) -> Option<&str> {
+        self.flags.iter().rev().find(|f| f.name == flag).map(|f| f.value.as_str())
+    }
+
+    /// The suffix of what is moved aside.
+    pub fn aside(&self) -> String {
+        format!("requorum-old-{}", self.plan.short_id())
+    }
+}
+
+/// What a form says: its files, the lines that start it, the lines that take it back.
+pub(super) struct Said {
+    pub files: Vec<File>,
+    pub start: String,
+    pub back: String,
+}
+
+/// The page of the member called `name`.
+///
+/// # Errors
+/// A sentence without a full stop: why this form cannot hold it.
+pub fn page(plan: &Plan, name: &str, form: Form, known: &Known) -> Result<Page, String> {
+    let position = plan.members.iter().position(|m| m.name == name);
+    let Some((at, member)) = position.and_then(|at| Some((at, plan.members.get(at)?))) else {
+        return Err(format!("no member of the plan is called {name:?}"));
+    };
+    let ground = known.ground(plan, member);
+    let launch = launch(plan, member, &ground);
+    let flags = flags::read(launch.argv.get(1..).unwrap_or_default());
+    let mut makings = Makings { plan, member, launch, flags, ground, top: top(plan, member, at) };
+    let mut notes: Vec<String> = makings.launch.notes.iter().chain(&makings.launch.changes).cloned().collect();
+    notes.extend(match form {
+        Form::Unit | Form::DropIn | Form::Environment => systemd::notes(&makings, form),
+        Form::Config => file::notes(&makings),
+        Form::Docker | Form::Podman | Form::Compose => container::notes(&makings),
+        Form::Pod => pod::adapt(&mut makings),
+        Form::Shell => Vec::new(),
+    });
+    if makings.ground.version.is_none() {
+        notes.push(
+            "Which etcd will run is not known, so flags that it does not have are not found (--etcd-version)".into(),
+        );
+    }
+    let head = head(&makings, &notes);
+    let said = match form {
+        Form::Shell => shell(&makings),
+        Form::Unit => systemd::unit(&makings),
+        Form::DropIn => systemd::drop_in(&makings),
+        Form::Environment => systemd::environment(&makings)?,
+        Form::Config => file::config(&makings)?,
+        Form::Docker => container::run(&makings, "docker"),
+        Form::Podman => container::run(&makings, "podman"),
+        Form::Compose => container::compose(&makings),
+        Form::Pod => pod::patch(&makings),
+    };
+    let Said { files, start, back } = said;
+    Ok(Page { member: name.into(), form, head, files, start, back, notes })
+}
+
+fn shell(makings: &Makings<'_>) -> Said {
+    let start = sheet::guarded(makings.member, &makings.launch.pretty);
+    Said { files: Vec::new(), start, back: "Ctrl-C in its terminal ends it".into() }
+}
+
+/// Whose page it is, and when to start it.
+fn top(plan: &Plan, member: &Member, at: usize) -> String {
+    let host = if destination::is_local(&member.host) { "this machine".into() } else { comment(&member.host) };
+    let mut out = format!(
+        "# etcd member {} on {host} · {} of {} · plan {} of {}\n# member ID {} · new cluster ID {} · begins at revision {}\n#\n",
+        comment(&member.name),
+        at + 1,
+        plan.members.len(),
+        plan.short_id(),
+        comment(&plan.label),
+        member.id,
+        plan.cluster_id,
+        thousands(plan.expected_revision().unsigned_abs()),
+    );
+    comment_lines(&mut out, &sheet::order(plan));
+    comment_lines(&mut out, "Stop every member of the old cluster first, and let none of them start again");
+    out + "#\n"
+}
+
+/// The same, with what to know, and how the directory would be made without requorum.
+fn head(makings: &Makings<'_>, notes: &[String]) -> String {
+    let Makings { plan, member, .. } = makings;
+    let mut out = makings.top.clone();
+    for note in notes {
+        comment_lines(&mut out, note);
+    }
+    out.push_str("#\n");
+    match byhand::etcdutl(plan, member) {
+        Ok(line) => {
+            let tools: Vec<String> = byhand::tools(plan)
+                .iter()
+                .map(|minor| match minor {
+                    Minor::V3_4 => "etcdctl 3.4 (with ETCDCTL_API=3)".into(),
+                    minor => format!("etcdutl {minor}"),
+                })
+                .collect();
+            let what =
+                format!("Its directory by hand, with {}; with checks and the way back: requorum sheet", either(&tools));
+            comment_lines(&mut out, &what);
+            out.push_str(&format!("# {}\n", comment(&line)));
+        }
+        Err(why) => comment_lines(&mut out, &format!("Its directory is made by requorum alone: {why}")),
+    }
+    out.push_str("#\n");
+    out
+}

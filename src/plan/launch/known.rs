@@ -1,0 +1,91 @@
+//! What is known of the members' hosts beside the plan: how their etcds were started until now, which addresses they have,
+//! which version will run.
+
+use std::net::IpAddr;
+
+use crate::{
+    etcd::version::Minor,
+    plan::{
+        Member, Plan,
+        facts::config::{ConfigFacts, ConfigKind},
+        url,
+    },
+};
+
+/// What is known beside the plan; nothing by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The version that will run, where the plan does not say.
+    pub version: Option<Minor>,
+    /// What hosts told.
+    pub hosts: Vec<HostKnown>,
+    /// The image that containers run.
+    pub image: Option<String>,
+    /// Where the program lies on the hosts.
+    pub program: Option<String>,
+}
+
+/// What one host told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostKnown {
+    /// As the plan's rows call it.
+    pub host: String,
+    /// How etcds are started there.
+    pub configs: Vec<ConfigFacts>,
+    /// Flags of these configurations that a row of the plan does not have are kept, too: the plan was made without them.
+    pub adopt: bool,
+    /// The addresses that it has.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// What is known where one member is started.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Ground<'a> {
+    pub version: Option<Minor>,
+    pub config: Option<&'a ConfigFacts>,
+    pub adopt: bool,
+    pub addresses: Vec<IpAddr>,
+    pub image: Option<&'a str>,
+    pub program: Option<&'a str>,
+}
+
+/// The kinds of configuration, those first that say on what platform an etcd runs.
+const KINDS: [ConfigKind; 6] = [
+    ConfigKind::Unit,
+    ConfigKind::StaticPod,
+    ConfigKind::ParkedPod,
+    ConfigKind::EnvironmentFile,
+    ConfigKind::ConfigFile,
+    ConfigKind::Process,
+];
+
+impl Known {
+    /// What is known where this member is started.
+    pub(super) fn ground(&self, plan: &Plan, member: &Member) -> Ground<'_> {
+        let host = self.hosts.iter().find(|known| known.host == member.host);
+        let config = host.and_then(|known| its_config(plan, member, &known.configs));
+        let mut addresses = host.map_or_else(Vec::new, |known| known.addresses.clone());
+        // It has listened there, so the host has them.
+        for flag in ["listen-peer-urls", "listen-client-urls"] {
+            let urls = config.and_then(|config| config.get(flag)).unwrap_or_default().split(',');
+            addresses.extend(urls.filter_map(|text| url::parse(text).ok()?.ip()).filter(|ip| !ip.is_unspecified()));
+        }
+        Ground {
+            version: plan.target.or(self.version),
+            config,
+            adopt: host.is_some_and(|known| known.adopt),
+            addresses,
+            image: self.image.as_deref(),
+            program: self.program.as_deref(),
+        }
+    }
+}
+
+/// The configuration of a member: that with its name, else the only one where there is only one member.
+fn its_config<'a>(plan: &Plan, member: &Member, configs: &'a [ConfigFacts]) -> Option<&'a ConfigFacts> {
+    let in_order = || KINDS.iter().flat_map(|kind| configs.iter().filter(move |config| config.kind == *kind));
+    let alone = plan.members.iter().filter(|other| other.host == member.host).count() == 1;
+    in_order()
+        .find(|config| config.get("name") == Some(&member.name))
+        .or_else(|| in_order().next().filter(|config| alone && configs.len() == 1 && config.get("name").is_none()))
+}
