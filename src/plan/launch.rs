@@ -72,6 +72,10 @@ fn launch(plan: &Plan, m: &Member, ground: &Ground<'_>) -> Launch {
     for (name, urls) in [("listen-peer-urls", &m.peer_urls), ("listen-client-urls", &m.client_urls)] {
         if own.iter().any(|flag| flag.name == name) {
             notes.push(format!("--{name} stands among the member's own flags and is taken from there"));
+            let value = own.iter().rev().find(|flag| flag.name == name).map_or("", |flag| &flag.value);
+            notes.extend(addresses.strangers(value).map(|ip| {
+                format!("--{name} names {ip}, which is none of the host's own addresses; etcd would not start on it")
+            }));
         } else {
             flag(name, &listen(urls, &addresses, &mut notes));
         }

@@ -16,7 +16,10 @@ use std::path::{Path, PathBuf};
 use self::tree::Tree;
 use crate::{
     engine::source::io_trouble,
-    plan::facts::config::{ConfigFacts, ConfigKind, Origin},
+    plan::{
+        facts::config::{ConfigFacts, ConfigKind, Origin},
+        launch::flags::is_known,
+    },
     trouble::{Kind, Result, Trouble},
 };
 
@@ -70,7 +73,7 @@ pub fn one(path: &Path) -> Result<ConfigFacts> {
         (Some(file), ENVIRONMENT_FILES.first().map(ToString::to_string).unwrap_or_default())
     } else {
         (
-            config_file(tree, name).filter(|file| !file.flags.is_empty()),
+            config_file(tree, name).filter(|file| file.flags.iter().any(|s| is_known(&s.flag))),
             CONFIG_FILES.first().map(ToString::to_string).unwrap_or_default(),
         )
     };

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Flag,
+    Flag, flags,
     form::{Makings, Said},
     quote, systemd,
 };
@@ -157,7 +157,8 @@ pub(super) fn body(flags: &[Flag], version: Option<Minor>) -> Result<String, Str
 
 /// Section and key of a flag; `None` where the file has none.
 fn place(flag: &str, version: Minor) -> Option<(Option<&'static str>, &str)> {
-    if NO_KEYS.contains(&flag) {
+    // One that is not known may be no key, and etcd would pass over it.
+    if NO_KEYS.contains(&flag) || flags::has(flag, version).is_none() {
         return None;
     }
     match flag {
@@ -285,6 +286,7 @@ mod tests {
     fn what_the_file_cannot_hold_is_refused() {
         for (flag, value, version, words) in [
             ("peer-crl-file", "/x", "3.6", "no key for --peer-crl-file"),
+            ("made-up", "a", "3.6", "no key for --made-up"),
             ("peer-cert-allowed-cn", "a", "3.4", "no key for --peer-cert-allowed-cn"),
             ("snapshot-count", "many", "3.6", "\"many\" is no number, which snapshot-count is"),
             ("pre-vote", "yes", "3.6", "no switch"),

@@ -235,6 +235,11 @@ pub(super) fn has(flag: &str, version: Minor) -> Option<bool> {
     Some((*first..=*last).contains(&version))
 }
 
+/// Whether any version has the flag.
+pub fn is_known(flag: &str) -> bool {
+    has(flag, V3_4).is_some()
+}
+
 /// Fits flags to a version; where that is not known only what no recovery may have is taken out.
 pub(super) fn fit(flags: Vec<Flag>, version: Option<Minor>) -> Fitted {
     let mut fitted = Fitted::default();

@@ -21,6 +21,14 @@ impl<'a> Own<'a> {
         let urls = others.flat_map(|other| other.peer_urls.iter().chain(&other.client_urls));
         Own { addresses, shared: urls.filter_map(|text| url::parse(text).ok()).map(|url| url.port).collect() }
     }
+
+    /// Addresses in these URLs that the host does not have, where it is known which it has.
+    pub(super) fn strangers<'s>(&'s self, urls: &'s str) -> impl Iterator<Item = IpAddr> + 's {
+        let ips = urls.split(',').filter_map(|text| url::parse(text).ok()?.ip());
+        ips.filter(|ip| {
+            !(self.addresses.is_empty() || ip.is_loopback() || ip.is_unspecified() || self.addresses.contains(ip))
+        })
+    }
 }
 
 /// What to listen on for these URLs: an address that the host has as its own is kept, `localhost` is 127.0.0.1, any other

@@ -233,6 +233,11 @@ fn own_listen_flags_are_kept() {
     let listening: Vec<&String> = launch.argv.iter().filter(|w| w.starts_with("--listen-client-urls")).collect();
     assert_eq!(listening, ["--listen-client-urls=http://0.0.0.0:2379"]);
     assert!(launch.notes[0].contains("own flags"));
+    // On a host whose addresses are known, one that is not its own is named.
+    plan.members[0].etcd_flags = vec!["--listen-client-urls=http://10.0.0.9:2379,http://10.0.0.1:2379".into()];
+    let host = HostKnown { host: "local".into(), addresses: vec!["10.0.0.1".parse().unwrap()], ..HostKnown::default() };
+    let notes = &commands_on(&plan, &Known { hosts: vec![host], ..Known::default() })[0].notes;
+    assert!(notes[1].contains("names 10.0.0.9") && !notes[2].contains("names"), "{notes:?}");
 }
 
 #[test]

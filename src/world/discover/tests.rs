@@ -277,3 +277,28 @@ fn files_that_nothing_names() {
     );
     assert!(found(&[]).is_empty());
 }
+
+#[test]
+fn one_file_of_each_kind_and_its_usual_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let unit = "[Service]\nEnvironment=ETCD_NAME=m1\nExecStart=/usr/bin/etcd --snapshot-count=5\n";
+    for (name, text, kind, place, flag) in [
+        ("etcd-2.service", unit, ConfigKind::Unit, "/etc/systemd/system/etcd-2.service", "snapshot-count"),
+        ("pod.yaml", POD, ConfigKind::StaticPod, "/etc/kubernetes/manifests/etcd.yaml", "client-cert-auth"),
+        ("etcd.env", "ETCD_NAME=\"m1\"\n", ConfigKind::EnvironmentFile, "/etc/default/etcd", "name"),
+        ("conf", "name: m1\nsnapshot-count: 5\n", ConfigKind::ConfigFile, "/etc/etcd/etcd.conf.yml", "snapshot-count"),
+    ] {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let facts = super::one(&path).unwrap();
+        assert_eq!((facts.kind, facts.place().as_str()), (kind, place), "{name}");
+        assert!(facts.get(flag).is_some(), "{facts:?}");
+    }
+    for (name, text) in [("a.service", "[Service]\nExecStart=/bin/sshd\n"), ("b", "words\n"), ("c.yaml", "kind: Pod\n")]
+    {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let why = super::one(&path).unwrap_err().to_string();
+        assert!(why.contains("does not say how an etcd is started"), "{why}");
+    }
+}
