@@ -6,6 +6,8 @@
 mod exchange;
 #[path = "hosts/faults.rs"]
 mod faults;
+#[path = "hosts/launching.rs"]
+mod launching;
 #[path = "hosts/sshd.rs"]
 mod sshd;
 mod support;
@@ -29,13 +31,14 @@ use support::{
     succeed, wait_until,
 };
 
-const CASES: [(&str, fn()); 21] = [
+const CASES: [(&str, fn()); 22] = [
     ("the_whole_road_over_three_hosts", the_whole_road),
     ("every_host_that_is_not_ready_is_named", not_ready),
     ("a_cut_connection_goes_on_where_it_ended", cut),
     ("a_stop_is_a_stop_at_a_safe_point", stopped),
     ("a_wrong_snapshot_is_never_taken", wrong),
     ("sudo_and_hosts_that_do_not_take_the_program", sudo),
+    ("launch_asks_the_hosts", launching::asks_the_hosts),
     ("members_that_share_a_host_share_its_snapshot", shared),
     ("old_members_are_exchanged_and_taken_back", exchange::with_real_etcds),
     ("what_was_rehearsed_need_not_be_built_again", exchange::rehearsed_and_kept),

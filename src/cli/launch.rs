@@ -7,7 +7,9 @@ use serde_json::json;
 use super::{
     Format, absolute,
     plan::{chosen, read, timestamp},
-    print, warn,
+    print,
+    progress::interruptible,
+    warn,
 };
 use crate::{
     etcd::version::Minor,
@@ -16,8 +18,9 @@ use crate::{
         facts::config::{ConfigFacts, Setting},
         launch::{self, Form, HostKnown, Known, Page},
     },
+    recovery,
     trouble::{Kind, Result, Trouble},
-    world::{World, discover, local::Local, members::Members},
+    world::{World, discover, local::Local, members::Members, ssh::Ssh},
 };
 
 #[derive(Debug, clap::Args)]
@@ -42,9 +45,12 @@ pub(super) struct Args {
     /// its flags are kept. May be repeated.
     #[arg(long, value_name = "NAME=FILE")]
     old: Vec<String>,
-    /// Look for that on this machine, for its own members.
+    /// Look for that, and for the addresses that they have, on the members' hosts: by ssh, or on this machine.
     #[arg(long)]
     discover: bool,
+    /// The configuration file for ssh, as its -F.
+    #[arg(long, value_name = "FILE", requires = "discover")]
+    ssh_config: Option<PathBuf>,
     /// The etcd that will run, where the plan does not say: 3.4, 3.5, 3.6 or 3.7.
     #[arg(long, value_name = "VERSION")]
     etcd_version: Option<Minor>,
@@ -58,7 +64,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     let plan = read(&args.plan)?;
-    let world = Local::real(Members::new(Default::default())?);
+    let ssh = Ssh { config: args.ssh_config.as_deref().map(absolute).transpose()? };
+    let world = Local::real(Members::new(Default::default())?).by(ssh);
     let known = known(args, &plan, &world)?;
     if args.sheet {
         return print(&launch::sheet_on(&plan, &known));
@@ -99,10 +106,18 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
 
 /// What is known beside the plan.
 fn known(args: &Args, plan: &Plan, world: &Local) -> Result<Known> {
-    let configs = if args.discover { world.discover() } else { Vec::new() };
-    let here =
-        HostKnown { host: destination::LOCAL.into(), configs, adopt: args.discover, addresses: world.addresses() };
-    let mut hosts = vec![here];
+    let mut hosts = match args.discover {
+        true => {
+            let names = chosen(plan, &args.member)?;
+            let (hosts, troubles) = interruptible(|cancel| recovery::hosts::known(plan, &names, world, cancel))?;
+            troubles.iter().for_each(|(host, trouble)| warn(&format!("Warning: {host}: {trouble}")));
+            hosts
+        }
+        false => {
+            let here = destination::LOCAL.into();
+            vec![HostKnown { host: here, addresses: world.addresses(), ..HostKnown::default() }]
+        }
+    };
     for item in &args.old {
         let wrong = |why: String| Trouble::new(Kind::Usage, format!("--old={item} is not right")).why(why);
         let (name, file) = item.split_once('=').ok_or_else(|| wrong("NAME=FILE is wanted".into()))?;

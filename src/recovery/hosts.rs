@@ -6,6 +6,7 @@
 
 mod build;
 mod exchange;
+mod known;
 mod lines;
 mod look;
 mod source;
@@ -24,6 +25,7 @@ use std::{
 use serde_json::{Value, json};
 
 pub use self::{
+    known::known,
     lines::Line,
     told::{HostEvent, Told},
 };

@@ -11,22 +11,6 @@ use super::{
 };
 use crate::plan::words::{shell_line, shell_word};
 
-/// Flags whose values are files that etcd reads.
-const FILES: [&str; 12] = [
-    "cert-file",
-    "key-file",
-    "trusted-ca-file",
-    "client-cert-file",
-    "client-key-file",
-    "client-crl-file",
-    "peer-cert-file",
-    "peer-key-file",
-    "peer-trusted-ca-file",
-    "peer-client-cert-file",
-    "peer-client-key-file",
-    "peer-crl-file",
-];
-
 pub(super) fn notes(makings: &Makings<'_>) -> Vec<String> {
     let mut notes = vec![
         "The container has the host's network, and the directories under the same names as the host".to_string(),
@@ -48,7 +32,9 @@ fn mounts(makings: &Makings<'_>) -> Vec<(String, bool)> {
     let mut mounts: Vec<(String, bool)> = [data].into_iter().chain(makings.needed()).map(|dir| (dir, false)).collect();
     let jwt = makings.get("auth-token").unwrap_or_default().split(',').filter_map(|item| item.split_once('='));
     let keys = jwt.filter(|(name, _)| ["pub-key", "priv-key"].contains(name)).map(|(_, path)| path);
-    let named = FILES.iter().filter_map(|flag| makings.get(flag)).chain(keys);
+    // Certificates, keys and lists of revoked ones.
+    let files = makings.flags.iter().filter(|flag| flag.name.ends_with("-file")).map(|flag| flag.value.as_str());
+    let named = files.chain(keys);
     let mut dirs: Vec<PathBuf> = named.filter_map(|file| Path::new(file).parent().map(Path::to_path_buf)).collect();
     dirs.sort();
     dirs.dedup();

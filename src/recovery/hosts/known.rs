@@ -1,0 +1,63 @@
+//! What the hosts of a plan tell of themselves, so that their members are started as before: addresses, and how their etcds
+//! were started.
+
+use super::{Cancel, side_by_side};
+use crate::{
+    agent::{Event, Request},
+    engine::progress::Flow,
+    plan::{
+        Plan,
+        hosts::{self, Way},
+        launch::HostKnown,
+    },
+    trouble::{Kind, Result, Trouble},
+    world::{World, ssh::Program},
+};
+
+/// Asks these members' hosts, a few at a time; nothing is written but the program, which is removed again. What could not be
+/// learned comes with the host's name.
+///
+/// # Errors
+/// When this program cannot be read.
+pub fn known(
+    plan: &Plan,
+    names: &[String],
+    world: &dyn World,
+    cancel: &Cancel,
+) -> Result<(Vec<HostKnown>, Vec<(String, Trouble)>)> {
+    let groups = hosts::groups(plan, names);
+    let program = Program::running()?;
+    let asked = side_by_side(5, groups.len(), |at| groups.get(at).map(|(host, _)| ask(host, world, &program, cancel)));
+    let (mut known, mut troubles) = (Vec::new(), Vec::new());
+    for ((host, _), (facts, trouble)) in groups.into_iter().zip(asked.into_iter().flatten()) {
+        troubles.extend(trouble.map(|trouble| (host, trouble)));
+        known.extend(facts);
+    }
+    Ok((known, troubles))
+}
+
+/// What one host tells, as far as it does.
+fn ask(host: &str, world: &dyn World, program: &Program, cancel: &Cancel) -> (Option<HostKnown>, Option<Trouble>) {
+    let stop = || cancel.flow() == Flow::Stop;
+    let mut hand = match world.open(host, &[], &stop) {
+        Ok(hand) => hand,
+        Err(trouble) => return (None, Some(trouble)),
+    };
+    let mut known =
+        HostKnown { host: host.into(), configs: Vec::new(), adopt: true, addresses: hand.facts().addresses.clone() };
+    let way = hosts::way(&program.own, hand.facts()).unwrap_or(Way::Send);
+    let looked = hand
+        .start(program, &way, &stop, &mut |_| {})
+        .and_then(|()| hand.ask(&Request::LookAround { dirs: Vec::new() }, &stop, &mut |_| {}));
+    let trouble = match looked {
+        Ok(Event::Around(around)) => {
+            known.addresses.extend(around.addresses);
+            known.configs = around.configs;
+            None
+        }
+        Ok(other) => Some(Trouble::new(Kind::Bug, "it gave an answer to another question").why(format!("{other:?}"))),
+        Err(trouble) => Some(trouble),
+    };
+    hand.close();
+    (Some(known), trouble)
+}
