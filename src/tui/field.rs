@@ -1,7 +1,7 @@
 //! A one-line text field: text, cursor, editing keys, paste. Plain data; drawing is the frame's.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use unicode_width::UnicodeWidthChar;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The longest text a field takes, in characters; a paste beyond it is cut.
 const LONGEST: usize = 4096;
@@ -77,7 +77,7 @@ impl Field {
             start += 1;
         }
         let mut used = 0;
-        let shown = chars
+        let mut shown: String = chars
             .iter()
             .skip(start)
             .take_while(|c| {
@@ -85,6 +85,8 @@ impl Field {
                 used <= width
             })
             .collect();
+        // A sign and its selector together can be wider than each by itself.
+        while UnicodeWidthStr::width(shown.as_str()) > width && shown.pop().is_some() {}
         (shown, span(start))
     }
 
