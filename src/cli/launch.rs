@@ -109,9 +109,9 @@ fn known(args: &Args, plan: &Plan, world: &Local) -> Result<Known> {
     let mut hosts = match args.discover {
         true => {
             let names = chosen(plan, &args.member)?;
-            let (hosts, troubles) = interruptible(|cancel| recovery::hosts::known(plan, &names, world, cancel))?;
-            troubles.iter().for_each(|(host, trouble)| warn(&format!("Warning: {host}: {trouble}")));
-            hosts
+            let learned = interruptible(|cancel| recovery::hosts::known(plan, &names, world, cancel))?;
+            learned.troubles.iter().for_each(|(host, trouble)| warn(&format!("Warning: {host}: {trouble}")));
+            learned.hosts
         }
         false => {
             let here = destination::LOCAL.into();

@@ -14,26 +14,29 @@ use crate::{
     world::{World, ssh::Program},
 };
 
-/// Asks these members' hosts, a few at a time; nothing is written but the program, which is removed again. What could not be
-/// learned comes with the host's name.
+/// What could be learned, and what could not, with the host's name.
+#[derive(Debug, Default)]
+pub struct Learned {
+    /// What the hosts told.
+    pub hosts: Vec<HostKnown>,
+    /// Why some told nothing, or not all.
+    pub troubles: Vec<(String, Trouble)>,
+}
+
+/// Asks these members' hosts, a few at a time; nothing is written but the program, which is removed again.
 ///
 /// # Errors
 /// When this program cannot be read.
-pub fn known(
-    plan: &Plan,
-    names: &[String],
-    world: &dyn World,
-    cancel: &Cancel,
-) -> Result<(Vec<HostKnown>, Vec<(String, Trouble)>)> {
+pub fn known(plan: &Plan, names: &[String], world: &dyn World, cancel: &Cancel) -> Result<Learned> {
     let groups = hosts::groups(plan, names);
     let program = Program::running()?;
     let asked = side_by_side(5, groups.len(), |at| groups.get(at).map(|(host, _)| ask(host, world, &program, cancel)));
-    let (mut known, mut troubles) = (Vec::new(), Vec::new());
+    let mut learned = Learned::default();
     for ((host, _), (facts, trouble)) in groups.into_iter().zip(asked.into_iter().flatten()) {
-        troubles.extend(trouble.map(|trouble| (host, trouble)));
-        known.extend(facts);
+        learned.troubles.extend(trouble.map(|trouble| (host, trouble)));
+        learned.hosts.extend(facts);
     }
-    Ok((known, troubles))
+    Ok(learned)
 }
 
 /// What one host tells, as far as it does.
