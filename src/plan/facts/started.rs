@@ -1,6 +1,8 @@
 //! What was seen of a cluster that was started from a plan, and what its data will ask for next. Plain data without
 //! judgement.
 
+use std::path::PathBuf;
+
 use super::{Alarm, Answer, Hashed, disk::DirFacts};
 use crate::plan::fence::{Door, Heard, Old};
 
@@ -36,8 +38,21 @@ pub struct Seen {
     pub answer: Answer,
     /// The hash at the newest revision that all have, where that of the plan was compacted away.
     pub common: Hashed,
-    /// Its data directory, where it lies on this machine.
+    /// Its data directory, where the plan has it on this machine.
     pub dir: Option<DirFacts>,
+    /// The process on this machine that runs under its name and peer URL.
+    pub process: Option<Process>,
+}
+
+/// A running etcd, as its flags tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Its process ID.
+    pub pid: u32,
+    /// `--data-dir`, as this machine sees it.
+    pub data_dir: PathBuf,
+    /// `--wal-dir`, where the log lies elsewhere.
+    pub wal_dir: Option<PathBuf>,
 }
 
 /// Something that was asked for once.
