@@ -10,8 +10,10 @@ use crate::plan::{
     words::{all, plural},
 };
 
-const STOP: &str =
-    "Stop it now: it answers reads with other data. Restore it from the plan's snapshot, then start it again.";
+const STOP: &str = "Stop it now: it answers reads with other data.";
+/// Seen with 3.4 to 3.7: "tocommit(8) is out of range [lastIndex(3)]".
+const AGAIN: &str = "Then stop all members, move its directory aside, restore it from the plan, and start all together: members \
+                     that run have counted on its log, and one that comes back shorter panics.";
 
 /// The log entry with which every restored member begins: one for each member.
 fn genesis(case: Case<'_>) -> u64 {
@@ -47,7 +49,7 @@ pub(super) fn revision(case: Case<'_>) -> Check {
         wrong.extend(apart(&level));
     }
     if !wrong.is_empty() {
-        return Check::new(Topic::Revision, Outcome::Fail, wrong.join("; ")).todo(STOP);
+        return Check::new(Topic::Revision, Outcome::Fail, wrong.join("; ")).todo(STOP).todo(AGAIN);
     }
     if let Some((member, _, says)) = fresh.first() {
         let words = format!("{} is at revision {} and receives data", member.name, shown(says.revision));
@@ -222,7 +224,7 @@ fn differing(case: Case<'_>, hashes: &[Given<'_>], gone: bool) -> Option<Check> 
             shown(first.revision),
             told.join(", ")
         );
-        return Some(Check::new(Topic::Hash, Outcome::Fail, words).todo(STOP));
+        return Some(Check::new(Topic::Hash, Outcome::Fail, words).todo(STOP).todo(AGAIN));
     }
     None
 }
@@ -264,6 +266,7 @@ pub(super) fn snapshot(case: Case<'_>) -> Check {
                 planned.hash
             ),
         )
-        .todo(STOP),
+        .todo(STOP)
+        .todo(AGAIN),
     }
 }

@@ -182,8 +182,9 @@ pub(super) fn directories(case: Case<'_>) -> Option<Check> {
                 process.data_dir.display()
             ));
             todo.push(format!(
-                "Stop it and start it with --data-dir={}: what it has now is not what was restored, and not where the \
-                 next start looks.",
+                "Where its data are right, write that directory into what starts it. Otherwise stop all members and start \
+                 all together, {name} with --data-dir={}: alone it would come back with a shorter log than the others have \
+                 counted on, and panic.",
                 shell_word(&member.data_dir.to_string_lossy())
             ));
             continue;
