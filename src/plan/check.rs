@@ -321,8 +321,9 @@ pub fn check(plan: &Plan, seen: &Observed, data: &Told<Data>) -> Proof {
     ];
     checks.extend(identity::old(case));
     checks.extend(identity::directories(case));
-    checks.extend(health::canary(case));
     checks.extend(health::watch(case));
+    let wrong = checks.iter().any(|check| check.outcome == Outcome::Fail);
+    checks.extend(health::canary(case, wrong));
     let verdict = verdict(seen, &checks);
     let stands: Vec<Stand> = case.members().map(|(member, seen)| members::stand(case, member, seen)).collect();
     Proof {

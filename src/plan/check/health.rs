@@ -142,13 +142,14 @@ pub(super) fn version(case: Case<'_>) -> Check {
     }
 }
 
-/// Put, get, delete.
-pub(super) fn canary(case: Case<'_>) -> Option<Check> {
+/// Put, get, delete; nothing is written while something else is wrong.
+pub(super) fn canary(case: Case<'_>, wrong: bool) -> Option<Check> {
     let check = |outcome, words: String| Some(Check::new(Topic::Canary, outcome, words));
     match &case.seen.canary {
         Canary::NotAsked => {
             check(Outcome::Unknown, "no key was written: nobody agreed to that".into()).map(Check::aside)
         }
+        Canary::Waits if wrong => check(Outcome::Unknown, "no key was written: something else is wrong".into()),
         Canary::Waits => check(Outcome::NotYet, "a key is written once everything else is right".into()),
         Canary::Done { key, revision, read, watched: true } => check(
             Outcome::Pass,

@@ -6,7 +6,7 @@ use crate::{
     plan::{
         Member,
         facts::{Answer, MemberSays, Read, disk::DirState},
-        words::{all, thousands},
+        words::{all, plural, thousands},
     },
 };
 
@@ -131,7 +131,11 @@ pub(super) fn leader(case: Case<'_>) -> Check {
         |id: Id| case.plan.members.iter().find(|m| m.id == id).map_or_else(|| id.to_string(), |m| m.name.clone());
     match named.as_slice() {
         [] => Check::new(Topic::Leader, Outcome::NotYet, "nobody answers who could name one"),
-        [(Id(0), who)] => Check::new(Topic::Leader, Outcome::NotYet, format!("{} knows none", names(who))),
+        [(Id(0), who)] => Check::new(
+            Topic::Leader,
+            Outcome::NotYet,
+            format!("{} {} none", names(who), plural(who.len(), "knows", "know")),
+        ),
         [(id, _)] => {
             let terms: Vec<u64> = ours.iter().map(|(_, _, says)| says.raft_term).collect();
             let term = terms.iter().max().copied().unwrap_or_default();
@@ -146,8 +150,8 @@ pub(super) fn leader(case: Case<'_>) -> Check {
         }
         several => {
             let said = several.iter().map(|(id, who)| match id {
-                Id(0) => format!("{} knows none", names(who)),
-                id => format!("{} names {}", names(who), name(*id)),
+                Id(0) => format!("{} {} none", names(who), plural(who.len(), "knows", "know")),
+                id => format!("{} {} {}", names(who), plural(who.len(), "names", "name"), name(*id)),
             });
             Check::new(Topic::Leader, Outcome::NotYet, said.collect::<Vec<_>>().join(", "))
         }
