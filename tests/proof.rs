@@ -61,7 +61,8 @@ fn restored(world: &Fake) -> Plan {
 }
 
 fn run(world: &Fake, plan: &Plan, seconds: u64, canary: bool, on: &mut dyn FnMut(&Proof)) -> Proof {
-    let job = Job { plan, old: &[], timeout: Duration::from_secs(seconds), canary };
+    let old = Default::default();
+    let job = Job { plan, old: &old, timeout: Duration::from_secs(seconds), canary };
     verify(&job, world, &Cancel::default(), on).unwrap()
 }
 
@@ -128,7 +129,8 @@ fn a_stop_is_met_and_simulated_members_only_agree() {
     assert_eq!(run(&world, &plan, 120, false, &mut |_| {}).verdict, Verdict::Agree);
     world.down.lock().unwrap().insert("m3".into());
     let cancel = Cancel::default();
-    let job = Job { plan: &plan, old: &[], timeout: Duration::from_secs(120), canary: false };
+    let old = Default::default();
+    let job = Job { plan: &plan, old: &old, timeout: Duration::from_secs(120), canary: false };
     let stopped = verify(&job, &world, &cancel, &mut |_| cancel.stop()).unwrap_err();
     assert_eq!(stopped.kind, Kind::Stopped);
     assert!(*world.waited.lock().unwrap() < Duration::from_secs(2));

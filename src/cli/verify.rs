@@ -5,7 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use super::{Format, connect, plan, print, progress::interruptible, warn};
 use crate::{
     plan::check::{Check, Next, Proof, Stand, Verdict},
-    recovery::verify::{Job, verify},
+    recovery::{
+        fences,
+        verify::{Job, verify},
+    },
     trouble::{Kind, Result, Trouble},
     tui::text::{sentence, wrap},
     world::{World, local::Local},
@@ -41,8 +44,8 @@ pub(super) fn run(args: VerifyArgs, outer: &connect::ConnectArgs, format: Format
     let connect = args.connect.or(outer);
     let plan = plan::read(&args.plan)?;
     let world = Local::real(connect.members()?);
-    let endpoints = connect.endpoints();
-    let job = Job { plan: &plan, old: &endpoints, timeout: args.timeout, canary: args.canary };
+    let old = fences::of_snapshot(&plan, &connect.endpoints(), &world);
+    let job = Job { plan: &plan, old: &old, timeout: args.timeout, canary: args.canary };
     let mut last = String::new();
     let proof = interruptible(|cancel| {
         verify(&job, &world, cancel, &mut |proof| {

@@ -132,15 +132,27 @@ pub struct Check {
     pub words: String,
     /// What that means and what to do, sentences; empty where nothing is to be done.
     pub todo: Vec<String>,
+    /// The members that fail it, by name; none where it is about all of them.
+    pub who: Vec<String>,
 }
 
 impl Check {
     fn new(topic: Topic, outcome: Outcome, words: impl Into<String>) -> Check {
-        Check { topic, outcome, needed: true, words: words.into(), todo: Vec::new() }
+        Check { topic, outcome, needed: true, words: words.into(), todo: Vec::new(), who: Vec::new() }
     }
 
     fn todo(mut self, todo: impl Into<String>) -> Check {
         self.todo.push(todo.into());
+        self
+    }
+
+    /// That these members fail it.
+    fn who<'n>(mut self, names: impl IntoIterator<Item = &'n str>) -> Check {
+        for name in names {
+            if !self.who.iter().any(|known| known == name) {
+                self.who.push(name.into());
+            }
+        }
         self
     }
 
@@ -324,8 +336,21 @@ pub fn check(plan: &Plan, seen: &Observed, data: &Told<Data>) -> Proof {
     checks.extend(health::watch(case));
     let wrong = checks.iter().any(|check| check.outcome == Outcome::Fail);
     checks.extend(health::canary(case, wrong));
+    let mut told: Vec<String> = Vec::new();
+    for check in &mut checks {
+        check.todo.retain(|todo| !told.contains(todo));
+        told.extend(check.todo.iter().cloned());
+    }
     let verdict = verdict(seen, &checks);
-    let stands: Vec<Stand> = case.members().map(|(member, seen)| members::stand(case, member, seen)).collect();
+    let mut stands: Vec<Stand> = case.members().map(|(member, seen)| members::stand(case, member, seen)).collect();
+    for stand in &mut stands {
+        // what runs as if nothing were wrong is no reason for a tick
+        let fails = |check: &Check| check.outcome == Outcome::Fail && check.who.contains(&stand.name);
+        if let Some(check) = checks.iter().find(|check| fails(check)).filter(|_| stand.outcome == Outcome::Pass) {
+            stand.outcome = Outcome::Fail;
+            stand.words = format!("wrong {}; {}", check.topic.title(), stand.words);
+        }
+    }
     Proof {
         plan: plan.short_id(),
         label: plan.label.clone(),

@@ -3,7 +3,7 @@
 
 use std::{sync::mpsc, thread, time::Duration};
 
-use super::{Cancel, fences};
+use super::Cancel;
 use crate::{
     engine::progress::Flow,
     plan::{
@@ -16,7 +16,7 @@ use crate::{
             disk::DirFacts,
             started::{Canary, Data, Observed, PlannedHash, Process, Seen, Told, Watched},
         },
-        fence::{Door, Heard},
+        fence::{Door, Heard, Old},
         survey,
     },
     trouble::{Kind, Result, Trouble},
@@ -33,8 +33,8 @@ const PIECE: Duration = Duration::from_millis(100);
 pub struct Job<'a> {
     /// The plan.
     pub plan: &'a Plan,
-    /// Further client URLs at which the old cluster was asked.
-    pub old: &'a [String],
+    /// What is known of the old cluster.
+    pub old: &'a Old,
     /// How long members may take to come up.
     pub timeout: Duration,
     /// Whether a key may be put, read and deleted.
@@ -123,7 +123,6 @@ enum Answered {
 
 impl<'a> Rounds<'a> {
     fn new(job: &Job<'a>, world: &'a dyn World) -> Rounds<'a> {
-        let old = fences::of_snapshot(job.plan, job.old, world);
         let member = |member: &Member| Seen {
             endpoint: member.client_urls.first().cloned().unwrap_or_default(),
             answer: Answer::Asking,
@@ -135,7 +134,7 @@ impl<'a> Rounds<'a> {
             members: job.plan.members.iter().map(member).collect(),
             canary: if job.canary { Canary::Waits } else { Canary::NotAsked },
             simulated: world.simulated(),
-            old,
+            old: job.old.clone(),
             ..Observed::default()
         };
         let doors = check::old_doors(job.plan, &seen.old);

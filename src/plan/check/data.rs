@@ -26,13 +26,15 @@ pub(super) fn revision(case: Case<'_>) -> Check {
     let ours = case.ours();
     let (fresh, stood): (Vec<Ours<'_>>, Vec<Ours<'_>>) =
         ours.iter().partition(|(_, _, says)| says.raft_applied <= genesis(case) && says.revision < from);
-    let (mut wrong, mut low) = (Vec::new(), Vec::new());
+    let (mut wrong, mut low, mut who) = (Vec::new(), Vec::new(), Vec::new());
     for (member, _, says) in &stood {
         if says.revision < from {
             low.push(member.name.as_str());
+            who.push(member.name.as_str());
             wrong.push(below(case, &stood, member, says));
         } else if says.raft_applied > 0 && over(says, from) > says.raft_applied.saturating_sub(genesis(case)) {
             let entries = says.raft_applied.saturating_sub(genesis(case));
+            who.push(member.name.as_str());
             wrong.push(format!(
                 "{} was restored from another, newer snapshot: it is at revision {}, to which {} log {} since the restore \
                  cannot lead from {}",
@@ -46,10 +48,13 @@ pub(super) fn revision(case: Case<'_>) -> Check {
     }
     if wrong.is_empty() {
         let level: Vec<&Ours<'_>> = stood.iter().filter(|(m, _, _)| !low.contains(&m.name.as_str())).collect();
-        wrong.extend(apart(&level));
+        if let Some((odd, words)) = apart(&level) {
+            who.extend(odd);
+            wrong.push(words);
+        }
     }
     if !wrong.is_empty() {
-        return Check::new(Topic::Revision, Outcome::Fail, wrong.join("; ")).todo(STOP).todo(AGAIN);
+        return Check::new(Topic::Revision, Outcome::Fail, wrong.join("; ")).who(who).todo(STOP).todo(AGAIN);
     }
     if let Some((member, _, says)) = fresh.first() {
         let words = format!("{} is at revision {} and receives data", member.name, shown(says.revision));
@@ -86,7 +91,7 @@ fn below(case: Case<'_>, stood: &[Ours<'_>], member: &Member, says: &MemberSays)
 }
 
 /// Members whose revisions differ by more than what one of them has applied beyond the other.
-fn apart(level: &[&Ours<'_>]) -> Option<String> {
+fn apart<'a>(level: &[&Ours<'a>]) -> Option<(Vec<&'a str>, String)> {
     let differ = |a: &MemberSays, b: &MemberSays| {
         let (first, second) = if a.raft_applied <= b.raft_applied { (a, b) } else { (b, a) };
         let log = second.raft_applied - first.raft_applied;
@@ -94,14 +99,14 @@ fn apart(level: &[&Ours<'_>]) -> Option<String> {
     };
     let against = |says: &MemberSays| level.iter().filter(|(_, _, other)| differ(says, other)).count();
     let most = level.iter().map(|(_, _, says)| against(says)).max().filter(|most| *most > 0)?;
-    let odd: Vec<&Ours<'_>> = level.iter().copied().filter(|(_, _, says)| against(says) == most).collect();
+    let odd: Vec<&Ours<'a>> = level.iter().copied().filter(|(_, _, says)| against(says) == most).collect();
     let others: Vec<&Ours<'_>> = level.iter().copied().filter(|(_, _, says)| against(says) < most).collect();
     let at = |list: &[&Ours<'_>]| {
         let at = list.iter().map(|(m, _, says)| format!("{} at revision {}", m.name, shown(says.revision)));
         all(&at.collect::<Vec<_>>())
     };
     let who = names(&odd.iter().map(|(m, _, _)| *m).collect::<Vec<_>>());
-    Some(match others.is_empty() {
+    let words = match others.is_empty() {
         true => format!("{who} were restored from different snapshots: after the same log they are {}", at(&odd)),
         false => format!(
             "{who} {} restored from another snapshot: after the same log {}, {}",
@@ -109,7 +114,8 @@ fn apart(level: &[&Ours<'_>]) -> Option<String> {
             at(&odd),
             at(&others)
         ),
-    })
+    };
+    Some((odd.iter().map(|(m, _, _)| m.name.as_str()).collect(), words))
 }
 
 /// One member's hash.
@@ -224,7 +230,8 @@ fn differing(case: Case<'_>, hashes: &[Given<'_>], gone: bool) -> Option<Check> 
             shown(first.revision),
             told.join(", ")
         );
-        return Some(Check::new(Topic::Hash, Outcome::Fail, words).todo(STOP).todo(AGAIN));
+        let who = odd.iter().map(|m| m.name.as_str());
+        return Some(Check::new(Topic::Hash, Outcome::Fail, words).who(who).todo(STOP).todo(AGAIN));
     }
     None
 }
@@ -266,6 +273,7 @@ pub(super) fn snapshot(case: Case<'_>) -> Check {
                 planned.hash
             ),
         )
+        .who(other.iter().map(|m| m.name.as_str()))
         .todo(STOP)
         .todo(AGAIN),
     }

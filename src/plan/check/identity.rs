@@ -10,7 +10,7 @@ use crate::{
             disk::{DirState, Held},
         },
         fence,
-        words::{all, shell_word},
+        words::{all, plural, shell_word},
     },
 };
 
@@ -35,7 +35,7 @@ fn who(member: &Member, says: &MemberSays) -> Option<Id> {
 
 /// Cluster and member IDs.
 pub(super) fn ids(case: Case<'_>) -> Check {
-    let (mut wrong, mut todo, mut silent) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut wrong, mut todo, mut silent, mut who_fails) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (member, seen) in case.members() {
         match says(seen) {
             Some(says) if planned(case.plan, member, says) => {}
@@ -47,6 +47,7 @@ pub(super) fn ids(case: Case<'_>) -> Check {
             Some(says) => {
                 let (what, what_now) = stranger(case, member, seen, says);
                 wrong.push(what);
+                who_fails.push(member.name.as_str());
                 if !todo.contains(&what_now) {
                     todo.push(what_now);
                 }
@@ -55,7 +56,7 @@ pub(super) fn ids(case: Case<'_>) -> Check {
         }
     }
     if !wrong.is_empty() {
-        return Check { todo, ..Check::new(Topic::Identity, Outcome::Fail, wrong.join("; ")) };
+        return Check { todo, ..Check::new(Topic::Identity, Outcome::Fail, wrong.join("; ")).who(who_fails) };
     }
     if !silent.is_empty() {
         return Check::new(Topic::Identity, Outcome::NotYet, format!("nothing was heard from {}", all(&silent)));
@@ -169,6 +170,7 @@ pub(super) fn directories(case: Case<'_>) -> Option<Check> {
         return None;
     }
     let (mut wrong, mut todo, mut unknown, mut waits, mut right) = (vec![], vec![], vec![], vec![], vec![]);
+    let (mut who, mut elsewhere_up) = (Vec::new(), Vec::new());
     for (member, seen) in case.members() {
         let Some(dir) = &seen.dir else { continue };
         let (name, path) = (&member.name, member.data_dir.display());
@@ -176,6 +178,7 @@ pub(super) fn directories(case: Case<'_>) -> Option<Check> {
         let whose = dir.state.says().map(|s| (s.cluster_id, s.member_id));
         let elsewhere = seen.process.as_ref().filter(|process| process.data_dir != member.data_dir);
         if let Some(process) = elsewhere.filter(|_| !dir.held.is_held()) {
+            who.push(name.as_str());
             wrong.push(format!(
                 "{name} (process {}) runs on {}, not on its restored directory {path}",
                 process.pid,
@@ -191,6 +194,7 @@ pub(super) fn directories(case: Case<'_>) -> Option<Check> {
         }
         match &dir.held {
             _ if whose.is_some_and(|ids| ids == Default::default()) => {
+                who.push(name.as_str());
                 wrong.push(format!("{name}'s directory {path} is not what was restored: its log belongs to no member"));
                 todo.push(format!(
                     "An etcd was started on it while it was empty. Move it aside and restore {name} from the plan."
@@ -198,6 +202,7 @@ pub(super) fn directories(case: Case<'_>) -> Option<Check> {
             }
             _ if whose.is_some_and(|ids| ids != (case.plan.cluster_id, member.id)) => {
                 let (cluster, id) = whose.unwrap_or_default();
+                who.push(name.as_str());
                 wrong.push(format!(
                     "{name}'s directory {path} holds member {id} of cluster {cluster}, not what the plan restores"
                 ));
@@ -205,12 +210,17 @@ pub(super) fn directories(case: Case<'_>) -> Option<Check> {
             }
             Held::By { .. } => right.push(name.clone()),
             Held::Unknown(why) => unknown.push(format!("{name}: {why}")),
-            Held::No if up => unknown.push(format!("{name} answers, and no process on this machine holds {path}")),
+            Held::No if up => elsewhere_up.push(name.clone()),
             Held::No if matches!(dir.state, DirState::Absent | DirState::Empty) => {
                 waits.push(format!("{name}'s directory {path} {}", dir.words()));
             }
             Held::No => waits.push(format!("nothing runs on {name}'s directory {path}")),
         }
+    }
+    if !elsewhere_up.is_empty() {
+        let many = elsewhere_up.len();
+        let (answers, its) = (plural(many, "answers", "answer"), plural(many, "its directory", "their directories"));
+        unknown.push(format!("{} {answers}, and no process on this machine holds {its}", all(&elsewhere_up)));
     }
     let (outcome, words) = match () {
         () if !wrong.is_empty() => (Outcome::Fail, wrong.join("; ")),
@@ -221,5 +231,5 @@ pub(super) fn directories(case: Case<'_>) -> Option<Check> {
             format!("{} on the restored {}", all(&right), if right.len() == 1 { "one" } else { "ones" }),
         ),
     };
-    Some(Check { todo, ..Check::new(Topic::Directories, outcome, words).aside() })
+    Some(Check { todo, ..Check::new(Topic::Directories, outcome, words).who(who).aside() })
 }

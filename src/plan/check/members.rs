@@ -45,13 +45,10 @@ fn running(says: &MemberSays) -> String {
         () if says.leader == says.member_id => "leader",
         () => "follower",
     };
-    let behind = match says.raft_index.saturating_sub(says.raft_applied) {
-        0 => "all of it applied".to_string(),
-        n => format!("{} not applied", thousands(n)),
-    };
     format!(
-        "{role}, term {}, log to {}, {behind}; revision {}; etcd {}",
+        "{role}, term {}, log {}/{}, revision {}, etcd {}",
         says.raft_term,
+        thousands(says.raft_applied),
         thousands(says.raft_index),
         shown(says.revision),
         says.version

@@ -104,7 +104,7 @@ fn a_good_cluster_is_proven_in_these_words() {
         proof.sentence,
         "PROVEN. 3 members serve from revision 83,799 with equal HashKV 9f3c11aa, the snapshot's own; no write was tried."
     );
-    assert_eq!(proof.members[1].words, "leader, term 2, log to 9, all of it applied; revision 83,799; etcd 3.5.30");
+    assert_eq!(proof.members[1].words, "leader, term 2, log 9/9, revision 83,799, etcd 3.5.30");
     seen.canary =
         Canary::Done { key: "requorum/canary/x".into(), revision: 83_800, read: vec![String::new(); 3], watched: true };
     assert!(check(&plan, &seen, &Told::Not).sentence.contains("a key was put, read through each and deleted"));
@@ -381,6 +381,12 @@ fn each_way_to_be_wrong_is_named() {
         assert!(found.outcome == Outcome::Fail && told.contains(words), "{name}: {words:?} is not in {told:?}");
         assert!(!found.todo.is_empty() || topic == Topic::Members, "{name}: what is to be done?");
         assert!(!proof.sentence.contains("PROVEN"), "{name}");
+        for stand in proof.members.iter().filter(|stand| found.who.contains(&stand.name)) {
+            assert_eq!(stand.outcome, Outcome::Fail, "{name}: {stand:?}");
+        }
+        let about_one =
+            matches!(topic, Topic::Identity | Topic::Hash | Topic::Snapshot | Topic::Revision | Topic::Directories);
+        assert_eq!(!found.who.is_empty(), about_one, "{name}: {:?}", found.who);
     }
 }
 
