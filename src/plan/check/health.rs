@@ -84,7 +84,7 @@ pub(super) fn quota(case: Case<'_>) -> Check {
             Outcome::Unknown,
             match ours.is_empty() {
                 true => "nobody answers".into(),
-                false => format!("{} does not tell its quota", all(&untold)),
+                false => format!("{} {} not tell the quota", all(&untold), plural(untold.len(), "does", "do")),
             },
         );
     }
