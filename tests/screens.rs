@@ -11,13 +11,17 @@ use fake_world::{Fake, options};
 use ratatui::style::{Color, Modifier};
 use requorum::{
     engine::progress::{Phase, Progress},
-    recovery::RowEvent,
+    recovery::{
+        Cancel, RowEvent,
+        verify::{Job, verify},
+    },
     trouble::{Kind, Trouble},
     tui::{
         Headless, Model, Msg, Options, Step,
         app::{Effect, update},
         headless::{picture, screen},
     },
+    world::World,
 };
 
 const SIZES: [(u16, u16); 2] = [(80, 24), (120, 40)];
@@ -140,6 +144,39 @@ fn restoring() -> Model {
     update(&mut model, Msg::Tick(104_000));
     update(&mut model, row("m2", step(20)));
     update(&mut model, Msg::Key(Down.into()));
+    model
+}
+
+/// On Proof, after the members were watched.
+fn proof(world: Fake, codes: &[KeyCode]) -> Headless {
+    let w = keys(restored(world), &[Char('n'), Char('n')]);
+    assert_eq!(w.model().step, Step::Proof, "{}", w.screen(80, 24));
+    keys(w, codes)
+}
+
+/// A world in which these restored members were not started, and those hold other data.
+fn without(down: &[&str], mixed: &[&str]) -> Fake {
+    let world = Fake::default();
+    world.down.lock().unwrap().extend(down.iter().map(ToString::to_string));
+    world.mixed.lock().unwrap().extend(mixed.iter().map(ToString::to_string));
+    world
+}
+
+/// On Proof, while m3 is still to come up.
+fn waiting() -> Model {
+    let world = without(&["m3"], &[]);
+    let mut model = keys(restored(Fake::default()), &[Char('n')]).model().clone();
+    let effects = update(&mut model, Msg::Key(Char('n').into()));
+    let [Effect::Verify { id, plan, old, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    for member in &plan.members {
+        world.restore(plan, &member.name, &mut |_| requorum::engine::progress::Flow::Go).unwrap();
+    }
+    let cancel = Cancel::default();
+    let job = Job { plan, old, timeout: std::time::Duration::from_secs(60), canary: false };
+    let _ = verify(&job, &world, &cancel, &mut |proof| {
+        update(&mut model, Msg::Seen { id: *id, proof: Box::new(proof.clone()) });
+        cancel.stop();
+    });
     model
 }
 
@@ -336,6 +373,21 @@ fn make_scenes() -> Scenes {
         ("6-launch-notes", model(keys(restored(Fake::default()), &[Char('n'), Enter]))),
         ("6-launch-help", model(keys(restored(Fake::default()), &[Char('n'), Char('?')]))),
         ("6-launch-quit", model(keys(restored(Fake::default()), &[Char('n'), Char('q')]))),
+        ("7-proof-asking", {
+            let mut m = keys(restored(Fake::default()), &[Char('n')]).model().clone();
+            update(&mut m, Msg::Key(Char('n').into()));
+            m
+        }),
+        ("7-proof-waiting", waiting()),
+        ("7-proof-proven", model(proof(Fake::default(), &[]))),
+        ("7-proof-next", model(proof(Fake { kubernetes: true, ..Fake::default() }, &[KeyCode::End]))),
+        ("7-proof-canary-asks", model(proof(Fake::default(), &[Char('c')]))),
+        ("7-proof-canary", model(proof(Fake::default(), &[Char('c'), Char('y')]))),
+        ("7-proof-details", model(proof(Fake::default(), &[Enter]))),
+        ("7-proof-mixed", model(proof(without(&[], &["m3"]), &[]))),
+        ("7-proof-unproven", model(proof(without(&["m3"], &[]), &[]))),
+        ("7-proof-simulated", model(proof(Fake { simulated: true, ..Fake::default() }, &[]))),
+        ("7-proof-help", model(proof(Fake::default(), &[Char('?')]))),
         ("3-members-help", model(keys(at_members(), &[Char('?')]))),
     ]
 }
@@ -372,6 +424,9 @@ fn ascii_screens_are_ascii() {
         if name == "3-members-slip" {
             insta::assert_snapshot!("ascii@80x24", screen(&model, 80, 24));
         }
+        if name == "7-proof-mixed" {
+            insta::assert_snapshot!("ascii-7-proof-mixed@80x24", screen(&model, 80, 24));
+        }
     }
 }
 
@@ -381,7 +436,7 @@ fn mono_screens_have_no_colour_and_still_show_selection_and_weight() {
         model.look.mono = true;
         let cells = picture(&model, 80, 24);
         assert!(cells.content.iter().all(|c| c.fg == Color::Reset && c.bg == Color::Reset), "{name}");
-        if matches!(name, "1-detect-lost" | "3-members-slip" | "5-restore-working") {
+        if matches!(name, "1-detect-lost" | "3-members-slip" | "5-restore-working" | "7-proof-mixed") {
             insta::assert_snapshot!(format!("mono-{name}@80x24"), styles(&cells));
         }
     }

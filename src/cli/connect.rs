@@ -150,7 +150,7 @@ fn refuse_unknown_variables(names: impl Iterator<Item = String>) -> Result<()> {
 }
 
 /// Durations as Go writes them: `5s`, `1m30s`, `500ms`, `1.5s`, `0`.
-fn duration(text: &str) -> std::result::Result<Duration, String> {
+pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }

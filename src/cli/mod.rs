@@ -16,6 +16,7 @@ mod report;
 mod sheet;
 mod snapshot;
 mod v2;
+mod verify;
 mod wizard;
 
 use std::{
@@ -114,6 +115,8 @@ enum Command {
     Sheet(sheet::Args),
     /// Print how each member of a plan is started: a command, a systemd unit, a container, a static pod, a runbook.
     Launch(launch::Args),
+    /// Did it work? Watches the members of a plan come up and proves what they serve; with an exit code for scripts.
+    Verify(verify::VerifyArgs),
     /// Practise on a broken cluster that is made for you.
     Drill(wizard::DrillArgs),
     /// Measure status and restore on this machine, side by side with etcdutl where there is one.
@@ -148,6 +151,7 @@ fn run(cli: Cli) -> Result<u8> {
     let Cli { command, wizard, connect, write_out } = cli;
     let done = match command {
         Some(Command::Probe(args)) => return probe::run(args, &connect, write_out),
+        Some(Command::Verify(args)) => return verify::run(args, &connect, write_out),
         None => wizard::real(wizard, &connect),
         Some(Command::Snapshot(command)) => snapshot::run(command, &connect, write_out),
         Some(Command::Hashkv(args)) => inspect::hashkv(&args, write_out),

@@ -19,7 +19,12 @@ use crate::{
     },
     plan::{
         Plan, certs,
-        facts::{Answer, FileFacts, Hashed, KnownMember, config::ConfigFacts, disk::DirFacts},
+        facts::{
+            Answer, FileFacts, Hashed, KnownMember,
+            config::ConfigFacts,
+            disk::DirFacts,
+            started::{Data, PlannedHash},
+        },
         fence::{Door, Heard},
         halt::Halt,
         ledger::{Difference, History},
@@ -128,6 +133,18 @@ impl World for DrillWorld {
 
     fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
         self.inner.hash_at(endpoint, revision)
+    }
+
+    fn simulated(&self) -> bool {
+        true
+    }
+
+    fn planned_hash(&self, plan: &Plan, compacted: i64, watch: &mut Watch<'_>) -> Result<PlannedHash> {
+        self.inner.planned_hash(plan, compacted, watch)
+    }
+
+    fn aftermath(&self, plan: &Plan, watch: &mut Watch<'_>) -> Result<Data> {
+        self.inner.aftermath(plan, watch)
     }
 
     fn knock(&self, doors: &[Door]) -> Vec<Heard> {

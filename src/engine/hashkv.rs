@@ -103,6 +103,15 @@ impl Reach {
     }
 }
 
+/// What happens to a database between the file that is read and the store that is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct After {
+    /// The row that a restore with a bump adds behind all others; it marks all up to it as compacted.
+    pub bump: Option<Revision>,
+    /// The revision up to which the store was compacted meanwhile; below the file's own it counts for nothing.
+    pub compacted: i64,
+}
+
 /// HashKV of a database up to revision `at` (0 or less: the newest).
 ///
 /// A row up to the compact revision counts only where its key is alive at `at` with that row: that
@@ -111,82 +120,107 @@ impl Reach {
 /// # Errors
 /// See [`Refused`].
 pub fn hash_kv<R: ReadAt>(view: &View<R>, at: i64, watch: &mut Watch<'_>) -> Result<HashKv, Refused> {
-    let reach = Reach::read(view)?;
+    hash_kv_after(view, at, After::default(), watch)
+}
+
+/// HashKV up to revision `at` of the store that becomes of this database.
+///
+/// # Errors
+/// See [`Refused`].
+pub fn hash_kv_after<R: ReadAt>(
+    view: &View<R>,
+    at: i64,
+    after: After,
+    watch: &mut Watch<'_>,
+) -> Result<HashKv, Refused> {
+    let mut reach = Reach::read(view)?;
+    if after.compacted > 0 {
+        reach.compacted = reach.compacted.max(after.compacted);
+    }
+    if let Some(bump) = after.bump {
+        reach = Reach { compacted: reach.compacted.max(bump.main), revision: reach.revision.max(bump.main) };
+    }
     let (at, compacted) = (reach.asked(at)?, reach.compacted);
     let mut hash = crc32c::crc32c(schema::KEY);
     let Some(bucket) = view.bucket(schema::KEY)? else { return Ok(HashKv { hash, revision: at, compacted }) };
-    let keep = keep(view, &bucket, reach, at, watch)?;
+    let rows = Rows { view, bucket: &bucket, bump: after.bump, at };
+    let keep = keep(&rows, reach, watch)?;
     let mut kept = keep.iter().flatten().peekable();
-    let mut told = Told::new(view);
-    let mut rows = view.cursor(&bucket);
-    while let Some(row) = rows.next()? {
-        told.row(row.key.len() + row.value.len(), watch)?;
-        let key = RevisionKey::parse(row.key).ok_or_else(|| undecoded(row.key))?;
-        if key.revision.main > at {
-            break;
-        }
+    rows.each(watch, &mut |key, row, value| {
         if key.revision.main <= compacted && keep.is_some() {
             // both ascend, so one look at the next kept row is enough
             if kept.next_if(|kept| **kept == key.revision).is_none() {
-                continue;
+                return Ok(());
             }
         }
-        if key.revision.main == compacted && key.tombstone {
-            continue;
+        if key.revision.main != compacted || !key.tombstone {
+            hash = crc32c::crc32c_append(crc32c::crc32c_append(hash, row), value);
         }
-        hash = crc32c::crc32c_append(crc32c::crc32c_append(hash, row.key), row.value);
-    }
+        Ok(())
+    })?;
     Ok(HashKv { hash, revision: at, compacted })
 }
 
-/// The rows up to the compact revision whose keys are alive at `at` with them, ascending; `None`
-/// where every row counts: nothing was compacted, or no key at all is alive at `at` (etcd drops
-/// nothing where it keeps nothing).
-fn keep<R: ReadAt>(
-    view: &View<R>,
-    bucket: &Bucket,
-    reach: Reach,
+/// The rows up to a revision, with that of the bump behind them.
+struct Rows<'a, R: ReadAt> {
+    view: &'a View<R>,
+    bucket: &'a Bucket,
+    bump: Option<Revision>,
     at: i64,
-    watch: &mut Watch<'_>,
-) -> Result<Option<Vec<Revision>>, Refused> {
+}
+
+/// Takes a row: its key decoded, and as it is; its value.
+type Take<'a> = &'a mut dyn FnMut(RevisionKey, &[u8], &[u8]) -> Result<(), Refused>;
+
+impl<R: ReadAt> Rows<'_, R> {
+    fn each(&self, watch: &mut Watch<'_>, take: Take<'_>) -> Result<(), Refused> {
+        let mut told = Told::new(self.view);
+        let mut rows = self.view.cursor(self.bucket);
+        while let Some(row) = rows.next()? {
+            told.row(row.key.len() + row.value.len(), watch)?;
+            let key = RevisionKey::parse(row.key).ok_or_else(|| undecoded(row.key))?;
+            if key.revision.main > self.at {
+                return Ok(());
+            }
+            take(key, row.key, row.value)?;
+        }
+        match self.bump.filter(|bump| bump.main <= self.at) {
+            Some(revision) => take(RevisionKey { revision, tombstone: false }, &revision.to_bytes(), &[]),
+            None => Ok(()),
+        }
+    }
+
+    /// The rows with which keys are alive at the end, of those up to revision `until`.
+    fn alive(&self, until: i64, watch: &mut Watch<'_>) -> Result<Vec<Revision>, Refused> {
+        let mut alive: HashMap<Box<[u8]>, Revision> = HashMap::new();
+        self.each(watch, &mut |key, row, value| {
+            let kv = KeyValueRef::parse(value).ok_or_else(|| undecoded(row))?;
+            if key.tombstone || key.revision.main > until {
+                alive.remove(kv.key);
+            } else if let Some(revision) = alive.get_mut(kv.key) {
+                *revision = key.revision;
+            } else {
+                alive.insert(kv.key.into(), key.revision);
+            }
+            Ok(())
+        })?;
+        Ok(alive.into_values().collect())
+    }
+}
+
+/// The rows up to the compact revision whose keys are alive at the end with them, ascending; `None`
+/// where every row counts: nothing was compacted, or no key at all is alive at the end (etcd drops
+/// nothing where it keeps nothing).
+fn keep<R: ReadAt>(rows: &Rows<'_, R>, reach: Reach, watch: &mut Watch<'_>) -> Result<Option<Vec<Revision>>, Refused> {
     if reach.compacted < 0 {
         return Ok(None);
     }
-    let mut keep: Vec<Revision> = alive(view, bucket, at, reach.compacted, watch)?;
-    if keep.is_empty() && alive(view, bucket, at, i64::MAX, watch)?.is_empty() {
+    let mut keep: Vec<Revision> = rows.alive(reach.compacted, watch)?;
+    if keep.is_empty() && rows.alive(i64::MAX, watch)?.is_empty() {
         return Ok(None);
     }
     keep.sort_unstable();
     Ok(Some(keep))
-}
-
-/// The rows with which keys are alive at `at`, of those up to revision `until`.
-fn alive<R: ReadAt>(
-    view: &View<R>,
-    bucket: &Bucket,
-    at: i64,
-    until: i64,
-    watch: &mut Watch<'_>,
-) -> Result<Vec<Revision>, Refused> {
-    let mut alive: HashMap<Box<[u8]>, Revision> = HashMap::new();
-    let mut told = Told::new(view);
-    let mut rows = view.cursor(bucket);
-    while let Some(row) = rows.next()? {
-        told.row(row.key.len() + row.value.len(), watch)?;
-        let key = RevisionKey::parse(row.key).ok_or_else(|| undecoded(row.key))?;
-        let kv = KeyValueRef::parse(row.value).ok_or_else(|| undecoded(row.key))?;
-        if key.revision.main > at {
-            break;
-        }
-        if key.tombstone || key.revision.main > until {
-            alive.remove(kv.key);
-        } else if let Some(revision) = alive.get_mut(kv.key) {
-            *revision = key.revision;
-        } else {
-            alive.insert(kv.key.into(), key.revision);
-        }
-    }
-    Ok(alive.into_values().collect())
 }
 
 fn undecoded(row: &[u8]) -> Refused {

@@ -28,6 +28,12 @@ pub struct Kubernetes {
     pub encrypted: Vec<Sealed>,
     /// Secrets that are not encrypted.
     pub plain_secrets: u64,
+    /// The nodes' names.
+    #[serde(skip)]
+    pub nodes: Vec<String>,
+    /// Which API servers have a lease as masters: their addresses.
+    #[serde(skip)]
+    pub api_servers: Vec<String>,
 }
 
 /// Values that one key encrypted.
@@ -70,6 +76,11 @@ impl Kubernetes {
             seal.objects += 1;
             seal.kinds.insert(kind.clone());
         }
+        match (kind.as_str(), rest.as_slice()) {
+            ("minions", [node]) => self.nodes.push(brief(node, 253)),
+            ("masterleases", [address]) => self.api_servers.push(brief(address, 253)),
+            _ => {}
+        }
         *self.kinds.entry(kind).or_default() += 1;
         if let [namespace, _, ..] = rest.as_slice() {
             *self.namespaces.entry(brief(namespace, 100)).or_default() += 1;
@@ -108,7 +119,8 @@ mod tests {
     #[test]
     fn kinds_namespaces_and_keys_that_will_be_needed() {
         let mut found = Kubernetes::default();
-        let rows: [(&str, &[u8]); 9] = [
+        let rows: [(&str, &[u8]); 10] = [
+            ("/registry/masterleases/10.0.0.1", b"k8s\0"),
             ("/registry/pods/default/web-1", b"k8s\0"),
             ("/registry/pods/kube-system/dns", b"k8s\0"),
             ("/registry/minions/node-1", b"k8s\0"),
@@ -128,14 +140,22 @@ mod tests {
         let kinds: Vec<(&str, u64)> = found.kinds.iter().map(|(k, n)| (k.as_str(), *n)).collect();
         assert_eq!(
             kinds,
-            [("cilium.io/ciliumnodes", 1), ("minions", 1), ("pods", 2), ("secrets", 3), ("services/specs", 1)]
+            [
+                ("cilium.io/ciliumnodes", 1),
+                ("masterleases", 1),
+                ("minions", 1),
+                ("pods", 2),
+                ("secrets", 3),
+                ("services/specs", 1)
+            ]
         );
         let namespaces: Vec<(&str, u64)> = found.namespaces.iter().map(|(k, n)| (k.as_str(), *n)).collect();
         assert_eq!(namespaces, [("default", 5), ("kube-system", 1)]);
         let seals: Vec<(&str, &str, u64)> =
             found.encrypted.iter().map(|s| (s.provider.as_str(), s.key.as_str(), s.objects)).collect();
         assert_eq!(seals, [("aescbc", "key1", 1), ("kms", "vault", 1)]);
-        assert_eq!((found.objects, found.plain_secrets), (8, 1));
+        assert_eq!((found.objects, found.plain_secrets), (9, 1));
+        assert_eq!((found.nodes, found.api_servers), (vec!["node-1".to_string()], vec!["10.0.0.1".to_string()]));
         assert_eq!(Kubernetes::default().finish(), None);
     }
 }

@@ -1,6 +1,7 @@
 //! Work on one machine's files, synchronous: know what a file is, read its status, restore a data
 //! directory from it. No terminal, no network, no clock it was not handed.
 
+pub mod aftermath;
 pub mod archive;
 pub mod bench;
 pub mod byhand;

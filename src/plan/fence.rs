@@ -110,7 +110,7 @@ impl Fence {
 }
 
 /// Host and port of a URL, or of an endpoint without a scheme.
-fn place(text: &str) -> Option<(String, u16)> {
+pub(super) fn place(text: &str) -> Option<(String, u16)> {
     let text = text.trim();
     let whole = if text.contains("://") { text.to_string() } else { format!("http://{text}") };
     url::parse(&whole).ok().filter(|u| !u.scheme.is_unix()).map(|u| u.place())

@@ -9,6 +9,7 @@ pub mod build;
 pub mod bump;
 pub mod byhand;
 pub mod certs;
+pub mod check;
 pub mod destination;
 pub mod facts;
 pub mod fence;

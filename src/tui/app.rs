@@ -16,7 +16,7 @@ use super::{
     field::Field,
     keys::{self, Action, Place},
     prompt::{Ask, Prompt},
-    steps::{self, Step, detect, launch, members, restore, review, snapshot, snapshot_work},
+    steps::{self, Step, detect, launch, members, proof, restore, review, snapshot, snapshot_work},
     theme::{Look, Tone},
 };
 use crate::{
@@ -70,6 +70,8 @@ pub enum Overlay {
     Unhashed,
     /// Stop the restore?
     Stop,
+    /// Write a key?
+    Canary,
     /// Replace the table by what was pasted?
     Pasted,
 }
@@ -124,6 +126,8 @@ pub struct Model {
     pub restore: restore::State,
     /// Step 6.
     pub launch: launch::State,
+    /// Step 7.
+    pub proof: proof::State,
     /// What was written so far, a path and what it is.
     pub written: Vec<(PathBuf, String)>,
     /// How far leaving has come.
@@ -155,6 +159,7 @@ impl Model {
             review: review::State::default(),
             restore: restore::State::default(),
             launch: launch::State::default(),
+            proof: proof::State::default(),
             written: Vec::new(),
             leaving: Leaving::No,
             last_id: 0,
@@ -183,6 +188,7 @@ impl Model {
             Some(Overlay::Quit) => Place::AskQuit,
             Some(Overlay::Unhashed) => Place::AskUnhashed,
             Some(Overlay::Stop) => Place::AskStop,
+            Some(Overlay::Canary) => Place::AskCanary,
             Some(Overlay::Pasted) => Place::AskPaste,
             None if self.prompt.is_some() => Place::Field,
             None => self.step.place(),
@@ -194,6 +200,7 @@ impl Model {
         self.detect.asking() > 0
             || self.snapshot.busy()
             || self.restore.running()
+            || self.proof.running()
             || self.review.asking()
             || self.prompt.as_ref().is_some_and(|p| p.ask.confirms() && !p.armed(self.now_ms))
     }
@@ -290,6 +297,11 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
             review::fenced(model, id, seen, fences);
             Vec::new()
         }
+        Msg::Seen { id, proof } => {
+            proof::seen(model, id, proof);
+            Vec::new()
+        }
+        Msg::Verified { id, result } => proof::verified(model, id, result),
         Msg::Written { id, path, result } => {
             written(model, id, path, result);
             Vec::new()
@@ -430,6 +442,7 @@ fn yes(model: &mut Model) -> Vec<Effect> {
         Some(Overlay::Quit) => leave(model),
         Some(Overlay::Unhashed) => snapshot::agree(model),
         Some(Overlay::Stop) => restore::stop(model),
+        Some(Overlay::Canary) => proof::agree(model),
         Some(Overlay::Pasted) => {
             members::take_pasted(model);
             Vec::new()
@@ -451,7 +464,7 @@ fn interrupt(model: &mut Model) -> Vec<Effect> {
 /// Leaves: at once where nothing is being written, else when what runs has reached a safe point. A
 /// second wish to leave goes at once.
 fn leave(model: &mut Model) -> Vec<Effect> {
-    let mut effects: Vec<Effect> = [model.snapshot.saving_id(), model.restore.id()]
+    let mut effects: Vec<Effect> = [model.snapshot.saving_id(), model.restore.id(), model.proof.writing_id()]
         .into_iter()
         .flatten()
         .map(|id| Effect::Cancel { id })
@@ -474,7 +487,8 @@ fn terminated(model: &mut Model) -> Vec<Effect> {
 
 /// Called when work ended: leaves, if that was what it waited for.
 pub(super) fn leave_when_safe(model: &mut Model) -> Vec<Effect> {
-    if model.leaving == Leaving::WhenSafe && model.snapshot.saving_id().is_none() && !model.restore.running() {
+    let safe = model.snapshot.saving_id().is_none() && !model.restore.running() && model.proof.writing_id().is_none();
+    if model.leaving == Leaving::WhenSafe && safe {
         model.leaving = Leaving::Now;
         return vec![Effect::Quit];
     }

@@ -21,13 +21,19 @@ use crate::{
         },
         fence::{Fence, Seen},
     },
-    recovery::{Cancel, Passed, RowEvent, carry_out, fences},
+    recovery::{
+        Cancel, Passed, RowEvent, carry_out, fences,
+        verify::{Job, verify},
+    },
     trouble::{Kind, Trouble},
     world::World,
 };
 
 /// The least time between two progress messages of one piece of work.
 const APART: Duration = Duration::from_millis(50);
+
+/// How long the members of a restored plan may take to come up; after that they are asked again when a key says so.
+const WATCHED: Duration = Duration::from_secs(600);
 
 /// Threads that carry out effects bear this name; the panic hook leaves the screen alone for them.
 pub(super) const THREAD: &str = "requorum-effect";
@@ -120,6 +126,13 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: &mut dyn FnMu
                 .and_then(|passed| carry_out(plan, names, &passed, &orders.journal, world, cancel, &mut report));
             send(Msg::RestoreEnded { id: *id, result });
         }
+        Effect::Verify { id, plan, old, canary } => {
+            let job = Job { plan, old, timeout: WATCHED, canary: *canary };
+            let result = verify(&job, world, cancel, &mut |proof| {
+                send(Msg::Seen { id: *id, proof: Box::new(proof.clone()) });
+            });
+            send(Msg::Verified { id: *id, result: result.map(Box::new) });
+        }
         Effect::Write { id, path, text } => {
             send(Msg::Written { id: *id, path: path.clone(), result: world.write_new(path, text) });
         }
@@ -169,6 +182,7 @@ fn failed(effect: &Effect, bug: Trouble) -> Option<Msg> {
         Effect::Compare { id, .. } => Msg::Compared { id: *id, result: Err(bug) },
         Effect::Save { id, .. } => Msg::Saved { id: *id, result: Err(bug) },
         Effect::Restore { id, .. } => Msg::RestoreEnded { id: *id, result: Err(bug) },
+        Effect::Verify { id, .. } => Msg::Verified { id: *id, result: Err(bug) },
         Effect::Write { id, path, .. } => Msg::Written { id: *id, path: path.clone(), result: Err(bug) },
         Effect::Fences { id, .. } => {
             let fence = Fence {
@@ -192,6 +206,7 @@ pub(super) fn cancellable(effect: &Effect) -> Option<u64> {
         Effect::Inspect { id, .. }
         | Effect::Compare { id, .. }
         | Effect::Save { id, .. }
+        | Effect::Verify { id, .. }
         | Effect::Restore { id, .. } => Some(*id),
         _ => None,
     }

@@ -63,6 +63,10 @@ pub fn ending(model: &Model) -> Ending {
     if let Some(plan) = model.restore.plan.as_ref().filter(|_| !model.options.journals.as_os_str().is_empty()) {
         lines.push(format!("the journal: {}", journal::of_plan(&model.options.journals, plan).display()));
     }
+    if let Some(proof) = &model.proof.proof {
+        lines.push(String::new());
+        lines.push(format!("{} {}", proof.verdict.mark(), proof.sentence));
+    }
     match (&model.restore.plan, outcome) {
         (Some(plan), Outcome::Restored) => {
             lines.push(String::new());

@@ -113,7 +113,7 @@ fn stepper(model: &Model, page: &mut Page<'_>) {
 /// The first step that is not settled yet.
 fn furthest(model: &Model) -> Step {
     match () {
-        () if model.restore.complete() => Step::Launch,
+        () if model.restore.complete() => model.step.max(Step::Launch),
         () if !model.restore.rows.is_empty() => Step::Restore,
         () => model.step.max(match () {
             () if model.review.plan.is_some() => Step::Review,
@@ -321,6 +321,7 @@ fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
             ]].concat(),
         ),
         Some(Overlay::Pasted) => steps::members::paste_words(model),
+        Some(Overlay::Canary) => ("Write one key, and delete it again?".into(), steps::proof::canary_words(model)),
         Some(Overlay::Stop) => (
             "Stop the restore?".into(),
             vec![

@@ -18,6 +18,8 @@ pub enum Place {
     Restore,
     /// Step 6.
     Launch,
+    /// Step 7.
+    Proof,
     /// A text field is open.
     Field,
     /// The list of keys.
@@ -32,6 +34,8 @@ pub enum Place {
     AskStop,
     /// "Replace the table by what was pasted?"
     AskPaste,
+    /// "Write one key?"
+    AskCanary,
 }
 
 /// What a key does. What it means in a step is the step's business.
@@ -75,6 +79,7 @@ pub enum Action {
     Copy,
     WriteSheet,
     Runbook,
+    Canary,
     Submit,
     SubmitNext,
     TakeFixTyping,
@@ -129,11 +134,12 @@ pub struct Binding {
 }
 
 use Place::{
-    AskPaste, AskQuit, AskStop, AskUnhashed, Details, Detect, Field, Help, Launch, Members, Restore, Review, Snapshot,
+    AskCanary, AskPaste, AskQuit, AskStop, AskUnhashed, Details, Detect, Field, Help, Launch, Members, Proof, Restore,
+    Review, Snapshot,
 };
 
-const STEPS: &[Place] = &[Detect, Snapshot, Members, Review, Restore, Launch];
-const WINDOWS: &[Place] = &[Help, Details, AskQuit, AskUnhashed, AskStop, AskPaste];
+const STEPS: &[Place] = &[Detect, Snapshot, Members, Review, Restore, Launch, Proof];
+const WINDOWS: &[Place] = &[Help, Details, AskQuit, AskUnhashed, AskStop, AskPaste, AskCanary];
 const EVERYWHERE: &[Place] = &[
     Detect,
     Snapshot,
@@ -141,6 +147,7 @@ const EVERYWHERE: &[Place] = &[
     Review,
     Restore,
     Launch,
+    Proof,
     Field,
     Help,
     Details,
@@ -148,8 +155,9 @@ const EVERYWHERE: &[Place] = &[
     AskUnhashed,
     AskStop,
     AskPaste,
+    AskCanary,
 ];
-const SCROLLS: &[Place] = &[Detect, Snapshot, Members, Review, Restore, Launch, Help, Details, AskPaste];
+const SCROLLS: &[Place] = &[Detect, Snapshot, Members, Review, Restore, Launch, Proof, Help, Details, AskPaste];
 
 macro_rules! row {
     ($action:expr, [$($key:expr),+], $show:literal, $label:literal, $help:literal, $on:expr) => {
@@ -194,29 +202,33 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Left, [key(KeyCode::Left), ch('h')], "", "", "", &[Launch]),
     row!(Action::WriteSheet, [ch('w')], "w", "save all", "write what is shown, of all members, to a new file", &[Launch]),
     row!(Action::Runbook, [ch('p')], "p", "runbook", "write the whole recovery as a paper with boxes to tick, in Markdown", &[Launch]),
+    row!(Action::Canary, [ch('c')], "c", "write a key", "put one key, read it through each member and delete it (asks first)", &[Proof]),
+    row!(Action::AskAgain, [ch('r')], "r", "ask again", "watch the members once more", &[Proof]),
+    row!(Action::Open, [key(KeyCode::Enter)], "⏎", "details", "all of it in words, with every command in one line", &[Proof]),
     // the way through
-    row!(Action::Next, [ch('n')], "n", "next", "go to the next step; where that is not possible yet, say why", &[Detect, Snapshot, Members, Review, Restore]),
-    row!(Action::Back, [key(KeyCode::Esc), ch('b')], "Esc", "back", "go back; nothing typed is lost (or b)", &[Snapshot, Members, Review, Restore, Launch]),
+    row!(Action::Next, [ch('n')], "n", "next", "go to the next step; where that is not possible yet, say why", &[Detect, Snapshot, Members, Review, Restore, Launch]),
+    row!(Action::Back, [key(KeyCode::Esc), ch('b')], "Esc", "back", "go back; nothing typed is lost (or b)", &[Snapshot, Members, Review, Restore, Launch, Proof]),
     row!(Action::Help, [ch('?'), key(KeyCode::F(1))], "?", "help", "this list", STEPS),
     row!(Action::Quit, [ch('q')], "q", "quit", "leave (asks first)", STEPS),
     // moving about
     row!(Action::Up, [key(KeyCode::Up), ch('k')], "↑↓", "select", "select the line above or below", STEPS),
     row!(Action::Up, [key(KeyCode::Up), ch('k')], "↑↓", "scroll", "scroll", &[Help, Details, AskPaste]),
     row!(Action::Down, [key(KeyCode::Down), ch('j')], "", "", "", SCROLLS),
-    row!(Action::Down, [key(KeyCode::Tab)], "Tab", "", "the line below, Shift-Tab the one above", &[Detect, Snapshot, Review, Restore, Launch]),
-    row!(Action::Up, [key(KeyCode::BackTab)], "", "", "", &[Detect, Snapshot, Review, Restore, Launch]),
+    row!(Action::Down, [key(KeyCode::Tab)], "Tab", "", "the line below, Shift-Tab the one above", &[Detect, Snapshot, Review, Restore, Launch, Proof]),
+    row!(Action::Up, [key(KeyCode::BackTab)], "", "", "", &[Detect, Snapshot, Review, Restore, Launch, Proof]),
     row!(Action::Left, [key(KeyCode::Left), ch('h'), key(KeyCode::BackTab)], "←→", "cell", "select the cell beside (or Tab and Shift-Tab)", &[Members]),
     row!(Action::Right, [key(KeyCode::Right), key(KeyCode::Tab)], "", "", "", &[Members]),
     row!(Action::PageUp, [key(KeyCode::PageUp)], "PgUp PgDn", "", "a page up or down (or Space); on Launch: scroll the command", SCROLLS),
     row!(Action::PageDown, [key(KeyCode::PageDown), ch(' ')], "", "", "", SCROLLS),
     row!(Action::First, [key(KeyCode::Home)], "Home End", "", "the first, the last", SCROLLS),
     row!(Action::Last, [key(KeyCode::End)], "", "", "", SCROLLS),
-    row!(Action::Step(1), [ch('1')], "1 … 6", "", "go to that step, as far as the steps before it let through", STEPS),
+    row!(Action::Step(1), [ch('1')], "1 … 7", "", "go to that step, as far as the steps before it let through", STEPS),
     row!(Action::Step(2), [ch('2')], "", "", "", STEPS),
     row!(Action::Step(3), [ch('3')], "", "", "", STEPS),
     row!(Action::Step(4), [ch('4')], "", "", "", STEPS),
     row!(Action::Step(5), [ch('5')], "", "", "", STEPS),
     row!(Action::Step(6), [ch('6')], "", "", "", STEPS),
+    row!(Action::Step(7), [ch('7')], "", "", "", STEPS),
     // the text field
     row!(Action::Submit, [key(KeyCode::Enter)], "⏎", "take it", "take what was typed", &[Field]),
     row!(Action::SubmitNext, [key(KeyCode::Tab)], "Tab", "next cell", "take it and edit the next cell", &[Field]),
@@ -227,7 +239,8 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Yes, [ch('y')], "y", "yes, take it", "take the file", &[AskUnhashed]),
     row!(Action::Yes, [ch('y')], "y", "yes, replace", "replace the table (u takes it back)", &[AskPaste]),
     row!(Action::Yes, [ch('y')], "y", "yes, stop", "stop at the next safe point", &[AskStop]),
-    row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('n')], "⏎", "no, stay", "stay", &[AskQuit, AskUnhashed, AskStop, AskPaste]),
+    row!(Action::Yes, [ch('y')], "y", "yes, write it", "write the key", &[AskCanary]),
+    row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('n')], "⏎", "no, stay", "stay", &[AskQuit, AskUnhashed, AskStop, AskPaste, AskCanary]),
     row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('q'), ch('?')], "Esc", "close", "close", &[Help, Details]),
     row!(Action::Interrupt, [ctrl('c')], "Ctrl-C", "", "leave (asks once, then goes)", EVERYWHERE),
     row!(Action::Suspend, [ctrl('z')], "Ctrl-Z", "", "suspend; `fg` comes back", EVERYWHERE),

@@ -9,6 +9,7 @@ use crate::{
     engine::progress::Progress,
     plan::{
         Plan, certs,
+        check::Proof,
         facts::{Answer, Around, FileFacts, Hashed, KnownMember, disk::DirFacts},
         fence::{Fence, Old, Seen},
         ledger::{Difference, History},
@@ -125,6 +126,20 @@ pub enum Msg {
         seen: Seen,
         /// What follows from it.
         fences: Vec<Fence>,
+    },
+    /// A round of [`Effect::Verify`] is over.
+    Seen {
+        /// The effect's ID.
+        id: u64,
+        /// What is known.
+        proof: Box<Proof>,
+    },
+    /// [`Effect::Verify`] is over.
+    Verified {
+        /// The effect's ID.
+        id: u64,
+        /// What it came to.
+        result: Result<Box<Proof>>,
     },
     /// To [`Effect::Write`].
     Written {
@@ -271,6 +286,17 @@ pub enum Effect {
         names: Vec<String>,
         /// How it is to be carried out.
         orders: Box<Orders>,
+    },
+    /// Watch the members of a restored plan come up.
+    Verify {
+        /// For the answers.
+        id: u64,
+        /// The plan.
+        plan: Box<Plan>,
+        /// What is known of the old cluster.
+        old: Old,
+        /// Whether a key may be put, read and deleted.
+        canary: bool,
     },
     /// Stop the effect of this ID at its next safe point.
     Cancel {

@@ -1,6 +1,6 @@
-//! The wizard: Detect → Snapshot → Members → Review → Restore → Launch in one frame.
+//! The wizard: Detect → Snapshot → Members → Review → Restore → Launch → Proof in one frame.
 //!
-//! [`app`] is the wizard as values and pure functions, [`steps`] its six steps, [`keys`] the one
+//! [`app`] is the wizard as values and pure functions, [`steps`] its seven steps, [`keys`] the one
 //! table of keys, [`frame`] the drawing. Here is the shell around it: the terminal, the event
 //! loop, signals. Files and the network are reached through effects only.
 

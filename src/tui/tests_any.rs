@@ -7,7 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
 
 use super::{
-    app::{Effect, Msg, update},
+    app::{Effect, Msg, Overlay, update},
     headless::screen,
     prompt::Ask,
     steps::Step,
@@ -17,9 +17,11 @@ use super::{
 use crate::{
     engine::progress::{Phase, Progress},
     plan::{
+        check::{check, tests},
         facts::{
             FileFacts, Hashed, Health,
             disk::{DirFacts, DirState, Held},
+            started::Told,
         },
         ledger::{Difference, History},
     },
@@ -32,7 +34,7 @@ fn any_key() -> impl Strategy<Value = KeyEvent> {
     let plain = |code| KeyEvent::new(code, KeyModifiers::NONE);
     prop_oneof![
         8 => prop::sample::select(vec!['n', 'b', 'y', 'e', 'r', 'd', 'l', 'o', 'i', 'c', '+', '-', 'u', 'x', 'p', 'g', 's', 't', 'w',
-            'q', '?', '1', '3', '4', '6', 'k', 'j', 'é', '語']).prop_map(move |c| plain(KeyCode::Char(c))),
+            'q', '?', '1', '3', '4', '6', '7', 'k', 'j', 'é', '語']).prop_map(move |c| plain(KeyCode::Char(c))),
         6 => Just(plain(KeyCode::Enter)),
         3 => Just(plain(KeyCode::Esc)),
         6 => prop::sample::select(vec![KeyCode::Up, KeyCode::Down, KeyCode::Left, KeyCode::Right, KeyCode::Tab,
@@ -112,6 +114,11 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
             let fence = super::tests::fence();
             let fences = if good { Vec::new() } else { vec![fence] };
             vec![Msg::Fenced { id: *id, seen: Default::default(), fences }]
+        }
+        Effect::Verify { id, plan, .. } => {
+            let proof = Box::new(check(plan, &tests::good(plan), &Told::Not));
+            let result = if good { Ok(proof.clone()) } else { Err(trouble()) };
+            vec![Msg::Seen { id: *id, proof }, Msg::Verified { id: *id, result }]
         }
         Effect::Certificates { id, .. } => vec![Msg::Certificates { id: *id, seen: Default::default() }],
         Effect::Fresh { id } => vec![Msg::Fresh { id: *id, now: 2, fresh: "beef".into() }],
@@ -193,7 +200,11 @@ proptest! {
                 {
                     confirmed.insert(plan.short_id());
                 }
+                let asked_for_key = model.overlay == Some(Overlay::Canary);
                 for effect in update(&mut model, msg) {
+                    if let Effect::Verify { canary, .. } = &effect {
+                        prop_assert!(!*canary || asked_for_key, "a key that nobody agreed to");
+                    }
                     if let Effect::Restore { plan, names, orders, .. } = &effect {
                         let first = model.restore.rows.iter().all(|row| row.stand == Stand::Waits);
                         let fences = &model.review.fences;

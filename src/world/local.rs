@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     engine::{
+        aftermath,
         archive::Archive,
         datadir, inspect, kin, loss,
         progress::Watch,
@@ -36,9 +37,10 @@ use crate::{
     plan::{
         Plan, certs, destination,
         facts::{
-            Answer, FileFacts, Hashed, Health, KnownMember,
+            Alarm, Answer, FileFacts, Hashed, Health, KnownMember,
             config::ConfigFacts,
             disk::{DirFacts, DirState, Held},
+            started::{Canary, Data, PlannedHash, Told, Watched},
         },
         fence::{Door, Heard},
         ledger::{Difference, History},
@@ -177,6 +179,37 @@ impl World for Local {
             Ok(()) => self.members.hash_at(endpoint, revision),
             Err(trouble) => Hashed::Failed(trouble.to_string()),
         }
+    }
+
+    fn alarms(&self, endpoint: &str) -> Told<Vec<Alarm>> {
+        match self.may_ask(endpoint) {
+            Ok(()) => self.members.alarms(endpoint),
+            Err(trouble) => Told::Failed(trouble.to_string()),
+        }
+    }
+
+    fn watch_from(&self, endpoint: &str, revision: i64) -> Watched {
+        match self.may_ask(endpoint) {
+            Ok(()) => self.members.watch_from(endpoint, revision),
+            Err(trouble) => Watched::Failed(trouble.to_string()),
+        }
+    }
+
+    fn canary(&self, endpoints: &[String], key: &str, value: &str) -> Canary {
+        match endpoints.iter().try_for_each(|endpoint| self.may_ask(endpoint)) {
+            Ok(()) => self.members.canary(endpoints, key, value),
+            Err(trouble) => Canary::Failed { key: key.into(), why: trouble.to_string(), left: false },
+        }
+    }
+
+    fn planned_hash(&self, plan: &Plan, compacted: i64, watch: &mut Watch<'_>) -> Result<PlannedHash> {
+        self.inside(&plan.source.path)?;
+        aftermath::planned_hash(plan, compacted, watch)
+    }
+
+    fn aftermath(&self, plan: &Plan, watch: &mut Watch<'_>) -> Result<Data> {
+        self.inside(&plan.source.path)?;
+        aftermath::data(plan, watch)
     }
 
     fn knock(&self, doors: &[Door]) -> Vec<Heard> {

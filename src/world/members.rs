@@ -2,8 +2,9 @@
 //! cluster, whether it serves a linearizable read, and the snapshot that it streams.
 //!
 //! Each question makes connections of its own and ends within its deadline, whatever the member
-//! does. Nothing is ever written to a cluster from here.
+//! does. Nothing is ever written to a cluster from here but a [canary](Members::canary).
 
+mod after;
 mod answer;
 mod connect;
 pub(super) mod dial;
@@ -42,7 +43,10 @@ use super::tls;
 use crate::{
     engine::progress::Watch,
     etcd::membership::Id,
-    plan::facts::{Answer, Hashed, KnownMember, MemberSays, Read, Source},
+    plan::facts::{
+        Alarm, Answer, Hashed, KnownMember, MemberSays, Read, Source,
+        started::{Canary, Told, Watched},
+    },
     trouble::{Kind, Result, Trouble},
 };
 
@@ -125,9 +129,30 @@ impl Members {
             .map_or_else(Answer::from, |says| Answer::Says(Box::new(says)))
     }
 
-    /// HashKV of the keys up to `revision`. It reads the member's whole store, so it has more time than an answer.
+    /// HashKV of the keys up to `revision`; 0 for the newest, which the answer names. It reads the member's whole store,
+    /// so it has more time than an answer.
     pub fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
         self.block_on(self.hash(endpoint, revision)).unwrap_or_else(|| Hashed::Failed(shutting_down().details))
+    }
+
+    /// The list of alarms, which needs a quorum.
+    pub fn alarms(&self, endpoint: &str) -> Told<Vec<Alarm>> {
+        self.block_on(after::alarms(self, endpoint)).unwrap_or_else(|| Told::Failed(shutting_down().details))
+    }
+
+    /// How a watch from `revision` on is answered.
+    pub fn watch_from(&self, endpoint: &str, revision: i64) -> Watched {
+        self.block_on(after::watch_from(self, endpoint, revision))
+            .unwrap_or_else(|| Watched::Failed(shutting_down().details))
+    }
+
+    /// Puts a key through the first of `endpoints`, reads it through each, deletes it through the last, and watches that.
+    pub fn canary(&self, endpoints: &[String], key: &str, value: &str) -> Canary {
+        self.block_on(after::canary(self, endpoints, key, value)).unwrap_or_else(|| Canary::Failed {
+            key: key.into(),
+            why: shutting_down().details,
+            left: false,
+        })
     }
 
     /// Streams a snapshot from the member into the new file `into`, by way of `into.part`, and
@@ -227,7 +252,11 @@ impl Members {
         };
         let mut maintenance = client.maintenance_client();
         match answered(self.connect.idle_timeout, maintenance.hash_kv(revision)).await {
-            Ok(said) => Hashed::Says { hash: said.hash(), revision, compacted: said.compact_version() },
+            Ok(said) => {
+                let newest = said.header().map_or(0, |header| header.revision());
+                let revision = if revision > 0 { revision } else { newest };
+                Hashed::Says { hash: said.hash(), revision, compacted: said.compact_version() }
+            }
             Err(miss) => Hashed::Failed(match token {
                 Some(why) if miss.is_auth() => format!("{}, and no token: {why}", miss.words()),
                 _ => miss.words(),

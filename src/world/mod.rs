@@ -22,6 +22,9 @@ use std::{
     net::IpAddr,
     path::{Path, PathBuf},
     str::FromStr,
+    sync::LazyLock,
+    thread,
+    time::{Duration, Instant},
 };
 
 use self::{hand::Hand, journal::Record, site::Site, ssh::Stop};
@@ -29,7 +32,12 @@ use crate::{
     engine::{progress::Watch, restore::Restored},
     plan::{
         Plan, certs as judged,
-        facts::{Answer, Around, FileFacts, Hashed, KnownMember, config::ConfigFacts, disk::DirFacts},
+        facts::{
+            Alarm, Answer, Around, FileFacts, Hashed, KnownMember,
+            config::ConfigFacts,
+            disk::DirFacts,
+            started::{Canary, Data, PlannedHash, Told, Watched},
+        },
         fence::{Door, Heard},
         ledger::{Difference, History},
     },
@@ -83,10 +91,58 @@ pub trait World: Send + Sync {
         Answer::Silent { why: "not asked".into(), details }
     }
 
-    /// Asks a member for the hash of its keys up to `revision`. It reads the member's whole store, and may take longer
-    /// than an answer.
+    /// Asks a member for the hash of its keys up to `revision`; 0 means the newest, which the answer names. It reads the
+    /// member's whole store, and may take longer than an answer.
     fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
         Hashed::Failed(format!("{endpoint} was not asked for a hash at revision {revision}"))
+    }
+
+    /// True where the members are only played, so that what they say is no proof of anything.
+    fn simulated(&self) -> bool {
+        false
+    }
+
+    /// Time that only goes on, for deadlines.
+    fn clock(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
+    }
+
+    /// Waits for so long.
+    fn pause(&self, time: Duration) {
+        thread::sleep(time);
+    }
+
+    /// Asks for the list of alarms through a member; only a quorum gives it.
+    fn alarms(&self, endpoint: &str) -> Told<Vec<Alarm>> {
+        Told::Failed(format!("{endpoint} was not asked"))
+    }
+
+    /// Opens a watch from `revision` on, and says how it is answered.
+    fn watch_from(&self, endpoint: &str, revision: i64) -> Watched {
+        Watched::Failed(format!("{endpoint} was not asked for a watch from revision {revision}"))
+    }
+
+    /// Puts `key` through the first of `endpoints`, reads it through each, and deletes it through the last. The only
+    /// thing that is ever written to a cluster; for those who were told to.
+    fn canary(&self, _endpoints: &[String], key: &str, _value: &str) -> Canary {
+        Canary::Failed { key: key.into(), why: "nothing is written in this world".into(), left: false }
+    }
+
+    /// HashKV at the plan's revision as the plan's snapshot tells it, for a store that was compacted up to `compacted`.
+    ///
+    /// # Errors
+    /// When the snapshot is not here, not the plan's, or cannot tell.
+    fn planned_hash(&self, plan: &Plan, _compacted: i64, _watch: &mut Watch<'_>) -> Result<PlannedHash> {
+        Err(Trouble::new(Kind::Input, format!("{} is not read here", plan.source.path.display())))
+    }
+
+    /// What the data of the plan's snapshot will make happen once it is served again.
+    ///
+    /// # Errors
+    /// When the snapshot is not here, or not the plan's.
+    fn aftermath(&self, plan: &Plan, _watch: &mut Watch<'_>) -> Result<Data> {
+        Err(Trouble::new(Kind::Input, format!("{} is not read here", plan.source.path.display())))
     }
 
     /// Knocks at all these doors at once: whether somebody still answers there. Returns within the configured

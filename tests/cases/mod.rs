@@ -6,6 +6,7 @@ mod detect;
 mod fence;
 mod launch;
 mod oracle;
+mod proof;
 mod road;
 mod wizard;
 
@@ -15,7 +16,7 @@ type Needs = fn(&Server) -> Result<(), String>;
 type Case = (&'static str, Needs, fn(&Server));
 
 /// All of them.
-pub const ALL: [Case; 27] = [
+pub const ALL: [Case; 38] = [
     ("probe_lost_hung_and_started_again", any, detect::lost_hung_and_started_again),
     ("probe_five", any, detect::five),
     ("probe_passwords", any, detect::passwords),
@@ -35,6 +36,17 @@ pub const ALL: [Case; 27] = [
     ("an_old_member_left_alive", any, fence::left_alive),
     ("a_raw_copy_with_users_asked_for", any, road::raw_copy),
     ("a_bumped_revision", any, road::bumped),
+    ("proof_whole_and_never_started", any, proof::whole_and_never_started),
+    ("proof_different_snapshots", any, proof::different_snapshots),
+    ("proof_all_from_another_snapshot", any, proof::all_from_another_snapshot),
+    ("proof_an_old_member", any, proof::an_old_member),
+    ("proof_an_empty_directory", any, proof::an_empty_directory),
+    ("proof_a_mistyped_directory", any, proof::a_mistyped_directory),
+    ("proof_an_old_wal_directory", any, proof::an_old_wal_directory),
+    ("proof_other_tokens_and_defaults", any, proof::other_tokens_and_defaults),
+    ("proof_nospace_left_over", any, proof::nospace_left_over),
+    ("proof_bumped", any, proof::bumped),
+    ("proof_compacted_since", any, proof::compacted_since),
     ("a_directory_says_what_its_server_says", any, datadir::says_the_same),
     ("a_directory_of_a_member_that_lagged", any, datadir::lagging),
     ("v2_keys_are_written_out", with_v2, datadir::v2_keys),

@@ -230,7 +230,7 @@ impl Planned {
     }
 }
 
-fn restore_by_flags(snapshot: &Path, plan: &Plan, name: &str, data_dir: &Path) -> Command {
+pub(super) fn restore_by_flags(snapshot: &Path, plan: &Plan, name: &str, data_dir: &Path) -> Command {
     let member = plan.members.iter().find(|m| m.name == name).unwrap();
     let mut command = requorum(["snapshot", "restore"]);
     command.arg(snapshot).args(["--name", name, "--initial-cluster", &plan.initial_cluster()]);

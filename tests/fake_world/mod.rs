@@ -6,6 +6,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Mutex,
+    time::Duration,
 };
 
 use requorum::{
@@ -23,6 +24,7 @@ use requorum::{
             config::ConfigFacts,
             disk::{DirFacts, DirSays, DirState, Held},
             host::{HostFacts, Place, PlaceState, Root},
+            started::{Canary, Data, Kubernetes, Lease, PlannedHash, Told},
         },
         fence::{Door, Heard, Kind as DoorKind},
         halt::Halt,
@@ -74,6 +76,65 @@ pub struct Fake {
     pub written: Mutex<Vec<(PathBuf, String)>>,
     /// What was added to files.
     pub journals: Mutex<BTreeMap<PathBuf, String>>,
+    /// The plan whose members were restored last: those that are not in `down` run.
+    pub plan: Mutex<Option<Plan>>,
+    /// Restored members of these names were not started.
+    pub down: Mutex<BTreeSet<String>>,
+    /// Restored members of these names hold other data.
+    pub mixed: Mutex<BTreeSet<String>>,
+    /// The canaries that were sent out.
+    pub canaries: Mutex<Vec<String>>,
+    /// How long was waited for what.
+    pub waited: Mutex<Duration>,
+    /// The members are only played.
+    pub simulated: bool,
+}
+
+/// HashKV of the data that the made-up snapshots hold.
+const HASH: u32 = 0x9f3c_11aa;
+
+impl Fake {
+    /// The restored member at `endpoint`, once all of the plan are restored.
+    fn restored_at(&self, endpoint: &str) -> Option<(Plan, usize)> {
+        let plan = self.plan.lock().unwrap().clone()?;
+        let restored = self.restored.lock().unwrap();
+        let all = plan.members.iter().all(|m| restored.contains(&m.name));
+        let at = plan.members.iter().position(|m| m.client_urls.iter().any(|url| url == endpoint))?;
+        all.then_some((plan, at))
+    }
+
+    fn runs(&self, plan: &Plan, at: usize) -> Answer {
+        let member = &plan.members[at];
+        if self.down.lock().unwrap().contains(&member.name) {
+            return Answer::Silent { why: "connection refused".into(), details: String::new() };
+        }
+        let known = plan.members.iter().map(|m| KnownMember {
+            id: m.id,
+            name: m.name.clone(),
+            peer_urls: m.peer_urls.clone(),
+            client_urls: m.client_urls.clone(),
+            is_learner: false,
+        });
+        Answer::Says(Box::new(MemberSays {
+            cluster_id: plan.cluster_id,
+            member_id: member.id,
+            version: "3.5.30".into(),
+            revision: plan.expected_revision(),
+            raft_term: 2,
+            raft_index: 9,
+            raft_applied: 9,
+            leader: plan.members[1].id,
+            db_bytes: 41 << 20,
+            db_bytes_in_use: 38 << 20,
+            quota_bytes: Some(2 << 30),
+            cluster_version: "3.5.0".into(),
+            members: known.collect(),
+            read: Read::Served,
+            local_read: Read::Served,
+            heard: vec![Source::Client, Source::Metrics],
+            ..MemberSays::default()
+        }))
+    }
 }
 
 /// The three members of the made-up cluster.
@@ -123,6 +184,9 @@ impl World for Fake {
 
     fn ask(&self, endpoint: &str) -> Answer {
         assert!(!self.panics, "the made-up defect");
+        if let Some((plan, at)) = self.restored_at(endpoint) {
+            return self.runs(&plan, at);
+        }
         let silent = |why: &str, details: &str| Answer::Silent { why: why.into(), details: details.into() };
         let at = members().iter().position(|m| m.client_urls.iter().any(|u| u == endpoint));
         match at {
@@ -171,9 +235,51 @@ impl World for Fake {
         Answer::Silent { why: "silent".into(), details: "Its peer port does not answer either.".into() }
     }
 
+    fn simulated(&self) -> bool {
+        self.simulated
+    }
+
+    fn clock(&self) -> Duration {
+        *self.waited.lock().unwrap()
+    }
+
+    fn pause(&self, time: Duration) {
+        *self.waited.lock().unwrap() += time;
+    }
+
+    fn alarms(&self, _endpoint: &str) -> Told<Vec<Alarm>> {
+        Told::Is(Vec::new())
+    }
+
+    fn canary(&self, endpoints: &[String], key: &str, _value: &str) -> Canary {
+        self.canaries.lock().unwrap().push(key.into());
+        Canary::Done { key: key.into(), revision: 83_800, read: endpoints.to_vec(), watched: true }
+    }
+
+    fn planned_hash(&self, _plan: &Plan, compacted: i64, _watch: &mut Watch<'_>) -> Result<PlannedHash> {
+        Ok(PlannedHash { hash: HASH, compacted })
+    }
+
+    fn aftermath(&self, _plan: &Plan, _watch: &mut Watch<'_>) -> Result<Data> {
+        let lease =
+            |id: &str, seconds, key: &str| Lease { id: id.into(), seconds, keys: 1, first_keys: vec![key.into()] };
+        let kubernetes = self.kubernetes.then(|| Kubernetes {
+            nodes: vec!["m1".into(), "node-1".into()],
+            api_servers: vec!["10.0.0.1".into(), "10.0.0.9".into()],
+            service_accounts: 41,
+            sealed: Vec::new(),
+        });
+        let leases = vec![lease("1f2e", 15, "/locks/leader"), lease("2a", 3600, "/jobs/nightly")];
+        Ok(Data { leases, kubernetes })
+    }
+
     fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
+        if let Some((plan, at)) = self.restored_at(endpoint) {
+            let mixed = self.mixed.lock().unwrap().contains(&plan.members[at].name);
+            return Hashed::Says { hash: if mixed { 0x77aa_02c1 } else { HASH }, revision, compacted: 83_000 };
+        }
         let other = self.degraded && endpoint.contains("10.0.0.1");
-        Hashed::Says { hash: if other { 0x77aa_02c1 } else { 0x9f3c_11aa }, revision, compacted: 83_000 }
+        Hashed::Says { hash: if other { 0x77aa_02c1 } else { HASH }, revision, compacted: 83_000 }
     }
 
     fn knock(&self, doors: &[Door]) -> Vec<Heard> {
@@ -267,7 +373,9 @@ impl World for Fake {
             wal_dir: wal_dir.map(Path::to_path_buf),
             learned_from: String::new(),
             held: Held::No,
-            state: says.map_or(DirState::Absent, |says| DirState::Whole(Box::new(says))),
+            state: says
+                .filter(|_| self.plan.lock().unwrap().is_none())
+                .map_or(DirState::Absent, |says| DirState::Whole(Box::new(says))),
         }
     }
 
@@ -317,6 +425,7 @@ impl World for Fake {
             }
         }
         self.restored.lock().unwrap().push(name.to_string());
+        *self.plan.lock().unwrap() = Some(plan.clone());
         Ok(self.read_back(plan, name))
     }
 

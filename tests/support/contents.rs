@@ -88,6 +88,16 @@ impl Client {
         });
     }
 
+    /// Puts a key; false where the member refuses.
+    pub fn try_put(&mut self, key: &str, value: &str) -> bool {
+        self.runtime.block_on(self.inner.put(key, value, None)).is_ok()
+    }
+
+    /// Compacts up to a revision.
+    pub fn compact(&mut self, revision: i64) {
+        self.runtime.block_on(self.inner.compact(revision, None)).unwrap();
+    }
+
     /// Writes the last batch into the database file, which otherwise trails by up to 100 ms.
     pub fn flush(&mut self) {
         self.runtime.block_on(self.inner.defragment()).unwrap();

@@ -1,4 +1,4 @@
-//! The six steps, one file each: its state, its part of `update`, and how it is drawn. Here: their
+//! The seven steps, one file each: its state, its part of `update`, and how it is drawn. Here: their
 //! order and the way from one to the next.
 
 pub mod detect;
@@ -7,6 +7,8 @@ pub mod launch;
 pub mod members;
 pub mod members_view;
 pub mod meter;
+pub mod proof;
+pub mod proof_view;
 pub mod restore;
 pub mod review;
 pub mod snapshot;
@@ -35,11 +37,14 @@ pub enum Step {
     Restore,
     /// What do I paste where?
     Launch,
+    /// Did it work?
+    Proof,
 }
 
 impl Step {
     /// All of them, in order.
-    pub const ALL: [Step; 6] = [Step::Detect, Step::Snapshot, Step::Members, Step::Review, Step::Restore, Step::Launch];
+    pub const ALL: [Step; 7] =
+        [Step::Detect, Step::Snapshot, Step::Members, Step::Review, Step::Restore, Step::Launch, Step::Proof];
 
     /// Its name in the stepper.
     pub fn title(self) -> &'static str {
@@ -50,6 +55,7 @@ impl Step {
             Step::Review => "Review",
             Step::Restore => "Restore",
             Step::Launch => "Launch",
+            Step::Proof => "Proof",
         }
     }
 
@@ -67,6 +73,7 @@ impl Step {
             Step::Review => Place::Review,
             Step::Restore => Place::Restore,
             Step::Launch => Place::Launch,
+            Step::Proof => Place::Proof,
         }
     }
 
@@ -95,6 +102,7 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
             Step::Review => Ok(()),
             Step::Restore => restore::can(model, action),
             Step::Launch => launch::can(model, action),
+            Step::Proof => proof::can(model, action),
         },
     }
 }
@@ -108,6 +116,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Step::Review => review::act(model, action),
         Step::Restore => restore::act(model, action),
         Step::Launch => launch::act(model, action),
+        Step::Proof => proof::act(model, action),
     }
 }
 
@@ -134,6 +143,7 @@ pub(super) fn enter(model: &mut Model, step: Step) -> Vec<Effect> {
             Vec::new()
         }
         Step::Review => review::enter(model),
+        Step::Proof => proof::enter(model),
         Step::Detect | Step::Restore | Step::Launch => Vec::new(),
     }
 }
@@ -167,6 +177,7 @@ pub(super) fn details(model: &Model) -> (String, Vec<String>) {
         Step::Snapshot => snapshot_view::details(model),
         Step::Restore => restore::details(model),
         Step::Launch => launch::details(model),
+        Step::Proof => proof_view::details(model),
         Step::Members | Step::Review => (String::new(), Vec::new()),
     }
 }
@@ -180,5 +191,6 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
         Step::Review => review::draw(model, page),
         Step::Restore => restore::draw(model, page),
         Step::Launch => launch::draw(model, page),
+        Step::Proof => proof_view::draw(model, page),
     }
 }

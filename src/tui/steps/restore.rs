@@ -106,9 +106,10 @@ pub(in crate::tui) fn begin(model: &mut Model) -> Vec<Effect> {
     });
     model.restore = State { rows: rows.collect(), plan: Some(plan.clone()), ..State::default() };
     model.launch = super::launch::State::default();
+    let stale = super::proof::begin_anew(model);
     model.step = Step::Restore;
     let names = plan.members.iter().map(|m| m.name.clone()).collect();
-    vec![start(model, plan, names)]
+    stale.into_iter().chain([start(model, plan, names)]).collect()
 }
 
 fn start(model: &mut Model, plan: Plan, names: Vec<String>) -> Effect {

@@ -1,0 +1,110 @@
+//! `requorum verify`: did it work? The wizard's last step without the wizard.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::{Format, connect, plan, print, progress::interruptible, warn};
+use crate::{
+    plan::check::{Check, Next, Proof, Stand, Verdict},
+    recovery::{
+        fences,
+        verify::{Job, verify},
+    },
+    trouble::{Kind, Result, Trouble},
+    tui::text::{sentence, wrap},
+    world::{World, local::Local},
+};
+
+const AFTER: &str = "\
+Members are asked in rounds until all is proven, something is wrong for certain, or the time is over. Only --canary writes \
+anything: one key, which is deleted again.
+
+Exit codes: 0 proven, 16 something is not as planned, 17 not proven in that time. Wrong usage is 2, and so on as elsewhere.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER)]
+pub(super) struct VerifyArgs {
+    /// The plan file.
+    #[arg(long)]
+    plan: PathBuf,
+    /// How long members may take to come up.
+    #[arg(long, default_value = "2m", value_name = "TIME", value_parser = connect::duration)]
+    timeout: Duration,
+    /// Put, read and delete one key under requorum/canary/, once everything else is right.
+    #[arg(long)]
+    canary: bool,
+    #[command(flatten)]
+    connect: connect::ConnectArgs,
+}
+
+/// Watches, and says what there is; the exit code is the verdict's.
+pub(super) fn run(args: VerifyArgs, outer: &connect::ConnectArgs, format: Format) -> Result<u8> {
+    if matches!(format, Format::Fields | Format::Table) {
+        return Err(Trouble::new(Kind::Usage, "verify prints -w simple or -w json"));
+    }
+    let connect = args.connect.or(outer);
+    let plan = plan::read(&args.plan)?;
+    let world = Local::real(connect.members()?);
+    let old = fences::of_snapshot(&plan, &connect.endpoints(), &world);
+    let job = Job { plan: &plan, old: &old, timeout: args.timeout, canary: args.canary };
+    let mut last = String::new();
+    let proof = interruptible(|cancel| {
+        verify(&job, &world, cancel, &mut |proof| {
+            if proof.sentence != last && !proof.settled() {
+                warn(&format!("{} {}", proof.verdict.mark(), proof.sentence));
+            }
+            last.clone_from(&proof.sentence);
+        })
+    })?;
+    let code = proof.verdict.exit_code();
+    match format {
+        Format::Json => {
+            let mut value = serde_json::to_value(&proof).unwrap_or_default();
+            if let Some(object) = value.as_object_mut() {
+                object.insert("exit_code".into(), code.into());
+                object.insert("time".into(), plan::timestamp(world.now()).into());
+            }
+            print(&format!("{value}\n"))?;
+        }
+        _ => print(&text(&proof))?,
+    }
+    Ok(code)
+}
+
+/// The proof for people.
+fn text(proof: &Proof) -> String {
+    let mut out = String::new();
+    paragraph(&mut out, &format!("{} ", proof.verdict.mark()), &proof.sentence);
+    out.push('\n');
+    let names = proof.members.iter().map(|m| m.name.chars().count()).max().unwrap_or_default();
+    for Stand { name, endpoint, outcome, words } in &proof.members {
+        paragraph(&mut out, &format!("  {} {name:<names$}  ", outcome.mark()), &format!("{endpoint}  {words}"));
+    }
+    out.push('\n');
+    for Check { topic, outcome, words, todo, .. } in &proof.checks {
+        paragraph(&mut out, &format!("  {:<8} {:<11} ", outcome.words(), topic.title()), words);
+        for todo in todo {
+            paragraph(&mut out, &format!("  {:<8} {:<11} ", "", ""), &format!("→ {todo}"));
+        }
+    }
+    if proof.verdict != Verdict::Failed && !proof.next.is_empty() {
+        out.push_str("\nWhat will need you next:\n");
+        for Next { what, command } in &proof.next {
+            paragraph(&mut out, "  - ", what);
+            if !command.is_empty() {
+                // a command is copied: it stays in one line
+                out.push_str(&format!("      {command}\n"));
+            }
+        }
+    }
+    out
+}
+
+/// Lines of at most 110 columns, the first behind `head`, the others as far in.
+fn paragraph(out: &mut String, head: &str, words: &str) {
+    let indent = head.chars().count();
+    for (n, line) in wrap(&sentence(words), 110 - indent).into_iter().enumerate() {
+        let lead = if n == 0 { head.to_string() } else { " ".repeat(indent) };
+        out.push_str(format!("{lead}{line}").trim_end());
+        out.push('\n');
+    }
+}

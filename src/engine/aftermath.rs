@@ -1,0 +1,158 @@
+//! What a plan's snapshot tells of the cluster that was started from it: the HashKV that its members must give, and what
+//! the data will make happen next.
+
+use super::{
+    contents::{Contents, contents},
+    hashkv::{After, hash_kv_after},
+    progress::Watch,
+    source::Source,
+};
+use crate::{
+    etcd::revision::Revision,
+    plan::{
+        Plan,
+        facts::started::{Data, Kubernetes, Lease, PlannedHash, Sealed},
+    },
+    trouble::{Kind, Result, Trouble},
+};
+
+/// HashKV at the plan's revision of a member that was restored from the plan and compacted up to `compacted` since.
+///
+/// # Errors
+/// When the snapshot cannot be read, is not the plan's, or was compacted beyond that revision.
+pub fn planned_hash(plan: &Plan, compacted: i64, watch: &mut Watch<'_>) -> Result<PlannedHash> {
+    let source = Source::open(&plan.source.path)?;
+    same(plan, &source.digest(watch)?.file_sha256)?;
+    let main = plan.expected_revision();
+    let bump = (plan.bump_revision > 0).then_some(Revision { main, sub: 0 });
+    let hash = hash_kv_after(&source.view()?, main, After { bump, compacted }, watch)
+        .map_err(|refused| refused.into_trouble(&plan.source.path))?;
+    Ok(PlannedHash { hash: hash.hash, compacted: hash.compacted })
+}
+
+/// Reads what the restored data will make happen.
+///
+/// # Errors
+/// When the snapshot cannot be read, or is not the plan's.
+pub fn data(plan: &Plan, watch: &mut Watch<'_>) -> Result<Data> {
+    let source = Source::open(&plan.source.path)?;
+    let contents = contents(&source, 1, watch)?;
+    same(plan, &contents.sha256)?;
+    Ok(told(contents))
+}
+
+fn same(plan: &Plan, sha256: &str) -> Result<()> {
+    if sha256 == plan.source.sha256 {
+        return Ok(());
+    }
+    let what = format!("{} is not the file that the plan was made for", plan.source.path.display());
+    Err(Trouble::new(Kind::Input, what)
+        .why(format!("the plan pins SHA-256 {}, the file has {sha256}", plan.source.sha256)))
+}
+
+fn told(contents: Contents) -> Data {
+    let lease = |lease: super::contents::LeaseIn| Lease {
+        id: lease.id,
+        seconds: if lease.remaining_ttl > 0 { lease.remaining_ttl } else { lease.ttl },
+        keys: lease.keys,
+        first_keys: lease.first_keys,
+    };
+    let kubernetes = contents.kubernetes.map(|found| Kubernetes {
+        service_accounts: found.kinds.get("serviceaccounts").copied().unwrap_or_default(),
+        nodes: found.nodes,
+        api_servers: found.api_servers,
+        sealed: found
+            .encrypted
+            .into_iter()
+            .map(|sealed| Sealed {
+                provider: sealed.provider,
+                version: sealed.version,
+                key: sealed.key,
+                objects: sealed.objects,
+                kinds: sealed.kinds.into_iter().collect(),
+            })
+            .collect(),
+    });
+    let leases = contents.leases.into_iter().filter(|lease| lease.keys > 0 && !lease.missing).map(lease);
+    Data { leases: leases.collect(), kubernetes }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::{
+        engine::{hashkv::hash_kv, inspect, progress::Flow, restore},
+        etcd::version::Minor,
+        plan::{Options, build},
+    };
+
+    fn fixture(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/snapshots").join(name)
+    }
+
+    fn plan(snapshot: &Path, bump: u64) -> Plan {
+        let facts = inspect::examine(snapshot, &mut |_| Flow::Go).unwrap();
+        let mut draft = build::tests::draft();
+        draft.source = Some(facts);
+        (draft.bump_revision, draft.mark_compacted) = (bump, bump > 0);
+        build::build(&draft).unwrap().plan
+    }
+
+    /// The hash that is reckoned from the snapshot is that of the directory that is made of it, and of that directory
+    /// once it was compacted further.
+    #[test]
+    fn the_snapshot_tells_the_hash_of_what_is_restored_from_it() {
+        let dir = tempfile::tempdir().unwrap();
+        for (n, (name, bump)) in [("s35.db", 0), ("s35.db", 1000), ("3.4.23-small.db", 7)].into_iter().enumerate() {
+            let snapshot = fixture(name);
+            let plan = plan(&snapshot, bump);
+            let table = plan.members.iter().map(|m| (m.name.as_str(), m.peer_urls.as_slice()));
+            let genesis = crate::engine::genesis::Genesis::new(table, &plan.token);
+            let data_dir = dir.path().join(n.to_string());
+            let job = restore::Job {
+                source: &snapshot,
+                pinned_sha256: None,
+                skip_hash_check: false,
+                genesis: &genesis,
+                name: &plan.members[0].name,
+                data_dir: &data_dir,
+                wal_dir: None,
+                target: Minor::V3_5,
+                bump_revision: bump,
+                options: &Options::default(),
+            };
+            restore::restore(&job, &mut |_| Flow::Go).unwrap();
+            let made = Source::open_any(&data_dir, &mut |_| Flow::Go).unwrap();
+            let view = made.view().unwrap();
+            let found = hash_kv(&view, 0, &mut |_| Flow::Go).unwrap();
+            assert_eq!(found.revision, plan.expected_revision());
+            let planned = planned_hash(&plan, -1, &mut |_| Flow::Go).unwrap();
+            assert_eq!((planned.hash, planned.compacted), (found.hash, found.compacted), "{name} + {bump}");
+            let later = After { bump: None, compacted: found.revision };
+            let compacted = hash_kv_after(&view, 0, later, &mut |_| Flow::Go).unwrap();
+            let planned = planned_hash(&plan, found.revision, &mut |_| Flow::Go).unwrap();
+            assert_eq!((planned.hash, planned.compacted), (compacted.hash, found.revision), "{name} + {bump}");
+        }
+    }
+
+    #[test]
+    fn another_file_under_the_same_name_is_refused() {
+        let mut plan = plan(&fixture("3.4.23-small.db"), 0);
+        plan.source.path = fixture("3.5.16-lease.db");
+        for told in [planned_hash(&plan, -1, &mut |_| Flow::Go).map(|_| ()), data(&plan, &mut |_| Flow::Go).map(|_| ())]
+        {
+            assert!(told.unwrap_err().what.contains("is not the file"));
+        }
+    }
+
+    #[test]
+    fn leases_come_with_their_keys() {
+        let plan = plan(&fixture("3.5.16-lease.db"), 0);
+        let data = data(&plan, &mut |_| Flow::Go).unwrap();
+        assert!(!data.leases.is_empty() && data.kubernetes.is_none());
+        assert!(data.leases.iter().all(|l| l.keys > 0 && l.seconds > 0 && !l.first_keys.is_empty()), "{data:?}");
+    }
+}

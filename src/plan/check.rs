@@ -1,0 +1,427 @@
+//! Did it work? From the plan and what was seen of the cluster that was started from it to one [`Proof`]: checks with
+//! their outcomes in words, a verdict, and what will need somebody next.
+//!
+//! A check is about what can be told now. What differs is said with what that means, by the member's name; what cannot
+//! be told is never taken for right.
+
+mod data;
+mod health;
+mod identity;
+mod members;
+mod next;
+mod questions;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use identity::old_doors;
+pub use questions::{Question, again, questions};
+use serde::Serialize;
+
+use super::{
+    Member, Plan,
+    facts::{
+        Answer, MemberSays,
+        started::{Data, Observed, Seen, Told},
+    },
+    words::{all, plural, thousands},
+};
+use crate::etcd::membership::Id;
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It is as planned.
+    Pass,
+    /// It is not.
+    Fail,
+    /// It may still come.
+    NotYet,
+    /// It cannot be told, and waiting does not change that.
+    Unknown,
+}
+
+impl Outcome {
+    /// Its words, of one width or less.
+    pub fn words(self) -> &'static str {
+        match self {
+            Outcome::Pass => "PASS",
+            Outcome::Fail => "FAIL",
+            Outcome::NotYet => "not yet",
+            Outcome::Unknown => "not told",
+        }
+    }
+
+    /// Its glyph.
+    pub fn mark(self) -> char {
+        match self {
+            Outcome::Pass => '✔',
+            Outcome::Fail => '✖',
+            Outcome::NotYet => '…',
+            Outcome::Unknown => '!',
+        }
+    }
+}
+
+/// What a check is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Topic {
+    /// Cluster and member IDs.
+    Identity,
+    /// Who is a member.
+    Members,
+    /// Who leads.
+    Leader,
+    /// Whether a linearizable read is served.
+    Reads,
+    /// Whether members stand where the same log brings them from the plan's revision.
+    Revision,
+    /// Whether members hold the same keys.
+    Hash,
+    /// Whether these are the snapshot's.
+    Snapshot,
+    /// Alarms.
+    Alarms,
+    /// Size against quota.
+    Quota,
+    /// Versions.
+    Version,
+    /// The old cluster.
+    Old,
+    /// The directories on this machine.
+    Directories,
+    /// Put, get, delete.
+    Canary,
+    /// Watches from before a bump.
+    Watch,
+}
+
+impl Topic {
+    /// Its heading.
+    pub fn title(self) -> &'static str {
+        match self {
+            Topic::Identity => "IDs",
+            Topic::Members => "members",
+            Topic::Leader => "leader",
+            Topic::Reads => "reads",
+            Topic::Revision => "revision",
+            Topic::Hash => "HashKV",
+            Topic::Snapshot => "snapshot",
+            Topic::Alarms => "alarms",
+            Topic::Quota => "quota",
+            Topic::Version => "version",
+            Topic::Old => "old cluster",
+            Topic::Directories => "directories",
+            Topic::Canary => "writes",
+            Topic::Watch => "watches",
+        }
+    }
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What it is about.
+    pub topic: Topic,
+    /// How it came out.
+    pub outcome: Outcome,
+    /// Whether there is no proof without it. A failure counts in any case.
+    pub needed: bool,
+    /// What was seen, in words without a full stop.
+    pub words: String,
+    /// What that means and what to do, sentences; empty where nothing is to be done.
+    pub todo: Vec<String>,
+    /// The members that fail it, by name; none where it is about all of them.
+    pub who: Vec<String>,
+}
+
+impl Check {
+    fn new(topic: Topic, outcome: Outcome, words: impl Into<String>) -> Check {
+        Check { topic, outcome, needed: true, words: words.into(), todo: Vec::new(), who: Vec::new() }
+    }
+
+    fn todo(mut self, todo: impl Into<String>) -> Check {
+        self.todo.push(todo.into());
+        self
+    }
+
+    /// That these members fail it.
+    fn who<'n>(mut self, names: impl IntoIterator<Item = &'n str>) -> Check {
+        for name in names {
+            if !self.who.iter().any(|known| known == name) {
+                self.who.push(name.into());
+            }
+        }
+        self
+    }
+
+    /// One without which a proof is one all the same.
+    fn aside(self) -> Check {
+        Check { needed: false, ..self }
+    }
+}
+
+/// One member in a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stand {
+    /// Its name.
+    pub name: String,
+    /// The client URL that was asked.
+    pub endpoint: String,
+    /// How it stands.
+    pub outcome: Outcome,
+    /// The same in words without a full stop.
+    pub words: String,
+}
+
+/// Something that will need somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Next {
+    /// What, a sentence.
+    pub what: String,
+    /// The command for it; empty where there is none.
+    pub command: String,
+}
+
+/// What all checks amount to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Something may still come.
+    Waiting,
+    /// Everything that is needed for it is as planned.
+    Proven,
+    /// The same, of members that are only played: no proof.
+    Agree,
+    /// Something is not as planned.
+    Failed,
+    /// Nothing is wrong as far as could be told, and something needed could not be told.
+    Unproven,
+}
+
+impl Verdict {
+    /// The exit code of `requorum verify`: 0 proven (or played and agreeing), 16 failed, 17 not proven.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Verdict::Proven | Verdict::Agree => 0,
+            Verdict::Failed => 16,
+            Verdict::Waiting | Verdict::Unproven => 17,
+        }
+    }
+
+    /// Its glyph.
+    pub fn mark(self) -> char {
+        match self {
+            Verdict::Proven | Verdict::Agree => '✔',
+            Verdict::Failed => '✖',
+            Verdict::Waiting => '…',
+            Verdict::Unproven => '!',
+        }
+    }
+}
+
+/// The evidence that a recovery worked, or what speaks against it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Proof {
+    /// The plan's short ID.
+    pub plan: String,
+    /// What the operator calls the cluster.
+    pub label: String,
+    /// The cluster's planned ID.
+    pub cluster_id: Id,
+    /// What all of it amounts to.
+    pub verdict: Verdict,
+    /// The verdict in one or two sentences.
+    pub sentence: String,
+    /// True where the members were only played.
+    pub simulated: bool,
+    /// The members.
+    pub members: Vec<Stand>,
+    /// The checks.
+    pub checks: Vec<Check>,
+    /// What will need somebody next.
+    pub next: Vec<Next>,
+}
+
+impl Proof {
+    /// True when another look cannot change the verdict for the better by waiting alone.
+    pub fn settled(&self) -> bool {
+        match self.verdict {
+            Verdict::Proven | Verdict::Agree | Verdict::Unproven => true,
+            Verdict::Waiting => false,
+            Verdict::Failed => self.checks.iter().all(|check| check.outcome != Outcome::NotYet),
+        }
+    }
+
+    /// The check about `topic`, where there is one.
+    pub fn check(&self, topic: Topic) -> Option<&Check> {
+        self.checks.iter().find(|check| check.topic == topic)
+    }
+}
+
+/// The plan and what was seen, as every check needs it.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    plan: &'a Plan,
+    seen: &'a Observed,
+}
+
+/// A member that answers, with what it says.
+type Ours<'a> = (&'a Member, &'a Seen, &'a MemberSays);
+
+impl<'a> Case<'a> {
+    fn members(self) -> impl Iterator<Item = (&'a Member, &'a Seen)> {
+        self.plan.members.iter().zip(&self.seen.members)
+    }
+
+    /// The members that answer at their client ports and are who they are to be.
+    fn ours(self) -> Vec<Ours<'a>> {
+        let answers = self.members().filter_map(|(member, seen)| Some((member, seen, says(seen)?)));
+        answers.filter(|(m, _, s)| s.closed.is_none() && identity::planned(self.plan, m, s)).collect()
+    }
+
+    /// Those of the plan that are none of [`ours`](Self::ours), by name.
+    fn others(self) -> Vec<String> {
+        let ours = self.ours();
+        let here = |name: &str| ours.iter().any(|(m, _, _)| m.name == name);
+        self.plan.members.iter().filter(|m| !here(&m.name)).map(|m| m.name.clone()).collect()
+    }
+
+    /// `PASS` only where every member of the plan was heard.
+    fn passed(self) -> Outcome {
+        if self.others().is_empty() { Outcome::Pass } else { Outcome::NotYet }
+    }
+
+    /// The members' client URLs, as etcdctl takes them.
+    fn endpoints(self) -> String {
+        let urls: Vec<&str> = self.plan.members.iter().flat_map(|m| m.client_urls.iter().map(String::as_str)).collect();
+        urls.join(",")
+    }
+}
+
+fn says(seen: &Seen) -> Option<&MemberSays> {
+    match &seen.answer {
+        Answer::Says(says) => Some(says),
+        _ => None,
+    }
+}
+
+/// A count as a revision is shown.
+fn shown(revision: i64) -> String {
+    thousands(revision.unsigned_abs())
+}
+
+fn names(items: &[&Member]) -> String {
+    all(&items.iter().map(|m| m.name.clone()).collect::<Vec<_>>())
+}
+
+/// Checks everything that was seen against the plan. `data` is what the snapshot tells of what comes next.
+pub fn check(plan: &Plan, seen: &Observed, data: &Told<Data>) -> Proof {
+    let case = Case { plan, seen };
+    let mut checks: Vec<Check> = vec![
+        identity::ids(case),
+        members::members(case),
+        members::leader(case),
+        members::reads(case),
+        data::revision(case),
+        data::hash(case),
+        data::snapshot(case),
+        health::alarms(case),
+        health::quota(case),
+        health::version(case),
+    ];
+    checks.extend(identity::old(case));
+    checks.extend(identity::directories(case));
+    checks.extend(health::watch(case));
+    let wrong = checks.iter().any(|check| check.outcome == Outcome::Fail);
+    checks.extend(health::canary(case, wrong));
+    let mut told: Vec<String> = Vec::new();
+    for check in &mut checks {
+        check.todo.retain(|todo| !told.contains(todo));
+        told.extend(check.todo.iter().cloned());
+    }
+    let verdict = verdict(seen, &checks);
+    let mut stands: Vec<Stand> = case.members().map(|(member, seen)| members::stand(case, member, seen)).collect();
+    for stand in &mut stands {
+        // what runs as if nothing were wrong is no reason for a tick
+        let fails = |check: &Check| check.outcome == Outcome::Fail && check.who.contains(&stand.name);
+        if let Some(check) = checks.iter().find(|check| fails(check)).filter(|_| stand.outcome == Outcome::Pass) {
+            stand.outcome = Outcome::Fail;
+            stand.words = format!("wrong {}; {}", check.topic.title(), stand.words);
+        }
+    }
+    Proof {
+        plan: plan.short_id(),
+        label: plan.label.clone(),
+        cluster_id: plan.cluster_id,
+        verdict,
+        sentence: sentence(case, verdict, &stands, &checks),
+        simulated: seen.simulated,
+        members: stands,
+        next: next::next(case, data),
+        checks,
+    }
+}
+
+fn verdict(seen: &Observed, checks: &[Check]) -> Verdict {
+    let mut needed = checks.iter().filter(|check| check.needed);
+    match () {
+        () if checks.iter().any(|check| check.outcome == Outcome::Fail) => Verdict::Failed,
+        () if needed.clone().all(|check| check.outcome == Outcome::Pass) => match seen.simulated {
+            true => Verdict::Agree,
+            false => Verdict::Proven,
+        },
+        () if !seen.over && needed.any(|check| check.outcome == Outcome::NotYet) => Verdict::Waiting,
+        () => Verdict::Unproven,
+    }
+}
+
+fn sentence(case: Case<'_>, verdict: Verdict, stands: &[Stand], checks: &[Check]) -> String {
+    let count = stands.len();
+    let members = plural(count, "member", "members");
+    let missing = || {
+        let open = checks.iter().filter(|check| check.needed && check.outcome != Outcome::Pass);
+        let down = stands.iter().filter(|s| s.outcome != Outcome::Pass).map(|s| format!("{}: {}", s.name, s.words));
+        // a member that is not up explains by itself why the rest is missing
+        let down: Vec<String> = down.collect();
+        if down.is_empty() { open.map(|c| format!("{}: {}", c.topic.title(), c.words)).collect() } else { down }
+            .join("; ")
+    };
+    match verdict {
+        Verdict::Proven | Verdict::Agree => {
+            let hash = data::agreed(case).map_or_else(String::new, |hash| format!(" {hash:08x}"));
+            let wrote = match &case.seen.canary {
+                super::facts::started::Canary::Done { .. } => "a key was put, read through each and deleted",
+                _ => "no write was tried",
+            };
+            let what = format!("equal HashKV{hash}, the snapshot's own; {wrote}");
+            let revision = shown(case.plan.expected_revision());
+            match verdict {
+                Verdict::Proven => format!(
+                    "PROVEN. {count} {members} {} from revision {revision} with {what}.",
+                    plural(count, "serves", "serve")
+                ),
+                _ => format!(
+                    "The members agree: {count} simulated {members}, read by requorum itself, from revision {revision} \
+                     with {what}. Only a real etcd on the same directories is proof."
+                ),
+            }
+        }
+        Verdict::Failed => {
+            let mut wrong = checks.iter().filter(|check| check.outcome == Outcome::Fail);
+            let first = wrong.next().map_or_else(String::new, |check| {
+                format!("{}. {}", check.words, check.todo.first().map_or("", String::as_str))
+            });
+            match wrong.count() {
+                0 => first.trim_end().to_string(),
+                more => format!("{} ({more} more below.)", first.trim_end()),
+            }
+        }
+        Verdict::Waiting => {
+            let up = stands.iter().filter(|s| s.outcome == Outcome::Pass).count();
+            format!("{up} of {count} {members} {} up. Not yet: {}.", plural(up, "is", "are"), missing())
+        }
+        Verdict::Unproven => format!("NOT PROVEN. Nothing was seen that is wrong, but not told: {}.", missing()),
+    }
+}

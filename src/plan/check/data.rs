@@ -1,0 +1,280 @@
+//! Is it the plan's data? Revisions against the log, HashKV among the members and against the snapshot.
+
+use super::{Case, Check, Ours, Outcome, Topic, names, shown};
+use crate::plan::{
+    Member,
+    facts::{
+        Hashed, MemberSays,
+        started::{PlannedHash, Told},
+    },
+    words::{all, plural},
+};
+
+const STOP: &str = "Stop it now: it answers reads with other data.";
+/// Seen with 3.4 to 3.7: "tocommit(8) is out of range [lastIndex(3)]".
+const AGAIN: &str = "Then stop all members, move its directory aside, restore it from the plan, and start all together: members \
+                     that run have counted on its log, and one that comes back shorter panics.";
+
+/// The log entry with which every restored member begins: one for each member.
+fn genesis(case: Case<'_>) -> u64 {
+    case.plan.members.len() as u64
+}
+
+/// Members whose revision cannot come from the plan's by way of the log that they applied.
+pub(super) fn revision(case: Case<'_>) -> Check {
+    let from = case.plan.expected_revision();
+    let ours = case.ours();
+    let (fresh, stood): (Vec<Ours<'_>>, Vec<Ours<'_>>) =
+        ours.iter().partition(|(_, _, says)| says.raft_applied <= genesis(case) && says.revision < from);
+    let (mut wrong, mut low, mut who) = (Vec::new(), Vec::new(), Vec::new());
+    for (member, _, says) in &stood {
+        if says.revision < from {
+            low.push(member.name.as_str());
+            who.push(member.name.as_str());
+            wrong.push(below(case, &stood, member, says));
+        } else if says.raft_applied > 0 && over(says, from) > says.raft_applied.saturating_sub(genesis(case)) {
+            let entries = says.raft_applied.saturating_sub(genesis(case));
+            who.push(member.name.as_str());
+            wrong.push(format!(
+                "{} was restored from another, newer snapshot: it is at revision {}, to which {} log {} since the restore \
+                 cannot lead from {}",
+                member.name,
+                shown(says.revision),
+                entries,
+                plural(usize::try_from(entries).unwrap_or(usize::MAX), "entry", "entries"),
+                shown(from)
+            ));
+        }
+    }
+    if wrong.is_empty() {
+        let level: Vec<&Ours<'_>> = stood.iter().filter(|(m, _, _)| !low.contains(&m.name.as_str())).collect();
+        if let Some((odd, words)) = apart(&level) {
+            who.extend(odd);
+            wrong.push(words);
+        }
+    }
+    if !wrong.is_empty() {
+        return Check::new(Topic::Revision, Outcome::Fail, wrong.join("; ")).who(who).todo(STOP).todo(AGAIN);
+    }
+    if let Some((member, _, says)) = fresh.first() {
+        let words = format!("{} is at revision {} and receives data", member.name, shown(says.revision));
+        return Check::new(Topic::Revision, Outcome::NotYet, words);
+    }
+    match case.passed() {
+        Outcome::Pass => {
+            let now = ours.iter().map(|(_, _, says)| says.revision).max().unwrap_or_default();
+            let words = match now - from {
+                0 => format!("{} on every member, as planned", shown(from)),
+                _ => format!("{} by now, from the planned {} on", shown(now), shown(from)),
+            };
+            Check::new(Topic::Revision, Outcome::Pass, words)
+        }
+        other => Check::new(Topic::Revision, other, format!("not heard: {}", all(&case.others()))),
+    }
+}
+
+/// By how many revisions a member is beyond the plan's.
+fn over(says: &MemberSays, from: i64) -> u64 {
+    says.revision.saturating_sub(from).max(0).unsigned_abs()
+}
+
+fn below(case: Case<'_>, stood: &[Ours<'_>], member: &Member, says: &MemberSays) -> String {
+    let from = case.plan.expected_revision();
+    // what was written since the restore counts for it, too
+    let written = stood.iter().map(|(_, _, s)| over(s, from)).max().unwrap_or_default();
+    let begun = says.revision.saturating_sub_unsigned(written);
+    let at = format!("it is at revision {}, and the plan begins at {}", shown(says.revision), shown(from));
+    match begun <= 1 {
+        true => format!("{} was started on an empty directory and holds nothing of the snapshot: {at}", member.name),
+        false => format!("{} was restored from another, older snapshot: {at}", member.name),
+    }
+}
+
+/// Members whose revisions differ by more than what one of them has applied beyond the other.
+fn apart<'a>(level: &[&Ours<'a>]) -> Option<(Vec<&'a str>, String)> {
+    let differ = |a: &MemberSays, b: &MemberSays| {
+        let (first, second) = if a.raft_applied <= b.raft_applied { (a, b) } else { (b, a) };
+        let log = second.raft_applied - first.raft_applied;
+        second.revision < first.revision || second.revision.abs_diff(first.revision) > log
+    };
+    let against = |says: &MemberSays| level.iter().filter(|(_, _, other)| differ(says, other)).count();
+    let most = level.iter().map(|(_, _, says)| against(says)).max().filter(|most| *most > 0)?;
+    let odd: Vec<&Ours<'a>> = level.iter().copied().filter(|(_, _, says)| against(says) == most).collect();
+    let others: Vec<&Ours<'_>> = level.iter().copied().filter(|(_, _, says)| against(says) < most).collect();
+    let at = |list: &[&Ours<'_>]| {
+        let at = list.iter().map(|(m, _, says)| format!("{} at revision {}", m.name, shown(says.revision)));
+        all(&at.collect::<Vec<_>>())
+    };
+    let who = names(&odd.iter().map(|(m, _, _)| *m).collect::<Vec<_>>());
+    let words = match others.is_empty() {
+        true => format!("{who} were restored from different snapshots: after the same log they are {}", at(&odd)),
+        false => format!(
+            "{who} {} restored from another snapshot: after the same log {}, {}",
+            plural(odd.len(), "was", "were"),
+            at(&odd),
+            at(&others)
+        ),
+    };
+    Some((odd.iter().map(|(m, _, _)| m.name.as_str()).collect(), words))
+}
+
+/// One member's hash.
+struct Given<'a> {
+    member: &'a Member,
+    hash: u32,
+    revision: i64,
+    compacted: i64,
+}
+
+fn given<'a>(member: &'a Member, hash: &Hashed) -> Option<Given<'a>> {
+    match hash {
+        Hashed::Says { hash, revision, compacted } => {
+            Some(Given { member, hash: *hash, revision: *revision, compacted: *compacted })
+        }
+        _ => None,
+    }
+}
+
+/// The hash at the plan's revision that all members give, where all give the same.
+pub(super) fn agreed(case: Case<'_>) -> Option<u32> {
+    let ours = case.ours();
+    let hashes: Vec<Given<'_>> = ours.iter().filter_map(|(m, _, says)| given(m, &says.hash)).collect();
+    let first = hashes.first()?;
+    let same =
+        hashes.iter().all(|g| (g.hash, g.revision, g.compacted) == (first.hash, first.revision, first.compacted));
+    (same && hashes.len() == case.plan.members.len()).then_some(first.hash)
+}
+
+/// True where the plan's revision was compacted away on a member.
+pub(super) fn passed_by(says: &MemberSays) -> bool {
+    matches!(&says.hash, Hashed::Failed(why) if why.contains("compacted"))
+}
+
+/// HashKV among the members: at the plan's revision, else at the newest one that all have.
+pub(super) fn hash(case: Case<'_>) -> Check {
+    let ours = case.ours();
+    let gone = ours.iter().any(|(_, _, says)| passed_by(says));
+    let of = |(_, seen, says): &Ours<'_>| if gone { seen.common.clone() } else { says.hash.clone() };
+    let mut failed = Vec::new();
+    for our in &ours {
+        if let Hashed::Failed(why) = of(our) {
+            failed.push(format!("{}: {why}", our.0.name));
+        }
+    }
+    let hashes: Vec<Given<'_>> = ours.iter().filter_map(|our| given(our.0, &of(our))).collect();
+    if let Some(found) = differing(case, &hashes, gone) {
+        return found;
+    }
+    if !failed.is_empty() {
+        return Check::new(Topic::Hash, Outcome::Unknown, failed.join("; "));
+    }
+    let compacted = hashes.windows(2).any(|pair| pair.first().map(|g| g.compacted) != pair.last().map(|g| g.compacted));
+    match hashes.first() {
+        Some(first) if hashes.len() == case.plan.members.len() && !compacted => {
+            let words = format!("{:08x} on every member at revision {}", first.hash, shown(first.revision));
+            Check::new(
+                Topic::Hash,
+                Outcome::Pass,
+                match gone {
+                    false => words,
+                    true => format!(
+                        "{words}; a compaction has passed the plan's revision {}, so this is the newest that all have",
+                        shown(case.plan.expected_revision())
+                    ),
+                },
+            )
+        }
+        _ if compacted => Check::new(Topic::Hash, Outcome::NotYet, "members are compacted up to different revisions"),
+        _ => {
+            let have: Vec<&str> = hashes.iter().map(|g| g.member.name.as_str()).collect();
+            let lack = case.plan.members.iter().filter(|m| !have.contains(&m.name.as_str())).map(|m| m.name.clone());
+            Check::new(Topic::Hash, Outcome::NotYet, format!("not asked: {}", all(&lack.collect::<Vec<_>>())))
+        }
+    }
+}
+
+/// Members that give different hashes of what must be the same.
+fn differing(case: Case<'_>, hashes: &[Given<'_>], gone: bool) -> Option<Check> {
+    for first in hashes {
+        let alike: Vec<&Given<'_>> =
+            hashes.iter().filter(|g| (g.revision, g.compacted) == (first.revision, first.compacted)).collect();
+        let mut parts: Vec<(u32, Vec<&Member>)> = Vec::new();
+        for g in &alike {
+            match parts.iter_mut().find(|(hash, _)| *hash == g.hash) {
+                Some((_, who)) => who.push(g.member),
+                None => parts.push((g.hash, vec![g.member])),
+            }
+        }
+        if parts.len() < 2 {
+            continue;
+        }
+        let planned = match case.seen.planned {
+            Told::Is(PlannedHash { hash, compacted }) if compacted == first.compacted && !gone => Some(hash),
+            _ => None,
+        };
+        // right is the snapshot's; where that is not known, what most have
+        let most = parts.iter().map(|(_, who)| who.len()).max().unwrap_or_default();
+        let lone = parts.iter().filter(|(_, who)| who.len() == most).count() == 1;
+        let right = planned
+            .filter(|hash| parts.iter().any(|(h, _)| h == hash))
+            .or_else(|| parts.iter().find(|(_, who)| lone && who.len() == most).map(|(hash, _)| *hash));
+        let said = |(hash, who): &(u32, Vec<&Member>)| format!("{} {hash:08x}", names(who));
+        let told: Vec<String> = parts.iter().map(said).collect();
+        let odd: Vec<&Member> =
+            parts.iter().filter(|(hash, _)| Some(*hash) != right).flat_map(|(_, who)| who.clone()).collect();
+        let words = format!(
+            "{} {} restored from {} (HashKV at revision {}: {})",
+            names(&odd),
+            plural(odd.len(), "was", "were"),
+            if right.is_some() { "another snapshot" } else { "different snapshots" },
+            shown(first.revision),
+            told.join(", ")
+        );
+        let who = odd.iter().map(|m| m.name.as_str());
+        return Some(Check::new(Topic::Hash, Outcome::Fail, words).who(who).todo(STOP).todo(AGAIN));
+    }
+    None
+}
+
+/// HashKV against the snapshot's own.
+pub(super) fn snapshot(case: Case<'_>) -> Check {
+    let ours = case.ours();
+    let check = |outcome, words: String| Check::new(Topic::Snapshot, outcome, words);
+    if ours.iter().any(|(_, _, says)| passed_by(says)) {
+        let words = format!(
+            "a compaction has passed the plan's revision {}: that the members hold what the snapshot held can no longer \
+             be told, only that they hold the same",
+            shown(case.plan.expected_revision())
+        );
+        return check(Outcome::Unknown, words);
+    }
+    let hashes: Vec<Given<'_>> = ours.iter().filter_map(|(m, _, says)| given(m, &says.hash)).collect();
+    let planned = match &case.seen.planned {
+        Told::Not => return check(Outcome::NotYet, "the snapshot's own hash is not known yet".into()),
+        Told::Failed(why) => return check(Outcome::Unknown, format!("the snapshot's own hash cannot be told: {why}")),
+        Told::Is(planned) => planned,
+    };
+    let (mut same, mut other) = (Vec::new(), Vec::new());
+    for g in hashes.iter().filter(|g| g.compacted == planned.compacted) {
+        if g.hash == planned.hash { same.push(g.member) } else { other.push(g.member) }
+    }
+    let path = case.plan.source.path.display();
+    match (same.len(), other.len()) {
+        (all, 0) if all == case.plan.members.len() => {
+            check(Outcome::Pass, format!("{:08x}, as reckoned from {path}", planned.hash))
+        }
+        (_, 0) => check(Outcome::NotYet, "not every member has given its hash".into()),
+        (_, many) => check(
+            Outcome::Fail,
+            format!(
+                "{} {} not hold the plan's snapshot {path} (its HashKV is {:08x})",
+                names(&other),
+                plural(many, "does", "do"),
+                planned.hash
+            ),
+        )
+        .who(other.iter().map(|m| m.name.as_str()))
+        .todo(STOP)
+        .todo(AGAIN),
+    }
+}

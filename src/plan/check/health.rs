@@ -1,0 +1,200 @@
+//! Can it go on serving? Alarms, size, versions, a write, and watches from before a bump.
+
+use super::{Case, Check, Outcome, Topic, shown};
+use crate::plan::{
+    facts::{
+        Alarm,
+        started::{Canary, Told, Watched},
+    },
+    words::{all, plural},
+};
+
+/// Alarms, as members tell them and as the quorum lists them.
+pub(super) fn alarms(case: Case<'_>) -> Check {
+    let ours = case.ours();
+    let mut raised: Vec<Alarm> = ours.iter().flat_map(|(_, _, says)| says.alarms.clone()).collect();
+    if let Told::Is(listed) = &case.seen.alarms {
+        raised.extend(listed.clone());
+    }
+    raised.sort();
+    raised.dedup();
+    if !raised.is_empty() {
+        let said: Vec<String> = raised.iter().map(|alarm| said(case, alarm)).collect();
+        let corrupt = raised.iter().any(|alarm| alarm.kind == "CORRUPT");
+        let what = if corrupt { "nearly every request" } else { "every put" };
+        let check = Check::new(Topic::Alarms, Outcome::Fail, all(&said));
+        let disarm = format!("etcdctl --endpoints={} alarm disarm", case.endpoints());
+        return check.todo(match corrupt {
+            true => format!("The cluster refuses {what}. Find out which member is damaged before `{disarm}`."),
+            false => format!(
+                "The cluster refuses {what} until the alarm is lifted: make room where the quota is reached (compact, \
+                 then defrag), then `{disarm}`."
+            ),
+        });
+    }
+    match (&case.seen.alarms, case.passed()) {
+        (Told::Is(_), Outcome::Pass) => Check::new(Topic::Alarms, Outcome::Pass, "none"),
+        (Told::Failed(why), Outcome::Pass) if case.seen.simulated => {
+            Check::new(Topic::Alarms, Outcome::Pass, format!("none by the members' own words; the list: {why}"))
+        }
+        (Told::Failed(why), Outcome::Pass) => {
+            Check::new(Topic::Alarms, Outcome::NotYet, format!("the list cannot be had: {why}"))
+        }
+        _ => Check::new(Topic::Alarms, Outcome::NotYet, "not every member was heard"),
+    }
+}
+
+fn said(case: Case<'_>, alarm: &Alarm) -> String {
+    match case.plan.members.iter().find(|m| m.id == alarm.member) {
+        Some(member) => format!("{} is raised for {}", alarm.kind, member.name),
+        None => {
+            format!("{} is raised for member {}, which is gone: it came with the snapshot", alarm.kind, alarm.member)
+        }
+    }
+}
+
+/// How full each database is.
+pub(super) fn quota(case: Case<'_>) -> Check {
+    let ours = case.ours();
+    let (mut full, mut tight, mut untold, mut most) = (Vec::new(), Vec::new(), Vec::new(), (0, 0));
+    for (member, _, says) in &ours {
+        let Some(quota) = says.quota_bytes else {
+            untold.push(member.name.clone());
+            continue;
+        };
+        let percent = says.db_bytes.saturating_mul(100) / quota.max(1);
+        match percent {
+            100.. => full.push(member.name.clone()),
+            80..100 => tight.push(format!("{} {percent} %", member.name)),
+            _ => {}
+        }
+        if percent >= most.0 {
+            most = (percent, quota);
+        }
+    }
+    let check = |outcome, words: String| Check::new(Topic::Quota, outcome, words).aside();
+    if !full.is_empty() {
+        return check(Outcome::Fail, format!("the database of {} has reached its quota", all(&full))).todo(
+            "The next put raises NOSPACE and stops all writes: start it with a larger --quota-backend-bytes, or compact \
+             and defrag.",
+        );
+    }
+    if !untold.is_empty() || ours.is_empty() {
+        return check(
+            Outcome::Unknown,
+            match ours.is_empty() {
+                true => "nobody answers".into(),
+                false => format!("{} {} not tell the quota", all(&untold), plural(untold.len(), "does", "do")),
+            },
+        );
+    }
+    let quota = mib(most.1);
+    check(
+        Outcome::Pass,
+        match tight.is_empty() {
+            true => format!("at most {} % of {quota} used", most.0),
+            false => format!("little is left of {quota}: {}; compact and defrag soon", all(&tight)),
+        },
+    )
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{} MiB", crate::plan::words::thousands(bytes >> 20))
+}
+
+/// The versions that run, and those in which the cluster and its files are.
+pub(super) fn version(case: Case<'_>) -> Check {
+    let ours = case.ours();
+    let mut told: Vec<(String, Vec<String>)> = Vec::new();
+    for (member, _, says) in &ours {
+        let storage = match says.storage_version.as_str() {
+            "" => String::new(),
+            storage => format!(", storage {storage}"),
+        };
+        let cluster = match says.cluster_version.as_str() {
+            "" => ", cluster version not told".to_string(),
+            cluster => format!(", cluster {cluster}"),
+        };
+        let words = format!("etcd {}{cluster}{storage}", says.version);
+        match told.iter_mut().find(|(known, _)| *known == words) {
+            Some((_, who)) => who.push(member.name.clone()),
+            None => told.push((words, vec![member.name.clone()])),
+        }
+    }
+    let check = |outcome, words: String| Check::new(Topic::Version, outcome, words).aside();
+    let undecided = ours.iter().any(|(_, _, says)| says.cluster_version.contains("not"));
+    let planned = case.plan.target.map(|minor| minor.to_string());
+    let other = |version: &str| planned.as_ref().is_some_and(|minor| !version.starts_with(&format!("{minor}.")));
+    let strays: Vec<String> =
+        ours.iter().filter(|(_, _, says)| other(&says.version)).map(|(m, _, _)| m.name.clone()).collect();
+    let remark = match (strays.is_empty(), &planned) {
+        (false, Some(minor)) => format!("; the plan was made for {minor}"),
+        _ => String::new(),
+    };
+    match told.as_slice() {
+        [] => check(Outcome::NotYet, "nobody answers".into()),
+        _ if undecided => check(Outcome::NotYet, "the cluster has not settled its version".into()),
+        [(words, _)] => check(case.passed(), format!("{words}{remark}")),
+        several => {
+            let said: Vec<String> = several.iter().map(|(words, who)| format!("{}: {words}", all(who))).collect();
+            check(case.passed(), format!("{}{remark}", said.join("; ")))
+        }
+    }
+}
+
+/// Put, get, delete; nothing is written while something else is wrong.
+pub(super) fn canary(case: Case<'_>, wrong: bool) -> Option<Check> {
+    let check = |outcome, words: String| Some(Check::new(Topic::Canary, outcome, words));
+    match &case.seen.canary {
+        Canary::NotAsked => {
+            check(Outcome::Unknown, "no key was written: nobody agreed to that".into()).map(Check::aside)
+        }
+        Canary::Waits if wrong => check(Outcome::Unknown, "no key was written: something else is wrong".into()),
+        Canary::Waits => check(Outcome::NotYet, "a key is written once everything else is right".into()),
+        Canary::Done { key, revision, read, watched: true } => check(
+            Outcome::Pass,
+            format!(
+                "{key} was put at revision {}, read through {} {}, seen by a watch, deleted",
+                shown(*revision),
+                read.len(),
+                plural(read.len(), "member", "members")
+            ),
+        ),
+        Canary::Done { key, .. } => check(
+            Outcome::Fail,
+            format!("{key} was put, read and deleted, but a watch that was opened before did not see it"),
+        )
+        .map(|check| check.todo("Clients that watch will miss changes: look at the members' logs.")),
+        Canary::Failed { key, why, left } => {
+            let check = Check::new(Topic::Canary, Outcome::Fail, format!("writing {key} failed: {why}"));
+            Some(match left {
+                true => {
+                    check.todo(format!("It may still be there: `etcdctl --endpoints={} del {key}`", case.endpoints()))
+                }
+                false => check.todo("Nothing of it is left."),
+            })
+        }
+    }
+}
+
+/// Whether a watch from before the bump is told to list again.
+pub(super) fn watch(case: Case<'_>) -> Option<Check> {
+    if case.plan.bump_revision == 0 || !case.plan.mark_compacted {
+        return None;
+    }
+    let from = shown(case.plan.source.revision);
+    let check = |outcome, words: String| Some(Check::new(Topic::Watch, outcome, words).aside());
+    match &case.seen.old_watch {
+        Watched::NotAsked => check(Outcome::NotYet, format!("no watch from revision {from} was tried")),
+        Watched::Compacted(at) => check(
+            Outcome::Pass,
+            format!("one from revision {from} is ended, compacted up to {}: such clients list again", shown(*at)),
+        ),
+        Watched::Open => check(
+            Outcome::Fail,
+            format!("a watch from revision {from} is taken, although the plan marks it as compacted"),
+        )
+        .map(|check| check.todo("Clients that watched before do not list again: restart them.")),
+        Watched::Failed(why) => check(Outcome::Unknown, format!("a watch from revision {from} was refused: {why}")),
+    }
+}

@@ -1,0 +1,173 @@
+//! Who is a member, who leads, and whether the cluster serves.
+
+use super::{Case, Check, Outcome, Seen, Stand, Topic, identity, names, shown};
+use crate::{
+    etcd::membership::Id,
+    plan::{
+        Member,
+        facts::{Answer, MemberSays, Read, disk::DirState},
+        words::{all, plural, thousands},
+    },
+};
+
+/// One member in a line.
+pub(super) fn stand(case: Case<'_>, member: &Member, seen: &Seen) -> Stand {
+    let (outcome, words) = match &seen.answer {
+        Answer::Asking => (Outcome::NotYet, "is being asked".to_string()),
+        Answer::Silent { why, .. } => (Outcome::NotYet, format!("no answer: {why}{}", on_disk(seen))),
+        Answer::Says(says) if !identity::planned(case.plan, member, says) && says.cluster_id != Id(0) => {
+            (Outcome::Fail, format!("answers as member {} of cluster {}", says.member_id, says.cluster_id))
+        }
+        Answer::Says(says) => match &says.closed {
+            Some(why) => (Outcome::NotYet, format!("runs and waits for the others; client port: {why}")),
+            None => (if says.led() { Outcome::Pass } else { Outcome::NotYet }, running(says)),
+        },
+    };
+    Stand { name: member.name.clone(), endpoint: seen.endpoint.clone(), outcome, words }
+}
+
+/// What the disk tells of a member that says nothing.
+fn on_disk(seen: &Seen) -> String {
+    match seen.dir.as_ref() {
+        Some(dir) if dir.held.is_held() => "; a process holds its directory".into(),
+        Some(dir) if matches!(dir.state, DirState::Absent | DirState::Empty) => {
+            format!("; {} {}", dir.data_dir.display(), dir.words())
+        }
+        Some(_) => "; nothing runs on its directory".into(),
+        None => String::new(),
+    }
+}
+
+fn running(says: &MemberSays) -> String {
+    let role = match () {
+        () if says.is_learner => "learner",
+        () if !says.led() => "no leader",
+        () if says.leader == says.member_id => "leader",
+        () => "follower",
+    };
+    format!(
+        "{role}, term {}, log {}/{}, revision {}, etcd {}",
+        says.raft_term,
+        thousands(says.raft_applied),
+        thousands(says.raft_index),
+        shown(says.revision),
+        says.version
+    )
+}
+
+/// The member lists of all that answer, against the plan.
+pub(super) fn members(case: Case<'_>) -> Check {
+    let plan = case.plan;
+    let (mut wrong, mut todo, mut waits, mut untold) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (teller, _, says) in case.ours() {
+        if says.members.is_empty() {
+            untold.push(teller.name.clone());
+            continue;
+        }
+        let say = |list: &mut Vec<String>, what: String| {
+            if !list.contains(&what) {
+                list.push(what);
+            }
+        };
+        for member in &plan.members {
+            let name = &member.name;
+            let Some(listed) = says.members.iter().find(|m| m.id == member.id) else {
+                say(&mut wrong, format!("{} does not list {name}", teller.name));
+                continue;
+            };
+            let (mut theirs, mut planned) = (listed.peer_urls.clone(), member.peer_urls.clone());
+            theirs.sort();
+            planned.sort();
+            match () {
+                () if listed.is_learner => {
+                    say(&mut wrong, format!("{name} is a learner and has no vote"));
+                    say(&mut todo, format!("`etcdctl --endpoints={} member promote {}`", case.endpoints(), member.id));
+                }
+                () if theirs != planned => {
+                    say(&mut wrong, format!("{name} is listed at {}, not at {}", theirs.join(","), planned.join(",")));
+                }
+                () if listed.name.is_empty() => say(&mut waits, format!("{name} has not started")),
+                () if listed.name != *name => {
+                    say(&mut wrong, format!("{name} calls itself {}", listed.name));
+                    say(&mut todo, format!("Start it with --name={name}, as the plan has it."));
+                }
+                () => {}
+            }
+        }
+        for extra in says.members.iter().filter(|m| !plan.members.iter().any(|p| p.id == m.id)) {
+            say(&mut wrong, format!("member {} at {} is none of the plan's", extra.id, extra.peer_urls.join(",")));
+            say(&mut todo, format!("Where it was not added since: `etcdctl member remove {}`", extra.id));
+        }
+    }
+    let count = plan.members.len();
+    let (outcome, words) = match () {
+        () if !wrong.is_empty() => (Outcome::Fail, wrong.join("; ")),
+        () if !waits.is_empty() => (Outcome::NotYet, waits.join("; ")),
+        () if !untold.is_empty() => (Outcome::Unknown, format!("{} does not tell its member list", all(&untold))),
+        () => match case.passed() {
+            Outcome::Pass => {
+                (Outcome::Pass, format!("{count} of {count} started, voters, named and reached as planned"))
+            }
+            other => (other, format!("the list of {} was not heard", all(&case.others()))),
+        },
+    };
+    Check { todo, ..Check::new(Topic::Members, outcome, words) }
+}
+
+/// One leader that all name.
+pub(super) fn leader(case: Case<'_>) -> Check {
+    let ours = case.ours();
+    let mut named: Vec<(Id, Vec<&Member>)> = Vec::new();
+    for (member, _, says) in &ours {
+        match named.iter_mut().find(|(id, _)| *id == says.leader) {
+            Some((_, who)) => who.push(member),
+            None => named.push((says.leader, vec![member])),
+        }
+    }
+    let name =
+        |id: Id| case.plan.members.iter().find(|m| m.id == id).map_or_else(|| id.to_string(), |m| m.name.clone());
+    match named.as_slice() {
+        [] => Check::new(Topic::Leader, Outcome::NotYet, "nobody answers who could name one"),
+        [(Id(0), who)] => Check::new(
+            Topic::Leader,
+            Outcome::NotYet,
+            format!("{} {} none", names(who), plural(who.len(), "knows", "know")),
+        ),
+        [(id, _)] => {
+            let terms: Vec<u64> = ours.iter().map(|(_, _, says)| says.raft_term).collect();
+            let term = terms.iter().max().copied().unwrap_or_default();
+            Check::new(
+                Topic::Leader,
+                case.passed(),
+                match case.passed() {
+                    Outcome::Pass => format!("{}, term {term}, named by all", name(*id)),
+                    _ => format!("{}, term {term}; not heard: {}", name(*id), all(&case.others())),
+                },
+            )
+        }
+        several => {
+            let said = several.iter().map(|(id, who)| match id {
+                Id(0) => format!("{} {} none", names(who), plural(who.len(), "knows", "know")),
+                id => format!("{} {} {}", names(who), plural(who.len(), "names", "name"), name(*id)),
+            });
+            Check::new(Topic::Leader, Outcome::NotYet, said.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+/// A linearizable read through each.
+pub(super) fn reads(case: Case<'_>) -> Check {
+    let mut failed = Vec::new();
+    for (member, _, says) in case.ours() {
+        match &says.read {
+            Read::Served => {}
+            Read::NotAsked => failed.push(format!("{}: no leader to ask for it", member.name)),
+            Read::Failed(why) => failed.push(format!("{}: {why}", member.name)),
+        }
+    }
+    match (failed.is_empty(), case.passed()) {
+        (true, Outcome::Pass) => Check::new(Topic::Reads, Outcome::Pass, "a linearizable read through each member"),
+        (true, other) => Check::new(Topic::Reads, other, format!("not heard: {}", all(&case.others()))),
+        (false, _) => Check::new(Topic::Reads, Outcome::NotYet, failed.join("; ")),
+    }
+}

@@ -1,0 +1,636 @@
+//! A good cluster, and each way to be wrong, by a table: which check says so, and in which words.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use super::{
+    super::facts::{
+        Alarm, Hashed, KnownMember, Read, Source,
+        disk::{DirFacts, DirState, Held},
+        started::{Canary, Kubernetes, Lease, PlannedHash, Process, Sealed, Watched},
+    },
+    *,
+};
+use crate::{
+    etcd::membership::{cluster_id, member_id},
+    plan::{
+        build,
+        fence::{Door, Heard, Kind, Old},
+    },
+};
+
+pub(crate) const HASH: u32 = 0x9f3c_11aa;
+
+pub(crate) fn plan() -> Plan {
+    build::build(&build::tests::draft()).unwrap().plan
+}
+
+fn bumped() -> Plan {
+    let mut draft = build::tests::draft();
+    (draft.bump_revision, draft.mark_compacted) = (1_000_000_000, true);
+    build::build(&draft).unwrap().plan
+}
+
+/// What a good cluster of this plan shows.
+pub(crate) fn good(plan: &Plan) -> Observed {
+    let known = |m: &Member| KnownMember {
+        id: m.id,
+        name: m.name.clone(),
+        peer_urls: m.peer_urls.clone(),
+        client_urls: m.client_urls.clone(),
+        is_learner: false,
+    };
+    let from = plan.expected_revision();
+    let says = |m: &Member| MemberSays {
+        cluster_id: plan.cluster_id,
+        member_id: m.id,
+        version: "3.5.30".into(),
+        revision: from,
+        raft_term: 2,
+        raft_index: 9,
+        raft_applied: 9,
+        leader: plan.members[1].id,
+        db_bytes: 41 << 20,
+        db_bytes_in_use: 38 << 20,
+        quota_bytes: Some(2 << 30),
+        cluster_version: "3.5.0".into(),
+        members: plan.members.iter().map(known).collect(),
+        read: Read::Served,
+        local_read: Read::Served,
+        hash: Hashed::Says { hash: HASH, revision: from, compacted: -1 },
+        heard: vec![Source::Client],
+        ..MemberSays::default()
+    };
+    let seen = |m: &Member| Seen {
+        endpoint: m.client_urls[0].clone(),
+        answer: Answer::Says(Box::new(says(m))),
+        common: Hashed::NotAsked,
+        dir: None,
+        process: None,
+    };
+    Observed {
+        members: plan.members.iter().map(seen).collect(),
+        alarms: Told::Is(Vec::new()),
+        planned: Told::Is(PlannedHash { hash: HASH, compacted: -1 }),
+        ..Observed::default()
+    }
+}
+
+fn said(seen: &mut Observed, at: usize) -> &mut MemberSays {
+    match &mut seen.members[at].answer {
+        Answer::Says(says) => says,
+        _ => unreachable!(),
+    }
+}
+
+fn dir(plan: &Plan, at: usize, held: Held) -> DirFacts {
+    let data_dir = plan.members[at].data_dir.clone();
+    DirFacts { data_dir, wal_dir: None, learned_from: String::new(), held, state: DirState::Absent }
+}
+
+fn held() -> Held {
+    Held::By { pid: Some(812), program: "etcd".into() }
+}
+
+fn silent(seen: &mut Observed, at: usize) {
+    seen.members[at].answer = Answer::Silent { why: "connection refused".into(), details: String::new() };
+}
+
+#[test]
+fn a_good_cluster_is_proven_in_these_words() {
+    let plan = plan();
+    let mut seen = good(&plan);
+    let proof = check(&plan, &seen, &Told::Not);
+    assert_eq!((proof.verdict, proof.verdict.exit_code(), proof.settled()), (Verdict::Proven, 0, true), "{proof:#?}");
+    assert_eq!(
+        proof.sentence,
+        "PROVEN. 3 members serve from revision 83,799 with equal HashKV 9f3c11aa, the snapshot's own; no write was tried."
+    );
+    assert_eq!(proof.members[1].words, "leader, term 2, log 9/9, revision 83,799, etcd 3.5.30");
+    seen.canary =
+        Canary::Done { key: "requorum/canary/x".into(), revision: 83_800, read: vec![String::new(); 3], watched: true };
+    assert!(check(&plan, &seen, &Told::Not).sentence.contains("a key was put, read through each and deleted"));
+}
+
+#[test]
+fn simulated_members_agree_and_prove_nothing() {
+    let plan = plan();
+    let mut seen = good(&plan);
+    seen.simulated = true;
+    seen.alarms = Told::Failed("takes no writes".into());
+    let proof = check(&plan, &seen, &Told::Not);
+    assert_eq!((proof.verdict, proof.verdict.exit_code()), (Verdict::Agree, 0));
+    let text = serde_json::to_string(&proof).unwrap();
+    assert!(!text.to_lowercase().contains("proven"), "{text}");
+    assert!(proof.sentence.starts_with("The members agree: 3 simulated members, read by requorum itself"));
+    assert!(proof.sentence.ends_with("Only a real etcd on the same directories is proof."));
+    said(&mut seen, 2).hash = Hashed::Says { hash: 1, revision: 83_799, compacted: -1 };
+    assert_eq!(check(&plan, &seen, &Told::Not).verdict, Verdict::Failed, "wrong is wrong in an exercise, too");
+}
+
+type Change = fn(&Plan, &mut Observed);
+
+#[test]
+fn each_way_to_be_wrong_is_named() {
+    let from = plan().expected_revision();
+    assert_eq!(from, 83_799);
+    let cases: Vec<(&str, Change, Topic, &str)> = vec![
+        (
+            "another snapshot",
+            |_, s| said(s, 2).hash = Hashed::Says { hash: 0x77aa_02c1, revision: 83_799, compacted: -1 },
+            Topic::Hash,
+            "m3 was restored from another snapshot (HashKV at revision 83,799: m1 and m2 9f3c11aa, m3 77aa02c1)",
+        ),
+        (
+            "the majority is wrong",
+            |_, s| {
+                for at in [1, 2] {
+                    said(s, at).hash = Hashed::Says { hash: 0x77aa_02c1, revision: 83_799, compacted: -1 };
+                }
+            },
+            Topic::Hash,
+            "m2 and m3 were restored from another snapshot",
+        ),
+        (
+            "all are wrong",
+            |_, s| (0..3).for_each(|at| said(s, at).hash = Hashed::Says { hash: 1, revision: 83_799, compacted: -1 }),
+            Topic::Snapshot,
+            "m1, m2 and m3 do not hold the plan's snapshot /backup/etcd-0200.db (its HashKV is 9f3c11aa)",
+        ),
+        (
+            "older",
+            |_, s| {
+                said(s, 2).revision = 80_000;
+                said(s, 2).hash = Hashed::NotAsked
+            },
+            Topic::Revision,
+            "m3 was restored from another, older snapshot: it is at revision 80,000, and the plan begins at 83,799",
+        ),
+        (
+            "empty",
+            |_, s| {
+                said(s, 2).revision = 1;
+                said(s, 2).hash = Hashed::NotAsked
+            },
+            Topic::Revision,
+            "m3 was started on an empty directory and holds nothing of the snapshot",
+        ),
+        (
+            "empty, and written since",
+            |_, s| {
+                for at in 0..3 {
+                    (said(s, at).raft_applied, said(s, at).raft_index) = (60, 60);
+                    said(s, at).revision += 40;
+                }
+                said(s, 2).revision = 41;
+            },
+            Topic::Revision,
+            "m3 was started on an empty directory",
+        ),
+        (
+            "newer",
+            |_, s| said(s, 2).revision += 100,
+            Topic::Revision,
+            "m3 was restored from another, newer snapshot: it is at revision 83,899, to which 6 log entries since the restore cannot lead",
+        ),
+        (
+            "a little newer",
+            |_, s| said(s, 2).revision += 1,
+            Topic::Revision,
+            "m3 was restored from another snapshot: after the same log m3 at revision 83,800, m1 at revision 83,799 and m2 at revision 83,799",
+        ),
+        (
+            "the old cluster",
+            |p, s| {
+                s.old = Old {
+                    members: vec![KnownMember { id: Id(7), name: "m3".into(), ..KnownMember::default() }],
+                    ..Old::default()
+                };
+                (said(s, 2).cluster_id, said(s, 2).member_id) = (Id(9), Id(7));
+                let _ = p;
+            },
+            Topic::Identity,
+            "m3's place is taken by the old cluster: member 7 of cluster 9 answers at http://127.0.0.33:2379",
+        ),
+        (
+            "old log",
+            |p, s| {
+                s.old = Old { clusters: vec![Id(9)], ..Old::default() };
+                (said(s, 2).cluster_id, said(s, 2).member_id) = (Id(9), Id(7));
+                s.members[2].dir = Some(dir(p, 2, held()));
+                s.members[2].process = Some(Process {
+                    pid: 812,
+                    data_dir: p.members[2].data_dir.clone(),
+                    wal_dir: Some("/old/wal".into()),
+                });
+            },
+            Topic::Identity,
+            "is in use with an old log, /old/wal: --wal-dir was left as it was",
+        ),
+        (
+            "default token",
+            |p, s| said(s, 2).cluster_id_from(&[member_id(&p.members[2].peer_urls, "etcd-cluster"), Id(1)]),
+            Topic::Identity,
+            "m3 was restored with etcd's default token etcd-cluster, not the plan's spec-token",
+        ),
+        (
+            "defaults",
+            |_, s| said(s, 2).cluster_id_from(&[member_id(&["http://localhost:2380".into()], "etcd-cluster")]),
+            Topic::Identity,
+            "m3 was restored with etcd's defaults (member 8e9e05c52164694d of cluster cdf818194e3a8c32)",
+        ),
+        (
+            "alone",
+            |p, s| said(s, 2).cluster_id_from(&[p.members[2].id]),
+            Topic::Identity,
+            "m3 was restored with itself alone in --initial-cluster",
+        ),
+        (
+            "another table",
+            |p, s| said(s, 2).cluster_id_from(&[p.members[2].id, Id(5)]),
+            Topic::Identity,
+            "m3 was restored with another --initial-cluster than the plan's",
+        ),
+        (
+            "another token",
+            |p, s| said(s, 2).cluster_id_from(&[member_id(&p.members[2].peer_urls, "x"), Id(5)]),
+            Topic::Identity,
+            "m3 was restored with another token than the plan's spec-token",
+        ),
+        (
+            "a stranger",
+            |_, s| {
+                said(s, 2).members.clear();
+                (said(s, 2).cluster_id, said(s, 2).member_id) = (Id(9), Id(7))
+            },
+            Topic::Identity,
+            "another cluster answers at m3's URL http://127.0.0.33:2379: member 7 of cluster 9",
+        ),
+        (
+            "by the peer port",
+            |_, s| {
+                let says = said(s, 2);
+                (says.cluster_id, says.heard, says.closed) =
+                    (Id(9), vec![Source::Peer], Some("connection refused".into()));
+                says.members[2].id = Id(7);
+            },
+            Topic::Identity,
+            "m3 was restored with another token than the plan's spec-token (member 7 of cluster 9)",
+        ),
+        (
+            "mixed up",
+            |p, s| said(s, 2).member_id = p.members[0].id,
+            Topic::Identity,
+            "m1, member cfa01bbb22abcc1b of cluster e88e3c40b93f9f54, answers at m3's URL",
+        ),
+        (
+            "an old URL",
+            |_, s| {
+                s.doors = vec![(
+                    Door { url: "http://10.0.0.9:2379".into(), kind: Kind::Client, whose: "m9".into(), old: true },
+                    Heard::Etcd { cluster: Some(Id(9)), member: Some(Id(7)), version: "3.5.9".into() },
+                )]
+            },
+            Topic::Old,
+            "m9 of the old cluster still answers on 10.0.0.9",
+        ),
+        (
+            "a learner",
+            |_, s| said(s, 0).members[2].is_learner = true,
+            Topic::Members,
+            "m3 is a learner and has no vote",
+        ),
+        (
+            "another name",
+            |_, s| said(s, 0).members[2].name = "default".into(),
+            Topic::Members,
+            "m3 calls itself default",
+        ),
+        (
+            "another peer URL",
+            |_, s| said(s, 0).members[2].peer_urls = vec!["http://10.9.9.9:2380".into()],
+            Topic::Members,
+            "m3 is listed at http://10.9.9.9:2380, not at http://127.0.0.33:2380",
+        ),
+        (
+            "a member more",
+            |_, s| {
+                said(s, 1).members.push(KnownMember {
+                    id: Id(5),
+                    peer_urls: vec!["http://a:1".into()],
+                    ..KnownMember::default()
+                })
+            },
+            Topic::Members,
+            "member 5 at http://a:1 is none of the plan's",
+        ),
+        (
+            "a member less",
+            |_, s| {
+                said(s, 1).members.pop();
+            },
+            Topic::Members,
+            "m2 does not list m3",
+        ),
+        (
+            "an old alarm",
+            |_, s| said(s, 0).alarms = vec![Alarm { member: Id(7), kind: "NOSPACE".into() }],
+            Topic::Alarms,
+            "NOSPACE is raised for member 7, which is gone: it came with the snapshot",
+        ),
+        (
+            "an alarm that only the quorum lists",
+            |p, s| s.alarms = Told::Is(vec![Alarm { member: p.members[0].id, kind: "CORRUPT".into() }]),
+            Topic::Alarms,
+            "CORRUPT is raised for m1",
+        ),
+        (
+            "full",
+            |_, s| said(s, 0).quota_bytes = Some(1 << 20),
+            Topic::Quota,
+            "the database of m1 has reached its quota",
+        ),
+        (
+            "another directory",
+            |p, s| {
+                s.members[2].dir = Some(dir(p, 2, Held::No));
+                s.members[2].process = Some(Process { pid: 812, data_dir: "/mistyped".into(), wal_dir: None });
+            },
+            Topic::Directories,
+            "m3 (process 812) runs on /mistyped, not on its restored directory /var/lib/etcd/m3.etcd",
+        ),
+        (
+            "a failed canary",
+            |_, s| s.canary = Canary::Failed { key: "requorum/canary/x".into(), why: "put: no".into(), left: true },
+            Topic::Canary,
+            "writing requorum/canary/x failed: put: no",
+        ),
+        (
+            "a deaf watch",
+            |_, s| s.canary = Canary::Done { key: "k".into(), revision: 1, read: Vec::new(), watched: false },
+            Topic::Canary,
+            "a watch that was opened before did not see it",
+        ),
+    ];
+    for (name, change, topic, words) in cases {
+        let plan = plan();
+        let mut seen = good(&plan);
+        change(&plan, &mut seen);
+        let proof = check(&plan, &seen, &Told::Not);
+        assert_eq!((proof.verdict, proof.verdict.exit_code()), (Verdict::Failed, 16), "{name}: {proof:#?}");
+        let found = proof.check(topic).unwrap();
+        let told = format!("{} {}", found.words, found.todo.join(" "));
+        assert!(found.outcome == Outcome::Fail && told.contains(words), "{name}: {words:?} is not in {told:?}");
+        assert!(!found.todo.is_empty() || topic == Topic::Members, "{name}: what is to be done?");
+        assert!(!proof.sentence.contains("PROVEN"), "{name}");
+        for stand in proof.members.iter().filter(|stand| found.who.contains(&stand.name)) {
+            assert_eq!(stand.outcome, Outcome::Fail, "{name}: {stand:?}");
+        }
+        let about_one =
+            matches!(topic, Topic::Identity | Topic::Hash | Topic::Snapshot | Topic::Revision | Topic::Directories);
+        assert_eq!(!found.who.is_empty(), about_one, "{name}: {:?}", found.who);
+    }
+}
+
+impl MemberSays {
+    /// As the first of these members, in a cluster of them, as it would say itself.
+    fn cluster_id_from(&mut self, ids: &[Id]) {
+        (self.cluster_id, self.member_id) = (cluster_id(ids), ids[0]);
+    }
+}
+
+#[test]
+fn what_is_missing_is_waited_for_and_then_named() {
+    let cases: Vec<(&str, Change, &str)> = vec![
+        ("never started", |_, s| silent(s, 2), "m3: no answer: connection refused"),
+        (
+            "not settled",
+            |_, s| (0..3).for_each(|at| (said(s, at).leader, said(s, at).read) = (Id(0), Read::NotAsked)),
+            "m1: no leader, term 2",
+        ),
+        ("two leaders", |p, s| said(s, 2).leader = p.members[0].id, "m1 and m2 name m2, m3 names m1"),
+        (
+            "alive at its peer port",
+            |_, s| {
+                (said(s, 2).closed, said(s, 2).heard) = (Some("connection refused".into()), vec![Source::Peer]);
+            },
+            "m3: runs and waits for the others; client port: connection refused",
+        ),
+        ("no read", |_, s| said(s, 1).read = Read::Failed("no answer in 3 s".into()), "reads: m2: no answer in 3 s"),
+        (
+            "a snapshot on its way",
+            |_, s| {
+                (said(s, 2).revision, said(s, 2).raft_applied) = (1, 0);
+                said(s, 2).hash = Hashed::NotAsked
+            },
+            "m3 is at revision 1 and receives data",
+        ),
+        ("not published", |_, s| said(s, 0).members[2].name.clear(), "members: m3 has not started"),
+        (
+            "hashes over other compactions",
+            |_, s| said(s, 2).hash = Hashed::Says { hash: 1, revision: 83_799, compacted: 50 },
+            "compacted up to different revisions",
+        ),
+        (
+            "no list of alarms",
+            |_, s| s.alarms = Told::Failed("no answer in 3 s".into()),
+            "alarms: the list cannot be had: no answer in 3 s",
+        ),
+        ("canary", |_, s| s.canary = Canary::Waits, "writes: a key is written once everything else is right"),
+    ];
+    for (name, change, words) in cases {
+        let plan = plan();
+        let mut seen = good(&plan);
+        change(&plan, &mut seen);
+        let proof = check(&plan, &seen, &Told::Not);
+        assert_eq!((proof.verdict, proof.settled()), (Verdict::Waiting, false), "{name}: {proof:#?}");
+        assert!(proof.sentence.contains(words), "{name}: {words:?} is not in {:?}", proof.sentence);
+        seen.over = true;
+        let proof = check(&plan, &seen, &Told::Not);
+        assert_eq!(
+            (proof.verdict, proof.verdict.exit_code(), proof.settled()),
+            (Verdict::Unproven, 17, true),
+            "{name}"
+        );
+        assert!(
+            proof.sentence.starts_with("NOT PROVEN.") && proof.sentence.contains(words),
+            "{name}: {}",
+            proof.sentence
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_told_is_never_taken_for_right() {
+    let plan = plan();
+    let mut seen = good(&plan);
+    seen.planned = Told::Failed("/backup/etcd-0200.db cannot be read".into());
+    let proof = check(&plan, &seen, &Told::Not);
+    assert_eq!((proof.verdict, proof.settled()), (Verdict::Unproven, true));
+    assert!(proof.sentence.contains("the snapshot's own hash cannot be told: /backup/etcd-0200.db cannot be read"));
+
+    let mut seen = good(&plan);
+    for at in 0..3 {
+        said(&mut seen, at).hash = Hashed::Failed("etcdserver: mvcc: required revision has been compacted".into());
+        seen.members[at].common = Hashed::Says { hash: 5, revision: 83_900, compacted: 83_850 };
+    }
+    let proof = check(&plan, &seen, &Told::Not);
+    assert_eq!(proof.verdict, Verdict::Unproven);
+    let hash = proof.check(Topic::Hash).unwrap();
+    assert_eq!(hash.outcome, Outcome::Pass);
+    assert!(
+        hash.words.contains(
+            "00000005 on every member at revision 83,900; a compaction has passed the plan's revision 83,799"
+        )
+    );
+    assert!(proof.sentence.contains("can no longer be told, only that they hold the same"));
+    seen.members[1].common = Hashed::Says { hash: 6, revision: 83_900, compacted: 83_850 };
+    let found = check(&plan, &seen, &Told::Not);
+    assert!(found.check(Topic::Hash).unwrap().words.contains("m2 was restored from another snapshot"), "{found:#?}");
+
+    // what is welcome but not needed keeps no proof from being one
+    let mut seen = good(&plan);
+    for at in 0..3 {
+        said(&mut seen, at).quota_bytes = None;
+        seen.members[at].dir = Some(dir(&plan, at, Held::Unknown("not root".into())));
+    }
+    let door = Door { url: "http://10.0.0.9:2379".into(), kind: Kind::Client, whose: "m9".into(), old: true };
+    seen.doors = vec![(door, Heard::Unclear("no answer in 2 s".into()))];
+    let proof = check(&plan, &seen, &Told::Not);
+    assert_eq!(proof.verdict, Verdict::Proven, "{proof:#?}");
+    for topic in [Topic::Quota, Topic::Directories, Topic::Old, Topic::Canary] {
+        assert_eq!(proof.check(topic).unwrap().outcome, Outcome::Unknown, "{topic:?}");
+    }
+}
+
+#[test]
+fn writes_since_the_start_are_no_difference() {
+    let plan = plan();
+    let mut seen = good(&plan);
+    // one after the other is asked, and every log entry may be a write
+    for (at, more) in [(0, 10), (1, 12), (2, 15)] {
+        let says = said(&mut seen, at);
+        says.revision += more;
+        says.raft_applied += u64::try_from(more).unwrap();
+        says.raft_index = says.raft_applied;
+    }
+    assert_eq!(check(&plan, &seen, &Told::Not).verdict, Verdict::Proven);
+}
+
+#[test]
+fn a_bump_is_asked_about() {
+    let plan = bumped();
+    let mut seen = good(&plan);
+    let asked = questions(&plan, &seen);
+    let watch = Question::Watch("http://127.0.0.31:2379".into(), 83_799);
+    assert_eq!(asked, [watch]);
+    assert_eq!(check(&plan, &seen, &Told::Not).check(Topic::Watch).unwrap().outcome, Outcome::NotYet);
+    seen.old_watch = Watched::Compacted(1_000_083_799);
+    let proof = check(&plan, &seen, &Told::Not);
+    assert!(
+        proof.verdict == Verdict::Proven && proof.sentence.contains("from revision 1,000,083,799"),
+        "{}",
+        proof.sentence
+    );
+    assert_eq!(
+        proof.check(Topic::Watch).unwrap().words,
+        "one from revision 83,799 is ended, compacted up to 1,000,083,799: such clients list again"
+    );
+    seen.old_watch = Watched::Open;
+    assert_eq!(check(&plan, &seen, &Told::Not).verdict, Verdict::Failed);
+    assert!(check(&super::tests::plan(), &good(&super::tests::plan()), &Told::Not).check(Topic::Watch).is_none());
+}
+
+#[test]
+fn questions_follow_from_what_is_known_and_end() {
+    let plan = plan();
+    let mut seen = good(&plan);
+    seen.canary = Canary::Waits;
+    let ends: Vec<String> = seen.members.iter().map(|m| m.endpoint.clone()).collect();
+    assert_eq!(questions(&plan, &seen), [Question::Canary(ends.clone())]);
+    seen.alarms = Told::Not;
+    seen.planned = Told::Not;
+    said(&mut seen, 2).hash = Hashed::NotAsked;
+    let asked = questions(&plan, &seen);
+    assert_eq!(
+        asked,
+        [Question::Hash(2), Question::Planned(-1), Question::Alarms(ends[0].clone())],
+        "the canary waits"
+    );
+    let mut seen = good(&plan);
+    seen.planned = Told::Is(PlannedHash { hash: 1, compacted: -1 });
+    said(&mut seen, 0).hash = Hashed::Says { hash: 1, revision: 83_799, compacted: 70 };
+    assert_eq!(questions(&plan, &seen), [Question::Planned(70)], "a compaction changes what is to be expected");
+    // with something wrong nothing is written
+    let mut seen = good(&plan);
+    seen.canary = Canary::Waits;
+    said(&mut seen, 2).revision = 1;
+    assert_eq!(questions(&plan, &seen), []);
+    let gone = Hashed::Failed("etcdserver: mvcc: required revision has been compacted".into());
+    let mut seen = good(&plan);
+    (0..3).for_each(|at| said(&mut seen, at).hash = gone.clone());
+    assert_eq!(questions(&plan, &seen), [0, 1, 2].map(|at| Question::Common(at, 83_799)));
+}
+
+#[test]
+fn a_hash_stands_as_long_as_its_member_is_the_same() {
+    let plan = plan();
+    let fresh = |plan: &Plan| {
+        let mut seen = good(plan);
+        (0..3).for_each(|at| said(&mut seen, at).hash = Hashed::NotAsked);
+        seen.members.into_iter().map(|m| (m.endpoint, m.answer)).collect::<Vec<_>>()
+    };
+    let mut seen = good(&plan);
+    silent(&mut seen, 1);
+    again(&mut seen, fresh(&plan));
+    assert!(seen.alarms == Told::Not, "asked anew in each round");
+    let asked = questions(&plan, &seen);
+    assert!(asked.contains(&Question::Hash(1)) && !asked.contains(&Question::Hash(0)), "{asked:?}");
+    let mut others = fresh(&plan);
+    if let Answer::Says(says) = &mut others[2].1 {
+        says.member_id = Id(7);
+    }
+    again(&mut seen, others);
+    assert_eq!(said(&mut seen, 2).hash, Hashed::NotAsked, "another member's hash is none of its own");
+}
+
+#[test]
+fn what_comes_next_is_told_from_the_data() {
+    let plan = plan();
+    let mut seen = good(&plan);
+    seen.old.members = vec![KnownMember { name: "cp-3".into(), ..KnownMember::default() }];
+    let lease = |id: &str, seconds, keys| Lease { id: id.into(), seconds, keys, first_keys: vec![format!("/a/{id}")] };
+    let data = Data {
+        leases: vec![lease("2a", 3600, 4), lease("1f", 15, 1)],
+        kubernetes: Some(Kubernetes {
+            nodes: vec!["cp-1".into(), "cp-3".into()],
+            api_servers: vec!["127.0.0.31".into(), "10.9.9.9".into()],
+            service_accounts: 7,
+            sealed: vec![Sealed {
+                provider: "aescbc".into(),
+                version: "v1".into(),
+                key: "key1".into(),
+                objects: 12,
+                kinds: vec!["secrets".into()],
+            }],
+        }),
+    };
+    let next = check(&plan, &seen, &Told::Is(data)).next;
+    let told: Vec<(&str, &str)> = next.iter().map(|n| (n.what.as_str(), n.command.as_str())).collect();
+    let has = |what: &str, command: &str| {
+        assert!(
+            told.iter().any(|(w, c)| w.contains(what) && c.contains(command)),
+            "{what:?} {command:?} is not in {told:#?}"
+        );
+    };
+    has("2 leases end 15 s to 3,600 s after", "lease timetolive 1f --keys");
+    has("take 5 keys along", "--endpoints=http://127.0.0.31:2379,http://127.0.0.32:2379,http://127.0.0.33:2379");
+    has("/a/1f, /a/2a and 3 more", "etcdctl");
+    has("hosts that are no member's: 10.9.9.9", "del /registry/masterleases/10.9.9.9");
+    has("cp-3 is still a node", "kubectl delete node cp-3");
+    has("12 objects (secrets) can be read only with the aescbc v1 key \"key1\"", "kubectl get secrets");
+    has("Tokens of 7 service accounts", "/etc/kubernetes/pki/sa.key");
+    has("revisions above 83,799 that are given out anew", "crictl");
+    has("Backups", "requorum snapshot save prod-eu-after.db --endpoints=http://127.0.0.31:2379");
+    let unread = check(&plan, &seen, &Told::Failed("no such file".into())).next;
+    assert!(unread[0].what.contains("cannot be told: no such file"));
+    assert!(check(&bumped(), &good(&bumped()), &Told::Not).next[0].what.contains("revisions go on from 1,000,083,799"));
+}

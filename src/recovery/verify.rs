@@ -1,0 +1,318 @@
+//! Watching the members of a plan come up: all are asked in rounds, until the proof is there or the time is over. What is
+//! asked and what follows from it is [`crate::plan::check`]'s business; here it is done.
+
+use std::{sync::mpsc, thread, time::Duration};
+
+use super::Cancel;
+use crate::{
+    engine::progress::Flow,
+    plan::{
+        Member, Plan,
+        check::{self, Outcome, Proof, Question, Topic, Verdict},
+        destination,
+        facts::{
+            Answer, Hashed, KnownMember, MemberSays,
+            config::{ConfigFacts, ConfigKind, Origin},
+            disk::DirFacts,
+            started::{Canary, Data, Observed, PlannedHash, Process, Seen, Told, Watched},
+        },
+        fence::{Door, Heard, Old},
+        survey,
+    },
+    trouble::{Kind, Result, Trouble},
+    world::World,
+};
+
+/// How long nobody is asked between two rounds.
+const REST: Duration = Duration::from_secs(1);
+/// A rest is slept in pieces, so that a stop is met at once.
+const PIECE: Duration = Duration::from_millis(100);
+
+/// What is to be proven, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// What is known of the old cluster.
+    pub old: &'a Old,
+    /// How long members may take to come up.
+    pub timeout: Duration,
+    /// Whether a key may be put, read and deleted.
+    pub canary: bool,
+}
+
+/// Asks until the proof is there, something is wrong for certain, or the time is over. `on` sees what is known after
+/// each round.
+///
+/// # Errors
+/// Only `Stopped`.
+pub fn verify(job: &Job<'_>, world: &dyn World, cancel: &Cancel, on: &mut dyn FnMut(&Proof)) -> Result<Proof> {
+    let end = world.clock() + job.timeout;
+    // what comes next is read from the whole snapshot, which may take longer than the members
+    let (send, told) = mpsc::channel::<Told<Data>>();
+    thread::scope(|scope| {
+        let reading = cancel.clone();
+        scope.spawn(move || {
+            let read = world.aftermath(job.plan, &mut |_| reading.flow());
+            let _ = send.send(read.map_or_else(|trouble| Told::Failed(brief(&trouble)), Told::Is));
+        });
+        let mut rounds = Rounds::new(job, world);
+        let mut data = Told::Not;
+        let mut before: Option<Proof> = None;
+        loop {
+            rounds.ask(cancel);
+            if cancel.flow() == Flow::Stop {
+                return Err(Trouble::new(Kind::Stopped, "stopped before the proof was there"));
+            }
+            rounds.seen.over = world.clock() >= end;
+            if data == Told::Not {
+                data = told.try_recv().unwrap_or(Told::Not);
+            }
+            let proof = check::check(job.plan, &rounds.seen, &data);
+            on(&proof);
+            // members move while they are asked: what is wrong must be so twice
+            let twice = before.as_ref().is_some_and(|b| b.verdict == proof.verdict && wrong(b) == wrong(&proof));
+            if rounds.seen.over || proof.settled() && (proof.verdict != Verdict::Failed || twice) {
+                if data == Told::Not {
+                    data = told.recv().unwrap_or(Told::Not);
+                }
+                return Ok(check::check(job.plan, &rounds.seen, &data));
+            }
+            before = Some(proof);
+            let next = world.clock() + REST;
+            while world.clock() < next && cancel.flow() == Flow::Go {
+                world.pause(PIECE);
+            }
+        }
+    })
+}
+
+fn wrong(proof: &Proof) -> Vec<Topic> {
+    proof.checks.iter().filter(|check| check.outcome == Outcome::Fail).map(|check| check.topic).collect()
+}
+
+fn brief(trouble: &Trouble) -> String {
+    if trouble.why.is_empty() { trouble.what.clone() } else { format!("{} ({})", trouble.what, trouble.why) }
+}
+
+/// What was seen so far.
+struct Rounds<'a> {
+    plan: &'a Plan,
+    world: &'a dyn World,
+    seen: Observed,
+    doors: Vec<Door>,
+}
+
+/// What came back in a round.
+enum Reply {
+    Member(usize, String, Answer),
+    Dir(usize, DirFacts),
+    Doors(Vec<Heard>),
+    Processes(Vec<ConfigFacts>),
+}
+
+/// What came back to a question.
+enum Answered {
+    Hash(usize, Hashed),
+    Common(usize, Hashed),
+    Planned(Told<PlannedHash>),
+    Alarms(Told<Vec<crate::plan::facts::Alarm>>),
+    Watch(Watched),
+    Canary(Canary),
+}
+
+impl<'a> Rounds<'a> {
+    fn new(job: &Job<'a>, world: &'a dyn World) -> Rounds<'a> {
+        let member = |member: &Member| Seen {
+            endpoint: member.client_urls.first().cloned().unwrap_or_default(),
+            answer: Answer::Asking,
+            common: Hashed::NotAsked,
+            dir: None,
+            process: None,
+        };
+        let seen = Observed {
+            members: job.plan.members.iter().map(member).collect(),
+            canary: if job.canary { Canary::Waits } else { Canary::NotAsked },
+            simulated: world.simulated(),
+            old: job.old.clone(),
+            ..Observed::default()
+        };
+        let doors = check::old_doors(job.plan, &seen.old);
+        Rounds { plan: job.plan, world, seen, doors }
+    }
+
+    /// One round: everybody at once, then what the answers make worth asking.
+    fn ask(&mut self, cancel: &Cancel) {
+        let (plan, world, doors) = (self.plan, self.world, &self.doors);
+        let here = |member: &Member| destination::is_local(&member.host) && !world.simulated();
+        let mut work: Vec<Box<dyn FnOnce() -> Reply + Send + '_>> = Vec::new();
+        for (at, member) in plan.members.iter().enumerate() {
+            work.push(Box::new(move || {
+                let (endpoint, answer) = answer(plan, member, world);
+                Reply::Member(at, endpoint, answer)
+            }));
+            if here(member) {
+                work.push(Box::new(move || {
+                    Reply::Dir(at, world.look_at_dir(&member.data_dir, member.wal_dir.as_deref()))
+                }));
+            }
+        }
+        if plan.members.iter().any(here) {
+            work.push(Box::new(move || Reply::Processes(world.discover())));
+        }
+        if !doors.is_empty() {
+            work.push(Box::new(move || Reply::Doors(world.knock(doors))));
+        }
+        let replies: Vec<Reply> = thread::scope(|scope| {
+            let begun: Vec<_> = work.into_iter().map(|work| scope.spawn(work)).collect();
+            begun.into_iter().filter_map(|thread| thread.join().ok()).collect()
+        });
+        let mut answers: Vec<(String, Answer)> =
+            self.seen.members.iter().map(|m| (m.endpoint.clone(), Answer::Asking)).collect();
+        for reply in replies {
+            match reply {
+                Reply::Member(at, endpoint, answer) => {
+                    if let Some(slot) = answers.get_mut(at) {
+                        *slot = (endpoint, answer);
+                    }
+                }
+                Reply::Dir(at, facts) => {
+                    if let Some(member) = self.seen.members.get_mut(at) {
+                        member.dir = Some(facts);
+                    }
+                }
+                Reply::Doors(heard) => self.seen.doors = self.doors.iter().cloned().zip(heard).collect(),
+                Reply::Processes(configs) => {
+                    for (member, seen) in plan.members.iter().zip(&mut self.seen.members) {
+                        seen.process = process(member, &configs);
+                    }
+                }
+            }
+        }
+        check::again(&mut self.seen, answers);
+        loop {
+            let questions = check::questions(plan, &self.seen);
+            if questions.is_empty() || cancel.flow() == Flow::Stop {
+                return;
+            }
+            for told in self.put(questions, cancel) {
+                self.take(told);
+            }
+        }
+    }
+
+    /// Puts these questions, all at once.
+    fn put(&self, questions: Vec<Question>, cancel: &Cancel) -> Vec<Answered> {
+        thread::scope(|scope| {
+            let asked: Vec<_> =
+                questions.into_iter().map(|question| scope.spawn(move || self.answer(question, cancel))).collect();
+            asked.into_iter().filter_map(|thread| thread.join().ok()).collect()
+        })
+    }
+
+    fn answer(&self, question: Question, cancel: &Cancel) -> Answered {
+        let (plan, world) = (self.plan, self.world);
+        match question {
+            Question::Hash(at) => Answered::Hash(at, self.hash(at, plan.expected_revision())),
+            Question::Common(at, revision) => Answered::Common(at, self.hash(at, revision)),
+            Question::Planned(compacted) => {
+                let planned = world.planned_hash(plan, compacted, &mut |_| cancel.flow());
+                Answered::Planned(planned.map_or_else(|trouble| Told::Failed(brief(&trouble)), Told::Is))
+            }
+            Question::Alarms(endpoint) => Answered::Alarms(world.alarms(&endpoint)),
+            Question::Watch(endpoint, revision) => Answered::Watch(world.watch_from(&endpoint, revision)),
+            Question::Canary(endpoints) => {
+                let id = plan.short_id();
+                let key = format!("requorum/canary/{id}-{}", world.fresh());
+                Answered::Canary(world.canary(&endpoints, &key, &id))
+            }
+        }
+    }
+
+    /// A member's hash up to `revision`. 3.4 refuses the very revision up to which it is compacted, but not when it is
+    /// asked for its newest and that is the one.
+    fn hash(&self, at: usize, revision: i64) -> Hashed {
+        let Some(member) = self.seen.members.get(at) else { return Hashed::NotAsked };
+        let hash = self.world.hash_at(&member.endpoint, revision);
+        let newest = matches!(&member.answer, Answer::Says(says) if says.revision == revision);
+        match &hash {
+            Hashed::Failed(why) if newest && why.contains("compacted") => {
+                match self.world.hash_at(&member.endpoint, 0) {
+                    says @ Hashed::Says { .. } if of(&says) == Some(revision) => says,
+                    _ => hash,
+                }
+            }
+            _ => hash,
+        }
+    }
+
+    fn take(&mut self, told: Answered) {
+        let seen = &mut self.seen;
+        match told {
+            Answered::Hash(at, hash) => {
+                if let Some(Seen { answer: Answer::Says(says), .. }) = seen.members.get_mut(at) {
+                    says.hash = hash;
+                }
+            }
+            Answered::Common(at, hash) => {
+                if let Some(member) = seen.members.get_mut(at) {
+                    member.common = hash;
+                }
+            }
+            Answered::Planned(planned) => seen.planned = planned,
+            Answered::Alarms(alarms) => seen.alarms = alarms,
+            Answered::Watch(watched) => seen.old_watch = watched,
+            Answered::Canary(canary) => seen.canary = canary,
+        }
+    }
+}
+
+fn of(hash: &Hashed) -> Option<i64> {
+    if let Hashed::Says { revision, .. } = hash { Some(*revision) } else { None }
+}
+
+/// Asks a member at its client URLs in turn, until it answers as itself; where none does, at its peer URLs.
+fn answer(plan: &Plan, member: &Member, world: &dyn World) -> (String, Answer) {
+    let mut first: Option<(String, Answer)> = None;
+    for url in &member.client_urls {
+        let answer = world.ask(url);
+        let says = |answer: &Answer| matches!(answer, Answer::Says(_));
+        if is_itself(plan, member, &answer) {
+            return (url.clone(), answer);
+        }
+        if first.as_ref().is_none_or(|(_, known)| says(&answer) && !says(known)) {
+            first = Some((url.clone(), answer));
+        }
+    }
+    let silent = Answer::Silent { why: "it has no client URL".into(), details: String::new() };
+    let (endpoint, before) = first.unwrap_or((String::new(), silent));
+    if matches!(before, Answer::Says(_)) {
+        return (endpoint, before);
+    }
+    let known = KnownMember {
+        id: member.id,
+        name: member.name.clone(),
+        peer_urls: member.peer_urls.clone(),
+        client_urls: member.client_urls.clone(),
+        is_learner: false,
+    };
+    let peer = world.ask_peer(&endpoint, &known);
+    (endpoint, survey::with_peer(before, peer))
+}
+
+fn is_itself(plan: &Plan, member: &Member, answer: &Answer) -> bool {
+    let itself = |says: &MemberSays| (says.cluster_id, says.member_id) == (plan.cluster_id, member.id);
+    matches!(answer, Answer::Says(says) if itself(says))
+}
+
+/// The process that runs under the member's name and one of its peer URLs.
+fn process(member: &Member, configs: &[ConfigFacts]) -> Option<Process> {
+    configs.iter().filter(|config| config.kind == ConfigKind::Process).find_map(|config| {
+        let advertised = config.get("initial-advertise-peer-urls").unwrap_or_default();
+        let its = config.get("name") == Some(member.name.as_str())
+            && advertised.split(',').any(|url| member.peer_urls.iter().any(|own| own == url.trim()));
+        let Origin::Process(pid) = config.origin else { return None };
+        let data_dir = config.data_dir.clone().filter(|_| its)?;
+        Some(Process { pid, data_dir, wal_dir: config.wal_dir.clone() })
+    })
+}

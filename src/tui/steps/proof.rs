@@ -1,0 +1,138 @@
+//! Proof: the members of the restored plan watched as they come up, and what was proven of them.
+
+use super::{
+    super::{
+        app::{Effect, Model, Overlay, leave_when_safe, moved, trouble_said},
+        keys::Action,
+        theme::Tone,
+    },
+    proof_view,
+};
+use crate::{
+    plan::check::{Outcome, Proof, Topic, Verdict},
+    trouble::Result as Outcomes,
+};
+
+/// The step's state.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct State {
+    /// The effect that watches now.
+    id: Option<u64>,
+    /// True while a key may be written by it.
+    canary: bool,
+    /// What is known.
+    pub proof: Option<Box<Proof>>,
+    /// The line that is kept in sight.
+    pub at: usize,
+}
+
+impl State {
+    /// True while members are being watched.
+    pub fn running(&self) -> bool {
+        self.id.is_some()
+    }
+
+    /// The effect that may be writing a key, which is let finish before leaving.
+    pub fn writing_id(&self) -> Option<u64> {
+        self.id.filter(|_| self.canary)
+    }
+}
+
+/// Watches, unless somebody does or there is nothing more to see.
+pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
+    let proven = model.proof.proof.as_ref().is_some_and(|p| matches!(p.verdict, Verdict::Proven | Verdict::Agree));
+    if model.proof.running() || proven { Vec::new() } else { watch(model, false) }
+}
+
+/// Forgets what was proven of an earlier plan, and whom was watched for it.
+pub(super) fn begin_anew(model: &mut Model) -> Vec<Effect> {
+    let stale = std::mem::take(&mut model.proof);
+    stale.id.map(|id| Effect::Cancel { id }).into_iter().collect()
+}
+
+fn watch(model: &mut Model, canary: bool) -> Vec<Effect> {
+    let Some(plan) = model.restore.plan.clone() else { return Vec::new() };
+    let before = model.proof.id.map(|id| Effect::Cancel { id });
+    let id = model.id();
+    model.proof.id = Some(id);
+    model.proof.canary = canary;
+    let old = super::review::orders(model, &plan).old;
+    before.into_iter().chain([Effect::Verify { id, plan: Box::new(plan), old, canary }]).collect()
+}
+
+/// A round is over.
+pub(in crate::tui) fn seen(model: &mut Model, id: u64, proof: Box<Proof>) {
+    if model.proof.id == Some(id) {
+        model.proof.proof = Some(proof);
+    }
+}
+
+/// The watch is over.
+pub(in crate::tui) fn verified(model: &mut Model, id: u64, result: Outcomes<Box<Proof>>) -> Vec<Effect> {
+    if model.proof.id != Some(id) {
+        return Vec::new();
+    }
+    model.proof.id = None;
+    match result {
+        Ok(proof) => {
+            model.proof.proof = Some(proof);
+            if model.proof.canary && written(&model.proof) {
+                model.say(Tone::Good, "The key was put, read and deleted.");
+            }
+        }
+        Err(trouble) => trouble_said(model, &trouble),
+    }
+    leave_when_safe(model)
+}
+
+pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
+    let state = &model.proof;
+    let verdict = state.proof.as_ref().map(|proof| proof.verdict);
+    match action {
+        Action::AskAgain if state.running() => {
+            Err("The members are being watched; each second they are asked anew.".into())
+        }
+        Action::Canary if state.writing_id().is_some() => Err("A key is written as soon as all else is right.".into()),
+        Action::Canary if verdict == Some(Verdict::Failed) => {
+            Err("Nothing is written into the cluster while something is wrong.".into())
+        }
+        Action::Canary if written(state) => Err("A key was put, read and deleted already.".into()),
+        Action::Open if state.proof.is_none() => Err("Nothing is known yet.".into()),
+        _ => Ok(()),
+    }
+}
+
+fn written(state: &State) -> bool {
+    let check = state.proof.as_ref().and_then(|proof| proof.check(Topic::Canary));
+    check.is_some_and(|check| check.outcome == Outcome::Pass)
+}
+
+pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Open => model.open(Overlay::Details),
+        Action::AskAgain => return watch(model, false),
+        Action::Canary => model.open(Overlay::Canary),
+        action => model.proof.at = moved(model.proof.at, action, proof_view::lines(model)),
+    }
+    Vec::new()
+}
+
+/// The operator agreed to a key being written.
+pub(in crate::tui) fn agree(model: &mut Model) -> Vec<Effect> {
+    model.say(Tone::Plain, "A key is put, read through each member and deleted, once all else is right.");
+    watch(model, true)
+}
+
+/// What is asked before a key is written.
+pub(in crate::tui) fn canary_words(model: &Model) -> Vec<String> {
+    let id = model.restore.plan.as_ref().map_or_else(String::new, |plan| plan.short_id());
+    vec![
+        format!(
+            "One key, requorum/canary/{id}-…, is put through the first member, read through each, and deleted through the \
+             last. A watch that is opened before must see both. It takes two revisions."
+        ),
+        String::new(),
+        "It is the only thing that requorum ever writes to a cluster, and it is not done while anything else is wrong."
+            .into(),
+    ]
+}
