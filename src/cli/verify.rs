@@ -6,8 +6,8 @@ use super::{Format, connect, plan, print, progress::interruptible, warn};
 use crate::{
     plan::check::{Check, Next, Proof, Stand, Verdict},
     recovery::{
-        fences,
-        verify::{Job, verify},
+        fences, journal,
+        verify::{Job, record, verify},
     },
     trouble::{Kind, Result, Trouble},
     tui::text::{sentence, wrap},
@@ -55,6 +55,11 @@ pub(super) fn run(args: VerifyArgs, outer: &connect::ConnectArgs, format: Format
             last.clone_from(&proof.sentence);
         })
     })?;
+    // What was seen stands whether or not it can be written down.
+    let journal = journal::beside(&super::absolute(&args.plan)?);
+    if let Err(trouble) = record(&proof, &world, &journal) {
+        warn(&format!("Warning: the proof is not in the journal: {trouble}"));
+    }
     let code = proof.verdict.exit_code();
     match format {
         Format::Json => {

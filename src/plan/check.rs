@@ -12,6 +12,7 @@ mod next;
 mod questions;
 #[cfg(test)]
 pub(crate) mod tests;
+mod verdict;
 
 pub use identity::old_doors;
 pub use questions::{Question, again, questions};
@@ -23,7 +24,7 @@ use super::{
         Answer, MemberSays,
         started::{Data, Observed, Seen, Told},
     },
-    words::{all, plural, thousands},
+    words::{all, thousands},
 };
 use crate::etcd::membership::Id;
 
@@ -245,12 +246,13 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// True when another look cannot change the verdict for the better by waiting alone.
+    /// True when waiting alone cannot change the verdict for the better: with something wrong, what is still to come of
+    /// members that are up does not matter.
     pub fn settled(&self) -> bool {
         match self.verdict {
             Verdict::Proven | Verdict::Agree | Verdict::Unproven => true,
             Verdict::Waiting => false,
-            Verdict::Failed => self.checks.iter().all(|check| check.outcome != Outcome::NotYet),
+            Verdict::Failed => self.members.iter().all(|member| member.outcome != Outcome::NotYet),
         }
     }
 
@@ -278,7 +280,7 @@ impl<'a> Case<'a> {
     /// The members that answer at their client ports and are who they are to be.
     fn ours(self) -> Vec<Ours<'a>> {
         let answers = self.members().filter_map(|(member, seen)| Some((member, seen, says(seen)?)));
-        answers.filter(|(m, _, s)| s.closed.is_none() && identity::planned(self.plan, m, s)).collect()
+        answers.filter(|(m, _, s)| open(s) && identity::planned(self.plan, m, s)).collect()
     }
 
     /// Those of the plan that are none of [`ours`](Self::ours), by name.
@@ -298,6 +300,11 @@ impl<'a> Case<'a> {
         let urls: Vec<&str> = self.plan.members.iter().flat_map(|m| m.client_urls.iter().map(String::as_str)).collect();
         urls.join(",")
     }
+}
+
+/// Whether a member told its status. One that has passwords on may refuse that to strangers.
+fn open(says: &MemberSays) -> bool {
+    says.closed.is_none() && !says.version.is_empty()
 }
 
 fn says(seen: &Seen) -> Option<&MemberSays> {
@@ -341,7 +348,7 @@ pub fn check(plan: &Plan, seen: &Observed, data: &Told<Data>) -> Proof {
         check.todo.retain(|todo| !told.contains(todo));
         told.extend(check.todo.iter().cloned());
     }
-    let verdict = verdict(seen, &checks);
+    let verdict = verdict::of(seen, &checks);
     let mut stands: Vec<Stand> = case.members().map(|(member, seen)| members::stand(case, member, seen)).collect();
     for stand in &mut stands {
         // what runs as if nothing were wrong is no reason for a tick
@@ -356,72 +363,10 @@ pub fn check(plan: &Plan, seen: &Observed, data: &Told<Data>) -> Proof {
         label: plan.label.clone(),
         cluster_id: plan.cluster_id,
         verdict,
-        sentence: sentence(case, verdict, &stands, &checks),
+        sentence: verdict::sentence(case, verdict, &stands, &checks),
         simulated: seen.simulated,
         members: stands,
         next: next::next(case, data),
         checks,
-    }
-}
-
-fn verdict(seen: &Observed, checks: &[Check]) -> Verdict {
-    let mut needed = checks.iter().filter(|check| check.needed);
-    match () {
-        () if checks.iter().any(|check| check.outcome == Outcome::Fail) => Verdict::Failed,
-        () if needed.clone().all(|check| check.outcome == Outcome::Pass) => match seen.simulated {
-            true => Verdict::Agree,
-            false => Verdict::Proven,
-        },
-        () if !seen.over && needed.any(|check| check.outcome == Outcome::NotYet) => Verdict::Waiting,
-        () => Verdict::Unproven,
-    }
-}
-
-fn sentence(case: Case<'_>, verdict: Verdict, stands: &[Stand], checks: &[Check]) -> String {
-    let count = stands.len();
-    let members = plural(count, "member", "members");
-    let missing = || {
-        let open = checks.iter().filter(|check| check.needed && check.outcome != Outcome::Pass);
-        let down = stands.iter().filter(|s| s.outcome != Outcome::Pass).map(|s| format!("{}: {}", s.name, s.words));
-        // a member that is not up explains by itself why the rest is missing
-        let down: Vec<String> = down.collect();
-        if down.is_empty() { open.map(|c| format!("{}: {}", c.topic.title(), c.words)).collect() } else { down }
-            .join("; ")
-    };
-    match verdict {
-        Verdict::Proven | Verdict::Agree => {
-            let hash = data::agreed(case).map_or_else(String::new, |hash| format!(" {hash:08x}"));
-            let wrote = match &case.seen.canary {
-                super::facts::started::Canary::Done { .. } => "a key was put, read through each and deleted",
-                _ => "no write was tried",
-            };
-            let what = format!("equal HashKV{hash}, the snapshot's own; {wrote}");
-            let revision = shown(case.plan.expected_revision());
-            match verdict {
-                Verdict::Proven => format!(
-                    "PROVEN. {count} {members} {} from revision {revision} with {what}.",
-                    plural(count, "serves", "serve")
-                ),
-                _ => format!(
-                    "The members agree: {count} simulated {members}, read by requorum itself, from revision {revision} \
-                     with {what}. Only a real etcd on the same directories is proof."
-                ),
-            }
-        }
-        Verdict::Failed => {
-            let mut wrong = checks.iter().filter(|check| check.outcome == Outcome::Fail);
-            let first = wrong.next().map_or_else(String::new, |check| {
-                format!("{}. {}", check.words, check.todo.first().map_or("", String::as_str))
-            });
-            match wrong.count() {
-                0 => first.trim_end().to_string(),
-                more => format!("{} ({more} more below.)", first.trim_end()),
-            }
-        }
-        Verdict::Waiting => {
-            let up = stands.iter().filter(|s| s.outcome == Outcome::Pass).count();
-            format!("{up} of {count} {members} {} up. Not yet: {}.", plural(up, "is", "are"), missing())
-        }
-        Verdict::Unproven => format!("NOT PROVEN. Nothing was seen that is wrong, but not told: {}.", missing()),
     }
 }

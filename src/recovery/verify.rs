@@ -1,7 +1,9 @@
 //! Watching the members of a plan come up: all are asked in rounds, until the proof is there or the time is over. What is
 //! asked and what follows from it is [`crate::plan::check`]'s business; here it is done.
 
-use std::{sync::mpsc, thread, time::Duration};
+use std::{path::Path, sync::mpsc, thread, time::Duration};
+
+use serde_json::json;
 
 use super::Cancel;
 use crate::{
@@ -20,7 +22,10 @@ use crate::{
         survey,
     },
     trouble::{Kind, Result, Trouble},
-    world::World,
+    world::{
+        World,
+        journal::{Event, Journal},
+    },
 };
 
 /// How long nobody is asked between two rounds.
@@ -85,6 +90,15 @@ pub fn verify(job: &Job<'_>, world: &dyn World, cancel: &Cancel, on: &mut dyn Fn
             }
         }
     })
+}
+
+/// Writes what was proven, or not, to the recovery's journal.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn record(proof: &Proof, world: &dyn World, journal: &Path) -> Result<()> {
+    let data = json!({"plan": proof.plan, "exit_code": proof.verdict.exit_code(), "proof": proof});
+    Journal::at(world, journal).add(Event::Proof, &proof.sentence, data)
 }
 
 fn wrong(proof: &Proof) -> Vec<Topic> {

@@ -16,7 +16,7 @@ type Needs = fn(&Server) -> Result<(), String>;
 type Case = (&'static str, Needs, fn(&Server));
 
 /// All of them.
-pub const ALL: [Case; 38] = [
+pub const ALL: [Case; 39] = [
     ("probe_lost_hung_and_started_again", any, detect::lost_hung_and_started_again),
     ("probe_five", any, detect::five),
     ("probe_passwords", any, detect::passwords),
@@ -45,6 +45,7 @@ pub const ALL: [Case; 38] = [
     ("proof_an_old_wal_directory", any, proof::an_old_wal_directory),
     ("proof_other_tokens_and_defaults", any, proof::other_tokens_and_defaults),
     ("proof_nospace_left_over", any, proof::nospace_left_over),
+    ("proof_behind_passwords", any, proof::behind_passwords),
     ("proof_bumped", any, proof::bumped),
     ("proof_compacted_since", any, proof::compacted_since),
     ("a_directory_says_what_its_server_says", any, datadir::says_the_same),

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::road::{Planned, restore_by_flags};
 use crate::support::{
     cluster::{Cluster, Member, Place, initial_cluster},
+    contents::ROOT,
     fixture, requorum,
     servers::Server,
     succeed,
@@ -364,7 +365,7 @@ pub fn other_tokens_and_defaults(server: &Server) {
     ] {
         by_hand(name, cluster, at, token);
         let mut m3 = site.start(server, "m3", &site.line("m3"));
-        let said = verify(&site.plan, "8s", &[]);
+        let said = verify(&site.plan, "20s", &[]);
         caught(&said, "identity", &[words, "Stop it now"]);
         m3.kill();
         fs::remove_dir_all(there).unwrap();
@@ -410,6 +411,26 @@ pub fn nospace_left_over(server: &Server) {
     cleared.restore(&["m1", "m2", "m3"]);
     let _members = cleared.start_all(server, &["m1", "m2", "m3"]);
     proven(&verify(&cleared.plan, PATIENCE, &["--canary"]));
+}
+
+/// With passwords on, a stranger is told too little for a proof, and root enough.
+pub fn behind_passwords(server: &Server) {
+    let cluster = Cluster::new(server, 1);
+    cluster.client(0, None).fill(true);
+    let file = cluster.dir.path().join("auth.db");
+    let user = format!("{}:{}", ROOT.0, ROOT.1);
+    let endpoint = cluster.members[0].place.client_url();
+    succeed(requorum(["snapshot", "save", "--user", &user, "--endpoints", &endpoint]).arg(&file));
+    drop(cluster.members);
+
+    let site = Site::new(&file, &[]);
+    site.restore(&["m1", "m2", "m3"]);
+    let mut members = site.start_all(server, &["m1", "m2", "m3"]);
+    members.iter_mut().for_each(|m| drop(m.wait_ready(Some(ROOT))));
+    let said = verify(&site.plan, "1s", &["--canary"]);
+    assert_eq!((&said["verdict"], &said["exit_code"]), (&"unproven".into(), &17.into()), "{said:#}");
+    assert!(said["sentence"].as_str().unwrap().contains("user name is empty"), "{said:#}");
+    proven(&verify(&site.plan, PATIENCE, &["--canary", "--user", &user]));
 }
 
 /// After a bump the hash is still the snapshot's with the bump counted in, and a watch from before is told to list again.

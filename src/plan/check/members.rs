@@ -20,6 +20,13 @@ pub(super) fn stand(case: Case<'_>, member: &Member, seen: &Seen) -> Stand {
         }
         Answer::Says(says) => match &says.closed {
             Some(why) => (Outcome::NotYet, format!("runs and waits for the others; client port: {why}")),
+            None if says.version.is_empty() => {
+                let why = says.errors.first().map_or("", String::as_str);
+                (
+                    Outcome::NotYet,
+                    format!("tells strangers nothing ({why}): --user and --password, or a client certificate"),
+                )
+            }
             None => (if says.led() { Outcome::Pass } else { Outcome::NotYet }, running(says)),
         },
     };
@@ -103,7 +110,10 @@ pub(super) fn members(case: Case<'_>) -> Check {
     let (outcome, words) = match () {
         () if !wrong.is_empty() => (Outcome::Fail, wrong.join("; ")),
         () if !waits.is_empty() => (Outcome::NotYet, waits.join("; ")),
-        () if !untold.is_empty() => (Outcome::Unknown, format!("{} does not tell its member list", all(&untold))),
+        () if !untold.is_empty() => (
+            Outcome::NotYet,
+            format!("{} {} not tell the member list", all(&untold), plural(untold.len(), "does", "do")),
+        ),
         () => match case.passed() {
             Outcome::Pass => {
                 (Outcome::Pass, format!("{count} of {count} started, voters, named and reached as planned"))

@@ -379,6 +379,7 @@ fn each_way_to_be_wrong_is_named() {
         let found = proof.check(topic).unwrap();
         let told = format!("{} {}", found.words, found.todo.join(" "));
         assert!(found.outcome == Outcome::Fail && told.contains(words), "{name}: {words:?} is not in {told:?}");
+        assert!(proof.settled() || name == "by the peer port" || name == "mixed up", "{name} is worth no waiting");
         assert!(!found.todo.is_empty() || topic == Topic::Members, "{name}: what is to be done?");
         assert!(!proof.sentence.contains("PROVEN"), "{name}");
         for stand in proof.members.iter().filter(|stand| found.who.contains(&stand.name)) {
@@ -414,6 +415,15 @@ fn what_is_missing_is_waited_for_and_then_named() {
             },
             "m3: runs and waits for the others; client port: connection refused",
         ),
+        (
+            "passwords",
+            |_, s| {
+                let says = said(s, 2);
+                (says.version, says.leader, says.raft_term) = (String::new(), Id(0), 0);
+                says.errors = vec!["status refused: etcdserver: user name is empty".into()];
+            },
+            "m3: tells strangers nothing (status refused: etcdserver: user name is empty): --user and --password",
+        ),
         ("no read", |_, s| said(s, 1).read = Read::Failed("no answer in 3 s".into()), "reads: m2: no answer in 3 s"),
         (
             "a snapshot on its way",
@@ -428,6 +438,11 @@ fn what_is_missing_is_waited_for_and_then_named() {
             "hashes over other compactions",
             |_, s| said(s, 2).hash = Hashed::Says { hash: 1, revision: 83_799, compacted: 50 },
             "compacted up to different revisions",
+        ),
+        (
+            "a hash that failed",
+            |_, s| said(s, 2).hash = Hashed::Failed("no answer in 30 s".into()),
+            "HashKV: m3: no answer in 30 s",
         ),
         (
             "no list of alarms",

@@ -1,0 +1,71 @@
+//! What all checks of a started cluster amount to, and that in words.
+
+use super::{Case, Check, Outcome, Stand, Verdict, data, shown};
+use crate::plan::{
+    facts::started::{Canary, Observed},
+    words::plural,
+};
+
+/// What all checks amount to.
+pub(super) fn of(seen: &Observed, checks: &[Check]) -> Verdict {
+    let mut needed = checks.iter().filter(|check| check.needed);
+    match () {
+        () if checks.iter().any(|check| check.outcome == Outcome::Fail) => Verdict::Failed,
+        () if needed.clone().all(|check| check.outcome == Outcome::Pass) => match seen.simulated {
+            true => Verdict::Agree,
+            false => Verdict::Proven,
+        },
+        () if !seen.over && needed.any(|check| check.outcome == Outcome::NotYet) => Verdict::Waiting,
+        () => Verdict::Unproven,
+    }
+}
+
+/// The same in one or two sentences.
+pub(super) fn sentence(case: Case<'_>, verdict: Verdict, stands: &[Stand], checks: &[Check]) -> String {
+    let count = stands.len();
+    let members = plural(count, "member", "members");
+    let missing = || {
+        let open = checks.iter().filter(|check| check.needed && check.outcome != Outcome::Pass);
+        let down = stands.iter().filter(|s| s.outcome != Outcome::Pass).map(|s| format!("{}: {}", s.name, s.words));
+        // a member that is not up explains by itself why the rest is missing
+        let down: Vec<String> = down.collect();
+        if down.is_empty() { open.map(|c| format!("{}: {}", c.topic.title(), c.words)).collect() } else { down }
+            .join("; ")
+    };
+    match verdict {
+        Verdict::Proven | Verdict::Agree => {
+            let hash = data::agreed(case).map_or_else(String::new, |hash| format!(" {hash:08x}"));
+            let wrote = match &case.seen.canary {
+                Canary::Done { .. } => "a key was put, read through each and deleted",
+                _ => "no write was tried",
+            };
+            let what = format!("equal HashKV{hash}, the snapshot's own; {wrote}");
+            let revision = shown(case.plan.expected_revision());
+            match verdict {
+                Verdict::Proven => format!(
+                    "PROVEN. {count} {members} {} from revision {revision} with {what}.",
+                    plural(count, "serves", "serve")
+                ),
+                _ => format!(
+                    "The members agree: {count} simulated {members}, read by requorum itself, from revision {revision} \
+                     with {what}. Only a real etcd on the same directories is proof."
+                ),
+            }
+        }
+        Verdict::Failed => {
+            let mut wrong = checks.iter().filter(|check| check.outcome == Outcome::Fail);
+            let first = wrong.next().map_or_else(String::new, |check| {
+                format!("{}. {}", check.words, check.todo.first().map_or("", String::as_str))
+            });
+            match wrong.count() {
+                0 => first.trim_end().to_string(),
+                more => format!("{} ({more} more below.)", first.trim_end()),
+            }
+        }
+        Verdict::Waiting => {
+            let up = stands.iter().filter(|s| s.outcome == Outcome::Pass).count();
+            format!("{up} of {count} {members} {} up. Not yet: {}.", plural(up, "is", "are"), missing())
+        }
+        Verdict::Unproven => format!("NOT PROVEN. Nothing was seen that is wrong, but not told: {}.", missing()),
+    }
+}
