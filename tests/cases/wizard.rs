@@ -119,13 +119,25 @@ pub fn every_step_by_keys(server: &Server) {
     wizard.send(sheet_file.to_str().unwrap());
     wizard.send(ENTER);
     wizard.wait("launch.txt");
+
+    // Proof: watched while they come up; nothing is written, as nobody agrees to that.
+    let plan = Planned::read(&plan_file);
+    wizard.send("n");
+    wizard.wait("[7 Proof]");
+    wizard.wait("0 of 3 members are up");
+    let mut members = plan.start(server, &places, &[]);
+    members.iter_mut().for_each(|member| drop(member.wait_ready(None)));
+    wizard.wait("PROVEN. 3 members serve");
+    wizard.send("c");
+    wizard.wait("Write one key");
+    wizard.send("n");
+    members.iter_mut().for_each(|member| assert!(member.stop().code().is_none_or(|code| code == 0)));
     wizard.send("q");
     wizard.wait("uit");
     wizard.send("y");
     assert_eq!(wizard.exit_code(), 0);
 
     // What the wizard printed is what `launch` prints for its plan; and it starts the cluster.
-    let plan = Planned::read(&plan_file);
     let sheet = fs::read_to_string(&sheet_file).unwrap();
     for launch in launch::commands(&plan.plan) {
         assert!(sheet.contains(&launch.pretty), "{} is not in\n{sheet}", launch.pretty);

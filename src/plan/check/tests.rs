@@ -501,6 +501,12 @@ fn what_cannot_be_told_is_never_taken_for_right() {
     let found = check(&plan, &seen, &Told::Not);
     assert!(found.check(Topic::Hash).unwrap().words.contains("m2 was restored from another snapshot"), "{found:#?}");
 
+    let mut seen = good(&plan);
+    let why = "http://127.0.0.31:2379: put: etcdserver: permission denied".to_string();
+    seen.canary = Canary::Failed { key: "requorum/canary/x".into(), why, left: false };
+    let proof = check(&plan, &seen, &Told::Not);
+    assert_eq!((proof.verdict, proof.check(Topic::Canary).unwrap().outcome), (Verdict::Unproven, Outcome::Unknown));
+
     // what is welcome but not needed keeps no proof from being one
     let mut seen = good(&plan);
     for at in 0..3 {
