@@ -11,8 +11,10 @@ use fake_world::{Fake, options};
 use ratatui::style::{Color, Modifier};
 use requorum::{
     engine::progress::{Phase, Progress},
+    plan::facts::host::{HostFacts, PlaceState, Root},
     recovery::{
         Cancel, RowEvent,
+        hosts::{HostEvent, Told},
         verify::{Job, verify},
     },
     trouble::{Kind, Trouble},
@@ -21,7 +23,7 @@ use requorum::{
         app::{Effect, update},
         headless::{picture, screen},
     },
-    world::World,
+    world::{World, ssh::Sent},
 };
 
 const SIZES: [(u16, u16); 2] = [(80, 24), (120, 40)];
@@ -52,7 +54,7 @@ fn at_members() -> Headless {
 }
 
 fn with_slip() -> Headless {
-    let mut w = keys(at_members(), &[Right, Enter]);
+    let mut w = keys(at_members(), &[Right, Right, Enter]);
     w.send(Msg::Key(crossterm::event::KeyEvent::new(Char('u'), crossterm::event::KeyModifiers::CONTROL)));
     w.type_text("http:/10.0.0.11:2380");
     w
@@ -81,7 +83,7 @@ const MEMBER_LIST: &str = "$ etcdctl member list\n\
 fn certified() -> Headless {
     let world = Fake { certificates_for: Some("10.0.0.1".parse().unwrap()), ..Fake::default() };
     let mut w = keys(wizard(options(), world), &[Char('n'), Down, Down, Enter, Char('n'), Down]);
-    w = keys(w, &[Right, Right, Right, Right, Right, Enter]);
+    w = keys(w, &[Right, Right, Right, Right, Right, Right, Enter]);
     w.type_text("--peer-cert-file=/pki/m2.crt --peer-key-file=/pki/m2.key");
     keys(w, &[Enter])
 }
@@ -114,10 +116,53 @@ fn restored(world: Fake) -> Headless {
     w
 }
 
-/// In the middle of a restore: m1 stands, m2 is being copied for four seconds, m3 waits.
+/// The table with a host for each row: this machine for m2, and what `world` makes of the others.
+fn with_hosts(world: Fake) -> Headless {
+    keys(wizard(options(), world), &[Char('n'), Down, Down, Enter, Char('n'), Char('f')])
+}
+
+/// Hosts of every kind, each with its row state.
+fn odd_hosts(m1: fn(&mut HostFacts), m3: Option<fn(&mut HostFacts)>) -> Fake {
+    let world = Fake::default();
+    world.odd.lock().unwrap().insert("root@10.0.0.1".into(), m1);
+    match m3 {
+        Some(m3) => drop(world.odd.lock().unwrap().insert("root@10.0.0.3".into(), m3)),
+        None => drop(world.unreachable.lock().unwrap().insert("root@10.0.0.3".into())),
+    }
+    world
+}
+
+fn full(facts: &mut HostFacts) {
+    facts.places.iter_mut().for_each(|place| place.free = Some(12 << 20));
+}
+
+fn old_member(facts: &mut HostFacts) {
+    (facts.user, facts.root, facts.skew) = ("ops".into(), Root::Sudo, 3600);
+    facts.places.iter_mut().take(1).for_each(|place| place.state = PlaceState::Dir(vec!["member".into()]));
+}
+
+fn other_cpu(facts: &mut HostFacts) {
+    facts.machine = "riscv64".into();
+    facts.places.iter_mut().for_each(|place| place.read_only = true);
+}
+
+fn runs_etcd(facts: &mut HostFacts) {
+    facts.etcds.push((4711, "etcd --name m1 --data-dir /var/lib/etcd".into()));
+}
+
+/// On Review, where an etcd runs on m2's new directory.
+fn running() -> Headless {
+    let world = Fake::default();
+    world.held.lock().unwrap().insert("/var/lib/etcd-new/m2.etcd".into());
+    keys(wizard(options(), world), &[Char('n'), Down, Down, Enter, Char('n'), Char('n')])
+}
+
+/// In the middle of a restore over three hosts: m1 is built, m2 is being copied for four seconds, m3's host is sent the
+/// snapshot.
 fn restoring() -> Model {
     let w = {
-        let mut w = at_review();
+        let mut w = keys(with_hosts(Fake::default()), &[Char('n')]);
+        assert_eq!(w.model().step, Step::Review, "{}", w.screen(80, 24));
         w.press(Enter);
         w.type_text("prod-eu");
         w
@@ -125,7 +170,7 @@ fn restoring() -> Model {
     let mut model = w.model().clone();
     update(&mut model, Msg::Tick(100_000));
     let effects = update(&mut model, Msg::Key(Enter.into()));
-    let [Effect::Restore { id, plan, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    let [Effect::Apply { id, plan, .. }] = effects.as_slice() else { panic!("{effects:?}") };
     let id = *id;
     let m1 = plan.members[0].clone();
     let done = requorum::engine::restore::Restored {
@@ -137,12 +182,18 @@ fn restoring() -> Model {
         keys: plan.source.keys,
         bytes: 41 << 20,
     };
-    let row = |name: &str, event| Msg::Row { id, name: name.into(), event };
-    let step = |mb: u64| RowEvent::Step(Progress { phase: Phase::Copy, done: mb << 20, total: 41 << 20 });
-    update(&mut model, row("m1", RowEvent::Done(done)));
-    update(&mut model, row("m2", step(0)));
+    let told = |host: &str, event| Msg::Told { id, told: Box::new(Told::Host(host.into(), event)) };
+    let row = |name: &str, event| HostEvent::Row(name.into(), event);
+    let step = |phase, mb: u64| Progress { phase, done: mb << 20, total: 41 << 20 };
+    let sent = Sent { from: 0, bytes: 41 << 20, packed: 12 << 20 };
+    update(&mut model, told("root@10.0.0.1", HostEvent::Sent(sent)));
+    update(&mut model, told("root@10.0.0.1", row("m1", RowEvent::Done(done))));
+    update(&mut model, told("local", HostEvent::HadIt("/backup/etcd-0200.db".into())));
+    update(&mut model, told("local", row("m2", RowEvent::Step(step(Phase::Copy, 0)))));
+    update(&mut model, told("root@10.0.0.3", HostEvent::Step(step(Phase::Receive, 0))));
     update(&mut model, Msg::Tick(104_000));
-    update(&mut model, row("m2", step(20)));
+    update(&mut model, told("local", row("m2", RowEvent::Step(step(Phase::Copy, 20)))));
+    update(&mut model, told("root@10.0.0.3", HostEvent::Step(step(Phase::Receive, 30))));
     update(&mut model, Msg::Key(Down.into()));
     model
 }
@@ -178,6 +229,27 @@ fn waiting() -> Model {
         cancel.stop();
     });
     model
+}
+
+/// A run whose host broke off, in the words of its journal.
+fn unfinished() -> Headless {
+    let world = Arc::new(Fake::default());
+    world.failing.lock().unwrap().insert("m3".into());
+    let mut w = Headless::new(Model::new(options(), "REAL"), world.clone());
+    w = keys(w, &[Char('n'), Down, Down, Enter, Char('n'), Char('n'), Enter]);
+    w.type_text("prod-eu");
+    keys(w, &[Enter]);
+    Headless::new(Model::new(options(), "REAL"), world)
+}
+
+fn rehearsed(world: Fake) -> Headless {
+    keys(wizard(options(), world), &[Char('n'), Down, Down, Enter, Char('n'), Char('n'), Char('d'), Char('y')])
+}
+
+fn undoing(codes: &[KeyCode]) -> Headless {
+    let mut w = keys(restored(Fake::default()), &[Char('u')]);
+    w.type_text("prod-eu");
+    keys(w, codes)
 }
 
 fn pressed(mut model: Model, code: KeyCode) -> Model {
@@ -219,7 +291,7 @@ fn defect() -> Model {
     let bug = Trouble::new(Kind::Bug, "this is a defect of requorum")
         .why("index out of bounds")
         .hint("Trying again does no harm");
-    update(&mut model, Msg::RestoreEnded { id, result: Err(bug) });
+    update(&mut model, Msg::ApplyEnded { id, result: Err(bug) });
     model
 }
 
@@ -310,7 +382,7 @@ fn make_scenes() -> Scenes {
         ("3-members", model(at_members())),
         ("3-members-typing-a-slip", model(with_slip())),
         ("3-members-slip", model(keys(with_slip(), &[Enter, Char('n')]))),
-        ("3-members-right-end", model(keys(at_members(), &[Right, Right, Right, Right, Right]))),
+        ("3-members-right-end", model(keys(at_members(), &[Right, Right, Right, Right, Right, Right]))),
         ("3-members-option", model(keys(at_members(), &last))),
         ("3-members-bump", {
             let mut w = keys(at_members(), &[KeyCode::End, Up, Up, Up, Enter, KeyCode::Backspace]);
@@ -320,8 +392,8 @@ fn make_scenes() -> Scenes {
         ("3-members-empty", model(keys(at_members(), &[Char('-'), Char('-'), Char('-')]))),
         ("3-members-added", model(keys(at_members(), &[Down, Down, Char('+')]))),
         ("3-members-paste", model(keys(at_members(), &[Char('p')]))),
-        ("3-members-sources-differ", model(keys(inventoried(), &[Down, Right]))),
-        ("3-members-source-taken", model(keys(inventoried(), &[Down, Right, Char('o')]))),
+        ("3-members-sources-differ", model(keys(inventoried(), &[Down, Right, Right]))),
+        ("3-members-source-taken", model(keys(inventoried(), &[Down, Right, Right, Char('o')]))),
         ("3-members-paste-asks", model(pasting(MEMBER_LIST))),
         ("3-members-pasted", model(keys(pasting(MEMBER_LIST), &[Char('y')]))),
         ("3-members-paste-refused", model(pasting("kubectl get pods"))),
@@ -332,7 +404,29 @@ fn make_scenes() -> Scenes {
             m.snapshot.files.retain(|f| Some(&f.path) == m.snapshot.chosen.as_ref());
             m
         }),
+        ("3-members-host", {
+            let mut w = keys(at_members(), &[Right, Enter, KeyCode::Backspace]);
+            w.type_text(" -p 22 h");
+            model(w)
+        }),
+        ("3-members-hosts-filled", model(with_hosts(Fake::default()))),
+        ("3-members-hosts-ready", model(keys(with_hosts(Fake::default()), &[Char('r')]))),
+        ("3-members-hosts-not-ready", model(keys(with_hosts(odd_hosts(full, None)), &[Char('r')]))),
+        ("3-members-hosts-odd", model(keys(with_hosts(odd_hosts(old_member, Some(other_cpu))), &[Char('r')]))),
+        ("3-members-host-details", model(keys(with_hosts(odd_hosts(old_member, None)), &[Char('r'), Char('i')]))),
         ("4-review", model(at_review())),
+        ("4-review-hosts", model(keys(with_hosts(odd_hosts(old_member, Some(old_member))), &[Char('n')]))),
+        ("4-review-not-ready", model(keys(with_hosts(odd_hosts(full, None)), &[Char('n'), Enter]))),
+        ("4-review-etcd-runs", model(keys(with_hosts(odd_hosts(runs_etcd, Some(full))), &[Char('n')]))),
+        ("4-review-consent", model(running())),
+        ("4-review-consent-asks", model(keys(running(), &[Enter]))),
+        ("4-review-agreed", {
+            let mut w = keys(running(), &[Enter]);
+            w.type_text("stop");
+            model(keys(w, &[Enter, KeyCode::Esc]))
+        }),
+        ("4-review-rehearse-asks", model(keys(at_review(), &[Char('d')]))),
+        ("4-review-host-details", model(keys(with_hosts(odd_hosts(old_member, None)), &[Char('n'), Char('i')]))),
         ("4-review-unbumped", model(keys(kubernetes(), &[Char('n')]))),
         ("4-review-end", model(keys(at_review(), &last))),
         ("4-review-fence", model(fenced(&[]))),
@@ -340,6 +434,8 @@ fn make_scenes() -> Scenes {
         ("4-review-overridden", {
             let mut w = fenced(&[Enter]);
             w.type_text("m2@10.0.0.2");
+            w.press(Enter);
+            w.type_text("its host is off the net");
             model(keys(w, &[Enter, KeyCode::Esc]))
         }),
         ("4-review-typing", typing("prod")),
@@ -364,6 +460,17 @@ fn make_scenes() -> Scenes {
         ("5-restore-failed-details", model(keys(failing(), &[Char('e')]))),
         ("5-restore-defect", defect()),
         ("5-restore-done", model(restored(Fake::default()))),
+        ("5-restore-log", model(keys(restored(Fake::default()), &[Enter]))),
+        ("5-restore-undo-asks", model(keys(restored(Fake::default()), &[Char('u')]))),
+        ("5-restore-undone", model(undoing(&[Enter]))),
+        ("5-rehearsed", model(rehearsed(Fake::default()))),
+        ("5-rehearsal-failed", {
+            let world = Fake::default();
+            world.failing.lock().unwrap().insert("m3".into());
+            model(rehearsed(world))
+        }),
+        ("1-detect-unfinished", model(unfinished())),
+        ("4-review-unfinished", model(keys(unfinished(), &[Char('y')]))),
         ("6-launch", model(keys(restored(Fake::default()), &[Char('n')]))),
         ("6-launch-systemd", model(keys(restored(Fake::default()), &[Char('n'), Right]))),
         ("6-launch-pod", model(keys(restored(Fake::default()), &[Char('n'), Down, Left, PageDown, PageDown]))),
@@ -486,7 +593,7 @@ fn the_whole_way_restores_every_member_and_lists_what_lies_where() {
 }
 
 #[test]
-fn a_failed_member_is_tried_again_alone() {
+fn a_run_that_failed_is_gone_on_with_and_what_is_done_is_not_done_again() {
     let world = Arc::new(Fake::default());
     world.failing.lock().unwrap().insert("m2".into());
     let mut w = Headless::new(Model::new(options(), "REAL"), world.clone());
@@ -494,10 +601,128 @@ fn a_failed_member_is_tried_again_alone() {
     w.type_text("prod-eu");
     w = keys(w, &[Enter]);
     assert_eq!(*world.restored.lock().unwrap(), ["m1", "m3"]);
+    assert_eq!(*world.placed.lock().unwrap(), [""; 0], "nothing is in place before all are proven");
     w = keys(w, &[Char('n')]);
     assert_eq!(w.model().step, Step::Restore, "Launch stays shut while a member is missing");
     world.failing.lock().unwrap().clear();
     w = keys(w, &[Char('t'), Char('n')]);
     assert_eq!(*world.restored.lock().unwrap(), ["m1", "m3", "m2"]);
+    assert_eq!(*world.placed.lock().unwrap(), ["m1", "m2", "m3"]);
     assert_eq!(w.model().step, Step::Launch);
+}
+
+#[test]
+fn a_start_after_an_unfinished_run_goes_on_with_its_very_plan() {
+    let world = Arc::new(Fake::default());
+    world.failing.lock().unwrap().insert("m3".into());
+    let mut w = Headless::new(Model::new(options(), "REAL"), world.clone());
+    w = keys(w, &[Char('n'), Down, Down, Enter, Char('n'), Char('n'), Enter]);
+    w.type_text("prod-eu");
+    let plan = keys(w, &[Enter]).model().restore.plan.clone().unwrap();
+    world.failing.lock().unwrap().clear();
+
+    // The next morning, on another machine's clock: asked, and left; then gone on with.
+    let mut w = Headless::new(Model::new(Options { label: None, ..options() }, "REAL"), world.clone());
+    w = keys(w, &[Enter]);
+    assert_eq!((w.model().step, w.model().overlay), (Step::Detect, None), "Enter alone leaves it");
+    w = keys(w, &[Char('u'), Char('y')]);
+    assert_eq!((w.model().step, w.model().review.plan.as_ref()), (Step::Review, Some(&plan)), "{}", w.screen(80, 24));
+    w = keys(w, &[KeyCode::Esc]);
+    assert_eq!(
+        (w.model().step, w.model().review.plan.as_ref()),
+        (Step::Detect, None),
+        "a way back that changes nothing"
+    );
+    w = keys(w, &[Char('u'), Char('y'), Enter]);
+    w.type_text("prod-eu");
+    w = keys(w, &[Enter]);
+    assert_eq!(*world.restored.lock().unwrap(), ["m1", "m2", "m3"], "m1 and m2 are not built again");
+    assert!(w.model().restore.complete(), "{}", w.screen(80, 24));
+    let again = Headless::new(Model::new(options(), "REAL"), world);
+    assert_eq!(again.model().overlay, None, "it is at its end");
+}
+
+#[test]
+fn an_etcd_is_stopped_only_by_the_commands_that_were_agreed_to() {
+    let world = Arc::new(Fake::default());
+    world.held.lock().unwrap().insert("/var/lib/etcd-new/m2.etcd".into());
+    let mut w = Headless::new(Model::new(options(), "REAL"), world.clone());
+    w = keys(w, &[Char('n'), Down, Down, Enter, Char('n'), Char('n'), Enter]);
+    assert!(w.screen(80, 24).contains("Next waits for your consent"), "{}", w.screen(80, 24));
+    w.type_text("prod-eu");
+    w = keys(w, &[Enter]);
+    assert_eq!((w.model().step, world.restored.lock().unwrap().len()), (Step::Review, 0), "the label is no consent");
+    w = keys(w, &[KeyCode::Esc, Enter]);
+    w.type_text("stop");
+    w = keys(w, &[Enter]);
+    assert!(w.screen(80, 24).contains("To restore, type the cluster label"), "{}", w.screen(80, 24));
+    w.type_text("prod-eu");
+    w = keys(w, &[Enter]);
+    assert!(w.model().restore.complete(), "{}", w.screen(80, 24));
+    let journals = world.journals.lock().unwrap();
+    let journal = journals.iter().find(|(path, _)| path.starts_with("/root")).unwrap().1;
+    assert!(journal.contains("consent to stop the etcd on /var/lib/etcd-new/m2.etcd on local: kill -TERM 812"));
+}
+
+#[test]
+fn what_is_in_place_is_taken_back_by_the_label() {
+    let world = Arc::new(Fake::default());
+    let mut w = Headless::new(Model::new(options(), "REAL"), world.clone());
+    w = keys(w, &[Char('n'), Down, Down, Enter, Char('n'), Char('n'), Enter]);
+    w.type_text("prod-eu");
+    w = keys(w, &[Enter, Char('u'), Enter]);
+    assert_eq!(world.placed.lock().unwrap().len(), 3, "the key alone takes nothing back");
+    w.type_text("prod-eu");
+    w = keys(w, &[Enter]);
+    assert_eq!(world.placed.lock().unwrap().len(), 0, "{}", w.screen(80, 24));
+    assert!(w.screen(80, 24).contains("Taken back"), "{}", w.screen(80, 24));
+    w = keys(w, &[Char('n'), KeyCode::Esc, Char('n')]);
+    assert!(w.screen(80, 24).contains("To restore, type the cluster label"), "{}", w.screen(80, 24));
+}
+
+#[test]
+fn the_journal_tells_every_screen_and_no_secret() {
+    let secrets = ["hunter2", "s3cr3t-key"];
+    let world = Arc::new(Fake { kubernetes: true, unclear: true, ..Fake::default() });
+    world.answers.lock().unwrap().insert("m2".into());
+    let mut endpoints = options().endpoints;
+    endpoints.push(format!("https://root:{}@10.0.0.9:2379", secrets[0]));
+    endpoints.push(format!("https://10.0.0.8:2379?token={}", secrets[1]));
+    let mut w = Headless::new(Model::new(Options { endpoints, ..options() }, "REAL"), world.clone());
+    w = keys(w, &[Char('n'), Down, Down, Enter, Char('n'), Char('n'), Enter]);
+    w.type_text("m2@10.0.0.2");
+    w.press(Enter);
+    w.type_text("its host is off the net");
+    w.press(Enter);
+    w.type_text("prod-eu");
+    w = keys(w, &[Enter]);
+    assert!(w.model().restore.complete(), "{}", w.screen(80, 24));
+    let journals = world.journals.lock().unwrap();
+    let all: String = journals.values().cloned().collect();
+    for secret in secrets {
+        assert!(!all.contains(secret), "{secret} stands in a journal");
+    }
+    let journal = journals.iter().find(|(path, _)| path.starts_with("/root")).unwrap().1;
+    let records = requorum::world::journal::verify(journal).unwrap();
+    let decided: Vec<&str> = records
+        .iter()
+        .take_while(|r| r.kind != requorum::world::journal::Event::Begun)
+        .map(|r| {
+            assert_eq!(r.kind, requorum::world::journal::Event::Decided, "{r:?}");
+            r.text.as_str()
+        })
+        .collect();
+    for words in [
+        "Detect: Quorum is lost",
+        "Snapshot: /backup/etcd-0200.db is restored, revision 83,799",
+        "412 revisions",
+        "Members: m1, m2 and m3",
+        "no revision bump",
+        "Review: local: ready",
+        "without a revision bump",
+        "m2@10.0.0.2 was typed to go on all the same: its host is off the net",
+        "The label prod-eu was typed",
+    ] {
+        assert!(decided.iter().any(|text| text.contains(words)), "{words:?} is not in {decided:#?}");
+    }
 }

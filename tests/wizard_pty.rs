@@ -110,6 +110,12 @@ impl World for Clockless {
     ) -> Result<requorum::engine::restore::Restored> {
         self.0.restore(plan, name, watch)
     }
+    fn journals(
+        &self,
+        dir: &std::path::Path,
+    ) -> Vec<(std::path::PathBuf, Result<Vec<requorum::world::journal::Record>>)> {
+        self.0.journals(dir)
+    }
     fn write_new(&self, path: &std::path::Path, text: &str) -> Result<()> {
         self.0.write_new(path, text)
     }
@@ -184,6 +190,8 @@ fn the_whole_way_with_real_keys() {
     pty.wait("No problems.");
     pty.send("n");
     pty.wait("Read it through");
+    // the hosts are looked at, and then the old members asked
+    pty.wait("nobody answers");
     pty.send("\r");
     pty.wait("type the cluster label: prod-eu");
     // a paste with a line end in it: the text is taken, the line end is not

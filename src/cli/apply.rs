@@ -24,7 +24,7 @@ use crate::{
     },
     recovery::{
         RowEvent, fences,
-        hosts::{self, HostEvent, Job, Told, Until},
+        hosts::{self, Consent, HostEvent, Job, Told, Until},
         journal,
         resume::{self, Unfinished},
     },
@@ -219,7 +219,7 @@ fn carry(
         world: &world,
         limit: how.limit,
         until,
-        halt: how.stop,
+        consent: if how.stop { Consent::All } else { Consent::No },
         old: &old,
         lifted: &how.overrides,
         reason: &how.reason,
@@ -346,7 +346,7 @@ impl Teller<'_> {
             return;
         }
         match event {
-            HostEvent::Unreachable(_) | HostEvent::Failed(_) | HostEvent::Automation(_) | HostEvent::Runs(_) => {
+            HostEvent::Unreachable(_) | HostEvent::Failed(_) | HostEvent::Automation(_) | HostEvent::Runs(..) => {
                 line.text.lines().for_each(|text| warn(&format!("{host}: {text}")));
             }
             HostEvent::Row(_, RowEvent::Failed(_)) => warn(&format!("{host}: {}", line.text)),

@@ -180,7 +180,7 @@ fn place(rows: &mut [Row], hosts: Option<&str>) -> Result<()> {
         let Some(row) = rows.iter_mut().find(|row| row.text(Column::Name) == name) else {
             return Err(wrong(format!("no member is called {name:?}")));
         };
-        row.place(host);
+        row.set(Column::Host, host, Origin::Typed);
     }
     Ok(())
 }
@@ -301,7 +301,7 @@ pub(super) fn fenced(
     world: &Local,
 ) -> Result<Passed> {
     let old = fences::of_snapshot(plan, endpoints, world);
-    let (_, found) = fences::look(plan, names, &old, world);
+    let (_, found) = fences::look(plan, names, &old, &[], world);
     let blocking: Vec<&str> = found.iter().filter(|f| f.blocks(overrides)).filter_map(|f| f.typed.as_deref()).collect();
     let flags: Vec<String> = blocking.iter().map(|text| format!("--override {}", shell_words::quote(text))).collect();
     for fence in found.iter().filter(|fence| !fence.blocks(overrides)) {

@@ -13,7 +13,7 @@ use crate::{
     etcd::version::Minor,
     trouble::{Kind, Result, Trouble},
     tui::{self, Options, Step},
-    world::{DataDir, local::Local, s3},
+    world::{DataDir, local::Local, s3, ssh::Ssh},
 };
 
 #[derive(Debug, clap::Args)]
@@ -43,6 +43,9 @@ pub(super) struct WizardArgs {
     /// walDir} or {name, host}, or an Ansible inventory with a group etcd.
     #[arg(long, value_name = "FILE")]
     inventory: Option<PathBuf>,
+    /// The configuration file for ssh, as its -F, where members live on other hosts.
+    #[arg(long, value_name = "FILE")]
+    ssh_config: Option<PathBuf>,
     #[command(flatten)]
     look: Look,
 }
@@ -106,7 +109,8 @@ pub(super) fn real(args: WizardArgs, connect: &connect::ConnectArgs) -> Result<(
         notes: connect.standing_warning().map_or_else(Vec::new, |w| Step::ALL.map(|step| (step, w.into())).to_vec()),
         ..args.look.options()
     };
-    let ending = tui::run(options, Arc::new(Local::real(connect.members()?)))?;
+    let ssh = Ssh { config: args.ssh_config.as_deref().map(absolute).transpose()? };
+    let ending = tui::run(options, Arc::new(Local::real(connect.members()?).by(ssh)))?;
     match ending.exit_code() {
         0 => Ok(()),
         _ => Err(Trouble::new(Kind::Stopped, "the restore is not complete")),

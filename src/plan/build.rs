@@ -14,7 +14,7 @@ use super::{
 };
 use crate::etcd::version::Minor;
 
-pub use review::sentences;
+pub use review::{beginning, dirs, outcome, sentences};
 pub use snapshot::brought;
 
 /// What the operator chose so far.
@@ -131,8 +131,9 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
         .iter()
         .map(|m| {
             let wal = m.wal_dir.as_ref().map(|d| d.to_string_lossy().into_owned()).unwrap_or_default();
-            Row::at(&m.host)
+            Row::default()
                 .with(Column::Name, &m.name, Origin::Typed)
+                .with(Column::Host, &m.host, Origin::Typed)
                 .with(Column::Peer, m.peer_urls.join(","), Origin::Typed)
                 .with(Column::Client, m.client_urls.join(","), Origin::Typed)
                 .with(Column::DataDir, m.data_dir.to_string_lossy(), Origin::Typed)

@@ -1,7 +1,11 @@
 //! Whether each host can take its members, and which program does the work there: judged from what one look told,
 //! before anything is written.
 
+mod look;
+
 use std::path::{Path, PathBuf};
+
+pub use look::{Look, Running};
 
 use super::{
     Member, Plan, destination,

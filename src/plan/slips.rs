@@ -39,7 +39,7 @@ pub fn check(rows: &[Row], token: &str) -> Vec<Problem> {
         urls(rows, at, Column::Client, &mut out);
         dirs::check(rows, at, &mut out);
         flags::check(at, row, &mut out);
-        out.extend(destination::slip(row.host()).map(|text| Problem::error(Some(at), None, text)));
+        out.extend(destination::slip(row.host()).map(|text| Problem::error(Some(at), Some(Column::Host), text)));
     }
     places(rows, &mut out);
     hosts::check(rows, &mut out);

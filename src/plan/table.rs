@@ -17,6 +17,8 @@ pub use cell::{Candidate, Cell, Origin, Row};
 pub enum Column {
     /// `--name`
     Name,
+    /// Where it is restored: this machine (`local`), or an ssh destination.
+    Host,
     /// Peer URLs, comma-separated.
     Peer,
     /// Client URLs, comma-separated.
@@ -31,13 +33,14 @@ pub enum Column {
 
 impl Column {
     /// From left to right.
-    pub const ALL: [Column; 6] =
-        [Column::Name, Column::Peer, Column::Client, Column::DataDir, Column::WalDir, Column::Flags];
+    pub const ALL: [Column; 7] =
+        [Column::Name, Column::Host, Column::Peer, Column::Client, Column::DataDir, Column::WalDir, Column::Flags];
 
     /// The column's heading.
     pub fn heading(self) -> &'static str {
         match self {
             Column::Name => "name",
+            Column::Host => "host",
             Column::Peer => "peer URL",
             Column::Client => "client URL",
             Column::DataDir => "data dir",

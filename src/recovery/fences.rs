@@ -10,8 +10,9 @@ use crate::{
     world::World,
 };
 
-/// Asks everybody, and looks everywhere that has to do with restoring the members `names`. Nothing is written, locked or sent that could change anything.
-pub fn look(plan: &Plan, names: &[String], old: &Old, world: &dyn World) -> (Seen, Vec<Fence>) {
+/// Asks everybody, and looks everywhere that has to do with restoring the members `names`; `halted` are old members that
+/// are stopped before anything is put in place. Nothing is written, locked or sent that could change anything.
+pub fn look(plan: &Plan, names: &[String], old: &Old, halted: &[Id], world: &dyn World) -> (Seen, Vec<Fence>) {
     let members = plan.members.iter().filter(|m| names.contains(&m.name));
     let targets: Vec<DirFacts> = members.map(|m| world.look_at_dir(&m.data_dir, m.wal_dir.as_deref())).collect();
     let mut known = old.clone();
@@ -23,7 +24,7 @@ pub fn look(plan: &Plan, names: &[String], old: &Old, world: &dyn World) -> (See
     }
     let doors = fence::doors(plan, &known);
     let heard = world.knock(&doors);
-    let seen = Seen { doors: doors.into_iter().zip(heard).collect(), targets, configs, halted: Vec::new() };
+    let seen = Seen { doors: doors.into_iter().zip(heard).collect(), targets, configs, halted: halted.to_vec() };
     let fences = fence::fences(plan, &known, &seen);
     (seen, fences)
 }

@@ -6,6 +6,7 @@
 
 mod build;
 mod exchange;
+mod glance;
 mod known;
 mod lines;
 mod look;
@@ -25,6 +26,7 @@ use std::{
 use serde_json::{Value, json};
 
 pub use self::{
+    glance::glance,
     known::known,
     lines::Line,
     told::{HostEvent, Told},
@@ -38,6 +40,7 @@ use crate::{
         barrier::{self, Asked},
         destination,
         fence::{self, Kind as DoorKind, Old},
+        halt::Halt,
     },
     recovery::Passed,
     trouble::{Kind, Result, Trouble},
@@ -73,8 +76,8 @@ pub struct Job<'a> {
     pub limit: usize,
     /// How far.
     pub until: Until,
-    /// The operator consents to the commands that stop an etcd on a member's directory.
-    pub halt: bool,
+    /// Whether an etcd on a member's directory may be stopped.
+    pub consent: Consent<'a>,
     /// What is known of the old cluster.
     pub old: &'a Old,
     /// The texts that were typed to go on in spite of fences.
@@ -87,6 +90,27 @@ pub struct Job<'a> {
     pub run: &'a Run,
     /// The operator's journal.
     pub journal: &'a Path,
+}
+
+/// To what the operator said yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent<'a> {
+    /// To nothing: an etcd that runs stops the plan.
+    No,
+    /// To these commands, each on its host, as they were shown.
+    To(&'a [(String, Halt)]),
+    /// To whatever stops the etcds that run.
+    All,
+}
+
+impl Consent<'_> {
+    fn covers(self, host: &str, halt: &Halt) -> bool {
+        match self {
+            Consent::No => false,
+            Consent::To(known) => known.iter().any(|(at, known)| at == host && known == halt),
+            Consent::All => true,
+        }
+    }
 }
 
 /// Where events go, from several threads.
@@ -269,14 +293,19 @@ fn side_by_side<T: Send>(limit: usize, count: usize, work: impl Fn(usize) -> Opt
     let done: Vec<Mutex<Option<T>>> = (0..count).map(|_| Mutex::new(None)).collect();
     thread::scope(|scope| {
         for _ in 0..limit.clamp(1, count.max(1)) {
-            scope.spawn(|| {
+            let work = || {
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(slot) = done.get(at) else { return };
                     let made = work(at);
                     *slot.lock().unwrap_or_else(PoisonError::into_inner) = made;
                 }
-            });
+            };
+            // By their caller's name, so that a defect in one of them is met as one of its caller's.
+            let name = thread::current().name().unwrap_or("requorum").to_string();
+            if thread::Builder::new().name(name).spawn_scoped(scope, work).is_err() {
+                work();
+            }
         }
     });
     done.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()

@@ -1,5 +1,7 @@
 //! Where a run that was begun stands, as its journal tells: what a start of the wizard and `requorum resume` show first.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::journal::{Event, Record};
@@ -22,6 +24,8 @@ pub struct Unfinished {
     pub ended: Option<String>,
     /// Each member of the plan, and the last that was written down of it or of its host.
     pub members: Vec<(String, Option<String>)>,
+    /// Members of which a line of their own was written down.
+    own: BTreeSet<String>,
 }
 
 impl Unfinished {
@@ -41,17 +45,20 @@ impl Unfinished {
             since: record.at.clone(),
             until: text("until"),
             ended: None,
+            own: BTreeSet::new(),
         })
     }
 
-    /// Notes the last line of each member that a record is about.
+    /// Notes the last line of each member that a record is about; what is about its host counts until there is one of its
+    /// own.
     fn note(&mut self, record: &Record) {
         let of = |name: &str| record.data.get(name).and_then(Value::as_str);
         let (member, host) = (of("member"), of("host"));
         for (row, (name, last)) in self.plan.members.iter().zip(&mut self.members) {
             let here = if destination::is_local(&row.host) { destination::LOCAL } else { &row.host };
-            if member.map_or(host == Some(here), |member| member == name) {
+            if member.map_or(host == Some(here) && !self.own.contains(name), |member| member == name) {
                 *last = Some(record.text.clone());
+                self.own.extend(member.map(str::to_string));
             }
         }
     }
@@ -70,6 +77,7 @@ pub fn standing(records: &[Record]) -> Option<Unfinished> {
                     && known.plan == begun.plan
                 {
                     begun.members.clone_from(&known.members);
+                    begun.own.clone_from(&known.own);
                 }
                 before = open.replace(begun);
             }
@@ -148,8 +156,9 @@ mod tests {
     #[test]
     fn each_members_last_line_is_its_own_or_its_hosts() {
         let far = record(Event::Failed, "root@etcd-2: no space", json!({"host": "root@etcd-2"}));
-        let records =
-            [begun("1", "InPlace"), done("m1"), far, ended(false, Some("no space")), begun("2", "InPlace"), done("m3")];
+        let here = record(Event::Failed, "local: no space", json!({"host": "local"}));
+        let (first, second) = (begun("1", "InPlace"), begun("2", "InPlace"));
+        let records = [first, done("m1"), here, far, ended(false, Some("no space")), second, done("m3")];
         let run = standing(&records).unwrap();
         assert_eq!((run.who.as_str(), run.since.as_str()), ("anna@laptop", "2026-11-22T03:12:00Z"));
         let texts: Vec<_> = run.members.iter().map(|(_, last)| last.as_deref()).collect();

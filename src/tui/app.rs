@@ -16,7 +16,7 @@ use super::{
     field::Field,
     keys::{self, Action, Place},
     prompt::{Ask, Prompt},
-    steps::{self, Step, detect, launch, members, proof, restore, review, snapshot, snapshot_work},
+    steps::{self, Step, detect, hosts, launch, members, proof, restore, review, snapshot, snapshot_work, unfinished},
     theme::{Look, Tone},
 };
 use crate::{
@@ -74,6 +74,10 @@ pub enum Overlay {
     Canary,
     /// Replace the table by what was pasted?
     Pasted,
+    /// Rehearse the plan?
+    Rehearse,
+    /// Go on with a run that was begun earlier?
+    Unfinished,
 }
 
 /// A line above the footer: the answer to the last key.
@@ -120,6 +124,8 @@ pub struct Model {
     pub snapshot: snapshot::State,
     /// Step 3.
     pub members: members::State,
+    /// The hosts of the table.
+    pub hosts: hosts::State,
     /// Step 4.
     pub review: review::State,
     /// Step 5.
@@ -128,6 +134,8 @@ pub struct Model {
     pub launch: launch::State,
     /// Step 7.
     pub proof: proof::State,
+    /// Runs that were begun earlier.
+    pub unfinished: unfinished::State,
     /// What was written so far, a path and what it is.
     pub written: Vec<(PathBuf, String)>,
     /// How far leaving has come.
@@ -156,10 +164,12 @@ impl Model {
             detect: detect::State::new(&options.endpoints),
             snapshot: snapshot::State::default(),
             members: members::State::new(&options),
+            hosts: hosts::State::default(),
             review: review::State::default(),
             restore: restore::State::default(),
             launch: launch::State::default(),
             proof: proof::State::default(),
+            unfinished: unfinished::State::default(),
             written: Vec::new(),
             leaving: Leaving::No,
             last_id: 0,
@@ -190,6 +200,8 @@ impl Model {
             Some(Overlay::Stop) => Place::AskStop,
             Some(Overlay::Canary) => Place::AskCanary,
             Some(Overlay::Pasted) => Place::AskPaste,
+            Some(Overlay::Rehearse) => Place::AskRehearse,
+            Some(Overlay::Unfinished) => Place::AskUnfinished,
             None if self.prompt.is_some() => Place::Field,
             None => self.step.place(),
         }
@@ -201,6 +213,7 @@ impl Model {
             || self.snapshot.busy()
             || self.restore.running()
             || self.proof.running()
+            || self.hosts.asking()
             || self.review.asking()
             || self.prompt.as_ref().is_some_and(|p| p.ask.confirms() && !p.armed(self.now_ms))
     }
@@ -233,7 +246,7 @@ impl Model {
 
 /// Takes one message. What is to be done comes back as effects, in order.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
-    let news = !matches!(msg, Msg::Tick(_) | Msg::Key(_) | Msg::Stepped { .. } | Msg::Row { .. });
+    let news = !matches!(msg, Msg::Tick(_) | Msg::Key(_) | Msg::Stepped { .. } | Msg::Told { .. });
     let mut effects = take(model, msg);
     effects.extend(members::look_at_certificates(model));
     if news {
@@ -249,6 +262,7 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.members.fresh = fresh;
             let mut effects = detect::ask_all(model);
             effects.push(detect::look_around(model));
+            effects.extend(unfinished::look(model));
             effects
         }
         Msg::Tick(now_ms) => {
@@ -288,11 +302,24 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Saved { id, result } => snapshot_work::saved(model, id, result),
-        Msg::Row { id, name, event } => {
-            restore::row(model, id, &name, event);
+        Msg::HostSeen { id, look } => {
+            hosts::seen(model, id, *look);
             Vec::new()
         }
-        Msg::RestoreEnded { id, result } => restore::ended(model, id, result),
+        Msg::HostsSeen { id } => hosts::all_seen(model, id),
+        Msg::Here { id, here } => {
+            hosts::filled(model, id, &here);
+            Vec::new()
+        }
+        Msg::Journals { id, found } => {
+            unfinished::found(model, id, found);
+            Vec::new()
+        }
+        Msg::Told { id, told } => {
+            restore::told(model, id, *told);
+            Vec::new()
+        }
+        Msg::ApplyEnded { id, result } => restore::ended(model, id, result),
         Msg::Fenced { id, seen, fences } => {
             review::fenced(model, id, seen, fences);
             Vec::new()
@@ -383,7 +410,7 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Next => steps::next(model),
         Action::Back => {
             if let Some(before) = model.step.before() {
-                model.step = before;
+                steps::go_back(model, before);
             }
             Vec::new()
         }
@@ -447,6 +474,8 @@ fn yes(model: &mut Model) -> Vec<Effect> {
             members::take_pasted(model);
             Vec::new()
         }
+        Some(Overlay::Rehearse) => restore::rehearse(model),
+        Some(Overlay::Unfinished) => unfinished::go_on(model),
         _ => Vec::new(),
     }
 }

@@ -4,17 +4,21 @@
 //! requorum must not leave the screen waiting. Progress is thinned to one message in 50 ms.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use super::app::{Effect, Msg};
+use super::{
+    app::{Effect, Msg},
+    messages::Orders,
+};
 use crate::{
+    engine::claim::Run,
     engine::progress::{Flow, Phase, Progress},
     plan::{
-        certs,
+        Plan, certs,
         facts::{
             Answer, Around, Hashed,
             disk::{DirFacts, DirState, Held},
@@ -22,12 +26,16 @@ use crate::{
         fence::{Fence, Seen},
     },
     recovery::{
-        Cancel, Passed, RowEvent, carry_out, fences,
-        verify::{Job, verify},
+        Cancel, RowEvent, fences,
+        hosts::{self, Consent, HostEvent, Job, Told, Until},
+        journal, verify,
     },
-    trouble::{Kind, Trouble},
+    trouble::{Kind, Result, Trouble},
     world::World,
 };
+
+/// How many hosts are worked on at a time.
+const AT_A_TIME: usize = 5;
 
 /// The least time between two progress messages of one piece of work.
 const APART: Duration = Duration::from_millis(50);
@@ -53,9 +61,12 @@ impl Thin {
     }
 }
 
+/// Where messages go; from several threads where one effect works on several hosts.
+type Say<'a> = &'a mut (dyn FnMut(Msg) + Send);
+
 /// Carries out one effect here and now; every message goes to `send`, the last one settles it.
-pub fn perform(effect: &Effect, world: &dyn World, cancel: &Cancel, send: &mut dyn FnMut(Msg)) {
-    let caught = catch_unwind(AssertUnwindSafe(|| work(effect, world, cancel, send)));
+pub fn perform(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
+    let caught = catch_unwind(AssertUnwindSafe(|| work(effect, world, cancel, &mut *send)));
     if let Err(panic) = caught {
         let text = panic
             .downcast_ref::<String>()
@@ -69,7 +80,7 @@ pub fn perform(effect: &Effect, world: &dyn World, cancel: &Cancel, send: &mut d
     }
 }
 
-fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: &mut dyn FnMut(Msg)) {
+fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
     match effect {
         Effect::Ask { id, endpoint } => send(Msg::Answered { id: *id, answer: world.ask(endpoint) }),
         Effect::AskPeer { id, endpoint, member } => {
@@ -104,31 +115,38 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: &mut dyn FnMu
             };
             send(Msg::Saved { id: *id, result });
         }
-        Effect::Fences { id, plan, old } => {
-            let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
-            let (seen, fences) = fences::look(plan, &names, old, world);
+        Effect::Fences { id, plan, old, halted } => {
+            // The members' own directories are looked at with their hosts.
+            let (seen, fences) = fences::look(plan, &[], old, halted, world);
             send(Msg::Fenced { id: *id, seen, fences });
         }
-        Effect::Restore { id, plan, names, orders } => {
-            let mut thin: HashMap<String, Thin> = HashMap::new();
-            // Much can have been started since they were looked at for the screen.
-            let (_, found) = fences::look(plan, names, &orders.old, world);
-            let mut report = |name: &str, event: RowEvent| {
-                let pass = match &event {
-                    RowEvent::Step(progress) => thin.entry(name.to_string()).or_default().lets(*progress),
-                    _ => true,
-                };
-                if pass {
-                    send(Msg::Row { id: *id, name: name.to_string(), event });
-                }
-            };
-            let result = Passed::new(found, &orders.lifted)
-                .and_then(|passed| carry_out(plan, names, &passed, &orders.journal, world, cancel, &mut report));
-            send(Msg::RestoreEnded { id: *id, result });
+        Effect::LookAtHosts { id, plan, closer } => {
+            let out = Mutex::new(&mut *send);
+            hosts::glance(plan, *closer, AT_A_TIME, world, cancel, &|look| {
+                say(&out, Msg::HostSeen { id: *id, look: Box::new(look) });
+            });
+            send(Msg::HostsSeen { id: *id });
+        }
+        Effect::Here { id, hosts } => {
+            let here = hosts.iter().filter(|host| world.is_here(host)).cloned().collect();
+            send(Msg::Here { id: *id, here });
+        }
+        Effect::Journals { id, dir } => send(Msg::Journals { id: *id, found: world.journals(dir) }),
+        Effect::Apply { id, plan, orders } => {
+            let result = apply(
+                plan,
+                orders,
+                world,
+                cancel,
+                &Mutex::new(&mut |told| {
+                    send(Msg::Told { id: *id, told: Box::new(told) });
+                }),
+            );
+            send(Msg::ApplyEnded { id: *id, result });
         }
         Effect::Verify { id, plan, old, canary } => {
-            let job = Job { plan, old, timeout: WATCHED, canary: *canary };
-            let result = verify(&job, world, cancel, &mut |proof| {
+            let job = verify::Job { plan, old, timeout: WATCHED, canary: *canary };
+            let result = verify::verify(&job, world, cancel, &mut |proof| {
                 send(Msg::Seen { id: *id, proof: Box::new(proof.clone()) });
             });
             send(Msg::Verified { id: *id, result: result.map(Box::new) });
@@ -145,7 +163,69 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: &mut dyn FnMu
     }
 }
 
-fn watch<'a>(id: u64, cancel: &'a Cancel, send: &'a mut dyn FnMut(Msg)) -> impl FnMut(Progress) -> Flow + 'a {
+fn say(out: &Mutex<&mut (dyn FnMut(Msg) + Send + '_)>, msg: Msg) {
+    (out.lock().unwrap_or_else(PoisonError::into_inner))(msg);
+}
+
+/// Carries a plan out; what only goes on is thinned, host by host and member by member.
+fn apply(
+    plan: &Plan,
+    orders: &Orders,
+    world: &dyn World,
+    cancel: &Cancel,
+    out: &Mutex<&mut (dyn FnMut(Told) + Send)>,
+) -> Result<()> {
+    let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
+    let run = Run {
+        id: world.fresh(),
+        plan: plan.short_id(),
+        label: plan.label.clone(),
+        operator: world.operator(),
+        since: journal::at(world.now()),
+    };
+    let job = Job {
+        plan,
+        names: &names,
+        by_hand: &BTreeMap::new(),
+        world,
+        limit: AT_A_TIME,
+        until: orders.until,
+        consent: Consent::To(&orders.consent),
+        old: &orders.old,
+        lifted: &orders.lifted,
+        reason: &orders.reason,
+        decisions: &orders.decisions,
+        run: &run,
+        journal: &orders.journal,
+    };
+    let thin: Mutex<HashMap<(String, String), Thin>> = Mutex::default();
+    let hear = |told: Told| {
+        let pass = passing(&told).is_none_or(|(whose, step)| {
+            thin.lock().unwrap_or_else(PoisonError::into_inner).entry(whose).or_default().lets(step)
+        });
+        if pass {
+            (out.lock().unwrap_or_else(PoisonError::into_inner))(told);
+        }
+    };
+    match orders.until {
+        Until::Undone => hosts::undo(&job, cancel, &hear),
+        _ => hosts::apply(&job, cancel, &hear),
+    }
+}
+
+/// What is told again and again: whose it is, and how far.
+fn passing(told: &Told) -> Option<((String, String), Progress)> {
+    let Told::Host(host, event) = told else { return None };
+    let (member, step) = match event {
+        HostEvent::Program(done, total) => ("", Progress { phase: Phase::Receive, done: *done, total: *total }),
+        HostEvent::Step(step) => ("", *step),
+        HostEvent::Row(member, RowEvent::Step(step)) => (member.as_str(), *step),
+        _ => return None,
+    };
+    Some(((host.clone(), member.into()), step))
+}
+
+fn watch<'a>(id: u64, cancel: &'a Cancel, send: Say<'a>) -> impl FnMut(Progress) -> Flow + 'a {
     let mut thin = Thin::default();
     move |progress| {
         if thin.lets(progress) {
@@ -181,7 +261,10 @@ fn failed(effect: &Effect, bug: Trouble) -> Option<Msg> {
         Effect::Relate { id, .. } => Msg::Related { id: *id, result: Err(bug) },
         Effect::Compare { id, .. } => Msg::Compared { id: *id, result: Err(bug) },
         Effect::Save { id, .. } => Msg::Saved { id: *id, result: Err(bug) },
-        Effect::Restore { id, .. } => Msg::RestoreEnded { id: *id, result: Err(bug) },
+        Effect::Apply { id, .. } => Msg::ApplyEnded { id: *id, result: Err(bug) },
+        Effect::LookAtHosts { id, .. } => Msg::HostsSeen { id: *id },
+        Effect::Here { id, .. } => Msg::Here { id: *id, here: Vec::new() },
+        Effect::Journals { id, .. } => Msg::Journals { id: *id, found: Vec::new() },
         Effect::Verify { id, .. } => Msg::Verified { id: *id, result: Err(bug) },
         Effect::Write { id, path, .. } => Msg::Written { id: *id, path: path.clone(), result: Err(bug) },
         Effect::Fences { id, .. } => {
@@ -206,8 +289,9 @@ pub(super) fn cancellable(effect: &Effect) -> Option<u64> {
         Effect::Inspect { id, .. }
         | Effect::Compare { id, .. }
         | Effect::Save { id, .. }
+        | Effect::LookAtHosts { id, .. }
         | Effect::Verify { id, .. }
-        | Effect::Restore { id, .. } => Some(*id),
+        | Effect::Apply { id, .. } => Some(*id),
         _ => None,
     }
 }
@@ -241,7 +325,7 @@ impl<F: Fn(Msg) + Clone + Send + 'static> Workers<F> {
         let job = effect.clone();
         let spawned = std::thread::Builder::new()
             .name(THREAD.into())
-            .spawn(move || perform(&job, world.as_ref(), &cancel, &mut |msg| send(msg)));
+            .spawn(move || perform(&job, world.as_ref(), &cancel, &mut move |msg| send(msg)));
         if let Err(error) = spawned {
             let no_thread = Trouble::new(Kind::Failed, "no thread could be started").why(error);
             if let Some(msg) = failed(&effect, no_thread) {

@@ -50,9 +50,9 @@ pub fn ending(model: &Model) -> Ending {
     let mut lines: Vec<String> = Vec::new();
     let rows = &model.restore.rows;
     let outcome = match () {
-        () if rows.is_empty() => Outcome::Looked,
         () if model.restore.complete() => Outcome::Restored,
-        () => Outcome::Partly,
+        () if model.restore.begun() || model.restore.built() || model.restore.placed() > 0 => Outcome::Partly,
+        () => Outcome::Looked,
     };
     for row in rows {
         lines.push(format!("{}: {}", row.name, row.ending()));
@@ -72,10 +72,12 @@ pub fn ending(model: &Model) -> Ending {
             lines.push(String::new());
             lines.push(launch::sheet_on(plan, &super::steps::launch::known(model)));
         }
-        (Some(plan), _) => lines.push(format!(
-            "The restore of plan {} is not complete. Members that stand can be kept; old data was not touched.",
+        (Some(plan), Outcome::Partly) => lines.push(format!(
+            "The restore of plan {} is not complete. What was there before is untouched or lies aside. The next start of \
+             requorum goes on where it stands.",
             plan.short_id()
         )),
+        (Some(_), Outcome::Looked) => lines.push("No member is in place by requorum.".into()),
         (None, _) if model.written.is_empty() => lines.push("Nothing was written.".into()),
         (None, _) => lines.push("No data directory was written.".into()),
     }

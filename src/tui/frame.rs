@@ -18,7 +18,7 @@ use super::{
     text,
     theme::Tone,
 };
-use crate::plan::sources::Place;
+use crate::{plan::sources::Place, recovery::hosts::Until};
 
 /// Below this nothing useful fits.
 const LEAST: (u16, u16) = (60, 16);
@@ -65,9 +65,15 @@ fn picture(model: &Model, buffer: &mut Buffer, area: Rect) {
 fn written(model: &Model) -> String {
     match () {
         () if model.leaving == Leaving::WhenSafe => "STOPPING".into(),
-        () if model.restore.running() => "WRITING DATA DIRECTORIES".into(),
-        () if model.restore.complete() => "data directories written".into(),
-        () if !model.restore.rows.is_empty() => "partly written".into(),
+        () if model.restore.running() => match model.restore.until {
+            Some(Until::Rehearsed) => "REHEARSING".into(),
+            Some(Until::Undone) => "TAKING IT BACK".into(),
+            _ => "WRITING DATA DIRECTORIES".into(),
+        },
+        () if model.restore.complete() => "data directories in place".into(),
+        () if model.restore.placed() > 0 => "partly in place".into(),
+        () if model.restore.until == Some(Until::Undone) && model.restore.failed.is_none() => "taken back".into(),
+        () if model.restore.built() => "built, nothing in place".into(),
         () if model.snapshot.saving.is_some() => "saving a snapshot".into(),
         () => match model.written.as_slice() {
             [] => "nothing written yet".into(),
@@ -114,7 +120,7 @@ fn stepper(model: &Model, page: &mut Page<'_>) {
 fn furthest(model: &Model) -> Step {
     match () {
         () if model.restore.complete() => model.step.max(Step::Launch),
-        () if !model.restore.rows.is_empty() => Step::Restore,
+        () if model.restore.begun() => Step::Restore,
         () => model.step.max(match () {
             () if model.review.plan.is_some() => Step::Review,
             () if model.snapshot.source().is_some() => Step::Members,
@@ -226,6 +232,8 @@ fn footer(model: &Model, page: &Page<'_>) -> Lines {
 fn submit_label(model: &Model) -> &'static str {
     match model.prompt.as_ref().map(|p| &p.ask) {
         Some(Ask::Confirm) => "start the restore",
+        Some(Ask::Undo) => "take it back",
+        Some(Ask::Consent) => "agree",
         Some(Ask::Gate) => "go on all the same",
         Some(Ask::Endpoints) => "ask them",
         Some(Ask::OpenFile) => "open",
@@ -322,11 +330,14 @@ fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
         ),
         Some(Overlay::Pasted) => steps::members::paste_words(model),
         Some(Overlay::Canary) => ("Write one key, and delete it again?".into(), steps::proof::canary_words(model)),
+        Some(Overlay::Rehearse) => ("Rehearse this plan?".into(), steps::review::rehearsal(model)),
+        Some(Overlay::Unfinished) => steps::unfinished::words(model),
         Some(Overlay::Stop) => (
-            "Stop the restore?".into(),
+            "Stop?".into(),
             vec![
-                "The member that is being worked on stops at its next safe point and what was made for it is removed. \
-                 Members that stand stay; the others can be tried again one by one."
+                "Every host stops at its next safe point. What is built and proven waits beside its place, what is in \
+                 place stays there, and what was there before is untouched or lies aside. t goes on later, and so does \
+                 requorum resume."
                     .into(),
             ],
         ),
@@ -337,12 +348,11 @@ fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
 fn quit_words(model: &Model) -> Vec<String> {
     let mut lines = Vec::new();
     if model.restore.running() {
-        let working = model.restore.rows.iter().find(|r| matches!(r.stand, steps::restore::Stand::Works(_)));
-        let name = working.map_or("A member", |r| r.name.as_str());
-        lines.push(format!(
-            "{name} is being restored. Leaving stops it at the next safe point and removes what was made for it. \
-             Members that stand stay; what was there before is untouched."
-        ));
+        lines.push(
+            "Members are being worked on. Leaving stops every host at its next safe point. What is built waits beside its \
+             place; the next start of requorum shows where it stood and goes on."
+                .into(),
+        );
     } else if model.snapshot.saving.is_some() {
         lines.push("A snapshot is being saved. Leaving stops that and removes what was received.".into());
     } else if model.written.is_empty() && model.restore.rows.is_empty() {

@@ -36,6 +36,10 @@ pub enum Place {
     AskPaste,
     /// "Write one key?"
     AskCanary,
+    /// "Rehearse?"
+    AskRehearse,
+    /// "Go on with what was begun?"
+    AskUnfinished,
 }
 
 /// What a key does. What it means in a step is the step's business.
@@ -69,12 +73,17 @@ pub enum Action {
     StopWork,
     Add,
     Remove,
+    LookAtHosts,
+    FillHosts,
     Undo,
     TakeFix,
     Other,
     PasteCluster,
     FreshToken,
     SavePlan,
+    Rehearse,
+    Closer,
+    Unfinished,
     Retry,
     Copy,
     WriteSheet,
@@ -134,12 +143,13 @@ pub struct Binding {
 }
 
 use Place::{
-    AskCanary, AskPaste, AskQuit, AskStop, AskUnhashed, Details, Detect, Field, Help, Launch, Members, Proof, Restore,
-    Review, Snapshot,
+    AskCanary, AskPaste, AskQuit, AskRehearse, AskStop, AskUnfinished, AskUnhashed, Details, Detect, Field, Help,
+    Launch, Members, Proof, Restore, Review, Snapshot,
 };
 
 const STEPS: &[Place] = &[Detect, Snapshot, Members, Review, Restore, Launch, Proof];
-const WINDOWS: &[Place] = &[Help, Details, AskQuit, AskUnhashed, AskStop, AskPaste, AskCanary];
+const WINDOWS: &[Place] =
+    &[Help, Details, AskQuit, AskUnhashed, AskStop, AskPaste, AskCanary, AskRehearse, AskUnfinished];
 const EVERYWHERE: &[Place] = &[
     Detect,
     Snapshot,
@@ -156,8 +166,11 @@ const EVERYWHERE: &[Place] = &[
     AskStop,
     AskPaste,
     AskCanary,
+    AskRehearse,
+    AskUnfinished,
 ];
-const SCROLLS: &[Place] = &[Detect, Snapshot, Members, Review, Restore, Launch, Proof, Help, Details, AskPaste];
+const SCROLLS: &[Place] =
+    &[Detect, Snapshot, Members, Review, Restore, Launch, Proof, Help, Details, AskPaste, AskRehearse, AskUnfinished];
 
 macro_rules! row {
     ($action:expr, [$($key:expr),+], $show:literal, $label:literal, $help:literal, $on:expr) => {
@@ -173,11 +186,12 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Open, [key(KeyCode::Enter)], "⏎", "choose", "restore from the selected file; on a member: save a snapshot from it", &[Snapshot]),
     row!(Action::Open, [key(KeyCode::Enter)], "⏎", "edit", "edit the selected cell, or change the selected option", &[Members]),
     row!(Action::Open, [key(KeyCode::Enter)], "⏎", "type label", "open the field for the cluster label; the right label and Enter start the restore", &[Review]),
-    row!(Action::Open, [key(KeyCode::Enter)], "⏎", "details", "everything known about the selected row, with the way out of an error", &[Restore]),
+    row!(Action::Open, [key(KeyCode::Enter)], "⏎", "details and log", "everything known about the selected member, and its host's log", &[Restore]),
     row!(Action::TakeFix, [ch('x')], "x", "take fix", "put the proposed correction into the selected cell; on bump revision: take the proposed amount", &[Members]),
     row!(Action::Other, [ch('o')], "o", "other source", "put what the next source says into the selected cell, round and round (≠ marks cells where sources differ)", &[Members]),
     row!(Action::AskAgain, [ch('r')], "r", "ask again", "ask every member again", &[Detect]),
     row!(Action::Endpoints, [ch('e')], "e", "endpoints", "type the client URLs to ask, separated by commas", &[Detect]),
+    row!(Action::Unfinished, [ch('u')], "u", "unfinished run", "show the restore that was begun earlier and is not complete", &[Detect]),
     row!(Action::Gone, [ch('g')], "g", "gone", "mark the selected silent member as gone for good (asks first); g again takes it back", &[Detect]),
     row!(Action::Agree, [ch('y')], "y", "take unhashed", "take the selected file although it carries no checksum (asks first)", &[Snapshot]),
     row!(Action::Details, [ch('i')], "i", "inspect", "everything known about the selected source", &[Snapshot]),
@@ -185,16 +199,23 @@ pub static TABLE: &[Binding] = &[
     row!(Action::OpenFile, [ch('o')], "o", "open file", "type the path of a snapshot, or of a directory to search", &[Snapshot]),
     row!(Action::AskAgain, [ch('r')], "r", "search again", "search the same places again", &[Snapshot]),
     row!(Action::StopWork, [ch('c')], "c", "cancel", "stop saving the snapshot (what was received is removed), or comparing", &[Snapshot]),
+    row!(Action::LookAtHosts, [ch('r')], "r", "look at hosts", "connect to every host of the table and look whether it can take its members; nothing is written there", &[Members]),
+    row!(Action::Details, [ch('i')], "i", "host", "all that was seen of the selected row's host", &[Members]),
+    row!(Action::FillHosts, [ch('f')], "f", "fill hosts", "put root@HOST (or the user of another row) into the rows whose peer URL is not this machine", &[Members]),
     row!(Action::Add, [ch('+'), ch('a')], "+", "add", "add a member", &[Members]),
     row!(Action::Remove, [ch('-'), key(KeyCode::Delete)], "-", "remove", "take the selected member out of the table (u brings it back)", &[Members]),
     row!(Action::Undo, [ch('u')], "u", "undo", "take back the last change of the table", &[Members]),
     row!(Action::PasteCluster, [ch('p')], "p", "paste cluster", "type or paste an --initial-cluster value; it replaces names and peer URLs. A paste on the step itself, of that or of etcdctl member list, asks first", &[Members]),
     row!(Action::FreshToken, [ch('g')], "g", "", "make a new cluster token", &[Members]),
     row!(Action::Label, [ch('l')], "l", "label", "change what this cluster is called here; it is what you type to confirm", &[Detect, Members]),
+    row!(Action::Rehearse, [ch('d')], "d", "rehearse", "build and prove every member beside its place, ask the old cluster again, and remove what was built (asks first)", &[Review]),
+    row!(Action::Closer, [ch('c')], "c", "look closer", "send requorum for a moment to hosts where an etcd runs, to learn how it is stopped", &[Review]),
+    row!(Action::Details, [ch('i')], "i", "hosts", "all that was seen of every host", &[Review]),
     row!(Action::SavePlan, [ch('s')], "s", "save plan", "write the plan to a new file, to apply it elsewhere or later", &[Review]),
-    row!(Action::AskAgain, [ch('r')], "r", "ask again", "ask once more whether an old member still answers or a directory is held", &[Review]),
-    row!(Action::Retry, [ch('t')], "t", "try again", "restore the selected failed member again, alone", &[Restore]),
-    row!(Action::Details, [ch('e')], "e", "what now", "the whole error of the selected row, with what to do", &[Restore]),
+    row!(Action::AskAgain, [ch('r')], "r", "ask again", "look at the hosts and ask once more whether an old member still answers", &[Review]),
+    row!(Action::Retry, [ch('t')], "t", "go on", "carry the same plan on where it stands; what is done is not done again", &[Restore]),
+    row!(Action::Details, [ch('e')], "e", "what now", "the whole error of the selected member, with what to do", &[Restore]),
+    row!(Action::Undo, [ch('u')], "u", "take back", "take the members out of their places again and put back what was there (asks for the label)", &[Restore]),
     row!(Action::StopWork, [ch('c')], "c", "stop", "stop at the next safe point (asks first)", &[Restore]),
     row!(Action::Open, [key(KeyCode::Enter)], "⏎", "notes", "everything to know about the selected command", &[Launch]),
     row!(Action::Copy, [ch('y')], "y", "copy", "send what is shown to the terminal's clipboard (OSC 52)", &[Launch]),
@@ -212,7 +233,7 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Quit, [ch('q')], "q", "quit", "leave (asks first)", STEPS),
     // moving about
     row!(Action::Up, [key(KeyCode::Up), ch('k')], "↑↓", "select", "select the line above or below", STEPS),
-    row!(Action::Up, [key(KeyCode::Up), ch('k')], "↑↓", "scroll", "scroll", &[Help, Details, AskPaste]),
+    row!(Action::Up, [key(KeyCode::Up), ch('k')], "↑↓", "scroll", "scroll", &[Help, Details, AskPaste, AskRehearse, AskUnfinished]),
     row!(Action::Down, [key(KeyCode::Down), ch('j')], "", "", "", SCROLLS),
     row!(Action::Down, [key(KeyCode::Tab)], "Tab", "", "the line below, Shift-Tab the one above", &[Detect, Snapshot, Review, Restore, Launch, Proof]),
     row!(Action::Up, [key(KeyCode::BackTab)], "", "", "", &[Detect, Snapshot, Review, Restore, Launch, Proof]),
@@ -238,9 +259,12 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Yes, [ch('y'), ch('q')], "y", "yes, quit", "quit", &[AskQuit]),
     row!(Action::Yes, [ch('y')], "y", "yes, take it", "take the file", &[AskUnhashed]),
     row!(Action::Yes, [ch('y')], "y", "yes, replace", "replace the table (u takes it back)", &[AskPaste]),
+    row!(Action::Yes, [ch('y')], "y", "yes, rehearse", "build and prove, then remove it again", &[AskRehearse]),
+    row!(Action::Yes, [ch('y')], "y", "go on with it", "go on with the run that was begun", &[AskUnfinished]),
     row!(Action::Yes, [ch('y')], "y", "yes, stop", "stop at the next safe point", &[AskStop]),
     row!(Action::Yes, [ch('y')], "y", "yes, write it", "write the key", &[AskCanary]),
-    row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('n')], "⏎", "no, stay", "stay", &[AskQuit, AskUnhashed, AskStop, AskPaste, AskCanary]),
+    row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('n')], "⏎", "no, stay", "stay", &[AskQuit, AskUnhashed, AskStop, AskPaste, AskCanary, AskRehearse]),
+    row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('n')], "⏎", "leave it", "leave it as it stands", &[AskUnfinished]),
     row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('q'), ch('?')], "Esc", "close", "close", &[Help, Details]),
     row!(Action::Interrupt, [ctrl('c')], "Ctrl-C", "", "leave (asks once, then goes)", EVERYWHERE),
     row!(Action::Suspend, [ctrl('z')], "Ctrl-Z", "", "suspend; `fg` comes back", EVERYWHERE),

@@ -4,19 +4,23 @@
 use std::path::PathBuf;
 
 use crossterm::event::KeyEvent;
+use serde_json::Value;
 
 use crate::{
     engine::progress::Progress,
+    etcd::membership::Id,
     plan::{
         Plan, certs,
         check::Proof,
         facts::{Answer, Around, FileFacts, Hashed, KnownMember, disk::DirFacts},
         fence::{Fence, Old, Seen},
+        halt::Halt,
+        hosts::Look,
         ledger::{Difference, History},
     },
-    recovery::RowEvent,
+    recovery::hosts::{Told, Until},
     trouble::Result,
-    world::DataDir,
+    world::{DataDir, journal::Record},
 };
 
 /// What can happen.
@@ -102,17 +106,41 @@ pub enum Msg {
         /// The new file.
         result: Result<FileFacts>,
     },
-    /// Something happened to one member in [`Effect::Restore`].
-    Row {
+    /// One host of [`Effect::LookAtHosts`].
+    HostSeen {
         /// The effect's ID.
         id: u64,
-        /// The member's name.
-        name: String,
-        /// What happened.
-        event: RowEvent,
+        /// What was seen.
+        look: Box<Look>,
     },
-    /// [`Effect::Restore`] is over.
-    RestoreEnded {
+    /// [`Effect::LookAtHosts`] is over.
+    HostsSeen {
+        /// The effect's ID.
+        id: u64,
+    },
+    /// To [`Effect::Here`].
+    Here {
+        /// The effect's ID.
+        id: u64,
+        /// Those that are this machine.
+        here: Vec<String>,
+    },
+    /// To [`Effect::Journals`].
+    Journals {
+        /// The effect's ID.
+        id: u64,
+        /// The journals that were found.
+        found: Vec<(PathBuf, Result<Vec<Record>>)>,
+    },
+    /// Something happened in [`Effect::Apply`].
+    Told {
+        /// The effect's ID.
+        id: u64,
+        /// What happened.
+        told: Box<Told>,
+    },
+    /// [`Effect::Apply`] is over.
+    ApplyEnded {
         /// The effect's ID.
         id: u64,
         /// The first failure.
@@ -176,12 +204,20 @@ pub enum Msg {
 }
 
 /// What a plan does not say of how it is to be carried out.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Orders {
+    /// How far.
+    pub until: Until,
     /// What is known of the old cluster.
     pub old: Old,
+    /// The commands that may be run to stop an etcd, each on its host.
+    pub consent: Vec<(String, Halt)>,
     /// The texts that were typed to go on in spite of fences.
     pub lifted: Vec<String>,
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// What was decided on the way to it, each in a sentence and for programs.
+    pub decisions: Vec<(String, Value)>,
     /// The journal.
     pub journal: PathBuf,
 }
@@ -275,15 +311,39 @@ pub enum Effect {
         plan: Box<Plan>,
         /// What is known of the old cluster.
         old: Old,
+        /// Old members that are stopped before anything is put in place.
+        halted: Vec<Id>,
     },
-    /// Restore members of a plan, where the fences let it through. The only effect that makes data directories.
-    Restore {
+    /// Look at every host of a plan. Nothing is written there.
+    LookAtHosts {
+        /// For the answers.
+        id: u64,
+        /// The plan.
+        plan: Box<Plan>,
+        /// Send the program, for as long as the look takes, to hosts where an etcd runs.
+        closer: bool,
+    },
+    /// Which of these names and addresses are this machine?
+    Here {
+        /// For the answer.
+        id: u64,
+        /// As they stand in URLs.
+        hosts: Vec<String>,
+    },
+    /// Read the journals of earlier runs.
+    Journals {
+        /// For the answer.
+        id: u64,
+        /// Where they lie.
+        dir: PathBuf,
+    },
+    /// Carry a plan out on its hosts as far as the orders say, or take it back. The only effect that makes data
+    /// directories.
+    Apply {
         /// For the answers.
         id: u64,
         /// The plan, confirmed by its label.
         plan: Box<Plan>,
-        /// Which of its members.
-        names: Vec<String>,
         /// How it is to be carried out.
         orders: Box<Orders>,
     },

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{
     app::{Effect, Model},
     field::Field,
-    steps::{Step, detect, launch, members, review, snapshot_work},
+    steps::{Step, detect, launch, members, restore_view, review, snapshot_work},
     theme::Tone,
 };
 use crate::plan::table::Column;
@@ -13,6 +13,9 @@ use crate::plan::table::Column;
 /// How long after the last character a confirming Enter counts, in milliseconds: a paste with a
 /// line end in it arrives within a few, a finger takes longer.
 const ARMED_AFTER_MS: u64 = 150;
+
+/// What is typed to agree to the commands that stop an etcd.
+const CONSENT: &str = "stop";
 
 /// What a field asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +34,14 @@ pub enum Ask {
     SaveFrom(String),
     /// The label, typed to start the restore.
     Confirm,
+    /// The word that lets requorum stop what runs on members' directories.
+    Consent,
     /// The text that lifts the first fence in the way.
     Override(String),
+    /// Why the fence with this text is lifted.
+    Reason(String),
+    /// The label, typed to take members out of their places again.
+    Undo,
     /// The file for the plan.
     PlanFile,
     /// The file for the launch commands.
@@ -52,7 +61,7 @@ pub enum Ask {
 impl Ask {
     /// True for the fields whose Enter opens a way that is otherwise shut.
     pub fn confirms(&self) -> bool {
-        matches!(self, Ask::Gate | Ask::Confirm | Ask::Override(_))
+        matches!(self, Ask::Gate | Ask::Confirm | Ask::Consent | Ask::Override(_) | Ask::Undo)
     }
 }
 
@@ -99,7 +108,16 @@ pub fn words(model: &Model, prompt: &Prompt) -> (String, String) {
             (format!("To go on towards a restore all the same, type the label: {label}"), armed(model, prompt))
         }
         Ask::Confirm => (format!("To restore, type the cluster label: {label}"), armed(model, prompt)),
+        Ask::Consent => (format!("To have this run just before the exchange, type: {CONSENT}"), armed(model, prompt)),
         Ask::Override(text) => (format!("To go on all the same, type: {text}"), armed(model, prompt)),
+        Ask::Reason(text) => (
+            format!("Why go on in spite of {text}?"),
+            "One line, for whoever reads the journal afterwards. Esc leaves it in the way.".into(),
+        ),
+        Ask::Undo => {
+            let who = restore_view::taken_back(&model.restore);
+            (format!("To take {who} out again, type the cluster label: {label}"), armed(model, prompt))
+        }
         Ask::OpenFile => ("Path of a snapshot, or of a directory to search".into(), "It is only read.".into()),
         Ask::SaveFrom(url) if url.starts_with("s3://") => (
             format!("Fetch {url} into"),
@@ -132,18 +150,30 @@ pub fn words(model: &Model, prompt: &Prompt) -> (String, String) {
 
 /// What must stand in a field that confirms.
 fn wanted<'a>(model: &'a Model, ask: &'a Ask) -> &'a str {
-    if let Ask::Override(text) = ask { text } else { &model.label }
+    match ask {
+        Ask::Override(text) => text,
+        Ask::Consent => CONSENT,
+        _ => &model.label,
+    }
 }
 
 fn armed(model: &Model, prompt: &Prompt) -> String {
     let wanted = wanted(model, &prompt.ask);
     match (prompt.text(), &prompt.ask) {
         ("", Ask::Override(_)) => "It is written to the journal. Better: Esc, stop what answers, r asks again.".into(),
+        ("", Ask::Consent) => review::consent_words(model),
+        ("", Ask::Undo) => match restore_view::halts(&model.restore).as_slice() {
+            [] => "The new directories go beside their places under a dated name; what was there before comes back."
+                .into(),
+            halts => format!("Before that these are run: {}", halts.join("; ")),
+        },
         ("", _) => "Nothing is written before that. Esc goes back.".into(),
         (text, _) if text != wanted && wanted.starts_with(text) => "not complete yet".into(),
         (text, _) if text != wanted => format!("that is not {wanted}"),
         _ if !prompt.armed(model.now_ms) => "…".into(),
         (_, Ask::Confirm) => "Right. Enter starts writing.".into(),
+        (_, Ask::Undo) => "Right. Enter takes it back.".into(),
+        (_, Ask::Consent) => "Right. Enter agrees; nothing is run before everything is proven.".into(),
         _ => "Right. Enter goes on; nothing is written by that.".into(),
     }
 }
@@ -173,11 +203,12 @@ pub fn submit(model: &mut Model) -> Vec<Effect> {
             members::set_cell(model, row, column, &text);
             Ok(Vec::new())
         }
+        Ask::Reason(typed) => review::lift_for(model, typed, &text),
         Ask::Token => members::set_token(model, &text).map(|()| Vec::new()),
         Ask::Bump => members::set_bump(model, &text).map(|()| Vec::new()),
         Ask::Cluster => members::set_cluster(model, &text).map(|()| Vec::new()),
         // handled above
-        Ask::Gate | Ask::Confirm | Ask::Override(_) => Ok(Vec::new()),
+        Ask::Gate | Ask::Confirm | Ask::Consent | Ask::Override(_) | Ask::Undo => Ok(Vec::new()),
     };
     outcome.unwrap_or_else(|why| {
         model.prompt = Some(kept);
@@ -190,7 +221,11 @@ pub fn submit(model: &mut Model) -> Vec<Effect> {
 fn confirm(model: &mut Model, prompt: Prompt, text: &str) -> Vec<Effect> {
     let wanted = wanted(model, &prompt.ask).to_string();
     if text != wanted || text.is_empty() {
-        let what = if matches!(prompt.ask, Ask::Override(_)) { "text" } else { "label" };
+        let what = match prompt.ask {
+            Ask::Override(_) => "text",
+            Ask::Consent => "word",
+            _ => "label",
+        };
         model.prompt = Some(prompt);
         model.say(Tone::Warn, format!("That is not the {what}. Type {wanted}, or leave with Esc."));
         return Vec::new();
@@ -202,6 +237,8 @@ fn confirm(model: &mut Model, prompt: Prompt, text: &str) -> Vec<Effect> {
     }
     match prompt.ask {
         Ask::Override(text) => review::lift(model, text),
+        Ask::Consent => review::consent(model),
+        Ask::Undo => super::steps::restore::undo(model),
         Ask::Confirm => {
             model.label_settled = true;
             super::steps::restore::begin(model)

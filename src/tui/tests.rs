@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use serde_json::{Value, json};
 
 use super::{
     app::{Effect, Model, Msg, Options, Overlay, update},
@@ -16,6 +17,7 @@ use crate::{
     engine::{
         progress::{Phase, Progress},
         restore::Restored,
+        swap::Swapped,
     },
     etcd::membership::Id,
     plan::{
@@ -24,12 +26,18 @@ use crate::{
             Answer, Around, Content, FileFacts, Hashed, Health, KnownMember, MemberSays,
             config::{ConfigFacts, ConfigKind, Origin, Setting, WITHHELD},
             disk::{DirFacts, DirState, Held},
+            host::{HostFacts, Place, PlaceState, Root},
         },
         fence::Fence,
+        hosts::{self, Look},
         table::Column,
     },
-    recovery::RowEvent,
+    recovery::{
+        RowEvent,
+        hosts::{HostEvent, Told, Until},
+    },
     trouble::{Kind, Trouble},
+    world::journal::{Event, Record},
 };
 
 fn options() -> Options {
@@ -109,7 +117,7 @@ fn asks(effects: &[Effect]) -> Vec<(u64, &str)> {
         _ => None,
     };
     let all: Vec<(u64, String)> = effects.iter().filter_map(ask).collect();
-    let around = effects.iter().filter(|e| matches!(e, Effect::LookAround { .. })).count();
+    let around = effects.iter().filter(|e| matches!(e, Effect::LookAround { .. } | Effect::Journals { .. })).count();
     assert_eq!(all.len() + around, effects.len(), "{effects:?}");
     effects
         .iter()
@@ -174,10 +182,47 @@ pub(super) fn at_review() -> Model {
     model
 }
 
-/// Answers the question that Review asks.
+/// A host that can take these members of the plan.
+pub(super) fn ready(plan: &Plan, host: &str, members: &[usize]) -> Look {
+    let place = |path: PathBuf| Place {
+        path,
+        state: PlaceState::Absent,
+        there: "/new".into(),
+        owner: "root:root".into(),
+        writable: true,
+        mount: "/".into(),
+        read_only: false,
+        free: Some(40 << 30),
+    };
+    let facts = HostFacts {
+        system: "Linux".into(),
+        machine: "x86_64".into(),
+        user: "root".into(),
+        root: Root::Is,
+        places: hosts::asked(plan, members).into_iter().map(place).collect(),
+        ..HostFacts::default()
+    };
+    Look { host: host.into(), facts: Ok(facts), ..Look::of(plan, members) }
+}
+
+/// Answers Review's look at the hosts, each as `change` leaves it; the question about the old cluster that follows.
+pub(super) fn seen_hosts(model: &mut Model, effects: &[Effect], change: impl Fn(&mut Look)) -> u64 {
+    let Some(Effect::LookAtHosts { id, plan, .. }) = effects.last() else { panic!("{effects:?}") };
+    let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
+    for (host, members) in hosts::groups(plan, &names) {
+        let mut look = ready(plan, &host, &members);
+        change(&mut look);
+        send(model, Msg::HostSeen { id: *id, look: Box::new(look) });
+    }
+    let effects = send(model, Msg::HostsSeen { id: *id });
+    let [Effect::Fences { id, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    *id
+}
+
+/// Answers what Review asks: every host is ready, and nobody answers.
 fn nobody_answers(model: &mut Model, effects: &[Effect]) {
-    let [Effect::Fences { id, .. }] = effects else { panic!("{effects:?}") };
-    send(model, Msg::Fenced { id: *id, seen: Default::default(), fences: Vec::new() });
+    let id = seen_hosts(model, effects, |_| {});
+    send(model, Msg::Fenced { id, seen: Default::default(), fences: Vec::new() });
 }
 
 pub(super) fn fence() -> Fence {
@@ -194,14 +239,14 @@ fn begun() -> (Model, u64, Plan) {
     press(&mut model, KeyCode::Enter);
     type_in(&mut model, "prod");
     let effects = press(&mut model, KeyCode::Enter);
-    let [Effect::Restore { id, plan, names, .. }] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!(names, &["m1", "m2", "m3"]);
+    let [Effect::Apply { id, plan, orders }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(orders.until, Until::InPlace);
     (model, *id, (**plan).clone())
 }
 
-pub(super) fn stands(plan: &Plan, name: &str) -> RowEvent {
+fn restored(plan: &Plan, name: &str) -> Restored {
     let m = plan.members.iter().find(|m| m.name == name).unwrap();
-    RowEvent::Done(Restored {
+    Restored {
         name: name.into(),
         member_id: m.id,
         cluster_id: plan.cluster_id,
@@ -209,11 +254,31 @@ pub(super) fn stands(plan: &Plan, name: &str) -> RowEvent {
         revision: 90,
         keys: 5,
         bytes: 4096,
-    })
+    }
 }
 
-fn row(model: &mut Model, id: u64, name: &str, event: RowEvent) {
-    send(model, Msg::Row { id, name: name.into(), event });
+pub(super) fn built(plan: &Plan, name: &str) -> HostEvent {
+    HostEvent::Row(name.into(), RowEvent::Done(restored(plan, name)))
+}
+
+pub(super) fn placed(plan: &Plan, name: &str) -> HostEvent {
+    HostEvent::Placed(Swapped { name: name.into(), restored: restored(plan, name), places: Vec::new() })
+}
+
+pub(super) fn failed(name: &str, why: &Trouble) -> HostEvent {
+    HostEvent::Row(name.into(), RowEvent::Failed(why.clone()))
+}
+
+/// The line of a journal that says that a plan was begun.
+pub(super) fn begun_record(plan: &Plan, until: &str) -> Record {
+    let data = json!({"run": "5eed", "operator": "anna@laptop", "until": until, "whole_plan": plan});
+    let Value::Object(data) = data else { panic!() };
+    let at = "2026-11-22T03:12:00Z".into();
+    Record { at, kind: Event::Begun, text: "begun".into(), data, prev: String::new(), hash: String::new() }
+}
+
+pub(super) fn hear(model: &mut Model, id: u64, host: &str, event: HostEvent) {
+    send(model, Msg::Told { id, told: Box::new(Told::Host(host.into(), event)) });
 }
 
 #[test]
@@ -399,6 +464,7 @@ fn the_slip_of_etcds_recovery_page_is_named_while_typing_and_x_takes_the_correct
     press(&mut model, KeyCode::Enter);
     char(&mut model, 'n');
     press(&mut model, KeyCode::Right);
+    press(&mut model, KeyCode::Right);
     press(&mut model, KeyCode::Enter);
     send(&mut model, Msg::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL)));
     send(&mut model, Msg::Paste("http:/host1:2380\n".into()));
@@ -533,6 +599,7 @@ fn a_cell_takes_what_the_next_source_says() {
         "{}",
         said(&model)
     );
+    press(&mut model, KeyCode::Right);
     press(&mut model, KeyCode::Right);
     let known = model.members.rows[0].text(Column::Peer).to_string();
     super::steps::members::set_cell(&mut model, 0, Column::Peer, "http://typed:2380");
@@ -681,21 +748,6 @@ fn what_a_restore_does_besides_is_offered_where_it_applies() {
 }
 
 #[test]
-fn a_member_of_another_host_is_not_restored_here() {
-    let mut plan = at_review().review.plan.clone().unwrap();
-    plan.members[1].host = "root@etcd-2".into();
-    let mut model = at_review();
-    model.review.plan = Some(plan);
-    press(&mut model, KeyCode::Enter);
-    assert!(
-        said(&model).contains("m2 belongs on root@etcd-2") && said(&model).contains("requorum apply"),
-        "{}",
-        said(&model)
-    );
-    assert!(model.prompt.is_none());
-}
-
-#[test]
 fn bumps_are_taken_in_the_forms_people_write() {
     for (typed, bump) in [("1000000000", 1_000_000_000), ("1e9", 1_000_000_000), ("1,000", 1000), ("", 0)] {
         let mut model = at_review();
@@ -719,21 +771,20 @@ fn nothing_begins_before_the_label_and_a_separate_enter() {
     // the Enter of a terminal that does not mark pastes: at once behind the last character
     let at_once = update(&mut model, Msg::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE)));
     assert_eq!((at_once, model.step), (vec![], Step::Review));
-    assert!(matches!(press(&mut model, KeyCode::Enter)[..], [Effect::Restore { .. }]));
+    assert!(matches!(press(&mut model, KeyCode::Enter)[..], [Effect::Apply { .. }]));
 }
 
 #[test]
 fn an_old_member_that_answers_is_in_the_way_until_its_text_is_typed() {
     let mut model = at_review();
-    let asked = |effects: &[Effect]| {
-        let [Effect::Fences { id, old, .. }] = effects else { panic!("{effects:?}") };
-        assert_eq!((old.members.len(), old.clusters.contains(&Id(9))), (3, true), "{old:?}");
-        *id
-    };
-    let first = asked(&char(&mut model, 'r'));
+    let first = char(&mut model, 'r');
+    press(&mut model, KeyCode::Enter);
+    assert!(model.prompt.is_none() && said(&model).contains("still being looked at"), "{}", said(&model));
+    let first = seen_hosts(&mut model, &first, |_| {});
     press(&mut model, KeyCode::Enter);
     assert!(model.prompt.is_none() && said(&model).contains("still being asked"), "{}", said(&model));
-    let id = asked(&char(&mut model, 'r'));
+    let again = char(&mut model, 'r');
+    let id = seen_hosts(&mut model, &again, |_| {});
     send(&mut model, Msg::Fenced { id: first, seen: Default::default(), fences: Vec::new() });
     assert!(model.review.asking(), "the answer to an older question is dropped");
     let other = Fence { typed: Some("/old".into()), what: "a process holds /old".into(), ..fence() };
@@ -747,28 +798,40 @@ fn an_old_member_that_answers_is_in_the_way_until_its_text_is_typed() {
     type_in(&mut model, "prod");
     press(&mut model, KeyCode::Enter);
     assert!(said(&model).contains("That is not the text"), "{}", said(&model));
-    assert_eq!(model.review.fences.lifted, [""; 0]);
     send(&mut model, Msg::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL)));
     type_in(&mut model, "m2@10.0.0.2");
     press(&mut model, KeyCode::Enter);
+    assert_eq!(ask(&model), Some(Ask::Reason("m2@10.0.0.2".into())), "why is asked, too");
+    press(&mut model, KeyCode::Enter);
+    assert!(said(&model).contains("A reason is needed"), "{}", said(&model));
+    assert_eq!(model.review.fences.lifted, [""; 0]);
+    type_in(&mut model, "its host is off the net");
+    press(&mut model, KeyCode::Enter);
     assert_eq!(ask(&model), Some(Ask::Override("/old".into())), "one text lifts one fence");
     type_in(&mut model, "/old");
+    press(&mut model, KeyCode::Enter);
+    type_in(&mut model, "so it is");
     press(&mut model, KeyCode::Enter);
     assert_eq!(ask(&model), Some(Ask::Confirm));
     assert!(screen(&model, 120, 40).contains("Overridden: m2"), "{}", screen(&model, 120, 40));
     type_in(&mut model, "prod");
     let effects = press(&mut model, KeyCode::Enter);
-    let [Effect::Restore { orders, .. }] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Apply { orders, .. }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(orders.lifted, ["m2@10.0.0.2", "/old"]);
+    assert_eq!(orders.reason, "its host is off the net; so it is");
     assert!(orders.journal.to_string_lossy().starts_with("/state/plan-"), "{orders:?}");
+    let told: Vec<&str> = orders.decisions.iter().map(|(text, _)| text.as_str()).collect();
+    assert!(told.iter().any(|t| t.contains("m2@10.0.0.2 was typed") && t.contains("off the net")), "{told:#?}");
 }
 
 #[test]
 fn a_member_that_came_back_since_the_review_leads_back_to_it() {
     let (mut model, id, _) = begun();
+    let found = Told::Fences(vec![fence()]);
+    send(&mut model, Msg::Told { id, told: Box::new(found) });
     let refused = Trouble::new(Kind::Refused, "m2 of the old cluster still answers on 10.0.0.2");
-    let effects = send(&mut model, Msg::RestoreEnded { id, result: Err(refused) });
-    assert!(matches!(effects[..], [Effect::Fences { .. }]), "{effects:?}");
+    let effects = send(&mut model, Msg::ApplyEnded { id, result: Err(refused) });
+    assert!(matches!(effects[..], [Effect::LookAtHosts { .. }]), "{effects:?}");
     assert_eq!((model.step, model.restore.rows.len()), (Step::Review, 0));
     assert!(said(&model).contains("still answers on 10.0.0.2"), "{}", said(&model));
 }
@@ -776,9 +839,9 @@ fn a_member_that_came_back_since_the_review_leads_back_to_it() {
 #[test]
 fn a_changed_plan_asks_for_the_label_again() {
     let (mut model, id, plan) = begun();
-    let failed = Trouble::new(Kind::Failed, "no space");
-    row(&mut model, id, "m1", RowEvent::Failed(failed.clone()));
-    send(&mut model, Msg::RestoreEnded { id, result: Err(failed) });
+    let why = Trouble::new(Kind::Failed, "no space");
+    hear(&mut model, id, "local", failed("m1", &why));
+    send(&mut model, Msg::ApplyEnded { id, result: Err(why) });
     press(&mut model, KeyCode::Esc);
     assert_eq!(model.step, Step::Review);
     assert_eq!(char(&mut model, 'n'), [], "the same plan is looked at, not begun again");
@@ -798,29 +861,34 @@ fn a_changed_plan_asks_for_the_label_again() {
     );
     type_in(&mut model, "prod");
     let effects = press(&mut model, KeyCode::Enter);
-    assert!(matches!(&effects[..], [Effect::Restore { plan: new, .. }] if **new != plan), "{effects:?}");
+    assert!(matches!(&effects[..], [Effect::Apply { plan: new, .. }] if **new != plan), "{effects:?}");
 }
 
 #[test]
-fn rows_go_their_own_ways_and_a_failed_one_is_retried_alone() {
+fn members_go_their_own_ways_and_a_failed_run_is_gone_on_with() {
     let (mut model, id, plan) = begun();
-    row(&mut model, id, "m1", stands(&plan, "m1"));
-    row(&mut model, id, "m2", RowEvent::Step(Progress { phase: Phase::Copy, done: 1, total: 9 }));
+    let why = Trouble::new(Kind::Failed, "no space");
+    hear(&mut model, id, "local", built(&plan, "m1"));
+    let step = Progress { phase: Phase::Copy, done: 1, total: 9 };
+    hear(&mut model, id, "local", HostEvent::Row("m2".into(), RowEvent::Step(step)));
     assert_eq!(char(&mut model, 't'), []);
     assert!(said(&model).contains("waits until"), "{}", said(&model));
     press(&mut model, KeyCode::Esc);
     assert_eq!(model.step, Step::Restore, "no way back while it runs");
-    row(&mut model, id, "m2", RowEvent::Failed(Trouble::new(Kind::Failed, "no space")));
-    row(&mut model, id, "m3", stands(&plan, "m3"));
-    row(&mut model, id + 7, "m2", stands(&plan, "m2"));
-    send(&mut model, Msg::RestoreEnded { id, result: Err(Trouble::new(Kind::Failed, "no space")) });
+    hear(&mut model, id, "local", failed("m2", &why));
+    hear(&mut model, id, "local", built(&plan, "m3"));
+    hear(&mut model, id + 7, "local", placed(&plan, "m2"));
+    send(&mut model, Msg::ApplyEnded { id, result: Err(why) });
     assert_eq!(char(&mut model, 'n'), []);
     assert_eq!((model.step, model.restore.at), (Step::Restore, 1), "the failed one is selected");
+    assert!(screen(&model, 120, 40).contains("Nothing is swapped before all 3 are proven"));
     let effects = char(&mut model, 't');
-    let [Effect::Restore { id, names, plan: again, .. }] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!((&names[..], &**again), (&["m2".to_string()][..], &plan));
-    row(&mut model, *id, "m2", stands(&plan, "m2"));
-    send(&mut model, Msg::RestoreEnded { id: *id, result: Ok(()) });
+    let [Effect::Apply { id, plan: again, orders }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((&**again, orders.until, orders.decisions.len()), (&plan, Until::InPlace, 0));
+    for name in ["m1", "m2", "m3"] {
+        hear(&mut model, *id, "local", placed(&plan, name));
+    }
+    send(&mut model, Msg::ApplyEnded { id: *id, result: Ok(()) });
     char(&mut model, 'n');
     assert_eq!(model.step, Step::Launch);
 }
@@ -845,12 +913,12 @@ fn a_window_scrolled_past_its_end_comes_back_at_once() {
 fn leaving_during_a_restore_stops_it_first_and_waits() {
     let (mut model, id, _) = begun();
     assert_eq!(ctrl_c(&mut model), []);
-    assert!(screen(&model, 80, 24).contains("next safe point"));
+    assert!(screen(&model, 100, 30).contains("next safe point"));
     assert_eq!(ctrl_c(&mut model), [Effect::Cancel { id }]);
     assert_eq!(model.leaving, Leaving::WhenSafe);
     let stopped = Trouble::new(Kind::Stopped, "stopped on request");
-    row(&mut model, id, "m1", RowEvent::Failed(stopped.clone()));
-    assert_eq!(send(&mut model, Msg::RestoreEnded { id, result: Err(stopped) }), [Effect::Quit]);
+    hear(&mut model, id, "local", failed("m1", &stopped));
+    assert_eq!(send(&mut model, Msg::ApplyEnded { id, result: Err(stopped) }), [Effect::Quit]);
     let ending = super::ending::ending(&model);
     assert_eq!((ending.outcome, ending.exit_code()), (super::Outcome::Partly, 75));
 }

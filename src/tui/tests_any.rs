@@ -1,7 +1,10 @@
 //! What holds for every sequence of messages: no panic at any size, no restore unconfirmed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    path::PathBuf,
+};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
@@ -11,29 +14,35 @@ use super::{
     headless::screen,
     prompt::Ask,
     steps::Step,
-    steps::restore::Stand,
-    tests::{at_review, file, silent, stands, started, survivor, with_file},
+    tests::{at_review, begun_record as begun, failed, file, placed, ready, silent, started, survivor, with_file},
 };
 use crate::{
     engine::progress::{Phase, Progress},
     plan::{
+        Plan,
         check::{check, tests},
         facts::{
             FileFacts, Hashed, Health,
             disk::{DirFacts, DirState, Held},
             started::Told,
         },
+        halt::Halt,
+        hosts::{self, Running},
         ledger::{Difference, History},
     },
-    recovery::RowEvent,
-    trouble::{Kind, Trouble},
+    recovery::{
+        RowEvent,
+        hosts::{self as run, HostEvent, Until},
+    },
+    trouble::{Kind, Result, Trouble},
+    world::journal::Record,
 };
 
 /// Keys that lead somewhere, more often than keys that do not.
 fn any_key() -> impl Strategy<Value = KeyEvent> {
     let plain = |code| KeyEvent::new(code, KeyModifiers::NONE);
     prop_oneof![
-        8 => prop::sample::select(vec!['n', 'b', 'y', 'e', 'r', 'd', 'l', 'o', 'i', 'c', '+', '-', 'u', 'x', 'p', 'g', 's', 't', 'w',
+        8 => prop::sample::select(vec!['n', 'b', 'y', 'e', 'r', 'd', 'f', 'l', 'o', 'i', 'c', '+', '-', 'u', 'x', 'p', 'g', 's', 't', 'w',
             'q', '?', '1', '3', '4', '6', '7', 'k', 'j', 'é', '語']).prop_map(move |c| plain(KeyCode::Char(c))),
         6 => Just(plain(KeyCode::Enter)),
         3 => Just(plain(KeyCode::Esc)),
@@ -96,17 +105,49 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
                 Msg::Saved { id: *id, result: if good { Ok(facts) } else { Err(trouble()) } },
             ]
         }
-        Effect::Restore { id, plan, names, .. } => {
-            let mut out = Vec::new();
-            for name in names {
-                let end = if good { stands(plan, name) } else { RowEvent::Failed(trouble()) };
-                for event in [RowEvent::Step(progress), end] {
-                    out.push(Msg::Row { id: *id, name: name.clone(), event });
-                }
+        Effect::Apply { id, plan, orders } => {
+            let mut events = vec![HostEvent::Step(progress)];
+            for name in plan.members.iter().map(|m| &m.name) {
+                events.push(HostEvent::Row(name.clone(), RowEvent::Step(progress)));
+                events.push(match (good, orders.until, luck.is_multiple_of(5)) {
+                    (true, Until::InPlace, _) => placed(plan, name),
+                    (true, Until::Undone, _) => HostEvent::Undone(name.clone(), Vec::new()),
+                    (true, ..) => HostEvent::Discarded(name.clone()),
+                    (false, _, true) => runs(plan),
+                    (false, ..) => failed(name, &trouble()),
+                });
             }
-            out.push(Msg::RestoreEnded { id: *id, result: if good { Ok(()) } else { Err(trouble()) } });
+            // Some are refused before anything was done.
+            let events = if luck < 10 { vec![runs(plan)] } else { events };
+            let told = |event| Msg::Told { id: *id, told: Box::new(run::Told::Host("local".into(), event)) };
+            let mut out: Vec<Msg> = events.into_iter().map(told).collect();
+            out.push(Msg::ApplyEnded { id: *id, result: if good { Ok(()) } else { Err(trouble()) } });
             out
         }
+        Effect::LookAtHosts { id, plan, .. } => {
+            let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
+            let mut out = Vec::new();
+            for (host, members) in hosts::groups(plan, &names) {
+                let mut look = ready(plan, &host, &members);
+                match luck % 4 {
+                    0 if !good => look.facts = Err(trouble()),
+                    1 => {
+                        let HostEvent::Runs(halt, member) = runs(plan) else { continue };
+                        look.runs.push(Running { halt, member });
+                        look.close = true;
+                    }
+                    2 if !good => look.facts.iter_mut().for_each(|facts| facts.etcds.push((7, "etcd".into()))),
+                    _ => {}
+                }
+                out.push(Msg::HostSeen { id: *id, look: Box::new(look) });
+            }
+            out.push(Msg::HostsSeen { id: *id });
+            out
+        }
+        Effect::Here { id, hosts } => {
+            vec![Msg::Here { id: *id, here: if good { hosts.clone() } else { Vec::new() } }]
+        }
+        Effect::Journals { id, .. } => vec![Msg::Journals { id: *id, found: journals(luck) }],
         Effect::Write { id, path, .. } => {
             vec![Msg::Written { id: *id, path: path.clone(), result: if good { Ok(()) } else { Err(trouble()) } }]
         }
@@ -123,6 +164,22 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
         Effect::Certificates { id, .. } => vec![Msg::Certificates { id: *id, seen: Default::default() }],
         Effect::Fresh { id } => vec![Msg::Fresh { id: *id, now: 2, fresh: "beef".into() }],
         Effect::Cancel { .. } | Effect::Copy { .. } | Effect::Suspend | Effect::Quit => Vec::new(),
+    }
+}
+
+/// An etcd that runs on the first member's directory.
+fn runs(plan: &Plan) -> HostEvent {
+    let data_dir = plan.members[0].data_dir.clone();
+    HostEvent::Runs(Halt { data_dir, wal_dir: None, pid: Some(7), commands: vec!["kill -TERM 7".into()] }, None)
+}
+
+/// Now and then one of a run that is not complete, or one that is not whole.
+fn journals(luck: u8) -> Vec<(PathBuf, Result<Vec<Record>>)> {
+    let until = if luck.is_multiple_of(2) { "InPlace" } else { "Undone" };
+    match luck {
+        0..50 => vec![("/state/a.journal".into(), Err(Trouble::new(Kind::Input, "it is not whole")))],
+        50..150 => vec![("/state/b.journal".into(), Ok(vec![begun(&at_review().review.plan.unwrap(), until)]))],
+        _ => Vec::new(),
     }
 }
 
@@ -193,9 +250,13 @@ proptest! {
                 Move::Terminated => vec![Msg::Terminated],
             };
             for msg in msgs {
-                let text = model.prompt.as_ref().filter(|p| p.ask == Ask::Confirm).map(|p| p.text().to_string());
-                if let (Msg::Key(KeyEvent { code: KeyCode::Enter, .. }), Some(plan), Step::Review, None) =
-                    (&msg, &model.review.plan, model.step, model.overlay)
+                let (ask, plan) = match model.step {
+                    Step::Restore => (Ask::Undo, &model.restore.plan),
+                    _ => (Ask::Confirm, &model.review.plan),
+                };
+                let text = model.prompt.as_ref().filter(|p| p.ask == ask).map(|p| p.text().to_string());
+                if let (Msg::Key(KeyEvent { code: KeyCode::Enter, .. }), Some(plan), Step::Review | Step::Restore, None) =
+                    (&msg, plan, model.step, model.overlay)
                     && text.as_ref() == Some(&plan.label)
                 {
                     confirmed.insert(plan.short_id());
@@ -205,16 +266,19 @@ proptest! {
                     if let Effect::Verify { canary, .. } = &effect {
                         prop_assert!(!*canary || asked_for_key, "a key that nobody agreed to");
                     }
-                    if let Effect::Restore { plan, names, orders, .. } = &effect {
-                        let first = model.restore.rows.iter().all(|row| row.stand == Stand::Waits);
+                    if let Effect::Apply { plan, orders, .. } = &effect {
+                        let first = !orders.decisions.is_empty();
                         let fences = &model.review.fences;
                         prop_assert!(!first || !fences.found.iter().any(|f| f.blocks(&orders.lifted)), "a fence stands");
-                        prop_assert!(confirmed.contains(&plan.short_id()), "{names:?} of a plan nobody confirmed");
+                        let agreed = model.hosts.halts().iter().all(|halt| orders.consent.contains(halt));
+                        prop_assert!(!first || agreed, "an etcd would be stopped that nobody agreed to");
+                        let rehearsal = orders.until == Until::Rehearsed;
+                        prop_assert!(rehearsal || confirmed.contains(&plan.short_id()), "nobody confirmed {orders:?}");
                     }
                     asked.push_back(effect);
                 }
                 // what is asked for and answered must end: no more than one restore runs
-                let running = asked.iter().filter(|e| matches!(e, Effect::Restore { .. })).count();
+                let running = asked.iter().filter(|e| matches!(e, Effect::Apply { .. })).count();
                 prop_assert!(running <= 1);
             }
             if turn % 4 == 0 {

@@ -126,7 +126,7 @@ impl<'a> Journal<'a> {
 }
 
 /// Seconds since 1970 as RFC 3339 in UTC.
-fn at(now: i64) -> String {
+pub fn at(now: i64) -> String {
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(now.max(0).unsigned_abs());
     humantime::format_rfc3339_seconds(time).to_string()
 }

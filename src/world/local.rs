@@ -7,7 +7,7 @@ mod site;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
-    net::IpAddr,
+    net::{IpAddr, TcpListener},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Component, Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
@@ -333,6 +333,11 @@ impl World for Local {
         };
         let may: Vec<certs::Named> = named.iter().filter(|n| inside(n)).cloned().collect();
         super::certs::read(&may)
+    }
+
+    fn is_here(&self, host: &str) -> bool {
+        // Only one's own addresses can be listened at.
+        self.fence.is_some() || TcpListener::bind((host, 0)).is_ok()
     }
 
     fn read_text(&self, path: &Path) -> Result<Option<String>> {

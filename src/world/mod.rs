@@ -254,6 +254,11 @@ pub trait World: Send + Sync {
         judged::Seen::default()
     }
 
+    /// Whether a name or address, as it stands in a URL, is this machine. A world without networks is all of one machine.
+    fn is_here(&self, _host: &str) -> bool {
+        true
+    }
+
     /// Writes a new file; never over an existing one.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
+    agent::{Have, Wanted, receive},
     engine::{
         claim::{Claim, Run},
         progress::Watch,
@@ -51,6 +52,14 @@ pub trait Site: Send + Sync {
 
     /// The journal of this plan on this machine.
     fn journal(&self, target: &Path, plan: &str) -> PathBuf;
+
+    /// How much of a snapshot is here.
+    ///
+    /// # Errors
+    /// When what is here cannot be read; `Stopped`.
+    fn have(&self, wanted: &Wanted, watch: &mut Watch<'_>) -> Result<Have> {
+        receive::look(wanted, watch)
+    }
 
     /// How far a member is, as far as its directories tell.
     fn standing(&self, work: &Work<'_>) -> Result<Standing>;

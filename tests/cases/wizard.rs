@@ -68,6 +68,7 @@ pub fn every_step_by_keys(server: &Server) {
     // Members: a slip in m1's peer URL is named while it is typed, and a key takes the correction.
     wizard.wait("[3 Members]");
     wizard.send(RIGHT);
+    wizard.send(RIGHT);
     wizard.send(ENTER);
     wizard.send(CLEAR);
     wizard.send(&places[0].peer_url().replace("//", "/"));

@@ -10,6 +10,7 @@ use std::{
 };
 
 use requorum::{
+    agent::{Have, Wanted},
     engine::{
         claim::{Claim, Run},
         progress::{Flow, Phase, Progress, Watch},
@@ -68,10 +69,16 @@ pub struct Fake {
     pub answers: Mutex<BTreeSet<String>>,
     /// Hosts that cannot be reached.
     pub unreachable: Mutex<BTreeSet<String>>,
+    /// Hosts that are not as the others: what is changed in what is seen of each.
+    pub odd: Mutex<BTreeMap<String, fn(&mut HostFacts)>>,
+    /// Directories that an etcd runs on.
+    pub held: Mutex<BTreeSet<PathBuf>>,
     /// Whether m3 still runs cannot be told.
     pub unclear: bool,
     /// How many restores were done.
     pub restored: Mutex<Vec<String>>,
+    /// Members that are in place.
+    pub placed: Mutex<Vec<String>>,
     /// What was written.
     pub written: Mutex<Vec<(PathBuf, String)>>,
     /// What was added to files.
@@ -372,7 +379,10 @@ impl World for Fake {
             data_dir: data_dir.into(),
             wal_dir: wal_dir.map(Path::to_path_buf),
             learned_from: String::new(),
-            held: Held::No,
+            held: match self.held.lock().unwrap().contains(data_dir) {
+                true => Held::By { pid: Some(812), program: "etcd".into() },
+                false => Held::No,
+            },
             state: says
                 .filter(|_| self.plan.lock().unwrap().is_none())
                 .map_or(DirState::Absent, |says| DirState::Whole(Box::new(says))),
@@ -449,7 +459,7 @@ impl World for Fake {
             read_only: false,
             free: Some(40 << 30),
         };
-        let facts = HostFacts {
+        let mut facts = HostFacts {
             system: "Linux".into(),
             machine: std::env::consts::ARCH.into(),
             user: "root".into(),
@@ -457,11 +467,18 @@ impl World for Fake {
             places: dirs.iter().map(place).collect(),
             ..HostFacts::default()
         };
+        if let Some(change) = self.odd.lock().unwrap().get(host) {
+            change(&mut facts);
+        }
         Ok(Box::new(Near::new(self, facts)))
     }
 
     fn read_text(&self, path: &Path) -> Result<Option<String>> {
         Ok(self.journals.lock().unwrap().get(path).cloned())
+    }
+
+    fn is_here(&self, host: &str) -> bool {
+        host == "10.0.0.2"
     }
 
     fn certificates(&self, named: &[certs::Named]) -> certs::Seen {
@@ -520,7 +537,15 @@ impl Site for Fake {
         format!("/var/lib/.requorum-{plan}.journal").into()
     }
 
+    fn have(&self, wanted: &Wanted, _watch: &mut Watch<'_>) -> Result<Have> {
+        Ok(Have::All(wanted.at.clone()))
+    }
+
     fn standing(&self, work: &Work<'_>) -> Result<Standing> {
+        if self.placed.lock().unwrap().iter().any(|name| name == work.name) {
+            let restored = self.read_back(work.plan, work.name);
+            return Ok(Standing::InPlace(Swapped { name: work.name.into(), restored, places: Vec::new() }));
+        }
         let built = self.restored.lock().unwrap().iter().any(|name| name == work.name);
         Ok(if built { Standing::Staged(self.read_back(work.plan, work.name)) } else { Standing::Nothing })
     }
@@ -532,13 +557,18 @@ impl Site for Fake {
     fn swap(&self, work: &Work<'_>, _stamp: &str, record: Record<'_, Swapped>) -> Result<Swapped> {
         let restored = self.read_back(work.plan, work.name);
         let swapped = Swapped { name: work.name.into(), restored, places: Vec::new() };
+        self.placed.lock().unwrap().push(work.name.into());
         record(&swapped)?;
         Ok(swapped)
     }
 
-    fn undo(&self, _work: &Work<'_>, _swapped: &Swapped, _stamp: &str, record: Record<'_, Went>) -> Result<Went> {
-        record(&Vec::new())?;
-        Ok(Vec::new())
+    fn undo(&self, work: &Work<'_>, _swapped: &Swapped, stamp: &str, record: Record<'_, Went>) -> Result<Went> {
+        let dir = &work.member()?.data_dir;
+        let went = vec![(dir.clone(), format!("{}.undone-{stamp}", dir.display()).into())];
+        self.placed.lock().unwrap().retain(|name| name != work.name);
+        self.restored.lock().unwrap().retain(|name| name != work.name);
+        record(&went)?;
+        Ok(went)
     }
 
     fn discard(&self, work: &Work<'_>) -> Result<()> {

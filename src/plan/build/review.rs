@@ -3,7 +3,7 @@
 use crate::{
     etcd::version::Minor,
     plan::{
-        Plan, destination,
+        Member, Plan, destination,
         words::{all, plural, thousands},
     },
 };
@@ -11,6 +11,32 @@ use crate::{
 /// The plan in words, in order: what is read, what is written, what is left untouched. Sentences
 /// without a full stop.
 pub fn sentences(plan: &Plan) -> Vec<String> {
+    let mut out = beginning(plan);
+    for m in &plan.members {
+        out.push(format!(
+            "{}{}: make {} (member ID {}) beside its place, read it back, rename it into place; nothing that is there is overwritten",
+            m.name,
+            if destination::is_local(&m.host) { String::new() } else { format!(" on {}", m.host) },
+            dirs(m),
+            m.id,
+        ));
+    }
+    out.extend(outcome(plan));
+    out.push(
+        "Everything else on this machine stays untouched: the snapshot, old data directories, running processes".into(),
+    );
+    out.push("No etcd is started or stopped by requorum; the exact commands follow in Launch. Stop whatever is left of the old cluster before you run them".into());
+    out
+}
+
+/// A member's directories: `/var/lib/etcd and its log /wal`.
+pub fn dirs(member: &Member) -> String {
+    let wal = member.wal_dir.as_ref().map(|wal| format!(" and its log {}", wal.display())).unwrap_or_default();
+    format!("{}{wal}", member.data_dir.display())
+}
+
+/// What is read, and in which form it is written. Sentences without a full stop.
+pub fn beginning(plan: &Plan) -> Vec<String> {
     let source = &plan.source;
     let mut out = vec![format!(
         "Read {} (SHA-256 {}, revision {}, {} {}) and check it again; it is only read",
@@ -38,19 +64,12 @@ pub fn sentences(plan: &Plan) -> Vec<String> {
         None => "Write it in the form of etcd 3.5, from which etcd 3.4 to 3.7 start".into(),
     });
     out.extend(options(plan));
-    for m in &plan.members {
-        let wal = match &m.wal_dir {
-            Some(wal) => format!(" and its log {}", wal.display()),
-            None => String::new(),
-        };
-        out.push(format!(
-            "{}{}: make {}{wal} (member ID {}) beside its place, read it back, rename it into place; nothing that is there is overwritten",
-            m.name,
-            if destination::is_local(&m.host) { String::new() } else { format!(" on {}", m.host) },
-            m.data_dir.display(),
-            m.id,
-        ));
-    }
+    out
+}
+
+/// What the result is, and what is not in it. Sentences without a full stop.
+pub fn outcome(plan: &Plan) -> Vec<String> {
+    let source = &plan.source;
     let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
     // With etcd's default token and the old URLs the IDs would be the old ones.
     let apart = if plan.token == "etcd-cluster" {
@@ -58,7 +77,7 @@ pub fn sentences(plan: &Plan) -> Vec<String> {
     } else {
         "; its token is its own, so members of the old cluster cannot join it"
     };
-    out.push(format!(
+    let result = format!(
         "The result is a new cluster {} (token {}) of {}: {} {}, {} needed to serve{apart}",
         plan.cluster_id,
         plan.token,
@@ -66,17 +85,13 @@ pub fn sentences(plan: &Plan) -> Vec<String> {
         names.len(),
         plural(names.len(), "member", "members"),
         plan.quorum(),
-    ));
+    );
     let carried = if plan.options.clear_alarms { "keys, leases and users" } else { "keys, leases, users and alarms" };
-    out.push(format!(
+    let missing = format!(
         "Writes that the old cluster took after revision {} are not in it; {carried} of the snapshot are",
         number(source.revision),
-    ));
-    out.push(
-        "Everything else on this machine stays untouched: the snapshot, old data directories, running processes".into(),
     );
-    out.push("No etcd is started or stopped by requorum; the exact commands follow in Launch. Stop whatever is left of the old cluster before you run them".into());
-    out
+    vec![result, missing]
 }
 
 /// What is done beyond a plain restore, one sentence each.

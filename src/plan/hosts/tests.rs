@@ -2,12 +2,15 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::plan::{build, table::Severity};
+use crate::plan::{
+    build,
+    table::{Origin, Severity},
+};
 
 fn plan() -> Plan {
     let mut draft = build::tests::draft();
     for (row, host) in draft.rows.iter_mut().zip(["root@a", "b", "root@a"]) {
-        row.place(host);
+        row.set(Column::Host, host, Origin::Typed);
     }
     build::build(&draft).unwrap().plan
 }

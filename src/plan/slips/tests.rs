@@ -266,7 +266,7 @@ proptest! {
 
     #[test]
     fn any_table_is_judged_and_url_fixes_leave_no_slip(
-        cells in prop::collection::vec(prop::array::uniform6("\\PC{0,12}|(https?:[/]{0,3}[a-c](:2380)?[, ]{0,2}){0,3}|/[ab/.]{0,6}|--[a-z-]{0,8}"), 0..4),
+        cells in prop::collection::vec(prop::array::uniform7("\\PC{0,12}|(https?:[/]{0,3}[a-c](:2380)?[, ]{0,2}){0,3}|/[ab/.]{0,6}|--[a-z-]{0,8}"), 0..4),
         token in "\\PC{0,6}",
     ) {
         let mut rows: Vec<Row> = cells.iter().map(|texts| {

@@ -84,28 +84,24 @@ fn same(a: &str, b: &str) -> bool {
 }
 
 /// One row: a member of the new cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    cells: [Cell; 6],
-    /// Where it is restored, an ssh destination; empty for this machine.
-    host: String,
+    cells: [Cell; 7],
+}
+
+impl Default for Row {
+    /// An empty row for this machine.
+    fn default() -> Row {
+        let mut row = Row { cells: Default::default() };
+        row.set(Column::Host, destination::LOCAL, Origin::Proposed);
+        row
+    }
 }
 
 impl Row {
-    /// An empty row for this host.
-    pub fn at(host: &str) -> Row {
-        let host = if destination::is_local(host) { String::new() } else { host.to_string() };
-        Row { host, ..Row::default() }
-    }
-
     /// Where it is restored: `local`, or an ssh destination.
     pub fn host(&self) -> &str {
-        if self.host.is_empty() { destination::LOCAL } else { &self.host }
-    }
-
-    /// Says where it is restored.
-    pub fn place(&mut self, host: &str) {
-        self.host = Row::at(host).host;
+        self.text(Column::Host)
     }
 
     /// The cell in `column`.
@@ -118,10 +114,14 @@ impl Row {
         &self.cell(column).text
     }
 
-    /// Puts `text` into `column`. What sources said of the cell stays known.
+    /// Puts `text` into `column`. What sources said of the cell stays known; a host that is left empty is this machine.
     pub fn set(&mut self, column: Column, text: impl Into<String>, origin: Origin) {
+        let mut text: String = text.into();
+        if column == Column::Host && destination::is_local(&text) {
+            text = destination::LOCAL.into();
+        }
         let cell = &mut self.cells[column as usize];
-        (cell.text, cell.origin) = (text.into(), origin);
+        (cell.text, cell.origin) = (text, origin);
     }
 
     /// Notes what a source says about `column`, behind those noted before.

@@ -81,7 +81,7 @@ impl HostEvent {
                 };
                 line("standing", kind, format!("{name} {text}"), json!({"member": name, "standing": word}))
             }
-            HostEvent::Runs(halt) => {
+            HostEvent::Runs(halt, _) => {
                 let text = format!("an etcd runs on {}; this stops it: {}", halt.data_dir.display(), commands(halt));
                 line("runs", Some(Event::Warned), text, json!({"halt": halt}))
             }

@@ -198,24 +198,25 @@ fn runs(job: &Job<'_>, host: &mut Ready<'_>, dir: &DirFacts, teller: &Teller<'_>
         Trouble::new(Kind::Refused, format!("{} cannot be exchanged on {}", dir.data_dir.display(), host.host)).why(why)
     })?;
     if let Some(halt) = found {
-        teller.host(&host.host, HostEvent::Runs(halt.clone()));
-        host.halts.push((halt, dir.state.says().map(|says| says.member_id)));
+        let member = dir.state.says().map(|says| says.member_id);
+        teller.host(&host.host, HostEvent::Runs(halt.clone(), member));
+        host.halts.push((halt, member));
     }
     Ok(())
 }
 
 /// Refuses where an etcd has to be stopped and nobody said that it may be.
 fn consented(job: &Job<'_>, looked: &[Ready<'_>]) -> Result<()> {
-    if job.halt || matches!(job.until, Until::Rehearsed | Until::Built) {
+    if matches!(job.until, Until::Rehearsed | Until::Built) {
         return Ok(());
     }
-    let lines: Vec<String> = looked
-        .iter()
-        .flat_map(|host| host.halts.iter().map(|(halt, _)| format!("{}: {}", host.host, halt.commands.join(" && "))))
-        .collect();
-    let Some(first) = looked.iter().find(|host| !host.halts.is_empty()) else { return Ok(()) };
+    let all = looked.iter().flat_map(|host| host.halts.iter().map(|(halt, _)| (&host.host, halt)));
+    let open: Vec<(&String, &Halt)> = all.filter(|(host, halt)| !job.consent.covers(host, halt)).collect();
+    let lines: Vec<String> =
+        open.iter().map(|(host, halt)| format!("{host}: {}", halt.commands.join(" && "))).collect();
+    let Some((first, _)) = open.first() else { return Ok(()) };
     let what = match lines.len() {
-        1 => format!("an etcd runs on {} where a member is to be put", first.host),
+        1 => format!("an etcd runs on {first} where a member is to be put"),
         many => format!("etcds run on {many} directories where members are to be put"),
     };
     Err(Trouble::new(Kind::Refused, what)

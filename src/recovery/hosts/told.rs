@@ -15,6 +15,7 @@ use crate::{
         progress::Progress,
         swap::{Standing, Swapped, Went},
     },
+    etcd::membership::Id,
     plan::{
         facts::{config::Automation, host::HostFacts},
         fence::Fence,
@@ -53,8 +54,9 @@ pub enum HostEvent {
     Automation(Vec<Automation>),
     /// How far a member was when this run came to it.
     Standing(String, Standing),
-    /// An etcd runs on a member's directory, and these commands stop it before that is exchanged.
-    Runs(Halt),
+    /// An etcd runs on a member's directory, and these commands stop it before that is exchanged; its member ID, where
+    /// the directory tells it.
+    Runs(Halt, Option<Id>),
     /// The snapshot was there already, in this file.
     HadIt(PathBuf),
     /// The snapshot is being looked for, or sent; or an earlier run waited for.

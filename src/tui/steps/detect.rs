@@ -258,6 +258,9 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
     match action {
         Action::Open if rows.is_empty() => Err("There is no member in the table. e types client URLs to ask.".into()),
         Action::AskAgain if rows.is_empty() => Err("There is nobody to ask yet. e types client URLs.".into()),
+        Action::Unfinished if model.unfinished.runs.is_empty() => {
+            Err("No journal tells of a restore that was begun and is not complete.".into())
+        }
         Action::Gone => match rows.get(model.detect.at) {
             None => Err("There is no member in the table.".into()),
             Some(row) if row.gone || matches!(row.facts.answer, Answer::Silent { .. }) => Ok(()),
@@ -280,6 +283,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             effects.push(look_around(model));
             return effects;
         }
+        Action::Unfinished => model.open(Overlay::Unfinished),
         Action::Gone => {
             let at = model.detect.at;
             let Some(row) = model.detect.rows.get_mut(at) else { return Vec::new() };

@@ -11,12 +11,15 @@ pub(in crate::tui) use self::{
     certificates::{certificates, look_at_certificates},
     pasting::{paste_words, pasted, set_cluster, take_pasted},
 };
-use super::super::{
-    app::{Effect, Model, Options, moved},
-    field::Field,
-    keys::Action,
-    prompt::{Ask, Prompt},
-    theme::Tone,
+use super::{
+    super::{
+        app::{Effect, Model, Options, Overlay, moved},
+        field::Field,
+        keys::Action,
+        prompt::{Ask, Prompt},
+        theme::Tone,
+    },
+    hosts,
 };
 use crate::{
     etcd::version::Minor,
@@ -165,7 +168,7 @@ impl State {
         self.rows.len() + self.choices.len()
     }
 
-    fn keep(&mut self) {
+    pub(super) fn keep(&mut self) {
         self.undo.push(self.rows.clone());
         if self.undo.len() > UNDO {
             self.undo.remove(0);
@@ -322,6 +325,14 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
         Action::Remove if !on_row => {
             Err("Select the member that is to go; this line belongs to the whole cluster.".into())
         }
+        Action::LookAtHosts => next(model).map_err(|why| why.replacen("Next", "Looking at the hosts", 1)),
+        Action::Details => match state.rows.get(state.at) {
+            None => Err("Select a member; this line belongs to the whole cluster.".into()),
+            Some(row) if model.hosts.of_row(state.at, row).is_none() => {
+                Err("This row's host was not looked at as it stands now; r looks.".into())
+            }
+            Some(_) => Ok(()),
+        },
         Action::Undo if state.undo.is_empty() => Err("Nothing in the table was changed yet.".into()),
         Action::TakeFix if state.choice() == Some(Choice::Bump) => offer(model)
             .map(|_| ())
@@ -380,6 +391,9 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     let state = &mut model.members;
     match action {
         Action::Open => return open(model),
+        Action::LookAtHosts => return hosts::look_at_table(model),
+        Action::FillHosts => return hosts::fill(model),
+        Action::Details => model.open(Overlay::Details),
         Action::Left => state.column = state.column.checked_sub(1).unwrap_or(Column::ALL.len() - 1),
         Action::Right => state.column = (state.column + 1) % Column::ALL.len(),
         Action::Add => {
@@ -521,6 +535,9 @@ pub(in crate::tui) fn cell_words(model: &Model, row: usize, column: Column) -> (
         Some(problem) if problem.fix.is_some() => format!("{}  Ctrl-X takes it", with_fix(problem)),
         Some(problem) => problem.text.clone(),
         None => match column {
+            Column::Host => "local is this machine; else what ssh takes: root@10.0.0.1, a Host of its configuration, \
+                             ssh://root@host:2222."
+                .into(),
             Column::Peer | Column::Client => "Several URLs are separated by commas.".into(),
             Column::WalDir => "Leave it empty for the place inside the data directory.".into(),
             Column::Flags => "Put at the end of this member's etcd command, such as --cert-file=….".into(),

@@ -5,6 +5,7 @@ use ratatui::text::Span;
 
 use super::{
     super::{app::Model, page::Page, prompt::Ask, text, theme::Tone},
+    hosts_view,
     members::{Choice, Extra, draft, offer, offer_words, place_words, problem_at, problems, with_fix},
 };
 use crate::plan::{
@@ -183,6 +184,7 @@ fn rows(model: &Model, draft: &Draft, problems: &[Problem], page: &mut Page<'_>,
         let (errors, others) = under(model, problems, at, page);
         lines.extend(errors);
         lines.extend(choices(model, row, at, page));
+        lines.extend(host(model, row, at, page));
         lines.extend(others);
         if here {
             focus = start..lines.len();
@@ -221,6 +223,31 @@ fn choices(model: &Model, row: &Row, at: usize, page: &Page<'_>) -> Vec<Vec<Span
     page.flow("     ≠ ", &format!("{heading}: {}; o takes the next", each.join(" or ")), Tone::Warn, 4)
 }
 
+/// What was seen of a row's host: in full for the selected row, and wherever something is wrong with it.
+fn host(model: &Model, row: &Row, at: usize, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
+    let state = &model.hosts;
+    let (Some(plan), Some(look)) = (&state.plan, state.of_row(at, row)) else {
+        return match state.asking() {
+            true => page.flow("     … ", "looking at its host", Tone::Faint, 1),
+            false => Vec::new(),
+        };
+    };
+    let (mark, tone, words) = hosts_view::row_words(plan, look, at, model.now());
+    let most = if at == model.members.at || mark == "✖" { 3 } else { 1 };
+    page.flow(&format!("     {mark} "), &format!("{}: {words}", look.host), tone, most)
+}
+
+/// All that was seen of the selected row's host.
+pub(super) fn details(model: &Model) -> (String, Vec<String>) {
+    let at = model.members.at;
+    let look = model.members.rows.get(at).and_then(|row| model.hosts.of_row(at, row));
+    let lines = match (&model.hosts.plan, look) {
+        (Some(plan), Some(look)) => hosts_view::lines(plan, look, model.now()),
+        _ => Vec::new(),
+    };
+    ("The host, as it was seen".into(), lines)
+}
+
 type Lines = Vec<Vec<Span<'static>>>;
 
 /// A row's problems, in the lines below it: all of the selected row, only the errors of others.
@@ -244,7 +271,9 @@ fn under(model: &Model, problems: &[Problem], at: usize, page: &Page<'_>) -> (Li
             Some(_) if selected => "  x takes it",
             _ => "",
         };
-        let lines = page.flow(&format!("     {glyph} "), &format!("{about}{}{take}", with_fix(problem)), tone, 3);
+        // The rows' hosts shall be seen beside each other.
+        let most = if selected || problem.severity == Severity::Error || model.hosts.looks.is_empty() { 3 } else { 1 };
+        let lines = page.flow(&format!("     {glyph} "), &format!("{about}{}{take}", with_fix(problem)), tone, most);
         let to = if selected && problem.severity == Severity::Error { &mut first } else { &mut rest };
         to.extend(lines);
     }

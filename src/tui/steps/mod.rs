@@ -1,8 +1,11 @@
 //! The seven steps, one file each: its state, its part of `update`, and how it is drawn. Here: their
 //! order and the way from one to the next.
 
+pub mod decisions;
 pub mod detect;
 pub mod detect_view;
+pub mod hosts;
+pub mod hosts_view;
 pub mod launch;
 pub mod members;
 pub mod members_view;
@@ -10,10 +13,12 @@ pub mod meter;
 pub mod proof;
 pub mod proof_view;
 pub mod restore;
+pub mod restore_view;
 pub mod review;
 pub mod snapshot;
 pub mod snapshot_view;
 pub mod snapshot_work;
+pub mod unfinished;
 
 use super::{
     app::{Effect, Model},
@@ -99,7 +104,7 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
             Step::Detect => detect::can(model, action),
             Step::Snapshot => snapshot::can(model, action),
             Step::Members => members::can(model, action),
-            Step::Review => Ok(()),
+            Step::Review => review::can(model, action),
             Step::Restore => restore::can(model, action),
             Step::Launch => launch::can(model, action),
             Step::Proof => proof::can(model, action),
@@ -148,11 +153,19 @@ pub(super) fn enter(model: &mut Model, step: Step) -> Vec<Effect> {
     }
 }
 
+/// Goes back to a step; from a plan that an earlier run began, which has no table here, out of it.
+pub(super) fn go_back(model: &mut Model, goal: Step) {
+    match model.review.pinned && goal < Step::Review {
+        true => review::leave(model),
+        false => model.step = goal,
+    }
+}
+
 /// Goes back to a step, or forward as far as each step on the way lets through.
 pub(super) fn jump(model: &mut Model, number: u8) -> Vec<Effect> {
     let Some(goal) = Step::ALL.into_iter().find(|s| s.number() == number) else { return Vec::new() };
     if goal <= model.step {
-        model.step = goal;
+        go_back(model, goal);
         return Vec::new();
     }
     let mut effects = Vec::new();
@@ -175,10 +188,11 @@ pub(super) fn details(model: &Model) -> (String, Vec<String>) {
     match model.step {
         Step::Detect => detect_view::details(model),
         Step::Snapshot => snapshot_view::details(model),
-        Step::Restore => restore::details(model),
+        Step::Members => members_view::details(model),
+        Step::Review => review::details(model),
+        Step::Restore => restore_view::details(model),
         Step::Launch => launch::details(model),
         Step::Proof => proof_view::details(model),
-        Step::Members | Step::Review => (String::new(), Vec::new()),
     }
 }
 
@@ -189,7 +203,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
         Step::Snapshot => snapshot_view::draw(model, page),
         Step::Members => members_view::draw(model, page),
         Step::Review => review::draw(model, page),
-        Step::Restore => restore::draw(model, page),
+        Step::Restore => restore_view::draw(model, page),
         Step::Launch => launch::draw(model, page),
         Step::Proof => proof_view::draw(model, page),
     }

@@ -56,7 +56,7 @@ fn watch(model: &mut Model, canary: bool) -> Vec<Effect> {
     let id = model.id();
     model.proof.id = Some(id);
     model.proof.canary = canary;
-    let old = super::review::orders(model, &plan).old;
+    let old = super::review::old(model);
     before.into_iter().chain([Effect::Verify { id, plan: Box::new(plan), old, canary }]).collect()
 }
 

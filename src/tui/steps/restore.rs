@@ -1,21 +1,27 @@
-//! Restore: what is being done now, member by member; stop it, try a failed one again.
+//! Restore: what is being done now, host by host and member by member; stop it, go on with it, take it back. The same screen
+//! shows a rehearsal.
 
+mod heard;
+
+use std::path::PathBuf;
+
+pub(in crate::tui) use self::heard::{ended, told};
 use super::{
     super::{
-        app::{Effect, Model, Overlay, leave_when_safe, moved, trouble_said},
+        app::{Effect, Model, Overlay, moved},
         keys::Action,
-        page::{Head, Page, Spot},
-        text,
-        theme::Tone,
+        prompt::Ask,
     },
     Step,
     meter::Meter,
+    review,
 };
 use crate::{
-    engine::restore::Restored,
-    plan::Plan,
-    recovery::RowEvent,
-    trouble::{Kind, Result as Outcome, Trouble},
+    engine::{restore::Restored, swap::Swapped},
+    plan::{Plan, halt::Halt, hosts as groups, hosts::Running},
+    recovery::hosts::Until,
+    trouble::Trouble,
+    world::ssh::Sent,
 };
 
 /// Where one member is.
@@ -23,11 +29,21 @@ use crate::{
 pub enum Stand {
     /// Its turn has not come.
     Waits,
-    /// It is being restored.
+    /// It is being built beside its place.
     Works(Meter),
-    /// It stands, as read back.
-    Done(Restored),
-    /// It does not.
+    /// It is built and proven, and waits beside its place.
+    Built(Restored),
+    /// It was being put in place when an earlier run ended.
+    Moving,
+    /// It is in place.
+    Placed(Swapped),
+    /// It was being taken out of its place when an earlier run ended.
+    Undoing,
+    /// It is out of its place again: from where to where things went.
+    Out(Vec<(PathBuf, PathBuf)>),
+    /// What was built for it is removed again.
+    Discarded,
+    /// It could not be built.
     Failed(Trouble),
 }
 
@@ -36,153 +52,219 @@ pub enum Stand {
 pub struct Row {
     /// Its name.
     pub name: String,
+    /// Its host.
+    pub host: String,
     /// Its data directory.
     pub dir: String,
     /// Where it is.
     pub stand: Stand,
 }
 
-impl Row {
-    /// How it ended, for the normal screen.
-    pub fn ending(&self) -> String {
-        match &self.stand {
-            Stand::Done(r) => format!("{} restored, {} keys at revision {}", self.dir, r.keys, r.revision),
-            Stand::Failed(trouble) if trouble.kind == Kind::Stopped => {
-                format!("{} stopped, nothing left behind", self.dir)
-            }
-            Stand::Failed(trouble) => format!("{} failed: {}", self.dir, one_line(trouble)),
-            Stand::Waits | Stand::Works(_) => format!("{} not finished", self.dir),
-        }
-    }
+/// What is done on a host that is not about one of its members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum At {
+    /// Nothing yet.
+    Waits,
+    /// It was reached, and nothing of its own is done there now.
+    Ready,
+    /// The program is sent.
+    Program(Meter),
+    /// The snapshot is looked for, or sent; or an earlier run waited for.
+    Snapshot(Meter),
+    /// An etcd is being stopped.
+    Halts(Halt),
+    /// It could not be gone on with.
+    Failed(Trouble),
 }
 
-fn one_line(trouble: &Trouble) -> String {
-    if trouble.why.is_empty() { trouble.what.clone() } else { format!("{}: {}", trouble.what, trouble.why) }
+/// How the snapshot came to a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Arrived {
+    /// It was there, in this file.
+    Had(PathBuf),
+    /// It was sent.
+    Sent(Sent),
+}
+
+/// One host of the plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// As the plan calls it.
+    pub name: String,
+    /// What is done there.
+    pub at: At,
+    /// How the snapshot came there, once it did.
+    pub snapshot: Option<Arrived>,
+    /// True once it was looked at from beside the data.
+    pub close: bool,
+    /// What was written down of it, a line each.
+    pub log: Vec<String>,
 }
 
 /// The step's state.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct State {
     /// The effect that runs now.
     id: Option<u64>,
-    /// The plan that was confirmed and begun.
+    /// The plan that was begun.
     pub plan: Option<Plan>,
+    /// How far it is carried out; none before, and when it was not let through.
+    pub until: Option<Until>,
     /// Its members.
     pub rows: Vec<Row>,
-    /// The selected one.
+    /// Its hosts.
+    pub hosts: Vec<Host>,
+    /// Etcds that were found running on members' directories, each with its host.
+    pub runs: Vec<(String, Running)>,
+    /// What the old cluster was found to be at the barrier.
+    pub barrier: Option<String>,
+    /// Why the last run ended before its time.
+    pub failed: Option<Trouble>,
+    /// The selected member.
     pub at: usize,
     /// True once the operator asked to stop.
     pub stopping: bool,
+    /// True once this run changed something.
+    acted: bool,
 }
 
 impl State {
+    /// A plan of which nothing is known yet.
+    pub fn of(plan: Plan) -> Self {
+        let rows = plan.members.iter().map(|m| Row {
+            name: m.name.clone(),
+            host: m.host.clone(),
+            dir: m.data_dir.to_string_lossy().into_owned(),
+            stand: Stand::Waits,
+        });
+        let rows: Vec<Row> = rows.collect();
+        let names: Vec<String> = rows.iter().map(|row| row.name.clone()).collect();
+        let hosts = groups::groups(&plan, &names).into_iter();
+        let hosts = hosts
+            .map(|(name, _)| Host { name, at: At::Waits, snapshot: None, close: false, log: Vec::new() })
+            .collect();
+        State { rows, hosts, plan: Some(plan), ..State::default() }
+    }
+
     /// The effect that runs now.
     pub fn id(&self) -> Option<u64> {
         self.id
     }
 
-    /// True while data directories are being written.
+    /// True while something is being done on hosts.
     pub fn running(&self) -> bool {
         self.id.is_some()
     }
 
-    /// True when every member stands.
+    /// True when every member is in place.
     pub fn complete(&self) -> bool {
-        !self.rows.is_empty() && self.done() == self.rows.len()
+        !self.rows.is_empty() && self.placed() == self.rows.len()
     }
 
-    fn done(&self) -> usize {
-        self.rows.iter().filter(|r| matches!(r.stand, Stand::Done(_))).count()
+    /// True for a plan that is to be in place, and that is gone on with here and not on Review.
+    pub fn begun(&self) -> bool {
+        self.until == Some(Until::InPlace)
+    }
+
+    /// How many members are in place.
+    pub fn placed(&self) -> usize {
+        self.rows.iter().filter(|row| matches!(row.stand, Stand::Placed(_))).count()
+    }
+
+    /// How many are built and proven, or further.
+    pub fn proven(&self) -> usize {
+        let proven = |row: &&Row| matches!(row.stand, Stand::Built(_) | Stand::Placed(_) | Stand::Discarded);
+        self.rows.iter().filter(proven).count()
+    }
+
+    /// True where a member is built and waits beside its place.
+    pub fn built(&self) -> bool {
+        self.rows.iter().any(|row| matches!(row.stand, Stand::Built(_)))
+    }
+
+    /// The host of a member.
+    pub fn host_of(&self, row: &Row) -> Option<&Host> {
+        self.hosts.iter().find(|host| host.name == row.host)
+    }
+
+    /// Why a member is not further, where its host or itself failed.
+    pub fn trouble<'a>(&'a self, row: &'a Row) -> Option<&'a Trouble> {
+        match (&row.stand, self.host_of(row).map(|host| &host.at)) {
+            (Stand::Failed(trouble), _) => Some(trouble),
+            (Stand::Placed(_) | Stand::Out(_) | Stand::Discarded, _) => None,
+            // A host ends with the failure of a member, which is no other member's.
+            (_, Some(At::Failed(trouble))) => (!self.is_members(trouble)).then_some(trouble),
+            _ => None,
+        }
+    }
+
+    fn is_members(&self, trouble: &Trouble) -> bool {
+        self.rows.iter().any(|row| matches!(&row.stand, Stand::Failed(own) if own == trouble))
+    }
+
+    fn can_be_taken_back(&self) -> bool {
+        let there =
+            |row: &Row| matches!(row.stand, Stand::Built(_) | Stand::Moving | Stand::Placed(_) | Stand::Undoing);
+        self.rows.iter().any(there)
     }
 }
 
-/// Begins the restore of the reviewed plan. Called from one place: the label typed on Review.
+/// Begins the reviewed plan. Called from one place: the label typed on Review.
 pub(in crate::tui) fn begin(model: &mut Model) -> Vec<Effect> {
     let Some(plan) = model.review.plan.clone() else { return Vec::new() };
-    let rows = plan.members.iter().map(|m| Row {
-        name: m.name.clone(),
-        dir: m.data_dir.to_string_lossy().into_owned(),
-        stand: Stand::Waits,
-    });
-    model.restore = State { rows: rows.collect(), plan: Some(plan.clone()), ..State::default() };
     model.launch = super::launch::State::default();
     let stale = super::proof::begin_anew(model);
-    model.step = Step::Restore;
-    let names = plan.members.iter().map(|m| m.name.clone()).collect();
-    stale.into_iter().chain([start(model, plan, names)]).collect()
+    stale.into_iter().chain(run(model, plan, Until::InPlace, true)).collect()
 }
 
-fn start(model: &mut Model, plan: Plan, names: Vec<String>) -> Effect {
-    let id = model.id();
-    model.restore.id = Some(id);
-    model.restore.stopping = false;
-    let orders = Box::new(super::review::orders(model, &plan));
-    Effect::Restore { id, plan: Box::new(plan), names, orders }
+/// Rehearses the reviewed plan.
+pub(in crate::tui) fn rehearse(model: &mut Model) -> Vec<Effect> {
+    let Some(plan) = model.review.plan.clone() else { return Vec::new() };
+    run(model, plan, Until::Rehearsed, false)
 }
 
-pub(in crate::tui) fn row(model: &mut Model, id: u64, name: &str, event: RowEvent) {
-    let now_ms = model.now_ms;
-    let state = &mut model.restore;
-    if state.id != Some(id) {
-        return;
-    }
-    let Some(row) = state.rows.iter_mut().find(|r| r.name == name) else { return };
-    match event {
-        RowEvent::Step(progress) => match &mut row.stand {
-            Stand::Works(meter) => meter.step(progress, now_ms),
-            stand => *stand = Stand::Works(Meter::new(progress, now_ms)),
-        },
-        RowEvent::Done(restored) => {
-            model.written.push((restored.data_dir.clone(), format!("{name}'s data directory")));
-            row.stand = Stand::Done(restored);
-        }
-        RowEvent::Failed(trouble) => row.stand = Stand::Failed(trouble),
-    }
-}
-
-pub(in crate::tui) fn ended(model: &mut Model, id: u64, result: Outcome<()>) -> Vec<Effect> {
-    if model.restore.id != Some(id) {
-        return Vec::new();
-    }
-    model.restore.id = None;
-    model.restore.stopping = false;
-    if model.overlay == Some(Overlay::Stop) {
-        model.overlay = None;
-    }
-    if let Err(trouble) = &result {
-        let begun = model.restore.rows.iter().any(|row| row.stand != Stand::Waits);
-        if !begun {
-            // nothing was begun: the plan is still to be started, with what is in its way looked at anew
-            model.restore = State::default();
-            model.step = Step::Review;
-            let effects = super::review::ask(model);
-            trouble_said(model, &Trouble { hint: String::new(), ..trouble.clone() });
-            let leaving = leave_when_safe(model);
-            return if leaving.is_empty() { effects } else { leaving };
-        }
-        // one that was tried again and was not let through
-        let ran = model.restore.rows.iter().any(|row| matches!(row.stand, Stand::Works(_) | Stand::Failed(_)));
-        for row in model.restore.rows.iter_mut().filter(|row| !ran && row.stand == Stand::Waits) {
-            row.stand = Stand::Failed(trouble.clone());
-        }
-    }
-    // whatever has no word of its own yet shares the whole's fate, a defect of ours included
-    let fate =
-        result.err().unwrap_or_else(|| Trouble::new(Kind::Bug, "the restore ended without a word on this member"));
+/// Shows a plan whose taking back was cut off.
+pub(super) fn taking_back(model: &mut Model, plan: Plan) {
+    model.restore = State { until: Some(Until::Undone), ..State::of(plan) };
     for row in &mut model.restore.rows {
-        if matches!(row.stand, Stand::Works(_)) {
-            row.stand = Stand::Failed(fate.clone());
+        row.stand = Stand::Undoing;
+    }
+    model.step = Step::Restore;
+    model.ask(Ask::Undo, "");
+}
+
+/// Takes the plan back, and stops what runs on its members' directories as it was shown. Called from one place: the label
+/// typed on this step.
+pub(in crate::tui) fn undo(model: &mut Model) -> Vec<Effect> {
+    let Some(plan) = model.restore.plan.clone() else { return Vec::new() };
+    run(model, plan, Until::Undone, false)
+}
+
+fn run(model: &mut Model, plan: Plan, until: Until, first: bool) -> Vec<Effect> {
+    let id = model.id();
+    let orders = Box::new(review::orders(model, &plan, until, first));
+    let before = std::mem::take(&mut model.restore);
+    // Of the same plan it is still known how far its members are.
+    let same = before.plan.as_ref() == Some(&plan);
+    let mut state = if same { before } else { State::of(plan.clone()) };
+    for row in &mut state.rows {
+        let past = match row.stand {
+            Stand::Failed(_) => true,
+            Stand::Discarded | Stand::Out(_) => until != Until::Undone,
+            _ => false,
+        };
+        if past {
+            row.stand = Stand::Waits;
         }
     }
-    if model.restore.complete() {
-        model.say(
-            Tone::Good,
-            "Every member stands, as read back from the disk. n goes on to the commands that start them.",
-        );
-    } else if let Some(at) = model.restore.rows.iter().position(|r| matches!(r.stand, Stand::Failed(_))) {
-        model.restore.at = at;
+    for host in &mut state.hosts {
+        host.at = At::Waits;
     }
-    leave_when_safe(model)
+    (state.runs, state.barrier, state.failed) = (Vec::new(), None, None);
+    (state.stopping, state.acted, state.id, state.until) = (false, false, Some(id), Some(until));
+    model.restore = state;
+    model.step = Step::Restore;
+    vec![Effect::Apply { id, plan: Box::new(plan), orders }]
 }
 
 /// The operator said yes to stopping.
@@ -192,32 +274,36 @@ pub(in crate::tui) fn stop(model: &mut Model) -> Vec<Effect> {
     vec![Effect::Cancel { id }]
 }
 
-fn selected(model: &Model) -> Option<&Row> {
+pub(super) fn selected(model: &Model) -> Option<&Row> {
     model.restore.rows.get(model.restore.at)
 }
 
 pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
     let state = &model.restore;
+    let working = |what: &str| Err(format!("{what} waits until what runs now has ended; c stops it."));
     match action {
         Action::Next if state.running() => Err("Next waits for the members that are being restored.".into()),
+        Action::Next if state.until == Some(Until::Rehearsed) => {
+            Err("That was a rehearsal. Esc goes back to Review, where the label begins it.".into())
+        }
+        Action::Next if state.until == Some(Until::Undone) => {
+            Err("It was taken back. Esc goes back to Review, where the label begins it anew.".into())
+        }
         Action::Next if !state.complete() => {
             let missing: Vec<&str> =
-                state.rows.iter().filter(|r| !matches!(r.stand, Stand::Done(_))).map(|r| r.name.as_str()).collect();
-            Err(format!(
-                "Next waits for {}: t tries the selected one again, Esc goes back to change the plan.",
-                missing.join(", ")
-            ))
+                state.rows.iter().filter(|r| !matches!(r.stand, Stand::Placed(_))).map(|r| r.name.as_str()).collect();
+            Err(format!("Next waits for {}: t goes on with them, Esc goes back to the plan.", missing.join(", ")))
         }
         Action::StopWork if !state.running() => Err("Nothing is running.".into()),
         Action::StopWork if state.stopping => Err("It is stopping already, at the next safe point.".into()),
-        Action::Retry if state.running() => Err("Trying again waits until what runs now has ended.".into()),
-        Action::Retry => match selected(model).map(|r| &r.stand) {
-            Some(Stand::Failed(_) | Stand::Waits) => Ok(()),
-            _ => Err("The selected member did not fail; select one that did.".into()),
-        },
-        Action::Details => match selected(model).map(|r| &r.stand) {
-            Some(Stand::Failed(_)) => Ok(()),
-            _ => Err("The selected member has no error.".into()),
+        Action::Retry if state.running() => working("Trying again"),
+        Action::Retry if state.complete() => Err("Every member is in place.".into()),
+        Action::Retry if !state.begun() => Err("There is nothing to go on with; Esc goes back to Review.".into()),
+        Action::Undo if state.running() => working("Taking it back"),
+        Action::Undo if !state.can_be_taken_back() => Err("Nothing of this plan is in place or built.".into()),
+        Action::Details => match selected(model).and_then(|row| state.trouble(row)) {
+            Some(_) => Ok(()),
+            None => Err("Nothing went wrong with the selected member.".into()),
         },
         _ => Ok(()),
     }
@@ -228,137 +314,12 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Open | Action::Details => model.open(Overlay::Details),
         Action::StopWork => model.open(Overlay::Stop),
         Action::Retry => {
-            let name = selected(model).map(|r| r.name.clone());
-            if let (Some(name), Some(plan)) = (name, model.restore.plan.clone()) {
-                if let Some(row) = model.restore.rows.get_mut(model.restore.at) {
-                    row.stand = Stand::Waits;
-                }
-                return vec![start(model, plan, vec![name])];
+            if let Some(plan) = model.restore.plan.clone() {
+                return run(model, plan, Until::InPlace, false);
             }
         }
+        Action::Undo => model.ask(Ask::Undo, ""),
         action => model.restore.at = moved(model.restore.at, action, model.restore.rows.len()),
     }
     Vec::new()
-}
-
-pub(super) fn details(model: &Model) -> (String, Vec<String>) {
-    let Some(row) = selected(model) else { return (String::new(), Vec::new()) };
-    let lines = match &row.stand {
-        Stand::Waits => vec!["Its turn has not come; nothing was written for it.".into()],
-        Stand::Works(meter) => vec![meter.words(model.now_ms)],
-        Stand::Done(r) => vec![
-            "It stands. Read back from the disk:".into(),
-            format!("member ID {}   cluster ID {}", r.member_id, r.cluster_id),
-            format!("revision {}   {} keys", text::thousands(r.revision), text::thousands(r.keys)),
-            format!("database {}", text::bytes(r.bytes)),
-        ],
-        Stand::Failed(trouble) => {
-            let mut lines = vec![format!("{}.", trouble.what)];
-            if !trouble.why.is_empty() {
-                lines.push(format!("Why: {}", trouble.why));
-            }
-            if !trouble.hint.is_empty() {
-                lines.push(format!("What to do: {}", trouble.hint));
-            }
-            lines.push(String::new());
-            lines.push("What was made for it is removed, and what was there before is untouched.".into());
-            lines.push("t tries this member again, alone.".into());
-            lines
-        }
-    };
-    (format!("{}  {}", row.name, row.dir), lines)
-}
-
-const HEADS: [Head; 5] = [
-    Head { title: "member", right: false, most: 16 },
-    Head { title: "phase", right: false, most: 60 },
-    Head { title: "done", right: true, most: 24 },
-    Head { title: "rate", right: true, most: 10 },
-    Head { title: "left", right: true, most: 14 },
-];
-
-pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
-    let state = &model.restore;
-    let (done, all) = (state.done(), state.rows.len());
-    let (mark, tone, words) = if state.complete() {
-        (" ✔ ", Tone::Good, format!("All {all} members are restored and read back."))
-    } else if state.stopping {
-        (" ! ", Tone::Warn, format!("Stopping at the next safe point. {done} of {all} members stand."))
-    } else if state.running() {
-        (" ", Tone::Strong, format!("Restoring: {done} of {all} members stand."))
-    } else {
-        (" ✖ ", Tone::Bad, format!("Not complete: {done} of {all} members stand."))
-    };
-    page.sentence(mark, &words, tone, 2);
-    page.gap();
-    let rows: Vec<Vec<Spot>> = state.rows.iter().map(|r| cells(r, model.now_ms)).collect();
-    let widths = page.widths(&HEADS, &rows);
-    page.heads(&HEADS, &widths);
-    let lines = rows.iter().enumerate().map(|(i, r)| page.row(&HEADS, &widths, r, i == state.at)).collect();
-    let most = page.left().saturating_sub(7).max(3);
-    page.list(lines, state.at..state.at + 1, most);
-    page.gap();
-    if let Some(row) = selected(model) {
-        page.sentence(" ", &format!("{} in {}", row.name, row.dir), Tone::Strong, 2);
-        match &row.stand {
-            Stand::Failed(trouble) => {
-                page.sentence(" ✖ ", &one_line(trouble), Tone::Bad, 3);
-                page.sentence("   ", &trouble.hint, Tone::Plain, 3);
-            }
-            Stand::Done(r) => {
-                let words = format!(
-                    "member {}, cluster {}, revision {}, {} keys, {}",
-                    r.member_id,
-                    r.cluster_id,
-                    text::thousands(r.revision),
-                    text::thousands(r.keys),
-                    text::bytes(r.bytes)
-                );
-                page.sentence(" ", &words, Tone::Plain, 3);
-            }
-            Stand::Waits | Stand::Works(_) => {}
-        }
-        page.gap();
-    }
-    if state.running() {
-        page.sentence(
-            " ",
-            "Each directory is built beside its place and takes it only when it was read back. Stopping before that \
-             leaves the place as it was; members that stand stay.",
-            Tone::Faint,
-            3,
-        );
-    }
-}
-
-fn cells(row: &Row, now_ms: u64) -> Vec<Spot> {
-    let plain = |t: String| (t, Tone::Plain);
-    let rest = || [plain(String::new()), plain(String::new()), plain(String::new())];
-    let mut cells = vec![plain(row.name.clone())];
-    match &row.stand {
-        Stand::Waits => {
-            cells.push(("waits".into(), Tone::Faint));
-            cells.extend(rest());
-        }
-        Stand::Works(meter) => cells.extend([
-            (meter.phase().words().to_string(), Tone::Strong),
-            plain(meter.done()),
-            plain(meter.rate_words(now_ms)),
-            plain(meter.left_words(now_ms)),
-        ]),
-        Stand::Done(r) => {
-            cells.push((format!("✔ stands, {} keys", text::thousands(r.keys)), Tone::Good));
-            cells.push(plain(text::bytes(r.bytes)));
-            cells.extend([plain(String::new()), plain(String::new())]);
-        }
-        Stand::Failed(trouble) => {
-            let words = match trouble.kind {
-                Kind::Stopped => ("! stopped".to_string(), Tone::Warn),
-                _ => (format!("✖ {}", one_line(trouble)), Tone::Bad),
-            };
-            cells.push(words);
-            cells.extend(rest());
-        }
-    }
-    cells
 }

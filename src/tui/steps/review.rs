@@ -1,27 +1,31 @@
 //! Review: exactly what will happen, in order, and what stays untouched. From here the restore is
 //! begun, by typing the label.
 
+mod course;
 mod fencing;
 
 use std::path::PathBuf;
 
 pub use self::fencing::Fences;
-pub(super) use self::fencing::orders;
-pub(in crate::tui) use self::fencing::{ask, fenced, lift};
+pub(super) use self::fencing::{ask_fences, old, orders, told};
+pub(in crate::tui) use self::{
+    course::rehearsal,
+    fencing::{consent, consent_words, fenced, lift, lift_for},
+};
 use super::{
     super::{
-        app::{Effect, Model, moved},
+        app::{Effect, Model, Overlay, moved},
         keys::Action,
         page::Page,
         prompt::Ask,
         text,
         theme::Tone,
     },
-    Step,
+    Step, hosts, hosts_view,
     members::{self, draft},
 };
 use crate::{
-    plan::{Plan, build, destination, file, table::Problem},
+    plan::{Plan, build, file, halt::Halt, table::Problem},
     recovery::journal,
 };
 
@@ -38,6 +42,10 @@ pub struct State {
     pub writing: Option<u64>,
     /// What must not live on.
     pub fences: Fences,
+    /// The commands that may be run to stop an etcd, each on its host.
+    pub consent: Vec<(String, Halt)>,
+    /// True for a plan that an earlier run began: it is gone on with as it was written down.
+    pub pinned: bool,
 }
 
 impl State {
@@ -49,11 +57,13 @@ impl State {
 
 /// Builds the plan from what was chosen.
 pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
+    model.review.pinned = false;
     match build::build(&draft(model)) {
         Ok(built) => {
             if model.review.plan.as_ref() != Some(&built.plan) {
                 model.review.at = 0;
                 model.review.fences = Fences::default();
+                model.review.consent.clear();
             }
             model.review.warnings = built.warnings;
             model.review.warnings.extend(used_token(model, &built.plan));
@@ -82,27 +92,54 @@ fn used_token(model: &Model, plan: &Plan) -> Option<Problem> {
     ))
 }
 
-/// True when this very plan was begun already.
-fn begun(model: &Model) -> bool {
-    model.review.plan.is_some() && model.restore.plan == model.review.plan
+/// Goes on with a plan that an earlier run began.
+pub(in crate::tui) fn go_on(model: &mut Model, plan: Plan) -> Vec<Effect> {
+    model.label.clone_from(&plan.label);
+    model.label_settled = true;
+    model.restore = super::restore::State::default();
+    model.review = State { warnings: build::verify(&plan), plan: Some(plan), pinned: true, ..State::default() };
+    model.step = Step::Review;
+    ask(model)
 }
 
-/// A member of the plan that belongs on another host, and that host.
-fn far_member(model: &Model) -> Option<(String, String)> {
-    let members = &model.review.plan.as_ref()?.members;
-    let far = members.iter().find(|m| !destination::is_local(&m.host))?;
-    Some((far.name.clone(), far.host.clone()))
+/// Leaves a plan that an earlier run began.
+pub(super) fn leave(model: &mut Model) {
+    model.review = State::default();
+    model.step = Step::Detect;
+    model.say(Tone::Plain, "The plan that was begun is left as it stands; u shows it again.");
+}
+
+/// True when this very plan was begun already.
+fn begun(model: &Model) -> bool {
+    model.review.plan.is_some() && model.restore.plan == model.review.plan && model.restore.begun()
+}
+
+/// Looks at the hosts, and then asks everybody who must not live on.
+pub(in crate::tui) fn ask(model: &mut Model) -> Vec<Effect> {
+    match model.review.plan.clone() {
+        Some(plan) => hosts::look(model, plan, false),
+        None => Vec::new(),
+    }
+}
+
+pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
+    match action {
+        Action::Rehearse if model.review.plan.is_none() => Err("There is no plan to rehearse.".into()),
+        Action::Rehearse | Action::Closer | Action::AskAgain if begun(model) => {
+            Err("This plan was begun; n goes to where it stands.".into())
+        }
+        Action::Rehearse => model.hosts.in_the_way().map_or(Ok(()), Err),
+        Action::Closer if model.hosts.unclear().is_empty() => {
+            Err("There is no host where an etcd runs of which more must be known.".into())
+        }
+        Action::Details if model.hosts.looks.is_empty() => Err("No host was looked at yet.".into()),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn next(model: &mut Model) -> Vec<Effect> {
     if begun(model) {
         model.step = Step::Restore;
-    } else if let Some(far) = far_member(model) {
-        let words = format!(
-            "{} belongs on {}: save the plan with s and run requorum apply; the wizard restores on this machine only.",
-            far.0, far.1
-        );
-        model.say(Tone::Bad, words);
     } else if model.review.plan.is_none() {
         model.say(Tone::Bad, "There is no plan to carry out: Members has problems.");
     } else {
@@ -114,8 +151,13 @@ pub(super) fn next(model: &mut Model) -> Vec<Effect> {
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
         Action::Open => return next(model),
-        Action::AskAgain if begun(model) => model.say(Tone::Warn, "This plan was begun; a retry asks by itself."),
         Action::AskAgain => return ask(model),
+        Action::Closer => {
+            let plan = model.review.plan.clone();
+            return plan.map_or_else(Vec::new, |plan| hosts::look(model, plan, true));
+        }
+        Action::Rehearse => model.open(Overlay::Rehearse),
+        Action::Details => model.open(Overlay::Details),
         Action::SavePlan => match &model.review.plan {
             Some(plan) => {
                 let name = format!("plan-{}-{}.yaml", plan.label, plan.short_id());
@@ -125,11 +167,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             None => model.say(Tone::Bad, "There is no plan to save: Members has problems."),
         },
         action => {
-            let count = model.review.plan.as_ref().map_or(0, |p| {
-                let closing = usize::from(!model.options.journals.as_os_str().is_empty());
-                let fences = if begun(model) { 0 } else { model.review.fences.lines().len() };
-                build::sentences(p).len() + warnings(p, &model.review.warnings).len() + fences + closing
-            });
+            let count = model.review.plan.as_ref().map_or(0, |plan| lines(model, plan).len());
             model.review.at = moved(model.review.at, action, count);
         }
     }
@@ -144,6 +182,43 @@ pub(in crate::tui) fn write(model: &mut Model, path: PathBuf) -> Result<Vec<Effe
     Ok(vec![Effect::Write { id, path, text: yaml }])
 }
 
+/// All hosts as they were seen.
+pub(super) fn details(model: &Model) -> (String, Vec<String>) {
+    let lines = model.hosts.plan.as_ref().map_or_else(Vec::new, |plan| {
+        let each = model.hosts.looks.iter().map(|look| hosts_view::lines(plan, look, model.now()));
+        each.collect::<Vec<_>>().join(&String::new())
+    });
+    ("The hosts, as they were seen".into(), lines)
+}
+
+/// One line of the review: its mark, its words, its tone, and how many lines of the screen it may take.
+type Line = (String, String, Tone, usize);
+
+/// What the review says, from top to bottom; what is in the way first.
+fn lines(model: &Model, plan: &Plan) -> Vec<Line> {
+    let mut out: Vec<Line> = Vec::new();
+    if !begun(model) {
+        out.extend(course::of_hosts(model).into_iter().map(|(mark, words, tone)| (mark.into(), words, tone, 4)));
+        // What was found before the hosts are looked at anew counts no longer.
+        let fences = if model.hosts.asking() { Vec::new() } else { model.review.fences.lines() };
+        out.extend(fences.into_iter().map(|(mark, words, tone)| (mark.into(), words, tone, 8)));
+    }
+    out.extend(warnings(plan, &model.review.warnings).into_iter().map(|words| (" ! ".into(), words, Tone::Warn, 4)));
+    if !out.is_empty() {
+        out.push((String::new(), String::new(), Tone::Plain, 1));
+    }
+    out.push((" ".into(), "This is all that it does, in order:".into(), Tone::Strong, 1));
+    for (at, words) in course::course(model, plan).into_iter().enumerate() {
+        out.push((format!("{:>3}  ", at + 1), words, Tone::Plain, 6));
+    }
+    if !model.options.journals.as_os_str().is_empty() {
+        let path = journal::of_plan(&model.options.journals, plan);
+        let words = format!("What is decided, done and seen is written to the journal {}", path.display());
+        out.push(("  •  ".into(), words, Tone::Plain, 4));
+    }
+    out
+}
+
 pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     let Some(plan) = &model.review.plan else {
         page.say(" ✖ There is no plan yet.", Tone::Bad);
@@ -153,52 +228,38 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
         return;
     };
     let members = plan.members.len();
-    let opening = if begun(model) {
-        format!("Plan {} was begun. n goes on to Restore.", plan.short_id())
-    } else {
-        format!("Plan {} restores {members} members. Read it through: nothing is written yet.", plan.short_id())
+    let opening = match (begun(model), model.review.pinned) {
+        (true, _) => format!("Plan {} was begun. n goes on to Restore.", plan.short_id()),
+        (false, true) => format!(
+            "Plan {} was begun by an earlier run and is gone on with as it was written down. Read it through.",
+            plan.short_id()
+        ),
+        (false, false) => {
+            format!("Plan {} restores {members} members. Read it through: nothing is written yet.", plan.short_id())
+        }
     };
     page.sentence(" ", &opening, Tone::Strong, 2);
     page.gap();
-    let mut lines = Vec::new();
+    let mut shown = Vec::new();
     let mut starts = Vec::new();
-    if !begun(model) {
-        for (mark, words, tone) in model.review.fences.lines() {
-            starts.push(lines.len());
-            lines.extend(page.flow(mark, &words, tone, 8));
-        }
-    }
-    for words in warnings(plan, &model.review.warnings) {
-        starts.push(lines.len());
-        lines.extend(page.flow(" ! ", &words, Tone::Warn, 4));
-    }
-    if !lines.is_empty() {
-        lines.push(Vec::new());
-    }
-    lines.push(vec![page.span(" This is all that it does, in order:", Tone::Strong)]);
-    for (i, sentence) in build::sentences(plan).iter().enumerate() {
-        starts.push(lines.len());
-        lines.extend(page.flow(&format!("{:>3}  ", i + 1), sentence, Tone::Plain, 6));
-    }
-    if !model.options.journals.as_os_str().is_empty() {
-        starts.push(lines.len());
-        let path = journal::of_plan(&model.options.journals, plan);
-        let words = format!("What is done is written to the journal {}", path.display());
-        lines.extend(page.flow("  •  ", &words, Tone::Plain, 4));
+    for (mark, words, tone, most) in lines(model, plan) {
+        starts.push(shown.len());
+        shown.extend(page.flow(&mark, &words, tone, most));
     }
     let focus = match model.review.at {
         // the last wish is the end of the last sentence
-        at if at + 1 >= starts.len() => lines.len().saturating_sub(1),
+        at if at + 1 >= starts.len() => shown.len().saturating_sub(1),
         at => starts.get(at).copied().unwrap_or(0),
     };
     let focus = if model.review.at == 0 { 0 } else { focus };
     let most = page.left().saturating_sub(4);
-    page.list(lines, focus..focus + 1, most);
+    page.list(shown, focus..focus + 1, most);
     page.gap();
     if !begun(model) {
-        let asked = model.review.fences.summary().map(|words| format!("{words} ")).unwrap_or_default();
+        let asked = model.review.fences.summary().filter(|_| !model.hosts.asking());
+        let asked = asked.map(|words| format!("{words} ")).unwrap_or_default();
         let words = format!(
-            "{asked}Nothing is written before you type the cluster label, {}, here. Enter opens the field.",
+            "{asked}Nothing is put in place before you type the cluster label, {}, here. Enter opens the field.",
             plan.label
         );
         page.sentence(" ", &words, Tone::Strong, 3);

@@ -95,7 +95,7 @@ impl<'a> Deeds<'a> {
             }
             Request::DiscoverConfigs => Event::Configs(self.world.discover()),
             Request::HaveSnapshot(wanted) => {
-                let have = receive::look(&wanted, watch)?;
+                let have = site.have(&wanted, watch)?;
                 self.has(have)
             }
             Request::Receive { snapshot, from } => {

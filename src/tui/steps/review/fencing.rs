@@ -1,18 +1,23 @@
-//! The fences on Review: asked when the step is entered and on demand, shown above the plan, lifted by typing.
+//! What stands between the plan and its start: hosts that are not ready, etcds that have to be stopped, old members that
+//! still answer. Asked when the step is entered and on demand, shown above the plan; consent and overrides are typed.
 
-use super::super::super::{
-    app::{Effect, Model},
-    messages::Orders,
-    prompt::Ask,
-    text,
-    theme::Tone,
+use super::super::{
+    super::{
+        app::{Effect, Model},
+        messages::Orders,
+        prompt::Ask,
+        text,
+        theme::Tone,
+    },
+    decisions::decisions,
 };
 use crate::{
     plan::{
         Plan,
         fence::{self, Fence, Old, Seen},
+        halt::Halt,
     },
-    recovery::journal,
+    recovery::{hosts::Until, journal},
 };
 
 /// What is known of the fences.
@@ -26,12 +31,19 @@ pub struct Fences {
     pub found: Vec<Fence>,
     /// The texts that were typed.
     pub lifted: Vec<String>,
+    /// Why, for each of them.
+    pub reasons: Vec<String>,
 }
 
 impl Fences {
     /// The first that is in the way.
     fn in_the_way(&self) -> Option<&Fence> {
         self.found.iter().find(|fence| fence.blocks(&self.lifted))
+    }
+
+    /// The texts that were typed, each with its reason.
+    pub fn overrides(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.lifted.iter().zip(&self.reasons)
     }
 
     /// Lines for the screen: mark, sentence, tone.
@@ -54,50 +66,84 @@ impl Fences {
 
     /// What was asked, where nothing of it is in the way.
     pub(super) fn summary(&self) -> Option<String> {
-        (self.asking.is_none() && self.in_the_way().is_none())
+        (self.asking.is_none() && !self.seen.doors.is_empty() && self.in_the_way().is_none())
             .then(|| text::sentence(&fence::summary(&self.seen, &self.found, &self.lifted)))
     }
 }
 
 /// What is known of the old cluster.
-fn old(model: &Model) -> Old {
+pub(in crate::tui::steps) fn old(model: &Model) -> Old {
     Old::new(model.snapshot.content().as_ref(), &model.detect.facts(), &model.options.endpoints)
 }
 
-/// How the plan is to be carried out.
-pub(in crate::tui::steps) fn orders(model: &Model, plan: &Plan) -> Orders {
+/// How the plan is to be carried out; `first` for its beginning, before which the journal says what was decided.
+pub(in crate::tui::steps) fn orders(model: &Model, plan: &Plan, until: Until, first: bool) -> Orders {
+    let fences = &model.review.fences;
+    // What runs on new members is known from this plan's own run, and was shown when the label was typed.
+    let shown = || model.restore.runs.iter().map(|(host, running)| (host.clone(), running.halt.clone())).collect();
     Orders {
+        until,
         old: old(model),
-        lifted: model.review.fences.lifted.clone(),
+        consent: if until == Until::Undone { shown() } else { model.review.consent.clone() },
+        lifted: fences.lifted.clone(),
+        reason: fences.reasons.join("; "),
+        decisions: if first { decisions(model) } else { Vec::new() },
         journal: journal::of_plan(&model.options.journals, plan),
     }
 }
 
-/// Asks everybody who must not live on.
-pub(in crate::tui) fn ask(model: &mut Model) -> Vec<Effect> {
+/// Asks everybody who must not live on; members that are stopped before are not in the way.
+pub(in crate::tui::steps) fn ask_fences(model: &mut Model) -> Vec<Effect> {
     let Some(plan) = model.review.plan.clone() else { return Vec::new() };
     let id = model.id();
     model.review.fences.asking = Some(id);
-    vec![Effect::Fences { id, plan: Box::new(plan), old: old(model) }]
+    let halted = model.hosts.runs().filter_map(|(_, running)| running.member).collect();
+    vec![Effect::Fences { id, plan: Box::new(plan), old: old(model), halted }]
 }
 
-/// The answer to [`ask`].
+/// The answer to [`ask_fences`].
 pub(in crate::tui) fn fenced(model: &mut Model, id: u64, seen: Seen, found: Vec<Fence>) {
-    let fences = &mut model.review.fences;
-    if fences.asking != Some(id) {
-        return;
+    if model.review.fences.asking == Some(id) {
+        model.review.fences.asking = None;
+        model.review.fences.seen = seen;
+        told(model, found);
     }
-    // What was typed counts for what it was typed for.
-    let lifted = fences.lifted.iter().filter(|t| found.iter().any(|f| f.typed.as_ref() == Some(t))).cloned().collect();
-    *fences = Fences { asking: None, seen, found, lifted };
 }
 
-/// Opens the field that stands between the plan and its start: that of the first fence in the way, else the label's.
+/// What was found to be in the way, here or by a run.
+pub(in crate::tui::steps) fn told(model: &mut Model, found: Vec<Fence>) {
+    let fences = &mut model.review.fences;
+    // What was typed counts for what it was typed for.
+    let kept = fences.overrides().filter(|(text, _)| found.iter().any(|f| f.typed.as_ref() == Some(text)));
+    let kept = kept.map(|(text, reason)| (text.clone(), reason.clone()));
+    let (lifted, reasons): (Vec<String>, Vec<String>) = kept.unzip();
+    (fences.found, fences.lifted, fences.reasons) = (found, lifted, reasons);
+}
+
+/// The commands that nobody agreed to yet.
+fn unagreed(model: &Model) -> Vec<(String, Halt)> {
+    model.hosts.halts().into_iter().filter(|halt| !model.review.consent.contains(halt)).collect()
+}
+
+/// Opens the field that stands between the plan and its start: consent, the first fence in the way, else the label.
 pub(super) fn open(model: &mut Model) -> Vec<Effect> {
-    let fences = &model.review.fences;
-    if fences.asking.is_some() {
+    let open = unagreed(model);
+    if let Some(why) = model.hosts.in_the_way() {
+        model.say(Tone::Warn, why);
+    } else if let Some(look) = model.hosts.unclear().first() {
+        let words = format!("Next waits: how the etcd on {} is stopped is not known. c looks closer.", look.host);
+        model.say(Tone::Warn, words);
+    } else if let Some((host, halt)) = open.first() {
+        let more = if open.len() > 1 { format!(", and {} more", open.len() - 1) } else { String::new() };
+        let words = format!(
+            "Next waits for your consent to stop the etcd on {} on {host}{more}. Or stop it yourself; r looks again.",
+            halt.data_dir.display()
+        );
+        model.say(Tone::Warn, words);
+        model.ask(Ask::Consent, "");
+    } else if model.review.fences.asking.is_some() {
         model.say(Tone::Warn, "The old members are still being asked; a moment.");
-    } else if let Some(fence) = fences.in_the_way() {
+    } else if let Some(fence) = model.review.fences.in_the_way() {
         let (what, typed) = (text::sentence(&fence.what), fence.typed.clone().unwrap_or_default());
         model.ask(Ask::Override(typed), "");
         model.say(Tone::Bad, what);
@@ -107,8 +153,37 @@ pub(super) fn open(model: &mut Model) -> Vec<Effect> {
     Vec::new()
 }
 
-/// The text of a fence was typed.
+/// The commands that the field for consent is about, in one line.
+pub(in crate::tui) fn consent_words(model: &Model) -> String {
+    let each: Vec<String> =
+        unagreed(model).iter().map(|(host, halt)| format!("{host}: {}", halt.commands.join(" && "))).collect();
+    each.join("; ")
+}
+
+/// The word for consent was typed: it holds for the commands as they are shown.
+pub(in crate::tui) fn consent(model: &mut Model) -> Vec<Effect> {
+    let open = unagreed(model);
+    model.review.consent.extend(open);
+    open_next(model)
+}
+
+/// The text of a fence was typed: why is asked next.
 pub(in crate::tui) fn lift(model: &mut Model, typed: String) -> Vec<Effect> {
+    model.ask(Ask::Reason(typed), "");
+    Vec::new()
+}
+
+/// The reason was typed.
+pub(in crate::tui) fn lift_for(model: &mut Model, typed: String, reason: &str) -> Result<Vec<Effect>, String> {
+    if reason.is_empty() {
+        return Err("A reason is needed, in one line; it is kept in the journal.".into());
+    }
     model.review.fences.lifted.push(typed);
+    model.review.fences.reasons.push(reason.to_string());
+    Ok(open_next(model))
+}
+
+fn open_next(model: &mut Model) -> Vec<Effect> {
+    model.status = None;
     open(model)
 }

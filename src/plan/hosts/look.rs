@@ -1,0 +1,102 @@
+//! What one look at a host told, and what follows from it for the plan's members there.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    super::{
+        Plan,
+        facts::{config::Automation, disk::DirFacts, host::HostFacts},
+        halt::Halt,
+        table::{Problem, Severity},
+    },
+    is_members,
+};
+use crate::{
+    etcd::membership::Id,
+    plan::{
+        facts::host::{Place, PlaceState},
+        table::Column,
+    },
+    trouble::{Kind, Result, Trouble},
+};
+
+/// One host of a plan, as it was seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Look {
+    /// As the plan calls it.
+    pub host: String,
+    /// Its members' places in the plan.
+    pub members: Vec<usize>,
+    /// What it is, or why that cannot be told.
+    pub facts: Result<HostFacts>,
+    /// What is wrong with it; rows are places in the plan.
+    pub problems: Vec<Problem>,
+    /// Whether it was looked at from beside its data: only then the rest is known.
+    pub close: bool,
+    /// Its members' directories.
+    pub found: Vec<DirFacts>,
+    /// Etcds that run on them.
+    pub runs: Vec<Running>,
+    /// What starts an etcd again there.
+    pub automation: Vec<Automation>,
+}
+
+/// An etcd that runs on a member's directory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Running {
+    /// How it is stopped.
+    pub halt: Halt,
+    /// Its member ID, where its directory tells it.
+    pub member: Option<Id>,
+}
+
+impl Look {
+    /// A host of which nothing was seen yet.
+    pub fn of(plan: &Plan, members: &[usize]) -> Look {
+        let host = members.first().and_then(|at| plan.members.get(*at)).map(|m| m.host.clone()).unwrap_or_default();
+        Look {
+            facts: Err(Trouble::new(Kind::Stopped, format!("{host} was not looked at"))),
+            host,
+            members: members.to_vec(),
+            problems: Vec::new(),
+            close: false,
+            found: Vec::new(),
+            runs: Vec::new(),
+            automation: Vec::new(),
+        }
+    }
+
+    /// Its members' directories, as they are asked about.
+    pub fn dirs(&self, plan: &Plan) -> Vec<(PathBuf, Option<PathBuf>)> {
+        let members = self.members.iter().filter_map(|at| plan.members.get(*at));
+        members.map(|m| (m.data_dir.clone(), m.wal_dir.clone())).collect()
+    }
+
+    /// Whether it can take its members.
+    pub fn ready(&self) -> bool {
+        self.facts.is_ok() && self.errors().next().is_none()
+    }
+
+    /// What keeps it from that, when it was reached.
+    pub fn errors(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().filter(|problem| problem.severity == Severity::Error)
+    }
+
+    /// True where an etcd runs on the host and nobody knows yet whether it is a member's, and how that would be stopped.
+    pub fn unclear(&self) -> bool {
+        !self.close && self.facts.as_ref().is_ok_and(|facts| !facts.etcds.is_empty())
+    }
+
+    /// What was seen of a directory.
+    pub fn place(&self, dir: &Path) -> Option<&Place> {
+        self.facts.as_ref().ok()?.places.iter().find(|place| place.path == dir)
+    }
+
+    /// Whether what lies there is an old member's.
+    pub fn is_old(&self, column: Column, dir: &Path) -> bool {
+        match self.place(dir).map(|place| &place.state) {
+            Some(PlaceState::Dir(names)) => is_members(column, names),
+            _ => false,
+        }
+    }
+}

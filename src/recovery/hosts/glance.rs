@@ -1,0 +1,115 @@
+//! A first look at every host of a plan, before anything is begun: what the wizard shows beside the table and on Review.
+
+use std::path::PathBuf;
+
+use super::side_by_side;
+use crate::{
+    agent::{Event, Request},
+    engine::progress::Flow,
+    plan::{
+        Member, Plan, destination,
+        facts::{Around, host::HostFacts},
+        halt,
+        hosts::{self, Look, Own, Running, Way},
+        table::Problem,
+    },
+    recovery::Cancel,
+    trouble::{Kind, Result, Trouble},
+    world::{World, hand::Hand, ssh::Program},
+};
+
+/// Looks at all hosts side by side, `hear` gets each as soon as it is known. Nothing is written; but with `closer` the
+/// program is sent, for as long as the look takes, to those that have none, where an etcd runs: it alone can tell how that
+/// is stopped.
+pub fn glance(
+    plan: &Plan,
+    closer: bool,
+    limit: usize,
+    world: &dyn World,
+    cancel: &Cancel,
+    hear: &(dyn Fn(Look) + Sync),
+) {
+    let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
+    let groups = hosts::groups(plan, &names);
+    let program = Program::running();
+    side_by_side(limit, groups.len(), |at| {
+        let (host, members) = groups.get(at)?;
+        let mut look = Look { host: host.clone(), ..Look::of(plan, members) };
+        match &program {
+            Ok(program) => one(plan, &mut look, closer, program, world, cancel),
+            Err(trouble) => look.facts = Err(trouble.clone()),
+        }
+        hear(look);
+        Some(())
+    });
+}
+
+fn one(plan: &Plan, look: &mut Look, closer: bool, program: &Program, world: &dyn World, cancel: &Cancel) {
+    let stop = || cancel.flow() == Flow::Stop;
+    let mut hand = match world.open(&look.host, &hosts::asked(plan, &look.members), &stop) {
+        Ok(hand) => hand,
+        Err(trouble) => return look.facts = Err(trouble),
+    };
+    let facts = hand.facts().clone();
+    look.problems = hosts::judge(plan, &look.members, &program.own, &facts);
+    if let Some(way) = close_by(look, &program.own, &facts, closer) {
+        match around(hand.as_mut(), look.dirs(plan), program, &way, &stop) {
+            Ok(around) => closely(plan, look, around),
+            Err(trouble) => look.problems.push(Problem::error(None, None, one_line(&trouble))),
+        }
+    }
+    look.facts = Ok(facts);
+    hand.close();
+}
+
+/// How the program gets to work there, where it may: on this machine, where the same one is there, else when asked.
+fn close_by(look: &Look, own: &Own, facts: &HostFacts, closer: bool) -> Option<Way> {
+    match hosts::way(own, facts) {
+        _ if destination::is_local(&look.host) => Some(Way::Send),
+        Ok(way @ Way::Installed(_)) => Some(way),
+        Ok(Way::Send) if closer && !facts.etcds.is_empty() => Some(Way::Send),
+        _ => None,
+    }
+}
+
+fn around(
+    hand: &mut dyn Hand,
+    dirs: Vec<(PathBuf, Option<PathBuf>)>,
+    program: &Program,
+    way: &Way,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Around> {
+    hand.start(program, way, stop, &mut |_| {})?;
+    match hand.ask(&Request::LookAround { dirs }, stop, &mut |_| {})? {
+        Event::Around(around) => Ok(*around),
+        other => Err(Trouble::new(Kind::Bug, "an answer to another question came back").why(format!("{other:?}"))),
+    }
+}
+
+/// What only a look from beside the data tells.
+fn closely(plan: &Plan, look: &mut Look, around: Around) {
+    look.problems.extend(hosts::logs_elsewhere(plan, &look.members, &around.configs));
+    let here: Vec<(usize, &Member)> =
+        look.members.iter().filter_map(|at| Some((*at, plan.members.get(*at)?))).collect();
+    for (at, member) in here {
+        let Some(dir) = around.dirs.iter().find(|dir| dir.data_dir == member.data_dir) else { continue };
+        // One that this plan put there and that was started since is left alone.
+        let says = dir.state.says();
+        if says.is_some_and(|says| says.cluster_id == plan.cluster_id) {
+            continue;
+        }
+        match halt::halt(dir, &around.configs) {
+            Ok(None) => {}
+            Ok(Some(halt)) => look.runs.push(Running { halt, member: says.map(|says| says.member_id) }),
+            Err(why) => look.problems.push(Problem::error(Some(at), None, why)),
+        }
+        look.found.push(dir.clone());
+    }
+    let active = around.configs.iter().flat_map(|config| &config.automation).filter(|a| a.active);
+    look.automation = active.cloned().collect();
+    look.close = true;
+}
+
+fn one_line(trouble: &Trouble) -> String {
+    if trouble.why.is_empty() { trouble.what.clone() } else { format!("{}: {}", trouble.what, trouble.why) }
+}

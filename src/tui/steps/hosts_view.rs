@@ -1,0 +1,125 @@
+//! A host in words: one sentence for its row, and all that was seen of it.
+
+use super::{super::theme::Tone, hosts::size_and_age};
+use crate::{
+    plan::{
+        Plan, destination,
+        facts::host::{HostFacts, PlaceState, Root},
+        hosts::{self, Look},
+        table::{Column, Severity},
+    },
+    trouble::Trouble,
+    tui::text,
+};
+
+/// Whether the host of a member can take it, in one sentence, with its mark.
+pub(super) fn row_words(plan: &Plan, look: &Look, at: usize, now: i64) -> (&'static str, Tone, String) {
+    let facts = match &look.facts {
+        Ok(facts) => facts,
+        Err(trouble) => return ("✖", Tone::Bad, one_line(trouble)),
+    };
+    let mine = |row: Option<usize>| row.is_none_or(|row| row == at);
+    let errors: Vec<&str> = look.errors().filter(|p| mine(p.row)).map(|p| p.text.as_str()).collect();
+    if !errors.is_empty() {
+        return ("✖", Tone::Bad, errors.join("; "));
+    }
+    let Some(member) = plan.members.get(at) else { return ("", Tone::Plain, String::new()) };
+    let mut words = vec![format!("ready, {}", who(facts))];
+    if let Some(free) = look.place(&member.data_dir).and_then(|place| place.free) {
+        words.push(format!("{} free", text::bytes(free)));
+    }
+    let warnings: Vec<&str> = look
+        .problems
+        .iter()
+        .filter(|p| p.severity == Severity::Warning && mine(p.row))
+        .map(|p| p.text.as_str())
+        .collect();
+    let old = hosts::dirs(member).any(|(column, dir)| look.is_old(column, dir));
+    if old {
+        let about = size_and_age(look, &member.data_dir, now).map(|words| format!(" ({words})")).unwrap_or_default();
+        words.push(format!("the old member there{about} is moved aside"));
+    }
+    words.extend(warnings.iter().map(|text| (*text).to_string()));
+    let runs = look.runs.iter().find(|running| running.halt.data_dir == member.data_dir);
+    if let Some(running) = runs {
+        words.push(format!("an etcd runs on it, which this stops: {}", running.halt.commands.join(" && ")));
+    }
+    match warnings.is_empty() && runs.is_none() && !look.unclear() {
+        true => ("✔", Tone::Good, words.join("; ")),
+        false => ("!", Tone::Warn, words.join("; ")),
+    }
+}
+
+fn one_line(trouble: &Trouble) -> String {
+    if trouble.why.is_empty() { trouble.what.clone() } else { format!("{}: {}", trouble.what, trouble.why) }
+}
+
+/// As whom the work is done: `as ops, root by sudo`.
+pub(super) fn who(facts: &HostFacts) -> String {
+    let root = match facts.root {
+        Root::Is => "",
+        Root::Sudo => ", root by sudo",
+        Root::No => ", not root",
+    };
+    format!("as {}{root}", facts.user)
+}
+
+/// All that was seen of a host.
+pub(super) fn lines(plan: &Plan, look: &Look, now: i64) -> Vec<String> {
+    let names: Vec<&str> = look.members.iter().filter_map(|at| Some(plan.members.get(*at)?.name.as_str())).collect();
+    let host = if destination::is_local(&look.host) { "this machine" } else { &look.host };
+    let mut out = vec![format!("{host}: {}", names.join(", "))];
+    let facts = match &look.facts {
+        Ok(facts) => facts,
+        Err(trouble) => {
+            out.push(format!("  ✖ {}", one_line(trouble)));
+            out.extend(trouble.hint.lines().map(|line| format!("    {}", line.trim())));
+            return out;
+        }
+    };
+    let clock = match facts.skew {
+        0 => "its clock is right".to_string(),
+        ahead @ 1.. => format!("its clock is {ahead} s ahead"),
+        behind => format!("its clock is {} s behind", behind.unsigned_abs()),
+    };
+    out.push(format!("  {} {}, {}; {clock}", facts.system, facts.machine, who(facts)));
+    for problem in &look.problems {
+        let mark = if problem.severity == Severity::Error { "✖" } else { "!" };
+        let member =
+            problem.row.and_then(|row| plan.members.get(row)).map(|m| format!("{}: ", m.name)).unwrap_or_default();
+        out.push(format!("  {mark} {member}{}", problem.text));
+    }
+    let dirs = look.members.iter().filter_map(|at| plan.members.get(*at)).flat_map(hosts::dirs);
+    for (column, dir) in dirs {
+        out.extend(place(look, column, dir, now));
+    }
+    for (pid, line) in &facts.etcds {
+        out.push(format!("  an etcd runs there, process {pid}: {line}"));
+    }
+    for running in &look.runs {
+        out.push(format!("  the one on {} is stopped so:", running.halt.data_dir.display()));
+        out.extend(running.halt.commands.iter().map(|command| format!("    {command}")));
+    }
+    for automation in &look.automation {
+        out.push(format!("  ! {}; this pauses it: {}", automation.what, automation.pause));
+    }
+    out
+}
+
+fn place(look: &Look, column: Column, dir: &std::path::Path, now: i64) -> Option<String> {
+    let place = look.place(dir)?;
+    let state = match &place.state {
+        PlaceState::Absent => "not there yet".to_string(),
+        PlaceState::Dir(names) if names.is_empty() => "empty".into(),
+        PlaceState::Dir(_) if look.is_old(column, dir) => {
+            let about = size_and_age(look, dir, now).map(|words| format!(" ({words})")).unwrap_or_default();
+            format!("an old member's{about}; it is moved aside")
+        }
+        PlaceState::Dir(names) => format!("holds {}", names.first().map(String::as_str).unwrap_or_default()),
+        PlaceState::Closed => "may not be listed".into(),
+        PlaceState::File => "not a directory".into(),
+    };
+    let free = place.free.map(|free| format!(", {} free on {}", text::bytes(free), place.mount)).unwrap_or_default();
+    let owner = if place.owner.is_empty() { String::new() } else { format!(" of {}", place.owner) };
+    Some(format!("  {}: {state}; {}{owner}{free}", dir.display(), place.there.display()))
+}

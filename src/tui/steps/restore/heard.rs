@@ -1,0 +1,213 @@
+//! What is heard while a plan is carried out, and how that ended.
+
+use super::{
+    super::{
+        super::{
+            app::{Effect, Model, Overlay, leave_when_safe, trouble_said},
+            theme::Tone,
+        },
+        Step, hosts,
+        meter::Meter,
+        review,
+    },
+    Arrived, At, Stand, State,
+};
+use crate::{
+    engine::{
+        progress::{Phase, Progress},
+        swap::Standing,
+    },
+    plan::{hosts::Running, table::Severity},
+    recovery::{
+        RowEvent,
+        hosts::{HostEvent, Told, Until},
+    },
+    trouble::{Kind, Result as Outcome, Trouble},
+};
+
+pub(in crate::tui) fn told(model: &mut Model, id: u64, told: Told) {
+    let now_ms = model.now_ms;
+    let state = &mut model.restore;
+    let Some(plan) = state.plan.as_ref().filter(|_| state.id == Some(id)) else { return };
+    let (host, event) = match told {
+        Told::Host(host, event) => (host, event),
+        Told::Fences(found) => return review::told(model, found),
+        Told::Barrier(text) => return state.barrier = Some(text),
+    };
+    let line = event.line(plan);
+    if let Some(here) = state.hosts.iter_mut().find(|known| known.name == host) {
+        if line.kind.is_some() {
+            here.log.push(line.text);
+        }
+        if let Some(at) = whereabouts(&here.at, &event, now_ms) {
+            here.at = at;
+        }
+        match &event {
+            HostEvent::Standing(..) => here.close = true,
+            HostEvent::HadIt(path) => here.snapshot = Some(Arrived::Had(path.clone())),
+            HostEvent::Sent(sent) => here.snapshot = Some(Arrived::Sent(*sent)),
+            _ => {}
+        }
+    }
+    state.acted |= matches!(
+        event,
+        HostEvent::Row(..)
+            | HostEvent::Discarded(_)
+            | HostEvent::Halting(_)
+            | HostEvent::Placed(_)
+            | HostEvent::Undone(..)
+    );
+    if let HostEvent::Runs(halt, member) = &event {
+        state.runs.push((host, Running { halt: halt.clone(), member: *member }));
+    }
+    if let HostEvent::Placed(swapped) = &event {
+        let name = &swapped.name;
+        model.written.push((swapped.restored.data_dir.clone(), format!("{name}'s data directory")));
+        let aside = swapped.aside().into_iter().map(|(_, aside)| (aside, format!("what was there before {name}")));
+        model.written.extend(aside);
+    }
+    if let HostEvent::Undone(name, went) = &event {
+        for (from, to) in went {
+            // What lay aside is back in its place, and nothing of ours.
+            let ours = model.written.iter().any(|(path, what)| path == from && what.ends_with("data directory"));
+            model.written.retain(|(path, _)| path != from);
+            if ours {
+                model.written.push((to.clone(), format!("{name}'s data directory, taken back")));
+            }
+        }
+    }
+    stands(model, event, now_ms);
+}
+
+/// What an event says of its host as a whole.
+fn whereabouts(before: &At, event: &HostEvent, now_ms: u64) -> Option<At> {
+    let meter = |step: Progress| match before {
+        At::Program(meter) | At::Snapshot(meter) => {
+            let mut meter = *meter;
+            meter.step(step, now_ms);
+            meter
+        }
+        _ => Meter::new(step, now_ms),
+    };
+    Some(match event {
+        HostEvent::Unreachable(trouble) | HostEvent::Failed(trouble) => At::Failed(trouble.clone()),
+        HostEvent::Looked(_, problems) => match problems.iter().find(|p| p.severity == Severity::Error) {
+            Some(problem) => At::Failed(Trouble::new(Kind::Refused, problem.text.clone())),
+            None => At::Ready,
+        },
+        HostEvent::Program(done, total) => {
+            At::Program(meter(Progress { phase: Phase::Receive, done: *done, total: *total }))
+        }
+        HostEvent::Step(step) => At::Snapshot(meter(*step)),
+        HostEvent::Halting(halt) => At::Halts(halt.clone()),
+        HostEvent::Automation(_) | HostEvent::Runs(..) => return None,
+        _ => At::Ready,
+    })
+}
+
+/// What an event says of a member.
+fn stands(model: &mut Model, event: HostEvent, now_ms: u64) {
+    let (name, stand) = match event {
+        HostEvent::Standing(name, standing) => {
+            let stand = match standing {
+                Standing::Nothing => Stand::Waits,
+                Standing::Staged(restored) => Stand::Built(restored),
+                Standing::Moving(_) => Stand::Moving,
+                Standing::Undoing => Stand::Undoing,
+                Standing::InPlace(swapped) => Stand::Placed(swapped),
+            };
+            (name, stand)
+        }
+        HostEvent::Row(name, RowEvent::Step(step)) => {
+            let before = model.restore.rows.iter().find(|row| row.name == name).map(|row| &row.stand);
+            let meter = match before {
+                Some(Stand::Works(meter)) => {
+                    let mut meter = *meter;
+                    meter.step(step, now_ms);
+                    meter
+                }
+                _ => Meter::new(step, now_ms),
+            };
+            (name, Stand::Works(meter))
+        }
+        HostEvent::Row(name, RowEvent::Done(restored)) => (name, Stand::Built(restored)),
+        HostEvent::Row(name, RowEvent::Failed(trouble)) => (name, Stand::Failed(trouble)),
+        HostEvent::Discarded(name) => (name, Stand::Discarded),
+        HostEvent::Placed(swapped) => (swapped.name.clone(), Stand::Placed(swapped)),
+        HostEvent::Undone(name, went) => (name, Stand::Out(went)),
+        _ => return,
+    };
+    if let Some(row) = model.restore.rows.iter_mut().find(|row| row.name == name) {
+        row.stand = stand;
+    }
+}
+
+pub(in crate::tui) fn ended(model: &mut Model, id: u64, result: Outcome<()>) -> Vec<Effect> {
+    if model.restore.id != Some(id) {
+        return Vec::new();
+    }
+    let state = &mut model.restore;
+    (state.id, state.stopping) = (None, false);
+    if model.overlay == Some(Overlay::Stop) {
+        model.overlay = None;
+    }
+    hosts::learnt(model);
+    let state = &mut model.restore;
+    if let Err(trouble) = &result
+        && !state.acted
+        && matches!(state.until, Some(Until::InPlace | Until::Rehearsed))
+    {
+        return not_let_through(model, trouble);
+    }
+    state.failed = result.as_ref().err().cloned();
+    // Whatever has no word of its own yet shares the whole's fate, a defect of ours included.
+    let fate = result.err().unwrap_or_else(|| Trouble::new(Kind::Bug, "it ended without a word on this"));
+    for row in state.rows.iter_mut().filter(|row| matches!(row.stand, Stand::Works(_))) {
+        row.stand = Stand::Failed(fate.clone());
+    }
+    for host in &mut state.hosts {
+        if matches!(host.at, At::Program(_) | At::Snapshot(_) | At::Halts(_)) {
+            host.at = At::Failed(fate.clone());
+        }
+    }
+    match (state.until, &state.failed) {
+        (Some(Until::InPlace), _) if state.complete() => model.say(
+            Tone::Good,
+            "Every member stands, as looked at again in its place. n goes on to the commands that start them; u takes \
+             them back.",
+        ),
+        (Some(Until::Undone), Some(trouble)) => {
+            let trouble = trouble.clone();
+            trouble_said(model, &undo_hint(model, trouble));
+        }
+        _ => {}
+    }
+    let state = &mut model.restore;
+    if let Some(at) = state.rows.iter().position(|row| state.trouble(row).is_some()) {
+        state.at = at;
+    }
+    leave_when_safe(model)
+}
+
+/// Nothing was changed by this run: what is in its way is looked at anew on Review.
+fn not_let_through(model: &mut Model, trouble: &Trouble) -> Vec<Effect> {
+    let state = &mut model.restore;
+    state.until = None;
+    if state.rows.iter().all(|row| matches!(row.stand, Stand::Waits | Stand::Discarded)) {
+        *state = State::default();
+    }
+    model.step = Step::Review;
+    let effects = review::ask(model);
+    // Its hint is about the command line; what to do here stands on Review.
+    trouble_said(model, &Trouble { hint: String::new(), ..trouble.clone() });
+    let leaving = leave_when_safe(model);
+    if leaving.is_empty() { effects } else { leaving }
+}
+
+/// Where etcds run that have to be stopped first, the way on is a key.
+fn undo_hint(model: &Model, trouble: Trouble) -> Trouble {
+    match model.restore.runs.is_empty() {
+        true => trouble,
+        false => Trouble { hint: "u shows what stops it, and asks for your consent".into(), ..trouble },
+    }
+}

@@ -1,0 +1,308 @@
+//! How Restore is drawn: the members with their hosts, what is untouched, what the selected one is at, and a host's log.
+
+use super::{
+    super::{
+        app::Model,
+        page::{Head, Page, Spot},
+        text,
+        theme::Tone,
+    },
+    restore::{Arrived, At, Host, Row, Stand, State, selected},
+};
+use crate::{
+    engine::restore::Restored,
+    plan::words::{all, plural},
+    recovery::hosts::Until,
+    trouble::{Kind, Trouble},
+};
+
+impl Row {
+    /// How it ended, for the normal screen.
+    pub fn ending(&self) -> String {
+        match &self.stand {
+            Stand::Placed(swapped) => {
+                let r = &swapped.restored;
+                format!("{} restored, {} keys at revision {}", self.dir, r.keys, r.revision)
+            }
+            Stand::Built(_) => format!("{} is not in place; it is built and waits beside it", self.dir),
+            Stand::Moving => format!("{} was being put in place", self.dir),
+            Stand::Undoing => format!("{} was being taken out of its place", self.dir),
+            Stand::Out(_) => format!("{} taken back: what was there before is in place again", self.dir),
+            Stand::Discarded => format!("{} can be built; what the rehearsal made is removed", self.dir),
+            Stand::Failed(trouble) if trouble.kind == Kind::Stopped => {
+                format!("{} stopped, what was there before is untouched", self.dir)
+            }
+            Stand::Failed(trouble) => format!("{} failed: {}", self.dir, one_line(trouble)),
+            Stand::Waits | Stand::Works(_) => format!("{} not finished", self.dir),
+        }
+    }
+}
+
+fn one_line(trouble: &Trouble) -> String {
+    if trouble.why.is_empty() { trouble.what.clone() } else { format!("{}: {}", trouble.what, trouble.why) }
+}
+
+const HEADS: [Head; 6] = [
+    Head { title: "host", right: false, most: 20 },
+    Head { title: "member", right: false, most: 16 },
+    Head { title: "phase", right: false, most: 60 },
+    Head { title: "done", right: true, most: 24 },
+    Head { title: "rate", right: true, most: 10 },
+    Head { title: "left", right: true, most: 14 },
+];
+
+pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
+    let state = &model.restore;
+    let (mark, tone, words) = sentence(state);
+    page.sentence(mark, &words, tone, 2);
+    page.gap();
+    let rows: Vec<Vec<Spot>> = state.rows.iter().map(|row| cells(state, row, model.now_ms)).collect();
+    let widths = page.widths(&HEADS, &rows);
+    page.heads(&HEADS, &widths);
+    let lines = rows.iter().enumerate().map(|(i, r)| page.row(&HEADS, &widths, r, i == state.at)).collect();
+    let most = page.left().saturating_sub(10).max(3);
+    page.list(lines, state.at..state.at + 1, most);
+    page.gap();
+    if let Some(words) = sent(state) {
+        page.sentence(" ", &words, Tone::Plain, 3);
+    }
+    page.sentence(" ", &untouched(state), Tone::Strong, 3);
+    page.gap();
+    let Some(row) = selected(model) else { return };
+    page.sentence(" ", &format!("{} on {}, in {}", row.name, row.host, row.dir), Tone::Strong, 2);
+    match state.trouble(row) {
+        Some(trouble) => {
+            page.sentence(" ✖ ", &one_line(trouble), Tone::Bad, 3);
+            page.sentence("   ", trouble.hint.lines().next().unwrap_or_default(), Tone::Plain, 3);
+        }
+        None => {
+            for line in about(state, row) {
+                page.sentence("   ", &line, Tone::Plain, 2);
+            }
+        }
+    }
+    let others =
+        |line: &str| state.rows.iter().any(|r| r.name != row.name && line.starts_with(&format!("{}:", r.name)));
+    let last = state.host_of(row).and_then(|host| host.log.iter().rev().find(|line| !others(line)));
+    if let Some(line) = last.and_then(|last| last.lines().next()) {
+        page.sentence("   last: ", line, Tone::Faint, 2);
+    }
+}
+
+/// Where the whole is.
+fn sentence(state: &State) -> (&'static str, Tone, String) {
+    let (proven, placed, members) = (state.proven(), state.placed(), state.rows.len());
+    let so_far = match placed {
+        0 => format!("{proven} of {members} members {} proven, none is in place", plural(proven, "is", "are")),
+        _ => format!("{placed} of {members} members {} in place", plural(placed, "is", "are")),
+    };
+    if state.stopping {
+        return (" ! ", Tone::Warn, format!("Stopping at the next safe point. {so_far}."));
+    }
+    match (state.until, state.running(), &state.failed) {
+        (Some(Until::Undone), true, _) => {
+            (" ", Tone::Strong, "Taking it back: the new directories out, what was there before in.".into())
+        }
+        (Some(Until::Undone), false, None) => {
+            let words = "Taken back: what was there before is in place again, and the new directories lie beside it.";
+            (" ✔ ", Tone::Good, words.into())
+        }
+        (Some(Until::Undone), false, Some(_)) => {
+            (" ✖ ", Tone::Bad, format!("Not all is taken back: {placed} of {members} members are still in place."))
+        }
+        (Some(Until::Rehearsed), true, _) => (" ", Tone::Strong, format!("Rehearsing: {proven} of {members} proven.")),
+        (Some(Until::Rehearsed), false, None) => {
+            let words = format!(
+                "Rehearsed: all {members} members can be built, and nothing is in the way. What was built is removed again. \
+                 Esc goes back to Review."
+            );
+            (" ✔ ", Tone::Good, words)
+        }
+        (Some(Until::Rehearsed), false, Some(trouble)) => {
+            (" ✖ ", Tone::Bad, format!("The rehearsal did not come to its end: {}.", trouble.what))
+        }
+        _ if state.complete() => {
+            (" ✔ ", Tone::Good, format!("All {members} members are restored, proven and in their places."))
+        }
+        (_, true, _) => (" ", Tone::Strong, format!("Restoring: {so_far}.")),
+        (_, false, _) => (" ✖ ", Tone::Bad, format!("Not complete: {so_far}.")),
+    }
+}
+
+/// What is untouched, and what the exchange waits for.
+fn untouched(state: &State) -> String {
+    let members = state.rows.len();
+    let whole = if members == 1 { "it is".to_string() } else { format!("all {members} are") };
+    match (state.until, &state.barrier) {
+        (Some(Until::Undone), _) => "What was put in place stays beside it, under a dated name.".into(),
+        (Some(Until::Rehearsed), None) => {
+            "Old data is untouched on every host. Nothing is put in place in a rehearsal.".into()
+        }
+        (Some(Until::Rehearsed), Some(text)) => format!("{}. Nothing was put in place.", text),
+        (_, Some(text)) if state.placed() == 0 && !state.running() => {
+            format!("{text}. Old data is untouched on every host.")
+        }
+        (_, Some(text)) if state.complete() => format!("{text}. What was there before lies aside under a dated name."),
+        (_, Some(text)) => format!("{text}. Now they are put in place, host by host."),
+        (_, None) if state.placed() > 0 => "What was there before lies aside under a dated name.".into(),
+        (_, None) => {
+            format!("Old data is untouched on every host. Nothing is swapped before {whole} proven.")
+        }
+    }
+}
+
+/// What went over the wire, host by host.
+fn sent(state: &State) -> Option<String> {
+    let each = state.hosts.iter().filter_map(|host| match host.snapshot.as_ref()? {
+        Arrived::Sent(sent) => Some(format!("{} {}", host.name, text::bytes(sent.packed))),
+        Arrived::Had(_) if crate::plan::destination::is_local(&host.name) => None,
+        Arrived::Had(_) => Some(format!("{} had it", host.name)),
+    });
+    let each: Vec<String> = each.collect();
+    (!each.is_empty()).then(|| format!("Snapshot sent: {}.", each.join(", ")))
+}
+
+fn cells(state: &State, row: &Row, now_ms: u64) -> Vec<Spot> {
+    let mut cells: Vec<Spot> = vec![(row.host.clone(), Tone::Plain), (row.name.clone(), Tone::Plain)];
+    cells.extend(phase(state, row, now_ms));
+    cells.resize(HEADS.len(), (String::new(), Tone::Plain));
+    cells
+}
+
+fn phase(state: &State, row: &Row, now_ms: u64) -> Vec<Spot> {
+    let meter = |words: &str, meter: &super::meter::Meter| {
+        let plain = |text| (text, Tone::Plain);
+        vec![
+            (words.to_string(), Tone::Strong),
+            plain(meter.done()),
+            plain(meter.rate_words(now_ms)),
+            // the heading says the rest
+            plain(meter.left_words(now_ms).trim_end_matches(" left").to_string()),
+        ]
+    };
+    let one = |words: &str, tone| vec![(words.to_string(), tone)];
+    if let Some(trouble) = state.trouble(row) {
+        return match trouble.kind {
+            Kind::Stopped => one("! stopped", Tone::Warn),
+            _ => one(&format!("✖ {}", one_line(trouble)), Tone::Bad),
+        };
+    }
+    let here = state.host_of(row).map(|host| &host.at);
+    match (&row.stand, here) {
+        (_, Some(At::Halts(_))) => one("stopping what runs there", Tone::Strong),
+        (Stand::Works(at), _) => meter(at.phase().words(), at),
+        (Stand::Built(r), _) => vec![
+            (format!("✔ proven, {} keys", text::thousands(r.keys)), Tone::Good),
+            (text::bytes(r.bytes), Tone::Plain),
+        ],
+        (Stand::Moving, _) => one("! half put in place", Tone::Warn),
+        (Stand::Undoing, _) => one("! half taken back", Tone::Warn),
+        (Stand::Placed(swapped), _) => {
+            let keys = text::thousands(swapped.restored.keys);
+            vec![(format!("✔ in place, {keys} keys"), Tone::Good), (text::bytes(swapped.restored.bytes), Tone::Plain)]
+        }
+        (Stand::Out(_), _) => one("✔ taken back", Tone::Good),
+        (Stand::Discarded, _) => one("✔ can be built; removed again", Tone::Good),
+        (_, Some(At::Program(at))) => meter("sending the program", at),
+        (_, Some(At::Snapshot(at))) => {
+            let words = match at.phase() {
+                crate::engine::progress::Phase::Receive => "sending snapshot",
+                phase => phase.words(),
+            };
+            meter(words, at)
+        }
+        (_, Some(At::Ready)) => one("ready", Tone::Plain),
+        _ if state.running() => one("waits", Tone::Faint),
+        _ => one("not finished", Tone::Faint),
+    }
+}
+
+/// What is known of a member.
+fn about(state: &State, row: &Row) -> Vec<String> {
+    let read_back = |r: &Restored| {
+        format!(
+            "member {}, cluster {}, revision {}, {} keys, {}",
+            r.member_id,
+            r.cluster_id,
+            text::thousands(r.revision),
+            text::thousands(r.keys),
+            text::bytes(r.bytes)
+        )
+    };
+    let went = |list: &[(std::path::PathBuf, std::path::PathBuf)]| -> Vec<String> {
+        list.iter().map(|(from, to)| format!("{} is now {}", from.display(), to.display())).collect()
+    };
+    match &row.stand {
+        Stand::Built(restored) => vec![read_back(restored)],
+        Stand::Placed(swapped) => {
+            let mut lines = vec![read_back(&swapped.restored)];
+            lines.extend(went(&swapped.aside()).into_iter().map(|line| format!("What was at {line}")));
+            lines
+        }
+        Stand::Out(list) => went(list),
+        _ => match state.host_of(row).map(|host| &host.at) {
+            Some(At::Halts(halt)) => vec![halt.commands.join(" && ")],
+            _ => Vec::new(),
+        },
+    }
+}
+
+/// The details of the selected member: what went wrong and the way out, what is known, its host's log.
+pub(super) fn details(model: &Model) -> (String, Vec<String>) {
+    let state = &model.restore;
+    let Some(row) = selected(model) else { return (String::new(), Vec::new()) };
+    let mut lines = Vec::new();
+    if let Some(trouble) = state.trouble(row) {
+        lines.push(format!("{}.", trouble.what));
+        if !trouble.why.is_empty() {
+            lines.push(format!("Why: {}", trouble.why));
+        }
+        if !trouble.hint.is_empty() {
+            lines.push("What to do:".into());
+            lines.extend(trouble.hint.lines().map(|line| format!("  {}", line.trim())));
+        }
+        lines.push(String::new());
+        lines.push(
+            "What was there before is untouched or in place again. What was built waits beside its place.".into(),
+        );
+        lines.push("t goes on where this plan stands, on every host; what is done already is not done again.".into());
+    }
+    lines.extend(about(state, row));
+    if let Some(host) = state.host_of(row) {
+        lines.extend(log(host));
+    }
+    (format!("{} on {}: {}", row.name, row.host, row.dir), lines)
+}
+
+fn log(host: &Host) -> Vec<String> {
+    let mut lines = vec![String::new(), format!("What was done and seen on {}:", host.name)];
+    match &host.snapshot {
+        Some(Arrived::Sent(sent)) => lines.push(format!(
+            "  The snapshot went there once: {} of it, as {} on the wire.",
+            text::bytes(sent.bytes),
+            text::bytes(sent.packed)
+        )),
+        Some(Arrived::Had(path)) => lines.push(format!("  The snapshot was there: {}", path.display())),
+        None => {}
+    }
+    if host.log.is_empty() {
+        lines.push("  Nothing yet.".into());
+    }
+    lines.extend(host.log.iter().flat_map(|text| text.lines()).map(|line| format!("  {line}")));
+    lines
+}
+
+/// What still runs on the members' directories, with what stops it.
+pub(in crate::tui) fn halts(state: &State) -> Vec<String> {
+    let line = |(host, running): &(String, crate::plan::hosts::Running)| {
+        format!("{host}: {}", running.halt.commands.join(" && "))
+    };
+    state.runs.iter().map(line).collect()
+}
+
+/// Whose members are in place or built.
+pub(in crate::tui) fn taken_back(state: &State) -> String {
+    let there = |row: &&Row| matches!(row.stand, Stand::Placed(_) | Stand::Built(_) | Stand::Moving | Stand::Undoing);
+    let names: Vec<String> = state.rows.iter().filter(there).map(|row| row.name.clone()).collect();
+    all(&names)
+}

@@ -1,0 +1,177 @@
+//! The plan in sentences, host by host and in order, with what is known of each host; and what of it is in the way.
+
+use super::super::super::{app::Model, text, theme::Tone};
+use crate::{
+    plan::{
+        Member, Plan, build, destination, hosts,
+        hosts::Look,
+        table::Severity,
+        words::{plural, thousands},
+    },
+    tui::steps::{hosts::size_and_age, hosts_view},
+};
+
+/// What keeps a host from being begun, or needs the operator's word: mark, sentence, tone.
+pub(super) fn of_hosts(model: &Model) -> Vec<(&'static str, String, Tone)> {
+    let state = &model.hosts;
+    let Some(plan) = &state.plan else { return Vec::new() };
+    if state.asking() {
+        let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
+        let (seen, all) = (state.looks.len(), hosts::groups(plan, &names).len());
+        let words = format!("Looking at the {}: {seen} of {all} seen.", plural(all, "host", "hosts"));
+        return vec![(" … ", words, Tone::Plain)];
+    }
+    let mut out = Vec::new();
+    for look in &state.looks {
+        let host = called(&look.host);
+        if !look.ready() {
+            let at = look.members.first().copied().unwrap_or_default();
+            let each = look.members.iter().map(|at| hosts_view::row_words(plan, look, *at, model.now()));
+            let bad = each.into_iter().find(|(mark, ..)| *mark == "✖");
+            let (_, _, words) = bad.unwrap_or_else(|| hosts_view::row_words(plan, look, at, model.now()));
+            out.push((" ✖ ", text::sentence(&format!("{host} is not ready: {words}")), Tone::Bad));
+        }
+        let warnings = look.problems.iter().filter(|p| p.severity == Severity::Warning).map(|p| p.text.as_str());
+        let warnings: Vec<&str> = warnings.collect();
+        if !warnings.is_empty() {
+            out.push((" ! ", text::sentence(&format!("{host}: {}", warnings.join("; "))), Tone::Warn));
+        }
+        for running in &look.runs {
+            let halt = &running.halt;
+            let (dir, commands) = (halt.data_dir.display(), halt.commands.join(" && "));
+            let agreed = model.review.consent.iter().any(|(at, known)| *at == look.host && known == halt);
+            out.push(match agreed {
+                true => (" ! ", format!("Agreed: on {host} this is run just before {dir} is moved: {commands}"), Tone::Warn),
+                false => (
+                    " ✖ ",
+                    format!(
+                        "An etcd runs on {dir} on {host}. It is stopped, with your consent, just before that is moved, by: \
+                         {commands}"
+                    ),
+                    Tone::Bad,
+                ),
+            });
+        }
+        if look.unclear() {
+            let words = format!(
+                "An etcd runs on {host}. How it is stopped can be told only from beside it: c sends requorum there for a \
+                 look, into a directory of its own that is removed at once."
+            );
+            out.push((" ✖ ", words, Tone::Bad));
+        }
+        for automation in &look.automation {
+            let words = format!("On {host}: {}. This pauses it: {}", automation.what, automation.pause);
+            out.push((" ! ", words, Tone::Warn));
+        }
+    }
+    out
+}
+
+fn called(host: &str) -> &str {
+    if destination::is_local(host) { "this machine" } else { host }
+}
+
+/// All that is done, in order. Sentences without a full stop.
+pub(super) fn course(model: &Model, plan: &Plan) -> Vec<String> {
+    let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
+    let groups = hosts::groups(plan, &names);
+    let of = |host: &str| {
+        model.hosts.looks.iter().find(|look| look.host == host).filter(|_| model.hosts.plan.as_ref() == Some(plan))
+    };
+    let mut out = build::beginning(plan);
+    let which =
+        if groups.len() == 1 { called(&groups[0].0).to_string() } else { format!("all {} hosts", groups.len()) };
+    out.push(format!(
+        "Look at {which} again: user, sudo, space, directories, clock, running etcds; what is not ready stops it before \
+         anything is written"
+    ));
+    for (host, members) in &groups {
+        let far = !destination::is_local(host);
+        if far {
+            out.push(format!(
+                "{host}: the snapshot is sent there once ({}, packed where that helps), and is taken when its SHA-256 is right",
+                text::bytes(plan.source.bytes)
+            ));
+        }
+        for member in members.iter().filter_map(|at| plan.members.get(*at)) {
+            let by =
+                of(host).and_then(|look| look.facts.as_ref().ok()).map(|facts| format!(", {}", hosts_view::who(facts)));
+            let on = if far { format!(" on {host}") } else { String::new() };
+            out.push(format!(
+                "{}{on}{}: build {} (member ID {}) beside its place and read it back",
+                member.name,
+                by.unwrap_or_default(),
+                build::dirs(member),
+                member.id
+            ));
+        }
+    }
+    let proven = if plan.members.len() == 1 { "it is" } else { "all of them are" };
+    out.push(format!(
+        "When {proven} proven, ask every client URL of the old cluster again: a leader, or a raft index that moved since, \
+         stops it here. Up to here no old data is touched"
+    ));
+    for (host, members) in &groups {
+        let look = of(host);
+        let on = if destination::is_local(host) { String::new() } else { format!(" on {host}") };
+        for running in look.iter().flat_map(|look| &look.runs) {
+            let commands = running.halt.commands.join(" && ");
+            out.push(format!("Stop the etcd that runs on {}{on}: {commands}", running.halt.data_dir.display()));
+        }
+        for member in members.iter().filter_map(|at| plan.members.get(*at)) {
+            out.push(format!("{}{on}: {}", member.name, exchange(member, look, model.now())));
+        }
+    }
+    out.extend(build::outcome(plan));
+    out.push(
+        "Everything else on these machines stays untouched: the snapshot, other directories, other processes. Nothing that \
+         requorum did not make is deleted"
+            .into(),
+    );
+    out.push(
+        "No etcd is started by requorum; the exact commands follow in Launch. The way back: u on Restore, or requorum undo"
+            .into(),
+    );
+    out
+}
+
+/// How a member comes into its place.
+fn exchange(member: &Member, look: Option<&Look>, now: i64) -> String {
+    let dir = member.data_dir.display();
+    let Some(look) = look.filter(|look| look.facts.is_ok()) else {
+        return format!(
+            "move what is at {dir}, if anything, aside under a dated name, rename the new one into place, look at it again"
+        );
+    };
+    let old: Vec<String> = hosts::dirs(member)
+        .filter(|(column, dir)| look.is_old(*column, dir))
+        .map(|(_, dir)| {
+            let about = size_and_age(look, dir, now).map(|words| format!(" ({words})")).unwrap_or_default();
+            format!("{}{about}", dir.display())
+        })
+        .collect();
+    match old.as_slice() {
+        [] => format!("rename the new {dir} into place, where nothing is, and look at it again"),
+        old => format!(
+            "move {} aside as {dir}.old-DATE, rename the new one into place, look at it again",
+            old.join(" and ")
+        ),
+    }
+}
+
+/// What a rehearsal does, for its question.
+pub(in crate::tui) fn rehearsal(model: &Model) -> Vec<String> {
+    let Some(plan) = &model.review.plan else { return Vec::new() };
+    let bytes = plan.source.bytes.saturating_mul(plan.members.len() as u64);
+    vec![
+        "Every member is built beside its place on its host and proven, the old cluster is asked once more, and then what \
+         was built is removed again. No directory of yours is moved and nothing is stopped."
+            .into(),
+        String::new(),
+        format!(
+            "It writes about {} in all ({} bytes for each member) and sends the snapshot to hosts that do not have it.",
+            text::bytes(bytes),
+            thousands(plan.source.bytes)
+        ),
+    ]
+}
