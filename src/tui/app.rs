@@ -51,6 +51,8 @@ pub struct Options {
     pub plan: Option<Plan>,
     /// Lines to show at the foot of a step.
     pub notes: Vec<(Step, String)>,
+    /// True where somebody looks on who can be asked for more of them.
+    pub accompanied: bool,
     /// Draw with ASCII only.
     pub ascii: bool,
     /// Draw without colours.
@@ -233,7 +235,7 @@ impl Model {
 
 /// Takes one message. What is to be done comes back as effects, in order.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
-    let news = !matches!(msg, Msg::Tick(_) | Msg::Key(_) | Msg::Stepped { .. } | Msg::Row { .. });
+    let news = !matches!(msg, Msg::Tick(_) | Msg::Key(_) | Msg::Noted(_) | Msg::Stepped { .. } | Msg::Row { .. });
     let mut effects = take(model, msg);
     effects.extend(members::look_at_certificates(model));
     if news {
@@ -310,6 +312,10 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
             members::certificates(model, id, seen);
             Vec::new()
         }
+        Msg::Noted(notes) => {
+            model.options.notes = notes;
+            Vec::new()
+        }
         Msg::Fresh { id, now, fresh } => {
             members::fresh(model, id, now, fresh);
             Vec::new()
@@ -380,6 +386,7 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             model.ask(Ask::Label, label);
             Vec::new()
         }
+        Action::Note => vec![Effect::Note],
         Action::Next => steps::next(model),
         Action::Back => {
             if let Some(before) = model.step.before() {
@@ -403,6 +410,8 @@ pub fn can(model: &Model, action: Action) -> std::result::Result<(), String> {
     match action {
         Action::SubmitNext | Action::TakeFixTyping => members::can_typing(model, action),
         _ if model.prompt.is_some() => Ok(()),
+        Action::Note if model.options.accompanied => Ok(()),
+        Action::Note => Err("Nobody looks on who could be asked.".into()),
         action => steps::can(model, action),
     }
 }

@@ -200,7 +200,7 @@ fn footer(model: &Model, page: &Page<'_>) -> Lines {
     let size = |k: &(String, String, Action)| text::width(&k.0) + text::width(&k.1) + 3;
     // the way through and the brake are always named, arrows only where there is room
     let rank = |a: Action| match a {
-        Action::Next | Action::Back | Action::Help | Action::Quit | Action::StopWork => 0,
+        Action::Next | Action::Back | Action::Help | Action::Note | Action::Quit | Action::StopWork => 0,
         Action::Up | Action::Left => 2,
         _ => 1,
     };
@@ -358,7 +358,8 @@ fn quit_words(model: &Model) -> Vec<String> {
 fn help(model: &Model, room: usize) -> Vec<String> {
     const KEYS: usize = 10;
     let mut lines: Vec<String> = Vec::new();
-    for binding in keys::of(model.step.place()).filter(|b| !b.help.is_empty()) {
+    let named = |b: &&keys::Binding| !b.help.is_empty() && (b.action != Action::Note || model.options.accompanied);
+    for binding in keys::of(model.step.place()).filter(named) {
         let mut about = text::wrap(binding.help, room.saturating_sub(KEYS + 1));
         if let Err(why) = steps::can(model, binding.action) {
             about.extend(text::wrap(&format!("Not now: {why}"), room.saturating_sub(KEYS + 1)));

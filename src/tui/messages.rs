@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crossterm::event::KeyEvent;
 
+use super::steps::Step;
 use crate::{
     engine::progress::Progress,
     plan::{
@@ -164,6 +165,8 @@ pub enum Msg {
         /// What was found.
         around: Around,
     },
+    /// What stands at the foot of the steps from now on.
+    Noted(Vec<(Step, String)>),
     /// To [`Effect::Fresh`].
     Fresh {
         /// The effect's ID.
@@ -324,6 +327,8 @@ pub enum Effect {
         /// For the answer.
         id: u64,
     },
+    /// Ask whoever looks on for the next note.
+    Note,
     /// Send text to the terminal's clipboard.
     Copy {
         /// The text.
