@@ -33,7 +33,7 @@ use self::{
 };
 use super::{
     member::{Member, Mode, Options},
-    scenario::{self, Scenario, State},
+    scenario::{self, Damage, Scenario, State},
     store::Store,
 };
 use crate::{
@@ -73,6 +73,7 @@ struct Old {
     cluster: Cluster,
     revision: i64,
     log: i64,
+    damage: Option<Damage>,
     running: Option<Member>,
 }
 
@@ -109,9 +110,10 @@ impl Range {
             let host =
                 if old { Ipv4Addr::LOCALHOST } else { Ipv4Addr::new(127, 0, 0, u8::try_from(n + 2).unwrap_or(2)) };
             let scheme = if scenario.cluster.tls { "https" } else { "http" };
+            let peer = if scenario.cluster.by_name && old { "localhost".to_string() } else { host.to_string() };
             (
                 name.clone(),
-                format!("{scheme}://{host}:{}", ports.get(2 * n + 1)),
+                format!("{scheme}://{peer}:{}", ports.get(2 * n + 1)),
                 format!("http://{host}:{}", ports.get(2 * n)),
             )
         });
@@ -140,6 +142,7 @@ impl Range {
                     history: if reset { History::default() } else { own },
                     revision: if reset { 1 } else { revision },
                     log: if reset { 1 } else { m.log.unwrap_or(revision) },
+                    damage: m.damage,
                     state: m.state,
                     place: Place { data, wal },
                     running: None,
@@ -222,7 +225,8 @@ impl Range {
         let all =
             self.olds.iter().map(|old| (&old.peer, &old.client)).chain(self.spares.iter().map(|(_, p, c)| (p, c)));
         let both = all.flat_map(|(peer, client)| [peer.clone(), client.clone()]);
-        both.flat_map(|url| [url.replace("//127.0.0.1:", "//localhost:"), url]).collect()
+        both.flat_map(|url| [url.replace("//127.0.0.1:", "//localhost:"), url.replace("//localhost:", "//127.0.0.1:")])
+            .collect()
     }
 
     /// Data directories that the wizard is told of, as an operator names those of members that do not run.

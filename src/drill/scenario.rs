@@ -124,6 +124,9 @@ pub struct Cluster {
     /// True where the peer URLs are https.
     #[serde(default)]
     pub tls: bool,
+    /// True where the members' peer URLs are names that have to be looked up.
+    #[serde(default)]
+    pub by_name: bool,
 }
 
 /// A run of writes, each a revision of its own.
@@ -256,6 +259,9 @@ pub struct Disk {
     pub of: String,
     /// The last revision in its database.
     pub revision: i64,
+    /// True where it is of a cluster of its own that somebody made by a reset.
+    #[serde(default)]
+    pub reset: bool,
     /// True where it is not there from the beginning; an act places it.
     #[serde(default)]
     pub later: bool,

@@ -40,8 +40,14 @@ impl Walker {
     pub fn stride(&mut self, stride: &Stride) -> Result<()> {
         let done = match stride {
             Stride::Next => self.next(),
-            Stride::Back => Ok(self.press(Esc)),
-            Stride::Again => Ok(self.press(Char('r'))),
+            Stride::Back => {
+                self.press(Esc);
+                Ok(())
+            }
+            Stride::Again => {
+                self.press(Char('r'));
+                Ok(())
+            }
             Stride::Gone(name) => self.gone(name),
             Stride::Save(name) => self.save(name),
             Stride::Choose(file) => self.choose(file),

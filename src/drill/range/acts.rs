@@ -7,7 +7,7 @@ use super::{Old, Range, backup, datadir};
 use crate::{
     drill::{
         member::{Member, Mode, Options},
-        scenario::{Act, State, library},
+        scenario::{Act, Damage, State, library},
         store::Store,
     },
     engine::source::io_trouble,
@@ -97,8 +97,11 @@ impl Range {
             }
             let id = self.cluster.id_of(&disk.of).ok_or_else(|| absent(&disk.of))?;
             let place = datadir::Place { data: data.clone(), wal: None };
-            let book = self.book(&self.cluster, disk.revision);
-            self.cluster.directory(&place, id, &self.history, disk.revision, disk.revision, &book)?;
+            let reset = self.olds.iter().find(|old| disk.reset && old.name == disk.of);
+            let (history, cluster) = reset.map_or((&self.history, &self.cluster), |old| (&old.history, &old.cluster));
+            let id = cluster.id_of(&disk.of).unwrap_or(id);
+            let book = self.book(cluster, disk.revision);
+            cluster.directory(&place, id, history, disk.revision, disk.revision, &book)?;
             data
         } else {
             // the last of a path is the one that comes later, over the one before
@@ -128,8 +131,7 @@ impl Range {
         let id = old.cluster.id_of(&old.name).ok_or_else(|| absent(&old.name))?;
         let book = self.book(&old.cluster, old.revision);
         old.cluster.directory(&old.place, id, &old.history, old.revision, old.log, &book)?;
-        let damage = self.scenario.members.get(at).and_then(|m| m.damage);
-        if let Some(damage) = damage {
+        if let Some(damage) = old.damage {
             let db = old.place.data.join("member/snap/db");
             let mut bytes = fs::read(&db).map_err(|e| io_trouble("read", &db, &e))?;
             backup::hurt(&mut bytes, damage);
@@ -143,8 +145,14 @@ impl Range {
 
     /// Lets a member apply what its log holds, as it does when it starts.
     fn replayed(&mut self, at: usize) -> Result<()> {
-        let Some(old) = self.olds.get_mut(at).filter(|old| old.log > old.revision) else { return Ok(()) };
+        let Some(old) = self.olds.get_mut(at) else { return Ok(()) };
+        // bbolt opens by the meta page that is whole, and writes the other one anew
+        let mended = old.damage == Some(Damage::FirstMeta);
+        if old.log == old.revision && !mended {
+            return Ok(());
+        }
         old.revision = old.log;
+        old.damage = old.damage.filter(|_| !mended);
         self.write_directory(at)
     }
 

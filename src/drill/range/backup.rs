@@ -97,7 +97,7 @@ pub fn hurt(bytes: &mut [u8], damage: Damage) {
         Damage::FirstMeta => 16..128,
     };
     for byte in bytes.get_mut(hit).unwrap_or_default() {
-        *byte = (chance.next() % 256) as u8;
+        *byte = (chance.number() % 256) as u8;
     }
 }
 

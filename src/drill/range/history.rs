@@ -36,7 +36,7 @@ struct Row {
 pub struct History {
     rows: Vec<Row>,
     /// Buckets that are the same in every database: leases, users, roles.
-    others: BTreeMap<Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>>,
+    others: BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>>,
     /// Of each key, its newest row's creation and version; none once it is deleted.
     live: HashMap<Vec<u8>, (i64, i64)>,
 }
@@ -75,7 +75,7 @@ impl History {
             let mut rows = view.cursor(&bucket);
             while let Some(row) = rows.next().map_err(broken)? {
                 if OTHERS.contains(&name.as_slice()) {
-                    history.others.entry(name.clone()).or_default().push((row.key.into(), row.value.into()));
+                    history.others.entry(name.clone()).or_default().insert(row.key.into(), row.value.into());
                 } else if name == schema::KEY {
                     let undecoded = || Trouble::new(Kind::Input, format!("{}: a row does not decode", path.display()));
                     let key = RevisionKey::parse(row.key).ok_or_else(undecoded)?;
@@ -108,7 +108,7 @@ impl History {
                 let main = self.last() + 1;
                 let key = format!("{}{:04}", run.prefix, n % run.keys.unwrap_or(run.count).max(1) + 1).into_bytes();
                 let (create_revision, version) = self.live.get(&key).map_or((main, 1), |(made, v)| (*made, v + 1));
-                let value = format!("{}{:016x}{:016x}", run.value, chance.next(), chance.next()).into_bytes();
+                let value = format!("{}{:016x}{:016x}", run.value, chance.number(), chance.number()).into_bytes();
                 let kv = KeyValue { key, create_revision, mod_revision: main, version, value, lease: 0 };
                 let bytes = kv.encode_to_vec();
                 self.keep(Revision { main, sub: 0 }, false, &kv, bytes);
@@ -141,6 +141,20 @@ impl History {
             }
         }
         out
+    }
+
+    /// The keys that are alive at revision `at`, each with its row.
+    pub fn alive(&self, at: i64) -> BTreeMap<Vec<u8>, KeyValue> {
+        let mut alive = BTreeMap::new();
+        for row in self.rows.iter().filter(|row| row.at.main <= at) {
+            let Ok(kv) = KeyValue::decode(row.value.as_slice()) else { continue };
+            if row.tombstone {
+                alive.remove(&kv.key);
+            } else {
+                alive.insert(kv.key.clone(), kv);
+            }
+        }
+        alive
     }
 
     /// Writes the database as it was at revision `until` into the new file `path`.
@@ -215,26 +229,10 @@ pub struct Chance(pub u64);
 
 impl Chance {
     /// The next one.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
-    }
-}
-
-impl History {
-    /// The keys that are alive at revision `at`, each with its row.
-    pub fn alive(&self, at: i64) -> BTreeMap<Vec<u8>, KeyValue> {
-        let mut alive = BTreeMap::new();
-        for row in self.rows.iter().filter(|row| row.at.main <= at) {
-            let Ok(kv) = KeyValue::decode(row.value.as_slice()) else { continue };
-            if row.tombstone {
-                alive.remove(&kv.key);
-            } else {
-                alive.insert(kv.key.clone(), kv);
-            }
-        }
-        alive
     }
 }

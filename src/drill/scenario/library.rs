@@ -16,7 +16,26 @@ macro_rules! built_in {
     };
 }
 
-built_in!("first-night");
+built_in!(
+    "first-night",
+    "wait-and-see",
+    "copy-without-hash",
+    "typed-at-night",
+    "half-a-file",
+    "torn-pages",
+    "ahead-in-the-log",
+    "names-or-addresses",
+    "dead-man-answers",
+    "log-apart",
+    "no-space",
+    "ghosts",
+    "two-truths",
+    "time-runs-back",
+    "new-hosts",
+    "sealed-secrets",
+    "reset-twice",
+    "game-day",
+);
 
 /// The one with which to begin.
 pub const FIRST: &str = "first-night";
@@ -29,10 +48,28 @@ pub fn database(name: &str) -> Option<&'static [u8]> {
     }
 }
 
-/// The text of another file in `assets/scenarios`.
-pub fn asset(_name: &str) -> Option<&'static str> {
-    None
+macro_rules! assets {
+    ($($name:literal),* $(,)?) => {
+        /// The text of another file in `assets/scenarios`.
+        pub fn asset(name: &str) -> Option<&'static str> {
+            match name {
+                $($name => Some(include_str!(concat!("../../../assets/scenarios/", $name))),)*
+                _ => None,
+            }
+        }
+    };
 }
+
+assets!(
+    "pki/ca.crt",
+    "pki/member.key",
+    "pki/m1.crt",
+    "pki/m2.crt",
+    "pki/m3.crt",
+    "pki/m1-old-address.crt",
+    "pki/m2-expired.crt",
+    "pki/m3-too-early.crt",
+);
 
 /// All scenarios: those of the program, then those in `dir`, where it is there. One of the same name in `dir` stands
 /// for the program's.
