@@ -2,19 +2,23 @@
 
 use std::{
     env, fs,
-    io::Write,
+    io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
 };
 
-use super::{print, wizard::Look};
+use super::{Format, print, wizard};
 use crate::{
     drill::{
         Drill,
         coach::Coach,
-        debrief, play,
-        scenario::{self, library},
+        debrief::{self, Debrief},
+        desk::{Choice, desk},
+        play,
+        progress::{self, Progress},
+        scenario::{self, Scenario, library},
     },
     engine::source::io_trouble,
+    plan::words::thousands,
     trouble::{Kind, Result, Trouble},
     tui,
 };
@@ -24,20 +28,28 @@ use crate::{
 pub(super) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
-    /// The scenario, by name or by the path of its file [default: first-night].
+    /// The scenario, by name (`requorum drill list`) or by the path of its file [default: first-night].
     scenario: Option<String>,
     /// Walk the expert's path without a terminal and print every step.
     #[arg(long)]
     play: bool,
+    /// Write how it went to this new file, too: Markdown, JSON or text by its ending (.md, .json).
+    #[arg(long, value_name = "FILE")]
+    debrief: Option<PathBuf>,
+    /// Make up the cluster from this number; the same number makes the same cluster.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// A directory with scenarios of your own [default: requorum/scenarios in your directory for configuration].
     #[arg(long, value_name = "DIR", global = true)]
     dir: Option<PathBuf>,
     #[command(flatten)]
-    look: Look,
+    look: wizard::Look,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// List the scenarios: how hard, how long, whether you passed, your best.
+    List,
     /// Write a template for a scenario, with every field explained, to NAME.yaml.
     New {
         /// What the scenario is called: small letters, digits, -.
@@ -50,27 +62,134 @@ enum Command {
     },
 }
 
-pub(super) fn run(args: &Args) -> Result<()> {
+pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     let dir = args.dir.clone().or_else(own_dir);
     match &args.command {
+        Some(Command::List) => list(dir.as_deref(), format),
         Some(Command::New { name }) => new(name),
         Some(Command::Check { file }) => check(file, dir.as_deref()),
-        None => practise(args, dir.as_deref()),
+        None => practise(args, dir.as_deref(), format),
     }
 }
 
-fn practise(args: &Args, dir: Option<&Path>) -> Result<()> {
+fn practise(args: &Args, dir: Option<&Path>, format: Format) -> Result<()> {
     let name = args.scenario.as_deref().unwrap_or(library::FIRST);
-    let drill = Drill::set_up(library::find(name, dir)?, args.look.options())?;
-    print(&drill.brief())?;
+    let mut scenario = library::find(name, dir)?;
+    if let Some(seed) = args.seed {
+        scenario.cluster.seed = seed;
+    }
+    if args.debrief.as_ref().is_some_and(|path| path.exists()) {
+        return Err(exists(args.debrief.as_deref().unwrap_or(Path::new(""))));
+    }
+    let drill = Drill::set_up(scenario.clone(), args.look.options())?;
     if args.play {
+        print(&drill.brief())?;
         return play::play(&drill, &mut |text| print(text));
     }
-    let mut model = drill.model();
-    let mut coach = Coach::new(drill.exercise.clone());
-    tui::go_on(&mut model, drill.world(), Some(&mut coach))?;
-    let found = debrief::debrief(&drill.exercise.lock());
-    print(&format!("\n{}", debrief::print::text(&found)))
+    let found = exercise(drill, &scenario, args)?;
+    // a file that cannot be written must not keep anybody from reading how it went
+    let noted = note(&found);
+    match format {
+        Format::Json => print(&format!("{}\n", serde_json::to_string_pretty(&found).unwrap_or_default()))?,
+        _ => print(&format!("\n{}", debrief::print::text(&found)))?,
+    }
+    if let Some(path) = &args.debrief {
+        save(path, &found)?;
+    }
+    noted
+}
+
+/// The exercise from the story to its end, with as many resets as it takes.
+fn exercise(mut drill: Drill, scenario: &Scenario, args: &Args) -> Result<Debrief> {
+    loop {
+        let mut model = drill.model();
+        let mut coach = Coach::new(drill.exercise.clone());
+        print(&drill.brief())?;
+        story(&drill)?;
+        let choice = loop {
+            tui::go_on(&mut model, drill.world(), Some(&mut coach))?;
+            let found = debrief::debrief(&drill.exercise.lock());
+            if found.passed || drill.exercise.lock().ended {
+                break Choice::Done;
+            }
+            match desk(&drill.exercise, model.step, &mut io::stdin().lock(), &mut |text| print(text))? {
+                Choice::Back => {}
+                choice => break choice,
+            }
+        };
+        if choice == Choice::Done {
+            return Ok(debrief::debrief(&drill.exercise.lock()));
+        }
+        // given back first: the same seed then leads to the same ports
+        drop((model, coach, drill));
+        drill = Drill::set_up(scenario.clone(), args.look.options())?;
+    }
+}
+
+/// Lets the story be read before the wizard takes the screen.
+fn story(drill: &Drill) -> Result<()> {
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        return Ok(());
+    }
+    drill.exercise.lock().clock.stop();
+    print("\nPress Enter when you have read it; the clock begins then. ")?;
+    let mut line = String::new();
+    io::stdin().read_line(&mut line).map_err(|e| Trouble::new(Kind::Failed, "the terminal cannot be read").why(e))?;
+    drill.exercise.lock().clock.go();
+    Ok(())
+}
+
+/// Takes it down in the user's progress.
+fn note(found: &Debrief) -> Result<()> {
+    let Some(path) = progress_file() else { return Ok(()) };
+    let mut progress = Progress::read(&path)?;
+    progress.add(found);
+    progress.write(&path)
+}
+
+fn save(path: &Path, found: &Debrief) -> Result<()> {
+    let text = match path.extension().and_then(|x| x.to_str()) {
+        Some("json") => serde_json::to_string_pretty(found).unwrap_or_default(),
+        Some("md") => debrief::print::markdown(found),
+        _ => debrief::print::text(found),
+    };
+    write_new(path, &text)?;
+    print(&format!("Written: {}\n", path.display()))
+}
+
+fn list(dir: Option<&Path>, format: Format) -> Result<()> {
+    let scenarios = library::all(dir)?;
+    let progress = progress_file().map(|path| Progress::read(&path)).transpose()?.unwrap_or_default();
+    let tried = |s: &Scenario| progress.0.get(&s.name).cloned().unwrap_or_default();
+    if format == Format::Json {
+        let rows: Vec<serde_json::Value> = scenarios
+            .iter()
+            .map(|s| {
+                serde_json::json!({
+                    "name": s.name, "title": s.title, "difficulty": s.difficulty, "minutes": s.minutes, "progress": tried(s),
+                })
+            })
+            .collect();
+        return print(&format!("{}\n", serde_json::to_string_pretty(&rows).unwrap_or_default()));
+    }
+    let wide = scenarios.iter().map(|s| s.name.len()).max().unwrap_or(0);
+    print(&format!("{:wide$}  hard  min  passed  best            title\n", "name"))?;
+    for s in &scenarios {
+        let tried = tried(s);
+        let best = tried.best.map_or_else(String::new, |best| {
+            let lost =
+                if best.lost == 0 { String::new() } else { format!(", {} lost", thousands(best.lost.unsigned_abs())) };
+            format!("{}{lost}", debrief::print::time(best.seconds))
+        });
+        let passed = match (tried.passed, tried.ended) {
+            (0, 0) => "-".to_string(),
+            (0, _) => "not yet".into(),
+            (n, _) => n.to_string(),
+        };
+        let hard = "*".repeat(usize::from(s.difficulty));
+        print(&format!("{:wide$}  {hard:<5} {:>3}  {passed:<7} {best:<15} {}\n", s.name, s.minutes, s.title))?;
+    }
+    print("\n`requorum drill NAME` begins one; the first is for a first time.\n")
 }
 
 fn new(name: &str) -> Result<()> {
@@ -78,13 +197,7 @@ fn new(name: &str) -> Result<()> {
     // read before it is written: a name that no scenario can have is said now
     scenario::parse(&format!("{name}.yaml"), &text)?;
     let path = PathBuf::from(format!("{name}.yaml"));
-    let mut file = fs::File::create_new(&path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::AlreadyExists => Trouble::new(Kind::Input, format!("{} exists", path.display()))
-            .why("requorum never writes over a file")
-            .hint("Take another name."),
-        _ => io_trouble("write", &path, &e),
-    })?;
-    file.write_all(text.as_bytes()).map_err(|e| io_trouble("write", &path, &e))?;
+    write_new(&path, &text)?;
     print(&format!(
         "Written: {0}. It can be practised on as it is: requorum drill {0}\nrequorum drill check {0} proves it after every change.\n",
         path.display()
@@ -100,6 +213,25 @@ fn check(file: &str, dir: Option<&Path>) -> Result<()> {
         n => format!("none of its {n} wrong ways leads there"),
     };
     print(&format!("{}: sound. It is not passed untouched, {ways}, and the expert's path passes.\n", scenario.name))
+}
+
+fn exists(path: &Path) -> Trouble {
+    Trouble::new(Kind::Input, format!("{} exists", path.display()))
+        .why("requorum never writes over a file")
+        .hint("Take another name.")
+}
+
+fn write_new(path: &Path, text: &str) -> Result<()> {
+    let mut file = fs::File::create_new(path).map_err(|e| match e.kind() {
+        io::ErrorKind::AlreadyExists => exists(path),
+        _ => io_trouble("write", path, &e),
+    })?;
+    file.write_all(text.as_bytes()).map_err(|e| io_trouble("write", path, &e))
+}
+
+/// Where the user's progress is kept.
+fn progress_file() -> Option<PathBuf> {
+    Some(wizard::state_dir()?.join(progress::FILE))
 }
 
 /// A team's own scenarios.

@@ -166,7 +166,7 @@ fn run(cli: Cli) -> Result<u8> {
         Some(Command::Agent) => apply::agent(),
         Some(Command::Sheet(args)) => sheet::run(&args),
         Some(Command::Launch(args)) => launch::run(&args, write_out),
-        Some(Command::Drill(args)) => drill::run(&args),
+        Some(Command::Drill(args)) => drill::run(&args, write_out),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut Cli::command(), "requorum", &mut io::stdout());

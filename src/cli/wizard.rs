@@ -102,9 +102,14 @@ pub(super) fn real(args: WizardArgs, connect: &connect::ConnectArgs) -> Result<(
     }
 }
 
-/// Where journals are kept: `requorum` in the user's directory for state, else here.
+/// Where journals are kept: in the user's directory for state, else here.
 fn journals(here: &Path) -> PathBuf {
+    state_dir().unwrap_or_else(|| here.to_path_buf())
+}
+
+/// `requorum` in the user's directory for state.
+pub(super) fn state_dir() -> Option<PathBuf> {
     let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
     let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
-    state.map_or_else(|| here.to_path_buf(), |dir| dir.join("requorum"))
+    state.map(|dir| dir.join("requorum"))
 }

@@ -82,15 +82,15 @@ fn look(state: &mut State, model: &Model, msg: &Msg) {
     state.seen = seen;
 }
 
-/// Gives the next tip of a step.
-fn tip(state: &mut State, step: Step) {
+/// Gives the next tip of a step, where there is one left.
+pub(super) fn tip(state: &mut State, step: Step) -> Option<String> {
     let tips = state.range.scenario().tips.get(&StepName(step)).cloned().unwrap_or_default();
     let given = state.tips.entry(step).or_insert(0);
-    if let Some(tip) = tips.get(*given) {
-        *given += 1;
-        let tip = state.range.expand(tip);
-        state.note(What::Tip, tip);
-    }
+    let tip = tips.get(*given)?.clone();
+    *given += 1;
+    let tip = state.range.expand(&tip);
+    state.note(What::Tip, tip.clone());
+    Some(tip)
 }
 
 /// What stands at the foot of `step` now, the most pressing first.

@@ -5,9 +5,11 @@
 
 pub mod coach;
 pub mod debrief;
+pub mod desk;
 pub mod exercise;
 pub mod member;
 pub mod play;
+pub mod progress;
 pub mod range;
 pub mod scenario;
 pub mod store;
@@ -81,7 +83,10 @@ impl Drill {
 
     /// What the pager said.
     pub fn brief(&self) -> String {
-        let state = self.exercise.lock();
+        Drill::brief_of(&self.exercise.lock())
+    }
+
+    fn brief_of(state: &exercise::State) -> String {
         let scenario = state.range.scenario();
         format!(
             "{}\n{}\nEverything lies in {}\n",

@@ -253,6 +253,15 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
             effects.push(detect::look_around(model));
             effects
         }
+        Msg::Returned => {
+            let asks = model.detect.asking() > 0;
+            let mut effects = if asks { detect::ask_all(model) } else { Vec::new() };
+            effects.extend(snapshot_work::again(model));
+            if model.review.asking() {
+                effects.extend(review::ask(model));
+            }
+            effects
+        }
         Msg::Tick(now_ms) => {
             model.now_ms = model.now_ms.max(now_ms);
             Vec::new()

@@ -30,6 +30,8 @@ pub enum Msg {
         /// Random hex digits for the token.
         fresh: String,
     },
+    /// A wizard that was left is opened again: what was under way then is not any more.
+    Returned,
     /// A key was pressed.
     Key(KeyEvent),
     /// Text was pasted.

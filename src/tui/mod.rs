@@ -137,8 +137,9 @@ async fn wizard(model: &mut Model, world: Arc<dyn World>, mut companion: Option<
     let mut keys = Some(EventStream::new());
     let (columns, lines) = crossterm::terminal::size()?;
     let mut pending = vec![Msg::Resized(columns, lines)];
-    if model.started == 0 {
-        pending.push(Msg::Start { now: world.now(), fresh: world.fresh() });
+    match model.started {
+        0 => pending.push(Msg::Start { now: world.now(), fresh: world.fresh() }),
+        _ => pending.push(Msg::Returned),
     }
     let mut drawn: Option<Instant> = None;
     let mut dirty = true;
