@@ -83,7 +83,7 @@ fn practise(args: &Args, dir: Option<&Path>, format: Format) -> Result<()> {
     }
     let drill = Drill::set_up(scenario.clone(), args.look.options())?;
     if args.play {
-        print(&drill.brief())?;
+        print(&flowing(&drill.brief()))?;
         return play::play(&drill, &mut |text| print(text));
     }
     let found = exercise(drill, &scenario, args)?;
@@ -91,7 +91,7 @@ fn practise(args: &Args, dir: Option<&Path>, format: Format) -> Result<()> {
     let noted = note(&found);
     match format {
         Format::Json => print(&format!("{}\n", serde_json::to_string_pretty(&found).unwrap_or_default()))?,
-        _ => print(&format!("\n{}", debrief::print::text(&found)))?,
+        _ => print(&format!("\n{}\n{NEXT}", flowing(&debrief::print::text(&found))))?,
     }
     if let Some(path) = &args.debrief {
         save(path, &found)?;
@@ -104,7 +104,7 @@ fn exercise(mut drill: Drill, scenario: &Scenario, args: &Args) -> Result<Debrie
     loop {
         let mut model = drill.model();
         let mut coach = Coach::new(drill.exercise.clone());
-        print(&drill.brief())?;
+        print(&flowing(&drill.brief()))?;
         story(&drill)?;
         let choice = loop {
             tui::go_on(&mut model, drill.world(), Some(&mut coach))?;
@@ -112,7 +112,8 @@ fn exercise(mut drill: Drill, scenario: &Scenario, args: &Args) -> Result<Debrie
             if found.passed || drill.exercise.lock().ended {
                 break Choice::Done;
             }
-            match desk(&drill.exercise, model.step, &mut io::stdin().lock(), &mut |text| print(text))? {
+            let mut say = |text: &str| print(&flowing(text));
+            match desk(&drill.exercise, model.step, &mut io::stdin().lock(), &mut say)? {
                 Choice::Back => {}
                 choice => break choice,
             }
@@ -137,6 +138,18 @@ fn story(drill: &Drill) -> Result<()> {
     io::stdin().read_line(&mut line).map_err(|e| Trouble::new(Kind::Failed, "the terminal cannot be read").why(e))?;
     drill.exercise.lock().clock.go();
     Ok(())
+}
+
+/// What stands below every debrief.
+const NEXT: &str = "What was made for this exercise is removed. `requorum drill list` shows all of them.\n";
+
+/// Text broken at blanks where the terminal ends, the lines that go on indented as they began.
+fn flowing(text: &str) -> String {
+    let columns = crossterm::terminal::size().map_or(100, |(columns, _)| usize::from(columns)).clamp(40, 100);
+    let flow = |line: &str| tui::text::wrap(line, columns).join("\n");
+    // a prompt's last blank stays, and so does a line's end
+    let ends = text.chars().last().filter(|c| [' ', '\n'].contains(c)).map(String::from).unwrap_or_default();
+    text.lines().map(flow).collect::<Vec<_>>().join("\n") + &ends
 }
 
 /// Takes it down in the user's progress.

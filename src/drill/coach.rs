@@ -1,7 +1,7 @@
 //! The coach: looks on while the wizard is used, and has the sentences at the foot of its steps. What it says follows
 //! from the scenario and from what shows; it presses no key.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     exercise::{Exercise, State, What, seen::Seen},
@@ -44,7 +44,9 @@ impl Companion for Coach {
     fn asked(&mut self, model: &Model) -> Option<Notes> {
         let notes = {
             let mut state = self.exercise.lock();
-            tip(&mut state, model.step);
+            if tip(&mut state, model.step).is_none() {
+                state.hears("There is no further hint for this step.");
+            }
             notes(&mut state, model.step)
         };
         self.news(notes)
@@ -80,6 +82,10 @@ fn look(state: &mut State, model: &Model, msg: &Msg) {
         state.note(What::Override, format!("a fence was overridden: {text} was typed"));
     }
     state.seen = seen;
+    // who presses a key after a moment has read what was said
+    if state.heard.as_ref().is_some_and(|(at, _)| state.seen.key_at > *at + READ) {
+        state.heard = None;
+    }
 }
 
 /// Gives the next tip of a step, where there is one left.
@@ -96,7 +102,7 @@ pub(super) fn tip(state: &mut State, step: Step) -> Option<String> {
 /// What stands at the foot of `step` now, the most pressing first.
 fn notes(state: &mut State, step: Step) -> Notes {
     let scenario = state.range.scenario().clone();
-    let mut lines: Vec<String> = state.heard.last().map(|words| state.range.expand(words)).into_iter().collect();
+    let mut lines: Vec<String> = state.heard.iter().map(|(_, words)| state.range.expand(words)).collect();
     let wrong: Vec<String> =
         scenario.hints.iter().filter(|hint| state.holds(&hint.when)).map(|h| h.says.clone()).collect();
     for says in &wrong {
@@ -119,3 +125,6 @@ fn notes(state: &mut State, step: Step) -> Notes {
 
 /// So many sentences stand at a step's foot at most, beside the clock.
 const MOST: usize = 2;
+
+/// How long a sentence stands there at least.
+const READ: Duration = Duration::from_secs(2);

@@ -88,8 +88,8 @@ pub struct State {
     pub came: BTreeSet<String>,
     /// What cannot be undone and happened.
     pub failed: Vec<String>,
-    /// The sentences that the trainee heard last, the newest last.
-    pub heard: Vec<String>,
+    /// The sentence that the trainee heard last, and when, until it was read.
+    pub heard: Option<(Duration, String)>,
     /// Hints that were shown, in order.
     pub hinted: Vec<String>,
     /// How many tips were given at each step.
@@ -122,7 +122,7 @@ impl Exercise {
             reached: BTreeMap::new(),
             came: BTreeSet::new(),
             failed: Vec::new(),
-            heard: Vec::new(),
+            heard: None,
             hinted: Vec::new(),
             tips: BTreeMap::new(),
             asked: 0,
@@ -148,10 +148,15 @@ impl State {
         self.timeline.push(Happened { at_ms, what, text: text.into() });
     }
 
+    /// The trainee hears a sentence; the timeline does not tell of it.
+    pub fn hears(&mut self, text: &str) {
+        self.heard = Some((self.clock.elapsed(), text.into()));
+    }
+
     /// Something is said to the trainee.
     pub fn tell(&mut self, what: What, text: &str) {
         self.note(what, text);
-        self.heard.push(text.into());
+        self.hears(text);
     }
 
     /// The trainee has something done at a host; what came of it comes back.
@@ -168,7 +173,7 @@ impl State {
             self.range.act(&hand.act)?;
         }
         self.note(What::Hand, format!("{}: {}", hand.act, hand.gives));
-        self.heard.push(hand.gives.clone());
+        self.hears(&hand.gives);
         self.stir();
         Ok(hand.gives)
     }
@@ -196,7 +201,7 @@ impl State {
         let said = if inject.says.is_empty() { "the trainee hears nothing of it" } else { &inject.says };
         self.note(What::Inject, format!("{}: {said}", inject.name));
         if !inject.says.is_empty() {
-            self.heard.push(inject.says.clone());
+            self.hears(&inject.says);
         }
         Ok(())
     }

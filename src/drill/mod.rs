@@ -89,7 +89,8 @@ impl Drill {
     fn brief_of(state: &exercise::State) -> String {
         let scenario = state.range.scenario();
         format!(
-            "{}\n{}\nEverything lies in {}\n",
+            "{}\n\n{}\n\nThis is practice: the wizard is the real one, and it reaches nothing outside {}. The coach speaks at the \
+             foot of its screens; q leaves to him, for hints, hands at the hosts, a pause or a reset.\n",
             scenario.title,
             state.range.expand(scenario.brief.trim()),
             state.range.root().display()

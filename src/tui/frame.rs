@@ -200,8 +200,8 @@ fn footer(model: &Model, page: &Page<'_>) -> Lines {
     let size = |k: &(String, String, Action)| text::width(&k.0) + text::width(&k.1) + 3;
     // the way through and the brake are always named, arrows only where there is room
     let rank = |a: Action| match a {
-        Action::Next | Action::Back | Action::Help | Action::Note | Action::Quit | Action::StopWork => 0,
-        Action::Up | Action::Left => 2,
+        Action::Next | Action::Back | Action::Help | Action::Quit | Action::StopWork => 0,
+        Action::Up | Action::Left | Action::Note => 2,
         _ => 1,
     };
     let mut room = page.width().saturating_sub(1);

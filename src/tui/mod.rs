@@ -74,10 +74,16 @@ const TICK: Duration = Duration::from_millis(250);
 /// `Usage` where stdin or stdout is no terminal; `Failed` when the terminal gives out.
 pub fn run(options: Options, world: Arc<dyn World>) -> Result<Ending> {
     let mut model = Model::new(options, world.label());
-    go_on(&mut model, world, None)
+    let ending = go_on(&mut model, world, None)?;
+    let mut out = io::stdout();
+    for line in &ending.lines {
+        // the operator may have closed the terminal: then nobody reads this
+        let _ = writeln!(out, "{line}");
+    }
+    Ok(ending)
 }
 
-/// As [`run`], on a model that may have been left before, and with somebody who looks on.
+/// As [`run`], on a model that may have been left before, with somebody who looks on, and without a word afterwards.
 ///
 /// # Errors
 /// As [`run`].
@@ -103,13 +109,7 @@ pub fn go_on(model: &mut Model, world: Arc<dyn World>, companion: Option<&mut dy
     // a member that hangs must not keep the operator from leaving
     runtime.shutdown_background();
     ended.map_err(terminal_gone)?;
-    let ending = ending::ending(model);
-    let mut out = io::stdout();
-    for line in &ending.lines {
-        // the operator may have closed the terminal: then nobody reads this
-        let _ = writeln!(out, "{line}");
-    }
-    Ok(ending)
+    Ok(ending::ending(model))
 }
 
 fn terminal_gone(error: io::Error) -> Trouble {
@@ -134,7 +134,7 @@ async fn wizard(model: &mut Model, world: Arc<dyn World>, mut companion: Option<
     model.leaving = ending::Leaving::No;
     let guard = Guard::take()?;
     let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
-    let mut keys = Some(EventStream::new());
+    let mut keys = Some(listen());
     let (columns, lines) = crossterm::terminal::size()?;
     let mut pending = vec![Msg::Resized(columns, lines)];
     match model.started {
@@ -168,7 +168,7 @@ async fn wizard(model: &mut Model, world: Arc<dyn World>, mut companion: Option<
                         // crossterm's reader: it must be gone before a new one is made
                         drop(keys.take());
                         guard.suspend().await?;
-                        keys = Some(EventStream::new());
+                        keys = Some(listen());
                         terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
                     }
                     Effect::Copy { text } => {
@@ -225,6 +225,14 @@ fn take_notes(model: &mut Model, notes: Option<companion::Notes>) {
     if let Some(notes) = notes {
         update(model, Msg::Noted(notes));
     }
+}
+
+/// Listens to the terminal. What woke an earlier listener up to its end may still lie there, and would swallow the first
+/// key that comes together with it; so it is taken out before anybody can know that a key is welcome.
+fn listen() -> EventStream {
+    let keys = EventStream::new();
+    let _ = crossterm::event::poll(Duration::ZERO);
+    keys
 }
 
 /// The terminal's next event; none ever while nobody listens.
