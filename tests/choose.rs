@@ -28,11 +28,11 @@ fn source<'a>(wizard: &'a Headless, end: &str) -> &'a Source {
 
 /// The made cluster: m2 answers, and its directory `m2.etcd` is there.
 fn practice() -> (Range, Arc<dyn World>, Options) {
-    let range = Range::build(scenario::first_night().unwrap()).unwrap();
+    let range = Range::build(scenario::library::find(scenario::library::FIRST, None).unwrap()).unwrap();
     let members = Members::new(Default::default()).unwrap();
-    let world = Local::fenced("DRILL", members, range.root(), range.endpoints().to_vec()).unwrap();
+    let world = Local::fenced("DRILL", members, range.root(), range.endpoints()).unwrap();
     let options = Options {
-        endpoints: range.endpoints().to_vec(),
+        endpoints: range.endpoints(),
         places: range.places(),
         label: Some("prod-eu".into()),
         base_dir: range.base_dir(),

@@ -6,6 +6,7 @@
 mod apply;
 mod bench;
 mod connect;
+mod drill;
 mod inspect;
 mod launch;
 mod options;
@@ -118,7 +119,7 @@ enum Command {
     /// Did it work? Watches the members of a plan come up and proves what they serve; with an exit code for scripts.
     Verify(verify::VerifyArgs),
     /// Practise on a broken cluster that is made for you.
-    Drill(wizard::DrillArgs),
+    Drill(drill::Args),
     /// Measure status and restore on this machine, side by side with etcdutl where there is one.
     Bench(bench::BenchArgs),
     /// Print the completions for a shell.
@@ -165,7 +166,7 @@ fn run(cli: Cli) -> Result<u8> {
         Some(Command::Agent) => apply::agent(),
         Some(Command::Sheet(args)) => sheet::run(&args),
         Some(Command::Launch(args)) => launch::run(&args, write_out),
-        Some(Command::Drill(args)) => wizard::drill(&args),
+        Some(Command::Drill(args)) => drill::run(&args, write_out),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut Cli::command(), "requorum", &mut io::stdout());

@@ -1,5 +1,4 @@
-//! `requorum` without a subcommand, and `requorum drill`: the wizard on the real world and on the
-//! practice cluster.
+//! `requorum` without a subcommand: the wizard on the real world.
 
 use std::{
     env,
@@ -7,9 +6,8 @@ use std::{
     sync::Arc,
 };
 
-use super::{absolute, connect, plan, print};
+use super::{absolute, connect, plan};
 use crate::{
-    drill::{Drill, scenario},
     etcd::version::Minor,
     trouble::{Kind, Result, Trouble},
     tui::{self, Options, Step},
@@ -51,7 +49,7 @@ pub(super) struct WizardArgs {
 }
 
 #[derive(Debug, clap::Args)]
-struct Look {
+pub(super) struct Look {
     /// Draw with ASCII only.
     #[arg(long)]
     ascii: bool,
@@ -62,7 +60,7 @@ struct Look {
 
 impl Look {
     /// Terminals that are known to have nothing else get ASCII without being asked.
-    fn options(&self) -> Options {
+    pub(super) fn options(&self) -> Options {
         let term = env::var("TERM").unwrap_or_default();
         let locale =
             ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| env::var(name).ok().filter(|v| !v.is_empty()));
@@ -74,15 +72,6 @@ impl Look {
             ..Options::default()
         }
     }
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct DrillArgs {
-    /// Walk the expert's path without a terminal and print every step.
-    #[arg(long)]
-    play: bool,
-    #[command(flatten)]
-    look: Look,
 }
 
 pub(super) fn real(args: WizardArgs, connect: &connect::ConnectArgs) -> Result<()> {
@@ -117,15 +106,14 @@ pub(super) fn real(args: WizardArgs, connect: &connect::ConnectArgs) -> Result<(
     }
 }
 
-/// Where journals are kept: `requorum` in the user's directory for state, else here.
+/// Where journals are kept: in the user's directory for state, else here.
 fn journals(here: &Path) -> PathBuf {
-    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
-    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
-    state.map_or_else(|| here.to_path_buf(), |dir| dir.join("requorum"))
+    state_dir().unwrap_or_else(|| here.to_path_buf())
 }
 
-pub(super) fn drill(args: &DrillArgs) -> Result<()> {
-    let drill = Drill::set_up(scenario::first_night()?, args.look.options())?;
-    print(&drill.brief())?;
-    if args.play { drill.play(&mut |text| print(text)) } else { drill.wizard(&mut |text| print(text)) }
+/// `requorum` in the user's directory for state.
+pub(super) fn state_dir() -> Option<PathBuf> {
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+    state.map(|dir| dir.join("requorum"))
 }

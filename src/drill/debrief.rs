@@ -1,88 +1,186 @@
-//! What came of an exercise: asked of the restored members and read from their directories, never
-//! taken from what was intended.
+//! What came of an exercise: objectives met, with what shows it; writes lost against the best possible; where the time
+//! went; what was unsafe; the expert's path beside one's own. No points. Asked of what stands and read from what lies
+//! there, never taken from what was intended.
 
-use super::{member::SIMULATED, range::Range};
-use crate::{
-    plan::facts::{Answer, Read},
-    trouble::Result,
-    world::members::Members,
+pub mod print;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{
+    exercise::{State, What},
+    scenario::Stride,
 };
 
+/// What is said of members that requorum itself plays.
+pub const SIMULATED: &str = "simulated members, read by requorum itself";
+
 /// The outcome of an exercise.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Debrief {
-    /// True when every restored member serves every key of the best source.
+    /// The scenario's name.
+    pub scenario: String,
+    /// Its title.
+    pub title: String,
+    /// The seed from which it was made.
+    pub seed: u64,
+    /// True when every objective is met and nothing unsafe was done.
     pub passed: bool,
-    /// The findings, in lines.
-    pub lines: Vec<String>,
+    /// What the members were: `simulated members, read by requorum itself`, or `real etcd 3.6.14`.
+    pub members: String,
+    /// True where a real etcd answered: only that is proof.
+    pub proven: bool,
+    /// The objectives.
+    pub objectives: Vec<Objective>,
+    /// What was done that cannot be undone.
+    pub unsafe_acts: Vec<String>,
+    /// Writes against the best possible; none where nothing was restored.
+    pub writes: Option<Writes>,
+    /// Seconds of the whole, the clock's standing still left out.
+    pub seconds: u64,
+    /// Seconds in each step of the wizard, in the order in which they were first reached.
+    pub phases: Vec<Phase>,
+    /// Hints that the coach gave because a mistake showed.
+    pub hints: Vec<String>,
+    /// Hints that were asked for.
+    pub asked_for: Vec<String>,
+    /// Fences that were overridden, with what was typed.
+    pub overrides: Vec<String>,
+    /// Everything that happened, with its time in seconds.
+    pub own_path: Vec<Moment>,
+    /// The expert's path.
+    pub expert_path: Vec<Leg>,
+    /// What is to be learnt.
+    pub learnt: String,
+    /// Where it really happened.
+    pub links: Vec<String>,
+}
+
+/// An objective.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Objective {
+    /// What was to be reached.
+    pub says: String,
+    /// Whether it was.
+    pub met: bool,
+    /// What shows it.
+    pub evidence: String,
+}
+
+/// Writes against the best possible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Writes {
+    /// The revision that the restored data ends with, a bump left out.
+    pub restored: i64,
+    /// The newest revision that could be had.
+    pub best: i64,
+    /// How many were lost.
+    pub lost: i64,
+}
+
+/// The time in a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Phase {
+    /// The step.
+    pub step: String,
+    /// Seconds.
+    pub seconds: u64,
+}
+
+/// A moment of the trainee's path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Moment {
+    /// Seconds since the beginning.
+    pub at: u64,
+    /// What it is about.
+    pub what: What,
+    /// In words.
+    pub text: String,
+}
+
+/// A leg of the expert's path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Leg {
+    /// What is done.
+    #[serde(rename = "do")]
+    pub act: Vec<String>,
+    /// Why.
+    pub why: String,
 }
 
 /// Looks at what stands now.
-///
-/// # Errors
-/// When nobody can be asked at all.
-pub fn debrief(range: &Range) -> Result<Debrief> {
-    let mut lines = Vec::new();
-    let best = range.best().range(&[0], &[0], 0, usize::MAX).unwrap_or_default();
-    if let Some(trouble) = range.trouble() {
-        return Ok(Debrief { passed: false, lines: vec![format!("✖ the members did not come up: {trouble}")] });
+pub fn debrief(state: &State) -> Debrief {
+    let scenario = state.range.scenario();
+    let objectives: Vec<Objective> = scenario
+        .goals
+        .iter()
+        .map(|goal| {
+            // what shows it is what the first fact that fails says, else what all say
+            let seen: Vec<(bool, String)> = goal
+                .when
+                .facts
+                .iter()
+                .map(|(fact, wanted)| {
+                    let (holds, words) = state.fact(fact);
+                    (holds == *wanted, words)
+                })
+                .collect();
+            let met = seen.iter().all(|(met, _)| *met);
+            let words = seen.into_iter().filter(|(m, _)| met || !m).map(|(_, words)| words);
+            Objective { says: goal.says.clone(), met, evidence: words.collect::<Vec<_>>().join("; ") }
+        })
+        .collect();
+    let restored = state.range.plan().map(|plan| plan.source.revision);
+    let best = state.range.best();
+    let texts =
+        |what: What| state.timeline.iter().filter(|h| h.what == what).map(|h| h.text.clone()).collect::<Vec<_>>();
+    let mut asked_for = texts(What::Tip);
+    asked_for.dedup();
+    Debrief {
+        scenario: scenario.name.clone(),
+        title: scenario.title.clone(),
+        seed: scenario.cluster.seed,
+        passed: objectives.iter().all(|o| o.met) && state.failed.is_empty(),
+        members: state.range.members_are(),
+        proven: state.range.is_real(),
+        objectives,
+        unsafe_acts: state.failed.clone(),
+        writes: restored.map(|restored| Writes { restored, best, lost: (best - restored).max(0) }),
+        seconds: state.clock.elapsed().as_secs(),
+        phases: phases(state),
+        hints: texts(What::Hint),
+        asked_for,
+        overrides: texts(What::Override),
+        own_path: state
+            .timeline
+            .iter()
+            .map(|h| Moment { at: h.at_ms / 1000, what: h.what, text: h.text.clone() })
+            .collect(),
+        expert_path: scenario
+            .path
+            .iter()
+            .map(|leg| Leg { act: leg.strides.iter().map(Stride::to_string).collect(), why: leg.why.clone() })
+            .collect(),
+        learnt: scenario.debrief.trim().to_string(),
+        links: scenario.links.clone(),
     }
-    if range.restored().is_empty() {
-        let lines = vec![
-            "✖ No new cluster: not every member of a plan was restored.".into(),
-            format!(
-                "  The survivor held {} keys at revision {}; they can still be had.",
-                best.count,
-                range.best().revision()
-            ),
-        ];
-        return Ok(Debrief { passed: false, lines });
+}
+
+/// Where the time went.
+fn phases(state: &State) -> Vec<Phase> {
+    let end = u64::try_from(state.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let steps: Vec<(u64, &str)> =
+        state.timeline.iter().filter(|h| h.what == What::Step).map(|h| (h.at_ms, h.text.as_str())).collect();
+    let ends = steps.iter().skip(1).map(|(at, _)| *at).chain([end]);
+    let mut spent: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut order: Vec<&str> = Vec::new();
+    for ((begin, step), end) in steps.iter().zip(ends) {
+        *spent.entry(step).or_default() += end.saturating_sub(*begin);
+        if !order.contains(step) {
+            order.push(step);
+        }
     }
-    let asking = Members::new(Default::default())?;
-    let mut passed = true;
-    let mut hashes = Vec::new();
-    for member in range.restored() {
-        let endpoint = member.endpoint();
-        let store = member.store();
-        let kept = store.range(&[0], &[0], 0, usize::MAX).unwrap_or_default();
-        let back = best.rows.iter().filter(|row| kept.rows.contains(row)).count();
-        let (says, served) = match asking.ask(&endpoint) {
-            Answer::Says(says) => {
-                let simulated = says.errors.iter().any(|e| e == SIMULATED);
-                let words = format!(
-                    "revision {}, member {} of cluster {}{}",
-                    says.revision,
-                    says.member_id,
-                    says.cluster_id,
-                    if simulated { ", a simulated member" } else { "" }
-                );
-                (words, says.read == Read::Served)
-            }
-            Answer::Silent { why, .. } => (why, false),
-            Answer::Asking => ("no answer".into(), false),
-        };
-        let whole = served && back == best.count;
-        passed &= whole;
-        hashes.push(store.hash_kv(store.revision()).map(|h| (h.hash, h.revision)).ok());
-        let mark = if whole { '✔' } else { '✖' };
-        let served = if served { "serves" } else { "does not serve" };
-        lines.push(format!("{mark} {endpoint} {served}: {back} of {} keys are back; {says}", best.count));
-    }
-    if hashes.windows(2).any(|pair| pair.first() != pair.last()) {
-        passed = false;
-        lines.push(
-            "✖ The members hold different data (HashKV differs): they were not restored from one snapshot.".into(),
-        );
-    }
-    let lost = range.best().revision() - range.restored().first().map_or(0, |m| m.store().revision());
-    match lost {
-        ..=0 => lines.push("✔ Nothing that was known anywhere is lost.".into()),
-        1 => lines.push("! 1 revision is lost that the survivor still had.".into()),
-        n => lines.push(format!("! {n} revisions are lost that the survivor still had.")),
-    }
-    lines.push(
-        "These are simulated members, read by requorum itself. Only a real etcd on the same directories is proof."
-            .into(),
-    );
-    Ok(Debrief { passed, lines })
+    let phase = |step: &str| Phase { step: step.into(), seconds: spent.get(step).copied().unwrap_or(0) / 1000 };
+    order.into_iter().map(phase).collect()
 }

@@ -10,7 +10,7 @@ mod tests;
 
 use std::{
     fmt,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
         Arc, PoisonError, RwLock,
         mpsc::{self, Receiver},
@@ -48,7 +48,9 @@ pub enum Mode {
 /// How a simulated member is started.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The port on 127.0.0.1; 0 for any that is free.
+    /// The loopback address.
+    pub address: IpAddr,
+    /// The port there; 0 for any that is free.
     pub port: u16,
     /// How it stands at first.
     pub mode: Mode,
@@ -64,6 +66,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
+            address: Ipv4Addr::LOCALHOST.into(),
             port: 0,
             mode: Mode::Lone,
             version: "3.5.30".to_owned(),
@@ -101,7 +104,7 @@ impl Member {
             .enable_all()
             .build()
             .map_err(|e| Trouble::new(Kind::Failed, "a simulated member cannot be started").why(e))?;
-        let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+        let wanted = SocketAddr::from((options.address, options.port));
         let bound = runtime.block_on(TcpListener::bind(wanted));
         let (listener, address) = bound.and_then(|l| l.local_addr().map(|at| (l, at))).map_err(|e| {
             Trouble::new(Kind::Failed, format!("a simulated member cannot listen on {wanted}"))

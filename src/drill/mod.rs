@@ -3,20 +3,25 @@
 //! Nothing outside that directory and nobody but the range's own members can be reached; that is
 //! the world's doing, the wizard does not know that it is a drill.
 
+pub mod coach;
 pub mod debrief;
+pub mod desk;
+pub mod exercise;
 pub mod member;
 pub mod play;
+pub mod progress;
 pub mod range;
 pub mod scenario;
 pub mod store;
+pub mod walk;
 pub mod world;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use self::{range::Range, scenario::Scenario, world::DrillWorld};
+use self::{coach::Coach, exercise::Exercise, range::Range, scenario::Scenario, walk::Walker, world::DrillWorld};
 use crate::{
     trouble::Result,
-    tui::{self, Model, Options, Step},
+    tui::{Headless, Model, Options},
     world::{World, local::Local, members::Members},
 };
 
@@ -25,7 +30,8 @@ pub const LABEL: &str = "DRILL";
 
 /// A drill that is set up.
 pub struct Drill {
-    range: Arc<Mutex<Range>>,
+    /// What is practised, and how far it is.
+    pub exercise: Arc<Exercise>,
     world: Arc<DrillWorld>,
     options: Options,
 }
@@ -37,67 +43,57 @@ impl Drill {
     /// When the range cannot be built on this machine.
     pub fn set_up(scenario: Scenario, options: Options) -> Result<Drill> {
         let range = Range::build(scenario)?;
-        let inner = Local::fenced(LABEL, Members::new(Default::default())?, range.root(), range.urls())?;
+        let inner = Arc::new(Local::fenced(LABEL, Members::new(Default::default())?, range.root(), range.urls())?);
+        let cluster = &range.scenario().cluster;
         let options = Options {
-            endpoints: range.endpoints().to_vec(),
+            endpoints: range.endpoints(),
             places: range.places(),
-            label: Some(range.scenario().cluster.label.clone()),
+            data_dirs: range.data_dirs(),
+            label: Some(cluster.label.clone()),
             base_dir: range.base_dir(),
             here: range.root().into(),
             journals: range.root().join("journal"),
-            target: Some(range.scenario().cluster.etcd),
+            target: Some(cluster.target.unwrap_or(cluster.etcd)),
             plan: None,
-            notes: notes(range.scenario()),
+            inventory: range.inventory(),
+            accompanied: true,
             ..options
         };
-        let range = Arc::new(Mutex::new(range));
-        let world = Arc::new(DrillWorld::new(inner, Arc::clone(&range)));
-        Ok(Drill { range, world, options })
+        let exercise = Arc::new(Exercise::begin(range, Arc::clone(&inner)));
+        let world = Arc::new(DrillWorld::new(inner, Arc::clone(&exercise)));
+        Ok(Drill { exercise, world, options })
+    }
+
+    /// The wizard before its first message.
+    pub fn model(&self) -> Model {
+        Model::new(self.options.clone(), self.world.label())
+    }
+
+    /// The world that it acts through.
+    pub fn world(&self) -> Arc<dyn World> {
+        Arc::<DrillWorld>::clone(&self.world)
+    }
+
+    /// A wizard without a terminal, that the coach looks at, and that walks paths.
+    pub fn walker(&self) -> Walker {
+        let coach = Box::new(Coach::new(Arc::clone(&self.exercise)));
+        let wizard = Headless::accompanied(self.model(), self.world(), Some(coach));
+        Walker::new(wizard, Arc::clone(&self.exercise))
     }
 
     /// What the pager said.
     pub fn brief(&self) -> String {
-        let range = self.range.lock().unwrap_or_else(PoisonError::into_inner);
+        Drill::brief_of(&self.exercise.lock())
+    }
+
+    fn brief_of(state: &exercise::State) -> String {
+        let scenario = state.range.scenario();
         format!(
-            "{}\n{}\nEverything lies in {}\n",
-            range.scenario().title,
-            range.scenario().brief,
-            range.root().display()
+            "{}\n\n{}\n\nThis is practice: the wizard is the real one, and it reaches nothing outside {}. The coach speaks at the \
+             foot of its screens; q leaves to him, for hints, hands at the hosts, a pause or a reset.\n",
+            scenario.title,
+            state.range.expand(scenario.brief.trim()),
+            state.range.root().display()
         )
     }
-
-    /// Opens the wizard on it, and prints how it went.
-    ///
-    /// # Errors
-    /// When there is no terminal.
-    pub fn wizard(&self, print: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
-        let world: Arc<dyn World> = Arc::<DrillWorld>::clone(&self.world);
-        tui::run(self.options.clone(), world)?;
-        print("\nHow it went:\n")?;
-        for line in debrief::debrief(&self.range.lock().unwrap_or_else(PoisonError::into_inner))?.lines {
-            print(&format!("{line}\n"))?;
-        }
-        Ok(())
-    }
-
-    /// Walks the expert's path by itself and prints every step.
-    ///
-    /// # Errors
-    /// When it does not come out as it must.
-    pub fn play(&self, print: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
-        let model = Model::new(self.options.clone(), self.world.label());
-        play::play(Arc::clone(&self.range), Arc::clone(&self.world), model, print)
-    }
-}
-
-fn notes(scenario: &Scenario) -> Vec<(Step, String)> {
-    let notes = scenario.notes.clone();
-    vec![
-        (Step::Detect, notes.detect),
-        (Step::Snapshot, notes.snapshot),
-        (Step::Members, notes.members),
-        (Step::Review, notes.review),
-        (Step::Restore, notes.restore),
-        (Step::Launch, notes.launch),
-    ]
 }

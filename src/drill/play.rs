@@ -1,107 +1,98 @@
-//! The expert's path, walked by the program itself through the wizard's own `update` loop: for a
-//! first look, for pipes, and for machines without a terminal.
+//! The expert's path, walked by the program itself: for a first look, for pipes, and to show that a scenario can be
+//! passed and that its wrong ways cannot.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use crossterm::event::KeyCode;
-
-use super::{debrief, range::Range, world::DrillWorld};
+use super::{
+    Drill, debrief,
+    scenario::{Scenario, Stride},
+};
 use crate::{
     plan::{file, launch},
     trouble::{Kind, Result, Trouble},
-    tui::{Headless, Model, Step},
+    tui::Options,
 };
-
-/// One act of the path: what it is for, and where the wizard must stand afterwards.
-struct Act {
-    says: &'static str,
-    does: &'static [Input],
-    then: Step,
-}
-
-enum Input {
-    Press(KeyCode),
-    TypeTheLabel,
-}
-
-const NEXT: &[Input] = &[Input::Press(KeyCode::Char('n'))];
-
-const PATH: [Act; 7] = [
-    Act {
-        says: "The quorum is lost and both other disks are gone: a restore is right. On to the snapshots (n).",
-        does: NEXT,
-        then: Step::Snapshot,
-    },
-    Act {
-        says: "The survivor holds the newest state: a snapshot is saved from it now (Enter, and Enter for the file name).",
-        does: &[Input::Press(KeyCode::Enter), Input::Press(KeyCode::Enter)],
-        then: Step::Snapshot,
-    },
-    Act {
-        says: "It is whole, its hash is right, and it is chosen. On to the table (n).",
-        does: NEXT,
-        then: Step::Members,
-    },
-    Act {
-        says: "The table came from the survivor, and nothing is wrong with it. On to the whole plan (n).",
-        does: NEXT,
-        then: Step::Review,
-    },
-    Act {
-        says: "m2 still answers, which would go on serving old data beside the new cluster. Here a colleague stops it at its host; ask again (r).",
-        does: &[Input::Press(KeyCode::Char('r'))],
-        then: Step::Review,
-    },
-    Act {
-        says: "Everything that will happen is read; typing the cluster's label and Enter begins it.",
-        does: &[Input::Press(KeyCode::Enter), Input::TypeTheLabel, Input::Press(KeyCode::Enter)],
-        then: Step::Restore,
-    },
-    Act { says: "All three members stand, each read back. On to the commands (n).", does: NEXT, then: Step::Launch },
-];
 
 /// Walks the path and prints every step through `print`.
 ///
 /// # Errors
-/// When a step does not lead where it must (a defect), or the keys are not all back.
-pub fn play(
-    range: Arc<Mutex<Range>>,
-    world: Arc<DrillWorld>,
-    model: Model,
-    print: &mut dyn FnMut(&str) -> Result<()>,
-) -> Result<()> {
-    let label = model.label.clone();
-    let mut wizard = Headless::new(model, world);
-    print(&wizard.screen(80, 24))?;
-    for (number, act) in PATH.iter().enumerate() {
-        print(&format!("\n[{} of {}] {}\n\n", number + 1, PATH.len(), act.says))?;
-        for input in act.does {
-            match input {
-                Input::Press(key) => wizard.press(*key),
-                Input::TypeTheLabel => wizard.type_text(&label),
-            }
+/// When a stride does not lead where it must, or the goals are not met: a defect of the scenario, or ours.
+pub fn play(drill: &Drill, print: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+    let mut walker = drill.walker();
+    let path = drill.exercise.lock().range.scenario().path.clone();
+    print(&walker.wizard.screen(80, 24))?;
+    for (number, leg) in path.iter().enumerate() {
+        let does: Vec<String> = leg.strides.iter().map(Stride::to_string).collect();
+        print(&format!("\n[{} of {}] {} ({})\n\n", number + 1, path.len(), leg.why, does.join(", ")))?;
+        for stride in &leg.strides {
+            walker.stride(stride)?;
         }
-        print(&wizard.screen(80, 24))?;
-        if wizard.model().step != act.then {
-            return Err(Trouble::new(Kind::Bug, format!("the expert's path stopped before {:?}", act.then)));
+        print(&walker.wizard.screen(80, 24))?;
+    }
+    if let Some(plan) = walker.wizard.model().restore.plan.clone() {
+        print(&format!("\nThe plan, as plan.yaml would hold it:\n\n{}", file::to_yaml(&plan)))?;
+        print("\nThe launch commands:\n\n")?;
+        for launch in launch::commands(&plan) {
+            print(&format!("{}\n", launch.command))?;
         }
     }
-    let Some(plan) = wizard.model().restore.plan.clone() else {
-        return Err(Trouble::new(Kind::Bug, "the expert's path ended without a plan"));
-    };
-    print(&format!("\nThe plan, as plan.yaml would hold it:\n\n{}", file::to_yaml(&plan)))?;
-    print("\nThe restored directories:\n\n")?;
-    for member in &plan.members {
-        print(&format!("{}: {}\n", member.name, member.data_dir.display()))?;
+    let found = debrief::debrief(&drill.exercise.lock());
+    print(&format!("\n{}", debrief::print::text(&found)))?;
+    if found.passed { Ok(()) } else { Err(Trouble::new(Kind::Bug, "the expert's path does not pass")) }
+}
+
+/// Walks strides on a fresh range of `scenario`; what came of it.
+///
+/// # Errors
+/// When a stride does not lead on; the range cannot be built.
+pub fn walk(scenario: &Scenario, strides: &[Stride]) -> Result<debrief::Debrief> {
+    let drill = Drill::set_up(scenario.clone(), Options::default())?;
+    let mut walker = drill.walker();
+    for stride in strides {
+        walker.stride(stride)?;
     }
-    print("\nThe launch commands:\n\n")?;
-    for launch in launch::commands(&plan) {
-        print(&format!("{}\n", launch.command))?;
+    let found = debrief::debrief(&drill.exercise.lock());
+    Ok(found)
+}
+
+/// Proves a scenario: untouched it is not passed, by no wrong way either, and by the expert's path it is.
+///
+/// # Errors
+/// The first of these that does not hold, in a sentence.
+pub fn prove(scenario: &Scenario) -> Result<()> {
+    let wrong = |what: String| Trouble::new(Kind::Input, what);
+    if walk(scenario, &[])?.passed {
+        return Err(wrong(format!("{} is passed by doing nothing", scenario.name)));
     }
-    print("\nIn this exercise simulated members came up on these directories instead. Asked over the network:\n\n")?;
-    let found = debrief::debrief(&range.lock().unwrap_or_else(PoisonError::into_inner))?;
-    for line in &found.lines {
-        print(&format!("{line}\n"))?;
+    for way in &scenario.wrong {
+        let found = walk(scenario, &way.strides)
+            .map_err(|e| wrong(format!("{}: the wrong way \"{}\" cannot be walked", scenario.name, way.name)).why(e))?;
+        if found.passed {
+            return Err(wrong(format!("{} is passed by the wrong way \"{}\"", scenario.name, way.name)));
+        }
+        let check = scenario.goals.iter().chain(&scenario.fails).find(|check| check.when == way.because);
+        let says = check.map(|check| check.says.clone()).unwrap_or_default();
+        let caught = found.objectives.iter().any(|o| !o.met && o.says == says) || found.unsafe_acts.contains(&says);
+        if !caught {
+            let missed: Vec<String> =
+                found.objectives.iter().filter(|o| !o.met).map(|o| o.says.clone()).chain(found.unsafe_acts).collect();
+            return Err(wrong(format!(
+                "{}: the wrong way \"{}\" is not caught by \"{}\"",
+                scenario.name, way.name, way.because
+            ))
+            .why(format!("it was caught by: {}", missed.join("; "))));
+        }
     }
-    if found.passed { Ok(()) } else { Err(Trouble::new(Kind::Bug, "the keys are not all back")) }
+    let path: Vec<Stride> = scenario.path.iter().flat_map(|leg| leg.strides.clone()).collect();
+    let found = walk(scenario, &path)
+        .map_err(|e| wrong(format!("{}: the expert's path cannot be walked", scenario.name)).why(e))?;
+    if found.passed {
+        return Ok(());
+    }
+    let missed: Vec<String> = found
+        .objectives
+        .iter()
+        .filter(|o| !o.met)
+        .map(|o| format!("{} ({})", o.says, o.evidence))
+        .chain(found.unsafe_acts)
+        .collect();
+    Err(wrong(format!("{}: the expert's path does not pass", scenario.name)).why(missed.join("; ")))
 }

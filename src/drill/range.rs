@@ -1,56 +1,80 @@
 //! The practice range: a broken cluster in a temporary directory, and the restored one afterwards.
 //!
 //! ```text
-//! DIR/old/m2.etcd          the survivor's data directory; a simulated member answers from it
-//! DIR/backup/…             older snapshots of the same history
+//! DIR/old/m2.etcd          a member's data directory; a simulated member answers from it
+//! DIR/old/m2.wal           its log, where that lies apart
+//! DIR/backup/…             snapshots of the same history
 //! DIR/restored/            where the new data directories go
 //! ```
-//! The survivor's directory is made by the same engine that the operator will use. Backups are the
-//! survivor's database without the revisions that came later, built anew and signed as
-//! `snapshot save` signs them.
+//! Everything follows from the scenario and its seed. What is done to the range is in [`acts`]; how its files are made in
+//! [`history`], [`datadir`] and [`backup`].
+
+pub mod acts;
+pub mod backup;
+pub mod datadir;
+pub mod history;
+mod ports;
+pub mod prints;
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    net::{Ipv4Addr, TcpListener},
+    fs,
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
 };
 
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use self::{
+    datadir::{Cluster, Place},
+    history::{Book, History},
+    ports::Ports,
+    prints::Prints,
+};
 use super::{
     member::{Member, Mode, Options},
-    scenario::{self, Backup, Scenario, State},
+    scenario::{self, Damage, Scenario, State},
     store::Store,
 };
 use crate::{
-    bolt,
-    engine::{
-        genesis::Genesis,
-        progress::Flow,
-        restore::{self, Job},
-        source::{Source, io_trouble},
-    },
-    etcd::{membership::Id, revision::RevisionKey, schema},
-    plan::Plan,
+    engine::source::io_trouble,
+    etcd::membership::Id,
+    plan::{Plan, inventory},
     trouble::{Kind, Result, Trouble},
+    world::DataDir,
 };
 
 /// A broken cluster to practise on; it is gone when this is dropped.
 pub struct Range {
     scenario: Scenario,
-    /// Of all members of the old cluster, in the order of the scenario.
-    endpoints: Vec<String>,
-    /// Their peer URLs, at which nobody ever listens.
-    peers: Vec<String>,
-    survivors: Vec<Member>,
+    cluster: Cluster,
+    history: History,
+    olds: Vec<Old>,
+    /// Addresses for members that the old cluster did not have: name, peer URL, client URL.
+    spares: Vec<(String, String, String)>,
     restored: Vec<Member>,
+    plan: Option<Plan>,
     trouble: Option<Trouble>,
-    best: Arc<Store>,
+    prints: Prints,
+    disk_full: bool,
+    _ports: Ports,
     dir: TempDir,
+}
+
+/// A member of the old cluster.
+struct Old {
+    name: String,
+    peer: String,
+    client: String,
+    place: Place,
+    state: State,
+    /// What it holds: the cluster's history, or one that differs.
+    history: History,
+    cluster: Cluster,
+    revision: i64,
+    log: i64,
+    damage: Option<Damage>,
+    running: Option<Member>,
 }
 
 impl std::fmt::Debug for Range {
@@ -58,6 +82,9 @@ impl std::fmt::Debug for Range {
         f.debug_struct("Range").field("root", &self.root()).finish_non_exhaustive()
     }
 }
+
+/// The default token and URL of etcd: what a member is that somebody started without a word about its cluster.
+const BARE: (&str, &str) = ("etcd-cluster", "http://localhost:2380");
 
 impl Range {
     /// Builds the cluster of `scenario` and breaks it.
@@ -72,68 +99,100 @@ impl Range {
         for sub in ["old", "backup", "restored"] {
             fs::create_dir(dir.path().join(sub)).map_err(|e| io_trouble("make", &dir.path().join(sub), &e))?;
         }
-        let database = scenario::database(&scenario.cluster.database).unwrap_or_default();
-        let base = dir.path().join("old/cluster.db");
-        fs::write(&base, database).map_err(|e| io_trouble("write", &base, &e))?;
-
-        let ports = ports(2 * scenario.members.len())?;
-        let (peers, clients) = ports.split_at(scenario.members.len());
-        let url = |port: &u16| format!("http://127.0.0.1:{port}");
-        let endpoints: Vec<String> = clients.iter().map(url).collect();
-        let peer_urls: Vec<Vec<String>> = peers.iter().map(|port| vec![url(port)]).collect();
-        let table = scenario.members.iter().zip(&peer_urls).map(|(m, urls)| (m.name.as_str(), urls.as_slice()));
-        let genesis = Genesis::new(table, &scenario.cluster.token);
-        let client_urls: Vec<(Id, Vec<String>)> = scenario
+        let history = history(&scenario, dir.path())?;
+        let names =
+            scenario.members.iter().map(|m| m.name.as_str()).chain(scenario.cluster.spares.iter().map(String::as_str));
+        let names: Vec<String> = names.map(str::to_string).collect();
+        let ports = Ports::take(seed(&scenario), 2 * names.len())?;
+        let mut urls = names.iter().enumerate().map(|(n, name)| {
+            let old = scenario.members.get(n).is_some();
+            // a new host has an address of its own
+            let host =
+                if old { Ipv4Addr::LOCALHOST } else { Ipv4Addr::new(127, 0, 0, u8::try_from(n + 2).unwrap_or(2)) };
+            let scheme = if scenario.cluster.tls { "https" } else { "http" };
+            let peer = if scenario.cluster.by_name && old { "localhost".to_string() } else { host.to_string() };
+            (
+                name.clone(),
+                format!("{scheme}://{peer}:{}", ports.get(2 * n + 1)),
+                format!("http://{host}:{}", ports.get(2 * n)),
+            )
+        });
+        let members: Vec<(String, String, String)> = urls.by_ref().take(scenario.members.len()).collect();
+        let spares = urls.collect();
+        let rows: Vec<datadir::Row<'_>> = scenario
             .members
             .iter()
-            .zip(&endpoints)
-            .filter_map(|(m, url)| Some((genesis.id_of(&m.name)?, vec![url.clone()])))
+            .zip(&members)
+            .map(|(m, (name, peer, client))| (name.as_str(), peer.as_str(), client.as_str(), m.learner))
             .collect();
-
-        let mut survivors = Vec::new();
-        for (member, port) in scenario.members.iter().zip(clients).filter(|(m, _)| m.state == State::Alone) {
-            let data_dir = dir.path().join(format!("old/{}.etcd", member.name));
-            let job = Job {
-                source: &base,
-                pinned_sha256: None,
-                skip_hash_check: false,
-                genesis: &genesis,
-                name: &member.name,
-                data_dir: &data_dir,
-                wal_dir: None,
-                target: scenario.cluster.etcd,
-                bump_revision: 0,
-                options: &Default::default(),
-            };
-            restore::restore(&job, &mut |_| Flow::Go)?;
-            let store = Arc::new(Store::open(&data_dir, None)?);
-            let options =
-                Options { port: *port, mode: Mode::Lone, client_urls: client_urls.clone(), ..Options::default() };
-            survivors.push(Member::start(store, options)?);
-        }
-        fs::remove_file(&base).map_err(|e| io_trouble("remove", &base, &e))?;
-        let Some((best, db)) = survivors.first().map(|m| m.shared_store()).zip(
-            scenario
-                .members
-                .iter()
-                .find(|m| m.state == State::Alone)
-                .map(|m| format!("old/{}.etcd/member/snap/db", m.name)),
-        ) else {
-            return Err(Trouble::new(Kind::Bug, format!("the scenario {} has no survivor", scenario.name)));
-        };
-        for backup in &scenario.backups {
-            make_backup(&dir.path().join(&db), &dir.path().join("backup"), backup)?;
-        }
-        Ok(Range {
+        let cluster = Cluster::new(&rows, &scenario.cluster.token, scenario.cluster.etcd);
+        let olds = scenario
+            .members
+            .iter()
+            .zip(members)
+            .map(|(m, (name, peer, client))| {
+                let data = dir.path().join(format!("old/{name}.etcd"));
+                let wal = m.wal_apart.then(|| dir.path().join(format!("old/{name}.wal")));
+                let own = m.differs_at.map_or_else(|| history.clone(), |at| history.clone().differing(at));
+                let revision = m.revision.unwrap_or(history.last());
+                let reset = m.state == State::Reset;
+                let bare = || Cluster::new(&[(&name, BARE.1, &client, false)], BARE.0, scenario.cluster.etcd);
+                Old {
+                    cluster: if reset { bare() } else { cluster.clone() },
+                    history: if reset { History::default() } else { own },
+                    revision: if reset { 1 } else { revision },
+                    log: if reset { 1 } else { m.log.unwrap_or(revision) },
+                    damage: m.damage,
+                    state: m.state,
+                    place: Place { data, wal },
+                    running: None,
+                    name,
+                    peer,
+                    client,
+                }
+            })
+            .collect();
+        let mut range = Range {
             scenario,
-            endpoints,
-            peers: peer_urls.concat(),
-            survivors,
+            cluster,
+            history,
+            olds,
+            spares,
             restored: Vec::new(),
+            plan: None,
             trouble: None,
-            best,
+            prints: Prints::default(),
+            disk_full: false,
+            _ports: ports,
             dir,
-        })
+        };
+        range.furnish()?;
+        Ok(range)
+    }
+
+    /// Makes the directories and files, and starts whoever runs.
+    fn furnish(&mut self) -> Result<()> {
+        for at in 0..self.olds.len() {
+            let state = self.olds.get(at).map(|old| old.state);
+            if state != Some(State::Gone) {
+                self.write_directory(at)?;
+            }
+            if matches!(state, Some(State::Alone | State::Reset)) {
+                self.run(at)?;
+            }
+        }
+        let scenario = self.scenario.clone();
+        for backup in scenario.backups.iter().filter(|b| !b.later) {
+            self.place(&backup.file)?;
+        }
+        for disk in scenario.disks.iter().filter(|d| !d.later) {
+            self.place(&disk.name)?;
+        }
+        for file in scenario.files.iter().filter(|f| !f.later) {
+            self.place(&file.path)?;
+        }
+        self.prints = Prints::of(self.root(), &["old", "backup"])?;
+        Ok(())
     }
 
     /// The directory that holds everything.
@@ -146,19 +205,69 @@ impl Range {
         &self.scenario
     }
 
+    /// The history of the cluster that was.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The newest revision that can be had.
+    pub fn best(&self) -> i64 {
+        self.scenario.cluster.best.unwrap_or(self.history.last())
+    }
+
     /// The client URLs of the old members, the dead ones among them.
-    pub fn endpoints(&self) -> &[String] {
-        &self.endpoints
+    pub fn endpoints(&self) -> Vec<String> {
+        self.olds.iter().map(|old| old.client.clone()).collect()
     }
 
-    /// Everything of the old cluster that may be asked: client and peer URLs.
+    /// Everything of the exercise that may be asked: client and peer URLs, by address and by name.
     pub fn urls(&self) -> Vec<String> {
-        [self.endpoints.as_slice(), &self.peers].concat()
+        let all =
+            self.olds.iter().map(|old| (&old.peer, &old.client)).chain(self.spares.iter().map(|(_, p, c)| (p, c)));
+        let both = all.flat_map(|(peer, client)| [peer.clone(), client.clone()]);
+        both.flat_map(|url| [url.replace("//127.0.0.1:", "//localhost:"), url.replace("//localhost:", "//127.0.0.1:")])
+            .collect()
     }
 
-    /// Stops what is left of the old cluster.
-    pub fn stop_survivors(&mut self) {
-        self.survivors.clear();
+    /// Data directories that the wizard is told of, as an operator names those of members that do not run.
+    pub fn data_dirs(&self) -> Vec<DataDir> {
+        let there = self.olds.iter().filter(|old| old.state == State::Stopped || old.place.wal.is_some());
+        let there = there.filter(|old| old.state != State::Gone);
+        there.map(|old| DataDir { data: old.place.data.clone(), wal: old.place.wal.clone() }).collect()
+    }
+
+    /// The old member that runs on this directory.
+    pub fn runner_of(&self, data_dir: &Path) -> Option<String> {
+        let runs = |old: &&Old| old.running.is_some() && old.place.data == data_dir;
+        self.olds.iter().find(runs).map(|old| old.name.clone())
+    }
+
+    /// Whether an old member runs.
+    pub fn runs(&self, name: &str) -> bool {
+        self.olds.iter().any(|old| old.name == name && old.running.is_some())
+    }
+
+    /// True while a majority of the old members runs and has a leader.
+    pub fn has_quorum(&self) -> bool {
+        let serves = |old: &&Old| old.running.as_ref().is_some_and(|m| matches!(m.mode(), Mode::Serving { .. }));
+        self.olds.iter().filter(|old| old.state != State::Reset).any(|old| serves(&old))
+    }
+
+    /// True while nothing more fits on the disk of the new directories.
+    pub fn disk_is_full(&self) -> bool {
+        self.disk_full
+    }
+
+    /// The inventory, as it was typed.
+    pub fn inventory(&self) -> Vec<inventory::Entry> {
+        let entries = self.scenario.inventory.iter().map(|entry| inventory::Entry {
+            name: self.expand(&entry.name),
+            peer_urls: self.expand(&entry.peer),
+            client_urls: self.expand(&entry.client),
+            data_dir: self.expand(&entry.dir),
+            ..inventory::Entry::default()
+        });
+        entries.collect()
     }
 
     /// Where snapshots are to be looked for.
@@ -171,9 +280,21 @@ impl Range {
         self.root().join("restored")
     }
 
-    /// The best that could be had: the survivor's state.
-    pub fn best(&self) -> &Store {
-        &self.best
+    /// Fills in what is known only when the range stands: `{dir}`, `{m1.peer}`, `{m1.client}`.
+    pub fn expand(&self, text: &str) -> String {
+        let mut text = text.replace("{dir}", &self.root().to_string_lossy());
+        let olds = self.olds.iter().map(|old| (&old.name, &old.peer, &old.client));
+        for (name, peer, client) in olds.chain(self.spares.iter().map(|(n, p, c)| (n, p, c))) {
+            for (what, url) in [("peer", peer), ("client", client)] {
+                let bare = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+                let port = bare.rsplit_once(':').map_or("", |(_, port)| port);
+                text = text
+                    .replace(&format!("{{{name}.{what}}}"), url)
+                    .replace(&format!("{{{name}.{what}.host}}"), bare)
+                    .replace(&format!("{{{name}.{what}.port}}"), port);
+            }
+        }
+        text
     }
 
     /// The members that came up from restored directories.
@@ -181,81 +302,115 @@ impl Range {
         &self.restored
     }
 
+    /// The plan whose members all stand.
+    pub fn plan(&self) -> Option<&Plan> {
+        self.plan.as_ref()
+    }
+
     /// Why the restored members did not come up, where they did not.
     pub fn trouble(&self) -> Option<&Trouble> {
         self.trouble.as_ref()
     }
 
-    /// Stops what is left of the old cluster and lets simulated members answer from the restored
-    /// directories, at the client URLs of the plan where these are on loopback.
-    pub fn bring_up(&mut self, plan: &Plan) {
-        self.survivors.clear();
-        self.restored.clear();
-        self.trouble = self.start(plan).err();
+    /// What was changed of what lay there at the beginning, apart from what was done to the range.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn touched(&self) -> Result<Vec<PathBuf>> {
+        self.prints.changed()
     }
 
-    fn start(&mut self, plan: &Plan) -> Result<()> {
+    /// Stops the members that came up from restored directories.
+    pub fn take_down(&mut self) {
+        self.restored.clear();
+        self.plan = None;
+    }
+
+    /// Lets simulated members answer from the restored directories, at the client URLs of the plan.
+    pub fn bring_up(&mut self, plan: &Plan) {
+        self.restored.clear();
+        self.plan = Some(plan.clone());
+        self.trouble = self.start_restored(plan).err();
+    }
+
+    fn start_restored(&mut self, plan: &Plan) -> Result<()> {
         let Some(leader) = plan.members.iter().map(|m| m.id).min() else { return Ok(()) };
         let client_urls: Vec<(Id, Vec<String>)> = plan.members.iter().map(|m| (m.id, m.client_urls.clone())).collect();
         for member in &plan.members {
             let store = Arc::new(Store::open(&member.data_dir, member.wal_dir.as_deref())?);
-            let port = member.client_urls.iter().find_map(|url| loopback_port(url)).unwrap_or(0);
+            let at = member.client_urls.iter().find_map(|url| loopback(url)).unwrap_or((Ipv4Addr::LOCALHOST.into(), 0));
             let options = Options {
-                port,
+                address: at.0,
+                port: at.1,
                 mode: Mode::Serving { leader },
                 client_urls: client_urls.clone(),
+                version: version(plan.target.unwrap_or(self.scenario.cluster.etcd)),
                 ..Options::default()
             };
             self.restored.push(Member::start(store, options)?);
         }
         Ok(())
     }
-}
 
-/// Ports on 127.0.0.1 that nobody listens on. All are held at once, so that they differ.
-fn ports(count: usize) -> Result<Vec<u16>> {
-    let fail = |e: io::Error| Trouble::new(Kind::Failed, "no free ports on 127.0.0.1").why(e);
-    let held: Vec<TcpListener> =
-        (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>().map_err(fail)?;
-    held.iter().map(|l| l.local_addr().map(|a| a.port()).map_err(fail)).collect()
-}
-
-fn loopback_port(url: &str) -> Option<u16> {
-    let url = crate::plan::url::parse(url).ok()?;
-    url.ip().is_some_and(|ip| ip == Ipv4Addr::LOCALHOST).then_some(url.port)
-}
-
-/// Writes the database as it was at the backup's revision, with its SHA-256 behind it.
-fn make_backup(db: &Path, into: &Path, backup: &Backup) -> Result<()> {
-    let path = into.join(&backup.file);
-    let source = Source::open(db)?;
-    let view = source.view()?;
-    let broken = |e: bolt::Error| source.damaged(&e);
-    let fail = |e: io::Error| io_trouble("write", &path, &e);
-    let out = OpenOptions::new().read(true).write(true).create_new(true).open(&path).map_err(fail)?;
-    let mut build = bolt::Build::begin(out, view.page_size()).map_err(broken)?;
-    for (name, bucket) in view.buckets().map_err(broken)? {
-        build.bucket(&name).map_err(broken)?;
-        let mut rows = view.cursor(&bucket);
-        while let Some(row) = rows.next().map_err(broken)? {
-            let later = name == schema::KEY
-                && RevisionKey::parse(row.key).is_some_and(|key| key.revision.main > backup.revision);
-            if !later {
-                build.put(row.key, row.value).map_err(broken)?;
-            }
+    fn book(&self, cluster: &Cluster, revision: i64) -> Book {
+        let mut book = cluster.book(revision);
+        book.nospace = self.scenario.cluster.nospace.iter().filter_map(|name| cluster.id_of(name)).collect();
+        for zombie in &self.scenario.cluster.zombies {
+            let urls = vec![zombie.peer.clone()];
+            book.members.push(crate::etcd::membership::Member {
+                id: crate::etcd::membership::member_id(&urls, "the cluster before").0,
+                peer_urls: urls,
+                is_learner: false,
+                name: zombie.name.clone(),
+                client_urls: vec![zombie.client.clone()],
+            });
         }
+        book
     }
-    build.finish(2).map_err(broken)?;
-    let bytes = fs::read(&path).map_err(fail)?;
-    let mut out = OpenOptions::new().append(true).open(&path).map_err(fail)?;
-    out.write_all(&Sha256::digest(&bytes)).map_err(fail)?;
-    if let Some(length) = backup.cut_to {
-        out.set_len(length).map_err(fail)?;
-    }
-    age(&out, backup.minutes_old).map_err(fail)
 }
 
-fn age(file: &File, minutes: u64) -> io::Result<()> {
-    let then = SystemTime::now().checked_sub(Duration::from_secs(60 * minutes));
-    then.map_or(Ok(()), |then| file.set_modified(then))
+/// The whole history: the asset's, and what the scenario makes up behind it.
+fn history(scenario: &Scenario, dir: &Path) -> Result<History> {
+    let bytes = scenario::library::database(&scenario.cluster.database)
+        .ok_or_else(|| Trouble::new(Kind::Bug, format!("there is no database {}", scenario.cluster.database)))?;
+    let path = dir.join("history.db");
+    fs::write(&path, bytes).map_err(|e| io_trouble("write", &path, &e))?;
+    let history = History::of(&path);
+    fs::remove_file(&path).map_err(|e| io_trouble("remove", &path, &e))?;
+    let mut history = history?;
+    history.grow(&scenario.cluster.writes, scenario.cluster.seed);
+    Ok(history)
+}
+
+/// Where the search for ports begins: by name and seed, so that exercises side by side do not meet.
+fn seed(scenario: &Scenario) -> u64 {
+    scenario.name.bytes().fold(scenario.cluster.seed, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()))
+}
+
+fn version(etcd: crate::etcd::version::Minor) -> String {
+    use crate::etcd::version::Minor;
+    let patch = match etcd {
+        Minor::V3_4 => 44,
+        Minor::V3_5 => 30,
+        Minor::V3_6 => 14,
+        Minor::V3_7 => 1,
+    };
+    format!("{etcd}.{patch}")
+}
+
+fn loopback(url: &str) -> Option<(IpAddr, u16)> {
+    let url = crate::plan::url::parse(url).ok()?;
+    url.ip().filter(IpAddr::is_loopback).map(|ip| (ip, url.port))
+}
+
+impl Range {
+    /// What the members are, for debriefs.
+    pub fn members_are(&self) -> String {
+        super::debrief::SIMULATED.into()
+    }
+
+    /// True where they are real processes.
+    pub fn is_real(&self) -> bool {
+        false
+    }
 }

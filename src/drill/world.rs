@@ -1,15 +1,20 @@
-//! The world of a drill: this machine, fenced in to the range, and the range's own members.
+//! The world of an exercise: this machine, fenced in to the range, and the range's own members.
 //!
-//! It differs from the real one in two ways: a survivor that was met before a restore is stopped by somebody else, and once every member of a plan is restored, simulated
-//! members come up on the new directories, as real ones would when their commands are run.
+//! It differs from the real one in what surrounds the wizard: the range's hosts have configurations and running
+//! members, the clock is the exercise's, the disk may be full, and once every member of a plan is restored, members come
+//! up on the new directories as real ones would when their commands are run. What is done through it is told to the
+//! exercise.
 
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
-use super::range::Range;
+use super::{
+    exercise::{Exercise, What},
+    scenario::Act,
+};
 use crate::{
     engine::{
         claim::{Claim, Run},
@@ -21,17 +26,17 @@ use crate::{
         Plan, certs,
         facts::{
             Answer, FileFacts, Hashed, KnownMember,
-            config::ConfigFacts,
-            disk::DirFacts,
+            config::{ConfigFacts, Origin},
+            disk::{DirFacts, Held},
             started::{Data, PlannedHash},
         },
         fence::{Door, Heard},
         halt::Halt,
         ledger::{Difference, History},
     },
-    trouble::Result,
+    trouble::{Kind, Result, Trouble},
     world::{
-        World,
+        World, discover,
         hand::{Hand, Near},
         journal,
         local::Local,
@@ -43,30 +48,47 @@ use crate::{
 /// A fenced world over a range.
 #[derive(Debug)]
 pub struct DrillWorld {
-    inner: Local,
-    range: Arc<Mutex<Range>>,
-    /// The token of the plan that is being carried out, and who of it stands.
-    standing: Mutex<(String, BTreeSet<String>)>,
+    inner: Arc<Local>,
+    exercise: Arc<Exercise>,
 }
 
 impl DrillWorld {
-    /// The world of `range`; `inner` is fenced to its directory.
-    pub fn new(inner: Local, range: Arc<Mutex<Range>>) -> DrillWorld {
-        DrillWorld { inner, range, standing: Mutex::default() }
+    /// The world of `exercise`; `inner` is fenced to its directory.
+    pub fn new(inner: Arc<Local>, exercise: Arc<Exercise>) -> DrillWorld {
+        DrillWorld { inner, exercise }
     }
 }
 
 impl DrillWorld {
-    /// Notes that a member is in place; when all of a plan are, they come up.
+    /// A member's directory is about to be built.
+    ///
+    /// # Errors
+    /// When the exercise's disk is full.
+    fn begins(&self, plan: &Plan, name: &str) -> Result<()> {
+        let mut exercise = self.exercise.lock();
+        exercise.begun();
+        let member = plan.members.iter().find(|m| m.name == name);
+        let place = member.map(|m| m.data_dir.clone()).unwrap_or_default();
+        if !exercise.range.disk_is_full() || !place.starts_with(exercise.range.base_dir()) {
+            return Ok(());
+        }
+        Err(Trouble::new(Kind::Failed, format!("not enough space for {}", place.display()))
+            .why("12 MB are free there, 65 MB are needed")
+            .hint("Free some space, or choose a directory on another filesystem."))
+    }
+
+    /// A member is in place; when all of a plan are, they come up.
     fn stands(&self, plan: &Plan, name: &str) {
-        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
-        if standing.0 != plan.token {
-            *standing = (plan.token.clone(), BTreeSet::new());
+        let mut exercise = self.exercise.lock();
+        if exercise.standing.0 != plan.token {
+            exercise.standing = (plan.token.clone(), BTreeSet::new());
         }
-        standing.1.insert(name.to_string());
-        if plan.members.iter().all(|m| standing.1.contains(&m.name)) {
-            self.range.lock().unwrap_or_else(PoisonError::into_inner).bring_up(plan);
+        exercise.standing.1.insert(name.to_string());
+        exercise.note(What::Restore, format!("{name} stands, as read back"));
+        if plan.members.iter().all(|m| exercise.standing.1.contains(&m.name)) {
+            exercise.range.bring_up(plan);
         }
+        exercise.stir();
     }
 }
 
@@ -80,10 +102,11 @@ impl Site for DrillWorld {
     }
 
     fn standing(&self, work: &Work<'_>) -> Result<Standing> {
-        Site::standing(&self.inner, work)
+        Site::standing(self.inner.as_ref(), work)
     }
 
     fn stage(&self, work: &Work<'_>, watch: &mut Watch<'_>) -> Result<Restored> {
+        self.begins(work.plan, work.name)?;
         self.inner.stage(work, watch)
     }
 
@@ -94,6 +117,11 @@ impl Site for DrillWorld {
     }
 
     fn undo(&self, work: &Work<'_>, swapped: &Swapped, stamp: &str, record: Record<'_, Went>) -> Result<Went> {
+        let mut exercise = self.exercise.lock();
+        exercise.standing.1.remove(work.name);
+        exercise.range.take_down();
+        exercise.note(What::Restore, format!("{} was taken back", work.name));
+        drop(exercise);
         self.inner.undo(work, swapped, stamp, record)
     }
 
@@ -102,7 +130,12 @@ impl Site for DrillWorld {
     }
 
     fn halt(&self, halt: &Halt) -> Result<()> {
-        self.inner.halt(halt)
+        // No command is run in an exercise: its members are no processes of a service manager.
+        let mut exercise = self.exercise.lock();
+        match exercise.range.runner_of(&halt.data_dir) {
+            Some(name) => exercise.range.act(&Act::Stop(name)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -112,7 +145,8 @@ impl World for DrillWorld {
     }
 
     fn now(&self) -> i64 {
-        self.inner.now()
+        let forward = self.exercise.lock().clock.forward().as_secs();
+        self.inner.now().saturating_add_unsigned(forward)
     }
 
     fn fresh(&self) -> String {
@@ -149,8 +183,10 @@ impl World for DrillWorld {
 
     fn knock(&self, doors: &[Door]) -> Vec<Heard> {
         let heard = self.inner.knock(doors);
-        // The colleague at the survivor's host does what the fence asks for; whoever asks again finds it done.
-        self.range.lock().unwrap_or_else(PoisonError::into_inner).stop_survivors();
+        let mut exercise = self.exercise.lock();
+        exercise.knocked = true;
+        exercise.note(What::Asked, "it was asked whether an old member still answers");
+        exercise.stir();
         heard
     }
 
@@ -167,11 +203,30 @@ impl World for DrillWorld {
     }
 
     fn look_at_dir(&self, data_dir: &Path, wal_dir: Option<&Path>) -> DirFacts {
-        self.inner.look_at_dir(data_dir, wal_dir)
+        let facts = self.inner.look_at_dir(data_dir, wal_dir);
+        // a simulated member holds no lock, and yet its directory is in use
+        match self.exercise.lock().range.runner_of(data_dir) {
+            Some(_) => DirFacts { held: Held::By { pid: None, program: "etcd".into() }, ..facts },
+            None => facts,
+        }
     }
 
     fn discover(&self) -> Vec<ConfigFacts> {
-        self.inner.discover()
+        // This machine's own etcds are none of an exercise's business; the range's hosts are.
+        let root = self.exercise.lock().range.root().to_path_buf();
+        let mut found = Vec::new();
+        for host in std::fs::read_dir(root.join("hosts")).into_iter().flatten().flatten() {
+            let name = host.file_name().to_string_lossy().into_owned();
+            for config in discover::discover(&host.path()) {
+                let origin = match &config.origin {
+                    Origin::File(path) => Origin::File(format!("{name}:{}", path.display()).into()),
+                    Origin::Process(pid) => Origin::Process(*pid),
+                };
+                found.push(ConfigFacts { origin, ..config });
+            }
+        }
+        found.sort_by_key(ConfigFacts::place);
+        found
     }
 
     fn same_history(&self, first: &Path, second: &Path) -> Result<History> {
@@ -183,10 +238,16 @@ impl World for DrillWorld {
     }
 
     fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
-        self.inner.save_snapshot(endpoint, into, watch)
+        let saved = self.inner.save_snapshot(endpoint, into, watch)?;
+        let mut exercise = self.exercise.lock();
+        exercise.saved = true;
+        exercise.note(What::Source, format!("a snapshot was saved from {endpoint}"));
+        exercise.stir();
+        Ok(saved)
     }
 
     fn restore(&self, plan: &Plan, name: &str, watch: &mut Watch<'_>) -> Result<Restored> {
+        self.begins(plan, name)?;
         let restored = self.inner.restore(plan, name, watch)?;
         self.stands(plan, name);
         Ok(restored)

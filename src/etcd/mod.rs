@@ -2,6 +2,7 @@
 //! and the derivation of IDs. Bytes in, values out; no file access.
 
 pub mod membership;
+pub mod proposal;
 pub mod proto;
 pub mod request;
 pub mod revision;

@@ -66,12 +66,15 @@ struct ClusterVersion {
     version: String,
 }
 
+/// `membershippb.ClusterMemberAttrSetRequest`.
 #[derive(Clone, PartialEq, Eq, Message)]
-struct AttributesSet {
+pub(super) struct AttributesSet {
+    /// Whose they are.
     #[prost(uint64, tag = "1")]
-    member_id: u64,
+    pub member_id: u64,
+    /// What is published.
     #[prost(message, optional, tag = "2")]
-    attributes: Option<Attributes>,
+    pub attributes: Option<Attributes>,
 }
 
 /// `membershippb.Attributes`: what a member publishes of itself.

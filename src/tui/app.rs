@@ -51,6 +51,8 @@ pub struct Options {
     pub plan: Option<Plan>,
     /// Lines to show at the foot of a step.
     pub notes: Vec<(Step, String)>,
+    /// True where somebody looks on who can be asked for more of them.
+    pub accompanied: bool,
     /// Draw with ASCII only.
     pub ascii: bool,
     /// Draw without colours.
@@ -246,7 +248,7 @@ impl Model {
 
 /// Takes one message. What is to be done comes back as effects, in order.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
-    let news = !matches!(msg, Msg::Tick(_) | Msg::Key(_) | Msg::Stepped { .. } | Msg::Told { .. });
+    let news = !matches!(msg, Msg::Tick(_) | Msg::Key(_) | Msg::Noted(_) | Msg::Stepped { .. } | Msg::Told { .. });
     let mut effects = take(model, msg);
     effects.extend(members::look_at_certificates(model));
     if news {
@@ -263,6 +265,15 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
             let mut effects = detect::ask_all(model);
             effects.push(detect::look_around(model));
             effects.extend(unfinished::look(model));
+            effects
+        }
+        Msg::Returned => {
+            let asks = model.detect.asking() > 0;
+            let mut effects = if asks { detect::ask_all(model) } else { Vec::new() };
+            effects.extend(snapshot_work::again(model));
+            if model.review.asking() {
+                effects.extend(review::ask(model));
+            }
             effects
         }
         Msg::Tick(now_ms) => {
@@ -337,6 +348,10 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
             members::certificates(model, id, seen);
             Vec::new()
         }
+        Msg::Noted(notes) => {
+            model.options.notes = notes;
+            Vec::new()
+        }
         Msg::Fresh { id, now, fresh } => {
             members::fresh(model, id, now, fresh);
             Vec::new()
@@ -407,6 +422,7 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             model.ask(Ask::Label, label);
             Vec::new()
         }
+        Action::Note => vec![Effect::Note],
         Action::Next => steps::next(model),
         Action::Back => {
             if let Some(before) = model.step.before() {
@@ -430,6 +446,8 @@ pub fn can(model: &Model, action: Action) -> std::result::Result<(), String> {
     match action {
         Action::SubmitNext | Action::TakeFixTyping => members::can_typing(model, action),
         _ if model.prompt.is_some() => Ok(()),
+        Action::Note if model.options.accompanied => Ok(()),
+        Action::Note => Err("Nobody looks on who could be asked.".into()),
         action => steps::can(model, action),
     }
 }

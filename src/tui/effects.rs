@@ -159,7 +159,7 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
         }
         Effect::Fresh { id } => send(Msg::Fresh { id: *id, now: world.now(), fresh: world.fresh() }),
         // the shell's own
-        Effect::Cancel { .. } | Effect::Copy { .. } | Effect::Suspend | Effect::Quit => {}
+        Effect::Cancel { .. } | Effect::Copy { .. } | Effect::Note | Effect::Suspend | Effect::Quit => {}
     }
 }
 
@@ -277,7 +277,12 @@ fn failed(effect: &Effect, bug: Trouble) -> Option<Msg> {
             Msg::Fenced { id: *id, seen: Seen::default(), fences: vec![fence] }
         }
         Effect::Certificates { id, .. } => Msg::Certificates { id: *id, seen: certs::Seen::default() },
-        Effect::Fresh { .. } | Effect::Cancel { .. } | Effect::Copy { .. } | Effect::Suspend | Effect::Quit => {
+        Effect::Fresh { .. }
+        | Effect::Cancel { .. }
+        | Effect::Copy { .. }
+        | Effect::Note
+        | Effect::Suspend
+        | Effect::Quit => {
             return None;
         }
     })

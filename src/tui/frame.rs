@@ -207,7 +207,7 @@ fn footer(model: &Model, page: &Page<'_>) -> Lines {
     // the way through and the brake are always named, arrows only where there is room
     let rank = |a: Action| match a {
         Action::Next | Action::Back | Action::Help | Action::Quit | Action::StopWork => 0,
-        Action::Up | Action::Left => 2,
+        Action::Up | Action::Left | Action::Note => 2,
         _ => 1,
     };
     let mut room = page.width().saturating_sub(1);
@@ -368,7 +368,8 @@ fn quit_words(model: &Model) -> Vec<String> {
 fn help(model: &Model, room: usize) -> Vec<String> {
     const KEYS: usize = 10;
     let mut lines: Vec<String> = Vec::new();
-    for binding in keys::of(model.step.place()).filter(|b| !b.help.is_empty()) {
+    let named = |b: &&keys::Binding| !b.help.is_empty() && (b.action != Action::Note || model.options.accompanied);
+    for binding in keys::of(model.step.place()).filter(named) {
         let mut about = text::wrap(binding.help, room.saturating_sub(KEYS + 1));
         if let Err(why) = steps::can(model, binding.action) {
             about.extend(text::wrap(&format!("Not now: {why}"), room.saturating_sub(KEYS + 1)));

@@ -8,6 +8,7 @@ use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
 
 use super::{
     app::{Effect, Model, Msg, update},
+    companion::{Companion, Notes},
     effects::perform,
     frame::draw,
 };
@@ -23,12 +24,18 @@ pub struct Headless {
     clock_ms: u64,
     copied: Vec<String>,
     quit: bool,
+    companion: Option<Box<dyn Companion>>,
 }
 
 impl Headless {
     /// A wizard on `world`, started: members are asked before this returns.
     pub fn new(model: Model, world: Arc<dyn World>) -> Self {
-        let mut headless = Headless { model, world, clock_ms: 0, copied: Vec::new(), quit: false };
+        Headless::accompanied(model, world, None)
+    }
+
+    /// The same with somebody who looks on.
+    pub fn accompanied(model: Model, world: Arc<dyn World>, companion: Option<Box<dyn Companion>>) -> Self {
+        let mut headless = Headless { model, world, clock_ms: 0, copied: Vec::new(), quit: false, companion };
         let (now, fresh) = (headless.world.now(), headless.world.fresh());
         headless.send(Msg::Start { now, fresh });
         headless
@@ -38,19 +45,40 @@ impl Headless {
     pub fn send(&mut self, msg: Msg) {
         self.clock_ms += PACE_MS;
         update(&mut self.model, Msg::Tick(self.clock_ms));
-        let mut effects: VecDeque<Effect> = update(&mut self.model, msg).into();
+        let mut effects: VecDeque<Effect> = self.take(msg).into();
         while let Some(effect) = effects.pop_front() {
             match effect {
                 Effect::Quit => self.quit = true,
                 Effect::Copy { text } => self.copied.push(text),
+                Effect::Note => {
+                    let notes = self.companion.as_mut().and_then(|companion| companion.asked(&self.model));
+                    self.noted(notes);
+                }
                 effect => {
                     let mut answers = Vec::new();
                     perform(&effect, self.world.as_ref(), &Cancel::default(), &mut |msg| answers.push(msg));
                     for msg in answers {
-                        effects.extend(update(&mut self.model, msg));
+                        effects.extend(self.take(msg));
                     }
                 }
             }
+        }
+    }
+
+    /// One message, seen by whoever looks on.
+    fn take(&mut self, msg: Msg) -> Vec<Effect> {
+        let seen = self.companion.is_some().then(|| msg.clone());
+        let effects = update(&mut self.model, msg);
+        if let (Some(companion), Some(seen)) = (&mut self.companion, seen) {
+            let notes = companion.saw(&self.model, &seen);
+            self.noted(notes);
+        }
+        effects
+    }
+
+    fn noted(&mut self, notes: Option<Notes>) {
+        if let Some(notes) = notes {
+            update(&mut self.model, Msg::Noted(notes));
         }
     }
 

@@ -59,6 +59,7 @@ pub enum Action {
     Back,
     Step(u8),
     Help,
+    Note,
     Quit,
     Interrupt,
     Suspend,
@@ -229,6 +230,7 @@ pub static TABLE: &[Binding] = &[
     // the way through
     row!(Action::Next, [ch('n')], "n", "next", "go to the next step; where that is not possible yet, say why", &[Detect, Snapshot, Members, Review, Restore, Launch]),
     row!(Action::Back, [key(KeyCode::Esc), ch('b')], "Esc", "back", "go back; nothing typed is lost (or b)", &[Snapshot, Members, Review, Restore, Launch, Proof]),
+    row!(Action::Note, [ch('!')], "!", "hint", "ask whoever looks on for a hint", STEPS),
     row!(Action::Help, [ch('?'), key(KeyCode::F(1))], "?", "help", "this list", STEPS),
     row!(Action::Quit, [ch('q')], "q", "quit", "leave (asks first)", STEPS),
     // moving about

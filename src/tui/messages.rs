@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crossterm::event::KeyEvent;
 use serde_json::Value;
 
+use super::steps::Step;
 use crate::{
     engine::progress::Progress,
     etcd::membership::Id,
@@ -33,6 +34,8 @@ pub enum Msg {
         /// Random hex digits for the token.
         fresh: String,
     },
+    /// A wizard that was left is opened again: what was under way then is not any more.
+    Returned,
     /// A key was pressed.
     Key(KeyEvent),
     /// Text was pasted.
@@ -192,6 +195,8 @@ pub enum Msg {
         /// What was found.
         around: Around,
     },
+    /// What stands at the foot of the steps from now on.
+    Noted(Vec<(Step, String)>),
     /// To [`Effect::Fresh`].
     Fresh {
         /// The effect's ID.
@@ -384,6 +389,8 @@ pub enum Effect {
         /// For the answer.
         id: u64,
     },
+    /// Ask whoever looks on for the next note.
+    Note,
     /// Send text to the terminal's clipboard.
     Copy {
         /// The text.

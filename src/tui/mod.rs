@@ -5,6 +5,7 @@
 //! loop, signals. Files and the network are reached through effects only.
 
 pub mod app;
+pub mod companion;
 mod effects;
 pub mod ending;
 pub mod field;
@@ -50,6 +51,7 @@ use self::{
 };
 pub use self::{
     app::{Model, Msg, Options},
+    companion::Companion,
     ending::{Ending, Outcome},
     headless::Headless,
     steps::Step,
@@ -71,6 +73,21 @@ const TICK: Duration = Duration::from_millis(250);
 /// # Errors
 /// `Usage` where stdin or stdout is no terminal; `Failed` when the terminal gives out.
 pub fn run(options: Options, world: Arc<dyn World>) -> Result<Ending> {
+    let mut model = Model::new(options, world.label());
+    let ending = go_on(&mut model, world, None)?;
+    let mut out = io::stdout();
+    for line in &ending.lines {
+        // the operator may have closed the terminal: then nobody reads this
+        let _ = writeln!(out, "{line}");
+    }
+    Ok(ending)
+}
+
+/// As [`run`], on a model that may have been left before, with somebody who looks on, and without a word afterwards.
+///
+/// # Errors
+/// As [`run`].
+pub fn go_on(model: &mut Model, world: Arc<dyn World>, companion: Option<&mut dyn Companion>) -> Result<Ending> {
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(Trouble::new(Kind::Usage, "the wizard needs a terminal")
             .why("stdin or stdout is a pipe or a file")
@@ -79,7 +96,6 @@ pub fn run(options: Options, world: Arc<dyn World>) -> Result<Ending> {
                  `requorum drill --play` shows the whole way as plain lines",
             ));
     }
-    let mut model = Model::new(options, world.label());
     let has = |name| std::env::var_os(name).is_some();
     if has("SSH_CONNECTION") && !has("TMUX") && !has("STY") {
         model.say(
@@ -89,17 +105,11 @@ pub fn run(options: Options, world: Arc<dyn World>) -> Result<Ending> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(terminal_gone)?;
     hook_panics();
-    let ended = runtime.block_on(wizard(&mut model, world));
+    let ended = runtime.block_on(wizard(model, world, companion));
     // a member that hangs must not keep the operator from leaving
     runtime.shutdown_background();
     ended.map_err(terminal_gone)?;
-    let ending = ending::ending(&model);
-    let mut out = io::stdout();
-    for line in &ending.lines {
-        // the operator may have closed the terminal: then nobody reads this
-        let _ = writeln!(out, "{line}");
-    }
-    Ok(ending)
+    Ok(ending::ending(model))
 }
 
 fn terminal_gone(error: io::Error) -> Trouble {
@@ -107,7 +117,7 @@ fn terminal_gone(error: io::Error) -> Trouble {
 }
 
 /// The event loop, between taking the terminal and giving it back.
-async fn wizard(model: &mut Model, world: Arc<dyn World>) -> io::Result<()> {
+async fn wizard(model: &mut Model, world: Arc<dyn World>, mut companion: Option<&mut dyn Companion>) -> io::Result<()> {
     let (tx, mut rx) = mpsc::unbounded_channel();
     let mut workers = Workers::new(world.clone(), move |msg| {
         // after the end nobody listens any more
@@ -118,29 +128,47 @@ async fn wizard(model: &mut Model, world: Arc<dyn World>) -> io::Result<()> {
     let mut int = signal(SignalKind::interrupt())?;
     let mut stop = signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?;
     let frame = if std::env::var_os("SSH_CONNECTION").is_some() { FRAME_SSH } else { FRAME };
-    let started = Instant::now();
+    let (started, before) = (Instant::now(), model.now_ms);
+    let since =
+        |started: Instant| u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(before);
+    model.leaving = ending::Leaving::No;
     let guard = Guard::take()?;
     let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
-    let mut keys = Some(EventStream::new());
+    let mut keys = Some(listen());
     let (columns, lines) = crossterm::terminal::size()?;
-    let mut pending = vec![Msg::Resized(columns, lines), Msg::Start { now: world.now(), fresh: world.fresh() }];
+    let mut pending = vec![Msg::Resized(columns, lines)];
+    match model.started {
+        0 => pending.push(Msg::Start { now: world.now(), fresh: world.fresh() }),
+        _ => pending.push(Msg::Returned),
+    }
     let mut drawn: Option<Instant> = None;
     let mut dirty = true;
     let mut gone = false;
     loop {
         for msg in pending.drain(..) {
-            let now_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            update(model, Msg::Tick(now_ms));
+            update(model, Msg::Tick(since(started)));
             dirty = true;
-            for effect in update(model, msg) {
+            let seen = companion.is_some().then(|| msg.clone());
+            let effects = update(model, msg);
+            if let (Some(companion), Some(seen)) = (&mut companion, seen) {
+                take_notes(model, companion.saw(model, &seen));
+                if companion.ends() {
+                    return Ok(());
+                }
+            }
+            for effect in effects {
                 match effect {
                     Effect::Quit => return Ok(()),
+                    Effect::Note => {
+                        let notes = companion.as_mut().and_then(|companion| companion.asked(model));
+                        take_notes(model, notes);
+                    }
                     Effect::Suspend => {
                         // the old stream would read the keys meant for the shell, and it holds
                         // crossterm's reader: it must be gone before a new one is made
                         drop(keys.take());
                         guard.suspend().await?;
-                        keys = Some(EventStream::new());
+                        keys = Some(listen());
                         terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
                     }
                     Effect::Copy { text } => {
@@ -186,11 +214,25 @@ async fn wizard(model: &mut Model, world: Arc<dyn World>) -> io::Result<()> {
             // sent from outside: the same as the key
             _ = stop.recv() => pending.push(Msg::Key(KeyEvent::new(KeyCode::Char('z'), KeyModifiers::CONTROL))),
             () = tokio::time::sleep(wait), if dirty => {}
-            () = tokio::time::sleep(TICK), if !dirty && model.animates() => {
-                pending.push(Msg::Tick(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)));
+            () = tokio::time::sleep(TICK), if !dirty && (model.animates() || companion.is_some()) => {
+                pending.push(Msg::Tick(since(started)));
             }
         }
     }
+}
+
+fn take_notes(model: &mut Model, notes: Option<companion::Notes>) {
+    if let Some(notes) = notes {
+        update(model, Msg::Noted(notes));
+    }
+}
+
+/// Listens to the terminal. What woke an earlier listener up to its end may still lie there, and would swallow the first
+/// key that comes together with it; so it is taken out before anybody can know that a key is welcome.
+fn listen() -> EventStream {
+    let keys = EventStream::new();
+    let _ = crossterm::event::poll(Duration::ZERO);
+    keys
 }
 
 /// The terminal's next event; none ever while nobody listens.

@@ -163,7 +163,7 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
         }
         Effect::Certificates { id, .. } => vec![Msg::Certificates { id: *id, seen: Default::default() }],
         Effect::Fresh { id } => vec![Msg::Fresh { id: *id, now: 2, fresh: "beef".into() }],
-        Effect::Cancel { .. } | Effect::Copy { .. } | Effect::Suspend | Effect::Quit => Vec::new(),
+        Effect::Cancel { .. } | Effect::Copy { .. } | Effect::Note | Effect::Suspend | Effect::Quit => Vec::new(),
     }
 }
 

@@ -39,6 +39,20 @@ pub(in crate::tui) fn search(model: &mut Model, places: Vec<PathBuf>) -> Vec<Eff
     effects
 }
 
+/// Begins anew what was under way when the wizard was left.
+pub(in crate::tui) fn again(model: &mut Model) -> Vec<Effect> {
+    let state = &mut model.snapshot;
+    (state.reading, state.relating, state.comparing, state.saving) = (None, None, None, None);
+    let places: Vec<PathBuf> = state.searching.drain(..).map(|(_, place)| place).collect();
+    let dirs: Vec<PathBuf> = state.looking.drain(..).map(|(_, dir)| dir).collect();
+    let mut effects = search(model, places);
+    effects.extend(dirs.into_iter().map(|dir| look(model, dir, None)).collect::<Vec<_>>());
+    if model.snapshot.entered {
+        effects.extend(read_next(model));
+    }
+    effects
+}
+
 /// Takes the data directories that Detect found on this machine into the list, once the step was entered.
 pub(in crate::tui) fn take_dirs(model: &mut Model) -> Vec<Effect> {
     if !model.snapshot.entered {

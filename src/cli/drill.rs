@@ -1,0 +1,255 @@
+//! `requorum drill`: practice on a cluster that is made for it, and the tools of those who write scenarios.
+
+use std::{
+    env, fs,
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{Format, print, wizard};
+use crate::{
+    drill::{
+        Drill,
+        coach::Coach,
+        debrief::{self, Debrief},
+        desk::{Choice, desk},
+        play,
+        progress::{self, Progress},
+        scenario::{self, Scenario, library},
+    },
+    engine::source::io_trouble,
+    plan::words::thousands,
+    trouble::{Kind, Result, Trouble},
+    tui,
+};
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The scenario, by name (`requorum drill list`) or by the path of its file [default: first-night].
+    scenario: Option<String>,
+    /// Walk the expert's path without a terminal and print every step.
+    #[arg(long)]
+    play: bool,
+    /// Write how it went to this new file, too: Markdown, JSON or text by its ending (.md, .json).
+    #[arg(long, value_name = "FILE")]
+    debrief: Option<PathBuf>,
+    /// Make up the cluster from this number; the same number makes the same cluster.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// A directory with scenarios of your own [default: requorum/scenarios in your directory for configuration].
+    #[arg(long, value_name = "DIR", global = true)]
+    dir: Option<PathBuf>,
+    #[command(flatten)]
+    look: wizard::Look,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// List the scenarios: how hard, how long, whether you passed, your best.
+    List,
+    /// Write a template for a scenario, with every field explained, to NAME.yaml.
+    New {
+        /// What the scenario is called: small letters, digits, -.
+        name: String,
+    },
+    /// Read a scenario file and prove it: not passed untouched nor by its wrong ways, passed by the expert's path.
+    Check {
+        /// The file, or a scenario's name.
+        file: String,
+    },
+}
+
+pub(super) fn run(args: &Args, format: Format) -> Result<()> {
+    let dir = args.dir.clone().or_else(own_dir);
+    match &args.command {
+        Some(Command::List) => list(dir.as_deref(), format),
+        Some(Command::New { name }) => new(name),
+        Some(Command::Check { file }) => check(file, dir.as_deref()),
+        None => practise(args, dir.as_deref(), format),
+    }
+}
+
+fn practise(args: &Args, dir: Option<&Path>, format: Format) -> Result<()> {
+    let name = args.scenario.as_deref().unwrap_or(library::FIRST);
+    let mut scenario = library::find(name, dir)?;
+    if let Some(seed) = args.seed {
+        scenario.cluster.seed = seed;
+    }
+    if args.debrief.as_ref().is_some_and(|path| path.exists()) {
+        return Err(exists(args.debrief.as_deref().unwrap_or(Path::new(""))));
+    }
+    let drill = Drill::set_up(scenario.clone(), args.look.options())?;
+    if args.play {
+        print(&flowing(&drill.brief()))?;
+        return play::play(&drill, &mut |text| print(text));
+    }
+    let found = exercise(drill, &scenario, args)?;
+    // a file that cannot be written must not keep anybody from reading how it went
+    let noted = note(&found);
+    match format {
+        Format::Json => print(&format!("{}\n", serde_json::to_string_pretty(&found).unwrap_or_default()))?,
+        _ => print(&format!("\n{}\n{NEXT}", flowing(&debrief::print::text(&found))))?,
+    }
+    if let Some(path) = &args.debrief {
+        save(path, &found)?;
+    }
+    noted
+}
+
+/// The exercise from the story to its end, with as many resets as it takes.
+fn exercise(mut drill: Drill, scenario: &Scenario, args: &Args) -> Result<Debrief> {
+    loop {
+        let mut model = drill.model();
+        let mut coach = Coach::new(drill.exercise.clone());
+        print(&flowing(&drill.brief()))?;
+        story(&drill)?;
+        let choice = loop {
+            tui::go_on(&mut model, drill.world(), Some(&mut coach))?;
+            let found = debrief::debrief(&drill.exercise.lock());
+            if found.passed || drill.exercise.lock().ended {
+                break Choice::Done;
+            }
+            let mut say = |text: &str| print(&flowing(text));
+            match desk(&drill.exercise, model.step, &mut io::stdin().lock(), &mut say)? {
+                Choice::Back => {}
+                choice => break choice,
+            }
+        };
+        if choice == Choice::Done {
+            return Ok(debrief::debrief(&drill.exercise.lock()));
+        }
+        // given back first: the same seed then leads to the same ports
+        drop((model, coach, drill));
+        drill = Drill::set_up(scenario.clone(), args.look.options())?;
+    }
+}
+
+/// Lets the story be read before the wizard takes the screen.
+fn story(drill: &Drill) -> Result<()> {
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        return Ok(());
+    }
+    drill.exercise.lock().clock.stop();
+    print("\nPress Enter when you have read it; the clock begins then. ")?;
+    let mut line = String::new();
+    io::stdin().read_line(&mut line).map_err(|e| Trouble::new(Kind::Failed, "the terminal cannot be read").why(e))?;
+    drill.exercise.lock().clock.go();
+    Ok(())
+}
+
+/// What stands below every debrief.
+const NEXT: &str = "What was made for this exercise is removed. `requorum drill list` shows all of them.\n";
+
+/// Text broken at blanks where the terminal ends, the lines that go on indented as they began.
+fn flowing(text: &str) -> String {
+    let columns = crossterm::terminal::size().map_or(100, |(columns, _)| usize::from(columns)).clamp(40, 100);
+    let flow = |line: &str| tui::text::wrap(line, columns).join("\n");
+    // a prompt's last blank stays, and so does a line's end
+    let ends = text.chars().last().filter(|c| [' ', '\n'].contains(c)).map(String::from).unwrap_or_default();
+    text.lines().map(flow).collect::<Vec<_>>().join("\n") + &ends
+}
+
+/// Takes it down in the user's progress.
+fn note(found: &Debrief) -> Result<()> {
+    let Some(path) = progress_file() else { return Ok(()) };
+    let mut progress = Progress::read(&path)?;
+    progress.add(found);
+    progress.write(&path)
+}
+
+fn save(path: &Path, found: &Debrief) -> Result<()> {
+    let text = match path.extension().and_then(|x| x.to_str()) {
+        Some("json") => serde_json::to_string_pretty(found).unwrap_or_default(),
+        Some("md") => debrief::print::markdown(found),
+        _ => debrief::print::text(found),
+    };
+    write_new(path, &text)?;
+    print(&format!("Written: {}\n", path.display()))
+}
+
+fn list(dir: Option<&Path>, format: Format) -> Result<()> {
+    let scenarios = library::all(dir)?;
+    let progress = progress_file().map(|path| Progress::read(&path)).transpose()?.unwrap_or_default();
+    let tried = |s: &Scenario| progress.0.get(&s.name).cloned().unwrap_or_default();
+    if format == Format::Json {
+        let rows: Vec<serde_json::Value> = scenarios
+            .iter()
+            .map(|s| {
+                serde_json::json!({
+                    "name": s.name, "title": s.title, "difficulty": s.difficulty, "minutes": s.minutes, "progress": tried(s),
+                })
+            })
+            .collect();
+        return print(&format!("{}\n", serde_json::to_string_pretty(&rows).unwrap_or_default()));
+    }
+    let wide = scenarios.iter().map(|s| s.name.len()).max().unwrap_or(0);
+    print(&format!("{:wide$}  hard  min  passed  best            title\n", "name"))?;
+    for s in &scenarios {
+        let tried = tried(s);
+        let best = tried.best.map_or_else(String::new, |best| {
+            let lost =
+                if best.lost == 0 { String::new() } else { format!(", {} lost", thousands(best.lost.unsigned_abs())) };
+            format!("{}{lost}", debrief::print::time(best.seconds))
+        });
+        let passed = match (tried.passed, tried.ended) {
+            (0, 0) => "-".to_string(),
+            (0, _) => "not yet".into(),
+            (n, _) => n.to_string(),
+        };
+        let hard = "*".repeat(usize::from(s.difficulty));
+        print(&format!("{:wide$}  {hard:<5} {:>3}  {passed:<7} {best:<15} {}\n", s.name, s.minutes, s.title))?;
+    }
+    print("\n`requorum drill NAME` begins one; the first is for a first time.\n")
+}
+
+fn new(name: &str) -> Result<()> {
+    let text = library::template(name);
+    // read before it is written: a name that no scenario can have is said now
+    scenario::parse(&format!("{name}.yaml"), &text)?;
+    let path = PathBuf::from(format!("{name}.yaml"));
+    write_new(&path, &text)?;
+    print(&format!(
+        "Written: {0}. It can be practised on as it is: requorum drill {0}\nrequorum drill check {0} proves it after every change.\n",
+        path.display()
+    ))
+}
+
+fn check(file: &str, dir: Option<&Path>) -> Result<()> {
+    let scenario = library::find(file, dir)?;
+    play::prove(&scenario)?;
+    let ways = match scenario.wrong.len() {
+        0 => "it names no wrong way".to_string(),
+        1 => "its wrong way does not lead there".to_string(),
+        n => format!("none of its {n} wrong ways leads there"),
+    };
+    print(&format!("{}: sound. It is not passed untouched, {ways}, and the expert's path passes.\n", scenario.name))
+}
+
+fn exists(path: &Path) -> Trouble {
+    Trouble::new(Kind::Input, format!("{} exists", path.display()))
+        .why("requorum never writes over a file")
+        .hint("Take another name.")
+}
+
+fn write_new(path: &Path, text: &str) -> Result<()> {
+    let mut file = fs::File::create_new(path).map_err(|e| match e.kind() {
+        io::ErrorKind::AlreadyExists => exists(path),
+        _ => io_trouble("write", path, &e),
+    })?;
+    file.write_all(text.as_bytes()).map_err(|e| io_trouble("write", path, &e))
+}
+
+/// Where the user's progress is kept.
+fn progress_file() -> Option<PathBuf> {
+    Some(wizard::state_dir()?.join(progress::FILE))
+}
+
+/// A team's own scenarios.
+fn own_dir() -> Option<PathBuf> {
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let config = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))?;
+    Some(config.join("requorum/scenarios"))
+}

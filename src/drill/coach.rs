@@ -1,0 +1,130 @@
+//! The coach: looks on while the wizard is used, and has the sentences at the foot of its steps. What it says follows
+//! from the scenario and from what shows; it presses no key.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    exercise::{Exercise, State, What, seen::Seen},
+    scenario::StepName,
+};
+use crate::tui::{Companion, Model, Msg, companion::Notes, steps::Step};
+
+/// Looks on at one exercise.
+#[derive(Debug)]
+pub struct Coach {
+    exercise: Arc<Exercise>,
+    shown: Notes,
+}
+
+impl Coach {
+    /// The coach of `exercise`.
+    pub fn new(exercise: Arc<Exercise>) -> Coach {
+        Coach { exercise, shown: Vec::new() }
+    }
+
+    fn news(&mut self, notes: Notes) -> Option<Notes> {
+        (notes != self.shown).then(|| {
+            self.shown.clone_from(&notes);
+            notes
+        })
+    }
+}
+
+impl Companion for Coach {
+    fn saw(&mut self, model: &Model, msg: &Msg) -> Option<Notes> {
+        let notes = {
+            let mut state = self.exercise.lock();
+            look(&mut state, model, msg);
+            state.stir();
+            notes(&mut state, model.step)
+        };
+        self.news(notes)
+    }
+
+    fn asked(&mut self, model: &Model) -> Option<Notes> {
+        let notes = {
+            let mut state = self.exercise.lock();
+            if tip(&mut state, model.step).is_none() {
+                state.hears("There is no further hint for this step.");
+            }
+            notes(&mut state, model.step)
+        };
+        self.news(notes)
+    }
+
+    fn ends(&self) -> bool {
+        self.exercise.lock().ended
+    }
+}
+
+/// Takes down what can be seen now.
+fn look(state: &mut State, model: &Model, msg: &Msg) {
+    let before = state.seen.clone();
+    let now = state.clock.elapsed();
+    let key_at = if matches!(msg, Msg::Key(_) | Msg::Paste(_)) { now } else { before.key_at };
+    let seen = Seen::of(model, key_at);
+    if seen.step != before.step {
+        state.reached.entry(model.step).or_insert(now);
+        state.note(What::Step, model.step.title());
+    }
+    if seen.asking && !before.asking {
+        state.asked += 1;
+        state.note(What::Asked, "the members were asked");
+    }
+    if seen.chosen != before.chosen
+        && let Some(path) = &seen.chosen
+    {
+        let name = path.strip_prefix(state.range.root()).unwrap_or(path).display().to_string();
+        state.note(What::Source, format!("chosen: {name}"));
+    }
+    for text in seen.lifted.iter().filter(|text| !before.lifted.contains(text)) {
+        state.overridden.push(text.clone());
+        state.note(What::Override, format!("a fence was overridden: {text} was typed"));
+    }
+    state.seen = seen;
+    // who presses a key after a moment has read what was said
+    if state.heard.as_ref().is_some_and(|(at, _)| state.seen.key_at > *at + READ) {
+        state.heard = None;
+    }
+}
+
+/// Gives the next tip of a step, where there is one left.
+pub(super) fn tip(state: &mut State, step: Step) -> Option<String> {
+    let tips = state.range.scenario().tips.get(&StepName(step)).cloned().unwrap_or_default();
+    let given = state.tips.entry(step).or_insert(0);
+    let tip = tips.get(*given)?.clone();
+    *given += 1;
+    let tip = state.range.expand(&tip);
+    state.note(What::Tip, tip.clone());
+    Some(tip)
+}
+
+/// What stands at the foot of `step` now, the most pressing first.
+fn notes(state: &mut State, step: Step) -> Notes {
+    let scenario = state.range.scenario().clone();
+    let mut lines: Vec<String> = state.heard.iter().map(|(_, words)| state.range.expand(words)).collect();
+    let wrong: Vec<String> =
+        scenario.hints.iter().filter(|hint| state.holds(&hint.when)).map(|h| h.says.clone()).collect();
+    for says in &wrong {
+        if !state.hinted.contains(says) {
+            state.hinted.push(says.clone());
+            state.note(What::Hint, says.clone());
+        }
+    }
+    lines.extend(wrong.iter().map(|says| state.range.expand(says)));
+    let tips = scenario.tips.get(&StepName(step)).map_or(&[][..], Vec::as_slice);
+    let given = state.tips.get(&step).copied().unwrap_or(0);
+    lines.extend(given.checked_sub(1).and_then(|at| tips.get(at)).map(|tip| state.range.expand(tip)));
+    lines.extend(scenario.notes.get(&StepName(step)).map(|note| state.range.expand(note)));
+    lines.truncate(MOST);
+    let seconds = state.clock.elapsed().as_secs();
+    let more = if given < tips.len() { "! gives a hint, " } else { "" };
+    lines.push(format!("{:02}:{:02} of practice; {more}q leaves to the coach.", seconds / 60, seconds % 60));
+    Step::ALL.iter().flat_map(|at| lines.iter().map(|line| (*at, line.clone()))).filter(|(at, _)| *at == step).collect()
+}
+
+/// So many sentences stand at a step's foot at most, beside the clock.
+const MOST: usize = 2;
+
+/// How long a sentence stands there at least.
+const READ: Duration = Duration::from_secs(2);

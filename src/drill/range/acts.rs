@@ -1,0 +1,211 @@
+//! What is done to the range while it is practised on: by the trainee's own hands at the hosts, by injects, by a game
+//! master. Simulated members find each other here: a majority that runs has a leader and the newest data.
+
+use std::{fs, sync::Arc};
+
+use super::{Old, Range, backup, datadir};
+use crate::{
+    drill::{
+        member::{Member, Mode, Options},
+        scenario::{Act, Damage, State, library},
+        store::Store,
+    },
+    engine::source::io_trouble,
+    etcd::membership::Id,
+    trouble::{Kind, Result, Trouble},
+};
+
+impl Range {
+    /// Does it.
+    ///
+    /// # Errors
+    /// When it cannot be done as things stand, in a sentence; nothing was done then.
+    pub fn act(&mut self, act: &Act) -> Result<()> {
+        match act {
+            Act::Start(name) => {
+                let at = self.at(name)?;
+                if self.olds.get(at).is_some_and(|old| old.running.is_some()) {
+                    return Ok(());
+                }
+                if self.olds.get(at).is_some_and(|old| old.state == State::Gone) {
+                    // the dead that live: their disk was never lost
+                    self.write_directory(at)?;
+                }
+                self.replayed(at)?;
+                self.run(at)
+            }
+            Act::Stop(name) => {
+                let at = self.at(name)?;
+                if let Some(old) = self.olds.get_mut(at) {
+                    (old.running, old.state) = (None, State::Stopped);
+                }
+                self.elect()
+            }
+            Act::Replay(name) => {
+                let at = self.at(name)?;
+                self.replayed(at)
+            }
+            Act::Lose(name) => {
+                let at = self.at(name)?;
+                if let Some(old) = self.olds.get_mut(at) {
+                    (old.running, old.state) = (None, State::Gone);
+                    for dir in [Some(&old.place.data), old.place.wal.as_ref()].into_iter().flatten() {
+                        let _ = fs::remove_dir_all(dir);
+                        self.prints.take(dir)?;
+                    }
+                }
+                self.elect()
+            }
+            Act::Place(name) => self.place(name),
+            Act::Unpack(name) => {
+                let scenario = self.scenario.clone();
+                let Some(packed) = scenario.backups.iter().find(|b| b.file == *name) else { return Err(absent(name)) };
+                let (history, cluster) = self.whose(packed.of.as_deref());
+                let book = self.book(&cluster, packed.revision);
+                let path = backup::unpack(&self.root().join("backup"), packed, &history, &book)?;
+                self.prints.take(&path)
+            }
+            Act::FillDisk => {
+                self.disk_full = true;
+                Ok(())
+            }
+            Act::FreeDisk => {
+                self.disk_full = false;
+                Ok(())
+            }
+        }
+    }
+
+    fn at(&self, name: &str) -> Result<usize> {
+        self.olds.iter().position(|old| old.name == name).ok_or_else(|| absent(name))
+    }
+
+    /// Puts a backup, a disk or a file in place.
+    pub(super) fn place(&mut self, name: &str) -> Result<()> {
+        let scenario = self.scenario.clone();
+        let backups = self.root().join("backup");
+        let path = if let Some(one) = scenario.backups.iter().find(|b| b.file == name) {
+            if backups.join(name).exists() {
+                return Ok(());
+            }
+            let (history, cluster) = self.whose(one.of.as_deref());
+            backup::make(&backups, one, &history, &self.book(&cluster, one.revision))?
+        } else if let Some(disk) = scenario.disks.iter().find(|d| d.name == name) {
+            let data = self.root().join("old").join(name);
+            if data.exists() {
+                return Ok(());
+            }
+            let id = self.cluster.id_of(&disk.of).ok_or_else(|| absent(&disk.of))?;
+            let place = datadir::Place { data: data.clone(), wal: None };
+            let reset = self.olds.iter().find(|old| disk.reset && old.name == disk.of);
+            let (history, cluster) = reset.map_or((&self.history, &self.cluster), |old| (&old.history, &old.cluster));
+            let id = cluster.id_of(&disk.of).unwrap_or(id);
+            let book = self.book(cluster, disk.revision);
+            cluster.directory(&place, id, history, disk.revision, disk.revision, &book)?;
+            data
+        } else {
+            // the last of a path is the one that comes later, over the one before
+            let mut of_path = scenario.files.iter().filter(|f| f.path == name);
+            let first = of_path.next().ok_or_else(|| absent(name))?;
+            let path = self.root().join(name);
+            let file = if path.exists() { of_path.next_back().unwrap_or(first) } else { first };
+            let text = file.text.as_deref().or_else(|| library::asset(file.from.as_deref()?)).unwrap_or_default();
+            datadir::write(&path, self.expand(text).as_bytes())?;
+            path
+        };
+        self.prints.take(&path)
+    }
+
+    /// The history of a member that differs, else the cluster's.
+    fn whose(&self, name: Option<&str>) -> (super::History, super::Cluster) {
+        let old = name.and_then(|name| self.olds.iter().find(|old| old.name == name));
+        old.map_or_else(|| (self.history.clone(), self.cluster.clone()), |o| (o.history.clone(), o.cluster.clone()))
+    }
+
+    /// Writes a member's directory as it is to be, over the one that is there.
+    pub(super) fn write_directory(&mut self, at: usize) -> Result<()> {
+        let Some(old) = self.olds.get(at) else { return Ok(()) };
+        for dir in [Some(&old.place.data), old.place.wal.as_ref()].into_iter().flatten().filter(|dir| dir.exists()) {
+            fs::remove_dir_all(dir).map_err(|e| io_trouble("remove", dir, &e))?;
+        }
+        let id = old.cluster.id_of(&old.name).ok_or_else(|| absent(&old.name))?;
+        let book = self.book(&old.cluster, old.revision);
+        old.cluster.directory(&old.place, id, &old.history, old.revision, old.log, &book)?;
+        if let Some(damage) = old.damage {
+            let db = old.place.data.join("member/snap/db");
+            let mut bytes = fs::read(&db).map_err(|e| io_trouble("read", &db, &e))?;
+            backup::hurt(&mut bytes, damage);
+            datadir::write(&db, &bytes)?;
+        }
+        for dir in [Some(old.place.data.clone()), old.place.wal.clone()].into_iter().flatten() {
+            self.prints.take(&dir)?;
+        }
+        Ok(())
+    }
+
+    /// Lets a member apply what its log holds, as it does when it starts.
+    fn replayed(&mut self, at: usize) -> Result<()> {
+        let Some(old) = self.olds.get_mut(at) else { return Ok(()) };
+        // bbolt opens by the meta page that is whole, and writes the other one anew
+        let mended = old.damage == Some(Damage::FirstMeta);
+        if old.log == old.revision && !mended {
+            return Ok(());
+        }
+        old.revision = old.log;
+        old.damage = old.damage.filter(|_| !mended);
+        self.write_directory(at)
+    }
+
+    /// Starts a simulated member on a directory, and lets those that run find each other.
+    pub(super) fn run(&mut self, at: usize) -> Result<()> {
+        let client_urls: Vec<(Id, Vec<String>)> = self
+            .olds
+            .iter()
+            .filter_map(|old| Some((old.cluster.id_of(&old.name)?, vec![old.client.clone()])))
+            .collect();
+        let version = super::version(self.scenario.cluster.etcd);
+        let Some(old) = self.olds.get_mut(at) else { return Ok(()) };
+        let store = Arc::new(Store::open(&old.place.data, old.place.wal.as_deref())?);
+        let own = store.identity().member;
+        // a cluster of one is its own majority
+        let mode = if old.state == State::Reset { Mode::Serving { leader: own } } else { Mode::Lone };
+        let (_, port) = super::loopback(&old.client).ok_or_else(|| absent(&old.client))?;
+        let options = Options { port, mode, client_urls, version, ..Options::default() };
+        old.running = Some(Member::start(store, options)?);
+        if old.state != State::Reset {
+            old.state = State::Alone;
+        }
+        self.elect()
+    }
+
+    /// A majority of the voters that runs has a leader, and all of it has the newest data of it.
+    fn elect(&mut self) -> Result<()> {
+        let voter = |n: usize| self.scenario.members.get(n).is_some_and(|m| !m.learner);
+        let voters = (0..self.olds.len()).filter(|n| voter(*n)).count();
+        let runs = |old: &Old| old.running.is_some() && old.state != State::Reset;
+        let up: Vec<usize> = self.olds.iter().enumerate().filter(|(_, old)| runs(old)).map(|(n, _)| n).collect();
+        let majority = up.iter().filter(|n| voter(**n)).count() > voters / 2;
+        let newest = up.iter().filter_map(|n| self.olds.get(*n)).map(|old| old.revision).max().unwrap_or(1);
+        let leader = up.iter().filter_map(|n| self.olds.get(*n)).find(|old| old.revision == newest);
+        let leader = leader.and_then(|old| old.cluster.id_of(&old.name));
+        for at in up {
+            let behind = self.olds.get(at).is_some_and(|old| old.revision < newest);
+            if majority && behind {
+                if let Some(old) = self.olds.get_mut(at) {
+                    (old.running, old.revision, old.log) = (None, newest, newest);
+                }
+                self.write_directory(at)?;
+                return self.run(at);
+            }
+            let mode = leader.filter(|_| majority).map_or(Mode::Lone, |leader| Mode::Serving { leader });
+            if let Some(member) = self.olds.get(at).and_then(|old| old.running.as_ref()) {
+                member.set_mode(mode);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn absent(name: &str) -> Trouble {
+    Trouble::new(Kind::Input, format!("there is no {name} in this exercise"))
+}

@@ -1,0 +1,110 @@
+//! The files in the backup directory: the history up to a revision, signed as `snapshot save` signs, then damaged, cut or
+//! packed as the scenario says.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use flate2::{Compression, write::GzEncoder};
+use sha2::{Digest, Sha256};
+use zip::write::SimpleFileOptions;
+
+use super::history::{Book, Chance, History};
+use crate::{
+    drill::scenario::{Backup, Damage, Pack},
+    engine::source::io_trouble,
+    trouble::Result,
+};
+
+/// The page size of everything that a range makes.
+const PAGE: usize = 4096;
+
+/// Makes a backup in `dir`, packed where it is; its path comes back.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn make(dir: &Path, backup: &Backup, history: &History, book: &Book) -> Result<PathBuf> {
+    let path = dir.join(&backup.file);
+    let bytes = snapshot(dir, backup, history, book)?;
+    let fail = |e: io::Error| io_trouble("write", &path, &e);
+    let packed = match backup.pack {
+        None => bytes,
+        Some(Pack::Gzip) => {
+            let mut out = GzEncoder::new(Vec::new(), Compression::default());
+            out.write_all(&bytes).and_then(|()| out.finish()).map_err(fail)?
+        }
+        Some(Pack::Zip) => {
+            let mut out = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+            out.start_file(unpacked(&backup.file), SimpleFileOptions::default()).map_err(|e| fail(e.into()))?;
+            out.write_all(&bytes).map_err(fail)?;
+            out.finish().map_err(|e| fail(e.into()))?.into_inner()
+        }
+    };
+    put(&path, &packed, backup.minutes_old)?;
+    Ok(path)
+}
+
+/// Takes a backup out of its archive, beside it.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn unpack(dir: &Path, backup: &Backup, history: &History, book: &Book) -> Result<PathBuf> {
+    let path = dir.join(unpacked(&backup.file));
+    if !path.exists() {
+        put(&path, &snapshot(dir, backup, history, book)?, backup.minutes_old)?;
+    }
+    Ok(path)
+}
+
+/// A file's name without what its archive adds.
+fn unpacked(name: &str) -> &str {
+    [".zip", ".gz"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
+}
+
+/// The bytes of the snapshot, damaged and cut where it is.
+fn snapshot(dir: &Path, backup: &Backup, history: &History, book: &Book) -> Result<Vec<u8>> {
+    let scratch = dir.join(".making");
+    let built = history.database(backup.revision, book, &scratch);
+    let bytes = built.and_then(|()| fs::read(&scratch).map_err(|e| io_trouble("read", &scratch, &e)));
+    let _ = fs::remove_file(&scratch);
+    let mut bytes = bytes?;
+    if !backup.raw {
+        let hash = Sha256::digest(&bytes);
+        bytes.extend(hash);
+    }
+    if let Some(damage) = backup.damage {
+        hurt(&mut bytes, damage);
+    }
+    if let Some(length) = backup.cut_to {
+        bytes.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+    }
+    Ok(bytes)
+}
+
+/// Damages a database.
+pub fn hurt(bytes: &mut [u8], damage: Damage) {
+    let mut chance = Chance(0x5eed);
+    let place = match damage {
+        // The pages of the key bucket are the bulk of it.
+        Damage::Page => (bytes.len() / PAGE / 2) * PAGE,
+        Damage::FirstMeta => 0,
+    };
+    let hit = match damage {
+        Damage::Page => place + 16..place + 80,
+        Damage::FirstMeta => 16..128,
+    };
+    for byte in bytes.get_mut(hit).unwrap_or_default() {
+        *byte = (chance.number() % 256) as u8;
+    }
+}
+
+fn put(path: &Path, bytes: &[u8], minutes: u64) -> Result<()> {
+    let fail = |e: io::Error| io_trouble("write", path, &e);
+    let mut out = File::create_new(path).map_err(fail)?;
+    out.write_all(bytes).map_err(fail)?;
+    let then = SystemTime::now().checked_sub(Duration::from_secs(60 * minutes));
+    then.map_or(Ok(()), |then| out.set_modified(then)).map_err(fail)
+}

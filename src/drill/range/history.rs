@@ -1,0 +1,238 @@
+//! What was written to the cluster that was, revision by revision: the beginning out of a real cluster's snapshot, the
+//! rest made up from a seed. Every database and every log of a range is a part of it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::{self, OpenOptions},
+    path::Path,
+};
+
+use prost::Message;
+
+use crate::{
+    bolt::{self, Build},
+    drill::scenario::Writes,
+    engine::source::{Source, io_trouble},
+    etcd::{
+        membership::{Id, Member},
+        proposal::Write,
+        proto::{AlarmMember, KeyValue},
+        revision::{Revision, RevisionKey},
+        schema,
+    },
+    trouble::{Kind, Result, Trouble},
+};
+
+/// One row of the `key` bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Row {
+    at: Revision,
+    tombstone: bool,
+    value: Vec<u8>,
+}
+
+/// A history, in the order of its revisions.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    rows: Vec<Row>,
+    /// Buckets that are the same in every database: leases, users, roles.
+    others: BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>>,
+    /// Of each key, its newest row's creation and version; none once it is deleted.
+    live: HashMap<Vec<u8>, (i64, i64)>,
+}
+
+/// What stands in a database beside its keys.
+#[derive(Debug, Clone, Default)]
+pub struct Book {
+    /// The rows of `members`, and those that an old restore left there.
+    pub members: Vec<Member>,
+    /// The raft index that was applied.
+    pub index: u64,
+    /// Its term.
+    pub term: u64,
+    /// `3.5.0`.
+    pub cluster_version: String,
+    /// `3.6.0` from 3.6 on, empty before.
+    pub storage_version: String,
+    /// Members that have raised NOSPACE.
+    pub nospace: Vec<Id>,
+}
+
+/// What every database of etcd 3.5 has; a history of its own begins with nothing in them.
+const OTHERS: [&[u8]; 4] = [schema::AUTH, schema::AUTH_ROLES, schema::AUTH_USERS, schema::LEASE];
+
+impl History {
+    /// The history of a snapshot.
+    ///
+    /// # Errors
+    /// When the file is no snapshot.
+    pub fn of(path: &Path) -> Result<History> {
+        let source = Source::open(path)?;
+        let view = source.view()?;
+        let broken = |e: bolt::Error| source.damaged(&e);
+        let mut history = History::default();
+        for (name, bucket) in view.buckets().map_err(broken)? {
+            let mut rows = view.cursor(&bucket);
+            while let Some(row) = rows.next().map_err(broken)? {
+                if OTHERS.contains(&name.as_slice()) {
+                    history.others.entry(name.clone()).or_default().insert(row.key.into(), row.value.into());
+                } else if name == schema::KEY {
+                    let undecoded = || Trouble::new(Kind::Input, format!("{}: a row does not decode", path.display()));
+                    let key = RevisionKey::parse(row.key).ok_or_else(undecoded)?;
+                    let kv = KeyValue::decode(row.value).map_err(|_| undecoded())?;
+                    history.keep(key.revision, key.tombstone, &kv, row.value.into());
+                }
+            }
+        }
+        Ok(history)
+    }
+
+    fn keep(&mut self, at: Revision, tombstone: bool, kv: &KeyValue, value: Vec<u8>) {
+        match tombstone {
+            true => self.live.remove(&kv.key),
+            false => self.live.insert(kv.key.clone(), (kv.create_revision, kv.version)),
+        };
+        self.rows.push(Row { at, tombstone, value });
+    }
+
+    /// The newest revision, 1 for none.
+    pub fn last(&self) -> i64 {
+        self.rows.last().map_or(1, |row| row.at.main)
+    }
+
+    /// Goes on with made-up writes, a revision each.
+    pub fn grow(&mut self, writes: &[Writes], seed: u64) {
+        let mut chance = Chance(seed ^ 0x9e37_79b9_7f4a_7c15);
+        for run in writes {
+            for n in 0..run.count {
+                let main = self.last() + 1;
+                let key = format!("{}{:04}", run.prefix, n % run.keys.unwrap_or(run.count).max(1) + 1).into_bytes();
+                let (create_revision, version) = self.live.get(&key).map_or((main, 1), |(made, v)| (*made, v + 1));
+                let value = format!("{}{:016x}{:016x}", run.value, chance.number(), chance.number()).into_bytes();
+                let kv = KeyValue { key, create_revision, mod_revision: main, version, value, lease: 0 };
+                let bytes = kv.encode_to_vec();
+                self.keep(Revision { main, sub: 0 }, false, &kv, bytes);
+            }
+        }
+    }
+
+    /// The same with another value at revision `at`, of the same length: what bit rot or a defect makes of one member.
+    #[must_use]
+    pub fn differing(mut self, at: i64) -> History {
+        if let Some(last) = self.rows.iter_mut().find(|row| row.at.main == at && !row.tombstone)
+            && let Ok(mut kv) = KeyValue::decode(last.value.as_slice())
+            && let Some(byte) = kv.value.last_mut()
+        {
+            *byte ^= 1;
+            last.value = kv.encode_to_vec();
+        }
+        self
+    }
+
+    /// What was changed at each revision of `from..=until`.
+    pub fn writes(&self, from: i64, until: i64) -> Vec<(i64, Vec<Write>)> {
+        let mut out: Vec<(i64, Vec<Write>)> = Vec::new();
+        for row in self.rows.iter().filter(|row| (from..=until).contains(&row.at.main)) {
+            let Ok(kv) = KeyValue::decode(row.value.as_slice()) else { continue };
+            let write = if row.tombstone { Write::Delete(kv.key) } else { Write::Put(kv) };
+            match out.last_mut() {
+                Some((main, writes)) if *main == row.at.main => writes.push(write),
+                _ => out.push((row.at.main, vec![write])),
+            }
+        }
+        out
+    }
+
+    /// The keys that are alive at revision `at`, each with its row.
+    pub fn alive(&self, at: i64) -> BTreeMap<Vec<u8>, KeyValue> {
+        let mut alive = BTreeMap::new();
+        for row in self.rows.iter().filter(|row| row.at.main <= at) {
+            let Ok(kv) = KeyValue::decode(row.value.as_slice()) else { continue };
+            if row.tombstone {
+                alive.remove(&kv.key);
+            } else {
+                alive.insert(kv.key.clone(), kv);
+            }
+        }
+        alive
+    }
+
+    /// Writes the database as it was at revision `until` into the new file `path`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn database(&self, until: i64, book: &Book, path: &Path) -> Result<()> {
+        let fail = |e| io_trouble("write", path, &e);
+        let broken = |e: bolt::Error| Trouble::new(Kind::Failed, format!("{} cannot be built", path.display())).why(e);
+        if let Some(dir) = path.parent() {
+            fs::create_dir_all(dir).map_err(|e| io_trouble("make", dir, &e))?;
+        }
+        let out = OpenOptions::new().read(true).write(true).create_new(true).open(path).map_err(fail)?;
+        let mut build = Build::begin(&out, 4096).map_err(broken)?;
+        for name in schema::ALL {
+            build.bucket(name).map_err(broken)?;
+            for (key, value) in self.bucket(name, until, book) {
+                build.put(&key, &value).map_err(broken)?;
+            }
+        }
+        build.finish(book.index.max(2)).map_err(broken)?;
+        Ok(())
+    }
+
+    /// The rows of a bucket, in order.
+    fn bucket(&self, name: &[u8], until: i64, book: &Book) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+        let mut put = |key: &[u8], value: &[u8]| rows.insert(key.into(), value.into());
+        match name {
+            schema::KEY => {
+                for row in self.rows.iter().filter(|row| row.at.main <= until) {
+                    let mut key = row.at.to_bytes().to_vec();
+                    if row.tombstone {
+                        key.push(b't');
+                    }
+                    put(&key, &row.value);
+                }
+            }
+            schema::META => {
+                put(schema::CONSISTENT_INDEX, &book.index.to_be_bytes());
+                put(schema::TERM, &book.term.to_be_bytes());
+                if !book.storage_version.is_empty() {
+                    put(schema::STORAGE_VERSION, book.storage_version.as_bytes());
+                }
+            }
+            schema::MEMBERS => {
+                for member in &book.members {
+                    put(Id(member.id).to_string().as_bytes(), member.to_json().as_bytes());
+                }
+            }
+            schema::CLUSTER => {
+                put(schema::CLUSTER_VERSION, book.cluster_version.as_bytes());
+            }
+            schema::ALARM => {
+                for id in &book.nospace {
+                    put(&AlarmMember { member_id: id.0, alarm: 1 }.encode_to_vec(), b"");
+                }
+            }
+            other => {
+                for (key, value) in self.others.get(other).into_iter().flatten() {
+                    put(key, value);
+                }
+            }
+        }
+        rows
+    }
+}
+
+/// Numbers that look like chance and are the same for a seed (xorshift).
+#[derive(Debug)]
+pub struct Chance(pub u64);
+
+impl Chance {
+    /// The next one.
+    pub fn number(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}

@@ -1,0 +1,49 @@
+//! On which line of a YAML file a field stands: as near as a look at the indentation comes, for the parser keeps no
+//! places. Where a part of the way is written in one line, that line.
+
+#[derive(Debug, Clone, Copy)]
+struct Line<'a> {
+    number: usize,
+    indent: usize,
+    text: &'a str,
+}
+
+impl<'a> Line<'a> {
+    /// A line with something on it.
+    fn of(number: usize, line: &'a str) -> Option<Line<'a>> {
+        let text = line.trim_start();
+        let blank = text.is_empty() || text.starts_with('#');
+        (!blank).then_some(Line { number, indent: line.len() - text.len(), text })
+    }
+
+    /// What stands behind the dash of a list's item.
+    fn behind_dash(self) -> Option<Line<'a>> {
+        let text = self.text.strip_prefix('-')?;
+        Some(Line { indent: self.indent + 1 + text.len() - text.trim_start().len(), text: text.trim_start(), ..self })
+    }
+}
+
+/// The line of a field such as `members[1].state`, from 1.
+pub fn line_of(text: &str, field: &str) -> usize {
+    let mut block: Vec<Line<'_>> = text.lines().enumerate().filter_map(|(at, line)| Line::of(at + 1, line)).collect();
+    let mut here = 1;
+    for part in field.split(['.', '[']) {
+        let nth = part.strip_suffix(']').and_then(|n| n.parse::<usize>().ok());
+        let Some(deep) = block.first().map(|line| line.indent) else { break };
+        let starts = |line: &Line<'_>| match nth {
+            Some(_) => line.indent == deep && line.text.starts_with('-'),
+            None => line.indent == deep && line.text.split(':').next() == Some(part),
+        };
+        let found = block.iter().enumerate().filter(|(_, line)| starts(line)).nth(nth.unwrap_or(0));
+        let Some((at, line)) = found.map(|(at, line)| (at, *line)) else { break };
+        here = line.number;
+        let first = nth.and_then(|_| line.behind_dash());
+        // a list may stand as far to the left as the key above it
+        let belongs = |line: &&Line<'_>| {
+            line.indent > deep || (nth.is_none() && line.indent == deep && line.text.starts_with('-'))
+        };
+        let below = block.iter().skip(at + 1).take_while(belongs).copied();
+        block = first.into_iter().chain(below).collect();
+    }
+    here
+}

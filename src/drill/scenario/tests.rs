@@ -1,0 +1,86 @@
+//! Scenario files: those of the program are sound, and what is wrong with one is named by file, line and field.
+#![allow(clippy::unwrap_used)]
+
+use super::{library::BUILT_IN, line::line_of, parse};
+
+const FIRST: &str = include_str!("../../../assets/scenarios/first-night.yaml");
+
+#[test]
+fn every_built_in_scenario_is_sound_and_goes_by_its_file_s_name() {
+    for (name, text) in BUILT_IN {
+        let scenario = parse(name, text).unwrap();
+        assert_eq!(&scenario.name, name);
+        assert!(!scenario.wrong.is_empty(), "{name}: without a wrong way nothing is practised");
+    }
+}
+
+/// A change to a sound file, the line on which it is found, the field, and a word of the reason.
+#[test]
+fn what_is_wrong_is_named_by_file_line_and_field() {
+    let line = |part: &str| FIRST.lines().position(|line| line.contains(part)).unwrap() + 1;
+    for (from, to, at, field, word) in [
+        ("version: 2", "version: 1", "version: 2", "version", "this requorum reads 2"),
+        ("minutes_old: 72", "age: 72", "etcd-0200.db, revision: 240", "backups[0]", "unknown field `age`"),
+        ("name: m2, state: alone", "name: m2, state: asleep", "name: m2, state", "members[1].state", "unknown variant"),
+        ("name: m3, state: gone", "name: m1, state: gone", "name: m3, state", "members[2].name", "two members"),
+        ("difficulty: 1", "difficulty: 9", "difficulty: 1", "difficulty", "not from 1 to 5"),
+        ("database: first-night.db", "database: other.db", "database: first", "cluster.database", "no database called"),
+        ("do: stop m2, says", "do: stop m9, says", "do: stop m2, says", "hands[0].do", "no member is called \"m9\""),
+        ("    do: [stop m2]", "    do: [explode m2]", "    do: [stop m2]", "injects[0].do", "is no act"),
+        ("when: it was knocked", "when: it rained", "when: it was knocked", "injects[0].when", "is no condition"),
+        ("if: a fence was overridden", "if: begun while m7 ran", "if: a fence was", "fails[0].if", "no member"),
+        ("detect: Only m2", "detekt: Only m2", "detect: Only m2", "notes", "is no step"),
+        ("do: [save from m2]", "do: [sing]", "do: [save from m2]", "path[1].do", "is no stride"),
+        (
+            "choose etcd-0200.db, next",
+            "\"at the hosts: start m1\", next",
+            "name: last night",
+            "wrong[0].do[1]",
+            "none of the `hands`",
+        ),
+        (
+            "because: every key is back",
+            "because: restored and quorum is back",
+            "because: every",
+            "wrong[0].because",
+            "no goal",
+        ),
+        ("- https://github.com/etcd-io/etcd/issues/13765", "- ftp://x", "issues/13765", "links[1]", "https://"),
+    ] {
+        let text = FIRST.replacen(from, to, 1);
+        assert_ne!(text, FIRST, "{from:?} is in the file");
+        let trouble = parse("night.yaml", &text).unwrap_err();
+        let said = trouble.to_string();
+        let wanted = format!("night.yaml, line {}", line(at));
+        let near = (line(at) - 1..=line(at) + 1).any(|n| said.contains(&format!("night.yaml, line {n}:")));
+        assert!(near && said.contains(field) && said.contains(word), "{wanted} {field} {word:?} in: {said}");
+    }
+}
+
+#[test]
+fn a_field_is_found_by_its_indentation() {
+    let text = "a: 1\nb:\n  c:\n    - d: 2\n      e: 3\n    - d: 4\n\n      # x\n      e: [5, 6]\nf:\n- g: 7\n- g: 8\n";
+    for (field, line) in [
+        ("a", 1),
+        ("b", 2),
+        ("b.c", 3),
+        ("b.c[0].d", 4),
+        ("b.c[0].e", 5),
+        ("b.c[1].d", 6),
+        ("b.c[1].e[1]", 9),
+        ("f[1].g", 12),
+    ] {
+        assert_eq!(line_of(text, field), line, "{field}");
+    }
+}
+
+#[test]
+fn words_come_back_as_they_are_written() {
+    use super::words::{Act, Condition};
+    for text in ["every key is back and not m5 runs", "revision at least 274", "after 5m", "begun while m1 ran"] {
+        assert_eq!(Condition::try_from(text.to_string()).unwrap().to_string(), text);
+    }
+    for text in ["start m1", "place etcd-0300.db", "fill disk", "free disk"] {
+        assert_eq!(Act::try_from(text.to_string()).unwrap().to_string(), text);
+    }
+}

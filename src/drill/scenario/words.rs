@@ -1,0 +1,448 @@
+//! The words of a scenario: conditions (`every key is back and not m5 runs`), acts (`start m1`), strides of a path
+//! (`save from m2`). Each is read from its phrase and shown as it.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use crate::{etcd::version::Minor, plan::table::Column, tui::Step};
+
+/// Reads a word where it stands, so that what is wrong with it is said of its own place, not of what is around it.
+macro_rules! spoken {
+    ($($word:ty),*) => {$(
+        impl<'de> serde::Deserialize<'de> for $word {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                struct Read;
+                impl serde::de::Visitor<'_> for Read {
+                    type Value = $word;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("a phrase")
+                    }
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$word, E> {
+                        <$word>::try_from(text.to_string()).map_err(E::custom)
+                    }
+                }
+                from.deserialize_str(Read)
+            }
+        }
+    )*};
+}
+spoken!(Condition, Act, Stride, StepName);
+
+/// A step of the wizard by its name, `detect`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StepName(pub Step);
+
+impl TryFrom<String> for StepName {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        step(&text).map(StepName)
+    }
+}
+
+/// One fact that holds or does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// Every member of a plan was restored.
+    Restored,
+    /// The new members are these.
+    Members(Vec<String>),
+    /// Every key of the best possible state is served.
+    EveryKey,
+    /// The new revision is this or later; `None` for the best possible.
+    Revision(Option<i64>),
+    /// All new members hold the same data.
+    OneSnapshot,
+    /// No old directory or backup was changed.
+    OldUntouched,
+    /// What came up has the IDs of the plan.
+    AsPlanned,
+    /// No alarm is in the new data.
+    NoAlarm,
+    /// Everything before the new revision is marked as compacted.
+    Compacted,
+    /// No peer URL needs a name to be looked up.
+    ByAddress,
+    /// Every new log lies in a directory of its own, apart from the data.
+    LogsApart,
+    /// Every new member is started with this flag.
+    Flag(String),
+    /// Every certificate named in the plan fits.
+    Certificates,
+    /// Every secret is encrypted with a key that this file holds.
+    Secrets(String),
+    /// A majority of the old members runs and has a leader.
+    Quorum,
+    /// This old member runs.
+    Runs(String),
+    /// The result was written for this etcd.
+    WrittenFor(Minor),
+    /// The restore was made from this file.
+    Source(String),
+    /// A restore was begun.
+    Begun,
+    /// A restore was begun while this old member ran.
+    BegunWhile(String),
+    /// A fence was overridden.
+    Overridden,
+    /// This file is chosen.
+    Chosen(String),
+    /// No file is chosen.
+    NothingChosen,
+    /// The chosen file lacks writes that another source has.
+    ChosenLoses,
+    /// Two rows of the table bear the same name.
+    NamesRepeat,
+    /// The table has a problem that stops the plan.
+    Problems,
+    /// A fence is in the way.
+    Fenced,
+    /// The wizard is at this step, or came to it before.
+    Step(Step),
+    /// The members were asked so often, all at once.
+    Asked(u32),
+    /// It was asked whether an old member still answers.
+    Knocked,
+    /// A snapshot was saved from a member.
+    Saved,
+    /// So much time has passed.
+    After(Duration),
+    /// So much time has passed without a key.
+    Idle(Duration),
+    /// This inject came.
+    Came(String),
+    /// Nothing that ever holds.
+    Never,
+}
+
+/// Phrases without anything in them.
+const PLAIN: [(&str, Fact); 21] = [
+    ("restored", Fact::Restored),
+    ("every key is back", Fact::EveryKey),
+    ("all from one snapshot", Fact::OneSnapshot),
+    ("old data is untouched", Fact::OldUntouched),
+    ("ids are as planned", Fact::AsPlanned),
+    ("no alarm is left", Fact::NoAlarm),
+    ("old revisions are compacted", Fact::Compacted),
+    ("peer urls are addresses", Fact::ByAddress),
+    ("logs lie apart", Fact::LogsApart),
+    ("certificates fit", Fact::Certificates),
+    ("quorum is back", Fact::Quorum),
+    ("a restore was begun", Fact::Begun),
+    ("a fence was overridden", Fact::Overridden),
+    ("nothing is chosen", Fact::NothingChosen),
+    ("the chosen file loses writes", Fact::ChosenLoses),
+    ("two rows bear one name", Fact::NamesRepeat),
+    ("the table has problems", Fact::Problems),
+    ("a fence is in the way", Fact::Fenced),
+    ("a snapshot was saved", Fact::Saved),
+    ("it was knocked", Fact::Knocked),
+    ("never", Fact::Never),
+];
+
+impl FromStr for Fact {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some((_, fact)) = PLAIN.iter().find(|(phrase, _)| *phrase == text) {
+            return Ok(fact.clone());
+        }
+        let after = |lead: &str| text.strip_prefix(lead).map(str::trim).filter(|rest| !rest.is_empty());
+        if let Some(names) = after("members are ") {
+            return Ok(Fact::Members(names.split(',').map(|n| n.trim().to_string()).collect()));
+        }
+        if let Some(floor) = after("revision at least ") {
+            let floor = match floor {
+                "the best" => None,
+                number => {
+                    Some(number.parse().map_err(|_| format!("{number:?} is neither a revision nor \"the best\""))?)
+                }
+            };
+            return Ok(Fact::Revision(floor));
+        }
+        if let Some(flag) = after("every member has ") {
+            return Ok(Fact::Flag(flag.into()));
+        }
+        if let Some(file) = after("secrets open with ") {
+            return Ok(Fact::Secrets(file.into()));
+        }
+        if let Some(version) = after("written for ") {
+            return Ok(Fact::WrittenFor(version.parse().map_err(|e| format!("{version:?}: {e}"))?));
+        }
+        if let Some(file) = after("restored from ") {
+            return Ok(Fact::Source(file.into()));
+        }
+        if let Some(name) = after("begun while ").and_then(|rest| rest.strip_suffix(" ran")) {
+            return Ok(Fact::BegunWhile(name.into()));
+        }
+        if let Some(file) = after("chosen is ") {
+            return Ok(Fact::Chosen(file.into()));
+        }
+        if let Some(name) = after("step is ") {
+            return Ok(Fact::Step(step(name)?));
+        }
+        if let Some(times) = after("asked ").and_then(|rest| rest.strip_suffix(" times")) {
+            return Ok(Fact::Asked(times.parse().map_err(|_| format!("{times:?} is no number"))?));
+        }
+        if let Some(time) = after("after ") {
+            return Ok(Fact::After(duration(time)?));
+        }
+        if let Some(time) = after("idle ") {
+            return Ok(Fact::Idle(duration(time)?));
+        }
+        if let Some(name) = after("inject ").and_then(|rest| rest.strip_suffix(" came")) {
+            return Ok(Fact::Came(name.into()));
+        }
+        if let Some(name) = text.strip_suffix(" runs").filter(|name| !name.contains(' ')) {
+            return Ok(Fact::Runs(name.into()));
+        }
+        let plain: Vec<&str> = PLAIN.iter().map(|(phrase, _)| *phrase).collect();
+        Err(format!(
+            "{text:?} is no condition. There is: {}; members are A, B; revision at least N (or: the best); \
+             every member has --FLAG; secrets open with FILE; written for 3.6; restored from FILE; begun while A ran; \
+             chosen is FILE; step is members; asked 2 times; after 5m; idle 2m; inject NAME came; A runs",
+            plain.join("; ")
+        ))
+    }
+}
+
+/// Facts that must hold together, or must not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    text: String,
+    /// Each fact, and whether it must hold.
+    pub facts: Vec<(Fact, bool)>,
+}
+
+impl Condition {
+    /// The one that never holds.
+    pub fn never() -> Condition {
+        Condition { text: "never".into(), facts: vec![(Fact::Never, true)] }
+    }
+}
+
+impl TryFrom<String> for Condition {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let part = |part: &str| match part.trim().strip_prefix("not ") {
+            Some(rest) => Ok((rest.trim().parse()?, false)),
+            None => Ok((part.trim().parse()?, true)),
+        };
+        let facts = text.split(" and ").map(part).collect::<Result<_, String>>()?;
+        Ok(Condition { text, facts })
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// What is done to the range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// Starts an old member's etcd.
+    Start(String),
+    /// Stops it for good.
+    Stop(String),
+    /// Starts it, lets it apply what its log holds, and stops it.
+    Replay(String),
+    /// Its host is lost, with the disk.
+    Lose(String),
+    /// Puts a backup, a disk or a file in place.
+    Place(String),
+    /// Takes a snapshot out of its archive.
+    Unpack(String),
+    /// The disk of the new directories is full.
+    FillDisk,
+    /// It is no longer.
+    FreeDisk,
+}
+
+impl Act {
+    /// The member that it is about.
+    pub fn member(&self) -> Option<&str> {
+        match self {
+            Act::Start(name) | Act::Stop(name) | Act::Replay(name) | Act::Lose(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+impl TryFrom<String> for Act {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.split_once(' ').map(|(verb, what)| (verb, what.trim())) {
+            Some(("fill", "disk")) => Ok(Act::FillDisk),
+            Some(("free", "disk")) => Ok(Act::FreeDisk),
+            Some(("start", name)) => Ok(Act::Start(name.into())),
+            Some(("stop", name)) => Ok(Act::Stop(name.into())),
+            Some(("replay", name)) => Ok(Act::Replay(name.into())),
+            Some(("lose", name)) => Ok(Act::Lose(name.into())),
+            Some(("place", name)) => Ok(Act::Place(name.into())),
+            Some(("unpack", name)) => Ok(Act::Unpack(name.into())),
+            _ => Err(format!(
+                "{text:?} is no act. There is: start A, stop A, replay A, lose A (each with a member's name), place FILE, \
+                 unpack FILE, fill disk, free disk"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Act::Start(name) => write!(f, "start {name}"),
+            Act::Stop(name) => write!(f, "stop {name}"),
+            Act::Replay(name) => write!(f, "replay {name}"),
+            Act::Lose(name) => write!(f, "lose {name}"),
+            Act::Place(name) => write!(f, "place {name}"),
+            Act::Unpack(name) => write!(f, "unpack {name}"),
+            Act::FillDisk => f.write_str("fill disk"),
+            Act::FreeDisk => f.write_str("free disk"),
+        }
+    }
+}
+
+/// One stride of a path: a key or a few, or something beside the wizard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stride {
+    /// To the next step.
+    Next,
+    /// To the step before.
+    Back,
+    /// Asks, or searches, again.
+    Again,
+    /// Marks a silent member as gone for good.
+    Gone(String),
+    /// Saves a snapshot from a member.
+    Save(String),
+    /// Chooses a file, and agrees to take it without a checksum where it has none.
+    Choose(String),
+    /// Types into a cell: row (from 1), column, text.
+    Set(usize, Column, String),
+    /// Takes the proposed correction of a cell.
+    Fix(usize, Column),
+    /// Takes what the next source says of a cell.
+    Other(usize, Column),
+    /// Takes a row out.
+    Remove(usize),
+    /// Changes an option below the table, by the words before its value.
+    Switch(String),
+    /// Skips so many revisions; `None` for as many as are proposed.
+    Bump(Option<u64>),
+    /// Types the label that lets through, or that confirms.
+    Confirm,
+    /// Types what a fence asks for.
+    Override,
+    /// Something at a host.
+    At(Act),
+    /// Time passes.
+    Wait(Duration),
+}
+
+impl TryFrom<String> for Stride {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "next" => return Ok(Stride::Next),
+            "back" => return Ok(Stride::Back),
+            "again" => return Ok(Stride::Again),
+            "confirm" => return Ok(Stride::Confirm),
+            "override" => return Ok(Stride::Override),
+            "bump as proposed" => return Ok(Stride::Bump(None)),
+            _ => {}
+        }
+        let after = |lead: &str| text.strip_prefix(lead).map(str::trim).filter(|rest| !rest.is_empty());
+        if let Some(name) = after("gone ") {
+            return Ok(Stride::Gone(name.into()));
+        }
+        if let Some(name) = after("save from ") {
+            return Ok(Stride::Save(name.into()));
+        }
+        if let Some(file) = after("choose ") {
+            return Ok(Stride::Choose(file.into()));
+        }
+        if let Some(rest) = after("set ") {
+            let (row, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+            let (column, text) = rest.split_once(' ').unwrap_or((rest, ""));
+            return Ok(Stride::Set(row_of(row)?, column_of(column)?, text.trim().into()));
+        }
+        for (lead, stride) in
+            [("fix ", Stride::Fix as fn(usize, Column) -> Stride), ("other source of ", Stride::Other)]
+        {
+            if let Some((row, column)) = after(lead).and_then(|rest| rest.split_once(' ')) {
+                return Ok(stride(row_of(row)?, column_of(column)?));
+            }
+        }
+        if let Some(row) = after("remove row ") {
+            return Ok(Stride::Remove(row_of(row)?));
+        }
+        if let Some(option) = after("switch ") {
+            return Ok(Stride::Switch(option.into()));
+        }
+        if let Some(amount) = after("bump ") {
+            return amount.parse().map(|n| Stride::Bump(Some(n))).map_err(|_| format!("{amount:?} is no number"));
+        }
+        if let Some(act) = after("at the hosts: ") {
+            return Act::try_from(act.to_string()).map(Stride::At);
+        }
+        if let Some(time) = after("wait ") {
+            return duration(time).map(Stride::Wait);
+        }
+        Err(format!(
+            "{text:?} is no stride. There is: next, back, again, confirm, override, gone A, save from A, choose FILE, set ROW \
+             COLUMN TEXT, fix ROW COLUMN, other source of ROW COLUMN, remove row N, switch OPTION, bump as proposed, bump N, \
+             at the hosts: ACT, wait 5m; columns are name, peer, client, dir, wal, flags; rows count from 1"
+        ))
+    }
+}
+
+impl fmt::Display for Stride {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stride::Next => f.write_str("next step"),
+            Stride::Back => f.write_str("a step back"),
+            Stride::Again => f.write_str("ask again"),
+            Stride::Gone(name) => write!(f, "mark {name} as gone"),
+            Stride::Save(name) => write!(f, "save a snapshot from {name}"),
+            Stride::Choose(file) => write!(f, "choose {file}"),
+            Stride::Set(row, column, text) => write!(f, "row {row}, {}: type {text}", column.heading()),
+            Stride::Fix(row, column) => write!(f, "row {row}, {}: take the correction", column.heading()),
+            Stride::Other(row, column) => write!(f, "row {row}, {}: take the other source", column.heading()),
+            Stride::Remove(row) => write!(f, "take row {row} out"),
+            Stride::Switch(option) => write!(f, "change {option}"),
+            Stride::Bump(None) => f.write_str("skip as many revisions as proposed"),
+            Stride::Bump(Some(amount)) => write!(f, "skip {amount} revisions"),
+            Stride::Confirm => f.write_str("type the label"),
+            Stride::Override => f.write_str("override the fence"),
+            Stride::At(act) => write!(f, "at the hosts: {act}"),
+            Stride::Wait(time) => write!(f, "wait {}", humantime::format_duration(*time)),
+        }
+    }
+}
+
+/// A step by its name in lower case.
+fn step(name: &str) -> Result<Step, String> {
+    let all = Step::ALL.map(|step| step.title().to_lowercase());
+    let found = Step::ALL.into_iter().find(|step| step.title().to_lowercase() == name);
+    found.ok_or_else(|| format!("{name:?} is no step; there is {}", all.join(", ")))
+}
+
+fn row_of(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|row| *row > 0).ok_or_else(|| format!("{text:?} is no row; the first is 1"))
+}
+
+fn column_of(text: &str) -> Result<Column, String> {
+    Ok(match text {
+        "name" => Column::Name,
+        "peer" => Column::Peer,
+        "client" => Column::Client,
+        "dir" => Column::DataDir,
+        "wal" => Column::WalDir,
+        "flags" => Column::Flags,
+        _ => return Err(format!("{text:?} is no column; there is name, peer, client, dir, wal, flags")),
+    })
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|e| format!("{text:?} is no time such as 90s or 5m ({e})"))
+}

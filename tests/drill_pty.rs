@@ -1,0 +1,135 @@
+//! Three drills from the prompt to the debrief, with keystrokes in a pseudo-terminal: what only the whole program on a
+//! terminal can show.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod pty;
+
+use pty::Pty;
+
+/// `requorum drill ARGS` in a terminal, with its state in `home`.
+fn drill(home: &tempfile::TempDir, args: &[&str]) -> Pty {
+    let mut command = vec![env!("CARGO_BIN_EXE_requorum"), "drill"];
+    command.extend(args);
+    let path = home.path().to_str().unwrap();
+    Pty::spawn(&command, &[("XDG_STATE_HOME", path), ("TMPDIR", path)], 80, 70)
+}
+
+/// Nothing but the progress is left of an exercise.
+fn left(home: &tempfile::TempDir) -> Vec<String> {
+    let entries = std::fs::read_dir(home.path()).unwrap();
+    entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn the_first_night_by_what_the_coach_says() {
+    let home = tempfile::tempdir().unwrap();
+    let report = home.path().join("night.md");
+    let mut pty = drill(&home, &["--debrief", report.to_str().unwrap()]);
+    pty.wait("Press Enter when you have read it");
+    pty.send("\r");
+    pty.wait("DRILL");
+    pty.wait("going on is right. Press n.");
+    pty.wait("Quorum is lost for now");
+    pty.send("n");
+    pty.wait("press Enter twice");
+    pty.wait("hash ok");
+    pty.send("\r");
+    pty.wait("Save a snapshot from");
+    pty.send("\r");
+    pty.wait("Saved and chosen");
+    pty.send("n");
+    pty.wait("nothing has to change. Press n.");
+    pty.send("n");
+    pty.wait("Press r to ask again.");
+    pty.send("r");
+    pty.wait("nobody answers");
+    pty.send("\r");
+    pty.wait("type the cluster label: prod-eu");
+    pty.send("prod-eu");
+    pty.wait("Right. Enter starts writing.");
+    pty.send("\r");
+    pty.wait("n goes on to the commands");
+    pty.send("n");
+    pty.wait("Leave with q to see how you did");
+    pty.send("q");
+    pty.wait("Quit?");
+    pty.send("y");
+    assert_eq!(pty.exit_code(), 0);
+    let written = std::fs::read_to_string(&report).unwrap();
+    assert!(written.starts_with("# The first night: passed"), "{written}");
+    assert!(written.contains("| Every key is back | yes | 119 of 119 keys"), "{written}");
+    let mut names = left(&home);
+    names.sort();
+    assert_eq!(names, ["night.md", "requorum"]);
+    let progress = std::fs::read_to_string(home.path().join("requorum/drills.json")).unwrap();
+    assert!(progress.contains("\"first-night\"") && progress.contains("\"passed\": 1"), "{progress}");
+}
+
+/// Waits until it stands there a second time; the first exercise's lines are still above.
+fn twice(pty: &Pty, text: &str) {
+    pty.wait_until(text, |pty| pty.screen().matches(text).count() == 2);
+}
+
+#[test]
+fn to_wait_is_an_answer_and_a_reset_begins_anew() {
+    let home = tempfile::tempdir().unwrap();
+    let mut pty = drill(&home, &["wait-and-see"]);
+    pty.wait("Press Enter when you have read it");
+    pty.send("\r");
+    pty.wait("Quorum is lost for now");
+    pty.send("!");
+    pty.wait("What is enough for a quorum of three");
+    // the desk: hands, and a reset that takes back what they did
+    pty.send("q");
+    pty.wait("Quit?");
+    pty.send("y");
+    pty.wait("The clock stands still");
+    pty.send("a 1\r");
+    pty.wait("etcd on m1 runs");
+    pty.send("r\r");
+    twice(&pty, "Press Enter when you have read it");
+    pty.send("\r");
+    pty.wait("Quorum is lost for now");
+    pty.send("q");
+    pty.wait("Quit?");
+    pty.send("y");
+    twice(&pty, "The clock stands still");
+    pty.send("a 1\r");
+    twice(&pty, "etcd on m1 runs");
+    pty.send("b\r");
+    // the picture from before may still stand there; this is new
+    pty.wait("note: etcd on m1 runs");
+    pty.send("r");
+    pty.wait("Quorum holds");
+    pty.send("q");
+    pty.wait("Quit?");
+    pty.send("y");
+    pty.wait("requorum drill list");
+    assert_eq!(pty.exit_code(), 0);
+    assert_eq!(left(&home), ["requorum"]);
+}
+
+#[test]
+fn a_wrong_choice_is_told_and_the_end_is_not_a_pass() {
+    let home = tempfile::tempdir().unwrap();
+    let mut pty = drill(&home, &["copy-without-hash", "-w", "json"]);
+    pty.wait("Press Enter when you have read it");
+    pty.send("\r");
+    pty.wait("Unknown from here");
+    pty.send("n");
+    pty.wait("m2-member-snap-db");
+    pty.wait("hash ok");
+    pty.send("\x1b[B");
+    pty.wait("▸ ");
+    pty.send("\r");
+    pty.wait("newer writes than the one that is chosen");
+    pty.send("q");
+    pty.wait("Quit?");
+    pty.send("y");
+    pty.wait("The clock stands still");
+    pty.send("d\r");
+    pty.wait("\"links\"");
+    assert_eq!(pty.exit_code(), 0);
+    let progress = std::fs::read_to_string(home.path().join("requorum/drills.json")).unwrap();
+    assert!(progress.contains("\"passed\": 0") && progress.contains("\"ended\": 1"), "{progress}");
+}
