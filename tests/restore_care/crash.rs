@@ -13,6 +13,7 @@ use std::{
 
 use requorum::engine::{
     disk::{Act, Disk, Gate},
+    locks,
     restore::Tools,
 };
 
@@ -69,6 +70,16 @@ impl Layout {
         if stands {
             whole(&data, wal.as_deref(), keys)
                 .unwrap_or_else(|e| panic!("{self:?}, {moment}: neither absent nor whole: {e}"));
+        }
+        // A process that another test is just starting shares our locks until it has begun: a real kill leaves none.
+        for segment in [Some(data.join("member/wal")), wal.clone()]
+            .into_iter()
+            .flatten()
+            .flat_map(|dir| names(&dir).into_iter().map(move |name| dir.join(name)).collect::<Vec<_>>())
+        {
+            while locks::held(&segment) {
+                std::thread::yield_now();
+            }
         }
         let again = self.run(base, Disk::default());
         match again {
