@@ -8,9 +8,12 @@ mod exchange;
 mod faults;
 #[path = "hosts/launching.rs"]
 mod launching;
+mod pty;
 #[path = "hosts/sshd.rs"]
 mod sshd;
 mod support;
+#[path = "hosts/wizard.rs"]
+mod wizard;
 
 use std::{
     fs::{self, File},
@@ -31,7 +34,7 @@ use support::{
     succeed, wait_until,
 };
 
-const CASES: [(&str, fn()); 22] = [
+const CASES: [(&str, fn()); 24] = [
     ("the_whole_road_over_three_hosts", the_whole_road),
     ("every_host_that_is_not_ready_is_named", not_ready),
     ("a_cut_connection_goes_on_where_it_ended", cut),
@@ -47,6 +50,8 @@ const CASES: [(&str, fn()); 22] = [
     ("the_old_cluster_comes_back", exchange::the_old_cluster_comes_back),
     ("a_log_that_lies_elsewhere", exchange::a_log_elsewhere),
     ("no_journal_holds_a_secret", exchange::no_secrets),
+    ("the_wizard_over_three_hosts", wizard::the_whole_road),
+    ("the_wizard_is_killed_and_goes_on", wizard::killed_and_gone_on_with),
     ("the_operator_is_killed_in_each_phase", faults::operator_killed),
     ("an_sshd_is_killed_in_each_phase", faults::sshd_killed),
     ("the_agent_is_killed_in_each_phase", faults::agent_killed),

@@ -343,7 +343,11 @@ pub fn summary(seen: &Seen, fences: &[Fence], lifted: &[String]) -> String {
         }
     }
     let blocking = fences.iter().filter(|fence| fence.blocks(lifted)).count();
+    let halted = |heard: &Heard| matches!(heard, Heard::Etcd { member: Some(id), .. } if seen.halted.contains(id));
     let result = match (blocking, fences.iter().filter(|f| f.typed.is_some()).count()) {
+        (0, 0) if seen.doors.iter().any(|(_, heard)| halted(heard)) => {
+            "nobody answers but what is stopped before".to_string()
+        }
         (0, 0) => "nobody answers".to_string(),
         (0, 1) => "one fence was overridden".to_string(),
         (0, many) => format!("{many} fences were overridden"),

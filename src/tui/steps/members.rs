@@ -210,6 +210,10 @@ pub fn draft(model: &Model) -> Draft {
 }
 
 fn created(model: &Model) -> String {
+    // One that is not changed is the plan that it was.
+    if let Some(plan) = &model.options.plan {
+        return plan.created.clone();
+    }
     // of the start, not of now: the plan must not become another one by waiting
     let seconds = u64::try_from(model.started).unwrap_or(0);
     humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).to_string()

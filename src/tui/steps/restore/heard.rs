@@ -59,6 +59,8 @@ pub(in crate::tui) fn told(model: &mut Model, id: u64, told: Told) {
     );
     if let HostEvent::Runs(halt, member) = &event {
         state.runs.push((host, Running { halt: halt.clone(), member: *member }));
+        let order = |host: &str| state.hosts.iter().position(|known| known.name == host);
+        state.runs.sort_by_key(|(host, _)| order(host));
     }
     if let HostEvent::Placed(swapped) = &event {
         let name = &swapped.name;
