@@ -23,6 +23,8 @@ mod tests;
 mod tests_any;
 #[cfg(test)]
 mod tests_choose;
+#[cfg(test)]
+mod tests_hosts;
 pub mod text;
 pub mod theme;
 

@@ -83,13 +83,13 @@ pub(super) fn file(name: &str, health: Health) -> FileFacts {
     FileFacts { path: PathBuf::from("/backup").join(name), bytes: 4096, modified: Some(50), health, content }
 }
 
-fn send(model: &mut Model, msg: Msg) -> Vec<Effect> {
+pub(super) fn send(model: &mut Model, msg: Msg) -> Vec<Effect> {
     let later = model.now_ms + 200;
     update(model, Msg::Tick(later));
     update(model, msg)
 }
 
-fn press(model: &mut Model, code: KeyCode) -> Vec<Effect> {
+pub(super) fn press(model: &mut Model, code: KeyCode) -> Vec<Effect> {
     send(model, Msg::Key(KeyEvent::new(code, KeyModifiers::NONE)))
 }
 
@@ -107,7 +107,7 @@ fn type_in(model: &mut Model, text: &str) {
     }
 }
 
-fn said(model: &Model) -> &str {
+pub(super) fn said(model: &Model) -> &str {
     model.status.as_ref().map_or("", |s| s.text.as_str())
 }
 
@@ -535,7 +535,7 @@ fn a_pasted_initial_cluster_keeps_what_the_table_knew() {
     );
 }
 
-fn at_members() -> Model {
+pub(super) fn at_members() -> Model {
     let mut model = with_file(Health::Verified);
     press(&mut model, KeyCode::Enter);
     char(&mut model, 'n');

@@ -1,0 +1,370 @@
+//! `update` where members live on several hosts: looked at, agreed to, refused, gone on with and taken back.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use crossterm::event::KeyCode::{self, Char, Enter, Esc};
+
+use super::{
+    app::{Effect, Model, Msg, Overlay, update},
+    ending,
+    headless::screen,
+    prompt::Ask,
+    steps::Step,
+    tests::{at_members, at_review, begun_record, built, failed, hear, placed, press, ready, said, seen_hosts, send},
+};
+use crate::{
+    etcd::membership::Id,
+    plan::{
+        Plan,
+        facts::host::PlaceState,
+        halt::Halt,
+        hosts::{Look, Running},
+        table::{Column, Origin, Problem},
+    },
+    recovery::hosts::{HostEvent, Told, Until},
+    trouble::{Kind, Trouble},
+};
+
+fn type_in(model: &mut Model, text: &str) {
+    text.chars().for_each(|c| drop(press(model, Char(c))));
+}
+
+fn halt(pid: u32) -> Halt {
+    let commands = vec![format!("kill -TERM {pid}")];
+    Halt { data_dir: "/new/m2.etcd".into(), wal_dir: None, pid: Some(pid), commands }
+}
+
+fn runs(look: &mut Look) {
+    look.runs = vec![Running { halt: halt(812), member: Some(Id(2)) }];
+    look.close = true;
+}
+
+/// On Review of the same table with m2 and m3 on other hosts; what Review asks first.
+fn over_hosts() -> (Model, Vec<Effect>) {
+    let mut model = at_members();
+    for (at, host) in [(1, "root@b"), (2, "c")] {
+        super::steps::members::set_cell(&mut model, at, Column::Host, host);
+    }
+    let effects = press(&mut model, Char('n'));
+    assert_eq!(model.step, Step::Review, "{}", said(&model));
+    (model, effects)
+}
+
+fn reviewed(change: impl Fn(&mut Look)) -> Model {
+    let (mut model, effects) = over_hosts();
+    let id = seen_hosts(&mut model, &effects, change);
+    send(&mut model, Msg::Fenced { id, seen: Default::default(), fences: Vec::new() });
+    model
+}
+
+fn ask(model: &Model) -> Option<Ask> {
+    model.prompt.as_ref().map(|p| p.ask.clone())
+}
+
+/// Types the label into the field that is open, and the effect that follows.
+fn confirmed(model: &mut Model) -> (u64, Plan, super::messages::Orders) {
+    type_in(model, "prod");
+    let effects = press(model, Enter);
+    let Some(Effect::Apply { id, plan, orders }) = effects.into_iter().next_back() else {
+        panic!("{}", screen(model, 100, 30))
+    };
+    (id, *plan, *orders)
+}
+
+#[test]
+fn the_hosts_of_the_table_are_looked_at_when_asked_and_each_row_tells_its_own() {
+    let mut model = at_members();
+    super::steps::members::set_cell(&mut model, 1, Column::Host, "root@b");
+    super::steps::members::set_cell(&mut model, 2, Column::Host, "-c");
+    assert_eq!(press(&mut model, Char('r')), []);
+    assert_eq!(said(&model), "Looking at the hosts waits for: m3's host.");
+    super::steps::members::set_cell(&mut model, 2, Column::Host, "c");
+    let effects = press(&mut model, Char('r'));
+    let [Effect::LookAtHosts { id, plan, closer: false }] = &effects[..] else { panic!("{effects:?}") };
+    assert!(screen(&model, 80, 24).contains("… looking at its host"));
+    // They answer in any order; one that was asked before counts no longer.
+    let unreachable = Trouble::new(Kind::NoAnswer, "c cannot be reached by ssh").why("its host key is not known here");
+    let far = Look { facts: Err(unreachable), ..ready(plan, "c", &[2]) };
+    let mut full = ready(plan, "root@b", &[1]);
+    full.problems.push(Problem::error(None, None, "not enough space on /: 1 bytes are free, 2 are needed"));
+    send(&mut model, Msg::HostSeen { id: *id + 9, look: Box::new(ready(plan, "c", &[2])) });
+    for look in [far, full, ready(plan, "local", &[0])] {
+        send(&mut model, Msg::HostSeen { id: *id, look: Box::new(look) });
+    }
+    assert_eq!(send(&mut model, Msg::HostsSeen { id: *id }), [], "no old member is asked on this step");
+    assert_eq!(said(&model), "2 of 3 hosts are not ready; each row says why.");
+    let shown = screen(&model, 120, 40);
+    for words in [
+        "✔ local: ready, as root; 40 GB free",
+        "✖ root@b: not enough space on /",
+        "✖ c: c cannot be reached by ssh: its host key is not known here",
+    ] {
+        assert!(shown.contains(words), "{words:?} is not in\n{shown}");
+    }
+    // What was seen is of the row as it was.
+    super::steps::members::set_cell(&mut model, 2, Column::Host, "d");
+    assert!(!screen(&model, 120, 40).contains("cannot be reached"));
+    press(&mut model, KeyCode::End);
+    model.members.at = 2;
+    press(&mut model, Char('i'));
+    assert!(said(&model).contains("was not looked at as it stands now"), "{}", said(&model));
+}
+
+#[test]
+fn hosts_are_filled_in_for_the_rows_that_are_elsewhere() {
+    let mut model = at_members();
+    super::steps::members::set_cell(&mut model, 0, Column::Host, "ops@jump");
+    let effects = press(&mut model, Char('f'));
+    let [Effect::Here { id, hosts }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(hosts, &["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
+    send(&mut model, Msg::Here { id: *id + 1, here: Vec::new() });
+    send(&mut model, Msg::Here { id: *id, here: vec!["10.0.0.2".into()] });
+    let cells = |model: &Model| -> Vec<(String, Origin)> {
+        model.members.rows.iter().map(|r| (r.host().to_string(), r.cell(Column::Host).origin)).collect()
+    };
+    let filled = [("ops@jump", Origin::Typed), ("local", Origin::Proposed), ("ops@10.0.0.3", Origin::Proposed)];
+    assert_eq!(cells(&model), filled.map(|(host, origin)| (host.to_string(), origin)), "by the user of another row");
+    press(&mut model, Char('u'));
+    assert_eq!(model.members.rows[2].host(), "local");
+}
+
+#[test]
+fn a_host_that_is_not_ready_keeps_the_plan_from_being_begun_and_rehearsed() {
+    let mut model = reviewed(|look| {
+        if look.host == "c" {
+            look.facts = Err(Trouble::new(Kind::NoAnswer, "c cannot be reached by ssh"));
+        }
+    });
+    for key in [Enter, Char('d'), Char('n')] {
+        assert_eq!(press(&mut model, key), []);
+        assert!(said(&model).starts_with("c is not ready"), "{}", said(&model));
+        assert_eq!((ask(&model), model.overlay), (None, None));
+    }
+    assert!(screen(&model, 100, 30).contains("✖ c is not ready: c cannot be reached by ssh"));
+}
+
+#[test]
+fn review_says_host_by_host_what_is_done() {
+    let mut model = reviewed(|look| {
+        if look.host == "root@b" {
+            look.facts.as_mut().unwrap().places[0].state = PlaceState::Dir(vec!["member".into()]);
+        }
+    });
+    let shown = screen(&model, 120, 60);
+    for words in [
+        "Look at all 3 hosts again",
+        "root@b: the snapshot is sent there once",
+        "m2 on root@b, as root: build /new/m2.etcd",
+        "m2 on root@b: move /new/m2.etcd aside as /new/m2.etcd.old-DATE",
+        "m1: rename the new /new/m1.etcd into place, where nothing is",
+        "ask every client URL of the old cluster again",
+    ] {
+        assert!(shown.contains(words), "{words:?} is not in\n{shown}");
+    }
+    press(&mut model, Char('i'));
+    assert!(screen(&model, 120, 40).contains("/new/m2.etcd: an old member's; it is moved aside"));
+}
+
+#[test]
+fn an_etcd_nobody_can_tell_how_to_stop_is_looked_at_closer_on_a_key() {
+    let mut model = reviewed(|look| {
+        if look.host == "c" {
+            look.facts.as_mut().unwrap().etcds.push((7, "etcd".into()));
+        }
+    });
+    assert_eq!(press(&mut model, Enter), []);
+    assert!(said(&model).contains("how the etcd on c is stopped is not known. c looks closer"), "{}", said(&model));
+    let effects = press(&mut model, Char('c'));
+    assert!(matches!(&effects[..], [Effect::LookAtHosts { closer: true, .. }]), "{effects:?}");
+    let id = seen_hosts(&mut model, &effects, |look| {
+        if look.host == "c" {
+            look.facts.as_mut().unwrap().etcds.push((7, "etcd".into()));
+            look.close = true;
+        }
+    });
+    send(&mut model, Msg::Fenced { id, seen: Default::default(), fences: Vec::new() });
+    press(&mut model, Enter);
+    assert_eq!(ask(&model), Some(Ask::Confirm), "it runs on no member's directory");
+}
+
+#[test]
+fn consent_is_typed_holds_for_what_was_shown_and_is_asked_anew_for_anything_else() {
+    let mut model = reviewed(|look| {
+        if look.host == "root@b" {
+            runs(look);
+        }
+    });
+    press(&mut model, Enter);
+    assert_eq!(ask(&model), Some(Ask::Consent));
+    assert!(screen(&model, 100, 30).contains("root@b: kill -TERM 812"));
+    type_in(&mut model, "prod");
+    press(&mut model, Enter);
+    assert!(said(&model).contains("That is not the word"), "{}", said(&model));
+    press(&mut model, Esc);
+    press(&mut model, Enter);
+    type_in(&mut model, "stop");
+    press(&mut model, Enter);
+    assert_eq!(ask(&model), Some(Ask::Confirm));
+    let (id, _, orders) = confirmed(&mut model);
+    assert_eq!(orders.consent, [("root@b".to_string(), halt(812))]);
+    assert!(
+        orders.decisions.iter().any(|(text, _)| text.contains("consent to stop the etcd on /new/m2.etcd on root@b"))
+    );
+
+    // Something started it again meanwhile: the run asks nobody else's consent, and Review shows the new command.
+    hear(&mut model, id, "root@b", HostEvent::Runs(halt(900), Some(Id(2))));
+    let refused = Trouble::new(Kind::Refused, "an etcd runs on root@b where a member is to be put");
+    let effects = send(&mut model, Msg::ApplyEnded { id, result: Err(refused) });
+    assert_eq!(model.step, Step::Review);
+    let id = seen_hosts(&mut model, &effects, |look| {
+        if look.host == "root@b" {
+            look.runs = vec![Running { halt: halt(900), member: Some(Id(2)) }];
+            look.close = true;
+        }
+    });
+    send(&mut model, Msg::Fenced { id, seen: Default::default(), fences: Vec::new() });
+    press(&mut model, Enter);
+    assert_eq!(ask(&model), Some(Ask::Consent));
+    assert!(screen(&model, 100, 30).contains("kill -TERM 900"));
+}
+
+#[test]
+fn what_a_run_found_beside_the_data_is_known_on_review() {
+    let mut model = reviewed(|_| {});
+    press(&mut model, Char('d'));
+    assert_eq!(model.overlay, Some(Overlay::Rehearse));
+    let effects = press(&mut model, Char('y'));
+    let [Effect::Apply { id, orders, .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((orders.until, orders.decisions.len()), (Until::Rehearsed, 0));
+    use crate::engine::swap::Standing;
+    hear(&mut model, *id, "c", HostEvent::Standing("m3".into(), Standing::Nothing));
+    hear(&mut model, *id, "c", HostEvent::Runs(halt(7), None));
+    for name in ["m1", "m2", "m3"] {
+        hear(&mut model, *id, "c", HostEvent::Discarded(name.into()));
+    }
+    send(&mut model, Msg::Told { id: *id, told: Box::new(Told::Barrier("1 client URL was asked again".into())) });
+    send(&mut model, Msg::ApplyEnded { id: *id, result: Ok(()) });
+    let shown = screen(&model, 100, 30);
+    assert!(
+        shown.contains("Rehearsed: all 3 members can be built") && shown.contains("Nothing was put in place"),
+        "{shown}"
+    );
+    press(&mut model, Char('n'));
+    assert!(said(&model).contains("That was a rehearsal"), "{}", said(&model));
+    assert_eq!(ending::ending(&model).exit_code(), 0, "nothing was begun");
+    press(&mut model, Esc);
+    // From afar it is only seen that an etcd runs there; how it is stopped is known from the rehearsal.
+    let again = press(&mut model, Char('r'));
+    seen_hosts(&mut model, &again, |look| {
+        if look.host == "c" {
+            look.facts.as_mut().unwrap().etcds.push((7, "etcd".into()));
+        }
+    });
+    assert_eq!(model.hosts.halts(), [("c".to_string(), halt(7))]);
+}
+
+#[test]
+fn each_host_has_its_own_log_its_bytes_and_its_failure() {
+    use crate::world::ssh::Sent;
+    let mut model = reviewed(|_| {});
+    press(&mut model, Enter);
+    let (id, plan, _) = confirmed(&mut model);
+    hear(&mut model, id, "root@b", HostEvent::Sent(Sent { from: 0, bytes: 4096, packed: 2048 }));
+    hear(&mut model, id, "root@b", built(&plan, "m2"));
+    let cut = Trouble::new(Kind::Failed, "the connection to c broke").why("its host went away").hint("Run it again.");
+    hear(&mut model, id, "c", HostEvent::Failed(cut.clone()));
+    let mut other = model.clone();
+    send(&mut model, Msg::ApplyEnded { id, result: Err(cut) });
+    let shown = screen(&model, 120, 40);
+    for words in
+        ["Snapshot sent: root@b 2.0 kB", "✔ proven, 5 keys", "✖ the connection to c broke", "built, nothing in place"]
+    {
+        assert!(shown.contains(words), "{words:?} is not in\n{shown}");
+    }
+    assert_eq!(model.restore.at, 2, "the one whose host broke off is selected");
+    press(&mut model, Char('e'));
+    let shown = screen(&model, 120, 40);
+    assert!(shown.contains("Run it again.") && shown.contains("What was done and seen on c"), "{shown}");
+    assert!(!shown.contains("packed"), "the log of another host is another's: {shown}");
+    press(&mut model, Esc);
+    let effects = press(&mut model, Char('t'));
+    assert!(matches!(&effects[..], [Effect::Apply { plan: again, .. }] if **again == plan), "{effects:?}");
+    // Gone on with, what is built is still known to be.
+    assert!(screen(&model, 120, 40).contains("✔ proven, 5 keys"));
+    // A failure of one member is not the others' of its host.
+    let full = Trouble::new(Kind::Failed, "no space");
+    hear(&mut other, id, "local", failed("m1", &full));
+    hear(&mut other, id, "local", HostEvent::Failed(full));
+    other.restore.at = 1;
+    assert_eq!(screen(&other, 120, 40).matches("✖ no space").count(), 1);
+}
+
+#[test]
+fn taking_back_shows_what_it_would_stop_and_needs_the_label() {
+    let mut model = reviewed(|_| {});
+    press(&mut model, Enter);
+    let (id, plan, _) = confirmed(&mut model);
+    for (host, name) in [("local", "m1"), ("root@b", "m2"), ("c", "m3")] {
+        hear(&mut model, id, host, placed(&plan, name));
+    }
+    send(&mut model, Msg::ApplyEnded { id, result: Ok(()) });
+    assert_eq!(press(&mut model, Char('u')), []);
+    let (id, _, orders) = confirmed(&mut model);
+    assert_eq!((orders.until, orders.consent.len()), (Until::Undone, 0));
+    hear(&mut model, id, "c", HostEvent::Runs(halt(5), None));
+    let refused = Trouble::new(Kind::Refused, "an etcd runs on c where a member is to be put").hint("--stop");
+    assert_eq!(send(&mut model, Msg::ApplyEnded { id, result: Err(refused) }), [], "nobody is led away from here");
+    assert!(said(&model).contains("u shows what stops it") && !said(&model).contains("--stop"), "{}", said(&model));
+    press(&mut model, Char('u'));
+    assert!(screen(&model, 100, 30).contains("Before that these are run: c: kill -TERM 5"));
+    let (id, _, orders) = confirmed(&mut model);
+    assert_eq!(orders.consent, [("c".to_string(), halt(5))]);
+    for (host, name) in [("local", "m1"), ("root@b", "m2"), ("c", "m3")] {
+        hear(&mut model, id, host, HostEvent::Undone(name.into(), Vec::new()));
+    }
+    send(&mut model, Msg::ApplyEnded { id, result: Ok(()) });
+    assert!(!model.restore.complete());
+    press(&mut model, Esc);
+    press(&mut model, Enter);
+    assert_eq!(ask(&model), Some(Ask::Confirm), "begun anew, by the label");
+}
+
+#[test]
+fn an_unfinished_run_is_shown_at_the_start_and_a_broken_journal_said() {
+    let plan = at_review().review.plan.unwrap();
+    let start = |until: &str| {
+        let mut model =
+            Model::new(super::Options { label: None, journals: "/state".into(), ..Default::default() }, "REAL");
+        let effects = update(&mut model, Msg::Start { now: 9, fresh: "7f3a".into() });
+        let id = effects.iter().find_map(|e| match e {
+            Effect::Journals { id, dir } if dir == std::path::Path::new("/state") => Some(*id),
+            _ => None,
+        });
+        let broken =
+            Err(Trouble::new(Kind::Input, "the journal /state/x.journal is not whole").why("line 2 was changed"));
+        let found = vec![
+            ("/state/x.journal".into(), broken),
+            ("/state/y.journal".into(), Ok(vec![begun_record(&plan, until)])),
+            ("/state/z.journal".into(), Ok(Vec::new())),
+        ];
+        send(&mut model, Msg::Journals { id: id.unwrap(), found });
+        model
+    };
+    let mut model = start("InPlace");
+    assert_eq!(model.overlay, Some(Overlay::Unfinished));
+    assert!(said(&model).contains("line 2 was changed"), "{}", said(&model));
+    let shown = screen(&model, 100, 30);
+    assert!(
+        shown.contains("was begun by anna@laptop") && shown.contains("m3  nothing is written down of it"),
+        "{shown}"
+    );
+    let effects = press(&mut model, Char('y'));
+    seen_hosts(&mut model, &effects, |_| {});
+    assert_eq!((model.step, model.review.plan.as_ref(), model.label.as_str()), (Step::Review, Some(&plan), "prod"));
+
+    // One that was being taken back is taken back, and not put in place.
+    let mut model = start("Undone");
+    press(&mut model, Char('y'));
+    assert_eq!((model.step, ask(&model)), (Step::Restore, Some(Ask::Undo)));
+    let (_, again, orders) = confirmed(&mut model);
+    assert_eq!((again, orders.until), (plan, Until::Undone));
+}
