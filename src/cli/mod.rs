@@ -37,7 +37,7 @@ const ABOUT: &str = "\
 Leads from an etcd cluster that lost its quorum to one that serves again.
 
 Without a subcommand a wizard opens: it asks the members, helps to choose a snapshot, to fill in the \
-new cluster's table, restores every member on this machine and prints the exact etcd commands. Nothing \
+new cluster's table, restores every member on its host and prints the exact etcd commands. Nothing \
 is written before you have confirmed the whole plan, and nothing of yours is ever written over or deleted.
 
 First time here? `requorum drill` opens the same wizard on a practice cluster.";

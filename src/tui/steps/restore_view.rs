@@ -142,12 +142,21 @@ fn untouched(state: &State) -> String {
         (_, Some(text)) if state.placed() == 0 && !state.running() => {
             format!("{text}. Old data is untouched on every host.")
         }
-        (_, Some(text)) if state.complete() => format!("{text}. What was there before lies aside under a dated name."),
+        (_, Some(text)) if state.complete() => format!("{text}. {}", before(state)),
         (_, Some(text)) => format!("{text}. Now they are put in place, host by host."),
-        (_, None) if state.placed() > 0 => "What was there before lies aside under a dated name.".into(),
+        (_, None) if state.placed() > 0 => before(state).into(),
         (_, None) => {
             format!("Old data is untouched on every host. Nothing is swapped before {whole} proven.")
         }
+    }
+}
+
+/// What became of what was in the members' places.
+fn before(state: &State) -> &'static str {
+    let aside = |row: &Row| matches!(&row.stand, Stand::Placed(swapped) if !swapped.aside().is_empty());
+    match state.rows.iter().any(aside) {
+        true => "What was there before lies aside under a dated name.",
+        false => "Nothing was in their places before.",
     }
 }
 
