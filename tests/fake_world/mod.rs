@@ -46,6 +46,9 @@ use requorum::{
 pub const NOW: i64 = 1_795_317_120;
 const CLUSTER: Id = Id(0x4f1c_09aa_3b7d_e201);
 
+/// What is odd about a host.
+type Odd = fn(&mut HostFacts);
+
 /// How the made-up world behaves.
 #[derive(Default)]
 pub struct Fake {
@@ -70,7 +73,7 @@ pub struct Fake {
     /// Hosts that cannot be reached.
     pub unreachable: Mutex<BTreeSet<String>>,
     /// Hosts that are not as the others: what is changed in what is seen of each.
-    pub odd: Mutex<BTreeMap<String, fn(&mut HostFacts)>>,
+    pub odd: Mutex<BTreeMap<String, Odd>>,
     /// Directories that an etcd runs on.
     pub held: Mutex<BTreeSet<PathBuf>>,
     /// Whether m3 still runs cannot be told.
