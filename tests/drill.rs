@@ -28,7 +28,7 @@ fn the_drill_plays_by_itself_and_leaves_nothing() {
     for expected in [
         "1 of 3 voting",
         "members answers and knows no leader; 2 are needed",
-        "[6 of 7]",
+        "[6 of 8]",
         "The first night: passed",
         "DRILL",
         "cluster_id:",

@@ -50,6 +50,13 @@ fn the_first_night_by_what_the_coach_says() {
     pty.send("\r");
     pty.wait("n goes on to the commands");
     pty.send("n");
+    pty.wait("Press n to see whether it worked");
+    pty.send("n");
+    pty.wait("The members agree");
+    pty.send("c");
+    pty.wait("y yes");
+    pty.send("y");
+    pty.wait("read through");
     pty.wait("Leave with q to see how you did");
     pty.send("q");
     pty.wait("Quit?");

@@ -2,8 +2,10 @@
 //! directory, and says of itself that it is simulated.
 //!
 //! It answers what leads an operator through a recovery: status, members, reads, HashKV and the
-//! snapshot's stream. It takes no writes, asks for no passwords and speaks no TLS.
+//! snapshot's stream. Members that serve share one log ([`sequencer`]), so that writes and watches work. It asks for no
+//! passwords and speaks no TLS.
 
+pub mod sequencer;
 mod services;
 #[cfg(test)]
 mod tests;
@@ -18,12 +20,12 @@ use std::{
     time::Duration,
 };
 
-use etcd_client::proto::{PbClusterServer, PbKvServer, PbMaintenanceServer};
+use etcd_client::proto::{PbClusterServer, PbKvServer, PbMaintenanceServer, PbWatchServer};
 use tokio::{net::TcpListener, runtime, sync::oneshot};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 
-use self::services::Service;
+use self::{sequencer::Sequencer, services::Service};
 use super::store::Store;
 use crate::{
     etcd::membership::Id,
@@ -61,6 +63,8 @@ pub struct Options {
     /// Client URLs by member ID, where the database knows none: a real member publishes its own
     /// when it starts.
     pub client_urls: Vec<(Id, Vec<String>)>,
+    /// The log that it shares with the others; without one it takes no writes.
+    pub sequencer: Option<Arc<Sequencer>>,
 }
 
 impl Default for Options {
@@ -72,6 +76,7 @@ impl Default for Options {
             version: "3.5.30".to_owned(),
             patience: Duration::from_secs(7),
             client_urls: Vec::new(),
+            sequencer: None,
         }
     }
 }
@@ -116,6 +121,7 @@ impl Member {
         let router = Server::builder()
             .add_service(PbKvServer::new(service.clone()))
             .add_service(PbMaintenanceServer::new(service.clone()))
+            .add_service(PbWatchServer::new(service.clone()))
             .add_service(PbClusterServer::new(service));
         let (stop, stopped) = oneshot::channel();
         let (closing, closed) = mpsc::channel();

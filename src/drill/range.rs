@@ -32,7 +32,7 @@ use self::{
     prints::Prints,
 };
 use super::{
-    member::{Member, Mode, Options},
+    member::{Member, Mode, Options, sequencer::Sequencer},
     scenario::{self, Damage, Scenario, State},
     store::Store,
 };
@@ -336,14 +336,17 @@ impl Range {
     fn start_restored(&mut self, plan: &Plan) -> Result<()> {
         let Some(leader) = plan.members.iter().map(|m| m.id).min() else { return Ok(()) };
         let client_urls: Vec<(Id, Vec<String>)> = plan.members.iter().map(|m| (m.id, m.client_urls.clone())).collect();
-        for member in &plan.members {
-            let store = Arc::new(Store::open(&member.data_dir, member.wal_dir.as_deref())?);
+        let stores = plan.members.iter().map(|m| Store::open(&m.data_dir, m.wal_dir.as_deref()).map(Arc::new));
+        let stores: Vec<Arc<Store>> = stores.collect::<Result<_>>()?;
+        let sequencer = Arc::new(Sequencer::new(stores.clone()));
+        for (member, store) in plan.members.iter().zip(stores) {
             let at = member.client_urls.iter().find_map(|url| loopback(url)).unwrap_or((Ipv4Addr::LOCALHOST.into(), 0));
             let options = Options {
                 address: at.0,
                 port: at.1,
                 mode: Mode::Serving { leader },
                 client_urls: client_urls.clone(),
+                sequencer: Some(Arc::clone(&sequencer)),
                 version: version(plan.target.unwrap_or(self.scenario.cluster.etcd)),
                 ..Options::default()
             };

@@ -1,20 +1,23 @@
 //! What a simulated member answers from: a data directory, read-only. An index of revisions is kept
-//! in memory, the rows stay in the file.
+//! in memory, the rows stay in the file. What is written to a member that serves is kept in memory, too ([`written`]).
 //!
 //! The semantics are etcd's: `server/storage/mvcc` for ranges at a revision and for HashKV.
 
 #[cfg(test)]
 mod tests;
+pub mod written;
 
 use std::{
     collections::BTreeMap,
     ops::Bound,
     path::{Path, PathBuf},
+    sync::{PoisonError, RwLock, RwLockReadGuard},
 };
 
-use etcd_client::proto::PbKeyValue;
+use etcd_client::proto::{PbEvent, PbKeyValue};
 use prost::Message;
 
+use self::written::Written;
 use crate::{
     bolt::{self, Bucket, Meta, ReadAt, View},
     engine::{
@@ -82,7 +85,10 @@ pub struct Found {
 pub struct Store {
     view: View<Body>,
     key: Option<Bucket>,
+    /// Where each key changed in the file.
     index: BTreeMap<Box<[u8]>, Vec<Change>>,
+    /// What came after the file.
+    written: RwLock<Written>,
     db: PathBuf,
     db_bytes: u64,
     identity: Identity,
@@ -133,6 +139,7 @@ impl Store {
             key: view.bucket(schema::KEY).map_err(|e| damaged(e.into()))?,
             view,
             index: BTreeMap::new(),
+            written: RwLock::default(),
             db: db.to_owned(),
             db_bytes: source.body_bytes(),
             identity,
@@ -196,9 +203,18 @@ impl Store {
         self.identity
     }
 
+    fn later(&self) -> RwLockReadGuard<'_, Written> {
+        self.written.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The newest revision.
     pub fn revision(&self) -> i64 {
-        self.revision
+        self.later().last().unwrap_or(self.revision)
+    }
+
+    /// How many writes came after the file.
+    pub fn written(&self) -> u64 {
+        self.later().count()
     }
 
     /// The revision up to which it is compacted, -1 for none.
@@ -255,14 +271,22 @@ impl Store {
             end if end <= key => return Ok(Found::default()),
             end => (Bound::Included(key), Bound::Excluded(end)),
         };
+        let later = self.later();
+        let mut rows: BTreeMap<&[u8], Option<Change>> = BTreeMap::new();
+        for (key, changes) in self.index.range::<[u8], _>(bounds) {
+            rows.insert(key, changes.iter().rev().find(|change| change.at.main <= at).copied());
+        }
+        for (key, change) in later.changes(bounds, at) {
+            rows.insert(key, Some(change));
+        }
         let mut found = Found::default();
-        for changes in self.index.range::<[u8], _>(bounds).map(|(_, changes)| changes) {
-            let last = changes.iter().rev().find(|change| change.at.main <= at);
-            if let Some(Change { at, tombstone: false }) = last {
-                found.count += 1;
-                if found.rows.len() < most {
-                    found.rows.push(self.row(*at)?);
-                }
+        for change in rows.into_values().flatten().filter(|change| !change.tombstone) {
+            found.count += 1;
+            if found.rows.len() < most {
+                found.rows.push(match later.row(change.at) {
+                    Some(row) => row.clone(),
+                    None => self.row(change.at)?,
+                });
             }
         }
         Ok(found)
@@ -270,8 +294,8 @@ impl Store {
 
     fn revision_asked(&self, at: i64) -> std::result::Result<i64, Refused> {
         match at {
-            at if at > self.revision => Err(Refused::Future),
-            at if at <= 0 => Ok(self.revision),
+            at if at > self.revision() => Err(Refused::Future),
+            at if at <= 0 => Ok(self.revision()),
             at if at < self.compacted => Err(Refused::Compacted),
             at => Ok(at),
         }
@@ -289,12 +313,33 @@ impl Store {
     /// # Errors
     /// As for [`Store::range`].
     pub fn hash_kv(&self, at: i64) -> std::result::Result<HashKv, Refused> {
+        let at = self.revision_asked(at)?;
+        let of_file = self.hash_of_file(at.min(self.revision))?;
+        // what came after the file has its rows behind the file's
+        Ok(HashKv { hash: self.later().hash(of_file.hash, at), revision: at, ..of_file })
+    }
+
+    fn hash_of_file(&self, at: i64) -> std::result::Result<HashKv, Refused> {
         hashkv::hash_kv(&self.view, at, &mut |_| Flow::Go).map_err(|refused| match refused {
             hashkv::Refused::Compacted(_) => Refused::Compacted,
             hashkv::Refused::Future(_) => Refused::Future,
             hashkv::Refused::Damaged(why) => Refused::Damaged(why),
             hashkv::Refused::Stopped(trouble) => Refused::Damaged(trouble.to_string()),
         })
+    }
+
+    /// Writes these changes at the next revision; what came of each comes back as a watch sees it.
+    ///
+    /// # Errors
+    /// When a row that they change cannot be read.
+    pub fn write(&self, changes: &[written::Change]) -> std::result::Result<Vec<PbEvent>, Refused> {
+        let main = self.revision() + 1;
+        let mut rows = Vec::new();
+        for change in changes {
+            let before = self.range(change.key(), &[], 0, 1)?.rows.pop();
+            rows.push((change.clone(), before));
+        }
+        Ok(self.written.write().unwrap_or_else(PoisonError::into_inner).add(main, rows))
     }
 
     /// Bytes of a snapshot copy, without the trailer.

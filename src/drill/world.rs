@@ -25,10 +25,10 @@ use crate::{
     plan::{
         Plan, certs,
         facts::{
-            Answer, FileFacts, Hashed, KnownMember,
+            Alarm, Answer, FileFacts, Hashed, KnownMember,
             config::{ConfigFacts, Origin},
             disk::{DirFacts, Held},
-            started::{Data, PlannedHash},
+            started::{Canary, Data, PlannedHash, Told, Watched},
         },
         fence::{Door, Heard},
         halt::Halt,
@@ -171,6 +171,18 @@ impl World for DrillWorld {
 
     fn simulated(&self) -> bool {
         true
+    }
+
+    fn alarms(&self, endpoint: &str) -> Told<Vec<Alarm>> {
+        self.inner.alarms(endpoint)
+    }
+
+    fn watch_from(&self, endpoint: &str, revision: i64) -> Watched {
+        self.inner.watch_from(endpoint, revision)
+    }
+
+    fn canary(&self, endpoints: &[String], key: &str, value: &str) -> Canary {
+        self.inner.canary(endpoints, key, value)
     }
 
     fn planned_hash(&self, plan: &Plan, compacted: i64, watch: &mut Watch<'_>) -> Result<PlannedHash> {

@@ -1,25 +1,26 @@
-//! The gRPC services of a simulated member: KV, Maintenance and Cluster, as far as reads go.
+//! The gRPC services of a simulated member. Here: who answers how, Maintenance and Cluster; [`kv`] and [`watch`] beside it.
+
+mod copy;
+mod kv;
+mod watch;
 
 use std::{
-    cmp::Ordering,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
-use etcd_client::{SortOrder, SortTarget, proto::*};
-use sha2::{Digest, Sha256};
+use etcd_client::proto::*;
 use tokio::time::sleep;
-use tokio_stream::{Empty, Iter, iter};
+use tokio_stream::{Iter, iter};
 use tonic::{Request, Response, Status};
 
-use super::{Mode, Options, SIMULATED};
+use self::copy::Copy;
+pub(super) use self::kv::range;
+use super::{Mode, Options, SIMULATED, sequencer::Sequencer};
 use crate::{
     drill::store::{Refused, Store},
     etcd::membership::Id,
 };
-
-/// Bytes of a snapshot message's blob, as in etcd.
-const BLOB: u64 = 32 * 1024;
 
 /// What a call comes to.
 type Answer<T> = Result<Response<T>, Status>;
@@ -32,12 +33,13 @@ pub(super) struct Service {
     version: String,
     patience: Duration,
     client_urls: Vec<(Id, Vec<String>)>,
+    sequencer: Option<Arc<Sequencer>>,
 }
 
 impl Service {
     pub(super) fn new(store: Arc<Store>, mode: Arc<RwLock<Mode>>, options: Options) -> Self {
-        let Options { version, patience, client_urls, .. } = options;
-        Service { store, mode, version, patience, client_urls }
+        let Options { version, patience, client_urls, sequencer, .. } = options;
+        Service { store, mode, version, patience, client_urls, sequencer }
     }
 
     fn leader(&self) -> Option<Id> {
@@ -74,21 +76,30 @@ impl Service {
         Ok(())
     }
 
-    /// What goes through the log: without a quorum it ends as etcd's proposals do, with one it is
-    /// refused, since nothing is written here.
-    async fn write<T, A>(&self, request: Request<T>) -> Answer<A> {
-        self.heard(request)?;
+    /// What goes through the log: without a quorum it ends as etcd's proposals do.
+    async fn proposed<T>(&self, request: Request<T>) -> Result<T, Status> {
+        let asked = self.heard(request)?;
         if self.leader().is_none() {
             sleep(self.patience).await;
             return Err(Status::deadline_exceeded("context deadline exceeded"));
         }
-        Err(Status::failed_precondition("this is a simulated member of a drill: it answers reads and takes no writes"))
+        Ok(asked)
+    }
+
+    /// What goes through the log and is none of a drill's business.
+    async fn write<T, A>(&self, request: Request<T>) -> Answer<A> {
+        self.proposed(request).await?;
+        Err(unwritable())
     }
 
     /// What a drill has no use for.
     fn absent<A>(&self) -> Answer<A> {
-        Err(Status::unimplemented("this is a simulated member of a drill: it knows reads, status and snapshots"))
+        Err(Status::unimplemented("this is a simulated member of a drill: it does not know that call"))
     }
+}
+
+fn unwritable() -> Status {
+    Status::failed_precondition("this is a simulated member of a drill: it takes no such writes")
 }
 
 fn refusal(refused: Refused) -> Status {
@@ -96,92 +107,6 @@ fn refusal(refused: Refused) -> Status {
         Refused::Compacted => Status::out_of_range("etcdserver: mvcc: required revision has been compacted"),
         Refused::Future => Status::out_of_range("etcdserver: mvcc: required revision is a future revision"),
         Refused::Damaged(why) => Status::data_loss(why),
-    }
-}
-
-#[tonic::async_trait]
-impl PbKvService for Service {
-    type RangeStreamStream = Empty<Result<PbRangeStreamResponse, Status>>;
-
-    async fn range(&self, request: Request<PbRangeRequest>) -> Answer<PbRangeResponse> {
-        let ask = self.heard(request)?;
-        if ask.key.is_empty() {
-            return Err(Status::invalid_argument("etcdserver: key is not provided"));
-        }
-        if !ask.serializable {
-            self.linearizable().await?;
-        }
-        range(&self.store, &ask)
-            .map(|answer| Response::new(PbRangeResponse { header: self.header(), ..answer }))
-            .map_err(refusal)
-    }
-
-    async fn range_stream(&self, _: Request<PbRangeRequest>) -> Answer<Self::RangeStreamStream> {
-        self.absent()
-    }
-
-    async fn put(&self, request: Request<PbPutRequest>) -> Answer<PbPutResponse> {
-        self.write(request).await
-    }
-
-    async fn delete_range(&self, request: Request<PbDeleteRequest>) -> Answer<PbDeleteResponse> {
-        self.write(request).await
-    }
-
-    async fn txn(&self, request: Request<PbTxnRequest>) -> Answer<PbTxnResponse> {
-        self.write(request).await
-    }
-
-    async fn compact(&self, request: Request<PbCompactionRequest>) -> Answer<PbCompactionResponse> {
-        self.write(request).await
-    }
-}
-
-/// etcd's order of things: all rows where they are filtered or sorted, then filter, sort, limit.
-fn range(store: &Store, ask: &PbRangeRequest) -> Result<PbRangeResponse, Refused> {
-    let filtered = ask.min_mod_revision != 0
-        || ask.max_mod_revision != 0
-        || ask.min_create_revision != 0
-        || ask.max_create_revision != 0;
-    let sorted = ask.sort_order != SortOrder::None as i32 || ask.sort_target != SortTarget::Key as i32;
-    let limit = usize::try_from(ask.limit).ok().filter(|limit| *limit > 0);
-    let most = match limit {
-        _ if ask.count_only => 0,
-        Some(limit) if !filtered && !sorted => limit,
-        _ => usize::MAX,
-    };
-    let mut found = store.range(&ask.key, &ask.range_end, ask.revision, most)?;
-    if filtered {
-        let within = |at: i64, min: i64, max: i64| (min == 0 || at >= min) && (max == 0 || at <= max);
-        found.rows.retain(|row| {
-            within(row.mod_revision, ask.min_mod_revision, ask.max_mod_revision)
-                && within(row.create_revision, ask.min_create_revision, ask.max_create_revision)
-        });
-    }
-    if sorted {
-        found.rows.sort_by(|a, b| by(ask.sort_target, a, b));
-        if ask.sort_order == SortOrder::Descend as i32 {
-            found.rows.reverse();
-        }
-    }
-    let all = if filtered || sorted { found.rows.len() } else { found.count };
-    let more = limit.is_some_and(|limit| all > limit) && !ask.count_only;
-    if let Some(limit) = limit {
-        found.rows.truncate(limit);
-    }
-    if ask.keys_only {
-        found.rows.iter_mut().for_each(|row| row.value.clear());
-    }
-    Ok(PbRangeResponse { header: None, kvs: found.rows, more, count: i64::try_from(found.count).unwrap_or(i64::MAX) })
-}
-
-fn by(target: i32, a: &PbKeyValue, b: &PbKeyValue) -> Ordering {
-    match target {
-        t if t == SortTarget::Version as i32 => a.version.cmp(&b.version),
-        t if t == SortTarget::Create as i32 => a.create_revision.cmp(&b.create_revision),
-        t if t == SortTarget::Mod as i32 => a.mod_revision.cmp(&b.mod_revision),
-        t if t == SortTarget::Value as i32 => a.value.cmp(&b.value),
-        _ => a.key.cmp(&b.key),
     }
 }
 
@@ -242,9 +167,9 @@ impl PbMaintenanceService for Service {
             db_size: signed(store.db_bytes()),
             db_size_in_use: signed(store.used_bytes()),
             leader: leader.unwrap_or(Id(0)).0,
-            raft_index: identity.raft_index,
+            raft_index: identity.raft_index + store.written(),
             raft_term: identity.raft_term,
-            raft_applied_index: store.consistent_index(),
+            raft_applied_index: store.consistent_index() + store.written(),
             is_learner: store.members().iter().any(|member| member.id == identity.member.0 && member.is_learner),
             errors,
             ..PbStatusResponse::default()
@@ -268,7 +193,12 @@ impl PbMaintenanceService for Service {
 
     async fn alarm(&self, request: Request<PbAlarmRequest>) -> Answer<PbAlarmResponse> {
         // even the list of alarms goes through the log in etcd
-        self.write(request).await
+        let asked = self.proposed(request).await?;
+        if asked.action != 0 {
+            return Err(unwritable());
+        }
+        let alarms = self.store.alarms().iter().map(|a| PbAlarmMember { member_id: a.member_id, alarm: a.alarm });
+        Ok(Response::new(PbAlarmResponse { header: self.header(), alarms: alarms.collect() }))
     }
 
     async fn defragment(&self, _: Request<PbDefragmentRequest>) -> Answer<PbDefragmentResponse> {
@@ -285,65 +215,5 @@ impl PbMaintenanceService for Service {
 
     async fn downgrade(&self, request: Request<PbDowngradeRequest>) -> Answer<PbDowngradeResponse> {
         self.write(request).await
-    }
-}
-
-/// The messages of a snapshot's stream, read from the file as they are asked for: the two meta
-/// pages, the rest as it is, and the SHA-256 of all of it.
-pub(super) struct Copy {
-    store: Arc<Store>,
-    head: Vec<u8>,
-    sent: u64,
-    hash: Option<Sha256>,
-}
-
-impl Copy {
-    fn new(store: Arc<Store>) -> Self {
-        let head = store.copy_head();
-        Copy { store, head, sent: 0, hash: Some(Sha256::new()) }
-    }
-
-    fn message(&self, blob: Vec<u8>, remaining_bytes: u64) -> PbSnapshotResponse {
-        let version = self.store.storage_version().to_owned();
-        PbSnapshotResponse { header: None, remaining_bytes, blob, version }
-    }
-
-    fn blob(&mut self, length: u64) -> Result<Vec<u8>, String> {
-        let from = usize::try_from(self.sent).map_err(|e| e.to_string())?;
-        let length = usize::try_from(length).map_err(|e| e.to_string())?;
-        let head = self.head.get(from..).unwrap_or_default();
-        let mut blob: Vec<u8> = head.iter().copied().take(length).collect();
-        let (begun, offset) = (blob.len(), self.sent + blob.len() as u64);
-        blob.resize(length, 0);
-        self.store.copy_tail(blob.get_mut(begun..).unwrap_or_default(), offset)?;
-        Ok(blob)
-    }
-}
-
-impl Iterator for Copy {
-    type Item = Result<PbSnapshotResponse, Status>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let left = self.store.copy_bytes().saturating_sub(self.sent);
-        if left == 0 {
-            // taken: after the trailer the stream ends
-            let hash = self.hash.take()?;
-            return Some(Ok(self.message(hash.finalize().to_vec(), 0)));
-        }
-        let length = left.min(BLOB);
-        match self.blob(length) {
-            Ok(blob) => {
-                if let Some(hash) = &mut self.hash {
-                    hash.update(&blob);
-                }
-                self.sent += length;
-                Some(Ok(self.message(blob, left - length)))
-            }
-            Err(why) => {
-                self.hash = None;
-                self.sent = self.store.copy_bytes();
-                Some(Err(Status::data_loss(why)))
-            }
-        }
     }
 }

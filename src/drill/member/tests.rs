@@ -224,3 +224,64 @@ fn a_stopped_member_frees_its_port_and_a_taken_port_is_said() {
     assert!(matches!(&answer, Answer::Silent { why, .. } if why == "connection refused"), "{answer:?}");
     assert_eq!(ask(&again().unwrap()).version, "3.5.30");
 }
+
+/// Two members that share a log.
+fn pair() -> (Member, Member) {
+    let store = || Arc::new(Store::of_file(&fixture("3.6.14-small.db"), WHO).unwrap());
+    let stores = vec![store(), store()];
+    let sequencer = Arc::new(sequencer::Sequencer::new(stores.clone()));
+    let start = |store: &Arc<Store>| {
+        let options = Options { mode: SERVING, sequencer: Some(sequencer.clone()), ..Options::default() };
+        Member::start(store.clone(), options).unwrap()
+    };
+    (start(&stores[0]), start(&stores[1]))
+}
+
+#[test]
+fn what_is_written_to_one_is_read_and_seen_through_the_other() {
+    use etcd_client::{Compare, CompareOp, Txn, TxnOp};
+    let (one, other) = pair();
+    let before = one.store().revision();
+    let mut watch = None;
+    talk(&other, async |client| {
+        let mut stream = client.watch_client().watch("made", None).await.unwrap();
+        assert!(stream.message().await.unwrap().unwrap().created());
+        watch = Some(());
+        talk_to(&one, async |client: Client| {
+            let put = client.kv_client().put("made", "1", None).await.unwrap();
+            assert_eq!(put.header().unwrap().revision(), before + 1);
+            let txn = |version, value: &str| {
+                Txn::new()
+                    .when([Compare::version("made", CompareOp::Equal, version)])
+                    .and_then([TxnOp::put("made", value, None)])
+                    .or_else([TxnOp::get("made", None)])
+            };
+            assert!(client.kv_client().txn(txn(1, "2")).await.unwrap().succeeded());
+            assert!(!client.kv_client().txn(txn(1, "3")).await.unwrap().succeeded(), "its version is 2 by now");
+        })
+        .await;
+        let mut seen = Vec::new();
+        while seen.len() < 2 {
+            let told = stream.message().await.unwrap().unwrap();
+            seen.extend(told.events().iter().map(|e| String::from_utf8_lossy(e.kv().unwrap().value()).into_owned()));
+        }
+        assert_eq!(seen, ["1", "2"]);
+        let got = client.kv_client().get("made", None).await.unwrap();
+        let kv = &got.kvs()[0];
+        assert_eq!((kv.value(), kv.version(), kv.mod_revision()), (&b"2"[..], 2, before + 2));
+        assert_eq!(client.kv_client().delete("made", None).await.unwrap().deleted(), 1);
+        assert!(client.kv_client().get("made", None).await.unwrap().kvs().is_empty());
+        // the old state can still be asked for, on both
+        let then = Some(GetOptions::new().with_revision(before + 1));
+        assert_eq!(client.kv_client().get("made", then).await.unwrap().kvs()[0].value(), b"1");
+    });
+    assert!(watch.is_some());
+    assert_eq!((one.store().revision(), other.store().revision()), (before + 3, before + 3));
+    let hash = |member: &Member, at| member.store().hash_kv(at).unwrap();
+    assert_eq!(hash(&one, 0), hash(&other, 0));
+    assert_ne!(hash(&one, 0).hash, hash(&one, before).hash);
+}
+
+async fn talk_to<T>(member: &Member, talk: impl AsyncFnOnce(Client) -> T) -> T {
+    talk(Client::connect([member.endpoint()], None).await.unwrap()).await
+}

@@ -136,3 +136,43 @@ fn what_is_no_store_is_refused_in_words() {
     std::fs::write(&db, vec![7; 8192]).unwrap();
     assert!(Store::of_file(&db, Identity::default()).is_err());
 }
+
+/// What is written in memory hashes as if it had been in the file.
+#[test]
+fn hash_kv_goes_on_over_what_was_written() {
+    use crate::{
+        drill::{
+            range::history::{Book, History},
+            scenario::Writes,
+        },
+        etcd::proposal::Write,
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let asset = dir.path().join("asset.db");
+    std::fs::write(&asset, crate::drill::scenario::library::database("first-night.db").unwrap()).unwrap();
+    let mut history = History::of(&asset).unwrap();
+    let first = history.last();
+    history.grow(&[Writes { count: 9, prefix: "/made/".into(), keys: Some(4), value: "v".into() }], 3);
+    let file = |until: i64| {
+        let path = dir.path().join(format!("{until}.db"));
+        history.database(until, &Book::default(), &path).unwrap();
+        Store::of_file(&path, Identity::default()).unwrap()
+    };
+    let (store, whole) = (file(first), file(history.last()));
+    for (_, writes) in history.writes(first + 1, history.last()) {
+        let changes: Vec<written::Change> = writes
+            .into_iter()
+            .map(|write| match write {
+                Write::Put(kv) => written::Change::Put { key: kv.key, value: kv.value, lease: kv.lease },
+                Write::Delete(key) => written::Change::Delete { key },
+            })
+            .collect();
+        store.write(&changes).unwrap();
+    }
+    assert_eq!(store.revision(), whole.revision());
+    for at in first - 3..=history.last() {
+        assert_eq!(store.hash_kv(at).unwrap(), whole.hash_kv(at).unwrap(), "at {at}");
+    }
+    let all = |store: &Store| store.range(&[0], &[0], 0, usize::MAX).unwrap();
+    assert_eq!(all(&store), all(&whole));
+}
