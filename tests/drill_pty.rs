@@ -48,7 +48,7 @@ fn the_first_night_by_what_the_coach_says() {
     pty.send("prod-eu");
     pty.wait("Right. Enter starts writing.");
     pty.send("\r");
-    pty.wait("n goes on to the commands");
+    pty.wait("restored, proven and in their places");
     pty.send("n");
     pty.wait("Press n to see whether it worked");
     pty.send("n");

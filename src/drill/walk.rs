@@ -263,6 +263,10 @@ impl Walker {
         };
         self.wizard.type_text(&text);
         self.press(Enter);
+        if matches!(self.wizard.model().prompt.as_ref().map(|p| &p.ask), Some(Ask::Reason(_))) {
+            self.wizard.type_text("walked in practice");
+            self.press(Enter);
+        }
         // the next field opens by itself; whoever walks goes on from the step
         if self.wizard.model().prompt.is_some() {
             self.press(Esc);
