@@ -34,7 +34,10 @@ pub fn every_step_by_keys(server: &Server) {
     let data_root = format!("--data-root={}", root.display());
     let snapshots = format!("--snapshots={}", root.display());
     let binary = env!("CARGO_BIN_EXE_requorum");
-    let mut wizard = Pty::spawn(&[binary, "--label=prod", &endpoints, &data_root, &snapshots], &[], 100, 30);
+    // A run that another test has not ended yet would be offered here.
+    let state = cluster.dir.path().join("state");
+    let env = [("XDG_STATE_HOME", state.to_str().unwrap())];
+    let mut wizard = Pty::spawn(&[binary, "--label=prod", &endpoints, &data_root, &snapshots], &env, 100, 30);
 
     // Detect: the survivor names its dead leader until it notices; asking again shows the rest.
     wizard.wait("[1 Detect]");
