@@ -70,6 +70,8 @@ pub struct Local {
 #[derive(Debug)]
 struct Fence {
     root: PathBuf,
+    /// The same as it was named, where links lead to it.
+    named: PathBuf,
     endpoints: Vec<String>,
 }
 
@@ -90,8 +92,8 @@ impl Local {
     /// # Errors
     /// When `root` does not exist.
     pub fn fenced(label: &str, members: Members, root: &Path, endpoints: Vec<String>) -> Result<Local> {
-        let root = root.canonicalize().map_err(|e| io_trouble("look at", root, &e))?;
-        let fence = Some(Fence { root, endpoints });
+        let real = root.canonicalize().map_err(|e| io_trouble("look at", root, &e))?;
+        let fence = Some(Fence { root: real, named: root.into(), endpoints });
         // a port that is guessed could be another cluster's
         let members = members.without_guesses();
         Ok(Local { label: label.into(), members, ssh: Ssh::default(), fence, tools: Tools::default() })
@@ -106,7 +108,9 @@ impl Local {
                 .hint("Take a path in that directory; for real work leave the drill and start requorum.")
         };
         let absolute = std::path::absolute(path).map_err(|e| io_trouble("look at", path, &e))?;
-        if absolute.components().any(|c| c == Component::ParentDir) {
+        // What is plainly elsewhere is not even looked at.
+        let near = [&fence.root, &fence.named].iter().any(|root| absolute.starts_with(root));
+        if !near || absolute.components().any(|c| c == Component::ParentDir) {
             return Err(outside());
         }
         // The deepest part that exists tells where the rest would come to lie.
