@@ -290,7 +290,7 @@ pub fn inside(target: &Path) -> Result<bool> {
 }
 
 /// Whether a filesystem, or a part of one, is mounted at `path`.
-fn is_mount(path: &Path) -> bool {
+pub fn is_mount(path: &Path) -> bool {
     let look = statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS);
     look.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }

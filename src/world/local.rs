@@ -2,6 +2,7 @@
 //! one directory and a few loopback ports, the world of a drill.
 
 mod halt;
+mod look;
 mod site;
 
 use std::{
@@ -40,6 +41,7 @@ use crate::{
             Alarm, Answer, FileFacts, Hashed, Health, KnownMember,
             config::ConfigFacts,
             disk::{DirFacts, DirState, Held},
+            host::HostFacts,
             started::{Canary, Data, PlannedHash, Told, Watched},
         },
         fence::{Door, Heard},
@@ -151,12 +153,7 @@ impl World for Local {
     fn operator(&self) -> String {
         // Who called sudo is more to the point than root.
         let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-        let user = user.unwrap_or_else(|| {
-            let (uid, passwd) = (rustix::process::getuid().to_string(), fs::read_to_string("/etc/passwd"));
-            let passwd = passwd.unwrap_or_default();
-            let mine = passwd.lines().find(|line| line.split(':').nth(2) == Some(&uid));
-            mine.and_then(|line| line.split(':').next()).map_or_else(|| format!("user {uid}"), String::from)
-        });
+        let user = user.unwrap_or_else(|| look::name_of(rustix::process::getuid().as_raw(), "/etc/passwd"));
         format!("{user}@{}", rustix::system::uname().nodename().to_string_lossy())
     }
 
@@ -323,11 +320,8 @@ impl World for Local {
             return Ok(Box::new(self.ssh.open(host, dirs, stop)?));
         }
         dirs.iter().try_for_each(|dir| self.inside(dir))?;
-        let mut facts = self.ssh.open(host, dirs, stop)?.facts().clone();
-        if self.fence.is_some() {
-            // This machine's own etcds are none of a drill's business.
-            facts.etcds.clear();
-        }
+        // This machine's users and own etcds are none of a drill's business.
+        let facts = HostFacts { addresses: self.addresses(), ..look::look(dirs, self.fence.is_none()) };
         Ok(Box::new(Near::new(self, facts)))
     }
 

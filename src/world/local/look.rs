@@ -1,0 +1,122 @@
+//! This machine as a host: the same facts as a look over a connection tells ([`crate::world::ssh`]), without a shell.
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
+
+use crate::{
+    engine::stage,
+    plan::facts::host::{HostFacts, Place, PlaceState, Root},
+};
+
+/// Looks at the directories, and at what is to be known of the machine; `called` finds names of users and groups in the
+/// files for them, and looks for running etcds.
+pub(super) fn look(dirs: &[PathBuf], called: bool) -> HostFacts {
+    let system = rustix::system::uname();
+    let uid = rustix::process::geteuid();
+    HostFacts {
+        system: system.sysname().to_string_lossy().into_owned(),
+        machine: system.machine().to_string_lossy().into_owned(),
+        user: if called { name_of(uid.as_raw(), "/etc/passwd") } else { uid.to_string() },
+        root: if uid.is_root() { Root::Is } else { Root::No },
+        etcds: if called { etcds() } else { Vec::new() },
+        places: dirs.iter().map(|dir| place(dir, called)).collect(),
+        ..HostFacts::default()
+    }
+}
+
+/// The name of a user or group in `/etc/passwd` or `/etc/group`; its number where it has none.
+pub(super) fn name_of(id: u32, file: &str) -> String {
+    let (text, id) = (fs::read_to_string(file).unwrap_or_default(), id.to_string());
+    let line = text.lines().find(|line| line.split(':').nth(2) == Some(&id));
+    line.and_then(|line| line.split(':').next()).unwrap_or(&id).to_string()
+}
+
+fn place(path: &Path, called: bool) -> Place {
+    let there = path.ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("/"));
+    let owner = fs::metadata(there).map(|meta| match called {
+        true => format!("{}:{}", name_of(meta.uid(), "/etc/passwd"), name_of(meta.gid(), "/etc/group")),
+        false => format!("{}:{}", meta.uid(), meta.gid()),
+    });
+    let stat = statvfs(there).ok();
+    Place {
+        path: path.into(),
+        state: state(path),
+        there: there.into(),
+        owner: owner.unwrap_or_default(),
+        writable: access(there, Access::WRITE_OK).is_ok(),
+        mount: mount(there).to_string_lossy().into_owned(),
+        read_only: stat.as_ref().is_some_and(|stat| stat.f_flag.contains(StatVfsMountFlags::RDONLY)),
+        free: stat.map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize)),
+    }
+}
+
+fn state(path: &Path) -> PlaceState {
+    match fs::read_dir(path) {
+        Ok(entries) => {
+            PlaceState::Dir(entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect())
+        }
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => PlaceState::Closed,
+        Err(_) if fs::symlink_metadata(path).is_ok() => PlaceState::File,
+        Err(_) => PlaceState::Absent,
+    }
+}
+
+/// Where the filesystem of a directory is mounted, as far as device numbers and the system tell.
+fn mount(dir: &Path) -> &Path {
+    let device = |dir: &Path| fs::metadata(dir).map(|meta| meta.dev()).ok();
+    let own = device(dir);
+    let same = dir.ancestors().take_while(|above| device(above) == own);
+    let mut last = dir;
+    for above in same {
+        last = above;
+        if stage::is_mount(above) {
+            break;
+        }
+    }
+    last
+}
+
+/// Running etcds, with their command lines as far as this user may see them.
+fn etcds() -> Vec<(u32, String)> {
+    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let etcd = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_end() == "etcd");
+    let line = |pid: u32| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        (pid, String::from_utf8_lossy(&words).replace('\0', " ").trim_end().to_string())
+    };
+    pids.filter(etcd).map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::world::ssh::Ssh;
+
+    #[test]
+    fn it_tells_what_a_shell_tells() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = ["full", "empty", "file", "not/yet"].map(|name| dir.path().join(name));
+        fs::create_dir(&names[0]).unwrap();
+        fs::write(names[0].join("member"), b"").unwrap();
+        fs::create_dir(&names[1]).unwrap();
+        fs::write(&names[2], b"").unwrap();
+        let ours = look(&names, true);
+        let session = Ssh::default().open("local", &names, &|| false).unwrap();
+        let theirs = session.facts();
+        assert_eq!((&ours.system, &ours.machine, &ours.user), (&theirs.system, &theirs.machine, &theirs.user));
+        assert_eq!(ours.root == Root::Is, theirs.root == Root::Is);
+        for (ours, theirs) in ours.places.iter().zip(&theirs.places) {
+            // What is free moves meanwhile.
+            assert_eq!(Place { free: None, ..ours.clone() }, Place { free: None, ..theirs.clone() });
+            assert!(ours.free.is_some() && theirs.free.is_some());
+        }
+        assert_eq!(ours.places.len(), theirs.places.len());
+    }
+}
