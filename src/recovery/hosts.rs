@@ -11,6 +11,7 @@ mod known;
 mod lines;
 mod look;
 mod source;
+mod start;
 mod told;
 
 use std::{
@@ -29,6 +30,7 @@ pub use self::{
     glance::glance,
     known::known,
     lines::Line,
+    start::{Offer, offers, start},
     told::{HostEvent, Told},
 };
 use self::{look::Ready, source::Source, told::Teller};

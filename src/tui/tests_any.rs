@@ -170,7 +170,8 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
 /// An etcd that runs on the first member's directory.
 fn runs(plan: &Plan) -> HostEvent {
     let data_dir = plan.members[0].data_dir.clone();
-    HostEvent::Runs(Halt { data_dir, wal_dir: None, pid: Some(7), commands: vec!["kill -TERM 7".into()] }, None)
+    let (commands, resume) = (vec!["kill -TERM 7".into()], Vec::new());
+    HostEvent::Runs(Halt { data_dir, wal_dir: None, pid: Some(7), commands, resume }, None)
 }
 
 /// Now and then one of a run that is not complete, or one that is not whole.

@@ -582,6 +582,11 @@ impl Site for Fake {
     fn halt(&self, _halt: &Halt) -> Result<()> {
         Ok(())
     }
+
+    fn start(&self, work: &Work<'_>, commands: &[String], _watch: &mut Watch<'_>) -> Result<Option<u32>> {
+        self.started.lock().unwrap().push((work.name.into(), commands.to_vec()));
+        Ok(Some(4711))
+    }
 }
 
 impl Fake {
