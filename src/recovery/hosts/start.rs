@@ -93,7 +93,7 @@ pub fn start(job: &Job<'_>, orders: &[(String, Vec<String>)], cancel: &Cancel, h
         if let Err(Failed::Host(trouble)) = &outcome {
             teller.host(host, HostEvent::Failed(trouble.clone()));
         }
-        Some(outcome.map_err(|Failed::Host(trouble) | Failed::Member(trouble)| trouble))
+        Some(outcome.map_err(|(Failed::Host(trouble) | Failed::Member(trouble))| trouble))
     });
     done.into_iter().flatten().collect()
 }
