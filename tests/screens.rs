@@ -339,7 +339,10 @@ type Scenes = Vec<(&'static str, Model)>;
 
 /// Every screen worth a picture; made once, as each takes a walk through the wizard.
 fn scenes() -> Scenes {
-    static MADE: std::sync::LazyLock<Scenes> = std::sync::LazyLock::new(make_scenes);
+    static MADE: std::sync::LazyLock<Scenes> = std::sync::LazyLock::new(|| {
+        let first = make_scenes();
+        first.into_iter().chain(make_last_scenes()).collect()
+    });
     MADE.clone()
 }
 
@@ -505,6 +508,14 @@ fn make_scenes() -> Scenes {
         }),
         ("1-detect-unfinished", model(unfinished())),
         ("4-review-unfinished", model(keys(unfinished(), &[Char('y')]))),
+        ("3-members-help", model(keys(at_members(), &[Char('?')]))),
+    ]
+}
+
+/// Those of the last two steps: a stack does not hold all of them at once.
+fn make_last_scenes() -> Scenes {
+    let model = |w: Headless| w.model().clone();
+    vec![
         ("6-launch", model(keys(restored(Fake::default()), &[Char('n')]))),
         ("6-launch-systemd", model(keys(restored(Fake::default()), &[Char('n'), Right]))),
         ("6-launch-pod", model(keys(restored(Fake::default()), &[Char('n'), Down, Left, PageDown, PageDown]))),
@@ -535,7 +546,6 @@ fn make_scenes() -> Scenes {
         ("7-proof-unproven", model(proof(without(&["m3"], &[]), &[]))),
         ("7-proof-simulated", model(proof(Fake { simulated: true, ..Fake::default() }, &[]))),
         ("7-proof-help", model(proof(Fake::default(), &[Char('?')]))),
-        ("3-members-help", model(keys(at_members(), &[Char('?')]))),
     ]
 }
 

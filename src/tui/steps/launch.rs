@@ -223,7 +223,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     }
     page.line(tabs);
     if let Some((words, tone)) = launch_start::words(model) {
-        page.sentence(" ", &words, tone, 2);
+        page.sentence(" ", &words, tone, 3);
     }
     page.gap();
     let Some(shown) = shown(model) else { return };

@@ -114,7 +114,7 @@ pub(in crate::tui) fn offered(model: &mut Model, id: u64, result: Outcome<Vec<Of
             model.launch.started.ends(&member, format!("{member} runs already{pid}"), Tone::Good);
         }
         Err(why) => {
-            let words = format!("{member} is not started from here: {why}. Start it as shown below");
+            let words = format!("{member} is to be started by hand: {why}");
             model.launch.started.ends(&member, words, Tone::Warn);
         }
     }
@@ -172,7 +172,7 @@ pub(super) fn words(model: &Model) -> Option<(String, Tone)> {
         let words = "The hosts are being asked for their addresses and how their etcds were started until now.";
         return Some((words.into(), Tone::Faint));
     }
-    let (host, trouble) = state.troubles.iter().find(|(host, _)| host.is_empty() || *host == member.host)?;
-    let host = if host.is_empty() { &member.host } else { host };
-    Some((text::sentence(&format!("{host} did not tell all of itself: {}", trouble.what)), Tone::Warn))
+    let (_, trouble) = state.troubles.iter().find(|(host, _)| host.is_empty() || *host == member.host)?;
+    let words = format!("How its etcd was started until now is not known: {}", trouble.what);
+    Some((text::sentence(&words), Tone::Warn))
 }
