@@ -11,6 +11,8 @@ mod launching;
 mod pty;
 #[path = "hosts/sshd.rs"]
 mod sshd;
+#[path = "hosts/starting.rs"]
+mod starting;
 mod support;
 #[path = "hosts/wizard.rs"]
 mod wizard;
@@ -34,7 +36,7 @@ use support::{
     succeed, wait_until,
 };
 
-const CASES: [(&str, fn()); 24] = [
+const CASES: [(&str, fn()); 25] = [
     ("the_whole_road_over_three_hosts", the_whole_road),
     ("every_host_that_is_not_ready_is_named", not_ready),
     ("a_cut_connection_goes_on_where_it_ended", cut),
@@ -42,6 +44,7 @@ const CASES: [(&str, fn()); 24] = [
     ("a_wrong_snapshot_is_never_taken", wrong),
     ("sudo_and_hosts_that_do_not_take_the_program", sudo),
     ("launch_asks_the_hosts", launching::asks_the_hosts),
+    ("members_are_started_by_their_units", starting::by_their_units),
     ("members_that_share_a_host_share_its_snapshot", shared),
     ("old_members_are_exchanged_and_taken_back", exchange::with_real_etcds),
     ("what_was_rehearsed_need_not_be_built_again", exchange::rehearsed_and_kept),
@@ -62,6 +65,11 @@ const CASES: [(&str, fn()); 24] = [
 ];
 
 fn main() -> ExitCode {
+    if let [_, word, root] = std::env::args().collect::<Vec<_>>().as_slice()
+        && word == starting::AGENT
+    {
+        return starting::agent(Path::new(root));
+    }
     let mut args = Arguments::from_args();
     args.test_threads = args.test_threads.or(Some(2));
     let trial = |(name, case): (&str, fn())| {

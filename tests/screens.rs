@@ -11,7 +11,10 @@ use fake_world::{Fake, options};
 use ratatui::style::{Color, Modifier};
 use requorum::{
     engine::progress::{Phase, Progress},
-    plan::facts::host::{HostFacts, PlaceState, Root},
+    plan::{
+        facts::host::{HostFacts, PlaceState, Root},
+        launch::HostKnown,
+    },
     recovery::{
         Cancel, RowEvent,
         hosts::{HostEvent, Told},
@@ -114,6 +117,37 @@ fn restored(world: Fake) -> Headless {
     let w = keys(w, &[Enter]);
     assert_eq!(w.model().step, Step::Restore, "{}", w.screen(80, 24));
     w
+}
+
+/// Launch of a plan with other hosts, while they are asked or after; one told nothing.
+fn far_launch(asked: bool) -> Model {
+    let mut w = keys(with_hosts(Fake::default()), &[Char('n'), Enter]);
+    w.type_text("prod-eu");
+    let mut m = keys(w, &[Enter]).model().clone();
+    let effects = update(&mut m, Msg::Key(Char('n').into()));
+    let [Effect::KnowHosts { id, names, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(names, &["m1", "m3"], "this machine was looked at already");
+    if !asked {
+        let known = HostKnown {
+            host: "root@10.0.0.1".into(),
+            addresses: vec!["10.0.0.1".parse().unwrap()],
+            adopt: true,
+            ..HostKnown::default()
+        };
+        let trouble = Trouble::new(Kind::NoAnswer, "root@10.0.0.3 cannot be reached by ssh");
+        let troubles = vec![("root@10.0.0.3".to_string(), trouble)];
+        update(&mut m, Msg::HostsKnown { id: *id, hosts: vec![known], troubles });
+        update(&mut m, Msg::Key(Down.into()));
+        update(&mut m, Msg::Key(Down.into()));
+    }
+    m
+}
+
+/// The restored plan on Launch, where units start its members, after these keys.
+fn starting(codes: &[KeyCode]) -> Headless {
+    let w = keys(restored(Fake { units: true, ..Fake::default() }), &[Char('n')]);
+    assert_eq!(w.model().step, Step::Launch, "{}", w.screen(80, 24));
+    keys(w, codes)
 }
 
 /// The table with a host for each row: this machine for m2, and what `world` makes of the others.
@@ -305,7 +339,10 @@ type Scenes = Vec<(&'static str, Model)>;
 
 /// Every screen worth a picture; made once, as each takes a walk through the wizard.
 fn scenes() -> Scenes {
-    static MADE: std::sync::LazyLock<Scenes> = std::sync::LazyLock::new(make_scenes);
+    static MADE: std::sync::LazyLock<Scenes> = std::sync::LazyLock::new(|| {
+        let first = make_scenes();
+        first.into_iter().chain(make_last_scenes()).collect()
+    });
     MADE.clone()
 }
 
@@ -471,6 +508,14 @@ fn make_scenes() -> Scenes {
         }),
         ("1-detect-unfinished", model(unfinished())),
         ("4-review-unfinished", model(keys(unfinished(), &[Char('y')]))),
+        ("3-members-help", model(keys(at_members(), &[Char('?')]))),
+    ]
+}
+
+/// Those of the last two steps: a stack does not hold all of them at once.
+fn make_last_scenes() -> Scenes {
+    let model = |w: Headless| w.model().clone();
+    vec![
         ("6-launch", model(keys(restored(Fake::default()), &[Char('n')]))),
         ("6-launch-systemd", model(keys(restored(Fake::default()), &[Char('n'), Right]))),
         ("6-launch-pod", model(keys(restored(Fake::default()), &[Char('n'), Down, Left, PageDown, PageDown]))),
@@ -480,6 +525,12 @@ fn make_scenes() -> Scenes {
         ("6-launch-notes", model(keys(restored(Fake::default()), &[Char('n'), Enter]))),
         ("6-launch-help", model(keys(restored(Fake::default()), &[Char('n'), Char('?')]))),
         ("6-launch-quit", model(keys(restored(Fake::default()), &[Char('n'), Char('q')]))),
+        ("6-launch-start-asks", model(starting(&[Char('s')]))),
+        ("6-launch-started", model(starting(&[Char('s'), Char('y')]))),
+        ("6-launch-not-started", model(starting(&[Down, Down, Char('s')]))),
+        ("6-launch-no-unit", model(keys(restored(Fake::default()), &[Char('n'), Char('s')]))),
+        ("6-launch-hosts-asked", far_launch(true)),
+        ("6-launch-hosts-known", far_launch(false)),
         ("7-proof-asking", {
             let mut m = keys(restored(Fake::default()), &[Char('n')]).model().clone();
             update(&mut m, Msg::Key(Char('n').into()));
@@ -495,7 +546,6 @@ fn make_scenes() -> Scenes {
         ("7-proof-unproven", model(proof(without(&["m3"], &[]), &[]))),
         ("7-proof-simulated", model(proof(Fake { simulated: true, ..Fake::default() }, &[]))),
         ("7-proof-help", model(proof(Fake::default(), &[Char('?')]))),
-        ("3-members-help", model(keys(at_members(), &[Char('?')]))),
     ]
 }
 

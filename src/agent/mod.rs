@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// The form of what is said here; another one is not understood.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 /// No chunk holds more bytes, packed or not.
 pub const CHUNK_BYTES: usize = 1 << 20;
 
@@ -110,6 +110,13 @@ pub enum Request {
     Discard(Subject),
     /// Stop an etcd by these commands. Answered by [`Event::Done`].
     Halt(Halt),
+    /// Start a member that is in place by these commands. Answered by [`Event::Started`].
+    Start {
+        /// The member.
+        of: Subject,
+        /// The commands, as a shell takes them.
+        commands: Vec<String>,
+    },
     /// Remove the snapshot that was received. Answered by [`Event::Done`].
     Forget(Wanted),
     /// The one who asks is still there. Answered by nothing: whoever hears nothing for long takes the connection for dead.
@@ -155,6 +162,13 @@ pub enum Event {
     Swapped(Swapped),
     /// The member is out of its place: from where to where things went.
     Undone(Went),
+    /// An etcd holds the member's directory.
+    Started {
+        /// Its process, where that may be seen.
+        pid: Option<u32>,
+        /// True where it did before, so that nothing was done.
+        already: bool,
+    },
     /// Done.
     Done,
     /// It was not done.

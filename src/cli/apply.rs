@@ -16,7 +16,7 @@ use super::{
     warn,
 };
 use crate::{
-    engine::{claim::Run, progress::Progress},
+    engine::progress::Progress,
     plan::{
         Plan,
         fence::Fence,
@@ -29,7 +29,7 @@ use crate::{
         resume::{self, Unfinished},
     },
     trouble::{Kind, Result, Trouble},
-    world::{World, agent, local::Local, members::Members, ssh::Ssh},
+    world::{agent, local::Local, members::Members, ssh::Ssh},
 };
 
 /// How often one host tells that it goes on.
@@ -205,13 +205,7 @@ fn carry(
     let ssh = Ssh { config: how.ssh_config.as_deref().map(super::absolute).transpose()? };
     let world = Local::real(connect.members()?).by(ssh);
     let old = fences::of_snapshot(made, &connect.endpoints(), &world);
-    let run = Run {
-        id: world.fresh(),
-        plan: made.short_id(),
-        label: made.label.clone(),
-        operator: world.operator(),
-        since: plan::timestamp(world.now()),
-    };
+    let run = hosts::run(made, &world);
     let job = Job {
         plan: made,
         names: &names,
@@ -227,13 +221,7 @@ fn carry(
         run: &run,
         journal,
     };
-    let teller = Teller {
-        plan: made,
-        lifted: &how.overrides,
-        json: format == Format::Json,
-        told: Mutex::default(),
-        blocking: Mutex::default(),
-    };
+    let teller = Teller::new(made, &how.overrides, format);
     let hear = |told| teller.tell(told);
     let outcome = interruptible(|cancel| match until {
         Until::Undone => hosts::undo(&job, cancel, &hear),
@@ -289,7 +277,7 @@ struct Passing {
 }
 
 /// Prints what happens, a line at a time.
-struct Teller<'a> {
+pub(super) struct Teller<'a> {
     plan: &'a Plan,
     lifted: &'a [String],
     json: bool,
@@ -299,8 +287,13 @@ struct Teller<'a> {
     told: Mutex<BTreeMap<String, Passing>>,
 }
 
-impl Teller<'_> {
-    fn tell(&self, told: Told) {
+impl<'a> Teller<'a> {
+    pub(super) fn new(plan: &'a Plan, lifted: &'a [String], format: Format) -> Teller<'a> {
+        let json = format == Format::Json;
+        Teller { plan, lifted, json, told: Mutex::default(), blocking: Mutex::default() }
+    }
+
+    pub(super) fn tell(&self, told: Told) {
         // One at a time: hosts speak from threads of their own.
         let mut last = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if let Told::Fences(fences) = &told {

@@ -16,6 +16,7 @@ mod progress;
 mod report;
 mod sheet;
 mod snapshot;
+mod start;
 mod v2;
 mod verify;
 mod wizard;
@@ -116,6 +117,8 @@ enum Command {
     Sheet(sheet::Args),
     /// Print how each member of a plan is started: a command, a systemd unit, a container, a static pod, a runbook.
     Launch(launch::Args),
+    /// Start members that are in place, by what starts an etcd on their hosts: each command is shown and asked for.
+    Start(start::Args),
     /// Did it work? Watches the members of a plan come up and proves what they serve; with an exit code for scripts.
     Verify(verify::VerifyArgs),
     /// Practise on a broken cluster that is made for you.
@@ -166,6 +169,7 @@ fn run(cli: Cli) -> Result<u8> {
         Some(Command::Agent) => apply::agent(),
         Some(Command::Sheet(args)) => sheet::run(&args),
         Some(Command::Launch(args)) => launch::run(&args, write_out),
+        Some(Command::Start(args)) => start::run(&args, write_out),
         Some(Command::Drill(args)) => drill::run(&args, write_out),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Completions { shell }) => {

@@ -137,6 +137,10 @@ impl Site for DrillWorld {
             None => Ok(()),
         }
     }
+
+    fn start(&self, work: &Work<'_>, commands: &[String], watch: &mut Watch<'_>) -> Result<Option<u32>> {
+        self.inner.start(work, commands, watch)
+    }
 }
 
 impl World for DrillWorld {

@@ -22,6 +22,10 @@ pub struct Halt {
     pub pid: Option<u32>,
     /// The commands that stop it, in this order, as a shell takes them.
     pub commands: Vec<String>,
+    /// The commands that take back what these switch off of a unit, and start it again: afterwards it does not tell any more
+    /// that it was switched on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resume: Vec<String>,
 }
 
 /// How to stop who holds this directory; none where nobody does.
@@ -32,11 +36,16 @@ pub fn halt(dir: &DirFacts, configs: &[ConfigFacts]) -> Result<Option<Halt>, Str
     let Held::By { pid, .. } = &dir.held else { return Ok(None) };
     let ours =
         |config: &&ConfigFacts| config.kind != ConfigKind::Process && config.data_dir.as_ref() == Some(&dir.data_dir);
-    let automation = configs.iter().filter(ours).flat_map(|config| &config.automation);
-    let mut commands: Vec<String> = Vec::new();
-    for pause in automation.filter(|a| a.active && !a.pause.is_empty()).map(|a| a.pause.clone()) {
-        if !commands.contains(&pause) {
-            commands.push(pause);
+    let (mut commands, mut resume): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+    for config in configs.iter().filter(ours) {
+        for active in config.automation.iter().filter(|a| a.active && !a.pause.is_empty()) {
+            if commands.contains(&active.pause) {
+                continue;
+            }
+            commands.push(active.pause.clone());
+            if config.kind == ConfigKind::Unit {
+                resume.push(active.resume.clone());
+            }
         }
     }
     // Where something starts it, that ends it, too; else only the process itself can be told.
@@ -49,7 +58,7 @@ pub fn halt(dir: &DirFacts, configs: &[ConfigFacts]) -> Result<Option<Halt>, Str
             dir.data_dir.display()
         ));
     }
-    Ok(Some(Halt { data_dir: dir.data_dir.clone(), wal_dir: dir.wal_dir.clone(), pid: *pid, commands }))
+    Ok(Some(Halt { data_dir: dir.data_dir.clone(), wal_dir: dir.wal_dir.clone(), pid: *pid, commands, resume }))
 }
 
 #[cfg(test)]
@@ -99,5 +108,8 @@ mod tests {
         assert_eq!(commands(&dir(by(None)), &unit).unwrap(), ["systemctl stop etcd.service"]);
         assert_eq!(commands(&dir(by(Some(812))), &other).unwrap(), ["kill -TERM 812"]);
         assert!(commands(&dir(by(None)), &other).unwrap_err().contains("by hand"));
+        let resume = |configs: &[ConfigFacts]| halt(&dir(by(Some(812))), configs).unwrap().unwrap().resume;
+        assert_eq!(resume(&unit), ["systemctl start etcd.service"]);
+        assert!(resume(&other).is_empty());
     }
 }

@@ -25,6 +25,7 @@ pub mod paste;
 pub mod prefill;
 pub mod slips;
 pub mod sources;
+pub mod start;
 pub mod survey;
 pub mod table;
 pub mod url;

@@ -11,6 +11,7 @@ mod known;
 mod lines;
 mod look;
 mod source;
+mod start;
 mod told;
 
 use std::{
@@ -29,10 +30,14 @@ pub use self::{
     glance::glance,
     known::known,
     lines::Line,
+    start::{Offer, offers, start},
     told::{HostEvent, Told},
 };
 use self::{look::Ready, source::Source, told::Teller};
-use super::{Cancel, fences, journal::Event};
+use super::{
+    Cancel, fences,
+    journal::{self, Event},
+};
 use crate::{
     engine::{byhand, claim::Run},
     plan::{
@@ -110,6 +115,17 @@ impl Consent<'_> {
             Consent::To(known) => known.iter().any(|(at, known)| at == host && known == halt),
             Consent::All => true,
         }
+    }
+}
+
+/// A new carrying out of a plan, by whoever works in this world, from now on.
+pub fn run(plan: &Plan, world: &dyn World) -> Run {
+    Run {
+        id: world.fresh(),
+        plan: plan.short_id(),
+        label: plan.label.clone(),
+        operator: world.operator(),
+        since: journal::at(world.now()),
     }
 }
 

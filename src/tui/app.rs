@@ -74,6 +74,8 @@ pub enum Overlay {
     Stop,
     /// Write a key?
     Canary,
+    /// Start a member?
+    Start,
     /// Replace the table by what was pasted?
     Pasted,
     /// Rehearse the plan?
@@ -201,6 +203,7 @@ impl Model {
             Some(Overlay::Unhashed) => Place::AskUnhashed,
             Some(Overlay::Stop) => Place::AskStop,
             Some(Overlay::Canary) => Place::AskCanary,
+            Some(Overlay::Start) => Place::AskStart,
             Some(Overlay::Pasted) => Place::AskPaste,
             Some(Overlay::Rehearse) => Place::AskRehearse,
             Some(Overlay::Unfinished) => Place::AskUnfinished,
@@ -344,6 +347,15 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
             written(model, id, path, result);
             Vec::new()
         }
+        Msg::HostsKnown { id, hosts, troubles } => {
+            launch::hosts_known(model, id, hosts, troubles);
+            Vec::new()
+        }
+        Msg::Offered { id, result } => {
+            launch::offered(model, id, result);
+            Vec::new()
+        }
+        Msg::Started { id, result } => launch::started(model, id, result),
         Msg::Certificates { id, seen } => {
             members::certificates(model, id, seen);
             Vec::new()
@@ -488,6 +500,7 @@ fn yes(model: &mut Model) -> Vec<Effect> {
         Some(Overlay::Unhashed) => snapshot::agree(model),
         Some(Overlay::Stop) => restore::stop(model),
         Some(Overlay::Canary) => proof::agree(model),
+        Some(Overlay::Start) => launch::agree(model),
         Some(Overlay::Pasted) => {
             members::take_pasted(model);
             Vec::new()
@@ -511,11 +524,8 @@ fn interrupt(model: &mut Model) -> Vec<Effect> {
 /// Leaves: at once where nothing is being written, else when what runs has reached a safe point. A
 /// second wish to leave goes at once.
 fn leave(model: &mut Model) -> Vec<Effect> {
-    let mut effects: Vec<Effect> = [model.snapshot.saving_id(), model.restore.id(), model.proof.writing_id()]
-        .into_iter()
-        .flatten()
-        .map(|id| Effect::Cancel { id })
-        .collect();
+    let busy = [model.snapshot.saving_id(), model.restore.id(), model.launch.starting_id(), model.proof.writing_id()];
+    let mut effects: Vec<Effect> = busy.into_iter().flatten().map(|id| Effect::Cancel { id }).collect();
     if effects.is_empty() || model.leaving != Leaving::No {
         model.leaving = Leaving::Now;
         effects.push(Effect::Quit);
@@ -534,7 +544,8 @@ fn terminated(model: &mut Model) -> Vec<Effect> {
 
 /// Called when work ended: leaves, if that was what it waited for.
 pub(super) fn leave_when_safe(model: &mut Model) -> Vec<Effect> {
-    let safe = model.snapshot.saving_id().is_none() && !model.restore.running() && model.proof.writing_id().is_none();
+    let busy = [model.snapshot.saving_id(), model.launch.starting_id(), model.proof.writing_id()];
+    let safe = busy.iter().all(Option::is_none) && !model.restore.running();
     if model.leaving == Leaving::WhenSafe && safe {
         model.leaving = Leaving::Now;
         return vec![Effect::Quit];

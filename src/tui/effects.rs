@@ -3,6 +3,8 @@
 //! A panic in an effect is caught and comes back as the effect's own failed answer: a defect of
 //! requorum must not leave the screen waiting. Progress is thinned to one message in 50 ms.
 
+mod launch;
+
 use std::{
     collections::{BTreeMap, HashMap},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -15,7 +17,6 @@ use super::{
     messages::Orders,
 };
 use crate::{
-    engine::claim::Run,
     engine::progress::{Flow, Phase, Progress},
     plan::{
         Plan, certs,
@@ -28,7 +29,7 @@ use crate::{
     recovery::{
         Cancel, RowEvent, fences,
         hosts::{self, Consent, HostEvent, Job, Told, Until},
-        journal, verify,
+        verify,
     },
     trouble::{Kind, Result, Trouble},
     world::World,
@@ -151,6 +152,17 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
             });
             send(Msg::Verified { id: *id, result: result.map(Box::new) });
         }
+        Effect::KnowHosts { id, plan, names } => {
+            let (hosts, troubles) = launch::known(plan, names, world, cancel);
+            send(Msg::HostsKnown { id: *id, hosts, troubles });
+        }
+        Effect::Offer { id, plan, name, journal } => {
+            send(Msg::Offered { id: *id, result: launch::offer(plan, name, journal, world, cancel) });
+        }
+        Effect::Start { id, plan, name, commands, journal } => {
+            let result = launch::start(plan, name, commands, journal, world, cancel);
+            send(Msg::Started { id: *id, result });
+        }
         Effect::Write { id, path, text } => {
             send(Msg::Written { id: *id, path: path.clone(), result: world.write_new(path, text) });
         }
@@ -176,13 +188,7 @@ fn apply(
     out: &Mutex<&mut (dyn FnMut(Told) + Send)>,
 ) -> Result<()> {
     let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
-    let run = Run {
-        id: world.fresh(),
-        plan: plan.short_id(),
-        label: plan.label.clone(),
-        operator: world.operator(),
-        since: journal::at(world.now()),
-    };
+    let run = hosts::run(plan, world);
     let job = Job {
         plan,
         names: &names,
@@ -276,6 +282,11 @@ fn failed(effect: &Effect, bug: Trouble) -> Option<Msg> {
             };
             Msg::Fenced { id: *id, seen: Seen::default(), fences: vec![fence] }
         }
+        Effect::KnowHosts { id, .. } => {
+            Msg::HostsKnown { id: *id, hosts: Vec::new(), troubles: vec![(String::new(), bug)] }
+        }
+        Effect::Offer { id, .. } => Msg::Offered { id: *id, result: Err(bug) },
+        Effect::Start { id, .. } => Msg::Started { id: *id, result: Err(bug) },
         Effect::Certificates { id, .. } => Msg::Certificates { id: *id, seen: certs::Seen::default() },
         Effect::Fresh { .. }
         | Effect::Cancel { .. }
@@ -296,6 +307,7 @@ pub(super) fn cancellable(effect: &Effect) -> Option<u64> {
         | Effect::Save { id, .. }
         | Effect::LookAtHosts { id, .. }
         | Effect::Verify { id, .. }
+        | Effect::Start { id, .. }
         | Effect::Apply { id, .. } => Some(*id),
         _ => None,
     }

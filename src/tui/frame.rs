@@ -330,6 +330,7 @@ fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
         ),
         Some(Overlay::Pasted) => steps::members::paste_words(model),
         Some(Overlay::Canary) => ("Write one key, and delete it again?".into(), steps::proof::canary_words(model)),
+        Some(Overlay::Start) => steps::launch::start_words(model),
         Some(Overlay::Rehearse) => ("Rehearse this plan?".into(), steps::review::rehearsal(model)),
         Some(Overlay::Unfinished) => steps::unfinished::words(model),
         Some(Overlay::Stop) => (

@@ -36,6 +36,8 @@ pub enum Place {
     AskPaste,
     /// "Write one key?"
     AskCanary,
+    /// "Start this member?"
+    AskStart,
     /// "Rehearse?"
     AskRehearse,
     /// "Go on with what was begun?"
@@ -89,6 +91,7 @@ pub enum Action {
     Copy,
     WriteSheet,
     Runbook,
+    StartMember,
     Canary,
     Submit,
     SubmitNext,
@@ -144,13 +147,13 @@ pub struct Binding {
 }
 
 use Place::{
-    AskCanary, AskPaste, AskQuit, AskRehearse, AskStop, AskUnfinished, AskUnhashed, Details, Detect, Field, Help,
-    Launch, Members, Proof, Restore, Review, Snapshot,
+    AskCanary, AskPaste, AskQuit, AskRehearse, AskStart, AskStop, AskUnfinished, AskUnhashed, Details, Detect, Field,
+    Help, Launch, Members, Proof, Restore, Review, Snapshot,
 };
 
 const STEPS: &[Place] = &[Detect, Snapshot, Members, Review, Restore, Launch, Proof];
 const WINDOWS: &[Place] =
-    &[Help, Details, AskQuit, AskUnhashed, AskStop, AskPaste, AskCanary, AskRehearse, AskUnfinished];
+    &[Help, Details, AskQuit, AskUnhashed, AskStop, AskPaste, AskCanary, AskStart, AskRehearse, AskUnfinished];
 const EVERYWHERE: &[Place] = &[
     Detect,
     Snapshot,
@@ -167,6 +170,7 @@ const EVERYWHERE: &[Place] = &[
     AskStop,
     AskPaste,
     AskCanary,
+    AskStart,
     AskRehearse,
     AskUnfinished,
 ];
@@ -224,6 +228,7 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Left, [key(KeyCode::Left), ch('h')], "", "", "", &[Launch]),
     row!(Action::WriteSheet, [ch('w')], "w", "save all", "write what is shown, of all members, to a new file", &[Launch]),
     row!(Action::Runbook, [ch('p')], "p", "runbook", "write the whole recovery as a paper with boxes to tick, in Markdown", &[Launch]),
+    row!(Action::StartMember, [ch('s')], "s", "start", "start the selected member by what starts an etcd on its host: systemd, or its parked static pod (asks first)", &[Launch]),
     row!(Action::Canary, [ch('c')], "c", "write a key", "put one key, read it through each member and delete it (asks first)", &[Proof]),
     row!(Action::AskAgain, [ch('r')], "r", "ask again", "watch the members once more", &[Proof]),
     row!(Action::Open, [key(KeyCode::Enter)], "⏎", "details", "all of it in words, with every command in one line", &[Proof]),
@@ -264,8 +269,9 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Yes, [ch('y')], "y", "yes, rehearse", "build and prove, then remove it again", &[AskRehearse]),
     row!(Action::Yes, [ch('y')], "y", "go on with it", "go on with the run that was begun", &[AskUnfinished]),
     row!(Action::Yes, [ch('y')], "y", "yes, stop", "stop at the next safe point", &[AskStop]),
+    row!(Action::Yes, [ch('y')], "y", "yes, start it", "run the command", &[AskStart]),
     row!(Action::Yes, [ch('y')], "y", "yes, write it", "write the key", &[AskCanary]),
-    row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('n')], "⏎", "no, stay", "stay", &[AskQuit, AskUnhashed, AskStop, AskPaste, AskCanary, AskRehearse]),
+    row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('n')], "⏎", "no, stay", "stay", &[AskQuit, AskUnhashed, AskStop, AskPaste, AskCanary, AskStart, AskRehearse]),
     row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('n')], "⏎", "leave it", "leave it as it stands", &[AskUnfinished]),
     row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('q'), ch('?')], "Esc", "close", "close", &[Help, Details]),
     row!(Action::Interrupt, [ctrl('c')], "Ctrl-C", "", "leave (asks once, then goes)", EVERYWHERE),

@@ -17,10 +17,11 @@ use crate::{
         fence::{Fence, Old, Seen},
         halt::Halt,
         hosts::Look,
+        launch::HostKnown,
         ledger::{Difference, History},
     },
-    recovery::hosts::{Told, Until},
-    trouble::Result,
+    recovery::hosts::{Offer, Told, Until},
+    trouble::{Result, Trouble},
     world::{DataDir, journal::Record},
 };
 
@@ -197,6 +198,29 @@ pub enum Msg {
     },
     /// What stands at the foot of the steps from now on.
     Noted(Vec<(Step, String)>),
+    /// To [`Effect::KnowHosts`].
+    HostsKnown {
+        /// The effect's ID.
+        id: u64,
+        /// What they told.
+        hosts: Vec<HostKnown>,
+        /// Why some told nothing, or not all, with the host's name.
+        troubles: Vec<(String, Trouble)>,
+    },
+    /// To [`Effect::Offer`].
+    Offered {
+        /// The effect's ID.
+        id: u64,
+        /// How the member would be started.
+        result: Result<Vec<Offer>>,
+    },
+    /// To [`Effect::Start`].
+    Started {
+        /// The effect's ID.
+        id: u64,
+        /// What was seen then, in a clause.
+        result: Result<String>,
+    },
     /// To [`Effect::Fresh`].
     Fresh {
         /// The effect's ID.
@@ -362,6 +386,39 @@ pub enum Effect {
         old: Old,
         /// Whether a key may be put, read and deleted.
         canary: bool,
+    },
+    /// Ask the hosts of these members for their addresses and how their etcds were started until now.
+    KnowHosts {
+        /// For the answer.
+        id: u64,
+        /// The plan.
+        plan: Box<Plan>,
+        /// The members.
+        names: Vec<String>,
+    },
+    /// Look how a member would be started on its host.
+    Offer {
+        /// For the answer.
+        id: u64,
+        /// The plan.
+        plan: Box<Plan>,
+        /// The member.
+        name: String,
+        /// The journal, which tells what was stopped there before.
+        journal: PathBuf,
+    },
+    /// Start a member that is in place.
+    Start {
+        /// For the answer.
+        id: u64,
+        /// The plan.
+        plan: Box<Plan>,
+        /// The member.
+        name: String,
+        /// The commands that were agreed to.
+        commands: Vec<String>,
+        /// The journal.
+        journal: PathBuf,
     },
     /// Stop the effect of this ID at its next safe point.
     Cancel {

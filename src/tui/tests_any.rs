@@ -19,7 +19,7 @@ use super::{
 use crate::{
     engine::progress::{Phase, Progress},
     plan::{
-        Plan,
+        Member, Plan,
         check::{check, tests},
         facts::{
             FileFacts, Hashed, Health,
@@ -28,7 +28,9 @@ use crate::{
         },
         halt::Halt,
         hosts::{self, Running},
+        launch::HostKnown,
         ledger::{Difference, History},
+        start::Start,
     },
     recovery::{
         RowEvent,
@@ -163,6 +165,23 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
         }
         Effect::Certificates { id, .. } => vec![Msg::Certificates { id: *id, seen: Default::default() }],
         Effect::Fresh { id } => vec![Msg::Fresh { id: *id, now: 2, fresh: "beef".into() }],
+        Effect::KnowHosts { id, plan, .. } => {
+            let known = |m: &Member| HostKnown { host: m.host.clone(), adopt: good, ..HostKnown::default() };
+            let troubles = if good { Vec::new() } else { vec![(plan.members[0].host.clone(), trouble())] };
+            vec![Msg::HostsKnown { id: *id, hosts: plan.members.iter().map(known).collect(), troubles }]
+        }
+        Effect::Offer { id, name, .. } => {
+            let how = match luck % 3 {
+                0 => Ok(Start::Runs(None)),
+                1 => Ok(Start::By(vec!["systemctl start --no-block etcd.service".into()])),
+                _ => Err("no unit there starts an etcd on it".to_string()),
+            };
+            let offer = run::Offer { host: "local".into(), member: name.clone(), how };
+            vec![Msg::Offered { id: *id, result: if luck > 20 { Ok(vec![offer]) } else { Err(trouble()) } }]
+        }
+        Effect::Start { id, name, .. } => {
+            vec![Msg::Started { id: *id, result: if good { Ok(format!("{name}: started")) } else { Err(trouble()) } }]
+        }
         Effect::Cancel { .. } | Effect::Copy { .. } | Effect::Note | Effect::Suspend | Effect::Quit => Vec::new(),
     }
 }
@@ -170,7 +189,8 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
 /// An etcd that runs on the first member's directory.
 fn runs(plan: &Plan) -> HostEvent {
     let data_dir = plan.members[0].data_dir.clone();
-    HostEvent::Runs(Halt { data_dir, wal_dir: None, pid: Some(7), commands: vec!["kill -TERM 7".into()] }, None)
+    let (commands, resume) = (vec!["kill -TERM 7".into()], Vec::new());
+    HostEvent::Runs(Halt { data_dir, wal_dir: None, pid: Some(7), commands, resume }, None)
 }
 
 /// Now and then one of a run that is not complete, or one that is not whole.
@@ -261,11 +281,13 @@ proptest! {
                 {
                     confirmed.insert(plan.short_id());
                 }
-                let asked_for_key = model.overlay == Some(Overlay::Canary);
+                let (asked_for_key, asked_to_start) =
+                    (model.overlay == Some(Overlay::Canary), model.overlay == Some(Overlay::Start));
                 for effect in update(&mut model, msg) {
                     if let Effect::Verify { canary, .. } = &effect {
                         prop_assert!(!*canary || asked_for_key, "a key that nobody agreed to");
                     }
+                    prop_assert!(asked_to_start || !matches!(effect, Effect::Start { .. }), "a start nobody agreed to");
                     if let Effect::Apply { plan, orders, .. } = &effect {
                         let first = !orders.decisions.is_empty();
                         let fences = &model.review.fences;

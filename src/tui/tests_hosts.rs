@@ -30,7 +30,7 @@ fn type_in(model: &mut Model, text: &str) {
 
 fn halt(pid: u32) -> Halt {
     let commands = vec![format!("kill -TERM {pid}")];
-    Halt { data_dir: "/new/m2.etcd".into(), wal_dir: None, pid: Some(pid), commands }
+    Halt { data_dir: "/new/m2.etcd".into(), wal_dir: None, pid: Some(pid), commands, resume: Vec::new() }
 }
 
 fn runs(look: &mut Look) {

@@ -1,8 +1,8 @@
 //! This machine and the members that it can reach: the world of real recoveries, and, confined to
 //! one directory and a few loopback ports, the world of a drill.
 
-mod halt;
 mod look;
+mod service;
 mod site;
 
 use std::{
@@ -65,6 +65,8 @@ pub struct Local {
     ssh: Ssh,
     /// Where a drill is kept in: its directory and its members' URLs.
     fence: Option<Fence>,
+    /// Below which directory configurations are looked for.
+    root: PathBuf,
     /// With the snapshot that was read last: the members of a plan are restored from one reading.
     tools: Tools,
 }
@@ -80,7 +82,18 @@ struct Fence {
 impl Local {
     /// The real world.
     pub fn real(members: Members) -> Local {
-        Local { label: "REAL".into(), members, ssh: Ssh::default(), fence: None, tools: Tools::default() }
+        Local::new("REAL", members, None)
+    }
+
+    fn new(label: &str, members: Members, fence: Option<Fence>) -> Local {
+        let root = "/".into();
+        Local { label: label.into(), members, ssh: Ssh::default(), fence, root, tools: Tools::default() }
+    }
+
+    /// Looks for configurations below `root`, as if that were `/`.
+    #[must_use]
+    pub fn below(self, root: PathBuf) -> Local {
+        Local { root, ..self }
     }
 
     /// Reaches other hosts so.
@@ -98,7 +111,7 @@ impl Local {
         let fence = Some(Fence { root: real, named: root.into(), endpoints });
         // a port that is guessed could be another cluster's
         let members = members.without_guesses();
-        Ok(Local { label: label.into(), members, ssh: Ssh::default(), fence, tools: Tools::default() })
+        Ok(Local::new(label, members, fence))
     }
 
     /// Refuses a path outside the fence, symbolic links followed.
@@ -271,7 +284,7 @@ impl World for Local {
 
     fn discover(&self) -> Vec<ConfigFacts> {
         // This machine's own etcds are none of a drill's business.
-        if self.fence.is_some() { Vec::new() } else { discover(Path::new("/")) }
+        if self.fence.is_some() { Vec::new() } else { discover(&self.root) }
     }
 
     fn same_history(&self, first: &Path, second: &Path) -> Result<History> {

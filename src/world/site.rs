@@ -93,4 +93,11 @@ pub trait Site: Send + Sync {
     /// # Errors
     /// What a command said, or who still holds it.
     fn halt(&self, halt: &Halt) -> Result<()>;
+
+    /// Runs the commands that start a member, and waits until a process holds its directory: that one's ID, where it may be
+    /// seen.
+    ///
+    /// # Errors
+    /// What a command said, or that nobody holds it after so long; `Stopped`.
+    fn start(&self, work: &Work<'_>, commands: &[String], watch: &mut Watch<'_>) -> Result<Option<u32>>;
 }

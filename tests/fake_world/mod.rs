@@ -19,10 +19,10 @@ use requorum::{
     },
     etcd::{membership::Id, version::Minor},
     plan::{
-        Plan, certs,
+        Member, Plan, certs,
         facts::{
             Alarm, Answer, Content, FileFacts, Hashed, Health, KnownMember, MemberSays, Read, Source,
-            config::ConfigFacts,
+            config::{Automation, ConfigFacts, ConfigKind, Origin, Setting},
             disk::{DirFacts, DirSays, DirState, Held},
             host::{HostFacts, Place, PlaceState, Root},
             started::{Canary, Data, Kubernetes, Lease, PlannedHash, Told},
@@ -80,6 +80,10 @@ pub struct Fake {
     pub unclear: bool,
     /// How many restores were done.
     pub restored: Mutex<Vec<String>>,
+    /// Restored members have a unit on their directory.
+    pub units: bool,
+    /// Members that were started, each by its commands.
+    pub started: Mutex<Vec<(String, Vec<String>)>>,
     /// Members that are in place.
     pub placed: Mutex<Vec<String>>,
     /// What was written.
@@ -355,10 +359,12 @@ impl World for Fake {
 
     fn look_at_dir(&self, data_dir: &Path, wal_dir: Option<&Path>) -> DirFacts {
         let database = data_dir.join("member/snap/db");
-        let file = self.find(&[]).unwrap().into_iter().find(|f| f.path == database);
+        let plan = self.plan.lock().unwrap().clone().filter(|_| self.units);
+        let new = plan.and_then(|p| Some((p.cluster_id, p.members.iter().find(|m| m.data_dir == data_dir)?.id)));
+        let file = self.find(&[]).unwrap().into_iter().find(|f| f.path == database || new.is_some());
         let says = file.map(|database| DirSays {
-            cluster_id: CLUSTER,
-            member_id: members()[1].id,
+            cluster_id: new.map_or(CLUSTER, |(cluster, _)| cluster),
+            member_id: new.map_or(members()[1].id, |(_, member)| member),
             term: 7,
             vote: Id(0),
             commit: 90_062,
@@ -387,13 +393,14 @@ impl World for Fake {
                 false => Held::No,
             },
             state: says
-                .filter(|_| self.plan.lock().unwrap().is_none())
+                .filter(|_| new.is_some() || self.plan.lock().unwrap().is_none())
                 .map_or(DirState::Absent, |says| DirState::Whole(Box::new(says))),
         }
     }
 
     fn discover(&self) -> Vec<ConfigFacts> {
-        Vec::new()
+        let plan = self.plan.lock().unwrap().clone().filter(|_| self.units);
+        plan.iter().flat_map(|plan| &plan.members).map(unit).collect()
     }
 
     fn same_history(&self, _first: &Path, _second: &Path) -> Result<History> {
@@ -531,6 +538,38 @@ impl World for Fake {
     }
 }
 
+/// A unit that starts a member as the plan has it; m3's is still as it was before.
+fn unit(member: &Member) -> ConfigFacts {
+    let name = if member.name == "m3" { "old-3" } else { &member.name };
+    let mut flags: Vec<(String, String)> = [
+        ("name", name.to_string()),
+        ("initial-advertise-peer-urls", member.peer_urls.join(",")),
+        ("advertise-client-urls", member.client_urls.join(",")),
+        ("listen-peer-urls", "https://0.0.0.0:2380".into()),
+        ("listen-client-urls", "https://0.0.0.0:2379".into()),
+    ]
+    .map(|(flag, value)| (flag.to_string(), value))
+    .into();
+    let own = member.etcd_flags.iter().filter_map(|flag| flag.trim_start_matches('-').split_once('='));
+    flags.extend(own.map(|(flag, value)| (flag.to_string(), value.to_string())));
+    let service = format!("etcd-{}.service", member.name);
+    let from = format!("/etc/systemd/system/{service}");
+    ConfigFacts {
+        origin: Origin::File(from.clone().into()),
+        kind: ConfigKind::Unit,
+        flags: flags.into_iter().map(|(flag, value)| Setting { flag, value, from: from.clone() }).collect(),
+        data_dir: Some(member.data_dir.clone()),
+        wal_dir: member.wal_dir.clone(),
+        automation: vec![Automation {
+            what: format!("systemd starts {service} only when told to"),
+            active: false,
+            pause: String::new(),
+            resume: format!("systemctl start --no-block {service}"),
+        }],
+        notes: Vec::new(),
+    }
+}
+
 impl Site for Fake {
     fn claim(&self, _run: &Run, _targets: &[PathBuf]) -> Result<Claim> {
         Ok(Claim::default())
@@ -581,6 +620,11 @@ impl Site for Fake {
 
     fn halt(&self, _halt: &Halt) -> Result<()> {
         Ok(())
+    }
+
+    fn start(&self, work: &Work<'_>, commands: &[String], _watch: &mut Watch<'_>) -> Result<Option<u32>> {
+        self.started.lock().unwrap().push((work.name.into(), commands.to_vec()));
+        Ok(Some(4711))
     }
 }
 

@@ -181,7 +181,7 @@ pub(super) fn left_out(old: &[(&str, &str)], place: &str) -> Vec<String> {
 
 /// One flag as it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Flag {
+pub(in crate::plan) struct Flag {
     /// Without dashes.
     pub name: String,
     /// `true` where none was given.
@@ -206,7 +206,7 @@ pub(super) struct Fitted {
 }
 
 /// The flags among words, in Go's forms. A word that belongs to none stays with the one before it.
-pub(super) fn read(words: &[String]) -> Vec<Flag> {
+pub(in crate::plan) fn read(words: &[String]) -> Vec<Flag> {
     let mut flags: Vec<Flag> = Vec::new();
     for word in words {
         match (flag_name(word), flags.last_mut()) {

@@ -1,12 +1,15 @@
 //! What the hosts of a plan tell of themselves, so that their members are started as before: addresses, and how their etcds
 //! were started.
 
+use std::{net::IpAddr, path::PathBuf};
+
 use super::{Cancel, side_by_side};
 use crate::{
     agent::{Event, Request},
     engine::progress::Flow,
     plan::{
         Plan,
+        facts::Around,
         hosts::{self, Way},
         launch::HostKnown,
     },
@@ -41,26 +44,45 @@ pub fn known(plan: &Plan, names: &[String], world: &dyn World, cancel: &Cancel) 
 
 /// What one host tells, as far as it does.
 fn ask(host: &str, world: &dyn World, program: &Program, cancel: &Cancel) -> (Option<HostKnown>, Option<Trouble>) {
-    let stop = || cancel.flow() == Flow::Stop;
-    let mut hand = match world.open(host, &[], &stop) {
-        Ok(hand) => hand,
+    let (addresses, around) = match around(host, Vec::new(), world, program, cancel) {
+        Ok(told) => told,
         Err(trouble) => return (None, Some(trouble)),
     };
-    let mut known =
-        HostKnown { host: host.into(), configs: Vec::new(), adopt: true, addresses: hand.facts().addresses.clone() };
+    let mut known = HostKnown { host: host.into(), configs: Vec::new(), adopt: true, addresses };
+    match around {
+        Ok(around) => {
+            known.addresses.extend(around.addresses);
+            known.configs = around.configs;
+            (Some(known), None)
+        }
+        Err(trouble) => (Some(known), Some(trouble)),
+    }
+}
+
+/// A host's addresses, as a shell there tells them, and what the program finds beside the data, these directories among it.
+///
+/// # Errors
+/// When the host cannot be reached.
+pub(super) fn around(
+    host: &str,
+    dirs: Vec<(PathBuf, Option<PathBuf>)>,
+    world: &dyn World,
+    program: &Program,
+    cancel: &Cancel,
+) -> Result<(Vec<IpAddr>, Result<Around>)> {
+    let stop = || cancel.flow() == Flow::Stop;
+    let mut hand = world.open(host, &[], &stop)?;
+    let addresses = hand.facts().addresses.clone();
     let way = hosts::way(&program.own, hand.facts()).unwrap_or(Way::Send);
     let looked = hand
         .start(program, &way, &stop, &mut |_| {})
-        .and_then(|()| hand.ask(&Request::LookAround { dirs: Vec::new() }, &stop, &mut |_| {}));
-    let trouble = match looked {
-        Ok(Event::Around(around)) => {
-            known.addresses.extend(around.addresses);
-            known.configs = around.configs;
-            None
-        }
-        Ok(other) => Some(Trouble::new(Kind::Bug, "it gave an answer to another question").why(format!("{other:?}"))),
-        Err(trouble) => Some(trouble),
-    };
+        .and_then(|()| hand.ask(&Request::LookAround { dirs }, &stop, &mut |_| {}));
     hand.close();
-    (Some(known), trouble)
+    let around = looked.and_then(|event| match event {
+        Event::Around(around) => Ok(*around),
+        other => {
+            Err(Trouble::new(Kind::Bug, format!("{host} gave an answer to another question")).why(format!("{other:?}")))
+        }
+    });
+    Ok((addresses, around))
 }

@@ -154,6 +154,18 @@ impl HostEvent {
                 let text = format!("{name}: now run part 2 of its sheet there; its old data is in place until then");
                 line("hand-over", Some(Event::Doing), text, json!({"member": name}))
             }
+            HostEvent::Starting(name, commands) => {
+                let text = format!("{name}: starting it: {}", commands.join(" && "));
+                line("starting", Some(Event::Doing), text, json!({"member": name, "commands": commands}))
+            }
+            HostEvent::Started { member, pid, already } => {
+                let pid_text = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
+                let text = match already {
+                    true => format!("{member}: runs already{pid_text}; nothing was done"),
+                    false => format!("{member}: started; it holds its directory{pid_text}"),
+                };
+                line("started", Some(Event::Done), text, json!({"member": member, "pid": pid, "already": already}))
+            }
             HostEvent::Failed(trouble) => {
                 line("failed", Some(Event::Failed), trouble.to_string(), json!({"error": failed(trouble)}))
             }

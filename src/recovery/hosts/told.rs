@@ -79,6 +79,17 @@ pub enum HostEvent {
     ByHand(String, String),
     /// A member that was built by hand is now to be put in place by hand.
     HandOver(String),
+    /// A member is being started by these commands.
+    Starting(String, Vec<String>),
+    /// An etcd holds a member's directory.
+    Started {
+        /// The member.
+        member: String,
+        /// Its process, where it may be seen.
+        pid: Option<u32>,
+        /// True where it did before, so that nothing was done.
+        already: bool,
+    },
     /// It could not be gone on with.
     Failed(Trouble),
 }
@@ -99,9 +110,7 @@ impl<'a> Teller<'a> {
     /// Does `work` between the lines that say what was decided and begun, and how it ended.
     pub(super) fn run(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
         let Job { plan, names, run, .. } = self.job;
-        for (text, data) in self.job.decisions {
-            self.note(Event::Decided, text, data.clone())?;
-        }
+        self.decided()?;
         let begun = format!("plan {} of {}: {}", run.plan, plan.label, names.join(", "));
         self.note(
             Event::Begun,
@@ -122,6 +131,11 @@ impl<'a> Teller<'a> {
         // What failed is said all the same.
         let written = self.note(Event::Ended, &format!("plan {}: {end}", run.plan), data);
         outcome.and(written)
+    }
+
+    /// Writes down what was decided.
+    pub(super) fn decided(&self) -> Result<()> {
+        self.job.decisions.iter().try_for_each(|(text, data)| self.note(Event::Decided, text, data.clone()))
     }
 
     /// Writes a line to the journal.

@@ -2,19 +2,23 @@
 
 use std::path::PathBuf;
 
-use super::super::{
-    app::{Effect, Model, Overlay, moved},
-    keys::Action,
-    page::Page,
-    prompt::Ask,
-    text,
-    theme::Tone,
+use super::{
+    super::{
+        app::{Effect, Model, Overlay, moved},
+        keys::Action,
+        page::Page,
+        prompt::Ask,
+        text,
+        theme::Tone,
+    },
+    launch_start,
 };
 use crate::plan::{
     destination,
     facts::Answer,
     launch::{self, Form, HostKnown, Known, Launch},
 };
+pub(in crate::tui) use launch_start::{agree, enter, hosts_known, offered, start_words, started};
 
 /// The step's state.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,13 +31,22 @@ pub struct State {
     pub scroll: usize,
     /// The effect that writes a file, and what that is.
     pub writing: Option<(u64, &'static str)>,
+    /// What other hosts told, and what became of starting members there.
+    pub started: launch_start::State,
+}
+
+impl State {
+    /// The effect that starts a member now.
+    pub fn starting_id(&self) -> Option<u64> {
+        self.started.starting_id()
+    }
 }
 
 fn commands(model: &Model) -> Vec<Launch> {
     model.restore.plan.as_ref().map_or_else(Vec::new, |plan| launch::commands_on(plan, &known(model)))
 }
 
-/// What the first step found of the hosts. The table was filled from it, so its flags are not added once more.
+/// What the first step found of this machine, and other hosts told. The table was filled from it, so its flags are not added once more.
 pub(in crate::tui) fn known(model: &Model) -> Known {
     let (configs, addresses) = (model.detect.configs.clone(), model.detect.addresses.clone());
     let version = model.detect.rows.iter().find_map(|row| match &row.facts.answer {
@@ -41,7 +54,8 @@ pub(in crate::tui) fn known(model: &Model) -> Known {
         _ => None,
     });
     let here = HostKnown { host: destination::LOCAL.into(), configs, adopt: false, addresses };
-    Known { version, hosts: vec![here], ..Known::default() }
+    let hosts = std::iter::once(here).chain(model.launch.started.known.clone()).collect();
+    Known { version, hosts, ..Known::default() }
 }
 
 /// The form in which the selected member is shown.
@@ -101,6 +115,7 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
         Action::Open | Action::Copy | Action::WriteSheet | Action::Runbook if model.restore.plan.is_none() => {
             Err("There is no restored plan to launch.".into())
         }
+        Action::StartMember => launch_start::can(model),
         _ => Ok(()),
     }
 }
@@ -133,6 +148,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             let path = model.options.here.join(format!("runbook-{}-{id}.md", model.label));
             model.ask(Ask::RunbookFile, path.to_string_lossy());
         }
+        Action::StartMember => return launch_start::ask(model),
         Action::Left | Action::Right => {
             let forms: Vec<Form> = Form::all().collect();
             let at = forms.iter().position(|f| *f == form(model)).unwrap_or(0);
@@ -206,6 +222,9 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
         tabs.push(page.span(words, if form == chosen { Tone::Chosen } else { Tone::Plain }));
     }
     page.line(tabs);
+    if let Some((words, tone)) = launch_start::words(model) {
+        page.sentence(" ", &words, tone, 3);
+    }
     page.gap();
     let Some(shown) = shown(model) else { return };
     let mut lines = Vec::new();

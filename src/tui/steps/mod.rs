@@ -7,6 +7,7 @@ pub mod detect_view;
 pub mod hosts;
 pub mod hosts_view;
 pub mod launch;
+mod launch_start;
 pub mod members;
 pub mod members_view;
 pub mod meter;
@@ -149,7 +150,8 @@ pub(super) fn enter(model: &mut Model, step: Step) -> Vec<Effect> {
         }
         Step::Review => review::enter(model),
         Step::Proof => proof::enter(model),
-        Step::Detect | Step::Restore | Step::Launch => Vec::new(),
+        Step::Launch => launch::enter(model),
+        Step::Detect | Step::Restore => Vec::new(),
     }
 }
 

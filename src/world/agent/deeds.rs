@@ -22,6 +22,7 @@ use crate::{
         source::step,
         swap::{Standing, Swapped},
     },
+    plan::facts::disk::Held,
     trouble::{Kind, Result, Trouble},
     world::{
         World,
@@ -164,6 +165,7 @@ impl<'a> Deeds<'a> {
                 journal.add(Line::Done, &format!("{text}: done"), json!({"act": "halt", "run": claimed.run.id}))?;
                 Event::Done
             }
+            Request::Start { of, commands } => self.start(&of, &commands, watch)?,
             Request::Forget(wanted) => {
                 self.snapshot = None;
                 receive::forget(&wanted)?;
@@ -171,6 +173,26 @@ impl<'a> Deeds<'a> {
             }
             Request::Chunk { .. } | Request::Still | Request::Bye => Event::Done,
         })
+    }
+
+    /// Starts a member that is in place by this plan. One that runs already is left alone.
+    fn start(&self, of: &Subject, commands: &[String], watch: &mut Watch<'_>) -> Result<Event> {
+        let Standing::InPlace(_) = self.standing(of)? else {
+            return Err(not_in_place(&of.name).hint("Put it in place first: requorum apply. Nothing was started."));
+        };
+        let run = &self.claimed()?.run;
+        let member = Work { plan: &of.plan, plan_id: &run.plan, name: &of.name, run: &run.id }.member()?;
+        if let Held::By { pid, .. } = self.world.look_at_dir(&member.data_dir, member.wal_dir.as_deref()).held {
+            return Ok(Event::Started { pid, already: true });
+        }
+        let (text, about) =
+            (format!("starting it: {}", commands.join("; ")), json!({"act": "start", "commands": commands}));
+        let pid = self.act(of, &text, about, |work, record| {
+            let pid = self.world.site().start(work, commands, watch)?;
+            record(json!({"pid": pid}))?;
+            Ok(pid)
+        })?;
+        Ok(Event::Started { pid, already: false })
     }
 
     fn claimed(&self) -> Result<&Claimed> {

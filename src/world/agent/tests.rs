@@ -129,11 +129,15 @@ fn a_member_is_received_built_exchanged_and_taken_back() {
     assert_eq!((restored.member_id, restored.cluster_id), (plan.members[1].id, plan.cluster_id));
     assert_eq!(far.ask(&Request::Standing(of.clone())), Event::Standing(Standing::Staged(restored)));
     assert!(old.join("member/old").exists());
+    // Nothing is started on what is there until then, and nobody does without the journal's word.
+    let start = Request::Start { of: of.clone(), commands: vec!["echo of no avail >&2; exit 7".into()] };
+    assert!(matches!(far.ask(&start), Event::Failed(trouble) if trouble.what == "m2 is not in place by this plan"));
     let swap = Request::Swap { of: of.clone(), stamp: "20261122-031205".into() };
     let Event::Swapped(swapped) = far.ask(&swap) else { panic!("m2 was not put in place") };
     let aside = dir.path().join("m2.old-20261122-031205");
     assert!(old.join("member/snap/db").exists() && aside.join("member/old").exists());
     assert_eq!(far.ask(&Request::Standing(of.clone())), Event::Standing(Standing::InPlace(swapped)));
+    assert!(matches!(far.ask(&start), Event::Failed(trouble) if trouble.why == "of no avail"));
     // A second time nothing waits, and the agent goes on.
     assert!(matches!(far.ask(&swap), Event::Failed(trouble) if trouble.what.contains("not built yet")));
     assert_eq!(far.ask(&Request::Forget(snapshot)), Event::Done);
@@ -168,6 +172,8 @@ fn a_member_is_received_built_exchanged_and_taken_back() {
         (done, "stage", "run-anna@laptop"),
         (doing, "swap", "run-anna@laptop"),
         (done, "swap", "run-anna@laptop"),
+        (doing, "start", "run-anna@laptop"),
+        (failed, "start", "run-anna@laptop"),
         (doing, "swap", "run-anna@laptop"),
         (failed, "swap", "run-anna@laptop"),
         (doing, "undo", "run-ben@desk"),

@@ -18,12 +18,12 @@ use crate::plan::facts::config::{Automation, ConfigFacts, ConfigKind, Origin};
 
 const KUBELET: &str = "/var/lib/kubelet/config.yaml";
 const MANIFESTS: &str = "/etc/kubernetes/manifests";
+/// What is added to the name of a manifest that is put aside.
+const PARKED: &str = ".parked";
 
 /// All manifests of an etcd, those in force first.
 pub(super) fn find(tree: Tree<'_>) -> Vec<ConfigFacts> {
-    let configured = tree.text(Path::new(KUBELET)).ok().and_then(|text| yaml::parse(&text).ok());
-    let named = configured.as_ref().and_then(|c| c.get("staticPodPath")?.as_str()).map(PathBuf::from);
-    let home = named.unwrap_or_else(|| MANIFESTS.into());
+    let home = home(tree);
     let mut found = Vec::new();
     // The kubelet runs every file there, whatever its ending is.
     for name in tree.names(&home).into_iter().filter(|name| !name.starts_with('.')) {
@@ -35,6 +35,13 @@ pub(super) fn find(tree: Tree<'_>) -> Vec<ConfigFacts> {
         }
     }
     found
+}
+
+/// Where the kubelet looks.
+fn home(tree: Tree<'_>) -> PathBuf {
+    let configured = tree.text(Path::new(KUBELET)).ok().and_then(|text| yaml::parse(&text).ok());
+    let named = configured.as_ref().and_then(|c| c.get("staticPodPath")?.as_str()).map(PathBuf::from);
+    named.unwrap_or_else(|| MANIFESTS.into())
 }
 
 /// Where people and `kubeadm upgrade` put manifests aside.
@@ -89,20 +96,33 @@ pub(super) fn read(tree: Tree<'_>, path: &Path, in_force: bool) -> Option<Config
     let variables = flags::of_variables(env.iter().map(|(name, value)| (*name, *value, place.as_str())));
     let flags = program::effective(tree, args, variables, here, &mut Vec::new(), &mut notes);
     let (data_dir, wal_dir) = on_host::dirs(&flags, here, &mounts);
-    let mut automation: Vec<Automation> = in_force.then(|| automation(path)).into_iter().collect();
+    let mut automation: Vec<Automation> =
+        if in_force { vec![automation(path)] } else { parked(tree, path).into_iter().collect() };
     automation.extend(operator(&pod).filter(|_| in_force));
     Some(ConfigFacts { origin: Origin::File(path.into()), kind, flags, data_dir, wal_dir, automation, notes })
 }
 
 fn automation(path: &Path) -> Automation {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let aside = path.parent().and_then(Path::parent).unwrap_or(Path::new("/")).join(format!("{name}.parked"));
+    let aside = path.parent().and_then(Path::parent).unwrap_or(Path::new("/")).join(format!("{name}{PARKED}"));
     Automation {
         what: format!("the kubelet starts the pod in {} again whenever it ends, and at boot", path.display()),
         active: true,
         pause: format!("mv {} {}", quoted(path), quoted(&aside)),
         resume: format!("mv {} {}", quoted(&aside), quoted(path)),
     }
+}
+
+/// A manifest that was put aside as [`automation`] says.
+fn parked(tree: Tree<'_>, path: &Path) -> Option<Automation> {
+    let name = path.file_name()?.to_str()?.strip_suffix(PARKED)?;
+    let home = home(tree);
+    (path.parent() == home.parent()).then(|| Automation {
+        what: format!("{} is parked: the kubelet does not start it", path.display()),
+        active: false,
+        pause: String::new(),
+        resume: format!("mv {} {}", quoted(path), quoted(&home.join(name))),
+    })
 }
 
 /// OpenShift's etcd operator writes the manifests of its pods.

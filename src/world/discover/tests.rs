@@ -65,7 +65,7 @@ fn debians_unit_with_its_default_file() {
                 .into(),
             active: true,
             pause: "systemctl stop etcd.service && systemctl mask --runtime etcd.service".into(),
-            resume: "systemctl unmask --runtime etcd.service && systemctl start etcd.service".into(),
+            resume: "systemctl unmask --runtime etcd.service && systemctl start --no-block etcd.service".into(),
         }]
     );
     assert!(facts.notes.is_empty(), "{:?}", facts.notes);
@@ -114,6 +114,17 @@ fn drop_ins_take_back_and_add() {
     let facts =
         one(&[("/usr/lib/systemd/system/etcd.service", unit), ("/etc/systemd/system/etcd.service", "-> /dev/null")]);
     assert_eq!((facts.automation[0].active, facts.automation[0].pause.as_str()), (false, ""));
+    assert_eq!(facts.automation[0].resume, "systemctl unmask etcd.service && systemctl start --no-block etcd.service");
+    // Only until the next boot: that is another file.
+    let facts =
+        one(&[("/usr/lib/systemd/system/etcd.service", unit), ("/run/systemd/system/etcd.service", "-> /dev/null")]);
+    assert!(facts.automation[0].resume.starts_with("systemctl unmask --runtime etcd.service && "));
+    // Its other name is no second one, as with Debian's Alias=etcd2.service.
+    let facts = one(&[
+        ("/usr/lib/systemd/system/etcd.service", unit),
+        ("/etc/systemd/system/etcd2.service", "-> /usr/lib/systemd/system/etcd.service"),
+    ]);
+    assert!(facts.automation[0].resume.ends_with(" etcd.service"));
 }
 
 #[test]
@@ -213,7 +224,10 @@ fn kubeadms_pod_in_force_and_put_aside() {
     assert!(!format!("{all:?}").contains("hunter2"));
     assert_eq!(pod.automation[0].pause, "mv /etc/kubernetes/manifests/etcd.yaml /etc/kubernetes/etcd.yaml.parked");
     assert_eq!(pod.automation[0].resume, "mv /etc/kubernetes/etcd.yaml.parked /etc/kubernetes/manifests/etcd.yaml");
-    assert!(all[1].automation.is_empty());
+    // What was put aside so comes back so.
+    let back = &all[1].automation[0];
+    assert_eq!((back.active, back.resume.as_str()), (false, pod.automation[0].resume.as_str()));
+    assert!(all[2..].iter().all(|copy| copy.automation.is_empty()));
     // Elsewhere, where the kubelet was told so; broken ones are told, not passed over.
     let all = found(&[
         ("/var/lib/kubelet/config.yaml", "staticPodPath: /opt/pods\n"),

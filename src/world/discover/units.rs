@@ -37,7 +37,7 @@ pub(super) fn find(tree: Tree<'_>) -> Vec<Unit> {
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     for home in HOMES {
         for name in tree.names(Path::new(home)).into_iter().filter(|name| name.ends_with(".service")) {
-            if !name.contains("@.") {
+            if !name.contains("@.") && !is_alias(tree, home, &name) {
                 names.insert(name.clone(), template_of(&name).unwrap_or(name));
             }
         }
@@ -49,6 +49,14 @@ pub(super) fn find(tree: Tree<'_>) -> Vec<Unit> {
         }
     }
     names.iter().filter_map(|(name, file)| read(tree, name, file)).collect()
+}
+
+/// A link to a unit of another name, which is found under its own.
+fn is_alias(tree: Tree<'_>, home: &str, name: &str) -> bool {
+    let target = tree.link(&Path::new(home).join(name));
+    let other = target.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
+    let found = |other: &str| HOMES.iter().any(|home| tree.text(&Path::new(home).join(other)).is_ok());
+    other.is_some_and(|other| other != name && other.ends_with(".service") && !other.contains("@.") && found(other))
 }
 
 /// `etcd@m1.service` is made from `etcd@.service`.
@@ -77,13 +85,13 @@ struct Merged {
 
 fn read(tree: Tree<'_>, name: &str, file: &str) -> Option<Unit> {
     let candidates = || HOMES.iter().flat_map(|home| [name, file].map(|name| Path::new(home).join(name)));
-    let mut masked = false;
+    let mut masked: Option<PathBuf> = None;
     let mut notes = Vec::new();
     let mut main = None;
     for path in candidates() {
         if tree.link(&path).is_some_and(|target| target == Path::new("/dev/null")) {
             // What it would be if it were not masked is worth knowing all the same.
-            masked = true;
+            masked.get_or_insert(path);
             continue;
         }
         match tree.text(&path) {
@@ -91,7 +99,7 @@ fn read(tree: Tree<'_>, name: &str, file: &str) -> Option<Unit> {
                 main = Some((path, text));
                 break;
             }
-            Ok(_) => masked = true,
+            Ok(_) => drop(masked.get_or_insert(path)),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => notes.push(format!("{} cannot be read ({e})", path.display())),
         }
@@ -106,7 +114,7 @@ fn read(tree: Tree<'_>, name: &str, file: &str) -> Option<Unit> {
         }
     }
     let mut unit = started(tree, &path, merged, notes)?;
-    unit.facts.automation = vec![automation(tree, name, &path, &unit.restart, masked)];
+    unit.facts.automation = vec![automation(tree, name, &path, &unit.restart, masked.as_deref())];
     Some(unit)
 }
 
@@ -211,7 +219,7 @@ fn specified(value: &str, name: &str) -> String {
 }
 
 /// What systemd does with the unit by itself, and how that is paused and taken up again.
-fn automation(tree: Tree<'_>, name: &str, path: &Path, restart: &str, masked: bool) -> Automation {
+fn automation(tree: Tree<'_>, name: &str, path: &Path, restart: &str, masked: Option<&Path>) -> Automation {
     let enabled = HOMES.iter().any(|home| wanted(tree, home).iter().any(|(_, wanted)| wanted == name));
     let again = match restart {
         "" | "no" => None,
@@ -220,24 +228,28 @@ fn automation(tree: Tree<'_>, name: &str, path: &Path, restart: &str, masked: bo
     };
     let boot = enabled.then(|| format!("starts {name} at boot"));
     let acts: Vec<String> = [again, boot].into_iter().flatten().collect();
-    let (active, what) = match (masked, acts.as_slice()) {
+    let (active, what) = match (masked.is_some(), acts.as_slice()) {
         (true, _) => (false, format!("{name} is masked: systemd does not start it")),
         (_, []) => (false, format!("systemd starts {name} only when told to")),
         (_, acts) => (true, format!("systemd {}", acts.join(", and "))),
     };
-    // A unit below /etc goes before a mask below /run, which would be without effect.
+    // A unit below /etc goes before a mask below /run, which would be without effect. Nobody waits for the start: etcd says
+    // that it is up only when others are, too.
     let (hold, release) = match (enabled, path.starts_with("/etc")) {
-        (false, _) => (String::new(), format!("systemctl start {name}")),
-        (true, true) => (format!(" && systemctl disable {name}"), format!("systemctl enable --now {name}")),
+        (false, _) => (String::new(), format!("systemctl start --no-block {name}")),
+        (true, true) => (format!(" && systemctl disable {name}"), format!("systemctl enable --now --no-block {name}")),
         (true, false) => (
             format!(" && systemctl mask --runtime {name}"),
-            format!("systemctl unmask --runtime {name} && systemctl start {name}"),
+            format!("systemctl unmask --runtime {name} && systemctl start --no-block {name}"),
         ),
     };
     let (pause, resume) = match (active, masked) {
         (true, _) => (format!("systemctl stop {name}{hold}"), release),
-        (_, true) => (String::new(), format!("systemctl unmask {name} && systemctl start {name}")),
-        _ => (String::new(), format!("systemctl start {name}")),
+        (_, Some(mask)) => {
+            let runtime = if mask.starts_with("/run") { "--runtime " } else { "" };
+            (String::new(), format!("systemctl unmask {runtime}{name} && systemctl start --no-block {name}"))
+        }
+        _ => (String::new(), format!("systemctl start --no-block {name}")),
     };
     Automation { what, active, pause, resume }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Local, halt};
+use super::{Local, service};
 use crate::{
     engine::{
         claim::{self, Claim, Run},
@@ -85,6 +85,11 @@ impl Site for Local {
 
     fn halt(&self, halt: &Halt) -> Result<()> {
         self.inside(&halt.data_dir)?;
-        halt::halt(halt)
+        service::halt(halt)
+    }
+
+    fn start(&self, work: &Work<'_>, commands: &[String], watch: &mut Watch<'_>) -> Result<Option<u32>> {
+        let Whose { data_dir, wal_dir, .. } = self.whose(work)?;
+        service::start(data_dir, wal_dir, commands, watch)
     }
 }

@@ -1,0 +1,162 @@
+//! `requorum start`: members that are in place, started by what starts an etcd on their hosts, one consent for each.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+};
+
+use serde_json::{Value, json};
+
+use super::{Format, absolute, apply::Teller, plan, print, progress::interruptible, warn};
+use crate::{
+    plan::{fence::Old, start::Start},
+    recovery::{
+        hosts::{self, Consent, Job, Offer, Until},
+        journal,
+    },
+    trouble::{Kind, Result, Trouble},
+    world::{local::Local, members::Members, ssh::Ssh},
+};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A member is started by the systemd unit on its data directory, or by its static pod's manifest that was parked, where that \
+says what the plan says; else the reason is given, and `requorum launch` prints how it is started by hand. Members come up \
+side by side: the first waits for the second. `requorum verify` then proves what they serve.")]
+pub(super) struct Args {
+    /// The plan file that was applied.
+    plan: PathBuf,
+    /// Only this member; may be repeated [default: all of them].
+    #[arg(long, value_name = "NAME")]
+    member: Vec<String>,
+    /// Run the commands that are shown, without being asked for each.
+    #[arg(long)]
+    yes: bool,
+    /// How many hosts are worked on at a time.
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    limit: usize,
+    /// The configuration file for ssh, as its -F.
+    #[arg(long, value_name = "FILE")]
+    ssh_config: Option<PathBuf>,
+}
+
+/// Shows how each member is started, and starts those that somebody says yes to.
+pub(super) fn run(args: &Args, format: Format) -> Result<()> {
+    let made = plan::read(&args.plan)?;
+    let names = plan::chosen(&made, &args.member)?;
+    let ssh = Ssh { config: args.ssh_config.as_deref().map(absolute).transpose()? };
+    let world = Local::real(Members::new(Default::default())?).by(ssh);
+    let run = hosts::run(&made, &world);
+    let job = Job {
+        plan: &made,
+        names: &names,
+        by_hand: &BTreeMap::new(),
+        world: &world,
+        limit: args.limit,
+        until: Until::InPlace,
+        consent: Consent::No,
+        old: &Old::default(),
+        lifted: &[],
+        reason: "",
+        decisions: &[],
+        run: &run,
+        journal: &journal::beside(&absolute(&args.plan)?),
+    };
+    let offers = interruptible(|cancel| hosts::offers(&job, cancel))?;
+    offers.iter().try_for_each(|offer| show(offer, format))?;
+    let mut asked = Asked::default();
+    for offer in &offers {
+        asked.ask(offer, args.yes)?;
+    }
+    let file = shell_words::quote(&args.plan.to_string_lossy()).into_owned();
+    if !asked.orders.is_empty() {
+        let job = Job { decisions: &asked.decisions, ..job };
+        let teller = Teller::new(&made, &[], format);
+        interruptible(|cancel| hosts::start(&job, &asked.orders, cancel, &|told| teller.tell(told)))?;
+    }
+    if let Some((name, why)) = asked.left.first() {
+        let who: Vec<String> = asked.left.iter().map(|(name, _)| name.clone()).collect();
+        let trouble = Trouble::new(Kind::Refused, format!("not started: {}", who.join(", "))).why(why);
+        return Err(match asked.nobody {
+            true => trouble.hint("With --yes the commands that are shown are run."),
+            false => trouble.hint(format!("By hand: requorum launch --plan {file} --form auto --member {name}")),
+        });
+    }
+    match format {
+        Format::Json => Ok(()),
+        _ => print(&format!("Next: requorum verify --plan {file}\n")),
+    }
+}
+
+/// What somebody said yes to.
+#[derive(Default)]
+struct Asked {
+    orders: Vec<(String, Vec<String>)>,
+    decisions: Vec<(String, Value)>,
+    /// Members that are not started, and why.
+    left: Vec<(String, String)>,
+    /// True where nobody was there to be asked.
+    nobody: bool,
+}
+
+impl Asked {
+    fn ask(&mut self, Offer { host, member, how }: &Offer, yes: bool) -> Result<()> {
+        let commands = match how {
+            Ok(Start::By(commands)) => commands,
+            Ok(Start::Runs(_)) => return Ok(()),
+            Err(why) => {
+                self.left.push((member.clone(), why.clone()));
+                return Ok(());
+            }
+        };
+        let by = if yes {
+            "--yes"
+        } else if !io::stdin().is_terminal() {
+            self.nobody = true;
+            self.left.push((member.clone(), "this is no terminal on which you could be asked".into()));
+            return Ok(());
+        } else if agreed(&format!("Start {member} on {host} by this command? [y/N] "))? {
+            "asked on the terminal"
+        } else {
+            self.left.push((member.clone(), "you did not say yes".into()));
+            return Ok(());
+        };
+        let data = json!({"host": host, "member": member, "commands": commands, "by": by});
+        self.decisions.push((format!("{member} is to be started on {host} ({by}): {}", commands.join(" && ")), data));
+        self.orders.push((member.clone(), commands.clone()));
+        Ok(())
+    }
+}
+
+fn agreed(question: &str) -> Result<bool> {
+    let no = |e: io::Error| Trouble::new(Kind::Failed, "the answer cannot be read").why(e);
+    io::stderr().write_all(question.as_bytes()).map_err(no)?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).map_err(no)?;
+    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+}
+
+fn show(Offer { host, member, how }: &Offer, format: Format) -> Result<()> {
+    if format == Format::Json {
+        let (commands, runs, why) = match how {
+            Ok(Start::By(commands)) => (Some(commands), false, None),
+            Ok(Start::Runs(_)) => (None, true, None),
+            Err(why) => (None, false, Some(why)),
+        };
+        let line =
+            json!({"event": "offer", "host": host, "member": member, "commands": commands, "runs": runs, "why": why});
+        return print(&format!("{line}\n"));
+    }
+    match how {
+        Ok(Start::By(commands)) => print(&format!("{host}: {member}: {}\n", commands.join(" && "))),
+        Ok(Start::Runs(pid)) => {
+            let pid = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
+            print(&format!("{host}: {member} runs already{pid}.\n"))
+        }
+        Err(why) => {
+            warn(&format!("{host}: {member} is not started from here: {why}."));
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Members that are in place, started by what starts an etcd on their hosts anyway: first how, then, each by the operator's
+//! consent, done. The hosts side by side, since the first member waits for the second.
+
+use super::{
+    Cancel, Hear, Job, known,
+    look::Ready,
+    side_by_side,
+    told::{HostEvent, Teller},
+};
+use crate::{
+    agent::{Event, Request},
+    engine::progress::Flow,
+    plan::{
+        Member,
+        halt::Halt,
+        hosts::{self, Way},
+        start::{self, Start},
+    },
+    recovery::{
+        RowEvent,
+        journal::{self, Journal},
+    },
+    trouble::{Kind, Result, Trouble},
+    world::ssh::Program,
+};
+
+/// How a member is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Its host, as the plan calls it.
+    pub host: String,
+    /// Its name.
+    pub member: String,
+    /// By what, or a sentence without a full stop why it has to be started by hand.
+    pub how: std::result::Result<Start, String>,
+}
+
+/// Looks how the job's members would be started, in the order of the hosts. Nothing is written but the program, which is
+/// removed again.
+///
+/// # Errors
+/// When this program cannot be read; `Stopped`.
+pub fn offers(job: &Job<'_>, cancel: &Cancel) -> Result<Vec<Offer>> {
+    let groups = hosts::groups(job.plan, job.names);
+    let program = Program::running()?;
+    let looked = side_by_side(job.limit, groups.len(), |at| {
+        let (host, members) = groups.get(at)?;
+        let members: Vec<&Member> = members.iter().filter_map(|at| job.plan.members.get(*at)).collect();
+        let dirs = members.iter().map(|m| (m.data_dir.clone(), m.wal_dir.clone())).collect();
+        let around = known::around(host, dirs, job.world, &program, cancel).and_then(|(_, around)| around);
+        let halted = halted(job, host);
+        let how = |member: &Member| match &around {
+            Ok(around) => start::start(job.plan, member, around, &halted),
+            Err(trouble) => Err(trouble.to_string()),
+        };
+        let offer = |m: &&Member| Offer { host: host.clone(), member: m.name.clone(), how: how(m) };
+        Some(members.iter().map(offer).collect::<Vec<_>>())
+    });
+    job.stop(cancel)?;
+    Ok(looked.into_iter().flatten().flatten().collect())
+}
+
+/// What was stopped by consent on a host, as the operator's journal tells. One that cannot be read tells nothing.
+fn halted(job: &Job<'_>, host: &str) -> Vec<Halt> {
+    let records = Journal::at(job.world, job.journal).read().unwrap_or_default();
+    let here = records.iter().filter(|r| r.kind == journal::Event::Done);
+    let here = here.filter(|r| r.data.get("host").and_then(|value| value.as_str()) == Some(host));
+    here.filter_map(|r| serde_json::from_value(r.data.get("halt")?.clone()).ok()).collect()
+}
+
+/// Starts these members of the job by these commands, to each of which the operator said yes. The journal gets the job's
+/// decisions, and what came of each.
+///
+/// # Errors
+/// The first failure, after the rest was tried.
+pub fn start(job: &Job<'_>, orders: &[(String, Vec<String>)], cancel: &Cancel, hear: Hear<'_>) -> Result<()> {
+    let teller = Teller::new(job, hear);
+    teller.decided()?;
+    let names: Vec<String> = orders.iter().map(|(name, _)| name.clone()).collect();
+    let groups = hosts::groups(job.plan, &names);
+    let program = Program::running()?;
+    let done = side_by_side(job.limit, groups.len(), |at| {
+        let (host, members) = groups.get(at)?;
+        let members: Vec<(&Member, &[String])> = members
+            .iter()
+            .filter_map(|at| {
+                let member = job.plan.members.get(*at)?;
+                let (_, commands) = orders.iter().find(|(name, _)| *name == member.name)?;
+                Some((member, commands.as_slice()))
+            })
+            .collect();
+        let outcome = on_host(job, host, &members, &program, cancel, &teller);
+        if let Err(Failed::Host(trouble)) = &outcome {
+            teller.host(host, HostEvent::Failed(trouble.clone()));
+        }
+        Some(outcome.map_err(|(Failed::Host(trouble) | Failed::Member(trouble))| trouble))
+    });
+    done.into_iter().flatten().collect()
+}
+
+/// What failed, and whether that is told already.
+enum Failed {
+    Host(Trouble),
+    Member(Trouble),
+}
+
+impl From<Trouble> for Failed {
+    fn from(trouble: Trouble) -> Failed {
+        Failed::Host(trouble)
+    }
+}
+
+fn on_host(
+    job: &Job<'_>,
+    host: &str,
+    members: &[(&Member, &[String])],
+    program: &Program,
+    cancel: &Cancel,
+    teller: &Teller<'_>,
+) -> std::result::Result<(), Failed> {
+    let stop = || cancel.flow() == Flow::Stop;
+    let mut hand = job.world.open(host, &[], &stop)?;
+    let way = hosts::way(&program.own, hand.facts()).unwrap_or(Way::Send);
+    hand.start(program, &way, &stop, &mut |at| teller.host(host, HostEvent::Program(at, program.bytes)))?;
+    let targets = members.iter().flat_map(|(m, _)| hosts::dirs(m).map(|(_, dir)| dir.clone())).collect();
+    hand.ask(&Request::Claim { run: job.run.clone(), targets }, &stop, &mut |_| {})?;
+    let mut outcome = Ok(());
+    for (member, commands) in members {
+        let name = &member.name;
+        teller.host(host, HostEvent::Starting(name.clone(), commands.to_vec()));
+        let request = Request::Start { of: Ready::subject(job, member), commands: commands.to_vec() };
+        match hand.ask(&request, &stop, &mut |_| {}) {
+            Ok(Event::Started { pid, already }) => {
+                teller.host(host, HostEvent::Started { member: name.clone(), pid, already });
+            }
+            Ok(other) => {
+                let trouble = Trouble::new(Kind::Bug, format!("{host} gave an answer to another question"));
+                return Err(trouble.why(format!("{other:?}")).into());
+            }
+            Err(trouble) => {
+                teller.host(host, HostEvent::Row(name.clone(), RowEvent::Failed(trouble.clone())));
+                outcome = outcome.and(Err(Failed::Member(trouble)));
+            }
+        }
+    }
+    hand.close();
+    outcome
+}
