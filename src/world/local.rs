@@ -1,6 +1,7 @@
 //! This machine and the members that it can reach: the world of real recoveries, and, confined to
 //! one directory and a few loopback ports, the world of a drill.
 
+mod glance;
 mod halt;
 mod site;
 
@@ -116,6 +117,12 @@ impl Local {
         // The deepest part that exists tells where the rest would come to lie.
         let existing = absolute.ancestors().find_map(|p| p.canonicalize().ok());
         if existing.is_some_and(|real| real.starts_with(&fence.root)) { Ok(()) } else { Err(outside()) }
+    }
+
+    /// Refuses a place beside which something would be built outside the fence.
+    fn may_build(&self, dir: &Path) -> Result<()> {
+        self.inside(dir)?;
+        self.inside(stage::parent(dir))
     }
 
     fn may_ask(&self, endpoint: &str) -> Result<()> {
@@ -323,11 +330,11 @@ impl World for Local {
             return Ok(Box::new(self.ssh.open(host, dirs, stop)?));
         }
         dirs.iter().try_for_each(|dir| self.inside(dir))?;
-        let mut facts = self.ssh.open(host, dirs, stop)?.facts().clone();
-        if self.fence.is_some() {
-            // This machine's own etcds are none of a drill's business.
-            facts.etcds.clear();
-        }
+        let facts = match &self.fence {
+            // No program is run in an exercise, and this machine's own etcds are none of its business.
+            Some(fence) => glance::glance(dirs, &fence.root, self.operator()),
+            None => self.ssh.open(host, dirs, stop)?.facts().clone(),
+        };
         Ok(Box::new(Near::new(self, facts)))
     }
 
