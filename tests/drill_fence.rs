@@ -135,7 +135,7 @@ fn allowed(path: &Path, inside: &Path, line: &str) -> bool {
     let system = ["/proc/", "/sys/fs/cgroup", "/sys/devices/system/cpu", "/dev/urandom", "/etc/ssl", "/usr/lib/ssl"]
         .iter()
         .any(|lead| path.starts_with(lead.trim_end_matches('/')));
-    let names = ["hosts", "resolv.conf", "nsswitch.conf", "host.conf", "gai.conf", "localtime"];
+    let names = ["hosts", "resolv.conf", "nsswitch.conf", "host.conf", "gai.conf", "passwd", "localtime"];
     let resolver =
         path.parent() == Some(Path::new("/etc")) && path.file_name().is_some_and(|n| names.iter().any(|m| n == *m));
     // the way from / to the inside is looked at when links on it are resolved

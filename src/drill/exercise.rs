@@ -108,6 +108,8 @@ pub struct State {
     pub standing: (String, BTreeSet<String>),
     /// True once it was ended from outside.
     pub ended: bool,
+    /// True where nobody watches: waiting puts the clock forward instead.
+    pub hurried: bool,
 }
 
 impl Exercise {
@@ -132,6 +134,7 @@ impl Exercise {
             overridden: Vec::new(),
             standing: Default::default(),
             ended: false,
+            hurried: false,
         }))
     }
 

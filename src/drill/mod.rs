@@ -74,8 +74,9 @@ impl Drill {
         Arc::<DrillWorld>::clone(&self.world)
     }
 
-    /// A wizard without a terminal, that the coach looks at, and that walks paths.
+    /// A wizard without a terminal, that the coach looks at, and that walks paths. Nobody waits for it.
     pub fn walker(&self) -> Walker {
+        self.exercise.lock().hurried = true;
         let coach = Box::new(Coach::new(Arc::clone(&self.exercise)));
         let wizard = Headless::accompanied(self.model(), self.world(), Some(coach));
         Walker::new(wizard, Arc::clone(&self.exercise))

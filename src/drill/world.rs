@@ -9,6 +9,7 @@ use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
@@ -175,6 +176,21 @@ impl World for DrillWorld {
 
     fn simulated(&self) -> bool {
         true
+    }
+
+    fn clock(&self) -> Duration {
+        self.inner.clock() + self.exercise.lock().clock.forward()
+    }
+
+    fn pause(&self, time: Duration) {
+        let mut exercise = self.exercise.lock();
+        match exercise.hurried {
+            true => exercise.clock.skip(time),
+            false => {
+                drop(exercise);
+                self.inner.pause(time);
+            }
+        }
     }
 
     fn alarms(&self, endpoint: &str) -> Told<Vec<Alarm>> {

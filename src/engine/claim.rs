@@ -44,16 +44,16 @@ impl Claim {
         refusal.why.starts_with(&held_by(operator))
     }
 
-    /// Claims the directories that `targets` are or will be in.
+    /// Claims the directories that `targets` are or will be in. Above `within`, where it is given, nothing is looked at.
     ///
     /// # Errors
     /// `Refused` when another run has one of them, saying whose; or as the system says.
-    pub fn take(run: &Run, targets: &[PathBuf]) -> Result<Claim> {
+    pub fn take(run: &Run, targets: &[PathBuf], within: Option<&Path>) -> Result<Claim> {
         let mut claim = Claim::default();
         for target in targets {
             let home = home(target);
             // A run that began before this directory was made has its lock further up.
-            for above in home.ancestors().skip(1).filter(|dir| !claim.0.iter().any(|(path, _)| parent(path) == *dir)) {
+            for above in up(&home, within).skip(1).filter(|dir| !claim.0.iter().any(|(path, _)| parent(path) == *dir)) {
                 if let Ok(file) = open(&lock_in(above), false)
                     && flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(rustix::io::Errno::WOULDBLOCK)
                     && covers(&file, target)
@@ -160,10 +160,15 @@ pub fn home(target: &Path) -> PathBuf {
 }
 
 /// The journal of a plan on this machine: one that is there, in the directory or above, or the one to be made.
-pub fn journal(target: &Path, plan: &str) -> PathBuf {
+pub fn journal(target: &Path, plan: &str, within: Option<&Path>) -> PathBuf {
     let name = format!("{PREFIX}{plan}.journal");
-    let known = target.ancestors().map(|dir| dir.join(&name)).find(|path| path.is_file());
+    let known = up(target, within).map(|dir| dir.join(&name)).find(|path| path.is_file());
     known.unwrap_or_else(|| home(target).join(name))
+}
+
+/// The way up from a path, as far as it is `within`.
+fn up<'a>(path: &'a Path, within: Option<&'a Path>) -> impl Iterator<Item = &'a Path> {
+    path.ancestors().take_while(move |dir| within.is_none_or(|within| dir.starts_with(within)))
 }
 
 #[cfg(test)]
@@ -185,19 +190,19 @@ mod tests {
     fn the_second_is_told_who_and_since_when() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("lib/etcd/m1");
-        let first = Claim::take(&run("anna@laptop"), std::slice::from_ref(&target)).unwrap();
+        let first = Claim::take(&run("anna@laptop"), std::slice::from_ref(&target), None).unwrap();
         // Made meanwhile, as the first would make it.
         fs::create_dir_all(target.parent().unwrap()).unwrap();
-        let refused = Claim::take(&run("ben@desk"), std::slice::from_ref(&target)).unwrap_err().to_string();
+        let refused = Claim::take(&run("ben@desk"), std::slice::from_ref(&target), None).unwrap_err().to_string();
         for word in ["somebody else works on", "anna@laptop", "since 2026-11-22T03:12:05Z", "plan 77aa02c1"] {
             assert!(refused.contains(word), "{word:?} is not in {refused}");
         }
         // Another directory below the same one is free.
-        let other = Claim::take(&run("ben@desk"), &[dir.path().join("lib/etcd/m9"), target.clone()]);
+        let other = Claim::take(&run("ben@desk"), &[dir.path().join("lib/etcd/m9"), target.clone()], None);
         assert!(other.is_err());
-        let other = Claim::take(&run("ben@desk"), &[dir.path().join("lib/etcd/m9")]).unwrap();
+        let other = Claim::take(&run("ben@desk"), &[dir.path().join("lib/etcd/m9")], None).unwrap();
         drop((first, other));
-        Claim::take(&run("ben@desk"), &[target]).unwrap();
+        Claim::take(&run("ben@desk"), &[target], None).unwrap();
         let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(left, ["lib"], "lock files go with their run");
     }
@@ -207,20 +212,20 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(lock_in(dir.path()), b"{\"run\":").unwrap();
         let target = dir.path().join("m1");
-        let claim = Claim::take(&run("anna@laptop"), &[target.clone(), dir.path().join("m2")]).unwrap();
+        let claim = Claim::take(&run("anna@laptop"), &[target.clone(), dir.path().join("m2")], None).unwrap();
         assert_eq!(claim.0.len(), 1);
-        assert!(Claim::take(&run("ben@desk"), &[target]).unwrap_err().why.contains("anna@laptop"));
+        assert!(Claim::take(&run("ben@desk"), &[target], None).unwrap_err().why.contains("anna@laptop"));
     }
 
     #[test]
     fn a_journal_stays_where_it_was_begun() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("lib/etcd");
-        let first = journal(&target, "77aa02c1");
+        let first = journal(&target, "77aa02c1", None);
         assert_eq!(first, dir.path().join(".requorum-77aa02c1.journal"));
         fs::write(&first, b"").unwrap();
         fs::create_dir_all(&target).unwrap();
-        assert_eq!(journal(&target, "77aa02c1"), first);
-        assert_eq!(journal(&target, "00000000"), dir.path().join("lib/.requorum-00000000.journal"));
+        assert_eq!(journal(&target, "77aa02c1", None), first);
+        assert_eq!(journal(&target, "00000000", None), dir.path().join("lib/.requorum-00000000.journal"));
     }
 }

@@ -133,6 +133,12 @@ impl Local {
         if existing.is_some_and(|real| real.starts_with(&fence.root)) { Ok(()) } else { Err(outside()) }
     }
 
+    /// Refuses a place beside which something would be built outside the fence.
+    fn may_build(&self, dir: &Path) -> Result<()> {
+        self.inside(dir)?;
+        self.inside(stage::parent(dir))
+    }
+
     fn may_ask(&self, endpoint: &str) -> Result<()> {
         match &self.fence {
             Some(fence) if !fence.endpoints.iter().any(|e| e == endpoint) => {

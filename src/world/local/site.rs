@@ -47,19 +47,19 @@ impl Local {
     fn whose<'a>(&self, work: &Work<'a>) -> Result<Whose<'a>> {
         let member = work.member()?;
         let (data_dir, wal_dir) = (member.data_dir.as_path(), member.wal_dir.as_deref());
-        [Some(data_dir), wal_dir].into_iter().flatten().try_for_each(|dir| self.inside(dir))?;
+        [Some(data_dir), wal_dir].into_iter().flatten().try_for_each(|dir| self.may_build(dir))?;
         Ok(Whose { plan: work.plan_id, run: work.run, name: work.name, data_dir, wal_dir })
     }
 }
 
 impl Site for Local {
     fn claim(&self, run: &Run, targets: &[PathBuf]) -> Result<Claim> {
-        targets.iter().try_for_each(|dir| self.inside(dir))?;
-        Claim::take(run, targets)
+        targets.iter().try_for_each(|dir| self.may_build(dir))?;
+        Claim::take(run, targets, self.fence.as_ref().map(|fence| fence.named.as_path()))
     }
 
     fn journal(&self, target: &Path, plan: &str) -> PathBuf {
-        claim::journal(target, plan)
+        claim::journal(target, plan, self.fence.as_ref().map(|fence| fence.named.as_path()))
     }
 
     fn standing(&self, work: &Work<'_>) -> Result<Standing> {
