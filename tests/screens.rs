@@ -747,6 +747,7 @@ fn the_journal_tells_every_screen_and_no_secret() {
     w.type_text("prod-eu");
     w = keys(w, &[Enter]);
     assert!(w.model().restore.complete(), "{}", w.screen(80, 24));
+    keys(w, &[Char('n'), Char('n')]);
     let journals = world.journals.lock().unwrap();
     let all: String = journals.values().cloned().collect();
     for secret in secrets {
@@ -754,6 +755,7 @@ fn the_journal_tells_every_screen_and_no_secret() {
     }
     let journal = journals.iter().find(|(path, _)| path.starts_with("/root")).unwrap().1;
     let records = requorum::world::journal::verify(journal).unwrap();
+    assert_eq!(records.last().unwrap().kind, requorum::world::journal::Event::Proof, "what came of it is kept, too");
     let decided: Vec<&str> = records
         .iter()
         .take_while(|r| r.kind != requorum::world::journal::Event::Begun)

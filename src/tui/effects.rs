@@ -145,11 +145,15 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
             );
             send(Msg::ApplyEnded { id: *id, result });
         }
-        Effect::Verify { id, plan, old, canary } => {
+        Effect::Verify { id, plan, old, canary, journal } => {
             let job = verify::Job { plan, old, timeout: WATCHED, canary: *canary };
             let result = verify::verify(&job, world, cancel, &mut |proof| {
                 send(Msg::Seen { id: *id, proof: Box::new(proof.clone()) });
             });
+            if let Ok(proof) = &result {
+                // What was seen stands whether or not it can be written down.
+                let _ = verify::record(proof, world, journal);
+            }
             send(Msg::Verified { id: *id, result: result.map(Box::new) });
         }
         Effect::KnowHosts { id, plan, names } => {

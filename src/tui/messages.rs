@@ -386,6 +386,8 @@ pub enum Effect {
         old: Old,
         /// Whether a key may be put, read and deleted.
         canary: bool,
+        /// The journal, which keeps what comes of it.
+        journal: PathBuf,
     },
     /// Ask the hosts of these members for their addresses and how their etcds were started until now.
     KnowHosts {

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     plan::check::{Outcome, Proof, Topic, Verdict},
+    recovery::journal,
     trouble::Result as Outcomes,
 };
 
@@ -57,7 +58,8 @@ fn watch(model: &mut Model, canary: bool) -> Vec<Effect> {
     model.proof.id = Some(id);
     model.proof.canary = canary;
     let old = super::review::old(model);
-    before.into_iter().chain([Effect::Verify { id, plan: Box::new(plan), old, canary }]).collect()
+    let journal = journal::of_plan(&model.options.journals, &plan);
+    before.into_iter().chain([Effect::Verify { id, plan: Box::new(plan), old, canary, journal }]).collect()
 }
 
 /// A round is over.
