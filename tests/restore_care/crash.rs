@@ -265,15 +265,20 @@ impl Model {
         model
     }
 
-    /// What is there before: empty directories.
+    /// What is there before, and has long been written.
     fn scan(&mut self, dir: &Path, node: usize) {
         for name in names(dir) {
             let path = dir.join(&name);
-            let inode = fs::metadata(&path).unwrap().ino();
-            self.nodes.push(Node { dir: true, inode, ..Node::default() });
+            let meta = fs::metadata(&path).unwrap();
+            let bytes = if meta.is_dir() { Vec::new() } else { fs::read(&path).unwrap() };
+            let content = Content { length: bytes.len() as u64, writes: vec![(0, bytes)] };
+            let (dir, inode, synced) = (meta.is_dir(), meta.ino(), content.clone());
+            self.nodes.push(Node { dir, inode, content, synced });
             let child = self.nodes.len() - 1;
             self.start.insert((node, name), child);
-            self.scan(&path, child);
+            if dir {
+                self.scan(&path, child);
+            }
         }
     }
 
@@ -416,30 +421,37 @@ fn materialise(base: &Path, left: &BTreeMap<PathBuf, (u64, Option<Content>)>) {
         }
         now.insert(*inode, fs::symlink_metadata(path).unwrap().ino());
     }
-    // A promise tells files by their inode, which a real power cut would have kept.
-    for path in left.keys().filter(|path| path.ends_with("promise")) {
+    // Notes tell files by their inode, which a real power cut would have kept.
+    let note = |path: &&PathBuf| ["promise", "moves"].iter().any(|name| path.ends_with(name));
+    for path in left.keys().filter(note) {
         let Ok(mut json) = serde_json::from_slice::<serde_json::Value>(&fs::read(path).unwrap()) else { continue };
-        for entry in json["placed"].as_array_mut().unwrap() {
-            let inode = entry["inode"].as_u64().unwrap();
-            entry["inode"] = now.get(&inode).copied().unwrap_or(inode).into();
-        }
+        renumber(&mut json, &now);
         fs::write(path, serde_json::to_vec(&json).unwrap()).unwrap();
     }
 }
 
-/// Cuts the power after every act, with different luck for what was not synced.
-pub fn power_lost_at_every_act(layout: Layout) {
-    let keys = keys_in(&fixture(SOURCE));
-    let dir = tempfile::tempdir().unwrap();
-    // The path must be the same for each moment: the WAL's staging directory names the data's.
-    let base = dir.path().join("base");
-    fs::create_dir(&base).unwrap();
-    layout.prepare(&base);
-    let mut model = Model::of(&base);
+fn renumber(json: &mut serde_json::Value, now: &BTreeMap<u64, u64>) {
+    match json {
+        serde_json::Value::Array(all) => all.iter_mut().for_each(|one| renumber(one, now)),
+        serde_json::Value::Object(map) => {
+            for (name, value) in map {
+                match value.as_u64() {
+                    Some(inode) if name == "inode" => *value = now.get(&inode).copied().unwrap_or(inode).into(),
+                    _ => renumber(value, now),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Records what `run` does below `base`, cuts the power after every act, and shows each thing that may be left to `judge`
+/// with words for the moment; the last one is what was left after the end, whatever the luck.
+pub fn power_lost_below(base: &Path, run: impl FnOnce(Disk), judge: &mut dyn FnMut(&str)) {
+    let mut model = Model::of(base);
     let recorder = Arc::new(Recorder::default());
-    layout.run(&base, Disk::gated(recorder.clone())).unwrap();
+    run(Disk::gated(recorder.clone()));
     let acts = std::mem::take(&mut *recorder.0.lock().unwrap());
-    let (mut absent, mut stood) = (0, 0);
     let mut seen = BTreeSet::new();
     for (at, act) in acts.iter().enumerate() {
         model.apply(act);
@@ -450,16 +462,30 @@ pub fn power_lost_at_every_act(layout: Layout) {
             if !seen.insert(format!("{left:?}")) {
                 continue;
             }
-            materialise(&base, &left);
+            materialise(base, &left);
             let what: String = format!("{act:?}").chars().take(120).collect();
-            match layout.judge(&base, keys, &format!("power lost after act {at} ({what}), {luck:?}")) {
-                true => stood += 1,
-                false => absent += 1,
-            }
+            judge(&format!("power lost after act {at} ({what}), {luck:?}"));
         }
     }
+    materialise(base, &model.left(Luck::None));
+    judge("power lost after the end");
+}
+
+/// Cuts the power after every act, with different luck for what was not synced.
+pub fn power_lost_at_every_act(layout: Layout) {
+    let keys = keys_in(&fixture(SOURCE));
+    let dir = tempfile::tempdir().unwrap();
+    // The path must be the same for each moment: the WAL's staging directory names the data's.
+    let base = dir.path().join("base");
+    fs::create_dir(&base).unwrap();
+    layout.prepare(&base);
+    let (mut absent, mut stood, mut last) = (0, 0, false);
+    let run = |disk: Disk| layout.run(&base, disk).unwrap();
+    power_lost_below(&base, run, &mut |moment| {
+        last = layout.judge(&base, keys, moment);
+        if last { stood += 1 } else { absent += 1 }
+    });
     assert!(absent > 15 && stood > 1, "too few moments: {absent} before the commit, {stood} after");
     // Once the restore has said that it is done, no luck is needed.
-    materialise(&base, &model.left(Luck::None));
-    assert!(layout.judge(&base, keys, "power lost after the end"), "what was reported as done did not last");
+    assert!(last, "what was reported as done did not last");
 }

@@ -23,7 +23,7 @@ use requorum::{
 
 use super::{
     common::{fixture, names},
-    crash::Killer,
+    crash::{Killer, power_lost_below},
 };
 
 const STAMP: &str = "20261122-031205";
@@ -296,5 +296,59 @@ pub fn killed_at_every_act() {
             moments += 1;
         }
         assert!(moments > 50, "{moments}");
+    }
+}
+
+/// Power is cut after every act of building and exchanging: the old directory is there, in its place or aside, what is in
+/// the place is whole, and the next run ends it.
+pub fn power_lost_at_every_act() {
+    for (wal, old) in [(false, true), (true, true), (true, false)] {
+        let case = if old { Case::new(wal).with_old() } else { Case::new(wal) };
+        for dir in ["lib", "log"] {
+            fs::create_dir_all(case.base.path().join(dir)).unwrap();
+        }
+        let (mut before, mut after) = (0, 0);
+        let run = |disk: Disk| {
+            case.stage_by(disk.clone(), "p1").unwrap();
+            case.swap(&disk).unwrap();
+        };
+        power_lost_below(case.base.path(), run, &mut |moment| {
+            let aside = |dir: &str, name: &str| {
+                let home = case.base.path().join(dir);
+                names(&home)
+                    .into_iter()
+                    .filter(|n| n.starts_with(&format!("{name}.old-")))
+                    .map(|n| home.join(n))
+                    .collect::<Vec<_>>()
+            };
+            let is_old = |dir: &Path, file: &str| dir.join(file).exists();
+            let kept = |place: &Path, asides: &[PathBuf], file: &str| {
+                usize::from(is_old(place, file)) + asides.iter().filter(|dir| is_old(dir, file)).count()
+            };
+            let old_db = |dir: &Path| fs::read(dir.join("member/snap/db")).is_ok_and(|bytes| bytes == b"old data");
+            let all: Vec<PathBuf> = aside("lib", "etcd").into_iter().chain([case.data()]).collect();
+            assert_eq!(all.iter().filter(|dir| old_db(dir)).count(), usize::from(old), "{wal}, {moment}");
+            if let Some(wal) = case.wal().filter(|_| old) {
+                assert_eq!(kept(&wal, &aside("log", "wal"), "0.wal"), 1, "{moment}");
+            }
+            let in_place = case.data().join("member").exists() && !old_db(&case.data());
+            let look = || datadir::look(&case.data(), case.wal().as_deref()).state;
+            if in_place {
+                assert!(matches!(look(), DirState::Whole(_)), "{wal}, {old}, {moment}: {:?}", look());
+                after += 1;
+            } else {
+                before += 1;
+            }
+            match case.standing() {
+                Standing::Nothing if in_place => {}
+                Standing::Nothing => {
+                    case.stage("p1");
+                    case.swap(&Disk::default()).unwrap();
+                }
+                _ => drop(case.swap(&Disk::default()).unwrap_or_else(|e| panic!("{wal}, {old}, {moment}: {e}"))),
+            }
+            assert!(matches!(look(), DirState::Whole(_)), "{wal}, {old}, {moment}, the next run: {:?}", look());
+        });
+        assert!(before > 15 && after > 1, "{before}, {after}");
     }
 }
