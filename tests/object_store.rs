@@ -6,7 +6,7 @@ mod support;
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Output, Stdio},
@@ -51,32 +51,45 @@ struct Moto {
 
 impl Moto {
     fn start(server: &Path) -> Moto {
-        let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut command = Command::new(server);
-        command.args(["-H", "127.0.0.1", "-p", &at.port().to_string()]);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let moto = Moto { child, at, dir: tempfile::tempdir().unwrap() };
-        wait_until("the server", Duration::from_secs(60), || {
-            TcpStream::connect(at).map(drop).map_err(|e| e.to_string())
-        });
-        moto.put("/backups", b"");
-        moto
+        loop {
+            let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            let mut command = Command::new(server);
+            command.args(["-H", "127.0.0.1", "-p", &at.port().to_string()]);
+            let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            let mut moto = Moto { child, at, dir: tempfile::tempdir().unwrap() };
+            let ready = wait_until("the server", Duration::from_secs(60), || {
+                // Between the look for a free port and its start another program may have taken it.
+                if moto.child.try_wait().unwrap().is_some() {
+                    return Ok(false);
+                }
+                let answer = moto.try_put("/backups", b"").map_err(|e| e.to_string())?;
+                if answer.starts_with("HTTP/1.1 200") { Ok(true) } else { Err(answer) }
+            });
+            if ready {
+                return moto;
+            }
+        }
+    }
+
+    fn put(&self, path: &str, body: &[u8]) {
+        let answer = self.try_put(path, body).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
     /// A PUT, as plain as it gets: moto asks for no signature.
-    fn put(&self, path: &str, body: &[u8]) {
-        let mut stream = TcpStream::connect(self.at).unwrap();
+    fn try_put(&self, path: &str, body: &[u8]) -> io::Result<String> {
+        let mut stream = TcpStream::connect(self.at)?;
         let auth = "AWS4-HMAC-SHA256 Credential=AK/20261122/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
         let head = format!(
             "PUT {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: {auth}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
             self.at,
             body.len()
         );
-        stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(body).unwrap();
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(body)?;
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 
     fn file(&self, name: &str) -> PathBuf {
