@@ -37,7 +37,7 @@ fn main() {
         add(format!("killed_at_every_act_{at}"), false, Box::new(move || crash::killed_at_every_act(layout)));
         add(format!("power_lost_at_every_act_{at}"), false, Box::new(move || crash::power_lost_at_every_act(layout)));
     }
-    let plain: [(&str, fn()); 18] = [
+    let plain: [(&str, fn()); 19] = [
         ("flags_and_plans", files::flags_and_plans),
         ("wal_taken_back_for_another_data_dir", crash::wal_taken_back_for_another_data_dir),
         ("the_program_killed_at_many_moments", killed::at_many_moments),
@@ -55,6 +55,7 @@ fn main() {
         ("what_an_etcd_holds_is_not_moved", swap::what_an_etcd_holds_is_not_moved),
         ("dated_names_are_never_taken_twice", swap::dated_names_are_never_taken_twice),
         ("exchange_without_power_at_every_act", swap::power_lost_at_every_act),
+        ("another_plans_exchange_is_finished_first", swap::another_plans_exchange_is_finished_first),
         ("exchange_killed_at_every_act", swap::killed_at_every_act),
     ];
     for (name, case) in plain {

@@ -133,6 +133,9 @@ pub fn stage(job: &Job<'_>, whose: &Whose<'_>, tools: &Tools, watch: &mut Watch<
         _ => {}
     }
     for target in [Some(&data_dir), wal_dir.as_ref()].into_iter().flatten() {
+        if let Some(other) = shells(target).iter().find_map(|shell| Moves::read(shell)).filter(|m| m.touches(target)) {
+            return Err(cut_off(target, &other));
+        }
         for (shell, _) in notes(target).into_iter().filter(|(_, note)| note.target == *target) {
             leftovers::remove(&tools.disk, &shell);
         }
@@ -356,6 +359,13 @@ fn as_planned(whose: &Whose<'_>, restored: &Restored) -> Result<()> {
         DirState::Broken { why, .. } | DirState::NotADataDir(why) | DirState::Unreadable(why) => Err(wrong(why)),
         DirState::Empty | DirState::Absent => Err(wrong("nothing is there".into())),
     }
+}
+
+/// Another plan's exchange that was killed here: its list alone tells what went where.
+fn cut_off(target: &Path, other: &Moves) -> Trouble {
+    Trouble::new(Kind::Refused, format!("{} is in the middle of another exchange", target.display()))
+        .why(format!("a run of plan {} was killed at putting {} there", other.plan, other.name))
+        .hint("Finish that plan first: `requorum resume` goes on with it, `requorum undo` takes it back then.")
 }
 
 fn half(whose: &Whose<'_>) -> Trouble {

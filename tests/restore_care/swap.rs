@@ -299,6 +299,27 @@ pub fn killed_at_every_act() {
     }
 }
 
+/// What another plan's killed exchange left is not built over: its list alone tells where the old directory went.
+pub fn another_plans_exchange_is_finished_first() {
+    let mut met = 0;
+    for acts in 0.. {
+        let case = Case::new(false).with_old();
+        case.stage("p1");
+        let killed = case.swap(&Disk::gated(Killer::after(acts))).is_err();
+        if matches!(case.standing(), Standing::Moving(_)) {
+            met += 1;
+            let refused = case.stage_by(Disk::default(), "p2").unwrap_err();
+            assert!(refused.to_string().contains("a run of plan p1 was killed"), "{refused}");
+            case.swap(&Disk::default()).unwrap();
+            case.stage("p2");
+        }
+        if !killed {
+            break;
+        }
+    }
+    assert!(met > 3, "{met}");
+}
+
 /// Power is cut after every act of building and exchanging: the old directory is there, in its place or aside, what is in
 /// the place is whole, and the next run ends it.
 pub fn power_lost_at_every_act() {

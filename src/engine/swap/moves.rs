@@ -149,6 +149,11 @@ impl Moves {
         serde_json::from_slice(&fs::read(shell.join(MOVES)).ok()?).ok()
     }
 
+    /// Whether it moves this directory, or something in it.
+    pub(super) fn touches(&self, target: &Path) -> bool {
+        self.renames.iter().any(|rename| rename.from.starts_with(target) || rename.to.starts_with(target))
+    }
+
     /// Whether one of them is done.
     pub(super) fn begun(&self) -> bool {
         self.renames.iter().any(Rename::done)
