@@ -4,6 +4,7 @@ use std::{
     env, fs,
     io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{Format, print, wizard};
@@ -15,6 +16,7 @@ use crate::{
         desk::{Choice, desk},
         play,
         progress::{self, Progress},
+        real::Etcd,
         scenario::{self, Scenario, library},
     },
     engine::source::io_trouble,
@@ -33,6 +35,12 @@ pub(super) struct Args {
     /// Walk the expert's path without a terminal and print every step.
     #[arg(long)]
     play: bool,
+    /// Play it on real etcd processes, on loopback and in the drill's directory; otherwise members are simulated.
+    #[arg(long)]
+    real: bool,
+    /// The etcd program for --real [default: the first on the PATH].
+    #[arg(long, value_name = "PATH", requires = "real")]
+    etcd: Option<PathBuf>,
     /// Write how it went to this new file, too: Markdown, JSON or text by its ending (.md, .json).
     #[arg(long, value_name = "FILE")]
     debrief: Option<PathBuf>,
@@ -81,12 +89,13 @@ fn practise(args: &Args, dir: Option<&Path>, format: Format) -> Result<()> {
     if args.debrief.as_ref().is_some_and(|path| path.exists()) {
         return Err(exists(args.debrief.as_deref().unwrap_or(Path::new(""))));
     }
-    let drill = Drill::set_up(scenario.clone(), args.look.options())?;
+    let real = args.real.then(|| Etcd::find(args.etcd.as_deref())).transpose()?.map(Arc::new);
+    let drill = Drill::set_up_on(scenario.clone(), args.look.options(), real.clone())?;
     if args.play {
         print(&flowing(&drill.brief()))?;
         return play::play(&drill, &mut |text| print(text));
     }
-    let found = exercise(drill, &scenario, args)?;
+    let found = exercise(drill, &scenario, args, real.as_ref())?;
     // a file that cannot be written must not keep anybody from reading how it went
     let noted = note(&found);
     match format {
@@ -100,7 +109,7 @@ fn practise(args: &Args, dir: Option<&Path>, format: Format) -> Result<()> {
 }
 
 /// The exercise from the story to its end, with as many resets as it takes.
-fn exercise(mut drill: Drill, scenario: &Scenario, args: &Args) -> Result<Debrief> {
+fn exercise(mut drill: Drill, scenario: &Scenario, args: &Args, real: Option<&Arc<Etcd>>) -> Result<Debrief> {
     loop {
         let mut model = drill.model();
         let mut coach = Coach::new(drill.exercise.clone());
@@ -123,7 +132,7 @@ fn exercise(mut drill: Drill, scenario: &Scenario, args: &Args) -> Result<Debrie
         }
         // given back first: the same seed then leads to the same ports
         drop((model, coach, drill));
-        drill = Drill::set_up(scenario.clone(), args.look.options())?;
+        drill = Drill::set_up_on(scenario.clone(), args.look.options(), real.cloned())?;
     }
 }
 

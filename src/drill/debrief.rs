@@ -143,7 +143,7 @@ pub fn debrief(state: &State) -> Debrief {
         seed: scenario.cluster.seed,
         passed: objectives.iter().all(|o| o.met) && state.failed.is_empty(),
         members: state.range.members_are(),
-        proven: state.range.is_real(),
+        proven: state.range.is_real() && !state.range.restored().is_empty(),
         objectives,
         unsafe_acts: state.failed.clone(),
         writes: restored.map(|restored| Writes { restored, best, lost: (best - restored).max(0) }),

@@ -11,6 +11,7 @@ pub mod member;
 pub mod play;
 pub mod progress;
 pub mod range;
+pub mod real;
 pub mod scenario;
 pub mod store;
 pub mod walk;
@@ -18,7 +19,9 @@ pub mod world;
 
 use std::sync::Arc;
 
-use self::{coach::Coach, exercise::Exercise, range::Range, scenario::Scenario, walk::Walker, world::DrillWorld};
+use self::{
+    coach::Coach, exercise::Exercise, range::Range, real::Etcd, scenario::Scenario, walk::Walker, world::DrillWorld,
+};
 use crate::{
     trouble::Result,
     tui::{Headless, Model, Options},
@@ -42,7 +45,15 @@ impl Drill {
     /// # Errors
     /// When the range cannot be built on this machine.
     pub fn set_up(scenario: Scenario, options: Options) -> Result<Drill> {
-        let range = Range::build(scenario)?;
+        Drill::set_up_on(scenario, options, None)
+    }
+
+    /// The same, with real processes for members where an etcd is given.
+    ///
+    /// # Errors
+    /// As for [`Drill::set_up`]; when the scenario cannot be played on that etcd.
+    pub fn set_up_on(scenario: Scenario, options: Options, real: Option<Arc<Etcd>>) -> Result<Drill> {
+        let range = Range::build_on(scenario, real)?;
         let inner = Arc::new(Local::fenced(LABEL, Members::new(Default::default())?, range.root(), range.urls())?);
         let cluster = &range.scenario().cluster;
         let options = Options {

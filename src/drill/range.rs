@@ -15,6 +15,7 @@ pub mod datadir;
 pub mod history;
 mod ports;
 pub mod prints;
+pub mod up;
 
 use std::{
     fs,
@@ -30,15 +31,15 @@ use self::{
     history::{Book, History},
     ports::Ports,
     prints::Prints,
+    up::{Restored, Running},
 };
 use super::{
-    member::{Member, Mode, Options, sequencer::Sequencer},
+    member::Mode,
+    real::Etcd,
     scenario::{self, Damage, Scenario, State},
-    store::Store,
 };
 use crate::{
     engine::source::io_trouble,
-    etcd::membership::Id,
     plan::{Plan, inventory},
     trouble::{Kind, Result, Trouble},
     world::DataDir,
@@ -52,7 +53,13 @@ pub struct Range {
     olds: Vec<Old>,
     /// Addresses for members that the old cluster did not have: name, peer URL, client URL.
     spares: Vec<(String, String, String)>,
-    restored: Vec<Member>,
+    restored: Vec<Restored>,
+    /// Where members are real processes: what runs.
+    real: Option<Arc<Etcd>>,
+    /// How often real members were launched from a plan.
+    launches: u32,
+    /// True while a majority of real old members has a leader.
+    led: bool,
     plan: Option<Plan>,
     trouble: Option<Trouble>,
     prints: Prints,
@@ -74,7 +81,7 @@ struct Old {
     revision: i64,
     log: i64,
     damage: Option<Damage>,
-    running: Option<Member>,
+    running: Option<Running>,
 }
 
 impl std::fmt::Debug for Range {
@@ -92,6 +99,18 @@ impl Range {
     /// # Errors
     /// When the temporary directory or the loopback ports cannot be had.
     pub fn build(scenario: Scenario) -> Result<Range> {
+        Range::build_on(scenario, None)
+    }
+
+    /// The same, its members real processes where an etcd is given.
+    ///
+    /// # Errors
+    /// As for [`Range::build`]; when the scenario cannot be played on that etcd, or it does not start.
+    pub fn build_on(scenario: Scenario, real: Option<Arc<Etcd>>) -> Result<Range> {
+        let scenario = match &real {
+            Some(etcd) => etcd.fit(scenario)?,
+            None => scenario,
+        };
         let dir = tempfile::Builder::new()
             .prefix("requorum-drill-")
             .tempdir()
@@ -159,6 +178,9 @@ impl Range {
             olds,
             spares,
             restored: Vec::new(),
+            real,
+            launches: 0,
+            led: false,
             plan: None,
             trouble: None,
             prints: Prints::default(),
@@ -177,9 +199,13 @@ impl Range {
             if state != Some(State::Gone) {
                 self.write_directory(at)?;
             }
-            if matches!(state, Some(State::Alone | State::Reset)) {
+            let runs = matches!(state, Some(State::Alone | State::Reset));
+            if runs && (self.real.is_none() || state == Some(State::Reset)) {
                 self.run(at)?;
             }
+        }
+        if let Some(etcd) = self.real.clone() {
+            self.orphan(&etcd)?;
         }
         let scenario = self.scenario.clone();
         for backup in scenario.backups.iter().filter(|b| !b.later) {
@@ -249,7 +275,11 @@ impl Range {
 
     /// True while a majority of the old members runs and has a leader.
     pub fn has_quorum(&self) -> bool {
-        let serves = |old: &&Old| old.running.as_ref().is_some_and(|m| matches!(m.mode(), Mode::Serving { .. }));
+        let serves = |old: &&Old| match &old.running {
+            Some(Running::Simulated(member)) => matches!(member.mode(), Mode::Serving { .. }),
+            Some(Running::Real(_)) => self.led,
+            None => false,
+        };
         self.olds.iter().filter(|old| old.state != State::Reset).any(|old| serves(&old))
     }
 
@@ -298,7 +328,7 @@ impl Range {
     }
 
     /// The members that came up from restored directories.
-    pub fn restored(&self) -> &[Member] {
+    pub fn restored(&self) -> &[Restored] {
         &self.restored
     }
 
@@ -317,42 +347,15 @@ impl Range {
     /// # Errors
     /// When it cannot be looked at.
     pub fn touched(&self) -> Result<Vec<PathBuf>> {
-        self.prints.changed()
-    }
-
-    /// Stops the members that came up from restored directories.
-    pub fn take_down(&mut self) {
-        self.restored.clear();
-        self.plan = None;
-    }
-
-    /// Lets simulated members answer from the restored directories, at the client URLs of the plan.
-    pub fn bring_up(&mut self, plan: &Plan) {
-        self.restored.clear();
-        self.plan = Some(plan.clone());
-        self.trouble = self.start_restored(plan).err();
-    }
-
-    fn start_restored(&mut self, plan: &Plan) -> Result<()> {
-        let Some(leader) = plan.members.iter().map(|m| m.id).min() else { return Ok(()) };
-        let client_urls: Vec<(Id, Vec<String>)> = plan.members.iter().map(|m| (m.id, m.client_urls.clone())).collect();
-        let stores = plan.members.iter().map(|m| Store::open(&m.data_dir, m.wal_dir.as_deref()).map(Arc::new));
-        let stores: Vec<Arc<Store>> = stores.collect::<Result<_>>()?;
-        let sequencer = Arc::new(Sequencer::new(stores.clone()));
-        for (member, store) in plan.members.iter().zip(stores) {
-            let at = member.client_urls.iter().find_map(|url| loopback(url)).unwrap_or((Ipv4Addr::LOCALHOST.into(), 0));
-            let options = Options {
-                address: at.0,
-                port: at.1,
-                mode: Mode::Serving { leader },
-                client_urls: client_urls.clone(),
-                sequencer: Some(Arc::clone(&sequencer)),
-                version: version(plan.target.unwrap_or(self.scenario.cluster.etcd)),
-                ..Options::default()
-            };
-            self.restored.push(Member::start(store, options)?);
-        }
-        Ok(())
+        // what its own etcd does to a directory while it runs is nobody's meddling
+        let own = |path: &PathBuf| {
+            self.olds.iter().any(|old| {
+                let dirs = [Some(&old.place.data), old.place.wal.as_ref()];
+                matches!(old.running, Some(Running::Real(_)))
+                    && dirs.into_iter().flatten().any(|dir| path.starts_with(dir))
+            })
+        };
+        Ok(self.prints.changed()?.into_iter().filter(|path| !own(path)).collect())
     }
 
     fn book(&self, cluster: &Cluster, revision: i64) -> Book {
@@ -404,16 +407,4 @@ fn version(etcd: crate::etcd::version::Minor) -> String {
 fn loopback(url: &str) -> Option<(IpAddr, u16)> {
     let url = crate::plan::url::parse(url).ok()?;
     url.ip().filter(IpAddr::is_loopback).map(|ip| (ip, url.port))
-}
-
-impl Range {
-    /// What the members are, for debriefs.
-    pub fn members_are(&self) -> String {
-        super::debrief::SIMULATED.into()
-    }
-
-    /// True where they are real processes.
-    pub fn is_real(&self) -> bool {
-        false
-    }
 }

@@ -86,10 +86,17 @@ impl DrillWorld {
         }
         exercise.standing.1.insert(name.to_string());
         exercise.note(What::Restore, format!("{name} stands, as read back"));
-        if plan.members.iter().all(|m| exercise.standing.1.contains(&m.name)) {
-            exercise.range.bring_up(plan);
-        }
+        let all = plan.members.iter().all(|m| exercise.standing.1.contains(&m.name));
+        let rising = if all { exercise.range.bring_up(plan) } else { None };
         exercise.stir();
+        drop(exercise);
+        // real ones take their time, and the coach goes on meanwhile
+        if let Some(rising) = rising {
+            let risen = rising.wait();
+            let mut exercise = self.exercise.lock();
+            exercise.range.came_up(risen);
+            exercise.stir();
+        }
     }
 }
 
@@ -175,7 +182,7 @@ impl World for DrillWorld {
     }
 
     fn simulated(&self) -> bool {
-        true
+        !self.exercise.lock().range.is_real()
     }
 
     fn clock(&self) -> Duration {
@@ -184,7 +191,8 @@ impl World for DrillWorld {
 
     fn pause(&self, time: Duration) {
         let mut exercise = self.exercise.lock();
-        match exercise.hurried {
+        // a real member is not hurried by a clock that is put forward
+        match exercise.hurried && !exercise.range.is_real() {
             true => exercise.clock.skip(time),
             false => {
                 drop(exercise);
@@ -237,7 +245,8 @@ impl World for DrillWorld {
     fn look_at_dir(&self, data_dir: &Path, wal_dir: Option<&Path>) -> DirFacts {
         let facts = self.inner.look_at_dir(data_dir, wal_dir);
         // a simulated member holds no lock, and yet its directory is in use
-        match self.exercise.lock().range.runner_of(data_dir) {
+        let exercise = self.exercise.lock();
+        match exercise.range.runner_of(data_dir).filter(|_| !exercise.range.is_real()) {
             Some(_) => DirFacts { held: Held::By { pid: None, program: "etcd".into() }, ..facts },
             None => facts,
         }

@@ -3,7 +3,7 @@
 
 use std::{fs, sync::Arc};
 
-use super::{Old, Range, backup, datadir};
+use super::{Old, Range, backup, datadir, up::Running};
 use crate::{
     drill::{
         member::{Member, Mode, Options},
@@ -31,14 +31,14 @@ impl Range {
                     // the dead that live: their disk was never lost
                     self.write_directory(at)?;
                 }
-                self.replayed(at)?;
+                if !self.is_real() {
+                    self.replayed(at)?;
+                }
                 self.run(at)
             }
             Act::Stop(name) => {
                 let at = self.at(name)?;
-                if let Some(old) = self.olds.get_mut(at) {
-                    (old.running, old.state) = (None, State::Stopped);
-                }
+                self.end(at)?;
                 self.elect()
             }
             Act::Replay(name) => {
@@ -48,7 +48,8 @@ impl Range {
             Act::Lose(name) => {
                 let at = self.at(name)?;
                 if let Some(old) = self.olds.get_mut(at) {
-                    (old.running, old.state) = (None, State::Gone);
+                    old.end();
+                    old.state = State::Gone;
                     for dir in [Some(&old.place.data), old.place.wal.as_ref()].into_iter().flatten() {
                         let _ = fs::remove_dir_all(dir);
                         self.prints.take(dir)?;
@@ -78,6 +79,18 @@ impl Range {
 
     fn at(&self, name: &str) -> Result<usize> {
         self.olds.iter().position(|old| old.name == name).ok_or_else(|| absent(name))
+    }
+
+    /// Ends a member; what it leaves behind is what belongs there.
+    fn end(&mut self, at: usize) -> Result<()> {
+        let Some(old) = self.olds.get_mut(at) else { return Ok(()) };
+        old.end();
+        old.state = State::Stopped;
+        for dir in [Some(&old.place.data), old.place.wal.as_ref()].into_iter().flatten().filter(|_| self.real.is_some())
+        {
+            self.prints.take(dir)?;
+        }
+        Ok(())
     }
 
     /// Puts a backup, a disk or a file in place.
@@ -145,6 +158,10 @@ impl Range {
 
     /// Lets a member apply what its log holds, as it does when it starts.
     fn replayed(&mut self, at: usize) -> Result<()> {
+        if let Some(etcd) = self.real.clone() {
+            let done = self.replay(at, &etcd);
+            return self.end(at).and(done);
+        }
         let Some(old) = self.olds.get_mut(at) else { return Ok(()) };
         // bbolt opens by the meta page that is whole, and writes the other one anew
         let mended = old.damage == Some(Damage::FirstMeta);
@@ -164,6 +181,13 @@ impl Range {
             .filter_map(|old| Some((old.cluster.id_of(&old.name)?, vec![old.client.clone()])))
             .collect();
         let version = super::version(self.scenario.cluster.etcd);
+        if let Some(etcd) = self.real.clone() {
+            self.run_real(at, &etcd)?;
+            if let Some(old) = self.olds.get_mut(at).filter(|old| old.state != State::Reset) {
+                old.state = State::Alone;
+            }
+            return self.elect();
+        }
         let Some(old) = self.olds.get_mut(at) else { return Ok(()) };
         let store = Arc::new(Store::open(&old.place.data, old.place.wal.as_deref())?);
         let own = store.identity().member;
@@ -171,7 +195,7 @@ impl Range {
         let mode = if old.state == State::Reset { Mode::Serving { leader: own } } else { Mode::Lone };
         let (_, port) = super::loopback(&old.client).ok_or_else(|| absent(&old.client))?;
         let options = Options { port, mode, client_urls, version, ..Options::default() };
-        old.running = Some(Member::start(store, options)?);
+        old.running = Some(Running::Simulated(Member::start(store, options)?));
         if old.state != State::Reset {
             old.state = State::Alone;
         }
@@ -185,6 +209,10 @@ impl Range {
         let runs = |old: &Old| old.running.is_some() && old.state != State::Reset;
         let up: Vec<usize> = self.olds.iter().enumerate().filter(|(_, old)| runs(old)).map(|(n, _)| n).collect();
         let majority = up.iter().filter(|n| voter(**n)).count() > voters / 2;
+        if let Some(etcd) = self.real.clone() {
+            self.led = majority && self.leads(&etcd, &up)?;
+            return Ok(());
+        }
         let newest = up.iter().filter_map(|n| self.olds.get(*n)).map(|old| old.revision).max().unwrap_or(1);
         let leader = up.iter().filter_map(|n| self.olds.get(*n)).find(|old| old.revision == newest);
         let leader = leader.and_then(|old| old.cluster.id_of(&old.name));
@@ -198,7 +226,7 @@ impl Range {
                 return self.run(at);
             }
             let mode = leader.filter(|_| majority).map_or(Mode::Lone, |leader| Mode::Serving { leader });
-            if let Some(member) = self.olds.get(at).and_then(|old| old.running.as_ref()) {
+            if let Some(Running::Simulated(member)) = self.olds.get(at).and_then(|old| old.running.as_ref()) {
                 member.set_mode(mode);
             }
         }

@@ -1,0 +1,334 @@
+//! Who runs in an exercise: members of the old cluster and, once every directory of a plan stands, those of the new one,
+//! simulated or as real processes.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{BARE, Old, Range, datadir::Place, loopback, version};
+use crate::{
+    drill::{
+        debrief::SIMULATED,
+        member::{Member, Mode, Options, sequencer::Sequencer},
+        real::{Etcd, PATIENCE, process::Process},
+        scenario::State,
+        store::{Identity, Store},
+    },
+    engine::source::io_trouble,
+    etcd::membership::Id,
+    plan::{
+        Plan,
+        facts::{MemberSays, Read},
+        launch,
+    },
+    trouble::{Kind, Result, Trouble},
+};
+
+/// A member that runs.
+#[derive(Debug)]
+pub enum Running {
+    /// A part of this program.
+    Simulated(Member),
+    /// A process.
+    Real(Arc<Process>),
+}
+
+/// A member that came up from a restored directory.
+pub struct Restored {
+    /// What it serves: of a simulated member its directory, of a real one the snapshot that it gave when it came up.
+    pub store: Arc<Store>,
+    /// What runs.
+    pub runs: Running,
+}
+
+impl Restored {
+    /// What it serves.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+}
+
+/// Real members on their way up; waited for by whoever does not hold the exercise.
+pub struct Rising {
+    etcd: Arc<Etcd>,
+    members: Vec<(Arc<Process>, PathBuf)>,
+}
+
+/// What came of those: the members that serve, and the first trouble.
+pub type Risen = (Vec<Restored>, Option<Trouble>);
+
+impl Rising {
+    /// Waits until each serves a linearizable read, and has a snapshot of each.
+    pub fn wait(self) -> Risen {
+        let (mut up, mut trouble) = (Vec::new(), None);
+        for (process, copy) in &self.members {
+            match self.one(process, copy) {
+                Ok(store) => {
+                    up.push(Restored { store: Arc::new(store), runs: Running::Real(Arc::clone(process)) });
+                }
+                Err(why) => trouble = trouble.or(Some(why)),
+            }
+        }
+        (up, trouble)
+    }
+
+    fn one(&self, process: &Process, copy: &Path) -> Result<Store> {
+        let serves = self.etcd.wait(process.endpoint(), &|| process.ended(), &|says| says.read == Read::Served)?;
+        self.etcd.members.save_snapshot(process.endpoint(), copy, &mut |_| crate::engine::progress::Flow::Go)?;
+        let identity = Identity {
+            cluster: serves.cluster_id,
+            member: serves.member_id,
+            raft_term: serves.raft_term,
+            raft_index: serves.raft_index,
+        };
+        Store::of_file(copy, identity)
+    }
+}
+
+impl Range {
+    /// What the members are, for debriefs.
+    pub fn members_are(&self) -> String {
+        self.real.as_ref().map_or_else(|| SIMULATED.into(), |etcd| format!("real etcd {}", etcd.version))
+    }
+
+    /// True where they are real processes.
+    pub fn is_real(&self) -> bool {
+        self.real.is_some()
+    }
+
+    /// The processes that run: of old members, then of restored ones.
+    pub fn processes(&self) -> Vec<Arc<Process>> {
+        let olds = self.olds.iter().filter_map(|old| old.running.as_ref());
+        let all = olds.chain(self.restored.iter().map(|up| &up.runs)).filter_map(|running| match running {
+            Running::Real(process) => Some(Arc::clone(process)),
+            Running::Simulated(_) => None,
+        });
+        all.collect()
+    }
+
+    /// Stops the members that came up from restored directories.
+    pub fn take_down(&mut self) {
+        for up in self.restored.drain(..) {
+            if let Running::Real(process) = up.runs {
+                process.stop();
+            }
+        }
+        self.plan = None;
+    }
+
+    /// Lets members answer from the restored directories, at the client URLs of the plan. Real ones are begun with their
+    /// launch commands; what comes back is waited for, and then told to [`Range::came_up`].
+    pub fn bring_up(&mut self, plan: &Plan) -> Option<Rising> {
+        self.take_down();
+        self.plan = Some(plan.clone());
+        let Some(etcd) = self.real.clone() else {
+            self.trouble = self.simulate(plan).err();
+            return None;
+        };
+        match self.launch(plan, &etcd) {
+            Ok(members) => {
+                self.trouble = None;
+                Some(Rising { etcd, members })
+            }
+            Err(trouble) => {
+                self.trouble = Some(trouble);
+                None
+            }
+        }
+    }
+
+    /// Takes the real members in that came up.
+    pub fn came_up(&mut self, (up, trouble): Risen) {
+        (self.restored, self.trouble) = (up, trouble);
+    }
+
+    fn launch(&mut self, plan: &Plan, etcd: &Etcd) -> Result<Vec<(Arc<Process>, PathBuf)>> {
+        self.launches += 1;
+        let commands = launch::commands(plan);
+        let members = plan.members.iter().zip(&commands).map(|(member, launch)| {
+            let endpoint = member.client_urls.first().cloned().unwrap_or_default();
+            let name = format!("new-{}", member.name);
+            let copy = self.root().join("real").join(format!("{name}-{}.db", self.launches));
+            Ok((Arc::new(Process::start(etcd, &name, &launch.argv, &endpoint, self.root())?), copy))
+        });
+        members.collect()
+    }
+
+    fn simulate(&mut self, plan: &Plan) -> Result<()> {
+        let Some(leader) = plan.members.iter().map(|m| m.id).min() else { return Ok(()) };
+        let client_urls: Vec<(Id, Vec<String>)> = plan.members.iter().map(|m| (m.id, m.client_urls.clone())).collect();
+        let stores = plan.members.iter().map(|m| Store::open(&m.data_dir, m.wal_dir.as_deref()).map(Arc::new));
+        let stores: Vec<Arc<Store>> = stores.collect::<Result<_>>()?;
+        let sequencer = Arc::new(Sequencer::new(stores.clone()));
+        for (member, store) in plan.members.iter().zip(stores) {
+            let at = member.client_urls.iter().find_map(|url| loopback(url)).unwrap_or((Ipv4Addr::LOCALHOST.into(), 0));
+            let options = Options {
+                address: at.0,
+                port: at.1,
+                mode: Mode::Serving { leader },
+                client_urls: client_urls.clone(),
+                sequencer: Some(Arc::clone(&sequencer)),
+                version: version(plan.target.unwrap_or(self.scenario.cluster.etcd)),
+                ..Options::default()
+            };
+            let runs = Running::Simulated(Member::start(Arc::clone(&store), options)?);
+            self.restored.push(Restored { store, runs });
+        }
+        Ok(())
+    }
+
+    /// Starts a real etcd on a member's directory. Where there is no majority it opens its peer port and no more: so does
+    /// every etcd that is started and finds no leader.
+    pub(super) fn run_real(&mut self, at: usize, etcd: &Etcd) -> Result<()> {
+        let (root, together) = (self.root().to_path_buf(), self.together());
+        let Some(old) = self.olds.get_mut(at) else { return Ok(()) };
+        let process = old.process(etcd, &root, &together)?;
+        old.running = Some(Running::Real(Arc::clone(&process)));
+        if old.state == State::Reset {
+            return etcd.wait(&old.client, &|| process.ended(), &|says| says.read == Read::Served).map(|_| ());
+        }
+        let port = loopback(&old.peer.replace("localhost", "127.0.0.1")).map(SocketAddr::from);
+        let open = || port.is_none_or(|port| TcpStream::connect(port).is_ok());
+        patiently(&format!("{} does not start", old.name), || open() || process.ended().is_some())?;
+        match process.ended() {
+            Some(why) => Err(Trouble::new(Kind::Failed, format!("{} does not start", old.name)).why(why)),
+            None => Ok(()),
+        }
+    }
+
+    /// Starts those that are to be alone together with enough of the others for a majority, and kills the others: an
+    /// etcd that answers without a leader is one that had a leader.
+    pub(super) fn orphan(&mut self, etcd: &Etcd) -> Result<()> {
+        let (root, together) = (self.root().to_path_buf(), self.together());
+        let voter = |at: usize| self.scenario.members.get(at).is_some_and(|m| !m.learner);
+        let alone: Vec<usize> = (0..self.olds.len()).filter(|at| self.is_alone(*at)).collect();
+        let Some(first) = alone.first().and_then(|at| self.olds.get(*at)) else { return Ok(()) };
+        let (revision, log) = (first.revision, first.log);
+        let voters = (0..self.olds.len()).filter(|at| voter(*at)).count();
+        let wanted = (voters / 2 + 1).saturating_sub(alone.iter().filter(|at| voter(**at)).count());
+        let mut others = Vec::new();
+        for at in (0..self.olds.len()).filter(|at| voter(*at) && !alone.contains(at)).take(wanted) {
+            let Some(old) = self.olds.get(at) else { continue };
+            let data = root.join("real").join(format!("{}.etcd", old.name));
+            let other = Old {
+                place: Place { data, wal: None },
+                running: None,
+                name: old.name.clone(),
+                peer: old.peer.clone(),
+                client: old.client.clone(),
+                history: self.history.clone(),
+                cluster: self.cluster.clone(),
+                state: State::Alone,
+                damage: None,
+                revision,
+                log,
+            };
+            if let Some(id) = self.cluster.id_of(&other.name) {
+                let book = self.book(&self.cluster, revision);
+                self.cluster.directory(&other.place, id, &self.history, revision, log, &book)?;
+            }
+            others.push((other.process(etcd, &root, &together)?, other.place.data));
+        }
+        for at in &alone {
+            if let Some(old) = self.olds.get_mut(*at) {
+                old.running = Some(Running::Real(old.process(etcd, &root, &together)?));
+            }
+        }
+        self.heard(etcd, &alone, &|says| says.read == Read::Served)?;
+        for (process, data) in others {
+            drop(process);
+            fs::remove_dir_all(&data).map_err(|e| io_trouble("remove", &data, &e))?;
+        }
+        self.heard(etcd, &alone, &|says| says.leader == Id(0))
+    }
+
+    /// Whether it is to run without a leader from the beginning.
+    fn is_alone(&self, at: usize) -> bool {
+        self.scenario.members.get(at).is_some_and(|member| member.state == State::Alone)
+    }
+
+    /// Waits until each of these says what is wanted.
+    fn heard(&self, etcd: &Etcd, all: &[usize], enough: &dyn Fn(&MemberSays) -> bool) -> Result<()> {
+        for old in all.iter().filter_map(|at| self.olds.get(*at)) {
+            if let Some(Running::Real(process)) = &old.running {
+                etcd.wait(&old.client, &|| process.ended(), enough)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn together(&self) -> String {
+        let each: Vec<String> = self.olds.iter().map(|old| format!("{}={}", old.name, old.peer)).collect();
+        each.join(",")
+    }
+
+    /// Lets a real etcd apply what a member's log holds, and ends it.
+    pub(super) fn replay(&mut self, at: usize, etcd: &Etcd) -> Result<()> {
+        self.run_real(at, etcd)?;
+        let Some(old) = self.olds.get_mut(at) else { return Ok(()) };
+        let applied =
+            || Store::open(&old.place.data, old.place.wal.as_deref()).is_ok_and(|store| store.revision() >= old.log);
+        patiently(&format!("{} does not apply its log", old.name), applied)?;
+        old.revision = old.log;
+        Ok(())
+    }
+
+    /// Waits until each of these, a majority, is led.
+    ///
+    /// # Errors
+    /// When one is not, in all that time.
+    pub(super) fn leads(&self, etcd: &Etcd, up: &[usize]) -> Result<bool> {
+        self.heard(etcd, up, &|says| says.read == Read::Served).map(|()| true)
+    }
+}
+
+/// Waits for what has no event.
+fn patiently(what: &str, mut is: impl FnMut() -> bool) -> Result<()> {
+    let until = Instant::now() + PATIENCE;
+    while !is() {
+        if Instant::now() > until {
+            return Err(Trouble::new(Kind::Failed, what).why("it was waited for in vain"));
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+impl Old {
+    /// Ends what runs, and takes what it leaves behind as what belongs there.
+    pub(super) fn end(&mut self) {
+        if let Some(Running::Real(process)) = self.running.take() {
+            process.stop();
+        }
+    }
+
+    fn process(&self, etcd: &Etcd, root: &Path, together: &str) -> Result<Arc<Process>> {
+        Ok(Arc::new(Process::start(etcd, &self.name, &self.command(together), &self.client, root)?))
+    }
+
+    /// The command that it was always started with.
+    fn command(&self, together: &str) -> Vec<String> {
+        let reset = self.state == State::Reset;
+        let advertised = if reset { BARE.1 } else { &self.peer };
+        let alone = format!("{}={}", self.name, BARE.1);
+        let mut argv = vec!["etcd".to_string()];
+        let mut flag = |name: &str, value: &str| argv.push(format!("--{name}={value}"));
+        flag("name", &self.name);
+        flag("data-dir", &self.place.data.to_string_lossy());
+        if let Some(wal) = &self.place.wal {
+            flag("wal-dir", &wal.to_string_lossy());
+        }
+        flag("listen-peer-urls", &self.peer);
+        flag("listen-client-urls", &self.client);
+        flag("initial-advertise-peer-urls", advertised);
+        flag("advertise-client-urls", &self.client);
+        flag("initial-cluster", if reset { &alone } else { together });
+        flag("initial-cluster-state", "existing");
+        argv
+    }
+}
