@@ -106,6 +106,14 @@ impl Etcd {
                 self.version
             ));
         }
+        if scenario.cluster.tls {
+            return Some(
+                "its certificates are for one host each, and it would need hosts that dial from an address of their own; \
+                 on loopback every etcd dials from 127.0.0.1, and etcd refuses a peer whose certificate is for another \
+                 address"
+                    .into(),
+            );
+        }
         let last = |member: &scenario::Member| member.log.or(member.revision);
         let mut alone = scenario.members.iter().filter(|member| member.state == State::Alone);
         if let Some(first) = alone.next()
@@ -128,14 +136,10 @@ impl Etcd {
                     scenario.cluster.etcd
                 ));
             }
-            if scenario.cluster.tls {
+            if member.damage == Some(Damage::FirstMeta) {
                 return Some(format!(
-                    "{name} would need a certificate of the old cluster to run with its https peer URL, and the exercise has none"
-                ));
-            }
-            if runs && member.log.is_some_and(|log| member.revision.is_none_or(|revision| log > revision)) {
-                return Some(format!(
-                    "{name} runs with a log ahead of its database; it would need to stand still, as a real etcd catches up when it starts"
+                    "{name} would need its torn meta page mended by a start without the others; a real etcd opens the \
+                     file by the whole one, and mends the torn one only when it writes on"
                 ));
             }
             if member.damage == Some(Damage::Page) {

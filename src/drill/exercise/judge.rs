@@ -47,7 +47,8 @@ pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
             let ids = |store: &Store| (store.identity().cluster, store.identity().member);
             let came: BTreeSet<_> = range.restored().iter().map(|m| ids(m.store())).collect();
             let planned: BTreeSet<_> = plan.members.iter().map(|m| (plan.cluster_id, m.id)).collect();
-            (came == planned, format!("cluster {}, as its logs say", plan.cluster_id))
+            let who = if range.is_real() { "its members" } else { "its logs" };
+            (came == planned, format!("cluster {}, as {who} say", plan.cluster_id))
         }),
         Fact::NoAlarm => of_stores(state, |stores| {
             let alarms: usize = stores.iter().map(|s| s.alarms().len()).sum();

@@ -78,7 +78,9 @@ impl Rising {
     }
 
     fn one(&self, process: &Process, copy: &Path) -> Result<Store> {
-        let serves = self.etcd.wait(process.endpoint(), &|| process.ended(), &|says| says.read == Read::Served)?;
+        // its client port is to say so itself, with its ID
+        let serves = |says: &MemberSays| says.read == Read::Served && says.closed.is_none() && says.member_id != Id(0);
+        let serves = self.etcd.wait(process.endpoint(), &|| process.ended(), &serves)?;
         self.etcd.members.save_snapshot(process.endpoint(), copy, &mut |_| crate::engine::progress::Flow::Go)?;
         let identity = Identity {
             cluster: serves.cluster_id,

@@ -59,11 +59,18 @@ fn what_a_real_etcd_cannot_be_is_refused_by_what_it_would_need() {
     assert!(refused.contains("it would need etcd 3.6"), "{refused}");
     assert!(etcd("3.6.14").fit(ghosts).is_ok());
 
+    for (name, says) in [
+        ("game-day", "m2 and m3 run with unlike revisions"),
+        ("new-hosts", "hosts that dial from an address of their own"),
+        ("torn-pages", "m2 would need its torn meta page mended"),
+    ] {
+        let refused = etcd("3.6.14").fit(library::find(name, None).unwrap()).unwrap_err().to_string();
+        assert!(refused.contains(says), "{refused}");
+    }
     let text = library::BUILT_IN.iter().find(|(name, _)| name.contains("first-night")).unwrap().1;
     for (from, to, says) in [
-        ("m2, state: alone", "m2, state: alone, revision: 250, log: 274", "m2 runs with a log ahead"),
         ("m2, state: alone", "m2, state: alone, damage: page", "m2 runs on a database with a damaged page"),
-        ("  etcd: \"3.5\"", "  etcd: \"3.5\"\n  tls: true", "m2 would need a certificate"),
+        ("  etcd: \"3.5\"", "  etcd: \"3.5\"\n  tls: true", "hosts that dial from an address of their own"),
         ("  etcd: \"3.5\"", "  etcd: \"3.5\"\n  target: \"3.6\"", "it would need etcd 3.5 for m2"),
     ] {
         let scenario = parse("x.yaml", &text.replacen(from, to, 1)).unwrap();
