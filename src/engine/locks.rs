@@ -47,14 +47,18 @@ pub fn holder(files: &[PathBuf]) -> Held {
     if files.is_empty() {
         return Held::No;
     }
-    if let Some(pid) = writer(&files) {
+    let by = |pid: u32| {
         let program = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_string();
-        return Held::By { pid: Some(pid), program };
+        Held::By { pid: Some(pid), program }
+    };
+    if let Some(pid) = writer(&files) {
+        return by(pid);
     }
     // The holder may belong to somebody else, or run in a container of which this one sees the locks only.
     match fs::read_to_string("/proc/locks") {
         Ok(locks) if files.iter().any(|(dev, inode)| names(&locks, &device(*dev, *inode))) => {
-            Held::By { pid: None, program: String::new() }
+            // It may have opened them between the two looks.
+            writer(&files).map_or(Held::By { pid: None, program: String::new() }, by)
         }
         Ok(_) => Held::No,
         Err(e) => Held::Unknown(format!("/proc/locks cannot be read ({e})")),
