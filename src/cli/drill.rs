@@ -1,5 +1,8 @@
 //! `requorum drill`: practice on a cluster that is made for it, and the tools of those who write scenarios.
 
+mod ear;
+mod host;
+
 use std::{
     env, fs,
     io::{self, IsTerminal, Write},
@@ -7,15 +10,19 @@ use std::{
     sync::Arc,
 };
 
-use super::{Format, print, wizard};
+use self::ear::Ear;
+use super::{Format, print, warn, wizard};
 use crate::{
     drill::{
         Drill,
         coach::Coach,
         debrief::{self, Debrief},
         desk::{Choice, desk},
+        exercise::Line,
+        master::server::Server,
         play,
         progress::{self, Progress},
+        range::leftovers,
         real::Etcd,
         scenario::{self, Scenario, library},
     },
@@ -68,6 +75,10 @@ enum Command {
         /// The file, or a scenario's name.
         file: String,
     },
+    /// Follow an exercise from a second terminal, as its game master: see what the trainee does, let things happen, say
+    /// something, end it.
+    #[command(after_help = host::HELP)]
+    Host(host::Args),
 }
 
 pub(super) fn run(args: &Args, format: Format) -> Result<()> {
@@ -76,6 +87,7 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
         Some(Command::List) => list(dir.as_deref(), format),
         Some(Command::New { name }) => new(name),
         Some(Command::Check { file }) => check(file, dir.as_deref()),
+        Some(Command::Host(args)) => host::run(args, format),
         None => practise(args, dir.as_deref(), format),
     }
 }
@@ -89,13 +101,23 @@ fn practise(args: &Args, dir: Option<&Path>, format: Format) -> Result<()> {
     if args.debrief.as_ref().is_some_and(|path| path.exists()) {
         return Err(exists(args.debrief.as_deref().unwrap_or(Path::new(""))));
     }
+    leftovers::sweep(&env::temp_dir());
     let real = args.real.then(|| Etcd::find(args.etcd.as_deref())).transpose()?.map(Arc::new);
     let drill = Drill::set_up_on(scenario.clone(), args.look.options(), real.clone())?;
     if args.play {
         print(&flowing(&drill.brief()))?;
         return play::play(&drill, &mut |text| print(text));
     }
-    let found = exercise(drill, &scenario, args, real.as_ref())?;
+    // on the machine of a game day somebody may look on; an exercise needs nobody
+    let server = wizard::state_dir().map(|dir| Server::listen(&dir)).transpose();
+    let server = server.unwrap_or_else(|error| {
+        warn(&format!("requorum drill host cannot look on: {error}"));
+        None
+    });
+    let found = exercise(drill, &scenario, args, real.as_ref(), server.as_ref())?;
+    if let Some(server) = server {
+        server.over(&found);
+    }
     // a file that cannot be written must not keep anybody from reading how it went
     let noted = note(&found);
     match format {
@@ -109,20 +131,36 @@ fn practise(args: &Args, dir: Option<&Path>, format: Format) -> Result<()> {
 }
 
 /// The exercise from the story to its end, with as many resets as it takes.
-fn exercise(mut drill: Drill, scenario: &Scenario, args: &Args, real: Option<&Arc<Etcd>>) -> Result<Debrief> {
+fn exercise(
+    mut drill: Drill,
+    scenario: &Scenario,
+    args: &Args,
+    real: Option<&Arc<Etcd>>,
+    server: Option<&Server>,
+) -> Result<Debrief> {
+    let mut ear = Ear::open()?;
+    let mut say = |text: &str| print(&flowing(text));
     loop {
         let mut model = drill.model();
         let mut coach = Coach::new(drill.exercise.clone());
-        print(&flowing(&drill.brief()))?;
-        story(&drill)?;
+        if let Some(server) = server {
+            server.begin(&drill.exercise);
+        }
+        say(&drill.brief())?;
+        story(&drill, &mut ear, &mut say)?;
         let choice = loop {
+            if drill.exercise.lock().ended {
+                break Choice::Done;
+            }
             tui::go_on(&mut model, drill.world(), Some(&mut coach))?;
             let found = debrief::debrief(&drill.exercise.lock());
             if found.passed || drill.exercise.lock().ended {
                 break Choice::Done;
             }
-            let mut say = |text: &str| print(&flowing(text));
-            match desk(&drill.exercise, model.step, &mut io::stdin().lock(), &mut say)? {
+            ear.sit(&drill.exercise);
+            let choice = desk(&drill.exercise, model.step, &mut || ear.line(), &mut say)?;
+            ear.rise(&drill.exercise);
+            match choice {
                 Choice::Back => {}
                 choice => break choice,
             }
@@ -131,21 +169,36 @@ fn exercise(mut drill: Drill, scenario: &Scenario, args: &Args, real: Option<&Ar
             return Ok(debrief::debrief(&drill.exercise.lock()));
         }
         // given back first: the same seed then leads to the same ports
+        if let Some(server) = server {
+            server.leave();
+        }
         drop((model, coach, drill));
         drill = Drill::set_up_on(scenario.clone(), args.look.options(), real.cloned())?;
     }
 }
 
 /// Lets the story be read before the wizard takes the screen.
-fn story(drill: &Drill) -> Result<()> {
+fn story(drill: &Drill, ear: &mut Ear, say: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+    const WAIT: &str = "\nPress Enter when you have read it; the clock begins then. ";
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Ok(());
     }
     drill.exercise.lock().clock.stop();
-    print("\nPress Enter when you have read it; the clock begins then. ")?;
-    let mut line = String::new();
-    io::stdin().read_line(&mut line).map_err(|e| Trouble::new(Kind::Failed, "the terminal cannot be read").why(e))?;
-    drill.exercise.lock().clock.go();
+    ear.sit(&drill.exercise);
+    say(WAIT)?;
+    loop {
+        match ear.line()? {
+            Line::Typed(_) => break drill.exercise.lock().clock.go(),
+            Line::Told(words) => say(&format!("\n{words}\n{WAIT}"))?,
+            Line::Ended => break,
+            Line::Hung => {
+                say("\n")?;
+                return Err(Trouble::new(Kind::Stopped, "the drill was left before it began")
+                    .hint("What was made for it is removed."));
+            }
+        }
+    }
+    ear.rise(&drill.exercise);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ pub mod print;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     exercise::{State, What},
@@ -17,7 +17,7 @@ use super::{
 pub const SIMULATED: &str = "simulated members, read by requorum itself";
 
 /// The outcome of an exercise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Debrief {
     /// The scenario's name.
     pub scenario: String,
@@ -58,7 +58,7 @@ pub struct Debrief {
 }
 
 /// An objective.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Objective {
     /// What was to be reached.
     pub says: String,
@@ -69,7 +69,7 @@ pub struct Objective {
 }
 
 /// Writes against the best possible.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Writes {
     /// The revision that the restored data ends with, a bump left out.
     pub restored: i64,
@@ -80,7 +80,7 @@ pub struct Writes {
 }
 
 /// The time in a step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Phase {
     /// The step.
     pub step: String,
@@ -89,7 +89,7 @@ pub struct Phase {
 }
 
 /// A moment of the trainee's path.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
     /// Seconds since the beginning.
     pub at: u64,
@@ -100,7 +100,7 @@ pub struct Moment {
 }
 
 /// A leg of the expert's path.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leg {
     /// What is done.
     #[serde(rename = "do")]
@@ -112,25 +112,7 @@ pub struct Leg {
 /// Looks at what stands now.
 pub fn debrief(state: &State) -> Debrief {
     let scenario = state.range.scenario();
-    let objectives: Vec<Objective> = scenario
-        .goals
-        .iter()
-        .map(|goal| {
-            // what shows it is what the first fact that fails says, else what all say
-            let seen: Vec<(bool, String)> = goal
-                .when
-                .facts
-                .iter()
-                .map(|(fact, wanted)| {
-                    let (holds, words) = state.fact(fact);
-                    (holds == *wanted, words)
-                })
-                .collect();
-            let met = seen.iter().all(|(met, _)| *met);
-            let words = seen.into_iter().filter(|(m, _)| met || !m).map(|(_, words)| words);
-            Objective { says: goal.says.clone(), met, evidence: words.collect::<Vec<_>>().join("; ") }
-        })
-        .collect();
+    let objectives = objectives(state);
     let restored = state.range.plan().map(|plan| plan.source.revision);
     let best = state.range.best();
     let texts =
@@ -167,9 +149,32 @@ pub fn debrief(state: &State) -> Debrief {
     }
 }
 
+/// The objectives, as they stand now.
+pub fn objectives(state: &State) -> Vec<Objective> {
+    let goals = &state.range.scenario().goals;
+    goals
+        .iter()
+        .map(|goal| {
+            // what shows it is what the first fact that fails says, else what all say
+            let seen: Vec<(bool, String)> = goal
+                .when
+                .facts
+                .iter()
+                .map(|(fact, wanted)| {
+                    let (holds, words) = state.fact(fact);
+                    (holds == *wanted, words)
+                })
+                .collect();
+            let met = seen.iter().all(|(met, _)| *met);
+            let words = seen.into_iter().filter(|(m, _)| met || !m).map(|(_, words)| words);
+            Objective { says: goal.says.clone(), met, evidence: words.collect::<Vec<_>>().join("; ") }
+        })
+        .collect()
+}
+
 /// Where the time went.
 fn phases(state: &State) -> Vec<Phase> {
-    let end = u64::try_from(state.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let end = state.now_ms();
     let steps: Vec<(u64, &str)> =
         state.timeline.iter().filter(|h| h.what == What::Step).map(|h| (h.at_ms, h.text.as_str())).collect();
     let ends = steps.iter().skip(1).map(|(at, _)| *at).chain([end]);

@@ -1,13 +1,8 @@
 //! The coach's desk: where one is after leaving the wizard in the middle of an exercise. The clock stands still; there are
 //! hints, hands at the hosts, the way back, a reset, and the end. Lines in, lines out, no screen.
 
-use std::io::BufRead;
-
-use super::exercise::{Exercise, State, What};
-use crate::{
-    trouble::{Kind, Result, Trouble},
-    tui::Step,
-};
+use super::exercise::{Exercise, Line, State, What};
+use crate::{trouble::Result, tui::Step};
 
 /// What comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,26 +15,34 @@ pub enum Choice {
     Done,
 }
 
-/// Sits down at the desk, coming from `step`, until the trainee knows how to go on. Who hangs up has done.
+const PROMPT: &str = "coach> ";
+
+/// Sits down at the desk, coming from `step`, until the trainee knows how to go on. Who hangs up has done. `next` waits for
+/// the next line.
 ///
 /// # Errors
 /// When nothing can be printed or read.
 pub fn desk(
     exercise: &Exercise,
     step: Step,
-    input: &mut dyn BufRead,
+    next: &mut dyn FnMut() -> Result<Line>,
     print: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<Choice> {
     stop(&mut exercise.lock());
     print(&menu(&exercise.lock()))?;
+    print(PROMPT)?;
     let choice = loop {
-        print("coach> ")?;
-        let mut line = String::new();
-        let read = input.read_line(&mut line);
-        if read.map_err(|e| Trouble::new(Kind::Failed, "the terminal cannot be read").why(e))? == 0 {
-            print("\n")?;
-            break Choice::Done;
-        }
+        let line = match next()? {
+            Line::Typed(line) => line,
+            Line::Told(words) => {
+                print(&format!("\n{words}\n{PROMPT}"))?;
+                continue;
+            }
+            Line::Hung | Line::Ended => {
+                print("\n")?;
+                break Choice::Done;
+            }
+        };
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
             ["b"] => break Choice::Back,
@@ -54,6 +57,7 @@ pub fn desk(
             ["a", number] => print(&act(&mut exercise.lock(), number))?,
             _ => print(&menu(&exercise.lock()))?,
         }
+        print(PROMPT)?;
     };
     if choice == Choice::Back {
         go(&mut exercise.lock());
@@ -106,18 +110,30 @@ fn act(state: &mut State, number: &str) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::io::Cursor;
-
     use super::*;
     use crate::drill::{Drill, scenario::library};
 
     fn at_desk(drill: &Drill, step: Step, typed: &str) -> (Choice, String) {
-        let mut said = String::new();
-        let choice = desk(&drill.exercise, step, &mut Cursor::new(typed.to_string()), &mut |text| {
+        let typed = typed.lines().map(|line| Line::Typed(line.into()));
+        hearing(drill, step, typed.collect())
+    }
+
+    fn hearing(drill: &Drill, step: Step, lines: Vec<Line>) -> (Choice, String) {
+        let (mut said, mut lines) = (String::new(), lines.into_iter());
+        let choice = desk(&drill.exercise, step, &mut || Ok(lines.next().unwrap_or(Line::Hung)), &mut |text| {
             said.push_str(text);
             Ok(())
         });
         (choice.unwrap(), said)
+    }
+
+    #[test]
+    fn a_game_master_is_heard_at_the_desk_and_may_end_it() {
+        let drill = Drill::set_up(library::find("wait-and-see", None).unwrap(), Default::default()).unwrap();
+        let told = Line::Told("Game master: the phone rings".into());
+        let (choice, said) = hearing(&drill, Step::Detect, vec![told, Line::Ended, Line::Typed("b".into())]);
+        assert_eq!(choice, Choice::Done);
+        assert!(said.ends_with("Game master: the phone rings\ncoach> \n"), "{said}");
     }
 
     #[test]

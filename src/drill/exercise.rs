@@ -7,11 +7,11 @@ pub mod seen;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc::Sender},
     time::Duration,
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use self::{clock::Clock, seen::Seen};
 use super::{
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// What a line of the timeline is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
     /// The wizard came to another step.
@@ -55,7 +55,7 @@ pub enum What {
 }
 
 /// A line of the timeline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Happened {
     /// Milliseconds of the exercise's clock.
     pub at_ms: u64,
@@ -63,6 +63,25 @@ pub struct Happened {
     pub what: What,
     /// In words.
     pub text: String,
+}
+
+/// Somebody who hears every line of the timeline as it is written.
+pub trait Listener: Send + std::fmt::Debug {
+    /// A line was written.
+    fn hears(&self, happened: &Happened);
+}
+
+/// What reaches the trainee away from the wizard, at the coach's desk or over the story.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// What was typed, without its end.
+    Typed(String),
+    /// The terminal is gone, or a signal asks to end.
+    Hung,
+    /// Somebody says something.
+    Told(String),
+    /// The exercise was ended from outside.
+    Ended,
 }
 
 /// An exercise under way.
@@ -110,6 +129,10 @@ pub struct State {
     pub ended: bool,
     /// True where nobody watches: waiting puts the clock forward instead.
     pub hurried: bool,
+    /// Who hears of every line.
+    pub listener: Option<Box<dyn Listener>>,
+    /// Where the trainee listens while away from the wizard.
+    pub desk: Option<Sender<Line>>,
 }
 
 impl Exercise {
@@ -135,6 +158,8 @@ impl Exercise {
             standing: Default::default(),
             ended: false,
             hurried: false,
+            listener: None,
+            desk: None,
         }))
     }
 
@@ -145,10 +170,39 @@ impl Exercise {
 }
 
 impl State {
+    /// Milliseconds of its clock.
+    pub fn now_ms(&self) -> u64 {
+        u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Writes a line of the timeline.
     pub fn note(&mut self, what: What, text: impl Into<String>) {
-        let at_ms = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.timeline.push(Happened { at_ms, what, text: text.into() });
+        let happened = Happened { at_ms: self.now_ms(), what, text: text.into() };
+        if let Some(listener) = &self.listener {
+            listener.hears(&happened);
+        }
+        self.timeline.push(happened);
+    }
+
+    /// Somebody outside says something: it stands at the foot of the wizard, and at the desk it is printed at once.
+    pub fn call(&mut self, text: &str) {
+        self.hears(text);
+        let words = self.range.expand(text);
+        self.at_desk(Line::Told(words));
+    }
+
+    /// Ends the exercise from outside.
+    pub fn end(&mut self, text: &str) {
+        self.note(What::End, text);
+        self.ended = true;
+        self.at_desk(Line::Ended);
+    }
+
+    fn at_desk(&self, line: Line) {
+        if let Some(desk) = &self.desk {
+            // who left it meanwhile reads it in the wizard
+            let _ = desk.send(line);
+        }
     }
 
     /// The trainee hears a sentence; the timeline does not tell of it.
@@ -204,7 +258,7 @@ impl State {
         let said = if inject.says.is_empty() { "the trainee hears nothing of it" } else { &inject.says };
         self.note(What::Inject, format!("{}: {said}", inject.name));
         if !inject.says.is_empty() {
-            self.hears(&inject.says);
+            self.call(&inject.says);
         }
         Ok(())
     }

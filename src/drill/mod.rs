@@ -7,6 +7,7 @@ pub mod coach;
 pub mod debrief;
 pub mod desk;
 pub mod exercise;
+pub mod master;
 pub mod member;
 pub mod play;
 pub mod progress;

@@ -13,6 +13,7 @@ pub mod acts;
 pub mod backup;
 pub mod datadir;
 pub mod history;
+pub mod leftovers;
 mod ports;
 pub mod prints;
 pub mod up;
@@ -65,6 +66,8 @@ pub struct Range {
     prints: Prints,
     disk_full: bool,
     _ports: Ports,
+    /// Says that `dir` is in use.
+    _mark: fs::File,
     dir: TempDir,
 }
 
@@ -111,10 +114,8 @@ impl Range {
             Some(etcd) => etcd.fit(scenario)?,
             None => scenario,
         };
-        let dir = tempfile::Builder::new()
-            .prefix("requorum-drill-")
-            .tempdir()
-            .map_err(|e| io_trouble("write in", &std::env::temp_dir(), &e))?;
+        let temporary = std::env::temp_dir();
+        let (dir, mark) = leftovers::make(&temporary).map_err(|e| io_trouble("write in", &temporary, &e))?;
         for sub in ["old", "backup", "restored"] {
             fs::create_dir(dir.path().join(sub)).map_err(|e| io_trouble("make", &dir.path().join(sub), &e))?;
         }
@@ -186,6 +187,7 @@ impl Range {
             prints: Prints::default(),
             disk_full: false,
             _ports: ports,
+            _mark: mark,
             dir,
         };
         range.furnish()?;

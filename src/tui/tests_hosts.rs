@@ -299,6 +299,23 @@ fn each_host_has_its_own_log_its_bytes_and_its_failure() {
 }
 
 #[test]
+fn a_run_that_has_not_ended_says_nothing_on_which_one_could_go_on() {
+    let mut model = reviewed(|_| {});
+    press(&mut model, Enter);
+    let (id, plan, _) = confirmed(&mut model);
+    for (host, name) in [("local", "m1"), ("root@b", "m2"), ("c", "m3")] {
+        hear(&mut model, id, host, placed(&plan, name));
+    }
+    assert!(screen(&model, 120, 40).contains("They are looked at there once more."));
+    press(&mut model, Char('n'));
+    assert_eq!(said(&model), "Next waits for the members that are being restored.");
+    send(&mut model, Msg::ApplyEnded { id, result: Ok(()) });
+    assert!(screen(&model, 120, 40).contains("✔ All 3 members are restored, proven and in their places."));
+    press(&mut model, Char('n'));
+    assert_eq!(model.step, Step::Launch);
+}
+
+#[test]
 fn taking_back_shows_what_it_would_stop_and_needs_the_label() {
     let mut model = reviewed(|_| {});
     press(&mut model, Enter);

@@ -129,7 +129,8 @@ fn happenings(s: &Scenario) -> Option<Wrong> {
         .or_else(|| s.goals.is_empty().then(|| ("goals".into(), "an exercise without a goal cannot be passed".into())))
 }
 
-fn act(act: &Act, s: &Scenario) -> Option<String> {
+/// Why `act` cannot be done in this scenario.
+pub fn act(act: &Act, s: &Scenario) -> Option<String> {
     if let Some(name) = act.member() {
         return (!s.members.iter().any(|m| m.name == name)).then(|| no_member(name, s));
     }

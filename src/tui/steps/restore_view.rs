@@ -121,6 +121,12 @@ fn sentence(state: &State) -> (&'static str, Tone, String) {
         (Some(Until::Rehearsed), false, Some(trouble)) => {
             (" ✖ ", Tone::Bad, format!("The rehearsal did not come to its end: {}.", trouble.what))
         }
+        // until the run has ended, nobody can go on
+        (_, true, _) if state.complete() => (
+            " ",
+            Tone::Strong,
+            format!("All {members} members are in their places. They are looked at there once more."),
+        ),
         _ if state.complete() => {
             (" ✔ ", Tone::Good, format!("All {members} members are restored, proven and in their places."))
         }

@@ -1,0 +1,97 @@
+//! What reaches the trainee away from the wizard: lines typed at the terminal, signals, and what a game master says.
+
+use std::{
+    io,
+    sync::mpsc::{self, Receiver, Sender},
+    thread,
+};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    drill::exercise::{Exercise, Line},
+    trouble::{Kind, Result, Trouble},
+};
+
+/// Listens to all of them.
+pub(super) struct Ear {
+    said: Sender<Line>,
+    heard: Receiver<Line>,
+    /// True while a line of the terminal is being waited for. It is read only when one is wanted: the keys belong to the
+    /// wizard.
+    asked: bool,
+}
+
+impl Ear {
+    /// Begins to listen for signals. From then on they end nothing by themselves, so that what was made for an exercise is
+    /// removed on every way out.
+    pub(super) fn open() -> Result<Ear> {
+        let (said, heard) = mpsc::channel();
+        let hung = said.clone();
+        let fail = |e: io::Error| Trouble::new(Kind::Failed, "signals cannot be listened for").why(e);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(fail)?;
+        let entered = runtime.enter();
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
+        let mut hangup = signal(SignalKind::hangup()).map_err(fail)?;
+        drop(entered);
+        let watch = move || {
+            runtime.block_on(async {
+                loop {
+                    tokio::select! {
+                        _ = interrupt.recv() => {}
+                        _ = terminate.recv() => {}
+                        _ = hangup.recv() => {}
+                    }
+                    if hung.send(Line::Hung).is_err() {
+                        return;
+                    }
+                }
+            });
+        };
+        thread::Builder::new().name("signals".into()).spawn(watch).map_err(fail)?;
+        Ok(Ear { said, heard, asked: false })
+    }
+
+    /// From now on the trainee is away from the wizard.
+    pub(super) fn sit(&mut self, exercise: &Exercise) {
+        // what was told meanwhile stood in the wizard; a signal still holds
+        let hung = self.heard.try_iter().any(|line| line == Line::Hung);
+        if hung {
+            let _ = self.said.send(Line::Hung);
+        }
+        exercise.lock().desk = Some(self.said.clone());
+    }
+
+    /// From now on the trainee is in the wizard again.
+    pub(super) fn rise(&mut self, exercise: &Exercise) {
+        exercise.lock().desk = None;
+    }
+
+    /// Waits for the next line.
+    ///
+    /// # Errors
+    /// When nothing can be heard any more.
+    pub(super) fn line(&mut self) -> Result<Line> {
+        let fail = |why: &str| Trouble::new(Kind::Failed, "the terminal cannot be read").why(why);
+        if !self.asked {
+            let said = self.said.clone();
+            let read = move || {
+                let mut line = String::new();
+                // an error is a terminal that is gone
+                let line = match io::stdin().read_line(&mut line) {
+                    Ok(0) | Err(_) => Line::Hung,
+                    Ok(_) => Line::Typed(line),
+                };
+                let _ = said.send(line);
+            };
+            thread::Builder::new().name("terminal".into()).spawn(read).map_err(|e| fail(&e.to_string()))?;
+            self.asked = true;
+        }
+        let line = self.heard.recv().map_err(|_| fail("nobody listens"))?;
+        if matches!(line, Line::Typed(_)) {
+            self.asked = false;
+        }
+        Ok(line)
+    }
+}

@@ -1,0 +1,154 @@
+//! `requorum drill host`: the game master's terminal; lines where it is none.
+
+use std::{
+    io,
+    sync::mpsc::{self, Sender},
+    thread,
+};
+
+use super::super::{Format, print, warn, wizard};
+use crate::{
+    drill::master::{
+        Word,
+        client::{self, Connection},
+        print::{self as words, text},
+        typed::{self, Typed},
+    },
+    trouble::{Kind, Result, Trouble},
+};
+
+pub(super) const HELP: &str = "\
+Start a drill in one terminal and this in another, as the same user. What can be typed:
+  note TEXT     the trainee reads TEXT at the foot of the screen
+  inject NAME   let one of the scenario's injects come now
+  act WORDS     do something else: start m2, stop m2, lose m2, place FILE, fill disk, free disk
+  look, goals   how things stand; what is reached so far, with what shows it
+  end           end the exercise; both of you see how it went
+  quit          leave; the exercise goes on without you
+Without a terminal it reads the same words as lines, and leaves at the end of its input:
+  echo 'inject dead-man' | requorum drill host
+  requorum drill host --watch -w json > timeline.jsonl";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The process number of the drill, where several are under way.
+    process: Option<u32>,
+    /// Only look on, until the exercise is over; nothing is read.
+    #[arg(long)]
+    watch: bool,
+}
+
+pub(super) fn run(args: &Args, format: Format) -> Result<()> {
+    let dir = wizard::state_dir().ok_or_else(|| {
+        Trouble::new(Kind::Usage, "no drill can be found")
+            .why("neither XDG_STATE_HOME nor HOME is an absolute path")
+            .hint("Set HOME as it is where the drill runs.")
+    })?;
+    let drill = client::choose(client::running(&dir)?, args.process, &dir)?;
+    lines(drill, args.watch, format)
+}
+
+/// What happens to the game master.
+enum Event {
+    Heard(Result<Option<Word>>),
+    Typed(Option<String>),
+}
+
+/// Words and orders as lines.
+fn lines(mut drill: Connection, watch: bool, format: Format) -> Result<()> {
+    let mut mouth = drill.mouth()?;
+    let (tell, events) = mpsc::channel();
+    if !watch {
+        listen(tell.clone())?;
+    }
+    let heard = move || {
+        loop {
+            let word = drill.hear();
+            let ends = !matches!(word, Ok(Some(_)));
+            if tell.send(Event::Heard(word)).is_err() || ends {
+                return;
+            }
+        }
+    };
+    spawn("drill", heard)?;
+    let json = format == Format::Json;
+    // a script's orders are answered before it leaves
+    let (mut greeted, mut open, mut pending, mut refused) = (false, true, 0usize, 0usize);
+    for event in events {
+        match event {
+            Event::Heard(word) => {
+                let Some(word) = word? else {
+                    return Err(Trouble::new(Kind::Failed, "the drill is gone")
+                        .why("its process ended without a word of how it went"));
+                };
+                match &word {
+                    Word::Scene(scene) if greeted && !scene.begins => pending = pending.saturating_sub(1),
+                    Word::Now(_) | Word::Goals(_) | Word::Done(_) => pending = pending.saturating_sub(1),
+                    Word::Refused(_) => (pending, refused) = (pending.saturating_sub(1), refused + 1),
+                    _ => {}
+                }
+                greeted |= matches!(word, Word::Scene(_));
+                match json {
+                    true => print(&format!("{}\n", serde_json::to_string(&word).unwrap_or_default()))?,
+                    false => print(&text(&word))?,
+                }
+                if matches!(word, Word::Over(_)) {
+                    return Ok(());
+                }
+            }
+            Event::Typed(None) => {
+                mouth.close();
+                open = false;
+            }
+            Event::Typed(Some(line)) => match typed::read(&line) {
+                Typed::Order(order) => {
+                    mouth.say(&order)?;
+                    pending += 1;
+                }
+                Typed::Help => note(&words::help(), json)?,
+                Typed::Quit => return Ok(()),
+                Typed::Empty => {}
+                Typed::Unknown(why) => {
+                    refused += 1;
+                    note(&format!("no: {why}\n"), json)?;
+                }
+            },
+        }
+        if !open && greeted && pending == 0 {
+            break;
+        }
+    }
+    match refused {
+        0 => Ok(()),
+        n => Err(Trouble::new(Kind::Input, format!("{n} of the lines that were read led to nothing"))),
+    }
+}
+
+/// Something that is no word of the drill: beside the words where those are for a program.
+fn note(text: &str, json: bool) -> Result<()> {
+    match json {
+        true => {
+            warn(text.trim_end());
+            Ok(())
+        }
+        false => print(text),
+    }
+}
+
+/// Reads lines until there are no more.
+fn listen(tell: Sender<Event>) -> Result<()> {
+    spawn("terminal", move || {
+        for line in io::stdin().lines() {
+            let Ok(line) = line else { break };
+            if tell.send(Event::Typed(Some(line))).is_err() {
+                return;
+            }
+        }
+        let _ = tell.send(Event::Typed(None));
+    })
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
+    let spawned = thread::Builder::new().name(name.into()).spawn(work);
+    spawned.map(drop).map_err(|e| Trouble::new(Kind::Failed, "the drill cannot be listened to").why(e))
+}

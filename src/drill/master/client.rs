@@ -1,0 +1,128 @@
+//! The game master's end of the socket, and which drills there are.
+
+use std::{
+    fs,
+    io::{self, BufReader, Write},
+    os::unix::net::UnixStream,
+    path::Path,
+};
+
+use super::{Order, Word, line, read};
+use crate::{
+    engine::source::io_trouble,
+    trouble::{Kind, Result, Trouble},
+};
+
+/// What a drill's socket is called.
+pub fn socket_name(process: u32) -> String {
+    format!("drill-{process}.sock")
+}
+
+/// A drill under way.
+#[derive(Debug)]
+pub struct Connection {
+    /// The process that runs it.
+    pub process: u32,
+    reader: BufReader<UnixStream>,
+}
+
+/// The drills that are under way in `dir`, connected. A socket on which nobody listens any more is removed.
+///
+/// # Errors
+/// When the directory cannot be looked at.
+pub fn running(dir: &Path) -> Result<Vec<Connection>> {
+    let fail = |e| io_trouble("look in", dir, &e);
+    let entries = match fs::read_dir(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(fail)?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(fail)?.path();
+        let Some(process) = process_of(&path) else { continue };
+        match UnixStream::connect(&path) {
+            Ok(stream) => found.push(Connection { process, reader: BufReader::new(stream) }),
+            // a drill that was killed left it
+            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {
+                let _ = fs::remove_file(&path);
+            }
+            Err(_) => {}
+        }
+    }
+    found.sort_by_key(|connection| connection.process);
+    Ok(found)
+}
+
+fn process_of(path: &Path) -> Option<u32> {
+    path.file_name()?.to_str()?.strip_prefix("drill-")?.strip_suffix(".sock")?.parse().ok()
+}
+
+/// The drill to look at: the only one, or the one of process `wanted`.
+///
+/// # Errors
+/// When there is none, or none with that number, or several and none is named.
+pub fn choose(mut running: Vec<Connection>, wanted: Option<u32>, dir: &Path) -> Result<Connection> {
+    let numbers: Vec<String> = running.iter().map(|c| c.process.to_string()).collect();
+    let at = match wanted {
+        Some(wanted) => running.iter().position(|c| c.process == wanted),
+        None if running.len() > 1 => {
+            return Err(Trouble::new(Kind::Usage, "several drills are under way")
+                .why(format!("their process numbers are {}", numbers.join(", ")))
+                .hint("Name one: requorum drill host NUMBER"));
+        }
+        None => (!running.is_empty()).then_some(0),
+    };
+    match at {
+        Some(at) => Ok(running.swap_remove(at)),
+        None if running.is_empty() => Err(Trouble::new(Kind::NoAnswer, "no drill is under way")
+            .why(format!("none of this user's listens in {}", dir.display()))
+            .hint("Start one in another terminal, as this user: requorum drill. Then run this again.")),
+        None => Err(Trouble::new(Kind::NoAnswer, format!("no drill has the process number {}", wanted.unwrap_or(0)))
+            .hint(format!("There is: {}", numbers.join(", ")))),
+    }
+}
+
+impl Connection {
+    /// The next word of the drill; nothing once it is gone.
+    ///
+    /// # Errors
+    /// When it cannot be understood.
+    pub fn hear(&mut self) -> Result<Option<Word>> {
+        read(&mut self.reader).map_err(|e| {
+            Trouble::new(Kind::Failed, "the drill cannot be understood")
+                .why(e)
+                .hint("Are both terminals at the same requorum? Compare `requorum --version`.")
+        })
+    }
+
+    /// What orders go through.
+    ///
+    /// # Errors
+    /// When the connection cannot be shared.
+    pub fn mouth(&self) -> Result<Mouth> {
+        self.reader.get_ref().try_clone().map(Mouth).map_err(gone)
+    }
+}
+
+/// Where orders are said.
+#[derive(Debug)]
+pub struct Mouth(UnixStream);
+
+impl Mouth {
+    /// Says an order; its answer comes among the drill's words.
+    ///
+    /// # Errors
+    /// When the drill is gone.
+    pub fn say(&mut self, order: &Order) -> Result<()> {
+        self.0.write_all(&line(order)).map_err(gone)
+    }
+
+    /// No further order comes; what was said is still answered.
+    pub fn close(&self) {
+        let _ = self.0.shutdown(std::net::Shutdown::Write);
+    }
+}
+
+fn gone(error: io::Error) -> Trouble {
+    Trouble::new(Kind::Failed, "the drill is gone").why(error)
+}

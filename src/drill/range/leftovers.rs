@@ -1,0 +1,75 @@
+//! Directories of exercises: each is held by a lock as long as its exercise lives, so that those of killed ones can be
+//! told, and removed. Only what bears our name and our mark, and is this user's own, is looked at.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt,
+    path::Path,
+};
+
+use tempfile::TempDir;
+
+/// What the directories' names begin with.
+const PREFIX: &str = "requorum-drill-";
+/// The file that is locked.
+const MARK: &str = "in-use";
+
+/// Makes a directory in `temporary` and holds it.
+///
+/// # Errors
+/// When it cannot be made.
+pub(super) fn make(temporary: &Path) -> io::Result<(TempDir, File)> {
+    let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(temporary)?;
+    // locked before it bears its name: between the two nobody may take the directory for a dead one's
+    let unnamed = dir.path().join("in-use.new");
+    let mark = File::create_new(&unnamed)?;
+    mark.lock()?;
+    fs::rename(&unnamed, dir.path().join(MARK))?;
+    Ok((dir, mark))
+}
+
+/// Removes what killed exercises of this user left in `temporary`; how many. What cannot be removed stays.
+pub fn sweep(temporary: &Path) -> usize {
+    let own = |dir: &Path| {
+        let named = dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
+        let ours = |found: fs::Metadata| found.is_dir() && found.uid() == rustix::process::getuid().as_raw();
+        named && fs::symlink_metadata(dir).is_ok_and(ours)
+    };
+    let entries = fs::read_dir(temporary).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.filter(|dir| own(dir) && dead(dir) && fs::remove_dir_all(dir).is_ok()).count()
+}
+
+/// Whether it is marked and nobody holds it.
+fn dead(dir: &Path) -> bool {
+    let mark = dir.join(MARK);
+    fs::symlink_metadata(&mark).is_ok_and(|found| found.is_file())
+        && File::open(&mark).is_ok_and(|mark| mark.try_lock().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_is_held_unmarked_or_under_another_name_stays() {
+        let temporary = tempfile::tempdir().unwrap();
+        let at = |name: &str| temporary.path().join(name);
+        let (held, _mark) = make(temporary.path()).unwrap();
+        let (left, mark) = make(temporary.path()).unwrap();
+        drop(mark);
+        let left = left.keep();
+        fs::write(left.join("some.db"), "x").unwrap();
+        fs::create_dir(at("requorum-drill-mine")).unwrap();
+        fs::create_dir(at("other")).unwrap();
+        fs::write(at("other").join(MARK), "").unwrap();
+        std::os::unix::fs::symlink(at("other"), at("requorum-drill-link")).unwrap();
+        assert_eq!(sweep(temporary.path()), 1);
+        assert!(!left.exists() && held.path().exists());
+        for stays in ["requorum-drill-mine", "other", "requorum-drill-link"] {
+            assert!(at(stays).exists(), "{stays}");
+        }
+        assert!(at("other").join(MARK).exists());
+    }
+}
