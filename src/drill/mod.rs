@@ -40,6 +40,12 @@ pub struct Drill {
     options: Options,
 }
 
+impl Drop for Drill {
+    fn drop(&mut self) {
+        self.exercise.lock().range.clear();
+    }
+}
+
 impl Drill {
     /// Builds the range of `scenario`. `options` tells how to draw; everything else is the drill's.
     ///

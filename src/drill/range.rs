@@ -65,7 +65,8 @@ pub struct Range {
     trouble: Option<Trouble>,
     prints: Prints,
     disk_full: bool,
-    _ports: Ports,
+    /// Held as long as the exercise lasts.
+    _ports: Option<Ports>,
     /// Says that `dir` is in use.
     _mark: fs::File,
     dir: TempDir,
@@ -186,7 +187,7 @@ impl Range {
             trouble: None,
             prints: Prints::default(),
             disk_full: false,
-            _ports: ports,
+            _ports: Some(ports),
             _mark: mark,
             dir,
         };
@@ -221,6 +222,21 @@ impl Range {
         }
         self.prints = Prints::of(self.root(), &["old", "backup"])?;
         Ok(())
+    }
+
+    /// Ends everybody and removes the directory. Whoever still holds the range, a thread that waits for an answer, has
+    /// nothing more to do with it.
+    pub fn clear(&mut self) {
+        self.take_down();
+        self.olds.iter_mut().for_each(Old::end);
+        self._ports = None;
+        // a thread may be making something in there at this moment; what it finds missing then ends it
+        for _ in 0..3 {
+            match fs::remove_dir_all(self.root()) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {}
+                _ => break,
+            }
+        }
     }
 
     /// The directory that holds everything.
