@@ -251,3 +251,50 @@ fn it_finds_the_drill_that_is_meant_and_says_where_there_is_none() {
     second.exit_code();
     assert_eq!(left(), 0);
 }
+
+#[test]
+fn on_a_terminal_it_is_a_screen() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let mut pty = drill(home, "dead-man-answers");
+    let host = || {
+        let env = [("XDG_STATE_HOME", home.to_str().unwrap())];
+        Pty::spawn(&[REQUORUM, "drill", "host"], &env, 80, 60)
+    };
+    let mut left = host();
+    left.wait("The trainee is at the story");
+    left.send("quit\r");
+    left.wait("The exercise goes on without you");
+    assert_eq!(left.exit_code(), 0);
+    assert!(left.given_back());
+
+    let mut master = host();
+    master.wait("stands still");
+    assert!(master.taken());
+    pty.send("\r");
+    master.wait("The trainee is at Detect");
+    master.send("note read the table\r");
+    pty.wait("Game master: read the table");
+    master.wait("the trainee reads it");
+    master.send("inj\tcol\t\r");
+    pty.wait("Somebody stopped m2 for good");
+    master.wait("✔ colleague: came");
+    master.send("end\r");
+    master.wait("y ends it");
+    master.send("y");
+    master.wait("The dead man answers: not passed");
+    assert_eq!(master.exit_code(), 0);
+    assert!(master.given_back());
+    pty.wait("requorum drill list");
+    assert_eq!(pty.exit_code(), 0);
+
+    // a trainee's terminal that is gone is told, and gives this one back
+    let mut pty = drill(home, "first-night");
+    let mut master = host();
+    master.wait("The trainee is at the story");
+    pty.signal(Signal::KILL);
+    pty.exit_code();
+    master.wait("the drill is gone");
+    assert_eq!(master.exit_code(), 4);
+    assert!(master.given_back());
+}

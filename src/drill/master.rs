@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod print;
+pub mod screen;
 
 pub mod server;
 pub mod typed;

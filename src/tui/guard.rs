@@ -20,14 +20,14 @@ use super::effects::THREAD;
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal as long as it is ours; dropping it gives the terminal back.
-pub(super) struct Guard;
+pub(crate) struct Guard;
 
 impl Guard {
     /// Takes the terminal.
     ///
     /// # Errors
     /// When the terminal does not let itself be set up; it is given back then.
-    pub(super) fn take() -> io::Result<Guard> {
+    pub(crate) fn take() -> io::Result<Guard> {
         let guard = Guard;
         take()?;
         Ok(guard)
@@ -74,7 +74,7 @@ fn give_back() {
 
 /// Makes panics give the terminal back before they speak. A panic in an effect's thread is caught
 /// there and shown by the wizard; its words must not land on the screen.
-pub(super) fn hook_panics() {
+pub(crate) fn hook_panics() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         if std::thread::current().name() == Some(THREAD) && TAKEN.load(Ordering::SeqCst) {

@@ -10,7 +10,7 @@ mod effects;
 pub mod ending;
 pub mod field;
 pub mod frame;
-mod guard;
+pub(crate) mod guard;
 pub mod headless;
 pub mod keys;
 pub mod messages;

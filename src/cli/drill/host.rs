@@ -1,7 +1,7 @@
 //! `requorum drill host`: the game master's terminal; lines where it is none.
 
 use std::{
-    io,
+    io::{self, IsTerminal},
     sync::mpsc::{self, Sender},
     thread,
 };
@@ -12,9 +12,11 @@ use crate::{
         Word,
         client::{self, Connection},
         print::{self as words, text},
+        screen::terminal,
         typed::{self, Typed},
     },
     trouble::{Kind, Result, Trouble},
+    tui::theme::Look,
 };
 
 pub(super) const HELP: &str = "\
@@ -36,6 +38,8 @@ pub(super) struct Args {
     /// Only look on, until the exercise is over; nothing is read.
     #[arg(long)]
     watch: bool,
+    #[command(flatten)]
+    look: wizard::Look,
 }
 
 pub(super) fn run(args: &Args, format: Format) -> Result<()> {
@@ -45,7 +49,16 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
             .hint("Set HOME as it is where the drill runs.")
     })?;
     let drill = client::choose(client::running(&dir)?, args.process, &dir)?;
-    lines(drill, args.watch, format)
+    let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    if !terminal || args.watch || format == Format::Json {
+        return lines(drill, args.watch, format);
+    }
+    let options = args.look.options();
+    let seen = terminal::show(drill, Look { mono: options.mono, ascii: options.ascii })?;
+    match seen.over {
+        Some(debrief) => print(&text(&Word::Over(Box::new(debrief)))),
+        None => print("The exercise goes on without you; requorum drill host comes back to it.\n"),
+    }
 }
 
 /// What happens to the game master.

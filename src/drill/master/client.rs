@@ -88,7 +88,13 @@ impl Connection {
     /// # Errors
     /// When it cannot be understood.
     pub fn hear(&mut self) -> Result<Option<Word>> {
-        read(&mut self.reader).map_err(|e| {
+        use io::ErrorKind::{InvalidData, Other};
+        let word = match read(&mut self.reader) {
+            // killed, it leaves a connection that is cut
+            Err(e) if !matches!(e.kind(), InvalidData | Other) => Ok(None),
+            word => word,
+        };
+        word.map_err(|e| {
             Trouble::new(Kind::Failed, "the drill cannot be understood")
                 .why(e)
                 .hint("Are both terminals at the same requorum? Compare `requorum --version`.")

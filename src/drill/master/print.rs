@@ -67,15 +67,15 @@ pub fn now(now: &Now) -> String {
     )
 }
 
-/// An inject: its name, when it comes by itself, what happens, what is heard of it.
+/// An inject: its name, what happens, when it comes by itself, what is heard of it.
 pub fn inject(inject: &Inject) -> String {
     let when = match inject.when.as_str() {
-        "never" => "comes only from you".to_string(),
-        when => format!("comes by itself when {when}"),
+        "never" => "only from you".to_string(),
+        when => format!("by itself when {when}"),
     };
     let does = if inject.does.is_empty() { "nothing is done".into() } else { inject.does.join(", ") };
     let says = if inject.says.is_empty() { "the trainee hears nothing".into() } else { format!("\"{}\"", inject.says) };
-    tame(&format!("{}: {does}; {says}; {when}", inject.name))
+    tame(&format!("{}: {does}; {when}; {says}", inject.name))
 }
 
 /// Everything there is to know before looking on.

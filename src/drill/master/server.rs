@@ -224,8 +224,9 @@ impl Order {
                 if text.is_empty() || text.chars().count() > LONGEST_NOTE {
                     return Word::Refused(format!("a note has from 1 to {LONGEST_NOTE} characters"));
                 }
-                state.note(What::Note, text.as_str());
-                state.call(&format!("Game master: {text}"));
+                let said = format!("Game master: {text}");
+                state.note(What::Note, said.as_str());
+                state.call(&said);
                 done("the trainee reads it".into())
             }
             Order::Inject(name) if state.came.contains(name) => Word::Refused(format!("{} came already", tame(name))),

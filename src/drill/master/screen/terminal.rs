@@ -1,0 +1,89 @@
+//! The game master's screen on a terminal: keys, signals and the drill's words in, pictures out.
+
+use std::{io, time::Duration};
+
+use crossterm::event::{Event, EventStream, KeyEventKind};
+use futures_util::StreamExt;
+use ratatui::{Terminal, backend::CrosstermBackend};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{Effect, Model, Msg, draw};
+use crate::{
+    drill::master::{Order, Word, client::Connection},
+    trouble::{Kind, Result, Trouble},
+    tui::{
+        guard::{Guard, hook_panics},
+        theme::Look,
+    },
+};
+
+/// How often it is asked how things stand: the clock goes on where nothing happens.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Shows the exercise until it is over or the game master leaves; the screen as it was last.
+///
+/// # Errors
+/// When the terminal cannot be used, or the drill goes away without a word of how it went.
+pub fn show(drill: Connection, look: Look) -> Result<Model> {
+    let fail = |e: io::Error| Trouble::new(Kind::Failed, "the terminal cannot be used").why(e);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fail)?;
+    hook_panics();
+    let shown = runtime.block_on(watch(drill, look));
+    runtime.shutdown_background();
+    shown
+}
+
+async fn watch(mut drill: Connection, look: Look) -> Result<Model> {
+    let fail = |e: io::Error| Trouble::new(Kind::Failed, "the terminal cannot be used").why(e);
+    let mut mouth = drill.mouth()?;
+    let (tell, mut words) = mpsc::unbounded_channel::<Result<Option<Word>>>();
+    let hear = move || {
+        loop {
+            let word = drill.hear();
+            let ends = !matches!(word, Ok(Some(_)));
+            if tell.send(word).is_err() || ends {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("drill".into()).spawn(hear).map_err(fail)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(fail)?;
+    let mut look_again = interval(LOOK);
+    look_again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut model = Model::new(look);
+    let _guard = Guard::take().map_err(fail)?;
+    let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout())).map_err(fail)?;
+    let mut keys = EventStream::new();
+    loop {
+        terminal.draw(|frame| draw::draw(&model, frame)).map_err(fail)?;
+        let msg = tokio::select! {
+            event = keys.next() => match event {
+                Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => Some(Msg::Key(key)),
+                Some(Ok(Event::Paste(text))) => Some(Msg::Paste(text)),
+                Some(Ok(_)) => None,
+                Some(Err(_)) | None => return Ok(model),
+            },
+            word = words.recv() => match word.transpose()?.flatten() {
+                Some(word) => Some(Msg::Word(Box::new(word))),
+                None => return Err(Trouble::new(Kind::Failed, "the drill is gone")
+                    .why("its process ended without a word of how it went")),
+            },
+            _ = look_again.tick() => {
+                mouth.say(&Order::Look)?;
+                None
+            }
+            _ = terminate.recv() => return Ok(model),
+            _ = hangup.recv() => return Ok(model),
+        };
+        match msg.and_then(|msg| model.update(msg)) {
+            Some(Effect::Say(order)) => mouth.say(&order)?,
+            Some(Effect::Leave) => return Ok(model),
+            None => {}
+        }
+    }
+}
