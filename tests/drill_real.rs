@@ -18,7 +18,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use pty::Pty;
 use requorum::{
     drill::{
-        Drill, debrief,
+        Drill, debrief, play,
         real::{Etcd, process::Process},
         scenario::{Stride, library},
     },
@@ -30,10 +30,13 @@ use support::{servers::Server, wait_until};
 /// What the cases share: an etcd.
 type Case = fn(&Server) -> Result<(), Failed>;
 
-const CASES: [(&str, &str, Case); 6] = [
+const CASES: [(&str, &str, Case); 9] = [
     ("first-night", "3.5", |server| by_the_experts_path("first-night", server)),
     ("typed-at-night", "3.6", |server| by_the_experts_path("typed-at-night", server)),
     ("wait-and-see", "3.7", |server| by_the_experts_path("wait-and-see", server)),
+    ("first-night_untouched_and_wrong", "3.5", |server| by_wrong_ways("first-night", server)),
+    ("typed-at-night_untouched_and_wrong", "3.6", |server| by_wrong_ways("typed-at-night", server)),
+    ("wait-and-see_untouched_and_wrong", "3.7", |server| by_wrong_ways("wait-and-see", server)),
     ("nothing_is_left_after_a_panic", "3.6", after_a_panic),
     ("nothing_is_left_after_a_signal_or_a_kill", "3.6", after_a_signal),
     ("without_real_they_are_simulated_and_prove_nothing", "3.6", without_real),
@@ -43,8 +46,12 @@ fn main() -> ExitCode {
     let mut args = Arguments::from_args();
     // each starts a cluster of its own
     args.test_threads = args.test_threads.or(Some(2));
+    let named = args.filter.is_some() || std::env::var_os("REQUORUM_EVERY_SERVER").is_some();
     let trial = |(name, minor, case): (&'static str, &'static str, Case)| {
         Trial::ignorable_test(name, move || match Server::find(minor) {
+            Ok(_) if name.ends_with("wrong") && !named => {
+                Ok(Completion::ignored_with("long: run by tests/run, or by name"))
+            }
             Ok(server) => case(&server).map(|()| Completion::Completed),
             Err(why) => Ok(Completion::ignored_with(why)),
         })
@@ -52,10 +59,20 @@ fn main() -> ExitCode {
     libtest_mimic::run(&args, CASES.into_iter().map(trial).collect()).exit_code()
 }
 
-fn set_up(name: &str, server: &Server) -> Drill {
+fn etcd(server: &Server) -> Arc<Etcd> {
     let etcd = Etcd::find(Some(&server.dir().join("etcd"))).unwrap();
     assert_eq!(etcd.version, server.full);
-    Drill::set_up_on(library::find(name, None).unwrap(), Default::default(), Some(Arc::new(etcd))).unwrap()
+    Arc::new(etcd)
+}
+
+fn set_up(name: &str, server: &Server) -> Drill {
+    Drill::set_up_on(library::find(name, None).unwrap(), Default::default(), Some(etcd(server))).unwrap()
+}
+
+fn by_wrong_ways(name: &str, server: &Server) -> Result<(), Failed> {
+    let scenario = library::find(name, None).unwrap();
+    assert!(!scenario.wrong.is_empty());
+    Ok(play::fails(&scenario, Some(&etcd(server)))?)
 }
 
 /// The words of a process's command line, the program's left out; none once it has ended.

@@ -14,7 +14,7 @@ fn main() -> std::process::ExitCode {
         .map(|(name, text)| {
             Trial::test(*name, move || {
                 let scenario = parse(name, text).map_err(|e| Failed::from(e.to_string()))?;
-                play::prove(&scenario).map_err(|e| Failed::from(e.to_string()))
+                play::prove(&scenario, None).map_err(|e| Failed::from(e.to_string()))
             })
         })
         .collect();

@@ -74,6 +74,12 @@ enum Command {
     Check {
         /// The file, or a scenario's name.
         file: String,
+        /// Prove it on real etcd processes.
+        #[arg(long)]
+        real: bool,
+        /// The etcd program for --real [default: the first on the PATH].
+        #[arg(long, value_name = "PATH", requires = "real")]
+        etcd: Option<PathBuf>,
     },
     /// Follow an exercise from a second terminal, as its game master: see what the trainee does, let things happen, say
     /// something, end it.
@@ -86,10 +92,17 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     match &args.command {
         Some(Command::List) => list(dir.as_deref(), format),
         Some(Command::New { name }) => new(name),
-        Some(Command::Check { file }) => check(file, dir.as_deref()),
+        Some(Command::Check { file, real, etcd }) => {
+            check(file, dir.as_deref(), etcd_for(*real, etcd.as_deref())?.as_ref())
+        }
         Some(Command::Host(args)) => host::run(args, format),
         None => practise(args, dir.as_deref(), format),
     }
+}
+
+/// The etcd for --real.
+fn etcd_for(real: bool, etcd: Option<&Path>) -> Result<Option<Arc<Etcd>>> {
+    Ok(real.then(|| Etcd::find(etcd)).transpose()?.map(Arc::new))
 }
 
 fn practise(args: &Args, dir: Option<&Path>, format: Format) -> Result<()> {
@@ -102,7 +115,7 @@ fn practise(args: &Args, dir: Option<&Path>, format: Format) -> Result<()> {
         return Err(exists(args.debrief.as_deref().unwrap_or(Path::new(""))));
     }
     leftovers::sweep(&env::temp_dir());
-    let real = args.real.then(|| Etcd::find(args.etcd.as_deref())).transpose()?.map(Arc::new);
+    let real = etcd_for(args.real, args.etcd.as_deref())?;
     let drill = Drill::set_up_on(scenario.clone(), args.look.options(), real.clone())?;
     if args.play {
         print(&flowing(&drill.brief()))?;
@@ -279,15 +292,16 @@ fn new(name: &str) -> Result<()> {
     ))
 }
 
-fn check(file: &str, dir: Option<&Path>) -> Result<()> {
+fn check(file: &str, dir: Option<&Path>, real: Option<&Arc<Etcd>>) -> Result<()> {
     let scenario = library::find(file, dir)?;
-    play::prove(&scenario)?;
+    play::prove(&scenario, real)?;
     let ways = match scenario.wrong.len() {
         0 => "it names no wrong way".to_string(),
         1 => "its wrong way does not lead there".to_string(),
         n => format!("none of its {n} wrong ways leads there"),
     };
-    print(&format!("{}: sound. It is not passed untouched, {ways}, and the expert's path passes.\n", scenario.name))
+    let on = real.map_or_else(String::new, |etcd| format!(" Shown on real etcd {}.", etcd.version));
+    print(&format!("{}: sound. It is not passed untouched, {ways}, and the expert's path passes.{on}\n", scenario.name))
 }
 
 fn exists(path: &Path) -> Trouble {

@@ -1,8 +1,11 @@
 //! The expert's path, walked by the program itself: for a first look, for pipes, and to show that a scenario can be
 //! passed and that its wrong ways cannot.
 
+use std::sync::Arc;
+
 use super::{
     Drill, debrief,
+    real::Etcd,
     scenario::{Scenario, Stride},
 };
 use crate::{
@@ -39,12 +42,12 @@ pub fn play(drill: &Drill, print: &mut dyn FnMut(&str) -> Result<()>) -> Result<
     if found.passed { Ok(()) } else { Err(Trouble::new(Kind::Bug, "the expert's path does not pass")) }
 }
 
-/// Walks strides on a fresh range of `scenario`; what came of it.
+/// Walks strides on a fresh range of `scenario`, with real processes where an etcd is given; what came of it.
 ///
 /// # Errors
 /// When a stride does not lead on; the range cannot be built.
-pub fn walk(scenario: &Scenario, strides: &[Stride]) -> Result<debrief::Debrief> {
-    let drill = Drill::set_up(scenario.clone(), Options::default())?;
+pub fn walk(scenario: &Scenario, strides: &[Stride], real: Option<&Arc<Etcd>>) -> Result<debrief::Debrief> {
+    let drill = Drill::set_up_on(scenario.clone(), Options::default(), real.cloned())?;
     let mut walker = drill.walker();
     for stride in strides {
         walker.stride(stride)?;
@@ -57,13 +60,21 @@ pub fn walk(scenario: &Scenario, strides: &[Stride]) -> Result<debrief::Debrief>
 ///
 /// # Errors
 /// The first of these that does not hold, in a sentence.
-pub fn prove(scenario: &Scenario) -> Result<()> {
-    let wrong = |what: String| Trouble::new(Kind::Input, what);
-    if walk(scenario, &[])?.passed {
+pub fn prove(scenario: &Scenario, real: Option<&Arc<Etcd>>) -> Result<()> {
+    fails(scenario, real)?;
+    passes(scenario, real)
+}
+
+/// Proves that a scenario is passed neither untouched nor by its wrong ways, and that these are caught by what they name.
+///
+/// # Errors
+/// The first of these that does not hold, in a sentence.
+pub fn fails(scenario: &Scenario, real: Option<&Arc<Etcd>>) -> Result<()> {
+    if walk(scenario, &[], real)?.passed {
         return Err(wrong(format!("{} is passed by doing nothing", scenario.name)));
     }
     for way in &scenario.wrong {
-        let found = walk(scenario, &way.strides)
+        let found = walk(scenario, &way.strides, real)
             .map_err(|e| wrong(format!("{}: the wrong way \"{}\" cannot be walked", scenario.name, way.name)).why(e))?;
         if found.passed {
             return Err(wrong(format!("{} is passed by the wrong way \"{}\"", scenario.name, way.name)));
@@ -72,27 +83,36 @@ pub fn prove(scenario: &Scenario) -> Result<()> {
         let says = check.map(|check| check.says.clone()).unwrap_or_default();
         let caught = found.objectives.iter().any(|o| !o.met && o.says == says) || found.unsafe_acts.contains(&says);
         if !caught {
-            let missed: Vec<String> =
-                found.objectives.iter().filter(|o| !o.met).map(|o| o.says.clone()).chain(found.unsafe_acts).collect();
-            return Err(wrong(format!(
-                "{}: the wrong way \"{}\" is not caught by \"{}\"",
-                scenario.name, way.name, way.because
-            ))
-            .why(format!("it was caught by: {}", missed.join("; "))));
+            let what =
+                format!("{}: the wrong way \"{}\" is not caught by \"{}\"", scenario.name, way.name, way.because);
+            return Err(wrong(what).why(format!("it was caught by: {}", missed(&found).join("; "))));
         }
     }
+    Ok(())
+}
+
+/// Proves that a scenario is passed by the expert's path.
+///
+/// # Errors
+/// When it is not, with what is missed.
+pub fn passes(scenario: &Scenario, real: Option<&Arc<Etcd>>) -> Result<()> {
     let path: Vec<Stride> = scenario.path.iter().flat_map(|leg| leg.strides.clone()).collect();
-    let found = walk(scenario, &path)
+    let found = walk(scenario, &path, real)
         .map_err(|e| wrong(format!("{}: the expert's path cannot be walked", scenario.name)).why(e))?;
-    if found.passed {
-        return Ok(());
+    match found.passed {
+        true => Ok(()),
+        false => {
+            Err(wrong(format!("{}: the expert's path does not pass", scenario.name)).why(missed(&found).join("; ")))
+        }
     }
-    let missed: Vec<String> = found
-        .objectives
-        .iter()
-        .filter(|o| !o.met)
-        .map(|o| format!("{} ({})", o.says, o.evidence))
-        .chain(found.unsafe_acts)
-        .collect();
-    Err(wrong(format!("{}: the expert's path does not pass", scenario.name)).why(missed.join("; ")))
+}
+
+fn wrong(what: String) -> Trouble {
+    Trouble::new(Kind::Input, what)
+}
+
+/// Objectives that are not met, with what shows it, and what was unsafe.
+fn missed(found: &debrief::Debrief) -> Vec<String> {
+    let unmet = found.objectives.iter().filter(|o| !o.met).map(|o| format!("{} ({})", o.says, o.evidence));
+    unmet.chain(found.unsafe_acts.iter().cloned()).collect()
 }
