@@ -8,6 +8,8 @@ mod exchange;
 mod faults;
 #[path = "hosts/launching.rs"]
 mod launching;
+#[path = "drill_record/leaks.rs"]
+mod leaks;
 mod pty;
 #[path = "hosts/sshd.rs"]
 mod sshd;

@@ -2,6 +2,7 @@
 
 mod ear;
 mod host;
+mod record;
 
 use std::{
     env, fs,
@@ -85,6 +86,8 @@ enum Command {
     /// something, end it.
     #[command(after_help = host::HELP)]
     Host(host::Args),
+    /// Make a scenario of a real recovery's journal, without its data or names, and prove it.
+    Record(record::Args),
 }
 
 pub(super) fn run(args: &Args, format: Format) -> Result<()> {
@@ -96,6 +99,7 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
             check(file, dir.as_deref(), etcd_for(*real, etcd.as_deref())?.as_ref())
         }
         Some(Command::Host(args)) => host::run(args, format),
+        Some(Command::Record(args)) => record::run(args),
         None => practise(args, dir.as_deref(), format),
     }
 }

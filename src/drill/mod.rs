@@ -13,6 +13,7 @@ pub mod play;
 pub mod progress;
 pub mod range;
 pub mod real;
+pub mod record;
 pub mod scenario;
 pub mod store;
 pub mod walk;

@@ -8,10 +8,11 @@ use std::{
     time::Duration,
 };
 
-use requorum::{engine::datadir, etcd::membership::Id, plan::facts::disk::DirState};
+use requorum::{engine::datadir, etcd::membership::Id, plan::facts::disk::DirState, recovery::journal};
 
 use super::{
     Planned, data, ended, hidden,
+    leaks::leaks,
     sshd::{Gate, Net, Sshd, names},
     support::{
         cluster::{Cluster, Member, Place, initial_cluster},
@@ -158,6 +159,16 @@ pub fn with_real_etcds() {
     for words in ["chain holds", "stopping the etcd on", "kill -TERM", "undone", "1 member answers"] {
         assert!(report.contains(words), "{words:?} is not in\n{report}");
     }
+
+    // It is something to practise on, without a word of it.
+    let mut record = requorum(["drill", "record"]);
+    let said = succeed(record.arg(&planned.file).args(["-o", "night.yaml"]).current_dir(&planned.dir));
+    for words in ["m2 answers", "taken back", "night: sound"] {
+        assert!(said.contains(words), "{words:?} is not in\n{said}");
+    }
+    let journal = fs::read_to_string(journal::beside(&planned.file)).unwrap();
+    let made = fs::read_to_string(planned.dir.join("night.yaml")).unwrap();
+    assert_eq!(leaks(&journal::verify(&journal).unwrap(), &made), [""; 0], "{made}");
 }
 
 /// Five hosts: what was built waits, is taken by the next run, and nothing is sent twice; taken back, put in place again,

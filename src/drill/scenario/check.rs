@@ -21,6 +21,12 @@ pub fn check(scenario: &Scenario, text: &str) -> Option<Found> {
     Some(Found { field, line, why })
 }
 
+/// Whether a scenario can be called this.
+pub fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !name.is_empty() && name.chars().all(plain)
+}
+
 type Wrong = (String, String);
 
 fn problem(s: &Scenario) -> Option<Wrong> {
@@ -28,8 +34,7 @@ fn problem(s: &Scenario) -> Option<Wrong> {
     if s.version != VERSION {
         return wrong("version", format!("it is {}, this requorum reads {VERSION}", s.version));
     }
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if s.name.is_empty() || !s.name.chars().all(plain) {
+    if !is_name(&s.name) {
         return wrong("name", format!("{:?} is typed on a command line: small letters, digits and - only", s.name));
     }
     if !(1..=5).contains(&s.difficulty) {
