@@ -193,6 +193,11 @@ impl Cast {
         self.source == Source::Disk && self.shape.log == Some(true)
     }
 
+    /// True where an alarm of one that is gone is in the data. With one, an etcd does not apply the writes in its log.
+    fn alarms(&self) -> bool {
+        self.shape.alarms && !self.log()
+    }
+
     /// What the expert chooses, as a stride.
     fn choice(&self) -> String {
         match self.source {
@@ -225,7 +230,8 @@ impl Cast {
     fn member(&self, name: &String) -> Entry {
         let mut entry = vec![("name", text(name)), ("state", text(self.state(name)))];
         let (revision, log) = match self.source {
-            Source::Survivor if first(&self.alone) == name => (self.top(), None),
+            // all of them alike: real ones that start together even out
+            Source::Survivor if self.alone.contains(name) => (self.top(), None),
             Source::Disk if first(&self.stopped) == name && self.log() => (BEFORE_LOG, Some(self.top())),
             Source::Disk if first(&self.stopped) == name => (self.top(), None),
             _ => (BEHIND, None),
@@ -273,7 +279,7 @@ impl Cast {
             ("seed", bare(1)),
             ("writes", Cell::Bare(format!("[{order}]"))),
         ];
-        if self.shape.alarms {
+        if self.alarms() {
             entry.push(("nospace", Cell::List(vec![first(&self.gone).into()])));
         }
         if !self.spares.is_empty() {

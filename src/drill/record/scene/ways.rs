@@ -89,7 +89,7 @@ fn table(cast: &Cast) -> Vec<(Vec<String>, &'static str, &'static str, &'static 
         let strides = each(&|row, name| format!("set {row} wal {{dir}}/restored/{name}.wal"));
         all.push((strides, why, "no WAL directory", "logs lie apart"));
     }
-    if cast.shape.alarms {
+    if cast.alarms() {
         let why = "The alarm is of a member that is gone: a restore carries it over, and nobody could take it away.";
         all.push((words(&["switch alarms"]), why, "the alarm stays", "no alarm is left"));
     }
@@ -234,7 +234,7 @@ fn goals(cast: &Cast) -> Vec<Entry> {
     if cast.shape.wal_apart {
         all.push(goal("logs lie apart", "Every new log lies apart from the data, as the hosts start it"));
     }
-    if cast.shape.alarms {
+    if cast.alarms() {
         all.push(goal("no alarm is left", "No alarm keeps writes from succeeding"));
     }
     if cast.certs != Certs::No {

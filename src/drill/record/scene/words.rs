@@ -26,7 +26,7 @@ fn load(cast: &Cast) -> usize {
         shape.undone,
         shape.full,
         shape.wal_apart,
-        shape.alarms,
+        cast.alarms(),
         shape.bumped,
         cast.alone.len() > 1,
     ];
@@ -102,7 +102,7 @@ fn brief(cast: &Cast) -> String {
     if shape.wal_apart {
         say.push("The hosts keep etcd's log on a disk of its own.".into());
     }
-    if shape.alarms {
+    if cast.alarms() {
         say.push("All day before, writes were refused: \"mvcc: database space exceeded\".".into());
     }
     if shape.bumped {
@@ -136,7 +136,7 @@ fn tips(cast: &Cast) -> Vec<(&'static str, Vec<String>)> {
             "How do the hosts start etcd? Give every row a WAL dir of its own, such as {dir}/restored/m1.wal.".into(),
         );
     }
-    if shape.alarms {
+    if cast.alarms() {
         members.push("What does a restore carry over that nobody is left to take away? Look below the table.".into());
     }
     if shape.bumped {
@@ -201,7 +201,7 @@ fn debrief(cast: &Cast) -> String {
     if shape.wal_apart {
         say.push("Where a host starts etcd with --wal-dir, an old log left there undoes the restore.");
     }
-    if shape.alarms {
+    if cast.alarms() {
         say.push("Alarms lie in the database and come along with a restore, under the ID of whoever raised them.");
     }
     if shape.bumped {
@@ -246,7 +246,7 @@ pub(super) fn became(cast: &Cast) -> Vec<String> {
         (!cast.spares.is_empty(), "new addresses: new hosts in an inventory"),
         (cast.certs != Certs::No, "TLS between the members: practice certificates"),
         (shape.wal_apart, "logs in directories of their own: the same, below {dir}"),
-        (shape.alarms, "alarms that were left out: one of m1's"),
+        (cast.alarms(), "alarms that were left out: one of m1's"),
         (shape.bumped, "a revision bump: a goal that only a bump reaches"),
     ];
     way.extend(happened.into_iter().filter(|(so, _)| *so).map(|(_, words)| words.to_string()));
@@ -284,6 +284,10 @@ pub(super) fn assumed(cast: &Cast) -> Vec<&'static str> {
             "(members on other hosts, or built by hand there: all are on this machine)",
         ),
         (shape.other_options, "(passwords switched off, or a downgrade ended: not practised here)"),
+        (
+            shape.alarms && !cast.alarms(),
+            "(an alarm keeps an etcd from applying what its log holds: here there is the log, and no alarm)",
+        ),
         (shape.end == End::Unfinished, "how it ended, for it was not finished: well, by the expert's path"),
         (shape.end == End::TakenBack, "what came after it was taken back: a restore from the fresher snapshot"),
         (shape.proven == Some(false), "(the proof did not hold at the end: what was wrong is not practised here)"),
