@@ -71,7 +71,6 @@ fn planned(dir: &Path) -> (PathBuf, TcpListener) {
 fn a_journal_of_the_command_line_leaves_nothing_of_itself() {
     let dir = tempfile::tempdir().unwrap();
     let (_, listener) = planned(dir.path());
-    said(&requorum(dir.path(), &["apply", "tapir.yaml"]), 3, &["nashorn-2@127.0.0.1"]);
     let lifted = ["apply", "tapir.yaml", "--override", "nashorn-2@127.0.0.1", "--reason", REASON];
     said(&requorum(dir.path(), &lifted), 0, &["in place"]);
     drop(listener);
