@@ -396,7 +396,7 @@ fn what_happens_together_is_a_scenario_too() {
                 let tale = second(first(Tale::of(members).detect(members, answering))).whole();
                 let (read, text) = made(&name, &tale);
                 assert_eq!(leaks(&tale.records, &text), [""; 0], "{text}");
-                let trouble = long.then(|| play::prove(&read).err()).flatten();
+                let trouble = long.then(|| play::prove(&read, None).err()).flatten();
                 unsound.extend(trouble.map(|trouble| format!("{name}, {at} and {more}: {trouble}")));
             }
         }
@@ -418,7 +418,7 @@ fn shapes_are_proven_by_keys() {
             continue;
         }
         let (read, text) = made(name, &tale);
-        if let Err(trouble) = play::prove(&read) {
+        if let Err(trouble) = play::prove(&read, None) {
             panic!("{name}: {trouble}\n{text}");
         }
     }

@@ -52,7 +52,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         "What the journal does not tell, {} things, was assumed; they stand at the file's beginning.\n",
         made.assumed.len()
     )))?;
-    play::prove(&scenario).map_err(|trouble| {
+    play::prove(&scenario, None).map_err(|trouble| {
         let why =
             [trouble.what, trouble.why].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": ");
         Trouble::new(Kind::Failed, format!("{file} is written, and is not sound"))
