@@ -5,9 +5,11 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
+    net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use sha2::{Digest, Sha256};
@@ -448,4 +450,61 @@ fn variables_of_etcdctl_that_are_not_known_are_refused_by_name() {
     let output = requorum().args(["snapshot", "save", "x", "--discovery-srv=x"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
     assert!(text(&output).contains("--discovery-srv"), "{}", text(&output));
+}
+
+#[test]
+fn a_named_pipe_keeps_nobody_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe.db");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    for words in [&["snapshot", "status"][..], &["snapshot", "inspect"], &["hashkv"], &["plan", "--snapshot"]] {
+        let mut command = Command::new("timeout");
+        command.args(["-s", "KILL", "60", env!("CARGO_BIN_EXE_requorum")]).args(words);
+        let output = command.arg(&pipe).current_dir(dir.path()).output().unwrap();
+        refused(&output, 1, &["it is not a regular file"], dir.path(), &["pipe.db".to_string()]);
+    }
+}
+
+#[test]
+fn resume_of_a_plan_that_is_not_there_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = requorum().arg("resume").arg(dir.path().join("mistyped.yaml")).output().unwrap();
+    refused(&output, 1, &["mistyped.yaml", "it does not exist"], dir.path(), &[]);
+}
+
+#[test]
+fn client_urls_come_from_the_snapshot_where_the_peer_urls_are_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = dir.path().join("plan.yaml");
+    // On one host each, port 2379 of the peer host would be the client URL of all of them.
+    let cluster = "a=http://[::1]:33428,b=http://[::1]:33430,c=http://[::2]:33499";
+    let mut command = requorum();
+    command.args(["plan", "--initial-cluster", cluster, "--snapshot"]).arg(fixture("3.4.23-ipv6.db"));
+    let output = command.arg("-o").arg(&plan).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let made = fs::read_to_string(&plan).unwrap();
+    for url in ["http://127.0.0.1:33427", "http://127.0.0.1:33429", "http://[::2]:2379"] {
+        assert!(made.contains(&format!("client_urls:\n  - {url}\n")), "{url} is not in:\n{made}");
+    }
+}
+
+#[test]
+fn who_asks_twice_is_not_kept_waiting_by_a_server_that_says_nothing() {
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let endpoint = format!("--endpoints=http://{}", mute.local_addr().unwrap());
+    let mut command = requorum();
+    command.args(["snapshot", "save", "x.db", &endpoint, "--command-timeout=1h", "--dial-timeout=1h"]);
+    let mut child = command.current_dir(dir.path()).stderr(Stdio::piped()).spawn().unwrap();
+    let kept = mute.accept().unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    let stop = || rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    stop();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let said = lines.skip_while(|line| !line.contains("Stopping at the next safe point")).next();
+    assert!(said.is_some(), "it ended, and nothing was left to ask a second time");
+    stop();
+    assert_eq!(child.wait().unwrap().code(), Some(75));
+    drop(kept);
 }

@@ -16,7 +16,7 @@ use super::{
     warn,
 };
 use crate::{
-    engine::progress::Progress,
+    engine::{progress::Progress, source::io_trouble},
     plan::{
         Plan,
         fence::Fence,
@@ -139,6 +139,10 @@ pub(super) fn run(args: Args, outer: &connect::ConnectArgs, format: Format) -> R
 pub(super) fn resume(args: ResumeArgs, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
     let beside = journal::beside(&args.plan);
     let journal = super::absolute(if beside.is_file() { &beside } else { &args.plan })?;
+    if !journal.exists() && !args.plan.exists() {
+        return Err(io_trouble("read", &journal, &io::ErrorKind::NotFound.into())
+            .hint("Name the plan file of the run that was cut off, or its journal."));
+    }
     let world = Local::real(Members::new(Default::default())?);
     let records = journal::Journal::at(&world, &journal).read()?;
     let Some(open) = resume::standing(&records) else {

@@ -13,7 +13,9 @@ use crate::{
     plan::{
         Plan,
         build::{self, Draft},
-        certs, destination, file, inventory, prefill,
+        certs, destination,
+        facts::{Content, KnownMember},
+        file, inventory, prefill,
         table::{self, Column, Origin, Row},
     },
     recovery::{self, Passed, RowEvent, fences, journal},
@@ -34,7 +36,8 @@ pub(super) struct MakeArgs {
     /// dataDir, walDir} or {name, host}, or an Ansible inventory with a group etcd.
     #[arg(long, value_name = "FILE", conflicts_with = "initial_cluster")]
     inventory: Option<PathBuf>,
-    /// Their client URLs: NAME=CLIENT-URL,… [default: the peer hosts with port 2379]
+    /// Their client URLs: NAME=CLIENT-URL,… [default: what the snapshot has for the same peer URLs, else
+    /// the peer hosts with port 2379]
     #[arg(long)]
     client_urls: Option<String>,
     /// Where they are restored by `requorum apply`: NAME=DESTINATION,… with what ssh takes; the others on this machine.
@@ -127,7 +130,10 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
         if let Some(client) = given {
             row.set(Column::Client, client, Origin::Typed);
         } else if row.text(Column::Client).is_empty() {
-            row.set(Column::Client, client_url(row.text(Column::Peer)), Origin::Proposed);
+            match known_client(row.text(Column::Peer), content) {
+                Some(client) => row.set(Column::Client, client, Origin::Snapshot),
+                None => row.set(Column::Client, client_url(row.text(Column::Peer)), Origin::Proposed),
+            }
         }
         row.set(Column::Flags, shell_words::join(&args.etcd_flags), Origin::Typed);
     }
@@ -183,6 +189,18 @@ fn place(rows: &mut [Row], hosts: Option<&str>) -> Result<()> {
         row.set(Column::Host, host, Origin::Typed);
     }
     Ok(())
+}
+
+/// The client URLs that the snapshot has for the member at these peer URLs.
+fn known_client(peer: &str, content: Option<&Content>) -> Option<String> {
+    let mut urls: Vec<&str> = table::items(peer).collect();
+    urls.sort_unstable();
+    let same = |member: &&KnownMember| {
+        let mut theirs: Vec<&str> = member.peer_urls.iter().map(String::as_str).collect();
+        theirs.sort_unstable();
+        !theirs.is_empty() && theirs == urls && !member.client_urls.is_empty()
+    };
+    content?.members.iter().find(same).map(|member| member.client_urls.join(","))
 }
 
 /// The client URL next to a peer URL: the same host, etcd's customary port.

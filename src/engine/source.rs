@@ -153,11 +153,13 @@ impl Source {
             let source = Source::open(&db)?;
             return Ok(Source { wrapping: Wrapping::DataDir(path.into()), ..source });
         }
-        if let Ok(file) = File::open(path) {
+        // Looked at before it is opened: a named pipe keeps whoever opens it waiting.
+        if path.is_file()
+            && let Ok(file) = File::open(path)
+        {
             let mut head = Vec::new();
             let packed = file.metadata().map_err(|e| io_trouble("read", path, &e))?;
-            if packed.is_file()
-                && (&file).take(16).read_to_end(&mut head).is_ok()
+            if (&file).take(16).read_to_end(&mut head).is_ok()
                 && let Some(format) = Archive::of(&head)
             {
                 let unpacked = archive::unpack(format, &file, path, watch)?;
