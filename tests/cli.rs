@@ -508,3 +508,31 @@ fn who_asks_twice_is_not_kept_waiting_by_a_server_that_says_nothing() {
     assert_eq!(child.wait().unwrap().code(), Some(75));
     drop(kept);
 }
+
+/// A wizard that was left has no plan file where none was saved: its journal stands in for it.
+#[test]
+fn a_journal_stands_in_for_its_plan() {
+    let dir = tempfile::tempdir().unwrap();
+    let (plan, journal) = (dir.path().join("plan.yaml"), dir.path().join("kept.journal"));
+    let mut command = requorum();
+    command.args(["plan", "--initial-cluster", THREE, "--snapshot"]).arg(fixture("s35.db"));
+    let output = command.arg("--data-root").arg(dir.path()).arg("-o").arg(&plan).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let said = |command: &str, flags: &[&str], file: &Path| {
+        let output = requorum().arg(command).args(flags).arg(file).output().unwrap();
+        assert!(output.status.success(), "{command}: {}", text(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let launch = said("launch", &["--plan"], &plan);
+    said("apply", &[], &plan);
+    fs::rename(dir.path().join("plan.yaml.journal"), &journal).unwrap();
+    fs::remove_file(&plan).unwrap();
+    assert_eq!(said("launch", &["--plan"], &journal), launch);
+    assert!(said("undo", &[], &journal).contains("What was there before is in place again"));
+    assert!(said("report", &[], &journal).contains(".undone-"), "written down in the same journal");
+    assert!(!names(dir.path()).contains(&"m1.etcd".to_string()));
+    let empty = dir.path().join("empty.journal");
+    fs::write(&empty, "").unwrap();
+    let output = requorum().arg("undo").arg(&empty).output().unwrap();
+    assert!(!output.status.success() && text(&output).contains("tells of no run"), "{}", text(&output));
+}

@@ -73,7 +73,7 @@ pub(super) struct ResumeArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct UndoArgs {
-    /// The plan file that was applied.
+    /// The plan file that was applied, or the journal of a run (the wizard's lie in $XDG_STATE_HOME/requorum).
     plan: PathBuf,
     #[command(flatten)]
     how: How,
@@ -117,7 +117,7 @@ pub(super) fn run(args: Args, outer: &connect::ConnectArgs, format: Format) -> R
         _ => Until::InPlace,
     };
     let made = plan::read(&args.plan)?;
-    carry(&made, &args.plan, &journal::beside(&super::absolute(&args.plan)?), args.how, until, outer, format)?;
+    carry(&made, &args.plan, &plan::journal_of(&args.plan)?, args.how, until, outer, format)?;
     if format == Format::Json {
         return Ok(());
     }
@@ -187,7 +187,7 @@ fn stood(open: &Unfinished) -> String {
 /// Takes a plan's members out of their places again.
 pub(super) fn undo(args: UndoArgs, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
     let made = plan::read(&args.plan)?;
-    carry(&made, &args.plan, &journal::beside(&super::absolute(&args.plan)?), args.how, Until::Undone, outer, format)?;
+    carry(&made, &args.plan, &plan::journal_of(&args.plan)?, args.how, Until::Undone, outer, format)?;
     if format == Format::Json { Ok(()) } else { print("What was there before is in place again.\n") }
 }
 

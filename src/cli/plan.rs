@@ -18,7 +18,7 @@ use crate::{
         file, inventory, prefill,
         table::{self, Column, Origin, Row},
     },
-    recovery::{self, Passed, RowEvent, fences, journal},
+    recovery::{self, Passed, RowEvent, fences, journal, resume},
     trouble::{Kind, Result, Trouble},
     world::{World, local::Local, members::Members},
 };
@@ -76,7 +76,7 @@ pub(super) struct MakeArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RestoreArgs {
-    /// The plan file.
+    /// The plan file, or the journal of a run (the wizard's lie in $XDG_STATE_HOME/requorum).
     #[arg(long)]
     plan: PathBuf,
     /// Only this member; may be repeated [default: all of them, on this machine].
@@ -222,19 +222,43 @@ pub(super) fn timestamp(now: i64) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
+/// Where what is done by this plan file is written down: beside it, or in the journal that was named in its stead.
+pub(super) fn journal_of(file: &std::path::Path) -> Result<PathBuf> {
+    let file = absolute(file)?;
+    Ok(if is_journal(&file) { file } else { journal::beside(&file) })
+}
+
+fn is_journal(file: &std::path::Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "journal")
+}
+
+/// The plan that a journal's last run carried out: all that is left of it where the wizard made it and it was not saved.
+fn of_journal(path: &std::path::Path) -> Result<Plan> {
+    let world = Local::real(Members::new(Default::default())?);
+    let path = absolute(path)?;
+    fs::metadata(&path).map_err(|e| io_trouble("read", &path, &e))?;
+    resume::last_plan(&journal::Journal::at(&world, &path).read()?).ok_or_else(|| {
+        Trouble::new(Kind::Input, format!("{} tells of no run", path.display())).hint("Name the plan file.")
+    })
+}
+
 /// Reads a plan file and judges it as the wizard would judge the same table.
 pub(super) fn read(path: &std::path::Path) -> Result<Plan> {
+    let plan = if is_journal(path) { of_journal(path)? } else { of_file(path)? };
+    let names: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
+    judge(&format!("the plan {} is not carried out", path.display()), &build::verify(&plan), &names)
+        .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
+    Ok(plan)
+}
+
+fn of_file(path: &std::path::Path) -> Result<Plan> {
     let length = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?.len();
     if length > file::MAX_BYTES as u64 {
         return Err(Trouble::new(Kind::Input, format!("{} is not a plan", path.display()))
             .why(format!("it has {length} bytes; a plan has at most {}", file::MAX_BYTES)));
     }
     let text = fs::read_to_string(path).map_err(|e| io_trouble("read", path, &e))?;
-    let plan = file::from_yaml(&text)?;
-    let names: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
-    judge(&format!("the plan {} is not carried out", path.display()), &build::verify(&plan), &names)
-        .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
-    Ok(plan)
+    file::from_yaml(&text)
 }
 
 /// Reads an inventory file.
@@ -279,7 +303,7 @@ pub(super) fn restore(args: RestoreArgs, outer: &super::connect::ConnectArgs) ->
     judge(&format!("the plan {} is not carried out", args.plan.display()), &problems, &all)
         .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
     let passed = fenced(&args.overrides, &plan, &names, &connect.endpoints(), &world)?;
-    let journal = journal::beside(&absolute(&args.plan)?);
+    let journal = journal_of(&args.plan)?;
     let mut lines = Vec::new();
     let outcome = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());
