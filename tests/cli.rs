@@ -536,3 +536,28 @@ fn a_journal_stands_in_for_its_plan() {
     let output = requorum().arg("undo").arg(&empty).output().unwrap();
     assert!(!output.status.success() && text(&output).contains("tells of no run"), "{}", text(&output));
 }
+
+#[test]
+fn log_and_data_are_not_put_into_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    for wal in ["m1.etcd", "m1.etcd/member", "m1.etcd/wal", "."] {
+        let flag = format!("--wal-dir={}", dir.path().join(wal).display());
+        let output = restore(&fixture("s35.db"), THREE, dir.path(), &[&flag]);
+        refused(&output, 2, &["lie inside each other", "Leave --wal-dir out"], dir.path(), &[]);
+    }
+}
+
+#[test]
+fn a_full_disk_behind_standard_output_is_a_sentence() {
+    for words in [&["completions", "bash"][..], &["snapshot", "status"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = requorum();
+        command.args(words).stdout(full);
+        if words[0] == "snapshot" {
+            command.arg(fixture("s35.db"));
+        }
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+        assert!(text(&output).contains("Error: cannot print the result"), "{}", text(&output));
+    }
+}
