@@ -235,12 +235,27 @@ fn carry(
     let file = shell_words::quote(&file.to_string_lossy()).into_owned();
     outcome.map_err(|trouble| {
         let trouble = if until == Until::InPlace { lifts(trouble, &blocking) } else { trouble };
+        let trouble = if trouble.kind == Kind::Stopped { stopped(trouble, until) } else { trouble };
         // With the file, so that it can be copied.
         let hint = ["resume", "undo"].iter().fold(trouble.hint.clone(), |hint, verb| {
             hint.replace(&format!("`requorum {verb}`"), &format!("`requorum {verb} {file}`"))
         });
         Trouble { hint, ..trouble }
     })
+}
+
+/// What stays of a run that was stopped, and the ways on and back.
+fn stopped(trouble: Trouble, until: Until) -> Trouble {
+    let ways = match until {
+        Until::Looked => return trouble,
+        Until::Undone => "Go on: `requorum resume`.",
+        _ => {
+            "Members that were built already wait beside their places. Go on: `requorum resume`. Take it back: \
+             `requorum undo`."
+        }
+    };
+    let hint = if trouble.hint.is_empty() { ways.into() } else { format!("{}\n  {ways}", trouble.hint) };
+    trouble.hint(hint)
 }
 
 /// How to go on in spite of what is in the way.
@@ -381,5 +396,21 @@ fn passed(fence: &Fence) {
     match fence.typed {
         Some(_) => warn(&format!("Warning: overridden: {}.", fence.sentence())),
         None => warn(&format!("Warning: {}.\n  {}", fence.sentence(), fence.lift)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_stops_a_run_is_told_what_waits_and_the_ways_on_and_back() {
+        let trouble = || Trouble::new(Kind::Stopped, "stopped on request").hint("What was under way is removed.");
+        let said = stopped(trouble(), Until::InPlace).hint;
+        for word in ["under way is removed", "wait beside", "`requorum resume`", "`requorum undo`"] {
+            assert!(said.contains(word), "{said}");
+        }
+        assert!(!stopped(trouble(), Until::Undone).hint.contains("requorum undo"));
+        assert_eq!(stopped(trouble(), Until::Looked), trouble(), "a look leaves nothing to go on with");
     }
 }

@@ -328,7 +328,7 @@ pub fn step(watch: &mut Watch<'_>, phase: Phase, done: u64, total: u64) -> Resul
     match watch(Progress { phase, done, total }) {
         Flow::Go => Ok(()),
         Flow::Stop => Err(Trouble::new(Kind::Stopped, format!("stopped on request while {}", phase.words()))
-            .hint("What was made so far is removed; nothing else was touched.")),
+            .hint("What was under way is removed; nothing else was touched.")),
     }
 }
 
