@@ -164,7 +164,11 @@ pub(super) fn resume(args: ResumeArgs, outer: &connect::ConnectArgs, format: For
         _ => Until::InPlace,
     };
     carry(&open.plan, &args.plan, &journal, args.how, until, outer, format)?;
-    if format == Format::Json { Ok(()) } else { print("It is at its end now. What was done: requorum report.\n") }
+    let file = shell_words::quote(&args.plan.to_string_lossy()).into_owned();
+    match format {
+        Format::Json => Ok(()),
+        _ => print(&format!("It is at its end now. What was done: requorum report {file}\n")),
+    }
 }
 
 /// Where a run stood, in a few lines.
