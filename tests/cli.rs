@@ -561,3 +561,31 @@ fn a_full_disk_behind_standard_output_is_a_sentence() {
         assert!(text(&output).contains("Error: cannot print the result"), "{}", text(&output));
     }
 }
+
+#[test]
+fn what_is_no_plan_is_called_by_its_name_and_kind() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("empty.yaml"), "\n").unwrap();
+    fs::write(dir.path().join("half.yaml"), "version: 1\n").unwrap();
+    fs::write(dir.path().join("binary"), [0xff, 0xfe, 0]).unwrap();
+    fs::create_dir(dir.path().join("dir")).unwrap();
+    let before = names(dir.path());
+    for (file, words) in [
+        ("empty.yaml", &["empty.yaml is not a plan: it is empty"][..]),
+        ("half.yaml", &["half.yaml: the plan cannot be read", "missing field"]),
+        ("binary", &["binary is not a plan: it is not text"]),
+        ("dir", &["dir is not a plan: it is a directory"]),
+    ] {
+        let output = requorum().arg("apply").arg(dir.path().join(file)).output().unwrap();
+        refused(&output, 1, words, dir.path(), &before);
+    }
+    let mut command = requorum();
+    command.args(["plan", "--initial-cluster", "m1=http://host1", "--snapshot"]).arg(fixture("s35.db"));
+    let output = command.arg("-o").arg(dir.path().join("no/plan.yaml")).output().unwrap();
+    refused(&output, 1, &["the port is missing"], dir.path(), &before);
+    assert!(!text(&output).contains("client URL is missing"), "nobody has to type one: {}", text(&output));
+    let mut command = requorum();
+    command.args(["plan", "--initial-cluster", THREE, "--snapshot"]).arg(fixture("s35.db"));
+    let output = command.arg("-o").arg(dir.path().join("no/plan.yaml")).output().unwrap();
+    refused(&output, 1, &["cannot write", "the directory for it does not exist"], dir.path(), &before);
+}

@@ -1,6 +1,6 @@
 //! `requorum plan|restore`: a whole cluster by way of a plan file.
 
-use std::{fs, path::PathBuf};
+use std::{fs, io, path::PathBuf};
 
 use super::{
     absolute, judge, print,
@@ -16,7 +16,7 @@ use crate::{
         certs, destination,
         facts::{Content, KnownMember},
         file, inventory, prefill,
-        table::{self, Column, Origin, Row},
+        table::{self, Column, Origin, Problem, Row, Severity},
     },
     recovery::{self, Passed, RowEvent, fences, journal, resume},
     trouble::{Kind, Result, Trouble},
@@ -161,7 +161,7 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
     let names: Vec<&str> = draft.rows.iter().map(|row| row.text(Column::Name)).collect();
     let built = match build::build(&draft) {
         Ok(built) => built,
-        Err(problems) => return judge("no plan can be made", &problems, &names),
+        Err(problems) => return judge("no plan can be made", &first_causes(problems), &names),
     };
     judge("no plan can be made", &built.warnings, &names)?;
     let output = absolute(&args.output)?;
@@ -172,6 +172,14 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
     }
     text += &format!("Carry it out with: requorum apply {}\n", shell_words::quote(&output.to_string_lossy()));
     print(&text)
+}
+
+/// Without what only follows: a client URL that nobody typed is missing where none could be made of a wrong peer URL.
+fn first_causes(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let wrong = |p: &Problem, column| p.severity == Severity::Error && p.column == Some(column);
+    let peers: Vec<_> = problems.iter().filter(|p| wrong(p, Column::Peer)).map(|p| p.row).collect();
+    problems.retain(|p| !(wrong(p, Column::Client) && p.text.contains("is missing") && peers.contains(&p.row)));
+    problems
 }
 
 /// Puts each member on its host, as `--hosts` says.
@@ -257,8 +265,21 @@ fn of_file(path: &std::path::Path) -> Result<Plan> {
         return Err(Trouble::new(Kind::Input, format!("{} is not a plan", path.display()))
             .why(format!("it has {length} bytes; a plan has at most {}", file::MAX_BYTES)));
     }
-    let text = fs::read_to_string(path).map_err(|e| io_trouble("read", path, &e))?;
+    let text = text_of(path, "a plan")?;
     file::from_yaml(&text)
+        .map_err(|trouble| Trouble { what: format!("{}: {}", path.display(), trouble.what), ..trouble })
+}
+
+/// A file's text, where it is one.
+fn text_of(path: &std::path::Path, wanted: &str) -> Result<String> {
+    let no = |why: &str| Trouble::new(Kind::Input, format!("{} is not {wanted}", path.display())).why(why);
+    match fs::read_to_string(path) {
+        Ok(text) if text.trim().is_empty() => Err(no("it is empty")),
+        Ok(text) => Ok(text),
+        Err(e) if e.kind() == io::ErrorKind::InvalidData => Err(no("it is not text")),
+        Err(e) if e.kind() == io::ErrorKind::IsADirectory => Err(no("it is a directory")),
+        Err(e) => Err(io_trouble("read", path, &e)),
+    }
 }
 
 /// Reads an inventory file.
@@ -268,7 +289,7 @@ pub(super) fn inventory(path: &std::path::Path) -> Result<Vec<inventory::Entry>>
         return Err(Trouble::new(Kind::Input, format!("{} is not an inventory", path.display()))
             .why(format!("it has {length} bytes; one has at most {}", file::MAX_BYTES)));
     }
-    let text = fs::read_to_string(path).map_err(|e| io_trouble("read", path, &e))?;
+    let text = text_of(path, "an inventory")?;
     inventory::read(&text)
         .map_err(|trouble| Trouble { what: format!("{}: {}", path.display(), trouble.what), ..trouble })
 }

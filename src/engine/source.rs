@@ -130,6 +130,7 @@ pub fn hex(bytes: &[u8]) -> String {
 pub fn io_trouble(what: &str, path: &Path, error: &io::Error) -> Trouble {
     let trouble = |kind, why: &str| Trouble::new(kind, format!("cannot {what} {}", path.display())).why(why);
     match error.kind() {
+        io::ErrorKind::NotFound if what == "write" => trouble(Kind::Input, "the directory for it does not exist"),
         io::ErrorKind::NotFound => trouble(Kind::Input, "it does not exist"),
         io::ErrorKind::PermissionDenied => trouble(Kind::Failed, "permission denied")
             .hint("Run requorum as the user that owns it (often etcd or root), for example with sudo."),
