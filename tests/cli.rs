@@ -589,3 +589,30 @@ fn what_is_no_plan_is_called_by_its_name_and_kind() {
     let output = command.arg("-o").arg(dir.path().join("no/plan.yaml")).output().unwrap();
     refused(&output, 1, &["cannot write", "the directory for it does not exist"], dir.path(), &before);
 }
+
+/// The log goes 8 entries past this database: who takes the file alone leaves them behind.
+#[test]
+fn what_the_log_holds_beyond_a_database_is_said_before_it_is_taken() {
+    let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/datadirs/3.4-v2");
+    let db = old.join("member/snap/db");
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("m1.etcd");
+    let restore: [&std::ffi::OsStr; 6] = [
+        "snapshot".as_ref(),
+        "restore".as_ref(),
+        "--skip-hash-check".as_ref(),
+        "--data-dir".as_ref(),
+        target.as_ref(),
+        db.as_ref(),
+    ];
+    let status = |path: &Path| requorum().args(["snapshot", "status"]).arg(path).output().unwrap();
+    let mut plan = requorum();
+    plan.args(["plan", "--skip-hash-check", "--snapshot"]).arg(&db).current_dir(dir.path());
+    for output in [status(&old), status(&db), plan.output().unwrap(), requorum().args(restore).output().unwrap()] {
+        let said = text(&output);
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains("8 log entries are not in this file"), "{said}");
+        assert!(said.contains("own etcd once, stop it (TERM)"), "{said}");
+    }
+    assert!(!text(&status(&fixture("s35.db"))).contains("log entries"));
+}

@@ -94,6 +94,7 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
     let world = Local::real(Members::new(Default::default())?);
     let snapshot = absolute(&args.snapshot)?;
     super::snapshot::open(&snapshot)?;
+    super::inspect::what_lies_beside(&snapshot);
     let facts = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());
         let facts = inspect::examine(&snapshot, &mut |step| meter.step("", step));

@@ -207,6 +207,7 @@ fn restore_one(args: &RestoreArgs) -> Result<()> {
         return Err(Trouble::new(Kind::Usage, "--set-version needs --etcd-version")
             .why("it writes the versions of the etcd that will run"));
     }
+    super::inspect::what_lies_beside(&args.file);
     let tools = Tools::default();
     let restored = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());
