@@ -261,7 +261,7 @@ fn a_database_that_was_never_flushed_is_no_empty_store() {
     let list = list(&Seen { files: &[db, half_db], dirs: &[lagging, half], now: NOW, ..Seen::default() });
     let source = at(&list, "/lag/member/snap/db");
     assert_eq!((source.revision, source.loss.cell()), (Some(1), "8,263 entries".into()));
-    assert!(source.loses(list.newest.as_ref())[0].starts_with("Start this member"));
+    assert!(source.loses(list.newest.as_ref())[0].starts_with("Start its own etcd once"));
     let broken = at(&list, "/half/member/snap/db").loses(None);
     assert!(
         broken[0].starts_with("An etcd would not start") && broken[1].starts_with("8,990 log entries"),
