@@ -5,9 +5,11 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
+    net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use sha2::{Digest, Sha256};
@@ -448,4 +450,169 @@ fn variables_of_etcdctl_that_are_not_known_are_refused_by_name() {
     let output = requorum().args(["snapshot", "save", "x", "--discovery-srv=x"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
     assert!(text(&output).contains("--discovery-srv"), "{}", text(&output));
+}
+
+#[test]
+fn a_named_pipe_keeps_nobody_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe.db");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    for words in [&["snapshot", "status"][..], &["snapshot", "inspect"], &["hashkv"], &["plan", "--snapshot"]] {
+        let mut command = Command::new("timeout");
+        command.args(["-s", "KILL", "60", env!("CARGO_BIN_EXE_requorum")]).args(words);
+        let output = command.arg(&pipe).current_dir(dir.path()).output().unwrap();
+        refused(&output, 1, &["it is not a regular file"], dir.path(), &["pipe.db".to_string()]);
+    }
+}
+
+#[test]
+fn resume_of_a_plan_that_is_not_there_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = requorum().arg("resume").arg(dir.path().join("mistyped.yaml")).output().unwrap();
+    refused(&output, 1, &["mistyped.yaml", "it does not exist"], dir.path(), &[]);
+}
+
+#[test]
+fn client_urls_come_from_the_snapshot_where_the_peer_urls_are_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = dir.path().join("plan.yaml");
+    // On one host each, port 2379 of the peer host would be the client URL of all of them.
+    let cluster = "a=http://[::1]:33428,b=http://[::1]:33430,c=http://[::2]:33499";
+    let mut command = requorum();
+    command.args(["plan", "--initial-cluster", cluster, "--snapshot"]).arg(fixture("3.4.23-ipv6.db"));
+    let output = command.arg("-o").arg(&plan).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let made = fs::read_to_string(&plan).unwrap();
+    for url in ["http://127.0.0.1:33427", "http://127.0.0.1:33429", "http://[::2]:2379"] {
+        assert!(made.contains(&format!("client_urls:\n  - {url}\n")), "{url} is not in:\n{made}");
+    }
+}
+
+#[test]
+fn who_asks_twice_is_not_kept_waiting_by_a_server_that_says_nothing() {
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let endpoint = format!("--endpoints=http://{}", mute.local_addr().unwrap());
+    let mut command = requorum();
+    command.args(["snapshot", "save", "x.db", &endpoint, "--command-timeout=1h", "--dial-timeout=1h"]);
+    let mut child = command.current_dir(dir.path()).stderr(Stdio::piped()).spawn().unwrap();
+    let kept = mute.accept().unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    let stop = || rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    stop();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let said = lines.skip_while(|line| !line.contains("Stopping at the next safe point")).next();
+    assert!(said.is_some(), "it ended, and nothing was left to ask a second time");
+    stop();
+    assert_eq!(child.wait().unwrap().code(), Some(75));
+    drop(kept);
+}
+
+/// A wizard that was left has no plan file where none was saved: its journal stands in for it.
+#[test]
+fn a_journal_stands_in_for_its_plan() {
+    let dir = tempfile::tempdir().unwrap();
+    let (plan, journal) = (dir.path().join("plan.yaml"), dir.path().join("kept.journal"));
+    let mut command = requorum();
+    command.args(["plan", "--initial-cluster", THREE, "--snapshot"]).arg(fixture("s35.db"));
+    let output = command.arg("--data-root").arg(dir.path()).arg("-o").arg(&plan).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let said = |command: &str, flags: &[&str], file: &Path| {
+        let output = requorum().arg(command).args(flags).arg(file).output().unwrap();
+        assert!(output.status.success(), "{command}: {}", text(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let launch = said("launch", &["--plan"], &plan);
+    said("apply", &[], &plan);
+    fs::rename(dir.path().join("plan.yaml.journal"), &journal).unwrap();
+    fs::remove_file(&plan).unwrap();
+    assert_eq!(said("launch", &["--plan"], &journal), launch);
+    assert!(said("undo", &[], &journal).contains("What was there before is in place again"));
+    assert!(said("report", &[], &journal).contains(".undone-"), "written down in the same journal");
+    assert!(!names(dir.path()).contains(&"m1.etcd".to_string()));
+    let empty = dir.path().join("empty.journal");
+    fs::write(&empty, "").unwrap();
+    let output = requorum().arg("undo").arg(&empty).output().unwrap();
+    assert!(!output.status.success() && text(&output).contains("tells of no run"), "{}", text(&output));
+}
+
+#[test]
+fn log_and_data_are_not_put_into_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    for wal in ["m1.etcd", "m1.etcd/member", "m1.etcd/wal", "."] {
+        let flag = format!("--wal-dir={}", dir.path().join(wal).display());
+        let output = restore(&fixture("s35.db"), THREE, dir.path(), &[&flag]);
+        refused(&output, 2, &["lie inside each other", "Leave --wal-dir out"], dir.path(), &[]);
+    }
+}
+
+#[test]
+fn a_full_disk_behind_standard_output_is_a_sentence() {
+    for words in [&["completions", "bash"][..], &["snapshot", "status"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = requorum();
+        command.args(words).stdout(full);
+        if words[0] == "snapshot" {
+            command.arg(fixture("s35.db"));
+        }
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+        assert!(text(&output).contains("Error: cannot print the result"), "{}", text(&output));
+    }
+}
+
+#[test]
+fn what_is_no_plan_is_called_by_its_name_and_kind() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("empty.yaml"), "\n").unwrap();
+    fs::write(dir.path().join("half.yaml"), "version: 1\n").unwrap();
+    fs::write(dir.path().join("binary"), [0xff, 0xfe, 0]).unwrap();
+    fs::create_dir(dir.path().join("dir")).unwrap();
+    let before = names(dir.path());
+    for (file, words) in [
+        ("empty.yaml", &["empty.yaml is not a plan: it is empty"][..]),
+        ("half.yaml", &["half.yaml: the plan cannot be read", "missing field"]),
+        ("binary", &["binary is not a plan: it is not text"]),
+        ("dir", &["dir is not a plan: it is a directory"]),
+    ] {
+        let output = requorum().arg("apply").arg(dir.path().join(file)).output().unwrap();
+        refused(&output, 1, words, dir.path(), &before);
+    }
+    let mut command = requorum();
+    command.args(["plan", "--initial-cluster", "m1=http://host1", "--snapshot"]).arg(fixture("s35.db"));
+    let output = command.arg("-o").arg(dir.path().join("no/plan.yaml")).output().unwrap();
+    refused(&output, 1, &["the port is missing"], dir.path(), &before);
+    assert!(!text(&output).contains("client URL is missing"), "nobody has to type one: {}", text(&output));
+    let mut command = requorum();
+    command.args(["plan", "--initial-cluster", THREE, "--snapshot"]).arg(fixture("s35.db"));
+    let output = command.arg("-o").arg(dir.path().join("no/plan.yaml")).output().unwrap();
+    refused(&output, 1, &["cannot write", "the directory for it does not exist"], dir.path(), &before);
+}
+
+/// The log goes 8 entries past this database: who takes the file alone leaves them behind.
+#[test]
+fn what_the_log_holds_beyond_a_database_is_said_before_it_is_taken() {
+    let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/datadirs/3.4-v2");
+    let db = old.join("member/snap/db");
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("m1.etcd");
+    let restore: [&std::ffi::OsStr; 6] = [
+        "snapshot".as_ref(),
+        "restore".as_ref(),
+        "--skip-hash-check".as_ref(),
+        "--data-dir".as_ref(),
+        target.as_ref(),
+        db.as_ref(),
+    ];
+    let status = |path: &Path| requorum().args(["snapshot", "status"]).arg(path).output().unwrap();
+    let mut plan = requorum();
+    plan.args(["plan", "--skip-hash-check", "--snapshot"]).arg(&db).current_dir(dir.path());
+    for output in [status(&old), status(&db), plan.output().unwrap(), requorum().args(restore).output().unwrap()] {
+        let said = text(&output);
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains("8 log entries are not in this file"), "{said}");
+        assert!(said.contains("own etcd once, stop it (TERM)"), "{said}");
+    }
+    assert!(!text(&status(&fixture("s35.db"))).contains("log entries"));
 }

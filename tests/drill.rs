@@ -16,8 +16,11 @@ fn files(dir: &Path) -> Vec<String> {
 fn the_drill_plays_by_itself_and_leaves_nothing() {
     let home = tempfile::tempdir().unwrap();
     let temporary = tempfile::tempdir().unwrap();
+    let kept = tempfile::tempdir().unwrap();
+    let debrief = kept.path().join("how it went.md");
     let output = Command::new(env!("CARGO_BIN_EXE_requorum"))
-        .args(["drill", "--play"])
+        .args(["drill", "--play", "--debrief"])
+        .arg(&debrief)
         .env_clear()
         .env("TMPDIR", temporary.path())
         .current_dir(home.path())
@@ -39,6 +42,7 @@ fn the_drill_plays_by_itself_and_leaves_nothing() {
         assert!(said.contains(expected), "{expected:?} is not in:\n{said}");
     }
     assert!(files(home.path()).is_empty() && files(temporary.path()).is_empty());
+    assert!(fs::read_to_string(&debrief).unwrap().contains("The first night: passed"));
 }
 
 #[test]

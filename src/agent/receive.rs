@@ -62,7 +62,8 @@ impl Wanted {
 /// # Errors
 /// When what has the name of a received one is not, or `watch` says stop.
 pub fn look(wanted: &Wanted, watch: &mut Watch<'_>) -> Result<Have> {
-    if let Ok(mut file) = File::open(&wanted.at)
+    if wanted.at.is_file()
+        && let Ok(mut file) = File::open(&wanted.at)
         && file.metadata().is_ok_and(|meta| meta.is_file() && meta.len() == wanted.bytes)
         && sha256(&mut file, &wanted.at, wanted.bytes, watch)? == wanted.sha256
     {

@@ -16,7 +16,7 @@ use super::{
     warn,
 };
 use crate::{
-    engine::progress::Progress,
+    engine::{progress::Progress, source::io_trouble},
     plan::{
         Plan,
         fence::Fence,
@@ -73,7 +73,7 @@ pub(super) struct ResumeArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct UndoArgs {
-    /// The plan file that was applied.
+    /// The plan file that was applied, or the journal of a run (the wizard's lie in $XDG_STATE_HOME/requorum).
     plan: PathBuf,
     #[command(flatten)]
     how: How,
@@ -117,7 +117,7 @@ pub(super) fn run(args: Args, outer: &connect::ConnectArgs, format: Format) -> R
         _ => Until::InPlace,
     };
     let made = plan::read(&args.plan)?;
-    carry(&made, &args.plan, &journal::beside(&super::absolute(&args.plan)?), args.how, until, outer, format)?;
+    carry(&made, &args.plan, &plan::journal_of(&args.plan)?, args.how, until, outer, format)?;
     if format == Format::Json {
         return Ok(());
     }
@@ -139,6 +139,10 @@ pub(super) fn run(args: Args, outer: &connect::ConnectArgs, format: Format) -> R
 pub(super) fn resume(args: ResumeArgs, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
     let beside = journal::beside(&args.plan);
     let journal = super::absolute(if beside.is_file() { &beside } else { &args.plan })?;
+    if !journal.exists() && !args.plan.exists() {
+        return Err(io_trouble("read", &journal, &io::ErrorKind::NotFound.into())
+            .hint("Name the plan file of the run that was cut off, or its journal."));
+    }
     let world = Local::real(Members::new(Default::default())?);
     let records = journal::Journal::at(&world, &journal).read()?;
     let Some(open) = resume::standing(&records) else {
@@ -160,7 +164,11 @@ pub(super) fn resume(args: ResumeArgs, outer: &connect::ConnectArgs, format: For
         _ => Until::InPlace,
     };
     carry(&open.plan, &args.plan, &journal, args.how, until, outer, format)?;
-    if format == Format::Json { Ok(()) } else { print("It is at its end now. What was done: requorum report.\n") }
+    let file = shell_words::quote(&args.plan.to_string_lossy()).into_owned();
+    match format {
+        Format::Json => Ok(()),
+        _ => print(&format!("It is at its end now. What was done: requorum report {file}\n")),
+    }
 }
 
 /// Where a run stood, in a few lines.
@@ -183,7 +191,7 @@ fn stood(open: &Unfinished) -> String {
 /// Takes a plan's members out of their places again.
 pub(super) fn undo(args: UndoArgs, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
     let made = plan::read(&args.plan)?;
-    carry(&made, &args.plan, &journal::beside(&super::absolute(&args.plan)?), args.how, Until::Undone, outer, format)?;
+    carry(&made, &args.plan, &plan::journal_of(&args.plan)?, args.how, Until::Undone, outer, format)?;
     if format == Format::Json { Ok(()) } else { print("What was there before is in place again.\n") }
 }
 
@@ -231,12 +239,27 @@ fn carry(
     let file = shell_words::quote(&file.to_string_lossy()).into_owned();
     outcome.map_err(|trouble| {
         let trouble = if until == Until::InPlace { lifts(trouble, &blocking) } else { trouble };
+        let trouble = if trouble.kind == Kind::Stopped { stopped(trouble, until) } else { trouble };
         // With the file, so that it can be copied.
         let hint = ["resume", "undo"].iter().fold(trouble.hint.clone(), |hint, verb| {
             hint.replace(&format!("`requorum {verb}`"), &format!("`requorum {verb} {file}`"))
         });
         Trouble { hint, ..trouble }
     })
+}
+
+/// What stays of a run that was stopped, and the ways on and back.
+fn stopped(trouble: Trouble, until: Until) -> Trouble {
+    let ways = match until {
+        Until::Looked => return trouble,
+        Until::Undone => "Go on: `requorum resume`.",
+        _ => {
+            "Members that were built already wait beside their places. Go on: `requorum resume`. Take it back: \
+             `requorum undo`."
+        }
+    };
+    let hint = if trouble.hint.is_empty() { ways.into() } else { format!("{}\n  {ways}", trouble.hint) };
+    trouble.hint(hint)
 }
 
 /// How to go on in spite of what is in the way.
@@ -377,5 +400,21 @@ fn passed(fence: &Fence) {
     match fence.typed {
         Some(_) => warn(&format!("Warning: overridden: {}.", fence.sentence())),
         None => warn(&format!("Warning: {}.\n  {}", fence.sentence(), fence.lift)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_stops_a_run_is_told_what_waits_and_the_ways_on_and_back() {
+        let trouble = || Trouble::new(Kind::Stopped, "stopped on request").hint("What was under way is removed.");
+        let said = stopped(trouble(), Until::InPlace).hint;
+        for word in ["under way is removed", "wait beside", "`requorum resume`", "`requorum undo`"] {
+            assert!(said.contains(word), "{said}");
+        }
+        assert!(!stopped(trouble(), Until::Undone).hint.contains("requorum undo"));
+        assert_eq!(stopped(trouble(), Until::Looked), trouble(), "a look leaves nothing to go on with");
     }
 }

@@ -123,7 +123,9 @@ fn practise(args: &Args, dir: Option<&Path>, format: Format) -> Result<()> {
     let drill = Drill::set_up_on(scenario.clone(), args.look.options(), real.clone())?;
     if args.play {
         print(&flowing(&drill.brief()))?;
-        return play::play(&drill, &mut |text| print(text));
+        play::play(&drill, &mut |text| print(text))?;
+        let found = debrief::debrief(&drill.exercise.lock());
+        return args.debrief.as_ref().map_or(Ok(()), |path| save(path, &found));
     }
     // on the machine of a game day somebody may look on; an exercise needs nobody
     let server = wizard::state_dir().map(|dir| Server::listen(&dir)).transpose();

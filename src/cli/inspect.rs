@@ -19,7 +19,7 @@ use crate::{
     engine::{
         compare::{self as comparing, Change, Compared, Differs, History, Sums},
         contents::{self, prefix_of},
-        hashkv as hashing,
+        datadir, hashkv as hashing,
         keys::{self as listing, Wanted},
         loss::Tally,
         progress::{Progress, Watch},
@@ -27,6 +27,10 @@ use crate::{
         source::Source,
         status::{self as looking, Status, Trailer},
         words::{count, shown, table, thousands},
+    },
+    plan::{
+        ledger::{Entries, Loss},
+        sources::replay,
     },
     trouble::{Kind, Result, Trouble},
 };
@@ -112,6 +116,29 @@ fn introduce(path: &Path, status: &Status) {
     }
 }
 
+/// Says what the log beside a database holds beyond it, and whether an etcd goes on writing both.
+pub(super) fn what_lies_beside(file: &Path) {
+    let Ok(file) = super::absolute(file) else { return };
+    let dir = match file.ends_with("member/snap/db") {
+        true => file.ancestors().nth(3).unwrap_or(&file),
+        false if file.join("member/snap/db").exists() => &file,
+        false => return,
+    };
+    let facts = datadir::look(dir, None);
+    if facts.held.is_held() {
+        return warn(&format!(
+            "Warning: an etcd runs on {}: what is read of it now is older than what it serves, and may be torn. Save a \
+             snapshot from that member instead.",
+            dir.display()
+        ));
+    }
+    let Some(says) = facts.state.says().filter(|says| says.entries_beyond() > 0) else { return };
+    let entries = Entries::Beyond { all: says.entries_beyond(), committed: says.committed_beyond() };
+    let loss = Loss { revisions: None, seconds: None, entries, at_least: false };
+    let sentences = loss.sentences(None, Some(&replay(says)));
+    warn(&format!("Warning: {}: {}", dir.display(), sentences.join(" ")));
+}
+
 /// Opens a file, reads it through and introduces it.
 fn open(path: &Path) -> Result<(Source, Status)> {
     let opened = metered(|watch| {
@@ -120,6 +147,7 @@ fn open(path: &Path) -> Result<(Source, Status)> {
         Ok((source, status))
     })?;
     introduce(path, &opened.1);
+    what_lies_beside(path);
     Ok(opened)
 }
 

@@ -25,7 +25,7 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The plan file.
+    /// The plan file, or the journal of a run (the wizard's lie in $XDG_STATE_HOME/requorum).
     #[arg(long)]
     plan: PathBuf,
     /// Only this member; may be repeated [default: all of them].

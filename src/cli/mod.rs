@@ -173,8 +173,10 @@ fn run(cli: Cli) -> Result<u8> {
         Some(Command::Drill(args)) => drill::run(&args, write_out),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "requorum", &mut io::stdout());
-            Ok(())
+            // Into memory first: written straight to a full disk it would panic.
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "requorum", &mut text);
+            print(&String::from_utf8_lossy(&text))
         }
     };
     done.map(|()| 0)

@@ -1,6 +1,6 @@
 //! `requorum plan|restore`: a whole cluster by way of a plan file.
 
-use std::{fs, path::PathBuf};
+use std::{fs, io, path::PathBuf};
 
 use super::{
     absolute, judge, print,
@@ -13,10 +13,12 @@ use crate::{
     plan::{
         Plan,
         build::{self, Draft},
-        certs, destination, file, inventory, prefill,
-        table::{self, Column, Origin, Row},
+        certs, destination,
+        facts::{Content, KnownMember},
+        file, inventory, prefill,
+        table::{self, Column, Origin, Problem, Row, Severity},
     },
-    recovery::{self, Passed, RowEvent, fences, journal},
+    recovery::{self, Passed, RowEvent, fences, journal, resume},
     trouble::{Kind, Result, Trouble},
     world::{World, local::Local, members::Members},
 };
@@ -34,7 +36,8 @@ pub(super) struct MakeArgs {
     /// dataDir, walDir} or {name, host}, or an Ansible inventory with a group etcd.
     #[arg(long, value_name = "FILE", conflicts_with = "initial_cluster")]
     inventory: Option<PathBuf>,
-    /// Their client URLs: NAME=CLIENT-URL,… [default: the peer hosts with port 2379]
+    /// Their client URLs: NAME=CLIENT-URL,… [default: what the snapshot has for the same peer URLs, else
+    /// the peer hosts with port 2379]
     #[arg(long)]
     client_urls: Option<String>,
     /// Where they are restored by `requorum apply`: NAME=DESTINATION,… with what ssh takes; the others on this machine.
@@ -73,7 +76,7 @@ pub(super) struct MakeArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RestoreArgs {
-    /// The plan file.
+    /// The plan file, or the journal of a run (the wizard's lie in $XDG_STATE_HOME/requorum).
     #[arg(long)]
     plan: PathBuf,
     /// Only this member; may be repeated [default: all of them, on this machine].
@@ -91,6 +94,7 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
     let world = Local::real(Members::new(Default::default())?);
     let snapshot = absolute(&args.snapshot)?;
     super::snapshot::open(&snapshot)?;
+    super::inspect::what_lies_beside(&snapshot);
     let facts = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());
         let facts = inspect::examine(&snapshot, &mut |step| meter.step("", step));
@@ -127,7 +131,10 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
         if let Some(client) = given {
             row.set(Column::Client, client, Origin::Typed);
         } else if row.text(Column::Client).is_empty() {
-            row.set(Column::Client, client_url(row.text(Column::Peer)), Origin::Proposed);
+            match known_client(row.text(Column::Peer), content) {
+                Some(client) => row.set(Column::Client, client, Origin::Snapshot),
+                None => row.set(Column::Client, client_url(row.text(Column::Peer)), Origin::Proposed),
+            }
         }
         row.set(Column::Flags, shell_words::join(&args.etcd_flags), Origin::Typed);
     }
@@ -155,7 +162,7 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
     let names: Vec<&str> = draft.rows.iter().map(|row| row.text(Column::Name)).collect();
     let built = match build::build(&draft) {
         Ok(built) => built,
-        Err(problems) => return judge("no plan can be made", &problems, &names),
+        Err(problems) => return judge("no plan can be made", &first_causes(problems), &names),
     };
     judge("no plan can be made", &built.warnings, &names)?;
     let output = absolute(&args.output)?;
@@ -166,6 +173,14 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
     }
     text += &format!("Carry it out with: requorum apply {}\n", shell_words::quote(&output.to_string_lossy()));
     print(&text)
+}
+
+/// Without what only follows: a client URL that nobody typed is missing where none could be made of a wrong peer URL.
+fn first_causes(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let wrong = |p: &Problem, column| p.severity == Severity::Error && p.column == Some(column);
+    let peers: Vec<_> = problems.iter().filter(|p| wrong(p, Column::Peer)).map(|p| p.row).collect();
+    problems.retain(|p| !(wrong(p, Column::Client) && p.text.contains("is missing") && peers.contains(&p.row)));
+    problems
 }
 
 /// Puts each member on its host, as `--hosts` says.
@@ -183,6 +198,18 @@ fn place(rows: &mut [Row], hosts: Option<&str>) -> Result<()> {
         row.set(Column::Host, host, Origin::Typed);
     }
     Ok(())
+}
+
+/// The client URLs that the snapshot has for the member at these peer URLs.
+fn known_client(peer: &str, content: Option<&Content>) -> Option<String> {
+    let mut urls: Vec<&str> = table::items(peer).collect();
+    urls.sort_unstable();
+    let same = |member: &&KnownMember| {
+        let mut theirs: Vec<&str> = member.peer_urls.iter().map(String::as_str).collect();
+        theirs.sort_unstable();
+        !theirs.is_empty() && theirs == urls && !member.client_urls.is_empty()
+    };
+    content?.members.iter().find(same).map(|member| member.client_urls.join(","))
 }
 
 /// The client URL next to a peer URL: the same host, etcd's customary port.
@@ -204,19 +231,56 @@ pub(super) fn timestamp(now: i64) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
+/// Where what is done by this plan file is written down: beside it, or in the journal that was named in its stead.
+pub(super) fn journal_of(file: &std::path::Path) -> Result<PathBuf> {
+    let file = absolute(file)?;
+    Ok(if is_journal(&file) { file } else { journal::beside(&file) })
+}
+
+fn is_journal(file: &std::path::Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "journal")
+}
+
+/// The plan that a journal's last run carried out: all that is left of it where the wizard made it and it was not saved.
+fn of_journal(path: &std::path::Path) -> Result<Plan> {
+    let world = Local::real(Members::new(Default::default())?);
+    let path = absolute(path)?;
+    fs::metadata(&path).map_err(|e| io_trouble("read", &path, &e))?;
+    resume::last_plan(&journal::Journal::at(&world, &path).read()?).ok_or_else(|| {
+        Trouble::new(Kind::Input, format!("{} tells of no run", path.display())).hint("Name the plan file.")
+    })
+}
+
 /// Reads a plan file and judges it as the wizard would judge the same table.
 pub(super) fn read(path: &std::path::Path) -> Result<Plan> {
+    let plan = if is_journal(path) { of_journal(path)? } else { of_file(path)? };
+    let names: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
+    judge(&format!("the plan {} is not carried out", path.display()), &build::verify(&plan), &names)
+        .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
+    Ok(plan)
+}
+
+fn of_file(path: &std::path::Path) -> Result<Plan> {
     let length = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?.len();
     if length > file::MAX_BYTES as u64 {
         return Err(Trouble::new(Kind::Input, format!("{} is not a plan", path.display()))
             .why(format!("it has {length} bytes; a plan has at most {}", file::MAX_BYTES)));
     }
-    let text = fs::read_to_string(path).map_err(|e| io_trouble("read", path, &e))?;
-    let plan = file::from_yaml(&text)?;
-    let names: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
-    judge(&format!("the plan {} is not carried out", path.display()), &build::verify(&plan), &names)
-        .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
-    Ok(plan)
+    let text = text_of(path, "a plan")?;
+    file::from_yaml(&text)
+        .map_err(|trouble| Trouble { what: format!("{}: {}", path.display(), trouble.what), ..trouble })
+}
+
+/// A file's text, where it is one.
+fn text_of(path: &std::path::Path, wanted: &str) -> Result<String> {
+    let no = |why: &str| Trouble::new(Kind::Input, format!("{} is not {wanted}", path.display())).why(why);
+    match fs::read_to_string(path) {
+        Ok(text) if text.trim().is_empty() => Err(no("it is empty")),
+        Ok(text) => Ok(text),
+        Err(e) if e.kind() == io::ErrorKind::InvalidData => Err(no("it is not text")),
+        Err(e) if e.kind() == io::ErrorKind::IsADirectory => Err(no("it is a directory")),
+        Err(e) => Err(io_trouble("read", path, &e)),
+    }
 }
 
 /// Reads an inventory file.
@@ -226,7 +290,7 @@ pub(super) fn inventory(path: &std::path::Path) -> Result<Vec<inventory::Entry>>
         return Err(Trouble::new(Kind::Input, format!("{} is not an inventory", path.display()))
             .why(format!("it has {length} bytes; one has at most {}", file::MAX_BYTES)));
     }
-    let text = fs::read_to_string(path).map_err(|e| io_trouble("read", path, &e))?;
+    let text = text_of(path, "an inventory")?;
     inventory::read(&text)
         .map_err(|trouble| Trouble { what: format!("{}: {}", path.display(), trouble.what), ..trouble })
 }
@@ -261,7 +325,7 @@ pub(super) fn restore(args: RestoreArgs, outer: &super::connect::ConnectArgs) ->
     judge(&format!("the plan {} is not carried out", args.plan.display()), &problems, &all)
         .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
     let passed = fenced(&args.overrides, &plan, &names, &connect.endpoints(), &world)?;
-    let journal = journal::beside(&absolute(&args.plan)?);
+    let journal = journal_of(&args.plan)?;
     let mut lines = Vec::new();
     let outcome = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());

@@ -70,7 +70,9 @@ pub(super) fn rate(step: Progress, since: Duration) -> String {
     format!(", {}/s, {left:.0} s left", human_size(rate as u64))
 }
 
-/// Runs `work` while Ctrl-C and TERM ask it to stop at its next safe point.
+/// Runs `work` while Ctrl-C and TERM ask it to stop at its next safe point. Who asks twice is not kept waiting for
+/// that point, which a disk or a network that hangs may never let come: whatever is under way is left as a power cut
+/// leaves it, and the next run clears up.
 pub(super) fn interruptible<T>(work: impl FnOnce(&Cancel) -> Result<T>) -> Result<T> {
     let cancel = Cancel::default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -79,17 +81,28 @@ pub(super) fn interruptible<T>(work: impl FnOnce(&Cancel) -> Result<T>) -> Resul
         .build()
         .map_err(|e| Trouble::new(Kind::Failed, "cannot listen for signals").why(e))?;
     let hand = cancel.clone();
-    runtime.spawn(async move {
+    // Before the work begins, so that no signal finds the process without an ear.
+    let ears = {
         use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-        let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-        hand.stop();
-    });
+        let _inside = runtime.enter();
+        [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal)
+    };
+    if let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = ears {
+        runtime.spawn(async move {
+            for again in [false, true] {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                    _ = hangup.recv() => {}
+                }
+                if again {
+                    std::process::exit(Kind::Stopped.exit_code().into());
+                }
+                hand.stop();
+                let _ = writeln!(io::stderr(), "\nStopping at the next safe point; Ctrl-C once more ends at once.");
+            }
+        });
+    }
     let outcome = work(&cancel);
     runtime.shutdown_background();
     outcome

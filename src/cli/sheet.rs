@@ -12,7 +12,7 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The plan file.
+    /// The plan file, or the journal of a run (the wizard's lie in $XDG_STATE_HOME/requorum).
     plan: PathBuf,
     /// The member.
     #[arg(long, value_name = "NAME")]

@@ -197,11 +197,17 @@ fn restore_one(args: &RestoreArgs) -> Result<()> {
     let wal_dir = args.wal_dir.as_deref().map(absolute).transpose()?;
     // etcdutl's fingers may name the default place.
     let wal_dir = wal_dir.filter(|dir| *dir != data_dir.join("member/wal"));
+    if let Some(wal) = wal_dir.as_ref().filter(|wal| wal.starts_with(&data_dir) || data_dir.starts_with(wal)) {
+        return Err(Trouble::new(Kind::Usage, "--wal-dir and --data-dir lie inside each other")
+            .why(format!("{} and {}", wal.display(), data_dir.display()))
+            .hint("Leave --wal-dir out, here and when etcd is started: the log then lies in DATA-DIR/member/wal."));
+    }
     let options = args.options.options()?;
     if options.set_version && args.etcd_version.is_none() {
         return Err(Trouble::new(Kind::Usage, "--set-version needs --etcd-version")
             .why("it writes the versions of the etcd that will run"));
     }
+    super::inspect::what_lies_beside(&args.file);
     let tools = Tools::default();
     let restored = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());

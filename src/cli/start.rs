@@ -11,10 +11,7 @@ use serde_json::{Value, json};
 use super::{Format, absolute, apply::Teller, plan, print, progress::interruptible, warn};
 use crate::{
     plan::{fence::Old, start::Start},
-    recovery::{
-        hosts::{self, Consent, Job, Offer, Until},
-        journal,
-    },
+    recovery::hosts::{self, Consent, Job, Offer, Until},
     trouble::{Kind, Result, Trouble},
     world::{local::Local, members::Members, ssh::Ssh},
 };
@@ -25,7 +22,7 @@ A member is started by the systemd unit on its data directory, or by its static 
 says what the plan says; else the reason is given, and `requorum launch` prints how it is started by hand. Members come up \
 side by side: the first waits for the second. `requorum verify` then proves what they serve.")]
 pub(super) struct Args {
-    /// The plan file that was applied.
+    /// The plan file that was applied, or the journal of a run (the wizard's lie in $XDG_STATE_HOME/requorum).
     plan: PathBuf,
     /// Only this member; may be repeated [default: all of them].
     #[arg(long, value_name = "NAME")]
@@ -61,7 +58,7 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
         reason: "",
         decisions: &[],
         run: &run,
-        journal: &journal::beside(&absolute(&args.plan)?),
+        journal: &plan::journal_of(&args.plan)?,
     };
     let offers = interruptible(|cancel| hosts::offers(&job, cancel))?;
     offers.iter().try_for_each(|offer| show(offer, format))?;

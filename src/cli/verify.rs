@@ -6,7 +6,7 @@ use super::{Format, connect, plan, print, progress::interruptible, warn};
 use crate::{
     plan::check::{Check, Next, Proof, Stand, Verdict},
     recovery::{
-        fences, journal,
+        fences,
         verify::{Job, record, verify},
     },
     trouble::{Kind, Result, Trouble},
@@ -23,7 +23,7 @@ Exit codes: 0 proven, 16 something is not as planned, 17 not proven in that time
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER)]
 pub(super) struct VerifyArgs {
-    /// The plan file.
+    /// The plan file, or the journal of a run (the wizard's lie in $XDG_STATE_HOME/requorum).
     #[arg(long)]
     plan: PathBuf,
     /// How long members may take to come up.
@@ -56,7 +56,7 @@ pub(super) fn run(args: VerifyArgs, outer: &connect::ConnectArgs, format: Format
         })
     })?;
     // What was seen stands whether or not it can be written down.
-    let journal = journal::beside(&super::absolute(&args.plan)?);
+    let journal = plan::journal_of(&args.plan)?;
     if let Err(trouble) = record(&proof, &world, &journal) {
         warn(&format!("Warning: the proof is not in the journal: {trouble}"));
     }

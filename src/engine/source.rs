@@ -130,6 +130,7 @@ pub fn hex(bytes: &[u8]) -> String {
 pub fn io_trouble(what: &str, path: &Path, error: &io::Error) -> Trouble {
     let trouble = |kind, why: &str| Trouble::new(kind, format!("cannot {what} {}", path.display())).why(why);
     match error.kind() {
+        io::ErrorKind::NotFound if what == "write" => trouble(Kind::Input, "the directory for it does not exist"),
         io::ErrorKind::NotFound => trouble(Kind::Input, "it does not exist"),
         io::ErrorKind::PermissionDenied => trouble(Kind::Failed, "permission denied")
             .hint("Run requorum as the user that owns it (often etcd or root), for example with sudo."),
@@ -153,11 +154,13 @@ impl Source {
             let source = Source::open(&db)?;
             return Ok(Source { wrapping: Wrapping::DataDir(path.into()), ..source });
         }
-        if let Ok(file) = File::open(path) {
+        // Looked at before it is opened: a named pipe keeps whoever opens it waiting.
+        if path.is_file()
+            && let Ok(file) = File::open(path)
+        {
             let mut head = Vec::new();
             let packed = file.metadata().map_err(|e| io_trouble("read", path, &e))?;
-            if packed.is_file()
-                && (&file).take(16).read_to_end(&mut head).is_ok()
+            if (&file).take(16).read_to_end(&mut head).is_ok()
                 && let Some(format) = Archive::of(&head)
             {
                 let unpacked = archive::unpack(format, &file, path, watch)?;
@@ -326,7 +329,7 @@ pub fn step(watch: &mut Watch<'_>, phase: Phase, done: u64, total: u64) -> Resul
     match watch(Progress { phase, done, total }) {
         Flow::Go => Ok(()),
         Flow::Stop => Err(Trouble::new(Kind::Stopped, format!("stopped on request while {}", phase.words()))
-            .hint("What was made so far is removed; nothing else was touched.")),
+            .hint("What was under way is removed; nothing else was touched.")),
     }
 }
 

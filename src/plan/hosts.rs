@@ -101,8 +101,13 @@ pub fn judge_program(own: &Own, facts: &HostFacts) -> Vec<Problem> {
 /// Every problem with one host: its program, its places, its space; warnings where it can be gone on.
 pub fn judge(plan: &Plan, members: &[usize], own: &Own, facts: &HostFacts) -> Vec<Problem> {
     let mut out = judge_program(own, facts);
-    for (pid, _) in &facts.etcds {
-        out.push(Problem::warning(None, None, format!("an etcd runs there (process {pid})")));
+    let pids: Vec<String> = facts.etcds.iter().map(|(pid, _)| pid.to_string()).collect();
+    match pids.as_slice() {
+        [] => {}
+        [pid] => out.push(Problem::warning(None, None, format!("an etcd runs there (process {pid})"))),
+        several => {
+            out.push(Problem::warning(None, None, format!("etcds run there (processes {})", several.join(", "))))
+        }
     }
     for (at, member) in members.iter().filter_map(|at| Some((*at, plan.members.get(*at)?))) {
         for (column, path) in dirs(member) {

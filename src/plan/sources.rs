@@ -317,6 +317,22 @@ fn of_file(file: &FileFacts, seen: &Seen<'_>, cluster: &Cluster) -> Source {
     }
 }
 
+/// What is to be done about the log of a directory on which nobody runs, where no survivor has as much. The member cannot
+/// be asked for a snapshot then: its client port stays shut until it has published itself, which takes a quorum.
+pub fn replay(says: &DirSays) -> String {
+    match (says.committed_beyond(), says.undecided_beyond()) {
+        (0, _) => "Its own etcd alone would not bring in what its log ends with: nothing tells that it was committed. \
+                   Another member may know."
+            .into(),
+        (_, 0) => "Start its own etcd once, stop it (TERM) and look again: without a quorum too it brings in what its log \
+                   holds."
+            .into(),
+        _ => "Start its own etcd once, stop it (TERM) and look again: without a quorum too it brings in what it knows to \
+              be committed."
+            .into(),
+    }
+}
+
 /// What loses less than the database of a directory whose log goes on past it.
 fn better(dir: &DirFacts, end: LogEnd, seen: &Seen<'_>) -> String {
     // committed up to the log's end, so it has all that this one could have served
@@ -327,7 +343,7 @@ fn better(dir: &DirFacts, end: LogEnd, seen: &Seen<'_>) -> String {
             "An etcd would not start on this directory as it is; keep it, its log holds more than can be read here."
                 .into()
         }
-        (None, _) => "Start this member with its own etcd first, and save a snapshot from it: that loses least.".into(),
+        (None, state) => state.says().map(replay).unwrap_or_default(),
     }
 }
 

@@ -35,7 +35,7 @@ impl Unfinished {
     }
 
     fn begun(record: &Record) -> Option<Unfinished> {
-        let plan: Plan = serde_json::from_value(record.data.get("whole_plan")?.clone()).ok()?;
+        let plan = whole_plan(record)?;
         let text = |name: &str| record.data.get(name).and_then(Value::as_str).unwrap_or_default().to_string();
         Some(Unfinished {
             members: plan.members.iter().map(|m| (m.name.clone(), None)).collect(),
@@ -62,6 +62,15 @@ impl Unfinished {
             }
         }
     }
+}
+
+fn whole_plan(begun: &Record) -> Option<Plan> {
+    serde_json::from_value(begun.data.get("whole_plan")?.clone()).ok()
+}
+
+/// The plan of the last run that a journal tells of.
+pub fn last_plan(records: &[Record]) -> Option<Plan> {
+    records.iter().rev().filter(|record| record.kind == Event::Begun).find_map(whole_plan)
 }
 
 /// The run that is to be gone on with, if the journal's last one did not end as it was to: with all members in place, or

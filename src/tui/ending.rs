@@ -61,7 +61,13 @@ pub fn ending(model: &Model) -> Ending {
         lines.push(format!("{what}: {}", path.display()));
     }
     if let Some(plan) = model.restore.plan.as_ref().filter(|_| !model.options.journals.as_os_str().is_empty()) {
-        lines.push(format!("the journal: {}", journal::of_plan(&model.options.journals, plan).display()));
+        let path = journal::of_plan(&model.options.journals, plan);
+        let journal = shell_words::quote(&path.to_string_lossy()).into_owned();
+        lines.push(format!("the journal: {}", path.display()));
+        if outcome == Outcome::Restored {
+            lines.push(format!("did it work: requorum verify --plan {journal}"));
+            lines.push(format!("the way back: requorum undo {journal}"));
+        }
     }
     if let Some(proof) = &model.proof.proof {
         lines.push(String::new());

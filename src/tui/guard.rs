@@ -2,6 +2,7 @@
 //! exactly once, on every way out: return, error, panic, signal.
 
 use std::{
+    ffi::OsStr,
     io::{self, Write},
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -85,6 +86,15 @@ pub(crate) fn hook_panics() {
     }));
 }
 
+/// Why screens cannot be drawn here; `terminal` says whether both ends are one, `name` is TERM.
+pub(super) fn unfit(terminal: bool, name: Option<&OsStr>) -> Option<&'static str> {
+    match () {
+        () if !terminal => Some("stdin or stdout is a pipe or a file"),
+        () if name.is_some_and(|name| name == "dumb") => Some("TERM is dumb: such a one cannot draw screens"),
+        () => None,
+    }
+}
+
 /// The escape sequence (OSC 52) that asks the terminal to put `text` on its clipboard; inside tmux
 /// wrapped so that tmux passes it on.
 pub(super) fn copy_sequence(text: &str, in_tmux: bool) -> String {
@@ -108,6 +118,13 @@ fn base64(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dumb_terminals_and_pipes_are_unfit() {
+        assert!(unfit(false, Some("xterm".as_ref())).is_some_and(|why| why.contains("pipe")));
+        assert!(unfit(true, Some("dumb".as_ref())).is_some_and(|why| why.contains("dumb")));
+        assert_eq!((unfit(true, Some("vt100".as_ref())), unfit(true, None)), (None, None));
+    }
 
     #[test]
     fn base64_of_rfc_4648() {

@@ -90,13 +90,13 @@ pub fn run(options: Options, world: Arc<dyn World>) -> Result<Ending> {
 /// # Errors
 /// As [`run`].
 pub fn go_on(model: &mut Model, world: Arc<dyn World>, companion: Option<&mut dyn Companion>) -> Result<Ending> {
-    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-        return Err(Trouble::new(Kind::Usage, "the wizard needs a terminal")
-            .why("stdin or stdout is a pipe or a file")
-            .hint(
-                "Without one: `requorum snapshot restore` restores a member from the command line, and \
-                 `requorum drill --play` shows the whole way as plain lines",
-            ));
+    let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    if let Some(why) = guard::unfit(terminal, std::env::var_os("TERM").as_deref()) {
+        return Err(Trouble::new(Kind::Usage, "the wizard needs a terminal").why(why).hint(
+            "Without one: `requorum probe` says whether quorum is lost, `requorum snapshot restore` restores a member \
+             from the command line, `requorum plan` and `apply` a whole cluster, and `requorum drill --play` shows the \
+             whole way as plain lines",
+        ));
     }
     let has = |name| std::env::var_os(name).is_some();
     if has("SSH_CONNECTION") && !has("TMUX") && !has("STY") {

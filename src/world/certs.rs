@@ -74,11 +74,11 @@ fn bytes(path: &Path) -> Result<Vec<u8>, Unread> {
             _ => format!("it cannot be read here ({e})"),
         })
     };
-    let file = std::fs::File::open(path).map_err(fail)?;
-    // A pipe or a device would keep us waiting.
-    if !file.metadata().map_err(fail)?.is_file() {
+    // A pipe or a device would keep us waiting, a pipe even when it is opened.
+    if !std::fs::metadata(path).map_err(fail)?.is_file() {
         return Err(Unread::Wrong("it is not a file".into()));
     }
+    let file = std::fs::File::open(path).map_err(fail)?;
     let mut out = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut out).map_err(fail)?;
     match out.len() as u64 {

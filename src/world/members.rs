@@ -425,8 +425,10 @@ impl Members {
             Miss::Late(limit) => Refusal::new(
                 format!("no answer in {}", words::span(limit)),
                 format!(
-                    "{} takes connections, but its status did not come in {}: the member is hung, its disk stands \
-                     still, or something else listens there. See its log and its disk.",
+                    "{} takes connections, but its status did not come in {}: a member that was started since the \
+                     quorum was lost waits for the others first (its log speaks of elections); else it is hung, its \
+                     disk stands still, or something else listens there. Where quorum is lost, its data are to be had \
+                     from its directory, once it is stopped.",
                     target.url(),
                     words::span(limit)
                 ),

@@ -200,7 +200,7 @@ fn leases_users_buckets_and_marks() {
     );
     checker.other_row(schema::LEASE, b"x", b"\xff");
     checker.other_row(schema::AUTH, schema::AUTH_ENABLED, &[1]);
-    let user = User { name: b"bob".to_vec(), roles: vec!["gone".into()] };
+    let user = User { name: b"bob".to_vec(), roles: vec!["gone".into(), "root".into()] };
     checker.other_row(schema::AUTH_USERS, b"bob", &user.encode_to_vec());
     let (found, _) = checker.finish();
     let missing = "bucket lease is missing; every etcd makes it when it starts";
@@ -214,6 +214,7 @@ fn leases_users_buckets_and_marks() {
     ] {
         assert!(found.warnings.iter().any(|warning| warning.contains(words)), "{words}: {:?}", found.warnings);
     }
+    assert!(!found.warnings.iter().any(|w| w.contains("role root")), "etcd knows that one without a row");
 }
 
 #[test]

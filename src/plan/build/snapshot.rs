@@ -133,13 +133,21 @@ fn versions(content: &Content, target: Option<Minor>, options: &Options) -> Opti
     if options.set_version {
         return None;
     }
-    let stored: Minor = content.storage_version.parse().ok()?;
+    // A database that was copied before its etcd had written the storage version tells only the cluster's.
+    let storage: Option<Minor> = content.storage_version.parse().ok();
+    let stored = storage.max(content.cluster_version.parse().ok())?;
     let text = match target {
-        // 3.6 checks `meta/storageVersion` before anything else and exits; 3.4 and 3.5 do not look.
+        // 3.6 checks `meta/storageVersion` before anything else and exits, and panics on a cluster version later than
+        // its own; 3.4 and 3.5 look at neither.
         Some(Minor::V3_6) if stored > Minor::V3_6 => {
+            let why = match storage {
+                Some(storage) if storage > Minor::V3_6 => {
+                    format!("version \\\"{}\\\" is not supported", content.storage_version)
+                }
+                _ => "invalid downgrade; server version is lower than determined cluster version".into(),
+            };
             return Some(error(format!(
-                "etcd 3.6 does not start on a snapshot of {stored} (\"version \\\"{}\\\" is not supported\"); take etcd {stored}, or have its versions set for 3.6 (--set-version)",
-                content.storage_version
+                "etcd 3.6 does not start on a snapshot of {stored} (\"{why}\"); take etcd {stored}, or have its versions set for 3.6 (--set-version)"
             )));
         }
         Some(target) if stored > target => {

@@ -51,7 +51,7 @@ fn a_whole_draft_becomes_a_plan_with_etcdutls_ids() {
 #[test]
 fn what_stops_a_draft() {
     type Change = fn(&mut Draft);
-    let cases: [(Change, &str); 19] = [
+    let cases: [(Change, &str); 20] = [
         (|d| d.label = " ".into(), "no label"),
         (|d| d.label = "a\nb".into(), "U+000A (line feed)"),
         (|d| d.token.clear(), "the token is empty"),
@@ -95,7 +95,14 @@ fn what_stops_a_draft() {
                 content(d).storage_version = "3.7.0".into();
                 d.target = Some(Minor::V3_6);
             },
-            "etcd 3.6 does not start on a snapshot of 3.7",
+            "etcd 3.6 does not start on a snapshot of 3.7 (\"version \\\"3.7.0\\\" is not supported\")",
+        ),
+        (
+            |d| {
+                content(d).cluster_version = "3.7.0".into();
+                d.target = Some(Minor::V3_6);
+            },
+            "etcd 3.6 does not start on a snapshot of 3.7 (\"invalid downgrade; ",
         ),
         (|d| d.rows.iter_mut().for_each(|r| r.set(Column::DataDir, "/d", Origin::Typed)), "data dir of m1 already"),
     ];

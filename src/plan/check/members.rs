@@ -66,8 +66,10 @@ fn running(says: &MemberSays) -> String {
 pub(super) fn members(case: Case<'_>) -> Check {
     let plan = case.plan;
     let (mut wrong, mut todo, mut waits, mut untold) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut locked = false;
     for (teller, _, says) in case.ours() {
         if says.members.is_empty() {
+            locked |= says.errors.iter().any(|error| error.contains("user name is empty"));
             untold.push(teller.name.clone());
             continue;
         }
@@ -112,7 +114,12 @@ pub(super) fn members(case: Case<'_>) -> Check {
         () if !waits.is_empty() => (Outcome::NotYet, waits.join("; ")),
         () if !untold.is_empty() => (
             Outcome::NotYet,
-            format!("{} {} not tell the member list", all(&untold), plural(untold.len(), "does", "do")),
+            format!(
+                "{} {} not tell the member list{}",
+                all(&untold),
+                plural(untold.len(), "does", "do"),
+                if locked { ": passwords are on, give --user and --password of root" } else { "" }
+            ),
         ),
         () => match case.passed() {
             Outcome::Pass => {
@@ -127,23 +134,30 @@ pub(super) fn members(case: Case<'_>) -> Check {
 /// One leader that all name.
 pub(super) fn leader(case: Case<'_>) -> Check {
     let ours = case.ours();
-    let mut named: Vec<(Id, Vec<&Member>)> = Vec::new();
+    // Whom each names, and whether it has one at all: metrics tell that much to those without a password.
+    let mut named: Vec<((Id, bool), Vec<&Member>)> = Vec::new();
     for (member, _, says) in &ours {
-        match named.iter_mut().find(|(id, _)| *id == says.leader) {
+        let whom = (says.leader, says.led());
+        match named.iter_mut().find(|(known, _)| *known == whom) {
             Some((_, who)) => who.push(member),
-            None => named.push((says.leader, vec![member])),
+            None => named.push((whom, vec![member])),
         }
     }
     let name =
         |id: Id| case.plan.members.iter().find(|m| m.id == id).map_or_else(|| id.to_string(), |m| m.name.clone());
+    let words = |whom: (Id, bool), who: &[&Member]| match whom {
+        (Id(0), false) => format!("{} {} none", names(who), plural(who.len(), "knows", "know")),
+        (Id(0), true) => format!(
+            "{} {} one and {} not say which",
+            names(who),
+            plural(who.len(), "has", "have"),
+            plural(who.len(), "does", "do")
+        ),
+        (id, _) => format!("{} {} {}", names(who), plural(who.len(), "names", "name"), name(id)),
+    };
     match named.as_slice() {
         [] => Check::new(Topic::Leader, Outcome::NotYet, "nobody answers who could name one"),
-        [(Id(0), who)] => Check::new(
-            Topic::Leader,
-            Outcome::NotYet,
-            format!("{} {} none", names(who), plural(who.len(), "knows", "know")),
-        ),
-        [(id, _)] => {
+        [((id, _), _)] if *id != Id(0) => {
             let terms: Vec<u64> = ours.iter().map(|(_, _, says)| says.raft_term).collect();
             let term = terms.iter().max().copied().unwrap_or_default();
             Check::new(
@@ -156,10 +170,7 @@ pub(super) fn leader(case: Case<'_>) -> Check {
             )
         }
         several => {
-            let said = several.iter().map(|(id, who)| match id {
-                Id(0) => format!("{} {} none", names(who), plural(who.len(), "knows", "know")),
-                id => format!("{} {} {}", names(who), plural(who.len(), "names", "name"), name(*id)),
-            });
+            let said = several.iter().map(|(whom, who)| words(*whom, who));
             Check::new(Topic::Leader, Outcome::NotYet, said.collect::<Vec<_>>().join(", "))
         }
     }

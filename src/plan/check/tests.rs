@@ -424,6 +424,18 @@ fn what_is_missing_is_waited_for_and_then_named() {
             },
             "m3: tells strangers nothing (status refused: etcdserver: user name is empty): --user and --password",
         ),
+        (
+            "passwords, and metrics are open",
+            |_, s| {
+                for at in 1..3 {
+                    let says = said(s, at);
+                    (says.leader, says.has_leader, says.members) = (Id(0), Some(true), Vec::new());
+                    says.errors = vec!["status refused: etcdserver: user name is empty".into()];
+                }
+            },
+            "members: m2 and m3 do not tell the member list: passwords are on, give --user and --password of root; \
+             leader: m1 names m2, m2 and m3 have one and do not say which",
+        ),
         ("no read", |_, s| said(s, 1).read = Read::Failed("no answer in 3 s".into()), "reads: m2: no answer in 3 s"),
         (
             "a snapshot on its way",

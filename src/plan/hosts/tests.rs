@@ -102,7 +102,7 @@ fn what_keeps_a_host_from_its_members() {
     let members = [0, 2];
     let fine = facts(&plan, &members);
     assert_eq!(judge(&plan, &members, &own(), &fine), []);
-    let cases: [(Change, Severity, &str); 14] = [
+    let cases: [(Change, Severity, &str); 15] = [
         (|f| f.places[0].state = PlaceState::File, Severity::Error, "m1.etcd is taken: it is not a directory"),
         (|f| f.places[0].state = PlaceState::Closed, Severity::Error, "ops may not look into it"),
         (|f| f.places[1].state = PlaceState::Dir(vec!["photos".into()]), Severity::Error, "taken: it holds photos"),
@@ -119,6 +119,11 @@ fn what_keeps_a_host_from_its_members() {
         (|f| f.system = "FreeBSD".into(), Severity::Error, "the host runs FreeBSD"),
         (|f| f.skew = -7, Severity::Warning, "7 s behind"),
         (|f| f.etcds = vec![(812, "etcd".into())], Severity::Warning, "process 812"),
+        (
+            |f| f.etcds = vec![(812, "etcd".into()), (9, "etcd".into())],
+            Severity::Warning,
+            "etcds run there (processes 812, 9)",
+        ),
         // Two members and the snapshot: three times the file, two logs.
         (|f| f.places[1].free = Some(9), Severity::Warning, ""),
         (

@@ -51,7 +51,7 @@ pub(super) fn ahead(sources: &[Source], seen: &Seen<'_>) -> Option<(LogEnd, Stri
         seen.dirs.iter().find(|d| d.state.says().is_some_and(|s| Place::File(s.database.path.clone()) == source.place));
     let then = match dir.map(|d| &d.state) {
         Some(DirState::Broken { .. }) => "an etcd would not start on it as it is; keep it",
-        _ => "start that member with its own etcd first, and save from it",
+        _ => "start that member's own etcd once, stop it again and look again",
     };
     let words =
         format!("The log of {place} goes {} {entries} past everything else that is known: {then}.", thousands(more));

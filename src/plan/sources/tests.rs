@@ -193,7 +193,7 @@ fn a_longer_log_goes_first_among_the_directories_of_one_cluster_only() {
     assert_eq!(names(&list), ["/b, data dir", "/a, data dir", "/c, data dir", "/f.db"]);
     assert!(list.ahead.as_ref().unwrap().starts_with("The log of /b goes 10 entries past"), "{:?}", list.ahead);
     let said = at(&list, "/b/member/snap/db").loses(list.newest.as_ref());
-    assert!(said[0].starts_with("Start this member with its own etcd first"), "{said:?}");
+    assert!(said[0].starts_with("Start its own etcd once, stop it (TERM) and look again"), "{said:?}");
     assert_eq!(list.pick, None, "there is something to do first");
     assert_eq!(at(&list, "/f.db").loss.cell(), "≥ 5", "a log that no file holds may go on past everything");
 }
@@ -261,7 +261,7 @@ fn a_database_that_was_never_flushed_is_no_empty_store() {
     let list = list(&Seen { files: &[db, half_db], dirs: &[lagging, half], now: NOW, ..Seen::default() });
     let source = at(&list, "/lag/member/snap/db");
     assert_eq!((source.revision, source.loss.cell()), (Some(1), "8,263 entries".into()));
-    assert!(source.loses(list.newest.as_ref())[0].starts_with("Start this member"));
+    assert!(source.loses(list.newest.as_ref())[0].starts_with("Start its own etcd once"));
     let broken = at(&list, "/half/member/snap/db").loses(None);
     assert!(
         broken[0].starts_with("An etcd would not start") && broken[1].starts_with("8,990 log entries"),
@@ -360,5 +360,21 @@ proptest! {
         }
         let again = list(&Seen { files: &turned, ..seen.clone() });
         prop_assert_eq!(names(&made), names(&again));
+    }
+}
+
+#[test]
+fn a_lone_member_is_only_said_to_bring_in_what_it_knows_to_be_committed() {
+    for (commit, words) in [
+        (40, "would not bring in what its log ends with"),
+        (50, "it brings in what it knows to be committed"),
+        (60, "it brings in what its log holds"),
+    ] {
+        let (mut found, db) = dir("/b", OURS, 90, 40, (3, 60));
+        let DirState::Whole(says) = &mut found.state else { panic!("{found:?}") };
+        says.commit = commit;
+        let list = list(&Seen { files: &[db], dirs: &[found], now: NOW, ..Seen::default() });
+        let said = at(&list, "/b/member/snap/db").loses(None);
+        assert!(said[0].contains(words), "{said:?}");
     }
 }

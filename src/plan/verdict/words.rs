@@ -67,18 +67,18 @@ impl Count<'_> {
             }
             Verdict::Unsettled => {
                 let led = self.says.iter().find(|(_, s)| s.led() && !s.is_learner);
-                let (who, why) = led.map_or_else(
-                    || ("a member".to_string(), "it was not tried"),
+                let (who, read) = led.map_or_else(
+                    || ("a member".to_string(), "was not tried".to_string()),
                     |(e, s)| {
-                        let why = match &s.read {
-                            Read::Failed(why) => why.as_str(),
-                            _ => "it was not tried",
+                        let read = match &s.read {
+                            Read::Failed(why) => format!("failed ({why})"),
+                            _ => "was not tried".to_string(),
                         };
-                        (self.name(e, s), why)
+                        (self.name(e, s), read)
                     },
                 );
                 format!(
-                    "Not settled: {who} names a leader, but a linearizable read through it failed ({why}); {}{no_list}",
+                    "Not settled: {who} names a leader, but a linearizable read through it {read}; {}{no_list}",
                     self.answers("", "")
                 )
             }

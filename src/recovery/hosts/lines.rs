@@ -211,11 +211,13 @@ fn looked(plan: &Plan, facts: &HostFacts) -> String {
     let column =
         |path| plan.members.iter().flat_map(judged::dirs).find(|(_, dir)| *dir == path).map(|(column, _)| column);
     for (place, column) in facts.places.iter().filter_map(|place| Some((place, column(&place.path)?))) {
+        let mut after = "";
         let state = match &place.state {
             PlaceState::Absent => "not there yet".to_string(),
             PlaceState::Dir(names) if names.is_empty() => "empty".into(),
             PlaceState::Dir(names) if judged::is_members(column, names) => {
-                "a member's; an old one is moved aside under a dated name".into()
+                after = "; moved aside under a dated name, unless it is this plan's already";
+                "a member's directory".into()
             }
             PlaceState::Dir(names) => format!("holds {}", names.first().map(String::as_str).unwrap_or_default()),
             PlaceState::Closed => "closed".into(),
@@ -224,7 +226,7 @@ fn looked(plan: &Plan, facts: &HostFacts) -> String {
         let free = place.free.map(|free| format!(", {} free", human_size(free))).unwrap_or_default();
         let there = if place.there == place.path { String::new() } else { format!("; {}", place.there.display()) };
         let owner = if place.owner.is_empty() { String::new() } else { format!(" of {}", place.owner) };
-        text += &format!("\n  {}: {state}{there}{owner}{free}", place.path.display());
+        text += &format!("\n  {}: {state}{there}{owner}{free}{after}", place.path.display());
     }
     text
 }

@@ -214,7 +214,7 @@ fn silence_has_its_reason() {
         Served::start(Script { status: Some(Err(Status::unimplemented("unknown service"))), ..member(0) }, None);
     for (endpoint, expected, hint) in [
         (format!("http://{refusing}"), "connection refused", "--listen-client-urls"),
-        (format!("http://{}", hung.local_addr().unwrap()), "no answer in 700 ms", "hung"),
+        (format!("http://{}", hung.local_addr().unwrap()), "no answer in 700 ms", "waits for the others first"),
         (format!("https://{}", hung.local_addr().unwrap()), "no answer in 1500 ms", "--dial-timeout"),
         (format!("http://{web}"), "speaks HTTP/1, not gRPC", "client URL"),
         (format!("http://{closing}"), "hung up", "client URL"),
