@@ -145,6 +145,15 @@ fn a_game_master_sees_says_lets_come_and_ends() {
     master.say("look");
     assert_eq!(master.hear(|word| Some(word.get("now")?["run"].clone())), serde_json::json!(["m5"]));
 
+    // what does not work out is seen, too
+    pty.send("n");
+    master.happens("step", "Snapshot");
+    pty.wait("over the network");
+    pty.send("\r");
+    pty.wait("Save a snapshot from");
+    pty.send("\r");
+    master.happens("source", "no snapshot could be saved from");
+
     // a second one who only asks, in words; its mistakes count
     let (code, said) = says(home, &[], "goals\nlook\n");
     assert_eq!(code, Some(0), "{said}");

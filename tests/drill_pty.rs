@@ -65,6 +65,7 @@ fn the_first_night_by_what_the_coach_says() {
     let written = std::fs::read_to_string(&report).unwrap();
     assert!(written.starts_with("# The first night: passed"), "{written}");
     assert!(written.contains("| Every key is back | yes | 119 of 119 keys"), "{written}");
+    assert!(written.contains("The members agree"), "the wizard's own proof is part of the path: {written}");
     let mut names = left(&home);
     names.sort();
     assert_eq!(names, ["night.md", "requorum"]);

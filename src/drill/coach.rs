@@ -77,6 +77,9 @@ fn look(state: &mut State, model: &Model, msg: &Msg) {
         let name = path.strip_prefix(state.range.root()).unwrap_or(path).display().to_string();
         state.note(What::Source, format!("chosen: {name}"));
     }
+    if let Some(proof) = seen.proof.as_ref().filter(|proof| before.proof.as_ref() != Some(proof)) {
+        state.note(What::Proof, proof.as_str());
+    }
     for text in seen.lifted.iter().filter(|text| !before.lifted.contains(text)) {
         state.overridden.push(text.clone());
         state.note(What::Override, format!("a fence was overridden: {text} was typed"));

@@ -46,8 +46,10 @@ pub enum What {
     Tip,
     /// A fence was overridden.
     Override,
-    /// A restore was begun, or a member stands.
+    /// A restore was begun, or a member stands, or could not be built.
     Restore,
+    /// The wizard says whether what came up is as planned.
+    Proof,
     /// The clock stood still, or went on.
     Pause,
     /// The exercise was ended.

@@ -73,6 +73,7 @@ impl DrillWorld {
         if !exercise.range.disk_is_full() || !place.starts_with(exercise.range.base_dir()) {
             return Ok(());
         }
+        exercise.note(What::Restore, format!("{name} could not be built: the disk is full"));
         Err(Trouble::new(Kind::Failed, format!("not enough space for {}", place.display()))
             .why("12 MB are free there, 65 MB are needed")
             .hint("Free some space, or choose a directory on another filesystem."))
@@ -279,12 +280,16 @@ impl World for DrillWorld {
     }
 
     fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
-        let saved = self.inner.save_snapshot(endpoint, into, watch)?;
+        let saved = self.inner.save_snapshot(endpoint, into, watch);
         let mut exercise = self.exercise.lock();
+        if saved.is_err() {
+            exercise.note(What::Source, format!("no snapshot could be saved from {endpoint}"));
+            return saved;
+        }
         exercise.saved = true;
         exercise.note(What::Source, format!("a snapshot was saved from {endpoint}"));
         exercise.stir();
-        Ok(saved)
+        saved
     }
 
     fn restore(&self, plan: &Plan, name: &str, watch: &mut Watch<'_>) -> Result<Restored> {

@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::{
     plan::{
+        check::Verdict,
         sources::Place,
         table::{Column, Severity},
     },
@@ -27,6 +28,8 @@ pub struct Seen {
     pub fenced: bool,
     /// Texts that were typed to lift fences.
     pub lifted: Vec<String>,
+    /// What came of the proof, once it is settled.
+    pub proof: Option<String>,
     /// True while members are being asked.
     pub asking: bool,
     /// When a key was pressed last.
@@ -57,6 +60,7 @@ impl Seen {
             problems,
             fenced: fences.found.iter().any(|fence| fence.blocks(&fences.lifted)),
             lifted: fences.lifted.clone(),
+            proof: model.proof.proof.as_ref().filter(|p| p.verdict != Verdict::Waiting).map(|p| p.sentence.clone()),
             asking: model.detect.asking() > 0,
             key_at,
         }

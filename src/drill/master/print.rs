@@ -42,6 +42,7 @@ pub fn kind(what: What) -> &'static str {
         What::Tip => "hint",
         What::Override => "override",
         What::Restore => "restore",
+        What::Proof => "proof",
         What::Pause => "clock",
         What::End => "end",
     }
