@@ -616,3 +616,13 @@ fn what_the_log_holds_beyond_a_database_is_said_before_it_is_taken() {
     }
     assert!(!text(&status(&fixture("s35.db"))).contains("log entries"));
 }
+
+#[test]
+fn a_path_that_a_plan_cannot_hold_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = requorum();
+    command.args(["plan", "--initial-cluster", THREE, "--snapshot"]).arg(fixture("s35.db"));
+    command.arg("--data-root").arg(std::ffi::OsStr::from_bytes(b"bad\xff")).current_dir(dir.path());
+    refused(&command.output().unwrap(), 1, &["is not UTF-8", "--data-root"], dir.path(), &[]);
+}

@@ -102,6 +102,12 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
         facts
     })?;
     let data_root = absolute(&args.data_root)?;
+    // A plan is text: another directory would stand in it.
+    if data_root.to_str().is_none() {
+        return Err(Trouble::new(Kind::Input, "no plan can be made")
+            .why(format!("the path of the data directories, {}, is not UTF-8", data_root.display()))
+            .hint("Give another --data-root, or restore each member with requorum snapshot restore --data-dir."));
+    }
     let content = facts.content.as_ref();
     let mut rows = match &args.initial_cluster {
         None => {

@@ -177,11 +177,13 @@ fn text(finding: &Finding, facts: &[EndpointFacts], around: &Around) -> String {
             Answer::Asking => continue,
         });
         match &fact.answer {
-            Answer::Silent { details, .. } if !details.is_empty() => notes.push(format!("{name}: {details}")),
+            Answer::Silent { details, .. } if !details.is_empty() => {
+                notes.push(survey::about(&name, &fact.endpoint, details));
+            }
             Answer::Says(says) => {
                 // that there is no leader stands in its row
                 let more = says.errors.iter().filter(|e| !e.ends_with("no leader"));
-                notes.extend(more.map(|e| format!("{name}: {e}")));
+                notes.extend(more.map(|e| survey::about(&name, &fact.endpoint, e)));
             }
             _ => {}
         }

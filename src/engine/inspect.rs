@@ -20,7 +20,7 @@ use crate::{
         revision::{Revision, RevisionKey},
         schema,
     },
-    plan::facts::{Content, FileFacts, Health, KnownMember},
+    plan::facts::{Content, FileFacts, Health, KnownMember, UNREADABLE},
     trouble::{Kind, Result, Trouble},
 };
 
@@ -362,6 +362,10 @@ pub fn examine(path: &std::path::Path, watch: &mut Watch<'_>) -> Result<FileFact
         Ok(health) => health,
         Err(trouble) if trouble.kind == Kind::Stopped => return Err(trouble),
         Err(trouble) if trouble.why.is_empty() => Health::Broken(trouble.what),
+        Err(Trouble { kind: Kind::Failed, why, hint, .. }) => {
+            let way = if hint.is_empty() { hint } else { format!(". {}", hint.trim_end_matches('.')) };
+            Health::Broken(format!("{UNREADABLE}: {why}{way}"))
+        }
         Err(trouble) => Health::Broken(trouble.why),
     };
     Ok(facts)
@@ -423,5 +427,18 @@ mod tests {
             seen += 1;
         }
         assert!(seen > 30);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_called_broken() {
+        let dir = tempfile::tempdir().unwrap();
+        let circle = dir.path().join("circle.db");
+        std::os::unix::fs::symlink(&circle, &circle).unwrap();
+        let health = |path: &std::path::Path| examine(path, &mut |_| Flow::Go).unwrap().health;
+        let Health::Broken(why) = health(&circle) else { panic!("it was read") };
+        assert!(why.starts_with(UNREADABLE), "{why}");
+        let empty = dir.path().join("empty.db");
+        std::fs::write(&empty, "").unwrap();
+        assert_eq!(health(&empty), Health::Broken("it is empty (0 bytes)".into()));
     }
 }

@@ -222,6 +222,9 @@ pub struct FileFacts {
     pub content: Option<Content>,
 }
 
+/// How the sentence begins where not the file is wrong, but reading it.
+pub const UNREADABLE: &str = "it cannot be read";
+
 /// What a file is, and whether it can be trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Health {

@@ -116,6 +116,16 @@ pub fn at(member: &KnownMember, endpoint: &str) -> bool {
     member.client_urls.iter().any(|url| url == endpoint || asked.is_some() && place(url) == asked)
 }
 
+/// A sentence about a member: behind its name or, where that is not known (`?`), its URL, unless the sentence has that.
+pub fn about(name: &str, endpoint: &str, sentence: &str) -> String {
+    let bare = endpoint.split_once("://").map_or(endpoint, |(_, bare)| bare);
+    match name {
+        "?" if sentence.contains(bare) => sentence.into(),
+        "?" => format!("{endpoint}: {sentence}"),
+        name => format!("{name}: {sentence}"),
+    }
+}
+
 /// Host and port of an endpoint, which may come without its scheme.
 fn place(endpoint: &str) -> Option<(String, u16)> {
     let url = url::parse(endpoint).or_else(|_| url::parse(&format!("http://{endpoint}")));
@@ -181,5 +191,12 @@ mod tests {
             Answer::Silent { why: "connection refused".into(), details: "It is off.\nIts peer port is off.".into() };
         assert_eq!(with_peer(silent(3).answer, more.clone()), both);
         assert_eq!(with_peer(said(3, 1).answer, more), said(3, 1).answer, "an answer that came meanwhile stands");
+    }
+
+    #[test]
+    fn who_has_no_name_is_called_by_the_url() {
+        assert_eq!(about("m1", "10.0.0.1:2379", "It is off."), "m1: It is off.");
+        assert_eq!(about("?", "10.0.0.1:2379", "It is off."), "10.0.0.1:2379: It is off.");
+        assert_eq!(about("?", "https://10.0.0.1:2379", "http://10.0.0.1:2379 is off."), "http://10.0.0.1:2379 is off.");
     }
 }

@@ -81,7 +81,8 @@ impl<'a> Page<'a> {
     /// A sentence over as many lines as it takes, the first behind `mark`, the others indented as
     /// far; at most `most` lines.
     pub fn sentence(&mut self, mark: &str, words: &str, tone: Tone, most: usize) {
-        let lines = self.flow(mark, words, tone, most);
+        // Where the page ends first, the cut is shown there.
+        let lines = self.flow(mark, words, tone, most.min(self.left().max(1)));
         for line in lines {
             self.line(line);
         }

@@ -31,7 +31,15 @@ impl Sheet {
 
     /// Runs the part that begins so, in a shell that finds this server's tools, and before them what is in `first`.
     fn run(&self, begin: &str, server: &Server, first: &Path) -> Output {
-        let part = self.parts.iter().find(|part| part.starts_with(begin)).unwrap();
+        self.shell(self.parts.iter().find(|part| part.starts_with(begin)).unwrap(), server, first)
+    }
+
+    /// Runs all of it at once, as nobody should.
+    fn whole(&self, server: &Server, first: &Path) -> Output {
+        self.shell(&self.parts.join("\n"), server, first)
+    }
+
+    fn shell(&self, part: &str, server: &Server, first: &Path) -> Output {
         let path = format!("{}:{}:/usr/sbin:/usr/bin:/bin", first.display(), server.dir().display());
         // A terminal's shell stays after a part that stopped.
         Command::new("bash").arg("-c").arg(format!("{part}\n")).env("PATH", path).output().unwrap()
@@ -70,6 +78,8 @@ pub fn sheet_and_code(server: &Server) {
     let sheet = Sheet::of(&plan.file, "m1");
     let none = dir.path().join("nothing");
     stopped(&sheet.run("# Part 1", server, &none), "is this the right host?");
+    let whole = said(&sheet.whole(server, &none));
+    assert_eq!(whole.matches("is this the right host?").count(), 1, "no part follows one that stopped: {whole}");
     fs::create_dir_all(member.data_dir.join("member")).unwrap();
     fs::write(member.data_dir.join("member/old"), "old").unwrap();
     fs::set_permissions(&member.data_dir, fs::Permissions::from_mode(0o750)).unwrap();
@@ -78,7 +88,8 @@ pub fn sheet_and_code(server: &Server) {
     }
     stopped(&sheet.run("# Part 2", server, &none), "part 1 was not done");
 
-    let built = code(&sheet.run("# Part 1", server, &none));
+    // Given to a shell as a script, the sheet does no more than its first part.
+    let built = code(&sheet.whole(server, &none));
     let judged =
         |code: &str| requorum(["sheet"]).arg(&plan.file).args(["--member", "m1", "--result", code]).output().unwrap();
     let yes = judged(&built);

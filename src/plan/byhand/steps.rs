@@ -124,7 +124,12 @@ pub(super) fn build(plan: &Plan, member: &Member) -> String {
             shell_word(&member.name)
         ),
     );
-    out + &told
+    out + &told + &ends("Part 2 waits until every member is proven; run it by itself then.")
+}
+
+/// The end of a part: where the whole sheet was given to a shell as a script, the next part must not follow on its heels.
+fn ends(words: &str) -> String {
+    format!("case $?$- in *i*) ;; 0*) echo '{words}'; exit ;; *) exit 1 ;; esac\n")
 }
 
 /// The restore itself, by the tool that is there.
@@ -265,7 +270,7 @@ pub(super) fn swap(plan: &Plan, member: &Member, stamp: &str) -> String {
          printf '%s stands in %s; start it with the command of the launch sheet.\\n' {} \"$data\"\n) </dev/null\n",
         shell_word(&member.name)
     );
-    out
+    out + &ends("The way back is a part of its own.")
 }
 
 pub(super) fn back(plan: &Plan, member: &Member, stamp: &str) -> String {

@@ -280,7 +280,8 @@ fn selected(model: &Model, facts: &EndpointFacts, page: &mut Page<'_>) {
     let line = match &facts.answer {
         Answer::Asking => return,
         Answer::Silent { details, why } => {
-            format!("{name}: {}", details.lines().next().filter(|l| !l.is_empty()).unwrap_or(why))
+            let details = details.lines().next().filter(|l| !l.is_empty()).unwrap_or(why);
+            crate::plan::survey::about(&name, &facts.endpoint, details)
         }
         Answer::Says(says) if says.closed.is_some() && says.revision == 0 => {
             format!("{name} is alive at its peer port. {}", says.errors.join("; "))

@@ -10,7 +10,7 @@ use super::{
     snapshot::{Compared, selected},
 };
 use crate::plan::{
-    facts::{FileFacts, Health},
+    facts::{FileFacts, Health, UNREADABLE},
     ledger::Entries,
     sources::{Kind, Place, Relation, Source, Standing},
     words::natural,
@@ -151,6 +151,7 @@ fn checks(model: &Model, source: &Source) -> Spot {
         Standing::Sound => ("no hash".into(), Tone::Warn),
         Standing::Packed(_) => ("packed".into(), Tone::Warn),
         Standing::Held(_) => ("in use".into(), Tone::Warn),
+        Standing::Broken(why) if why.starts_with(UNREADABLE) => ("✖ unreadable".into(), Tone::Bad),
         Standing::Broken(_) => ("✖ broken".into(), Tone::Bad),
     }
 }
