@@ -14,6 +14,7 @@ mod files;
 mod killed;
 #[path = "restore_care/servers.rs"]
 mod servers;
+mod support;
 #[path = "restore_care/swap.rs"]
 mod swap;
 

@@ -11,12 +11,12 @@ use std::{
 use requorum::{engine::datadir, etcd::membership::Id, plan::facts::disk::DirState, recovery::journal};
 
 use super::{
-    Planned, data, ended, hidden,
+    Planned, data, hidden,
     leaks::leaks,
-    sshd::{Gate, Net, Sshd, names},
+    sshd::{Gate, Net, Sshd},
     support::{
         cluster::{Cluster, Member, Place, initial_cluster},
-        fixture, requorum,
+        ended, fixture, names, requorum, said,
         servers::Server,
         succeed, wait_until,
     },
@@ -241,7 +241,7 @@ pub fn two_operators() {
     // The wire stays as it is, and no end of anything comes through: silence tells.
     wait_until("the far end to let go", Duration::from_secs(60), || {
         let output = planned.apply(&net, &[]).env("USER", "ben").env_remove("SUDO_USER").output().unwrap();
-        if output.status.success() { Ok(()) } else { Err(super::text(&output)) }
+        if output.status.success() { Ok(()) } else { Err(said(&output)) }
     });
     all_in_place(&hosts, &planned);
 }
@@ -316,7 +316,7 @@ pub fn the_old_cluster_comes_back() {
     back.kill();
     let survivor = cluster.members[0].place.client_url();
     wait_until("m2 to know of no leader", Duration::from_secs(60), || {
-        let said = super::text(&requorum(["probe", "-w", "json", "--endpoints", &survivor]).output().unwrap());
+        let said = said(&requorum(["probe", "-w", "json", "--endpoints", &survivor]).output().unwrap());
         if said.contains("no-leader") || said.contains("\"leader\":null") { Ok(()) } else { Err(said) }
     });
     let output = planned.apply(&net, &over).output().unwrap();

@@ -12,10 +12,11 @@ use rustix::process::Signal;
 use super::{
     Planned, big, data,
     exchange::{all_in_place, hosts, with_old},
-    pty::Pty,
     sshd::{Gate, Net, Sshd},
     support::{
+        PROGRAM,
         cluster::{Member, Place, client_urls, initial_cluster},
+        pty::Pty,
         requorum,
         servers::Server,
         succeed,
@@ -30,7 +31,7 @@ fn wizard(net: &Net, more: &[&str]) -> Pty {
     let (config, state) = (net.config(), net.dir.path().join("state"));
     let here = net.dir.path().join("here");
     let root = here.to_str().unwrap();
-    let mut line = vec!["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", root, env!("CARGO_BIN_EXE_requorum")];
+    let mut line = vec!["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", root, PROGRAM];
     line.extend(["--ssh-config", config.to_str().unwrap(), "--data-root", root]);
     line.extend(more);
     Pty::spawn(&line, &[("XDG_STATE_HOME", state.to_str().unwrap())], 100, 30)

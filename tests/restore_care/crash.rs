@@ -17,7 +17,10 @@ use requorum::engine::{
     restore::Tools,
 };
 
-use super::common::{fixture, keys_in, names, restore, whole};
+use super::{
+    common::{keys_in, restore, whole},
+    support::{fixture, names},
+};
 
 /// Where the data directory and the WAL go, and which of the two are there before, empty.
 #[derive(Debug, Clone, Copy)]

@@ -13,7 +13,10 @@ use requorum::{
     plan::Options,
 };
 
-use super::common::{allocated, change, fixture, keys_in, make_snapshot, names, restore, sign, whole};
+use super::{
+    common::{allocated, change, keys_in, make_snapshot, restore, sign, whole},
+    support::{fixture, names, requorum, said},
+};
 
 /// A database whose pages are half free costs its live pages only, keeps its page numbers and its rows.
 pub fn free_pages_become_holes() {
@@ -258,12 +261,10 @@ pub fn every_fixture_plain_and_compacted() {
 
 /// The flags on the command line and in a plan: what applies is warned of until it is asked away.
 pub fn flags_and_plans() {
-    use std::process::Command;
     let dir = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_requorum")).args(args).current_dir(dir.path()).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        (output.status.code().unwrap(), said)
+        let output = requorum(args).current_dir(dir.path()).output().unwrap();
+        (output.status.code().unwrap(), said(&output))
     };
     let source = fixture("3.6.14-auth.db");
     let source = source.to_str().unwrap();

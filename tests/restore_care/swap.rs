@@ -22,8 +22,8 @@ use requorum::{
 };
 
 use super::{
-    common::{fixture, names},
     crash::{Killer, power_lost_below},
+    support::{fixture, names},
 };
 
 const STAMP: &str = "20261122-031205";
