@@ -219,7 +219,11 @@ fn the_whole_road() {
     assert!(!dirs[0].exists() && names(&dirs[1]).is_empty(), "a look wrote something");
 
     let output = planned.apply(&net, &["--limit", "2"]).output().unwrap();
-    let said = ended(&output, 0, &["h1: sending the program", "the snapshot was sent", "packed", "launch --plan"]);
+    let said = ended(
+        &output,
+        0,
+        &["h1: sending the program", "the snapshot was sent", "packed", "launch --plan", "Journal: "],
+    );
     assert_eq!(said.matches("read back and right").count(), 3, "{said}");
     for (host, dir) in hosts.iter().zip(&dirs) {
         assert!(host.temporary().is_empty(), "the program was left in {:?}", host.temporary());

@@ -15,7 +15,7 @@ use super::{
     leaks::leaks,
     sshd::{Gate, Net, Sshd},
     support::{
-        cluster::{Cluster, Member, Place, initial_cluster},
+        cluster::{Cluster, Member, Place},
         ended, fixture, names, requorum, said,
         servers::Server,
         succeed, wait_until,
@@ -95,19 +95,7 @@ pub fn with_real_etcds() {
     let hosts = hosts(&net, 3);
     let (dirs, places): (Vec<PathBuf>, Vec<Place>) = (hosts.iter().map(data).collect(), Place::take(3));
     dirs.iter().for_each(|dir| fs::create_dir_all(dir.parent().unwrap()).unwrap());
-    let start = |(place, dir): (&Place, &PathBuf)| {
-        let (name, client, peer) = (&place.name, place.client_url(), place.peer_url());
-        let line = format!(
-            "etcd --name {name} --data-dir {} --listen-client-urls {client} --advertise-client-urls {client} \
-             --listen-peer-urls {peer} --initial-advertise-peer-urls {peer} --initial-cluster {} \
-             --initial-cluster-token first",
-            dir.display(),
-            initial_cluster(&places)
-        );
-        Member::start(&server, place, dir, &line, &[])
-    };
-    let mut members: Vec<Member> = places.iter().zip(&dirs).map(start).collect();
-    members.iter_mut().for_each(|member| drop(member.wait_ready(None)));
+    let mut members = Cluster::begin(&server, &places, &dirs, "");
     members[1].wait_ready(None).put_and_get("before", "the loss");
     let old = members[1].wait_ready(None).members().1;
     members[0].kill();
