@@ -34,7 +34,7 @@ use support::{
     PROGRAM,
     cluster::{Member, Place, client_urls, initial_cluster},
     ended, fixture, names, requorum, said,
-    servers::Server,
+    servers::{Server, every_server},
     succeed, wait_until,
 };
 
@@ -79,7 +79,7 @@ const LONG: [&str; 7] = [
 
 /// Whether a case waits for tests/run: not when it is called by its name.
 fn waits(name: &str, args: &Arguments) -> bool {
-    LONG.contains(&name) && args.filter.is_none() && std::env::var_os("REQUORUM_EVERY_SERVER").is_none()
+    LONG.contains(&name) && !every_server(args)
 }
 
 fn main() -> ExitCode {

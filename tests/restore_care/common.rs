@@ -21,6 +21,14 @@ use sha2::{Digest, Sha256};
 
 use super::support::fixture;
 
+/// A directory in memory where there is room for it: a disk whose failing is only played need not be waited for.
+pub fn scratch() -> tempfile::TempDir {
+    let memory = "/dev/shm";
+    let room = rustix::fs::statvfs(memory).map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+    let in_memory = (room > 2 << 30).then(|| tempfile::tempdir_in(memory).ok()).flatten();
+    in_memory.unwrap_or_else(|| tempfile::tempdir().unwrap())
+}
+
 pub fn genesis() -> Genesis {
     let urls: Vec<[String; 1]> = (1..=3).map(|i| [format!("http://10.0.0.{i}:2380")]).collect();
     Genesis::new(["m1", "m2", "m3"].into_iter().zip(urls.iter().map(|u| &u[..])), "care")

@@ -14,7 +14,7 @@ use requorum::{
 };
 
 use super::{
-    common::{allocated, change, keys_in, make_snapshot, restore, sign, whole},
+    common::{allocated, change, keys_in, make_snapshot, restore, scratch, sign, whole},
     support::{fixture, names, requorum, said},
 };
 
@@ -216,7 +216,7 @@ pub fn owner_and_mode() {
 
 /// Every fixture, plain and compacted, bumped and not: the same rows but for those that a restore changes.
 pub fn every_fixture_plain_and_compacted() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let genesis = super::common::genesis();
     for name in names(&fixture("")).into_iter().filter(|name| name.ends_with(".db")) {
         let source = fixture(&name);

@@ -22,6 +22,7 @@ use requorum::{
 };
 
 use super::{
+    common::scratch,
     crash::{Killer, power_lost_below},
     support::{fixture, names},
 };
@@ -36,7 +37,7 @@ struct Case {
 
 impl Case {
     fn new(wal: bool) -> Case {
-        Case { base: tempfile::tempdir().unwrap(), wal }
+        Case { base: scratch(), wal }
     }
 
     fn data(&self) -> PathBuf {
