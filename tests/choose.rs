@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::{fs, io::Write, os::fd::AsFd, path::Path, process::Command, sync::Arc};
+mod support;
+
+use std::{fs, io::Write, os::fd::AsFd, sync::Arc};
 
 use crossterm::event::KeyCode::{Char, Enter};
 use requorum::{
@@ -15,10 +17,7 @@ use requorum::{
     tui::{Headless, Model, Options},
     world::{World, local::Local, members::Members},
 };
-
-fn fixture(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/snapshots").join(name)
-}
+use support::{fixture, requorum, succeed};
 
 fn source<'a>(wizard: &'a Headless, end: &str) -> &'a Source {
     let sources = &wizard.model().snapshot.list.sources;
@@ -118,21 +117,14 @@ fn compare_ends_with_what_choosing_the_older_one_loses() {
     let (range, ..) = practice();
     let [old, new] = ["backup/etcd-0200.db", "old/m2.etcd"].map(|name| range.root().join(name));
     for files in [[&old, &new], [&new, &old]] {
-        let output =
-            Command::new(env!("CARGO_BIN_EXE_requorum")).args(["snapshot", "compare"]).args(files).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = succeed(requorum(["snapshot", "compare"]).args(files));
         let line = said.lines().last().unwrap_or_default();
         let begins = format!("choosing {} instead of {} loses 34 writes, 72 minutes, ", old.display(), new.display());
         assert!(line.starts_with(&begins), "{said}");
         assert!(line.contains(" deployment"), "{line}");
     }
-    let json = Command::new(env!("CARGO_BIN_EXE_requorum"))
-        .args(["snapshot", "compare", "-w", "json"])
-        .args([&new, &old])
-        .output()
-        .unwrap();
-    let last = String::from_utf8_lossy(&json.stdout).lines().last().unwrap_or_default().to_string();
-    let last: serde_json::Value = serde_json::from_str(&last).unwrap();
+    let lines = succeed(requorum(["snapshot", "compare", "-w", "json"]).args([&new, &old]));
+    let last: serde_json::Value = serde_json::from_str(lines.lines().last().unwrap_or_default()).unwrap();
     assert_eq!((&last["loss"]["loses"]["newer"], &last["loss"]["loses"]["older"]), (&274.into(), &240.into()));
     assert_eq!(last["loss"]["loses"]["history"]["is"], "same");
 }

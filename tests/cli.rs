@@ -3,46 +3,25 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod support;
+
 use std::{
     fs,
     io::{BufRead, BufReader},
     net::TcpListener,
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output, Stdio},
 };
 
 use sha2::{Digest, Sha256};
+use support::{PROGRAM, apart, ended, fixture, names, requorum, said};
 
 const THREE: &str = "m1=http://127.45.7.1:2380,m2=http://127.45.7.2:2380,m3=http://127.45.7.3:2380";
 
-fn requorum() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_requorum"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ETCDCTL_")) {
-        command.env_remove(name);
-    }
-    command
-}
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/snapshots").join(name)
-}
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-fn names(dir: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
-    names
-}
-
 /// Restores `file` as m1 of `cluster` into `dir/m1.etcd`, with `more` flags.
 fn restore(file: &Path, cluster: &str, dir: &Path, more: &[&str]) -> Output {
-    let mut command = requorum();
-    command.args(["snapshot", "restore", "--name=m1", "--initial-cluster-token=t"]);
+    let mut command = requorum(["snapshot", "restore", "--name=m1", "--initial-cluster-token=t"]);
     command.args(["--initial-cluster", cluster, "--data-dir"]).arg(dir.join("m1.etcd"));
     if !more.iter().any(|flag| flag.starts_with("--initial-advertise-peer-urls")) {
         command.arg("--initial-advertise-peer-urls=http://127.45.7.1:2380");
@@ -53,11 +32,7 @@ fn restore(file: &Path, cluster: &str, dir: &Path, more: &[&str]) -> Output {
 /// The refusal's words and exit code must be these, and the directory must stay as it was.
 #[track_caller]
 fn refused(output: &Output, code: i32, words: &[&str], dir: &Path, before: &[String]) {
-    let said = text(output);
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    for word in words {
-        assert!(said.contains(word), "{word:?} is not in:\n{said}");
-    }
+    ended(output, code, words);
     assert_eq!(names(dir), before, "something was left behind");
 }
 
@@ -102,7 +77,7 @@ fn what_skip_hash_check_takes_and_what_not() {
     let raw = dir.path().join("raw");
     fs::write(&raw, &good[..good.len() - 32]).unwrap();
     let output = restore(&raw, THREE, dir.path(), &["--skip-hash-check"]);
-    assert!(output.status.success(), "{}", text(&output));
+    assert!(output.status.success(), "{}", said(&output));
     assert_eq!(names(dir.path()), ["m1.etcd", "raw"]);
 
     let dir = tempfile::tempdir().unwrap();
@@ -119,8 +94,8 @@ fn status_says_a_wrong_trailer_and_fails() {
     let mut bytes = fs::read(fixture("s35.db")).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&file, bytes).unwrap();
-    let output = requorum().args(["snapshot", "status"]).arg(&file).output().unwrap();
-    assert!(text(&output).starts_with("94a13e62, 8, 4, 20 kB, \n"), "{}", text(&output));
+    let output = requorum(["snapshot", "status"]).arg(&file).output().unwrap();
+    assert!(said(&output).starts_with("94a13e62, 8, 4, 20 kB, \n"), "{}", said(&output));
     refused(&output, 1, &["SHA-256 trailer"], dir.path(), &["flipped.db".to_string()]);
 }
 
@@ -164,9 +139,9 @@ fn what_is_legal_but_worth_a_word() {
     for (cluster, more, words) in cases {
         let dir = tempfile::tempdir().unwrap();
         let output = restore(&fixture("s35.db"), cluster, dir.path(), more);
-        assert!(output.status.success(), "{}", text(&output));
+        assert!(output.status.success(), "{}", said(&output));
         for word in words {
-            assert!(text(&output).contains(word), "{word:?} is not in:\n{}", text(&output));
+            assert!(said(&output).contains(word), "{word:?} is not in:\n{}", said(&output));
         }
         assert_eq!(names(dir.path()), ["m1.etcd"]);
     }
@@ -185,7 +160,7 @@ fn taken_targets_stay_as_they_are() {
     fs::remove_file(target.join("precious")).unwrap();
     fs::create_dir(target.join("lost+found")).unwrap();
     let output = restore(&fixture("s35.db"), THREE, dir.path(), &[]);
-    assert!(output.status.success(), "{}", text(&output));
+    assert!(output.status.success(), "{}", said(&output));
     assert_eq!(names(&target), ["lost+found", "member"]);
 }
 
@@ -195,7 +170,7 @@ fn a_separate_wal_directory() {
     let wal = dir.path().join("wal");
     let flag = format!("--wal-dir={}", wal.display());
     let output = restore(&fixture("s35.db"), THREE, dir.path(), &[&flag]);
-    assert!(output.status.success(), "{}", text(&output));
+    assert!(output.status.success(), "{}", said(&output));
     assert_eq!(names(dir.path()), ["m1.etcd", "wal"]);
     assert_eq!(names(&wal), ["0000000000000000-0000000000000000.wal"]);
     assert_eq!(names(&dir.path().join("m1.etcd/member")), ["snap"]);
@@ -218,18 +193,18 @@ fn bumps_need_both_flags_and_room() {
         refused(&output, 1, &["cannot be bumped", too_much], dir.path(), &[]);
     }
     let output = restore(&fixture("s35.db"), THREE, dir.path(), &["--bump-revision=1000000000", "--mark-compacted"]);
-    assert!(text(&output).contains("revision 1000000008"), "{}", text(&output));
+    assert!(said(&output).contains("revision 1000000008"), "{}", said(&output));
 }
 
 #[test]
 fn without_a_token_there_is_a_warning() {
     let dir = tempfile::tempdir().unwrap();
-    let mut command = requorum();
-    command.args(["snapshot", "restore", "--name=default"]).arg("--data-dir").arg(dir.path().join("d"));
+    let mut command = requorum(["snapshot", "restore", "--name=default"]);
+    command.arg("--data-dir").arg(dir.path().join("d"));
     let output = command.arg(fixture("s35.db")).output().unwrap();
-    assert!(output.status.success(), "{}", text(&output));
-    assert!(text(&output).contains("no --initial-cluster-token"), "{}", text(&output));
-    assert!(text(&output).contains("8e9e05c52164694d of cluster cdf818194e3a8c32"), "{}", text(&output));
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("no --initial-cluster-token"), "{}", said(&output));
+    assert!(said(&output).contains("8e9e05c52164694d of cluster cdf818194e3a8c32"), "{}", said(&output));
 }
 
 /// A directory on which the named etcd would not start is not made.
@@ -238,17 +213,12 @@ fn a_snapshot_of_a_later_version() {
     let dir = tempfile::tempdir().unwrap();
     let target = dir.path().join("d");
     let restore = |more: &[&str]| {
-        let mut command = requorum();
-        command
-            .args(["snapshot", "restore", "--name=default", "--etcd-version=3.6"])
-            .args(more)
-            .arg("--data-dir")
-            .arg(&target);
-        command.arg(fixture("3.7.1-small.db")).output().unwrap()
+        let mut command = requorum(["snapshot", "restore", "--name=default", "--etcd-version=3.6"]);
+        command.args(more).arg("--data-dir").arg(&target).arg(fixture("3.7.1-small.db")).output().unwrap()
     };
     let refused = restore(&[]);
-    assert_eq!(refused.status.code(), Some(3), "{}", text(&refused));
-    assert!(text(&refused).contains("--set-version") && !target.exists(), "{}", text(&refused));
+    assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
+    assert!(said(&refused).contains("--set-version") && !target.exists(), "{}", said(&refused));
     assert!(restore(&["--set-version"]).status.success() && target.join("member").is_dir());
 }
 
@@ -267,7 +237,7 @@ fn no_permission_as(user: &[&str]) {
     let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     let (binary, secret, locked) =
         (dir.path().join("requorum"), dir.path().join("secret.db"), dir.path().join("locked"));
-    fs::copy(env!("CARGO_BIN_EXE_requorum"), &binary).unwrap();
+    fs::copy(PROGRAM, &binary).unwrap();
     fs::copy(fixture("s35.db"), &secret).unwrap();
     fs::create_dir(&locked).unwrap();
     fs::copy(fixture("s35.db"), dir.path().join("open.db")).unwrap();
@@ -276,7 +246,7 @@ fn no_permission_as(user: &[&str]) {
     }
     let run = |program: &Path, args: &[&str]| {
         let mut words = user.iter().map(Into::into).chain([program.to_path_buf()]);
-        Command::new(words.next().unwrap()).args(words).args(args).output().unwrap()
+        apart(Command::new(words.next().unwrap()).args(words).args(args)).output().unwrap()
     };
     let before = names(dir.path());
     let (secret, locked) = (secret.to_str().unwrap(), locked.to_str().unwrap());
@@ -319,27 +289,27 @@ fn plans_carry_a_whole_cluster() {
     let dir = tempfile::tempdir().unwrap();
     let plan = dir.path().join("plan.yaml");
     let make = |output: &Path| {
-        let mut command = requorum();
-        command.args(["plan", "--initial-cluster", THREE, "--label=prod", "--snapshot"]).arg(fixture("s35.db"));
+        let mut command = requorum(["plan", "--initial-cluster", THREE, "--label=prod", "--snapshot"]);
+        command.arg(fixture("s35.db"));
         command.arg("--data-root").arg(dir.path()).arg("-o").arg(output).output().unwrap()
     };
     let output = make(&plan);
-    assert!(output.status.success(), "{}", text(&output));
+    assert!(output.status.success(), "{}", said(&output));
     let output = make(&plan);
-    assert_eq!(output.status.code(), Some(1), "a plan is never written over: {}", text(&output));
+    assert_eq!(output.status.code(), Some(1), "a plan is never written over: {}", said(&output));
 
-    let output = requorum().arg("restore").arg("--plan").arg(&plan).output().unwrap();
-    assert!(output.status.success(), "{}", text(&output));
+    let output = requorum(["restore", "--plan"]).arg(&plan).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
     assert_eq!(names(dir.path()), ["m1.etcd", "m2.etcd", "m3.etcd", "plan.yaml", "plan.yaml.journal"]);
-    let output = requorum().arg("launch").arg("--plan").arg(&plan).output().unwrap();
+    let output = requorum(["launch", "--plan"]).arg(&plan).output().unwrap();
     let commands = String::from_utf8(output.stdout).unwrap();
     assert_eq!(commands.lines().count(), 3);
     assert!(commands.contains("--initial-cluster-state=existing"), "{commands}");
 
     // A second time every target is taken, and that is said for each.
-    let output = requorum().arg("restore").arg("--plan").arg(&plan).output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    assert!(text(&output).contains("0 of 3 members restored"), "{}", text(&output));
+    let output = requorum(["restore", "--plan"]).arg(&plan).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("0 of 3 members restored"), "{}", said(&output));
 }
 
 #[test]
@@ -348,15 +318,14 @@ fn an_inventory_says_who_is_in_the_plan() {
     let (inventory, plan) = (dir.path().join("hosts.ini"), dir.path().join("plan.yaml"));
     let make = |text: &str| {
         fs::write(&inventory, text).unwrap();
-        let mut command = requorum();
-        command.args(["plan", "--label=prod"]);
+        let mut command = requorum(["plan", "--label=prod"]);
         command.arg("--snapshot").arg(fixture("s35.db")).arg("--inventory").arg(&inventory);
         command.arg("--data-root").arg(dir.path()).arg("-o").arg(&plan).output().unwrap()
     };
     let output = make(
         "- {name: n1, peerUrls: [http://127.45.7.1:2380], dataDir: /disk/n1}\n- {name: n2, host: 127.45.7.2, peerUrls: 'http://127.45.7.2:2380'}\n- {name: n3, peerUrls: 'http://127.45.7.3:2380'}\n",
     );
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let made = fs::read_to_string(&plan).unwrap();
     for part in ["name: n1", "data_dir: /disk/n1", "n2.etcd", "- http://127.45.7.3:2379"] {
         assert!(made.contains(part), "{part} is not in {made}");
@@ -381,8 +350,7 @@ fn wrong_certificates_stop_a_plan_and_those_of_other_hosts_do_not() {
     };
     let plan = dir.path().join("plan.yaml");
     let make = || {
-        let mut command = requorum();
-        command.args([
+        let mut command = requorum([
             "plan",
             "--initial-cluster",
             "m1=https://127.45.7.1:2380",
@@ -397,18 +365,18 @@ fn wrong_certificates_stop_a_plan_and_those_of_other_hosts_do_not() {
     refused(&make(), 1, &["m1", "is not for 127.45.7.1; it is for 127.45.7.9"], dir.path(), &before);
     write(&["127.45.7.1"]);
     let output = make();
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let made = fs::read_to_string(&plan).unwrap();
     assert!(made.contains("peer.key") && !made.contains("PRIVATE KEY"));
     // Between plan and restore a certificate may have been replaced by a wrong one.
     write(&["127.45.7.9"]);
-    let restore = || requorum().arg("restore").arg("--plan").arg(&plan).output().unwrap();
+    let restore = || requorum(["restore", "--plan"]).arg(&plan).output().unwrap();
     let output = restore();
-    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
     fs::remove_file(&cert).unwrap();
     let output = restore();
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-    assert!(text(&output).contains("not checked, it is not on this machine"), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(said(&output).contains("not checked, it is not on this machine"), "{}", said(&output));
 }
 
 #[test]
@@ -417,39 +385,38 @@ fn plans_that_were_tampered_with_are_refused() {
     let plan = dir.path().join("plan.yaml");
     let snapshot = dir.path().join("s.db");
     fs::copy(fixture("s35.db"), &snapshot).unwrap();
-    let mut command = requorum();
-    command.args(["plan", "--initial-cluster", THREE, "--snapshot"]).arg(&snapshot);
+    let mut command = requorum(["plan", "--initial-cluster", THREE, "--snapshot"]);
+    command.arg(&snapshot);
     command.arg("--data-root").arg(dir.path()).arg("-o").arg(&plan);
     assert!(command.output().unwrap().status.success());
     let original = fs::read_to_string(&plan).unwrap();
-    let restore = || requorum().arg("restore").arg("--plan").arg(&plan).output().unwrap();
+    let restore = || requorum(["restore", "--plan"]).arg(&plan).output().unwrap();
 
     fs::write(&plan, original.replace("127.45.7.2:2380", "127.45.7.22:2380")).unwrap();
     let output = restore();
-    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
 
     fs::write(&plan, original.replace("m2.etcd", "m1.etcd")).unwrap();
     let output = restore();
-    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
-    assert!(text(&output).contains("m2, data dir: this is the data dir of m1"), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(said(&output).contains("m2, data dir: this is the data dir of m1"), "{}", said(&output));
 
     fs::write(&plan, &original).unwrap();
     fs::copy(fixture("seed-3.5.16.db"), &snapshot).unwrap();
     let output = restore();
-    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
-    assert!(text(&output).contains("not the file that the plan was made for"), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(said(&output).contains("not the file that the plan was made for"), "{}", said(&output));
     assert_eq!(names(dir.path()), ["plan.yaml", "plan.yaml.journal", "s.db"]);
 }
 
 #[test]
 fn variables_of_etcdctl_that_are_not_known_are_refused_by_name() {
-    let output =
-        requorum().env("ETCDCTL_DISCOVERY_SRV", "x").args(["snapshot", "save", "/nowhere/x"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
-    assert!(text(&output).contains("ETCDCTL_DISCOVERY_SRV"), "{}", text(&output));
-    let output = requorum().args(["snapshot", "save", "x", "--discovery-srv=x"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
-    assert!(text(&output).contains("--discovery-srv"), "{}", text(&output));
+    let output = requorum(["snapshot", "save", "/nowhere/x"]).env("ETCDCTL_DISCOVERY_SRV", "x").output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("ETCDCTL_DISCOVERY_SRV"), "{}", said(&output));
+    let output = requorum(["snapshot", "save", "x", "--discovery-srv=x"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("--discovery-srv"), "{}", said(&output));
 }
 
 #[test]
@@ -460,8 +427,8 @@ fn a_named_pipe_keeps_nobody_waiting() {
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
     for words in [&["snapshot", "status"][..], &["snapshot", "inspect"], &["hashkv"], &["plan", "--snapshot"]] {
         let mut command = Command::new("timeout");
-        command.args(["-s", "KILL", "60", env!("CARGO_BIN_EXE_requorum")]).args(words);
-        let output = command.arg(&pipe).current_dir(dir.path()).output().unwrap();
+        command.args(["-s", "KILL", "60", PROGRAM]).args(words);
+        let output = apart(command.arg(&pipe)).current_dir(dir.path()).output().unwrap();
         refused(&output, 1, &["it is not a regular file"], dir.path(), &["pipe.db".to_string()]);
     }
 }
@@ -469,7 +436,7 @@ fn a_named_pipe_keeps_nobody_waiting() {
 #[test]
 fn resume_of_a_plan_that_is_not_there_says_so() {
     let dir = tempfile::tempdir().unwrap();
-    let output = requorum().arg("resume").arg(dir.path().join("mistyped.yaml")).output().unwrap();
+    let output = requorum(["resume"]).arg(dir.path().join("mistyped.yaml")).output().unwrap();
     refused(&output, 1, &["mistyped.yaml", "it does not exist"], dir.path(), &[]);
 }
 
@@ -479,10 +446,10 @@ fn client_urls_come_from_the_snapshot_where_the_peer_urls_are_its_own() {
     let plan = dir.path().join("plan.yaml");
     // On one host each, port 2379 of the peer host would be the client URL of all of them.
     let cluster = "a=http://[::1]:33428,b=http://[::1]:33430,c=http://[::2]:33499";
-    let mut command = requorum();
-    command.args(["plan", "--initial-cluster", cluster, "--snapshot"]).arg(fixture("3.4.23-ipv6.db"));
+    let mut command = requorum(["plan", "--initial-cluster", cluster, "--snapshot"]);
+    command.arg(fixture("3.4.23-ipv6.db"));
     let output = command.arg("-o").arg(&plan).output().unwrap();
-    assert!(output.status.success(), "{}", text(&output));
+    assert!(output.status.success(), "{}", said(&output));
     let made = fs::read_to_string(&plan).unwrap();
     for url in ["http://127.0.0.1:33427", "http://127.0.0.1:33429", "http://[::2]:2379"] {
         assert!(made.contains(&format!("client_urls:\n  - {url}\n")), "{url} is not in:\n{made}");
@@ -494,15 +461,14 @@ fn who_asks_twice_is_not_kept_waiting_by_a_server_that_says_nothing() {
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let dir = tempfile::tempdir().unwrap();
     let endpoint = format!("--endpoints=http://{}", mute.local_addr().unwrap());
-    let mut command = requorum();
-    command.args(["snapshot", "save", "x.db", &endpoint, "--command-timeout=1h", "--dial-timeout=1h"]);
+    let mut command = requorum(["snapshot", "save", "x.db", &endpoint, "--command-timeout=1h", "--dial-timeout=1h"]);
     let mut child = command.current_dir(dir.path()).stderr(Stdio::piped()).spawn().unwrap();
     let kept = mute.accept().unwrap();
     let pid = rustix::process::Pid::from_child(&child);
     let stop = || rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     stop();
-    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let said = lines.skip_while(|line| !line.contains("Stopping at the next safe point")).next();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let said = lines.find(|line| line.contains("Stopping at the next safe point"));
     assert!(said.is_some(), "it ended, and nothing was left to ask a second time");
     stop();
     assert_eq!(child.wait().unwrap().code(), Some(75));
@@ -514,27 +480,27 @@ fn who_asks_twice_is_not_kept_waiting_by_a_server_that_says_nothing() {
 fn a_journal_stands_in_for_its_plan() {
     let dir = tempfile::tempdir().unwrap();
     let (plan, journal) = (dir.path().join("plan.yaml"), dir.path().join("kept.journal"));
-    let mut command = requorum();
-    command.args(["plan", "--initial-cluster", THREE, "--snapshot"]).arg(fixture("s35.db"));
+    let mut command = requorum(["plan", "--initial-cluster", THREE, "--snapshot"]);
+    command.arg(fixture("s35.db"));
     let output = command.arg("--data-root").arg(dir.path()).arg("-o").arg(&plan).output().unwrap();
-    assert!(output.status.success(), "{}", text(&output));
-    let said = |command: &str, flags: &[&str], file: &Path| {
-        let output = requorum().arg(command).args(flags).arg(file).output().unwrap();
-        assert!(output.status.success(), "{command}: {}", text(&output));
+    assert!(output.status.success(), "{}", said(&output));
+    let told = |command: &str, flags: &[&str], file: &Path| {
+        let output = requorum([command]).args(flags).arg(file).output().unwrap();
+        assert!(output.status.success(), "{command}: {}", said(&output));
         String::from_utf8(output.stdout).unwrap()
     };
-    let launch = said("launch", &["--plan"], &plan);
-    said("apply", &[], &plan);
+    let launch = told("launch", &["--plan"], &plan);
+    told("apply", &[], &plan);
     fs::rename(dir.path().join("plan.yaml.journal"), &journal).unwrap();
     fs::remove_file(&plan).unwrap();
-    assert_eq!(said("launch", &["--plan"], &journal), launch);
-    assert!(said("undo", &[], &journal).contains("What was there before is in place again"));
-    assert!(said("report", &[], &journal).contains(".undone-"), "written down in the same journal");
+    assert_eq!(told("launch", &["--plan"], &journal), launch);
+    assert!(told("undo", &[], &journal).contains("What was there before is in place again"));
+    assert!(told("report", &[], &journal).contains(".undone-"), "written down in the same journal");
     assert!(!names(dir.path()).contains(&"m1.etcd".to_string()));
     let empty = dir.path().join("empty.journal");
     fs::write(&empty, "").unwrap();
-    let output = requorum().arg("undo").arg(&empty).output().unwrap();
-    assert!(!output.status.success() && text(&output).contains("tells of no run"), "{}", text(&output));
+    let output = requorum(["undo"]).arg(&empty).output().unwrap();
+    assert!(!output.status.success() && said(&output).contains("tells of no run"), "{}", said(&output));
 }
 
 #[test]
@@ -551,14 +517,14 @@ fn log_and_data_are_not_put_into_each_other() {
 fn a_full_disk_behind_standard_output_is_a_sentence() {
     for words in [&["completions", "bash"][..], &["snapshot", "status"]] {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let mut command = requorum();
-        command.args(words).stdout(full);
+        let mut command = requorum(words);
+        command.stdout(full);
         if words[0] == "snapshot" {
             command.arg(fixture("s35.db"));
         }
         let output = command.output().unwrap();
-        assert_eq!(output.status.code(), Some(4), "{}", text(&output));
-        assert!(text(&output).contains("Error: cannot print the result"), "{}", text(&output));
+        assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+        assert!(said(&output).contains("Error: cannot print the result"), "{}", said(&output));
     }
 }
 
@@ -576,16 +542,16 @@ fn what_is_no_plan_is_called_by_its_name_and_kind() {
         ("binary", &["binary is not a plan: it is not text"]),
         ("dir", &["dir is not a plan: it is a directory"]),
     ] {
-        let output = requorum().arg("apply").arg(dir.path().join(file)).output().unwrap();
+        let output = requorum(["apply"]).arg(dir.path().join(file)).output().unwrap();
         refused(&output, 1, words, dir.path(), &before);
     }
-    let mut command = requorum();
-    command.args(["plan", "--initial-cluster", "m1=http://host1", "--snapshot"]).arg(fixture("s35.db"));
+    let mut command = requorum(["plan", "--initial-cluster", "m1=http://host1", "--snapshot"]);
+    command.arg(fixture("s35.db"));
     let output = command.arg("-o").arg(dir.path().join("no/plan.yaml")).output().unwrap();
     refused(&output, 1, &["the port is missing"], dir.path(), &before);
-    assert!(!text(&output).contains("client URL is missing"), "nobody has to type one: {}", text(&output));
-    let mut command = requorum();
-    command.args(["plan", "--initial-cluster", THREE, "--snapshot"]).arg(fixture("s35.db"));
+    assert!(!said(&output).contains("client URL is missing"), "nobody has to type one: {}", said(&output));
+    let mut command = requorum(["plan", "--initial-cluster", THREE, "--snapshot"]);
+    command.arg(fixture("s35.db"));
     let output = command.arg("-o").arg(dir.path().join("no/plan.yaml")).output().unwrap();
     refused(&output, 1, &["cannot write", "the directory for it does not exist"], dir.path(), &before);
 }
@@ -605,24 +571,24 @@ fn what_the_log_holds_beyond_a_database_is_said_before_it_is_taken() {
         target.as_ref(),
         db.as_ref(),
     ];
-    let status = |path: &Path| requorum().args(["snapshot", "status"]).arg(path).output().unwrap();
-    let mut plan = requorum();
-    plan.args(["plan", "--skip-hash-check", "--snapshot"]).arg(&db).current_dir(dir.path());
-    for output in [status(&old), status(&db), plan.output().unwrap(), requorum().args(restore).output().unwrap()] {
-        let said = text(&output);
+    let status = |path: &Path| requorum(["snapshot", "status"]).arg(path).output().unwrap();
+    let mut plan = requorum(["plan", "--skip-hash-check", "--snapshot"]);
+    plan.arg(&db).current_dir(dir.path());
+    for output in [status(&old), status(&db), plan.output().unwrap(), requorum(restore).output().unwrap()] {
+        let said = said(&output);
         assert!(output.status.success(), "{said}");
         assert!(said.contains("8 log entries are not in this file"), "{said}");
         assert!(said.contains("own etcd once, stop it (TERM)"), "{said}");
     }
-    assert!(!text(&status(&fixture("s35.db"))).contains("log entries"));
+    assert!(!said(&status(&fixture("s35.db"))).contains("log entries"));
 }
 
 #[test]
 fn a_path_that_a_plan_cannot_hold_is_refused() {
     use std::os::unix::ffi::OsStrExt;
     let dir = tempfile::tempdir().unwrap();
-    let mut command = requorum();
-    command.args(["plan", "--initial-cluster", THREE, "--snapshot"]).arg(fixture("s35.db"));
+    let mut command = requorum(["plan", "--initial-cluster", THREE, "--snapshot"]);
+    command.arg(fixture("s35.db"));
     command.arg("--data-root").arg(std::ffi::OsStr::from_bytes(b"bad\xff")).current_dir(dir.path());
     refused(&command.output().unwrap(), 1, &["is not UTF-8", "--data-root"], dir.path(), &[]);
 }

@@ -3,14 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{fs, path::Path, process::Command};
+mod support;
 
-fn files(dir: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
-    names
-}
+use std::fs;
+
+use support::{names, requorum, said, succeed};
 
 #[test]
 fn the_drill_plays_by_itself_and_leaves_nothing() {
@@ -18,16 +15,9 @@ fn the_drill_plays_by_itself_and_leaves_nothing() {
     let temporary = tempfile::tempdir().unwrap();
     let kept = tempfile::tempdir().unwrap();
     let debrief = kept.path().join("how it went.md");
-    let output = Command::new(env!("CARGO_BIN_EXE_requorum"))
-        .args(["drill", "--play", "--debrief"])
-        .arg(&debrief)
-        .env_clear()
-        .env("TMPDIR", temporary.path())
-        .current_dir(home.path())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let mut drill = requorum(["drill", "--play", "--debrief"]);
+    drill.arg(&debrief).env_clear().env("TMPDIR", temporary.path());
+    let said = succeed(drill.current_dir(home.path()));
     for expected in [
         "1 of 3 voting",
         "members answers and knows no leader; 2 are needed",
@@ -41,14 +31,14 @@ fn the_drill_plays_by_itself_and_leaves_nothing() {
     ] {
         assert!(said.contains(expected), "{expected:?} is not in:\n{said}");
     }
-    assert!(files(home.path()).is_empty() && files(temporary.path()).is_empty());
+    assert!(names(home.path()).is_empty() && names(temporary.path()).is_empty());
     assert!(fs::read_to_string(&debrief).unwrap().contains("The first night: passed"));
 }
 
 #[test]
 fn without_a_terminal_the_wizard_says_what_to_do_instead() {
     for arguments in [&["drill"][..], &[]] {
-        let output = Command::new(env!("CARGO_BIN_EXE_requorum")).args(arguments).output().unwrap();
+        let output = requorum(arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains("needs a terminal") && said.contains("requorum drill --play"), "{said}");
@@ -60,9 +50,8 @@ fn without_a_terminal_the_wizard_says_what_to_do_instead() {
 fn a_template_is_written_once_and_proves_sound() {
     let dir = tempfile::tempdir().unwrap();
     let requorum = |args: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_requorum")).args(args).current_dir(dir.path()).output().unwrap();
-        let said = [output.stdout, output.stderr].concat();
-        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+        let output = requorum(args).current_dir(dir.path()).output().unwrap();
+        (output.status.code(), said(&output))
     };
     let (code, said) = requorum(&["drill", "new", "game-day"]);
     assert!(code == Some(0) && said.contains("game-day.yaml"), "{said}");

@@ -1,7 +1,7 @@
 //! The game master at a second terminal: a drill in a pseudo-terminal, and `requorum drill host` beside it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod pty;
+mod support;
 
 use std::{
     fs,
@@ -13,25 +13,24 @@ use std::{
     time::Duration,
 };
 
-use pty::Pty;
 use rustix::process::Signal;
 use serde_json::Value;
+use support::{PROGRAM, pty::Pty, requorum};
 
 /// A test that waits longer than this has failed.
 const PATIENCE: Duration = Duration::from_secs(50);
-const REQUORUM: &str = env!("CARGO_BIN_EXE_requorum");
 
 /// A drill in a terminal, the story not yet read.
 fn drill(home: &Path, name: &str) -> Pty {
     let path = home.to_str().unwrap();
-    let pty = Pty::spawn(&[REQUORUM, "drill", name], &[("XDG_STATE_HOME", path), ("TMPDIR", path)], 80, 40);
+    let pty = Pty::spawn(&[PROGRAM, "drill", name], &[("XDG_STATE_HOME", path), ("TMPDIR", path)], 80, 40);
     pty.wait("Press Enter when you have read it");
     pty
 }
 
 fn host(home: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(REQUORUM);
-    command.args(["drill", "host"]).args(args).env("XDG_STATE_HOME", home);
+    let mut command = requorum(["drill", "host"]);
+    command.args(args).env("XDG_STATE_HOME", home);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -268,7 +267,7 @@ fn on_a_terminal_it_is_a_screen() {
     let mut pty = drill(home, "dead-man-answers");
     let host = || {
         let env = [("XDG_STATE_HOME", home.to_str().unwrap())];
-        Pty::spawn(&[REQUORUM, "drill", "host"], &env, 80, 60)
+        Pty::spawn(&[PROGRAM, "drill", "host"], &env, 80, 60)
     };
     let mut left = host();
     left.wait("The trainee is at the story");

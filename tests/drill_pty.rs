@@ -2,22 +2,16 @@
 //! terminal can show.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod pty;
+mod support;
 
-use pty::Pty;
+use support::{PROGRAM, names, pty::Pty};
 
 /// `requorum drill ARGS` in a terminal, with its state in `home`.
 fn drill(home: &tempfile::TempDir, args: &[&str]) -> Pty {
-    let mut command = vec![env!("CARGO_BIN_EXE_requorum"), "drill"];
+    let mut command = vec![PROGRAM, "drill"];
     command.extend(args);
     let path = home.path().to_str().unwrap();
     Pty::spawn(&command, &[("XDG_STATE_HOME", path), ("TMPDIR", path)], 80, 70)
-}
-
-/// Nothing but the progress is left of an exercise.
-fn left(home: &tempfile::TempDir) -> Vec<String> {
-    let entries = std::fs::read_dir(home.path()).unwrap();
-    entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect()
 }
 
 #[test]
@@ -66,7 +60,7 @@ fn the_first_night_by_what_the_coach_says() {
     assert!(written.starts_with("# The first night: passed"), "{written}");
     assert!(written.contains("| Every key is back | yes | 119 of 119 keys"), "{written}");
     assert!(written.contains("The members agree"), "the wizard's own proof is part of the path: {written}");
-    let mut names = left(&home);
+    let mut names = names(home.path());
     names.sort();
     assert_eq!(names, ["night.md", "requorum"]);
     let progress = std::fs::read_to_string(home.path().join("requorum/drills.json")).unwrap();
@@ -114,7 +108,7 @@ fn to_wait_is_an_answer_and_a_reset_begins_anew() {
     pty.send("y");
     pty.wait("requorum drill list");
     assert_eq!(pty.exit_code(), 0);
-    assert_eq!(left(&home), ["requorum"]);
+    assert_eq!(names(home.path()), ["requorum"]);
 }
 
 #[test]

@@ -2,20 +2,18 @@
 //! is left running, however a drill ends; without `--real`, members are simulated and nothing is called proof.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod pty;
 mod support;
 
 use std::{
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    process::{Command, ExitCode},
+    process::ExitCode,
     sync::Arc,
     time::Duration,
 };
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use pty::Pty;
 use requorum::{
     drill::{
         Drill, debrief, play,
@@ -25,7 +23,7 @@ use requorum::{
     plan::launch,
     tui::Step,
 };
-use support::{servers::Server, wait_until};
+use support::{PROGRAM, pty::Pty, requorum, servers::Server, succeed, wait_until};
 
 /// What the cases share: an etcd.
 type Case = fn(&Server) -> Result<(), Failed>;
@@ -160,7 +158,7 @@ fn after_a_signal(server: &Server) -> Result<(), Failed> {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().to_str().unwrap();
         let etcd = server.dir().join("etcd");
-        let command = [env!("CARGO_BIN_EXE_requorum"), "drill", "--real", "--etcd", etcd.to_str().unwrap()];
+        let command = [PROGRAM, "drill", "--real", "--etcd", etcd.to_str().unwrap()];
         let mut pty = Pty::spawn(&command, &[("XDG_STATE_HOME", path), ("TMPDIR", path)], 80, 24);
         pty.wait("Press Enter when you have read it");
         let pids = etcds_below(home.path());
@@ -180,13 +178,7 @@ fn after_a_signal(server: &Server) -> Result<(), Failed> {
 
 /// The same command without `--real`: no process, the other word, and no proof.
 fn without_real(server: &Server) -> Result<(), Failed> {
-    let play = |more: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_requorum"));
-        command.args(["drill", "--play"]).args(more).env("PATH", server.dir());
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
+    let play = |more: &[&str]| succeed(requorum(["drill", "--play"]).args(more).env("PATH", server.dir()));
     let simulated = play(&[]);
     assert!(simulated.contains("simulated members, read by requorum itself"), "{simulated}");
     assert!(!simulated.contains("real etcd 3.") && !simulated.contains("PROVEN."), "{simulated}");

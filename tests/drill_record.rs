@@ -8,3 +8,4 @@ mod leaks;
 mod real;
 #[path = "drill_record/shapes.rs"]
 mod shapes;
+mod support;

@@ -10,7 +10,6 @@ mod faults;
 mod launching;
 #[path = "drill_record/leaks.rs"]
 mod leaks;
-mod pty;
 #[path = "hosts/sshd.rs"]
 mod sshd;
 #[path = "hosts/starting.rs"]
@@ -30,11 +29,12 @@ use std::{
 use libtest_mimic::{Arguments, Completion, Trial};
 use requorum::plan::{self, Plan};
 use sha2::{Digest, Sha256};
-use sshd::{Gate, Net, Sshd, keygen, names, program};
+use sshd::{Gate, Net, Sshd, keygen, program};
 use support::{
+    PROGRAM,
     cluster::{Member, Place, client_urls, initial_cluster},
-    fixture, requorum,
-    servers::Server,
+    ended, fixture, names, requorum, said,
+    servers::{Server, every_server},
     succeed, wait_until,
 };
 
@@ -79,7 +79,7 @@ const LONG: [&str; 7] = [
 
 /// Whether a case waits for tests/run: not when it is called by its name.
 fn waits(name: &str, args: &Arguments) -> bool {
-    LONG.contains(&name) && args.filter.is_none() && std::env::var_os("REQUORUM_EVERY_SERVER").is_none()
+    LONG.contains(&name) && !every_server(args)
 }
 
 fn main() -> ExitCode {
@@ -176,20 +176,6 @@ impl Planned {
     }
 }
 
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-#[track_caller]
-fn ended(output: &Output, code: i32, words: &[&str]) -> String {
-    let said = text(output);
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    for word in words {
-        assert!(said.contains(word), "{word:?} is not in:\n{said}");
-    }
-    said
-}
-
 /// The lines of `-w json` about one event.
 fn told(output: &Output, event: &str) -> Vec<serde_json::Value> {
     let lines = String::from_utf8_lossy(&output.stdout);
@@ -233,7 +219,11 @@ fn the_whole_road() {
     assert!(!dirs[0].exists() && names(&dirs[1]).is_empty(), "a look wrote something");
 
     let output = planned.apply(&net, &["--limit", "2"]).output().unwrap();
-    let said = ended(&output, 0, &["h1: sending the program", "the snapshot was sent", "packed", "launch --plan"]);
+    let said = ended(
+        &output,
+        0,
+        &["h1: sending the program", "the snapshot was sent", "packed", "launch --plan", "Journal: "],
+    );
     assert_eq!(said.matches("read back and right").count(), 3, "{said}");
     for (host, dir) in hosts.iter().zip(&dirs) {
         assert!(host.temporary().is_empty(), "the program was left in {:?}", host.temporary());
@@ -323,7 +313,7 @@ fn cut() {
     let planned = Planned::new(&net, &big(&net, 24), &[("h1", &data(&host))]);
     let total = planned.plan.source.bytes;
 
-    let gate = Gate::new(host.ip, fs::metadata(env!("CARGO_BIN_EXE_requorum")).unwrap().len() + HALF);
+    let gate = Gate::new(host.ip, fs::metadata(PROGRAM).unwrap().len() + HALF);
     net.lead("h1", "127.0.0.1".parse().unwrap(), gate.port);
     let child = planned.apply(&net, &["-w", "json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     gate.wait();
@@ -377,7 +367,7 @@ fn stopped() {
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     // The wire is dead: it ends all the same, when ssh has found out.
     let output = child.wait_with_output().unwrap();
-    let said = text(&output);
+    let said = said(&output);
     assert_eq!(output.status.code(), Some(75), "{said}");
     assert!(names(&host.dir).contains(&format!("{}.part", planned.received())), "{said}");
     assert!(!data(&host).exists());

@@ -3,25 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{
-    fs,
-    io::Write,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
+mod support;
+
+use std::{fs, io::Write, path::Path, process::Output};
 
 use sha2::{Digest, Sha256};
+use support::{fixture, requorum, said};
 
 fn run(args: &[&str], files: &[&Path]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_requorum"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ETCDCTL_")) {
-        command.env_remove(name);
-    }
-    command.args(args).args(files).output().unwrap()
-}
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/snapshots").join(name)
+    requorum(args).args(files).output().unwrap()
 }
 
 fn out(output: &Output) -> String {
@@ -126,7 +116,7 @@ fn what_a_file_is_comes_first() {
         let file = dir.path().join(name);
         fs::write(&file, &bytes).unwrap();
         let output = run(&["snapshot", "status"], &[&file]);
-        let said = format!("{}{}", err(&output), out(&output));
+        let said = said(&output);
         assert_eq!(output.status.code(), Some(code), "{name}: {said}");
         for word in words {
             assert!(said.contains(word), "{name}: {word:?} is not in:\n{said}");
@@ -143,7 +133,7 @@ fn a_data_directory_stands_for_its_database() {
     fs::write(dir.path().join("member/snap/db"), &good[..good.len() - 32]).unwrap();
     for command in ["status", "inspect", "keys"] {
         let output = run(&["snapshot", command], &[dir.path()]);
-        let said = format!("{}{}", err(&output), out(&output));
+        let said = said(&output);
         assert!(output.status.success() && said.contains("a data directory; its member/snap/db is"), "{said}");
     }
     assert_eq!(fine(&["hashkv"], &[dir.path()]), "727828197, 12, 4\n");

@@ -16,7 +16,7 @@ use std::{
 };
 
 use libtest_mimic::{Arguments, Completion, Trial};
-use support::{fixture, requorum, wait_until};
+use support::{fixture, requorum, said, wait_until};
 
 type Case = (&'static str, fn(&Moto));
 
@@ -99,11 +99,6 @@ impl Moto {
     /// Runs requorum against `at`.
     fn run_at(&self, at: SocketAddr, args: &[&str]) -> Output {
         let mut command = requorum(["snapshot"]);
-        for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(|n| n.starts_with("AWS_")) {
-                command.env_remove(name);
-            }
-        }
         command.env("HOME", self.dir.path()).env("AWS_ENDPOINT_URL_S3", format!("http://{at}"));
         command.env("AWS_ACCESS_KEY_ID", "AK").env("AWS_SECRET_ACCESS_KEY", "SK");
         command.args(args).output().unwrap()
@@ -165,10 +160,6 @@ impl Cutter {
     fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&[output.stdout.clone(), output.stderr.clone()].concat()).into_owned()
 }
 
 fn ok(output: Output) -> String {

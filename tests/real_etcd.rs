@@ -4,13 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cases;
-mod pty;
 mod support;
 
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Completion, Trial};
-use support::servers::{Server, note_run};
+use support::servers::{Server, every_server, note_run};
 
 const MINORS: [&str; 4] = ["3.4", "3.5", "3.6", "3.7"];
 
@@ -18,8 +17,7 @@ fn main() -> ExitCode {
     let mut args = Arguments::from_args();
     // A case runs up to three servers and mostly waits for elections; too many starve each other's heartbeats.
     args.test_threads = args.test_threads.or(Some(3));
-    let every = ["REQUORUM_EVERY_SERVER", "CI"].iter().any(|name| std::env::var_os(name).is_some());
-    let every = every || args.filter.is_some();
+    let every = every_server(&args);
     let fits = |minor: &'static str, needs: fn(&Server) -> Result<(), String>| {
         Server::find(minor).and_then(|server| needs(&server)).is_ok()
     };

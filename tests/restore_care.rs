@@ -14,11 +14,13 @@ mod files;
 mod killed;
 #[path = "restore_care/servers.rs"]
 mod servers;
+mod support;
 #[path = "restore_care/swap.rs"]
 mod swap;
 
 use libtest_mimic::{Arguments, Trial};
 use requorum::etcd::version::Minor;
+use support::servers::every_server;
 
 /// A case that is run against each version.
 type OnVersion = fn(Minor);
@@ -68,10 +70,14 @@ fn main() {
         ("disabled_auth", servers::disabled_auth),
         ("holes_and_compacted", servers::holes_and_compacted),
     ];
+    // Every day each on one version in turn.
+    let every = every_server(&args);
+    let here: Vec<Minor> = Minor::ALL.into_iter().filter(|v| servers::home(*v).join("etcd").is_file()).collect();
     for version in Minor::ALL {
-        let absent = !servers::home(version).join("etcd").is_file();
-        for (name, case) in with_server {
-            add(format!("{name}_on_{version}"), absent, Box::new(move || case(version)));
+        for (at, (name, case)) in with_server.into_iter().enumerate() {
+            let turn = here.get(at % here.len().max(1)) == Some(&version);
+            let ignored = !here.contains(&version) || !every && !turn;
+            add(format!("{name}_on_{version}"), ignored, Box::new(move || case(version)));
         }
     }
     libtest_mimic::run(&args, trials).exit();

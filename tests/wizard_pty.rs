@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod fake_world;
-mod pty;
+mod support;
 
 use std::{
     process::{Command, Stdio},
@@ -11,7 +11,6 @@ use std::{
 };
 
 use fake_world::Fake;
-use pty::Pty;
 use requorum::{
     plan::facts::{Answer, FileFacts},
     trouble::Result,
@@ -19,6 +18,7 @@ use requorum::{
     world::World,
 };
 use rustix::process::Signal;
+use support::pty::Pty;
 
 const CHILD: &str = "REQUORUM_TEST_WIZARD";
 

@@ -248,8 +248,12 @@ impl<R: ReadAt> View<R> {
             return Err(fail(Fault::OutOfBounds { hwm }));
         }
         let size = page::narrow(self.page_size);
-        bytes.truncate(size);
-        bytes.resize(size, 0);
+        if bytes.is_empty() {
+            // Zeroed by the allocator: a look-up begins with a new buffer, and filling it by hand would be half its work.
+            *bytes = vec![0; size];
+        } else {
+            bytes.resize(size, 0);
+        }
         let offset = id.saturating_mul(u64::from(self.page_size));
         self.read(bytes, offset)?;
         let header = Header::parse(bytes).ok_or_else(|| fail(Fault::OutOfBounds { hwm }))?;

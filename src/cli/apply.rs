@@ -62,7 +62,8 @@ pub(super) struct Args {
 The journal says where the run stood and what it was to do; the hosts are looked at again, and it goes on at the first \
 act whose result is not there. Flags that it was begun with (--stop, --by-hand, --override) are given again.")]
 pub(super) struct ResumeArgs {
-    /// The plan file that was applied, or the journal of a run (the wizard's lie in $XDG_STATE_HOME/requorum).
+    /// The plan file that was applied, or the journal of a run (the wizard's lie in $XDG_STATE_HOME/requorum, else in
+    /// ~/.local/state/requorum; without a home, where it was started).
     plan: PathBuf,
     /// Only show where it stood.
     #[arg(long)]
@@ -117,7 +118,8 @@ pub(super) fn run(args: Args, outer: &connect::ConnectArgs, format: Format) -> R
         _ => Until::InPlace,
     };
     let made = plan::read(&args.plan)?;
-    carry(&made, &args.plan, &plan::journal_of(&args.plan)?, args.how, until, outer, format)?;
+    let journal = plan::journal_of(&args.plan)?;
+    carry(&made, &args.plan, &journal, args.how, until, outer, format)?;
     if format == Format::Json {
         return Ok(());
     }
@@ -130,7 +132,8 @@ pub(super) fn run(args: Args, outer: &connect::ConnectArgs, format: Format) -> R
         ),
         Until::Built => format!("Every member is built and proven, and waits. Next: requorum apply {file}\n"),
         Until::InPlace | Until::Undone => {
-            format!("Next: requorum launch --plan {file}\nThe way back: requorum undo {file}\n")
+            let journal = journal.display();
+            format!("Next: requorum launch --plan {file}\nThe way back: requorum undo {file}\nJournal: {journal}\n")
         }
     })
 }

@@ -1,5 +1,8 @@
 //! One walk over every row of a database: etcdutl's status figures, and what a restore carries over.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use prost::Message;
@@ -380,65 +383,5 @@ impl Halt {
                 .why(why)
                 .hint("Take another snapshot; a copy of member/snap/db is only whole when etcd was stopped."),
         }
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::engine::progress::Flow;
-
-    /// Row by row and key by key, as etcdutl does it.
-    fn plainly<R: ReadAt>(view: &View<R>) -> (u32, u64, u64) {
-        let (mut hash, mut rows, mut live) = (0, 0, std::collections::HashSet::new());
-        for (name, bucket) in view.buckets().unwrap() {
-            hash = crc32c::crc32c_append(hash, &name);
-            let mut cursor = view.cursor(&bucket);
-            while let Some(row) = cursor.next().unwrap() {
-                hash = crc32c::crc32c_append(crc32c::crc32c_append(hash, row.key), row.value);
-                rows += 1;
-                if name == schema::KEY {
-                    let key = KeyValueRef::parse(row.value).unwrap().key.to_vec();
-                    if RevisionKey::parse(row.key).unwrap().tombstone {
-                        live.remove(&key)
-                    } else {
-                        live.insert(key)
-                    };
-                }
-            }
-        }
-        (hash, rows, live.len() as u64)
-    }
-
-    #[test]
-    fn the_check_and_the_walk_in_one_say_what_each_row_on_its_own_says() {
-        let mut seen = 0;
-        for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/snapshots")).unwrap() {
-            let path = entry.unwrap().path();
-            let Ok(Ok(view)) = Source::open(&path).map(|source| source.view()) else { continue };
-            let Ok(fused) = check_and_walk(&view, &mut |_| Flow::Go) else { continue };
-            assert_eq!((fused.hash, fused.rows, fused.keys), plainly(&view), "{}", path.display());
-            let plain = walk(&view, &mut |_| Flow::Go).unwrap();
-            let of_pages = Walk { in_use: fused.in_use.clone(), pages: fused.pages, ..plain };
-            let warnings = fused.findings.warnings.clone(); // may tell of free pages, too
-            let findings = Findings { warnings, ..of_pages.findings.clone() };
-            assert_eq!(fused, Walk { findings, ..of_pages }, "{}", path.display());
-            seen += 1;
-        }
-        assert!(seen > 30);
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_not_called_broken() {
-        let dir = tempfile::tempdir().unwrap();
-        let circle = dir.path().join("circle.db");
-        std::os::unix::fs::symlink(&circle, &circle).unwrap();
-        let health = |path: &std::path::Path| examine(path, &mut |_| Flow::Go).unwrap().health;
-        let Health::Broken(why) = health(&circle) else { panic!("it was read") };
-        assert!(why.starts_with(UNREADABLE), "{why}");
-        let empty = dir.path().join("empty.db");
-        std::fs::write(&empty, "").unwrap();
-        assert_eq!(health(&empty), Health::Broken("it is empty (0 bytes)".into()));
     }
 }

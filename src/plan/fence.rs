@@ -109,13 +109,6 @@ impl Fence {
     }
 }
 
-/// Host and port of a URL, or of an endpoint without a scheme.
-pub(super) fn place(text: &str) -> Option<(String, u16)> {
-    let text = text.trim();
-    let whole = if text.contains("://") { text.to_string() } else { format!("http://{text}") };
-    url::parse(&whole).ok().filter(|u| !u.scheme.is_unix()).map(|u| u.place())
-}
-
 /// What follows from all that was seen: what blocks first, then what is only to be known.
 pub fn fences(plan: &Plan, old: &Old, seen: &Seen) -> Vec<Fence> {
     // With the old token and the old URLs the IDs are the old ones: then an ID tells nothing.
@@ -183,8 +176,8 @@ struct House<'a> {
 fn households(doors: &[(Door, Heard)]) -> Vec<House<'_>> {
     let mut out: Vec<House<'_>> = Vec::new();
     for (door, heard) in doors {
-        let at = place(&door.url);
-        let same_place = |house: &House<'_>| house.doors.iter().any(|(d, _)| place(&d.url) == at);
+        let at = url::place(&door.url);
+        let same_place = |house: &House<'_>| house.doors.iter().any(|(d, _)| url::place(&d.url) == at);
         let same_name = |house: &House<'_>| house.whose == door.whose && house.old == door.old;
         let found = out.iter().position(same_place).or_else(|| out.iter().position(same_name));
         match found.and_then(|i| out.get_mut(i)) {
@@ -250,7 +243,7 @@ impl House<'_> {
 }
 
 fn host(url: &str) -> String {
-    place(url).map_or_else(|| url.to_string(), |(host, _)| host)
+    url::place(url).map_or_else(|| url.to_string(), |(host, _)| host)
 }
 
 /// `client URL http://…: member 3c50 of cluster 4f1c, etcd 3.5.30`.

@@ -112,8 +112,8 @@ pub fn with_peer(before: Answer, peer: Answer) -> Answer {
 
 /// True where `endpoint` is one of the member's client URLs, however it is written.
 pub fn at(member: &KnownMember, endpoint: &str) -> bool {
-    let asked = place(endpoint);
-    member.client_urls.iter().any(|url| url == endpoint || asked.is_some() && place(url) == asked)
+    let asked = url::place(endpoint);
+    member.client_urls.iter().any(|url| url == endpoint || asked.is_some() && url::place(url) == asked)
 }
 
 /// A sentence about a member: behind its name or, where that is not known (`?`), its URL, unless the sentence has that.
@@ -124,12 +124,6 @@ pub fn about(name: &str, endpoint: &str, sentence: &str) -> String {
         "?" => format!("{endpoint}: {sentence}"),
         name => format!("{name}: {sentence}"),
     }
-}
-
-/// Host and port of an endpoint, which may come without its scheme.
-fn place(endpoint: &str) -> Option<(String, u16)> {
-    let url = url::parse(endpoint).or_else(|_| url::parse(&format!("http://{endpoint}")));
-    url.ok().map(|u| u.place())
 }
 
 #[cfg(test)]

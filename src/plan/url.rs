@@ -148,6 +148,13 @@ pub fn parse(text: &str) -> Result<Url, UrlSlip> {
     parse_with(text, Guess::default())
 }
 
+/// Host and port of a URL, or of an endpoint without a scheme, as [`Url::place`]; none for a socket in the filesystem.
+pub(crate) fn place(text: &str) -> Option<(String, u16)> {
+    let text = text.trim();
+    let whole = if text.contains("://") { text.to_string() } else { format!("http://{text}") };
+    parse(&whole).ok().filter(|u| !u.scheme.is_unix()).map(|u| u.place())
+}
+
 /// [`parse`] with what the rest of the table tells about scheme and port.
 ///
 /// # Errors

@@ -18,8 +18,8 @@ use super::members::dial::{self, Failure, Target};
 pub(super) enum Miss {
     /// Not connected.
     Wire(Failure),
-    /// Not in time.
-    Late,
+    /// Not in this time.
+    Late(Duration),
     /// The connection ended without a word.
     HungUp,
     /// What came was no HTTP/1.1, in these words.
@@ -39,17 +39,17 @@ impl From<hyper::Error> for Miss {
 }
 
 /// Sends a GET for `path` (with its query) with these headers, `host` among them or the target's own; returns when the
-/// answer's head is there. Connecting and answering may take `limit` each.
+/// answer's head is there. Connecting may take `dial`, answering `limit`. `tls` offers no HTTP/2 (see
+/// [`super::tls::for_http`]).
 pub(super) async fn get(
     target: &Target,
     tls: &Arc<ClientConfig>,
     path: &str,
     headers: &[(&str, &str)],
+    dial: Duration,
     limit: Duration,
 ) -> Result<Response<Incoming>, Miss> {
-    let mut config = ClientConfig::clone(tls);
-    config.alpn_protocols.clear();
-    let wire = timeout(limit, dial::wire(target, &Arc::new(config))).await.map_err(|_| Miss::Late)?;
+    let wire = timeout(dial, dial::wire(target, tls)).await.map_err(|_| Miss::Late(dial))?;
     let wire = wire.map_err(Miss::Wire)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(wire)).await?;
     tokio::spawn(connection);
@@ -61,12 +61,12 @@ pub(super) async fn get(
         request = request.header(*name, *value);
     }
     let request = request.body(Empty::<Bytes>::new()).map_err(|e| Miss::NoHttp(e.to_string()))?;
-    Ok(timeout(limit, sender.send_request(request)).await.map_err(|_| Miss::Late)??)
+    Ok(timeout(limit, sender.send_request(request)).await.map_err(|_| Miss::Late(limit))??)
 }
 
 /// The whole body, of at most `most` bytes.
 pub(super) async fn text(answer: Response<Incoming>, most: usize, limit: Duration) -> Result<String, Miss> {
     let whole = Limited::new(answer.into_body(), most).collect();
-    let whole = timeout(limit, whole).await.map_err(|_| Miss::Late)?.map_err(|e| Miss::NoHttp(e.to_string()))?;
+    let whole = timeout(limit, whole).await.map_err(|_| Miss::Late(limit))?.map_err(|e| Miss::NoHttp(e.to_string()))?;
     Ok(String::from_utf8_lossy(&whole.to_bytes()).into_owned())
 }

@@ -9,7 +9,6 @@ mod answer;
 mod connect;
 pub(super) mod dial;
 mod doors;
-mod http;
 mod knock;
 mod metrics;
 mod save;

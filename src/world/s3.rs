@@ -85,7 +85,7 @@ impl Store {
             .enable_all()
             .build()
             .map_err(|e| Trouble::new(Kind::Failed, "the network cannot be used").why(e))?;
-        Ok(Store { settings, tls, runtime })
+        Ok(Store { settings, tls: tls::for_http(&tls), runtime })
     }
 
     /// The objects whose URL begins with `url`, by name; those that hold nothing are left out.
@@ -176,7 +176,7 @@ impl Store {
         let mut all = vec![("host", host.as_str())];
         all.extend(headers);
         let path = format!("{}?{}", signed.path(), signed.query().unwrap_or_default());
-        let answer = http::get(&target, &self.tls, &path, &all, ANSWER).await.map_err(|miss| {
+        let answer = http::get(&target, &self.tls, &path, &all, ANSWER, ANSWER).await.map_err(|miss| {
             let trouble = missed(miss, url);
             Trouble { hint: format!("It was asked at {}. {}", target.url(), trouble.hint), ..trouble }
         })?;
@@ -241,7 +241,7 @@ fn missed(miss: Miss, url: &str) -> Trouble {
         Miss::Wire(Failure::Tcp(e)) => format!("no connection: {e}"),
         Miss::Wire(Failure::Tls(e)) => format!("no TLS: {e}"),
         Miss::Wire(Failure::Words(refusal)) => refusal.details,
-        Miss::Late => format!("no answer in {}", words::span(ANSWER)),
+        Miss::Late(limit) => format!("no answer in {}", words::span(limit)),
         Miss::HungUp => "the connection was lost".into(),
         Miss::NoHttp(why) => why,
     };

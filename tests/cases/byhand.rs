@@ -12,8 +12,9 @@ use tempfile::TempDir;
 
 use super::road::Planned;
 use crate::support::{
+    PROGRAM,
     cluster::{Member, Place},
-    fixture, requorum,
+    fixture, requorum, said,
     servers::Server,
     succeed,
 };
@@ -44,10 +45,6 @@ impl Sheet {
         // A terminal's shell stays after a part that stopped.
         Command::new("bash").arg("-c").arg(format!("{part}\n")).env("PATH", path).output().unwrap()
     }
-}
-
-fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 fn code(output: &Output) -> String {
@@ -176,7 +173,7 @@ pub fn sheet_on_mounts(server: &Server) {
     assert!(!wal.join("0000000000000000-0000000000000000.wal").exists());
 
     // Where requorum is there, it is what restores.
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_requorum"), tools.join("requorum")).unwrap();
+    std::os::unix::fs::symlink(PROGRAM, tools.join("requorum")).unwrap();
     let built = sheet.run("# Part 1", server, &tools);
     assert!(said(&built).contains("read back and right"), "{}", said(&built));
     assert_eq!(code(&built), by_etcd);

@@ -7,7 +7,7 @@ use requorum::recovery::journal::{self, Event};
 use super::road::Planned;
 use crate::support::{
     cluster::{Cluster, Place},
-    requorum,
+    requorum, said,
     servers::Server,
     succeed,
 };
@@ -89,5 +89,5 @@ fn kinds(journal: &Path) -> Vec<Event> {
 
 fn run(command: &mut Command) -> (Option<i32>, String) {
     let output = command.output().unwrap();
-    (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    (output.status.code(), said(&output))
 }

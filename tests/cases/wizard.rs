@@ -6,12 +6,11 @@ use std::{fs, path::Path, time::Duration};
 use requorum::plan::launch;
 
 use super::road::Planned;
-use crate::{
+use crate::support::{
+    PROGRAM,
+    cluster::{Cluster, Place},
     pty::Pty,
-    support::{
-        cluster::{Cluster, Place},
-        servers::Server,
-    },
+    servers::Server,
 };
 
 const ENTER: &str = "\r";
@@ -33,11 +32,7 @@ pub fn every_step_by_keys(server: &Server) {
     let endpoints = format!("--endpoints={}", endpoints.join(","));
     let data_root = format!("--data-root={}", root.display());
     let snapshots = format!("--snapshots={}", root.display());
-    let binary = env!("CARGO_BIN_EXE_requorum");
-    // A run that another test has not ended yet would be offered here.
-    let state = cluster.dir.path().join("state");
-    let env = [("XDG_STATE_HOME", state.to_str().unwrap())];
-    let mut wizard = Pty::spawn(&[binary, "--label=prod", &endpoints, &data_root, &snapshots], &env, 100, 30);
+    let mut wizard = Pty::spawn(&[PROGRAM, "--label=prod", &endpoints, &data_root, &snapshots], &[], 100, 30);
 
     // Detect: the survivor names its dead leader until it notices; asking again shows the rest.
     wizard.wait("[1 Detect]");

@@ -5,7 +5,7 @@ use std::{
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Output,
 };
 
 use requorum::{
@@ -14,27 +14,16 @@ use requorum::{
     tui::Options,
 };
 
-use super::leaks::leaks;
+use super::{
+    leaks::leaks,
+    support::{self, ended, fixture},
+};
 
 const LABEL: &str = "krokodil-eu";
 const REASON: &str = "Frau Giraffe said that nashorn-2 is only a load balancer";
 
 fn requorum(dir: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_requorum"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ETCDCTL_")) {
-        command.env_remove(name);
-    }
-    command.args(args).current_dir(dir).output().unwrap()
-}
-
-#[track_caller]
-fn said(output: &Output, code: i32, words: &[&str]) -> String {
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "{text}");
-    for word in words {
-        assert!(text.contains(word), "{word:?} is not in:\n{text}");
-    }
-    text
+    support::requorum(args).current_dir(dir).output().unwrap()
 }
 
 fn read(path: &Path) -> Vec<Record> {
@@ -45,8 +34,7 @@ fn read(path: &Path) -> Vec<Record> {
 fn planned(dir: &Path) -> (PathBuf, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = |_: usize| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/snapshots/3.5.16-small.db");
-    fs::copy(fixture, dir.join("elefant-nightly.db")).unwrap();
+    fs::copy(fixture("3.5.16-small.db"), dir.join("elefant-nightly.db")).unwrap();
     let rows: Vec<serde_json::Value> = (1..=3)
         .map(|n| {
             let client = if n == 2 { listener.local_addr().unwrap().port() } else { port(n) };
@@ -62,7 +50,7 @@ fn planned(dir: &Path) -> (PathBuf, TcpListener) {
     let mut args = vec!["plan", "--label", LABEL, "--inventory", "inventory.json", "--snapshot", "elefant-nightly.db"];
     args.extend(token);
     args.extend(["-o", "tapir.yaml"]);
-    said(&requorum(dir, &args), 0, &["requorum apply"]);
+    ended(&requorum(dir, &args), 0, &["requorum apply"]);
     (dir.join("tapir.yaml"), listener)
 }
 
@@ -72,7 +60,7 @@ fn a_journal_of_the_command_line_leaves_nothing_of_itself() {
     let dir = tempfile::tempdir().unwrap();
     let (_, listener) = planned(dir.path());
     let lifted = ["apply", "tapir.yaml", "--override", "nashorn-2@127.0.0.1", "--reason", REASON];
-    said(&requorum(dir.path(), &lifted), 0, &["in place"]);
+    ended(&requorum(dir.path(), &lifted), 0, &["in place"]);
     drop(listener);
     let path = dir.path().join("tapir.yaml.journal");
 
@@ -84,7 +72,7 @@ fn a_journal_of_the_command_line_leaves_nothing_of_itself() {
         "Read it before you share it",
         "requorum drill night.yaml",
     ];
-    let printed = said(&output, 0, &words);
+    let printed = ended(&output, 0, &words);
     let text = fs::read_to_string(dir.path().join("night.yaml")).unwrap();
     let records = read(&path);
     for kind in [Event::Begun, Event::Override, Event::Looked, Event::Restored, Event::Done, Event::Ended] {
@@ -93,16 +81,16 @@ fn a_journal_of_the_command_line_leaves_nothing_of_itself() {
     assert_eq!(leaks(&records, &text), [""; 0], "{text}");
     assert_eq!(leaks(&records, &printed), [""; 0], "{printed}");
     assert!(text.contains("the fence is overridden, as it was done") && text.contains("start m3"), "{text}");
-    said(&requorum(dir.path(), &["drill", "check", "night.yaml"]), 0, &["night: sound"]);
+    ended(&requorum(dir.path(), &["drill", "check", "night.yaml"]), 0, &["night: sound"]);
 
     // what is there is never written over, and what is no name no file
-    said(&requorum(dir.path(), &["drill", "record", "tapir.yaml", "-o", "night.yaml"]), 1, &["night.yaml exists"]);
-    said(&requorum(dir.path(), &["drill", "record", "tapir.yaml", "-o", "Our Night.yaml"]), 2, &["small letters"]);
-    said(&requorum(dir.path(), &["drill", "record", "tapir.yaml", "-o", "night.txt"]), 2, &[".yaml behind"]);
-    said(&requorum(dir.path(), &["drill", "record", "tapir.yaml"]), 2, &["needs a file", "-o our-night.yaml"]);
+    ended(&requorum(dir.path(), &["drill", "record", "tapir.yaml", "-o", "night.yaml"]), 1, &["night.yaml exists"]);
+    ended(&requorum(dir.path(), &["drill", "record", "tapir.yaml", "-o", "Our Night.yaml"]), 2, &["small letters"]);
+    ended(&requorum(dir.path(), &["drill", "record", "tapir.yaml", "-o", "night.txt"]), 2, &[".yaml behind"]);
+    ended(&requorum(dir.path(), &["drill", "record", "tapir.yaml"]), 2, &["needs a file", "-o our-night.yaml"]);
 
-    said(&requorum(dir.path(), &["undo", "tapir.yaml"]), 0, &["out of its place"]);
-    said(
+    ended(&requorum(dir.path(), &["undo", "tapir.yaml"]), 0, &["out of its place"]);
+    ended(
         &requorum(dir.path(), &["drill", "record", "tapir.yaml", "-o", "back.yaml"]),
         0,
         &["taken back", "back: sound"],
@@ -117,7 +105,7 @@ fn what_is_no_journal_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (plan, listener) = planned(dir.path());
     drop(listener);
-    said(&requorum(dir.path(), &["apply", "tapir.yaml"]), 0, &["in place"]);
+    ended(&requorum(dir.path(), &["apply", "tapir.yaml"]), 0, &["in place"]);
     let journal = fs::read_to_string(dir.path().join("tapir.yaml.journal")).unwrap();
     let lines: Vec<&str> = journal.lines().collect();
     let of_host = fs::read_dir(dir.path().join("pelikan")).unwrap().map(|e| e.unwrap().path());
@@ -139,13 +127,13 @@ fn what_is_no_journal_is_refused() {
         (of_host.to_string_lossy().into_owned(), &["the journal that a host keeps", "PLAN.yaml.journal"]),
     ] {
         let output = requorum(dir.path(), &["drill", "record", &file, "-o", "night.yaml"]);
-        said(&output, 1, words);
+        ended(&output, 1, words);
         assert!(!dir.path().join("night.yaml").exists(), "{file}");
     }
-    said(&requorum(dir.path(), &["drill", "record", "nowhere", "-o", "night.yaml"]), 1, &["nowhere"]);
+    ended(&requorum(dir.path(), &["drill", "record", "nowhere", "-o", "night.yaml"]), 1, &["nowhere"]);
     // how far it goes is enough
     write("so-far", &format!("{}\n", lines[0]));
-    said(&requorum(dir.path(), &["drill", "record", "so-far", "-o", "night.yaml"]), 0, &["night: sound"]);
+    ended(&requorum(dir.path(), &["drill", "record", "so-far", "-o", "night.yaml"]), 0, &["night: sound"]);
 }
 
 /// What the wizard decided on every screen, in a drill with a team's own names.

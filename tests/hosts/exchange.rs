@@ -11,12 +11,12 @@ use std::{
 use requorum::{engine::datadir, etcd::membership::Id, plan::facts::disk::DirState, recovery::journal};
 
 use super::{
-    Planned, data, ended, hidden,
+    Planned, data, hidden,
     leaks::leaks,
-    sshd::{Gate, Net, Sshd, names},
+    sshd::{Gate, Net, Sshd},
     support::{
-        cluster::{Cluster, Member, Place, initial_cluster},
-        fixture, requorum,
+        cluster::{Cluster, Member, Place},
+        ended, fixture, names, requorum, said,
         servers::Server,
         succeed, wait_until,
     },
@@ -95,19 +95,7 @@ pub fn with_real_etcds() {
     let hosts = hosts(&net, 3);
     let (dirs, places): (Vec<PathBuf>, Vec<Place>) = (hosts.iter().map(data).collect(), Place::take(3));
     dirs.iter().for_each(|dir| fs::create_dir_all(dir.parent().unwrap()).unwrap());
-    let start = |(place, dir): (&Place, &PathBuf)| {
-        let (name, client, peer) = (&place.name, place.client_url(), place.peer_url());
-        let line = format!(
-            "etcd --name {name} --data-dir {} --listen-client-urls {client} --advertise-client-urls {client} \
-             --listen-peer-urls {peer} --initial-advertise-peer-urls {peer} --initial-cluster {} \
-             --initial-cluster-token first",
-            dir.display(),
-            initial_cluster(&places)
-        );
-        Member::start(&server, place, dir, &line, &[])
-    };
-    let mut members: Vec<Member> = places.iter().zip(&dirs).map(start).collect();
-    members.iter_mut().for_each(|member| drop(member.wait_ready(None)));
+    let mut members = Cluster::begin(&server, &places, &dirs, "");
     members[1].wait_ready(None).put_and_get("before", "the loss");
     let old = members[1].wait_ready(None).members().1;
     members[0].kill();
@@ -241,7 +229,7 @@ pub fn two_operators() {
     // The wire stays as it is, and no end of anything comes through: silence tells.
     wait_until("the far end to let go", Duration::from_secs(60), || {
         let output = planned.apply(&net, &[]).env("USER", "ben").env_remove("SUDO_USER").output().unwrap();
-        if output.status.success() { Ok(()) } else { Err(super::text(&output)) }
+        if output.status.success() { Ok(()) } else { Err(said(&output)) }
     });
     all_in_place(&hosts, &planned);
 }
@@ -316,7 +304,7 @@ pub fn the_old_cluster_comes_back() {
     back.kill();
     let survivor = cluster.members[0].place.client_url();
     wait_until("m2 to know of no leader", Duration::from_secs(60), || {
-        let said = super::text(&requorum(["probe", "-w", "json", "--endpoints", &survivor]).output().unwrap());
+        let said = said(&requorum(["probe", "-w", "json", "--endpoints", &survivor]).output().unwrap());
         if said.contains("no-leader") || said.contains("\"leader\":null") { Ok(()) } else { Err(said) }
     });
     let output = planned.apply(&net, &over).output().unwrap();

@@ -12,11 +12,11 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
-    Planned, data, ended,
+    Planned, data,
     exchange::{all_in_place, hosts, nothing_is_lost, old_of, plan, with_old},
     hidden,
-    sshd::{Net, Sshd, names},
-    support::{fixture, requorum, succeed},
+    sshd::{Net, Sshd},
+    support::{PROGRAM, apart, ended, fixture, names, requorum, succeed},
     told,
 };
 
@@ -222,6 +222,7 @@ pub fn permissions() {
     let dir = tempfile::tempdir().unwrap();
     let nobody = |command: &mut Command| {
         let mut as_nobody = Command::new("setpriv");
+        apart(&mut as_nobody);
         as_nobody.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]).arg(command.get_program());
         as_nobody.args(command.get_args());
         as_nobody
@@ -238,7 +239,7 @@ pub fn permissions() {
     succeed(Command::new("chown").args(["-R", "65534:65534"]).arg(&plan_dir));
     // Our own file may lie where an ordinary user cannot go.
     let program = dir.path().join("requorum");
-    fs::copy(env!("CARGO_BIN_EXE_requorum"), &program).unwrap();
+    fs::copy(PROGRAM, &program).unwrap();
     let mut command = Command::new(&program);
     command.arg("apply").arg(&planned.file);
     let output = nobody(&mut command).output().unwrap();

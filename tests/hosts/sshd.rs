@@ -19,7 +19,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::support::{succeed, wait_until};
+use crate::support::{PROGRAM, names, succeed, wait_until};
 
 const PORT: u16 = 2222;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -184,7 +184,7 @@ impl Sshd {
 
     /// Puts the program on the PATH there, so that it is not sent.
     pub fn install(&self) {
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_requorum"), self.dir.join("bin/requorum")).unwrap();
+        std::os::unix::fs::symlink(PROGRAM, self.dir.join("bin/requorum")).unwrap();
     }
 
     /// Puts a script on the PATH there, before the system's own program of that name.
@@ -225,14 +225,6 @@ fn descendants(pid: u32) -> Vec<u32> {
         }
     }
     all
-}
-
-/// The names in a directory, sorted; none where there is no directory.
-pub fn names(dir: &Path) -> Vec<String> {
-    let entries = fs::read_dir(dir).into_iter().flatten();
-    let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
-    names
 }
 
 /// A wire to a host that counts what goes there, and stops dead after so many bytes.

@@ -13,13 +13,15 @@ use std::{
 use requorum::world::{agent, local::Local, members::Members};
 
 use super::{
-    Planned, data, ended,
-    pty::Pty,
+    Planned, data,
     sshd::{Net, Sshd},
     support::{
+        PROGRAM,
         cluster::{Place, initial_cluster},
         contents::Client,
-        fixture, requorum,
+        ended, fixture,
+        pty::Pty,
+        requorum,
         servers::Server,
         succeed, wait_until,
     },
@@ -202,17 +204,7 @@ pub fn by_their_units() {
 
     // On a terminal each is asked for by itself; an answer that is no yes is a no.
     let (file, config) = (planned.file.to_str().unwrap(), net.config());
-    let argv = [
-        env!("CARGO_BIN_EXE_requorum"),
-        "start",
-        file,
-        "--ssh-config",
-        config.to_str().unwrap(),
-        "--member",
-        "m1",
-        "--member",
-        "m2",
-    ];
+    let argv = [PROGRAM, "start", file, "--ssh-config", config.to_str().unwrap(), "--member", "m1", "--member", "m2"];
     let mut pty = Pty::spawn(&argv, &[], 200, 40);
     pty.wait("Start m1 on h1 by this command? [y/N]");
     pty.send("y\r");

@@ -12,10 +12,11 @@ use rustix::process::Signal;
 use super::{
     Planned, big, data,
     exchange::{all_in_place, hosts, with_old},
-    pty::Pty,
     sshd::{Gate, Net, Sshd},
     support::{
-        cluster::{Member, Place, client_urls, initial_cluster},
+        PROGRAM,
+        cluster::{Cluster, Member, Place, client_urls},
+        pty::Pty,
         requorum,
         servers::Server,
         succeed,
@@ -30,7 +31,7 @@ fn wizard(net: &Net, more: &[&str]) -> Pty {
     let (config, state) = (net.config(), net.dir.path().join("state"));
     let here = net.dir.path().join("here");
     let root = here.to_str().unwrap();
-    let mut line = vec!["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", root, env!("CARGO_BIN_EXE_requorum")];
+    let mut line = vec!["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", root, PROGRAM];
     line.extend(["--ssh-config", config.to_str().unwrap(), "--data-root", root]);
     line.extend(more);
     Pty::spawn(&line, &[("XDG_STATE_HOME", state.to_str().unwrap())], 100, 30)
@@ -79,19 +80,7 @@ pub fn the_whole_road() {
     hosts[2].install();
     let (dirs, places): (Vec<PathBuf>, Vec<Place>) = (hosts.iter().map(data).collect(), Place::take(3));
     dirs.iter().for_each(|dir| fs::create_dir_all(dir.parent().unwrap()).unwrap());
-    let start = |(place, dir): (&Place, &PathBuf)| {
-        let (name, client, peer) = (&place.name, place.client_url(), place.peer_url());
-        let line = format!(
-            "etcd --name {name} --data-dir {} --listen-client-urls {client} --advertise-client-urls {client} \
-             --listen-peer-urls {peer} --initial-advertise-peer-urls {peer} --initial-cluster {} \
-             --initial-cluster-token first",
-            dir.display(),
-            initial_cluster(&places)
-        );
-        Member::start(&server, place, dir, &line, &[])
-    };
-    let mut members: Vec<Member> = places.iter().zip(&dirs).map(start).collect();
-    members.iter_mut().for_each(|member| drop(member.wait_ready(None)));
+    let mut members = Cluster::begin(&server, &places, &dirs, "");
     members[1].wait_ready(None).put_and_get("before", "the loss");
     let old = members[1].wait_ready(None).members().1;
     members[0].kill();

@@ -1,10 +1,6 @@
 //! Snapshots to restore, and what a whole data directory is.
 
-use std::{
-    fs,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-};
+use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 use prost::Message;
 use requorum::{
@@ -23,15 +19,14 @@ use requorum::{
 };
 use sha2::{Digest, Sha256};
 
-pub fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/snapshots").join(name)
-}
+use super::support::fixture;
 
-pub fn names(dir: &Path) -> Vec<String> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
-    names
+/// A directory in memory where there is room for it: a disk whose failing is only played need not be waited for.
+pub fn scratch() -> tempfile::TempDir {
+    let memory = "/dev/shm";
+    let room = rustix::fs::statvfs(memory).map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+    let in_memory = (room > 2 << 30).then(|| tempfile::tempdir_in(memory).ok()).flatten();
+    in_memory.unwrap_or_else(|| tempfile::tempdir().unwrap())
 }
 
 pub fn genesis() -> Genesis {

@@ -17,7 +17,10 @@ use requorum::engine::{
     restore::Tools,
 };
 
-use super::common::{fixture, keys_in, names, restore, whole};
+use super::{
+    common::{keys_in, restore, scratch, whole},
+    support::{fixture, names},
+};
 
 /// Where the data directory and the WAL go, and which of the two are there before, empty.
 #[derive(Debug, Clone, Copy)]
@@ -123,7 +126,7 @@ pub fn killed_at_every_act(layout: Layout) {
     let keys = keys_in(&fixture(SOURCE));
     let (mut absent, mut stood) = (0, 0);
     for acts in 0.. {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         layout.prepare(dir.path());
         let outcome = layout.run(dir.path(), Disk::gated(Killer::after(acts)));
         match layout.judge(dir.path(), keys, &format!("killed before act {acts}")) {
@@ -144,7 +147,7 @@ pub fn wal_taken_back_for_another_data_dir() {
     let layout = LAYOUTS[2];
     let mut placed = 0;
     for acts in 0..200 {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         layout.prepare(dir.path());
         let _ = layout.run(dir.path(), Disk::gated(Killer::after(acts)));
         let (data, wal) = (layout.data(dir.path()), layout.wal(dir.path()).unwrap());
@@ -474,7 +477,7 @@ pub fn power_lost_below(base: &Path, run: impl FnOnce(Disk), judge: &mut dyn FnM
 /// Cuts the power after every act, with different luck for what was not synced.
 pub fn power_lost_at_every_act(layout: Layout) {
     let keys = keys_in(&fixture(SOURCE));
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     // The path must be the same for each moment: the WAL's staging directory names the data's.
     let base = dir.path().join("base");
     fs::create_dir(&base).unwrap();

@@ -13,7 +13,10 @@ use requorum::{
     plan::Options,
 };
 
-use super::common::{allocated, change, fixture, keys_in, make_snapshot, names, restore, sign, whole};
+use super::{
+    common::{allocated, change, keys_in, make_snapshot, restore, scratch, sign, whole},
+    support::{fixture, names, requorum, said},
+};
 
 /// A database whose pages are half free costs its live pages only, keeps its page numbers and its rows.
 pub fn free_pages_become_holes() {
@@ -213,7 +216,7 @@ pub fn owner_and_mode() {
 
 /// Every fixture, plain and compacted, bumped and not: the same rows but for those that a restore changes.
 pub fn every_fixture_plain_and_compacted() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let genesis = super::common::genesis();
     for name in names(&fixture("")).into_iter().filter(|name| name.ends_with(".db")) {
         let source = fixture(&name);
@@ -258,12 +261,10 @@ pub fn every_fixture_plain_and_compacted() {
 
 /// The flags on the command line and in a plan: what applies is warned of until it is asked away.
 pub fn flags_and_plans() {
-    use std::process::Command;
     let dir = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_requorum")).args(args).current_dir(dir.path()).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        (output.status.code().unwrap(), said)
+        let output = requorum(args).current_dir(dir.path()).output().unwrap();
+        (output.status.code().unwrap(), said(&output))
     };
     let source = fixture("3.6.14-auth.db");
     let source = source.to_str().unwrap();

@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::common::{keys_in, make_snapshot, names, whole};
+use super::{
+    common::{keys_in, make_snapshot, whole},
+    support::{names, requorum},
+};
 
 /// What has to be seen in the staging directory before the kill.
 const SIGNS: [&str; 6] = [
@@ -20,8 +23,7 @@ const SIGNS: [&str; 6] = [
 ];
 
 fn command(source: &Path, dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_requorum"));
-    command.args(["snapshot", "restore", "--name=m2", "--initial-cluster-token=care"]);
+    let mut command = requorum(["snapshot", "restore", "--name=m2", "--initial-cluster-token=care"]);
     command.arg("--initial-cluster=m1=http://10.0.0.1:2380,m2=http://10.0.0.2:2380,m3=http://10.0.0.3:2380");
     command.args(["--initial-advertise-peer-urls=http://10.0.0.2:2380", "--data-dir"]).arg(dir.join("m2.etcd"));
     command.arg("--wal-dir").arg(dir.join("wal")).arg(source).stdout(Stdio::null()).stderr(Stdio::null());

@@ -19,7 +19,10 @@ use requorum::{
     plan::Options,
 };
 
-use super::common::{changed_fixture, fixture, keys_in, make_snapshot};
+use super::{
+    common::{changed_fixture, keys_in, make_snapshot},
+    support::fixture,
+};
 
 /// How long an etcd may take to serve, on a machine that builds something else.
 const PATIENCE: Duration = Duration::from_secs(40);

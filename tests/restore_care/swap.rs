@@ -22,8 +22,9 @@ use requorum::{
 };
 
 use super::{
-    common::{fixture, names},
+    common::scratch,
     crash::{Killer, power_lost_below},
+    support::{fixture, names},
 };
 
 const STAMP: &str = "20261122-031205";
@@ -36,7 +37,7 @@ struct Case {
 
 impl Case {
     fn new(wal: bool) -> Case {
-        Case { base: tempfile::tempdir().unwrap(), wal }
+        Case { base: scratch(), wal }
     }
 
     fn data(&self) -> PathBuf {

@@ -181,25 +181,30 @@ impl Cluster {
     pub fn new(server: &Server, count: usize) -> Cluster {
         let dir = TempDir::new().unwrap();
         let places = Place::take(count);
+        let dirs: Vec<PathBuf> = places.iter().map(|p| dir.path().join(format!("{}.etcd", p.name))).collect();
         // Nothing here is to outlive a power cut. 3.4 does not know the switch.
         let quick = if server.minor == "3.4" { "" } else { " --unsafe-no-fsync" };
-        let start = |place: &Place| {
-            let data = dir.path().join(format!("{}.etcd", place.name));
+        Cluster { members: Cluster::begin(server, &places, &dirs, quick), dir }
+    }
+
+    /// Starts a new cluster in these directories, with `more` flags, and waits until each member serves.
+    pub fn begin(server: &Server, places: &[Place], dirs: &[PathBuf], more: &str) -> Vec<Member> {
+        let start = |(place, data): (&Place, &PathBuf)| {
             let (name, client, peer) = (&place.name, place.client_url(), place.peer_url());
             let line = format!(
                 "etcd --name {name} --data-dir {} --listen-client-urls {client} --advertise-client-urls {client} \
                  --listen-peer-urls {peer} --initial-advertise-peer-urls {peer} --initial-cluster {} \
-                 --initial-cluster-token first{quick}",
+                 --initial-cluster-token first{more}",
                 data.display(),
-                initial_cluster(&places)
+                initial_cluster(places)
             );
-            Member::start(server, place, &data, &line, &[])
+            Member::start(server, place, data, &line, &[])
         };
-        let mut members: Vec<Member> = places.iter().map(start).collect();
+        let mut members: Vec<Member> = places.iter().zip(dirs).map(start).collect();
         for member in &mut members {
             member.wait_ready(None);
         }
-        Cluster { members, dir }
+        members
     }
 
     /// A client of member `index`.

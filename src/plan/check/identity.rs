@@ -9,7 +9,7 @@ use crate::{
             MemberSays, Source,
             disk::{DirState, Held},
         },
-        fence,
+        fence, url,
         words::{all, plural, shell_word},
     },
 };
@@ -134,9 +134,9 @@ fn stranger(case: Case<'_>, member: &Member, seen: &Seen, says: &MemberSays) -> 
 /// The old cluster's doors at places where the plan has nobody: what answers at the plan's own is seen by its ID.
 pub fn old_doors(plan: &Plan, old: &fence::Old) -> Vec<fence::Door> {
     let urls = plan.members.iter().flat_map(|m| m.client_urls.iter().chain(&m.peer_urls));
-    let own: Vec<_> = urls.filter_map(|url| fence::place(url)).collect();
+    let own: Vec<_> = urls.filter_map(|url| url::place(url)).collect();
     let doors = fence::doors(plan, old).into_iter().filter(|door| door.old);
-    doors.filter(|door| fence::place(&door.url).is_none_or(|at| !own.contains(&at))).collect()
+    doors.filter(|door| url::place(&door.url).is_none_or(|at| !own.contains(&at))).collect()
 }
 
 /// Old members at URLs that the plan does not have.

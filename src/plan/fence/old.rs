@@ -1,11 +1,12 @@
 //! What is known of an old cluster, and the doors at which its members may still answer.
 
-use super::{Door, Kind, place};
+use super::{Door, Kind};
 use crate::{
     etcd::membership::{Id, cluster_id},
     plan::{
         Plan,
         facts::{Answer, Content, EndpointFacts, KnownMember, config::ConfigFacts},
+        url,
     },
 };
 
@@ -95,7 +96,7 @@ impl Old {
 pub fn doors(plan: &Plan, old: &Old) -> Vec<Door> {
     let mut out: Vec<Door> = Vec::new();
     let mut add = |url: &str, kind, whose: &str, old| {
-        if place(url).is_some() && !out.iter().any(|d| d.url == url && d.kind == kind) && out.len() < MOST_DOORS {
+        if url::place(url).is_some() && !out.iter().any(|d| d.url == url && d.kind == kind) && out.len() < MOST_DOORS {
             out.push(Door { url: url.to_string(), kind, whose: whose.to_string(), old });
         }
     };
@@ -106,9 +107,9 @@ pub fn doors(plan: &Plan, old: &Old) -> Vec<Door> {
         m.client_urls.iter().for_each(|url| add(url, Kind::Client, &whose, true));
         m.peer_urls.iter().for_each(|url| add(url, Kind::Peer, &whose, true));
     }
-    let known: Vec<_> = old.members.iter().flat_map(|m| &m.client_urls).filter_map(|u| place(u)).collect();
+    let known: Vec<_> = old.members.iter().flat_map(|m| &m.client_urls).filter_map(|u| url::place(u)).collect();
     for endpoint in &old.endpoints {
-        if let Some((host, port)) = place(endpoint).filter(|at| !known.contains(at)) {
+        if let Some((host, port)) = url::place(endpoint).filter(|at| !known.contains(at)) {
             add(endpoint, Kind::Client, &format!("{host}:{port}"), true);
         }
     }

@@ -4,16 +4,20 @@
 mod bumping;
 mod certificates;
 mod pasting;
+mod state;
 
-pub use self::certificates::Certificates;
 pub(in crate::tui) use self::{
     bumping::{bump_words, offer, offer_words, set_bump, set_token, unbumped},
     certificates::{certificates, look_at_certificates},
     pasting::{paste_words, pasted, set_cluster, take_pasted},
 };
+pub use self::{
+    certificates::Certificates,
+    state::{Choice, Extra, State},
+};
 use super::{
     super::{
-        app::{Effect, Model, Options, Overlay, moved},
+        app::{Effect, Model, Overlay, moved},
         field::Field,
         keys::Action,
         prompt::{Ask, Prompt},
@@ -24,158 +28,11 @@ use super::{
 use crate::{
     etcd::version::Minor,
     plan::{
-        Options as Extras,
         build::{self, Draft},
-        facts::Content,
-        paste::Pasted,
         prefill,
         table::{self, Column, Origin, Problem, Row, Severity},
     },
 };
-
-/// How many changes of the table can be taken back.
-const UNDO: usize = 100;
-
-/// The lines below the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Choice {
-    /// The cluster token.
-    Token,
-    /// The etcd version that will run on the result.
-    Target,
-    /// How many revisions to skip.
-    Bump,
-    /// Whether what was skipped is marked as compacted.
-    Compacted,
-    /// Something beyond a plain restore.
-    Extra(Extra),
-}
-
-/// What a restore can do besides, each off until it is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extra {
-    /// Leave out the alarms.
-    Alarms,
-    /// End a downgrade.
-    Downgrade,
-    /// Switch authentication off.
-    Auth,
-    /// Set the versions for the target.
-    Versions,
-    /// Live pages only.
-    Compact,
-}
-
-impl Extra {
-    const ALL: [Extra; 5] = [Extra::Alarms, Extra::Downgrade, Extra::Auth, Extra::Versions, Extra::Compact];
-
-    /// Its switch.
-    pub fn of(self, options: &mut Extras) -> &mut bool {
-        match self {
-            Extra::Alarms => &mut options.clear_alarms,
-            Extra::Downgrade => &mut options.finish_downgrade,
-            Extra::Auth => &mut options.disable_auth,
-            Extra::Versions => &mut options.set_version,
-            Extra::Compact => &mut options.compact,
-        }
-    }
-
-    /// Whether the snapshot has what it is about.
-    fn applies(self, content: &Content, target: Option<Minor>) -> bool {
-        match self {
-            Extra::Alarms => !content.alarms.is_empty(),
-            Extra::Downgrade => content.downgrading,
-            Extra::Auth => content.auth_enabled,
-            Extra::Versions => {
-                let stored = content.storage_version.parse::<Minor>().or_else(|_| content.cluster_version.parse());
-                target.is_some_and(|target| stored.is_ok_and(|stored| stored != target))
-            }
-            Extra::Compact => true,
-        }
-    }
-}
-
-/// The step's state.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct State {
-    /// The table.
-    pub rows: Vec<Row>,
-    /// The cluster token; follows the label until it was typed.
-    pub token: String,
-    /// True once the token was typed or came with a plan.
-    pub token_typed: bool,
-    /// The world's fresh digits for the token.
-    pub fresh: String,
-    /// When those digits were made, seconds since 1970; 0 for the start.
-    pub fresh_at: i64,
-    /// The etcd version that will run on the result.
-    pub target: Option<Minor>,
-    /// Revisions to skip.
-    pub bump: u64,
-    /// Mark what was skipped as compacted.
-    pub mark_compacted: bool,
-    /// What is done beyond a plain restore.
-    pub extras: Extras,
-    /// The lines below the table, from top to bottom.
-    pub choices: Vec<Choice>,
-    /// The selected line: the rows, then the choices.
-    pub at: usize,
-    /// The selected column.
-    pub column: usize,
-    /// Tables as they were, the latest last.
-    pub undo: Vec<Vec<Row>>,
-    /// True once a row was changed by hand: it is not filled in anew.
-    pub touched: bool,
-    /// The effect that fetches fresh digits.
-    pub refreshing: Option<u64>,
-    /// The certificates that the table names.
-    pub certs: Certificates,
-    /// Flags of etcd configurations that were found: they fill the table, too.
-    pub config: Vec<prefill::Flag>,
-    /// What filling the table left to say.
-    pub notes: Vec<String>,
-    /// What was pasted and waits for a yes.
-    pub pasted: Option<Pasted>,
-}
-
-impl State {
-    pub(in crate::tui) fn new(options: &Options) -> Self {
-        let mut state = State { target: options.target, ..State::default() };
-        if let Some(plan) = &options.plan {
-            state.rows = build::rows(plan);
-            state.token.clone_from(&plan.token);
-            state.token_typed = true;
-            state.target = options.target.or(plan.target);
-            state.bump = plan.bump_revision;
-            state.mark_compacted = plan.mark_compacted;
-            state.extras = plan.options.clone();
-            state.touched = true;
-        }
-        state
-    }
-
-    /// The selected column.
-    pub fn column(&self) -> Column {
-        Column::ALL.get(self.column).copied().unwrap_or(Column::Name)
-    }
-
-    /// The choice that is selected, when no row is.
-    pub fn choice(&self) -> Option<Choice> {
-        self.choices.get(self.at.checked_sub(self.rows.len())?).copied()
-    }
-
-    fn lines(&self) -> usize {
-        self.rows.len() + self.choices.len()
-    }
-
-    pub(super) fn keep(&mut self) {
-        self.undo.push(self.rows.clone());
-        if self.undo.len() > UNDO {
-            self.undo.remove(0);
-        }
-        self.touched = true;
-    }
-}
 
 /// The draft as it stands, the open field's text included: what is judged while typing.
 pub fn draft(model: &Model) -> Draft {

@@ -5,10 +5,16 @@
 
 use serde::Deserialize;
 
-use super::{Members, dial::Target, http, metrics::Metrics, words::Refusal};
+use super::{
+    Members,
+    dial::{Failure, Target},
+    metrics::Metrics,
+    words::{self, Refusal},
+};
 use crate::{
     etcd::membership::Id,
     plan::facts::{KnownMember, MemberSays, OwnHealth, Read, Source},
+    world::http::{self, Miss},
 };
 
 /// The port on which members usually talk to each other.
@@ -19,6 +25,28 @@ const METRICS_PORT: u16 = 2381;
 
 /// The linearizable read behind `/health` is wanted, not what it says of alarms: those come from the status.
 const HEALTH: &str = "/health?exclude=NOSPACE&exclude=CORRUPT";
+
+/// The most that is read of a page. Metrics take 150 to 200 kB, more where many clients are told apart.
+const MOST: usize = 8 << 20;
+
+/// What a page held.
+struct Page {
+    /// The HTTP status.
+    status: u16,
+    /// `X-Etcd-Cluster-ID`, which the peer port sends, in hex.
+    cluster: Option<String>,
+    /// The body, as text.
+    text: String,
+}
+
+/// Gets `path`, which begins with a slash.
+async fn page(members: &Members, target: &Target, path: &str) -> Result<Page, Miss> {
+    let (dial, limit) = (members.connect.dial_timeout, members.connect.answer_timeout());
+    let answer = http::get(target, &members.tls_http, path, &[("connection", "close")], dial, limit).await?;
+    let status = answer.status().as_u16();
+    let cluster = answer.headers().get("X-Etcd-Cluster-ID").and_then(|v| v.to_str().ok()).map(str::to_owned);
+    Ok(Page { status, cluster, text: http::text(answer, MOST, limit).await? })
+}
 
 /// What the client port tells by HTTP.
 #[derive(Debug, Default)]
@@ -47,11 +75,10 @@ struct Health {
 
 /// Asks the client port for its pages, all at once.
 pub(super) async fn aside(members: &Members, target: &Target) -> Aside {
-    let limit = members.connect.answer_timeout();
     let (health, version, metrics) = tokio::join!(
-        http::get(members, target, HEALTH, limit),
-        http::get(members, target, "/version", limit),
-        http::get(members, target, "/metrics", limit),
+        page(members, target, HEALTH),
+        page(members, target, "/version"),
+        page(members, target, "/metrics"),
     );
     let health = health.ok().and_then(|page| serde_json::from_str::<Health>(&page.text).ok());
     Aside {
@@ -138,7 +165,7 @@ struct PeerSays {
 }
 
 async fn peer(members: &Members, target: &Target) -> Result<PeerSays, String> {
-    let page = http::get(members, target, "/members", members.connect.answer_timeout()).await?;
+    let page = page(members, target, "/members").await.map_err(missed)?;
     let not_etcd = |why: String| format!("something else than an etcd peer port answers: {why}");
     if page.status != 200 {
         return Err(not_etcd(format!("HTTP status {}", page.status)));
@@ -153,6 +180,17 @@ async fn peer(members: &Members, target: &Target) -> Result<PeerSays, String> {
     };
     let cluster = page.cluster.and_then(|id| id.parse().ok()).unwrap_or_default();
     Ok(PeerSays { cluster, members: listed.into_iter().map(known).collect() })
+}
+
+/// Why there is no page, in a few words.
+fn missed(miss: Miss) -> String {
+    match miss {
+        Miss::Wire(Failure::Resolve(e) | Failure::Tcp(e) | Failure::Tls(e)) => words::innermost(&e),
+        Miss::Wire(Failure::Words(refusal)) => refusal.why,
+        Miss::Late(limit) => format!("no answer in {}", words::span(limit)),
+        Miss::HungUp => "the connection was closed without an answer".into(),
+        Miss::NoHttp(why) => why,
+    }
 }
 
 /// What the usual peer port and metrics port of a host tell; whose they are is not settled yet.
@@ -176,7 +214,7 @@ pub(super) async fn beside(members: &Members, target: &Target) -> Beside {
 }
 
 async fn metrics_at(members: &Members, target: &Target) -> Option<Metrics> {
-    Metrics::parse(&http::get(members, target, "/metrics", members.connect.answer_timeout()).await.ok()?.text)
+    Metrics::parse(&page(members, target, "/metrics").await.ok()?.text)
 }
 
 /// The member whose client URL `target` is.

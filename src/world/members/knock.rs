@@ -77,7 +77,7 @@ impl Members {
 
     async fn peer(&self, target: &Target) -> Heard {
         let limit = self.connect.answer_timeout();
-        match http::get(target, &self.tls, "/members", &[], limit).await {
+        match http::get(target, &self.tls_http, "/members", &[], limit, limit).await {
             Ok(answer) => {
                 let cluster = answer.headers().get(CLUSTER).and_then(|id| id.to_str().ok()?.parse().ok());
                 match cluster {
@@ -95,7 +95,7 @@ impl Members {
     /// A client URL whose member told nothing, for this reason.
     async fn client(&self, target: &Target, why: String) -> Heard {
         let limit = self.connect.answer_timeout();
-        let answer = match http::get(target, &self.tls, "/version", &[], limit).await {
+        let answer = match http::get(target, &self.tls_http, "/version", &[], limit, limit).await {
             Ok(answer) => answer,
             Err(miss) => {
                 return match self.without_http(target, miss).await {
@@ -117,7 +117,7 @@ impl Members {
     /// Somebody took the connection, and HTTP/1.1 was not to be had.
     async fn without_http(&self, target: &Target, miss: Miss) -> Heard {
         match miss {
-            Miss::Late => Heard::Somebody(format!("but gives {}", no_answer(self.connect.answer_timeout()))),
+            Miss::Late(limit) => Heard::Somebody(format!("but gives {}", no_answer(limit))),
             Miss::NoHttp(why) => Heard::Somebody(format!("but does not speak HTTP: {why}")),
             Miss::Wire(dial::Failure::Tls(error)) if !dial::speaks_tls(target).await => match tls_error(&error) {
                 Some(rustls::Error::InvalidMessage(_)) => Heard::Somebody("but speaks no TLS".into()),

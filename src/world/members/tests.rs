@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod pages;
+mod saving;
+
 use std::{
     fs,
     io::{Read as _, Write as _},
@@ -335,118 +338,6 @@ fn bad_certificate_files_are_named_before_anyone_is_asked() {
     }
 }
 
-fn save(script: Script, into: &Path, watch: &mut Watch<'_>) -> Result<u64> {
-    let served = Served::start(script, None);
-    Members::new(quick()).unwrap().save_snapshot(&served.http(), into, watch)
-}
-
-fn data() -> Vec<u8> {
-    (0..3_000_000_u32).map(|i| (i % 251) as u8).collect()
-}
-
-fn left_behind(dir: &Path) -> Vec<String> {
-    fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
-}
-
-#[test]
-fn a_snapshot_is_saved_whole() {
-    let dir = tempfile::tempdir().unwrap();
-    let into = dir.path().join("snap.db");
-    let mut steps: Vec<Progress> = Vec::new();
-    let bytes = save(Script { snapshot: snapshot_of(&data()), ..member(0) }, &into, &mut |step| {
-        steps.push(step);
-        Flow::Go
-    })
-    .unwrap();
-    let saved = fs::read(&into).unwrap();
-    assert_eq!(bytes, saved.len() as u64);
-    assert_eq!(saved.len(), data().len() + 32);
-    assert!(saved.starts_with(&data()));
-    assert_eq!(fs::metadata(&into).unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(left_behind(dir.path()), ["snap.db"]);
-    assert!(steps.windows(2).all(|w| w[1].done >= w[0].done && w[1].done - w[0].done <= 4 << 20));
-    let last = steps.last().unwrap();
-    assert_eq!((last.done, last.total, steps.len() >= 3), (bytes, bytes, true));
-}
-
-#[test]
-fn a_snapshot_that_is_not_whole_is_refused_and_removed() {
-    let whole = || snapshot_of(&data());
-    let mut flipped = whole();
-    flipped.last_mut().unwrap().as_mut().unwrap().blob[0] ^= 1;
-    let mut short = whole();
-    short.pop();
-    let mut hole = whole();
-    drop(hole.remove(10));
-    let mut long = whole();
-    long.push(long[0].clone());
-    let mut cut = whole();
-    cut.truncate(20);
-    cut.push(Err(Status::unavailable("transport is closing")));
-    let refused = vec![Err(Status::permission_denied("etcdserver: permission denied"))];
-    for (snapshot, hangs, kind, part) in [
-        (flipped, false, Kind::Input, "SHA-256"),
-        (short, false, Kind::Input, "announced"),
-        (hole, false, Kind::Input, "announced"),
-        (long, false, Kind::Input, "more than that came"),
-        (Vec::new(), false, Kind::Input, "0 bytes were announced"),
-        (cut, false, Kind::Failed, "transport is closing"),
-        (whole().into_iter().take(5).collect(), true, Kind::Failed, "no answer in 700 ms"),
-        (vec![Err(Status::unknown("auth: user name is empty"))], false, Kind::Failed, "it takes root"),
-        (refused, false, Kind::Failed, "it takes root"),
-    ] {
-        let dir = tempfile::tempdir().unwrap();
-        let script = Script { snapshot, hangs, ..member(0) };
-        let trouble = save(script, &dir.path().join("snap.db"), &mut |_| Flow::Go).unwrap_err();
-        assert_eq!(trouble.kind, kind, "{trouble}");
-        assert!(trouble.to_string().contains(part), "{trouble}");
-        assert_eq!(left_behind(dir.path()), Vec::<String>::new(), "{trouble}");
-    }
-}
-
-#[test]
-fn nothing_is_written_over() {
-    let dir = tempfile::tempdir().unwrap();
-    let into = dir.path().join("snap.db");
-    let script = Script { snapshot: snapshot_of(&data()), ..member(0) };
-    fs::write(&into, "mine").unwrap();
-    let trouble = save(script.clone(), &into, &mut |_| Flow::Go).unwrap_err();
-    assert_eq!((trouble.kind, fs::read_to_string(&into).unwrap().as_str()), (Kind::Refused, "mine"));
-    fs::remove_file(&into).unwrap();
-
-    // it appears while the stream runs
-    let trouble = save(script.clone(), &into, &mut |_| {
-        fs::write(&into, "mine").unwrap();
-        Flow::Go
-    })
-    .unwrap_err();
-    assert_eq!((trouble.kind, fs::read_to_string(&into).unwrap().as_str()), (Kind::Refused, "mine"));
-    assert_eq!(left_behind(dir.path()), ["snap.db"]);
-    fs::remove_file(&into).unwrap();
-
-    let part = dir.path().join("snap.db.part");
-    fs::write(&part, "another's").unwrap();
-    let trouble = save(script, &into, &mut |_| Flow::Go).unwrap_err();
-    assert_eq!((trouble.kind, fs::read_to_string(&part).unwrap().as_str()), (Kind::Refused, "another's"));
-    assert_eq!(left_behind(dir.path()), ["snap.db.part"]);
-}
-
-#[test]
-fn a_stop_is_heard_between_bytes_and_in_silence() {
-    let all = snapshot_of(&data());
-    for (snapshot, hangs) in [(all.clone(), false), (all.into_iter().take(2).collect(), true)] {
-        let dir = tempfile::tempdir().unwrap();
-        let mut calls = 0;
-        let trouble = save(Script { snapshot, hangs, ..member(0) }, &dir.path().join("snap.db"), &mut |_| {
-            calls += 1;
-            if calls > 1 { Flow::Stop } else { Flow::Go }
-        })
-        .unwrap_err();
-        assert_eq!(trouble.kind, Kind::Stopped);
-        assert_eq!(left_behind(dir.path()), Vec::<String>::new());
-    }
-}
-
 #[test]
 fn several_members_are_asked_at_once() {
     let served = Served::start(member(0xa1), None);
@@ -457,79 +348,4 @@ fn several_members_are_asked_at_once() {
             assert_eq!(spoken(answer.join().unwrap()).read, Read::Served);
         }
     });
-}
-
-/// A web server that knows these pages, each for one GET on a connection of its own.
-fn pages(known: &'static [(&'static str, &'static str)]) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let at = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            thread::spawn(move || {
-                let mut asked = [0; 4096];
-                let length = stream.read(&mut asked).unwrap_or(0);
-                let asked = String::from_utf8_lossy(&asked[..length]).into_owned();
-                let path = asked.split([' ', '?']).nth(1).unwrap_or_default();
-                let (status, body) = match known.iter().find(|(p, _)| *p == path) {
-                    Some((_, body)) => ("200 OK", *body),
-                    None => ("404 Not Found", ""),
-                };
-                let head =
-                    format!("HTTP/1.1 {status}\r\nX-Etcd-Cluster-ID: c1\r\nContent-Length: {}\r\n\r\n", body.len());
-                let _ = stream.write_all(format!("{head}{body}").as_bytes());
-                // Closed with something unread, the connection would be reset, and the answer lost with it.
-                let _ = stream.shutdown(Shutdown::Write);
-                let _ = std::io::copy(&mut stream, &mut std::io::sink());
-            });
-        }
-    });
-    at
-}
-
-const METRICS: &str = "etcd_server_has_leader 0\netcd_server_id{server_id=\"a1\"} 1\n\
-    etcd_debugging_mvcc_current_revision 42\netcd_server_version{server_version=\"3.5.30\"} 1\n";
-
-#[test]
-fn a_member_whose_grpc_is_silent_is_known_by_its_pages() {
-    let at = pages(&[
-        ("/metrics", METRICS),
-        ("/version", r#"{"etcdserver":"3.5.30","etcdcluster":"3.5.0"}"#),
-        ("/health", r#"{"health":"false","reason":"RAFT NO LEADER"}"#),
-    ]);
-    let says = spoken(ask(quick(), &at.to_string()));
-    assert_eq!((says.member_id, says.revision, says.has_leader), (Id(0xa1), 42, Some(false)));
-    assert_eq!((says.version.as_str(), says.cluster_version.as_str()), ("3.5.30", "3.5.0"));
-    assert_eq!(says.health, OwnHealth::Bad("RAFT NO LEADER".into()));
-    assert_eq!(says.closed.as_deref(), Some("speaks HTTP/1, not gRPC"));
-    assert_eq!(says.read, Read::NotAsked);
-
-    let good = pages(&[("/metrics", METRICS), ("/health", r#"{"health":"true"}"#)]);
-    assert_eq!(spoken(ask(quick(), &good.to_string())).read, Read::Served, "/health makes a linearizable read");
-    // pages of something else say nothing
-    let other = pages(&[("/metrics", "go_goroutines 9\n"), ("/health", r#"{"health":"true"}"#)]);
-    assert_eq!(silent(ask(quick(), &other.to_string())).0, "speaks HTTP/1, not gRPC");
-}
-
-#[test]
-fn a_peer_port_tells_who_lives() {
-    let at = pages(&[(
-        "/members",
-        r#"[{"id":161,"name":"m1","peerURLs":["http://10.0.0.1:2380"],"clientURLs":[]},
-        {"id":162,"name":"m2","isLearner":true,"peerURLs":["http://10.0.0.2:2380"]}]"#,
-    )]);
-    let member = |at: SocketAddr| KnownMember {
-        id: Id(0xa1),
-        peer_urls: vec![format!("http://{at}")],
-        ..KnownMember::default()
-    };
-    let members = Members::new(quick()).unwrap().without_guesses();
-    let says = spoken(members.ask_peer(&member(at)));
-    assert_eq!((says.cluster_id, says.member_id, says.members.len()), (Id(0xc1), Id(0xa1), 2));
-    assert!(says.members[1].is_learner);
-    let other = pages(&[("/members", "<html>")]);
-    let (_, details) = silent(members.ask_peer(&member(other)));
-    assert!(details.contains("something else than an etcd peer port"), "{details}");
-    let shut = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    assert!(silent(members.ask_peer(&member(shut))).1.contains("Connection refused"));
 }

@@ -1,12 +1,5 @@
 //! A pseudo-terminal with a program in it: send keys, wait until the screen shows something.
 //! Waiting is for events (new output, the program's end), never for time to pass.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "test support, used in part by each test file"
-)]
 
 use std::{
     io::{Read, Write},
@@ -16,6 +9,9 @@ use std::{
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::callers_variables;
 
 /// A test that waits longer than this has failed.
 const PATIENCE: Duration = Duration::from_secs(50);
@@ -33,10 +29,12 @@ pub struct Pty {
     keys: Box<dyn Write + Send>,
     shown: Arc<(Mutex<Shown>, Condvar)>,
     child: Box<dyn Child + Send + Sync>,
+    _home: TempDir,
 }
 
 impl Pty {
-    /// Starts `argv` with `env` added, in a terminal of this size.
+    /// Starts `argv` with `env` added, in a terminal of this size. Its home is empty: a run that another test has not
+    /// ended yet would be offered to it otherwise.
     pub fn spawn(argv: &[&str], env: &[(&str, &str)], cols: u16, rows: u16) -> Pty {
         let pair = native_pty_system().openpty(size(cols, rows)).unwrap();
         let mut command = CommandBuilder::new(argv[0]);
@@ -45,6 +43,11 @@ impl Pty {
         for unset in ["NO_COLOR", "TMUX", "SSH_CONNECTION", "RUST_BACKTRACE"] {
             command.env_remove(unset);
         }
+        for unset in callers_variables() {
+            command.env_remove(unset);
+        }
+        let home = tempfile::tempdir().unwrap();
+        command.env("HOME", home.path());
         for (name, value) in env {
             command.env(name, value);
         }
@@ -69,7 +72,7 @@ impl Pty {
             }
         });
         let keys = pair.master.take_writer().unwrap();
-        Pty { master: pair.master, keys, shown, child }
+        Pty { master: pair.master, keys, shown, child, _home: home }
     }
 
     /// Types.

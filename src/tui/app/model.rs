@@ -1,0 +1,236 @@
+//! What the wizard starts from, and everything that it knows.
+
+use std::path::PathBuf;
+
+use super::super::{
+    ending::Leaving,
+    field::Field,
+    keys::Place,
+    prompt::{Ask, Prompt},
+    steps::{Step, detect, hosts, launch, members, proof, restore, review, snapshot, unfinished},
+    theme::{Look, Tone},
+};
+use crate::{etcd::version::Minor, plan::Plan, world::DataDir};
+
+/// What the wizard starts from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Options {
+    /// Client URLs to ask, as given.
+    pub endpoints: Vec<String>,
+    /// Files and directories in which snapshots are looked for.
+    pub places: Vec<PathBuf>,
+    /// Data directories to look at, besides those that configurations name.
+    pub data_dirs: Vec<DataDir>,
+    /// What the operator calls the cluster, where it was given.
+    pub label: Option<String>,
+    /// Where new data directories, saved snapshots and files are proposed; absolute.
+    pub base_dir: PathBuf,
+    /// The current directory, absolute: relative paths that are typed are meant from here.
+    pub here: PathBuf,
+    /// Where journals are kept; absolute.
+    pub journals: PathBuf,
+    /// The etcd version that will run on the result, where it was given.
+    pub target: Option<Minor>,
+    /// The operator's inventory: who shall be in the new cluster.
+    pub inventory: Vec<crate::plan::inventory::Entry>,
+    /// A plan to start from: its source, table, token and label are taken over.
+    pub plan: Option<Plan>,
+    /// Lines to show at the foot of a step.
+    pub notes: Vec<(Step, String)>,
+    /// True where somebody looks on who can be asked for more of them.
+    pub accompanied: bool,
+    /// Draw with ASCII only.
+    pub ascii: bool,
+    /// Draw without colours.
+    pub mono: bool,
+}
+
+/// A window over the step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overlay {
+    /// The keys of the place below.
+    Help,
+    /// The details of what is selected in the step below.
+    Details,
+    /// Leave?
+    Quit,
+    /// Take the selected file although it carries no checksum?
+    Unhashed,
+    /// Stop the restore?
+    Stop,
+    /// Write a key?
+    Canary,
+    /// Start a member?
+    Start,
+    /// Replace the table by what was pasted?
+    Pasted,
+    /// Rehearse the plan?
+    Rehearse,
+    /// Go on with a run that was begun earlier?
+    Unfinished,
+}
+
+/// A line above the footer: the answer to the last key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// How it looks.
+    pub tone: Tone,
+    /// What it says, a sentence.
+    pub text: String,
+}
+
+/// Everything the wizard knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// What it was started from.
+    pub options: Options,
+    /// `REAL` or `DRILL`.
+    pub world: String,
+    /// How it is drawn.
+    pub look: Look,
+    /// Where we are.
+    pub step: Step,
+    /// The window over it, if any.
+    pub overlay: Option<Overlay>,
+    /// How far the window is scrolled.
+    pub scroll: usize,
+    /// The terminal's columns and lines, for the bounds of scrolling only.
+    pub size: (u16, u16),
+    /// The open text field, if any.
+    pub prompt: Option<Prompt>,
+    /// The answer to the last key.
+    pub status: Option<Status>,
+    /// Milliseconds since the start.
+    pub now_ms: u64,
+    /// When it was started, seconds since 1970.
+    pub started: i64,
+    /// What the operator calls the cluster.
+    pub label: String,
+    /// True once the label is the operator's, or in use: proposals no longer change it.
+    pub label_settled: bool,
+    /// Step 1.
+    pub detect: detect::State,
+    /// Step 2.
+    pub snapshot: snapshot::State,
+    /// Step 3.
+    pub members: members::State,
+    /// The hosts of the table.
+    pub hosts: hosts::State,
+    /// Step 4.
+    pub review: review::State,
+    /// Step 5.
+    pub restore: restore::State,
+    /// Step 6.
+    pub launch: launch::State,
+    /// Step 7.
+    pub proof: proof::State,
+    /// Runs that were begun earlier.
+    pub unfinished: unfinished::State,
+    /// What was written so far, a path and what it is.
+    pub written: Vec<(PathBuf, String)>,
+    /// How far leaving has come.
+    pub leaving: Leaving,
+    /// The last ID given to an effect.
+    last_id: u64,
+}
+
+impl Model {
+    /// The wizard before its first message. `world` is the world's label.
+    pub fn new(options: Options, world: &str) -> Self {
+        let given = options.label.clone().or_else(|| options.plan.as_ref().map(|p| p.label.clone()));
+        let mut model = Model {
+            look: Look { mono: options.mono, ascii: options.ascii },
+            world: world.to_string(),
+            step: Step::Detect,
+            overlay: None,
+            scroll: 0,
+            size: (80, 24),
+            prompt: None,
+            status: None,
+            now_ms: 0,
+            started: 0,
+            label_settled: given.is_some(),
+            label: given.unwrap_or_default(),
+            detect: detect::State::new(&options.endpoints),
+            snapshot: snapshot::State::default(),
+            members: members::State::new(&options),
+            hosts: hosts::State::default(),
+            review: review::State::default(),
+            restore: restore::State::default(),
+            launch: launch::State::default(),
+            proof: proof::State::default(),
+            unfinished: unfinished::State::default(),
+            written: Vec::new(),
+            leaving: Leaving::No,
+            last_id: 0,
+            options,
+        };
+        model.propose_label();
+        model
+    }
+
+    /// A new ID for an effect.
+    pub(in crate::tui) fn id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// The time now, seconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.started.saturating_add(i64::try_from(self.now_ms / 1000).unwrap_or(0))
+    }
+
+    /// Where the keyboard is.
+    pub fn place(&self) -> Place {
+        match self.overlay {
+            Some(Overlay::Help) => Place::Help,
+            Some(Overlay::Details) => Place::Details,
+            Some(Overlay::Quit) => Place::AskQuit,
+            Some(Overlay::Unhashed) => Place::AskUnhashed,
+            Some(Overlay::Stop) => Place::AskStop,
+            Some(Overlay::Canary) => Place::AskCanary,
+            Some(Overlay::Start) => Place::AskStart,
+            Some(Overlay::Pasted) => Place::AskPaste,
+            Some(Overlay::Rehearse) => Place::AskRehearse,
+            Some(Overlay::Unfinished) => Place::AskUnfinished,
+            None if self.prompt.is_some() => Place::Field,
+            None => self.step.place(),
+        }
+    }
+
+    /// True while something on the screen changes by itself, so that ticks are wanted.
+    pub fn animates(&self) -> bool {
+        self.detect.asking() > 0
+            || self.snapshot.busy()
+            || self.restore.running()
+            || self.proof.running()
+            || self.hosts.asking()
+            || self.review.asking()
+            || self.prompt.as_ref().is_some_and(|p| p.ask.confirms() && !p.armed(self.now_ms))
+    }
+
+    /// Puts a sentence above the footer.
+    pub(in crate::tui) fn say(&mut self, tone: Tone, text: impl Into<String>) {
+        self.status = Some(Status { tone, text: text.into() });
+    }
+
+    /// Opens a text field with `text` in it.
+    pub(in crate::tui) fn ask(&mut self, ask: Ask, text: impl Into<String>) {
+        self.prompt = Some(Prompt { ask, field: Field::new(text), touched_ms: self.now_ms });
+    }
+
+    /// Opens a window.
+    pub(in crate::tui) fn open(&mut self, overlay: Overlay) {
+        self.overlay = Some(overlay);
+        self.scroll = 0;
+    }
+
+    /// Proposes a label from what is known, until it is the operator's own or in use.
+    pub(in crate::tui) fn propose_label(&mut self) {
+        if !self.label_settled {
+            let content = self.snapshot.content();
+            self.label =
+                crate::plan::prefill::label(self.options.label.as_deref(), &self.detect.facts(), content.as_ref());
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! What the wizard asks the shell around it to do.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::{
+    etcd::membership::Id,
+    plan::{Plan, certs, facts::KnownMember, fence::Old, halt::Halt},
+    recovery::hosts::Until,
+    world::DataDir,
+};
+
+/// What a plan does not say of how it is to be carried out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Orders {
+    /// How far.
+    pub until: Until,
+    /// What is known of the old cluster.
+    pub old: Old,
+    /// The commands that may be run to stop an etcd, each on its host.
+    pub consent: Vec<(String, Halt)>,
+    /// The texts that were typed to go on in spite of fences.
+    pub lifted: Vec<String>,
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// What was decided on the way to it, each in a sentence and for programs.
+    pub decisions: Vec<(String, Value)>,
+    /// The journal.
+    pub journal: PathBuf,
+}
+
+/// What the wizard asks the shell around it to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Ask one member.
+    Ask {
+        /// For the answer.
+        id: u64,
+        /// The client URL.
+        endpoint: String,
+    },
+    /// Ask whether the member behind a silent client URL is alive at its peer URLs.
+    AskPeer {
+        /// For the answer.
+        id: u64,
+        /// The silent client URL.
+        endpoint: String,
+        /// The member behind it, as its cluster lists it.
+        member: KnownMember,
+    },
+    /// Ask one member for the hash of its keys.
+    Hash {
+        /// For the answer.
+        id: u64,
+        /// The client URL.
+        endpoint: String,
+        /// Up to which revision.
+        revision: i64,
+    },
+    /// Find configurations and data directories on this machine.
+    LookAround {
+        /// For the answer.
+        id: u64,
+        /// Data directories that were named.
+        named: Vec<DataDir>,
+    },
+    /// List the files in these places.
+    Find {
+        /// For the answer.
+        id: u64,
+        /// Files and directories.
+        places: Vec<PathBuf>,
+    },
+    /// Read a file through.
+    Inspect {
+        /// For the answer.
+        id: u64,
+        /// The file.
+        path: PathBuf,
+    },
+    /// Look at a data directory.
+    Look {
+        /// For the answer.
+        id: u64,
+        /// The data directory.
+        data_dir: PathBuf,
+        /// Where its log lies, if elsewhere.
+        wal_dir: Option<PathBuf>,
+    },
+    /// Glance at two files: do they tell one history?
+    Relate {
+        /// For the answer.
+        id: u64,
+        /// The files.
+        files: [PathBuf; 2],
+    },
+    /// Compare two files whole.
+    Compare {
+        /// For the answer.
+        id: u64,
+        /// The files.
+        files: [PathBuf; 2],
+    },
+    /// Save a snapshot from a member.
+    Save {
+        /// For the answer.
+        id: u64,
+        /// The member's client URL, or an object's `s3://` URL.
+        endpoint: String,
+        /// The new file.
+        into: PathBuf,
+    },
+    /// Look whether an old member still answers, a directory is held, or something would start an old etcd again.
+    Fences {
+        /// For the answer.
+        id: u64,
+        /// The plan.
+        plan: Box<Plan>,
+        /// What is known of the old cluster.
+        old: Old,
+        /// Old members that are stopped before anything is put in place.
+        halted: Vec<Id>,
+    },
+    /// Look at every host of a plan. Nothing is written there.
+    LookAtHosts {
+        /// For the answers.
+        id: u64,
+        /// The plan.
+        plan: Box<Plan>,
+        /// Send the program, for as long as the look takes, to hosts where an etcd runs.
+        closer: bool,
+    },
+    /// Which of these names and addresses are this machine?
+    Here {
+        /// For the answer.
+        id: u64,
+        /// As they stand in URLs.
+        hosts: Vec<String>,
+    },
+    /// Read the journals of earlier runs.
+    Journals {
+        /// For the answer.
+        id: u64,
+        /// Where they lie.
+        dir: PathBuf,
+    },
+    /// Carry a plan out on its hosts as far as the orders say, or take it back. The only effect that makes data
+    /// directories.
+    Apply {
+        /// For the answers.
+        id: u64,
+        /// The plan, confirmed by its label.
+        plan: Box<Plan>,
+        /// How it is to be carried out.
+        orders: Box<Orders>,
+    },
+    /// Watch the members of a restored plan come up.
+    Verify {
+        /// For the answers.
+        id: u64,
+        /// The plan.
+        plan: Box<Plan>,
+        /// What is known of the old cluster.
+        old: Old,
+        /// Whether a key may be put, read and deleted.
+        canary: bool,
+        /// The journal, which keeps what comes of it.
+        journal: PathBuf,
+    },
+    /// Ask the hosts of these members for their addresses and how their etcds were started until now.
+    KnowHosts {
+        /// For the answer.
+        id: u64,
+        /// The plan.
+        plan: Box<Plan>,
+        /// The members.
+        names: Vec<String>,
+    },
+    /// Look how a member would be started on its host.
+    Offer {
+        /// For the answer.
+        id: u64,
+        /// The plan.
+        plan: Box<Plan>,
+        /// The member.
+        name: String,
+        /// The journal, which tells what was stopped there before.
+        journal: PathBuf,
+    },
+    /// Start a member that is in place.
+    Start {
+        /// For the answer.
+        id: u64,
+        /// The plan.
+        plan: Box<Plan>,
+        /// The member.
+        name: String,
+        /// The commands that were agreed to.
+        commands: Vec<String>,
+        /// The journal.
+        journal: PathBuf,
+    },
+    /// Stop the effect of this ID at its next safe point.
+    Cancel {
+        /// Of the effect to be stopped.
+        id: u64,
+    },
+    /// Write a new file, never over another.
+    Write {
+        /// For the answer.
+        id: u64,
+        /// The file.
+        path: PathBuf,
+        /// What goes into it.
+        text: String,
+    },
+    /// Read these certificates.
+    Certificates {
+        /// For the answer.
+        id: u64,
+        /// Their paths.
+        named: Vec<certs::Named>,
+    },
+    /// Ask for the time and for fresh digits.
+    Fresh {
+        /// For the answer.
+        id: u64,
+    },
+    /// Ask whoever looks on for the next note.
+    Note,
+    /// Send text to the terminal's clipboard.
+    Copy {
+        /// The text.
+        text: String,
+    },
+    /// Suspend the program (Ctrl-Z).
+    Suspend,
+    /// Leave.
+    Quit,
+}

@@ -1,0 +1,105 @@
+//! Asking the members, those that are gone, and the cluster's label.
+
+use super::*;
+
+#[test]
+fn a_silent_member_is_gone_once_its_name_was_typed_and_comes_back_by_a_key() {
+    use crate::plan::verdict::Verdict;
+    let mut model = lost();
+    let verdict = |model: &Model| model.detect.finding().verdict;
+    char(&mut model, 'g');
+    assert!(said(&model).contains("alive"), "m2 answers: {}", said(&model));
+    for name in ["m1", "m3"] {
+        assert_eq!(verdict(&model), Verdict::LostForNow);
+        press(&mut model, KeyCode::Down);
+        char(&mut model, 'g');
+        type_in(&mut model, "m2");
+        press(&mut model, KeyCode::Enter);
+        assert!(said(&model).contains("That is not"), "{}", said(&model));
+        press(&mut model, KeyCode::Backspace);
+        type_in(&mut model, &name[1..]);
+        press(&mut model, KeyCode::Enter);
+    }
+    assert_eq!(verdict(&model), Verdict::LostForGood);
+    let effects = char(&mut model, 'r');
+    assert_eq!(model.detect.gone().len(), 2, "what was typed is not lost by asking again");
+    assert_eq!(asks(&effects).len(), 3);
+    char(&mut model, 'g');
+    assert_eq!(model.detect.gone().len(), 1, "taken back");
+}
+
+#[test]
+fn detect_asks_all_at_once_and_then_those_whom_an_answer_names() {
+    let model = lost();
+    let rows: Vec<(&str, bool)> = model.detect.rows.iter().map(|r| (r.facts.endpoint.as_str(), r.discovered)).collect();
+    let expected = [("http://10.0.0.2:2379", false), ("http://10.0.0.1:2379", false), ("http://10.0.0.3:2379", true)];
+    assert_eq!(rows, expected);
+    assert_eq!(model.detect.name(&model.detect.rows[2].facts), "m3");
+}
+
+#[test]
+fn an_answer_to_an_older_question_is_dropped() {
+    let (mut model, effects) = started();
+    let old = asks(&effects)[0].0;
+    char(&mut model, 'r');
+    send(&mut model, Msg::Answered { id: old, answer: survivor() });
+    assert_eq!(model.detect.rows[0].facts.answer, Answer::Asking);
+}
+
+#[test]
+fn next_on_detect_waits_for_answers_and_says_for_whose() {
+    let (mut model, _) = started();
+    assert_eq!(char(&mut model, 'n'), []);
+    assert_eq!(model.step, Step::Detect);
+    assert!(said(&model).contains("http://10.0.0.1:2379"), "{}", said(&model));
+}
+
+#[test]
+fn typed_endpoints_replace_the_old_and_nonsense_keeps_the_field_open() {
+    let mut model = lost();
+    char(&mut model, 'e');
+    type_in(&mut model, ",ftp://x");
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(model.prompt.as_ref().map(|p| p.ask.clone()), Some(Ask::Endpoints));
+    assert!(said(&model).contains("ftp://x"));
+    send(&mut model, Msg::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL)));
+    type_in(&mut model, "10.0.0.9:2379, http://10.0.0.8:2379");
+    let effects = press(&mut model, KeyCode::Enter);
+    let urls: Vec<&str> = asks(&effects).iter().map(|(_, u)| *u).collect();
+    assert_eq!(urls, ["10.0.0.9:2379", "http://10.0.0.8:2379"]);
+}
+
+#[test]
+fn where_quorum_may_hold_going_on_takes_the_label() {
+    let (mut model, effects) = started();
+    for (id, _) in asks(&effects) {
+        let Answer::Says(mut says) = survivor() else { panic!() };
+        (says.leader, says.read) = (Id(2), crate::plan::facts::Read::Served);
+        (says.members, says.member_id) = (vec![member(1), member(2)], Id(id));
+        send(&mut model, Msg::Answered { id, answer: Answer::Says(says) });
+    }
+    char(&mut model, 'n');
+    assert_eq!(model.step, Step::Detect);
+    type_in(&mut model, "pro");
+    press(&mut model, KeyCode::Enter);
+    assert_eq!((model.step, model.prompt.is_some()), (Step::Detect, true), "a part of the label is not the label");
+    type_in(&mut model, "d");
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(model.step, Step::Snapshot);
+}
+
+#[test]
+fn the_label_is_proposed_until_it_is_used() {
+    let mut model = Model::new(Options { label: None, ..options() }, "REAL");
+    assert_eq!(model.label, "etcd");
+    let effects = send(&mut model, Msg::Start { now: 1, fresh: "00ff".into() });
+    let id = asks(&effects)[0].0;
+    send(&mut model, Msg::Answered { id, answer: survivor() });
+    assert_eq!(model.label, "9", "the first digits of the cluster ID");
+    char(&mut model, 'l');
+    type_in(&mut model, "-eu");
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(model.label, "9-eu");
+    char(&mut model, 'r');
+    assert_eq!(model.label, "9-eu");
+}

@@ -1,0 +1,136 @@
+//! Review and Restore: what is in the way, the label, and members that go their own ways.
+
+use super::*;
+
+#[test]
+fn nothing_begins_before_the_label_and_a_separate_enter() {
+    let mut model = at_review();
+    press(&mut model, KeyCode::Enter);
+    type_in(&mut model, "Prod");
+    assert_eq!(press(&mut model, KeyCode::Enter), [], "another word");
+    send(&mut model, Msg::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL)));
+    assert_eq!(send(&mut model, Msg::Paste("prod\n".into())), [], "a pasted line end is no Enter");
+    // the Enter of a terminal that does not mark pastes: at once behind the last character
+    let at_once = update(&mut model, Msg::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE)));
+    assert_eq!((at_once, model.step), (vec![], Step::Review));
+    assert!(matches!(press(&mut model, KeyCode::Enter)[..], [Effect::Apply { .. }]));
+}
+
+#[test]
+fn an_old_member_that_answers_is_in_the_way_until_its_text_is_typed() {
+    let mut model = at_review();
+    let first = char(&mut model, 'r');
+    press(&mut model, KeyCode::Enter);
+    assert!(model.prompt.is_none() && said(&model).contains("still being looked at"), "{}", said(&model));
+    let first = seen_hosts(&mut model, &first, |_| {});
+    press(&mut model, KeyCode::Enter);
+    assert!(model.prompt.is_none() && said(&model).contains("still being asked"), "{}", said(&model));
+    let again = char(&mut model, 'r');
+    let id = seen_hosts(&mut model, &again, |_| {});
+    send(&mut model, Msg::Fenced { id: first, seen: Default::default(), fences: Vec::new() });
+    assert!(model.review.asking(), "the answer to an older question is dropped");
+    let other = Fence { typed: Some("/old".into()), what: "a process holds /old".into(), ..fence() };
+    send(&mut model, Msg::Fenced { id, seen: Default::default(), fences: vec![fence(), other] });
+    let shown = screen(&model, 80, 24);
+    assert!(shown.contains("m2 of the old cluster still answers on 10.0.0.2") && shown.contains("Stop it."), "{shown}");
+
+    press(&mut model, KeyCode::Enter);
+    let ask = |model: &Model| model.prompt.as_ref().map(|p| p.ask.clone());
+    assert_eq!(ask(&model), Some(Ask::Override("m2@10.0.0.2".into())));
+    type_in(&mut model, "prod");
+    press(&mut model, KeyCode::Enter);
+    assert!(said(&model).contains("That is not the text"), "{}", said(&model));
+    send(&mut model, Msg::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL)));
+    type_in(&mut model, "m2@10.0.0.2");
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(ask(&model), Some(Ask::Reason("m2@10.0.0.2".into())), "why is asked, too");
+    press(&mut model, KeyCode::Enter);
+    assert!(said(&model).contains("A reason is needed"), "{}", said(&model));
+    assert_eq!(model.review.fences.lifted, [""; 0]);
+    type_in(&mut model, "its host is off the net");
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(ask(&model), Some(Ask::Override("/old".into())), "one text lifts one fence");
+    type_in(&mut model, "/old");
+    press(&mut model, KeyCode::Enter);
+    type_in(&mut model, "so it is");
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(ask(&model), Some(Ask::Confirm));
+    assert!(screen(&model, 120, 40).contains("Overridden: m2"), "{}", screen(&model, 120, 40));
+    type_in(&mut model, "prod");
+    let effects = press(&mut model, KeyCode::Enter);
+    let [Effect::Apply { orders, .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(orders.lifted, ["m2@10.0.0.2", "/old"]);
+    assert_eq!(orders.reason, "its host is off the net; so it is");
+    assert!(orders.journal.to_string_lossy().starts_with("/state/plan-"), "{orders:?}");
+    let told: Vec<&str> = orders.decisions.iter().map(|(text, _)| text.as_str()).collect();
+    assert!(told.iter().any(|t| t.contains("m2@10.0.0.2 was typed") && t.contains("off the net")), "{told:#?}");
+}
+
+#[test]
+fn a_member_that_came_back_since_the_review_leads_back_to_it() {
+    let (mut model, id, _) = begun();
+    let found = Told::Fences(vec![fence()]);
+    send(&mut model, Msg::Told { id, told: Box::new(found) });
+    let refused = Trouble::new(Kind::Refused, "m2 of the old cluster still answers on 10.0.0.2");
+    let effects = send(&mut model, Msg::ApplyEnded { id, result: Err(refused) });
+    assert!(matches!(effects[..], [Effect::LookAtHosts { .. }]), "{effects:?}");
+    assert_eq!((model.step, model.restore.rows.len()), (Step::Review, 0));
+    assert!(said(&model).contains("still answers on 10.0.0.2"), "{}", said(&model));
+}
+
+#[test]
+fn a_changed_plan_asks_for_the_label_again() {
+    let (mut model, id, plan) = begun();
+    let why = Trouble::new(Kind::Failed, "no space");
+    hear(&mut model, id, "local", failed("m1", &why));
+    send(&mut model, Msg::ApplyEnded { id, result: Err(why) });
+    press(&mut model, KeyCode::Esc);
+    assert_eq!(model.step, Step::Review);
+    assert_eq!(char(&mut model, 'n'), [], "the same plan is looked at, not begun again");
+    assert_eq!(model.step, Step::Restore);
+    char(&mut model, '3');
+    crate::tui::steps::members::set_bump(&mut model, "1e9").unwrap();
+    let effects = char(&mut model, 'n');
+    nobody_answers(&mut model, &effects);
+    assert!(screen(&model, 80, 24).contains("begun with the same token"), "{}", screen(&model, 80, 24));
+    char(&mut model, 'n');
+    assert_eq!(
+        model.prompt.as_ref().map(|p| (p.ask.clone(), p.text().to_string())),
+        Some((Ask::Confirm, String::new())),
+        "{:?} {}",
+        model.step,
+        said(&model)
+    );
+    type_in(&mut model, "prod");
+    let effects = press(&mut model, KeyCode::Enter);
+    assert!(matches!(&effects[..], [Effect::Apply { plan: new, .. }] if **new != plan), "{effects:?}");
+}
+
+#[test]
+fn members_go_their_own_ways_and_a_failed_run_is_gone_on_with() {
+    let (mut model, id, plan) = begun();
+    let why = Trouble::new(Kind::Failed, "no space");
+    hear(&mut model, id, "local", built(&plan, "m1"));
+    let step = Progress { phase: Phase::Copy, done: 1, total: 9 };
+    hear(&mut model, id, "local", HostEvent::Row("m2".into(), RowEvent::Step(step)));
+    assert_eq!(char(&mut model, 't'), []);
+    assert!(said(&model).contains("waits until"), "{}", said(&model));
+    press(&mut model, KeyCode::Esc);
+    assert_eq!(model.step, Step::Restore, "no way back while it runs");
+    hear(&mut model, id, "local", failed("m2", &why));
+    hear(&mut model, id, "local", built(&plan, "m3"));
+    hear(&mut model, id + 7, "local", placed(&plan, "m2"));
+    send(&mut model, Msg::ApplyEnded { id, result: Err(why) });
+    assert_eq!(char(&mut model, 'n'), []);
+    assert_eq!((model.step, model.restore.at), (Step::Restore, 1), "the failed one is selected");
+    assert!(screen(&model, 120, 40).contains("Nothing is swapped before all 3 are proven"));
+    let effects = char(&mut model, 't');
+    let [Effect::Apply { id, plan: again, orders }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((&**again, orders.until, orders.decisions.len()), (&plan, Until::InPlace, 0));
+    for name in ["m1", "m2", "m3"] {
+        hear(&mut model, *id, "local", placed(&plan, name));
+    }
+    send(&mut model, Msg::ApplyEnded { id: *id, result: Ok(()) });
+    char(&mut model, 'n');
+    assert_eq!(model.step, Step::Launch);
+}

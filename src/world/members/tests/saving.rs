@@ -1,0 +1,115 @@
+//! Snapshots that a member streams: whole ones, cut ones, and what is never written over.
+
+use super::*;
+
+fn save(script: Script, into: &Path, watch: &mut Watch<'_>) -> Result<u64> {
+    let served = Served::start(script, None);
+    Members::new(quick()).unwrap().save_snapshot(&served.http(), into, watch)
+}
+
+fn data() -> Vec<u8> {
+    (0..3_000_000_u32).map(|i| (i % 251) as u8).collect()
+}
+
+fn left_behind(dir: &Path) -> Vec<String> {
+    fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn a_snapshot_is_saved_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let into = dir.path().join("snap.db");
+    let mut steps: Vec<Progress> = Vec::new();
+    let bytes = save(Script { snapshot: snapshot_of(&data()), ..member(0) }, &into, &mut |step| {
+        steps.push(step);
+        Flow::Go
+    })
+    .unwrap();
+    let saved = fs::read(&into).unwrap();
+    assert_eq!(bytes, saved.len() as u64);
+    assert_eq!(saved.len(), data().len() + 32);
+    assert!(saved.starts_with(&data()));
+    assert_eq!(fs::metadata(&into).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(left_behind(dir.path()), ["snap.db"]);
+    assert!(steps.windows(2).all(|w| w[1].done >= w[0].done && w[1].done - w[0].done <= 4 << 20));
+    let last = steps.last().unwrap();
+    assert_eq!((last.done, last.total, steps.len() >= 3), (bytes, bytes, true));
+}
+
+#[test]
+fn a_snapshot_that_is_not_whole_is_refused_and_removed() {
+    let whole = || snapshot_of(&data());
+    let mut flipped = whole();
+    flipped.last_mut().unwrap().as_mut().unwrap().blob[0] ^= 1;
+    let mut short = whole();
+    short.pop();
+    let mut hole = whole();
+    drop(hole.remove(10));
+    let mut long = whole();
+    long.push(long[0].clone());
+    let mut cut = whole();
+    cut.truncate(20);
+    cut.push(Err(Status::unavailable("transport is closing")));
+    let refused = vec![Err(Status::permission_denied("etcdserver: permission denied"))];
+    for (snapshot, hangs, kind, part) in [
+        (flipped, false, Kind::Input, "SHA-256"),
+        (short, false, Kind::Input, "announced"),
+        (hole, false, Kind::Input, "announced"),
+        (long, false, Kind::Input, "more than that came"),
+        (Vec::new(), false, Kind::Input, "0 bytes were announced"),
+        (cut, false, Kind::Failed, "transport is closing"),
+        (whole().into_iter().take(5).collect(), true, Kind::Failed, "no answer in 700 ms"),
+        (vec![Err(Status::unknown("auth: user name is empty"))], false, Kind::Failed, "it takes root"),
+        (refused, false, Kind::Failed, "it takes root"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let script = Script { snapshot, hangs, ..member(0) };
+        let trouble = save(script, &dir.path().join("snap.db"), &mut |_| Flow::Go).unwrap_err();
+        assert_eq!(trouble.kind, kind, "{trouble}");
+        assert!(trouble.to_string().contains(part), "{trouble}");
+        assert_eq!(left_behind(dir.path()), Vec::<String>::new(), "{trouble}");
+    }
+}
+
+#[test]
+fn nothing_is_written_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let into = dir.path().join("snap.db");
+    let script = Script { snapshot: snapshot_of(&data()), ..member(0) };
+    fs::write(&into, "mine").unwrap();
+    let trouble = save(script.clone(), &into, &mut |_| Flow::Go).unwrap_err();
+    assert_eq!((trouble.kind, fs::read_to_string(&into).unwrap().as_str()), (Kind::Refused, "mine"));
+    fs::remove_file(&into).unwrap();
+
+    // it appears while the stream runs
+    let trouble = save(script.clone(), &into, &mut |_| {
+        fs::write(&into, "mine").unwrap();
+        Flow::Go
+    })
+    .unwrap_err();
+    assert_eq!((trouble.kind, fs::read_to_string(&into).unwrap().as_str()), (Kind::Refused, "mine"));
+    assert_eq!(left_behind(dir.path()), ["snap.db"]);
+    fs::remove_file(&into).unwrap();
+
+    let part = dir.path().join("snap.db.part");
+    fs::write(&part, "another's").unwrap();
+    let trouble = save(script, &into, &mut |_| Flow::Go).unwrap_err();
+    assert_eq!((trouble.kind, fs::read_to_string(&part).unwrap().as_str()), (Kind::Refused, "another's"));
+    assert_eq!(left_behind(dir.path()), ["snap.db.part"]);
+}
+
+#[test]
+fn a_stop_is_heard_between_bytes_and_in_silence() {
+    let all = snapshot_of(&data());
+    for (snapshot, hangs) in [(all.clone(), false), (all.into_iter().take(2).collect(), true)] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut calls = 0;
+        let trouble = save(Script { snapshot, hangs, ..member(0) }, &dir.path().join("snap.db"), &mut |_| {
+            calls += 1;
+            if calls > 1 { Flow::Stop } else { Flow::Go }
+        })
+        .unwrap_err();
+        assert_eq!(trouble.kind, Kind::Stopped);
+        assert_eq!(left_behind(dir.path()), Vec::<String>::new());
+    }
+}
