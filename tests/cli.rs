@@ -501,8 +501,8 @@ fn who_asks_twice_is_not_kept_waiting_by_a_server_that_says_nothing() {
     let pid = rustix::process::Pid::from_child(&child);
     let stop = || rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     stop();
-    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let said = lines.skip_while(|line| !line.contains("Stopping at the next safe point")).next();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let said = lines.find(|line| line.contains("Stopping at the next safe point"));
     assert!(said.is_some(), "it ended, and nothing was left to ask a second time");
     stop();
     assert_eq!(child.wait().unwrap().code(), Some(75));
