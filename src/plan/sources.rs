@@ -66,6 +66,9 @@ pub struct Differing {
 pub struct Seen<'a> {
     /// Members that answer.
     pub survivors: Vec<Survivor<'a>>,
+    /// Members that are heard only beside their client ports (passwords are on, or they wait for a quorum): no source, but
+    /// they say which cluster is meant.
+    pub closed: Vec<Survivor<'a>>,
     /// Files, among them the databases of `dirs` once they were read.
     pub files: &'a [FileFacts],
     /// Data directories that were looked at.

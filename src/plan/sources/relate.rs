@@ -65,8 +65,8 @@ pub(super) struct Cluster {
 impl Cluster {
     /// By the survivors; where nobody answers, by the data directories.
     pub fn of(seen: &Seen<'_>) -> Cluster {
-        let of_survivors: BTreeSet<Id> =
-            seen.survivors.iter().map(|s| s.says.cluster_id).filter(|id| *id != Id(0)).collect();
+        let heard = || seen.survivors.iter().chain(&seen.closed).filter(|s| s.says.cluster_id != Id(0));
+        let of_survivors: BTreeSet<Id> = heard().map(|s| s.says.cluster_id).collect();
         let says = || seen.dirs.iter().filter_map(|d| Some((d, d.state.says()?)));
         let of_dirs: BTreeSet<Id> = says().map(|(_, s)| s.cluster_id).filter(|id| *id != Id(0)).collect();
         let (ids, who) = match of_survivors.is_empty() {
@@ -80,13 +80,13 @@ impl Cluster {
             [id] => Ok(*id),
             more => Err(format!("{who} of {} clusters, and nothing says which one is meant", more.len())),
         };
-        let from = match seen.survivors.first() {
+        let from = match heard().next() {
             Some(survivor) => survivor.name.clone(),
             None => says().next().map(|(d, _)| d.data_dir.display().to_string()).unwrap_or_default(),
         };
         let mut members: Vec<(Id, String)> = Vec::new();
         if let Ok(id) = id {
-            let listed = seen.survivors.iter().filter(|s| s.says.cluster_id == id).flat_map(|s| &s.says.members);
+            let listed = heard().filter(|s| s.says.cluster_id == id).flat_map(|s| &s.says.members);
             let in_dirs = says().filter(|(_, s)| s.cluster_id == id).flat_map(|(_, s)| &s.members);
             for member in listed.chain(in_dirs) {
                 if !members.iter().any(|(id, _)| *id == member.id) {

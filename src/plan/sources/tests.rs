@@ -322,6 +322,7 @@ proptest! {
         let differing = (differ && says.len() == 2).then(|| Differing { sentence: "m2 and m3 differ".into(), endpoints });
         let differs = differing.is_some();
         let seen = Seen {
+            closed: Vec::new(),
             survivors: survivors(&says), files: &files, dirs: &dir_facts, saved: &[], kin: &kin, differing, now: NOW,
         };
         let made = list(&seen);
@@ -377,4 +378,20 @@ fn a_lone_member_is_only_said_to_bring_in_what_it_knows_to_be_committed() {
         let said = at(&list, "/b/member/snap/db").loses(None);
         assert!(said[0].contains(words), "{said:?}");
     }
+}
+
+#[test]
+fn who_is_heard_only_beside_the_client_port_says_which_cluster_is_meant() {
+    let (ours, ours_db) = dir("/ours", OURS, 31, 41, (2, 41));
+    let (other, other_db) = dir("/other", Id(0xbeef), 146, 150, (2, 150));
+    let says = MemberSays { cluster_id: OURS, closed: Some("wants a password".into()), ..MemberSays::default() };
+    let (files, dirs) = ([ours_db, other_db], [ours, other]);
+    let seen = Seen { files: &files, dirs: &dirs, now: NOW, ..Seen::default() };
+    assert!(!at(&list(&seen), "/ours/member/snap/db").relation.ours(), "of two clusters, and nothing says which");
+    let closed = vec![Survivor { name: "m2".into(), endpoint: "10.0.0.2:2379", says: &says }];
+    let list = list(&Seen { closed, ..seen });
+    assert!(at(&list, "/ours/member/snap/db").relation.ours());
+    assert!(matches!(at(&list, "/other/member/snap/db").relation, Relation::Other(_)));
+    assert_eq!(list.newest.map(|newest| newest.revision), Some(31), "what another cluster holds is not our newest");
+    assert_eq!(list.sources.len(), 2, "it gives no snapshot");
 }

@@ -122,7 +122,7 @@ pub fn says(facts: &EndpointFacts) -> Option<&MemberSays> {
 }
 
 /// What is known from the member itself, be it from its metrics or its peer port.
-fn heard(facts: &EndpointFacts) -> Option<&MemberSays> {
+pub(super) fn heard(facts: &EndpointFacts) -> Option<&MemberSays> {
     match &facts.answer {
         Answer::Says(says) => Some(says),
         _ => None,

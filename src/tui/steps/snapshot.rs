@@ -11,7 +11,7 @@ use super::{
         prompt::Ask,
         theme::Tone,
     },
-    detect::says,
+    detect::heard,
     meter::Meter,
     snapshot_work::{compare, search, take_dirs},
 };
@@ -142,13 +142,18 @@ impl State {
 
 /// Puts everything that is known into one ranked list. Until the operator selects a line, the best one is selected.
 pub(in crate::tui) fn relist(model: &mut Model) {
-    let answering = model.detect.rows.iter().filter_map(|r| Some((r, says(&r.facts)?)));
-    let survivors = answering
-        .map(|(r, says)| Survivor { name: model.detect.name(&r.facts), endpoint: &r.facts.endpoint, says })
-        .collect();
+    let rows = model.detect.rows.iter().filter_map(|r| Some((r, heard(&r.facts)?)));
+    let (survivors, closed) = rows
+        .map(|(r, says)| {
+            let name = model.detect.name(&r.facts);
+            let name = if name == "?" { r.facts.endpoint.clone() } else { name };
+            Survivor { name, endpoint: &r.facts.endpoint, says }
+        })
+        .partition(|survivor| survivor.says.closed.is_none());
     let state = &model.snapshot;
     let seen = Seen {
         survivors,
+        closed,
         files: &state.files,
         dirs: &state.dirs,
         saved: &state.saved,

@@ -123,7 +123,7 @@ fn orders_are_typed_completed_and_the_end_is_asked_for() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
     #[test]
     fn no_key_and_no_size_is_too_much(keys in proptest::collection::vec(0usize..14, 0..40), width in 1u16..120, height in 1u16..40) {
         let mut model = Model::new(Look::default());
