@@ -14,6 +14,16 @@ const SLACK_KIB: u64 = 4096;
 const STOP: &str = r#"stop() { printf 'Stopped: %s.\n' "$1" >&2; exit 1; }
 "#;
 
+/// Where somebody sits at the shell, the exchange waits for a word: pasted as a whole, a sheet would exchange before the
+/// others are proven. What such a paste still holds is let go by first.
+const ASK: &str = r#"case $- in *i*)
+  while read -r -t 1 word; do :; done </dev/tty
+  printf 'Is every member of the plan proven? Type exchange and Enter to go on: ' >/dev/tty
+  read -r word </dev/tty || word=
+  [ "$word" = exchange ] || stop 'that was not the word, and nothing was moved; paste part 2 again when all are proven' ;;
+esac
+"#;
+
 /// Moves without replacing anything: `mv -n` says nothing when it does not move.
 const MOVE: &str = r#"move() {
   { [ -e "$1" ] || [ -L "$1" ]; } || stop "$1 is not there"
@@ -249,6 +259,7 @@ pub(super) fn swap(plan: &Plan, member: &Member, stamp: &str) -> String {
            flock -n \"$db\" true || stop \"an etcd still runs on $data\"\n\
          fi\n",
     );
+    out.push_str(ASK);
     let _ = write!(
         out,
         "aside() {{\n  if mountpoint -q \"$1\"; then\n    old=$1/requorum-old-{stamp}\n    \
