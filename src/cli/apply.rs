@@ -195,7 +195,14 @@ fn stood(open: &Unfinished) -> String {
 pub(super) fn undo(args: UndoArgs, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
     let made = plan::read(&args.plan)?;
     carry(&made, &args.plan, &plan::journal_of(&args.plan)?, args.how, Until::Undone, outer, format)?;
-    if format == Format::Json { Ok(()) } else { print("What was there before is in place again.\n") }
+    if format == Format::Json {
+        Ok(())
+    } else {
+        print(
+            "What was there before is in place again. What was written to the new cluster since lies only in the directories \
+             that were moved out; they are kept.\n",
+        )
+    }
 }
 
 fn carry(

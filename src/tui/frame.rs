@@ -356,6 +356,8 @@ fn quit_words(model: &Model) -> Vec<String> {
         );
     } else if model.snapshot.saving.is_some() {
         lines.push("A snapshot is being saved. Leaving stops that and removes what was received.".into());
+    } else if model.options.accompanied {
+        lines.push("It leads to who looks on, and from there back to this screen as it is now.".into());
     } else if model.written.is_empty() && model.restore.rows.is_empty() {
         lines.push("Nothing has been written. What was typed here is not kept; a plan saved on Review is.".into());
     } else {

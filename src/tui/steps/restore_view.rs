@@ -104,7 +104,8 @@ fn sentence(state: &State) -> (&'static str, Tone, String) {
             (" ", Tone::Strong, "Taking it back: the new directories out, what was there before in.".into())
         }
         (Some(Until::Undone), false, None) => {
-            let words = "Taken back: what was there before is in place again, and the new directories lie beside it.";
+            let words = "Taken back: what was there before is in place again. The new directories lie beside it, with what was \
+                         written to the new cluster since.";
             (" ✔ ", Tone::Good, words.into())
         }
         (Some(Until::Undone), false, Some(_)) => {
