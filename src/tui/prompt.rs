@@ -163,7 +163,8 @@ fn armed(model: &Model, prompt: &Prompt) -> String {
         ("", Ask::Override(_)) => "It is written to the journal. Better: Esc, stop what answers, r asks again.".into(),
         ("", Ask::Consent) => review::consent_words(model),
         ("", Ask::Undo) => match restore_view::halts(&model.restore).as_slice() {
-            [] => "The new directories go beside their places under a dated name, with what was written there since; what was there before comes back."
+            [] => "The new directories go aside under a dated name, with what was written there since; what was before comes \
+                   back."
                 .into(),
             halts => format!("Before that these are run: {}", halts.join("; ")),
         },
