@@ -40,6 +40,15 @@ const CASES: [(&str, &str, Case); 9] = [
     ("without_real_they_are_simulated_and_prove_nothing", "3.6", without_real),
 ];
 
+/// Those that wait for tests/run, or for being called by name.
+const LONG: [&str; 5] = [
+    "typed-at-night",
+    "wait-and-see",
+    "first-night_untouched_and_wrong",
+    "typed-at-night_untouched_and_wrong",
+    "wait-and-see_untouched_and_wrong",
+];
+
 fn main() -> ExitCode {
     let mut args = Arguments::from_args();
     // each starts a cluster of its own
@@ -47,7 +56,7 @@ fn main() -> ExitCode {
     let named = args.filter.is_some() || std::env::var_os("REQUORUM_EVERY_SERVER").is_some();
     let trial = |(name, minor, case): (&'static str, &'static str, Case)| {
         Trial::ignorable_test(name, move || match Server::find(minor) {
-            Ok(_) if name.ends_with("wrong") && !named => {
+            Ok(_) if LONG.contains(&name) && !named => {
                 Ok(Completion::ignored_with("long: run by tests/run, or by name"))
             }
             Ok(server) => case(&server).map(|()| Completion::Completed),

@@ -67,7 +67,7 @@ const CASES: [(&str, fn()); 25] = [
 ];
 
 /// Those that take long and of which a shorter one shows the most: only where everything is asked for.
-const LONG: [&str; 7] = [
+const LONG: [&str; 12] = [
     "a_stop_is_a_stop_at_a_safe_point",
     "two_operators_at_once",
     "the_old_cluster_comes_back",
@@ -75,6 +75,11 @@ const LONG: [&str; 7] = [
     "what_was_rehearsed_need_not_be_built_again",
     "an_sshd_is_killed_in_each_phase",
     "the_agent_is_killed_in_each_phase",
+    "the_operator_is_killed_in_each_phase",
+    "the_wizard_is_killed_and_goes_on",
+    "members_are_started_by_their_units",
+    "sudo_and_hosts_that_do_not_take_the_program",
+    "disks_that_are_full_or_read_only",
 ];
 
 /// Whether a case waits for tests/run: not when it is called by its name.

@@ -115,8 +115,8 @@ pub fn sheet_and_code(server: &Server) {
         terminal
     };
     let asks = |terminal: &Pty| {
-        // once as a line of the sheet, and then in earnest
-        terminal.wait_until("it asks", |pty| pty.screen().matches("Type exchange and Enter").count() == 2);
+        // the line of the sheet that prints it is on the screen, too
+        terminal.wait_until("it asks", |pty| pty.screen().lines().any(|line| line.starts_with("Is every member")));
     };
     let mut whole = terminal(&sheet.parts.join("\n"));
     asks(&whole);
