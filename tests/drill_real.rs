@@ -41,7 +41,8 @@ const CASES: [(&str, &str, Case); 9] = [
 ];
 
 /// Those that wait for tests/run, or for being called by name.
-const LONG: [&str; 5] = [
+const LONG: [&str; 6] = [
+    "nothing_is_left_after_a_panic",
     "typed-at-night",
     "wait-and-see",
     "first-night_untouched_and_wrong",

@@ -14,10 +14,12 @@ use support::servers::{Server, every_server, note_run};
 const MINORS: [&str; 4] = ["3.4", "3.5", "3.6", "3.7"];
 
 /// Those that take longest; an everyday `cargo test` shows the most of each by a shorter one.
-const LONG: [&str; 8] = [
+const LONG: [&str; 10] = [
     "probe_lost_hung_and_started_again",
     "probe_five",
     "the_whole_road_by_plan",
+    "the_whole_road_by_keys",
+    "proof_an_old_member",
     "every_form_starts_it",
     "a_raw_copy_with_users_asked_for",
     "proof_other_tokens_and_defaults",
