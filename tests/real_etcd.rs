@@ -30,8 +30,8 @@ const LONG: [&str; 10] = [
 fn main() -> ExitCode {
     let mut args = Arguments::from_args();
     // A case runs up to three servers and mostly waits for elections; too many starve each other's heartbeats.
-    args.test_threads = args.test_threads.or(Some(3));
     let every = every_server(&args);
+    args.test_threads = args.test_threads.or(Some(if every { 3 } else { 4 }));
     let fits = |minor: &'static str, needs: fn(&Server) -> Result<(), String>| {
         Server::find(minor).and_then(|server| needs(&server)).is_ok()
     };
