@@ -1,6 +1,5 @@
-//! Archives opened in passing: gzip, zip and zstd around a snapshot, unpacked into an unnamed
-//! temporary file that is gone with the process. Nothing is unpacked into memory, and nothing
-//! beyond a bound: an archive can promise anything.
+//! Archives opened in passing: gzip, zip and zstd around a snapshot, unpacked into memory where that is little, else into
+//! an unnamed temporary file that is gone with the process; and nothing beyond a bound: an archive can promise anything.
 
 use std::{
     fs::File,
@@ -19,6 +18,8 @@ use crate::trouble::{Kind, Result, Trouble};
 const MOST_BYTES: u64 = 32 << 30;
 /// What must stay free on the disk that it is unpacked to.
 const KEEP_FREE: u64 = 256 << 20;
+/// What is not larger is unpacked into memory: no disk is touched for it.
+const IN_MEMORY: u64 = 8 << 20;
 /// How much is unpacked between two looks at the free space.
 const LOOK_EVERY: u64 = 64 << 20;
 
@@ -169,7 +170,8 @@ fn pour(
             archive.hint()
         ))
     };
-    let mut file = tempfile::tempfile_in(&place.dir).map_err(|e| no_room(&e))?;
+    let memory = rustix::fs::memfd_create("requorum-unpacked", rustix::fs::MemfdFlags::CLOEXEC);
+    let (mut file, mut on_disk) = (File::from(memory.map_err(|e| no_room(&io::Error::from(e)))?), false);
     let mut buffer = vec![0; BLOCK_BYTES];
     let (mut bytes, mut looked) = (0u64, None);
     loop {
@@ -185,7 +187,12 @@ fn pour(
             return Err(Trouble::new(Kind::Input, what())
                 .why(format!("it unpacks to more than {} bytes, which no etcd database has", thousands(most))));
         }
-        if looked.is_none_or(|at| bytes - at >= LOOK_EVERY) {
+        if !on_disk && bytes > IN_MEMORY {
+            let mut larger = tempfile::tempfile_in(&place.dir).map_err(|e| no_room(&e))?;
+            file.rewind().and_then(|()| io::copy(&mut file, &mut larger)).map_err(|e| no_room(&e))?;
+            (file, on_disk) = (larger, true);
+        }
+        if on_disk && looked.is_none_or(|at| bytes - at >= LOOK_EVERY) {
             looked = Some(bytes);
             let free = place.free();
             if free < KEEP_FREE + LOOK_EVERY {
