@@ -63,37 +63,25 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
 
 /// What happens to the game master.
 enum Event {
-    Heard(Result<Option<Word>>),
+    Heard(Result<Word>),
     Typed(Option<String>),
 }
 
 /// Words and orders as lines.
-fn lines(mut drill: Connection, watch: bool, format: Format) -> Result<()> {
+fn lines(drill: Connection, watch: bool, format: Format) -> Result<()> {
     let mut mouth = drill.mouth()?;
     let (tell, events) = mpsc::channel();
     if !watch {
         listen(tell.clone())?;
     }
-    let heard = move || {
-        loop {
-            let word = drill.hear();
-            let ends = !matches!(word, Ok(Some(_)));
-            if tell.send(Event::Heard(word)).is_err() || ends {
-                return;
-            }
-        }
-    };
-    spawn("drill", heard)?;
+    drill.listen(move |word| tell.send(Event::Heard(word)).is_ok())?;
     let json = format == Format::Json;
     // a script's orders are answered before it leaves
     let (mut greeted, mut open, mut pending, mut refused) = (false, true, 0usize, 0usize);
     for event in events {
         match event {
             Event::Heard(word) => {
-                let Some(word) = word? else {
-                    return Err(Trouble::new(Kind::Failed, "the drill is gone")
-                        .why("its process ended without a word of how it went"));
-                };
+                let word = word?;
                 match &word {
                     Word::Scene(scene) if greeted && !scene.begins => pending = pending.saturating_sub(1),
                     Word::Now(_) | Word::Goals(_) | Word::Done(_) => pending = pending.saturating_sub(1),

@@ -87,7 +87,7 @@ impl Connection {
     ///
     /// # Errors
     /// When it cannot be understood.
-    pub fn hear(&mut self) -> Result<Option<Word>> {
+    fn hear(&mut self) -> Result<Option<Word>> {
         use io::ErrorKind::{InvalidData, Other};
         let word = match read(&mut self.reader) {
             // killed, it leaves a connection that is cut
@@ -99,6 +99,27 @@ impl Connection {
                 .why(e)
                 .hint("Are both terminals at the same requorum? Compare `requorum --version`.")
         })
+    }
+
+    /// Hears on a thread of its own; `tell` takes each word and says whether to go on. The last is what ended it: a drill
+    /// that is over says so in a word of its own, so that its mere going away is a failure.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn listen(mut self, mut tell: impl FnMut(Result<Word>) -> bool + Send + 'static) -> Result<()> {
+        let hear = move || loop {
+            let word = self.hear().and_then(|word| {
+                word.ok_or_else(|| {
+                    Trouble::new(Kind::Failed, "the drill is gone")
+                        .why("its process ended without a word of how it went")
+                })
+            });
+            let ends = word.is_err();
+            if !tell(word) || ends {
+                return;
+            }
+        };
+        std::thread::Builder::new().name("drill".into()).spawn(hear).map(drop).map_err(gone)
     }
 
     /// What orders go through.

@@ -37,20 +37,11 @@ pub fn show(drill: Connection, look: Look) -> Result<Model> {
     shown
 }
 
-async fn watch(mut drill: Connection, look: Look) -> Result<Model> {
+async fn watch(drill: Connection, look: Look) -> Result<Model> {
     let fail = |e: io::Error| Trouble::new(Kind::Failed, "the terminal cannot be used").why(e);
     let mut mouth = drill.mouth()?;
-    let (tell, mut words) = mpsc::unbounded_channel::<Result<Option<Word>>>();
-    let hear = move || {
-        loop {
-            let word = drill.hear();
-            let ends = !matches!(word, Ok(Some(_)));
-            if tell.send(word).is_err() || ends {
-                return;
-            }
-        }
-    };
-    std::thread::Builder::new().name("drill".into()).spawn(hear).map_err(fail)?;
+    let (tell, mut words) = mpsc::unbounded_channel::<Result<Word>>();
+    drill.listen(move |word| tell.send(word).is_ok())?;
     let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(fail)?;
     let mut look_again = interval(LOOK);
@@ -68,11 +59,7 @@ async fn watch(mut drill: Connection, look: Look) -> Result<Model> {
                 Some(Ok(_)) => None,
                 Some(Err(_)) | None => return Ok(model),
             },
-            word = words.recv() => match word.transpose()?.flatten() {
-                Some(word) => Some(Msg::Word(Box::new(word))),
-                None => return Err(Trouble::new(Kind::Failed, "the drill is gone")
-                    .why("its process ended without a word of how it went")),
-            },
+            Some(word) = words.recv() => Some(Msg::Word(Box::new(word?))),
             _ = look_again.tick() => {
                 mouth.say(&Order::Look)?;
                 None
