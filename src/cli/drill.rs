@@ -84,7 +84,7 @@ enum Command {
     },
     /// Follow an exercise from a second terminal, as its game master: see what the trainee does, let things happen, say
     /// something, end it.
-    #[command(after_help = host::HELP)]
+    #[command(after_help = host::help())]
     Host(host::Args),
     /// Make a scenario of a real recovery's journal, without its data or names, and prove it.
     Record(record::Args),

@@ -19,17 +19,15 @@ use crate::{
     tui::theme::Look,
 };
 
-pub(super) const HELP: &str = "\
-Start a drill in one terminal and this in another, as the same user. What can be typed:
-  note TEXT     the trainee reads TEXT at the foot of the screen
-  inject NAME   let one of the scenario's injects come now
-  act WORDS     do something else: start m2, stop m2, lose m2, place FILE, fill disk, free disk
-  look, goals   how things stand; what is reached so far, with what shows it
-  end           end the exercise; both of you see how it went
-  quit          leave; the exercise goes on without you
-Without a terminal it reads the same words as lines, and leaves at the end of its input:
-  echo 'inject dead-man' | requorum drill host
-  requorum drill host --watch -w json > timeline.jsonl";
+/// What stands below the flags: the words that can be typed, as they are read.
+pub(super) fn help() -> String {
+    format!(
+        "Start a drill in one terminal and this in another, as the same user. What can be typed:\n{}Without a terminal it reads \
+         the same words as lines, and leaves at the end of its input:\n  echo 'inject dead-man' | requorum drill host\n  requorum \
+         drill host --watch -w json > timeline.jsonl",
+        words::help()
+    )
+}
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

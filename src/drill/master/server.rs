@@ -66,6 +66,11 @@ struct Served {
 }
 
 impl Shared {
+    /// Looks at `exercise` from now on, or at none.
+    fn turn_to(&self, exercise: Option<Arc<Exercise>>) {
+        *self.exercise.lock().unwrap_or_else(PoisonError::into_inner) = exercise;
+    }
+
     fn served(&self) -> MutexGuard<'_, Vec<Served>> {
         self.served.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -115,7 +120,7 @@ impl Server {
     /// From now on this exercise is looked at.
     pub fn begin(&self, exercise: &Arc<Exercise>) {
         let mut state = exercise.lock();
-        *self.shared.exercise.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(exercise));
+        self.shared.turn_to(Some(Arc::clone(exercise)));
         let lookers = &self.shared.lookers;
         let count = lookers.lock().len();
         lookers.send(&Word::Scene(Box::new(Scene::of(&state, count, true))));
@@ -124,7 +129,7 @@ impl Server {
 
     /// The exercise is given up for another one.
     pub fn leave(&self) {
-        *self.shared.exercise.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.shared.turn_to(None);
     }
 
     /// Tells everybody how it went.
