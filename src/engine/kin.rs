@@ -88,34 +88,28 @@ mod tests {
         paths.iter().filter(|p| p.extension().is_some_and(|x| x == "db")).map(|p| Source::open(p).unwrap()).collect()
     }
 
-    /// On pairs of fixtures the glance says nothing that the whole comparison does not say, too: on all that it calls the
-    /// same, and on a third of those that it tells apart.
+    /// On every pair of fixtures the glance says nothing that the whole comparison does not say, too.
     #[test]
     fn a_glance_agrees_with_the_whole_comparison() {
         let (sources, mut same, mut parts) = (fixtures(), 0, 0);
-        for (at, a) in sources.iter().enumerate() {
-            for b in &sources[..=at] {
+        for a in &sources {
+            for b in &sources {
                 let (a, b) = (a.view().unwrap(), b.view().unwrap());
-                let whole =
-                    || compare([&a, &b], b"", &|_| String::new(), &mut |_| Flow::Go, &mut |_| {}).unwrap().history;
+                let whole = compare([&a, &b], b"", &|_| String::new(), &mut |_| Flow::Go, &mut |_| {}).unwrap().history;
                 match glance([&a, &b]).unwrap() {
                     History::Same { until, .. } => {
-                        let whole = whole();
                         assert!(matches!(whole, History::Same { until: u, .. } if u == until), "{whole:?}");
                         same += 1;
                     }
                     History::Parts { .. } => {
+                        assert!(matches!(whole, History::Parts { .. }), "{whole:?}");
                         parts += 1;
-                        if parts % 3 == 0 {
-                            let whole = whole();
-                            assert!(matches!(whole, History::Parts { .. }), "{whole:?}");
-                        }
                     }
                     History::Unknown => {}
                 }
             }
         }
-        assert!(same >= sources.len() - 4 && parts > 100, "{same} {parts} of {}", sources.len());
+        assert!(same >= sources.len() - 4 && parts > 200, "{same} {parts} of {}", sources.len());
     }
 
     #[test]

@@ -42,10 +42,14 @@ struct Page {
 /// Gets `path`, which begins with a slash.
 async fn page(members: &Members, target: &Target, path: &str) -> Result<Page, Miss> {
     let (dial, limit) = (members.connect.dial_timeout, members.connect.answer_timeout());
-    let answer = http::get(target, &members.tls_http, path, &[("connection", "close")], dial, limit).await?;
-    let status = answer.status().as_u16();
-    let cluster = answer.headers().get("X-Etcd-Cluster-ID").and_then(|v| v.to_str().ok()).map(str::to_owned);
-    Ok(Page { status, cluster, text: http::text(answer, MOST, limit).await? })
+    let whole = async {
+        let answer = http::get(target, &members.tls_http, path, &[("connection", "close")], dial, limit).await?;
+        let status = answer.status().as_u16();
+        let cluster = answer.headers().get("X-Etcd-Cluster-ID").and_then(|v| v.to_str().ok()).map(str::to_owned);
+        Ok(Page { status, cluster, text: http::text(answer, MOST, limit).await? })
+    };
+    // head and body share the time of an answer: who sends drop by drop keeps nobody for twice as long
+    tokio::time::timeout(dial + limit, whole).await.map_err(|_| Miss::Late(limit))?
 }
 
 /// What the client port tells by HTTP.
