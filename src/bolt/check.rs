@@ -29,6 +29,43 @@ pub struct Report {
     pub problems: Vec<Error>,
     /// How many problems there are beyond those.
     pub more: u64,
+    /// What each of `problems` is about.
+    pub parts: Vec<Part>,
+    /// How many of all problems are in the trees: where there is none, every row can be read.
+    pub in_trees: u64,
+    /// What the list of free pages is worth.
+    pub free_list: FreeList,
+}
+
+/// What a problem is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// A meta page, where the other one is what is read, or only the header of one.
+    Meta,
+    /// The trees with the buckets and their rows.
+    Tree,
+    /// The list of free pages.
+    FreeList,
+}
+
+/// What the list of free pages is worth. Nothing that a row needs depends on it, but where it is right it tells whether
+/// the trees have all their pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FreeList {
+    /// It is not kept in the file, or is right.
+    #[default]
+    Sound,
+    /// It cannot be read, or it is wrong in itself, and no page is missing that it does not account for by that.
+    Damaged,
+    /// It can be read and does not fit the trees: pages are in neither, and which of them is wrong is not known.
+    Contradicts,
+}
+
+impl Report {
+    /// The problems that are about this part.
+    pub fn about(&self, part: Part) -> impl Iterator<Item = &Error> {
+        self.problems.iter().zip(&self.parts).filter(move |(_, of)| **of == part).map(|(problem, _)| problem)
+    }
 }
 
 /// Checks every page. `step` is told after each page how many were read, of how many at most, and says whether to go
@@ -39,7 +76,7 @@ pub fn check<R: ReadAt>(view: &View<R>, step: &mut dyn FnMut(u64, u64) -> bool) 
 
 /// As [`check`], and shows each row of the buckets of the first level to `visit`, with the bucket's name, while its
 /// page is at hand. The buckets come in no particular order, a bucket's rows together and in theirs. Once there is a
-/// problem no more rows are shown.
+/// problem in the trees no more rows are shown.
 pub fn check_rows<R: ReadAt>(
     view: &View<R>,
     step: &mut dyn FnMut(u64, u64) -> bool,
@@ -47,14 +84,18 @@ pub fn check_rows<R: ReadAt>(
 ) -> Result<Report, Error> {
     let hwm = view.meta().hwm;
     let report = Report { pages: hwm, ..Report::default() };
-    let mut checker = Checker { view, step, visit, seen: Bits::new(hwm), freed: Bits::default(), read: 0, report };
+    let part = Part::Meta;
+    let mut checker = Checker { view, step, visit, seen: Bits::new(hwm), freed: Bits::default(), read: 0, part, report };
     checker.metas();
-    checker.freelist()?;
+    checker.part = Part::Tree;
     let mut waiting = vec![Task { path: Vec::new(), depth: 0, rows: view.root().rows }];
     let mut window = Window::default();
     while let Some(task) = waiting.pop() {
         checker.bucket(&task, &mut waiting, &mut window)?;
     }
+    // After the trees, so that a list that claims their pages does not make them look as if they were used twice.
+    checker.part = Part::FreeList;
+    checker.freelist()?;
     checker.finish()
 }
 
@@ -121,13 +162,19 @@ struct Checker<'c, R> {
     freed: Bits,
     /// Pages read so far.
     read: u64,
+    /// What is being looked at.
+    part: Part,
     report: Report,
 }
 
 impl<R: ReadAt> Checker<'_, R> {
     fn problem(&mut self, problem: Error) {
+        if self.part == Part::Tree {
+            self.report.in_trees = self.report.in_trees.saturating_add(1);
+        }
         if self.report.problems.len() < KEPT {
             self.report.problems.push(problem);
+            self.report.parts.push(self.part);
         } else {
             self.report.more = self.report.more.saturating_add(1);
         }
@@ -137,8 +184,12 @@ impl<R: ReadAt> Checker<'_, R> {
         for (id, meta) in (0u64..).zip(self.view.metas()) {
             self.seen.add(id);
             match meta {
-                // etcd adds to it with its first write.
-                Ok(Meta { txid: u64::MAX, .. }) => self.problem(Error::at(id, b"", Fault::Txid)),
+                // etcd adds to it with its first write. What it says is in force, so this is about the trees.
+                Ok(Meta { txid: u64::MAX, .. }) => {
+                    self.part = Part::Tree;
+                    self.problem(Error::at(id, b"", Fault::Txid));
+                    self.part = Part::Meta;
+                }
                 Err(Error::Damaged { place, fault }) => {
                     self.problem(Error::Damaged { place: place.clone(), fault: fault.clone() });
                 }
@@ -170,6 +221,7 @@ impl<R: ReadAt> Checker<'_, R> {
         if id == NO_FREELIST {
             return Ok(());
         }
+        self.report.free_list = FreeList::Damaged;
         let mut bytes = Vec::new();
         let header = match self.view.load_raw(id, b"", &mut bytes) {
             Ok(header) => header,
@@ -183,8 +235,6 @@ impl<R: ReadAt> Checker<'_, R> {
             self.problem(Error::at(id, b"", fault));
             return Ok(());
         }
-        self.freed = Bits::new(hwm);
-        self.took(id, &bytes, b"")?;
         // 65535 and more do not fit the header's count: then the first entry is the count.
         let (first, count) = match header.count {
             u16::MAX => (24usize, page::u64_at(&bytes, 16).unwrap_or(0)),
@@ -193,13 +243,23 @@ impl<R: ReadAt> Checker<'_, R> {
         let listed = bytes.get(first..).unwrap_or_default().chunks_exact(8);
         if wide(listed.len()) < count {
             self.problem(Error::at(id, b"", Fault::Table { count, size: wide(bytes.len()) }));
+            return Ok(());
         }
-        let mut before = 0;
+        let own = id..id.saturating_add(wide(bytes.len()).checked_div(u64::from(self.view.page_size())).unwrap_or(1));
+        if let Some(shared) = own.clone().find(|page| self.seen.has(*page)) {
+            self.problem(Error::at(shared, b"", Fault::Shared));
+            return Ok(());
+        }
+        self.took(id, &bytes, b"")?;
+        self.freed = Bits::new(hwm);
+        let (mut before, mut wrong) = (0, 0u64);
         for entry in listed.take(usize::try_from(count).unwrap_or(usize::MAX)) {
             let free = page::u64_at(entry, 0).unwrap_or(0);
             if free < 2 || free >= hwm {
+                wrong = wrong.saturating_add(1);
                 self.problem(Error::at(free, b"", Fault::OutOfBounds { hwm }));
             } else if free <= before {
+                wrong = wrong.saturating_add(1);
                 self.problem(Error::at(free, b"", Fault::FreedTwice));
             } else if self.seen.has(free) {
                 self.problem(Error::at(free, b"", Fault::ReachableFreed));
@@ -207,7 +267,37 @@ impl<R: ReadAt> Checker<'_, R> {
             before = free;
             self.freed.add(free);
         }
+        self.lost(wrong);
         Ok(())
+    }
+
+    /// Pages that are neither in use nor free, of a list with so many entries that are wrong in themselves.
+    ///
+    /// Each such entry can stand for one lost page. Any other was left out of the list, or lost by the trees: where it has
+    /// the looks of a part of a tree, which of the two it is, is not known.
+    fn lost(&mut self, wrong: u64) {
+        let (mut lost, mut of_trees) = (0u64, false);
+        let mut bytes = Vec::new();
+        for page in 0..self.report.pages {
+            if self.seen.has(page) || self.freed.has(page) {
+                continue;
+            }
+            lost = lost.saturating_add(1);
+            self.problem(Error::at(page, b"", Fault::Lost));
+            // One page in all is read: those that overlap could be read again and again.
+            if !of_trees && self.read <= self.report.pages {
+                let loaded = self.view.load(page, b"", &mut bytes);
+                let pages = wide(bytes.len()).checked_div(u64::from(self.view.page_size())).unwrap_or(1);
+                self.read = self.read.saturating_add(pages);
+                of_trees = loaded.is_ok_and(|shape| shape.count > 0);
+            }
+        }
+        let sound = self.report.about(Part::FreeList).next().is_none();
+        self.report.free_list = match () {
+            () if sound => FreeList::Sound,
+            () if lost > wrong && (of_trees || self.read > self.report.pages) => FreeList::Contradicts,
+            () => FreeList::Damaged,
+        };
     }
 
     /// Notes that page `id` with its overflow, read into `bytes`, is in use.
@@ -217,9 +307,6 @@ impl<R: ReadAt> Checker<'_, R> {
             if !self.seen.add(page) {
                 self.problem(Error::at(page, bucket, Fault::Shared));
                 break;
-            }
-            if self.freed.has(page) {
-                self.problem(Error::at(page, bucket, Fault::ReachableFreed));
             }
         }
         self.read = self.read.saturating_add(pages);
@@ -350,7 +437,7 @@ impl<R: ReadAt> Checker<'_, R> {
                 let fault = Fault::ElementFlags { index: wide(index), flags: row.flags };
                 self.problem(task.fault(page, fault));
             }
-            if task.depth == 1 && self.report.problems.is_empty() {
+            if task.depth == 1 && self.report.in_trees == 0 {
                 (self.visit)(&task.path, row.shown());
             }
             if row.flags & IS_BUCKET == 0 {
@@ -394,16 +481,9 @@ impl<R: ReadAt> Checker<'_, R> {
 
     fn finish(mut self) -> Result<Report, Error> {
         self.report.reachable = self.seen.count();
-        if self.freed.0.is_empty() {
-            self.report.free = self.report.pages.saturating_sub(self.report.reachable);
-        } else {
-            self.report.free = self.freed.count();
-            for page in 0..self.report.pages {
-                if !self.seen.has(page) && !self.freed.has(page) {
-                    self.problem(Error::at(page, b"", Fault::Lost));
-                }
-            }
-        }
+        let not_in_use = self.report.pages.saturating_sub(self.report.reachable);
+        let listed = !self.freed.0.is_empty() && self.report.free_list == FreeList::Sound;
+        self.report.free = if listed { self.freed.count() } else { not_in_use };
         let all = self.report.pages;
         self.report.in_use = PageSet::from_words(std::mem::take(&mut self.seen.0));
         if (self.step)(all, all) { Ok(self.report) } else { Err(Error::Stopped) }

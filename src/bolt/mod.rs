@@ -23,7 +23,7 @@ mod stray;
 mod view;
 
 pub use build::Build;
-pub use check::{Report, check, check_rows};
+pub use check::{FreeList, Part, Report, check, check_rows};
 pub use cursor::{Cursor, Row};
 pub use edit::Edit;
 pub use error::{Error, Fault, Place};

@@ -6,7 +6,7 @@
 use super::ReadAt;
 use super::cursor::Cursor;
 use super::error::{Error, Fault};
-use super::meta::{META_LEN, Meta};
+use super::meta::{META_LEN, Meta, NO_FREELIST};
 use super::page::{self, Header, Shape};
 
 /// The smallest file that bbolt opens.
@@ -165,6 +165,19 @@ impl<R: ReadAt> View<R> {
     /// (That a page is the newer one is then known only from its damaged content.)
     pub fn fell_back(&self) -> bool {
         self.fell_back
+    }
+
+    /// Whether the page of the list of free pages, where one is kept, is such a list: what bbolt looks at when it opens the
+    /// file. What the list says is for [`super::check()`].
+    pub fn free_list(&self) -> Result<(), Error> {
+        let id = self.meta.freelist;
+        if id == NO_FREELIST {
+            return Ok(());
+        }
+        match self.load_raw(id, b"", &mut Vec::new())?.flags {
+            page::FREELIST => Ok(()),
+            flags => Err(Error::at(id, b"", Fault::WrongType { flags, wanted: "the list of free pages" })),
+        }
     }
 
     /// Bytes up to the high-water mark; what etcd calls the total size.

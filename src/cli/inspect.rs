@@ -20,6 +20,7 @@ use crate::{
         compare::{self as comparing, Change, Compared, Differs, History, Sums},
         contents::{self, prefix_of},
         datadir, hashkv as hashing,
+        inspect::accept_hint,
         keys::{self as listing, Wanted},
         loss::Tally,
         progress::{Progress, Watch},
@@ -110,9 +111,7 @@ fn introduce(path: &Path, status: &Status) {
         warn(&format!("Warning: {warning}"));
     }
     if status.trailer == Trailer::Missing && status.problems.is_empty() {
-        warn(&format!(
-            "Note: {path} has no SHA-256 trailer, as a copy of member/snap/db has none; its pages and rows are sound."
-        ));
+        warn(&format!("Note: {path}: {}; its pages and rows are sound.", status.trailer_problem));
     }
 }
 
@@ -199,9 +198,9 @@ pub(super) fn inspect(args: &InspectArgs, format: Format) -> Result<()> {
             Format::Fields => found.fields(&name),
         })?;
         match found.damage() {
-            Some(why) => Err(Trouble::new(Kind::Input, format!("{name} is damaged"))
-                .why(why)
-                .hint("Take another copy of it, or another snapshot.")),
+            Some(why) => Err(Trouble::new(Kind::Input, format!("{name} is damaged")).why(why).hint(
+                found.acceptable_revision.map_or("Take another copy of it, or another snapshot.".into(), accept_hint),
+            )),
             None => Ok(()),
         }
     })

@@ -23,6 +23,10 @@ pub(super) struct OptionArgs {
     /// Write a compacted database: live pages only, numbered anew.
     #[arg(long)]
     compact: bool,
+    /// Restore a file of which only a meta page or the list of free pages is damaged, at this revision: the one that the
+    /// refusal names. The database is written anew, without the damage.
+    #[arg(long, value_name = "REVISION")]
+    accept_damage: Option<i64>,
     /// Give everything that is made to this user [default: who runs requorum; in an empty directory, its owner].
     #[arg(long, value_name = "USER[:GROUP]")]
     owner: Option<String>,
@@ -43,6 +47,7 @@ impl OptionArgs {
             disable_auth: self.disable_auth,
             set_version: self.set_version,
             compact: self.compact,
+            accept_damage: self.accept_damage,
             owner: self.owner.clone(),
             mode: self.mode.clone(),
             like: self.like.as_deref().map(absolute).transpose()?,

@@ -10,7 +10,9 @@ use super::{
 use crate::{
     engine::{
         genesis::Genesis,
+        inspect::accept_hint,
         restore::{self, Job, Tools},
+        seal::Extra,
         source::Source,
         status::human_size,
     },
@@ -171,6 +173,11 @@ fn fetch(url: &str, file: &std::path::Path) -> Result<()> {
         Health::Unhashed => "it carries no SHA-256 of its own; its pages are sound",
         Health::Unread => "not read",
         Health::Packed(how) => how.as_str(),
+        Health::Limited(damage) => {
+            return Err(Trouble::new(Kind::Input, format!("{} was fetched and is damaged", file.display()))
+                .why(&damage.why)
+                .hint(accept_hint(damage.revision)));
+        }
         Health::Broken(why) => {
             return Err(Trouble::new(Kind::Input, format!("{} was fetched and is not to be trusted", file.display()))
                 .why(why)
@@ -228,6 +235,15 @@ fn restore_one(args: &RestoreArgs) -> Result<()> {
         restored
     })?;
     if let Some(prepared) = tools.shelf.find(&args.file) {
+        let source = &prepared.checked.source;
+        let beyond = prepared.digest.extra.as_ref().filter(|_| prepared.digest.trailer.is_some());
+        let hole = source.hole.map(|hole| hole.words(source));
+        for words in beyond.map(Extra::sentence).into_iter().chain(hole) {
+            warn(&format!("Warning: {}: {words}.", source.path.display()));
+        }
+        if let Some(damage) = prepared.checked.walk.damage() {
+            warn(&format!("Warning: {} is damaged, and was accepted: {damage}.", source.path.display()));
+        }
         for problem in brought(&prepared.checked.walk.content, args.etcd_version, &options) {
             warn(&format!("Warning: {}", problem.text));
         }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    filetype::{self, is_database},
     progress::{Phase, Watch},
     source::{BLOCK_BYTES, hex, step},
     words::thousands,
@@ -123,11 +124,6 @@ fn zip_member<R: Read + Seek>(zip: &mut zip::ZipArchive<R>) -> std::result::Resu
     })
 }
 
-/// Whether a bbolt meta page stands here: its magic number, or at least its page type.
-fn is_database(head: &[u8]) -> bool {
-    head.get(16..20) == Some(b"\xed\xda\x0c\xed") || head.get(..12) == Some(b"\0\0\0\0\0\0\0\0\x04\0\0\0")
-}
-
 /// Where unpacked files lie.
 struct Place {
     dir: PathBuf,
@@ -224,11 +220,8 @@ fn fill(from: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 fn stranger(head: &[u8]) -> String {
-    if head.get(257..262) == Some(b"ustar") {
-        return "a tar archive".into();
-    }
-    match super::source::foreign(head) {
-        Some((name, _)) => name.into(),
+    match filetype::identify(head.get(..filetype::HEAD_BYTES).unwrap_or(head), Path::new("FILE")) {
+        Some(found) => found.name,
         None => format!("no etcd database (it begins with {})", hex(head.get(..8).unwrap_or(head))),
     }
 }
@@ -329,7 +322,8 @@ mod tests {
         let cases = [
             (tar, "a tar archive"),
             (b"SQLite format 3\0aaaa".to_vec(), "an SQLite database"),
-            (b"hello, world".to_vec(), "begins with 68656c6c6f2c2077"),
+            (b"hello, world".to_vec(), "text; it begins with \"hello, world\""),
+            (vec![0xf0; 40], "begins with f0f0f0f0f0f0f0f0"),
             (Vec::new(), "is empty"),
         ];
         for (bytes, words) in cases {

@@ -28,13 +28,28 @@ use crate::{
 
 /// What a file is, in a sentence without its name: `a saved snapshot, its SHA-256 trailer is right`.
 pub fn nature<R: ReadAt>(source: &Source, view: &View<R>, digest: &Digest) -> String {
-    let mut words = match (digest.trailer, digest.verified()) {
-        (Some(_), Ok(())) => "a saved snapshot, its SHA-256 trailer is right".to_string(),
-        (Some(_), Err(_)) => "a saved snapshot, its SHA-256 trailer is WRONG".to_string(),
-        (None, _) if is_copy(view) && source.body_bytes() == view.used_bytes() => {
+    let copy = is_copy(view);
+    let mut words = match (digest.trailer, digest.verified(), &digest.cut_trailer, &digest.extra) {
+        (Some(_), Ok(()), _, None) => "a saved snapshot, its SHA-256 trailer is right".to_string(),
+        (Some(_), Ok(()), _, Some(extra)) => {
+            format!("a saved snapshot, its SHA-256 trailer is right; {}", extra.sentence())
+        }
+        (Some(_), Err(_), ..) => "a saved snapshot, its SHA-256 trailer is WRONG".to_string(),
+        (None, _, Some((bytes, _)), _) if copy => {
+            format!("a saved snapshot that ends in its SHA-256 trailer, of which {bytes} of 32 bytes are there")
+        }
+        (None, _, _, Some(extra)) => {
+            let what = match copy {
+                true => "a copy of a database, as a saved snapshot is",
+                false => "a database as etcd runs on it (member/snap/db)",
+            };
+            let words = extra.words();
+            format!("{what}; {words} at its end belong to no page, and there is no SHA-256 that fits its content")
+        }
+        (None, ..) if copy && source.body_bytes() == view.used_bytes() => {
             "a saved snapshot without its SHA-256 trailer".to_string()
         }
-        (None, _) => "a database as etcd runs on it (member/snap/db), without a SHA-256 trailer".to_string(),
+        (None, ..) => "a database as etcd runs on it (member/snap/db), without a SHA-256 trailer".to_string(),
     };
     match &source.wrapping {
         Wrapping::Plain => {}
@@ -71,6 +86,9 @@ pub struct Contents {
     pub sha256: String,
     /// What its trailer says.
     pub trailer: Trailer,
+    /// The revision at which the file can be restored though a meta page or the list of free pages is damaged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acceptable_revision: Option<i64>,
     /// etcdutl's status hash.
     pub hash: u32,
     /// The last revision in a row.
@@ -277,14 +295,17 @@ pub fn contents(source: &Source, depth: usize, watch: &mut Watch<'_>) -> Result<
 }
 
 fn begin<R: ReadAt>(source: &Source, view: &View<R>, digest: &Digest, walk: Walk, marks: &Marks) -> Contents {
-    let mut problems: Vec<String> = walk.meta_problem.into_iter().collect();
-    let Findings { errors, warnings, proven, unproven } = walk.findings;
+    let acceptable_revision = walk.acceptable(false).map(|damage| damage.revision);
+    let mut problems: Vec<String> = walk.damage_of_parts().collect();
+    let Findings { errors, mut warnings, proven, unproven } = walk.findings;
     problems.extend(errors);
+    warnings.extend(source.hole.map(|hole| hole.words(source)));
     Contents {
         kind: nature(source, view, digest),
         file_size: source.given_bytes(),
         sha256: digest.file_sha256.clone(),
         trailer: Trailer::of(digest),
+        acceptable_revision,
         hash: walk.hash,
         revision: walk.last.main,
         compact_revision: marks.compacted(),

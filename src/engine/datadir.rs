@@ -24,7 +24,7 @@ use crate::{
         version::Minor,
     },
     plan::facts::{
-        FileFacts, Health, KnownMember,
+        DamagedPart, FileFacts, Health, KnownMember,
         disk::{DirFacts, DirSays, DirState, Held},
     },
     raft::{Error, wal},
@@ -76,6 +76,10 @@ pub fn check(facts: &mut DirFacts, watch: &mut Watch<'_>) -> Result<()> {
     let damage = match &says.database.health {
         // A server writes on while it is read: what looks like damage there is none.
         Health::Broken(why) if !facts.held.is_held() => Some(of_database(&says.database, why)),
+        // The quick look has said the rest.
+        Health::Limited(damage) if !facts.held.is_held() && !damage.parts.iter().all(|part| part.etcd_starts()) => {
+            Some(of_database(&says.database, &damage.why))
+        }
         _ => None,
     };
     facts.state = match why.or(damage) {
@@ -177,10 +181,33 @@ fn judge(places: &Places, held: &Held) -> DirState {
     }
     let mut says = tell(places, file, book.as_ref(), log.as_ref());
     says.received_db = received.map(|(index, _)| index);
+    if !held.is_held() {
+        let limited = book.iter().flat_map(|book| &book.limited).filter(|(part, _)| part.etcd_starts());
+        let words = limited.map(|(part, why)| of_database(&says.database, &started_on(*part, why)));
+        let words: Vec<String> = words.collect();
+        says.warnings.extend(words);
+    }
     let why = why_broken(places, &says, book.as_ref(), log.as_ref(), held);
     match why {
         Some(why) => DirState::Broken { why, says: Box::new(says) },
         None => DirState::Whole(Box::new(says)),
+    }
+}
+
+/// What an etcd would do on a database with such damage.
+fn started_on(part: DamagedPart, why: &str) -> String {
+    match part {
+        DamagedPart::NewerMetaPage => format!(
+            "the newer of its two meta pages is damaged ({why}): an etcd would start from the state before the last \
+             transaction, and apply what its log holds after that"
+        ),
+        DamagedPart::MetaPage => {
+            format!("a meta page is damaged ({why}): an etcd would start from the state that the other one has")
+        }
+        DamagedPart::FreeList => format!(
+            "its list of free pages is damaged ({why}), so an etcd would not start on it; the list holds no data, and \
+             requorum snapshot status shows what can be restored from the file"
+        ),
     }
 }
 
@@ -322,6 +349,10 @@ fn why_broken(
         }
         Health::Broken(why) => return Some(format!("{}{from_start}", of_database(&says.database, why))),
         _ => {}
+    }
+    let stops = book.and_then(|book| book.limited.iter().find(|(part, _)| !part.etcd_starts()));
+    if let Some((part, why)) = stops {
+        return Some(format!("{}{from_start}", of_database(&says.database, &started_on(*part, why))));
     }
     let (last, start) = (says.last_index, says.snap_index);
     if log.store.is_none() && says.etcd < Some(Minor::V3_7) {

@@ -16,14 +16,14 @@ use super::{
     words::{count, thousands},
 };
 use crate::{
-    bolt::{self, PageSet, ReadAt, Row, View},
+    bolt::{self, FreeList, PageSet, Part, ReadAt, Row, View},
     etcd::{
         membership::{Id, Member},
         proto::{AlarmMember, KeyValueRef},
         revision::{Revision, RevisionKey},
         schema,
     },
-    plan::facts::{Content, FileFacts, Health, KnownMember, UNREADABLE},
+    plan::facts::{Content, DamagedPart, FileFacts, Health, KnownMember, LimitedDamage, UNREADABLE},
     trouble::{Kind, Result, Trouble},
 };
 
@@ -52,8 +52,9 @@ pub struct Walk {
     pub in_use: PageSet,
     /// Pages in use and free.
     pub pages: Pages,
-    /// What is wrong with a meta page where the other one is whole; the figures are that one's.
-    pub meta_problem: Option<String>,
+    /// Damage that leaves every row readable: of a meta page where the other one is whole, whose state this is, and of the
+    /// list of free pages. Each with a sentence.
+    pub limited: Vec<(DamagedPart, String)>,
 }
 
 /// How the pages up to the high-water mark are used.
@@ -83,6 +84,13 @@ pub struct BucketSum {
 pub enum Halt {
     /// The database is damaged.
     Damaged(String),
+    /// It is damaged where no row is affected, and nobody accepted that, or accepted another revision.
+    Limited {
+        /// What is damaged, and what is sound.
+        why: String,
+        /// The last revision of what can be read.
+        revision: i64,
+    },
     /// The watcher said stop.
     Stopped(Trouble),
 }
@@ -241,10 +249,25 @@ fn other_row(found: &mut Walk, bucket: &[u8], key: &[u8], value: &[u8]) -> std::
 /// # Errors
 /// In a sentence that names the first damage and says how many there are.
 pub fn check_and_walk<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Result<Walk, Halt> {
+    check_and_accept(view, None, watch)
+}
+
+/// As [`check_and_walk`], of a file whose damaged meta page or list of free pages the operator may have accepted by
+/// typing the revision of what can be read.
+///
+/// # Errors
+/// As there; [`Halt::Limited`] for such damage where it was not accepted.
+pub fn check_and_accept<R: ReadAt>(
+    view: &View<R>,
+    accepted: Option<i64>,
+    watch: &mut Watch<'_>,
+) -> std::result::Result<Walk, Halt> {
     let walk = look(view, watch)?;
-    match walk.damage() {
-        Some(damage) => Err(Halt::Damaged(damage)),
-        None => Ok(walk),
+    match (walk.acceptable(false), walk.damage()) {
+        (Some(damage), _) if accepted == Some(damage.revision) => Ok(walk),
+        (Some(LimitedDamage { why, revision, .. }), _) => Err(Halt::Limited { why, revision }),
+        (None, Some(damage)) => Err(Halt::Damaged(damage)),
+        (None, None) => Ok(walk),
     }
 }
 
@@ -269,16 +292,42 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
         return Err(Halt::Stopped(trouble));
     }
     let report = report?;
-    let metas: Vec<String> =
-        view.metas().iter().filter_map(|meta| meta.as_ref().err()).map(ToString::to_string).collect();
-    let of_meta = |problem: &&bolt::Error| metas.contains(&problem.to_string());
-    if let Some(first) = report.problems.iter().find(|problem| !of_meta(problem)) {
-        let count = report.problems.len() as u64 + report.more;
-        let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
-        return Err(Halt::Damaged(format!("{first}{more}")));
+    let told = |first: &bolt::Error, all: u64| match all {
+        0 | 1 => first.to_string(),
+        all => format!("{first} (and {} more)", all - 1),
+    };
+    let of_list = report.about(Part::FreeList).count() as u64;
+    if let Some(first) = report.about(Part::Tree).next() {
+        return Err(Halt::Damaged(told(first, report.problems.len() as u64 + report.more)));
     }
-    // The rows are visited only while no problem is known; a broken meta page is one, and yet the rows are there.
-    let mut found = if report.problems.is_empty() { tally.finish(view)? } else { walk(view, watch)? };
+    if let (FreeList::Contradicts, Some(first)) = (report.free_list, report.about(Part::FreeList).next()) {
+        let count = of_list + report.more;
+        return Err(Halt::Damaged(format!(
+            "{}; its list of free pages and its trees do not fit each other, and which of them is wrong cannot be known",
+            told(first, count)
+        )));
+    }
+    let mut found = tally.finish(view)?;
+    if let Some(first) = report.about(Part::Meta).next() {
+        let newer = view.fell_back();
+        let more = report.about(Part::Meta).count() as u64;
+        found.limited.push(if newer {
+            let words = "the newer of its two meta pages is damaged";
+            (
+                DamagedPart::NewerMetaPage,
+                format!("{words} ({}), so the state before the last transaction is read", told(first, more)),
+            )
+        } else {
+            (DamagedPart::MetaPage, format!("a meta page is damaged ({}), so the other one is read", told(first, more)))
+        });
+    }
+    if let Some(first) = report.about(Part::FreeList).next() {
+        let why = told(first, of_list + report.more);
+        found.limited.push((
+            DamagedPart::FreeList,
+            format!("its list of free pages is damaged ({why}), which holds no data: every page of its trees is sound"),
+        ));
+    }
     // A sound tree may be what is left of a larger one, which the pages outside it remember.
     let lost = leftover::lost_end(view, &report.in_use, found.last, found.compacted)?;
     found.findings.proven.retain(|_| lost.is_none());
@@ -292,14 +341,6 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
     }
     found.in_use = report.in_use;
     found.pages = Pages { bytes: view.page_size(), all: report.pages, free: report.free };
-    found.meta_problem = report.problems.first().map(ToString::to_string);
-    if found.meta_problem.is_some() && view.fell_back() {
-        found.meta_problem = found.meta_problem.map(|why| {
-            format!(
-                "the newer of its two meta pages is damaged ({why}), so the state before the last transaction is read"
-            )
-        });
-    }
     Ok(found)
 }
 
@@ -309,13 +350,30 @@ impl Walk {
         self.last.main.max(self.compacted)
     }
 
+    /// The sentences of [`Walk::limited`].
+    pub fn damage_of_parts(&self) -> impl Iterator<Item = String> {
+        self.limited.iter().map(|(_, why)| why.clone()).collect::<Vec<_>>().into_iter()
+    }
+
+    /// The damage that may be accepted: none where there is none, and where other things speak against the file, too.
+    pub fn acceptable(&self, hashed: bool) -> Option<LimitedDamage> {
+        let why = self.damage().filter(|_| !self.limited.is_empty() && self.findings.errors.is_empty())?;
+        let parts = self.limited.iter().map(|(part, _)| *part).collect();
+        Some(LimitedDamage { parts, revision: self.last.main, hashed, why })
+    }
+
     /// Why it must not be taken as it is, in a sentence; none where nothing speaks against it.
     pub fn damage(&self) -> Option<String> {
-        let meta = self.meta_problem.as_ref().map(|why| {
-            let revision = thousands(self.last.main.unsigned_abs());
+        let revision = thousands(self.last.main.unsigned_abs());
+        let what = |why: &str| {
             format!("{why}; what can be read is whole: revision {revision}, {}", count(self.keys, "key", "keys"))
+        };
+        let whys: Vec<&str> = self.limited.iter().map(|(_, why)| why.as_str()).collect();
+        let limited = (!whys.is_empty()).then(|| match self.findings.errors.is_empty() {
+            true => what(&whys.join("; ")),
+            false => whys.join("; "),
         });
-        let mut all = meta.into_iter().chain(self.findings.errors.iter().cloned());
+        let mut all = limited.into_iter().chain(self.findings.errors.iter().cloned());
         let first = all.next()?;
         match all.count() {
             0 => Some(first),
@@ -340,6 +398,14 @@ pub fn examine(path: &std::path::Path, watch: &mut Watch<'_>) -> Result<FileFact
         let (digest, walk) = scan(&source, false, watch)?;
         let walk = walk.map_err(|halt| halt.into_trouble(&source))?;
         let damage = walk.damage();
+        let limited = walk.acceptable(digest.verified().is_ok());
+        let mut warnings = walk.findings.warnings;
+        let beyond = digest.extra.as_ref().map(|extra| match digest.trailer {
+            Some(_) => extra.sentence(),
+            None => format!("{} at its end belong to no page", extra.words()),
+        });
+        warnings.extend(beyond.filter(|_| source.hole.is_none()));
+        warnings.extend(source.hole.map(|hole| hole.words(&source)));
         facts.content = Some(Content {
             sha256: digest.file_sha256.clone(),
             hash: walk.hash,
@@ -348,14 +414,26 @@ pub fn examine(path: &std::path::Path, watch: &mut Watch<'_>) -> Result<FileFact
             rows: walk.rows,
             total_bytes: view.used_bytes(),
             members: walk.members,
-            warnings: walk.findings.warnings,
+            warnings,
+            snapshot_bytes: (digest.snapshot_bytes < digest.hashed).then_some(digest.snapshot_bytes),
             ..walk.content
         });
+        let wrong = digest.verified().is_err() && digest.trailer.is_some();
         match (damage, digest.verified()) {
+            (Some(_), _) if limited.is_some() && source.wrapping == Wrapping::Plain && !wrong && !source.is_part() => {
+                match (limited, source.to_cut(&digest)) {
+                    (Some(damage), None) => Ok(Health::Limited(damage)),
+                    (damage, cut) => {
+                        let why = damage.map(|damage| damage.why).into_iter().chain(cut).collect::<Vec<_>>();
+                        Err(Trouble::new(Kind::Input, why.join("; ")))
+                    }
+                }
+            }
             (Some(damage), _) => Err(Trouble::new(Kind::Input, damage)),
             (None, Err(why)) if digest.trailer.is_some() => Err(Trouble::new(Kind::Input, why)),
             (None, _) if matches!(source.wrapping, Wrapping::Archive { .. }) => Ok(Health::Packed(source.to_restore())),
             (None, _) if source.wrapping != Wrapping::Plain => Err(Trouble::new(Kind::Input, source.to_restore())),
+            (None, _) if source.hole.is_some() => Ok(Health::Packed(source.to_cut(&digest).unwrap_or_default())),
             (None, Ok(())) => Ok(Health::Verified),
             (None, Err(_)) if source.is_part() => Err(Trouble::new(Kind::Input, source::LEFTOVER)),
             (None, Err(_)) => Ok(Health::Unhashed),
@@ -374,14 +452,33 @@ pub fn examine(path: &std::path::Path, watch: &mut Watch<'_>) -> Result<FileFact
     Ok(facts)
 }
 
+/// What to do about damage that can be accepted.
+pub fn accept_hint(revision: i64) -> String {
+    format!(
+        "Take another snapshot where there is one; otherwise the state of revision {revision} can be restored with \
+         --accept-damage={revision}."
+    )
+}
+
 impl Halt {
     /// The failure, naming the file.
     pub fn into_trouble(self, source: &Source) -> Trouble {
         match self {
             Halt::Stopped(trouble) => trouble,
-            Halt::Damaged(why) => Trouble::new(Kind::Input, format!("{} is damaged", source.path.display()))
-                .why(why)
-                .hint("Take another snapshot; a copy of member/snap/db is only whole when etcd was stopped."),
+            Halt::Limited { why, revision } => {
+                Trouble::new(Kind::Input, format!("{} is damaged", source.path.display()))
+                    .why(why)
+                    .hint(accept_hint(revision))
+            }
+            Halt::Damaged(why) => {
+                let trouble = Trouble::new(Kind::Input, format!("{} is damaged", source.path.display()));
+                match source.altered() {
+                    Some(found) => trouble.why(format!("{why}; it is {}", found.name)).hint(found.hint),
+                    None => trouble
+                        .why(why)
+                        .hint("Take another snapshot; a copy of member/snap/db is only whole when etcd was stopped."),
+                }
+            }
         }
     }
 }

@@ -19,13 +19,14 @@ use std::{
 };
 
 use super::{
-    inspect::{Halt, Walk, check_and_walk},
+    inspect::{Halt, Walk, check_and_accept},
     locks,
     progress::{Flow, Phase, Progress, Watch},
     source::{Body, Digest, Source, io_trouble, step},
 };
 use crate::{
     bolt::View,
+    plan::facts::LimitedDamage,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -61,6 +62,8 @@ pub struct Trust<'a> {
     pub pinned_sha256: Option<&'a str>,
     /// Take a file without a trailer, or with a wrong one.
     pub skip_hash_check: bool,
+    /// The revision at which damage of a meta page or of the list of free pages is accepted.
+    pub accept_damage: Option<i64>,
 }
 
 impl Trust<'_> {
@@ -90,6 +93,19 @@ impl Trust<'_> {
                 Err(Trouble::new(Kind::Input, format!("{} cannot be trusted", source.path.display()))
                     .why(why)
                     .hint(hint))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// As [`check_and_accept`], of a file that was read before.
+    ///
+    /// # Errors
+    /// For damage that is not accepted.
+    pub fn accepts(&self, checked: &Checked) -> Result<()> {
+        match checked.walk.acceptable(false) {
+            Some(LimitedDamage { why, revision, .. }) if self.accept_damage != Some(revision) => {
+                Err(Halt::Limited { why, revision }.into_trouble(&checked.source))
             }
             _ => Ok(()),
         }
@@ -142,8 +158,8 @@ impl Prepared {
             thread::scope(|scope| {
                 let hash = scope.spawn(|| hashing.run(&source, trust));
                 let mut both = |own: Progress| hashing.beside(own, &mut *watch);
-                let walked = check_and_walk(&view, &mut both);
-                let done = walked.map_err(|halt| (matches!(halt, Halt::Damaged(_)), halt.into_trouble(&source)));
+                let walked = check_and_accept(&view, trust.accept_damage, &mut both);
+                let done = walked.map_err(|halt| (!matches!(halt, Halt::Stopped(_)), halt.into_trouble(&source)));
                 let done = done.and_then(|walk| {
                     let checked = Checked { source: Arc::clone(&source), view, walk, stamp };
                     let made = meanwhile(&checked, &mut both).map_err(|trouble| (false, trouble))?;
@@ -167,7 +183,8 @@ impl Prepared {
         } else {
             let digest = source.digest(watch)?;
             trust.judge(&source, &digest)?;
-            let walk = check_and_walk(&view, watch).map_err(|halt| halt.into_trouble(&source))?;
+            let walk = check_and_accept(&view, trust.accept_damage, watch);
+            let walk = walk.map_err(|halt| halt.into_trouble(&source))?;
             let checked = Checked { source, view, walk, stamp };
             let made = meanwhile(&checked, watch)?;
             (Prepared { checked, digest }, made)

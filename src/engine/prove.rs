@@ -15,7 +15,7 @@ use super::{
     inspect::{Halt, Walk, check_and_walk},
     prepared::Prepared,
     progress::{Phase, Progress, Watch},
-    restore::{Job, Restored, snap_files},
+    restore::{Job, Restored, rewritten, snap_files},
     source::io_trouble,
 };
 use crate::{
@@ -61,20 +61,21 @@ pub fn prove(
 
     let source = &prepared.checked.walk;
     let view = View::open(made.db).map_err(|e| wrong(format!("its database does not open: {e}")))?;
-    let in_full = job.options.compact || made.bump.is_some();
+    let anew = rewritten(job, source);
+    let in_full = anew || made.bump.is_some();
     let (mut last, mut keys) = (source.last, source.keys);
     if in_full && !brief {
         let mut as_proof = |step: Progress| watch(Progress { phase: Phase::Prove, ..step });
         let walk = check_and_walk(&view, &mut as_proof).map_err(|halt| match halt {
             Halt::Stopped(trouble) => trouble,
-            Halt::Damaged(why) => wrong(format!("its database reads back damaged: {why}")),
+            Halt::Damaged(why) | Halt::Limited { why, .. } => wrong(format!("its database reads back damaged: {why}")),
         })?;
         same_sums(&walk, source, made).map_err(wrong)?;
         (last, keys) = (walk.last, walk.keys);
     } else if let Some(bump) = made.bump {
         (last, keys) = (bump, keys + 1);
     }
-    if !job.options.compact {
+    if !anew {
         if !brief {
             copy::prove(prepared, made.db, watch)?;
         }

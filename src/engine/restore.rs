@@ -140,10 +140,15 @@ pub fn build(job: &Job<'_>, tools: &Tools, beside: bool, watch: &mut Watch<'_>) 
         };
     }
     let owner = Owner::of(job.options)?;
-    let trust = Trust { pinned_sha256: job.pinned_sha256, skip_hash_check: job.skip_hash_check };
+    let trust = Trust {
+        pinned_sha256: job.pinned_sha256,
+        skip_hash_check: job.skip_hash_check,
+        accept_damage: job.options.accept_damage,
+    };
     let (prepared, laid) = match tools.shelf.find(job.source) {
         Some(prepared) => {
             trust.judge(&prepared.checked.source, &prepared.digest)?;
+            trust.accepts(&prepared.checked)?;
             let laid = Laid::out(job, tools, beside, &prepared.checked, watch)?;
             prepared.unchanged()?;
             (prepared, laid)
@@ -178,7 +183,7 @@ impl Laid {
         let begin = if beside { Stage::beside } else { Stage::begin };
         let data = begin(disk, job.data_dir)?;
         let wal = job.wal_dir.map(|dir| begin(disk, dir)).transpose()?;
-        enough_space(&data, copy::live_bytes(checked), job.options.compact, wal.as_ref())?;
+        enough_space(&data, copy::live_bytes(checked), rewritten(job, &checked.walk), wal.as_ref())?;
 
         let member = data.content().join("member");
         let snap_dir = member.join("snap");
@@ -191,7 +196,7 @@ impl Laid {
         let db = disk.create(&path, 0o600).map_err(|e| io_trouble("write", &path, &e))?;
         // As etcd holds it; where locks do not work there is nobody to keep out.
         let _ = db.flock();
-        match job.options.compact {
+        match rewritten(job, &checked.walk) {
             true => copy::compact(checked, &db, watch)?,
             false => copy::copy(checked, &db, watch)?,
         }
@@ -266,6 +271,12 @@ impl Built {
         stage::place(data, wal)?;
         Ok(restored)
     }
+}
+
+/// Whether the database is written anew from its rows: compacted, or since a part of the file is damaged, which a copy of
+/// its pages would keep.
+pub fn rewritten(job: &Job<'_>, walk: &Walk) -> bool {
+    job.options.compact || !walk.limited.is_empty()
 }
 
 /// Refuses a snapshot on which the etcd that it is written for would not start.

@@ -15,12 +15,11 @@ use std::{
     thread,
 };
 
-use sha2::{Digest as _, Sha256};
-
 use super::{
     inspect::{Halt, Walk, look},
     progress::{Phase, Watch},
-    source::{BLOCK_BYTES, Body, Digest, Source, TRAILER_BYTES, hex, io_trouble, step},
+    seal::Sealer,
+    source::{BLOCK_BYTES, Body, Digest, Source, io_trouble, step},
 };
 use crate::{
     bolt::{ReadAt, View},
@@ -147,25 +146,16 @@ impl Reader<'_> {
 
 /// Hashes what the reader sends, and hands the memory back to it.
 fn hash(source: &Source, full: &Receiver<Block>, empty: &Sender<Vec<u8>>, hashed: &Sender<u64>) -> Result<Digest> {
-    let fail = |e: io::Error| io_trouble("read", &source.path, &e);
-    let mut sha = Sha256::new();
+    let mut sealer = Sealer::new(source);
     let mut done = 0;
     while let Ok(block) = full.recv() {
-        let block = block.map_err(fail)?;
-        sha.update(&block);
+        let block = block.map_err(|e| io_trouble("read", &source.path, &e))?;
+        sealer.update(&block);
         done += block.len() as u64;
         // Either may have gone: the reader at its end, the listener after a stop.
         let _ = (empty.send(block), hashed.send(done));
     }
-    let body_sha256: [u8; 32] = sha.clone().finalize().into();
-    let mut trailer = None;
-    if source.has_trailer {
-        let mut bytes = [0; TRAILER_BYTES as usize];
-        source.body().read_exact_at(&mut bytes, source.body_bytes()).map_err(fail)?;
-        sha.update(bytes);
-        trailer = Some(bytes);
-    }
-    Ok(Digest { file_sha256: hex(&sha.finalize()), body_sha256, trailer, blocks: Vec::new() })
+    sealer.finish()
 }
 
 /// How far the reader is.

@@ -4,6 +4,7 @@
 //! `etcdctl snapshot save` writes the database and 32 bytes of SHA-256 behind it; database files
 //! are multiples of 512 bytes, so a length of 32 more tells that the trailer is there. A copy of
 //! `member/snap/db` has none. Source: etcd `etcdutl/snapshot/v3_snapshot.go` (`hasChecksum`).
+//! Where other bytes follow the trailer, [`super::seal`] finds it.
 
 use std::{
     fs::{self, File},
@@ -15,12 +16,13 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use rustix::fs::{Advice, fadvise};
-use sha2::{Digest as _, Sha256};
+use rustix::fs::{Advice, SeekFrom, fadvise, seek};
 
 use super::{
     archive::{self, Archive},
+    filetype::{self, Identified, altered::LineEnds},
     progress::{Flow, Phase, Progress, Watch},
+    seal::{Extra, Hole, Sealer},
     words::thousands,
 };
 use crate::{
@@ -32,6 +34,12 @@ use crate::{
 pub const TRAILER_BYTES: u64 = 32;
 /// How much is read at a time, and how finely the copy is compared with what was hashed.
 pub const BLOCK_BYTES: usize = 1 << 20;
+/// A hole behind the pages in use that is at least so large is not read. (bbolt grows a file by 16 MiB at a time.)
+const HOLE_BYTES: u64 = 256 << 20;
+/// Parts of a sparse file that are looked at for holes.
+const EXTENTS: usize = 4096;
+/// How much of a damaged file is read to see whether a transfer changed it.
+const ALTERED_BYTES: u64 = 64 << 20;
 
 /// An opened file that has the looks of a database.
 #[derive(Debug)]
@@ -44,9 +52,21 @@ pub struct Source {
     pub bytes: u64,
     /// When it was last changed, seconds since 1970.
     pub modified: Option<i64>,
-    /// True when its length says that a SHA-256 stands behind the database.
+    /// True when its length says that a SHA-256 is at its end, behind the database.
     pub has_trailer: bool,
+    /// A hole behind the pages in use that is not read.
+    pub hole: Option<Hole>,
+    shape: Option<Shape>,
     file: Arc<File>,
+}
+
+/// What the meta page says of a database's size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Bytes per page.
+    pub page: u64,
+    /// The high-water mark: bytes up to the first page that was never in use.
+    pub mark: u64,
 }
 
 /// What a database came in.
@@ -93,12 +113,20 @@ impl bolt::ReadAt for Body {
 /// What one reading of the whole file told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Digest {
-    /// SHA-256 of the whole file, hex: what a plan pins.
+    /// SHA-256 of the whole file, hex: what a plan pins. Of a file with a large hole, of its first `hashed` bytes.
     pub file_sha256: String,
+    /// How many bytes of the file that is the SHA-256 of.
+    pub hashed: u64,
     /// SHA-256 of the database alone.
     pub body_sha256: [u8; 32],
     /// The trailer, where there is one.
     pub trailer: Option<[u8; 32]>,
+    /// How many bytes the snapshot has with its trailer; all of them where nothing follows it.
+    pub snapshot_bytes: u64,
+    /// Bytes behind a right trailer; of a file without one, bytes at its end that belong to no page.
+    pub extra: Option<Extra>,
+    /// Where the file ends in its trailer: how many bytes of that are there, and whether they are right.
+    pub cut_trailer: Option<(u64, bool)>,
     /// CRC-32C of each [`BLOCK_BYTES`] of the database, the last one shorter.
     pub blocks: Vec<u32>,
 }
@@ -110,7 +138,18 @@ impl Digest {
     /// For a missing and for a wrong trailer.
     pub fn verified(&self) -> std::result::Result<(), String> {
         match self.trailer {
-            None => Err("it has no SHA-256 trailer, as a copy of member/snap/db has none".into()),
+            None => Err(match (&self.cut_trailer, &self.extra) {
+                (Some((bytes, right)), _) => format!(
+                    "its SHA-256 trailer is cut off: only {bytes} of its 32 bytes are there{}",
+                    if *right { ", and these are right" } else { ", and these are wrong" }
+                ),
+                (None, Some(extra)) => format!(
+                    "it has no SHA-256 that fits its content, and its length is none of a database: {} at its end \
+                     belong to no page",
+                    extra.words()
+                ),
+                (None, None) => "it has no SHA-256 trailer, as a copy of member/snap/db has none".into(),
+            }),
             Some(trailer) if trailer == self.body_sha256 => Ok(()),
             Some(trailer) => Err(format!(
                 "its SHA-256 trailer says {}…, its content gives {}…: it was changed or damaged after it was saved",
@@ -164,14 +203,10 @@ impl Source {
                 && let Some(format) = Archive::of(&head)
             {
                 let unpacked = archive::unpack(format, &file, path, watch)?;
-                return Ok(Source {
-                    path: path.into(),
-                    wrapping: Wrapping::Archive { format, bytes: packed.len(), name: unpacked.name },
-                    bytes: unpacked.bytes,
-                    modified: modified(&packed),
-                    has_trailer: unpacked.bytes % 512 == TRAILER_BYTES,
-                    file: Arc::new(unpacked.file),
-                });
+                let wrapping = Wrapping::Archive { format, bytes: packed.len(), name: unpacked.name };
+                let shape = shape(&unpacked.file).unwrap_or_default();
+                let (bytes, modified) = (unpacked.bytes, modified(&packed));
+                return Ok(Source::new(path, wrapping, (bytes, modified), unpacked.file, shape));
             }
         }
         Source::open(path)
@@ -199,20 +234,39 @@ impl Source {
             return Err(refuse("it is empty (0 bytes)")
                 .hint("The program that made it was stopped before it wrote anything; take another snapshot."));
         }
-        let mut file = File::open(path).map_err(|e| io_trouble("read", path, &e))?;
-        let mut head = Vec::new();
-        (&mut file).take(16).read_to_end(&mut head).map_err(|e| io_trouble("read", path, &e))?;
-        if let Some((name, hint)) = foreign(&head) {
-            return Err(refuse(&format!("it is {name}")).hint(hint));
-        }
-        Ok(Source {
-            path: path.into(),
-            wrapping: Wrapping::Plain,
-            bytes: meta.len(),
-            modified: modified(&meta),
-            has_trailer: meta.len() % 512 == TRAILER_BYTES,
-            file: Arc::new(file),
-        })
+        let file = File::open(path).map_err(|e| io_trouble("read", path, &e))?;
+        let shape = match shape(&file) {
+            Ok(shape) => shape,
+            Err(bolt::Error::NoMeta { .. } | bolt::Error::Short { .. }) => {
+                let mut head = Vec::new();
+                let most = filetype::HEAD_BYTES as u64;
+                (&file).take(most).read_to_end(&mut head).map_err(|e| io_trouble("read", path, &e))?;
+                if let Some(Identified { name, hint, .. }) = filetype::identify(&head, path) {
+                    return Err(refuse(&format!("it is {name}")).hint(hint));
+                }
+                None
+            }
+            Err(_) => None,
+        };
+        Ok(Source::new(path, Wrapping::Plain, (meta.len(), modified(&meta)), file, shape))
+    }
+
+    fn new(
+        path: &Path,
+        wrapping: Wrapping,
+        (bytes, modified): (u64, Option<i64>),
+        file: File,
+        shape: Option<Shape>,
+    ) -> Source {
+        let behind = shape.map(|shape| shape.mark + TRAILER_BYTES).filter(|behind| *behind < bytes);
+        let hole = behind.and_then(|behind| hole(&file, behind, bytes));
+        let has_trailer = bytes % 512 == TRAILER_BYTES && hole.is_none();
+        Source { path: path.into(), wrapping, bytes, modified, has_trailer, hole, shape, file: Arc::new(file) }
+    }
+
+    /// What its meta page says of its size; none where it has no valid one.
+    pub fn shape(&self) -> Option<Shape> {
+        self.shape
     }
 
     /// The length of what was named: of an archive its own.
@@ -239,9 +293,13 @@ impl Source {
         self.path.extension().is_some_and(|extension| extension == "part")
     }
 
-    /// The length of the database without the trailer.
+    /// The length of the database without the trailer, as far as it is read.
     pub fn body_bytes(&self) -> u64 {
-        if self.has_trailer { self.bytes - TRAILER_BYTES } else { self.bytes }
+        match (self.hole, self.shape) {
+            (Some(_), Some(shape)) => shape.mark + TRAILER_BYTES,
+            _ if self.has_trailer => self.bytes - TRAILER_BYTES,
+            _ => self.bytes,
+        }
     }
 
     /// The database without the trailer.
@@ -275,7 +333,32 @@ impl Source {
             }
             other => other.to_string(),
         };
-        Trouble::new(Kind::Input, what).why(part + &why).hint("Take another copy, or another snapshot.")
+        match self.altered() {
+            Some(Identified { name, hint, .. }) => {
+                let why = if matches!(error, bolt::Error::NoMeta { .. }) { String::new() } else { why + "; " };
+                Trouble::new(Kind::Input, what).why(format!("{part}{why}it is {name}")).hint(hint)
+            }
+            None => Trouble::new(Kind::Input, what).why(part + &why).hint("Take another copy, or another snapshot."),
+        }
+    }
+
+    /// Whether a transfer in text mode changed it, or nothing is in it: for a file that was found damaged.
+    pub fn altered(&self) -> Option<Identified> {
+        let mut ends = LineEnds::default();
+        let mut buffer = vec![0; BLOCK_BYTES];
+        let (mut offset, until) = (0, self.bytes.min(ALTERED_BYTES));
+        if self.bytes < 4096 {
+            return None;
+        }
+        while offset < until {
+            let block = buffer.split_at_mut((until - offset).min(BLOCK_BYTES as u64) as usize).0;
+            self.file.read_exact_at(block, offset).ok()?;
+            ends.add(block);
+            offset += block.len() as u64;
+        }
+        // Of a longer file the rest may hold what these bytes do not.
+        let found = ends.verdict(self.shape.is_some()).filter(|_| until == self.bytes || ends.filled > 0)?;
+        Some(Identified { hint: found.hint.replace("{}", &filetype::quoted(&self.path)), ..found })
     }
 
     /// Reads the whole file once.
@@ -284,7 +367,7 @@ impl Source {
     /// When reading fails, the file changes its length meanwhile, or `watch` says stop.
     pub fn digest(&self, watch: &mut Watch<'_>) -> Result<Digest> {
         let body = self.body_bytes();
-        let mut sha = Sha256::new();
+        let mut sealer = Sealer::new(self);
         let mut blocks = Vec::new();
         let mut buffer = vec![0; BLOCK_BYTES];
         let mut offset = 0;
@@ -292,21 +375,56 @@ impl Source {
             let length = (body - offset).min(BLOCK_BYTES as u64);
             let block = buffer.split_at_mut(length as usize).0;
             self.file.read_exact_at(block, offset).map_err(|e| io_trouble("read", &self.path, &e))?;
-            sha.update(&*block);
+            sealer.update(block);
             blocks.push(crc32c::crc32c(block));
             offset += length;
             step(watch, Phase::Hash, offset, body)?;
         }
-        let body_sha256: [u8; 32] = sha.clone().finalize().into();
-        let mut trailer = None;
-        if self.has_trailer {
-            let mut bytes = [0; TRAILER_BYTES as usize];
-            self.file.read_exact_at(&mut bytes, body).map_err(|e| io_trouble("read", &self.path, &e))?;
-            sha.update(bytes);
-            trailer = Some(bytes);
-        }
-        Ok(Digest { file_sha256: hex(&sha.finalize()), body_sha256, trailer, blocks })
+        Ok(Digest { blocks, ..sealer.finish()? })
     }
+
+    /// Why it cannot be restored from by a plan as it is, and what to do: it has a hole that its SHA-256 leaves out.
+    pub fn to_cut(&self, digest: &Digest) -> Option<String> {
+        let (hole, shape) = (self.hole?, self.shape?);
+        let bytes = if digest.trailer.is_some() { digest.snapshot_bytes } else { shape.mark };
+        let path = filetype::quoted(&self.path);
+        Some(format!("{}; to restore from it, copy what is in use: head -c {bytes} {path} > NEW.db", hole.words(self)))
+    }
+}
+
+/// What the meta page that counts says of the database's size.
+fn shape(file: &File) -> std::result::Result<Option<Shape>, bolt::Error> {
+    let view = View::open(file)?;
+    Ok(Some(Shape { page: view.page_size().into(), mark: view.used_bytes() }))
+}
+
+/// The holes behind `from`, where they are so large that they are not to be read.
+fn hole(file: &File, from: u64, end: u64) -> Option<Hole> {
+    if end - from < HOLE_BYTES {
+        return None;
+    }
+    let (mut at, mut bytes) = (from, 0);
+    for _ in 0..EXTENTS {
+        let begins = match seek(file, SeekFrom::Data(at)) {
+            Ok(begins) => begins.clamp(at, end),
+            Err(rustix::io::Errno::NXIO) => end,
+            // This filesystem does not tell.
+            Err(_) => return None,
+        };
+        bytes += begins - at;
+        if begins >= end {
+            break;
+        }
+        let ends = seek(file, SeekFrom::Hole(begins)).map_or(end, |ends| ends.clamp(begins, end));
+        // The block that the last page in use shares with what follows it.
+        if begins == from && ends - from <= filetype::HEAD_BYTES as u64 {
+            let mut rest = vec![0; (ends - from) as usize];
+            let zero = file.read_exact_at(&mut rest, from).is_ok() && rest.iter().all(|byte| *byte == 0);
+            bytes += if zero { ends - from } else { 0 };
+        }
+        at = ends;
+    }
+    (bytes >= HOLE_BYTES).then(|| Hole { bytes, data: end - from - bytes })
 }
 
 fn lower(hint: &str) -> String {
@@ -331,23 +449,4 @@ pub fn step(watch: &mut Watch<'_>, phase: Phase, done: u64, total: u64) -> Resul
         Flow::Stop => Err(Trouble::new(Kind::Stopped, format!("stopped on request while {}", phase.words()))
             .hint("What was under way is removed; nothing else was touched.")),
     }
-}
-
-/// Tells other formats by their first bytes.
-pub(super) fn foreign(head: &[u8]) -> Option<(&'static str, &'static str)> {
-    if let Some(archive) = Archive::of(head) {
-        return Some((archive.words(), archive.hint()));
-    }
-    let formats: &[(&[u8], &str, &str)] = &[
-        (b"\xfd7zXZ\0", "an xz archive", "Unpack it first: unxz -k FILE.xz"),
-        (b"BZh", "a bzip2 archive", "Unpack it first: bunzip2 -k FILE.bz2"),
-        (b"PK\x05\x06", "an empty zip archive", "Take another snapshot."),
-        (b"\x7fELF", "a program", "Name the snapshot file."),
-        (b"%PDF", "a PDF document", "Name the snapshot file."),
-        (b"-----BEGIN ", "a PEM file (a certificate or a key)", "Name the snapshot file."),
-        (b"apiVersion:", "a YAML manifest", "Name the snapshot file."),
-        (b"{\"", "JSON text", "Name the snapshot file."),
-        (b"SQLite format 3\0", "an SQLite database", "k3s and others keep their state in one; etcd does not."),
-    ];
-    formats.iter().find(|(magic, ..)| head.starts_with(magic)).map(|(_, name, hint)| (*name, *hint))
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::{
     contents::nature,
+    inspect::accept_hint,
     progress::Watch,
     scan::scan,
     source::{Digest, LEFTOVER, Source},
@@ -75,6 +76,12 @@ pub struct Status {
     /// What is odd and yet no damage.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// The revision at which the file can be restored though a meta page or the list of free pages is damaged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acceptable_revision: Option<i64>,
+    /// How many bytes of the file are the snapshot with its trailer, where others follow that do not belong to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot_bytes: Option<u64>,
     /// What the rows prove.
     pub proven: Vec<String>,
     /// What they cannot prove.
@@ -98,8 +105,11 @@ pub fn status_of(source: &Source, watch: &mut Watch<'_>) -> Result<Status> {
     let view = source.view()?;
     let (digest, walk) = scan(source, false, watch)?;
     let walk = walk.map_err(|halt| halt.into_trouble(source))?;
-    let mut problems: Vec<String> = walk.meta_problem.into_iter().collect();
+    let acceptable = walk.acceptable(false).map(|damage| damage.revision);
+    let mut problems: Vec<String> = walk.damage_of_parts().collect();
     problems.extend(walk.findings.errors);
+    let mut warnings = walk.findings.warnings;
+    warnings.extend(source.hole.map(|hole| hole.words(source)));
     let (trailer, mut trailer_problem) = (Trailer::of(&digest), digest.verified().err().unwrap_or_default());
     if trailer == Trailer::Missing && source.is_part() {
         problems.push(LEFTOVER.into());
@@ -118,7 +128,9 @@ pub fn status_of(source: &Source, watch: &mut Watch<'_>) -> Result<Status> {
         trailer,
         trailer_problem,
         problems,
-        warnings: walk.findings.warnings,
+        warnings,
+        acceptable_revision: acceptable,
+        snapshot_bytes: (digest.snapshot_bytes < digest.hashed).then_some(digest.snapshot_bytes),
         proven: walk.findings.proven,
         unproven: walk.findings.unproven,
     })
@@ -189,7 +201,10 @@ impl Status {
         let trouble = |what: &str, why: &str| {
             Trouble::new(Kind::Input, format!("{path} {what}"))
                 .why(why)
-                .hint("Take another copy of it, or another snapshot.")
+                .hint(match self.acceptable_revision {
+                    Some(revision) if self.trailer != Trailer::Wrong => accept_hint(revision),
+                    _ => "Take another copy of it, or another snapshot.".into(),
+                })
         };
         match (self.problems.as_slice(), self.trailer) {
             ([], Trailer::Wrong) => Err(trouble("cannot be trusted", &self.trailer_problem)),
@@ -234,6 +249,8 @@ mod tests {
             kind: String::new(),
             problems: Vec::new(),
             warnings: Vec::new(),
+            acceptable_revision: None,
+            snapshot_bytes: None,
             proven: Vec::new(),
             unproven: Vec::new(),
         }

@@ -86,7 +86,11 @@ pub fn build(draft: &Draft) -> Result<Built, Vec<Problem>> {
             revision: content.revision,
             keys: content.keys,
             // A good trailer is checked whatever was allowed.
-            skip_hash_check: file.health == Health::Unhashed,
+            skip_hash_check: match &file.health {
+                Health::Limited(damage) => !damage.hashed,
+                health => *health == Health::Unhashed,
+            },
+            snapshot_bytes: content.snapshot_bytes,
         },
         bump_revision: draft.bump_revision,
         mark_compacted: draft.mark_compacted,

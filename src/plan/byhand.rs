@@ -95,6 +95,8 @@ pub fn beyond_etcdutl(plan: &Plan) -> Option<String> {
         (chosen.disable_auth, "switch authentication off"),
         (chosen.set_version, "set storage and cluster version"),
         (chosen.compact, "write the database compacted"),
+        (chosen.accept_damage.is_some(), "read a file of which a part is damaged"),
+        (plan.source.snapshot_bytes.is_some(), "leave out the bytes that follow the snapshot"),
     ];
     let asked: Vec<String> = asked.iter().filter(|(asked, _)| *asked).map(|(_, what)| (*what).into()).collect();
     (!asked.is_empty())

@@ -234,10 +234,43 @@ pub enum Health {
     Verified,
     /// A database without a trailer (a copy of `member/snap/db`), whose pages are sound.
     Unhashed,
-    /// Whole, but inside an archive; the sentence says how to get it out.
+    /// Whole, but inside an archive or a file with a hole; the sentence says how to get it out.
     Packed(String),
+    /// Damaged where no row is affected: all that can be read is sound. It may be restored once the operator accepts that.
+    Limited(LimitedDamage),
     /// Not restorable; the sentence says why.
     Broken(String),
+}
+
+/// Damage that leaves every row of one state readable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitedDamage {
+    /// What is damaged.
+    pub parts: Vec<DamagedPart>,
+    /// The last revision of the state that can be read: what is typed to accept it (`--accept-damage`).
+    pub revision: i64,
+    /// Whether it ends in its own SHA-256, and that is right.
+    pub hashed: bool,
+    /// What is damaged and what is sound, a sentence.
+    pub why: String,
+}
+
+/// A part of a database file that holds no rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DamagedPart {
+    /// The newer of the two meta pages: what can be read is the state before the last transaction.
+    NewerMetaPage,
+    /// One of the two meta pages; the one that is read is not known to be the older.
+    MetaPage,
+    /// The list of free pages.
+    FreeList,
+}
+
+impl DamagedPart {
+    /// Whether an etcd comes up on such a file: bbolt reads the other meta page, and stops at a list that it cannot read.
+    pub fn etcd_starts(self) -> bool {
+        self != DamagedPart::FreeList
+    }
 }
 
 /// What a snapshot holds.
@@ -275,4 +308,7 @@ pub struct Content {
     pub downgrading: bool,
     /// What is odd about it and yet no damage, each a sentence.
     pub warnings: Vec<String>,
+    /// How many bytes of the file are the snapshot with its SHA-256, where others follow that do not belong to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_bytes: Option<u64>,
 }

@@ -90,6 +90,9 @@ pub struct Source {
     /// operator chose to pass over: taken because the operator said so.
     #[serde(default)]
     pub skip_hash_check: bool,
+    /// How many bytes of the file are the snapshot, where others follow that do not belong to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_bytes: Option<u64>,
 }
 
 /// One row of the new cluster.

@@ -23,6 +23,10 @@ pub struct Options {
     /// Write a compacted database: no free pages, pages numbered anew.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub compact: bool,
+    /// Restore a file of which a meta page or the list of free pages is damaged: the last revision of the state that can
+    /// be read, as the operator typed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept_damage: Option<i64>,
     /// `USER[:GROUP]`, by name or number, to whom the new directories and files are given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,

@@ -13,7 +13,7 @@ use self::relate::Cluster;
 pub use self::relate::Relation;
 use super::{
     facts::{
-        FileFacts, Health, KnownMember, MemberSays,
+        FileFacts, Health, KnownMember, LimitedDamage, MemberSays,
         disk::{DirFacts, DirSays, DirState, Held},
     },
     ledger::{Entries, History, Loss},
@@ -118,6 +118,8 @@ pub enum Standing {
     Unread,
     /// It is inside an archive; the sentence says how to get it out.
     Packed(String),
+    /// It is damaged where no row is affected, and can be taken once that is accepted.
+    Limited(LimitedDamage),
     /// An etcd runs on it; the sentence says what to do instead.
     Held(String),
     /// It cannot be restored; the sentence says why.
@@ -135,7 +137,7 @@ impl Standing {
         match self {
             Standing::ToSave | Standing::Whole | Standing::Sound => 0,
             Standing::Remote | Standing::Unread => 1,
-            Standing::Packed(_) => 2,
+            Standing::Packed(_) | Standing::Limited(_) => 2,
             Standing::Held(_) => 3,
             Standing::Broken(_) => 4,
         }
@@ -362,6 +364,7 @@ fn standing(file: &FileFacts, dir: Option<&DirFacts>) -> Standing {
         Health::Verified => Standing::Whole,
         Health::Unhashed => Standing::Sound,
         Health::Packed(how) => Standing::Packed(how.clone()),
+        Health::Limited(damage) => Standing::Limited(damage.clone()),
         Health::Broken(why) => Standing::Broken(why.clone()),
     }
 }

@@ -317,17 +317,7 @@ fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
         Some(Overlay::Help) => (format!("Keys on {}", model.step.title()), help(model, room)),
         Some(Overlay::Details) => steps::details(model),
         Some(Overlay::Quit) => ("Quit?".into(), quit_words(model)),
-        Some(Overlay::Unhashed) => (
-            "Take this file without a checksum?".into(),
-            [steps::snapshot::risks(model), vec![
-                "A saved snapshot ends in a SHA-256 of itself; this file does not, as a copy of member/snap/db does not.".into(),
-                "Its pages were walked and are sound. A value that changed on the disk would still not be noticed, and a \
-                 copy taken while etcd was writing may hold an older state than its age says."
-                    .into(),
-                String::new(),
-                "The plan will carry skip_hash_check, as `etcdutl snapshot restore --skip-hash-check` does.".into(),
-            ]].concat(),
-        ),
+        Some(Overlay::Unhashed) => steps::snapshot::asked(model),
         Some(Overlay::Pasted) => steps::members::paste_words(model),
         Some(Overlay::Canary) => ("Write one key, and delete it again?".into(), steps::proof::canary_words(model)),
         Some(Overlay::Start) => steps::launch::start_words(model),

@@ -6,7 +6,7 @@ use crate::{
     bolt::{self, Bucket, ReadAt, View},
     engine::source::Source,
     etcd::{membership::Member, revision::RevisionKey, schema},
-    plan::facts::{FileFacts, Health},
+    plan::facts::{DamagedPart, FileFacts, Health},
     trouble::{Kind, Trouble},
 };
 
@@ -22,6 +22,8 @@ pub(super) struct Book {
     pub members: Vec<Member>,
     /// IDs of members that are gone, in hex.
     pub removed: Vec<String>,
+    /// Damage that leaves the rows readable, as far as a quick look tells.
+    pub limited: Vec<(DamagedPart, String)>,
 }
 
 /// Reads it; the file's health stays `Unread` where nothing was found wrong.
@@ -55,6 +57,11 @@ fn book<R: ReadAt>(view: &View<R>) -> Result<Book, bolt::Error> {
         Some(bucket) => view.get(bucket, key),
         None => Ok(None),
     };
+    if let Some(Err(why)) = view.metas().iter().find(|meta| meta.is_err()) {
+        let part = if view.fell_back() { DamagedPart::NewerMetaPage } else { DamagedPart::MetaPage };
+        book.limited.push((part, why.to_string()));
+    }
+    book.limited.extend(view.free_list().err().map(|why| (DamagedPart::FreeList, why.to_string())));
     let meta = view.bucket(schema::META)?;
     book.consistent_index = get(&meta, schema::CONSISTENT_INDEX)?.and_then(number).unwrap_or_default();
     book.term = get(&meta, schema::TERM)?.and_then(number);

@@ -119,6 +119,13 @@ fn options(plan: &Plan) -> Vec<String> {
         say(true, &text);
     }
     say(chosen.compact, "Write the database compacted: live pages only, numbered anew");
+    if let Some(revision) = chosen.accept_damage {
+        let text = format!(
+            "Take the state of revision {} though a meta page or the list of free pages of the file is damaged, and write the database anew from its rows",
+            number(revision)
+        );
+        say(true, &text);
+    }
     match (&chosen.owner, &chosen.like) {
         (Some(owner), _) => say(true, &format!("Give everything that is made to {owner}")),
         (None, Some(like)) => say(true, &format!("Give everything that is made to the owner of {}", like.display())),

@@ -22,7 +22,7 @@ pub(super) fn check(draft: &Draft) -> Vec<Problem> {
     let Some(source) = &draft.source else {
         return vec![error("no snapshot is chosen yet")];
     };
-    out.extend(health(source, draft.skip_hash_check));
+    out.extend(health(source, draft.skip_hash_check, draft.options.accept_damage));
     out.extend(path(&source.path));
     for (at, row) in draft.rows.iter().enumerate() {
         let dir = row.text(Column::DataDir).trim();
@@ -73,9 +73,25 @@ fn warning(text: impl Into<String>) -> Problem {
     Problem::warning(None, None, text)
 }
 
-fn health(source: &FileFacts, skip_hash_check: bool) -> Option<Problem> {
+fn health(source: &FileFacts, skip_hash_check: bool, accepted: Option<i64>) -> Option<Problem> {
     let text = match &source.health {
-        Health::Verified if source.content.is_some() => return None,
+        Health::Limited(damage) if source.content.is_some() && accepted == Some(damage.revision) => {
+            if damage.hashed || skip_hash_check {
+                return Some(warning(format!("the snapshot is damaged, and accepted as it is: {}", damage.why)));
+            }
+            "the snapshot carries no SHA-256 (a copy of member/snap/db does not); say that it may be taken (--skip-hash-check), or take another".into()
+        }
+        Health::Limited(damage) => format!(
+            "the snapshot is damaged: {}; take another, or accept that state (--accept-damage={})",
+            damage.why, damage.revision
+        ),
+        Health::Verified if source.content.is_some() => {
+            let bytes = source.content.as_ref()?.snapshot_bytes?;
+            return Some(warning(format!(
+                "the snapshot is the first {} bytes of the file, and its SHA-256 is right; what follows does not belong to it and is not read",
+                thousands(bytes)
+            )));
+        }
         Health::Unhashed if skip_hash_check && source.content.is_some() => {
             return Some(warning(
                 "the snapshot carries no SHA-256; its pages are sound, but a changed value in it would not be noticed",

@@ -204,6 +204,7 @@ fn own_flags(plan: &Plan) -> Vec<String> {
         (chosen.compact, "--compact"),
     ];
     flags.extend(switches.iter().filter(|(asked, _)| *asked).map(|(_, flag)| (*flag).to_string()));
+    flags.extend(chosen.accept_damage.map(|revision| format!("--accept-damage={revision}")));
     flags
 }
 

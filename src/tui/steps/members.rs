@@ -28,7 +28,9 @@ use super::{
 use crate::{
     etcd::version::Minor,
     plan::{
+        Options,
         build::{self, Draft},
+        facts::Health,
         prefill,
         table::{self, Column, Origin, Problem, Row, Severity},
     },
@@ -45,11 +47,11 @@ pub fn draft(model: &Model) -> Draft {
         source: model.snapshot.source().cloned(),
         skip_hash_check: model.snapshot.chosen.as_ref().is_some_and(|c| {
             model.snapshot.agreed.contains(c)
-                && model.snapshot.source().is_some_and(|s| s.health != crate::plan::facts::Health::Verified)
+                && model.snapshot.source().is_some_and(|s| s.health != Health::Verified)
         }),
         bump_revision: state.bump,
         mark_compacted: state.mark_compacted,
-        options: state.extras.clone(),
+        options: Options { accept_damage: accepted_damage(model), ..state.extras.clone() },
         rows: state.rows.clone(),
         certs: state.certs.seen.clone(),
         now: model.now(),
@@ -64,6 +66,15 @@ pub fn draft(model: &Model) -> Draft {
         _ => {}
     }
     draft
+}
+
+/// The revision at which the operator accepted the damage of the chosen file.
+fn accepted_damage(model: &Model) -> Option<i64> {
+    let source = model.snapshot.source().filter(|source| model.snapshot.agreed.contains(&source.path))?;
+    match &source.health {
+        Health::Limited(damage) => Some(damage.revision),
+        _ => None,
+    }
 }
 
 fn created(model: &Model) -> String {

@@ -9,6 +9,7 @@ use super::{
         app::{Effect, Model, Overlay, moved},
         keys::Action,
         prompt::Ask,
+        text::sentence,
         theme::Tone,
     },
     detect::heard,
@@ -203,7 +204,7 @@ pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
     let mut places = model.options.places.clone();
     if let Some(plan) = &model.options.plan {
         let path = plan.source.path.clone();
-        if plan.source.skip_hash_check {
+        if plan.source.skip_hash_check || plan.options.accept_damage.is_some() {
             model.snapshot.agreed.push(path.clone());
         }
         model.snapshot.chosen = Some(path.clone());
@@ -246,14 +247,43 @@ fn choose(model: &mut Model, path: PathBuf) {
 /// What the operator takes upon himself with the selected file, beside the missing checksum.
 pub(in crate::tui) fn risks(model: &Model) -> Vec<String> {
     let Some(source) = selected(model) else { return Vec::new() };
+    let damage = match &source.standing {
+        Standing::Limited(damage) => vec![sentence(&damage.why)],
+        _ => Vec::new(),
+    };
     let mut lines = match source.kind {
         Kind::DataDir => source.loses(model.snapshot.list.newest.as_ref()),
         _ => Vec::new(),
     };
+    lines.splice(..0, damage);
     if !lines.is_empty() {
         lines.push(String::new());
     }
     lines
+}
+
+/// What the selected file is asked about: the title, and what accepting it means.
+pub(in crate::tui) fn asked(model: &Model) -> (String, Vec<String>) {
+    let unhashed = [
+        "A saved snapshot ends in a SHA-256 of itself; this file does not, as a copy of member/snap/db does not.",
+        "Its pages were walked and are sound. A value that changed on the disk would still not be noticed, and a \
+         copy taken while etcd was writing may hold an older state than its age says.",
+        "",
+        "The plan will carry skip_hash_check, as `etcdutl snapshot restore --skip-hash-check` does.",
+    ];
+    let Some(Standing::Limited(damage)) = selected(model).map(|source| &source.standing) else {
+        let lines = risks(model).into_iter().chain(unhashed.map(String::from)).collect();
+        return ("Take this file without a checksum?".into(), lines);
+    };
+    let mut lines = risks(model);
+    if !damage.hashed {
+        lines.extend(unhashed.map(String::from));
+    }
+    lines.push(format!(
+        "The plan will carry accept_damage: {}, and each member's database is written anew from the rows.",
+        damage.revision
+    ));
+    ("Take this damaged file?".into(), lines)
 }
 
 /// The best file that the selected one can be compared with.
@@ -276,10 +306,14 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
             Standing::Unread => Err(format!("{} is not read through yet.", source.name)),
             Standing::Held(why) => Err(format!("It cannot be taken: {why}.")),
             Standing::Packed(why) | Standing::Broken(why) => Err(format!("It cannot be restored: {why}")),
-            Standing::ToSave | Standing::Remote | Standing::Whole | Standing::Sound => Ok(()),
+            Standing::ToSave
+            | Standing::Remote
+            | Standing::Whole
+            | Standing::Sound
+            | Standing::Limited(_) => Ok(()),
         },
         (Action::Agree, Some(source)) => match &source.standing {
-            Standing::Sound => Ok(()),
+            Standing::Sound | Standing::Limited(_) => Ok(()),
             Standing::ToSave | Standing::Remote => Err("What comes over the network carries a checksum.".into()),
             Standing::Whole => Err("This file carries a checksum and it is right; Enter chooses it.".into()),
             Standing::Unread => Err("It is not read through yet.".into()),
@@ -321,7 +355,10 @@ fn next(model: &Model) -> Result<(), String> {
         Some(_) if held.is_some() => Err(format!("The chosen file cannot be taken: {}.", held.unwrap_or_default())),
         Some(Health::Unread) => Err("Next waits for the chosen file to be read through.".into()),
         Some(Health::Packed(why) | Health::Broken(why)) => Err(format!("The chosen file cannot be restored: {why}")),
-        Some(Health::Verified | Health::Unhashed) => Ok(()),
+        Some(Health::Limited(_)) if !state.chosen.as_ref().is_some_and(|path| state.agreed.contains(path)) => {
+            Err("The chosen file is damaged; select it and press Enter to decide whether to take it.".into())
+        }
+        Some(Health::Verified | Health::Unhashed | Health::Limited(_)) => Ok(()),
     }
 }
 
@@ -366,7 +403,8 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             // what was read stays; unread, broken and vanished files and all directories are looked at anew
             let dirs = std::mem::take(&mut state.dirs);
             let in_dir = |f: &FileFacts| dirs.iter().any(|d| f.path.starts_with(&d.data_dir));
-            state.files.retain(|f| matches!(f.health, Health::Verified | Health::Unhashed) && !in_dir(f));
+            let kept = |f: &FileFacts| matches!(f.health, Health::Verified | Health::Unhashed | Health::Limited(_));
+            state.files.retain(|f| kept(f) && !in_dir(f));
             let places = model.options.places.clone();
             let mut effects = search(model, places);
             effects.push(super::detect::look_around(model));

@@ -150,6 +150,8 @@ fn checks(model: &Model, source: &Source) -> Spot {
         Standing::Sound if is(&model.snapshot.agreed) => ("accepted".into(), Tone::Warn),
         Standing::Sound => ("no hash".into(), Tone::Warn),
         Standing::Packed(_) => ("packed".into(), Tone::Warn),
+        Standing::Limited(_) if is(&model.snapshot.agreed) => ("accepted".into(), Tone::Warn),
+        Standing::Limited(_) => ("! damaged".into(), Tone::Warn),
         Standing::Held(_) => ("in use".into(), Tone::Warn),
         Standing::Broken(why) if why.starts_with(UNREADABLE) => ("✖ unreadable".into(), Tone::Bad),
         Standing::Broken(_) => ("✖ broken".into(), Tone::Bad),
@@ -164,6 +166,11 @@ fn said(model: &Model, source: &Source) -> Vec<Said> {
     let mut out: Vec<Said> = Vec::new();
     match &source.standing {
         Standing::Broken(why) => out.push((" ✖ ", Tone::Bad, text::sentence(why))),
+        Standing::Limited(damage) => {
+            let agreed = matches!(&source.place, Place::File(path) if model.snapshot.agreed.contains(path));
+            let asks = if agreed { "" } else { " Enter asks whether to take it." };
+            out.push((" ! ", Tone::Warn, format!("{}{asks}", text::sentence(&damage.why))));
+        }
         Standing::Packed(why) => out.push((" ! ", Tone::Warn, format!("It was read and is whole, but {}", text::sentence(why)))),
         Standing::Held(why) => out.push((" ! ", Tone::Warn, format!("It cannot be taken: {}", text::sentence(why)))),
         Standing::Unread => {
@@ -298,6 +305,7 @@ fn contents(file: &FileFacts) -> Vec<String> {
         Health::Verified => "The SHA-256 at its end is right, and every page is sound.".into(),
         Health::Unhashed => "No SHA-256 at its end; every page is sound.".into(),
         Health::Packed(_) => "In the archive every page is sound, and the SHA-256 is right where there is one.".into(),
+        Health::Limited(damage) => text::sentence(&damage.why),
         Health::Broken(why) => format!("Not restorable: {why}"),
     });
     if let Some(c) = &file.content {

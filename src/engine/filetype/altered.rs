@@ -1,0 +1,126 @@
+//! A database that was changed on its way: converted as if it were text, or with something before it.
+//!
+//! Some of these show at the start of the file, others only as damage further on: then the whole file is counted
+//! through, see [`LineEnds`].
+
+use super::{FileKind, Identified};
+use crate::engine::words::{brief, thousands};
+
+/// What a database's first meta page begins with: page 0, the type of a meta page, the magic number, the version.
+const START: [u8; 24] = [0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0xed, 0xda, 0x0c, 0xed, 2, 0, 0, 0];
+
+const BINARY: &str = "Copy it again in binary mode (kubectl exec without -t, ftp with `binary`, scp, or base64 on both ends)";
+
+/// Tells by the first bytes.
+pub(super) fn of_head(head: &[u8]) -> Option<Identified> {
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    let recoded = |what: &str| {
+        let name = format!("a database that was converted as if it were text: {what}");
+        Some(Identified::new(FileKind::Altered, name, format!("{BINARY}: the bytes that were replaced cannot be recovered.")))
+    };
+    let magic = |bytes: &[u8]| text.get(16..).is_some_and(|rest| rest.starts_with(bytes)) && text.starts_with(&[0; 8]);
+    if magic("\u{fffd}\u{fffd}\u{c}".as_bytes()) || magic("\u{fffd}\u{c}".as_bytes()) {
+        return recoded("bytes that are no UTF-8 were replaced by U+FFFD (EF BF BD)");
+    }
+    if magic(b"??\x0c?") {
+        return recoded("bytes above 127 were replaced by question marks");
+    }
+    if magic("\u{ed}\u{da}\u{c}\u{ed}".as_bytes()) {
+        let name = "a database that was converted as if it were text: from Latin-1 to UTF-8";
+        let hint = format!("{BINARY}, or turn it back: iconv -f UTF-8 -t LATIN1 {{}} > NEW.db");
+        return Some(Identified::new(FileKind::Altered, name, hint));
+    }
+    if magic(b"\x6d\x5a\x0c\x6d") {
+        return recoded("the highest bit of every byte is gone, as on a line of 7 bits");
+    }
+    if let [0xff, 0xfe, rest @ ..] | [0xfe, 0xff, rest @ ..] = head
+        && rest.len() >= 64
+    {
+        // NUL characters are no text.
+        if rest.iter().take(16).any(|byte| *byte != 0) {
+            return None;
+        }
+        return recoded("to UTF-16, as `>` of Windows PowerShell does");
+    }
+    before(head)
+}
+
+/// Something before a database: a banner, a warning of kubectl, the headers of an answer.
+fn before(head: &[u8]) -> Option<Identified> {
+    let at = head.windows(START.len()).position(|part| part == START).filter(|at| *at > 0)?;
+    let ahead = head.get(..at)?;
+    let what = match std::str::from_utf8(ahead) {
+        Ok(text) if !text.trim().is_empty() && !text.contains('\0') => {
+            format!(" (the text \"{}\")", brief(text.trim().as_bytes(), 60))
+        }
+        Ok(text) if text.trim().is_empty() => " (line ends)".into(),
+        _ => String::new(),
+    };
+    let name = format!("a database with {} bytes before it{what}", thousands(at as u64));
+    let hint = format!("Cut them off: tail -c +{} {{}} > NEW.db", at + 1);
+    Some(Identified::new(FileKind::Altered, name, hint))
+}
+
+/// The line ends in a file, counted block by block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LineEnds {
+    /// Bytes.
+    pub bytes: u64,
+    /// Line feeds.
+    pub feeds: u64,
+    /// Those that a carriage return is before.
+    pub pairs: u64,
+    /// Carriage returns.
+    pub returns: u64,
+    /// Bytes that are not zero.
+    pub filled: u64,
+    last: u8,
+}
+
+/// Fewer than so many tell nothing.
+const FEW: u64 = 4;
+
+impl LineEnds {
+    /// Counts the next block.
+    pub fn add(&mut self, block: &[u8]) {
+        self.bytes += block.len() as u64;
+        for byte in block {
+            self.filled += u64::from(*byte != 0);
+            self.returns += u64::from(*byte == b'\r');
+            if *byte == b'\n' {
+                self.feeds += 1;
+                self.pairs += u64::from(self.last == b'\r');
+            }
+            self.last = *byte;
+        }
+    }
+
+    /// What was done to the file, if that shows: every line feed has a carriage return before it, which in a database
+    /// none has but by chance.
+    pub fn verdict(&self, page_is_meta: bool) -> Option<Identified> {
+        if self.filled == 0 {
+            let name = format!("nothing but zeros, {} bytes of them", thousands(self.bytes));
+            let hint = "It was made, or grown, and never written to. Take another copy of the snapshot.";
+            return Some(Identified::new(FileKind::Other, name, hint));
+        }
+        if self.feeds >= FEW && self.pairs == self.feeds {
+            let name = format!(
+                "changed by a transfer in text mode: each of its {} line feeds has a carriage return before it",
+                thousands(self.feeds)
+            );
+            let hint = format!(
+                "{BINARY}; or take the carriage returns out, and see whether its SHA-256 is right then: LC_ALL=C sed 's/\\r$//' {{}} > \
+                 NEW.db && requorum snapshot status NEW.db"
+            );
+            return Some(Identified::new(FileKind::Altered, name, hint));
+        }
+        if page_is_meta && self.feeds >= 32 && self.returns == 0 {
+            let name = format!(
+                "perhaps changed by a transfer in text mode: it holds {} line feeds and not one carriage return",
+                thousands(self.feeds)
+            );
+            return Some(Identified::new(FileKind::Altered, name, format!("{BINARY}.")));
+        }
+        None
+    }
+}

@@ -1,0 +1,225 @@
+//! Files that are text: what a server answered in place of the file, a snapshot in base64, what is encrypted and armoured.
+
+use std::path::Path;
+
+use base64::{Engine as _, alphabet, engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig}};
+
+use super::{FileKind, Identified, is_database};
+use crate::engine::words::brief;
+
+/// Standard base64, whether or not it is padded.
+const STANDARD: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+const AGAIN: &str = "Read it (cat {}), and download the snapshot again.";
+const NOT_IT: &str = "Name the snapshot file.";
+
+/// How a text begins, lower-case, with what it is then.
+type Beginning = (&'static str, FileKind, &'static str, &'static str);
+
+const BEGINNINGS: &[Beginning] = &[
+    ("-----begin pgp", FileKind::Encrypted, "encrypted with gpg (armoured)", "Decrypt it first: gpg -o NEW.db -d {}"),
+    (
+        "-----begin age encrypted file-----",
+        FileKind::Encrypted,
+        "encrypted with age (armoured)",
+        "Decrypt it first: age -d -i KEY-FILE -o NEW.db {}",
+    ),
+    (
+        "-----begin pkcs7-----",
+        FileKind::Encrypted,
+        "a PKCS #7 message",
+        "Decrypt it first: openssl smime -decrypt -binary -inform PEM -in {} -inkey KEY-FILE -out NEW.db",
+    ),
+    (
+        "-----begin cms-----",
+        FileKind::Encrypted,
+        "a CMS message",
+        "Decrypt it first: openssl cms -decrypt -binary -inform PEM -in {} -inkey KEY-FILE -out NEW.db",
+    ),
+    ("-----begin ", FileKind::Other, "a PEM file (a certificate or a key)", NOT_IT),
+    ("$ansible_vault;", FileKind::Encrypted, "encrypted with ansible-vault", "Decrypt it first: ansible-vault decrypt --output NEW.db {}"),
+    (
+        "u2fsdgvkx1",
+        FileKind::Encrypted,
+        "encrypted with openssl enc, in base64",
+        "Decrypt it first, with the cipher and the options that it was encrypted with: openssl enc -d -a -aes-256-cbc -pbkdf2 -in {} -out NEW.db",
+    ),
+    ("<!doctype html", FileKind::Answer, "an HTML page", AGAIN),
+    ("<html", FileKind::Answer, "an HTML page", AGAIN),
+    ("<head", FileKind::Answer, "an HTML page", AGAIN),
+    ("<body", FileKind::Answer, "an HTML page", AGAIN),
+    ("<script", FileKind::Answer, "an HTML page", AGAIN),
+    ("<!--", FileKind::Answer, "an HTML or XML page", AGAIN),
+    ("http/1", FileKind::Answer, "the answer of an HTTP server with its headers", "Save what follows the headers (curl -o FILE without -i)."),
+    ("http/2", FileKind::Answer, "the answer of an HTTP server with its headers", "Save what follows the headers (curl -o FILE without -i)."),
+    ("apiversion:", FileKind::Other, "a YAML manifest", NOT_IT),
+    ("kind:", FileKind::Other, "a YAML manifest", NOT_IT),
+    ("begin 6", FileKind::Encoded, "a uuencoded file", "Decode it first: uudecode -o NEW.db {}"),
+    ("begin-base64 ", FileKind::Encoded, "a file in base64", "Decode it first: uudecode -o NEW.db {}"),
+    ("00000000: ", FileKind::Encoded, "a hexadecimal dump", "Turn it back first: xxd -r {} > NEW.db"),
+    ("00000000  ", FileKind::Encoded, "a hexadecimal dump of hexdump -C", "Take another copy of the snapshot."),
+];
+
+/// Names a text; `None` where it is none.
+pub(super) fn identify(head: &[u8]) -> Option<Identified> {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    let whole = readable(head)?;
+    let text = whole.trim_start();
+    let lower: String = text.chars().take(64).collect::<String>().to_ascii_lowercase();
+    let named = BEGINNINGS.iter().find(|(start, ..)| lower.starts_with(start));
+    if let Some((_, kind, name, hint)) = named {
+        return Some(Identified::new(*kind, *name, *hint));
+    }
+    if lower.starts_with('<') {
+        return Some(xml(text));
+    }
+    if lower.starts_with(['{', '[']) {
+        return Some(json(text));
+    }
+    hexadecimal(text).or_else(|| encoded(text)).or_else(|| plain(text))
+}
+
+/// The part of it that is printable UTF-8, if all of it is; a character cut by the end of the head does no harm.
+fn readable(head: &[u8]) -> Option<&str> {
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        Err(error) if error.error_len().is_none() => std::str::from_utf8(head.get(..error.valid_up_to())?).ok()?,
+        Err(_) => return None,
+    };
+    let odd = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\x0c' | '\x1b' | '\x1a');
+    (!text.trim().is_empty() && !text.contains(odd)).then_some(text)
+}
+
+/// Between the first `<name>` and its end.
+fn element<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    let (_, rest) = text.split_once(&format!("<{name}>"))?;
+    let (inner, _) = rest.split_once(&format!("</{name}>"))?;
+    Some(inner.trim()).filter(|inner| !inner.is_empty())
+}
+
+/// What the codes of object stores mean for the operator.
+fn of_code(code: &str) -> &'static str {
+    match code {
+        "AccessDenied" | "AllAccessDisabled" | "AuthorizationPermissionMismatch" | "AuthorizationFailure" => {
+            "The credentials may not read this object. "
+        }
+        "NoSuchKey" | "NoSuchBucket" | "BlobNotFound" | "ContainerNotFound" | "ResourceNotFound" => {
+            "There is no such object; compare its name with a listing. "
+        }
+        "ExpiredToken" | "TokenRefreshRequired" | "RequestExpired" | "RequestTimeTooSkewed" => {
+            "The credentials or the link have expired, or the clock is wrong. "
+        }
+        "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "AuthenticationFailed" => {
+            "The credentials or the signed link are not valid. "
+        }
+        "InvalidObjectState" | "BlobArchived" => "The object is archived; restore it from its storage class first. ",
+        "SlowDown" | "ServiceUnavailable" | "InternalError" | "ServerBusy" | "RequestTimeout" => {
+            "The store was not able to answer at that time. "
+        }
+        _ => "",
+    }
+}
+
+fn answered(what: &str, code: Option<&str>, message: Option<&str>) -> Identified {
+    let code_words = code.map(|code| brief(code.as_bytes(), 60));
+    let message = message.map(|message| brief(message.as_bytes(), 120));
+    let detail: Vec<String> = code_words.into_iter().chain(message).collect();
+    let name = if detail.is_empty() { what.to_string() } else { format!("{what}: {}", detail.join(", ")) };
+    let hint = format!("{}Download the snapshot again.", code.map_or("", of_code));
+    Identified::new(FileKind::Answer, name, hint)
+}
+
+fn xml(text: &str) -> Identified {
+    // Tags may have a namespace attribute on the root, never on these.
+    let (code, message) = (element(text, "Code"), element(text, "Message"));
+    match (text.contains("<Error"), code) {
+        (true, _) | (_, Some(_)) => answered("an error of an object store in XML", code, message),
+        _ if text.contains("<ListBucketResult") => {
+            answered("a listing of an object store in XML", None, None)
+        }
+        _ if text.to_ascii_lowercase().contains("<html") => Identified::new(FileKind::Answer, "an HTML page", AGAIN),
+        _ => Identified::new(FileKind::Answer, "XML text", AGAIN),
+    }
+}
+
+fn json(text: &str) -> Identified {
+    if text.contains("\"blob\"") && text.contains("\"result\"") {
+        let hint = "Put its parts together: jq -r '.result.blob // empty' {} | base64 -d > NEW.db";
+        return Identified::new(FileKind::Encoded, "a snapshot as etcd's JSON gateway sends it", hint);
+    }
+    if text.contains("\"ENC[AES256_GCM,") {
+        return Identified::new(FileKind::Encrypted, "encrypted with sops", "Decrypt it first: sops -d {} > NEW.db");
+    }
+    let value: serde_json::Value = match serde_json::from_str(text) {
+        Ok(value) => value,
+        Err(_) => return Identified::new(FileKind::Other, "JSON text", NOT_IT),
+    };
+    let error = value.get("error").or_else(|| value.get("Error")).filter(|inner| inner.is_object()).unwrap_or(&value);
+    let word = |names: &[&str]| {
+        let found = names.iter().find_map(|name| error.get(*name))?;
+        found.as_str().map(str::to_string).or_else(|| found.as_i64().map(|n| n.to_string()))
+    };
+    let code = word(&["code", "Code", "__type", "reason", "status", "error"]);
+    let message = word(&["message", "Message", "errorMessage", "detail", "details", "error_description"]);
+    let failed = value.get("error").or_else(|| value.get("errors")).or_else(|| value.get("Error")).is_some();
+    if failed || (code.is_some() && message.is_some()) {
+        return answered("an error in JSON", code.as_deref(), message.as_deref());
+    }
+    Identified::new(FileKind::Other, "JSON text", NOT_IT)
+}
+
+/// Hexadecimal digits of a database.
+fn hexadecimal(text: &str) -> Option<Identified> {
+    let digits: String = text.chars().filter(|c| !c.is_whitespace()).take(64).collect();
+    let is = digits.len() == 64 && digits.chars().all(|c| c.is_ascii_hexdigit());
+    (is && digits.to_ascii_lowercase().get(32..40) == Some("edda0ced")).then(|| {
+        let hint = "Turn it back first: xxd -r -p {} > NEW.db";
+        Identified::new(FileKind::Encoded, "a snapshot as hexadecimal digits", hint)
+    })
+}
+
+/// base64 of something, with the headers of a mail before it or without.
+fn encoded(text: &str) -> Option<Identified> {
+    let mail = text.lines().take(40).any(|line| line.to_ascii_lowercase().starts_with("content-transfer-encoding: base64"));
+    let data = text.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
+    let (body, get, before) = match (data, mail) {
+        (Some((_, body)), _) => (body, "sed 's/^data:[^,]*,//' {} | base64 -d", " in a data: URL"),
+        (None, true) => {
+            let (_, body) = text.split_once("\n\n").or_else(|| text.split_once("\r\n\r\n"))?;
+            (body, "sed '1,/^\\r*$/d' {} | base64 -di", " with the headers of a mail")
+        }
+        (None, false) => (text, "base64 -di {}", ""),
+    };
+    let symbols: String = body.chars().filter(|c| !c.is_ascii_whitespace()).take(4096).collect();
+    let url = symbols.contains(['-', '_']);
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '-' | '_');
+    if symbols.len() < 24 || !symbols.chars().all(fits) {
+        return None;
+    }
+    let plain = symbols.replace('-', "+").replace('_', "/");
+    let end = plain.find('=').unwrap_or(plain.len());
+    let inner = STANDARD.decode(plain.get(..end - end % 4)?).ok()?;
+    let get = if url { "tr '_-' '/+' < {} | base64 -di".to_string() } else { get.to_string() };
+    let decode = |more: &str| format!("Decode it first: {get}{more} > NEW.db");
+    if is_database(&inner) {
+        return Some(Identified::new(FileKind::Encoded, format!("a snapshot in base64{before}"), decode("")));
+    }
+    // A word of letters is no base64 until what comes out of it is known, or it is long.
+    if let Some(found) = super::by_magic(&inner).or_else(|| super::by_rule(&inner, Path::new(""))) {
+        let name = format!("in base64{before}, and what it holds is {}", found.name);
+        return Some(Identified::new(FileKind::Encoded, name, decode("")));
+    }
+    let name = format!("in base64{before}");
+    (symbols.len() >= 512).then(|| Identified::new(FileKind::Encoded, name, decode("")))
+}
+
+fn plain(text: &str) -> Option<Identified> {
+    let first = text.lines().find(|line| !line.trim().is_empty())?;
+    let name = format!("text; it begins with \"{}\"", brief(first.trim().as_bytes(), 60));
+    Some(Identified::new(FileKind::Other, name, "Read it (cat {}), and take another copy of the snapshot."))
+}

@@ -1,0 +1,219 @@
+//! Hashing a file once, and on the way finding where the SHA-256 of a saved snapshot is in it: at its end, or before
+//! bytes that do not belong to it.
+//!
+//! `etcdctl snapshot save` writes the pages in use, up to the high-water mark, and their SHA-256. Whatever came to be
+//! behind that (a line end, a message of `kubectl exec`, padding by xmodem) leaves both as they were; so the hash is
+//! held against the file at every page's end from the mark on, which costs a block of hashing each.
+
+use std::os::unix::fs::FileExt;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    source::{Digest, Source, TRAILER_BYTES, hex, io_trouble},
+    status::human_size,
+    words::{brief, count, thousands},
+};
+use crate::trouble::Result;
+
+/// Most places that are tried.
+const MOST: usize = 16 << 10;
+/// Bytes behind a snapshot that are read to say what they are.
+const LOOK: u64 = 1 << 20;
+
+/// Bytes that do not belong to the snapshot, or to any page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extra {
+    /// How many.
+    pub bytes: u64,
+    /// What they are.
+    pub kind: ExtraKind,
+}
+
+/// What such bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExtraKind {
+    /// Carriage returns and line feeds.
+    LineEnds,
+    /// 0x1A, as xmodem fills its last block.
+    Padding,
+    /// Zeros.
+    Zeros,
+    /// A hole of a sparse file, which was not read.
+    Hole,
+    /// A text.
+    Text(String),
+    /// Anything else.
+    Bytes,
+}
+
+impl Extra {
+    /// `35 further bytes (the text "…")`.
+    pub fn words(&self) -> String {
+        let what = match &self.kind {
+            ExtraKind::LineEnds if self.bytes <= 2 => " (a line end)".to_string(),
+            ExtraKind::LineEnds => " (line ends)".to_string(),
+            ExtraKind::Padding => " (padding with 0x1A, as xmodem adds it)".to_string(),
+            ExtraKind::Zeros => " (zeros)".to_string(),
+            ExtraKind::Hole => " (a hole, which was not read)".to_string(),
+            ExtraKind::Text(text) => format!(" (the text \"{text}\")"),
+            ExtraKind::Bytes => String::new(),
+        };
+        format!("{}{what}", count(self.bytes, "further byte", "further bytes"))
+    }
+
+    /// `35 further bytes (…) follow it: they do not belong to it`.
+    pub fn sentence(&self) -> String {
+        let (follow, they, belong) = match self.bytes {
+            1 => ("follows", "it does", "the snapshot"),
+            _ => ("follow", "they do", "the snapshot"),
+        };
+        format!("{} {follow} its SHA-256: {they} not belong to {belong}", self.words())
+    }
+
+    /// Of what is from `from` to the end of the file.
+    fn of(source: &Source, from: u64) -> Result<Extra> {
+        let bytes = source.bytes.saturating_sub(from);
+        if source.hole.is_some() {
+            return Ok(Extra { bytes, kind: ExtraKind::Hole });
+        }
+        let mut found = vec![0; usize::try_from(bytes.min(LOOK)).unwrap_or(0)];
+        source.file().read_exact_at(&mut found, from).map_err(|e| io_trouble("read", &source.path, &e))?;
+        let all = |is: fn(u8) -> bool| bytes <= LOOK && found.iter().all(|byte| is(*byte));
+        let printable = |text: &str| !text.contains(|c: char| c.is_control() && !c.is_whitespace());
+        let kind = match std::str::from_utf8(&found) {
+            _ if all(|byte| matches!(byte, b'\r' | b'\n')) => ExtraKind::LineEnds,
+            _ if all(|byte| byte == 0x1a) => ExtraKind::Padding,
+            _ if all(|byte| byte == 0) => ExtraKind::Zeros,
+            Ok(text) if bytes <= LOOK && printable(text) => ExtraKind::Text(brief(text.trim().as_bytes(), 80)),
+            _ => ExtraKind::Bytes,
+        };
+        Ok(Extra { bytes, kind })
+    }
+}
+
+/// A hole at the end of a sparse file that is too large to be read for nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hole {
+    /// Bytes of holes.
+    pub bytes: u64,
+    /// Bytes between and behind them that are data.
+    pub data: u64,
+}
+
+impl Hole {
+    /// What it says of the file: `it is 64 GiB long, 9 pages of it are in use (36,864 bytes), and the rest is a hole`.
+    pub fn words(&self, source: &Source) -> String {
+        let (pages, mark) = source.shape().map_or((0, 0), |shape| (shape.mark / shape.page.max(1), shape.mark));
+        let rest = match self.data {
+            0 => "the rest is a hole".to_string(),
+            data => format!("of the rest {} bytes are data that belong to no page, the others a hole", thousands(data)),
+        };
+        let pages = count(pages, "page of it is in use", "pages of it are in use");
+        format!("it is {} long, {pages} ({} bytes), and {rest}", binary_size(source.bytes), thousands(mark))
+    }
+}
+
+/// A size in GiB or TiB where it is a whole number of them, as `truncate` makes it; else as `human_size`.
+fn binary_size(bytes: u64) -> String {
+    let units = [("TiB", 1u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20)];
+    match units.into_iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit)) {
+        Some((name, unit)) => format!("{} {name}", thousands(bytes / unit)),
+        None => format!("{} ({} bytes)", human_size(bytes), thousands(bytes)),
+    }
+}
+
+/// Hashes a file front to back.
+pub(super) struct Sealer<'s> {
+    source: &'s Source,
+    sha: Sha256,
+    at: u64,
+    /// The next place where the hash of all before it may be.
+    next: u64,
+    step: u64,
+    tried: Vec<(u64, [u8; 32])>,
+}
+
+impl<'s> Sealer<'s> {
+    pub fn new(source: &'s Source) -> Self {
+        let shape = source.shape();
+        // A file of exactly this length has its hash at its end, if anywhere, and one that ends at the mark has none.
+        let usual = |mark: u64| source.bytes <= mark || (source.has_trailer && source.body_bytes() == mark);
+        let next = shape.map_or(u64::MAX, |shape| if usual(shape.mark) { u64::MAX } else { shape.mark });
+        let step = shape.map_or(u64::MAX, |shape| shape.page);
+        Self { source, sha: Sha256::new(), at: 0, next, step, tried: Vec::new() }
+    }
+
+    pub fn update(&mut self, block: &[u8]) {
+        let mut rest = block;
+        loop {
+            let until = self.next.checked_sub(self.at).and_then(|until| usize::try_from(until).ok());
+            let Some((before, behind)) = until.and_then(|until| rest.split_at_checked(until)) else { break };
+            self.sha.update(before);
+            (self.at, rest) = (self.next, behind);
+            self.tried.push((self.at, self.sha.clone().finalize().into()));
+            self.next = match self.tried.len() {
+                MOST.. => u64::MAX,
+                _ if self.source.hole.is_some() => u64::MAX,
+                _ => self.next.saturating_add(self.step),
+            };
+        }
+        self.sha.update(rest);
+        self.at += rest.len() as u64;
+    }
+
+    /// What all of it says; `blocks` is left empty.
+    pub fn finish(mut self) -> Result<Digest> {
+        let source = self.source;
+        let body = source.body_bytes();
+        let body_sha256: [u8; 32] = self.sha.clone().finalize().into();
+        let mut trailer = None;
+        if source.has_trailer {
+            let bytes = self.read(body)?;
+            self.sha.update(bytes);
+            trailer = Some(bytes);
+        }
+        let hashed = body + if source.has_trailer { TRAILER_BYTES } else { 0 };
+        let mut digest = Digest {
+            file_sha256: hex(&self.sha.clone().finalize()),
+            hashed,
+            body_sha256,
+            trailer,
+            snapshot_bytes: hashed,
+            extra: None,
+            cut_trailer: None,
+            blocks: Vec::new(),
+        };
+        if trailer == Some(body_sha256) {
+            return Ok(digest);
+        }
+        for (at, hash) in &self.tried {
+            let left = source.bytes - at;
+            if left < TRAILER_BYTES {
+                let mut some = vec![0; left as usize];
+                source.file().read_exact_at(&mut some, *at).map_err(|e| io_trouble("read", &source.path, &e))?;
+                digest.cut_trailer = Some((left, hash.starts_with(&some)));
+                return Ok(digest);
+            }
+            if self.read(*at)? == *hash {
+                (digest.body_sha256, digest.trailer) = (*hash, Some(*hash));
+                digest.snapshot_bytes = at + TRAILER_BYTES;
+                digest.extra = Some(Extra::of(source, digest.snapshot_bytes)?).filter(|extra| extra.bytes > 0);
+                return Ok(digest);
+            }
+        }
+        if let (None, Some(shape), None) = (trailer, source.shape(), source.hole) {
+            let odd = source.bytes.saturating_sub(shape.mark) % shape.page;
+            if odd > 0 && source.bytes > shape.mark {
+                digest.extra = Some(Extra::of(source, source.bytes - odd)?);
+            }
+        }
+        Ok(digest)
+    }
+
+    fn read(&self, at: u64) -> Result<[u8; 32]> {
+        let mut bytes = [0; 32];
+        self.source.file().read_exact_at(&mut bytes, at).map_err(|e| io_trouble("read", &self.source.path, &e))?;
+        Ok(bytes)
+    }
+}
