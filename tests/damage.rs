@@ -56,13 +56,14 @@ fn family(name: &str, most: usize, make: fn(&Fixture) -> Vec<Damage>) {
             let verdict = judge(&damage, &fixture, &truth, scratch.path(), restores);
             let column = match &verdict {
                 Verdict::Refused => "refused",
+                Verdict::Accepted => "accepted",
                 Verdict::Hashed => "hashed",
                 Verdict::Whole => "whole",
                 Verdict::Payload => "payload",
                 Verdict::Missed(_) => "missed",
                 Verdict::Wrong(_) => "WRONG",
             };
-            *placed += usize::from(column == "whole");
+            *placed += usize::from(column == "whole" || column == "accepted");
             *tally.entry(damage.class.clone()).or_default().entry(column).or_default() += 1;
             let allowed = |list: &[&str]| list.contains(&&*damage.class);
             let why = match verdict {

@@ -114,11 +114,14 @@ fn family(version: &str, etcdutl: &Path, name: &str, make: Make) -> Result<(), F
             // Figures may be shown of a damaged file; fine it is only without a problem.
             if ours.problems.is_empty() { Ok(ours) } else { ours.verdict(&path).map(|()| ours) }
         });
+        let accepted = status(&path, &mut |_| Flow::Go).ok().filter(|ours| ours.acceptable_revision.is_some());
         let theirs = ask(etcdutl, &path, scratch.path())?;
         let fine = ours.as_ref().is_ok_and(|status| status.trailer != Trailer::Wrong);
         *tally.entry((if fine { "fine" } else { "refused" }, theirs.word())).or_default() += 1;
         let allowed = OURS_TO_SAVE.iter().any(|(class, _)| *class == damage.class);
-        let why = match (&ours, &theirs) {
+        // What can be restored once it is accepted is what etcdutl reads without a word.
+        let shown = ours.as_ref().ok().or(accepted.as_ref());
+        let why = match (shown.ok_or(()), &theirs) {
             (Ok(ours), Theirs::Fine { hash, revision, keys }) => {
                 let counted = if version == "3.5" { ours.total_row } else { ours.total_key };
                 let same = (u64::from(ours.hash), ours.revision, counted) == (*hash, *revision, *keys);

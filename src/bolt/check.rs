@@ -85,7 +85,8 @@ pub fn check_rows<R: ReadAt>(
     let hwm = view.meta().hwm;
     let report = Report { pages: hwm, ..Report::default() };
     let part = Part::Meta;
-    let mut checker = Checker { view, step, visit, seen: Bits::new(hwm), freed: Bits::default(), read: 0, part, report };
+    let mut checker =
+        Checker { view, step, visit, seen: Bits::new(hwm), freed: Bits::default(), read: 0, part, report };
     checker.metas();
     checker.part = Part::Tree;
     let mut waiting = vec![Task { path: Vec::new(), depth: 0, rows: view.root().rows }];

@@ -167,6 +167,11 @@ impl<R: ReadAt> View<R> {
         self.fell_back
     }
 
+    /// Whether a list of free pages is kept in the file.
+    pub fn keeps_free_list(&self) -> bool {
+        self.meta.freelist != NO_FREELIST
+    }
+
     /// Whether the page of the list of free pages, where one is kept, is such a list: what bbolt looks at when it opens the
     /// file. What the list says is for [`super::check()`].
     pub fn free_list(&self) -> Result<(), Error> {

@@ -35,7 +35,7 @@ pub fn nature<R: ReadAt>(source: &Source, view: &View<R>, digest: &Digest) -> St
             format!("a saved snapshot, its SHA-256 trailer is right; {}", extra.sentence())
         }
         (Some(_), Err(_), ..) => "a saved snapshot, its SHA-256 trailer is WRONG".to_string(),
-        (None, _, Some((bytes, _)), _) if copy => {
+        (None, _, Some(bytes), _) => {
             format!("a saved snapshot that ends in its SHA-256 trailer, of which {bytes} of 32 bytes are there")
         }
         (None, _, _, Some(extra)) => {

@@ -24,7 +24,7 @@ use crate::{
         version::Minor,
     },
     plan::facts::{
-        DamagedPart, FileFacts, Health, KnownMember,
+        FileFacts, Health, KnownMember,
         disk::{DirFacts, DirSays, DirState, Held},
     },
     raft::{Error, wal},
@@ -173,6 +173,9 @@ fn judge(places: &Places, held: &Held) -> DirState {
         // The end of a log that is being written is neither torn nor damaged.
         (log.problem, log.outline.torn) = (None, None);
     }
+    if held.is_held() && matches!(file.health, Health::Limited(_)) {
+        file.health = Health::Unread;
+    }
     let received = log.as_ref().and_then(|log| received_db(places, log, book.as_ref()));
     if let Some((_, path)) = &received
         && let Ok((received_file, Some(received_book))) = db::look(path)
@@ -181,33 +184,10 @@ fn judge(places: &Places, held: &Held) -> DirState {
     }
     let mut says = tell(places, file, book.as_ref(), log.as_ref());
     says.received_db = received.map(|(index, _)| index);
-    if !held.is_held() {
-        let limited = book.iter().flat_map(|book| &book.limited).filter(|(part, _)| part.etcd_starts());
-        let words = limited.map(|(part, why)| of_database(&says.database, &started_on(*part, why)));
-        let words: Vec<String> = words.collect();
-        says.warnings.extend(words);
-    }
     let why = why_broken(places, &says, book.as_ref(), log.as_ref(), held);
     match why {
         Some(why) => DirState::Broken { why, says: Box::new(says) },
         None => DirState::Whole(Box::new(says)),
-    }
-}
-
-/// What an etcd would do on a database with such damage.
-fn started_on(part: DamagedPart, why: &str) -> String {
-    match part {
-        DamagedPart::NewerMetaPage => format!(
-            "the newer of its two meta pages is damaged ({why}): an etcd would start from the state before the last \
-             transaction, and apply what its log holds after that"
-        ),
-        DamagedPart::MetaPage => {
-            format!("a meta page is damaged ({why}): an etcd would start from the state that the other one has")
-        }
-        DamagedPart::FreeList => format!(
-            "its list of free pages is damaged ({why}), so an etcd would not start on it; the list holds no data, and \
-             requorum snapshot status shows what can be restored from the file"
-        ),
     }
 }
 
@@ -348,11 +328,10 @@ fn why_broken(
             return Some(format!("{} is missing{from_start}", says.database.path.display()));
         }
         Health::Broken(why) => return Some(format!("{}{from_start}", of_database(&says.database, why))),
+        Health::Limited(damage) if !damage.parts.iter().all(|part| part.etcd_starts()) => {
+            return Some(format!("{}{from_start}", of_database(&says.database, &damage.why)));
+        }
         _ => {}
-    }
-    let stops = book.and_then(|book| book.limited.iter().find(|(part, _)| !part.etcd_starts()));
-    if let Some((part, why)) = stops {
-        return Some(format!("{}{from_start}", of_database(&says.database, &started_on(*part, why))));
     }
     let (last, start) = (says.last_index, says.snap_index);
     if log.store.is_none() && says.etcd < Some(Minor::V3_7) {

@@ -4,9 +4,9 @@
 //! One table for binary formats; what is text is told in [`text`], and what a transfer changed in [`altered`].
 
 pub mod altered;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::path::Path;
 
@@ -99,14 +99,38 @@ const FORMATS: &[Format] = &[
         "encrypted with openssl enc",
         "Decrypt it first, with the cipher and the options that it was encrypted with: openssl enc -d -aes-256-cbc -pbkdf2 -in {} -out NEW.db",
     ),
-    (0, b"\0GITCRYPT\0", Encrypted, "encrypted with git-crypt", "Decrypt it first, in its repository: git-crypt unlock"),
-    (0, b"LUKS\xba\xbe", Encrypted, "a volume encrypted with LUKS", "Open it (cryptsetup open {} NAME), mount it, and name the snapshot file in it."),
+    (
+        0,
+        b"\0GITCRYPT\0",
+        Encrypted,
+        "encrypted with git-crypt",
+        "Decrypt it first, in its repository: git-crypt unlock",
+    ),
+    (
+        0,
+        b"LUKS\xba\xbe",
+        Encrypted,
+        "a volume encrypted with LUKS",
+        "Open it (cryptsetup open {} NAME), mount it, and name the snapshot file in it.",
+    ),
     (0, b"hsqs", Image, "a squashfs image", "Unpack it first: unsquashfs {}"),
     (0, b"QFI\xfb", Image, "a qcow2 disk image", "Mount it, and name the snapshot file in it."),
     (0, b"KDMV", Image, "a VMDK disk image", "Mount it, and name the snapshot file in it."),
     (0, b"conectix", Image, "a VHD disk image", "Mount it, and name the snapshot file in it."),
-    (0, b"XFSB", Image, "an image of an XFS filesystem", "Mount it (mount -o loop,ro {} DIR), and name the snapshot file in it."),
-    (0x8001, b"CD001", Image, "an ISO 9660 image", "Mount it (mount -o loop,ro {} DIR), and name the snapshot file in it."),
+    (
+        0,
+        b"XFSB",
+        Image,
+        "an image of an XFS filesystem",
+        "Mount it (mount -o loop,ro {} DIR), and name the snapshot file in it.",
+    ),
+    (
+        0x8001,
+        b"CD001",
+        Image,
+        "an ISO 9660 image",
+        "Mount it (mount -o loop,ro {} DIR), and name the snapshot file in it.",
+    ),
     (
         0,
         b"\x04\0\0\0\0\0\0\x84\x08\x04",
@@ -126,19 +150,28 @@ const FORMATS: &[Format] = &[
     (0, b"PAR1", Other, "a Parquet file", NOT_IT),
     (0, b"REDIS", Other, "a dump of a Redis database", NOT_IT),
     (0, b"PGDMP", Other, "a dump of a PostgreSQL database", NOT_IT),
-    (0, b"version https://git-lfs.github.com/", Pointer, "a git-lfs pointer, not the file itself", "Fetch the file: git lfs pull --include={}"),
+    (
+        0,
+        b"version https://git-lfs.github.com/",
+        Pointer,
+        "a git-lfs pointer, not the file itself",
+        "Fetch the file: git lfs pull --include={}",
+    ),
     (0, b"/annex/objects/", Pointer, "a git-annex pointer, not the file itself", "Fetch the file: git annex get {}"),
 ];
 
 /// Names a file that is no database by its first bytes (up to [`HEAD_BYTES`] of them); `path` is for the commands, and
 /// for what only a name tells. `None` where it is a database or nothing that is known.
 pub fn identify(head: &[u8], path: &Path) -> Option<Identified> {
-    if is_database(head) {
+    // What a conversion leaves may still look like the first page of a database, but for the magic number.
+    let found = altered::recoded(head);
+    if found.is_none() && is_database(head) {
         return None;
     }
-    let found = by_magic(head)
-        .or_else(|| altered::of_head(head))
+    let found = found
+        .or_else(|| by_magic(head))
         .or_else(|| by_rule(head, path))
+        .or_else(|| altered::before(head))
         .or_else(|| text::identify(head));
     found.map(|found| Identified { hint: found.hint.replace("{}", &quoted(path)), ..found })
 }
@@ -199,10 +232,14 @@ fn old_tar(head: &[u8]) -> bool {
     let Some(header) = head.get(..512).filter(|header| header.first().is_some_and(|first| *first != 0)) else {
         return false;
     };
-    let sum: u32 = header.iter().enumerate().map(|(at, byte)| match at {
-        148..=155 => 32,
-        _ => u32::from(*byte),
-    }).sum();
+    let sum: u32 = header
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| match at {
+            148..=155 => 32,
+            _ => u32::from(*byte),
+        })
+        .sum();
     let field = header.get(148..156).unwrap_or_default();
     let digits: String = field.iter().map(|byte| char::from(*byte)).filter(char::is_ascii_digit).collect();
     u32::from_str_radix(&digits, 8) == Ok(sum)

@@ -125,8 +125,8 @@ pub struct Digest {
     pub snapshot_bytes: u64,
     /// Bytes behind a right trailer; of a file without one, bytes at its end that belong to no page.
     pub extra: Option<Extra>,
-    /// Where the file ends in its trailer: how many bytes of that are there, and whether they are right.
-    pub cut_trailer: Option<(u64, bool)>,
+    /// Where the file ends in its trailer: how many bytes of that are there. They are right.
+    pub cut_trailer: Option<u64>,
     /// CRC-32C of each [`BLOCK_BYTES`] of the database, the last one shorter.
     pub blocks: Vec<u32>,
 }
@@ -139,9 +139,8 @@ impl Digest {
     pub fn verified(&self) -> std::result::Result<(), String> {
         match self.trailer {
             None => Err(match (&self.cut_trailer, &self.extra) {
-                (Some((bytes, right)), _) => format!(
-                    "its SHA-256 trailer is cut off: only {bytes} of its 32 bytes are there{}",
-                    if *right { ", and these are right" } else { ", and these are wrong" }
+                (Some(bytes), _) => format!(
+                    "its SHA-256 trailer is cut off: only {bytes} of its 32 bytes are there, and these are right"
                 ),
                 (None, Some(extra)) => format!(
                     "it has no SHA-256 that fits its content, and its length is none of a database: {} at its end \

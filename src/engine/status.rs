@@ -199,12 +199,10 @@ impl Status {
     pub fn verdict(&self, path: &Path) -> Result<()> {
         let path = path.display();
         let trouble = |what: &str, why: &str| {
-            Trouble::new(Kind::Input, format!("{path} {what}"))
-                .why(why)
-                .hint(match self.acceptable_revision {
-                    Some(revision) if self.trailer != Trailer::Wrong => accept_hint(revision),
-                    _ => "Take another copy of it, or another snapshot.".into(),
-                })
+            Trouble::new(Kind::Input, format!("{path} {what}")).why(why).hint(match self.acceptable_revision {
+                Some(revision) if self.trailer != Trailer::Wrong => accept_hint(revision),
+                _ => "Take another copy of it, or another snapshot.".into(),
+            })
         };
         match (self.problems.as_slice(), self.trailer) {
             ([], Trailer::Wrong) => Err(trouble("cannot be trusted", &self.trailer_problem)),

@@ -222,6 +222,17 @@ pub struct FileFacts {
     pub content: Option<Content>,
 }
 
+impl FileFacts {
+    /// Whether it was found and not read through: of one that a quick look found damaged, no content is known.
+    pub fn is_unread(&self) -> bool {
+        match self.health {
+            Health::Unread => true,
+            Health::Limited(_) => self.content.is_none(),
+            _ => false,
+        }
+    }
+}
+
 /// How the sentence begins where not the file is wrong, but reading it.
 pub const UNREADABLE: &str = "it cannot be read";
 

@@ -360,9 +360,10 @@ fn standing(file: &FileFacts, dir: Option<&DirFacts>) -> Standing {
     }
     match &file.health {
         Health::Unread if file.path.starts_with("s3:") => Standing::Remote,
-        Health::Unread => Standing::Unread,
+        _ if file.is_unread() => Standing::Unread,
         Health::Verified => Standing::Whole,
         Health::Unhashed => Standing::Sound,
+        Health::Unread => Standing::Unread,
         Health::Packed(how) => Standing::Packed(how.clone()),
         Health::Limited(damage) => Standing::Limited(damage.clone()),
         Health::Broken(why) => Standing::Broken(why.clone()),

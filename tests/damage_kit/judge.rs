@@ -44,6 +44,8 @@ pub struct Truth {
 pub enum Verdict {
     /// Refused, in a sentence.
     Refused,
+    /// Refused until the operator accepts the damage, and then every row is there and the same.
+    Accepted,
     /// Told by the trailer alone.
     Hashed,
     /// Taken, and every row is there and the same.
@@ -115,7 +117,16 @@ fn judged(
 ) -> Result<Verdict, String> {
     let bytes = damage.apply(fixture);
     let body = &bytes[..if bytes.len() % 512 == 32 { bytes.len() - 32 } else { bytes.len() }];
+    // Whatever the length: a hash of all before it, at some sector's end, is the trailer, and what follows is not of it.
+    let sealed = (4096..bytes.len().saturating_sub(31)).step_by(512).find(|at| {
+        // A digest each is slow: the files are small, and the hash is tried where it can be.
+        let shape = View::open(&bytes[..]).ok().map(|view| (view.used_bytes() as usize, view.page_size() as usize));
+        shape.is_some_and(|(mark, page)| *at >= mark && (*at - mark).is_multiple_of(page))
+            && Sha256::digest(&bytes[..*at])[..] == bytes[*at..*at + 32]
+    });
+    let body = sealed.map_or(body, |at| &bytes[..at]);
     let trailer = match bytes.len() == body.len() {
+        _ if sealed.is_some() => Trailer::Ok,
         true => Trailer::Missing,
         false if Sha256::digest(body)[..] == bytes[body.len()..] => Trailer::Ok,
         false => Trailer::Wrong,
@@ -125,13 +136,15 @@ fn judged(
     bounded(body)?;
 
     let said = caught("status", || status(&path, &mut |_| Flow::Go))?;
+    // Damage that may be accepted is refused without that; with it, the rows are those that can be read, all of them.
+    let acceptable = said.as_ref().ok().and_then(|status| status.acceptable_revision);
     // Figures may be shown of a file that is not to be trusted; what counts is what they come with.
     let said = said.and_then(|status| if status.problems.is_empty() { Ok(status) } else { Err(told(&status, &path)) });
     let facts = caught("examine", || inspect::examine(&path, &mut |_| Flow::Go))?.map_err(|e| e.to_string())?;
     let [strict, lenient] = [false, true].map(|skip| {
         let refused = said.is_err() || (trailer != Trailer::Ok && !skip);
         let go = restores == Restores::All || (refused && restores == Restores::Refused);
-        go.then(|| restored(&path, dir, skip)).transpose()
+        go.then(|| restored(&path, dir, skip, None)).transpose()
     });
     let (strict, lenient) = (strict?, lenient?);
 
@@ -140,6 +153,7 @@ fn judged(
             sentence(&trouble.to_string())?;
             match &facts.health {
                 Health::Broken(why) => sentence(why)?,
+                Health::Limited(damage) if acceptable == Some(damage.revision) => sentence(&damage.why)?,
                 health => return Err(format!("status refuses it ({trouble}), examine says {health:?}")),
             }
             for (skip, outcome) in [("", strict), (" --skip-hash-check", lenient)] {
@@ -149,7 +163,18 @@ fn judged(
                     Some(Ok(_)) => return Err(format!("status refuses it ({trouble}), restore{skip} takes it")),
                 }
             }
-            return Ok(Verdict::Refused);
+            let Some(revision) = acceptable else { return Ok(Verdict::Refused) };
+            let left = rows(body).ok_or("it may be accepted, but its rows cannot all be read")?;
+            if restores == Restores::All {
+                placed(restored(&path, dir, true, Some(revision))??, &left)?;
+                if let Ok(_) = restored(&path, dir, true, Some(revision + 1))? {
+                    return Err("restored though another revision was accepted".into());
+                }
+            }
+            return Ok(match left == truth.rows {
+                true => Verdict::Accepted,
+                false => Verdict::Missed(suspects::suspect(body, &left)),
+            });
         }
         Ok(status) => status,
     };
@@ -215,13 +240,13 @@ fn caught<T>(what: &str, run: impl FnOnce() -> T) -> Result<T, String> {
 /// What a restore said; anything that it left behind after a refusal is an error.
 type Outcome = Result<Vec<u8>, String>;
 
-fn restored(path: &Path, dir: &Path, skip: bool) -> Result<Outcome, String> {
+fn restored(path: &Path, dir: &Path, skip: bool, accept_damage: Option<i64>) -> Result<Outcome, String> {
     let target = dir.join("parent/member");
     fs::create_dir_all(dir.join("parent")).map_err(|e| e.to_string())?;
     let url = vec!["http://127.0.0.1:2380".to_string()];
     let genesis = Genesis::new([("m1", &*url)], "token");
     let job = Job {
-        options: &requorum::plan::Options::default(),
+        options: &requorum::plan::Options { accept_damage, ..Default::default() },
         source: path,
         pinned_sha256: None,
         skip_hash_check: skip,

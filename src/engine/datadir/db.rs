@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use crate::{
-    bolt::{self, Bucket, ReadAt, View},
+    bolt::{self, Bucket, Part, ReadAt, View},
     engine::source::Source,
     etcd::{membership::Member, revision::RevisionKey, schema},
-    plan::facts::{DamagedPart, FileFacts, Health},
+    plan::facts::{DamagedPart, FileFacts, Health, LimitedDamage},
     trouble::{Kind, Trouble},
 };
 
@@ -22,11 +22,9 @@ pub(super) struct Book {
     pub members: Vec<Member>,
     /// IDs of members that are gone, in hex.
     pub removed: Vec<String>,
-    /// Damage that leaves the rows readable, as far as a quick look tells.
-    pub limited: Vec<(DamagedPart, String)>,
 }
 
-/// Reads it; the file's health stays `Unread` where nothing was found wrong.
+/// Reads it; the file's health stays `Unread` where nothing was found wrong, and is `Limited` where the rows are not affected.
 ///
 /// # Errors
 /// Only when the file is there and may not be read.
@@ -35,7 +33,9 @@ pub(super) fn look(path: &Path) -> Result<(FileFacts, Option<Book>), Trouble> {
     let book = Source::open(path).and_then(|source| {
         (facts.bytes, facts.modified) = (source.bytes, source.modified);
         let view = source.view()?;
-        book(&view).map_err(|error| source.damaged(&error))
+        let book = book(&view).map_err(|error| source.damaged(&error))?;
+        facts.health = limited(&view, book.revision).map_or(Health::Unread, Health::Limited);
+        Ok(book)
     });
     match book {
         Ok(book) => Ok((facts, Some(book))),
@@ -48,6 +48,58 @@ pub(super) fn look(path: &Path) -> Result<(FileFacts, Option<Book>), Trouble> {
     }
 }
 
+/// Damage that leaves the rows readable, as far as the meta pages and the first page of the list of free pages tell; and
+/// what an etcd would do on such a database.
+fn limited<R: ReadAt>(view: &View<R>, revision: i64) -> Option<LimitedDamage> {
+    let mut found = Vec::new();
+    if let Some(Err(why)) = view.metas().iter().find(|meta| meta.is_err()) {
+        found.push(match view.fell_back() {
+            true => (
+                DamagedPart::NewerMetaPage,
+                format!(
+                    "the newer of its two meta pages is damaged ({why}): an etcd would start from the state before the last \
+                     transaction, and apply what its log holds after that"
+                ),
+            ),
+            false => (
+                DamagedPart::MetaPage,
+                format!("a meta page is damaged ({why}): an etcd would start from the state that the other one has"),
+            ),
+        });
+    }
+    if let Some(why) = free_list(view) {
+        found.push((
+            DamagedPart::FreeList,
+            format!(
+                "its list of free pages is damaged ({why}): an etcd on it would stop with a panic, or write over pages in use; \
+                 the list holds no data, and requorum snapshot status shows what can be restored from the file"
+            ),
+        ));
+    }
+    let (parts, whys): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+    (!parts.is_empty()).then(|| LimitedDamage { parts, revision, hashed: false, why: whys.join("; ") })
+}
+
+/// Databases that keep a list of free pages are rare, as etcd keeps none since 3.4. One that does and is no larger than this
+/// is checked whole: only the trees tell whether a list is right.
+const CHECKED_BYTES: u64 = 256 << 20;
+
+/// What is wrong with the list of free pages, where one is kept.
+fn free_list<R: ReadAt>(view: &View<R>) -> Option<bolt::Error> {
+    if !view.keeps_free_list() {
+        return None;
+    }
+    let page = u64::from(view.page_size());
+    match bolt::check(view, &mut |done, _| done.saturating_mul(page) < CHECKED_BYTES) {
+        // Damaged trees are for the full check to name.
+        Ok(report) if report.in_trees == 0 => {
+            let first = report.parts.iter().position(|part| *part == Part::FreeList);
+            first.and_then(|first| report.problems.into_iter().nth(first))
+        }
+        _ => view.free_list().err(),
+    }
+}
+
 fn book<R: ReadAt>(view: &View<R>) -> Result<Book, bolt::Error> {
     let mut book = Book::default();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
@@ -57,11 +109,6 @@ fn book<R: ReadAt>(view: &View<R>) -> Result<Book, bolt::Error> {
         Some(bucket) => view.get(bucket, key),
         None => Ok(None),
     };
-    if let Some(Err(why)) = view.metas().iter().find(|meta| meta.is_err()) {
-        let part = if view.fell_back() { DamagedPart::NewerMetaPage } else { DamagedPart::MetaPage };
-        book.limited.push((part, why.to_string()));
-    }
-    book.limited.extend(view.free_list().err().map(|why| (DamagedPart::FreeList, why.to_string())));
     let meta = view.bucket(schema::META)?;
     book.consistent_index = get(&meta, schema::CONSISTENT_INDEX)?.and_then(number).unwrap_or_default();
     book.term = get(&meta, schema::TERM)?.and_then(number);

@@ -9,21 +9,26 @@ use crate::engine::words::{brief, thousands};
 /// What a database's first meta page begins with: page 0, the type of a meta page, the magic number, the version.
 const START: [u8; 24] = [0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0xed, 0xda, 0x0c, 0xed, 2, 0, 0, 0];
 
-const BINARY: &str = "Copy it again in binary mode (kubectl exec without -t, ftp with `binary`, scp, or base64 on both ends)";
+const BINARY: &str =
+    "Copy it again in binary mode (kubectl exec without -t, ftp with `binary`, scp, or base64 on both ends)";
 
-/// Tells by the first bytes.
-pub(super) fn of_head(head: &[u8]) -> Option<Identified> {
+/// A conversion as if it were text, by the first bytes.
+pub(super) fn recoded(head: &[u8]) -> Option<Identified> {
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-    let recoded = |what: &str| {
+    let lost = |what: &str| {
         let name = format!("a database that was converted as if it were text: {what}");
-        Some(Identified::new(FileKind::Altered, name, format!("{BINARY}: the bytes that were replaced cannot be recovered.")))
+        Some(Identified::new(
+            FileKind::Altered,
+            name,
+            format!("{BINARY}: the bytes that were replaced cannot be recovered."),
+        ))
     };
     let magic = |bytes: &[u8]| text.get(16..).is_some_and(|rest| rest.starts_with(bytes)) && text.starts_with(&[0; 8]);
     if magic("\u{fffd}\u{fffd}\u{c}".as_bytes()) || magic("\u{fffd}\u{c}".as_bytes()) {
-        return recoded("bytes that are no UTF-8 were replaced by U+FFFD (EF BF BD)");
+        return lost("bytes that are no UTF-8 were replaced by U+FFFD (EF BF BD)");
     }
     if magic(b"??\x0c?") {
-        return recoded("bytes above 127 were replaced by question marks");
+        return lost("bytes above 127 were replaced by question marks");
     }
     if magic("\u{ed}\u{da}\u{c}\u{ed}".as_bytes()) {
         let name = "a database that was converted as if it were text: from Latin-1 to UTF-8";
@@ -31,7 +36,7 @@ pub(super) fn of_head(head: &[u8]) -> Option<Identified> {
         return Some(Identified::new(FileKind::Altered, name, hint));
     }
     if magic(b"\x6d\x5a\x0c\x6d") {
-        return recoded("the highest bit of every byte is gone, as on a line of 7 bits");
+        return lost("the highest bit of every byte is gone, as on a line of 7 bits");
     }
     if let [0xff, 0xfe, rest @ ..] | [0xfe, 0xff, rest @ ..] = head
         && rest.len() >= 64
@@ -40,13 +45,13 @@ pub(super) fn of_head(head: &[u8]) -> Option<Identified> {
         if rest.iter().take(16).any(|byte| *byte != 0) {
             return None;
         }
-        return recoded("to UTF-16, as `>` of Windows PowerShell does");
+        return lost("to UTF-16, as `>` of Windows PowerShell does");
     }
-    before(head)
+    None
 }
 
 /// Something before a database: a banner, a warning of kubectl, the headers of an answer.
-fn before(head: &[u8]) -> Option<Identified> {
+pub(super) fn before(head: &[u8]) -> Option<Identified> {
     let at = head.windows(START.len()).position(|part| part == START).filter(|at| *at > 0)?;
     let ahead = head.get(..at)?;
     let what = match std::str::from_utf8(ahead) {

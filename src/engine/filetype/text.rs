@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use base64::{Engine as _, alphabet, engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig}};
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 
 use super::{FileKind, Identified, is_database};
 use crate::engine::words::brief;
@@ -42,7 +45,12 @@ const BEGINNINGS: &[Beginning] = &[
         "Decrypt it first: openssl cms -decrypt -binary -inform PEM -in {} -inkey KEY-FILE -out NEW.db",
     ),
     ("-----begin ", FileKind::Other, "a PEM file (a certificate or a key)", NOT_IT),
-    ("$ansible_vault;", FileKind::Encrypted, "encrypted with ansible-vault", "Decrypt it first: ansible-vault decrypt --output NEW.db {}"),
+    (
+        "$ansible_vault;",
+        FileKind::Encrypted,
+        "encrypted with ansible-vault",
+        "Decrypt it first: ansible-vault decrypt --output NEW.db {}",
+    ),
     (
         "u2fsdgvkx1",
         FileKind::Encrypted,
@@ -55,8 +63,18 @@ const BEGINNINGS: &[Beginning] = &[
     ("<body", FileKind::Answer, "an HTML page", AGAIN),
     ("<script", FileKind::Answer, "an HTML page", AGAIN),
     ("<!--", FileKind::Answer, "an HTML or XML page", AGAIN),
-    ("http/1", FileKind::Answer, "the answer of an HTTP server with its headers", "Save what follows the headers (curl -o FILE without -i)."),
-    ("http/2", FileKind::Answer, "the answer of an HTTP server with its headers", "Save what follows the headers (curl -o FILE without -i)."),
+    (
+        "http/1",
+        FileKind::Answer,
+        "the answer of an HTTP server with its headers",
+        "Save what follows the headers (curl -o FILE without -i).",
+    ),
+    (
+        "http/2",
+        FileKind::Answer,
+        "the answer of an HTTP server with its headers",
+        "Save what follows the headers (curl -o FILE without -i).",
+    ),
     ("apiversion:", FileKind::Other, "a YAML manifest", NOT_IT),
     ("kind:", FileKind::Other, "a YAML manifest", NOT_IT),
     ("begin 6", FileKind::Encoded, "a uuencoded file", "Decode it first: uudecode -o NEW.db {}"),
@@ -139,9 +157,7 @@ fn xml(text: &str) -> Identified {
     let (code, message) = (element(text, "Code"), element(text, "Message"));
     match (text.contains("<Error"), code) {
         (true, _) | (_, Some(_)) => answered("an error of an object store in XML", code, message),
-        _ if text.contains("<ListBucketResult") => {
-            answered("a listing of an object store in XML", None, None)
-        }
+        _ if text.contains("<ListBucketResult") => answered("a listing of an object store in XML", None, None),
         _ if text.to_ascii_lowercase().contains("<html") => Identified::new(FileKind::Answer, "an HTML page", AGAIN),
         _ => Identified::new(FileKind::Answer, "XML text", AGAIN),
     }
@@ -179,13 +195,14 @@ fn hexadecimal(text: &str) -> Option<Identified> {
     let is = digits.len() == 64 && digits.chars().all(|c| c.is_ascii_hexdigit());
     (is && digits.to_ascii_lowercase().get(32..40) == Some("edda0ced")).then(|| {
         let hint = "Turn it back first: xxd -r -p {} > NEW.db";
-        Identified::new(FileKind::Encoded, "a snapshot as hexadecimal digits", hint)
+        Identified::new(FileKind::Encoded, "a snapshot written as hexadecimal digits", hint)
     })
 }
 
 /// base64 of something, with the headers of a mail before it or without.
 fn encoded(text: &str) -> Option<Identified> {
-    let mail = text.lines().take(40).any(|line| line.to_ascii_lowercase().starts_with("content-transfer-encoding: base64"));
+    let mail =
+        text.lines().take(40).any(|line| line.to_ascii_lowercase().starts_with("content-transfer-encoding: base64"));
     let data = text.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
     let (body, get, before) = match (data, mail) {
         (Some((_, body)), _) => (body, "sed 's/^data:[^,]*,//' {} | base64 -d", " in a data: URL"),
@@ -207,14 +224,14 @@ fn encoded(text: &str) -> Option<Identified> {
     let get = if url { "tr '_-' '/+' < {} | base64 -di".to_string() } else { get.to_string() };
     let decode = |more: &str| format!("Decode it first: {get}{more} > NEW.db");
     if is_database(&inner) {
-        return Some(Identified::new(FileKind::Encoded, format!("a snapshot in base64{before}"), decode("")));
+        return Some(Identified::new(FileKind::Encoded, format!("base64 of a snapshot{before}"), decode("")));
     }
     // A word of letters is no base64 until what comes out of it is known, or it is long.
     if let Some(found) = super::by_magic(&inner).or_else(|| super::by_rule(&inner, Path::new(""))) {
-        let name = format!("in base64{before}, and what it holds is {}", found.name);
+        let name = format!("base64{before}, and what it holds is {}", found.name);
         return Some(Identified::new(FileKind::Encoded, name, decode("")));
     }
-    let name = format!("in base64{before}");
+    let name = format!("base64{before}");
     (symbols.len() >= 512).then(|| Identified::new(FileKind::Encoded, name, decode("")))
 }
 

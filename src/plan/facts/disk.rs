@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FileFacts, KnownMember};
+use super::{FileFacts, Health, KnownMember};
 use crate::{
     etcd::{membership::Id, version::Minor},
     plan::words::thousands,
@@ -46,12 +46,19 @@ impl DirFacts {
                     n => format!(", {} log entries beyond its database", thousands(n)),
                 };
                 let revision = thousands(says.revision.unsigned_abs());
+                let whole = match &says.database.health {
+                    Health::Limited(damage) => format!("an etcd would start on it, but {}; it is", damage.why),
+                    _ => "whole,".to_string(),
+                };
                 format!(
-                    "whole, of {member} of cluster {}, revision {revision}, log to {}/{}{beyond}; {held}",
+                    "{whole} of {member} of cluster {}, revision {revision}, log to {}/{}{beyond}; {held}",
                     says.cluster_id, says.last_term, says.last_index
                 )
             }
-            DirState::Broken { why, .. } => format!("broken: {why}"),
+            DirState::Broken { why, says } => match &says.database.health {
+                Health::Limited(damage) if !why.contains(&damage.why) => format!("broken: {why}; {}", damage.why),
+                _ => format!("broken: {why}"),
+            },
             DirState::Empty => "empty".into(),
             DirState::Absent => "does not exist".into(),
             DirState::NotADataDir(why) | DirState::Unreadable(why) => why.clone(),
@@ -144,7 +151,7 @@ pub struct DirSays {
     pub consistent_term: Option<u64>,
     /// The database's last revision; 0 where it could not be read.
     pub revision: i64,
-    /// `member/snap/db`. [`Health::Unread`](super::Health::Unread) after a quick look that found nothing wrong.
+    /// `member/snap/db`. [`Health::Unread`] after a quick look that found nothing wrong.
     pub database: FileFacts,
     /// A database that came from a leader and was not yet put in place (`….snap.db`): the raft index it covers.
     pub received_db: Option<u64>,

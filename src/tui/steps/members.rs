@@ -46,8 +46,7 @@ pub fn draft(model: &Model) -> Draft {
         target: state.target,
         source: model.snapshot.source().cloned(),
         skip_hash_check: model.snapshot.chosen.as_ref().is_some_and(|c| {
-            model.snapshot.agreed.contains(c)
-                && model.snapshot.source().is_some_and(|s| s.health != Health::Verified)
+            model.snapshot.agreed.contains(c) && model.snapshot.source().is_some_and(|s| s.health != Health::Verified)
         }),
         bump_revision: state.bump,
         mark_compacted: state.mark_compacted,

@@ -306,11 +306,7 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
             Standing::Unread => Err(format!("{} is not read through yet.", source.name)),
             Standing::Held(why) => Err(format!("It cannot be taken: {why}.")),
             Standing::Packed(why) | Standing::Broken(why) => Err(format!("It cannot be restored: {why}")),
-            Standing::ToSave
-            | Standing::Remote
-            | Standing::Whole
-            | Standing::Sound
-            | Standing::Limited(_) => Ok(()),
+            Standing::ToSave | Standing::Remote | Standing::Whole | Standing::Sound | Standing::Limited(_) => Ok(()),
         },
         (Action::Agree, Some(source)) => match &source.standing {
             Standing::Sound | Standing::Limited(_) => Ok(()),

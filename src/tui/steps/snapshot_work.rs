@@ -168,7 +168,7 @@ fn read_next(model: &mut Model) -> Vec<Effect> {
     // the one that is waited for goes first
     // An object is read once it was fetched.
     let far = |f: &FileFacts| f.path.starts_with("s3:");
-    let unread = || state.files.iter().filter(|f| f.health == Health::Unread && !far(f) && !waits(f));
+    let unread = || state.files.iter().filter(|f| f.is_unread() && !far(f) && !waits(f));
     let next = unread().find(|f| Some(&f.path) == state.chosen.as_ref()).or_else(|| unread().next());
     let Some(path) = next.map(|f| f.path.clone()) else { return relate_next(model) };
     let id = model.id();

@@ -1,0 +1,215 @@
+//! Files of many kinds, made here or as the programs make them.
+
+#![allow(clippy::unwrap_used)]
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use super::*;
+use crate::bolt::Meta;
+
+fn named(bytes: &[u8]) -> Option<(FileKind, String, String)> {
+    let head = bytes.get(..HEAD_BYTES).unwrap_or(bytes);
+    identify(head, Path::new("my file.db")).map(|found| (found.kind, found.name, found.hint))
+}
+
+/// The first two pages of a database, and rows that have line feeds.
+fn database() -> Vec<u8> {
+    let meta = Meta { page_size: 4096, root: 2, sequence: 0, freelist: u64::MAX, hwm: 3, txid: 7 };
+    let mut bytes = meta.encode(0);
+    bytes.extend(Meta { txid: 6, ..meta }.encode(1));
+    bytes.extend(b"\n\x05/a/b1\x10\x02".repeat(400));
+    bytes.resize(12288, 0);
+    bytes
+}
+
+fn tar(magic: bool) -> Vec<u8> {
+    let mut header = vec![0; 512];
+    header[..11].copy_from_slice(b"snapshot.db");
+    header[100..107].copy_from_slice(b"0000644");
+    if magic {
+        header[257..262].copy_from_slice(b"ustar");
+    }
+    header[148..156].fill(b' ');
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    [header, database()].concat()
+}
+
+fn at(place: usize, magic: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; 0x9000];
+    bytes[place..place + magic.len()].copy_from_slice(magic);
+    bytes
+}
+
+fn lines(text: &str) -> String {
+    text.as_bytes().chunks(76).map(|line| format!("{}\n", String::from_utf8_lossy(line))).collect()
+}
+
+#[test]
+fn formats_are_named_with_what_to_do() {
+    use FileKind::*;
+    let db = database();
+    let base64 = lines(&STANDARD.encode(&db));
+    let hex: String = db.iter().map(|byte| format!("{byte:02x}")).collect();
+    let gz = STANDARD.encode([b"\x1f\x8b\x08\0\0\0\0\0\0\x03", &db[..60]].concat());
+    let latin: String = db.iter().map(|byte| char::from(*byte)).collect();
+    let lossy = String::from_utf8_lossy(&db).into_owned();
+    let utf16: Vec<u8> =
+        [&b"\xff\xfe"[..], &latin.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>()].concat();
+    let mail = |end: &str| {
+        let head = [
+            "MIME-Version: 1.0",
+            "Content-Type: application/octet-stream",
+            "Content-Transfer-Encoding: base64",
+            "",
+            "",
+        ];
+        head.join(end) + &base64
+    };
+    let cases: Vec<(Vec<u8>, FileKind, &str, &str)> = vec![
+        (tar(true), Archive, "a tar archive", "tar -xf 'my file.db'"),
+        (tar(false), Archive, "a tar archive", "tar -xf"),
+        (b"7z\xbc\xaf\x27\x1c\0\x04".to_vec(), Archive, "a 7z archive", "7z x"),
+        (b"Rar!\x1a\x07\x01\0".to_vec(), Archive, "a rar archive", "unrar x"),
+        (b"070701000000".to_vec(), Archive, "a cpio archive", "cpio -idm"),
+        (b"!<arch>\ndebian".to_vec(), Archive, "an ar archive", "ar x"),
+        (b"\xfd7zXZ\0\0\x04".to_vec(), Compressed, "an xz archive", "xz -dc"),
+        (b"BZh91AY&SY".to_vec(), Compressed, "a bzip2 archive", "bzip2 -dc"),
+        (b"\x28\xb5\x2f\xfd\x04".to_vec(), Compressed, "a zstd archive", "zstd -dc"),
+        (b"\x50\x2a\x4d\x18\x04\0\0\0".to_vec(), Compressed, "a zstd archive", "zstd -dc"),
+        (b"\x04\x22\x4d\x18\x64".to_vec(), Compressed, "an lz4 archive", "lz4 -dc"),
+        (b"\x78\x9c\xed\x9c".to_vec(), Compressed, "a zlib stream", "pigz -dcz"),
+        (b"\x78\xda\xed\x9c".to_vec(), Compressed, "a zlib stream", "pigz -dcz"),
+        (b"age-encryption.org/v1\n-> X25519 ".to_vec(), Encrypted, "encrypted with age", "age -d"),
+        (b"-----BEGIN AGE ENCRYPTED FILE-----\nYWdl".to_vec(), Encrypted, "encrypted with age", "age -d"),
+        (b"Salted__\xf0\x01\x02\x03\x04".to_vec(), Encrypted, "encrypted with openssl enc", "openssl enc -d"),
+        (b"U2FsdGVkX1/0AQIDBAUGBwg=\n".to_vec(), Encrypted, "openssl enc, in base64", "openssl enc -d -a"),
+        (b"\x85\x01\x0c\x03\x5d\x5d".to_vec(), Encrypted, "encrypted with gpg", "gpg -o NEW.db -d"),
+        (b"\x8c\x0d\x04\x09\x03\x02".to_vec(), Encrypted, "encrypted with gpg", "gpg -o NEW.db -d"),
+        (b"\xc1\xc0\x4c\x03\x10\xaa".to_vec(), Encrypted, "encrypted with gpg", "gpg -o NEW.db -d"),
+        (b"\xc3\x2e\x04\x09\x03\x08".to_vec(), Encrypted, "encrypted with gpg", "gpg -o NEW.db -d"),
+        (b"-----BEGIN PGP MESSAGE-----\n\nhQ".to_vec(), Encrypted, "encrypted with gpg", "gpg -o NEW.db -d"),
+        (b"-----BEGIN PKCS7-----\nMII".to_vec(), Encrypted, "PKCS #7", "openssl smime"),
+        (
+            b"\x30\x80\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03\xa0".to_vec(),
+            Encrypted,
+            "openssl smime",
+            "-inform DER",
+        ),
+        (b"$ANSIBLE_VAULT;1.1;AES256\n6162".to_vec(), Encrypted, "ansible-vault", "ansible-vault decrypt"),
+        (b"LUKS\xba\xbe\0\x02".to_vec(), Encrypted, "LUKS", "cryptsetup open"),
+        (b"hsqs\0\0".to_vec(), Image, "a squashfs image", "unsquashfs"),
+        (at(0x438, b"\x53\xef"), Image, "an ext filesystem", "mount -o loop,ro"),
+        (at(0x8001, b"CD001"), Image, "an ISO 9660 image", "mount -o loop,ro"),
+        (base64.clone().into_bytes(), Encoded, "base64 of a snapshot", "base64 -di 'my file.db' > NEW.db"),
+        (STANDARD.encode(&db).into_bytes(), Encoded, "base64 of a snapshot", "base64 -di"),
+        (base64.replace('\n', "\r\n").into_bytes(), Encoded, "base64 of a snapshot", "base64 -di"),
+        (mail("\n").into_bytes(), Encoded, "base64 of a snapshot with the headers of a mail", "sed '1,/"),
+        (mail("\r\n").into_bytes(), Encoded, "base64 of a snapshot with the headers of a mail", "sed '1,/"),
+        (gz.into_bytes(), Encoded, "base64, and what it holds is a gzip archive", "base64 -di"),
+        (hex.clone().into_bytes(), Encoded, "hexadecimal", "xxd -r -p"),
+        (lines(&hex).into_bytes(), Encoded, "hexadecimal", "xxd -r -p"),
+        (b"00000000: 0000 0000 0000 0000  ........\n".to_vec(), Encoded, "a hexadecimal dump", "xxd -r"),
+        (b"{\"result\":{\"remaining_bytes\":\"1\",\"blob\":\"AA".to_vec(), Encoded, "JSON gateway", "jq -r"),
+        (b"<!DOCTYPE html><html>404".to_vec(), Answer, "an HTML page", "download the snapshot again"),
+        (b"\r\n  <HTML>\n<head>".to_vec(), Answer, "an HTML page", "download the snapshot again"),
+        (b"HTTP/1.1 404 Not Found\r\nServer: nginx\r\n".to_vec(), Answer, "HTTP server", "headers"),
+        (
+            b"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>".to_vec(),
+            Answer,
+            "XML: AccessDenied, Access Denied",
+            "may not read",
+        ),
+        (
+            b"<Error>\n <Code>NoSuchKey</Code>\n <Message>No such object: b/k</Message></Error>".to_vec(),
+            Answer,
+            "XML: NoSuchKey, No such object: b/k",
+            "no such object",
+        ),
+        (
+            b"\xef\xbb\xbf<?xml version=\"1.0\"?><Error><Code>AuthenticationFailed</Code></Error>".to_vec(),
+            Answer,
+            "AuthenticationFailed",
+            "not valid",
+        ),
+        (b"<Error><Code>ExpiredToken</Code></Error>".to_vec(), Answer, "ExpiredToken", "expired"),
+        (b"<Error><Code>Strange</Code></Error>".to_vec(), Answer, "Strange", "Download the snapshot again"),
+        (
+            br#"{"error":{"code":403,"message":"does not have storage.objects.get access"}}"#.to_vec(),
+            Answer,
+            "an error in JSON: 403, does not have",
+            "Download the snapshot again",
+        ),
+        (
+            br#"{"kind":"Status","status":"Failure","message":"pods is forbidden","reason":"Forbidden"}"#.to_vec(),
+            Answer,
+            "an error in JSON: Forbidden, pods is forbidden",
+            "Download the snapshot again",
+        ),
+        (br#"{"error":"etcdserver: not leader","code":14}"#.to_vec(), Answer, "an error in JSON: 14", "Download"),
+        (br#"{"a":1}"#.to_vec(), Other, "JSON text", "Name the snapshot file"),
+        (b"[1, 2]".to_vec(), Other, "JSON text", "Name the snapshot file"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n".to_vec(),
+            Pointer,
+            "a git-lfs pointer",
+            "git lfs pull",
+        ),
+        (b"/annex/objects/SHA256E-s1--a.db\n".to_vec(), Pointer, "a git-annex pointer", "git annex get"),
+        (b"404 page not found\n".to_vec(), Other, "text; it begins with \"404 page not found\"", "cat 'my file.db'"),
+        (b"Error from server (NotFound): pods \"etcd\" not found\n".to_vec(), Other, "text", "cat"),
+        (b"\x7fELF\x02\x01".to_vec(), Other, "a program", "Name the snapshot file"),
+        (b"%PDF-1.7".to_vec(), Other, "a PDF document", "Name the snapshot file"),
+        (b"SQLite format 3\0".to_vec(), Other, "an SQLite database", "k3s"),
+        (b"-----BEGIN CERTIFICATE-----\nMII".to_vec(), Other, "a PEM file", "Name the snapshot file"),
+        (b"apiVersion: v1\nkind: Pod\n".to_vec(), Other, "a YAML manifest", "Name the snapshot file"),
+        (b"\x04\0\0\0\0\0\0\x84\x08\x04\x10\0".to_vec(), OfEtcd, "write-ahead log", "member/snap/db"),
+        (lossy.into_bytes(), Altered, "U+FFFD", "binary mode"),
+        (latin.into_bytes(), Altered, "Latin-1 to UTF-8", "iconv"),
+        (utf16, Altered, "UTF-16", "binary mode"),
+        (db.iter().map(|byte| byte & 0x7f).collect(), Altered, "highest bit", "binary mode"),
+        ([b"\xef\xbb\xbf", &*db].concat(), Altered, "3 bytes before it", "tail -c +4 'my file.db' > NEW.db"),
+        ([b"Defaulted container\n", &*db].concat(), Altered, "the text \"Defaulted container\"", "tail -c +21"),
+        ([b"\r\n", &*db].concat(), Altered, "2 bytes before it (line ends)", "tail -c +3"),
+    ];
+    for (bytes, kind, name, hint) in cases {
+        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned();
+        let found = named(&bytes).unwrap_or_else(|| panic!("{start:?} is not named"));
+        assert_eq!(found.0, kind, "{start:?}: {found:?}");
+        assert!(found.1.contains(name) && found.2.contains(hint), "{start:?}: {found:?}");
+        assert!(!found.2.contains("{}"), "{found:?}");
+    }
+}
+
+#[test]
+fn databases_and_noise_are_not_named() {
+    let mut page_only = database();
+    page_only[16..20].fill(0);
+    let mut magic_only = database();
+    magic_only[..12].fill(0xff);
+    let noise: Vec<u8> = (0..5000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8 | 0x40).collect();
+    for bytes in [database(), page_only, magic_only, noise, vec![0; 9000], Vec::new(), vec![0xf0; 9]] {
+        assert_eq!(named(&bytes), None);
+    }
+    assert!(named(b"abcd").is_some_and(|found| found.1.starts_with("text")), "four letters are no base64");
+}
+
+#[test]
+fn line_ends_show_a_transfer_in_text_mode() {
+    let counted = |bytes: &[u8], size: usize| {
+        let mut ends = altered::LineEnds::default();
+        bytes.chunks(size).for_each(|block| ends.add(block));
+        ends
+    };
+    let db = database();
+    let crlf: Vec<u8> =
+        db.iter().flat_map(|byte| if *byte == b'\n' { vec![b'\r', b'\n'] } else { vec![*byte] }).collect();
+    for size in [1, 7, 4096, 100_000] {
+        let found = counted(&crlf, size).verdict(true).unwrap();
+        assert!(found.kind == FileKind::Altered && found.name.contains("400 line feeds"), "{found:?}");
+        assert_eq!(counted(&crlf, size), counted(&crlf, 3));
+    }
+    let mixed: Vec<u8> = [&db[..], b"\r\n\r"].concat();
+    assert_eq!(counted(&mixed, 9).verdict(true), None);
+    assert!(counted(&db, 9).verdict(true).is_some_and(|found| found.name.contains("perhaps")));
+    assert!(counted(&vec![0; 20480], 4096).verdict(false).unwrap().name.contains("nothing but zeros, 20,480"));
+}
