@@ -5,6 +5,13 @@
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use requorum::bolt::{Build, Edit, View, check};
+use requorum::engine::{
+    genesis::Genesis,
+    progress::Flow,
+    restore::{Job, restore},
+    status::status,
+};
+use requorum::plan::Options;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -42,7 +49,60 @@ fn main() {
         let source = root.join(format!("tests/fixtures/snapshots/{snapshot}.db"));
         add(format!("snapshot_{snapshot}"), Box::new(move |checker, db| restored(checker, db, &source)));
     }
+    for damage in ["newer meta page", "list of free pages"] {
+        let source = root.join("tests/fixtures/snapshots/3.6.14-tree.db");
+        let name = format!("accepted_{}", damage.replace(' ', "_"));
+        add(name, Box::new(move |checker, db| accepted_damage(checker, db, &source, damage)));
+    }
     libtest_mimic::run(&args, trials).exit();
+}
+
+/// A restore from a file of which a part without rows is damaged: what is made is sound to bbolt, and has all rows.
+fn accepted_damage(checker: &Path, db: &Path, source: &Path, part: &str) -> Outcome {
+    let mut bytes = std::fs::read(source)?;
+    bytes.truncate(bytes.len() - 32);
+    std::fs::write(db, &bytes)?;
+    let mut want = read(db)?;
+    let page = View::open(&*bytes)?.page_size() as usize;
+    let metas: &[usize] = if part == "newer meta page" { &[0] } else { &[0, page] };
+    for meta in metas {
+        // A list of free pages that is a page of the tree; where the checksum does not fit, the meta page is not valid.
+        bytes[meta + 48..meta + 56].copy_from_slice(&4u64.to_le_bytes());
+        let sum = bytes[meta + 16..meta + 72]
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |sum, b| (sum ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3));
+        let wrong = u64::from(part == "newer meta page");
+        bytes[meta + 72..meta + 80].copy_from_slice(&(sum ^ wrong).to_le_bytes());
+    }
+    let file = db.with_extension("damaged");
+    std::fs::write(&file, &bytes)?;
+    let revision = status(&file, &mut |_| Flow::Go)?.acceptable_revision.ok_or("it cannot be accepted")?;
+    let urls = ["http://127.0.0.1:2380".to_string()];
+    let genesis = Genesis::new([("m1", &urls[..])], "t");
+    let made = db.with_extension("etcd");
+    let job = Job {
+        source: &file,
+        pinned_sha256: None,
+        skip_hash_check: true,
+        genesis: &genesis,
+        name: "m1",
+        data_dir: &made,
+        wal_dir: None,
+        target: requorum::etcd::version::Minor::V3_5,
+        bump_revision: 0,
+        options: &Options { accept_damage: Some(revision), ..Options::default() },
+    };
+    restore(&job, &mut |_| Flow::Go)?;
+    let made = made.join("member/snap/db");
+    let got = read(&made)?;
+    for bucket in ["members", "members_removed", "meta"] {
+        let rows = got.get(bucket.as_bytes()).cloned().unwrap_or_default();
+        want.insert(bucket.into(), rows);
+    }
+    if View::open(File::open(&made)?)?.keeps_free_list() {
+        return Err("it keeps the list of free pages".into());
+    }
+    accepted(checker, &made, &want)
 }
 
 /// Rows of many sizes: some buckets inline, some with several levels, some with values of several pages.

@@ -50,7 +50,7 @@ fn files_that_are_no_whole_snapshot() {
         [&damaged[..damaged.len() - 32], &Sha256::digest(&damaged[..damaged.len() - 32])[..]].concat();
     let cases: [(&str, Vec<u8>, &[&str]); 9] = [
         ("garbage", vec![0x5a; 20_512], &["is not a whole snapshot", "bbolt"]),
-        ("zeros", vec![0; 20_512], &["is not a whole snapshot", "bbolt"]),
+        ("zeros", vec![0; 20_512], &["is not a whole snapshot", "nothing but zeros"]),
         ("empty", Vec::new(), &["it is empty (0 bytes)"]),
         ("short", good[..100].to_vec(), &["is not a whole snapshot"]),
         ("truncated", good[..12_000].to_vec(), &["truncated", "20,480", "12,000"]),

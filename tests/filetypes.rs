@@ -11,7 +11,11 @@ use std::{
     process::Output,
 };
 
-use requorum::bolt::{View, check};
+use prost::Message;
+use requorum::{
+    bolt::{Edit, View, check},
+    etcd::{proto::KeyValue, revision::Revision},
+};
 use sha2::{Digest, Sha256};
 use support::{fixture, requorum, said};
 
@@ -331,6 +335,59 @@ fn damage_without_rows_is_refused_and_restored_once_accepted() {
         if n % 4 == 0 {
             restores(&file, &["--accept-damage=12"]);
         }
+    }
+}
+
+/// What etcd leaves behind where a commit's last page did not reach the disk: the state before it is whole.
+#[test]
+fn the_older_of_two_states_is_named_by_its_revision() {
+    let files = Files::new();
+    for name in ["seed-3.5.16.db", "3.6.14-tree.db", "3.5.16-lease.db"] {
+        let bytes = fs::read(fixture(name)).unwrap();
+        let file = files.put("db", &bytes[..bytes.len() - 32]);
+        let (_, before, _) = status(&file);
+        let revision = before["revision"].as_i64().unwrap();
+        // Two transactions, as the second one's meta page is in the place of the first one's predecessor.
+        for main in [revision + 1, revision + 2] {
+            let open = fs::OpenOptions::new().read(true).write(true).open(&file).unwrap();
+            let mut edit = Edit::begin(open).unwrap();
+            let key = format!("new{main}").into_bytes();
+            let row =
+                KeyValue { key, create_revision: main, mod_revision: main, version: 1, value: vec![7; 99], lease: 0 };
+            edit.put(b"key", &Revision { main, sub: 0 }.to_bytes(), &row.encode_to_vec()).unwrap();
+            edit.commit().unwrap();
+        }
+        let whole = fs::read(&file).unwrap();
+        let (code, json, text) = status(&file);
+        assert_eq!((code, &json["revision"]), (0, &(revision + 2).into()), "{text}");
+        let txid = |bytes: &[u8], meta: usize| u64::from_le_bytes(bytes[meta + 64..meta + 72].try_into().unwrap());
+        let (newer, older) = if txid(&whole, 0) > txid(&whole, PAGE) { (0, PAGE) } else { (PAGE, 0) };
+        for (meta, at, words) in [(newer, revision + 1, "the newer of its two"), (older, revision + 2, "a meta page")] {
+            let mut torn = whole.clone();
+            torn[meta + 72] ^= 1;
+            let file = files.put("torn.db", &torn);
+            let (code, json, text) = status(&file);
+            assert_eq!((code, &json["acceptableRevision"]), (1, &at.into()), "{name}: {text}");
+            assert!(text.contains(words), "{name}: {text}");
+            let accept = format!("--accept-damage={at}");
+            let dir = tempfile::tempdir().unwrap();
+            let output = restore(&file, dir.path(), &[&accept, "--skip-hash-check"]);
+            assert!(output.status.success(), "{}", said(&output));
+            let (_, json, _) = status(&dir.path().join("m1.etcd"));
+            assert_eq!(json["revision"], at);
+        }
+    }
+}
+
+#[test]
+fn devices_and_pipes_are_refused_unread() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe.db");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [Path::new("/dev/zero"), &pipe] {
+        let (code, _, text) = status(path);
+        assert!(code == 1 && text.contains("not a regular file"), "{text}");
+        assert!(refuses(path, &["--skip-hash-check"], 1).contains("not a regular file"));
     }
 }
 

@@ -93,7 +93,7 @@ fn what_a_file_is_comes_first() {
         ),
         ("b.gz", [gzip(&good[..9000]), gzip(&good[9000..])].concat(), 0, vec!["a gzip archive; in it", "5cf3503d, 12"]),
         ("c.gz", cut_gzip, 1, vec!["gzip archive, but it is cut short"]),
-        ("d.gz", gzip(b"hello"), 1, vec!["gzip archive, and what is in it is no etcd database"]),
+        ("d.gz", gzip(b"hello"), 1, vec!["gzip archive, and what is in it is text; it begins with \"hello\""]),
         ("e.gz", gzip(&wrong), 1, vec!["a gzip archive; in it a saved snapshot, its SHA-256 trailer is WRONG"]),
         ("a.zst", zstd(&good), 0, vec!["a zstd archive; in it a saved snapshot", "5cf3503d, 12, 8"]),
         ("b.zst", zstd(&good)[..3000].to_vec(), 1, vec!["zstd archive, but"]),
@@ -107,7 +107,7 @@ fn what_a_file_is_comes_first() {
         ("c.zip", zip(&[("a", &good), ("b", &good)]), 1, vec!["more than one snapshot is in it: a and b"]),
         ("k3s.db", b"SQLite format 3\0........".to_vec(), 1, vec!["it is an SQLite database"]),
         ("empty.db", Vec::new(), 1, vec!["it is empty (0 bytes)"]),
-        ("zeros.db", vec![0; 20_480], 1, vec!["not a bbolt database"]),
+        ("zeros.db", vec![0; 20_480], 1, vec!["nothing but zeros, 20,480 bytes"]),
         ("older.db", signed(&older), 1, vec!["5cf3503d, 12, 8", "the newer of its two meta pages is damaged (page 0"]),
         ("second.db", signed(&second), 1, vec!["5cf3503d, 12, 8", "page 1: its checksum"]),
     ];

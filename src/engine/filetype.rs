@@ -248,7 +248,7 @@ fn old_tar(head: &[u8]) -> bool {
 /// DER of a PKCS #7 or CMS message: a sequence that begins with an object identifier below 1.2.840.113549.1.7.
 fn pkcs7(head: &[u8]) -> bool {
     const OID: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07";
-    head.first() == Some(&0x30) && head.get(..24).is_some_and(|start| start.windows(OID.len()).any(|part| part == OID))
+    head.first() == Some(&0x30) && head.windows(OID.len()).take(12).any(|part| part == OID)
 }
 
 /// A message of OpenPGP: a packet whose tag is that of an encrypted session key or of encrypted or compressed data, and

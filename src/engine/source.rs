@@ -10,7 +10,7 @@ use std::{
     fs::{self, File},
     io::{self, Read},
     num::NonZeroU64,
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::UNIX_EPOCH,
@@ -92,7 +92,12 @@ pub enum Wrapping {
 pub struct Body {
     file: Arc<File>,
     bytes: u64,
+    /// Whether the file has holes.
+    sparse: bool,
 }
+
+/// Reads that are at least so large look for a hole first.
+const HOLE_READ: usize = 256 << 10;
 
 impl Body {
     /// Asks the system to have these bytes at hand soon; whether it does is its own affair.
@@ -103,6 +108,10 @@ impl Body {
 
 impl bolt::ReadAt for Body {
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        if self.sparse && buf.len() >= HOLE_READ && is_hole(&self.file, offset, buf.len() as u64) {
+            buf.fill(0);
+            return Ok(());
+        }
         self.file.read_exact_at(buf, offset)
     }
     fn len(&self) -> io::Result<u64> {
@@ -303,7 +312,9 @@ impl Source {
 
     /// The database without the trailer.
     pub fn body(&self) -> Body {
-        Body { file: Arc::clone(&self.file), bytes: self.body_bytes() }
+        let on_disk = self.file.metadata().map_or(u64::MAX, |meta| meta.blocks().saturating_mul(512));
+        let sparse = on_disk.saturating_add(HOLE_READ as u64) < self.bytes;
+        Body { file: Arc::clone(&self.file), bytes: self.body_bytes(), sparse }
     }
 
     /// The opened file: for its metadata, and to copy from.
@@ -395,6 +406,16 @@ impl Source {
 fn shape(file: &File) -> std::result::Result<Option<Shape>, bolt::Error> {
     let view = View::open(file)?;
     Ok(Some(Shape { page: view.page_size().into(), mark: view.used_bytes() }))
+}
+
+/// Whether all of this is a hole inside the file.
+fn is_hole(file: &File, offset: u64, length: u64) -> bool {
+    let until = offset.saturating_add(length);
+    file.metadata().is_ok_and(|meta| until <= meta.len())
+        && match seek(file, SeekFrom::Data(offset)) {
+            Ok(begins) => begins >= until,
+            Err(error) => error == rustix::io::Errno::NXIO,
+        }
 }
 
 /// The holes behind `from`, where they are so large that they are not to be read.

@@ -167,6 +167,12 @@ pub fn verify(plan: &Plan) -> Vec<Problem> {
     if plan.source.revision < 0 {
         error(None, None, "the snapshot's revision is below 0".into());
     }
+    if let Some(accepted) = plan.options.accept_damage.filter(|accepted| *accepted != plan.source.revision) {
+        let revision = plan.source.revision;
+        let text =
+            format!("the plan accepts a damaged snapshot at revision {accepted}, and its snapshot ends at {revision}");
+        error(None, None, text);
+    }
     let (ids, cluster) = table::ids(&rows, &plan.token);
     for (at, (m, id)) in plan.members.iter().zip(&ids).enumerate() {
         for (column, urls) in [(Column::Peer, &m.peer_urls), (Column::Client, &m.client_urls)] {

@@ -86,7 +86,7 @@ pub(super) fn silent() -> Answer {
 pub(super) fn file(name: &str, health: Health) -> FileFacts {
     let content =
         Content { sha256: "ab".repeat(32), revision: 90, keys: 5, members: vec![member(1)], ..Content::default() };
-    let content = matches!(health, Health::Verified | Health::Unhashed).then_some(content);
+    let content = matches!(health, Health::Verified | Health::Unhashed | Health::Limited(_)).then_some(content);
     FileFacts { path: PathBuf::from("/backup").join(name), bytes: 4096, modified: Some(50), health, content }
 }
 

@@ -82,6 +82,56 @@ fn b_count(bytes: &[u8], page: usize) -> u16 {
     page::u16_at(bytes, page * 512 + 10).unwrap()
 }
 
+/// What the list is worth, where pages of the tree were copied into the free ones and where they were not.
+#[test]
+fn a_damaged_list_of_free_pages_is_told_from_a_lost_tree() {
+    let (intact, _) = tree();
+    let hwm = View::open(&intact).unwrap().meta().hwm;
+    let with = |ids: &[u64], change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = intact.clone();
+        page::Header { id: hwm, flags: page::FREELIST, count: ids.len() as u16, overflow: 0 }.write(&mut bytes);
+        bytes.extend(ids.iter().flat_map(|id| id.to_le_bytes()));
+        bytes.resize((hwm as usize + 3) * 512, 0);
+        set_meta(&mut bytes, |meta| (meta.freelist, meta.hwm) = (hwm, hwm + 3));
+        change(&mut bytes);
+        bytes
+    };
+    // The last page looks like a leaf of the tree.
+    let leaf = |bytes: &mut Vec<u8>| {
+        let to = (hwm as usize + 2) * 512;
+        bytes.copy_within(3 * 512..4 * 512, to);
+        bytes[to..to + 8].copy_from_slice(&(hwm + 2).to_le_bytes());
+    };
+    let nothing = |_: &mut Vec<u8>| {};
+    let list = hwm as usize * 512;
+    let cases: [(Vec<u8>, FreeList); 11] = [
+        (with(&[hwm + 1, hwm + 2], &nothing), FreeList::Sound),
+        (with(&[hwm + 1, hwm + 2], &leaf), FreeList::Sound),
+        (with(&[hwm + 1], &nothing), FreeList::Damaged),
+        (with(&[hwm + 1], &leaf), FreeList::Contradicts),
+        (with(&[hwm + 1, 1 << 50], &leaf), FreeList::Damaged),
+        (with(&[hwm + 1, hwm + 1], &leaf), FreeList::Damaged),
+        (with(&[3, hwm + 1], &leaf), FreeList::Contradicts),
+        (with(&[3, hwm + 1, hwm + 2], &leaf), FreeList::Damaged),
+        (with(&[hwm + 1, hwm + 2], &|bytes| bytes[list + 8] = 2), FreeList::Damaged),
+        (with(&[hwm + 1, hwm + 2], &|bytes| bytes[list + 11] = 9), FreeList::Damaged),
+        (with(&[hwm + 1, hwm + 2], &|bytes| set_meta(bytes, |meta| meta.freelist = 3)), FreeList::Damaged),
+    ];
+    for (n, (bytes, worth)) in cases.into_iter().enumerate() {
+        let mut rows = 0;
+        let view = View::open(&bytes).unwrap();
+        let report = check_rows(&view, &mut |_, _| true, &mut |_, _| rows += 1).unwrap();
+        assert_eq!((report.free_list, report.in_trees, rows), (worth, 0, 100), "{n}: {:?}", report.problems);
+        assert_eq!(report.problems.is_empty(), worth == FreeList::Sound, "{n}");
+        assert!(report.parts.len() == report.problems.len() && report.parts.iter().all(|p| *p == Part::FreeList));
+        assert_eq!(report.in_use.has(3), true);
+    }
+    // A damaged tree is one, whatever the list says.
+    let bytes = with(&[hwm + 1, hwm + 2], &|bytes| (bytes[list + 8], bytes[3 * 512 + 8]) = (2, 0x40));
+    let report = check(&View::open(&bytes).unwrap(), &mut |_, _| true).unwrap();
+    assert!(report.in_trees > 0 && report.about(Part::FreeList).count() == 1, "{report:?}");
+}
+
 #[test]
 fn the_list_of_free_pages_is_checked() {
     let (intact, _) = tree();

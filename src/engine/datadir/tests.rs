@@ -219,6 +219,43 @@ fn a_log_elsewhere() {
     assert!(matches!(facts.state, DirState::Whole(_)) && says.warnings[0].contains("there is a log in"), "{says:?}");
 }
 
+/// An etcd starts from the other meta page, and its log has the rest; on a list that cannot be read it would not.
+#[test]
+fn damage_without_rows_is_named_by_a_quick_look() {
+    use crate::plan::facts::DamagedPart::{FreeList, MetaPage, NewerMetaPage};
+    let go = &mut |_| crate::engine::progress::Flow::Go;
+    let list = |bytes: &mut [u8]| {
+        for meta in [0, 4096] {
+            bytes[meta + 48..meta + 56].copy_from_slice(&2u64.to_le_bytes());
+            let body = bytes[meta + 16..meta + 72].iter();
+            let sum =
+                body.fold(0xcbf2_9ce4_8422_2325_u64, |sum, b| (sum ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3));
+            bytes[meta + 72..meta + 80].copy_from_slice(&sum.to_le_bytes());
+        }
+    };
+    let cases: [(&dyn Fn(&mut [u8]), _, bool); 4] = [
+        (&|bytes| bytes[72] ^= 1, NewerMetaPage, true),
+        (&|bytes| bytes[..4096].fill(0), MetaPage, true),
+        (&|bytes| bytes[4096 + 72] ^= 1, MetaPage, true),
+        (&list, FreeList, false),
+    ];
+    for (change, part, starts) in cases {
+        let dir = made(&upto(9), &[], 9, &[], 9);
+        let db = dir.path().join("member/snap/db");
+        let mut bytes = fs::read(&db).unwrap();
+        change(&mut bytes);
+        fs::write(&db, &bytes).unwrap();
+        let mut facts = look(dir.path(), None);
+        for checked in [false, true] {
+            assert_eq!(matches!(facts.state, DirState::Whole(_)), starts, "{part:?} {checked}: {facts:#?}");
+            let Health::Limited(damage) = &facts.state.says().unwrap().database.health else { panic!("{facts:#?}") };
+            assert_eq!(damage.parts, [part]);
+            assert!(!facts.words().starts_with("whole") && facts.words().contains("damaged"), "{}", facts.words());
+            check(&mut facts, go).unwrap();
+        }
+    }
+}
+
 #[test]
 fn a_check_reads_the_database_through() {
     let dir = made(&upto(9), &[], 9, &[], 9);

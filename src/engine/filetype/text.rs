@@ -1,6 +1,6 @@
 //! Files that are text: what a server answered in place of the file, a snapshot in base64, what is encrypted and armoured.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use base64::{
     Engine as _, alphabet,
@@ -231,12 +231,18 @@ fn encoded(text: &str) -> Option<Identified> {
         let name = format!("base64{before}, and what it holds is {}", found.name);
         return Some(Identified::new(FileKind::Encoded, name, decode("")));
     }
-    let name = format!("base64{before}");
-    (symbols.len() >= 512).then(|| Identified::new(FileKind::Encoded, name, decode("")))
+    let name = format!("text that looks like base64{before}");
+    let mixed = [|c: char| c.is_ascii_lowercase(), |c: char| c.is_ascii_uppercase(), |c: char| c.is_ascii_digit()];
+    (symbols.len() >= 512 && mixed.iter().all(|is| symbols.contains(is)))
+        .then(|| Identified::new(FileKind::Encoded, name, decode("")))
 }
 
 fn plain(text: &str) -> Option<Identified> {
     let first = text.lines().find(|line| !line.trim().is_empty())?;
+    // One character again and again is what erased memory looks like.
+    if text.chars().filter(|c| !c.is_whitespace()).collect::<BTreeSet<_>>().len() < 2 {
+        return None;
+    }
     let name = format!("text; it begins with \"{}\"", brief(first.trim().as_bytes(), 60));
     Some(Identified::new(FileKind::Other, name, "Read it (cat {}), and take another copy of the snapshot."))
 }

@@ -51,7 +51,28 @@ fn a_whole_draft_becomes_a_plan_with_etcdutls_ids() {
 #[test]
 fn what_stops_a_draft() {
     type Change = fn(&mut Draft);
-    let cases: [(Change, &str); 20] = [
+    fn limited(d: &mut Draft, hashed: bool) {
+        let parts = vec![crate::plan::facts::DamagedPart::FreeList];
+        let damage =
+            crate::plan::facts::LimitedDamage { parts, revision: 83_799, hashed, why: "a list is torn".into() };
+        d.source.as_mut().unwrap().health = Health::Limited(damage);
+    }
+    let cases: [(Change, &str); 23] = [
+        (|d| limited(d, true), "a list is torn; take another, or accept that state (--accept-damage=83799)"),
+        (
+            |d| {
+                limited(d, true);
+                d.options.accept_damage = Some(83_798);
+            },
+            "accept that state (--accept-damage=83799)",
+        ),
+        (
+            |d| {
+                limited(d, false);
+                d.options.accept_damage = Some(83_799);
+            },
+            "carries no SHA-256",
+        ),
         (|d| d.label = " ".into(), "no label"),
         (|d| d.label = "a\nb".into(), "U+000A (line feed)"),
         (|d| d.token.clear(), "the token is empty"),
@@ -272,4 +293,34 @@ fn the_review_says_what_is_read_written_and_left() {
     assert!(text.iter().any(|t| t.contains("m1, m2 and m3: 3 members, 2 needed")));
     assert!(text.last().unwrap().starts_with("No etcd is started"));
     assert!(text.iter().all(|t| !t.ends_with('.')));
+}
+
+#[test]
+fn accepted_damage_is_in_the_plan_and_fits_its_snapshot() {
+    for hashed in [true, false] {
+        let mut draft = draft();
+        let parts = vec![crate::plan::facts::DamagedPart::NewerMetaPage];
+        let damage =
+            crate::plan::facts::LimitedDamage { parts, revision: 83_799, hashed, why: "a page is torn".into() };
+        draft.source.as_mut().unwrap().health = Health::Limited(damage);
+        draft.skip_hash_check = !hashed;
+        draft.options.accept_damage = Some(83_799);
+        let built = build(&draft).unwrap();
+        assert!(built.warnings.iter().any(|p| p.text.contains("a page is torn")), "{:?}", built.warnings);
+        assert_eq!((built.plan.source.skip_hash_check, built.plan.options.accept_damage), (!hashed, Some(83_799)));
+        assert_eq!(verify(&built.plan), []);
+        let mut other = built.plan;
+        other.options.accept_damage = Some(5);
+        assert!(verify(&other).iter().any(|p| p.text.contains("accepts a damaged snapshot at revision 5")));
+    }
+}
+
+#[test]
+fn bytes_after_a_snapshot_are_a_warning() {
+    let mut draft = draft();
+    draft.source.as_mut().unwrap().content.as_mut().unwrap().snapshot_bytes = Some(36_896);
+    let built = build(&draft).unwrap();
+    assert!(built.warnings.iter().any(|p| p.text.contains("the first 36,896 bytes")), "{:?}", built.warnings);
+    assert_eq!(built.plan.source.snapshot_bytes, Some(36_896));
+    assert!(crate::plan::byhand::beyond_etcdutl(&built.plan).is_some(), "etcdutl does not know such a file");
 }

@@ -276,6 +276,7 @@ fn any_health() -> impl Strategy<Value = Health> {
         Just(Health::Unread),
         Just(Health::Broken("x".into())),
         Just(Health::Packed("x".into())),
+        Just(Health::Limited(LimitedDamage { parts: Vec::new(), revision: 5, hashed: true, why: "x".into() })),
     ]
 }
 

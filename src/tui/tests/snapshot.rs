@@ -1,6 +1,7 @@
 //! Files that are found, read, chosen, opened and saved.
 
 use super::*;
+use crate::plan::facts::{DamagedPart, LimitedDamage};
 
 #[test]
 fn files_are_read_one_after_another() {
@@ -52,6 +53,27 @@ fn only_sound_files_are_chosen_and_unhashed_ones_only_after_a_yes() {
         if matches!(health, Health::Broken(_)) {
             assert!(said(&model).contains("cannot be restored"));
         }
+    }
+}
+
+#[test]
+fn a_damaged_file_is_taken_once_that_is_accepted() {
+    let parts = vec![DamagedPart::NewerMetaPage];
+    for hashed in [true, false] {
+        let damage = LimitedDamage { parts: parts.clone(), revision: 90, hashed, why: "a page is torn".into() };
+        let mut model = with_file(Health::Limited(damage));
+        press(&mut model, KeyCode::Enter);
+        assert_eq!((model.overlay, model.snapshot.chosen.is_some()), (Some(Overlay::Unhashed), false));
+        let (title, words) = crate::tui::steps::snapshot::asked(&model);
+        let words = words.join(" ");
+        assert!(title.contains("damaged") && words.contains("a page is torn"), "{title}: {words}");
+        assert!(words.contains("accept_damage: 90") && words.contains("skip_hash_check") != hashed, "{words}");
+        char(&mut model, 'y');
+        assert!(model.snapshot.chosen.is_some());
+        char(&mut model, 'n');
+        char(&mut model, 'n');
+        let plan = model.review.plan.as_ref().unwrap_or_else(|| panic!("{}", said(&model)));
+        assert_eq!((plan.options.accept_damage, plan.source.skip_hash_check), (Some(90), !hashed));
     }
 }
 
