@@ -304,7 +304,7 @@ fn one_file_of_each_kind_and_its_usual_place() {
     ] {
         let path = dir.path().join(name);
         std::fs::write(&path, text).unwrap();
-        let facts = super::one(&path).unwrap();
+        let facts = super::one(&path, true).unwrap();
         assert_eq!((facts.kind, facts.place().as_str()), (kind, place), "{name}");
         assert!(facts.get(flag).is_some(), "{facts:?}");
     }
@@ -312,7 +312,7 @@ fn one_file_of_each_kind_and_its_usual_place() {
     {
         let path = dir.path().join(name);
         std::fs::write(&path, text).unwrap();
-        let why = super::one(&path).unwrap_err().to_string();
+        let why = super::one(&path, true).unwrap_err().to_string();
         assert!(why.contains("does not say how an etcd is started"), "{why}");
     }
 }
