@@ -34,6 +34,11 @@ ExecStart=/usr/bin/etcd --name=old --data-dir=/var/lib/etcd --initial-cluster-st
   --experimental-watch-progress-notify-interval=5s --enable-v2=false
 "#;
 
+/// YAML as JSON.
+pub(super) fn yaml(text: &str) -> Value {
+    serde_yaml::from_str(text).unwrap()
+}
+
 /// Its name and directory are odd on purpose.
 pub(super) struct Odd {
     server: Server,
