@@ -152,3 +152,126 @@ fn has_its_place(config: &ConfigFacts, member: &Member) -> bool {
 fn is_everywhere(url: &url::Url) -> bool {
     url.host.eq_ignore_ascii_case("localhost") || url.ip().is_some_and(|ip| ip.is_loopback() || ip.is_unspecified())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::plan::{build, facts::config::Origin};
+
+    fn config(kind: ConfigKind, flags: &str, dir: &str) -> ConfigFacts {
+        let pair = |word: &str| word.split_once('=').map(|(n, v)| (n.to_string(), v.to_string())).unwrap();
+        let setting = |(flag, value)| Setting { flag, value, from: String::new() };
+        ConfigFacts {
+            origin: Origin::File(format!("/{kind:?}").into()),
+            kind,
+            flags: flags.split_whitespace().map(pair).map(setting).collect(),
+            data_dir: Some(dir).filter(|dir| !dir.is_empty()).map(Into::into),
+            wal_dir: None,
+            automation: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Which configuration m1 gets, by its place, and how many lines say what it does not get.
+    fn found(members: usize, configs: &[ConfigFacts]) -> (Option<String>, usize) {
+        let mut plan = build::build(&build::tests::draft()).unwrap().plan;
+        plan.members.truncate(members);
+        let matching = Matching::new(&plan, "local", configs);
+        let m1 = &plan.members[0];
+        (matching.of(m1).map(ConfigFacts::place), matching.lost(m1, &[]).len())
+    }
+
+    #[test]
+    fn each_member_gets_its_own_configuration_or_a_line() {
+        use ConfigKind::{ConfigFile, EnvironmentFile, ParkedPod, Process, StaticPod, Unit};
+        let unit = |flags: &str| config(Unit, flags, "/old");
+        for (what, members, configs, wanted, lines) in [
+            ("its name", 3, vec![unit("name=m1 quota-backend-bytes=8")], Some("/Unit"), 0),
+            (
+                "its name goes before its kind",
+                3,
+                vec![unit("name=m2"), config(ParkedPod, "name=m1", "")],
+                Some("/ParkedPod"),
+                0,
+            ),
+            ("no name, one member", 1, vec![unit("quota-backend-bytes=8")], Some("/Unit"), 0),
+            ("etcd's name for the nameless", 1, vec![unit("name=default quota-backend-bytes=8")], Some("/Unit"), 0),
+            ("no name, three members", 3, vec![unit("quota-backend-bytes=8")], None, 1),
+            ("no name, its directory", 3, vec![config(Unit, "max-wals=5", "/var/lib/etcd/m1.etcd")], Some("/Unit"), 0),
+            (
+                "another name, its URL",
+                3,
+                vec![unit("name=x initial-advertise-peer-urls=http://127.0.0.31:2380")],
+                None,
+                0,
+            ),
+            ("another name", 1, vec![unit("name=x quota-backend-bytes=8 max-wals=9")], None, 1),
+            ("another name, nothing to lose", 1, vec![unit("name=x data-dir=/d")], None, 0),
+            ("another member's", 3, vec![unit("name=m2 quota-backend-bytes=8")], None, 0),
+            ("two without a name", 1, vec![unit("max-wals=9"), config(StaticPod, "max-wals=8", "/p")], None, 2),
+            (
+                "a unit and its process",
+                1,
+                vec![config(Process, "max-wals=9", "/old"), unit("max-wals=9")],
+                Some("/Unit"),
+                0,
+            ),
+            (
+                "a file that nothing names",
+                1,
+                vec![config(EnvironmentFile, "max-wals=9", "")],
+                Some("/EnvironmentFile"),
+                0,
+            ),
+            (
+                "two such",
+                1,
+                vec![config(EnvironmentFile, "max-wals=9", ""), config(ConfigFile, "max-wals=8", "")],
+                None,
+                2,
+            ),
+            (
+                "a process with more",
+                3,
+                vec![unit("name=m1"), config(Process, "name=m1 max-wals=9", "")],
+                Some("/Unit"),
+                1,
+            ),
+            (
+                "a process with the same",
+                3,
+                vec![unit("name=m1 max-wals=9"), config(Process, "name=m1 max-wals=9", "")],
+                Some("/Unit"),
+                0,
+            ),
+            (
+                "an old copy counts for nothing",
+                3,
+                vec![unit("name=m1"), config(ParkedPod, "name=m1 max-wals=9", "")],
+                Some("/Unit"),
+                0,
+            ),
+            ("nothing", 1, vec![], None, 0),
+        ] {
+            assert_eq!(found(members, &configs), (wanted.map(String::from), lines), "{what}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_every_host_has_are_no_match() {
+        let mut plan = build::build(&build::tests::draft()).unwrap().plan;
+        for (url, its, matches) in [
+            ("http://10.0.0.1:2380", "initial-advertise-peer-urls=http://10.0.0.1:2380", true),
+            ("https://H1.example:2380", "listen-peer-urls=https://10.0.0.9:2380,https://H1.example:2380", true),
+            ("http://10.0.0.1:2380", "initial-advertise-peer-urls=http://10.0.0.1:2381", false),
+            ("http://127.0.0.1:2380", "initial-advertise-peer-urls=http://127.0.0.1:2380", false),
+            ("http://localhost:2380", "listen-peer-urls=http://localhost:2380", false),
+            ("http://0.0.0.0:2380", "listen-peer-urls=http://0.0.0.0:2380", false),
+        ] {
+            plan.members[0].peer_urls = vec![url.into()];
+            let configs = [config(ConfigKind::Unit, &format!("name=x {its}"), "/old")];
+            assert_eq!(Matching::new(&plan, "local", &configs).of(&plan.members[0]).is_some(), matches, "{its}");
+        }
+    }
+}

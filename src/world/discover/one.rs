@@ -1,6 +1,9 @@
 //! One configuration by its file, whatever kind it is of; a file of another kind is named for what it is and refused, since
 //! what is taken for something else loses its settings without a word.
 
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, path::Path};
 
 use serde_json::Value;

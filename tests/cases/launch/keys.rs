@@ -77,7 +77,7 @@ fn file(plan: &Plan, server: &Server, flags: &[&str]) -> Result<Value, String> {
     };
     let host = HostKnown { host: plan.members[0].host.clone(), configs: vec![config], adopt: true, addresses: vec![] };
     let known = Known { version: server.minor.parse().ok(), hosts: vec![host], ..Known::default() };
-    page(plan, &plan.members[0].name, Form::Config, &known).map(|page| yaml(&page.files.last().unwrap().text))
+    page(plan, &plan.members[0].name, Form::Config, &known).map(|page| yaml(&page.files[0].text))
 }
 
 /// What etcd says of a file whose election timeout is too short for it: it reads all of it, and never starts.
