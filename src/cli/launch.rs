@@ -41,8 +41,9 @@ pub(super) struct Args {
     /// Write the files of the form into this directory, each to a new file.
     #[arg(short, long, value_name = "DIR", requires = "form")]
     output: Option<PathBuf>,
-    /// How a member was started until now: a unit, a static pod's manifest, a file of ETCD_ variables, or etcd's own YAML;
-    /// its flags are kept. May be repeated.
+    /// How a member was started until now: a systemd unit, a static pod's manifest, a file of ETCD_ variables, etcd's own
+    /// YAML, a script that only starts etcd, or the output of docker inspect; its flags are kept. May be repeated, for one
+    /// member, too, where its unit and the file that this reads are two.
     #[arg(long, value_name = "NAME=FILE")]
     old: Vec<String>,
     /// Look for that, and for the addresses that they have, on the members' hosts: by ssh, or on this machine.
@@ -118,34 +119,50 @@ fn known(args: &Args, plan: &Plan, world: &Local) -> Result<Known> {
             vec![HostKnown { host: here, addresses: world.addresses(), ..HostKnown::default() }]
         }
     };
+    let mut given = Vec::new();
     for item in &args.old {
         let wrong = |why: String| Trouble::new(Kind::Usage, format!("--old={item} is not right")).why(why);
         let (name, file) = item.split_once('=').ok_or_else(|| wrong("NAME=FILE is wanted".into()))?;
         let member = plan.members.iter().find(|m| m.name == name);
         let member = member.ok_or_else(|| wrong(format!("no member of the plan is called {name:?}")))?;
-        let mut facts = discover::one(&absolute(Path::new(file))?)?;
-        facts.notes.iter().for_each(|note| warn(&format!("Warning: {file}: {note}")));
-        called(&mut facts, name);
-        match hosts.iter_mut().find(|host| host.host == member.host) {
-            Some(host) => {
-                host.configs.insert(0, facts);
-                host.adopt = true;
+        let here = destination::is_local(&member.host);
+        let mut facts = discover::one(&absolute(Path::new(file))?, here)?;
+        called(&mut facts, name, plan);
+        let at = match hosts.iter().position(|host| host.host == member.host) {
+            Some(at) => at,
+            None => {
+                hosts.push(HostKnown { host: member.host.clone(), ..HostKnown::default() });
+                hosts.len() - 1
             }
-            None => hosts.push(HostKnown {
-                host: member.host.clone(),
-                configs: vec![facts],
-                adopt: true,
-                addresses: vec![],
-            }),
+        };
+        let Some(host) = hosts.get_mut(at) else { continue };
+        host.adopt = true;
+        match given.contains(&name).then(|| host.configs.iter_mut().find(|c| c.get("name") == Some(name))).flatten() {
+            Some(first) => joined(first, facts),
+            None => host.configs.insert(0, facts),
         }
+        given.push(name);
     }
     Ok(Known { version: args.etcd_version, hosts, image: args.image.clone(), program: args.program.clone() })
 }
 
-/// It is this member's, whatever it is called in there.
-fn called(facts: &mut ConfigFacts, name: &str) {
+/// It is this member's, whatever it is called in there; where that is another member, that is said.
+fn called(facts: &mut ConfigFacts, name: &str, plan: &Plan) {
+    let other = facts.get("name").filter(|other| *other != name && plan.members.iter().any(|m| m.name == *other));
+    let note = other.map(|other| format!("it names the member {other}, and is given for {name}"));
+    facts.notes.extend(note);
     facts.flags.retain(|setting| setting.flag != "name");
     facts.flags.push(Setting { flag: "name".into(), value: name.into(), from: "--old".into() });
+}
+
+/// A second file for the same member: what the first does not set.
+fn joined(first: &mut ConfigFacts, second: ConfigFacts) {
+    for setting in second.flags {
+        if first.get(&setting.flag).is_none() {
+            first.flags.push(setting);
+        }
+    }
+    first.notes.extend(second.notes);
 }
 
 fn commands(plan: &Plan, names: &[String], known: &Known, format: Format) -> Result<()> {

@@ -3,8 +3,10 @@
 //!
 //! The rules are those of Go's `crypto/x509` and of etcd's `client/pkg/transport`, 3.4 to 3.7: the
 //! common name does not count, an address must stand among the IP SANs, a wildcard takes the place of
-//! one whole label, and a member shows its peer certificate both as a server and as a client.
+//! one whole label, and a member shows its peer certificate both as a server and as a client: whom it
+//! connects to looks at the address that it comes from.
 
+mod names;
 #[cfg(test)]
 mod tests;
 
@@ -16,8 +18,9 @@ use std::{
 use super::{
     slips::{flag_value, has_flag},
     table::{self, Column, Problem, Row},
-    words::all,
+    words::{all, either},
 };
+pub use names::{Admission, Match, admit, judge};
 
 /// From so many seconds before its end a certificate is worth a warning.
 const SOON: i64 = 14 * 86_400;
@@ -224,6 +227,7 @@ impl Judge<'_> {
                 self.usage(cert, out);
                 self.hosts(cert, out);
                 if self.role == Role::Peer {
+                    self.admission(cert, out);
                     self.trust(cert, out);
                 }
             }
@@ -284,7 +288,10 @@ impl Judge<'_> {
         if missing.is_empty() {
             return;
         }
-        let text = format!("{} is not for {}; it is for {}", self.called(cert), all(&missing), names(cert));
+        let mut text = format!("{} is not for {}; it is for {}", self.called(cert), all(&missing), names(cert));
+        for why in missing.iter().filter_map(|host| because(cert, host)) {
+            text.push_str(&format!("; {why}"));
+        }
         // The same path in several rows may be a file of its own on each host.
         let mates: Vec<usize> = (0..self.rows.len())
             .filter(|n| {
@@ -307,6 +314,33 @@ impl Judge<'_> {
             )),
             None => self.error(text),
         });
+    }
+
+    /// Whether the other members let this one in that connects to them with its peer certificate.
+    fn admission(&self, cert: &Cert, out: &mut Vec<Problem>) {
+        let own = self.rows.get(self.at).map(words_of).unwrap_or_default();
+        let asks = |row: &Row| {
+            let words = words_of(row);
+            let skips = ["peer-skip-client-san-verification", "experimental-peer-skip-client-san-verification"];
+            let wants =
+                flag_value(&words, "peer-trusted-ca-file").is_some() || has_flag(&words, "peer-client-cert-auth");
+            wants && !skips.iter().any(|flag| has_flag(&words, flag))
+        };
+        let asked = self.rows.iter().enumerate().any(|(at, row)| at != self.at && asks(row));
+        // With a certificate of its own for connecting, this one is not shown.
+        if !asked || flag_value(&own, "peer-client-cert-file").is_some() {
+            return;
+        }
+        if let Admission::ReverseOnly(wildcards) = admit(cert, &tls_hosts(self.rows, self.at, self.role)) {
+            let ends: Vec<String> = wildcards.iter().map(|name| name.trim_start_matches('*').to_string()).collect();
+            out.push(self.warning(format!(
+                "{} has no name or address of this member, only {}: the other members accept a connection from it only if the \
+                 reverse DNS lookup (PTR) of its address gives a name that ends in {}, which is not checked here",
+                self.called(cert),
+                all(&wildcards),
+                either(&ends)
+            )));
+        }
     }
 
     /// Every other row's CA must vouch for this row's certificate.
@@ -348,22 +382,31 @@ fn tls_hosts(rows: &[Row], at: usize, role: Role) -> Vec<String> {
 
 /// Whether a certificate is for this host, as Go's `VerifyHostname` judges.
 pub fn covers(cert: &Cert, host: &str) -> bool {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return cert.ips.contains(&ip);
-    }
-    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    cert.dns.iter().any(|name| {
-        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-        match name.strip_prefix("*.") {
-            Some(rest) => host.split_once('.').is_some_and(|(label, tail)| !label.is_empty() && tail == rest),
-            None => !name.is_empty() && name == host,
+    judge(cert, host).holds()
+}
+
+/// Why a certificate is not for a host, where one of its names looks as if it were.
+fn because(cert: &Cert, host: &str) -> Option<String> {
+    match judge(cert, host) {
+        Match::AddressAsName(name) => Some(format!(
+            "{name} is among its DNS names, and an address counts only as an IP address (IP:{host}), so who connects to \
+             {host} refuses it"
+        )),
+        Match::UrlAsName(name) => Some(format!("{name} is among its DNS names, which have no scheme and no port")),
+        Match::OtherLabels(name) => {
+            Some(format!("{name} stands for names with one label in place of the *, and no others"))
         }
-    })
+        _ => None,
+    }
 }
 
 /// What a certificate is for, in words.
 fn names(cert: &Cert) -> String {
-    let mut list: Vec<String> = cert.dns.iter().cloned().chain(cert.ips.iter().map(ToString::to_string)).collect();
+    let name = |name: &String| match names::address_in(name) {
+        Some(_) => format!("{name} (a DNS name)"),
+        None => name.clone(),
+    };
+    let mut list: Vec<String> = cert.dns.iter().map(name).chain(cert.ips.iter().map(ToString::to_string)).collect();
     let more = list.len().saturating_sub(6);
     list.truncate(6);
     match (list.is_empty(), more) {

@@ -10,6 +10,8 @@ pub mod flags;
 mod form;
 mod known;
 mod listen;
+mod matching;
+pub mod patches;
 mod pod;
 mod quote;
 mod runbook;
@@ -17,6 +19,7 @@ mod sheet;
 mod systemd;
 #[cfg(test)]
 mod tests;
+pub mod values;
 
 use super::{
     Member, Plan,
@@ -91,12 +94,9 @@ fn launch(plan: &Plan, m: &Member, ground: &Ground<'_>) -> Launch {
          were that mistyped or empty, \"new\" would start an empty member under this one's ID"
             .into(),
     );
-    if let Some(config) = ground.config {
-        let old: Vec<(&str, &str)> = config.flags.iter().map(|s| (s.flag.as_str(), s.value.as_str())).collect();
-        for change in flags::left_out(&old, &config.place()) {
-            if !changes.contains(&change) {
-                changes.push(change);
-            }
+    for change in of_before(m, ground) {
+        if !changes.contains(&change) {
+            changes.push(change);
         }
     }
     // A value that stands apart from its flag stays on the flag's line.
@@ -111,13 +111,32 @@ fn launch(plan: &Plan, m: &Member, ground: &Ground<'_>) -> Launch {
     Launch { member: m.name.clone(), command, pretty, argv, notes, changes }
 }
 
+/// What of the configurations of before is left out, could not be read, or is nobody's: sentences without a full stop.
+fn of_before(m: &Member, ground: &Ground<'_>) -> Vec<String> {
+    let mut out = Vec::new();
+    if let Some(config) = ground.config {
+        let place = config.place();
+        out.extend(flags::left_out(&matching::pairs(config), &place));
+        out.extend(config.notes.iter().map(|note| format!("{place}: {note}")));
+    }
+    if let Some(matching) = &ground.matching {
+        out.extend(matching.lost(m, &flags::read(&m.etcd_flags)));
+    }
+    if ground.silent {
+        out.push(format!(
+            "No etcd configuration was found on the host of {}: with which flags it ran until now is not known",
+            m.name
+        ));
+    }
+    out
+}
+
 /// The row's own flags, and those of the old configuration that it lacks where they are to come along, as the version that
 /// will run has them.
 fn own_flags(m: &Member, ground: &Ground<'_>) -> flags::Fitted {
     let mut own = flags::read(&m.etcd_flags);
     if let Some(config) = ground.config.filter(|_| ground.adopt) {
-        let old: Vec<(&str, &str)> = config.flags.iter().map(|s| (s.flag.as_str(), s.value.as_str())).collect();
-        for (name, value) in flags::kept(&old) {
+        for (name, value) in matching::kept(config) {
             if !own.iter().any(|flag| flag.name == name) {
                 own.push(Flag::new(name, value));
             }

@@ -2,26 +2,25 @@
 //! in their usual places. Everything is only read; secrets are left out where they are read.
 
 mod flags;
+mod host;
+mod inspected;
 mod on_host;
+mod one;
 mod pods;
 mod process;
 mod program;
+mod shell;
 mod systemd;
 mod tree;
 mod units;
+mod wrappers;
 mod yaml;
 
 use std::path::{Path, PathBuf};
 
-use self::tree::Tree;
-use crate::{
-    engine::source::io_trouble,
-    plan::{
-        facts::config::{ConfigFacts, ConfigKind, Origin},
-        launch::flags::is_known,
-    },
-    trouble::{Kind, Result, Trouble},
-};
+pub use self::one::{NotOne, one};
+use self::{host::Host, tree::Tree};
+use crate::plan::facts::config::{ConfigFacts, ConfigKind, Origin};
 
 /// Files of `ETCD_…` variables where distributions and kubespray put them.
 const ENVIRONMENT_FILES: [&str; 5] =
@@ -40,85 +39,67 @@ const CONFIG_FILES: [&str; 6] = [
 /// that nothing found here names.
 pub fn discover(root: &Path) -> Vec<ConfigFacts> {
     let tree = Tree(root);
-    let (mut found, mut read) = process::find(tree);
-    for unit in units::find(tree) {
+    let host = Host::this(tree);
+    let (mut found, mut read) = process::find(tree, &host);
+    for unit in units::find(tree, &host) {
         read.extend(unit.reads);
         found.push(unit.facts);
     }
-    found.extend(pods::find(tree));
+    found.extend(pods::find(tree, &host));
     let unread = |path: &&str| !read.iter().any(|read| read == Path::new(path));
     found.extend(ENVIRONMENT_FILES.iter().copied().filter(unread).filter_map(|path| environment_file(tree, path)));
     found.extend(CONFIG_FILES.iter().copied().filter(unread).filter_map(|path| config_file(tree, path)));
     found
 }
 
-/// One configuration by its file: a unit, a static pod's manifest, a file of `ETCD_…` variables, or etcd's own YAML. A copy
-/// of another host's is taken for the file in its usual place there.
-///
-/// # Errors
-/// `Input` where it cannot be read, or starts no etcd.
-pub fn one(path: &Path) -> Result<ConfigFacts> {
-    let wrong = |why: &str| {
-        Trouble::new(Kind::Input, format!("{} does not say how an etcd is started", path.display())).why(why)
-    };
-    let name = path.to_str().ok_or_else(|| wrong("its name is no UTF-8"))?;
-    let tree = Tree(Path::new("/"));
-    let text = tree.text(path).map_err(|e| io_trouble("read", path, &e))?;
-    let base = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let (found, usual) = if base.ends_with(".service") {
-        (units::alone(tree, path, &text), format!("/etc/systemd/system/{base}"))
-    } else if let Some(pod) = pods::read(tree, path, true).filter(|pod| !pod.flags.is_empty()) {
-        (Some(pod), "/etc/kubernetes/manifests/etcd.yaml".into())
-    } else if let Some(file) = environment_file(tree, name) {
-        (Some(file), ENVIRONMENT_FILES.first().map(ToString::to_string).unwrap_or_default())
-    } else {
-        (
-            config_file(tree, name).filter(|file| file.flags.iter().any(|s| is_known(&s.flag))),
-            CONFIG_FILES.first().map(ToString::to_string).unwrap_or_default(),
-        )
-    };
-    let mut facts = found.ok_or_else(|| wrong("it has no flags of etcd in a form that is known"))?;
-    if !path.starts_with("/etc") {
-        facts.origin = Origin::File(usual.into());
-    }
-    Ok(facts)
-}
-
 /// A file by itself does not say where etcd is started: only an absolute directory is one.
-fn alone(path: &str, kind: ConfigKind, flags: Vec<crate::plan::facts::config::Setting>) -> ConfigFacts {
+fn alone(
+    path: &str,
+    kind: ConfigKind,
+    flags: Vec<crate::plan::facts::config::Setting>,
+    mut notes: Vec<String>,
+) -> ConfigFacts {
     let (data_dir, wal_dir) = on_host::dirs(&flags, Path::new(""), &[]);
     let absolute = |dir: Option<PathBuf>| dir.filter(|dir| dir.is_absolute());
     ConfigFacts {
         origin: Origin::File(path.into()),
         kind,
-        flags,
+        flags: flags::settled(flags, &mut notes),
         data_dir: absolute(data_dir),
         wal_dir: absolute(wal_dir),
         automation: Vec::new(),
-        notes: Vec::new(),
+        notes,
     }
 }
 
 fn environment_file(tree: Tree<'_>, path: &str) -> Option<ConfigFacts> {
+    let text = tree.text(Path::new(path)).ok()?;
+    variables_in(&text, path).filter(|file| !file.flags.is_empty())
+}
+
+/// A file of variables. systemd takes their values as they stand; where a shell would put something in, that is not known.
+fn variables_in(text: &str, path: &str) -> Option<ConfigFacts> {
     let mut variables = systemd::Variables::new();
-    systemd::environment_file(&tree.text(Path::new(path)).ok()?, path, &mut variables);
+    systemd::environment_file(text, path, &mut variables);
+    let for_shells = |value: &str| value.contains("$(") || value.contains("${") || value.contains('`');
+    for (value, _) in variables.values_mut().filter(|(value, _)| for_shells(value)) {
+        value.insert(0, host::OPEN);
+    }
     let named = variables.iter().map(|(name, (value, from))| (name.as_str(), value.as_str(), from.as_str()));
-    let flags = flags::of_variables(named);
-    (!flags.is_empty()).then(|| alone(path, ConfigKind::EnvironmentFile, flags))
+    let mut notes = Vec::new();
+    let flags = flags::of_variables(named, &mut notes);
+    (!flags.is_empty() || !notes.is_empty()).then(|| alone(path, ConfigKind::EnvironmentFile, flags, notes))
 }
 
 fn config_file(tree: Tree<'_>, path: &str) -> Option<ConfigFacts> {
     let text = tree.text(Path::new(path)).ok()?;
+    let mut notes = Vec::new();
     match yaml::parse(&text) {
         Ok(document) => {
-            let flags = flags::of_file(&document, path);
-            (!flags.is_empty()).then(|| alone(path, ConfigKind::ConfigFile, flags))
+            let flags = flags::of_file(&document, path, &mut notes);
+            (!flags.is_empty()).then(|| alone(path, ConfigKind::ConfigFile, flags, notes))
         }
-        Err(why) => {
-            let mut facts = alone(path, ConfigKind::ConfigFile, Vec::new());
-            facts.notes.push(why);
-            Some(facts)
-        }
+        Err(why) => Some(alone(path, ConfigKind::ConfigFile, Vec::new(), vec![why])),
     }
 }
 

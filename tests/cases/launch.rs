@@ -2,6 +2,8 @@
 //! `--initial-cluster-state=existing`.
 
 mod forms;
+mod keys;
+mod tls;
 
 use std::{
     collections::BTreeSet,
@@ -12,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use requorum::plan::launch::flags;
+use requorum::plan::launch::{flags, patches};
 use tempfile::TempDir;
 
 use super::road::Planned;
@@ -25,6 +27,8 @@ use crate::support::{
 };
 use forms::Odd;
 pub use forms::{forms, systemd};
+pub use keys::{config_again, every_key, foreign_variables};
+pub use tls::as_judged;
 
 /// The table of flags is that of the program: each flag that it lists is taken, each other is not.
 pub fn flags_of_server(server: &Server) {
@@ -39,9 +43,9 @@ pub fn flags_of_server(server: &Server) {
     for flag in all {
         let taken = !etcd(&["--version", &format!("--{flag}=1")]).contains("provided but not defined");
         // Early patches lack some that were brought back to their version.
-        if !(server.full.starts_with("3.5.") && server.patch() < 20) {
-            assert_eq!(taken, own.contains(flag), "--{flag} of etcd {}", server.full);
-        }
+        let since = patches::of_flag(flag, server.minor.parse().unwrap()).unwrap_or(0);
+        let wanted = own.contains(flag) && u64::from(server.patch()) >= since;
+        assert_eq!(taken, wanted, "--{flag} of etcd {}", server.full);
     }
     let help = etcd(&["--help"]);
     let listed: Vec<&str> = help

@@ -16,7 +16,7 @@ type Needs = fn(&Server) -> Result<(), String>;
 type Case = (&'static str, Needs, fn(&Server));
 
 /// All of them.
-pub const ALL: [Case; 39] = [
+pub const ALL: [Case; 43] = [
     ("probe_lost_hung_and_started_again", any, detect::lost_hung_and_started_again),
     ("probe_five", any, detect::five),
     ("probe_passwords", any, detect::passwords),
@@ -27,6 +27,10 @@ pub const ALL: [Case; 39] = [
     ("the_whole_road_by_keys", any, wizard::every_step_by_keys),
     ("flags_are_those_of_the_server", any, launch::flags_of_server),
     ("every_form_starts_it", any, launch::forms),
+    ("every_key_of_the_file", any, launch::every_key),
+    ("a_configuration_file_read_back", any, launch::config_again),
+    ("variables_that_are_no_flags", any, launch::foreign_variables),
+    ("certificates_as_etcd_judges_them", any, launch::as_judged),
     ("units_as_systemd_reads_them", any, launch::systemd),
     ("an_empty_directory_under_a_planned_id", any, launch::empty_directory),
     ("a_member_on_ipv6", any, launch::ipv6),

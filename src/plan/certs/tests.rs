@@ -21,23 +21,132 @@ fn cert(dns: &[&str], ips: &[&str]) -> Cert {
 
 #[test]
 fn hosts_are_matched_as_go_matches_them() {
-    let cert = cert(&["host1", "*.etcd.example.com", "Big.Example.", "10.0.0.9", "*"], &["10.0.0.1", "2001:db8::1"]);
+    let cert = cert(
+        &[
+            "host1",
+            "*.etcd.example.com",
+            "Big.Example",
+            "dotted.example.",
+            "10.0.0.9",
+            "*",
+            "m2:2380",
+            "https://m3",
+            "a b",
+            "x_y",
+        ],
+        &["10.0.0.1", "2001:db8::1", "::ffff:10.0.0.4"],
+    );
+    let as_name = |name: &str| Match::AddressAsName(name.into());
+    let url = |name: &str| Match::UrlAsName(name.into());
+    let labels = || Match::OtherLabels("*.etcd.example.com".into());
     for (host, wanted) in [
-        ("host1", true),
-        ("HOST1.", true),
-        ("big.example", true),
-        ("a.etcd.example.com", true),
-        ("a.b.etcd.example.com", false),
-        ("etcd.example.com", false),
-        ("host11", false),
-        ("10.0.0.1", true),
-        ("10.0.0.9", false),
-        ("2001:DB8:0::1", true),
-        ("10.0.0.2", false),
-        ("etcd", false),
+        ("host1", Match::Name),
+        ("HOST1.", Match::Name),
+        ("big.example", Match::Name),
+        ("a.etcd.example.com", Match::Wildcard),
+        ("A.ETCD.example.com.", Match::Wildcard),
+        ("a.b.etcd.example.com", labels()),
+        ("etcd.example.com", labels()),
+        ("xetcd.example.com", Match::No),
+        ("host11", Match::No),
+        ("dotted.example", Match::No),
+        ("dotted.example.", Match::Name),
+        ("10.0.0.1", Match::Address),
+        ("10.0.0.4", Match::Address),
+        ("::ffff:10.0.0.1", Match::Address),
+        ("10.0.0.9", as_name("10.0.0.9")),
+        ("2001:DB8:0::1", Match::Address),
+        ("10.0.0.2", Match::No),
+        ("etcd", Match::No),
+        ("m2", url("m2:2380")),
+        ("m3", url("https://m3")),
+        ("a b", Match::Name),
+        ("x_y", Match::Name),
     ] {
-        assert_eq!(covers(&cert, host), wanted, "{host}");
+        assert_eq!(judge(&cert, host), wanted, "{host}");
+        assert_eq!(covers(&cert, host), wanted.holds(), "{host}");
     }
+}
+
+#[test]
+fn addresses_among_dns_names_are_seen_in_every_form() {
+    for (name, host, wanted) in [
+        ("10.0.0.1", "10.0.0.1", true),
+        ("10.0.0.1:2380", "10.0.0.1", true),
+        ("https://10.0.0.1:2380", "10.0.0.1", true),
+        ("2001:db8::1", "2001:db8::1", true),
+        ("[2001:db8::1]:2380", "2001:db8:0::1", true),
+        ("10.0.0.2", "10.0.0.1", false),
+        ("host", "10.0.0.1", false),
+    ] {
+        let found = judge(&cert(&[name], &[]), host);
+        assert_eq!(matches!(found, Match::AddressAsName(_)), wanted, "{name} for {host}: {found:?}");
+        assert!(!found.holds(), "an address is none of Go's names");
+    }
+}
+
+#[test]
+fn members_that_are_connected_to_look_at_the_address() {
+    let only = |names: &[&str]| Admission::ReverseOnly(names.iter().map(ToString::to_string).collect());
+    for (dns, ips, hosts, wanted) in [
+        (&[][..], &[][..], &["10.0.0.1"][..], Admission::Nameless),
+        (&[], &["10.0.0.1"], &["10.0.0.1"], Admission::Address),
+        (&["10.0.0.1"], &[], &["10.0.0.1"], Admission::Address),
+        (&["*.example.com"], &[], &["m1.example.com"], only(&["*.example.com"])),
+        (&["*.example.com", "localhost"], &["127.0.0.1"], &["m1.example.com"], only(&["*.example.com"])),
+        (&["*.a.example", "*.b.example"], &[], &["m1.a.example"], only(&["*.a.example", "*.b.example"])),
+        (&["*.example.com"], &["10.0.0.9"], &["10.0.0.1"], only(&["*.example.com"])),
+        // Its address may be among these, and its name may resolve to it.
+        (&["*.example.com"], &["10.0.0.9"], &["m1.example.com"], Admission::Resolved),
+        (&["*.example.com", "m1.example.com"], &[], &["m1.example.com"], Admission::Resolved),
+        (&["m1"], &[], &["m1"], Admission::Resolved),
+        (&[], &["10.0.0.9"], &["10.0.0.1"], Admission::Resolved),
+    ] {
+        let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+        assert_eq!(admit(&cert(dns, ips), &hosts), wanted, "{dns:?} {ips:?} for {hosts:?}");
+    }
+}
+
+#[test]
+fn a_peer_certificate_of_wildcards_alone_is_a_warning_where_it_counts() {
+    let wild = |rows: &[Row]| {
+        let files = named(rows).into_iter().map(|named| {
+            let ip = named.cert.to_string_lossy().chars().find(char::is_ascii_digit).unwrap_or('1');
+            let peer = named.cert.to_string_lossy().starts_with("/p");
+            let own = cert(&[], &[&format!("10.0.0.{ip}")]);
+            Files {
+                named,
+                cert: Ok(if peer { cert(&["*.example.com"], &[]) } else { own }),
+                key: Key::Matches,
+                ca: None,
+            }
+        });
+        let seen = Seen { files: files.collect(), distrust: Vec::new() };
+        check(rows, &seen, NOW)
+    };
+    let rows = |change: fn(String) -> String| -> Vec<Row> {
+        let of = |n: usize| {
+            let row = row(n);
+            let flags = change(row.text(Column::Flags).to_string());
+            let peer = format!("https://m{n}.example.com:2380");
+            row.with(Column::Peer, peer, Origin::Typed).with(Column::Flags, flags, Origin::Typed)
+        };
+        vec![of(1), of(2)]
+    };
+    let problems = wild(&rows(|flags| flags));
+    let told: Vec<_> = problems.iter().map(|p| (p.row, p.severity)).collect();
+    assert_eq!(told, [(Some(0), Severity::Warning), (Some(1), Severity::Warning)], "{problems:#?}");
+    assert!(problems[0].text.contains("*.example.com") && problems[0].text.contains(" .example.com"), "{problems:#?}");
+    // Where nobody asks for it, where the names are skipped, and where another certificate is shown.
+    for change in [
+        (|flags: String| flags.replace("--peer-trusted-ca-file=/ca.crt", "")) as fn(String) -> String,
+        |flags| format!("{flags} --peer-skip-client-san-verification"),
+        |flags| format!("{flags} --experimental-peer-skip-client-san-verification=true"),
+        |flags| format!("{flags} --peer-client-cert-file=/other.crt --peer-client-key-file=/other.key"),
+    ] {
+        assert_eq!(wild(&rows(change)), []);
+    }
+    assert_eq!(wild(&rows(|flags| flags)[..1]), [], "one member connects to no other");
 }
 
 fn row(n: usize) -> Row {
@@ -80,7 +189,19 @@ fn every_mistake_is_told_with_its_reason() {
         seen.files.iter_mut().find(|f| f.named.cert == Path::new(path)).unwrap()
     }
     type Change = fn(&mut Cert);
-    let on_cert: [(&str, Change, Severity, &str); 9] = [
+    let on_cert: [(&str, Change, Severity, &str); 11] = [
+        (
+            "/p2.crt",
+            |c| (c.dns, c.ips) = (vec!["10.0.0.2".into()], Vec::new()),
+            Error,
+            "is not for 10.0.0.2; it is for 10.0.0.2 (a DNS name); 10.0.0.2 is among its DNS names, and an address counts only",
+        ),
+        (
+            "/c2.crt",
+            |c| (c.dns, c.ips) = (vec!["10.0.0.2:2379".into()], Vec::new()),
+            Error,
+            "an address counts only as an IP address (IP:10.0.0.2)",
+        ),
         ("/p2.crt", |c| c.ips.clear(), Error, "(CN=etcd) is not for 10.0.0.2; it is for no host at all"),
         ("/p2.crt", |c| c.ips = vec!["10.0.0.7".parse().unwrap()], Error, "is not for 10.0.0.2; it is for 10.0.0.7"),
         ("/c2.crt", |c| c.ips.clear(), Error, "/c2.crt (CN=etcd) is not for 10.0.0.2"),

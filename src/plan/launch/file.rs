@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use super::{
     Flag, flags,
     form::{Makings, Said},
-    quote, systemd,
+    patches, quote, systemd,
+    values::{self, Kind},
 };
 use crate::{
     etcd::version::Minor,
@@ -17,76 +18,6 @@ use crate::{
         words::all,
     },
 };
-
-/// Flags whose values are switches, in the file `true` or `false`.
-const SWITCHES: [&str; 22] = [
-    "auto-tls",
-    "client-cert-auth",
-    "debug",
-    "enable-distributed-tracing",
-    "enable-grpc-gateway",
-    "enable-log-rotation",
-    "enable-pprof",
-    "enable-v2",
-    "experimental-compact-hash-check-enabled",
-    "experimental-enable-distributed-tracing",
-    "experimental-enable-lease-checkpoint",
-    "experimental-enable-lease-checkpoint-persist",
-    "experimental-initial-corrupt-check",
-    "experimental-memory-mlock",
-    "experimental-stop-grpc-service-on-defrag",
-    "experimental-txn-mode-write-with-shared-buffer",
-    "initial-election-tick-advance",
-    "memory-mlock",
-    "pre-vote",
-    "skip-client-san-verification",
-    "strict-reconfig-check",
-    "unsafe-no-fsync",
-];
-
-/// Flags whose values are numbers.
-const NUMBERS: [&str; 22] = [
-    "auth-token-ttl",
-    "backend-batch-limit",
-    "bcrypt-cost",
-    "bootstrap-defrag-threshold-megabytes",
-    "compaction-batch-limit",
-    "distributed-tracing-sampling-rate",
-    "election-timeout",
-    "experimental-bootstrap-defrag-threshold-megabytes",
-    "experimental-compaction-batch-limit",
-    "experimental-distributed-tracing-sampling-rate",
-    "experimental-snapshot-catch-up-entries",
-    "heartbeat-interval",
-    "max-concurrent-streams",
-    "max-learners",
-    "max-request-bytes",
-    "max-snapshots",
-    "max-txn-ops",
-    "max-wals",
-    "quota-backend-bytes",
-    "self-signed-cert-validity",
-    "snapshot-catchup-entries",
-    "snapshot-count",
-];
-
-/// Flags whose values are durations; those of experiments have the same names after `experimental-`.
-const DURATIONS: [&str; 11] = [
-    "backend-batch-interval",
-    "compact-hash-check-time",
-    "compaction-sleep-interval",
-    "corrupt-check-time",
-    "downgrade-check-time",
-    "grpc-keepalive-interval",
-    "grpc-keepalive-min-time",
-    "grpc-keepalive-timeout",
-    "warning-apply-duration",
-    "warning-unary-request-duration",
-    "watch-progress-notify-interval",
-];
-
-/// Flags whose values are lists in the file.
-const LISTS: [&str; 4] = ["cipher-suites", "log-outputs", "allowed-cn", "allowed-hostname"];
 
 /// Flags that stand in one of the two sections for TLS: the flag, its key there, and since when the file has it.
 const TLS: [(&str, &str, Minor); 9] = [
@@ -110,11 +41,18 @@ const NO_KEYS: [&str; 5] = [
     "experimental-peer-skip-client-san-verification",
 ];
 
-pub(super) fn notes(_: &Makings<'_>) -> Vec<String> {
-    vec![
-        "With a configuration file etcd passes over every flag and every ETCD_ variable: all of them stand in the file"
-            .into(),
-    ]
+pub(super) fn notes(makings: &Makings<'_>) -> Vec<String> {
+    let all =
+        "With a configuration file etcd passes over every flag and every ETCD_ variable: all of them stand in the file";
+    let late = |flag: &Flag| {
+        let version = makings.ground.version?;
+        let patch = patches::of_key(&flag.name, version)?;
+        Some(format!(
+            "etcd {version}.{patch} and later take --{} from a file; an earlier {version} ignores it there",
+            flag.name
+        ))
+    };
+    [all.to_string()].into_iter().chain(makings.flags.iter().filter_map(late)).collect()
 }
 
 pub(super) fn config(makings: &Makings<'_>) -> Result<Said, String> {
@@ -133,12 +71,14 @@ pub(super) fn body(flags: &[Flag], version: Option<Minor>) -> Result<String, Str
     let mut top = String::new();
     let mut sections: BTreeMap<&str, String> = BTreeMap::new();
     let mut missing = Vec::new();
-    for flag in flags {
+    let last = |at: usize, name: &str| !flags.iter().skip(at + 1).any(|flag| flag.name == name);
+    let given = flags.iter().enumerate().filter(|(at, flag)| last(*at, &flag.name)).map(|(_, flag)| flag);
+    for flag in given.chain(&defaults(flags, version)) {
         match place(&flag.name, version.unwrap_or(Minor::V3_5)) {
             None => missing.push(format!("--{}", flag.name)),
-            Some((None, key)) => top.push_str(&format!("{key}: {}\n", value(key, &flag.value)?)),
+            Some((None, key)) => top.push_str(&format!("{key}: {}\n", value(flag)?)),
             Some((Some(section), key)) => {
-                let line = format!("  {key}: {}\n", value(key, &flag.value)?);
+                let line = format!("  {key}: {}\n", value(flag)?);
                 sections.entry(section).or_default().push_str(&line);
             }
         }
@@ -184,58 +124,50 @@ fn place(flag: &str, version: Minor) -> Option<(Option<&'static str>, &str)> {
 }
 
 /// A value as its key wants it.
-fn value(key: &str, text: &str) -> Result<String, String> {
-    let wrong = |what: &str| format!("{text:?} is no {what}, which {key} is");
-    if SWITCHES.contains(&key) || ["reuse-port", "reuse-address"].contains(&key) {
-        // The forms that Go takes.
-        return match text {
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok("true".into()),
-            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok("false".into()),
-            _ => Err(wrong("switch")),
-        };
+fn value(flag: &Flag) -> Result<String, String> {
+    let (name, text) = (&flag.name, flag.value.as_str());
+    let wrong = |what: &str| format!("{text:?} is no {what}, which --{name} takes");
+    let count = || values::integer(text).ok_or_else(|| wrong("whole number"));
+    match values::kind(name) {
+        Kind::Switch => values::switch(text).map(|on| on.to_string()).ok_or_else(|| wrong("switch (true or false)")),
+        Kind::Count => count().and_then(|n| if n < 0 { Err(wrong("number from 0 on")) } else { Ok(n.to_string()) }),
+        Kind::Number => count().map(|number| number.to_string()),
+        Kind::Duration => values::nanoseconds(text).map(|n| n.to_string()).ok_or_else(|| wrong("duration such as 5s")),
+        Kind::List => {
+            let items: Vec<String> = text.split(',').map(quote::yaml).collect();
+            Ok(format!("[{}]", items.join(", ")))
+        }
+        Kind::Text => Ok(quote::yaml(text)),
     }
-    if NUMBERS.contains(&key) {
-        return text.parse::<i64>().map(|number| number.to_string()).map_err(|_| wrong("number"));
-    }
-    if DURATIONS.contains(&key.strip_prefix("experimental-").unwrap_or(key)) {
-        return nanoseconds(text).map(|number| number.to_string()).ok_or_else(|| wrong("duration"));
-    }
-    if LISTS.contains(&key) {
-        let items: Vec<String> = text.split(',').map(quote::yaml).collect();
-        return Ok(format!("[{}]", items.join(", ")));
-    }
-    Ok(quote::yaml(text))
 }
 
-/// Go's durations, such as `1m30s` or `1.5h`.
-fn nanoseconds(text: &str) -> Option<i64> {
-    let (sign, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (-1.0, rest),
-        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest == "0" {
-        return Some(0);
-    }
-    let mut sum = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, after) = rest.split_at(digits);
-        let unit = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
-        let (unit, after) = after.split_at(unit);
-        let scale = match unit {
-            "ns" => 1.0,
-            "us" | "µs" | "μs" => 1e3,
-            "ms" => 1e6,
-            "s" => 1e9,
-            "m" => 6e10,
-            "h" => 3.6e12,
-            _ => return None,
-        };
-        sum += number.parse::<f64>().ok()? * scale;
-        rest = after;
-    }
-    // Whole nanoseconds of up to a hundred days are exact in a double.
-    (!text.is_empty() && sum <= 9e15).then_some((sign * sum).round() as i64)
+/// What a flag that is not given means, where a key that is not there means something else: to be written out, so that the
+/// member runs as its command says.
+///
+/// Source: the defaults of the flags in `server/etcdmain/config.go` against those of `NewConfig` in `server/embed/config.go`.
+fn defaults(flags: &[Flag], version: Option<Minor>) -> Vec<Flag> {
+    let get = |name: &str| flags.iter().rev().find(|flag| flag.name == name).map(|flag| flag.value.as_str());
+    let on = |name: &str| get(name).and_then(values::switch) == Some(true);
+    let until = |last: Minor| version.is_none_or(|version| version <= last);
+    let tls = flags.iter().any(|flag| flag.name.ends_with("cert-file") || flag.name.ends_with("auto-tls"));
+    let all = [
+        // Without a mode 3.4 and 3.5 take a number of hours for nothing at all, and do not start with a duration.
+        ("auto-compaction-mode", "periodic", get("auto-compaction-retention").is_some()),
+        ("enable-grpc-gateway", "true", until(Minor::V3_4)),
+        ("tls-min-version", "TLS1.2", tls && until(Minor::V3_5)),
+        (
+            "experimental-distributed-tracing-address",
+            "localhost:4317",
+            on("experimental-enable-distributed-tracing") && until(Minor::V3_5),
+        ),
+        (
+            "experimental-distributed-tracing-service-name",
+            "etcd",
+            on("experimental-enable-distributed-tracing") && until(Minor::V3_5),
+        ),
+    ];
+    let differs = |(name, _, differs): &(&str, &str, bool)| *differs && get(name).is_none();
+    all.into_iter().filter(differs).map(|(name, value, _)| Flag::new(name, value)).collect()
 }
 
 #[cfg(test)]
@@ -272,6 +204,8 @@ mod tests {
             read.unwrap(),
             serde_json::json!({
                 "name": "1e3", "snapshot-count": 10000, "auto-compaction-retention": "8",
+                // A flag that is not given means these, a key that is not there does not.
+                "auto-compaction-mode": "periodic", "tls-min-version": "TLS1.2",
                 "grpc-keepalive-min-time": 90_500_000_000i64, "experimental-corrupt-check-time": 100_000_000,
                 "log-outputs": ["stderr", "/var/log/a b"],
                 "client-transport-security": {"client-cert-auth": true, "cert-file": "/c: d"},
@@ -283,35 +217,73 @@ mod tests {
     }
 
     #[test]
+    fn values_in_the_form_of_their_kind() {
+        use serde_json::json;
+        for (flag, value, version, key, wanted) in [
+            ("proxy-failure-wait", "5000", "3.4", "proxy-failure-wait", json!(5000)),
+            ("proxy-dial-timeout", "0x3e8", "3.5", "proxy-dial-timeout", json!(1000)),
+            ("quota-backend-bytes", "8_589_934_592", "3.6", "quota-backend-bytes", json!(8_589_934_592u64)),
+            ("quota-backend-bytes", "-1", "3.6", "quota-backend-bytes", json!(-1)),
+            ("snapshot-count", "18446744073709551615", "3.7", "snapshot-count", json!(u64::MAX)),
+            ("experimental-snapshot-catchup-entries", "5", "3.5", "experimental-snapshot-catch-up-entries", json!(5)),
+            ("auto-compaction-mode", "revision", "3.5", "auto-compaction-mode", json!("revision")),
+            ("auto-compaction-retention", "1", "3.7", "auto-compaction-retention", json!("1")),
+            ("log-output", "stderr", "3.4", "log-output", json!(["stderr"])),
+            ("cipher-suites", "A,B", "3.6", "cipher-suites", json!(["A", "B"])),
+            ("cors", "*", "3.6", "cors", json!("*")),
+            ("host-whitelist", "a,b", "3.6", "host-whitelist", json!("a,b")),
+            ("backend-batch-interval", "100ms", "3.4", "backend-batch-interval", json!(100_000_000)),
+            ("feature-gates", "A=true,B=false", "3.6", "feature-gates", json!("A=true,B=false")),
+        ] {
+            let read = of(&[(flag, value)], version).unwrap();
+            assert_eq!(read[key], wanted, "{flag}={value} of {version}: {read}");
+        }
+        // The last counts, as for flags.
+        assert_eq!(of(&[("log-level", "info"), ("log-level", "warn")], "3.6").unwrap(), json!({"log-level": "warn"}));
+    }
+
+    #[test]
+    fn what_flags_mean_that_are_not_given_is_written_out() {
+        for (flags, version, wanted) in [
+            (vec![("auto-compaction-retention", "1")], "3.5", vec![("auto-compaction-mode", "periodic")]),
+            (vec![("auto-compaction-retention", "1"), ("auto-compaction-mode", "revision")], "3.5", vec![]),
+            (vec![], "3.4", vec![("enable-grpc-gateway", "true")]),
+            (vec![("enable-grpc-gateway", "false")], "3.4", vec![]),
+            (vec![], "3.5", vec![]),
+            (vec![("peer-cert-file", "/p")], "3.5", vec![("tls-min-version", "TLS1.2")]),
+            (vec![("peer-cert-file", "/p"), ("tls-min-version", "TLS1.3")], "3.5", vec![]),
+            (vec![("peer-cert-file", "/p")], "3.6", vec![]),
+            (
+                vec![("experimental-enable-distributed-tracing", "true")],
+                "3.5",
+                vec![
+                    ("experimental-distributed-tracing-address", "localhost:4317"),
+                    ("experimental-distributed-tracing-service-name", "etcd"),
+                ],
+            ),
+            (vec![("experimental-enable-distributed-tracing", "false")], "3.5", vec![]),
+        ] {
+            let given: Vec<Flag> = flags.iter().map(|(name, value)| Flag::new(name, value)).collect();
+            let added = defaults(&given, version.parse().ok());
+            let added: Vec<(&str, &str)> = added.iter().map(|f| (f.name.as_str(), f.value.as_str())).collect();
+            assert_eq!(added, wanted, "{flags:?} of {version}");
+        }
+    }
+
+    #[test]
     fn what_the_file_cannot_hold_is_refused() {
         for (flag, value, version, words) in [
             ("peer-crl-file", "/x", "3.6", "no key for --peer-crl-file"),
             ("made-up", "a", "3.6", "no key for --made-up"),
             ("peer-cert-allowed-cn", "a", "3.4", "no key for --peer-cert-allowed-cn"),
-            ("snapshot-count", "many", "3.6", "\"many\" is no number, which snapshot-count is"),
+            ("snapshot-count", "many", "3.6", "\"many\" is no whole number, which --snapshot-count takes"),
+            ("snapshot-count", "-1", "3.6", "no number from 0 on"),
+            ("proxy-read-timeout", "5s", "3.5", "no whole number"),
             ("pre-vote", "yes", "3.6", "no switch"),
             ("corrupt-check-time", "1 day", "3.6", "no duration"),
         ] {
             let why = of(&[(flag, value)], version).unwrap_err();
             assert!(why.contains(words), "{why}");
-        }
-    }
-
-    #[test]
-    fn durations_as_go_reads_them() {
-        for (text, wanted) in [
-            ("5s", Some(5_000_000_000)),
-            ("1h2m3s4ms", Some(3_723_004_000_000)),
-            ("1.5h", Some(5_400_000_000_000)),
-            ("100us", Some(100_000)),
-            ("-1s", Some(-1_000_000_000)),
-            ("0", Some(0)),
-            ("5", None),
-            ("", None),
-            ("s", None),
-            ("1d", None),
-        ] {
-            assert_eq!(nanoseconds(text), wanted, "{text}");
         }
     }
 }

@@ -8,6 +8,8 @@ use crate::{
     plan::{facts::config::WITHHELD, slips::flag_name},
 };
 
+use super::patches;
+
 /// Flags that every version has.
 #[rustfmt::skip]
 const ALWAYS: &[&str] = &[
@@ -75,10 +77,12 @@ const SOME: &[(&str, Minor, Minor)] = &[
     ("feature-gates", V3_6, V3_7),
     ("listen-client-http-urls", V3_5, V3_7),
     ("log-format", V3_6, V3_7),
+    ("log-output", V3_4, V3_4),
     ("log-package-levels", V3_4, V3_4),
     ("log-rotation-config-json", V3_5, V3_7),
     ("max-learners", V3_6, V3_7),
     ("memory-mlock", V3_6, V3_7),
+    ("next-cluster-version-compatible", V3_4, V3_4),
     ("peer-client-cert-file", V3_5, V3_7),
     ("peer-client-key-file", V3_5, V3_7),
     ("peer-skip-client-san-verification", V3_6, V3_7),
@@ -94,12 +98,29 @@ const SOME: &[(&str, Minor, Minor)] = &[
     ("snapshot-catchup-entries", V3_6, V3_7),
     ("socket-reuse-address", V3_5, V3_7),
     ("socket-reuse-port", V3_5, V3_7),
-    ("tls-max-version", V3_5, V3_7),
-    ("tls-min-version", V3_5, V3_7),
+    ("tls-max-version", V3_4, V3_7),
+    ("tls-min-version", V3_4, V3_7),
     ("v2-deprecation", V3_5, V3_7),
     ("warning-apply-duration", V3_6, V3_7),
     ("warning-unary-request-duration", V3_6, V3_7),
     ("watch-progress-notify-interval", V3_6, V3_7),
+];
+
+/// Flags of etcd 0.4 that every version takes and does nothing with: `ignored` of `etcdmain/config.go`.
+const WITHOUT_EFFECT: &[&str] = &[
+    "cluster-active-size",
+    "cluster-remove-delay",
+    "cluster-sync-interval",
+    "config",
+    "force",
+    "max-result-buffer",
+    "max-retry-attempts",
+    "peer-election-timeout",
+    "peer-heartbeat-interval",
+    "retry-interval",
+    "snapshot",
+    "v",
+    "vv",
 ];
 
 /// How the names of experiments begin.
@@ -240,6 +261,11 @@ pub fn is_known(flag: &str) -> bool {
     has(flag, V3_4).is_some()
 }
 
+/// Whether every version takes the flag and does nothing with it.
+pub(crate) fn is_without_effect(flag: &str) -> bool {
+    WITHOUT_EFFECT.contains(&flag)
+}
+
 /// Fits flags to a version; where that is not known only what no recovery may have is taken out.
 pub(super) fn fit(flags: Vec<Flag>, version: Option<Minor>) -> Fitted {
     let mut fitted = Fitted::default();
@@ -251,6 +277,10 @@ pub(super) fn fit(flags: Vec<Flag>, version: Option<Minor>) -> Fitted {
             if !["false", "off", ""].contains(&flag.value.as_str()) {
                 fitted.changes.push(format!("{was} is left out: {why}"));
             }
+            continue;
+        }
+        if is_without_effect(&flag.name) {
+            fitted.changes.push(format!("{was} is left out: no version of etcd 3 does anything with it"));
             continue;
         }
         let Some(version) = version else {
@@ -278,6 +308,14 @@ pub(super) fn fit(flags: Vec<Flag>, version: Option<Minor>) -> Fitted {
                 fitted.changes.push(format!("{was} became {}, as etcd {version} has it", now.join(" ")));
                 fitted.flags.extend(list);
             }
+            Fate::Partly(list, lost) => {
+                let now: Vec<String> = list.iter().map(|new| format!("--{}={}", new.name, new.value)).collect();
+                let lost = lost.join(",");
+                let what =
+                    format!("{was} became {}; {lost} is left out: etcd {version} does not have it", now.join(" "));
+                fitted.changes.push(what);
+                fitted.flags.extend(list);
+            }
             Fate::Out(why) => fitted.changes.push(format!("{was} is left out: {why}")),
         }
     }
@@ -293,6 +331,12 @@ pub(super) fn fit(flags: Vec<Flag>, version: Option<Minor>) -> Fitted {
         !twice
     });
     fitted.flags.reverse();
+    let late = |flag: &Flag| Some((flag.name.clone(), version?, patches::of_flag(&flag.name, version?)?));
+    for (name, version, patch) in fitted.flags.iter().filter_map(late) {
+        let what =
+            format!("--{name} needs etcd {version}.{patch} or later; an earlier {version} does not start with it");
+        fitted.changes.push(what);
+    }
     fitted
 }
 
@@ -300,6 +344,8 @@ enum Fate {
     Stays,
     Unknown,
     Becomes(Vec<Flag>),
+    /// As far as the version has it; the rest is left out.
+    Partly(Vec<Flag>, Vec<String>),
     Gates(Vec<String>),
     Out(String),
 }
@@ -316,6 +362,9 @@ fn fate(flag: &Flag, version: Minor) -> Fate {
     }
     if let Some((_, feature)) = FEATURES.iter().find(|(of, _)| *of == name).filter(|_| version >= V3_6) {
         return Fate::Gates(vec![format!("{feature}={}", flag.value)]);
+    }
+    if name == "log-output" && version > V3_4 {
+        return Fate::Becomes(vec![Flag::new("log-outputs", &flag.value)]);
     }
     // An experiment that was taken in lost the beginning of its name. 3.6 knows both; the old one is about to go.
     let renamed = match name.strip_prefix(EXPERIMENT) {
@@ -345,17 +394,17 @@ fn gates(value: &str, version: Minor) -> Fate {
     if version >= V3_6 {
         return Fate::Gates(items.iter().map(ToString::to_string).collect());
     }
-    let flags: Vec<Flag> = items
-        .iter()
-        .filter_map(|item| {
-            let (feature, value) = item.split_once('=')?;
-            let (flag, _) = FEATURES.iter().find(|(_, of)| *of == feature)?;
-            (has(flag, version) == Some(true)).then(|| Flag::new(flag, value))
-        })
-        .collect();
-    match flags.is_empty() {
-        true => Fate::Out(format!("etcd {version} does not have it")),
-        false => Fate::Becomes(flags),
+    let flag = |item: &str| {
+        let (feature, value) = item.split_once('=')?;
+        let (flag, _) = FEATURES.iter().find(|(_, of)| *of == feature)?;
+        (has(flag, version) == Some(true)).then(|| Flag::new(flag, value))
+    };
+    let flags: Vec<Flag> = items.iter().filter_map(|item| flag(item)).collect();
+    let lost: Vec<String> = items.iter().filter(|item| flag(item).is_none()).map(ToString::to_string).collect();
+    match (flags.is_empty(), lost.is_empty()) {
+        (true, _) => Fate::Out(format!("etcd {version} does not have it")),
+        (false, true) => Fate::Becomes(flags),
+        (false, false) => Fate::Partly(flags, lost),
     }
 }
 

@@ -5,12 +5,10 @@ use std::net::IpAddr;
 
 use crate::{
     etcd::version::Minor,
-    plan::{
-        Member, Plan,
-        facts::config::{ConfigFacts, ConfigKind},
-        url,
-    },
+    plan::{Member, Plan, facts::config::ConfigFacts, url},
 };
+
+use super::matching::Matching;
 
 /// What is known beside the plan; nothing by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,31 +37,26 @@ pub struct HostKnown {
 }
 
 /// What is known where one member is started.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Default)]
 pub(super) struct Ground<'a> {
     pub version: Option<Minor>,
     pub config: Option<&'a ConfigFacts>,
+    /// The configurations of its host, held against the plan.
+    pub matching: Option<Matching<'a>>,
+    /// Its host was asked, and nothing there says how an etcd is started.
+    pub silent: bool,
     pub adopt: bool,
     pub addresses: Vec<IpAddr>,
     pub image: Option<&'a str>,
     pub program: Option<&'a str>,
 }
 
-/// The kinds of configuration, those first that say on what platform an etcd runs.
-const KINDS: [ConfigKind; 6] = [
-    ConfigKind::Unit,
-    ConfigKind::StaticPod,
-    ConfigKind::ParkedPod,
-    ConfigKind::EnvironmentFile,
-    ConfigKind::ConfigFile,
-    ConfigKind::Process,
-];
-
 impl Known {
     /// What is known where this member is started.
-    pub(super) fn ground(&self, plan: &Plan, member: &Member) -> Ground<'_> {
+    pub(super) fn ground<'a>(&'a self, plan: &'a Plan, member: &Member) -> Ground<'a> {
         let host = self.hosts.iter().find(|known| known.host == member.host);
-        let config = host.and_then(|known| its_config(plan, member, &known.configs));
+        let matching = host.map(|known| Matching::new(plan, &known.host, &known.configs));
+        let config = matching.as_ref().and_then(|matching| matching.of(member));
         let mut addresses = host.map_or_else(Vec::new, |known| known.addresses.clone());
         // It has listened there, so the host has them.
         for flag in ["listen-peer-urls", "listen-client-urls"] {
@@ -73,19 +66,12 @@ impl Known {
         Ground {
             version: plan.target.or(self.version),
             config,
+            matching,
+            silent: host.is_some_and(|known| known.adopt && known.configs.is_empty()),
             adopt: host.is_some_and(|known| known.adopt),
             addresses,
             image: self.image.as_deref(),
             program: self.program.as_deref(),
         }
     }
-}
-
-/// The configuration of a member: that with its name, else the only one where there is only one member.
-fn its_config<'a>(plan: &Plan, member: &Member, configs: &'a [ConfigFacts]) -> Option<&'a ConfigFacts> {
-    let in_order = || KINDS.iter().flat_map(|kind| configs.iter().filter(move |config| config.kind == *kind));
-    let alone = plan.members.iter().filter(|other| other.host == member.host).count() == 1;
-    in_order()
-        .find(|config| config.get("name") == Some(&member.name))
-        .or_else(|| in_order().next().filter(|config| alone && configs.len() == 1 && config.get("name").is_none()))
 }

@@ -127,7 +127,10 @@ fn flags_from_version_to_version() {
             "--feature-gates=CompactHashCheck=true,SetMemberLocalAddr=true",
             "3.5",
             "--experimental-compact-hash-check-enabled=true",
-            vec!["became --experimental-compact-hash-check-enabled=true, as etcd 3.5 has it"],
+            vec![
+                "became --experimental-compact-hash-check-enabled=true; SetMemberLocalAddr=true is left out",
+                "etcd 3.5.5 or later",
+            ],
         ),
         ("--feature-gates=SetMemberLocalAddr=true", "3.5", "", vec!["is left out: etcd 3.5 does not have it"]),
         (
@@ -151,7 +154,12 @@ fn flags_from_version_to_version() {
         ("--logger=capnslog", "3.5", "", vec!["does not start with \"capnslog\", which took it out"]),
         ("--logger=zap", "3.5", "--logger=zap", vec![]),
         ("--v2-deprecation=not-yet", "3.7", "", vec!["does not start with \"not-yet\""]),
-        ("--tls-min-version=TLS1.2", "3.4", "", vec!["etcd 3.4 does not have it"]),
+        ("--tls-min-version=TLS1.2", "3.4", "--tls-min-version=TLS1.2", vec!["needs etcd 3.4.25 or later"]),
+        ("--tls-min-version=TLS1.2", "3.6", "--tls-min-version=TLS1.2", vec![]),
+        ("--log-output=stderr", "3.4", "--log-output=stderr", vec![]),
+        ("--log-output=stderr", "3.5", "--log-outputs=stderr", vec!["became --log-outputs=stderr"]),
+        ("--next-cluster-version-compatible=true", "3.5", "", vec!["no longer has it"]),
+        ("--snapshot=true --name-of-none=1", "3.5", "--name-of-none=1", vec!["no version of etcd 3", "it is kept"]),
         (
             "--force-new-cluster --discovery=https://d --proxy=off",
             "3.5",

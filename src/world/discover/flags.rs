@@ -6,35 +6,18 @@
 
 use serde_json::Value;
 
-use crate::plan::facts::config::{Setting, WITHHELD};
+use super::host::OPEN;
+use crate::plan::{
+    facts::config::{Setting, WITHHELD},
+    launch::{
+        flags::is_known,
+        values::{self, Kind},
+    },
+    words::all,
+};
 
-/// Variables that begin with `ETCD_` and stand for no flag.
-const NO_FLAGS: [&str; 3] = ["unsupported-arch", "verify", "version"];
-
-/// Flags that are true when nothing follows them, so that a word behind them is none of theirs. All others that begin
-/// with one of [`SWITCH_BEGINNINGS`] are, too.
-const SWITCHES: [&str; 19] = [
-    "auto-tls",
-    "client-cert-auth",
-    "debug",
-    "discovery-insecure-skip-tls-verify",
-    "discovery-insecure-transport",
-    "enable-grpc-gateway",
-    "force-new-cluster",
-    "peer-auto-tls",
-    "peer-client-cert-auth",
-    "peer-skip-client-san-verification",
-    "pre-vote",
-    "proxy-refresh",
-    "socket-reuse-address",
-    "socket-reuse-port",
-    "strict-reconfig-check",
-    "unsafe-no-fsync",
-    "version",
-    "initial-election-tick-advance",
-    "experimental-initial-corrupt-check",
-];
-const SWITCH_BEGINNINGS: [&str; 3] = ["enable-", "experimental-enable-", "experimental-memory-"];
+/// Variables that etcd reads apart from its flags: they stay variables.
+const OWN_VARIABLES: [&str; 2] = ["ETCD_UNSUPPORTED_ARCH", "ETCD_VERIFY"];
 
 /// The flags among `words`, which follow the program's name. One that is given twice counts as it was given last.
 pub(super) fn of_args(words: &[String], from: &str) -> Vec<Setting> {
@@ -48,7 +31,7 @@ pub(super) fn of_args(words: &[String], from: &str) -> Vec<Setting> {
         };
         let (flag, value) = match name.split_once('=') {
             Some((flag, value)) => (flag, value),
-            None if is_switch(name) => (name, "true"),
+            None if values::kind(name) == Kind::Switch => (name, "true"),
             None => match words.next_if(|next| !next.starts_with('-') || next.len() == 1) {
                 Some(value) => (name, value),
                 None => (name, "true"),
@@ -59,56 +42,173 @@ pub(super) fn of_args(words: &[String], from: &str) -> Vec<Setting> {
     found
 }
 
-fn is_switch(flag: &str) -> bool {
-    SWITCHES.contains(&flag) || SWITCH_BEGINNINGS.iter().any(|begin| flag.starts_with(begin))
-}
-
-/// The flags that variables stand for; an empty variable stands for none.
-pub(super) fn of_variables<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) -> Vec<Setting> {
+/// The flags that variables stand for; an empty variable stands for none. Others that begin with `ETCD_` are noted: etcd
+/// warns of them and starts without them.
+pub(super) fn of_variables<'a>(
+    variables: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>,
+    notes: &mut Vec<String>,
+) -> Vec<Setting> {
     let mut found = Vec::new();
+    let (mut unknown, mut own) = (Vec::new(), Vec::new());
     for (name, value, from) in variables {
-        let Some(rest) = name.strip_prefix("ETCD_") else { continue };
+        let Some(rest) = name.strip_prefix("ETCD_").filter(|_| !value.is_empty()) else { continue };
         let flag = rest.to_lowercase().replace('_', "-");
-        if !value.is_empty() && !NO_FLAGS.contains(&flag.as_str()) {
-            put(&mut found, &flag, value, from);
+        let list = match flag.as_str() {
+            _ if OWN_VARIABLES.contains(&name) => &mut own,
+            // Go's names of flags are in lower case, and their variables in upper case alone.
+            flag if is_flag(flag) && rest == rest.to_uppercase() && !rest.contains('-') => {
+                put(&mut found, flag, value, from);
+                continue;
+            }
+            _ => &mut unknown,
+        };
+        if !list.iter().any(|known| known == name) {
+            list.push(name.to_string());
         }
     }
+    if !unknown.is_empty() {
+        unknown.sort();
+        let them = if unknown.len() == 1 { "it" } else { "them" };
+        notes.push(format!("etcd does not know {} and ignores {them}", all(&unknown)));
+    }
+    if !own.is_empty() {
+        own.sort();
+        let what = if own.len() == 1 { "is no flag: set it" } else { "are no flags: set them" };
+        notes.push(format!("{} {what} in the environment of etcd again", all(&own)));
+    }
     found
+}
+
+/// Whether any version of etcd 3 has the flag, or its discovery has.
+fn is_flag(flag: &str) -> bool {
+    is_known(flag) || DISCOVERY.contains(&flag)
+}
+
+/// Flags of `etcd` that bring a cluster together for the first time; no recovery has them.
+const DISCOVERY: [&str; 13] = [
+    "discovery-cacert",
+    "discovery-cert",
+    "discovery-dial-timeout",
+    "discovery-endpoints",
+    "discovery-insecure-skip-tls-verify",
+    "discovery-insecure-transport",
+    "discovery-keepalive-time",
+    "discovery-keepalive-timeout",
+    "discovery-key",
+    "discovery-password",
+    "discovery-request-timeout",
+    "discovery-token",
+    "discovery-user",
+];
+
+/// Keys of the sections of etcd's file, and the flag of each.
+const NESTED: &[(&str, &str, &str)] = &[
+    ("client-transport-security", "allowed-hostname", "client-cert-allowed-hostname"),
+    ("peer-transport-security", "allowed-cn", "peer-cert-allowed-cn"),
+    ("peer-transport-security", "allowed-hostname", "peer-cert-allowed-hostname"),
+    ("peer-transport-security", "skip-client-san-verification", "peer-skip-client-san-verification"),
+    ("socket-options", "reuse-address", "socket-reuse-address"),
+    ("socket-options", "reuse-port", "socket-reuse-port"),
+];
+
+/// The sections of etcd's file, and how the flags of most of their keys begin.
+const SECTIONS: [(&str, &str); 3] =
+    [("client-transport-security", ""), ("peer-transport-security", "peer-"), ("socket-options", "socket-")];
+
+/// Keys of etcd's file for which there is no flag.
+const FLAGLESS: [&str; 3] = [
+    "client-transport-security: allowed-cn",
+    "client-transport-security: skip-client-san-verification",
+    "discovery-config",
+];
+
+/// The key of the file whose flag is called otherwise.
+const CATCH_UP: (&str, &str) = ("experimental-snapshot-catch-up-entries", "experimental-snapshot-catchup-entries");
+
+/// Whether a key of the file is one that etcd knows, of its top level.
+pub(super) fn is_key(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    is_flag(&key)
+        || key == CATCH_UP.0
+        || FLAGLESS.contains(&key.as_str())
+        || SECTIONS.iter().any(|(section, _)| *section == key)
 }
 
 /// The flags in etcd's own configuration file. Its nested keys become their flags: `client-transport-security:
-/// cert-file` is `cert-file`, that of the peers `peer-cert-file`.
-pub(super) fn of_file(document: &Value, from: &str) -> Vec<Setting> {
+/// cert-file` is `cert-file`, that of the peers `peer-cert-file`. Keys that etcd does not know are noted: it passes over them.
+pub(super) fn of_file(document: &Value, from: &str, notes: &mut Vec<String>) -> Vec<Setting> {
     let mut found = Vec::new();
+    let mut unknown = Vec::new();
+    let mut take = |key: String, flag: &str, value: &Value| {
+        let empty = value.is_null() || value.as_str() == Some("") || value.as_array().is_some_and(Vec::is_empty);
+        match plain(flag, value) {
+            _ if empty => {}
+            Some(value) if is_flag(flag) => put(&mut found, flag, &value, from),
+            _ => unknown.push(key),
+        }
+    };
+    // As for Go, a key's case does not count.
     for (key, value) in document.as_object().into_iter().flatten() {
-        let prefix = match key.as_str() {
-            "client-transport-security" => "",
-            "peer-transport-security" => "peer-",
-            _ => {
-                if let Some(value) = plain(value) {
-                    put(&mut found, key, &value, from);
-                }
-                continue;
-            }
+        let lower = key.to_ascii_lowercase();
+        let Some((section, prefix)) = SECTIONS.iter().find(|(section, _)| *section == lower) else {
+            let flag = if lower == CATCH_UP.0 { CATCH_UP.1 } else { lower.as_str() };
+            take(key.clone(), flag, value);
+            continue;
         };
-        for (key, value) in value.as_object().into_iter().flatten() {
-            if let Some(value) = plain(value) {
-                put(&mut found, &format!("{prefix}{key}"), &value, from);
-            }
+        for (inner, value) in value.as_object().into_iter().flatten() {
+            let lower = inner.to_ascii_lowercase();
+            let nested = NESTED.iter().find(|(of, key, _)| of == section && *key == lower);
+            let flag = nested.map_or_else(|| format!("{prefix}{lower}"), |(.., flag)| (*flag).to_string());
+            take(format!("{section}: {inner}"), &flag, value);
+        }
+    }
+    let (flagless, unknown): (Vec<String>, Vec<String>) =
+        unknown.into_iter().partition(|key| FLAGLESS.contains(&key.to_ascii_lowercase().as_str()));
+    if !unknown.is_empty() {
+        let (are, them) = if unknown.len() == 1 { ("is no key", "it") } else { ("are no keys", "them") };
+        notes.push(format!("{} {are} of etcd's configuration file: etcd ignores {them}", all(&unknown)));
+    }
+    if !flagless.is_empty() {
+        notes.push(format!("{} is left out: no flag of etcd says the same", all(&flagless)));
+    }
+    if let Some(retention) = get(&found, "auto-compaction-retention").filter(|retention| *retention != "0") {
+        if get(&found, "auto-compaction-mode").is_none() {
+            notes.push(format!(
+                "auto-compaction-retention: {retention} without auto-compaction-mode compacts nothing in a file of etcd 3.4 \
+                 and 3.5; as a flag it is periodic, as with 3.6 and later"
+            ));
         }
     }
     found
 }
 
-/// A value as it would stand on a command line: lists with commas. Nothing for an empty one.
-fn plain(value: &Value) -> Option<String> {
-    let text = match value {
-        Value::Null | Value::Object(_) => return None,
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().filter_map(plain).collect::<Vec<_>>().join(","),
-        other => other.to_string(),
-    };
-    (!text.is_empty()).then_some(text)
+/// A value as it would stand on a command line: lists with commas, durations with a unit. Nothing for a section.
+fn plain(flag: &str, value: &Value) -> Option<String> {
+    match (value, values::kind(flag)) {
+        (Value::Null | Value::Object(_), _) => None,
+        (Value::String(text), Kind::Switch) => Some(match text.to_ascii_lowercase().as_str() {
+            // YAML 1.1, which etcd reads, has more words for them.
+            "yes" | "on" | "y" => "true".into(),
+            "no" | "off" | "n" => "false".into(),
+            _ => text.clone(),
+        }),
+        (Value::Number(number), Kind::Duration) => {
+            Some(number.as_i64().map_or_else(|| number.to_string(), values::duration))
+        }
+        (Value::String(text), _) => Some(text.clone()),
+        (Value::Array(items), _) => Some(items.iter().filter_map(|item| plain("", item)).collect::<Vec<_>>().join(",")),
+        (other, _) => Some(other.to_string()),
+    }
+}
+
+/// Takes out what only the host can fill in, with a note; its name is left out without one, since that is told otherwise.
+pub(super) fn settled(flags: Vec<Setting>, notes: &mut Vec<String>) -> Vec<Setting> {
+    let (open, flags): (Vec<Setting>, Vec<Setting>) = flags.into_iter().partition(|s| s.value.contains(OPEN));
+    for setting in open.iter().filter(|setting| setting.flag != "name") {
+        let value = setting.value.replace(OPEN, "");
+        notes.push(format!("--{}={value} is left out: its value is known only where etcd is started", setting.flag));
+    }
+    flags
 }
 
 fn put(found: &mut Vec<Setting>, flag: &str, value: &str, from: &str) {
@@ -203,32 +303,108 @@ mod tests {
             ("PATH", "/bin", "env"),
         ];
         let args = of_args(&["--name=m1".to_string()], "args");
-        let all = merged(args, of_variables(variables));
+        let mut notes = Vec::new();
+        let all = merged(args, of_variables(variables, &mut notes));
         assert_eq!(pairs(&all), [("name", "m1"), ("initial-cluster-state", "new")]);
+        assert_eq!(notes, ["ETCD_UNSUPPORTED_ARCH is no flag: set it in the environment of etcd again"]);
         assert_eq!((all[0].from.as_str(), all[1].from.as_str()), ("args", "env"));
     }
 
     #[test]
+    fn variables_that_are_no_flags_are_named() {
+        for (names, flags, unknown) in [
+            (
+                "ETCD_ON_K8S ETCD_ROOT_PASSWORD ETCD_QUOTA_BACKEND_BYTES",
+                "quota-backend-bytes",
+                "ETCD_ON_K8S and ETCD_ROOT_PASSWORD",
+            ),
+            (
+                "ETCD_PORT ETCD_PORT_2379_TCP ETCD_SERVICE_HOST",
+                "",
+                "ETCD_PORT, ETCD_PORT_2379_TCP and ETCD_SERVICE_HOST",
+            ),
+            ("ETCD_IMAGE_TAG ETCD_USER ETCD_NAME", "name", "ETCD_IMAGE_TAG and ETCD_USER"),
+            ("ETCD_CA_FILE", "", "ETCD_CA_FILE"),
+            ("ETCD_VER ETCD_VERSION", "", "ETCD_VER and ETCD_VERSION"),
+            ("ETCD_DATA-DIR", "", "ETCD_DATA-DIR"),
+            ("ETCD_name ETCD_", "", "ETCD_ and ETCD_name"),
+            ("ETCD_EXPERIMENTAL_INITIAL_CORRUPT_CHECK ETCD_DEBUG", "experimental-initial-corrupt-check debug", ""),
+            ("ETCD_DISCOVERY_TOKEN ETCDCTL_API PATH", "discovery-token", ""),
+        ] {
+            let mut notes = Vec::new();
+            let found = of_variables(names.split(' ').map(|name| (name, "hunter2", "env")), &mut notes);
+            let found: Vec<&str> = found.iter().map(|s| s.flag.as_str()).collect();
+            assert_eq!(found.join(" "), flags, "{names}");
+            assert_eq!(notes.len(), usize::from(!unknown.is_empty()), "{names}: {notes:?}");
+            assert!(notes.iter().all(|note| note.contains(unknown) && !note.contains("hunter2")), "{names}: {notes:?}");
+        }
+    }
+
+    #[test]
     fn the_keys_of_a_configuration_file() {
-        let document = serde_json::json!({
-            "name": "m1", "snapshot-count": 10000, "wal-dir": null, "cors": "", "force-new-cluster": false,
-            "client-transport-security": {"cert-file": "/c", "client-cert-auth": true},
-            "peer-transport-security": {"cert-file": "/p", "auto-tls": false},
-            "log-outputs": ["stderr", "/var/log/etcd"],
-        });
-        let mut found = of_file(&document, "file");
-        found.sort_by(|a, b| a.flag.cmp(&b.flag));
-        let expected = [
-            ("cert-file", "/c"),
-            ("client-cert-auth", "true"),
-            ("force-new-cluster", "false"),
-            ("log-outputs", "stderr,/var/log/etcd"),
-            ("name", "m1"),
-            ("peer-auto-tls", "false"),
-            ("peer-cert-file", "/p"),
-            ("snapshot-count", "10000"),
-        ];
-        assert_eq!(pairs(&found), expected);
+        let of = |document: serde_json::Value| {
+            let mut notes = Vec::new();
+            let mut found = of_file(&document, "file", &mut notes);
+            found.sort_by(|a, b| a.flag.cmp(&b.flag));
+            let found: Vec<String> = found.iter().map(|s| format!("{}={}", s.flag, s.value)).collect();
+            (found.join(" "), notes.len())
+        };
+        for (document, expected, notes) in [
+            (
+                serde_json::json!({
+                    "name": "m1", "snapshot-count": 10000, "wal-dir": null, "cors": "", "force-new-cluster": false,
+                    "client-transport-security": {"cert-file": "/c", "client-cert-auth": true, "key-file": null},
+                    "peer-transport-security": {"cert-file": "/p", "auto-tls": false},
+                    "log-outputs": ["stderr", "/var/log/etcd"],
+                }),
+                "cert-file=/c client-cert-auth=true force-new-cluster=false log-outputs=stderr,/var/log/etcd name=m1 \
+                 peer-auto-tls=false peer-cert-file=/p snapshot-count=10000",
+                0,
+            ),
+            // Numbers for texts and texts for numbers, nanoseconds, the switches of YAML 1.1, keys in any case.
+            (
+                serde_json::json!({"auto-compaction-retention": 1, "auto-compaction-mode": "periodic"}),
+                "auto-compaction-mode=periodic auto-compaction-retention=1",
+                0,
+            ),
+            (
+                serde_json::json!({"grpc-keepalive-min-time": 90_000_000_000i64, "backend-batch-interval": 0}),
+                "backend-batch-interval=0s grpc-keepalive-min-time=90s",
+                0,
+            ),
+            (
+                serde_json::json!({"pre-vote": "yes", "enable-pprof": "off", "quota-backend-bytes": "8_000"}),
+                "enable-pprof=false pre-vote=true quota-backend-bytes=8_000",
+                0,
+            ),
+            (
+                serde_json::json!({"NAME": "m1", "Peer-Transport-Security": {"Cert-File": "/p"}}),
+                "name=m1 peer-cert-file=/p",
+                0,
+            ),
+            // Keys whose flags are called otherwise.
+            (
+                serde_json::json!({
+                    "socket-options": {"reuse-port": true}, "experimental-snapshot-catch-up-entries": 5,
+                    "peer-transport-security": {"allowed-cn": ["a", "b"], "skip-client-san-verification": true},
+                    "client-transport-security": {"allowed-hostname": "h"},
+                }),
+                "client-cert-allowed-hostname=h experimental-snapshot-catchup-entries=5 peer-cert-allowed-cn=a,b \
+                 peer-skip-client-san-verification=true socket-reuse-port=true",
+                0,
+            ),
+            // What etcd passes over, and what no flag says.
+            (serde_json::json!({"snapshot-cout": 5, "image": "x", "services": {"a": 1}}), "", 1),
+            (
+                serde_json::json!({"client-transport-security": {"allowed-cn": ["a"]}, "discovery-config": {"x": 1}}),
+                "",
+                1,
+            ),
+            (serde_json::json!({"auto-compaction-retention": "1"}), "auto-compaction-retention=1", 1),
+            (serde_json::json!({"auto-compaction-retention": 0}), "auto-compaction-retention=0", 0),
+        ] {
+            assert_eq!(of(document.clone()), (expected.to_string(), notes), "{document}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::flags::get;
+use super::{flags::get, host::OPEN};
 use crate::plan::facts::config::Setting;
 
 /// A directory of this machine inside a container.
@@ -14,14 +14,15 @@ pub(super) struct Mount {
     pub host: PathBuf,
 }
 
-/// The data directory, and the WAL directory where it has one of its own, of an etcd started in `here`.
+/// The data directory, and the WAL directory where it has one of its own, of an etcd started in `here`; none where that is
+/// known only on its host.
 pub(super) fn dirs(flags: &[Setting], here: &Path, mounts: &[Mount]) -> (Option<PathBuf>, Option<PathBuf>) {
     // Without a name etcd is called `default`, and its directory after its name.
-    let named = || PathBuf::from(format!("{}.etcd", get(flags, "name").unwrap_or("default")));
-    let data = get(flags, "data-dir").map_or_else(named, PathBuf::from);
-    let wal = get(flags, "wal-dir").map(PathBuf::from);
-    let place = |path: PathBuf| outside(&tidy(&here.join(path)), mounts);
-    (Some(place(data)), wal.map(place))
+    let named = || format!("{}.etcd", get(flags, "name").unwrap_or("default"));
+    let data = get(flags, "data-dir").map_or_else(named, String::from);
+    let wal = get(flags, "wal-dir").map(String::from);
+    let place = |path: String| (!path.contains(OPEN)).then(|| outside(&tidy(&here.join(path)), mounts));
+    (place(data), wal.and_then(place))
 }
 
 fn tidy(path: &Path) -> PathBuf {

@@ -9,12 +9,16 @@ use serde_json::Value;
 
 use super::{
     flags,
+    host::{Host, OPEN},
     on_host::{self, Mount},
-    program,
+    program::{self, Around, Reading, Started, Words},
     tree::Tree,
     yaml,
 };
-use crate::plan::facts::config::{Automation, ConfigFacts, ConfigKind, Origin};
+use crate::plan::{
+    facts::config::{Automation, ConfigFacts, ConfigKind, Origin},
+    words::all,
+};
 
 const KUBELET: &str = "/var/lib/kubelet/config.yaml";
 const MANIFESTS: &str = "/etc/kubernetes/manifests";
@@ -22,16 +26,16 @@ const MANIFESTS: &str = "/etc/kubernetes/manifests";
 const PARKED: &str = ".parked";
 
 /// All manifests of an etcd, those in force first.
-pub(super) fn find(tree: Tree<'_>) -> Vec<ConfigFacts> {
+pub(super) fn find(tree: Tree<'_>, host: &Host) -> Vec<ConfigFacts> {
     let home = home(tree);
     let mut found = Vec::new();
     // The kubelet runs every file there, whatever its ending is.
     for name in tree.names(&home).into_iter().filter(|name| !name.starts_with('.')) {
-        found.extend(read(tree, &home.join(name), true));
+        found.extend(read(tree, host, &home.join(name), true));
     }
     for dir in parked_in(tree).into_iter().filter(|dir| *dir != home) {
         for name in tree.names(&dir).into_iter().filter(|name| name.contains(".yaml") || name.contains(".yml")) {
-            found.extend(read(tree, &dir.join(name), false));
+            found.extend(read(tree, host, &dir.join(name), false));
         }
     }
     found
@@ -57,7 +61,7 @@ fn parked_in(tree: Tree<'_>) -> Vec<PathBuf> {
 }
 
 /// The manifest in one file, where it is a pod of etcd, or cannot be read and is called so.
-pub(super) fn read(tree: Tree<'_>, path: &Path, in_force: bool) -> Option<ConfigFacts> {
+pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, in_force: bool) -> Option<ConfigFacts> {
     let its_name = path.file_name().is_some_and(|name| name.to_string_lossy().contains("etcd"));
     let kind = if in_force { ConfigKind::StaticPod } else { ConfigKind::ParkedPod };
     let nothing = |note: String| ConfigFacts {
@@ -81,25 +85,97 @@ pub(super) fn read(tree: Tree<'_>, path: &Path, in_force: bool) -> Option<Config
         return None;
     }
     let spec = pod.get("spec")?;
-    let (container, words) = list(spec, "containers").find_map(|container| {
+    let mut notes = Vec::new();
+    let (container, env, words) = list(spec, "containers").find_map(|container| {
+        let env = environment(container, &pod, host);
         let words = [texts(container, "command"), texts(container, "args")].concat();
-        Some((container, program::etcd_in(words)?))
+        let words: Vec<String> = words.iter().map(|word| expanded(word, &env)).collect();
+        let around = Around { host, variables: env.iter().cloned().collect() };
+        let called_so = container.get("name").and_then(Value::as_str) == Some("etcd");
+        match program::etcd_in(&words, &around) {
+            Started::Etcd(words) => Some((container, env, Some(words))),
+            // Its variables count, whatever starts it.
+            Started::Unclear if called_so => Some((container, env, None)),
+            // Its image says what runs.
+            Started::Other if called_so && words.is_empty() => Some((container, env, None)),
+            _ => None,
+        }
     })?;
     let place = path.display().to_string();
-    let env: Vec<(&str, &str)> = list(container, "env")
-        .filter_map(|var| Some((var.get("name")?.as_str()?, var.get("value")?.as_str()?)))
+    let understood = words.is_some();
+    let words = words.unwrap_or_else(|| {
+        notes.push("with which flags it starts etcd cannot be read from the command of its container".into());
+        Words { args: Vec::new(), variables: Vec::new(), mounts: Vec::new(), notes: Vec::new() }
+    });
+    notes.extend(words.notes.iter().cloned());
+    let from: Vec<String> = list(container, "envFrom")
+        .flat_map(|from| from.as_object().into_iter().flatten())
+        .filter_map(|(kind, of)| Some(format!("{} {}", kind.trim_end_matches("Ref"), of.get("name")?.as_str()?)))
         .collect();
+    if !from.is_empty() {
+        notes.push(format!("its variables from {} are not known here", all(&from)));
+    }
     let mounts = mounts(spec, container);
     let here = Path::new(container.get("workingDir").and_then(Value::as_str).unwrap_or("/"));
-    let mut notes = Vec::new();
     let args = flags::of_args(&words.args, &place);
-    let variables = flags::of_variables(env.iter().map(|(name, value)| (*name, *value, place.as_str())));
-    let flags = program::effective(tree, args, variables, here, &mut Vec::new(), &mut notes);
+    let given = env.iter().chain(&words.variables);
+    let variables = flags::of_variables(given.map(|(n, v)| (n.as_str(), v.as_str(), place.as_str())), &mut notes);
+    let mut reading = Reading { tree, host, here, reads: &mut Vec::new(), notes: &mut notes };
+    let flags = program::effective(args, variables, &mut reading);
     let (data_dir, wal_dir) = on_host::dirs(&flags, here, &mounts);
+    let data_dir = data_dir.filter(|_| understood || flags::get(&flags, "data-dir").is_some());
+    let flags = flags::settled(flags, &mut notes);
     let mut automation: Vec<Automation> =
         if in_force { vec![automation(path)] } else { parked(tree, path).into_iter().collect() };
     automation.extend(operator(&pod).filter(|_| in_force));
     Some(ConfigFacts { origin: Origin::File(path.into()), kind, flags, data_dir, wal_dir, automation, notes })
+}
+
+/// The variables of a container, those before that later ones name put in.
+///
+/// Source: Kubernetes' API reference, `EnvVar` and `EnvVarSource`.
+fn environment(container: &Value, pod: &Value, host: &Host) -> Vec<(String, String)> {
+    let mut env: Vec<(String, String)> = Vec::new();
+    for var in list(container, "env") {
+        let Some(name) = var.get("name").and_then(Value::as_str) else { continue };
+        let field = || var.get("valueFrom")?.get("fieldRef")?.get("fieldPath")?.as_str();
+        let meta = |key: &str| pod.get("metadata")?.get(key)?.as_str().map(String::from);
+        let value = match (var.get("value").and_then(Value::as_str), var.get("valueFrom")) {
+            (Some(text), _) => Some(expanded(text, &env)),
+            (None, None) => Some(String::new()),
+            (None, Some(_)) => match field() {
+                Some("spec.nodeName") => host.node.clone(),
+                Some("metadata.namespace") => Some(meta("namespace").unwrap_or_else(|| "default".into())),
+                // The kubelet adds the node's name to that of a static pod.
+                Some("metadata.name") => host.node.as_ref().and_then(|node| Some(format!("{}-{node}", meta("name")?))),
+                _ => None,
+            },
+        };
+        env.push((name.into(), value.unwrap_or_else(|| format!("{OPEN}$({name})"))));
+    }
+    env
+}
+
+/// `$(NAME)` as the kubelet puts it in; one that is not known stays, and `$$(` is `$(`.
+fn expanded(text: &str, env: &[(String, String)]) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find('$') {
+        let (before, after) = rest.split_at(at);
+        out.push_str(before);
+        let named = after.strip_prefix("$(").and_then(|inner| inner.split_once(')'));
+        let value = named.and_then(|(name, _)| env.iter().rev().find(|(n, _)| n == name));
+        if let Some(more) = after.strip_prefix("$$") {
+            out.push('$');
+            rest = more;
+        } else if let (Some((_, more)), Some((_, value))) = (named, value) {
+            out.push_str(value);
+            rest = more;
+        } else {
+            out.push('$');
+            rest = after.get(1..).unwrap_or_default();
+        }
+    }
+    out + rest
 }
 
 fn automation(path: &Path) -> Automation {

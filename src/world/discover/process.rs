@@ -2,26 +2,36 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{flags, on_host, program, tree::Tree};
+use super::{
+    flags,
+    host::Host,
+    on_host,
+    program::{self, Reading},
+    tree::Tree,
+};
 use crate::plan::facts::config::{ConfigFacts, ConfigKind, Origin};
 
 /// All of them, by process ID; and the files that they read.
-pub(super) fn find(tree: Tree<'_>) -> (Vec<ConfigFacts>, Vec<PathBuf>) {
+pub(super) fn find(tree: Tree<'_>, host: &Host) -> (Vec<ConfigFacts>, Vec<PathBuf>) {
     let mut pids: Vec<u32> = tree.names(Path::new("/proc")).iter().filter_map(|name| name.parse().ok()).collect();
     pids.sort_unstable();
     let mut reads = Vec::new();
-    let found = pids.into_iter().filter_map(|pid| read(tree, pid, &mut reads)).collect();
+    let found = pids.into_iter().filter_map(|pid| read(tree, host, pid, &mut reads)).collect();
     (found, reads)
 }
 
-fn read(tree: Tree<'_>, pid: u32, reads: &mut Vec<PathBuf>) -> Option<ConfigFacts> {
+fn read(tree: Tree<'_>, host: &Host, pid: u32, reads: &mut Vec<PathBuf>) -> Option<ConfigFacts> {
     let proc = PathBuf::from(format!("/proc/{pid}"));
     let line = tree.text(&proc.join("cmdline")).ok()?;
     let mut words = line.split_terminator('\0').map(String::from);
-    if words.next()?.rsplit('/').next() != Some("etcd") {
+    if !program::is_etcd(program::base(&words.next()?)) {
         return None;
     }
     let words: Vec<String> = words.collect();
+    // `etcd gateway` and `etcd grpc-proxy` are no members.
+    if words.first().is_some_and(|word| !word.starts_with('-')) {
+        return None;
+    }
     let mut notes = Vec::new();
     let environment = tree.text(&proc.join("environ")).unwrap_or_else(|e| {
         notes.push(format!("its ETCD_ variables cannot be read ({e})"));
@@ -30,7 +40,8 @@ fn read(tree: Tree<'_>, pid: u32, reads: &mut Vec<PathBuf>) -> Option<ConfigFact
     let place = format!("process {pid}");
     let (arguments, variables) = (format!("arguments of {place}"), format!("environment of {place}"));
     let named = environment.split('\0').filter_map(|pair| pair.split_once('='));
-    let variables = flags::of_variables(named.map(|(name, value)| (name, value, variables.as_str())));
+    let named = named.map(|(name, value)| (name, value, variables.as_str()));
+    let variables = flags::of_variables(named, &mut notes);
     let here = tree.link(&proc.join("cwd")).unwrap_or_else(|| {
         notes.push("where it was started cannot be read; relative paths are taken from /".into());
         "/".into()
@@ -42,7 +53,8 @@ fn read(tree: Tree<'_>, pid: u32, reads: &mut Vec<PathBuf>) -> Option<ConfigFact
     let below = proc.join("root");
     let inner = tree.real(&below);
     let files = if apart { Tree(&inner) } else { tree };
-    let flags = program::effective(files, args, variables, &here, reads, &mut notes);
+    let mut reading = Reading { tree: files, host, here: &here, reads, notes: &mut notes };
+    let flags = program::effective(args, variables, &mut reading);
     let (data_dir, wal_dir) = on_host::dirs(&flags, &here, &[]);
     let seen = |path: PathBuf| match apart {
         true => below.join(path.strip_prefix("/").unwrap_or(&path)),

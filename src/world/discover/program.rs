@@ -1,12 +1,23 @@
 //! A command line that starts etcd, also from inside a shell's or a container runtime's: its arguments, what it reads,
 //! what is mounted where.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use super::{flags, on_host::Mount, tree::Tree, yaml};
-use crate::plan::facts::config::Setting;
+use super::{
+    flags,
+    host::{Host, OPEN},
+    on_host::Mount,
+    shell,
+    tree::Tree,
+    wrappers, yaml,
+};
+use crate::plan::{facts::config::Setting, words::all};
 
 /// An etcd's own part of a command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Words {
     /// What follows the program.
     pub args: Vec<String>,
@@ -14,35 +25,141 @@ pub(super) struct Words {
     pub variables: Vec<(String, String)>,
     /// What its container sees of this machine.
     pub mounts: Vec<Mount>,
+    /// What of it cannot be told, each a sentence without a full stop.
+    pub notes: Vec<String>,
 }
 
-/// Finds etcd in a command line; none where it starts something else.
-pub(super) fn etcd_in(words: Vec<String>) -> Option<Words> {
-    let first = base(words.first()?);
-    if ["sh", "bash", "dash"].contains(&first) {
-        let script = words.iter().skip_while(|word| !is_minus_c(word)).nth(1)?;
-        return etcd_in(shell_words::split(script).ok()?);
-    }
-    let is_etcd = |at: usize| {
-        words.get(at).is_some_and(|word| base(word) == "etcd")
-            && (at == 0 || words.get(at + 1).is_none_or(|next| next.starts_with('-')))
+/// What a command line starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Started {
+    /// An etcd.
+    Etcd(Words),
+    /// An etcd that is no member: `etcd gateway`, `etcd grpc-proxy`.
+    Proxy,
+    /// Something that may start an etcd, in a way that cannot be read.
+    Unclear,
+    /// Something else.
+    Other,
+}
+
+/// What a command line is read with.
+pub(super) struct Around<'a> {
+    pub host: &'a Host,
+    /// The variables of its environment, for scripts.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// Finds etcd in a command line.
+pub(super) fn etcd_in(words: &[String], around: &Around<'_>) -> Started {
+    let assigned = words.iter().take_while(|word| shell::is_assignment(word)).count();
+    let (before, words) = words.split_at(assigned);
+    let Some((program, args)) = words.split_first() else { return Started::Other };
+    let started = match base(program) {
+        "sh" | "bash" | "dash" | "ash" | "ksh" | "zsh" => script(args, around),
+        "docker" | "podman" | "nerdctl" => runtime(args),
+        name if is_etcd(name) => match args.first() {
+            Some(word) if !word.starts_with('-') => Started::Proxy,
+            _ => etcd(args),
+        },
+        _ => match wrappers::unwrapped(words) {
+            Some((variables, inner)) => with(etcd_in(inner, around), &variables),
+            None => Started::Other,
+        },
     };
-    // Before the program stand `exec` and variables, or the arguments of a container's runtime, which may bear its name.
-    let runtime = ["docker", "podman", "nerdctl"].contains(&first);
-    let mut places = 0..words.len();
-    let at = if runtime { places.rfind(|at| is_etcd(*at)) } else { places.find(|at| is_etcd(*at)) }?;
-    let (before, from) = words.split_at(at);
-    let plain = before.iter().all(|word| word.contains('=') || ["exec", "env", "nice", "ionice"].contains(&base(word)));
-    if !runtime && !plain {
-        return None;
+    with(started, before)
+}
+
+fn etcd(args: &[String]) -> Started {
+    Started::Etcd(Words { args: args.to_vec(), variables: Vec::new(), mounts: Vec::new(), notes: Vec::new() })
+}
+
+/// With variables that were given before it; those nearer to the program count.
+fn with(started: Started, assigned: &[String]) -> Started {
+    match started {
+        Started::Etcd(mut words) => {
+            let pair = |word: &String| word.split_once('=').map(|(n, v)| (n.to_string(), v.to_string()));
+            words.variables = assigned.iter().filter_map(pair).chain(words.variables).collect();
+            Started::Etcd(words)
+        }
+        other => other,
     }
-    let options = |short: &str, long: &str| option_values(before, short, long);
-    let assigned = if runtime { options("-e", "--env") } else { before.to_vec() };
+}
+
+/// `etcd`, or with its version behind: `etcd-3.5.9`.
+pub(super) fn is_etcd(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix("etcd") else { return false };
+    let version = rest.trim_start_matches(['-', '_']).trim_start_matches('v');
+    rest.is_empty() || version.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// What a shell starts: one etcd, by a script that is given on its command line.
+fn script(args: &[String], around: &Around<'_>) -> Started {
+    let Some(script) = args.iter().skip_while(|word| !is_minus_c(word)).nth(1) else { return Started::Unclear };
+    let read = in_script(&shell::commands(script, &around.variables, around.host), around);
+    match read {
+        (1, started) => started,
+        (0, _) => Started::Other,
+        _ => Started::Unclear,
+    }
+}
+
+/// How many etcds a script starts, and the first of them, with what the script exports before.
+pub(super) fn in_script(commands: &[shell::Command], around: &Around<'_>) -> (usize, Started) {
+    let (mut count, mut first) = (0, Started::Other);
+    let (mut plain, mut exported) = (BTreeMap::new(), Vec::new());
+    let mut sourced = Vec::new();
+    for shell::Command { words, .. } in commands {
+        match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            ["export", names @ ..] => {
+                let value = |name: &&str| match name.split_once('=') {
+                    Some(_) => Some((*name).to_string()),
+                    None => plain.get(*name).map(|value| format!("{name}={value}")),
+                };
+                exported.extend(names.iter().filter_map(value));
+            }
+            ["source" | ".", file, ..] => sourced.push((*file).to_string()),
+            words if words.iter().all(|word| shell::is_assignment(word)) => {
+                plain.extend(
+                    words.iter().filter_map(|word| word.split_once('=')).map(|(n, v)| (n.to_string(), v.to_string())),
+                );
+            }
+            _ => match etcd_in(words, around) {
+                Started::Other => {}
+                started => {
+                    count += 1;
+                    if count == 1 {
+                        first = with(started, &exported);
+                    }
+                }
+            },
+        }
+    }
+    if let (Started::Etcd(words), [_, ..]) = (&mut first, sourced.as_slice()) {
+        let what = format!("its script reads {}; what that file sets is not known", all(&sourced));
+        words.notes.push(what.replace(OPEN, ""));
+    }
+    (count, first)
+}
+
+/// What a container's runtime starts: an etcd that is named after the image.
+fn runtime(args: &[String]) -> Started {
+    let runs = |word: &String| ["run", "create", "exec"].contains(&word.as_str());
+    let Some(at) = args.iter().position(runs) else { return Started::Unclear };
+    let (_, args) = args.split_at(at + 1);
+    // The image stands before it; what follows an option may be the container's name.
+    let is_program = |n: &usize| {
+        args.get(*n).is_some_and(|word| is_etcd(base(word)))
+            && n.checked_sub(1).and_then(|n| args.get(n)).is_some_and(|before| !before.starts_with('-'))
+            && args.get(n + 1).is_none_or(|next| next.starts_with('-'))
+    };
+    let Some(program) = (0..args.len()).find(is_program) else { return Started::Unclear };
+    let (before, from) = args.split_at(program);
     let pair = |word: &String| word.split_once('=').map(|(n, v)| (n.to_string(), v.to_string()));
-    Some(Words {
+    Started::Etcd(Words {
         args: from.get(1..).unwrap_or_default().to_vec(),
-        variables: assigned.iter().filter_map(pair).collect(),
-        mounts: if runtime { options("-v", "--volume").iter().filter_map(|v| mount(v)).collect() } else { Vec::new() },
+        variables: option_values(before, "-e", "--env").iter().filter_map(pair).collect(),
+        mounts: option_values(before, "-v", "--volume").iter().filter_map(|v| mount(v)).collect(),
+        notes: Vec::new(),
     })
 }
 
@@ -51,7 +168,7 @@ fn is_minus_c(word: &str) -> bool {
 }
 
 /// The last part of a path.
-fn base(word: &str) -> &str {
+pub(super) fn base(word: &str) -> &str {
     word.rsplit('/').next().unwrap_or(word)
 }
 
@@ -72,33 +189,101 @@ fn mount(volume: &str) -> Option<Mount> {
     host.starts_with('/').then(|| Mount { inside: inside.into(), host: host.into() })
 }
 
+/// Where flags are read from, and what is noted on the way.
+pub(super) struct Reading<'a> {
+    pub tree: Tree<'a>,
+    pub host: &'a Host,
+    /// Where the program is started.
+    pub here: &'a Path,
+    /// Files that were read.
+    pub reads: &'a mut Vec<PathBuf>,
+    pub notes: &'a mut Vec<String>,
+}
+
 /// The flags that are in effect: those of the configuration file alone where there is one, else arguments before
 /// variables.
-pub(super) fn effective(
-    tree: Tree<'_>,
-    args: Vec<Setting>,
-    variables: Vec<Setting>,
-    here: &Path,
-    reads: &mut Vec<PathBuf>,
-    notes: &mut Vec<String>,
-) -> Vec<Setting> {
+pub(super) fn effective(args: Vec<Setting>, variables: Vec<Setting>, reading: &mut Reading<'_>) -> Vec<Setting> {
     let flags = flags::merged(args, variables);
     let Some(named) = flags::get(&flags, "config-file") else { return flags };
-    let path = here.join(named);
-    reads.push(path.clone());
+    let path = reading.here.join(named);
+    reading.reads.push(path.clone());
     let place = path.display().to_string();
-    match tree.text(&path).map_err(|e| format!("it cannot be read ({e})")).and_then(|text| yaml::parse(&text)) {
+    let read = if reading.host.here && !named.contains(OPEN) {
+        let text = reading.tree.text(&path).map_err(|e| format!("it cannot be read ({e})"));
+        text.and_then(|text| yaml::parse(&text))
+    } else {
+        Err("it is not here: give it, too".into())
+    };
+    match read {
         Ok(document) => {
             let others = flags.len() - 1;
             if others > 0 {
-                notes.push(format!("{others} other flags and variables are without effect: etcd takes {place} alone"));
+                let what = format!("{others} other flags and variables are without effect: etcd takes {place} alone");
+                reading.notes.push(what);
             }
             let itself = flags.into_iter().filter(|s| s.flag == "config-file");
-            itself.chain(flags::of_file(&document, &place)).collect()
+            itself.chain(flags::of_file(&document, &place, reading.notes)).collect()
         }
         Err(why) => {
-            notes.push(format!("the configuration file {place} names everything, and {why}"));
+            let place = place.replace(OPEN, "");
+            reading.notes.push(format!("the configuration file {place} names everything, and {why}"));
             flags.into_iter().filter(|s| s.flag == "config-file").collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Started {
+        let variables = [("N".to_string(), "m1".to_string())].into();
+        let host = Host { here: true, name: Some("h1".into()), ..Host::default() };
+        let words: Vec<String> = shell_words::split(line).unwrap_or_default();
+        etcd_in(&words, &Around { host: &host, variables })
+    }
+
+    #[test]
+    fn what_command_lines_start() {
+        for (line, expected) in [
+            ("/usr/bin/etcd --a", "--a"),
+            ("/usr/local/bin/etcd-3.5.9 --a", "--a"),
+            ("etcd-v3.4.1 --a", "--a"),
+            ("A=1 etcd --a", "--a A"),
+            ("/usr/bin/nice -n 5 ionice -c2 etcd --a", "--a"),
+            ("sudo -u etcd A=1 /usr/bin/etcd --a", "--a A"),
+            ("bash -c 'exec etcd --name=$N'", "--name=m1"),
+            ("/bin/sh -ec 'export ETCD_X=1; exec nice etcd --a >>/log 2>&1'", "--a ETCD_X"),
+            ("bash -c 'source /e && exec etcd --a'", "--a (1)"),
+            ("bash -c 'if [ -e /x ]; then /x; fi; exec etcd --a'", "--a"),
+            (
+                "docker run --name etcd --net host -v /s:/d -e A=1 quay.io/coreos/etcd:v3.5 /usr/local/bin/etcd --a",
+                "--a A",
+            ),
+            ("docker run --name etcd --net host bitnami/etcd:3.5", "unclear"),
+            ("docker start -a etcd", "unclear"),
+            ("bash -c 'if x; then etcd --a; else etcd --b; fi'", "unclear"),
+            ("/bin/sh /opt/run-etcd.sh", "unclear"),
+            ("etcd gateway start --endpoints=a:2379", "proxy"),
+            ("/usr/bin/etcd grpc-proxy start", "proxy"),
+            ("nice etcd gateway", "proxy"),
+            ("etcdctl snapshot save /b", "other"),
+            ("rsync /var/lib/etcd host:etcd", "other"),
+            ("bash -c 'etcdctl defrag'", "other"),
+            ("etcd-exporter --a", "other"),
+            ("", "other"),
+        ] {
+            let found = match read(line) {
+                Started::Etcd(words) => {
+                    let names = words.variables.iter().map(|(name, _)| name.clone());
+                    let notes = Some(format!("({})", words.notes.len())).filter(|_| !words.notes.is_empty());
+                    words.args.iter().cloned().chain(names).chain(notes).collect::<Vec<_>>().join(" ")
+                }
+                Started::Proxy => "proxy".into(),
+                Started::Unclear => "unclear".into(),
+                Started::Other => "other".into(),
+            };
+            assert_eq!(found, expected, "{line}");
         }
     }
 }

@@ -198,6 +198,87 @@ spec:
 ";
 
 #[test]
+fn what_the_host_fills_in() {
+    let name = ("/proc/sys/kernel/hostname", "H1.example\n");
+    let unit = |text: &str| {
+        let unit = format!("[Service]\n{text}\n");
+        let mut files = vec![name, ("/etc/machine-id", "abc\n"), ("/lib/systemd/system/etcd.service", &unit)];
+        if text.contains("EnvironmentFile") {
+            let set = "ETCD_QUOTA_BACKEND_BYTES=8589934592\nETCD_AUTO_COMPACTION_RETENTION=1\n";
+            files.push(("/etc/default/etcd", set));
+        }
+        let facts = one(&files);
+        let flags: Vec<String> = flags(&facts).iter().map(|(flag, value)| format!("{flag}={value}")).collect();
+        (flags.join(" "), data_dir(&facts).to_string(), facts.notes.len())
+    };
+    let quota = "auto-compaction-retention=1 name=H1.example quota-backend-bytes=8589934592";
+    for (text, wanted, dir, notes) in [
+        (
+            "Environment=ETCD_NAME=%H\nEnvironmentFile=-/etc/default/%p\nExecStart=/usr/bin/etcd $DAEMON_ARGS",
+            quota,
+            "/H1.example.etcd",
+            0,
+        ),
+        ("Environment=ETCD_NAME=%l\nExecStart=/usr/bin/etcd", "name=H1", "/H1.etcd", 0),
+        ("ExecStart=/usr/bin/etcd --name=%m --data-dir=%S/etcd", "name=abc data-dir=/var/lib/etcd", "/var/lib/etcd", 0),
+        (
+            "ExecStart=/usr/bin/etcd --name m1 --data-dir=/srv/%H",
+            "name=m1 data-dir=/srv/H1.example",
+            "/srv/H1.example",
+            0,
+        ),
+        ("ExecStart=/usr/bin/etcd --name m1 --data-dir=/srv/%v", "name=m1", "none", 1),
+        ("ExecStart=/usr/bin/etcd --name m1 --log-outputs=/l/100%%H", "name=m1 log-outputs=/l/100%H", "/m1.etcd", 0),
+        ("ExecStart=/usr/bin/etcd --name m1 --metrics=%z", "name=m1 metrics=%z", "/m1.etcd", 0),
+        ("ExecStart=/usr/bin/nice -n 5 /usr/bin/etcd --name m1", "name=m1", "/m1.etcd", 0),
+        ("ExecStart=/usr/bin/sudo -u etcd /usr/bin/etcd --name m1", "name=m1", "/m1.etcd", 0),
+        ("ExecStart=/usr/bin/taskset -c 0,1 ionice -c2 etcd-3.5.9 --name m1", "name=m1", "/m1.etcd", 0),
+        ("ExecStart=/bin/sh -c 'exec /usr/bin/etcd --name=$(hostname -s)'", "name=H1", "/H1.etcd", 0),
+        ("ExecStart=/bin/sh -c 'exec /usr/bin/etcd --name=$(cat /x)'", "", "none", 0),
+        ("ExecStart=/bin/bash -c 'source /e && exec /usr/bin/etcd --name m1'", "name=m1", "/m1.etcd", 1),
+        // What cannot be read is told, with what its environment sets.
+        ("Environment=ETCD_NAME=m1\nExecStart=/opt/run-etcd.sh", "name=m1", "none", 1),
+        ("ExecStart=/usr/bin/docker start -a etcd", "", "none", 1),
+    ] {
+        let (mut found, its_dir, its_notes) = unit(text);
+        if wanted == quota {
+            let mut words: Vec<&str> = found.split(' ').collect();
+            words.sort_unstable();
+            found = words.join(" ");
+        }
+        assert_eq!((found.as_str(), its_dir.as_str(), its_notes), (wanted, dir, notes), "{text}");
+    }
+    let none = [name, ("/lib/systemd/system/etcd.service", "[Service]\nExecStart=/usr/bin/etcd gateway start\n")];
+    assert!(found(&none).is_empty(), "a gateway is no member");
+}
+
+#[test]
+fn what_kubernetes_fills_in() {
+    let pod = |env: &str, command: &str| {
+        let text = POD
+            .replace("    - --name=cp1\n", command)
+            .replace("    - name: ETCD_QUOTA_BACKEND_BYTES\n", &format!("{env}    - name: ETCD_QUOTA_BACKEND_BYTES\n"));
+        let facts = one(&[("/proc/sys/kernel/hostname", "H1\n"), ("/etc/kubernetes/manifests/etcd.yaml", &text)]);
+        (facts.get("name").map(String::from), facts.notes.len())
+    };
+    let node = "    - name: NODE_NAME\n      valueFrom: {fieldRef: {fieldPath: spec.nodeName}}\n";
+    let secret = "    - name: NODE_NAME\n      valueFrom: {secretKeyRef: {name: s, key: k}}\n";
+    let plain = "    - {name: NODE_NAME, value: m1}\n";
+    for (env, command, name, notes) in [
+        (node, "    - --name=$(NODE_NAME)\n", Some("h1"), 0),
+        (plain, "    - --name=$(NODE_NAME)-x\n", Some("m1-x"), 0),
+        (plain, "    - --name=$$(NODE_NAME)\n", Some("$(NODE_NAME)"), 0),
+        (plain, "    - --name=$(OTHER)\n", Some("$(OTHER)"), 0),
+        (secret, "    - --name=$(NODE_NAME)\n", None, 0),
+        (secret, "    - --name=m1\n    - --log-outputs=$(NODE_NAME)\n", Some("m1"), 1),
+        ("    - {name: ETCD_PORT, value: x}\n", "    - --name=m1\n", Some("m1"), 1),
+        ("    - {name: ETCD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}\n", "", Some("etcd-h1"), 0),
+    ] {
+        assert_eq!(pod(env, command), (name.map(String::from), notes), "{env}{command}");
+    }
+}
+
+#[test]
 fn kubeadms_pod_in_force_and_put_aside() {
     let all = found(&[
         ("/etc/kubernetes/manifests/etcd.yaml", POD),
@@ -304,7 +385,7 @@ fn one_file_of_each_kind_and_its_usual_place() {
     ] {
         let path = dir.path().join(name);
         std::fs::write(&path, text).unwrap();
-        let facts = super::one(&path).unwrap();
+        let facts = super::one(&path, true).unwrap();
         assert_eq!((facts.kind, facts.place().as_str()), (kind, place), "{name}");
         assert!(facts.get(flag).is_some(), "{facts:?}");
     }
@@ -312,7 +393,7 @@ fn one_file_of_each_kind_and_its_usual_place() {
     {
         let path = dir.path().join(name);
         std::fs::write(&path, text).unwrap();
-        let why = super::one(&path).unwrap_err().to_string();
+        let why = super::one(&path, true).unwrap_err().to_string();
         assert!(why.contains("does not say how an etcd is started"), "{why}");
     }
 }

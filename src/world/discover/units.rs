@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::{
-    flags, on_host, program,
+    flags,
+    host::{Host, OPEN},
+    on_host,
+    program::{self, Around, Reading, Started, Words},
     systemd::{self, Variables},
     tree::Tree,
 };
@@ -32,7 +35,7 @@ pub(super) struct Unit {
 }
 
 /// All of them, by name.
-pub(super) fn find(tree: Tree<'_>) -> Vec<Unit> {
+pub(super) fn find(tree: Tree<'_>, host: &Host) -> Vec<Unit> {
     // By name, with the template that a unit was made from.
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     for home in HOMES {
@@ -48,7 +51,7 @@ pub(super) fn find(tree: Tree<'_>) -> Vec<Unit> {
             }
         }
     }
-    names.iter().filter_map(|(name, file)| read(tree, name, file)).collect()
+    names.iter().filter_map(|(name, file)| read(tree, host, name, file)).collect()
 }
 
 /// A link to a unit of another name, which is found under its own.
@@ -83,7 +86,7 @@ struct Merged {
     restart: String,
 }
 
-fn read(tree: Tree<'_>, name: &str, file: &str) -> Option<Unit> {
+fn read(tree: Tree<'_>, host: &Host, name: &str, file: &str) -> Option<Unit> {
     let candidates = || HOMES.iter().flat_map(|home| [name, file].map(|name| Path::new(home).join(name)));
     let mut masked: Option<PathBuf> = None;
     let mut notes = Vec::new();
@@ -106,52 +109,107 @@ fn read(tree: Tree<'_>, name: &str, file: &str) -> Option<Unit> {
     }
     let (path, text) = main?;
     let mut merged = Merged::default();
-    merged.take(&text, &path, name);
+    merged.take(&text, &path, name, host);
     for drop_in in drop_ins(tree, name, file) {
         match tree.text(&drop_in) {
-            Ok(text) => merged.take(&text, &drop_in, name),
+            Ok(text) => merged.take(&text, &drop_in, name, host),
             Err(e) => notes.push(format!("{} cannot be read ({e})", drop_in.display())),
         }
     }
-    let mut unit = started(tree, &path, merged, notes)?;
+    let mut unit = started(tree, host, &path, name, merged, notes)?;
     unit.facts.automation = vec![automation(tree, name, &path, &unit.restart, masked.as_deref())];
     Some(unit)
 }
 
-/// A unit by itself, wherever its file lies: a copy of another host's.
-pub(super) fn alone(tree: Tree<'_>, path: &Path, text: &str) -> Option<ConfigFacts> {
+/// A unit by itself, wherever its file lies: a copy of another host's, maybe.
+pub(super) fn alone(tree: Tree<'_>, host: &Host, path: &Path, name: &str, text: &str) -> Option<ConfigFacts> {
     let mut merged = Merged::default();
-    merged.take(text, path, &path.file_name()?.to_string_lossy());
-    started(tree, path, merged, Vec::new()).map(|unit| unit.facts)
+    merged.take(text, path, name, host);
+    started(tree, host, path, name, merged, Vec::new()).map(|unit| unit.facts)
+}
+
+/// Units that are etcd's by their names, so that one which starts it in a way that cannot be read is told.
+fn is_etcds(name: &str) -> bool {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    ["etcd", "etcd2", "etcd3", "etcd-member"].contains(&stem.split('@').next().unwrap_or(stem))
 }
 
 /// What a unit starts, where that is an etcd.
-fn started(tree: Tree<'_>, path: &Path, merged: Merged, mut notes: Vec<String>) -> Option<Unit> {
+fn started(
+    tree: Tree<'_>,
+    host: &Host,
+    path: &Path,
+    name: &str,
+    merged: Merged,
+    mut notes: Vec<String>,
+) -> Option<Unit> {
     let mut variables = Variables::new();
     for (value, from) in &merged.environment {
         systemd::environment(value, from, &mut variables);
     }
+    // Where it is no unit of this machine, its files may be another's.
+    let copy = !HOMES.iter().any(|home| path.starts_with(home));
     let mut reads = Vec::new();
     for named in &merged.environment_files {
         let (optional, named) = named.strip_prefix('-').map_or((false, named.as_str()), |rest| (true, rest));
+        let shown = named.replace(OPEN, "");
+        if !host.here || named.contains(OPEN) {
+            notes.push(format!("its settings in {shown} are not known: that file is on its host; give it, too"));
+            continue;
+        }
         match tree.text(Path::new(named)) {
-            Ok(text) => systemd::environment_file(&text, named, &mut variables),
-            Err(e) if optional && e.kind() == std::io::ErrorKind::NotFound => {}
+            Ok(text) => {
+                systemd::environment_file(&text, named, &mut variables);
+                if copy {
+                    notes.push(format!("its environment file {named} was read on this machine; is it the same there?"));
+                }
+            }
+            Err(e) if optional && !copy && e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => notes.push(format!("the environment file {named} cannot be read ({e})")),
         }
         reads.push(PathBuf::from(named));
     }
-    let words = merged.commands.iter().find_map(|line| program::etcd_in(systemd::command(line, &variables)))?;
+    let around =
+        Around { host, variables: variables.iter().map(|(n, (value, _))| (n.clone(), value.clone())).collect() };
+    let mut unclear = None;
+    let mut words = None;
+    for line in &merged.commands {
+        match program::etcd_in(&systemd::command(line, &variables), &around) {
+            Started::Etcd(found) => {
+                words.get_or_insert(found);
+            }
+            Started::Proxy => return None,
+            Started::Unclear => drop(unclear.get_or_insert(line)),
+            Started::Other if is_etcds(name) => drop(unclear.get_or_insert(line)),
+            Started::Other => {}
+        }
+    }
     let named = variables.iter().map(|(name, (value, from))| (name.as_str(), value.as_str(), from.as_str()));
+    let understood = words.is_some();
+    let words = match (words, unclear) {
+        (Some(words), _) => words,
+        // Its variables count, whatever starts it; flags and default directory are not known.
+        (None, Some(line)) if is_etcds(name) => {
+            let line: String = line.replace(OPEN, "").chars().take(200).collect();
+            notes.push(format!("with which flags it starts etcd cannot be read from its command: {line}"));
+            Words { args: Vec::new(), variables: Vec::new(), mounts: Vec::new(), notes: Vec::new() }
+        }
+        _ => return None,
+    };
+    notes.extend(words.notes.iter().cloned());
     let args = flags::of_args(&words.args, &format!("ExecStart of {}", path.display()));
-    let variables =
-        flags::of_variables(named.chain(words.variables.iter().map(|(n, v)| (n.as_str(), v.as_str(), "ExecStart"))));
+    let given = words.variables.iter().map(|(n, v)| (n.as_str(), v.as_str(), "ExecStart"));
+    let variables = flags::of_variables(named.chain(given), &mut notes);
     let here = match merged.working_directory.trim_start_matches('-') {
         "" | "~" => "/",
         dir => dir,
     };
-    let flags = program::effective(tree, args, variables, Path::new(here), &mut reads, &mut notes);
+    let mut reading = Reading { tree, host, here: Path::new(here), reads: &mut reads, notes: &mut notes };
+    let flags = program::effective(args, variables, &mut reading);
     let (data_dir, wal_dir) = on_host::dirs(&flags, Path::new(here), &words.mounts);
+    // Without its command its default directory is not known, either.
+    let data_dir = data_dir.filter(|_| understood || flags::get(&flags, "data-dir").is_some());
+    let flags = flags::settled(flags, &mut notes);
     let (origin, automation) = (Origin::File(path.into()), Vec::new());
     let facts = ConfigFacts { origin, kind: ConfigKind::Unit, flags, data_dir, wal_dir, automation, notes };
     Some(Unit { facts, reads, restart: merged.restart })
@@ -172,12 +230,12 @@ fn drop_ins(tree: Tree<'_>, name: &str, file: &str) -> Vec<PathBuf> {
 }
 
 impl Merged {
-    fn take(&mut self, text: &str, path: &Path, name: &str) {
+    fn take(&mut self, text: &str, path: &Path, name: &str, host: &Host) {
         for (section, key, value) in systemd::lines(text) {
             if section != "Service" {
                 continue;
             }
-            let value = specified(&value, name);
+            let value = specified(&value, name, host);
             match key.as_str() {
                 // An empty assignment takes back all before it.
                 "ExecStart" if value.is_empty() => self.commands.clear(),
@@ -194,28 +252,56 @@ impl Merged {
     }
 }
 
-/// `%i` and its like, as far as the unit's name tells.
-fn specified(value: &str, name: &str) -> String {
+/// `%i` and its like: by the unit's name, and by the host.
+///
+/// Source: systemd.unit(5), "Specifiers".
+fn specified(value: &str, name: &str, host: &Host) -> String {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     let (prefix, instance) = stem.split_once('@').unwrap_or((stem, ""));
+    let last = prefix.rsplit('-').next().unwrap_or(prefix);
     let mut out = String::new();
     let mut chars = value.chars();
     while let Some(c) = chars.next() {
-        match (c, chars.clone().next()) {
-            ('%', Some(kind @ ('n' | 'N' | 'p' | 'i' | 'I' | '%'))) => {
+        let letter = chars.clone().next().filter(|_| c == '%');
+        let value = letter.and_then(|letter| match letter {
+            'n' => Some(name.to_string()),
+            'N' => Some(stem.to_string()),
+            'p' => Some(prefix.to_string()),
+            'P' => Some(unescaped(prefix)),
+            'i' => Some(instance.to_string()),
+            'I' => Some(unescaped(instance)),
+            'j' => Some(last.to_string()),
+            'J' => Some(unescaped(last)),
+            'f' => Some(format!("/{}", unescaped(if instance.is_empty() { prefix } else { instance }))),
+            '%' => Some("%".into()),
+            letter => host.specifier(letter),
+        });
+        match value {
+            Some(value) => {
                 chars.next();
-                out.push_str(match kind {
-                    'n' => name,
-                    'N' => stem,
-                    'p' => prefix,
-                    '%' => "%",
-                    _ => instance,
-                });
+                out.push_str(&value);
             }
-            _ => out.push(c),
+            None => out.push(c),
         }
     }
     out
+}
+
+/// A part of a unit's name as it was before it was escaped: `-` is `/`, `\x2d` is `-`.
+fn unescaped(text: &str) -> String {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let byte = rest.strip_prefix("\\x").and_then(|hex| u8::from_str_radix(hex.get(..2)?, 16).ok());
+        if let Some(byte) = byte {
+            out.push(byte);
+            rest = rest.get(4..).unwrap_or_default();
+        } else {
+            out.extend_from_slice(if c == '-' { "/" } else { rest.get(..c.len_utf8()).unwrap_or_default() }.as_bytes());
+            rest = rest.get(c.len_utf8()..).unwrap_or_default();
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// What systemd does with the unit by itself, and how that is paused and taken up again.

@@ -34,6 +34,11 @@ ExecStart=/usr/bin/etcd --name=old --data-dir=/var/lib/etcd --initial-cluster-st
   --experimental-watch-progress-notify-interval=5s --enable-v2=false
 "#;
 
+/// YAML as JSON.
+pub(super) fn yaml(text: &str) -> Value {
+    serde_yaml::from_str(text).unwrap()
+}
+
 /// Its name and directory are odd on purpose.
 pub(super) struct Odd {
     server: Server,
@@ -219,7 +224,7 @@ pub fn forms(server: &Server) {
         let unit = page(form);
         let copy = odd.dir.path().join("printed.service");
         fs::write(&copy, text(&unit["files"][0]["text"])).unwrap();
-        let read = discover::one(&copy).unwrap();
+        let read = discover::one(&copy, true).unwrap();
         let pairs: Vec<String> = read.flags.iter().map(|s| format!("--{}={}", s.flag, s.value)).collect();
         assert_eq!(pairs, argv[1..], "{form}");
         odd.refuses(form, &text(&unit["start"]));

@@ -1,0 +1,88 @@
+//! What configurations leave to the host on which they are used: its name, its machine ID, the name of its node.
+
+use std::path::Path;
+
+use super::tree::Tree;
+
+/// The host that a configuration is of, as far as it is known here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Host {
+    /// It is this machine: files that a configuration names can be read.
+    pub here: bool,
+    /// Its host name as the kernel has it.
+    pub name: Option<String>,
+    /// `/etc/machine-id`.
+    pub machine_id: Option<String>,
+    /// Under which name the kubelet registers it.
+    pub node: Option<String>,
+}
+
+/// Stands before what only the host can fill in; no configuration has this character.
+pub(super) const OPEN: char = '\u{e0f0}';
+
+/// Where kubeadm keeps the kubelet's flags.
+const KUBELET_FLAGS: &str = "/var/lib/kubelet/kubeadm-flags.env";
+
+impl Host {
+    /// This machine, by the files below a root and the kernel.
+    pub(super) fn this(tree: Tree<'_>) -> Host {
+        let line = |path: &str| {
+            let text = tree.text(Path::new(path)).ok()?;
+            Some(text.trim().to_string()).filter(|text| !text.is_empty())
+        };
+        // A tree below another root is no other machine, but for tests, which bring a name along.
+        let kernel = || rustix::system::uname().nodename().to_str().ok().map(String::from);
+        let name = line("/proc/sys/kernel/hostname").or_else(kernel).filter(|name| !name.is_empty());
+        let told = line(KUBELET_FLAGS).and_then(|text| {
+            let (_, rest) = text.split_once("--hostname-override=")?;
+            rest.split([' ', '"', '\'']).next().map(String::from)
+        });
+        let node = told.or_else(|| name.as_ref().map(|name| name.to_lowercase()));
+        Host { here: true, machine_id: line("/etc/machine-id"), node, name }
+    }
+
+    /// A host of which only a file was brought here.
+    pub(super) fn elsewhere() -> Host {
+        Host::default()
+    }
+
+    /// What a specifier of systemd stands for, where the host decides; the specifier itself, marked, where that is not known.
+    ///
+    /// Source: systemd.unit(5), "Specifiers".
+    pub(super) fn specifier(&self, letter: char) -> Option<String> {
+        let short = || self.name.as_deref().and_then(|name| name.split('.').next());
+        let open = || format!("{OPEN}%{letter}");
+        let known = |value: Option<&str>| Some(value.map_or_else(open, String::from));
+        match letter {
+            'H' => known(self.name.as_deref()),
+            'l' => known(short()),
+            'm' => known(self.machine_id.as_deref()),
+            't' => Some("/run".into()),
+            'S' => Some("/var/lib".into()),
+            'C' => Some("/var/cache".into()),
+            'L' => Some("/var/log".into()),
+            'E' => Some("/etc".into()),
+            'T' => Some("/tmp".into()),
+            'V' => Some("/var/tmp".into()),
+            'u' | 'g' => Some("root".into()),
+            'U' | 'G' => Some("0".into()),
+            'h' => Some("/root".into()),
+            's' => Some("/bin/sh".into()),
+            'a' | 'A' | 'b' | 'B' | 'd' | 'D' | 'M' | 'o' | 'q' | 'v' | 'w' | 'W' => Some(open()),
+            _ => None,
+        }
+    }
+
+    /// What a shell's `$(command)` prints, where that is the host's name.
+    pub(super) fn printed_by(&self, command: &str) -> Option<String> {
+        let name = self.name.as_deref()?;
+        let words: Vec<&str> = command.split_whitespace().collect();
+        match words.as_slice() {
+            ["hostname"] | ["uname", "-n"] | ["cat", "/etc/hostname"] | ["hostnamectl", "hostname"] => {
+                Some(name.into())
+            }
+            ["hostname", "-s" | "--short"] => name.split('.').next().map(String::from),
+            _ => None,
+        }
+    }
+}
