@@ -62,7 +62,7 @@ fn restored(world: &Fake) -> Plan {
 
 fn run(world: &Fake, plan: &Plan, seconds: u64, canary: bool, on: &mut dyn FnMut(&Proof)) -> Proof {
     let old = Default::default();
-    let job = Job { plan, old: &old, timeout: Duration::from_secs(seconds), canary };
+    let job = Job { plan, old: &old, timeout: Duration::from_secs(seconds), canary, deep: false };
     verify(&job, world, &Cancel::default(), on).unwrap()
 }
 
@@ -130,7 +130,7 @@ fn a_stop_is_met_and_simulated_members_only_agree() {
     world.down.lock().unwrap().insert("m3".into());
     let cancel = Cancel::default();
     let old = Default::default();
-    let job = Job { plan: &plan, old: &old, timeout: Duration::from_secs(120), canary: false };
+    let job = Job { plan: &plan, old: &old, timeout: Duration::from_secs(120), canary: false, deep: false };
     let stopped = verify(&job, &world, &cancel, &mut |_| cancel.stop()).unwrap_err();
     assert_eq!(stopped.kind, Kind::Stopped);
     assert!(*world.waited.lock().unwrap() < Duration::from_secs(2));

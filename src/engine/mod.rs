@@ -35,6 +35,7 @@ pub mod scan;
 pub mod source;
 pub mod stage;
 pub mod status;
+pub mod stored_rows;
 pub mod swap;
 pub mod v2keys;
 pub mod words;
