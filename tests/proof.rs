@@ -123,6 +123,32 @@ fn what_is_wrong_must_be_so_twice_and_ends_the_rounds() {
 }
 
 #[test]
+fn a_lease_that_one_lacks_is_wrong_twice_and_nothing_is_written() {
+    let world = Fake::default();
+    let plan = restored(&world);
+    world.lacks_lease.lock().unwrap().insert("m3".into());
+    let mut rounds = 0;
+    let proof = run(&world, &plan, 120, true, &mut |_| rounds += 1);
+    assert_eq!((proof.verdict, rounds), (Verdict::Failed, 2));
+    assert_eq!(proof.check(Topic::Leases).unwrap().who, ["m3"], "{proof:#?}");
+    assert!(world.canaries.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_lease_that_comes_while_members_are_read_is_waited_for() {
+    let world = Fake { indices: true, ..Fake::default() };
+    let plan = restored(&world);
+    world.lacks_lease.lock().unwrap().insert("m3".into());
+    let mut rounds = 0;
+    let proof = run(&world, &plan, 120, true, &mut |proof| {
+        rounds += 1;
+        assert_ne!(proof.verdict, Verdict::Failed, "{proof:#?}");
+        world.lacks_lease.lock().unwrap().clear();
+    });
+    assert_eq!((proof.verdict, rounds), (Verdict::Proven, 2));
+}
+
+#[test]
 fn a_stop_is_met_and_simulated_members_only_agree() {
     let world = Fake { simulated: true, ..Fake::default() };
     let plan = restored(&world);

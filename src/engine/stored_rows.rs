@@ -47,8 +47,12 @@ pub fn roles_in_words(mut roles: Vec<String>) -> String {
     }
 }
 
-/// The permissions of a role in one line.
-pub fn permissions_in_words<'p>(permissions: impl IntoIterator<Item = &'p Permission>) -> String {
+/// The permissions of a role in one line. Those of `root` are the same whatever is written there; 3.6 and later make them
+/// up when they are asked for.
+pub fn permissions_in_words<'p>(role: &str, permissions: impl IntoIterator<Item = &'p Permission>) -> String {
+    if role == "root" {
+        return "everything".into();
+    }
     let mut words: Vec<String> = permissions.into_iter().map(permission).collect();
     words.sort();
     match words.is_empty() {
@@ -123,7 +127,7 @@ fn decoded(bucket: &[u8], key: &[u8], value: &[u8]) -> Option<Vec<(RowKey, Strin
         }
         schema::AUTH_ROLES => {
             let role = Role::decode(value).ok()?;
-            vec![(RowKey::Role(text(key)), permissions_in_words(&role.permissions))]
+            vec![(RowKey::Role(text(key)), permissions_in_words(&text(key), &role.permissions))]
         }
         schema::ALARM => vec![(RowKey::Alarm(AlarmMember::decode(key).ok()?.words()), String::new())],
         schema::MEMBERS => {

@@ -97,6 +97,8 @@ pub struct Fake {
     pub down: Mutex<BTreeSet<String>>,
     /// Restored members of these names hold other data.
     pub mixed: Mutex<BTreeSet<String>>,
+    /// The log goes on while restored members are read.
+    pub indices: bool,
     /// Restored members of these names lack a lease.
     pub lacks_lease: Mutex<BTreeSet<String>>,
     /// The canaries that were sent out.
@@ -277,12 +279,13 @@ impl World for Fake {
         let (plan, at) = self.restored_at(endpoint).ok_or("nobody answers")?;
         let lacks = self.lacks_lease.lock().unwrap().contains(&plan.members[at].name);
         let lease = (!lacks).then(|| (RowKey::Lease(0x1f2e), String::new()));
+        let to = if self.indices { 12 } else { 9 };
         Ok(StoredRows {
             cluster_id: plan.cluster_id,
             member_id: plan.members[at].id,
             from: 9,
-            to: 9,
-            committed: 9,
+            to,
+            committed: to,
             rows: lease.into_iter().chain([(RowKey::AuthEnabled, "disabled".into())]).collect(),
             parts: Part::ALL.into(),
             clock: Some(ClockOffset { least: -400, most: 700 }),

@@ -362,7 +362,8 @@ fn part(case: Case<'_>, topic: Topic, parts: &[Part]) -> Check {
     }
     let whole = case.passed() == Outcome::Pass;
     if !whole || !asked(case) {
-        return check(Outcome::NotYet, "compared once every member answers".into());
+        let words = if whole { "compared once nothing else is open" } else { "compared once every member answers" };
+        return check(Outcome::NotYet, words.into());
     }
     if !untold.is_empty() {
         let outcome = if again { Outcome::NotYet } else { Outcome::Unknown };
