@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_rows_of_a_fixture() {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/3.4.23-lease.db");
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/snapshots/3.4.23-lease.db");
         let view = View::open(std::fs::File::open(file).unwrap()).unwrap();
         let read = read(&view).unwrap();
         assert!(read.rows.keys().any(|row| matches!(row, RowKey::Lease(_))), "{read:?}");

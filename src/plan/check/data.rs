@@ -49,7 +49,7 @@ pub(super) fn revision(case: Case<'_>) -> Check {
     }
     if wrong.is_empty() {
         let level: Vec<&Ours<'_>> = stood.iter().filter(|(m, _, _)| !low.contains(&m.name.as_str())).collect();
-        if let Some((odd, words)) = apart(&level) {
+        if let Some((odd, words)) = apart(&level, agreed(case).is_some()) {
             who.extend(odd);
             wrong.push(words);
         }
@@ -107,8 +107,9 @@ fn below(case: Case<'_>, stood: &[Ours<'_>], member: &Member, says: &MemberSays)
     }
 }
 
-/// Members whose revisions differ by more than what one of them has applied beyond the other.
-fn apart<'a>(level: &[&Ours<'a>]) -> Option<(Vec<&'a str>, String)> {
+/// Members whose revisions differ by more than what one of them has applied beyond the other. `alike` where all have the
+/// same keys at the plan's revision.
+fn apart<'a>(level: &[&Ours<'a>], alike: bool) -> Option<(Vec<&'a str>, String)> {
     let differ = |a: &MemberSays, b: &MemberSays| {
         let (first, second) = if a.raft_applied <= b.raft_applied { (a, b) } else { (b, a) };
         let log = second.raft_applied - first.raft_applied;
@@ -124,10 +125,15 @@ fn apart<'a>(level: &[&Ours<'a>]) -> Option<(Vec<&'a str>, String)> {
     };
     let who = names(&odd.iter().map(|(m, _, _)| *m).collect::<Vec<_>>());
     let words = match others.is_empty() {
-        true => format!("{who} were restored from different snapshots: after the same log they are {}", at(&odd)),
+        true => format!(
+            "{who} were restored from different snapshots{}: after the same log they are {}",
+            if alike { " or in different runs of the plan" } else { "" },
+            at(&odd)
+        ),
         false => format!(
-            "{who} {} restored from another snapshot: after the same log {}, {}",
+            "{who} {} restored from another snapshot{}: after the same log {}, {}",
             plural(odd.len(), "was", "were"),
+            if alike { " or left from another run of the plan" } else { "" },
             at(&odd),
             at(&others)
         ),
@@ -291,15 +297,15 @@ fn differing(case: Case<'_>, hashes: &[Given<'_>], cause: Option<Cause>) -> Opti
         let words = match (cause, right) {
             // where all had the same at the plan's revision, the snapshot is not what differs
             (Some(Cause::Since), Some(_)) if agreed(case).is_some() => format!(
-                "{} {} other keys than the others since the restore ({hashes}; the same at the plan's revision {}): the log is \
-                 left from another run of the plan, or the data are damaged",
+                "{} {} other keys than the others since the restore ({hashes}; the same at the plan's revision {}): left \
+                 from another run of the plan, restored from a newer snapshot, or damaged",
                 names(&odd),
                 plural(odd.len(), "holds", "hold"),
                 shown(case.plan.expected_revision())
             ),
             (Some(Cause::Since), None) if agreed(case).is_some() => format!(
-                "{} hold different keys since the restore ({hashes}; the same at the plan's revision {}): one has the log of \
-                 another run of the plan, or its data are damaged",
+                "{} hold different keys since the restore ({hashes}; the same at the plan's revision {}): one is left from \
+                 another run of the plan, restored from a newer snapshot, or damaged",
                 names(&odd),
                 shown(case.plan.expected_revision())
             ),

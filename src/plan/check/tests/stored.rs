@@ -32,7 +32,6 @@ fn by_calls(seen: &mut Observed) {
 
 #[test]
 fn each_difference_is_named_by_member_and_cause() {
-    let user = |name: &str| RowKey::User(name.into());
     let cases: Vec<(&str, Change, Topic, &[&str], &str)> = vec![
         (
             "a lease is missing",
@@ -211,7 +210,7 @@ fn each_difference_is_named_by_member_and_cause() {
             Topic::Hash,
             &["m3"],
             "m3 holds other keys than the others since the restore (HashKV at revision 83,805: m1 and m2 00001234, m3 \
-             00009999; the same at the plan's revision 83,799): the log is left from another run of the plan",
+             00009999; the same at the plan's revision 83,799): left from another run of the plan",
         ),
         (
             "another quota",
@@ -228,7 +227,6 @@ fn each_difference_is_named_by_member_and_cause() {
             "different minor versions: m3 etcd 3.6.14, m1 and m2 etcd 3.5.30",
         ),
     ];
-    let _ = user;
     for (name, change, topic, who, words) in cases {
         let plan = plan();
         let mut seen = good(&plan);
@@ -413,4 +411,49 @@ fn they_are_read_once_all_else_is_there_and_again_in_each_round() {
     }
     again(&mut seen, others);
     assert!(seen.members[0].stored_before.is_empty(), "another member's rows are none of its own");
+}
+
+#[test]
+fn another_bump_is_named() {
+    let plan = bumped();
+    for (revision, words) in [
+        (83_799, "m3 was restored without the plan's --bump-revision: it is at revision 83,799"),
+        (1_000_003_799, "m3 was restored from another, older snapshot"),
+        (
+            2_000_083_799,
+            "m3 was restored from another, newer snapshot or with another --bump-revision: it is at revision",
+        ),
+    ] {
+        let mut seen = good(&plan);
+        said(&mut seen, 2).revision = revision;
+        said(&mut seen, 2).hash = Hashed::NotAsked;
+        let proof = check(&plan, &seen, &Told::Not);
+        let found = proof.check(Topic::Revision).unwrap();
+        assert_eq!((found.outcome, found.who.as_slice()), (Outcome::Fail, ["m3".to_string()].as_slice()), "{revision}");
+        assert!(found.words.contains(words), "{revision}: {}", found.words);
+    }
+}
+
+#[test]
+fn an_alarm_that_one_lists_is_said_to_be_its_own() {
+    let plan = plan();
+    let mut seen = good(&plan);
+    let alarm = Alarm { member: plan.members[0].id, kind: "NOSPACE".into() };
+    said(&mut seen, 2).alarms = vec![alarm.clone()];
+    let words = |seen: &Observed| check(&plan, seen, &Told::Not).check(Topic::Alarms).unwrap().words.clone();
+    assert_eq!(words(&seen), "NOSPACE is raised for m1 (only m3 lists it)");
+    for at in 0..2 {
+        said(&mut seen, at).alarms = vec![alarm.clone()];
+    }
+    assert_eq!(words(&seen), "NOSPACE is raised for m1");
+}
+
+#[test]
+fn a_quota_that_the_plan_sets_for_one_is_no_difference() {
+    let mut plan = plan();
+    plan.members[2].etcd_flags = ["--quota-backend-bytes", "104857600"].map(String::from).into();
+    let mut seen = good(&plan);
+    said(&mut seen, 2).quota_bytes = Some(100 << 20);
+    let proof = check(&plan, &seen, &Told::Not);
+    assert_eq!(proof.check(Topic::Quota).unwrap().outcome, Outcome::Pass, "{proof:#?}");
 }
