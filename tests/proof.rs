@@ -62,7 +62,7 @@ fn restored(world: &Fake) -> Plan {
 
 fn run(world: &Fake, plan: &Plan, seconds: u64, canary: bool, on: &mut dyn FnMut(&Proof)) -> Proof {
     let old = Default::default();
-    let job = Job { plan, old: &old, timeout: Duration::from_secs(seconds), canary };
+    let job = Job { plan, old: &old, timeout: Duration::from_secs(seconds), canary, deep: false };
     verify(&job, world, &Cancel::default(), on).unwrap()
 }
 
@@ -123,6 +123,32 @@ fn what_is_wrong_must_be_so_twice_and_ends_the_rounds() {
 }
 
 #[test]
+fn a_lease_that_one_lacks_is_wrong_twice_and_nothing_is_written() {
+    let world = Fake::default();
+    let plan = restored(&world);
+    world.lacks_lease.lock().unwrap().insert("m3".into());
+    let mut rounds = 0;
+    let proof = run(&world, &plan, 120, true, &mut |_| rounds += 1);
+    assert_eq!((proof.verdict, rounds), (Verdict::Failed, 2));
+    assert_eq!(proof.check(Topic::Leases).unwrap().who, ["m3"], "{proof:#?}");
+    assert!(world.canaries.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_lease_that_comes_while_members_are_read_is_waited_for() {
+    let world = Fake { indices: true, ..Fake::default() };
+    let plan = restored(&world);
+    world.lacks_lease.lock().unwrap().insert("m3".into());
+    let mut rounds = 0;
+    let proof = run(&world, &plan, 120, true, &mut |proof| {
+        rounds += 1;
+        assert_ne!(proof.verdict, Verdict::Failed, "{proof:#?}");
+        world.lacks_lease.lock().unwrap().clear();
+    });
+    assert_eq!((proof.verdict, rounds), (Verdict::Proven, 2));
+}
+
+#[test]
 fn a_stop_is_met_and_simulated_members_only_agree() {
     let world = Fake { simulated: true, ..Fake::default() };
     let plan = restored(&world);
@@ -130,7 +156,7 @@ fn a_stop_is_met_and_simulated_members_only_agree() {
     world.down.lock().unwrap().insert("m3".into());
     let cancel = Cancel::default();
     let old = Default::default();
-    let job = Job { plan: &plan, old: &old, timeout: Duration::from_secs(120), canary: false };
+    let job = Job { plan: &plan, old: &old, timeout: Duration::from_secs(120), canary: false, deep: false };
     let stopped = verify(&job, &world, &cancel, &mut |_| cancel.stop()).unwrap_err();
     assert_eq!(stopped.kind, Kind::Stopped);
     assert!(*world.waited.lock().unwrap() < Duration::from_secs(2));

@@ -257,7 +257,7 @@ fn waiting() -> Model {
         world.restore(plan, &member.name, &mut |_| requorum::engine::progress::Flow::Go).unwrap();
     }
     let cancel = Cancel::default();
-    let job = Job { plan, old, timeout: std::time::Duration::from_secs(60), canary: false };
+    let job = Job { plan, old, timeout: std::time::Duration::from_secs(60), canary: false, deep: false };
     let _ = verify(&job, &world, &cancel, &mut |proof| {
         update(&mut model, Msg::Seen { id: *id, proof: Box::new(proof.clone()) });
         cancel.stop();

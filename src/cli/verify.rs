@@ -32,6 +32,9 @@ pub(super) struct VerifyArgs {
     /// Put, read and delete one key under requorum/canary/, once everything else is right.
     #[arg(long)]
     canary: bool,
+    /// Stream each member's database, whatever its size, and compare all of it (up to 64 MiB that is done anyway).
+    #[arg(long)]
+    deep: bool,
     #[command(flatten)]
     connect: connect::ConnectArgs,
 }
@@ -45,7 +48,7 @@ pub(super) fn run(args: VerifyArgs, outer: &connect::ConnectArgs, format: Format
     let plan = plan::read(&args.plan)?;
     let world = Local::real(connect.members()?);
     let old = fences::of_snapshot(&plan, &connect.endpoints(), &world);
-    let job = Job { plan: &plan, old: &old, timeout: args.timeout, canary: args.canary };
+    let job = Job { plan: &plan, old: &old, timeout: args.timeout, canary: args.canary, deep: args.deep };
     let mut last = String::new();
     let proof = interruptible(|cancel| {
         verify(&job, &world, cancel, &mut |proof| {

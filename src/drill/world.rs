@@ -29,6 +29,7 @@ use crate::{
             Alarm, Answer, FileFacts, Hashed, KnownMember,
             config::{ConfigFacts, Origin},
             disk::{DirFacts, Held},
+            rows::StoredRows,
             started::{Canary, Data, PlannedHash, Told, Watched},
         },
         fence::{Door, Heard},
@@ -204,6 +205,10 @@ impl World for DrillWorld {
 
     fn alarms(&self, endpoint: &str) -> Told<Vec<Alarm>> {
         self.inner.alarms(endpoint)
+    }
+
+    fn stored_rows(&self, endpoint: &str, most: u64, watch: &mut Watch<'_>) -> std::result::Result<StoredRows, String> {
+        self.inner.stored_rows(endpoint, most, watch)
     }
 
     fn watch_from(&self, endpoint: &str, revision: i64) -> Watched {

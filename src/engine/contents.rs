@@ -429,7 +429,7 @@ fn add<'k>(tree: &mut BTreeMap<&'k [u8], (u64, u64)>, branch: Option<(&'k [u8], 
     }
 }
 
-fn permission(permission: &Permission) -> String {
+pub(super) fn permission(permission: &Permission) -> String {
     let may = match permission.kind {
         0 => "read",
         1 => "write",

@@ -37,6 +37,7 @@ pub mod seal;
 pub mod source;
 pub mod stage;
 pub mod status;
+pub mod stored_rows;
 pub mod swap;
 pub mod v2keys;
 pub mod words;

@@ -4,12 +4,14 @@
 //! A check is about what can be told now. What differs is said with what that means, by the member's name; what cannot
 //! be told is never taken for right.
 
+mod clock;
 mod data;
 mod health;
 mod identity;
 mod members;
 mod next;
 mod questions;
+mod stored;
 #[cfg(test)]
 pub(crate) mod tests;
 mod verdict;
@@ -82,6 +84,14 @@ pub enum Topic {
     Hash,
     /// Whether these are the snapshot's.
     Snapshot,
+    /// Leases.
+    Leases,
+    /// Authentication, users and roles.
+    Auth,
+    /// What else members store besides keys.
+    Rows,
+    /// Clocks.
+    Clock,
     /// Alarms.
     Alarms,
     /// Size against quota.
@@ -109,6 +119,10 @@ impl Topic {
             Topic::Revision => "revision",
             Topic::Hash => "HashKV",
             Topic::Snapshot => "snapshot",
+            Topic::Leases => "leases",
+            Topic::Auth => "users",
+            Topic::Rows => "other rows",
+            Topic::Clock => "clocks",
             Topic::Alarms => "alarms",
             Topic::Quota => "quota",
             Topic::Version => "version",
@@ -334,10 +348,9 @@ pub fn check(plan: &Plan, seen: &Observed, data: &Told<Data>) -> Proof {
         data::revision(case),
         data::hash(case),
         data::snapshot(case),
-        health::alarms(case),
-        health::quota(case),
-        health::version(case),
     ];
+    checks.extend(stored::checks(case));
+    checks.extend([health::alarms(case), health::quota(case), health::version(case), clock::clocks(case)]);
     checks.extend(identity::old(case));
     checks.extend(identity::directories(case));
     checks.extend(health::watch(case));

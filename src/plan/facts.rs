@@ -3,6 +3,7 @@
 pub mod config;
 pub mod disk;
 pub mod host;
+pub mod rows;
 pub mod started;
 
 use std::{net::IpAddr, path::PathBuf};

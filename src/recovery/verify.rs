@@ -16,6 +16,7 @@ use crate::{
             Answer, Hashed, KnownMember, MemberSays,
             config::{ConfigFacts, ConfigKind, Origin},
             disk::DirFacts,
+            rows::StoredRows,
             started::{Canary, Data, Observed, PlannedHash, Process, Seen, Told, Watched},
         },
         fence::{Door, Heard, Old},
@@ -44,7 +45,13 @@ pub struct Job<'a> {
     pub timeout: Duration,
     /// Whether a key may be put, read and deleted.
     pub canary: bool,
+    /// Whether members' databases are streamed and compared whatever their size.
+    pub deep: bool,
 }
+
+/// A database up to this length is streamed from each member without being asked for: on a usual network that takes a few
+/// seconds.
+const STREAMED: u64 = 64 << 20;
 
 /// Asks until the proof is there, something is wrong for certain, or the time is over. `on` sees what is known after
 /// each round.
@@ -115,6 +122,8 @@ struct Rounds<'a> {
     world: &'a dyn World,
     seen: Observed,
     doors: Vec<Door>,
+    /// The longest database that is streamed.
+    most: u64,
 }
 
 /// What came back in a round.
@@ -129,6 +138,7 @@ enum Reply {
 enum Answered {
     Hash(usize, Hashed),
     Common(usize, Hashed),
+    Stored(usize, Told<StoredRows>),
     Planned(Told<PlannedHash>),
     Alarms(Told<Vec<crate::plan::facts::Alarm>>),
     Watch(Watched),
@@ -141,6 +151,8 @@ impl<'a> Rounds<'a> {
             endpoint: member.client_urls.first().cloned().unwrap_or_default(),
             answer: Answer::Asking,
             common: Hashed::NotAsked,
+            stored: Told::Not,
+            stored_before: Vec::new(),
             dir: None,
             process: None,
         };
@@ -152,7 +164,8 @@ impl<'a> Rounds<'a> {
             ..Observed::default()
         };
         let doors = check::old_doors(job.plan, &seen.old);
-        Rounds { plan: job.plan, world, seen, doors }
+        let most = if job.deep { u64::MAX } else { STREAMED };
+        Rounds { plan: job.plan, world, seen, doors, most }
     }
 
     /// One round: everybody at once, then what the answers make worth asking.
@@ -229,6 +242,16 @@ impl<'a> Rounds<'a> {
         match question {
             Question::Hash(at) => Answered::Hash(at, self.hash(at, plan.expected_revision())),
             Question::Common(at, revision) => Answered::Common(at, self.hash(at, revision)),
+            Question::Stored(at) => Answered::Stored(
+                at,
+                match plan.members.get(at).and(self.seen.members.get(at)) {
+                    Some(member) => match world.stored_rows(&member.endpoint, self.most, &mut |_| cancel.flow()) {
+                        Ok(rows) => Told::Is(rows),
+                        Err(why) => Told::Failed(why),
+                    },
+                    None => Told::Not,
+                },
+            ),
             Question::Planned(compacted) => {
                 let planned = world.planned_hash(plan, compacted, &mut |_| cancel.flow());
                 Answered::Planned(planned.map_or_else(|trouble| Told::Failed(brief(&trouble)), Told::Is))
@@ -271,6 +294,11 @@ impl<'a> Rounds<'a> {
             Answered::Common(at, hash) => {
                 if let Some(member) = seen.members.get_mut(at) {
                     member.common = hash;
+                }
+            }
+            Answered::Stored(at, stored) => {
+                if let Some(member) = seen.members.get_mut(at) {
+                    member.stored = stored;
                 }
             }
             Answered::Planned(planned) => seen.planned = planned,

@@ -146,7 +146,7 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
             send(Msg::ApplyEnded { id: *id, result });
         }
         Effect::Verify { id, plan, old, canary, journal } => {
-            let job = verify::Job { plan, old, timeout: WATCHED, canary: *canary };
+            let job = verify::Job { plan, old, timeout: WATCHED, canary: *canary, deep: false };
             let result = verify::verify(&job, world, cancel, &mut |proof| {
                 send(Msg::Seen { id: *id, proof: Box::new(proof.clone()) });
             });

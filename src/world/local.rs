@@ -44,6 +44,7 @@ use crate::{
             config::ConfigFacts,
             disk::{DirFacts, DirState, Held},
             host::HostFacts,
+            rows::StoredRows,
             started::{Canary, Data, PlannedHash, Told, Watched},
         },
         fence::{Door, Heard},
@@ -208,6 +209,11 @@ impl World for Local {
             Ok(()) => self.members.alarms(endpoint),
             Err(trouble) => Told::Failed(trouble.to_string()),
         }
+    }
+
+    fn stored_rows(&self, endpoint: &str, most: u64, watch: &mut Watch<'_>) -> std::result::Result<StoredRows, String> {
+        self.may_ask(endpoint).map_err(|trouble| trouble.to_string())?;
+        self.members.stored_rows(endpoint, most, watch)
     }
 
     fn watch_from(&self, endpoint: &str, revision: i64) -> Watched {

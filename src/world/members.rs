@@ -11,6 +11,7 @@ pub(super) mod dial;
 mod doors;
 mod knock;
 mod metrics;
+mod rows;
 mod save;
 #[cfg(test)]
 mod testing;
@@ -44,6 +45,7 @@ use crate::{
     etcd::membership::Id,
     plan::facts::{
         Alarm, Answer, Hashed, KnownMember, MemberSays, Read, Source,
+        rows::StoredRows,
         started::{Canary, Told, Watched},
     },
     trouble::{Kind, Result, Trouble},
@@ -137,6 +139,20 @@ impl Members {
     /// The list of alarms, which needs a quorum.
     pub fn alarms(&self, endpoint: &str) -> Told<Vec<Alarm>> {
         self.block_on(after::alarms(self, endpoint)).unwrap_or_else(|| Told::Failed(shutting_down().details))
+    }
+
+    /// What the member stores besides keys, from that member alone; its database is streamed where that is not longer
+    /// than `most`.
+    ///
+    /// # Errors
+    /// Why nothing could be asked, in a few words.
+    pub fn stored_rows(
+        &self,
+        endpoint: &str,
+        most: u64,
+        watch: &mut Watch<'_>,
+    ) -> std::result::Result<StoredRows, String> {
+        self.block_on(rows::stored(self, endpoint, most, watch)).unwrap_or_else(|| Err(shutting_down().details))
     }
 
     /// How a watch from `revision` on is answered.

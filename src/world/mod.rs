@@ -36,6 +36,7 @@ use crate::{
             Alarm, Answer, Around, FileFacts, Hashed, KnownMember,
             config::ConfigFacts,
             disk::DirFacts,
+            rows::StoredRows,
             started::{Canary, Data, PlannedHash, Told, Watched},
         },
         fence::{Door, Heard},
@@ -116,6 +117,20 @@ pub trait World: Send + Sync {
     /// Asks for the list of alarms through a member; only a quorum gives it.
     fn alarms(&self, endpoint: &str) -> Told<Vec<Alarm>> {
         Told::Failed(format!("{endpoint} was not asked"))
+    }
+
+    /// Reads what a member stores besides keys, from that member alone, and by how much its clock is off. Its database is
+    /// streamed where that is not longer than `most`; else what single calls tell is all.
+    ///
+    /// # Errors
+    /// Why nothing could be asked, in a few words.
+    fn stored_rows(
+        &self,
+        endpoint: &str,
+        _most: u64,
+        _watch: &mut Watch<'_>,
+    ) -> std::result::Result<StoredRows, String> {
+        Err(format!("{endpoint} was not asked"))
     }
 
     /// Opens a watch from `revision` on, and says how it is answered.

@@ -16,7 +16,7 @@ type Needs = fn(&Server) -> Result<(), String>;
 type Case = (&'static str, Needs, fn(&Server));
 
 /// All of them.
-pub const ALL: [Case; 43] = [
+pub const ALL: &[Case] = &[
     ("probe_lost_hung_and_started_again", any, detect::lost_hung_and_started_again),
     ("probe_five", any, detect::five),
     ("probe_passwords", any, detect::passwords),
@@ -52,6 +52,13 @@ pub const ALL: [Case; 43] = [
     ("proof_behind_passwords", any, proof::behind_passwords),
     ("proof_bumped", any, proof::bumped),
     ("proof_compacted_since", any, proof::compacted_since),
+    ("proof_leases_and_users", any, proof::alike::leases_and_users),
+    ("proof_authentication_off", any, proof::alike::authentication_off),
+    ("proof_smaller_differences", any, proof::alike::smaller_differences),
+    ("proof_twice_and_one_left", any, proof::alike::twice_and_one_left),
+    ("proof_a_clock_that_is_off", any, proof::alike::a_clock_that_is_off),
+    ("proof_under_writes", any, proof::alike::under_writes),
+    ("proof_by_single_calls", any, proof::alike::by_single_calls),
     ("a_directory_says_what_its_server_says", any, datadir::says_the_same),
     ("a_directory_of_a_member_that_lagged", any, datadir::lagging),
     ("v2_keys_are_written_out", with_v2, datadir::v2_keys),

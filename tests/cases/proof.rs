@@ -1,5 +1,7 @@
 //! `requorum verify` on real clusters: whole ones are proven, and each way to be wrong is caught by the member's name.
 
+pub mod alike;
+
 use std::{fs, path::Path};
 
 use serde_json::Value;

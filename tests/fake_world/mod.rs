@@ -25,6 +25,7 @@ use requorum::{
             config::{Automation, ConfigFacts, ConfigKind, Origin, Setting},
             disk::{DirFacts, DirSays, DirState, Held},
             host::{HostFacts, Place, PlaceState, Root},
+            rows::{ClockOffset, Part, RowKey, StoredRows},
             started::{Canary, Data, Kubernetes, Lease, PlannedHash, Told},
         },
         fence::{Door, Heard, Kind as DoorKind},
@@ -96,6 +97,10 @@ pub struct Fake {
     pub down: Mutex<BTreeSet<String>>,
     /// Restored members of these names hold other data.
     pub mixed: Mutex<BTreeSet<String>>,
+    /// The log goes on while restored members are read.
+    pub indices: bool,
+    /// Restored members of these names lack a lease.
+    pub lacks_lease: Mutex<BTreeSet<String>>,
     /// The canaries that were sent out.
     pub canaries: Mutex<Vec<String>>,
     /// How long was waited for what.
@@ -263,6 +268,29 @@ impl World for Fake {
 
     fn alarms(&self, _endpoint: &str) -> Told<Vec<Alarm>> {
         Told::Is(Vec::new())
+    }
+
+    fn stored_rows(
+        &self,
+        endpoint: &str,
+        _most: u64,
+        _watch: &mut Watch<'_>,
+    ) -> std::result::Result<StoredRows, String> {
+        let (plan, at) = self.restored_at(endpoint).ok_or("nobody answers")?;
+        let lacks = self.lacks_lease.lock().unwrap().contains(&plan.members[at].name);
+        let lease = (!lacks).then(|| (RowKey::Lease(0x1f2e), String::new()));
+        let to = if self.indices { 12 } else { 9 };
+        Ok(StoredRows {
+            cluster_id: plan.cluster_id,
+            member_id: plan.members[at].id,
+            from: 9,
+            to,
+            committed: to,
+            rows: lease.into_iter().chain([(RowKey::AuthEnabled, "disabled".into())]).collect(),
+            parts: Part::ALL.into(),
+            clock: Some(ClockOffset { least: -400, most: 700 }),
+            ..StoredRows::default()
+        })
     }
 
     fn canary(&self, endpoints: &[String], key: &str, _value: &str) -> Canary {

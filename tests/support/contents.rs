@@ -54,6 +54,11 @@ impl Client {
         Ok(Client { runtime, inner })
     }
 
+    /// Does something with the client itself.
+    pub fn with(&mut self, work: impl AsyncFnOnce(&mut etcd_client::Client)) {
+        self.runtime.block_on(work(&mut self.inner));
+    }
+
     /// What the member says of itself.
     pub fn status(&mut self) -> etcd_client::StatusResponse {
         self.runtime.block_on(self.inner.status()).unwrap()

@@ -1,18 +1,18 @@
 //! Is it the plan's data? Revisions against the log, HashKV among the members and against the snapshot.
 
-use super::{Case, Check, Ours, Outcome, Topic, names, shown};
+use super::{Case, Check, Ours, Outcome, Topic, names, shown, stored};
 use crate::plan::{
     Member,
     facts::{
         Hashed, MemberSays,
-        started::{PlannedHash, Told},
+        started::{Canary, PlannedHash, Told},
     },
-    words::{all, plural},
+    words::{all, plural, thousands},
 };
 
-const STOP: &str = "Stop it now: it answers reads with other data.";
+pub(super) const STOP: &str = "Stop it now: it answers reads with other data.";
 /// Seen with 3.4 to 3.7: "tocommit(8) is out of range [lastIndex(3)]".
-const AGAIN: &str = "Then stop all members, move its directory aside, restore it from the plan, and start all together: members \
+pub(super) const AGAIN: &str = "Then stop all members, move its directory aside, restore it from the plan, and start all together: members \
                      that run have counted on its log, and one that comes back shorter panics.";
 
 /// The log entry with which every restored member begins: one for each member.
@@ -36,9 +36,10 @@ pub(super) fn revision(case: Case<'_>) -> Check {
             let entries = says.raft_applied.saturating_sub(genesis(case));
             who.push(member.name.as_str());
             wrong.push(format!(
-                "{} was restored from another, newer snapshot: it is at revision {}, to which {} log {} since the restore \
+                "{} was restored from another, newer snapshot{}: it is at revision {}, to which {} log {} since the restore \
                  cannot lead from {}",
                 member.name,
+                if case.plan.bump_revision > 0 { " or with another --bump-revision" } else { "" },
                 shown(says.revision),
                 entries,
                 plural(usize::try_from(entries).unwrap_or(usize::MAX), "entry", "entries"),
@@ -48,10 +49,22 @@ pub(super) fn revision(case: Case<'_>) -> Check {
     }
     if wrong.is_empty() {
         let level: Vec<&Ours<'_>> = stood.iter().filter(|(m, _, _)| !low.contains(&m.name.as_str())).collect();
-        if let Some((odd, words)) = apart(&level) {
+        if let Some((odd, words)) = apart(&level, agreed(case).is_some()) {
             who.extend(odd);
             wrong.push(words);
         }
+    }
+    if let Some((member, index, leader, committed)) = stored::ahead(case).filter(|_| wrong.is_empty()) {
+        who.push(member.name.as_str());
+        wrong.push(format!(
+            "{} has committed {} log entries and its leader {}, which was asked later, only {}: {}'s log is that of another \
+             run of the plan",
+            member.name,
+            thousands(index),
+            leader.name,
+            thousands(committed),
+            member.name
+        ));
     }
     if !wrong.is_empty() {
         return Check::new(Topic::Revision, Outcome::Fail, wrong.join("; ")).who(who).todo(STOP).todo(AGAIN);
@@ -84,14 +97,19 @@ fn below(case: Case<'_>, stood: &[Ours<'_>], member: &Member, says: &MemberSays)
     let written = stood.iter().map(|(_, _, s)| over(s, from)).max().unwrap_or_default();
     let begun = says.revision.saturating_sub_unsigned(written);
     let at = format!("it is at revision {}, and the plan begins at {}", shown(says.revision), shown(from));
+    let source = case.plan.source.revision;
+    if case.plan.bump_revision > 0 && (source..=source.saturating_add_unsigned(written)).contains(&says.revision) {
+        return format!("{} was restored without the plan's --bump-revision: {at}", member.name);
+    }
     match begun <= 1 {
         true => format!("{} was started on an empty directory and holds nothing of the snapshot: {at}", member.name),
         false => format!("{} was restored from another, older snapshot: {at}", member.name),
     }
 }
 
-/// Members whose revisions differ by more than what one of them has applied beyond the other.
-fn apart<'a>(level: &[&Ours<'a>]) -> Option<(Vec<&'a str>, String)> {
+/// Members whose revisions differ by more than what one of them has applied beyond the other. `alike` where all have the
+/// same keys at the plan's revision.
+fn apart<'a>(level: &[&Ours<'a>], alike: bool) -> Option<(Vec<&'a str>, String)> {
     let differ = |a: &MemberSays, b: &MemberSays| {
         let (first, second) = if a.raft_applied <= b.raft_applied { (a, b) } else { (b, a) };
         let log = second.raft_applied - first.raft_applied;
@@ -107,10 +125,15 @@ fn apart<'a>(level: &[&Ours<'a>]) -> Option<(Vec<&'a str>, String)> {
     };
     let who = names(&odd.iter().map(|(m, _, _)| *m).collect::<Vec<_>>());
     let words = match others.is_empty() {
-        true => format!("{who} were restored from different snapshots: after the same log they are {}", at(&odd)),
+        true => format!(
+            "{who} were restored from different snapshots{}: after the same log they are {}",
+            if alike { " or in different runs of the plan" } else { "" },
+            at(&odd)
+        ),
         false => format!(
-            "{who} {} restored from another snapshot: after the same log {}, {}",
+            "{who} {} restored from another snapshot{}: after the same log {}, {}",
             plural(odd.len(), "was", "were"),
+            if alike { " or left from another run of the plan" } else { "" },
             at(&odd),
             at(&others)
         ),
@@ -150,19 +173,58 @@ pub(super) fn passed_by(says: &MemberSays) -> bool {
     matches!(&says.hash, Hashed::Failed(why) if why.contains("compacted"))
 }
 
-/// HashKV among the members: at the plan's revision, else at the newest one that all have.
+/// The newest revision that every member is known to have: what the canary was read through each with, or the lowest that
+/// any gave.
+pub(super) fn newest(case: Case<'_>) -> i64 {
+    let lowest = case.ours().iter().map(|(_, _, says)| says.revision).min().unwrap_or_default();
+    match &case.seen.canary {
+        Canary::Done { revision, read, .. } if read.len() == case.plan.members.len() => lowest.max(*revision),
+        _ => lowest,
+    }
+}
+
+/// HashKV among the members: at the plan's revision where that is not compacted away, and at the newest that all have.
 pub(super) fn hash(case: Case<'_>) -> Check {
     let ours = case.ours();
     let gone = ours.iter().any(|(_, _, says)| passed_by(says));
-    let of = |(_, seen, says): &Ours<'_>| if gone { seen.common.clone() } else { says.hash.clone() };
+    let since = newest(case) > case.plan.expected_revision();
+    let planned = |our: &Ours<'_>| our.2.hash.clone();
+    let common = |our: &Ours<'_>| our.1.common.clone();
+    let first = match gone {
+        true => compared(case, &ours, &common, Some(Cause::Gone)),
+        false => compared(case, &ours, &planned, None),
+    };
+    if gone || !since || first.outcome == Outcome::Fail {
+        return first;
+    }
+    // every member has the snapshot's keys, or may yet prove to: what was written since is another question
+    let second = compared(case, &ours, &common, Some(Cause::Since));
+    match (first.outcome, second.outcome) {
+        (_, Outcome::Fail) => second,
+        (Outcome::Pass, Outcome::Pass) => Check { words: format!("{}; {}", first.words, second.words), ..first },
+        (Outcome::Pass, _) => second,
+        _ => first,
+    }
+}
+
+/// Which hashes are compared, other than those at the plan's revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// Those of the newest revision, since the plan's is compacted away.
+    Gone,
+    /// Those of the newest revision, for what was written since the restore.
+    Since,
+}
+
+fn compared(case: Case<'_>, ours: &[Ours<'_>], of: &dyn Fn(&Ours<'_>) -> Hashed, cause: Option<Cause>) -> Check {
     let mut failed = Vec::new();
-    for our in &ours {
+    for our in ours {
         if let Hashed::Failed(why) = of(our) {
             failed.push(format!("{}: {why}", our.0.name));
         }
     }
     let hashes: Vec<Given<'_>> = ours.iter().filter_map(|our| given(our.0, &of(our))).collect();
-    if let Some(found) = differing(case, &hashes, gone) {
+    if let Some(found) = differing(case, &hashes, cause) {
         return found;
     }
     if !failed.is_empty() {
@@ -175,16 +237,25 @@ pub(super) fn hash(case: Case<'_>) -> Check {
             Check::new(
                 Topic::Hash,
                 Outcome::Pass,
-                match gone {
-                    false => words,
-                    true => format!(
+                match cause {
+                    None => words,
+                    Some(Cause::Since) => format!("{:08x} at {}", first.hash, shown(first.revision)),
+                    Some(Cause::Gone) => format!(
                         "{words}; a compaction has passed the plan's revision {}, so this is the newest that all have",
                         shown(case.plan.expected_revision())
                     ),
                 },
             )
         }
-        _ if compacted => Check::new(Topic::Hash, Outcome::NotYet, "members are compacted up to different revisions"),
+        _ if compacted => {
+            let up_to = |g: &Given<'_>| match g.compacted {
+                ..=0 => format!("{} not compacted", g.member.name),
+                at => format!("{} compacted up to {}", g.member.name, shown(at)),
+            };
+            let each: Vec<String> = hashes.iter().map(up_to).collect();
+            let words = format!("members are compacted up to different revisions: {}", each.join(", "));
+            Check::new(Topic::Hash, Outcome::NotYet, words)
+        }
         _ => {
             let have: Vec<&str> = hashes.iter().map(|g| g.member.name.as_str()).collect();
             let lack = case.plan.members.iter().filter(|m| !have.contains(&m.name.as_str())).map(|m| m.name.clone());
@@ -194,7 +265,7 @@ pub(super) fn hash(case: Case<'_>) -> Check {
 }
 
 /// Members that give different hashes of what must be the same.
-fn differing(case: Case<'_>, hashes: &[Given<'_>], gone: bool) -> Option<Check> {
+fn differing(case: Case<'_>, hashes: &[Given<'_>], cause: Option<Cause>) -> Option<Check> {
     for first in hashes {
         let alike: Vec<&Given<'_>> =
             hashes.iter().filter(|g| (g.revision, g.compacted) == (first.revision, first.compacted)).collect();
@@ -209,7 +280,7 @@ fn differing(case: Case<'_>, hashes: &[Given<'_>], gone: bool) -> Option<Check> 
             continue;
         }
         let planned = match case.seen.planned {
-            Told::Is(PlannedHash { hash, compacted }) if compacted == first.compacted && !gone => Some(hash),
+            Told::Is(PlannedHash { hash, compacted }) if compacted == first.compacted && cause.is_none() => Some(hash),
             _ => None,
         };
         // right is the snapshot's; where that is not known, what most have
@@ -222,14 +293,29 @@ fn differing(case: Case<'_>, hashes: &[Given<'_>], gone: bool) -> Option<Check> 
         let told: Vec<String> = parts.iter().map(said).collect();
         let odd: Vec<&Member> =
             parts.iter().filter(|(hash, _)| Some(*hash) != right).flat_map(|(_, who)| who.clone()).collect();
-        let words = format!(
-            "{} {} restored from {} (HashKV at revision {}: {})",
-            names(&odd),
-            plural(odd.len(), "was", "were"),
-            if right.is_some() { "another snapshot" } else { "different snapshots" },
-            shown(first.revision),
-            told.join(", ")
-        );
+        let hashes = format!("HashKV at revision {}: {}", shown(first.revision), told.join(", "));
+        let words = match (cause, right) {
+            // where all had the same at the plan's revision, the snapshot is not what differs
+            (Some(Cause::Since), Some(_)) if agreed(case).is_some() => format!(
+                "{} {} other keys than the others since the restore ({hashes}; the same at the plan's revision {}): left \
+                 from another run of the plan, restored from a newer snapshot, or damaged",
+                names(&odd),
+                plural(odd.len(), "holds", "hold"),
+                shown(case.plan.expected_revision())
+            ),
+            (Some(Cause::Since), None) if agreed(case).is_some() => format!(
+                "{} hold different keys since the restore ({hashes}; the same at the plan's revision {}): one is left from \
+                 another run of the plan, restored from a newer snapshot, or damaged",
+                names(&odd),
+                shown(case.plan.expected_revision())
+            ),
+            (_, right) => format!(
+                "{} {} restored from {} ({hashes})",
+                names(&odd),
+                plural(odd.len(), "was", "were"),
+                if right.is_some() { "another snapshot" } else { "different snapshots" },
+            ),
+        };
         let who = odd.iter().map(|m| m.name.as_str());
         return Some(Check::new(Topic::Hash, Outcome::Fail, words).who(who).todo(STOP).todo(AGAIN));
     }

@@ -1,7 +1,8 @@
 //! Can it go on serving? Alarms, size, versions, a write, and watches from before a bump.
 
-use super::{Case, Check, Outcome, Topic, shown};
+use super::{Case, Check, Ours, Outcome, Topic, names, shown};
 use crate::plan::{
+    Member,
     facts::{
         Alarm,
         started::{Canary, Told, Watched},
@@ -19,7 +20,17 @@ pub(super) fn alarms(case: Case<'_>) -> Check {
     raised.sort();
     raised.dedup();
     if !raised.is_empty() {
-        let said: Vec<String> = raised.iter().map(|alarm| said(case, alarm)).collect();
+        // an alarm goes through the log, so that one that only some list is one more difference
+        let listing = |alarm: &Alarm| {
+            let (list, not): (Vec<&Ours<'_>>, Vec<&Ours<'_>>) =
+                ours.iter().partition(|(_, _, says)| says.alarms.contains(alarm));
+            let list: Vec<String> = list.iter().map(|(m, ..)| m.name.clone()).collect();
+            match list.is_empty() || not.is_empty() {
+                true => String::new(),
+                false => format!(" (only {} {} it)", all(&list), plural(list.len(), "lists", "list")),
+            }
+        };
+        let said: Vec<String> = raised.iter().map(|alarm| format!("{}{}", said(case, alarm), listing(alarm))).collect();
         let corrupt = raised.iter().any(|alarm| alarm.kind == "CORRUPT");
         let what = if corrupt { "nearly every request" } else { "every put" };
         let check = Check::new(Topic::Alarms, Outcome::Fail, all(&said));
@@ -88,6 +99,9 @@ pub(super) fn quota(case: Case<'_>) -> Check {
             },
         );
     }
+    if let Some(found) = quotas_differ(case) {
+        return found;
+    }
     let quota = mib(most.1);
     check(
         Outcome::Pass,
@@ -96,6 +110,58 @@ pub(super) fn quota(case: Case<'_>) -> Check {
             false => format!("little is left of {quota}: {}; compact and defrag soon", all(&tight)),
         },
     )
+}
+
+/// `--quota-backend-bytes` of the plan's own flags for a member.
+fn planned_quota(member: &Member) -> Option<&str> {
+    let mut flags = member.etcd_flags.iter().map(|flag| flag.trim_start_matches('-'));
+    while let Some(flag) = flags.next() {
+        match flag.split_once('=') {
+            Some(("quota-backend-bytes", value)) => return Some(value),
+            None if flag == "quota-backend-bytes" => return flags.next(),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Members that run with another quota than the others, where the plan does not say so.
+fn quotas_differ(case: Case<'_>) -> Option<Check> {
+    let planned: Vec<Option<&str>> = case.plan.members.iter().map(planned_quota).collect();
+    if planned.windows(2).any(|pair| pair.first() != pair.last()) {
+        return None;
+    }
+    let ours = case.ours();
+    let (odd, said) = odd_ones(&ours, |(_, _, says)| says.quota_bytes.map(|quota| (quota, mib(quota))))?;
+    let check = Check::new(Topic::Quota, Outcome::Fail, format!("different quotas: {said}")).aside();
+    Some(check.who(odd.iter().map(|m| m.name.as_str())).todo(
+        "The smallest quota that is reached stops all writes: start every member with the same --quota-backend-bytes.",
+    ))
+}
+
+/// Where members differ in something: those that have not what most have (all of them where nothing is that of most), and
+/// who has what in words.
+fn odd_ones<'a, K: PartialEq>(
+    ours: &[Ours<'a>],
+    of: impl Fn(&Ours<'a>) -> Option<(K, String)>,
+) -> Option<(Vec<&'a Member>, String)> {
+    let mut groups: Vec<(K, String, Vec<&'a Member>)> = Vec::new();
+    for our in ours {
+        let (key, words) = of(our)?;
+        match groups.iter_mut().find(|(known, ..)| *known == key) {
+            Some((_, _, who)) => who.push(our.0),
+            None => groups.push((key, words, vec![our.0])),
+        }
+    }
+    if groups.len() < 2 {
+        return None;
+    }
+    let most = groups.iter().map(|(_, _, who)| who.len()).max().unwrap_or_default();
+    let lone = groups.iter().filter(|(_, _, who)| who.len() == most).count() == 1;
+    groups.sort_by_key(|(_, _, who)| who.len());
+    let said: Vec<String> = groups.iter().map(|(_, words, who)| format!("{} {words}", names(who))).collect();
+    let odd = groups.iter().filter(|(_, _, who)| !lone || who.len() < most).flat_map(|(_, _, who)| who.clone());
+    Some((odd.collect(), said.join(", ")))
 }
 
 fn mib(bytes: u64) -> String {
@@ -131,8 +197,18 @@ pub(super) fn version(case: Case<'_>) -> Check {
         (false, Some(minor)) => format!("; the plan was made for {minor}"),
         _ => String::new(),
     };
+    let minors = odd_ones(&ours, |(_, _, says)| {
+        let minor: Vec<&str> = says.version.splitn(3, '.').take(2).collect();
+        Some((minor.join("."), format!("etcd {}", says.version)))
+    });
     match told.as_slice() {
         [] => check(Outcome::NotYet, "nobody answers".into()),
+        _ if minors.is_some() => {
+            let (odd, said) = minors.unwrap_or_default();
+            check(Outcome::Fail, format!("different minor versions: {said}{remark}"))
+                .who(odd.iter().map(|m| m.name.as_str()))
+                .todo("Unless an upgrade is under way, start every member with the same minor version.")
+        }
         _ if undecided => check(Outcome::NotYet, "the cluster has not settled its version".into()),
         [(words, _)] => check(case.passed(), format!("{words}{remark}")),
         several => {

@@ -1,6 +1,6 @@
 //! Is it the planned cluster, and only that? IDs, the directories they run on, and the old cluster's URLs.
 
-use super::{Case, Check, Outcome, Seen, Topic, says};
+use super::{Case, Check, Outcome, Seen, Topic, says, stored};
 use crate::{
     etcd::membership::{Id, cluster_id, member_id},
     plan::{
@@ -8,6 +8,7 @@ use crate::{
         facts::{
             MemberSays, Source,
             disk::{DirState, Held},
+            started::Told,
         },
         fence, url,
         words::{all, plural, shell_word},
@@ -38,7 +39,19 @@ pub(super) fn ids(case: Case<'_>) -> Check {
     let (mut wrong, mut todo, mut silent, mut who_fails) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (member, seen) in case.members() {
         match says(seen) {
-            Some(says) if planned(case.plan, member, says) => {}
+            Some(says) if planned(case.plan, member, says) => {
+                // asked once more at the same URL
+                if let Told::Is(rows) = &seen.stored
+                    && !stored::own(case, member, rows)
+                {
+                    wrong.push(format!(
+                        "two members answer in turn at {}'s URL {}: {} and member {} of cluster {}",
+                        member.name, seen.endpoint, member.name, rows.member_id, rows.cluster_id
+                    ));
+                    who_fails.push(member.name.as_str());
+                    todo.push("Find out who else listens there (`ss -ltnp`; a balancer?), and stop it.".to_string());
+                }
+            }
             // heard at a port that does not tell whose it is
             Some(says) if says.cluster_id == Id(0) => silent.push(member.name.clone()),
             Some(says) if says.cluster_id == case.plan.cluster_id && who(member, says).is_none() => {

@@ -1,12 +1,15 @@
 //! A good cluster, what cannot be told of one, what is asked for, and what comes next.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod clocks;
+mod stored;
 mod wrong;
 
 use super::{
     super::facts::{
         Alarm, Hashed, KnownMember, Read, Source,
         disk::{DirFacts, DirState, Held},
+        rows::{ClockOffset, Part, RowKey, StoredRows},
         started::{Canary, Kubernetes, Lease, PlannedHash, Process, Sealed, Watched},
     },
     *,
@@ -51,7 +54,7 @@ pub(crate) fn good(plan: &Plan) -> Observed {
         raft_term: 2,
         raft_index: 9,
         raft_applied: 9,
-        leader: plan.members[1].id,
+        leader: plan.members.get(1).unwrap_or(&plan.members[0]).id,
         db_bytes: 41 << 20,
         db_bytes_in_use: 38 << 20,
         quota_bytes: Some(2 << 30),
@@ -67,6 +70,8 @@ pub(crate) fn good(plan: &Plan) -> Observed {
         endpoint: m.client_urls[0].clone(),
         answer: Answer::Says(Box::new(says(m))),
         common: Hashed::NotAsked,
+        stored: Told::Is(stored_rows(plan, m)),
+        stored_before: Vec::new(),
         dir: None,
         process: None,
     };
@@ -75,6 +80,37 @@ pub(crate) fn good(plan: &Plan) -> Observed {
         alarms: Told::Is(Vec::new()),
         planned: Told::Is(PlannedHash { hash: HASH, compacted: -1 }),
         ..Observed::default()
+    }
+}
+
+/// What a member of a good cluster stores besides keys.
+fn stored_rows(plan: &Plan, member: &Member) -> StoredRows {
+    let members = plan.members.iter().map(|m| (RowKey::Member(m.id), m.peer_urls.join(",")));
+    let others = [
+        (RowKey::Lease(0x1f2e), ""),
+        (RowKey::LeaseTtl(0x1f2e), "60 s"),
+        (RowKey::Lease(0x2a), ""),
+        (RowKey::LeaseTtl(0x2a), "3600 s"),
+        (RowKey::AuthEnabled, "enabled"),
+        (RowKey::AuthRevision, "9"),
+        (RowKey::User("root".into()), "root"),
+        (RowKey::Password("root".into()), "d1"),
+        (RowKey::User("app".into()), "reader"),
+        (RowKey::Password("app".into()), "d2"),
+        (RowKey::Role("reader".into()), "read /app/…"),
+        (RowKey::ClusterVersion, "3.5.0"),
+        (RowKey::Compacted, "50"),
+    ];
+    StoredRows {
+        cluster_id: plan.cluster_id,
+        member_id: member.id,
+        from: 9,
+        to: 9,
+        committed: 9,
+        rows: members.chain(others.map(|(row, value)| (row, value.to_string()))).collect(),
+        parts: Part::ALL.into(),
+        clock: Some(ClockOffset { least: -400, most: 700 }),
+        ..StoredRows::default()
     }
 }
 
@@ -98,6 +134,13 @@ fn silent(seen: &mut Observed, at: usize) {
     seen.members[at].answer = Answer::Silent { why: "connection refused".into(), details: String::new() };
 }
 
+/// The members give the same hash at this revision, too.
+fn level(seen: &mut Observed, revision: i64) {
+    for member in &mut seen.members {
+        member.common = Hashed::Says { hash: 0x1234, revision, compacted: -1 };
+    }
+}
+
 #[test]
 fn a_good_cluster_is_proven_in_these_words() {
     let plan = plan();
@@ -111,6 +154,8 @@ fn a_good_cluster_is_proven_in_these_words() {
     assert_eq!(proof.members[1].words, "leader, term 2, log 9/9, revision 83,799, etcd 3.5.30");
     seen.canary =
         Canary::Done { key: "requorum/canary/x".into(), revision: 83_800, read: vec![String::new(); 3], watched: true };
+    assert_eq!(questions(&plan, &seen), [0, 1, 2].map(|at| Question::Common(at, 83_800)), "asked again after it");
+    level(&mut seen, 83_800);
     assert!(check(&plan, &seen, &Told::Not).sentence.contains("a key was put, read through each and deleted"));
 }
 
@@ -277,6 +322,13 @@ fn writes_since_the_start_are_no_difference() {
         says.raft_applied += u64::try_from(more).unwrap();
         says.raft_index = says.raft_applied;
     }
+    for member in &mut seen.members {
+        let Told::Is(rows) = &mut member.stored else { unreachable!() };
+        (rows.from, rows.to, rows.committed) = (24, 24, 24);
+    }
+    let newest = plan.expected_revision() + 10;
+    assert_eq!(questions(&plan, &seen), [0, 1, 2].map(|at| Question::Common(at, newest)));
+    level(&mut seen, newest);
     assert_eq!(check(&plan, &seen, &Told::Not).verdict, Verdict::Proven);
 }
 

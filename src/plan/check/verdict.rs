@@ -1,6 +1,6 @@
 //! What all checks of a started cluster amount to, and that in words.
 
-use super::{Case, Check, Outcome, Stand, Verdict, data, shown};
+use super::{Case, Check, Outcome, Stand, Topic, Verdict, data, shown, stored};
 use crate::plan::{
     facts::started::{Canary, Observed},
     words::plural,
@@ -39,7 +39,15 @@ pub(super) fn sentence(case: Case<'_>, verdict: Verdict, stands: &[Stand], check
                 Canary::Done { .. } => "a key was put, read through each and deleted",
                 _ => "no write was tried",
             };
-            let what = format!("equal HashKV{hash}, the snapshot's own; {wrote}");
+            let mut not_compared = stored::not_compared(case);
+            if checks.iter().any(|check| check.topic == Topic::Clock && check.outcome == Outcome::Unknown) {
+                not_compared.push("clocks");
+            }
+            let open = match not_compared.as_slice() {
+                [] => String::new(),
+                list => format!("; not compared: {}", list.join(", ")),
+            };
+            let what = format!("equal HashKV{hash}, the snapshot's own; {wrote}{open}");
             let revision = shown(case.plan.expected_revision());
             match verdict {
                 Verdict::Proven => format!(

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::{Alarm, Answer, Hashed, disk::DirFacts};
+use super::{Alarm, Answer, Hashed, disk::DirFacts, rows::StoredRows};
 use crate::plan::fence::{Door, Heard, Old};
 
 /// All that was seen of it.
@@ -36,8 +36,12 @@ pub struct Seen {
     pub endpoint: String,
     /// What came back, from its peer port where the client port is shut. The hash in it is that at the plan's revision.
     pub answer: Answer,
-    /// The hash at the newest revision that all have, where that of the plan was compacted away.
+    /// The hash at the newest revision that all have, where that is not the plan's.
     pub common: Hashed,
+    /// What it stores besides keys, as of this round.
+    pub stored: Told<StoredRows>,
+    /// The same as of the rounds before, the newest last.
+    pub stored_before: Vec<StoredRows>,
     /// Its data directory, where the plan has it on this machine.
     pub dir: Option<DirFacts>,
     /// The process on this machine that runs under its name and peer URL.

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Bytes of the SHA-256 that ends every saved snapshot.
-const TRAILER: u64 = 32;
+pub(super) const TRAILER: u64 = 32;
 
 /// Progress is told at least once for each so many bytes.
 const STEP: u64 = 1 << 20;
@@ -173,20 +173,20 @@ fn step(watch: &mut Watch<'_>, done: u64, total: u64) -> Result<()> {
 
 /// SHA-256 of all but the last 32 bytes, which are held back as the trailer.
 #[derive(Default)]
-struct Sum {
+pub(super) struct Sum {
     hash: Sha256,
     tail: Vec<u8>,
 }
 
 impl Sum {
-    fn add(&mut self, bytes: &[u8]) {
+    pub(super) fn add(&mut self, bytes: &[u8]) {
         self.tail.extend_from_slice(bytes);
         let sure = self.tail.len().saturating_sub(TRAILER as usize);
         self.hash.update(self.tail.get(..sure).unwrap_or_default());
         self.tail.drain(..sure);
     }
 
-    fn matches(self) -> bool {
+    pub(super) fn matches(self) -> bool {
         self.hash.finalize().as_slice() == self.tail.as_slice()
     }
 }

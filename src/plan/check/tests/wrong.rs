@@ -69,7 +69,7 @@ fn each_way_to_be_wrong_is_named() {
             "a little newer",
             |_, s| said(s, 2).revision += 1,
             Topic::Revision,
-            "m3 was restored from another snapshot: after the same log m3 at revision 83,800, m1 at revision 83,799 and m2 at revision 83,799",
+            "m3 was restored from another snapshot or left from another run of the plan: after the same log m3 at revision 83,800, m1 at revision 83,799 and m2 at revision 83,799",
         ),
         (
             "the old cluster",

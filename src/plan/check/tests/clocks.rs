@@ -1,0 +1,77 @@
+//! Clocks by the dates of answers: who is off by how much, and who could be.
+
+use super::*;
+
+#[test]
+fn a_clock_that_is_off_is_named() {
+    const DAY: i64 = 86_400_000;
+    const HOUR: i64 = 3_600_000;
+    // offsets of the members from this machine's clock, in milliseconds; none for no date
+    type Case<'a> = (&'a [Option<i64>], Verdict, Outcome, &'a [&'a str], &'a str);
+    let cases: [Case<'_>; 11] = [
+        (&[Some(0), Some(0), Some(0)], Verdict::Proven, Outcome::Pass, &[], "no difference of more than 1 s"),
+        (
+            &[Some(0), Some(0), Some(2 * DAY)],
+            Verdict::Failed,
+            Outcome::Fail,
+            &["m3"],
+            "the clock of m3 is 2 days ahead",
+        ),
+        (
+            &[Some(0), Some(-2 * HOUR - 5000), Some(0)],
+            Verdict::Failed,
+            Outcome::Fail,
+            &["m2"],
+            "the clock of m2 is 2 h behind",
+        ),
+        (&[Some(45_000), Some(0), Some(0)], Verdict::Failed, Outcome::Fail, &["m1"], "the clock of m1 is 45 s ahead"),
+        (&[Some(0), Some(4_000), Some(0)], Verdict::Proven, Outcome::Pass, &[], "up to 4 s apart; etcd warns"),
+        // the operator's machine is the odd one
+        (
+            &[Some(DAY), Some(DAY), Some(DAY)],
+            Verdict::Proven,
+            Outcome::Pass,
+            &[],
+            "this machine's clock is 24 h behind",
+        ),
+        // of two members this machine has the casting vote
+        (&[Some(0), Some(3 * DAY)], Verdict::Failed, Outcome::Fail, &["m2"], "the clock of m2 is 3 days ahead"),
+        (
+            &[Some(DAY), Some(3 * DAY)],
+            Verdict::Unproven,
+            Outcome::Unknown,
+            &[],
+            "m1 24 h ahead, m2 3 days ahead; which",
+        ),
+        (&[Some(-2 * DAY)], Verdict::Unproven, Outcome::Unknown, &[], "which of the clocks is right is not known"),
+        (&[Some(0), None, Some(0)], Verdict::Proven, Outcome::Unknown, &[], "not compared: m2 has no date"),
+        (&[None, None, None], Verdict::Proven, Outcome::Unknown, &[], "not compared: m1, m2 and m3 have no date"),
+    ];
+    for (offsets, verdict, outcome, who, words) in cases {
+        let mut plan = plan();
+        plan.members.truncate(offsets.len());
+        plan.cluster_id = cluster_id(&plan.members.iter().map(|m| m.id).collect::<Vec<_>>());
+        let mut seen = good(&plan);
+        for (at, offset) in offsets.iter().enumerate() {
+            let leader = plan.members[offsets.len() - 1].id;
+            said(&mut seen, at).leader = leader;
+            let Told::Is(rows) = &mut seen.members[at].stored else { unreachable!() };
+            rows.clock = offset.map(|off| ClockOffset { least: off - 300, most: off + 700 });
+        }
+        let proof = check(&plan, &seen, &Told::Not);
+        let found = proof.check(Topic::Clock).unwrap();
+        assert_eq!(
+            (found.outcome, &found.who[..]),
+            (outcome, &who.iter().map(|w| w.to_string()).collect::<Vec<_>>()[..]),
+            "{offsets:?}: {found:?}"
+        );
+        assert!(found.words.contains(words), "{offsets:?}: {}", found.words);
+        assert_eq!(proof.verdict, verdict, "{offsets:?}: {proof:#?}");
+        assert_eq!(
+            proof.sentence.contains("not compared: clocks"),
+            words.starts_with("not compared"),
+            "{}",
+            proof.sentence
+        );
+    }
+}

@@ -1,0 +1,459 @@
+//! What members store besides keys: every difference by member and cause, none that is only under way, and nothing that
+//! was not compared is called the same.
+
+use super::*;
+
+/// What a member stores in this case.
+fn rows(seen: &mut Observed, at: usize) -> &mut StoredRows {
+    match &mut seen.members[at].stored {
+        Told::Is(rows) => rows,
+        _ => unreachable!(),
+    }
+}
+
+fn set(seen: &mut Observed, at: usize, row: RowKey, value: &str) {
+    rows(seen, at).rows.insert(row, value.into());
+}
+
+fn unset(seen: &mut Observed, at: usize, row: &RowKey) {
+    assert!(rows(seen, at).rows.remove(row).is_some());
+}
+
+/// As single calls tell it of a 3.5.
+fn by_calls(seen: &mut Observed) {
+    for at in 0..3 {
+        let rows = rows(seen, at);
+        rows.too_large = true;
+        rows.parts = [Part::Leases, Part::AuthEnabled, Part::AuthRevision, Part::Users, Part::Roles].into();
+        let parts = rows.parts.clone();
+        rows.rows.retain(|row, _| parts.contains(&row.part()));
+    }
+}
+
+#[test]
+fn each_difference_is_named_by_member_and_cause() {
+    let cases: Vec<(&str, Change, Topic, &[&str], &str)> = vec![
+        (
+            "a lease is missing",
+            |_, s| {
+                unset(s, 2, &RowKey::Lease(0x1f2e));
+                unset(s, 2, &RowKey::LeaseTtl(0x1f2e));
+            },
+            Topic::Leases,
+            &["m3"],
+            "m3 lacks lease 1f2e, which m1 and m2 have",
+        ),
+        (
+            "all leases are missing",
+            |_, s| rows(s, 1).rows.retain(|row, _| !matches!(row, RowKey::Lease(_) | RowKey::LeaseTtl(_))),
+            Topic::Leases,
+            &["m2"],
+            "m2 lacks leases 2a and 1f2e, which m1 and m3 have",
+        ),
+        (
+            "a lease of its own",
+            |_, s| set(s, 0, RowKey::Lease(7), ""),
+            Topic::Leases,
+            &["m1"],
+            "m1 has lease 7, which m2 and m3 do not have",
+        ),
+        (
+            "another TTL",
+            |_, s| set(s, 2, RowKey::LeaseTtl(0x1f2e), "30 s"),
+            Topic::Leases,
+            &["m3"],
+            "m3 has a TTL of 30 s for lease 1f2e; m1 and m2 have 60 s",
+        ),
+        (
+            "no authentication",
+            |_, s| set(s, 2, RowKey::AuthEnabled, "disabled"),
+            Topic::Auth,
+            &["m3"],
+            "authentication is disabled on m3 and enabled on m1 and m2",
+        ),
+        (
+            "a user of its own",
+            |_, s| set(s, 2, RowKey::User("eve".into()), "root"),
+            Topic::Auth,
+            &["m3"],
+            "m3 has user eve, which m1 and m2 do not have",
+        ),
+        (
+            "a user is missing",
+            |_, s| unset(s, 1, &RowKey::User("app".into())),
+            Topic::Auth,
+            &["m2"],
+            "m2 lacks user app, which m1 and m3 have",
+        ),
+        (
+            "other roles",
+            |_, s| set(s, 2, RowKey::User("app".into()), "reader, root"),
+            Topic::Auth,
+            &["m3"],
+            "m3 has other roles for user app: reader, root; m1 and m2 have reader",
+        ),
+        (
+            "another password",
+            |_, s| set(s, 2, RowKey::Password("app".into()), "d9"),
+            Topic::Auth,
+            &["m3"],
+            "m3 has another password for user app than m1 and m2",
+        ),
+        (
+            "a role of its own",
+            |_, s| set(s, 0, RowKey::Role("backdoor".into()), "read and write everything"),
+            Topic::Auth,
+            &["m1"],
+            "m1 has role backdoor, which m2 and m3 do not have",
+        ),
+        (
+            "another permission",
+            |_, s| set(s, 2, RowKey::Role("reader".into()), "read and write /app/…"),
+            Topic::Auth,
+            &["m3"],
+            "m3 has other permissions for role reader: read and write /app/…; m1 and m2 have read /app/…",
+        ),
+        (
+            "another auth revision",
+            |_, s| set(s, 2, RowKey::AuthRevision, "8"),
+            Topic::Auth,
+            &["m3"],
+            "m3 has auth revision 8; m1 and m2 have 9",
+        ),
+        (
+            "an alarm on one",
+            |_, s| set(s, 2, RowKey::Alarm("NOSPACE of member 7".into()), ""),
+            Topic::Rows,
+            &["m3"],
+            "m3 has alarm NOSPACE of member 7, which m1 and m2 do not have",
+        ),
+        (
+            "another peer URL in its table",
+            |p, s| set(s, 2, RowKey::Member(p.members[0].id), "http://10.9.9.9:2380"),
+            Topic::Rows,
+            &["m3"],
+            "m3 has m1 at http://10.9.9.9:2380; m1 and m2 have http://127.0.0.31:2380",
+        ),
+        (
+            "a member more in its table",
+            |_, s| set(s, 2, RowKey::Member(Id(5)), "http://a:1, learner"),
+            Topic::Rows,
+            &["m3"],
+            "m3 has member 5, which m1 and m2 do not have",
+        ),
+        (
+            "another compaction",
+            |_, s| set(s, 2, RowKey::Compacted, "70000"),
+            Topic::Rows,
+            &["m3"],
+            "m3 is compacted up to revision 70,000; m1 and m2 have 50",
+        ),
+        (
+            "another cluster version",
+            |_, s| set(s, 2, RowKey::ClusterVersion, "3.4.0"),
+            Topic::Rows,
+            &["m3"],
+            "m3 has cluster version 3.4.0; m1 and m2 have 3.5.0",
+        ),
+        (
+            "a downgrade on one",
+            |_, s| set(s, 2, RowKey::Downgrade, "{\"target-version\":\"3.4.0\"}"),
+            Topic::Rows,
+            &["m3"],
+            "m3 has a downgrade row {\"target-version\":\"3.4.0\"}; m1 and m2 have none",
+        ),
+        (
+            "every member another",
+            |_, s| (0..3).for_each(|at| set(s, at, RowKey::AuthRevision, &at.to_string())),
+            Topic::Auth,
+            &["m1", "m2", "m3"],
+            "m1 has auth revision 0; m2 has auth revision 1; m3 has auth revision 2",
+        ),
+        (
+            "by calls alone",
+            |_, s| {
+                by_calls(s);
+                set(s, 2, RowKey::User("eve".into()), "no role");
+            },
+            Topic::Auth,
+            &["m3"],
+            "m3 has user eve, which m1 and m2 do not have",
+        ),
+        (
+            "a log that is longer than its leader's",
+            |_, s| said(s, 2).raft_index = 30,
+            Topic::Revision,
+            &["m3"],
+            "m3 has committed 30 log entries and its leader m2, which was asked later, only 9",
+        ),
+        (
+            "another member answers, too",
+            |_, s| {
+                rows(s, 2).cluster_id = Id(9);
+                rows(s, 2).member_id = Id(7);
+            },
+            Topic::Identity,
+            &["m3"],
+            "two members answer in turn at m3's URL http://127.0.0.33:2379: m3 and member 7 of cluster 9",
+        ),
+        (
+            "other keys since the restore",
+            |_, s| {
+                for at in 0..3 {
+                    said(s, at).revision = 83_805;
+                    (said(s, at).raft_applied, said(s, at).raft_index) = (20, 20);
+                    (rows(s, at).from, rows(s, at).to, rows(s, at).committed) = (20, 20, 20);
+                }
+                level(s, 83_805);
+                s.members[2].common = Hashed::Says { hash: 0x9999, revision: 83_805, compacted: -1 };
+            },
+            Topic::Hash,
+            &["m3"],
+            "m3 holds other keys than the others since the restore (HashKV at revision 83,805: m1 and m2 00001234, m3 \
+             00009999; the same at the plan's revision 83,799): left from another run of the plan",
+        ),
+        (
+            "another quota",
+            |_, s| said(s, 2).quota_bytes = Some(100 << 20),
+            Topic::Quota,
+            &["m3"],
+            "different quotas: m3 100 MiB, m1 and m2 2,048 MiB",
+        ),
+        (
+            "another minor version",
+            |_, s| said(s, 2).version = "3.6.14".into(),
+            Topic::Version,
+            &["m3"],
+            "different minor versions: m3 etcd 3.6.14, m1 and m2 etcd 3.5.30",
+        ),
+    ];
+    for (name, change, topic, who, words) in cases {
+        let plan = plan();
+        let mut seen = good(&plan);
+        change(&plan, &mut seen);
+        let proof = check(&plan, &seen, &Told::Not);
+        assert_eq!((proof.verdict, proof.verdict.exit_code()), (Verdict::Failed, 16), "{name}: {proof:#?}");
+        let found = proof.check(topic).unwrap();
+        assert_eq!((found.outcome, found.words.contains(words)), (Outcome::Fail, true), "{name}: {:?}", found.words);
+        assert_eq!(found.who, who, "{name}");
+        assert!(!found.todo.is_empty(), "{name}: what is to be done?");
+        assert!(proof.settled(), "{name} is worth no waiting");
+        assert!(!serde_json::to_string(&proof).unwrap().contains("d9"), "{name}: of a password nothing is shown");
+        for stand in proof.members.iter().filter(|stand| who.contains(&stand.name.as_str())) {
+            assert_eq!(stand.outcome, Outcome::Fail, "{name}");
+        }
+    }
+}
+
+#[test]
+fn members_of_two_that_differ_are_both_named() {
+    let mut plan = plan();
+    plan.members.truncate(2);
+    let mut seen = good(&plan);
+    unset(&mut seen, 1, &RowKey::Lease(0x1f2e));
+    let proof = check(&plan, &seen, &Told::Not);
+    let found = proof.check(Topic::Leases).unwrap();
+    assert_eq!((found.outcome, found.who.len()), (Outcome::Fail, 2), "{found:?}");
+    assert!(found.words.contains("m2 lacks lease 1f2e, which another member has"), "{}", found.words);
+}
+
+/// A reading up to this index of a lease that is there or not.
+fn reading(plan: &Plan, at: usize, index: u64, there: bool) -> StoredRows {
+    let mut rows = stored_rows(plan, &plan.members[at]);
+    (rows.from, rows.to) = (index, index + 2);
+    if there {
+        rows.rows.insert(RowKey::Lease(7), String::new());
+    }
+    rows
+}
+
+#[test]
+fn what_changes_while_it_is_read_is_no_difference() {
+    // by readings of m1 and m2 (index, whether the lease is there), what is to come out
+    type Readings<'a> = &'a [(u64, bool)];
+    let cases: [(&str, Readings<'_>, Readings<'_>, Outcome); 8] = [
+        ("granted between", &[(100, false)], &[(101, true)], Outcome::NotYet),
+        (
+            "granted between, and there in the next round",
+            &[(100, false), (150, true)],
+            &[(101, true), (151, true)],
+            Outcome::Pass,
+        ),
+        (
+            "revoked between, and another moves",
+            &[(100, true), (150, false)],
+            &[(101, false), (151, true)],
+            Outcome::Pass,
+        ),
+        (
+            "the same before, and another since",
+            &[(100, false), (150, false)],
+            &[(101, false), (151, true)],
+            Outcome::Pass,
+        ),
+        (
+            "two rounds do not order overlapping readings",
+            &[(100, true), (150, true)],
+            &[(101, false), (151, false)],
+            Outcome::NotYet,
+        ),
+        (
+            "before and after",
+            &[(100, true), (150, true), (200, true)],
+            &[(101, false), (151, false), (201, false)],
+            Outcome::Fail,
+        ),
+        ("a member that lags by far", &[(500, true), (600, true)], &[(100, false), (101, false)], Outcome::NotYet),
+        ("one after the other, twice", &[(100, true), (300, true)], &[(50, false), (200, false)], Outcome::Fail),
+    ];
+    let plan = plan();
+    for (name, first, second, outcome) in cases {
+        let mut seen = good(&plan);
+        for (at, readings) in [(0, first), (1, second)] {
+            let (now, before) = readings.split_last().unwrap();
+            seen.members[at].stored = Told::Is(reading(&plan, at, now.0, now.1));
+            seen.members[at].stored_before = before.iter().map(|r| reading(&plan, at, r.0, r.1)).collect();
+        }
+        // the third stays out of it
+        let third = reading(&plan, 2, 10_000, false);
+        seen.members[2].stored = Told::Is(StoredRows { parts: Default::default(), denied: true, ..third });
+        let found = check(&plan, &seen, &Told::Not).check(Topic::Leases).unwrap().clone();
+        let expected = if outcome == Outcome::Pass { Outcome::Unknown } else { outcome };
+        // with the third untold a pass is "not compared"; nothing is asserted
+        match outcome {
+            Outcome::NotYet => assert_ne!(found.outcome, Outcome::Fail, "{name}: {found:?}"),
+            _ => assert_eq!(found.outcome, expected, "{name}: {found:?}"),
+        }
+        seen.members[2].stored = Told::Is(reading(&plan, 2, 10_000, first.last().unwrap().1));
+        if outcome != Outcome::Fail {
+            seen.members[2].stored = seen.members[0].stored.clone();
+            if let Told::Is(rows) = &mut seen.members[2].stored {
+                rows.member_id = plan.members[2].id;
+            }
+            seen.members[2].stored_before = seen.members[0].stored_before.clone();
+            let found = check(&plan, &seen, &Told::Not).check(Topic::Leases).unwrap().clone();
+            assert_eq!(found.outcome, outcome, "{name}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_not_compared_is_said() {
+    let plan = plan();
+    let mut seen = good(&plan);
+    by_calls(&mut seen);
+    let proof = check(&plan, &seen, &Told::Not);
+    assert_eq!(proof.verdict, Verdict::Proven, "{proof:#?}");
+    for part in ["TTLs of leases", "passwords", "the member table", "the compact revision"] {
+        assert!(proof.sentence.contains("not compared: ") && proof.sentence.contains(part), "{}", proof.sentence);
+    }
+    assert!(proof.check(Topic::Leases).unwrap().words.contains("--deep"));
+    assert_eq!(proof.check(Topic::Rows).unwrap().outcome, Outcome::Unknown);
+
+    // who may not read users has proven nothing of them
+    let mut seen = good(&plan);
+    by_calls(&mut seen);
+    for at in 0..3 {
+        let rows = rows(&mut seen, at);
+        rows.parts = [Part::Leases, Part::AuthEnabled].into();
+        (rows.denied, rows.missing) = (true, vec!["etcdserver: permission denied".into()]);
+    }
+    let proof = check(&plan, &seen, &Told::Not);
+    assert_eq!((proof.verdict, proof.settled()), (Verdict::Unproven, true), "{proof:#?}");
+    let found = proof.check(Topic::Auth).unwrap();
+    assert_eq!(found.outcome, Outcome::Unknown);
+    assert!(found.words.contains("m1: etcdserver: permission denied") && found.todo[0].contains("--user"), "{found:?}");
+    assert_eq!(proof.check(Topic::Leases).unwrap().outcome, Outcome::Pass);
+
+    // what failed may go well the next time
+    let mut seen = good(&plan);
+    seen.members[1].stored = Told::Failed("no answer in 3 s".into());
+    let proof = check(&plan, &seen, &Told::Not);
+    assert_eq!((proof.verdict, proof.settled()), (Verdict::Waiting, false));
+    seen.over = true;
+    assert_eq!(check(&plan, &seen, &Told::Not).verdict, Verdict::Unproven);
+
+    // one member has nobody to be compared with
+    let mut plan = plan.clone();
+    plan.members.truncate(1);
+    plan.cluster_id = cluster_id(&[plan.members[0].id]);
+    let mut seen = good(&plan);
+    said(&mut seen, 0).leader = plan.members[0].id;
+    let proof = check(&plan, &seen, &Told::Not);
+    assert_eq!(proof.verdict, Verdict::Proven, "{proof:#?}");
+    assert!(proof.check(Topic::Leases).unwrap().words.contains("nothing to compare"));
+}
+
+#[test]
+fn they_are_read_once_all_else_is_there_and_again_in_each_round() {
+    let plan = plan();
+    let mut seen = good(&plan);
+    for member in &mut seen.members {
+        member.stored = Told::Not;
+    }
+    seen.canary = Canary::Waits;
+    assert_eq!(questions(&plan, &seen), [0, 1, 2].map(Question::Stored), "the canary waits for it");
+    assert_eq!(check(&plan, &seen, &Told::Not).verdict, Verdict::Waiting);
+    silent(&mut seen, 1);
+    assert!(!questions(&plan, &seen).iter().any(|q| matches!(q, Question::Stored(_))), "not while one is down");
+
+    let mut seen = good(&plan);
+    let fresh: Vec<_> = good(&plan).members.into_iter().map(|m| (m.endpoint, m.answer)).collect();
+    for _ in 0..4 {
+        again(&mut seen, fresh.clone());
+        seen.members[0].stored = good(&plan).members[0].stored.clone();
+    }
+    assert_eq!(seen.members[0].stored_before.len(), 2);
+    assert_eq!(seen.members[1].stored, Told::Not);
+    let mut others = fresh.clone();
+    if let Answer::Says(says) = &mut others[0].1 {
+        says.member_id = Id(7);
+    }
+    again(&mut seen, others);
+    assert!(seen.members[0].stored_before.is_empty(), "another member's rows are none of its own");
+}
+
+#[test]
+fn another_bump_is_named() {
+    let plan = bumped();
+    for (revision, words) in [
+        (83_799, "m3 was restored without the plan's --bump-revision: it is at revision 83,799"),
+        (1_000_003_799, "m3 was restored from another, older snapshot"),
+        (
+            2_000_083_799,
+            "m3 was restored from another, newer snapshot or with another --bump-revision: it is at revision",
+        ),
+    ] {
+        let mut seen = good(&plan);
+        said(&mut seen, 2).revision = revision;
+        said(&mut seen, 2).hash = Hashed::NotAsked;
+        let proof = check(&plan, &seen, &Told::Not);
+        let found = proof.check(Topic::Revision).unwrap();
+        assert_eq!((found.outcome, found.who.as_slice()), (Outcome::Fail, ["m3".to_string()].as_slice()), "{revision}");
+        assert!(found.words.contains(words), "{revision}: {}", found.words);
+    }
+}
+
+#[test]
+fn an_alarm_that_one_lists_is_said_to_be_its_own() {
+    let plan = plan();
+    let mut seen = good(&plan);
+    let alarm = Alarm { member: plan.members[0].id, kind: "NOSPACE".into() };
+    said(&mut seen, 2).alarms = vec![alarm.clone()];
+    let words = |seen: &Observed| check(&plan, seen, &Told::Not).check(Topic::Alarms).unwrap().words.clone();
+    assert_eq!(words(&seen), "NOSPACE is raised for m1 (only m3 lists it)");
+    for at in 0..2 {
+        said(&mut seen, at).alarms = vec![alarm.clone()];
+    }
+    assert_eq!(words(&seen), "NOSPACE is raised for m1");
+}
+
+#[test]
+fn a_quota_that_the_plan_sets_for_one_is_no_difference() {
+    let mut plan = plan();
+    plan.members[2].etcd_flags = ["--quota-backend-bytes", "104857600"].map(String::from).into();
+    let mut seen = good(&plan);
+    said(&mut seen, 2).quota_bytes = Some(100 << 20);
+    let proof = check(&plan, &seen, &Told::Not);
+    assert_eq!(proof.check(Topic::Quota).unwrap().outcome, Outcome::Pass, "{proof:#?}");
+}
