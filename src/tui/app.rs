@@ -26,11 +26,17 @@ use crate::trouble::{Result, Trouble};
 /// Takes one message. What is to be done comes back as effects, in order.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     let news = !matches!(msg, Msg::Tick(_) | Msg::Key(_) | Msg::Noted(_) | Msg::Stepped { .. } | Msg::Told { .. });
+    match &msg {
+        // what was under way when the wizard was left does not answer any more
+        Msg::Returned => model.under_way.clear(),
+        msg => model.under_way.retain(|id| Some(*id) != msg.settles()),
+    }
     let mut effects = take(model, msg);
     effects.extend(members::look_at_certificates(model));
     if news {
         snapshot::relist(model);
     }
+    model.under_way.extend(effects.iter().filter_map(Effect::id));
     effects
 }
 

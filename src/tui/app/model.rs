@@ -1,6 +1,6 @@
 //! What the wizard starts from, and everything that it knows.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use super::super::{
     ending::Leaving,
@@ -130,6 +130,8 @@ pub struct Model {
     pub written: Vec<(PathBuf, String)>,
     /// How far leaving has come.
     pub leaving: Leaving,
+    /// The effects that have not answered yet.
+    pub(in crate::tui) under_way: BTreeSet<u64>,
     /// The last ID given to an effect.
     last_id: u64,
 }
@@ -162,6 +164,7 @@ impl Model {
             unfinished: unfinished::State::default(),
             written: Vec::new(),
             leaving: Leaving::No,
+            under_way: BTreeSet::new(),
             last_id: 0,
             options,
         };
@@ -207,6 +210,11 @@ impl Model {
             || self.hosts.asking()
             || self.review.asking()
             || self.prompt.as_ref().is_some_and(|p| p.ask.confirms() && !p.armed(self.now_ms))
+    }
+
+    /// True when nothing will change before the next key: no effect is under way, and nothing on the screen moves.
+    pub fn at_rest(&self) -> bool {
+        self.under_way.is_empty() && !self.animates()
     }
 
     /// Puts a sentence above the footer.
