@@ -162,6 +162,12 @@ fn press(model: &mut Model, event: KeyEvent) -> Vec<Effect> {
                 prompt.touched_ms = now_ms;
                 model.status = None;
             }
+        } else if let Some(Overlay::Held(action)) = model.overlay
+            && keys::lookup(model.step.place(), event).is_some_and(|binding| binding.action == action)
+        {
+            // the same key once more asks once more
+            model.status = None;
+            return yes(model);
         } else if let Some(why) = keys::elsewhere(place, event) {
             model.say(Tone::Warn, why);
         }
@@ -174,6 +180,9 @@ fn press(model: &mut Model, event: KeyEvent) -> Vec<Effect> {
 /// Does what a key means, or says why not.
 pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     if let Err(why) = can(model, action) {
+        if steps::awaits(model, action) {
+            model.open(Overlay::Held(action));
+        }
         model.say(Tone::Warn, why);
         return Vec::new();
     }
@@ -287,6 +296,8 @@ fn yes(model: &mut Model) -> Vec<Effect> {
         }
         Some(Overlay::Rehearse) => restore::rehearse(model),
         Some(Overlay::Unfinished) => unfinished::go_on(model),
+        Some(Overlay::Token) => members::new_token(model),
+        Some(Overlay::Held(action)) => act(model, action),
         _ => Vec::new(),
     }
 }

@@ -231,6 +231,7 @@ fn footer(model: &Model, page: &Page<'_>) -> Lines {
 /// What Enter does in the open field.
 fn submit_label(model: &Model) -> &'static str {
     match model.prompt.as_ref().map(|p| &p.ask) {
+        Some(Ask::Confirm) if steps::review::gate(model) != steps::review::Gate::Label => "not yet",
         Some(Ask::Confirm) => "start the restore",
         Some(Ask::Undo) => "take it back",
         Some(Ask::Consent) => "agree",
@@ -333,6 +334,8 @@ fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
         Some(Overlay::Start) => steps::launch::start_words(model),
         Some(Overlay::Rehearse) => ("Rehearse this plan?".into(), steps::review::rehearsal(model)),
         Some(Overlay::Unfinished) => steps::unfinished::words(model),
+        Some(Overlay::Token) => steps::members::token_words(model),
+        Some(Overlay::Held(action)) => held_words(model, action),
         Some(Overlay::Stop) => (
             "Stop?".into(),
             vec![
@@ -343,6 +346,21 @@ fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
             ],
         ),
         None => (String::new(), Vec::new()),
+    }
+}
+
+/// What was asked for and waits, and what for.
+fn held_words(model: &Model, action: Action) -> (String, Vec<String>) {
+    match steps::can(model, action) {
+        Ok(()) => (
+            "It can go on".into(),
+            vec!["Nothing is waited for any more. Enter goes on, Esc closes this window.".into()],
+        ),
+        Err(why) => {
+            let keys = "Meanwhile keys do nothing here, so that what is typed ahead is not taken for commands. Esc closes \
+                        this window.";
+            ("Not yet".into(), vec![why, String::new(), keys.into()])
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use super::super::{
     ending::Leaving,
     field::Field,
-    keys::Place,
+    keys::{Action, Place},
     prompt::{Ask, Prompt},
     steps::{Step, detect, hosts, launch, members, proof, restore, review, snapshot, unfinished},
     theme::{Look, Tone},
@@ -68,6 +68,11 @@ pub enum Overlay {
     Rehearse,
     /// Go on with a run that was begun earlier?
     Unfinished,
+    /// Make a new token?
+    Token,
+    /// This was asked for and waits for something that is under way. No other key acts meanwhile: what is typed ahead is
+    /// not taken for commands.
+    Held(Action),
 }
 
 /// A line above the footer: the answer to the last key.
@@ -196,6 +201,8 @@ impl Model {
             Some(Overlay::Pasted) => Place::AskPaste,
             Some(Overlay::Rehearse) => Place::AskRehearse,
             Some(Overlay::Unfinished) => Place::AskUnfinished,
+            Some(Overlay::Token) => Place::AskToken,
+            Some(Overlay::Held(_)) => Place::Held,
             None if self.prompt.is_some() => Place::Field,
             None => self.step.place(),
         }

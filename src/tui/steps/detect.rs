@@ -275,6 +275,15 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
     }
 }
 
+/// Whether `action` waits for answers.
+pub(super) fn awaits(model: &Model, action: Action) -> bool {
+    match action {
+        Action::Next => model.detect.asking() > 0,
+        Action::Gone => model.detect.rows.get(model.detect.at).is_some_and(Asked::waits),
+        _ => false,
+    }
+}
+
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
         Action::Open => model.open(Overlay::Details),

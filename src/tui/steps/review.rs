@@ -10,7 +10,7 @@ pub use self::fencing::Fences;
 pub(super) use self::fencing::{ask_fences, old, orders, told};
 pub(in crate::tui) use self::{
     course::rehearsal,
-    fencing::{consent, consent_words, fenced, lift, lift_for},
+    fencing::{Gate, consent, consent_words, fenced, gate, lift, lift_for, open},
 };
 use super::{
     super::{
@@ -145,7 +145,7 @@ pub(super) fn next(model: &mut Model) -> Vec<Effect> {
     } else if model.review.plan.is_none() {
         model.say(Tone::Bad, "There is no plan to carry out: Members has problems.");
     } else {
-        return fencing::open(model);
+        return open(model);
     }
     Vec::new()
 }

@@ -325,6 +325,22 @@ fn next(model: &Model) -> Result<(), String> {
     }
 }
 
+/// Whether `action` waits for a file that is being saved or read.
+pub(super) fn awaits(model: &Model, action: Action) -> bool {
+    let state = &model.snapshot;
+    let selected = selected(model).map(|source| &source.standing);
+    match action {
+        Action::Open => match selected {
+            Some(Standing::ToSave | Standing::Remote) => state.saving.is_some(),
+            Some(Standing::Unread) => state.busy(),
+            _ => false,
+        },
+        Action::Agree => selected == Some(&Standing::Unread) && state.busy(),
+        // Next asks for nothing that is typed; c, which its refusal names, is wanted meanwhile
+        _ => false,
+    }
+}
+
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
         Action::Open => match selected(model).map(|s| (s.place.clone(), s.standing == Standing::Whole)) {
