@@ -160,12 +160,7 @@ pub(super) fn resume(args: ResumeArgs, outer: &connect::ConnectArgs, format: For
     if args.show {
         return Ok(());
     }
-    let until = match open.until.as_str() {
-        "Undone" => Until::Undone,
-        "Built" => Until::Built,
-        "Rehearsed" => Until::Rehearsed,
-        _ => Until::InPlace,
-    };
+    let until = open.goal()?;
     carry(&open.plan, &args.plan, &journal, args.how, until, outer, format)?;
     let file = shell_words::quote(&args.plan.to_string_lossy()).into_owned();
     match format {

@@ -214,7 +214,7 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Other, [ch('o')], "o", "other source", "put what the next source says into the selected cell, round and round (≠ marks cells where sources differ)", &[Members]),
     row!(Action::AskAgain, [ch('r')], "r", "ask again", "ask every member again", &[Detect]),
     row!(Action::Endpoints, [ch('e')], "e", "endpoints", "type the client URLs to ask, separated by commas", &[Detect]),
-    row!(Action::Unfinished, [ch('u')], "u", "unfinished run", "show the restore that was begun earlier and is not complete", &[Detect]),
+    row!(Action::Unfinished, [ch('u')], "u", "earlier run", "show the restore of an earlier run that is not complete, or not verified", &[Detect]),
     row!(Action::Gone, [ch('g')], "g", "gone", "mark the selected silent member as gone for good (asks first); g again takes it back", &[Detect]),
     row!(Action::Agree, [ch('y')], "y", "take unhashed", "take the selected file although it carries no checksum (asks first)", &[Snapshot]),
     row!(Action::Details, [ch('i')], "i", "inspect", "everything known about the selected source", &[Snapshot]),

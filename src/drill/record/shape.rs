@@ -3,12 +3,16 @@
 
 use std::collections::BTreeSet;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
     etcd::version::Minor,
     plan::{Plan, destination, table::Column},
-    recovery::journal::{Event, Record},
+    recovery::{
+        hosts::Until,
+        journal::{Event, Record},
+    },
 };
 
 /// From what the members were restored.
@@ -271,7 +275,7 @@ impl<'a> Told<'a> {
     }
 
     fn end(&self) -> End {
-        let until = |r: &Record| r.data.get("until").and_then(Value::as_str) == Some("Undone");
+        let until = |r: &Record| r.data.get("until").and_then(|v| Until::deserialize(v).ok()) == Some(Until::Undone);
         let undoes = self.of(Event::Begun).next_back().is_some_and(until);
         let last = self.0.iter().rev().find(|r| matches!(r.kind, Event::Begun | Event::Ended));
         let whole = last.is_some_and(|r| r.kind == Event::Ended && r.data.get("complete") == Some(&Value::Bool(true)));

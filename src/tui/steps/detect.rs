@@ -258,8 +258,8 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
     match action {
         Action::Open if rows.is_empty() => Err("There is no member in the table. e types client URLs to ask.".into()),
         Action::AskAgain if rows.is_empty() => Err("There is nobody to ask yet. e types client URLs.".into()),
-        Action::Unfinished if model.unfinished.runs.is_empty() => {
-            Err("No journal tells of a restore that was begun and is not complete.".into())
+        Action::Unfinished if !model.unfinished.any() => {
+            Err("No journal tells of a restore that is not complete or not verified.".into())
         }
         Action::Gone => match rows.get(model.detect.at) {
             None => Err("There is no member in the table.".into()),

@@ -233,6 +233,17 @@ pub(super) fn taking_back(model: &mut Model, plan: Plan) {
     model.ask(Ask::Undo, "");
 }
 
+/// Shows a plan that an earlier run put in place, as its journal says.
+pub(super) fn in_place(model: &mut Model, plan: Plan, placed: Vec<Swapped>) {
+    model.restore = State { until: Some(Until::InPlace), ..State::of(plan) };
+    for swapped in placed {
+        if let Some(row) = model.restore.rows.iter_mut().find(|row| row.name == swapped.name) {
+            row.stand = Stand::Placed(swapped);
+        }
+    }
+    model.launch = super::launch::State::default();
+}
+
 /// Takes the plan back, and stops what runs on its members' directories as it was shown. Called from one place: the label
 /// typed on this step.
 pub(in crate::tui) fn undo(model: &mut Model) -> Vec<Effect> {

@@ -104,6 +104,13 @@ pub(in crate::tui) fn go_on(model: &mut Model, plan: Plan) -> Vec<Effect> {
     ask(model)
 }
 
+/// A plan that an earlier run put in place.
+pub(super) fn restored(model: &mut Model, plan: Plan) {
+    model.label.clone_from(&plan.label);
+    model.label_settled = true;
+    model.review = State { warnings: build::verify(&plan), plan: Some(plan), pinned: true, ..State::default() };
+}
+
 /// Leaves a plan that an earlier run began.
 pub(super) fn leave(model: &mut Model) {
     model.review = State::default();
