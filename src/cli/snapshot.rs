@@ -171,7 +171,7 @@ fn fetch(url: &str, file: &std::path::Path) -> Result<()> {
         Health::Unhashed => "it carries no SHA-256 of its own; its pages are sound",
         Health::Unread => "not read",
         Health::Packed(how) => how.as_str(),
-        Health::Broken(why) => {
+        Health::Broken(why) | Health::Unreadable(why) => {
             return Err(Trouble::new(Kind::Input, format!("{} was fetched and is not to be trusted", file.display()))
                 .why(why)
                 .hint("It is as the store has it. Take another snapshot."));
@@ -261,7 +261,7 @@ fn judged_table(args: &RestoreArgs, token: &str) -> Result<Genesis> {
             .filter(|p| {
                 args.initial_cluster_token.is_some()
                     || p.severity == table::Severity::Error
-                    || !p.text.starts_with("the token")
+                    || p.about != table::About::Token
             })
             .collect::<Vec<_>>(),
         &names,

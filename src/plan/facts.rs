@@ -85,6 +85,8 @@ pub struct MemberSays {
     pub alarms: Vec<Alarm>,
     /// The server's other complaints (`etcdserver: no leader`), and what could not be learnt and why.
     pub errors: Vec<String>,
+    /// True where the list of members was refused because authentication is on and nobody logged in.
+    pub list_refused: bool,
     /// Why its client port says nothing, where what is known comes from its metrics or its peer port.
     pub closed: Option<String>,
     /// The members that it knows, empty where the list could not be had.
@@ -178,6 +180,8 @@ pub enum Hashed {
     },
     /// It could not be had, for this reason.
     Failed(String),
+    /// The revision is compacted away there, in etcd's words.
+    Compacted(String),
 }
 
 /// How a read went.
@@ -222,9 +226,6 @@ pub struct FileFacts {
     pub content: Option<Content>,
 }
 
-/// How the sentence begins where not the file is wrong, but reading it.
-pub const UNREADABLE: &str = "it cannot be read";
-
 /// What a file is, and whether it can be trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Health {
@@ -238,6 +239,8 @@ pub enum Health {
     Packed(String),
     /// Not restorable; the sentence says why.
     Broken(String),
+    /// Not read: what is wrong is not the file but reading it; the sentence says why.
+    Unreadable(String),
 }
 
 /// What a snapshot holds.

@@ -122,6 +122,8 @@ pub enum Standing {
     Held(String),
     /// It cannot be restored; the sentence says why.
     Broken(String),
+    /// It could not be read; the sentence says why.
+    Unreadable(String),
 }
 
 impl Standing {
@@ -137,7 +139,7 @@ impl Standing {
             Standing::Remote | Standing::Unread => 1,
             Standing::Packed(_) => 2,
             Standing::Held(_) => 3,
-            Standing::Broken(_) => 4,
+            Standing::Broken(_) | Standing::Unreadable(_) => 4,
         }
     }
 }
@@ -363,6 +365,7 @@ fn standing(file: &FileFacts, dir: Option<&DirFacts>) -> Standing {
         Health::Unhashed => Standing::Sound,
         Health::Packed(how) => Standing::Packed(how.clone()),
         Health::Broken(why) => Standing::Broken(why.clone()),
+        Health::Unreadable(why) => Standing::Unreadable(why.clone()),
     }
 }
 

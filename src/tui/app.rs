@@ -15,7 +15,7 @@ use crossterm::event::KeyEvent;
 pub use self::model::{Model, Options, Overlay, Status};
 pub use super::messages::{Effect, Msg};
 use super::{
-    ending::Leaving,
+    ending::{Leaving, Made},
     keys::{self, Action, Place},
     prompt::Ask,
     steps::{self, Step, detect, hosts, launch, members, proof, restore, review, snapshot, snapshot_work, unfinished},
@@ -357,7 +357,7 @@ fn written(model: &mut Model, id: u64, path: PathBuf, result: Result<()>) {
     match result {
         Ok(()) => {
             model.say(Tone::Good, format!("Saved {what}: {}", path.display()));
-            model.written.push((path, what.to_string()));
+            model.written.push((path, Made::File(what)));
         }
         Err(trouble) => trouble_said(model, &trouble),
     }

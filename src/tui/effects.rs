@@ -24,7 +24,7 @@ use crate::{
             Answer, Around, Hashed,
             disk::{DirFacts, DirState, Held},
         },
-        fence::{Fence, Old, Seen},
+        fence::{Fence, Lift, Old, Seen},
     },
     recovery::{
         Cancel, RowEvent, fences,
@@ -294,7 +294,7 @@ fn failed(effect: &Effect, bug: Trouble) -> Option<Msg> {
             let fence = Fence {
                 what: "whether an old member still answers could not be looked at".into(),
                 evidence: vec![bug.to_string()],
-                lift: "r asks again.".into(),
+                lift: Lift::then_ask(""),
                 typed: Some("not looked at".into()),
             };
             Msg::Fenced { id: *id, seen: Seen::default(), fences: vec![fence] }

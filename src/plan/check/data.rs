@@ -147,7 +147,7 @@ pub(super) fn agreed(case: Case<'_>) -> Option<u32> {
 
 /// True where the plan's revision was compacted away on a member.
 pub(super) fn passed_by(says: &MemberSays) -> bool {
-    matches!(&says.hash, Hashed::Failed(why) if why.contains("compacted"))
+    matches!(&says.hash, Hashed::Compacted(_))
 }
 
 /// HashKV among the members: at the plan's revision, else at the newest one that all have.
@@ -157,7 +157,7 @@ pub(super) fn hash(case: Case<'_>) -> Check {
     let of = |(_, seen, says): &Ours<'_>| if gone { seen.common.clone() } else { says.hash.clone() };
     let mut failed = Vec::new();
     for our in &ours {
-        if let Hashed::Failed(why) = of(our) {
+        if let Hashed::Failed(why) | Hashed::Compacted(why) = of(our) {
             failed.push(format!("{}: {why}", our.0.name));
         }
     }

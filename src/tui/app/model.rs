@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use super::super::{
-    ending::Leaving,
+    ending::{Leaving, Made},
     field::Field,
     keys::{Action, Place},
     prompt::{Ask, Prompt},
@@ -132,7 +132,7 @@ pub struct Model {
     /// Runs that were begun earlier.
     pub unfinished: unfinished::State,
     /// What was written so far, a path and what it is.
-    pub written: Vec<(PathBuf, String)>,
+    pub written: Vec<(PathBuf, Made)>,
     /// How far leaving has come.
     pub leaving: Leaving,
     /// The effects that have not answered yet.

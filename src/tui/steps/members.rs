@@ -93,7 +93,7 @@ pub fn problem_at(problems: &[Problem], row: usize, column: Column) -> Option<&P
 /// A problem with its correction, which its own words may have named already.
 pub fn with_fix(problem: &Problem) -> String {
     match &problem.fix {
-        Some(fix) if !problem.text.contains(fix.as_str()) => format!("{}: {fix}?", problem.text),
+        Some(fix) if !problem.names_fix => format!("{}: {fix}?", problem.text),
         _ => problem.text.clone(),
     }
 }

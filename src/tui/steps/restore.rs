@@ -97,8 +97,8 @@ pub struct Host {
     pub snapshot: Option<Arrived>,
     /// True once it was looked at from beside the data.
     pub close: bool,
-    /// What was written down of it, a line each.
-    pub log: Vec<String>,
+    /// What was written down of it, a line each, with the member that it is about.
+    pub log: Vec<(Option<String>, String)>,
 }
 
 /// The step's state.

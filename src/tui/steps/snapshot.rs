@@ -275,7 +275,9 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
             }
             Standing::Unread => Err(format!("{} is not read through yet.", source.name)),
             Standing::Held(why) => Err(format!("It cannot be taken: {why}.")),
-            Standing::Packed(why) | Standing::Broken(why) => Err(format!("It cannot be restored: {why}")),
+            Standing::Packed(why) | Standing::Broken(why) | Standing::Unreadable(why) => {
+                Err(format!("It cannot be restored: {why}"))
+            }
             Standing::ToSave | Standing::Remote | Standing::Whole | Standing::Sound => Ok(()),
         },
         (Action::Agree, Some(source)) => match &source.standing {
@@ -284,7 +286,9 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
             Standing::Whole => Err("This file carries a checksum and it is right; Enter chooses it.".into()),
             Standing::Unread => Err("It is not read through yet.".into()),
             Standing::Held(why) | Standing::Packed(why) => Err(format!("It cannot be taken as it is: {why}.")),
-            Standing::Broken(why) => Err(format!("It cannot be restored, with or without a checksum: {why}")),
+            Standing::Broken(why) | Standing::Unreadable(why) => {
+                Err(format!("It cannot be restored, with or without a checksum: {why}"))
+            }
         },
         (Action::Compare, Some(source)) => match &source.place {
             _ if state.comparing.is_some() => Err("Two files are being compared already; c stops that.".into()),
@@ -320,7 +324,9 @@ fn next(model: &Model) -> Result<(), String> {
         None => Err("Next waits for a choice: select a source and press Enter.".into()),
         Some(_) if held.is_some() => Err(format!("The chosen file cannot be taken: {}.", held.unwrap_or_default())),
         Some(Health::Unread) => Err("Next waits for the chosen file to be read through.".into()),
-        Some(Health::Packed(why) | Health::Broken(why)) => Err(format!("The chosen file cannot be restored: {why}")),
+        Some(Health::Packed(why) | Health::Broken(why) | Health::Unreadable(why)) => {
+            Err(format!("The chosen file cannot be restored: {why}"))
+        }
         Some(Health::Verified | Health::Unhashed) => Ok(()),
     }
 }

@@ -54,11 +54,9 @@ impl Fences {
         let line = |fence: &Fence| {
             let what = text::sentence(&fence.sentence());
             match (&fence.typed, fence.blocks(&self.lifted)) {
-                (_, true) => {
-                    (" ✖ ", format!("{what} {}", fence.lift.replace("then ask again", "then r asks again")), Tone::Bad)
-                }
+                (_, true) => (" ✖ ", format!("{what} {}", fence.lift.words("r asks again")), Tone::Bad),
                 (Some(_), false) => (" ! ", format!("Overridden: {what}"), Tone::Warn),
-                (None, _) => (" ! ", format!("{what} {}", fence.lift), Tone::Warn),
+                (None, _) => (" ! ", format!("{what} {}", fence.lift.words("r asks again")), Tone::Warn),
             }
         };
         self.found.iter().map(line).collect()
