@@ -42,6 +42,24 @@ impl Kind {
     }
 }
 
+/// A way on from a failure, which each front end names in its own words: a command, or a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// The run is resumed.
+    Resume,
+    /// It is taken back.
+    Undo,
+}
+
+/// What a program may ask of a failure; the sentences are for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// A filesystem has not enough room.
+    NoSpace,
+}
+
 /// One failure in words: `what` happened, `why`, and a `hint` that says what to do now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
@@ -53,12 +71,18 @@ pub struct Trouble {
     pub why: String,
     /// What to do now, may be empty.
     pub hint: String,
+    /// The ways on, besides the hint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<Way>,
+    /// Which fault it was, where a program asks for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
 }
 
 impl Trouble {
     /// A failure whose sentence needs no cause.
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Trouble { kind, what: what.into(), why: String::new(), hint: String::new() }
+        Trouble { kind, what: what.into(), why: String::new(), hint: String::new(), ways: Vec::new(), fault: None }
     }
 
     /// Adds the cause.
@@ -74,17 +98,45 @@ impl Trouble {
         self.hint = hint.into();
         self
     }
+
+    /// Adds the ways on.
+    #[must_use]
+    pub fn ways(mut self, ways: &[Way]) -> Self {
+        self.ways = ways.to_vec();
+        self
+    }
+
+    /// Says which fault it was.
+    #[must_use]
+    pub fn fault(mut self, fault: Fault) -> Self {
+        self.fault = Some(fault);
+        self
+    }
+
+    /// The hint and the ways on, a line each; `name` says how the way is gone here.
+    pub fn advice(&self, name: impl Fn(Way) -> String) -> String {
+        let way = |way: &Way| match way {
+            Way::Resume => format!("{} goes on.", name(*way)),
+            Way::Undo => format!("{} takes it back.", name(*way)),
+        };
+        let ways = self.ways.iter().map(way).collect::<Vec<_>>().join(" ");
+        [self.hint.as_str(), &ways].into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n  ")
+    }
 }
 
 impl fmt::Display for Trouble {
-    /// `what: why` on the first line, the hint on the second.
+    /// `what: why` on the first line, the hint on the second, the ways on on the third.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;
         if !self.why.is_empty() {
             write!(f, ": {}", self.why)?;
         }
-        if !self.hint.is_empty() {
-            write!(f, "\n  {}", self.hint)?;
+        let advice = self.advice(|way| match way {
+            Way::Resume => "`requorum resume`".into(),
+            Way::Undo => "`requorum undo`".into(),
+        });
+        if !advice.is_empty() {
+            write!(f, "\n  {advice}")?;
         }
         Ok(())
     }

@@ -135,3 +135,32 @@ fn a_wrong_choice_is_told_and_the_end_is_not_a_pass() {
     let progress = std::fs::read_to_string(home.path().join("requorum/drills.json")).unwrap();
     assert!(progress.contains("\"passed\": 0") && progress.contains("\"ended\": 1"), "{progress}");
 }
+
+#[test]
+fn a_member_that_starts_by_itself_does_not_end_the_wizard() {
+    let home = tempfile::tempdir().unwrap();
+    let mut pty = drill(&home, &["dead-man-answers"]);
+    pty.wait("Press Enter when you have read it");
+    pty.send("\r");
+    pty.wait("Quorum");
+    pty.wait("n next");
+    pty.send("n");
+    pty.wait("hash ok");
+    pty.send("\r");
+    pty.wait("Save a snapshot from");
+    pty.send("\r");
+    pty.wait("Saved and chosen");
+    // m5 comes up by itself as soon as the step is Members
+    pty.send("n");
+    pty.wait("[3 Members]");
+    pty.wait("No problems.");
+    pty.send("n");
+    pty.wait("m5");
+    pty.send("q");
+    pty.wait("Quit?");
+    pty.send("y");
+    pty.wait("The clock stands still");
+    pty.send("d\r");
+    assert_eq!(pty.exit_code(), 0);
+    assert_eq!(names(home.path()), ["requorum"], "the range is removed");
+}

@@ -508,6 +508,19 @@ fn make_scenes() -> Scenes {
         }),
         ("1-detect-unfinished", model(unfinished())),
         ("4-review-unfinished", model(keys(unfinished(), &[Char('y')]))),
+        ("1-detect-held", {
+            let mut m = asking();
+            update(&mut m, Msg::Key(Char('n').into()));
+            m
+        }),
+        ("3-members-token-asks", model(keys(at_members(), &[Char('g')]))),
+        ("4-review-label-waits", {
+            let mut m = at_review().model().clone();
+            for key in [Char('r'), Enter, Char('p'), Char('r'), Char('o')] {
+                update(&mut m, Msg::Key(key.into()));
+            }
+            m
+        }),
         ("3-members-help", model(keys(at_members(), &[Char('?')]))),
     ]
 }

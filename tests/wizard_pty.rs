@@ -18,7 +18,7 @@ use requorum::{
     world::World,
 };
 use rustix::process::Signal;
-use support::pty::Pty;
+use support::{PROGRAM, pty::Pty};
 
 const CHILD: &str = "REQUORUM_TEST_WIZARD";
 
@@ -32,13 +32,15 @@ fn child() {
         "defect" => Arc::new(Fake { panics: true, ..Fake::default() }),
         _ => Arc::new(Fake::default()),
     };
-    match tui::run(fake_world::options(), world) {
-        Ok(ending) => std::process::exit(i32::from(ending.exit_code())),
+    // as the program does it
+    let code = requorum::cli::guarded(|| match tui::run(fake_world::options(), world) {
+        Ok(ending) => ending.exit_code(),
         Err(trouble) => {
             println!("{trouble}");
-            std::process::exit(i32::from(trouble.kind.exit_code()));
+            trouble.kind.exit_code()
         }
-    }
+    });
+    std::process::exit(i32::from(code));
 }
 
 /// A world whose clock panics: the event loop itself breaks down, with the terminal taken.
@@ -211,6 +213,83 @@ fn the_whole_way_with_real_keys() {
     assert!(pty.screen().contains("--initial-cluster-state=existing"), "{}", pty.screen());
 }
 
+/// The program's wizard on a plan of three members of this machine, with its journals in `home`.
+fn on_plan(home: &std::path::Path) -> Pty {
+    let (plan, state) = (home.join("plan.yaml"), home.join("state"));
+    let argv = [PROGRAM, "--plan", plan.to_str().unwrap(), "--snapshots", home.to_str().unwrap()];
+    Pty::spawn(&argv, &[("XDG_STATE_HOME", state.to_str().unwrap())], 100, 40)
+}
+
+#[test]
+fn a_restore_that_was_never_verified_is_offered_at_the_next_start() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path();
+    let run = |args: &[&str]| {
+        let mut command = support::requorum(args);
+        support::succeed(command.current_dir(dir).env("XDG_STATE_HOME", dir.join("state")))
+    };
+    std::fs::copy(support::fixture("3.6.14-multipeer.db"), dir.join("backup.db")).unwrap();
+    run(&["plan", "--snapshot", "backup.db", "--data-root", "new", "--label", "prod", "-o", "plan.yaml"]);
+
+    let to_launch = |pty: &mut Pty| {
+        pty.wait("[1 Detect]");
+        pty.send("n");
+        pty.wait("hash ok");
+        pty.send("n");
+        pty.wait("[3 Members]");
+        pty.send("n");
+        pty.wait("[4 Review]");
+        // the field opens at once, and takes the label while hosts and old members are still asked
+        pty.send("\r");
+        pty.wait("type the cluster label: prod");
+        pty.send("prod");
+        pty.wait("Right. Enter starts writing.");
+        pty.send("\r");
+        pty.wait("Every member stands");
+    };
+    let mut pty = on_plan(dir);
+    to_launch(&mut pty);
+    // the terminal goes away before anything was started
+    drop(pty);
+
+    let mut pty = on_plan(dir);
+    pty.wait("is restored but not verified");
+    let header = |pty: &Pty| pty.screen().lines().next().unwrap_or_default().to_string();
+    assert!(!header(&pty).contains("nothing written"), "{}", header(&pty));
+    assert!(header(&pty).contains("restored, not verified"), "{}", header(&pty));
+    for name in ["m1", "m2", "m3"] {
+        assert!(pty.screen().contains(&format!("/new/{name}.etcd")), "{}", pty.screen());
+    }
+    // left, it is a key away
+    pty.send("\r");
+    pty.wait("u earlier run");
+    pty.send("u");
+    pty.wait("is restored but not verified");
+    pty.send("y");
+    pty.wait("[6 Launch]");
+    pty.wait("--name=m1");
+    pty.send("n");
+    pty.wait("[7 Proof]");
+    pty.wait("0 of 3");
+    pty.signal(Signal::TERM);
+    assert_eq!(pty.exit_code(), 0);
+    assert!(dir.join("new/m1.etcd").is_dir());
+
+    // taken back, nothing is left to do
+    let journals = support::names(&dir.join("state/requorum"));
+    let journal = journals.iter().find(|name| name.ends_with(".journal")).unwrap();
+    run(&["undo", &format!("state/requorum/{journal}")]);
+    let mut pty = on_plan(dir);
+    pty.wait("[1 Detect]");
+    pty.wait("nothing written yet");
+    pty.send("u");
+    pty.wait("No journal tells of a restore that is not complete or not verified.");
+    pty.send("\x03");
+    pty.wait("Quit?");
+    pty.send("\x03");
+    assert_eq!(pty.exit_code(), 0);
+}
+
 #[test]
 fn a_signal_gives_the_terminal_back() {
     for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
@@ -248,9 +327,11 @@ fn a_suspended_wizard_gives_the_terminal_back_and_takes_it_again() {
 #[test]
 fn a_panic_gives_the_terminal_back_before_it_speaks() {
     let mut pty = wizard("clockless");
-    assert_ne!(pty.exit_code(), 0);
+    assert_eq!(pty.exit_code(), 70, "{}", pty.screen());
     assert!(pty.given_back());
-    assert!(pty.screen().contains("the made-up clock broke"), "{}", pty.screen());
+    for said in ["the made-up clock broke", "internal error", "report it"] {
+        assert!(pty.screen().contains(said), "{said}: {}", pty.screen());
+    }
 }
 
 #[test]

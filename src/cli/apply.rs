@@ -28,7 +28,7 @@ use crate::{
         journal,
         resume::{self, Unfinished},
     },
-    trouble::{Kind, Result, Trouble},
+    trouble::{Kind, Result, Trouble, Way},
     world::{agent, local::Local, members::Members, ssh::Ssh},
 };
 
@@ -160,12 +160,7 @@ pub(super) fn resume(args: ResumeArgs, outer: &connect::ConnectArgs, format: For
     if args.show {
         return Ok(());
     }
-    let until = match open.until.as_str() {
-        "Undone" => Until::Undone,
-        "Built" => Until::Built,
-        "Rehearsed" => Until::Rehearsed,
-        _ => Until::InPlace,
-    };
+    let until = open.goal()?;
     carry(&open.plan, &args.plan, &journal, args.how, until, outer, format)?;
     let file = shell_words::quote(&args.plan.to_string_lossy()).into_owned();
     match format {
@@ -251,25 +246,25 @@ fn carry(
         let trouble = if until == Until::InPlace { lifts(trouble, &blocking) } else { trouble };
         let trouble = if trouble.kind == Kind::Stopped { stopped(trouble, until) } else { trouble };
         // With the file, so that it can be copied.
-        let hint = ["resume", "undo"].iter().fold(trouble.hint.clone(), |hint, verb| {
-            hint.replace(&format!("`requorum {verb}`"), &format!("`requorum {verb} {file}`"))
+        let hint = trouble.advice(|way| match way {
+            Way::Resume => format!("`requorum resume {file}`"),
+            Way::Undo => format!("`requorum undo {file}`"),
         });
-        Trouble { hint, ..trouble }
+        Trouble { hint, ways: Vec::new(), ..trouble }
     })
 }
 
 /// What stays of a run that was stopped, and the ways on and back.
 fn stopped(trouble: Trouble, until: Until) -> Trouble {
-    let ways = match until {
-        Until::Looked => return trouble,
-        Until::Undone => "Go on: `requorum resume`.",
+    const BUILT: &str = "Members that were built already wait beside their places.";
+    match until {
+        Until::Looked => trouble,
+        Until::Undone => trouble.ways(&[Way::Resume]),
         _ => {
-            "Members that were built already wait beside their places. Go on: `requorum resume`. Take it back: \
-             `requorum undo`."
+            let hint = if trouble.hint.is_empty() { BUILT.into() } else { format!("{}\n  {BUILT}", trouble.hint) };
+            trouble.hint(hint).ways(&[Way::Resume, Way::Undo])
         }
-    };
-    let hint = if trouble.hint.is_empty() { ways.into() } else { format!("{}\n  {ways}", trouble.hint) };
-    trouble.hint(hint)
+    }
 }
 
 /// How to go on in spite of what is in the way.
@@ -420,11 +415,12 @@ mod tests {
     #[test]
     fn who_stops_a_run_is_told_what_waits_and_the_ways_on_and_back() {
         let trouble = || Trouble::new(Kind::Stopped, "stopped on request").hint("What was under way is removed.");
-        let said = stopped(trouble(), Until::InPlace).hint;
+        let said = stopped(trouble(), Until::InPlace);
+        assert_eq!(said.ways, [Way::Resume, Way::Undo]);
         for word in ["under way is removed", "wait beside", "`requorum resume`", "`requorum undo`"] {
-            assert!(said.contains(word), "{said}");
+            assert!(said.to_string().contains(word), "{said}");
         }
-        assert!(!stopped(trouble(), Until::Undone).hint.contains("requorum undo"));
+        assert_eq!(stopped(trouble(), Until::Undone).ways, [Way::Resume]);
         assert_eq!(stopped(trouble(), Until::Looked), trouble(), "a look leaves nothing to go on with");
     }
 }

@@ -6,6 +6,7 @@
 mod apply;
 mod bench;
 mod connect;
+mod defect;
 mod drill;
 mod inspect;
 mod launch;
@@ -29,6 +30,7 @@ use std::{
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
+pub use self::defect::guarded;
 use crate::{
     plan::table::{Column, Problem, Severity},
     trouble::{Kind, Result, Trouble},
@@ -134,18 +136,23 @@ enum Command {
 
 /// Runs what was typed and says how it went.
 pub fn main() -> ExitCode {
+    ExitCode::from(guarded(typed))
+}
+
+/// Runs what was typed; the exit code.
+fn typed() -> u8 {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { Kind::Usage.exit_code() } else { 0 });
+            return if error.use_stderr() { Kind::Usage.exit_code() } else { 0 };
         }
     };
     match run(cli) {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => code,
         Err(trouble) => {
             let _ = writeln!(io::stderr(), "Error: {trouble}");
-            ExitCode::from(trouble.kind.exit_code())
+            trouble.kind.exit_code()
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         certs, destination,
         facts::{Content, KnownMember},
         file, inventory, prefill,
-        table::{self, Column, Origin, Problem, Row, Severity},
+        table::{self, About, Column, Origin, Problem, Row, Severity},
     },
     recovery::{self, Passed, RowEvent, fences, journal, resume},
     trouble::{Kind, Result, Trouble},
@@ -185,7 +185,7 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
 fn first_causes(mut problems: Vec<Problem>) -> Vec<Problem> {
     let wrong = |p: &Problem, column| p.severity == Severity::Error && p.column == Some(column);
     let peers: Vec<_> = problems.iter().filter(|p| wrong(p, Column::Peer)).map(|p| p.row).collect();
-    problems.retain(|p| !(wrong(p, Column::Client) && p.text.contains("is missing") && peers.contains(&p.row)));
+    problems.retain(|p| !(wrong(p, Column::Client) && p.about == About::Missing && peers.contains(&p.row)));
     problems
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Format, connect, plan, print};
 use crate::{
+    etcd::server_error::ServerError,
     plan::{
         facts::{
             Answer, Around, EndpointFacts, Hashed, MemberSays, OwnHealth, Read,
@@ -182,7 +183,7 @@ fn text(finding: &Finding, facts: &[EndpointFacts], around: &Around) -> String {
             }
             Answer::Says(says) => {
                 // that there is no leader stands in its row
-                let more = says.errors.iter().filter(|e| !e.ends_with("no leader"));
+                let more = says.errors.iter().filter(|e| ServerError::of(e) != Some(ServerError::NoLeader));
                 notes.extend(more.map(|e| survey::about(&name, &fact.endpoint, e)));
             }
             _ => {}
@@ -290,7 +291,7 @@ fn says_json(says: &MemberSays) -> Value {
         Hashed::Says { hash, revision, compacted } => {
             json!({ "hash": hash, "revision": revision, "compact_revision": compacted })
         }
-        Hashed::Failed(why) => json!({ "failed": why }),
+        Hashed::Failed(why) | Hashed::Compacted(why) => json!({ "failed": why }),
         Hashed::NotAsked | Hashed::Asking => Value::Null,
     };
     let members = says.members.iter().map(|m| {

@@ -178,7 +178,7 @@ fn fetch(url: &str, file: &std::path::Path) -> Result<()> {
                 .why(&damage.why)
                 .hint(accept_hint(damage.revision)));
         }
-        Health::Broken(why) => {
+        Health::Broken(why) | Health::Unreadable(why) => {
             return Err(Trouble::new(Kind::Input, format!("{} was fetched and is not to be trusted", file.display()))
                 .why(why)
                 .hint("It is as the store has it. Take another snapshot."));
@@ -277,7 +277,7 @@ fn judged_table(args: &RestoreArgs, token: &str) -> Result<Genesis> {
             .filter(|p| {
                 args.initial_cluster_token.is_some()
                     || p.severity == table::Severity::Error
-                    || !p.text.starts_with("the token")
+                    || p.about != table::About::Token
             })
             .collect::<Vec<_>>(),
         &names,

@@ -12,7 +12,7 @@ mod tests;
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     sync::{
         Arc, PoisonError, RwLock,
         mpsc::{self, Receiver},
@@ -21,7 +21,7 @@ use std::{
 };
 
 use etcd_client::proto::{PbClusterServer, PbKvServer, PbMaintenanceServer, PbWatchServer};
-use tokio::{net::TcpListener, runtime, sync::oneshot};
+use tokio::{runtime, sync::oneshot};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 
@@ -110,7 +110,8 @@ impl Member {
             .build()
             .map_err(|e| Trouble::new(Kind::Failed, "a simulated member cannot be started").why(e))?;
         let wanted = SocketAddr::from((options.address, options.port));
-        let bound = runtime.block_on(TcpListener::bind(wanted));
+        // not by the runtime: whoever starts a member may be inside one, and would have to wait for ours there
+        let bound = TcpListener::bind(wanted).and_then(|l| l.set_nonblocking(true).map(|()| l));
         let (listener, address) = bound.and_then(|l| l.local_addr().map(|at| (l, at))).map_err(|e| {
             Trouble::new(Kind::Failed, format!("a simulated member cannot listen on {wanted}"))
                 .why(e)
@@ -127,9 +128,11 @@ impl Member {
         let (closing, closed) = mpsc::channel();
         runtime.spawn(async move {
             // not gracefully: a member that is stopped does not wait for those who watch it
-            tokio::select! {
-                _ = router.serve_with_incoming(TcpListenerStream::new(listener)) => {}
-                _ = stopped => {}
+            if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
+                tokio::select! {
+                    _ = router.serve_with_incoming(TcpListenerStream::new(listener)) => {}
+                    _ = stopped => {}
+                }
             }
             let _ = closing.send(());
         });

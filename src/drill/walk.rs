@@ -3,7 +3,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use crossterm::event::KeyCode::{self, Char, Down, Enter, Esc, Home, Right};
+use crossterm::event::{
+    KeyCode::{self, Char, Down, Enter, Esc, Home, Right},
+    KeyEvent, KeyModifiers,
+};
 
 use super::{exercise::Exercise, scenario::Stride};
 use crate::{
@@ -13,23 +16,52 @@ use crate::{
     },
     trouble::{Kind, Result, Trouble},
     tui::{
-        Headless, Msg, Step,
+        Headless, Model, Msg, Step,
         app::Overlay,
         prompt::{Ask, words},
         steps::{members::Choice, restore::Stand},
     },
 };
 
+/// A wizard that takes keys and shows its model: without a terminal, or the event loop on one.
+pub trait Keyboard {
+    /// Sends one message, a key or a tick, and returns when all that follows from it has happened.
+    fn send(&mut self, msg: Msg);
+
+    /// The model as it is then.
+    fn model(&self) -> &Model;
+
+    /// Presses a key.
+    fn press(&mut self, code: KeyCode) {
+        self.send(Msg::Key(KeyEvent::new(code, KeyModifiers::NONE)));
+    }
+
+    /// Types a text, key by key.
+    fn type_text(&mut self, text: &str) {
+        text.chars().for_each(|c| self.press(Char(c)));
+    }
+}
+
+impl Keyboard for Headless {
+    fn send(&mut self, msg: Msg) {
+        Headless::send(self, msg);
+    }
+
+    fn model(&self) -> &Model {
+        Headless::model(self)
+    }
+}
+
 /// A wizard that walks.
-pub struct Walker {
+pub struct Walker<K = Headless> {
     /// The wizard.
-    pub wizard: Headless,
+    pub wizard: K,
     exercise: Arc<Exercise>,
 }
 
-impl Walker {
+impl<K: Keyboard> Walker<K> {
     /// Walks `wizard` through `exercise`.
-    pub fn new(wizard: Headless, exercise: Arc<Exercise>) -> Walker {
+    pub fn new(wizard: K, exercise: Arc<Exercise>) -> Walker<K> {
         Walker { wizard, exercise }
     }
 
@@ -177,7 +209,6 @@ impl Walker {
 
     /// Empties the open field.
     fn clear(&mut self) {
-        use crossterm::event::{KeyEvent, KeyModifiers};
         self.wizard.send(Msg::Key(KeyEvent::new(KeyCode::End, KeyModifiers::NONE)));
         self.wizard.send(Msg::Key(KeyEvent::new(Char('u'), KeyModifiers::CONTROL)));
     }

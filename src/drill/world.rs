@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     engine::{
-        claim::{Claim, Run},
+        claim::{Claim, NotClaimed, Run},
         progress::Watch,
         restore::Restored,
         swap::{Record, Standing, Swapped, Went},
@@ -36,7 +36,7 @@ use crate::{
         halt::Halt,
         ledger::{Difference, History},
     },
-    trouble::{Kind, Result, Trouble},
+    trouble::{Fault, Kind, Result, Trouble},
     world::{
         World, discover,
         hand::{Hand, Near},
@@ -76,6 +76,7 @@ impl DrillWorld {
         }
         exercise.note(What::Restore, format!("{name} could not be built: the disk is full"));
         Err(Trouble::new(Kind::Failed, format!("not enough space for {}", place.display()))
+            .fault(Fault::NoSpace)
             .why("12 MB are free there, 65 MB are needed")
             .hint("Free some space, or choose a directory on another filesystem."))
     }
@@ -103,7 +104,7 @@ impl DrillWorld {
 }
 
 impl Site for DrillWorld {
-    fn claim(&self, run: &Run, targets: &[PathBuf]) -> Result<Claim> {
+    fn claim(&self, run: &Run, targets: &[PathBuf]) -> std::result::Result<Claim, NotClaimed> {
         self.inner.claim(run, targets)
     }
 

@@ -12,7 +12,7 @@ use rustix::fs::{Access, FlockOperation, OFlags, access, flock};
 use serde::{Deserialize, Serialize};
 
 use super::{leftovers::PREFIX, source::io_trouble, stage::parent};
-use crate::trouble::{Kind, Result, Trouble};
+use crate::trouble::{Kind, Trouble};
 
 /// How often a lock file is opened again that somebody removed meanwhile.
 const TRIES: u32 = 5;
@@ -38,17 +38,33 @@ pub struct Run {
 #[derive(Debug, Default)]
 pub struct Claim(Vec<(PathBuf, File)>);
 
-impl Claim {
-    /// Whether a refusal is because of a run of this operator's.
-    pub fn is_of(refusal: &Trouble, operator: &str) -> bool {
-        refusal.why.starts_with(&held_by(operator))
-    }
+/// Why a claim was not given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotClaimed {
+    /// The run that has the directory, where its lock says so.
+    pub by: Option<Run>,
+    /// The refusal, for people.
+    pub trouble: Trouble,
+}
 
+impl From<Trouble> for NotClaimed {
+    fn from(trouble: Trouble) -> Self {
+        NotClaimed { by: None, trouble }
+    }
+}
+
+impl From<NotClaimed> for Trouble {
+    fn from(refused: NotClaimed) -> Self {
+        refused.trouble
+    }
+}
+
+impl Claim {
     /// Claims the directories that `targets` are or will be in. Above `within`, where it is given, nothing is looked at.
     ///
     /// # Errors
     /// `Refused` when another run has one of them, saying whose; or as the system says.
-    pub fn take(run: &Run, targets: &[PathBuf], within: Option<&Path>) -> Result<Claim> {
+    pub fn take(run: &Run, targets: &[PathBuf], within: Option<&Path>) -> Result<Claim, NotClaimed> {
         let mut claim = Claim::default();
         for target in targets {
             let home = home(target);
@@ -89,7 +105,7 @@ fn lock_in(dir: &Path) -> PathBuf {
     dir.join(format!("{PREFIX}lock"))
 }
 
-fn take(run: &Run, targets: &[PathBuf], path: &Path, target: &Path) -> Result<File> {
+fn take(run: &Run, targets: &[PathBuf], path: &Path, target: &Path) -> Result<File, NotClaimed> {
     let fail = |e: io::Error| io_trouble("write", path, &e);
     let held = Held { run: run.clone(), targets: targets.to_vec() };
     let text = serde_json::to_vec(&held).map_err(|e| fail(e.into()))?;
@@ -98,7 +114,7 @@ fn take(run: &Run, targets: &[PathBuf], path: &Path, target: &Path) -> Result<Fi
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(taken(&file, target)),
-            Err(e) => return Err(fail(e.into())),
+            Err(e) => return Err(fail(e.into()).into()),
         }
         // The one before may have removed it between the two.
         let same =
@@ -108,7 +124,7 @@ fn take(run: &Run, targets: &[PathBuf], path: &Path, target: &Path) -> Result<Fi
             return Ok(file);
         }
     }
-    Err(Trouble::new(Kind::Failed, format!("{} does not stay", path.display())).hint("Try again."))
+    Err(Trouble::new(Kind::Failed, format!("{} does not stay", path.display())).hint("Try again.").into())
 }
 
 fn open(path: &Path, make: bool) -> io::Result<File> {
@@ -127,28 +143,22 @@ fn covers(file: &File, target: &Path) -> bool {
     file.try_clone().ok().and_then(|file| read(&file)).is_some_and(|held| held.targets.iter().any(|one| one == target))
 }
 
-fn taken(file: &File, target: &Path) -> Trouble {
+fn taken(file: &File, target: &Path) -> NotClaimed {
     use std::io::Seek;
     let mut again = file;
     let _ = again.rewind();
     let trouble = Trouble::new(Kind::Refused, format!("somebody else works on {}", target.display()));
-    match read(file) {
-        Some(Held { run, .. }) => trouble
+    let by = read(file).map(|held| held.run);
+    let trouble = match &by {
+        Some(run) => trouble
             .why(format!(
-                "{}restored {} there since {}, by plan {}, run {}",
-                held_by(&run.operator),
-                run.label,
-                run.since,
-                run.plan,
-                run.id
+                "{} has restored {} there since {}, by plan {}, run {}",
+                run.operator, run.label, run.since, run.plan, run.id
             ))
             .hint("Talk to each other. When that run has ended, run the same again."),
         None => trouble.why("another requorum has it locked").hint("Wait until it has ended, then run the same again."),
-    }
-}
-
-fn held_by(operator: &str) -> String {
-    format!("{operator} has ")
+    };
+    NotClaimed { by, trouble }
 }
 
 /// Where what belongs to a directory's recovery is kept: the directory that it is or will be in, or, where nothing may be
@@ -193,7 +203,9 @@ mod tests {
         let first = Claim::take(&run("anna@laptop"), std::slice::from_ref(&target), None).unwrap();
         // Made meanwhile, as the first would make it.
         fs::create_dir_all(target.parent().unwrap()).unwrap();
-        let refused = Claim::take(&run("ben@desk"), std::slice::from_ref(&target), None).unwrap_err().to_string();
+        let refused = Claim::take(&run("ben@desk"), std::slice::from_ref(&target), None).unwrap_err();
+        assert_eq!(refused.by, Some(run("anna@laptop")), "whose it is, is a value");
+        let refused = refused.trouble.to_string();
         for word in ["somebody else works on", "anna@laptop", "since 2026-11-22T03:12:05Z", "plan 77aa02c1"] {
             assert!(refused.contains(word), "{word:?} is not in {refused}");
         }
@@ -214,7 +226,7 @@ mod tests {
         let target = dir.path().join("m1");
         let claim = Claim::take(&run("anna@laptop"), &[target.clone(), dir.path().join("m2")], None).unwrap();
         assert_eq!(claim.0.len(), 1);
-        assert!(Claim::take(&run("ben@desk"), &[target], None).unwrap_err().why.contains("anna@laptop"));
+        assert!(Claim::take(&run("ben@desk"), &[target], None).unwrap_err().trouble.why.contains("anna@laptop"));
     }
 
     #[test]

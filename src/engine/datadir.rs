@@ -324,10 +324,12 @@ fn why_broken(
     }
     let from_start = if log.first() == 1 { "; the log holds every entry from the first on" } else { "" };
     match &says.database.health {
-        Health::Broken(_) if !says.database.path.exists() => {
+        Health::Broken(_) | Health::Unreadable(_) if !says.database.path.exists() => {
             return Some(format!("{} is missing{from_start}", says.database.path.display()));
         }
-        Health::Broken(why) => return Some(format!("{}{from_start}", of_database(&says.database, why))),
+        Health::Broken(why) | Health::Unreadable(why) => {
+            return Some(format!("{}{from_start}", of_database(&says.database, why)));
+        }
         Health::Limited(damage) if !damage.parts.iter().all(|part| part.etcd_starts()) => {
             return Some(format!("{}{from_start}", of_database(&says.database, &damage.why)));
         }

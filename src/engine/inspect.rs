@@ -23,7 +23,7 @@ use crate::{
         revision::{Revision, RevisionKey},
         schema,
     },
-    plan::facts::{Content, DamagedPart, FileFacts, Health, KnownMember, LimitedDamage, UNREADABLE},
+    plan::facts::{Content, DamagedPart, FileFacts, Health, KnownMember, LimitedDamage},
     trouble::{Kind, Result, Trouble},
 };
 
@@ -445,7 +445,7 @@ pub fn examine(path: &std::path::Path, watch: &mut Watch<'_>) -> Result<FileFact
         Err(trouble) if trouble.why.is_empty() => Health::Broken(trouble.what),
         Err(Trouble { kind: Kind::Failed, why, hint, .. }) => {
             let way = if hint.is_empty() { hint } else { format!(". {}", hint.trim_end_matches('.')) };
-            Health::Broken(format!("{UNREADABLE}: {why}{way}"))
+            Health::Unreadable(format!("it cannot be read: {why}{way}"))
         }
         Err(trouble) => Health::Broken(trouble.why),
     };

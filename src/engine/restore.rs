@@ -41,7 +41,7 @@ use crate::{
     etcd::{membership::Id, revision::Revision, version::Minor},
     plan::{Options, build, table::Severity},
     raft::wal,
-    trouble::{Kind, Result, Trouble},
+    trouble::{Fault, Kind, Result, Trouble},
 };
 
 /// Room for what is small: directories, `.snap`, the pages that the edit appends.
@@ -319,6 +319,7 @@ fn enough_space(data: &Stage, live: u64, compact: bool, wal: Option<&Stage>) -> 
         let free = stat.f_bavail.saturating_mul(stat.f_frsize);
         if free < needed {
             return Err(Trouble::new(Kind::Failed, format!("not enough space for {}", stage.target().display()))
+                .fault(Fault::NoSpace)
                 .why(format!("{free} bytes are free there, {needed} are needed"))
                 .hint("Free some space, or choose a directory on another filesystem."));
         }

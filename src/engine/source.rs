@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     bolt::{self, View},
-    trouble::{Kind, Result, Trouble},
+    trouble::{Fault, Kind, Result, Trouble},
 };
 
 /// Length of the SHA-256 behind a saved snapshot.
@@ -181,7 +181,8 @@ pub fn io_trouble(what: &str, path: &Path, error: &io::Error) -> Trouble {
         io::ErrorKind::NotFound => trouble(Kind::Input, "it does not exist"),
         io::ErrorKind::PermissionDenied => trouble(Kind::Failed, "permission denied")
             .hint("Run requorum as the user that owns it (often etcd or root), for example with sudo."),
-        io::ErrorKind::StorageFull => trouble(Kind::Failed, "the disk is full")
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => trouble(Kind::Failed, "the disk is full")
+            .fault(Fault::NoSpace)
             .hint("Free some space, or choose a directory on another filesystem."),
         io::ErrorKind::ReadOnlyFilesystem => trouble(Kind::Failed, "the filesystem is read-only"),
         _ => trouble(Kind::Failed, &error.to_string()),

@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     plan::facts::disk::{DirState, Held},
-    trouble::{Kind, Result, Trouble},
+    trouble::{Kind, Result, Trouble, Way},
 };
 
 /// Which member of which plan, and where it belongs.
@@ -371,7 +371,8 @@ fn cut_off(target: &Path, other: &Moves) -> Trouble {
 fn half(whose: &Whose<'_>) -> Trouble {
     Trouble::new(Kind::Refused, format!("the directories of {} are in the middle of being exchanged", whose.name))
         .why(format!("an earlier run was killed at it, beside {}", whose.data_dir.display()))
-        .hint("Finish that first: `requorum apply` goes on with an exchange, `requorum undo` with taking it back.")
+        .hint("Finish that first, be it putting it in place or taking it back.")
+        .ways(&[Way::Resume, Way::Undo])
 }
 
 /// Where a directory really is: a link to it stays, and what it leads to is exchanged.

@@ -7,6 +7,7 @@ pub mod proto;
 pub mod request;
 pub mod revision;
 pub mod schema;
+pub mod server_error;
 pub mod v2keys;
 pub mod v2store;
 pub mod version;

@@ -86,6 +86,8 @@ pub struct MemberSays {
     pub alarms: Vec<Alarm>,
     /// The server's other complaints (`etcdserver: no leader`), and what could not be learnt and why.
     pub errors: Vec<String>,
+    /// True where the list of members was refused because authentication is on and nobody logged in.
+    pub list_refused: bool,
     /// Why its client port says nothing, where what is known comes from its metrics or its peer port.
     pub closed: Option<String>,
     /// The members that it knows, empty where the list could not be had.
@@ -179,6 +181,8 @@ pub enum Hashed {
     },
     /// It could not be had, for this reason.
     Failed(String),
+    /// The revision is compacted away there, in etcd's words.
+    Compacted(String),
 }
 
 /// How a read went.
@@ -234,9 +238,6 @@ impl FileFacts {
     }
 }
 
-/// How the sentence begins where not the file is wrong, but reading it.
-pub const UNREADABLE: &str = "it cannot be read";
-
 /// What a file is, and whether it can be trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Health {
@@ -252,6 +253,8 @@ pub enum Health {
     Limited(LimitedDamage),
     /// Not restorable; the sentence says why.
     Broken(String),
+    /// Not read: what is wrong is not the file but reading it; the sentence says why.
+    Unreadable(String),
 }
 
 /// Damage that leaves every row of one state readable.

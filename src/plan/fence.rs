@@ -9,7 +9,9 @@ mod old;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::{fmt, path::Path};
+
+use serde::{Serialize, Serializer};
 
 pub use self::old::{Old, doors};
 use super::{
@@ -80,6 +82,56 @@ pub struct Seen {
     pub halted: Vec<Id>,
 }
 
+/// How a fence is lifted. What comes after it is a value: each front end asks again in its own way.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Lift {
+    /// What to do, a sentence, commands in it as they are typed; without its full stop where the question is asked again
+    /// after it.
+    todo: String,
+    /// True where the question is to be asked again after that.
+    again: bool,
+}
+
+impl Lift {
+    /// To be done, and then asked again.
+    pub fn then_ask(todo: impl Into<String>) -> Lift {
+        Lift { todo: todo.into(), again: true }
+    }
+
+    /// The sentence; `again` says how it is asked again here: `r asks again`.
+    pub fn words(&self, again: &str) -> String {
+        match (self.todo.as_str(), self.again) {
+            (todo, false) => todo.into(),
+            ("", true) => format!("{again}."),
+            (todo, true) => format!("{todo}, then {again}."),
+        }
+    }
+}
+
+impl From<&str> for Lift {
+    fn from(todo: &str) -> Self {
+        Lift { todo: todo.into(), again: false }
+    }
+}
+
+impl From<String> for Lift {
+    fn from(todo: String) -> Self {
+        Lift { todo, again: false }
+    }
+}
+
+impl fmt::Display for Lift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words("ask again"))
+    }
+}
+
+impl Serialize for Lift {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// Something that stands between a plan and its being carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fence {
@@ -87,8 +139,8 @@ pub struct Fence {
     pub what: String,
     /// What that follows from, each a few words without a full stop.
     pub evidence: Vec<String>,
-    /// How it is lifted, a sentence; commands stand in it as they are typed.
-    pub lift: String,
+    /// How it is lifted.
+    pub lift: Lift,
     /// What must be typed to go on all the same; none for what only warns.
     pub typed: Option<String>,
 }
@@ -220,9 +272,10 @@ impl House<'_> {
             return Some(Fence {
                 what,
                 evidence: living.iter().map(|(door, heard)| said(door, heard)).collect(),
-                lift: "Stop it there for good (`systemctl disable --now etcd`; a static pod: move its manifest out of \
-                       /etc/kubernetes/manifests), then ask again."
-                    .into(),
+                lift: Lift::then_ask(
+                    "Stop it there for good (`systemctl disable --now etcd`; a static pod: move its manifest out of \
+                     /etc/kubernetes/manifests)",
+                ),
                 typed: Some(format!("{}@{host}", self.whose)),
             });
         }
@@ -296,7 +349,7 @@ fn held(dir: &DirFacts, which: &str) -> Option<Fence> {
             Some(Fence {
                 what: format!("a process holds {path}, {which}"),
                 evidence: vec![who],
-                lift: format!("Stop the etcd that runs on it: {end}; then ask again."),
+                lift: Lift::then_ask(format!("Stop the etcd that runs on it: {end}")),
                 typed: Some(path),
             })
         }
@@ -320,8 +373,8 @@ fn automation(config: &ConfigFacts) -> Vec<Fence> {
     active
         .map(|a| Fence {
             what: a.what.clone(),
-            evidence: if a.what.contains(&place) { Vec::new() } else { vec![place.clone()] },
-            lift: if a.pause.is_empty() { String::new() } else { format!("Pause it: `{}`", a.pause) },
+            evidence: if a.names_file { Vec::new() } else { vec![place.clone()] },
+            lift: if a.pause.is_empty() { Lift::default() } else { format!("Pause it: `{}`", a.pause).into() },
             typed: None,
         })
         .collect()

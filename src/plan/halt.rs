@@ -88,6 +88,7 @@ mod tests {
             data_dir: Some(data_dir.into()),
             wal_dir: None,
             automation: vec![Automation {
+                names_file: false,
                 what: "systemd starts etcd.service again whenever it ends".into(),
                 active,
                 pause: if active { "systemctl stop etcd.service".into() } else { String::new() },

@@ -13,7 +13,7 @@ use super::{
         config::ConfigFacts,
         host::{HostFacts, Installed, Place, PlaceState, Root},
     },
-    table::{Column, Problem},
+    table::{About, Column, Problem},
     words::thousands,
 };
 use crate::raft::wal::SEGMENT_BYTES;
@@ -236,7 +236,7 @@ fn space(plan: &Plan, members: &[usize], depot: Option<&Path>, facts: &HostFacts
         if let Some(free) = place.free.filter(|free| *free < needed) {
             let (free, needed) = (thousands(free), thousands(needed));
             let text = format!("not enough space on {}: {free} bytes are free, {needed} are needed", place.mount);
-            out.push(Problem::error(None, None, text));
+            out.push(Problem::error(None, None, text).of(About::Space));
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{
     destination,
     facts::KnownMember,
     glyphs,
-    table::{self, Column, Problem, Row},
+    table::{self, About, Column, Problem, Row},
     url::{self, Guess, Scheme, Url},
     words::plural,
 };
@@ -115,7 +115,7 @@ fn urls(rows: &[Row], at: usize, column: Column, out: &mut Vec<Problem>) {
     let heading = column.heading();
     if table::items(text).next().is_none() {
         let why = if column == Column::Peer { "the others could not reach it" } else { "no client could reach it" };
-        out.push(Problem::error(Some(at), Some(column), format!("the {heading} is missing; {why}")));
+        out.push(Problem::error(Some(at), Some(column), format!("the {heading} is missing; {why}")).of(About::Missing));
         return;
     }
     let guess = guess(rows, column);
@@ -149,7 +149,8 @@ fn urls(rows: &[Row], at: usize, column: Column, out: &mut Vec<Problem>) {
             }
             Err(slip) => {
                 let fix = slip.fix.as_ref().map(|_| cell(None));
-                out.push(Problem::error(Some(at), Some(column), slip.text.clone()).fixed(fix));
+                let named = fix.is_some() && fix == slip.fix;
+                out.push(Problem::error(Some(at), Some(column), slip.text.clone()).fixed(fix).naming(named));
             }
             Ok(url) if url.ip().is_some_and(|ip| ip.is_unspecified()) => {
                 let text = format!("{} is no address that others can reach; give the host's own", url.host);
@@ -164,7 +165,9 @@ fn urls(rows: &[Row], at: usize, column: Column, out: &mut Vec<Problem>) {
                     if column == Column::Peer { "clients" } else { "peers" },
                     right.as_str()
                 );
-                out.push(Problem::warning(Some(at), Some(column), text).fixed(Some(cell(Some((n, right.as_str()))))));
+                let fix = cell(Some((n, right.as_str())));
+                let named = fix == right.as_str();
+                out.push(Problem::warning(Some(at), Some(column), text).fixed(Some(fix)).naming(named));
             }
             Ok(_) if n > 0 && piece.starts_with(' ') => {
                 let text = "a space stands after the comma; it is not taken into the plan";
@@ -230,11 +233,14 @@ fn places(rows: &[Row], out: &mut Vec<Problem>) {
 /// What is about the table as a whole.
 fn whole(rows: &[Row], token: &str, out: &mut Vec<Problem>) {
     if token.is_empty() {
-        out.push(Problem::error(None, None, "the token is empty; it keeps the new cluster apart from the old one"));
+        out.push(
+            Problem::error(None, None, "the token is empty; it keeps the new cluster apart from the old one")
+                .of(About::Token),
+        );
     } else if let Some(stray) = glyphs::find(token) {
-        out.push(Problem::error(None, None, format!("{} stands in the token", stray.name)));
+        out.push(Problem::error(None, None, format!("{} stands in the token", stray.name)).of(About::Token));
     } else if token.contains(' ') {
-        out.push(Problem::error(None, None, format!("a space stands in the token {token:?}")));
+        out.push(Problem::error(None, None, format!("a space stands in the token {token:?}")).of(About::Token));
     }
     if rows.is_empty() {
         out.push(Problem::error(None, None, "the table is empty; a cluster needs at least one member"));
@@ -247,7 +253,7 @@ fn whole(rows: &[Row], token: &str, out: &mut Vec<Problem>) {
         out.push(Problem::warning(None, None, text));
     } else if token == DEFAULT_TOKEN {
         let text = "the token etcd-cluster is etcd's own for every cluster; with a new one no leftover member can join by mistake";
-        out.push(Problem::warning(None, None, text));
+        out.push(Problem::warning(None, None, text).of(About::Token));
     }
     if let Some(at) = ids.iter().position(|id| *id == Some(DEFAULT_MEMBER)).filter(|_| rows.len() > 1) {
         let text = "the member ID comes out as 8e9e05c52164694d, which every etcd has that was started with nothing; take the host's own address and a new token";

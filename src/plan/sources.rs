@@ -124,6 +124,8 @@ pub enum Standing {
     Held(String),
     /// It cannot be restored; the sentence says why.
     Broken(String),
+    /// It could not be read; the sentence says why.
+    Unreadable(String),
 }
 
 impl Standing {
@@ -139,7 +141,7 @@ impl Standing {
             Standing::Remote | Standing::Unread => 1,
             Standing::Packed(_) | Standing::Limited(_) => 2,
             Standing::Held(_) => 3,
-            Standing::Broken(_) => 4,
+            Standing::Broken(_) | Standing::Unreadable(_) => 4,
         }
     }
 }
@@ -367,6 +369,7 @@ fn standing(file: &FileFacts, dir: Option<&DirFacts>) -> Standing {
         Health::Packed(how) => Standing::Packed(how.clone()),
         Health::Limited(damage) => Standing::Limited(damage.clone()),
         Health::Broken(why) => Standing::Broken(why.clone()),
+        Health::Unreadable(why) => Standing::Unreadable(why.clone()),
     }
 }
 

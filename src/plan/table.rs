@@ -59,6 +59,20 @@ pub enum Severity {
     Error,
 }
 
+/// What a problem is about, where something depends on that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum About {
+    /// What its place says.
+    #[default]
+    Place,
+    /// The cluster token.
+    Token,
+    /// A cell that must not be empty is.
+    Missing,
+    /// A filesystem has not enough room.
+    Space,
+}
+
 /// One thing that is wrong with the table, at its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -72,6 +86,10 @@ pub struct Problem {
     pub text: String,
     /// The whole cell's text with the mistake corrected, where that can be told.
     pub fix: Option<String>,
+    /// True where the sentence names the correction itself.
+    pub names_fix: bool,
+    /// What it is about.
+    pub about: About,
 }
 
 impl fmt::Display for Problem {
@@ -83,12 +101,34 @@ impl fmt::Display for Problem {
 impl Problem {
     /// A problem that stops the plan.
     pub fn error(row: Option<usize>, column: Option<Column>, text: impl Into<String>) -> Self {
-        Problem { row, column, severity: Severity::Error, text: text.into(), fix: None }
+        Problem {
+            row,
+            column,
+            severity: Severity::Error,
+            text: text.into(),
+            fix: None,
+            names_fix: false,
+            about: About::Place,
+        }
     }
 
     /// A problem that is worth a look.
     pub fn warning(row: Option<usize>, column: Option<Column>, text: impl Into<String>) -> Self {
         Problem { severity: Severity::Warning, ..Problem::error(row, column, text) }
+    }
+
+    /// Says what it is about.
+    #[must_use]
+    pub fn of(mut self, about: About) -> Self {
+        self.about = about;
+        self
+    }
+
+    /// Says whether the sentence names the correction itself.
+    #[must_use]
+    pub fn naming(mut self, names_fix: bool) -> Self {
+        self.names_fix = names_fix;
+        self
     }
 
     /// Adds the cell's corrected text.

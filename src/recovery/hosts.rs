@@ -24,6 +24,7 @@ use std::{
     thread,
 };
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub use self::{
@@ -52,18 +53,24 @@ use crate::{
     world::{World, journal::Journal},
 };
 
-/// How far a plan is carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How far a plan is carried out: the goal of a run. The names in journals are given here and stay, whatever the variants
+/// are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Until {
     /// Every host is looked at; nothing is written.
+    #[serde(rename = "Looked")]
     Looked,
     /// All members are built and proven; then what was built is removed again.
+    #[serde(rename = "Rehearsed")]
     Rehearsed,
     /// All members are built and proven, and wait beside their places.
+    #[serde(rename = "Built")]
     Built,
     /// All members are in place.
+    #[serde(rename = "InPlace")]
     InPlace,
     /// All members are out of their places again.
+    #[serde(rename = "Undone")]
     Undone,
 }
 

@@ -77,8 +77,9 @@ impl Passed {
         let more = blocking.iter().skip(1).map(|f| format!("also: {}.", f.sentence()));
         let mut lifts: Vec<String> = Vec::new();
         for fence in &blocking {
-            if !lifts.contains(&fence.lift) {
-                lifts.push(fence.lift.clone());
+            let lift = fence.lift.to_string();
+            if !lifts.contains(&lift) {
+                lifts.push(lift);
             }
         }
         let hint: Vec<String> = more.chain(lifts).collect();

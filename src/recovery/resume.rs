@@ -1,11 +1,19 @@
-//! Where a run that was begun stands, as its journal tells: what a start of the wizard and `requorum resume` show first.
+//! What a journal says is left to do: a run to be resumed, or a restore that was never verified. A start of the wizard
+//! and `requorum resume` show it first.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::journal::{Event, Record};
-use crate::plan::{Plan, destination};
+use super::{
+    hosts::Until,
+    journal::{Event, Record},
+};
+use crate::{
+    engine::swap::Swapped,
+    plan::{Plan, destination},
+    trouble::{Kind, Result, Trouble},
+};
 
 /// A run that was begun and whose end is not in its journal, or is not the one that it was begun for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +26,8 @@ pub struct Unfinished {
     pub who: String,
     /// When, RFC 3339 in UTC.
     pub since: String,
-    /// How far it was to go, as [`Until`](super::hosts::Until) is called.
-    pub until: String,
+    /// How far it was to go; the word itself where that is none that this version knows.
+    pub until: std::result::Result<Until, String>,
     /// How it ended; none where it was cut off, or is still at work elsewhere.
     pub ended: Option<String>,
     /// Each member of the plan, and the last that was written down of it or of its host.
@@ -29,12 +37,30 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
+    /// How far it was to go.
+    ///
+    /// # Errors
+    /// `Input` for a goal that this version does not know: what a run was for is never guessed.
+    pub fn goal(&self) -> Result<Until> {
+        self.until.clone().map_err(|word| {
+            let what = format!("run {} of plan {} cannot be resumed", self.run, self.plan.short_id());
+            let why = match word.as_str() {
+                "" => "its journal does not say how far it was to go".to_string(),
+                word => format!("its goal {word:?} is unknown to this version of requorum"),
+            };
+            Trouble::new(Kind::Input, what).why(why).hint("Use the version that began it.")
+        })
+    }
+
     /// True for one that was taking members out of their places again.
     pub fn undoes(&self) -> bool {
-        self.until == "Undone"
+        self.until == Ok(Until::Undone)
     }
 
     fn begun(record: &Record) -> Option<Unfinished> {
+        if record.kind != Event::Begun {
+            return None;
+        }
         let plan = whole_plan(record)?;
         let text = |name: &str| record.data.get(name).and_then(Value::as_str).unwrap_or_default().to_string();
         Some(Unfinished {
@@ -43,7 +69,7 @@ impl Unfinished {
             run: text("run"),
             who: text("operator"),
             since: record.at.clone(),
-            until: text("until"),
+            until: goal(record),
             ended: None,
             own: BTreeSet::new(),
         })
@@ -64,8 +90,73 @@ impl Unfinished {
     }
 }
 
+/// The goal in a run's first line; what stands there where it is none.
+fn goal(begun: &Record) -> std::result::Result<Until, String> {
+    let value = begun.data.get("until").cloned().unwrap_or_default();
+    let word = value.as_str().unwrap_or_default().to_string();
+    serde_json::from_value(value).map_err(|_| word)
+}
+
+/// A plan whose members are all in place, of which no later line says that it was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unverified {
+    /// The plan.
+    pub plan: Plan,
+    /// Who restored it: `anna@laptop`.
+    pub who: String,
+    /// When its last run began, RFC 3339 in UTC.
+    pub since: String,
+    /// Its members as they were read back in their places, in the plan's order.
+    pub placed: Vec<Swapped>,
+    /// What a verification came to that was not a proof, with its time.
+    pub seen: Option<(String, String)>,
+}
+
+/// The plan that a journal says is in place, if it was neither verified since nor taken back.
+pub fn unverified(records: &[Record]) -> Option<Unverified> {
+    let mut last: Option<Unverified> = None;
+    let mut proven = false;
+    for record in records {
+        if record.kind == Event::Begun {
+            let Some(Unfinished { plan, who, since, .. }) = Unfinished::begun(record) else { continue };
+            let known = last.take().filter(|known| known.plan == plan);
+            proven &= known.is_some();
+            let (placed, seen) = known.map(|known| (known.placed, known.seen)).unwrap_or_default();
+            last = Some(Unverified { plan, who, since, placed, seen });
+            continue;
+        }
+        let Some(known) = &mut last else { continue };
+        if let Some(swapped) = record.data.get("swapped")
+            && let Ok(swapped) = serde_json::from_value::<Swapped>(swapped.clone())
+        {
+            known.placed.retain(|member| member.name != swapped.name);
+            known.placed.push(swapped);
+            (proven, known.seen) = (false, None);
+        }
+        if record.data.contains_key("undone")
+            && let Some(name) = record.data.get("member").and_then(Value::as_str)
+        {
+            known.placed.retain(|member| member.name != name);
+        }
+        if record.kind == Event::Proof {
+            proven = record.data.get("exit_code") == Some(&Value::from(0));
+            known.seen = (!proven).then(|| (record.text.clone(), record.at.clone()));
+        }
+    }
+    let mut found = last.filter(|_| !proven && standing(records).is_none())?;
+    let of = |name: &str| found.placed.iter().find(|member| member.name == name).cloned();
+    found.placed = found.plan.members.iter().map(|member| of(&member.name)).collect::<Option<Vec<_>>>()?;
+    Some(found)
+}
+
 fn whole_plan(begun: &Record) -> Option<Plan> {
     serde_json::from_value(begun.data.get("whole_plan")?.clone()).ok()
+}
+
+/// When the last run that a journal tells of was begun that was to put members in place, and its plan.
+pub fn last_begun(records: &[Record]) -> Option<(String, Plan)> {
+    let mut runs = records.iter().rev().filter_map(Unfinished::begun);
+    runs.find(|run| run.until == Ok(Until::InPlace)).map(|run| (run.since, run.plan))
 }
 
 /// The plan of the last run that a journal tells of.
@@ -74,7 +165,7 @@ pub fn last_plan(records: &[Record]) -> Option<Plan> {
 }
 
 /// The run that is to be gone on with, if the journal's last one did not end as it was to: with all members in place, or
-/// out of their places again. A rehearsal leaves nothing behind, and what stood before it stands after it.
+/// out of their places again. A look or a rehearsal leaves nothing, and what was left to do before it is left after it.
 pub fn standing(records: &[Record]) -> Option<Unfinished> {
     let mut open: Option<Unfinished> = None;
     let mut before: Option<Unfinished> = None;
@@ -94,7 +185,9 @@ pub fn standing(records: &[Record]) -> Option<Unfinished> {
             Event::Ended => {
                 let failed = record.data.get("why").is_some_and(|why| !why.is_null());
                 match &mut open {
-                    Some(run) if run.until == "Rehearsed" && !failed => open = before.take(),
+                    Some(run) if matches!(run.until, Ok(Until::Looked | Until::Rehearsed)) && !failed => {
+                        open = before.take();
+                    }
                     Some(run) => run.ended = Some(record.text.clone()),
                     None => {}
                 }
@@ -130,6 +223,82 @@ mod tests {
         record(Event::Begun, "begun", data)
     }
 
+    fn swapped(name: &str) -> Record {
+        let plan = plan();
+        let member = plan.members.iter().find(|m| m.name == name).unwrap();
+        let restored = crate::engine::restore::Restored {
+            name: name.into(),
+            member_id: member.id,
+            cluster_id: plan.cluster_id,
+            data_dir: member.data_dir.clone(),
+            revision: 90,
+            keys: 5,
+            bytes: 4096,
+        };
+        let swapped = Swapped { name: name.into(), restored, places: Vec::new() };
+        record(Event::Done, "in place", json!({"host": "local", "member": name, "swapped": swapped}))
+    }
+
+    fn proof(exit_code: u8) -> Record {
+        record(Event::Proof, "what was seen", json!({"exit_code": exit_code}))
+    }
+
+    #[test]
+    fn a_goal_is_typed_and_an_unknown_one_is_refused() {
+        for (word, goal) in [
+            ("Looked", Until::Looked),
+            ("Rehearsed", Until::Rehearsed),
+            ("Built", Until::Built),
+            ("InPlace", Until::InPlace),
+            ("Undone", Until::Undone),
+        ] {
+            assert_eq!(serde_json::to_value(goal).unwrap(), word, "what journals hold stays");
+            assert_eq!(standing(&[begun("1", word)]).unwrap().goal(), Ok(goal));
+        }
+        for word in ["", "inplace", "InPlace ", "Salvaged", "undone"] {
+            let run = standing(&[begun("1", word)]).unwrap();
+            assert_eq!(run.goal().unwrap_err().kind, Kind::Input, "{word:?}");
+            assert!(!run.undoes());
+        }
+        let mut none = begun("1", "InPlace");
+        none.data.remove("until");
+        assert!(standing(&[none]).unwrap().goal().is_err());
+    }
+
+    #[test]
+    fn what_is_in_place_and_neither_verified_nor_taken_back_is_left() {
+        let all = || ["m1", "m2", "m3"].map(swapped);
+        let out = |name: &str| record(Event::Done, "out", json!({"host": "local", "member": name, "undone": []}));
+        let whole = || ended(true, None);
+        let of = |parts: Vec<Vec<Record>>| parts.concat();
+        let restored = || of(vec![vec![begun("1", "InPlace")], all().to_vec(), vec![whole()]]);
+        let undone = || of(vec![vec![begun("2", "Undone")], ["m1", "m2", "m3"].map(out).to_vec(), vec![whole()]]);
+        for (records, left) in [
+            (vec![], false),
+            (restored(), true),
+            (of(vec![restored(), vec![proof(17)]]), true),
+            (of(vec![restored(), vec![proof(16), proof(0)]]), false),
+            (of(vec![restored(), vec![proof(0), proof(16)]]), true),
+            (of(vec![restored(), vec![proof(0)]]), false),
+            (of(vec![restored(), undone()]), false),
+            (of(vec![restored(), vec![proof(0)], undone(), restored()]), true),
+            // cut off, or on some members only
+            (of(vec![vec![begun("1", "InPlace")], all().to_vec()]), false),
+            (of(vec![vec![begun("1", "InPlace"), swapped("m1"), whole()]]), false),
+            // in several runs
+            (of(vec![vec![begun("1", "InPlace"), swapped("m1"), ended(false, Some("no space"))], restored()]), true),
+            // a rehearsal after it changes nothing
+            (of(vec![restored(), vec![begun("2", "Rehearsed"), ended(false, None)]]), true),
+        ] {
+            let found = unverified(&records);
+            assert_eq!(found.is_some(), left, "{records:?}");
+            let names: Vec<_> = found.iter().flat_map(|f| &f.placed).map(|m| m.name.as_str()).collect();
+            assert_eq!(names, if left { vec!["m1", "m2", "m3"] } else { vec![] });
+        }
+        let seen = unverified(&of(vec![restored(), vec![proof(17)]])).unwrap().seen;
+        assert_eq!(seen.unwrap().0, "what was seen");
+    }
+
     fn ended(complete: bool, why: Option<&str>) -> Record {
         record(Event::Ended, "plan 1: its end", json!({"complete": complete, "why": why}))
     }
@@ -151,6 +320,7 @@ mod tests {
             (vec![begun("1", "Rehearsed"), cut.clone()], None),
             (vec![begun("1", "Rehearsed"), failed.clone()], Some(("1", Some("plan 1: its end")))),
             (vec![begun("1", "InPlace"), begun("2", "Rehearsed"), cut.clone()], Some(("1", None))),
+            (vec![begun("1", "InPlace"), whole.clone(), begun("2", "Looked"), cut.clone()], None),
             (vec![begun("1", "InPlace"), whole.clone(), begun("2", "Undone")], Some(("2", None))),
             (vec![begun("1", "InPlace"), whole.clone(), begun("2", "Undone"), whole.clone()], None),
             // What `requorum restore` writes has no whole plan: it goes on by being run again.

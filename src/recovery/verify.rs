@@ -273,12 +273,10 @@ impl<'a> Rounds<'a> {
         let hash = self.world.hash_at(&member.endpoint, revision);
         let newest = matches!(&member.answer, Answer::Says(says) if says.revision == revision);
         match &hash {
-            Hashed::Failed(why) if newest && why.contains("compacted") => {
-                match self.world.hash_at(&member.endpoint, 0) {
-                    says @ Hashed::Says { .. } if of(&says) == Some(revision) => says,
-                    _ => hash,
-                }
-            }
+            Hashed::Compacted(_) if newest => match self.world.hash_at(&member.endpoint, 0) {
+                says @ Hashed::Says { .. } if of(&says) == Some(revision) => says,
+                _ => hash,
+            },
             _ => hash,
         }
     }

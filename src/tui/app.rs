@@ -15,7 +15,7 @@ use crossterm::event::KeyEvent;
 pub use self::model::{Model, Options, Overlay, Status};
 pub use super::messages::{Effect, Msg};
 use super::{
-    ending::Leaving,
+    ending::{Leaving, Made},
     keys::{self, Action, Place},
     prompt::Ask,
     steps::{self, Step, detect, hosts, launch, members, proof, restore, review, snapshot, snapshot_work, unfinished},
@@ -26,11 +26,17 @@ use crate::trouble::{Result, Trouble};
 /// Takes one message. What is to be done comes back as effects, in order.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     let news = !matches!(msg, Msg::Tick(_) | Msg::Key(_) | Msg::Noted(_) | Msg::Stepped { .. } | Msg::Told { .. });
+    match &msg {
+        // what was under way when the wizard was left does not answer any more
+        Msg::Returned => model.under_way.clear(),
+        msg => model.under_way.retain(|id| Some(*id) != msg.settles()),
+    }
     let mut effects = take(model, msg);
     effects.extend(members::look_at_certificates(model));
     if news {
         snapshot::relist(model);
     }
+    model.under_way.extend(effects.iter().filter_map(Effect::id));
     effects
 }
 
@@ -156,6 +162,12 @@ fn press(model: &mut Model, event: KeyEvent) -> Vec<Effect> {
                 prompt.touched_ms = now_ms;
                 model.status = None;
             }
+        } else if let Some(Overlay::Held(action)) = model.overlay
+            && keys::lookup(model.step.place(), event).is_some_and(|binding| binding.action == action)
+        {
+            // the same key once more asks once more
+            model.status = None;
+            return yes(model);
         } else if let Some(why) = keys::elsewhere(place, event) {
             model.say(Tone::Warn, why);
         }
@@ -168,6 +180,9 @@ fn press(model: &mut Model, event: KeyEvent) -> Vec<Effect> {
 /// Does what a key means, or says why not.
 pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     if let Err(why) = can(model, action) {
+        if steps::awaits(model, action) {
+            model.open(Overlay::Held(action));
+        }
         model.say(Tone::Warn, why);
         return Vec::new();
     }
@@ -281,6 +296,8 @@ fn yes(model: &mut Model) -> Vec<Effect> {
         }
         Some(Overlay::Rehearse) => restore::rehearse(model),
         Some(Overlay::Unfinished) => unfinished::go_on(model),
+        Some(Overlay::Token) => members::new_token(model),
+        Some(Overlay::Held(action)) => act(model, action),
         _ => Vec::new(),
     }
 }
@@ -340,7 +357,7 @@ fn written(model: &mut Model, id: u64, path: PathBuf, result: Result<()>) {
     match result {
         Ok(()) => {
             model.say(Tone::Good, format!("Saved {what}: {}", path.display()));
-            model.written.push((path, what.to_string()));
+            model.written.push((path, Made::File(what)));
         }
         Err(trouble) => trouble_said(model, &trouble),
     }

@@ -24,7 +24,7 @@ use crate::{
             Answer, Around, Hashed,
             disk::{DirFacts, DirState, Held},
         },
-        fence::{Fence, Seen},
+        fence::{Fence, Lift, Old, Seen},
     },
     recovery::{
         Cancel, RowEvent, fences,
@@ -118,7 +118,7 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
         }
         Effect::Fences { id, plan, old, halted } => {
             // The members' own directories are looked at with their hosts.
-            let (seen, fences) = fences::look(plan, &[], old, halted, world);
+            let (seen, fences) = fences::look(plan, &[], &known(old, plan, world), halted, world);
             send(Msg::Fenced { id: *id, seen, fences });
         }
         Effect::LookAtHosts { id, plan, closer } => {
@@ -146,6 +146,7 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
             send(Msg::ApplyEnded { id: *id, result });
         }
         Effect::Verify { id, plan, old, canary, journal } => {
+            let old = &known(old, plan, world);
             let job = verify::Job { plan, old, timeout: WATCHED, canary: *canary, deep: false };
             let result = verify::verify(&job, world, cancel, &mut |proof| {
                 send(Msg::Seen { id: *id, proof: Box::new(proof.clone()) });
@@ -179,6 +180,18 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
     }
 }
 
+/// What is known of the old cluster; where the wizard was told nothing of it, as when it opens on an earlier run's plan,
+/// what the plan's own snapshot says.
+fn known(old: &Old, plan: &Plan, world: &dyn World) -> Old {
+    let mut known = old.clone();
+    if known.members.is_empty() {
+        let told = fences::of_snapshot(plan, &[], world);
+        told.members.iter().for_each(|member| known.knows(member));
+        known.clusters.extend(told.clusters);
+    }
+    known
+}
+
 fn say(out: &Mutex<&mut (dyn FnMut(Msg) + Send + '_)>, msg: Msg) {
     (out.lock().unwrap_or_else(PoisonError::into_inner))(msg);
 }
@@ -201,7 +214,7 @@ fn apply(
         limit: AT_A_TIME,
         until: orders.until,
         consent: Consent::To(&orders.consent),
-        old: &orders.old,
+        old: &known(&orders.old, plan, world),
         lifted: &orders.lifted,
         reason: &orders.reason,
         decisions: &orders.decisions,
@@ -281,7 +294,7 @@ fn failed(effect: &Effect, bug: Trouble) -> Option<Msg> {
             let fence = Fence {
                 what: "whether an old member still answers could not be looked at".into(),
                 evidence: vec![bug.to_string()],
-                lift: "r asks again.".into(),
+                lift: Lift::then_ask(""),
                 typed: Some("not looked at".into()),
             };
             Msg::Fenced { id: *id, seen: Seen::default(), fences: vec![fence] }

@@ -1,7 +1,36 @@
 //! How the wizard ended, and what is printed to the normal screen then: where things lie.
 
+use std::fmt;
+
 use super::app::Model;
 use crate::{plan::launch, recovery::journal, trouble::Kind};
+
+/// What a path is that this session wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Made {
+    /// A snapshot from a member.
+    Snapshot,
+    /// A member's data directory in its place.
+    DataDir(String),
+    /// What was in a member's place before.
+    Before(String),
+    /// A member's data directory out of its place again.
+    TakenBack(String),
+    /// A file of this name for people: `the plan`.
+    File(&'static str),
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Made::Snapshot => f.write_str("a snapshot"),
+            Made::DataDir(name) => write!(f, "{name}'s data directory"),
+            Made::Before(name) => write!(f, "what was there before {name}"),
+            Made::TakenBack(name) => write!(f, "{name}'s data directory, taken back"),
+            Made::File(what) => f.write_str(what),
+        }
+    }
+}
 
 /// How far leaving has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -18,7 +18,10 @@ use super::{
     text,
     theme::Tone,
 };
-use crate::{plan::sources::Place, recovery::hosts::Until};
+use crate::{
+    plan::{Plan, sources::Place},
+    recovery::hosts::Until,
+};
 
 /// Below this nothing useful fits.
 const LEAST: (u16, u16) = (60, 16);
@@ -75,6 +78,12 @@ fn written(model: &Model) -> String {
         () if model.restore.until == Some(Until::Undone) && model.restore.failed.is_none() => "taken back".into(),
         () if model.restore.built() => "built, nothing in place".into(),
         () if model.snapshot.saving.is_some() => "saving a snapshot".into(),
+        // what an earlier run wrote counts, too
+        () if model.unfinished.in_place().is_some() => {
+            let id = model.unfinished.in_place().map(Plan::short_id).unwrap_or_default();
+            format!("plan {id} restored, not verified")
+        }
+        () if model.unfinished.any() => "an earlier restore is not complete".into(),
         () => match model.written.as_slice() {
             [] => "nothing written yet".into(),
             [(_, what)] => format!("only {what} written"),
@@ -198,6 +207,9 @@ fn footer(model: &Model, page: &Page<'_>) -> Lines {
                 (Action::Next, Some(after)) => format!("next: {}", after.title()),
                 (Action::Open, _) => open_label(model).unwrap_or(b.label).to_string(),
                 (Action::Submit, _) => submit_label(model).to_string(),
+                (Action::Yes, _) if model.overlay == Some(Overlay::Unfinished) => {
+                    steps::unfinished::key_words(model).to_string()
+                }
                 _ => b.label.to_string(),
             };
             (model.look.key(b.show), label, b.action)
@@ -231,6 +243,7 @@ fn footer(model: &Model, page: &Page<'_>) -> Lines {
 /// What Enter does in the open field.
 fn submit_label(model: &Model) -> &'static str {
     match model.prompt.as_ref().map(|p| &p.ask) {
+        Some(Ask::Confirm) if steps::review::gate(model) != steps::review::Gate::Label => "not yet",
         Some(Ask::Confirm) => "start the restore",
         Some(Ask::Undo) => "take it back",
         Some(Ask::Consent) => "agree",
@@ -304,7 +317,11 @@ fn window(model: &Model, buffer: &mut Buffer, area: Rect) {
     let scrolls = first > 0 || hidden > 0;
     for binding in keys::of(model.place()).filter(|b| !b.label.is_empty() && (scrolls || b.action != Action::Up)) {
         keys.push(page.span(format!("{} ", model.look.key(binding.show)), Tone::Strong));
-        keys.push(page.span(format!("{}   ", binding.label), Tone::Plain));
+        let label = match (model.overlay, binding.action) {
+            (Some(Overlay::Unfinished), Action::Yes) => steps::unfinished::key_words(model),
+            _ => binding.label,
+        };
+        keys.push(page.span(format!("{label}   "), Tone::Plain));
     }
     if scrolls {
         keys.push(page.span(format!("{hidden} lines below"), Tone::Faint));
@@ -323,6 +340,8 @@ fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
         Some(Overlay::Start) => steps::launch::start_words(model),
         Some(Overlay::Rehearse) => ("Rehearse this plan?".into(), steps::review::rehearsal(model)),
         Some(Overlay::Unfinished) => steps::unfinished::words(model),
+        Some(Overlay::Token) => steps::members::token_words(model),
+        Some(Overlay::Held(action)) => held_words(model, action),
         Some(Overlay::Stop) => (
             "Stop?".into(),
             vec![
@@ -333,6 +352,21 @@ fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
             ],
         ),
         None => (String::new(), Vec::new()),
+    }
+}
+
+/// What was asked for and waits, and what for.
+fn held_words(model: &Model, action: Action) -> (String, Vec<String>) {
+    match steps::can(model, action) {
+        Ok(()) => (
+            "It can go on".into(),
+            vec!["Nothing is waited for any more. Enter goes on, Esc closes this window.".into()],
+        ),
+        Err(why) => {
+            let keys = "Meanwhile keys do nothing here, so that what is typed ahead is not taken for commands. Esc closes \
+                        this window.";
+            ("Not yet".into(), vec![why, String::new(), keys.into()])
+        }
     }
 }
 

@@ -42,6 +42,10 @@ pub enum Place {
     AskRehearse,
     /// "Go on with what was begun?"
     AskUnfinished,
+    /// "Make a new token?"
+    AskToken,
+    /// What was asked for waits for something that is under way.
+    Held,
 }
 
 /// What a key does. What it means in a step is the step's business.
@@ -147,13 +151,25 @@ pub struct Binding {
 }
 
 use Place::{
-    AskCanary, AskPaste, AskQuit, AskRehearse, AskStart, AskStop, AskUnfinished, AskUnhashed, Details, Detect, Field,
-    Help, Launch, Members, Proof, Restore, Review, Snapshot,
+    AskCanary, AskPaste, AskQuit, AskRehearse, AskStart, AskStop, AskToken, AskUnfinished, AskUnhashed, Details,
+    Detect, Field, Held, Help, Launch, Members, Proof, Restore, Review, Snapshot,
 };
 
 const STEPS: &[Place] = &[Detect, Snapshot, Members, Review, Restore, Launch, Proof];
-const WINDOWS: &[Place] =
-    &[Help, Details, AskQuit, AskUnhashed, AskStop, AskPaste, AskCanary, AskStart, AskRehearse, AskUnfinished];
+const WINDOWS: &[Place] = &[
+    Help,
+    Details,
+    AskQuit,
+    AskUnhashed,
+    AskStop,
+    AskPaste,
+    AskCanary,
+    AskStart,
+    AskRehearse,
+    AskUnfinished,
+    AskToken,
+    Held,
+];
 const EVERYWHERE: &[Place] = &[
     Detect,
     Snapshot,
@@ -173,6 +189,8 @@ const EVERYWHERE: &[Place] = &[
     AskStart,
     AskRehearse,
     AskUnfinished,
+    AskToken,
+    Held,
 ];
 const SCROLLS: &[Place] =
     &[Detect, Snapshot, Members, Review, Restore, Launch, Proof, Help, Details, AskPaste, AskRehearse, AskUnfinished];
@@ -196,7 +214,7 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Other, [ch('o')], "o", "other source", "put what the next source says into the selected cell, round and round (≠ marks cells where sources differ)", &[Members]),
     row!(Action::AskAgain, [ch('r')], "r", "ask again", "ask every member again", &[Detect]),
     row!(Action::Endpoints, [ch('e')], "e", "endpoints", "type the client URLs to ask, separated by commas", &[Detect]),
-    row!(Action::Unfinished, [ch('u')], "u", "unfinished run", "show the restore that was begun earlier and is not complete", &[Detect]),
+    row!(Action::Unfinished, [ch('u')], "u", "earlier run", "show the restore of an earlier run that is not complete, or not verified", &[Detect]),
     row!(Action::Gone, [ch('g')], "g", "gone", "mark the selected silent member as gone for good (asks first); g again takes it back", &[Detect]),
     row!(Action::Agree, [ch('y')], "y", "take unhashed", "take the selected file although it carries no checksum (asks first)", &[Snapshot]),
     row!(Action::Details, [ch('i')], "i", "inspect", "everything known about the selected source", &[Snapshot]),
@@ -211,7 +229,7 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Remove, [ch('-'), key(KeyCode::Delete)], "-", "remove", "take the selected member out of the table (u brings it back)", &[Members]),
     row!(Action::Undo, [ch('u')], "u", "undo", "take back the last change of the table", &[Members]),
     row!(Action::PasteCluster, [ch('p')], "p", "paste cluster", "type or paste an --initial-cluster value; it replaces names and peer URLs. A paste on the step itself, of that or of etcdctl member list, asks first", &[Members]),
-    row!(Action::FreshToken, [ch('g')], "g", "", "make a new cluster token", &[Members]),
+    row!(Action::FreshToken, [ch('g')], "g", "", "make a new cluster token (asks first)", &[Members]),
     row!(Action::Label, [ch('l')], "l", "label", "change what this cluster is called here; it is what you type to confirm", &[Detect, Members]),
     row!(Action::Rehearse, [ch('d')], "d", "rehearse", "build and prove every member beside its place, ask the old cluster again, and remove what was built (asks first)", &[Review]),
     row!(Action::Closer, [ch('c')], "c", "look closer", "send requorum for a moment to hosts where an etcd runs, to learn how it is stopped", &[Review]),
@@ -266,12 +284,15 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Yes, [ch('y'), ch('q')], "y", "yes, quit", "quit", &[AskQuit]),
     row!(Action::Yes, [ch('y')], "y", "yes, take it", "take the file", &[AskUnhashed]),
     row!(Action::Yes, [ch('y')], "y", "yes, replace", "replace the table (u takes it back)", &[AskPaste]),
+    row!(Action::Yes, [ch('y')], "y", "yes, a new one", "make a new token", &[AskToken]),
+    row!(Action::Yes, [key(KeyCode::Enter)], "⏎", "go on", "do what was asked for, once nothing is waited for any more", &[Held]),
+    row!(Action::Close, [key(KeyCode::Esc)], "Esc", "close", "close the window; what is under way goes on", &[Held]),
     row!(Action::Yes, [ch('y')], "y", "yes, rehearse", "build and prove, then remove it again", &[AskRehearse]),
     row!(Action::Yes, [ch('y')], "y", "go on with it", "go on with the run that was begun", &[AskUnfinished]),
     row!(Action::Yes, [ch('y')], "y", "yes, stop", "stop at the next safe point", &[AskStop]),
     row!(Action::Yes, [ch('y')], "y", "yes, start it", "run the command", &[AskStart]),
     row!(Action::Yes, [ch('y')], "y", "yes, write it", "write the key", &[AskCanary]),
-    row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('n')], "⏎", "no, stay", "stay", &[AskQuit, AskUnhashed, AskStop, AskPaste, AskCanary, AskStart, AskRehearse]),
+    row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('n')], "⏎", "no, stay", "stay", &[AskQuit, AskUnhashed, AskStop, AskPaste, AskCanary, AskStart, AskRehearse, AskToken]),
     row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('n')], "⏎", "leave it", "leave it as it stands", &[AskUnfinished]),
     row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('q'), ch('?')], "Esc", "close", "close", &[Help, Details]),
     row!(Action::Interrupt, [ctrl('c')], "Ctrl-C", "", "leave (asks once, then goes)", EVERYWHERE),

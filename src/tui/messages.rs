@@ -231,3 +231,41 @@ pub enum Msg {
         fresh: String,
     },
 }
+
+impl Msg {
+    /// The effect that this message is the last of; none where more will come, or where no effect was asked for it.
+    pub fn settles(&self) -> Option<u64> {
+        match self {
+            Msg::Answered { id, .. }
+            | Msg::Hashed { id, .. }
+            | Msg::Found { id, .. }
+            | Msg::Looked { id, .. }
+            | Msg::Related { id, .. }
+            | Msg::Compared { id, .. }
+            | Msg::Inspected { id, .. }
+            | Msg::Saved { id, .. }
+            | Msg::HostsSeen { id }
+            | Msg::Here { id, .. }
+            | Msg::Journals { id, .. }
+            | Msg::ApplyEnded { id, .. }
+            | Msg::Fenced { id, .. }
+            | Msg::Verified { id, .. }
+            | Msg::Written { id, .. }
+            | Msg::Certificates { id, .. }
+            | Msg::LookedAround { id, .. }
+            | Msg::HostsKnown { id, .. }
+            | Msg::Offered { id, .. }
+            | Msg::Started { id, .. }
+            | Msg::Fresh { id, .. } => Some(*id),
+            Msg::Stepped { .. } | Msg::HostSeen { .. } | Msg::Told { .. } | Msg::Seen { .. } => None,
+            Msg::Start { .. }
+            | Msg::Returned
+            | Msg::Key(_)
+            | Msg::Paste(_)
+            | Msg::Resized(..)
+            | Msg::Tick(_)
+            | Msg::Terminated
+            | Msg::Noted(_) => None,
+        }
+    }
+}

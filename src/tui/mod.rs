@@ -42,6 +42,7 @@ use crossterm::{
 use futures_util::StreamExt;
 use ratatui::{Terminal, backend::CrosstermBackend};
 use tokio::{
+    runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
     sync::mpsc,
 };
@@ -105,9 +106,9 @@ pub fn go_on(model: &mut Model, world: Arc<dyn World>, companion: Option<&mut dy
             "This runs over ssh and not in tmux or screen: if the connection drops, the wizard ends at a safe point.",
         );
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(terminal_gone)?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(terminal_gone)?;
     hook_panics();
-    let ended = runtime.block_on(wizard(model, world, companion));
+    let ended = wizard(model, world, companion, &runtime);
     // a member that hangs must not keep the operator from leaving
     runtime.shutdown_background();
     ended.map_err(terminal_gone)?;
@@ -118,17 +119,25 @@ fn terminal_gone(error: io::Error) -> Trouble {
     Trouble::new(Kind::Failed, "the terminal cannot be used").why(error)
 }
 
-/// The event loop, between taking the terminal and giving it back.
-async fn wizard(model: &mut Model, world: Arc<dyn World>, mut companion: Option<&mut dyn Companion>) -> io::Result<()> {
+/// The event loop, between taking the terminal and giving it back. Only its waiting happens inside the runtime: whatever
+/// is called from here, a companion that starts a member first of all, may use a runtime of its own.
+fn wizard(
+    model: &mut Model,
+    world: Arc<dyn World>,
+    mut companion: Option<&mut dyn Companion>,
+    runtime: &Runtime,
+) -> io::Result<()> {
     let (tx, mut rx) = mpsc::unbounded_channel();
     let mut workers = Workers::new(world.clone(), move |msg| {
         // after the end nobody listens any more
         let _ = tx.send(msg);
     });
+    let entered = runtime.enter();
     let mut term = signal(SignalKind::terminate())?;
     let mut hup = signal(SignalKind::hangup())?;
     let mut int = signal(SignalKind::interrupt())?;
     let mut stop = signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?;
+    drop(entered);
     let frame = if std::env::var_os("SSH_CONNECTION").is_some() { FRAME_SSH } else { FRAME };
     let (started, before) = (Instant::now(), model.now_ms);
     let since =
@@ -169,7 +178,7 @@ async fn wizard(model: &mut Model, world: Arc<dyn World>, mut companion: Option<
                         // the old stream would read the keys meant for the shell, and it holds
                         // crossterm's reader: it must be gone before a new one is made
                         drop(keys.take());
-                        guard.suspend().await?;
+                        runtime.block_on(guard.suspend())?;
                         keys = Some(listen());
                         terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
                     }
@@ -193,33 +202,35 @@ async fn wizard(model: &mut Model, world: Arc<dyn World>, mut companion: Option<
             drawn = Some(Instant::now());
             dirty = false;
         }
-        tokio::select! {
-            event = next(&mut keys), if !gone => match event {
-                Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => pending.push(Msg::Key(key)),
-                Some(Ok(Event::Paste(text))) => pending.push(Msg::Paste(text)),
-                Some(Ok(Event::Resize(columns, lines))) => pending.push(Msg::Resized(columns, lines)),
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => {
-                    gone = true;
-                    pending.push(Msg::Terminated);
+        runtime.block_on(async {
+            tokio::select! {
+                event = next(&mut keys), if !gone => match event {
+                    Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => pending.push(Msg::Key(key)),
+                    Some(Ok(Event::Paste(text))) => pending.push(Msg::Paste(text)),
+                    Some(Ok(Event::Resize(columns, lines))) => pending.push(Msg::Resized(columns, lines)),
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => {
+                        gone = true;
+                        pending.push(Msg::Terminated);
+                    }
+                },
+                Some(msg) = rx.recv() => {
+                    pending.push(msg);
+                    while let Ok(more) = rx.try_recv() {
+                        pending.push(more);
+                    }
                 }
-            },
-            Some(msg) = rx.recv() => {
-                pending.push(msg);
-                while let Ok(more) = rx.try_recv() {
-                    pending.push(more);
+                _ = term.recv() => pending.push(Msg::Terminated),
+                _ = hup.recv() => pending.push(Msg::Terminated),
+                _ = int.recv() => pending.push(Msg::Terminated),
+                // sent from outside: the same as the key
+                _ = stop.recv() => pending.push(Msg::Key(KeyEvent::new(KeyCode::Char('z'), KeyModifiers::CONTROL))),
+                () = tokio::time::sleep(wait), if dirty => {}
+                () = tokio::time::sleep(TICK), if !dirty && (model.animates() || companion.is_some()) => {
+                    pending.push(Msg::Tick(since(started)));
                 }
             }
-            _ = term.recv() => pending.push(Msg::Terminated),
-            _ = hup.recv() => pending.push(Msg::Terminated),
-            _ = int.recv() => pending.push(Msg::Terminated),
-            // sent from outside: the same as the key
-            _ = stop.recv() => pending.push(Msg::Key(KeyEvent::new(KeyCode::Char('z'), KeyModifiers::CONTROL))),
-            () = tokio::time::sleep(wait), if dirty => {}
-            () = tokio::time::sleep(TICK), if !dirty && (model.animates() || companion.is_some()) => {
-                pending.push(Msg::Tick(since(started)));
-            }
-        }
+        });
     }
 }
 

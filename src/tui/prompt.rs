@@ -159,6 +159,15 @@ fn wanted<'a>(model: &'a Model, ask: &'a Ask) -> &'a str {
 
 fn armed(model: &Model, prompt: &Prompt) -> String {
     let wanted = wanted(model, &prompt.ask);
+    if prompt.ask == Ask::Confirm {
+        match review::gate(model) {
+            review::Gate::Label => {}
+            review::Gate::Asking(why) => return format!("{why} What you type here stays."),
+            review::Gate::Shut(why) | review::Gate::Consent(why) | review::Gate::Override(_, why) => {
+                return format!("In the way: {why} Enter shows the way on.");
+            }
+        }
+    }
     match (prompt.text(), &prompt.ask) {
         ("", Ask::Override(_)) => "It is written to the journal. Better: Esc, stop what answers, r asks again.".into(),
         ("", Ask::Consent) => review::consent_words(model),
@@ -220,6 +229,18 @@ pub fn submit(model: &mut Model) -> Vec<Effect> {
 
 /// Enter in a field that opens a shut way: only the right text counts, and only as an Enter of its own.
 fn confirm(model: &mut Model, prompt: Prompt, text: &str) -> Vec<Effect> {
+    if prompt.ask == Ask::Confirm {
+        // the field may have opened before this was known
+        match review::gate(model) {
+            review::Gate::Label => {}
+            review::Gate::Asking(why) => {
+                model.prompt = Some(prompt);
+                model.say(Tone::Warn, format!("{why} Press Enter again when that has ended."));
+                return Vec::new();
+            }
+            _ => return review::open(model),
+        }
+    }
     let wanted = wanted(model, &prompt.ask).to_string();
     if text != wanted || text.is_empty() {
         let what = match prompt.ask {

@@ -7,6 +7,7 @@ mod leaving;
 mod members;
 mod restore;
 mod snapshot;
+mod typed_ahead;
 
 use std::path::PathBuf;
 
@@ -17,8 +18,9 @@ use super::{
     app::{Effect, Model, Msg, Options, Overlay, update},
     ending::Leaving,
     headless::screen,
+    keys::Action,
     prompt::Ask,
-    steps::Step,
+    steps::{Step, review},
 };
 use crate::{
     engine::{

@@ -22,6 +22,7 @@ use crate::{
     },
     recovery::hosts::{HostEvent, Told, Until},
     trouble::{Kind, Trouble},
+    world::journal::{Event, Record},
 };
 
 fn type_in(model: &mut Model, text: &str) {
@@ -343,6 +344,79 @@ fn taking_back_shows_what_it_would_stop_and_needs_the_label() {
     press(&mut model, Esc);
     press(&mut model, Enter);
     assert_eq!(ask(&model), Some(Ask::Confirm), "begun anew, by the label");
+}
+
+/// A journal of a plan that was restored at `since`, with `more` after that.
+fn restored_journal(plan: &Plan, since: &str, more: Vec<Record>) -> Vec<Record> {
+    let mut begun = begun_record(plan, "InPlace");
+    begun.at = since.into();
+    let line = |kind, data: serde_json::Value| {
+        let serde_json::Value::Object(data) = data else { panic!() };
+        Record { at: since.into(), kind, text: "x".into(), data, prev: String::new(), hash: String::new() }
+    };
+    let placed = plan.members.iter().map(|m| {
+        let HostEvent::Placed(swapped) = placed(plan, &m.name) else { panic!() };
+        line(Event::Done, serde_json::json!({"member": m.name, "swapped": swapped}))
+    });
+    let ended = line(Event::Ended, serde_json::json!({"complete": true}));
+    [begun].into_iter().chain(placed).chain([ended]).chain(more).collect()
+}
+
+fn started_on(found: Vec<(std::path::PathBuf, crate::trouble::Result<Vec<Record>>)>) -> Model {
+    let mut model = Model::new(super::Options { label: None, journals: "/state".into(), ..Default::default() }, "REAL");
+    let effects = update(&mut model, Msg::Start { now: 9, fresh: "7f3a".into() });
+    let id = effects.iter().find_map(|e| if let Effect::Journals { id, .. } = e { Some(*id) } else { None });
+    send(&mut model, Msg::Journals { id: id.unwrap(), found });
+    model
+}
+
+#[test]
+fn what_is_in_place_and_was_never_verified_is_offered_with_its_commands() {
+    let plan = at_review().review.plan.unwrap();
+    let journal = |since, more| ("/state/y.journal".into(), Ok(restored_journal(&plan, since, more)));
+    let mut model = started_on(vec![journal("2026-11-22T03:12:00Z", Vec::new())]);
+    assert_eq!(model.overlay, Some(Overlay::Unfinished));
+    let shown = screen(&model, 100, 30);
+    assert!(shown.contains("restored but not verified") && !shown.contains("nothing written yet"), "{shown}");
+    press(&mut model, Char('y'));
+    assert_eq!((model.step, model.restore.plan.as_ref(), model.restore.complete()), (Step::Launch, Some(&plan), true));
+    assert!(screen(&model, 100, 30).contains("--name=m1"));
+    let effects = press(&mut model, Char('n'));
+    assert!(matches!(&effects[..], [Effect::Verify { plan: asked, .. }] if **asked == plan), "{effects:?}");
+    // and taken back by the label, as ever
+    press(&mut model, Esc);
+    press(&mut model, Esc);
+    press(&mut model, Char('u'));
+    assert_eq!((model.step, ask(&model)), (Step::Restore, Some(Ask::Undo)));
+
+    // a later plan in the same directories: the earlier one is not there any more
+    let mut later = plan.clone();
+    later.token = "another".into();
+    let proof = serde_json::json!({"exit_code": 0});
+    let serde_json::Value::Object(data) = proof else { panic!() };
+    let proof = Record {
+        at: "2026-11-23T03:12:00Z".into(),
+        kind: Event::Proof,
+        text: "proven".into(),
+        data,
+        prev: String::new(),
+        hash: String::new(),
+    };
+    let newer = ("/state/z.journal".into(), Ok(restored_journal(&later, "2026-11-23T03:00:00Z", vec![proof])));
+    let model = started_on(vec![journal("2026-11-22T03:12:00Z", Vec::new()), newer]);
+    assert_eq!((model.overlay, model.unfinished.any()), (None, false));
+}
+
+#[test]
+fn a_goal_of_another_version_is_refused_and_never_guessed() {
+    let plan = at_review().review.plan.unwrap();
+    for goal in ["Salvaged", ""] {
+        let mut model = started_on(vec![("/state/y.journal".into(), Ok(vec![begun_record(&plan, goal)]))]);
+        assert_eq!(model.overlay, Some(Overlay::Unfinished));
+        assert_eq!(press(&mut model, Char('y')), []);
+        assert_eq!((model.step, model.review.plan.as_ref()), (Step::Detect, None));
+        assert!(said(&model).contains("cannot be resumed"), "{}", said(&model));
+    }
 }
 
 #[test]

@@ -35,14 +35,14 @@ use tonic::Status;
 
 pub use self::connect::Connect;
 use self::{
-    answer::{Heard, Miss, NO_LEADER, Reading, answered, client, note_members, says},
+    answer::{Heard, Miss, Reading, answered, client, note_members, says},
     dial::{Line, Target},
     words::Refusal,
 };
 use super::tls;
 use crate::{
     engine::progress::Watch,
-    etcd::membership::Id,
+    etcd::{membership::Id, server_error::ServerError},
     plan::facts::{
         Alarm, Answer, Hashed, KnownMember, MemberSays, Read, Source,
         rows::StoredRows,
@@ -272,6 +272,7 @@ impl Members {
                 let revision = if revision > 0 { revision } else { newest };
                 Hashed::Says { hash: said.hash(), revision, compacted: said.compact_version() }
             }
+            Err(miss) if miss.error() == Some(ServerError::Compacted) => Hashed::Compacted(miss.words()),
             Err(miss) => Hashed::Failed(match token {
                 Some(why) if miss.is_auth() => format!("{}, and no token: {why}", miss.words()),
                 _ => miss.words(),
@@ -325,7 +326,7 @@ impl Members {
         match answered(self.connect.answer_timeout(), client.update_user(Some((user, password)))).await {
             Ok(()) => Ok(true),
             // credentials given to a cluster that asks for none do no harm
-            Err(Miss::Status(status)) if status.message().contains("authentication is not enabled") => Ok(false),
+            Err(miss) if miss.error() == Some(ServerError::NoAuthentication) => Ok(false),
             Err(miss) => Err(miss.words()),
         }
     }
@@ -336,13 +337,18 @@ impl Members {
     /// (`EtcdServer.Range`: `linearizableReadNotify`, after it `doSerialize`; the same from 3.4 to
     /// 3.7), so a refusal for want of a right proves quorum as well as an answer does.
     async fn read(&self, client: &Client, reading: Reading) -> Read {
+        self.read_or_error(client, reading).await.0
+    }
+
+    /// The same, with etcd's own error where it is one.
+    async fn read_or_error(&self, client: &Client, reading: Reading) -> (Read, Option<ServerError>) {
         let options = GetOptions::new().with_keys_only().with_limit(1);
         let options = if reading == Reading::Serializable { options.with_serializable() } else { options };
         let mut kv = client.kv_client();
         match answered(self.connect.answer_timeout(), kv.get(PROBE_KEY, Some(options))).await {
-            Ok(_) => Read::Served,
-            Err(miss) if miss.is_auth() && reading == Reading::Linearizable => Read::Served,
-            Err(miss) => Read::Failed(miss.words()),
+            Ok(_) => (Read::Served, None),
+            Err(miss) if miss.is_auth() && reading == Reading::Linearizable => (Read::Served, None),
+            Err(miss) => (Read::Failed(miss.words()), miss.error()),
         }
     }
 
@@ -357,17 +363,18 @@ impl Members {
         let mut stranger = client(line, false).await?;
         // with «require leader» a member without one says so at once instead of waiting
         let (read, who) = tokio::join!(
-            async { Ok::<_, Refusal>(self.read(&client(line, true).await?, Reading::Linearizable).await) },
+            async { Ok::<_, Refusal>(self.read_or_error(&client(line, true).await?, Reading::Linearizable).await) },
             self.who(&stranger)
         );
-        let read = read?;
+        let (read, error) = read?;
         let mut says = MemberSays {
             errors: vec![format!("status refused: {}", words::said(refused))],
+            list_refused: ServerError::of(refused.message()) == Some(ServerError::NoUser),
             ..who.clone().unwrap_or_default()
         };
         match &read {
             Read::Served => {}
-            Read::Failed(why) if why == NO_LEADER && who.is_some() => {
+            Read::Failed(_) if error == Some(ServerError::NoLeader) && who.is_some() => {
                 says.errors.extend(["etcdserver: no leader".to_owned(), CLOSED.to_owned()]);
                 says.closed = Some("wants a password".to_owned());
                 return Ok(says);

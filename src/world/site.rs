@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     agent::{Have, Wanted, receive},
     engine::{
-        claim::{Claim, Run},
+        claim::{Claim, NotClaimed, Run},
         progress::Watch,
         restore::Restored,
         swap::{Record, Standing, Swapped, Went},
@@ -48,7 +48,7 @@ pub trait Site: Send + Sync {
     ///
     /// # Errors
     /// `Refused`, saying who has one of them, where and since when.
-    fn claim(&self, run: &Run, targets: &[PathBuf]) -> Result<Claim>;
+    fn claim(&self, run: &Run, targets: &[PathBuf]) -> std::result::Result<Claim, NotClaimed>;
 
     /// The journal of this plan on this machine.
     fn journal(&self, target: &Path, plan: &str) -> PathBuf;

@@ -12,7 +12,7 @@ use std::{
 use requorum::{
     agent::{Have, Wanted},
     engine::{
-        claim::{Claim, Run},
+        claim::{Claim, NotClaimed, Run},
         progress::{Flow, Phase, Progress, Watch},
         restore::Restored,
         swap::{Record, Standing, Swapped, Went},
@@ -599,7 +599,7 @@ fn unit(member: &Member) -> ConfigFacts {
 }
 
 impl Site for Fake {
-    fn claim(&self, _run: &Run, _targets: &[PathBuf]) -> Result<Claim> {
+    fn claim(&self, _run: &Run, _targets: &[PathBuf]) -> std::result::Result<Claim, NotClaimed> {
         Ok(Claim::default())
     }
 

@@ -3,12 +3,20 @@
 
 use std::collections::BTreeSet;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
     etcd::version::Minor,
-    plan::{Plan, destination, table::Column},
-    recovery::journal::{Event, Record},
+    plan::{
+        Plan, destination,
+        table::{Column, Origin},
+    },
+    recovery::{
+        hosts::Until,
+        journal::{Event, Record},
+    },
+    trouble::Fault,
 };
 
 /// From what the members were restored.
@@ -109,7 +117,7 @@ impl Shape {
         let detect = told.decided("detect", "voters").next_back();
         let (alone, stopped) = living(&told, detect);
         let chosen = told.decided("snapshot", "loses").next_back();
-        let loses: Vec<&str> = chosen.into_iter().flat_map(|data| texts(data.get("loses"))).collect();
+        let (lost, log) = losses(chosen);
         let names = cells(&told, Column::Name).iter().any(|cell| replaced(cell));
         let peers = cells(&told, Column::Peer);
         Ok(Shape {
@@ -119,9 +127,9 @@ impl Shape {
             alone,
             asked: detect.is_some() || told.of(Event::Asked).any(|r| r.data.contains_key("raft_index")),
             stopped,
-            source: source(plan, alone, loses.iter().any(|text| text.starts_with("Against "))),
-            lost: chosen.map(|_| loses.iter().any(|text| text.starts_with("Against "))),
-            log: chosen.map(|_| loses.iter().any(|text| text.contains("restoring it loses"))),
+            source: source(plan, alone, lost),
+            lost: chosen.map(|_| lost),
+            log: chosen.map(|_| log),
             target: plan.target,
             moved: (!peers.is_empty()).then(|| peers.iter().filter(|cell| replaced(cell)).count()),
             renamed: names,
@@ -157,6 +165,17 @@ fn number(value: Option<&Value>) -> Option<usize> {
 
 fn texts(value: Option<&Value>) -> impl Iterator<Item = &str> {
     value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// Whether the chosen source lacked revisions that another one had, and whether a log went on past it. Journals from before
+/// these were fields tell it by their sentences, whose wording cannot change any more.
+fn losses(chosen: Option<&Data>) -> (bool, bool) {
+    let Some(data) = chosen else { return (false, false) };
+    let old = |is: fn(&str) -> bool| texts(data.get("loses")).any(is);
+    match data.get("loses_log").and_then(Value::as_bool) {
+        Some(log) => (data.get("loses_revisions").and_then(Value::as_u64).is_some_and(|n| n > 0), log),
+        None => (old(|text| text.starts_with("Against ")), old(|text| text.contains("restoring it loses"))),
+    }
 }
 
 /// The kind of source, as path and checksum tell it; a saved snapshot is a survivor's where one answered and nothing
@@ -195,16 +214,35 @@ fn cells<'a>(told: &Told<'a>, column: Column) -> Vec<&'a Value> {
 
 /// Whether a cell was changed from what the old cluster said.
 fn replaced(cell: &Value) -> bool {
-    let old = |other: &Value| {
-        texts(other.get("from")).any(|from| ["the snapshot", "'s answer"].iter().any(|of| from.ends_with(of)))
+    let origin = |value: &Value| Origin::deserialize(&value["origin"]).ok();
+    // journals from before there was an origin name it in words that cannot change any more
+    let old = |other: &Value| match origin(other) {
+        Some(origin) => matches!(origin, Origin::Snapshot | Origin::Answer),
+        None => texts(other.get("from")).any(|from| ["the snapshot", "'s answer"].iter().any(|of| from.ends_with(of))),
     };
-    matches!(cell["from"].as_str(), Some("typed" | "the inventory"))
-        && cell["instead_of"].as_array().is_some_and(|other| other.iter().any(old))
+    let new = match origin(cell) {
+        Some(origin) => matches!(origin, Origin::Typed | Origin::Inventory),
+        None => matches!(cell["from"].as_str(), Some("typed" | "the inventory")),
+    };
+    new && cell["instead_of"].as_array().is_some_and(|other| other.iter().any(old))
 }
 
 /// Whether a member that stands was built by hand: its host took no program that could have read it back.
 fn by_hand(data: &Data) -> bool {
     data.contains_key("member") && !data.contains_key("restored")
+}
+
+/// Whether a line says that a filesystem had not enough room. Lines from before faults were written down say it in words
+/// that cannot change any more.
+fn ran_out(record: &Record) -> bool {
+    let is = |value: Option<&Value>| value.and_then(|v| Fault::deserialize(v).ok()) == Some(Fault::NoSpace);
+    let problems = record.data.get("problems").and_then(Value::as_array);
+    let known = is(record.data.get("error").and_then(|error| error.get("fault")))
+        || problems.is_some_and(|all| all.iter().any(|problem| is(problem.get("fault"))));
+    let typed = problems.is_some_and(|all| all.iter().any(|problem| problem.get("fault").is_some()))
+        || record.data.get("error").is_some_and(|error| error.get("fault").is_some());
+    let all = || serde_json::to_string(&record.data).unwrap_or_default() + &record.text;
+    known || !typed && ["not enough space", "No space left", "os error 28"].iter().any(|word| all().contains(word))
 }
 
 /// A journal's lines, to be asked.
@@ -232,12 +270,8 @@ impl<'a> Told<'a> {
 
     /// What happened on the way, whatever was restored; the rest is as where nothing is told.
     fn on_the_way(&self, runs: usize) -> Shape {
-        let said = |record: &Record, words: &[&str]| {
-            let all = serde_json::to_string(&record.data).unwrap_or_default() + &record.text;
-            words.iter().any(|word| all.contains(word))
-        };
         let failed = |r: &&Record| r.kind == Event::Failed;
-        let ran_out = |r: &&Record| said(r, &["not enough space", "No space left", "os error 28"]);
+        let ran_out = |r: &&Record| ran_out(r);
         Shape {
             planned: false,
             voters: None,
@@ -271,7 +305,7 @@ impl<'a> Told<'a> {
     }
 
     fn end(&self) -> End {
-        let until = |r: &Record| r.data.get("until").and_then(Value::as_str) == Some("Undone");
+        let until = |r: &Record| r.data.get("until").and_then(|v| Until::deserialize(v).ok()) == Some(Until::Undone);
         let undoes = self.of(Event::Begun).next_back().is_some_and(until);
         let last = self.0.iter().rev().find(|r| matches!(r.kind, Event::Begun | Event::Ended));
         let whole = last.is_some_and(|r| r.kind == Event::Ended && r.data.get("complete") == Some(&Value::Bool(true)));

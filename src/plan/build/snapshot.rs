@@ -100,7 +100,7 @@ fn health(source: &FileFacts, skip_hash_check: bool, accepted: Option<i64>) -> O
         Health::Unhashed if !skip_hash_check => {
             "the snapshot carries no SHA-256 (a copy of member/snap/db does not); say that it may be taken (--skip-hash-check), or take another".into()
         }
-        Health::Packed(why) | Health::Broken(why) => format!("the snapshot cannot be restored: {why}"),
+        Health::Packed(why) | Health::Broken(why) | Health::Unreadable(why) => format!("the snapshot cannot be restored: {why}"),
         _ => "the snapshot was not read through yet".to_string(),
     };
     Some(error(text))

@@ -170,7 +170,7 @@ pub(super) fn agreed(case: Case<'_>) -> Option<u32> {
 
 /// True where the plan's revision was compacted away on a member.
 pub(super) fn passed_by(says: &MemberSays) -> bool {
-    matches!(&says.hash, Hashed::Failed(why) if why.contains("compacted"))
+    matches!(&says.hash, Hashed::Compacted(_))
 }
 
 /// The newest revision that every member is known to have: what the canary was read through each with, or the lowest that
@@ -219,7 +219,7 @@ enum Cause {
 fn compared(case: Case<'_>, ours: &[Ours<'_>], of: &dyn Fn(&Ours<'_>) -> Hashed, cause: Option<Cause>) -> Check {
     let mut failed = Vec::new();
     for our in ours {
-        if let Hashed::Failed(why) = of(our) {
+        if let Hashed::Failed(why) | Hashed::Compacted(why) = of(our) {
             failed.push(format!("{}: {why}", our.0.name));
         }
     }

@@ -242,11 +242,7 @@ pub(super) fn canary(case: Case<'_>, wrong: bool) -> Option<Check> {
         )
         .map(|check| check.todo("Clients that watch will miss changes: look at the members' logs.")),
         // who may not write has proven nothing of the cluster
-        Canary::Failed { key, why, left: false }
-            if ["permission denied", "user name is empty"].iter().any(|w| why.contains(w)) =>
-        {
-            check(Outcome::Unknown, format!("{key} may not be written by this user: {why}"))
-        }
+        Canary::Denied { key, why } => check(Outcome::Unknown, format!("{key} may not be written by this user: {why}")),
         Canary::Failed { key, why, left } => {
             let check = Check::new(Topic::Canary, Outcome::Fail, format!("writing {key} failed: {why}"));
             Some(match left {

@@ -69,7 +69,7 @@ pub(super) fn members(case: Case<'_>) -> Check {
     let mut locked = false;
     for (teller, _, says) in case.ours() {
         if says.members.is_empty() {
-            locked |= says.errors.iter().any(|error| error.contains("user name is empty"));
+            locked |= says.list_refused;
             untold.push(teller.name.clone());
             continue;
         }

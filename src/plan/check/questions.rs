@@ -132,7 +132,7 @@ pub fn again(seen: &mut Observed, answers: Vec<(String, Answer)>) {
         let mut same = false;
         if let (Answer::Says(says), Some((cluster, id, hash))) = (&mut answer, before) {
             same = (says.cluster_id, says.member_id) == (cluster, id);
-            let compacted = matches!(&hash, Hashed::Failed(why) if why.contains("compacted"));
+            let compacted = matches!(&hash, Hashed::Compacted(_));
             if same && (compacted || compacted_alike && matches!(hash, Hashed::Says { .. })) {
                 says.hash = hash;
             }

@@ -198,6 +198,7 @@ fn what_is_missing_is_waited_for_and_then_named() {
                 let says = said(s, 2);
                 (says.version, says.leader, says.raft_term) = (String::new(), Id(0), 0);
                 says.errors = vec!["status refused: etcdserver: user name is empty".into()];
+                says.list_refused = true;
             },
             "m3: tells strangers nothing (status refused: etcdserver: user name is empty): --user and --password",
         ),
@@ -208,6 +209,7 @@ fn what_is_missing_is_waited_for_and_then_named() {
                     let says = said(s, at);
                     (says.leader, says.has_leader, says.members) = (Id(0), Some(true), Vec::new());
                     says.errors = vec!["status refused: etcdserver: user name is empty".into()];
+                    says.list_refused = true;
                 }
             },
             "members: m2 and m3 do not tell the member list: passwords are on, give --user and --password of root; \
@@ -273,7 +275,7 @@ fn what_cannot_be_told_is_never_taken_for_right() {
 
     let mut seen = good(&plan);
     for at in 0..3 {
-        said(&mut seen, at).hash = Hashed::Failed("etcdserver: mvcc: required revision has been compacted".into());
+        said(&mut seen, at).hash = Hashed::Compacted("etcdserver: mvcc: required revision has been compacted".into());
         seen.members[at].common = Hashed::Says { hash: 5, revision: 83_900, compacted: 83_850 };
     }
     let proof = check(&plan, &seen, &Told::Not);
@@ -292,7 +294,7 @@ fn what_cannot_be_told_is_never_taken_for_right() {
 
     let mut seen = good(&plan);
     let why = "http://127.0.0.31:2379: put: etcdserver: permission denied".to_string();
-    seen.canary = Canary::Failed { key: "requorum/canary/x".into(), why, left: false };
+    seen.canary = Canary::Denied { key: "requorum/canary/x".into(), why };
     let proof = check(&plan, &seen, &Told::Not);
     assert_eq!((proof.verdict, proof.check(Topic::Canary).unwrap().outcome), (Verdict::Unproven, Outcome::Unknown));
 
@@ -381,7 +383,7 @@ fn questions_follow_from_what_is_known_and_end() {
     seen.canary = Canary::Waits;
     said(&mut seen, 2).revision = 1;
     assert_eq!(questions(&plan, &seen), []);
-    let gone = Hashed::Failed("etcdserver: mvcc: required revision has been compacted".into());
+    let gone = Hashed::Compacted("etcdserver: mvcc: required revision has been compacted".into());
     let mut seen = good(&plan);
     (0..3).for_each(|at| said(&mut seen, at).hash = gone.clone());
     assert_eq!(questions(&plan, &seen), [0, 1, 2].map(|at| Question::Common(at, 83_799)));

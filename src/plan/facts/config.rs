@@ -71,6 +71,9 @@ pub const WITHHELD: &str = "(withheld)";
 pub struct Automation {
     /// What it does, a sentence without a full stop: `systemd starts etcd.service again whenever it ends`.
     pub what: String,
+    /// True where that sentence names the file itself.
+    #[serde(default)]
+    pub names_file: bool,
     /// True when it would act now or at the next boot; false when it is already paused.
     pub active: bool,
     /// The command that pauses it; empty where it is paused already.

@@ -108,6 +108,13 @@ pub enum Canary {
         /// True where it may still be there.
         left: bool,
     },
+    /// The user may not write, or nobody logged in; nothing was written.
+    Denied {
+        /// The key.
+        key: String,
+        /// What was refused, in etcd's words.
+        why: String,
+    },
 }
 
 /// How a watch from an old revision was answered.

@@ -183,6 +183,7 @@ fn config(kind: ConfigKind, active: bool) -> ConfigFacts {
         data_dir: Some("/var/lib/etcd".into()),
         wal_dir: None,
         automation: vec![Automation {
+            names_file: false,
             what: "systemd starts etcd.service again whenever it ends (Restart=always)".into(),
             active,
             pause: "systemctl stop etcd.service".into(),
@@ -235,7 +236,7 @@ fn held_directories_block_and_automation_is_listed_with_its_pause() {
     let both = fences(&plan, &old, &unit(ConfigKind::Unit, true, lives(OLD)));
     let texts: Vec<Option<&str>> = both.iter().map(|f| f.typed.as_deref()).collect();
     assert_eq!(texts, [Some("/var/lib/etcd"), None], "what blocks comes first");
-    assert_eq!(both[1].lift, "Pause it: `systemctl stop etcd.service`");
+    assert_eq!(both[1].lift.to_string(), "Pause it: `systemctl stop etcd.service`");
 }
 
 #[test]

@@ -14,7 +14,8 @@ use crate::{
 
 /// The newest revision among the sources of this cluster; where none is known to be, among all but the strangers.
 pub(super) fn newest(sources: &[Source]) -> Option<Newest> {
-    let readable = |s: &&Source| s.revision.is_some() && !matches!(s.standing, Standing::Broken(_));
+    let readable =
+        |s: &&Source| s.revision.is_some() && !matches!(s.standing, Standing::Broken(_) | Standing::Unreadable(_));
     let ours = sources.iter().any(|s| readable(&s) && s.relation.ours());
     let counts = |s: &&Source| if ours { s.relation.ours() } else { !matches!(s.relation, Relation::Other(_)) };
     let best = sources

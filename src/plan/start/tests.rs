@@ -51,7 +51,13 @@ fn dir(plan: &Plan, held: Held) -> DirFacts {
 
 fn config(kind: ConfigKind, place: &str, flags: &[(&str, &str)], resume: &str) -> ConfigFacts {
     let get = |flag: &str| flags.iter().find(|(name, _)| *name == flag).map(|(_, value)| (*value).into());
-    let automation = Automation { what: "it".into(), active: false, pause: String::new(), resume: resume.to_string() };
+    let automation = Automation {
+        what: "it".into(),
+        names_file: false,
+        active: false,
+        pause: String::new(),
+        resume: resume.to_string(),
+    };
     ConfigFacts {
         origin: Origin::File(place.into()),
         kind,

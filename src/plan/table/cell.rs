@@ -1,10 +1,13 @@
 //! Cells and rows: what stands in a cell, where it came from, and what every source said about it.
 
 use super::{Column, urls};
+use serde::{Deserialize, Serialize};
+
 use crate::plan::destination;
 
 /// Where a cell's text came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// The operator typed or pasted it.
     #[default]

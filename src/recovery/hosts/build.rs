@@ -14,7 +14,7 @@ use crate::{
     },
     plan::hosts,
     recovery::{Cancel, RowEvent},
-    trouble::{Kind, Result, Trouble},
+    trouble::{Kind, Result, Trouble, Way},
     world::ssh::Stop,
 };
 
@@ -48,7 +48,8 @@ fn all(job: &Job<'_>, host: &mut Ready<'_>, source: &Source<'_>, cancel: &Cancel
             format!("{} is being taken out of its place on {}", member.name, host.host),
         )
         .why("an earlier undo was cut off there")
-        .hint("Finish that first, with `requorum undo` and the same plan; then apply it."));
+        .hint("Finish that first, with the same plan; then apply it.")
+        .ways(&[Way::Undo]));
     }
     if rows.iter().all(|(_, standing)| *standing != Standing::Nothing) {
         return forget(job, host, &stop);

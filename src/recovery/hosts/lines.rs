@@ -14,10 +14,10 @@ use crate::{
         facts::host::{HostFacts, PlaceState, Root},
         halt::Halt,
         hosts as judged,
-        table::{Problem, Severity},
+        table::{About, Problem, Severity},
     },
     recovery::{RowEvent, journal::Event},
-    trouble::Trouble,
+    trouble::{Fault, Trouble},
 };
 
 /// One line.
@@ -43,6 +43,22 @@ impl Line {
 }
 
 impl HostEvent {
+    /// The member that it is about; none for what is about the host.
+    pub fn member(&self) -> Option<&str> {
+        match self {
+            HostEvent::Standing(name, _)
+            | HostEvent::Row(name, _)
+            | HostEvent::Discarded(name)
+            | HostEvent::Undone(name, _)
+            | HostEvent::ByHand(name, _)
+            | HostEvent::HandOver(name)
+            | HostEvent::Starting(name, _)
+            | HostEvent::Started { member: name, .. } => Some(name),
+            HostEvent::Placed(swapped) => Some(&swapped.name),
+            _ => None,
+        }
+    }
+
     /// The event as a line.
     pub fn line(&self, plan: &Plan) -> Line {
         let line = |event, kind, text: String, data| Line { event, kind, text, data };
@@ -178,7 +194,7 @@ fn commands(halt: &Halt) -> String {
 }
 
 fn failed(trouble: &Trouble) -> Value {
-    json!({"what": trouble.what, "why": trouble.why, "hint": trouble.hint})
+    json!({"what": trouble.what, "why": trouble.why, "hint": trouble.hint, "ways": trouble.ways, "fault": trouble.fault})
 }
 
 fn step(at: &Progress) -> Value {
@@ -188,7 +204,10 @@ fn step(at: &Progress) -> Value {
 /// Each problem with the member that it is about.
 fn said(plan: &Plan, problems: &[Problem]) -> Vec<Value> {
     let member = |p: &Problem| p.row.and_then(|row| plan.members.get(row)).map(|m| m.name.clone());
-    let said = |p: &Problem| json!({"error": p.severity == Severity::Error, "member": member(p), "text": p.text});
+    let said = |p: &Problem| {
+        let fault = (p.about == About::Space).then_some(Fault::NoSpace);
+        json!({"error": p.severity == Severity::Error, "member": member(p), "text": p.text, "fault": fault})
+    };
     problems.iter().map(said).collect()
 }
 

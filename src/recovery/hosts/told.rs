@@ -117,7 +117,7 @@ impl<'a> Teller<'a> {
             &begun,
             json!({
                 "plan": run.plan, "run": run.id, "operator": run.operator, "members": names,
-                "until": format!("{:?}", self.job.until), "whole_plan": plan,
+                "until": self.job.until, "whole_plan": plan,
             }),
         )?;
         let outcome = work();

@@ -1,11 +1,11 @@
 //! What the wizard starts from, and everything that it knows.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use super::super::{
-    ending::Leaving,
+    ending::{Leaving, Made},
     field::Field,
-    keys::Place,
+    keys::{Action, Place},
     prompt::{Ask, Prompt},
     steps::{Step, detect, hosts, launch, members, proof, restore, review, snapshot, unfinished},
     theme::{Look, Tone},
@@ -68,6 +68,11 @@ pub enum Overlay {
     Rehearse,
     /// Go on with a run that was begun earlier?
     Unfinished,
+    /// Make a new token?
+    Token,
+    /// This was asked for and waits for something that is under way. No other key acts meanwhile: what is typed ahead is
+    /// not taken for commands.
+    Held(Action),
 }
 
 /// A line above the footer: the answer to the last key.
@@ -127,9 +132,11 @@ pub struct Model {
     /// Runs that were begun earlier.
     pub unfinished: unfinished::State,
     /// What was written so far, a path and what it is.
-    pub written: Vec<(PathBuf, String)>,
+    pub written: Vec<(PathBuf, Made)>,
     /// How far leaving has come.
     pub leaving: Leaving,
+    /// The effects that have not answered yet.
+    pub(in crate::tui) under_way: BTreeSet<u64>,
     /// The last ID given to an effect.
     last_id: u64,
 }
@@ -162,6 +169,7 @@ impl Model {
             unfinished: unfinished::State::default(),
             written: Vec::new(),
             leaving: Leaving::No,
+            under_way: BTreeSet::new(),
             last_id: 0,
             options,
         };
@@ -193,6 +201,8 @@ impl Model {
             Some(Overlay::Pasted) => Place::AskPaste,
             Some(Overlay::Rehearse) => Place::AskRehearse,
             Some(Overlay::Unfinished) => Place::AskUnfinished,
+            Some(Overlay::Token) => Place::AskToken,
+            Some(Overlay::Held(_)) => Place::Held,
             None if self.prompt.is_some() => Place::Field,
             None => self.step.place(),
         }
@@ -207,6 +217,11 @@ impl Model {
             || self.hosts.asking()
             || self.review.asking()
             || self.prompt.as_ref().is_some_and(|p| p.ask.confirms() && !p.armed(self.now_ms))
+    }
+
+    /// True when nothing will change before the next key: no effect is under way, and nothing on the screen moves.
+    pub fn at_rest(&self) -> bool {
+        self.under_way.is_empty() && !self.animates()
     }
 
     /// Puts a sentence above the footer.

@@ -239,3 +239,34 @@ pub enum Effect {
     /// Leave.
     Quit,
 }
+
+impl Effect {
+    /// The ID under which it answers; none for what has no answer.
+    pub fn id(&self) -> Option<u64> {
+        match self {
+            Effect::Ask { id, .. }
+            | Effect::AskPeer { id, .. }
+            | Effect::Hash { id, .. }
+            | Effect::LookAround { id, .. }
+            | Effect::Find { id, .. }
+            | Effect::Inspect { id, .. }
+            | Effect::Look { id, .. }
+            | Effect::Relate { id, .. }
+            | Effect::Compare { id, .. }
+            | Effect::Save { id, .. }
+            | Effect::Fences { id, .. }
+            | Effect::LookAtHosts { id, .. }
+            | Effect::Here { id, .. }
+            | Effect::Journals { id, .. }
+            | Effect::Apply { id, .. }
+            | Effect::Verify { id, .. }
+            | Effect::KnowHosts { id, .. }
+            | Effect::Offer { id, .. }
+            | Effect::Start { id, .. }
+            | Effect::Write { id, .. }
+            | Effect::Certificates { id, .. }
+            | Effect::Fresh { id } => Some(*id),
+            Effect::Cancel { .. } | Effect::Note | Effect::Copy { .. } | Effect::Suspend | Effect::Quit => None,
+        }
+    }
+}

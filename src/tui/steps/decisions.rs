@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{super::app::Model, hosts_view, members};
 use crate::plan::{
     Plan,
+    ledger::Entries,
     sources::Place,
     table::{Column, Origin},
     words::{all, plural, thousands},
@@ -99,6 +100,7 @@ fn snapshot(model: &Model) -> Vec<(String, Value)> {
         json!({
             "step": "snapshot", "source": source.path, "sha256": content.map(|c| &c.sha256),
             "revision": content.map(|c| c.revision), "keys": content.map(|c| c.keys), "loses": loses,
+            "loses_revisions": listed.map(|listed| listed.loss.revisions), "loses_log": listed.map(|listed| matches!(listed.loss.entries, Entries::Beyond { .. })),
             "newest": state.list.newest.as_ref().map(|n| &n.words), "rank": rank.map(|rank| rank + 1),
             "of_sources": state.list.sources.len(), "without_checksum": unhashed,
             "warnings": listed.map(|listed| &listed.warnings),
@@ -139,11 +141,11 @@ fn table(model: &Model) -> (String, Value) {
                     .choices()
                     .iter()
                     .filter(|(choice, _)| choice.text != cell.text)
-                    .map(|(choice, from)| json!({"text": choice.text, "from": from}))
+                    .map(|(choice, from)| json!({"text": choice.text, "from": from, "origin": choice.origin}))
                     .collect();
                 (
                     column.heading().to_string(),
-                    json!({"text": cell.text, "from": origin(cell.origin), "instead_of": other}),
+                    json!({"text": cell.text, "from": origin(cell.origin), "origin": cell.origin, "instead_of": other}),
                 )
             });
             Value::Object(cells.collect())

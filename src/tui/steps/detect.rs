@@ -258,8 +258,8 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
     match action {
         Action::Open if rows.is_empty() => Err("There is no member in the table. e types client URLs to ask.".into()),
         Action::AskAgain if rows.is_empty() => Err("There is nobody to ask yet. e types client URLs.".into()),
-        Action::Unfinished if model.unfinished.runs.is_empty() => {
-            Err("No journal tells of a restore that was begun and is not complete.".into())
+        Action::Unfinished if !model.unfinished.any() => {
+            Err("No journal tells of a restore that is not complete or not verified.".into())
         }
         Action::Gone => match rows.get(model.detect.at) {
             None => Err("There is no member in the table.".into()),
@@ -272,6 +272,15 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
             Err(format!("Next waits for {} to answer or to run into its deadline.", waiting.join(", ")))
         }
         _ => Ok(()),
+    }
+}
+
+/// Whether `action` waits for answers.
+pub(super) fn awaits(model: &Model, action: Action) -> bool {
+    match action {
+        Action::Next => model.detect.asking() > 0,
+        Action::Gone => model.detect.rows.get(model.detect.at).is_some_and(Asked::waits),
+        _ => false,
     }
 }
 

@@ -145,7 +145,7 @@ fn hash_words(hash: &Hashed) -> String {
     match hash {
         Hashed::NotAsked => "not asked".into(),
         Hashed::Asking => "asking …".into(),
-        Hashed::Failed(why) => why.clone(),
+        Hashed::Failed(why) | Hashed::Compacted(why) => why.clone(),
         Hashed::Says { hash, revision, compacted } => {
             let compacted =
                 if *compacted > 0 { format!(" (compacted {})", text::thousands(*compacted)) } else { String::new() };

@@ -1,10 +1,14 @@
 //! Launch, as far as other hosts take part: what they told of themselves, and the selected member started by what starts an
 //! etcd there.
 
-use super::super::{
-    app::{Effect, Model, Overlay, leave_when_safe},
-    text,
-    theme::Tone,
+use super::{
+    super::{
+        app::{Effect, Model, Overlay, leave_when_safe},
+        keys::Action,
+        text,
+        theme::Tone,
+    },
+    Step,
 };
 use crate::{
     plan::{Member, Plan, destination, launch::HostKnown, start::Start},
@@ -80,6 +84,12 @@ pub(super) fn can(model: &Model) -> Result<(), String> {
     }
 }
 
+/// True while a host is looked at, or a member started.
+pub(super) fn is_busy(model: &Model) -> bool {
+    let state = &model.launch.started;
+    state.starting.is_some() || state.looking.is_some()
+}
+
 /// Looks how the selected member would be started; what is found is asked for.
 pub(super) fn ask(model: &mut Model) -> Vec<Effect> {
     let Some((plan, member)) = selected(model) else { return Vec::new() };
@@ -88,6 +98,8 @@ pub(super) fn ask(model: &mut Model) -> Vec<Effect> {
     let id = model.id();
     model.launch.started.looking = Some(id);
     model.say(Tone::Plain, format!("Looking how {name} would be started on its host."));
+    // the question comes here: no key that is pressed before it may answer it
+    model.open(Overlay::Held(Action::StartMember));
     vec![Effect::Offer { id, plan, name, journal }]
 }
 
@@ -97,6 +109,9 @@ pub(in crate::tui) fn offered(model: &mut Model, id: u64, result: Outcome<Vec<Of
     }
     model.launch.started.looking = None;
     model.status = None;
+    if model.overlay == Some(Overlay::Held(Action::StartMember)) {
+        model.overlay = None;
+    }
     let offer = match result {
         Ok(offers) => offers.into_iter().next(),
         Err(trouble) => return super::super::app::trouble_said(model, &trouble),
@@ -106,8 +121,13 @@ pub(in crate::tui) fn offered(model: &mut Model, id: u64, result: Outcome<Vec<Of
     match &offer.how {
         Ok(Start::By(commands)) => {
             let commands = commands.clone();
-            model.launch.started.offer = Some((offer, commands));
-            model.open(Overlay::Start);
+            // over nothing else: what is being typed there must not answer it
+            if model.step == Step::Launch && model.overlay.is_none() && model.prompt.is_none() {
+                model.launch.started.offer = Some((offer, commands));
+                model.open(Overlay::Start);
+            } else {
+                model.say(Tone::Plain, format!("{member} can be started from here: s on Launch asks."));
+            }
         }
         Ok(Start::Runs(pid)) => {
             let pid = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();

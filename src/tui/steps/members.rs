@@ -103,7 +103,7 @@ pub fn problem_at(problems: &[Problem], row: usize, column: Column) -> Option<&P
 /// A problem with its correction, which its own words may have named already.
 pub fn with_fix(problem: &Problem) -> String {
     match &problem.fix {
-        Some(fix) if !problem.text.contains(fix.as_str()) => format!("{}: {fix}?", problem.text),
+        Some(fix) if !problem.names_fix => format!("{}: {fix}?", problem.text),
         _ => problem.text.clone(),
     }
 }
@@ -320,14 +320,31 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
                 .collect();
             model.ask(Ask::Cluster, pairs.join(","));
         }
-        Action::FreshToken => {
-            let id = model.id();
-            model.members.refreshing = Some(id);
-            return vec![Effect::Fresh { id }];
-        }
+        Action::FreshToken => model.open(Overlay::Token),
         action => state.at = moved(state.at, action, state.lines()),
     }
     Vec::new()
+}
+
+/// The operator agreed to a new token.
+pub(in crate::tui) fn new_token(model: &mut Model) -> Vec<Effect> {
+    let id = model.id();
+    model.members.refreshing = Some(id);
+    vec![Effect::Fresh { id }]
+}
+
+/// What is asked before the token is replaced.
+pub(in crate::tui) fn token_words(model: &Model) -> (String, Vec<String>) {
+    let state = &model.members;
+    let mut lines = vec![
+        format!("The token is now {}.", state.token),
+        "A new one makes another plan, with other member and cluster IDs: members of a plan with the old token do not join it."
+            .into(),
+    ];
+    if state.token_typed {
+        lines.push("The present one was typed; it is not kept.".into());
+    }
+    ("Make a new cluster token?".into(), lines)
 }
 
 fn open(model: &mut Model) -> Vec<Effect> {

@@ -22,7 +22,7 @@ pub mod snapshot_work;
 pub mod unfinished;
 
 use super::{
-    app::{Effect, Model},
+    app::{Effect, Model, Overlay},
     keys::{Action, Place},
     page::Page,
     theme::Tone,
@@ -113,6 +113,20 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
     }
 }
 
+/// True when `action` is refused only because of something under way, which ends by itself.
+pub(super) fn awaits(model: &Model, action: Action) -> bool {
+    match model.step {
+        Step::Detect => detect::awaits(model, action),
+        Step::Snapshot => snapshot::awaits(model, action),
+        Step::Members => false,
+        Step::Review => action == Action::Rehearse && model.hosts.asking(),
+        // Next and going on again ask for nothing that is typed, and the step's own keys are wanted meanwhile
+        Step::Restore => action == Action::Undo && model.restore.running(),
+        Step::Launch => action == Action::StartMember && launch_start::is_busy(model),
+        Step::Proof => action == Action::Canary && model.proof.writing_id().is_some(),
+    }
+}
+
 /// Does `action` in the model's step.
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     match model.step {
@@ -173,6 +187,9 @@ pub(super) fn jump(model: &mut Model, number: u8) -> Vec<Effect> {
     let mut effects = Vec::new();
     while model.step < goal && model.prompt.is_none() {
         if let Err(why) = can(model, Action::Next) {
+            if awaits(model, Action::Next) {
+                model.open(Overlay::Held(Action::Next));
+            }
             model.say(Tone::Warn, why);
             break;
         }

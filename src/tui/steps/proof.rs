@@ -77,6 +77,11 @@ pub(in crate::tui) fn verified(model: &mut Model, id: u64, result: Outcomes<Box<
     model.proof.id = None;
     match result {
         Ok(proof) => {
+            if matches!(proof.verdict, Verdict::Proven | Verdict::Agree) {
+                // it is in the journal now, so that a later start does not offer it either
+                let plan = model.restore.plan.clone();
+                model.unfinished.unverified.retain(|(_, left)| Some(&left.plan) != plan.as_ref());
+            }
             model.proof.proof = Some(proof);
             if model.proof.canary && written(&model.proof) {
                 model.say(Tone::Good, "The key was put, read and deleted.");

@@ -97,8 +97,8 @@ pub struct Host {
     pub snapshot: Option<Arrived>,
     /// True once it was looked at from beside the data.
     pub close: bool,
-    /// What was written down of it, a line each.
-    pub log: Vec<String>,
+    /// What was written down of it, a line each, with the member that it is about.
+    pub log: Vec<(Option<String>, String)>,
 }
 
 /// The step's state.
@@ -231,6 +231,17 @@ pub(super) fn taking_back(model: &mut Model, plan: Plan) {
     }
     model.step = Step::Restore;
     model.ask(Ask::Undo, "");
+}
+
+/// Shows a plan that an earlier run put in place, as its journal says.
+pub(super) fn in_place(model: &mut Model, plan: Plan, placed: Vec<Swapped>) {
+    model.restore = State { until: Some(Until::InPlace), ..State::of(plan) };
+    for swapped in placed {
+        if let Some(row) = model.restore.rows.iter_mut().find(|row| row.name == swapped.name) {
+            row.stand = Stand::Placed(swapped);
+        }
+    }
+    model.launch = super::launch::State::default();
 }
 
 /// Takes the plan back, and stops what runs on its members' directories as it was shown. Called from one place: the label

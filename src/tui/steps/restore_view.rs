@@ -73,7 +73,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     match state.trouble(row) {
         Some(trouble) => {
             page.sentence(" ✖ ", &one_line(trouble), Tone::Bad, 3);
-            page.sentence("   ", trouble.hint.lines().next().unwrap_or_default(), Tone::Plain, 3);
+            page.sentence("   ", advice(trouble).lines().next().unwrap_or_default(), Tone::Plain, 3);
         }
         None => {
             for line in about(state, row) {
@@ -81,12 +81,19 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
             }
         }
     }
-    let others =
-        |line: &str| state.rows.iter().any(|r| r.name != row.name && line.starts_with(&format!("{}:", r.name)));
-    let last = state.host_of(row).and_then(|host| host.log.iter().rev().find(|line| !others(line)));
-    if let Some(line) = last.and_then(|last| last.lines().next()) {
+    let its = |about: &Option<String>| about.as_ref().is_none_or(|name| *name == row.name);
+    let last = state.host_of(row).and_then(|host| host.log.iter().rev().find(|(about, _)| its(about)));
+    if let Some(line) = last.and_then(|(_, last)| last.lines().next()) {
         page.sentence("   last: ", line, Tone::Faint, 2);
     }
+}
+
+/// What to do about a failure, the ways on by their keys here.
+fn advice(trouble: &Trouble) -> String {
+    trouble.advice(|way| match way {
+        Way::Resume => "t".into(),
+        Way::Undo => "u".into(),
+    })
 }
 
 /// Where the whole is.
@@ -273,9 +280,10 @@ pub(super) fn details(model: &Model) -> (String, Vec<String>) {
         if !trouble.why.is_empty() {
             lines.push(format!("Why: {}", trouble.why));
         }
-        if !trouble.hint.is_empty() {
+        let advice = advice(trouble);
+        if !advice.is_empty() {
             lines.push("What to do:".into());
-            lines.extend(trouble.hint.lines().map(|line| format!("  {}", line.trim())));
+            lines.extend(advice.lines().map(|line| format!("  {}", line.trim())));
         }
         lines.push(String::new());
         lines.push(
@@ -304,7 +312,7 @@ fn log(host: &Host) -> Vec<String> {
     if host.log.is_empty() {
         lines.push("  Nothing yet.".into());
     }
-    lines.extend(host.log.iter().flat_map(|text| text.lines()).map(|line| format!("  {line}")));
+    lines.extend(host.log.iter().flat_map(|(_, text)| text.lines()).map(|line| format!("  {line}")));
     lines
 }
 

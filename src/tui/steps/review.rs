@@ -10,7 +10,7 @@ pub use self::fencing::Fences;
 pub(super) use self::fencing::{ask_fences, old, orders, told};
 pub(in crate::tui) use self::{
     course::rehearsal,
-    fencing::{consent, consent_words, fenced, lift, lift_for},
+    fencing::{Gate, consent, consent_words, fenced, gate, lift, lift_for, open},
 };
 use super::{
     super::{
@@ -104,6 +104,13 @@ pub(in crate::tui) fn go_on(model: &mut Model, plan: Plan) -> Vec<Effect> {
     ask(model)
 }
 
+/// A plan that an earlier run put in place.
+pub(super) fn restored(model: &mut Model, plan: Plan) {
+    model.label.clone_from(&plan.label);
+    model.label_settled = true;
+    model.review = State { warnings: build::verify(&plan), plan: Some(plan), pinned: true, ..State::default() };
+}
+
 /// Leaves a plan that an earlier run began.
 pub(super) fn leave(model: &mut Model) {
     model.review = State::default();
@@ -145,7 +152,7 @@ pub(super) fn next(model: &mut Model) -> Vec<Effect> {
     } else if model.review.plan.is_none() {
         model.say(Tone::Bad, "There is no plan to carry out: Members has problems.");
     } else {
-        return fencing::open(model);
+        return open(model);
     }
     Vec::new()
 }

@@ -305,7 +305,9 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
             }
             Standing::Unread => Err(format!("{} is not read through yet.", source.name)),
             Standing::Held(why) => Err(format!("It cannot be taken: {why}.")),
-            Standing::Packed(why) | Standing::Broken(why) => Err(format!("It cannot be restored: {why}")),
+            Standing::Packed(why) | Standing::Broken(why) | Standing::Unreadable(why) => {
+                Err(format!("It cannot be restored: {why}"))
+            }
             Standing::ToSave | Standing::Remote | Standing::Whole | Standing::Sound | Standing::Limited(_) => Ok(()),
         },
         (Action::Agree, Some(source)) => match &source.standing {
@@ -314,7 +316,9 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
             Standing::Whole => Err("This file carries a checksum and it is right; Enter chooses it.".into()),
             Standing::Unread => Err("It is not read through yet.".into()),
             Standing::Held(why) | Standing::Packed(why) => Err(format!("It cannot be taken as it is: {why}.")),
-            Standing::Broken(why) => Err(format!("It cannot be restored, with or without a checksum: {why}")),
+            Standing::Broken(why) | Standing::Unreadable(why) => {
+                Err(format!("It cannot be restored, with or without a checksum: {why}"))
+            }
         },
         (Action::Compare, Some(source)) => match &source.place {
             _ if state.comparing.is_some() => Err("Two files are being compared already; c stops that.".into()),
@@ -350,11 +354,29 @@ fn next(model: &Model) -> Result<(), String> {
         None => Err("Next waits for a choice: select a source and press Enter.".into()),
         Some(_) if held.is_some() => Err(format!("The chosen file cannot be taken: {}.", held.unwrap_or_default())),
         Some(Health::Unread) => Err("Next waits for the chosen file to be read through.".into()),
-        Some(Health::Packed(why) | Health::Broken(why)) => Err(format!("The chosen file cannot be restored: {why}")),
+        Some(Health::Packed(why) | Health::Broken(why) | Health::Unreadable(why)) => {
+            Err(format!("The chosen file cannot be restored: {why}"))
+        }
         Some(Health::Limited(_)) if !state.chosen.as_ref().is_some_and(|path| state.agreed.contains(path)) => {
             Err("The chosen file is damaged; select it and press Enter to decide whether to take it.".into())
         }
         Some(Health::Verified | Health::Unhashed | Health::Limited(_)) => Ok(()),
+    }
+}
+
+/// Whether `action` waits for a file that is being saved or read.
+pub(super) fn awaits(model: &Model, action: Action) -> bool {
+    let state = &model.snapshot;
+    let selected = selected(model).map(|source| &source.standing);
+    match action {
+        Action::Open => match selected {
+            Some(Standing::ToSave | Standing::Remote) => state.saving.is_some(),
+            Some(Standing::Unread) => state.busy(),
+            _ => false,
+        },
+        Action::Agree => selected == Some(&Standing::Unread) && state.busy(),
+        // Next asks for nothing that is typed; c, which its refusal names, is wanted meanwhile
+        _ => false,
     }
 }
 

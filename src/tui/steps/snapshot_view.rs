@@ -10,7 +10,7 @@ use super::{
     snapshot::{Compared, selected},
 };
 use crate::plan::{
-    facts::{FileFacts, Health, UNREADABLE},
+    facts::{FileFacts, Health},
     ledger::Entries,
     sources::{Kind, Place, Relation, Source, Standing},
     words::natural,
@@ -153,7 +153,7 @@ fn checks(model: &Model, source: &Source) -> Spot {
         Standing::Limited(_) if is(&model.snapshot.agreed) => ("accepted".into(), Tone::Warn),
         Standing::Limited(_) => ("! damaged".into(), Tone::Warn),
         Standing::Held(_) => ("in use".into(), Tone::Warn),
-        Standing::Broken(why) if why.starts_with(UNREADABLE) => ("✖ unreadable".into(), Tone::Bad),
+        Standing::Unreadable(_) => ("✖ unreadable".into(), Tone::Bad),
         Standing::Broken(_) => ("✖ broken".into(), Tone::Bad),
     }
 }
@@ -165,7 +165,7 @@ type Said = (&'static str, Tone, String);
 fn said(model: &Model, source: &Source) -> Vec<Said> {
     let mut out: Vec<Said> = Vec::new();
     match &source.standing {
-        Standing::Broken(why) => out.push((" ✖ ", Tone::Bad, text::sentence(why))),
+        Standing::Broken(why) | Standing::Unreadable(why) => out.push((" ✖ ", Tone::Bad, text::sentence(why))),
         Standing::Limited(damage) => {
             let agreed = matches!(&source.place, Place::File(path) if model.snapshot.agreed.contains(path));
             let asks = if agreed { "" } else { " Enter asks whether to take it." };
@@ -193,7 +193,9 @@ fn said(model: &Model, source: &Source) -> Vec<Said> {
         )),
         Standing::Whole | Standing::Sound => {}
     }
-    if source.loss.entries != Entries::Unknown || !matches!(source.standing, Standing::Broken(_)) {
+    if source.loss.entries != Entries::Unknown
+        || !matches!(source.standing, Standing::Broken(_) | Standing::Unreadable(_))
+    {
         let newest = model.snapshot.list.newest.as_ref();
         let unsure = source.loss.entries != Entries::None;
         let tone = if unsure { Tone::Warn } else { Tone::Plain };
@@ -212,7 +214,10 @@ fn said(model: &Model, source: &Source) -> Vec<Said> {
             out.push((" ", Tone::Plain, format!("It is likely of this cluster: {why}; a file names no cluster.")));
         }
         Relation::CannotTell(_)
-            if matches!(source.standing, Standing::Remote | Standing::Unread | Standing::Broken(_)) => {}
+            if matches!(
+                source.standing,
+                Standing::Remote | Standing::Unread | Standing::Broken(_) | Standing::Unreadable(_)
+            ) => {}
         Relation::CannotTell(_) => {
             out.push((" ! ", Tone::Warn, format!("Whether it is of this cluster cannot be told: {why}.")));
         }
@@ -306,7 +311,7 @@ fn contents(file: &FileFacts) -> Vec<String> {
         Health::Unhashed => "No SHA-256 at its end; every page is sound.".into(),
         Health::Packed(_) => "In the archive every page is sound, and the SHA-256 is right where there is one.".into(),
         Health::Limited(damage) => text::sentence(&damage.why),
-        Health::Broken(why) => format!("Not restorable: {why}"),
+        Health::Broken(why) | Health::Unreadable(why) => format!("Not restorable: {why}"),
     });
     if let Some(c) = &file.content {
         lines.push(format!("SHA-256 of the whole file {}", c.sha256));

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{
     super::{
         app::{Effect, Model, leave_when_safe, trouble_said},
+        ending::Made,
         theme::Tone,
     },
     detect::says,
@@ -259,7 +260,7 @@ pub(in crate::tui) fn inspected(model: &mut Model, id: u64, result: Outcome<File
 
 /// Puts what is known of the file at `path` in the place of what was known before.
 fn put(model: &mut Model, path: &Path, facts: FileFacts) {
-    let unusable = matches!(facts.health, Health::Broken(_) | Health::Packed(_));
+    let unusable = matches!(facts.health, Health::Broken(_) | Health::Unreadable(_) | Health::Packed(_));
     match model.snapshot.files.iter_mut().find(|f| f.path == path) {
         // under the path by which it was found, whatever the reader calls it
         Some(file) => *file = FileFacts { path: path.to_path_buf(), ..facts },
@@ -283,7 +284,7 @@ pub(in crate::tui) fn saved(model: &mut Model, id: u64, result: Outcome<FileFact
     match result {
         Ok(facts) => {
             let sound = facts.health == Health::Verified;
-            model.written.push((work.path.clone(), "a snapshot".into()));
+            model.written.push((work.path.clone(), Made::Snapshot));
             put(model, &work.path, facts);
             let from = model.detect.rows.iter().find(|r| r.facts.endpoint == model.snapshot.saving_from);
             if let Some((row, says)) = from.and_then(|r| Some((r, says(&r.facts)?))) {

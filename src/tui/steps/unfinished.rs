@@ -1,16 +1,18 @@
-//! Runs that were begun and did not end as they were to: shown at the start, to go on with or to leave.
+//! What earlier runs left to do, as their journals say: a restore that is not complete, to be resumed, or one that is in
+//! place and was never verified, to be launched and verified. Shown at the start, and by a key on Detect.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use super::{
     super::{
-        app::{Effect, Model, Overlay},
+        app::{Effect, Model, Overlay, trouble_said},
         theme::Tone,
     },
     Step, restore, review,
 };
 use crate::{
-    recovery::resume::{self, Unfinished},
+    plan::Plan,
+    recovery::resume::{self, Unfinished, Unverified},
     trouble::Result,
     tui::text,
     world::journal::Record,
@@ -21,8 +23,43 @@ use crate::{
 pub struct State {
     /// The effect that reads the journals.
     reading: Option<u64>,
-    /// Each with its journal, the one begun last first.
+    /// Those that are not complete, each with its journal, the one begun last first.
     pub runs: Vec<(PathBuf, Unfinished)>,
+    /// Those that are in place and not verified, each with its journal, the one begun last first.
+    pub unverified: Vec<(PathBuf, Unverified)>,
+}
+
+/// What is left to do of one plan.
+#[derive(Debug, Clone, Copy)]
+enum Left<'a> {
+    Resume(&'a PathBuf, &'a Unfinished),
+    Verify(&'a PathBuf, &'a Unverified),
+}
+
+impl State {
+    /// True where an earlier run left something to do.
+    pub fn any(&self) -> bool {
+        self.first().is_some()
+    }
+
+    /// The plan that is in place as its journal says, where that is what was done last.
+    pub fn in_place(&self) -> Option<&Plan> {
+        match self.first()? {
+            Left::Verify(_, left) => Some(&left.plan),
+            Left::Resume(..) => None,
+        }
+    }
+
+    /// What was begun last.
+    fn first(&self) -> Option<Left<'_>> {
+        let resume = self.runs.first().map(|(path, run)| (&run.since, Left::Resume(path, run)));
+        let verify = self.unverified.first().map(|(path, left)| (&left.since, Left::Verify(path, left)));
+        resume.into_iter().chain(verify).max_by_key(|(since, _)| *since).map(|(_, left)| left)
+    }
+
+    fn count(&self) -> usize {
+        self.runs.len() + self.unverified.len()
+    }
 }
 
 /// Reads the journals.
@@ -43,47 +80,133 @@ pub(in crate::tui) fn found(model: &mut Model, id: u64, found: Vec<(PathBuf, Res
     }
     model.unfinished.reading = None;
     let mut runs = Vec::new();
+    let mut unverified: Vec<(PathBuf, Unverified)> = Vec::new();
+    let mut begun: Vec<(String, Plan)> = Vec::new();
     for (path, records) in found {
         match records {
-            Ok(records) => runs.extend(resume::standing(&records).map(|run| (path, run))),
+            Ok(records) => {
+                begun.extend(resume::last_begun(&records));
+                unverified.extend(resume::unverified(&records).map(|left| (path.clone(), left)));
+                runs.extend(resume::standing(&records).map(|run| (path, run)));
+            }
             Err(trouble) => {
                 let words = format!("{}: {}", trouble.what, trouble.why);
                 model.say(Tone::Warn, text::sentence(&words));
             }
         }
     }
+    // whose directories a later plan used since is not in place any more
+    unverified.retain(|(_, left)| {
+        !begun.iter().any(|(since, plan)| *since > left.since && *plan != left.plan && shares(plan, &left.plan))
+    });
     runs.sort_by(|a: &(PathBuf, Unfinished), b| b.1.since.cmp(&a.1.since));
-    model.unfinished.runs = runs;
+    unverified.sort_by(|a, b| b.1.since.cmp(&a.1.since));
+    (model.unfinished.runs, model.unfinished.unverified) = (runs, unverified);
     let idle = model.step == Step::Detect && model.overlay.is_none() && model.prompt.is_none();
-    if idle && !model.unfinished.runs.is_empty() {
+    if idle && model.unfinished.any() {
         model.open(Overlay::Unfinished);
     }
 }
 
-/// Goes on with the run begun last.
+/// Whether two plans use a directory in common.
+fn shares(one: &Plan, other: &Plan) -> bool {
+    let dirs = |plan: &Plan| -> BTreeSet<(String, PathBuf)> {
+        let of = |m: &crate::plan::Member| [Some(m.data_dir.clone()), m.wal_dir.clone()].into_iter().flatten();
+        plan.members.iter().flat_map(|m| of(m).map(|dir| (m.host.clone(), dir)).collect::<Vec<_>>()).collect()
+    };
+    !dirs(one).is_disjoint(&dirs(other))
+}
+
+/// Goes on with what was begun last: a run on Review, a restore that is in place on Launch.
 pub(in crate::tui) fn go_on(model: &mut Model) -> Vec<Effect> {
-    let Some((_, run)) = model.unfinished.runs.first().cloned() else { return Vec::new() };
-    if !run.undoes() {
-        return review::go_on(model, run.plan);
+    match model.unfinished.first() {
+        None => Vec::new(),
+        Some(Left::Verify(_, left)) => {
+            let left = left.clone();
+            review::restored(model, left.plan.clone());
+            restore::in_place(model, left.plan, left.placed);
+            super::enter(model, Step::Launch)
+        }
+        Some(Left::Resume(_, run)) => {
+            let run = run.clone();
+            match run.goal() {
+                Err(trouble) => {
+                    trouble_said(model, &trouble);
+                    Vec::new()
+                }
+                Ok(_) if !run.undoes() => review::go_on(model, run.plan),
+                Ok(_) => {
+                    model.label.clone_from(&run.plan.label);
+                    model.label_settled = true;
+                    restore::taking_back(model, run.plan);
+                    Vec::new()
+                }
+            }
+        }
     }
-    model.label.clone_from(&run.plan.label);
-    model.label_settled = true;
-    restore::taking_back(model, run.plan);
-    Vec::new()
+}
+
+/// What the key that goes on with it does.
+pub(in crate::tui) fn key_words(model: &Model) -> &'static str {
+    match model.unfinished.first() {
+        Some(Left::Verify(..)) => "launch commands",
+        _ => "go on with it",
+    }
 }
 
 /// The question's heading and lines.
 pub(in crate::tui) fn words(model: &Model) -> (String, Vec<String>) {
-    let title = "A restore was begun and is not complete".to_string();
-    let Some((path, run)) = model.unfinished.runs.first() else { return (title, Vec::new()) };
+    let (title, mut lines, path) = match model.unfinished.first() {
+        None => return (String::new(), Vec::new()),
+        Some(Left::Resume(path, run)) => ("A restore was begun and is not complete".to_string(), resumed(run), path),
+        Some(Left::Verify(path, left)) => {
+            (format!("Plan {} is restored but not verified", left.plan.short_id()), restored(left), path)
+        }
+    };
+    lines.push(format!("Its journal: {}", path.display()));
+    match model.unfinished.count() {
+        0 | 1 => {}
+        2 => lines.push("1 more plan is not complete or not verified; its journal is in the same directory.".into()),
+        many => lines.push(format!(
+            "{} more plans are not complete or not verified; their journals are in the same directory.",
+            many - 1
+        )),
+    }
+    (title, lines)
+}
+
+fn at(since: &str) -> String {
+    format!("{} UTC", since.replace('T', " ").trim_end_matches('Z'))
+}
+
+fn restored(left: &Unverified) -> Vec<String> {
+    let plan = &left.plan;
+    let mut lines = vec![
+        format!("Plan {} of {} was restored by {}, {}.", plan.short_id(), plan.label, left.who, at(&left.since)),
+        "Its journal says that every member was put in place and read back. Whether the members were started since is not \
+         in it."
+            .into(),
+    ];
+    if let Some((sentence, when)) = &left.seen {
+        lines.push(format!("Verified last {}, without a proof: {}", at(when), text::sentence(sentence)));
+    }
+    lines.push(String::new());
+    for member in &left.placed {
+        lines.push(format!("{}  in {}", member.name, member.restored.data_dir.display()));
+    }
+    lines.push(String::new());
+    lines.push(
+        "y shows the commands that start them (Launch), and n from there verifies what they serve (Proof). Nothing is \
+         written by that. Taking it back is u on Restore."
+            .into(),
+    );
+    lines
+}
+
+fn resumed(run: &Unfinished) -> Vec<String> {
     let what = if run.undoes() { "was being taken back" } else { "was begun" };
-    let mut lines = vec![format!(
-        "Plan {} of {} {what} by {}, {} UTC.",
-        run.plan.short_id(),
-        run.plan.label,
-        run.who,
-        run.since.replace('T', " ").trim_end_matches('Z')
-    )];
+    let mut lines =
+        vec![format!("Plan {} of {} {what} by {}, {}.", run.plan.short_id(), run.plan.label, run.who, at(&run.since))];
     lines.push(match &run.ended {
         Some(text) => format!("It ended: {text}."),
         None => "How it ended is not written down: it was cut off, or is still at work somewhere else.".into(),
@@ -94,19 +217,14 @@ pub(in crate::tui) fn words(model: &Model) -> (String, Vec<String>) {
         lines.push(format!("{name}  {last}"));
     }
     lines.push(String::new());
-    lines.push(match run.undoes() {
-        true => "Going on takes its members out of their places, after you typed the label.".into(),
-        false => {
+    lines.push(match (run.goal(), run.undoes()) {
+        (Err(trouble), _) => text::sentence(&format!("{}: {}", trouble.what, trouble.why)),
+        (Ok(_), true) => "Going on takes its members out of their places, after you typed the label.".into(),
+        (Ok(_), false) => {
             "Going on looks at every host again and begins at the first act whose result is not there; nothing is done \
              before you typed the label."
                 .to_string()
         }
     });
-    lines.push(format!("Its journal: {}", path.display()));
-    match model.unfinished.runs.len() {
-        1 => {}
-        2 => lines.push("1 other run is not complete; requorum resume goes on with it.".into()),
-        many => lines.push(format!("{} other runs are not complete; requorum resume goes on with them.", many - 1)),
-    }
-    (title, lines)
+    lines
 }

@@ -278,12 +278,14 @@ fn claim(site: &dyn Site, run: &Run, targets: &[PathBuf], watch: &mut Watch<'_>)
     let deadline = Instant::now() + LETTING_GO;
     loop {
         match site.claim(run, targets) {
-            Err(trouble) if Claim::is_of(&trouble, &run.operator) && Instant::now() < deadline => {
+            Err(refused)
+                if refused.by.as_ref().is_some_and(|by| by.operator == run.operator) && Instant::now() < deadline =>
+            {
                 step(watch, Phase::Wait, 0, 0)?;
                 // No event tells when a lock is given back.
                 thread::sleep(GLANCE);
             }
-            other => return other,
+            other => return other.map_err(Trouble::from),
         }
     }
 }

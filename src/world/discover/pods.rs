@@ -183,6 +183,7 @@ fn automation(path: &Path) -> Automation {
     let aside = path.parent().and_then(Path::parent).unwrap_or(Path::new("/")).join(format!("{name}{PARKED}"));
     Automation {
         what: format!("the kubelet starts the pod in {} again whenever it ends, and at boot", path.display()),
+        names_file: true,
         active: true,
         pause: format!("mv {} {}", quoted(path), quoted(&aside)),
         resume: format!("mv {} {}", quoted(&aside), quoted(path)),
@@ -195,6 +196,7 @@ fn parked(tree: Tree<'_>, path: &Path) -> Option<Automation> {
     let home = home(tree);
     (path.parent() == home.parent()).then(|| Automation {
         what: format!("{} is parked: the kubelet does not start it", path.display()),
+        names_file: true,
         active: false,
         pause: String::new(),
         resume: format!("mv {} {}", quoted(path), quoted(&home.join(name))),
@@ -207,6 +209,7 @@ fn operator(pod: &Value) -> Option<Automation> {
     let scale = |to: u8| format!("oc scale deployment/etcd-operator --replicas={to} -n openshift-etcd-operator");
     (namespace == "openshift-etcd").then(|| Automation {
         what: "OpenShift's etcd operator writes this manifest anew as soon as the API answers".into(),
+        names_file: false,
         active: true,
         pause: scale(0),
         resume: scale(1),

@@ -63,7 +63,7 @@ fn debians_unit_with_its_default_file() {
         [Automation {
             what: "systemd starts etcd.service again after a failure (Restart=on-abnormal), and starts etcd.service at boot"
                 .into(),
-            active: true,
+            names_file: false,            active: true,
             pause: "systemctl stop etcd.service && systemctl mask --runtime etcd.service".into(),
             resume: "systemctl unmask --runtime etcd.service && systemctl start --no-block etcd.service".into(),
         }]

@@ -337,5 +337,5 @@ fn automation(tree: Tree<'_>, name: &str, path: &Path, restart: &str, masked: Op
         }
         _ => (String::new(), format!("systemctl start --no-block {name}")),
     };
-    Automation { what, active, pause, resume }
+    Automation { what, names_file: false, active, pause, resume }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Local, service};
 use crate::{
     engine::{
-        claim::{self, Claim, Run},
+        claim::{self, Claim, NotClaimed, Run},
         genesis::Genesis,
         progress::Watch,
         restore::{Job, Restored},
@@ -53,7 +53,7 @@ impl Local {
 }
 
 impl Site for Local {
-    fn claim(&self, run: &Run, targets: &[PathBuf]) -> Result<Claim> {
+    fn claim(&self, run: &Run, targets: &[PathBuf]) -> std::result::Result<Claim, NotClaimed> {
         targets.iter().try_for_each(|dir| self.may_build(dir))?;
         Claim::take(run, targets, self.fence.as_ref().map(|fence| fence.named.as_path()))
     }

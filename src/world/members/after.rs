@@ -11,7 +11,7 @@ use super::{
     answer::{Heard, Miss, answered, client},
 };
 use crate::{
-    etcd::membership::Id,
+    etcd::{membership::Id, server_error::ServerError},
     plan::facts::{
         Alarm,
         started::{Canary, Told, Watched},
@@ -81,13 +81,17 @@ pub(super) async fn watch_from(members: &Members, endpoint: &str, revision: i64)
 /// Puts `key`, reads it back through every endpoint, deletes it, and looks whether a watch that was opened before saw
 /// that. A key that was there before is left alone.
 pub(super) async fn canary(members: &Members, endpoints: &[String], key: &str, value: &str) -> Canary {
-    let failed = |why: String, left| Canary::Failed { key: key.into(), why, left };
+    let failed = |why: Why, left| match left {
+        // who may not write has changed nothing, and shown nothing of the cluster
+        false if why.denied => Canary::Denied { key: key.into(), why: why.words },
+        left => Canary::Failed { key: key.into(), why: why.words, left },
+    };
     let limit = members.connect.answer_timeout();
     let mut clients = Vec::new();
     for endpoint in endpoints {
         match ready(members, endpoint).await {
             Ok(client) => clients.push((endpoint.clone(), client)),
-            Err(why) => return failed(format!("{endpoint}: {why}"), false),
+            Err(why) => return failed(format!("{endpoint}: {why}").into(), false),
         }
     }
     let (Some((first, putter)), Some((last, deleter))) = (clients.first(), clients.last()) else {
@@ -115,7 +119,9 @@ pub(super) async fn canary(members: &Members, endpoints: &[String], key: &str, v
     let deleted = at(last, "delete", limit, deleter.kv_client().delete(key, None)).await;
     let read = match (read, deleted) {
         (Ok(read), Ok(deleted)) if deleted.deleted() == 1 => read,
-        (Ok(_), Ok(deleted)) => return failed(format!("{last}: delete: {} keys went", deleted.deleted()), false),
+        (Ok(_), Ok(deleted)) => {
+            return failed(format!("{last}: delete: {} keys went", deleted.deleted()).into(), false);
+        }
         (Err(why), deleted) => return failed(why, deleted.is_err()),
         (Ok(_), Err(why)) => return failed(why, true),
     };
@@ -124,12 +130,15 @@ pub(super) async fn canary(members: &Members, endpoints: &[String], key: &str, v
 }
 
 /// A watch on `key` that is known to be open.
-async fn watching(endpoint: &str, client: &Client, key: &str, limit: Duration) -> Result<WatchStream, String> {
+async fn watching(endpoint: &str, client: &Client, key: &str, limit: Duration) -> Result<WatchStream, Why> {
     let mut stream = at(endpoint, "watch", limit, client.watch_client().watch(key, None)).await?;
     match at(endpoint, "watch", limit, stream.message()).await? {
         Some(said) if said.created() && !said.canceled() => Ok(stream),
-        Some(said) => Err(format!("{endpoint}: watch: {}", said.cancel_reason())),
-        None => Err(format!("{endpoint}: watch: the stream ended")),
+        Some(said) => Err(Why {
+            words: format!("{endpoint}: watch: {}", said.cancel_reason()),
+            denied: denies(ServerError::of(said.cancel_reason())),
+        }),
+        None => Err(format!("{endpoint}: watch: the stream ended").into()),
     }
 }
 
@@ -139,7 +148,7 @@ async fn read_through(
     value: &str,
     revision: i64,
     limit: Duration,
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<String>, Why> {
     let mut read = Vec::new();
     for (endpoint, client) in clients {
         let got = at(endpoint, "get", limit, client.kv_client().get(key, None)).await?;
@@ -149,9 +158,10 @@ async fn read_through(
                 return Err(format!(
                     "{endpoint}: get: the key is there as of revision {}, not {revision}",
                     kv.mod_revision()
-                ));
+                )
+                .into());
             }
-            _ => return Err(format!("{endpoint}: get: the key that was just put is not there")),
+            _ => return Err(format!("{endpoint}: get: the key that was just put is not there").into()),
         }
     }
     Ok(read)
@@ -169,14 +179,38 @@ async fn sees_both(watch: &mut WatchStream) -> bool {
     true
 }
 
+/// Why something of the canary did not succeed.
+struct Why {
+    words: String,
+    /// True where the user may not do it.
+    denied: bool,
+}
+
+impl From<String> for Why {
+    fn from(words: String) -> Self {
+        Why { words, denied: false }
+    }
+}
+
+impl From<&str> for Why {
+    fn from(words: &str) -> Self {
+        words.to_string().into()
+    }
+}
+
+fn denies(error: Option<ServerError>) -> bool {
+    matches!(error, Some(ServerError::Denied | ServerError::NoUser))
+}
+
 /// A call to `endpoint`, its failure with the place and the name.
 async fn at<T>(
     endpoint: &str,
     what: &str,
     limit: Duration,
     call: impl Future<Output = Result<T, etcd_client::Error>>,
-) -> Result<T, String> {
-    said(answered(limit, call).await).map_err(|why| format!("{endpoint}: {what}: {why}"))
+) -> Result<T, Why> {
+    let heard = answered(limit, call).await;
+    heard.map_err(|miss| Why { words: format!("{endpoint}: {what}: {}", miss.words()), denied: denies(miss.error()) })
 }
 
 fn said<T>(heard: Heard<T>) -> Result<T, String> {

@@ -7,19 +7,16 @@ use etcd_client::{
     proto::{PbMemberListResponse, PbStatusResponse},
 };
 use tokio::time::timeout;
-use tonic::{Code, Status};
+use tonic::Status;
 
 use super::{
     dial::Line,
     words::{self, Refusal},
 };
 use crate::{
-    etcd::membership::Id,
+    etcd::{membership::Id, server_error::ServerError},
     plan::facts::{Alarm, KnownMember, MemberSays, Source},
 };
-
-/// How a member without a leader refuses those who require one.
-pub(super) const NO_LEADER: &str = "no leader";
 
 /// What is asked of whom by a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,11 +43,16 @@ impl Miss {
         matches!(self, Miss::Status(status) if words::is_auth(status))
     }
 
+    /// Which of etcd's own errors it is.
+    pub(super) fn error(&self) -> Option<ServerError> {
+        if let Miss::Status(status) = self { ServerError::of(status.message()) } else { None }
+    }
+
     pub(super) fn words(&self) -> String {
         match self {
             Miss::Late(limit) => format!("no answer in {}", words::span(*limit)),
-            Miss::Status(status) if status.code() == Code::Unavailable && status.message().contains(NO_LEADER) => {
-                NO_LEADER.to_owned()
+            Miss::Status(status) if ServerError::of(status.message()) == Some(ServerError::NoLeader) => {
+                "no leader".to_owned()
             }
             Miss::Status(status) => words::said(status),
             Miss::Other(why) => why.clone(),
@@ -119,6 +121,9 @@ pub(super) fn note_members(says: &mut MemberSays, members: Heard<MemberListRespo
                 })
                 .collect();
         }
-        Err(miss) => says.errors.push(format!("member list not told: {}", miss.words())),
+        Err(miss) => {
+            says.list_refused = miss.error() == Some(ServerError::NoUser);
+            says.errors.push(format!("member list not told: {}", miss.words()));
+        }
     }
 }

@@ -4,6 +4,7 @@ use super::{
     super::{
         super::{
             app::{Effect, Model, Overlay, leave_when_safe, trouble_said},
+            ending::Made,
             theme::Tone,
         },
         Step, hosts,
@@ -37,7 +38,7 @@ pub(in crate::tui) fn told(model: &mut Model, id: u64, told: Told) {
     let line = event.line(plan);
     if let Some(here) = state.hosts.iter_mut().find(|known| known.name == host) {
         if line.kind.is_some() {
-            here.log.push(line.text);
+            here.log.push((event.member().map(String::from), line.text));
         }
         if let Some(at) = whereabouts(&here.at, &event, now_ms) {
             here.at = at;
@@ -64,17 +65,17 @@ pub(in crate::tui) fn told(model: &mut Model, id: u64, told: Told) {
     }
     if let HostEvent::Placed(swapped) = &event {
         let name = &swapped.name;
-        model.written.push((swapped.restored.data_dir.clone(), format!("{name}'s data directory")));
-        let aside = swapped.aside().into_iter().map(|(_, aside)| (aside, format!("what was there before {name}")));
+        model.written.push((swapped.restored.data_dir.clone(), Made::DataDir(name.clone())));
+        let aside = swapped.aside().into_iter().map(|(_, aside)| (aside, Made::Before(name.clone())));
         model.written.extend(aside);
     }
     if let HostEvent::Undone(name, went) = &event {
         for (from, to) in went {
             // What lay aside is back in its place, and nothing of ours.
-            let ours = model.written.iter().any(|(path, what)| path == from && what.ends_with("data directory"));
+            let ours = model.written.iter().any(|(path, made)| path == from && matches!(made, Made::DataDir(_)));
             model.written.retain(|(path, _)| path != from);
             if ours {
-                model.written.push((to.clone(), format!("{name}'s data directory, taken back")));
+                model.written.push((to.clone(), Made::TakenBack(name.clone())));
             }
         }
     }

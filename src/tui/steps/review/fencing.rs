@@ -54,11 +54,9 @@ impl Fences {
         let line = |fence: &Fence| {
             let what = text::sentence(&fence.sentence());
             match (&fence.typed, fence.blocks(&self.lifted)) {
-                (_, true) => {
-                    (" ✖ ", format!("{what} {}", fence.lift.replace("then ask again", "then r asks again")), Tone::Bad)
-                }
+                (_, true) => (" ✖ ", format!("{what} {}", fence.lift.words("r asks again")), Tone::Bad),
                 (Some(_), false) => (" ! ", format!("Overridden: {what}"), Tone::Warn),
-                (None, _) => (" ! ", format!("{what} {}", fence.lift), Tone::Warn),
+                (None, _) => (" ! ", format!("{what} {}", fence.lift.words("r asks again")), Tone::Warn),
             }
         };
         self.found.iter().map(line).collect()
@@ -125,30 +123,64 @@ fn unagreed(model: &Model) -> Vec<(String, Halt)> {
     model.hosts.halts().into_iter().filter(|halt| !model.review.consent.contains(halt)).collect()
 }
 
-/// Opens the field that stands between the plan and its start: consent, the first fence in the way, else the label.
-pub(super) fn open(model: &mut Model) -> Vec<Effect> {
+/// What is between the plan and its start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::tui) enum Gate {
+    /// Something is still being looked at, in a sentence; it ends by itself.
+    Asking(String),
+    /// Something has to be done first, in a sentence.
+    Shut(String),
+    /// Consent to stop the etcds that run, in a sentence.
+    Consent(String),
+    /// This text lifts the first fence in the way, which is named in a sentence.
+    Override(String, String),
+    /// The label.
+    Label,
+}
+
+/// What is between the plan and its start now.
+pub(in crate::tui) fn gate(model: &Model) -> Gate {
     let open = unagreed(model);
+    if model.hosts.asking() {
+        return Gate::Asking("The hosts are still being looked at; a moment.".into());
+    }
     if let Some(why) = model.hosts.in_the_way() {
-        model.say(Tone::Warn, why);
-    } else if let Some(look) = model.hosts.unclear().first() {
+        return Gate::Shut(why);
+    }
+    if let Some(look) = model.hosts.unclear().first() {
         let words = format!("Next waits: how the etcd on {} is stopped is not known. c looks closer.", look.host);
-        model.say(Tone::Warn, words);
-    } else if let Some((host, halt)) = open.first() {
+        return Gate::Shut(words);
+    }
+    if let Some((host, halt)) = open.first() {
         let more = if open.len() > 1 { format!(", and {} more", open.len() - 1) } else { String::new() };
-        let words = format!(
+        return Gate::Consent(format!(
             "Next waits for your consent to stop the etcd on {} on {host}{more}. Or stop it yourself; r looks again.",
             halt.data_dir.display()
-        );
-        model.say(Tone::Warn, words);
-        model.ask(Ask::Consent, "");
-    } else if model.review.fences.asking.is_some() {
-        model.say(Tone::Warn, "The old members are still being asked; a moment.");
-    } else if let Some(fence) = model.review.fences.in_the_way() {
-        let (what, typed) = (text::sentence(&fence.what), fence.typed.clone().unwrap_or_default());
-        model.ask(Ask::Override(typed), "");
-        model.say(Tone::Bad, what);
-    } else {
-        model.ask(Ask::Confirm, "");
+        ));
+    }
+    if model.review.fences.asking.is_some() {
+        return Gate::Asking("The old members are still being asked; a moment.".into());
+    }
+    match model.review.fences.in_the_way() {
+        Some(fence) => Gate::Override(fence.typed.clone().unwrap_or_default(), text::sentence(&fence.what)),
+        None => Gate::Label,
+    }
+}
+
+/// Opens the field that is between the plan and its start: consent, the first fence in the way, else the label. The label's
+/// field opens while something is still being looked at, too: what is typed then is text, and Enter waits in it.
+pub(in crate::tui) fn open(model: &mut Model) -> Vec<Effect> {
+    match gate(model) {
+        Gate::Shut(why) => model.say(Tone::Warn, why),
+        Gate::Consent(words) => {
+            model.say(Tone::Warn, words);
+            model.ask(Ask::Consent, "");
+        }
+        Gate::Override(typed, what) => {
+            model.ask(Ask::Override(typed), "");
+            model.say(Tone::Bad, what);
+        }
+        Gate::Asking(_) | Gate::Label => model.ask(Ask::Confirm, ""),
     }
     Vec::new()
 }

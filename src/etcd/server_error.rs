@@ -1,0 +1,59 @@
+//! What an etcd refuses with, as far as something depends on it: known by its gRPC code and by the message that is part of
+//! its API (`api/v3rpc/rpctypes/error.go`, the same from 3.4 to 3.7), read once where the answer arrives.
+
+/// An error of an etcd server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerError {
+    /// The member knows no leader.
+    NoLeader,
+    /// The revision that was asked for is compacted away.
+    Compacted,
+    /// Authentication is on, and nobody logged in.
+    NoUser,
+    /// The user may not do that.
+    Denied,
+    /// A login where authentication is off.
+    NoAuthentication,
+}
+
+/// Each with its message, without the `etcdserver: ` that some versions leave out.
+const MESSAGES: [(&str, ServerError); 6] = [
+    ("no leader", ServerError::NoLeader),
+    ("mvcc: required revision has been compacted", ServerError::Compacted),
+    ("user name is empty", ServerError::NoUser),
+    ("permission denied", ServerError::Denied),
+    ("authentication is not enabled", ServerError::NoAuthentication),
+    // 3.4's HashKV sends the store's own error
+    ("required revision has been compacted", ServerError::Compacted),
+];
+
+impl ServerError {
+    /// The error of a message of an etcd server.
+    pub fn of(message: &str) -> Option<ServerError> {
+        let bare = message.strip_prefix("etcdserver: ").unwrap_or(message);
+        let bare = bare.strip_prefix("mvcc: ").filter(|_| !bare.starts_with("mvcc: required")).unwrap_or(bare);
+        MESSAGES.iter().find(|(known, _)| *known == bare).map(|(_, error)| *error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_servers_are_known_and_others_are_not() {
+        for (message, error) in [
+            ("etcdserver: no leader", Some(ServerError::NoLeader)),
+            ("etcdserver: mvcc: required revision has been compacted", Some(ServerError::Compacted)),
+            ("mvcc: required revision has been compacted", Some(ServerError::Compacted)),
+            ("etcdserver: user name is empty", Some(ServerError::NoUser)),
+            ("etcdserver: permission denied", Some(ServerError::Denied)),
+            ("etcdserver: authentication is not enabled", Some(ServerError::NoAuthentication)),
+            ("etcdserver: request timed out", None),
+            ("the member has no leader", None),
+            ("", None),
+        ] {
+            assert_eq!(ServerError::of(message), error, "{message}");
+        }
+    }
+}
