@@ -18,7 +18,7 @@ const SCRIPT: &str = include_str!("bootstrap.sh");
 pub(super) fn script(dirs: &[PathBuf], may_sudo: bool) -> String {
     let dirs: Vec<String> = dirs.iter().map(|dir| dir.to_string_lossy().into_owned()).collect();
     let may_sudo = if may_sudo { "yes" } else { "no" };
-    format!("set -- {}\nmay_sudo={may_sudo}\n{SCRIPT}", shell_words::join(&dirs))
+    format!("set -- {}\nmay_sudo={may_sudo}\n{SCRIPT}", crate::plan::words::shell_line(&dirs))
 }
 
 /// Reads the lines between [`BEGIN`] and [`END`]; `now` is our clock when they came, in seconds since 1970.
