@@ -3,7 +3,10 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 pub use crate::plan::words::thousands;
-use crate::plan::words::{Align, cell, column_width};
+use crate::{
+    plan::words::{Align, cell, column_width},
+    trouble::acts_unseen,
+};
 
 /// `1 key`, `2 keys`, `2,200 keys`.
 pub fn count(n: u64, one: &str, many: &str) -> String {
@@ -35,8 +38,7 @@ pub fn shown(bytes: &[u8]) -> String {
 
 /// What steers a terminal or turns the direction of text without being seen.
 fn invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    c.is_control() || acts_unseen(c)
 }
 
 /// [`shown`], cut to `most` characters with `…` for the rest.
