@@ -124,6 +124,41 @@ impl Trouble {
     }
 }
 
+/// No text of another machine is longer than this in a sentence of ours, in bytes.
+const FOREIGN_TEXT: usize = 4096;
+
+/// A text of another machine, file or user as it may be shown, kept and compared: of bounded length, and without what a
+/// terminal acts on or what turns the direction of text; line ends stay.
+pub fn harmless(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if out.len() >= FOREIGN_TEXT {
+            out.push('…');
+            break;
+        }
+        match c {
+            '\n' => out.push(c),
+            c if c.is_control() || acts_unseen(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// What joins, hides or turns text without being seen.
+pub fn acts_unseen(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+impl Trouble {
+    /// The same failure as another machine reports it: its texts are not ours, so they are made [`harmless`].
+    #[must_use]
+    pub fn from_elsewhere(self) -> Trouble {
+        let Trouble { kind, what, why, hint } = self;
+        Trouble { kind, what: harmless(&what), why: harmless(&why), hint: harmless(&hint) }
+    }
+}
+
 impl fmt::Display for Trouble {
     /// `what: why` on the first line, the hint on the second, the ways on on the third.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

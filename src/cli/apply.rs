@@ -123,7 +123,7 @@ pub(super) fn run(args: Args, outer: &connect::ConnectArgs, format: Format) -> R
     if format == Format::Json {
         return Ok(());
     }
-    let file = shell_words::quote(&args.plan.to_string_lossy()).into_owned();
+    let file = crate::plan::words::shell_word(&args.plan.to_string_lossy()).into_owned();
     print(&match until {
         Until::Looked => format!("Every host is ready; nothing was written. Next: requorum apply {file} --dry-run\n"),
         Until::Rehearsed => format!(
@@ -162,7 +162,7 @@ pub(super) fn resume(args: ResumeArgs, outer: &connect::ConnectArgs, format: For
     }
     let until = open.goal()?;
     carry(&open.plan, &args.plan, &journal, args.how, until, outer, format)?;
-    let file = shell_words::quote(&args.plan.to_string_lossy()).into_owned();
+    let file = crate::plan::words::shell_word(&args.plan.to_string_lossy()).into_owned();
     match format {
         Format::Json => Ok(()),
         _ => print(&format!("It is at its end now. What was done: requorum report {file}\n")),
@@ -241,7 +241,7 @@ fn carry(
         _ => hosts::apply(&job, cancel, &hear),
     });
     let blocking = teller.blocking.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let file = shell_words::quote(&file.to_string_lossy()).into_owned();
+    let file = crate::plan::words::shell_word(&file.to_string_lossy()).into_owned();
     outcome.map_err(|trouble| {
         let trouble = if until == Until::InPlace { lifts(trouble, &blocking) } else { trouble };
         let trouble = if trouble.kind == Kind::Stopped { stopped(trouble, until) } else { trouble };
@@ -272,7 +272,8 @@ fn lifts(trouble: Trouble, blocking: &[String]) -> Trouble {
     if blocking.is_empty() {
         return trouble;
     }
-    let flags: Vec<String> = blocking.iter().map(|text| format!("--override {}", shell_words::quote(text))).collect();
+    let flags: Vec<String> =
+        blocking.iter().map(|text| format!("--override {}", crate::plan::words::shell_word(text))).collect();
     let hint = format!("{}\n  To go on all the same: {} --reason WHY", trouble.hint, flags.join(" "));
     trouble.hint(hint)
 }

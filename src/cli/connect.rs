@@ -40,7 +40,7 @@ pub(super) struct ConnectArgs {
     #[arg(long, env = "ETCDCTL_KEY", value_name = "FILE")]
     key: Option<PathBuf>,
     /// User name, or NAME:PASSWORD.
-    #[arg(long, env = "ETCDCTL_USER")]
+    #[arg(long, env = "ETCDCTL_USER", hide_env_values = true)]
     user: Option<String>,
     /// Password of the user.
     #[arg(long, env = "ETCDCTL_PASSWORD", hide_env_values = true)]

@@ -177,7 +177,8 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
     for sentence in build::sentences(&built.plan) {
         text += &format!("  {sentence}\n");
     }
-    text += &format!("Carry it out with: requorum apply {}\n", shell_words::quote(&output.to_string_lossy()));
+    text +=
+        &format!("Carry it out with: requorum apply {}\n", crate::plan::words::shell_word(&output.to_string_lossy()));
     print(&text)
 }
 
@@ -317,7 +318,7 @@ pub(super) fn restore(args: RestoreArgs, outer: &super::connect::ConnectArgs) ->
     // Named, it is what somebody wants who stands on that host.
     let elsewhere = plan.members.iter().find(|m| args.member.is_empty() && !destination::is_local(&m.host));
     if let Some(member) = elsewhere {
-        let file = shell_words::quote(&args.plan.to_string_lossy()).into_owned();
+        let file = crate::plan::words::shell_word(&args.plan.to_string_lossy()).into_owned();
         return Err(Trouble::new(Kind::Usage, format!("{} belongs on {}", member.name, member.host))
             .why("restore works on this machine")
             .hint(format!(
@@ -359,7 +360,7 @@ pub(super) fn restore(args: RestoreArgs, outer: &super::connect::ConnectArgs) ->
         what: format!("{} of {} members restored: {}", lines.len(), names.len(), trouble.what),
         ..trouble
     })?;
-    print(&format!("Next: requorum launch --plan {}\n", shell_words::quote(&args.plan.to_string_lossy())))
+    print(&format!("Next: requorum launch --plan {}\n", crate::plan::words::shell_word(&args.plan.to_string_lossy())))
 }
 
 /// Asks everybody who must not live on, says what is only to be known, and refuses where somebody is in the way.
@@ -373,7 +374,8 @@ pub(super) fn fenced(
     let old = fences::of_snapshot(plan, endpoints, world);
     let (_, found) = fences::look(plan, names, &old, &[], world);
     let blocking: Vec<&str> = found.iter().filter(|f| f.blocks(overrides)).filter_map(|f| f.typed.as_deref()).collect();
-    let flags: Vec<String> = blocking.iter().map(|text| format!("--override {}", shell_words::quote(text))).collect();
+    let flags: Vec<String> =
+        blocking.iter().map(|text| format!("--override {}", crate::plan::words::shell_word(text))).collect();
     for fence in found.iter().filter(|fence| !fence.blocks(overrides)) {
         match fence.typed {
             Some(_) => warn(&format!("Warning: overridden: {}.", fence.sentence())),
@@ -382,7 +384,10 @@ pub(super) fn fenced(
     }
     let stray = |text: &&String| !found.iter().any(|fence| fence.typed.as_ref() == Some(text));
     for text in overrides.iter().filter(stray) {
-        warn(&format!("Warning: nothing is in the way that --override {} lifts.", shell_words::quote(text)));
+        warn(&format!(
+            "Warning: nothing is in the way that --override {} lifts.",
+            crate::plan::words::shell_word(text)
+        ));
     }
     Passed::new(found, overrides).map_err(|trouble| Trouble {
         hint: format!("{}\n  To go on all the same: {}", trouble.hint, flags.join(" ")),

@@ -15,7 +15,7 @@ use crate::{
         },
         survey,
         verdict::{Finding, verdict},
-        words::thousands,
+        words::{Align, cell, column_width, thousands},
     },
     trouble::{Kind, Result, Trouble},
     world::{DataDir, World, local::Local, survey::survey as ask_everybody},
@@ -232,11 +232,11 @@ fn state(says: &MemberSays) -> String {
 
 /// A table in plain columns.
 fn columns<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |at: usize| rows.iter().filter_map(|r| r.get(at)).map(|c| c.chars().count()).max().unwrap_or(0);
+    let width = |at: usize| column_width(rows.iter().filter_map(|r| r.get(at)).map(String::as_str));
     let widths: Vec<usize> = (0..N).map(width).collect();
     rows.iter()
         .map(|row| {
-            let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, w)| format!("{cell:<w$}")).collect();
+            let cells: Vec<String> = row.iter().zip(&widths).map(|(text, w)| cell(text, *w, Align::Left)).collect();
             format!("{}\n", cells.join("  ").trim_end())
         })
         .collect()

@@ -66,7 +66,7 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     for offer in &offers {
         asked.ask(offer, args.yes)?;
     }
-    let file = shell_words::quote(&args.plan.to_string_lossy()).into_owned();
+    let file = crate::plan::words::shell_word(&args.plan.to_string_lossy()).into_owned();
     if !asked.orders.is_empty() {
         let job = Job { decisions: &asked.decisions, ..job };
         let teller = Teller::new(&made, &[], format);

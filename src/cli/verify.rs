@@ -4,7 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{Format, connect, plan, print, progress::interruptible, warn};
 use crate::{
-    plan::check::{Check, Next, Proof, Stand, Verdict},
+    plan::{
+        check::{Check, Next, Proof, Stand, Verdict},
+        words::{Align, cell, column_width},
+    },
     recovery::{
         fences,
         verify::{Job, record, verify},
@@ -83,9 +86,10 @@ fn text(proof: &Proof) -> String {
     let mut out = String::new();
     paragraph(&mut out, &format!("{} ", proof.verdict.mark()), &proof.sentence);
     out.push('\n');
-    let names = proof.members.iter().map(|m| m.name.chars().count()).max().unwrap_or_default();
+    let names = column_width(proof.members.iter().map(|m| m.name.as_str()));
     for Stand { name, endpoint, outcome, words } in &proof.members {
-        paragraph(&mut out, &format!("  {} {name:<names$}  ", outcome.mark()), &format!("{endpoint}  {words}"));
+        let name = cell(name, names, Align::Left);
+        paragraph(&mut out, &format!("  {} {name}  ", outcome.mark()), &format!("{endpoint}  {words}"));
     }
     out.push('\n');
     for Check { topic, outcome, words, todo, .. } in &proof.checks {

@@ -16,6 +16,7 @@ use super::{
     progress::Watch,
     scan::scan,
     source::{Digest, LEFTOVER, Source},
+    words,
 };
 use crate::trouble::{Kind, Result, Trouble};
 
@@ -183,11 +184,7 @@ impl Status {
             self.total_row.to_string(),
             trailer.to_string(),
         ];
-        let widths: Vec<usize> = head.iter().zip(&row).map(|(h, r)| h.len().max(r.len())).collect();
-        let rule: String = widths.iter().map(|w| format!("+{}", "-".repeat(w + 2))).collect::<String>() + "+\n";
-        let heads: String = head.iter().zip(&widths).map(|(h, w)| format!("| {h:^w$} ")).collect();
-        let cells: String = row.iter().zip(&widths).map(|(r, w)| format!("| {r:>w$} ")).collect();
-        format!("{rule}{heads}|\n{rule}{cells}|\n{rule}")
+        words::table(&head, &[row.to_vec()])
     }
 }
 

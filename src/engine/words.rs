@@ -3,6 +3,10 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 pub use crate::plan::words::thousands;
+use crate::{
+    plan::words::{Align, cell, column_width},
+    trouble::acts_unseen,
+};
 
 /// `1 key`, `2 keys`, `2,200 keys`.
 pub fn count(n: u64, one: &str, many: &str) -> String {
@@ -34,8 +38,7 @@ pub fn shown(bytes: &[u8]) -> String {
 
 /// What steers a terminal or turns the direction of text without being seen.
 fn invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    c.is_control() || acts_unseen(c)
 }
 
 /// [`shown`], cut to `most` characters with `…` for the rest.
@@ -60,16 +63,16 @@ pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> = heads
         .iter()
         .enumerate()
-        .map(|(at, head)| {
-            let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
-            cells.max().unwrap_or(0).max(head.len())
-        })
+        .map(|(at, head)| column_width(rows.iter().filter_map(|row| row.get(at)).map(String::as_str).chain([*head])))
         .collect();
     let rule: String = widths.iter().map(|w| format!("+{}", "-".repeat(w + 2))).collect::<String>() + "+\n";
-    let heads: String = heads.iter().zip(&widths).map(|(h, w)| format!("| {h:^w$} ")).collect::<String>() + "|\n";
+    let heads: String =
+        heads.iter().zip(&widths).map(|(h, w)| format!("| {} ", cell(h, *w, Align::Middle))).collect::<String>()
+            + "|\n";
     let mut out = format!("{rule}{heads}{rule}");
     for row in rows {
-        let cells: String = row.iter().zip(&widths).map(|(cell, w)| format!("| {cell:>w$} ")).collect();
+        let cells: String =
+            row.iter().zip(&widths).map(|(text, w)| format!("| {} ", cell(text, *w, Align::Right))).collect();
         out.push_str(&format!("{cells}|\n"));
     }
     out + &rule

@@ -41,7 +41,11 @@ fn list(items: &[String], last: &str) -> String {
 pub fn shell_word(word: &str) -> std::borrow::Cow<'_, str> {
     // `=` is plain wherever the word begins with a dash or slash; elsewhere it could be an assignment.
     let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+:,./-".contains(c) || (c == '=' && word.starts_with('-'));
-    if !word.is_empty() && word.chars().all(plain) { word.into() } else { shell_words::quote(word) }
+    // Quoted by ourselves: shell_words leaves `{}` and `!` bare, which bash expands.
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.into();
+    }
+    format!("'{}'", word.replace('\'', r"'\''")).into()
 }
 
 /// Words as one shell line.
@@ -69,6 +73,41 @@ pub fn comment_lines(out: &mut String, note: &str) {
     }
     out.push_str(&line);
     out.push_str(".\n");
+}
+
+/// On which side a cell's text is in its column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Align {
+    /// At the left.
+    Left,
+    /// In the middle, rather at the left.
+    Middle,
+    /// At the right.
+    Right,
+}
+
+/// No column is wider, in characters: etcd takes keys and names of more than a megabyte.
+const WIDEST: usize = 1_000;
+
+/// The width of a column for these cells, in characters.
+pub fn column_width<'a>(cells: impl IntoIterator<Item = &'a str>) -> usize {
+    cells.into_iter().map(|cell| cell.chars().count()).max().unwrap_or(0).min(WIDEST)
+}
+
+/// A cell of `width` characters: filled up with spaces, or cut with a `…` where the text is longer. (The width of
+/// `format!` ends at 65,535, with a panic.)
+pub fn cell(text: &str, width: usize, align: Align) -> String {
+    let length = text.chars().count();
+    if length > width {
+        return text.chars().take(width.saturating_sub(1)).chain((width > 0).then_some('…')).collect();
+    }
+    let free = width.saturating_sub(length);
+    let before = match align {
+        Align::Left => 0,
+        Align::Middle => free / 2,
+        Align::Right => free,
+    };
+    format!("{}{text}{}", " ".repeat(before), " ".repeat(free.saturating_sub(before)))
 }
 
 /// The order in which people count: `m2` before `m10`.
@@ -99,6 +138,7 @@ fn pieces(text: &str) -> Vec<(usize, String)> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -117,6 +157,28 @@ mod tests {
         fn a_shell_line_splits_into_its_words(words in proptest::collection::vec("\\PC{0,12}|--[a-z]{1,4}=[a-z:/.']{0,6}", 0..5)) {
             proptest::prop_assert_eq!(shell_words::split(&shell_line(&words)), Ok(words));
         }
+    }
+
+    #[test]
+    fn cells_are_as_wide_as_their_column_whatever_is_in_them() {
+        let long = "x".repeat(80_000);
+        let width = column_width(["ab", &long]);
+        assert_eq!((width, cell(&long, width, Align::Left).chars().count()), (WIDEST, WIDEST));
+        let shown = [Align::Left, Align::Middle, Align::Right].map(|align| cell("äb", 5, align));
+        assert_eq!(shown, ["äb   ", " äb  ", "   äb"]);
+        assert_eq!((cell("abc", 2, Align::Left), cell("abc", 0, Align::Left)), ("a…".into(), String::new()));
+    }
+
+    /// What bash makes of a line that is pasted there, braces and history expansion included.
+    #[test]
+    fn bash_expands_nothing_in_a_word() {
+        let words = [
+            "d{1..2}", "{a,b}", "!!", "a!b", "$HOME", "`id`", "it's", "~root", "*", "[a-z]*", "a\\b", "#x", "a\nb", "",
+        ];
+        let line = format!("set -H; printf '%s\\0' {}", shell_line(words));
+        let out = std::process::Command::new("bash").args(["-c", &line]).output().unwrap();
+        let got: Vec<_> = String::from_utf8(out.stdout).unwrap().split('\0').map(String::from).collect();
+        assert_eq!(got.split_last().unwrap().1, words);
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub fn ending(model: &Model) -> Ending {
     }
     if let Some(plan) = model.restore.plan.as_ref().filter(|_| !model.options.journals.as_os_str().is_empty()) {
         let path = journal::of_plan(&model.options.journals, plan);
-        let journal = shell_words::quote(&path.to_string_lossy()).into_owned();
+        let journal = crate::plan::words::shell_word(&path.to_string_lossy()).into_owned();
         lines.push(format!("the journal: {}", path.display()));
         if outcome == Outcome::Restored {
             lines.push(format!("did it work: requorum verify --plan {journal}"));

@@ -47,6 +47,12 @@ impl Ssh {
         let mut command = if local {
             let mut shell = Command::new("/bin/sh");
             shell.arg("-c").arg(first);
+            // The agent asks no member and no object store.
+            for (name, _) in std::env::vars_os() {
+                if is_secret(&name) {
+                    shell.env_remove(name);
+                }
+            }
             shell
         } else {
             let mut ssh = self.ssh();
@@ -75,11 +81,49 @@ impl Ssh {
             "ClearAllForwardings=yes",
             "RemoteCommand=none",
             "ForkAfterAuthentication=no",
+            "ForwardAgent=no",
+            "PermitLocalCommand=no",
         ] {
             ssh.arg("-o").arg(option);
         }
         // Its sentences are read.
-        ssh.env("LC_ALL", "C");
+        cleared(&mut ssh).env("LC_ALL", "C");
         ssh
     }
+}
+
+/// What `ssh`, its agents and its proxy commands need of our environment. No password and no key of an object store is
+/// among it: `SendEnv` or a proxy could carry them over.
+const PASSED_ON: [&str; 20] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "TERM",
+    "TMPDIR",
+    "LANG",
+    "SSH_AUTH_SOCK",
+    "SSH_AGENT_PID",
+    "SSH_SK_PROVIDER",
+    "KRB5CCNAME",
+    "KRB5_CONFIG",
+    "XDG_RUNTIME_DIR",
+    "XDG_CONFIG_HOME",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+];
+
+/// Whether a variable may hold what nobody else is to see.
+fn is_secret(name: &std::ffi::OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with("ETCDCTL_") || name.starts_with("AWS_"))
+}
+
+/// Takes from a command's environment all that is not [`PASSED_ON`].
+fn cleared(command: &mut Command) -> &mut Command {
+    let kept = std::env::vars_os().filter(|(name, _)| PASSED_ON.iter().any(|passed| name == passed));
+    command.env_clear().envs(kept)
 }

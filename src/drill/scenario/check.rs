@@ -3,6 +3,20 @@
 
 use super::{Act, Condition, Fact, Scenario, State, Stride, VERSION, library, line::line_of};
 
+/// A scenario may be another person's file: what it asks of the machine is bounded.
+mod bounds {
+    /// Members, and hosts for new ones.
+    pub const MEMBERS: usize = 15;
+    /// Backups and data directories, each of which is a database.
+    pub const DATABASES: usize = 30;
+    /// Writes in all, each a revision that is kept in memory.
+    pub const WRITES: u64 = 100_000;
+    /// Bytes of the beginnings of keys and values in all writes.
+    pub const WRITTEN: u64 = 64 << 20;
+    /// An age in minutes: ten years.
+    pub const MINUTES: u64 = 10 * 366 * 24 * 60;
+}
+
 /// What is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -27,6 +41,12 @@ pub fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(plain)
 }
 
+/// Whether `name` is one name of a file or directory that stays where it is put: no path, and nothing that a
+/// terminal acts on.
+pub(super) fn is_file_name(name: &str) -> bool {
+    !matches!(name, "" | "." | "..") && name.len() <= 100 && !name.contains(|c: char| c == '/' || c.is_control())
+}
+
 type Wrong = (String, String);
 
 fn problem(s: &Scenario) -> Option<Wrong> {
@@ -46,7 +66,31 @@ fn problem(s: &Scenario) -> Option<Wrong> {
     if s.cluster.label.is_empty() || s.cluster.label.contains(char::is_whitespace) {
         return wrong("cluster.label", "it is typed to confirm, so it is one word".into());
     }
-    members(s).or_else(|| places(s)).or_else(|| happenings(s)).or_else(|| ways(s))
+    sizes(s).or_else(|| members(s)).or_else(|| places(s)).or_else(|| happenings(s)).or_else(|| ways(s))
+}
+
+/// What is asked of memory and disk.
+fn sizes(s: &Scenario) -> Option<Wrong> {
+    let over = |field: &str, has: u64, most: u64| {
+        (has > most).then(|| (field.to_string(), format!("{has} are more than the {most} that an exercise may have")))
+    };
+    let writes = s.cluster.writes.iter().fold(0_u64, |sum, w| sum.saturating_add(u64::from(w.count)));
+    let written = s.cluster.writes.iter().fold(0_u64, |sum, w| {
+        let bytes = (w.prefix.len() as u64).saturating_add(w.value.len() as u64);
+        sum.saturating_add(bytes.saturating_mul(u64::from(w.count)))
+    });
+    let count = |list: usize| list as u64;
+    over("members", count(s.members.len()), bounds::MEMBERS as u64)
+        .or_else(|| over("cluster.spares", count(s.cluster.spares.len()), bounds::MEMBERS as u64))
+        .or_else(|| over("cluster.zombies", count(s.cluster.zombies.len()), bounds::MEMBERS as u64))
+        .or_else(|| over("backups", count(s.backups.len()), bounds::DATABASES as u64))
+        .or_else(|| over("disks", count(s.disks.len()), bounds::DATABASES as u64))
+        .or_else(|| over("cluster.writes", writes, bounds::WRITES))
+        .or_else(|| over("cluster.writes", written, bounds::WRITTEN))
+        .or_else(|| {
+            let mut ages = s.backups.iter().map(|b| b.minutes_old).enumerate();
+            ages.find_map(|(at, age)| over(&format!("backups[{at}].minutes_old"), age, bounds::MINUTES))
+        })
 }
 
 fn members(s: &Scenario) -> Option<Wrong> {
@@ -55,6 +99,10 @@ fn members(s: &Scenario) -> Option<Wrong> {
     }
     for (at, member) in s.members.iter().enumerate() {
         let field = |name: &str| format!("members[{at}].{name}");
+        // Its directories are made under its name.
+        if !is_file_name(&member.name) {
+            return Some((field("name"), format!("{:?} is not a directory's name", member.name)));
+        }
         if s.members.iter().take(at).any(|other| other.name == member.name) {
             return Some((field("name"), format!("there are two members called {:?}", member.name)));
         }
@@ -64,6 +112,9 @@ fn members(s: &Scenario) -> Option<Wrong> {
         if member.log.is_some_and(|log| member.revision.is_none_or(|revision| log <= revision)) {
             return Some((field("log"), "it must go on past `revision`".into()));
         }
+    }
+    if let Some((at, name)) = s.cluster.spares.iter().enumerate().find(|(_, name)| !is_file_name(name)) {
+        return Some((format!("cluster.spares[{at}]"), format!("{name:?} is not a host's name")));
     }
     let known = |name: &String| s.members.iter().any(|m| m.name == *name);
     if let Some(at) = s.cluster.nospace.iter().position(|name| !known(name)) {
@@ -84,14 +135,14 @@ fn no_member(name: &str, s: &Scenario) -> String {
 }
 
 fn places(s: &Scenario) -> Option<Wrong> {
-    let inside = |path: &str| !path.is_empty() && !path.starts_with('/') && !path.split('/').any(|part| part == "..");
+    let inside = |path: &str| path.split('/').all(is_file_name);
     for (at, backup) in s.backups.iter().enumerate() {
-        if !inside(&backup.file) || backup.file.contains('/') {
+        if !is_file_name(&backup.file) {
             return Some((format!("backups[{at}].file"), format!("{:?} is not a file's name", backup.file)));
         }
     }
     for (at, disk) in s.disks.iter().enumerate() {
-        if !inside(&disk.name) || disk.name.contains('/') {
+        if !is_file_name(&disk.name) {
             return Some((format!("disks[{at}].name"), format!("{:?} is not a directory's name", disk.name)));
         }
     }

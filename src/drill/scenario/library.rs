@@ -1,6 +1,13 @@
 //! Where scenarios come from: those that are part of the program, and those in a team's own directory.
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, OpenOptions},
+    io::Read,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use rustix::fs::OFlags;
 
 use super::{Scenario, parse};
 use crate::{
@@ -102,12 +109,25 @@ fn of_dir(dir: Option<&Path>) -> Result<Vec<Scenario>> {
     paths.iter().map(|path| read(path)).collect()
 }
 
+/// No scenario is longer, in bytes.
+const LARGEST: u64 = 1 << 20;
+
 /// Reads one scenario file.
 ///
 /// # Errors
 /// When it cannot be read or is none.
 pub fn read(path: &Path) -> Result<Scenario> {
-    let text = fs::read_to_string(path).map_err(|e| io_trouble("read", path, &e))?;
+    let fail = |e| io_trouble("read", path, &e);
+    // Not waited for, where it is a pipe: a folder of scenarios may be anybody's.
+    let flags = OFlags::NONBLOCK.bits() as i32;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(fail)?;
+    let meta = file.metadata().map_err(fail)?;
+    if !meta.is_file() || meta.len() > LARGEST {
+        return Err(Trouble::new(Kind::Input, format!("{}: this is not a scenario", path.display()))
+            .why(format!("a scenario is a file of at most {LARGEST} bytes")));
+    }
+    let mut text = String::new();
+    file.take(LARGEST).read_to_string(&mut text).map_err(fail)?;
     parse(&path.display().to_string(), &text)
 }
 

@@ -1,7 +1,11 @@
 //! Scenario files: those of the program are sound, and what is wrong with one is named by file, line and field.
 #![allow(clippy::unwrap_used)]
 
-use super::{library::BUILT_IN, line::line_of, parse};
+use super::{
+    library::{self, BUILT_IN},
+    line::line_of,
+    parse,
+};
 
 const FIRST: &str = include_str!("../../../assets/scenarios/first-night.yaml");
 
@@ -12,6 +16,41 @@ fn every_built_in_scenario_is_sound_and_goes_by_its_file_s_name() {
         assert_eq!(&scenario.name, name);
         assert!(!scenario.wrong.is_empty(), "{name}: without a wrong way nothing is practised");
     }
+}
+
+/// Another person's file reaches nothing outside the exercise and asks for no more than it may.
+#[test]
+fn hostile_names_and_sizes_are_refused() {
+    for (from, to, field) in [
+        ("name: m3, state: gone", "name: ../../m3, state: gone", "members[2].name"),
+        ("name: m3, state: gone", "name: .., state: gone", "members[2].name"),
+        ("name: m3, state: gone", "name: \"m\\x1b[2J\", state: gone", "members[2].name"),
+        ("file: etcd-0200.db", "file: ../etcd-0200.db", "backups[0].file"),
+        ("file: etcd-0200.db", "file: .", "backups[0].file"),
+        ("minutes_old: 72", "minutes_old: 99999999999999", "backups[0].minutes_old"),
+        ("cluster:\n", "cluster:\n  writes: [{count: 3000000, prefix: a}]\n", "cluster.writes"),
+        ("cluster:\n", "cluster:\n  spares: [../x]\n", "cluster.spares[0]"),
+    ] {
+        let text = FIRST.replacen(from, to, 1);
+        assert_ne!(text, FIRST, "{from:?} is in the file");
+        let said = parse("night.yaml", &text).unwrap_err().to_string();
+        assert!(said.contains(field), "{field} in: {said}");
+    }
+    let waits = FIRST.replacen("do: [save from m2", "do: [wait 99999999999m, save from m2", 1);
+    assert_ne!(waits, FIRST);
+    assert!(parse("night.yaml", &waits).is_err());
+}
+
+/// A pipe among a team's scenarios is not waited for.
+#[test]
+fn only_files_of_bounded_length_are_scenarios() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("night.yaml");
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    assert_eq!(library::read(&path).unwrap_err().kind, crate::trouble::Kind::Input);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, vec![b'#'; (1 << 20) + 1]).unwrap();
+    assert_eq!(library::read(&path).unwrap_err().kind, crate::trouble::Kind::Input);
 }
 
 /// A change to a sound file, the line on which it is found, the field, and a word of the reason.

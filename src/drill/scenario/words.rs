@@ -443,6 +443,10 @@ fn column_of(text: &str) -> Result<Column, String> {
     })
 }
 
+/// The clock of an exercise is put forward by what is read here: a date must come of it.
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+
 fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|e| format!("{text:?} is no time such as 90s or 5m ({e})"))
+    let time = humantime::parse_duration(text).map_err(|e| format!("{text:?} is no time such as 90s or 5m ({e})"))?;
+    if time > LONGEST { Err(format!("{text:?} is longer than a week")) } else { Ok(time) }
 }

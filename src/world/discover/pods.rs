@@ -217,7 +217,7 @@ fn operator(pod: &Value) -> Option<Automation> {
 }
 
 fn quoted(path: &Path) -> String {
-    shell_words::quote(&path.to_string_lossy()).into_owned()
+    crate::plan::words::shell_word(&path.to_string_lossy()).into_owned()
 }
 
 fn mounts(spec: &Value, container: &Value) -> Vec<Mount> {

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::plan::facts::host::{HostFacts, Installed, Place, PlaceState, Root};
+use crate::{
+    plan::facts::host::{HostFacts, Installed, Place, PlaceState, Root},
+    trouble::harmless,
+};
 
 /// The line that the look begins with; what a login shell prints before it is passed over.
 pub(super) const BEGIN: &str = "requorum-look 1";
@@ -18,8 +21,11 @@ const SCRIPT: &str = include_str!("bootstrap.sh");
 pub(super) fn script(dirs: &[PathBuf], may_sudo: bool) -> String {
     let dirs: Vec<String> = dirs.iter().map(|dir| dir.to_string_lossy().into_owned()).collect();
     let may_sudo = if may_sudo { "yes" } else { "no" };
-    format!("set -- {}\nmay_sudo={may_sudo}\n{SCRIPT}", shell_words::join(&dirs))
+    format!("set -- {}\nmay_sudo={may_sudo}\n{SCRIPT}", crate::plan::words::shell_line(&dirs))
 }
+
+/// How many etcds, and how many of its addresses, are kept of what a host tells.
+const KEPT: usize = 256;
 
 /// Reads the lines between [`BEGIN`] and [`END`]; `now` is our clock when they came, in seconds since 1970.
 ///
@@ -27,9 +33,9 @@ pub(super) fn script(dirs: &[PathBuf], may_sudo: bool) -> String {
 /// A sentence, where the host did not say what it must.
 pub(super) fn read(lines: &[String], now: i64) -> Result<HostFacts, String> {
     let mut facts = HostFacts::default();
-    let mut installed = None;
-    for line in lines {
-        let (word, value) = line.split_once(' ').unwrap_or((line, ""));
+    let mut installed: Option<(String, String)> = None;
+    for line in lines.iter().map(|line| harmless(line)) {
+        let (word, value) = line.split_once(' ').unwrap_or((line.as_str(), ""));
         let place = facts.places.last_mut();
         match (word, place) {
             ("system", _) => facts.system = value.into(),
@@ -44,8 +50,8 @@ pub(super) fn read(lines: &[String], now: i64) -> Result<HostFacts, String> {
             }
             // Only a number is a time: a host without `date +%s` says nothing of its clock.
             ("time", _) => facts.skew = value.parse::<i64>().map_or(0, |its| its.saturating_sub(now)),
-            ("address", _) => facts.addresses.extend(value.parse::<IpAddr>().ok()),
-            ("etcd", _) => {
+            ("address", _) if facts.addresses.len() < KEPT => facts.addresses.extend(value.parse::<IpAddr>().ok()),
+            ("etcd", _) if facts.etcds.len() < KEPT => {
                 let (pid, line) = value.split_once(' ').unwrap_or((value, ""));
                 facts.etcds.extend(pid.parse().ok().map(|pid| (pid, line.trim().to_string())));
             }
@@ -68,13 +74,12 @@ pub(super) fn read(lines: &[String], now: i64) -> Result<HostFacts, String> {
                 }
             }
             ("options", Some(place)) => place.read_only = value.split(',').any(|option| option == "ro"),
-            ("installed", _) => installed = value.split_once(' '),
+            ("installed", _) => {
+                installed = value.split_once(' ').map(|(sha256, path)| (sha256.into(), path.into()));
+            }
             ("version", _) => {
-                facts.installed = installed.map(|(sha256, path)| Installed {
-                    path: path.into(),
-                    sha256: sha256.into(),
-                    version: value.into(),
-                })
+                facts.installed =
+                    installed.take().map(|(sha256, path)| Installed { path, sha256, version: value.into() });
             }
             _ => {}
         }

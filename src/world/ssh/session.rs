@@ -32,12 +32,17 @@ const LOOK: Duration = Duration::from_secs(45);
 const GLANCE: Duration = Duration::from_millis(100);
 /// How long the far end may take to clear up.
 const FAREWELL: Duration = Duration::from_secs(10);
+/// How long the far end may take to reach its next safe point once it was asked to stop.
+const PARTING: Duration = Duration::from_secs(60);
 /// How often the far end is told that we are still there.
 const STILL: Duration = Duration::from_secs(5);
 /// How much of what a host prints is kept for a sentence.
 const SAID: usize = 16 << 10;
 /// How many lines a login may print before the look begins.
 const PREAMBLE: usize = 1000;
+/// How many lines a look may have, and how many bytes with all that a login printed before it.
+const LOOK_LINES: usize = 20_000;
+const LOOK_BYTES: usize = 4 << 20;
 
 type Input = Arc<Mutex<Option<ChildStdin>>>;
 
@@ -64,6 +69,10 @@ pub struct Session {
     said: Arc<Mutex<Vec<u8>>>,
     /// Nothing comes, and it ends, when standard error does.
     silent: Receiver<()>,
+    /// When the operator's wish to stop was passed on.
+    stopped: Option<Instant>,
+    /// How long is waited from then on.
+    parting: Duration,
 }
 
 impl Session {
@@ -97,7 +106,8 @@ impl Session {
         });
         let input = Arc::new(Mutex::new(child.stdin.take()));
         let facts = HostFacts::default();
-        let mut session = Session { host: host.into(), facts, child, input, lines, said, silent };
+        let mut session =
+            Session { host: host.into(), facts, child, input, lines, said, silent, stopped: None, parting: PARTING };
         session.facts = session.look(script, stop)?;
         Ok(session)
     }
@@ -111,11 +121,19 @@ impl Session {
         // A refused connection is told by ssh, not by the pipe.
         let _ = self.write(script.as_bytes());
         let deadline = Instant::now() + LOOK;
-        let (mut seen, mut begun) = (Vec::new(), false);
+        let (mut seen, mut begun, mut bytes) = (Vec::new(), false, 0_usize);
         loop {
             let Some(line) = self.line(stop, Some(deadline))? else {
                 return Err(self.unreachable(&seen));
             };
+            bytes = bytes.saturating_add(line.len());
+            if bytes > LOOK_BYTES || seen.len() > LOOK_LINES {
+                return Err(Trouble::new(Kind::NoAnswer, format!("{} prints without end", self.host))
+                    .why(format!(
+                        "more than {LOOK_LINES} lines or {LOOK_BYTES} bytes came before it had told what it is"
+                    ))
+                    .hint(format!("Look at that host by hand: ssh {} true", self.host)));
+            }
             let line = String::from_utf8_lossy(&line).into_owned();
             match (begun, line.as_str()) {
                 (false, look::BEGIN) => (begun, seen) = (true, Vec::new()),
@@ -269,21 +287,23 @@ impl Session {
     /// before the program runs there is nothing to wait for.
     fn line(&mut self, stop: Stop<'_>, deadline: Option<Instant>) -> Result<Option<Vec<u8>>> {
         loop {
-            match self.lines.recv_timeout(GLANCE) {
-                Ok(line) => return Ok(Some(line)),
-                Err(RecvTimeoutError::Disconnected) => return Ok(None),
-                Err(RecvTimeoutError::Timeout) => {}
-            }
+            // Looked at before every line, too: a host that never falls silent is stopped like any.
             if stop() {
                 *hold(&self.input) = None;
-                if deadline.is_some() {
+                let since = *self.stopped.get_or_insert_with(Instant::now);
+                if deadline.is_some() || since.elapsed() > self.parting {
                     return Err(stopped(&self.host));
                 }
             }
             if deadline.is_some_and(|deadline| Instant::now() > deadline) {
                 return Err(Trouble::new(Kind::NoAnswer, format!("{} does not answer", self.host))
-                    .why(format!("connected, it said nothing for {} s", LOOK.as_secs()))
+                    .why(format!("connected, it did not say what it is in {} s", LOOK.as_secs()))
                     .hint("Look whether its login hangs: a dead mount, a full disk."));
+            }
+            match self.lines.recv_timeout(GLANCE) {
+                Ok(line) => return Ok(Some(line)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }
@@ -302,7 +322,11 @@ impl Session {
     }
 
     fn event(&self, line: &[u8]) -> Result<Event> {
-        wire::parse(line).map_err(|e| {
+        let event = wire::parse(line).map(|event| match event {
+            Event::Failed(trouble) => Event::Failed(trouble.from_elsewhere()),
+            event => event,
+        });
+        event.map_err(|e| {
             Trouble::new(Kind::Failed, format!("what {} says was not understood", self.host))
                 .why(e)
                 .hint("Install the same requorum on both machines, or none there: then it is sent.")
@@ -350,7 +374,8 @@ impl Session {
     }
 
     fn odd(&self, event: &Event) -> Trouble {
-        Trouble::new(Kind::Bug, format!("{} gave an answer to another question", self.host)).why(format!("{event:?}"))
+        Trouble::new(Kind::Bug, format!("{} gave an answer to another question", self.host))
+            .why(crate::trouble::harmless(&format!("{event:?}")))
     }
 }
 
@@ -359,7 +384,9 @@ impl Drop for Session {
     fn drop(&mut self) {
         *hold(&self.input) = None;
         let deadline = Instant::now() + FAREWELL;
-        while let Some(left) = deadline.checked_duration_since(Instant::now()) {
+        // Who clears up says little.
+        for _ in 0..LOOK_LINES {
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else { break };
             if self.lines.recv_timeout(left).is_err() {
                 break;
             }
@@ -391,4 +418,61 @@ fn stay(input: &Input) {
 fn stopped(host: &str) -> Trouble {
     Trouble::new(Kind::Stopped, format!("{host}: stopped on request"))
         .hint("What has arrived there stays, and is not sent again; half a member is removed.")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::{
+        process::Stdio,
+        sync::atomic::{AtomicU32, Ordering},
+    };
+
+    use super::*;
+
+    /// A far end that does what this script says.
+    fn begin(script: &str, stop: Stop<'_>) -> Result<Session> {
+        let mut shell = Command::new("/bin/sh");
+        shell.arg("-c").arg(script);
+        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Session::begin("h1", shell, "", stop)
+    }
+
+    #[test]
+    fn a_host_that_prints_without_end_is_bounded() {
+        for script in ["exec yes x", "echo requorum-look 1; exec yes 'etcd 1 x'", "exec tr '\\0' x </dev/zero"] {
+            assert_eq!(begin(script, &|| false).err().unwrap().kind, Kind::NoAnswer, "{script}");
+        }
+    }
+
+    /// A line every now and then: the silence that the wish to stop was looked at in never comes.
+    #[test]
+    fn a_stop_is_heard_between_the_lines_of_a_host() {
+        let asked = AtomicU32::new(0);
+        let stop = || asked.fetch_add(1, Ordering::Relaxed) > 20;
+        let drip = "echo requorum-look 1; while echo user x; do sleep 0.02; done";
+        assert_eq!(begin(drip, &stop).err().unwrap().kind, Kind::Stopped);
+    }
+
+    #[test]
+    fn a_flood_of_steps_is_stopped_and_a_failure_is_cut() {
+        let told = "echo requorum-look 1; echo system Linux; echo user x; echo end; ";
+        let flood = format!("{told} exec yes '{{\"progress\":{{\"phase\":\"Hash\",\"done\":1,\"total\":2}}}}'");
+        let mut session = begin(&flood, &|| false).unwrap();
+        let line = session.line(&|| false, None).unwrap().unwrap();
+        let step: Event = wire::parse(&line).unwrap();
+        assert!(matches!(step, Event::Progress(_)), "{step:?}");
+        let asked = AtomicU32::new(0);
+        let stop = || asked.fetch_add(1, Ordering::Relaxed) > 20;
+        session.parting = Duration::ZERO;
+        assert!(session.answer(&stop, &mut |_| {}).is_err());
+        drop(session);
+        let long = Event::Failed(Trouble::new(Kind::Failed, format!("\u{1b}[2J{}", "x".repeat(1 << 20))));
+        let mut line = Vec::new();
+        wire::write(&mut line, &long).unwrap();
+        let mut session = begin(&format!("{told} cat"), &|| false).unwrap();
+        session.write(&line).unwrap();
+        let trouble = session.answer(&|| false, &mut |_| {}).unwrap_err();
+        assert!(trouble.what.len() < 5000 && !trouble.what.contains('\u{1b}'), "{}", trouble.what.len());
+    }
 }
