@@ -7,6 +7,7 @@ use super::World;
 use crate::plan::{
     facts::{Answer, EndpointFacts, Hashed},
     survey::{self, Question},
+    verdict::Finding,
 };
 
 /// What came back.
@@ -83,6 +84,28 @@ pub fn survey(
         }
     });
     facts
+}
+
+/// Judges what was answered, and asks those once more whose answers may just be older than what they are held against;
+/// what it says then holds for answers that came after all else was known.
+pub fn confirm(world: &dyn World, facts: &mut [EndpointFacts], judge: &dyn Fn(&[EndpointFacts]) -> Finding) -> Finding {
+    let first = judge(facts);
+    if first.ask_again.is_empty() {
+        return first;
+    }
+    thread::scope(|scope| {
+        for fact in facts.iter_mut().filter(|f| first.ask_again.contains(&f.endpoint)) {
+            scope.spawn(|| {
+                let mut answer = world.ask(&fact.endpoint);
+                // a hash is of one revision, and stays what it was
+                if let (Answer::Says(before), Answer::Says(now)) = (&fact.answer, &mut answer) {
+                    now.hash = before.hash.clone();
+                }
+                fact.answer = answer;
+            });
+        }
+    });
+    judge(facts)
 }
 
 fn take(answer: &mut Answer, reply: Reply) {

@@ -46,8 +46,9 @@ impl DirFacts {
                     n => format!(", {} log entries beyond its database", thousands(n)),
                 };
                 let revision = thousands(says.revision.unsigned_abs());
+                let what = if says.holds_nothing() { "no data yet" } else { "whole" };
                 format!(
-                    "whole, of {member} of cluster {}, revision {revision}, log to {}/{}{beyond}; {held}",
+                    "{what}, of {member} of cluster {}, revision {revision}, log to {}/{}{beyond}; {held}",
                     says.cluster_id, says.last_term, says.last_index
                 )
             }
@@ -162,6 +163,12 @@ pub struct DirSays {
 }
 
 impl DirSays {
+    /// True where an etcd was begun on it and nothing else: its log holds no entry beyond the members it was begun with,
+    /// whose term is 1, and its store is empty.
+    pub fn holds_nothing(&self) -> bool {
+        self.last_term <= 1 && self.revision <= 1
+    }
+
     /// Entries of the log that are not in the database: restoring the database alone loses them.
     pub fn entries_beyond(&self) -> u64 {
         self.last_index.saturating_sub(self.consistent_index)
