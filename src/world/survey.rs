@@ -267,4 +267,42 @@ mod tests {
         assert_eq!((says(first).hash, says(second).hash), (hash.clone(), hash), "at the revision that both have");
         assert_eq!(says(third).hash, Hashed::NotAsked);
     }
+
+    /// A directory is read while the members write on: it is ahead of an answer from before, and of none from after.
+    #[test]
+    fn who_seems_to_be_behind_is_asked_once_more() {
+        let (_seen, wait) = mpsc::channel();
+        let world = Slow(Mutex::new(wait));
+        let served = |revision| MemberSays {
+            cluster_id: Id(9),
+            member_id: Id(1),
+            revision,
+            members: vec![member(1)],
+            read: crate::plan::facts::Read::Served,
+            hash: Hashed::Says { hash: 7, revision: 2, compacted: 0 },
+            ..MemberSays::default()
+        };
+        let fact =
+            |says| EndpointFacts { endpoint: "http://10.0.0.1:2379".into(), answer: Answer::Says(Box::new(says)) };
+        for (ahead, asked) in [(1, false), (2, false), (5, true)] {
+            let known = [crate::plan::verdict::KnownState {
+                from: "a.db".into(),
+                cluster_id: Some(Id(9)),
+                members: vec![member(1)],
+                revision: ahead,
+            }];
+            let gone = BTreeSet::new();
+            let judge = |facts: &[EndpointFacts]| {
+                let seen = crate::plan::verdict::Evidence { facts, given: &[], dirs: &[], known: &known, gone: &gone };
+                crate::plan::verdict::verdict(&seen)
+            };
+            let mut facts = [fact(served(2))];
+            assert_eq!(judge(&facts).verdict == crate::plan::verdict::Verdict::Forked, asked);
+            let finding = confirm(&world, &mut facts, &judge);
+            assert_ne!(finding.verdict, crate::plan::verdict::Verdict::Forked, "it is at 6 by now");
+            let Answer::Says(says) = &facts[0].answer else { panic!("{facts:?}") };
+            assert_eq!(says.revision, if asked { 6 } else { 2 });
+            assert!(matches!(says.hash, Hashed::Says { revision: 2, .. }), "a hash is not lost by it");
+        }
+    }
 }

@@ -46,7 +46,13 @@ impl DirFacts {
                     n => format!(", {} log entries beyond its database", thousands(n)),
                 };
                 let revision = thousands(says.revision.unsigned_abs());
-                let what = if says.holds_nothing() { "no data yet" } else { "whole" };
+                let what = match says.last_term {
+                    0 | 1 if says.holds_nothing() => "no data yet",
+                    // as every restore leaves it, and the first start does not
+                    0 | 1 => "restored from a snapshot and not started since",
+                    _ if says.revision <= 1 => "whole, with an empty store",
+                    _ => "whole",
+                };
                 format!(
                     "{what}, of {member} of cluster {}, revision {revision}, log to {}/{}{beyond}; {held}",
                     says.cluster_id, says.last_term, says.last_index

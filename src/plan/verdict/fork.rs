@@ -173,7 +173,7 @@ impl Count<'_> {
             );
         }
         if self.history.cluster == Some(DEFAULT_CLUSTER) {
-            advice.push(format!("Mind that {}.", default_words()));
+            advice.push(format!("This cluster ID is {DEFAULT_WORDS}: unrelated clusters share it."));
         }
         advice.extend(self.lacking());
         advice
@@ -181,15 +181,16 @@ impl Count<'_> {
 
     pub(super) fn unconfirmed_sentence(&self) -> String {
         let Some(serving) = &self.history.serving else { return String::new() };
-        let names = all(&self.group_names(serving));
+        let ends: Vec<String> = serving.says.iter().map(|(e, _)| e.to_string()).collect();
         let size = serving.list.len();
         let cluster = self.history.cluster.unwrap_or_default();
-        let empty = if serving.is_empty() { "an empty cluster (revision 1)" } else { "a cluster" };
+        let empty = if serving.is_empty() { "an empty cluster" } else { "a cluster" };
         let silent: Vec<String> = self.unmatched.iter().map(|e| e.to_string()).collect();
-        let default = if cluster == DEFAULT_CLUSTER { format!("; {}", default_words()) } else { String::new() };
+        let default = if cluster == DEFAULT_CLUSTER { format!(", {DEFAULT_WORDS}") } else { String::new() };
         format!(
-            "A cluster serves, and it is not shown to be yours: {names} {} for {empty} of {size} {}, ID {cluster}, and {} {} answer and {} among its members{default}",
-            plural(serving.says.len(), "answers", "answer"),
+            "What serves is not shown to be your cluster: {} {} for {empty} of {size} {} (ID {cluster}{default}), and {} {} answer and {} among its members",
+            all(&ends),
+            plural(ends.len(), "answers", "answer"),
             plural(size, "member", "members"),
             all(&silent),
             plural(silent.len(), "does not", "do not"),
@@ -340,9 +341,8 @@ impl Count<'_> {
     }
 }
 
-fn default_words() -> &'static str {
-    "this is the ID of every etcd that is started without flags, so unrelated clusters share it"
-}
+/// What is to be known of [`DEFAULT_CLUSTER`].
+const DEFAULT_WORDS: &str = "the ID of every etcd that is started without flags";
 
 fn log_end(dir: &DirFacts) -> String {
     match &dir.state {

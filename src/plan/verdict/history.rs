@@ -254,16 +254,21 @@ impl<'a> History<'a> {
         self.says.iter().any(|(_, s)| s.member_id == member)
     }
 
-    /// Returns true where a member joined its cluster at some time: then it published its client URLs. Unknown counts as
-    /// joined.
+    /// Returns true where a member joined its cluster at some time: then it published its client URLs. Who answers tells it
+    /// best; a snapshot may be of before a restore. Unknown counts as joined.
     pub(super) fn joined(&self, member: Id) -> bool {
         let cluster = self.cluster.unwrap_or_default();
-        let answered = self.says.iter().map(|(_, s)| s.members.as_slice());
-        let read = self.dirs_of(cluster).map(|(_, s)| s.members.as_slice());
-        let known = self.states_of(cluster).map(|s| s.members.as_slice());
-        let all: Vec<&KnownMember> = answered.chain(read).chain(known).flatten().collect();
-        let published = |m: &&&KnownMember| !m.client_urls.is_empty();
-        all.iter().filter(published).any(|m| m.id == member) || !all.iter().any(|m| published(&m))
+        let answered: Vec<&[KnownMember]> = self.says.iter().map(|(_, s)| s.members.as_slice()).collect();
+        let read = self.dirs_of(cluster).map(|(_, s)| s.members.as_slice()).collect();
+        let known = self.states_of(cluster).map(|s| s.members.as_slice()).collect();
+        let published = |m: &&KnownMember| !m.client_urls.is_empty();
+        for lists in [answered, read, known] {
+            let mut all = lists.into_iter().flatten().filter(published).peekable();
+            if all.peek().is_some() {
+                return all.any(|m| m.id == member);
+            }
+        }
+        true
     }
 
     /// What is missing in a directory of a voter that does not answer; none where nothing shows that anything is. `voters`
