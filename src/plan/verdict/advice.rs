@@ -48,10 +48,14 @@ impl Count<'_> {
             .collect(),
             Verdict::Forked => self.forked_advice(),
             Verdict::Unconfirmed => self.unconfirmed_advice(),
-            Verdict::Split => vec![
-                "Ask the members of one cluster only: drop the endpoints that belong to another.".into(),
-                "Did somebody restore or bootstrap one of them already? Stop that member before its clients write to it.".into(),
-            ],
+            Verdict::Split => {
+                let mut advice = self.split_advice();
+                advice.extend([
+                    "Ask the members of one cluster only: drop the endpoints that belong to another.".into(),
+                    "Did somebody restore or bootstrap one of them already? Stop that member before its clients write to it.".to_string(),
+                ]);
+                advice
+            }
             Verdict::Unknown => {
                 let mut advice = self.start_what_is_whole();
                 advice.extend(self.lacking());

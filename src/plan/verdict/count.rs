@@ -2,7 +2,7 @@
 
 use super::{
     Disagreement, Evidence, Verdict, disagreement,
-    history::{History, Lack, Serving, bootstrap_only},
+    history::{History, Lack, Serving, bootstrap_only, voters},
 };
 use crate::{
     etcd::membership::Id,
@@ -111,11 +111,11 @@ impl<'a> Count<'a> {
         // Who serves an older state apart is no voter that could be counted on.
         let apart = |e: &str| history.apart.iter().any(|g| g.has(e));
         let answering = says.iter().filter(|(e, s)| votes(list, s) && !apart(e)).count();
-        let voters = match list {
+        let count = match list {
             Some(list) => list.iter().filter(|m| !m.is_learner).count(),
             None => facts.len().saturating_sub(twice + (says.len() - answering)),
         };
-        let needed = voters / 2 + 1;
+        let needed = count / 2 + 1;
         let missing: Vec<&KnownMember> = list
             .unwrap_or_default()
             .iter()
@@ -165,7 +165,7 @@ impl<'a> Count<'a> {
             needed,
             says,
             list,
-            voters,
+            voters: count,
             answering,
             asked: facts.len(),
             asking,
@@ -219,7 +219,19 @@ impl<'a> Count<'a> {
 
     /// What serves is not the continuation of what is known of the same cluster.
     fn forked(&self) -> bool {
-        !self.history.newer.is_empty() || !self.history.rivals.is_empty() || self.strangers_differ()
+        !self.history.newer.is_empty()
+            || !self.history.rivals.is_empty()
+            || self.strangers_differ()
+            || !self.untold().is_empty()
+    }
+
+    /// Strangers of whom no revision is known, and who list more voters than those who serve: such as the survivor of the
+    /// cluster that was, started again, which opens its client port to nobody.
+    pub(super) fn untold(&self) -> Vec<(&'a str, &'a MemberSays)> {
+        let serving = self.history.serving.as_ref().map_or(0, |s| voters(s.list).len());
+        let mut strangers = self.strangers();
+        strangers.retain(|(_, s)| s.raft_index == 0 && voters(&s.members).len() > serving);
+        strangers
     }
 
     /// True where that is shown, and not only that there are two histories.

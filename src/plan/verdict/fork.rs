@@ -4,13 +4,16 @@
 use super::{
     Verdict,
     count::{Count, Fate, Silent},
-    history::{Lack, Serving},
+    history::{Lack, Serving, voters},
     known::{DEFAULT_CLUSTER, Newer, NewerAt},
 };
 use crate::{
     etcd::membership::Id,
     plan::{
-        facts::disk::{DirFacts, DirState},
+        facts::{
+            MemberSays,
+            disk::{DirFacts, DirState},
+        },
         words::{all, plural, thousands},
     },
 };
@@ -29,6 +32,12 @@ impl Count<'_> {
         let mut names: Vec<String> = group.says.iter().map(|(e, s)| self.name(e, s)).collect();
         names.sort_by(|a, b| crate::plan::words::natural(a, b));
         names
+    }
+
+    /// Its name as it lists itself, else its endpoint.
+    fn name_by_itself(&self, endpoint: &str, says: &MemberSays) -> String {
+        let own = says.members.iter().find(|m| m.id == says.member_id && !m.name.is_empty());
+        own.map_or_else(|| self.name(endpoint, says), |m| m.name.clone())
     }
 
     /// `m2 and m3 serve revision 1 at raft index 7`, with an `s` for one.
@@ -102,9 +111,20 @@ impl Count<'_> {
             (None, Some(newer)) => {
                 format!("{} has {}", self.place_words(newer), point(newer.revision, newer.index))
             }
+            (None, None) if !self.untold().is_empty() => {
+                let untold = self.untold();
+                let names: Vec<String> = untold.iter().map(|(e, s)| self.name_by_itself(e, s)).collect();
+                let size = untold.iter().map(|(_, s)| voters(&s.members).len()).max().unwrap_or(0);
+                format!(
+                    "{} {} {size} voting members and {} at which revision",
+                    all(&names),
+                    plural(names.len(), "lists", "list"),
+                    plural(names.len(), "does not tell", "do not tell"),
+                )
+            }
             (None, None) => {
                 let differ = self.disagreement.as_ref().map_or(0, |d| d.revision);
-                let names: Vec<String> = self.strangers().iter().map(|(e, s)| self.name(e, s)).collect();
+                let names: Vec<String> = self.strangers().iter().map(|(e, s)| self.name_by_itself(e, s)).collect();
                 format!(
                     "{} {} other data at revision {}",
                     all(&names),
@@ -196,6 +216,20 @@ impl Count<'_> {
             plural(silent.len(), "does not", "do not"),
             plural(silent.len(), "is not", "are not"),
         )
+    }
+
+    /// What speaks against one of several clusters that answer: that it is empty, or has the IDs of an etcd without flags.
+    pub(super) fn split_advice(&self) -> Vec<String> {
+        let odd = self.says.iter().filter(|(_, s)| s.revision == 1 || s.cluster_id == DEFAULT_CLUSTER);
+        let each = odd.map(|(endpoint, says)| {
+            let empty = if says.revision == 1 { "an empty cluster" } else { "a cluster" };
+            let default = if says.cluster_id == DEFAULT_CLUSTER { format!(", {DEFAULT_WORDS}") } else { String::new() };
+            format!(
+                "{endpoint} answers for {empty} (ID {}{default}): was an etcd started there with an empty directory?",
+                says.cluster_id
+            )
+        });
+        each.collect()
     }
 
     pub(super) fn unconfirmed_advice(&self) -> Vec<String> {

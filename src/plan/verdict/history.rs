@@ -95,7 +95,7 @@ pub(super) struct History<'a> {
     known: &'a [KnownState],
 }
 
-fn voters(list: &[KnownMember]) -> Vec<Id> {
+pub(super) fn voters(list: &[KnownMember]) -> Vec<Id> {
     let mut ids: Vec<Id> = list.iter().filter(|m| !m.is_learner).map(|m| m.id).collect();
     ids.sort_unstable();
     ids
@@ -196,7 +196,8 @@ impl<'a> History<'a> {
         }
         let mut odd = Vec::new();
         for (dir, says) in self.dirs_of(cluster) {
-            if dir.held.is_held() && self.answers(says.member_id) {
+            let told = |(_, s): &(&str, &MemberSays)| s.member_id == says.member_id && s.raft_index > 0;
+            if dir.held.is_held() && self.says.iter().any(told) {
                 // what that member says counts, which is newer
                 continue;
             }
@@ -296,7 +297,7 @@ impl<'a> History<'a> {
         }
         let other_data = self.serving.as_ref().is_some_and(|serving| {
             let reached = serving.applied > 0 && says.consistent_index <= serving.applied;
-            serving.revision > 0 && says.revision > serving.revision && reached && self.odd.iter().any(|d| *d == dir)
+            serving.revision > 0 && says.revision > serving.revision && reached && self.odd.contains(&dir)
         });
         if other_data {
             return Some(Lack::OtherData);

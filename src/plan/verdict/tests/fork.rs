@@ -208,6 +208,22 @@ fn a_first_member_reborn_does_not_hold_the_quorum() {
     let removed = [hashed(ahead, 7), hashed(unled(2, &all, (3, 14), 6), 7)];
     let finding = judge(&removed, &[]);
     assert_eq!((finding.verdict, finding.keep), (Verdict::Degraded, false), "{}", finding.sentence);
+    // the survivor was started again: only its peer port tells who it is
+    let shut = at(2, MemberSays { closed: Some("no answer in 3 s".into()), ..of(2, &all, (0, 0), 0) });
+    for revision in [1, 300] {
+        let facts = [served(1, 1, alone, (2, 4), revision), shut.clone(), silent(3)];
+        let finding = judge(&facts, &[]);
+        assert_eq!((finding.verdict, finding.keep), (Verdict::Forked, false), "{}", finding.sentence);
+        assert!(
+            !finding.surely_behind() && finding.sentence.contains("m2 lists 3 voting members"),
+            "{}",
+            finding.sentence
+        );
+        // and where its directory is here, that shows it
+        let mut dir = holds(2, &all, (3, 14), 301);
+        dir.held = Held::By { pid: Some(7), program: "etcd".into() };
+        assert!(judge(&facts, &[dir]).surely_behind());
+    }
     // its directory, when it is stopped
     let finding = judge(&[silent(1), unled(2, &all, (3, 14), 6), silent(3)], &[holds(1, alone, (2, 4), 1)]);
     assert_eq!(finding.may_come_back, ["m3"], "{:?}", finding.advice);
