@@ -371,6 +371,8 @@ fn make_scenes() -> Scenes {
         ("1-detect-unknown", model(wizard(options(), Fake { silent: true, ..Fake::default() }))),
         ("1-detect-holds", model(quorum())),
         ("1-detect-degraded", model(degraded())),
+        ("1-detect-forked", model(wizard(options(), Fake { reborn: true, ..Fake::default() }))),
+        ("1-detect-not-asked-for", model(wizard(options(), Fake { default_ids: true, ..Fake::default() }))),
         ("1-detect-degraded-details", model(keys(degraded(), &[Enter]))),
         ("1-detect-closed", model(keys(wizard(options(), Fake { peers: true, ..Fake::default() }), &[Down]))),
         ("1-detect-gone", model(keys(at_start(), &[Down, Char('g')]))),

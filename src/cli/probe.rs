@@ -1,24 +1,29 @@
 //! `requorum probe`: the first question of the wizard without the wizard, for scripts and for a second look.
 
-use std::{collections::BTreeSet, thread, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, thread, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Format, connect, plan, print};
+use super::{Format, absolute, connect, plan, print};
 use crate::{
+    engine::progress::Flow,
     etcd::server_error::ServerError,
     plan::{
         facts::{
-            Answer, Around, EndpointFacts, Hashed, MemberSays, OwnHealth, Read,
+            Answer, Around, EndpointFacts, Hashed, Health, MemberSays, OwnHealth, Read,
             config::ConfigFacts,
             disk::{DirFacts, DirState},
         },
         survey,
-        verdict::{Finding, verdict},
+        verdict::{Evidence, Finding, KnownState, NewerAt, verdict},
         words::{Align, cell, column_width, thousands},
     },
     trouble::{Kind, Result, Trouble},
-    world::{DataDir, World, local::Local, survey::survey as ask_everybody},
+    world::{
+        DataDir, World,
+        local::Local,
+        survey::{confirm, survey as ask_everybody},
+    },
 };
 
 const AFTER: &str = "\
@@ -27,8 +32,9 @@ Everything that answers without quorum is asked, nothing is written, and no memb
 
 Exit codes: 0 healthy, 5 nobody answers, 10 quorum lost for now (members may come back), 11 a majority answers and has no \
 leader, 12 not settled (a leader is named, and no read succeeds), 13 answers from two clusters, 14 quorum lost for good, \
-15 degraded (it serves; a voter is missing, an alarm is raised, or data differ). 0 and 15 serve, 10 and 14 are lost. \
-Wrong usage is 2, and so on as elsewhere. With --watch the code of the last look is lost: read its output.";
+15 degraded (it serves; a voter is missing, an alarm is raised, or data differ), 18 an empty or older state serves under \
+the cluster's ID while something newer is known, 19 a cluster serves that is not shown to be the one asked for (other \
+endpoints are silent and none of its members'). 0 and 15 serve, 10 and 14 are lost. Wrong usage is 2, and so on as elsewhere. With --watch the code of the last look is lost: read its output.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER)]
@@ -37,6 +43,9 @@ pub(super) struct ProbeArgs {
     /// elsewhere.
     #[arg(long, value_name = "DIR[:WAL-DIR]")]
     data_dir: Vec<DataDir>,
+    /// A snapshot of the cluster; what it holds is compared with what serves; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    snapshot: Vec<PathBuf>,
     /// Look at no other directories than those: pass over the units, manifests, files and processes of this machine.
     #[arg(long)]
     no_discover: bool,
@@ -63,15 +72,19 @@ pub(super) fn run(args: ProbeArgs, outer: &connect::ConnectArgs, format: Format)
     }
     let world = Local::real(connect.members()?);
     let gone: BTreeSet<String> = args.gone.iter().map(|e| e.trim().to_string()).filter(|e| !e.is_empty()).collect();
+    let known = states(&world, &args.snapshot)?;
     let mut before: Option<Finding> = None;
     loop {
-        let facts = ask_everybody(&world, &endpoints, before.is_none(), &mut |_| {});
-        stray(&gone, &facts)?;
+        // before anybody is asked: what is read here cannot be newer than the answers then
         let around = match args.no_discover {
             true => Around { dirs: look(&world, &args.data_dir), ..Around::default() },
             false => world.look_around(&args.data_dir),
         };
-        let finding = verdict(&facts, &around.dirs, &gone);
+        let mut facts = ask_everybody(&world, &endpoints, before.is_none(), &mut |_| {});
+        stray(&gone, &facts)?;
+        let (given, dirs) = (&endpoints, &around.dirs);
+        let judge = |facts: &[EndpointFacts]| verdict(&Evidence { facts, given, dirs, known: &known, gone: &gone });
+        let finding = confirm(&world, &mut facts, &judge);
         let now = plan::timestamp(world.now());
         match format {
             Format::Json => print(&format!("{}\n", as_json(&finding, &facts, &around, &now)))?,
@@ -87,6 +100,23 @@ pub(super) fn run(args: ProbeArgs, outer: &connect::ConnectArgs, format: Format)
     }
 }
 
+/// Reads the snapshots that were named.
+fn states(world: &dyn World, files: &[PathBuf]) -> Result<Vec<KnownState>> {
+    let read = |path: &PathBuf| {
+        let facts = world.inspect(&absolute(path)?, &mut |_| Flow::Go)?;
+        if let Health::Packed(why) | Health::Broken(why) = &facts.health {
+            return Err(
+                Trouble::new(Kind::Input, format!("{}: not a readable snapshot", path.display())).why(why.clone())
+            );
+        }
+        KnownState::from_file(&facts).ok_or_else(|| {
+            Trouble::new(Kind::Input, format!("{}: its content was not read", path.display()))
+                .hint("Give a file on this machine.")
+        })
+    };
+    files.iter().map(read).collect()
+}
+
 /// Looks at the data directories that were named.
 fn look(world: &dyn World, dirs: &[DataDir]) -> Vec<DirFacts> {
     dirs.iter().map(|dir| world.look_at_dir(&dir.data, dir.wal.as_deref())).collect()
@@ -98,7 +128,7 @@ fn dir_json(dir: &DirFacts) -> Value {
         "data_dir": dir.data_dir,
         "learned_from": dir.learned_from,
         "wal_dir": dir.wal_dir,
-        "whole": matches!(dir.state, DirState::Whole(_)),
+        "whole": matches!(&dir.state, DirState::Whole(says) if !says.holds_nothing()),
         "held": dir.held.is_held(),
         "says": dir.words(),
         "member_id": says.map(|s| s.member_id),
@@ -247,6 +277,17 @@ fn as_json(finding: &Finding, facts: &[EndpointFacts], around: &Around, now: &st
         let parts: Vec<Value> = d.parts.iter().map(|(hash, who)| json!({ "hash": hash, "endpoints": who })).collect();
         json!({ "revision": d.revision, "hashes": parts })
     });
+    let newer = finding.newer.iter().map(|n| {
+        let (kind, at) = match &n.at {
+            NewerAt::Member(at) => ("member", at),
+            NewerAt::Dir(at) => ("directory", at),
+            NewerAt::File(at) => ("snapshot", at),
+        };
+        json!({
+            "kind": kind, "at": at, "member_id": n.member, "revision": n.revision,
+            "raft_index": (n.index > 0).then_some(n.index), "certain": n.certain,
+        })
+    });
     json!({
         "time": now,
         "verdict": finding.verdict.name(),
@@ -259,6 +300,10 @@ fn as_json(finding: &Finding, facts: &[EndpointFacts], around: &Around, now: &st
         "may_come_back": finding.may_come_back,
         "gone": finding.gone,
         "disagreement": parts,
+        "newer": newer.collect::<Vec<_>>(),
+        "stop": finding.stop,
+        "not_members": finding.unmatched,
+        "keep": finding.keep,
         "sentence": finding.sentence,
         "rule": finding.rule,
         "advice": finding.advice,

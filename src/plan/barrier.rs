@@ -1,7 +1,10 @@
 //! The last question before anything is put in place: has the old cluster come back, or been written to, since the
 //! snapshot was taken?
 
-use super::facts::{Answer, MemberSays};
+use super::{
+    facts::{Answer, EndpointFacts, MemberSays},
+    verdict::{Finding, Verdict},
+};
 use crate::etcd::membership::Id;
 
 /// One member of the old cluster, as it was asked at its client URL.
@@ -28,14 +31,26 @@ impl Asked {
     }
 }
 
+/// Returns the answers of the old cluster; `new` is the ID of the planned one.
+pub fn old_facts(now: &[Asked], new: Id) -> Vec<EndpointFacts> {
+    let old = |asked: &&Asked| !matches!(&asked.answer, Answer::Says(says) if says.cluster_id == new);
+    let fact = |asked: &Asked| EndpointFacts { endpoint: asked.url.clone(), answer: asked.answer.clone() };
+    now.iter().filter(old).map(fact).collect()
+}
+
 /// Judges what old members say now; `before` are the raft indexes that they told when the first run began, by client URL,
-/// and `new` is the ID of the planned cluster.
+/// `new` is the ID of the planned cluster, and `finding` is the verdict on [`old_facts`], the same as that of the wizard and
+/// of `probe`: members that serve an empty or older state under the old ID are no old cluster that has come back.
 ///
 /// # Errors
 /// A sentence that names the member, when the plan must not go on.
-pub fn judge(before: &[(String, u64)], now: &[Asked], new: Id) -> Result<(), String> {
-    for asked in now {
+pub fn judge(before: &[(String, u64)], now: &[Asked], new: Id, finding: &Finding) -> Result<(), String> {
+    let behind = |url: &String| finding.surely_behind() && finding.stop.contains(url);
+    for asked in now.iter().filter(|asked| !behind(&asked.url)) {
         let Some(says) = asked.says(new) else { continue };
+        if says.led() && finding.verdict == Verdict::Forked {
+            return Err(finding.sentence.clone());
+        }
         if says.led() {
             return Err(format!(
                 "the old member at {} has a leader again: the old cluster may be serving, and what it was told since would be lost",
@@ -54,7 +69,10 @@ pub fn judge(before: &[(String, u64)], now: &[Asked], new: Id) -> Result<(), Str
 }
 
 /// What was found, in one sentence: `2 old members asked again: 1 answers without a leader and stands where it stood`.
-pub fn summary(now: &[Asked], new: Id) -> String {
+pub fn summary(now: &[Asked], new: Id, finding: &Finding) -> String {
+    if finding.surely_behind() {
+        return finding.sentence.clone();
+    }
     let still = now.iter().filter(|asked| asked.says(new).is_some()).count();
     let asked = match now.len() {
         0 => return "No client URL of the old cluster is known to ask".into(),
@@ -70,7 +88,13 @@ pub fn summary(now: &[Asked], new: Id) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::plan::{
+        facts::{KnownMember, Read},
+        verdict::{Evidence, KnownState, verdict},
+    };
 
     const NEW: Id = Id(9);
 
@@ -78,6 +102,15 @@ mod tests {
         let says =
             MemberSays { cluster_id: Id(cluster), raft_index: index, leader: Id(leader), ..MemberSays::default() };
         Asked { url: "http://m2:2379".into(), answer: Answer::Says(Box::new(says)) }
+    }
+
+    fn finding(now: &[Asked], known: &[KnownState]) -> Finding {
+        let facts = old_facts(now, NEW);
+        verdict(&Evidence { facts: &facts, given: &[], dirs: &[], known, gone: &BTreeSet::new() })
+    }
+
+    fn judged(before: &[(String, u64)], now: &[Asked]) -> Result<(), String> {
+        judge(before, now, NEW, &finding(now, &[]))
     }
 
     #[test]
@@ -95,21 +128,48 @@ mod tests {
             (asked(1, 90_115, 0), Some("went from 90114 to 90115")),
             (asked(1, 90_114, 7), Some("has a leader again")),
         ] {
-            let judged = judge(&before, &[now], NEW);
+            let judged = judged(&before, &[now]);
             match word {
                 None => assert_eq!(judged, Ok(())),
                 Some(word) => assert!(judged.clone().is_err_and(|why| why.contains(word)), "{judged:?}"),
             }
         }
         // One that was not known before has nothing to be measured by.
-        assert_eq!(judge(&[], &[asked(1, 5, 0)], NEW), Ok(()));
+        assert_eq!(judged(&[], &[asked(1, 5, 0)]), Ok(()));
     }
 
     #[test]
     fn in_a_sentence() {
-        assert!(summary(&[], NEW).starts_with("No client URL"));
-        assert_eq!(summary(&[asked(9, 1, 1)], NEW), "1 client URL of the old cluster was asked again: nobody answers");
-        let two = summary(&[asked(1, 1, 0), asked(9, 1, 0)], NEW);
+        let summary = |now: &[Asked]| summary(now, NEW, &finding(now, &[]));
+        assert!(summary(&[]).starts_with("No client URL"));
+        assert_eq!(summary(&[asked(9, 1, 1)]), "1 client URL of the old cluster was asked again: nobody answers");
+        let two = summary(&[asked(1, 1, 0), asked(9, 1, 0)]);
         assert!(two.starts_with("2 client URLs") && two.contains("1 member answers, has no leader"), "{two}");
+    }
+
+    /// The wizard and `probe` lead to a restore there, so this must not send them back.
+    #[test]
+    fn an_empty_cluster_under_the_old_id_is_no_old_cluster_that_came_back() {
+        let member = KnownMember { id: Id(7), name: "m2".into(), ..KnownMember::default() };
+        let serves = |revision| MemberSays {
+            cluster_id: Id(1),
+            member_id: Id(7),
+            revision,
+            raft_index: 7,
+            leader: Id(7),
+            read: Read::Served,
+            members: vec![member.clone()],
+            ..MemberSays::default()
+        };
+        let at = |revision| [Asked { url: "http://m2:2379".into(), answer: Answer::Says(Box::new(serves(revision))) }];
+        let known =
+            [KnownState { from: "a.db".into(), cluster_id: Some(Id(1)), members: vec![member.clone()], revision: 11 }];
+        let before = [("http://m2:2379".to_string(), 5)];
+        for (revision, goes_on) in [(1, true), (10, true), (11, false), (12, false)] {
+            let now = at(revision);
+            let finding = finding(&now, &known);
+            assert_eq!(judge(&before, &now, NEW, &finding).is_ok(), goes_on, "{revision}: {}", finding.sentence);
+            assert_eq!(finding.verdict == Verdict::Forked, goes_on);
+        }
     }
 }

@@ -6,7 +6,10 @@
 
 mod advice;
 mod count;
+mod fork;
 mod hashes;
+mod history;
+mod known;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -15,6 +18,7 @@ use std::collections::BTreeSet;
 
 use count::Count;
 pub use hashes::{Disagreement, disagreement};
+pub use known::{DEFAULT_CLUSTER, KnownState, Newer, NewerAt};
 
 use super::facts::{EndpointFacts, disk::DirFacts};
 
@@ -37,6 +41,12 @@ pub enum Verdict {
     NoLeader,
     /// The answers come from two clusters.
     Split,
+    /// What serves is not the continuation of what is known of the same cluster: it was begun with an empty directory, or
+    /// with an older state.
+    Forked,
+    /// A linearizable read was served, and what answers is not shown to be the cluster that was asked for: other
+    /// endpoints are silent and none of its members'.
+    Unconfirmed,
     /// Nobody answers.
     Unknown,
 }
@@ -63,6 +73,8 @@ impl Verdict {
             Verdict::LostForGood => "lost_for_good",
             Verdict::NoLeader => "no_leader",
             Verdict::Split => "split",
+            Verdict::Forked => "forked",
+            Verdict::Unconfirmed => "unconfirmed",
             Verdict::Unknown => "unknown",
         }
     }
@@ -94,6 +106,18 @@ pub struct Finding {
     pub gone: Vec<String>,
     /// Members whose data differ at one revision.
     pub disagreement: Option<Disagreement>,
+    /// States that go on past what serves, the newest first.
+    pub newer: Vec<Newer>,
+    /// Endpoints of those who serve an older, an empty or another state under the cluster's ID: they are to be stopped.
+    pub stop: Vec<String>,
+    /// Endpoints that are to be asked once more before this is believed: their answers may be older than what they are
+    /// held against.
+    pub ask_again: Vec<String>,
+    /// Silent endpoints that are no URL of a member, where more of them are silent than members.
+    pub unmatched: Vec<String>,
+    /// True where the cluster is to be left as it is: it serves, or its members only have to hear each other, and nothing
+    /// newer is known.
+    pub keep: bool,
     /// The verdict in one or two sentences, with the numbers.
     pub sentence: String,
     /// The rule that led to it.
@@ -107,12 +131,15 @@ impl Finding {
     pub fn gate(&self) -> Gate {
         match self.verdict {
             Verdict::LostForNow | Verdict::LostForGood | Verdict::Unknown => Gate::Open,
+            // what serves does not hold the data; whoever still answers is in the way of the review
+            Verdict::Forked if self.surely_behind() => Gate::Open,
             _ => Gate::TypeLabel,
         }
     }
 
     /// The exit code of `requorum probe`: 0 healthy, 5 nobody answers (or was heard out), 10 lost for now, 11 a
-    /// majority without a leader, 12 unsettled, 13 two clusters, 14 lost for good, 15 degraded.
+    /// majority without a leader, 12 unsettled, 13 two clusters, 14 lost for good, 15 degraded, 18 an older or empty state serves, 19 what
+    /// serves is not shown to be the cluster asked for.
     pub fn exit_code(&self) -> u8 {
         match self.verdict {
             Verdict::Healthy => 0,
@@ -123,15 +150,37 @@ impl Finding {
             Verdict::Split => 13,
             Verdict::LostForGood => 14,
             Verdict::Degraded => 15,
+            // 16 and 17 are those of `verify`
+            Verdict::Forked => 18,
+            Verdict::Unconfirmed => 19,
         }
+    }
+
+    /// True where what serves is shown to be behind what is known of the same cluster.
+    pub fn surely_behind(&self) -> bool {
+        self.verdict == Verdict::Forked && self.newer.first().is_some_and(|n| n.certain)
     }
 }
 
-/// Judges the answers, with the data directories that were looked at, and the endpoints of which the operator says that
-/// the member behind them is gone for good. That is believed of silent members only, and not against a disk that is
-/// whole.
-pub fn verdict(facts: &[EndpointFacts], dirs: &[DirFacts], gone: &BTreeSet<String>) -> Finding {
-    let count = Count::of(facts, dirs, gone);
+/// All that is known of a cluster.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// What the endpoints answered.
+    pub facts: &'a [EndpointFacts],
+    /// The endpoints that were given; the others were found in answers. Empty where all were given.
+    pub given: &'a [String],
+    /// The data directories that were looked at, before the answers came.
+    pub dirs: &'a [DirFacts],
+    /// What snapshots and plans tell.
+    pub known: &'a [KnownState],
+    /// The endpoints of which the operator says that the member behind them is gone for good. That is believed of silent
+    /// members only, and not against a disk that is whole.
+    pub gone: &'a BTreeSet<String>,
+}
+
+/// Judges all that is known.
+pub fn verdict(seen: &Evidence<'_>) -> Finding {
+    let count = Count::new(seen);
     let verdict = count.verdict();
     Finding {
         verdict,
@@ -141,6 +190,11 @@ pub fn verdict(facts: &[EndpointFacts], dirs: &[DirFacts], gone: &BTreeSet<Strin
         may_come_back: count.may_come_back(),
         gone: count.gone(),
         disagreement: count.disagreement.clone(),
+        newer: count.history.newer.clone(),
+        stop: count.to_stop(verdict),
+        ask_again: count.ask_again(),
+        unmatched: count.more_than_missing(),
+        keep: count.keep(verdict),
         sentence: count.sentence(verdict),
         rule: count.rule(verdict),
         advice: count.advice(verdict),

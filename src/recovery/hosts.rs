@@ -15,7 +15,7 @@ mod start;
 mod told;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{
         Mutex, PoisonError,
@@ -45,12 +45,14 @@ use crate::{
         Member, Plan,
         barrier::{self, Asked},
         destination,
+        facts::EndpointFacts,
         fence::{self, Kind as DoorKind, Old},
         halt::Halt,
+        verdict::{Evidence, Finding, KnownState, verdict},
     },
     recovery::Passed,
     trouble::{Kind, Result, Trouble},
-    world::{World, journal::Journal},
+    world::{World, journal::Journal, survey},
 };
 
 /// How far a plan is carried out: the goal of a run. The names in journals are given here and stay, whatever the variants
@@ -255,11 +257,29 @@ fn old_clients(job: &Job<'_>) -> Vec<String> {
     doors.filter(|door| door.old && door.kind == DoorKind::Client).map(|door| door.url).collect()
 }
 
-fn ask_old(job: &Job<'_>) -> Vec<Asked> {
+fn ask_old(job: &Job<'_>) -> (Vec<Asked>, Finding) {
     let urls = old_clients(job);
     let answers = side_by_side(urls.len(), urls.len(), |at| urls.get(at).map(|url| job.world.ask(url)));
     let asked = urls.into_iter().zip(answers);
-    asked.filter_map(|(url, answer)| Some(Asked { url, answer: answer? })).collect()
+    let asked: Vec<Asked> = asked.filter_map(|(url, answer)| Some(Asked { url, answer: answer? })).collect();
+    let new = job.plan.cluster_id;
+    let mut facts = barrier::old_facts(&asked, new);
+    let known = [KnownState {
+        from: job.plan.source.path.display().to_string(),
+        cluster_id: None,
+        members: job.world.listed(&job.plan.source.path).unwrap_or_default(),
+        revision: job.plan.source.revision,
+    }];
+    let gone = BTreeSet::new();
+    let judge =
+        |facts: &[EndpointFacts]| verdict(&Evidence { facts, given: &[], dirs: &[], known: &known, gone: &gone });
+    let finding = survey::confirm(job.world, &mut facts, &judge);
+    // what was asked again counts
+    let again = |asked: Asked| {
+        let fact = facts.iter().find(|f| f.endpoint == asked.url);
+        fact.map_or(asked, |f| Asked { url: f.endpoint.clone(), answer: f.answer.clone() })
+    };
+    (asked.into_iter().map(again).collect(), finding)
 }
 
 /// The raft indexes of old members when the plan was first begun: as the journal has them, else as they are now.
@@ -271,20 +291,20 @@ fn baseline(job: &Job<'_>, teller: &Teller<'_>) -> Result<Vec<(String, u64)>> {
     if let Some(known) = first.and_then(|value| serde_json::from_value(value).ok()) {
         return Ok(known);
     }
-    let asked = ask_old(job);
+    let (asked, finding) = ask_old(job);
     let indexes: Vec<(String, u64)> =
         asked.iter().filter_map(|asked| Some((asked.url.clone(), asked.raft_index(job.plan.cluster_id)?))).collect();
-    let text = barrier::summary(&asked, job.plan.cluster_id);
+    let text = barrier::summary(&asked, job.plan.cluster_id, &finding);
     teller.note(Event::Asked, &text, json!({"plan": job.run.plan, "raft_index": indexes}))?;
     Ok(indexes)
 }
 
 /// The barrier: all are proven, and nothing may have come back.
 fn ask_again(job: &Job<'_>, before: &[(String, u64)], teller: &Teller<'_>) -> Result<()> {
-    let now = ask_old(job);
-    let judged = barrier::judge(before, &now, job.plan.cluster_id);
+    let (now, finding) = ask_old(job);
+    let judged = barrier::judge(before, &now, job.plan.cluster_id, &finding);
     let text = match &judged {
-        Ok(()) => barrier::summary(&now, job.plan.cluster_id),
+        Ok(()) => barrier::summary(&now, job.plan.cluster_id, &finding),
         Err(why) => why.clone(),
     };
     teller.note(Event::Asked, &text, json!({"barrier": judged.is_ok()}))?;

@@ -35,6 +35,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     effects.extend(members::look_at_certificates(model));
     if news {
         snapshot::relist(model);
+        effects.extend(detect::confirm(model));
     }
     model.under_way.extend(effects.iter().filter_map(Effect::id));
     effects

@@ -27,7 +27,7 @@ fn press(model: &mut Model, c: char) -> Vec<Effect> {
     update(model, Msg::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)))
 }
 
-fn dir(data_dir: &str, database: FileFacts, held: Held) -> DirFacts {
+pub(super) fn dir(data_dir: &str, database: FileFacts, held: Held) -> DirFacts {
     let says = DirSays {
         cluster_id: Id(9),
         member_id: Id(1),

@@ -7,6 +7,7 @@ use super::World;
 use crate::plan::{
     facts::{Answer, EndpointFacts, Hashed},
     survey::{self, Question},
+    verdict::Finding,
 };
 
 /// What came back.
@@ -83,6 +84,28 @@ pub fn survey(
         }
     });
     facts
+}
+
+/// Judges what was answered, and asks those once more whose answers may just be older than what they are held against;
+/// what it says then holds for answers that came after all else was known.
+pub fn confirm(world: &dyn World, facts: &mut [EndpointFacts], judge: &dyn Fn(&[EndpointFacts]) -> Finding) -> Finding {
+    let first = judge(facts);
+    if first.ask_again.is_empty() {
+        return first;
+    }
+    thread::scope(|scope| {
+        for fact in facts.iter_mut().filter(|f| first.ask_again.contains(&f.endpoint)) {
+            scope.spawn(|| {
+                let mut answer = world.ask(&fact.endpoint);
+                // a hash is of one revision, and stays what it was
+                if let (Answer::Says(before), Answer::Says(now)) = (&fact.answer, &mut answer) {
+                    now.hash = before.hash.clone();
+                }
+                fact.answer = answer;
+            });
+        }
+    });
+    judge(facts)
 }
 
 fn take(answer: &mut Answer, reply: Reply) {
@@ -243,5 +266,43 @@ mod tests {
         let hash = Hashed::Says { hash: 7, revision: 5, compacted: 0 };
         assert_eq!((says(first).hash, says(second).hash), (hash.clone(), hash), "at the revision that both have");
         assert_eq!(says(third).hash, Hashed::NotAsked);
+    }
+
+    /// A directory is read while the members write on: it is ahead of an answer from before, and of none from after.
+    #[test]
+    fn who_seems_to_be_behind_is_asked_once_more() {
+        let (_seen, wait) = mpsc::channel();
+        let world = Slow(Mutex::new(wait));
+        let served = |revision| MemberSays {
+            cluster_id: Id(9),
+            member_id: Id(1),
+            revision,
+            members: vec![member(1)],
+            read: crate::plan::facts::Read::Served,
+            hash: Hashed::Says { hash: 7, revision: 2, compacted: 0 },
+            ..MemberSays::default()
+        };
+        let fact =
+            |says| EndpointFacts { endpoint: "http://10.0.0.1:2379".into(), answer: Answer::Says(Box::new(says)) };
+        for (ahead, asked) in [(1, false), (2, false), (5, true)] {
+            let known = [crate::plan::verdict::KnownState {
+                from: "a.db".into(),
+                cluster_id: Some(Id(9)),
+                members: vec![member(1)],
+                revision: ahead,
+            }];
+            let gone = BTreeSet::new();
+            let judge = |facts: &[EndpointFacts]| {
+                let seen = crate::plan::verdict::Evidence { facts, given: &[], dirs: &[], known: &known, gone: &gone };
+                crate::plan::verdict::verdict(&seen)
+            };
+            let mut facts = [fact(served(2))];
+            assert_eq!(judge(&facts).verdict == crate::plan::verdict::Verdict::Forked, asked);
+            let finding = confirm(&world, &mut facts, &judge);
+            assert_ne!(finding.verdict, crate::plan::verdict::Verdict::Forked, "it is at 6 by now");
+            let Answer::Says(says) = &facts[0].answer else { panic!("{facts:?}") };
+            assert_eq!(says.revision, if asked { 6 } else { 2 });
+            assert!(matches!(says.hash, Hashed::Says { revision: 2, .. }), "a hash is not lost by it");
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::support::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What `requorum probe -w json` says of these members, and its exit code, which must be the verdict's.
-fn probe(endpoints: &[String], more: &[&str]) -> Value {
+pub(super) fn probe(endpoints: &[String], more: &[&str]) -> Value {
     let mut command = requorum(["probe", "-w", "json", "--no-discover", "--endpoints", &endpoints.join(",")]);
     let output = command.args(more).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -29,7 +29,7 @@ fn probe(endpoints: &[String], more: &[&str]) -> Value {
 }
 
 /// Probes until the verdict is this one: elections take their time.
-fn wait_for(verdict: &str, endpoints: &[String], more: &[&str]) -> Value {
+pub(super) fn wait_for(verdict: &str, endpoints: &[String], more: &[&str]) -> Value {
     wait_until(verdict, PATIENCE, || {
         let said = probe(endpoints, more);
         if said["verdict"] == verdict { Ok(said) } else { Err(brief(&said)) }
@@ -53,17 +53,17 @@ fn brief(said: &Value) -> String {
     format!("{}: {}{}", said["verdict"], said["sentence"], ends.collect::<String>())
 }
 
-fn urls(members: &[Member]) -> Vec<String> {
+pub(super) fn urls(members: &[Member]) -> Vec<String> {
     members.iter().map(|m| m.place.client_url()).collect()
 }
 
 /// What was said of the member of this name.
-fn of<'a>(said: &'a Value, name: &str) -> &'a Value {
+pub(super) fn of<'a>(said: &'a Value, name: &str) -> &'a Value {
     let all = said["endpoints"].as_array().unwrap();
     all.iter().find(|e| e["name"] == name).unwrap_or_else(|| panic!("no {name} in {said}"))
 }
 
-fn texts(value: &Value) -> Vec<&str> {
+pub(super) fn texts(value: &Value) -> Vec<&str> {
     value.as_array().unwrap().iter().map(|v| v.as_str().unwrap()).collect()
 }
 
@@ -81,7 +81,11 @@ fn again(server: &Server, member: &Member) -> Member {
 pub fn lost_hung_and_started_again(server: &Server) {
     let mut cluster = Cluster::new(server, 3);
     let all = urls(&cluster.members);
+    // an empty cluster is not said to be worth keeping
+    assert_eq!(wait_for("healthy", &all[..1], &[])["keep"], false);
+    cluster.client(0, None).put_and_get("k", "v");
     let healthy = wait_for("healthy", &all[..1], &[]);
+    assert_eq!(healthy["keep"], true, "{healthy}");
     assert_eq!((&healthy["voters"], &healthy["answering"]), (&3.into(), &3.into()), "the others are found: {healthy}");
     let hash = |said: &Value, name: &str| of(said, name)["hash_kv"]["hash"].as_u64().unwrap();
     assert_eq!(hash(&healthy, "m1"), hash(&healthy, "m3"));

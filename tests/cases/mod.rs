@@ -1,5 +1,6 @@
 //! The cases of `real_etcd`: each a name, what it needs of a server, and what it does.
 
+mod begun;
 mod byhand;
 mod datadir;
 mod detect;
@@ -22,6 +23,10 @@ pub const ALL: &[Case] = &[
     ("probe_passwords", any, detect::passwords),
     ("probe_client_certificates", any, detect::client_certificates),
     ("probe_learner_and_stranger", any, detect::learner_and_stranger),
+    ("probe_members_begun_anew", any, begun::anew),
+    ("probe_a_first_member_reborn", any, begun::first_member_reborn),
+    ("probe_a_member_restored_beside_the_others", a_restoring_tool, begun::restored_beside),
+    ("probe_a_cluster_that_was_not_asked_for", any, begun::not_asked_for),
     ("the_whole_road_by_flags", any, road::by_flags),
     ("the_whole_road_by_plan", any, road::by_plan),
     ("the_whole_road_by_keys", any, wizard::every_step_by_keys),

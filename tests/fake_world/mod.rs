@@ -61,6 +61,10 @@ pub struct Fake {
     pub peers: bool,
     /// Nobody answers.
     pub silent: bool,
+    /// m1 answers for an empty cluster of its own, under the old IDs.
+    pub reborn: bool,
+    /// m2's endpoint answers for an empty cluster with etcd's default IDs.
+    pub default_ids: bool,
     /// Restores of these members fail, as long as they are listed.
     pub failing: Mutex<BTreeSet<String>>,
     /// Asking panics: a defect.
@@ -107,6 +111,27 @@ pub struct Fake {
     pub waited: Mutex<Duration>,
     /// The members are only played.
     pub simulated: bool,
+}
+
+/// What a member of an empty cluster of one answers.
+fn alone(cluster_id: Id, member: KnownMember) -> Answer {
+    Answer::Says(Box::new(MemberSays {
+        cluster_id,
+        member_id: member.id,
+        version: "3.5.30".into(),
+        revision: 1,
+        raft_term: 2,
+        raft_index: 4,
+        leader: member.id,
+        db_bytes: 20 << 10,
+        db_bytes_in_use: 16 << 10,
+        cluster_version: "3.5.0".into(),
+        members: vec![member],
+        read: Read::Served,
+        local_read: Read::Served,
+        heard: vec![Source::Client],
+        ..MemberSays::default()
+    }))
 }
 
 /// HashKV of the data that the made-up snapshots hold.
@@ -209,6 +234,18 @@ impl World for Fake {
         let silent = |why: &str, details: &str| Answer::Silent { why: why.into(), details: details.into() };
         let at = members().iter().position(|m| m.client_urls.iter().any(|u| u == endpoint));
         match at {
+            Some(0) if self.reborn => alone(CLUSTER, members()[0].clone()),
+            Some(1) if self.default_ids => {
+                let at_home = |port: u16| vec![format!("http://localhost:{port}")];
+                let member = KnownMember {
+                    id: Id(0x8e9e_05c5_2164_694d),
+                    name: "default".into(),
+                    peer_urls: at_home(2380),
+                    client_urls: at_home(2379),
+                    is_learner: false,
+                };
+                alone(Id(0xcdf8_1819_4e3a_8c32), member)
+            }
             Some(at) if self.healthy || (at == 1 && !self.silent) || self.degraded && at == 0 => {
                 let serves = self.healthy || self.degraded;
                 let leader = if serves { members()[0].id } else { Id(0) };

@@ -84,6 +84,19 @@ impl Client {
         self.runtime.block_on(self.inner.member_add([peer_url], Some(options))).unwrap();
     }
 
+    /// Adds a voting member that is still to be started, as soon as the cluster takes it.
+    pub fn add_member(&mut self, peer_url: &str) {
+        super::wait_until("the cluster to take a member", std::time::Duration::from_secs(60), || {
+            let added = self.runtime.block_on(self.inner.member_add([peer_url], None));
+            added.map(|_| ()).map_err(|e| e.to_string())
+        });
+    }
+
+    /// The ID of the leader that it names.
+    pub fn leader(&mut self) -> u64 {
+        self.status().leader()
+    }
+
     /// Puts a key and reads it back.
     pub fn put_and_get(&mut self, key: &str, value: &str) {
         self.runtime.block_on(async {

@@ -46,12 +46,16 @@ impl DirFacts {
                     n => format!(", {} log entries beyond its database", thousands(n)),
                 };
                 let revision = thousands(says.revision.unsigned_abs());
-                let whole = match &says.database.health {
-                    Health::Limited(damage) => format!("an etcd would start on it, but {}; it is", damage.why),
-                    _ => "whole,".to_string(),
+                let what = match (&says.database.health, says.last_term) {
+                    (Health::Limited(damage), _) => format!("an etcd would start on it, but {}; it is", damage.why),
+                    (_, 0 | 1) if says.holds_nothing() => "no data yet,".into(),
+                    // as every restore leaves it, and the first start does not
+                    (_, 0 | 1) => "restored from a snapshot and not started since,".into(),
+                    _ if says.revision <= 1 => "whole, with an empty store,".into(),
+                    _ => "whole,".into(),
                 };
                 format!(
-                    "{whole} of {member} of cluster {}, revision {revision}, log to {}/{}{beyond}; {held}",
+                    "{what} of {member} of cluster {}, revision {revision}, log to {}/{}{beyond}; {held}",
                     says.cluster_id, says.last_term, says.last_index
                 )
             }
@@ -169,6 +173,12 @@ pub struct DirSays {
 }
 
 impl DirSays {
+    /// True where an etcd was begun on it and nothing else: its log holds no entry beyond the members it was begun with,
+    /// whose term is 1, and its store is empty.
+    pub fn holds_nothing(&self) -> bool {
+        self.last_term <= 1 && self.revision <= 1
+    }
+
     /// Entries of the log that are not in the database: restoring the database alone loses them.
     pub fn entries_beyond(&self) -> u64 {
         self.last_index.saturating_sub(self.consistent_index)

@@ -15,7 +15,11 @@ impl Count<'_> {
     pub(super) fn advice(&self, verdict: Verdict) -> Vec<String> {
         match verdict {
             Verdict::Asking => vec!["Wait for the rest; each has its own deadline.".into()],
-            Verdict::Healthy => vec!["Do not restore: the cluster serves.".into()],
+            Verdict::Healthy => {
+                let mut advice = vec![self.serves(verdict)];
+                advice.extend(self.other_names());
+                advice
+            }
             Verdict::Degraded => self.mend(),
             Verdict::Unsettled => vec![
                 "Ask again in a few seconds: an election may be under way.".into(),
@@ -25,24 +29,36 @@ impl Count<'_> {
             Verdict::LostForGood => {
                 let mut advice = self.start_what_is_whole();
                 advice.extend(self.broken());
+                advice.extend(self.lacking());
                 advice.extend(self.disagreement_advice());
                 advice.push(self.go_on("Go"));
                 advice
             }
             Verdict::NoLeader => [
-                "Do not restore yet: the members are there. Look at the peer network: does each reach the others' peer URLs (port 2380, firewall, DNS)?".into(),
+                match self.keep(verdict) {
+                    true => "Do not restore yet: the members are there. Look at the peer network: does each reach the others' peer URLs (port 2380, firewall, DNS)?".into(),
+                    false => "The members are there, and something newer than what they say is known: keep it. Look at the peer network: does each reach the others' peer URLs (port 2380, firewall, DNS)?".to_string(),
+                },
                 "Look at the peer certificates: expired, or signed by another CA? The members' logs name it.".into(),
                 "Is a disk full or slow? A leader that cannot write steps down.".into(),
             ]
             .into_iter()
             .chain(self.shut())
+            .chain(self.lacking())
             .collect(),
-            Verdict::Split => vec![
-                "Ask the members of one cluster only: drop the endpoints that belong to another.".into(),
-                "Did somebody restore or bootstrap one of them already? Stop that member before its clients write to it.".into(),
-            ],
+            Verdict::Forked => self.forked_advice(),
+            Verdict::Unconfirmed => self.unconfirmed_advice(),
+            Verdict::Split => {
+                let mut advice = self.split_advice();
+                advice.extend([
+                    "Ask the members of one cluster only: drop the endpoints that belong to another.".into(),
+                    "Did somebody restore or bootstrap one of them already? Stop that member before its clients write to it.".to_string(),
+                ]);
+                advice
+            }
             Verdict::Unknown => {
                 let mut advice = self.start_what_is_whole();
+                advice.extend(self.lacking());
                 advice.extend([
                     ELSEWHERE.into(),
                     "Is etcd running there at all? Look on the hosts: systemctl status etcd, or crictl ps --name etcd.".into(),
@@ -55,8 +71,10 @@ impl Count<'_> {
 
     /// What mends a cluster that serves.
     fn mend(&self) -> Vec<String> {
-        let mut advice = self.start_what_is_whole();
-        let mut first = "Do not restore: the cluster serves.".to_string();
+        let mut advice = self.apart_advice();
+        advice.extend(self.start_what_is_whole());
+        advice.extend(self.lacking());
+        let mut first = self.serves(Verdict::Degraded);
         if let [lost] = self.unmended().as_slice() {
             let remove = lost.id.map_or_else(|| "ID".to_string(), |id| id.to_string());
             first.push_str(&format!(
@@ -82,12 +100,25 @@ impl Count<'_> {
             });
         }
         advice.extend(self.disagreement_advice());
+        advice.extend(self.other_names());
         advice
+    }
+
+    /// That the cluster serves, and what that means for a restore.
+    fn serves(&self, verdict: Verdict) -> String {
+        let serving = self.history.serving.as_ref();
+        if self.keep(verdict) {
+            "Do not restore: the cluster serves.".into()
+        } else if serving.is_some_and(|s| s.is_empty()) {
+            "The cluster serves, and it is empty: nothing was ever written to it (revision 1). Had yours data, then these members were begun with empty directories: stop them before clients write to them, and look for a snapshot or an old data directory.".into()
+        } else {
+            "The cluster serves, and not all that is known fits to what it holds: save a snapshot from it, and look at what follows before you restore or start anything.".into()
+        }
     }
 
     /// Silent voters for which nothing better is known than to start or to replace them.
     fn unmended(&self) -> Vec<&Silent<'_>> {
-        self.silent.iter().filter(|s| !matches!(s.fate, Fate::Whole(_))).collect()
+        self.silent.iter().filter(|s| !matches!(s.fate, Fate::Whole(_) | Fate::Lacks(..))).collect()
     }
 
     /// The directories on which an etcd can be started at once.
@@ -139,6 +170,7 @@ impl Count<'_> {
     fn before_a_restore(&self) -> Vec<String> {
         let mut advice = self.start_what_is_whole();
         advice.extend(self.broken());
+        advice.extend(self.lacking());
         advice.extend(self.shut());
         if self.unasked.count > 0 {
             let names = if self.unasked.names.is_empty() { "the others".into() } else { all(&self.unasked.names) };
@@ -146,8 +178,12 @@ impl Count<'_> {
             let at = if urls.is_empty() { urls } else { format!(" ({urls})") };
             advice.push(format!("Ask {names} too{at}: nobody knows yet whether they answer."));
         }
-        let open: Vec<String> =
-            self.silent.iter().filter(|s| matches!(s.fate, Fate::Open)).map(|s| s.name.clone()).collect();
+        let open: Vec<String> = self
+            .silent
+            .iter()
+            .filter(|s| matches!(s.fate, Fate::Open | Fate::Blank(_)))
+            .map(|s| s.name.clone())
+            .collect();
         if !open.is_empty() {
             let missing = self.needed.saturating_sub(self.answering);
             let enough = match (missing, open.len()) {

@@ -1,8 +1,9 @@
 //! The answers, sorted by what the rule asks for, and the rule.
 
-use std::collections::BTreeSet;
-
-use super::{Disagreement, Verdict, disagreement};
+use super::{
+    Disagreement, Evidence, Verdict, disagreement,
+    history::{History, Lack, Serving, bootstrap_only, voters},
+};
 use crate::{
     etcd::membership::Id,
     plan::{
@@ -11,6 +12,7 @@ use crate::{
             disk::{DirFacts, DirState},
         },
         survey::at,
+        url,
         words::natural,
     },
 };
@@ -33,6 +35,14 @@ pub(super) struct Count<'a> {
     pub unasked: Unasked,
     pub alarms: Vec<Alarm>,
     pub disagreement: Option<Disagreement>,
+    /// How what answers relates to all that is known.
+    pub history: History<'a>,
+    /// Silent endpoints that are no URL of a member.
+    pub unmatched: Vec<&'a str>,
+    /// Members that do not answer, and for which one of those endpoints may stand.
+    pub missing: usize,
+    /// Endpoints that were given and at which a member answers.
+    pub confirmed: usize,
 }
 
 /// A voter that does not answer.
@@ -54,13 +64,17 @@ pub(super) enum Fate<'a> {
     Held(&'a DirFacts),
     /// Its data directory is broken, for this reason.
     Broken(&'a str),
+    /// An etcd could start on its data directory, which does not hold what the member had acknowledged.
+    Lacks(&'a DirFacts, Lack),
+    /// Its data directory holds nothing, and nothing shows that there was anything.
+    Blank(&'a DirFacts),
     /// The operator says that it will not come back.
     Marked,
 }
 
 impl Fate<'_> {
     fn gone(&self) -> bool {
-        matches!(self, Fate::Broken(_) | Fate::Marked)
+        matches!(self, Fate::Broken(_) | Fate::Marked | Fate::Lacks(..))
     }
 }
 
@@ -74,7 +88,8 @@ pub(super) struct Unasked {
 }
 
 impl<'a> Count<'a> {
-    pub(super) fn of(facts: &'a [EndpointFacts], dirs: &'a [DirFacts], marks: &BTreeSet<String>) -> Self {
+    pub(super) fn new(seen: &Evidence<'a>) -> Self {
+        let (facts, dirs, marks) = (seen.facts, seen.dirs, seen.gone);
         let mut says: Vec<(&str, &MemberSays)> = Vec::new();
         let mut twice = 0;
         for fact in facts {
@@ -91,26 +106,30 @@ impl<'a> Count<'a> {
                 None => says.push((&fact.endpoint, member)),
             }
         }
+        let history = History::new(&says, dirs, seen.known);
         let list = newest_list(&says, dirs);
-        let answering = says.iter().filter(|(_, s)| votes(list, s)).count();
-        let voters = match list {
+        // Who serves an older state apart is no voter that could be counted on.
+        let apart = |e: &str| history.apart.iter().any(|g| g.has(e));
+        let answering = says.iter().filter(|(e, s)| votes(list, s) && !apart(e)).count();
+        let count = match list {
             Some(list) => list.iter().filter(|m| !m.is_learner).count(),
             None => facts.len().saturating_sub(twice + (says.len() - answering)),
         };
+        let needed = count / 2 + 1;
         let missing: Vec<&KnownMember> = list
             .unwrap_or_default()
             .iter()
             .filter(|m| !m.is_learner && !says.iter().any(|(_, s)| s.member_id == m.id))
             .collect();
         let mute = |f: &&EndpointFacts| matches!(f.answer, Answer::Silent { .. });
-        let cluster = says.iter().map(|(_, s)| s.cluster_id).find(|id| *id != Id(0));
         let marked: Vec<_> = facts.iter().filter(mute).filter(|f| marks.contains(&f.endpoint)).collect();
         let mut silent: Vec<Silent<'_>> = match list {
-            Some(_) => missing
+            Some(list) => missing
                 .iter()
                 .map(|m| {
                     let said_gone = marked.iter().any(|f| at(m, &f.endpoint));
-                    Silent { name: called(m), id: Some(m.id), fate: fate(m.id, cluster, dirs, said_gone) }
+                    let fate = fate(m.id, dirs, &history, said_gone, (list, needed));
+                    Silent { name: called(m), id: Some(m.id), fate }
                 })
                 .collect(),
             None => facts
@@ -127,13 +146,26 @@ impl<'a> Count<'a> {
         alarms.sort();
         alarms.dedup();
         let asking = facts.iter().filter(|f| f.answer == Answer::Asking).count();
+        let all_missing: Vec<&KnownMember> =
+            list.unwrap_or_default().iter().filter(|m| !says.iter().any(|(_, s)| s.member_id == m.id)).collect();
+        let given = |endpoint: &str| seen.given.is_empty() || seen.given.iter().any(|g| g == endpoint);
+        let is_member = |s: &MemberSays| list.is_some_and(|list| list.iter().any(|m| m.id == s.member_id));
+        let (unmatched, open) = unmatched(facts, list.unwrap_or_default(), &all_missing);
+        let confirmed = facts.iter().filter(|f| match &f.answer {
+            Answer::Says(s) => given(&f.endpoint) && is_member(s),
+            _ => false,
+        });
         Count {
             unasked: Unasked::of(facts, &missing),
             disagreement: disagreement(facts),
-            needed: voters / 2 + 1,
+            confirmed: confirmed.count(),
+            missing: open,
+            unmatched,
+            history,
+            needed,
             says,
             list,
-            voters,
+            voters: count,
             answering,
             asked: facts.len(),
             asking,
@@ -148,8 +180,15 @@ impl<'a> Count<'a> {
         let first = clusters.next();
         if clusters.any(|id| Some(id) != first) {
             Verdict::Split
-        } else if self.says.iter().any(|(_, s)| s.read == Read::Served) {
-            self.served()
+        } else if self.history.serving.is_some() {
+            if self.forked() {
+                Verdict::Forked
+            } else if self.unconfirmed() {
+                // who is still asked may turn out to be a member
+                if self.asking > 0 { Verdict::Asking } else { Verdict::Unconfirmed }
+            } else {
+                self.served()
+            }
         } else if self.asking > 0 {
             Verdict::Asking
         } else if self.says.iter().any(|(_, s)| votes(s) && s.led()) {
@@ -170,9 +209,72 @@ impl<'a> Count<'a> {
         let waits = self.asking > 0;
         let amiss = !self.alarms.is_empty()
             || self.disagreement.is_some()
+            || !self.history.apart.is_empty()
+            || !self.strangers().is_empty()
+            || self.unmatched.len() > self.missing
             || self.says.iter().any(|(_, s)| s.closed.is_some() || votes(self.list, s) && !s.led())
             || !waits && !self.silent.is_empty();
         if amiss { Verdict::Degraded } else { Verdict::Healthy }
+    }
+
+    /// What serves is not the continuation of what is known of the same cluster.
+    fn forked(&self) -> bool {
+        !self.history.newer.is_empty()
+            || !self.history.rivals.is_empty()
+            || self.strangers_differ()
+            || !self.untold().is_empty()
+    }
+
+    /// Strangers of whom no revision is known, and who list more voters than those who serve: such as the survivor of the
+    /// cluster that was, started again, which opens its client port to nobody.
+    pub(super) fn untold(&self) -> Vec<(&'a str, &'a MemberSays)> {
+        let serving = self.history.serving.as_ref().map_or(0, |s| voters(s.list).len());
+        let mut strangers = self.strangers();
+        strangers.retain(|(_, s)| s.raft_index == 0 && voters(&s.members).len() > serving);
+        strangers
+    }
+
+    /// True where that is shown, and not only that there are two histories.
+    pub(super) fn surely_behind(&self) -> bool {
+        self.history.newer.first().is_some_and(|n| n.certain)
+    }
+
+    /// A cluster serves, and as many of the endpoints as answer for it are none of its members'.
+    fn unconfirmed(&self) -> bool {
+        self.unmatched.len() > self.missing && self.unmatched.len() >= self.confirmed
+    }
+
+    /// Who answers under the cluster's ID and is not in the list of those who serve.
+    pub(super) fn strangers(&self) -> Vec<(&'a str, &'a MemberSays)> {
+        let Some(serving) = self.history.serving.as_ref().filter(|s| !s.list.is_empty()) else { return Vec::new() };
+        let apart = |e: &str| self.history.apart.iter().chain(&self.history.rivals).any(|g| g.has(e));
+        let listed = |id: Id| serving.list.iter().any(|m| m.id == id);
+        self.says.iter().filter(|(e, s)| !listed(s.member_id) && !apart(e)).copied().collect()
+    }
+
+    /// Whether such a one holds other data: had it been removed, its data would be the same up to its revision.
+    fn strangers_differ(&self) -> bool {
+        let strangers = self.strangers();
+        self.disagreement.as_ref().is_some_and(|differ| {
+            differ.parts.iter().flat_map(|(_, who)| who).any(|e| strangers.iter().any(|(s, _)| s == e))
+        })
+    }
+
+    /// True where nothing speaks against leaving a cluster that serves as it is: nothing newer is known anywhere, and it
+    /// is the one that was asked for.
+    pub(super) fn keep(&self, verdict: Verdict) -> bool {
+        let empty = self.history.serving.as_ref().is_some_and(Serving::is_empty);
+        let unsure = !self.history.odd.is_empty() || !self.strangers().is_empty();
+        match verdict {
+            Verdict::Healthy | Verdict::Degraded => !empty && !unsure && !self.ahead(),
+            Verdict::NoLeader => !self.ahead(),
+            _ => false,
+        }
+    }
+
+    /// Whether a directory, a snapshot or another member is ahead of all who serve, or where none serves, of all who answer.
+    fn ahead(&self) -> bool {
+        !self.history.newer.is_empty() || self.history.serving.is_none() && self.history.beyond_answers()
     }
 
     /// Too few would be left even if everybody came back of whom it is not known that he will not.
@@ -222,11 +324,38 @@ impl Unasked {
     }
 }
 
-/// The list of the answer that is newest by term and index; where nobody answers with one, that of the data directory
-/// whose log is newest.
+/// Silent endpoints that are no URL of a member, and how many members that do not answer are left for them. An endpoint
+/// may be spelled otherwise than a member's URL, so one at the host of a silent member counts as that member's.
+fn unmatched<'a>(facts: &'a [EndpointFacts], list: &[KnownMember], missing: &[&KnownMember]) -> (Vec<&'a str>, usize) {
+    if list.is_empty() {
+        return (Vec::new(), 0);
+    }
+    let mute = facts.iter().filter(|f| matches!(f.answer, Answer::Silent { .. }));
+    let open: Vec<&EndpointFacts> = mute.filter(|f| !list.iter().any(|m| at(m, &f.endpoint))).collect();
+    let host = |url: &str| url::place(url).map(|(host, _)| host);
+    let mut left: Vec<&KnownMember> = missing.to_vec();
+    let mut out = Vec::new();
+    for fact in open {
+        let asked = host(&fact.endpoint);
+        let there = |m: &&KnownMember| {
+            let mut urls = m.client_urls.iter().chain(&m.peer_urls);
+            asked.is_some() && urls.any(|url| host(url) == asked)
+        };
+        match left.iter().position(there) {
+            Some(at) => {
+                left.remove(at);
+            }
+            None => out.push(fact.endpoint.as_str()),
+        }
+    }
+    (out, left.len())
+}
+
+/// The list of the answer that is newest by index and term; where nobody answers with one, that of the data directory
+/// whose log is newest. A term alone says little: it grows with every election that fails.
 fn newest_list<'a>(says: &[(&'a str, &'a MemberSays)], dirs: &'a [DirFacts]) -> Option<&'a [KnownMember]> {
     let usable = |list: &[KnownMember]| list.iter().any(|m| !m.is_learner);
-    let said = says.iter().filter(|(_, s)| usable(&s.members)).max_by_key(|(_, s)| (s.raft_term, s.raft_index));
+    let said = says.iter().filter(|(_, s)| usable(&s.members)).max_by_key(|(_, s)| (s.raft_index, s.raft_term));
     if let Some((_, said)) = said {
         return Some(&said.members);
     }
@@ -237,24 +366,36 @@ fn newest_list<'a>(says: &[(&'a str, &'a MemberSays)], dirs: &'a [DirFacts]) -> 
     read.max_by_key(|d| (d.last_term, d.last_index)).map(|d| d.members.as_slice())
 }
 
-/// What is known of the silent member `id`. A whole disk counts for more than a word.
-fn fate<'a>(id: Id, cluster: Option<Id>, dirs: &'a [DirFacts], marked: bool) -> Fate<'a> {
-    let of_it = |d: &&DirFacts| {
-        d.state.says().is_some_and(|s| s.member_id == id && cluster.is_none_or(|cluster| cluster == s.cluster_id))
-    };
-    let mut broken = None;
-    for dir in dirs.iter().filter(of_it) {
+/// What is known of the silent member `id`. A whole disk counts for more than a word, and the one that holds most for more
+/// than the others.
+fn fate<'a>(
+    id: Id,
+    dirs: &'a [DirFacts],
+    history: &History<'a>,
+    marked: bool,
+    (list, needed): (&[KnownMember], usize),
+) -> Fate<'a> {
+    let cluster = history.cluster;
+    let of_it = dirs.iter().filter_map(|d| Some((d, d.state.says()?)));
+    let of_it = of_it.filter(|(_, s)| s.member_id == id && cluster.is_none_or(|cluster| cluster == s.cluster_id));
+    let (mut whole, mut lacking, mut broken, mut blank) = (None, None, None, None);
+    for (dir, says) in of_it {
         match &dir.state {
-            DirState::Whole(_) if dir.held.is_held() => return Fate::Held(dir),
-            DirState::Whole(_) => return Fate::Whole(dir),
             DirState::Broken { why, .. } => broken = Some(why.as_str()),
-            _ => {}
+            _ => match history.lack(dir, says, list, needed) {
+                Some(lack) => lacking = lacking.or(Some((dir, lack))),
+                None if bootstrap_only(says) && says.revision <= 1 => blank = Some(dir),
+                None => whole = whole.or(Some(dir)),
+            },
         }
     }
-    match broken {
-        Some(why) => Fate::Broken(why),
-        None if marked => Fate::Marked,
-        None => Fate::Open,
+    match (whole, lacking, broken) {
+        (Some(dir), ..) if dir.held.is_held() => Fate::Held(dir),
+        (Some(dir), ..) => Fate::Whole(dir),
+        (_, Some((dir, lack)), _) => Fate::Lacks(dir, lack),
+        (_, _, Some(why)) => Fate::Broken(why),
+        _ if marked => Fate::Marked,
+        _ => blank.map_or(Fate::Open, Fate::Blank),
     }
 }
 

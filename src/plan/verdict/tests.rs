@@ -1,6 +1,8 @@
 //! The rule by a table, its words, and what it must never say by properties.
 #![allow(clippy::unwrap_used)]
 
+mod fork;
+
 use proptest::prelude::*;
 
 use super::{
@@ -16,7 +18,12 @@ const LEADER: Id = Id(1);
 
 /// The answers alone.
 fn verdict(facts: &[EndpointFacts]) -> Finding {
-    super::verdict(facts, &[], &BTreeSet::new())
+    judged(facts, &[], &BTreeSet::new())
+}
+
+/// The answers, the directories, and what the operator says is gone.
+fn judged(facts: &[EndpointFacts], dirs: &[DirFacts], gone: &BTreeSet<String>) -> Finding {
+    super::verdict(&Evidence { facts, given: &[], dirs, known: &[], gone })
 }
 
 fn list(voters: u64, learners: u64) -> Vec<KnownMember> {
@@ -32,7 +39,7 @@ fn says(n: u64, members: &[KnownMember], leader: Id, read: Read) -> EndpointFact
         member_id: Id(n),
         revision: 84_211,
         raft_term: 7,
-        raft_index: 100 + n,
+        raft_index: 100,
         leader,
         is_learner,
         members: members.to_vec(),
@@ -167,10 +174,17 @@ fn learners_and_strangers_have_no_vote() {
 fn the_newest_list_counts() {
     let (old, new) = (list(3, 0), list(5, 0));
     let mut late = says(1, &old, Id(0), Read::NotAsked);
-    let next = says(2, &new, Id(0), Read::NotAsked);
+    let mut next = says(2, &new, Id(0), Read::NotAsked);
+    if let Answer::Says(says) = &mut next.answer {
+        says.raft_index = 101;
+    }
+    if let Answer::Says(says) = &mut late.answer {
+        // a term grows with every election that fails
+        says.raft_term = 80;
+    }
     assert_eq!(verdict(&[late.clone(), next.clone()]).voters, 5);
     if let Answer::Says(says) = &mut late.answer {
-        says.raft_term = 8;
+        says.raft_index = 102;
     }
     assert_eq!(verdict(&[late, next]).voters, 3);
 }
@@ -201,7 +215,7 @@ fn dir(n: u64, state: impl FnOnce(Box<DirSays>) -> DirState, held: Held) -> DirF
         vote: Id(0),
         commit: 90,
         first_index: 1,
-        last_index: 100 + n,
+        last_index: 90 + n,
         last_term: 7,
         torn: None,
         snap_index: 0,
@@ -241,7 +255,7 @@ fn listed(voters: u64, learners: u64) -> Vec<KnownMember> {
 fn it_is_lost_for_good_only_by_evidence_or_by_word() {
     let m = listed(3, 0);
     let facts = [says(2, &m, Id(0), Read::NotAsked), silent(1), silent(3)];
-    let judge = |dirs: &[DirFacts], gone: &BTreeSet<String>| super::verdict(&facts, dirs, gone);
+    let judge = |dirs: &[DirFacts], gone: &BTreeSet<String>| judged(&facts, dirs, gone);
     let whole = |n| dir(n, DirState::Whole, Held::No);
     for (dirs, gone, wanted, back) in [
         (vec![], marks([]), Verdict::LostForNow, vec!["m1", "m3"]),
@@ -275,7 +289,7 @@ fn it_is_lost_for_good_only_by_evidence_or_by_word() {
 fn a_dead_member_whose_disk_is_whole_is_started_first() {
     let m = listed(3, 0);
     let facts = [says(2, &m, Id(0), Read::NotAsked), silent(1), silent(3)];
-    let judge = |dirs: &[DirFacts]| super::verdict(&facts, dirs, &BTreeSet::new());
+    let judge = |dirs: &[DirFacts]| judged(&facts, dirs, &BTreeSet::new());
     let finding = judge(&[dir(3, DirState::Whole, Held::No)]);
     assert_eq!(
         finding.advice[..2],
@@ -292,7 +306,7 @@ fn a_dead_member_whose_disk_is_whole_is_started_first() {
     }
     assert!(!judge(&[other]).advice[0].contains("/var/lib/m3"), "another cluster's data bring nobody back");
     // nobody answers: the directories tell who votes
-    let alone = super::verdict(&[silent(1)], &[dir(1, DirState::Whole, Held::No)], &BTreeSet::new());
+    let alone = judged(&[silent(1)], &[dir(1, DirState::Whole, Held::No)], &BTreeSet::new());
     assert_eq!((alone.verdict, alone.voters), (Verdict::Unknown, 3));
     assert!(alone.advice[0].starts_with("Start etcd on m1 first"), "{:?}", alone.advice);
 }
@@ -416,7 +430,7 @@ proptest! {
         gone in prop::collection::btree_set(1u64..8, 0..8),
     ) {
         let plain: Vec<EndpointFacts> = facts.iter().map(|(_, f)| f.clone()).collect();
-        let finding = super::verdict(&plain, &dirs, &marks(gone.clone()));
+        let finding = judged(&plain, &dirs, &marks(gone.clone()));
         let listed = facts.iter().any(|(k, _)| [2, 4, 5].contains(k));
         let kinds: Vec<u8> = facts.iter().take(voters as usize).map(|(kind, _)| *kind).collect();
         let answering = kinds.iter().filter(|k| **k >= 2).count();

@@ -1,6 +1,9 @@
 //! The verdict in sentences: what is so, and by which rule.
 
-use super::{Verdict, count::Count};
+use super::{
+    Verdict,
+    count::{Count, Fate, Silent},
+};
 use crate::{
     etcd::membership::Id,
     plan::{
@@ -51,7 +54,8 @@ impl Count<'_> {
                 format!("Asking: {} {asking} still to answer, {} answered", self.asking, self.says.len())
             }
             Verdict::Healthy | Verdict::Degraded => {
-                let reader = self.says.iter().find(|(_, s)| s.read == Read::Served);
+                let served = self.history.serving.iter().flat_map(|group| &group.says);
+                let reader = served.into_iter().find(|(_, s)| s.read == Read::Served);
                 let reader = reader.map_or_else(|| "a member".into(), |(e, s)| self.name(e, s));
                 let read = format!("a linearizable read through {reader} was served");
                 let answers = self.answers("", "");
@@ -99,6 +103,8 @@ impl Count<'_> {
                 let parts: Vec<String> = seen.iter().map(|(id, e)| format!("{id} at {}", e.join(", "))).collect();
                 format!("The answers come from {} different clusters: {}", parts.len(), parts.join("; "))
             }
+            Verdict::Forked => self.forked_sentence(),
+            Verdict::Unconfirmed => self.unconfirmed_sentence(),
             Verdict::Unknown if self.asked == 0 => "Unknown: no endpoint was asked".into(),
             Verdict::Unknown => {
                 let asked = match self.asked {
@@ -133,8 +139,19 @@ impl Count<'_> {
         };
         let (back, gone) = (self.may_come_back(), self.gone());
         let is = |names: &[String]| plural(names.len(), "is", "are").to_string();
-        let gone_words =
-            if gone.is_empty() { String::new() } else { format!("; {} {} gone for good", all(&gone), is(&gone)) };
+        let lacks = |s: &&Silent<'_>| matches!(s.fate, Fate::Lacks(..));
+        let lacking: Vec<String> = self.silent.iter().filter(lacks).map(|s| s.name.clone()).collect();
+        let really: Vec<String> = gone.iter().filter(|name| !lacking.contains(name)).cloned().collect();
+        let mut gone_words = match really.as_slice() {
+            [] => String::new(),
+            really => format!("; {} {} gone for good", all(really), is(really)),
+        };
+        if !lacking.is_empty() {
+            gone_words.push_str(&match lacking.as_slice() {
+                [one] => format!("; {one}'s directory does not hold its data"),
+                many => format!("; the directories of {} do not hold their data", all(many)),
+            });
+        }
         let no_list = self.no_list();
         if verdict == Verdict::LostForGood {
             let left = self.voters.saturating_sub(gone.len());
@@ -171,6 +188,7 @@ impl Count<'_> {
         if !unled.is_empty() {
             amiss.push(format!("{} {} no leader", all(&unled), plural(unled.len(), "knows", "know")));
         }
+        amiss.extend(self.apart_words());
         let alarms = self.alarm_words();
         if !alarms.is_empty() {
             amiss.push(format!("{} {}", plural(alarms.len(), "alarm", "alarms"), all(&alarms)));
@@ -212,6 +230,10 @@ impl Count<'_> {
                 plural(self.answering, "is", "are")
             ),
             Verdict::Split => "members of one cluster answer with one cluster ID".into(),
+            Verdict::Forked => self.forked_rule(),
+            Verdict::Unconfirmed => {
+                "a read that is served proves a quorum only of the members that its server lists".into()
+            }
             Verdict::Unknown => {
                 "silence says nothing about quorum: the members may see each other while this machine does not see them"
                     .into()

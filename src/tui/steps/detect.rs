@@ -14,7 +14,7 @@ use crate::plan::{
     facts::{Answer, Around, EndpointFacts, Hashed, MemberSays, config::ConfigFacts, disk::DirFacts},
     prefill,
     survey::{self, Question},
-    verdict::{Finding, Gate, verdict},
+    verdict::{Evidence, Finding, Gate, KnownState, Newer, verdict},
 };
 
 /// One member that was asked.
@@ -51,6 +51,10 @@ pub struct State {
     pub addresses: Vec<IpAddr>,
     /// The effect that looks for them.
     looking: Option<u64>,
+    /// What the snapshots of the next step tell of a cluster.
+    pub known: Vec<KnownState>,
+    /// States that seemed newer than what serves, for which who serves was asked once more.
+    confirmed: Vec<Newer>,
     /// True once the label was typed to go on although quorum is not plainly lost.
     pub passed: bool,
 }
@@ -82,7 +86,14 @@ impl State {
         for (fact, _) in facts.iter_mut().zip(&self.rows).filter(|(_, row)| row.peer.is_some()) {
             fact.answer = Answer::Asking;
         }
-        verdict(&facts, &self.dirs, &self.gone())
+        let given = self.rows.iter().filter(|row| !row.discovered).map(|row| row.facts.endpoint.clone());
+        verdict(&Evidence {
+            facts: &facts,
+            given: &given.collect::<Vec<_>>(),
+            dirs: &self.dirs,
+            known: &self.known,
+            gone: &self.gone(),
+        })
     }
 
     /// The directories that may be of this cluster: those of another one that runs here stand in the details only.
@@ -156,6 +167,29 @@ pub(in crate::tui) fn answered(model: &mut Model, id: u64, answer: Answer) -> Ve
     }
     model.propose_label();
     if model.detect.asking() == 0 { next_round(model) } else { Vec::new() }
+}
+
+/// Asks those who serve once more where something that was read meanwhile seems newer: their answers may just be older
+/// than that.
+pub(in crate::tui) fn confirm(model: &mut Model) -> Vec<Effect> {
+    let state = &model.detect;
+    if state.asking() > 0 || state.looking.is_some() || state.rows.iter().any(|row| row.hash.is_some()) {
+        return Vec::new();
+    }
+    let finding = state.finding();
+    if finding.newer.iter().all(|newer| state.confirmed.contains(newer)) {
+        return Vec::new();
+    }
+    model.detect.confirmed = finding.newer;
+    let mut effects = Vec::new();
+    for endpoint in finding.ask_again {
+        let id = model.id();
+        if let Some(row) = model.detect.rows.iter_mut().find(|row| row.facts.endpoint == endpoint) {
+            (row.id, row.facts.answer) = (id, Answer::Asking);
+            effects.push(Effect::Ask { id, endpoint });
+        }
+    }
+    effects
 }
 
 /// Looks at what lies on this machine.

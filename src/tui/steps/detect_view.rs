@@ -179,10 +179,10 @@ fn database(says: &MemberSays) -> String {
 pub fn mark(verdict: Verdict) -> (&'static str, Tone) {
     match verdict {
         Verdict::Healthy => (" ✔ ", Tone::Good),
-        Verdict::LostForNow | Verdict::LostForGood => (" ✖ ", Tone::Bad),
+        Verdict::LostForNow | Verdict::LostForGood | Verdict::Forked => (" ✖ ", Tone::Bad),
         Verdict::Asking => (" … ", Tone::Plain),
         Verdict::Degraded | Verdict::Unsettled | Verdict::NoLeader | Verdict::Split => (" ! ", Tone::Warn),
-        Verdict::Unknown => (" ? ", Tone::Warn),
+        Verdict::Unknown | Verdict::Unconfirmed => (" ? ", Tone::Warn),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::plan::{
     facts::{Content, FileFacts, Health, disk::DirFacts},
     ledger::Difference,
     sources::{self, Differing, Kin, Kind, List, Place, Relation, Saved, Seen, Source, Standing, Survivor},
-    verdict::disagreement,
+    verdict::{KnownState, disagreement},
 };
 
 /// A piece of work on one file.
@@ -163,6 +163,7 @@ pub(in crate::tui) fn relist(model: &mut Model) {
         now: model.now(),
     };
     let list = sources::list(&seen);
+    model.detect.known = known(&model.snapshot);
     let state = &mut model.snapshot;
     let there = state.selected.as_ref().is_some_and(|place| list.get(place).is_some());
     if !there || !state.held_selection {
@@ -170,6 +171,14 @@ pub(in crate::tui) fn relist(model: &mut Model) {
         state.held_selection = false;
     }
     state.list = list;
+}
+
+/// What the files tell of a cluster. What was saved from a member here is that member's own state, and directories are
+/// judged by themselves.
+fn known(state: &State) -> Vec<KnownState> {
+    let own = |file: &&FileFacts| state.saved.iter().any(|s| s.path == file.path) || state.dir(&file.path).is_some();
+    let sound = |file: &&FileFacts| matches!(file.health, Health::Verified | Health::Unhashed);
+    state.files.iter().filter(|f| sound(f) && !own(f)).filter_map(KnownState::from_file).collect()
 }
 
 /// Survivors whose hashes at a common revision differ, as Detect learnt it.

@@ -103,3 +103,45 @@ fn the_label_is_proposed_until_it_is_used() {
     char(&mut model, 'r');
     assert_eq!(model.label, "9-eu");
 }
+
+#[test]
+fn who_serves_is_asked_once_more_before_it_is_called_older() {
+    use crate::plan::{facts::Read, verdict::Verdict};
+    let serves = |n: u64, index: u64| {
+        let Answer::Says(mut says) = survivor() else { panic!() };
+        (says.leader, says.read, says.raft_index) = (Id(2), Read::Served, index);
+        (says.members, says.member_id) = (vec![member(1), member(2)], Id(n));
+        Answer::Says(says)
+    };
+    let (mut model, effects) = started();
+    for (n, (id, _)) in (1..).zip(asks(&effects)) {
+        let more = send(&mut model, Msg::Answered { id, answer: serves(n, 30) });
+        settle(&mut model, more);
+    }
+    assert_eq!(model.detect.finding().verdict, Verdict::Healthy);
+    // its log is committed up to 40
+    let dirs = vec![crate::tui::tests_choose::dir("/old", file("x", Health::Unread), Held::No)];
+    let around = |model: &mut Model| {
+        let Effect::LookAround { id, .. } = crate::tui::steps::detect::look_around(model) else { panic!() };
+        send(model, Msg::LookedAround { id, around: Around { dirs: dirs.clone(), ..Around::default() } })
+    };
+    for (index, wanted) in [(45, Verdict::Healthy), (30, Verdict::Forked)] {
+        model.detect.rows.iter_mut().for_each(|row| {
+            if let Answer::Says(says) = &mut row.facts.answer {
+                says.raft_index = 30;
+            }
+        });
+        let effects = around(&mut model);
+        let again = asks(&effects);
+        if index == 45 {
+            assert_eq!((again.len(), model.detect.finding().verdict), (2, Verdict::Asking));
+        } else {
+            assert_eq!(again, [], "what was asked about it once is known");
+        }
+        for (n, (id, _)) in (1..).zip(again) {
+            let more = send(&mut model, Msg::Answered { id, answer: serves(n, index) });
+            settle(&mut model, more);
+        }
+        assert_eq!(model.detect.finding().verdict, wanted);
+    }
+}

@@ -1,0 +1,386 @@
+//! The words on what must not be taken for the cluster: an empty or older state that serves under its IDs, a cluster that
+//! is not shown to be the one asked for, and directories that do not hold what their member acknowledged.
+
+use super::{
+    Verdict,
+    count::{Count, Fate, Silent},
+    history::{Lack, Serving, voters},
+    known::{DEFAULT_CLUSTER, Newer, NewerAt},
+};
+use crate::{
+    etcd::membership::Id,
+    plan::{
+        facts::{
+            MemberSays,
+            disk::{DirFacts, DirState},
+        },
+        words::{all, plural, thousands},
+    },
+};
+
+/// `revision 11 at raft index 18`.
+fn point(revision: i64, index: u64) -> String {
+    let revision = thousands(revision.max(0).unsigned_abs());
+    match index {
+        0 => format!("revision {revision}"),
+        index => format!("revision {revision} at raft index {}", thousands(index)),
+    }
+}
+
+impl Count<'_> {
+    fn group_names(&self, group: &Serving<'_>) -> Vec<String> {
+        let mut names: Vec<String> = group.says.iter().map(|(e, s)| self.name(e, s)).collect();
+        names.sort_by(|a, b| crate::plan::words::natural(a, b));
+        names
+    }
+
+    /// Its name as it lists itself, else its endpoint.
+    fn name_by_itself(&self, endpoint: &str, says: &MemberSays) -> String {
+        let own = says.members.iter().find(|m| m.id == says.member_id && !m.name.is_empty());
+        own.map_or_else(|| self.name(endpoint, says), |m| m.name.clone())
+    }
+
+    /// `m2 and m3 serve revision 1 at raft index 7`, with an `s` for one.
+    fn group_words(&self, group: &Serving<'_>) -> String {
+        let names = self.group_names(group);
+        format!("{} {} {}", all(&names), plural(names.len(), "serves", "serve"), point(group.revision, group.commit))
+    }
+
+    /// `/var/lib/etcd (m1)`, `c2`, `backup.db`.
+    fn place_words(&self, newer: &Newer) -> String {
+        let name = newer.member.and_then(|id| self.name_of(id));
+        match (&newer.at, name) {
+            (NewerAt::Member(endpoint), name) => name.unwrap_or_else(|| endpoint.clone()),
+            (NewerAt::Dir(dir), Some(name)) => format!("{name}'s directory {dir}"),
+            (NewerAt::Dir(dir), None) => format!("the directory {dir}"),
+            (NewerAt::File(file), _) => format!("the snapshot {file}"),
+        }
+    }
+
+    /// Endpoints of those who are to be stopped, in the order in which they answered.
+    pub(super) fn to_stop(&self, verdict: Verdict) -> Vec<String> {
+        let ends = |groups: &[&Serving<'_>]| {
+            groups.iter().flat_map(|g| &g.says).map(|(e, _)| e.to_string()).collect::<Vec<_>>()
+        };
+        match (verdict, &self.history.serving) {
+            (Verdict::Forked, Some(serving)) if self.surely_behind() => {
+                let mut groups = vec![serving];
+                groups.extend(&self.history.apart);
+                ends(&groups)
+            }
+            (Verdict::Degraded, _) => ends(&self.history.apart.iter().collect::<Vec<_>>()),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Who serves must be asked once more where it seems to be behind: a state that was read later may just be later.
+    pub(super) fn ask_again(&self) -> Vec<String> {
+        let history = &self.history;
+        let Some(serving) = &history.serving else { return Vec::new() };
+        let (apart, rivals) = (&history.apart, &history.rivals);
+        if history.newer.is_empty() && history.odd.is_empty() && apart.is_empty() && rivals.is_empty() {
+            return Vec::new();
+        }
+        let groups = [serving].into_iter().chain(apart).chain(rivals);
+        groups.flat_map(|g| &g.says).filter(|(_, s)| s.closed.is_none()).map(|(e, _)| e.to_string()).collect()
+    }
+
+    /// Silent endpoints that are no URL of a member, where there are too many of them to be other names of silent members.
+    pub(super) fn more_than_missing(&self) -> Vec<String> {
+        let more = self.unmatched.len() > self.missing;
+        if more { self.unmatched.iter().map(|e| e.to_string()).collect() } else { Vec::new() }
+    }
+
+    pub(super) fn forked_sentence(&self) -> String {
+        let (Some(serving), Some(cluster)) = (&self.history.serving, self.history.cluster) else {
+            return String::new();
+        };
+        let serves = self.group_words(serving);
+        if self.surely_behind()
+            && let Some(newest) = self.history.newer.first()
+        {
+            let what = if serving.is_empty() { "An empty cluster" } else { "An older state" };
+            return format!(
+                "{what} serves under this cluster's ID {cluster}, and does not hold its data: {serves}, while {} has {}",
+                self.place_words(newest),
+                point(newest.revision, newest.index)
+            );
+        }
+        let other = match (self.history.rivals.last(), self.history.newer.first()) {
+            (Some(rival), _) => self.group_words(rival),
+            (None, Some(newer)) => {
+                format!("{} has {}", self.place_words(newer), point(newer.revision, newer.index))
+            }
+            (None, None) if !self.untold().is_empty() => {
+                let untold = self.untold();
+                let names: Vec<String> = untold.iter().map(|(e, s)| self.name_by_itself(e, s)).collect();
+                let size = untold.iter().map(|(_, s)| voters(&s.members).len()).max().unwrap_or(0);
+                format!(
+                    "{} {} {size} voting members and {} at which revision",
+                    all(&names),
+                    plural(names.len(), "lists", "list"),
+                    plural(names.len(), "does not tell", "do not tell"),
+                )
+            }
+            (None, None) => {
+                let differ = self.disagreement.as_ref().map_or(0, |d| d.revision);
+                let names: Vec<String> = self.strangers().iter().map(|(e, s)| self.name_by_itself(e, s)).collect();
+                format!(
+                    "{} {} other data at revision {}",
+                    all(&names),
+                    plural(names.len(), "holds", "hold"),
+                    thousands(differ.unsigned_abs())
+                )
+            }
+        };
+        format!(
+            "Two histories under one cluster ID {cluster}: {serves}, and {other}. Which one is yours cannot be told from here"
+        )
+    }
+
+    pub(super) fn forked_rule(&self) -> String {
+        let list = self.history.serving.as_ref().map_or(0, |s| s.list.iter().filter(|m| !m.is_learner).count());
+        format!(
+            "a committed raft index and a revision never go back within one cluster; a read that is served proves a quorum \
+             only of the {list} voting {} that its server lists",
+            plural(list, "member", "members")
+        )
+    }
+
+    pub(super) fn forked_advice(&self) -> Vec<String> {
+        let Some(serving) = &self.history.serving else { return Vec::new() };
+        let mut advice = Vec::new();
+        let names = all(&self.group_names(serving));
+        let (sure, newest) = (self.surely_behind(), self.history.newer.first());
+        // a member that holds the data is not stopped before it is saved from
+        if let Some(Newer { at: NewerAt::Member(endpoint), revision, .. }) = newest.filter(|_| sure) {
+            let name = self.name_at(endpoint);
+            advice.push(format!(
+                "{name} holds the newest state known ({}): save it before anything else: requorum snapshot save FILE --endpoints {endpoint}",
+                point(*revision, 0)
+            ));
+        }
+        if sure {
+            advice.push(format!(
+                "Stop etcd on {names}: what clients write there is not written to your data, and clients that read there miss it."
+            ));
+        } else {
+            advice.push(format!(
+                "Before anything else, keep clients from writing to {names}, and save a snapshot from each side; requorum snapshot compare shows what differs."
+            ));
+        }
+        for newer in &self.history.newer {
+            if let NewerAt::Dir(dir) = &newer.at {
+                let name = newer.member.and_then(|id| self.name_of(id)).unwrap_or_else(|| "any member".into());
+                advice.push(format!(
+                    "Do not start etcd on {dir} ({name}): it would join what serves, which does not know its log, and stop or lose its data."
+                ));
+            }
+        }
+        match newest.filter(|_| sure) {
+            Some(newest @ Newer { at: NewerAt::Dir(_) | NewerAt::File(_), .. }) => advice.push(format!(
+                "Go on, and restore from {} ({}).",
+                self.place_words(newest),
+                point(newest.revision, 0)
+            )),
+            Some(newest) => advice.push(format!("Go on, and restore from what {} holds.", self.place_words(newest))),
+            None => {}
+        }
+        if !serving.is_empty() {
+            advice.push(
+                "Was an older snapshot restored here on purpose, with the old token? Then what serves is meant: do not restore again, and never start the old directories."
+                    .into(),
+            );
+        }
+        if self.history.cluster == Some(DEFAULT_CLUSTER) {
+            advice.push(format!("This cluster ID is {DEFAULT_WORDS}: unrelated clusters share it."));
+        }
+        advice.extend(self.lacking());
+        advice
+    }
+
+    pub(super) fn unconfirmed_sentence(&self) -> String {
+        let Some(serving) = &self.history.serving else { return String::new() };
+        let ends: Vec<String> = serving.says.iter().map(|(e, _)| e.to_string()).collect();
+        let size = serving.list.len();
+        let cluster = self.history.cluster.unwrap_or_default();
+        let empty = if serving.is_empty() { "an empty cluster" } else { "a cluster" };
+        let silent: Vec<String> = self.unmatched.iter().map(|e| e.to_string()).collect();
+        let default = if cluster == DEFAULT_CLUSTER { format!(", {DEFAULT_WORDS}") } else { String::new() };
+        format!(
+            "What serves is not shown to be your cluster: {} {} for {empty} of {size} {} (ID {cluster}{default}), and {} {} answer and {} among its members",
+            all(&ends),
+            plural(ends.len(), "answers", "answer"),
+            plural(size, "member", "members"),
+            all(&silent),
+            plural(silent.len(), "does not", "do not"),
+            plural(silent.len(), "is not", "are not"),
+        )
+    }
+
+    /// What speaks against one of several clusters that answer: that it is empty, or has the IDs of an etcd without flags.
+    pub(super) fn split_advice(&self) -> Vec<String> {
+        let odd = self.says.iter().filter(|(_, s)| s.revision == 1 || s.cluster_id == DEFAULT_CLUSTER);
+        let each = odd.map(|(endpoint, says)| {
+            let empty = if says.revision == 1 { "an empty cluster" } else { "a cluster" };
+            let default = if says.cluster_id == DEFAULT_CLUSTER { format!(", {DEFAULT_WORDS}") } else { String::new() };
+            format!(
+                "{endpoint} answers for {empty} (ID {}{default}): was an etcd started there with an empty directory?",
+                says.cluster_id
+            )
+        });
+        each.collect()
+    }
+
+    pub(super) fn unconfirmed_advice(&self) -> Vec<String> {
+        let Some(serving) = &self.history.serving else { return Vec::new() };
+        let names = all(&self.group_names(serving));
+        let silent: Vec<String> = self.unmatched.iter().map(|e| e.to_string()).collect();
+        let mut advice = vec![format!(
+            "Whose cluster does {names} answer for? If yours has more members, an etcd was started there with an empty directory or without its flags: stop it before clients write to it."
+        )];
+        let urls: Vec<String> = serving.list.iter().flat_map(|m| m.client_urls.clone()).collect();
+        let at = if urls.is_empty() { String::new() } else { format!(": {}", urls.join(",")) };
+        advice.push(format!(
+            "Are {} other names of the same members (DNS, a load balancer, localhost)? Ask by the URLs that the members advertise{at}",
+            all(&silent)
+        ));
+        advice.push(format!(
+            "Nothing here speaks for {}: ask from a host that reaches {}.",
+            all(&silent),
+            plural(silent.len(), "it", "them")
+        ));
+        advice.extend(self.lacking());
+        advice
+    }
+
+    /// What is amiss about those who answer apart from the cluster, each a clause.
+    pub(super) fn apart_words(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        for group in &self.history.apart {
+            let names = self.group_names(group);
+            let what = if group.is_empty() { "an empty cluster" } else { "an older state" };
+            out.push(format!(
+                "{} {} {what} of its own under the same ID ({})",
+                all(&names),
+                plural(names.len(), "serves", "serve"),
+                point(group.revision, group.commit)
+            ));
+        }
+        let strangers: Vec<String> = self.strangers().iter().map(|(e, _)| e.to_string()).collect();
+        if !strangers.is_empty() {
+            out.push(format!(
+                "{} {} under the same cluster ID and {} in the member list",
+                all(&strangers),
+                plural(strangers.len(), "answers", "answer"),
+                plural(strangers.len(), "is not", "are not")
+            ));
+        }
+        let more = self.more_than_missing();
+        if !more.is_empty() {
+            out.push(format!(
+                "{} {} answer and {} a URL of a member",
+                all(&more),
+                plural(more.len(), "does not", "do not"),
+                plural(more.len(), "is not", "are not")
+            ));
+        }
+        out
+    }
+
+    pub(super) fn apart_advice(&self) -> Vec<String> {
+        let mut advice = Vec::new();
+        for group in &self.history.apart {
+            let names = self.group_names(group);
+            let ids: Vec<String> = group.says.iter().map(|(_, s)| s.member_id.to_string()).collect();
+            advice.push(format!(
+                "Stop etcd on {} first: it began with an empty directory or an older one, is no part of this cluster, and its clients read that. Then etcdctl member remove {}, member add, and start it with an empty directory and --initial-cluster-state=existing.",
+                all(&names),
+                ids.join(" and ")
+            ));
+        }
+        let strangers: Vec<String> = self.strangers().iter().map(|(e, _)| e.to_string()).collect();
+        if !strangers.is_empty() {
+            advice.push(format!(
+                "{}: removed from the cluster, and still running? Or was the cluster that serves begun with an empty directory? Save a snapshot from each and compare them before you stop one: requorum snapshot compare.",
+                all(&strangers)
+            ));
+        }
+        advice
+    }
+
+    /// Endpoints that may be silent members under other names.
+    pub(super) fn other_names(&self) -> Option<String> {
+        if self.unmatched.is_empty() || self.history.serving.is_none() || self.unmatched.len() > self.missing {
+            return None;
+        }
+        let ends: Vec<String> = self.unmatched.iter().map(|e| e.to_string()).collect();
+        Some(format!(
+            "{} {} no URL of a member; whether a member that is silent is meant cannot be told.",
+            all(&ends),
+            plural(ends.len(), "is", "are")
+        ))
+    }
+
+    /// The directories that must not be started, each with the reason and the way.
+    pub(super) fn lacking(&self) -> Vec<String> {
+        let lacking = self.silent.iter().filter_map(|s| match s.fate {
+            Fate::Lacks(dir, lack) => Some(self.lack_words(s, dir, lack)),
+            Fate::Blank(dir) => Some(format!(
+                "{}'s directory {} holds nothing yet (log to {}): to start etcd on it brings no data.",
+                s.name,
+                dir.data_dir.display(),
+                log_end(dir)
+            )),
+            _ => None,
+        });
+        lacking.collect()
+    }
+
+    fn lack_words(&self, silent: &Silent<'_>, dir: &DirFacts, lack: Lack) -> String {
+        let (name, path) = (&silent.name, dir.data_dir.display());
+        let log = log_end(dir);
+        let revision = dir.state.says().map_or(0, |s| s.revision);
+        let revision = thousands(revision.max(0).unsigned_abs());
+        let why = match lack {
+            Lack::Everything => format!(
+                "it is empty (log to {log}), so it was begun with an empty directory and does not hold what {name} had acknowledged"
+            ),
+            Lack::Restored => format!(
+                "its log ends at the bootstrap ({log}) and its store is at revision {revision}, so it was restored from a snapshot and does not hold what {name} had acknowledged"
+            ),
+            Lack::Keys => format!(
+                "it holds no keys (revision {revision}, log to {log}) while the cluster has some: it was begun with an empty directory, or stopped before the first write"
+            ),
+            Lack::Acknowledged => format!(
+                "its log ends ({log}) before what the cluster had committed, as do too many others: some of them lost what they had acknowledged"
+            ),
+            Lack::OtherData => format!(
+                "its store is at revision {revision} where the members that serve are lower at the same raft index: it holds other data"
+            ),
+            Lack::OlderCopy => format!("another directory of {name} holds more of its log: this one is an older copy"),
+        };
+        let way = if lack == Lack::OlderCopy {
+            String::new()
+        } else if self.history.serving.is_some() {
+            let id = silent.id.map_or_else(|| "ID".to_string(), |id: Id| id.to_string());
+            format!(
+                " Replace {name}: etcdctl member remove {id}, then member add, and start it with an empty directory and --initial-cluster-state=existing."
+            )
+        } else {
+            " It brings no quorum back.".into()
+        };
+        let do_not = if dir.held.is_held() { "Stop etcd on" } else { "Do not start etcd on" };
+        format!("{do_not} {path} ({name}): {why}.{way}")
+    }
+}
+
+/// What is to be known of [`DEFAULT_CLUSTER`].
+const DEFAULT_WORDS: &str = "the ID of every etcd that is started without flags";
+
+fn log_end(dir: &DirFacts) -> String {
+    match &dir.state {
+        DirState::Whole(says) | DirState::Broken { says, .. } => format!("{}/{}", says.last_term, says.last_index),
+        _ => "0/0".into(),
+    }
+}

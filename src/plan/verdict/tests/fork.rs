@@ -1,0 +1,442 @@
+//! What must not be taken for the cluster: begun with an empty directory, restored under the old IDs, or not the one that
+//! was asked for.
+
+use super::*;
+use crate::etcd::membership::cluster_id;
+
+/// The cluster of all that follows, which m1, m2 and m3 founded.
+fn own() -> Id {
+    cluster_id(&[Id(1), Id(2), Id(3)])
+}
+
+fn of(n: u64, list: &[KnownMember], (term, index): (u64, u64), revision: i64) -> MemberSays {
+    MemberSays {
+        cluster_id: own(),
+        member_id: Id(n),
+        revision,
+        raft_term: term,
+        raft_index: index,
+        raft_applied: index,
+        members: list.to_vec(),
+        ..MemberSays::default()
+    }
+}
+
+fn at(n: u64, says: MemberSays) -> EndpointFacts {
+    EndpointFacts { endpoint: format!("http://10.0.0.{n}:2379"), answer: Answer::Says(Box::new(says)) }
+}
+
+fn served(n: u64, leader: u64, list: &[KnownMember], log: (u64, u64), revision: i64) -> EndpointFacts {
+    at(n, MemberSays { leader: Id(leader), read: Read::Served, ..of(n, list, log, revision) })
+}
+
+fn unled(n: u64, list: &[KnownMember], log: (u64, u64), revision: i64) -> EndpointFacts {
+    at(n, of(n, list, log, revision))
+}
+
+/// A directory that an etcd could start on, with its log's end; all of it committed and applied.
+fn holds(n: u64, list: &[KnownMember], (term, index): (u64, u64), revision: i64) -> DirFacts {
+    let mut made = dir(n, DirState::Whole, Held::No);
+    if let DirState::Whole(says) = &mut made.state {
+        (says.cluster_id, says.members) = (own(), list.to_vec());
+        (says.term, says.last_term, says.last_index, says.revision) = (term, term, index, revision);
+        (says.commit, says.consistent_index, says.first_index) = (index, index, u64::from(index > 0));
+    }
+    made
+}
+
+fn judge(facts: &[EndpointFacts], dirs: &[DirFacts]) -> Finding {
+    judged(facts, dirs, &BTreeSet::new())
+}
+
+fn advice(finding: &Finding) -> String {
+    finding.advice.join("\n")
+}
+
+/// The members of [`listed`], of whom some never joined.
+fn joined(voters: u64, those: &[u64]) -> Vec<KnownMember> {
+    let mut list = listed(voters, 0);
+    list.iter_mut().filter(|m| !those.contains(&m.id.0)).for_each(|m| m.client_urls.clear());
+    list
+}
+
+#[test]
+fn an_empty_directory_is_never_whole() {
+    let m = listed(3, 0);
+    let serving = [served(1, 2, &m, (2, 18), 11), served(2, 2, &m, (2, 18), 11), silent(3)];
+    let lost = [unled(1, &m, (2, 18), 11), silent(2), silent(3)];
+    for (name, dir, counts) in [
+        ("0/0", holds(3, &[], (0, 0), 0), false),
+        ("state new", holds(3, &m, (1, 3), 0), false),
+        ("restored from a snapshot", holds(3, &m, (1, 3), 11), false),
+        ("begun anew, and led since", holds(3, &m, (2, 7), 1), false),
+        ("it lags", holds(3, &m, (2, 12), 6), true),
+        ("it ends where the others end", holds(3, &m, (2, 18), 11), true),
+        ("it has what was never committed", holds(3, &m, (2, 18), 11), true),
+    ] {
+        let finding = judge(&serving, std::slice::from_ref(&dir));
+        assert_eq!(finding.verdict, Verdict::Degraded, "{name}: {}", finding.sentence);
+        assert!(finding.keep, "{name}: the cluster serves, and nothing is newer");
+        let starts = advice(&finding).contains("Start etcd on m3 first");
+        assert_eq!(starts, counts, "{name}: {:?}", finding.advice);
+        assert_eq!(advice(&finding).contains("etcdctl member remove 3"), !counts, "{name}: {:?}", finding.advice);
+        let finding = judge(&lost, std::slice::from_ref(&dir));
+        assert_eq!(finding.verdict, Verdict::LostForNow, "{name}");
+        let back: &[&str] = if counts { &["m2", "m3"] } else { &["m2"] };
+        assert_eq!(finding.may_come_back, back, "{name}: {}", finding.sentence);
+        assert_eq!(advice(&finding).contains("Start etcd on m3 first"), counts, "{name}");
+        // with m2 gone nothing is left that could bring a quorum back
+        let finding = judged(&lost, std::slice::from_ref(&dir), &marks([2]));
+        let wanted = if counts { Verdict::LostForNow } else { Verdict::LostForGood };
+        assert_eq!(finding.verdict, wanted, "{name}: {}", finding.sentence);
+    }
+}
+
+#[test]
+fn a_member_that_never_joined_has_lost_nothing() {
+    let m = joined(3, &[1, 2]);
+    let lost = [unled(1, &m, (2, 18), 11), silent(2), silent(3)];
+    let finding = judge(&lost, &[holds(3, &[], (0, 0), 0)]);
+    assert_eq!((finding.verdict, finding.may_come_back.len()), (Verdict::LostForNow, 2));
+    assert!(!advice(&finding).contains("is whole"), "{:?}", finding.advice);
+    assert!(advice(&finding).contains("holds nothing yet"), "{:?}", finding.advice);
+}
+
+/// Restored with the old token, and never started: the snapshot lists it under the ID that it had before.
+#[test]
+fn a_restored_member_that_was_never_started_is_started() {
+    let m = joined(3, &[1, 2]);
+    let facts = [served(1, 1, &m, (2, 30), 5_020), served(2, 1, &m, (2, 30), 5_020), silent(3)];
+    let known = [KnownState { from: "a.db".into(), cluster_id: None, members: listed(3, 0), revision: 5_000 }];
+    let dirs = [holds(3, &m, (1, 3), 5_000)];
+    let seen = Evidence { facts: &facts, given: &[], dirs: &dirs, known: &known, gone: &BTreeSet::new() };
+    let finding = super::super::verdict(&seen);
+    assert_eq!(finding.verdict, Verdict::Degraded, "{}", finding.sentence);
+    assert!(advice(&finding).contains("Start etcd on m3 first"), "{:?}", finding.advice);
+}
+
+#[test]
+fn of_two_copies_the_newer_counts_in_any_order() {
+    let m = listed(3, 0);
+    let lost = [unled(1, &m, (2, 18), 11), silent(2), silent(3)];
+    let mut older = holds(3, &m, (2, 12), 6);
+    older.data_dir = "/old/m3".into();
+    for dirs in [[older.clone(), holds(3, &m, (2, 17), 10)], [holds(3, &m, (2, 17), 10), older.clone()]] {
+        let finding = judge(&lost, &dirs);
+        assert!(finding.advice[0].contains("/var/lib/m3 is whole"), "{:?}", finding.advice);
+    }
+}
+
+#[test]
+fn directories_that_all_end_before_what_was_committed_are_not_started() {
+    let m = listed(3, 0);
+    let silent = [silent(1), silent(2), silent(3)];
+    let stopped = |second: (u64, u64), third: (u64, u64)| {
+        judge(&silent, &[holds(1, &m, (2, 18), 11), holds(2, &m, second, 5), holds(3, &m, third, 5)])
+    };
+    let finding = stopped((2, 12), (2, 12));
+    assert_eq!((finding.verdict, finding.gone.len()), (Verdict::LostForGood, 2), "{:?}", finding.advice);
+    let finding = stopped((2, 18), (2, 12));
+    assert_eq!((finding.verdict, finding.may_come_back.len()), (Verdict::Unknown, 3), "{:?}", finding.advice);
+}
+
+#[test]
+fn what_serves_behind_a_directory_is_not_the_cluster() {
+    let m = listed(3, 0);
+    let reborn = |revision| [silent(1), served(2, 3, &m, (2, 7), revision), served(3, 3, &m, (2, 7), revision)];
+    let old = holds(1, &m, (2, 18), 11);
+    let finding = judge(&reborn(1), std::slice::from_ref(&old));
+    assert_eq!((finding.verdict, finding.exit_code(), finding.gate()), (Verdict::Forked, 18, Gate::Open));
+    assert!(finding.surely_behind() && !finding.keep && !finding.verdict.serves());
+    assert_eq!(
+        finding.sentence,
+        format!(
+            "An empty cluster serves under this cluster's ID {}, and does not hold its data: m2 and m3 serve revision 1 at raft index 7, while m1's directory /var/lib/m1 has revision 11 at raft index 18",
+            own()
+        )
+    );
+    assert_eq!(finding.stop, ["http://10.0.0.2:2379", "http://10.0.0.3:2379"]);
+    assert_eq!(finding.ask_again, finding.stop, "before it is believed");
+    assert_eq!(finding.newer[0].at, NewerAt::Dir("/var/lib/m1".into()));
+    assert!(finding.advice[0].starts_with("Stop etcd on m2 and m3"), "{:?}", finding.advice);
+    assert!(finding.advice[1].starts_with("Do not start etcd on /var/lib/m1"), "{:?}", finding.advice);
+    assert!(judge(&reborn(5), &[old]).sentence.starts_with("An older state serves"));
+    // the directory that m2 itself had, moved aside
+    let mut aside = holds(2, &m, (2, 18), 11);
+    assert_eq!(judge(&reborn(1), std::slice::from_ref(&aside)).verdict, Verdict::Forked);
+    // one that m2 runs on says what m2 said a moment ago
+    aside.held = Held::By { pid: Some(7), program: "etcd".into() };
+    assert_eq!(judge(&reborn(1), &[aside]).verdict, Verdict::Degraded);
+    // the term of an entry does not go back either
+    assert_eq!(judge(&reborn(20), &[holds(1, &m, (3, 6), 20)]).verdict, Verdict::Forked);
+    // and what lags, or was never committed, shows nothing
+    let mut uncommitted = holds(1, &m, (2, 9), 1);
+    if let DirState::Whole(says) = &mut uncommitted.state {
+        (says.commit, says.consistent_index) = (6, 6);
+    }
+    for dir in [holds(1, &m, (2, 6), 1), uncommitted] {
+        assert_eq!(judge(&reborn(1), &[dir]).verdict, Verdict::Degraded);
+    }
+}
+
+/// kubeadm's first member: begun with itself alone, it has the old cluster's ID and its own old one.
+#[test]
+fn a_first_member_reborn_does_not_hold_the_quorum() {
+    let all = listed(3, 0);
+    let alone = &all[..1];
+    let reborn = served(1, 1, alone, (2, 4), 1);
+    let finding = judge(&[reborn.clone(), unled(2, &all, (3, 14), 6), silent(3)], &[]);
+    assert_eq!((finding.verdict, finding.exit_code()), (Verdict::Forked, 18), "{}", finding.sentence);
+    assert_eq!(finding.stop, ["http://10.0.0.1:2379"]);
+    assert_eq!(finding.newer[0].at, NewerAt::Member("http://10.0.0.2:2379".into()));
+    assert!(finding.advice[0].contains("snapshot save FILE --endpoints http://10.0.0.2:2379"), "{:?}", finding.advice);
+    // its own hash agrees where both were asked at revision 1
+    let hashed = |mut fact: EndpointFacts, hash| {
+        let Answer::Says(says) = &mut fact.answer else { unreachable!() };
+        says.hash = Hashed::Says { hash, revision: 1, compacted: -1 };
+        fact
+    };
+    let same = [hashed(reborn.clone(), 7), hashed(unled(2, &all, (3, 14), 6), 7)];
+    assert_eq!(judge(&same, &[]).verdict, Verdict::Forked);
+    // an API server wrote to it until it is ahead by its numbers: then the hashes tell
+    let ahead = served(1, 1, alone, (2, 400), 390);
+    let differ = [hashed(ahead.clone(), 7), hashed(unled(2, &all, (3, 14), 6), 8)];
+    let finding = judge(&differ, &[]);
+    assert_eq!((finding.verdict, finding.gate()), (Verdict::Forked, Gate::TypeLabel), "{}", finding.sentence);
+    assert!(!finding.surely_behind() && finding.stop.is_empty(), "which is right is not known");
+    // one that was removed has the same data up to where it came
+    let removed = [hashed(ahead, 7), hashed(unled(2, &all, (3, 14), 6), 7)];
+    let finding = judge(&removed, &[]);
+    assert_eq!((finding.verdict, finding.keep), (Verdict::Degraded, false), "{}", finding.sentence);
+    // the survivor was started again: only its peer port tells who it is
+    let shut = at(2, MemberSays { closed: Some("no answer in 3 s".into()), ..of(2, &all, (0, 0), 0) });
+    for revision in [1, 300] {
+        let facts = [served(1, 1, alone, (2, 4), revision), shut.clone(), silent(3)];
+        let finding = judge(&facts, &[]);
+        assert_eq!((finding.verdict, finding.keep), (Verdict::Forked, false), "{}", finding.sentence);
+        assert!(
+            !finding.surely_behind() && finding.sentence.contains("m2 lists 3 voting members"),
+            "{}",
+            finding.sentence
+        );
+        // and where its directory is here, that shows it
+        let mut dir = holds(2, &all, (3, 14), 301);
+        dir.held = Held::By { pid: Some(7), program: "etcd".into() };
+        assert!(judge(&facts, &[dir]).surely_behind());
+    }
+    // its directory, when it is stopped
+    let finding = judge(&[silent(1), unled(2, &all, (3, 14), 6), silent(3)], &[holds(1, alone, (2, 4), 1)]);
+    assert_eq!(finding.may_come_back, ["m3"], "{:?}", finding.advice);
+}
+
+#[test]
+fn one_reborn_beside_a_quorum_is_stopped_and_the_rest_serves() {
+    let all = listed(3, 0);
+    let facts = [served(1, 1, &all[..1], (2, 4), 1), served(2, 2, &all, (3, 14), 6), served(3, 2, &all, (3, 14), 6)];
+    for facts in [facts.to_vec(), facts.iter().rev().cloned().collect()] {
+        let finding = judge(&facts, &[]);
+        assert_eq!((finding.verdict, finding.answering), (Verdict::Degraded, 2), "{}", finding.sentence);
+        assert_eq!(finding.stop, ["http://10.0.0.1:2379"]);
+        assert!(finding.advice[1].starts_with("Stop etcd on m1 first"), "{:?}", finding.advice);
+        assert!(finding.keep);
+    }
+    // two that serve, and the bigger one is behind: nobody knows
+    let overtaken =
+        [served(1, 1, &all[..1], (2, 40), 30), served(2, 2, &all, (3, 14), 6), served(3, 2, &all, (3, 14), 6)];
+    let finding = judge(&overtaken, &[]);
+    assert_eq!((finding.verdict, finding.keep), (Verdict::Forked, false), "{}", finding.sentence);
+    assert!(!finding.surely_behind());
+}
+
+#[test]
+fn what_serves_behind_a_snapshot_is_not_the_cluster() {
+    let m = listed(3, 0);
+    let all = |revision| [1, 2, 3].map(|n| served(n, 1, &m, (2, 40), revision));
+    let judge = |facts: &[EndpointFacts], known: &[KnownState]| {
+        super::super::verdict(&Evidence { facts, given: &[], dirs: &[], known, gone: &BTreeSet::new() })
+    };
+    let file = |cluster_id, members: &[KnownMember], revision| KnownState {
+        from: "/backup/a.db".into(),
+        cluster_id,
+        members: members.to_vec(),
+        revision,
+    };
+    let mut later = listed(5, 0);
+    later.iter_mut().skip(3).for_each(|m| m.id = Id(m.id.0 + 70));
+    let strangers = vec![KnownMember { id: Id(77), ..KnownMember::default() }];
+    for (state, wanted) in [
+        (file(None, &m, 50), Verdict::Forked),
+        (file(None, &m, 40), Verdict::Healthy),
+        (file(None, &m, 30), Verdict::Healthy),
+        // members were added since: those who founded it are among them
+        (file(None, &later, 50), Verdict::Forked),
+        (file(None, &strangers, 50), Verdict::Healthy),
+        (file(None, &[], 50), Verdict::Healthy),
+        (file(Some(own()), &strangers, 50), Verdict::Forked),
+        (file(Some(Id(5)), &m, 50), Verdict::Healthy),
+    ] {
+        let finding = judge(&all(40), std::slice::from_ref(&state));
+        assert_eq!(finding.verdict, wanted, "{state:?}: {}", finding.sentence);
+        assert_eq!(finding.keep, wanted == Verdict::Healthy);
+        if wanted == Verdict::Forked {
+            assert!(advice(&finding).contains("restore from the snapshot /backup/a.db"), "{:?}", finding.advice);
+        }
+    }
+}
+
+/// A member that joined with a snapshot's store applied the log a second time.
+#[test]
+fn a_store_that_its_log_does_not_explain_is_not_newer() {
+    let m = listed(3, 0);
+    let serving = [served(1, 1, &m, (3, 30), 21), served(2, 1, &m, (3, 30), 21), silent(3)];
+    let finding = judge(&serving, &[holds(3, &m, (3, 30), 32)]);
+    assert_eq!((finding.verdict, finding.keep), (Verdict::Degraded, false), "{}", finding.sentence);
+    assert!(!advice(&finding).contains("Start etcd on m3"), "{:?}", finding.advice);
+    assert!(advice(&finding).contains("it holds other data"), "{:?}", finding.advice);
+}
+
+#[test]
+fn a_cluster_that_is_not_the_one_asked_for_proves_nothing() {
+    let default = |revision| {
+        let member = KnownMember {
+            id: Id(0x8e9e_05c5_2164_694d),
+            name: "default".into(),
+            peer_urls: vec!["http://localhost:2380".into()],
+            client_urls: vec!["http://localhost:2379".into()],
+            ..KnownMember::default()
+        };
+        let says = MemberSays {
+            cluster_id: DEFAULT_CLUSTER,
+            member_id: member.id,
+            leader: member.id,
+            members: vec![member],
+            read: Read::Served,
+            raft_index: 4,
+            revision,
+            ..MemberSays::default()
+        };
+        at(2, says)
+    };
+    let finding = judge(&[silent(1), default(1), silent(3)], &[]);
+    assert_eq!((finding.verdict, finding.exit_code(), finding.gate()), (Verdict::Unconfirmed, 19, Gate::TypeLabel));
+    assert_eq!(finding.unmatched, ["http://10.0.0.1:2379", "http://10.0.0.3:2379"]);
+    assert!(!finding.keep && !finding.verdict.serves());
+    assert!(finding.sentence.contains("an empty cluster of 1 member"), "{}", finding.sentence);
+    assert!(finding.sentence.contains("every etcd that is started without flags"), "{}", finding.sentence);
+    assert_eq!(judge(&[silent(1), default(80), silent(3)], &[]).verdict, Verdict::Unconfirmed);
+    assert_eq!(judge(&[silent(1), default(80)], &[]).verdict, Verdict::Unconfirmed);
+    // asked alone it is what it is; whether there was more, nobody knows
+    let alone = judge(&[default(1)], &[]);
+    assert_eq!((alone.verdict, alone.keep), (Verdict::Healthy, false));
+    assert!(alone.advice[0].contains("it is empty"), "{:?}", alone.advice);
+    assert!(judge(&[default(2)], &[]).keep);
+    // still asked: nothing is said yet
+    assert_eq!(judge(&[asking(1), default(1), silent(3)], &[]).verdict, Verdict::Asking);
+}
+
+#[test]
+fn members_by_other_names_are_still_members() {
+    let m = listed(3, 0);
+    let named = |n: u64, fact: EndpointFacts| EndpointFacts { endpoint: format!("node{n}:2379"), ..fact };
+    let answers = |n| served(n, 1, &m, (2, 40), 30);
+    let given = ["node1:2379", "node2:2379", "node3:2379"].map(String::from);
+    let judge = |facts: &[EndpointFacts], given: &[String]| {
+        super::super::verdict(&Evidence { facts, given, dirs: &[], known: &[], gone: &BTreeSet::new() })
+    };
+    let all = [1, 2, 3].map(|n| named(n, answers(n)));
+    assert_eq!(judge(&all, &given).verdict, Verdict::Healthy, "who answers is known, however it is spelled");
+    // node3 may be m3, which is silent at its own URL too
+    let two = [named(1, answers(1)), named(2, answers(2)), named(3, silent(3)), silent(3)];
+    let finding = judge(&two, &given);
+    assert_eq!((finding.verdict, finding.unmatched.len()), (Verdict::Degraded, 0), "{}", finding.sentence);
+    assert!(advice(&finding).contains("node3:2379 is no URL of a member"), "{:?}", finding.advice);
+    // at the host of a silent member it is that member's
+    let port = EndpointFacts { endpoint: "10.0.0.3:32379".into(), ..silent(3) };
+    assert!(!advice(&judge(&[answers(1), answers(2), port], &[])).contains("no URL of a member"));
+    // a load balancer that is down, beside three members that answer
+    let vip = EndpointFacts { endpoint: "vip:2379".into(), ..silent(9) };
+    let finding = judge(&[answers(1), answers(2), answers(3), vip.clone()], &[]);
+    assert_eq!((finding.verdict, finding.unmatched.len(), finding.keep), (Verdict::Degraded, 1, true));
+    // a cluster of three found through one endpoint, while the other endpoints given say nothing
+    let given = ["http://10.0.0.1:2379", "old2:2379", "old3:2379"].map(String::from);
+    let strange = [2, 3].map(|n| EndpointFacts { endpoint: format!("old{n}:2379"), ..silent(9) });
+    let [old2, old3] = strange;
+    let finding = judge(&[answers(1), old2, old3, answers(2), answers(3)], &given);
+    assert_eq!(finding.verdict, Verdict::Unconfirmed, "{}", finding.sentence);
+    // the proxy that the members are behind answers as one of them
+    let through = EndpointFacts { endpoint: "vip:2379".into(), ..answers(2) };
+    assert_eq!(judge(&[answers(1), through, answers(3)], &[]).verdict, Verdict::Healthy);
+}
+
+prop_compose! {
+    /// A cluster in which each member serves, answers without a leader, or is silent, with a directory, each at any point
+    /// of the history; and snapshots of it.
+    fn states()(
+        kinds in prop::collection::vec((0u8..3, 1u64..40, any::<bool>()), 1..5),
+        dirs in prop::collection::vec((1u64..6, 1u64..40, any::<bool>()), 0..4),
+        files in prop::collection::vec(1i64..40, 0..3),
+        lone in any::<bool>(),
+    ) -> (Vec<EndpointFacts>, Vec<DirFacts>, Vec<KnownState>) {
+        let m = listed(kinds.len() as u64, 0);
+        let facts: Vec<EndpointFacts> = kinds.iter().zip(1u64..).map(|((kind, index, far), n)| {
+            let revision = if *far { *index as i64 } else { 1 };
+            let list = if lone && n == 1 { &m[..1] } else { &m[..] };
+            match kind {
+                0 => silent(n),
+                1 => unled(n, list, (2, *index), revision),
+                _ => served(n, if list.len() == 1 { n } else { 2 }, list, (2, *index), revision),
+            }
+        }).collect();
+        let dirs = dirs.iter().map(|(n, index, far)| holds(*n, &m, (2, *index), if *far { *index as i64 } else { 1 })).collect();
+        let known = files.iter().map(|revision| KnownState {
+            from: "a.db".into(), cluster_id: Some(own()), members: m.clone(), revision: *revision,
+        }).collect();
+        (facts, dirs, known)
+    }
+}
+
+proptest! {
+    /// No facts in which something newer of the same cluster is known make it say "do not restore".
+    #[test]
+    fn nothing_newer_is_ever_passed_over((facts, dirs, known) in states()) {
+        let finding = super::super::verdict(
+            &Evidence { facts: &facts, given: &[], dirs: &dirs, known: &known, gone: &BTreeSet::new() });
+        let says: Vec<&MemberSays> = facts.iter().filter_map(|f| match &f.answer {
+            Answer::Says(says) => Some(says.as_ref()),
+            Answer::Silent { .. } | Answer::Asking => None,
+        }).collect();
+        // what the best of those who serve have, who are one or follow one leader; without any, what all have who answer
+        let serve: Vec<&&MemberSays> = says.iter().filter(|s| s.read == Read::Served).collect();
+        let lists: BTreeSet<usize> = serve.iter().map(|s| s.members.len()).collect();
+        let of = |groups: Vec<&&MemberSays>| {
+            (groups.iter().map(|s| s.raft_index).max().unwrap_or(0), groups.iter().map(|s| s.revision).max().unwrap_or(0))
+        };
+        let (index, revision) = if serve.is_empty() { of(says.iter().collect()) } else { of(serve.clone()) };
+        let newer = says.iter().any(|s| s.raft_index > index || s.revision > revision)
+            || dirs.iter().filter_map(|d| d.state.says()).any(|d| d.commit > index || d.revision > revision)
+            || known.iter().any(|k| k.revision > revision);
+        let forbids = finding.advice.iter().any(|a| a.starts_with("Do not restore"));
+        prop_assert_eq!(forbids, finding.keep, "the words follow the field: {:?}", finding.advice);
+        prop_assert!(!newer || !finding.keep, "{} {:?}", finding.sentence, finding.advice);
+        prop_assert!(!finding.surely_behind() || newer || lists.len() > 1, "{}", finding.sentence);
+        // and what serves with nothing newer known is never called forked
+        prop_assert!(newer || lists.len() > 1 || finding.verdict != Verdict::Forked, "{}", finding.sentence);
+        prop_assert!(!finding.sentence.is_empty() && !finding.sentence.ends_with('.') && !finding.advice.is_empty());
+    }
+
+    /// A directory that is not known to hold what its member acknowledged never counts.
+    #[test]
+    fn an_empty_directory_never_counts(n in 1u64..4, kind in 0u8..3, index in 8u64..40) {
+        let m = listed(3, 0);
+        let facts: Vec<EndpointFacts> =
+            (1..=3).map(|k| if k == n % 3 + 1 { unled(k, &m, (2, index), 5) } else { silent(k) }).collect();
+        let empty = match kind {
+            0 => holds(n, &[], (0, 0), 0),
+            1 => holds(n, &m, (1, 3), 1),
+            _ => holds(n, &m, (2, 7), 1),
+        };
+        let finding = judge(&facts, &[empty]);
+        prop_assert!(!finding.may_come_back.contains(&format!("m{n}")), "{}", finding.sentence);
+        prop_assert!(!finding.advice.iter().any(|a| a.starts_with("Start etcd on")), "{:?}", finding.advice);
+    }
+}
