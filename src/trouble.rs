@@ -154,8 +154,7 @@ impl Trouble {
     /// The same failure as another machine reports it: its texts are not ours, so they are made [`harmless`].
     #[must_use]
     pub fn from_elsewhere(self) -> Trouble {
-        let Trouble { kind, what, why, hint } = self;
-        Trouble { kind, what: harmless(&what), why: harmless(&why), hint: harmless(&hint) }
+        Trouble { what: harmless(&self.what), why: harmless(&self.why), hint: harmless(&self.hint), ..self }
     }
 }
 
