@@ -69,7 +69,7 @@ fn file(plan: &Plan, server: &Server, flags: &[&str]) -> Result<Value, String> {
     let config = ConfigFacts {
         origin: Origin::File("/etc/default/etcd".into()),
         kind: ConfigKind::EnvironmentFile,
-        flags: flags.iter().map(setting).chain([name]).collect(),
+        flags: flags.iter().filter(|flag| **flag != "name").map(setting).chain([name]).collect(),
         data_dir: None,
         wal_dir: None,
         automation: Vec::new(),
@@ -80,11 +80,14 @@ fn file(plan: &Plan, server: &Server, flags: &[&str]) -> Result<Value, String> {
     page(plan, &plan.members[0].name, Form::Config, &known).map(|page| yaml(&page.files[0].text))
 }
 
-/// What etcd says of a file whose election timeout is too short for it: it reads all of it, and never starts.
-fn said(server: &Server, dir: &Path, document: &Value) -> String {
+/// What etcd says of a file whose election timeout is too short for it: it reads all of it, and never starts. Keys of the proxy
+/// it reads after that, so for them the timeout is right, and only the directory cannot be.
+fn said(server: &Server, dir: &Path, document: &Value, timeout: u64) -> String {
     let mut document = document.clone();
-    if document["election-timeout"].as_object().is_none() {
-        document["election-timeout"] = json!(1);
+    for (key, value) in [("election-timeout", json!(timeout)), ("data-dir", json!("/dev/null/etcd"))] {
+        if !document[key].is_object() {
+            document[key] = value;
+        }
     }
     let file = dir.join("etcd.conf.yml");
     fs::write(&file, document.to_string()).unwrap();
@@ -132,7 +135,7 @@ pub fn every_key(server: &Server) {
 
     let kept: Vec<&str> = all.iter().copied().filter(|flag| !refused.contains(flag)).collect();
     let document = file(&plan, server, &kept).unwrap();
-    let heard = said(server, dir.path(), &document);
+    let heard = said(server, dir.path(), &document, 1);
     let fine = |heard: &str| heard.contains("election-timeout") && !heard.contains("unmarshal");
     assert!(fine(&heard), "{heard}\n{document:#}");
 
@@ -145,11 +148,13 @@ pub fn every_key(server: &Server) {
         }
     }
     assert!(paths.len() > 50, "{paths:?}");
-    for path in paths {
+    // What we add for later patches an early one passes over, to no harm.
+    for path in paths.into_iter().filter(|path| !early(&path[0])) {
         let mut wrong = document.clone();
         let at = path.iter().fold(&mut wrong, |value, key| &mut value[key.as_str()]);
         *at = json!({"no": "value"});
-        let heard = said(server, dir.path(), &wrong);
+        let timeout = if path[0].starts_with("proxy") { 1000 } else { 1 };
+        let heard = said(server, dir.path(), &wrong, timeout);
         assert!(heard.contains("cannot unmarshal"), "{} of etcd {}: {heard}", path.join(": "), server.full);
     }
 }
