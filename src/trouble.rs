@@ -45,7 +45,7 @@ impl Kind {
 /// A way on from a failure, which each front end names in its own words: a command, or a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Way {
+pub enum Remedy {
     /// The run is resumed.
     Resume,
     /// It is taken back.
@@ -71,9 +71,9 @@ pub struct Trouble {
     pub why: String,
     /// What to do now, may be empty.
     pub hint: String,
-    /// The ways on, besides the hint.
+    /// The remedies, besides the hint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ways: Vec<Way>,
+    pub remedies: Vec<Remedy>,
     /// Which fault it was, where a program asks for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
@@ -82,7 +82,7 @@ pub struct Trouble {
 impl Trouble {
     /// A failure whose sentence needs no cause.
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Trouble { kind, what: what.into(), why: String::new(), hint: String::new(), ways: Vec::new(), fault: None }
+        Trouble { kind, what: what.into(), why: String::new(), hint: String::new(), remedies: Vec::new(), fault: None }
     }
 
     /// Adds the cause.
@@ -99,10 +99,10 @@ impl Trouble {
         self
     }
 
-    /// Adds the ways on.
+    /// Adds the remedies.
     #[must_use]
-    pub fn ways(mut self, ways: &[Way]) -> Self {
-        self.ways = ways.to_vec();
+    pub fn remedies(mut self, remedies: &[Remedy]) -> Self {
+        self.remedies = remedies.to_vec();
         self
     }
 
@@ -113,14 +113,14 @@ impl Trouble {
         self
     }
 
-    /// The hint and the ways on, a line each; `name` says how the way is gone here.
-    pub fn advice(&self, name: impl Fn(Way) -> String) -> String {
-        let way = |way: &Way| match way {
-            Way::Resume => format!("{} goes on.", name(*way)),
-            Way::Undo => format!("{} takes it back.", name(*way)),
+    /// The hint and the remedies, a line each; `name` says how the way is gone here.
+    pub fn advice(&self, name: impl Fn(Remedy) -> String) -> String {
+        let way = |way: &Remedy| match way {
+            Remedy::Resume => format!("{} goes on.", name(*way)),
+            Remedy::Undo => format!("{} takes it back.", name(*way)),
         };
-        let ways = self.ways.iter().map(way).collect::<Vec<_>>().join(" ");
-        [self.hint.as_str(), &ways].into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n  ")
+        let remedies = self.remedies.iter().map(way).collect::<Vec<_>>().join(" ");
+        [self.hint.as_str(), &remedies].into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n  ")
     }
 }
 
@@ -159,15 +159,15 @@ impl Trouble {
 }
 
 impl fmt::Display for Trouble {
-    /// `what: why` on the first line, the hint on the second, the ways on on the third.
+    /// `what: why` on the first line, the hint on the second, the remedies on the third.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;
         if !self.why.is_empty() {
             write!(f, ": {}", self.why)?;
         }
         let advice = self.advice(|way| match way {
-            Way::Resume => "`requorum resume`".into(),
-            Way::Undo => "`requorum undo`".into(),
+            Remedy::Resume => "`requorum resume`".into(),
+            Remedy::Undo => "`requorum undo`".into(),
         });
         if !advice.is_empty() {
             write!(f, "\n  {advice}")?;

@@ -28,7 +28,7 @@ use crate::{
         journal,
         resume::{self, Unfinished},
     },
-    trouble::{Kind, Result, Trouble, Way},
+    trouble::{Kind, Remedy, Result, Trouble},
     world::{agent, local::Local, members::Members, ssh::Ssh},
 };
 
@@ -247,10 +247,10 @@ fn carry(
         let trouble = if trouble.kind == Kind::Stopped { stopped(trouble, until) } else { trouble };
         // With the file, so that it can be copied.
         let hint = trouble.advice(|way| match way {
-            Way::Resume => format!("`requorum resume {file}`"),
-            Way::Undo => format!("`requorum undo {file}`"),
+            Remedy::Resume => format!("`requorum resume {file}`"),
+            Remedy::Undo => format!("`requorum undo {file}`"),
         });
-        Trouble { hint, ways: Vec::new(), ..trouble }
+        Trouble { hint, remedies: Vec::new(), ..trouble }
     })
 }
 
@@ -259,10 +259,10 @@ fn stopped(trouble: Trouble, until: Until) -> Trouble {
     const BUILT: &str = "Members that were built already wait beside their places.";
     match until {
         Until::Looked => trouble,
-        Until::Undone => trouble.ways(&[Way::Resume]),
+        Until::Undone => trouble.remedies(&[Remedy::Resume]),
         _ => {
             let hint = if trouble.hint.is_empty() { BUILT.into() } else { format!("{}\n  {BUILT}", trouble.hint) };
-            trouble.hint(hint).ways(&[Way::Resume, Way::Undo])
+            trouble.hint(hint).remedies(&[Remedy::Resume, Remedy::Undo])
         }
     }
 }
@@ -417,11 +417,11 @@ mod tests {
     fn who_stops_a_run_is_told_what_waits_and_the_ways_on_and_back() {
         let trouble = || Trouble::new(Kind::Stopped, "stopped on request").hint("What was under way is removed.");
         let said = stopped(trouble(), Until::InPlace);
-        assert_eq!(said.ways, [Way::Resume, Way::Undo]);
+        assert_eq!(said.remedies, [Remedy::Resume, Remedy::Undo]);
         for word in ["under way is removed", "wait beside", "`requorum resume`", "`requorum undo`"] {
             assert!(said.to_string().contains(word), "{said}");
         }
-        assert_eq!(stopped(trouble(), Until::Undone).ways, [Way::Resume]);
+        assert_eq!(stopped(trouble(), Until::Undone).remedies, [Remedy::Resume]);
         assert_eq!(stopped(trouble(), Until::Looked), trouble(), "a look leaves nothing to go on with");
     }
 }

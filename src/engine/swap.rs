@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     plan::facts::disk::{DirState, Held},
-    trouble::{Kind, Result, Trouble, Way},
+    trouble::{Kind, Remedy, Result, Trouble},
 };
 
 /// Which member of which plan, and where it belongs.
@@ -372,7 +372,7 @@ fn half(whose: &Whose<'_>) -> Trouble {
     Trouble::new(Kind::Refused, format!("the directories of {} are in the middle of being exchanged", whose.name))
         .why(format!("an earlier run was killed at it, beside {}", whose.data_dir.display()))
         .hint("Finish that first, be it putting it in place or taking it back.")
-        .ways(&[Way::Resume, Way::Undo])
+        .remedies(&[Remedy::Resume, Remedy::Undo])
 }
 
 /// Where a directory really is: a link to it stays, and what it leads to is exchanged.

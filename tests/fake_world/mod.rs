@@ -626,6 +626,7 @@ fn unit(member: &Member) -> ConfigFacts {
         data_dir: Some(member.data_dir.clone()),
         wal_dir: member.wal_dir.clone(),
         automation: vec![Automation {
+            names_file: false,
             what: format!("systemd starts {service} only when told to"),
             active: false,
             pause: String::new(),

@@ -17,7 +17,7 @@ use crate::{
         source::io_trouble,
         stage::parent,
     },
-    trouble::{Kind, Result, Trouble, Way},
+    trouble::{Kind, Remedy, Result, Trouble},
 };
 
 /// What tells a file or directory from every other on this machine.
@@ -181,7 +181,7 @@ impl Moves {
         for rename in self.renames.iter().rev().filter(|rename| rename.done()) {
             rename.rename(disk, &rename.to, &rename.from).map_err(|trouble| {
                 let (to, from) = (rename.to.display(), rename.from.display());
-                trouble.hint(format!("What belongs at {from} is at {to}.")).ways(&[Way::Resume])
+                trouble.hint(format!("What belongs at {from} is at {to}.")).remedies(&[Remedy::Resume])
             })?;
         }
         for dir in &self.makes {

@@ -14,7 +14,7 @@ use crate::{
     },
     plan::hosts,
     recovery::{Cancel, RowEvent},
-    trouble::{Kind, Result, Trouble, Way},
+    trouble::{Kind, Remedy, Result, Trouble},
     world::ssh::Stop,
 };
 
@@ -49,7 +49,7 @@ fn all(job: &Job<'_>, host: &mut Ready<'_>, source: &Source<'_>, cancel: &Cancel
         )
         .why("an earlier undo was cut off there")
         .hint("Finish that first, with the same plan; then apply it.")
-        .ways(&[Way::Undo]));
+        .remedies(&[Remedy::Undo]));
     }
     if rows.iter().all(|(_, standing)| *standing != Standing::Nothing) {
         return forget(job, host, &stop);

@@ -9,7 +9,7 @@ use crate::{
     agent::{Event, Request},
     engine::{progress::Flow, swap::Standing},
     recovery::Cancel,
-    trouble::{Kind, Result, Trouble, Way},
+    trouble::{Kind, Remedy, Result, Trouble},
 };
 
 /// Puts every member in place that is not. One host after the other, so that a failure leaves the rest as it was.
@@ -28,7 +28,7 @@ pub(super) fn exchange(job: &Job<'_>, ready: &mut [Ready<'_>], cancel: &Cancel, 
                 some => format!("In place: {}", some.join(", ")),
             };
             let first = if trouble.hint.is_empty() { String::new() } else { format!("{}\n  ", trouble.hint) };
-            return Err(trouble.hint(format!("{first}{so_far}.")).ways(&[Way::Resume, Way::Undo]));
+            return Err(trouble.hint(format!("{first}{so_far}.")).remedies(&[Remedy::Resume, Remedy::Undo]));
         }
     }
     Ok(())
@@ -72,7 +72,7 @@ pub(super) fn undo(job: &Job<'_>, ready: &mut [Ready<'_>], cancel: &Cancel, tell
             return Err(Trouble::new(Kind::Refused, format!("{} is being put in place on {}", member.name, host.host))
                 .why("an earlier run was cut off there")
                 .hint("Finish that first; then take it back.")
-                .ways(&[Way::Resume]));
+                .remedies(&[Remedy::Resume]));
         }
         if host.rows(job).iter().any(|(_, standing)| there(standing)) {
             halt(host, cancel, teller)?;

@@ -194,7 +194,7 @@ fn commands(halt: &Halt) -> String {
 }
 
 fn failed(trouble: &Trouble) -> Value {
-    json!({"what": trouble.what, "why": trouble.why, "hint": trouble.hint, "ways": trouble.ways, "fault": trouble.fault})
+    json!({"what": trouble.what, "why": trouble.why, "hint": trouble.hint, "remedies": trouble.remedies, "fault": trouble.fault})
 }
 
 fn step(at: &Progress) -> Value {

@@ -13,7 +13,7 @@ use crate::{
     engine::restore::Restored,
     plan::words::{all, plural},
     recovery::hosts::Until,
-    trouble::{Kind, Trouble},
+    trouble::{Kind, Remedy, Trouble},
 };
 
 impl Row {
@@ -91,8 +91,8 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
 /// What to do about a failure, the ways on by their keys here.
 fn advice(trouble: &Trouble) -> String {
     trouble.advice(|way| match way {
-        Way::Resume => "t".into(),
-        Way::Undo => "u".into(),
+        Remedy::Resume => "t".into(),
+        Remedy::Undo => "u".into(),
     })
 }
 
