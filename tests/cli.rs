@@ -592,3 +592,19 @@ fn a_path_that_a_plan_cannot_hold_is_refused() {
     command.arg("--data-root").arg(std::ffi::OsStr::from_bytes(b"bad\xff")).current_dir(dir.path());
     refused(&command.output().unwrap(), 1, &["is not UTF-8", "--data-root"], dir.path(), &[]);
 }
+
+#[test]
+fn probe_takes_only_snapshots_it_can_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let short = dir.path().join("short.db");
+    fs::write(&short, "hello").unwrap();
+    for (file, code) in
+        [(short.to_string_lossy().into_owned(), 1), ("/nowhere/a.db".into(), 1), ("s3://b/a.db".into(), 2)]
+    {
+        let output = requorum(["probe", "--no-discover", "--endpoints", "http://127.0.0.1:1", "--snapshot", &file])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", said(&output));
+        assert!(said(&output).contains(&file), "{}", said(&output));
+    }
+}

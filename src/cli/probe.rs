@@ -103,6 +103,10 @@ pub(super) fn run(args: ProbeArgs, outer: &connect::ConnectArgs, format: Format)
 /// Reads the snapshots that were named.
 fn states(world: &dyn World, files: &[PathBuf]) -> Result<Vec<KnownState>> {
     let read = |path: &PathBuf| {
+        if path.starts_with("s3:") {
+            return Err(Trouble::new(Kind::Usage, format!("{}: not a file on this machine", path.display()))
+                .hint("Fetch it first."));
+        }
         let facts = world.inspect(&absolute(path)?, &mut |_| Flow::Go)?;
         if let Health::Packed(why) | Health::Broken(why) = &facts.health {
             return Err(

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod fork;
+mod newer;
 
 use proptest::prelude::*;
 

@@ -5,7 +5,7 @@ use super::*;
 use crate::etcd::membership::cluster_id;
 
 /// The cluster of all that follows, which m1, m2 and m3 founded.
-fn own() -> Id {
+pub(super) fn own() -> Id {
     cluster_id(&[Id(1), Id(2), Id(3)])
 }
 
@@ -26,16 +26,16 @@ fn at(n: u64, says: MemberSays) -> EndpointFacts {
     EndpointFacts { endpoint: format!("http://10.0.0.{n}:2379"), answer: Answer::Says(Box::new(says)) }
 }
 
-fn served(n: u64, leader: u64, list: &[KnownMember], log: (u64, u64), revision: i64) -> EndpointFacts {
+pub(super) fn served(n: u64, leader: u64, list: &[KnownMember], log: (u64, u64), revision: i64) -> EndpointFacts {
     at(n, MemberSays { leader: Id(leader), read: Read::Served, ..of(n, list, log, revision) })
 }
 
-fn unled(n: u64, list: &[KnownMember], log: (u64, u64), revision: i64) -> EndpointFacts {
+pub(super) fn unled(n: u64, list: &[KnownMember], log: (u64, u64), revision: i64) -> EndpointFacts {
     at(n, of(n, list, log, revision))
 }
 
 /// A directory that an etcd could start on, with its log's end; all of it committed and applied.
-fn holds(n: u64, list: &[KnownMember], (term, index): (u64, u64), revision: i64) -> DirFacts {
+pub(super) fn holds(n: u64, list: &[KnownMember], (term, index): (u64, u64), revision: i64) -> DirFacts {
     let mut made = dir(n, DirState::Whole, Held::No);
     if let DirState::Whole(says) = &mut made.state {
         (says.cluster_id, says.members) = (own(), list.to_vec());
@@ -45,7 +45,7 @@ fn holds(n: u64, list: &[KnownMember], (term, index): (u64, u64), revision: i64)
     made
 }
 
-fn judge(facts: &[EndpointFacts], dirs: &[DirFacts]) -> Finding {
+pub(super) fn judge(facts: &[EndpointFacts], dirs: &[DirFacts]) -> Finding {
     judged(facts, dirs, &BTreeSet::new())
 }
 
@@ -366,77 +366,4 @@ fn members_by_other_names_are_still_members() {
     // the proxy that the members are behind answers as one of them
     let through = EndpointFacts { endpoint: "vip:2379".into(), ..answers(2) };
     assert_eq!(judge(&[answers(1), through, answers(3)], &[]).verdict, Verdict::Healthy);
-}
-
-prop_compose! {
-    /// A cluster in which each member serves, answers without a leader, or is silent, with a directory, each at any point
-    /// of the history; and snapshots of it.
-    fn states()(
-        kinds in prop::collection::vec((0u8..3, 1u64..40, any::<bool>()), 1..5),
-        dirs in prop::collection::vec((1u64..6, 1u64..40, any::<bool>()), 0..4),
-        files in prop::collection::vec(1i64..40, 0..3),
-        lone in any::<bool>(),
-    ) -> (Vec<EndpointFacts>, Vec<DirFacts>, Vec<KnownState>) {
-        let m = listed(kinds.len() as u64, 0);
-        let facts: Vec<EndpointFacts> = kinds.iter().zip(1u64..).map(|((kind, index, far), n)| {
-            let revision = if *far { *index as i64 } else { 1 };
-            let list = if lone && n == 1 { &m[..1] } else { &m[..] };
-            match kind {
-                0 => silent(n),
-                1 => unled(n, list, (2, *index), revision),
-                _ => served(n, if list.len() == 1 { n } else { 2 }, list, (2, *index), revision),
-            }
-        }).collect();
-        let dirs = dirs.iter().map(|(n, index, far)| holds(*n, &m, (2, *index), if *far { *index as i64 } else { 1 })).collect();
-        let known = files.iter().map(|revision| KnownState {
-            from: "a.db".into(), cluster_id: Some(own()), members: m.clone(), revision: *revision,
-        }).collect();
-        (facts, dirs, known)
-    }
-}
-
-proptest! {
-    /// No facts in which something newer of the same cluster is known make it say "do not restore".
-    #[test]
-    fn nothing_newer_is_ever_passed_over((facts, dirs, known) in states()) {
-        let finding = super::super::verdict(
-            &Evidence { facts: &facts, given: &[], dirs: &dirs, known: &known, gone: &BTreeSet::new() });
-        let says: Vec<&MemberSays> = facts.iter().filter_map(|f| match &f.answer {
-            Answer::Says(says) => Some(says.as_ref()),
-            Answer::Silent { .. } | Answer::Asking => None,
-        }).collect();
-        // what the best of those who serve have, who are one or follow one leader; without any, what all have who answer
-        let serve: Vec<&&MemberSays> = says.iter().filter(|s| s.read == Read::Served).collect();
-        let lists: BTreeSet<usize> = serve.iter().map(|s| s.members.len()).collect();
-        let of = |groups: Vec<&&MemberSays>| {
-            (groups.iter().map(|s| s.raft_index).max().unwrap_or(0), groups.iter().map(|s| s.revision).max().unwrap_or(0))
-        };
-        let (index, revision) = if serve.is_empty() { of(says.iter().collect()) } else { of(serve.clone()) };
-        let newer = says.iter().any(|s| s.raft_index > index || s.revision > revision)
-            || dirs.iter().filter_map(|d| d.state.says()).any(|d| d.commit > index || d.revision > revision)
-            || known.iter().any(|k| k.revision > revision);
-        let forbids = finding.advice.iter().any(|a| a.starts_with("Do not restore"));
-        prop_assert_eq!(forbids, finding.keep, "the words follow the field: {:?}", finding.advice);
-        prop_assert!(!newer || !finding.keep, "{} {:?}", finding.sentence, finding.advice);
-        prop_assert!(!finding.surely_behind() || newer || lists.len() > 1, "{}", finding.sentence);
-        // and what serves with nothing newer known is never called forked
-        prop_assert!(newer || lists.len() > 1 || finding.verdict != Verdict::Forked, "{}", finding.sentence);
-        prop_assert!(!finding.sentence.is_empty() && !finding.sentence.ends_with('.') && !finding.advice.is_empty());
-    }
-
-    /// A directory that is not known to hold what its member acknowledged never counts.
-    #[test]
-    fn an_empty_directory_never_counts(n in 1u64..4, kind in 0u8..3, index in 8u64..40) {
-        let m = listed(3, 0);
-        let facts: Vec<EndpointFacts> =
-            (1..=3).map(|k| if k == n % 3 + 1 { unled(k, &m, (2, index), 5) } else { silent(k) }).collect();
-        let empty = match kind {
-            0 => holds(n, &[], (0, 0), 0),
-            1 => holds(n, &m, (1, 3), 1),
-            _ => holds(n, &m, (2, 7), 1),
-        };
-        let finding = judge(&facts, &[empty]);
-        prop_assert!(!finding.may_come_back.contains(&format!("m{n}")), "{}", finding.sentence);
-        prop_assert!(!finding.advice.iter().any(|a| a.starts_with("Start etcd on")), "{:?}", finding.advice);
-    }
 }
