@@ -109,7 +109,8 @@ impl Shape {
         let detect = told.decided("detect", "voters").next_back();
         let (alone, stopped) = living(&told, detect);
         let chosen = told.decided("snapshot", "loses").next_back();
-        let loses: Vec<&str> = chosen.into_iter().flat_map(|data| texts(data.get("loses"))).collect();
+        let lost = chosen.map(lost);
+        let log = chosen.map(beyond);
         let names = cells(&told, Column::Name).iter().any(|cell| replaced(cell));
         let peers = cells(&told, Column::Peer);
         Ok(Shape {
@@ -119,9 +120,9 @@ impl Shape {
             alone,
             asked: detect.is_some() || told.of(Event::Asked).any(|r| r.data.contains_key("raft_index")),
             stopped,
-            source: source(plan, alone, loses.iter().any(|text| text.starts_with("Against "))),
-            lost: chosen.map(|_| loses.iter().any(|text| text.starts_with("Against "))),
-            log: chosen.map(|_| loses.iter().any(|text| text.contains("restoring it loses"))),
+            source: source(plan, alone, lost == Some(true)),
+            lost,
+            log,
             target: plan.target,
             moved: (!peers.is_empty()).then(|| peers.iter().filter(|cell| replaced(cell)).count()),
             renamed: names,
@@ -157,6 +158,23 @@ fn number(value: Option<&Value>) -> Option<usize> {
 
 fn texts(value: Option<&Value>) -> impl Iterator<Item = &str> {
     value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// Whether the chosen source was known to lack revisions. Journals from before the loss was written down for programs have
+/// it in a sentence only.
+fn lost(chosen: &Data) -> bool {
+    match chosen.get("loss") {
+        Some(Value::Object(loss)) => loss.get("revisions").and_then(Value::as_u64).is_some_and(|n| n > 0),
+        _ => texts(chosen.get("loses")).any(|text| text.starts_with("Against ")),
+    }
+}
+
+/// Whether the chosen source's log held entries that are not in its database.
+fn beyond(chosen: &Data) -> bool {
+    match chosen.get("loss") {
+        Some(Value::Object(loss)) => loss.contains_key("log_entries"),
+        _ => texts(chosen.get("loses")).any(|text| text.contains("restoring it loses")),
+    }
 }
 
 /// The kind of source, as path and checksum tell it; a saved snapshot is a survivor's where one answered and nothing

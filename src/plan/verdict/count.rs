@@ -6,6 +6,7 @@ use super::{Disagreement, Verdict, disagreement};
 use crate::{
     etcd::membership::Id,
     plan::{
+        copies::{self, Age},
         facts::{
             Alarm, Answer, EndpointFacts, KnownMember, MemberSays, Read,
             disk::{DirFacts, DirState},
@@ -42,6 +43,10 @@ pub(super) struct Silent<'a> {
     /// Its ID, where a list names it.
     pub id: Option<Id>,
     pub fate: Fate<'a>,
+    /// Its other directories that were looked at, each as it compares with the one that decided its fate.
+    pub copies: Vec<(&'a DirFacts, Age)>,
+    /// False where nobody was asked at its client URL: it may well answer.
+    pub asked: bool,
 }
 
 /// What is known of a voter that does not answer.
@@ -103,14 +108,22 @@ impl<'a> Count<'a> {
             .filter(|m| !m.is_learner && !says.iter().any(|(_, s)| s.member_id == m.id))
             .collect();
         let mute = |f: &&EndpointFacts| matches!(f.answer, Answer::Silent { .. });
+        // where nobody answers, the directory that lists the members tells which cluster they are of
+        let of_list =
+            || dirs.iter().filter_map(|d| d.state.says()).find(|d| list.is_some_and(|l| std::ptr::eq(l, &*d.members)));
         let cluster = says.iter().map(|(_, s)| s.cluster_id).find(|id| *id != Id(0));
+        let cluster = cluster.or_else(|| of_list().map(|d| d.cluster_id));
         let marked: Vec<_> = facts.iter().filter(mute).filter(|f| marks.contains(&f.endpoint)).collect();
+        let unasked = Unasked::of(facts, &missing);
         let mut silent: Vec<Silent<'_>> = match list {
             Some(_) => missing
                 .iter()
                 .map(|m| {
                     let said_gone = marked.iter().any(|f| at(m, &f.endpoint));
-                    Silent { name: called(m), id: Some(m.id), fate: fate(m.id, cluster, dirs, said_gone) }
+                    let (fate, copies) = fate(m.id, cluster, dirs, said_gone);
+                    // one that is spelled otherwise than the member's own URL is asked, too
+                    let asked = unasked.count == 0 || facts.iter().filter(mute).any(|f| at(m, &f.endpoint));
+                    Silent { name: called(m), id: Some(m.id), fate, copies, asked }
                 })
                 .collect(),
             None => facts
@@ -118,7 +131,7 @@ impl<'a> Count<'a> {
                 .filter(mute)
                 .map(|f| {
                     let fate = if marks.contains(&f.endpoint) { Fate::Marked } else { Fate::Open };
-                    Silent { name: f.endpoint.clone(), id: None, fate }
+                    Silent { name: f.endpoint.clone(), id: None, fate, copies: Vec::new(), asked: true }
                 })
                 .collect(),
         };
@@ -128,7 +141,7 @@ impl<'a> Count<'a> {
         alarms.dedup();
         let asking = facts.iter().filter(|f| f.answer == Answer::Asking).count();
         Count {
-            unasked: Unasked::of(facts, &missing),
+            unasked,
             disagreement: disagreement(facts),
             needed: voters / 2 + 1,
             says,
@@ -237,25 +250,27 @@ fn newest_list<'a>(says: &[(&'a str, &'a MemberSays)], dirs: &'a [DirFacts]) -> 
     read.max_by_key(|d| (d.last_term, d.last_index)).map(|d| d.members.as_slice())
 }
 
-/// What is known of the silent member `id`. A whole disk counts for more than a word.
-fn fate<'a>(id: Id, cluster: Option<Id>, dirs: &'a [DirFacts], marked: bool) -> Fate<'a> {
-    let of_it = |d: &&DirFacts| {
-        d.state.says().is_some_and(|s| s.member_id == id && cluster.is_none_or(|cluster| cluster == s.cluster_id))
+/// What is known of the silent member `id`, by the newest of its directories, and how the others compare with that one.
+/// Where a process has one of them, that one decides: a second etcd of the same member must not be started. A whole disk
+/// counts for more than a word, and than a broken copy of it, unless the broken one is known to go further: what the
+/// member acknowledged is in that one.
+fn fate<'a>(id: Id, cluster: Option<Id>, dirs: &'a [DirFacts], marked: bool) -> (Fate<'a>, Vec<(&'a DirFacts, Age)>) {
+    let found = copies::of_member(id, cluster, dirs);
+    let held = found.iter().find(|dir| dir.held.is_held());
+    let whole = found.iter().find(|dir| matches!(dir.state, DirState::Whole(_)));
+    let further = |dir: &&&DirFacts| whole.is_none_or(|whole| copies::compare(dir, whole) == Age::Newer);
+    let broken = found.iter().filter(further).find_map(|dir| match &dir.state {
+        DirState::Broken { why, .. } => Some((*dir, why.as_str())),
+        _ => None,
+    });
+    let (decides, fate) = match (held, broken, whole) {
+        (Some(dir), _, _) => (*dir, Fate::Held(dir)),
+        (None, Some((dir, why)), _) => (dir, Fate::Broken(why)),
+        (None, None, Some(dir)) => (*dir, Fate::Whole(dir)),
+        (None, None, None) => return (if marked { Fate::Marked } else { Fate::Open }, Vec::new()),
     };
-    let mut broken = None;
-    for dir in dirs.iter().filter(of_it) {
-        match &dir.state {
-            DirState::Whole(_) if dir.held.is_held() => return Fate::Held(dir),
-            DirState::Whole(_) => return Fate::Whole(dir),
-            DirState::Broken { why, .. } => broken = Some(why.as_str()),
-            _ => {}
-        }
-    }
-    match broken {
-        Some(why) => Fate::Broken(why),
-        None if marked => Fate::Marked,
-        None => Fate::Open,
-    }
+    let others = found.into_iter().filter(|dir| dir.data_dir != decides.data_dir);
+    (fate, others.map(|dir| (dir, copies::compare(dir, decides))).collect())
 }
 
 /// A member's name, else its ID.
