@@ -16,12 +16,13 @@ type Needs = fn(&Server) -> Result<(), String>;
 type Case = (&'static str, Needs, fn(&Server));
 
 /// All of them.
-pub const ALL: [Case; 39] = [
+pub const ALL: [Case; 40] = [
     ("probe_lost_hung_and_started_again", any, detect::lost_hung_and_started_again),
     ("probe_five", any, detect::five),
     ("probe_passwords", any, detect::passwords),
     ("probe_client_certificates", any, detect::client_certificates),
     ("probe_learner_and_stranger", any, detect::learner_and_stranger),
+    ("probe_two_clusters_on_one_machine", any, detect::two_clusters_on_one_machine),
     ("the_whole_road_by_flags", any, road::by_flags),
     ("the_whole_road_by_plan", any, road::by_plan),
     ("the_whole_road_by_keys", any, wizard::every_step_by_keys),

@@ -261,7 +261,7 @@ pub(super) fn loss_warning(model: &Model) -> Option<String> {
         none if none.is_empty() => "It is not known.".to_string(),
         some => some.join(" "),
     };
-    Some(format!("what this snapshot loses: {}", sentences.trim_end_matches('.')))
+    Some(format!("data loss: {}", sentences.trim_end_matches('.')))
 }
 
 /// The operator takes the selected file without a checksum.

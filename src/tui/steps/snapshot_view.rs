@@ -211,8 +211,9 @@ fn said(model: &Model, source: &Source) -> Vec<Said> {
         let unsure = source.loss.entries != Entries::None;
         let tone = if unsure { Tone::Warn } else { Tone::Plain };
         let sentences = source.loses(newest);
-        // the best source is not said to be the newest twice
-        let plain = newest.is_some_and(|n| n.place == source.place) && matches!(source.loss.lost(), Lost::Exactly(_));
+        // that nothing newer is known, and what there may be, is said above the list
+        let settled = matches!(source.loss.lost(), Lost::Exactly(_)) || model.snapshot.list.horizon.caveat().is_some();
+        let plain = newest.is_some_and(|n| n.place == source.place) && !unsure && settled;
         out.extend(
             sentences.into_iter().filter(|_| !plain).map(|words| (if unsure { " ! " } else { " " }, tone, words)),
         );
