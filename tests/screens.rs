@@ -337,6 +337,15 @@ fn noted() -> Model {
 
 type Scenes = Vec<(&'static str, Model)>;
 
+/// Nobody answers, and this machine has members of two other clusters, of which nothing says that one is meant.
+fn clusters(codes: &[KeyCode]) -> Headless {
+    let around = [("/srv/main", 0xa1, 90_120), ("/srv/events", 0xe2, 4_088)];
+    let around = around.map(|(path, id, end)| (path.into(), requorum::etcd::membership::Id(id), end)).into();
+    let options =
+        Options { endpoints: vec!["http://10.9.9.9:2379".into()], places: vec!["/nowhere".into()], ..options() };
+    keys(wizard(options, Fake { around, silent: true, ..Fake::default() }), codes)
+}
+
 /// Every screen worth a picture; made once, as each takes a walk through the wizard.
 fn scenes() -> Scenes {
     static MADE: std::sync::LazyLock<Scenes> = std::sync::LazyLock::new(|| {
@@ -388,7 +397,19 @@ fn make_scenes() -> Scenes {
         ("1-detect-endpoints", model(keys(at_start(), &[Char('e')]))),
         ("1-detect-note", noted()),
         ("1-detect-key-of-another-step", model(keys(at_start(), &[Char('t')]))),
+        ("1-detect-clusters", model(clusters(&[]))),
+        ("1-detect-cluster-chosen", model(clusters(&[Char('c')]))),
+        ("1-detect-copies", {
+            let around = [("/var/lib/etcd", 90_120), ("/srv/etcd-copy", 90_088)];
+            let around = around.map(|(path, end)| (path.into(), fake_world::CLUSTER, end)).into();
+            model(wizard(options(), Fake { silent: true, around, ..Fake::default() }))
+        }),
         ("2-snapshot", model(at_snapshot())),
+        ("2-snapshot-clusters", model(keys(clusters(&[]), &[Char('n')]))),
+        ("2-snapshot-files-only", {
+            let world = Fake { silent: true, saved: vec!["prod-eu-20261122-0302.db".into()], ..Fake::default() };
+            model(keys(wizard(Options { places: vec!["/nowhere".into()], ..options() }, world), &[Char('n')]))
+        }),
         (
             "2-snapshot-empty",
             model(keys(

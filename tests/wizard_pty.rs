@@ -360,3 +360,70 @@ fn where_there_is_no_terminal_it_refuses_and_names_the_other_ways() {
     }
     assert!(!text.contains('\x1b'), "not a byte is drawn: {text:?}");
 }
+
+/// The wizard itself, on files: what it restored from is among the sources after a new start, and so is what lies where it
+/// saves; without a member that answers nothing is said to lose nothing.
+#[test]
+fn a_new_start_knows_the_sources_of_the_one_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    for made in ["backup", "root", "empty", "home"] {
+        std::fs::create_dir(path(made)).unwrap();
+    }
+    std::fs::copy(support::fixture("3.5.16-small.db"), path("backup/night.db")).unwrap();
+    std::fs::copy(support::fixture("3.5.16-lease.db"), path("root/prod-20261122-0312.db")).unwrap();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let start = |snapshots: &str| {
+        let args = [
+            format!("--endpoints=http://{silent}"),
+            "--label=prod".into(),
+            format!("--data-root={}", path("root")),
+            format!("--snapshots={}", path(snapshots)),
+        ];
+        let argv: Vec<&str> = std::iter::once(support::PROGRAM).chain(args.iter().map(String::as_str)).collect();
+        let mut pty = Pty::spawn(&argv, &[("HOME", &path("home"))], 140, 45);
+        pty.wait("Unknown from here");
+        pty
+    };
+    let mut first = start("backup");
+    first.send("n");
+    first.wait("root/prod-20261122-0312.db");
+    // a path that is typed is selected, whatever else this machine has
+    first.send("o");
+    first.wait("Path of a snapshot");
+    first.send(&path("backup/night.db"));
+    first.send("\r");
+    first.wait("backup/night.db  ");
+    first.wait_until("it was read", |pty| !pty.screen().contains("It is read through"));
+    first.send("\r");
+    first.wait("Chosen: ");
+    first.send("n");
+    first.wait("n goes on to Review");
+    first.send("n");
+    first.wait("nobody answers");
+    first.send("\r");
+    first.wait("type the cluster label");
+    first.send("prod");
+    first.wait("Right. Enter starts writing.");
+    first.send("\r");
+    first.wait("restored, proven and in");
+    first.signal(Signal::HUP);
+    first.exit_code();
+
+    let mut second = start("empty");
+    // whatever is offered at the start is left
+    second.send("\x1b");
+    second.send("n");
+    second.wait("was made from");
+    second.wait("backup/night.db");
+    second.wait("root/prod-20261122-0312.db");
+    second.wait_until("all is read", |pty| !pty.screen().contains("reading") && !pty.screen().contains("unread"));
+    let screen = second.screen();
+    let lines = |end: &str| screen.lines().filter(|l| l.contains(end) && l.contains("hash ok")).count();
+    assert_eq!((lines("night.db"), lines("prod-20261122-0312.db")), (1, 1), "{screen}");
+    assert!(!screen.lines().any(|line| line.contains(".etcd, data dir") && line.contains("root/")), "{screen}");
+    second.send("\x03");
+    second.wait("Quit?");
+    second.send("\x03");
+    assert_eq!(second.exit_code(), 0);
+}

@@ -30,7 +30,7 @@ use crate::{
         words::{count, shown, table, thousands},
     },
     plan::{
-        ledger::{Entries, Loss},
+        ledger::{Entries, Horizon, Loss},
         sources::replay,
     },
     trouble::{Kind, Result, Trouble},
@@ -133,7 +133,7 @@ pub(super) fn what_lies_beside(file: &Path) {
     }
     let Some(says) = facts.state.says().filter(|says| says.entries_beyond() > 0) else { return };
     let entries = Entries::Beyond { all: says.entries_beyond(), committed: says.committed_beyond() };
-    let loss = Loss { revisions: None, seconds: None, entries, at_least: false };
+    let loss = Loss { revisions: None, seconds: None, entries, horizon: Horizon::Files };
     let sentences = loss.sentences(None, Some(&replay(says)));
     warn(&format!("Warning: {}: {}", dir.display(), sentences.join(" ")));
 }

@@ -36,6 +36,9 @@ pub(super) struct MakeArgs {
     /// dataDir, walDir} or {name, host}, or an Ansible inventory with a group etcd.
     #[arg(long, value_name = "FILE", conflicts_with = "initial_cluster")]
     inventory: Option<PathBuf>,
+    /// Make learners of the snapshot voters of the new cluster, too [default: they are left out, and named]
+    #[arg(long, conflicts_with_all = ["initial_cluster", "inventory"])]
+    keep_learners: bool,
     /// Their client URLs: NAME=CLIENT-URL,… [default: what the snapshot has for the same peer URLs, else
     /// the peer hosts with port 2379]
     #[arg(long)]
@@ -112,8 +115,15 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
     let mut rows = match &args.initial_cluster {
         None => {
             let inventory = args.inventory.as_deref().map_or_else(|| Ok(Vec::new()), inventory)?;
-            let sources =
-                prefill::Sources { content, answers: &[], config: &[], inventory: &inventory, base_dir: &data_root };
+            let sources = prefill::Sources {
+                content,
+                cluster: None,
+                keep_learners: args.keep_learners,
+                answers: &[],
+                config: &[],
+                inventory: &inventory,
+                base_dir: &data_root,
+            };
             let filled = prefill::fill(&sources);
             filled.notes.iter().for_each(|note| warn(&format!("Warning: {note}")));
             filled.rows
@@ -178,7 +188,9 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
         text += &format!("  {sentence}\n");
     }
     text +=
-        &format!("Carry it out with: requorum apply {}\n", crate::plan::words::shell_word(&output.to_string_lossy()));
+        "  How much the old cluster wrote after that is not known here: plan asks no member (requorum probe does)\n";
+    let file = crate::plan::words::shell_word(&output.to_string_lossy()).into_owned();
+    text += &format!("Carry it out with: requorum apply {file}\n");
     print(&text)
 }
 

@@ -9,11 +9,13 @@ use crate::{
     engine::progress::Flow,
     etcd::server_error::ServerError,
     plan::{
+        copies,
         facts::{
             Answer, Around, EndpointFacts, Hashed, Health, MemberSays, OwnHealth, Read,
             config::ConfigFacts,
             disk::{DirFacts, DirState},
         },
+        scope::{self, Belongs, Scope},
         survey,
         verdict::{Evidence, Finding, KnownState, NewerAt, verdict},
         words::{Align, cell, column_width, thousands},
@@ -30,11 +32,17 @@ const AFTER: &str = "\
 Everything that answers without quorum is asked, nothing is written, and no member waits for another. Without \
 --endpoints 127.0.0.1:2379 is asked, as etcdctl does.
 
+Where this machine has data of several clusters (etcd-main and etcd-events), an endpoint of a cluster or --data-dir says \
+which one is meant; the others are listed apart and do not count.
+
 Exit codes: 0 healthy, 5 nobody answers, 10 quorum lost for now (members may come back), 11 a majority answers and has no \
 leader, 12 not settled (a leader is named, and no read succeeds), 13 answers from two clusters, 14 quorum lost for good, \
 15 degraded (it serves; a voter is missing, an alarm is raised, or data differ), 18 an empty or older state serves under \
 the cluster's ID while something newer is known, 19 a cluster serves that is not shown to be the one asked for (other \
 endpoints are silent and none of its members'). 0 and 15 serve, 10 and 14 are lost. Wrong usage is 2, and so on as elsewhere. With --watch the code of the last look is lost: read its output.";
+
+const NAME_IT: &str =
+    "Name the one that you mean: --endpoints with a client URL of it, or --data-dir with a directory of it.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER)]
@@ -67,7 +75,8 @@ pub(super) fn run(args: ProbeArgs, outer: &connect::ConnectArgs, format: Format)
     }
     let connect = args.connect.or(outer);
     let mut endpoints = connect.endpoints();
-    if endpoints.is_empty() {
+    let typed = !endpoints.is_empty();
+    if !typed {
         endpoints.push("127.0.0.1:2379".into());
     }
     let world = Local::real(connect.members()?);
@@ -82,17 +91,33 @@ pub(super) fn run(args: ProbeArgs, outer: &connect::ConnectArgs, format: Format)
         };
         let mut facts = ask_everybody(&world, &endpoints, before.is_none(), &mut |_| {});
         stray(&gone, &facts)?;
-        let (given, dirs) = (&endpoints, &around.dirs);
-        let judge = |facts: &[EndpointFacts]| verdict(&Evidence { facts, given, dirs, known: &known, gone: &gone });
+        let named: Vec<PathBuf> = args.data_dir.iter().map(|dir| dir.data.clone()).collect();
+        let scope_of = |facts: &[EndpointFacts]| {
+            Scope::new(&scope::Evidence {
+                facts,
+                typed,
+                dirs: &around.dirs,
+                configs: &around.configs,
+                addresses: &around.addresses,
+                named: &named,
+                chosen: None,
+            })
+        };
+        let judge = |facts: &[EndpointFacts]| {
+            let scope = scope_of(facts);
+            let (facts, dirs) = (&*scope.facts(facts, typed), &*scope.dirs(&around.dirs));
+            verdict(&Evidence { facts, given: &endpoints, dirs, known: &known, gone: &gone })
+        };
         let finding = confirm(&world, &mut facts, &judge);
+        let scope = scope_of(&facts);
         let now = plan::timestamp(world.now());
         match format {
-            Format::Json => print(&format!("{}\n", as_json(&finding, &facts, &around, &now)))?,
-            _ if args.watch.is_none() => print(&text(&finding, &facts, &around))?,
+            Format::Json => print(&format!("{}\n", as_json(&finding, &facts, &around, &scope, &now)))?,
+            _ if args.watch.is_none() => print(&text(&finding, &facts, &around, &scope))?,
             _ if before.as_ref().is_some_and(|b| b.sentence == finding.sentence) => {
                 print(&format!("{now}  unchanged: {}\n", finding.verdict.name()))?;
             }
-            _ => print(&format!("{now}\n{}\n", text(&finding, &facts, &around)))?,
+            _ => print(&format!("{now}\n{}\n", text(&finding, &facts, &around, &scope)))?,
         }
         let Some(seconds) = args.watch else { return Ok(finding.exit_code()) };
         before = Some(finding);
@@ -126,9 +151,11 @@ fn look(world: &dyn World, dirs: &[DataDir]) -> Vec<DirFacts> {
     dirs.iter().map(|dir| world.look_at_dir(&dir.data, dir.wal.as_deref())).collect()
 }
 
-fn dir_json(dir: &DirFacts) -> Value {
+fn dir_json(dir: &DirFacts, around: &Around, scope: &Scope) -> Value {
     let says = dir.state.says();
     json!({
+        "belongs": scope.of_dir(dir),
+        "copy": copies::among(dir, &around.dirs).map(copies::Age::name),
         "data_dir": dir.data_dir,
         "learned_from": dir.learned_from,
         "wal_dir": dir.wal_dir,
@@ -143,10 +170,11 @@ fn dir_json(dir: &DirFacts) -> Value {
     })
 }
 
-fn config_json(config: &ConfigFacts) -> Value {
+fn config_json(config: &ConfigFacts, around: &Around, scope: &Scope) -> Value {
     let paused = config.automation.iter().map(|a| json!({ "what": a.what, "active": a.active, "pause": a.pause }));
     json!({
         "place": config.place(),
+        "belongs": scope.of_config(config, &around.dirs),
         "name": config.get("name"),
         "data_dir": config.data_dir,
         "wal_dir": config.wal_dir,
@@ -181,8 +209,11 @@ fn sentence(words: &str) -> String {
     crate::tui::text::sentence(words)
 }
 
-fn text(finding: &Finding, facts: &[EndpointFacts], around: &Around) -> String {
+fn text(finding: &Finding, facts: &[EndpointFacts], around: &Around, scope: &Scope) -> String {
     let mut out = format!("{}\n\n", sentence(&finding.sentence));
+    if let Some(words) = scope.sentence() {
+        out.push_str(&format!("{words}\n{NAME_IT}\n\n"));
+    }
     let mut rows =
         vec![["member", "client URL", "says", "revision", "term/index", "etcd", "alarms", "HashKV"].map(String::from)];
     let mut notes = Vec::new();
@@ -227,9 +258,17 @@ fn text(finding: &Finding, facts: &[EndpointFacts], around: &Around) -> String {
     for note in notes {
         out.push_str(&format!("\n  {}", note.replace('\n', "\n  ")));
     }
-    for dir in &around.dirs {
+    let line = |dir: &DirFacts| {
         let from = if dir.learned_from.is_empty() { String::new() } else { format!(" (from {})", dir.learned_from) };
-        out.push_str(&format!("\n  {}{from}: {}", dir.data_dir.display(), dir.words()));
+        let copy = copies::clause(dir, &around.dirs);
+        format!("\n  {}{from}: {}{copy}", dir.data_dir.display(), dir.words())
+    };
+    let (others, own): (Vec<&DirFacts>, Vec<&DirFacts>) =
+        around.dirs.iter().partition(|dir| scope.of_dir(dir) == Belongs::Other);
+    own.into_iter().for_each(|dir| out.push_str(&line(dir)));
+    if !others.is_empty() {
+        out.push_str("\n  Of another cluster than the one asked for, and not counted:");
+        others.into_iter().for_each(|dir| out.push_str(&line(dir).replace('\n', "\n  ")));
     }
     for config in around.configs.iter().filter(|config| config.data_dir.is_none()) {
         out.push_str(&format!(
@@ -276,7 +315,7 @@ fn columns<const N: usize>(rows: &[[String; N]]) -> String {
         .collect()
 }
 
-fn as_json(finding: &Finding, facts: &[EndpointFacts], around: &Around, now: &str) -> Value {
+fn as_json(finding: &Finding, facts: &[EndpointFacts], around: &Around, scope: &Scope, now: &str) -> Value {
     let parts = finding.disagreement.as_ref().map(|d| {
         let parts: Vec<Value> = d.parts.iter().map(|(hash, who)| json!({ "hash": hash, "endpoints": who })).collect();
         json!({ "revision": d.revision, "hashes": parts })
@@ -311,8 +350,12 @@ fn as_json(finding: &Finding, facts: &[EndpointFacts], around: &Around, now: &st
         "sentence": finding.sentence,
         "rule": finding.rule,
         "advice": finding.advice,
-        "dirs": around.dirs.iter().map(dir_json).collect::<Vec<_>>(),
-        "configurations": around.configs.iter().map(config_json).collect::<Vec<_>>(),
+        "cluster": scope.id(),
+        "cluster_known_by": scope.by(),
+        "cluster_not_known": scope.open(),
+        "clusters": scope.clusters,
+        "dirs": around.dirs.iter().map(|dir| dir_json(dir, around, scope)).collect::<Vec<_>>(),
+        "configurations": around.configs.iter().map(|config| config_json(config, around, scope)).collect::<Vec<_>>(),
         "endpoints": facts.iter().map(|f| endpoint_json(f, facts)).collect::<Vec<_>>(),
     })
 }

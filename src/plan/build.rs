@@ -8,7 +8,7 @@ pub(crate) mod tests;
 use super::{
     Member, Options, Plan, Source, certs,
     facts::{FileFacts, Health},
-    glyphs,
+    glyphs, prefill,
     table::{self, Column, Origin, Problem, Row, Severity},
     words,
 };
@@ -64,6 +64,7 @@ pub fn build(draft: &Draft) -> Result<Built, Vec<Problem>> {
     problems.extend(certs::check(&draft.rows, &draft.certs, draft.now));
     problems.extend(label(&draft.label));
     problems.extend(snapshot::check(draft));
+    problems.extend(learners(draft));
     let (ids, cluster) = table::ids(&draft.rows, &draft.token);
     let source = draft.source.as_ref().and_then(|file| Some((file, file.content.as_ref()?)));
     let (Some((file, content)), Some(cluster_id)) = (source, cluster) else {
@@ -99,6 +100,22 @@ pub fn build(draft: &Draft) -> Result<Built, Vec<Problem>> {
         members,
     };
     Ok(Built { plan, warnings: problems })
+}
+
+/// Learners of the snapshot that the table leaves out: nobody should miss them only afterwards.
+fn learners(draft: &Draft) -> Option<Problem> {
+    let left_out = prefill::left_out(draft.source.as_ref()?.content.as_ref()?, &draft.rows);
+    let text = match left_out.as_slice() {
+        [] => return None,
+        [one] => format!(
+            "{one} is a learner in the snapshot and is left out of the new cluster, as a restore makes every member a voter; to have it as a voter: --keep-learners, learners on Members, or a row of its own"
+        ),
+        many => format!(
+            "{} are learners in the snapshot and are left out of the new cluster, as a restore makes every member a voter; to have them as voters: --keep-learners, learners on Members, or rows of their own",
+            words::all(many)
+        ),
+    };
+    Some(Problem::warning(None, None, text))
 }
 
 /// The URLs of a cell as etcd prints them.

@@ -46,6 +46,78 @@ pub enum Entries {
     Unknown,
 }
 
+/// Whether the newest state that is known holds every write that the cluster acknowledged. A write is acknowledged once a
+/// majority of the voters has it in its logs; so it can be missed for certain only where the ends of so many logs were
+/// read that every majority has one among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Horizon {
+    /// It does: a quorum served a read, or enough logs were read to their ends and all of them are in it.
+    Complete,
+    /// The states of so many voters are known; the others may have acknowledged more among themselves. Of 0 voters where
+    /// nobody tells how many there are.
+    Partial {
+        /// Voters whose state is known.
+        known: usize,
+        /// All voters.
+        voters: usize,
+    },
+    /// Enough voters are known, but not what their logs end with: an answer does not tell it, and a directory may be a copy.
+    LogEnds,
+    /// No member's own data could be read, only files.
+    #[default]
+    Files,
+    /// A log that is in no file goes on past it.
+    LogAhead,
+    /// It is not known which cluster is meant.
+    Unsettled,
+}
+
+impl Horizon {
+    /// Why there may be more than what is known, a clause; none where there is not.
+    fn doubt(self) -> Option<String> {
+        Some(match self {
+            Horizon::Complete | Horizon::LogAhead => return None,
+            Horizon::Partial { known: 0, .. } => "the last state of no voting member is known".into(),
+            Horizon::Partial { voters: 0, .. } => "how many members vote is not known".into(),
+            Horizon::Partial { known, voters } => {
+                format!(
+                    "only {known} of {voters} voting {} could be read",
+                    plural(voters, "member", "members")
+                )
+            }
+            Horizon::LogEnds => {
+                "the logs of members that answer may end with writes that they have not applied, and a directory may be a copy"
+                    .into()
+            }
+            Horizon::Files => "no member's own data could be read".into(),
+            Horizon::Unsettled => "it is not known which cluster is meant".into(),
+        })
+    }
+
+    /// Why there may be something newer than the newest state known, to be said beside that one; none where that is shown
+    /// otherwise.
+    pub fn caveat(self) -> Option<String> {
+        match self {
+            Horizon::Files | Horizon::Partial { .. } => {
+                self.doubt().map(|doubt| format!("There may be newer writes: {doubt}."))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// How many revisions restoring a source loses, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "known", content = "revisions")]
+pub enum Lost {
+    /// So many, shown.
+    Exactly(u64),
+    /// So many against the newest state that is known; there may be more.
+    AtLeast(u64),
+    /// It is not known.
+    NotKnown,
+}
+
 /// What restoring a source loses against the newest state known from anywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Loss {
@@ -55,22 +127,34 @@ pub struct Loss {
     pub seconds: Option<u64>,
     /// Log entries that the source itself leaves behind.
     pub entries: Entries,
-    /// True where a log that is not in any database may go on past the newest known revision.
-    pub at_least: bool,
+    /// Whether the newest known state is the newest that there was.
+    pub horizon: Horizon,
 }
 
 impl Loss {
-    /// The loss in a table's cell: `412`, `≥ 59`, `38 entries`, `not known`. Never `0` where there may be more.
+    /// What is known of the loss. Never `Exactly` where there may be more, and no zero where nothing is known.
+    pub fn lost(&self) -> Lost {
+        let whole = self.entries == Entries::None;
+        match (self.revisions, self.horizon) {
+            (None, _) => Lost::NotKnown,
+            (Some(n), Horizon::Complete) if whole => Lost::Exactly(n),
+            (Some(0), Horizon::Partial { known: 1.., .. } | Horizon::LogEnds) if whole => Lost::AtLeast(0),
+            (Some(0), _) => Lost::NotKnown,
+            (Some(n), _) => Lost::AtLeast(n),
+        }
+    }
+
+    /// The loss in a table's cell: `412`, `≥ 59`, `0 known`, `38 entries`, `not known`. Never `0` where there may be more.
     pub fn cell(&self) -> String {
-        let unsure = self.at_least || self.entries != Entries::None;
-        match (self.revisions, self.entries) {
-            (None | Some(0), Entries::Beyond { all, .. }) => {
+        match (self.lost(), self.revisions, self.entries) {
+            (_, None | Some(0), Entries::Beyond { all, .. }) => {
                 format!("{} {}", thousands(all), if all == 1 { "entry" } else { "entries" })
             }
-            (None, _) => "?".into(),
-            (Some(0), _) if unsure => "not known".into(),
-            (Some(n), _) if unsure => format!("≥ {}", thousands(n)),
-            (Some(n), _) => thousands(n),
+            (Lost::Exactly(n), ..) => thousands(n),
+            (Lost::AtLeast(0), ..) => "0 known".into(),
+            (Lost::AtLeast(n), ..) => format!("≥ {}", thousands(n)),
+            (Lost::NotKnown, None, _) => "?".into(),
+            (Lost::NotKnown, ..) => "not known".into(),
         }
     }
 
@@ -92,22 +176,31 @@ impl Loss {
             ));
         }
         let time = self.seconds.map(|s| format!(", at most {}", span(s))).unwrap_or_default();
+        let doubt = self.horizon.doubt();
         out.extend(match self.revisions {
             None if newest.is_none() => None,
             None => Some("What else it loses is not known: it cannot be compared with the newest state.".into()),
-            Some(0) if self.entries == Entries::None && !self.at_least => {
-                Some("Nothing newer is known anywhere.".to_string())
-            }
-            Some(0) => None,
+            Some(0) if self.entries != Entries::None => None,
+            Some(0) => match (self.horizon, &doubt) {
+                (Horizon::Complete, _) => Some("It holds every write that the cluster acknowledged.".into()),
+                (Horizon::Files | Horizon::Unsettled | Horizon::Partial { known: 0, .. }, Some(doubt)) => {
+                    Some(format!("What it loses is not known: {doubt}."))
+                }
+                (_, Some(doubt)) => {
+                    Some(format!("It lacks nothing that is known. There may be more that it lacks: {doubt}."))
+                }
+                (_, None) => None,
+            },
             Some(n) => newest.map(|newest| {
                 let revisions = if n == 1 { "revision" } else { "revisions" };
-                format!("Against {newest} it loses {} {revisions}{time}.", thousands(n))
+                let more = doubt.map(|doubt| format!(" There may be more: {doubt}.")).unwrap_or_default();
+                format!("Against {newest} it loses {} {revisions}{time}.{more}", thousands(n))
             }),
         });
         if self.entries == Entries::Unknown {
             out.push("Whether its member's log went on past it is not known: the log is not here.".into());
         }
-        if self.at_least {
+        if self.horizon == Horizon::LogAhead {
             out.push("How much a log that no file holds goes on past that is not known.".into());
         }
         out

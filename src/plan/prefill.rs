@@ -5,7 +5,10 @@ mod inventory;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use super::{
     facts::{
@@ -13,6 +16,7 @@ use super::{
         config::{ConfigFacts, WITHHELD},
     },
     inventory::Entry,
+    scope,
     table::{self, Candidate, Column, Origin, Row},
     url::{self, Url},
     words::natural,
@@ -24,6 +28,10 @@ use crate::etcd::membership::{Id, cluster_id};
 pub struct Sources<'a> {
     /// What the chosen snapshot holds.
     pub content: Option<&'a Content>,
+    /// The cluster that the snapshot is of, where its origin tells it: the file itself names none.
+    pub cluster: Option<Id>,
+    /// True where learners of the snapshot are to be voters of the new cluster.
+    pub keep_learners: bool,
     /// What members answered.
     pub answers: &'a [EndpointFacts],
     /// Flags of etcd configurations that were found.
@@ -62,36 +70,90 @@ pub struct Filled {
     pub rows: Vec<Row>,
     /// What the rows do not tell, sentences without a full stop: who was left out.
     pub notes: Vec<String>,
+    /// The learners, one row each, whether they are among `rows` or not.
+    pub learners: Vec<Row>,
 }
 
 /// The table, each cell with what every source said of it.
 ///
 /// Who is in it: the members of the inventory, where there is one; else those of the snapshot and
 /// the answers; else those that configurations name. What stands in a cell: what the inventory says,
-/// else the answer with the highest term and index, else the snapshot, else a configuration. A data
-/// directory is the inventory's or a proposal; that of a configuration holds the old data and is only
-/// a choice. Learners are left out: a restore makes every row a voter. A member without a name (it
+/// else the answer with the highest term and index, else the snapshot, else a configuration. Answers
+/// of another cluster than the snapshot's fill no cell. A data directory is the inventory's or a
+/// proposal; that of a configuration holds the old data and is only a choice. Learners are left out
+/// unless they are to be kept, as a restore makes every row a voter. A member without a name (it
 /// never started) gets the first free `m1`, `m2`, …; one without client URLs gets its peer hosts with
 /// port 2379.
 pub fn fill(sources: &Sources<'_>) -> Filled {
-    let mut rows = known(sources.content, sources.answers);
+    let (said, mut notes) = own(sources);
+    let (mut rows, mut learners) = known(sources.content, said);
+    let named = |row: &Row| sources.inventory.iter().any(|e| !e.name.is_empty() && e.name == row.text(Column::Name));
+    rows.extend(learners.iter().filter(|row| sources.keep_learners || named(row)).cloned());
+    by_name(&mut rows);
     config::add(&mut rows, sources.config);
-    for row in &mut rows {
+    for row in rows.iter_mut().chain(&mut learners) {
         propose(row, sources.base_dir);
     }
-    let mut notes = Vec::new();
     if !sources.inventory.is_empty() {
-        (rows, notes) = inventory::choose(rows, sources.inventory);
+        let left_out;
+        (rows, left_out) = inventory::choose(rows, sources.inventory);
+        notes.extend(left_out);
         for row in &mut rows {
             propose(row, sources.base_dir);
         }
     }
-    Filled { rows, notes }
+    Filled { rows, notes, learners }
+}
+
+/// The answers of the snapshot's own cluster, the newest first, and who else answered.
+fn own<'a>(sources: &Sources<'a>) -> (Vec<(&'a MemberSays, &'a str)>, Vec<String>) {
+    let mut said = said(sources.answers);
+    said.sort_by_key(|(s, _)| std::cmp::Reverse((s.raft_term, s.raft_index)));
+    let members = sources.content.map(|c| c.members.as_slice()).unwrap_or_default();
+    // a cluster whose members are those that it began with has the ID that follows from theirs
+    let voters: Vec<Id> = members.iter().filter(|m| !m.is_learner).map(|m| m.id).collect();
+    let follows = Some(cluster_id(&voters)).filter(|_| !voters.is_empty());
+    let follows = follows.filter(|id| said.iter().any(|(s, _)| s.cluster_id == *id));
+    let cluster = sources.cluster.or(follows);
+    let shared = |says: &MemberSays| members.iter().filter(|m| says.members.iter().any(|k| k.id == m.id)).count();
+    let most = said.iter().map(|(says, _)| shared(says)).max().unwrap_or(0);
+    let best: BTreeSet<u64> =
+        said.iter().filter(|(says, _)| shared(says) == most).map(|(says, _)| says.cluster_id.0).collect();
+    let is_own = |says: &MemberSays| {
+        scope::same_cluster(cluster, members, says.cluster_id, &says.members)
+            // of several clusters that share members with the snapshot, that which shares most
+            && (cluster.is_some() || members.is_empty() || (best.len() == 1 && best.contains(&says.cluster_id.0)))
+    };
+    let (own, others): (Vec<_>, Vec<_>) = said.into_iter().partition(|(says, _)| is_own(says));
+    let notes = others.iter().map(|(says, endpoint)| {
+        format!(
+            "{endpoint} answers for another cluster than the snapshot's ({}), so nothing is filled in from there",
+            says.cluster_id
+        )
+    });
+    (own, notes.collect())
+}
+
+/// The learners of a snapshot that no row of a table is about, by name where they have one.
+pub fn left_out(content: &Content, rows: &[Row]) -> Vec<String> {
+    let learners = content.members.iter().filter(|m| m.is_learner);
+    let in_table = |m: &&KnownMember| {
+        rows.iter().any(|row| {
+            let same_name = !m.name.is_empty() && row.text(Column::Name).trim() == m.name;
+            same_name || table::items(row.text(Column::Peer)).any(|url| m.peer_urls.iter().any(|known| known == url))
+        })
+    };
+    learners
+        .filter(|m| !in_table(m))
+        .map(|m| if m.name.is_empty() { m.id.to_string() } else { m.name.clone() })
+        .collect()
 }
 
 /// [`fill`] from the snapshot and the survivors' answers alone.
 pub fn rows(content: Option<&Content>, answers: &[EndpointFacts], base_dir: &Path) -> Vec<Row> {
-    fill(&Sources { content, answers, config: &[], inventory: &[], base_dir }).rows
+    let sources =
+        Sources { content, cluster: None, keep_learners: false, answers, config: &[], inventory: &[], base_dir };
+    fill(&sources).rows
 }
 
 /// A member and its row as far as it is known.
@@ -103,11 +165,9 @@ struct Seen {
     row: Row,
 }
 
-/// The members of the snapshot and of the answers, one row each, in natural order of their names.
-fn known(content: Option<&Content>, answers: &[EndpointFacts]) -> Vec<Row> {
+/// The members of the snapshot and of the answers, one row each, in natural order of their names; the learners apart.
+fn known(content: Option<&Content>, said: Vec<(&MemberSays, &str)>) -> (Vec<Row>, Vec<Row>) {
     let mut members: BTreeMap<Id, Seen> = BTreeMap::new();
-    let mut said = said(answers);
-    said.sort_by_key(|(s, _)| std::cmp::Reverse((s.raft_term, s.raft_index)));
     for (says, endpoint) in said {
         let own = says.members.iter().find(|m| m.id == says.member_id).map(|m| m.name.as_str());
         let from = format!("{}'s answer", own.filter(|n| !n.is_empty()).unwrap_or(endpoint));
@@ -128,11 +188,17 @@ fn known(content: Option<&Content>, answers: &[EndpointFacts]) -> Vec<Row> {
                 now.id != *id && (same_name || now.peer_urls.iter().any(|url| seen.member.peer_urls.contains(url)))
             })
     });
-    let mut rows: Vec<Row> = members.into_values().filter(|s| !s.member.is_learner).map(|s| s.row).collect();
+    let (learners, voters): (Vec<Seen>, Vec<Seen>) = members.into_values().partition(|s| s.member.is_learner);
+    let rows_of = |seen: Vec<Seen>| seen.into_iter().map(|s| s.row).collect::<Vec<Row>>();
+    let (mut rows, mut learners) = (rows_of(voters), rows_of(learners));
     by_name(&mut rows);
+    let count = rows.len();
+    rows.append(&mut learners);
     name_the_nameless(&mut rows);
+    let mut learners = rows.split_off(count);
     by_name(&mut rows);
-    rows
+    by_name(&mut learners);
+    (rows, learners)
 }
 
 fn by_name(rows: &mut [Row]) {

@@ -12,11 +12,13 @@ use std::{collections::BTreeSet, path::PathBuf};
 use self::relate::Cluster;
 pub use self::relate::Relation;
 use super::{
+    copies,
     facts::{
         FileFacts, Health, KnownMember, LimitedDamage, MemberSays,
         disk::{DirFacts, DirSays, DirState, Held},
     },
-    ledger::{Entries, History, Loss},
+    ledger::{Entries, History, Horizon, Loss},
+    scope::Scope,
     words::thousands,
 };
 use crate::etcd::membership::Id;
@@ -79,6 +81,8 @@ pub struct Seen<'a> {
     pub kin: &'a [Kin],
     /// Survivors that hold different data.
     pub differing: Option<Differing>,
+    /// Which cluster is meant.
+    pub scope: Scope,
     /// Seconds since 1970.
     pub now: i64,
 }
@@ -171,6 +175,8 @@ pub struct Source {
     pub warnings: Vec<String>,
     /// What to do rather than take a database that lacks what its log holds, a sentence.
     better: Option<String>,
+    /// The cluster that it names, or that it was saved from.
+    cluster: Option<Id>,
     /// The last entry of a data directory's log.
     log: Option<LogEnd>,
     members: Vec<KnownMember>,
@@ -215,6 +221,8 @@ pub struct List {
     pub ahead: Option<String>,
     /// Which sources of this cluster hold different data, in a sentence.
     pub differing: Option<String>,
+    /// Whether the newest state known is the newest that there was.
+    pub horizon: Horizon,
     /// The one that may be proposed; none where that is for the operator to decide.
     pub pick: Option<Place>,
 }
@@ -237,11 +245,11 @@ pub fn list(seen: &Seen<'_>) -> List {
         let Place::Member(endpoint) = &source.place else { continue };
         source.disagrees = seen.differing.as_ref().is_some_and(|d| d.endpoints.contains(endpoint));
     }
-    let newest = measure::newest(&sources);
+    let newest = measure::newest(&sources, seen);
     let ahead = measure::ahead(&sources, seen);
+    let horizon = measure::horizon(seen, ahead.is_some());
     for at in 0..sources.len() {
-        let loss =
-            sources.get(at).map(|source| measure::loss(source, newest.as_ref(), &sources, seen, ahead.is_some()));
+        let loss = sources.get(at).map(|source| measure::loss(source, newest.as_ref(), &sources, seen, horizon));
         if let (Some(source), Some(loss)) = (sources.get_mut(at), loss) {
             source.loss = loss;
         }
@@ -252,13 +260,14 @@ pub fn list(seen: &Seen<'_>) -> List {
         taken && s.relation.ours() && s.loss.entries == Entries::None
     };
     let pick = sources.first().filter(may).filter(|_| differing.is_none() && ahead.is_none());
-    List { pick: pick.map(|s| s.place.clone()), newest, ahead: ahead.map(|(_, words)| words), differing, sources }
+    let pick = pick.map(|s| s.place.clone());
+    List { pick, newest, ahead: ahead.map(|(_, words)| words), differing, horizon, sources }
 }
 
 /// The revision of a store that nothing was written to.
 const FIRST: i64 = 1;
 
-const UNMEASURED: Loss = Loss { revisions: None, seconds: None, entries: Entries::None, at_least: false };
+const UNMEASURED: Loss = Loss { revisions: None, seconds: None, entries: Entries::None, horizon: Horizon::Files };
 
 fn survivor(survivor: &Survivor<'_>, cluster: &Cluster, now: i64) -> Source {
     let says = survivor.says;
@@ -274,6 +283,7 @@ fn survivor(survivor: &Survivor<'_>, cluster: &Cluster, now: i64) -> Source {
         disagrees: false,
         warnings: Vec::new(),
         better: None,
+        cluster: Some(says.cluster_id).filter(|id| *id != Id(0)),
         log: None,
         members: says.members.clone(),
     }
@@ -297,6 +307,7 @@ fn of_file(file: &FileFacts, seen: &Seen<'_>, cluster: &Cluster) -> Source {
         _ if content.is_none() && dir.is_none() => Relation::CannotTell("it was not read".into()),
         _ => cluster.by_members(&members),
     };
+    let cluster_id = saved.map(|s| s.cluster_id).or(dir.map(|(_, says)| says.cluster_id));
     let (entries, log) = match (&file.health, dir) {
         (_, Some((_, says))) => of_log(says),
         (Health::Verified, None) => (Entries::None, None),
@@ -317,8 +328,9 @@ fn of_file(file: &FileFacts, seen: &Seen<'_>, cluster: &Cluster) -> Source {
         at: dir.map_or(file.modified, |(_, says)| says.written.or(file.modified)),
         loss: Loss { entries, ..UNMEASURED },
         disagrees: false,
-        warnings: dir.map_or_else(Vec::new, |(dir, says)| of_dir(dir, says)),
+        warnings: dir.map_or_else(Vec::new, |(dir, says)| of_dir(dir, says, seen.dirs)),
         better: dir.zip(log).map(|((dir, _), end)| better(dir, end, seen)),
+        cluster: cluster_id.filter(|id| *id != Id(0)),
         log,
         members,
     }
@@ -385,8 +397,16 @@ fn of_log(says: &DirSays) -> (Entries, Option<LogEnd>) {
     (entries, Some(LogEnd { cluster: says.cluster_id.0, term: says.last_term, index: says.last_index }))
 }
 
-fn of_dir(dir: &DirFacts, says: &DirSays) -> Vec<String> {
+fn of_dir(dir: &DirFacts, says: &DirSays, all: &[DirFacts]) -> Vec<String> {
     let mut out = Vec::new();
+    if let Some(newer) = copies::newer(dir, all) {
+        out.push(format!(
+            "It is an OLDER copy of its member's data ({}): {} is newer ({}).",
+            copies::reach_words(dir),
+            newer.data_dir.display(),
+            copies::reach_words(newer)
+        ));
+    }
     // where the database itself is what is wrong, the standing says so
     let of_database = format!("{}", says.database.path.display());
     if let DirState::Broken { why, .. } = &dir.state

@@ -107,8 +107,9 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Journals { id, found } => {
+            let effects = snapshot_work::journaled(model, &found);
             unfinished::found(model, id, found);
-            Vec::new()
+            effects
         }
         Msg::Told { id, told } => {
             restore::told(model, id, *told);

@@ -171,8 +171,11 @@ fn settle(model: &mut Model, effects: Vec<Effect>) {
 pub(super) fn with_file(health: Health) -> Model {
     let mut model = lost();
     let effects = char(&mut model, 'n');
-    let [Effect::Find { id, places }] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!(places, &[PathBuf::from("/backup")]);
+    let [Effect::Find { id, places }, Effect::Find { id: own, places: saved }] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!([places, saved].map(Vec::as_slice), [&[PathBuf::from("/backup")], &[PathBuf::from("/new")]]);
+    send(&mut model, Msg::Found { id: *own, result: Err(Trouble::new(Kind::Input, "/new is not there yet")) });
     let effects = send(&mut model, Msg::Found { id: *id, result: Ok(vec![file("a.db", Health::Unread)]) });
     let [Effect::Inspect { id, .. }] = &effects[..] else { panic!("{effects:?}") };
     send(&mut model, Msg::Inspected { id: *id, result: Ok(file("a.db", health)) });

@@ -155,3 +155,42 @@ fn survivors_that_hold_different_data_are_shown_and_none_is_proposed() {
     let screen = super::headless::screen(&model, 120, 40);
     assert!(screen.contains("hold different data at revision 99. No source is proposed"), "{screen}");
 }
+
+#[test]
+fn which_cluster_is_meant_is_said_with_a_key() {
+    let (mut model, effects) = super::tests::started();
+    for effect in effects {
+        if let Effect::Ask { id, .. } = effect {
+            update(&mut model, Msg::Answered { id, answer: super::tests::silent() });
+        }
+    }
+    press(&mut model, 'c');
+    assert!(model.detect.meant.is_none(), "there is nothing to choose from");
+    let of = |path: &str, cluster: u64| {
+        let database = FileFacts { path: format!("{path}/member/snap/db").into(), ..file("x", Health::Unread) };
+        let mut found = dir(path, database, Held::By { pid: Some(8), program: "etcd".into() });
+        found.learned_from = "process 8".into();
+        if let DirState::Whole(says) = &mut found.state {
+            says.cluster_id = Id(cluster);
+        }
+        found
+    };
+    found_around(&mut model, vec![of("/srv/main", 9), of("/srv/events", 4)]);
+    let finding = model.detect.finding();
+    assert!(!finding.advice.iter().any(|line| line.contains("does not answer")), "{:?}", finding.advice);
+    let shown = super::headless::screen(&model, 120, 40);
+    assert!(shown.contains("Which cluster is meant is not known") && shown.contains("c chooses one"), "{shown}");
+    let mut chosen = Vec::new();
+    for _ in 0..3 {
+        press(&mut model, 'c');
+        chosen.push(model.detect.scope().id());
+    }
+    assert_eq!(chosen, [Some(Id(4)), Some(Id(9)), None]);
+    press(&mut model, 'c');
+    press(&mut model, 'n');
+    let relation = |model: &Model, path: &str| {
+        model.snapshot.list.get(&Place::File(format!("{path}/member/snap/db").into())).unwrap().relation.clone()
+    };
+    assert!(relation(&model, "/srv/events").ours());
+    assert!(matches!(relation(&model, "/srv/main"), crate::plan::sources::Relation::Other(_)));
+}

@@ -283,3 +283,54 @@ pub fn learner_and_stranger(server: &Server) {
     assert_eq!((&lost["voters"], &lost["answering"]), (&1.into(), &0.into()), "{lost}");
     assert!(lost["sentence"].as_str().unwrap().contains("only a learner does, and learners have no vote"), "{lost}");
 }
+
+/// Two clusters on one machine, with a member m1 each: what was asked for counts, the other one is listed apart.
+pub fn two_clusters_on_one_machine(server: &Server) {
+    let (main, events) = (Cluster::new(server, 1), Cluster::new(server, 1));
+    let ids = [&main, &events].map(|c| {
+        let said = wait_for("healthy", &urls(&c.members), &[]);
+        said["endpoints"][0]["cluster_id"].as_str().unwrap().to_string()
+    });
+    let dirs = [&main, &events].map(|c| c.members[0].data_dir.display().to_string());
+    [&main, &events].map(|c| c.members[0].signal(Signal::STOP));
+    let look = |args: &[&str]| -> Value {
+        let output = requorum(["probe", "-w", "json"]).args(args).output().unwrap();
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let belongs = |said: &Value, dir: &str| {
+        let all = said["dirs"].as_array().unwrap();
+        let found = all.iter().find(|d| d["data_dir"] == dir).unwrap_or_else(|| panic!("no {dir} in {said}"));
+        found["belongs"].as_str().unwrap().to_string()
+    };
+    let advised = |said: &Value, dir: &str| texts(&said["advice"]).iter().any(|line| line.contains(dir));
+    let client = |c: &Cluster| c.members[0].place.client_url();
+
+    // the process that listens where it was asked says which cluster is meant
+    for (asked, own, other) in [(&main, 0, 1), (&events, 1, 0)] {
+        let said = look(&["--endpoints", &client(asked)]);
+        assert_eq!((said["cluster"].as_str(), said["cluster_known_by"].as_str()), (Some(&*ids[own]), Some("listens")));
+        assert_eq!((&*belongs(&said, &dirs[own]), &*belongs(&said, &dirs[other])), ("meant", "other"));
+        assert!(advised(&said, &dirs[own]) && !advised(&said, &dirs[other]), "{said}");
+    }
+    // an endpoint of neither says nothing, and then neither is said to be silent
+    let nobody = format!("http://{}:2381", Place::take(1)[0].host());
+    let said = look(&["--endpoints", &nobody]);
+    assert_eq!((&said["cluster"], said["cluster_not_known"].as_str()), (&Value::Null, Some("unlinked")), "{said}");
+    assert!(dirs.iter().all(|dir| belongs(&said, dir) == "open" && !advised(&said, dir)), "{said}");
+    // a directory that is named does, also beside the endpoint that nobody typed
+    for (at, dir) in dirs.iter().enumerate() {
+        for args in [&["--data-dir", dir][..], &["--endpoints", &nobody, "--data-dir", dir]] {
+            let said = look(args);
+            assert_eq!(
+                (said["cluster"].as_str(), said["cluster_known_by"].as_str()),
+                (Some(&*ids[at]), Some("data_dir"))
+            );
+            assert_eq!(belongs(&said, &dirs[1 - at]), "other");
+        }
+    }
+    let text = requorum(["probe", "--endpoints", &client(&main)]).output().unwrap();
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    let (own, others) = text.split_once("Of another cluster than the one asked for").unwrap();
+    assert!(own.contains(&dirs[0]) && !own.contains(&dirs[1]) && others.contains(&dirs[1]), "{text}");
+    [&main, &events].map(|c| c.members[0].signal(Signal::CONT));
+}

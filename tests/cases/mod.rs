@@ -27,6 +27,7 @@ pub const ALL: &[Case] = &[
     ("probe_a_first_member_reborn", any, begun::first_member_reborn),
     ("probe_a_member_restored_beside_the_others", a_restoring_tool, begun::restored_beside),
     ("probe_a_cluster_that_was_not_asked_for", any, begun::not_asked_for),
+    ("probe_two_clusters_on_one_machine", any, detect::two_clusters_on_one_machine),
     ("the_whole_road_by_flags", any, road::by_flags),
     ("the_whole_road_by_plan", any, road::by_plan),
     ("the_whole_road_by_keys", any, wizard::every_step_by_keys),

@@ -45,7 +45,7 @@ use requorum::{
 
 /// 2026-11-22 03:12:00 UTC
 pub const NOW: i64 = 1_795_317_120;
-const CLUSTER: Id = Id(0x4f1c_09aa_3b7d_e201);
+pub const CLUSTER: Id = Id(0x4f1c_09aa_3b7d_e201);
 
 /// What is odd about a host.
 type Odd = fn(&mut HostFacts);
@@ -111,6 +111,10 @@ pub struct Fake {
     pub waited: Mutex<Duration>,
     /// The members are only played.
     pub simulated: bool,
+    /// Directories of processes on this machine: the path, the cluster, and the last entry of the log.
+    pub around: Vec<(PathBuf, Id, u64)>,
+    /// Names of snapshots that an earlier start saved into the data root, which is not there otherwise.
+    pub saved: Vec<String>,
 }
 
 /// What a member of an empty cluster of one answers.
@@ -392,6 +396,16 @@ impl World for Fake {
             health: Health::Unread,
             content: None,
         };
+        if places.iter().any(|p| p.ends_with("etcd-new")) {
+            let saved = self.saved.iter().map(|name| {
+                let path = Path::new("/var/lib/etcd-new").join(name);
+                FileFacts { path, ..file(name, 41 << 20, 600) }
+            });
+            return match self.saved.as_slice() {
+                [] => Err(Trouble::new(Kind::Input, "/var/lib/etcd-new cannot be searched")),
+                _ => Ok(saved.collect()),
+            };
+        }
         Ok(vec![
             file("etcd-0200.db", 41 << 20, 4320),
             file("etcd-0100.db.part", 3 << 20, 7920),
@@ -426,15 +440,18 @@ impl World for Fake {
         let database = data_dir.join("member/snap/db");
         let plan = self.plan.lock().unwrap().clone().filter(|_| self.units);
         let new = plan.and_then(|p| Some((p.cluster_id, p.members.iter().find(|m| m.data_dir == data_dir)?.id)));
-        let file = self.find(&[]).unwrap().into_iter().find(|f| f.path == database || new.is_some());
+        let around = self.around.iter().find(|(path, ..)| path == data_dir);
+        let file =
+            self.find(&[]).unwrap().into_iter().find(|f| f.path == database || new.is_some() || around.is_some());
+        let file = file.map(|file| if around.is_some() { FileFacts { path: database.clone(), ..file } } else { file });
         let says = file.map(|database| DirSays {
-            cluster_id: new.map_or(CLUSTER, |(cluster, _)| cluster),
+            cluster_id: new.map(|(cluster, _)| cluster).or(around.map(|(_, id, _)| *id)).unwrap_or(CLUSTER),
             member_id: new.map_or(members()[1].id, |(_, member)| member),
             term: 7,
             vote: Id(0),
             commit: 90_062,
             first_index: 85_001,
-            last_index: 90_088,
+            last_index: around.map_or(90_088, |(_, _, end)| *end),
             last_term: 7,
             torn: None,
             snap_index: 80_000,
@@ -465,7 +482,17 @@ impl World for Fake {
 
     fn discover(&self) -> Vec<ConfigFacts> {
         let plan = self.plan.lock().unwrap().clone().filter(|_| self.units);
-        plan.iter().flat_map(|plan| &plan.members).map(unit).collect()
+        let process = |(at, (path, ..)): (usize, &(PathBuf, Id, u64))| ConfigFacts {
+            origin: Origin::Process(800 + u32::try_from(at).unwrap()),
+            kind: ConfigKind::Process,
+            flags: Vec::new(),
+            data_dir: Some(path.clone()),
+            wal_dir: None,
+            automation: Vec::new(),
+            notes: Vec::new(),
+        };
+        let around = self.around.iter().enumerate().map(process);
+        plan.iter().flat_map(|plan| &plan.members).map(unit).chain(around).collect()
     }
 
     fn same_history(&self, _first: &Path, _second: &Path) -> Result<History> {

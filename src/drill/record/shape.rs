@@ -117,7 +117,8 @@ impl Shape {
         let detect = told.decided("detect", "voters").next_back();
         let (alone, stopped) = living(&told, detect);
         let chosen = told.decided("snapshot", "loses").next_back();
-        let (lost, log) = losses(chosen);
+        let lost = chosen.map(lost);
+        let log = chosen.map(beyond);
         let names = cells(&told, Column::Name).iter().any(|cell| replaced(cell));
         let peers = cells(&told, Column::Peer);
         Ok(Shape {
@@ -127,9 +128,9 @@ impl Shape {
             alone,
             asked: detect.is_some() || told.of(Event::Asked).any(|r| r.data.contains_key("raft_index")),
             stopped,
-            source: source(plan, alone, lost),
-            lost: chosen.map(|_| lost),
-            log: chosen.map(|_| log),
+            source: source(plan, alone, lost == Some(true)),
+            lost,
+            log,
             target: plan.target,
             moved: (!peers.is_empty()).then(|| peers.iter().filter(|cell| replaced(cell)).count()),
             renamed: names,
@@ -167,14 +168,20 @@ fn texts(value: Option<&Value>) -> impl Iterator<Item = &str> {
     value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// Whether the chosen source lacked revisions that another one had, and whether a log went on past it. Journals from before
-/// these were fields tell it by their sentences, whose wording cannot change any more.
-fn losses(chosen: Option<&Data>) -> (bool, bool) {
-    let Some(data) = chosen else { return (false, false) };
-    let old = |is: fn(&str) -> bool| texts(data.get("loses")).any(is);
-    match data.get("loses_log").and_then(Value::as_bool) {
-        Some(log) => (data.get("loses_revisions").and_then(Value::as_u64).is_some_and(|n| n > 0), log),
-        None => (old(|text| text.starts_with("Against ")), old(|text| text.contains("restoring it loses"))),
+/// Whether the chosen source was known to lack revisions. Journals from before the loss was written down for programs have
+/// it in a sentence only.
+fn lost(chosen: &Data) -> bool {
+    match chosen.get("loss") {
+        Some(Value::Object(loss)) => loss.get("revisions").and_then(Value::as_u64).is_some_and(|n| n > 0),
+        _ => texts(chosen.get("loses")).any(|text| text.starts_with("Against ")),
+    }
+}
+
+/// Whether the chosen source's log held entries that are not in its database.
+fn beyond(chosen: &Data) -> bool {
+    match chosen.get("loss") {
+        Some(Value::Object(loss)) => loss.contains_key("log_entries"),
+        _ => texts(chosen.get("loses")).any(|text| text.contains("restoring it loses")),
     }
 }
 

@@ -5,9 +5,20 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn loss(revisions: Option<u64>, entries: Entries, at_least: bool) -> Loss {
-    Loss { revisions, seconds: Some(4320), entries, at_least }
+fn loss(revisions: Option<u64>, entries: Entries, horizon: Horizon) -> Loss {
+    Loss { revisions, seconds: Some(4320), entries, horizon }
 }
+
+const PARTIAL: Horizon = Horizon::Partial { known: 1, voters: 3 };
+const HORIZONS: [Horizon; 7] = [
+    Horizon::Complete,
+    PARTIAL,
+    Horizon::Partial { known: 0, voters: 3 },
+    Horizon::LogEnds,
+    Horizon::Files,
+    Horizon::LogAhead,
+    Horizon::Unsettled,
+];
 
 fn beyond(all: u64) -> Entries {
     Entries::Beyond { all, committed: all / 3 }
@@ -15,25 +26,62 @@ fn beyond(all: u64) -> Entries {
 
 #[test]
 fn cells() {
-    for (loss, cell) in [
-        (loss(Some(412), Entries::None, false), "412"),
-        (loss(Some(0), Entries::None, false), "0"),
-        (loss(Some(59), beyond(38), false), "≥ 59"),
-        (loss(Some(0), beyond(38), false), "38 entries"),
-        (loss(None, beyond(1), false), "1 entry"),
-        (loss(Some(0), Entries::Unknown, false), "not known"),
-        (loss(Some(0), Entries::None, true), "not known"),
-        (loss(Some(1_412), Entries::None, true), "≥ 1,412"),
-        (loss(None, Entries::None, false), "?"),
+    use Horizon::{Complete, Files, LogAhead, LogEnds, Unsettled};
+    use Lost::{AtLeast, Exactly, NotKnown};
+    let none_known = Horizon::Partial { known: 0, voters: 3 };
+    for (loss, lost, cell) in [
+        (loss(Some(412), Entries::None, Complete), Exactly(412), "412"),
+        (loss(Some(0), Entries::None, Complete), Exactly(0), "0"),
+        (loss(Some(412), Entries::None, PARTIAL), AtLeast(412), "≥ 412"),
+        (loss(Some(0), Entries::None, PARTIAL), AtLeast(0), "0 known"),
+        (loss(Some(0), Entries::None, LogEnds), AtLeast(0), "0 known"),
+        (loss(Some(0), Entries::None, none_known), NotKnown, "not known"),
+        (loss(Some(0), Entries::None, Files), NotKnown, "not known"),
+        (loss(Some(0), Entries::None, Unsettled), NotKnown, "not known"),
+        (loss(Some(7), Entries::None, Files), AtLeast(7), "≥ 7"),
+        (loss(Some(59), beyond(38), Complete), AtLeast(59), "≥ 59"),
+        (loss(Some(0), beyond(38), Complete), NotKnown, "38 entries"),
+        (loss(None, beyond(1), PARTIAL), NotKnown, "1 entry"),
+        (loss(Some(0), Entries::Unknown, Complete), NotKnown, "not known"),
+        (loss(Some(0), Entries::None, LogAhead), NotKnown, "not known"),
+        (loss(Some(1_412), Entries::None, LogAhead), AtLeast(1_412), "≥ 1,412"),
+        (loss(None, Entries::None, Complete), NotKnown, "?"),
     ] {
-        assert_eq!(loss.cell(), cell, "{loss:?}");
+        assert_eq!((loss.lost(), loss.cell().as_str()), (lost, cell), "{loss:?}");
     }
+    let as_json = |lost: Lost| serde_json::to_string(&lost).unwrap_or_default();
+    assert_eq!(as_json(Exactly(3)), r#"{"known":"exactly","revisions":3}"#);
+    assert_eq!(as_json(AtLeast(0)), r#"{"known":"at_least","revisions":0}"#);
+    assert_eq!(as_json(NotKnown), r#"{"known":"not_known"}"#);
+}
+
+#[test]
+fn nothing_newer_is_said_with_what_it_rests_on() {
+    for (horizon, said) in [
+        (Horizon::Complete, "It holds every write that the cluster acknowledged."),
+        (
+            PARTIAL,
+            "It lacks nothing that is known. There may be more that it lacks: only 1 of 3 voting members could be read.",
+        ),
+        (Horizon::Files, "What it loses is not known: no member's own data could be read."),
+        (Horizon::LogAhead, "How much a log that no file holds goes on past that is not known."),
+        (Horizon::Unsettled, "What it loses is not known: it is not known which cluster is meant."),
+    ] {
+        assert_eq!(loss(Some(0), Entries::None, horizon).sentences(Some("x"), None), [said]);
+    }
+    let some = loss(Some(7), Entries::None, Horizon::Files).sentences(Some("revision 9 (b.db)"), None);
+    assert_eq!(
+        some,
+        [
+            "Against revision 9 (b.db) it loses 7 revisions, at most 72 minutes. There may be more: no member's own data could be read."
+        ]
+    );
 }
 
 #[test]
 fn a_log_that_goes_on_is_said_with_its_number_and_after_the_way_that_loses_least() {
-    let said =
-        loss(Some(59), beyond(38), false).sentences(Some("revision 84,211 (m2 answers with it)"), Some("Start it."));
+    let said = loss(Some(59), beyond(38), Horizon::Complete)
+        .sentences(Some("revision 84,211 (m2 answers with it)"), Some("Start it."));
     assert_eq!(
         said,
         [
@@ -42,10 +90,14 @@ fn a_log_that_goes_on_is_said_with_its_number_and_after_the_way_that_loses_least
             "Against revision 84,211 (m2 answers with it) it loses 59 revisions, at most 72 minutes.",
         ]
     );
-    let alone = loss(None, beyond(1), false).sentences(None, None);
+    let alone = loss(None, beyond(1), Horizon::Files).sentences(None, None);
     assert_eq!(alone, ["1 log entry is not in this file; restoring it loses it."]);
-    assert_eq!(loss(Some(0), Entries::None, false).sentences(Some("x"), None), ["Nothing newer is known anywhere."]);
-    assert!(loss(None, Entries::Unknown, false).sentences(Some("x"), None).iter().all(|s| s.contains("not known")));
+    assert!(
+        loss(None, Entries::Unknown, Horizon::Complete)
+            .sentences(Some("x"), None)
+            .iter()
+            .all(|s| s.contains("not known"))
+    );
 }
 
 #[test]
@@ -98,18 +150,19 @@ proptest! {
         revisions in prop::option::of(0u64..3),
         all in 0u64..3,
         unknown: bool,
-        at_least: bool,
+        horizon in prop::sample::select(HORIZONS.to_vec()),
     ) {
         let entries = match all {
             _ if unknown => Entries::Unknown,
             0 => Entries::None,
             all => Entries::Beyond { all, committed: 0 },
         };
-        let loss = Loss { revisions, seconds: None, entries, at_least };
-        let sure = entries == Entries::None && !at_least && revisions.is_some();
+        let loss = Loss { revisions, seconds: None, entries, horizon };
+        let sure = entries == Entries::None && horizon == Horizon::Complete && revisions.is_some();
+        prop_assert_eq!(matches!(loss.lost(), Lost::Exactly(_)), sure, "{:?}", loss);
         prop_assert_eq!(loss.cell() == "0", sure && revisions == Some(0), "{:?}", loss);
-        prop_assert!(!loss.cell().ends_with(" 0") && !loss.cell().starts_with("0 "));
-        let lossless = loss.sentences(Some("x"), None).iter().any(|s| s.starts_with("Nothing"));
+        prop_assert!(!loss.cell().ends_with(" 0") && !loss.cell().starts_with("0 ") || loss.cell() == "0 known");
+        let lossless = loss.sentences(Some("x"), None).iter().any(|s| s.starts_with("It holds every"));
         prop_assert_eq!(lossless, sure && revisions == Some(0));
     }
 }

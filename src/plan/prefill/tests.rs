@@ -55,7 +55,15 @@ fn flags(origin: &str, list: &[(&str, &str)]) -> Vec<Flag> {
 }
 
 fn filled(content: Option<&Content>, answers: &[EndpointFacts], config: &[Flag], inventory: &[Entry]) -> Filled {
-    fill(&Sources { content, answers, config, inventory, base_dir: Path::new(BASE) })
+    fill(&Sources {
+        content,
+        cluster: None,
+        keep_learners: false,
+        answers,
+        config,
+        inventory,
+        base_dir: Path::new(BASE),
+    })
 }
 
 #[test]
@@ -165,8 +173,7 @@ fn the_inventory_says_who_is_in_the_new_cluster() {
     assert_eq!(texts(&filled.rows, Column::DataDir)[1], ("/var/lib/etcd/m1.etcd", Proposed));
     assert!(filled.rows[0].cell(Column::Peer).disputed(), "the snapshot still says another host");
     // With nothing known of the scheme, the table asks.
-    let bare =
-        fill(&Sources { content: None, answers: &[], config: &[], inventory: &list[3..], base_dir: Path::new(BASE) });
+    let bare = self::filled(None, &[], &[], &list[3..]);
     assert_eq!(bare.rows[0].text(Column::Peer), "h10");
 }
 
@@ -187,6 +194,88 @@ fn learners_stay_out_and_the_nameless_get_a_free_name() {
     );
     assert_eq!(rows[1].text(Column::Client), "http://b:2379,http://[::2]:2379");
     assert!(!check(&rows, "tok").iter().any(|p| p.severity == Severity::Error));
+}
+
+#[test]
+fn learners_are_named_and_kept_on_request() {
+    let learner =
+        |id, name: &str, n: u64| KnownMember { is_learner: true, ..member(id, name, &format!("http://d{n}:2380"), "") };
+    let content = snapshot(vec![member(1, "m1", "http://a:2380", ""), learner(4, "m4", 4), learner(5, "", 5)]);
+    let of = |keep_learners, inventory: &[Entry]| {
+        fill(&Sources {
+            content: Some(&content),
+            cluster: None,
+            keep_learners,
+            answers: &[],
+            config: &[],
+            inventory,
+            base_dir: Path::new(BASE),
+        })
+    };
+    let names = |rows: &[Row]| rows.iter().map(|r| r.text(Column::Name).to_string()).collect::<Vec<_>>();
+    let (left, kept) = (of(false, &[]), of(true, &[]));
+    assert_eq!((names(&left.rows), names(&left.learners)), (vec!["m1".into()], vec!["m2".into(), "m4".into()]));
+    assert_eq!(names(&kept.rows), ["m1", "m2", "m4"]);
+    assert!(!check(&kept.rows, "tok").iter().any(|p| p.severity == Severity::Error), "each with all its cells");
+    // an inventory that names one has what the snapshot knows of it
+    let inventory = ["m1", "m4"].map(|name| Entry { name: name.into(), ..Entry::default() });
+    let named = of(false, &inventory).rows;
+    assert_eq!((names(&named), named[1].text(Column::Peer)), (vec!["m1".into(), "m4".into()], "http://d4:2380"));
+    for (rows, wanted) in [
+        (&left.rows, vec!["m4".to_string(), Id(5).to_string()]),
+        (&kept.rows, vec![]),
+        (&named, vec![Id(5).to_string()]),
+    ] {
+        assert_eq!(left_out(&content, rows), wanted);
+    }
+    assert_eq!(left_out(&snapshot(vec![member(1, "m1", "", "")]), &[]), Vec::<String>::new());
+}
+
+/// The snapshot's m2 against what answers for m2 elsewhere: who fills the cell.
+#[test]
+fn only_answers_of_the_snapshots_cluster_fill_cells() {
+    const THERE: &str = "http://10.0.0.2:2380";
+    let content =
+        snapshot([1, 2, 3].map(|n| member(n, &format!("m{n}"), &format!("http://10.0.0.{n}:2380"), "")).into());
+    let ours = cluster_id(&[Id(1), Id(2), Id(3)]);
+    let answers = |cluster: Id, ids: &[u64], peer: &str| {
+        let members = ids.iter().map(|id| member(*id, &format!("m{id}"), peer, "")).collect();
+        let says = MemberSays { cluster_id: cluster, raft_term: 99, members, ..MemberSays::default() };
+        EndpointFacts { endpoint: format!("http://{cluster}:2379"), answer: Answer::Says(Box::new(says)) }
+    };
+    let (new, local) = ("http://new:2380", "http://localhost:2380");
+    for (what, cluster, answering, peer, notes) in [
+        ("nobody", None, vec![], THERE, 0),
+        ("its own cluster", None, vec![answers(ours, &[2], new)], new, 0),
+        ("its own, whose ID no longer follows from its members", None, vec![answers(Id(7), &[2], new)], new, 0),
+        ("one with other members", None, vec![answers(Id(7), &[8], local)], THERE, 1),
+        ("another one, as the source tells", Some(Id(5)), vec![answers(Id(7), &[2], local)], THERE, 1),
+        ("the source's own", Some(Id(7)), vec![answers(Id(7), &[9, 2], new)], new, 0),
+        (
+            "a reset member beside the old ones",
+            None,
+            vec![answers(Id(7), &[2], local), answers(ours, &[1, 2], new)],
+            new,
+            1,
+        ),
+        ("the one that shares more", None, vec![answers(Id(7), &[2], local), answers(Id(6), &[1, 2], new)], new, 1),
+        ("two that share as much", None, vec![answers(Id(7), &[2], local), answers(Id(6), &[2], new)], THERE, 2),
+    ] {
+        let answering: Vec<EndpointFacts> = answering;
+        for turned in [answering.clone(), answering.into_iter().rev().collect()] {
+            let filled = fill(&Sources {
+                content: Some(&content),
+                cluster,
+                keep_learners: false,
+                answers: &turned,
+                config: &[],
+                inventory: &[],
+                base_dir: Path::new(BASE),
+            });
+            let m2 = filled.rows.iter().find(|row| row.text(Column::Name) == "m2").unwrap();
+            assert_eq!((m2.text(Column::Peer), filled.notes.len()), (peer, notes), "{what}: {:?}", filled.notes);
+        }
+    }
 }
 
 #[test]

@@ -1,23 +1,34 @@
 //! What the sources are measured against, what each loses by it, and the order that follows.
 
-use std::cmp::Reverse;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{Kin, Kind, LogEnd, Newest, Place, Relation, Seen, Source, Standing, UNMEASURED, relate};
 use crate::{
     etcd::membership::Id,
     plan::{
-        facts::disk::DirState,
-        ledger::{Entries, History, Loss},
+        facts::{
+            KnownMember, Read,
+            disk::{DirSays, DirState},
+        },
+        ledger::{History, Horizon, Loss},
         words::thousands,
     },
 };
 
-/// The newest revision among the sources of this cluster; where none is known to be, among all but the strangers.
-pub(super) fn newest(sources: &[Source]) -> Option<Newest> {
+/// The newest revision among the sources of this cluster; where none is known to be, among all but the strangers. While it
+/// is not known which cluster is meant, what names its cluster is no measure: it may be of another.
+pub(super) fn newest(sources: &[Source], seen: &Seen<'_>) -> Option<Newest> {
+    let settled = seen.scope.id().is_some();
     let readable =
         |s: &&Source| s.revision.is_some() && !matches!(s.standing, Standing::Broken(_) | Standing::Unreadable(_));
     let ours = sources.iter().any(|s| readable(&s) && s.relation.ours());
-    let counts = |s: &&Source| if ours { s.relation.ours() } else { !matches!(s.relation, Relation::Other(_)) };
+    let counts = |s: &&Source| match ours {
+        true => s.relation.ours(),
+        false => !matches!(s.relation, Relation::Other(_)) && (settled || s.cluster.is_none()),
+    };
     let best = sources
         .iter()
         .filter(readable)
@@ -59,17 +70,83 @@ pub(super) fn ahead(sources: &[Source], seen: &Seen<'_>) -> Option<(LogEnd, Stri
     Some((end, words))
 }
 
-pub(super) fn loss(source: &Source, newest: Option<&Newest>, all: &[Source], seen: &Seen<'_>, ahead: bool) -> Loss {
+/// What a store that nothing was written to has, as one that began with an empty directory: it says nothing of what its
+/// member once acknowledged.
+const FIRST: i64 = 1;
+
+/// Whether the newest state known is the newest that there was. Acknowledged is what a majority of the voters has in its
+/// logs, so it takes the logs of so many voters that no majority is without one of them. What is in a log to its end only
+/// its files tell: an answer names the index up to which the member knows entries to be committed, and what came after may
+/// have been acknowledged by a leader that is gone. And only a directory that an etcd is set up to start on is the
+/// member's last one; any other may be a copy that was taken earlier.
+pub(super) fn horizon(seen: &Seen<'_>, ahead: bool) -> Horizon {
+    if ahead {
+        return Horizon::LogAhead;
+    }
+    let heard = || seen.survivors.iter().chain(&seen.closed).map(|s| s.says);
+    let Some(cluster) = seen.scope.id() else {
+        let nobody = heard().next().is_none() && seen.dirs.iter().all(|d| d.state.says().is_none());
+        return if nobody { Horizon::Files } else { Horizon::Unsettled };
+    };
+    let ours = |says: &&DirSays| says.cluster_id == cluster;
+    let dirs = || seen.dirs.iter().filter_map(|d| Some((d, d.state.says().filter(ours)?)));
+    let lists = heard().filter(|s| s.cluster_id == cluster).map(|s| ((s.raft_term, s.raft_index), &s.members));
+    let lists = lists.chain(dirs().map(|(_, s)| ((s.last_term, s.last_index), &s.members)));
+    let newest = lists.filter(|(_, list)| !voters(list).is_empty()).max_by_key(|(end, _)| *end);
+    let all = newest.map(|(_, list)| voters(list)).unwrap_or_default();
+    let counts =
+        |id: Id, list: &[KnownMember], revision: i64| revision > FIRST && all.contains(&id.0) && voters(list) == all;
+    let answering = || seen.survivors.iter().map(|s| s.says).filter(|s| s.cluster_id == cluster);
+    let answering = || answering().filter(|s| counts(s.member_id, &s.members, s.revision));
+    if answering().any(|s| s.read == Read::Served) {
+        return Horizon::Complete;
+    }
+    let mut known: BTreeSet<u64> = answering().map(|s| s.member_id.0).collect();
+    let mut ends: BTreeMap<u64, u64> = BTreeMap::new();
+    for (dir, says) in dirs().filter(|(_, s)| counts(s.member_id, &s.members, s.revision)) {
+        known.insert(says.member_id.0);
+        let to_its_end = says.last_index >= says.consistent_index && says.last_index > 0;
+        if matches!(dir.state, DirState::Whole(_)) && !dir.learned_from.is_empty() && to_its_end {
+            let end = ends.entry(says.member_id.0).or_default();
+            *end = says.last_index.max(*end);
+        }
+    }
+    // every majority of the voters has one of so many among it
+    let needed = all.len().div_ceil(2);
+    let in_files = dirs().filter(|(d, _)| !d.held.is_held()).map(|(_, s)| s.consistent_index);
+    let applied = answering().map(|s| if s.raft_applied > 0 { s.raft_applied } else { s.raft_index });
+    let reached = in_files.chain(applied).max().unwrap_or(0);
+    let last = ends.values().max().copied().unwrap_or(0);
+    match known.len() {
+        _ if needed > 0 && ends.len() >= needed && last <= reached => Horizon::Complete,
+        0 if dirs().next().is_none() && heard().next().is_none() => Horizon::Files,
+        n if needed > 0 && n >= needed => Horizon::LogEnds,
+        n => Horizon::Partial { known: n, voters: all.len() },
+    }
+}
+
+fn voters(list: &[KnownMember]) -> BTreeSet<u64> {
+    list.iter().filter(|m| !m.is_learner).map(|m| m.id.0).collect()
+}
+
+pub(super) fn loss(
+    source: &Source,
+    newest: Option<&Newest>,
+    all: &[Source],
+    seen: &Seen<'_>,
+    horizon: Horizon,
+) -> Loss {
     let entries = source.loss.entries;
+    let unmeasured = Loss { entries, horizon, ..UNMEASURED };
     let Some((newest, of)) = newest.and_then(|n| Some((n, all.iter().find(|s| s.place == n.place)?))) else {
-        return Loss { entries, ..UNMEASURED };
+        return unmeasured;
     };
     if !comparable(source, of, seen.kin) {
-        return Loss { entries, ..UNMEASURED };
+        return unmeasured;
     }
     let revisions = source.revision.and_then(|r| u64::try_from(newest.revision.saturating_sub(r).max(0)).ok());
     let seconds = newest.at.zip(source.at).and_then(|(n, s)| u64::try_from(n.saturating_sub(s)).ok());
-    Loss { revisions, seconds, entries, at_least: ahead && entries == Entries::None }
+    Loss { revisions, seconds, entries, horizon }
 }
 
 /// Whether revisions of two sources count the same writes.
@@ -77,7 +154,8 @@ fn comparable(a: &Source, b: &Source, kin: &[Kin]) -> bool {
     if a.place == b.place || (a.relation.ours() && b.relation.ours()) {
         return true;
     }
-    if matches!(a.relation, Relation::Other(_)) || matches!(b.relation, Relation::Other(_)) {
+    let other = |s: &Source| matches!(s.relation, Relation::Other(_));
+    if other(a) || other(b) || a.cluster.zip(b.cluster).is_some_and(|(a, b)| a != b) {
         return false;
     }
     let (Place::File(x), Place::File(y)) = (&a.place, &b.place) else { return false };

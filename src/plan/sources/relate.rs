@@ -2,7 +2,7 @@
 //! its rows and its members speak.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     path::{Path, PathBuf},
 };
 
@@ -63,29 +63,21 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// By the survivors; where nobody answers, by the data directories.
+    /// As what was seen settles it.
     pub fn of(seen: &Seen<'_>) -> Cluster {
         let heard = || seen.survivors.iter().chain(&seen.closed).filter(|s| s.says.cluster_id != Id(0));
-        let of_survivors: BTreeSet<Id> = heard().map(|s| s.says.cluster_id).collect();
         let says = || seen.dirs.iter().filter_map(|d| Some((d, d.state.says()?)));
-        let of_dirs: BTreeSet<Id> = says().map(|(_, s)| s.cluster_id).filter(|id| *id != Id(0)).collect();
-        let (ids, who) = match of_survivors.is_empty() {
-            false => (of_survivors, "the members that answer are"),
-            true => (of_dirs, "the data directories are"),
-        };
-        let id = match ids.iter().copied().collect::<Vec<_>>().as_slice() {
-            [] => {
-                Err("no member answers and no data directory is known, so nothing says which cluster is meant".into())
-            }
-            [id] => Ok(*id),
-            more => Err(format!("{who} of {} clusters, and nothing says which one is meant", more.len())),
-        };
-        let from = match heard().next() {
+        let id = seen.scope.id().ok_or_else(|| seen.scope.why_open());
+        let ours = |cluster: Id| id.as_ref().is_ok_and(|id| *id == cluster);
+        let from = match heard().find(|s| ours(s.says.cluster_id)) {
             Some(survivor) => survivor.name.clone(),
-            None => says().next().map(|(d, _)| d.data_dir.display().to_string()).unwrap_or_default(),
+            None => {
+                let dir = says().find(|(_, s)| ours(s.cluster_id));
+                dir.map(|(d, _)| d.data_dir.display().to_string()).unwrap_or_default()
+            }
         };
         let mut members: Vec<(Id, String)> = Vec::new();
-        if let Ok(id) = id {
+        if let Ok(id) = id.clone() {
             let listed = heard().filter(|s| s.says.cluster_id == id).flat_map(|s| &s.says.members);
             let in_dirs = says().filter(|(_, s)| s.cluster_id == id).flat_map(|(_, s)| &s.members);
             for member in listed.chain(in_dirs) {

@@ -4,7 +4,11 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::facts::Content;
+use crate::plan::{
+    facts::{Answer, Content, EndpointFacts, Read},
+    ledger::Lost,
+    scope::Evidence,
+};
 
 const NOW: i64 = 1_000_000;
 const OURS: Id = Id(0x4f1c);
@@ -88,6 +92,16 @@ fn survivors(says: &[MemberSays]) -> Vec<Survivor<'_>> {
     each.map(|((says, endpoint), name)| Survivor { name: name.into(), endpoint, says }).collect()
 }
 
+/// The list, where what was seen settles which cluster is meant.
+fn list(seen: &Seen<'_>) -> List {
+    let said = seen.survivors.iter().chain(&seen.closed);
+    let facts: Vec<EndpointFacts> = said
+        .map(|s| EndpointFacts { endpoint: s.endpoint.into(), answer: Answer::Says(Box::new(s.says.clone())) })
+        .collect();
+    let scope = Scope::new(&Evidence { facts: &facts, typed: true, dirs: seen.dirs, ..Evidence::default() });
+    super::list(&Seen { scope, ..seen.clone() })
+}
+
 #[test]
 fn the_sketch_of_the_screen() {
     let says = [says(84_211, 90_114)];
@@ -104,9 +118,9 @@ fn the_sketch_of_the_screen() {
     assert_eq!(
         table,
         [
-            ("m2, over the network", "0".into()),
+            ("m2, over the network", "0 known".into()),
             ("/var/lib/etcd, data dir", "≥ 59".into()),
-            ("/backup/etcd-0200.db", "412".into()),
+            ("/backup/etcd-0200.db", "≥ 412".into()),
             ("/backup/old.db", "?".into()),
             ("/backup/etcd-0100.db.part", "?".into()),
         ]
@@ -324,6 +338,7 @@ proptest! {
         let differs = differing.is_some();
         let seen = Seen {
             closed: Vec::new(),
+            scope: Scope::default(),
             survivors: survivors(&says), files: &files, dirs: &dir_facts, saved: &[], kin: &kin, differing, now: NOW,
         };
         let made = list(&seen);
@@ -395,4 +410,103 @@ fn who_is_heard_only_beside_the_client_port_says_which_cluster_is_meant() {
     assert!(matches!(at(&list, "/other/member/snap/db").relation, Relation::Other(_)));
     assert_eq!(list.newest.map(|newest| newest.revision), Some(31), "what another cluster holds is not our newest");
     assert_eq!(list.sources.len(), 2, "it gives no snapshot");
+}
+
+/// What is known of the three voters of a cluster: who answers, whose directory was read, where that was learned of.
+#[test]
+fn a_loss_is_known_only_where_no_majority_can_have_more() {
+    let installed = |n: u64, index: u64, end: u64| {
+        let (mut facts, mut db) = dir(&format!("/d{n}"), OURS, 100, index, (3, end));
+        facts.learned_from = "etcd.service".into();
+        db.modified = None;
+        let DirState::Whole(says) = &mut facts.state else { unreachable!() };
+        says.member_id = Id(n);
+        (facts, db)
+    };
+    let copied = |n: u64| {
+        let (facts, db) = installed(n, 50, 50);
+        (DirFacts { learned_from: String::new(), ..facts }, db)
+    };
+    let of_one = |(mut facts, db): (DirFacts, FileFacts)| {
+        let DirState::Whole(says) = &mut facts.state else { unreachable!() };
+        says.members = vec![member(1)];
+        (facts, db)
+    };
+    let held = |(facts, db): (DirFacts, FileFacts)| {
+        (DirFacts { held: Held::By { pid: None, program: "etcd".into() }, ..facts }, db)
+    };
+    let empty = |n: u64| {
+        let (mut facts, db) = installed(n, 3, 4);
+        let DirState::Whole(says) = &mut facts.state else { unreachable!() };
+        says.revision = 1;
+        (facts, db)
+    };
+    let answers = |read: Read| MemberSays { read, ..says(100, 50) };
+    let partial = |known| Horizon::Partial { known, voters: 3 };
+    for (what, answering, dirs, horizon) in [
+        ("nothing but a file", vec![], vec![], Horizon::Files),
+        ("one survivor of three", vec![answers(Read::NotAsked)], vec![], partial(1)),
+        ("a quorum serves", vec![answers(Read::Served)], vec![], Horizon::Complete),
+        ("one directory of three", vec![], vec![installed(1, 50, 50)], partial(1)),
+        ("two of three, to their ends", vec![], vec![installed(1, 50, 50), installed(3, 40, 50)], Horizon::Complete),
+        ("the same, used", vec![], vec![installed(1, 50, 50), held(installed(3, 40, 50))], Horizon::Complete),
+        ("one that goes on past all", vec![], vec![installed(1, 50, 50), installed(3, 40, 51)], Horizon::LogAhead),
+        ("a used one goes on", vec![], vec![installed(1, 50, 50), held(installed(3, 40, 51))], Horizon::LogEnds),
+        ("copies, of whatever age", vec![], vec![copied(1), copied(3)], Horizon::LogEnds),
+        ("copies of one member", vec![], vec![copied(1), installed(1, 50, 50)], partial(1)),
+        ("begun with an empty directory", vec![], vec![installed(1, 50, 50), empty(3)], partial(1)),
+        ("a survivor and a directory", vec![answers(Read::NotAsked)], vec![installed(1, 50, 50)], Horizon::LogEnds),
+        ("a cluster of one, stopped", vec![], vec![of_one(installed(1, 50, 50))], Horizon::Complete),
+    ] {
+        let (dirs, mut files): (Vec<DirFacts>, Vec<FileFacts>) = dirs.into_iter().unzip();
+        files.push(file("/b.db", Health::Verified, 90, &[1, 2, 3]));
+        let seen = Seen { survivors: survivors(&answering), files: &files, dirs: &dirs, now: NOW, ..Seen::default() };
+        let found = list(&seen);
+        assert_eq!(found.horizon, horizon, "{what}");
+        for source in &found.sources {
+            let exact = matches!(source.loss.lost(), Lost::Exactly(_));
+            assert!(!exact || horizon == Horizon::Complete, "{what}: {source:#?}");
+            assert!(source.loss.cell() != "0" || source.revision == Some(100), "{what}: {source:#?}");
+        }
+        let turned: Vec<DirFacts> = dirs.iter().rev().cloned().collect();
+        let again = list(&Seen { dirs: &turned, ..seen.clone() });
+        assert_eq!(again.horizon, found.horizon, "{what}: whatever the order");
+    }
+}
+
+#[test]
+fn a_backup_alone_is_never_said_to_lose_nothing() {
+    let files = [file("/a.db", Health::Verified, 90, &[1]), file("/b.db", Health::Verified, 100, &[1])];
+    let list = list(&Seen { files: &files, now: NOW, ..Seen::default() });
+    let cells: Vec<String> = list.sources.iter().map(|s| s.loss.cell()).collect();
+    assert_eq!(cells, ["not known", "≥ 10"]);
+    assert!(list.horizon.caveat().is_some());
+}
+
+#[test]
+fn an_older_copy_is_named_as_one_whatever_the_order() {
+    let ((new, new_db), (old, old_db)) = (dir("/z", OURS, 100, 50, (3, 60)), dir("/a", OURS, 90, 40, (3, 50)));
+    for dirs in [[new.clone(), old.clone()], [old, new]] {
+        let files = [old_db.clone(), new_db.clone()];
+        let list = list(&Seen { files: &files, dirs: &dirs, now: NOW, ..Seen::default() });
+        assert_eq!(names(&list), ["/z, data dir", "/a, data dir"]);
+        let warned = |path: &str| at(&list, path).warnings.iter().filter(|w| w.contains("OLDER copy")).count();
+        assert_eq!((warned("/z/member/snap/db"), warned("/a/member/snap/db")), (0, 1));
+    }
+}
+
+#[test]
+fn what_is_of_another_cluster_is_no_measure_once_it_is_known_which_is_meant() {
+    let (ours, ours_db) = dir("/ours", OURS, 31, 41, (2, 41));
+    let (other, other_db) = dir("/other", Id(0xbeef), 15_450, 150, (2, 150));
+    let (files, dirs) = ([ours_db, other_db], [ours, other]);
+    let named = [std::path::PathBuf::from("/ours")];
+    let scope = Scope::new(&Evidence { dirs: &dirs, named: &named, ..Evidence::default() });
+    let seen = Seen { files: &files, dirs: &dirs, now: NOW, scope, ..Seen::default() };
+    let settled = super::list(&seen);
+    assert_eq!(settled.newest.as_ref().map(|newest| newest.revision), Some(31));
+    assert!(matches!(settled.get(&Place::File("/other/member/snap/db".into())).unwrap().relation, Relation::Other(_)));
+    let open = list(&seen);
+    assert_eq!((open.horizon, open.newest.clone()), (Horizon::Unsettled, None));
+    assert!(open.pick.is_none() && open.sources.iter().all(|s| s.loss.lost() == Lost::NotKnown));
 }

@@ -5,7 +5,11 @@ use super::{
     count::{Count, Fate, Silent},
 };
 use crate::plan::{
-    facts::{MemberSays, disk::DirFacts},
+    copies::{Age, reach_words},
+    facts::{
+        MemberSays,
+        disk::{DirFacts, DirState},
+    },
     words::{all, either, thousands},
 };
 
@@ -157,13 +161,16 @@ impl Count<'_> {
         }
         for silent in &self.silent {
             if let Fate::Held(dir) = silent.fate {
-                advice.push(format!(
-                    "A process has {}'s data in {}, and yet it does not answer: see its log before anything else.",
-                    silent.name,
-                    dir.data_dir.display()
-                ));
+                let (name, dir) = (&silent.name, dir.data_dir.display());
+                advice.push(match silent.asked {
+                    true => format!(
+                        "A process has {name}'s data in {dir}, and yet it does not answer: see its log before anything else."
+                    ),
+                    false => format!("A process has {name}'s data in {dir}, and it was not asked: ask it first."),
+                });
             }
         }
+        advice.extend(self.silent.iter().flat_map(copies_advice));
         advice
     }
 
@@ -254,4 +261,28 @@ impl Count<'_> {
             ),
         }
     }
+}
+
+/// What is to be known of a member's other directories, each in a sentence.
+fn copies_advice<'a>(silent: &'a Silent<'_>) -> impl Iterator<Item = String> + use<'a> {
+    silent.copies.iter().filter_map(move |(dir, age)| {
+        let (path, name, reach) = (dir.data_dir.display(), &silent.name, reach_words(dir));
+        let whole = matches!(dir.state, DirState::Whole(_));
+        Some(match (&silent.fate, age) {
+            (Fate::Broken(_), Age::Older) if whole => format!(
+                "{path} is a whole but OLDER copy of {name}'s data ({reach}): an etcd started on it would lack what {name} acknowledged. Replace the member instead: etcdctl member remove, then member add."
+            ),
+            (Fate::Held(held), Age::Newer) => format!(
+                "The process has an OLDER copy of {name}'s data ({}): {path} is newer ({reach}). Stop that process before it serves.",
+                reach_words(held)
+            ),
+            (_, Age::Older) => format!("{path} is an OLDER copy of {name}'s data ({reach}): start no etcd on it."),
+            (_, Age::Same) => format!("{path} holds the same data of {name}: start one etcd only, on one of the two."),
+            (Fate::Whole(chosen), Age::Unknown) => format!(
+                "How far {path} goes cannot be read. If it is newer than {}, {name} would forget what it acknowledged: find out first.",
+                chosen.data_dir.display()
+            ),
+            (_, Age::Newer | Age::Unknown) => return None,
+        })
+    })
 }

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     etcd::membership::Id,
     plan::{
+        copies::{self, Age},
         facts::{
             Alarm, Answer, EndpointFacts, KnownMember, MemberSays, Read,
             disk::{DirFacts, DirState},
@@ -52,6 +53,10 @@ pub(super) struct Silent<'a> {
     /// Its ID, where a list names it.
     pub id: Option<Id>,
     pub fate: Fate<'a>,
+    /// Its other directories that were looked at, each as it compares with the one that decided its fate.
+    pub copies: Vec<(&'a DirFacts, Age)>,
+    /// False where nobody was asked at its client URL: it may well answer.
+    pub asked: bool,
 }
 
 /// What is known of a voter that does not answer.
@@ -123,13 +128,16 @@ impl<'a> Count<'a> {
             .collect();
         let mute = |f: &&EndpointFacts| matches!(f.answer, Answer::Silent { .. });
         let marked: Vec<_> = facts.iter().filter(mute).filter(|f| marks.contains(&f.endpoint)).collect();
+        let unasked = Unasked::of(facts, &missing);
         let mut silent: Vec<Silent<'_>> = match list {
             Some(list) => missing
                 .iter()
                 .map(|m| {
                     let said_gone = marked.iter().any(|f| at(m, &f.endpoint));
-                    let fate = fate(m.id, dirs, &history, said_gone, (list, needed));
-                    Silent { name: called(m), id: Some(m.id), fate }
+                    let (fate, copies) = fate(m.id, dirs, &history, said_gone, (list, needed));
+                    // one that is spelled otherwise than the member's own URL is asked, too
+                    let asked = unasked.count == 0 || facts.iter().filter(mute).any(|f| at(m, &f.endpoint));
+                    Silent { name: called(m), id: Some(m.id), fate, copies, asked }
                 })
                 .collect(),
             None => facts
@@ -137,7 +145,7 @@ impl<'a> Count<'a> {
                 .filter(mute)
                 .map(|f| {
                     let fate = if marks.contains(&f.endpoint) { Fate::Marked } else { Fate::Open };
-                    Silent { name: f.endpoint.clone(), id: None, fate }
+                    Silent { name: f.endpoint.clone(), id: None, fate, copies: Vec::new(), asked: true }
                 })
                 .collect(),
         };
@@ -156,7 +164,7 @@ impl<'a> Count<'a> {
             _ => false,
         });
         Count {
-            unasked: Unasked::of(facts, &missing),
+            unasked,
             disagreement: disagreement(facts),
             confirmed: confirmed.count(),
             missing: open,
@@ -366,38 +374,50 @@ fn newest_list<'a>(says: &[(&'a str, &'a MemberSays)], dirs: &'a [DirFacts]) -> 
     read.max_by_key(|d| (d.last_term, d.last_index)).map(|d| d.members.as_slice())
 }
 
-/// What is known of the silent member `id`. A whole disk counts for more than a word, and the one that holds most for more
-/// than the others.
+/// What is known of the silent member `id`, by the newest of its directories, and how the others compare with that one.
+/// Where a process has one of them, that one decides: a second etcd of the same member must not be started. A whole disk
+/// counts for more than a word, and than a broken copy of it, unless the broken one is known to go further: what the
+/// member acknowledged is in that one. One that does not hold what its member acknowledged never counts as whole.
 fn fate<'a>(
     id: Id,
     dirs: &'a [DirFacts],
     history: &History<'a>,
     marked: bool,
     (list, needed): (&[KnownMember], usize),
-) -> Fate<'a> {
-    let cluster = history.cluster;
-    let of_it = dirs.iter().filter_map(|d| Some((d, d.state.says()?)));
-    let of_it = of_it.filter(|(_, s)| s.member_id == id && cluster.is_none_or(|cluster| cluster == s.cluster_id));
-    let (mut whole, mut lacking, mut broken, mut blank) = (None, None, None, None);
-    for (dir, says) in of_it {
+) -> (Fate<'a>, Vec<(&'a DirFacts, Age)>) {
+    let found = copies::of_member(id, history.cluster, dirs);
+    let (mut whole, mut lacking, mut blank, mut broken) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for &dir in &found {
+        let Some(says) = dir.state.says() else { continue };
         match &dir.state {
-            DirState::Broken { why, .. } => broken = Some(why.as_str()),
+            DirState::Broken { why, .. } => broken.push((dir, why.as_str())),
             _ => match history.lack(dir, says, list, needed) {
-                Some(lack) => lacking = lacking.or(Some((dir, lack))),
-                None if bootstrap_only(says) && says.revision <= 1 => blank = Some(dir),
-                None => whole = whole.or(Some(dir)),
+                Some(lack) => lacking.push((dir, lack)),
+                None if bootstrap_only(says) && says.revision <= 1 => blank.push(dir),
+                None => whole.push(dir),
             },
         }
     }
-    match (whole, lacking, broken) {
-        (Some(dir), ..) if dir.held.is_held() => Fate::Held(dir),
-        (Some(dir), ..) => Fate::Whole(dir),
-        (_, Some((dir, lack)), _) => Fate::Lacks(dir, lack),
-        (_, _, Some(why)) => Fate::Broken(why),
-        _ if marked => Fate::Marked,
-        _ => blank.map_or(Fate::Open, Fate::Blank),
-    }
-}
+    let best = whole.first().copied();
+    let further = |dir: &DirFacts| best.is_some_and(|best| copies::compare(dir, best) == Age::Newer);
+    let lacks = |dir: &DirFacts| lacking.iter().any(|(lacking, _)| lacking.data_dir == dir.data_dir);
+    let held = found.iter().copied().find(|dir| dir.held.is_held() && !lacks(dir));
+    let torn = broken.iter().copied().find(|(dir, _)| further(dir));
+    let lack = lacking.first().copied();
+    let (decides, fate) = match (held, torn, best, lack, broken.first().copied()) {
+        (Some(dir), ..) => (dir, Fate::Held(dir)),
+        (_, Some((dir, why)), ..) => (dir, Fate::Broken(why)),
+        (_, _, Some(dir), ..) => (dir, Fate::Whole(dir)),
+        (_, _, _, Some((dir, lack)), _) => (dir, Fate::Lacks(dir, lack)),
+        (.., Some((dir, why))) => (dir, Fate::Broken(why)),
+        _ if marked => return (Fate::Marked, Vec::new()),
+        _ => match blank.first() {
+            Some(&dir) => (dir, Fate::Blank(dir)),
+            None => return (Fate::Open, Vec::new()),
+        },
+    };
+    let others = found.into_iter().filter(|dir| dir.data_dir != decides.data_dir);
+    (fate, others.map(|dir| (dir, copies::compare(dir, decides))).collect())}
 
 /// A member's name, else its ID.
 pub(super) fn called(member: &KnownMember) -> String {

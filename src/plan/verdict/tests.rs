@@ -312,6 +312,98 @@ fn a_dead_member_whose_disk_is_whole_is_started_first() {
     assert!(alone.advice[0].starts_with("Start etcd on m1 first"), "{:?}", alone.advice);
 }
 
+/// m3's directory, ending with entry `end` of term 7; 0 where its end cannot be read.
+fn copy(path: &str, end: u64, whole: bool, held: bool) -> DirFacts {
+    let held = if held { Held::By { pid: Some(7), program: "etcd".into() } } else { Held::No };
+    let mut made = match whole {
+        true => dir(3, DirState::Whole, held),
+        false => dir(3, |says| DirState::Broken { why: "the log is cut off at its head".into(), says }, held),
+    };
+    made.data_dir = path.into();
+    if let DirState::Whole(says) | DirState::Broken { says, .. } = &mut made.state {
+        (says.last_index, says.last_term) = (end, if end > 0 { 7 } else { 0 });
+    }
+    made
+}
+
+#[test]
+fn the_newest_copy_decides_whatever_the_order() {
+    let m = listed(3, 0);
+    let facts = [says(2, &m, Id(0), Read::NotAsked), silent(1), silent(3)];
+    let start = |path: &str| format!("Start etcd on m3 first: its data in {path} is whole");
+    let held = "A process has m3's data in /b, and yet it does not answer".to_string();
+    let broken = "m3 cannot start again: the log is cut off at its head".to_string();
+    for (what, a, b, first, other) in [
+        (
+            "two whole ones",
+            copy("/a", 80, true, false),
+            copy("/b", 90, true, false),
+            start("/b"),
+            "/a is an OLDER copy",
+        ),
+        ("equal ones", copy("/a", 90, true, false), copy("/b", 90, true, false), start("/a"), "/b holds the same"),
+        (
+            "an older broken one",
+            copy("/a", 80, false, false),
+            copy("/b", 90, true, false),
+            start("/b"),
+            "/a is an OLDER",
+        ),
+        (
+            "a newer broken one",
+            copy("/a", 80, true, false),
+            copy("/b", 90, false, false),
+            broken.clone(),
+            "/a is a whole but OLDER copy",
+        ),
+        (
+            "a broken one without an end",
+            copy("/a", 0, false, false),
+            copy("/b", 90, true, false),
+            start("/b"),
+            "How far /a goes cannot be read",
+        ),
+        ("two broken ones", copy("/a", 80, false, false), copy("/b", 90, false, false), broken, "/a is an OLDER copy"),
+        (
+            "an older one in reserve",
+            copy("/a", 80, true, false),
+            copy("/b", 90, true, true),
+            held.clone(),
+            "/a is an OLDER copy",
+        ),
+        (
+            "an etcd on the older one",
+            copy("/a", 90, true, false),
+            copy("/b", 80, true, true),
+            held.clone(),
+            "/a is newer",
+        ),
+        ("an etcd on a broken one", copy("/a", 90, true, false), copy("/b", 80, false, true), held, "/a is newer"),
+    ] {
+        for dirs in [[a.clone(), b.clone()], [b.clone(), a.clone()]] {
+            let finding = super::verdict(&facts, &dirs, &BTreeSet::new());
+            let has = |words: &str| finding.advice.iter().any(|line| line.contains(words));
+            assert!(has(&first) && has(other), "{what}: {:#?}", finding.advice);
+            let starts = finding.advice.iter().filter(|line| line.starts_with("Start etcd on m3")).count();
+            assert!(starts <= 1, "{what}: {:#?}", finding.advice);
+        }
+    }
+}
+
+#[test]
+fn who_was_not_asked_is_not_said_to_be_silent() {
+    let m = listed(3, 0);
+    let held = dir(3, DirState::Whole, Held::By { pid: Some(7), program: "etcd".into() });
+    for (facts, words) in [
+        (vec![says(2, &m, Id(0), Read::NotAsked), silent(1), silent(3)], "and yet it does not answer"),
+        (vec![says(2, &m, Id(0), Read::NotAsked)], "and it was not asked"),
+        (vec![says(2, &m, Id(0), Read::NotAsked), silent(1)], "and it was not asked"),
+    ] {
+        let finding = super::verdict(&facts, std::slice::from_ref(&held), &BTreeSet::new());
+        assert!(finding.advice.iter().any(|line| line.contains(words)), "{:#?}", finding.advice);
+    }
+}
+
 #[test]
 fn what_is_amiss_is_said_with_what_mends_it() {
     let m = listed(3, 0);

@@ -158,7 +158,7 @@ impl Model {
             started: 0,
             label_settled: given.is_some(),
             label: given.unwrap_or_default(),
-            detect: detect::State::new(&options.endpoints),
+            detect: detect::State::new(&options.endpoints, &options.data_dirs),
             snapshot: snapshot::State::default(),
             members: members::State::new(&options),
             hosts: hosts::State::default(),

@@ -8,7 +8,7 @@ use super::{super::app::Model, hosts_view, members};
 use crate::plan::{
     Plan,
     ledger::Entries,
-    sources::Place,
+    sources::{Place, Source},
     table::{Column, Origin},
     words::{all, plural, thousands},
 };
@@ -69,6 +69,14 @@ fn detect(model: &Model) -> Vec<(String, Value)> {
             "asked": asked,
         }),
     )];
+    let scope = state.scope();
+    if let Some(id) = state.meant {
+        let text = format!("Detect: the operator says that cluster {id} is meant");
+        out.push((text, json!({"step": "detect", "cluster": id, "clusters": scope.clusters})));
+    }
+    if let Some(words) = scope.sentence() {
+        out.push((format!("Detect, shown: {words}"), json!({"step": "detect", "shown": words, "open": scope.open()})));
+    }
     if !gone.is_empty() {
         let text =
             format!("Detect: the operator says that {} {} gone for good", all(&gone), plural(gone.len(), "is", "are"));
@@ -100,7 +108,7 @@ fn snapshot(model: &Model) -> Vec<(String, Value)> {
         json!({
             "step": "snapshot", "source": source.path, "sha256": content.map(|c| &c.sha256),
             "revision": content.map(|c| c.revision), "keys": content.map(|c| c.keys), "loses": loses,
-            "loses_revisions": listed.map(|listed| listed.loss.revisions), "loses_log": listed.map(|listed| matches!(listed.loss.entries, Entries::Beyond { .. })),
+            "loss": listed.map(loss),
             "newest": state.list.newest.as_ref().map(|n| &n.words), "rank": rank.map(|rank| rank + 1),
             "of_sources": state.list.sources.len(), "without_checksum": unhashed,
             "warnings": listed.map(|listed| &listed.warnings),
@@ -114,6 +122,15 @@ fn snapshot(model: &Model) -> Vec<(String, Value)> {
         out.push((format!("Snapshot, shown: {words}"), json!({"step": "snapshot", "shown": words})));
     }
     out
+}
+
+/// What is known of a source's loss, for programs: how many revisions, how certain that is, and how many log entries.
+fn loss(source: &Source) -> Value {
+    let mut value = json!(source.loss.lost());
+    if let (Some(object), Entries::Beyond { all, .. }) = (value.as_object_mut(), source.loss.entries) {
+        object.insert("log_entries".into(), all.into());
+    }
+    value
 }
 
 fn origin(origin: Origin) -> &'static str {

@@ -1,7 +1,7 @@
 //! Detect: is quorum lost, and must I restore? Every member is asked at once, each answer is shown
 //! as it comes, and the verdict stands above them in words.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{collections::BTreeSet, net::IpAddr, path::PathBuf};
 
 use super::super::{
     app::{Effect, Model, Overlay, moved},
@@ -13,9 +13,11 @@ use crate::etcd::membership::Id;
 use crate::plan::{
     facts::{Answer, Around, EndpointFacts, Hashed, MemberSays, config::ConfigFacts, disk::DirFacts},
     prefill,
+    scope::{Belongs, Evidence, Scope},
     survey::{self, Question},
     verdict::{Evidence, Finding, Gate, KnownState, Newer, verdict},
 };
+use crate::world::DataDir;
 
 /// One member that was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +51,10 @@ pub struct State {
     pub configs: Vec<ConfigFacts>,
     /// This machine's own addresses.
     pub addresses: Vec<IpAddr>,
+    /// Data directories that the operator named: they say which cluster is meant.
+    pub named: Vec<PathBuf>,
+    /// The cluster that the operator chose among several.
+    pub meant: Option<Id>,
     /// The effect that looks for them.
     looking: Option<u64>,
     /// What the snapshots of the next step tell of a cluster.
@@ -60,9 +66,22 @@ pub struct State {
 }
 
 impl State {
-    pub(in crate::tui) fn new(endpoints: &[String]) -> Self {
+    pub(in crate::tui) fn new(endpoints: &[String], named: &[DataDir]) -> Self {
         let rows = endpoints.iter().map(|e| asked(e, false)).collect();
-        State { rows, ..State::default() }
+        State { rows, named: named.iter().map(|dir| dir.data.clone()).collect(), ..State::default() }
+    }
+
+    /// Which cluster is meant, of those that were seen.
+    pub fn scope(&self) -> Scope {
+        Scope::new(&Evidence {
+            facts: &self.facts(),
+            typed: true,
+            dirs: &self.dirs,
+            configs: &self.configs,
+            addresses: &self.addresses,
+            named: &self.named,
+            chosen: self.meant,
+        })
     }
 
     /// What was seen, for the pure rooms.
@@ -87,20 +106,20 @@ impl State {
             fact.answer = Answer::Asking;
         }
         let given = self.rows.iter().filter(|row| !row.discovered).map(|row| row.facts.endpoint.clone());
+        let scope = self.scope();
         verdict(&Evidence {
-            facts: &facts,
+            facts: &scope.facts(&facts, true),
             given: &given.collect::<Vec<_>>(),
-            dirs: &self.dirs,
+            dirs: &scope.dirs(&self.dirs),
             known: &self.known,
             gone: &self.gone(),
         })
     }
 
-    /// The directories that may be of this cluster: those of another one that runs here stand in the details only.
+    /// The directories that may be of this cluster, and where each belongs: those of another one stand in the details only.
     pub fn own_dirs(&self) -> Vec<&DirFacts> {
-        let known: BTreeSet<_> = self.says().map(|says| says.cluster_id).filter(|id| *id != Id(0)).collect();
-        let own = |dir: &&DirFacts| dir.state.says().is_none_or(|s| known.is_empty() || known.contains(&s.cluster_id));
-        self.dirs.iter().filter(own).collect()
+        let scope = self.scope();
+        self.dirs.iter().filter(|dir| scope.of_dir(dir) != Belongs::Other).collect()
     }
 
     fn says(&self) -> impl Iterator<Item = &MemberSays> {
@@ -292,6 +311,16 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
     match action {
         Action::Open if rows.is_empty() => Err("There is no member in the table. e types client URLs to ask.".into()),
         Action::AskAgain if rows.is_empty() => Err("There is nobody to ask yet. e types client URLs.".into()),
+        Action::Cluster => {
+            let scope = model.detect.scope();
+            match scope.clusters.len() {
+                0 => Err("No cluster was seen yet, neither by an answer nor in a data directory.".into()),
+                1 if scope.id().is_some() && model.detect.meant.is_none() => {
+                    Err("Only one cluster was seen, and it is the one that is meant.".into())
+                }
+                _ => Ok(()),
+            }
+        }
         Action::Unfinished if !model.unfinished.any() => {
             Err("No journal tells of a restore that is not complete or not verified.".into())
         }
@@ -327,6 +356,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             return effects;
         }
         Action::Unfinished => model.open(Overlay::Unfinished),
+        Action::Cluster => choose_cluster(model),
         Action::Gone => {
             let at = model.detect.at;
             let Some(row) = model.detect.rows.get_mut(at) else { return Vec::new() };
@@ -346,4 +376,21 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         action => model.detect.at = moved(model.detect.at, action, model.detect.rows.len()),
     }
     Vec::new()
+}
+
+/// Takes the next of the clusters that were seen for the one that is meant; after the last, what the answers and the
+/// directories say counts again.
+fn choose_cluster(model: &mut Model) {
+    let clusters = model.detect.scope().clusters;
+    let now = model.detect.meant.and_then(|id| clusters.iter().position(|c| c.id == id));
+    let next = clusters.get(now.map_or(0, |at| at + 1));
+    model.detect.meant = next.map(|c| c.id);
+    model.detect.passed = false;
+    match next {
+        Some(cluster) => {
+            let more = if clusters.len() > 1 { " c takes the next one." } else { "" };
+            model.say(Tone::Good, format!("This cluster is meant: {}.{more}", cluster.words()));
+        }
+        None => model.say(Tone::Plain, "Your choice of a cluster is taken out again."),
+    }
 }

@@ -12,7 +12,9 @@ use super::{
 use crate::{
     etcd::membership::Id,
     plan::{
+        copies,
         facts::{Answer, EndpointFacts, Hashed, MemberSays, OwnHealth, Read, Source},
+        scope::Belongs,
         verdict::Verdict,
     },
 };
@@ -23,9 +25,12 @@ pub(super) fn details(model: &Model) -> (String, Vec<String>) {
     if !model.detect.dirs.is_empty() {
         lines.extend([String::new(), "Data directories on this machine:".into()]);
     }
+    let scope = model.detect.scope();
     for dir in &model.detect.dirs {
         let from = if dir.learned_from.is_empty() { String::new() } else { format!(" (from {})", dir.learned_from) };
-        lines.push(format!("  {}{from}: {}", dir.data_dir.display(), dir.words()));
+        let other = if scope.of_dir(dir) == Belongs::Other { "of ANOTHER cluster: " } else { "" };
+        let copy = copies::clause(dir, &model.detect.dirs);
+        lines.push(format!("  {}{from}: {other}{}{copy}", dir.data_dir.display(), dir.words()));
     }
     let finding = model.detect.finding();
     if !finding.rule.is_empty() {
@@ -196,8 +201,12 @@ const HEADS: [Head; 5] = [
 
 pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     let state = &model.detect;
+    let scope = state.scope();
     if state.rows.is_empty() {
         page.sentence(" ? ", "No member to ask is known yet.", Tone::Warn, 2);
+        if let Some(words) = scope.sentence() {
+            page.sentence(" ! ", &format!("{words} c chooses one."), Tone::Warn, 4);
+        }
         page.gap();
         page.sentence(
             "   e  ",
@@ -212,6 +221,9 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     let finding = state.finding();
     let (glyph, tone) = mark(finding.verdict);
     page.sentence(glyph, &text::sentence(&finding.sentence), tone, 4);
+    if let Some(words) = scope.sentence() {
+        page.sentence(" ! ", &format!("{words} c chooses one."), Tone::Warn, 3);
+    }
     page.gap();
     let rows: Vec<Vec<Spot>> = state.rows.iter().map(|r| cells(model, r)).collect();
     let widths = page.widths(&HEADS, &rows);
@@ -227,12 +239,18 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     // two at most: the advice below counts more
     let dirs = state.own_dirs();
     for dir in dirs.iter().take(2) {
-        page.sentence("   ", &format!("On this machine, {}: {}", dir.data_dir.display(), dir.words()), Tone::Plain, 2);
+        let words = format!("{}{}", dir.words(), copies::clause(dir, &state.dirs));
+        page.sentence("   ", &format!("On this machine, {}: {words}", dir.data_dir.display()), Tone::Plain, 2);
     }
     match dirs.len() {
         0 => {}
         1 | 2 => page.gap(),
         n => page.sentence("   ", &format!("and {} more directories (⏎ lists them)", n - 2), Tone::Faint, 1),
+    }
+    let others: Vec<String> = scope.others().map(|c| c.words()).collect();
+    if !others.is_empty() {
+        let words = format!("Another cluster was seen, which is not the one asked for: {}.", others.join("; "));
+        page.sentence("   ", &words, Tone::Faint, 1);
     }
     for advice in &finding.advice {
         page.sentence(" · ", advice, Tone::Plain, 3);

@@ -15,8 +15,9 @@ use super::{
 };
 use crate::plan::{
     destination,
-    facts::Answer,
+    facts::{Answer, config::ConfigFacts},
     launch::{self, Form, HostKnown, Known, Launch},
+    scope::Belongs,
 };
 pub(in crate::tui) use launch_start::{agree, enter, hosts_known, offered, start_words, started};
 
@@ -48,7 +49,20 @@ fn commands(model: &Model) -> Vec<Launch> {
 
 /// What the first step found of this machine, and other hosts told. The table was filled from it, so its flags are not added once more.
 pub(in crate::tui) fn known(model: &Model) -> Known {
-    let (configs, addresses) = (model.detect.configs.clone(), model.detect.addresses.clone());
+    // a member of another cluster may have the same name
+    let scope = model.detect.scope();
+    let peers = || model.restore.plan.iter().flat_map(|plan| &plan.members).flat_map(|m| &m.peer_urls);
+    let own = |config: &&ConfigFacts| {
+        let at = config.get("initial-advertise-peer-urls").unwrap_or_default();
+        let in_place = config.data_dir.as_ref().is_some_and(|dir| {
+            model.restore.plan.iter().flat_map(|plan| &plan.members).any(|member| member.data_dir == *dir)
+        });
+        in_place
+            || scope.of_config(config, &model.detect.dirs) != Belongs::Other
+            || peers().any(|url| at.split(',').any(|own| own.trim() == url))
+    };
+    let configs = model.detect.configs.iter().filter(own).cloned().collect();
+    let addresses = model.detect.addresses.clone();
     let version = model.detect.rows.iter().find_map(|row| match &row.facts.answer {
         Answer::Says(says) => says.version.parse().ok(),
         _ => None,

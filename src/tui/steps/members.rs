@@ -30,9 +30,11 @@ use crate::{
     plan::{
         Options,
         build::{self, Draft},
-        facts::Health,
+        facts::{Health, config::ConfigFacts},
         prefill,
+        scope::{self, Belongs},
         table::{self, Column, Origin, Problem, Row, Severity},
+        words::all,
     },
 };
 
@@ -127,18 +129,51 @@ pub(super) fn enter(model: &mut Model) {
         model.members.fresh_at = model.started;
     }
     label_changed(model);
+    let (config, notes) = own_config(model);
+    let filled = prefill::fill(&prefill::Sources {
+        content: model.snapshot.content().as_ref(),
+        cluster: super::snapshot::cluster_of_chosen(model),
+        keep_learners: false,
+        answers: &model.detect.facts(),
+        config: &config,
+        inventory: &model.options.inventory,
+        base_dir: &model.options.base_dir,
+    });
+    model.members.learners = filled.learners;
     if !model.members.touched {
-        let filled = prefill::fill(&prefill::Sources {
-            content: model.snapshot.content().as_ref(),
-            answers: &model.detect.facts(),
-            config: &model.members.config,
-            inventory: &model.options.inventory,
-            base_dir: &model.options.base_dir,
-        });
-        (model.members.rows, model.members.notes) = (filled.rows, filled.notes);
+        (model.members.rows, model.members.notes) = (filled.rows, [filled.notes, notes].concat());
     }
     settle_choices(model);
     model.members.at = model.members.at.min(model.members.lines().saturating_sub(1));
+}
+
+/// The flags of configurations that were found, without those of etcds that are of another cluster than the chosen
+/// snapshot, and which those are. One whose directory holds another cluster now, and which has the peer URL of a member of
+/// the snapshot, is that member's all the same: its directory was restored, or begun with, since.
+fn own_config(model: &Model) -> (Vec<prefill::Flag>, Vec<String>) {
+    let Some(content) = model.snapshot.content() else { return (model.members.config.clone(), Vec::new()) };
+    let cluster = super::snapshot::cluster_of_chosen(model);
+    let peers: Vec<&String> = content.members.iter().flat_map(|m| &m.peer_urls).collect();
+    let scope = model.detect.scope();
+    let foreign = |config: &&ConfigFacts| {
+        let Some(says) = scope::dir_of(config, &model.detect.dirs).and_then(|dir| dir.state.says()) else {
+            return false;
+        };
+        let ours = match (cluster, content.members.is_empty()) {
+            (None, true) => scope.of_cluster(says.cluster_id) != Belongs::Other,
+            _ => scope::same_cluster(cluster, &content.members, says.cluster_id, &says.members),
+        };
+        let own = config.get("initial-advertise-peer-urls").unwrap_or_default();
+        !ours && !own.split(',').any(|url| peers.iter().any(|known| *known == url.trim()))
+    };
+    let places: Vec<String> = model.detect.configs.iter().filter(foreign).map(ConfigFacts::place).collect();
+    let config = model.members.config.iter().filter(|flag| !places.contains(&flag.origin)).cloned().collect();
+    let notes = match places.as_slice() {
+        [] => Vec::new(),
+        [one] => vec![format!("{one} starts an etcd of another cluster, so nothing is filled in from there")],
+        many => vec![format!("{} start etcds of another cluster, so nothing is filled in from there", all(many))],
+    };
+    (config, notes)
 }
 
 /// The lines below the table: the four that always stand there, and what can be done besides with this snapshot.
@@ -146,6 +181,9 @@ fn settle_choices(model: &mut Model) {
     let content = model.snapshot.content();
     let state = &mut model.members;
     let mut shown = vec![Choice::Token, Choice::Target, Choice::Bump, Choice::Compacted];
+    if !state.learners.is_empty() {
+        shown.push(Choice::Learners);
+    }
     for extra in Extra::ALL {
         let applies = content.as_ref().is_some_and(|content| extra.applies(content, state.target));
         if applies || *extra.of(&mut state.extras) {
@@ -366,6 +404,12 @@ fn open(model: &mut Model) -> Vec<Effect> {
             model.ask(Ask::Bump, bump);
         }
         Some(Choice::Compacted) => state.mark_compacted = !state.mark_compacted,
+        Some(Choice::Learners) => {
+            let before = state.rows.len();
+            state.turn_learners();
+            // the line stays selected, wherever the rows above move it
+            state.at = (state.at + state.rows.len()).saturating_sub(before);
+        }
         Some(Choice::Extra(extra)) => {
             let switch = extra.of(&mut state.extras);
             *switch = !*switch;

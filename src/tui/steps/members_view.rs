@@ -11,6 +11,7 @@ use super::{
 use crate::plan::{
     build::Draft,
     table::{self, Column, Origin, Problem, Row, Severity},
+    words::all,
 };
 
 /// The most columns that a cell takes in the table.
@@ -306,6 +307,12 @@ fn option(model: &Model, draft: &Draft, choice: Choice, more: &str, page: &mut P
         ),
         Choice::Compacted => {
             ("mark compacted", if draft.mark_compacted { "yes" } else { "no" }.to_string(), "watchers must list again")
+        }
+        Choice::Learners => {
+            let names: Vec<String> =
+                model.members.learners.iter().map(|row| row.text(Column::Name).to_string()).collect();
+            let kept = if model.members.keeps_learners() { "kept" } else { "left out" };
+            ("learners", format!("{}: {kept}", all(&names)), "kept, they are voters like the others")
         }
         Choice::Extra(extra) => {
             let (name, about) = match extra {

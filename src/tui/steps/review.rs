@@ -23,6 +23,7 @@ use super::{
     },
     Step, hosts, hosts_view,
     members::{self, draft},
+    snapshot::loss_warning,
 };
 use crate::{
     plan::{Plan, build, file, halt::Halt, table::Problem},
@@ -68,6 +69,7 @@ pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
             model.review.warnings = built.warnings;
             model.review.warnings.extend(used_token(model, &built.plan));
             model.review.warnings.extend(members::unbumped(model).map(|text| Problem::warning(None, None, text)));
+            model.review.warnings.extend(loss_warning(model).map(|text| Problem::warning(None, None, text)));
             model.review.plan = Some(built.plan);
         }
         Err(problems) => {

@@ -14,11 +14,12 @@ use super::{
     },
     detect::heard,
     meter::Meter,
-    snapshot_work::{compare, search, take_dirs},
+    snapshot_work::{compare, search, search_own, take_dirs},
 };
+use crate::etcd::membership::Id;
 use crate::plan::{
     facts::{Content, FileFacts, Health, disk::DirFacts},
-    ledger::Difference,
+    ledger::{Difference, Lost},
     sources::{self, Differing, Kin, Kind, List, Place, Relation, Saved, Seen, Source, Standing, Survivor},
     verdict::{KnownState, disagreement},
 };
@@ -45,6 +46,21 @@ pub struct Compared {
     pub difference: Difference,
 }
 
+/// The source of a plan that an earlier run carried out, or began to, as its journal has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Journaled {
+    /// The file.
+    pub path: PathBuf,
+    /// SHA-256 of the whole file, hex, when the plan was made.
+    pub sha256: String,
+    /// Its revision.
+    pub revision: i64,
+    /// The plan's short ID.
+    pub plan: String,
+    /// When it was begun, RFC 3339 in UTC.
+    pub at: String,
+}
+
 /// The step's state.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct State {
@@ -62,6 +78,10 @@ pub struct State {
     pub list: List,
     /// The searches under way.
     pub searching: Vec<(u64, PathBuf)>,
+    /// Those of them in the place where the wizard saves: it may not exist yet, and new data directories in it are no source.
+    pub own_searches: Vec<u64>,
+    /// What earlier runs restored from, the latest first.
+    pub journaled: Vec<Journaled>,
     /// The directories being looked at.
     pub looking: Vec<(u64, PathBuf)>,
     /// Places that could not be searched, in sentences.
@@ -160,6 +180,7 @@ pub(in crate::tui) fn relist(model: &mut Model) {
         saved: &state.saved,
         kin: &state.kin,
         differing: differing(model),
+        scope: model.detect.scope(),
         now: model.now(),
     };
     let list = sources::list(&seen);
@@ -220,9 +241,37 @@ pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
         places.push(path);
     }
     let mut effects = search(model, places);
+    effects.extend(search_own(model));
     effects.extend(take_dirs(model));
     relist(model);
     effects
+}
+
+/// The cluster that the chosen file is of, where its origin or its history tells.
+pub(super) fn cluster_of_chosen(model: &Model) -> Option<Id> {
+    let state = &model.snapshot;
+    let path = state.chosen.as_ref()?;
+    let saved = state.saved.iter().find(|saved| saved.path == *path).map(|saved| saved.cluster_id);
+    let of_dir = || state.dir(path)?.state.says().map(|says| says.cluster_id);
+    let listed = || match state.list.get(&Place::File(path.clone()))?.relation {
+        Relation::Same(_) => model.detect.scope().id(),
+        _ => None,
+    };
+    saved.or_else(of_dir).or_else(listed).filter(|id| *id != Id(0))
+}
+
+/// What is to be said on Review of what the chosen snapshot loses; none where it is shown to lose nothing.
+pub(super) fn loss_warning(model: &Model) -> Option<String> {
+    let state = &model.snapshot;
+    let source = state.list.get(&Place::File(state.chosen.clone()?))?;
+    if source.loss.lost() == Lost::Exactly(0) {
+        return None;
+    }
+    let sentences = match source.loses(state.list.newest.as_ref()) {
+        none if none.is_empty() => "It is not known.".to_string(),
+        some => some.join(" "),
+    };
+    Some(format!("data loss: {}", sentences.trim_end_matches('.')))
 }
 
 /// The operator takes the selected file without a checksum.
@@ -343,7 +392,9 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
         (Action::StopWork, _) if state.saving.is_none() && state.comparing.is_none() => {
             Err("Nothing is being saved or compared.".into())
         }
-        (Action::AskAgain, _) if model.options.places.is_empty() && state.dirs.is_empty() => {
+        (Action::AskAgain, _)
+            if model.options.places.is_empty() && state.dirs.is_empty() && state.journaled.is_empty() =>
+        {
             Err("No place was given to search; o types one.".into())
         }
         (Action::Next, _) => next(model),
@@ -434,6 +485,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             state.files.retain(|f| kept(f) && !in_dir(f));
             let places = model.options.places.clone();
             let mut effects = search(model, places);
+            effects.extend(search_own(model));
             effects.push(super::detect::look_around(model));
             relist(model);
             return effects;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::plan::{
     facts::{FileFacts, Health},
-    ledger::Entries,
+    ledger::{Entries, Horizon, Lost},
     sources::{Kind, Place, Relation, Source, Standing},
     words::natural,
 };
@@ -30,8 +30,17 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     let state = &model.snapshot;
     let list = &state.list;
     match &list.newest {
-        Some(newest) => page.sentence(" ", &format!("Newest state known: {}.", newest.words), Tone::Strong, 2),
+        Some(newest) => {
+            let caveat = list.horizon.caveat().map(|words| format!(" {words}")).unwrap_or_default();
+            page.sentence(" ", &format!("Newest state known: {}.{caveat}", newest.words), Tone::Strong, 2);
+        }
+        None if list.horizon == Horizon::Unsettled => page.say(" The newest state is not known.", Tone::Strong),
         None => page.say(" No source with a known revision yet.", Tone::Strong),
+    }
+    if list.horizon == Horizon::Unsettled
+        && let Some(words) = model.detect.scope().sentence()
+    {
+        page.sentence(" ! ", &format!("{words} Esc, then c chooses one."), Tone::Warn, 3);
     }
     if let Some(words) = &list.differing {
         let words =
@@ -40,6 +49,17 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     }
     if let Some(words) = &list.ahead {
         page.sentence(" ! ", words, Tone::Warn, 3);
+    }
+    if let Some(plan) = state.journaled.first() {
+        let when = plan.at.replace('T', " ");
+        let words = format!(
+            "Plan {} of {} UTC was made from {}, revision {}.",
+            plan.plan,
+            when.get(..16).unwrap_or(&when),
+            plan.path.display(),
+            text::thousands(plan.revision)
+        );
+        page.sentence(" ", &words, Tone::Plain, 2);
     }
     page.gap();
     if list.sources.is_empty() {
@@ -200,12 +220,14 @@ fn said(model: &Model, source: &Source) -> Vec<Said> {
         let unsure = source.loss.entries != Entries::None;
         let tone = if unsure { Tone::Warn } else { Tone::Plain };
         let sentences = source.loses(newest);
-        // the best source is not said to be the newest twice
-        let plain = newest.is_some_and(|n| n.place == source.place) && !unsure;
+        // that nothing newer is known, and what there may be, is said above the list
+        let settled = matches!(source.loss.lost(), Lost::Exactly(_)) || model.snapshot.list.horizon.caveat().is_some();
+        let plain = newest.is_some_and(|n| n.place == source.place) && !unsure && settled;
         out.extend(
             sentences.into_iter().filter(|_| !plain).map(|words| (if unsure { " ! " } else { " " }, tone, words)),
         );
     }
+    out.extend(plans(model, source));
     out.extend(differences(model, source).map(|words| (" ", Tone::Strong, words)));
     let why = source.relation.words();
     match &source.relation {
@@ -231,6 +253,21 @@ fn said(model: &Model, source: &Source) -> Vec<Said> {
     }
     out.extend(source.warnings.iter().map(|words| (" ! ", Tone::Warn, text::sentence(words))));
     out
+}
+
+/// What journals say of the source: which plans were made from it.
+fn plans(model: &Model, source: &Source) -> impl Iterator<Item = Said> {
+    let of = |path: &std::path::Path| source.place == Place::File(path.to_path_buf());
+    let now = file_of(model, source).and_then(|file| Some(file.content.as_ref()?.sha256.as_str()));
+    let said = model.snapshot.journaled.iter().filter(|j| of(&j.path)).map(|j| match now {
+        Some(now) if now != j.sha256 => (
+            " ! ",
+            Tone::Warn,
+            format!("Plan {} was made from this file, which held something else then (another SHA-256).", j.plan),
+        ),
+        _ => (" ", Tone::Plain, format!("Plan {} was made from it.", j.plan)),
+    });
+    said.collect::<Vec<_>>().into_iter()
 }
 
 /// What comparing the source with others showed, in one line each.

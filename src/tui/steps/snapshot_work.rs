@@ -11,7 +11,7 @@ use super::{
     },
     detect::says,
     meter::Meter,
-    snapshot::{Compared, Work, relist},
+    snapshot::{Compared, Journaled, Work, relist},
 };
 use crate::{
     engine::progress::Progress,
@@ -23,7 +23,9 @@ use crate::{
         ledger::{Difference, History},
         sources::{Kin, Place, Saved},
     },
+    recovery::{journal::Event, resume},
     trouble::{Kind, Result as Outcome, Trouble},
+    world::journal::Record,
 };
 
 /// Where a data directory's database lies in it.
@@ -38,6 +40,52 @@ pub(in crate::tui) fn search(model: &mut Model, places: Vec<PathBuf>) -> Vec<Eff
         effects.push(Effect::Find { id, places: vec![place] });
     }
     effects
+}
+
+/// Searches where the wizard saves, and for what earlier runs restored from: both are sources after a new start, too.
+pub(super) fn search_own(model: &mut Model) -> Vec<Effect> {
+    let covered = |model: &Model, path: &Path| {
+        let options = &model.options;
+        options.places.iter().any(|place| place == path || path.parent() == Some(place.as_path()))
+    };
+    let base = model.options.base_dir.clone();
+    let mut effects = Vec::new();
+    if !base.as_os_str().is_empty() && !model.options.places.contains(&base) {
+        effects = search(model, vec![base.clone()]);
+        model.snapshot.own_searches.extend(model.snapshot.searching.last().map(|(id, _)| *id));
+    }
+    let mut files: Vec<PathBuf> = model.snapshot.journaled.iter().map(|j| j.path.clone()).collect();
+    files.retain(|path| !covered(model, path) && path.parent() != Some(base.as_path()));
+    files.retain(|path| model.snapshot.file(path).is_none() && !path.starts_with("s3:"));
+    effects.extend(search(model, files));
+    effects
+}
+
+/// Takes in what the journals of earlier runs say of their sources: those of a plan with this label, or whose members were
+/// at the endpoints that are asked. They are looked for once Snapshot was entered.
+pub(in crate::tui) fn journaled(model: &mut Model, found: &[(PathBuf, Outcome<Vec<Record>>)]) -> Vec<Effect> {
+    let endpoints: Vec<String> = model.detect.rows.iter().map(|row| row.facts.endpoint.clone()).collect();
+    let mut sources: Vec<Journaled> = Vec::new();
+    for records in found.iter().filter_map(|(_, records)| records.as_ref().ok()) {
+        let Some(plan) = resume::last_plan(records) else { continue };
+        let place = |text: &str| crate::plan::url::place(text).unwrap_or_else(|| (text.to_string(), 0));
+        let urls: Vec<_> = plan.members.iter().flat_map(|m| &m.client_urls).map(|url| place(url)).collect();
+        let at_endpoint = endpoints.iter().any(|endpoint| urls.contains(&place(endpoint)));
+        if !at_endpoint && !(model.label_settled && model.label == plan.label) {
+            continue;
+        }
+        let begun = records.iter().rev().find(|record| record.kind == Event::Begun);
+        sources.push(Journaled {
+            path: plan.source.path.clone(),
+            sha256: plan.source.sha256.clone(),
+            revision: plan.source.revision,
+            plan: plan.short_id(),
+            at: begun.map(|record| record.at.clone()).unwrap_or_default(),
+        });
+    }
+    sources.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| a.plan.cmp(&b.plan)));
+    model.snapshot.journaled = sources;
+    if model.snapshot.entered { search_own(model) } else { Vec::new() }
 }
 
 /// Begins anew what was under way when the wizard was left.
@@ -75,10 +123,16 @@ pub(in crate::tui) fn found(model: &mut Model, id: u64, result: Outcome<Vec<File
     let state = &mut model.snapshot;
     let Some(at) = state.searching.iter().position(|(s, _)| *s == id) else { return Vec::new() };
     let (_, place) = state.searching.remove(at);
+    let own = state.own_searches.iter().position(|own| *own == id).map(|at| state.own_searches.remove(at)).is_some();
     let mut effects = Vec::new();
     match result {
-        Ok(files) => {
-            let none = files.is_empty();
+        // it is made with the first snapshot
+        Err(_) if own => {}
+        Ok(mut files) => {
+            if own {
+                files.retain(|file| dir_of(&file.path).is_none());
+            }
+            let none = files.is_empty() && !own;
             let first = files.first().map(|f| f.path.clone());
             let new: Vec<FileFacts> = files.into_iter().filter(|f| state.file(&f.path).is_none()).collect();
             let dirs: Vec<PathBuf> = new.iter().filter_map(|f| Some(dir_of(&f.path)?.to_path_buf())).collect();
@@ -103,7 +157,11 @@ pub(in crate::tui) fn found(model: &mut Model, id: u64, result: Outcome<Vec<File
         }
         Err(trouble) => {
             let text = trouble.to_string().replace("\n  ", "; ");
-            model.snapshot.unsearched.push(text);
+            let journaled = model.snapshot.journaled.iter().find(|j| j.path == place);
+            model.snapshot.unsearched.push(match journaled {
+                Some(j) => format!("Plan {} was made from revision {}: {text}", j.plan, j.revision),
+                None => text,
+            });
         }
     }
     model.snapshot.unsearched.dedup();

@@ -1,6 +1,7 @@
 //! The table: cells, pastes, corrections, certificates, bumps and what a restore does besides.
 
 use super::*;
+use crate::tui::steps::members::Choice;
 
 #[test]
 fn the_slip_of_etcds_recovery_page_is_named_while_typing_and_x_takes_the_correction() {
@@ -294,4 +295,35 @@ fn bumps_are_taken_in_the_forms_people_write() {
     for wrong in ["1e99", "many", "-1", "99999999999999999999"] {
         assert!(crate::tui::steps::members::set_bump(&mut model, wrong).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn learners_are_named_on_review_and_kept_with_a_key() {
+    let mut model = with_file(Health::Verified);
+    for facts in &mut model.snapshot.files {
+        let learner = KnownMember { is_learner: true, ..member(4) };
+        facts.content.as_mut().unwrap().members.push(learner);
+    }
+    press(&mut model, KeyCode::Enter);
+    char(&mut model, 'n');
+    let names = |model: &Model| model.members.rows.iter().map(|r| r.text(Column::Name).to_string()).collect::<Vec<_>>();
+    assert_eq!(names(&model), ["m1", "m2", "m3"]);
+    let warned = |model: &Model| model.review.warnings.iter().any(|p| p.text.starts_with("m4 is a learner"));
+    let mut left = model.clone();
+    char(&mut left, 'n');
+    assert!(warned(&left), "{:?}", left.review.warnings);
+    let choice = Choice::Learners;
+    let at = model.members.rows.len() + model.members.choices.iter().position(|c| *c == choice).unwrap();
+    (0..at).for_each(|_| drop(press(&mut model, KeyCode::Down)));
+    assert!(screen(&model, 120, 40).contains("m4: left out"), "{}", screen(&model, 120, 40));
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(
+        (names(&model), model.members.choice()),
+        (["m1", "m2", "m3", "m4"].map(String::from).to_vec(), Some(choice))
+    );
+    let mut kept = model.clone();
+    char(&mut kept, 'n');
+    assert!(!warned(&kept) && kept.review.plan.as_ref().unwrap().members.len() == 4);
+    press(&mut model, KeyCode::Enter);
+    assert_eq!((names(&model), model.members.choice()), (["m1", "m2", "m3"].map(String::from).to_vec(), Some(choice)));
 }

@@ -98,3 +98,80 @@ fn a_saved_snapshot_is_chosen_and_one_that_failed_is_not_listed() {
     send(&mut model, Msg::Saved { id, result: Ok(saved) });
     assert_eq!(model.snapshot.chosen, Some(into));
 }
+
+#[test]
+fn what_the_wizard_saved_is_found_again_and_what_it_restored_is_not() {
+    let mut model = lost();
+    let effects = char(&mut model, 'n');
+    let [Effect::Find { .. }, Effect::Find { id, places }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(places, &[PathBuf::from("/new")], "where snapshots are saved");
+    let mut absent = model.clone();
+    send(&mut absent, Msg::Found { id: *id, result: Err(Trouble::new(Kind::Input, "/new is not there")) });
+    assert!(absent.snapshot.unsearched.is_empty(), "it is made with the first snapshot");
+    send(&mut absent, Msg::Found { id: *id, result: Ok(Vec::new()) });
+    assert!(absent.snapshot.unsearched.is_empty());
+    let at = |path: &str| FileFacts { path: path.into(), ..file("x", Health::Unread) };
+    let found = vec![at("/new/prod-20261122-0312.db"), at("/new/m1.etcd/member/snap/db")];
+    let effects = send(&mut model, Msg::Found { id: *id, result: Ok(found) });
+    assert!(!effects.iter().any(|e| matches!(e, Effect::Look { .. })), "{effects:?}");
+    let paths: Vec<_> = model.snapshot.files.iter().map(|f| f.path.display().to_string()).collect();
+    assert_eq!(paths, ["/new/prod-20261122-0312.db"]);
+}
+
+#[test]
+fn the_source_in_the_journal_is_known_after_a_new_start() {
+    let plan = at_review().review.plan.unwrap();
+    let of = |label: &str, url: &str, path: &str| {
+        let mut plan = plan.clone();
+        (plan.label, plan.source.path) = (label.into(), path.into());
+        plan.members.iter_mut().for_each(|m| m.client_urls = vec![url.into()]);
+        (PathBuf::from(format!("/state/{label}.journal")), Ok(vec![begun_record(&plan, "InPlace")]))
+    };
+    let (ours, theirs) = ("10.0.0.1:2379", "http://10.9.9.9:2379");
+    let found = || {
+        vec![
+            of("prod", theirs, "/saved/by-label.db"),
+            of("old-name", ours, "/saved/by-url.db"),
+            of("staging", theirs, "/saved/other.db"),
+            of("here", ours, "/new/in-data-root.db"),
+        ]
+    };
+    let searched = |effects: &[Effect]| -> Vec<String> {
+        let place = |e: &Effect| match e {
+            Effect::Find { places, .. } => places.first().map(|p| p.display().to_string()),
+            _ => None,
+        };
+        effects.iter().filter_map(place).collect()
+    };
+    let (mut model, effects) = started();
+    let id = effects.iter().find_map(|e| match e {
+        Effect::Journals { id, .. } => Some(*id),
+        _ => None,
+    });
+    for (id, _) in asks(&effects) {
+        send(&mut model, Msg::Answered { id, answer: silent() });
+    }
+    let mut late = model.clone();
+    assert_eq!(send(&mut model, Msg::Journals { id: id.unwrap(), found: found() }), []);
+    press(&mut model, KeyCode::Esc);
+    let effects = char(&mut model, 'n');
+    let wanted = ["/backup", "/new", "/saved/by-url.db", "/saved/by-label.db"];
+    let sorted = |mut places: Vec<String>| {
+        places.sort();
+        places
+    };
+    assert_eq!(sorted(searched(&effects)), sorted(wanted.map(String::from).to_vec()));
+    // the journals may be read only after the step was entered
+    char(&mut late, 'n');
+    let effects = send(&mut late, Msg::Journals { id: id.unwrap(), found: found() });
+    assert!(searched(&effects).contains(&"/saved/by-label.db".to_string()), "{effects:?}");
+    // what is there is listed with its plan; what is gone is said with the revision that it had
+    let id_of = |model: &Model, path: &str| model.snapshot.searching.iter().find(|(_, p)| p.ends_with(path)).unwrap().0;
+    let there = FileFacts { path: "/saved/by-label.db".into(), ..file("x", Health::Verified) };
+    let (here, gone) = (id_of(&model, "by-label.db"), id_of(&model, "by-url.db"));
+    send(&mut model, Msg::Found { id: here, result: Ok(vec![there]) });
+    send(&mut model, Msg::Found { id: gone, result: Err(Trouble::new(Kind::Input, "no such file")) });
+    assert!(model.snapshot.unsearched.iter().any(|words| words.contains("revision 90")), "{:?}", model.snapshot);
+    let shown = screen(&model, 120, 40);
+    assert!(shown.contains("was made from it."), "{shown}");
+}

@@ -26,6 +26,8 @@ pub enum Choice {
     Bump,
     /// Whether what was skipped is marked as compacted.
     Compacted,
+    /// Whether learners of the snapshot become voters.
+    Learners,
     /// Something beyond a plain restore.
     Extra(Extra),
 }
@@ -113,6 +115,8 @@ pub struct State {
     pub config: Vec<prefill::Flag>,
     /// What filling the table left to say.
     pub notes: Vec<String>,
+    /// The learners of the snapshot, each with its row.
+    pub learners: Vec<Row>,
     /// What was pasted and waits for a yes.
     pub pasted: Option<Pasted>,
 }
@@ -143,6 +147,23 @@ impl State {
         self.choices.get(self.at.checked_sub(self.rows.len())?).copied()
     }
 
+    /// True while every learner of the snapshot has a row.
+    pub fn keeps_learners(&self) -> bool {
+        self.learners.iter().all(|learner| self.rows.iter().any(|row| same_member(row, learner)))
+    }
+
+    /// Puts the learners of the snapshot into the table, or takes them out of it again.
+    pub(super) fn turn_learners(&mut self) {
+        let keeps = self.keeps_learners();
+        self.keep();
+        let learners = std::mem::take(&mut self.learners);
+        self.rows.retain(|row| !learners.iter().any(|learner| same_member(row, learner)));
+        if !keeps {
+            self.rows.extend(learners.iter().cloned());
+        }
+        self.learners = learners;
+    }
+
     pub(super) fn lines(&self) -> usize {
         self.rows.len() + self.choices.len()
     }
@@ -154,4 +175,9 @@ impl State {
         }
         self.touched = true;
     }
+}
+
+/// Whether two rows are of one member: by its name.
+fn same_member(row: &Row, other: &Row) -> bool {
+    row.text(Column::Name) == other.text(Column::Name)
 }
