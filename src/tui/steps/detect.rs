@@ -13,7 +13,7 @@ use crate::etcd::membership::Id;
 use crate::plan::{
     facts::{Answer, Around, EndpointFacts, Hashed, MemberSays, config::ConfigFacts, disk::DirFacts},
     prefill,
-    scope::{Belongs, Evidence, Scope},
+    scope::{self, Belongs, Scope},
     survey::{self, Question},
     verdict::{Evidence, Finding, Gate, KnownState, Newer, verdict},
 };
@@ -73,7 +73,7 @@ impl State {
 
     /// Which cluster is meant, of those that were seen.
     pub fn scope(&self) -> Scope {
-        Scope::new(&Evidence {
+        Scope::new(&scope::Evidence {
             facts: &self.facts(),
             typed: true,
             dirs: &self.dirs,
