@@ -171,13 +171,12 @@ pub(super) fn of_file(document: &Value, from: &str, notes: &mut Vec<String>) -> 
     if !flagless.is_empty() {
         notes.push(format!("{} is left out: no flag of etcd says the same", all(&flagless)));
     }
-    if let Some(retention) = get(&found, "auto-compaction-retention").filter(|retention| *retention != "0") {
-        if get(&found, "auto-compaction-mode").is_none() {
-            notes.push(format!(
-                "auto-compaction-retention: {retention} without auto-compaction-mode compacts nothing in a file of etcd 3.4 \
-                 and 3.5; as a flag it is periodic, as with 3.6 and later"
-            ));
-        }
+    let retention = get(&found, "auto-compaction-retention").filter(|retention| *retention != "0");
+    if let (Some(retention), None) = (retention, get(&found, "auto-compaction-mode")) {
+        notes.push(format!(
+            "auto-compaction-retention: {retention} without auto-compaction-mode compacts nothing in a file of etcd 3.4 and \
+             3.5; as a flag it is periodic, as with 3.6 and later"
+        ));
     }
     found
 }

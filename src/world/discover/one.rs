@@ -135,7 +135,7 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, text: &str) -> std:
         return Err(NotOne::Empty);
     }
     let first_of = |places: &[&str]| places.first().map(ToString::to_string).unwrap_or_default();
-    let (mut facts, usual) = if lines.iter().any(|line| *line == "[Service]") || base.ends_with(".service") {
+    let (mut facts, usual) = if lines.contains(&"[Service]") || base.ends_with(".service") {
         let name = if base.ends_with(".service") { base } else { "etcd.service".into() };
         (unit(tree, host, path, &name, text)?, format!("/etc/systemd/system/{name}"))
     } else if text.starts_with("#!") {
@@ -249,7 +249,7 @@ fn structured(
             && !["name", "debug", "version", "logger", "metrics", "discovery", "proxy", "cors"].contains(&key.as_str())
     };
     let (own, others): (Vec<&String>, Vec<&String>) = keys.iter().partition(|key| flags::is_key(key));
-    let is_etcds = own.iter().any(|key| telling(key)) || (others.is_empty() && !own.is_empty());
+    let is_etcds = own.iter().any(telling) || (others.is_empty() && !own.is_empty());
     if document.is_array() || !is_etcds {
         return Err(NotOne::Keys(others.into_iter().take(3).cloned().collect()));
     }
