@@ -729,7 +729,8 @@ fn a_start_after_an_unfinished_run_goes_on_with_its_very_plan() {
     assert_eq!(*world.restored.lock().unwrap(), ["m1", "m2", "m3"], "m1 and m2 are not built again");
     assert!(w.model().restore.complete(), "{}", w.screen(80, 24));
     let again = Headless::new(Model::new(options(), "REAL"), world);
-    assert_eq!(again.model().overlay, None, "it is at its end");
+    assert!(again.model().unfinished.runs.is_empty(), "it is at its end");
+    assert_eq!(again.model().unfinished.in_place(), Some(&plan), "and waits to be launched and verified");
 }
 
 #[test]

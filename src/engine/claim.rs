@@ -42,7 +42,7 @@ pub struct Claim(Vec<(PathBuf, File)>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotClaimed {
     /// The run that has the directory, where its lock says so.
-    pub by: Option<Run>,
+    pub by: Option<Box<Run>>,
     /// The refusal, for people.
     pub trouble: Trouble,
 }
@@ -148,7 +148,7 @@ fn taken(file: &File, target: &Path) -> NotClaimed {
     let mut again = file;
     let _ = again.rewind();
     let trouble = Trouble::new(Kind::Refused, format!("somebody else works on {}", target.display()));
-    let by = read(file).map(|held| held.run);
+    let by = read(file).map(|held| Box::new(held.run));
     let trouble = match &by {
         Some(run) => trouble
             .why(format!(
@@ -204,7 +204,7 @@ mod tests {
         // Made meanwhile, as the first would make it.
         fs::create_dir_all(target.parent().unwrap()).unwrap();
         let refused = Claim::take(&run("ben@desk"), std::slice::from_ref(&target), None).unwrap_err();
-        assert_eq!(refused.by, Some(run("anna@laptop")), "whose it is, is a value");
+        assert_eq!(refused.by.as_deref(), Some(&run("anna@laptop")), "whose it is, is a value");
         let refused = refused.trouble.to_string();
         for word in ["somebody else works on", "anna@laptop", "since 2026-11-22T03:12:05Z", "plan 77aa02c1"] {
             assert!(refused.contains(word), "{word:?} is not in {refused}");
