@@ -261,7 +261,7 @@ fn text(finding: &Finding, facts: &[EndpointFacts], around: &Around, scope: &Sco
     let line = |dir: &DirFacts| {
         let from = if dir.learned_from.is_empty() { String::new() } else { format!(" (from {})", dir.learned_from) };
         let copy = copies::clause(dir, &around.dirs);
-        format!("\n  {}{from}: {}{copy}", dir.data_dir.display(), dir.words())
+        format!("\n  {}{copy}{from}: {}", dir.data_dir.display(), dir.words())
     };
     let (others, own): (Vec<&DirFacts>, Vec<&DirFacts>) =
         around.dirs.iter().partition(|dir| scope.of_dir(dir) == Belongs::Other);
@@ -356,11 +356,11 @@ fn as_json(finding: &Finding, facts: &[EndpointFacts], around: &Around, scope: &
         "clusters": scope.clusters,
         "dirs": around.dirs.iter().map(|dir| dir_json(dir, around, scope)).collect::<Vec<_>>(),
         "configurations": around.configs.iter().map(|config| config_json(config, around, scope)).collect::<Vec<_>>(),
-        "endpoints": facts.iter().map(|f| endpoint_json(f, facts)).collect::<Vec<_>>(),
+        "endpoints": facts.iter().map(|f| endpoint_json(f, facts, scope)).collect::<Vec<_>>(),
     })
 }
 
-fn endpoint_json(fact: &EndpointFacts, facts: &[EndpointFacts]) -> Value {
+fn endpoint_json(fact: &EndpointFacts, facts: &[EndpointFacts], scope: &Scope) -> Value {
     let mut value = match &fact.answer {
         Answer::Asking => json!({ "answers": false }),
         Answer::Silent { why, details } => json!({ "answers": false, "why": why, "details": details }),
@@ -369,6 +369,9 @@ fn endpoint_json(fact: &EndpointFacts, facts: &[EndpointFacts]) -> Value {
     if let Some(object) = value.as_object_mut() {
         object.insert("endpoint".into(), fact.endpoint.clone().into());
         object.insert("name".into(), name(fact, facts).into());
+        if let Some(says) = says(fact) {
+            object.insert("belongs".into(), json!(scope.of_cluster(says.cluster_id)));
+        }
     }
     value
 }

@@ -92,15 +92,13 @@ pub fn newer<'a>(dir: &DirFacts, dirs: &'a [DirFacts]) -> Option<&'a DirFacts> {
     (compare(dir, newest) == Age::Older).then_some(newest)
 }
 
-/// How a directory compares with its member's others, in a clause to add to its own; empty where there are none.
+/// How a directory compares with its member's others, in brackets to put behind its path; empty where there are none.
 pub fn clause(dir: &DirFacts, dirs: &[DirFacts]) -> String {
     match (among(dir, dirs), newer(dir, dirs)) {
-        (_, Some(newer)) => {
-            format!("; an OLDER copy of this member's data, {} is newer", newer.data_dir.display())
-        }
-        (Some(Age::Newer), _) => "; the newest copy of this member's data".into(),
-        (Some(Age::Same), _) => "; another directory holds the same".into(),
-        (Some(Age::Unknown), _) => "; whether another directory of this member is newer cannot be read".into(),
+        (_, Some(newer)) => format!(" (an OLDER copy: {} is newer)", newer.data_dir.display()),
+        (Some(Age::Newer), _) => " (the newest copy)".into(),
+        (Some(Age::Same), _) => " (another directory holds the same)".into(),
+        (Some(Age::Unknown), _) => " (whether another copy is newer cannot be read)".into(),
         _ => String::new(),
     }
 }

@@ -292,7 +292,7 @@ pub fn two_clusters_on_one_machine(server: &Server) {
         said["endpoints"][0]["cluster_id"].as_str().unwrap().to_string()
     });
     let dirs = [&main, &events].map(|c| c.members[0].data_dir.display().to_string());
-    [&main, &events].map(|c| c.members[0].signal(Signal::STOP));
+    [&main, &events].iter().for_each(|c| c.members[0].signal(Signal::STOP));
     let look = |args: &[&str]| -> Value {
         let output = requorum(["probe", "-w", "json"]).args(args).output().unwrap();
         serde_json::from_slice(&output.stdout).unwrap()
@@ -332,5 +332,5 @@ pub fn two_clusters_on_one_machine(server: &Server) {
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
     let (own, others) = text.split_once("Of another cluster than the one asked for").unwrap();
     assert!(own.contains(&dirs[0]) && !own.contains(&dirs[1]) && others.contains(&dirs[1]), "{text}");
-    [&main, &events].map(|c| c.members[0].signal(Signal::CONT));
+    [&main, &events].iter().for_each(|c| c.members[0].signal(Signal::CONT));
 }

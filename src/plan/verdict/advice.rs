@@ -276,7 +276,7 @@ fn copies_advice<'a>(silent: &'a Silent<'_>) -> impl Iterator<Item = String> + u
                 "The process has an OLDER copy of {name}'s data ({}): {path} is newer ({reach}). Stop that process before it serves.",
                 reach_words(held)
             ),
-            (_, Age::Older) => format!("{path} is an OLDER copy of {name}'s data ({reach}): start no etcd on it."),
+            (_, Age::Older) => format!("Start no etcd on {path}: it is an OLDER copy of {name}'s data ({reach})."),
             (_, Age::Same) => format!("{path} holds the same data of {name}: start one etcd only, on one of the two."),
             (Fate::Whole(chosen), Age::Unknown) => format!(
                 "How far {path} goes cannot be read. If it is newer than {}, {name} would forget what it acknowledged: find out first.",

@@ -339,7 +339,7 @@ fn the_newest_copy_decides_whatever_the_order() {
             copy("/a", 80, true, false),
             copy("/b", 90, true, false),
             start("/b"),
-            "/a is an OLDER copy",
+            "Start no etcd on /a: it is an OLDER copy",
         ),
         ("equal ones", copy("/a", 90, true, false), copy("/b", 90, true, false), start("/a"), "/b holds the same"),
         (
@@ -347,7 +347,7 @@ fn the_newest_copy_decides_whatever_the_order() {
             copy("/a", 80, false, false),
             copy("/b", 90, true, false),
             start("/b"),
-            "/a is an OLDER",
+            "Start no etcd on /a: it is an OLDER",
         ),
         (
             "a newer broken one",
@@ -363,13 +363,19 @@ fn the_newest_copy_decides_whatever_the_order() {
             start("/b"),
             "How far /a goes cannot be read",
         ),
-        ("two broken ones", copy("/a", 80, false, false), copy("/b", 90, false, false), broken, "/a is an OLDER copy"),
+        (
+            "two broken ones",
+            copy("/a", 80, false, false),
+            copy("/b", 90, false, false),
+            broken,
+            "Start no etcd on /a: it is an OLDER copy",
+        ),
         (
             "an older one in reserve",
             copy("/a", 80, true, false),
             copy("/b", 90, true, true),
             held.clone(),
-            "/a is an OLDER copy",
+            "Start no etcd on /a: it is an OLDER copy",
         ),
         (
             "an etcd on the older one",

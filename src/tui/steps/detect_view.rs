@@ -30,7 +30,7 @@ pub(super) fn details(model: &Model) -> (String, Vec<String>) {
         let from = if dir.learned_from.is_empty() { String::new() } else { format!(" (from {})", dir.learned_from) };
         let other = if scope.of_dir(dir) == Belongs::Other { "of ANOTHER cluster: " } else { "" };
         let copy = copies::clause(dir, &model.detect.dirs);
-        lines.push(format!("  {}{from}: {other}{}{copy}", dir.data_dir.display(), dir.words()));
+        lines.push(format!("  {}{copy}{from}: {other}{}", dir.data_dir.display(), dir.words()));
     }
     let finding = model.detect.finding();
     if !finding.rule.is_empty() {
@@ -239,18 +239,17 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     // two at most: the advice below counts more
     let dirs = state.own_dirs();
     for dir in dirs.iter().take(2) {
-        let words = format!("{}{}", dir.words(), copies::clause(dir, &state.dirs));
-        page.sentence("   ", &format!("On this machine, {}: {words}", dir.data_dir.display()), Tone::Plain, 2);
-    }
-    match dirs.len() {
-        0 => {}
-        1 | 2 => page.gap(),
-        n => page.sentence("   ", &format!("and {} more directories (⏎ lists them)", n - 2), Tone::Faint, 1),
+        let place = format!("{}{}", dir.data_dir.display(), copies::clause(dir, &state.dirs));
+        page.sentence("   ", &format!("On this machine, {place}: {}", dir.words()), Tone::Plain, 2);
     }
     let others: Vec<String> = scope.others().map(|c| c.words()).collect();
     if !others.is_empty() {
-        let words = format!("Another cluster was seen, which is not the one asked for: {}.", others.join("; "));
-        page.sentence("   ", &words, Tone::Faint, 1);
+        page.sentence("   ", &format!("Of another cluster, not counted: {}.", others.join("; ")), Tone::Faint, 1);
+    }
+    match dirs.len() {
+        0 if others.is_empty() => {}
+        0..=2 => page.gap(),
+        n => page.sentence("   ", &format!("and {} more directories (⏎ lists them)", n - 2), Tone::Faint, 1),
     }
     for advice in &finding.advice {
         page.sentence(" · ", advice, Tone::Plain, 3);
