@@ -72,6 +72,8 @@ pub struct Problem {
     pub text: String,
     /// The whole cell's text with the mistake corrected, where that can be told.
     pub fix: Option<String>,
+    /// What must be typed to go on all the same, where that is possible.
+    pub lift: Option<String>,
 }
 
 impl fmt::Display for Problem {
@@ -83,12 +85,24 @@ impl fmt::Display for Problem {
 impl Problem {
     /// A problem that stops the plan.
     pub fn error(row: Option<usize>, column: Option<Column>, text: impl Into<String>) -> Self {
-        Problem { row, column, severity: Severity::Error, text: text.into(), fix: None }
+        Problem { row, column, severity: Severity::Error, text: text.into(), fix: None, lift: None }
     }
 
     /// A problem that is worth a look.
     pub fn warning(row: Option<usize>, column: Option<Column>, text: impl Into<String>) -> Self {
         Problem { severity: Severity::Warning, ..Problem::error(row, column, text) }
+    }
+
+    /// Adds what must be typed to go on all the same.
+    #[must_use]
+    pub fn lifted_by(mut self, lift: Option<String>) -> Self {
+        self.lift = lift;
+        self
+    }
+
+    /// True where no plan is made as long as it is there: it cannot be overridden.
+    pub fn is_final(&self) -> bool {
+        self.severity == Severity::Error && self.lift.is_none()
     }
 
     /// Adds the cell's corrected text.

@@ -64,7 +64,7 @@ pub fn questions(plan: &Plan, seen: &Observed) -> Vec<Question> {
     }
     let bumped = plan.bump_revision > 0 && plan.mark_compacted && seen.old_watch == Watched::NotAsked;
     if let Some((_, seen, _)) = ours.first().filter(|_| bumped && whole) {
-        out.push(Question::Watch(seen.endpoint.clone(), plan.source.revision));
+        out.push(Question::Watch(seen.endpoint.clone(), plan.last_known_revision()));
     }
     if out.is_empty() && seen.canary == Canary::Waits && all_else_is_right(plan, seen) {
         out.push(Question::Canary(ours.iter().map(|(_, seen, _)| seen.endpoint.clone()).collect()));

@@ -29,7 +29,7 @@ fn member(n: u64) -> KnownMember {
 }
 
 fn old() -> Old {
-    Old { members: (1..=3).map(member).collect(), clusters: vec![OLD], endpoints: Vec::new() }
+    Old { members: (1..=3).map(member).collect(), clusters: vec![OLD], endpoints: Vec::new(), removed: Vec::new() }
 }
 
 /// Knocks with `heard` at those doors whose URL contains the first word; nobody is at the others.
@@ -41,7 +41,7 @@ fn heard(plan: &Plan, old: &Old, said: &[(&str, Heard)]) -> Seen {
 }
 
 fn etcd(cluster: Id) -> Heard {
-    Heard::Etcd { cluster: Some(cluster), member: Some(Id(2)), version: "3.5.30".into() }
+    Heard::Etcd { cluster: Some(cluster), member: Some(Id(2)), version: "3.5.30".into(), revision: None }
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn what_is_heard_blocks_warns_or_is_nothing() {
         (Heard::Nobody, somebody(), Some(Some("m2@127.0.0.32"))),
         (etcd(Id(0x777)), Heard::Nobody, Some(Some("m2@127.0.0.32"))),
         (
-            Heard::Etcd { cluster: None, member: None, version: "3.5.1".into() },
+            Heard::Etcd { cluster: None, member: None, version: "3.5.1".into(), revision: None },
             Heard::Nobody,
             Some(Some("m2@127.0.0.32")),
         ),
@@ -227,7 +227,10 @@ fn held_directories_block_and_automation_is_listed_with_its_pause() {
     let mut one = heard(
         &plan,
         &old,
-        &[("32:2379", Heard::Etcd { cluster: Some(OLD), member: Some(Id(99)), version: String::new() })],
+        &[(
+            "32:2379",
+            Heard::Etcd { cluster: Some(OLD), member: Some(Id(99)), version: String::new(), revision: None },
+        )],
     );
     one.configs = unit(ConfigKind::Process, true, lives(OLD)).configs;
     let one = fences(&plan, &old, &one);

@@ -25,7 +25,12 @@ use super::{
     members::{self, draft},
 };
 use crate::{
-    plan::{Plan, build, file, halt::Halt, table::Problem},
+    plan::{
+        Plan, build, file,
+        halt::Halt,
+        revisions::{Risk, risk},
+        table::{Problem, Severity},
+    },
     recovery::journal,
 };
 
@@ -67,7 +72,11 @@ pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
             }
             model.review.warnings = built.warnings;
             model.review.warnings.extend(used_token(model, &built.plan));
-            model.review.warnings.extend(members::unbumped(model).map(|text| Problem::warning(None, None, text)));
+            model.review.warnings.extend(members::too_small(model).map(|text| Problem::warning(None, None, text)));
+            // These are among what is in the way, where the override is typed.
+            let twice = matches!(risk(&built.plan, &built.plan.revisions.clients), Risk::Twice { .. });
+            let fenced = |p: &Problem| p.severity == Severity::Error || p.lift.is_some() && twice;
+            model.review.warnings.retain(|problem| !fenced(problem));
             model.review.plan = Some(built.plan);
         }
         Err(problems) => {
