@@ -7,7 +7,7 @@ pub(crate) mod tests;
 
 use super::{
     Member, Options, Plan, Revisions, Source, certs,
-    facts::{FileFacts, Health},
+    facts::{Content, FileFacts, Health},
     fence::{Old, token::Shared},
     glyphs, revisions,
     table::{self, Column, Origin, Problem, Row},
@@ -98,11 +98,7 @@ pub fn build(draft: &Draft) -> Result<Built, Vec<Problem>> {
         },
         bump_revision: draft.bump_revision,
         mark_compacted: draft.mark_compacted,
-        revisions: Revisions {
-            clients: revisions::clients(content),
-            newest: draft.revisions.newest.clone().filter(|known| known.revision > content.revision),
-            complete: draft.revisions.complete,
-        },
+        revisions: known(draft, content),
         options: draft.options.clone(),
         cluster_id,
         members,
@@ -110,6 +106,17 @@ pub fn build(draft: &Draft) -> Result<Built, Vec<Problem>> {
     problems.extend(shared(draft, &plan));
     problems.extend(reused(&plan));
     Ok(Built { plan, warnings: problems })
+}
+
+/// What a plan keeps of the old cluster's revisions: nothing, where it matters to no client that is known and nothing is
+/// skipped.
+fn known(draft: &Draft, content: &Content) -> Revisions {
+    let clients = revisions::clients(content);
+    if clients.is_empty() && draft.bump_revision == 0 {
+        return Revisions::default();
+    }
+    let newest = draft.revisions.newest.clone().filter(|known| known.revision > content.revision);
+    Revisions { clients, newest, complete: draft.revisions.complete }
 }
 
 /// Everything that is known of the old cluster.

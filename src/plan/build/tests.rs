@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use super::*;
-use crate::plan::{facts::Content, table::Severity};
+use crate::plan::table::Severity;
 
 pub(crate) fn draft() -> Draft {
     let content = Content { sha256: "9f3c11aa".repeat(8), revision: 83_799, keys: 4_112, ..Content::default() };

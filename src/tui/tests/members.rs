@@ -1,6 +1,7 @@
 //! The table: cells, pastes, corrections, certificates, bumps and what a restore does besides.
 
 use super::*;
+use crate::{plan::table, tui::steps::members};
 
 #[test]
 fn the_slip_of_etcds_recovery_page_is_named_while_typing_and_x_takes_the_correction() {
