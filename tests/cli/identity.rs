@@ -64,7 +64,9 @@ fn the_old_token_is_refused_and_can_be_overridden() {
     let new = ["--initial-cluster", OLD, "--initial-cluster-token", "prod-2"];
     let said = ended(&plan(dir.path(), "token-prod.db", &new), 0, &["members of the old cluster cannot join it"]);
     assert!(!said.contains("Warning"), "{said}");
-    ended(&plan(&dir.path().join("more"), "token-prod.db", &[&new[..], &["--override", &lift]].concat()), 4, &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let useless = [&new[..], &["--override", &lift]].concat();
+    ended(&plan(dir.path(), "token-prod.db", &useless), 0, &["nothing is in the way that --override"]);
 }
 
 #[test]

@@ -25,7 +25,7 @@ use requorum::{
             config::{Automation, ConfigFacts, ConfigKind, Origin, Setting},
             disk::{DirFacts, DirSays, DirState, Held},
             host::{HostFacts, Place, PlaceState, Root},
-            started::{Canary, Data, Kubernetes, Lease, PlannedHash, Told},
+            started::{Canary, Data, Kubernetes, Lease, PlannedHash, Told, Watched},
         },
         fence::{Door, Heard, Kind as DoorKind},
         halt::Halt,
@@ -269,6 +269,14 @@ impl World for Fake {
     fn canary(&self, endpoints: &[String], key: &str, _value: &str) -> Canary {
         self.canaries.lock().unwrap().push(key.into());
         Canary::Done { key: key.into(), revision: 83_800, read: endpoints.to_vec(), watched: true }
+    }
+
+    fn watch_from(&self, endpoint: &str, revision: i64) -> Watched {
+        match self.plan.lock().unwrap().as_ref().map(|plan| (plan.mark_compacted, plan.expected_revision())) {
+            Some((true, first)) if revision <= first => Watched::Compacted(first),
+            Some(_) => Watched::Open,
+            None => Watched::Failed(format!("{endpoint} is not restored")),
+        }
     }
 
     fn planned_hash(&self, _plan: &Plan, compacted: i64, _watch: &mut Watch<'_>) -> Result<PlannedHash> {

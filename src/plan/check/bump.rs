@@ -68,21 +68,41 @@ pub(super) fn bump(case: Case<'_>, data: &Told<Data>) -> Option<Check> {
                 Outcome::Pass,
                 format!("none, and none is needed: no write after revision {from} can have been acknowledged"),
             ),
-            // What the watch shows is said there.
-            (_, Watched::Open) => cure(
-                case,
-                check(Outcome::Unknown, format!("revisions begin at {from}, and older ones are not refused")),
-            ),
-            _ => check(
-                Outcome::Pass,
-                format!(
-                    "revisions begin at {from}: {names} clients that know one up to it list again; the last one known of the \
-                     old cluster is {}",
-                    shown(plan.last_known_revision())
-                ),
-            ),
+            (_, watched) => skipped(case, &names, watched),
         },
     })
+}
+
+/// A bump that is large enough by what is known: whether older revisions are refused is seen by a watch.
+fn skipped(case: Case<'_>, names: &str, watched: &Watched) -> Check {
+    let (from, last) = (shown(case.plan.expected_revision()), case.plan.last_known_revision());
+    let check = |outcome, words: String| Check::new(Topic::Bump, outcome, words);
+    match watched {
+        Watched::Compacted(at) if *at >= last => check(
+            Outcome::Pass,
+            format!(
+                "revisions begin at {from}: {names} clients that know one up to {} list again; the last one known of the old \
+                 cluster is {}",
+                shown(*at),
+                shown(last)
+            ),
+        ),
+        Watched::Compacted(_) | Watched::Open => cure(
+            case,
+            check(
+                Outcome::Fail,
+                format!(
+                    "revisions begin at {from}, and a watch from {}, which the old cluster gave out, is not ended",
+                    shown(last)
+                ),
+            ),
+        ),
+        Watched::NotAsked => check(Outcome::NotYet, format!("revisions begin at {from}; no older watch was tried")),
+        Watched::Failed(why) => {
+            let words = format!("revisions begin at {from}; whether older watches are ended is not known: {why}");
+            check(Outcome::Unknown, words)
+        }
+    }
 }
 
 /// What heals stale clients, tried with real API servers and informers: none had to be restarted.
@@ -136,9 +156,7 @@ mod tests {
             ("enough", plan(DOCUMENTED, &[Kubernetes], beyond, false), Told::Not, Some(Outcome::Pass), 0),
         ] {
             let mut seen = tests::good(&plan);
-            if plan.bump_revision > 0 {
-                seen.old_watch = Watched::Compacted(plan.expected_revision());
-            }
+            seen.old_watch = Watched::Compacted(plan.expected_revision());
             let proof = check(&plan, &seen, &data);
             assert_eq!(proof.check(Topic::Bump).map(|check| check.outcome), outcome, "{what}");
             assert_eq!(proof.verdict.exit_code(), code, "{what}: {}", proof.sentence);
@@ -147,6 +165,26 @@ mod tests {
                 let todo = &proof.check(Topic::Bump).unwrap().todo;
                 assert!(todo[0].contains("--bump-revision 1000000000 --mark-compacted"), "{todo:?}");
             }
+        }
+    }
+    #[test]
+    fn a_bump_is_right_only_where_an_old_watch_is_ended() {
+        let plan = plan(DOCUMENTED, &[Client::Kubernetes], Some(90_000), false);
+        let first = plan.expected_revision();
+        for (watched, outcome, code) in [
+            (Watched::Compacted(first), Outcome::Pass, 0),
+            (Watched::Compacted(first + 500), Outcome::Pass, 0),
+            (Watched::Compacted(89_999), Outcome::Fail, 16),
+            (Watched::Open, Outcome::Fail, 16),
+            (Watched::NotAsked, Outcome::NotYet, 17),
+            (Watched::Failed("no answer in 3 s".into()), Outcome::Unknown, 17),
+        ] {
+            let mut seen = tests::good(&plan);
+            seen.old_watch = watched;
+            seen.over = true;
+            let proof = check(&plan, &seen, &Told::Not);
+            assert_eq!(proof.check(Topic::Bump).unwrap().outcome, outcome);
+            assert_eq!(proof.verdict.exit_code(), code, "{}", proof.sentence);
         }
     }
 }
