@@ -25,12 +25,7 @@ use super::{
     members::{self, draft},
 };
 use crate::{
-    plan::{
-        Plan, build, file,
-        halt::Halt,
-        revisions::{Risk, risk},
-        table::{Problem, Severity},
-    },
+    plan::{Plan, build, file, halt::Halt, table::Problem},
     recovery::journal,
 };
 
@@ -73,10 +68,6 @@ pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
             model.review.warnings = built.warnings;
             model.review.warnings.extend(used_token(model, &built.plan));
             model.review.warnings.extend(members::too_small(model).map(|text| Problem::warning(None, None, text)));
-            // These are among what is in the way, where the override is typed.
-            let twice = matches!(risk(&built.plan, &built.plan.revisions.clients), Risk::Twice { .. });
-            let fenced = |p: &Problem| p.severity == Severity::Error || p.lift.is_some() && twice;
-            model.review.warnings.retain(|problem| !fenced(problem));
             model.review.plan = Some(built.plan);
         }
         Err(problems) => {
@@ -214,7 +205,10 @@ fn lines(model: &Model, plan: &Plan) -> Vec<Line> {
         let fences = if model.hosts.asking() { Vec::new() } else { model.review.fences.lines() };
         out.extend(fences.into_iter().map(|(mark, words, tone)| (mark.into(), words, tone, 8)));
     }
-    out.extend(warnings(plan, &model.review.warnings).into_iter().map(|words| (" ! ".into(), words, Tone::Warn, 4)));
+    // What is in the way already, with its override, is not said twice.
+    let fenced = |p: &&Problem| p.lift.is_some() && model.review.fences.found.iter().any(|f| f.typed == p.lift);
+    let open: Vec<Problem> = model.review.warnings.iter().filter(|p| !fenced(p)).cloned().collect();
+    out.extend(warnings(plan, &open).into_iter().map(|words| (" ! ".into(), words, Tone::Warn, 4)));
     if !out.is_empty() {
         out.push((String::new(), String::new(), Tone::Plain, 1));
     }

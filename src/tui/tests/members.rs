@@ -212,7 +212,7 @@ fn a_bump_is_set_for_clients_that_keep_revisions_and_a_key_changes_it() {
     assert_eq!((model.members.bump, model.members.mark_compacted), (0, false));
     char(&mut model, 'n');
     let review = screen(&model, 120, 40);
-    assert!(review.contains("without a revision bump"), "{review}");
+    assert!(review.contains("revisions would be given out twice"), "{review}");
     // What was chosen stays.
     char(&mut model, '2');
     char(&mut model, 'n');
