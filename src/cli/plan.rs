@@ -17,7 +17,7 @@ use crate::{
         certs, destination,
         facts::{Answer, Content, EndpointFacts, KnownMember, disk::DirFacts},
         fence::{Old, token::Shared},
-        file, inventory, prefill,
+        file, inventory, prefill, revisions,
         table::{self, Column, Origin, Problem, Row, Severity},
     },
     recovery::{self, Passed, RowEvent, fences, journal, resume},
@@ -171,7 +171,7 @@ pub(super) fn make(args: MakeArgs, outer: &super::connect::ConnectArgs) -> Resul
     silent(&answers);
     let dirs = own_dir(&snapshot, &world);
     let known = bump::known::known(&facts, &[], &answers, &dirs, now);
-    let (bump, why) = bump(&args, known.as_ref());
+    let (bump, why) = default_bump(&args, known.as_ref());
     let draft = Draft {
         token: args.initial_cluster_token.clone().unwrap_or_else(|| prefill::token(&label, now, &world.fresh())),
         label,
@@ -204,20 +204,22 @@ pub(super) fn make(args: MakeArgs, outer: &super::connect::ConnectArgs) -> Resul
         text += &format!("  {sentence}\n");
     }
     if let Some(why) = why {
-        text += &format!("  {why}\n");
+        let without = Plan { bump_revision: 0, ..built.plan.clone() };
+        let lift = shell_words::quote(&revisions::override_text(&without)).into_owned();
+        text += &format!("  {why}; --bump-revision 0 --override {lift} leaves it out\n");
     }
     text += &format!("Carry it out with: requorum apply {}\n", shell_words::quote(&output.to_string_lossy()));
     print(&text)
 }
 
 /// The revision bump, and why it is the one that was not asked for.
-fn bump(args: &MakeArgs, known: Option<&bump::Known>) -> (u64, Option<String>) {
+fn default_bump(args: &MakeArgs, known: Option<&bump::Known>) -> (u64, Option<String>) {
     if let Some(revisions) = args.bump_revision {
         return (revisions, None);
     }
     match known.map(bump::propose) {
         Some(Proposal { revisions, why }) if revisions > 0 => {
-            (revisions, Some(format!("The bump is the default, because {why}; --bump-revision 0 leaves it out")))
+            (revisions, Some(format!("The bump is the default, because {why}")))
         }
         _ => (0, None),
     }

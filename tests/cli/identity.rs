@@ -139,7 +139,7 @@ fn clients_that_keep_revisions_get_a_bump_unless_that_is_overridden() {
         &[
             "Begin at revision 1,000,000,009",
             "the snapshot holds data of Kubernetes",
-            "--bump-revision 0 leaves it out",
+            "--bump-revision 0 --override reuse-revisions@9 leaves it out",
         ],
     );
     assert!(!said.contains("given out twice") && !said.contains("Warning"), "{said}");
