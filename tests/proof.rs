@@ -50,6 +50,7 @@ fn restored(world: &Fake) -> Plan {
         },
         bump_revision: 0,
         mark_compacted: false,
+        revisions: Default::default(),
         options: Default::default(),
         cluster_id: requorum::etcd::membership::cluster_id(&ids),
         members,

@@ -96,6 +96,16 @@ fn kubernetes() -> Headless {
     keys(wizard(options(), world), &[Char('n'), Down, Down, Enter, Char('n')])
 }
 
+/// On Members, with a token that makes the IDs of the snapshot's own members.
+fn old_token() -> Model {
+    let mut m = at_members().model().clone();
+    let ids = requorum::plan::table::ids(&m.members.rows, &m.members.token).0;
+    for content in m.snapshot.files.iter_mut().filter_map(|file| file.content.as_mut()) {
+        content.members.iter_mut().zip(&ids).for_each(|(member, id)| member.id = id.unwrap());
+    }
+    m
+}
+
 fn at_review() -> Headless {
     let w = keys(at_members(), &[Char('n')]);
     assert_eq!(w.model().step, Step::Review, "{}", w.screen(80, 24));
@@ -459,6 +469,8 @@ fn make_scenes() -> Scenes {
         ("3-members-paste-refused", model(pasting("kubectl get pods"))),
         ("3-members-certificates", model(certified())),
         ("3-members-bump-proposed", model(keys(kubernetes(), &[KeyCode::End, Up, Up, Up]))),
+        ("3-members-bump-left-out", model(keys(kubernetes(), &[KeyCode::End, Up, Up, Up, Char('x')]))),
+        ("3-members-old-token", old_token()),
         ("3-members-bump-unknown", {
             let mut m = keys(kubernetes(), &[KeyCode::End, Up, Up, Up]).model().clone();
             m.snapshot.files.retain(|f| Some(&f.path) == m.snapshot.chosen.as_ref());
@@ -487,7 +499,8 @@ fn make_scenes() -> Scenes {
         }),
         ("4-review-rehearse-asks", model(keys(at_review(), &[Char('d')]))),
         ("4-review-host-details", model(keys(with_hosts(odd_hosts(old_member, None)), &[Char('n'), Char('i')]))),
-        ("4-review-unbumped", model(keys(kubernetes(), &[Char('n')]))),
+        ("4-review-unbumped", model(keys(kubernetes(), &[KeyCode::End, Up, Up, Up, Char('x'), Char('n')]))),
+        ("4-review-bumped", model(keys(kubernetes(), &[Char('n')]))),
         ("4-review-end", model(keys(at_review(), &last))),
         ("4-review-fence", model(fenced(&[]))),
         ("4-review-fence-asks", model(fenced(&[Enter]))),
@@ -810,9 +823,8 @@ fn the_journal_tells_every_screen_and_no_secret() {
         "Snapshot: /backup/etcd-0200.db is restored, revision 83,799",
         "412 revisions",
         "Members: m1, m2 and m3",
-        "no revision bump",
+        "a revision bump of 1,000,000,000",
         "Review: local: ready",
-        "without a revision bump",
         "m2@10.0.0.2 was typed to go on all the same: its host is off the net",
         "The label prod-eu was typed",
     ] {

@@ -127,7 +127,7 @@ pub(super) fn run(args: Args, outer: &connect::ConnectArgs, format: Format) -> R
     print(&match until {
         Until::Looked => format!("Every host is ready; nothing was written. Next: requorum apply {file} --dry-run\n"),
         Until::Rehearsed => format!(
-            "Rehearsed: every member can be built, and nothing is in the way. What was built is removed again.\n\
+            "Rehearsed: every member can be built. What was built is removed again.\n\
              Next: requorum apply {file}\n"
         ),
         Until::Built => format!("Every member is built and proven, and waits. Next: requorum apply {file}\n"),
@@ -240,7 +240,19 @@ fn carry(
         Until::Undone => hosts::undo(&job, cancel, &hear),
         _ => hosts::apply(&job, cancel, &hear),
     });
-    let blocking = teller.blocking.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let fences = teller.blocking.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if outcome.is_ok() && !matches!(until, Until::InPlace | Until::Undone) {
+        // Nothing was put in place, so it stopped nothing.
+        for fence in &fences {
+            warn(&format!(
+                "Warning: this is in the way of putting it in place: {}.\n  {}",
+                fence.sentence(),
+                fence.lift
+            ));
+        }
+    }
+    let mut blocking: Vec<String> = fences.into_iter().filter_map(|fence| fence.typed).collect();
+    blocking.dedup();
     let file = crate::plan::words::shell_word(&file.to_string_lossy()).into_owned();
     outcome.map_err(|trouble| {
         let trouble = if until == Until::InPlace { lifts(trouble, &blocking) } else { trouble };
@@ -310,8 +322,8 @@ pub(super) struct Teller<'a> {
     plan: &'a Plan,
     lifted: &'a [String],
     json: bool,
-    /// The texts that would lift what is in the way.
-    blocking: Mutex<Vec<String>>,
+    /// What is in the way.
+    blocking: Mutex<Vec<Fence>>,
     /// What goes on at each host.
     told: Mutex<BTreeMap<String, Passing>>,
 }
@@ -326,8 +338,13 @@ impl<'a> Teller<'a> {
         // One at a time: hosts speak from threads of their own.
         let mut last = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if let Told::Fences(fences) = &told {
-            let texts = fences.iter().filter(|f| f.blocks(self.lifted)).filter_map(|f| f.typed.clone());
-            self.blocking.lock().unwrap_or_else(PoisonError::into_inner).extend(texts);
+            let blocking = fences.iter().filter(|f| f.blocks(self.lifted)).cloned();
+            let mut known = self.blocking.lock().unwrap_or_else(PoisonError::into_inner);
+            for fence in blocking {
+                if !known.iter().any(|k| k.typed == fence.typed) {
+                    known.push(fence);
+                }
+            }
         }
         match told {
             Told::Host(host, event) => self.host(&host, &event, &mut last),

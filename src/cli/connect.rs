@@ -85,6 +85,17 @@ impl ConnectArgs {
             .then_some("--insecure-skip-tls-verify: server certificates are not checked; whoever answers is believed.")
     }
 
+    /// The means of asking whoever may be there, with short times: silence says nothing, and must not be waited for.
+    ///
+    /// # Errors
+    /// As [`ConnectArgs::members`].
+    pub(super) fn brief_members(&self) -> Result<Members> {
+        let brief = Duration::from_secs(1);
+        let limit = |time: Option<Duration>| Some(time.unwrap_or(brief).min(brief));
+        let (dial_timeout, command_timeout) = (limit(self.dial_timeout), limit(self.command_timeout));
+        ConnectArgs { dial_timeout, command_timeout, ..self.clone() }.members()
+    }
+
     /// The endpoints as typed, or none.
     pub(super) fn endpoints(&self) -> Vec<String> {
         self.endpoints.iter().map(|e| e.trim().to_string()).filter(|e| !e.is_empty()).collect()

@@ -13,14 +13,16 @@ use crate::{
     plan::{
         Plan,
         build::{self, Draft},
+        bump::{self, Proposal},
         certs, destination,
-        facts::{Content, KnownMember},
-        file, inventory, prefill,
+        facts::{Answer, Content, EndpointFacts, KnownMember, disk::DirFacts},
+        fence::{Old, token::Shared},
+        file, inventory, prefill, revisions,
         table::{self, About, Column, Origin, Problem, Row, Severity},
     },
     recovery::{self, Passed, RowEvent, fences, journal, resume},
     trouble::{Kind, Result, Trouble},
-    world::{World, local::Local, members::Members},
+    world::{World, local::Local, members::Members, survey::survey},
 };
 
 #[derive(Debug, clap::Args)]
@@ -61,9 +63,11 @@ pub(super) struct MakeArgs {
     /// Take a file without a SHA-256 trailer (a copy of member/snap/db).
     #[arg(long)]
     skip_hash_check: bool,
-    /// Start this many revisions later, so that no client meets a revision twice.
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    bump_revision: u64,
+    /// Start this many revisions later, so that clients which know older ones list again [default: 1000000000 with
+    /// --mark-compacted where the snapshot holds data of clients that keep revisions (Kubernetes, Calico, Cilium, APISIX,
+    /// flannel) and is not known to be the newest state; else 0].
+    #[arg(long, value_name = "N")]
+    bump_revision: Option<u64>,
     /// Mark everything up to the bumped revision as compacted, so that watchers relist.
     #[arg(long)]
     mark_compacted: bool,
@@ -75,6 +79,13 @@ pub(super) struct MakeArgs {
     /// The plan file to write.
     #[arg(short, long, default_value = "plan.yaml", value_name = "FILE")]
     output: PathBuf,
+    /// Make the plan although its IDs are those of the old cluster, or revisions are given out twice: the text that the
+    /// refusal names, exactly. May be repeated.
+    #[arg(long = "override", value_name = "TEXT")]
+    overrides: Vec<String>,
+    /// Survivors of the old cluster are asked at these endpoints for its IDs and its last revision.
+    #[command(flatten)]
+    connect: super::connect::ConnectArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -93,8 +104,13 @@ pub(super) struct RestoreArgs {
     connect: super::connect::ConnectArgs,
 }
 
-pub(super) fn make(args: MakeArgs) -> Result<()> {
-    let world = Local::real(Members::new(Default::default())?);
+pub(super) fn make(args: MakeArgs, outer: &super::connect::ConnectArgs) -> Result<()> {
+    let connect = args.connect.clone().or(outer);
+    let world = Local::real(match connect.endpoints().is_empty() {
+        // Nobody is asked, so nothing about asking can be wrong.
+        true => Members::new(Default::default())?,
+        false => connect.members()?,
+    });
     let snapshot = absolute(&args.snapshot)?;
     super::snapshot::open(&snapshot)?;
     super::inspect::what_lies_beside(&snapshot);
@@ -161,6 +177,11 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
     place(&mut rows, args.hosts.as_deref())?;
     let label = prefill::label(args.label.as_deref(), &[], content);
     let now = world.now();
+    let answers = survey(&world, &connect.endpoints(), false, &mut |_| {});
+    silent(&answers);
+    let dirs = own_dir(&snapshot, &world);
+    let known = bump::known::known(&facts, &[], &answers, &dirs, now);
+    let (bump, why) = default_bump(&args, known.as_ref());
     let draft = Draft {
         token: args.initial_cluster_token.clone().unwrap_or_else(|| prefill::token(&label, now, &world.fresh())),
         label,
@@ -168,9 +189,11 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
         target: args.etcd_version,
         source: Some(facts),
         skip_hash_check: args.skip_hash_check,
-        bump_revision: args.bump_revision,
-        mark_compacted: args.mark_compacted,
+        bump_revision: bump,
+        mark_compacted: args.mark_compacted || args.bump_revision.is_none() && bump > 0,
         options: args.options.options()?,
+        old: Old::new(None, &answers, &[]),
+        revisions: known.as_ref().map(bump::known::revisions).unwrap_or_default(),
         certs: world.certificates(&certs::named(&rows)),
         now,
         rows,
@@ -180,18 +203,84 @@ pub(super) fn make(args: MakeArgs) -> Result<()> {
         Ok(built) => built,
         Err(problems) => return judge("no plan can be made", &first_causes(problems), &names),
     };
-    judge("no plan can be made", &built.warnings, &names)?;
+    overridden("no plan is made", &built.warnings, &args.overrides, &names)?;
+    if let Some(words) = known.as_ref().and_then(|known| bump::too_small(known, bump)) {
+        warn(&format!("Warning: {words}"));
+    }
     let output = absolute(&args.output)?;
     world.write_new(&output, &file::to_yaml(&built.plan))?;
     let mut text = format!("Plan {} written to {}\n", built.plan.short_id(), output.display());
-    for sentence in build::sentences(&built.plan) {
+    for sentence in build::sentences(&built.plan, &Shared::of_plan(&built.plan, &build::old(&draft))) {
         text += &format!("  {sentence}\n");
     }
-    text +=
-        "  How much the old cluster wrote after that is not known here: plan asks no member (requorum probe does)\n";
+    if let Some(why) = why {
+        let without = Plan { bump_revision: 0, ..built.plan.clone() };
+        let lift = crate::plan::words::shell_word(&revisions::override_text(&without)).into_owned();
+        text += &format!("  {why}; --bump-revision 0 --override {lift} leaves it out\n");
+    }
+    if !answers.iter().any(|fact| matches!(fact.answer, Answer::Says(_))) {
+        text += "  How much the old cluster wrote after that is not known: no member of it answered here (--endpoints)\n";
+    }
     let file = crate::plan::words::shell_word(&output.to_string_lossy()).into_owned();
     text += &format!("Carry it out with: requorum apply {file}\n");
     print(&text)
+}
+
+/// The revision bump, and why it is the one that was not asked for.
+fn default_bump(args: &MakeArgs, known: Option<&bump::Known>) -> (u64, Option<String>) {
+    if let Some(revisions) = args.bump_revision {
+        return (revisions, None);
+    }
+    match known.map(bump::propose) {
+        Some(Proposal { revisions, why }) if revisions > 0 => {
+            (revisions, Some(format!("The bump is the default, because {why}")))
+        }
+        _ => (0, None),
+    }
+}
+
+/// Says of whom nothing was learnt.
+fn silent(answers: &[EndpointFacts]) {
+    for facts in answers {
+        if let Answer::Silent { why, .. } = &facts.answer {
+            warn(&format!("Warning: {} was asked and did not answer ({why})", facts.endpoint));
+        }
+    }
+}
+
+/// The data directory whose own database the snapshot is.
+fn own_dir(snapshot: &std::path::Path, world: &Local) -> Vec<DirFacts> {
+    let root = snapshot.ends_with("member/snap/db").then(|| snapshot.ancestors().nth(3)).flatten();
+    root.map(|root| world.look_at_dir(root, None)).into_iter().collect()
+}
+
+/// Prints the warnings among `problems` and what was overridden; what is in the way and was not is a refusal that names the
+/// texts.
+pub(super) fn overridden(what: &str, problems: &[Problem], overrides: &[String], names: &[&str]) -> Result<()> {
+    let (mut open, mut rest): (Vec<&Problem>, Vec<Problem>) = (Vec::new(), Vec::new());
+    for problem in problems {
+        match &problem.lift {
+            Some(text) if overrides.contains(text) => {
+                rest.push(Problem::warning(problem.row, problem.column, format!("overridden: {}", problem.text)));
+            }
+            Some(_) => open.push(problem),
+            None => rest.push(problem.clone()),
+        }
+    }
+    judge(what, &rest, names)?;
+    let known = |text: &&String| !problems.iter().any(|problem| problem.lift.as_ref() == Some(text));
+    for text in overrides.iter().filter(known) {
+        warn(&format!("Warning: nothing is in the way that --override {} lifts.", shell_words::quote(text)));
+    }
+    let Some((first, more)) = open.split_first() else { return Ok(()) };
+    let also = more.iter().map(|problem| format!("also: {}", problem.text));
+    let flags: Vec<String> = open
+        .iter()
+        .filter_map(|problem| problem.lift.as_ref())
+        .map(|text| format!("--override {}", shell_words::quote(text)))
+        .collect();
+    let hint: Vec<String> = also.chain([format!("To go on all the same: {}", flags.join(" "))]).collect();
+    Err(Trouble::new(Kind::Refused, what).why(&first.text).hint(hint.join("\n  ")))
 }
 
 /// Without what only follows: a client URL that nobody typed is missing where none could be made of a wrong peer URL.

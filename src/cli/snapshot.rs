@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::{
-    Format, absolute, connect, inspect, judge, print,
+    Format, absolute, connect, inspect, judge,
+    plan::overridden,
+    print,
     progress::{Meter, interruptible},
     warn,
 };
@@ -12,15 +14,20 @@ use crate::{
         genesis::Genesis,
         inspect::accept_hint,
         restore::{self, Job, Tools},
+        roster,
         seal::Extra,
         source::Source,
         status::human_size,
     },
-    etcd::version::Minor,
+    etcd::{membership::Id, version::Minor},
     plan::{
         build::brought,
-        facts::Health,
-        table::{self, Column, Row},
+        bump::DOCUMENTED,
+        facts::{Content, Health},
+        fence::{Door, Heard, Kind as DoorKind, Old, token::Shared},
+        revisions,
+        table::{self, Column, Problem, Row},
+        words::all,
     },
     trouble::{Kind, Result, Trouble},
     world::{members::Members, s3},
@@ -90,7 +97,7 @@ pub(super) struct RestoreArgs {
     /// Take a file without a SHA-256 trailer (a copy of member/snap/db), or with a wrong one.
     #[arg(long)]
     skip_hash_check: bool,
-    /// Start this many revisions later, so that no client meets a revision twice.
+    /// Start this many revisions later, so that clients which know older ones list again.
     #[arg(long, default_value_t = 0, value_name = "N")]
     bump_revision: u64,
     /// Mark everything up to the bumped revision as compacted, so that watchers relist.
@@ -104,6 +111,10 @@ pub(super) struct RestoreArgs {
     etcd_version: Option<Minor>,
     #[command(flatten)]
     options: super::options::OptionArgs,
+    /// Restore although the member would have the IDs of the snapshot's own cluster, or of a cluster that answers at the
+    /// peer URLs: the text that the refusal names, exactly. May be repeated.
+    #[arg(long = "override", value_name = "TEXT")]
+    overrides: Vec<String>,
 }
 
 pub(super) fn run(command: Command, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
@@ -115,7 +126,7 @@ pub(super) fn run(command: Command, outer: &connect::ConnectArgs, format: Format
         Command::Inspect(args) => inspect::inspect(&args, format),
         Command::Keys(args) => inspect::keys(&args, format),
         Command::Compare(args) => inspect::compare(&args, format),
-        Command::Restore(args) => restore_one(&args),
+        Command::Restore(args) => restore_one(&args, outer),
     }
 }
 
@@ -187,7 +198,7 @@ fn fetch(url: &str, file: &std::path::Path) -> Result<()> {
     print(&format!("Fetched {url} into {} ({}, {what})\n", file.display(), human_size(facts.bytes)))
 }
 
-fn restore_one(args: &RestoreArgs) -> Result<()> {
+fn restore_one(args: &RestoreArgs, outer: &connect::ConnectArgs) -> Result<()> {
     if (args.bump_revision > 0) != args.mark_compacted {
         return Err(Trouble::new(Kind::Usage, "--bump-revision and --mark-compacted only work together")
             .why("watchers that are not made to relist would wait for revisions that never come"));
@@ -215,6 +226,8 @@ fn restore_one(args: &RestoreArgs) -> Result<()> {
             .why("it writes the versions of the etcd that will run"));
     }
     super::inspect::what_lies_beside(&args.file);
+    let problems = identity(args, &genesis, outer)?;
+    overridden("no member is restored", &problems, &args.overrides, &[])?;
     let tools = Tools::default();
     let restored = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());
@@ -244,11 +257,58 @@ fn restore_one(args: &RestoreArgs) -> Result<()> {
         if let Some(damage) = prepared.checked.walk.damage() {
             warn(&format!("Warning: {} is damaged, and was accepted: {damage}.", source.path.display()));
         }
-        for problem in brought(&prepared.checked.walk.content, args.etcd_version, &options) {
+        let content = &prepared.checked.walk.content;
+        for problem in brought(content, args.etcd_version, &options) {
             warn(&format!("Warning: {}", problem.text));
+        }
+        let clients = revisions::clients(content);
+        if !clients.is_empty() && args.bump_revision < DOCUMENTED {
+            warn(&format!(
+                "Warning: the snapshot holds data of {}, and whether it is the newest state of its cluster is not known: {}",
+                revisions::Client::names(&clients),
+                revisions::consequence(&clients)
+            ));
         }
     }
     print(&super::plan::restored_line(&restored))
+}
+
+/// What speaks against the IDs that the member will have: those of the snapshot's own cluster, where an old member that comes
+/// back would join; and a cluster that answers at the peer URLs with them, which this member would join with a shorter log.
+fn identity(args: &RestoreArgs, genesis: &Genesis, outer: &connect::ConnectArgs) -> Result<Vec<Problem>> {
+    let source = absolute(&args.file)?;
+    // A file that cannot be read is refused below, with the reason.
+    let members = roster::of(&source).unwrap_or_default();
+    let content = Content { members, removed: roster::removed(&source).unwrap_or_default(), ..Content::default() };
+    let ids: Vec<(String, Id)> = genesis.members.iter().map(|m| (m.name.clone(), Id(m.id))).collect();
+    let shared = Shared::find(&ids, genesis.cluster_id, &Old::new(Some(&content), &[], &[]));
+    let mut out: Vec<Problem> = shared
+        .sentence()
+        .map(|text| Problem::error(None, None, text).lifted_by(shared.override_text()))
+        .into_iter()
+        .collect();
+    let doors: Vec<Door> = genesis
+        .members
+        .iter()
+        .flat_map(|m| m.peer_urls.iter().map(|url| (m.name.clone(), url.clone())))
+        .map(|(whose, url)| Door { url, kind: DoorKind::Peer, whose, old: false })
+        .collect();
+    // Who cannot be asked says nothing, whatever the reason.
+    let heard = outer.brief_members().map(|members| members.knock(&doors)).unwrap_or_default();
+    let serves = |heard: &Heard| matches!(heard, Heard::Etcd { cluster, .. } if *cluster == Some(genesis.cluster_id));
+    let at: Vec<String> =
+        doors.iter().zip(&heard).filter(|(_, heard)| serves(heard)).map(|(door, _)| door.url.clone()).collect();
+    if !at.is_empty() {
+        let text = format!(
+            "cluster {} answers already at {}: {} would join it with the log of a new cluster, shorter than its own; where \
+             that is not this same restore, whose other members were started already, stop it or take a new token",
+            genesis.cluster_id,
+            all(&at),
+            args.name,
+        );
+        out.push(Problem::error(None, None, text).lifted_by(Some(format!("join@{}", genesis.cluster_id))));
+    }
+    Ok(out)
 }
 
 /// Reads and judges the three flags that make the table, in etcdutl's order.

@@ -240,13 +240,15 @@ impl<K: Keyboard> Walker<K> {
     fn bump(&mut self, amount: Option<u64>) -> std::result::Result<(), String> {
         self.choice(|choice| *choice == Choice::Bump)?;
         match amount {
+            // It is set already, unless it was taken out.
+            None if self.wizard.model().members.bump > 0 => Ok(()),
             None => self.expect_press('x'),
             Some(amount) => {
                 self.press(Enter);
                 self.clear();
                 self.wizard.type_text(&amount.to_string());
                 self.press(Enter);
-                if !self.wizard.model().members.mark_compacted {
+                if amount > 0 && !self.wizard.model().members.mark_compacted {
                     self.choice(|choice| *choice == Choice::Compacted)?;
                     self.press(Enter);
                 }

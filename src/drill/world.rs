@@ -237,6 +237,10 @@ impl World for DrillWorld {
         heard
     }
 
+    fn removed(&self, snapshot: &Path) -> Vec<crate::etcd::membership::Id> {
+        self.inner.removed(snapshot)
+    }
+
     fn listed(&self, snapshot: &Path) -> Result<Vec<KnownMember>> {
         self.inner.listed(snapshot)
     }

@@ -57,7 +57,9 @@ fn told(contents: Contents) -> Data {
         keys: lease.keys,
         first_keys: lease.first_keys,
     };
+    let clients = contents.clients.clone();
     let kubernetes = contents.kubernetes.map(|found| Kubernetes {
+        prefix: found.prefixes.first().cloned().unwrap_or_default(),
         service_accounts: found.kinds.get("serviceaccounts").copied().unwrap_or_default(),
         nodes: found.nodes,
         api_servers: found.api_servers,
@@ -74,7 +76,7 @@ fn told(contents: Contents) -> Data {
             .collect(),
     });
     let leases = contents.leases.into_iter().filter(|lease| lease.keys > 0 && !lease.missing).map(lease);
-    Data { leases: leases.collect(), kubernetes }
+    Data { leases: leases.collect(), kubernetes, clients }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     inspect::{Walk, look},
-    kubernetes::Kubernetes,
+    kubernetes::{self, Kubernetes},
     meaning::{Findings, Marks},
     progress::{Phase, Watch},
     source::{Digest, LEFTOVER, Source, Wrapping, step},
@@ -23,6 +23,7 @@ use crate::{
         revision::RevisionKey,
         schema,
     },
+    plan::revisions::Client,
     trouble::Result,
 };
 
@@ -138,6 +139,9 @@ pub struct Contents {
     pub roles: Vec<RoleIn>,
     /// The keys by prefix, in order.
     pub tree: Vec<Branch>,
+    /// Clients that keep revisions and have data in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<Client>,
     /// What a Kubernetes API server keeps in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<Kubernetes>,
@@ -229,6 +233,8 @@ struct Alive {
     lease: i64,
     /// Which [`Kubernetes`] encryption its value has.
     sealed: Option<usize>,
+    /// Whether only an API server writes such a value.
+    written: bool,
 }
 
 /// The part of a key up to and with its `depth`th slash, a leading one not counted; of a key with
@@ -277,6 +283,7 @@ pub fn contents(source: &Source, depth: usize, watch: &mut Watch<'_>) -> Result<
                     bytes: (kv.key.len() + kv.value.len()) as u64,
                     lease: kv.lease,
                     sealed: kubernetes.sealed(kv.value),
+                    written: kubernetes::wrote(kv.value),
                 };
                 match keys.get_mut(kv.key) {
                     Some(old) => *old = alive,
@@ -329,6 +336,7 @@ fn begin<R: ReadAt>(source: &Source, view: &View<R>, digest: &Digest, walk: Walk
         users: Vec::new(),
         roles: Vec::new(),
         tree: Vec::new(),
+        clients: walk.content.clients,
         kubernetes: None,
         problems,
         warnings,
@@ -386,6 +394,7 @@ impl Contents {
     fn spread(&mut self, keys: &BTreeMap<Box<[u8]>, Alive>, depth: usize, kubernetes: &mut Kubernetes) {
         let mut leases: BTreeMap<i64, (u64, Vec<String>)> = BTreeMap::new();
         let mut branch: Option<(&[u8], u64, u64)> = None;
+        let prefixes = kubernetes::Prefixes::new(keys.keys().map(|key| &**key));
         // sorting by key does not bring one prefix together: /a/ may lie between /a and /a/b
         let mut tree: BTreeMap<&[u8], (u64, u64)> = BTreeMap::new();
         for (key, alive) in keys {
@@ -406,7 +415,7 @@ impl Contents {
                     first.push(brief(key, 80));
                 }
             }
-            kubernetes.key(key, alive.sealed);
+            kubernetes.key(&prefixes, key, alive.written, alive.sealed);
         }
         add(&mut tree, branch);
         self.tree =

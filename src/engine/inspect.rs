@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use prost::Message;
 
 use super::{
-    kubernetes, leftover,
+    leftover,
     meaning::{self, Findings, Marks},
     progress::{Phase, Watch},
     scan::scan,
@@ -23,7 +23,10 @@ use crate::{
         revision::{Revision, RevisionKey},
         schema,
     },
-    plan::facts::{Content, DamagedPart, FileFacts, Health, KnownMember, LimitedDamage},
+    plan::{
+        facts::{Content, DamagedPart, FileFacts, Health, KnownMember, LimitedDamage},
+        revisions::Client,
+    },
     trouble::{Kind, Result, Trouble},
 };
 
@@ -193,6 +196,7 @@ impl Tally {
         }
         let (findings, live) = self.meaning.finish();
         self.found.keys = live + u64::from(self.nameless);
+        self.found.content.kubernetes = self.found.content.clients.contains(&Client::Kubernetes);
         self.found.findings = findings;
         Ok(self.found)
     }
@@ -206,7 +210,13 @@ impl Tally {
         };
         self.found.last = at.revision;
         self.meaning.key_row(at, &kv);
-        self.found.content.kubernetes |= kv.key.starts_with(kubernetes::PREFIX);
+        let clients = &mut self.found.content.clients;
+        for client in Client::ALL {
+            if !clients.contains(&client) && client.wrote(kv.key, kv.value) {
+                clients.push(client);
+                clients.sort_unstable();
+            }
+        }
         if kv.key.is_empty() {
             self.nameless = !at.tombstone;
         }
@@ -224,6 +234,9 @@ fn other_row(found: &mut Walk, bucket: &[u8], key: &[u8], value: &[u8]) -> std::
             let known =
                 KnownMember { id, name: m.name, peer_urls: m.peer_urls, client_urls: m.client_urls, is_learner };
             found.members.push(known);
+        }
+        schema::MEMBERS_REMOVED => {
+            content.removed.extend(std::str::from_utf8(key).ok().and_then(|id| id.parse::<Id>().ok()));
         }
         schema::LEASE => content.leases += 1,
         schema::ALARM => {

@@ -1,7 +1,10 @@
 //! What a Kubernetes API server keeps in etcd: kinds, namespaces, and which values are encrypted
 //! with which key, for without that key a restored cluster cannot read them.
 //!
-//! Sources: Kubernetes `apiserver/pkg/storage` (keys: `/registry/[GROUP/]RESOURCE/[NAMESPACE/]NAME`)
+//! The keys begin with the API server's `--etcd-prefix`. By default that is `/registry/`, OpenShift has two others, and
+//! any other is known by its namespace kube-system and by values that only API servers write.
+//!
+//! Sources: Kubernetes `apiserver/pkg/storage` (keys: `PREFIX/[GROUP/]RESOURCE/[NAMESPACE/]NAME`)
 //! and `apiserver/pkg/server/options/encryptionconfig` (values: `k8s:enc:PROVIDER:VERSION:KEY:…`).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,15 +12,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::words::brief;
+use crate::plan::revisions::{KUBE_SYSTEM, KUBERNETES_PREFIXES, KUBERNETES_VALUES};
 
-/// The API server's default `--etcd-prefix`.
-pub(super) const PREFIX: &[u8] = b"/registry/";
 const SEAL: &[u8] = b"k8s:enc:";
 
 /// What was counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Kubernetes {
+    /// The prefixes of its keys: `/registry/`.
+    pub prefixes: Vec<String>,
     /// Objects in all.
     pub objects: u64,
     /// Objects by kind: `pods`, `services/specs`, `cilium.io/ciliumnodes`.
@@ -65,9 +69,13 @@ impl Kubernetes {
         }))
     }
 
-    /// Counts a live key.
-    pub(super) fn key(&mut self, key: &[u8], sealed: Option<usize>) {
-        let Some((kind, rest)) = kind_and_rest(key) else { return };
+    /// Counts a live key; `written` says whether an API server wrote its value.
+    pub(super) fn key(&mut self, prefixes: &Prefixes, key: &[u8], written: bool, sealed: Option<usize>) {
+        let Some((prefix, kind, rest)) = prefixes.split(key, written) else { return };
+        let prefix = brief(prefix, 100);
+        if !self.prefixes.contains(&prefix) {
+            self.prefixes.push(prefix);
+        }
         self.objects += 1;
         if kind == "secrets" && sealed.is_none() {
             self.plain_secrets += 1;
@@ -94,22 +102,58 @@ impl Kubernetes {
     }
 }
 
-/// The kind of the object under a key: `deployments`, `services/specs`; none for keys that are not Kubernetes'.
-pub fn kind_of(key: &[u8]) -> Option<String> {
-    kind_and_rest(key).map(|(kind, _)| kind)
+/// Whether only an API server writes such a value.
+pub(super) fn wrote(value: &[u8]) -> bool {
+    KUBERNETES_VALUES.iter().any(|lead| value.starts_with(lead))
 }
 
-/// The kind, and what follows it in the key, part by part.
-fn kind_and_rest(key: &[u8]) -> Option<(String, Vec<&[u8]>)> {
-    let path = key.strip_prefix(PREFIX).filter(|path| !path.is_empty())?;
-    let mut parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
-    let named = match parts.as_slice() {
-        // groups have a dot; services keep their endpoints beside their specs
-        [first, _, ..] if first.contains(&b'.') || *first == b"services" => 2,
-        _ => 1,
-    };
-    let rest = parts.split_off(named.min(parts.len()));
-    Some((brief(&parts.join(&b'/'), 100), rest))
+/// The prefixes under which API servers keep their objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Prefixes(Vec<Vec<u8>>);
+
+impl Prefixes {
+    /// Those that are usual, and those that `keys` show by a namespace kube-system.
+    pub(super) fn new<'k>(keys: impl Iterator<Item = &'k [u8]>) -> Prefixes {
+        let mut known: Vec<Vec<u8>> = KUBERNETES_PREFIXES.iter().map(|prefix| prefix.to_vec()).collect();
+        for key in keys {
+            let Some(prefix) = key.strip_suffix(KUBE_SYSTEM) else { continue };
+            let prefix = [prefix, b"/"].concat();
+            if !known.contains(&prefix) {
+                known.push(prefix);
+            }
+        }
+        // The longest first: one may lie inside another.
+        known.sort_by_key(|prefix| std::cmp::Reverse(prefix.len()));
+        Prefixes(known)
+    }
+
+    /// A key's prefix, its kind, and what follows that, part by part. Under a prefix that is not known only keys whose values
+    /// an API server wrote are objects; their prefix is taken to be the first part of the key.
+    fn split<'k>(&self, key: &'k [u8], written: bool) -> Option<(&'k [u8], String, Vec<&'k [u8]>)> {
+        let known = self.0.iter().find(|prefix| key.starts_with(prefix)).map(Vec::len);
+        let first = || {
+            let slash = key.iter().enumerate().position(|(at, byte)| at > 0 && *byte == b'/')?;
+            written.then_some(slash + 1)
+        };
+        let (prefix, path) = key.split_at_checked(known.or_else(first)?)?;
+        if path.is_empty() {
+            return None;
+        }
+        let mut parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
+        let named = match parts.as_slice() {
+            // groups have a dot; services keep their endpoints beside their specs
+            [first, _, ..] if first.contains(&b'.') || *first == b"services" => 2,
+            _ => 1,
+        };
+        let rest = parts.split_off(named.min(parts.len()));
+        Some((prefix, brief(&parts.join(&b'/'), 100), rest))
+    }
+}
+
+/// The kind of the object under a key with this value: `deployments`, `services/specs`; none for what is not Kubernetes'.
+pub fn kind_of(key: &[u8], value: &[u8]) -> Option<String> {
+    let prefixes = Prefixes::new(std::iter::once(key));
+    prefixes.split(key, wrote(value)).map(|(_, kind, _)| kind)
 }
 
 #[cfg(test)]
@@ -129,11 +173,12 @@ mod tests {
             ("/registry/secrets/default/a", b"k8s:enc:aescbc:v1:key1:\x01\x02"),
             ("/registry/secrets/default/b", b"k8s:enc:kms:v2:vault:\xff:"),
             ("/registry/secrets/default/c", b"k8s\0"),
-            ("/elsewhere/x", b"k8s:enc:aescbc:v1:key1:"),
+            ("/elsewhere/x", b"k8s is no API server's"),
         ];
+        let prefixes = Prefixes::new(rows.iter().map(|(key, _)| key.as_bytes()));
         for (key, value) in rows {
             let sealed = found.sealed(value);
-            found.key(key.as_bytes(), sealed);
+            found.key(&prefixes, key.as_bytes(), wrote(value), sealed);
         }
         found.sealed(b"k8s:enc:secretbox:v1:old:rows of the past");
         let found = found.finish().unwrap();
@@ -157,5 +202,33 @@ mod tests {
         assert_eq!((found.objects, found.plain_secrets), (9, 1));
         assert_eq!((found.nodes, found.api_servers), (vec!["node-1".to_string()], vec!["10.0.0.1".to_string()]));
         assert_eq!(Kubernetes::default().finish(), None);
+    }
+    #[test]
+    fn any_prefix_is_known_by_kube_system_or_by_values() {
+        let rows: [(&str, &[u8], &str); 9] = [
+            ("/kubernetes.io/namespaces/kube-system", b"k8s\0", "namespaces"),
+            ("/kubernetes.io/pods/default/web", b"k8s\0", "pods"),
+            ("/openshift.io/route.openshift.io/routes/default/web", b"{}", "route.openshift.io/routes"),
+            ("/clusters/a/registry/namespaces/kube-system", b"k8s\0", "namespaces"),
+            ("/clusters/a/registry/stable.example.com/widgets/default/w", b"{}", "stable.example.com/widgets"),
+            ("plain/secrets/default/a", b"k8s:enc:secretbox:v1:sb1:", "secrets"),
+            ("plain/other", b"{}", ""),
+            ("/app/config", b"{}", ""),
+            ("noslash", b"k8s\0", ""),
+        ];
+        let prefixes = Prefixes::new(rows.iter().map(|(key, ..)| key.as_bytes()));
+        let mut found = Kubernetes::default();
+        for (key, value, kind) in rows {
+            let split = prefixes.split(key.as_bytes(), wrote(value)).map(|(_, kind, _)| kind);
+            assert_eq!(split.unwrap_or_default(), kind, "{key}");
+            let sealed = found.sealed(value);
+            found.key(&prefixes, key.as_bytes(), wrote(value), sealed);
+        }
+        let found = found.finish().unwrap();
+        assert_eq!(found.prefixes, ["/kubernetes.io/", "/openshift.io/", "/clusters/a/registry/", "plain/"]);
+        assert_eq!((found.objects, found.encrypted.len(), found.namespaces["default"]), (6, 1, 4));
+        assert_eq!(kind_of(b"/kubernetes.io/pods/default/web", b"k8s\0").as_deref(), Some("pods"));
+        assert_eq!(kind_of(b"/own/pods/default/web", b"k8s\0").as_deref(), Some("pods"));
+        assert_eq!(kind_of(b"/own/pods/default/web", b"{}"), None);
     }
 }

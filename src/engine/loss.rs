@@ -23,8 +23,8 @@ pub struct Tally {
 impl Tally {
     /// Counts one key.
     pub fn hear(&mut self, differs: &Differs<'_>) {
-        let key = differs.before.or(differs.after).map(|kv| kv.key).unwrap_or_default();
-        let kind = kubernetes::kind_of(key).unwrap_or_else(|| shown(prefix_of(key, 1)));
+        let (key, value) = differs.before.or(differs.after).map(|kv| (kv.key, kv.value)).unwrap_or_default();
+        let kind = kubernetes::kind_of(key, value).unwrap_or_else(|| shown(prefix_of(key, 1)));
         let [first, second] = &mut self.only;
         let counts = match differs.change {
             Change::Deleted => first,

@@ -156,7 +156,8 @@ impl Contents {
     fn kubernetes(&self, out: &mut String) {
         let Some(found) = &self.kubernetes else { return };
         let objects = count(found.objects, "object", "objects");
-        *out += &format!("Kubernetes: {objects}\n");
+        let prefixes = found.prefixes.join(", ");
+        *out += &format!("Kubernetes: {objects} under {prefixes}\n");
         let list = |counts: &std::collections::BTreeMap<String, u64>| {
             counts.iter().map(|(name, n)| format!("{name} {}", thousands(*n))).collect::<Vec<_>>().join(", ")
         };

@@ -39,6 +39,22 @@ pub fn of(path: &Path) -> Result<Vec<KnownMember>> {
     Ok(out)
 }
 
+/// The IDs of members that were removed from the cluster.
+///
+/// # Errors
+/// As [`of`].
+pub fn removed(path: &Path) -> Result<Vec<Id>> {
+    let source = Source::open(path)?;
+    let view = source.view()?;
+    let broken = |e| source.damaged(&e);
+    let Some(bucket) = view.bucket(schema::MEMBERS_REMOVED).map_err(broken)? else { return Ok(Vec::new()) };
+    let (mut rows, mut out) = (view.cursor(&bucket), Vec::new());
+    while let Some(row) = rows.next().map_err(broken)?.filter(|_| out.len() < MOST) {
+        out.extend(std::str::from_utf8(row.key).ok().and_then(|id| id.parse::<Id>().ok()));
+    }
+    Ok(out)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -51,9 +67,11 @@ mod tests {
         for name in ["s35.db", "3.4.23-removed.db", "3.7.1-small.db"] {
             let path = dir.join(name);
             let full = inspect::examine(&path, &mut |_| crate::engine::progress::Flow::Go).unwrap();
-            let full = full.content.unwrap().members;
-            assert!(!full.is_empty());
-            assert_eq!(of(&path).unwrap(), full, "{name}");
+            let full = full.content.unwrap();
+            assert!(!full.members.is_empty());
+            assert_eq!(of(&path).unwrap(), full.members, "{name}");
+            assert_eq!(removed(&path).unwrap(), full.removed, "{name}");
+            assert_eq!(full.removed.is_empty(), !name.contains("removed"), "{name}");
         }
         assert!(of(Path::new("/nowhere")).is_err());
     }

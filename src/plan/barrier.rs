@@ -2,7 +2,10 @@
 //! snapshot was taken?
 
 use super::{
+    Plan,
     facts::{Answer, EndpointFacts, MemberSays},
+    fence::may_be_of,
+    revisions::{KnownRevision, twice},
     verdict::{Finding, Verdict},
 };
 use crate::etcd::membership::Id;
@@ -68,6 +71,18 @@ pub fn judge(before: &[(String, u64)], now: &[Asked], new: Id, finding: &Finding
     Ok(())
 }
 
+/// The newest revision that an old member has now, where the plan gives out revisions up to it again.
+pub fn beyond(plan: &Plan, now: &[Asked]) -> Option<KnownRevision> {
+    let says = now.iter().filter_map(|asked| match &asked.answer {
+        Answer::Says(says) if !may_be_of(plan, says) => Some((asked, says)),
+        _ => None,
+    });
+    let (asked, newest) = says.max_by_key(|(_, says)| says.revision)?;
+    let own = newest.members.iter().find(|m| m.id == newest.member_id).map(|m| m.name.as_str());
+    let from = own.filter(|name| !name.is_empty()).unwrap_or(&asked.url).to_string();
+    Some(KnownRevision { revision: newest.revision, from }).filter(|known| twice(plan, known.revision).is_some())
+}
+
 /// What was found, in one sentence: `2 old members asked again: 1 answers without a leader and stands where it stood`.
 pub fn summary(now: &[Asked], new: Id, finding: &Finding) -> String {
     if finding.surely_behind() {
@@ -88,6 +103,7 @@ pub fn summary(now: &[Asked], new: Id, finding: &Finding) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use std::collections::BTreeSet;
 
     use super::*;
@@ -136,6 +152,36 @@ mod tests {
         }
         // One that was not known before has nothing to be measured by.
         assert_eq!(judged(&[], &[asked(1, 5, 0)]), Ok(()));
+    }
+
+    #[test]
+    fn revisions_of_old_members_are_held_against_the_first_one_of_the_plan() {
+        let mut plan = crate::plan::build::build(&crate::plan::build::tests::draft()).unwrap().plan;
+        (plan.source.revision, plan.bump_revision) = (10_504, 0);
+        let at = |cluster: Id, name: &str, revision, applied| {
+            let member = KnownMember { id: Id(2), name: name.into(), ..KnownMember::default() };
+            let says = MemberSays {
+                cluster_id: cluster,
+                member_id: Id(2),
+                revision,
+                raft_applied: applied,
+                members: vec![member],
+                ..MemberSays::default()
+            };
+            Asked { url: "http://m2:2379".into(), answer: Answer::Says(Box::new(says)) }
+        };
+        let found = |plan: &Plan, now: &[Asked]| beyond(plan, now).map(|known| (known.from, known.revision));
+        let old = Id(1);
+        assert_eq!(found(&plan, &[at(old, "cp2", 17_284, 20_000)]), Some(("cp2".into(), 17_284)));
+        assert_eq!(found(&plan, &[at(old, "", 17_284, 20_000)]), Some(("http://m2:2379".into(), 17_284)));
+        assert_eq!(found(&plan, &[at(old, "cp2", 17_284, 0), at(old, "cp1", 17_290, 0)]), Some(("cp1".into(), 17_290)));
+        assert_eq!(found(&plan, &[at(old, "cp2", 10_504, 20_000)]), None);
+        // A member that this plan made and that was written to since is no old one; one that its log cannot have led there is.
+        assert_eq!(found(&plan, &[at(plan.cluster_id, "cp2", 10_600, 120)]), None);
+        assert_eq!(found(&plan, &[at(plan.cluster_id, "cp2", 17_284, 120)]), Some(("cp2".into(), 17_284)));
+        plan.bump_revision = 6_780;
+        assert_eq!(found(&plan, &[at(old, "cp2", 17_284, 20_000)]), None);
+        assert_eq!(found(&plan, &[]), None);
     }
 
     #[test]

@@ -6,9 +6,10 @@ mod snapshot;
 pub(crate) mod tests;
 
 use super::{
-    Member, Options, Plan, Source, certs,
-    facts::{FileFacts, Health},
-    glyphs, prefill,
+    Member, Options, Plan, Revisions, Source, certs,
+    facts::{Content, FileFacts, Health},
+    fence::{Old, token::Shared},
+    glyphs, prefill, revisions,
     table::{self, Column, Origin, Problem, Row, Severity},
     words,
 };
@@ -38,6 +39,11 @@ pub struct Draft {
     pub mark_compacted: bool,
     /// What is done beyond a plain restore.
     pub options: Options,
+    /// What is known of the old cluster besides what the snapshot tells.
+    pub old: Old,
+    /// The newest revision that the old cluster is known to have given out, and whether nothing newer than the snapshot can
+    /// have been acknowledged. Which clients keep revisions is read from the snapshot.
+    pub revisions: Revisions,
     /// The member table.
     pub rows: Vec<Row>,
     /// The certificates that the table names, as far as they were read.
@@ -57,8 +63,10 @@ pub struct Built {
 
 /// Makes the plan.
 ///
+/// A problem that can be overridden keeps no plan from being made: whoever makes it asks for the override.
+///
 /// # Errors
-/// Every problem, the warnings too, when at least one of them is an error.
+/// Every problem, the warnings too, when at least one of them is an error that nothing overrides.
 pub fn build(draft: &Draft) -> Result<Built, Vec<Problem>> {
     let mut problems = table::check(&draft.rows, &draft.token);
     problems.extend(certs::check(&draft.rows, &draft.certs, draft.now));
@@ -70,7 +78,7 @@ pub fn build(draft: &Draft) -> Result<Built, Vec<Problem>> {
     let (Some((file, content)), Some(cluster_id)) = (source, cluster) else {
         return Err(problems);
     };
-    if problems.iter().any(|p| p.severity == Severity::Error) {
+    if problems.iter().any(Problem::is_final) {
         return Err(problems);
     }
     let members = draft.rows.iter().zip(ids).map(|(row, id)| member(row, id.unwrap_or_default())).collect();
@@ -95,10 +103,13 @@ pub fn build(draft: &Draft) -> Result<Built, Vec<Problem>> {
         },
         bump_revision: draft.bump_revision,
         mark_compacted: draft.mark_compacted,
+        revisions: known(draft, content),
         options: draft.options.clone(),
         cluster_id,
         members,
     };
+    problems.extend(shared(draft, &plan));
+    problems.extend(reused(&plan));
     Ok(Built { plan, warnings: problems })
 }
 
@@ -116,6 +127,38 @@ fn learners(draft: &Draft) -> Option<Problem> {
         ),
     };
     Some(Problem::warning(None, None, text))
+}
+
+/// What a plan keeps of the old cluster's revisions: nothing, where it matters to no client that is known and nothing is
+/// skipped.
+fn known(draft: &Draft, content: &Content) -> Revisions {
+    let clients = revisions::clients(content);
+    if clients.is_empty() && draft.bump_revision == 0 {
+        return Revisions::default();
+    }
+    let newest = draft.revisions.newest.clone().filter(|known| known.revision > content.revision);
+    Revisions { clients, newest, complete: draft.revisions.complete }
+}
+
+/// Everything that is known of the old cluster.
+pub fn old(draft: &Draft) -> Old {
+    let mut old = Old::new(draft.source.as_ref().and_then(|file| file.content.as_ref()), &[], &[]);
+    draft.old.members.iter().for_each(|member| old.knows(member));
+    old.clusters.extend(&draft.old.clusters);
+    old.removed.extend(&draft.old.removed);
+    old
+}
+
+/// IDs that are the old cluster's.
+fn shared(draft: &Draft, plan: &Plan) -> Option<Problem> {
+    let shared = Shared::of_plan(plan, &old(draft));
+    Some(Problem::error(None, None, shared.sentence()?).lifted_by(shared.override_text()))
+}
+
+/// Revisions that are, or may be, given out twice.
+fn reused(plan: &Plan) -> Option<Problem> {
+    let (text, lift) = revisions::warning(plan)?;
+    Some(Problem::warning(None, None, text).lifted_by(lift))
 }
 
 /// The URLs of a cell as etcd prints them.
@@ -173,6 +216,7 @@ pub fn verify(plan: &Plan) -> Vec<Problem> {
     problems.extend(snapshot::path(&plan.source.path));
     problems.extend(snapshot::options(&plan.options, plan.target));
     problems.extend(snapshot::bump(plan.source.revision, plan.bump_revision, plan.mark_compacted));
+    problems.extend(reused(plan));
     let mut error = |row, column, text: String| problems.push(Problem::error(row, column, text));
     if plan.version != 1 {
         error(None, None, format!("the plan has version {}; this requorum knows version 1", plan.version));

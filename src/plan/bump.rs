@@ -1,12 +1,12 @@
-//! How many revisions a restored cluster should skip: a proposal with its reasons, or why there is
-//! none.
+//! How many revisions a restored cluster should skip, with the reason.
 //!
-//! Clients of Kubernetes remember revisions. A restored cluster that gives out old ones again lets
-//! their caches stay wrong for hours (kubernetes/kubernetes#107457, etcd-io/etcd#16028); one that
-//! begins beyond everything the old cluster ever gave out makes them list again. How far that was
-//! can be computed from what is known of the old cluster, or it cannot: then nothing is proposed.
+//! Where the snapshot holds data of clients that keep revisions and it is not shown to be the newest state, the proposal
+//! is the amount of etcd's documentation: it costs nothing, and an amount computed from a few known states has been too
+//! small (a backup of the night, a rollout in the morning). What can be computed says whether even that would not do.
 
-use super::words::thousands;
+pub mod known;
+
+use super::{revisions::Client, words::thousands};
 
 /// By how much the computed distance is multiplied, for writes that came faster than those known.
 const SLACK: u64 = 2;
@@ -16,7 +16,7 @@ const LEAST_SECONDS: u64 = 600;
 const LEAST: u64 = 1_000;
 /// Two states nearer to each other than this, in seconds, say nothing about the rate.
 const APART: i64 = 60;
-/// The value in the examples of etcd's documentation on `--bump-revision`.
+/// The value in the examples of etcd's documentation on `--bump-revision`, tried with real API servers and informers.
 pub const DOCUMENTED: u64 = 1_000_000_000;
 
 /// A state of the old cluster that is known.
@@ -26,15 +26,17 @@ pub struct Point {
     pub revision: i64,
     /// When the cluster was in it, seconds since 1970, where that is known.
     pub at: Option<i64>,
-    /// Who tells: `m2's answer`, `a.db`.
+    /// Who or what has it: `m2`, `a.db`.
     pub from: String,
 }
 
 /// What is known of the old cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
-    /// True where an API server of Kubernetes kept its data there.
-    pub kubernetes: bool,
+    /// Clients that keep revisions whose data is in the snapshot.
+    pub clients: Vec<Client>,
+    /// True where no write after the snapshot can have been acknowledged.
+    pub complete: bool,
     /// The snapshot that is restored.
     pub snapshot: Point,
     /// Other states: survivors, data directories, other snapshots of the same cluster.
@@ -48,23 +50,60 @@ pub struct Known {
 
 /// What is proposed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Proposal {
-    /// So many revisions.
-    Amount {
-        /// `--bump-revision`.
-        revisions: u64,
-        /// How it was computed, a sentence without a full stop.
-        why: String,
-        /// What was assumed in that, sentences without a full stop.
-        assumed: Vec<String>,
-    },
-    /// Nothing.
-    Nothing {
-        /// Why not, a sentence without a full stop.
-        why: String,
-        /// What to look at, sentences without a full stop; empty where no bump is needed.
-        look: Vec<String>,
-    },
+pub struct Proposal {
+    /// `--bump-revision`; 0 for none.
+    pub revisions: u64,
+    /// Why, a sentence without a full stop.
+    pub why: String,
+}
+
+impl Known {
+    /// The newest state that is known to be newer than the snapshot.
+    pub fn newest(&self) -> Option<&Point> {
+        let newest = self.others.iter().max_by_key(|point| point.revision)?;
+        Some(newest).filter(|point| point.revision > self.snapshot.revision)
+    }
+}
+
+/// The proposal for what is known.
+pub fn propose(known: &Known) -> Proposal {
+    let none = |why: String| Proposal { revisions: 0, why };
+    if known.clients.is_empty() {
+        return none(format!(
+            "the snapshot holds no data of a client that is known to keep revisions ({})",
+            Client::names(&Client::ALL)
+        ));
+    }
+    let clients = Client::names(&known.clients);
+    let newest = match (known.newest(), known.complete) {
+        (Some(newest), _) => {
+            let ahead = newest.revision.saturating_sub(known.snapshot.revision).unsigned_abs();
+            format!("{} is at revision {}, {} after it", newest.from, number(newest.revision), thousands(ahead))
+        }
+        (None, true) => {
+            return none(format!(
+                "no write after the snapshot can have been acknowledged, so {clients} clients know no later revision"
+            ));
+        }
+        (None, false) => "nothing shows that it is the newest state".to_string(),
+    };
+    if known.snapshot.revision.checked_add_unsigned(DOCUMENTED).is_none() {
+        return none("a bump would pass the largest revision that etcd can count to".into());
+    }
+    Proposal {
+        revisions: DOCUMENTED,
+        why: format!("the snapshot holds data of {clients}, whose clients keep revisions, and {newest}"),
+    }
+}
+
+/// Why a bump of so many revisions may be too small, by the rate at which the old cluster wrote; a sentence without a full
+/// stop.
+pub fn too_small(known: &Known, bump: u64) -> Option<String> {
+    if known.clients.is_empty() || known.complete || bump == 0 {
+        return None;
+    }
+    let (least, how) = estimate(known)?;
+    (least > bump).then(|| format!("a bump of {} may be too small: {how}", thousands(bump)))
 }
 
 /// Writes in a time: `writes` in `seconds`.
@@ -92,74 +131,35 @@ impl Rate<'_> {
     }
 }
 
-/// The proposal for what is known.
-pub fn propose(known: &Known) -> Proposal {
-    if !known.kubernetes {
-        let why =
-            "no Kubernetes data was found in the snapshot; a bump is for clients that remember revisions, as its do";
-        return Proposal::Nothing { why: why.into(), look: Vec::new() };
-    }
+/// How many revisions the old cluster can have gone beyond the snapshot, doubled, and how that was computed. It takes two
+/// states whose times are known.
+fn estimate(known: &Known) -> Option<(u64, String)> {
     // No state can be younger than the last write, whenever it was saved.
     let youngest = known.writes_ended.unwrap_or(known.now).min(known.now);
     let clamped = |p: &Point| Point { at: p.at.map(|at| at.min(youngest)), ..p.clone() };
     let points: Vec<Point> = std::iter::once(&known.snapshot).chain(&known.others).map(clamped).collect();
     let newest = points.iter().max_by_key(|p| p.revision).unwrap_or(&known.snapshot);
-    let ahead = newest.revision.saturating_sub(known.snapshot.revision).unsigned_abs();
-    let Some(rate) = rate(&points) else { return unknown(newest, ahead) };
+    let rate = rate(&points)?;
     let until_words = if known.writes_ended.is_some() { "writes ended" } else { "now" };
-    // What can have been written behind the newest state whose time is known.
+    // What can have been written after the newest state whose time is known.
     let timed = points.iter().filter_map(|p| Some((p.revision, p.at?))).max();
     let (unseen, from) = timed.map_or((0, known.snapshot.revision), |(revision, at)| {
         (rate.over(youngest.saturating_sub(at).max(0).unsigned_abs()), revision)
     });
     let last = from.saturating_add_unsigned(unseen).max(newest.revision);
     let distance = last.saturating_sub(known.snapshot.revision).unsigned_abs();
-    let (slack, least) = (distance.saturating_mul(SLACK), rate.over(LEAST_SECONDS).max(LEAST));
-    let amount = rounded(slack.max(least));
-    let how = if slack >= least {
-        "doubled and rounded up that is"
-    } else {
-        "raised to ten minutes of writes and 1,000 at least that is"
-    };
-    if known.snapshot.revision.checked_add_unsigned(amount).is_none() {
-        let why = "the computed amount passes the largest revision that etcd can count to; a bump cannot help here";
-        return Proposal::Nothing { why: why.into(), look: Vec::new() };
-    }
-    let newest_words = match ahead {
-        0 => "nothing newer than the snapshot is known".to_string(),
-        _ => {
-            format!(
-                "{} knows revision {}, {} after the snapshot's",
-                newest.from,
-                number(newest.revision),
-                thousands(ahead)
-            )
-        }
-    };
-    let came_to = match distance {
-        0 => format!("it came no further until {until_words}"),
-        _ => {
-            format!("it came to about {} until {until_words}, {} after the snapshot", number(last), thousands(distance))
-        }
-    };
-    let why = format!(
-        "{newest_words}; at {} (from {} to {}) {came_to}; {how} {}",
+    let amount = rounded(distance.saturating_mul(SLACK).max(rate.over(LEAST_SECONDS).max(LEAST)));
+    let how = format!(
+        "at {} (from {} to {}) the old cluster came to about {} until {until_words}, {} after the snapshot; doubled, that \
+         is {}",
         rate.words(),
         rate.from,
         rate.to,
+        number(last),
+        thousands(distance),
         thousands(amount),
     );
-    let mut assumed = vec![
-        "file times are right (a copy may bear its own)".to_string(),
-        "it wrote no faster than twice that rate".to_string(),
-    ];
-    if known.writes_ended.is_none() {
-        // A state that was saved after that time bears a time later than its last write.
-        assumed.push(
-            "writes went on until now, as their end is not known; had they ended earlier, the rate was higher".into(),
-        );
-    }
-    Proposal::Amount { revisions: amount, why, assumed }
+    Some((amount, how))
 }
 
 /// The fastest that the old cluster wrote between two states known one after the other. A later state
@@ -182,24 +182,6 @@ fn rate(points: &[Point]) -> Option<Rate<'_>> {
     })
 }
 
-/// Without a rate there is no amount; what there is, and what to look at.
-fn unknown(newest: &Point, ahead: u64) -> Proposal {
-    let mut look = Vec::new();
-    if ahead > 0 {
-        look.push(format!(
-            "{} knows revision {}, so at least {}",
-            newest.from,
-            number(newest.revision),
-            thousands(ahead)
-        ));
-    }
-    look.push("a second snapshot of the same cluster tells the rate".into());
-    look.push("the highest resourceVersion in a client's log was given out".into());
-    look.push(format!("{} is the example of etcd's documentation: large, not computed", thousands(DOCUMENTED)));
-    let why = "this is Kubernetes data, whose clients remember revisions, but how fast the old cluster wrote is not known: no amount can be computed";
-    Proposal::Nothing { why: why.into(), look }
-}
-
 /// Rounded up to two digits, as nobody takes such a number for a measured one.
 fn rounded(amount: u64) -> u64 {
     let unit = 10u64.pow(amount.checked_ilog10().unwrap_or(0).saturating_sub(1));
@@ -212,7 +194,7 @@ fn number(revision: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::panic)]
+    #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
 
     use super::*;
@@ -224,81 +206,91 @@ mod tests {
     }
 
     fn known(snapshot: Point, others: &[Point]) -> Known {
-        Known { kubernetes: true, snapshot, others: others.to_vec(), writes_ended: None, now: NOW }
+        let clients = vec![Client::Kubernetes];
+        Known { clients, complete: false, snapshot, others: others.to_vec(), writes_ended: None, now: NOW }
     }
 
-    fn amount(known: &Known) -> (u64, String) {
-        match propose(known) {
-            Proposal::Amount { revisions, why, .. } => (revisions, why),
-            nothing => panic!("{nothing:?}"),
+    #[test]
+    fn the_proposal_follows_from_clients_and_certainty() {
+        let alone = known(point(83_799, Some(4320), "a.db"), &[]);
+        let ahead = known(point(83_799, Some(4320), "a.db"), &[point(84_211, None, "m2")]);
+        let none = |known: &Known| Known { clients: Vec::new(), ..known.clone() };
+        let complete = |known: &Known| Known { complete: true, ..known.clone() };
+        let last = known(point(i64::MAX - 5, None, "a.db"), &[]);
+        for (known, revisions, words) in [
+            (&alone, DOCUMENTED, "nothing shows that it is the newest state"),
+            (&ahead, DOCUMENTED, "m2 is at revision 84,211, 412 after it"),
+            (&complete(&alone), 0, "no write after the snapshot can have been acknowledged"),
+            // A newer state that is known counts for more.
+            (&complete(&ahead), DOCUMENTED, "m2 is at revision 84,211"),
+            (&none(&ahead), 0, "Kubernetes, Calico, Cilium, APISIX and flannel"),
+            (&last, 0, "the largest revision"),
+        ] {
+            let proposed = propose(known);
+            assert_eq!(proposed.revisions, revisions, "{known:?}");
+            assert!(proposed.why.contains(words), "{}", proposed.why);
         }
     }
 
     #[test]
-    fn the_amount_follows_from_rate_outage_and_what_is_known() {
+    fn what_is_computed_only_warns() {
+        let amount = |known: &Known| estimate(known).unwrap().0;
         // 3,600 writes in an hour, then another hour of which nothing is known: 3,600 more, doubled.
         let two = known(point(13_600, Some(3600), "b.db"), &[point(10_000, Some(7200), "a.db")]);
-        let (revisions, why) = amount(&two);
-        assert_eq!(revisions, 7_200);
+        assert_eq!(amount(&two), 7_200);
         assert_eq!(
-            why,
-            "nothing newer than the snapshot is known; at 60 a minute (from a.db to b.db) it came to about 17,200 until now, 3,600 after the snapshot; doubled and rounded up that is 7,200"
+            too_small(&two, 1_000).unwrap(),
+            "a bump of 1,000 may be too small: at 60 a minute (from a.db to b.db) the old cluster came to about 17,200 \
+             until now, 3,600 after the snapshot; doubled, that is 7,200"
         );
+        assert_eq!((too_small(&two, 7_200), too_small(&two, 0), too_small(&two, DOCUMENTED)), (None, None, None));
         // The outage began half an hour after the newest state.
         let ended = Known { writes_ended: Some(NOW - 1800), ..two.clone() };
-        assert_eq!(amount(&ended).0, 3_600);
+        assert_eq!(amount(&ended), 3_600);
         // A state saved after the end of writes is no younger than that: the rate was twice as high.
         let late = Known { writes_ended: Some(NOW - 5400), ..two.clone() };
-        assert!(amount(&late).1.contains("at 120 a minute"), "{:?}", amount(&late));
-        // The older of the two is restored: what lies between counts, too.
+        assert!(estimate(&late).unwrap().1.contains("at 120 a minute"));
+        // The older of the two is restored: what was written between them counts, too.
         let older = known(point(10_000, Some(7200), "a.db"), &[point(13_600, Some(3600), "b.db")]);
-        assert_eq!(amount(&older).0, 15_000);
+        assert_eq!(amount(&older), 15_000);
         // A survivor knows more than the rate would say.
-        let survivor = known(two.snapshot.clone(), &[two.others[0].clone(), point(100_000, None, "m2's answer")]);
-        let (revisions, why) = amount(&survivor);
-        assert_eq!(revisions, 180_000);
-        assert!(why.starts_with("m2's answer knows revision 100,000, 86,400 after the snapshot's"), "{why}");
+        let survivor = known(two.snapshot.clone(), &[two.others[0].clone(), point(100_000, None, "m2")]);
+        assert_eq!(amount(&survivor), 180_000);
         // The busiest time counts.
         let busy =
             known(point(10_000, Some(7200), "a"), &[point(20_000, Some(7100), "b"), point(20_001, Some(100), "c")]);
-        assert!(amount(&busy).1.contains("at 100 a second (from a to b)"), "{:?}", amount(&busy));
+        assert!(estimate(&busy).unwrap().1.contains("at 100 a second (from a to b)"));
         // Saved this moment: never less than ten minutes of writes.
         let fresh = known(point(16_000, Some(0), "m2"), &[point(10_000, Some(600), "a")]);
-        assert_eq!(amount(&fresh).0, 6_000);
-        assert_eq!(amount(&known(point(11, Some(0), "b"), &[point(10, Some(90_000), "a")])).0, LEAST);
-    }
-
-    #[test]
-    fn a_guess_is_never_an_amount() {
-        let alone = known(point(83_799, Some(4320), "a.db"), &[point(84_211, None, "m2's answer")]);
-        let cases = [
-            alone.clone(),
-            known(point(5, None, "a"), &[point(9, None, "b")]),
+        assert_eq!(amount(&fresh), 6_000);
+        assert_eq!(amount(&known(point(11, Some(0), "b"), &[point(10, Some(90_000), "a")])), LEAST);
+        // A billion is too small for who wrote a million a second for an hour.
+        let wild = known(point(10_000_000_000, Some(3600), "b"), &[point(6_400_000_000, Some(7200), "a")]);
+        assert!(too_small(&wild, DOCUMENTED).is_some());
+        // Without two states whose times are known there is no rate.
+        for case in [
+            known(point(83_799, Some(4320), "a.db"), &[point(84_211, None, "m2")]),
             known(point(5, Some(10), "a"), &[point(9, Some(0), "b")]),
             known(point(9, Some(7200), "a"), &[point(5, Some(0), "copied later")]),
-        ];
-        for case in &cases {
-            let Proposal::Nothing { why, look } = propose(case) else { panic!("{case:?}") };
-            assert!(why.contains("is not known"), "{why}");
-            assert!(look.iter().any(|l| l.starts_with("1,000,000,000 is the example") && l.ends_with("not computed")));
+        ] {
+            assert_eq!(estimate(&case), None, "{case:?}");
         }
-        let Proposal::Nothing { look, .. } = propose(&alone) else { panic!() };
-        assert!(look[0] == "m2's answer knows revision 84,211, so at least 412", "{look:?}");
-        let other = Known { kubernetes: false, ..alone };
-        assert!(matches!(propose(&other), Proposal::Nothing { look, .. } if look.is_empty()));
     }
 
     proptest! {
         #[test]
-        fn every_amount_passes_what_is_known_and_can_be_counted(
+        fn every_proposal_can_be_counted_and_every_estimate_passes_what_is_known(
             points in prop::collection::vec((0i64.., prop::option::of(any::<i64>())), 1..5), ended in prop::option::of(any::<i64>()), now: i64,
+            complete: bool,
         ) {
             let mut points: Vec<Point> = points.into_iter().map(|(revision, at)| Point { revision, at, from: "x".into() }).collect();
             let snapshot = points.remove(0);
-            let known = Known { kubernetes: true, snapshot, others: points, writes_ended: ended, now };
-            if let Proposal::Amount { revisions, .. } = propose(&known) {
-                let begins = known.snapshot.revision.checked_add_unsigned(revisions);
-                prop_assert!(begins.is_some_and(|begins| known.others.iter().all(|p| p.revision <= begins)));
+            let known = Known { clients: vec![Client::Calico], complete, snapshot, others: points, writes_ended: ended, now };
+            let begins = known.snapshot.revision.checked_add_unsigned(propose(&known).revisions);
+            prop_assert!(begins.is_some());
+            if let Some((amount, _)) = estimate(&known) {
+                let begins = i128::from(known.snapshot.revision) + i128::from(amount);
+                prop_assert!(known.others.iter().all(|p| i128::from(p.revision) <= begins));
             }
         }
     }

@@ -4,6 +4,7 @@
 //! A check is about what can be told now. What differs is said with what that means, by the member's name; what cannot
 //! be told is never taken for right.
 
+mod bump;
 mod clock;
 mod data;
 mod health;
@@ -106,6 +107,8 @@ pub enum Topic {
     Canary,
     /// Watches from before a bump.
     Watch,
+    /// Whether revisions are given out twice.
+    Bump,
 }
 
 impl Topic {
@@ -130,6 +133,7 @@ impl Topic {
             Topic::Directories => "directories",
             Topic::Canary => "writes",
             Topic::Watch => "watches",
+            Topic::Bump => "bump",
         }
     }
 }
@@ -354,6 +358,7 @@ pub fn check(plan: &Plan, seen: &Observed, data: &Told<Data>) -> Proof {
     checks.extend(identity::old(case));
     checks.extend(identity::directories(case));
     checks.extend(health::watch(case));
+    checks.extend(bump::bump(case, data));
     let wrong = checks.iter().any(|check| check.outcome == Outcome::Fail);
     checks.extend(health::canary(case, wrong));
     let mut told: Vec<String> = Vec::new();

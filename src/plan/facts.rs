@@ -10,6 +10,7 @@ use std::{net::IpAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::revisions;
 use crate::etcd::membership::Id;
 
 /// What was found on a machine without asking any member: how an etcd is started there, and what its directories hold.
@@ -309,8 +310,14 @@ pub struct Content {
     pub cluster_version: String,
     /// The members in it.
     pub members: Vec<KnownMember>,
+    /// IDs of members that were removed from the cluster.
+    #[serde(default)]
+    pub removed: Vec<Id>,
     /// True when an API server of Kubernetes kept its data in it.
     pub kubernetes: bool,
+    /// Clients that keep revisions and have data in it.
+    #[serde(default)]
+    pub clients: Vec<revisions::Client>,
     /// Leases in it.
     pub leases: u64,
     /// Users in it.

@@ -8,19 +8,20 @@
 mod old;
 #[cfg(test)]
 mod tests;
+pub mod token;
 
 use std::{fmt, path::Path};
 
 use serde::{Serialize, Serializer};
 
-pub use self::old::{Old, doors};
+pub use self::old::{Old, doors, may_be_of};
 use super::{
     Member, Plan,
     facts::{
         config::{ConfigFacts, ConfigKind, Origin},
         disk::{DirFacts, DirState, Held},
     },
-    url,
+    revisions, url,
     words::{all, shell_word},
 };
 use crate::etcd::membership::Id;
@@ -64,6 +65,8 @@ pub enum Heard {
         member: Option<Id>,
         /// Its version, empty where it did not tell.
         version: String,
+        /// Its store's revision, where it told.
+        revision: Option<i64>,
     },
     /// Somebody takes the connection and does not say who; what was heard, in a few words.
     Somebody(String),
@@ -80,6 +83,8 @@ pub struct Seen {
     pub configs: Vec<(ConfigFacts, Option<DirFacts>)>,
     /// Old members that are stopped before anything is put in place.
     pub halted: Vec<Id>,
+    /// Clients that keep revisions and have data in the snapshot.
+    pub clients: Vec<revisions::Client>,
 }
 
 /// How a fence is lifted. What comes after it is a value: each front end asks again in its own way.
@@ -197,6 +202,8 @@ pub fn fences(plan: &Plan, old: &Old, seen: &Seen) -> Vec<Fence> {
             out.extend(automation(config));
         }
     }
+    // What is wrong with the plan itself comes first.
+    out.splice(0..0, token::Shared::of_plan(plan, old).fence().into_iter().chain(reused(plan, new, seen)));
     out.sort_by_key(|fence| fence.typed.is_none());
     let mut met: Vec<(String, Option<String>)> = Vec::new();
     out.retain(|fence| {
@@ -206,6 +213,40 @@ pub fn fences(plan: &Plan, old: &Old, seen: &Seen) -> Vec<Fence> {
         first
     });
     out
+}
+
+/// Revisions that the old cluster is known to have given out, and the new one gives out again: by the plan, and by what
+/// members answer now.
+fn reused(plan: &Plan, new: Option<Id>, seen: &Seen) -> Option<Fence> {
+    let answers = seen.doors.iter().filter(|(door, _)| door.old).filter_map(|(door, heard)| match heard {
+        Heard::Etcd { cluster, revision: Some(revision), .. } if new.is_none() || *cluster != new => {
+            Some(revisions::KnownRevision { revision: *revision, from: door.whose.clone() })
+        }
+        _ => None,
+    });
+    let newest = answers.chain(plan.revisions.newest.clone()).max_by_key(|known| known.revision)?;
+    twice(plan, &seen.clients, &newest)
+}
+
+/// The fence for a revision of the old cluster that the restored one gives out again. Where no client is known to keep
+/// revisions, it only warns.
+pub fn twice(plan: &Plan, clients: &[revisions::Client], known: &revisions::KnownRevision) -> Option<Fence> {
+    let count = revisions::twice(plan, known.revision)?;
+    let what = revisions::twice_words(&known.from, known.revision, count);
+    Some(match clients.is_empty() {
+        true => Fence {
+            what,
+            evidence: vec!["the snapshot holds no data of a client that is known to keep revisions".into()],
+            lift: "Restart clients that watch, or make the plan again with a --bump-revision.".into(),
+            typed: None,
+        },
+        false => Fence {
+            what,
+            evidence: vec![revisions::consequence(clients)],
+            lift: "Make the plan again with that bump: `requorum plan` and the wizard propose it.".into(),
+            typed: Some(revisions::override_text(plan)),
+        },
+    })
 }
 
 /// Whether all who answered there are stopped.
@@ -306,7 +347,7 @@ fn said(door: &Door, heard: &Heard) -> String {
         Heard::Unclear(why) => why.clone(),
         Heard::Stranger(what) => format!("no etcd answers there, but {what}"),
         Heard::Somebody(what) => format!("takes connections, {what}"),
-        Heard::Etcd { cluster, member, version } => {
+        Heard::Etcd { cluster, member, version, .. } => {
             let mut parts = Vec::new();
             match (member, cluster) {
                 (Some(member), Some(cluster)) => parts.push(format!("member {member} of cluster {cluster}")),

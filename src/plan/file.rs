@@ -181,7 +181,7 @@ mod tests {
             id in prop_oneof![any::<u64>(), 0u64..0x1000], members in prop::collection::vec(members(), 0..4)) -> Plan {
             Plan { version: 1, label, token, created: "2026-11-22T03:12:00Z".into(), target: Minor::ALL.get(minor).copied(),
                 source: Source { path: "/b".into(), bytes: bump, sha256: "12e4".into(), revision, keys: bump, skip_hash_check: mark, snapshot_bytes: mark.then_some(bump) },
-                bump_revision: bump, mark_compacted: mark, options: Options { disable_auth: mark, mode: wild, ..Options::default() }, cluster_id: Id(id), members }
+                bump_revision: bump, mark_compacted: mark, revisions: Default::default(), options: Options { disable_auth: mark, mode: wild, ..Options::default() }, cluster_id: Id(id), members }
         }
     }
 

@@ -24,6 +24,7 @@ pub mod ledger;
 pub mod options;
 pub mod paste;
 pub mod prefill;
+pub mod revisions;
 pub mod scope;
 pub mod slips;
 pub mod sources;
@@ -37,6 +38,7 @@ pub mod words;
 use std::path::PathBuf;
 
 pub use options::Options;
+pub use revisions::Revisions;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -65,6 +67,9 @@ pub struct Plan {
     /// Mark everything up to the bumped revision as compacted, so that watchers relist.
     #[serde(default)]
     pub mark_compacted: bool,
+    /// What is known of the revisions that the old cluster gave out.
+    #[serde(default, skip_serializing_if = "Revisions::is_unknown")]
+    pub revisions: Revisions,
     /// What is done beyond a plain restore.
     #[serde(default, skip_serializing_if = "Options::is_plain")]
     pub options: Options,
@@ -130,6 +135,12 @@ impl Plan {
         Sha256::digest(json).iter().take(4).map(|b| format!("{b:02x}")).collect()
     }
 
+    /// When it was made, seconds since 1970.
+    pub fn made(&self) -> Option<i64> {
+        let made = humantime::parse_rfc3339_weak(&self.created).ok()?;
+        made.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs().try_into().ok()
+    }
+
     /// The value of `--initial-cluster`: `m1=URL,m1=URL2,m2=URL`, in the order of the table.
     pub fn initial_cluster(&self) -> String {
         let pairs: Vec<String> =
@@ -145,5 +156,11 @@ impl Plan {
     /// The revision at which the restored cluster starts.
     pub fn expected_revision(&self) -> i64 {
         self.source.revision.saturating_add_unsigned(self.bump_revision)
+    }
+
+    /// The last revision that the old cluster is known to have given out: the snapshot's, where nothing newer is known.
+    pub fn last_known_revision(&self) -> i64 {
+        let newest = self.revisions.newest.as_ref().map(|known| known.revision);
+        newest.unwrap_or_default().max(self.source.revision)
     }
 }

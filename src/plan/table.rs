@@ -90,6 +90,8 @@ pub struct Problem {
     pub names_fix: bool,
     /// What it is about.
     pub about: About,
+    /// What must be typed to go on all the same, where that is possible.
+    pub lift: Option<String>,
 }
 
 impl fmt::Display for Problem {
@@ -109,6 +111,7 @@ impl Problem {
             fix: None,
             names_fix: false,
             about: About::Place,
+            lift: None,
         }
     }
 
@@ -129,6 +132,18 @@ impl Problem {
     pub fn naming(mut self, names_fix: bool) -> Self {
         self.names_fix = names_fix;
         self
+    }
+
+    /// Adds what must be typed to go on all the same.
+    #[must_use]
+    pub fn lifted_by(mut self, lift: Option<String>) -> Self {
+        self.lift = lift;
+        self
+    }
+
+    /// True where no plan is made as long as it is there: it cannot be overridden.
+    pub fn is_final(&self) -> bool {
+        self.severity == Severity::Error && self.lift.is_none()
     }
 
     /// Adds the cell's corrected text.

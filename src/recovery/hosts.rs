@@ -40,13 +40,13 @@ use super::{
     journal::{self, Event},
 };
 use crate::{
-    engine::{byhand, claim::Run},
+    engine::{byhand, claim::Run, swap::Standing},
     plan::{
         Member, Plan,
         barrier::{self, Asked},
         destination,
         facts::EndpointFacts,
-        fence::{self, Kind as DoorKind, Old},
+        fence::{self, Fence, Kind as DoorKind, Old},
         halt::Halt,
         verdict::{Evidence, Finding, KnownState, verdict},
     },
@@ -244,7 +244,10 @@ fn fenced(job: &Job<'_>, ready: &[Ready<'_>], teller: &Teller<'_>) -> Result<Pas
     let mut old = job.old.clone();
     ready.iter().flat_map(|host| &host.configs).for_each(|config| old.configured(config));
     let halted = ready.iter().flat_map(|host| host.halts.iter().filter_map(|(_, member)| *member)).collect();
-    let found = fences::ask(job.plan, &old, halted, job.world);
+    let there = |standing: &Standing| !matches!(standing, Standing::Nothing | Standing::Staged(_));
+    let placed = ready.iter().any(|host| host.rows(job).iter().any(|(_, standing)| there(standing)));
+    let fresh = !placed && job.by_hand.is_empty() && job.names.len() == job.plan.members.len();
+    let found = fences::ask(job.plan, &old, halted, fresh, job.world);
     teller.tell(Told::Fences(found.clone()));
     // What only waits beside its place disturbs nobody.
     let blocking = if job.until == Until::InPlace { found } else { Vec::new() };
@@ -314,7 +317,21 @@ fn ask_again(job: &Job<'_>, before: &[(String, u64)], teller: &Teller<'_>) -> Re
             "Look at the old cluster first: requorum probe. If it is to be given up all the same, stop its members and \
              apply the plan again; what was built waits.",
         )
-    })
+    })?;
+    reused(job, &now, teller)
+}
+
+/// Refuses, unless that was typed, to give out revisions again that old members are seen to have.
+fn reused(job: &Job<'_>, now: &[Asked], teller: &Teller<'_>) -> Result<()> {
+    let Some(known) = barrier::beyond(job.plan, now) else { return Ok(()) };
+    let clients = fences::clients_of(job.plan, job.world);
+    let found: Vec<Fence> = fence::twice(job.plan, &clients, &known).into_iter().collect();
+    // What was found before, and overridden, was told then.
+    if found.iter().any(|fence| fence.blocks(job.lifted)) {
+        teller.tell(Told::Fences(found.clone()));
+    }
+    let blocking = if job.until == Until::InPlace { found } else { Vec::new() };
+    Passed::new(blocking, job.lifted).map(|_| ())
 }
 
 /// Does `work` on each host, at most `limit` at a time; what came of each, in order.

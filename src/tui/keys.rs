@@ -211,7 +211,7 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Open, [key(KeyCode::Enter)], "⏎", "edit", "edit the selected cell, or change the selected option", &[Members]),
     row!(Action::Open, [key(KeyCode::Enter)], "⏎", "type label", "open the field for the cluster label; the right label and Enter start the restore", &[Review]),
     row!(Action::Open, [key(KeyCode::Enter)], "⏎", "details and log", "everything known about the selected member, and its host's log", &[Restore]),
-    row!(Action::TakeFix, [ch('x')], "x", "take fix", "put the proposed correction into the selected cell; on bump revision: take the proposed amount", &[Members]),
+    row!(Action::TakeFix, [ch('x')], "x", "take fix", "put the proposed correction into the selected cell; on bump revision: set the proposed amount, or 0 where one is set", &[Members]),
     row!(Action::Other, [ch('o')], "o", "other source", "put what the next source says into the selected cell, round and round (≠ marks cells where sources differ)", &[Members]),
     row!(Action::AskAgain, [ch('r')], "r", "ask again", "ask every member again", &[Detect]),
     row!(Action::Endpoints, [ch('e')], "e", "endpoints", "type the client URLs to ask, separated by commas", &[Detect]),

@@ -248,6 +248,10 @@ impl World for Local {
         doors.iter().map(answer).map(|heard| heard.unwrap_or_else(outside)).collect()
     }
 
+    fn removed(&self, snapshot: &Path) -> Vec<crate::etcd::membership::Id> {
+        self.inside(snapshot).and_then(|()| roster::removed(snapshot)).unwrap_or_default()
+    }
+
     fn listed(&self, snapshot: &Path) -> Result<Vec<KnownMember>> {
         self.inside(snapshot)?;
         roster::of(snapshot)

@@ -170,6 +170,11 @@ pub trait World: Send + Sync {
     /// When the file cannot be read or is none.
     fn listed(&self, snapshot: &Path) -> Result<Vec<KnownMember>>;
 
+    /// The IDs of members that were removed from a snapshot's cluster; none where it cannot be read.
+    fn removed(&self, _snapshot: &Path) -> Vec<crate::etcd::membership::Id> {
+        Vec::new()
+    }
+
     /// Lists the files below `places` (each a file or a directory, not searched deeper than a data
     /// directory's `member/snap/db`) that may be snapshots, unread; of a place `s3://bucket/prefix` its objects, whose
     /// path is their URL.

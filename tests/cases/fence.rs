@@ -2,14 +2,17 @@
 
 use std::{fs, path::Path, process::Command};
 
-use requorum::recovery::journal::{self, Event};
+use requorum::{
+    etcd::membership::Id,
+    recovery::journal::{self, Event},
+};
 
-use super::road::Planned;
+use super::road::{Planned, plan_command};
 use crate::support::{
-    cluster::{Cluster, Place},
-    requorum, said,
+    cluster::{Cluster, Member, Place, initial_cluster},
+    names, requorum, said,
     servers::Server,
-    succeed,
+    succeed, wait_until,
 };
 
 pub fn left_alive(server: &Server) {
@@ -80,6 +83,79 @@ pub fn left_alive(server: &Server) {
     let mut new = again.start(server, &places[..2], &[]);
     new.iter_mut().for_each(|member| drop(member.wait_ready(None)));
     succeed(requorum(["restore", "--member=m3", "--plan"]).arg(&again.file));
+}
+
+/// The old token again: an old member with its old data would join. It is refused; overridden, it does join; with a new
+/// token it does not.
+pub fn old_token(server: &Server) {
+    let mut cluster = Cluster::new(server, 3);
+    let mut client = cluster.client(0, None);
+    client.put_and_get("before", "the snapshot");
+    let dir = cluster.dir.path().to_path_buf();
+    let snapshot = dir.join("backup.db");
+    let places: Vec<Place> = cluster.members.iter().map(|m| m.place.clone()).collect();
+    succeed(requorum(["snapshot", "save"]).arg(&snapshot).args(["--endpoints", &places[0].client_url()]));
+    client.put_and_get("after", "the snapshot");
+    let (_, old) = client.members();
+    let old = Id(old);
+    drop(client);
+    cluster.members.iter_mut().for_each(Member::kill);
+
+    let sentence = format!("cluster {old} and its members are those of the old cluster: the token is the old one");
+    let lift = format!("old-token@{old}");
+    let again = dir.join("again");
+    fs::create_dir(&again).unwrap();
+    let (code, said) =
+        run(plan_command(&snapshot, &places, &again.join("plan.yaml")).args(["--initial-cluster-token=first"]));
+    assert!(code == Some(3) && said.contains(&sentence) && said.contains(&lift), "{said}");
+    let (code, said) = run(requorum(["snapshot", "restore", "--name=m1", "--initial-cluster-token=first"])
+        .arg(&snapshot)
+        .args(["--initial-cluster", &initial_cluster(&places), "--initial-advertise-peer-urls", &places[0].peer_url()])
+        .arg("--data-dir")
+        .arg(again.join("m1")));
+    assert!(code == Some(3) && said.contains(&sentence), "{said}");
+    assert_eq!(names(&again), [""; 0], "nothing is made");
+
+    // Overridden, it goes on, and the old member joins: its log is the longer one.
+    let flags = ["--initial-cluster-token=first", "--override", &lift];
+    let plan = Planned::new(&snapshot, &places, &again, &flags);
+    assert_eq!(plan.plan.cluster_id, old);
+    let (code, said) = run(requorum(["restore", "--plan"]).arg(&plan.file));
+    assert!(code == Some(3) && said.contains(&sentence), "{said}");
+    succeed(requorum(["restore", "--override", &lift, "--plan"]).arg(&plan.file));
+    let back = |name: &str| {
+        let place = &places[2];
+        let (client, peer) = (place.client_url(), place.peer_url());
+        let line = format!(
+            "etcd --name m3 --data-dir {} --listen-client-urls {client} --advertise-client-urls {client} \
+             --listen-peer-urls {peer} --initial-advertise-peer-urls {peer}",
+            dir.join(name).display()
+        );
+        Member::start(server, place, &dir.join(name), &line, &[])
+    };
+    copy_dir(&cluster.members[2].data_dir, &dir.join("m3-joins"));
+    let mut new = plan.start(server, &places[..1], &[]);
+    let mut joined = back("m3-joins");
+    assert_eq!(joined.wait_ready(None).members().1, old.0, "two of three, one of them old, serve");
+    joined.kill();
+    new.iter_mut().for_each(Member::kill);
+
+    // With a token of its own the new cluster refuses it.
+    let apart = dir.join("apart");
+    fs::create_dir(&apart).unwrap();
+    let plan = Planned::new(&snapshot, &places, &apart, &[]);
+    assert_ne!(plan.plan.cluster_id, old);
+    succeed(requorum(["restore", "--plan"]).arg(&plan.file));
+    let _new = plan.start(server, &places[..1], &[]);
+    let alone = back("m3.etcd");
+    wait_until("the old member to be refused", std::time::Duration::from_secs(90), || {
+        let log = alone.log();
+        if log.contains("cluster ID mismatch") { Ok(()) } else { Err(log) }
+    });
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    succeed(Command::new("cp").arg("-r").arg(from).arg(to));
 }
 
 fn kinds(journal: &Path) -> Vec<Event> {

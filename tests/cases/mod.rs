@@ -44,6 +44,7 @@ pub const ALL: &[Case] = &[
     ("a_sheet_by_hand_and_its_code", a_restoring_tool, byhand::sheet_and_code),
     ("a_sheet_by_hand_on_mounts", a_restoring_tool, byhand::sheet_on_mounts),
     ("an_old_member_left_alive", any, fence::left_alive),
+    ("an_old_token", any, fence::old_token),
     ("a_raw_copy_with_users_asked_for", any, road::raw_copy),
     ("a_bumped_revision", any, road::bumped),
     ("proof_whole_and_never_started", any, proof::whole_and_never_started),

@@ -157,7 +157,7 @@ pub(super) struct Planned {
     pub(super) plan: Plan,
 }
 
-fn plan_command(snapshot: &Path, places: &[Place], file: &Path) -> Command {
+pub(super) fn plan_command(snapshot: &Path, places: &[Place], file: &Path) -> Command {
     let mut command = requorum(["plan", "--snapshot"]);
     command.arg(snapshot).args(["--initial-cluster", &initial_cluster(places), "--client-urls", &client_urls(places)]);
     command.arg("-o").arg(file);

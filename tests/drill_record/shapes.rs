@@ -45,6 +45,7 @@ impl Tale {
             },
             bump_revision: 0,
             mark_compacted: false,
+            revisions: Default::default(),
             options: Options::default(),
             cluster_id: Id(0xe88e_3c40_b93f_9f54),
             members: (1..=members).map(member).collect(),

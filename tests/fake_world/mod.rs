@@ -26,11 +26,12 @@ use requorum::{
             disk::{DirFacts, DirSays, DirState, Held},
             host::{HostFacts, Place, PlaceState, Root},
             rows::{ClockOffset, Part, RowKey, StoredRows},
-            started::{Canary, Data, Kubernetes, Lease, PlannedHash, Told},
+            started::{Canary, Data, Kubernetes, Lease, PlannedHash, Told, Watched},
         },
         fence::{Door, Heard, Kind as DoorKind},
         halt::Halt,
         ledger::{Difference, History},
+        revisions::Client,
     },
     trouble::{Kind, Result, Trouble},
     tui::Options,
@@ -339,6 +340,14 @@ impl World for Fake {
         Canary::Done { key: key.into(), revision: 83_800, read: endpoints.to_vec(), watched: true }
     }
 
+    fn watch_from(&self, endpoint: &str, revision: i64) -> Watched {
+        match self.plan.lock().unwrap().as_ref().map(|plan| (plan.mark_compacted, plan.expected_revision())) {
+            Some((true, first)) if revision <= first => Watched::Compacted(first),
+            Some(_) => Watched::Open,
+            None => Watched::Failed(format!("{endpoint} is not restored")),
+        }
+    }
+
     fn planned_hash(&self, _plan: &Plan, compacted: i64, _watch: &mut Watch<'_>) -> Result<PlannedHash> {
         Ok(PlannedHash { hash: HASH, compacted })
     }
@@ -347,13 +356,15 @@ impl World for Fake {
         let lease =
             |id: &str, seconds, key: &str| Lease { id: id.into(), seconds, keys: 1, first_keys: vec![key.into()] };
         let kubernetes = self.kubernetes.then(|| Kubernetes {
+            prefix: "/registry/".into(),
             nodes: vec!["m1".into(), "node-1".into()],
             api_servers: vec!["10.0.0.1".into(), "10.0.0.9".into()],
             service_accounts: 41,
             sealed: Vec::new(),
         });
         let leases = vec![lease("1f2e", 15, "/locks/leader"), lease("2a", 3600, "/jobs/nightly")];
-        Ok(Data { leases, kubernetes })
+        let clients = kubernetes.iter().map(|_| Client::Kubernetes).collect();
+        Ok(Data { leases, kubernetes, clients })
     }
 
     fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
@@ -371,8 +382,11 @@ impl World for Fake {
                 cluster: Some(CLUSTER),
                 member: members().iter().find(|m| m.name == door.whose).map(|m| m.id),
                 version: "3.5.30".into(),
+                revision: Some(84_211),
             },
-            (true, DoorKind::Peer) => Heard::Etcd { cluster: Some(CLUSTER), member: None, version: String::new() },
+            (true, DoorKind::Peer) => {
+                Heard::Etcd { cluster: Some(CLUSTER), member: None, version: String::new(), revision: None }
+            }
             (false, _) if door.url.contains("10.0.0.3") && self.unclear => Heard::Unclear("no answer in 2 s".into()),
             (false, _) => Heard::Nobody,
         };

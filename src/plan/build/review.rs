@@ -4,13 +4,14 @@ use crate::{
     etcd::version::Minor,
     plan::{
         Member, Plan, destination,
+        fence::token::Shared,
         words::{all, plural, thousands},
     },
 };
 
 /// The plan in words, in order: what is read, what is written, what is left untouched. Sentences
 /// without a full stop.
-pub fn sentences(plan: &Plan) -> Vec<String> {
+pub fn sentences(plan: &Plan, ids: &Shared) -> Vec<String> {
     let mut out = beginning(plan);
     for m in &plan.members {
         out.push(format!(
@@ -21,7 +22,7 @@ pub fn sentences(plan: &Plan) -> Vec<String> {
             m.id,
         ));
     }
-    out.extend(outcome(plan));
+    out.extend(outcome(plan, ids));
     out.push(
         "Everything else on this machine stays untouched: the snapshot, old data directories, running processes".into(),
     );
@@ -54,10 +55,16 @@ pub fn beginning(plan: &Plan) -> Vec<String> {
     }
     if plan.bump_revision > 0 {
         out.push(format!(
-            "Begin at revision {}, {} after the snapshot's, so that no revision is given out twice; all before it is marked as compacted, so that watchers list anew",
+            "Begin at revision {}, {} after the snapshot's, and mark all before it as compacted: clients that know a revision up to {} list again",
             number(plan.expected_revision()),
             thousands(plan.bump_revision),
+            number(plan.expected_revision()),
         ));
+    } else if plan.revisions.complete && !plan.revisions.clients.is_empty() {
+        out.push(
+            "Begin at the snapshot's own revision: no write after it can have been acknowledged, so clients know no later one"
+                .into(),
+        );
     }
     out.push(match plan.target {
         Some(minor) => format!("Write it for etcd {minor}"),
@@ -67,15 +74,18 @@ pub fn beginning(plan: &Plan) -> Vec<String> {
     out
 }
 
-/// What the result is, and what is not in it. Sentences without a full stop.
-pub fn outcome(plan: &Plan) -> Vec<String> {
+/// What the result is, and what is not in it; `ids` is what comparing its IDs with the old cluster's showed. Sentences
+/// without a full stop.
+pub fn outcome(plan: &Plan, ids: &Shared) -> Vec<String> {
     let source = &plan.source;
     let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
-    // With etcd's default token and the old URLs the IDs would be the old ones.
-    let apart = if plan.token == "etcd-cluster" {
-        ""
-    } else {
-        "; its token is its own, so members of the old cluster cannot join it"
+    let apart = match ids {
+        Shared::None => "; its token is its own, so members of the old cluster cannot join it",
+        // Nothing of the old cluster's IDs is known, so nothing is said of them.
+        Shared::Unknown => "",
+        Shared::Cluster(_) | Shared::Members { .. } => {
+            "; its token is the old one, so a member that comes back with its old data can join it"
+        }
     };
     let result = format!(
         "The result is a new cluster {} (token {}) of {}: {} {}, {} needed to serve{apart}",

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use super::*;
-use crate::plan::facts::Content;
+use crate::plan::table::Severity;
 
 pub(crate) fn draft() -> Draft {
     let content = Content { sha256: "9f3c11aa".repeat(8), revision: 83_799, keys: 4_112, ..Content::default() };
@@ -209,11 +209,11 @@ fn an_option_ends_its_warning_and_stands_in_the_review() {
         with(&mut draft);
         let plain = build(&draft).unwrap();
         assert_eq!(plain.warnings.len(), 1, "{words}");
-        assert!(!sentences(&plain.plan).iter().any(|s| s.starts_with(words)));
+        assert!(!sentences(&plain.plan, &Shared::None).iter().any(|s| s.starts_with(words)));
         option(&mut draft);
         let built = build(&draft).unwrap();
         assert_eq!(built.warnings, [], "{words}");
-        assert!(sentences(&built.plan).iter().any(|s| s.starts_with(words)), "{words}");
+        assert!(sentences(&built.plan, &Shared::None).iter().any(|s| s.starts_with(words)), "{words}");
         assert_ne!(built.plan.short_id(), plain.plan.short_id());
     }
     // Without it etcd 3.6 would not start at all.
@@ -221,7 +221,10 @@ fn an_option_ends_its_warning_and_stands_in_the_review() {
     (content(&mut draft).storage_version, draft.target) = ("3.7.0".into(), Some(Minor::V3_6));
     assert!(build(&draft).unwrap_err().iter().any(|p| p.text.contains("--set-version")));
     draft.options.set_version = true;
-    assert!(sentences(&build(&draft).unwrap().plan).contains(&"Set storage and cluster version to 3.6.0".to_string()));
+    assert!(
+        sentences(&build(&draft).unwrap().plan, &Shared::None)
+            .contains(&"Set storage and cluster version to 3.6.0".to_string())
+    );
 }
 
 #[test]
@@ -280,7 +283,7 @@ fn the_review_says_what_is_read_written_and_left() {
     let mut draft = draft();
     (draft.bump_revision, draft.mark_compacted) = (1_000_000_000, true);
     draft.rows[1].set(Column::WalDir, "/wal/m2", Origin::Typed);
-    let text = sentences(&build(&draft).unwrap().plan);
+    let text = sentences(&build(&draft).unwrap().plan, &Shared::None);
     assert_eq!(
         text[0],
         "Read /backup/etcd-0200.db (SHA-256 9f3c11aa…, revision 83,799, 4,112 keys) and check it again; it is only read"

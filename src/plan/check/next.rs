@@ -101,11 +101,12 @@ fn of_kubernetes(case: Case<'_>, found: &Kubernetes) -> Vec<Next> {
     if let Some(first) = stale.first() {
         out.push(Next {
             what: format!(
-                "/registry/masterleases lists API servers on hosts that are no member's: {}. The service \"kubernetes\" \
+                "{}masterleases lists API servers on hosts that are no member's: {}. The service \"kubernetes\" \
                  sends clients there until the rows are gone.",
+                found.prefix,
                 some(&stale)
             ),
-            command: etcdctl(case, &["del", &format!("/registry/masterleases/{first}")]),
+            command: etcdctl(case, &["del", &format!("{}masterleases/{first}", found.prefix)]),
         });
     }
     let gone: Vec<String> = case
@@ -179,11 +180,11 @@ fn caches(case: Case<'_>, kubernetes: bool) -> Next {
     let what = match plan.bump_revision > 0 {
         true => format!(
             "Clients that watched since before must list again: revisions go on from {from}, and older ones are answered \
-             with \"compacted\". One that does not is to be restarted."
+             with \"compacted\". One that does not, or that knows a later revision, is to be restarted."
         ),
         false => format!(
             "Clients that watched since before may know revisions above {from} that are given out anew (there was no \
-             bump): restart them, or their caches stay wrong."
+             bump): every one of them, on every host, is to be restarted, or its cache stays wrong."
         ),
     };
     Next { what, command }

@@ -75,7 +75,7 @@ pub fn questions(plan: &Plan, seen: &Observed) -> Vec<Question> {
     }
     let bumped = plan.bump_revision > 0 && plan.mark_compacted && seen.old_watch == Watched::NotAsked;
     if let Some((_, seen, _)) = ours.first().filter(|_| bumped && whole) {
-        out.push(Question::Watch(seen.endpoint.clone(), plan.source.revision));
+        out.push(Question::Watch(seen.endpoint.clone(), plan.last_known_revision()));
     }
     // It costs more than the rest, so it waits until only that is open.
     if out.is_empty() && whole && nothing_else_is_open(plan, seen) {

@@ -19,6 +19,7 @@ use crate::{
     plan::{
         build,
         fence::{Door, Heard, Kind, Old},
+        revisions::Client,
     },
 };
 
@@ -419,7 +420,9 @@ fn what_comes_next_is_told_from_the_data() {
     let lease = |id: &str, seconds, keys| Lease { id: id.into(), seconds, keys, first_keys: vec![format!("/a/{id}")] };
     let data = Data {
         leases: vec![lease("2a", 3600, 4), lease("1f", 15, 1)],
+        clients: vec![Client::Kubernetes],
         kubernetes: Some(Kubernetes {
+            prefix: "/registry/".into(),
             nodes: vec!["cp-1".into(), "cp-3".into()],
             api_servers: vec!["127.0.0.31".into(), "10.9.9.9".into()],
             service_accounts: 7,

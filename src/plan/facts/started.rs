@@ -4,7 +4,10 @@
 use std::path::PathBuf;
 
 use super::{Alarm, Answer, Hashed, disk::DirFacts, rows::StoredRows};
-use crate::plan::fence::{Door, Heard, Old};
+use crate::plan::{
+    fence::{Door, Heard, Old},
+    revisions::Client,
+};
 
 /// All that was seen of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,7 +20,7 @@ pub struct Observed {
     pub planned: Told<PlannedHash>,
     /// What became of the canary.
     pub canary: Canary,
-    /// A watch from the snapshot's own revision, which a bump leaves behind.
+    /// A watch from the last revision known of the old cluster, which a bump leaves behind.
     pub old_watch: Watched,
     /// The old cluster's URLs that the plan does not have, and what was heard there.
     pub doors: Vec<(Door, Heard)>,
@@ -138,6 +141,8 @@ pub struct Data {
     pub leases: Vec<Lease>,
     /// What Kubernetes keeps in it.
     pub kubernetes: Option<Kubernetes>,
+    /// Clients that keep revisions and have data in it.
+    pub clients: Vec<Client>,
 }
 
 /// A lease.
@@ -156,6 +161,8 @@ pub struct Lease {
 /// What Kubernetes keeps in etcd, as far as a restore disturbs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kubernetes {
+    /// The prefix of its keys: `/registry/`.
+    pub prefix: String,
     /// Nodes, by name.
     pub nodes: Vec<String>,
     /// API servers that have a row under `/registry/masterleases/`: the last part of its key, an address.

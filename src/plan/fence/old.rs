@@ -5,7 +5,7 @@ use crate::{
     etcd::membership::{Id, cluster_id},
     plan::{
         Plan,
-        facts::{Answer, Content, EndpointFacts, KnownMember, config::ConfigFacts},
+        facts::{Answer, Content, EndpointFacts, KnownMember, MemberSays, config::ConfigFacts, disk::DirSays},
         url,
     },
 };
@@ -22,6 +22,8 @@ pub struct Old {
     pub clusters: Vec<Id>,
     /// Further client URLs at which it was asked.
     pub endpoints: Vec<String>,
+    /// IDs of members that were removed from it.
+    pub removed: Vec<Id>,
 }
 
 impl Old {
@@ -36,15 +38,35 @@ impl Old {
         }
         let members = content.map(|c| c.members.as_slice()).unwrap_or_default();
         members.iter().for_each(|member| old.knows(member));
+        old.removed = content.map(|c| c.removed.clone()).unwrap_or_default();
         let voters: Vec<Id> = members.iter().filter(|m| !m.is_learner).map(|m| m.id).collect();
         if !voters.is_empty() {
             // its own, unless members were added since
             old.clusters.push(cluster_id(&voters));
         }
-        old.clusters.retain(|id| *id != Id(0));
-        old.clusters.sort_unstable();
-        old.clusters.dedup();
+        old.tidy();
         old
+    }
+
+    /// What a data directory adds that was last written before `made`, when the plan was made: a later one may be this
+    /// plan's own.
+    pub fn in_dir(&mut self, says: &DirSays, made: Option<i64>) {
+        if says.written.zip(made).is_none_or(|(written, made)| written >= made) {
+            return;
+        }
+        self.clusters.push(says.cluster_id);
+        let names_itself = says.members.iter().any(|m| m.id == says.member_id);
+        if !names_itself && says.member_id != Id(0) {
+            self.knows(&KnownMember { id: says.member_id, ..KnownMember::default() });
+        }
+        says.members.iter().for_each(|member| self.knows(member));
+        self.tidy();
+    }
+
+    fn tidy(&mut self) {
+        self.clusters.retain(|id| *id != Id(0));
+        self.clusters.sort_unstable();
+        self.clusters.dedup();
     }
 
     /// A member more, or further URLs of one that is known: old ones may still be listened on.
@@ -90,6 +112,15 @@ impl Old {
     pub(super) fn has_member(&self, id: Id) -> bool {
         self.members.iter().any(|m| m.id == id)
     }
+}
+
+/// Whether who answers may be a member that was restored from this very plan and started: it is of the plan's cluster, and
+/// the plan's revision leads to its own by way of the log that it applied since.
+pub fn may_be_of(plan: &Plan, says: &MemberSays) -> bool {
+    let genesis = plan.members.len() as u64;
+    let since = says.revision.checked_sub(plan.expected_revision()).and_then(|n| u64::try_from(n).ok());
+    says.cluster_id == plan.cluster_id
+        && since.is_some_and(|n| says.raft_applied == 0 || n <= says.raft_applied.saturating_sub(genesis))
 }
 
 /// The doors to knock at: every URL of the old cluster, then those that only the plan has. Socket files are left out.

@@ -29,7 +29,7 @@ fn member(n: u64) -> KnownMember {
 }
 
 fn old() -> Old {
-    Old { members: (1..=3).map(member).collect(), clusters: vec![OLD], endpoints: Vec::new() }
+    Old { members: (1..=3).map(member).collect(), clusters: vec![OLD], endpoints: Vec::new(), removed: Vec::new() }
 }
 
 /// Knocks with `heard` at those doors whose URL contains the first word; nobody is at the others.
@@ -41,7 +41,7 @@ fn heard(plan: &Plan, old: &Old, said: &[(&str, Heard)]) -> Seen {
 }
 
 fn etcd(cluster: Id) -> Heard {
-    Heard::Etcd { cluster: Some(cluster), member: Some(Id(2)), version: "3.5.30".into() }
+    Heard::Etcd { cluster: Some(cluster), member: Some(Id(2)), version: "3.5.30".into(), revision: None }
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn what_is_heard_blocks_warns_or_is_nothing() {
         (Heard::Nobody, somebody(), Some(Some("m2@127.0.0.32"))),
         (etcd(Id(0x777)), Heard::Nobody, Some(Some("m2@127.0.0.32"))),
         (
-            Heard::Etcd { cluster: None, member: None, version: "3.5.1".into() },
+            Heard::Etcd { cluster: None, member: None, version: "3.5.1".into(), revision: None },
             Heard::Nobody,
             Some(Some("m2@127.0.0.32")),
         ),
@@ -121,9 +121,44 @@ fn with_the_old_token_and_urls_an_id_tells_nothing() {
         Old { members: vec![KnownMember { id: plan.members[1].id, ..member(2) }], ..Old::default() },
     ] {
         let found = fences(&plan, &old, &heard(&plan, &old, &[("32:", etcd(plan.cluster_id))]));
-        assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].blocks(&[]));
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found.iter().all(|fence| fence.blocks(&[])));
+        // The old token is in the way by itself, whether or not somebody answers.
+        let quiet = fences(&plan, &old, &heard(&plan, &old, &[]));
+        assert_eq!(quiet.len(), 1, "{quiet:?}");
+        assert_eq!(quiet[0].typed, Some(format!("old-token@{}", plan.cluster_id)));
     }
+}
+
+#[test]
+fn revisions_that_an_old_member_has_are_not_given_out_again() {
+    let mut plan = plan();
+    let first = plan.expected_revision();
+    let at = |cluster, revision| Heard::Etcd {
+        cluster: Some(cluster),
+        member: Some(Id(2)),
+        version: "3.5.30".into(),
+        revision: Some(revision),
+    };
+    let found = |plan: &Plan, clients: &[revisions::Client], heard_at: Heard| {
+        let seen = Seen { clients: clients.to_vec(), ..heard(plan, &old(), &[("32:2379", heard_at)]) };
+        let found = fences(plan, &old(), &seen);
+        found.into_iter().find(|fence| fence.what.contains("twice")).map(|fence| (fence.what.clone(), fence.typed))
+    };
+    let kubernetes = [revisions::Client::Kubernetes];
+    let words = || "m2 is at 90,579: 6,780 revisions would be given out twice".to_string();
+    let text = Some(format!("reuse-revisions@{first}"));
+    assert_eq!(first + 6_780, 90_579);
+    assert_eq!(found(&plan, &kubernetes, at(OLD, first + 6_780)), Some((words(), text.clone())));
+    assert_eq!(found(&plan, &[], at(OLD, first + 6_780)), Some((words(), None)), "without such clients it only warns");
+    assert_eq!(found(&plan, &kubernetes, at(OLD, first)), None);
+    assert_eq!(found(&plan, &kubernetes, at(plan.cluster_id, first + 6_780)), None, "a member of this plan");
+    plan.bump_revision = 6_780;
+    assert_eq!(found(&plan, &kubernetes, at(OLD, first + 6_780)), None);
+    // What the plan knows counts, too, when nobody answers any more.
+    plan.bump_revision = 0;
+    plan.revisions.newest = Some(revisions::KnownRevision { revision: first + 6_780, from: "m2".into() });
+    assert_eq!(found(&plan, &kubernetes, Heard::Nobody), Some((words(), text)));
 }
 
 #[test]
@@ -228,7 +263,10 @@ fn held_directories_block_and_automation_is_listed_with_its_pause() {
     let mut one = heard(
         &plan,
         &old,
-        &[("32:2379", Heard::Etcd { cluster: Some(OLD), member: Some(Id(99)), version: String::new() })],
+        &[(
+            "32:2379",
+            Heard::Etcd { cluster: Some(OLD), member: Some(Id(99)), version: String::new(), revision: None },
+        )],
     );
     one.configs = unit(ConfigKind::Process, true, lives(OLD)).configs;
     let one = fences(&plan, &old, &one);

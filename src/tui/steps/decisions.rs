@@ -174,7 +174,7 @@ fn table(model: &Model) -> (String, Value) {
 
 /// What is done besides a plain restore, and why.
 fn options(model: &Model, plan: &Plan) -> (String, Value) {
-    let why = members::offer_words(model);
+    let why = members::offer_words(model, plan.bump_revision);
     let bump = match plan.bump_revision {
         0 => "no revision bump".to_string(),
         n => format!("a revision bump of {}", thousands(n)),

@@ -7,7 +7,7 @@ mod pasting;
 mod state;
 
 pub(in crate::tui) use self::{
-    bumping::{bump_words, offer, offer_words, set_bump, set_token, unbumped},
+    bumping::{bump_words, offer_words, proposal, seen, set_bump, set_token, too_small},
     certificates::{certificates, look_at_certificates},
     pasting::{paste_words, pasted, set_cluster, take_pasted},
 };
@@ -53,6 +53,8 @@ pub fn draft(model: &Model) -> Draft {
         bump_revision: state.bump,
         mark_compacted: state.mark_compacted,
         options: Options { accept_damage: accepted_damage(model), ..state.extras.clone() },
+        old: bumping::old(model, made(model)),
+        revisions: bumping::revisions(model),
         rows: state.rows.clone(),
         certs: state.certs.seen.clone(),
         now: model.now(),
@@ -86,6 +88,14 @@ fn created(model: &Model) -> String {
     // of the start, not of now: the plan must not become another one by waiting
     let seconds = u64::try_from(model.started).unwrap_or(0);
     humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).to_string()
+}
+
+/// When the plan was made, seconds since 1970: what was written before that is none of its own.
+fn made(model: &Model) -> Option<i64> {
+    match &model.options.plan {
+        Some(plan) => plan.made(),
+        None => Some(model.started),
+    }
 }
 
 /// Everything that is wrong or worth a look, as the plan's builder sees it.
@@ -143,6 +153,7 @@ pub(super) fn enter(model: &mut Model) {
     if !model.members.touched {
         (model.members.rows, model.members.notes) = (filled.rows, [filled.notes, notes].concat());
     }
+    bumping::settle_bump(model);
     settle_choices(model);
     model.members.at = model.members.at.min(model.members.lines().saturating_sub(1));
 }
@@ -217,8 +228,7 @@ pub(in crate::tui) fn fresh(model: &mut Model, id: u64, now: i64, fresh: String)
 fn next(model: &Model) -> Result<(), String> {
     let draft = draft(model);
     let problems = problems(&draft);
-    let waits: Vec<String> =
-        problems.iter().filter(|p| p.severity == Severity::Error).map(|p| place_words(&draft, p)).collect();
+    let waits: Vec<String> = problems.iter().filter(|p| p.is_final()).map(|p| place_words(&draft, p)).collect();
     match waits.first() {
         None => Ok(()),
         Some(first) if waits.len() == 1 => Err(format!("Next waits for: {first}.")),
@@ -243,9 +253,7 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
             Some(_) => Ok(()),
         },
         Action::Undo if state.undo.is_empty() => Err("Nothing in the table was changed yet.".into()),
-        Action::TakeFix if state.choice() == Some(Choice::Bump) => offer(model)
-            .map(|_| ())
-            .ok_or_else(|| "No amount can be computed; the lines below say what to look at.".into()),
+        Action::TakeFix if state.choice() == Some(Choice::Bump) => Ok(()),
         Action::Other => match state.rows.get(state.at) {
             Some(row) if row.cell(state.column()).other().is_some() => Ok(()),
             Some(_) => Err("No source says anything else of this cell.".into()),
@@ -326,9 +334,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             }
         }
         Action::TakeFix if state.choice() == Some(Choice::Bump) => {
-            if let Some(amount) = offer(model) {
-                (model.members.bump, model.members.mark_compacted) = (amount, true);
-            }
+            bumping::switch_bump(model);
         }
         Action::Other => {
             let (at, column) = (state.at, state.column());
@@ -403,7 +409,10 @@ fn open(model: &mut Model) -> Vec<Effect> {
             let bump = state.bump.to_string();
             model.ask(Ask::Bump, bump);
         }
-        Some(Choice::Compacted) => state.mark_compacted = !state.mark_compacted,
+        Some(Choice::Compacted) => {
+            state.mark_compacted = !state.mark_compacted;
+            state.bump_typed = true;
+        }
         Some(Choice::Learners) => {
             let before = state.rows.len();
             state.turn_learners();

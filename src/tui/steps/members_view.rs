@@ -6,7 +6,7 @@ use ratatui::text::Span;
 use super::{
     super::{app::Model, page::Page, prompt::Ask, text, theme::Tone},
     hosts_view,
-    members::{Choice, Extra, draft, offer, offer_words, place_words, problem_at, problems, with_fix},
+    members::{Choice, Extra, draft, offer_words, place_words, problem_at, problems, proposal, with_fix},
 };
 use crate::plan::{
     build::Draft,
@@ -24,7 +24,9 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     // what stands below the table is measured first: the table scrolls, the rest does not
     let mut below = Vec::new();
     for problem in problems.iter().filter(|p| p.row.is_none() && p.severity == Severity::Error) {
-        below.extend(page.flow(" ✖ ", &text::sentence(&problem.text), Tone::Bad, 2));
+        // Of the whole only the token's IDs can be overridden, on Review.
+        let (key, most) = if problem.lift.is_some() { ("; g makes one", 3) } else { ("", 2) };
+        below.extend(page.flow(" ✖ ", &text::sentence(&format!("{}{key}", problem.text)), Tone::Bad, most));
     }
     let warnings = problems.iter().filter(|p| p.row.is_none() && p.severity == Severity::Warning).count();
     if warnings > 0 {
@@ -32,7 +34,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
         below.extend(page.flow(" ! ", &format!("{words} on the whole: Review lists them."), Tone::Warn, 1));
     }
     below.extend(waits(&draft, &problems, page));
-    let offer = offered(model, page);
+    let offer = offered(model, &draft, page);
     let choices = &model.members.choices;
     let selected = model.members.at.checked_sub(draft.rows.len());
     let seen = seen_choices(choices.len(), selected, page.left());
@@ -282,11 +284,11 @@ fn under(model: &Model, problems: &[Problem], at: usize, page: &Page<'_>) -> (Li
 }
 
 /// The proposed bump and its reasons, below its line while that is selected.
-fn offered(model: &Model, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
+fn offered(model: &Model, draft: &Draft, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
     if model.members.choice() != Some(Choice::Bump) || model.prompt.is_some() {
         return Vec::new();
     }
-    offer_words(model).iter().flat_map(|words| page.flow("     ", words, Tone::Plain, 6)).collect()
+    offer_words(model, draft.bump_revision).iter().flat_map(|words| page.flow("     ", words, Tone::Plain, 6)).collect()
 }
 
 fn option(model: &Model, draft: &Draft, choice: Choice, more: &str, page: &mut Page<'_>) {
@@ -300,9 +302,9 @@ fn option(model: &Model, draft: &Draft, choice: Choice, more: &str, page: &mut P
         Choice::Bump => (
             "bump revision",
             text::thousands(draft.bump_revision),
-            match offer(model) {
-                Some(_) if draft.bump_revision == 0 => "revisions skipped; an amount is proposed",
-                _ => "revisions skipped",
+            match proposal(model).is_some_and(|p| p.revisions > 0 && draft.bump_revision == 0) {
+                true => "revisions skipped; a bump is proposed",
+                false => "revisions skipped",
             },
         ),
         Choice::Compacted => {
@@ -366,8 +368,7 @@ fn short(id: &str) -> String {
 
 /// What Next waits for, or that it does not.
 fn waits(draft: &Draft, problems: &[Problem], page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
-    let waits: Vec<String> =
-        problems.iter().filter(|p| p.severity == Severity::Error).map(|p| place_words(draft, p)).collect();
+    let waits: Vec<String> = problems.iter().filter(|p| p.is_final()).map(|p| place_words(draft, p)).collect();
     let members = draft.rows.len();
     if waits.is_empty() {
         let words = format!("{members} members, {} needed for quorum. n goes on to Review.", members / 2 + 1);

@@ -68,7 +68,7 @@ pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
             }
             model.review.warnings = built.warnings;
             model.review.warnings.extend(used_token(model, &built.plan));
-            model.review.warnings.extend(members::unbumped(model).map(|text| Problem::warning(None, None, text)));
+            model.review.warnings.extend(members::too_small(model).map(|text| Problem::warning(None, None, text)));
             model.review.warnings.extend(loss_warning(model).map(|text| Problem::warning(None, None, text)));
             model.review.plan = Some(built.plan);
         }
@@ -214,7 +214,10 @@ fn lines(model: &Model, plan: &Plan) -> Vec<Line> {
         let fences = if model.hosts.asking() { Vec::new() } else { model.review.fences.lines() };
         out.extend(fences.into_iter().map(|(mark, words, tone)| (mark.into(), words, tone, 8)));
     }
-    out.extend(warnings(plan, &model.review.warnings).into_iter().map(|words| (" ! ".into(), words, Tone::Warn, 4)));
+    // What is in the way already, with its override, is not said twice.
+    let fenced = |p: &&Problem| p.lift.is_some() && model.review.fences.found.iter().any(|f| f.typed == p.lift);
+    let open: Vec<Problem> = model.review.warnings.iter().filter(|p| !fenced(p)).cloned().collect();
+    out.extend(warnings(plan, &open).into_iter().map(|words| (" ! ".into(), words, Tone::Warn, 4)));
     if !out.is_empty() {
         out.push((String::new(), String::new(), Tone::Plain, 1));
     }

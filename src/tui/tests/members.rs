@@ -1,7 +1,10 @@
 //! The table: cells, pastes, corrections, certificates, bumps and what a restore does besides.
 
 use super::*;
-use crate::tui::steps::members::Choice;
+use crate::{
+    plan::table,
+    tui::steps::members::{self, Choice},
+};
 
 #[test]
 fn the_slip_of_etcds_recovery_page_is_named_while_typing_and_x_takes_the_correction() {
@@ -185,36 +188,64 @@ fn certificates_are_read_when_others_are_named_and_late_answers_are_dropped() {
 }
 
 #[test]
-fn a_proposed_bump_is_taken_with_a_key_and_missed_on_review() {
+fn a_bump_is_set_for_clients_that_keep_revisions_and_a_key_changes_it() {
     let mut model = at_members();
-    let chosen = model.snapshot.chosen.clone();
+    assert_eq!((model.members.bump, model.members.mark_compacted), (0, false), "no such client has data here");
     for facts in &mut model.snapshot.files {
         facts.content.as_mut().unwrap().kubernetes = true;
     }
+    // Entered again, with another snapshot, it is settled anew.
+    char(&mut model, '2');
+    char(&mut model, 'n');
+    assert_eq!((model.members.bump, model.members.mark_compacted), (1_000_000_000, true));
     let on_bump = |model: &mut Model| {
         press(model, KeyCode::End);
         press(model, KeyCode::Up);
         press(model, KeyCode::Up);
     };
     on_bump(&mut model);
-    char(&mut model, 'x');
-    assert!(said(&model).starts_with("No amount can be computed"), "{}", said(&model));
-    assert_eq!(model.members.bump, 0);
-    // An older snapshot of the same cluster tells the rate.
-    let mut older = file("old.db", Health::Verified);
-    older.modified = Some(50 - 3600);
-    older.content.as_mut().unwrap().revision = 30;
-    model.snapshot.files.push(older);
-    assert_eq!(model.snapshot.chosen, chosen);
+    let shown = screen(&model, 120, 40);
+    assert!(shown.contains("1,000,000,000 is set") && shown.contains("x sets 0"), "{shown}");
     char(&mut model, 'n');
     let review = screen(&model, 120, 40);
-    assert!(model.step == Step::Review && review.contains("without a revision bump"), "{review}");
+    assert!(model.step == Step::Review && !review.contains("without a revision bump"), "{review}");
     char(&mut model, '3');
     on_bump(&mut model);
     char(&mut model, 'x');
-    assert!(model.members.bump >= 1000 && model.members.mark_compacted);
+    assert_eq!((model.members.bump, model.members.mark_compacted), (0, false));
     char(&mut model, 'n');
-    assert!(!screen(&model, 120, 40).contains("without a revision bump"));
+    let review = screen(&model, 120, 40);
+    assert!(review.contains("revisions would be given out twice"), "{review}");
+    // What was chosen stays.
+    char(&mut model, '2');
+    char(&mut model, 'n');
+    assert_eq!(model.members.bump, 0);
+    on_bump(&mut model);
+    char(&mut model, 'x');
+    assert_eq!((model.members.bump, model.members.mark_compacted), (1_000_000_000, true));
+}
+
+#[test]
+fn the_old_token_is_named_and_a_key_takes_a_new_one() {
+    let mut model = at_members();
+    let ids = table::ids(&model.members.rows, "old").0;
+    for facts in &mut model.snapshot.files {
+        let members = &mut facts.content.as_mut().unwrap().members;
+        members.iter_mut().zip(&ids).for_each(|(member, id)| member.id = id.unwrap());
+    }
+    crate::tui::steps::members::set_token(&mut model, "old").unwrap();
+    let text = |model: &Model| {
+        let found = members::problems(&members::draft(model));
+        found.into_iter().find(|problem| problem.lift.is_some()).map(|problem| problem.text)
+    };
+    assert!(text(&model).is_some_and(|text| text.contains("take a new token")), "{:?}", text(&model));
+    assert!(screen(&model, 120, 40).contains("g makes one"), "{}", screen(&model, 120, 40));
+    // Review is where it can be overridden, with its text and a reason.
+    char(&mut model, 'n');
+    assert_eq!(model.step, Step::Review);
+    char(&mut model, '3');
+    crate::tui::steps::members::set_token(&mut model, "new").unwrap();
+    assert_eq!(text(&model), None);
 }
 
 #[test]

@@ -51,6 +51,7 @@ impl Members {
                     cluster: Some(says.cluster_id).filter(|id| *id != Id(0)),
                     member: Some(says.member_id).filter(|id| *id != Id(0)),
                     version: says.version,
+                    revision: Some(says.revision).filter(|revision| *revision > 0),
                 },
                 Err(refusal) => self.client(&target, refusal.why).await,
             },
@@ -81,7 +82,7 @@ impl Members {
             Ok(answer) => {
                 let cluster = answer.headers().get(CLUSTER).and_then(|id| id.to_str().ok()?.parse().ok());
                 match cluster {
-                    Some(id) => Heard::Etcd { cluster: Some(id), member: None, version: String::new() },
+                    Some(id) => Heard::Etcd { cluster: Some(id), member: None, version: String::new(), revision: None },
                     None if spoken_to_tls(target, answer.status().as_u16()) => {
                         Heard::Somebody("which are to be encrypted".into())
                     }
@@ -108,7 +109,10 @@ impl Members {
         let text = http::text(answer, VERSION_BYTES, limit).await.unwrap_or_default();
         let version: Option<serde_json::Value> = serde_json::from_str(&text).ok();
         match version.as_ref().and_then(|v| v.get("etcdserver")?.as_str()) {
-            Some(version) => Heard::Etcd { cluster: None, member: None, version: version.chars().take(20).collect() },
+            Some(version) => {
+                let version = version.chars().take(20).collect();
+                Heard::Etcd { cluster: None, member: None, version, revision: None }
+            }
             None if spoken_to_tls(target, status) => Heard::Somebody(why),
             None => Heard::Stranger(format!("an HTTP server ({status})")),
         }

@@ -160,7 +160,7 @@ fn each_way_to_be_wrong_is_named() {
             |_, s| {
                 s.doors = vec![(
                     Door { url: "http://10.0.0.9:2379".into(), kind: Kind::Client, whose: "m9".into(), old: true },
-                    Heard::Etcd { cluster: Some(Id(9)), member: Some(Id(7)), version: "3.5.9".into() },
+                    Heard::Etcd { cluster: Some(Id(9)), member: Some(Id(7)), version: "3.5.9".into(), revision: None },
                 )]
             },
             Topic::Old,

@@ -1,10 +1,11 @@
-//! The token and the revision bump: typed, or the bump taken as it is proposed.
+//! The token and the revision bump: typed, or the bump as it is proposed.
 
 use super::Model;
 use crate::{
     plan::{
-        bump::{self, Known, Point, Proposal},
-        facts::{Answer, FileFacts, Health},
+        bump::{self as bumps, Known, Proposal},
+        fence::Old,
+        revisions::Revisions,
     },
     tui::text,
 };
@@ -21,10 +22,39 @@ pub(in crate::tui) fn set_token(model: &mut Model, text: &str) -> Result<(), Str
 }
 
 pub(in crate::tui) fn set_bump(model: &mut Model, typed: &str) -> Result<(), String> {
-    model.members.bump = number(typed)?;
-    // watchers would wait for revisions that never were: the two belong together
-    model.members.mark_compacted = model.members.bump > 0;
+    take_bump(model, number(typed)?);
+    model.members.bump_typed = true;
     Ok(())
+}
+
+/// Sets the bump. Watchers would wait for revisions that never were: it comes with the mark as compacted.
+fn take_bump(model: &mut Model, revisions: u64) {
+    model.members.bump = revisions;
+    model.members.mark_compacted = revisions > 0;
+}
+
+/// Sets the bump that is proposed, unless one was chosen.
+pub(super) fn settle_bump(model: &mut Model) {
+    if !model.members.bump_typed
+        && let Some(proposed) = proposal(model)
+    {
+        take_bump(model, proposed.revisions);
+    }
+}
+
+/// The bump that is one key away: none where one is set, else the one that is proposed, or that of etcd's documentation.
+pub(super) fn other_bump(model: &Model) -> u64 {
+    match (model.members.bump, proposal(model)) {
+        (0, Some(Proposal { revisions: revisions @ 1.., .. })) => revisions,
+        (0, _) => bumps::DOCUMENTED,
+        _ => 0,
+    }
+}
+
+pub(super) fn switch_bump(model: &mut Model) {
+    let other = other_bump(model);
+    take_bump(model, other);
+    model.members.bump_typed = true;
 }
 
 /// `1,000,000,000`, `1_000_000_000`, `1e9` or nothing.
@@ -56,82 +86,64 @@ pub(in crate::tui) fn bump_words(model: &Model, typed: &str) -> String {
     }
 }
 
+/// What is known of the old cluster's revisions for the chosen snapshot; `None` while none is chosen.
+fn known(model: &Model) -> Option<Known> {
+    let (facts, dirs) = (seen(model), &model.detect.dirs);
+    bumps::known::known(model.snapshot.source()?, &model.snapshot.files, &facts, dirs, model.started)
+}
+
 /// What is proposed for the chosen snapshot; `None` while none is chosen.
 pub(in crate::tui) fn proposal(model: &Model) -> Option<Proposal> {
-    let source = model.snapshot.source()?;
-    let content = source.content.as_ref()?;
-    let name = |file: &FileFacts| file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let point = |file: &FileFacts| {
-        let revision = file.content.as_ref()?.revision;
-        Some(Point { revision, at: file.modified, from: name(file) })
+    known(model).map(|known| bumps::propose(&known))
+}
+
+/// What the plan keeps of it.
+pub(super) fn revisions(model: &Model) -> Revisions {
+    // A plan that came as a file knows more than a look at what is here now, where nothing was found.
+    let loaded = model.options.plan.as_ref().map(|plan| plan.revisions.clone()).unwrap_or_default();
+    match known(model).map(|known| bumps::known::revisions(&known)) {
+        Some(found) => Revisions { newest: found.newest.or(loaded.newest), ..found },
+        None => loaded,
+    }
+}
+
+/// What members answered, without those that may have been restored from the plan that this wizard was opened with.
+pub(in crate::tui) fn seen(model: &Model) -> Vec<crate::plan::facts::EndpointFacts> {
+    use crate::plan::{facts::Answer, fence::may_be_of};
+    let mut facts = model.detect.facts();
+    let own = model.options.plan.as_ref().or(model.review.plan.as_ref().filter(|_| model.review.pinned));
+    let own = own.or(model.restore.plan.as_ref().filter(|_| model.restore.begun()));
+    if let Some(plan) = own {
+        facts.retain(|f| !matches!(&f.answer, Answer::Says(says) if may_be_of(plan, says)));
+    }
+    facts
+}
+
+/// What is known of the old cluster besides what the snapshot holds.
+pub(super) fn old(model: &Model, created: Option<i64>) -> Old {
+    let mut old = Old::new(None, &seen(model), &[]);
+    model.detect.dirs.iter().filter_map(|dir| dir.state.says()).for_each(|says| old.in_dir(says, created));
+    old
+}
+
+/// The bump and its reasons in sentences, for the lines below the option.
+pub(in crate::tui) fn offer_words(model: &Model, bump: u64) -> Vec<String> {
+    let Some(known) = known(model) else { return Vec::new() };
+    let Proposal { revisions, why } = bumps::propose(&known);
+    let because = text::sentence(&capital(&why));
+    let other = text::thousands(other_bump(model));
+    let mut out = match (revisions, bump == revisions) {
+        (_, true) => vec![format!("{} is set: {because} x sets {other}.", text::thousands(revisions))],
+        (0, false) => vec![format!("No bump is needed: {because} x sets {other}.")],
+        (_, false) => vec![format!("{} is proposed: {because} x sets {other}.", text::thousands(revisions))],
     };
-    // Only states of the same cluster tell anything: its members have the same IDs.
-    let same = |file: &&FileFacts| {
-        let members = file.content.as_ref().map(|c| c.members.as_slice()).unwrap_or_default();
-        file.path != source.path
-            && matches!(file.health, Health::Verified | Health::Unhashed)
-            && members.iter().any(|m| content.members.iter().any(|known| known.id == m.id))
-    };
-    let files = model.snapshot.files.iter().filter(same).filter_map(point);
-    let facts = model.detect.facts();
-    let answers = facts.iter().filter_map(|f| match &f.answer {
-        Answer::Says(says) => {
-            let own = says.members.iter().find(|m| m.id == says.member_id).map(|m| m.name.as_str());
-            let who = own.filter(|n| !n.is_empty()).unwrap_or(&f.endpoint);
-            Some(Point { revision: says.revision, at: None, from: who.to_string() })
-        }
-        _ => None,
-    });
-    Some(bump::propose(&Known {
-        kubernetes: content.kubernetes,
-        snapshot: point(source)?,
-        others: files.chain(answers).collect(),
-        writes_ended: None,
-        now: model.started,
-    }))
+    out.extend(bumps::too_small(&known, bump).map(|words| text::sentence(&capital(&words))));
+    out
 }
 
-/// The amount that can be taken with a key, unless it is set already.
-pub(in crate::tui) fn offer(model: &Model) -> Option<u64> {
-    match proposal(model)? {
-        Proposal::Amount { revisions, .. } => Some(revisions).filter(|n| *n != model.members.bump),
-        Proposal::Nothing { .. } => None,
-    }
-}
-
-/// The proposal in sentences, for the lines below the option. Empty where no bump is needed.
-pub(in crate::tui) fn offer_words(model: &Model) -> Vec<String> {
-    match proposal(model) {
-        Some(Proposal::Amount { revisions, why, assumed }) => {
-            let take = if model.members.bump == revisions { "is set" } else { "is proposed (x takes it)" };
-            vec![
-                format!("{} {take}: {}", text::thousands(revisions), text::sentence(&why)),
-                format!("Assumed: {}.", assumed.join("; ")),
-            ]
-        }
-        Some(Proposal::Nothing { why, look }) if !look.is_empty() => {
-            vec![text::sentence(&capital(&why)), format!("To look at: {}.", look.join("; "))]
-        }
-        Some(Proposal::Nothing { why, .. }) => vec![text::sentence(&capital(&why))],
-        None => Vec::new(),
-    }
-}
-
-/// A warning for Review where Kubernetes data is restored without a bump.
-pub(in crate::tui) fn unbumped(model: &Model) -> Option<String> {
-    if model.members.bump > 0 {
-        return None;
-    }
-    match proposal(model)? {
-        Proposal::Amount { revisions, .. } => Some(format!(
-            "Kubernetes data is restored without a revision bump, and its clients may keep stale caches for hours; {} is proposed on Members (bump revision), with its reasons",
-            text::thousands(revisions)
-        )),
-        Proposal::Nothing { why, look } if !look.is_empty() => {
-            Some(format!("no revision bump is set, and {why}; what to look at stands on Members (bump revision)"))
-        }
-        Proposal::Nothing { .. } => None,
-    }
+/// A warning for Review where the bump may be too small by what can be computed.
+pub(in crate::tui) fn too_small(model: &Model) -> Option<String> {
+    bumps::too_small(&known(model)?, model.members.bump)
 }
 
 fn capital(words: &str) -> String {

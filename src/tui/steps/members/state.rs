@@ -91,8 +91,10 @@ pub struct State {
     pub fresh_at: i64,
     /// The etcd version that will run on the result.
     pub target: Option<Minor>,
-    /// Revisions to skip.
+    /// Revisions to skip; as proposed until it was chosen.
     pub bump: u64,
+    /// True once the bump was chosen, or came with a plan.
+    pub bump_typed: bool,
     /// Mark what was skipped as compacted.
     pub mark_compacted: bool,
     /// What is done beyond a plain restore.
@@ -130,6 +132,7 @@ impl State {
             state.token_typed = true;
             state.target = options.target.or(plan.target);
             state.bump = plan.bump_revision;
+            state.bump_typed = true;
             state.mark_compacted = plan.mark_compacted;
             state.extras = plan.options.clone();
             state.touched = true;

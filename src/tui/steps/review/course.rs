@@ -3,7 +3,9 @@
 use super::super::super::{app::Model, text, theme::Tone};
 use crate::{
     plan::{
-        Member, Plan, build, destination, hosts,
+        Member, Plan, build, destination,
+        fence::token::Shared,
+        hosts,
         hosts::Look,
         table::Severity,
         words::{plural, thousands},
@@ -122,7 +124,7 @@ pub(super) fn course(model: &Model, plan: &Plan) -> Vec<String> {
             out.push(format!("{}{on}: {}", member.name, exchange(member, look, model.now())));
         }
     }
-    out.extend(build::outcome(plan));
+    out.extend(build::outcome(plan, &Shared::of_plan(plan, &super::old(model))));
     out.push(
         "Everything else on these machines stays untouched: the snapshot, other directories, other processes. Nothing that \
          requorum did not make is deleted"

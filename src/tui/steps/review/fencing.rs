@@ -10,6 +10,7 @@ use super::super::{
         theme::Tone,
     },
     decisions::decisions,
+    members,
 };
 use crate::{
     plan::{
@@ -71,7 +72,7 @@ impl Fences {
 
 /// What is known of the old cluster.
 pub(in crate::tui::steps) fn old(model: &Model) -> Old {
-    Old::new(model.snapshot.content().as_ref(), &model.detect.facts(), &model.options.endpoints)
+    Old::new(model.snapshot.content().as_ref(), &members::seen(model), &model.options.endpoints)
 }
 
 /// How the plan is to be carried out; `first` for its beginning, before which the journal says what was decided.

@@ -1,0 +1,289 @@
+//! Revisions that an old cluster gave out and a restored one gives out again: which clients are harmed by that, what is
+//! known of the old cluster's last revision, and what a plan risks.
+//!
+//! A client that keeps a revision asks for what came after it. A restored cluster that begins below that revision stays
+//! silent until it has passed it, and then continues another history: the client's cache holds objects that do not
+//! exist and lacks some that do, until the client is restarted (kubernetes/kubernetes#107457, etcd-io/etcd#16028; tried
+//! with real API servers and informers). A cluster that begins above it and is marked as compacted answers "compacted",
+//! and the client lists again.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Plan,
+    bump::DOCUMENTED,
+    facts::Content,
+    words::{all, plural, thousands},
+};
+
+/// A client that keeps revisions, known by its keys or values.
+///
+/// Others watch too, and are left out for a reason: Patroni and CoreDNS read again whenever a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Client {
+    /// API servers (the watch cache) and everything that lists and watches through them: `resourceVersion` is etcd's
+    /// revision.
+    Kubernetes,
+    /// Felix, Typha and confd with the etcd datastore: libcalico-go's watcher cache lists once and watches on from the
+    /// revision that it has; it lists again when that is compacted.
+    Calico,
+    /// Agents with a kvstore: the etcd client of `pkg/kvstore` lists, watches from the next revision, and lists again
+    /// when that is compacted.
+    Cilium,
+    /// The gateways: `config_etcd.lua` keeps the last revision of each directory, watches from the one after it, and
+    /// reads all again when that is compacted.
+    Apisix,
+    /// flanneld with the etcd backend: the cursor of its lease watch is a revision; it reads all again when that is
+    /// compacted.
+    Flannel,
+}
+
+/// How the values begin that an API server writes: protobuf, and encrypted.
+pub(crate) const KUBERNETES_VALUES: [&[u8]; 2] = [b"k8s\0", b"k8s:enc:"];
+/// `--etcd-prefix` by default, and those of OpenShift.
+pub(crate) const KUBERNETES_PREFIXES: [&[u8]; 3] = [b"/registry/", b"/kubernetes.io/", b"/openshift.io/"];
+/// The namespace that every API server makes, under any prefix.
+pub(crate) const KUBE_SYSTEM: &[u8] = b"/namespaces/kube-system";
+
+impl Client {
+    /// All of them.
+    pub const ALL: [Client; 5] = [Client::Kubernetes, Client::Calico, Client::Cilium, Client::Apisix, Client::Flannel];
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Client::Kubernetes => "Kubernetes",
+            Client::Calico => "Calico",
+            Client::Cilium => "Cilium",
+            Client::Apisix => "APISIX",
+            Client::Flannel => "flannel",
+        }
+    }
+
+    /// Whether a row is its.
+    pub fn wrote(self, key: &[u8], value: &[u8]) -> bool {
+        match self {
+            Client::Kubernetes => {
+                KUBERNETES_VALUES.iter().any(|lead| value.starts_with(lead))
+                    || KUBERNETES_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
+                    || key.ends_with(KUBE_SYSTEM)
+            }
+            Client::Calico => key.starts_with(b"/calico/"),
+            Client::Cilium => key.starts_with(b"cilium/"),
+            Client::Apisix => key.starts_with(b"/apisix/"),
+            Client::Flannel => key.starts_with(b"/coreos.com/network/"),
+        }
+    }
+
+    /// The names of several: `Kubernetes and Calico`.
+    pub fn names(clients: &[Client]) -> String {
+        all(&clients.iter().map(|client| client.name().to_string()).collect::<Vec<_>>())
+    }
+}
+
+/// The clients whose data a snapshot holds.
+pub fn clients(content: &Content) -> Vec<Client> {
+    let mut found = content.clients.clone();
+    if content.kubernetes && !found.contains(&Client::Kubernetes) {
+        found.push(Client::Kubernetes);
+    }
+    found.sort_unstable();
+    found
+}
+
+/// A revision that the old cluster gave out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnownRevision {
+    /// The revision.
+    pub revision: i64,
+    /// Who or what has it: a member's name, a file.
+    pub from: String,
+}
+
+/// What a plan knows of the revisions that the old cluster gave out.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revisions {
+    /// Clients that keep revisions whose data is in the snapshot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<Client>,
+    /// The newest revision known, where it is above the snapshot's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<KnownRevision>,
+    /// True where it was shown that no write after the snapshot can have been acknowledged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub complete: bool,
+}
+
+impl Revisions {
+    /// True where nothing is known, as in plans of earlier versions.
+    pub fn is_unknown(&self) -> bool {
+        *self == Revisions::default()
+    }
+}
+
+/// What a plan risks with clients that keep revisions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Risk {
+    /// Nothing, as far as is known: there is no such client, or the cluster begins above all that can have been given out.
+    None,
+    /// The cluster begins below what the old one may have given out; how far that came is not known.
+    Unknown,
+    /// The old cluster is known to have given out so many revisions at or above the first one that the new cluster writes.
+    Twice {
+        /// The newest of them.
+        newest: KnownRevision,
+        /// How many.
+        count: u64,
+    },
+}
+
+/// What `plan` risks with `clients`.
+pub fn risk(plan: &Plan, clients: &[Client]) -> Risk {
+    if clients.is_empty() {
+        return Risk::None;
+    }
+    if let Some(newest) = &plan.revisions.newest
+        && let Some(count) = twice(plan, newest.revision)
+    {
+        return Risk::Twice { newest: newest.clone(), count };
+    }
+    match plan.revisions.complete || plan.bump_revision >= DOCUMENTED {
+        true => Risk::None,
+        false => Risk::Unknown,
+    }
+}
+
+/// How many revisions up to `known` the restored cluster gives out again; none where it begins at or above it.
+pub fn twice(plan: &Plan, known: i64) -> Option<u64> {
+    known.checked_sub(plan.expected_revision()).filter(|count| *count > 0).map(i64::unsigned_abs)
+}
+
+/// `cp2 is at 17,284: 6,780 revisions would be given out twice`.
+pub fn twice_words(from: &str, revision: i64, count: u64) -> String {
+    format!(
+        "{from} is at {}: {} {} would be given out twice",
+        thousands(revision.unsigned_abs()),
+        thousands(count),
+        plural(usize::try_from(count).unwrap_or(usize::MAX), "revision", "revisions")
+    )
+}
+
+/// What must be typed to give revisions out twice all the same. It holds for the plan's first revision.
+pub fn override_text(plan: &Plan) -> String {
+    format!("reuse-revisions@{}", plan.expected_revision())
+}
+
+/// What it means to give revisions out twice, and what prevents it.
+pub fn consequence(clients: &[Client]) -> String {
+    format!(
+        "{} clients that keep running can serve objects that do not exist, and miss others, until each of them is \
+         restarted; --bump-revision {DOCUMENTED} --mark-compacted makes them list again",
+        Client::names(clients)
+    )
+}
+
+/// The plan's risk in a sentence without a full stop, and the text that must be typed to accept it where that is needed.
+pub fn warning(plan: &Plan) -> Option<(String, Option<String>)> {
+    let clients = &plan.revisions.clients;
+    let data = format!("{} data", Client::names(clients));
+    let words = match risk(plan, clients) {
+        Risk::None => return None,
+        Risk::Twice { newest, count } => {
+            format!("{}; {}", twice_words(&newest.from, newest.revision, count), consequence(clients))
+        }
+        Risk::Unknown if plan.bump_revision == 0 => format!(
+            "{data} is restored without a revision bump, and it is not known how far the old cluster came: {}",
+            consequence(clients)
+        ),
+        Risk::Unknown => {
+            return Some((
+                format!(
+                    "{data} is restored with a revision bump of {}, and it is not known how far the old cluster came: \
+                     clients that know a revision up to {} list again, and one above it would be given out twice",
+                    thousands(plan.bump_revision),
+                    thousands(plan.expected_revision().unsigned_abs())
+                ),
+                None,
+            ));
+        }
+    };
+    Some((words, Some(override_text(plan))))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::plan::build;
+
+    fn plan(bump: u64, clients: &[Client], newest: Option<i64>, complete: bool) -> Plan {
+        let mut plan = build::build(&build::tests::draft()).unwrap().plan;
+        (plan.source.revision, plan.bump_revision, plan.mark_compacted) = (10_504, bump, bump > 0);
+        let newest = newest.map(|revision| KnownRevision { revision, from: "cp2".into() });
+        plan.revisions = Revisions { clients: clients.to_vec(), newest, complete };
+        plan
+    }
+
+    #[test]
+    fn clients_are_known_by_keys_and_values() {
+        let rows: [(&[u8], &[u8], &[Client]); 12] = [
+            (b"/registry/pods/default/web", b"k8s\0\n", &[Client::Kubernetes]),
+            (b"/registry/cilium.io/ciliumnodes/n", b"{}", &[Client::Kubernetes]),
+            (b"/kubernetes.io/pods/default/web", b"k8s\0\n", &[Client::Kubernetes]),
+            (b"/openshift.io/routes/default/web", b"{}", &[Client::Kubernetes]),
+            (b"/clusters/a/namespaces/kube-system", b"{}", &[Client::Kubernetes]),
+            (b"any/secrets/default/a", b"k8s:enc:aescbc:v1:key1:", &[Client::Kubernetes]),
+            (b"/calico/v1/host/n1", b"{}", &[Client::Calico]),
+            (b"cilium/state/nodes/v1/default/n1", b"{}", &[Client::Cilium]),
+            (b"/apisix/routes/1", b"{}", &[Client::Apisix]),
+            (b"/coreos.com/network/subnets/10.0.0.0-24", b"{}", &[Client::Flannel]),
+            (b"/service/batman/leader", b"pg1", &[]),
+            (b"/registryx/a", b"k8", &[]),
+        ];
+        for (key, value, wanted) in rows {
+            let found: Vec<Client> = Client::ALL.into_iter().filter(|client| client.wrote(key, value)).collect();
+            assert_eq!(found, wanted, "{}", key.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn risk_follows_from_bump_and_what_is_known() {
+        use Client::{Calico, Kubernetes};
+        let twice = |count| Some((true, count));
+        // bump, clients, newest known, complete -> (blocks, revisions twice), None for no risk
+        for (bump, clients, newest, complete, wanted) in [
+            (0, &[][..], None, false, None),
+            (0, &[], Some(17_284), false, None),
+            (0, &[Kubernetes], None, false, Some((true, 0))),
+            (0, &[Kubernetes], None, true, None),
+            (0, &[Calico], Some(17_284), false, twice(6_780)),
+            (0, &[Kubernetes], Some(17_284), true, twice(6_780)),
+            (1_000, &[Kubernetes], Some(17_284), false, twice(5_780)),
+            (1_000, &[Kubernetes], None, false, Some((false, 0))),
+            (6_780, &[Kubernetes], Some(17_284), false, Some((false, 0))),
+            (DOCUMENTED, &[Kubernetes], Some(17_284), false, None),
+            (DOCUMENTED, &[Kubernetes], Some(2_000_000_000), false, twice(999_989_496)),
+            (DOCUMENTED, &[Kubernetes], None, false, None),
+        ] {
+            let plan = plan(bump, clients, newest, complete);
+            let count = match risk(&plan, clients) {
+                Risk::Twice { count, .. } => count,
+                _ => 0,
+            };
+            let found = warning(&plan).map(|(_, lift)| (lift.is_some(), count));
+            assert_eq!(found, wanted, "{bump} {clients:?} {newest:?} {complete}");
+        }
+        let words = warning(&plan(0, &[Kubernetes], Some(17_284), false)).unwrap();
+        assert!(words.0.starts_with("cp2 is at 17,284: 6,780 revisions would be given out twice; "), "{}", words.0);
+        assert_eq!(words.1.as_deref(), Some("reuse-revisions@10504"));
+    }
+
+    #[test]
+    fn plans_without_what_is_known_keep_their_form() {
+        let old = build::build(&build::tests::draft()).unwrap().plan;
+        assert!(old.revisions.is_unknown() && !serde_json::to_string(&old).unwrap().contains("revisions"));
+    }
+}
