@@ -10,7 +10,7 @@ use super::{
     facts::{Content, FileFacts, Health},
     fence::{Old, token::Shared},
     glyphs, prefill, revisions,
-    table::{self, Column, Origin, Problem, Row, Severity},
+    table::{self, Column, Origin, Problem, Row},
     words,
 };
 use crate::etcd::version::Minor;

@@ -33,7 +33,7 @@ use crate::{
         facts::{Health, config::ConfigFacts},
         prefill,
         scope::{self, Belongs},
-        table::{self, Column, Origin, Problem, Row, Severity},
+        table::{self, Column, Origin, Problem, Row},
         words::all,
     },
 };
