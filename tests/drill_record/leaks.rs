@@ -55,6 +55,7 @@ const GENERIC: &[&str] = &[
     "3.5",
     "3.6",
     "3.7",
+    "kubernetes",
 ];
 
 /// What of these lines stands in `text`.
