@@ -237,5 +237,8 @@ pub(super) fn restore_by_flags(snapshot: &Path, plan: &Plan, name: &str, data_di
     command.args(["--initial-cluster-token", &plan.token]);
     command.args(["--initial-advertise-peer-urls", &member.peer_urls.join(",")]);
     command.arg("--data-dir").arg(data_dir);
+    if plan.bump_revision > 0 {
+        command.args(["--bump-revision", &plan.bump_revision.to_string(), "--mark-compacted"]);
+    }
     command
 }

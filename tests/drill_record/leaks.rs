@@ -58,6 +58,7 @@ const GENERIC: &[&str] = &[
     "3.5",
     "3.6",
     "3.7",
+    "kubernetes",
 ];
 
 /// What of these lines stands in `text`.
