@@ -92,6 +92,8 @@ fn what_a_file_is_comes_first() {
             vec!["a gzip archive; in it a saved snapshot, its SHA-256 trailer is right", "5cf3503d, 12"],
         ),
         ("b.gz", [gzip(&good[..9000]), gzip(&good[9000..])].concat(), 0, vec!["a gzip archive; in it", "5cf3503d, 12"]),
+        ("f.gz", [&gzip(&good)[..], b"\x1a\x1a\n"].concat(), 0, vec!["its SHA-256 trailer is right", "5cf3503d, 12"]),
+        ("g.gz", gzip(&[&good[..], b"\n"].concat()), 0, vec!["1 further byte (a line end)", "5cf3503d, 12"]),
         ("c.gz", cut_gzip, 1, vec!["gzip archive, but it is cut short"]),
         ("d.gz", gzip(b"hello"), 1, vec!["gzip archive, and what is in it is text; it begins with \"hello\""]),
         ("e.gz", gzip(&wrong), 1, vec!["a gzip archive; in it a saved snapshot, its SHA-256 trailer is WRONG"]),

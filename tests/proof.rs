@@ -47,6 +47,7 @@ fn restored(world: &Fake) -> Plan {
             revision: 83_799,
             keys: 4112,
             skip_hash_check: false,
+            snapshot_bytes: None,
         },
         bump_revision: 0,
         mark_compacted: false,

@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read, Seek, SeekFrom, Write},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
@@ -88,9 +88,7 @@ pub(super) fn unpack(archive: Archive, file: &File, path: &Path, watch: &mut Wat
     let mut packed = BufReader::with_capacity(1 << 16, file.try_clone().map_err(|e| broken(e.to_string()))?);
     packed.seek(SeekFrom::Start(0)).map_err(|e| broken(e.to_string()))?;
     match archive {
-        Archive::Gzip => {
-            pour(&mut flate2::bufread::MultiGzDecoder::new(packed), archive, path, &place, MOST_BYTES, watch)
-        }
+        Archive::Gzip => pour(&mut Members::new(packed), archive, path, &place, MOST_BYTES, watch),
         Archive::Zstd => pour(&mut Frames::new(packed), archive, path, &place, MOST_BYTES, watch),
         Archive::Zip => {
             let mut zip = zip::ZipArchive::new(packed).map_err(|e| broken(format!("it does not open: {e}")))?;
@@ -226,6 +224,34 @@ fn stranger(head: &[u8]) -> String {
     }
 }
 
+/// The members of a gzip archive one after another, as `gunzip` reads them: what follows the last one (a line end, padding)
+/// is not of the archive.
+struct Members<R: BufRead> {
+    decoder: Option<flate2::bufread::GzDecoder<R>>,
+}
+
+impl<R: BufRead> Members<R> {
+    fn new(source: R) -> Self {
+        Members { decoder: Some(flate2::bufread::GzDecoder::new(source)) }
+    }
+}
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while let Some(decoder) = &mut self.decoder {
+            let read = decoder.read(into)?;
+            if read > 0 || into.is_empty() {
+                return Ok(read);
+            }
+            let Some(mut source) = self.decoder.take().map(flate2::bufread::GzDecoder::into_inner) else { break };
+            if let [0x1f] | [0x1f, 0x8b, ..] = source.fill_buf()? {
+                self.decoder = Some(flate2::bufread::GzDecoder::new(source));
+            }
+        }
+        Ok(0)
+    }
+}
+
 /// The frames of a zstd archive one after another, as `zstd -d` reads them.
 struct Frames<R: Read> {
     source: BufReader<R>,
@@ -247,7 +273,7 @@ impl<R: Read> Read for Frames<R> {
         };
         loop {
             if !self.inside {
-                if io::BufRead::fill_buf(&mut self.source)?.is_empty() {
+                if BufRead::fill_buf(&mut self.source)?.is_empty() {
                     return Ok(0);
                 }
                 match self.decoder.reset(&mut self.source) {

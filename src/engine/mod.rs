@@ -15,6 +15,7 @@ pub mod disk;
 pub mod filetype;
 pub mod genesis;
 pub mod hashkv;
+pub mod hole;
 pub mod inspect;
 pub mod keys;
 pub mod kin;

@@ -11,8 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     source::{Digest, Source, TRAILER_BYTES, hex, io_trouble},
-    status::human_size,
-    words::{brief, count, thousands},
+    words::{brief, count},
 };
 use crate::trouble::Result;
 
@@ -89,37 +88,6 @@ impl Extra {
             _ => ExtraKind::Bytes,
         };
         Ok(Extra { bytes, kind })
-    }
-}
-
-/// A hole at the end of a sparse file that is too large to be read for nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hole {
-    /// Bytes of holes.
-    pub bytes: u64,
-    /// Bytes between and behind them that are data.
-    pub data: u64,
-}
-
-impl Hole {
-    /// What it says of the file: `it is 64 GiB long, 9 pages of it are in use (36,864 bytes), and the rest is a hole`.
-    pub fn words(&self, source: &Source) -> String {
-        let (pages, mark) = source.shape().map_or((0, 0), |shape| (shape.mark / shape.page.max(1), shape.mark));
-        let rest = match self.data {
-            0 => "the rest is a hole".to_string(),
-            data => format!("of the rest {} bytes are data that belong to no page, the others a hole", thousands(data)),
-        };
-        let pages = count(pages, "page of it is in use", "pages of it are in use");
-        format!("it is {} long, {pages} ({} bytes), and {rest}", binary_size(source.bytes), thousands(mark))
-    }
-}
-
-/// A size in GiB or TiB where it is a whole number of them, as `truncate` makes it; else as `human_size`.
-fn binary_size(bytes: u64) -> String {
-    let units = [("TiB", 1u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20)];
-    match units.into_iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit)) {
-        Some((name, unit)) => format!("{} {name}", thousands(bytes / unit)),
-        None => format!("{} ({} bytes)", human_size(bytes), thousands(bytes)),
     }
 }
 

@@ -16,13 +16,14 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use rustix::fs::{Advice, SeekFrom, fadvise, seek};
+use rustix::fs::{Advice, fadvise};
 
 use super::{
     archive::{self, Archive},
     filetype::{self, Identified, altered::LineEnds},
+    hole::{self, Hole},
     progress::{Flow, Phase, Progress, Watch},
-    seal::{Extra, Hole, Sealer},
+    seal::{Extra, Sealer},
     words::thousands,
 };
 use crate::{
@@ -34,10 +35,6 @@ use crate::{
 pub const TRAILER_BYTES: u64 = 32;
 /// How much is read at a time, and how finely the copy is compared with what was hashed.
 pub const BLOCK_BYTES: usize = 1 << 20;
-/// A hole behind the pages in use that is at least so large is not read. (bbolt grows a file by 16 MiB at a time.)
-const HOLE_BYTES: u64 = 256 << 20;
-/// Parts of a sparse file that are looked at for holes.
-const EXTENTS: usize = 4096;
 /// How much of a damaged file is read to see whether a transfer changed it.
 const ALTERED_BYTES: u64 = 64 << 20;
 
@@ -108,7 +105,7 @@ impl Body {
 
 impl bolt::ReadAt for Body {
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        if self.sparse && buf.len() >= HOLE_READ && is_hole(&self.file, offset, buf.len() as u64) {
+        if self.sparse && buf.len() >= HOLE_READ && hole::is_hole(&self.file, offset, buf.len() as u64) {
             buf.fill(0);
             return Ok(());
         }
@@ -268,7 +265,7 @@ impl Source {
         shape: Option<Shape>,
     ) -> Source {
         let behind = shape.map(|shape| shape.mark + TRAILER_BYTES).filter(|behind| *behind < bytes);
-        let hole = behind.and_then(|behind| hole(&file, behind, bytes));
+        let hole = behind.and_then(|behind| hole::find(&file, behind, bytes));
         let has_trailer = bytes % 512 == TRAILER_BYTES && hole.is_none();
         Source { path: path.into(), wrapping, bytes, modified, has_trailer, hole, shape, file: Arc::new(file) }
     }
@@ -407,45 +404,6 @@ impl Source {
 fn shape(file: &File) -> std::result::Result<Option<Shape>, bolt::Error> {
     let view = View::open(file)?;
     Ok(Some(Shape { page: view.page_size().into(), mark: view.used_bytes() }))
-}
-
-/// Whether all of this is a hole inside the file.
-fn is_hole(file: &File, offset: u64, length: u64) -> bool {
-    let until = offset.saturating_add(length);
-    file.metadata().is_ok_and(|meta| until <= meta.len())
-        && match seek(file, SeekFrom::Data(offset)) {
-            Ok(begins) => begins >= until,
-            Err(error) => error == rustix::io::Errno::NXIO,
-        }
-}
-
-/// The holes behind `from`, where they are so large that they are not to be read.
-fn hole(file: &File, from: u64, end: u64) -> Option<Hole> {
-    if end - from < HOLE_BYTES {
-        return None;
-    }
-    let (mut at, mut bytes) = (from, 0);
-    for _ in 0..EXTENTS {
-        let begins = match seek(file, SeekFrom::Data(at)) {
-            Ok(begins) => begins.clamp(at, end),
-            Err(rustix::io::Errno::NXIO) => end,
-            // This filesystem does not tell.
-            Err(_) => return None,
-        };
-        bytes += begins - at;
-        if begins >= end {
-            break;
-        }
-        let ends = seek(file, SeekFrom::Hole(begins)).map_or(end, |ends| ends.clamp(begins, end));
-        // The block that the last page in use shares with what follows it.
-        if begins == from && ends - from <= filetype::HEAD_BYTES as u64 {
-            let mut rest = vec![0; (ends - from) as usize];
-            let zero = file.read_exact_at(&mut rest, from).is_ok() && rest.iter().all(|byte| *byte == 0);
-            bytes += if zero { ends - from } else { 0 };
-        }
-        at = ends;
-    }
-    (bytes >= HOLE_BYTES).then(|| Hole { bytes, data: end - from - bytes })
 }
 
 fn lower(hint: &str) -> String {

@@ -167,7 +167,7 @@ fn judged(
             let left = rows(body).ok_or("it may be accepted, but its rows cannot all be read")?;
             if restores == Restores::All {
                 placed(restored(&path, dir, true, Some(revision))??, &left)?;
-                if let Ok(_) = restored(&path, dir, true, Some(revision + 1))? {
+                if restored(&path, dir, true, Some(revision + 1))?.is_ok() {
                     return Err("restored though another revision was accepted".into());
                 }
             }

@@ -42,6 +42,7 @@ impl Tale {
                 revision: 83_799,
                 keys: 4_112,
                 skip_hash_check: false,
+                snapshot_bytes: None,
             },
             bump_revision: 0,
             mark_compacted: false,

@@ -124,7 +124,7 @@ fn a_damaged_list_of_free_pages_is_told_from_a_lost_tree() {
         assert_eq!((report.free_list, report.in_trees, rows), (worth, 0, 100), "{n}: {:?}", report.problems);
         assert_eq!(report.problems.is_empty(), worth == FreeList::Sound, "{n}");
         assert!(report.parts.len() == report.problems.len() && report.parts.iter().all(|p| *p == Part::FreeList));
-        assert_eq!(report.in_use.has(3), true);
+        assert!(report.in_use.has(3));
     }
     // A damaged tree is one, whatever the list says.
     let bytes = with(&[hwm + 1, hwm + 2], &|bytes| (bytes[list + 8], bytes[3 * 512 + 8]) = (2, 0x40));

@@ -233,7 +233,8 @@ fn damage_without_rows_is_named_by_a_quick_look() {
             bytes[meta + 72..meta + 80].copy_from_slice(&sum.to_le_bytes());
         }
     };
-    let cases: [(&dyn Fn(&mut [u8]), _, bool); 4] = [
+    type Change<'c> = &'c dyn Fn(&mut [u8]);
+    let cases: [(Change<'_>, _, bool); 4] = [
         (&|bytes| bytes[72] ^= 1, NewerMetaPage, true),
         (&|bytes| bytes[..4096].fill(0), MetaPage, true),
         (&|bytes| bytes[4096 + 72] ^= 1, MetaPage, true),

@@ -1,0 +1,87 @@
+//! Holes of sparse files: how long a file seems is no sign of what it holds, and a hole is not to be read for nothing.
+
+use std::{fs::File, os::unix::fs::FileExt};
+
+use rustix::fs::{SeekFrom, seek};
+
+use super::{
+    filetype,
+    source::Source,
+    status::human_size,
+    words::{count, thousands},
+};
+
+/// A hole behind the pages in use that is at least so large is not read. (bbolt grows a file by 16 MiB at a time.)
+const HOLE_BYTES: u64 = 256 << 20;
+/// Parts of a sparse file that are looked at for holes.
+const EXTENTS: usize = 4096;
+
+/// A hole at the end of a sparse file that is too large to be read for nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hole {
+    /// Bytes of holes.
+    pub bytes: u64,
+    /// Bytes between and behind them that are data.
+    pub data: u64,
+}
+
+impl Hole {
+    /// What it says of the file: `it is 64 GiB long, 9 pages of it are in use (36,864 bytes), and the rest is a hole`.
+    pub fn words(&self, source: &Source) -> String {
+        let (pages, mark) = source.shape().map_or((0, 0), |shape| (shape.mark / shape.page.max(1), shape.mark));
+        let rest = match self.data {
+            0 => "the rest is a hole".to_string(),
+            data => format!("of the rest {} bytes are data that belong to no page, the others a hole", thousands(data)),
+        };
+        let pages = count(pages, "page of it is in use", "pages of it are in use");
+        format!("it is {} long, {pages} ({} bytes), and {rest}", binary_size(source.bytes), thousands(mark))
+    }
+}
+
+/// A size in GiB or TiB where it is a whole number of them, as `truncate` makes it; else as `human_size`.
+fn binary_size(bytes: u64) -> String {
+    let units = [("TiB", 1u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20)];
+    match units.into_iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit)) {
+        Some((name, unit)) => format!("{} {name}", thousands(bytes / unit)),
+        None => format!("{} ({} bytes)", human_size(bytes), thousands(bytes)),
+    }
+}
+
+/// Whether all of this is a hole inside the file.
+pub(super) fn is_hole(file: &File, offset: u64, length: u64) -> bool {
+    let until = offset.saturating_add(length);
+    file.metadata().is_ok_and(|meta| until <= meta.len())
+        && match seek(file, SeekFrom::Data(offset)) {
+            Ok(begins) => begins >= until,
+            Err(error) => error == rustix::io::Errno::NXIO,
+        }
+}
+
+/// The holes behind `from`, where they are so large that they are not to be read.
+pub(super) fn find(file: &File, from: u64, end: u64) -> Option<Hole> {
+    if end - from < HOLE_BYTES {
+        return None;
+    }
+    let (mut at, mut bytes) = (from, 0);
+    for _ in 0..EXTENTS {
+        let begins = match seek(file, SeekFrom::Data(at)) {
+            Ok(begins) => begins.clamp(at, end),
+            Err(rustix::io::Errno::NXIO) => end,
+            // This filesystem does not tell.
+            Err(_) => return None,
+        };
+        bytes += begins - at;
+        if begins >= end {
+            break;
+        }
+        let ends = seek(file, SeekFrom::Hole(begins)).map_or(end, |ends| ends.clamp(begins, end));
+        // The block that the last page in use shares with what follows it.
+        if begins == from && ends - from <= filetype::HEAD_BYTES as u64 {
+            let mut rest = vec![0; (ends - from) as usize];
+            let zero = file.read_exact_at(&mut rest, from).is_ok() && rest.iter().all(|byte| *byte == 0);
+            bytes += if zero { ends - from } else { 0 };
+        }
+        at = ends;
+    }
+    (bytes >= HOLE_BYTES).then(|| Hole { bytes, data: end - from - bytes })
+}
