@@ -219,7 +219,8 @@ pub(super) fn make(args: MakeArgs, outer: &super::connect::ConnectArgs) -> Resul
         text += &format!("  {why}; --bump-revision 0 --override {lift} leaves it out\n");
     }
     if !answers.iter().any(|fact| matches!(fact.answer, Answer::Says(_))) {
-        text += "  How much the old cluster wrote after that is not known: no member of it answered here (--endpoints)\n";
+        text +=
+            "  How much the old cluster wrote after that is not known: no member of it answered here (--endpoints)\n";
     }
     let file = crate::plan::words::shell_word(&output.to_string_lossy()).into_owned();
     text += &format!("Carry it out with: requorum apply {file}\n");

@@ -417,7 +417,8 @@ fn fate<'a>(
         },
     };
     let others = found.into_iter().filter(|dir| dir.data_dir != decides.data_dir);
-    (fate, others.map(|dir| (dir, copies::compare(dir, decides))).collect())}
+    (fate, others.map(|dir| (dir, copies::compare(dir, decides))).collect())
+}
 
 /// A member's name, else its ID.
 pub(super) fn called(member: &KnownMember) -> String {

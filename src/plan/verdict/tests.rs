@@ -387,7 +387,7 @@ fn the_newest_copy_decides_whatever_the_order() {
         ("an etcd on a broken one", copy("/a", 90, true, false), copy("/b", 80, false, true), held, "/a is newer"),
     ] {
         for dirs in [[a.clone(), b.clone()], [b.clone(), a.clone()]] {
-            let finding = super::verdict(&facts, &dirs, &BTreeSet::new());
+            let finding = judged(&facts, &dirs, &BTreeSet::new());
             let has = |words: &str| finding.advice.iter().any(|line| line.contains(words));
             assert!(has(&first) && has(other), "{what}: {:#?}", finding.advice);
             let starts = finding.advice.iter().filter(|line| line.starts_with("Start etcd on m3")).count();
@@ -405,7 +405,7 @@ fn who_was_not_asked_is_not_said_to_be_silent() {
         (vec![says(2, &m, Id(0), Read::NotAsked)], "and it was not asked"),
         (vec![says(2, &m, Id(0), Read::NotAsked), silent(1)], "and it was not asked"),
     ] {
-        let finding = super::verdict(&facts, std::slice::from_ref(&held), &BTreeSet::new());
+        let finding = judged(&facts, std::slice::from_ref(&held), &BTreeSet::new());
         assert!(finding.advice.iter().any(|line| line.contains(words)), "{:#?}", finding.advice);
     }
 }
