@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     };
     let mut trials = Vec::new();
     for minor in MINORS {
-        for (at, (name, needs, case)) in cases::ALL.into_iter().enumerate() {
+        for (at, (name, needs, case)) in cases::ALL.iter().copied().enumerate() {
             let fitting: Vec<&str> = MINORS.into_iter().filter(|minor| fits(minor, needs)).collect();
             let turn = fitting.get(at % fitting.len().max(1)).copied();
             let kind = match Server::find(minor) {
