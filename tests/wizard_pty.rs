@@ -300,7 +300,7 @@ fn a_new_start_knows_the_sources_of_the_one_before() {
             format!("--snapshots={}", path(snapshots)),
         ];
         let argv: Vec<&str> = std::iter::once(support::PROGRAM).chain(args.iter().map(String::as_str)).collect();
-        let mut pty = Pty::spawn(&argv, &[("HOME", &path("home"))], 140, 45);
+        let pty = Pty::spawn(&argv, &[("HOME", &path("home"))], 140, 45);
         pty.wait("Unknown from here");
         pty
     };
@@ -312,7 +312,7 @@ fn a_new_start_knows_the_sources_of_the_one_before() {
     first.wait("Path of a snapshot");
     first.send(&path("backup/night.db"));
     first.send("\r");
-    first.wait("backup/night.db  ");
+    first.wait(&format!("▸ {}", path("backup/night.db")));
     first.wait_until("it was read", |pty| !pty.screen().contains("It is read through"));
     first.send("\r");
     first.wait("Chosen: ");
