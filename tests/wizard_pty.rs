@@ -393,7 +393,7 @@ fn a_new_start_knows_the_sources_of_the_one_before() {
     first.wait("Path of a snapshot");
     first.send(&path("backup/night.db"));
     first.send("\r");
-    first.wait("backup/night.db  ");
+    first.wait(&format!("▸ {}", path("backup/night.db")));
     first.wait_until("it was read", |pty| !pty.screen().contains("It is read through"));
     first.send("\r");
     first.wait("Chosen: ");

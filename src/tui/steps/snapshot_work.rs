@@ -71,7 +71,8 @@ pub(in crate::tui) fn journaled(model: &mut Model, found: &[(PathBuf, Outcome<Ve
         let place = |text: &str| crate::plan::url::place(text).unwrap_or_else(|| (text.to_string(), 0));
         let urls: Vec<_> = plan.members.iter().flat_map(|m| &m.client_urls).map(|url| place(url)).collect();
         let at_endpoint = endpoints.iter().any(|endpoint| urls.contains(&place(endpoint)));
-        if !at_endpoint && !(model.label_settled && model.label == plan.label) {
+        let same_label = model.label_settled && model.label == plan.label;
+        if !at_endpoint && !same_label {
             continue;
         }
         let begun = records.iter().rev().find(|record| record.kind == Event::Begun);
