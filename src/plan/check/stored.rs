@@ -2,7 +2,7 @@
 //!
 //! Members are read one after the other while clients go on, so that two readings may differ where nothing is wrong. A
 //! difference is asserted only where one member had a row before *and* after the other was read without it, by the log
-//! indices of the readings; until then it is open, and the members are read again.
+//! indices of the readings (absent before and after is no such thing); until then it is open, and the members are read again.
 
 use std::collections::BTreeSet;
 
@@ -80,11 +80,13 @@ fn value<'a>(rows: &'a StoredRows, row: &RowKey) -> Option<&'a str> {
     rows.rows.get(row).map(String::as_str)
 }
 
-/// Whether `b` lacks what `a` had, or has what `a` lacked, all through.
+/// Whether `a` had a row before and after `b` was read without it, or with another value. That a row was absent before and
+/// after tells nothing of the time between: a lease may have come and gone.
 fn through(a: Read<'_>, b: Read<'_>, row: &RowKey) -> bool {
     let has = |rows: &StoredRows| rows.parts.contains(&row.part());
     b.all().filter(|rows| has(rows)).any(|other| {
-        let differs = |rows: &&StoredRows| has(rows) && value(rows, row) != value(other, row);
+        let differs =
+            |rows: &&StoredRows| has(rows) && value(rows, row).is_some() && value(rows, row) != value(other, row);
         let mut before = a.all().filter(|rows| rows.to <= other.from).filter(differs);
         let after: Vec<&StoredRows> = a.all().filter(|rows| rows.from >= other.to).filter(differs).collect();
         before.any(|first| after.iter().any(|last| value(first, row) == value(last, row)))

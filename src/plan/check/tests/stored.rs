@@ -271,7 +271,7 @@ fn reading(plan: &Plan, at: usize, index: u64, there: bool) -> StoredRows {
 fn what_changes_while_it_is_read_is_no_difference() {
     // by readings of m1 and m2 (index, whether the lease is there), what is to come out
     type Readings<'a> = &'a [(u64, bool)];
-    let cases: [(&str, Readings<'_>, Readings<'_>, Outcome); 8] = [
+    let cases: [(&str, Readings<'_>, Readings<'_>, Outcome); 10] = [
         ("granted between", &[(100, false)], &[(101, true)], Outcome::NotYet),
         (
             "granted between, and there in the next round",
@@ -304,6 +304,8 @@ fn what_changes_while_it_is_read_is_no_difference() {
             Outcome::Fail,
         ),
         ("a member that lags by far", &[(500, true), (600, true)], &[(100, false), (101, false)], Outcome::NotYet),
+        ("there for a while in between", &[(100, false), (300, false)], &[(50, false), (200, true)], Outcome::Pass),
+        ("there for a while, and no more", &[(100, false), (300, false)], &[(200, true), (350, false)], Outcome::Pass),
         ("one after the other, twice", &[(100, true), (300, true)], &[(50, false), (200, false)], Outcome::Fail),
     ];
     let plan = plan();
