@@ -107,6 +107,9 @@ pub(super) fn wrote(value: &[u8]) -> bool {
     KUBERNETES_VALUES.iter().any(|lead| value.starts_with(lead))
 }
 
+/// A key's prefix, its kind, and what follows that, part by part.
+type Object<'k> = (&'k [u8], String, Vec<&'k [u8]>);
+
 /// The prefixes under which API servers keep their objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Prefixes(Vec<Vec<u8>>);
@@ -127,9 +130,9 @@ impl Prefixes {
         Prefixes(known)
     }
 
-    /// A key's prefix, its kind, and what follows that, part by part. Under a prefix that is not known only keys whose values
+    /// The object under a key. Under a prefix that is not known only keys whose values
     /// an API server wrote are objects; their prefix is taken to be the first part of the key.
-    fn split<'k>(&self, key: &'k [u8], written: bool) -> Option<(&'k [u8], String, Vec<&'k [u8]>)> {
+    fn split<'k>(&self, key: &'k [u8], written: bool) -> Option<Object<'k>> {
         let known = self.0.iter().find(|prefix| key.starts_with(prefix)).map(Vec::len);
         let first = || {
             let slash = key.iter().enumerate().position(|(at, byte)| at > 0 && *byte == b'/')?;
