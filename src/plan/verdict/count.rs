@@ -401,7 +401,8 @@ fn fate<'a>(
     let best = whole.first().copied();
     let further = |dir: &DirFacts| best.is_some_and(|best| copies::compare(dir, best) == Age::Newer);
     let lacks = |dir: &DirFacts| lacking.iter().any(|(lacking, _)| lacking.data_dir == dir.data_dir);
-    let held = found.iter().copied().find(|dir| dir.held.is_held() && !lacks(dir));
+    // One that lacks something because it is the older of two is told as that.
+    let held = found.iter().copied().find(|dir| dir.held.is_held() && (best.is_some() || !lacks(dir)));
     let torn = broken.iter().copied().find(|(dir, _)| further(dir));
     let lack = lacking.first().copied();
     let (decides, fate) = match (held, torn, best, lack, broken.first().copied()) {
