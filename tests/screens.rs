@@ -359,8 +359,12 @@ fn clusters(codes: &[KeyCode]) -> Headless {
 /// Every screen worth a picture; made once, as each takes a walk through the wizard.
 fn scenes() -> Scenes {
     static MADE: std::sync::LazyLock<Scenes> = std::sync::LazyLock::new(|| {
-        let first = make_scenes();
-        first.into_iter().chain(make_last_scenes()).collect()
+        // Unoptimized, each of the many models has a place of its own on the stack: more than a test's thread has.
+        let made = std::thread::Builder::new().stack_size(64 << 20).spawn(|| {
+            let first = make_scenes();
+            first.into_iter().chain(make_last_scenes()).collect()
+        });
+        made.unwrap().join().unwrap()
     });
     MADE.clone()
 }
