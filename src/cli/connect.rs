@@ -127,7 +127,7 @@ impl ConnectArgs {
             (user, password) => (user.clone(), password.clone()),
         };
         let default = Connect::default();
-        Members::new(Connect {
+        let members = Members::new(Connect {
             cacert: self.cacert.clone(),
             cert: self.cert.clone(),
             key: self.key.clone(),
@@ -138,7 +138,9 @@ impl ConnectArgs {
             dial_timeout: self.dial_timeout.unwrap_or(default.dial_timeout),
             command_timeout: self.command_timeout.unwrap_or(default.command_timeout),
             ..default
-        })
+        })?;
+        members.name_endpoints(&self.endpoints());
+        Ok(members)
     }
 }
 

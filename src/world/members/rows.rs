@@ -68,7 +68,7 @@ async fn rows(members: &Members, endpoint: &str, most: u64, watch: &mut Watch<'_
     let limit = members.connect.answer_timeout();
     let (_, line) = members.dial(endpoint).await.map_err(|refusal| refusal.why)?;
     let mut client = client(&line, false).await.map_err(|refusal| refusal.why)?;
-    members.authenticate_if_led(&mut client).await?;
+    members.authenticate_if_led(&line, &mut client).await.map_err(|why| why.words())?;
     let status = |client: &Client| {
         let mut maintenance = client.maintenance_client();
         async move { answered(limit, maintenance.status()).await.map_err(|miss| miss.words()) }
@@ -310,7 +310,7 @@ struct AuthStatus {
 async fn auth_status(members: &Members, line: &Line, client: &Client) -> Heard<AuthStatus> {
     let limit = members.connect.answer_timeout();
     let mut request = Request::new(());
-    if let Some((user, password)) = members.connect.credentials() {
+    if let Ok(Some((user, password))) = members.credentials_for(line) {
         match answered(limit, client.auth_client().authenticate(user, password)).await {
             Ok(said) => {
                 let token = said.token().parse().map_err(|_| Miss::Other("the token is no header's value".into()))?;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod named;
 mod pages;
 mod saving;
 
@@ -41,8 +42,11 @@ fn quick() -> Connect {
     }
 }
 
+/// Asks an endpoint that the operator named.
 fn ask(connect: Connect, endpoint: &str) -> Answer {
-    Members::new(connect).unwrap().ask(endpoint)
+    let members = Members::new(connect).unwrap();
+    members.name_endpoints(&[endpoint.to_owned()]);
+    members.ask(endpoint)
 }
 
 fn silent(answer: Answer) -> (String, String) {
