@@ -39,7 +39,8 @@ pub(super) struct ConnectArgs {
     /// Key of the client certificate.
     #[arg(long, env = "ETCDCTL_KEY", value_name = "FILE")]
     key: Option<PathBuf>,
-    /// User name, or NAME:PASSWORD.
+    /// User name, or NAME:PASSWORD. Sent only to endpoints that you name or that --cacert verifies, never over http
+    /// when one of them uses https.
     #[arg(long, env = "ETCDCTL_USER", hide_env_values = true)]
     user: Option<String>,
     /// Password of the user.

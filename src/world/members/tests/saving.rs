@@ -6,8 +6,12 @@ use super::*;
 use crate::trouble::Fault;
 
 fn save(script: Script, into: &Path, watch: &mut Watch<'_>) -> Result<u64> {
+    save_by(quick(), script, into, watch)
+}
+
+fn save_by(connect: Connect, script: Script, into: &Path, watch: &mut Watch<'_>) -> Result<u64> {
     let served = Served::start(script, None);
-    Members::new(quick()).unwrap().save_snapshot(&served.http(), into, watch)
+    Members::new(connect).unwrap().save_snapshot(&served.http(), into, watch)
 }
 
 /// A database, and pages that it does not use behind it.
@@ -141,7 +145,7 @@ fn an_announced_size_is_held_against_the_free_space() {
         let first = PbSnapshotResponse { remaining_bytes, blob: vec![7; 4096], ..Default::default() };
         // bytes without end: only the announcement can be what ends it
         let script = Script { endless: Some(first), ..member(0) };
-        let trouble = save(script, &dir.path().join("snap.db"), &mut |step| {
+        let trouble = save_by(patient(), script, &dir.path().join("snap.db"), &mut |step| {
             assert_eq!(step.done, 0, "refused before anything is written");
             Flow::Go
         })
@@ -160,7 +164,7 @@ fn messages_without_bytes_are_silence() {
         let dir = tempfile::tempdir().unwrap();
         let mut calls = 0;
         let script = Script { endless: Some(message), ..member(0) };
-        let trouble = save(script, &dir.path().join("snap.db"), &mut |_| {
+        let trouble = save_by(patient(), script, &dir.path().join("snap.db"), &mut |_| {
             calls += 1;
             if calls > 3 { Flow::Stop } else { Flow::Go }
         })
