@@ -156,6 +156,20 @@ fn an_announced_size_is_held_against_the_free_space() {
 }
 
 #[test]
+fn a_database_that_does_not_end_is_cut_while_its_rows_are_read() {
+    let blob = PbSnapshotResponse { remaining_bytes: 1, blob: vec![7; 1 << 20], ..Default::default() };
+    let served = Served::start(Script { endless: Some(blob), ..member(0) }, None);
+    let mut most = 0;
+    let rows = Members::new(patient()).unwrap().stored_rows(&served.http(), u64::MAX, &mut |step| {
+        most = most.max(step.done);
+        Flow::Go
+    });
+    let rows = rows.unwrap();
+    assert!(rows.missing.iter().any(|why| why.contains("more than")), "{:?}", rows.missing);
+    assert!(most <= 2 * 8192 + (16 << 20), "{most}");
+}
+
+#[test]
 fn messages_without_bytes_are_silence() {
     let empty = PbSnapshotResponse { remaining_bytes: 4096, ..Default::default() };
     let tiny = PbSnapshotResponse { blob: vec![7], remaining_bytes: 1 << 20, ..Default::default() };
