@@ -39,7 +39,8 @@ pub(super) struct ConnectArgs {
     /// Key of the client certificate.
     #[arg(long, env = "ETCDCTL_KEY", value_name = "FILE")]
     key: Option<PathBuf>,
-    /// User name, or NAME:PASSWORD.
+    /// User name, or NAME:PASSWORD. Sent only to endpoints that you name or that --cacert verifies, never over http
+    /// when one of them uses https.
     #[arg(long, env = "ETCDCTL_USER", hide_env_values = true)]
     user: Option<String>,
     /// Password of the user.
@@ -127,7 +128,7 @@ impl ConnectArgs {
             (user, password) => (user.clone(), password.clone()),
         };
         let default = Connect::default();
-        Members::new(Connect {
+        let members = Members::new(Connect {
             cacert: self.cacert.clone(),
             cert: self.cert.clone(),
             key: self.key.clone(),
@@ -138,7 +139,9 @@ impl ConnectArgs {
             dial_timeout: self.dial_timeout.unwrap_or(default.dial_timeout),
             command_timeout: self.command_timeout.unwrap_or(default.command_timeout),
             ..default
-        })
+        })?;
+        members.name_endpoints(&self.endpoints());
+        Ok(members)
     }
 }
 

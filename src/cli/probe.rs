@@ -11,7 +11,7 @@ use crate::{
     plan::{
         copies,
         facts::{
-            Answer, Around, EndpointFacts, Hashed, Health, MemberSays, OwnHealth, Read,
+            Answer, Around, EndpointFacts, Hashed, Health, MemberSays, OwnHealth, Read, Withheld,
             config::ConfigFacts,
             disk::{DirFacts, DirState},
         },
@@ -420,6 +420,7 @@ fn says_json(says: &MemberSays) -> Value {
         },
         "hash_kv": hash,
         "errors": says.errors,
+        "credentials_withheld": says.withheld.map(Withheld::name),
         "members": members.collect::<Vec<_>>(),
     })
 }

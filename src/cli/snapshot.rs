@@ -23,7 +23,7 @@ use crate::{
     plan::{
         build::brought,
         bump::DOCUMENTED,
-        facts::{Content, Health},
+        facts::{Content, FileFacts, Health},
         fence::{Door, Heard, Kind as DoorKind, Old, token::Shared},
         revisions,
         table::{self, Column, Problem, Row},
@@ -142,13 +142,41 @@ fn save(file: &std::path::Path, connect: &connect::ConnectArgs) -> Result<()> {
         }
     };
     let members: Members = connect.members()?;
-    let bytes = interruptible(|cancel| {
+    // the default is this machine, which is what is meant where nothing else is named
+    members.name_endpoints(std::slice::from_ref(&endpoint));
+    let facts = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());
-        let saved = members.save_snapshot(&endpoint, file, &mut |step| meter.step("", step));
+        let facts = members
+            .save_snapshot(&endpoint, file, &mut |step| meter.step("", step))
+            .and_then(|_| crate::engine::inspect::examine(file, &mut |step| meter.step("", step)));
         meter.done();
-        saved
+        facts
     })?;
-    print(&format!("Snapshot saved at {} ({}, SHA-256 verified)\n", file.display(), human_size(bytes)))
+    let what = trusted(file, &facts, "saved", "It is as the member sent it. Take another member.")?;
+    print(&format!("Snapshot saved at {} ({}, {what})\n", file.display(), human_size(facts.bytes)))
+}
+
+/// What may be said of a file that came from elsewhere and was read through.
+///
+/// # Errors
+/// `Input` when it is damaged.
+fn trusted<'a>(file: &std::path::Path, facts: &'a FileFacts, came: &str, hint: &str) -> Result<&'a str> {
+    match &facts.health {
+        Health::Verified => Ok("SHA-256 and pages verified"),
+        Health::Unhashed => Ok("it carries no SHA-256 of its own; its pages are sound"),
+        Health::Unread => Ok("not read"),
+        Health::Packed(how) => Ok(how.as_str()),
+        Health::Limited(damage) => {
+            Err(Trouble::new(Kind::Input, format!("{} was {came} and is damaged", file.display()))
+                .why(&damage.why)
+                .hint(accept_hint(damage.revision)))
+        }
+        Health::Broken(why) | Health::Unreadable(why) => {
+            Err(Trouble::new(Kind::Input, format!("{} was {came} and is not to be trusted", file.display()))
+                .why(why)
+                .hint(hint))
+        }
+    }
 }
 
 fn list(url: &str, format: Format) -> Result<()> {
@@ -179,22 +207,7 @@ fn fetch(url: &str, file: &std::path::Path) -> Result<()> {
         meter.done();
         facts
     })?;
-    let what = match &facts.health {
-        Health::Verified => "SHA-256 and pages verified",
-        Health::Unhashed => "it carries no SHA-256 of its own; its pages are sound",
-        Health::Unread => "not read",
-        Health::Packed(how) => how.as_str(),
-        Health::Limited(damage) => {
-            return Err(Trouble::new(Kind::Input, format!("{} was fetched and is damaged", file.display()))
-                .why(&damage.why)
-                .hint(accept_hint(damage.revision)));
-        }
-        Health::Broken(why) | Health::Unreadable(why) => {
-            return Err(Trouble::new(Kind::Input, format!("{} was fetched and is not to be trusted", file.display()))
-                .why(why)
-                .hint("It is as the store has it. Take another snapshot."));
-        }
-    };
+    let what = trusted(file, &facts, "fetched", "It is as the store has it. Take another snapshot.")?;
     print(&format!("Fetched {url} into {} ({}, {what})\n", file.display(), human_size(facts.bytes)))
 }
 

@@ -172,6 +172,10 @@ impl World for DrillWorld {
         self.inner.operator()
     }
 
+    fn name_endpoints(&self, endpoints: &[String]) {
+        self.inner.name_endpoints(endpoints);
+    }
+
     fn ask(&self, endpoint: &str) -> Answer {
         self.inner.ask(endpoint)
     }

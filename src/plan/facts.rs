@@ -89,6 +89,8 @@ pub struct MemberSays {
     pub errors: Vec<String>,
     /// True where the list of members was refused because authentication is on and nobody logged in.
     pub list_refused: bool,
+    /// Why user and password were not sent to it, where some were given.
+    pub withheld: Option<Withheld>,
     /// Why its client port says nothing, where what is known comes from its metrics or its peer port.
     pub closed: Option<String>,
     /// The members that it knows, empty where the list could not be had.
@@ -110,6 +112,25 @@ impl MemberSays {
     /// True where it has a leader, by its own words, be it named or not.
     pub fn led(&self) -> bool {
         self.leader != Id(0) || self.has_leader == Some(true)
+    }
+}
+
+/// Why user and password were not sent to a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withheld {
+    /// The operator did not name the endpoint, and no CA given verifies it: it is only known from a member list.
+    NotNamed,
+    /// It is asked over http, and an endpoint that the operator named uses https.
+    Plaintext,
+}
+
+impl Withheld {
+    /// How programs call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Withheld::NotNamed => "not-named",
+            Withheld::Plaintext => "plaintext",
+        }
     }
 }
 

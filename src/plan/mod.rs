@@ -128,6 +128,11 @@ pub struct Member {
 }
 
 impl Plan {
+    /// The client URLs of all its members.
+    pub fn client_urls(&self) -> Vec<String> {
+        self.members.iter().flat_map(|member| member.client_urls.iter().cloned()).collect()
+    }
+
     /// The plan's short ID: the first eight hex digits of the SHA-256 of its JSON. It changes with
     /// every change of the plan and stands on each sheet printed from it.
     pub fn short_id(&self) -> String {

@@ -162,6 +162,8 @@ impl Job<'_> {
 /// `Refused` when a host is not ready, an old member is in the way, or an etcd runs that nobody consented to stop:
 /// then nothing was put in place. Otherwise the first failure, after the rest was tried.
 pub fn apply(job: &Job<'_>, cancel: &Cancel, hear: Hear<'_>) -> Result<()> {
+    // who gives a plan names its members
+    job.world.name_endpoints(&job.plan.client_urls());
     let teller = Teller::new(job, hear);
     if job.until == Until::Looked {
         look::look(job, cancel, &teller).map(|_| ())

@@ -59,6 +59,8 @@ const STREAMED: u64 = 64 << 20;
 /// # Errors
 /// Only `Stopped`.
 pub fn verify(job: &Job<'_>, world: &dyn World, cancel: &Cancel, on: &mut dyn FnMut(&Proof)) -> Result<Proof> {
+    // who gives a plan names its members
+    world.name_endpoints(&job.plan.client_urls());
     let end = world.clock() + job.timeout;
     // what comes next is read from the whole snapshot, which may take longer than the members
     let (send, told) = mpsc::channel::<Told<Data>>();

@@ -83,7 +83,12 @@ pub fn perform(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_
 
 fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
     match effect {
-        Effect::Ask { id, endpoint } => send(Msg::Answered { id: *id, answer: world.ask(endpoint) }),
+        Effect::Ask { id, endpoint, named } => {
+            if *named {
+                world.name_endpoints(std::slice::from_ref(endpoint));
+            }
+            send(Msg::Answered { id: *id, answer: world.ask(endpoint) });
+        }
         Effect::AskPeer { id, endpoint, member } => {
             send(Msg::Answered { id: *id, answer: world.ask_peer(endpoint, member) });
         }

@@ -122,7 +122,7 @@ pub(super) fn said(model: &Model) -> &str {
 
 fn asks(effects: &[Effect]) -> Vec<(u64, &str)> {
     let ask = |e: &'_ Effect| match e {
-        Effect::Ask { id, endpoint } => Some((*id, endpoint.as_str().to_string())),
+        Effect::Ask { id, endpoint, .. } => Some((*id, endpoint.as_str().to_string())),
         _ => None,
     };
     let all: Vec<(u64, String)> = effects.iter().filter_map(ask).collect();
@@ -131,7 +131,7 @@ fn asks(effects: &[Effect]) -> Vec<(u64, &str)> {
     effects
         .iter()
         .filter_map(|e| match e {
-            Effect::Ask { id, endpoint } => Some((*id, endpoint.as_str())),
+            Effect::Ask { id, endpoint, .. } => Some((*id, endpoint.as_str())),
             _ => None,
         })
         .collect()

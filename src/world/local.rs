@@ -179,6 +179,10 @@ impl World for Local {
         format!("{user}@{}", rustix::system::uname().nodename().to_string_lossy())
     }
 
+    fn name_endpoints(&self, endpoints: &[String]) {
+        self.members.name_endpoints(endpoints);
+    }
+
     fn ask(&self, endpoint: &str) -> Answer {
         match self.may_ask(endpoint) {
             Ok(()) => self.members.ask(endpoint),

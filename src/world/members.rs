@@ -7,6 +7,7 @@
 mod after;
 mod answer;
 mod connect;
+mod credentials;
 pub(super) mod dial;
 mod doors;
 mod knock;
@@ -23,7 +24,7 @@ use std::{
     fmt,
     future::Future,
     path::Path,
-    sync::{Arc, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -36,10 +37,11 @@ use tonic::Status;
 pub use self::connect::Connect;
 use self::{
     answer::{Heard, Miss, Reading, answered, client, note_members, says},
+    credentials::{NoToken, may_send_credentials},
     dial::{Line, Target},
     words::Refusal,
 };
-use super::tls;
+use super::{secrets, tls};
 use crate::{
     engine::progress::Watch,
     etcd::{membership::Id, server_error::ServerError},
@@ -70,6 +72,8 @@ const CLOSED: &str = "passwords are on, and without a quorum no token can be had
 pub struct Members {
     runtime: Option<runtime::Runtime>,
     connect: Connect,
+    /// The endpoints that the operator named.
+    named: Mutex<Vec<Target>>,
     tls: Arc<ClientConfig>,
     /// The same for HTTP/1.
     tls_http: Arc<ClientConfig>,
@@ -96,6 +100,9 @@ impl Members {
     /// # Errors
     /// When a certificate or key is missing or wrong, naming its file and flag.
     pub fn new(connect: Connect) -> Result<Self> {
+        if connect.credentials().is_some() {
+            secrets::no_core_dumps();
+        }
         let tls = tls::config(&connect)?;
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -104,7 +111,18 @@ impl Members {
             .build()
             .map_err(|e| Trouble::new(Kind::Failed, "threads for the network cannot be started").why(e))?;
         let tls_http = tls::for_http(&tls);
-        Ok(Members { runtime: Some(runtime), connect, tls, tls_http })
+        Ok(Members { runtime: Some(runtime), connect, named: Mutex::default(), tls, tls_http })
+    }
+
+    /// Notes that the operator named these endpoints: user and password may be sent there.
+    pub fn name_endpoints(&self, endpoints: &[String]) {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        // what is no endpoint is never asked
+        for target in endpoints.iter().filter_map(|endpoint| Target::parse(endpoint, &self.connect).ok()) {
+            if !named.contains(&target) {
+                named.push(target);
+            }
+        }
     }
 
     /// These members and no port that was not named: nothing is guessed.
@@ -239,7 +257,7 @@ impl Members {
                     }
                     return Ok(says);
                 }
-                let members = self.token_and_members(&mut client, &mut says, members).await;
+                let members = self.token_and_members(&line, &mut client, &mut says, members).await;
                 note_members(&mut says, members);
                 says.read = self.read(&client, Reading::Linearizable).await;
                 Ok(says)
@@ -254,15 +272,16 @@ impl Members {
     async fn hash(&self, endpoint: &str, revision: i64) -> Hashed {
         let client = async {
             let (_, line) = self.dial(endpoint).await?;
-            client(&line, false).await
+            let client = client(&line, false).await?;
+            Ok::<_, Refusal>((line, client))
         };
-        let mut client = match client.await {
-            Ok(client) => client,
+        let (line, mut client) = match client.await {
+            Ok(both) => both,
             Err(refusal) => return Hashed::Failed(refusal.why),
         };
         // only where it is wanted: most clusters ask for no token, and a token takes a quorum
         let token = match self.connect.credentials() {
-            Some(_) => self.authenticate_if_led(&mut client).await.err(),
+            Some(_) => self.authenticate_if_led(&line, &mut client).await.err(),
             None => None,
         };
         let mut maintenance = client.maintenance_client();
@@ -274,7 +293,7 @@ impl Members {
             }
             Err(miss) if miss.error() == Some(ServerError::Compacted) => Hashed::Compacted(miss.words()),
             Err(miss) => Hashed::Failed(match token {
-                Some(why) if miss.is_auth() => format!("{}, and no token: {why}", miss.words()),
+                Some(why) if miss.is_auth() => format!("{}, and no token: {}", miss.words(), why.words()),
                 _ => miss.words(),
             }),
         }
@@ -292,42 +311,51 @@ impl Members {
     /// the members where they were refused without one. A refusal becomes one of the complaints.
     async fn token_and_members(
         &self,
+        line: &Line,
         client: &mut Client,
         says: &mut MemberSays,
         members: Heard<MemberListResponse>,
     ) -> Heard<MemberListResponse> {
-        match self.authenticate(client).await {
+        match self.authenticate(line, client).await {
             Ok(true) if members.as_ref().is_err_and(Miss::is_auth) => {
                 answered(self.connect.answer_timeout(), client.cluster_client().member_list()).await
             }
             Ok(_) => members,
             Err(why) => {
-                says.errors.push(format!("no token for the user given: {why}"));
+                note_no_token(says, &why);
                 members
             }
         }
     }
 
     /// [`authenticate`](Self::authenticate), but without waiting where no leader is named.
-    async fn authenticate_if_led(&self, client: &mut Client) -> std::result::Result<bool, String> {
+    async fn authenticate_if_led(&self, line: &Line, client: &mut Client) -> std::result::Result<bool, NoToken> {
         let limit = self.connect.answer_timeout();
-        if self.connect.credentials().is_some()
+        if self.credentials_for(line)?.is_some()
             && let Ok(status) = answered(limit, client.maintenance_client().status()).await
             && status.leader() == 0
         {
-            return Err("without a leader nobody can log in".to_owned());
+            return Err(NoToken::Refused("without a leader nobody can log in".to_owned()));
         }
-        self.authenticate(client).await
+        self.authenticate(line, client).await
+    }
+
+    /// User and password for the member at the other end of `line`, where some are given. No other way leads them out.
+    fn credentials_for(&self, line: &Line) -> std::result::Result<Option<(String, String)>, NoToken> {
+        let Some(credentials) = self.connect.credentials() else { return Ok(None) };
+        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        may_send_credentials(&line.target, &named, &self.connect).map_err(NoToken::Withheld)?;
+        Ok(Some(credentials))
     }
 
     /// True when the client bears a token now; false where none is wanted.
-    async fn authenticate(&self, client: &mut Client) -> std::result::Result<bool, String> {
-        let Some((user, password)) = self.connect.credentials() else { return Ok(false) };
+    async fn authenticate(&self, line: &Line, client: &mut Client) -> std::result::Result<bool, NoToken> {
+        let Some((user, password)) = self.credentials_for(line)? else { return Ok(false) };
         match answered(self.connect.answer_timeout(), client.update_user(Some((user, password)))).await {
             Ok(()) => Ok(true),
             // credentials given to a cluster that asks for none do no harm
             Err(miss) if miss.error() == Some(ServerError::NoAuthentication) => Ok(false),
-            Err(miss) => Err(miss.words()),
+            Err(miss) => Err(NoToken::Refused(miss.words())),
         }
     }
 
@@ -393,13 +421,13 @@ impl Members {
                 ));
             }
         }
-        let token = self.authenticate(&mut stranger).await;
+        let token = self.authenticate(line, &mut stranger).await;
         if let (Ok(true), (Ok(status), members)) = (&token, self.status_and_members(&stranger).await) {
             says = answer::says(status.0);
             note_members(&mut says, members);
         }
         if let Err(why) = token {
-            says.errors.push(format!("no token for the user given: {why}"));
+            note_no_token(&mut says, &why);
         }
         says.read = read;
         Ok(says)
@@ -470,4 +498,12 @@ impl Members {
 
 fn shutting_down() -> Refusal {
     Refusal::new("not asked", "requorum is shutting down.")
+}
+
+/// Notes that the member was asked without a token, and why.
+fn note_no_token(says: &mut MemberSays, why: &NoToken) {
+    if let NoToken::Withheld(withheld) = why {
+        says.withheld = Some(*withheld);
+    }
+    says.errors.push(format!("no token for the user given: {}", why.words()));
 }

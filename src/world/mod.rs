@@ -13,6 +13,7 @@ pub mod journal;
 pub mod local;
 pub mod members;
 pub mod s3;
+mod secrets;
 pub mod site;
 pub mod ssh;
 pub mod survey;
@@ -80,6 +81,10 @@ pub trait World: Send + Sync {
     fn operator(&self) -> String {
         "somebody".into()
     }
+
+    /// Notes that the operator named these client URLs: user and password go to no others, but those that the given CA
+    /// verifies. A world without credentials has nothing to note.
+    fn name_endpoints(&self, _endpoints: &[String]) {}
 
     /// Asks one member everything that answers without quorum, and, where it names a leader, one
     /// linearizable read. Returns within the configured deadlines, whatever the member does.

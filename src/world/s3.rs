@@ -18,7 +18,7 @@ pub use self::aws::Settings;
 use super::{
     http::{self, Miss},
     members::{Connect, dial::Failure, dial::Target, words},
-    tls,
+    secrets, tls,
 };
 use crate::{
     engine::progress::Watch,
@@ -80,6 +80,7 @@ impl Store {
     /// # Errors
     /// When its CA cannot be read.
     pub fn new(settings: Settings) -> Result<Store> {
+        secrets::no_core_dumps();
         let tls = tls::config(&Connect { cacert: settings.ca.clone(), ..Connect::default() })?;
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()

@@ -19,7 +19,7 @@ enum Reply {
 
 /// Asks all `endpoints`, and whom their answers name; returns when everybody was heard out or ran into a deadline.
 /// Hashes, which cost each member a reading of its whole store, only where `hashes` says so. `on` sees what is known
-/// after each answer.
+/// after each answer. Credentials go to `endpoints`, not to whom only the answers name.
 pub fn survey(
     world: &dyn World,
     endpoints: &[String],
@@ -28,6 +28,7 @@ pub fn survey(
 ) -> Vec<EndpointFacts> {
     let mut facts: Vec<EndpointFacts> =
         endpoints.iter().map(|endpoint| EndpointFacts { endpoint: endpoint.clone(), answer: Answer::Asking }).collect();
+    world.name_endpoints(endpoints);
     let mut peered = BTreeSet::new();
     let (send, replies) = mpsc::channel::<(String, Reply)>();
     thread::scope(|scope| {

@@ -39,6 +39,8 @@ pub enum Effect {
         id: u64,
         /// The client URL.
         endpoint: String,
+        /// True where the operator named it, so that it may see the credentials.
+        named: bool,
     },
     /// Ask whether the member behind a silent client URL is alive at its peer URLs.
     AskPeer {

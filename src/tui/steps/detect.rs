@@ -167,7 +167,7 @@ pub(in crate::tui) fn ask_all(model: &mut Model) -> Vec<Effect> {
         let id = model.id();
         if let Some(row) = model.detect.rows.get_mut(at) {
             let again = Asked { id, gone: row.gone, ..asked(&row.facts.endpoint, row.discovered) };
-            effects.push(Effect::Ask { id, endpoint: again.facts.endpoint.clone() });
+            effects.push(Effect::Ask { id, endpoint: again.facts.endpoint.clone(), named: !again.discovered });
             *row = again;
         }
     }
@@ -205,7 +205,7 @@ pub(in crate::tui) fn confirm(model: &mut Model) -> Vec<Effect> {
         let id = model.id();
         if let Some(row) = model.detect.rows.iter_mut().find(|row| row.facts.endpoint == endpoint) {
             (row.id, row.facts.answer) = (id, Answer::Asking);
-            effects.push(Effect::Ask { id, endpoint });
+            effects.push(Effect::Ask { id, endpoint, named: !row.discovered });
         }
     }
     effects
@@ -245,7 +245,7 @@ fn next_round(model: &mut Model) -> Vec<Effect> {
         effects.push(match question {
             Question::Ask(endpoint) => {
                 model.detect.rows.push(Asked { id, ..asked(&endpoint, true) });
-                Effect::Ask { id, endpoint }
+                Effect::Ask { id, endpoint, named: false }
             }
             Question::Peer { endpoint, member } => {
                 if let Some(row) = model.detect.rows.iter_mut().find(|r| r.facts.endpoint == endpoint) {

@@ -38,6 +38,31 @@ fn detect_asks_all_at_once_and_then_those_whom_an_answer_names() {
 }
 
 #[test]
+fn whom_only_an_answer_names_is_not_named_by_the_operator() {
+    let named = |effects: &[Effect]| -> Vec<(String, bool)> {
+        let ask = |e: &Effect| match e {
+            Effect::Ask { endpoint, named, .. } => Some((endpoint.clone(), *named)),
+            _ => None,
+        };
+        effects.iter().filter_map(ask).collect()
+    };
+    let [m2, m1, m3] = [2, 1, 3].map(|n| format!("http://10.0.0.{n}:2379"));
+    let (mut model, effects) = started();
+    assert_eq!(named(&effects), [(m2.clone(), true), (m1.clone(), true)]);
+    let ids: Vec<u64> = asks(&effects).iter().map(|(id, _)| *id).collect();
+    send(&mut model, Msg::Answered { id: ids[0], answer: survivor() });
+    let more = send(&mut model, Msg::Answered { id: ids[1], answer: silent() });
+    assert_eq!(named(&more), [(m3.clone(), false)]);
+    let again = char(&mut lost(), 'r');
+    assert_eq!(named(&again), [(m2, true), (m1, true), (m3.clone(), false)], "nor by asking again");
+    // typed, it is
+    char(&mut model, 'e');
+    type_in(&mut model, &format!(",{m3}"));
+    let typed = press(&mut model, KeyCode::Enter);
+    assert!(named(&typed).contains(&(m3, true)), "{typed:?}");
+}
+
+#[test]
 fn an_answer_to_an_older_question_is_dropped() {
     let (mut model, effects) = started();
     let old = asks(&effects)[0].0;

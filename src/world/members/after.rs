@@ -22,7 +22,7 @@ use crate::{
 async fn ready(members: &Members, endpoint: &str) -> Result<Client, String> {
     let (_, line) = members.dial(endpoint).await.map_err(|refusal| refusal.why)?;
     let mut client = client(&line, true).await.map_err(|refusal| refusal.why)?;
-    members.authenticate(&mut client).await?;
+    members.authenticate(&line, &mut client).await.map_err(|why| why.words())?;
     Ok(client)
 }
 

@@ -180,6 +180,8 @@ impl AsyncWrite for Listening {
 /// A channel over one connection, and what is heard on it. A lost connection is not made anew: the
 /// next call fails, and its words come from what was heard.
 pub(super) struct Line {
+    /// Who is at the other end.
+    pub target: Target,
     pub channel: Channel,
     pub ears: Ears,
 }
@@ -216,7 +218,7 @@ pub(super) async fn dial(target: &Target, config: &Arc<ClientConfig>, limit: Dur
         Refusal::new("not an endpoint", format!("{} cannot be used as an endpoint: {e}.", target.url()))
     })?;
     match endpoint.connect_with_connector(connector).await {
-        Ok(channel) => Ok(Line { channel, ears }),
+        Ok(channel) => Ok(Line { target: target.clone(), channel, ears }),
         Err(error) => Err(Refusal::new(
             "no HTTP/2",
             format!(

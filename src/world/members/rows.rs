@@ -46,6 +46,8 @@ const EARLY: &str = "3.4.";
 const ONE_BY_ONE: usize = 100;
 /// A database up to this length is kept in memory, a longer one in a file without a name.
 const IN_MEMORY: u64 = 64 << 20;
+/// By so many bytes more than twice its size may a database have grown since its size was told.
+const GROWTH: u64 = 16 << 20;
 /// How often the watcher is asked while nothing comes.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -68,7 +70,7 @@ async fn rows(members: &Members, endpoint: &str, most: u64, watch: &mut Watch<'_
     let limit = members.connect.answer_timeout();
     let (_, line) = members.dial(endpoint).await.map_err(|refusal| refusal.why)?;
     let mut client = client(&line, false).await.map_err(|refusal| refusal.why)?;
-    members.authenticate_if_led(&mut client).await?;
+    members.authenticate_if_led(&line, &mut client).await.map_err(|why| why.words())?;
     let status = |client: &Client| {
         let mut maintenance = client.maintenance_client();
         async move { answered(limit, maintenance.status()).await.map_err(|miss| miss.words()) }
@@ -192,10 +194,18 @@ async fn stream(
             Err(_) if last.elapsed() >= idle => return Err(Cut::Miss(Miss::Late(idle))),
             Err(_) => continue,
         };
-        last = Instant::now();
+        // messages without bytes are silence, however many they are
+        match message.blob().is_empty() {
+            false => last = Instant::now(),
+            true if last.elapsed() >= idle => return Err(Cut::Miss(Miss::Late(idle))),
+            true => continue,
+        }
+        came += message.blob().len() as u64;
+        if came > bytes.saturating_mul(2).saturating_add(GROWTH) {
+            return Err(Cut::Words(format!("its database was to be {bytes} bytes long, and more than {came} came")));
+        }
         kept.add(message.blob()).map_err(words)?;
         sum.add(message.blob());
-        came += message.blob().len() as u64;
     }
     if came <= TRAILER || !sum.matches() {
         return Err(Cut::Words("its database came damaged: the SHA-256 does not match".into()));
@@ -310,7 +320,7 @@ struct AuthStatus {
 async fn auth_status(members: &Members, line: &Line, client: &Client) -> Heard<AuthStatus> {
     let limit = members.connect.answer_timeout();
     let mut request = Request::new(());
-    if let Some((user, password)) = members.connect.credentials() {
+    if let Ok(Some((user, password))) = members.credentials_for(line) {
         match answered(limit, client.auth_client().authenticate(user, password)).await {
             Ok(said) => {
                 let token = said.token().parse().map_err(|_| Miss::Other("the token is no header's value".into()))?;

@@ -12,23 +12,24 @@ use std::{
 
 use etcd_client::{Client, SnapshotStreaming};
 use rustix::{
-    fs::{CWD, RenameFlags, renameat_with},
+    fs::{CWD, RenameFlags, fstatvfs, renameat_with},
     io::Errno,
 };
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
-use super::{Members, Miss, answered, client, words};
+use super::{Members, Miss, NoToken, answered, client, words};
 use crate::{
-    engine::progress::{Flow, Phase, Progress, Watch},
-    trouble::{Kind, Result, Trouble},
+    bolt::View,
+    engine::{
+        progress::{Flow, Phase, Progress, Watch},
+        status::human_size,
+    },
+    trouble::{Fault, Kind, Result, Trouble},
 };
 
 /// Bytes of the SHA-256 that ends every saved snapshot.
 pub(super) const TRAILER: u64 = 32;
-
-/// Progress is told at least once for each so many bytes.
-const STEP: u64 = 1 << 20;
 
 /// How often the watcher is asked while nothing comes.
 const TICK: Duration = Duration::from_millis(200);
@@ -44,7 +45,7 @@ pub(super) async fn save(members: &Members, endpoint: &str, into: &Path, watch: 
     };
     let (target, line) = members.dial(endpoint).await.map_err(refused)?;
     let mut client = client(&line, false).await.map_err(refused)?;
-    let token = members.authenticate_if_led(&mut client).await;
+    let token = members.authenticate_if_led(&line, &mut client).await;
     let mut stream = match open(members, &client).await {
         Ok(stream) => stream,
         Err(miss) if miss.is_auth() => return Err(not_root(endpoint, &miss, token.err())),
@@ -80,9 +81,9 @@ fn exists(path: &Path) -> Trouble {
         .hint("Nothing is written over. Choose another name, or move that file aside.")
 }
 
-fn not_root(endpoint: &str, miss: &Miss, token: Option<String>) -> Trouble {
+fn not_root(endpoint: &str, miss: &Miss, token: Option<NoToken>) -> Trouble {
     let why = match token {
-        Some(token) => format!("{}; no token for the user given: {token}", miss.words()),
+        Some(token) => format!("{}; no token for the user given: {}", miss.words(), token.words()),
         None => miss.words(),
     };
     Trouble::new(Kind::Failed, format!("{endpoint} sends no snapshot: passwords are on, and it takes root"))
@@ -111,7 +112,6 @@ async fn receive(
 ) -> std::result::Result<u64, Cut> {
     let mut sum = Sum::default();
     let mut total = None;
-    let mut told = 0;
     let (mut last, idle) = (Instant::now(), members.connect.idle_timeout);
     loop {
         let message = match timeout(TICK.min(idle), stream.message()).await {
@@ -125,23 +125,31 @@ async fn receive(
                 continue;
             }
         };
-        last = Instant::now();
         let blob = message.blob();
-        let expected = *total
-            .get_or_insert_with(|| message.remaining_bytes().saturating_add(blob.len() as u64).saturating_add(TRAILER));
-        // told first, so that a stop is honoured before another byte is written
-        if part.bytes == 0 || part.bytes - told >= STEP {
-            told = part.bytes;
-            step(watch, part.bytes, expected).map_err(Cut::Trouble)?;
+        let expected = match total {
+            Some(expected) => expected,
+            None => {
+                let announced = message.remaining_bytes().saturating_add(blob.len() as u64).saturating_add(TRAILER);
+                part.has_room(announced).map_err(Cut::Trouble)?;
+                *total.insert(announced)
+            }
+        };
+        // with every message, so that a stop is honoured before another byte is written, whatever comes
+        step(watch, part.bytes, expected).map_err(Cut::Trouble)?;
+        // messages without bytes are silence, however many they are
+        match blob.is_empty() {
+            false => last = Instant::now(),
+            true if last.elapsed() >= idle => return Err(Cut::Miss(Miss::Late(idle))),
+            true => continue,
         }
-        part.write(blob).map_err(Cut::Trouble)?;
-        sum.add(blob);
-        if part.bytes > expected {
+        if part.bytes.saturating_add(blob.len() as u64) > expected {
             return Err(Cut::Trouble(wrong(
                 endpoint,
                 format!("{expected} bytes were announced, and more than that came"),
             )));
         }
+        part.write(blob).map_err(Cut::Trouble)?;
+        sum.add(blob);
     }
     let expected = total.unwrap_or_default();
     if part.bytes != expected || part.bytes <= TRAILER {
@@ -154,6 +162,7 @@ async fn receive(
         )));
     }
     step(watch, part.bytes, expected).map_err(Cut::Trouble)?;
+    part.is_database(endpoint).map_err(Cut::Trouble)?;
     Ok(part.bytes)
 }
 
@@ -205,7 +214,7 @@ impl Part {
         name.push(".part");
         let path = PathBuf::from(name);
         // create_new: never over something, not even over what an earlier attempt left
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+        match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path) {
             Ok(file) => Ok(Part { path, file, bytes: 0, placed: false }),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Trouble::new(Kind::Refused, format!("{} exists already", path.display())).hint(
@@ -214,6 +223,33 @@ impl Part {
                 ))
             }
             Err(e) => Err(Trouble::new(Kind::Failed, format!("{} cannot be created", path.display())).why(e)),
+        }
+    }
+
+    /// Holds what was announced against the space that is free.
+    fn has_room(&self, announced: u64) -> Result<()> {
+        let place = || self.path.parent().unwrap_or(Path::new(".")).display();
+        let stat = fstatvfs(&self.file).map_err(|e| self.trouble(&e.into()))?;
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        if announced <= free {
+            return Ok(());
+        }
+        Err(Trouble::new(Kind::Failed, format!("not enough space for {}", self.path.display()))
+            .fault(Fault::NoSpace)
+            .why(format!("{} bytes were announced, and {} are free there", announced, human_size(free)))
+            .hint(format!("Free some space in {}, or save to another filesystem.", place())))
+    }
+
+    /// Opens what came as a database. The hash only says that it came as the member sent it.
+    fn is_database(&self, endpoint: &str) -> Result<()> {
+        let file = self.file.try_clone().map_err(|e| self.trouble(&e))?;
+        match View::open(file) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                Err(Trouble::new(Kind::Input, format!("what {endpoint} sent as a snapshot is not a database"))
+                    .why(error)
+                    .hint("What had come was removed. Take another member."))
+            }
         }
     }
 

@@ -19,6 +19,7 @@ use tonic::{
     Request, Response, Status,
     transport::{Certificate, Identity, Server, ServerTlsConfig},
 };
+use tower::util::MapRequestLayer;
 
 /// What the server answers; `Err` is a status, `None` is no answer at all.
 #[derive(Clone, Default)]
@@ -31,8 +32,12 @@ pub struct Script {
     pub hangs: bool,
     /// Under which header a watch is refused.
     pub watch: Option<PbResponseHeader>,
+    /// After the snapshot's messages: this one again and again, without an end.
+    pub endless: Option<PbSnapshotResponse>,
     /// The requests that came, by name.
     pub asked: Arc<Mutex<Vec<String>>>,
+    /// The paths of all requests that came, of services that are not played here, too.
+    pub paths: Arc<Mutex<Vec<String>>>,
 }
 
 impl Script {
@@ -63,6 +68,11 @@ impl PbMaintenanceService for Script {
 
     async fn snapshot(&self, _: Request<PbSnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
         let messages = iter(self.snapshot.clone());
+        if let Some(message) = self.endless.clone() {
+            return Ok(Response::new(Box::pin(
+                messages.chain(iter(std::iter::repeat_with(move || Ok(message.clone())))),
+            )));
+        }
         Ok(Response::new(if self.hangs { Box::pin(messages.chain(pending())) } else { Box::pin(messages) }))
     }
 
@@ -189,6 +199,11 @@ impl Served {
         if let Some(tls) = tls {
             server = server.tls_config(tls).unwrap();
         }
+        let paths = script.paths.clone();
+        let mut server = server.layer(MapRequestLayer::new(move |request: hyper::Request<tonic::body::Body>| {
+            paths.lock().unwrap().push(request.uri().path().to_owned());
+            request
+        }));
         let router = server
             .add_service(PbMaintenanceServer::new(script.clone()))
             .add_service(PbClusterServer::new(script.clone()))

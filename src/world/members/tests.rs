@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod named;
 mod pages;
 mod saving;
 
@@ -41,8 +42,16 @@ fn quick() -> Connect {
     }
 }
 
+/// Deadlines that a busy machine does not reach, for what must come to its end before them.
+fn patient() -> Connect {
+    Connect { dial_timeout: Duration::from_secs(20), ..Connect::default() }
+}
+
+/// Asks an endpoint that the operator named.
 fn ask(connect: Connect, endpoint: &str) -> Answer {
-    Members::new(connect).unwrap().ask(endpoint)
+    let members = Members::new(connect).unwrap();
+    members.name_endpoints(&[endpoint.to_owned()]);
+    members.ask(endpoint)
 }
 
 fn silent(answer: Answer) -> (String, String) {

@@ -324,7 +324,9 @@ pub fn by_single_calls(server: &Server) {
         if let Some((name, password)) = user {
             (connect.user, connect.password) = (Some(name.into()), Some(password.into()));
         }
-        Members::new(connect).unwrap().stored_rows(&endpoint, most, &mut |_| Flow::Go).unwrap()
+        let members = Members::new(connect).unwrap();
+        members.name_endpoints(std::slice::from_ref(&endpoint));
+        members.stored_rows(&endpoint, most, &mut |_| Flow::Go).unwrap()
     };
     let (whole, calls) = (ask(Some(ROOT), u64::MAX), ask(Some(ROOT), 0));
     let all = Part::ALL.into_iter().filter(|part| server.minor != "3.4" || *part != Part::Passwords);

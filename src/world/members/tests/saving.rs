@@ -1,14 +1,25 @@
 //! Snapshots that a member streams: whole ones, cut ones, and what is never written over.
 
+use etcd_client::proto::PbSnapshotResponse;
+
 use super::*;
+use crate::trouble::Fault;
 
 fn save(script: Script, into: &Path, watch: &mut Watch<'_>) -> Result<u64> {
-    let served = Served::start(script, None);
-    Members::new(quick()).unwrap().save_snapshot(&served.http(), into, watch)
+    save_by(quick(), script, into, watch)
 }
 
+fn save_by(connect: Connect, script: Script, into: &Path, watch: &mut Watch<'_>) -> Result<u64> {
+    let served = Served::start(script, None);
+    Members::new(connect).unwrap().save_snapshot(&served.http(), into, watch)
+}
+
+/// A database, and pages that it does not use behind it.
 fn data() -> Vec<u8> {
-    (0..3_000_000_u32).map(|i| (i % 251) as u8).collect()
+    let mut data = include_bytes!("../../../../tests/fixtures/snapshots/3.6.14-small.db").to_vec();
+    data.truncate(data.len() - 32);
+    data.extend((0..3_000_000_u32).map(|i| (i % 251) as u8));
+    data
 }
 
 fn left_behind(dir: &Path) -> Vec<String> {
@@ -112,4 +123,73 @@ fn a_stop_is_heard_between_bytes_and_in_silence() {
         assert_eq!(trouble.kind, Kind::Stopped);
         assert_eq!(left_behind(dir.path()), Vec::<String>::new());
     }
+}
+
+#[test]
+fn what_is_no_database_is_not_saved_although_its_hash_fits() {
+    let meta_only = data().into_iter().take(8192).collect();
+    for body in [vec![0; 3_000_000], vec![0; 100], (0..3_000_000_u32).map(|i| (i % 251) as u8).collect(), meta_only] {
+        let dir = tempfile::tempdir().unwrap();
+        let script = Script { snapshot: snapshot_of(&body), ..member(0) };
+        let trouble = save(script, &dir.path().join("snap.db"), &mut |_| Flow::Go).unwrap_err();
+        assert_eq!(trouble.kind, Kind::Input, "{trouble}");
+        assert!(trouble.what.contains("not a database"), "{trouble}");
+        assert_eq!(left_behind(dir.path()), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn an_announced_size_is_held_against_the_free_space() {
+    for remaining_bytes in [1 << 62, u64::MAX, 1 << 55] {
+        let dir = tempfile::tempdir().unwrap();
+        let first = PbSnapshotResponse { remaining_bytes, blob: vec![7; 4096], ..Default::default() };
+        // bytes without end: only the announcement can be what ends it
+        let script = Script { endless: Some(first), ..member(0) };
+        let trouble = save_by(patient(), script, &dir.path().join("snap.db"), &mut |step| {
+            assert_eq!(step.done, 0, "refused before anything is written");
+            Flow::Go
+        })
+        .unwrap_err();
+        assert_eq!((trouble.kind, trouble.fault), (Kind::Failed, Some(Fault::NoSpace)), "{trouble}");
+        assert_eq!(left_behind(dir.path()), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_database_that_does_not_end_is_cut_while_its_rows_are_read() {
+    let blob = PbSnapshotResponse { remaining_bytes: 1, blob: vec![7; 1 << 20], ..Default::default() };
+    let served = Served::start(Script { endless: Some(blob), ..member(0) }, None);
+    let mut most = 0;
+    let rows = Members::new(patient()).unwrap().stored_rows(&served.http(), u64::MAX, &mut |step| {
+        most = most.max(step.done);
+        Flow::Go
+    });
+    let rows = rows.unwrap();
+    assert!(rows.missing.iter().any(|why| why.contains("more than")), "{:?}", rows.missing);
+    assert!(most <= 2 * 8192 + (16 << 20), "{most}");
+}
+
+#[test]
+fn messages_without_bytes_are_silence() {
+    let empty = PbSnapshotResponse { remaining_bytes: 4096, ..Default::default() };
+    let tiny = PbSnapshotResponse { blob: vec![7], remaining_bytes: 1 << 20, ..Default::default() };
+    // a stop is heard in a flood of them, and of such with next to no bytes
+    for message in [empty.clone(), tiny] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut calls = 0;
+        let script = Script { endless: Some(message), ..member(0) };
+        let trouble = save_by(patient(), script, &dir.path().join("snap.db"), &mut |_| {
+            calls += 1;
+            if calls > 3 { Flow::Stop } else { Flow::Go }
+        })
+        .unwrap_err();
+        assert_eq!(trouble.kind, Kind::Stopped, "{trouble}");
+        assert_eq!(left_behind(dir.path()), Vec::<String>::new());
+    }
+    // and without one they end as silence does
+    let dir = tempfile::tempdir().unwrap();
+    let script = Script { endless: Some(empty), ..member(0) };
+    let trouble = save(script, &dir.path().join("snap.db"), &mut |_| Flow::Go).unwrap_err();
+    assert!(matches!(trouble.kind, Kind::Failed | Kind::NoAnswer), "{trouble}");
+    assert_eq!(left_behind(dir.path()), Vec::<String>::new());
 }
