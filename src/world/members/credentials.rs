@@ -69,7 +69,8 @@ mod tests {
         let plain = Connect::default();
         let ca = Connect { cacert: Some("ca.pem".into()), ..Connect::default() };
         let blind = Connect { insecure_skip_tls_verify: true, ..ca.clone() };
-        let table: &[(&str, &[&str], &Connect, Result<(), Withheld>)] = &[
+        type Row<'a> = (&'a str, &'a [&'a str], &'a Connect, Result<(), Withheld>);
+        let table: &[Row<'_>] = &[
             // named, however it is written
             ("http://10.0.0.1:2379", &["10.0.0.1:2379"], &plain, Ok(())),
             ("https://A.example:2379", &["https://a.EXAMPLE:2379/"], &plain, Ok(())),
