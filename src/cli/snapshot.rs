@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{
     Format, absolute, connect, inspect, judge,
     plan::overridden,
-    print,
+    print, print_done,
     progress::{Meter, interruptible},
     warn,
 };
@@ -148,7 +148,7 @@ fn save(file: &std::path::Path, connect: &connect::ConnectArgs) -> Result<()> {
         meter.done();
         saved
     })?;
-    print(&format!("Snapshot saved at {} ({}, SHA-256 verified)\n", file.display(), human_size(bytes)))
+    print_done(&format!("Snapshot saved at {} ({}, SHA-256 verified)\n", file.display(), human_size(bytes)))
 }
 
 fn list(url: &str, format: Format) -> Result<()> {
@@ -195,7 +195,7 @@ fn fetch(url: &str, file: &std::path::Path) -> Result<()> {
                 .hint("It is as the store has it. Take another snapshot."));
         }
     };
-    print(&format!("Fetched {url} into {} ({}, {what})\n", file.display(), human_size(facts.bytes)))
+    print_done(&format!("Fetched {url} into {} ({}, {what})\n", file.display(), human_size(facts.bytes)))
 }
 
 fn restore_one(args: &RestoreArgs, outer: &connect::ConnectArgs) -> Result<()> {
@@ -270,7 +270,7 @@ fn restore_one(args: &RestoreArgs, outer: &connect::ConnectArgs) -> Result<()> {
             ));
         }
     }
-    print(&super::plan::restored_line(&restored))
+    print_done(&super::plan::restored_line(&restored))
 }
 
 /// What speaks against the IDs that the member will have: those of the snapshot's own cluster, where an old member that comes
