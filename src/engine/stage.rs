@@ -332,7 +332,15 @@ pub fn sync_dir(path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    };
+
+    use rustix::io::Errno;
+
     use super::*;
+    use crate::engine::disk::{Act, Gate};
 
     fn names(dir: &Path) -> Vec<String> {
         let mut names: Vec<String> =
@@ -380,13 +388,23 @@ mod tests {
         assert!(free(dir.path()).unwrap_err().to_string().contains("it holds member"));
     }
 
-    /// Fails the sync of one directory.
-    struct NoSync(PathBuf);
+    /// Fails the sync of one directory as soon as something was renamed into it.
+    struct NoSync(PathBuf, AtomicBool);
 
-    impl super::super::disk::Gate for NoSync {
-        fn pass(&self, act: &super::super::disk::Act<'_>, run: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
+    impl NoSync {
+        fn of(dir: PathBuf) -> Disk {
+            Disk::gated(Arc::new(NoSync(dir, AtomicBool::new(false))))
+        }
+    }
+
+    impl Gate for NoSync {
+        fn pass(&self, act: &Act<'_>, run: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
             match act {
-                super::super::disk::Act::SyncDir(path) if *path == self.0 => Err(io::Error::from_raw_os_error(5)),
+                Act::SyncDir(path) if *path == self.0 && self.1.load(Ordering::SeqCst) => Err(Errno::IO.into()),
+                Act::Rename { to, .. } => {
+                    self.1.fetch_or(parent(to) == self.0, Ordering::SeqCst);
+                    run()
+                }
                 _ => run(),
             }
         }
@@ -401,7 +419,7 @@ mod tests {
                 fs::create_dir_all(&target).unwrap();
             }
             let synced = if inside { target.clone() } else { dir.path().join("a") };
-            let disk = Disk::gated(std::sync::Arc::new(NoSync(synced)));
+            let disk = NoSync::of(synced);
             let (data, log) = (Stage::begin(&disk, &target).unwrap(), Stage::begin(&disk, &wal).unwrap());
             fs::create_dir(data.content().join("member")).unwrap();
             fs::write(log.content().join("0.wal"), b"x").unwrap();
@@ -412,7 +430,7 @@ mod tests {
         }
         // before the commit it is a failure, and nothing is there
         let dir = tempfile::tempdir().unwrap();
-        let disk = Disk::gated(std::sync::Arc::new(NoSync(dir.path().join("b"))));
+        let disk = NoSync::of(dir.path().join("b"));
         let (target, wal) = (dir.path().join("a/etcd"), dir.path().join("b/wal"));
         let (data, log) = (Stage::begin(&disk, &target).unwrap(), Stage::begin(&disk, &wal).unwrap());
         fs::create_dir(data.content().join("member")).unwrap();
