@@ -73,6 +73,12 @@ impl Guard {
     }
 }
 
+/// Whether the terminal was hung up. crossterm does not notice: a read of such a terminal returns nothing, at once, for ever;
+/// and SIGHUP reaches the leader of the session only, which may not pass it on.
+pub(super) fn hung_up() -> bool {
+    matches!(rustix::termios::tcgetattr(io::stdout()), Err(rustix::io::Errno::IO))
+}
+
 fn take() -> io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
     enable_raw_mode()?;

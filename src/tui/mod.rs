@@ -49,7 +49,7 @@ use tokio::{
 use self::{
     app::{Effect, update},
     effects::Workers,
-    guard::{Canvas, Guard, copy_sequence, hook_panics},
+    guard::{Canvas, Guard, copy_sequence, hook_panics, hung_up},
 };
 pub use self::{
     app::{Model, Msg, Options},
@@ -68,6 +68,9 @@ const FRAME: Duration = Duration::from_millis(33);
 const FRAME_SSH: Duration = Duration::from_millis(100);
 /// How often the time is told while something moves.
 const TICK: Duration = Duration::from_millis(250);
+
+/// How often it is asked whether the terminal is still there.
+const HANG_UP: Duration = Duration::from_secs(1);
 
 /// Opens the wizard on the terminal and stays until the operator leaves. What was written and where
 /// it lies is then printed to the normal screen.
@@ -231,6 +234,8 @@ fn wizard(
                 // sent from outside: the same as the key
                 _ = stop.recv() => pending.push(Msg::Key(KeyEvent::new(KeyCode::Char('z'), KeyModifiers::CONTROL))),
                 () = tokio::time::sleep(wait), if dirty => {}
+                // no key ever comes of it, and where nothing changes nothing is drawn that could fail
+                () = tokio::time::sleep(HANG_UP), if !gone => lost |= hung_up(),
                 () = tokio::time::sleep(TICK), if !dirty && (model.animates() || companion.is_some()) => {
                     pending.push(Msg::Tick(since(started)));
                 }
