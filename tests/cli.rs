@@ -497,6 +497,7 @@ fn a_journal_stands_in_for_its_plan() {
     fs::remove_file(&plan).unwrap();
     assert_eq!(told("launch", &["--plan"], &journal), launch);
     assert!(told("undo", &[], &journal).contains("What was there before is in place again"));
+    assert!(told("undo", &[], &journal).contains("nothing to undo"), "done already is no failure");
     assert!(told("report", &[], &journal).contains(".undone-"), "written down in the same journal");
     assert!(!names(dir.path()).contains(&"m1.etcd".to_string()));
     let empty = dir.path().join("empty.journal");
@@ -528,6 +529,61 @@ fn a_full_disk_behind_standard_output_is_a_sentence() {
         assert_eq!(output.status.code(), Some(4), "{}", said(&output));
         assert!(said(&output).contains("Error: cannot print the result"), "{}", said(&output));
     }
+}
+
+#[test]
+fn what_is_done_and_not_printed_is_told_as_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = dir.path().join("plan.yaml");
+    let run = |command: &mut Command| {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = command.stdout(full).output().unwrap();
+        ended(&output, 4, &["cannot print the result", "what was asked for is done"]);
+    };
+    let mut command =
+        requorum(["snapshot", "restore", "--name=m1", "--initial-cluster-token=t", "--initial-cluster", THREE]);
+    command.arg("--initial-advertise-peer-urls=http://127.45.7.1:2380").arg("--data-dir").arg(dir.path().join("m1"));
+    run(command.arg(fixture("s35.db")));
+    assert!(dir.path().join("m1/member/snap/db").is_file());
+    let mut command = requorum(["plan", "--initial-cluster", THREE, "--snapshot"]);
+    run(command.arg(fixture("s35.db")).arg("--data-root").arg(dir.path()).arg("-o").arg(&plan));
+    run(requorum(["restore", "--plan"]).arg(&plan));
+    for name in ["m1.etcd", "m2.etcd", "m3.etcd"] {
+        assert!(dir.path().join(name).join("member/snap/db").is_file(), "{name}");
+    }
+}
+
+/// Few descriptors are a sentence before anything is begun, not a panic of what listens for signals.
+#[test]
+fn too_few_open_files_are_a_sentence() {
+    for limit in [4, 5, 6, 7, 8, 10, 12, 14, 20, 30, 34] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = Command::new("sh");
+        apart(&mut command).args(["-c", &format!("ulimit -n {limit}; exec \"$@\""), "sh", PROGRAM]);
+        command.args(["snapshot", "restore", "--name=m1", "--initial-cluster-token=t", "--initial-cluster", THREE]);
+        command
+            .arg("--initial-advertise-peer-urls=http://127.45.7.1:2380")
+            .arg("--data-dir")
+            .arg(dir.path().join("m1"));
+        let output = command.arg(fixture("s35.db")).output().unwrap();
+        refused(&output, 4, &["files can be opened at a time", "ulimit -n"], dir.path(), &[]);
+    }
+}
+
+/// A plan holds no `..`, so one on the command line is resolved as the system resolves it: by links.
+#[test]
+fn dots_on_the_command_line_are_resolved_by_links() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("disk/deep")).unwrap();
+    std::os::unix::fs::symlink(dir.path().join("disk/deep"), dir.path().join("link")).unwrap();
+    let mut command = requorum(["plan", "--initial-cluster", THREE, "--snapshot"]);
+    command.arg(fixture("s35.db")).args(["--data-root", "link/../new", "-o", "plan.yaml"]).current_dir(dir.path());
+    support::succeed(&mut command);
+    let plan = fs::read_to_string(dir.path().join("plan.yaml")).unwrap();
+    assert!(plan.contains("/disk/new/m1.etcd") && !plan.contains(".."), "{plan}");
+    let mut command = requorum(["plan", "--initial-cluster", THREE, "--snapshot"]);
+    command.arg(fixture("s35.db")).args(["--data-root", "nowhere/../new", "-o", "p2.yaml"]).current_dir(dir.path());
+    ended(&command.output().unwrap(), 1, &["cannot tell where"]);
 }
 
 #[test]

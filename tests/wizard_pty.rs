@@ -258,7 +258,8 @@ fn a_restore_that_was_never_verified_is_offered_at_the_next_start() {
     assert!(!header(&pty).contains("nothing written"), "{}", header(&pty));
     assert!(header(&pty).contains("restored, not verified"), "{}", header(&pty));
     for name in ["m1", "m2", "m3"] {
-        assert!(pty.screen().contains(&format!("/new/{name}.etcd")), "{}", pty.screen());
+        // a picture may come in two parts
+        pty.wait(&format!("/new/{name}.etcd"));
     }
     // left, it is a key away
     pty.send("\r");
@@ -299,6 +300,95 @@ fn a_signal_gives_the_terminal_back() {
         assert_eq!(pty.exit_code(), 0, "nothing was begun, so nothing was cut short");
         assert!(pty.given_back(), "{signal:?}");
     }
+}
+
+const CLOSER: &str = "REQUORUM_TEST_CLOSER";
+
+/// Not a test of its own: it opens a terminal, runs a command in it, and types keys as soon as the screen shows a text; then
+/// it goes away together with the terminal.
+#[test]
+fn closer() {
+    let Ok(words) = std::env::var(CLOSER) else { return };
+    let words: Vec<&str> = words.split('\n').collect();
+    let mut pty = Pty::spawn(&["sh", "-c", words[0]], &[(CHILD, "")], 100, 40);
+    for step in words[1..].chunks(2) {
+        pty.wait(step[0]);
+        pty.send(step[1]);
+    }
+    // no destructor: what ran in it is not ended but left without a terminal
+    std::process::exit(0);
+}
+
+/// The exit code of `command` when its terminal goes away after these steps: what it shows, and the keys for it.
+fn closed_after(command: &str, steps: &[(&str, &str)]) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let code = dir.path().join("code");
+    support::succeed(Command::new("mkfifo").arg(&code));
+    // the shell outlives the hang-up to write the code down; the program under test hears it
+    let mut words = vec![format!("trap : HUP; {command}; echo $? >'{}'", code.display())];
+    words.extend(steps.iter().flat_map(|(shown, keys)| [shown.to_string(), keys.to_string()]));
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "closer", "--nocapture"])
+        .env(CLOSER, words.join("\n"))
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tell.send(std::fs::read_to_string(code)));
+    told.recv_timeout(std::time::Duration::from_secs(50)).expect("it does not end").unwrap().trim().to_string()
+}
+
+/// A closed window or a dropped connection is no defect: it ends like a signal.
+#[test]
+fn a_terminal_that_goes_away_ends_it_like_a_signal() {
+    let exe = std::env::current_exe().unwrap();
+    let wizard = format!("'{}' --exact child --nocapture", exe.display());
+    for keys in ["", "n", "\x1b[B?y"] {
+        assert_eq!(closed_after(&wizard, &[("Quorum is lost", keys)]), "0", "{keys:?}");
+    }
+    // where the hang-up does not reach it, the terminal's own end does
+    assert_eq!(closed_after(&format!("setsid -w {wizard}"), &[("Quorum is lost", "")]), "0");
+}
+
+/// The same at the moment when a restore begins: it stops at a safe point, and its journal is whole.
+#[test]
+fn a_terminal_that_goes_away_leaves_a_restore_that_can_be_resumed() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path();
+    std::fs::copy(support::fixture("3.6.14-multipeer.db"), dir.join("backup.db")).unwrap();
+    let mut command = support::requorum(["plan", "--snapshot", "backup.db", "--data-root", "new", "--label", "prod"]);
+    support::succeed(command.args(["-o", "plan.yaml"]).current_dir(dir));
+    let at = |name: &str| format!("'{}'", dir.join(name).display());
+    let program =
+        format!("XDG_STATE_HOME={} '{PROGRAM}' --plan {} --snapshots {}", at("state"), at("plan.yaml"), at("."));
+    let code = closed_after(
+        &program,
+        &[
+            ("[1 Detect]", "n"),
+            ("hash ok", "n"),
+            ("[3 Members]", "n"),
+            ("[4 Review]", "\r"),
+            ("type the cluster label: prod", "prod"),
+            ("Right. Enter starts writing.", "\r"),
+        ],
+    );
+    assert!(["0", "75"].contains(&code.as_str()), "{code}");
+    let journals = support::names(&dir.join("state/requorum"));
+    let Some(journal) = journals.iter().find(|name| name.ends_with(".journal")) else {
+        // it went before the key was read
+        assert!(!dir.join("new/m1.etcd").exists());
+        return;
+    };
+    let journal = dir.join("state/requorum").join(journal);
+    let run = |command: &str| support::succeed(support::requorum([command]).arg(&journal).current_dir(dir));
+    assert!(run("report").contains("chain holds"), "whole");
+    run("resume");
+    for name in ["m1", "m2", "m3"] {
+        let there = dir.join(format!("new/{name}.etcd/member/snap/db")).is_file();
+        assert!(there || code == "75", "{name} after {code}");
+    }
+    run("report");
 }
 
 #[test]

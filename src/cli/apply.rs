@@ -11,7 +11,7 @@ use std::{
 use serde_json::json;
 
 use super::{
-    Format, connect, plan, print,
+    Format, connect, plan, print, print_done,
     progress::{interruptible, rate},
     warn,
 };
@@ -124,7 +124,7 @@ pub(super) fn run(args: Args, outer: &connect::ConnectArgs, format: Format) -> R
         return Ok(());
     }
     let file = crate::plan::words::shell_word(&args.plan.to_string_lossy()).into_owned();
-    print(&match until {
+    print_done(&match until {
         Until::Looked => format!("Every host is ready; nothing was written. Next: requorum apply {file} --dry-run\n"),
         Until::Rehearsed => format!(
             "Rehearsed: every member can be built. What was built is removed again.\n\
@@ -165,7 +165,7 @@ pub(super) fn resume(args: ResumeArgs, outer: &connect::ConnectArgs, format: For
     let file = crate::plan::words::shell_word(&args.plan.to_string_lossy()).into_owned();
     match format {
         Format::Json => Ok(()),
-        _ => print(&format!("It is at its end now. What was done: requorum report {file}\n")),
+        _ => print_done(&format!("It is at its end now. What was done: requorum report {file}\n")),
     }
 }
 
@@ -189,17 +189,20 @@ fn stood(open: &Unfinished) -> String {
 /// Takes a plan's members out of their places again.
 pub(super) fn undo(args: UndoArgs, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
     let made = plan::read(&args.plan)?;
-    carry(&made, &args.plan, &plan::journal_of(&args.plan)?, args.how, Until::Undone, outer, format)?;
+    let some = carry(&made, &args.plan, &plan::journal_of(&args.plan)?, args.how, Until::Undone, outer, format)?;
     if format == Format::Json {
         Ok(())
+    } else if !some {
+        print("There is nothing to undo: every member was taken out of its place before.\n")
     } else {
-        print(
+        print_done(
             "What was there before is in place again. What was written to the new cluster since lies only in the directories \
              that were moved out; they are kept.\n",
         )
     }
 }
 
+/// Does it; false where there was nothing left to do.
 fn carry(
     made: &Plan,
     file: &Path,
@@ -208,7 +211,7 @@ fn carry(
     until: Until,
     outer: &connect::ConnectArgs,
     format: Format,
-) -> Result<()> {
+) -> Result<bool> {
     if !how.overrides.is_empty() && how.reason.trim().is_empty() {
         return Err(Trouble::new(Kind::Usage, "--override needs a --reason").hint("It is kept in the journal."));
     }
@@ -238,7 +241,7 @@ fn carry(
     let hear = |told| teller.tell(told);
     let outcome = interruptible(|cancel| match until {
         Until::Undone => hosts::undo(&job, cancel, &hear),
-        _ => hosts::apply(&job, cancel, &hear),
+        _ => hosts::apply(&job, cancel, &hear).map(|()| true),
     });
     let fences = teller.blocking.into_inner().unwrap_or_else(PoisonError::into_inner);
     if outcome.is_ok() && !matches!(until, Until::InPlace | Until::Undone) {

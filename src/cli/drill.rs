@@ -12,7 +12,7 @@ use std::{
 };
 
 use self::ear::Ear;
-use super::{Format, print, warn, wizard};
+use super::{Format, print, print_done, warn, wizard};
 use crate::{
     drill::{
         Drill,
@@ -248,7 +248,7 @@ fn save(path: &Path, found: &Debrief) -> Result<()> {
         _ => debrief::print::text(found),
     };
     write_new(path, &text)?;
-    print(&format!("Written: {}\n", path.display()))
+    print_done(&format!("Written: {}\n", path.display()))
 }
 
 fn list(dir: Option<&Path>, format: Format) -> Result<()> {

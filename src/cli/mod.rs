@@ -24,7 +24,7 @@ mod wizard;
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Component, PathBuf},
     process::ExitCode,
 };
 
@@ -49,6 +49,10 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 a file, table or answer is not as it must be, 2 wrong usage, 3 the plan was refused, \
 4 the machine did not do it (space, permission), 5 no member answered, 70 a defect of requorum, \
 75 stopped on request. After any of them what was there before is still there.";
+
+/// How many files a run must be able to open at a time. Below a dozen nothing works, not even to listen for signals; the
+/// rest is what a restore beside a member's directory, its log and a few connections has open at once.
+const FILES: usize = 32;
 
 #[derive(Debug, Parser)]
 #[command(name = "requorum", version, about = ABOUT, after_help = EXIT_CODES, max_term_width = 100)]
@@ -148,13 +152,27 @@ fn typed() -> u8 {
             return if error.use_stderr() { Kind::Usage.exit_code() } else { 0 };
         }
     };
-    match run(cli) {
+    match files_enough().and_then(|()| run(cli)) {
         Ok(code) => code,
         Err(trouble) => {
             let _ = writeln!(io::stderr(), "Error: {trouble}");
             trouble.kind.exit_code()
         }
     }
+}
+
+/// Whether as many files can be opened as a run may need at a time; that is found out before anything is begun, and by
+/// opening some, since what is open already counts, too.
+///
+/// # Errors
+/// `Failed` when the limit is lower.
+fn files_enough() -> Result<()> {
+    let pairs: io::Result<Vec<_>> = (0..FILES / 2).map(|_| std::os::unix::net::UnixStream::pair()).collect();
+    pairs.map(drop).map_err(|e| {
+        Trouble::new(Kind::Failed, format!("fewer than {FILES} files can be opened at a time"))
+            .why(e)
+            .hint("Nothing was begun. Raise the limit first: ulimit -n 1024")
+    })
 }
 
 /// Does what was typed; the exit code where nothing failed.
@@ -187,6 +205,13 @@ fn run(cli: Cli) -> Result<u8> {
         }
     };
     done.map(|()| 0)
+}
+
+/// As [`print`], the result of something that is done by then: a failure says so.
+fn print_done(text: &str) -> Result<()> {
+    print(text).map_err(|trouble| {
+        trouble.hint("Only its report is missing: what was asked for is done. Do not repeat it for that reason.")
+    })
 }
 
 /// Prints to standard output; a reader that went away is not an error.
@@ -222,10 +247,20 @@ fn judge(what: &str, problems: &[Problem], names: &[&str]) -> Result<()> {
     Err(if more.is_empty() { trouble } else { trouble.hint(more.join("\n  ")) })
 }
 
-/// An absolute form of `path`, links kept as they are.
+/// An absolute form of `path`: links are kept as they are, but what stands before a `..` is resolved, since the `..` of a
+/// link's target is meant, and a plan holds none.
 fn absolute(path: &std::path::Path) -> Result<PathBuf> {
-    std::path::absolute(path)
-        .map_err(|e| Trouble::new(Kind::Input, format!("cannot tell where {} lies", path.display())).why(e))
+    let unknown = |e: io::Error| Trouble::new(Kind::Input, format!("cannot tell where {} lies", path.display())).why(e);
+    let whole = std::path::absolute(path).map_err(unknown)?;
+    let parts: Vec<Component<'_>> = whole.components().collect();
+    match parts.iter().rposition(|part| *part == Component::ParentDir) {
+        None => Ok(whole),
+        Some(last) => {
+            let (before, rest) = parts.split_at(last + 1);
+            let before = before.iter().collect::<PathBuf>().canonicalize().map_err(unknown)?;
+            Ok(before.join(rest.iter().collect::<PathBuf>()))
+        }
+    }
 }
 
 #[cfg(test)]

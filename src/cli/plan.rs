@@ -3,7 +3,7 @@
 use std::{fs, io, path::PathBuf};
 
 use super::{
-    absolute, judge, print,
+    absolute, judge, print_done,
     progress::{Meter, interruptible},
     warn,
 };
@@ -224,7 +224,7 @@ pub(super) fn make(args: MakeArgs, outer: &super::connect::ConnectArgs) -> Resul
     }
     let file = crate::plan::words::shell_word(&output.to_string_lossy()).into_owned();
     text += &format!("Carry it out with: requorum apply {file}\n");
-    print(&text)
+    print_done(&text)
 }
 
 /// The revision bump, and why it is the one that was not asked for.
@@ -455,14 +455,17 @@ pub(super) fn restore(args: RestoreArgs, outer: &super::connect::ConnectArgs) ->
         meter.done();
         outcome
     });
-    for line in &lines {
-        print(line)?;
-    }
+    // what could not be printed hides no failure of the restore itself
+    let printed = lines.iter().try_for_each(|line| print_done(line));
     outcome.map_err(|trouble| Trouble {
         what: format!("{} of {} members restored: {}", lines.len(), names.len(), trouble.what),
         ..trouble
     })?;
-    print(&format!("Next: requorum launch --plan {}\n", crate::plan::words::shell_word(&args.plan.to_string_lossy())))
+    printed?;
+    print_done(&format!(
+        "Next: requorum launch --plan {}\n",
+        crate::plan::words::shell_word(&args.plan.to_string_lossy())
+    ))
 }
 
 /// Asks everybody who must not live on, says what is only to be known, and refuses where somebody is in the way.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{
     Format, absolute, connect, inspect, judge,
     plan::overridden,
-    print,
+    print, print_done,
     progress::{Meter, interruptible},
     warn,
 };
@@ -153,7 +153,7 @@ fn save(file: &std::path::Path, connect: &connect::ConnectArgs) -> Result<()> {
         facts
     })?;
     let what = trusted(file, &facts, "saved", "It is as the member sent it. Take another member.")?;
-    print(&format!("Snapshot saved at {} ({}, {what})\n", file.display(), human_size(facts.bytes)))
+    print_done(&format!("Snapshot saved at {} ({}, {what})\n", file.display(), human_size(facts.bytes)))
 }
 
 /// What may be said of a file that came from elsewhere and was read through.
@@ -208,7 +208,7 @@ fn fetch(url: &str, file: &std::path::Path) -> Result<()> {
         facts
     })?;
     let what = trusted(file, &facts, "fetched", "It is as the store has it. Take another snapshot.")?;
-    print(&format!("Fetched {url} into {} ({}, {what})\n", file.display(), human_size(facts.bytes)))
+    print_done(&format!("Fetched {url} into {} ({}, {what})\n", file.display(), human_size(facts.bytes)))
 }
 
 fn restore_one(args: &RestoreArgs, outer: &connect::ConnectArgs) -> Result<()> {
@@ -283,7 +283,7 @@ fn restore_one(args: &RestoreArgs, outer: &connect::ConnectArgs) -> Result<()> {
             ));
         }
     }
-    print(&super::plan::restored_line(&restored))
+    print_done(&super::plan::restored_line(&restored))
 }
 
 /// What speaks against the IDs that the member will have: those of the snapshot's own cluster, where an old member that comes

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Format, absolute, apply::Teller, plan, print, progress::interruptible, warn};
+use super::{Format, absolute, apply::Teller, plan, print, print_done, progress::interruptible, warn};
 use crate::{
     plan::{fence::Old, start::Start},
     recovery::hosts::{self, Consent, Job, Offer, Until},
@@ -82,7 +82,7 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     }
     match format {
         Format::Json => Ok(()),
-        _ => print(&format!("Next: requorum verify --plan {file}\n")),
+        _ => print_done(&format!("Next: requorum verify --plan {file}\n")),
     }
 }
 

@@ -123,6 +123,11 @@ impl Stage {
         if self.inside { &self.target } else { parent(&self.target) }
     }
 
+    /// Whether what was built has its name.
+    fn is_placed(&self) -> bool {
+        !self.content.join("member").exists() && self.target.join("member").exists()
+    }
+
     fn rename(&self) -> Result<()> {
         for (from, to) in self.moves().map_err(|e| io_trouble("read", &self.content, &e))? {
             self.disk.rename_new(&from, &to).map_err(|e| match e.kind() {
@@ -152,7 +157,8 @@ impl Drop for Stage {
 /// leaves a written promise by which the next run does.
 ///
 /// # Errors
-/// When something appeared there meanwhile, or the system refuses; then nothing was placed.
+/// When something appeared there meanwhile, or the system refuses: then nothing was placed. When the last sync fails: then
+/// all is in place, and the error says so.
 pub fn place(mut data: Stage, mut wal: Option<Stage>) -> Result<()> {
     for stage in wal.iter().chain([&data]) {
         stage.disk.sync_dir(&stage.content).map_err(|e| io_trouble("make durable", &stage.content, &e))?;
@@ -173,10 +179,22 @@ pub fn place(mut data: Stage, mut wal: Option<Stage>) -> Result<()> {
             wal.parents.clear();
         }
     }
+    let placed = placed.map_err(|trouble| if data.is_placed() { in_place(&data.target, trouble) } else { trouble });
     // The WAL's staging directory refers to the data's, so it goes first.
     drop(wal);
     drop(data);
     placed
+}
+
+/// The failure of a sync after the rename.
+fn in_place(target: &Path, trouble: Trouble) -> Trouble {
+    let sync = if trouble.why.is_empty() { trouble.what } else { format!("{}: {}", trouble.what, trouble.why) };
+    Trouble::new(
+        Kind::Failed,
+        format!("{} is in place and whole, and may not survive a power failure", target.display()),
+    )
+    .why(sync)
+    .hint("Do not restore it again: look at the disk (dmesg), then run `sync`.")
 }
 
 /// Makes and locks a staging directory in `place`, marked as ours before anything else is in it.
@@ -314,7 +332,15 @@ pub fn sync_dir(path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    };
+
+    use rustix::io::Errno;
+
     use super::*;
+    use crate::engine::disk::{Act, Gate};
 
     fn names(dir: &Path) -> Vec<String> {
         let mut names: Vec<String> =
@@ -360,6 +386,58 @@ mod tests {
         place(stage, None).unwrap();
         assert_eq!(names(dir.path()), ["lost+found", "member"]);
         assert!(free(dir.path()).unwrap_err().to_string().contains("it holds member"));
+    }
+
+    /// Fails the sync of one directory as soon as something was renamed into it.
+    struct NoSync(PathBuf, AtomicBool);
+
+    impl NoSync {
+        fn of(dir: PathBuf) -> Disk {
+            Disk::gated(Arc::new(NoSync(dir, AtomicBool::new(false))))
+        }
+    }
+
+    impl Gate for NoSync {
+        fn pass(&self, act: &Act<'_>, run: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
+            match act {
+                Act::SyncDir(path) if *path == self.0 && self.1.load(Ordering::SeqCst) => Err(Errno::IO.into()),
+                Act::Rename { to, .. } => {
+                    self.1.fetch_or(parent(to) == self.0, Ordering::SeqCst);
+                    run()
+                }
+                _ => run(),
+            }
+        }
+    }
+
+    #[test]
+    fn a_sync_that_fails_after_the_rename_is_told_as_that() {
+        for inside in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let (target, wal) = (dir.path().join("a/etcd"), dir.path().join("b/wal"));
+            if inside {
+                fs::create_dir_all(&target).unwrap();
+            }
+            let synced = if inside { target.clone() } else { dir.path().join("a") };
+            let disk = NoSync::of(synced);
+            let (data, log) = (Stage::begin(&disk, &target).unwrap(), Stage::begin(&disk, &wal).unwrap());
+            fs::create_dir(data.content().join("member")).unwrap();
+            fs::write(log.content().join("0.wal"), b"x").unwrap();
+            let trouble = place(data, Some(log)).unwrap_err();
+            assert_eq!(trouble.kind, Kind::Failed);
+            assert!(trouble.what.contains("is in place"), "{trouble}");
+            assert_eq!((names(&target), names(&wal)), (vec!["member".into()], vec!["0.wal".to_string()]));
+        }
+        // before the commit it is a failure, and nothing is there
+        let dir = tempfile::tempdir().unwrap();
+        let disk = NoSync::of(dir.path().join("b"));
+        let (target, wal) = (dir.path().join("a/etcd"), dir.path().join("b/wal"));
+        let (data, log) = (Stage::begin(&disk, &target).unwrap(), Stage::begin(&disk, &wal).unwrap());
+        fs::create_dir(data.content().join("member")).unwrap();
+        fs::write(log.content().join("0.wal"), b"x").unwrap();
+        let trouble = place(data, Some(log)).unwrap_err();
+        assert!(trouble.kind == Kind::Failed && !trouble.what.contains("is in place"), "{trouble}");
+        assert!(!target.exists() && !wal.exists());
     }
 
     #[test]

@@ -29,9 +29,18 @@ const DEFAULT_TOKEN: &str = "etcd-cluster";
 const DEFAULT_MEMBER: Id = Id(0x8e9e_05c5_2164_694d);
 const DEFAULT_CLUSTER: Id = Id(0xcdf8_1819_4e3a_8c32);
 
+/// The most members of a table. etcd's documentation advises against more than seven; a file that lists thousands is no
+/// cluster's.
+pub const MOST_MEMBERS: usize = 100;
+
 /// Every mistake of the table, by cell: errors stop the plan, warnings do not. In the order of the
 /// rows, each row from left to right, what is about the whole table last.
 pub fn check(rows: &[Row], token: &str) -> Vec<Problem> {
+    if rows.len() > MOST_MEMBERS {
+        // each row is seen against all others, and nothing of so many is worth that
+        let text = format!("the table has {} members; requorum restores at most {MOST_MEMBERS}", rows.len());
+        return vec![Problem::error(None, None, text)];
+    }
     let mut out = Vec::new();
     for (at, row) in rows.iter().enumerate() {
         name(rows, at, row.text(Column::Name), &mut out);

@@ -4,7 +4,7 @@ mod cell;
 
 use std::fmt;
 
-pub use super::slips::check;
+pub use super::slips::{MOST_MEMBERS, check};
 use super::{
     glyphs,
     url::{self, Url},
@@ -193,6 +193,9 @@ pub fn parse_initial_cluster(text: &str) -> Result<Vec<Row>, Problem> {
     }
     let mut rows: Vec<Row> = Vec::new();
     for (at, item) in text.split(',').enumerate().filter(|(_, item)| !item.trim().is_empty()) {
+        if rows.len() > MOST_MEMBERS {
+            return Err(slip(format!("more than {MOST_MEMBERS} members stand in it"), None));
+        }
         let Some((name, url)) = item.split_once('=') else {
             let item = item.trim();
             let why = if item.contains("://") {

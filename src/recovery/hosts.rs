@@ -226,19 +226,22 @@ fn by_hand(job: &Job<'_>, teller: &Teller<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Takes members that were put in place out of it again, host by host, and puts back what was there.
+/// Takes members that were put in place out of it again, host by host, and puts back what was there. False where all of
+/// that was done before.
 ///
 /// # Errors
 /// As [`apply`].
-pub fn undo(job: &Job<'_>, cancel: &Cancel, hear: Hear<'_>) -> Result<()> {
+pub fn undo(job: &Job<'_>, cancel: &Cancel, hear: Hear<'_>) -> Result<bool> {
     let teller = Teller::new(job, hear);
+    let mut some = false;
     teller.run(|| {
         let looked = look::look_for_undo(job, cancel, &teller)?;
         let mut ready = look::ready(job, looked, cancel, &teller)?;
-        exchange::undo(job, &mut ready, cancel, &teller)?;
+        some = exchange::undo(job, &mut ready, cancel, &teller)?;
         ready.into_iter().for_each(Ready::close);
         Ok(())
-    })
+    })?;
+    Ok(some)
 }
 
 /// Asks everybody who must not live on; those that are stopped by consent are not in the way.

@@ -236,7 +236,7 @@ fn apply(
         }
     };
     match orders.until {
-        Until::Undone => hosts::undo(&job, cancel, &hear),
+        Until::Undone => hosts::undo(&job, cancel, &hear).map(drop),
         _ => hosts::apply(&job, cancel, &hear),
     }
 }

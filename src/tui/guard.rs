@@ -4,6 +4,7 @@
 use std::{
     ffi::OsStr,
     io::{self, Write},
+    mem::ManuallyDrop,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -11,7 +12,7 @@ use crossterm::{
     cursor, event, execute,
     terminal::{Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
-
+use ratatui::{Frame, Terminal, backend::CrosstermBackend};
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -19,6 +20,28 @@ use super::effects::THREAD;
 
 /// True while the terminal is ours. One per process, as the terminal is.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// What draws on the terminal. It is forgotten at the end, never dropped: ratatui's destructor shows the cursor again and
+/// prints with `eprintln!` where that fails, which is a panic on a terminal that went away. [`Guard`] shows the cursor.
+pub(crate) struct Canvas(ManuallyDrop<Terminal<CrosstermBackend<io::Stdout>>>);
+
+impl Canvas {
+    /// One on standard output.
+    ///
+    /// # Errors
+    /// When the terminal does not say how large it is.
+    pub(crate) fn new() -> io::Result<Canvas> {
+        Terminal::new(CrosstermBackend::new(io::stdout())).map(|terminal| Canvas(ManuallyDrop::new(terminal)))
+    }
+
+    /// Draws one picture.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub(crate) fn draw(&mut self, picture: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        self.0.draw(picture).map(drop)
+    }
+}
 
 /// The terminal as long as it is ours; dropping it gives the terminal back.
 pub(crate) struct Guard;
@@ -48,6 +71,12 @@ impl Guard {
         goes_on.recv().await;
         take()
     }
+}
+
+/// Whether the terminal was hung up. crossterm does not notice: a read of such a terminal returns nothing, at once, for ever;
+/// and SIGHUP reaches the leader of the session only, which may not pass it on.
+pub(super) fn hung_up() -> bool {
+    matches!(rustix::termios::tcgetattr(io::stdout()), Err(rustix::io::Errno::IO))
 }
 
 fn take() -> io::Result<()> {

@@ -40,7 +40,6 @@ use crossterm::{
     terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate},
 };
 use futures_util::StreamExt;
-use ratatui::{Terminal, backend::CrosstermBackend};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
@@ -50,7 +49,7 @@ use tokio::{
 use self::{
     app::{Effect, update},
     effects::Workers,
-    guard::{Guard, copy_sequence, hook_panics},
+    guard::{Canvas, Guard, copy_sequence, hook_panics, hung_up},
 };
 pub use self::{
     app::{Model, Msg, Options},
@@ -69,6 +68,9 @@ const FRAME: Duration = Duration::from_millis(33);
 const FRAME_SSH: Duration = Duration::from_millis(100);
 /// How often the time is told while something moves.
 const TICK: Duration = Duration::from_millis(250);
+
+/// How often it is asked whether the terminal is still there.
+const HANG_UP: Duration = Duration::from_secs(1);
 
 /// Opens the wizard on the terminal and stays until the operator leaves. What was written and where
 /// it lies is then printed to the normal screen.
@@ -144,7 +146,7 @@ fn wizard(
         |started: Instant| u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(before);
     model.leaving = ending::Leaving::No;
     let guard = Guard::take()?;
-    let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+    let mut canvas = Canvas::new()?;
     let mut keys = Some(listen());
     let (columns, lines) = crossterm::terminal::size()?;
     let mut pending = vec![Msg::Resized(columns, lines)];
@@ -154,7 +156,8 @@ fn wizard(
     }
     let mut drawn: Option<Instant> = None;
     let mut dirty = true;
-    let mut gone = false;
+    // noticed by the last act, and known since
+    let (mut lost, mut gone) = (false, false);
     loop {
         for msg in pending.drain(..) {
             update(model, Msg::Tick(since(started)));
@@ -178,25 +181,33 @@ fn wizard(
                         // the old stream would read the keys meant for the shell, and it holds
                         // crossterm's reader: it must be gone before a new one is made
                         drop(keys.take());
-                        runtime.block_on(guard.suspend())?;
+                        let taken = runtime.block_on(guard.suspend()).and_then(|()| Canvas::new());
                         keys = Some(listen());
-                        terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+                        match taken {
+                            Ok(again) => canvas = again,
+                            Err(_) => lost = true,
+                        }
                     }
                     Effect::Copy { text } => {
                         let mut out = io::stdout();
-                        out.write_all(copy_sequence(&text, std::env::var_os("TMUX").is_some()).as_bytes())?;
-                        out.flush()?;
+                        let sequence = copy_sequence(&text, std::env::var_os("TMUX").is_some());
+                        lost |= out.write_all(sequence.as_bytes()).and_then(|()| out.flush()).is_err();
                     }
                     effect => workers.begin(effect),
                 }
             }
         }
+        // whatever runs goes on to its safe point, as after a signal
+        if std::mem::take(&mut lost) && !gone {
+            gone = true;
+            pending.push(Msg::Terminated);
+            continue;
+        }
         let wait = drawn.map_or(Duration::ZERO, |at| frame.saturating_sub(at.elapsed()));
         if dirty && wait.is_zero() {
             // a terminal that is gone does not keep the work from its safe point
-            if !gone && draw(&mut terminal, model).is_err() {
-                gone = true;
-                pending.push(Msg::Terminated);
+            if !gone && draw(&mut canvas, model).is_err() {
+                lost = true;
                 continue;
             }
             drawn = Some(Instant::now());
@@ -209,10 +220,7 @@ fn wizard(
                     Some(Ok(Event::Paste(text))) => pending.push(Msg::Paste(text)),
                     Some(Ok(Event::Resize(columns, lines))) => pending.push(Msg::Resized(columns, lines)),
                     Some(Ok(_)) => {}
-                    Some(Err(_)) | None => {
-                        gone = true;
-                        pending.push(Msg::Terminated);
-                    }
+                    Some(Err(_)) | None => lost = true,
                 },
                 Some(msg) = rx.recv() => {
                     pending.push(msg);
@@ -226,6 +234,8 @@ fn wizard(
                 // sent from outside: the same as the key
                 _ = stop.recv() => pending.push(Msg::Key(KeyEvent::new(KeyCode::Char('z'), KeyModifiers::CONTROL))),
                 () = tokio::time::sleep(wait), if dirty => {}
+                // no key ever comes of it, and where nothing changes nothing is drawn that could fail
+                () = tokio::time::sleep(HANG_UP), if !gone => lost |= hung_up(),
                 () = tokio::time::sleep(TICK), if !dirty && (model.animates() || companion.is_some()) => {
                     pending.push(Msg::Tick(since(started)));
                 }
@@ -257,8 +267,8 @@ async fn next(keys: &mut Option<EventStream>) -> Option<io::Result<Event>> {
 }
 
 /// One picture, sent as one update so that no terminal shows half of it.
-fn draw(terminal: &mut Terminal<CrosstermBackend<io::Stdout>>, model: &Model) -> io::Result<()> {
+fn draw(canvas: &mut Canvas, model: &Model) -> io::Result<()> {
     execute!(io::stdout(), BeginSynchronizedUpdate)?;
-    terminal.draw(|frame| frame::draw(model, frame))?;
+    canvas.draw(|frame| frame::draw(model, frame))?;
     execute!(io::stdout(), EndSynchronizedUpdate)
 }

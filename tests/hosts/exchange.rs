@@ -183,7 +183,8 @@ pub fn rehearsed_and_kept() {
     // The way back, and forth again.
     ended(&planned.undo(&net, &[]).output().unwrap(), 0, &["out of its place again"]);
     assert!(hosts.iter().zip(&dirs).all(|(host, dir)| old_of(host) == *dir));
-    ended(&planned.undo(&net, &[]).output().unwrap(), 3, &["there is nothing to take back"]);
+    ended(&planned.undo(&net, &[]).output().unwrap(), 0, &["nothing to undo"]);
+    assert!(hosts.iter().zip(&dirs).all(|(host, dir)| old_of(host) == *dir));
     ended(&planned.apply(&net, &[]).output().unwrap(), 0, &[]);
     all_in_place(&hosts, &planned);
 

@@ -4,7 +4,7 @@
 use std::{
     fs::{self, File},
     io,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::Path,
 };
 
@@ -20,7 +20,9 @@ const MARK: &str = "in-use";
 /// # Errors
 /// When it cannot be made.
 pub(super) fn make(temporary: &Path) -> io::Result<(TempDir, File)> {
-    let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(temporary)?;
+    // whatever the umask: it holds sockets and files that no other user is to reach
+    let own = fs::Permissions::from_mode(0o700);
+    let dir = tempfile::Builder::new().prefix(PREFIX).permissions(own).tempdir_in(temporary)?;
     // locked before it bears its name: between the two nobody may take the directory for a dead one's
     let unnamed = dir.path().join("in-use.new");
     let mark = File::create_new(&unnamed)?;
@@ -58,6 +60,8 @@ mod tests {
         let at = |name: &str| temporary.path().join(name);
         let (held, _mark) = make(temporary.path()).unwrap();
         let (left, mark) = make(temporary.path()).unwrap();
+        let mode = fs::metadata(held.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o700, "whatever the umask");
         drop(mark);
         let left = left.keep();
         fs::write(left.join("some.db"), "x").unwrap();

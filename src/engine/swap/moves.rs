@@ -181,7 +181,11 @@ impl Moves {
         for rename in self.renames.iter().rev().filter(|rename| rename.done()) {
             rename.rename(disk, &rename.to, &rename.from).map_err(|trouble| {
                 let (to, from) = (rename.to.display(), rename.from.display());
-                trouble.hint(format!("What belongs at {from} is at {to}.")).remedies(&[Remedy::Resume])
+                let hint = match rename.is_at(&rename.from) {
+                    true => format!("{from} is back in its place; only the sync after that failed."),
+                    false => format!("What belongs at {from} is at {to}."),
+                };
+                trouble.hint(hint).remedies(&[Remedy::Resume])
             })?;
         }
         for dir in &self.makes {

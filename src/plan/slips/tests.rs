@@ -203,6 +203,47 @@ fn certificates_among_the_flags_settle_https() {
 }
 
 #[test]
+fn dots_are_refused_in_directories_and_names_with_dots_are_not() {
+    for (dir, fix) in [
+        ("/var/lib/etcd/../m1", Some("/var/lib/m1")),
+        ("/var/lib/..", Some("/var")),
+        ("/..", None),
+        ("/a/../..", None),
+        ("/var/lib/..etcd", Some("")),
+        ("/var/lib/etcd..", Some("")),
+        ("/var/lib/./etcd1", Some("")),
+    ] {
+        let mut rows = good();
+        rows[0].set(Column::DataDir, dir, Origin::Typed);
+        let found = check(&rows, "tok");
+        if fix == Some("") {
+            assert_eq!(found, [], "{dir}");
+            continue;
+        }
+        let problem = only(&found, "symbolic links");
+        assert_eq!((problem.severity, problem.fix.as_deref()), (Severity::Error, fix), "{dir}");
+    }
+}
+
+#[test]
+fn more_members_than_any_cluster_has_are_refused_at_once() {
+    let many = |n: usize| {
+        (1..=n)
+            .map(|n| {
+                let host = format!("10.0.{}.{}", n / 200, n % 200 + 1);
+                let (peer, client) = (format!("http://{host}:2380"), format!("http://{host}:2379"));
+                row(&format!("m{n}"), &peer, &client, &format!("/var/lib/etcd/m{n}.etcd"))
+            })
+            .collect::<Vec<Row>>()
+    };
+    assert!(check(&many(99), "tok").iter().all(|problem| problem.severity == Severity::Warning));
+    for n in [101, 20_000] {
+        let found = check(&many(n), "tok");
+        assert!(found.len() == 1 && found[0].is_final() && found[0].text.contains("at most 100"), "{found:?}");
+    }
+}
+
+#[test]
 fn what_is_about_the_whole_table() {
     assert_eq!(only(&check(&[], "tok"), "the table is empty").severity, Severity::Error);
     let mut rows = good();

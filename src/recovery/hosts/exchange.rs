@@ -57,11 +57,12 @@ fn one(
     Ok(())
 }
 
-/// Takes every member out of its place that is there by this plan.
+/// Takes every member out of its place that is there by this plan. False where there was nothing to do, since all of them
+/// were taken out before.
 ///
 /// # Errors
-/// The first failure.
-pub(super) fn undo(job: &Job<'_>, ready: &mut [Ready<'_>], cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
+/// The first failure; `Refused` where no member was ever put in place or built.
+pub(super) fn undo(job: &Job<'_>, ready: &mut [Ready<'_>], cancel: &Cancel, teller: &Teller<'_>) -> Result<bool> {
     let stamp = stamp(job);
     let stop = || cancel.flow() == Flow::Stop;
     let mut some = false;
@@ -92,11 +93,38 @@ pub(super) fn undo(job: &Job<'_>, ready: &mut [Ready<'_>], cancel: &Cancel, tell
             some = true;
         }
     }
-    if some {
-        return Ok(());
+    if some || out_already(job, ready, &stamp, cancel, teller)? {
+        return Ok(some);
     }
     Err(Trouble::new(Kind::Refused, "there is nothing to take back")
         .why("no member of this plan is in place or built on these hosts"))
+}
+
+/// Whether the journals of all hosts say that their members were taken out of their places before; an undo that was cut
+/// off between that and its own journal did not hear it.
+fn out_already(
+    job: &Job<'_>,
+    ready: &mut [Ready<'_>],
+    stamp: &str,
+    cancel: &Cancel,
+    teller: &Teller<'_>,
+) -> Result<bool> {
+    let stop = || cancel.flow() == Flow::Stop;
+    let mut all = !ready.is_empty();
+    for host in ready.iter_mut() {
+        for (member, _) in host.rows(job) {
+            let request = Request::Undo { of: Ready::subject(job, member), stamp: stamp.into() };
+            match host.hand.ask(&request, &stop, &mut |_| {}) {
+                Ok(Event::Undone(went)) => {
+                    teller.host(&host.host, HostEvent::UndoneBefore(member.name.clone(), went));
+                }
+                Ok(other) => return Err(host.odd(&other)),
+                Err(trouble) if trouble.kind == Kind::Refused => all = false,
+                Err(trouble) => return Err(trouble),
+            }
+        }
+    }
+    Ok(all)
 }
 
 fn stopping(cancel: &Cancel, host: &str) -> Result<()> {

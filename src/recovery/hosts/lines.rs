@@ -50,6 +50,7 @@ impl HostEvent {
             | HostEvent::Row(name, _)
             | HostEvent::Discarded(name)
             | HostEvent::Undone(name, _)
+            | HostEvent::UndoneBefore(name, _)
             | HostEvent::ByHand(name, _)
             | HostEvent::HandOver(name)
             | HostEvent::Starting(name, _)
@@ -162,6 +163,10 @@ impl HostEvent {
                     went.iter().map(|(from, to)| format!("{} → {}", from.display(), to.display())).collect();
                 let text = format!("{name}: out of its place again: {}", each.join(", "));
                 line("undone", Some(Event::Done), text, json!({"member": name, "undone": went}))
+            }
+            HostEvent::UndoneBefore(name, went) => {
+                let text = format!("{name}: was taken out of its place before; nothing was done");
+                line("undone-before", Some(Event::Done), text, json!({"member": name, "undone": went}))
             }
             HostEvent::ByHand(name, proven) => {
                 line("by-hand", Some(Event::Restored), format!("{proven}, by hand"), json!({"member": name}))

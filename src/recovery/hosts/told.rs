@@ -75,6 +75,8 @@ pub enum HostEvent {
     Placed(Swapped),
     /// A member is out of its place again: from where to where things went.
     Undone(String, Went),
+    /// A member was taken out of its place before: from where to where things went then.
+    UndoneBefore(String, Went),
     /// A member is built there by hand, and its code proves it, in a sentence.
     ByHand(String, String),
     /// A member that was built by hand is now to be put in place by hand.

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::{super::DataDir, other_version};
@@ -20,7 +21,7 @@ use crate::{
         claim::{Claim, Run},
         progress::{Phase, Watch},
         source::step,
-        swap::{Standing, Swapped},
+        swap::{Standing, Swapped, Went},
     },
     plan::facts::disk::Held,
     trouble::{Kind, Result, Trouble},
@@ -142,6 +143,10 @@ impl<'a> Deeds<'a> {
                 let swapped = match self.standing(&of)? {
                     Standing::InPlace(swapped) => swapped,
                     Standing::Undoing => self.recorded(&of)?.ok_or_else(|| not_in_place(&of.name))?,
+                    // asked again, after an answer that did not arrive
+                    Standing::Nothing => {
+                        return self.undone(&of)?.map(Event::Undone).ok_or_else(|| not_in_place(&of.name));
+                    }
                     _ => return Err(not_in_place(&of.name)),
                 };
                 let data = json!({"act": "undo", "stamp": stamp});
@@ -261,12 +266,22 @@ impl<'a> Deeds<'a> {
 
     /// What the journal says was put in place last and not taken out again.
     fn recorded(&self, of: &Subject) -> Result<Option<Swapped>> {
+        self.last(of, "swapped")
+    }
+
+    /// Where things went when it was taken out of its place, where that is the last that the journal says of it.
+    fn undone(&self, of: &Subject) -> Result<Option<Went>> {
+        self.last(of, "undone")
+    }
+
+    /// What the journal says of the last exchange of a member, where that was this one: "swapped" or "undone".
+    fn last<T: DeserializeOwned>(&self, of: &Subject, act: &str) -> Result<Option<T>> {
         let path = &self.claimed()?.journal;
         let records = Journal::at(self.world, path).read()?;
         let mine = records.iter().rev().filter(|r| r.kind == Line::Done && r.data.get("name") == Some(&json!(of.name)));
         let acts = mine.filter(|r| r.data.contains_key("swapped") || r.data.contains_key("undone"));
-        let last = acts.map(|r| r.data.get("swapped")).next().flatten();
-        last.map(|swapped| serde_json::from_value(swapped.clone()))
+        let last = acts.map(|r| r.data.get(act)).next().flatten();
+        last.map(|came| serde_json::from_value(came.clone()))
             .transpose()
             .map_err(|e| Trouble::new(Kind::Input, format!("the journal {} is of another form", path.display())).why(e))
     }

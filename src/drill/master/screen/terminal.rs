@@ -4,7 +4,6 @@ use std::{io, time::Duration};
 
 use crossterm::event::{Event, EventStream, KeyEventKind};
 use futures_util::StreamExt;
-use ratatui::{Terminal, backend::CrosstermBackend};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -16,7 +15,7 @@ use crate::{
     drill::master::{Order, Word, client::Connection},
     trouble::{Kind, Result, Trouble},
     tui::{
-        guard::{Guard, hook_panics},
+        guard::{Canvas, Guard, hook_panics},
         theme::Look,
     },
 };
@@ -48,10 +47,13 @@ async fn watch(drill: Connection, look: Look) -> Result<Model> {
     look_again.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut model = Model::new(look);
     let _guard = Guard::take().map_err(fail)?;
-    let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout())).map_err(fail)?;
+    let mut canvas = Canvas::new().map_err(fail)?;
     let mut keys = EventStream::new();
     loop {
-        terminal.draw(|frame| draw::draw(&model, frame)).map_err(fail)?;
+        // as where its keys end: the exercise goes on without it
+        if canvas.draw(|frame| draw::draw(&model, frame)).is_err() {
+            return Ok(model);
+        }
         let msg = tokio::select! {
             event = keys.next() => match event {
                 Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => Some(Msg::Key(key)),

@@ -137,7 +137,7 @@ fn stands(model: &mut Model, event: HostEvent, now_ms: u64) {
         HostEvent::Row(name, RowEvent::Failed(trouble)) => (name, Stand::Failed(trouble)),
         HostEvent::Discarded(name) => (name, Stand::Discarded),
         HostEvent::Placed(swapped) => (swapped.name.clone(), Stand::Placed(swapped)),
-        HostEvent::Undone(name, went) => (name, Stand::Out(went)),
+        HostEvent::Undone(name, went) | HostEvent::UndoneBefore(name, went) => (name, Stand::Out(went)),
         _ => return,
     };
     if let Some(row) = model.restore.rows.iter_mut().find(|row| row.name == name) {
