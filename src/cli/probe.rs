@@ -22,7 +22,7 @@ use crate::{
     },
     trouble::{Kind, Result, Trouble},
     world::{
-        DataDir, World,
+        DataDir, World, compare,
         local::Local,
         survey::{confirm, survey as ask_everybody},
     },
@@ -83,6 +83,7 @@ pub(super) fn run(args: ProbeArgs, outer: &connect::ConnectArgs, format: Format)
     let gone: BTreeSet<String> = args.gone.iter().map(|e| e.trim().to_string()).filter(|e| !e.is_empty()).collect();
     let known = states(&world, &args.snapshot)?;
     let mut before: Option<Finding> = None;
+    let mut compared = Vec::new();
     loop {
         // before anybody is asked: what is read here cannot be newer than the answers then
         let around = match args.no_discover {
@@ -103,10 +104,13 @@ pub(super) fn run(args: ProbeArgs, outer: &connect::ConnectArgs, format: Format)
                 chosen: None,
             })
         };
+        if before.is_none() {
+            compared = compare::with_members(&world, &facts, &around.dirs, &known);
+        }
         let judge = |facts: &[EndpointFacts]| {
             let scope = scope_of(facts);
             let (facts, dirs) = (&*scope.facts(facts, typed), &*scope.dirs(&around.dirs));
-            verdict(&Evidence { facts, given: &endpoints, dirs, known: &known, gone: &gone })
+            verdict(&Evidence { facts, given: &endpoints, dirs, known: &known, compared: &compared, gone: &gone })
         };
         let finding = confirm(&world, &mut facts, &judge);
         let scope = scope_of(&facts);

@@ -122,7 +122,7 @@ mod tests {
 
     fn finding(now: &[Asked], known: &[KnownState]) -> Finding {
         let facts = old_facts(now, NEW);
-        verdict(&Evidence { facts: &facts, given: &[], dirs: &[], known, gone: &BTreeSet::new() })
+        verdict(&Evidence { facts: &facts, given: &[], dirs: &[], known, compared: &[], gone: &BTreeSet::new() })
     }
 
     fn judged(before: &[(String, u64)], now: &[Asked]) -> Result<(), String> {

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 
 use count::Count;
 pub use hashes::{Disagreement, disagreement};
-pub use known::{DEFAULT_CLUSTER, KnownState, Newer, NewerAt};
+pub use known::{By, Compared, DEFAULT_CLUSTER, KnownState, Match, Newer, NewerAt};
 
 use super::facts::{EndpointFacts, disk::DirFacts};
 
@@ -173,6 +173,8 @@ pub struct Evidence<'a> {
     pub dirs: &'a [DirFacts],
     /// What snapshots and plans tell.
     pub known: &'a [KnownState],
+    /// How directories and snapshots hash at their own revisions, beside what serves; empty where nothing was compared.
+    pub compared: &'a [Compared],
     /// The endpoints of which the operator says that the member behind them is gone for good. That is believed of silent
     /// members only, and not against a disk that is whole.
     pub gone: &'a BTreeSet<String>,

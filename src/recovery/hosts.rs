@@ -52,7 +52,7 @@ use crate::{
     },
     recovery::Passed,
     trouble::{Kind, Result, Trouble},
-    world::{World, journal::Journal, survey},
+    world::{World, compare, journal::Journal, survey},
 };
 
 /// How far a plan is carried out: the goal of a run. The names in journals are given here and stay, whatever the variants
@@ -279,8 +279,10 @@ fn ask_old(job: &Job<'_>) -> (Vec<Asked>, Finding) {
         revision: job.plan.source.revision,
     }];
     let gone = BTreeSet::new();
-    let judge =
-        |facts: &[EndpointFacts]| verdict(&Evidence { facts, given: &[], dirs: &[], known: &known, gone: &gone });
+    let compared = compare::with_members(job.world, &facts, &[], &known);
+    let judge = |facts: &[EndpointFacts]| {
+        verdict(&Evidence { facts, given: &[], dirs: &[], known: &known, compared: &compared, gone: &gone })
+    };
     let finding = survey::confirm(job.world, &mut facts, &judge);
     // what was asked again counts
     let again = |asked: Asked| {

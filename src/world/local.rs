@@ -30,8 +30,10 @@ use crate::{
     engine::{
         aftermath,
         archive::Archive,
-        datadir, inspect, kin, loss,
-        progress::Watch,
+        datadir,
+        hashkv::{After, HashKv, hash_kv_after},
+        inspect, kin, loss,
+        progress::{Flow, Watch},
         restore::{self, Restored, Tools},
         roster,
         source::{Source, io_trouble},
@@ -204,6 +206,19 @@ impl World for Local {
     fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
         match self.may_ask(endpoint) {
             Ok(()) => self.members.hash_at(endpoint, revision),
+            Err(trouble) => Hashed::Failed(trouble.to_string()),
+        }
+    }
+
+    fn hash_of(&self, database: &Path, revision: i64, compacted: i64) -> Hashed {
+        let hashed = || {
+            let source = Source::open(database)?;
+            let after = After { bump: None, compacted };
+            hash_kv_after(&source.view()?, revision, after, &mut |_| Flow::Go)
+                .map_err(|refused| refused.into_trouble(database))
+        };
+        match hashed() {
+            Ok(HashKv { hash, revision, compacted }) => Hashed::Says { hash, revision, compacted },
             Err(trouble) => Hashed::Failed(trouble.to_string()),
         }
     }

@@ -6,6 +6,7 @@
 
 pub mod agent;
 mod certs;
+pub mod compare;
 pub mod discover;
 pub mod hand;
 mod http;
@@ -101,6 +102,13 @@ pub trait World: Send + Sync {
     /// member's whole store, and may take longer than an answer.
     fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
         Hashed::Failed(format!("{endpoint} was not asked for a hash at revision {revision}"))
+    }
+
+    /// The hash of a database file up to `revision`, as of a member that was compacted up to `compacted`. It reads the
+    /// whole file.
+    fn hash_of(&self, database: &Path, revision: i64, compacted: i64) -> Hashed {
+        let _ = compacted;
+        Hashed::Failed(format!("{} was not hashed at revision {revision}", database.display()))
     }
 
     /// True where the members are only played, so that what they say is no proof of anything.

@@ -294,7 +294,14 @@ mod tests {
             }];
             let gone = BTreeSet::new();
             let judge = |facts: &[EndpointFacts]| {
-                let seen = crate::plan::verdict::Evidence { facts, given: &[], dirs: &[], known: &known, gone: &gone };
+                let seen = crate::plan::verdict::Evidence {
+                    facts,
+                    given: &[],
+                    dirs: &[],
+                    known: &known,
+                    compared: &[],
+                    gone: &gone,
+                };
                 crate::plan::verdict::verdict(&seen)
             };
             let mut facts = [fact(served(2))];

@@ -3,6 +3,7 @@
 use super::{
     Verdict,
     count::{Count, Fate, Silent},
+    known::{Match, NewerAt},
 };
 use crate::plan::{
     copies::{Age, reach_words},
@@ -22,6 +23,7 @@ impl Count<'_> {
             Verdict::Healthy => {
                 let mut advice = vec![self.serves(verdict)];
                 advice.extend(self.other_names());
+                advice.extend(self.not_shown());
                 advice
             }
             Verdict::Degraded => self.mend(),
@@ -105,6 +107,7 @@ impl Count<'_> {
         }
         advice.extend(self.disagreement_advice());
         advice.extend(self.other_names());
+        advice.extend(self.not_shown());
         advice
     }
 
@@ -147,7 +150,17 @@ impl Count<'_> {
                 } else {
                     String::new()
                 };
-                format!("{} etcd on {name} first: its data in {} is whole{holds}.", lead(n), dir.data_dir.display())
+                let first = if n == 0 { " first" } else { "" };
+                let at = NewerAt::Dir(dir.data_dir.display().to_string());
+                let shown = match self.history.outcome(&at) {
+                    Some(Match::Unknown(_)) => ", and is not shown to be of what serves (see below)",
+                    _ => "",
+                };
+                format!(
+                    "{} etcd on {name}{first}: its data in {} is whole{holds}{shown}.",
+                    lead(n),
+                    dir.data_dir.display()
+                )
             })
             .collect();
         if let Some(first) = advice.first_mut()

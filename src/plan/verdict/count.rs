@@ -111,7 +111,7 @@ impl<'a> Count<'a> {
                 None => says.push((&fact.endpoint, member)),
             }
         }
-        let history = History::new(&says, dirs, seen.known);
+        let history = History::new(&says, dirs, seen.known, seen.compared);
         let list = newest_list(&says, dirs);
         // Who serves an older state apart is no voter that could be counted on.
         let apart = |e: &str| history.apart.iter().any(|g| g.has(e));

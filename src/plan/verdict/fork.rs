@@ -5,7 +5,7 @@ use super::{
     Verdict,
     count::{Count, Fate, Silent},
     history::{Lack, Serving, voters},
-    known::{DEFAULT_CLUSTER, Newer, NewerAt},
+    known::{By, DEFAULT_CLUSTER, Match, Newer, NewerAt},
 };
 use crate::{
     etcd::membership::Id,
@@ -24,6 +24,17 @@ fn point(revision: i64, index: u64) -> String {
     match index {
         0 => format!("revision {revision}"),
         index => format!("revision {revision} at raft index {}", thousands(index)),
+    }
+}
+
+/// What shows it, where the two numbers do not.
+fn by_words(by: By, serving: u64) -> String {
+    match by {
+        By::Beyond => String::new(),
+        By::Term(term) => {
+            format!(", its log's last entry of term {term}, which is later than term {serving} that serves")
+        }
+        By::Hash => ", with other data up to that revision: the hashes (HashKV) differ".into(),
     }
 }
 
@@ -101,15 +112,21 @@ impl Count<'_> {
         {
             let what = if serving.is_empty() { "An empty cluster" } else { "An older state" };
             return format!(
-                "{what} serves under this cluster's ID {cluster}, and does not hold its data: {serves}, while {} has {}",
+                "{what} serves under this cluster's ID {cluster}, and does not hold its data: {serves}, while {} has {}{}",
                 self.place_words(newest),
-                point(newest.revision, newest.index)
+                point(newest.revision, newest.index),
+                by_words(newest.by, serving.term)
             );
         }
         let other = match (self.history.rivals.last(), self.history.newer.first()) {
             (Some(rival), _) => self.group_words(rival),
             (None, Some(newer)) => {
-                format!("{} has {}", self.place_words(newer), point(newer.revision, newer.index))
+                format!(
+                    "{} has {}{}",
+                    self.place_words(newer),
+                    point(newer.revision, newer.index),
+                    by_words(newer.by, serving.term)
+                )
             }
             (None, None) if !self.untold().is_empty() => {
                 let untold = self.untold();
@@ -185,6 +202,13 @@ impl Count<'_> {
             )),
             Some(newest) => advice.push(format!("Go on, and restore from what {} holds.", self.place_words(newest))),
             None => {}
+        }
+        if let Some(other) = newest.filter(|n| !sure && !matches!(n.at, NewerAt::Member(_))) {
+            advice.push(format!(
+                "Are the keys you miss in {} ({})? Then what serves is an etcd that was begun with an empty directory or an older state: stop etcd on {names}, and restore from there.",
+                self.place_words(other),
+                point(other.revision, 0)
+            ));
         }
         if !serving.is_empty() {
             advice.push(
@@ -320,6 +344,19 @@ impl Count<'_> {
             all(&ends),
             plural(ends.len(), "is", "are")
         ))
+    }
+
+    /// Directories and snapshots of which it was not shown that they are of what serves, each with the reason.
+    pub(super) fn not_shown(&self) -> Vec<String> {
+        let each = self.history.not_shown().filter_map(|compared| {
+            let Match::Unknown(why) = &compared.outcome else { return None };
+            let (NewerAt::Dir(at) | NewerAt::File(at) | NewerAt::Member(at)) = &compared.at;
+            Some(format!(
+                "That {at} is of the history that serves is not shown: at its revision {} no hash could be compared ({why}). Look for keys in it that what serves does not have before you rely on either.",
+                thousands(compared.revision.max(0).unsigned_abs())
+            ))
+        });
+        each.collect()
     }
 
     /// The directories that must not be started, each with the reason and the way.

@@ -7,7 +7,7 @@
 
 use super::{
     KnownState,
-    known::{DEFAULT_CLUSTER, Newer, NewerAt},
+    known::{By, Compared, DEFAULT_CLUSTER, Match, Newer, NewerAt},
 };
 use crate::{
     etcd::membership::Id,
@@ -93,6 +93,7 @@ pub(super) struct History<'a> {
     says: Vec<(&'a str, &'a MemberSays)>,
     dirs: &'a [DirFacts],
     known: &'a [KnownState],
+    compared: &'a [Compared],
 }
 
 pub(super) fn voters(list: &[KnownMember]) -> Vec<Id> {
@@ -117,6 +118,7 @@ impl<'a> History<'a> {
         says: &[(&'a str, &'a MemberSays)],
         dirs: &'a [DirFacts],
         known: &'a [KnownState],
+        compared: &'a [Compared],
     ) -> History<'a> {
         let named = says.iter().map(|(_, s)| s.cluster_id).find(|id| *id != Id(0));
         let newest = || {
@@ -133,6 +135,7 @@ impl<'a> History<'a> {
             says: says.to_vec(),
             dirs,
             known,
+            compared,
         };
         history.group();
         history.compare();
@@ -191,42 +194,58 @@ impl<'a> History<'a> {
                     revision: says.revision,
                     index: says.raft_index,
                     certain: sure && by_log,
+                    by: By::Beyond,
                 });
             }
         }
         let mut odd = Vec::new();
         for (dir, says) in self.dirs_of(cluster) {
-            let told = |(_, s): &(&str, &MemberSays)| s.member_id == says.member_id && s.raft_index > 0;
-            if dir.held.is_held() && self.says.iter().any(told) {
-                // what that member says counts, which is newer
-                continue;
-            }
-            let by_log = log_beyond(committed(says)) || serving.term > 0 && says.last_term > serving.term;
+            let by_log = log_beyond(committed(says));
+            // one history has no two members of which one serves at an earlier term than the other's last entry
+            let by_term = serving.term > 0 && says.last_term > serving.term;
+            let at = NewerAt::Dir(dir.data_dir.display().to_string());
+            let differs = self.outcome(&at) == Some(&Match::Differs);
             // each log entry makes at most one revision, so more revisions than entries came from elsewhere
             let own = u64::try_from(says.revision).unwrap_or(0) <= says.last_index.max(says.consistent_index) + 1;
-            if by_log || revision_beyond(says.revision) && (own || serving.is_empty()) {
+            let beyond = by_log || revision_beyond(says.revision) && (own || serving.is_empty());
+            if beyond || by_term || differs {
+                let older = serving.commit <= committed(says) || serving.revision < says.revision;
                 newer.push(Newer {
-                    at: NewerAt::Dir(dir.data_dir.display().to_string()),
+                    at,
                     member: Some(says.member_id),
                     revision: says.revision,
                     index: committed(says),
-                    certain: sure && (by_log || serving.is_empty()),
+                    certain: sure && (by_log || by_term && older || beyond && serving.is_empty()),
+                    by: match (beyond, by_term) {
+                        (true, _) => By::Beyond,
+                        (_, true) => By::Term(says.last_term),
+                        _ => By::Hash,
+                    },
                 });
             } else if revision_beyond(says.revision) {
                 odd.push(dir);
             }
         }
-        for state in self.states_of(cluster).filter(|state| revision_beyond(state.revision)) {
-            newer.push(Newer {
-                at: NewerAt::File(state.from.clone()),
-                member: None,
-                revision: state.revision,
-                index: 0,
-                certain: sure,
-            });
+        for state in self.states_of(cluster) {
+            let at = NewerAt::File(state.from.clone());
+            let beyond = revision_beyond(state.revision);
+            if beyond || self.outcome(&at) == Some(&Match::Differs) {
+                let by = if beyond { By::Beyond } else { By::Hash };
+                newer.push(Newer { at, member: None, revision: state.revision, index: 0, certain: sure && beyond, by });
+            }
         }
         newer.sort_by_key(|n| std::cmp::Reverse((n.certain, n.revision, n.index)));
         (self.newer, self.odd) = (newer, odd);
+    }
+
+    /// What came of holding this state against what serves.
+    pub(super) fn outcome(&self, at: &NewerAt) -> Option<&'a Match> {
+        self.compared.iter().find(|c| c.at == *at).map(|c| &c.outcome)
+    }
+
+    /// Directories and snapshots of which it was not shown that they are of what serves.
+    pub(super) fn not_shown(&self) -> impl Iterator<Item = &'a Compared> + use<'a> {
+        self.compared.iter().filter(|c| matches!(c.outcome, Match::Unknown(_)))
     }
 
     fn dirs_of(&self, cluster: Id) -> impl Iterator<Item = (&'a DirFacts, &'a DirSays)> + use<'a> {

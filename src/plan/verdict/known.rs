@@ -61,6 +61,28 @@ fn founded(cluster: Id, ids: &[Id]) -> bool {
     })
 }
 
+/// A directory or snapshot, held against what a member hashes at the same revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compared {
+    /// The directory or snapshot, as [`NewerAt`] names it.
+    pub at: NewerAt,
+    /// Its last revision, at which both were hashed.
+    pub revision: i64,
+    /// What came of it.
+    pub outcome: Match,
+}
+
+/// Whether two states hash the same at one revision, over one compact revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Match {
+    /// They do: up to that revision, what serves is the same history.
+    Same,
+    /// They do not: two histories, or damage.
+    Differs,
+    /// It was not shown, for this reason.
+    Unknown(String),
+}
+
 /// Where a newer state is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NewerAt {
@@ -86,4 +108,17 @@ pub struct Newer {
     /// True where it shows that what serves went back; false where the two may be of two histories, of which either may be
     /// the right one.
     pub certain: bool,
+    /// What shows that it is no part of what serves.
+    pub by: By,
+}
+
+/// What shows that a state is no part of what serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// Its revision or its committed raft index is beyond that of who serves.
+    Beyond,
+    /// The last entry of its log is of this term, later than the one in which the cluster serves.
+    Term(u64),
+    /// It hashes otherwise at its own revision than who serves.
+    Hash,
 }

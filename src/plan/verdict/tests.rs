@@ -24,7 +24,7 @@ fn verdict(facts: &[EndpointFacts]) -> Finding {
 
 /// The answers, the directories, and what the operator says is gone.
 fn judged(facts: &[EndpointFacts], dirs: &[DirFacts], gone: &BTreeSet<String>) -> Finding {
-    super::verdict(&Evidence { facts, given: &[], dirs, known: &[], gone })
+    super::verdict(&Evidence { facts, given: &[], dirs, known: &[], compared: &[], gone })
 }
 
 fn list(voters: u64, learners: u64) -> Vec<KnownMember> {

@@ -112,6 +112,7 @@ impl State {
             given: &given.collect::<Vec<_>>(),
             dirs: &scope.dirs(&self.dirs),
             known: &self.known,
+            compared: &[],
             gone: &self.gone(),
         })
     }

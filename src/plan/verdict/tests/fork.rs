@@ -109,7 +109,8 @@ fn a_restored_member_that_was_never_started_is_started() {
     let facts = [served(1, 1, &m, (2, 30), 5_020), served(2, 1, &m, (2, 30), 5_020), silent(3)];
     let known = [KnownState { from: "a.db".into(), cluster_id: None, members: listed(3, 0), revision: 5_000 }];
     let dirs = [holds(3, &m, (1, 3), 5_000)];
-    let seen = Evidence { facts: &facts, given: &[], dirs: &dirs, known: &known, gone: &BTreeSet::new() };
+    let seen =
+        Evidence { facts: &facts, given: &[], dirs: &dirs, known: &known, compared: &[], gone: &BTreeSet::new() };
     let finding = super::super::verdict(&seen);
     assert_eq!(finding.verdict, Verdict::Degraded, "{}", finding.sentence);
     assert!(advice(&finding).contains("Start etcd on m3 first"), "{:?}", finding.advice);
@@ -164,9 +165,9 @@ fn what_serves_behind_a_directory_is_not_the_cluster() {
     // the directory that m2 itself had, moved aside
     let mut aside = holds(2, &m, (2, 18), 11);
     assert_eq!(judge(&reborn(1), std::slice::from_ref(&aside)).verdict, Verdict::Forked);
-    // one that m2 runs on says what m2 said a moment ago
+    // one that another process than m2's has is ahead of all that m2 says; who answers later is asked once more
     aside.held = Held::By { pid: Some(7), program: "etcd".into() };
-    assert_eq!(judge(&reborn(1), &[aside]).verdict, Verdict::Degraded);
+    assert_eq!(judge(&reborn(1), &[aside]).verdict, Verdict::Forked);
     // the term of an entry does not go back either
     assert_eq!(judge(&reborn(20), &[holds(1, &m, (3, 6), 20)]).verdict, Verdict::Forked);
     // and what lags, or was never committed, shows nothing
@@ -253,7 +254,7 @@ fn what_serves_behind_a_snapshot_is_not_the_cluster() {
     let m = listed(3, 0);
     let all = |revision| [1, 2, 3].map(|n| served(n, 1, &m, (2, 40), revision));
     let judge = |facts: &[EndpointFacts], known: &[KnownState]| {
-        super::super::verdict(&Evidence { facts, given: &[], dirs: &[], known, gone: &BTreeSet::new() })
+        super::super::verdict(&Evidence { facts, given: &[], dirs: &[], known, compared: &[], gone: &BTreeSet::new() })
     };
     let file = |cluster_id, members: &[KnownMember], revision| KnownState {
         from: "/backup/a.db".into(),
@@ -341,7 +342,7 @@ fn members_by_other_names_are_still_members() {
     let answers = |n| served(n, 1, &m, (2, 40), 30);
     let given = ["node1:2379", "node2:2379", "node3:2379"].map(String::from);
     let judge = |facts: &[EndpointFacts], given: &[String]| {
-        super::super::verdict(&Evidence { facts, given, dirs: &[], known: &[], gone: &BTreeSet::new() })
+        super::super::verdict(&Evidence { facts, given, dirs: &[], known: &[], compared: &[], gone: &BTreeSet::new() })
     };
     let all = [1, 2, 3].map(|n| named(n, answers(n)));
     assert_eq!(judge(&all, &given).verdict, Verdict::Healthy, "who answers is known, however it is spelled");

@@ -37,7 +37,7 @@ proptest! {
     #[test]
     fn nothing_newer_is_ever_passed_over((facts, dirs, known) in states()) {
         let finding = super::super::verdict(
-            &Evidence { facts: &facts, given: &[], dirs: &dirs, known: &known, gone: &BTreeSet::new() });
+            &Evidence { facts: &facts, given: &[], dirs: &dirs, known: &known, compared: &[], gone: &BTreeSet::new() });
         let says: Vec<&MemberSays> = facts.iter().filter_map(|f| match &f.answer {
             Answer::Says(says) => Some(says.as_ref()),
             Answer::Silent { .. } | Answer::Asking => None,
