@@ -228,6 +228,10 @@ impl World for DrillWorld {
         self.inner.planned_hash(plan, compacted, watch)
     }
 
+    fn planned_rows(&self, plan: &Plan, watch: &mut Watch<'_>) -> Result<StoredRows> {
+        self.inner.planned_rows(plan, watch)
+    }
+
     fn aftermath(&self, plan: &Plan, watch: &mut Watch<'_>) -> Result<Data> {
         self.inner.aftermath(plan, watch)
     }

@@ -1,17 +1,23 @@
 //! What a plan's snapshot tells of the cluster that was started from it: the HashKV that its members must give, and what
 //! the data will make happen next.
 
+use std::collections::BTreeSet;
+
 use super::{
     contents::{Contents, contents},
     hashkv::{After, hash_kv_after},
     progress::Watch,
     source::Source,
+    stored_rows,
 };
 use crate::{
     etcd::revision::Revision,
     plan::{
         Plan,
-        facts::started::{Data, Kubernetes, Lease, PlannedHash, Sealed},
+        facts::{
+            rows::{Part, RowKey, StoredRows},
+            started::{Data, Kubernetes, Lease, PlannedHash, Sealed},
+        },
     },
     trouble::{Kind, Result, Trouble},
 };
@@ -28,6 +34,29 @@ pub fn planned_hash(plan: &Plan, compacted: i64, watch: &mut Watch<'_>) -> Resul
     let hash = hash_kv_after(&source.view()?, main, After { bump, compacted }, watch)
         .map_err(|refused| refused.into_trouble(&plan.source.path))?;
     Ok(PlannedHash { hash: hash.hash, compacted: hash.compacted })
+}
+
+/// What the plan's snapshot holds besides keys, as the plan's restore puts it there.
+///
+/// # Errors
+/// When the snapshot cannot be read, or is not the plan's.
+pub fn planned_rows(plan: &Plan, watch: &mut Watch<'_>) -> Result<StoredRows> {
+    let source = Source::open(&plan.source.path)?;
+    same(plan, &source.digest(watch)?.file_sha256)?;
+    let mut rows = stored_rows::read(&source.view()?)
+        .map_err(|why| Trouble::new(Kind::Input, format!("{} cannot be read", plan.source.path.display())).why(why))?
+        .rows;
+    if plan.options.disable_auth {
+        rows.insert(RowKey::AuthEnabled, stored_rows::enabled_in_words(false).into());
+    }
+    if plan.options.clear_alarms {
+        rows.retain(|row, _| row.part() != Part::Alarms);
+    }
+    // the restore writes the rest itself
+    let parts = Part::ALL.into_iter().filter(|part| !matches!(part, Part::Members | Part::Versions | Part::Compaction));
+    let parts: BTreeSet<Part> = parts.collect();
+    rows.retain(|row, _| parts.contains(&row.part()));
+    Ok(StoredRows { rows, parts, ..StoredRows::default() })
 }
 
 /// Reads what the restored data will make happen.

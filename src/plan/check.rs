@@ -12,6 +12,7 @@ mod identity;
 mod members;
 mod next;
 mod questions;
+mod source;
 mod stored;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -142,6 +142,7 @@ enum Answered {
     Common(usize, Hashed),
     Stored(usize, Told<StoredRows>),
     Planned(Told<PlannedHash>),
+    Source(Told<StoredRows>),
     Alarms(Told<Vec<crate::plan::facts::Alarm>>),
     Watch(Watched),
     Canary(Canary),
@@ -219,6 +220,7 @@ impl<'a> Rounds<'a> {
             }
         }
         check::again(&mut self.seen, answers);
+        self.seen.since_made = plan.made().map(|made| world.now().saturating_sub(made));
         loop {
             let questions = check::questions(plan, &self.seen);
             if questions.is_empty() || cancel.flow() == Flow::Stop {
@@ -257,6 +259,10 @@ impl<'a> Rounds<'a> {
             Question::Planned(compacted) => {
                 let planned = world.planned_hash(plan, compacted, &mut |_| cancel.flow());
                 Answered::Planned(planned.map_or_else(|trouble| Told::Failed(brief(&trouble)), Told::Is))
+            }
+            Question::Source => {
+                let source = world.planned_rows(plan, &mut |_| cancel.flow());
+                Answered::Source(source.map_or_else(|trouble| Told::Failed(brief(&trouble)), Told::Is))
             }
             Question::Alarms(endpoint) => Answered::Alarms(world.alarms(&endpoint)),
             Question::Watch(endpoint, revision) => Answered::Watch(world.watch_from(&endpoint, revision)),
@@ -302,6 +308,7 @@ impl<'a> Rounds<'a> {
                 }
             }
             Answered::Planned(planned) => seen.planned = planned,
+            Answered::Source(source) => seen.source = source,
             Answered::Alarms(alarms) => seen.alarms = alarms,
             Answered::Watch(watched) => seen.old_watch = watched,
             Answered::Canary(canary) => seen.canary = canary,

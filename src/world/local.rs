@@ -254,6 +254,11 @@ impl World for Local {
         aftermath::planned_hash(plan, compacted, watch)
     }
 
+    fn planned_rows(&self, plan: &Plan, watch: &mut Watch<'_>) -> Result<StoredRows> {
+        self.inside(&plan.source.path)?;
+        aftermath::planned_rows(plan, watch)
+    }
+
     fn aftermath(&self, plan: &Plan, watch: &mut Watch<'_>) -> Result<Data> {
         self.inside(&plan.source.path)?;
         aftermath::data(plan, watch)

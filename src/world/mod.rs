@@ -165,6 +165,14 @@ pub trait World: Send + Sync {
         Err(Trouble::new(Kind::Input, format!("{} is not read here", plan.source.path.display())))
     }
 
+    /// What the plan's snapshot holds besides keys, as the plan's restore puts it there.
+    ///
+    /// # Errors
+    /// When the snapshot is not here, not the plan's, or cannot tell.
+    fn planned_rows(&self, plan: &Plan, _watch: &mut Watch<'_>) -> Result<StoredRows> {
+        Err(Trouble::new(Kind::Input, format!("{} is not read here", plan.source.path.display())))
+    }
+
     /// What the data of the plan's snapshot will make happen once it is served again.
     ///
     /// # Errors

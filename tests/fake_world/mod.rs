@@ -352,6 +352,15 @@ impl World for Fake {
         Ok(PlannedHash { hash: HASH, compacted })
     }
 
+    fn planned_rows(&self, _plan: &Plan, _watch: &mut Watch<'_>) -> Result<StoredRows> {
+        let rows = [
+            (RowKey::Lease(0x1f2e), String::new()),
+            (RowKey::LeaseTtl(0x1f2e), "3600 s".into()),
+            (RowKey::AuthEnabled, "disabled".into()),
+        ];
+        Ok(StoredRows { rows: rows.into(), parts: Part::ALL.into(), ..StoredRows::default() })
+    }
+
     fn aftermath(&self, _plan: &Plan, _watch: &mut Watch<'_>) -> Result<Data> {
         let lease =
             |id: &str, seconds, key: &str| Lease { id: id.into(), seconds, keys: 1, first_keys: vec![key.into()] };

@@ -25,6 +25,8 @@ pub enum Question {
     Stored(usize),
     /// The snapshot's own hash, for members that are compacted up to this revision.
     Planned(i64),
+    /// What the snapshot holds besides keys.
+    Source,
     /// The list of alarms, through this endpoint.
     Alarms(String),
     /// A watch from this revision, through this endpoint.
@@ -69,6 +71,9 @@ pub fn questions(plan: &Plan, seen: &Observed) -> Vec<Question> {
             Told::Is(PlannedHash { compacted: known, .. }) if *known > compacted => {}
             Told::Is(_) | Told::Not => out.push(Question::Planned(compacted)),
         }
+    }
+    if !ours.is_empty() && seen.source == Told::Not {
+        out.push(Question::Source);
     }
     if let Some((_, seen, _)) = ours.iter().find(|(_, _, says)| says.led()).filter(|_| case.seen.alarms == Told::Not) {
         out.push(Question::Alarms(seen.endpoint.clone()));

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Case, Check, Outcome, Topic, data, names};
+use super::{Case, Check, Outcome, Topic, data, names, source};
 use crate::{
     etcd::membership::Id,
     plan::{
@@ -122,10 +122,12 @@ struct Difference<'a> {
     most: Vec<&'a Member>,
     /// What they have.
     right: Option<&'a str>,
+    /// Whether it is known that they are right; else they are only more.
+    known: bool,
 }
 
 /// All rows of `parts` in which members differ, and whether others are open.
-fn differences<'a>(reads: &[Read<'a>], parts: &[Part]) -> (Vec<Difference<'a>>, Vec<RowKey>) {
+fn differences<'a>(case: Case<'a>, reads: &[Read<'a>], parts: &[Part]) -> (Vec<Difference<'a>>, Vec<RowKey>) {
     let (mut found, mut open) = (Vec::new(), Vec::new());
     for part in parts {
         let here: Vec<Read<'a>> = reads.iter().copied().filter(|read| read.now.parts.contains(part)).collect();
@@ -134,7 +136,7 @@ fn differences<'a>(reads: &[Read<'a>], parts: &[Part]) -> (Vec<Difference<'a>>, 
         for row in rows {
             let pairs = here.iter().enumerate().flat_map(|(at, a)| here.iter().skip(at + 1).map(move |b| (*a, *b)));
             match pairs.map(|(a, b)| compare(a, b, row)).max() {
-                Some(Found::Differs) => found.push(difference(&here, row)),
+                Some(Found::Differs) => found.push(difference(case, &here, row)),
                 Some(Found::Open) => open.push(row.clone()),
                 _ => {}
             }
@@ -143,7 +145,37 @@ fn differences<'a>(reads: &[Read<'a>], parts: &[Part]) -> (Vec<Difference<'a>>, 
     (found, open)
 }
 
-fn difference<'a>(here: &[Read<'a>], row: &RowKey) -> Difference<'a> {
+/// What the snapshot tells of a row in which members differ: the value of those that are right, where that is known.
+///
+/// With one log all of them change alike. Who has what the restore put there is right, unless the others have more of what
+/// can have been made since: then either may be of another run.
+fn right<'a>(
+    case: Case<'a>,
+    here: &[Read<'a>],
+    row: &RowKey,
+    more: Option<Option<&'a str>>,
+) -> Option<Option<&'a str>> {
+    if REST.contains(&row.part()) {
+        return more;
+    }
+    let snapshot = source::rows(case).filter(|rows| rows.parts.contains(&row.part()))?;
+    let planned = source::value(snapshot, row);
+    let others = || here.iter().filter(|read| value(read.now, row) != planned);
+    if others().count() == here.len() {
+        return None;
+    }
+    let then = source::auth_revision(snapshot);
+    // changes of users and roles raise the auth revision
+    let since = |read: &Read<'_>| source::auth_revision(read.now).zip(then).is_none_or(|(now, then)| now > then);
+    let decided = match more == Some(planned) {
+        true => true,
+        false if AUTH.contains(&row.part()) => !others().any(since),
+        false => planned.is_some(),
+    };
+    decided.then_some(planned)
+}
+
+fn difference<'a>(case: Case<'a>, here: &[Read<'a>], row: &RowKey) -> Difference<'a> {
     let mut groups: Vec<(Option<&'a str>, Vec<&'a Member>)> = Vec::new();
     for read in here {
         let has = read.now.rows.get(row).map(String::as_str);
@@ -154,13 +186,16 @@ fn difference<'a>(here: &[Read<'a>], row: &RowKey) -> Difference<'a> {
     }
     let most = groups.iter().map(|(_, who)| who.len()).max().unwrap_or_default();
     let lone = groups.iter().filter(|(_, who)| who.len() == most).count() == 1;
-    let right = groups.iter().find(|(_, who)| lone && who.len() == most);
+    let more = groups.iter().find(|(_, who)| lone && who.len() == most);
+    let planned = right(case, here, row, more.map(|(has, _)| *has));
+    let right = groups.iter().find(|(has, _)| Some(*has) == planned).or(more);
     let odd = groups.iter().filter(|group| right.is_none_or(|right| right.0 != group.0));
     Difference {
         row: row.clone(),
         odd: odd.flat_map(|(has, who)| who.iter().map(|member| (*member, *has))).collect(),
         most: right.map(|(_, who)| who.clone()).unwrap_or_default(),
         right: right.and_then(|(has, _)| *has),
+        known: planned.is_some(),
     }
 }
 
@@ -191,7 +226,7 @@ fn counted(part: Part) -> Option<(&'static str, &'static str)> {
     }
 }
 
-fn some(items: &[String]) -> String {
+pub(super) fn some(items: &[String]) -> String {
     match items.len().saturating_sub(NAMED) {
         0 => all(items),
         more => {
@@ -276,7 +311,17 @@ fn sentences(reads: &[Read<'_>], found: &[Difference<'_>], part: Part) -> Vec<St
                 RowKey::Member(_) => format!("{name} has {what} at {}{against}", shown(*has)),
                 RowKey::ClusterVersion => format!("{name} has cluster version {}{against}", shown(*has)),
                 RowKey::Downgrade => format!("{name} has a downgrade row {}{against}", shown(*has)),
-                RowKey::Compacted => format!("{name} is compacted up to revision {}{against}", revision(*has)),
+                RowKey::Compacted => {
+                    let up_to = |value: Option<&str>| match value.and_then(|v| v.parse::<i64>().ok()) {
+                        Some(at) => format!("compacted up to revision {}", super::shown(at)),
+                        None => "not compacted".into(),
+                    };
+                    let against = match most.is_empty() {
+                        true => String::new(),
+                        false => format!("; {others} {} {}", plural(most.len(), "is", "are"), up_to(difference.right)),
+                    };
+                    format!("{name} is {}{against}", up_to(*has))
+                }
                 RowKey::Lease(_) | RowKey::Alarm(_) => format!("{name} differs in {what}{against}"),
             });
         }
@@ -303,10 +348,6 @@ fn shown(value: Option<&str>) -> &str {
     value.filter(|value| !value.is_empty()).unwrap_or("none")
 }
 
-fn revision(value: Option<&str>) -> String {
-    value.and_then(|v| v.parse::<i64>().ok()).map_or_else(|| "none".into(), super::shown)
-}
-
 /// The three checks.
 pub(super) fn checks(case: Case<'_>) -> Vec<Check> {
     [(Topic::Leases, LEASES.as_slice()), (Topic::Auth, &AUTH), (Topic::Rows, &REST)]
@@ -323,17 +364,33 @@ fn part(case: Case<'_>, topic: Topic, parts: &[Part]) -> Check {
         if told { check } else { check.aside() }
     };
     let reads = read(case);
-    let (found, open) = differences(&reads, parts);
+    let (found, open) = differences(case, &reads, parts);
     if !found.is_empty() {
         let mut said: Vec<String> = parts.iter().flat_map(|part| sentences(&reads, &found, *part)).collect();
         said.dedup();
-        let who: BTreeSet<&str> = found.iter().flat_map(|d| d.odd.iter().map(|(m, _)| m.name.as_str())).collect();
+        if topic != Topic::Rows && !found.iter().any(|difference| difference.known) {
+            let why = match &case.seen.source {
+                Told::Failed(why) => format!("the snapshot is not read here ({why})"),
+                Told::Not => "the snapshot is not read yet".into(),
+                Told::Is(_) => "the snapshot does not tell".into(),
+            };
+            let words = format!("{}; which of them is right is not known: {why}", said.join("; "));
+            let odd = |d: &Difference<'_>| d.odd.iter().map(|(m, _)| m.name.clone()).collect::<Vec<_>>();
+            let who = found.iter().flat_map(|d| odd(d).into_iter().chain(d.most.iter().map(|m| m.name.clone())));
+            let who: BTreeSet<String> = who.collect();
+            return Check::new(topic, Outcome::Fail, words)
+                .who(case.plan.members.iter().map(|m| m.name.as_str()).filter(|name| who.contains(*name)))
+                .todo(UNDECIDED);
+        }
+        let who: BTreeSet<&str> =
+            found.iter().filter(|d| d.known).flat_map(|d| d.odd.iter().map(|(m, _)| m.name.as_str())).collect();
         return Check::new(topic, Outcome::Fail, said.join("; "))
             .who(case.plan.members.iter().map(|m| m.name.as_str()).filter(|name| who.contains(name)))
             .todo(data::STOP)
             .todo(data::AGAIN);
     }
-    if case.plan.members.len() == 1 {
+    let lone = case.plan.members.len() == 1;
+    if lone && topic == Topic::Rows {
         return check(Outcome::Pass, "one member: there is nothing to compare it with".into()).aside();
     }
     let (mut untold, mut again): (Vec<String>, bool) = (Vec::new(), false);
@@ -395,8 +452,43 @@ fn part(case: Case<'_>, topic: Topic, parts: &[Part]) -> Check {
         }
         _ => all(&here.iter().map(|part| part.words().to_string()).collect::<Vec<_>>()),
     };
-    check(Outcome::Pass, format!("{words}: the same on every member{lacks}"))
+    let alike = match lone {
+        true => "one member: there is nothing to compare it with",
+        false => "the same on every member",
+    };
+    let words = format!("{words}: {alike}{lacks}");
+    let rows: Vec<&StoredRows> = reads.iter().map(|read| read.now).collect();
+    let against = match (topic, source::rows(case)) {
+        (Topic::Leases, Some(snapshot)) => source::leases(case, snapshot, &rows),
+        (Topic::Auth, Some(snapshot)) => source::auth(case, snapshot, &rows),
+        (Topic::Leases | Topic::Auth, None) => {
+            return check(Outcome::Pass, format!("{words}; not compared with the snapshot"));
+        }
+        _ => return check(Outcome::Pass, words),
+    };
+    if !against.wrong.is_empty() {
+        let what = format!("{}: restored from another snapshot", against.wrong.join("; "));
+        return check(Outcome::Fail, what).who(case.plan.members.iter().map(|m| m.name.as_str())).todo(ALL);
+    }
+    if !against.unshown.is_empty() {
+        return check(Outcome::Unknown, against.unshown.join("; ")).todo(SHOWN);
+    }
+    let notes = match against.notes.is_empty() {
+        true => ", and as in the snapshot".to_string(),
+        false => format!("; {}", against.notes.join("; ")),
+    };
+    check(Outcome::Pass, format!("{words}{notes}"))
 }
+
+/// What to do where it is not known which of several members is right.
+const UNDECIDED: &str = "Do not stop any of them yet: run `requorum verify` where the plan's snapshot can be read, or find \
+                         out from which file each was restored.";
+/// What to do where all members are of another snapshot.
+const ALL: &str = "Stop all members, move their directories aside, restore all of them from the plan, and start them \
+                   together.";
+/// What to do where a change may be the operator's own.
+const SHOWN: &str = "If none of your users changed that since the start, the members were restored from another file: restore \
+                     them again from the plan.";
 
 fn counts(reads: &[Read<'_>], part: Part) -> String {
     let count = reads.first().map_or(0, |read| read.now.rows.keys().filter(|row| row.part() == part).count());

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod clocks;
+mod source;
 mod stored;
 mod wrong;
 
@@ -80,6 +81,8 @@ pub(crate) fn good(plan: &Plan) -> Observed {
         members: plan.members.iter().map(seen).collect(),
         alarms: Told::Is(Vec::new()),
         planned: Told::Is(PlannedHash { hash: HASH, compacted: -1 }),
+        source: Told::Is(source(plan)),
+        since_made: Some(10),
         ..Observed::default()
     }
 }
@@ -113,6 +116,14 @@ fn stored_rows(plan: &Plan, member: &Member) -> StoredRows {
         clock: Some(ClockOffset { least: -400, most: 700 }),
         ..StoredRows::default()
     }
+}
+
+/// What the plan's snapshot holds besides keys.
+fn source(plan: &Plan) -> StoredRows {
+    let mut rows = stored_rows(plan, &plan.members[0]);
+    rows.rows.retain(|row, _| !matches!(row.part(), Part::Members | Part::Versions | Part::Compaction));
+    rows.parts.retain(|part| !matches!(part, Part::Members | Part::Versions | Part::Compaction));
+    StoredRows { rows: rows.rows, parts: rows.parts, ..StoredRows::default() }
 }
 
 fn said(seen: &mut Observed, at: usize) -> &mut MemberSays {

@@ -95,6 +95,11 @@ pub enum RowKey {
     Compacted,
 }
 
+/// The seconds in a value of [`RowKey::LeaseTtl`].
+pub fn seconds(ttl: &str) -> Option<i64> {
+    ttl.strip_suffix(" s")?.parse().ok()
+}
+
 impl RowKey {
     /// The part that it belongs to.
     pub fn part(&self) -> Part {

@@ -18,6 +18,10 @@ pub struct Observed {
     pub alarms: Told<Vec<Alarm>>,
     /// HashKV of the plan's snapshot as it is restored, and the compact revision that was reckoned with.
     pub planned: Told<PlannedHash>,
+    /// What the plan's snapshot holds besides keys, as the restore puts it there.
+    pub source: Told<StoredRows>,
+    /// Seconds since the plan was made, before which none of its members started; none where that is not known.
+    pub since_made: Option<i64>,
     /// What became of the canary.
     pub canary: Canary,
     /// A watch from the last revision known of the old cluster, which a bump leaves behind.

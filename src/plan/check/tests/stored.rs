@@ -146,7 +146,14 @@ fn each_difference_is_named_by_member_and_cause() {
             |_, s| set(s, 2, RowKey::Compacted, "70000"),
             Topic::Rows,
             &["m3"],
-            "m3 is compacted up to revision 70,000; m1 and m2 have 50",
+            "m3 is compacted up to revision 70,000; m1 and m2 are compacted up to revision 50",
+        ),
+        (
+            "no compaction",
+            |_, s| unset(s, 2, &RowKey::Compacted),
+            Topic::Rows,
+            &["m3"],
+            "m3 is not compacted; m1 and m2 are compacted up to revision 50",
         ),
         (
             "another cluster version",
@@ -250,6 +257,7 @@ fn members_of_two_that_differ_are_both_named() {
     let mut plan = plan();
     plan.members.truncate(2);
     let mut seen = good(&plan);
+    seen.source = Told::Failed("no such file".into());
     unset(&mut seen, 1, &RowKey::Lease(0x1f2e));
     let proof = check(&plan, &seen, &Told::Not);
     let found = proof.check(Topic::Leases).unwrap();
