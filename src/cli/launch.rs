@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{
-    Format, absolute,
-    plan::{chosen, read, timestamp},
+    Format, absolute, judge,
+    plan::{chosen, read_without, timestamp},
     print,
     progress::interruptible,
     warn,
@@ -14,9 +14,10 @@ use super::{
 use crate::{
     etcd::version::Minor,
     plan::{
-        Plan, destination,
+        Plan, build, destination,
         facts::config::{ConfigFacts, Setting},
         launch::{self, Form, HostKnown, Known, Page},
+        table::About,
     },
     recovery,
     trouble::{Kind, Result, Trouble},
@@ -64,10 +65,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, format: Format) -> Result<()> {
-    let plan = read(&args.plan)?;
+    // whether certificates are missing is known once the flags are those that are printed
+    let plan = read_without(&args.plan, Some(About::Certificates))?;
     let ssh = Ssh { config: args.ssh_config.as_deref().map(absolute).transpose()? };
     let world = Local::real(Members::new(Default::default())?).by(ssh);
     let known = known(args, &plan, &world)?;
+    uncertified(&plan, &known)?;
     if args.sheet {
         return print(&launch::sheet_on(&plan, &known));
     }
@@ -103,6 +106,19 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     }
     let texts: Vec<String> = pages.iter().map(Page::text).collect();
     print(&texts.join("\n"))
+}
+
+/// Warns of https without certificates, by the flags as they are printed.
+fn uncertified(plan: &Plan, known: &Known) -> Result<()> {
+    let launches = launch::commands_on(plan, known);
+    let mut printed = plan.clone();
+    for (member, launch) in printed.members.iter_mut().zip(launches) {
+        member.etcd_flags = launch.argv.into_iter().skip(1).collect();
+    }
+    let mut problems = build::verify(&printed);
+    problems.retain(|problem| problem.about == About::Certificates);
+    let names: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
+    judge("the plan is not carried out", &problems, &names)
 }
 
 /// What is known beside the plan.

@@ -362,9 +362,16 @@ fn of_journal(path: &std::path::Path) -> Result<Plan> {
 
 /// Reads a plan file and judges it as the wizard would judge the same table.
 pub(super) fn read(path: &std::path::Path) -> Result<Plan> {
+    read_without(path, None)
+}
+
+/// [`read`], without the warnings about what is judged later.
+pub(super) fn read_without(path: &std::path::Path, later: Option<About>) -> Result<Plan> {
     let plan = if is_journal(path) { of_journal(path)? } else { of_file(path)? };
     let names: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
-    judge(&format!("the plan {} is not carried out", path.display()), &build::verify(&plan), &names)
+    let is_later = |problem: &Problem| problem.severity == Severity::Warning && Some(problem.about) == later;
+    let problems: Vec<Problem> = build::verify(&plan).into_iter().filter(|p| !is_later(p)).collect();
+    judge(&format!("the plan {} is not carried out", path.display()), &problems, &names)
         .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
     Ok(plan)
 }

@@ -297,6 +297,10 @@ impl World for DrillWorld {
         self.inner.compare(first, second, watch)
     }
 
+    fn make_dir(&self, dir: &Path) -> Result<()> {
+        self.inner.make_dir(dir)
+    }
+
     fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
         let saved = self.inner.save_snapshot(endpoint, into, watch);
         let mut exercise = self.exercise.lock();

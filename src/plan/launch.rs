@@ -23,7 +23,7 @@ pub mod values;
 
 use super::{
     Member, Plan,
-    words::{shell_line, shell_word},
+    words::{all, shell_line, shell_word},
 };
 use flags::Flag;
 use known::Ground;
@@ -58,10 +58,10 @@ pub fn commands(plan: &Plan) -> Vec<Launch> {
 
 /// One command for each member, in the order of the table.
 pub fn commands_on(plan: &Plan, known: &Known) -> Vec<Launch> {
-    plan.members.iter().map(|m| launch(plan, m, &known.ground(plan, m))).collect()
+    plan.members.iter().map(|m| launch(plan, m, &known.ground(plan, m), known)).collect()
 }
 
-fn launch(plan: &Plan, m: &Member, ground: &Ground<'_>) -> Launch {
+fn launch(plan: &Plan, m: &Member, ground: &Ground<'_>, known: &Known) -> Launch {
     let mut notes = Vec::new();
     let flags::Fitted { flags: own, mut changes } = own_flags(m, ground);
     let mut argv = vec!["etcd".to_string()];
@@ -88,13 +88,14 @@ fn launch(plan: &Plan, m: &Member, ground: &Ground<'_>) -> Launch {
     flag("initial-cluster", &plan.initial_cluster());
     flag("initial-cluster-token", &plan.token);
     flag("initial-cluster-state", "existing");
+    let unknown = not_found(plan, m, ground, known, &own);
     argv.extend(own.into_iter().flat_map(|flag| flag.words));
     notes.push(
         "The state is \"existing\" on purpose: etcd reads the members from the restored directory; \
          were that mistyped or empty, \"new\" would start an empty member under this one's ID"
             .into(),
     );
-    for change in of_before(m, ground) {
+    for change in of_before(m, ground).into_iter().chain(unknown) {
         if !changes.contains(&change) {
             changes.push(change);
         }
@@ -122,13 +123,41 @@ fn of_before(m: &Member, ground: &Ground<'_>) -> Vec<String> {
     if let Some(matching) = &ground.matching {
         out.extend(matching.lost(m, &flags::read(&m.etcd_flags)));
     }
-    if ground.silent {
-        out.push(format!(
-            "No etcd configuration was found on the host of {}: with which flags it ran until now is not known",
-            m.name
-        ));
-    }
     out
+}
+
+/// That nothing is known of how a member was started, and which flags other members have that it then lacks: a sentence
+/// without a full stop.
+fn not_found(plan: &Plan, m: &Member, ground: &Ground<'_>, known: &Known, own: &[Flag]) -> Option<String> {
+    if ground.config.is_some() {
+        return None;
+    }
+    // Where each listens is its host's, and nothing that others have in common with it.
+    let lacks = |flag: &Flag| !flag.name.starts_with("listen-") && !own.iter().any(|has| has.name == flag.name);
+    let (mut others, mut names): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+    for other in plan.members.iter().filter(|other| other.name != m.name) {
+        let flags: Vec<Flag> = own_flags(other, &known.ground(plan, other)).flags.into_iter().filter(lacks).collect();
+        if flags.is_empty() {
+            continue;
+        }
+        let shown: Vec<String> = flags.iter().map(|flag| format!("--{}={}", flag.name, flag.value)).collect();
+        others.push(format!("{} has {}", other.name, all(&shown)));
+        names.extend(flags.into_iter().map(|flag| flag.name));
+    }
+    let name = &m.name;
+    let what = match (others.is_empty(), own.is_empty()) {
+        // The plan's flags for it may be all that it had.
+        (true, false) => return None,
+        (true, true) => "flags that it had, such as --quota-backend-bytes, may be missing from this command".into(),
+        (false, _) => {
+            let quota = match names.iter().any(|flag| flag == "quota-backend-bytes") {
+                true => " (2 GiB for the quota)",
+                false => "",
+            };
+            format!("{}; {name}'s command does not, and etcd's own default applies{quota}", others.join("; "))
+        }
+    };
+    Some(format!("How {name} was started until now is not known: no etcd configuration of it was found; {what}"))
 }
 
 /// The row's own flags, and those of the old configuration that it lacks where they are to come along, as the version that
@@ -142,5 +171,14 @@ fn own_flags(m: &Member, ground: &Ground<'_>) -> flags::Fitted {
             }
         }
     }
-    flags::fit(own, ground.version)
+    let mut fitted = flags::fit(own, ground.version);
+    for flag in fitted.flags.iter().filter(|flag| !values::is_right(&flag.name, &flag.value)) {
+        fitted.changes.push(format!(
+            "--{}={} is not {}: etcd does not start with it",
+            flag.name,
+            flag.value,
+            values::wanted(&flag.name)
+        ));
+    }
+    fitted
 }

@@ -71,6 +71,8 @@ pub enum About {
     Missing,
     /// A filesystem has not enough room.
     Space,
+    /// Flags that name certificates.
+    Certificates,
 }
 
 /// One thing that is wrong with the table, at its place.

@@ -155,6 +155,13 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
 
 fn press(model: &mut Model, event: KeyEvent) -> Vec<Effect> {
     let place = model.place();
+    if place == Place::Review
+        && let Some(letter) = keys::letter(event)
+        && review::begins_label(model, letter)
+    {
+        // the label is asked for: its first letter is text before it is a key
+        return review::type_label(model, letter);
+    }
     let Some(binding) = keys::lookup(place, event) else {
         if place == Place::Field {
             let now_ms = model.now_ms;

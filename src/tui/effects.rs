@@ -114,11 +114,15 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
             let result = world.compare(first, second, &mut watch(*id, cancel, send));
             send(Msg::Compared { id: *id, result });
         }
-        Effect::Save { id, endpoint, into } => {
-            let result = match endpoint.starts_with("s3://") {
+        Effect::Save { id, endpoint, into, makes_dir } => {
+            let made = match into.parent() {
+                Some(dir) if *makes_dir => world.make_dir(dir),
+                _ => Ok(()),
+            };
+            let result = made.and_then(|()| match endpoint.starts_with("s3://") {
                 true => world.fetch(endpoint, into, &mut watch(*id, cancel, send)),
                 false => world.save_snapshot(endpoint, into, &mut watch(*id, cancel, send)),
-            };
+            });
             send(Msg::Saved { id: *id, result });
         }
         Effect::Fences { id, plan, old, halted } => {

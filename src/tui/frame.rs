@@ -358,10 +358,13 @@ fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
 /// What was asked for and waits, and what for.
 fn held_words(model: &Model, action: Action) -> (String, Vec<String>) {
     match steps::can(model, action) {
-        Ok(()) => (
-            "It can go on".into(),
-            vec!["Nothing is waited for any more. Enter goes on, Esc closes this window.".into()],
-        ),
+        Ok(()) => {
+            let binding = keys::of(model.step.place()).find(|binding| binding.action == action);
+            let (name, help) = binding.map_or(("go on", "do what was asked for"), |b| (b.label, b.help));
+            let words =
+                format!("Nothing is waited for any more for this: {help}. Enter does it, Esc closes this window.");
+            (format!("Ready: {name}"), vec![words])
+        }
         Err(why) => {
             let keys = "Meanwhile keys do nothing here, so that what is typed ahead is not taken for commands. Esc closes \
                         this window.";

@@ -301,6 +301,20 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Suspend, [ctrl('z')], "Ctrl-Z", "", "suspend; `fg` comes back", EVERYWHERE),
 ];
 
+/// The character that a key types, where it types one.
+pub fn letter(event: KeyEvent) -> Option<char> {
+    let plain = !event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
+    match event.code {
+        KeyCode::Char(c) if plain => Some(c),
+        _ => None,
+    }
+}
+
+/// Whether a character by itself is a key at `place`.
+pub fn is_key(place: Place, letter: char) -> bool {
+    lookup(place, KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE)).is_some()
+}
+
 /// The line of the table that answers `event` at `place`.
 pub fn lookup(place: Place, event: KeyEvent) -> Option<&'static Binding> {
     TABLE.iter().find(|b| b.on.contains(&place) && b.keys.iter().any(|k| k.is(event)))

@@ -89,7 +89,7 @@ fn an_object_is_fetched_before_it_is_read() {
     let enter = || Msg::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
     assert_eq!(update(&mut model, enter()), []);
     let effects = update(&mut model, enter());
-    let [Effect::Save { id, endpoint, into }] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Save { id, endpoint, into, makes_dir: true }] = &effects[..] else { panic!("{effects:?}") };
     assert!(endpoint == "s3://backups/prod/etcd.db" && into.ends_with("etcd.db"), "{into:?}");
     let fetched = FileFacts { path: into.clone(), ..file("x", Health::Verified) };
     update(&mut model, Msg::Saved { id: *id, result: Ok(fetched) });

@@ -81,13 +81,15 @@ fn environment_file(tree: Tree<'_>, path: &str) -> Option<ConfigFacts> {
 fn variables_in(text: &str, path: &str) -> Option<ConfigFacts> {
     let mut variables = systemd::Variables::new();
     systemd::environment_file(text, path, &mut variables);
-    let for_shells = |value: &str| value.contains("$(") || value.contains("${") || value.contains('`');
+    let named = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "({_".contains(c));
+    let for_shells = |value: &str| value.contains('`') || value.split('$').skip(1).any(named);
     for (value, _) in variables.values_mut().filter(|(value, _)| for_shells(value)) {
         value.insert(0, host::OPEN);
     }
     let named = variables.iter().map(|(name, (value, from))| (name.as_str(), value.as_str(), from.as_str()));
     let mut notes = Vec::new();
     let flags = flags::of_variables(named, &mut notes);
+    notes.extend(flags::in_text(variables.iter().map(|(name, (value, _))| (name.as_str(), value.as_str()))));
     (!flags.is_empty() || !notes.is_empty()).then(|| alone(path, ConfigKind::EnvironmentFile, flags, notes))
 }
 

@@ -344,6 +344,15 @@ impl World for Local {
         loss::difference(first, second, watch)
     }
 
+    fn make_dir(&self, dir: &Path) -> Result<()> {
+        self.inside(dir)?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(|e| Trouble::new(Kind::Failed, format!("the directory {} cannot be made", dir.display())).why(e))
+    }
+
     fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
         self.may_ask(endpoint)?;
         self.inside(into)?;

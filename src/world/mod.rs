@@ -257,6 +257,14 @@ pub trait World: Send + Sync {
     /// As for [`World::same_history`], and `Stopped`, when `watch` said so.
     fn compare(&self, first: &Path, second: &Path, watch: &mut Watch<'_>) -> Result<(Difference, bool)>;
 
+    /// Makes a directory that is the tool's own to write to, for its owner alone, where it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be made, or is not this world's to make.
+    fn make_dir(&self, _dir: &Path) -> Result<()> {
+        Ok(())
+    }
+
     /// Saves a snapshot from a member into the new file `into` (by way of `into.part`).
     ///
     /// # Errors

@@ -99,15 +99,24 @@ pub(super) fn quota(case: Case<'_>) -> Check {
             },
         );
     }
-    if let Some(found) = quotas_differ(case) {
-        return found;
-    }
-    let quota = mib(most.1);
+    let differ = odd_ones(&ours, |(_, _, says)| says.quota_bytes.map(|quota| (quota, mib(quota))));
+    let (quota, each) = match differ {
+        None => (mib(most.1), String::new()),
+        Some((_, said)) if planned(&ours) => ("its quota".into(), format!("; the plan sets a quota for each: {said}")),
+        Some((odd, said)) => {
+            return check(Outcome::Fail, format!("different quotas: {said}"))
+                .who(odd.iter().map(|m| m.name.as_str()))
+                .todo(
+                    "The smallest quota that is reached stops all writes: start every member with the same \
+                     --quota-backend-bytes.",
+                );
+        }
+    };
     check(
         Outcome::Pass,
         match tight.is_empty() {
-            true => format!("at most {} % of {quota} used", most.0),
-            false => format!("little is left of {quota}: {}; compact and defrag soon", all(&tight)),
+            true => format!("at most {} % of {quota} used{each}", most.0),
+            false => format!("little is left of {quota}: {}; compact and defrag soon{each}", all(&tight)),
         },
     )
 }
@@ -125,18 +134,11 @@ fn planned_quota(member: &Member) -> Option<&str> {
     None
 }
 
-/// Members that run with another quota than the others, where the plan does not say so.
-fn quotas_differ(case: Case<'_>) -> Option<Check> {
-    let planned: Vec<Option<&str>> = case.plan.members.iter().map(planned_quota).collect();
-    if planned.windows(2).any(|pair| pair.first() != pair.last()) {
-        return None;
-    }
-    let ours = case.ours();
-    let (odd, said) = odd_ones(&ours, |(_, _, says)| says.quota_bytes.map(|quota| (quota, mib(quota))))?;
-    let check = Check::new(Topic::Quota, Outcome::Fail, format!("different quotas: {said}")).aside();
-    Some(check.who(odd.iter().map(|m| m.name.as_str())).todo(
-        "The smallest quota that is reached stops all writes: start every member with the same --quota-backend-bytes.",
-    ))
+/// Whether the plan sets a quota for each of them, and each runs with that.
+fn planned(ours: &[Ours<'_>]) -> bool {
+    ours.iter().all(|(member, _, says)| {
+        planned_quota(member).and_then(|value| value.parse().ok()).is_some_and(|quota| says.quota_bytes == Some(quota))
+    })
 }
 
 /// Where members differ in something: those that have not what most have (all of them where nothing is that of most), and

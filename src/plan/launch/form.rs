@@ -219,7 +219,7 @@ pub fn page(plan: &Plan, name: &str, form: Form, known: &Known) -> Result<Page, 
         return Err(format!("no member of the plan is called {name:?}"));
     };
     let ground = known.ground(plan, member);
-    let launch = launch(plan, member, &ground);
+    let launch = launch(plan, member, &ground, known);
     let flags = flags::read(launch.argv.get(1..).unwrap_or_default());
     let mut makings = Makings { plan, member, launch, flags, ground, top: top(plan, member, at) };
     let mut notes: Vec<String> = makings.launch.notes.iter().chain(&makings.launch.changes).cloned().collect();

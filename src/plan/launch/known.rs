@@ -43,8 +43,6 @@ pub(super) struct Ground<'a> {
     pub config: Option<&'a ConfigFacts>,
     /// The configurations of its host, held against the plan.
     pub matching: Option<Matching<'a>>,
-    /// Its host was asked, and nothing there says how an etcd is started.
-    pub silent: bool,
     pub adopt: bool,
     pub addresses: Vec<IpAddr>,
     pub image: Option<&'a str>,
@@ -67,7 +65,6 @@ impl Known {
             version: plan.target.or(self.version),
             config,
             matching,
-            silent: host.is_some_and(|known| known.adopt && known.configs.is_empty()),
             adopt: host.is_some_and(|known| known.adopt),
             addresses,
             image: self.image.as_deref(),

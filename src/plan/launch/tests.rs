@@ -230,7 +230,32 @@ fn the_old_configuration_comes_along() {
     let row = &commands_on(&plan, &known(false))[1];
     assert!(row.command.ends_with("--initial-cluster-state=existing"));
     assert!(row.changes.iter().any(|change| change.contains("force-new-cluster")));
-    assert!(commands_on(&plan, &known(true))[0].changes.is_empty(), "it is m2's");
+    let other = &commands_on(&plan, &known(true))[0];
+    assert!(!other.command.contains("watch-progress"), "it is m2's");
+    assert!(matches!(&other.changes[..], [one] if one.contains("m2 has")), "{:?}", other.changes);
+}
+
+#[test]
+fn a_member_whose_configuration_was_not_found_names_what_the_others_have() {
+    let mut plan = build::build(&build::tests::draft()).unwrap().plan;
+    let flags = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+    for (own, others, named) in [
+        (vec![], flags(&["--quota-backend-bytes=4294967296"]), Some("m1 has --quota-backend-bytes=4294967296")),
+        (vec![], flags(&["--listen-metrics-urls=http://10.0.0.1:1"]), Some("may be missing")),
+        (flags(&["--max-wals=9"]), flags(&["--max-wals", "8", "-pre-vote"]), Some("m1 has --pre-vote=true")),
+        (flags(&["--max-wals=9"]), flags(&["--max-wals=9"]), None),
+        (flags(&["--max-wals=9"]), vec![], None),
+        (vec![], vec![], Some("may be missing")),
+    ] {
+        plan.members[0].etcd_flags.clone_from(&others);
+        plan.members[1].etcd_flags.clone_from(&own);
+        plan.members[2].etcd_flags.clone_from(&own);
+        let found = &commands(&plan)[1].changes;
+        assert_eq!(found.len(), usize::from(named.is_some()), "{found:?}");
+        assert!(found.iter().all(|words| words.contains(named.unwrap())), "{found:?}");
+        let page = page(&plan, "m2", Form::Unit, &Known::default()).unwrap();
+        assert!(found.iter().all(|words| page.notes.contains(words)));
+    }
 }
 
 #[test]

@@ -133,6 +133,30 @@ pub fn kind(flag: &str) -> Kind {
     }
 }
 
+/// Whether etcd takes a flag's value for what it is to be.
+pub fn is_right(flag: &str, value: &str) -> bool {
+    match kind(flag) {
+        Kind::Switch => switch(value).is_some(),
+        Kind::Count => {
+            integer(value).is_some_and(|number| u64::try_from(number).is_ok() && !value.starts_with(['+', '-']))
+        }
+        // a sampling rate and the like are whole numbers, too
+        Kind::Number => integer(value).is_some_and(|number| i64::try_from(number).is_ok()),
+        Kind::Duration => nanoseconds(value).is_some(),
+        Kind::List | Kind::Text => true,
+    }
+}
+
+/// What a flag's value is to be, in words.
+pub fn wanted(flag: &str) -> &'static str {
+    match kind(flag) {
+        Kind::Switch => "true or false",
+        Kind::Count | Kind::Number => "a whole number",
+        Kind::Duration => "a duration such as 5s",
+        Kind::List | Kind::Text => "a text",
+    }
+}
+
 /// A switch in the forms that Go takes.
 pub(crate) fn switch(text: &str) -> Option<bool> {
     match text {
@@ -215,6 +239,25 @@ mod tests {
 
     use super::*;
     use crate::plan::launch::flags;
+
+    #[test]
+    fn values_that_etcd_does_not_take() {
+        for (flag, value, right) in [
+            ("quota-backend-bytes", "8G", false),
+            ("quota-backend-bytes", "8_000", true),
+            ("quota-backend-bytes", "-1", true),
+            ("snapshot-count", "abc", false),
+            ("snapshot-count", "-1", false),
+            ("snapshot-count", "", false),
+            ("client-cert-auth", "yes", false),
+            ("client-cert-auth", "T", true),
+            ("grpc-keepalive-timeout", "20", false),
+            ("grpc-keepalive-timeout", "20s", true),
+            ("log-level", "any", true),
+        ] {
+            assert_eq!(is_right(flag, value), right, "--{flag}={value}");
+        }
+    }
 
     #[test]
     fn durations_as_go_reads_them() {

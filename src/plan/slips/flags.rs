@@ -1,7 +1,7 @@
 //! Slips in the column of further `etcd` flags.
 
 use crate::plan::{
-    table::{Column, Problem, Row},
+    table::{About, Column, Problem, Row},
     words,
 };
 
@@ -88,6 +88,6 @@ pub(super) fn tls(at: usize, row: &Row, column: Column, out: &mut Vec<Problem>) 
         [cert, key].into_iter().filter(|flag| !has(&words, flag)).map(|f| format!("--{f}")).collect::<Vec<_>>();
     if !has(&words, auto) && !missing.is_empty() {
         let text = format!("https needs {} among the flags, without which etcd will not start", missing.join(" and "));
-        out.push(Problem::warning(Some(at), Some(column), text));
+        out.push(Problem::warning(Some(at), Some(column), text).of(About::Certificates));
     }
 }

@@ -112,6 +112,8 @@ pub enum Effect {
         endpoint: String,
         /// The new file.
         into: PathBuf,
+        /// Its directory is the one that was proposed: it is made where it is not there.
+        makes_dir: bool,
     },
     /// Look whether an old member still answers, a directory is held, or something would start an old etcd again.
     Fences {

@@ -15,7 +15,7 @@ pub(in crate::tui) use self::{
 use super::{
     super::{
         app::{Effect, Model, Overlay, moved},
-        keys::Action,
+        keys::{Action, Place, is_key},
         page::Page,
         prompt::Ask,
         text,
@@ -159,6 +159,38 @@ pub(super) fn next(model: &mut Model) -> Vec<Effect> {
     Vec::new()
 }
 
+/// Whether the label is what is asked for: its field opens now.
+fn asks_label(model: &Model) -> bool {
+    model.review.plan.is_some() && !begun(model) && matches!(gate(model), Gate::Label | Gate::Asking(_))
+}
+
+/// Whether a character begins the label that is asked for.
+pub(in crate::tui) fn begins_label(model: &Model, letter: char) -> bool {
+    model.label.starts_with(letter) && asks_label(model)
+}
+
+/// Opens the label's field with its first character.
+pub(in crate::tui) fn type_label(model: &mut Model, letter: char) -> Vec<Effect> {
+    model.status = None;
+    model.ask(Ask::Confirm, letter);
+    if let Some(prompt) = &mut model.prompt {
+        prompt.touched_ms = model.now_ms;
+    }
+    Vec::new()
+}
+
+/// How the label's field is opened.
+fn opens_label(model: &Model) -> String {
+    let first = model.label.chars().next().filter(|_| asks_label(model));
+    match first {
+        None => "Enter opens the field.".into(),
+        Some(first) if is_key(Place::Review, first) => {
+            format!("Its first letter opens the field, as Enter does; {first} is no command here.")
+        }
+        Some(_) => "Its first letter opens the field, as Enter does.".into(),
+    }
+}
+
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
         Action::Open => return next(model),
@@ -273,8 +305,9 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
         let asked = model.review.fences.summary().filter(|_| !model.hosts.asking());
         let asked = asked.map(|words| format!("{words} ")).unwrap_or_default();
         let words = format!(
-            "{asked}Nothing is put in place before you type the cluster label, {}, here. Enter opens the field.",
-            plan.label
+            "{asked}Nothing is put in place before you type the cluster label, {}, here. {}",
+            plan.label,
+            opens_label(model)
         );
         page.sentence(" ", &words, Tone::Strong, 3);
     }

@@ -335,7 +335,8 @@ pub(in crate::tui) fn save(model: &mut Model, endpoint: String, into: PathBuf) -
     let id = model.id();
     model.snapshot.saving = Some(Work { id, path: into.clone(), meter: None });
     model.snapshot.saving_from = endpoint.clone();
-    vec![Effect::Save { id, endpoint, into }]
+    let makes_dir = into.parent() == Some(model.options.base_dir.as_path());
+    vec![Effect::Save { id, endpoint, into, makes_dir }]
 }
 
 pub(in crate::tui) fn saved(model: &mut Model, id: u64, result: Outcome<FileFacts>) -> Vec<Effect> {

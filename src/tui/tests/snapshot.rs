@@ -83,7 +83,7 @@ fn a_saved_snapshot_is_chosen_and_one_that_failed_is_not_listed() {
     press(&mut model, KeyCode::Up);
     press(&mut model, KeyCode::Enter);
     let effects = press(&mut model, KeyCode::Enter);
-    let [Effect::Save { id, endpoint, into }] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Save { id, endpoint, into, makes_dir: true }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(endpoint, "http://10.0.0.2:2379");
     assert!(into.to_string_lossy().starts_with("/new/prod-20261122-0312"), "{into:?}");
     let (id, into) = (*id, into.clone());

@@ -39,6 +39,25 @@ fn the_label_typed_while_hosts_are_looked_at_is_text() {
 }
 
 #[test]
+fn the_label_is_text_from_its_first_letter_whatever_that_letter_does() {
+    for label in ["efa3", "3dc", "rke", "dev", "save", "q-east", "next", "7", "Gr"] {
+        let mut model = at_review();
+        model.label = label.into();
+        let before = (model.step, model.members.token.clone(), model.review.plan.clone());
+        for c in label.chars() {
+            assert_eq!(char(&mut model, c), [], "{label}: {c}");
+        }
+        assert_eq!((model.step, model.members.token.clone(), model.review.plan.clone()), before, "{label}");
+        assert_eq!(model.overlay, None, "{label}");
+        assert_eq!(model.prompt.as_ref().map(|p| (&p.ask, p.text())), Some((&Ask::Confirm, label)));
+        press(&mut model, KeyCode::Esc);
+        // what does not begin the label stays a key
+        char(&mut model, '?');
+        assert_eq!(model.overlay, Some(Overlay::Help), "{label}");
+    }
+}
+
+#[test]
 fn what_is_found_while_the_label_is_typed_is_still_in_the_way() {
     let changes: [fn(&mut Look); 2] =
         [|_| {}, |look| look.facts = Err(crate::trouble::Trouble::new(Kind::Failed, "no route to it"))];

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::host::OPEN;
+use super::{host::OPEN, systemd};
 use crate::plan::{
     facts::config::{Setting, WITHHELD},
     launch::{
@@ -18,6 +18,9 @@ use crate::plan::{
 
 /// Variables that etcd reads apart from its flags: they stay variables.
 const OWN_VARIABLES: [&str; 2] = ["ETCD_UNSUPPORTED_ARCH", "ETCD_VERIFY"];
+
+/// Variables of Go's runtime that change how etcd runs.
+const GO_VARIABLES: [&str; 5] = ["GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GOTRACEBACK"];
 
 /// The flags among `words`, which follow the program's name. One that is given twice counts as it was given last.
 pub(super) fn of_args(words: &[String], from: &str) -> Vec<Setting> {
@@ -51,6 +54,9 @@ pub(super) fn of_variables<'a>(
     let mut found = Vec::new();
     let (mut unknown, mut own) = (Vec::new(), Vec::new());
     for (name, value, from) in variables {
+        if GO_VARIABLES.contains(&name) && !own.iter().any(|known| known == name) {
+            own.push(name.to_string());
+        }
         let Some(rest) = name.strip_prefix("ETCD_").filter(|_| !value.is_empty()) else { continue };
         let flag = rest.to_lowercase().replace('_', "-");
         let list = match flag.as_str() {
@@ -60,6 +66,8 @@ pub(super) fn of_variables<'a>(
                 put(&mut found, flag, value, from);
                 continue;
             }
+            // It may stand in a command; see [`in_text`].
+            _ if !flags_in(value).is_empty() => continue,
             _ => &mut unknown,
         };
         if !list.iter().any(|known| known == name) {
@@ -77,6 +85,31 @@ pub(super) fn of_variables<'a>(
         notes.push(format!("{} {what} in the environment of etcd again", all(&own)));
     }
     found
+}
+
+/// Flags in the text of a variable, as in `DAEMON_ARGS="--max-wals=9"`.
+fn flags_in(value: &str) -> Vec<Setting> {
+    let words = systemd::words(value);
+    if !words.first().is_some_and(|word| word.starts_with('-')) {
+        return Vec::new();
+    }
+    of_args(&words, "").into_iter().filter(|setting| is_flag(&setting.flag)).collect()
+}
+
+/// Variables that hold flags, of which nothing that was read puts them into etcd's command: what would be lost.
+pub(super) fn in_text<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (name, value) in variables {
+        let found: Vec<String> =
+            flags_in(value).iter().map(|setting| format!("--{}={}", setting.flag, setting.value)).collect();
+        if !found.is_empty() {
+            notes.push(format!(
+                "{name} holds {}, which count only where etcd's command has ${name}; they are not taken over from here",
+                all(&found)
+            ));
+        }
+    }
+    notes
 }
 
 /// Whether any version of etcd 3 has the flag, or its discovery has.
@@ -337,6 +370,28 @@ mod tests {
             assert_eq!(notes.len(), usize::from(!unknown.is_empty()), "{names}: {notes:?}");
             assert!(notes.iter().all(|note| note.contains(unknown) && !note.contains("hunter2")), "{names}: {notes:?}");
         }
+    }
+
+    #[test]
+    fn variables_that_hold_flags_are_not_called_unknown_and_their_flags_are_named() {
+        for (name, value, named) in [
+            ("ETCD_OPTS", "--name m1 --quota-backend-bytes=8589934592", Some("--quota-backend-bytes=8589934592")),
+            ("DAEMON_ARGS", "--snapshot-count=5000", Some("--snapshot-count=5000")),
+            ("OPTIONS", "-max-wals 9", Some("--max-wals=9")),
+            ("OPTIONS", "--discovery-password=hunter2", Some("--discovery-password=(withheld)")),
+            ("OPTIONS", "--no-such-flag=1", None),
+            ("HOME", "/root", None),
+        ] {
+            let mut notes = Vec::new();
+            assert_eq!(of_variables([(name, value, "env")], &mut notes), [], "{name}");
+            assert_eq!(notes, [] as [String; 0], "{name}");
+            let said = in_text([(name, value)]);
+            assert_eq!(said.len(), usize::from(named.is_some()), "{said:?}");
+            assert!(said.iter().all(|note| note.contains(named.unwrap()) && !note.contains("hunter2")), "{said:?}");
+        }
+        let mut notes = Vec::new();
+        of_variables([("GOMAXPROCS", "4", "env"), ("GODEBUG", "x=1", "env"), ("GOPATH", "/", "env")], &mut notes);
+        assert!(matches!(&notes[..], [one] if one.contains("GODEBUG and GOMAXPROCS")), "{notes:?}");
     }
 
     #[test]

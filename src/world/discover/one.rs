@@ -47,6 +47,8 @@ pub enum NotOne {
     Containers(usize),
     /// YAML or JSON of something else; some of its keys.
     Keys(Vec<String>),
+    /// Variables, but for a line that is no assignment: what stands on it before any value.
+    Line(String),
     /// Text of no known kind.
     Text,
 }
@@ -100,6 +102,7 @@ impl fmt::Display for NotOne {
                 all(keys),
                 plural(keys.len(), "is", "are")
             ),
+            NotOne::Line(line) => write!(f, "its line {line:?} is no assignment (NAME=value, without spaces around =)"),
             NotOne::Text => write!(f, "it has no flags of etcd in a form that is known"),
         }
     }
@@ -153,7 +156,10 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, text: &str) -> std:
                 // What is neither is a file of variables with lines over several lines, or nothing known.
                 Err(_) if !text.contains("exec ") && lines.iter().any(|line| line.starts_with("ETCD_")) => {
                     let facts = variables_in(text, &path.display().to_string()).ok_or(NotOne::Text)?;
-                    (only_assignments(text).then_some(facts).ok_or(NotOne::Text)?, first_of(&ENVIRONMENT_FILES))
+                    (
+                        only_assignments(text).then_some(facts).ok_or_else(|| odd_line(&lines))?,
+                        first_of(&ENVIRONMENT_FILES),
+                    )
                 }
                 Err(not) => return Err(if looks_like_script(&lines) { not } else { NotOne::Text }),
             },
@@ -173,6 +179,13 @@ fn only_assignments(text: &str) -> bool {
     let lines = joined.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', ';']));
     !variables.is_empty()
         && lines.into_iter().all(|line| shell::is_assignment(line.strip_prefix("export ").unwrap_or(line)))
+}
+
+/// The first line of a file of variables that is no assignment, without its value.
+fn odd_line(lines: &[&str]) -> NotOne {
+    let is_odd = |line: &&&str| !shell::is_assignment(line.strip_prefix("export ").unwrap_or(line).trim_start());
+    let odd = lines.iter().find(is_odd).map(|line| line.split_once('=').map_or(*line, |(name, _)| name));
+    odd.map_or(NotOne::Text, |name| NotOne::Line(name.chars().take(60).collect()))
 }
 
 fn looks_like_script(lines: &[&str]) -> bool {

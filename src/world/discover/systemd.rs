@@ -150,6 +150,19 @@ pub(super) fn command(value: &str, variables: &Variables) -> Vec<String> {
     found
 }
 
+/// The variables that a command line puts in, each with the word in which it stands.
+pub(super) fn put_in(value: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for word in words(value).into_iter().skip(1) {
+        if let Some(name) = word.strip_prefix('$').filter(|name| is_name(name)) {
+            found.push((name.to_string(), word.clone()));
+        }
+        let braced = word.split("${").skip(1).filter_map(|inner| inner.split_once('}')).map(|(name, _)| name);
+        found.extend(braced.filter(|name| is_name(name)).map(|name| (name.to_string(), word.clone())));
+    }
+    found
+}
+
 fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }

@@ -150,10 +150,12 @@ fn started(
     // Where it is no unit of this machine, its files may be another's.
     let copy = !HOMES.iter().any(|home| path.starts_with(home));
     let mut reads = Vec::new();
+    let mut unread = false;
     for named in &merged.environment_files {
         let (optional, named) = named.strip_prefix('-').map_or((false, named.as_str()), |rest| (true, rest));
         let shown = named.replace(OPEN, "");
         if !host.here || named.contains(OPEN) {
+            unread = true;
             notes.push(format!("its settings in {shown} are not known: that file is on its host; give it, too"));
             continue;
         }
@@ -165,7 +167,10 @@ fn started(
                 }
             }
             Err(e) if optional && !copy && e.kind() == std::io::ErrorKind::NotFound => {}
-            Err(e) => notes.push(format!("the environment file {named} cannot be read ({e})")),
+            Err(e) => {
+                unread = true;
+                notes.push(format!("the environment file {named} cannot be read ({e})"));
+            }
         }
         reads.push(PathBuf::from(named));
     }
@@ -183,6 +188,24 @@ fn started(
             Started::Other if is_etcds(name) => drop(unclear.get_or_insert(line)),
             Started::Other => {}
         }
+    }
+    let put_in: Vec<(String, String)> = merged.commands.iter().flat_map(|line| systemd::put_in(line)).collect();
+    notes.extend(flags::in_text(
+        variables
+            .iter()
+            .filter(|(name, _)| !put_in.iter().any(|(known, _)| known == *name))
+            .map(|(name, (value, _))| (name.as_str(), value.as_str())),
+    ));
+    for (name, word) in put_in.iter().filter(|(name, word)| {
+        // systemd has none of its own that hold flags; one that stands alone may be meant to be empty
+        !variables.contains_key(name) && (unread || word.starts_with('-'))
+    }) {
+        notes.push(match word.strip_prefix('-').and_then(|word| word.trim_start_matches('-').split_once('=')) {
+            Some((flag, _)) => {
+                format!("--{flag} is left out: its command takes it from ${name}, which nothing that was read sets")
+            }
+            None => format!("its command has ${name}, which nothing that was read sets: flags in it are not known"),
+        });
     }
     let named = variables.iter().map(|(name, (value, from))| (name.as_str(), value.as_str(), from.as_str()));
     let understood = words.is_some();

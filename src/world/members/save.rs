@@ -222,7 +222,18 @@ impl Part {
                      choose another name.",
                 ))
             }
-            Err(e) => Err(Trouble::new(Kind::Failed, format!("{} cannot be created", path.display())).why(e)),
+            Err(e) => {
+                let trouble = Trouble::new(Kind::Failed, format!("{} cannot be created", path.display())).why(e);
+                let missing = path.parent().filter(|dir| !dir.as_os_str().is_empty() && !dir.exists());
+                Err(match missing.and_then(|dir| Some((dir, dir.ancestors().find(|above| above.is_dir())?))) {
+                    Some((dir, above)) => trouble.hint(format!(
+                        "The directory {} does not exist; the nearest that does is {}.",
+                        dir.display(),
+                        above.display()
+                    )),
+                    None => trouble,
+                })
+            }
         }
     }
 

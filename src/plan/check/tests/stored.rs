@@ -459,11 +459,24 @@ fn an_alarm_that_one_lists_is_said_to_be_its_own() {
 }
 
 #[test]
-fn a_quota_that_the_plan_sets_for_one_is_no_difference() {
-    let mut plan = plan();
-    plan.members[2].etcd_flags = ["--quota-backend-bytes", "104857600"].map(String::from).into();
-    let mut seen = good(&plan);
-    said(&mut seen, 2).quota_bytes = Some(100 << 20);
-    let proof = check(&plan, &seen, &Told::Not);
-    assert_eq!(proof.check(Topic::Quota).unwrap().outcome, Outcome::Pass, "{proof:#?}");
+fn different_quotas_are_told_by_member_and_pass_only_where_the_plan_sets_each() {
+    let flag = |bytes: u64| vec![format!("--quota-backend-bytes={bytes}")];
+    let two = vec!["-quota-backend-bytes".to_string(), (2u64 << 30).to_string()];
+    for (flags, outcome) in [
+        ([vec![], vec![], flag(100 << 20)], Outcome::Fail),
+        ([two.clone(), vec![], flag(100 << 20)], Outcome::Fail),
+        ([two.clone(), flag(2 << 30), flag(200 << 20)], Outcome::Fail),
+        ([two, flag(2 << 30), flag(100 << 20)], Outcome::Pass),
+    ] {
+        let mut plan = plan();
+        for (member, flags) in plan.members.iter_mut().zip(&flags) {
+            member.etcd_flags.clone_from(flags);
+        }
+        let mut seen = good(&plan);
+        said(&mut seen, 2).quota_bytes = Some(100 << 20);
+        let proof = check(&plan, &seen, &Told::Not);
+        let found = proof.check(Topic::Quota).unwrap();
+        assert_eq!(found.outcome, outcome, "{flags:?}: {proof:#?}");
+        assert!(found.words.contains("m3 100 MiB, m1 and m2 2,048 MiB"), "{}", found.words);
+    }
 }
