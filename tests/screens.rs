@@ -215,6 +215,9 @@ fn restoring() -> Model {
         revision: plan.expected_revision(),
         keys: plan.source.keys,
         bytes: 41 << 20,
+        members: Vec::new(),
+        source_sha256: String::new(),
+        log_sha256: String::new(),
     };
     let told = |host: &str, event| Msg::Told { id, told: Box::new(Told::Host(host.into(), event)) };
     let row = |name: &str, event| HostEvent::Row(name.into(), event);

@@ -13,6 +13,7 @@ use requorum::{
     agent::{Have, Wanted},
     engine::{
         claim::{Claim, Run},
+        expected::Expected,
         progress::{Flow, Phase, Progress, Watch},
         restore::Restored,
         swap::{Record, Standing, Swapped, Went},
@@ -631,14 +632,18 @@ impl Site for Fake {
 impl Fake {
     fn read_back(&self, plan: &Plan, name: &str) -> Restored {
         let member = plan.members.iter().find(|m| m.name == name).expect("a member of the plan");
+        let expected = Expected::from_plan(plan, name).unwrap();
         Restored {
             name: name.into(),
             member_id: member.id,
             cluster_id: plan.cluster_id,
             data_dir: member.data_dir.clone(),
             revision: plan.expected_revision(),
-            keys: plan.source.keys,
+            keys: expected.keys,
             bytes: 41 << 20,
+            members: expected.members,
+            source_sha256: expected.source_sha256,
+            log_sha256: expected.log_sha256,
         }
     }
 }

@@ -79,12 +79,21 @@ fn wanted(depot: &Path, bytes: &[u8]) -> Wanted {
     Wanted { sha256, bytes: bytes.len() as u64, at: "/nowhere.db".into(), depot: depot.into() }
 }
 
+/// The last revision and the live keys of [`snapshot`].
+fn held() -> (i64, u64) {
+    let view = crate::bolt::View::open(snapshot()).unwrap();
+    let walk = crate::engine::inspect::check_and_walk(&view, &mut |_| Flow::Go).unwrap();
+    (walk.last.main, walk.keys)
+}
+
 /// A plan for m1 to m3 below `dir`.
 fn plan(dir: &Path, wanted: &Wanted) -> Plan {
     let mut draft = build::tests::draft();
     let source = draft.source.as_mut().unwrap();
     source.bytes = wanted.bytes;
-    source.content.as_mut().unwrap().sha256 = wanted.sha256.clone();
+    let content = source.content.as_mut().unwrap();
+    content.sha256 = wanted.sha256.clone();
+    (content.revision, content.keys) = held();
     let mut plan = build::build(&draft).unwrap().plan;
     plan.members.iter_mut().for_each(|m| m.data_dir = dir.join(&m.name));
     plan
@@ -98,7 +107,16 @@ fn claim(plan: &Plan, operator: &str) -> Request {
         operator: operator.into(),
         since: "2026-11-22T03:12:05Z".into(),
     };
-    Request::Claim { run, targets: plan.members.iter().map(|m| m.data_dir.clone()).collect() }
+    let targets = plan.members.iter().map(|m| m.data_dir.clone()).collect();
+    Request::Claim { run, targets, seal: seal(), bound: false }
+}
+
+fn seal() -> String {
+    "5ea1".repeat(16)
+}
+
+fn claimed() -> Event {
+    Event::Claimed { seal: seal() }
 }
 
 #[test]
@@ -118,7 +136,7 @@ fn a_member_is_received_built_exchanged_and_taken_back() {
     let old = dir.path().join("m2");
     fs::create_dir_all(old.join("member")).unwrap();
     fs::write(old.join("member/old"), b"old").unwrap();
-    assert_eq!(far.ask(&claim(&plan, "anna@laptop")), Event::Done);
+    assert_eq!(far.ask(&claim(&plan, "anna@laptop")), claimed());
     let mut second = Far::greeted();
     assert!(
         matches!(second.ask(&claim(&plan, "ben@desk")), Event::Failed(trouble) if trouble.why.contains("anna@laptop"))
@@ -162,7 +180,9 @@ fn a_member_is_received_built_exchanged_and_taken_back() {
     left.sort();
     assert_eq!(left, [journal.as_str(), "m2", "m2.undone-20261122-041205"]);
     let text = fs::read_to_string(dir.path().join(journal)).unwrap();
-    let records = crate::world::journal::verify(&text).unwrap();
+    use crate::world::journal::{Start, verify, verify_from};
+    assert!(verify(&text).is_err(), "it begins with what its operator's journal keeps");
+    let records = verify_from(&text, &Start::Seal(seal())).unwrap();
     let acts = records.iter().filter(|r| r.kind != Line::Begun);
     let acts: Vec<_> =
         acts.map(|r| (r.kind, r.data["act"].as_str().unwrap(), r.data["run"].as_str().unwrap())).collect();
@@ -198,7 +218,7 @@ fn the_end_of_the_input_stops_at_a_safe_point() {
     assert!(matches!(far.answer(), Event::Snapshot(Have::All(_))));
     let plan = Box::new(plan(dir.path(), &snapshot));
     let of = Subject { plan: plan.clone(), name: "m1".into() };
-    assert_eq!(far.ask(&claim(&plan, "anna@laptop")), Event::Done);
+    assert_eq!(far.ask(&claim(&plan, "anna@laptop")), claimed());
     far.say(&Request::Stage(of.clone()));
     drop(far.to.take());
     // Either the end came before it was built, or it waits whole: never half of it.
