@@ -319,6 +319,60 @@ mod tests {
         assert!(Claim::take(&run("ben@desk"), &[target], None).unwrap_err().why.contains("anna@laptop"));
     }
 
+    /// One that anybody may hold refuses nobody; those of root and of the directory's owner count.
+    #[test]
+    fn only_a_lock_that_nobody_else_could_take_counts() {
+        use std::os::unix::fs::{PermissionsExt, chown};
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        const EVE: u32 = 61_234;
+        for (owner, mode, counts) in [
+            (EVE, 0o600, false),
+            (EVE, 0o666, false),
+            // As a version before this one left it after a SIGKILL: any user may hold it.
+            (0, 0o644, false),
+            (0, 0o600, true),
+            (EVE + 1, 0o600, true),
+        ] {
+            for name in [".requorum-lock", ".requorum-7-lock"] {
+                let dir = tempfile::tempdir().unwrap();
+                let (path, target) = (dir.path().join(name), dir.path().join("m1"));
+                fs::create_dir(&target).unwrap();
+                chown(&target, Some(EVE + 1), None).unwrap();
+                let text = serde_json::to_vec(&Held { run: run("eve@evil"), targets: vec![target.clone()] }).unwrap();
+                fs::write(&path, text).unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+                chown(&path, Some(owner), None).unwrap();
+                let held = File::open(&path).unwrap();
+                assert!(try_lock(&held).unwrap());
+                let claimed = Claim::take(&run("anna@laptop"), std::slice::from_ref(&target), None);
+                match (counts, &claimed) {
+                    (true, Err(refused)) => assert_eq!(refused.kind, Kind::Refused),
+                    (false, Ok(_)) => {
+                        // And the next one is told of us all the same.
+                        let second = Claim::take(&run("ben@desk"), std::slice::from_ref(&target), None).unwrap_err();
+                        assert!(second.why.contains("anna@laptop"), "{second}");
+                    }
+                    _ => panic!("{owner} {mode:o} {name}: {claimed:?}"),
+                }
+                drop(claimed);
+                let mut left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+                left.sort();
+                assert_eq!(left, [name, "m1"], "ours is gone, and what is not ours is left alone");
+            }
+        }
+        // A link and a pipe of that name are nothing to wait for, nor to write through.
+        let dir = tempfile::tempdir().unwrap();
+        let (lock, victim) = (dir.path().join(".requorum-lock"), dir.path().join("victim"));
+        std::os::unix::fs::symlink(&victim, &lock).unwrap();
+        drop(Claim::take(&run("anna@laptop"), &[dir.path().join("m1")], None).unwrap());
+        assert!(!victim.exists());
+        fs::remove_file(&lock).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &lock, rustix::fs::FileType::Fifo, 0o666.into(), 0).unwrap();
+        drop(Claim::take(&run("anna@laptop"), &[dir.path().join("m1")], None).unwrap());
+    }
+
     #[test]
     fn a_journal_stays_where_it_was_begun() {
         let dir = tempfile::tempdir().unwrap();

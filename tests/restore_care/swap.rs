@@ -30,16 +30,16 @@ use super::{
     support::{fixture, names},
 };
 
-const STAMP: &str = "20261122-031205";
-const SOURCE: &str = "3.5.16-small.db";
+pub const STAMP: &str = "20261122-031205";
+pub const SOURCE: &str = "3.5.16-small.db";
 
-fn genesis(plan: &str) -> Genesis {
+pub fn genesis(plan: &str) -> Genesis {
     let urls = vec!["http://127.0.0.1:2380".to_string()];
     Genesis::new([("m1", urls.as_slice())], plan)
 }
 
 /// What a plan would say of m1.
-fn expected(plan: &str) -> Expected {
+pub fn expected(plan: &str) -> Expected {
     static HELD: std::sync::OnceLock<(String, i64, u64)> = std::sync::OnceLock::new();
     let (sha256, revision, keys) = HELD.get_or_init(|| {
         let source = Source::open(&fixture(SOURCE)).unwrap();

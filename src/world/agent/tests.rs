@@ -14,14 +14,14 @@ use crate::{
 };
 
 /// An agent in a thread, and our ends of its pipes.
-struct Far {
+pub(super) struct Far {
     to: Option<io::PipeWriter>,
     from: BufReader<io::PipeReader>,
     agent: JoinHandle<Result<()>>,
 }
 
 impl Far {
-    fn new() -> Far {
+    pub(super) fn new() -> Far {
         let (input, to) = io::pipe().unwrap();
         let (from, output) = io::pipe().unwrap();
         let agent = thread::spawn(move || {
@@ -31,17 +31,17 @@ impl Far {
         Far { to: Some(to), from: BufReader::new(from), agent }
     }
 
-    fn greeted() -> Far {
+    pub(super) fn greeted() -> Far {
         let mut far = Far::new();
         assert!(matches!(far.ask(&Request::Hello { protocol: PROTOCOL }), Event::Hello { protocol: PROTOCOL, .. }));
         far
     }
 
-    fn say(&mut self, request: &Request) {
+    pub(super) fn say(&mut self, request: &Request) {
         wire::write(self.to.as_mut().unwrap(), request).unwrap();
     }
 
-    fn answer(&mut self) -> Event {
+    pub(super) fn answer(&mut self) -> Event {
         loop {
             match wire::read(&mut self.from).unwrap().unwrap() {
                 Event::Progress(_) => {}
@@ -50,12 +50,12 @@ impl Far {
         }
     }
 
-    fn ask(&mut self, request: &Request) -> Event {
+    pub(super) fn ask(&mut self, request: &Request) -> Event {
         self.say(request);
         self.answer()
     }
 
-    fn send(&mut self, bytes: &[u8]) {
+    pub(super) fn send(&mut self, bytes: &[u8]) {
         let mut packing = true;
         for chunk in bytes.chunks(CHUNK_BYTES) {
             wire::write_chunk(self.to.as_mut().unwrap(), chunk, &mut packing).unwrap();
@@ -63,18 +63,18 @@ impl Far {
     }
 
     /// Ends its input; what it says of that.
-    fn end(mut self) -> Result<()> {
+    pub(super) fn end(mut self) -> Result<()> {
         drop(self.to.take());
         io::copy(&mut self.from, &mut io::sink()).unwrap();
         self.agent.join().unwrap()
     }
 }
 
-fn snapshot() -> Vec<u8> {
+pub(super) fn snapshot() -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/snapshots/3.5.16-small.db")).unwrap()
 }
 
-fn wanted(depot: &Path, bytes: &[u8]) -> Wanted {
+pub(super) fn wanted(depot: &Path, bytes: &[u8]) -> Wanted {
     let sha256 = hex(&Sha256::digest(bytes));
     Wanted { sha256, bytes: bytes.len() as u64, at: "/nowhere.db".into(), depot: depot.into() }
 }
@@ -87,7 +87,7 @@ fn held() -> (i64, u64) {
 }
 
 /// A plan for m1 to m3 below `dir`.
-fn plan(dir: &Path, wanted: &Wanted) -> Plan {
+pub(super) fn plan(dir: &Path, wanted: &Wanted) -> Plan {
     let mut draft = build::tests::draft();
     let source = draft.source.as_mut().unwrap();
     source.bytes = wanted.bytes;
@@ -99,7 +99,7 @@ fn plan(dir: &Path, wanted: &Wanted) -> Plan {
     plan
 }
 
-fn claim(plan: &Plan, operator: &str) -> Request {
+pub(super) fn claim(plan: &Plan, operator: &str) -> Request {
     let run = Run {
         id: format!("run-{operator}"),
         plan: plan.short_id(),
@@ -115,7 +115,7 @@ fn seal() -> String {
     "5ea1".repeat(16)
 }
 
-fn claimed() -> Event {
+pub(super) fn claimed() -> Event {
     Event::Claimed { seal: seal() }
 }
 
