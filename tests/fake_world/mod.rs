@@ -57,6 +57,8 @@ pub struct Fake {
     pub healthy: bool,
     /// A quorum answers; m3 is dead, m1 is out of space, and its data are not those of m2.
     pub degraded: bool,
+    /// What is claimed to be built is not what was planned.
+    pub lies: bool,
     /// m1 answers at its peer port.
     pub peers: bool,
     /// Nobody answers.
@@ -638,7 +640,7 @@ impl Fake {
             member_id: member.id,
             cluster_id: plan.cluster_id,
             data_dir: member.data_dir.clone(),
-            revision: plan.expected_revision(),
+            revision: if self.lies { 1 } else { plan.expected_revision() },
             keys: expected.keys,
             bytes: 41 << 20,
             members: expected.members,

