@@ -24,6 +24,9 @@ const OPEN: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEX
 
 /// Opens a directory.
 pub(super) fn open(path: &Path) -> io::Result<File> {
+    if path.as_os_str().is_empty() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
     // Mostly there is no link, and one call tells.
     match openat2(CWD, path, OPEN, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
         Err(Errno::LOOP | Errno::NOSYS | Errno::PERM | Errno::AGAIN) => {}

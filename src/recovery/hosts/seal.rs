@@ -5,11 +5,12 @@
 //! operator on another machine began is known from then on. Later runs demand what was written down.
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{Job, told::Teller};
 use crate::{
     agent::{Event, Request},
-    engine::progress::Progress,
+    engine::{progress::Progress, source::hex},
     plan::destination,
     recovery::journal::{self, Journal, is_seal},
     trouble::{Kind, Result, Trouble},
@@ -33,7 +34,7 @@ pub(super) fn claim(
     on: &mut dyn FnMut(Progress),
 ) -> Result<()> {
     let known = known(job, host)?;
-    let fresh = || (0..8).map(|_| job.world.fresh()).collect();
+    let fresh = || hex(&Sha256::digest((0..8).map(|_| job.world.fresh()).collect::<String>()));
     let (seal, bound) = (known.clone().unwrap_or_else(fresh), known.is_some());
     let request = Request::Claim { run: job.run.clone(), targets, seal, bound };
     match hand.ask(&request, stop, on)? {
