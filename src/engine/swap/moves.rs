@@ -142,6 +142,7 @@ impl Rename {
 /// What stands when all of them are done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[allow(clippy::large_enum_variant, reason = "there is one of them at a time")]
 pub(super) enum Outcome {
     /// A member is in place.
     Swapped(Swapped),
