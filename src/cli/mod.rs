@@ -101,7 +101,7 @@ enum Command {
     #[command(subcommand)]
     V2(v2::Command),
     /// Make a plan for a whole cluster: one file that `restore` and `launch` follow.
-    Plan(plan::MakeArgs),
+    Plan(Box<plan::MakeArgs>),
     /// Restore the members of a plan on this machine.
     Restore(plan::RestoreArgs),
     /// Restore the members of a plan on their hosts, by ssh.
@@ -167,7 +167,7 @@ fn run(cli: Cli) -> Result<u8> {
         Some(Command::Snapshot(command)) => snapshot::run(command, &connect, write_out),
         Some(Command::Hashkv(args)) => inspect::hashkv(&args, write_out),
         Some(Command::V2(command)) => v2::run(&command, write_out),
-        Some(Command::Plan(args)) => plan::make(args, &connect),
+        Some(Command::Plan(args)) => plan::make(*args, &connect),
         Some(Command::Restore(args)) => plan::restore(args, &connect),
         Some(Command::Apply(args)) => apply::run(args, &connect, write_out),
         Some(Command::Resume(args)) => apply::resume(args, &connect, write_out),
