@@ -8,6 +8,7 @@ use std::{
     fs,
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink},
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Output, Stdio},
     sync::{Arc, Mutex},
@@ -20,10 +21,11 @@ use support::{fixture, requorum, said, wait_until};
 
 type Case = (&'static str, fn(&Moto));
 
-const CASES: [Case; 4] = [
+const CASES: [Case; 5] = [
     ("what_lies_in_a_bucket_is_listed_and_fetched", listed_and_fetched),
     ("a_download_that_is_cut_off_goes_on", cut_off),
     ("an_object_that_changed_is_never_mixed_with_the_old", changed),
+    ("a_part_that_others_planted_is_not_taken", planted),
     ("refusals_say_the_way", refused),
 ];
 
@@ -242,6 +244,53 @@ fn changed(moto: &Moto) {
     let output = moto.run(&["fetch", url, moto.file("b.db").to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));
     assert_eq!(fs::read(moto.file("b.db.part")).unwrap(), b"mine");
+}
+
+/// In a directory of another user's: what has the names of a begun download there is neither written through nor taken.
+fn planted(moto: &Moto) {
+    const EVE: u32 = 61_234;
+    let root = rustix::process::geteuid().is_root();
+    let (snapshot, url) = (fs::read(fixture("s35.db")).unwrap(), "s3://backups/a.db");
+    moto.put("/backups/a.db", &snapshot);
+    // A whole download tells the note that she would have to forge; its URL is enough.
+    let note = serde_json::json!({"url": url, "etag": "\"any\"", "bytes": snapshot.len()}).to_string();
+    let give = |path: &Path| {
+        if root {
+            lchown(path, Some(EVE), Some(EVE)).unwrap()
+        }
+    };
+    for (at, plant) in ["link", "open", "note-link", "note-open"].into_iter().enumerate() {
+        let dir = moto.file(&format!("hers-{at}"));
+        fs::create_dir(&dir).unwrap();
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).unwrap();
+        give(&dir);
+        let (part, from, victim) = (dir.join("a.db.part"), dir.join("a.db.part.from"), moto.file("victim"));
+        let as_note = plant.starts_with("note");
+        let (hers, other) = if as_note { (&from, &part) } else { (&part, &from) };
+        let text = |path: &Path| if path == from { note.as_str() } else { "begun" };
+        fs::write(other, text(other)).unwrap();
+        fs::write(&victim, text(hers)).unwrap();
+        match plant.ends_with("link") {
+            true => symlink(&victim, hers).unwrap(),
+            false => {
+                fs::write(hers, text(hers)).unwrap();
+                fs::set_permissions(hers, fs::Permissions::from_mode(0o666)).unwrap();
+            }
+        }
+        [&part, &from].into_iter().for_each(|path| give(path));
+        let output = moto.run(&["fetch", url, dir.join("a.db").to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(3), "{plant}: {}", said(&output));
+        assert!(!dir.join("a.db").exists(), "{plant}");
+        for path in [hers.as_path(), other.as_path(), victim.as_path()] {
+            assert_eq!(fs::read_to_string(path).unwrap(), text(if path == victim { hers } else { path }), "{plant}");
+        }
+        // Under another name it is fetched there, and is root's alone.
+        let file = dir.join("b.db");
+        ok(moto.run(&["fetch", url, file.to_str().unwrap()]));
+        let meta = fs::symlink_metadata(&file).unwrap();
+        assert!(meta.is_file() && meta.mode() & 0o022 == 0, "{plant}: {:o}", meta.mode());
+        assert_eq!((fs::read(&file).unwrap(), meta.uid()), (snapshot.clone(), rustix::process::geteuid().as_raw()));
+    }
 }
 
 fn refused(moto: &Moto) {

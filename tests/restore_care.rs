@@ -8,8 +8,12 @@
 mod common;
 #[path = "restore_care/crash.rs"]
 mod crash;
+#[path = "restore_care/eve.rs"]
+mod eve;
 #[path = "restore_care/files.rs"]
 mod files;
+#[path = "restore_care/hostile.rs"]
+mod hostile;
 #[path = "restore_care/killed.rs"]
 mod killed;
 #[path = "restore_care/servers.rs"]
@@ -26,7 +30,8 @@ use support::servers::every_server;
 type OnVersion = fn(Minor);
 
 /// Those that wait for tests/run, or for being called by name: every day a shorter one shows the most of them.
-const LONG: [&str; 2] = ["exchange_killed_at_every_act", "every_fixture_plain_and_compacted"];
+const LONG: [&str; 3] =
+    ["exchange_killed_at_every_act", "every_fixture_plain_and_compacted", "an_adversary_at_every_act_for_long"];
 
 fn main() {
     let args = Arguments::from_args();
@@ -45,7 +50,7 @@ fn main() {
         add(format!("killed_at_every_act_{at}"), waits, Box::new(move || crash::killed_at_every_act(layout)));
         add(format!("power_lost_at_every_act_{at}"), waits, Box::new(move || crash::power_lost_at_every_act(layout)));
     }
-    let plain: [(&str, fn()); 19] = [
+    let plain: [(&str, fn()); 26] = [
         ("flags_and_plans", files::flags_and_plans),
         ("wal_taken_back_for_another_data_dir", crash::wal_taken_back_for_another_data_dir),
         ("the_program_killed_at_many_moments", killed::at_many_moments),
@@ -65,6 +70,13 @@ fn main() {
         ("exchange_without_power_at_every_act", swap::power_lost_at_every_act),
         ("another_plans_exchange_is_finished_first", swap::another_plans_exchange_is_finished_first),
         ("exchange_killed_at_every_act", swap::killed_at_every_act),
+        ("planted_leftovers_are_not_obeyed", hostile::planted_leftovers_are_not_obeyed),
+        ("planted_renames_are_not_made", hostile::planted_renames_are_not_made),
+        ("undo_asks_for_the_members_own_places", hostile::undo_asks_for_the_members_own_places),
+        ("nothing_outside_is_given_away", hostile::nothing_outside_is_given_away),
+        ("a_link_of_hers_moves_nothing_of_roots", hostile::a_link_of_hers_moves_nothing_of_roots),
+        ("an_adversary_at_every_act", || hostile::an_adversary_at_every_act(12)),
+        ("an_adversary_at_every_act_for_long", || hostile::an_adversary_at_every_act(200)),
     ];
     for (name, case) in plain {
         add(name.to_string(), LONG.contains(&name) && !every, Box::new(case));

@@ -225,6 +225,9 @@ fn restoring() -> Model {
         revision: plan.expected_revision(),
         keys: plan.source.keys,
         bytes: 41 << 20,
+        members: Vec::new(),
+        source_sha256: String::new(),
+        log_sha256: String::new(),
     };
     let told = |host: &str, event| Msg::Told { id, told: Box::new(Told::Host(host.into(), event)) };
     let row = |name: &str, event| HostEvent::Row(name.into(), event);
@@ -786,6 +789,32 @@ fn what_is_in_place_is_taken_back_by_the_label() {
     assert!(w.screen(80, 24).contains("Taken back"), "{}", w.screen(80, 24));
     w = keys(w, &[Char('n'), KeyCode::Esc, Char('n')]);
     assert!(w.screen(80, 24).contains("To restore, type the cluster label"), "{}", w.screen(80, 24));
+}
+
+/// A host that claims something else than was planned is met before anything is put in place, whether it built that now or
+/// an earlier run did.
+#[test]
+fn claims_that_do_not_fit_stop_before_the_exchange() {
+    for built in [false, true] {
+        let world = Arc::new(Fake { lies: true, ..Fake::default() });
+        if built {
+            world.restored.lock().unwrap().extend(["m1", "m2", "m3"].map(String::from));
+        }
+        world.answers.lock().unwrap().insert("m2".into());
+        let mut w = Headless::new(Model::new(options(), "REAL"), world.clone());
+        w = keys(w, &[Char('n'), Down, Down, Enter, Char('n'), Char('n'), Enter]);
+        w.type_text("m2@10.0.0.2");
+        w.press(Enter);
+        w.type_text("its host is off the net");
+        w.press(Enter);
+        w.type_text("prod-eu");
+        w = keys(w, &[Enter]);
+        let screen = w.screen(120, 40);
+        assert!(!w.model().restore.complete() && world.placed.lock().unwrap().is_empty(), "{screen}");
+        let journals = world.journals.lock().unwrap();
+        let journal = journals.iter().find(|(path, _)| path.starts_with("/root")).unwrap().1;
+        assert!(journal.contains("is not what was planned") && journal.contains("its revision is 1"), "{journal}");
+    }
 }
 
 #[test]

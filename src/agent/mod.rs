@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// The form of what is said here; another one is not understood.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 /// No chunk holds more bytes, packed or not.
 pub const CHUNK_BYTES: usize = 1 << 20;
 
@@ -81,12 +81,16 @@ pub enum Request {
         unpacked: Option<u32>,
     },
     /// Keep other runs away from these directories until the end. What changes anything is refused before. Answered by
-    /// [`Event::Done`].
+    /// [`Event::Claimed`].
     Claim {
         /// The run.
         run: Run,
         /// The directories.
         targets: Vec<PathBuf>,
+        /// With what the plan's journal on this machine begins, where it is made.
+        seal: String,
+        /// Whether one that is there has to begin with it.
+        bound: bool,
     },
     /// How far is this member? Answered by [`Event::Standing`].
     Standing(Subject),
@@ -162,6 +166,11 @@ pub enum Event {
     Swapped(Swapped),
     /// The member is out of its place: from where to where things went.
     Undone(Went),
+    /// The directories are claimed.
+    Claimed {
+        /// With what the plan's journal on this machine begins.
+        seal: String,
+    },
     /// An etcd holds the member's directory.
     Started {
         /// Its process, where that may be seen.

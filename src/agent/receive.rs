@@ -3,25 +3,24 @@
 //!
 //! In the depot it is `.requorum-snapshot-SHA.db.part` while it comes and loses the `.part` when it is whole, SHA being
 //! the first sixteen digits. Both are known by that name, and are only touched where they are regular files of this
-//! user's without a second name: the depot may be open to others.
+//! user's without a second name, which nobody else may write to ([`crate::engine::durable_fs`]): the depot may be open to
+//! others.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    ffi::OsString,
+    fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{FlockOperation, OFlags, flock};
 use sha2::{Digest, Sha256};
 
 use super::{CHUNK_BYTES, Have, Wanted};
 use crate::{
     engine::{
-        disk::Disk,
+        durable_fs::{Dir, Disk, Trusted, try_lock},
         progress::{Phase, Watch},
         source::{hex, io_trouble, step},
-        stage,
     },
     trouble::{Kind, Result, Trouble},
 };
@@ -29,13 +28,37 @@ use crate::{
 /// The names of one snapshot in one directory: whole, and in part.
 #[derive(Debug, Clone)]
 struct Files {
-    whole: PathBuf,
-    part: PathBuf,
+    dir: Dir,
+    whole: OsString,
+    part: OsString,
 }
 
 impl Files {
     fn exist(&self) -> bool {
-        [&self.whole, &self.part].into_iter().any(|path| fs::symlink_metadata(path).is_ok())
+        [&self.whole, &self.part].into_iter().any(|name| !matches!(self.dir.look(name), Ok(None)))
+    }
+
+    fn path(&self, name: &OsString) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Opens one of them; none where there is none and none was to be made.
+    fn open(&self, name: &OsString, make: bool) -> Result<Option<File>> {
+        let path = self.path(name);
+        let found = if make { self.dir.trusted_or_new(name) } else { self.dir.trusted(name, false) };
+        match found.map_err(|e| io_trouble(if make { "write" } else { "read" }, &path, &e))? {
+            Trusted::Ours(file) => Ok(Some(file)),
+            Trusted::Absent => Ok(None),
+            Trusted::Strange(why) => Err(Trouble::new(Kind::Failed, format!("{} is not taken", path.display()))
+                .why(format!("it {why}"))
+                .hint(
+                    "It has the name under which requorum keeps a snapshot that it received. Look at it, and move it away.",
+                )),
+        }
+    }
+
+    fn remove(&self, name: &OsString) -> Result<()> {
+        self.dir.remove_file(name).map_err(|e| io_trouble("remove", &self.path(name), &e))
     }
 }
 
@@ -45,8 +68,8 @@ impl Wanted {
         // Of another host's text only hex digits come to stand in a name.
         let digits: String = self.sha256.chars().filter(char::is_ascii_hexdigit).take(16).collect();
         let name = format!(".requorum-snapshot-{digits}.db");
-        let dirs = self.depot.ancestors().filter(|path| path.is_dir());
-        dirs.map(|dir| Files { whole: dir.join(&name), part: dir.join(format!("{name}.part")) }).collect()
+        let dirs = self.depot.ancestors().filter_map(|path| Disk::default().dir(path).ok());
+        dirs.map(|dir| Files { dir, whole: name.clone().into(), part: format!("{name}.part").into() }).collect()
     }
 
     /// Where it lies, or will.
@@ -62,9 +85,8 @@ impl Wanted {
 /// # Errors
 /// When what has the name of a received one is not, or `watch` says stop.
 pub fn look(wanted: &Wanted, watch: &mut Watch<'_>) -> Result<Have> {
-    if wanted.at.is_file()
-        && let Ok(mut file) = File::open(&wanted.at)
-        && file.metadata().is_ok_and(|meta| meta.is_file() && meta.len() == wanted.bytes)
+    if let Some(mut file) = beside(&wanted.at)
+        && file.metadata().is_ok_and(|meta| meta.len() == wanted.bytes)
         && sha256(&mut file, &wanted.at, wanted.bytes, watch)? == wanted.sha256
     {
         return Ok(Have::All(wanted.at.clone()));
@@ -72,8 +94,9 @@ pub fn look(wanted: &Wanted, watch: &mut Watch<'_>) -> Result<Have> {
     if wanted.places().is_empty() {
         return Ok(Have::Nothing);
     }
-    let Files { whole: path, part } = wanted.files()?;
-    if let Some(mut file) = open(&path, false)? {
+    let files = wanted.files()?;
+    if let Some(mut file) = files.open(&files.whole, false)? {
+        let path = files.path(&files.whole);
         let right = sha256(&mut file, &path, wanted.bytes, watch)? == wanted.sha256;
         return match right {
             true => Ok(Have::All(path)),
@@ -82,10 +105,18 @@ pub fn look(wanted: &Wanted, watch: &mut Watch<'_>) -> Result<Have> {
                 .hint("Look why: its disk may be failing. Remove the file; then the snapshot is sent again.")),
         };
     }
-    Ok(match open(&part, false)? {
+    Ok(match files.open(&files.part, false)? {
         None => Have::Nothing,
-        Some(file) => Have::Part(length(&file, &part)?.min(wanted.bytes)),
+        Some(file) => Have::Part(length(&file, &files.path(&files.part))?.min(wanted.bytes)),
     })
+}
+
+/// The file that the plan names, where it is a file: a pipe is not waited for.
+fn beside(path: &Path) -> Option<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = rustix::fs::OFlags::NONBLOCK.bits();
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags as i32).open(path).ok()?;
+    file.metadata().is_ok_and(|meta| meta.is_file()).then_some(file)
 }
 
 /// Removes what was received, whole or in part. What was there before is not touched.
@@ -93,9 +124,11 @@ pub fn look(wanted: &Wanted, watch: &mut Watch<'_>) -> Result<Have> {
 /// # Errors
 /// When it cannot be removed.
 pub fn forget(wanted: &Wanted) -> Result<()> {
-    for path in wanted.places().into_iter().flat_map(|files| [files.whole, files.part]) {
-        if open(&path, false)?.is_some() {
-            fs::remove_file(&path).map_err(|e| io_trouble("remove", &path, &e))?;
+    for files in wanted.places() {
+        for name in [&files.whole, &files.part] {
+            if files.open(name, false)?.is_some() {
+                files.remove(name)?;
+            }
         }
     }
     Ok(())
@@ -117,11 +150,11 @@ impl Incoming {
     /// When less than that is there, another requorum receives the same, or the system refuses.
     pub fn begin(wanted: Wanted, from: u64) -> Result<Incoming> {
         let files = wanted.files()?;
-        let path = files.part.clone();
-        let Some(mut file) = open(&path, true)? else {
+        let path = files.path(&files.part);
+        let Some(mut file) = files.open(&files.part, true)? else {
             return Err(Trouble::new(Kind::Bug, format!("{} was not made", path.display())));
         };
-        if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(rustix::io::Errno::WOULDBLOCK) {
+        if matches!(try_lock(&file), Ok(false)) {
             return Err(Trouble::new(Kind::Failed, format!("{} is being received", path.display()))
                 .why("another requorum sends the same snapshot to this host")
                 .hint("Wait until it is done."));
@@ -141,7 +174,7 @@ impl Incoming {
     /// # Errors
     /// When they are more than the snapshot has, or cannot be written.
     pub fn take(&mut self, bytes: &[u8]) -> Result<bool> {
-        let path = &self.files.part;
+        let path = &self.files.path(&self.files.part);
         let end = self.at.saturating_add(bytes.len() as u64);
         if end > self.wanted.bytes {
             return Err(Trouble::new(Kind::Bug, "more bytes came than the snapshot has"));
@@ -173,44 +206,17 @@ impl Incoming {
     /// # Errors
     /// When `watch` says stop, or the system refuses.
     pub fn finish(mut self, watch: &mut Watch<'_>) -> Result<Have> {
-        let Files { whole: path, part } = self.files;
+        let files = self.files;
+        let part = files.path(&files.part);
         let found = sha256(&mut self.file, &part, self.wanted.bytes, watch)?;
         if found != self.wanted.sha256 {
-            fs::remove_file(&part).map_err(|e| io_trouble("remove", &part, &e))?;
+            files.remove(&files.part)?;
             return Ok(Have::Wrong(found));
         }
         self.file.sync_all().map_err(|e| io_trouble("make durable", &part, &e))?;
-        Disk::default().rename_new(&part, &path).map_err(|e| io_trouble("rename", &part, &e))?;
-        stage::sync_dir(stage::parent(&path))?;
-        Ok(Have::All(path))
-    }
-}
-
-/// Opens a file of our own; none where there is none and none was to be made.
-fn open(path: &Path, make: bool) -> Result<Option<File>> {
-    let strange = |why: &str| {
-        Trouble::new(Kind::Failed, format!("{} is not taken", path.display())).why(why).hint(
-            "It has the name under which requorum keeps a snapshot that it received. Look at it, and move it away.",
-        )
-    };
-    // Not followed where it is a link, and not waited for where it is a pipe.
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let mut options = OpenOptions::new();
-    options.read(true).write(make).create(make).mode(0o600).custom_flags(flags.bits() as i32);
-    let file = match options.open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound && !make => return Ok(None),
-        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
-            return Err(strange("it is a symbolic link"));
-        }
-        Err(e) => return Err(io_trouble(if make { "write" } else { "read" }, path, &e)),
-    };
-    let meta = file.metadata().map_err(|e| io_trouble("look at", path, &e))?;
-    match () {
-        () if !meta.is_file() => Err(strange("it is not a regular file")),
-        () if meta.uid() != rustix::process::geteuid().as_raw() => Err(strange("it belongs to another user")),
-        () if meta.nlink() != 1 => Err(strange("it has a second name")),
-        () => Ok(Some(file)),
+        let renamed = files.dir.rename(&files.part, &files.dir, &files.whole).and_then(|()| files.dir.sync());
+        renamed.map_err(|e| io_trouble("rename", &part, &e))?;
+        Ok(Have::All(files.path(&files.whole)))
     }
 }
 
@@ -239,6 +245,8 @@ pub fn sha256(file: &mut File, path: &Path, total: u64, watch: &mut Watch<'_>) -
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::fs;
+
     use super::*;
     use crate::engine::progress::Flow;
 
@@ -252,7 +260,8 @@ mod tests {
     }
 
     fn part(wanted: &Wanted) -> PathBuf {
-        wanted.files().unwrap().part
+        let files = wanted.files().unwrap();
+        files.path(&files.part)
     }
 
     fn names(dir: &Path) -> Vec<String> {

@@ -8,7 +8,7 @@ use std::{
 use super::{Format, print, warn};
 use crate::{
     bolt::WriteAt,
-    engine::{disk::Disk, source::io_trouble, stage, v2keys},
+    engine::{durable_fs::Disk, source::io_trouble, stage, v2keys},
     trouble::{Kind, Result, Trouble},
 };
 

@@ -19,6 +19,7 @@ use probe::Probe;
 use race::{Entrant, Race};
 
 use super::{
+    durable_fs::Disk,
     progress::{Phase, Watch},
     source::io_trouble,
     status::human_size,
@@ -64,7 +65,7 @@ pub fn bench(options: &Options, watch: &mut Watch<'_>) -> Result<String> {
             done += 1;
         }
         for file in [&file, &options.dir.join(PLAN)].into_iter().filter(|file| file.exists()) {
-            std::fs::remove_file(file).map_err(|e| io_trouble("remove", file, &e))?;
+            Disk::default().remove_file(file).map_err(|e| io_trouble("remove", file, &e))?;
         }
     }
     Ok(table)

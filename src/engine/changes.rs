@@ -164,7 +164,7 @@ pub fn rows<R: ReadAt>(view: &View<R>, bucket: &[u8]) -> Result<Rows, bolt::Erro
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::{bolt::Build, engine::disk::Disk};
+    use crate::{bolt::Build, engine::durable_fs::Disk};
 
     #[test]
     fn each_option_changes_its_rows_and_no_others() {

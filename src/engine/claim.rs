@@ -1,17 +1,27 @@
 //! Who works on a member's directories: one run at a time, known by a lock file beside them that says who, where and since
 //! when. The lock ends with its process; the file goes with it, or is taken over by the next run.
+//!
+//! In a directory that others may write to, anybody may leave such a file and hold it. One counts only when it belongs to
+//! this user, to root or to the owner of what is claimed, and nobody else can open it, which takes as much as to lock it.
+//! Where one that does not count has the name, ours gets another ([`names`]).
 
 use std::{
-    fs::{self, File, OpenOptions},
+    ffi::{OsStr, OsString},
+    fs::{File, Metadata},
     io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{Access, FlockOperation, OFlags, access, flock};
+use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
 
-use super::{leftovers::PREFIX, source::io_trouble, stage::parent};
+use super::{
+    durable_fs::{Dir, Disk, Identity, Trusted, try_lock},
+    leftovers::PREFIX,
+    locks,
+    source::io_trouble,
+};
 use crate::trouble::{Kind, Trouble};
 
 /// How often a lock file is opened again that somebody removed meanwhile.
@@ -36,7 +46,16 @@ pub struct Run {
 
 /// Directories that nobody else works on until this is dropped.
 #[derive(Debug, Default)]
-pub struct Claim(Vec<(PathBuf, File)>);
+pub struct Claim(Vec<Lock>);
+
+/// A lock file that is held, and its name in its directory.
+#[derive(Debug)]
+struct Lock {
+    home: PathBuf,
+    dir: Dir,
+    name: OsString,
+    file: File,
+}
 
 /// Why a claim was not given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,31 +86,87 @@ impl Claim {
     pub fn take(run: &Run, targets: &[PathBuf], within: Option<&Path>) -> Result<Claim, NotClaimed> {
         let mut claim = Claim::default();
         for target in targets {
-            let home = home(target);
+            let (home, owner) = (home(target), owner(target));
             // A run that began before this directory was made has its lock further up.
-            for above in up(&home, within).skip(1).filter(|dir| !claim.0.iter().any(|(path, _)| parent(path) == *dir)) {
-                if let Ok(file) = open(&lock_in(above), false)
-                    && flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(rustix::io::Errno::WOULDBLOCK)
-                    && covers(&file, target)
-                {
-                    return Err(taken(&file, target));
+            for above in up(&home, within).skip(1).filter(|dir| !claim.0.iter().any(|lock| lock.home == **dir)) {
+                let found = Disk::default().dir(above).map(|dir| counting(&dir, owner)).unwrap_or_default();
+                if let Some(file) = found.iter().filter_map(Other::file).find(|f| is_held(f) && covers(f, target)) {
+                    return Err(taken(Some(file), target));
                 }
             }
-            if !claim.0.iter().any(|(path, _)| parent(path) == home) {
-                let file = take(run, targets, &lock_in(&home), target)?;
-                claim.0.push((lock_in(&home), file));
+            if !claim.0.iter().any(|lock| lock.home == home) {
+                let lock = take(run, targets, &home, target)?;
+                // Of two that took different names at the same time, each sees the other.
+                let other = |other: &Other| !lock.is(other) && other.is_held();
+                if let Some(other) = counting(&lock.dir, owner).iter().find(|found| other(found)) {
+                    return Err(taken(other.file(), target));
+                }
+                claim.0.push(lock);
             }
         }
         Ok(claim)
     }
 }
 
-impl Drop for Claim {
+impl Lock {
+    fn is(&self, other: &Other) -> bool {
+        self.file.metadata().is_ok_and(|meta| Identity::of(&meta) == Identity::of(&other.meta))
+    }
+}
+
+impl Drop for Lock {
     fn drop(&mut self) {
-        for (path, _) in &self.0 {
-            let _ = fs::remove_file(path);
+        if is_still(&self.dir, &self.name, &self.file) {
+            let _ = self.dir.remove_file(&self.name);
         }
     }
+}
+
+/// A lock file that counts; open where this user may open it.
+struct Other {
+    meta: Metadata,
+    file: Option<File>,
+}
+
+impl Other {
+    fn file(&self) -> Option<&File> {
+        self.file.as_ref()
+    }
+
+    fn is_held(&self) -> bool {
+        self.file.as_ref().map_or_else(|| locks::held_meta(&self.meta), is_held)
+    }
+}
+
+fn is_held(file: &File) -> bool {
+    !try_lock(file).unwrap_or(true)
+}
+
+/// The user whom a directory belongs to, or the deepest part of its way that exists.
+fn owner(target: &Path) -> u32 {
+    let mut found = target.ancestors().filter_map(|path| std::fs::symlink_metadata(path).ok());
+    found.find(Metadata::is_dir).map_or(0, |meta| meta.uid())
+}
+
+fn is_lock(name: &OsStr) -> bool {
+    name.as_bytes().starts_with(PREFIX.as_bytes()) && name.as_bytes().ends_with(b"lock")
+}
+
+/// The lock files in a directory that count.
+fn counting(dir: &Dir, owner: u32) -> Vec<Other> {
+    let own = rustix::process::geteuid().as_raw();
+    let names = dir.names().unwrap_or_default().into_iter().filter(|name| is_lock(name));
+    let look = |name: OsString| {
+        let file = dir.read(&name).ok();
+        let meta = file.as_ref().map_or_else(|| dir.look(&name).ok()?, |file| file.metadata().ok())?;
+        let counts = [own, 0, owner].contains(&meta.uid()) && meta.mode() & 0o077 == 0 && meta.nlink() == 1;
+        (counts && meta.is_file()).then_some(Other { meta, file })
+    };
+    names.filter_map(look).collect()
+}
+
+fn is_still(dir: &Dir, name: &OsStr, file: &File) -> bool {
+    file.metadata().is_ok_and(|meta| dir.is(name, Identity::of(&meta)))
 }
 
 /// What stands in a lock file.
@@ -101,35 +176,52 @@ struct Held {
     targets: Vec<PathBuf>,
 }
 
-fn lock_in(dir: &Path) -> PathBuf {
-    dir.join(format!("{PREFIX}lock"))
+/// The names that our lock file may have: the second one where something that does not count has the first.
+fn names() -> [String; 2] {
+    [format!("{PREFIX}lock"), format!("{PREFIX}{}-lock", rustix::process::geteuid().as_raw())]
 }
 
-fn take(run: &Run, targets: &[PathBuf], path: &Path, target: &Path) -> Result<File, NotClaimed> {
-    let fail = |e: io::Error| io_trouble("write", path, &e);
+fn take(run: &Run, targets: &[PathBuf], home: &Path, target: &Path) -> Result<Lock, NotClaimed> {
+    let fail = |e: io::Error| io_trouble("write", &home.join(format!("{PREFIX}lock")), &e);
     let held = Held { run: run.clone(), targets: targets.to_vec() };
     let text = serde_json::to_vec(&held).map_err(|e| fail(e.into()))?;
-    for _ in 0..TRIES {
-        let mut file = open(path, true).map_err(fail)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(taken(&file, target)),
-            Err(e) => return Err(fail(e.into()).into()),
-        }
-        // The one before may have removed it between the two.
-        let same =
-            |meta: &fs::Metadata| file.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (meta.dev(), meta.ino()));
-        if fs::metadata(path).is_ok_and(|meta| same(&meta)) {
+    let dir = Disk::default().dir(home).map_err(fail)?;
+    let mut strange = Vec::new();
+    for name in names() {
+        let path = home.join(&name);
+        for _ in 0..TRIES {
+            let mut file = match dir.trusted_or_new(&name).map_err(fail)? {
+                Trusted::Ours(file) => file,
+                Trusted::Absent => continue,
+                Trusted::Strange(why) => {
+                    strange.push(format!("{} {why}", path.display()));
+                    break;
+                }
+            };
+            // Who can open it can hold it: an earlier version left it readable for all.
+            let open = file.metadata().is_ok_and(|meta| meta.mode() & 0o077 != 0);
+            match try_lock(&file).map_err(fail)? {
+                true => {}
+                false if open => {
+                    strange.push(format!("{} is held, and may be opened by others", path.display()));
+                    break;
+                }
+                false => return Err(taken(Some(&file), target)),
+            }
+            // The one before may have removed it between the two.
+            if !is_still(&dir, OsStr::new(&name), &file) {
+                continue;
+            }
+            if open {
+                let _ = dir.remove_file(&name);
+                continue;
+            }
             file.set_len(0).and_then(|()| file.write_all(&text)).and_then(|()| file.sync_all()).map_err(fail)?;
-            return Ok(file);
+            return Ok(Lock { home: home.into(), dir, name: name.into(), file });
         }
     }
-    Err(Trouble::new(Kind::Failed, format!("{} does not stay", path.display())).hint("Try again.").into())
-}
-
-fn open(path: &Path, make: bool) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    OpenOptions::new().read(true).write(true).create(make).mode(0o644).custom_flags(flags.bits() as i32).open(path)
+    let what = format!("no lock file can be kept in {}", home.display());
+    Err(Trouble::new(Kind::Failed, what).why(strange.join("; ")).hint("Look at what is there, and try again.").into())
 }
 
 fn read(file: &File) -> Option<Held> {
@@ -143,12 +235,13 @@ fn covers(file: &File, target: &Path) -> bool {
     file.try_clone().ok().and_then(|file| read(&file)).is_some_and(|held| held.targets.iter().any(|one| one == target))
 }
 
-fn taken(file: &File, target: &Path) -> NotClaimed {
+fn taken(file: Option<&File>, target: &Path) -> NotClaimed {
     use std::io::Seek;
-    let mut again = file;
-    let _ = again.rewind();
+    if let Some(mut again) = file {
+        let _ = again.rewind();
+    }
     let trouble = Trouble::new(Kind::Refused, format!("somebody else works on {}", target.display()));
-    let by = read(file).map(|held| Box::new(held.run));
+    let by = file.and_then(read).map(|held| Box::new(held.run));
     let trouble = match &by {
         Some(run) => trouble
             .why(format!(
@@ -169,11 +262,16 @@ pub fn home(target: &Path) -> PathBuf {
     if !may(above) && target.is_dir() && may(target) { target.into() } else { above.into() }
 }
 
-/// The journal of a plan on this machine: one that is there, in the directory or above, or the one to be made.
+/// The journal of a plan on this machine: one that is there, in the directory or above, or the one to be made. What only
+/// has its name does not count.
 pub fn journal(target: &Path, plan: &str, within: Option<&Path>) -> PathBuf {
     let name = format!("{PREFIX}{plan}.journal");
-    let known = up(target, within).map(|dir| dir.join(&name)).find(|path| path.is_file());
-    known.unwrap_or_else(|| home(target).join(name))
+    let ours = |dir: &&Path| {
+        let found = Disk::default().dir(dir).and_then(|dir| dir.trusted(&name, false));
+        matches!(found, Ok(Trusted::Ours(_)))
+    };
+    let known = up(target, within).find(ours);
+    known.map_or_else(|| home(target), Path::to_path_buf).join(name)
 }
 
 /// The way up from a path, as far as it is `within`.
@@ -184,6 +282,8 @@ fn up<'a>(path: &'a Path, within: Option<&'a Path>) -> impl Iterator<Item = &'a 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::fs;
+
     use super::*;
 
     fn run(operator: &str) -> Run {
@@ -222,11 +322,67 @@ mod tests {
     #[test]
     fn a_lock_file_that_a_kill_left_is_taken_over() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(lock_in(dir.path()), b"{\"run\":").unwrap();
+        // As a version before this one left it: readable for all.
+        let path = dir.path().join(".requorum-lock");
+        fs::write(&path, b"{\"run\":").unwrap();
         let target = dir.path().join("m1");
         let claim = Claim::take(&run("anna@laptop"), &[target.clone(), dir.path().join("m2")], None).unwrap();
-        assert_eq!(claim.0.len(), 1);
+        assert_eq!((claim.0.len(), fs::metadata(&path).unwrap().mode() & 0o777), (1, 0o600));
         assert!(Claim::take(&run("ben@desk"), &[target], None).unwrap_err().trouble.why.contains("anna@laptop"));
+    }
+
+    /// One that anybody may hold refuses nobody; those of root and of the directory's owner count.
+    #[test]
+    fn only_a_lock_that_nobody_else_could_take_counts() {
+        use std::os::unix::fs::{PermissionsExt, chown};
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        const EVE: u32 = 61_234;
+        for (owner, mode, counts) in [
+            (EVE, 0o600, false),
+            (EVE, 0o666, false),
+            // As a version before this one left it after a SIGKILL: any user may hold it.
+            (0, 0o644, false),
+            (0, 0o600, true),
+            (EVE + 1, 0o600, true),
+        ] {
+            for name in [".requorum-lock", ".requorum-7-lock"] {
+                let dir = tempfile::tempdir().unwrap();
+                let (path, target) = (dir.path().join(name), dir.path().join("m1"));
+                fs::create_dir(&target).unwrap();
+                chown(&target, Some(EVE + 1), None).unwrap();
+                let text = serde_json::to_vec(&Held { run: run("eve@evil"), targets: vec![target.clone()] }).unwrap();
+                fs::write(&path, text).unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+                chown(&path, Some(owner), None).unwrap();
+                let held = File::open(&path).unwrap();
+                assert!(try_lock(&held).unwrap());
+                let claimed = Claim::take(&run("anna@laptop"), std::slice::from_ref(&target), None);
+                match (counts, &claimed) {
+                    (true, Err(refused)) => assert_eq!(refused.trouble.kind, Kind::Refused),
+                    (false, Ok(_)) => {
+                        // And the next one is told of us all the same.
+                        let second = Claim::take(&run("ben@desk"), std::slice::from_ref(&target), None).unwrap_err();
+                        assert_eq!(second.by.as_deref(), Some(&run("anna@laptop")), "{second:?}");
+                    }
+                    _ => panic!("{owner} {mode:o} {name}: {claimed:?}"),
+                }
+                drop(claimed);
+                let mut left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+                left.sort();
+                assert_eq!(left, [name, "m1"], "ours is gone, and what is not ours is left alone");
+            }
+        }
+        // A link and a pipe of that name are nothing to wait for, nor to write through.
+        let dir = tempfile::tempdir().unwrap();
+        let (lock, victim) = (dir.path().join(".requorum-lock"), dir.path().join("victim"));
+        std::os::unix::fs::symlink(&victim, &lock).unwrap();
+        drop(Claim::take(&run("anna@laptop"), &[dir.path().join("m1")], None).unwrap());
+        assert!(!victim.exists());
+        fs::remove_file(&lock).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &lock, rustix::fs::FileType::Fifo, 0o666.into(), 0).unwrap();
+        drop(Claim::take(&run("anna@laptop"), &[dir.path().join("m1")], None).unwrap());
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::{io, os::unix::fs::FileExt};
 
 use super::{
-    disk::DiskFile,
+    durable_fs::DiskFile,
     inspect::Walk,
     prepared::{Checked, Prepared, changed},
     progress::{Phase, Watch},

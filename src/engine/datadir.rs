@@ -12,6 +12,7 @@ use std::{
     time::UNIX_EPOCH,
 };
 
+pub use self::db::last_revision;
 use self::{
     db::Book,
     log::{MemberLog, apply},

@@ -23,6 +23,16 @@ pub fn held(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| listed(meta.dev(), meta.ino()))
 }
 
+/// The same for an open file.
+pub fn held_file(file: &fs::File) -> bool {
+    file.metadata().is_ok_and(|meta| held_meta(&meta))
+}
+
+/// The same for one that was looked at.
+pub fn held_meta(meta: &fs::Metadata) -> bool {
+    listed(meta.dev(), meta.ino())
+}
+
 /// Whether a running etcd has this database: it is locked, or the WAL beside it is.
 pub fn served(db: &Path) -> bool {
     let wal = db.parent().and_then(Path::parent).map(|member| member.join("wal"));

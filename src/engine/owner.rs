@@ -3,13 +3,13 @@
 //! A restore mostly runs as root, while etcd runs as its own user, which then cannot open what root
 //! made. What was made is given away before it is renamed into place.
 
-use std::{
-    fs,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-};
+use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
-use super::{disk::Disk, source::io_trouble, stage::Stage};
+use super::{
+    durable_fs::{Dir, Disk},
+    source::io_trouble,
+    stage::Stage,
+};
 use crate::{
     plan::Options,
     trouble::{Kind, Result, Trouble},
@@ -55,66 +55,50 @@ impl Owner {
     /// # Errors
     /// When the system refuses: only root gives files away.
     pub fn give(&self, disk: &Disk, stage: &Stage) -> Result<()> {
-        let found = fs::metadata(stage.content()).map_err(|e| io_trouble("look at", stage.content(), &e))?;
-        let kept = fs::metadata(stage.target()).ok();
+        let content = stage.content();
+        let found = content.metadata().map_err(|e| io_trouble("look at", content.path(), &e))?;
+        let before = disk.dir(stage.target()).ok();
+        let kept = before.as_ref().and_then(|dir| dir.metadata().ok());
         let root = rustix::process::geteuid().is_root();
         let ids = self.ids.or_else(|| kept.as_ref().filter(|_| root).map(|kept| (kept.uid(), kept.gid())));
-        if let Some((user, group)) = ids.filter(|ids| *ids != (found.uid(), found.gid())) {
-            for path in tree(stage.content())? {
-                disk.own(&path, user, group).map_err(|e| {
-                    Trouble::new(
-                        Kind::Failed,
-                        format!("cannot give {} to user {user}, group {group}", stage.target().display()),
-                    )
-                    .why(e)
-                    .hint("Only root may give files away: run requorum with sudo, or as that user and without --owner.")
-                })?;
-            }
+        // All of it is done by handles, while nobody else reaches it; the owner last, after which it is no longer ours.
+        if let Some(before) = &before {
+            contexts(before, content)?;
         }
         let mode = self.mode.or(kept.map(|kept| kept.mode() & 0o777)).filter(|_| !stage.inside());
         if let Some(mode) = mode {
-            disk.mode(stage.content(), mode).map_err(|e| io_trouble("set the mode of", stage.target(), &e))?;
+            content.mode(mode).map_err(|e| io_trouble("set the mode of", stage.target(), &e))?;
         }
-        contexts(disk, stage)
+        if let Some((user, group)) = ids.filter(|ids| *ids != (found.uid(), found.gid())) {
+            content.give(user, group).map_err(|e| {
+                Trouble::new(
+                    Kind::Failed,
+                    format!("cannot give {} to user {user}, group {group}", stage.target().display()),
+                )
+                .why(e)
+                .hint("Only root may give files away: run requorum with sudo, or as that user and without --owner.")
+            })?;
+        }
+        Ok(())
     }
 }
 
 /// The extended attribute that holds a file's SELinux context.
 const SELINUX: &str = "security.selinux";
 
-fn context(path: &Path) -> Option<Vec<u8>> {
-    let mut buffer = vec![0; 4096];
-    let length = rustix::fs::lgetxattr(path, SELINUX, &mut buffer[..]).ok()?;
-    buffer.truncate(length);
-    Some(buffer)
-}
-
 /// Gives each new file the SELinux context of the one that it takes the place of, or, where there is none, that of the
 /// directory there before: one that is put in place by a rename gets none by itself.
-fn contexts(disk: &Disk, stage: &Stage) -> Result<()> {
-    let Some(of_all) = context(stage.target()) else { return Ok(()) };
-    for path in tree(stage.content())? {
-        let below = path.strip_prefix(stage.content()).unwrap_or(&path);
-        let wanted = context(&stage.target().join(below)).unwrap_or_else(|| of_all.clone());
-        if context(&path).as_ref() != Some(&wanted) {
-            disk.label(&path, SELINUX, &wanted).map_err(|e| io_trouble("set the SELinux context of", &path, &e))?;
+fn contexts(before: &Dir, content: &Dir) -> Result<()> {
+    let Some(of_all) = before.attribute(Path::new(""), SELINUX) else { return Ok(()) };
+    for below in content.tree().map_err(|e| io_trouble("read", content.path(), &e))? {
+        let wanted = before.attribute(&below, SELINUX).unwrap_or_else(|| of_all.clone());
+        if content.attribute(&below, SELINUX).as_ref() != Some(&wanted) {
+            content
+                .set_attribute(&below, SELINUX, &wanted)
+                .map_err(|e| io_trouble("set the SELinux context of", &content.path().join(&below), &e))?;
         }
     }
     Ok(())
-}
-
-fn tree(top: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = vec![top.to_path_buf()];
-    let mut at = 0;
-    while let Some(path) = found.get(at).cloned() {
-        at += 1;
-        if path.is_dir() {
-            for entry in fs::read_dir(&path).map_err(|e| io_trouble("read", &path, &e))? {
-                found.push(entry.map_err(|e| io_trouble("read", &path, &e))?.path());
-            }
-        }
-    }
-    Ok(found)
 }
 
 /// User and group of `USER[:GROUP]`; without a group the user's own.

@@ -6,21 +6,31 @@
 //! the rows that it held, and what is left to look at is small: the list of buckets and the edited
 //! ones. A bump (which edits `key`) and a compaction (which moves every page) are walked over in full.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
+    io::{self, Read},
+    path::Path,
+};
 
 use super::{
     changes::{self, Change},
     copy,
-    disk::DiskFile,
+    durable_fs::{Dir, DiskFile},
+    expected::{LOG_BYTES, log_sha256},
     inspect::{Halt, Walk, check_and_walk},
     prepared::Prepared,
     progress::{Phase, Progress, Watch},
-    restore::{Job, Restored, rewritten, snap_files},
+    restore::{Job, Restored, rewritten},
     source::io_trouble,
 };
 use crate::{
     bolt::{self, Bucket, ReadAt, View},
-    etcd::{membership::Id, revision::Revision, schema},
+    etcd::{
+        membership::{Id, Member},
+        revision::Revision,
+        schema,
+    },
     raft::{snap, wal},
     trouble::{Kind, Result, Trouble},
 };
@@ -30,9 +40,9 @@ pub struct Made<'a> {
     /// The database.
     pub db: &'a DiskFile,
     /// The directory with the `.snap` file.
-    pub snap_dir: &'a Path,
+    pub snap_dir: &'a Dir,
     /// The directory with the WAL segment.
-    pub wal_dir: &'a Path,
+    pub wal_dir: &'a Dir,
     /// The ID that the member must have.
     pub member: Id,
     /// The bump row, if one was written.
@@ -87,7 +97,8 @@ pub fn prove(
         .map_err(|e| wrong(e.to_string()))?
         .map_or(Ok(()), |why| Err(wrong(why)))?;
 
-    let log = wal::read(made.wal_dir).map_err(|e| wrong(format!("its WAL does not read back: {e}")))?;
+    let (_, bytes) = only(made.wal_dir, "wal", LOG_BYTES.max(job.genesis.wal(made.member, job.target).len()))?;
+    let log = wal::parse(&[&bytes]).map_err(|e| wrong(format!("its WAL does not read back: {e}")))?;
     let commit = log.hard_state.commit.unwrap_or_default();
     if (Id(log.node_id), Id(log.cluster_id)) != (made.member, job.genesis.cluster_id)
         || log.entries.len() as u64 != job.genesis.index()
@@ -96,10 +107,8 @@ pub fn prove(
     {
         return Err(wrong("its WAL does not say what was planned".into()));
     }
-    let snaps = snap_files(made.snap_dir)?;
-    let [path] = snaps.as_slice() else { return Err(wrong(format!("it has {} .snap files", snaps.len()))) };
-    let bytes = fs::read(path).map_err(|e| io_trouble("read back", path, &e))?;
-    let snapshot = snap::decode(&bytes).map_err(|e| wrong(format!("its .snap file: {e}")))?;
+    let (_, snap_bytes) = only(made.snap_dir, "snap", SNAP_BYTES)?;
+    let snapshot = snap::decode(&snap_bytes).map_err(|e| wrong(format!("its .snap file: {e}")))?;
     let index = snapshot.metadata.and_then(|m| m.index);
     if index != Some(job.genesis.index()) {
         return Err(wrong("its .snap file stands at another index".into()));
@@ -113,7 +122,40 @@ pub fn prove(
         revision: last.main,
         keys,
         bytes: view.used_bytes(),
+        members: members(&view).map_err(|e| wrong(e.to_string()))?,
+        source_sha256: prepared.digest.file_sha256.clone(),
+        log_sha256: log_sha256(&bytes),
     })
+}
+
+/// No `.snap` file of a restore is longer: it holds the table of members.
+const SNAP_BYTES: usize = 16 << 20;
+
+/// The name and the first `most` bytes of the one file with this ending, read by the directory's handle.
+fn only(dir: &Dir, ending: &str, most: usize) -> Result<(String, Vec<u8>)> {
+    let fail = |e: io::Error| io_trouble("read back", dir.path(), &e);
+    let names = dir.names().map_err(fail)?;
+    let mut fitting = names.iter().filter(|name| Path::new(name).extension() == Some(OsStr::new(ending)));
+    let (Some(name), None) = (fitting.next(), fitting.next()) else {
+        return Err(Trouble::new(
+            Kind::Failed,
+            format!("{} holds not exactly one .{ending} file", dir.path().display()),
+        ));
+    };
+    let mut bytes = Vec::new();
+    dir.read(name).and_then(|file| file.take(most as u64).read_to_end(&mut bytes)).map_err(fail)?;
+    Ok((name.to_string_lossy().into_owned(), bytes))
+}
+
+/// The IDs in the bucket `members`, ascending.
+pub(super) fn members<R: ReadAt>(view: &View<R>) -> std::result::Result<Vec<Id>, bolt::Error> {
+    let Some(bucket) = view.bucket(schema::MEMBERS)? else { return Ok(Vec::new()) };
+    let (mut rows, mut found) = (view.cursor(&bucket), Vec::new());
+    while let Some(row) = rows.next()? {
+        found.extend(Member::from_json(row.value).ok().map(|member| Id(member.id)));
+    }
+    found.sort_unstable();
+    Ok(found)
 }
 
 /// The buckets that were not edited must be the same as before, root page and all; says what is not so.

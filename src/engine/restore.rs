@@ -14,18 +14,18 @@
 //! leaves the next run clears. A source that was read for one member is not read again for the next.
 
 use std::{
-    fs, io,
+    ffi::OsString,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use rustix::fs::statvfs;
 use serde::{Deserialize, Serialize};
 
 use super::{
     changes::{self, Change},
     copy,
-    disk::{Disk, DiskFile},
+    durable_fs::{Dir, Disk, DiskFile},
     genesis::Genesis,
     inspect::Walk,
     leftovers, locks,
@@ -34,7 +34,7 @@ use super::{
     progress::{Phase, Watch},
     prove,
     source::{io_trouble, step},
-    stage::{self, Stage, parent},
+    stage::{self, Stage},
 };
 use crate::{
     bolt::WriteAt,
@@ -100,6 +100,15 @@ pub struct Restored {
     pub keys: u64,
     /// Bytes of the database file.
     pub bytes: u64,
+    /// The IDs of all members in the restored database, ascending.
+    #[serde(default)]
+    pub members: Vec<Id>,
+    /// SHA-256 of the whole snapshot that it was made from, hex, as this machine read it.
+    #[serde(default)]
+    pub source_sha256: String,
+    /// SHA-256 of the beginning of the log, hex, see [`super::expected::log_sha256`].
+    #[serde(default)]
+    pub log_sha256: String,
 }
 
 /// Restores one member.
@@ -168,8 +177,9 @@ pub fn build(job: &Job<'_>, tools: &Tools, beside: bool, watch: &mut Watch<'_>) 
 struct Laid {
     data: Stage,
     wal: Option<Stage>,
-    snap_dir: PathBuf,
-    wal_dir: PathBuf,
+    member: Dir,
+    snap_dir: Dir,
+    wal_dir: Dir,
     db: DiskFile,
     bump: Option<Revision>,
 }
@@ -185,22 +195,21 @@ impl Laid {
         let wal = job.wal_dir.map(|dir| begin(disk, dir)).transpose()?;
         enough_space(&data, copy::live_bytes(checked), rewritten(job, &checked.walk), wal.as_ref())?;
 
-        let member = data.content().join("member");
-        let snap_dir = member.join("snap");
-        let inner_wal = member.join("wal");
-        let wal_dir = wal.as_ref().map_or_else(|| inner_wal.clone(), |stage| stage.content().into());
-        for dir in [Some(&member), Some(&snap_dir), Some(&inner_wal).filter(|_| wal.is_none())].into_iter().flatten() {
-            disk.make_dir(dir).map_err(|e| io_trouble("make", dir, &e))?;
-        }
-        let path = snap_dir.join("db");
-        let db = disk.create(&path, 0o600).map_err(|e| io_trouble("write", &path, &e))?;
+        let make = |dir: &Dir, name: &str| dir.make(name).map_err(|e| io_trouble("make", &dir.path().join(name), &e));
+        let member = make(data.content(), "member")?;
+        let snap_dir = make(&member, "snap")?;
+        let wal_dir = match &wal {
+            Some(stage) => stage.content().clone(),
+            None => make(&member, "wal")?,
+        };
+        let db = snap_dir.create("db", 0o600).map_err(|e| io_trouble("write", &snap_dir.path().join("db"), &e))?;
         // As etcd holds it; where locks do not work there is nobody to keep out.
         let _ = db.flock();
         match rewritten(job, &checked.walk) {
             true => copy::compact(checked, &db, watch)?,
             false => copy::copy(checked, &db, watch)?,
         }
-        Ok(Laid { data, wal, snap_dir, wal_dir, db, bump })
+        Ok(Laid { data, wal, member, snap_dir, wal_dir, db, bump })
     }
 
     /// Edits the database, writes the log and proves all of it.
@@ -213,7 +222,7 @@ impl Laid {
         prepared: &Prepared,
         watch: &mut Watch<'_>,
     ) -> Result<Built> {
-        let Laid { data, wal, snap_dir, wal_dir, db, bump } = self;
+        let Laid { data, wal, member: member_dir, snap_dir, wal_dir, db, bump } = self;
         let disk = &tools.disk;
         step(watch, Phase::Write, 0, 0)?;
         let view = &prepared.checked.view;
@@ -223,23 +232,24 @@ impl Laid {
             Trouble::new(Kind::Failed, format!("cannot write the new members into {}", db.path().display())).why(e)
         })?;
         let (snap_name, snap_bytes) = job.genesis.snap(job.target);
-        let snap = snap_dir.join(snap_name);
-        disk.write_new(&snap, &snap_bytes, 0o666).map_err(|e| io_trouble("write", &snap, &e))?;
-        let segment = wal_dir.join(wal::file_name(0, 0));
-        write_wal(disk, &segment, &job.genesis.wal(member, job.target))
-            .map_err(|e| io_trouble("write", &segment, &e))?;
+        snap_dir
+            .write_new(&snap_name, &snap_bytes, 0o666)
+            .map_err(|e| io_trouble("write", &snap_dir.path().join(&snap_name), &e))?;
+        let segment = wal::file_name(0, 0);
+        write_wal(&wal_dir, &segment, &job.genesis.wal(member, job.target))
+            .map_err(|e| io_trouble("write", &wal_dir.path().join(&segment), &e))?;
         for stage in wal.iter().chain([&data]) {
             owner.give(disk, stage)?;
         }
         db.sync().map_err(|e| io_trouble("write", db.path(), &e))?;
-        for dir in [&wal_dir, &snap_dir, &data.content().join("member")] {
-            disk.sync_dir(dir).map_err(|e| io_trouble("make durable", dir, &e))?;
+        for dir in [&wal_dir, &snap_dir, &member_dir] {
+            dir.sync().map_err(|e| io_trouble("make durable", dir.path(), &e))?;
         }
 
         let made = prove::Made { db: &db, snap_dir: &snap_dir, wal_dir: &wal_dir, member, bump, changes: &list };
         let mut restored = prove::prove(job, &made, prepared, tools.skip_proof, watch)?;
         restored.data_dir = job.data_dir.into();
-        Ok(Built { data, wal, segment, restored, _db: db })
+        Ok(Built { data, wal, wal_dir, segment: segment.into(), restored, _db: db })
     }
 }
 
@@ -250,7 +260,8 @@ pub struct Built {
     pub data: Stage,
     /// The WAL directory, where it is not in the data directory.
     pub wal: Option<Stage>,
-    segment: PathBuf,
+    wal_dir: Dir,
+    segment: OsString,
     /// What was read back.
     pub restored: Restored,
     // Held as etcd holds it, until it is in place.
@@ -263,10 +274,10 @@ impl Built {
     /// # Errors
     /// When something appeared there meanwhile, or the system refuses; then it is removed.
     pub fn place(self, watch: &mut Watch<'_>) -> Result<Restored> {
-        let Built { data, wal, segment, restored, _db } = self;
+        let Built { data, wal, wal_dir, segment, restored, _db } = self;
         step(watch, Phase::Place, 0, 0)?;
         // As etcd holds its log, until it has its name: an etcd started too early waits or says so.
-        let log = fs::OpenOptions::new().write(true).open(&segment).map_err(|e| io_trouble("lock", &segment, &e))?;
+        let log = wal_dir.write(&segment).map_err(|e| io_trouble("lock", &wal_dir.path().join(&segment), &e))?;
         let _ = locks::hold(&log);
         stage::place(data, wal)?;
         Ok(restored)
@@ -314,9 +325,8 @@ fn enough_space(data: &Stage, live: u64, compact: bool, wal: Option<&Stage>) -> 
         Some(wal) => vec![(data, db.saturating_add(SLACK)), (wal, wal::SEGMENT_BYTES + SLACK)],
     };
     for (stage, needed) in needs {
-        let place = parent(stage.content());
-        let stat = statvfs(place).map_err(|e| io_trouble("look at", place, &e.into()))?;
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        let place = stage.content();
+        let free = place.free().map_err(|e| io_trouble("look at", place.path(), &e))?;
         if free < needed {
             return Err(Trouble::new(Kind::Failed, format!("not enough space for {}", stage.target().display()))
                 .fault(Fault::NoSpace)
@@ -328,8 +338,8 @@ fn enough_space(data: &Stage, live: u64, compact: bool, wal: Option<&Stage>) -> 
 }
 
 /// Writes the WAL segment at the size to which etcd preallocates its own.
-fn write_wal(disk: &Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let file = disk.create(path, 0o600)?;
+fn write_wal(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let file = dir.create(name, 0o600)?;
     file.reserve(wal::SEGMENT_BYTES)?;
     file.write_all_at(bytes, 0)?;
     file.sync()
@@ -339,7 +349,7 @@ fn write_wal(disk: &Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub fn snap_files(snap_dir: &Path) -> Result<Vec<PathBuf>> {
     let read = |e: io::Error| io_trouble("read", snap_dir, &e);
     let mut found = Vec::new();
-    for entry in fs::read_dir(snap_dir).map_err(read)? {
+    for entry in std::fs::read_dir(snap_dir).map_err(read)? {
         let path = entry.map_err(read)?.path();
         if path.extension().is_some_and(|x| x == "snap") {
             found.push(path);

@@ -9,16 +9,17 @@
 //! later ([`super::swap`]) is [kept](Stage::keep).
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{AtFlags, CWD, FlockOperation, StatxAttributes, StatxFlags, flock, statx};
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
 use super::{
-    disk::Disk,
-    leftovers::{self, MARKER, PREFIX, Promise},
+    durable_fs::{Dir, Disk, try_lock},
+    leftovers::{self, MARKER, PREFIX, Promise, Shell},
     source::io_trouble,
 };
 use crate::trouble::{Kind, Result, Trouble};
@@ -32,13 +33,17 @@ pub struct Stage {
     disk: Disk,
     target: PathBuf,
     inside: bool,
-    shell: PathBuf,
-    content: PathBuf,
-    parents: Vec<PathBuf>,
+    /// With the directory whose entries the renames change.
+    shell: Shell,
+    content: Dir,
+    parents: Vec<Made>,
     kept: bool,
     // Closed last, so that nobody takes the directory for a leftover before it is gone.
     _lock: File,
 }
+
+/// A directory that was made for the target to lie in.
+type Made = (Dir, OsString);
 
 impl Stage {
     /// Begins a directory that is to become `target`, after clearing what a killed run left there.
@@ -62,24 +67,26 @@ impl Stage {
     fn at(disk: &Disk, target: &Path, inside: bool) -> Result<Stage> {
         let place = if inside { target } else { parent(target) };
         let parents = if inside { Vec::new() } else { make_parents(disk, target)? };
-        match shell(disk, place) {
-            Ok((shell, lock)) => {
-                let content = shell.join("new");
+        let begun = disk.dir(place).and_then(|place| {
+            let (shell, lock) = shell(&place)?;
+            place.sync()?;
+            let content = shell.dir.make("new").inspect_err(|_| shell.remove())?;
+            Ok((shell, lock, content))
+        });
+        match begun {
+            Ok((shell, _lock, content)) => {
                 let (disk, target) = (disk.clone(), target.into());
-                let stage = Stage { disk, target, inside, shell, content, parents, kept: false, _lock: lock };
-                let made = stage.disk.sync_dir(place).and_then(|()| stage.disk.make_dir(&stage.content));
-                made.map_err(|e| io_trouble("write in", place, &e))?;
-                Ok(stage)
+                Ok(Stage { disk, target, inside, shell, content, parents, kept: false, _lock })
             }
             Err(e) => {
-                remove_empty(disk, &parents);
+                remove_empty(&parents);
                 Err(io_trouble("write in", place, &e))
             }
         }
     }
 
     /// The directory to build in: it stands for the target.
-    pub fn content(&self) -> &Path {
+    pub fn content(&self) -> &Dir {
         &self.content
     }
 
@@ -99,28 +106,20 @@ impl Stage {
     /// # Errors
     /// As the system says; then it is removed.
     pub fn keep(mut self, note: &[u8]) -> Result<PathBuf> {
-        let synced = self.disk.sync_dir(&self.content);
-        let kept = synced.and_then(|()| leftovers::note(&self.disk, &self.shell, leftovers::STAGED, note));
-        kept.map_err(|e| io_trouble("write in", &self.shell, &e))?;
+        let kept = self.content.sync().and_then(|()| self.shell.put(leftovers::STAGED, note));
+        kept.map_err(|e| io_trouble("write in", self.shell.path(), &e))?;
         self.kept = true;
-        Ok(self.shell.clone())
+        Ok(self.shell.path().into())
     }
 
-    /// From where to where the renames go.
-    fn moves(&self) -> io::Result<Vec<(PathBuf, PathBuf)>> {
+    /// What is renamed, and to which name in its place.
+    fn moves(&self) -> io::Result<Vec<(Dir, OsString, OsString)>> {
         if !self.inside {
-            return Ok(vec![(self.content.clone(), self.target.clone())]);
+            let name = self.target.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+            return Ok(vec![(self.shell.dir.clone(), "new".into(), name.into())]);
         }
-        let entries = fs::read_dir(&self.content)?.map(|entry| {
-            let entry = entry?;
-            Ok((entry.path(), self.target.join(entry.file_name())))
-        });
-        entries.collect()
-    }
-
-    /// The directory whose entries the renames change.
-    fn place(&self) -> &Path {
-        if self.inside { &self.target } else { parent(&self.target) }
+        let names = self.content.names()?.into_iter();
+        Ok(names.map(|name| (self.content.clone(), name.clone(), name)).collect())
     }
 
     /// Whether what was built has its name.
@@ -129,16 +128,32 @@ impl Stage {
     }
 
     fn rename(&self) -> Result<()> {
-        for (from, to) in self.moves().map_err(|e| io_trouble("read", &self.content, &e))? {
-            self.disk.rename_new(&from, &to).map_err(|e| match e.kind() {
+        let place = &self.shell.place;
+        for (from, name, new) in self.moves().map_err(|e| io_trouble("read", self.content.path(), &e))? {
+            let to = place.path().join(&new);
+            let identity = from.identity_of(&name).map_err(|e| io_trouble("look at", &to, &e))?;
+            from.rename(&name, place, &new).map_err(|e| match e.kind() {
                 io::ErrorKind::AlreadyExists => Trouble::new(Kind::Input, format!("{} is taken", to.display()))
                     .why("something appeared there while the restore was running")
                     .hint("It was left as it is. Name another directory."),
                 _ => io_trouble("rename into place", &to, &e),
             })?;
+            if !identity.is_some_and(|identity| place.is(&new, identity)) {
+                return Err(exchanged(&to));
+            }
         }
-        self.disk.sync_dir(self.place()).map_err(|e| io_trouble("make durable", self.place(), &e))
+        place.sync().map_err(|e| io_trouble("make durable", place.path(), &e))?;
+        // The place is held by its handle. Does its path still lead there?
+        let led = self.disk.dir(place.path()).and_then(|again| Ok(again.identity()? == place.identity()?));
+        if led.unwrap_or(false) { Ok(()) } else { Err(exchanged(place.path())) }
     }
+}
+
+/// Somebody who may write around the target did so.
+pub fn exchanged(path: &Path) -> Trouble {
+    Trouble::new(Kind::Failed, format!("{} is not what was put there", path.display()))
+        .why("a user who may write in the directory around it exchanged it at that moment")
+        .hint("Look at who may write there and what that user is doing, then try again.")
 }
 
 impl Drop for Stage {
@@ -147,8 +162,8 @@ impl Drop for Stage {
         if self.kept {
             return;
         }
-        leftovers::remove(&self.disk, &self.shell);
-        remove_empty(&self.disk, &self.parents);
+        self.shell.remove();
+        remove_empty(&self.parents);
     }
 }
 
@@ -161,17 +176,18 @@ impl Drop for Stage {
 /// all is in place, and the error says so.
 pub fn place(mut data: Stage, mut wal: Option<Stage>) -> Result<()> {
     for stage in wal.iter().chain([&data]) {
-        stage.disk.sync_dir(&stage.content).map_err(|e| io_trouble("make durable", &stage.content, &e))?;
+        stage.content.sync().map_err(|e| io_trouble("make durable", stage.content.path(), &e))?;
     }
     if let Some(wal) = &wal {
         let promised = wal.moves().and_then(|moves| {
-            Promise::of(&moves)?.write(&data.disk, &data.shell)?;
-            leftovers::refer(&data.disk, &wal.shell, &data.shell)
+            let to = |(dir, name, new): (Dir, OsString, OsString)| (dir, name, wal.shell.place.path().join(new));
+            Promise::of(&moves.into_iter().map(to).collect::<Vec<_>>())?.write(&data.shell)?;
+            wal.shell.refer(&data.shell)
         });
-        promised.map_err(|e| io_trouble("write in", &data.shell, &e))?;
+        promised.map_err(|e| io_trouble("write in", data.shell.path(), &e))?;
     }
     let placed = wal.as_ref().map_or(Ok(()), Stage::rename).and_then(|()| data.rename());
-    if placed.is_err() && data.content.join("member").exists() {
+    if placed.is_err() && data.shell.waits() {
         leftovers::take_back(&data.disk, &data.shell);
     } else {
         data.parents.clear();
@@ -201,57 +217,66 @@ fn in_place(target: &Path, trouble: Trouble) -> Trouble {
 ///
 /// # Errors
 /// As the system says.
-pub fn shell(disk: &Disk, place: &Path) -> io::Result<(PathBuf, File)> {
+pub fn shell(place: &Dir) -> io::Result<(Shell, File)> {
     let mut tries = 0;
     loop {
         tries += 1;
         let mut random = [0u8; 4];
         rustix::rand::getrandom(&mut random[..], rustix::rand::GetRandomFlags::empty())?;
-        let shell = place.join(format!("{PREFIX}{}", super::source::hex(&random)));
-        match disk.make_dir(&shell) {
+        let name = OsString::from(format!("{PREFIX}{}", super::source::hex(&random)));
+        let dir = match place.make(&name) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists && tries < TRIES => continue,
+            Err(e) if e.kind() == io::ErrorKind::NotFound && tries < TRIES => continue,
             other => other?,
-        }
-        let marked = disk.write_new(&shell.join(MARKER), b"", 0o600).and_then(|_| disk.sync_dir(&shell));
+        };
+        let shell = Shell { place: place.clone(), name, dir };
+        let marked = shell.dir.write_new(MARKER, b"", 0o600).and_then(|_| shell.dir.sync());
         match marked {
             Err(e) if e.kind() == io::ErrorKind::NotFound && tries < TRIES => continue,
             Err(e) => {
-                let _ = disk.remove_tree(&shell);
+                shell.remove();
                 return Err(e);
             }
             Ok(()) => {}
         }
-        let marker = File::open(shell.join(MARKER))?;
+        let marker = shell.dir.read(MARKER)?;
         // The lock only tells other runs that this one lives; where locks don't work, nothing is cleared.
-        let locked = flock(&marker, FlockOperation::NonBlockingLockExclusive);
-        let swept = locked == Err(rustix::io::Errno::WOULDBLOCK) || !shell.join(MARKER).exists();
+        let locked = try_lock(&marker);
+        let swept = matches!(locked, Ok(false)) || matches!(shell.dir.look(MARKER), Ok(None));
         if !swept || tries == TRIES {
             return Ok((shell, marker));
         }
     }
 }
 
-fn make_parents(disk: &Disk, target: &Path) -> Result<Vec<PathBuf>> {
+fn make_parents(disk: &Disk, target: &Path) -> Result<Vec<Made>> {
     let missing: Vec<&Path> =
         target.ancestors().skip(1).take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
-    let mut made = Vec::new();
+    let mut made: Vec<Made> = Vec::new();
+    let Some(first) = missing.last() else { return Ok(made) };
+    let mut at = disk.dir(parent(first)).map_err(|e| io_trouble("make", first, &e))?;
     for dir in missing.into_iter().rev() {
-        let done = disk.make_dir(dir).and_then(|()| {
-            made.push(dir.to_path_buf());
-            disk.sync_dir(parent(dir))
+        let done = dir.file_name().ok_or_else(|| io::ErrorKind::InvalidInput.into()).and_then(|name| {
+            let new = at.make(name)?;
+            made.push((at.clone(), name.into()));
+            at.sync()?;
+            Ok(new)
         });
-        if let Err(e) = done {
-            remove_empty(disk, &made);
-            return Err(io_trouble("make", dir, &e));
+        match done {
+            Ok(new) => at = new,
+            Err(e) => {
+                remove_empty(&made);
+                return Err(io_trouble("make", dir, &e));
+            }
         }
     }
     Ok(made)
 }
 
 /// Removes the directories that are empty, the deepest first.
-fn remove_empty(disk: &Disk, dirs: &[PathBuf]) {
-    for dir in dirs.iter().rev() {
-        let _ = disk.remove_dir(dir);
+fn remove_empty(dirs: &[Made]) {
+    for (above, name) in dirs.iter().rev() {
+        let _ = above.remove_dir(name);
     }
 }
 
@@ -271,20 +296,16 @@ pub fn free(target: &Path) -> Result<bool> {
         Err(e) => return Err(io_trouble("look at", target, &e)),
         Ok(_) => {}
     }
-    let entries = match fs::read_dir(target) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotADirectory => return Err(taken("it is a file".into())),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return Err(taken("it is a symbolic link that leads nowhere".into()));
-        }
-        Err(e) => return Err(io_trouble("read", target, &e)),
+    let strange = |e: &io::Error| match e.kind() {
+        io::ErrorKind::NotADirectory => taken("it is a file".into()),
+        io::ErrorKind::NotFound => taken("it is a symbolic link that leads nowhere".into()),
+        _ => io_trouble("read", target, e),
     };
+    let dir = Disk::default().dir(target).map_err(|e| strange(&e))?;
     let mut names = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|e| io_trouble("read", target, &e))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name != "lost+found" && !leftovers::is_ours(&entry.path()) {
-            names.push(name);
+    for name in dir.names().map_err(|e| io_trouble("read", target, &e))? {
+        if name != "lost+found" && !leftovers::is_ours(&dir, &name) {
+            names.push(name.to_string_lossy().into_owned());
         }
     }
     names.sort();
@@ -332,12 +353,16 @@ pub fn sync_dir(path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
+    use std::{
+        os::unix::fs::DirBuilderExt,
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering},
+        },
     };
 
     use rustix::io::Errno;
+
 
     use super::*;
     use crate::engine::disk::{Act, Gate};
@@ -358,7 +383,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("a/b/etcd");
         let stage = begin(&target);
-        fs::write(stage.content().join("member"), b"x").unwrap();
+        fs::write(stage.content().path().join("member"), b"x").unwrap();
         assert!(target.parent().unwrap().exists());
         drop(stage);
         assert!(names(dir.path()).is_empty());
@@ -369,7 +394,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("a/etcd");
         let stage = begin(&target);
-        fs::create_dir(stage.content().join("member")).unwrap();
+        fs::create_dir(stage.content().path().join("member")).unwrap();
         place(stage, None).unwrap();
         assert_eq!(names(&target), ["member"]);
         assert_eq!(names(target.parent().unwrap()), ["etcd"]);
@@ -381,7 +406,7 @@ mod tests {
         fs::create_dir(dir.path().join("lost+found")).unwrap();
         assert!(free(dir.path()).unwrap());
         let stage = begin(dir.path());
-        fs::create_dir(stage.content().join("member")).unwrap();
+        fs::create_dir(stage.content().path().join("member")).unwrap();
         assert!(free(dir.path()).unwrap(), "our own staging does not count");
         place(stage, None).unwrap();
         assert_eq!(names(dir.path()), ["lost+found", "member"]);
@@ -445,8 +470,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("etcd");
         let (data, wal) = (begin(&target), begin(&dir.path().join("new/wal")));
-        fs::create_dir(data.content().join("member")).unwrap();
-        fs::write(wal.content().join("0.wal"), b"x").unwrap();
+        fs::create_dir(data.content().path().join("member")).unwrap();
+        fs::write(wal.content().path().join("0.wal"), b"x").unwrap();
         fs::create_dir(&target).unwrap();
         assert!(place(data, Some(wal)).unwrap_err().to_string().contains("appeared"));
         assert_eq!(names(dir.path()), ["etcd"]);
@@ -456,15 +481,16 @@ mod tests {
     fn leftovers_of_a_killed_run_are_cleared_and_strangers_are_not() {
         let dir = tempfile::tempdir().unwrap();
         let leftover = dir.path().join(".requorum-dead");
-        fs::create_dir(&leftover).unwrap();
+        let private = |path: &Path| fs::DirBuilder::new().mode(0o700).create(path).unwrap();
+        private(&leftover);
         fs::write(leftover.join(MARKER), b"").unwrap();
-        fs::create_dir(dir.path().join(".requorum-justmade")).unwrap();
+        private(&dir.path().join(".requorum-justmade"));
         let stranger = dir.path().join(".requorum-notes");
         fs::create_dir(&stranger).unwrap();
         fs::write(stranger.join("mine"), b"").unwrap();
         let live = begin(&dir.path().join("one"));
         let second = begin(&dir.path().join("two"));
-        assert!(!leftover.exists() && stranger.exists() && live.content().exists());
+        assert!(!leftover.exists() && stranger.exists() && live.content().path().exists());
         drop((second, live));
         assert_eq!(names(dir.path()), [".requorum-notes"]);
     }

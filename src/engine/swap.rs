@@ -14,25 +14,23 @@
 
 mod moves;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use self::moves::{Identity, Moves, Outcome, Rename, entries};
+use self::moves::{Ground, Moves, Outcome, Rename, entries, within};
 use super::{
     datadir,
-    disk::Disk,
-    leftovers::{self, MOVES, STAGED},
+    durable_fs::{self, Disk, Identity},
+    expected::Expected,
+    leftovers::{self, MOVES, STAGED, Shell},
     progress::Watch,
     restore::{self, Job, Restored, Tools},
     source::io_trouble,
-    stage::{self, parent},
+    stage::{self, exchanged, parent},
 };
 use crate::{
-    plan::facts::disk::{DirState, Held},
+    plan::facts::disk::Held,
     trouble::{Kind, Remedy, Result, Trouble},
 };
 
@@ -49,6 +47,8 @@ pub struct Whose<'a> {
     pub data_dir: &'a Path,
     /// `--wal-dir`, where it is not inside the data directory.
     pub wal_dir: Option<&'a Path>,
+    /// What it has to be: what is found of it counts only where it is that.
+    pub expected: &'a Expected,
 }
 
 /// From where to where things went.
@@ -104,8 +104,28 @@ impl Swapped {
 
     /// Whether its directories are still the ones that were put there.
     pub fn still(&self) -> bool {
-        self.places.iter().all(|place| Identity::of(&place.target).ok() == Some(place.identity))
+        self.places.iter().all(|place| identity(&place.target) == Some(place.identity))
     }
+
+    /// Whether its places are these directories and lie beside or in them.
+    fn is_of(&self, targets: &[PathBuf]) -> std::result::Result<(), String> {
+        for (at, place) in self.places.iter().enumerate() {
+            if targets.get(at) != Some(&place.target) {
+                return Err(format!("{} is no directory of {}", place.target.display(), self.name));
+            }
+            let own = std::slice::from_ref(&place.target);
+            if let Some(aside) = place.aside.as_ref().filter(|aside| **aside == place.target || !within(own, aside)) {
+                return Err(format!("what was there before cannot lie at {}", aside.display()));
+            }
+        }
+        if self.places.len() == targets.len() { Ok(()) } else { Err("it has other directories".into()) }
+    }
+}
+
+/// What the entry at `path` is; none where there is nothing.
+fn identity(path: &Path) -> Option<Identity> {
+    let (above, name) = Disk::default().above(path).ok()?;
+    above.identity_of(name).ok()?
 }
 
 /// One directory that was exchanged.
@@ -126,23 +146,29 @@ pub struct Place {
 /// # Errors
 /// As [`restore::build`]; nothing of it is left then.
 pub fn stage(job: &Job<'_>, whose: &Whose<'_>, tools: &Tools, watch: &mut Watch<'_>) -> Result<Restored> {
-    let (data_dir, wal_dir) = (real(job.data_dir), job.wal_dir.map(real));
-    match find(whose) {
+    let disk = &tools.disk;
+    let (data_dir, wal_dir) = (real(job.data_dir)?, job.wal_dir.map(real).transpose()?);
+    match find(disk, whose)? {
         Some(Found::Waits(_, Note { restored: Some(restored), .. })) => return Ok(restored),
         Some(Found::Moves(_, _)) => return Err(half(whose)),
         _ => {}
     }
     for target in [Some(&data_dir), wal_dir.as_ref()].into_iter().flatten() {
-        if let Some(other) = shells(target).iter().find_map(|shell| Moves::read(shell)).filter(|m| m.touches(target)) {
+        if let Some(other) = shells(disk, target).iter().find_map(Moves::read).filter(|m| m.touches(target)) {
             return Err(cut_off(target, &other));
         }
-        for (shell, _) in notes(target).into_iter().filter(|(_, note)| note.target == *target) {
-            leftovers::remove(&tools.disk, &shell);
+        for (shell, _) in notes(disk, target).into_iter().filter(|(_, note)| note.target == *target) {
+            shell.remove();
         }
     }
     let job = Job { data_dir: &data_dir, wal_dir: wal_dir.as_deref(), ..job.clone() };
     let built = restore::build(&job, tools, true, watch)?;
     let restored = Restored { data_dir: whose.data_dir.into(), ..built.restored };
+    if let Some(why) = whose.expected.differs(&restored) {
+        return Err(Trouble::new(Kind::Failed, format!("{} is not as planned", whose.name))
+            .why(why)
+            .hint("What was built is removed. Was the plan changed by hand? Make a new one from the same snapshot."));
+    }
     let note = |target: &Path, restored: Option<Restored>| {
         let note = Note {
             plan: whose.plan.into(),
@@ -162,24 +188,31 @@ pub fn stage(job: &Job<'_>, whose: &Whose<'_>, tools: &Tools, watch: &mut Watch<
 }
 
 /// How far a member is, as far as its own directories tell: [`Standing::InPlace`] is for the journal to know.
-pub fn standing(whose: &Whose<'_>) -> Standing {
-    match find(whose) {
+///
+/// # Errors
+/// When what was left there is ours and cannot be this member's.
+pub fn standing(disk: &Disk, whose: &Whose<'_>) -> Result<Standing> {
+    Ok(match find(disk, whose)? {
         Some(Found::Waits(_, Note { restored: Some(restored), .. })) => Standing::Staged(restored),
         Some(Found::Moves(_, Moves { outcome: Outcome::Swapped(swapped), .. })) => Standing::Moving(swapped.restored),
         Some(Found::Moves(_, _)) => Standing::Undoing,
         _ => Standing::Nothing,
-    }
+    })
 }
 
 /// Removes what was staged for this member of this plan.
-pub fn discard(disk: &Disk, whose: &Whose<'_>) {
-    for target in targets(whose) {
-        for (shell, note) in notes(&target) {
-            if (note.plan.as_str(), note.name.as_str()) == (whose.plan, whose.name) && !shell.join(MOVES).exists() {
-                leftovers::remove(disk, &shell);
+///
+/// # Errors
+/// When it cannot be told where its directories lie.
+pub fn discard(disk: &Disk, whose: &Whose<'_>) -> Result<()> {
+    for target in targets(whose)? {
+        for (shell, note) in notes(disk, &target) {
+            if (note.plan.as_str(), note.name.as_str()) == (whose.plan, whose.name) && shell.note(MOVES).is_none() {
+                shell.remove();
             }
         }
     }
+    Ok(())
 }
 
 /// Puts a staged member in place and what is there aside, under a name with `stamp`; goes on where an earlier run was
@@ -190,11 +223,12 @@ pub fn discard(disk: &Disk, whose: &Whose<'_>) {
 /// When nothing is staged, somebody runs on what is there, or the system refuses; then the old is in place again. What
 /// `record` says; then the next run records it.
 pub fn swap(disk: &Disk, whose: &Whose<'_>, stamp: &str, record: Record<'_, Swapped>) -> Result<Swapped> {
-    let (shell, moves) = match find(whose) {
+    let ground = Ground::new(disk);
+    let (shell, moves) = match find(disk, whose)? {
         Some(Found::Moves(shell, moves)) => (shell, moves),
         Some(Found::Waits(shell, Note { restored: Some(restored), .. })) => {
-            let moves = plan_swap(whose, &shell, restored, stamp)?;
-            moves.write(disk, &shell)?;
+            let moves = plan_swap(&ground, whose, &shell, restored, stamp)?;
+            moves.write(&shell)?;
             (shell, moves)
         }
         _ => {
@@ -204,14 +238,14 @@ pub fn swap(disk: &Disk, whose: &Whose<'_>, stamp: &str, record: Record<'_, Swap
         }
     };
     let Outcome::Swapped(swapped) = &moves.outcome else { return Err(half(whose)) };
-    free_of_etcd(&moves, whose)?;
-    moves.carry(disk, &shell)?;
-    if let Err(trouble) = as_planned(whose, &swapped.restored) {
-        moves.take_back(disk, &shell)?;
+    free_of_etcd(&ground, &moves, whose)?;
+    moves.carry(&ground, &shell)?;
+    if let Err(trouble) = as_planned(disk, whose, swapped) {
+        moves.take_back(&ground, &shell)?;
         return Err(trouble);
     }
     record(swapped)?;
-    moves.clear(disk, &shell);
+    moves.clear(&ground, &shell);
     Ok(swapped.clone())
 }
 
@@ -222,35 +256,37 @@ pub fn swap(disk: &Disk, whose: &Whose<'_>, stamp: &str, record: Record<'_, Swap
 /// When what is in place is no longer that member's, what was there before is gone, somebody runs on it, or the system
 /// refuses; then all is as it was. What `record` says.
 pub fn undo(disk: &Disk, whose: &Whose<'_>, swapped: &Swapped, stamp: &str, record: Record<'_, Went>) -> Result<Went> {
-    let (shell, moves) = match find(whose) {
+    let ground = Ground::new(disk);
+    let (shell, moves) = match find(disk, whose)? {
         Some(Found::Moves(shell, moves)) if matches!(moves.outcome, Outcome::Undone) => (shell, moves),
         Some(Found::Moves(_, _)) => return Err(half(whose)),
         _ => {
-            let moves = plan_undo(whose, swapped, stamp)?;
+            let moves = plan_undo(&ground, whose, swapped, stamp)?;
             let Some(first) = swapped.places.first() else { return Ok(Vec::new()) };
             let place = if first.inside { &first.target } else { parent(&first.target) };
-            let made = stage::shell(disk, place).map_err(|e| io_trouble("write in", place, &e))?;
-            moves.write(disk, &made.0)?;
-            (made.0, moves)
+            let made = ground.dir(place).and_then(|place| stage::shell(&place));
+            let (shell, _lock) = made.map_err(|e| io_trouble("write in", place, &e))?;
+            moves.write(&shell)?;
+            (shell, moves)
         }
     };
-    free_of_etcd(&moves, whose)?;
-    moves.carry(disk, &shell)?;
+    free_of_etcd(&ground, &moves, whose)?;
+    moves.carry(&ground, &shell)?;
     let went: Vec<_> = moves.renames.iter().map(|rename| (rename.from.clone(), rename.to.clone())).collect();
     record(&went)?;
-    moves.clear(disk, &shell);
+    moves.clear(&ground, &shell);
     Ok(went)
 }
 
 /// The list of renames that puts what waits in `shell` in place.
-fn plan_swap(whose: &Whose<'_>, shell: &Path, restored: Restored, stamp: &str) -> Result<Moves> {
+fn plan_swap(ground: &Ground<'_>, whose: &Whose<'_>, shell: &Shell, restored: Restored, stamp: &str) -> Result<Moves> {
     let mut moves = Moves::new(whose, Outcome::Undone);
     let (mut places, mut ins) = (Vec::new(), Vec::new());
-    for (at, target) in targets(whose).into_iter().enumerate() {
+    for (at, target) in targets(whose)?.into_iter().enumerate() {
         let shell = match at {
-            0 => shell.to_path_buf(),
+            0 => shell.clone(),
             _ => {
-                let waits = notes(&target).into_iter().find(|(_, note)| {
+                let waits = notes(ground.disk(), &target).into_iter().find(|(_, note)| {
                     (note.plan.as_str(), note.name.as_str(), &note.target) == (whose.plan, whose.name, &target)
                 });
                 waits.map(|(shell, _)| shell).ok_or_else(|| {
@@ -261,16 +297,21 @@ fn plan_swap(whose: &Whose<'_>, shell: &Path, restored: Restored, stamp: &str) -
             }
         };
         let inside = stage::inside(&target)?;
-        let content = shell.join("new");
+        let content = shell.path().join("new");
         let aside = match inside {
-            true => moves.aside_entries(&target, "requorum-old", stamp)?,
-            false if target.exists() => Some(moves.aside_whole(&target, "old", stamp)?),
+            true => moves.aside_entries(ground, &target, false, stamp)?,
+            false if target.exists() => Some(moves.aside_whole(ground, &target, "old", stamp)?),
             false => None,
         };
-        let identity = if inside { Identity::of(&target) } else { Identity::of(&content) };
+        let identity =
+            if inside { ground.dir(&target).and_then(|dir| dir.identity()) } else { ground.identity(&content) };
         let identity = identity.map_err(|e| io_trouble("look at", &content, &e))?;
         let mut new = match inside {
-            true => entries(&content)?.iter().map(|from| Rename::new(from, &target)).collect::<Result<Vec<_>>>()?,
+            true => {
+                let dir = ground.dir(&content).map_err(|e| io_trouble("read", &content, &e))?;
+                let names = entries(&dir)?.into_iter();
+                names.map(|name| Rename::new(ground, &content.join(name), &target)).collect::<Result<Vec<_>>>()?
+            }
             false => vec![Rename { from: content, to: target.clone(), identity }],
         };
         // The data directory last.
@@ -278,7 +319,7 @@ fn plan_swap(whose: &Whose<'_>, shell: &Path, restored: Restored, stamp: &str) -
         ins = new;
         places.push(Place { target, inside, aside, identity });
         // The first to be cleared is the log's: what waits is found by the data directory's.
-        moves.shells.insert(0, shell);
+        moves.shells.insert(0, shell.path().into());
     }
     moves.renames.extend(ins);
     moves.outcome = Outcome::Swapped(Swapped { name: whose.name.into(), restored, places });
@@ -286,34 +327,41 @@ fn plan_swap(whose: &Whose<'_>, shell: &Path, restored: Restored, stamp: &str) -
 }
 
 /// The list of renames that takes a member out of its place again.
-fn plan_undo(whose: &Whose<'_>, swapped: &Swapped, stamp: &str) -> Result<Moves> {
+fn plan_undo(ground: &Ground<'_>, whose: &Whose<'_>, swapped: &Swapped, stamp: &str) -> Result<Moves> {
     let mut moves = Moves::new(whose, Outcome::Undone);
     let mut back = Vec::new();
+    let changed = |target: &Path, why: &str| {
+        Trouble::new(Kind::Refused, format!("{} is not taken out of {}", whose.name, target.display()))
+            .why(why)
+            .hint("Nothing was changed. Look at it, and move what is there by hand.")
+    };
+    // A journal that was written by somebody else may name any directory of this machine.
+    swapped
+        .is_of(&targets(whose)?)
+        .map_err(|why| changed(whose.data_dir, &format!("the journal here is wrong: {why}")))?;
     for place in &swapped.places {
-        let changed = |why: &str| {
-            Trouble::new(Kind::Refused, format!("{} is not taken out of {}", swapped.name, place.target.display()))
-                .why(why)
-                .hint("Nothing was changed. Look at it, and move what is there by hand.")
-        };
-        if Identity::of(&place.target).ok() != Some(place.identity) {
-            return Err(changed("what is there now is not what requorum put there"));
+        if identity(&place.target) != Some(place.identity) {
+            return Err(changed(&place.target, "what is there now is not what requorum put there"));
         }
-        if place.aside.as_ref().is_some_and(|aside| !aside.is_dir()) {
-            return Err(changed("what was there before is gone from where it was moved"));
+        let there = |aside: &PathBuf| ground.dir(aside).is_ok();
+        if place.aside.as_ref().is_some_and(|aside| !there(aside)) {
+            return Err(changed(&place.target, "what was there before is gone from where it was moved"));
         }
         match (place.inside, &place.aside) {
             (true, aside) => {
-                moves.aside_entries(&place.target, "requorum-undone", stamp)?;
-                let old = aside.as_deref().map(entries).transpose()?.unwrap_or_default();
-                for from in old {
-                    back.push(Rename::new(&from, &place.target)?);
+                moves.aside_entries(ground, &place.target, true, stamp)?;
+                if let Some(aside) = aside {
+                    let dir = ground.dir(aside).map_err(|e| io_trouble("read", aside, &e))?;
+                    for name in entries(&dir)? {
+                        back.push(Rename::new(ground, &aside.join(name), &place.target)?);
+                    }
                 }
                 moves.empty.extend(aside.clone());
             }
             (false, aside) => {
-                moves.aside_whole(&place.target, "undone", stamp)?;
+                moves.aside_whole(ground, &place.target, "undone", stamp)?;
                 if let Some(from) = aside {
-                    let identity = Identity::of(from).map_err(|e| io_trouble("look at", from, &e))?;
+                    let identity = ground.identity(from).map_err(|e| io_trouble("look at", from, &e))?;
                     back.push(Rename { from: from.clone(), to: place.target.clone(), identity });
                 }
             }
@@ -326,11 +374,11 @@ fn plan_undo(whose: &Whose<'_>, swapped: &Swapped, stamp: &str) -> Result<Moves>
 }
 
 /// Refuses where an etcd holds what is to be moved.
-fn free_of_etcd(moves: &Moves, whose: &Whose<'_>) -> Result<()> {
-    if moves.begun() {
+fn free_of_etcd(ground: &Ground<'_>, moves: &Moves, whose: &Whose<'_>) -> Result<()> {
+    if moves.begun(ground) {
         return Ok(());
     }
-    match datadir::held(&real(whose.data_dir), whose.wal_dir.map(real).as_deref()) {
+    match datadir::held(&real(whose.data_dir)?, whose.wal_dir.map(real).transpose()?.as_deref()) {
         Held::By { pid, program } => {
             let who = match pid {
                 Some(pid) => format!("{program}, process {pid}, holds it"),
@@ -344,21 +392,24 @@ fn free_of_etcd(moves: &Moves, whose: &Whose<'_>) -> Result<()> {
     }
 }
 
-/// Looks at what was put in place.
-fn as_planned(whose: &Whose<'_>, restored: &Restored) -> Result<()> {
-    let wrong = |why: String| {
+/// Looks at what was put in place: that the paths lead to it, and, by its handles, that it is what the plan says.
+fn as_planned(disk: &Disk, whose: &Whose<'_>, swapped: &Swapped) -> Result<()> {
+    let named = [Some(whose.data_dir), whose.wal_dir].into_iter().flatten();
+    let mut dirs = Vec::new();
+    for (path, place) in named.zip(&swapped.places) {
+        let dir = disk.dir(path).map_err(|e| io_trouble("look at", path, &e))?;
+        if dir.identity().ok() != Some(place.identity) {
+            return Err(exchanged(path));
+        }
+        dirs.push(dir);
+    }
+    let (data, log) = (dirs.first(), dirs.get(1));
+    let read_back = data.map_or_else(|| Err("nothing is there".into()), |data| whose.expected.read_back(data, log));
+    read_back.map_err(|why| {
         Trouble::new(Kind::Failed, format!("{} is not right in its place", whose.name))
             .why(why)
             .hint("What was there before is in its place again. Look whether the disk is failing, then try again.")
-    };
-    match datadir::look(whose.data_dir, whose.wal_dir).state {
-        DirState::Whole(says) if (says.member_id, says.cluster_id) == (restored.member_id, restored.cluster_id) => {
-            Ok(())
-        }
-        DirState::Whole(says) => Err(wrong(format!("it is member {} of cluster {}", says.member_id, says.cluster_id))),
-        DirState::Broken { why, .. } | DirState::NotADataDir(why) | DirState::Unreadable(why) => Err(wrong(why)),
-        DirState::Empty | DirState::Absent => Err(wrong("nothing is there".into())),
-    }
+    })
 }
 
 /// Another plan's exchange that was killed here: its list alone tells what went where.
@@ -376,48 +427,60 @@ fn half(whose: &Whose<'_>) -> Trouble {
 }
 
 /// Where a directory really is: a link to it stays, and what it leads to is exchanged.
-pub fn real(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.into())
+///
+/// # Errors
+/// When a link of another user's leads to what is not that user's.
+pub fn real(path: &Path) -> Result<PathBuf> {
+    durable_fs::real(path).map_err(|e| io_trouble("look at", path, &e))
 }
 
 /// The directories of a member, the data directory first.
-fn targets(whose: &Whose<'_>) -> Vec<PathBuf> {
+fn targets(whose: &Whose<'_>) -> Result<Vec<PathBuf>> {
     [Some(whose.data_dir), whose.wal_dir].into_iter().flatten().map(real).collect()
 }
 
 /// The staging directories that may be this target's.
-fn shells(target: &Path) -> Vec<PathBuf> {
-    let dirs = [parent(target), target].into_iter().filter_map(|dir| fs::read_dir(dir).ok());
-    let paths = dirs.flat_map(|dir| dir.flatten().map(|entry| entry.path()));
-    paths.filter(|path| leftovers::is_ours(path)).collect()
+fn shells(disk: &Disk, target: &Path) -> Vec<Shell> {
+    [parent(target), target].into_iter().filter_map(|dir| disk.dir(dir).ok()).flat_map(|dir| Shell::all(&dir)).collect()
 }
 
 /// Those with something that waits in them.
-fn notes(target: &Path) -> Vec<(PathBuf, Note)> {
-    let note = |shell: &PathBuf| serde_json::from_slice(&fs::read(shell.join(STAGED)).ok()?).ok();
-    shells(target).into_iter().filter_map(|shell| Some((shell.clone(), note(&shell)?))).collect()
+fn notes(disk: &Disk, target: &Path) -> Vec<(Shell, Note)> {
+    let note = |shell: &Shell| serde_json::from_slice(&shell.note(STAGED)?).ok();
+    shells(disk, target).into_iter().filter_map(|shell| Some((shell.clone(), note(&shell)?))).collect()
 }
 
 /// What there is of a member.
 enum Found {
-    Waits(PathBuf, Note),
-    Moves(PathBuf, Moves),
+    Waits(Shell, Note),
+    Moves(Shell, Moves),
 }
 
-fn find(whose: &Whose<'_>) -> Option<Found> {
-    let target = real(whose.data_dir);
+fn find(disk: &Disk, whose: &Whose<'_>) -> Result<Option<Found>> {
+    let targets = targets(whose)?;
+    let Some(target) = targets.first() else { return Ok(None) };
     let mine = |plan: &str, name: &str| (plan, name) == (whose.plan, whose.name);
-    for shell in shells(&target) {
+    for shell in shells(disk, target) {
+        let refused = |why: String| {
+            Trouble::new(Kind::Refused, format!("the list of renames in {} is not gone by", shell.path().display()))
+                .why(why)
+                .hint("Nothing was changed. Look at who made it, and move that directory away.")
+        };
+        if let Some(why) = leftovers::strange(&shell, MOVES) {
+            return Err(refused(why));
+        }
         if let Some(moves) = Moves::read(&shell).filter(|moves| mine(&moves.plan, &moves.name)) {
-            return Some(Found::Moves(shell, moves));
+            moves.fits(whose, &targets).map_err(refused)?;
+            return Ok(Some(Found::Moves(shell, moves)));
         }
     }
-    let mut notes = notes(&target).into_iter();
+    let mut notes = notes(disk, target).into_iter();
     let found = notes.find(|(shell, note)| {
+        let fits = |restored| whose.expected.differs(restored).is_none();
         mine(&note.plan, &note.name)
-            && note.target == target
-            && note.restored.is_some()
-            && shell.join("new/member").is_dir()
+            && note.target == *target
+            && note.restored.as_ref().is_some_and(fits)
+            && shell.waits()
     });
-    found.map(|(shell, note)| Found::Waits(shell, note))
+    Ok(found.map(|(shell, note)| Found::Waits(shell, note)))
 }

@@ -139,8 +139,8 @@ fn head(plan: &Plan, member: &Member) -> String {
         thousands(plan.expected_revision().unsigned_abs()),
     );
     for note in [
-        "Paste each part as a whole into bash on the host, as root or as the user that etcd runs as. A part that meets \
-         something that is not as it must be says so and stops there",
+        "Paste each part as a whole into bash on the host, as root, or as the user that etcd runs as where the directory \
+         around the data belongs to that user. A part that meets something that is not as it must be says so and stops there",
         "Part 1 can be done at any time: it builds beside the data and touches nothing that is in use. Part 2 waits until \
          every member of the plan is built and its code is right",
     ] {

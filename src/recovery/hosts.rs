@@ -5,11 +5,13 @@
 //! Every act leaves its result on the host, so that a run that was cut off is gone on with by running it again.
 
 mod build;
+mod claims;
 mod exchange;
 mod glance;
 mod known;
 mod lines;
 mod look;
+mod seal;
 mod source;
 mod start;
 mod told;
@@ -188,6 +190,7 @@ fn carry(job: &Job<'_>, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
         return Err(trouble);
     }
     job.stop(cancel)?;
+    claims::all(job, &ready)?;
     ask_again(job, &before, teller)?;
     match job.until {
         Until::Looked | Until::Built | Until::Undone => {}

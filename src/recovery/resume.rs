@@ -234,6 +234,9 @@ mod tests {
             revision: 90,
             keys: 5,
             bytes: 4096,
+            members: plan.members.iter().map(|m| m.id).collect(),
+            source_sha256: plan.source.sha256.clone(),
+            log_sha256: String::new(),
         };
         let swapped = Swapped { name: name.into(), restored, places: Vec::new() };
         record(Event::Done, "in place", json!({"host": "local", "member": name, "swapped": swapped}))

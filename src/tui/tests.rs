@@ -266,6 +266,9 @@ fn restored(plan: &Plan, name: &str) -> Restored {
         revision: 90,
         keys: 5,
         bytes: 4096,
+        members: Vec::new(),
+        source_sha256: String::new(),
+        log_sha256: String::new(),
     }
 }
 

@@ -183,3 +183,5 @@ pub fn other_version(one: u32, other: u32) -> Trouble {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_hostile;

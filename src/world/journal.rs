@@ -2,12 +2,13 @@
 //!
 //! Lines are only added, and each is on the disk before the next act. Each holds the SHA-256 of the line before it, so
 //! that one that was changed, left out or put in later shows. (Who rewrites all of them is not found out by that.) A
-//! journal holds no secret: its records are made of plans, which hold none.
+//! journal holds no secret but the beginnings of hosts' journals: its records are made of plans, which hold none.
 //!
 //! ```json
 //! {"at":"2026-11-22T03:12:00Z","kind":"begun","text":"…","data":{…},"prev":"9f3c…","hash":"77aa…"}
 //! ```
-//! `hash` is the SHA-256 of the same line without `hash`; `prev` of the first line is 64 zeros.
+//! `hash` is the SHA-256 of the same line without `hash`; `prev` of the first line is 64 zeros in the operator's journal.
+//! In a host's, which may lie in a directory of somebody else, it is a secret that the operator's journal keeps ([`Start`]).
 
 use std::path::{Path, PathBuf};
 
@@ -80,16 +81,52 @@ impl Record {
     }
 }
 
+/// What the first line of a journal follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// Nothing: the operator's.
+    Zeros,
+    /// This secret: a host's.
+    Seal(String),
+    /// What it says itself: a host's that is not known yet, or one that is only looked at.
+    Any,
+}
+
+impl Start {
+    fn fits(&self, prev: &str) -> bool {
+        match self {
+            Start::Zeros => prev == zeros(),
+            Start::Seal(seal) => is_seal(seal) && prev == seal,
+            Start::Any => true,
+        }
+    }
+}
+
+fn zeros() -> String {
+    "0".repeat(64)
+}
+
+/// Whether a text can be the beginning of a host's journal: 64 hex digits, not all zero.
+pub fn is_seal(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) && text != zeros()
+}
+
 /// A journal in a world.
 pub struct Journal<'a> {
     world: &'a dyn World,
     path: PathBuf,
+    start: Start,
 }
 
 impl<'a> Journal<'a> {
     /// The journal at `path`, which is made with its first line.
     pub fn at(world: &'a dyn World, path: &Path) -> Journal<'a> {
-        Journal { world, path: path.into() }
+        Journal { world, path: path.into(), start: Start::Zeros }
+    }
+
+    /// A host's journal at `path`, which begins so.
+    pub fn on_host(world: &'a dyn World, path: &Path, start: Start) -> Journal<'a> {
+        Journal { world, path: path.into(), start }
     }
 
     /// Every line, checked; none where there is no journal yet.
@@ -98,7 +135,7 @@ impl<'a> Journal<'a> {
     /// When it cannot be read, or its chain is broken.
     pub fn read(&self) -> Result<Vec<Record>> {
         let text = self.world.read_text(&self.path)?.unwrap_or_default();
-        verify(&text).map_err(|why| {
+        verify_from(&text, &self.start).map_err(|why| {
             Trouble::new(Kind::Input, format!("the journal {} is not whole", self.path.display())).why(why)
         })
     }
@@ -110,14 +147,18 @@ impl<'a> Journal<'a> {
     pub fn add(&self, kind: Event, text: &str, data: Value) -> Result<()> {
         let data = if let Value::Object(map) = data { map } else { Map::new() };
         self.world.append(&self.path, &mut |before| {
-            let prev = verify(before)
+            let first = match &self.start {
+                Start::Seal(seal) => seal.clone(),
+                Start::Zeros | Start::Any => zeros(),
+            };
+            let prev = verify_from(before, &self.start)
                 .map_err(|why| {
                     Trouble::new(Kind::Input, format!("nothing is added to the journal {}", self.path.display()))
                         .why(why)
                         .hint("Move it aside and keep it; a new one is begun then.")
                 })?
                 .pop()
-                .map_or_else(|| "0".repeat(64), |record| record.hash);
+                .map_or(first, |record| record.hash);
             let at = at(self.world.now());
             let record = Record { at, kind, text: text.into(), data: data.clone(), prev, hash: String::new() }.sealed();
             Ok(format!("{}\n", serde_json::to_string(&record).unwrap_or_default()))
@@ -148,24 +189,39 @@ pub fn of_plan(dir: &Path, plan: &Plan) -> PathBuf {
 /// # Errors
 /// The first line that is not, and why.
 pub fn verify(text: &str) -> std::result::Result<Vec<Record>, String> {
-    match readable(text) {
+    verify_from(text, &Start::Zeros)
+}
+
+/// The same for one that begins so.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_from(text: &str, start: &Start) -> std::result::Result<Vec<Record>, String> {
+    match readable_from(text, start) {
         (records, None) => Ok(records),
         (_, Some(why)) => Err(why),
     }
 }
 
-/// The lines of a journal up to the first that is not as it must be, and why that is not.
+/// The lines of a journal up to the first that is not as it must be, and why that is not. A host's is taken as it begins:
+/// only the operator's journal could tell whether that is right.
 pub fn readable(text: &str) -> (Vec<Record>, Option<String>) {
+    let first = text.lines().next().and_then(|line| serde_json::from_str::<Record>(line).ok());
+    let hosts = first
+        .is_some_and(|first| is_seal(&first.prev) && first.kind == Event::Begun && !first.data.contains_key("members"));
+    readable_from(text, if hosts { &Start::Any } else { &Start::Zeros })
+}
+
+fn readable_from(text: &str, start: &Start) -> (Vec<Record>, Option<String>) {
     let mut records: Vec<Record> = Vec::new();
     if !text.is_empty() && !text.ends_with('\n') {
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        let (records, why) = readable(&format!("{whole}{}", if whole.is_empty() { "" } else { "\n" }));
+        let (records, why) = readable_from(&format!("{whole}{}", if whole.is_empty() { "" } else { "\n" }), start);
         let cut = format!("its last line, {}, is cut off", text.lines().count());
         return (records, Some(why.unwrap_or(cut)));
     }
     for (at, line) in text.lines().enumerate() {
-        let prev = records.last().map_or_else(|| "0".repeat(64), |before| before.hash.clone());
-        match sound(line, at + 1, &prev) {
+        match sound(line, at + 1, records.last().map(|before| before.hash.as_str()), start) {
             Ok(record) => records.push(record),
             Err(why) => return (records, Some(why)),
         }
@@ -173,13 +229,16 @@ pub fn readable(text: &str) -> (Vec<Record>, Option<String>) {
     (records, None)
 }
 
-fn sound(line: &str, number: usize, prev: &str) -> std::result::Result<Record, String> {
+fn sound(line: &str, number: usize, before: Option<&str>, start: &Start) -> std::result::Result<Record, String> {
     let record: Record =
         serde_json::from_str(line).map_err(|e| format!("line {number} is no record of a journal: {e}"))?;
     if record.clone().sealed().hash != record.hash {
         return Err(format!("line {number} was changed: its hash is another"));
     }
-    if record.prev != prev {
+    if number == 1 && !start.fits(&record.prev) && matches!(start, Start::Seal(_)) {
+        return Err("it does not begin as this plan's journal was begun here: another one has taken its place".into());
+    }
+    if !before.map_or_else(|| start.fits(&record.prev), |hash| record.prev == hash) {
         return Err(format!("line {number} does not follow the line before it: one was taken out, put in or moved"));
     }
     Ok(record)
@@ -223,6 +282,37 @@ mod tests {
             assert!(said.contains(why), "{why:?} is not in {said:?}");
         }
         assert_eq!(verify(""), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_hosts_journal_begins_with_its_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        let (world, _, own) = written(dir.path());
+        let path = dir.path().join("host.journal");
+        let seal = "5e".repeat(32);
+        for (kind, text) in [(Event::Begun, "one"), (Event::Done, "two")] {
+            Journal::on_host(&world, &path, Start::Seal(seal.clone())).add(kind, text, Value::Null).unwrap();
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        for (text, start, right) in [
+            (text.clone(), Start::Seal(seal.clone()), true),
+            (text.clone(), Start::Any, true),
+            (String::new(), Start::Seal(seal.clone()), true),
+            (text.clone(), Start::Zeros, false),
+            (text.clone(), Start::Seal("5f".repeat(32)), false),
+            (text.clone(), Start::Seal("0".repeat(64)), false),
+            (text.replace("two", "zwo"), Start::Any, false),
+            (format!("{}\n", lines[1]), Start::Seal(seal.clone()), false),
+            (own.clone(), Start::Seal(seal.clone()), false),
+        ] {
+            assert_eq!(verify_from(&text, &start).is_ok(), right, "{start:?}: {text}");
+        }
+        assert_eq!((readable(&text).1, readable(&own).1), (None, None));
+        let rest = own.lines().skip(1).map(|line| format!("{line}\n")).collect::<String>();
+        assert!(readable(&rest).1.is_some(), "an operator's journal without its first line");
+        let other = Journal::on_host(&world, &path, Start::Seal("5f".repeat(32)));
+        assert!(other.read().is_err() && other.add(Event::Done, "three", Value::Null).is_err());
     }
 
     #[test]

@@ -31,8 +31,11 @@ use crate::{
         aftermath,
         archive::Archive,
         datadir,
+        durable_fs::{Strange, Trusted},
         hashkv::{After, HashKv, hash_kv_after},
-        inspect, kin, loss,
+        inspect, kin,
+        leftovers::PREFIX,
+        loss,
         progress::{Flow, Watch},
         restore::{self, Restored, Tools},
         roster,
@@ -405,7 +408,18 @@ impl World for Local {
     fn read_text(&self, path: &Path) -> Result<Option<String>> {
         self.inside(path)?;
         let mut text = String::new();
-        match File::open(path).and_then(|file| file.take(TEXT + 1).read_to_string(&mut text)) {
+        let hidden = || -> io::Result<Trusted<File>> {
+            let (above, name) = self.tools.disk.above(path)?;
+            above.trusted(&name, false)
+        };
+        let opened = match is_hidden(path).then(hidden) {
+            Some(Ok(Trusted::Strange(why))) => return Err(not_ours(path, why)),
+            Some(Ok(Trusted::Absent)) => return Ok(None),
+            Some(Ok(Trusted::Ours(file))) => Ok(file),
+            Some(Err(e)) => Err(e),
+            None => plain(path),
+        };
+        match opened.and_then(|file| file.take(TEXT + 1).read_to_string(&mut text)) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(io_trouble("read", path, &e)),
             Ok(length) if length as u64 > TEXT => {
@@ -434,13 +448,14 @@ impl World for Local {
                 .hint("Name another file, or move this one aside yourself."),
             _ => io_trouble("write", path, &e),
         };
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(fail)?;
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-        if let Err(e) = written {
-            let _ = fs::remove_file(path);
-            return Err(fail(e));
-        }
-        stage::sync_dir(stage::parent(path))
+        let (above, name) = self.tools.disk.above(path).map_err(fail)?;
+        above.write_new(&name, text.as_bytes(), 0o600).map_err(|e| {
+            if e.kind() != io::ErrorKind::AlreadyExists {
+                let _ = above.remove_file(&name);
+            }
+            fail(e)
+        })?;
+        above.sync().map_err(|e| io_trouble("make durable", above.path(), &e))
     }
 
     fn append(&self, path: &Path, line: &mut dyn FnMut(&str) -> Result<String>) -> Result<()> {
@@ -448,19 +463,46 @@ impl World for Local {
         let fail = |e: io::Error| io_trouble("write", path, &e);
         let home = stage::parent(path);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(home).map_err(|e| io_trouble("make", home, &e))?;
-        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path).map_err(fail)?;
+        let (above, name) = self.tools.disk.above(path).map_err(fail)?;
+        let mut file = match is_hidden(path) {
+            true => match above.trusted_or_new(&name).map_err(fail)? {
+                Trusted::Ours(file) => file,
+                Trusted::Strange(why) => return Err(not_ours(path, why)),
+                Trusted::Absent => return Err(fail(io::ErrorKind::NotFound.into())),
+            },
+            // The operator's own, who may be root by now.
+            false => {
+                let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+                let mut options = OpenOptions::new();
+                options.read(true).append(true).create(true).mode(0o600).custom_flags(flags);
+                options.open(path).and_then(regular).map_err(fail)?
+            }
+        };
         // Given back when the file is closed.
         rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).map_err(|e| fail(e.into()))?;
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(|e| io_trouble("read", path, &e))?;
         let line = line(&text)?;
         let before = text.len() as u64;
+        // What was read ended where the next line begins.
         if let Err(e) = file.write_all(line.as_bytes()).and_then(|()| file.sync_all()) {
             let _ = file.set_len(before);
             return Err(fail(e));
         }
-        stage::sync_dir(home)
+        above.sync().map_err(|e| io_trouble("make durable", home, &e))
     }
+}
+
+/// Whether a file of this name is one that requorum keeps where others may write.
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()))
+}
+
+/// A journal that somebody else may have written.
+fn not_ours(path: &Path, why: Strange) -> Trouble {
+    Trouble::new(Kind::Refused, format!("{} is not taken for a journal of ours", path.display()))
+        .why(format!("it {why}"))
+        .hint("Look at it and at who made it, and move it away.")
 }
 
 /// Takes `place` itself when it is a file; its files, its own `member/snap/db` and those of the
@@ -503,6 +545,16 @@ fn add(path: &Path, found: &mut Vec<FileFacts>) {
     });
 }
 
+/// Opens a regular file to be read: a pipe is not waited for.
+fn plain(path: &Path) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits();
+    OpenOptions::new().read(true).custom_flags(flags as i32).open(path).and_then(regular)
+}
+
+fn regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+}
+
 /// A file that begins as a bbolt database does, or bears a name that snapshots bear: a damaged or
 /// packed one should be seen with its reason, not be missing from the list. An archive may be
 /// anything, so its name must say more.
@@ -515,7 +567,7 @@ fn has_the_looks(path: &Path) -> bool {
         return true;
     }
     let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(20).read_to_end(&mut head));
+    let read = plain(path).and_then(|file| file.take(20).read_to_end(&mut head));
     let of_snapshots = [".db", "etcd", "snap", "backup", "full-"].iter().any(|word| name.contains(word));
     read.is_ok() && (head.get(16..20) == Some(&BOLT_MAGIC) || (of_snapshots && Archive::of(&head).is_some()))
 }

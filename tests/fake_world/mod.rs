@@ -13,6 +13,7 @@ use requorum::{
     agent::{Have, Wanted},
     engine::{
         claim::{Claim, NotClaimed, Run},
+        expected::Expected,
         progress::{Flow, Phase, Progress, Watch},
         restore::Restored,
         swap::{Record, Standing, Swapped, Went},
@@ -58,6 +59,8 @@ pub struct Fake {
     pub healthy: bool,
     /// A quorum answers; m3 is dead, m1 is out of space, and its data are not those of m2.
     pub degraded: bool,
+    /// What is claimed to be built is not what was planned.
+    pub lies: bool,
     /// m1 answers at its peer port.
     pub peers: bool,
     /// Nobody answers.
@@ -747,14 +750,18 @@ impl Site for Fake {
 impl Fake {
     fn read_back(&self, plan: &Plan, name: &str) -> Restored {
         let member = plan.members.iter().find(|m| m.name == name).expect("a member of the plan");
+        let expected = Expected::from_plan(plan, name).unwrap();
         Restored {
             name: name.into(),
             member_id: member.id,
             cluster_id: plan.cluster_id,
             data_dir: member.data_dir.clone(),
-            revision: plan.expected_revision(),
-            keys: plan.source.keys,
+            revision: if self.lies { 1 } else { plan.expected_revision() },
+            keys: expected.keys,
             bytes: 41 << 20,
+            members: expected.members,
+            source_sha256: expected.source_sha256,
+            log_sha256: expected.log_sha256,
         }
     }
 }

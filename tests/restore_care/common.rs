@@ -6,7 +6,7 @@ use prost::Message;
 use requorum::{
     bolt::{Build, Edit, View},
     engine::{
-        disk::{Disk, DiskFile},
+        durable_fs::{Disk, DiskFile},
         genesis::Genesis,
         inspect::check_and_walk,
         progress::Flow,

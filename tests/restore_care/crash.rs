@@ -12,7 +12,7 @@ use std::{
 };
 
 use requorum::engine::{
-    disk::{Act, Disk, Gate},
+    durable_fs::{Act, Disk, Gate},
     locks,
     restore::Tools,
 };

@@ -9,11 +9,14 @@ use std::{
 use requorum::{
     engine::{
         datadir,
-        disk::Disk,
+        durable_fs::Disk,
+        expected::{Expected, Pinned},
         genesis::Genesis,
+        inspect::check_and_walk,
         leftovers,
         progress::Flow,
         restore::{Job, Restored, Tools},
+        source::Source,
         swap::{Standing, Swapped, Whose, discard, stage, standing, swap, undo},
     },
     etcd::version::Minor,
@@ -27,7 +30,25 @@ use super::{
     support::{fixture, names},
 };
 
-const STAMP: &str = "20261122-031205";
+pub const STAMP: &str = "20261122-031205";
+pub const SOURCE: &str = "3.5.16-small.db";
+
+pub fn genesis(plan: &str) -> Genesis {
+    let urls = vec!["http://127.0.0.1:2380".to_string()];
+    Genesis::new([("m1", urls.as_slice())], plan)
+}
+
+/// What a plan would say of m1.
+pub fn expected(plan: &str) -> Expected {
+    static HELD: std::sync::OnceLock<(String, i64, u64)> = std::sync::OnceLock::new();
+    let (sha256, revision, keys) = HELD.get_or_init(|| {
+        let source = Source::open(&fixture(SOURCE)).unwrap();
+        let walk = check_and_walk(&source.view().unwrap(), &mut |_| Flow::Go).unwrap();
+        (source.digest(&mut |_| Flow::Go).unwrap().file_sha256, walk.last.main, walk.keys)
+    });
+    let pinned = Pinned { sha256, revision: *revision, keys: *keys, bump: 0 };
+    Expected::new(&genesis(plan), "m1", Minor::V3_5, pinned).unwrap()
+}
 
 /// A member that lives in `base`, its log perhaps elsewhere.
 struct Case {
@@ -62,17 +83,17 @@ impl Case {
 
     fn does<T>(&self, plan: &str, work: impl FnOnce(&Whose<'_>) -> T) -> T {
         let (data, wal) = (self.data(), self.wal());
-        work(&Whose { plan, run: "run1", name: "m1", data_dir: &data, wal_dir: wal.as_deref() })
+        let expected = expected(plan);
+        work(&Whose { plan, run: "run1", name: "m1", data_dir: &data, wal_dir: wal.as_deref(), expected: &expected })
     }
 
     fn stage_by(&self, disk: Disk, plan: &str) -> Result<Restored> {
         self.does(plan, |whose| {
-            let urls = vec!["http://127.0.0.1:2380".to_string()];
             let job = Job {
-                source: &fixture("3.5.16-small.db"),
+                source: &fixture(SOURCE),
                 pinned_sha256: None,
                 skip_hash_check: false,
-                genesis: &Genesis::new([("m1", urls.as_slice())], plan),
+                genesis: &genesis(plan),
                 name: "m1",
                 data_dir: whose.data_dir,
                 wal_dir: whose.wal_dir,
@@ -97,7 +118,7 @@ impl Case {
     }
 
     fn standing(&self) -> Standing {
-        self.does("p1", standing)
+        self.does("p1", |whose| standing(&Disk::default(), whose)).unwrap()
     }
 
     fn old_is_in_place(&self) -> bool {
@@ -199,11 +220,11 @@ pub fn another_plans_work_gives_way_and_its_own_can_be_discarded() {
     let case = Case::new(true).with_old();
     case.stage("p0");
     case.stage("p1");
-    assert_eq!(case.does("p0", standing), Standing::Nothing);
+    assert_eq!(case.does("p0", |whose| standing(&Disk::default(), whose)).unwrap(), Standing::Nothing);
     assert_eq!(case.around().iter().filter(|name| name.starts_with(".requorum")).count(), 2);
-    case.does("p0", |whose| discard(&Disk::default(), whose));
+    case.does("p0", |whose| discard(&Disk::default(), whose)).unwrap();
     assert!(matches!(case.standing(), Standing::Staged(_)));
-    case.does("p1", |whose| discard(&Disk::default(), whose));
+    case.does("p1", |whose| discard(&Disk::default(), whose)).unwrap();
     assert_eq!((case.standing(), case.around().len()), (Standing::Nothing, 2));
     let refused = case.swap(&Disk::default()).unwrap_err();
     assert!(refused.to_string().contains("not built yet"), "{refused}");

@@ -4,7 +4,7 @@
 //! deletes one, so that all histories are ones that etcd could have written.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{Seek, SeekFrom, Write},
     path::Path,
     str::FromStr,
@@ -15,6 +15,7 @@ use prost::Message;
 use crate::{
     bolt::{self, Build},
     engine::{
+        durable_fs::Disk,
         progress::{Phase, Watch},
         source::{Source, io_trouble, step},
     },
@@ -65,10 +66,10 @@ impl FromStr for Shape {
 /// # Errors
 /// When it cannot be written; what was begun is then removed. `Stopped` when `watch` says so.
 pub fn generate(shape: Shape, bytes: u64, path: &Path, watch: &mut Watch<'_>) -> Result<()> {
-    let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
-    let file = file.map_err(|e| io_trouble("write", path, &e))?;
+    let disk = Disk::default();
+    let file = disk.create(path, 0o644).map_err(|e| io_trouble("write", path, &e))?.into_file();
     write(shape, bytes, &file, path, watch).inspect_err(|_| {
-        let _ = std::fs::remove_file(path);
+        let _ = disk.remove_file(path);
     })
 }
 

@@ -1,7 +1,7 @@
 //! Floors to measure against, and parts of the work on their own. Run as processes, like what is measured.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
     str::FromStr,
@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     engine::{
+        durable_fs::Disk,
         progress::Flow,
         scan::walk_through,
         source::{Source, io_trouble},
@@ -89,10 +90,10 @@ fn read(path: &Path, each: &mut dyn FnMut(&[u8])) -> io::Result<()> {
 }
 
 fn copy(from: &Path, dir: &Path) -> io::Result<()> {
-    fs::create_dir(dir)?;
-    let mut to = OpenOptions::new().write(true).create_new(true).open(dir.join("db"))?;
-    io::copy(&mut File::open(from)?, &mut to)?;
-    to.sync_all()
+    let from = File::open(from)?;
+    let to = Disk::default().make_dir(dir)?.create("db", 0o600)?;
+    to.copy(&from, 0, from.metadata()?.len())?;
+    to.sync()
 }
 
 /// Refuses targets where none are taken.
@@ -112,6 +113,8 @@ pub fn fits(probe: Probe, targets: &[PathBuf]) -> Result<()> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,7 +1,7 @@
 //! Running commands in turn: how long each took, and how much memory at most.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::Read,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -14,6 +14,7 @@ use wait4::Wait4;
 use super::failed;
 use crate::{
     engine::{
+        durable_fs::Disk,
         progress::{Phase, Watch},
         source::{io_trouble, step},
     },
@@ -86,7 +87,7 @@ impl Race {
                 self.prepare()?;
                 let run = entrant.run();
                 for dir in self.made.iter().filter(|dir| dir.exists()) {
-                    fs::remove_dir_all(dir).map_err(|e| io_trouble("remove", dir, &e))?;
+                    Disk::default().remove_tree(dir).map_err(|e| io_trouble("remove", dir, &e))?;
                 }
                 round.push(run?);
             }

@@ -100,11 +100,23 @@ fn free_list<R: ReadAt>(view: &View<R>) -> Option<bolt::Error> {
     }
 }
 
+fn main(bytes: &[u8]) -> i64 {
+    RevisionKey::parse(bytes).map_or(0, |key| key.revision.main)
+}
+
+/// The revision of the last row; 0 where there is none.
+///
+/// # Errors
+/// When a page on the way there is broken.
+pub fn last_revision<R: ReadAt>(view: &View<R>) -> Result<i64, bolt::Error> {
+    let Some(bucket) = view.bucket(schema::KEY)? else { return Ok(0) };
+    Ok(view.last(&bucket)?.map_or(0, |(key, _)| main(&key)))
+}
+
 fn book<R: ReadAt>(view: &View<R>) -> Result<Book, bolt::Error> {
     let mut book = Book::default();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     let number = |bytes: Vec<u8>| bytes.first_chunk().map(|n| u64::from_be_bytes(*n));
-    let main = |bytes: &[u8]| RevisionKey::parse(bytes).map_or(0, |key| key.revision.main);
     let get = |bucket: &Option<Bucket>, key: &[u8]| match bucket {
         Some(bucket) => view.get(bucket, key),
         None => Ok(None),
@@ -113,13 +125,10 @@ fn book<R: ReadAt>(view: &View<R>) -> Result<Book, bolt::Error> {
     book.consistent_index = get(&meta, schema::CONSISTENT_INDEX)?.and_then(number).unwrap_or_default();
     book.term = get(&meta, schema::TERM)?.and_then(number);
     book.storage_version = get(&meta, schema::STORAGE_VERSION)?.map(text).unwrap_or_default();
-    let marks = [get(&meta, schema::SCHEDULED_COMPACT)?, get(&meta, schema::FINISHED_COMPACT)?];
     let cluster = view.bucket(schema::CLUSTER)?;
     book.cluster_version = get(&cluster, schema::CLUSTER_VERSION)?.map(text).unwrap_or_default();
-    if let Some(bucket) = view.bucket(schema::KEY)? {
-        book.revision = view.last(&bucket)?.map_or(0, |(key, _)| main(&key));
-    }
-    book.revision = marks.iter().flatten().map(|mark| main(mark)).fold(book.revision, i64::max);
+    let marks = [get(&meta, schema::SCHEDULED_COMPACT)?, get(&meta, schema::FINISHED_COMPACT)?];
+    book.revision = marks.iter().flatten().map(|mark| main(mark)).fold(last_revision(view)?, i64::max);
     if let Some(bucket) = view.bucket(schema::MEMBERS)? {
         let mut rows = view.cursor(&bucket);
         while let Some(row) = rows.next()? {

@@ -1,10 +1,16 @@
 //! A list of renames that is written down before the first one: whoever finds it can tell which of them are done, go on,
 //! or take them back.
+//!
+//! It counts only where it is ours and everything in it lies where this member's directories lie ([`Moves::fits`]). Each
+//! rename is done between two directories that are open ([`Ground`]), and what is renamed is known by its inode.
 
 use std::{
-    fs, io,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    cell::RefCell,
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    io,
+    os::unix::ffi::OsStrExt,
+    path::{Component, Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
@@ -12,25 +18,73 @@ use serde::{Deserialize, Serialize};
 use super::{Swapped, Whose};
 use crate::{
     engine::{
-        disk::Disk,
-        leftovers::{self, MOVES},
+        durable_fs::{Dir, Disk, Identity},
+        leftovers::{self, MOVES, PREFIX, Shell},
         source::io_trouble,
-        stage::parent,
+        stage::{exchanged, parent},
     },
     trouble::{Kind, Remedy, Result, Trouble},
 };
 
-/// What tells a file or directory from every other on this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Identity {
-    device: u64,
-    inode: u64,
+/// How directories are called in a mounted one that hold what was there before, and what was taken out again.
+const OLD: &str = "requorum-old";
+const UNDONE: &str = "requorum-undone";
+
+/// The directories between which things are renamed: each opened once, and held.
+pub(super) struct Ground<'a> {
+    disk: &'a Disk,
+    open: RefCell<BTreeMap<PathBuf, Dir>>,
 }
 
-impl Identity {
-    pub(super) fn of(path: &Path) -> io::Result<Identity> {
-        fs::symlink_metadata(path).map(|meta| Identity { device: meta.dev(), inode: meta.ino() })
+impl<'a> Ground<'a> {
+    pub(super) fn new(disk: &'a Disk) -> Ground<'a> {
+        Ground { disk, open: RefCell::default() }
     }
+
+    pub(super) fn disk(&self) -> &Disk {
+        self.disk
+    }
+
+    /// Opens a directory. One that is ours by its name has to be ours, and what is in it is reached through it.
+    pub(super) fn dir(&self, path: &Path) -> io::Result<Dir> {
+        if let Some(known) = self.open.borrow().get(path) {
+            return Ok(known.clone());
+        }
+        let name = path.file_name().unwrap_or_default();
+        let dir = if is_shell(name) || is_aside(name) {
+            self.dir(parent(path))?.open_private(name)?
+        } else if parent(path).file_name().is_some_and(is_shell) {
+            self.dir(parent(path))?.open(name)?
+        } else {
+            self.disk.dir(path)?
+        };
+        self.open.borrow_mut().insert(path.into(), dir.clone());
+        Ok(dir)
+    }
+
+    fn entry(&self, path: &Path) -> io::Result<(Dir, OsString)> {
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        Ok((self.dir(parent(path))?, name.into()))
+    }
+
+    /// What tells the entry at `path` from every other.
+    pub(super) fn identity(&self, path: &Path) -> io::Result<Identity> {
+        let (dir, name) = self.entry(path)?;
+        dir.identity_of(name)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn sync(&self, path: &Path) -> Result<()> {
+        self.dir(path).and_then(|dir| dir.sync()).map_err(|e| io_trouble("make durable", path, &e))
+    }
+}
+
+fn is_shell(name: &OsStr) -> bool {
+    name.as_bytes().starts_with(PREFIX.as_bytes())
+}
+
+fn is_aside(name: &OsStr) -> bool {
+    let bytes = name.as_bytes();
+    [OLD, UNDONE].iter().any(|word| bytes.strip_prefix(word.as_bytes()).is_some_and(|rest| rest.starts_with(b"-")))
 }
 
 /// One rename, and what is renamed.
@@ -43,47 +97,52 @@ pub(super) struct Rename {
 
 impl Rename {
     /// Of `from` into the directory `into`, by its own name.
-    pub(super) fn new(from: &Path, into: &Path) -> Result<Rename> {
-        let identity = Identity::of(from).map_err(|e| io_trouble("look at", from, &e))?;
+    pub(super) fn new(ground: &Ground<'_>, from: &Path, into: &Path) -> Result<Rename> {
+        let identity = ground.identity(from).map_err(|e| io_trouble("look at", from, &e))?;
         Ok(Rename { from: from.into(), to: into.join(from.file_name().unwrap_or_default()), identity })
     }
 
-    fn is_at(&self, path: &Path) -> bool {
-        Identity::of(path).is_ok_and(|found| found == self.identity)
+    fn is_at(&self, ground: &Ground<'_>, path: &Path) -> bool {
+        ground.identity(path).is_ok_and(|found| found == self.identity)
     }
 
-    fn done(&self) -> bool {
-        self.is_at(&self.to)
+    fn done(&self, ground: &Ground<'_>) -> bool {
+        self.is_at(ground, &self.to)
     }
 
     /// Does it, unless it is done.
-    fn settle(&self, disk: &Disk) -> Result<()> {
-        if self.done() {
+    fn settle(&self, ground: &Ground<'_>) -> Result<()> {
+        if self.done(ground) {
             return Ok(());
         }
-        if !self.is_at(&self.from) {
+        if !self.is_at(ground, &self.from) {
             return Err(Trouble::new(Kind::Failed, format!("{} is not where it was", self.from.display()))
                 .why("somebody else moved it meanwhile"));
         }
-        self.rename(disk, &self.from, &self.to)
+        self.rename(ground, &self.from, &self.to)
     }
 
-    fn rename(&self, disk: &Disk, from: &Path, to: &Path) -> Result<()> {
-        disk.rename_new(from, to).map_err(|e| match e.kind() {
+    fn rename(&self, ground: &Ground<'_>, from: &Path, to: &Path) -> Result<()> {
+        let renamed = ground.entry(from).and_then(|(dir, name)| {
+            let (into, new) = ground.entry(to)?;
+            dir.rename(name, &into, new)
+        });
+        renamed.map_err(|e| match e.kind() {
             io::ErrorKind::AlreadyExists => Trouble::new(Kind::Failed, format!("{} is taken", to.display()))
                 .why("something appeared there in the middle of the exchange"),
             _ => io_trouble("rename", from, &e),
         })?;
-        for dir in [parent(from), parent(to)] {
-            disk.sync_dir(dir).map_err(|e| io_trouble("make durable", dir, &e))?;
+        if !self.is_at(ground, to) {
+            return Err(exchanged(to));
         }
-        Ok(())
+        [parent(from), parent(to)].into_iter().try_for_each(|dir| ground.sync(dir))
     }
 }
 
 /// What stands when all of them are done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[allow(clippy::large_enum_variant, reason = "there is one of them at a time")]
 pub(super) enum Outcome {
     /// A member is in place.
     Swapped(Swapped),
@@ -115,38 +174,53 @@ impl Moves {
     }
 
     /// Adds the rename of a whole directory to a dated name beside it, which is returned.
-    pub(super) fn aside_whole(&mut self, target: &Path, word: &str, stamp: &str) -> Result<PathBuf> {
-        let identity = Identity::of(target).map_err(|e| io_trouble("look at", target, &e))?;
+    pub(super) fn aside_whole(
+        &mut self,
+        ground: &Ground<'_>,
+        target: &Path,
+        word: &str,
+        stamp: &str,
+    ) -> Result<PathBuf> {
+        let fail = |e: io::Error| io_trouble("look at", target, &e);
+        let identity = ground.identity(target).map_err(fail)?;
         let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let to = free_name(parent(target), &format!("{name}.{word}-{stamp}"));
+        let beside = ground.dir(parent(target)).map_err(fail)?;
+        let to = parent(target).join(free_name(&beside, &format!("{name}.{word}-{stamp}")));
         self.renames.push(Rename { from: target.into(), to: to.clone(), identity });
         Ok(to)
     }
 
     /// Adds the renames of a directory's entries into a dated directory in it, which is returned; none where it has none.
-    pub(super) fn aside_entries(&mut self, target: &Path, word: &str, stamp: &str) -> Result<Option<PathBuf>> {
-        let old = entries(target)?;
+    pub(super) fn aside_entries(
+        &mut self,
+        ground: &Ground<'_>,
+        target: &Path,
+        undone: bool,
+        stamp: &str,
+    ) -> Result<Option<PathBuf>> {
+        let dir = ground.dir(target).map_err(|e| io_trouble("read", target, &e))?;
+        let old = entries(&dir)?;
         if old.is_empty() {
             return Ok(None);
         }
-        let to = free_name(target, &format!("{word}-{stamp}"));
-        for from in old {
-            self.renames.push(Rename::new(&from, &to)?);
+        let word = if undone { UNDONE } else { OLD };
+        let to = target.join(free_name(&dir, &format!("{word}-{stamp}")));
+        for name in old {
+            self.renames.push(Rename::new(ground, &target.join(name), &to)?);
         }
         self.makes.push(to.clone());
         Ok(Some(to))
     }
 
-    pub(super) fn write(&self, disk: &Disk, shell: &Path) -> Result<()> {
+    pub(super) fn write(&self, shell: &Shell) -> Result<()> {
         let text =
             serde_json::to_vec(self).map_err(|e| Trouble::new(Kind::Input, "a path cannot be written down").why(e))?;
-        let written = leftovers::note(disk, shell, MOVES, &text);
-        written.map_err(|e| io_trouble("write in", shell, &e))
+        shell.put(MOVES, &text).map_err(|e| io_trouble("write in", shell.path(), &e))
     }
 
-    /// The list in a staging directory.
-    pub(super) fn read(shell: &Path) -> Option<Moves> {
-        serde_json::from_slice(&fs::read(shell.join(MOVES)).ok()?).ok()
+    /// The list in a staging directory of ours.
+    pub(super) fn read(shell: &Shell) -> Option<Moves> {
+        serde_json::from_slice(&shell.note(MOVES)?).ok()
     }
 
     /// Whether it moves this directory, or something in it.
@@ -154,32 +228,51 @@ impl Moves {
         self.renames.iter().any(|rename| rename.from.starts_with(target) || rename.to.starts_with(target))
     }
 
+    /// Whether everything in it lies where a member with these directories has it, and is what the plan says.
+    ///
+    /// # Errors
+    /// The first thing that is not so, in a clause.
+    pub(super) fn fits(&self, whose: &Whose<'_>, targets: &[PathBuf]) -> std::result::Result<(), String> {
+        let renames = self.renames.iter().flat_map(|rename| [&rename.from, &rename.to]);
+        let mut all = renames.chain(&self.makes).chain(&self.empty).chain(&self.shells);
+        if let Some(outside) = all.find(|path| !within(targets, path)) {
+            return Err(format!("{} is no place of {}", outside.display(), whose.name));
+        }
+        match &self.outcome {
+            Outcome::Swapped(swapped) => {
+                swapped.is_of(targets)?;
+                whose.expected.differs(&swapped.restored).map_or(Ok(()), Err)
+            }
+            Outcome::Undone => Ok(()),
+        }
+    }
+
     /// Whether one of them is done.
-    pub(super) fn begun(&self) -> bool {
-        self.renames.iter().any(Rename::done)
+    pub(super) fn begun(&self, ground: &Ground<'_>) -> bool {
+        self.renames.iter().any(|rename| rename.done(ground))
     }
 
     /// Does all that is not done yet.
     ///
     /// # Errors
     /// When one cannot be done; all of them are taken back then.
-    pub(super) fn carry(&self, disk: &Disk, shell: &Path) -> Result<()> {
+    pub(super) fn carry(&self, ground: &Ground<'_>, shell: &Shell) -> Result<()> {
         let outcome = self
             .makes
             .iter()
-            .try_for_each(|dir| made(disk, dir))
-            .and_then(|()| self.renames.iter().try_for_each(|rename| rename.settle(disk)));
+            .try_for_each(|dir| made(ground, dir))
+            .and_then(|()| self.renames.iter().try_for_each(|rename| rename.settle(ground)));
         outcome.or_else(|trouble| {
-            self.take_back(disk, shell)
+            self.take_back(ground, shell)
                 .map_err(|worse| Trouble { what: format!("{}, and then {}", trouble.what, worse.what), ..worse })?;
             Err(trouble.hint("All is where it was before. Look at it, then try again."))
         })
     }
 
     /// Takes back what is done, and forgets the list.
-    pub(super) fn take_back(&self, disk: &Disk, shell: &Path) -> Result<()> {
-        for rename in self.renames.iter().rev().filter(|rename| rename.done()) {
-            rename.rename(disk, &rename.to, &rename.from).map_err(|trouble| {
+    pub(super) fn take_back(&self, ground: &Ground<'_>, shell: &Shell) -> Result<()> {
+        for rename in self.renames.iter().rev().filter(|rename| rename.done(ground)) {
+            rename.rename(ground, &rename.to, &rename.from).map_err(|trouble| {
                 let (to, from) = (rename.to.display(), rename.from.display());
                 let hint = match rename.is_at(&rename.from) {
                     true => format!("{from} is back in its place; only the sync after that failed."),
@@ -189,58 +282,124 @@ impl Moves {
             })?;
         }
         for dir in &self.makes {
-            let _ = disk.remove_dir(dir);
+            let _ = ground.entry(dir).and_then(|(above, name)| above.remove_dir(name));
         }
-        let gone = disk.remove_file(&shell.join(MOVES)).and_then(|()| disk.sync_dir(shell));
-        gone.map_err(|e| io_trouble("write in", shell, &e))?;
+        let gone = shell.dir.remove_file(MOVES).and_then(|()| shell.dir.sync());
+        gone.map_err(|e| io_trouble("write in", shell.path(), &e))?;
         if matches!(self.outcome, Outcome::Undone) {
-            leftovers::remove(disk, shell);
+            shell.remove();
         }
         Ok(())
     }
 
     /// Removes what is empty of ours; the list last, so that a kill in between leaves what the next run knows.
-    pub(super) fn clear(&self, disk: &Disk, shell: &Path) {
+    pub(super) fn clear(&self, ground: &Ground<'_>, shell: &Shell) {
         for dir in &self.empty {
-            let _ = disk.remove_dir(dir);
+            let _ = ground.entry(dir).and_then(|(above, name)| above.remove_dir(name));
         }
-        for other in self.shells.iter().filter(|other| *other != shell && leftovers::is_ours(other)) {
-            leftovers::remove(disk, other);
+        for other in self.shells.iter().filter(|other| *other != shell.path()) {
+            let other = ground.entry(other).ok().and_then(|(place, name)| Shell::find(&place, &name));
+            other.iter().for_each(Shell::remove);
         }
-        leftovers::remove(disk, shell);
+        shell.remove();
     }
 }
 
-fn made(disk: &Disk, dir: &Path) -> Result<()> {
+/// Whether a path in a list is one that a member with these directories may have there.
+pub(super) fn within(targets: &[PathBuf], path: &Path) -> bool {
+    let below = |base: &Path| -> Option<Vec<OsString>> {
+        let parts = path.strip_prefix(base).ok()?.components();
+        parts.map(|part| if let Component::Normal(name) = part { Some(name.into()) } else { None }).collect()
+    };
+    targets.iter().any(|target| {
+        let in_shell = |parts: &[OsString]| match parts {
+            [shell] => is_shell(shell),
+            [shell, new] | [shell, new, _] => is_shell(shell) && new == "new",
+            _ => false,
+        };
+        let inside = below(target).is_some_and(|parts| match parts.as_slice() {
+            [] | [_] => true,
+            [aside, _] if is_aside(aside) => true,
+            other => in_shell(other),
+        });
+        let name = target.file_name().unwrap_or_default().as_bytes();
+        let dated = |found: &OsString| {
+            let rest = found.as_bytes().strip_prefix(name);
+            rest.is_some_and(|rest| rest.starts_with(b".old-") || rest.starts_with(b".undone-"))
+        };
+        let beside = target.parent().and_then(below).is_some_and(|parts| match parts.as_slice() {
+            [one] if dated(one) => true,
+            other => in_shell(other),
+        });
+        inside || beside
+    })
+}
+
+fn made(ground: &Ground<'_>, dir: &Path) -> Result<()> {
     let fail = |e: io::Error| io_trouble("make", dir, &e);
-    match disk.make_dir(dir) {
+    let (above, name) = ground.entry(dir).map_err(fail)?;
+    match above.make(&name) {
+        // One that an earlier run made has to be ours: it is opened so when something goes into it.
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(fail(e)),
-        _ => disk.sync_dir(parent(dir)).map_err(fail),
+        _ => above.sync().map_err(fail),
     }
 }
 
 /// A name that nothing has: this one, or with a number behind it.
-fn free_name(dir: &Path, name: &str) -> PathBuf {
-    let taken = |path: &PathBuf| fs::symlink_metadata(path).is_ok();
-    let names = std::iter::once(dir.join(name)).chain((2..).map(|n| dir.join(format!("{name}-{n}"))));
-    names.into_iter().find(|path| !taken(path)).unwrap_or_else(|| dir.join(name))
+fn free_name(dir: &Dir, name: &str) -> String {
+    let names = std::iter::once(name.to_string()).chain((2..).map(|n| format!("{name}-{n}")));
+    names.into_iter().find(|name| matches!(dir.look(name), Ok(None) | Err(_))).unwrap_or_else(|| name.into())
 }
 
 /// The entries of a directory that are etcd's or somebody's: not the filesystem's own, ours, or those put aside before.
 ///
 /// # Errors
 /// As the system says.
-pub(super) fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
-    let fail = |e: io::Error| io_trouble("read", dir, &e);
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).map_err(fail)? {
-        let path = entry.map_err(fail)?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let passed = name == "lost+found" || name.starts_with("requorum-old-") || name.starts_with("requorum-undone-");
-        if !passed && !leftovers::is_ours(&path) {
-            found.push(path);
+pub(super) fn entries(dir: &Dir) -> Result<Vec<OsString>> {
+    let mut names = dir.names().map_err(|e| io_trouble("read", dir.path(), &e))?;
+    names.retain(|name| name != "lost+found" && !is_aside(name) && !leftovers::is_ours(dir, name));
+    names.sort();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_places_of_the_member_are_within() {
+        let targets = [PathBuf::from("/var/lib/etcd/m1"), "/log/wal".into()];
+        for right in [
+            "/var/lib/etcd/m1",
+            "/var/lib/etcd/m1.old-20261122-031205",
+            "/var/lib/etcd/m1.undone-20261122-031205-2",
+            "/var/lib/etcd/m1/member",
+            "/var/lib/etcd/m1/requorum-old-2026/member",
+            "/var/lib/etcd/.requorum-0a1b2c3d",
+            "/var/lib/etcd/.requorum-0a1b2c3d/new",
+            "/var/lib/etcd/m1/.requorum-0a1b2c3d/new/member",
+            "/log/.requorum-0a1b2c3d/new",
+            "/log/wal/0.wal",
+        ] {
+            assert!(within(&targets, Path::new(right)), "{right}");
+        }
+        for wrong in [
+            "/etc/passwd",
+            "/var/lib/etcd",
+            "/var/lib/etcd/m2",
+            "/var/lib/etcd/m10",
+            "/var/lib/etcd/m1x.old-1",
+            "/var/lib/etcd/m1/member/snap",
+            "/var/lib/etcd/m1/../../../../etc/passwd",
+            "/var/lib/etcd/m1/..",
+            "/var/lib/etcd/.requorum-0a1b2c3d/old",
+            "/var/lib/etcd/.requorum-0a1b2c3d/../passwd",
+            "/var/lib/etcd/.requorum-0a1b2c3d/new/a/b",
+            "/var/lib/.requorum-0a1b2c3d/new",
+            "var/lib/etcd/m1",
+            "",
+        ] {
+            assert!(!within(&targets, Path::new(wrong)), "{wrong}");
         }
     }
-    found.sort();
-    Ok(found)
 }

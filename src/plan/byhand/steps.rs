@@ -11,7 +11,7 @@ const SEGMENT: &str = "0000000000000000-0000000000000000.wal";
 const LOG_KIB: u64 = 64_000_000 / 1024 + 1;
 const SLACK_KIB: u64 = 4096;
 
-const STOP: &str = r#"stop() { printf 'Stopped: %s.\n' "$1" >&2; exit 1; }
+pub(super) const STOP: &str = r#"stop() { printf 'Stopped: %s.\n' "$1" >&2; exit 1; }
 "#;
 
 /// Where somebody sits at the shell, the exchange waits for a word: pasted as a whole, a sheet would exchange before the
@@ -22,6 +22,27 @@ const ASK: &str = r#"case $- in *i*)
   read -r word </dev/tty || word=
   [ "$word" = exchange ] || stop 'that was not the word, and nothing was moved; paste part 2 again when all are proven' ;;
 esac
+"#;
+
+/// What is made in a directory of somebody else can be exchanged by that user between two commands, which would then be
+/// about something else: everything here is done by paths. The way there has to be root's or of whoever pastes this; a
+/// sticky directory on it, such as /tmp, keeps what is in it.
+const OWN: &str = r#"own() {
+  at=$1
+  while :; do
+    who=$(stat -c %u -- "$at") mode=$(stat -c %a -- "$at")
+    case $who in
+      0 | "$(id -u)") ;;
+      *) stop "$at belongs to user $who, who could exchange what is made there; paste this into a shell of that user: sudo -u '#$who' bash" ;;
+    esac
+    case $mode in
+      [1357]?[2367]? | [1357]??[2367]) [ "$at" != "$1" ] ;;
+      *[2367]? | *[2367]) false ;;
+    esac || stop "others may write in $at (mode $mode), and could exchange what is made there; take that right away first"
+    [ "$at" != / ] || break
+    at=$(dirname -- "$at")
+  done
+}
 "#;
 
 /// Moves without replacing anything: `mv -n` says nothing when it does not move.
@@ -58,10 +79,10 @@ pub(super) fn restore_flags(plan: &Plan, member: &Member) -> Vec<String> {
 
 /// Where things lie: links are followed, so that the new directory comes to lie on the disk of the old one, and what is
 /// mounted cannot be renamed, so there everything happens inside.
-fn places(plan: &Plan, member: &Member) -> String {
+pub(super) fn places(plan: &Plan, member: &Member) -> String {
     let mark = format!(".requorum-byhand-{}-{}", plan.short_id(), member.id);
-    let mut out =
-        String::from("beside() { if mountpoint -q \"$1\"; then printf '%s' \"$1\"; else dirname -- \"$1\"; fi; }\n");
+    let mut out = String::from(OWN);
+    out.push_str("beside() { if mountpoint -q \"$1\"; then printf '%s' \"$1\"; else dirname -- \"$1\"; fi; }\n");
     let named = [("data", Some(&member.data_dir), ""), ("wal", member.wal_dir.as_ref(), "-wal")];
     for (name, dir, suffix) in named {
         let Some(dir) = dir else { continue };
@@ -72,6 +93,7 @@ fn places(plan: &Plan, member: &Member) -> String {
         let _ = writeln!(out, "{name}=$(readlink -f -- {})", shell_word(&dir));
         let new = if name == "data" { "new" } else { "newwal" };
         let _ = writeln!(out, "{new}=$(beside \"${name}\")/{mark}{suffix}");
+        let _ = writeln!(out, "own \"$(dirname -- \"${new}\")\"");
     }
     out
 }

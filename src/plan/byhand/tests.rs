@@ -125,6 +125,46 @@ fn the_command_for_other_sheets() {
     );
 }
 
+/// Each part looks at the way to where it works before it makes or moves anything there.
+#[test]
+fn nothing_is_done_where_another_user_could_exchange_it() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let base = tempfile::tempdir().unwrap();
+    let home = base.path().join("lib");
+    let mut plan = plan();
+    plan.members[0].data_dir = home.join("etcd");
+    let sheet = sheet(&plan, "m1", "1").unwrap();
+    let places = steps::places(&plan, &plan.members[0]);
+    for part in [&sheet.build, &sheet.swap, &sheet.back] {
+        assert!(part.contains(&places));
+    }
+    let script = format!("set -eu\n{}{places}echo went on\n", steps::STOP);
+    let run = || {
+        let output = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    std::fs::create_dir(&home).unwrap();
+    for (mode, owner, goes) in [
+        (0o755, None, true),
+        (0o700, None, true),
+        (0o1755, None, true),
+        (0o775, None, false),
+        (0o757, None, false),
+        (0o1777, None, false),
+        (0o700, Some(61_234), false),
+    ] {
+        let Some(owner) = owner.or_else(|| Some(rustix::process::geteuid().as_raw())) else { continue };
+        if owner == 61_234 && !rustix::process::geteuid().is_root() {
+            continue;
+        }
+        std::fs::set_permissions(&home, std::fs::Permissions::from_mode(mode)).unwrap();
+        chown(&home, Some(owner), None).unwrap();
+        let said = run();
+        assert_eq!(said.contains("went on"), goes, "{mode:o} {owner}: {said}");
+        assert!(goes || said.contains("could exchange what is made there"), "{said}");
+    }
+}
+
 #[test]
 fn codes_however_they_are_typed() {
     assert!(same_code("AB12 cd34-ef56ab78\n", "ab12-cd34-ef56-ab78"));

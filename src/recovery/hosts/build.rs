@@ -1,7 +1,7 @@
 //! A host's members built beside their places: the snapshot there once, then each member from it.
 
 use super::{
-    Job,
+    Job, claims,
     look::Ready,
     source::Source,
     told::{HostEvent, Teller},
@@ -61,7 +61,16 @@ fn all(job: &Job<'_>, host: &mut Ready<'_>, source: &Source<'_>, cancel: &Cancel
         let row = |event| teller.host(&name, HostEvent::Row(member.name.clone(), event));
         let request = Request::Stage(Ready::subject(job, member));
         match host.hand.ask(&request, &stop, &mut |step| row(RowEvent::Step(step))) {
-            Ok(Event::Restored(restored)) => row(RowEvent::Done(restored)),
+            Ok(Event::Restored(restored)) => match claims::fits(job, &name, member, &restored) {
+                Ok(()) => {
+                    host.built.push(restored.clone());
+                    row(RowEvent::Done(restored));
+                }
+                Err(trouble) => {
+                    row(RowEvent::Failed(trouble.clone()));
+                    first.get_or_insert(trouble);
+                }
+            },
             Ok(other) => return Err(host.odd(&other)),
             Err(trouble) => {
                 row(RowEvent::Failed(trouble.clone()));

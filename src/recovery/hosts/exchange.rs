@@ -1,7 +1,7 @@
 //! Members put in place, host by host, and taken out again: what runs there is stopped by consent first.
 
 use super::{
-    Job,
+    Job, claims,
     look::{Ready, stamp},
     told::{HostEvent, Teller},
 };
@@ -48,7 +48,10 @@ fn one(
         if !matches!(standing, Standing::InPlace(_)) {
             let request = Request::Swap { of: Ready::subject(job, member), stamp: stamp.into() };
             match host.hand.ask(&request, &stop, &mut |_| {})? {
-                Event::Swapped(swapped) => teller.host(&host.host, HostEvent::Placed(swapped)),
+                Event::Swapped(swapped) => {
+                    claims::fits(job, &host.host, member, &swapped.restored)?;
+                    teller.host(&host.host, HostEvent::Placed(swapped));
+                }
                 other => return Err(host.odd(&other)),
             }
         }

@@ -2,12 +2,12 @@
 //! already known.
 
 use super::{
-    Group, Job, Until, each, side_by_side,
+    Group, Job, Until, each, seal, side_by_side,
     told::{HostEvent, Teller},
 };
 use crate::{
     agent::{Event, Request, Subject},
-    engine::{progress::Flow, swap::Standing},
+    engine::{progress::Flow, restore::Restored, swap::Standing},
     etcd::membership::Id,
     plan::{
         Member,
@@ -30,6 +30,8 @@ pub(super) struct Ready<'w> {
     pub(super) members: Vec<usize>,
     /// The connection.
     pub(super) hand: Box<dyn Hand + 'w>,
+    /// What this run built there, as the host says.
+    pub(super) built: Vec<Restored>,
     /// How far each member is, in their order.
     pub(super) standing: Vec<Standing>,
     /// How etcds are started there.
@@ -102,7 +104,8 @@ fn connect<'w>(job: &Job<'w>, cancel: &Cancel, teller: &Teller<'_>, room: bool) 
     for (looked, (host, members)) in looked.into_iter().zip(groups) {
         match looked {
             Some(Ok(hand)) => {
-                ready.push(Ready { host, members, hand, standing: Vec::new(), configs: Vec::new(), halts: Vec::new() })
+                let (built, standing, configs, halts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+                ready.push(Ready { host, members, hand, built, standing, configs, halts })
             }
             Some(Err(Some(trouble))) if trouble.kind == Kind::Stopped => return Err(trouble),
             _ => bad.push(host),
@@ -151,8 +154,8 @@ fn prepare(job: &Job<'_>, host: &mut Ready<'_>, program: &Program, cancel: &Canc
     host.hand.start(program, &way, &stop, &mut |at| teller.host(&name, HostEvent::Program(at, program.bytes)))?;
     let members: Vec<&Member> = host.members.iter().filter_map(|at| job.plan.members.get(*at)).collect();
     let targets = members.iter().flat_map(|m| hosts::dirs(m).map(|(_, dir)| dir.clone())).collect();
-    let claim = Request::Claim { run: job.run.clone(), targets };
-    host.hand.ask(&claim, &stop, &mut |step| teller.host(&name, HostEvent::Step(step)))?;
+    let on = &mut |step| teller.host(&name, HostEvent::Step(step));
+    seal::claim(job, (&name, &mut *host.hand), targets, teller, &stop, on)?;
     for member in &members {
         match host.hand.ask(&Request::Standing(Ready::subject(job, member)), &stop, &mut |_| {})? {
             Event::Standing(standing) => {

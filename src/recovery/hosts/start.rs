@@ -4,7 +4,7 @@
 use super::{
     Cancel, Hear, Job, known,
     look::Ready,
-    side_by_side,
+    seal, side_by_side,
     told::{HostEvent, Teller},
 };
 use crate::{
@@ -123,7 +123,7 @@ fn on_host(
     let way = hosts::way(&program.own, hand.facts()).unwrap_or(Way::Send);
     hand.start(program, &way, &stop, &mut |at| teller.host(host, HostEvent::Program(at, program.bytes)))?;
     let targets = members.iter().flat_map(|(m, _)| hosts::dirs(m).map(|(_, dir)| dir.clone())).collect();
-    hand.ask(&Request::Claim { run: job.run.clone(), targets }, &stop, &mut |_| {})?;
+    seal::claim(job, (host, &mut *hand), targets, teller, &stop, &mut |_| {})?;
     let mut outcome = Ok(());
     for (member, commands) in members {
         let name = &member.name;

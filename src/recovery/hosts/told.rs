@@ -32,6 +32,7 @@ use crate::{
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "nearly all of them are the large one")]
 pub enum Told {
     /// On one host.
     Host(String, HostEvent),

@@ -3,7 +3,7 @@
 
 use std::{
     cell::Cell,
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -27,7 +27,7 @@ use crate::{
     trouble::{Kind, Result, Trouble},
     world::{
         World,
-        journal::{Event as Line, Journal},
+        journal::{Event as Line, Journal, Start, is_seal},
         site::{Site, Work},
     },
 };
@@ -48,7 +48,34 @@ pub struct Deeds<'a> {
 struct Claimed {
     run: Run,
     journal: PathBuf,
+    /// With what the journal begins.
+    seal: String,
     _claim: Claim,
+}
+
+impl Claimed {
+    fn journal<'w>(&self, world: &'w dyn World) -> Journal<'w> {
+        Journal::on_host(world, &self.journal, Start::Seal(self.seal.clone()))
+    }
+}
+
+/// With what the journal at `path` begins, or will: the operator's word where it is `bound`, else what is there, if
+/// anything.
+fn start(world: &dyn World, path: &Path, seal: String, bound: bool) -> Result<String> {
+    if !is_seal(&seal) {
+        return Err(Trouble::new(Kind::Input, "the request was not understood").why("a journal cannot begin so"));
+    }
+    let demanded = if bound { Start::Seal(seal.clone()) } else { Start::Any };
+    let there = Journal::on_host(world, path, demanded).read().map_err(|trouble| {
+        trouble.hint("Look at who wrote it. To go on without it, move it aside and keep it; a new one is begun then.")
+    })?;
+    let begins = there.into_iter().next().map_or(seal, |first| first.prev);
+    if !is_seal(&begins) {
+        return Err(Trouble::new(Kind::Refused, format!("the journal {} is not gone by", path.display()))
+            .why("it begins as none on a host does: another version wrote it, or somebody else")
+            .hint("Look at who wrote it. To go on without it, move it aside and keep it; a new one is begun then."));
+    }
+    Ok(begins)
 }
 
 impl<'a> Deeds<'a> {
@@ -111,20 +138,21 @@ impl<'a> Deeds<'a> {
                 self.incoming = Some(incoming);
                 Event::Snapshot(have)
             }
-            Request::Claim { run, targets } => {
+            Request::Claim { run, targets, seal, bound } => {
                 // One's own of a moment ago.
                 self.claimed = None;
                 let _claim = claim(site, &run, &targets, watch)?;
                 let first = targets.first().ok_or_else(|| Trouble::new(Kind::Bug, "nothing was claimed"))?;
                 let journal = site.journal(first, &run.plan);
+                let start = start(self.world, &journal, seal, bound)?;
                 let text = format!("plan {} of {}: {} works here", run.plan, run.label, run.operator);
-                Journal::at(self.world, &journal).add(
+                Journal::on_host(self.world, &journal, Start::Seal(start.clone())).add(
                     Line::Begun,
                     &text,
                     json!({"plan": run.plan, "run": run.id, "operator": run.operator}),
                 )?;
-                self.claimed = Some(Claimed { run, journal, _claim });
-                Event::Done
+                self.claimed = Some(Claimed { run, journal, seal: start.clone(), _claim });
+                Event::Claimed { seal: start }
             }
             Request::Standing(of) => Event::Standing(self.standing(&of)?),
             Request::Stage(of) => {
@@ -163,7 +191,7 @@ impl<'a> Deeds<'a> {
             }
             Request::Halt(halt) => {
                 let claimed = self.claimed()?;
-                let journal = Journal::at(self.world, &claimed.journal);
+                let journal = claimed.journal(self.world);
                 let text = format!("stopping the etcd on {}: {}", halt.data_dir.display(), halt.commands.join("; "));
                 journal.add(Line::Doing, &text, json!({"act": "halt", "run": claimed.run.id, "halt": halt}))?;
                 site.halt(&halt).map_err(|t| failed(&journal, &text, json!({"act": "halt", "why": t.why}), t))?;
@@ -224,8 +252,8 @@ impl<'a> Deeds<'a> {
         about: Value,
         work: impl FnOnce(&Work<'_>, &mut dyn FnMut(Value) -> Result<()>) -> Result<T>,
     ) -> Result<T> {
-        let Claimed { run, journal, .. } = self.claimed()?;
-        let (journal, name, begun) = (Journal::at(self.world, journal), &of.name, Instant::now());
+        let claimed = self.claimed()?;
+        let (run, journal, name, begun) = (&claimed.run, claimed.journal(self.world), &of.name, Instant::now());
         let text = format!("{name}: {text}");
         let data = |more: Value| {
             let mut all = Map::from_iter([("name".to_string(), json!(name)), ("run".to_string(), json!(run.id))]);
@@ -276,8 +304,8 @@ impl<'a> Deeds<'a> {
 
     /// What the journal says of the last exchange of a member, where that was this one: "swapped" or "undone".
     fn last<T: DeserializeOwned>(&self, of: &Subject, act: &str) -> Result<Option<T>> {
-        let path = &self.claimed()?.journal;
-        let records = Journal::at(self.world, path).read()?;
+        let claimed = self.claimed()?;
+        let (path, records) = (&claimed.journal, claimed.journal(self.world).read()?);
         let mine = records.iter().rev().filter(|r| r.kind == Line::Done && r.data.get("name") == Some(&json!(of.name)));
         let acts = mine.filter(|r| r.data.contains_key("swapped") || r.data.contains_key("undone"));
         let last = acts.map(|r| r.data.get(act)).next().flatten();

@@ -14,14 +14,14 @@ use crate::{
 };
 
 /// An agent in a thread, and our ends of its pipes.
-struct Far {
+pub(super) struct Far {
     to: Option<io::PipeWriter>,
     from: BufReader<io::PipeReader>,
     agent: JoinHandle<Result<()>>,
 }
 
 impl Far {
-    fn new() -> Far {
+    pub(super) fn new() -> Far {
         let (input, to) = io::pipe().unwrap();
         let (from, output) = io::pipe().unwrap();
         let agent = thread::spawn(move || {
@@ -31,17 +31,17 @@ impl Far {
         Far { to: Some(to), from: BufReader::new(from), agent }
     }
 
-    fn greeted() -> Far {
+    pub(super) fn greeted() -> Far {
         let mut far = Far::new();
         assert!(matches!(far.ask(&Request::Hello { protocol: PROTOCOL }), Event::Hello { protocol: PROTOCOL, .. }));
         far
     }
 
-    fn say(&mut self, request: &Request) {
+    pub(super) fn say(&mut self, request: &Request) {
         wire::write(self.to.as_mut().unwrap(), request).unwrap();
     }
 
-    fn answer(&mut self) -> Event {
+    pub(super) fn answer(&mut self) -> Event {
         loop {
             match wire::read(&mut self.from).unwrap().unwrap() {
                 Event::Progress(_) => {}
@@ -50,12 +50,12 @@ impl Far {
         }
     }
 
-    fn ask(&mut self, request: &Request) -> Event {
+    pub(super) fn ask(&mut self, request: &Request) -> Event {
         self.say(request);
         self.answer()
     }
 
-    fn send(&mut self, bytes: &[u8]) {
+    pub(super) fn send(&mut self, bytes: &[u8]) {
         let mut packing = true;
         for chunk in bytes.chunks(CHUNK_BYTES) {
             wire::write_chunk(self.to.as_mut().unwrap(), chunk, &mut packing).unwrap();
@@ -63,34 +63,43 @@ impl Far {
     }
 
     /// Ends its input; what it says of that.
-    fn end(mut self) -> Result<()> {
+    pub(super) fn end(mut self) -> Result<()> {
         drop(self.to.take());
         io::copy(&mut self.from, &mut io::sink()).unwrap();
         self.agent.join().unwrap()
     }
 }
 
-fn snapshot() -> Vec<u8> {
+pub(super) fn snapshot() -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/snapshots/3.5.16-small.db")).unwrap()
 }
 
-fn wanted(depot: &Path, bytes: &[u8]) -> Wanted {
+pub(super) fn wanted(depot: &Path, bytes: &[u8]) -> Wanted {
     let sha256 = hex(&Sha256::digest(bytes));
     Wanted { sha256, bytes: bytes.len() as u64, at: "/nowhere.db".into(), depot: depot.into() }
 }
 
+/// The last revision and the live keys of [`snapshot`].
+fn held() -> (i64, u64) {
+    let view = crate::bolt::View::open(snapshot()).unwrap();
+    let walk = crate::engine::inspect::check_and_walk(&view, &mut |_| Flow::Go).unwrap();
+    (walk.last.main, walk.keys)
+}
+
 /// A plan for m1 to m3 below `dir`.
-fn plan(dir: &Path, wanted: &Wanted) -> Plan {
+pub(super) fn plan(dir: &Path, wanted: &Wanted) -> Plan {
     let mut draft = build::tests::draft();
     let source = draft.source.as_mut().unwrap();
     source.bytes = wanted.bytes;
-    source.content.as_mut().unwrap().sha256 = wanted.sha256.clone();
+    let content = source.content.as_mut().unwrap();
+    content.sha256 = wanted.sha256.clone();
+    (content.revision, content.keys) = held();
     let mut plan = build::build(&draft).unwrap().plan;
     plan.members.iter_mut().for_each(|m| m.data_dir = dir.join(&m.name));
     plan
 }
 
-fn claim(plan: &Plan, operator: &str) -> Request {
+pub(super) fn claim(plan: &Plan, operator: &str) -> Request {
     let run = Run {
         id: format!("run-{operator}"),
         plan: plan.short_id(),
@@ -98,7 +107,16 @@ fn claim(plan: &Plan, operator: &str) -> Request {
         operator: operator.into(),
         since: "2026-11-22T03:12:05Z".into(),
     };
-    Request::Claim { run, targets: plan.members.iter().map(|m| m.data_dir.clone()).collect() }
+    let targets = plan.members.iter().map(|m| m.data_dir.clone()).collect();
+    Request::Claim { run, targets, seal: seal(), bound: false }
+}
+
+fn seal() -> String {
+    "5ea1".repeat(16)
+}
+
+pub(super) fn claimed() -> Event {
+    Event::Claimed { seal: seal() }
 }
 
 #[test]
@@ -118,7 +136,7 @@ fn a_member_is_received_built_exchanged_and_taken_back() {
     let old = dir.path().join("m2");
     fs::create_dir_all(old.join("member")).unwrap();
     fs::write(old.join("member/old"), b"old").unwrap();
-    assert_eq!(far.ask(&claim(&plan, "anna@laptop")), Event::Done);
+    assert_eq!(far.ask(&claim(&plan, "anna@laptop")), claimed());
     let mut second = Far::greeted();
     assert!(
         matches!(second.ask(&claim(&plan, "ben@desk")), Event::Failed(trouble) if trouble.why.contains("anna@laptop"))
@@ -166,7 +184,9 @@ fn a_member_is_received_built_exchanged_and_taken_back() {
     left.sort();
     assert_eq!(left, [journal.as_str(), "m2", "m2.undone-20261122-041205"]);
     let text = fs::read_to_string(dir.path().join(journal)).unwrap();
-    let records = crate::world::journal::verify(&text).unwrap();
+    use crate::world::journal::{Start, verify, verify_from};
+    assert!(verify(&text).is_err(), "it begins with what its operator's journal keeps");
+    let records = verify_from(&text, &Start::Seal(seal())).unwrap();
     let acts = records.iter().filter(|r| r.kind != Line::Begun);
     let acts: Vec<_> =
         acts.map(|r| (r.kind, r.data["act"].as_str().unwrap(), r.data["run"].as_str().unwrap())).collect();
@@ -202,7 +222,7 @@ fn the_end_of_the_input_stops_at_a_safe_point() {
     assert!(matches!(far.answer(), Event::Snapshot(Have::All(_))));
     let plan = Box::new(plan(dir.path(), &snapshot));
     let of = Subject { plan: plan.clone(), name: "m1".into() };
-    assert_eq!(far.ask(&claim(&plan, "anna@laptop")), Event::Done);
+    assert_eq!(far.ask(&claim(&plan, "anna@laptop")), claimed());
     far.say(&Request::Stage(of.clone()));
     drop(far.to.take());
     // Either the end came before it was built, or it waits whole: never half of it.

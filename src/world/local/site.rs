@@ -6,6 +6,7 @@ use super::{Local, service};
 use crate::{
     engine::{
         claim::{self, Claim, NotClaimed, Run},
+        expected::Expected,
         genesis::Genesis,
         progress::Watch,
         restore::{Job, Restored},
@@ -26,29 +27,34 @@ impl Local {
         if !errors.is_empty() {
             return Err(Trouble::new(Kind::Refused, "the plan is not carried out").why(errors.join("; ")));
         }
-        let whose = self.whose(work)?;
         self.inside(&plan.source.path)?;
         let table = plan.members.iter().map(|m| (m.name.as_str(), m.peer_urls.as_slice()));
-        let job = Job {
-            source: &plan.source.path,
-            pinned_sha256: Some(&plan.source.sha256),
-            skip_hash_check: plan.source.skip_hash_check,
-            genesis: &Genesis::new(table, &plan.token),
-            name: work.name,
-            data_dir: whose.data_dir,
-            wal_dir: whose.wal_dir,
-            target: plan.target.unwrap_or(Minor::V3_5),
-            bump_revision: plan.bump_revision,
-            options: &plan.options,
-        };
-        then(&job, &whose)
+        self.member(work, |whose| {
+            let genesis = Genesis::new(table, &plan.token);
+            then(
+                &Job {
+                    source: &plan.source.path,
+                    pinned_sha256: Some(&plan.source.sha256),
+                    skip_hash_check: plan.source.skip_hash_check,
+                    genesis: &genesis,
+                    name: work.name,
+                    data_dir: whose.data_dir,
+                    wal_dir: whose.wal_dir,
+                    target: plan.target.unwrap_or(Minor::V3_5),
+                    bump_revision: plan.bump_revision,
+                    options: &plan.options,
+                },
+                whose,
+            )
+        })
     }
 
-    fn whose<'a>(&self, work: &Work<'a>) -> Result<Whose<'a>> {
-        let member = work.member()?;
+    /// Hands a member's place to `then`, with what the plan says that it has to be.
+    fn member<T>(&self, work: &Work<'_>, then: impl FnOnce(&Whose<'_>) -> Result<T>) -> Result<T> {
+        let (member, expected) = (work.member()?, Expected::from_plan(work.plan, work.name)?);
         let (data_dir, wal_dir) = (member.data_dir.as_path(), member.wal_dir.as_deref());
         [Some(data_dir), wal_dir].into_iter().flatten().try_for_each(|dir| self.may_build(dir))?;
-        Ok(Whose { plan: work.plan_id, run: work.run, name: work.name, data_dir, wal_dir })
+        then(&Whose { plan: work.plan_id, run: work.run, name: work.name, data_dir, wal_dir, expected: &expected })
     }
 }
 
@@ -63,7 +69,7 @@ impl Site for Local {
     }
 
     fn standing(&self, work: &Work<'_>) -> Result<Standing> {
-        Ok(swap::standing(&self.whose(work)?))
+        self.member(work, |whose| swap::standing(&self.tools.disk, whose))
     }
 
     fn stage(&self, work: &Work<'_>, watch: &mut Watch<'_>) -> Result<Restored> {
@@ -71,16 +77,15 @@ impl Site for Local {
     }
 
     fn swap(&self, work: &Work<'_>, stamp: &str, record: Record<'_, Swapped>) -> Result<Swapped> {
-        swap::swap(&self.tools.disk, &self.whose(work)?, stamp, record)
+        self.member(work, |whose| swap::swap(&self.tools.disk, whose, stamp, record))
     }
 
     fn undo(&self, work: &Work<'_>, swapped: &Swapped, stamp: &str, record: Record<'_, Went>) -> Result<Went> {
-        swap::undo(&self.tools.disk, &self.whose(work)?, swapped, stamp, record)
+        self.member(work, |whose| swap::undo(&self.tools.disk, whose, swapped, stamp, record))
     }
 
     fn discard(&self, work: &Work<'_>) -> Result<()> {
-        swap::discard(&self.tools.disk, &self.whose(work)?);
-        Ok(())
+        self.member(work, |whose| swap::discard(&self.tools.disk, whose))
     }
 
     fn halt(&self, halt: &Halt) -> Result<()> {
@@ -89,7 +94,6 @@ impl Site for Local {
     }
 
     fn start(&self, work: &Work<'_>, commands: &[String], watch: &mut Watch<'_>) -> Result<Option<u32>> {
-        let Whose { data_dir, wal_dir, .. } = self.whose(work)?;
-        service::start(data_dir, wal_dir, commands, watch)
+        self.member(work, |whose| service::start(whose.data_dir, whose.wal_dir, commands, watch))
     }
 }

@@ -21,6 +21,9 @@ fn files_that_look_like_snapshots_are_found() {
     ] {
         fs::write(dir.path().join(name), bytes).unwrap();
     }
+    // A pipe among them is not waited for.
+    rustix::fs::mknodat(rustix::fs::CWD, dir.path().join("backup"), rustix::fs::FileType::Fifo, 0o666.into(), 0)
+        .unwrap();
     let mut found = Vec::new();
     look_in(dir.path(), &mut found).unwrap();
     let names: Vec<_> = found.iter().map(|f| f.path.strip_prefix(dir.path()).unwrap().to_str().unwrap()).collect();

@@ -2,9 +2,10 @@
 //! its name.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
+    ffi::OsString,
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -14,16 +15,16 @@ use hyper::{
     Response,
     body::{Bytes, Incoming},
 };
-use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::Store;
 use crate::{
     engine::{
+        durable_fs::{Dir, Disk, Identity, Strange, Trusted},
         progress::{Flow, Phase, Progress, Watch},
         source::io_trouble,
-        stage,
+        stage::exchanged,
     },
     trouble::{Kind, Result, Trouble},
 };
@@ -44,37 +45,60 @@ struct From {
     bytes: u64,
 }
 
-/// The file on its way.
+/// No note is longer.
+const NOTE: u64 = 64 << 10;
+
+/// The file on its way, and the note beside it. Both count only where they are this user's own, and nobody else may write
+/// to them: in a directory that others may write to, anybody may have put them there.
 struct Part {
+    dir: Dir,
+    name: OsString,
+    note: OsString,
     file: File,
     path: PathBuf,
-    note: PathBuf,
     bytes: u64,
     from: Option<From>,
 }
 
-fn beside(into: &Path, ending: &str) -> PathBuf {
-    let mut name = into.as_os_str().to_os_string();
+fn ending(name: &OsString, ending: &str) -> OsString {
+    let mut name = name.clone();
     name.push(ending);
-    name.into()
+    name
 }
 
 impl Part {
     /// A new one, or that of an earlier download of the same URL.
     fn open(url: &str, into: &Path) -> Result<Part> {
-        let (path, note) = (beside(into, ".part"), beside(into, ".part.from"));
-        let from: Option<From> = fs::read(&note).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        let exists = path.symlink_metadata().is_ok();
-        let ours = from.as_ref().is_some_and(|from| from.url == url);
-        if exists && !ours {
-            return Err(Trouble::new(Kind::Refused, format!("{} exists", path.display()))
-                .why(format!("it is no begun download of {url}"))
-                .hint("Nothing is written over. Choose another name, or move that file aside."));
-        }
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
-        let file = file.map_err(|e| io_trouble("write", &path, &e))?;
+        let (dir, whole) = Disk::default().above(into).map_err(|e| io_trouble("write", into, &e))?;
+        let (name, note) = (ending(&whole, ".part"), ending(&whole, ".part.from"));
+        let (path, note_path) = (dir.path().join(&name), dir.path().join(&note));
+        let taken = |path: &Path, why: String| {
+            Trouble::new(Kind::Refused, format!("{} exists", path.display()))
+                .why(why)
+                .hint("Nothing is written over. Choose another name, or move that file aside.")
+        };
+        let strange = |path: &Path, why: Strange| taken(path, format!("it {why}"));
+        let from: Option<From> = match dir.trusted(&note, false).map_err(|e| io_trouble("read", &note_path, &e))? {
+            Trusted::Strange(why) => return Err(strange(&note_path, why)),
+            Trusted::Absent => None,
+            Trusted::Ours(file) => {
+                let mut text = Vec::new();
+                file.take(NOTE).read_to_end(&mut text).map_err(|e| io_trouble("read", &note_path, &e))?;
+                serde_json::from_slice(&text).ok()
+            }
+        };
+        let exists = match dir.look(&name).map_err(|e| io_trouble("read", &path, &e))? {
+            None => false,
+            Some(_) if from.as_ref().is_some_and(|from| from.url == url) => true,
+            Some(_) => return Err(taken(&path, format!("it is no begun download of {url}"))),
+        };
+        let file = match dir.trusted_or_new(&name).map_err(|e| io_trouble("write", &path, &e))? {
+            Trusted::Ours(file) => file,
+            Trusted::Strange(why) => return Err(strange(&path, why)),
+            Trusted::Absent => return Err(io_trouble("write", &path, &io::ErrorKind::NotFound.into())),
+        };
         let bytes = file.metadata().map_err(|e| io_trouble("read", &path, &e))?.len();
-        Ok(Part { file, path, note, bytes, from: from.filter(|_| exists && bytes > 0) })
+        Ok(Part { dir, name, note, file, path, bytes, from: from.filter(|_| exists && bytes > 0) })
     }
 
     /// Begins anew, with another state of the object.
@@ -82,13 +106,17 @@ impl Part {
         self.file.set_len(0).map_err(|e| io_trouble("write", &self.path, &e))?;
         self.bytes = 0;
         let text = serde_json::to_vec(&from).unwrap_or_default();
-        fs::write(&self.note, text).map_err(|e| io_trouble("write", &self.note, &e))?;
+        if let Ok(Trusted::Ours(_)) = self.dir.trusted(&self.note, false) {
+            let _ = self.dir.remove_file(&self.note);
+        }
+        let path = self.dir.path().join(&self.note);
+        self.dir.write_new(&self.note, &text, 0o600).map_err(|e| io_trouble("write", &path, &e))?;
         self.from = Some(from);
         Ok(())
     }
 
     fn write(&mut self, bytes: &Bytes) -> Result<()> {
-        self.file.write_all(bytes).map_err(|e| io_trouble("write", &self.path, &e))?;
+        self.file.write_all_at(bytes, self.bytes).map_err(|e| io_trouble("write", &self.path, &e))?;
         self.bytes += bytes.len() as u64;
         Ok(())
     }
@@ -96,11 +124,19 @@ impl Part {
     /// Puts it under its name, never over another.
     fn place(self, into: &Path) -> Result<u64> {
         self.file.sync_all().map_err(|e| io_trouble("write", &self.path, &e))?;
-        renameat_with(CWD, &self.path, CWD, into, RenameFlags::NOREPLACE)
-            .map_err(|e| io_trouble("put in place", into, &e.into()))?;
-        let _ = fs::remove_file(&self.note);
-        stage::sync_dir(stage::parent(into))?;
+        let own = self.file.metadata().map_err(|e| io_trouble("read", &self.path, &e))?;
+        let name = into.file_name().unwrap_or_default();
+        self.dir.rename(&self.name, &self.dir, name).map_err(|e| io_trouble("put in place", into, &e))?;
+        if !self.dir.is(name, Identity::of(&own)) {
+            return Err(exchanged(into));
+        }
+        let _ = self.dir.remove_file(&self.note);
+        self.dir.sync().map_err(|e| io_trouble("make durable", self.dir.path(), &e))?;
         Ok(self.bytes)
+    }
+
+    fn remove(&self) {
+        let _ = self.dir.remove_file(&self.name).and_then(|()| self.dir.remove_file(&self.note));
     }
 }
 
@@ -146,7 +182,7 @@ pub(super) async fn fetch(store: &Store, url: &str, into: &Path, watch: &mut Wat
 /// Says what stays for the next time; of nothing, nothing stays.
 fn kept(trouble: Trouble, part: &Part) -> Trouble {
     if part.bytes == 0 {
-        let _ = fs::remove_file(&part.path).and_then(|()| fs::remove_file(&part.note));
+        part.remove();
         return trouble;
     }
     let hint = format!("{} bytes stay in {}; the same command goes on there.", part.bytes, part.path.display());
@@ -229,5 +265,127 @@ async fn receive(answer: Response<Incoming>, part: &mut Part, watch: &mut Watch<
             }
             part.write(bytes)?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::{
+        fs,
+        os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink},
+    };
+
+    use super::*;
+
+    const URL: &str = "s3://backups/a.db";
+    const EVE: u32 = 61_234;
+
+    fn note(url: &str) -> String {
+        serde_json::to_string(&From { url: url.into(), etag: "\"e\"".into(), bytes: 9 }).unwrap()
+    }
+
+    /// What is in a directory: names, owners, modes, targets of links, content of files.
+    fn all(dir: &Path) -> Vec<String> {
+        let mut all: Vec<String> = fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| {
+                let path = entry.unwrap().path();
+                let meta = path.symlink_metadata().unwrap();
+                let text = if meta.is_file() { fs::read_to_string(&path).unwrap() } else { String::new() };
+                let link = fs::read_link(&path).ok();
+                format!("{} {} {:o} {} {link:?} {text}", path.display(), meta.uid(), meta.mode(), meta.nlink())
+            })
+            .collect();
+        all.sort();
+        all
+    }
+
+    /// What has the name of a part or of its note and could be somebody else's is not taken, and nothing is changed.
+    #[test]
+    fn what_others_may_have_put_there_is_not_taken() {
+        type Plant = fn(&Path, &str);
+        let plants: [(&str, bool, Plant); 7] = [
+            ("link", false, |path, text| {
+                let victim = path.parent().unwrap().join("victim");
+                fs::write(&victim, text).unwrap();
+                symlink(&victim, path).unwrap();
+            }),
+            ("link to nothing", false, |path, _| symlink(path.with_file_name("nowhere"), path).unwrap()),
+            ("second name", false, |path, text| {
+                let victim = path.parent().unwrap().join("victim");
+                fs::write(&victim, text).unwrap();
+                fs::hard_link(&victim, path).unwrap();
+            }),
+            ("pipe", false, |path, _| {
+                rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o666.into(), 0).unwrap();
+            }),
+            ("directory", false, |path, _| fs::create_dir(path).unwrap()),
+            ("open to all", false, |path, text| {
+                fs::write(path, text).unwrap();
+                fs::set_permissions(path, fs::Permissions::from_mode(0o666)).unwrap();
+            }),
+            ("another user's", true, |path, text| {
+                fs::write(path, text).unwrap();
+                fs::set_permissions(path, fs::Permissions::from_mode(0o666)).unwrap();
+                chown(path, Some(EVE), Some(EVE)).unwrap();
+            }),
+        ];
+        for (what, root, plant) in plants {
+            if root && !rustix::process::geteuid().is_root() {
+                continue;
+            }
+            for as_note in [false, true] {
+                let dir = tempfile::tempdir().unwrap();
+                let (part, from) = (dir.path().join("a.db.part"), dir.path().join("a.db.part.from"));
+                match as_note {
+                    true => {
+                        fs::write(&part, "begun").unwrap();
+                        fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
+                        plant(&from, &note(URL));
+                    }
+                    false => {
+                        fs::write(&from, note(URL)).unwrap();
+                        fs::set_permissions(&from, fs::Permissions::from_mode(0o600)).unwrap();
+                        plant(&part, "begun");
+                    }
+                }
+                let before = all(dir.path());
+                let opened = Part::open(URL, &dir.path().join("a.db")).map(|part| part.bytes);
+                assert_eq!(opened.map_err(|trouble| trouble.kind), Err(Kind::Refused), "{what}, as note: {as_note}");
+                assert_eq!(all(dir.path()), before, "{what}, as note: {as_note}");
+            }
+        }
+    }
+
+    /// Our own is gone on with, a foreign directory around it or not; another URL's is not.
+    #[test]
+    fn our_own_part_is_gone_on_with() {
+        for (url, bytes) in [(URL, Ok(5)), ("s3://backups/b.db", Err(Kind::Refused))] {
+            let dir = tempfile::tempdir().unwrap();
+            fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+            for (name, text) in [("a.db.part", "begun"), ("a.db.part.from", &note(url))] {
+                fs::write(dir.path().join(name), text).unwrap();
+                fs::set_permissions(dir.path().join(name), fs::Permissions::from_mode(0o600)).unwrap();
+            }
+            let opened = Part::open(URL, &dir.path().join("a.db")).map(|part| part.bytes);
+            assert_eq!(opened.map_err(|trouble| trouble.kind), bytes, "{url}");
+        }
+    }
+
+    /// What was exchanged while it came is not said to be fetched, and nothing is written through it.
+    #[test]
+    fn an_exchange_meanwhile_shows() {
+        let dir = tempfile::tempdir().unwrap();
+        let (into, victim) = (dir.path().join("a.db"), dir.path().join("victim"));
+        fs::write(&victim, "precious").unwrap();
+        let mut part = Part::open(URL, &into).unwrap();
+        part.begin(From { url: URL.into(), etag: "\"e\"".into(), bytes: 5 }).unwrap();
+        fs::rename(dir.path().join("a.db.part"), dir.path().join("away")).unwrap();
+        symlink(&victim, dir.path().join("a.db.part")).unwrap();
+        part.write(&Bytes::from_static(b"whole")).unwrap();
+        assert!(part.place(&into).is_err());
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        assert_eq!(fs::read_to_string(dir.path().join("away")).unwrap(), "whole");
     }
 }

@@ -1,0 +1,443 @@
+//! An open directory, and what is done in it by a single name.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs::{File, Metadata},
+    io::{self, Read},
+    os::unix::{
+        ffi::{OsStrExt, OsStringExt},
+        fs::MetadataExt,
+    },
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
+
+use rustix::{
+    fs::{
+        AtFlags, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Uid, XattrFlags, chownat, fchmod, fchown, fgetxattr,
+        fsetxattr, fstatvfs, mkdirat, openat, openat2, renameat, renameat_with, unlinkat,
+    },
+    io::Errno,
+};
+
+use super::{Act, Disk, DiskFile, Identity, Strange, Trusted, trust};
+use crate::bolt::WriteAt;
+
+/// How deep a tree may be that is walked: a data directory has three levels.
+const DEPTH: u32 = 64;
+
+/// How an entry is opened to be read: not followed where it is a link, and not waited for where it is a pipe.
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
+const ALWAYS: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
+
+/// A directory, held by its handle; clones share it. Its path is where it was opened, for messages and the gate.
+#[derive(Debug, Clone)]
+pub struct Dir {
+    disk: Disk,
+    file: Arc<File>,
+    path: PathBuf,
+}
+
+impl Dir {
+    pub(super) fn new(disk: Disk, file: File, path: PathBuf) -> Dir {
+        Dir { disk, file: Arc::new(file), path }
+    }
+
+    /// Where it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the system keeps its handle: for those who read by a path what is in it. A name below it may be a link.
+    pub fn handle_path(&self) -> PathBuf {
+        use std::os::fd::AsRawFd;
+        format!("/proc/self/fd/{}", self.file.as_raw_fd()).into()
+    }
+
+    /// What is known of it.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
+    }
+
+    /// What tells it from every other.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn identity(&self) -> io::Result<Identity> {
+        Ok(Identity::of(&self.metadata()?))
+    }
+
+    /// How many bytes are free where it lies.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn free(&self) -> io::Result<u64> {
+        let stat = fstatvfs(&*self.file)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn at(&self, name: &OsStr, flags: OFlags, mode: u32) -> io::Result<File> {
+        single(name)?;
+        Ok(openat(&*self.file, name, flags | ALWAYS, Mode::from_bits_truncate(mode))?.into())
+    }
+
+    /// What `name` is, not followed; none where there is nothing.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn look(&self, name: impl AsRef<OsStr>) -> io::Result<Option<Metadata>> {
+        match self.at(name.as_ref(), OFlags::PATH, 0) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            other => other?.metadata().map(Some),
+        }
+    }
+
+    /// What tells the entry `name` from every other; none where there is nothing.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn identity_of(&self, name: impl AsRef<OsStr>) -> io::Result<Option<Identity>> {
+        Ok(self.look(name)?.as_ref().map(Identity::of))
+    }
+
+    /// Whether the entry `name` is this file or directory.
+    pub fn is(&self, name: impl AsRef<OsStr>, identity: Identity) -> bool {
+        self.identity_of(name).is_ok_and(|found| found == Some(identity))
+    }
+
+    /// The names of its entries.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn names(&self) -> io::Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&*self.file)? {
+            let name = entry?.file_name().to_bytes().to_vec();
+            if name != b"." && name != b".." {
+                names.push(OsString::from_vec(name));
+            }
+        }
+        Ok(names)
+    }
+
+    /// Opens what lies below it; nothing on the way is followed, nor led out.
+    fn beneath(&self, below: &Path, flags: OFlags) -> io::Result<File> {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        match openat2(&*self.file, below, flags | ALWAYS, Mode::empty(), resolve) {
+            // Kernels before 5.6, and sandboxes that do not know it.
+            Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => self.step_by_step(below, flags),
+            other => Ok(other?.into()),
+        }
+    }
+
+    pub(super) fn step_by_step(&self, below: &Path, flags: OFlags) -> io::Result<File> {
+        let mut names: Vec<&OsStr> = below.iter().collect();
+        let last = names.pop().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut at = self.clone();
+        for name in names {
+            at = Dir::new(self.disk.clone(), at.at(name, DIRECTORY, 0)?, at.path.join(name));
+        }
+        at.at(last, flags, 0)
+    }
+
+    /// Opens a directory below it.
+    ///
+    /// # Errors
+    /// When a part of the way is a link, or as the system says.
+    pub fn open(&self, below: impl AsRef<Path>) -> io::Result<Dir> {
+        let below = below.as_ref();
+        let file = self.beneath(below, DIRECTORY)?;
+        Ok(Dir::new(self.disk.clone(), file, self.path.join(below)))
+    }
+
+    /// Opens a directory in it that nobody else may change: this user's own.
+    ///
+    /// # Errors
+    /// When it is somebody else's, or as the system says.
+    pub fn open_private(&self, name: impl AsRef<Path>) -> io::Result<Dir> {
+        let dir = self.open(name)?;
+        match Strange::directory(&dir.metadata()?) {
+            Some(why) => Err(io::Error::other(format!("{} {why}", dir.path.display()))),
+            None => Ok(dir),
+        }
+    }
+
+    /// Opens a regular file below it to be read, whoever owns it.
+    ///
+    /// # Errors
+    /// When it is none, a part of the way is a link, or as the system says.
+    pub fn read(&self, below: impl AsRef<Path>) -> io::Result<File> {
+        let file = self.beneath(below.as_ref(), READ)?;
+        if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+    }
+
+    /// Opens a regular file below it for reading and writing, such as to lock it.
+    ///
+    /// # Errors
+    /// As [`Dir::read`].
+    pub fn write(&self, below: impl AsRef<Path>) -> io::Result<File> {
+        let file = self.beneath(below.as_ref(), OFlags::RDWR | OFlags::NONBLOCK)?;
+        if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+    }
+
+    /// Opens a file that counts only where it is ours; with `write`, for writing, too.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn trusted(&self, name: impl AsRef<OsStr>, write: bool) -> io::Result<Trusted<File>> {
+        let flags = if write { OFlags::RDWR | OFlags::NONBLOCK } else { READ };
+        let opened = self.at(name.as_ref(), flags, 0);
+        let failed = match opened {
+            Ok(file) => return trust::file(file),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Trusted::Absent),
+            Err(e) => e,
+        };
+        // What could not be opened may say why by what it is.
+        match self.look(name)?.as_ref().and_then(Strange::file) {
+            Some(why) => Ok(Trusted::Strange(why)),
+            None => Err(failed),
+        }
+    }
+
+    /// Opens a file that counts only where it is ours for reading and writing, and makes it, mode 0600, where there is none.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn trusted_or_new(&self, name: impl AsRef<OsStr>) -> io::Result<Trusted<File>> {
+        let name = name.as_ref();
+        match self.trusted(name, true)? {
+            Trusted::Absent => {}
+            other => return Ok(other),
+        }
+        let path = self.path.join(name);
+        let made =
+            self.disk.act(Act::Create(&path), || self.at(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, 0o600));
+        match made {
+            // Another one was quicker.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.trusted(name, true),
+            other => other.map(Trusted::Ours),
+        }
+    }
+
+    /// All of a note that counts only where it is ours, in a directory that is ours, and not longer than `most`.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn read_trusted(&self, name: impl AsRef<OsStr>, most: u64) -> io::Result<Trusted<Vec<u8>>> {
+        if let Some(why) = Strange::directory(&self.metadata()?) {
+            return Ok(Trusted::Strange(why));
+        }
+        let file = match self.trusted(name, false)? {
+            Trusted::Ours(file) => file,
+            Trusted::Absent => return Ok(Trusted::Absent),
+            Trusted::Strange(why) => return Ok(Trusted::Strange(why)),
+        };
+        let mut bytes = Vec::new();
+        file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+        Ok(if bytes.len() as u64 > most { Trusted::Strange(Strange::Long) } else { Trusted::Ours(bytes) })
+    }
+
+    /// Makes a directory in it, mode 0700, as etcd makes its own, and opens it.
+    ///
+    /// # Errors
+    /// When it exists, when what is found there then is not what was made, or as the system says.
+    pub fn make(&self, name: impl AsRef<OsStr>) -> io::Result<Dir> {
+        let name = name.as_ref();
+        single(name)?;
+        let path = self.path.join(name);
+        self.disk.act(Act::MakeDir(&path), || Ok(mkdirat(&*self.file, name, Mode::from_bits_truncate(0o700))?))?;
+        let made = self.open_private(name)?;
+        match made.names()?.first() {
+            Some(found) => {
+                Err(io::Error::other(format!("{} was just made, and holds {}", path.display(), found.display())))
+            }
+            None => Ok(made),
+        }
+    }
+
+    /// Makes a new file in it, open for reading and writing.
+    ///
+    /// # Errors
+    /// When it exists, or as the system says.
+    pub fn create(&self, name: impl AsRef<OsStr>, mode: u32) -> io::Result<DiskFile> {
+        let name = name.as_ref();
+        let path = self.path.join(name);
+        let file =
+            self.disk.act(Act::Create(&path), || self.at(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode))?;
+        Ok(DiskFile::new(self.disk.clone(), file, path))
+    }
+
+    /// Makes a new file with these bytes and waits until they last.
+    ///
+    /// # Errors
+    /// When it exists, or as the system says.
+    pub fn write_new(&self, name: impl AsRef<OsStr>, bytes: &[u8], mode: u32) -> io::Result<DiskFile> {
+        let file = self.create(name, mode)?;
+        file.write_all_at(bytes, 0)?;
+        file.sync()?;
+        Ok(file)
+    }
+
+    /// Makes what it lists last.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn sync(&self) -> io::Result<()> {
+        self.disk.act(Act::SyncDir(&self.path), || self.file.sync_all())
+    }
+
+    /// Renames an entry of it to `new` in `to`, and never replaces.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when `new` is there, or as the system says.
+    pub fn rename(&self, name: impl AsRef<OsStr>, to: &Dir, new: impl AsRef<OsStr>) -> io::Result<()> {
+        let (name, new) = (name.as_ref(), new.as_ref());
+        single(name)?;
+        single(new)?;
+        let (from_path, to_path) = (self.path.join(name), to.path.join(new));
+        self.disk.act(Act::Rename { from: &from_path, to: &to_path }, || {
+            match renameat_with(&*self.file, name, &*to.file, new, RenameFlags::NOREPLACE) {
+                // Some filesystems (NFS) know no NOREPLACE; then the look before the rename must do.
+                Err(Errno::INVAL | Errno::NOSYS) => match to.look(new)? {
+                    Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
+                    None => Ok(renameat(&*self.file, name, &*to.file, new)?),
+                },
+                other => Ok(other?),
+            }
+        })
+    }
+
+    /// Removes a file, or a link, which is not followed.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn remove_file(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
+        let name = name.as_ref();
+        single(name)?;
+        let path = self.path.join(name);
+        self.disk.act(Act::RemoveFile(&path), || Ok(unlinkat(&*self.file, name, AtFlags::empty())?))
+    }
+
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn remove_dir(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
+        let name = name.as_ref();
+        single(name)?;
+        let path = self.path.join(name);
+        self.disk.act(Act::RemoveDir(&path), || Ok(unlinkat(&*self.file, name, AtFlags::REMOVEDIR)?))
+    }
+
+    /// Removes an entry with all that is in it. Links are removed, not followed, and no other filesystem is entered.
+    ///
+    /// # Errors
+    /// At the first thing that cannot be removed.
+    pub fn remove_tree(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
+        self.remove_below(name.as_ref(), DEPTH)
+    }
+
+    fn remove_below(&self, name: &OsStr, depth: u32) -> io::Result<()> {
+        let found = self.look(name)?.ok_or(io::ErrorKind::NotFound)?;
+        if !found.is_dir() {
+            return self.remove_file(name);
+        }
+        let left = depth.checked_sub(1).ok_or_else(|| io::Error::other("it is too deep"))?;
+        let dir = self.open(name)?;
+        if Identity::of(&found) != dir.identity()? || found.dev() != self.metadata()?.dev() {
+            return Err(io::Error::other(format!("{} was exchanged meanwhile", dir.path.display())));
+        }
+        dir.names()?.iter().try_for_each(|name| dir.remove_below(name, left))?;
+        self.remove_dir(name)
+    }
+
+    /// Gives it and all that is in it to a user and a group, itself last. Links are given away, not followed; a file
+    /// with a second name is not.
+    ///
+    /// # Errors
+    /// As the system says: mostly that only root may.
+    pub fn give(&self, user: u32, group: u32) -> io::Result<()> {
+        self.give_below(Uid::from_raw(user), Gid::from_raw(group), DEPTH)
+    }
+
+    fn give_below(&self, user: Uid, group: Gid, depth: u32) -> io::Result<()> {
+        let left = depth.checked_sub(1).ok_or_else(|| io::Error::other("it is too deep"))?;
+        for name in self.names()? {
+            let path = self.path.join(&name);
+            let meta = self.look(&name)?.ok_or(io::ErrorKind::NotFound)?;
+            if meta.is_dir() {
+                self.open(&name)?.give_below(user, group, left)?;
+            } else if meta.nlink() != 1 {
+                return Err(io::Error::other(format!("{} has a second name", path.display())));
+            } else {
+                self.disk.act(Act::Own(&path), || {
+                    Ok(chownat(&*self.file, &name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW)?)
+                })?;
+            }
+        }
+        self.disk.act(Act::Own(&self.path), || Ok(fchown(&*self.file, Some(user), Some(group))?))
+    }
+
+    /// Sets its permission bits.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn mode(&self, mode: u32) -> io::Result<()> {
+        self.disk.act(Act::Own(&self.path), || Ok(fchmod(&*self.file, Mode::from_bits_truncate(mode))?))
+    }
+
+    /// An extended attribute of itself or of a regular file or directory below it.
+    pub fn attribute(&self, below: &Path, name: &str) -> Option<Vec<u8>> {
+        let other = if below.as_os_str().is_empty() { None } else { Some(self.beneath(below, READ).ok()?) };
+        let mut buffer = vec![0; 4096];
+        let length = fgetxattr(other.as_ref().unwrap_or(&self.file), name, &mut buffer[..]).ok()?;
+        buffer.truncate(length);
+        Some(buffer)
+    }
+
+    /// Sets an extended attribute of itself, or of what is below it.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn set_attribute(&self, below: &Path, name: &str, value: &[u8]) -> io::Result<()> {
+        let other = if below.as_os_str().is_empty() { None } else { Some(self.beneath(below, READ)?) };
+        let path = self.path.join(below);
+        self.disk.act(Act::Own(&path), || {
+            Ok(fsetxattr(other.as_ref().unwrap_or(&self.file), name, value, XattrFlags::empty())?)
+        })
+    }
+
+    /// All that is below it, by the way there; itself first, as an empty path.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn tree(&self) -> io::Result<Vec<PathBuf>> {
+        let (mut found, mut dirs) = (vec![PathBuf::new()], vec![(PathBuf::new(), self.clone(), DEPTH)]);
+        while let Some((below, dir, depth)) = dirs.pop() {
+            let left = depth.checked_sub(1).ok_or_else(|| io::Error::other("it is too deep"))?;
+            for name in dir.names()? {
+                let way = below.join(&name);
+                if dir.look(&name)?.is_some_and(|meta| meta.is_dir()) {
+                    dirs.push((way.clone(), dir.open(&name)?, left));
+                }
+                found.push(way);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Refuses what is not the name of one entry.
+fn single(name: &OsStr) -> io::Result<()> {
+    let mut parts = Path::new(name).components();
+    match (parts.next(), parts.next()) {
+        (Some(Component::Normal(only)), None) if only.as_bytes() == name.as_bytes() => Ok(()),
+        _ => {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} is not the name of one entry", name.display())))
+        }
+    }
+}

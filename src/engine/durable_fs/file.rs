@@ -1,0 +1,137 @@
+//! A file that is being made: written, copied into, reserved and synced through the gate.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{FallocateFlags, copy_file_range, fallocate, ioctl_ficlone},
+    io::Errno,
+};
+
+use super::{Act, Disk, try_lock};
+use crate::bolt::{ReadAt, WriteAt};
+
+/// How much is copied at a time where the kernel does not do it.
+const BUFFER: usize = 1 << 20;
+
+/// A file that a restore makes.
+#[derive(Debug)]
+pub struct DiskFile {
+    file: File,
+    path: PathBuf,
+    disk: Disk,
+}
+
+impl DiskFile {
+    pub(super) fn new(disk: Disk, file: File, path: PathBuf) -> DiskFile {
+        DiskFile { file, path, disk }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file alone: what is done to it from then on passes no gate.
+    pub fn into_file(self) -> File {
+        self.file
+    }
+
+    /// Takes the lock that etcd holds on its database (`flock`, exclusive), until the file is closed.
+    ///
+    /// # Errors
+    /// When somebody else has it.
+    pub fn flock(&self) -> io::Result<()> {
+        if try_lock(&self.file)? { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+
+    /// Waits until the content lasts.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn sync(&self) -> io::Result<()> {
+        self.disk.act(Act::SyncFile(&self.path), || self.file.sync_all())
+    }
+
+    /// Reserves `length` bytes; where the filesystem cannot, the length alone is set, as etcd does.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn reserve(&self, length: u64) -> io::Result<()> {
+        self.disk.act(Act::Resize { path: &self.path, length }, || {
+            match fallocate(&self.file, FallocateFlags::empty(), 0, length) {
+                Err(Errno::OPNOTSUPP) => self.file.set_len(length),
+                other => Ok(other?),
+            }
+        })
+    }
+
+    /// Shares all of `from`'s blocks instead of copying them; false where the filesystem cannot.
+    ///
+    /// # Errors
+    /// Only the gate's.
+    pub fn share(&self, from: &File, length: u64) -> io::Result<bool> {
+        self.disk
+            .act(Act::Write { path: &self.path, offset: 0, length }, || Ok(ioctl_ficlone(&self.file, from).is_ok()))
+    }
+
+    /// Copies `length` bytes at `offset` to the same place, in the kernel where it can.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when `from` is shorter, or as the system says.
+    pub fn copy(&self, from: &File, offset: u64, length: u64) -> io::Result<()> {
+        self.disk.act(Act::Write { path: &self.path, offset, length }, || {
+            let (mut read_at, mut write_at, end) = (offset, offset, offset + length);
+            while write_at < end {
+                let ask = usize::try_from(end - write_at).unwrap_or(usize::MAX);
+                match copy_file_range(from, Some(&mut read_at), &self.file, Some(&mut write_at), ask) {
+                    Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    Ok(_) | Err(Errno::INTR) => {}
+                    Err(Errno::XDEV | Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP | Errno::PERM | Errno::BADF) => {
+                        return by_hand(from, &self.file, write_at, end);
+                    }
+                    Err(other) => return Err(other.into()),
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+fn by_hand(from: &File, to: &File, mut at: u64, end: u64) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    while at < end {
+        let length = (end - at).min(BUFFER as u64);
+        let bytes = buffer.split_at_mut(length as usize).0;
+        FileExt::read_exact_at(from, bytes, at)?;
+        FileExt::write_all_at(to, bytes, at)?;
+        at += length;
+    }
+    Ok(())
+}
+
+impl ReadAt for DiskFile {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        FileExt::read_exact_at(&self.file, buf, offset)
+    }
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+}
+
+impl WriteAt for DiskFile {
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        let act = Act::Write { path: &self.path, offset, length: buf.len() as u64 };
+        self.disk.act(act, || FileExt::write_all_at(&self.file, buf, offset))
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.disk.act(Act::Resize { path: &self.path, length: len }, || self.file.set_len(len))
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.disk.act(Act::SyncFile(&self.path), || self.file.sync_data())
+    }
+}

@@ -1,0 +1,264 @@
+//! Handles in directories that somebody else may change.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    os::unix::fs::{DirBuilderExt, PermissionsExt, chown, symlink},
+};
+
+use super::*;
+
+/// Some ordinary user who is nobody else's.
+const EVE: u32 = 61_234;
+
+fn disk() -> Disk {
+    Disk::default()
+}
+
+/// A directory for tests that need to be root to play another user; none elsewhere.
+fn as_root() -> Option<tempfile::TempDir> {
+    rustix::process::geteuid().is_root().then(|| tempfile::tempdir().unwrap())
+}
+
+#[test]
+fn names_are_of_one_entry() {
+    let base = tempfile::tempdir().unwrap();
+    let dir = disk().dir(base.path()).unwrap();
+    for name in ["", ".", "..", "a/b", "../a", "/a", "a/", "./a"] {
+        assert!(dir.make(name).is_err() && dir.create(name, 0o600).is_err(), "{name:?}");
+        assert!(dir.remove_tree(name).is_err() && dir.rename(name, &dir, "b").is_err(), "{name:?}");
+        assert!(dir.rename("b", &dir, name).is_err() && dir.look(name).is_err(), "{name:?}");
+    }
+    assert!(dir.names().unwrap().is_empty());
+}
+
+#[test]
+fn what_is_below_is_opened_with_and_without_openat2() {
+    let base = tempfile::tempdir().unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("file"), b"x").unwrap();
+    fs::create_dir_all(base.path().join("a/b")).unwrap();
+    fs::write(base.path().join("a/b/file"), b"x").unwrap();
+    symlink(outside.path(), base.path().join("a/out")).unwrap();
+    symlink("b/file", base.path().join("a/link")).unwrap();
+    let dir = disk().dir(base.path()).unwrap();
+    let read = rustix::fs::OFlags::RDONLY;
+    for (below, there) in
+        [("a/b/file", true), ("a/out/file", false), ("a/link", false), ("a/../../x", false), ("nowhere", false)]
+    {
+        assert_eq!(dir.read(below).is_ok(), there, "{below}");
+        assert_eq!(dir.step_by_step(Path::new(below), read).is_ok(), there, "{below}");
+    }
+    assert!(dir.read("a/b").is_err(), "no regular file");
+}
+
+#[test]
+fn a_tree_is_removed_without_following_links_or_entering_what_was_exchanged() {
+    let base = tempfile::tempdir().unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("precious"), b"x").unwrap();
+    fs::create_dir_all(base.path().join("tree/a/b")).unwrap();
+    symlink(outside.path(), base.path().join("tree/a/link")).unwrap();
+    symlink(outside.path().join("precious"), base.path().join("tree/file")).unwrap();
+    disk().dir(base.path()).unwrap().remove_tree("tree").unwrap();
+    assert!(!base.path().join("tree").exists() && outside.path().join("precious").exists());
+
+    // Exchanged at each act in turn.
+    struct Exchange(std::sync::Mutex<Option<Box<dyn FnOnce() + Send>>>);
+    impl Gate for Exchange {
+        fn pass(&self, _: &Act<'_>, run: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
+            if let Some(exchange) = self.0.lock().unwrap().take() {
+                exchange();
+            }
+            run()
+        }
+    }
+    let tree = base.path().join("again");
+    fs::create_dir_all(tree.join("a")).unwrap();
+    for name in ["precious", "b"] {
+        fs::write(tree.join("a").join(name), b"x").unwrap();
+    }
+    let (from, to, victim) = (tree.join("a"), tree.join("away"), outside.path().to_path_buf());
+    let exchange = move || {
+        fs::rename(&from, &to).unwrap();
+        symlink(&victim, &from).unwrap();
+    };
+    let gated = Disk::gated(Arc::new(Exchange(std::sync::Mutex::new(Some(Box::new(exchange))))));
+    let _ = gated.dir(base.path()).unwrap().remove_tree("again");
+    assert!(outside.path().join("precious").exists());
+}
+
+#[test]
+fn only_what_is_ours_alone_counts() {
+    let base = tempfile::tempdir().unwrap();
+    fs::set_permissions(base.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let dir = disk().dir(base.path()).unwrap();
+    let path = |name: &str| base.path().join(name);
+    let strange = |name: &str| match dir.read_trusted(name, 4).unwrap() {
+        Trusted::Strange(why) => Some(why),
+        Trusted::Ours(_) => None,
+        Trusted::Absent => panic!("{name} is not there"),
+    };
+    fs::write(path("note"), b"1234").unwrap();
+    assert_eq!(strange("note"), None);
+    assert!(matches!(dir.read_trusted("absent", 4).unwrap(), Trusted::Absent));
+    fs::write(path("long"), b"12345").unwrap();
+    assert_eq!(strange("long"), Some(Strange::Long));
+    symlink("note", path("link")).unwrap();
+    assert_eq!(strange("link"), Some(Strange::Link));
+    fs::create_dir(path("dir")).unwrap();
+    assert_eq!(strange("dir"), Some(Strange::Kind));
+    rustix::fs::mknodat(rustix::fs::CWD, path("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    assert_eq!(strange("pipe"), Some(Strange::Kind));
+    fs::write(path("open"), b"1").unwrap();
+    fs::set_permissions(path("open"), fs::Permissions::from_mode(0o666)).unwrap();
+    assert!(matches!(strange("open"), Some(Strange::Writable(_))));
+    fs::hard_link(path("note"), path("second")).unwrap();
+    assert_eq!((strange("note"), strange("second")), (Some(Strange::Names(2)), Some(Strange::Names(2))));
+    fs::remove_file(path("second")).unwrap();
+    // The same note in a directory that others may write to.
+    fs::set_permissions(base.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(matches!(strange("note"), Some(Strange::Writable(_))));
+    if as_root().is_some() {
+        fs::set_permissions(base.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        chown(path("note"), Some(EVE), None).unwrap();
+        assert_eq!(strange("note"), Some(Strange::Owner(EVE)));
+        chown(path("note"), Some(0), None).unwrap();
+        chown(base.path(), Some(EVE), None).unwrap();
+        assert_eq!(strange("note"), Some(Strange::Owner(EVE)));
+    }
+}
+
+#[test]
+fn a_link_of_another_user_leads_only_to_that_users() {
+    let Some(base) = as_root() else { return };
+    let path = |name: &str| base.path().join(name);
+    for (name, owner) in [("roots", 0), ("eves", EVE), ("others", EVE + 1)] {
+        fs::create_dir(path(name)).unwrap();
+        fs::create_dir(path(name).join("etcd")).unwrap();
+        chown(path(name), Some(owner), None).unwrap();
+        chown(path(name).join("etcd"), Some(owner), None).unwrap();
+    }
+    for (link, owner, target, led) in [
+        ("own", 0, "roots", true),
+        ("own-to-eve", 0, "eves", true),
+        ("eve-to-root", EVE, "roots", false),
+        ("eve-to-eve", EVE, "eves", true),
+        ("eve-to-other", EVE, "others", false),
+    ] {
+        symlink(path(target), path(link)).unwrap();
+        std::os::unix::fs::lchown(path(link), Some(owner), None).unwrap();
+        assert_eq!(disk().dir(&path(link)).is_ok(), led, "{link}");
+        assert_eq!(disk().dir(&path(link).join("etcd")).is_ok(), led, "{link}");
+        assert_eq!(real(&path(link).join("etcd")).ok(), led.then(|| path(target).join("etcd")), "{link}");
+    }
+    // What it leads to would be renamed in root's directory.
+    let inner = path("roots").join("of-eve");
+    fs::create_dir(&inner).unwrap();
+    chown(&inner, Some(EVE), None).unwrap();
+    symlink(&inner, path("to-inner")).unwrap();
+    std::os::unix::fs::lchown(path("to-inner"), Some(EVE), None).unwrap();
+    assert!(disk().dir(&path("to-inner")).is_ok() && real(&path("to-inner")).is_err());
+}
+
+#[test]
+fn what_does_not_exist_is_led_to_as_far_as_it_does() {
+    let base = tempfile::tempdir().unwrap();
+    let home = base.path().canonicalize().unwrap();
+    symlink(home.join("disk/etcd"), home.join("data")).unwrap();
+    fs::create_dir(home.join("disk")).unwrap();
+    for (path, led) in [("data", "disk/etcd"), ("data/member", "disk/etcd/member"), ("x/y", "x/y"), ("disk", "disk")] {
+        assert_eq!(real(&home.join(path)).unwrap(), home.join(led), "{path}");
+    }
+    fs::create_dir(home.join("disk/etcd")).unwrap();
+    assert_eq!(real(&home.join("data")).unwrap(), home.join("disk/etcd"));
+    symlink("circle", home.join("circle")).unwrap();
+    assert!(real(&home.join("circle")).is_err());
+}
+
+#[test]
+fn what_was_made_is_looked_at() {
+    let base = tempfile::tempdir().unwrap();
+    /// Exchanges a directory right after it was made.
+    struct Swapper(fn(&Path));
+    impl Gate for Swapper {
+        fn pass(&self, act: &Act<'_>, run: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
+            run()?;
+            if let Act::MakeDir(path) = act {
+                fs::rename(path, path.with_extension("away")).unwrap();
+                (self.0)(path);
+            }
+            Ok(())
+        }
+    }
+    let swappers: [fn(&Path); 4] = [
+        |path| symlink("/etc", path).unwrap(),
+        |path| fs::write(path, b"").unwrap(),
+        |path| {
+            fs::DirBuilder::new()
+                .mode(0o777)
+                .create(path)
+                .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o777)))
+                .unwrap()
+        },
+        |path| {
+            fs::DirBuilder::new().mode(0o700).create(path).unwrap();
+            fs::write(path.join("planted"), b"").unwrap();
+        },
+    ];
+    for (at, swapper) in swappers.into_iter().enumerate() {
+        let gated = Disk::gated(Arc::new(Swapper(swapper)));
+        assert!(gated.dir(base.path()).unwrap().make(format!("made-{at}")).is_err(), "{at}");
+    }
+}
+
+/// Whatever the engine changes on a disk it changes through this room: nothing else of it may write by paths.
+#[test]
+fn nothing_else_in_the_engine_writes() {
+    let words = [
+        "fs::write",
+        "fs::create_dir",
+        "DirBuilder",
+        "fs::rename",
+        "fs::remove",
+        "fs::copy",
+        "fs::set_permissions",
+        "fs::hard_link",
+        "symlink(",
+        "chown",
+        "OpenOptions",
+        "File::create",
+        "File::options",
+        "renameat",
+        "unlinkat",
+        "mkdirat",
+        "chmod",
+        "setxattr",
+        "ftruncate",
+        "use std::fs::*",
+        "remove_dir_all(",
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine");
+    let (mut dirs, mut seen, mut found) = (vec![root.clone()], 0, Vec::new());
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() && !entry.ends_with("durable_fs") {
+                dirs.push(entry);
+                continue;
+            }
+            let own = entry.ends_with("durable_fs") || entry.ends_with("durable_fs.rs") || entry.ends_with("tests.rs");
+            if own || entry.extension().is_none_or(|x| x != "rs") {
+                continue;
+            }
+            seen += 1;
+            let text = fs::read_to_string(&entry).unwrap();
+            // Tests stand at the end of a file, and may do what they like.
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+            let writes = lines.filter(|line| words.iter().any(|word| line.contains(word)));
+            found.extend(writes.map(|line| format!("{}: {}", entry.display(), line.trim())));
+        }
+    }
+    assert!(seen > 40, "{seen}");
+    assert_eq!(found, [""; 0]);
+}

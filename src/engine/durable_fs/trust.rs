@@ -1,0 +1,104 @@
+//! Whether what was found is ours: in a directory that others may write to, anybody may have put it there.
+
+use std::{
+    fmt,
+    fs::{File, Metadata},
+    io,
+    os::unix::fs::MetadataExt,
+};
+
+/// What was found where something of ours may be.
+#[derive(Debug)]
+pub enum Trusted<T> {
+    /// Nothing.
+    Absent,
+    /// What is ours.
+    Ours(T),
+    /// Something that does not count, and why.
+    Strange(Strange),
+}
+
+impl<T> Trusted<T> {
+    /// What is ours, if anything.
+    pub fn ours(self) -> Option<T> {
+        match self {
+            Trusted::Ours(found) => Some(found),
+            Trusted::Absent | Trusted::Strange(_) => None,
+        }
+    }
+}
+
+/// Why something is not taken for ours. As text it follows the thing's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strange {
+    /// A symbolic link.
+    Link,
+    /// A directory, a pipe, a device: no regular file.
+    Kind,
+    /// No directory.
+    NoDirectory,
+    /// It belongs to this other user.
+    Owner(u32),
+    /// It has so many names.
+    Names(u64),
+    /// Its mode lets others write to it.
+    Writable(u32),
+    /// It is longer than anything of the kind.
+    Long,
+}
+
+impl fmt::Display for Strange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Strange::Link => f.write_str("is a symbolic link"),
+            Strange::Kind => f.write_str("is not a regular file"),
+            Strange::NoDirectory => f.write_str("is not a directory"),
+            Strange::Owner(user) => write!(f, "belongs to user {user}"),
+            Strange::Names(2) => f.write_str("has a second name"),
+            Strange::Names(names) => write!(f, "has {names} names"),
+            Strange::Writable(mode) => write!(f, "may be written by others (mode {mode:04o})"),
+            Strange::Long => f.write_str("is longer than anything that requorum writes there"),
+        }
+    }
+}
+
+impl Strange {
+    /// What speaks against a file.
+    pub fn file(meta: &Metadata) -> Option<Strange> {
+        match () {
+            () if meta.is_symlink() => Some(Strange::Link),
+            () if !meta.is_file() => Some(Strange::Kind),
+            () if meta.nlink() != 1 => Some(Strange::Names(meta.nlink())),
+            () => others(meta),
+        }
+    }
+
+    /// What speaks against a directory.
+    pub fn directory(meta: &Metadata) -> Option<Strange> {
+        match () {
+            () if meta.is_symlink() => Some(Strange::Link),
+            () if !meta.is_dir() => Some(Strange::NoDirectory),
+            () => others(meta),
+        }
+    }
+}
+
+fn others(meta: &Metadata) -> Option<Strange> {
+    if meta.uid() != rustix::process::geteuid().as_raw() {
+        return Some(Strange::Owner(meta.uid()));
+    }
+    // With an access control list the group's bits are its mask, so that one who may write by it shows here, too.
+    (meta.mode() & 0o022 != 0).then_some(Strange::Writable(meta.mode() & 0o7777))
+}
+
+/// Whether nobody but this user may change a file.
+pub fn is_private(meta: &Metadata) -> bool {
+    Strange::file(meta).is_none()
+}
+
+pub(super) fn file(file: File) -> io::Result<Trusted<File>> {
+    Ok(match Strange::file(&file.metadata()?) {
+        Some(why) => Trusted::Strange(why),
+        None => Trusted::Ours(file),
+    })
+}

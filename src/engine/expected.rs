@@ -1,0 +1,217 @@
+//! What a plan says a member must be once it is built, and whether a claim about one fits: asked on the host of what was
+//! read back there, and again by the operator's side of what the host reports.
+
+use std::io::Read;
+
+use sha2::{Digest, Sha256};
+
+use super::{datadir, durable_fs::Dir, genesis::Genesis, prove, restore::Restored, source::hex};
+use crate::{
+    bolt::View,
+    etcd::{membership::Id, version::Minor},
+    plan::{Plan, byhand},
+    raft::wal,
+    trouble::{Kind, Result, Trouble},
+};
+
+/// How much of a log is compared: its records stand at its beginning, and nothing but zeros follows.
+pub const LOG_BYTES: usize = byhand::LOG_BYTES;
+
+/// The SHA-256, hex, of the beginning of a log's first file.
+pub fn log_sha256(begin: &[u8]) -> String {
+    let mut sha = Sha256::new();
+    sha.update(begin);
+    sha.update(vec![0; LOG_BYTES.saturating_sub(begin.len())]);
+    hex(&sha.finalize())
+}
+
+/// One member as planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// The member's name.
+    pub name: String,
+    /// Its ID.
+    pub member_id: Id,
+    /// The new cluster's.
+    pub cluster_id: Id,
+    /// The IDs of all members, ascending.
+    pub members: Vec<Id>,
+    /// The last revision.
+    pub revision: i64,
+    /// Live keys.
+    pub keys: u64,
+    /// SHA-256 of the snapshot, hex.
+    pub source_sha256: String,
+    /// SHA-256 of the log's beginning, hex.
+    pub log_sha256: String,
+}
+
+/// What a snapshot holds, as a plan pins it.
+#[derive(Debug, Clone, Copy)]
+pub struct Pinned<'a> {
+    /// SHA-256 of the whole file, hex.
+    pub sha256: &'a str,
+    /// Its last revision.
+    pub revision: i64,
+    /// Its live keys.
+    pub keys: u64,
+    /// How many revisions later the restored store starts.
+    pub bump: u64,
+}
+
+impl Expected {
+    /// The member called `name` of a table, restored from this snapshot in the forms of `target`; none where the table has
+    /// no such member.
+    pub fn new(genesis: &Genesis, name: &str, target: Minor, pinned: Pinned<'_>) -> Option<Expected> {
+        let member_id = genesis.id_of(name)?;
+        Some(Expected {
+            name: name.into(),
+            member_id,
+            cluster_id: genesis.cluster_id,
+            members: genesis.members.iter().map(|member| Id(member.id)).collect(),
+            revision: pinned.revision.saturating_add_unsigned(pinned.bump),
+            // A bump writes one more row, with an empty key.
+            keys: pinned.keys.saturating_add(u64::from(pinned.bump > 0)),
+            source_sha256: pinned.sha256.into(),
+            log_sha256: log_sha256(&genesis.wal(member_id, target)),
+        })
+    }
+
+    /// A plan's member.
+    ///
+    /// # Errors
+    /// `Usage` when the plan has none of that name.
+    pub fn from_plan(plan: &Plan, name: &str) -> Result<Expected> {
+        let table = plan.members.iter().map(|m| (m.name.as_str(), m.peer_urls.as_slice()));
+        let source = &plan.source;
+        let pinned =
+            Pinned { sha256: &source.sha256, revision: source.revision, keys: source.keys, bump: plan.bump_revision };
+        let found = Expected::new(&Genesis::new(table, &plan.token), name, plan.target.unwrap_or(Minor::V3_5), pinned);
+        found.ok_or_else(|| Trouble::new(Kind::Usage, format!("no member of the plan is called {name:?}")))
+    }
+
+    /// The first thing in which a claim about the member differs from the plan, in a clause; none where all of it fits.
+    pub fn differs(&self, claim: &Restored) -> Option<String> {
+        let differs = |what: &str, found: &dyn std::fmt::Display, planned: &dyn std::fmt::Display| {
+            Some(format!("{what} is {found}, planned is {planned}"))
+        };
+        match () {
+            () if claim.name != self.name => differs("its name", &claim.name, &self.name),
+            () if claim.member_id != self.member_id => differs("its member ID", &claim.member_id, &self.member_id),
+            () if claim.cluster_id != self.cluster_id => differs("its cluster ID", &claim.cluster_id, &self.cluster_id),
+            () if claim.members != self.members => {
+                differs("its list of members", &ids(&claim.members), &ids(&self.members))
+            }
+            () if claim.revision != self.revision => differs("its revision", &claim.revision, &self.revision),
+            () if claim.keys != self.keys => differs("its number of keys", &claim.keys, &self.keys),
+            () if claim.source_sha256 != self.source_sha256 => {
+                differs("the SHA-256 of its snapshot", &claim.source_sha256, &self.source_sha256)
+            }
+            () if claim.log_sha256 != self.log_sha256 => {
+                differs("the SHA-256 of its log", &claim.log_sha256, &self.log_sha256)
+            }
+            () => None,
+        }
+    }
+
+    /// Reads, by the handles of its directories, what was put in place: the log from its beginning, the members and the
+    /// last revision in the database.
+    ///
+    /// # Errors
+    /// The first thing that is not as planned, in a clause.
+    pub fn read_back(&self, data: &Dir, log: Option<&Dir>) -> std::result::Result<(), String> {
+        let fail = |e: std::io::Error| e.to_string();
+        let segment = wal::file_name(0, 0);
+        let (dir, below) = match log {
+            Some(dir) => (dir, segment),
+            None => (data, format!("member/wal/{segment}")),
+        };
+        let mut bytes = Vec::new();
+        let file = dir.read(&below).map_err(|e| format!("its log cannot be read: {e}"))?;
+        file.take(LOG_BYTES as u64).read_to_end(&mut bytes).map_err(fail)?;
+        let found = log_sha256(&bytes);
+        if found != self.log_sha256 {
+            return Err(match wal::parse(&[&bytes]) {
+                Ok(log) => format!("it is member {} of cluster {}", Id(log.node_id), Id(log.cluster_id)),
+                Err(e) => format!("its log does not read back: {e}"),
+            });
+        }
+        let db = data.read("member/snap/db").map_err(|e| format!("its database cannot be read: {e}"))?;
+        let view = View::open(db).map_err(|e| format!("its database does not open: {e}"))?;
+        let members = prove::members(&view).map_err(|e| e.to_string())?;
+        if members != self.members {
+            return Err(format!("its database lists the members {}", ids(&members)));
+        }
+        let revision = datadir::last_revision(&view).map_err(|e| e.to_string())?;
+        if revision != self.revision {
+            return Err(format!("its database ends at revision {revision}, planned is {}", self.revision));
+        }
+        Ok(())
+    }
+}
+
+fn ids(ids: &[Id]) -> String {
+    match ids {
+        [] => "empty".into(),
+        some => some.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::plan::build;
+
+    /// What is claimed of m2 when all is right.
+    fn right(expected: &Expected) -> Restored {
+        Restored {
+            name: expected.name.clone(),
+            member_id: expected.member_id,
+            cluster_id: expected.cluster_id,
+            data_dir: "/x".into(),
+            revision: expected.revision,
+            keys: expected.keys,
+            bytes: 7,
+            members: expected.members.clone(),
+            source_sha256: expected.source_sha256.clone(),
+            log_sha256: expected.log_sha256.clone(),
+        }
+    }
+
+    #[test]
+    fn every_claim_is_compared() {
+        let plan = build::build(&build::tests::draft()).unwrap().plan;
+        let expected = Expected::from_plan(&plan, "m2").unwrap();
+        assert_eq!((expected.member_id, expected.cluster_id), (plan.members[1].id, plan.cluster_id));
+        assert_eq!(expected.differs(&right(&expected)), None);
+        type Change = fn(&mut Restored);
+        let changes: [Change; 9] = [
+            |claim| claim.name = "m1".into(),
+            |claim| claim.member_id = Id(1),
+            |claim| claim.cluster_id = Id(2),
+            |claim| claim.members.clear(),
+            |claim| claim.members.reverse(),
+            |claim| claim.revision = 1,
+            |claim| claim.keys = 0,
+            |claim| claim.source_sha256 = "00".repeat(32),
+            |claim| claim.log_sha256.clear(),
+        ];
+        for change in changes {
+            let mut claim = right(&expected);
+            change(&mut claim);
+            assert!(expected.differs(&claim).is_some(), "{claim:?}");
+        }
+        assert_eq!(Expected::from_plan(&plan, "m9").unwrap_err().kind, Kind::Usage);
+    }
+
+    #[test]
+    fn the_log_is_hashed_with_the_zeros_that_follow_it() {
+        let mut whole = vec![7; 100];
+        let short = log_sha256(&whole);
+        whole.resize(LOG_BYTES, 0);
+        assert_eq!(log_sha256(&whole), short);
+        whole[LOG_BYTES - 1] = 1;
+        assert_ne!(log_sha256(&whole), short);
+    }
+}
