@@ -9,7 +9,7 @@
 //! later ([`super::swap`]) is [kept](Stage::keep).
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -124,7 +124,12 @@ impl Stage {
 
     /// Whether what was built has its name.
     fn is_placed(&self) -> bool {
-        !self.content.join("member").exists() && self.target.join("member").exists()
+        let (from, old, new) = match (self.inside, self.target.file_name()) {
+            (true, _) => (&self.content, OsStr::new("member"), OsStr::new("member")),
+            (false, Some(name)) => (&self.shell.dir, OsStr::new("new"), name),
+            (false, None) => return false,
+        };
+        matches!(from.look(old), Ok(None)) && matches!(self.shell.place.look(new), Ok(Some(_)))
     }
 
     fn rename(&self) -> Result<()> {
@@ -363,9 +368,8 @@ mod tests {
 
     use rustix::io::Errno;
 
-
     use super::*;
-    use crate::engine::disk::{Act, Gate};
+    use crate::engine::durable_fs::{Act, Gate};
 
     fn names(dir: &Path) -> Vec<String> {
         let mut names: Vec<String> =

@@ -274,7 +274,7 @@ impl Moves {
         for rename in self.renames.iter().rev().filter(|rename| rename.done(ground)) {
             rename.rename(ground, &rename.to, &rename.from).map_err(|trouble| {
                 let (to, from) = (rename.to.display(), rename.from.display());
-                let hint = match rename.is_at(&rename.from) {
+                let hint = match rename.is_at(ground, &rename.from) {
                     true => format!("{from} is back in its place; only the sync after that failed."),
                     false => format!("What belongs at {from} is at {to}."),
                 };
