@@ -43,15 +43,18 @@ struct Reach {
     revision: i64,
 }
 
-/// None where the end of the log could not be read.
-fn reach(says: &DirSays) -> Option<Reach> {
-    (says.last_index > 0).then_some(Reach { term: says.last_term, index: says.last_index, revision: says.revision })
+/// None where the end of the log could not be read. A log that was read to its end and holds nothing is known: it is
+/// older than everything.
+fn reach(dir: &DirFacts) -> Option<Reach> {
+    let says = dir.state.says()?;
+    let read =
+        says.last_index > 0 || says.revision <= 1 && says.torn.is_none() && matches!(dir.state, DirState::Whole(_));
+    read.then_some(Reach { term: says.last_term, index: says.last_index, revision: says.revision })
 }
 
 /// How `dir` compares with `other`, which is of the same member.
 pub fn compare(dir: &DirFacts, other: &DirFacts) -> Age {
-    let of = |dir: &DirFacts| dir.state.says().and_then(reach);
-    match of(dir).zip(of(other)) {
+    match reach(dir).zip(reach(other)) {
         None => Age::Unknown,
         Some((own, its)) if own < its => Age::Older,
         Some((own, its)) if own > its => Age::Newer,
@@ -67,7 +70,7 @@ pub fn of_member(member: Id, cluster: Option<Id>, dirs: &[DirFacts]) -> Vec<&Dir
     found.sort_by(|a, b| {
         let key = |dir: &DirFacts| {
             let whole = matches!(dir.state, DirState::Whole(_));
-            (std::cmp::Reverse(dir.state.says().and_then(reach)), !whole)
+            (std::cmp::Reverse(reach(dir)), !whole)
         };
         key(a).cmp(&key(b)).then_with(|| a.data_dir.cmp(&b.data_dir))
     });
@@ -105,7 +108,7 @@ pub fn clause(dir: &DirFacts, dirs: &[DirFacts]) -> String {
 
 /// `log to 7/120, revision 84,000`.
 pub fn reach_words(dir: &DirFacts) -> String {
-    match dir.state.says().and_then(reach) {
+    match reach(dir) {
         None => "the end of its log cannot be read".into(),
         Some(Reach { term, index, revision }) if revision > 0 => {
             format!("log to {term}/{index}, revision {}", thousands(revision.unsigned_abs()))

@@ -106,6 +106,9 @@ pub struct MemberSays {
     pub hash: Hashed,
     /// Where all this was learnt.
     pub heard: Vec<Source>,
+    /// True where another endpoint had answered as the same member, the only one of its cluster, with a later state before
+    /// this was asked: one server does not go back, so there are two.
+    pub went_back: bool,
 }
 
 impl MemberSays {

@@ -21,6 +21,7 @@ use super::{
     },
     survey::at,
     url,
+    verdict::DEFAULT_CLUSTER,
     words::{all, natural, plural},
 };
 use crate::etcd::membership::Id;
@@ -331,6 +332,14 @@ fn meant(seen: &Evidence<'_>, clusters: &[Found]) -> Meant {
     }
     match (answering.len(), one(&answering), one(&named)) {
         (0, ..) => {}
+        // an etcd without flags at an endpoint at which a directory has a member: the directory is of the cluster meant
+        (_, Some(DEFAULT_CLUSTER), _) => {
+            let (linked, by) = linked(seen);
+            return match one(&linked) {
+                Some(id) if by == By::Listed && id != DEFAULT_CLUSTER => Meant::Is(id, by),
+                _ => Meant::Is(DEFAULT_CLUSTER, By::Answer),
+            };
+        }
         (_, Some(id), _) => return Meant::Is(id, By::Answer),
         (_, None, Some(id)) if answering.contains(&id.0) => return Meant::Is(id, By::DataDir),
         _ => return Meant::Open(Open::Answers),

@@ -110,6 +110,30 @@ pub fn with_peer(before: Answer, peer: Answer) -> Answer {
     }
 }
 
+/// Where several endpoints answer as one member that is its cluster's only voter: those that are not at the furthest of
+/// their states. One server is there by the time it is asked again; another one need not be.
+pub fn lagging_twins(facts: &[EndpointFacts]) -> Vec<String> {
+    let lone = says(facts).filter(|(_, s)| s.closed.is_none() && s.raft_index > 0 && alone(s));
+    let lone: Vec<(&str, &MemberSays)> = lone.collect();
+    let behind = |own: &MemberSays| lone.iter().any(|(_, other)| is_behind(own, other));
+    lone.iter().filter(|(_, s)| behind(s)).map(|(endpoint, _)| endpoint.to_string()).collect()
+}
+
+/// Whether `now`, which was asked after the others had answered, is behind what one of them said as the same member.
+pub fn went_back(now: &MemberSays, others: &[EndpointFacts]) -> bool {
+    now.closed.is_none() && now.raft_index > 0 && alone(now) && says(others).any(|(_, s)| alone(s) && is_behind(now, s))
+}
+
+fn alone(says: &MemberSays) -> bool {
+    says.members.len() == 1
+}
+
+fn is_behind(own: &MemberSays, other: &MemberSays) -> bool {
+    let same = (own.cluster_id, own.member_id) == (other.cluster_id, other.member_id);
+    let earlier = own.raft_index < other.raft_index || own.revision < other.revision || own.raft_term < other.raft_term;
+    same && other.closed.is_none() && earlier
+}
+
 /// True where `endpoint` is one of the member's client URLs, however it is written.
 pub fn at(member: &KnownMember, endpoint: &str) -> bool {
     let asked = url::place(endpoint);

@@ -9,9 +9,10 @@ use crate::{
     etcd::membership::Id,
     plan::{
         facts::{
-            Answer, EndpointFacts, Hashed, MemberSays, Read,
+            Answer, EndpointFacts, Hashed, KnownMember, MemberSays, Read,
             disk::{DirFacts, DirState},
         },
+        survey::at,
         verdict::{Compared, KnownState, Match, NewerAt},
         words::thousands,
     },
@@ -45,6 +46,7 @@ pub fn with_members(
         let reaches = |s: &MemberSays| {
             let voters: Vec<Id> = s.members.iter().filter(|m| !m.is_learner).map(|m| m.id).collect();
             s.revision >= state.revision && s.cluster_id != Id(0) && state.is_of(s.cluster_id, &voters)
+                || s.revision >= state.revision && shares_url(&state.members, &s.members)
         };
         if let Some(endpoint) = serves(facts, &reaches) {
             let path = PathBuf::from(&state.from);
@@ -54,6 +56,11 @@ pub fn with_members(
         }
     }
     compared
+}
+
+/// Whether a cluster has a member where the state has one: it may have been restored from it, under other IDs.
+fn shares_url(state: &[KnownMember], members: &[KnownMember]) -> bool {
+    members.iter().flat_map(|m| &m.client_urls).any(|url| state.iter().any(|m| at(m, url)))
 }
 
 /// The one that went furthest of those that serve.

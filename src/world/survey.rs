@@ -87,9 +87,25 @@ pub fn survey(
     facts
 }
 
+/// Tells several servers under one member's IDs from one server behind several endpoints, by asking those once more that
+/// are behind.
+fn twins(world: &dyn World, facts: &mut [EndpointFacts]) {
+    let before = facts.to_vec();
+    for endpoint in survey::lagging_twins(&before) {
+        let Answer::Says(mut now) = world.ask(&endpoint) else { continue };
+        now.went_back = survey::went_back(&now, &before);
+        let fact = facts.iter_mut().find(|f| f.endpoint == endpoint);
+        if let Some(EndpointFacts { answer: Answer::Says(says), .. }) = fact {
+            now.hash = std::mem::take(&mut says.hash);
+            *says = now;
+        }
+    }
+}
+
 /// Judges what was answered, and asks those once more whose answers may just be older than what they are held against;
 /// what it says then holds for answers that came after all else was known.
 pub fn confirm(world: &dyn World, facts: &mut [EndpointFacts], judge: &dyn Fn(&[EndpointFacts]) -> Finding) -> Finding {
+    twins(world, facts);
     let first = judge(facts);
     if first.ask_again.is_empty() {
         return first;
@@ -101,6 +117,7 @@ pub fn confirm(world: &dyn World, facts: &mut [EndpointFacts], judge: &dyn Fn(&[
                 // a hash is of one revision, and stays what it was
                 if let (Answer::Says(before), Answer::Says(now)) = (&fact.answer, &mut answer) {
                     now.hash = before.hash.clone();
+                    now.went_back = before.went_back;
                 }
                 fact.answer = answer;
             });

@@ -47,7 +47,8 @@ fn term_and_index_count_before_the_revision() {
         (dir("/a", (7, 90), 49), dir("/b", (7, 90), 50), Age::Older),
         (dir("/a", (7, 90), 50), dir("/b", (7, 90), 50), Age::Same),
         (dir("/a", (0, 0), 50), dir("/b", (7, 90), 50), Age::Unknown),
-        (dir("/a", (0, 0), 0), dir("/b", (0, 0), 0), Age::Unknown),
+        (dir("/a", (0, 0), 0), dir("/b", (0, 0), 0), Age::Same),
+        (dir("/a", (0, 0), 1), dir("/b", (7, 90), 50), Age::Older),
     ] {
         assert_eq!(compare(&a, &b), age, "{a:?} {b:?}");
         let back = match age {

@@ -54,6 +54,10 @@ impl Count<'_> {
             .collect(),
             Verdict::Forked => self.forked_advice(),
             Verdict::Unconfirmed => self.unconfirmed_advice(),
+            Verdict::Split if !self.twins.is_empty() => vec![
+                "Ask each endpoint by itself, and save a snapshot from each: requorum snapshot compare shows what differs.".into(),
+                "Each was begun as a cluster of its own with the same IDs: stop those that do not hold your data before clients write to them.".into(),
+            ],
             Verdict::Split => {
                 let mut advice = self.split_advice();
                 advice.extend([

@@ -3,6 +3,7 @@
 use super::{
     Disagreement, Evidence, Verdict, disagreement,
     history::{History, Lack, Serving, bootstrap_only, voters},
+    known::{DEFAULT_CLUSTER, Match, NewerAt},
 };
 use crate::{
     etcd::membership::Id,
@@ -44,6 +45,14 @@ pub(super) struct Count<'a> {
     pub missing: usize,
     /// Endpoints that were given and at which a member answers.
     pub confirmed: usize,
+    /// Endpoints that answer as one member, and are two servers or more: each with its answer.
+    pub twins: Vec<(&'a str, &'a MemberSays)>,
+    /// Endpoints on several hosts or ports that answer as one member of a cluster of one, by the IDs of an etcd without
+    /// flags.
+    pub alike: Vec<&'a str>,
+    /// What is of another cluster than the one that serves and lists an endpoint of it as its own member's, or is of the
+    /// same one and lists more members: the endpoint, and the place.
+    pub elsewhere: Vec<(&'a str, String)>,
 }
 
 /// A voter that does not answer.
@@ -111,6 +120,8 @@ impl<'a> Count<'a> {
                 None => says.push((&fact.endpoint, member)),
             }
         }
+        let twins = twins(facts);
+        let alike = alike(facts);
         let history = History::new(&says, dirs, seen.known, seen.compared);
         let list = newest_list(&says, dirs);
         // Who serves an older state apart is no voter that could be counted on.
@@ -163,7 +174,11 @@ impl<'a> Count<'a> {
             Answer::Says(s) => given(&f.endpoint) && is_member(s),
             _ => false,
         });
+        let elsewhere = elsewhere(seen, &history);
         Count {
+            twins,
+            alike,
+            elsewhere,
             unasked,
             disagreement: disagreement(facts),
             confirmed: confirmed.count(),
@@ -186,7 +201,7 @@ impl<'a> Count<'a> {
         let votes = |says: &MemberSays| votes(self.list, says) || !says.is_learner;
         let mut clusters = self.says.iter().map(|(_, s)| s.cluster_id).filter(|id| *id != Id(0));
         let first = clusters.next();
-        if clusters.any(|id| Some(id) != first) {
+        if clusters.any(|id| Some(id) != first) || !self.twins.is_empty() {
             Verdict::Split
         } else if self.history.serving.is_some() {
             if self.forked() {
@@ -249,7 +264,8 @@ impl<'a> Count<'a> {
 
     /// A cluster serves, and as many of the endpoints as answer for it are none of its members'.
     fn unconfirmed(&self) -> bool {
-        self.unmatched.len() > self.missing && self.unmatched.len() >= self.confirmed
+        let strange = self.unmatched.len() > self.missing && self.unmatched.len() >= self.confirmed;
+        strange || !self.alike.is_empty() || !self.elsewhere.is_empty()
     }
 
     /// Who answers under the cluster's ID and is not in the list of those who serve.
@@ -314,6 +330,66 @@ impl<'a> Count<'a> {
         let who = self.says.iter().find(|(e, _)| *e == endpoint);
         who.map_or_else(|| endpoint.to_string(), |(e, s)| self.name(e, s))
     }
+}
+
+/// Endpoints that answer as one member, where one of them showed that they are not one server.
+fn twins(facts: &[EndpointFacts]) -> Vec<(&str, &MemberSays)> {
+    let says = || {
+        facts.iter().filter_map(|f| match &f.answer {
+            Answer::Says(says) => Some((f.endpoint.as_str(), says.as_ref())),
+            _ => None,
+        })
+    };
+    let back: Vec<(Id, Id)> = says().filter(|(_, s)| s.went_back).map(|(_, s)| (s.cluster_id, s.member_id)).collect();
+    says().filter(|(_, s)| back.contains(&(s.cluster_id, s.member_id))).collect()
+}
+
+/// Endpoints at several hosts or ports that answer for a cluster of one which has the IDs of an etcd without flags. They
+/// may be one server or several: each such etcd says the same of itself.
+fn alike(facts: &[EndpointFacts]) -> Vec<&str> {
+    let same = facts.iter().filter_map(|f| match &f.answer {
+        Answer::Says(s) if s.cluster_id == DEFAULT_CLUSTER && s.members.len() == 1 => Some(f.endpoint.as_str()),
+        _ => None,
+    });
+    let here = |host: String| match host.parse::<std::net::IpAddr>() {
+        Ok(ip) if ip.is_loopback() => "localhost".to_string(),
+        _ => host,
+    };
+    let mut places: Vec<(String, u16)> = Vec::new();
+    let mut ends: Vec<&str> = Vec::new();
+    for endpoint in same {
+        let Some((host, port)) = url::place(endpoint) else { continue };
+        let place = (here(host), port);
+        if !places.contains(&place) {
+            places.push(place);
+            ends.push(endpoint);
+        }
+    }
+    if ends.len() > 1 { ends } else { Vec::new() }
+}
+
+/// Directories and snapshots that have a member at an endpoint at which another cluster serves, and snapshots of a cluster
+/// of several members of which one serves alone; what was shown to be the same history is none of them.
+fn elsewhere<'a>(seen: &Evidence<'a>, history: &History<'a>) -> Vec<(&'a str, String)> {
+    let (Some(serving), Some(cluster)) = (&history.serving, history.cluster) else { return Vec::new() };
+    let ends: Vec<&str> = serving.says.iter().map(|(e, _)| *e).collect();
+    let lists = |members: &[KnownMember]| ends.iter().copied().find(|e| members.iter().any(|m| at(m, e)));
+    let mut found = Vec::new();
+    for dir in seen.dirs {
+        let other = dir.state.says().filter(|s| s.cluster_id != cluster && s.cluster_id != Id(0));
+        if let Some(endpoint) = other.and_then(|s| lists(&s.members)) {
+            found.push((endpoint, format!("the directory {}", dir.data_dir.display())));
+        }
+    }
+    let ids = voters(serving.list);
+    for state in seen.known {
+        let same = state.is_of(cluster, &ids);
+        let shown = history.outcome(&NewerAt::File(state.from.clone())) == Some(&Match::Same);
+        let more = same && !shown && ids.len() == 1 && voters(&state.members).len() > 1;
+        let endpoint = if more { ends.first().copied() } else { lists(&state.members).filter(|_| !same && !shown) };
+        found.extend(endpoint.map(|endpoint| (endpoint, format!("the snapshot {}", state.from))));
+    }
+    found
 }
 
 impl Unasked {

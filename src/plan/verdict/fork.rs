@@ -223,8 +223,55 @@ impl Count<'_> {
         advice
     }
 
+    pub(super) fn twins_sentence(&self) -> String {
+        let each = self.twins.iter().map(|(e, s)| format!("{e} ({})", point(s.revision, s.raft_index)));
+        let each: Vec<String> = each.collect();
+        let member = self.twins.first().map_or(Id(0), |(_, s)| s.member_id);
+        format!("Several servers answer as one member {member}: {}", all(&each))
+    }
+
+    /// What answers under one member's IDs, or where another cluster has its member.
+    fn doubtful(&self) -> Option<String> {
+        let serving = self.history.serving.as_ref()?;
+        let cluster = self.history.cluster.unwrap_or_default();
+        if let Some((endpoint, place)) = self.elsewhere.first() {
+            let empty = if serving.is_empty() { "an empty cluster" } else { "a cluster" };
+            let size = serving.list.len();
+            return Some(format!(
+                "What serves is not shown to be your cluster: {endpoint} answers for {empty} of {size} {} (ID {cluster}), and {place} has a cluster with other members",
+                plural(size, "member", "members")
+            ));
+        }
+        let alike: Vec<String> = self.alike.iter().map(|e| e.to_string()).collect();
+        (!alike.is_empty()).then(|| {
+            format!(
+                "What serves is not shown to be one cluster: {} answer as one member of a cluster of one (ID {cluster}, {DEFAULT_WORDS}): one server behind several addresses, or several servers",
+                all(&alike)
+            )
+        })
+    }
+
+    fn doubtful_advice(&self) -> Vec<String> {
+        let mut advice = Vec::new();
+        if let Some((endpoint, place)) = self.elsewhere.first() {
+            advice.push(format!(
+                "Do not take {endpoint} for the cluster of {place}: its data is not in what serves. Was an etcd started there with an empty directory or with other flags? Stop it before clients write to it."
+            ));
+        }
+        if !self.alike.is_empty() {
+            advice.push(
+                "Write nothing yet. Is this one server behind several addresses? Then ask at one of them only. Else each was started without its flags: stop them before clients write to them, and look for the old data directories."
+                    .into(),
+            );
+        }
+        advice
+    }
+
     pub(super) fn unconfirmed_sentence(&self) -> String {
         let Some(serving) = &self.history.serving else { return String::new() };
+        if let Some(doubtful) = self.doubtful() {
+            return doubtful;
+        }
         let ends: Vec<String> = serving.says.iter().map(|(e, _)| e.to_string()).collect();
         let size = serving.list.len();
         let cluster = self.history.cluster.unwrap_or_default();
@@ -260,7 +307,12 @@ impl Count<'_> {
         let Some(serving) = &self.history.serving else { return Vec::new() };
         let names = all(&self.group_names(serving));
         let silent: Vec<String> = self.unmatched.iter().map(|e| e.to_string()).collect();
-        let mut advice = vec![format!(
+        let mut advice = self.doubtful_advice();
+        if !advice.is_empty() {
+            advice.extend(self.lacking());
+            return advice;
+        }
+        advice = vec![format!(
             "Whose cluster does {names} answer for? If yours has more members, an etcd was started there with an empty directory or without its flags: stop it before clients write to it."
         )];
         let urls: Vec<String> = serving.list.iter().flat_map(|m| m.client_urls.clone()).collect();

@@ -92,6 +92,7 @@ impl Count<'_> {
                 self.answers("", ""),
                 if self.needed == 1 { "1 is enough".to_string() } else { format!("{} are enough", self.needed) },
             ),
+            Verdict::Split if !self.twins.is_empty() => self.twins_sentence(),
             Verdict::Split => {
                 let mut seen: Vec<(Id, Vec<&str>)> = Vec::new();
                 for (endpoint, says) in self.says.iter().filter(|(_, s)| s.cluster_id != Id(0)) {
@@ -229,6 +230,10 @@ impl Count<'_> {
                 self.answering,
                 plural(self.answering, "is", "are")
             ),
+            Verdict::Split if !self.twins.is_empty() => {
+                "a raft index, a term and a revision never go back in one server, and one server has one member's IDs"
+                    .into()
+            }
             Verdict::Split => "members of one cluster answer with one cluster ID".into(),
             Verdict::Forked => self.forked_rule(),
             Verdict::Unconfirmed => {

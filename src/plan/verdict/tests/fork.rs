@@ -274,7 +274,8 @@ fn what_serves_behind_a_snapshot_is_not_the_cluster() {
         (file(None, &strangers, 50), Verdict::Healthy),
         (file(None, &[], 50), Verdict::Healthy),
         (file(Some(own()), &strangers, 50), Verdict::Forked),
-        (file(Some(Id(5)), &m, 50), Verdict::Healthy),
+        // its members are at the same URLs
+        (file(Some(Id(5)), &m, 50), Verdict::Unconfirmed),
     ] {
         let finding = judge(&all(40), std::slice::from_ref(&state));
         assert_eq!(finding.verdict, wanted, "{state:?}: {}", finding.sentence);
@@ -367,4 +368,94 @@ fn members_by_other_names_are_still_members() {
     // the proxy that the members are behind answers as one of them
     let through = EndpointFacts { endpoint: "vip:2379".into(), ..answers(2) };
     assert_eq!(judge(&[answers(1), through, answers(3)], &[]).verdict, Verdict::Healthy);
+}
+
+/// Once a reborn cluster was written past the old state, only the data tell.
+#[test]
+fn another_history_is_told_by_its_hash() {
+    let m = listed(3, 0);
+    let facts = [silent(1), served(2, 3, &m, (2, 44), 37), served(3, 3, &m, (2, 44), 37)];
+    let dirs = [holds(1, &m, (2, 21), 14)];
+    let known = [KnownState { from: "a.db".into(), cluster_id: Some(own()), members: m.clone(), revision: 11 }];
+    let judge = |dirs: &[DirFacts], known: &[KnownState], at: NewerAt, outcome: Match| {
+        let compared = [Compared { at, revision: 11, outcome }];
+        super::super::verdict(&Evidence {
+            facts: &facts,
+            given: &[],
+            dirs,
+            known,
+            compared: &compared,
+            gone: &BTreeSet::new(),
+        })
+    };
+    let dir = || NewerAt::Dir("/var/lib/m1".into());
+    let same = judge(&dirs, &[], dir(), Match::Same);
+    assert_eq!((same.verdict, same.keep), (Verdict::Degraded, true));
+    assert!(advice(&same).contains("Start etcd on m1 first"), "{:?}", same.advice);
+    let unknown = judge(&dirs, &[], dir(), Match::Unknown("compacted".into()));
+    assert_eq!(unknown.verdict, Verdict::Degraded);
+    assert!(advice(&unknown).contains("is not shown"), "{:?}", unknown.advice);
+    for finding in
+        [judge(&dirs, &[], dir(), Match::Differs), judge(&[], &known, NewerAt::File("a.db".into()), Match::Differs)]
+    {
+        assert_eq!((finding.verdict, finding.exit_code(), finding.keep), (Verdict::Forked, 18, false));
+        assert_eq!((finding.newer[0].by, finding.surely_behind()), (By::Hash, false));
+        assert!(!advice(&finding).contains("Start etcd on"), "{:?}", finding.advice);
+    }
+}
+
+/// The term of a log's last entry shows another history, and not which of them is older.
+#[test]
+fn a_later_term_at_a_lower_revision_is_two_histories() {
+    let m = listed(3, 0);
+    let facts = [silent(1), served(2, 3, &m, (2, 44), 41), served(3, 3, &m, (2, 44), 41)];
+    let finding = judge(&facts, &[holds(1, &m, (5, 17), 11)]);
+    assert_eq!((finding.verdict, finding.surely_behind()), (Verdict::Forked, false));
+    assert_eq!(finding.newer[0].by, By::Term(5));
+}
+
+/// Servers that were each begun without flags have one identity.
+#[test]
+fn servers_under_one_identity_are_not_one_member() {
+    let lone = |host: u64, revision, went_back| {
+        let mut member = listed(1, 0)[0].clone();
+        member.client_urls = vec!["http://localhost:2379".into()];
+        let list = [member];
+        let mut fact = served(1, 1, &list, (2, 4), revision);
+        fact.endpoint = format!("http://10.0.0.{host}:2379");
+        let Answer::Says(says) = &mut fact.answer else { unreachable!() };
+        (says.cluster_id, says.went_back) = (DEFAULT_CLUSTER, went_back);
+        fact
+    };
+    let finding = judge(&[lone(1, 6, false), lone(2, 1, true)], &[]);
+    assert_eq!((finding.verdict, finding.keep), (Verdict::Split, false), "{}", finding.sentence);
+    let alike = judge(&[lone(1, 6, false), lone(2, 6, false)], &[]);
+    assert_eq!((alike.verdict, alike.keep), (Verdict::Unconfirmed, false), "{}", alike.sentence);
+    assert_eq!(judge(&[lone(1, 6, false)], &[]).verdict, Verdict::Healthy);
+    // a cluster of its own name behind two addresses is one
+    let named = [lone(1, 6, false), lone(2, 6, false)].map(|mut fact| {
+        let Answer::Says(says) = &mut fact.answer else { unreachable!() };
+        says.cluster_id = own();
+        fact
+    });
+    assert_eq!(judge(&named, &[]).verdict, Verdict::Healthy);
+}
+
+#[test]
+fn one_member_alone_is_not_the_cluster_of_a_snapshot_that_lists_more() {
+    let m = listed(3, 0);
+    let facts = [served(1, 1, &m[..1], (2, 40), 60)];
+    let known = [KnownState { from: "a.db".into(), cluster_id: Some(own()), members: m, revision: 11 }];
+    for (outcome, wanted) in [(Match::Same, Verdict::Healthy), (Match::Unknown("x".into()), Verdict::Unconfirmed)] {
+        let compared = [Compared { at: NewerAt::File("a.db".into()), revision: 11, outcome }];
+        let finding = super::super::verdict(&Evidence {
+            facts: &facts,
+            given: &[],
+            dirs: &[],
+            known: &known,
+            compared: &compared,
+            gone: &BTreeSet::new(),
+        });
+        assert_eq!(finding.verdict, wanted, "{}", finding.sentence);
+    }
 }
