@@ -10,6 +10,8 @@ use crate::{
     },
     recovery::{
         fences,
+        journal::Journal,
+        resume,
         verify::{Job, record, verify},
     },
     trouble::{Kind, Result, Trouble},
@@ -50,7 +52,11 @@ pub(super) fn run(args: VerifyArgs, outer: &connect::ConnectArgs, format: Format
     let connect = args.connect.or(outer);
     let plan = plan::read(&args.plan)?;
     let world = Local::real(connect.members()?);
-    let old = fences::of_snapshot(&plan, &connect.endpoints(), &world);
+    let mut old = fences::of_snapshot(&plan, &connect.endpoints(), &world);
+    // what is not readable there is no reason not to look at the members
+    let journal = plan::journal_of(&args.plan)?;
+    let records = Journal::at(&world, &journal).read().unwrap_or_default();
+    old.newest = resume::newest_seen(&records, &plan);
     let job = Job { plan: &plan, old: &old, timeout: args.timeout, canary: args.canary, deep: args.deep };
     let mut last = String::new();
     let proof = interruptible(|cancel| {
@@ -62,7 +68,6 @@ pub(super) fn run(args: VerifyArgs, outer: &connect::ConnectArgs, format: Format
         })
     })?;
     // What was seen stands whether or not it can be written down.
-    let journal = plan::journal_of(&args.plan)?;
     if let Err(trouble) = record(&proof, &world, &journal) {
         warn(&format!("Warning: the proof is not in the journal: {trouble}"));
     }

@@ -73,6 +73,11 @@ pub fn judge(before: &[(String, u64)], now: &[Asked], new: Id, finding: &Finding
 
 /// The newest revision that an old member has now, where the plan gives out revisions up to it again.
 pub fn beyond(plan: &Plan, now: &[Asked]) -> Option<KnownRevision> {
+    newest(plan, now).filter(|known| twice(plan, known.revision).is_some())
+}
+
+/// The newest revision that an old member has now.
+pub fn newest(plan: &Plan, now: &[Asked]) -> Option<KnownRevision> {
     let says = now.iter().filter_map(|asked| match &asked.answer {
         Answer::Says(says) if !may_be_of(plan, says) => Some((asked, says)),
         _ => None,
@@ -80,7 +85,7 @@ pub fn beyond(plan: &Plan, now: &[Asked]) -> Option<KnownRevision> {
     let (asked, newest) = says.max_by_key(|(_, says)| says.revision)?;
     let own = newest.members.iter().find(|m| m.id == newest.member_id).map(|m| m.name.as_str());
     let from = own.filter(|name| !name.is_empty()).unwrap_or(&asked.url).to_string();
-    Some(KnownRevision { revision: newest.revision, from }).filter(|known| twice(plan, known.revision).is_some())
+    Some(KnownRevision { revision: newest.revision, from })
 }
 
 /// What was found, in one sentence: `2 old members asked again: 1 answers without a leader and stands where it stood`.

@@ -18,6 +18,8 @@ mod stored;
 pub(crate) mod tests;
 mod verdict;
 
+use std::borrow::Cow;
+
 pub use identity::old_doors;
 pub use questions::{Question, again, questions};
 use serde::Serialize;
@@ -342,8 +344,23 @@ fn names(items: &[&Member]) -> String {
     all(&items.iter().map(|m| m.name.clone()).collect::<Vec<_>>())
 }
 
+/// The plan with the newest revision that is known of the old cluster, which a run may have seen later.
+fn with_seen<'a>(plan: &'a Plan, seen: &Observed) -> Cow<'a, Plan> {
+    let known = plan.revisions.newest.as_ref().map_or(plan.source.revision, |known| known.revision);
+    match seen.old.newest.as_ref().filter(|newest| newest.revision > known) {
+        Some(newest) => {
+            let mut plan = plan.clone();
+            plan.revisions.newest = Some(newest.clone());
+            Cow::Owned(plan)
+        }
+        None => Cow::Borrowed(plan),
+    }
+}
+
 /// Checks everything that was seen against the plan. `data` is what the snapshot tells of what comes next.
 pub fn check(plan: &Plan, seen: &Observed, data: &Told<Data>) -> Proof {
+    let id = plan.short_id();
+    let plan = &*with_seen(plan, seen);
     let case = Case { plan, seen };
     let mut checks: Vec<Check> = vec![
         identity::ids(case),
@@ -378,7 +395,7 @@ pub fn check(plan: &Plan, seen: &Observed, data: &Told<Data>) -> Proof {
         }
     }
     Proof {
-        plan: plan.short_id(),
+        plan: id,
         label: plan.label.clone(),
         cluster_id: plan.cluster_id,
         verdict,

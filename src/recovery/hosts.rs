@@ -308,7 +308,8 @@ fn baseline(job: &Job<'_>, teller: &Teller<'_>) -> Result<Vec<(String, u64)>> {
     let indexes: Vec<(String, u64)> =
         asked.iter().filter_map(|asked| Some((asked.url.clone(), asked.raft_index(job.plan.cluster_id)?))).collect();
     let text = barrier::summary(&asked, job.plan.cluster_id, &finding);
-    teller.note(Event::Asked, &text, json!({"plan": job.run.plan, "raft_index": indexes}))?;
+    let newest = barrier::newest(job.plan, &asked);
+    teller.note(Event::Asked, &text, json!({"plan": job.run.plan, "raft_index": indexes, "newest": newest}))?;
     Ok(indexes)
 }
 
@@ -320,7 +321,7 @@ fn ask_again(job: &Job<'_>, before: &[(String, u64)], teller: &Teller<'_>) -> Re
         Ok(()) => barrier::summary(&now, job.plan.cluster_id, &finding),
         Err(why) => why.clone(),
     };
-    teller.note(Event::Asked, &text, json!({"barrier": judged.is_ok()}))?;
+    teller.note(Event::Asked, &text, json!({"barrier": judged.is_ok(), "newest": barrier::newest(job.plan, &now)}))?;
     teller.tell(Told::Barrier(text));
     judged.map_err(|why| {
         Trouble::new(Kind::Refused, "nothing is put in place").why(why).hint(

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     engine::swap::Swapped,
-    plan::{Plan, destination},
+    plan::{Plan, destination, revisions::KnownRevision},
     trouble::{Kind, Result, Trouble},
 };
 
@@ -157,6 +157,22 @@ fn whole_plan(begun: &Record) -> Option<Plan> {
 pub fn last_begun(records: &[Record]) -> Option<(String, Plan)> {
     let mut runs = records.iter().rev().filter_map(Unfinished::begun);
     runs.find(|run| run.until == Ok(Until::InPlace)).map(|run| (run.since, run.plan))
+}
+
+/// The newest revision at which runs of this plan saw members of the old cluster.
+pub fn newest_seen(records: &[Record], plan: &Plan) -> Option<KnownRevision> {
+    let mut its = false;
+    let mut newest: Option<KnownRevision> = None;
+    for record in records {
+        if record.kind == Event::Begun {
+            its = whole_plan(record).as_ref() == Some(plan);
+        }
+        let known = record.data.get("newest").filter(|_| its && record.kind == Event::Asked);
+        let known =
+            known.and_then(|known| serde_json::from_value::<Option<KnownRevision>>(known.clone()).ok().flatten());
+        newest = newest.into_iter().chain(known).max_by_key(|known| known.revision);
+    }
+    newest
 }
 
 /// The plan of the last run that a journal tells of.
@@ -308,6 +324,24 @@ mod tests {
 
     fn done(member: &str) -> Record {
         record(Event::Restored, &format!("{member} built"), json!({"host": "local", "member": member}))
+    }
+
+    #[test]
+    fn the_newest_revision_that_any_run_saw_is_known() {
+        let asked = |newest: Value| record(Event::Asked, "asked", json!({"barrier": true, "newest": newest}));
+        let at = |revision: i64| json!({"revision": revision, "from": "m1"});
+        let mut other = begun("9", "InPlace");
+        other.data.remove("whole_plan");
+        for (records, wanted) in [
+            (vec![], None),
+            (vec![begun("1", "InPlace"), asked(Value::Null)], None),
+            (vec![begun("1", "InPlace"), asked(at(42)), asked(at(40))], Some(42)),
+            (vec![begun("1", "InPlace"), asked(at(42)), begun("2", "InPlace"), asked(Value::Null)], Some(42)),
+            (vec![other, asked(at(42))], None),
+            (vec![begun("1", "InPlace"), record(Event::Done, "x", json!({"newest": at(7)}))], None),
+        ] {
+            assert_eq!(newest_seen(&records, &plan()).map(|known| known.revision), wanted, "{records:?}");
+        }
     }
 
     #[test]

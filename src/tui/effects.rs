@@ -29,7 +29,8 @@ use crate::{
     recovery::{
         Cancel, RowEvent, fences,
         hosts::{self, Consent, HostEvent, Job, Told, Until},
-        verify,
+        journal::Journal,
+        resume, verify,
     },
     trouble::{Kind, Result, Trouble},
     world::World,
@@ -155,8 +156,10 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
             send(Msg::ApplyEnded { id: *id, result });
         }
         Effect::Verify { id, plan, old, canary, journal } => {
-            let old = &known(old, plan, world);
-            let job = verify::Job { plan, old, timeout: WATCHED, canary: *canary, deep: false };
+            let mut old = known(old, plan, world);
+            let records = Journal::at(world, journal).read().unwrap_or_default();
+            old.newest = resume::newest_seen(&records, plan);
+            let job = verify::Job { plan, old: &old, timeout: WATCHED, canary: *canary, deep: false };
             let result = verify::verify(&job, world, cancel, &mut |proof| {
                 send(Msg::Seen { id: *id, proof: Box::new(proof.clone()) });
             });

@@ -167,6 +167,33 @@ mod tests {
             }
         }
     }
+    /// What a run saw later than the plan was made counts, and a watch is tried from there.
+    #[test]
+    fn what_a_run_saw_counts() {
+        use Client::Kubernetes;
+        for (bump, ahead, outcome) in
+            [(10, 30, Outcome::Fail), (1_000, 500, Outcome::Unknown), (DOCUMENTED, 500, Outcome::Pass)]
+        {
+            let plan = plan(bump, &[Kubernetes], None, false);
+            let revision = plan.source.revision + ahead;
+            let mut seen = tests::good(&plan);
+            seen.old.newest = Some(KnownRevision { revision, from: "m1".into() });
+            let asked = super::super::questions(&plan, &seen);
+            assert!(
+                asked.iter().any(|q| matches!(q, super::super::Question::Watch(_, at) if *at == revision)),
+                "{asked:?}"
+            );
+            seen.old_watch = Watched::Compacted(plan.expected_revision());
+            let proof = check(&plan, &seen, &Told::Not);
+            let found = proof.check(Topic::Bump).unwrap();
+            assert_eq!((found.outcome, proof.plan.as_str()), (outcome, plan.short_id().as_str()), "{found:?}");
+            if outcome == Outcome::Fail {
+                assert_eq!(proof.verdict.exit_code(), 16);
+                assert!(found.words.contains("20 revisions up to") && found.words.contains("(m1)"), "{}", found.words);
+            }
+        }
+    }
+
     #[test]
     fn a_bump_is_right_only_where_an_old_watch_is_ended() {
         let plan = plan(DOCUMENTED, &[Client::Kubernetes], Some(90_000), false);

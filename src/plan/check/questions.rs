@@ -37,6 +37,7 @@ pub enum Question {
 
 /// The questions that what is known makes worth asking; each answer takes its question away.
 pub fn questions(plan: &Plan, seen: &Observed) -> Vec<Question> {
+    let plan = &*super::with_seen(plan, seen);
     let case = Case { plan, seen };
     let ours = case.ours();
     let whole = case.passed() == Outcome::Pass;

@@ -247,5 +247,10 @@ pub(super) fn auth(case: Case<'_>, source: &StoredRows, reads: &[&StoredRows]) -
     out
 }
 
+/// Whether this is the value of [`RowKey::AuthEnabled`] where it is.
+pub(super) fn is_enabled(value: &str) -> bool {
+    value == ENABLED
+}
+
 /// The value of [`RowKey::AuthEnabled`] where it is.
 const ENABLED: &str = "enabled";

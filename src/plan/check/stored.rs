@@ -12,6 +12,7 @@ use crate::{
     plan::{
         Member,
         facts::{
+            Answer,
             rows::{Part, RowKey, StoredRows},
             started::{Seen, Told},
         },
@@ -356,6 +357,43 @@ pub(super) fn checks(case: Case<'_>) -> Vec<Check> {
         .collect()
 }
 
+/// Members that refuse who does not log in, beside others that do not: authentication is enabled on some alone.
+fn doors(case: Case<'_>) -> Option<Check> {
+    let planned = |(member, seen): (&'_ Member, &'_ Seen)| match &seen.answer {
+        Answer::Says(says) => (says.cluster_id, says.member_id) == (case.plan.cluster_id, member.id),
+        _ => false,
+    };
+    let (mut shut, mut free) = (Vec::new(), Vec::new());
+    for (member, seen) in case.members().filter(|(member, seen)| planned((member, seen))) {
+        match &seen.answer {
+            Answer::Says(says) if says.list_refused => shut.push(member),
+            Answer::Says(says) if super::open(says) && !says.members.is_empty() => free.push(member),
+            _ => {}
+        }
+    }
+    if shut.is_empty() || free.is_empty() {
+        return None;
+    }
+    let words = format!(
+        "authentication is enabled on {}, which {} a user, and disabled on {}",
+        names(&shut),
+        plural(shut.len(), "asks for", "ask for"),
+        names(&free)
+    );
+    let enabled = source::rows(case).and_then(|rows| source::value(rows, &RowKey::AuthEnabled)).map(source::is_enabled);
+    let (wrong, words) = match enabled {
+        Some(true) => (free, format!("{words}; it is enabled by the plan")),
+        Some(false) => (shut, format!("{words}; it is disabled by the plan")),
+        None => {
+            shut.extend(free);
+            (shut, format!("{words}; which of them is right is not known: the snapshot is not read here"))
+        }
+    };
+    let check = Check::new(Topic::Auth, Outcome::Fail, words);
+    let check = check.who(wrong.iter().map(|m| m.name.as_str()));
+    Some(if enabled.is_some() { check.todo(data::STOP).todo(data::AGAIN) } else { check.todo(UNDECIDED) })
+}
+
 fn part(case: Case<'_>, topic: Topic, parts: &[Part]) -> Check {
     // what is never asked for by single calls keeps no proof from being one, but an open difference does
     let check = |outcome, words: String| {
@@ -363,6 +401,9 @@ fn part(case: Case<'_>, topic: Topic, parts: &[Part]) -> Check {
         let told = outcome != Outcome::Unknown || parts.iter().any(|part| needed(*part));
         if told { check } else { check.aside() }
     };
+    if let Some(check) = (topic == Topic::Auth).then(|| doors(case)).flatten() {
+        return check;
+    }
     let reads = read(case);
     let (found, open) = differences(case, &reads, parts);
     if !found.is_empty() {

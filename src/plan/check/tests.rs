@@ -211,12 +211,14 @@ fn what_is_missing_is_waited_for_and_then_named() {
                 (says.version, says.leader, says.raft_term) = (String::new(), Id(0), 0);
                 says.errors = vec!["status refused: etcdserver: user name is empty".into()];
                 says.list_refused = true;
+                (0..2).for_each(|at| said(s, at).list_refused = true);
             },
             "m3: tells strangers nothing (status refused: etcdserver: user name is empty): --user and --password",
         ),
         (
             "passwords, and metrics are open",
             |_, s| {
+                said(s, 0).list_refused = true;
                 for at in 1..3 {
                     let says = said(s, at);
                     (says.leader, says.has_leader, says.members) = (Id(0), Some(true), Vec::new());

@@ -6,6 +6,7 @@ use crate::{
     plan::{
         Plan,
         facts::{Answer, Content, EndpointFacts, KnownMember, MemberSays, config::ConfigFacts, disk::DirSays},
+        revisions::KnownRevision,
         url,
     },
 };
@@ -24,6 +25,8 @@ pub struct Old {
     pub endpoints: Vec<String>,
     /// IDs of members that were removed from it.
     pub removed: Vec<Id>,
+    /// The newest revision at which its members were seen when the plan was carried out.
+    pub newest: Option<KnownRevision>,
 }
 
 impl Old {

@@ -29,7 +29,13 @@ fn member(n: u64) -> KnownMember {
 }
 
 fn old() -> Old {
-    Old { members: (1..=3).map(member).collect(), clusters: vec![OLD], endpoints: Vec::new(), removed: Vec::new() }
+    Old {
+        members: (1..=3).map(member).collect(),
+        clusters: vec![OLD],
+        endpoints: Vec::new(),
+        removed: Vec::new(),
+        newest: None,
+    }
 }
 
 /// Knocks with `heard` at those doors whose URL contains the first word; nobody is at the others.

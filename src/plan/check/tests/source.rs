@@ -226,3 +226,30 @@ fn the_snapshot_says_which_member_is_wrong() {
         }
     }
 }
+
+#[test]
+fn one_that_asks_for_a_user_beside_others_that_do_not_is_a_difference() {
+    for (enabled, wrong) in
+        [(Some("enabled"), &["m1", "m2"][..]), (Some("disabled"), &["m3"]), (None, &["m1", "m2", "m3"])]
+    {
+        let plan = plan();
+        let mut seen = good(&plan);
+        (said(&mut seen, 2).list_refused, said(&mut seen, 2).members) = (true, Vec::new());
+        match (enabled, &mut seen.source) {
+            (Some(enabled), Told::Is(rows)) => drop(rows.rows.insert(RowKey::AuthEnabled, enabled.into())),
+            (_, source) => *source = Told::Failed("no such file".into()),
+        }
+        let proof = check(&plan, &seen, &Told::Not);
+        let found = proof.check(Topic::Auth).unwrap();
+        let mut who = found.who.clone();
+        who.sort();
+        assert_eq!(
+            (found.outcome, proof.verdict.exit_code(), who.as_slice()),
+            (Outcome::Fail, 16, &wrong.iter().map(ToString::to_string).collect::<Vec<_>>()[..])
+        );
+        for at in 0..2 {
+            (said(&mut seen, at).list_refused, said(&mut seen, at).members) = (true, Vec::new());
+        }
+        assert_ne!(check(&plan, &seen, &Told::Not).verdict, Verdict::Failed, "all of them ask for one");
+    }
+}
