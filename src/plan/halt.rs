@@ -95,6 +95,7 @@ mod tests {
                 resume: "systemctl start etcd.service".into(),
             }],
             notes: Vec::new(),
+            runs: Default::default(),
         }
     }
 

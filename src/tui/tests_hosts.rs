@@ -372,10 +372,11 @@ fn started_on(found: Vec<(std::path::PathBuf, crate::trouble::Result<Vec<Record>
 
 #[test]
 fn what_is_in_place_and_was_never_verified_is_offered_with_its_commands() {
-    let plan = at_review().review.plan.unwrap();
+    let mut plan = at_review().review.plan.unwrap();
+    plan.label = "efa3".into();
     let journal = |since, more| ("/state/y.journal".into(), Ok(restored_journal(&plan, since, more)));
     let mut model = started_on(vec![journal("2026-11-22T03:12:00Z", Vec::new())]);
-    assert_eq!(model.overlay, Some(Overlay::Unfinished));
+    assert_eq!((model.overlay, model.label.as_str()), (Some(Overlay::Unfinished), "efa3"));
     let shown = screen(&model, 100, 30);
     assert!(shown.contains("restored but not verified") && !shown.contains("nothing written yet"), "{shown}");
     press(&mut model, Char('y'));

@@ -69,6 +69,7 @@ fn alone(
         wal_dir: absolute(wal_dir),
         automation: Vec::new(),
         notes,
+        runs: Default::default(),
     }
 }
 

@@ -516,6 +516,7 @@ impl World for Fake {
             wal_dir: None,
             automation: Vec::new(),
             notes: Vec::new(),
+            runs: Default::default(),
         };
         let around = self.around.iter().enumerate().map(process);
         plan.iter().flat_map(|plan| &plan.members).map(unit).chain(around).collect()
@@ -686,6 +687,7 @@ fn unit(member: &Member) -> ConfigFacts {
             resume: format!("systemctl start --no-block {service}"),
         }],
         notes: Vec::new(),
+        runs: Default::default(),
     }
 }
 

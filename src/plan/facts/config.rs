@@ -24,6 +24,21 @@ pub struct ConfigFacts {
     pub automation: Vec<Automation>,
     /// What could not be read or was passed over, each a sentence.
     pub notes: Vec<String>,
+    /// What its command runs.
+    #[serde(default)]
+    pub runs: Runs,
+}
+
+/// What the command of a configuration runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Runs {
+    /// Not told.
+    #[default]
+    Untold,
+    /// This program, by its absolute path.
+    Program(String),
+    /// A container, by this runtime: `docker`.
+    Container(String),
 }
 
 /// Where a configuration was read.

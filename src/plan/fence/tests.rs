@@ -231,6 +231,7 @@ fn config(kind: ConfigKind, active: bool) -> ConfigFacts {
             resume: String::new(),
         }],
         notes: Vec::new(),
+        runs: Default::default(),
     }
 }
 

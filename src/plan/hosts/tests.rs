@@ -165,6 +165,7 @@ fn a_log_that_lies_elsewhere_is_not_overlooked() {
         wal_dir: wal_dir.map(Into::into),
         automation: Vec::new(),
         notes: Vec::new(),
+        runs: Default::default(),
     };
     let (inside, outside) = (config(None), config(Some("/var/wal")));
     let told = |plan: &Plan, config: &ConfigFacts| logs_elsewhere(plan, &[0, 1], &[config.clone(), config.clone()]);

@@ -8,7 +8,7 @@ use crate::{
     etcd::version::Minor,
     plan::{
         Member, Plan, byhand, destination,
-        facts::config::{ConfigFacts, ConfigKind},
+        facts::config::{ConfigFacts, ConfigKind, Runs},
         words::{all, comment, comment_lines, either, shell_line, shell_word, thousands},
     },
 };
@@ -69,6 +69,9 @@ impl Form {
     pub fn fitting(plan: &Plan, name: &str, known: &Known) -> Form {
         let member = plan.members.iter().find(|m| m.name == name);
         let config = member.and_then(|m| known.ground(plan, m).config);
+        if let Some(Runs::Container(runtime)) = config.map(|config| &config.runs) {
+            return if runtime == "podman" { Form::Podman } else { Form::Docker };
+        }
         match config.map(|config| config.kind) {
             Some(ConfigKind::Unit) => Form::DropIn,
             Some(ConfigKind::StaticPod | ConfigKind::ParkedPod) => Form::Pod,
@@ -189,7 +192,20 @@ impl Makings<'_> {
     }
 
     pub fn program(&self) -> &str {
-        self.ground.program.unwrap_or("/usr/bin/etcd")
+        self.ground.program.or(self.old_program()).unwrap_or("/usr/bin/etcd")
+    }
+
+    /// The program that the old configuration names.
+    pub fn old_program(&self) -> Option<&str> {
+        match &self.ground.config?.runs {
+            Runs::Program(path) => Some(path),
+            Runs::Untold | Runs::Container(_) => None,
+        }
+    }
+
+    /// The unit that runs etcd in a container until now.
+    pub fn contained(&self) -> Option<&ConfigFacts> {
+        self.old(ConfigKind::Unit).filter(|config| matches!(config.runs, Runs::Container(_)))
     }
 
     pub fn get(&self, flag: &str) -> Option<&str> {
@@ -234,6 +250,16 @@ pub fn page(plan: &Plan, name: &str, form: Form, known: &Known) -> Result<Page, 
         notes.push(
             "Which etcd will run is not known, so flags that it does not have are not found (--etcd-version)".into(),
         );
+    }
+    if let Some(unit) = makings.contained() {
+        let place = unit.place();
+        if matches!(form, Form::DropIn | Form::Environment | Form::Config) {
+            return Err(format!(
+                "{place} runs etcd in a container: with this form it would run a program of the host instead; take the \
+                 form docker or podman, or systemd for a unit of its own"
+            ));
+        }
+        notes.push(format!("{place} runs etcd in a container until now: disable it first, or it starts that again"));
     }
     let head = head(&makings, &notes);
     let said = match form {

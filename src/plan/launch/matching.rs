@@ -170,6 +170,7 @@ mod tests {
             wal_dir: None,
             automation: Vec::new(),
             notes: Vec::new(),
+            runs: Default::default(),
         }
     }
 

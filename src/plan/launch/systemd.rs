@@ -25,7 +25,7 @@ pub(super) fn notes(makings: &Makings<'_>, form: Form) -> Vec<String> {
     if form == Form::Unit && makings.plan.options.owner.is_none() {
         notes.push("It runs as root; where its directory belongs to another user, add User= to [Service]".into());
     }
-    if makings.ground.program.is_none() {
+    if makings.ground.program.is_none() && makings.old_program().is_none() {
         notes.push(
             "/usr/bin/etcd is where packages put the program; change it where yours lies elsewhere (--program)".into(),
         );

@@ -8,7 +8,7 @@ use crate::{
     etcd::version::Minor,
     plan::{
         build,
-        facts::config::{self, ConfigFacts, ConfigKind, Setting},
+        facts::config::{self, ConfigFacts, ConfigKind, Runs, Setting},
     },
 };
 
@@ -95,6 +95,7 @@ fn config(kind: ConfigKind, flags: &[(&str, &str)]) -> ConfigFacts {
         wal_dir: None,
         automation: Vec::new(),
         notes: Vec::new(),
+        runs: Default::default(),
     }
 }
 
@@ -233,6 +234,28 @@ fn the_old_configuration_comes_along() {
     let other = &commands_on(&plan, &known(true))[0];
     assert!(!other.command.contains("watch-progress"), "it is m2's");
     assert!(matches!(&other.changes[..], [one] if one.contains("m2 has")), "{:?}", other.changes);
+}
+
+#[test]
+fn a_unit_that_runs_a_container_gets_no_drop_in_and_a_program_is_kept() {
+    let plan = plan();
+    let unit = |runs| ConfigFacts { runs, ..config(ConfigKind::Unit, &[("name", "m2")]) };
+    for (runs, fitting, drops_in, program) in [
+        (Runs::Container("docker".into()), Form::Docker, false, ""),
+        (Runs::Container("podman".into()), Form::Podman, false, ""),
+        (Runs::Program("/usr/local/bin/etcd".into()), Form::DropIn, true, "ExecStart=/usr/local/bin/etcd"),
+        (Runs::Untold, Form::DropIn, true, "ExecStart=/usr/bin/etcd"),
+    ] {
+        let host =
+            HostKnown { host: "local".into(), configs: vec![unit(runs.clone())], adopt: true, addresses: vec![] };
+        let known = Known { hosts: vec![host], ..Known::default() };
+        assert_eq!(Form::fitting(&plan, "m2", &known), fitting, "{runs:?}");
+        for form in [Form::DropIn, Form::Environment, Form::Config] {
+            let page = page(&plan, "m2", form, &known);
+            assert_eq!(page.is_ok(), drops_in, "{runs:?}");
+            assert!(page.is_err() || page.unwrap().start.contains(program), "{runs:?}");
+        }
+    }
 }
 
 #[test]

@@ -75,6 +75,7 @@ fn config(dir: &str, kind: ConfigKind, listen: Option<&str>) -> ConfigFacts {
         wal_dir: None,
         automation: Vec::new(),
         notes: Vec::new(),
+        runs: Default::default(),
     }
 }
 

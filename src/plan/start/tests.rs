@@ -69,6 +69,7 @@ fn config(kind: ConfigKind, place: &str, flags: &[(&str, &str)], resume: &str) -
         wal_dir: get("wal-dir"),
         automation: Some(automation).filter(|a| !a.resume.is_empty()).into_iter().collect(),
         notes: Vec::new(),
+        runs: Default::default(),
     }
 }
 

@@ -10,7 +10,11 @@ use super::super::{
     steps::{Step, detect, hosts, launch, members, proof, restore, review, snapshot, unfinished},
     theme::{Look, Tone},
 };
-use crate::{etcd::version::Minor, plan::Plan, world::DataDir};
+use crate::{
+    etcd::version::Minor,
+    plan::{Plan, facts::Answer},
+    world::DataDir,
+};
 
 /// What the wizard starts from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -244,8 +248,15 @@ impl Model {
     pub(in crate::tui) fn propose_label(&mut self) {
         if !self.label_settled {
             let content = self.snapshot.content();
-            self.label =
-                crate::plan::prefill::label(self.options.label.as_deref(), &self.detect.facts(), content.as_ref());
+            let facts = self.detect.facts();
+            let answered = facts.iter().filter_map(|facts| match &facts.answer {
+                Answer::Says(says) => Some(says.cluster_id),
+                _ => None,
+            });
+            let ids: Vec<_> = answered.collect();
+            let sha256 = content.as_ref().map(|content| content.sha256.as_str());
+            let given = self.options.label.as_deref().or_else(|| self.unfinished.label(&ids, sha256));
+            self.label = crate::plan::prefill::label(given, &facts, content.as_ref());
         }
     }
 }

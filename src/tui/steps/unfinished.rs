@@ -11,6 +11,7 @@ use super::{
     Step, restore, review,
 };
 use crate::{
+    etcd::membership::Id,
     plan::Plan,
     recovery::resume::{self, Unfinished, Unverified},
     trouble::Result,
@@ -48,6 +49,20 @@ impl State {
             Left::Verify(_, left) => Some(&left.plan),
             Left::Resume(..) => None,
         }
+    }
+
+    /// What the journals call the cluster with one of these IDs, or that of this snapshot; where neither is known, the one of
+    /// what was begun last.
+    pub fn label(&self, ids: &[Id], sha256: Option<&str>) -> Option<&str> {
+        let runs = self.runs.iter().map(|(_, run)| &run.plan);
+        let plans = || runs.clone().chain(self.unverified.iter().map(|(_, left)| &left.plan));
+        let last = self.first().map(|left| match left {
+            Left::Resume(_, run) => &run.plan,
+            Left::Verify(_, left) => &left.plan,
+        });
+        let is_it = |plan: &&Plan| ids.contains(&plan.cluster_id) || sha256 == Some(plan.source.sha256.as_str());
+        let plan = plans().find(is_it).or(last.filter(|_| ids.is_empty() && sha256.is_none()))?;
+        Some(&plan.label)
     }
 
     /// What was begun last.
@@ -102,6 +117,7 @@ pub(in crate::tui) fn found(model: &mut Model, id: u64, found: Vec<(PathBuf, Res
     runs.sort_by(|a: &(PathBuf, Unfinished), b| b.1.since.cmp(&a.1.since));
     unverified.sort_by(|a, b| b.1.since.cmp(&a.1.since));
     (model.unfinished.runs, model.unfinished.unverified) = (runs, unverified);
+    model.propose_label();
     let idle = model.step == Step::Detect && model.overlay.is_none() && model.prompt.is_none();
     if idle && model.unfinished.any() {
         model.open(Overlay::Unfinished);

@@ -271,6 +271,7 @@ fn what_lies_on_this_machine_fills_the_table_and_stands_in_detect() {
         wal_dir: None,
         automation: Vec::new(),
         notes: Vec::new(),
+        runs: Default::default(),
     };
     let dir = DirFacts {
         data_dir: "/var/lib/etcd".into(),

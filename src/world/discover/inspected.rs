@@ -61,5 +61,6 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, container: &Value) 
         wal_dir,
         automation: Vec::new(),
         notes,
+        runs: Default::default(),
     })
 }

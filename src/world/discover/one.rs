@@ -87,7 +87,9 @@ impl fmt::Display for NotOne {
             NotOne::Script => {
                 write!(f, "it is a shell script that does more than start one etcd, so its flags cannot be told")
             }
-            NotOne::Unit { starts: true } => write!(f, "it is a systemd unit that starts no etcd"),
+            NotOne::Unit { starts: true } => {
+                write!(f, "it is a systemd unit that starts no etcd, or in a way that cannot be read")
+            }
             NotOne::Unit { starts: false } => write!(f, "it is a part of a systemd unit, without ExecStart"),
             NotOne::Manifest(kind) => write!(f, "it is a Kubernetes manifest of the kind {kind}, not a pod"),
             NotOne::Pod => write!(f, "it is the manifest of a pod that starts no etcd"),
@@ -224,6 +226,7 @@ fn script(host: &Host, path: &Path, text: &str) -> std::result::Result<ConfigFac
     if flags::get(&flags, "config-file").is_some() {
         notes.push("it names a configuration file, which holds everything: give that file".into());
     }
+    notes.extend(words.dropped(false));
     let mut facts = alone(&place, ConfigKind::Process, flags, notes);
     facts.origin = Origin::File(path.into());
     Ok(facts)

@@ -72,6 +72,7 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, in_force: bool) -> 
         wal_dir: None,
         automation: Vec::new(),
         notes: vec![note],
+        runs: Default::default(),
     };
     let text = match tree.text(path) {
         Ok(text) => text,
@@ -105,7 +106,7 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, in_force: bool) -> 
     let understood = words.is_some();
     let words = words.unwrap_or_else(|| {
         notes.push("with which flags it starts etcd cannot be read from the command of its container".into());
-        Words { args: Vec::new(), variables: Vec::new(), mounts: Vec::new(), notes: Vec::new() }
+        Words::default()
     });
     notes.extend(words.notes.iter().cloned());
     let from: Vec<String> = list(container, "envFrom")
@@ -128,7 +129,16 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, in_force: bool) -> 
     let mut automation: Vec<Automation> =
         if in_force { vec![automation(path)] } else { parked(tree, path).into_iter().collect() };
     automation.extend(operator(&pod).filter(|_| in_force));
-    Some(ConfigFacts { origin: Origin::File(path.into()), kind, flags, data_dir, wal_dir, automation, notes })
+    Some(ConfigFacts {
+        origin: Origin::File(path.into()),
+        kind,
+        flags,
+        data_dir,
+        wal_dir,
+        automation,
+        notes,
+        runs: Default::default(),
+    })
 }
 
 /// The variables of a container, those before that later ones name put in.

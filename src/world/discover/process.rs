@@ -71,5 +71,6 @@ fn read(tree: Tree<'_>, host: &Host, pid: u32, reads: &mut Vec<PathBuf>) -> Opti
         wal_dir: wal_dir.map(seen),
         automation: Vec::new(),
         notes,
+        runs: Default::default(),
     })
 }

@@ -14,10 +14,13 @@ use super::{
     tree::Tree,
     wrappers, yaml,
 };
-use crate::plan::{facts::config::Setting, words::all};
+use crate::plan::{
+    facts::config::{Runs, Setting},
+    words::all,
+};
 
 /// An etcd's own part of a command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Words {
     /// What follows the program.
     pub args: Vec<String>,
@@ -27,6 +30,25 @@ pub(super) struct Words {
     pub mounts: Vec<Mount>,
     /// What of it cannot be told, each a sentence without a full stop.
     pub notes: Vec<String>,
+    /// The programs before it that start it, each with its own arguments, the outermost last.
+    pub through: Vec<Vec<String>>,
+    /// What is run.
+    pub runs: Runs,
+}
+
+impl Words {
+    /// What of the programs before it is not taken over, sentences without a full stop; `user` where its unit names one.
+    pub fn dropped(&self, user: bool) -> Vec<String> {
+        let each = self.through.iter().rev().map(|words| {
+            let line: String = crate::plan::words::shell_line(words).replace(OPEN, "").chars().take(200).collect();
+            let root = match words.first().is_some_and(|word| wrappers::changes_user(base(word))) && !user {
+                true => "; without a User= in its unit etcd would run as root",
+                false => "",
+            };
+            format!("etcd was started through {line}, which is not taken over{root}")
+        });
+        each.collect()
+    }
 }
 
 /// What a command line starts.
@@ -56,21 +78,40 @@ pub(super) fn etcd_in(words: &[String], around: &Around<'_>) -> Started {
     let Some((program, args)) = words.split_first() else { return Started::Other };
     let started = match base(program) {
         "sh" | "bash" | "dash" | "ash" | "ksh" | "zsh" => script(args, around),
-        "docker" | "podman" | "nerdctl" => runtime(args),
+        "su" => through(script(args, around), &["su".to_string()]),
+        name @ ("docker" | "podman" | "nerdctl") => runtime(args, name),
+        // paths in it are others than ours
+        "chroot" => Started::Unclear,
         name if is_etcd(name) => match args.first() {
             Some(word) if !word.starts_with('-') => Started::Proxy,
-            _ => etcd(args),
+            _ => etcd(program, args),
         },
         _ => match wrappers::unwrapped(words) {
-            Some((variables, inner)) => with(etcd_in(inner, around), &variables),
+            Some((variables, inner)) => {
+                let own = words.get(..words.len() - inner.len()).unwrap_or_default();
+                let own: Vec<String> = own.iter().filter(|word| !variables.contains(word)).cloned().collect();
+                with(through(etcd_in(inner, around), &own), &variables)
+            }
             None => Started::Other,
         },
     };
     with(started, before)
 }
 
-fn etcd(args: &[String]) -> Started {
-    Started::Etcd(Words { args: args.to_vec(), variables: Vec::new(), mounts: Vec::new(), notes: Vec::new() })
+fn etcd(program: &str, args: &[String]) -> Started {
+    let runs = if program.starts_with('/') { Runs::Program(program.into()) } else { Runs::Untold };
+    Started::Etcd(Words { args: args.to_vec(), runs, ..Words::default() })
+}
+
+/// With the program that starts it; `exec` and `env` change nothing else.
+fn through(started: Started, own: &[String]) -> Started {
+    match started {
+        Started::Etcd(mut words) if !own.first().is_some_and(|word| ["exec", "env"].contains(&base(word))) => {
+            words.through.push(own.to_vec());
+            Started::Etcd(words)
+        }
+        other => other,
+    }
 }
 
 /// With variables that were given before it; those nearer to the program count.
@@ -142,7 +183,7 @@ pub(super) fn in_script(commands: &[shell::Command], around: &Around<'_>) -> (us
 }
 
 /// What a container's runtime starts: an etcd that is named after the image.
-fn runtime(args: &[String]) -> Started {
+fn runtime(args: &[String], name: &str) -> Started {
     let runs = |word: &String| ["run", "create", "exec"].contains(&word.as_str());
     let Some(at) = args.iter().position(runs) else { return Started::Unclear };
     let (_, args) = args.split_at(at + 1);
@@ -159,7 +200,8 @@ fn runtime(args: &[String]) -> Started {
         args: from.get(1..).unwrap_or_default().to_vec(),
         variables: option_values(before, "-e", "--env").iter().filter_map(pair).collect(),
         mounts: option_values(before, "-v", "--volume").iter().filter_map(|v| mount(v)).collect(),
-        notes: Vec::new(),
+        runs: Runs::Container(name.into()),
+        ..Words::default()
     })
 }
 
@@ -241,6 +283,42 @@ mod tests {
         let host = Host { here: true, name: Some("h1".into()), ..Host::default() };
         let words: Vec<String> = shell_words::split(line).unwrap_or_default();
         etcd_in(&words, &Around { host: &host, variables })
+    }
+
+    #[test]
+    fn programs_before_etcd_are_named_and_its_own_path_is_kept() {
+        for (line, dropped, root, runs) in [
+            ("/usr/local/bin/etcd --a", vec![], false, Runs::Program("/usr/local/bin/etcd".into())),
+            (
+                "nice -n -10 ionice -c2 /opt/etcd --a",
+                vec!["nice -n -10", "ionice -c2"],
+                false,
+                Runs::Program("/opt/etcd".into()),
+            ),
+            ("env A=1 etcd --a", vec![], false, Runs::Untold),
+            ("sudo -u etcd A=1 etcd --a", vec!["sudo -u etcd,"], true, Runs::Untold),
+            (
+                "su -s /bin/sh etcd -c 'exec /usr/bin/etcd --a'",
+                vec!["su,"],
+                true,
+                Runs::Program("/usr/bin/etcd".into()),
+            ),
+            (
+                "flock -n /run/lock /usr/bin/etcd --a",
+                vec!["flock -n /run/lock"],
+                false,
+                Runs::Program("/usr/bin/etcd".into()),
+            ),
+            ("docker run --net host img etcd --a", vec![], false, Runs::Container("docker".into())),
+        ] {
+            let Started::Etcd(words) = read(line) else { panic!("{line}") };
+            let notes = words.dropped(false);
+            assert_eq!((notes.len(), &words.runs), (dropped.len(), &runs), "{line}: {notes:?}");
+            assert!(notes.iter().zip(&dropped).all(|(note, words)| note.contains(words)), "{line}: {notes:?}");
+            assert_eq!(notes.iter().any(|note| note.contains("root")), root, "{line}");
+            assert!(words.dropped(true).iter().all(|note| !note.contains("root")), "{line}");
+        }
+        assert_eq!(read("chroot /srv etcd --a"), Started::Unclear);
     }
 
     #[test]

@@ -84,6 +84,8 @@ struct Merged {
     environment_files: Vec<String>,
     working_directory: String,
     restart: String,
+    /// It names a user.
+    user: bool,
 }
 
 fn read(tree: Tree<'_>, host: &Host, name: &str, file: &str) -> Option<Unit> {
@@ -215,11 +217,12 @@ fn started(
         (None, Some(line)) if is_etcds(name) => {
             let line: String = line.replace(OPEN, "").chars().take(200).collect();
             notes.push(format!("with which flags it starts etcd cannot be read from its command: {line}"));
-            Words { args: Vec::new(), variables: Vec::new(), mounts: Vec::new(), notes: Vec::new() }
+            Words::default()
         }
         _ => return None,
     };
     notes.extend(words.notes.iter().cloned());
+    notes.extend(words.dropped(merged.user));
     let args = flags::of_args(&words.args, &format!("ExecStart of {}", path.display()));
     let given = words.variables.iter().map(|(n, v)| (n.as_str(), v.as_str(), "ExecStart"));
     let variables = flags::of_variables(named.chain(given), &mut notes);
@@ -234,7 +237,8 @@ fn started(
     let data_dir = data_dir.filter(|_| understood || flags::get(&flags, "data-dir").is_some());
     let flags = flags::settled(flags, &mut notes);
     let (origin, automation) = (Origin::File(path.into()), Vec::new());
-    let facts = ConfigFacts { origin, kind: ConfigKind::Unit, flags, data_dir, wal_dir, automation, notes };
+    let facts =
+        ConfigFacts { origin, kind: ConfigKind::Unit, flags, data_dir, wal_dir, automation, notes, runs: words.runs };
     Some(Unit { facts, reads, restart: merged.restart })
 }
 
@@ -269,6 +273,8 @@ impl Merged {
                 "EnvironmentFile" => self.environment_files.push(value),
                 "WorkingDirectory" => self.working_directory = value,
                 "Restart" => self.restart = value,
+                "User" => self.user = !value.is_empty(),
+                "DynamicUser" => self.user |= ["1", "yes", "true", "on"].contains(&value.as_str()),
                 _ => {}
             }
         }

@@ -19,6 +19,7 @@ const WRAPPERS: &[Wrapper] = &[
     Wrapper { name: "dumb-init", valued: &["-r", "--rewrite"], before: 0 },
     Wrapper { name: "env", valued: &["-u", "--unset", "-C", "--chdir"], before: 0 },
     Wrapper { name: "exec", valued: &["-a"], before: 0 },
+    Wrapper { name: "flock", valued: &["-w", "-E", "--wait", "--timeout", "--conflict-exit-code"], before: 1 },
     Wrapper { name: "gosu", valued: &[], before: 1 },
     Wrapper { name: "ionice", valued: &["-c", "-n", "--class", "--classdata"], before: 0 },
     Wrapper { name: "nice", valued: &["-n", "--adjustment"], before: 0 },
@@ -30,6 +31,7 @@ const WRAPPERS: &[Wrapper] = &[
     Wrapper { name: "setsid", valued: &[], before: 0 },
     Wrapper { name: "setuidgid", valued: &[], before: 1 },
     Wrapper { name: "stdbuf", valued: &["-i", "-o", "-e", "--input", "--output", "--error"], before: 0 },
+    Wrapper { name: "strace", valued: &["-a", "-b", "-e", "-E", "-I", "-o", "-O", "-P", "-s", "-S", "-u", "-U", "-X"], before: 0 },
     Wrapper { name: "su-exec", valued: &[], before: 1 },
     Wrapper { name: "sudo", valued: &["-u", "--user", "-g", "--group", "-h", "-p", "-C", "-T", "-D", "-R", "--chdir", "--prompt"], before: 0 },
     Wrapper { name: "systemd-cat", valued: &["-t", "-p", "--identifier", "--priority"], before: 0 },
@@ -38,7 +40,13 @@ const WRAPPERS: &[Wrapper] = &[
     Wrapper { name: "time", valued: &["-o", "-f"], before: 0 },
     Wrapper { name: "timeout", valued: &["-s", "-k", "--signal", "--kill-after"], before: 1 },
     Wrapper { name: "tini", valued: &["-p", "-e"], before: 0 },
+    Wrapper { name: "unshare", valued: &["-S", "-G", "-w", "--setuid", "--setgid", "--wd"], before: 0 },
 ];
+
+/// Whether a program starts another as another user.
+pub(super) fn changes_user(name: &str) -> bool {
+    ["chpst", "gosu", "runuser", "setpriv", "setuidgid", "su", "su-exec", "sudo"].contains(&name)
+}
 
 /// The command that a wrapper starts, and the variables that stand before it; none where it is no wrapper.
 pub(super) fn unwrapped(words: &[String]) -> Option<(Vec<String>, &[String])> {
@@ -94,6 +102,10 @@ mod tests {
             ("chpst -u etcd:etcd etcd --a", "etcd --a"),
             ("timeout -k 5 10 etcd --a", "etcd --a"),
             ("tini -- etcd --a", "etcd --a"),
+            ("flock -n /run/etcd.lock etcd --a", "etcd --a"),
+            ("flock -w 5 /run/etcd.lock etcd --a", "etcd --a"),
+            ("strace -f -o /tmp/t etcd --a", "etcd --a"),
+            ("unshare -m etcd --a", "etcd --a"),
             ("nice", ""),
             ("taskset", ""),
         ] {

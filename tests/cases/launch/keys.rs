@@ -74,6 +74,7 @@ fn file(plan: &Plan, server: &Server, flags: &[&str]) -> Result<Value, String> {
         wal_dir: None,
         automation: Vec::new(),
         notes: Vec::new(),
+        runs: Default::default(),
     };
     let host = HostKnown { host: plan.members[0].host.clone(), configs: vec![config], adopt: true, addresses: vec![] };
     let known = Known { version: server.minor.parse().ok(), hosts: vec![host], ..Known::default() };
