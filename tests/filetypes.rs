@@ -407,6 +407,40 @@ fn a_plan_carries_the_accepted_damage() {
     );
 }
 
+/// What is rebuilt from damage, or comes from a file with bytes after its SHA-256, fits its plan on the whole way: built by
+/// one run, taken over and put in place by the next, and undone.
+#[test]
+fn a_plan_of_such_files_is_applied() {
+    let damaged = listed(|b| b[LIST..].fill(0));
+    let longer = [good(), b"\r\n".to_vec()].concat();
+    let bump = "--bump-revision=1000";
+    for (bytes, flags, revision) in [
+        (&damaged, vec!["--accept-damage=12"], 12),
+        (&damaged, vec!["--accept-damage=12", bump, "--mark-compacted"], 1012),
+        (&damaged, vec!["--accept-damage=12", "--compact"], 12),
+        (&longer, vec![], 12),
+        (&longer, vec![bump, "--mark-compacted"], 1012),
+    ] {
+        let files = Files::new();
+        let file = files.put("source.db", bytes);
+        let (made, text) = plan(&file, files.0.path(), &flags);
+        assert!(made, "{flags:?}: {text}");
+        let run = |args: &[&str]| {
+            let mut command = requorum(args.iter().copied());
+            command.arg(files.0.path().join("plan.yaml")).env("HOME", files.0.path());
+            let output = command.env("XDG_STATE_HOME", files.0.path()).output().unwrap();
+            assert!(output.status.success(), "{flags:?} {args:?}: {}", said(&output));
+        };
+        run(&["apply", "--dry-run", "--keep"]);
+        run(&["apply"]);
+        let (code, json, said) = status(&files.0.path().join("m1.etcd"));
+        assert_eq!((code, &json["revision"]), (0, &revision.into()), "{flags:?}: {said}");
+        assert!(json["problems"].is_null(), "{flags:?}: {said}");
+        run(&["undo"]);
+        assert!(!files.0.path().join("m1.etcd").exists(), "{flags:?}");
+    }
+}
+
 /// A list of free pages that is sound in itself and lacks a page that looks like a part of a tree: the list may be wrong, or
 /// the tree may have lost it. Damaged rows are never accepted either.
 #[test]

@@ -362,17 +362,12 @@ fn clusters(codes: &[KeyCode]) -> Headless {
 /// Every screen worth a picture; made once, as each takes a walk through the wizard.
 fn scenes() -> Scenes {
     static MADE: std::sync::LazyLock<Scenes> = std::sync::LazyLock::new(|| {
-        // Unoptimized, each of the many models has a place of its own on the stack: more than a test's thread has.
-        let made = std::thread::Builder::new().stack_size(64 << 20).spawn(|| {
-            let first = make_scenes();
-            first.into_iter().chain(make_last_scenes()).collect()
-        });
-        made.unwrap().join().unwrap()
+        make_first_scenes().into_iter().chain(make_middle_scenes()).chain(make_last_scenes()).collect()
     });
     MADE.clone()
 }
 
-fn make_scenes() -> Scenes {
+fn make_first_scenes() -> Scenes {
     let model = |w: Headless| w.model().clone();
     let nobody = || wizard(Options { endpoints: Vec::new(), label: None, ..options() }, Fake::default());
     let quorum = || wizard(options(), Fake { healthy: true, ..Fake::default() });
@@ -382,12 +377,6 @@ fn make_scenes() -> Scenes {
         w.type_text(text);
         model(w)
     };
-    let typing = |text: &str| {
-        let mut w = keys(at_review(), &[Enter]);
-        w.type_text(text);
-        model(w)
-    };
-    let last = [KeyCode::End];
     vec![
         ("1-detect-nobody-named", model(nobody())),
         ("1-detect-asking", asking()),
@@ -460,7 +449,7 @@ fn make_scenes() -> Scenes {
         ("3-members-typing-a-slip", model(with_slip())),
         ("3-members-slip", model(keys(with_slip(), &[Enter, Char('n')]))),
         ("3-members-right-end", model(keys(at_members(), &[Right, Right, Right, Right, Right, Right]))),
-        ("3-members-option", model(keys(at_members(), &last))),
+        ("3-members-option", model(keys(at_members(), &[KeyCode::End]))),
         ("3-members-bump", {
             let mut w = keys(at_members(), &[KeyCode::End, Up, Up, Up, Enter, KeyCode::Backspace]);
             w.type_text("1e9");
@@ -493,6 +482,18 @@ fn make_scenes() -> Scenes {
         ("3-members-hosts-not-ready", model(keys(with_hosts(odd_hosts(full, None)), &[Char('r')]))),
         ("3-members-hosts-odd", model(keys(with_hosts(odd_hosts(old_member, Some(other_cpu))), &[Char('r')]))),
         ("3-members-host-details", model(keys(with_hosts(odd_hosts(old_member, None)), &[Char('r'), Char('i')]))),
+    ]
+}
+
+/// Those of Review and Restore: a stack does not hold all of them at once.
+fn make_middle_scenes() -> Scenes {
+    let model = |w: Headless| w.model().clone();
+    let typing = |text: &str| {
+        let mut w = keys(at_review(), &[Enter]);
+        w.type_text(text);
+        model(w)
+    };
+    vec![
         ("4-review", model(at_review())),
         ("4-review-hosts", model(keys(with_hosts(odd_hosts(old_member, Some(old_member))), &[Char('n')]))),
         ("4-review-not-ready", model(keys(with_hosts(odd_hosts(full, None)), &[Char('n'), Enter]))),
@@ -508,7 +509,7 @@ fn make_scenes() -> Scenes {
         ("4-review-host-details", model(keys(with_hosts(odd_hosts(old_member, None)), &[Char('n'), Char('i')]))),
         ("4-review-unbumped", model(keys(kubernetes(), &[KeyCode::End, Up, Up, Up, Char('x'), Char('n')]))),
         ("4-review-bumped", model(keys(kubernetes(), &[Char('n')]))),
-        ("4-review-end", model(keys(at_review(), &last))),
+        ("4-review-end", model(keys(at_review(), &[KeyCode::End]))),
         ("4-review-fence", model(fenced(&[]))),
         ("4-review-fence-asks", model(fenced(&[Enter]))),
         ("4-review-overridden", {
@@ -568,7 +569,7 @@ fn make_scenes() -> Scenes {
     ]
 }
 
-/// Those of the last two steps: a stack does not hold all of them at once.
+/// Those of the last two steps.
 fn make_last_scenes() -> Scenes {
     let model = |w: Headless| w.model().clone();
     vec![
