@@ -450,8 +450,8 @@ mod tests {
             let synced = if inside { target.clone() } else { dir.path().join("a") };
             let disk = NoSync::of(synced);
             let (data, log) = (Stage::begin(&disk, &target).unwrap(), Stage::begin(&disk, &wal).unwrap());
-            fs::create_dir(data.content().join("member")).unwrap();
-            fs::write(log.content().join("0.wal"), b"x").unwrap();
+            fs::create_dir(data.content().path().join("member")).unwrap();
+            fs::write(log.content().path().join("0.wal"), b"x").unwrap();
             let trouble = place(data, Some(log)).unwrap_err();
             assert_eq!(trouble.kind, Kind::Failed);
             assert!(trouble.what.contains("is in place"), "{trouble}");
@@ -462,8 +462,8 @@ mod tests {
         let disk = NoSync::of(dir.path().join("b"));
         let (target, wal) = (dir.path().join("a/etcd"), dir.path().join("b/wal"));
         let (data, log) = (Stage::begin(&disk, &target).unwrap(), Stage::begin(&disk, &wal).unwrap());
-        fs::create_dir(data.content().join("member")).unwrap();
-        fs::write(log.content().join("0.wal"), b"x").unwrap();
+        fs::create_dir(data.content().path().join("member")).unwrap();
+        fs::write(log.content().path().join("0.wal"), b"x").unwrap();
         let trouble = place(data, Some(log)).unwrap_err();
         assert!(trouble.kind == Kind::Failed && !trouble.what.contains("is in place"), "{trouble}");
         assert!(!target.exists() && !wal.exists());
