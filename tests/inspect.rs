@@ -73,7 +73,7 @@ fn what_a_file_is_comes_first() {
     let cases: Vec<(&str, Vec<u8>, i32, Vec<&str>)> = vec![
         ("good.db", good.clone(), 0, vec!["a saved snapshot, its SHA-256 trailer is right", "5cf3503d, 12, 8, 20 kB"]),
         ("wrong.db", wrong.clone(), 1, vec!["SHA-256 trailer is WRONG", "5cf3503d, 12, 8, 20 kB", "cannot be trusted"]),
-        ("bare.db", body.to_vec(), 0, vec!["a saved snapshot without its SHA-256 trailer", "Note:"]),
+        ("bare.db", body.to_vec(), 0, vec!["a database without a SHA-256: a copy of member/snap/db, or", "Note:"]),
         ("live.db", live, 0, vec!["a database as etcd runs on it (member/snap/db)", "5cf3503d, 12, 8, 20 kB"]),
         ("cut.db", good[..12_000].to_vec(), 1, vec!["truncated: it needs 20,480 bytes, has 12,000"]),
         ("stub.db", good[..100].to_vec(), 1, vec!["too short to be a database: it has 100 bytes"]),

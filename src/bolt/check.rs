@@ -35,6 +35,9 @@ pub struct Report {
     pub in_trees: u64,
     /// What the list of free pages is worth.
     pub free_list: FreeList,
+    /// Whether bbolt would stop at that list, or hand out pages by it that are in use. Pages that are neither in use nor in
+    /// the list are only never handed out, and bbolt sorts the list when it reads it.
+    pub list_harms: bool,
 }
 
 /// What a problem is about.
@@ -57,7 +60,8 @@ pub enum FreeList {
     Sound,
     /// It cannot be read, or it is wrong in itself, and no page is missing that it does not account for by that.
     Damaged,
-    /// It can be read and does not fit the trees: pages are in neither, and which of them is wrong is not known.
+    /// It can be read and does not fit the trees: pages that look like parts of a tree are in neither. That the trees lost
+    /// none of them is not shown by it.
     Contradicts,
 }
 
@@ -223,6 +227,7 @@ impl<R: ReadAt> Checker<'_, R> {
             return Ok(());
         }
         self.report.free_list = FreeList::Damaged;
+        self.report.list_harms = true;
         let mut bytes = Vec::new();
         let header = match self.view.load_raw(id, b"", &mut bytes) {
             Ok(header) => header,
@@ -253,17 +258,23 @@ impl<R: ReadAt> Checker<'_, R> {
         }
         self.took(id, &bytes, b"")?;
         self.freed = Bits::new(hwm);
+        self.report.list_harms = false;
         let (mut before, mut wrong) = (0, 0u64);
         for entry in listed.take(usize::try_from(count).unwrap_or(usize::MAX)) {
             let free = page::u64_at(entry, 0).unwrap_or(0);
             if free < 2 || free >= hwm {
                 wrong = wrong.saturating_add(1);
+                self.report.list_harms = true;
                 self.problem(Error::at(free, b"", Fault::OutOfBounds { hwm }));
-            } else if free <= before {
+            } else if self.freed.has(free) {
                 wrong = wrong.saturating_add(1);
+                self.report.list_harms = true;
                 self.problem(Error::at(free, b"", Fault::FreedTwice));
             } else if self.seen.has(free) {
+                self.report.list_harms = true;
                 self.problem(Error::at(free, b"", Fault::ReachableFreed));
+            } else if free < before {
+                self.problem(Error::at(free, b"", Fault::Unsorted));
             }
             before = free;
             self.freed.add(free);

@@ -165,8 +165,10 @@ pub enum Fault {
     Shared,
     #[error("it is in use, but the list of free pages has it too")]
     ReachableFreed,
-    #[error("the list of free pages has it twice or out of order")]
+    #[error("the list of free pages has it twice")]
     FreedTwice,
+    #[error("the list of free pages has it out of order")]
+    Unsorted,
     #[error("it is neither in use nor in the list of free pages")]
     Lost,
     #[error("{0} bytes of memory for it are not to be had")]

@@ -167,6 +167,18 @@ impl<R: ReadAt> View<R> {
         self.fell_back
     }
 
+    /// Whether the damaged one of two meta pages names the same root and the same high-water mark as the other: that both
+    /// do is usual for a copy (`snapshot save` writes one state into both), and no transaction is lost with it.
+    pub fn damaged_meta_agrees(&self) -> bool {
+        let Some(id) = (0u64..).zip(&self.metas).find(|(_, meta)| meta.is_err()).map(|(id, _)| id) else {
+            return false;
+        };
+        let mut bytes = [0; META_LEN];
+        let read = self.src.read_exact_at(&mut bytes, id.saturating_mul(u64::from(self.page_size)));
+        let field = |at: usize| page::u64_at(&bytes, page::HEADER.saturating_add(at));
+        read.is_ok() && field(16) == Some(self.meta.root) && field(40) == Some(self.meta.hwm)
+    }
+
     /// Whether a list of free pages is kept in the file.
     pub fn keeps_free_list(&self) -> bool {
         self.meta.freelist != NO_FREELIST

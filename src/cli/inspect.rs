@@ -134,7 +134,9 @@ pub(super) fn what_lies_beside(file: &Path) {
     let Some(says) = facts.state.says().filter(|says| says.entries_beyond() > 0) else { return };
     let entries = Entries::Beyond { all: says.entries_beyond(), committed: says.committed_beyond() };
     let loss = Loss { revisions: None, seconds: None, entries, horizon: Horizon::Files };
-    let sentences = loss.sentences(None, Some(&replay(says)));
+    // An etcd that cannot start brings nothing in.
+    let way = matches!(facts.state, crate::plan::facts::disk::DirState::Whole(_)).then(|| replay(says));
+    let sentences = loss.sentences(None, way.as_deref());
     warn(&format!("Warning: {}: {}", dir.display(), sentences.join(" ")));
 }
 

@@ -35,20 +35,29 @@ pub fn nature<R: ReadAt>(source: &Source, view: &View<R>, digest: &Digest) -> St
         (Some(_), Ok(()), _, Some(extra)) => {
             format!("a saved snapshot, its SHA-256 trailer is right; {}", extra.sentence())
         }
+        (Some(_), Err(_), _, Some(extra)) => {
+            let words = extra.words();
+            format!("a database, 32 bytes that could be its SHA-256 and do NOT fit, and {words} that belong to no page")
+        }
         (Some(_), Err(_), ..) => "a saved snapshot, its SHA-256 trailer is WRONG".to_string(),
         (None, _, Some(bytes), _) => {
             format!("a saved snapshot that ends in its SHA-256 trailer, of which {bytes} of 32 bytes are there")
         }
         (None, _, _, Some(extra)) => {
             let what = match copy {
-                true => "a copy of a database, as a saved snapshot is",
+                true => "a database (a copy of member/snap/db, or a saved snapshot)",
                 false => "a database as etcd runs on it (member/snap/db)",
             };
             let words = extra.words();
             format!("{what}; {words} at its end belong to no page, and there is no SHA-256 that fits its content")
         }
         (None, ..) if copy && source.body_bytes() == view.used_bytes() => {
-            "a saved snapshot without its SHA-256 trailer".to_string()
+            match &source.wrapping {
+                Wrapping::DataDir(_) => "a database without a SHA-256".to_string(),
+                _ => "a database without a SHA-256: a copy of member/snap/db, or a saved snapshot whose SHA-256 was cut off, \
+                      which of the two cannot be told"
+                    .to_string(),
+            }
         }
         (None, ..) => "a database as etcd runs on it (member/snap/db), without a SHA-256 trailer".to_string(),
     };

@@ -313,18 +313,21 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
     if let Some(first) = report.about(Part::Tree).next() {
         return Err(Halt::Damaged(told(first, report.problems.len() as u64 + report.more)));
     }
-    if let (FreeList::Contradicts, Some(first)) = (report.free_list, report.about(Part::FreeList).next()) {
-        let count = of_list + report.more;
-        return Err(Halt::Damaged(format!(
-            "{}; its list of free pages and its trees do not fit each other, and which of them is wrong cannot be known",
-            told(first, count)
-        )));
-    }
     let mut found = tally.finish(view)?;
     if let Some(first) = report.about(Part::Meta).next() {
         let newer = view.fell_back();
         let more = report.about(Part::Meta).count() as u64;
-        found.limited.push(if newer {
+        found.limited.push(if view.metas().iter().all(|meta| meta.is_ok()) {
+            // bbolt does not look at it, and takes the one with the higher transaction number wherever that is.
+            let why = told(first, more);
+            let words =
+                format!("the page header of a meta page is damaged ({why}), so the newer of the two states is read");
+            (DamagedPart::MetaPage, words)
+        } else if newer && view.damaged_meta_agrees() {
+            let words = "the newer of its two meta pages is damaged";
+            let why = told(first, more);
+            (DamagedPart::MetaPage, format!("{words} ({why}); both name the same root, so the other one is read"))
+        } else if newer {
             let words = "the newer of its two meta pages is damaged";
             (
                 DamagedPart::NewerMetaPage,
@@ -336,17 +339,27 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
     }
     if let Some(first) = report.about(Part::FreeList).next() {
         let why = told(first, of_list + report.more);
-        found.limited.push((
-            DamagedPart::FreeList,
-            format!("its list of free pages is damaged ({why}), which holds no data: every page of its trees is sound"),
-        ));
+        let part = if report.list_harms { DamagedPart::FreeList } else { DamagedPart::LeakedPages };
+        let words = match report.free_list {
+            FreeList::Contradicts => {
+                "every page of its trees is sound; pages that look like parts of a tree are neither in the trees nor in the \
+                 list, and that they are old ones is likely, but not shown"
+            }
+            _ => "which holds no data: every page of its trees is sound",
+        };
+        found.limited.push((part, format!("its list of free pages is damaged ({why}), {words}")));
     }
     // A sound tree may be what is left of a larger one, which the pages outside it remember.
     let lost = leftover::lost_end(view, &report.in_use, found.last, found.compacted)?;
     found.findings.proven.retain(|_| lost.is_none());
     found.findings.errors.extend(lost);
-    if report.free.saturating_mul(2) > report.pages {
+    let contradicts = report.free_list == FreeList::Contradicts;
+    if contradicts || report.free.saturating_mul(2) > report.pages {
         match leftover::newest(view, watch) {
+            // With the older of two states, newer rows are to be expected.
+            Ok(newest) if contradicts && view.metas().iter().all(|meta| meta.is_ok()) => {
+                found.findings.errors.extend(leftover::words(newest, found.end()));
+            }
             Ok(newest) => found.findings.warnings.extend(leftover::words(newest, found.end())),
             Err(leftover::Ended::Stopped(trouble)) => return Err(Halt::Stopped(trouble)),
             Err(leftover::Ended::Read(error)) => return Err(Halt::Damaged(error.to_string())),
@@ -414,8 +427,8 @@ pub fn examine(path: &std::path::Path, watch: &mut Watch<'_>) -> Result<FileFact
         let limited = walk.acceptable(digest.verified().is_ok());
         let mut warnings = walk.findings.warnings;
         let beyond = digest.extra.as_ref().map(|extra| match digest.trailer {
-            Some(_) => extra.sentence(),
-            None => format!("{} at its end belong to no page", extra.words()),
+            Some(_) if digest.verified().is_ok() => extra.sentence(),
+            _ => format!("{} at its end belong to no page", extra.words()),
         });
         warnings.extend(beyond.filter(|_| source.hole.is_none()));
         warnings.extend(source.hole.map(|hole| hole.words(&source)));

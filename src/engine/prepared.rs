@@ -86,6 +86,8 @@ impl Trust<'_> {
                     None => {
                         "If etcd was stopped when it was copied, say so with --skip-hash-check; its pages are checked either way."
                     }
+                    // Where a SHA-256 is cannot be told for sure, so it is not one that may be passed over for a reason.
+                    Some(_) if digest.extra.is_some() => "Take another copy of it, or another snapshot.",
                     Some(_) => {
                         "Take another copy. --skip-hash-check passes over it, at your own risk; its pages are checked either way."
                     }

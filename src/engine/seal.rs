@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    source::{Digest, Source, TRAILER_BYTES, hex, io_trouble},
+    source::{Digest, Shape, Source, TRAILER_BYTES, hex, io_trouble},
     words::{brief, count},
 };
 use crate::trouble::Result;
@@ -90,6 +90,19 @@ impl Extra {
         Ok(Extra { bytes, kind })
     }
 }
+
+/// Whether these bytes could be a SHA-256 that was changed: after all pages, any that are no text and no filling; where a page
+/// could be, only such as look random.
+fn could_be_hash(bytes: &[u8; 32], after_pages: bool) -> bool {
+    let text =
+        std::str::from_utf8(bytes).is_ok_and(|text| !text.contains(|c: char| c.is_control() && !c.is_whitespace()));
+    let filling = [0, 0x1a].iter().any(|fill| bytes.iter().all(|byte| byte == fill));
+    let different = bytes.iter().collect::<std::collections::BTreeSet<_>>().len();
+    !text && !filling && (after_pages || different >= 20)
+}
+
+/// A place, the hash of all before it, and the bytes there.
+type Claimed = (u64, [u8; 32], [u8; 32]);
 
 /// Hashes a file front to back.
 pub(super) struct Sealer<'s> {
@@ -176,12 +189,34 @@ impl<'s> Sealer<'s> {
             }
         }
         if let (None, Some(shape), None) = (trailer, source.shape(), source.hole) {
+            if let Some((at, hash, claimed)) = self.claimed(shape)? {
+                (digest.body_sha256, digest.trailer) = (hash, Some(claimed));
+                digest.extra = Some(Extra::of(source, at + TRAILER_BYTES)?);
+                return Ok(digest);
+            }
             let odd = source.bytes.saturating_sub(shape.mark) % shape.page;
             if odd > 0 && source.bytes > shape.mark {
                 digest.extra = Some(Extra::of(source, source.bytes - odd)?);
             }
         }
         Ok(digest)
+    }
+
+    /// Where bytes that could be a SHA-256 follow the pages with others after them, in a file whose length is none of a
+    /// database: the place, the hash of all before it, and these bytes.
+    fn claimed(&self, shape: Shape) -> Result<Option<Claimed>> {
+        let end = self.source.bytes;
+        let odd = end.saturating_sub(shape.mark) % shape.page;
+        for (at, hash) in &self.tried {
+            let last = *at == end.saturating_sub(odd);
+            if (last || *at == shape.mark) && end.saturating_sub(*at) > TRAILER_BYTES && odd > 0 {
+                let bytes = self.read(*at)?;
+                if could_be_hash(&bytes, last) {
+                    return Ok(Some((*at, *hash, bytes)));
+                }
+            }
+        }
+        Ok(None)
     }
 
     fn read(&self, at: u64) -> Result<[u8; 32]> {

@@ -156,12 +156,31 @@ impl Digest {
                 (None, None) => "it has no SHA-256 trailer, as a copy of member/snap/db has none".into(),
             }),
             Some(trailer) if trailer == self.body_sha256 => Ok(()),
-            Some(trailer) => Err(format!(
-                "its SHA-256 trailer says {}…, its content gives {}…: it was changed or damaged after it was saved",
-                hex(&trailer[..6]),
-                hex(&self.body_sha256[..6])
-            )),
+            Some(trailer) => {
+                let (says, gives) = apart(&trailer, &self.body_sha256);
+                Err(match &self.extra {
+                    None => format!(
+                        "its SHA-256 trailer says {says}, its content gives {gives}: it was changed or damaged after it was \
+                         saved"
+                    ),
+                    // Where exactly it is can only be told of one that fits.
+                    Some(extra) => format!(
+                        "bytes that could be its SHA-256 follow its pages and do not fit them (they say {says}, its content \
+                         gives {gives}), then {}: it may be a saved snapshot that was changed or damaged",
+                        extra.words()
+                    ),
+                })
+            }
         }
+    }
+}
+
+/// The beginnings of two hashes, or all of them where they begin alike.
+fn apart(one: &[u8; 32], other: &[u8; 32]) -> (String, String) {
+    let short = |hash: &[u8; 32]| hex(hash.first_chunk::<6>().unwrap_or(&[0; 6])) + "…";
+    match short(one) == short(other) {
+        true => (hex(one), hex(other)),
+        false => (short(one), short(other)),
     }
 }
 

@@ -127,6 +127,7 @@ fn judged(
     let body = sealed.map_or(body, |at| &bytes[..at]);
     let trailer = match bytes.len() == body.len() {
         _ if sealed.is_some() => Trailer::Ok,
+        true if odd_hash(&bytes) => Trailer::Wrong,
         true => Trailer::Missing,
         false if Sha256::digest(body)[..] == bytes[body.len()..] => Trailer::Ok,
         false => Trailer::Wrong,
@@ -216,6 +217,21 @@ fn judged(
         (false, _) if payload(&left, &truth.rows) && only_rows(damage, fixture) => Verdict::Payload,
         (false, _) => Verdict::Missed(suspects::suspect(body, &left)),
     })
+}
+
+/// Whether what follows the pages of a file whose length is none of a database could be a hash and more: no text, no filling.
+fn odd_hash(bytes: &[u8]) -> bool {
+    let Ok(view) = View::open(bytes) else { return false };
+    let (mark, page) = (view.used_bytes() as usize, view.page_size() as usize);
+    let odd = bytes.len().saturating_sub(mark) % page;
+    let hash = |at: usize, most: usize| {
+        let Some(hash) = bytes.get(at..at + 32) else { return false };
+        let text =
+            std::str::from_utf8(hash).is_ok_and(|text| !text.contains(|c: char| c.is_control() && !c.is_whitespace()));
+        let different = hash.iter().collect::<std::collections::BTreeSet<_>>().len();
+        !text && different >= most && !hash.iter().all(|byte| *byte == 0 || *byte == 0x1a)
+    };
+    odd > 0 && ((odd > 32 && hash(bytes.len() - odd, 0)) || (bytes.len() > mark + 32 && hash(mark, 20)))
 }
 
 /// Whether the damage changed nothing but rows' own keys and values.

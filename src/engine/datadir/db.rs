@@ -54,6 +54,13 @@ fn limited<R: ReadAt>(view: &View<R>, revision: i64) -> Option<LimitedDamage> {
     let mut found = Vec::new();
     if let Some(Err(why)) = view.metas().iter().find(|meta| meta.is_err()) {
         found.push(match view.fell_back() {
+            true if view.damaged_meta_agrees() => (
+                DamagedPart::MetaPage,
+                format!(
+                    "the newer of its two meta pages is damaged ({why}): both name the same root, so an etcd would start from \
+                     the same state with the other one"
+                ),
+            ),
             true => (
                 DamagedPart::NewerMetaPage,
                 format!(
@@ -67,14 +74,22 @@ fn limited<R: ReadAt>(view: &View<R>, revision: i64) -> Option<LimitedDamage> {
             ),
         });
     }
-    if let Some(why) = free_list(view) {
-        found.push((
+    match free_list(view) {
+        Some((why, true)) => found.push((
             DamagedPart::FreeList,
             format!(
                 "its list of free pages is damaged ({why}): an etcd on it would stop with a panic, or write over pages in use; \
                  the list holds no data, and requorum snapshot status shows what can be restored from the file"
             ),
-        ));
+        )),
+        Some((why, false)) => found.push((
+            DamagedPart::LeakedPages,
+            format!(
+                "its list of free pages is damaged ({why}): an etcd starts on it; pages that are missing from the list are \
+                 never used again"
+            ),
+        )),
+        None => {}
     }
     let (parts, whys): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     (!parts.is_empty()).then(|| LimitedDamage { parts, revision, hashed: false, why: whys.join("; ") })
@@ -84,8 +99,8 @@ fn limited<R: ReadAt>(view: &View<R>, revision: i64) -> Option<LimitedDamage> {
 /// is checked whole: only the trees tell whether a list is right.
 const CHECKED_BYTES: u64 = 256 << 20;
 
-/// What is wrong with the list of free pages, where one is kept.
-fn free_list<R: ReadAt>(view: &View<R>) -> Option<bolt::Error> {
+/// What is wrong with the list of free pages, where one is kept, and whether an etcd would stop at it or do harm by it.
+fn free_list<R: ReadAt>(view: &View<R>) -> Option<(bolt::Error, bool)> {
     if !view.keeps_free_list() {
         return None;
     }
@@ -94,9 +109,9 @@ fn free_list<R: ReadAt>(view: &View<R>) -> Option<bolt::Error> {
         // Damaged trees are for the full check to name.
         Ok(report) if report.in_trees == 0 => {
             let first = report.parts.iter().position(|part| *part == Part::FreeList);
-            first.and_then(|first| report.problems.into_iter().nth(first))
+            first.and_then(|first| report.problems.into_iter().nth(first)).map(|why| (why, report.list_harms))
         }
-        _ => view.free_list().err(),
+        _ => view.free_list().err().map(|why| (why, true)),
     }
 }
 
