@@ -35,7 +35,8 @@ fn entries(seen: &mut Observed, count: u64) {
 #[test]
 fn what_all_have_otherwise_than_the_snapshot_is_wrong_where_nothing_since_explains_it() {
     use Outcome::{Fail, Pass, Unknown};
-    let cases: Vec<(&str, fn(&mut Observed), Topic, Outcome)> = vec![
+    type Case = (&'static str, fn(&mut Observed), Topic, Outcome);
+    let cases: Vec<Case> = vec![
         ("as in the snapshot", |_| {}, Topic::Leases, Pass),
         ("as in the snapshot", |_| {}, Topic::Auth, Pass),
         ("a lease that cannot have expired", |s| unset(s, &RowKey::Lease(0x2a)), Topic::Leases, Unknown),
