@@ -60,6 +60,7 @@ pub const ALL: &[Case] = &[
     ("proof_bumped", any, proof::bumped),
     ("proof_compacted_since", any, proof::compacted_since),
     ("proof_leases_and_users", any, proof::alike::leases_and_users),
+    ("proof_of_another_snapshot", any, proof::alike::of_another_snapshot),
     ("proof_authentication_off", any, proof::alike::authentication_off),
     ("proof_smaller_differences", any, proof::alike::smaller_differences),
     ("proof_twice_and_one_left", any, proof::alike::twice_and_one_left),

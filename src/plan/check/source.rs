@@ -50,9 +50,12 @@ pub(super) fn auth_revision(rows: &StoredRows) -> Option<u64> {
     value(rows, &RowKey::AuthRevision).filter(|_| rows.parts.contains(&Part::AuthRevision))?.parse().ok()
 }
 
-/// How many log entries since the restore can have changed something else than a key.
+/// How many log entries since the restore can have changed something else than a key. The log begins with an entry for each
+/// member; a leader begins with one of its own, and a member publishes itself with one before it serves clients
+/// (`etcdserver/server.go`, `publish` and `ReadyNotify`, 3.4 to 3.7).
 fn room(case: Case<'_>) -> u64 {
-    let genesis = case.plan.members.len() as u64;
+    let served = case.ours().len() as u64;
+    let genesis = case.plan.members.len() as u64 + 1 + served;
     let free = |(member, seen, says): (&Member, &_, &crate::plan::facts::MemberSays)| {
         let seen: &crate::plan::facts::started::Seen = seen;
         let read = match &seen.stored {
