@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::{CHUNK_BYTES, Have, Wanted};
 use crate::{
     engine::{
-        durable_fs::{Dir, Disk, Trusted, try_lock},
+        durable_fs::{Dir, Disk, Locked, Trusted},
         progress::{Phase, Watch},
         source::{hex, io_trouble, step},
     },
@@ -85,9 +85,9 @@ impl Wanted {
 /// # Errors
 /// When what has the name of a received one is not, or `watch` says stop.
 pub fn look(wanted: &Wanted, watch: &mut Watch<'_>) -> Result<Have> {
-    if let Some(mut file) = beside(&wanted.at)
+    if let Some(file) = beside(&wanted.at)
         && file.metadata().is_ok_and(|meta| meta.len() == wanted.bytes)
-        && sha256(&mut file, &wanted.at, wanted.bytes, watch)? == wanted.sha256
+        && sha256(&file, &wanted.at, wanted.bytes, watch)? == wanted.sha256
     {
         return Ok(Have::All(wanted.at.clone()));
     }
@@ -95,9 +95,9 @@ pub fn look(wanted: &Wanted, watch: &mut Watch<'_>) -> Result<Have> {
         return Ok(Have::Nothing);
     }
     let files = wanted.files()?;
-    if let Some(mut file) = files.open(&files.whole, false)? {
+    if let Some(file) = files.open(&files.whole, false)? {
         let path = files.path(&files.whole);
-        let right = sha256(&mut file, &path, wanted.bytes, watch)? == wanted.sha256;
+        let right = sha256(&file, &path, wanted.bytes, watch)? == wanted.sha256;
         return match right {
             true => Ok(Have::All(path)),
             false => Err(Trouble::new(Kind::Input, format!("{} is not the plan's snapshot", path.display()))
@@ -139,7 +139,7 @@ pub fn forget(wanted: &Wanted) -> Result<()> {
 pub struct Incoming {
     wanted: Wanted,
     files: Files,
-    file: File,
+    file: Locked,
     at: u64,
 }
 
@@ -151,10 +151,10 @@ impl Incoming {
     pub fn begin(wanted: Wanted, from: u64) -> Result<Incoming> {
         let files = wanted.files()?;
         let path = files.path(&files.part);
-        let Some(mut file) = files.open(&files.part, true)? else {
+        let Some(file) = files.open(&files.part, true)?.map(Locked::new) else {
             return Err(Trouble::new(Kind::Bug, format!("{} was not made", path.display())));
         };
-        if matches!(try_lock(&file), Ok(false)) {
+        if matches!(file.try_take(), Ok(false)) {
             return Err(Trouble::new(Kind::Failed, format!("{} is being received", path.display()))
                 .why("another requorum sends the same snapshot to this host")
                 .hint("Wait until it is done."));
@@ -164,7 +164,7 @@ impl Incoming {
                 Trouble::new(Kind::Failed, format!("{} is shorter than it was", path.display())).hint("Try again.")
             );
         }
-        let placed = file.set_len(from).and_then(|()| file.seek(SeekFrom::Start(from)));
+        let placed = file.set_len(from).and_then(|()| (&*file).seek(SeekFrom::Start(from)));
         placed.map_err(|e| io_trouble("write", &path, &e))?;
         Ok(Incoming { wanted, files, file, at: from })
     }
@@ -179,7 +179,7 @@ impl Incoming {
         if end > self.wanted.bytes {
             return Err(Trouble::new(Kind::Bug, "more bytes came than the snapshot has"));
         }
-        self.file.write_all(bytes).map_err(|e| match e.kind() {
+        (&*self.file).write_all(bytes).map_err(|e| match e.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 Trouble::new(Kind::Failed, format!("cannot write {}", path.display()))
                     .why(e)
@@ -205,10 +205,10 @@ impl Incoming {
     ///
     /// # Errors
     /// When `watch` says stop, or the system refuses.
-    pub fn finish(mut self, watch: &mut Watch<'_>) -> Result<Have> {
+    pub fn finish(self, watch: &mut Watch<'_>) -> Result<Have> {
         let files = self.files;
         let part = files.path(&files.part);
-        let found = sha256(&mut self.file, &part, self.wanted.bytes, watch)?;
+        let found = sha256(&self.file, &part, self.wanted.bytes, watch)?;
         if found != self.wanted.sha256 {
             files.remove(&files.part)?;
             return Ok(Have::Wrong(found));
@@ -225,7 +225,7 @@ fn length(file: &File, path: &Path) -> Result<u64> {
 }
 
 /// SHA-256 of the whole file, hex; `total` is what it should have, for the progress.
-pub fn sha256(file: &mut File, path: &Path, total: u64, watch: &mut Watch<'_>) -> Result<String> {
+pub fn sha256(mut file: &File, path: &Path, total: u64, watch: &mut Watch<'_>) -> Result<String> {
     let fail = |e: io::Error| io_trouble("read", path, &e);
     file.seek(SeekFrom::Start(0)).map_err(fail)?;
     let (mut sha, mut buffer, mut done) = (Sha256::new(), vec![0; CHUNK_BYTES], 0u64);

@@ -17,7 +17,7 @@ use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    durable_fs::{Dir, Disk, Identity, Trusted, try_lock},
+    durable_fs::{Dir, Disk, Identity, Locked, Trusted},
     leftovers::PREFIX,
     locks,
     source::io_trouble,
@@ -54,7 +54,7 @@ struct Lock {
     home: PathBuf,
     dir: Dir,
     name: OsString,
-    file: File,
+    file: Locked,
 }
 
 /// Why a claim was not given.
@@ -139,7 +139,7 @@ impl Other {
 }
 
 fn is_held(file: &File) -> bool {
-    !try_lock(file).unwrap_or(true)
+    file.try_clone().is_ok_and(|file| !Locked::new(file).try_take().unwrap_or(true))
 }
 
 /// The user whom a directory belongs to, or the deepest part of its way that exists.
@@ -190,8 +190,8 @@ fn take(run: &Run, targets: &[PathBuf], home: &Path, target: &Path) -> Result<Lo
     for name in names() {
         let path = home.join(&name);
         for _ in 0..TRIES {
-            let mut file = match dir.trusted_or_new(&name).map_err(fail)? {
-                Trusted::Ours(file) => file,
+            let file = match dir.trusted_or_new(&name).map_err(fail)? {
+                Trusted::Ours(file) => Locked::new(file),
                 Trusted::Absent => continue,
                 Trusted::Strange(why) => {
                     strange.push(format!("{} {why}", path.display()));
@@ -200,7 +200,7 @@ fn take(run: &Run, targets: &[PathBuf], home: &Path, target: &Path) -> Result<Lo
             };
             // Who can open it can hold it: an earlier version left it readable for all.
             let open = file.metadata().is_ok_and(|meta| meta.mode() & 0o077 != 0);
-            match try_lock(&file).map_err(fail)? {
+            match file.try_take().map_err(fail)? {
                 true => {}
                 false if open => {
                     strange.push(format!("{} is held, and may be opened by others", path.display()));
@@ -216,7 +216,7 @@ fn take(run: &Run, targets: &[PathBuf], home: &Path, target: &Path) -> Result<Lo
                 let _ = dir.remove_file(&name);
                 continue;
             }
-            file.set_len(0).and_then(|()| file.write_all(&text)).and_then(|()| file.sync_all()).map_err(fail)?;
+            file.set_len(0).and_then(|()| (&*file).write_all(&text)).and_then(|()| file.sync_all()).map_err(fail)?;
             return Ok(Lock { home: home.into(), dir, name: name.into(), file });
         }
     }
@@ -356,8 +356,8 @@ mod tests {
                 fs::write(&path, text).unwrap();
                 fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
                 chown(&path, Some(owner), None).unwrap();
-                let held = File::open(&path).unwrap();
-                assert!(try_lock(&held).unwrap());
+                let held = Locked::new(File::open(&path).unwrap());
+                assert!(held.try_take().unwrap());
                 let claimed = Claim::take(&run("anna@laptop"), std::slice::from_ref(&target), None);
                 match (counts, &claimed) {
                     (true, Err(refused)) => assert_eq!(refused.trouble.kind, Kind::Refused),

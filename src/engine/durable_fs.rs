@@ -230,5 +230,40 @@ pub fn try_lock(file: &File) -> io::Result<bool> {
     }
 }
 
+/// An open file that is locked, or was tried to be. The lock ends when this is dropped: it is given back by name and not by
+/// the closing alone, since a process that another thread is about to start has a copy of the descriptor until it runs.
+#[derive(Debug)]
+pub struct Locked(File);
+
+impl Locked {
+    /// The file, not locked yet.
+    pub fn new(file: File) -> Locked {
+        Locked(file)
+    }
+
+    /// Takes the lock without waiting; false where another has it.
+    ///
+    /// # Errors
+    /// Where the filesystem has no locks.
+    pub fn try_take(&self) -> io::Result<bool> {
+        try_lock(&self.0)
+    }
+}
+
+impl std::ops::Deref for Locked {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // Of a lock that was not taken nothing is given back: it belongs to another open file description.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -27,7 +27,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    durable_fs::{Dir, Disk, Identity, Trusted, is_private, try_lock},
+    durable_fs::{Dir, Disk, Identity, Locked, Trusted, is_private},
     locks,
     stage::parent,
 };
@@ -299,11 +299,11 @@ pub fn clear(disk: &Disk, target: &Path) {
 
 /// Clears one staging directory; false when a living run holds it.
 fn clear_shell(disk: &Disk, shell: &Shell, follow: bool) -> bool {
-    let Some(marker) = shell.marker() else {
+    let Some(marker) = shell.marker().map(Locked::new) else {
         shell.vanish();
         return true;
     };
-    if !try_lock(&marker).unwrap_or(false) {
+    if !marker.try_take().unwrap_or(false) {
         return false;
     }
     if [STAGED, MOVES].iter().any(|name| shell.has(name)) {
@@ -424,8 +424,8 @@ mod tests {
         let mut promise: serde_json::Value = serde_json::from_slice(&fs::read(data.join(PROMISE)).unwrap()).unwrap();
         promise["placed"][0]["path"] = wal.as_os_str().as_bytes().into();
         fs::write(data.join(PROMISE), promise.to_string()).unwrap();
-        let living = File::open(data.join(MARKER)).unwrap();
-        assert!(try_lock(&living).unwrap());
+        let living = Locked::new(File::open(data.join(MARKER)).unwrap());
+        assert!(living.try_take().unwrap());
         clear(&Disk::default(), &wal);
         assert!(log.exists() && wal.exists(), "a living run's are left alone");
         drop(living);

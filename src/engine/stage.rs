@@ -10,7 +10,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::{self, File},
+    fs,
     io,
     path::{Path, PathBuf},
 };
@@ -18,7 +18,7 @@ use std::{
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
 use super::{
-    durable_fs::{Dir, Disk, try_lock},
+    durable_fs::{Dir, Disk, Locked},
     leftovers::{self, MARKER, PREFIX, Promise, Shell},
     source::io_trouble,
 };
@@ -39,7 +39,7 @@ pub struct Stage {
     parents: Vec<Made>,
     kept: bool,
     // Closed last, so that nobody takes the directory for a leftover before it is gone.
-    _lock: File,
+    _lock: Locked,
 }
 
 /// A directory that was made for the target to lie in.
@@ -222,7 +222,7 @@ fn in_place(target: &Path, trouble: Trouble) -> Trouble {
 ///
 /// # Errors
 /// As the system says.
-pub fn shell(place: &Dir) -> io::Result<(Shell, File)> {
+pub fn shell(place: &Dir) -> io::Result<(Shell, Locked)> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -244,9 +244,9 @@ pub fn shell(place: &Dir) -> io::Result<(Shell, File)> {
             }
             Ok(()) => {}
         }
-        let marker = shell.dir.read(MARKER)?;
+        let marker = Locked::new(shell.dir.read(MARKER)?);
         // The lock only tells other runs that this one lives; where locks don't work, nothing is cleared.
-        let locked = try_lock(&marker);
+        let locked = marker.try_take();
         let swept = matches!(locked, Ok(false)) || matches!(shell.dir.look(MARKER), Ok(None));
         if !swept || tries == TRIES {
             return Ok((shell, marker));

@@ -262,3 +262,22 @@ fn nothing_else_in_the_engine_writes() {
     assert!(seen > 40, "{seen}");
     assert_eq!(found, [""; 0]);
 }
+
+/// What a process that is just being started has of this one's descriptors keeps no lock.
+#[test]
+fn a_lock_ends_with_its_owner_though_a_copy_of_the_descriptor_lives() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lock");
+    fs::write(&path, "").unwrap();
+    let open = || Locked::new(File::open(&path).unwrap());
+    let first = open();
+    assert!(first.try_take().unwrap());
+    let copy = first.try_clone().unwrap();
+    let second = open();
+    assert!(!second.try_take().unwrap());
+    drop(second);
+    assert!(!open().try_take().unwrap(), "one that was refused gives nothing back");
+    drop(first);
+    assert!(open().try_take().unwrap());
+    drop(copy);
+}

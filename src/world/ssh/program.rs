@@ -43,7 +43,7 @@ impl Program {
         let mut head = Vec::new();
         (&mut file).take(HEAD).read_to_end(&mut head).map_err(|e| io_trouble("read", &path, &e))?;
         let own = Own {
-            sha256: sha256(&mut file, &path, bytes, &mut |_| Flow::Go)?,
+            sha256: sha256(&file, &path, bytes, &mut |_| Flow::Go)?,
             version: concat!("requorum ", env!("CARGO_PKG_VERSION")).into(),
             machine: std::env::consts::ARCH.into(),
             stays: stays(&head),
