@@ -350,7 +350,8 @@ fn meant(seen: &Evidence<'_>, clusters: &[Found]) -> Meant {
 }
 
 /// Where one cluster answers, and a directory of another one lists endpoints that were asked: the directory's, where it
-/// lists more of them. An etcd without flags lists its own only by chance, so the directory's goes before it in any case.
+/// lists more of them, or as many and the operator named it. An etcd without flags lists its own only by chance, so the
+/// directory's goes before it in any case.
 fn meant_by_list(seen: &Evidence<'_>, facts: &[EndpointFacts], answers: Id) -> Option<Meant> {
     let given = |e: &str| seen.given.is_empty() || seen.given.iter().any(|g| g == e);
     let asked: Vec<&str> = facts.iter().map(|f| f.endpoint.as_str()).filter(|e| given(e)).collect();
@@ -372,11 +373,13 @@ fn meant_by_list(seen: &Evidence<'_>, facts: &[EndpointFacts], answers: Id) -> O
         listed(says.flat_map(|s| &s.members).collect())
     };
     let others = ids(seen.dirs.iter().filter_map(|d| Some(d.state.says()?.cluster_id))).into_iter().map(Id);
-    let further: Vec<(usize, Id)> = others
-        .filter(|id| *id != answers)
-        .map(|id| (of(id).len(), id))
-        .filter(|(count, _)| *count > own.len())
-        .collect();
+    let named = |id: Id| {
+        let mut dirs = seen.dirs.iter().filter(|dir| seen.named.contains(&dir.data_dir));
+        dirs.any(|dir| dir.state.says().is_some_and(|s| s.cluster_id == id))
+    };
+    let more = |count: usize, id: Id| count > own.len() || count > 0 && count == own.len() && named(id);
+    let counted = others.filter(|id| *id != answers).map(|id| (of(id).len(), id));
+    let further: Vec<(usize, Id)> = counted.filter(|(count, id)| more(*count, *id)).collect();
     let (most, found) = further.iter().max()?;
     let only = further.iter().filter(|(count, _)| count == most).count() == 1;
     only.then_some(Meant::Is(*found, By::Listed))

@@ -228,6 +228,16 @@ fn what_says_which_cluster_is_meant() {
             is(EVENTS, By::Answer),
         ),
         (
+            "as before, and the operator named that directory",
+            Case {
+                facts: vec![answers("http://10.0.0.3:4001", EVENTS)],
+                dirs: vec![dir("/main", MAIN, 4001)],
+                named: named(&["/main"]),
+                ..Case::default()
+            },
+            is(MAIN, By::Listed),
+        ),
+        (
             "an etcd without flags answers there",
             Case {
                 facts: vec![answers("http://10.0.0.3:4001", DEFAULT_CLUSTER)],

@@ -427,7 +427,9 @@ fn elsewhere<'a>(seen: &Evidence<'a>, history: &History<'a>) -> Vec<(&'a str, St
         // a cluster of one, where a directory of its ID lists more members and is not known to be of its history
         let same = dir.state.says().filter(|s| s.cluster_id == cluster && voters(&s.members).len() > 1);
         let more = same.filter(|_| ids.len() == 1 && history.not_known(dir).is_some()).and(ends.first().copied());
-        if let Some(endpoint) = other.and_then(|s| lists(&s.members)).or(more) {
+        // what was restored from it under other IDs holds its data
+        let shown = history.outcome(&NewerAt::Dir(dir.data_dir.display().to_string())) == Some(&Match::Same);
+        if let Some(endpoint) = other.filter(|_| !shown).and_then(|s| lists(&s.members)).or(more) {
             found.push((endpoint, format!("the directory {}", dir.data_dir.display())));
         }
     }

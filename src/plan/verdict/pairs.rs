@@ -44,7 +44,8 @@ impl Pair {
 pub fn pairs(facts: &[EndpointFacts], dirs: &[DirFacts], known: &[KnownState]) -> Vec<Pair> {
     let of_dir = |dir: &DirFacts| {
         let DirState::Whole(says) = &dir.state else { return None };
-        let reaches = |s: &MemberSays| s.cluster_id == says.cluster_id && s.revision >= says.revision;
+        let of_it = |s: &MemberSays| s.cluster_id == says.cluster_id || shares_url(&says.members, &s.members);
+        let reaches = |s: &MemberSays| s.revision >= says.revision && of_it(s);
         let worth = !dir.held.is_held() && says.cluster_id != Id(0) && says.revision > 1;
         let endpoint = serves(facts, &reaches).filter(|_| worth)?;
         let at = NewerAt::Dir(dir.data_dir.display().to_string());
