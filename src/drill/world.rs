@@ -35,6 +35,7 @@ use crate::{
         fence::{Door, Heard},
         halt::Halt,
         ledger::{Difference, History},
+        verdict::OldKey,
     },
     trouble::{Fault, Kind, Result, Trouble},
     world::{
@@ -186,6 +187,18 @@ impl World for DrillWorld {
 
     fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
         self.inner.hash_at(endpoint, revision)
+    }
+
+    fn hash_of(&self, database: &Path, revision: i64, compacted: i64) -> Hashed {
+        self.inner.hash_of(database, revision, compacted)
+    }
+
+    fn old_keys(&self, endpoint: &str, revision: i64) -> std::result::Result<Vec<OldKey>, String> {
+        self.inner.old_keys(endpoint, revision)
+    }
+
+    fn has_keys(&self, database: &Path, revision: i64, keys: &[OldKey]) -> Result<bool> {
+        self.inner.has_keys(database, revision, keys)
     }
 
     fn simulated(&self) -> bool {

@@ -1,11 +1,15 @@
 //! The keys of a file as they stood at a revision: what `snapshot keys` lists.
 
-use std::{collections::BTreeMap, ops::ControlFlow};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::ControlFlow,
+    path::Path,
+};
 
 use super::{
     hashkv::{Reach, Refused},
-    progress::{Phase, Watch},
-    source::step,
+    progress::{Flow, Phase, Watch},
+    source::{Source, step},
     words::put_bytes,
 };
 use crate::{
@@ -15,6 +19,7 @@ use crate::{
         revision::{Revision, RevisionKey},
         schema,
     },
+    plan::verdict::OldKey,
 };
 
 /// Which keys, and when.
@@ -87,6 +92,28 @@ pub fn each<R: ReadAt>(
         }
     }
     Ok(())
+}
+
+/// Whether all these keys are in a database at `revision` as they were written last.
+///
+/// # Errors
+/// When the file cannot be read, or was compacted past the revision.
+pub fn are_in(database: &Path, revision: i64, keys: &[OldKey]) -> crate::trouble::Result<bool> {
+    let source = Source::open(database)?;
+    let wanted = Wanted { prefix: Vec::new(), revision };
+    let mut left: HashMap<&[u8], &OldKey> = keys.iter().map(|key| (key.key.as_slice(), key)).collect();
+    let mut same = true;
+    let mut each_one = |kv: &KeyValueRef<'_>| {
+        if let Some(key) = left.remove(kv.key) {
+            let numbers = (key.create_revision, key.mod_revision, key.version);
+            same &= (kv.create_revision, kv.mod_revision, kv.version) == numbers
+                && key.value.as_ref().is_none_or(|value| value == kv.value);
+        }
+        if same { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    each(&source.view()?, &wanted, &mut |_| Flow::Go, &mut each_one)
+        .map_err(|refused| refused.into_trouble(database))?;
+    Ok(same && left.is_empty())
 }
 
 /// One key as a JSON object; key and value in base64 (under names that say so) where they are not UTF-8.

@@ -156,6 +156,11 @@ impl Alarm {
         (!kind.is_empty()).then_some(())?;
         Some(Alarm { member: Id(id.parse().ok()?), kind })
     }
+
+    /// Returns true where etcd found that a member's data differ from the others'.
+    pub fn is_corrupt(&self) -> bool {
+        self.kind == "CORRUPT"
+    }
 }
 
 /// A door through which a member was heard.

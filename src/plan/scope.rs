@@ -21,7 +21,7 @@ use super::{
     },
     survey::at,
     url,
-    verdict::DEFAULT_CLUSTER,
+    verdict::{DEFAULT_CLUSTER, of_given},
     words::{all, natural, plural},
 };
 use crate::etcd::membership::Id;
@@ -33,6 +33,8 @@ pub struct Evidence<'a> {
     pub facts: &'a [EndpointFacts],
     /// True where the operator named these endpoints.
     pub typed: bool,
+    /// The endpoints that were given; the others were found in answers. Empty where all were given.
+    pub given: &'a [String],
     /// Directories that were looked at.
     pub dirs: &'a [DirFacts],
     /// Configurations that were found on this machine.
@@ -317,7 +319,8 @@ fn clusters(seen: &Evidence<'_>) -> Vec<Found> {
 }
 
 fn meant(seen: &Evidence<'_>, clusters: &[Found]) -> Meant {
-    let answering = ids(seen.facts.iter().filter_map(says).map(|says| says.cluster_id));
+    let facts = &*of_given(seen.facts, seen.given);
+    let answering = ids(facts.iter().filter_map(says).map(|says| says.cluster_id));
     let named_dirs = || seen.dirs.iter().filter(|dir| seen.named.contains(&dir.data_dir));
     let named = ids(named_dirs().filter_map(|d| Some(d.state.says()?.cluster_id)));
     let one = |ids: &BTreeSet<u64>| if ids.len() == 1 { ids.first().map(|id| Id(*id)) } else { None };
@@ -332,15 +335,7 @@ fn meant(seen: &Evidence<'_>, clusters: &[Found]) -> Meant {
     }
     match (answering.len(), one(&answering), one(&named)) {
         (0, ..) => {}
-        // an etcd without flags at an endpoint at which a directory has a member: the directory is of the cluster meant
-        (_, Some(DEFAULT_CLUSTER), _) => {
-            let (linked, by) = linked(seen);
-            return match one(&linked) {
-                Some(id) if by == By::Listed && id != DEFAULT_CLUSTER => Meant::Is(id, by),
-                _ => Meant::Is(DEFAULT_CLUSTER, By::Answer),
-            };
-        }
-        (_, Some(id), _) => return Meant::Is(id, By::Answer),
+        (_, Some(id), _) => return meant_by_list(seen, facts, id).unwrap_or(Meant::Is(id, By::Answer)),
         (_, None, Some(id)) if answering.contains(&id.0) => return Meant::Is(id, By::DataDir),
         _ => return Meant::Open(Open::Answers),
     }
@@ -352,6 +347,42 @@ fn meant(seen: &Evidence<'_>, clusters: &[Found]) -> Meant {
         (None, None) if linked.len() + named.len() > 1 => Meant::Open(Open::Several),
         (None, None) => alone(seen),
     }
+}
+
+/// Where one cluster answers, and a directory of another one lists endpoints that were asked: the directory's, where it
+/// lists more of them, or as many and the operator named it. An etcd without flags lists its own only by chance, so the
+/// directory's goes before it in any case.
+fn meant_by_list(seen: &Evidence<'_>, facts: &[EndpointFacts], answers: Id) -> Option<Meant> {
+    let given = |e: &str| seen.given.is_empty() || seen.given.iter().any(|g| g == e);
+    let asked: Vec<&str> = facts.iter().map(|f| f.endpoint.as_str()).filter(|e| given(e)).collect();
+    let listed = |lists: Vec<&KnownMember>| -> BTreeSet<&str> {
+        asked.iter().copied().filter(|e| lists.iter().any(|m| at(m, e))).collect()
+    };
+    let own: Vec<&KnownMember> =
+        facts.iter().filter_map(says).filter(|s| s.cluster_id == answers).flat_map(|s| &s.members).collect();
+    // where it answers it is at home, however that is spelled, unless it is an etcd without flags
+    let home = facts.iter().filter(|f| says(f).is_some_and(|s| s.cluster_id == answers)).map(|f| f.endpoint.as_str());
+    let mut own = listed(own);
+    if answers == DEFAULT_CLUSTER {
+        own.clear();
+    } else {
+        own.extend(home.filter(|e| asked.contains(e)));
+    }
+    let of = |id: Id| {
+        let says = seen.dirs.iter().filter_map(|d| d.state.says()).filter(|s| s.cluster_id == id);
+        listed(says.flat_map(|s| &s.members).collect())
+    };
+    let others = ids(seen.dirs.iter().filter_map(|d| Some(d.state.says()?.cluster_id))).into_iter().map(Id);
+    let named = |id: Id| {
+        let mut dirs = seen.dirs.iter().filter(|dir| seen.named.contains(&dir.data_dir));
+        dirs.any(|dir| dir.state.says().is_some_and(|s| s.cluster_id == id))
+    };
+    let more = |count: usize, id: Id| count > own.len() || count > 0 && count == own.len() && named(id);
+    let counted = others.filter(|id| *id != answers).map(|id| (of(id).len(), id));
+    let further: Vec<(usize, Id)> = counted.filter(|(count, id)| more(*count, *id)).collect();
+    let (most, found) = further.iter().max()?;
+    let only = further.iter().filter(|(count, _)| count == most).count() == 1;
+    only.then_some(Meant::Is(*found, By::Listed))
 }
 
 /// Where neither an endpoint nor a name says anything: the only cluster that was seen, unless endpoints were named, which

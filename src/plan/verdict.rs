@@ -10,6 +10,8 @@ mod fork;
 mod hashes;
 mod history;
 mod known;
+mod misplaced;
+mod pairs;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -18,7 +20,9 @@ use std::collections::BTreeSet;
 
 use count::Count;
 pub use hashes::{Disagreement, disagreement};
-pub use known::{By, Compared, DEFAULT_CLUSTER, KnownState, Match, Newer, NewerAt};
+pub use known::{By, Compared, DEFAULT_CLUSTER, KnownState, Match, Newer, NewerAt, OldKey, Unknown};
+pub use misplaced::{Misplaced, of_given};
+pub use pairs::{Pair, pairs};
 
 use super::facts::{EndpointFacts, disk::DirFacts};
 
@@ -29,7 +33,7 @@ pub enum Verdict {
     Asking,
     /// A linearizable read was served, every voter answers, and nothing is amiss.
     Healthy,
-    /// A linearizable read was served: quorum holds. A voter is missing, an alarm is raised, or data differ.
+    /// A linearizable read was served: quorum holds. A voter is missing, or an alarm is raised.
     Degraded,
     /// A voter names a leader, but the read through it failed.
     Unsettled,
@@ -42,7 +46,7 @@ pub enum Verdict {
     /// The answers come from two clusters.
     Split,
     /// What serves is not the continuation of what is known of the same cluster: it was begun with an empty directory, or
-    /// with an older state.
+    /// with an older state; or those who serve hold different data.
     Forked,
     /// A linearizable read was served, and what answers is not shown to be the cluster that was asked for: other
     /// endpoints are silent and none of its members'.
@@ -115,6 +119,8 @@ pub struct Finding {
     pub ask_again: Vec<String>,
     /// Silent endpoints that are no URL of a member, where more of them are silent than members.
     pub unmatched: Vec<String>,
+    /// Client URLs of members at which another cluster answers.
+    pub misplaced: Vec<Misplaced>,
     /// True where the cluster is to be left as it is: it serves, or its members only have to hear each other, and nothing
     /// newer is known.
     pub keep: bool,
@@ -138,8 +144,8 @@ impl Finding {
     }
 
     /// The exit code of `requorum probe`: 0 healthy, 5 nobody answers (or was heard out), 10 lost for now, 11 a
-    /// majority without a leader, 12 unsettled, 13 two clusters, 14 lost for good, 15 degraded, 18 an older or empty state serves, 19 what
-    /// serves is not shown to be the cluster asked for.
+    /// majority without a leader, 12 unsettled, 13 two clusters, 14 lost for good, 15 degraded, 18 an older, empty or other
+    /// state serves, 19 what serves is not shown to be the cluster asked for.
     pub fn exit_code(&self) -> u8 {
         match self.verdict {
             Verdict::Healthy => 0,
@@ -182,7 +188,9 @@ pub struct Evidence<'a> {
 
 /// Judges all that is known.
 pub fn verdict(seen: &Evidence<'_>) -> Finding {
-    let count = Count::new(seen);
+    let misplaced = misplaced::misplaced(seen.facts);
+    let facts = of_given(seen.facts, seen.given);
+    let count = Count::new(&Evidence { facts: &facts, ..*seen }, misplaced);
     let verdict = count.verdict();
     Finding {
         verdict,
@@ -196,6 +204,7 @@ pub fn verdict(seen: &Evidence<'_>) -> Finding {
         stop: count.to_stop(verdict),
         ask_again: count.ask_again(),
         unmatched: count.more_than_missing(),
+        misplaced: count.misplaced.clone(),
         keep: count.keep(verdict),
         sentence: count.sentence(verdict),
         rule: count.rule(verdict),

@@ -36,6 +36,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     if news {
         snapshot::relist(model);
         effects.extend(detect::confirm(model));
+        effects.extend(detect::compare(model));
     }
     model.under_way.extend(effects.iter().filter_map(Effect::id));
     effects
@@ -52,6 +53,7 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
             effects
         }
         Msg::Returned => {
+            detect::forget_compared(model);
             let asks = model.detect.asking() > 0;
             let mut effects = if asks { detect::ask_all(model) } else { Vec::new() };
             effects.extend(snapshot_work::again(model));
@@ -82,6 +84,10 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Hashed { id, hash } => {
             detect::hashed(model, id, hash);
+            Vec::new()
+        }
+        Msg::HeldAgainst { id, compared } => {
+            detect::held_against(model, id, compared);
             Vec::new()
         }
         Msg::Found { id, result } => snapshot_work::found(model, id, result),

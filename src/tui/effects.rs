@@ -25,6 +25,7 @@ use crate::{
             disk::{DirFacts, DirState, Held},
         },
         fence::{Fence, Lift, Old, Seen},
+        verdict::{Match, Unknown},
     },
     recovery::{
         Cancel, RowEvent, fences,
@@ -33,7 +34,7 @@ use crate::{
         resume, verify,
     },
     trouble::{Kind, Result, Trouble},
-    world::World,
+    world::{World, compare},
 };
 
 /// How many hosts are worked on at a time.
@@ -95,6 +96,9 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
         }
         Effect::Hash { id, endpoint, revision } => {
             send(Msg::Hashed { id: *id, hash: world.hash_at(endpoint, *revision) });
+        }
+        Effect::HoldAgainst { id, pairs } => {
+            send(Msg::HeldAgainst { id: *id, compared: compare::each(world, pairs) });
         }
         Effect::LookAround { id, named } => {
             send(Msg::LookedAround { id: *id, around: world.look_around(named) });
@@ -278,6 +282,10 @@ fn failed(effect: &Effect, bug: Trouble) -> Option<Msg> {
             Msg::Answered { id: *id, answer }
         }
         Effect::Hash { id, .. } => Msg::Hashed { id: *id, hash: Hashed::Failed(bug.to_string()) },
+        Effect::HoldAgainst { id, pairs } => {
+            let failed = || Match::Unknown(Unknown::Failed(bug.to_string()));
+            Msg::HeldAgainst { id: *id, compared: pairs.iter().map(|pair| pair.came_to(failed())).collect() }
+        }
         Effect::LookAround { id, .. } => Msg::LookedAround { id: *id, around: Around::default() },
         Effect::Find { id, .. } => Msg::Found { id: *id, result: Err(bug) },
         Effect::Inspect { id, .. } => Msg::Inspected { id: *id, result: Err(bug) },

@@ -19,6 +19,7 @@ use crate::{
         hosts::Look,
         launch::HostKnown,
         ledger::{Difference, History},
+        verdict::Compared,
     },
     recovery::hosts::{Offer, Told},
     trouble::{Result, Trouble},
@@ -60,6 +61,13 @@ pub enum Msg {
         id: u64,
         /// The hash, or why there is none.
         hash: Hashed,
+    },
+    /// To [`Effect::HoldAgainst`].
+    HeldAgainst {
+        /// The effect's ID.
+        id: u64,
+        /// What came of each.
+        compared: Vec<Compared>,
     },
     /// To [`Effect::Find`].
     Found {
@@ -238,6 +246,7 @@ impl Msg {
         match self {
             Msg::Answered { id, .. }
             | Msg::Hashed { id, .. }
+            | Msg::HeldAgainst { id, .. }
             | Msg::Found { id, .. }
             | Msg::Looked { id, .. }
             | Msg::Related { id, .. }

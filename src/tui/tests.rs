@@ -40,6 +40,7 @@ use crate::{
         fence::Fence,
         hosts::{self, Look},
         table::Column,
+        verdict::Match,
     },
     recovery::{
         RowEvent,
@@ -155,12 +156,16 @@ fn lost() -> Model {
     model
 }
 
-/// Peer ports are silent, and hashes are not to be had.
+/// Peer ports are silent, hashes cannot be had, and what is compared is the same.
 fn settle(model: &mut Model, effects: Vec<Effect>) {
     for effect in effects {
         let more = match effect {
             Effect::AskPeer { id, .. } => send(model, Msg::Answered { id, answer: silent() }),
             Effect::Hash { id, .. } => send(model, Msg::Hashed { id, hash: Hashed::Failed("no".into()) }),
+            Effect::HoldAgainst { id, pairs } => {
+                let compared = pairs.iter().map(|pair| pair.came_to(Match::Same)).collect();
+                send(model, Msg::HeldAgainst { id, compared })
+            }
             other => panic!("{other:?}"),
         };
         settle(model, more);

@@ -31,6 +31,7 @@ use crate::{
         launch::HostKnown,
         ledger::{Difference, History},
         start::Start,
+        verdict::Match,
     },
     recovery::{
         RowEvent,
@@ -64,6 +65,11 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
         Effect::Hash { id, revision, .. } => {
             let hash = Hashed::Says { hash: u32::from(luck / 99), revision: *revision, compacted: 0 };
             vec![Msg::Hashed { id: *id, hash }]
+        }
+        Effect::HoldAgainst { id, pairs } => {
+            let outcome = if good { Match::Same } else { Match::Differs };
+            let compared = pairs.iter().map(|pair| pair.came_to(outcome.clone())).collect();
+            vec![Msg::HeldAgainst { id: *id, compared }]
         }
         Effect::Ask { id, .. } | Effect::AskPeer { id, .. } => {
             vec![Msg::Answered { id: *id, answer: if good { survivor() } else { silent() } }]

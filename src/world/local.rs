@@ -33,7 +33,7 @@ use crate::{
         datadir,
         durable_fs::{Strange, Trusted},
         hashkv::{After, HashKv, hash_kv_after},
-        inspect, kin,
+        inspect, keys, kin,
         leftovers::PREFIX,
         loss,
         progress::{Flow, Watch},
@@ -54,6 +54,7 @@ use crate::{
         },
         fence::{Door, Heard},
         ledger::{Difference, History},
+        verdict::OldKey,
     },
     trouble::{Kind, Result, Trouble},
 };
@@ -224,6 +225,16 @@ impl World for Local {
             Ok(HashKv { hash, revision, compacted }) => Hashed::Says { hash, revision, compacted },
             Err(trouble) => Hashed::Failed(trouble.to_string()),
         }
+    }
+
+    fn old_keys(&self, endpoint: &str, revision: i64) -> std::result::Result<Vec<OldKey>, String> {
+        self.may_ask(endpoint).map_err(|trouble| trouble.to_string())?;
+        self.members.old_keys(endpoint, revision)
+    }
+
+    fn has_keys(&self, database: &Path, revision: i64, keys: &[OldKey]) -> Result<bool> {
+        self.inside(database)?;
+        keys::are_in(database, revision, keys)
     }
 
     fn alarms(&self, endpoint: &str) -> Told<Vec<Alarm>> {

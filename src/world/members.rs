@@ -12,6 +12,7 @@ pub(super) mod dial;
 mod doors;
 mod knock;
 mod metrics;
+mod old_keys;
 mod rows;
 mod save;
 #[cfg(test)]
@@ -45,10 +46,13 @@ use super::{secrets, tls};
 use crate::{
     engine::progress::Watch,
     etcd::{membership::Id, server_error::ServerError},
-    plan::facts::{
-        Alarm, Answer, Hashed, KnownMember, MemberSays, Read, Source,
-        rows::StoredRows,
-        started::{Canary, Told, Watched},
+    plan::{
+        facts::{
+            Alarm, Answer, Hashed, KnownMember, MemberSays, Read, Source,
+            rows::StoredRows,
+            started::{Canary, Told, Watched},
+        },
+        verdict::OldKey,
     },
     trouble::{Kind, Result, Trouble},
 };
@@ -152,6 +156,14 @@ impl Members {
     /// so it has more time than an answer.
     pub fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
         self.block_on(self.hash(endpoint, revision)).unwrap_or_else(|| Hashed::Failed(shutting_down().details))
+    }
+
+    /// Keys that the member wrote last at or before `revision`, from what it has.
+    ///
+    /// # Errors
+    /// Why there is no answer, in a few words.
+    pub fn old_keys(&self, endpoint: &str, revision: i64) -> std::result::Result<Vec<OldKey>, String> {
+        self.block_on(old_keys::ask(self, endpoint, revision)).unwrap_or_else(|| Err(shutting_down().details))
     }
 
     /// The list of alarms, which needs a quorum.

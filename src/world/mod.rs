@@ -43,6 +43,7 @@ use crate::{
         },
         fence::{Door, Heard},
         ledger::{Difference, History},
+        verdict::OldKey,
     },
     trouble::{Kind, Result, Trouble},
 };
@@ -109,6 +110,24 @@ pub trait World: Send + Sync {
     fn hash_of(&self, database: &Path, revision: i64, compacted: i64) -> Hashed {
         let _ = compacted;
         Hashed::Failed(format!("{} was not hashed at revision {revision}", database.display()))
+    }
+
+    /// Asks a member for keys that it wrote last at or before `revision`, from what it has, a part of them with their
+    /// values; not all of them where there are many.
+    ///
+    /// # Errors
+    /// Why there is no answer, in a few words.
+    fn old_keys(&self, endpoint: &str, revision: i64) -> std::result::Result<Vec<OldKey>, String> {
+        Err(format!("{endpoint} was not asked for keys from before revision {revision}"))
+    }
+
+    /// Whether all these keys are in a database file at `revision` as they were written last.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or was compacted past the revision.
+    fn has_keys(&self, database: &Path, revision: i64, keys: &[OldKey]) -> Result<bool> {
+        let _ = (revision, keys);
+        Err(Trouble::new(Kind::Input, format!("{} is not read here", database.display())))
     }
 
     /// True where the members are only played, so that what they say is no proof of anything.

@@ -93,6 +93,7 @@ fn answers(endpoint: &str, cluster: Id) -> EndpointFacts {
 struct Case {
     facts: Vec<EndpointFacts>,
     untyped: bool,
+    given: Vec<String>,
     dirs: Vec<DirFacts>,
     configs: Vec<ConfigFacts>,
     named: Vec<PathBuf>,
@@ -104,6 +105,7 @@ impl Case {
         Scope::new(&Evidence {
             facts: &self.facts,
             typed: !self.untyped,
+            given: &self.given,
             dirs: &self.dirs,
             configs: &self.configs,
             addresses: &["10.0.0.1".parse().unwrap()],
@@ -202,6 +204,56 @@ fn what_says_which_cluster_is_meant() {
                 ..Case::default()
             },
             open(Open::Unlinked),
+        ),
+        (
+            "another cluster answers where a directory has a member, and lists fewer of the endpoints asked",
+            Case {
+                facts: vec![
+                    silent("http://10.0.0.1:4001"),
+                    silent("http://10.0.0.2:4001"),
+                    answers("http://10.0.0.3:4001", EVENTS),
+                ],
+                dirs: vec![dir("/main", MAIN, 4001)],
+                ..Case::default()
+            },
+            is(MAIN, By::Listed),
+        ),
+        (
+            "another cluster answers at the only endpoint asked, which a directory lists",
+            Case {
+                facts: vec![answers("http://10.0.0.3:4001", EVENTS)],
+                dirs: vec![dir("/main", MAIN, 4001)],
+                ..Case::default()
+            },
+            is(EVENTS, By::Answer),
+        ),
+        (
+            "as before, and the operator named that directory",
+            Case {
+                facts: vec![answers("http://10.0.0.3:4001", EVENTS)],
+                dirs: vec![dir("/main", MAIN, 4001)],
+                named: named(&["/main"]),
+                ..Case::default()
+            },
+            is(MAIN, By::Listed),
+        ),
+        (
+            "an etcd without flags answers there",
+            Case {
+                facts: vec![answers("http://10.0.0.3:4001", DEFAULT_CLUSTER)],
+                dirs: vec![dir("/main", MAIN, 4001)],
+                ..Case::default()
+            },
+            is(MAIN, By::Listed),
+        ),
+        (
+            "another cluster answers at an endpoint that nobody gave",
+            Case {
+                facts: vec![answers("http://10.0.0.1:4001", MAIN), answers("http://10.0.0.2:4001", EVENTS)],
+                given: vec!["http://10.0.0.1:4001".into()],
+                ..Case::default()
+            },
+            is(MAIN, By::Answer),
         ),
         (
             "etcd's default",

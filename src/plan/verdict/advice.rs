@@ -3,7 +3,6 @@
 use super::{
     Verdict,
     count::{Count, Fate, Silent},
-    known::{Match, NewerAt},
 };
 use crate::plan::{
     copies::{Age, reach_words},
@@ -22,6 +21,8 @@ impl Count<'_> {
             Verdict::Asking => vec!["Wait for the rest; each has its own deadline.".into()],
             Verdict::Healthy => {
                 let mut advice = vec![self.serves(verdict)];
+                advice.extend(self.lacking());
+                advice.extend(self.silent_learners());
                 advice.extend(self.other_names());
                 advice.extend(self.not_shown());
                 advice
@@ -33,7 +34,8 @@ impl Count<'_> {
             ],
             Verdict::LostForNow => self.before_a_restore(),
             Verdict::LostForGood => {
-                let mut advice = self.start_what_is_whole();
+                let mut advice = self.misplaced_advice();
+                advice.extend(self.start_what_is_whole());
                 advice.extend(self.broken());
                 advice.extend(self.lacking());
                 advice.extend(self.disagreement_advice());
@@ -59,11 +61,12 @@ impl Count<'_> {
                 "Each was begun as a cluster of its own with the same IDs: stop those that do not hold your data before clients write to them.".into(),
             ],
             Verdict::Split => {
-                let mut advice = self.split_advice();
-                advice.extend([
-                    "Ask the members of one cluster only: drop the endpoints that belong to another.".into(),
-                    "Did somebody restore or bootstrap one of them already? Stop that member before its clients write to it.".to_string(),
-                ]);
+                let mut advice = self.misplaced_advice();
+                if advice.is_empty() {
+                    advice = self.split_advice();
+                    advice.push("Did somebody restore or bootstrap one of them already? Stop that member before its clients write to it.".into());
+                }
+                advice.push("Ask the members of one cluster by themselves: --endpoints with client URLs of that cluster only.".into());
                 advice
             }
             Verdict::Unknown => {
@@ -110,6 +113,7 @@ impl Count<'_> {
             });
         }
         advice.extend(self.disagreement_advice());
+        advice.extend(self.silent_learners());
         advice.extend(self.other_names());
         advice.extend(self.not_shown());
         advice
@@ -122,6 +126,8 @@ impl Count<'_> {
             "Do not restore: the cluster serves.".into()
         } else if serving.is_some_and(|s| s.is_empty()) {
             "The cluster serves, and it is empty: nothing was ever written to it (revision 1). Had yours data, then these members were begun with empty directories: stop them before clients write to them, and look for a snapshot or an old data directory.".into()
+        } else if self.unknown_dir() {
+            "The cluster serves, and whether a directory is of its history is not known (see below): save a snapshot from it before you restore or start anything.".into()
         } else {
             "The cluster serves, and not all that is known fits to what it holds: save a snapshot from it, and look at what follows before you restore or start anything.".into()
         }
@@ -138,7 +144,7 @@ impl Count<'_> {
             .silent
             .iter()
             .filter_map(|s| match s.fate {
-                Fate::Whole(dir) => Some((s.name.as_str(), dir)),
+                Fate::Whole(dir) if self.history.not_known(dir).is_none() => Some((s.name.as_str(), dir)),
                 _ => None,
             })
             .collect();
@@ -155,16 +161,7 @@ impl Count<'_> {
                     String::new()
                 };
                 let first = if n == 0 { " first" } else { "" };
-                let at = NewerAt::Dir(dir.data_dir.display().to_string());
-                let shown = match self.history.outcome(&at) {
-                    Some(Match::Unknown(_)) => ", and is not shown to be of what serves (see below)",
-                    _ => "",
-                };
-                format!(
-                    "{} etcd on {name}{first}: its data in {} is whole{holds}{shown}.",
-                    lead(n),
-                    dir.data_dir.display()
-                )
+                format!("{} etcd on {name}{first}: its data in {} is whole{holds}.", lead(n), dir.data_dir.display())
             })
             .collect();
         if let Some(first) = advice.first_mut()
@@ -192,7 +189,8 @@ impl Count<'_> {
     }
 
     fn before_a_restore(&self) -> Vec<String> {
-        let mut advice = self.start_what_is_whole();
+        let mut advice = self.misplaced_advice();
+        advice.extend(self.start_what_is_whole());
         advice.extend(self.broken());
         advice.extend(self.lacking());
         advice.extend(self.shut());

@@ -3,7 +3,8 @@
 use super::{
     Disagreement, Evidence, Verdict, disagreement,
     history::{History, Lack, Serving, bootstrap_only, voters},
-    known::{DEFAULT_CLUSTER, Match, NewerAt},
+    known::{DEFAULT_CLUSTER, Match, NewerAt, Unknown},
+    misplaced::Misplaced,
 };
 use crate::{
     etcd::membership::Id,
@@ -53,6 +54,13 @@ pub(super) struct Count<'a> {
     /// What is of another cluster than the one that serves and lists an endpoint of it as its own member's, or is of the
     /// same one and lists more members: the endpoint, and the place.
     pub elsewhere: Vec<(&'a str, String)>,
+    /// Client URLs of members at which another cluster answers.
+    pub misplaced: Vec<Misplaced>,
+    /// Learners that do not answer.
+    pub learners: Vec<Silent<'a>>,
+    /// True where an empty cluster of one member is all that answers, and nothing else is known that it could be held
+    /// against.
+    pub empty_alone: bool,
 }
 
 /// A voter that does not answer.
@@ -102,7 +110,7 @@ pub(super) struct Unasked {
 }
 
 impl<'a> Count<'a> {
-    pub(super) fn new(seen: &Evidence<'a>) -> Self {
+    pub(super) fn new(seen: &Evidence<'a>, misplaced: Vec<Misplaced>) -> Self {
         let (facts, dirs, marks) = (seen.facts, seen.dirs, seen.gone);
         let mut says: Vec<(&str, &MemberSays)> = Vec::new();
         let mut twice = 0;
@@ -161,6 +169,18 @@ impl<'a> Count<'a> {
                 .collect(),
         };
         silent.sort_by(|a, b| natural(&a.name, &b.name));
+        let learners = list.unwrap_or_default().iter().filter(|m| m.is_learner);
+        let learners = learners.filter(|m| !says.iter().any(|(_, s)| s.member_id == m.id)).map(|m| {
+            let said_gone = marked.iter().any(|f| at(m, &f.endpoint));
+            // it has no vote, so that it acknowledged nothing towards a majority: how many logs end early says nothing
+            let (fate, copies) = fate(m.id, dirs, &history, said_gone, (&[], 0));
+            let asked = facts.iter().filter(mute).any(|f| at(m, &f.endpoint));
+            Silent { name: called(m), id: Some(m.id), fate, copies, asked }
+        });
+        let mut learners: Vec<Silent<'_>> = learners.collect();
+        learners.sort_by(|a, b| natural(&a.name, &b.name));
+        let lone = history.serving.as_ref().is_some_and(|s| s.list.len() == 1 && s.is_empty());
+        let empty_alone = lone && says.len() == 1 && seen.known.is_empty() && !facts.iter().any(|f| mute(&f));
         let mut alarms: Vec<Alarm> = says.iter().flat_map(|(_, s)| s.alarms.clone()).collect();
         alarms.sort();
         alarms.dedup();
@@ -179,6 +199,9 @@ impl<'a> Count<'a> {
             twins,
             alike,
             elsewhere,
+            misplaced,
+            learners,
+            empty_alone,
             unasked,
             disagreement: disagreement(facts),
             confirmed: confirmed.count(),
@@ -246,6 +269,14 @@ impl<'a> Count<'a> {
             || !self.history.rivals.is_empty()
             || self.strangers_differ()
             || !self.untold().is_empty()
+            || self.two_states()
+    }
+
+    /// Whether members that serve together hold different data, and etcd itself does not say which of them is damaged.
+    pub(super) fn two_states(&self) -> bool {
+        let (Some(serving), Some(differ)) = (&self.history.serving, &self.disagreement) else { return false };
+        let corrupt = self.alarms.iter().any(|alarm| alarm.is_corrupt());
+        !corrupt && differ.parts.iter().filter(|(_, who)| who.iter().any(|e| serving.has(e))).count() > 1
     }
 
     /// Strangers of whom no revision is known, and who list more voters than those who serve: such as the survivor of the
@@ -265,7 +296,7 @@ impl<'a> Count<'a> {
     /// A cluster serves, and as many of the endpoints as answer for it are none of its members'.
     fn unconfirmed(&self) -> bool {
         let strange = self.unmatched.len() > self.missing && self.unmatched.len() >= self.confirmed;
-        strange || !self.alike.is_empty() || !self.elsewhere.is_empty()
+        strange || !self.alike.is_empty() || !self.elsewhere.is_empty() || self.empty_alone
     }
 
     /// Who answers under the cluster's ID and is not in the list of those who serve.
@@ -288,12 +319,25 @@ impl<'a> Count<'a> {
     /// is the one that was asked for.
     pub(super) fn keep(&self, verdict: Verdict) -> bool {
         let empty = self.history.serving.as_ref().is_some_and(Serving::is_empty);
-        let unsure = !self.history.odd.is_empty() || !self.strangers().is_empty();
+        let unsure = !self.history.odd.is_empty() || !self.strangers().is_empty() || self.unknown_dir();
         match verdict {
             Verdict::Healthy | Verdict::Degraded => !empty && !unsure && !self.ahead(),
             Verdict::NoLeader => !self.ahead(),
             _ => false,
         }
+    }
+
+    /// Whether it is not known of some directory that it is of the history that serves.
+    pub(super) fn unknown_dir(&self) -> bool {
+        self.history.not_shown().any(|compared| matches!(compared.at, NewerAt::Dir(_)))
+    }
+
+    /// Silent members whose directory is not known to be of the history that serves, with the reason.
+    pub(super) fn unknown_dirs(&self) -> impl Iterator<Item = (&Silent<'a>, &'a DirFacts, &'a Unknown)> {
+        self.silent.iter().chain(&self.learners).filter_map(|silent| match silent.fate {
+            Fate::Whole(dir) => Some((silent, dir, self.history.not_known(dir)?)),
+            _ => None,
+        })
     }
 
     /// Whether a directory, a snapshot or another member is ahead of all who serve, or where none serves, of all who answer.
@@ -322,7 +366,9 @@ impl<'a> Count<'a> {
 
     pub(super) fn name_of(&self, id: Id) -> Option<String> {
         let list = self.list.unwrap_or_default();
-        list.iter().find(|m| m.id == id && !m.name.is_empty()).map(|m| m.name.clone())
+        // one that was not started since is listed without a name; its directory has it
+        let mut known = list.iter().chain(self.history.in_dirs()).filter(|m| m.id == id && !m.name.is_empty());
+        known.next().map(|m| m.name.clone())
     }
 
     /// The name of whoever answered at an endpoint.
@@ -374,14 +420,19 @@ fn elsewhere<'a>(seen: &Evidence<'a>, history: &History<'a>) -> Vec<(&'a str, St
     let (Some(serving), Some(cluster)) = (&history.serving, history.cluster) else { return Vec::new() };
     let ends: Vec<&str> = serving.says.iter().map(|(e, _)| *e).collect();
     let lists = |members: &[KnownMember]| ends.iter().copied().find(|e| members.iter().any(|m| at(m, e)));
+    let ids = voters(serving.list);
     let mut found = Vec::new();
     for dir in seen.dirs {
         let other = dir.state.says().filter(|s| s.cluster_id != cluster && s.cluster_id != Id(0));
-        if let Some(endpoint) = other.and_then(|s| lists(&s.members)) {
+        // a cluster of one, where a directory of its ID lists more members and is not known to be of its history
+        let same = dir.state.says().filter(|s| s.cluster_id == cluster && voters(&s.members).len() > 1);
+        let more = same.filter(|_| ids.len() == 1 && history.not_known(dir).is_some()).and(ends.first().copied());
+        // what was restored from it under other IDs holds its data
+        let shown = history.outcome(&NewerAt::Dir(dir.data_dir.display().to_string())) == Some(&Match::Same);
+        if let Some(endpoint) = other.filter(|_| !shown).and_then(|s| lists(&s.members)).or(more) {
             found.push((endpoint, format!("the directory {}", dir.data_dir.display())));
         }
     }
-    let ids = voters(serving.list);
     for state in seen.known {
         let same = state.is_of(cluster, &ids);
         let shown = history.outcome(&NewerAt::File(state.from.clone())) == Some(&Match::Same);

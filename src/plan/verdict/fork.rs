@@ -3,9 +3,9 @@
 
 use super::{
     Verdict,
-    count::{Count, Fate, Silent},
+    count::{Count, Fate, Silent, called},
     history::{Lack, Serving, voters},
-    known::{By, DEFAULT_CLUSTER, Match, Newer, NewerAt},
+    known::{By, DEFAULT_CLUSTER, Match, Newer, NewerAt, Unknown},
 };
 use crate::{
     etcd::membership::Id,
@@ -34,7 +34,7 @@ fn by_words(by: By, serving: u64) -> String {
         By::Term(term) => {
             format!(", its log's last entry of term {term}, which is later than term {serving} that serves")
         }
-        By::Hash => ", with other data up to that revision: the hashes (HashKV) differ".into(),
+        By::Hash => ", with other data up to that revision (compared by HashKV, or key by key)".into(),
     }
 }
 
@@ -118,6 +118,13 @@ impl Count<'_> {
                 by_words(newest.by, serving.term)
             );
         }
+        if self.two_states() && self.history.rivals.is_empty() && self.history.newer.is_empty() {
+            let serving = all(&self.group_names(serving));
+            let differ = self.disagreement_words().unwrap_or_default();
+            return format!(
+                "Two states under one cluster ID {cluster}: {differ}, and {serving} serve reads from them. Which one is yours cannot be told from here"
+            );
+        }
         let other = match (self.history.rivals.last(), self.history.newer.first()) {
             (Some(rival), _) => self.group_words(rival),
             (None, Some(newer)) => {
@@ -156,6 +163,9 @@ impl Count<'_> {
     }
 
     pub(super) fn forked_rule(&self) -> String {
+        if self.two_states() && self.history.rivals.is_empty() && self.history.newer.is_empty() {
+            return "members of one history hash alike (HashKV) at one revision".into();
+        }
         let list = self.history.serving.as_ref().map_or(0, |s| s.list.iter().filter(|m| !m.is_learner).count());
         format!(
             "a committed raft index and a revision never go back within one cluster; a read that is served proves a quorum \
@@ -210,7 +220,17 @@ impl Count<'_> {
                 point(other.revision, 0)
             ));
         }
-        if !serving.is_empty() {
+        if self.two_states() {
+            let differ = self.disagreement.iter().flat_map(|d| &d.parts);
+            let side = |(_, who): &(u32, Vec<String>)| all(&who.iter().map(|e| self.name_at(e)).collect::<Vec<_>>());
+            let sides: Vec<String> = differ.map(side).collect();
+            advice.push(format!(
+                "{}: one of them was started on an old directory, on a copy or on a restored one, or its data are damaged. Restore nothing and remove no member before you know which holds your data; then replace the others one by one: etcdctl member remove ID, member add, and start each with an empty directory.",
+                crate::plan::words::either(&sides)
+            ));
+        }
+        advice.extend(self.not_shown());
+        if !serving.is_empty() && !self.two_states() {
             advice.push(
                 "Was an older snapshot restored here on purpose, with the old token? Then what serves is meant: do not restore again, and never start the old directories."
                     .into(),
@@ -219,7 +239,10 @@ impl Count<'_> {
         if self.history.cluster == Some(DEFAULT_CLUSTER) {
             advice.push(format!("This cluster ID is {DEFAULT_WORDS}: unrelated clusters share it."));
         }
-        advice.extend(self.lacking());
+        // those of another history are named above
+        let named = |at: &str| self.history.newer.iter().any(|n| matches!(&n.at, NewerAt::Dir(dir) if dir == at));
+        advice.extend(self.lacking_but(&named));
+        advice.extend(self.misplaced_advice());
         advice
     }
 
@@ -228,6 +251,36 @@ impl Count<'_> {
         let each: Vec<String> = each.collect();
         let member = self.twins.first().map_or(Id(0), |(_, s)| s.member_id);
         format!("Several servers answer as one member {member}: {}", all(&each))
+    }
+
+    /// Where another cluster answers at a member's client URL, each in a clause.
+    pub(super) fn misplaced_words(&self) -> Vec<String> {
+        let each = self.misplaced.iter().map(|found| {
+            format!(
+                "at {}, the client URL of {} (cluster {}), {} answers (ID {})",
+                found.endpoint,
+                called(&found.member),
+                found.cluster,
+                if found.revision == 1 { "another cluster, an empty one," } else { "another cluster" },
+                found.other
+            )
+        });
+        each.collect()
+    }
+
+    /// What to do about them.
+    pub(super) fn misplaced_advice(&self) -> Vec<String> {
+        let each = self.misplaced.iter().map(|found| {
+            let default = if found.other == DEFAULT_CLUSTER { format!(" ({DEFAULT_WORDS})") } else { String::new() };
+            format!(
+                "At {}, the client URL of {}, cluster {}{default} answers. Was an etcd started there with an empty directory, with other flags, or from a restored directory? Its clients do not see the data of cluster {}: stop it before they write to it, unless it is the one that you want.",
+                found.endpoint,
+                called(&found.member),
+                found.other,
+                found.cluster
+            )
+        });
+        each.collect()
     }
 
     /// What answers under one member's IDs, or where another cluster has its member.
@@ -243,6 +296,12 @@ impl Count<'_> {
             ));
         }
         let alike: Vec<String> = self.alike.iter().map(|e| e.to_string()).collect();
+        if alike.is_empty() && self.empty_alone {
+            let name = all(&self.group_names(serving));
+            return Some(format!(
+                "What serves is not shown to be your cluster: {name} answers for an empty cluster of 1 member (ID {cluster}, revision 1), and nothing else is known that it could be held against"
+            ));
+        }
         (!alike.is_empty()).then(|| {
             format!(
                 "What serves is not shown to be one cluster: {} answer as one member of a cluster of one (ID {cluster}, {DEFAULT_WORDS}): one server behind several addresses, or several servers",
@@ -257,6 +316,12 @@ impl Count<'_> {
             advice.push(format!(
                 "Do not take {endpoint} for the cluster of {place}: its data is not in what serves. Was an etcd started there with an empty directory or with other flags? Stop it before clients write to it."
             ));
+        }
+        if self.elsewhere.is_empty() && self.alike.is_empty() && self.empty_alone {
+            advice.extend([
+                "Is it a new cluster, to which nothing was written yet? Then nothing is amiss.".into(),
+                "Had it data or more members? A member that is started with an empty directory, and with itself alone in --initial-cluster as kubeadm's first one, answers just so. Ask the others too (--endpoints), and name a snapshot (--snapshot) or an old directory (--data-dir); stop it before clients write to it.".to_string(),
+            ]);
         }
         if !self.alike.is_empty() {
             advice.push(
@@ -352,6 +417,7 @@ impl Count<'_> {
                 plural(strangers.len(), "is not", "are not")
             ));
         }
+        out.extend(self.misplaced_words());
         let more = self.more_than_missing();
         if !more.is_empty() {
             out.push(format!(
@@ -375,6 +441,7 @@ impl Count<'_> {
                 ids.join(" and ")
             ));
         }
+        advice.extend(self.misplaced_advice());
         let strangers: Vec<String> = self.strangers().iter().map(|(e, _)| e.to_string()).collect();
         if !strangers.is_empty() {
             advice.push(format!(
@@ -398,22 +465,74 @@ impl Count<'_> {
         ))
     }
 
-    /// Directories and snapshots of which it was not shown that they are of what serves, each with the reason.
+    /// Directories and snapshots of which it was not shown that they are of what serves, each with the reason and with what
+    /// would show it.
     pub(super) fn not_shown(&self) -> Vec<String> {
+        let served = self.history.serving.iter().flat_map(|s| &s.says).next();
+        let from = served.map_or_else(|| "URL".to_string(), |(endpoint, _)| endpoint.to_string());
         let each = self.history.not_shown().filter_map(|compared| {
             let Match::Unknown(why) = &compared.outcome else { return None };
             let (NewerAt::Dir(at) | NewerAt::File(at) | NewerAt::Member(at)) = &compared.at;
-            Some(format!(
-                "That {at} is of the history that serves is not shown: at its revision {} no hash could be compared ({why}). Look for keys in it that what serves does not have before you rely on either.",
-                thousands(compared.revision.max(0).unsigned_abs())
-            ))
+            let what = format!(
+                "whether {at} is of the history that serves is not known yet: at its revision {}, {}",
+                thousands(compared.revision.max(0).unsigned_abs()),
+                why.words()
+            );
+            if *why == Unknown::Asking {
+                return Some(capital(&what) + ".");
+            }
+            let database = match compared.at {
+                NewerAt::Dir(_) => format!("{at}/member/snap/db"),
+                _ => at.clone(),
+            };
+            let show = format!(
+                "requorum snapshot save FILE --endpoints {from}, then requorum snapshot compare FILE {}",
+                crate::plan::words::shell_word(&database)
+            );
+            let silent = self.unknown_dirs().find(|(_, dir, _)| dir.data_dir.display().to_string() == *at);
+            Some(match silent {
+                Some((silent, ..)) => format!(
+                    "Do not start etcd on {at} ({}) before you know: {what}. What shows it: {show}. Where both tell one history, start it; else replace {}: {}",
+                    silent.name,
+                    silent.name,
+                    self.replace_words(silent)
+                ),
+                None => format!("{}. What shows it: {show}.", capital(&what)),
+            })
         });
         each.collect()
     }
 
+    /// Learners that do not answer, and on whose directory nothing speaks against starting an etcd.
+    pub(super) fn silent_learners(&self) -> Vec<String> {
+        let open = self.learners.iter().filter(|s| s.asked && !matches!(s.fate, Fate::Lacks(..) | Fate::Blank(_)));
+        let open = open.filter(|s| !self.unknown_dirs().any(|(unknown, ..)| unknown.id == s.id));
+        open.map(|silent| {
+            format!(
+                "{}, a learner, does not answer: start it again; it has no vote, and counts towards no quorum.",
+                silent.name
+            )
+        })
+        .collect()
+    }
+
+    /// How a member is replaced by one with an empty directory.
+    fn replace_words(&self, silent: &Silent<'_>) -> String {
+        let id = silent.id.map_or_else(|| "ID".to_string(), |id: Id| id.to_string());
+        let add = if self.learners.iter().any(|s| s.id == silent.id) { "member add --learner" } else { "member add" };
+        format!(
+            "etcdctl member remove {id}, then {add}, and start it with an empty directory and --initial-cluster-state=existing."
+        )
+    }
+
     /// The directories that must not be started, each with the reason and the way.
     pub(super) fn lacking(&self) -> Vec<String> {
-        let lacking = self.silent.iter().filter_map(|s| match s.fate {
+        self.lacking_but(&|_| false)
+    }
+
+    fn lacking_but(&self, named: &dyn Fn(&str) -> bool) -> Vec<String> {
+        let lacking = self.silent.iter().chain(&self.learners).filter_map(|s| match s.fate {
+            Fate::Lacks(dir, _) if named(&dir.data_dir.to_string_lossy()) => None,
             Fate::Lacks(dir, lack) => Some(self.lack_words(s, dir, lack)),
             Fate::Blank(dir) => Some(format!(
                 "{}'s directory {} holds nothing yet (log to {}): to start etcd on it brings no data.",
@@ -447,21 +566,26 @@ impl Count<'_> {
             Lack::OtherData => format!(
                 "its store is at revision {revision} where the members that serve are lower at the same raft index: it holds other data"
             ),
+            Lack::OtherLog => format!(
+                "its log is not that of what serves: since its revision {revision} (log to {log}) what serves made more revisions than log entries, so that was restored or begun from other data, and an etcd that goes on from this log would hold other data than the rest"
+            ),
             Lack::OlderCopy => format!("another directory of {name} holds more of its log: this one is an older copy"),
         };
         let way = if lack == Lack::OlderCopy {
             String::new()
         } else if self.history.serving.is_some() {
-            let id = silent.id.map_or_else(|| "ID".to_string(), |id: Id| id.to_string());
-            format!(
-                " Replace {name}: etcdctl member remove {id}, then member add, and start it with an empty directory and --initial-cluster-state=existing."
-            )
+            format!(" Replace {name}: {}", self.replace_words(silent))
         } else {
             " It brings no quorum back.".into()
         };
         let do_not = if dir.held.is_held() { "Stop etcd on" } else { "Do not start etcd on" };
         format!("{do_not} {path} ({name}): {why}.{way}")
     }
+}
+
+fn capital(words: &str) -> String {
+    let mut chars = words.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 /// What is to be known of [`DEFAULT_CLUSTER`].

@@ -7,7 +7,7 @@
 
 use super::{
     KnownState,
-    known::{By, Compared, DEFAULT_CLUSTER, Match, Newer, NewerAt},
+    known::{By, Compared, DEFAULT_CLUSTER, Match, Newer, NewerAt, Unknown},
 };
 use crate::{
     etcd::membership::Id,
@@ -16,6 +16,9 @@ use crate::{
         disk::{DirFacts, DirSays, DirState},
     },
 };
+
+/// How many revisions a busy member may make between telling its index and its revision.
+const SLACK: u64 = 1_000;
 
 /// Members that serve together: with one leader, or by one member list.
 pub(super) struct Serving<'a> {
@@ -55,6 +58,14 @@ impl<'a> Serving<'a> {
         self.revision == 1
     }
 
+    /// Returns true where several say the same revision and index, and nothing waits to be applied.
+    fn is_quiet(&self) -> bool {
+        let same = |(_, s): &(&str, &MemberSays)| {
+            (s.revision, s.raft_index, s.raft_applied) == (self.revision, self.commit, self.commit)
+        };
+        self.says.len() > 1 && self.says.iter().all(same)
+    }
+
     pub fn has(&self, endpoint: &str) -> bool {
         self.says.iter().any(|(e, _)| *e == endpoint)
     }
@@ -75,6 +86,8 @@ pub(super) enum Lack {
     OtherData,
     /// Another directory of the same member holds more of its log.
     OlderCopy,
+    /// Its log is not that of what serves, which made more revisions since than its log has entries.
+    OtherLog,
 }
 
 /// How what answers relates to all that is known.
@@ -243,9 +256,22 @@ impl<'a> History<'a> {
         self.compared.iter().find(|c| c.at == *at).map(|c| &c.outcome)
     }
 
+    /// Why it is not known whether a directory is of what serves, where that was asked.
+    pub(super) fn not_known(&self, dir: &DirFacts) -> Option<&'a Unknown> {
+        match self.outcome(&NewerAt::Dir(dir.data_dir.display().to_string())) {
+            Some(Match::Unknown(why)) => Some(why),
+            _ => None,
+        }
+    }
+
     /// Directories and snapshots of which it was not shown that they are of what serves.
     pub(super) fn not_shown(&self) -> impl Iterator<Item = &'a Compared> + use<'a> {
         self.compared.iter().filter(|c| matches!(c.outcome, Match::Unknown(_)))
+    }
+
+    /// The members that the directories list.
+    pub(super) fn in_dirs(&self) -> impl Iterator<Item = &'a KnownMember> + use<'a> {
+        self.dirs.iter().filter_map(|d| d.state.says()).flat_map(|s| &s.members)
     }
 
     fn dirs_of(&self, cluster: Id) -> impl Iterator<Item = (&'a DirFacts, &'a DirSays)> + use<'a> {
@@ -321,7 +347,26 @@ impl<'a> History<'a> {
         if other_data {
             return Some(Lack::OtherData);
         }
+        if self.other_log(says) {
+            return Some(Lack::OtherLog);
+        }
         self.misses_committed(says, list, needed, cluster).then_some(Lack::Acknowledged)
+    }
+
+    /// Whether the log is none of what serves: an entry makes at most one revision, so from the directory's index to that
+    /// of what serves the revision cannot have gone further than the index. It does where what serves was restored from a
+    /// snapshot under the same IDs.
+    fn other_log(&self, says: &DirSays) -> bool {
+        let Some(serving) = self.serving.as_ref().filter(|s| s.revision > 0 && s.applied > 0) else { return false };
+        let (Some(revisions), Some(entries)) = (
+            u64::try_from(serving.revision - says.revision).ok(),
+            serving.applied.checked_sub(says.consistent_index.max(1)),
+        ) else {
+            return false;
+        };
+        // a status tells its revision a little later than its index: both are exact only while nobody writes
+        let slack = if serving.is_quiet() { 0 } else { SLACK };
+        says.revision > 0 && revisions > entries.saturating_add(slack)
     }
 
     /// What was committed is in the logs of a majority. Where too many logs end before it, some of them lost it.

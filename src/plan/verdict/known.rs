@@ -2,7 +2,10 @@
 
 use crate::{
     etcd::membership::{Id, cluster_id},
-    plan::facts::{FileFacts, KnownMember},
+    plan::{
+        facts::{FileFacts, KnownMember},
+        words::thousands,
+    },
 };
 
 /// The ID of the cluster that an etcd makes which is started without flags; unrelated clusters share it (etcd
@@ -72,7 +75,8 @@ pub struct Compared {
     pub outcome: Match,
 }
 
-/// Whether two states hash the same at one revision, over one compact revision.
+/// Whether two states are of one history: by their hashes at one revision over one compact revision or, where that cannot
+/// be had, by the keys that were not written since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Match {
     /// They do: up to that revision, what serves is the same history.
@@ -80,7 +84,58 @@ pub enum Match {
     /// They do not: two histories, or damage.
     Differs,
     /// It was not shown, for this reason.
-    Unknown(String),
+    Unknown(Unknown),
+}
+
+/// Why two states could not be compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unknown {
+    /// The comparison is under way.
+    Asking,
+    /// Nobody was asked.
+    NotAsked,
+    /// The file is too large to be hashed.
+    TooLarge,
+    /// The revision is compacted away in what serves, and every key there was written since.
+    Compacted,
+    /// It was compacted up to this revision, what serves was not, and every key there was written since.
+    OwnCompacted(i64),
+    /// The hash or the keys could not be had, for this reason.
+    Failed(String),
+}
+
+impl Unknown {
+    /// The reason in a clause.
+    pub fn words(&self) -> String {
+        match self {
+            Unknown::Asking => "they are being compared".into(),
+            Unknown::NotAsked => "they were not compared".into(),
+            Unknown::TooLarge => "the file is larger than 1 GiB".into(),
+            Unknown::Compacted => {
+                "that revision is compacted away in what serves, and every key there was written since".into()
+            }
+            Unknown::OwnCompacted(at) => format!(
+                "it was compacted up to revision {}, what serves was not, and every key there was written since",
+                thousands(at.max(&0).unsigned_abs())
+            ),
+            Unknown::Failed(why) => why.clone(),
+        }
+    }
+}
+
+/// A key of a member, as it was written last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OldKey {
+    /// The key.
+    pub key: Vec<u8>,
+    /// The revision at which it was created.
+    pub create_revision: i64,
+    /// The revision at which it was written last.
+    pub mod_revision: i64,
+    /// How often it was written since it was created.
+    pub version: i64,
+    /// Its value, where it was asked for.
+    pub value: Option<Vec<u8>>,
 }
 
 /// Where a newer state is.
@@ -119,6 +174,6 @@ pub enum By {
     Beyond,
     /// The last entry of its log is of this term, later than the one in which the cluster serves.
     Term(u64),
-    /// It hashes otherwise at its own revision than who serves.
+    /// Its data up to its own revision are others than those of who serves.
     Hash,
 }

@@ -415,7 +415,7 @@ fn what_is_amiss_is_said_with_what_mends_it() {
     let m = listed(3, 0);
     let mut first = says(1, &m, LEADER, Read::Served);
     let mut second = says(2, &m, LEADER, Read::Served);
-    for (fact, hash) in [(&mut first, 0x9f3c_11aa), (&mut second, 0x77aa_02c1)] {
+    for (fact, hash) in [(&mut first, 0x9f3c_11aa), (&mut second, 0x9f3c_11aa)] {
         let Answer::Says(says) = &mut fact.answer else { unreachable!() };
         says.hash = Hashed::Says { hash, revision: 84_000, compacted: 80_000 };
         says.alarms = vec![Alarm { member: Id(2), kind: "NOSPACE".into() }];
@@ -423,18 +423,22 @@ fn what_is_amiss_is_said_with_what_mends_it() {
     let finding = verdict(&[first.clone(), second.clone(), silent(3)]);
     assert_eq!(
         finding.sentence,
-        "Quorum holds, degraded: m3 does not answer, no more may be lost; alarm NOSPACE of m2; m1 and m2 hold different data at revision 84,000. A linearizable read through m1 was served; 2 of 3 voting members answer from here"
+        "Quorum holds, degraded: m3 does not answer, no more may be lost; alarm NOSPACE of m2. A linearizable read through m1 was served; 2 of 3 voting members answer from here"
     );
     assert_eq!(
         finding.advice[0],
         "Do not restore: the cluster serves. Start m3 again, or replace it: etcdctl member remove 3, then member add."
     );
     assert!(finding.advice[1].contains("etcdctl alarm disarm"));
-    assert!(
-        finding.advice[2].starts_with(
-            "m1 (9f3c11aa) and m2 (77aa02c1) hold different data at revision 84,000. None is picked for you"
-        )
-    );
+    // etcd itself found that m2's data are others
+    let Answer::Says(said) = &mut second.answer else { unreachable!() };
+    said.hash = Hashed::Says { hash: 0x77aa_02c1, revision: 84_000, compacted: 80_000 };
+    said.alarms = vec![Alarm { member: Id(2), kind: "CORRUPT".into() }];
+    let corrupt = verdict(&[first.clone(), second.clone(), silent(3)]);
+    assert!(corrupt.sentence.contains("m1 and m2 hold different data at revision 84,000"), "{}", corrupt.sentence);
+    assert!(corrupt.advice.iter().any(|line| line.starts_with(
+        "m1 (9f3c11aa) and m2 (77aa02c1) hold different data at revision 84,000. None is picked for you"
+    )));
     // over another compact revision a hash says nothing
     let Answer::Says(said) = &mut second.answer else { unreachable!() };
     said.hash = Hashed::Says { hash: 1, revision: 84_000, compacted: 83_000 };

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     etcd::membership::Id,
-    plan::{Plan, certs, facts::KnownMember, fence::Old, halt::Halt},
+    plan::{Plan, certs, facts::KnownMember, fence::Old, halt::Halt, verdict::Pair},
     recovery::hosts::Until,
     world::DataDir,
 };
@@ -59,6 +59,13 @@ pub enum Effect {
         endpoint: String,
         /// Up to which revision.
         revision: i64,
+    },
+    /// Hold directories and snapshots against members that serve, one after the other.
+    HoldAgainst {
+        /// For the answer.
+        id: u64,
+        /// What against whom.
+        pairs: Vec<Pair>,
     },
     /// Find configurations and data directories on this machine.
     LookAround {
@@ -251,6 +258,7 @@ impl Effect {
             Effect::Ask { id, .. }
             | Effect::AskPeer { id, .. }
             | Effect::Hash { id, .. }
+            | Effect::HoldAgainst { id, .. }
             | Effect::LookAround { id, .. }
             | Effect::Find { id, .. }
             | Effect::Inspect { id, .. }

@@ -15,9 +15,12 @@ use crate::plan::{
     prefill,
     scope::{self, Belongs, Scope},
     survey::{self, Question},
-    verdict::{Evidence, Finding, Gate, KnownState, Newer, verdict},
+    verdict::{Compared, Evidence, Finding, Gate, KnownState, Match, Newer, Unknown, pairs, verdict},
 };
 use crate::world::DataDir;
+
+/// Directories and snapshots that are held against who serves: each costs a member a reading of its whole store.
+const MOST_COMPARED: usize = 8;
 
 /// One member that was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +64,10 @@ pub struct State {
     pub known: Vec<KnownState>,
     /// States that seemed newer than what serves, for which who serves was asked once more.
     confirmed: Vec<Newer>,
+    /// Directories and snapshots as they were held against who serves.
+    compared: Vec<Compared>,
+    /// The effect that does it.
+    comparing: Option<u64>,
     /// True once the label was typed to go on although quorum is not plainly lost.
     pub passed: bool,
 }
@@ -76,6 +83,7 @@ impl State {
         Scope::new(&scope::Evidence {
             facts: &self.facts(),
             typed: true,
+            given: &self.given(),
             dirs: &self.dirs,
             configs: &self.configs,
             addresses: &self.addresses,
@@ -105,16 +113,20 @@ impl State {
         for (fact, _) in facts.iter_mut().zip(&self.rows).filter(|(_, row)| row.peer.is_some()) {
             fact.answer = Answer::Asking;
         }
-        let given = self.rows.iter().filter(|row| !row.discovered).map(|row| row.facts.endpoint.clone());
         let scope = self.scope();
         verdict(&Evidence {
             facts: &scope.facts(&facts, true),
-            given: &given.collect::<Vec<_>>(),
+            given: &self.given(),
             dirs: &scope.dirs(&self.dirs),
             known: &self.known,
-            compared: &[],
+            compared: &self.compared,
             gone: &self.gone(),
         })
+    }
+
+    /// The endpoints that nobody found in an answer.
+    fn given(&self) -> Vec<String> {
+        self.rows.iter().filter(|row| !row.discovered).map(|row| row.facts.endpoint.clone()).collect()
     }
 
     /// The directories that may be of this cluster, and where each belongs: those of another one stand in the details only.
@@ -163,6 +175,7 @@ pub(super) fn heard(facts: &EndpointFacts) -> Option<&MemberSays> {
 /// Asks everybody again; answers that are still on their way no longer count.
 pub(in crate::tui) fn ask_all(model: &mut Model) -> Vec<Effect> {
     model.detect.passed = false;
+    forget_compared(model);
     let mut effects = Vec::new();
     for at in 0..model.detect.rows.len() {
         let id = model.id();
@@ -210,6 +223,46 @@ pub(in crate::tui) fn confirm(model: &mut Model) -> Vec<Effect> {
         }
     }
     effects
+}
+
+/// Holds directories and snapshots against who serves, in the background, where that was not done yet.
+pub(in crate::tui) fn compare(model: &mut Model) -> Vec<Effect> {
+    let state = &model.detect;
+    let waits = state.asking() > 0 || state.looking.is_some() || state.rows.iter().any(|row| row.hash.is_some());
+    if waits || state.comparing.is_some() {
+        return Vec::new();
+    }
+    let scope = state.scope();
+    let (facts, dirs) = (scope.facts(&state.facts(), true), scope.dirs(&state.dirs));
+    let mut pairs = pairs(&facts, &dirs, &state.known);
+    pairs.truncate(MOST_COMPARED);
+    pairs.retain(|pair| !pair.is_in(&state.compared));
+    if pairs.is_empty() {
+        return Vec::new();
+    }
+    let id = model.id();
+    let state = &mut model.detect;
+    state.comparing = Some(id);
+    state.compared.retain(|known| pairs.iter().all(|pair| pair.at != known.at));
+    state.compared.extend(pairs.iter().map(|pair| pair.came_to(Match::Unknown(Unknown::Asking))));
+    vec![Effect::HoldAgainst { id, pairs }]
+}
+
+pub(in crate::tui) fn held_against(model: &mut Model, id: u64, found: Vec<Compared>) {
+    let state = &mut model.detect;
+    if state.comparing == Some(id) {
+        state.comparing = None;
+        for compared in found {
+            state.compared.retain(|known| known.at != compared.at);
+            state.compared.push(compared);
+        }
+    }
+}
+
+/// What was compared is compared again: who serves may be another by now.
+pub(in crate::tui) fn forget_compared(model: &mut Model) {
+    model.detect.comparing = None;
+    model.detect.compared.clear();
 }
 
 /// Looks at what lies on this machine.

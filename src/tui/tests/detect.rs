@@ -170,3 +170,73 @@ fn who_serves_is_asked_once_more_before_it_is_called_older() {
         assert_eq!(model.detect.finding().verdict, wanted);
     }
 }
+
+/// The wizard compares as `probe` does: in the background, once, and again when everybody is asked again.
+#[test]
+fn a_directory_is_held_against_who_serves() {
+    use crate::plan::{
+        facts::{Read, disk::DirState},
+        verdict::{NewerAt, Verdict},
+    };
+    let serves = |n: u64| {
+        let Answer::Says(mut says) = survivor() else { panic!() };
+        (says.leader, says.read, says.raft_index, says.revision) = (Id(2), Read::Served, 60, 90);
+        (says.members, says.member_id) = (vec![member(1), member(2), member(3)], Id(n));
+        Answer::Says(says)
+    };
+    let open = |model: &mut Model, outcome: Option<Match>| {
+        let (mut waiting, mut pairs) = (vec![], vec![]);
+        let mut queue: Vec<Effect> = crate::tui::steps::detect::ask_all(model);
+        queue.push(crate::tui::steps::detect::look_around(model));
+        while let Some(effect) = queue.pop() {
+            queue.extend(match effect {
+                Effect::Ask { id, endpoint, .. } => {
+                    let n = endpoint.trim_end_matches(":2379").chars().last().and_then(|c| c.to_digit(10)).unwrap_or(0);
+                    let answer = if n == 3 { silent() } else { serves(u64::from(n)) };
+                    send(model, Msg::Answered { id, answer })
+                }
+                Effect::AskPeer { id, .. } => send(model, Msg::Answered { id, answer: silent() }),
+                Effect::Hash { id, .. } => send(model, Msg::Hashed { id, hash: Hashed::Failed("no".into()) }),
+                Effect::LookAround { id, .. } => {
+                    let mut dir = crate::tui::tests_choose::dir("/old", file("x", Health::Unread), Held::No);
+                    if let DirState::Whole(says) = &mut dir.state {
+                        (says.member_id, says.members) = (Id(3), vec![member(1), member(2), member(3)]);
+                    }
+                    send(model, Msg::LookedAround { id, around: Around { dirs: vec![dir], ..Around::default() } })
+                }
+                Effect::HoldAgainst { id, pairs: asked } => {
+                    pairs.extend(asked.iter().map(|pair| pair.at.clone()));
+                    waiting.push(id);
+                    match &outcome {
+                        None => Vec::new(),
+                        Some(outcome) => {
+                            let compared = asked.iter().map(|pair| pair.came_to(outcome.clone())).collect();
+                            send(model, Msg::HeldAgainst { id, compared })
+                        }
+                    }
+                }
+                // a directory's database is read for the next step, too
+                _ => Vec::new(),
+            });
+        }
+        assert_eq!(pairs, [NewerAt::Dir("/old".into())], "once");
+        waiting
+    };
+    let starts = |model: &Model| model.detect.finding().advice.iter().any(|a| a.starts_with("Start etcd on"));
+    let (mut model, _) = started();
+    let late = open(&mut model, None);
+    let finding = model.detect.finding();
+    assert_eq!((finding.verdict, finding.keep), (Verdict::Degraded, false), "while it is compared: {finding:?}");
+    assert!(!starts(&model), "{:?}", finding.advice);
+    for (outcome, wanted, keep) in [(Match::Same, Verdict::Degraded, true), (Match::Differs, Verdict::Forked, false)] {
+        open(&mut model, Some(outcome));
+        let finding = model.detect.finding();
+        assert_eq!((finding.verdict, finding.keep), (wanted, keep), "{}", finding.sentence);
+        assert_eq!(starts(&model), keep, "{:?}", finding.advice);
+        // an answer to what was asked before everybody was asked again does not count
+        for id in late.clone() {
+            send(&mut model, Msg::HeldAgainst { id, compared: Vec::new() });
+        }
+        assert_eq!(model.detect.finding(), finding);
+    }
+}

@@ -107,6 +107,9 @@ pub(super) fn says(status: PbStatusResponse) -> MemberSays {
     }
 }
 
+const PROXY: &str =
+    "a gRPC proxy answers there: it lists itself instead of the cluster's members. Ask the members' own client URLs.";
+
 pub(super) fn note_members(says: &mut MemberSays, members: Heard<MemberListResponse>) {
     match members {
         Ok(MemberListResponse(PbMemberListResponse { members, .. })) => {
@@ -120,6 +123,12 @@ pub(super) fn note_members(says: &mut MemberSays, members: Heard<MemberListRespo
                     is_learner: m.is_learner,
                 })
                 .collect();
+            // etcd's gRPC proxy lists those who registered with it, or itself, and no member has the ID 0 (etcd
+            // `server/proxy/grpcproxy/cluster.go`)
+            if says.members.iter().any(|m| m.id == Id(0)) {
+                says.members.clear();
+                says.errors.push(PROXY.to_owned());
+            }
         }
         Err(miss) => {
             says.list_refused = miss.error() == Some(ServerError::NoUser);

@@ -329,8 +329,8 @@ fn a_cluster_that_is_not_the_one_asked_for_proves_nothing() {
     assert_eq!(judge(&[silent(1), default(80)], &[]).verdict, Verdict::Unconfirmed);
     // asked alone it is what it is; whether there was more, nobody knows
     let alone = judge(&[default(1)], &[]);
-    assert_eq!((alone.verdict, alone.keep), (Verdict::Healthy, false));
-    assert!(alone.advice[0].contains("it is empty"), "{:?}", alone.advice);
+    assert_eq!((alone.verdict, alone.keep), (Verdict::Unconfirmed, false), "{}", alone.sentence);
+    assert!(!alone.sentence.starts_with("Quorum holds"), "{}", alone.sentence);
     assert!(judge(&[default(2)], &[]).keep);
     // still asked: nothing is said yet
     assert_eq!(judge(&[asking(1), default(1), silent(3)], &[]).verdict, Verdict::Asking);
@@ -392,9 +392,17 @@ fn another_history_is_told_by_its_hash() {
     let same = judge(&dirs, &[], dir(), Match::Same);
     assert_eq!((same.verdict, same.keep), (Verdict::Degraded, true));
     assert!(advice(&same).contains("Start etcd on m1 first"), "{:?}", same.advice);
-    let unknown = judge(&dirs, &[], dir(), Match::Unknown("compacted".into()));
-    assert_eq!(unknown.verdict, Verdict::Degraded);
-    assert!(advice(&unknown).contains("is not shown"), "{:?}", unknown.advice);
+    for why in [Unknown::Compacted, Unknown::OwnCompacted(9), Unknown::TooLarge, Unknown::Asking] {
+        let unknown = judge(&dirs, &[], dir(), Match::Unknown(why.clone()));
+        assert_eq!((unknown.verdict, unknown.keep), (Verdict::Degraded, false), "{}", unknown.sentence);
+        let words = advice(&unknown);
+        assert!(!words.contains("Start etcd on") && !words.contains("Do not restore"), "{words}");
+        let shows = words.contains("What shows it: requorum snapshot save");
+        assert_eq!(shows, why != Unknown::Asking, "{words}");
+    }
+    // a snapshot is not started: the cluster that serves stays what it is
+    let file = judge(&dirs, &known, NewerAt::File("a.db".into()), Match::Unknown(Unknown::Compacted));
+    assert_eq!((file.verdict, file.keep), (Verdict::Degraded, true), "{}", file.sentence);
     for finding in
         [judge(&dirs, &[], dir(), Match::Differs), judge(&[], &known, NewerAt::File("a.db".into()), Match::Differs)]
     {
@@ -446,7 +454,9 @@ fn one_member_alone_is_not_the_cluster_of_a_snapshot_that_lists_more() {
     let m = listed(3, 0);
     let facts = [served(1, 1, &m[..1], (2, 40), 60)];
     let known = [KnownState { from: "a.db".into(), cluster_id: Some(own()), members: m, revision: 11 }];
-    for (outcome, wanted) in [(Match::Same, Verdict::Healthy), (Match::Unknown("x".into()), Verdict::Unconfirmed)] {
+    for (outcome, wanted) in
+        [(Match::Same, Verdict::Healthy), (Match::Unknown(Unknown::Compacted), Verdict::Unconfirmed)]
+    {
         let compared = [Compared { at: NewerAt::File("a.db".into()), revision: 11, outcome }];
         let finding = super::super::verdict(&Evidence {
             facts: &facts,
@@ -458,4 +468,131 @@ fn one_member_alone_is_not_the_cluster_of_a_snapshot_that_lists_more() {
         });
         assert_eq!(finding.verdict, wanted, "{}", finding.sentence);
     }
+}
+
+/// An old copy was started among members of another history: it follows their leader, and its data are others.
+#[test]
+fn members_that_serve_different_data_are_two_states() {
+    let m = listed(3, 0);
+    let hashed = |n: u64, hash, alarm: Option<&str>| {
+        let mut fact = served(n, 3, &m, (2, 46), 37 - i64::from(n == 1));
+        let Answer::Says(says) = &mut fact.answer else { unreachable!() };
+        says.hash = Hashed::Says { hash, revision: 36, compacted: 30 };
+        says.alarms.extend(alarm.map(|kind| Alarm { member: Id(1), kind: kind.into() }));
+        fact
+    };
+    let all = [hashed(1, 7, None), hashed(2, 8, None), hashed(3, 8, None)];
+    for facts in [all.to_vec(), all[..2].to_vec(), all.iter().rev().cloned().collect()] {
+        let finding = judge(&facts, &[]);
+        assert_eq!((finding.verdict, finding.keep, finding.exit_code()), (Verdict::Forked, false, 18));
+        assert!(finding.stop.is_empty() && finding.gate() == Gate::TypeLabel);
+        assert!(finding.sentence.contains("m1 (00000007)"), "{}", finding.sentence);
+        assert!(!advice(&finding).contains("Do not restore:"), "{:?}", finding.advice);
+    }
+    // alike, it is one cluster; where etcd itself found the damage, it is named by its alarm
+    assert_eq!(judge(&[hashed(1, 8, None), hashed(2, 8, None), hashed(3, 8, None)], &[]).verdict, Verdict::Healthy);
+    let corrupt = judge(&[hashed(1, 7, None), hashed(2, 8, Some("CORRUPT")), hashed(3, 8, None)], &[]);
+    assert_eq!(corrupt.verdict, Verdict::Degraded, "{}", corrupt.sentence);
+}
+
+#[test]
+fn a_learner_begun_anew_is_named_and_not_started() {
+    let m = listed(3, 1);
+    let serving = [1, 2, 3].map(|n| served(n, 2, &m, (2, 23), 14));
+    let facts: Vec<EndpointFacts> = serving.into_iter().chain([silent(4)]).collect();
+    for (what, dir, counts) in [
+        ("empty", holds(4, &[], (0, 0), 0), false),
+        ("restored", holds(4, &m, (1, 3), 11), false),
+        ("it lags", holds(4, &m, (2, 20), 11), true),
+    ] {
+        let finding = judge(&facts, &[dir]);
+        assert_eq!((finding.verdict, finding.keep), (Verdict::Healthy, true), "{what}: {}", finding.sentence);
+        let words = advice(&finding);
+        assert_eq!(words.contains("then member add --learner"), !counts, "{what}: {words}");
+        assert_eq!(words.contains("m4, a learner, does not answer"), counts, "{what}: {words}");
+    }
+    // without a quorum, it is named, too
+    let lost = [unled(1, &m, (2, 23), 14), silent(2), silent(3), silent(4)];
+    assert!(advice(&judge(&lost, &[holds(4, &[], (0, 0), 0)])).contains("Do not start etcd on /var/lib/m4"));
+}
+
+/// An entry of the log makes at most one revision.
+#[test]
+fn a_log_that_what_serves_does_not_continue_is_not_started() {
+    let m = listed(3, 0);
+    let serving = |index, revision| [served(1, 1, &m, (2, index), revision), served(2, 1, &m, (2, index), revision)];
+    for (what, index, revision, other) in [
+        ("all writes", 50, 43, false),
+        ("writes and more", 60, 43, false),
+        ("restored at 500, and written to", 50, 530, true),
+        ("by one", 50, 44, true),
+    ] {
+        let facts: Vec<EndpointFacts> = serving(index, revision).into_iter().chain([silent(3)]).collect();
+        let finding = judge(&facts, &[holds(3, &m, (2, 18), 11)]);
+        assert_eq!(finding.verdict, Verdict::Degraded, "{what}: {}", finding.sentence);
+        assert_eq!(
+            advice(&finding).contains("Do not start etcd on /var/lib/m3"),
+            other,
+            "{what}: {:?}",
+            finding.advice
+        );
+        assert_eq!(advice(&finding).contains("Start etcd on m3 first"), !other, "{what}");
+    }
+    // one that writes tells its revision later than its index
+    let busy = [served(1, 1, &m, (2, 50), 44), served(2, 1, &m, (2, 49), 43), silent(3)];
+    assert!(advice(&judge(&busy, &[holds(3, &m, (2, 18), 11)])).contains("Start etcd on m3 first"));
+}
+
+/// A foreign etcd at the client URL of a member.
+#[test]
+fn another_cluster_at_a_members_url_is_named() {
+    let m = listed(3, 0);
+    let foreign = |n: u64, list: &[KnownMember]| {
+        let mut fact = served(n, n, list, (2, 4), 1);
+        let Answer::Says(says) = &mut fact.answer else { unreachable!() };
+        (says.cluster_id, says.member_id) = (Id(0xf0), Id(0xf1));
+        fact
+    };
+    let judge = |facts: &[EndpointFacts], given: &[u64]| {
+        let given: Vec<String> = given.iter().map(|n| format!("http://10.0.0.{n}:2379")).collect();
+        super::super::verdict(&Evidence {
+            facts,
+            given: &given,
+            dirs: &[],
+            known: &[],
+            compared: &[],
+            gone: &BTreeSet::new(),
+        })
+    };
+    let named = |finding: &Finding| {
+        let each = finding.misplaced.iter().map(|m| (m.endpoint.clone(), m.member.name.clone(), m.other));
+        each.collect::<Vec<_>>()
+    };
+    let itself = [KnownMember { id: Id(0xf1), ..KnownMember::default() }];
+    let third = || vec![("http://10.0.0.3:2379".to_string(), "m3".to_string(), Id(0xf0))];
+    let facts = [served(1, 2, &m, (2, 18), 11), served(2, 2, &m, (2, 18), 11), foreign(3, &itself)];
+    // found in the member list: it is about the cluster that was asked for, of which m3 does not answer
+    let found = judge(&facts, &[1]);
+    assert_eq!((found.verdict, found.answering, found.keep), (Verdict::Degraded, 2, true), "{}", found.sentence);
+    assert_eq!(named(&found), third());
+    assert!(found.sentence.contains("another cluster") && advice(&found).contains("10.0.0.3"), "{}", found.sentence);
+    // what it lists in turn is none of this cluster's
+    let mut more = facts.to_vec();
+    more.push(EndpointFacts { endpoint: "http://10.9.9.9:2379".into(), ..silent(9) });
+    assert_eq!(judge(&more, &[1]).unmatched, [] as [String; 0]);
+    // no quorum left
+    let lost = [unled(1, &m, (2, 18), 11), silent(2), foreign(3, &itself)];
+    let lost = judge(&lost, &[1]);
+    assert_eq!((lost.verdict, named(&lost)), (Verdict::LostForNow, third()), "{}", lost.sentence);
+    // given by the operator, the answers are of two clusters; it is named all the same
+    for given in [&[][..], &[1, 2, 3]] {
+        let split = judge(&facts, given);
+        assert_eq!((split.verdict, named(&split)), (Verdict::Split, third()), "{}", split.sentence);
+        assert!(!advice(&split).contains("drop"), "{:?}", split.advice);
+    }
+    // each has its member at the other's URL: nothing tells which is in the wrong place
+    let both = [served(1, 2, &m, (2, 18), 11), served(2, 2, &m, (2, 18), 11), foreign(3, &m)];
+    assert_eq!(named(&judge(&both, &[1, 2, 3])), []);
+    // only the foreign one was given, and it lists nobody: what it does not know is not asked
+    assert_eq!(judge(&[foreign(3, &itself)], &[3]).misplaced, []);
 }

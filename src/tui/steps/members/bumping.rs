@@ -6,6 +6,7 @@ use crate::{
         bump::{self as bumps, Known, Proposal},
         fence::Old,
         revisions::Revisions,
+        scope::Belongs,
     },
     tui::text,
 };
@@ -107,10 +108,13 @@ pub(super) fn revisions(model: &Model) -> Revisions {
     }
 }
 
-/// What members answered, without those that may have been restored from the plan that this wizard was opened with.
+/// What members of the cluster that is meant answered, without those that may have been restored from the plan that this
+/// wizard was opened with. While it is not known which cluster is meant, all count.
 pub(in crate::tui) fn seen(model: &Model) -> Vec<crate::plan::facts::EndpointFacts> {
     use crate::plan::{facts::Answer, fence::may_be_of};
     let mut facts = model.detect.facts();
+    let scope = model.detect.scope();
+    facts.retain(|f| !matches!(&f.answer, Answer::Says(says) if scope.of_cluster(says.cluster_id) == Belongs::Other));
     let own = model.options.plan.as_ref().or(model.review.plan.as_ref().filter(|_| model.review.pinned));
     let own = own.or(model.restore.plan.as_ref().filter(|_| model.restore.begun()));
     if let Some(plan) = own {

@@ -1,0 +1,85 @@
+//! Which directories and snapshots can be held against a member that serves, and which member that is.
+
+use std::path::PathBuf;
+
+use super::known::{Compared, KnownState, Match, NewerAt};
+use crate::{
+    etcd::membership::Id,
+    plan::{
+        facts::{
+            Answer, EndpointFacts, KnownMember, MemberSays, Read,
+            disk::{DirFacts, DirState},
+        },
+        survey::at,
+    },
+};
+
+/// A directory or snapshot, and the member that it is to be held against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    /// The directory or snapshot, as [`NewerAt`] names it.
+    pub at: NewerAt,
+    /// Its database.
+    pub database: PathBuf,
+    /// Its last revision.
+    pub revision: i64,
+    /// The client URL of the member that went furthest of those that serve.
+    pub endpoint: String,
+}
+
+impl Pair {
+    /// Returns the comparison with this outcome.
+    pub fn came_to(&self, outcome: Match) -> Compared {
+        Compared { at: self.at.clone(), revision: self.revision, outcome }
+    }
+
+    /// Returns true where it was held against what serves already, be it that the answer is still awaited.
+    pub fn is_in(&self, compared: &[Compared]) -> bool {
+        compared.iter().any(|c| (&c.at, c.revision) == (&self.at, self.revision))
+    }
+}
+
+/// Returns what is at or below the revision of a member of the same cluster that serves, directories first, the newest
+/// first. What a process has open, and what is beyond all who serve, is passed over: the numbers say enough of it.
+pub fn pairs(facts: &[EndpointFacts], dirs: &[DirFacts], known: &[KnownState]) -> Vec<Pair> {
+    let of_dir = |dir: &DirFacts| {
+        let DirState::Whole(says) = &dir.state else { return None };
+        let of_it = |s: &MemberSays| s.cluster_id == says.cluster_id || shares_url(&says.members, &s.members);
+        let reaches = |s: &MemberSays| s.revision >= says.revision && of_it(s);
+        let worth = !dir.held.is_held() && says.cluster_id != Id(0) && says.revision > 1;
+        let endpoint = serves(facts, &reaches).filter(|_| worth)?;
+        let at = NewerAt::Dir(dir.data_dir.display().to_string());
+        Some(Pair { at, database: says.database.path.clone(), revision: says.revision, endpoint: endpoint.into() })
+    };
+    let of_state = |state: &KnownState| {
+        let reaches = |s: &MemberSays| {
+            let voters: Vec<Id> = s.members.iter().filter(|m| !m.is_learner).map(|m| m.id).collect();
+            s.revision >= state.revision && s.cluster_id != Id(0) && state.is_of(s.cluster_id, &voters)
+                || s.revision >= state.revision && shares_url(&state.members, &s.members)
+        };
+        let endpoint = serves(facts, &reaches).filter(|_| state.revision > 1)?;
+        let (at, database) = (NewerAt::File(state.from.clone()), PathBuf::from(&state.from));
+        Some(Pair { at, database, revision: state.revision, endpoint: endpoint.into() })
+    };
+    let mut of_dirs: Vec<Pair> = dirs.iter().filter_map(of_dir).collect();
+    let mut of_files: Vec<Pair> = known.iter().filter_map(of_state).collect();
+    of_dirs.sort_by_key(|pair| std::cmp::Reverse(pair.revision));
+    of_files.sort_by_key(|pair| std::cmp::Reverse(pair.revision));
+    of_dirs.append(&mut of_files);
+    of_dirs
+}
+
+/// Whether a cluster has a member where the state has one: it may have been restored from it, under other IDs.
+fn shares_url(state: &[KnownMember], members: &[KnownMember]) -> bool {
+    members.iter().flat_map(|m| &m.client_urls).any(|url| state.iter().any(|m| at(m, url)))
+}
+
+/// The one that went furthest of those that serve.
+fn serves<'a>(facts: &'a [EndpointFacts], reaches: &dyn Fn(&MemberSays) -> bool) -> Option<&'a str> {
+    let told = facts.iter().filter_map(|f| match &f.answer {
+        Answer::Says(says) => Some((f.endpoint.as_str(), says.as_ref())),
+        _ => None,
+    });
+    let able = told.filter(|(_, s)| s.read == Read::Served && s.closed.is_none() && reaches(s));
+    able.max_by_key(|(_, s)| (s.raft_index, s.revision)).map(|(endpoint, _)| endpoint)
+}

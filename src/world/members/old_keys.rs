@@ -1,0 +1,76 @@
+//! The keys of a member that were not written since a revision: read page by page from what the member has, so that they
+//! can be held against a database that ends there.
+
+use etcd_client::{Client, GetOptions};
+
+use super::{
+    Members,
+    answer::{Miss, answered, client},
+    words::Refusal,
+};
+use crate::plan::verdict::OldKey;
+
+/// Keys of one page, without values.
+const PAGE: i64 = 500;
+/// Keys that are looked at.
+const MOST_LOOKED_AT: usize = 20_000;
+/// Keys whose values are read, too.
+const MOST_VALUES: usize = 32;
+
+/// See [`Members::old_keys`].
+pub(super) async fn ask(members: &Members, endpoint: &str, revision: i64) -> Result<Vec<OldKey>, String> {
+    let client = async {
+        let (_, line) = members.dial(endpoint).await?;
+        let client = client(&line, false).await?;
+        Ok::<_, Refusal>((line, client))
+    };
+    let (line, mut client) = client.await.map_err(|refusal| refusal.why)?;
+    if members.connect.credentials().is_some() {
+        // where it is refused, the read says so
+        let _ = members.authenticate_if_led(&line, &mut client).await;
+    }
+    let words = |miss: Miss| miss.words();
+    let mut old = pages(members, &client, revision).await.map_err(words)?;
+    for key in old.iter_mut().take(MOST_VALUES) {
+        value(members, &client, key).await.map_err(words)?;
+    }
+    // what was written meanwhile tells nothing
+    old.retain(|key| key.mod_revision <= revision);
+    Ok(old)
+}
+
+async fn pages(members: &Members, client: &Client, revision: i64) -> Result<Vec<OldKey>, Miss> {
+    let (mut old, mut from, mut seen) = (Vec::new(), vec![0], 0);
+    while seen < MOST_LOOKED_AT {
+        let options = GetOptions::new().with_serializable().with_keys_only().with_from_key().with_limit(PAGE);
+        let mut kv = client.kv_client();
+        let page = answered(members.connect.answer_timeout(), kv.get(from.clone(), Some(options))).await?;
+        seen += page.kvs().len();
+        old.extend(page.kvs().iter().filter(|kv| kv.mod_revision() <= revision).map(|kv| OldKey {
+            key: kv.key().to_vec(),
+            create_revision: kv.create_revision(),
+            mod_revision: kv.mod_revision(),
+            version: kv.version(),
+            value: None,
+        }));
+        let Some(last) = page.kvs().last().filter(|_| page.more()) else { break };
+        from = last.key().to_vec();
+        from.push(0);
+    }
+    Ok(old)
+}
+
+async fn value(members: &Members, client: &Client, key: &mut OldKey) -> Result<(), Miss> {
+    let options = GetOptions::new().with_serializable();
+    let mut kv = client.kv_client();
+    let said = answered(members.connect.answer_timeout(), kv.get(key.key.clone(), Some(options))).await?;
+    match said.kvs().first() {
+        Some(now) => {
+            (key.create_revision, key.mod_revision) = (now.create_revision(), now.mod_revision());
+            (key.version, key.value) = (now.version(), Some(now.value().to_vec()));
+        }
+        // deleted meanwhile
+        None => key.mod_revision = i64::MAX,
+    }
+    Ok(())
+}
