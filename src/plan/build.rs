@@ -207,6 +207,17 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
         .collect()
 }
 
+/// The same plan, made at `created` with another token: other IDs, all else as it was.
+pub fn renewed(plan: &Plan, token: String, created: String) -> Plan {
+    let (ids, cluster) = table::ids(&rows(plan), &token);
+    let mut plan = Plan { token, created, ..plan.clone() };
+    for (member, id) in plan.members.iter_mut().zip(ids) {
+        member.id = id.unwrap_or(member.id);
+    }
+    plan.cluster_id = cluster.unwrap_or(plan.cluster_id);
+    plan
+}
+
 /// Checks a plan that was read from a file: its rows as if they had been typed, its IDs as they
 /// follow from URLs and token, the bump's bounds. Errors and warnings.
 pub fn verify(plan: &Plan) -> Vec<Problem> {

@@ -74,6 +74,7 @@ pub(crate) fn good(plan: &Plan) -> Observed {
         common: Hashed::NotAsked,
         stored: Told::Is(stored_rows(plan, m)),
         stored_before: Vec::new(),
+        advertised: Vec::new(),
         dir: None,
         process: None,
     };
