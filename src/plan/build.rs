@@ -137,7 +137,7 @@ fn known(draft: &Draft, content: &Content) -> Revisions {
         return Revisions::default();
     }
     let newest = draft.revisions.newest.clone().filter(|known| known.revision > content.revision);
-    Revisions { clients, newest, complete: draft.revisions.complete }
+    Revisions { clients, past: revisions::past(content), newest, complete: draft.revisions.complete }
 }
 
 /// Everything that is known of the old cluster.

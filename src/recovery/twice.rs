@@ -160,3 +160,122 @@ pub fn holds(plan: &Plan, member: &Member, dir: &DirFacts) -> bool {
         (says.cluster_id, says.member_id) == (plan.cluster_id, member.id) && says.written.is_some_and(since)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        engine::restore::Restored,
+        plan::build::{build, tests::draft},
+    };
+
+    fn plan() -> Plan {
+        build(&draft()).unwrap().plan
+    }
+
+    fn record(kind: Event, at: &str, data: Value) -> Record {
+        let Value::Object(data) = data else { panic!("{data}") };
+        Record { at: at.into(), kind, text: String::new(), data, prev: String::new(), hash: String::new() }
+    }
+
+    fn begun() -> Record {
+        record(Event::Begun, "t0", json!({"whole_plan": plan()}))
+    }
+
+    /// What `apply` writes of a member that it put in place.
+    fn swapped(name: &str, at: &str) -> Record {
+        let plan = plan();
+        let member = plan.members.iter().find(|m| m.name == name).unwrap();
+        let restored = Restored {
+            name: name.into(),
+            member_id: member.id,
+            cluster_id: plan.cluster_id,
+            data_dir: member.data_dir.clone(),
+            revision: 90,
+            keys: 5,
+            bytes: 4096,
+            members: plan.members.iter().map(|m| m.id).collect(),
+            source_sha256: String::new(),
+            log_sha256: String::new(),
+        };
+        let swapped = Swapped { name: name.into(), restored, places: Vec::new() };
+        record(Event::Done, at, json!({"member": name, "swapped": swapped}))
+    }
+
+    fn undone(name: &str) -> Record {
+        record(Event::Done, "t9", json!({"member": name, "undone": []}))
+    }
+
+    fn by_restore(name: &str) -> [Record; 2] {
+        let begun = record(Event::Begun, "t0", json!({"plan": "x", "cluster_id": plan().cluster_id}));
+        [begun, record(Event::Restored, "t1", json!({"name": name, "data_dir": "/x"}))]
+    }
+
+    #[test]
+    fn a_member_is_put_in_place_again_only_where_nothing_of_before_is_left() {
+        let lost = |at: &str| Some(Before::Lost(at.to_string()));
+        let left = |names: &[&str]| Some(Before::Left(names.iter().map(|name| name.to_string()).collect()));
+        let all = || vec![begun(), swapped("m1", "t1"), swapped("m2", "t2"), swapped("m3", "t3")];
+        let more = |records: &[Record]| all().into_iter().chain(records.iter().cloned()).collect::<Vec<_>>();
+        let other = || {
+            let mut plan = plan();
+            plan.cluster_id = Id(7);
+            let begun = record(Event::Begun, "t0", json!({"whole_plan": plan}));
+            vec![begun, record(Event::Restored, "t1", json!({"name": "m1"}))]
+        };
+        let hand_over = record(Event::Doing, "t4", json!({"member": "m3", "hand_over": true}));
+        for (what, records, now, wanted) in [
+            ("nothing was done", vec![], Now::Open, None),
+            ("begun alone", vec![begun()], Now::Open, None),
+            ("in place still", all(), Now::Same, None),
+            ("lost", all(), Now::Open, lost("t1")),
+            ("another has it", all(), Now::Holds, lost("t1")),
+            ("never put there, and it is", vec![begun()], Now::Holds, Some(Before::There)),
+            ("all undone", more(&[undone("m1"), undone("m2"), undone("m3")]), Now::Open, None),
+            ("undone alone", more(&[undone("m1")]), Now::Open, left(&["m2", "m3"])),
+            ("one is left", more(&[undone("m2"), undone("m1")]), Now::Open, left(&["m3"])),
+            (
+                "the others are of after its undo",
+                more(&[undone("m1"), undone("m2"), undone("m3"), swapped("m2", "t5"), swapped("m3", "t6")]),
+                Now::Open,
+                None,
+            ),
+            ("only others were", vec![begun(), swapped("m2", "t2"), swapped("m3", "t3")], Now::Open, None),
+            (
+                "handed over, and who knows",
+                vec![begun(), swapped("m1", "t1"), hand_over, undone("m1")],
+                Now::Open,
+                left(&["m3"]),
+            ),
+            ("by restore", by_restore("m1").to_vec(), Now::Open, lost("t1")),
+            ("by restore, another", by_restore("m2").to_vec(), Now::Open, None),
+            ("of another cluster", other(), Now::Open, None),
+        ] {
+            let history = History::read(&records, plan().cluster_id);
+            assert_eq!(history.again("m1", now), wanted, "{what}");
+        }
+    }
+
+    #[test]
+    fn the_second_time_is_refused_until_its_text_is_typed() {
+        let plan = plan();
+        let again = |name: &str, before: Before| Again { name: name.into(), before };
+        assert_eq!(twice::fence(&plan, &[]), None);
+        let found = [
+            again("m1", Before::Lost("2026-11-29T03:12:00Z".into())),
+            again("m2", Before::Left(vec!["m3".into()])),
+            again("m4", Before::There),
+        ];
+        let fence = twice::fence(&plan, &found).unwrap();
+        let typed = format!("twice@{}", plan.short_id());
+        assert_eq!(fence.typed, Some(typed.clone()));
+        assert!(fence.blocks(&[]) && fence.blocks(&["twice@".into()]) && !fence.blocks(&[typed]));
+        assert_eq!(fence.evidence.len(), 3);
+        for name in ["m1, m2 and m4", "m3", "2026-11-29T03:12:00Z"] {
+            assert!(fence.sentence().contains(name), "{}", fence.sentence());
+        }
+    }
+}

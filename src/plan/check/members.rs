@@ -50,11 +50,11 @@ fn shut(case: Case<'_>, member: &Member, seen: &Seen, says: &MemberSays, why: &s
     let leaders = ours.iter().map(|(_, _, says)| (says.raft_term, says.raft_index)).max();
     let leaders = leaders.map_or_else(String::new, |(term, index)| format!(" (log {term}/{})", thousands(index)));
     format!(
-        "runs and answers at its peer URL {at} as a member of cluster {}{log}, but its client port stays shut ({why}) although \
-         {} have a leader{leaders}: it cannot follow their log, so it is left from another run of the plan, or was restored or \
-         started otherwise than they were; its own log says why",
-        says.cluster_id,
+        "runs and waits for the others; client port: {why}, although {} have a leader{leaders}; at its peer URL {at} it answers \
+         as a member of cluster {}{log}: it cannot follow their log, as it is left from another run of the plan or was restored \
+         otherwise than they were, or it listens elsewhere (--listen-client-urls); its own log says which",
         names(&led),
+        says.cluster_id,
     )
 }
 

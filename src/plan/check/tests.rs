@@ -1,6 +1,7 @@
 //! A good cluster, what cannot be told of one, what is asked for, and what comes next.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod alike;
 mod clocks;
 mod source;
 mod stored;

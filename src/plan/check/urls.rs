@@ -15,6 +15,7 @@ pub(super) fn unplanned(case: Case<'_>, member: &Member) -> Vec<String> {
 /// Whether two URLs are one for a client.
 fn same(a: &str, b: &str) -> bool {
     let scheme = |url: &str| url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    let [a, b] = [a, b].map(|url| url.trim_end_matches('/'));
     a == b || url::place(a).is_some() && url::place(a) == url::place(b) && scheme(a) == scheme(b)
 }
 
