@@ -81,3 +81,81 @@ impl Clients {
         Ok((all, past))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use prost::Message;
+
+    use super::*;
+    use crate::{
+        bolt::Build,
+        engine::progress::Flow,
+        etcd::{proto::KeyValue, revision::Revision},
+    };
+
+    /// A database with these rows, one revision each: a key with its value, or its deletion.
+    fn found(rows: &[(String, Option<&str>)]) -> (Vec<Client>, Vec<Client>, bool) {
+        let mut build = Build::begin(tempfile::tempfile().unwrap(), 4096).unwrap();
+        for bucket in schema::ALL {
+            build.bucket(bucket).unwrap();
+            if bucket == schema::KEY {
+                for (at, (key, value)) in rows.iter().enumerate() {
+                    let main = i64::try_from(at).unwrap() + 2;
+                    let tombstone = value.is_none();
+                    let mut row = Revision { main, sub: 0 }.to_bytes().to_vec();
+                    row.extend(tombstone.then_some(b't'));
+                    let mut kv = KeyValue { key: key.as_bytes().to_vec(), ..KeyValue::default() };
+                    if let Some(value) = value {
+                        (kv.create_revision, kv.mod_revision, kv.version) = (main, main, 1);
+                        kv.value = value.as_bytes().to_vec();
+                    }
+                    build.put(&row, &kv.encode_to_vec()).unwrap();
+                }
+            }
+        }
+        let view = View::open(build.finish(1).unwrap()).unwrap();
+        let walk = crate::engine::inspect::walk(&view, &mut |_| Flow::Go).unwrap();
+        (walk.content.clients, walk.content.past_clients, walk.content.kubernetes)
+    }
+
+    #[test]
+    fn deleted_history_is_told_from_live_keys() {
+        use Client::{Calico, Kubernetes};
+        let put = |key: &str, value: &'static str| (key.to_string(), Some(value));
+        let gone = |key: &str| (key.to_string(), None);
+        let many = || (0..40).map(|n| put(&format!("/registry/pods/{n:02}"), "{}")).collect::<Vec<_>>();
+        let all_but =
+            |kept: usize| (0..40).filter(move |n| *n != kept).map(|n| gone(&format!("/registry/pods/{n:02}")));
+        for (what, rows, clients, past) in [
+            ("nothing", vec![put("a", "1")], vec![], vec![]),
+            ("live", vec![put("/registry/a", "{}")], vec![Kubernetes], vec![]),
+            ("deleted", vec![put("/registry/a", "{}"), gone("/registry/a")], vec![Kubernetes], vec![Kubernetes]),
+            ("a deletion alone is left", vec![gone("/registry/a")], vec![Kubernetes], vec![Kubernetes]),
+            (
+                "back again",
+                vec![put("/registry/a", "{}"), gone("/registry/a"), put("/registry/a", "{}")],
+                vec![Kubernetes],
+                vec![],
+            ),
+            ("one of many is left, early", many().into_iter().chain(all_but(0)).collect(), vec![Kubernetes], vec![]),
+            ("one of many is left, late", many().into_iter().chain(all_but(39)).collect(), vec![Kubernetes], vec![]),
+            ("none of many", many().into_iter().chain(all_but(99)).collect(), vec![Kubernetes], vec![Kubernetes]),
+            (
+                "known by its values",
+                vec![put("any/a", "k8s:enc:aescbc:v1:k:"), gone("any/a")],
+                vec![Kubernetes],
+                vec![Kubernetes],
+            ),
+            (
+                "another lives",
+                vec![put("/registry/a", "{}"), put("/calico/a", "{}"), gone("/registry/a")],
+                vec![Kubernetes, Calico],
+                vec![Kubernetes],
+            ),
+        ] {
+            let live = clients.contains(&Kubernetes) && !past.contains(&Kubernetes);
+            assert_eq!(found(&rows), (clients, past, live), "{what}");
+        }
+    }
+}
