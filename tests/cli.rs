@@ -6,6 +6,8 @@
 #[path = "cli/identity.rs"]
 mod identity;
 mod support;
+#[path = "cli/twice.rs"]
+mod twice;
 
 use std::{
     fs,

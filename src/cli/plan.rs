@@ -1,6 +1,9 @@
 //! `requorum plan|restore`: a whole cluster by way of a plan file.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use super::{
     absolute, judge, print_done,
@@ -20,17 +23,48 @@ use crate::{
         file, inventory, prefill, revisions,
         table::{self, About, Column, Origin, Problem, Row, Severity},
     },
-    recovery::{self, Passed, RowEvent, fences, journal, resume},
+    recovery::{self, Passed, RowEvent, fences, journal, resume, twice},
     trouble::{Kind, Result, Trouble},
     world::{World, local::Local, members::Members, survey::survey},
 };
+
+/// What says how a plan is made, which `--again` takes from the plan.
+const MAKES: [&str; 23] = [
+    "snapshot",
+    "initial_cluster",
+    "inventory",
+    "keep_learners",
+    "client_urls",
+    "hosts",
+    "data_root",
+    "label",
+    "initial_cluster_token",
+    "etcd_version",
+    "skip_hash_check",
+    "bump_revision",
+    "mark_compacted",
+    "etcd_flags",
+    "clear_alarms",
+    "finish_downgrade",
+    "disable_auth",
+    "set_version",
+    "compact",
+    "accept_damage",
+    "owner",
+    "mode",
+    "like",
+];
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Then: requorum restore --plan FILE, and: requorum launch --plan FILE")]
 pub(super) struct MakeArgs {
     /// The snapshot that every member is restored from.
-    #[arg(long)]
-    snapshot: PathBuf,
+    #[arg(long, required_unless_present = "again")]
+    snapshot: Option<PathBuf>,
+    /// Make the plan in this file again with a new token, so with new IDs: a plan that was carried out is not carried out a
+    /// second time, since members that are left from the first time could join. All else stays as it is.
+    #[arg(long, value_name = "FILE", conflicts_with_all = MAKES)]
+    again: Option<PathBuf>,
     /// All members: NAME=PEER-URL,NAME=PEER-URL,… [default: the members in the snapshot]
     #[arg(long)]
     initial_cluster: Option<String>,
@@ -111,7 +145,8 @@ pub(super) fn make(args: MakeArgs, outer: &super::connect::ConnectArgs) -> Resul
         true => Members::new(Default::default())?,
         false => connect.members()?,
     });
-    let snapshot = absolute(&args.snapshot)?;
+    let Some(snapshot) = &args.snapshot else { return again(&args, &world) };
+    let snapshot = absolute(snapshot)?;
     super::snapshot::open(&snapshot)?;
     super::inspect::what_lies_beside(&snapshot);
     let facts = interruptible(|cancel| {
@@ -227,6 +262,24 @@ pub(super) fn make(args: MakeArgs, outer: &super::connect::ConnectArgs) -> Resul
     print_done(&text)
 }
 
+/// The same plan with a new token.
+fn again(args: &MakeArgs, world: &Local) -> Result<()> {
+    let before = read(args.again.as_deref().unwrap_or(&args.output))?;
+    let now = world.now();
+    let token = prefill::token(&before.label, now, &world.fresh());
+    let plan = build::renewed(&before, token, timestamp(now));
+    let output = absolute(&args.output)?;
+    world.write_new(&output, &file::to_yaml(&plan))?;
+    let file = crate::plan::words::shell_word(&output.to_string_lossy()).into_owned();
+    print_done(&format!(
+        "Plan {} written to {}\n  It is plan {} with another token, so its members have other IDs; all else is the same\n\
+         Carry it out with: requorum apply {file}\n",
+        plan.short_id(),
+        output.display(),
+        before.short_id(),
+    ))
+}
+
 /// The revision bump, and why it is the one that was not asked for.
 fn default_bump(args: &MakeArgs, known: Option<&bump::Known>) -> (u64, Option<String>) {
     if let Some(revisions) = args.bump_revision {
@@ -250,7 +303,7 @@ fn silent(answers: &[EndpointFacts]) {
 }
 
 /// The data directory whose own database the snapshot is.
-fn own_dir(snapshot: &std::path::Path, world: &Local) -> Vec<DirFacts> {
+fn own_dir(snapshot: &Path, world: &Local) -> Vec<DirFacts> {
     let root = snapshot.ends_with("member/snap/db").then(|| snapshot.ancestors().nth(3)).flatten();
     root.map(|root| world.look_at_dir(root, None)).into_iter().collect()
 }
@@ -341,17 +394,17 @@ pub(super) fn timestamp(now: i64) -> String {
 }
 
 /// Where what is done by this plan file is written down: beside it, or in the journal that was named in its stead.
-pub(super) fn journal_of(file: &std::path::Path) -> Result<PathBuf> {
+pub(super) fn journal_of(file: &Path) -> Result<PathBuf> {
     let file = absolute(file)?;
     Ok(if is_journal(&file) { file } else { journal::beside(&file) })
 }
 
-fn is_journal(file: &std::path::Path) -> bool {
+fn is_journal(file: &Path) -> bool {
     file.extension().is_some_and(|extension| extension == "journal")
 }
 
 /// The plan that a journal's last run carried out: all that is left of it where the wizard made it and it was not saved.
-fn of_journal(path: &std::path::Path) -> Result<Plan> {
+fn of_journal(path: &Path) -> Result<Plan> {
     let world = Local::real(Members::new(Default::default())?);
     let path = absolute(path)?;
     fs::metadata(&path).map_err(|e| io_trouble("read", &path, &e))?;
@@ -361,12 +414,12 @@ fn of_journal(path: &std::path::Path) -> Result<Plan> {
 }
 
 /// Reads a plan file and judges it as the wizard would judge the same table.
-pub(super) fn read(path: &std::path::Path) -> Result<Plan> {
+pub(super) fn read(path: &Path) -> Result<Plan> {
     read_without(path, None)
 }
 
 /// [`read`], without the warnings about what is judged later.
-pub(super) fn read_without(path: &std::path::Path, later: Option<About>) -> Result<Plan> {
+pub(super) fn read_without(path: &Path, later: Option<About>) -> Result<Plan> {
     let plan = if is_journal(path) { of_journal(path)? } else { of_file(path)? };
     let names: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
     let is_later = |problem: &Problem| problem.severity == Severity::Warning && Some(problem.about) == later;
@@ -376,7 +429,7 @@ pub(super) fn read_without(path: &std::path::Path, later: Option<About>) -> Resu
     Ok(plan)
 }
 
-fn of_file(path: &std::path::Path) -> Result<Plan> {
+fn of_file(path: &Path) -> Result<Plan> {
     let length = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?.len();
     if length > file::MAX_BYTES as u64 {
         return Err(Trouble::new(Kind::Input, format!("{} is not a plan", path.display()))
@@ -388,7 +441,7 @@ fn of_file(path: &std::path::Path) -> Result<Plan> {
 }
 
 /// A file's text, where it is one.
-fn text_of(path: &std::path::Path, wanted: &str) -> Result<String> {
+fn text_of(path: &Path, wanted: &str) -> Result<String> {
     let no = |why: &str| Trouble::new(Kind::Input, format!("{} is not {wanted}", path.display())).why(why);
     match fs::read_to_string(path) {
         Ok(text) if text.trim().is_empty() => Err(no("it is empty")),
@@ -400,7 +453,7 @@ fn text_of(path: &std::path::Path, wanted: &str) -> Result<String> {
 }
 
 /// Reads an inventory file.
-pub(super) fn inventory(path: &std::path::Path) -> Result<Vec<inventory::Entry>> {
+pub(super) fn inventory(path: &Path) -> Result<Vec<inventory::Entry>> {
     let length = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?.len();
     if length > file::MAX_BYTES as u64 {
         return Err(Trouble::new(Kind::Input, format!("{} is not an inventory", path.display()))
@@ -440,8 +493,8 @@ pub(super) fn restore(args: RestoreArgs, outer: &super::connect::ConnectArgs) ->
     let problems = certs::check(&rows, &world.certificates(&certs::named(&rows)), world.now());
     judge(&format!("the plan {} is not carried out", args.plan.display()), &problems, &all)
         .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
-    let passed = fenced(&args.overrides, &plan, &names, &connect.endpoints(), &world)?;
     let journal = journal_of(&args.plan)?;
+    let passed = fenced(&args.overrides, &plan, &names, &connect.endpoints(), &journal, &world)?;
     let mut lines = Vec::new();
     let outcome = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());
@@ -481,10 +534,13 @@ pub(super) fn fenced(
     plan: &Plan,
     names: &[String],
     endpoints: &[String],
+    journal: &Path,
     world: &Local,
 ) -> Result<Passed> {
     let old = fences::of_snapshot(plan, endpoints, world);
-    let (_, found) = fences::look(plan, names, &old, &[], world);
+    let (_, mut found) = fences::look(plan, names, &old, &[], world);
+    let now = twice::here(plan, names, false, journal, world);
+    found.splice(0..0, twice::fence(plan, &now, journal, world));
     let blocking: Vec<&str> = found.iter().filter(|f| f.blocks(overrides)).filter_map(|f| f.typed.as_deref()).collect();
     let flags: Vec<String> =
         blocking.iter().map(|text| format!("--override {}", crate::plan::words::shell_word(text))).collect();

@@ -277,8 +277,8 @@ fn restore_one(args: &RestoreArgs, outer: &connect::ConnectArgs) -> Result<()> {
         let clients = revisions::clients(content);
         if !clients.is_empty() && args.bump_revision < DOCUMENTED {
             warn(&format!(
-                "Warning: the snapshot holds data of {}, and whether it is the newest state of its cluster is not known: {}",
-                revisions::Client::names(&clients),
+                "Warning: the snapshot holds {}, and whether it is the newest state of its cluster is not known: {}",
+                revisions::data_of(&clients, &revisions::past(content)),
                 revisions::consequence(&clients)
             ));
         }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use prost::Message;
 
 use super::{
+    clients::Clients,
     leftover,
     meaning::{self, Findings, Marks},
     progress::{Phase, Watch},
@@ -133,6 +134,8 @@ const STEP_BYTES: u64 = 1 << 20;
 struct Tally {
     found: Walk,
     meaning: meaning::Checker,
+    /// The clients that keep revisions.
+    clients: Clients,
     /// True where a row without a key lives: that of a bumped revision, which counts as a key.
     nameless: bool,
     /// Bytes of the keys and values of each bucket in `found`.
@@ -145,7 +148,14 @@ impl Tally {
     fn new(marks: Marks) -> Tally {
         let found = Walk { compacted: marks.compacted(), ..Walk::default() };
         let meaning = meaning::Checker::new(marks);
-        Tally { found, meaning, nameless: false, bytes: Vec::new(), faults: BTreeMap::new() }
+        Tally {
+            found,
+            meaning,
+            clients: Clients::default(),
+            nameless: false,
+            bytes: Vec::new(),
+            faults: BTreeMap::new(),
+        }
     }
 
     fn row(&mut self, bucket: &[u8], row: Row<'_>) {
@@ -196,7 +206,9 @@ impl Tally {
         }
         let (findings, live) = self.meaning.finish();
         self.found.keys = live + u64::from(self.nameless);
-        self.found.content.kubernetes = self.found.content.clients.contains(&Client::Kubernetes);
+        (self.found.content.clients, self.found.content.past_clients) = self.clients.finish(view)?;
+        self.found.content.kubernetes = self.found.content.clients.contains(&Client::Kubernetes)
+            && !self.found.content.past_clients.contains(&Client::Kubernetes);
         self.found.findings = findings;
         Ok(self.found)
     }
@@ -210,13 +222,7 @@ impl Tally {
         };
         self.found.last = at.revision;
         self.meaning.key_row(at, &kv);
-        let clients = &mut self.found.content.clients;
-        for client in Client::ALL {
-            if !clients.contains(&client) && client.wrote(kv.key, kv.value) {
-                clients.push(client);
-                clients.sort_unstable();
-            }
-        }
+        self.clients.row(&kv, at.tombstone);
         if kv.key.is_empty() {
             self.nameless = !at.tombstone;
         }

@@ -7,6 +7,7 @@ pub mod bench;
 pub mod byhand;
 pub mod changes;
 pub mod claim;
+mod clients;
 pub mod compare;
 pub mod contents;
 pub mod copy;

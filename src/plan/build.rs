@@ -137,7 +137,7 @@ fn known(draft: &Draft, content: &Content) -> Revisions {
         return Revisions::default();
     }
     let newest = draft.revisions.newest.clone().filter(|known| known.revision > content.revision);
-    Revisions { clients, newest, complete: draft.revisions.complete }
+    Revisions { clients, past: revisions::past(content), newest, complete: draft.revisions.complete }
 }
 
 /// Everything that is known of the old cluster.
@@ -205,6 +205,17 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
                 .with(Column::Flags, words::shell_line(&m.etcd_flags), Origin::Typed)
         })
         .collect()
+}
+
+/// The same plan, made at `created` with another token: other IDs, all else as it was.
+pub fn renewed(plan: &Plan, token: String, created: String) -> Plan {
+    let (ids, cluster) = table::ids(&rows(plan), &token);
+    let mut plan = Plan { token, created, ..plan.clone() };
+    for (member, id) in plan.members.iter_mut().zip(ids) {
+        member.id = id.unwrap_or(member.id);
+    }
+    plan.cluster_id = cluster.unwrap_or(plan.cluster_id);
+    plan
 }
 
 /// Checks a plan that was read from a file: its rows as if they had been typed, its IDs as they

@@ -6,7 +6,10 @@
 
 pub mod known;
 
-use super::{revisions::Client, words::thousands};
+use super::{
+    revisions::{self, Client},
+    words::thousands,
+};
 
 /// By how much the computed distance is multiplied, for writes that came faster than those known.
 const SLACK: u64 = 2;
@@ -35,6 +38,8 @@ pub struct Point {
 pub struct Known {
     /// Clients that keep revisions whose data is in the snapshot.
     pub clients: Vec<Client>,
+    /// Those of them of which deleted history alone is in it.
+    pub past: Vec<Client>,
     /// True where no write after the snapshot can have been acknowledged.
     pub complete: bool,
     /// The snapshot that is restored.
@@ -92,7 +97,10 @@ pub fn propose(known: &Known) -> Proposal {
     }
     Proposal {
         revisions: DOCUMENTED,
-        why: format!("the snapshot holds data of {clients}, whose clients keep revisions, and {newest}"),
+        why: format!(
+            "the snapshot holds {}, whose clients keep revisions, and {newest}",
+            revisions::data_of(&known.clients, &known.past)
+        ),
     }
 }
 
@@ -207,7 +215,15 @@ mod tests {
 
     fn known(snapshot: Point, others: &[Point]) -> Known {
         let clients = vec![Client::Kubernetes];
-        Known { clients, complete: false, snapshot, others: others.to_vec(), writes_ended: None, now: NOW }
+        Known {
+            clients,
+            past: Vec::new(),
+            complete: false,
+            snapshot,
+            others: others.to_vec(),
+            writes_ended: None,
+            now: NOW,
+        }
     }
 
     #[test]
@@ -285,7 +301,7 @@ mod tests {
         ) {
             let mut points: Vec<Point> = points.into_iter().map(|(revision, at)| Point { revision, at, from: "x".into() }).collect();
             let snapshot = points.remove(0);
-            let known = Known { clients: vec![Client::Calico], complete, snapshot, others: points, writes_ended: ended, now };
+            let known = Known { clients: vec![Client::Calico], past: Vec::new(), complete, snapshot, others: points, writes_ended: ended, now };
             let begins = known.snapshot.revision.checked_add_unsigned(propose(&known).revisions);
             prop_assert!(begins.is_some());
             if let Some((amount, _)) = estimate(&known) {

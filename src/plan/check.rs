@@ -12,10 +12,12 @@ mod identity;
 mod members;
 mod next;
 mod questions;
+mod settings;
 mod source;
 mod stored;
 #[cfg(test)]
 pub(crate) mod tests;
+mod urls;
 mod verdict;
 
 use std::borrow::Cow;
@@ -102,6 +104,10 @@ pub enum Topic {
     Quota,
     /// Versions.
     Version,
+    /// Client URLs that members advertise.
+    Urls,
+    /// How members were started.
+    Settings,
     /// The old cluster.
     Old,
     /// The directories on this machine.
@@ -132,6 +138,8 @@ impl Topic {
             Topic::Alarms => "alarms",
             Topic::Quota => "quota",
             Topic::Version => "version",
+            Topic::Urls => "client URLs",
+            Topic::Settings => "settings",
             Topic::Old => "old cluster",
             Topic::Directories => "directories",
             Topic::Canary => "writes",
@@ -373,6 +381,8 @@ pub fn check(plan: &Plan, seen: &Observed, data: &Told<Data>) -> Proof {
     ];
     checks.extend(stored::checks(case));
     checks.extend([health::alarms(case), health::quota(case), health::version(case), clock::clocks(case)]);
+    checks.extend(urls::urls(case));
+    checks.extend(settings::settings(case));
     checks.extend(identity::old(case));
     checks.extend(identity::directories(case));
     checks.extend(health::watch(case));

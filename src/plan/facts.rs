@@ -344,11 +344,14 @@ pub struct Content {
     /// IDs of members that were removed from the cluster.
     #[serde(default)]
     pub removed: Vec<Id>,
-    /// True when an API server of Kubernetes kept its data in it.
+    /// True when an API server of Kubernetes keeps its data in it.
     pub kubernetes: bool,
-    /// Clients that keep revisions and have data in it.
+    /// Clients that keep revisions and have data in it, live keys or history.
     #[serde(default)]
     pub clients: Vec<revisions::Client>,
+    /// Those of them of which no key lives: deleted history is all that is left.
+    #[serde(default)]
+    pub past_clients: Vec<revisions::Client>,
     /// Leases in it.
     pub leases: u64,
     /// Users in it.

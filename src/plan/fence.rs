@@ -9,6 +9,7 @@ mod old;
 #[cfg(test)]
 mod tests;
 pub mod token;
+pub mod twice;
 
 use std::{fmt, path::Path};
 

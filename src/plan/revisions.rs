@@ -92,6 +92,24 @@ pub fn clients(content: &Content) -> Vec<Client> {
     found
 }
 
+/// Those of `clients` of which deleted history alone is left in a snapshot.
+///
+/// They count for the bump as the others do. That no key lives does not say that no client does: an API server whose keys
+/// were all deleted by mistake runs on with its watch cache and its informers, which is what such a snapshot is restored
+/// for, and history is kept for minutes where somebody compacts (an API server does every 5). Where it is older, a bump does
+/// no harm.
+pub fn past(content: &Content) -> Vec<Client> {
+    content.past_clients.clone()
+}
+
+/// What a snapshot holds of these clients: `data of Calico and the deleted history of Kubernetes`.
+pub fn data_of(clients: &[Client], past: &[Client]) -> String {
+    let (gone, live): (Vec<Client>, Vec<Client>) = clients.iter().partition(|client| past.contains(client));
+    let live = (!live.is_empty()).then(|| format!("data of {}", Client::names(&live)));
+    let gone = (!gone.is_empty()).then(|| format!("the deleted history of {} (no live key)", Client::names(&gone)));
+    all(&live.into_iter().chain(gone).collect::<Vec<_>>())
+}
+
 /// A revision that the old cluster gave out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -109,6 +127,9 @@ pub struct Revisions {
     /// Clients that keep revisions whose data is in the snapshot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<Client>,
+    /// Those of them of which deleted history alone is in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past: Vec<Client>,
     /// The newest revision known, where it is above the snapshot's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<KnownRevision>,
@@ -188,20 +209,24 @@ pub fn consequence(clients: &[Client]) -> String {
 /// The plan's risk in a sentence without a full stop, and the text that must be typed to accept it where that is needed.
 pub fn warning(plan: &Plan) -> Option<(String, Option<String>)> {
     let clients = &plan.revisions.clients;
-    let data = format!("{} data", Client::names(clients));
+    let data = match plan.revisions.past.is_empty() {
+        true => format!("{} data", Client::names(clients)),
+        false => data_of(clients, &plan.revisions.past),
+    };
+    let are = if plan.revisions.past.is_empty() || clients.len() == plan.revisions.past.len() { "is" } else { "are" };
     let words = match risk(plan, clients) {
         Risk::None => return None,
         Risk::Twice { newest, count } => {
             format!("{}; {}", twice_words(&newest.from, newest.revision, count), consequence(clients))
         }
         Risk::Unknown if plan.bump_revision == 0 => format!(
-            "{data} is restored without a revision bump, and it is not known how far the old cluster came: {}",
+            "{data} {are} restored without a revision bump, and it is not known how far the old cluster came: {}",
             consequence(clients)
         ),
         Risk::Unknown => {
             return Some((
                 format!(
-                    "{data} is restored with a revision bump of {}, and it is not known how far the old cluster came: \
+                    "{data} {are} restored with a revision bump of {}, and it is not known how far the old cluster came: \
                      clients that know a revision up to {} list again, and one above it would be given out twice",
                     thousands(plan.bump_revision),
                     thousands(plan.expected_revision().unsigned_abs())
@@ -223,7 +248,7 @@ mod tests {
         let mut plan = build::build(&build::tests::draft()).unwrap().plan;
         (plan.source.revision, plan.bump_revision, plan.mark_compacted) = (10_504, bump, bump > 0);
         let newest = newest.map(|revision| KnownRevision { revision, from: "cp2".into() });
-        plan.revisions = Revisions { clients: clients.to_vec(), newest, complete };
+        plan.revisions = Revisions { clients: clients.to_vec(), newest, complete, ..Revisions::default() };
         plan
     }
 

@@ -40,6 +40,7 @@ use self::{look::Ready, source::Source, told::Teller};
 use super::{
     Cancel, fences,
     journal::{self, Event},
+    twice::{self, Now},
 };
 use crate::{
     engine::{byhand, claim::Run, swap::Standing},
@@ -255,11 +256,26 @@ fn fenced(job: &Job<'_>, ready: &[Ready<'_>], teller: &Teller<'_>) -> Result<Pas
     let there = |standing: &Standing| !matches!(standing, Standing::Nothing | Standing::Staged(_));
     let placed = ready.iter().any(|host| host.rows(job).iter().any(|(_, standing)| there(standing)));
     let fresh = !placed && job.by_hand.is_empty() && job.names.len() == job.plan.members.len();
-    let found = fences::ask(job.plan, &old, halted, fresh, job.world);
+    let mut found = fences::ask(job.plan, &old, halted, fresh, job.world);
+    found.splice(0..0, second_time(job, ready));
     teller.tell(Told::Fences(found.clone()));
     // What only waits beside its place disturbs nobody.
     let blocking = if job.until == Until::InPlace { found } else { Vec::new() };
     Passed::new(blocking, job.lifted)
+}
+
+/// Members that an earlier run put in place, and that this one would put there again.
+fn second_time(job: &Job<'_>, ready: &[Ready<'_>]) -> Option<Fence> {
+    let now = ready.iter().flat_map(|host| host.rows(job).into_iter().map(move |row| (host, row)));
+    let now = now.map(|(host, (member, standing))| {
+        let now = match standing {
+            Standing::InPlace(_) | Standing::Moving(_) => Now::Same,
+            _ if host.holds.contains(&member.name) => Now::Holds,
+            _ => Now::Open,
+        };
+        (member.name.clone(), now)
+    });
+    twice::fence(job.plan, &now.collect::<Vec<_>>(), job.journal, job.world)
 }
 
 /// The client URLs of the old cluster.

@@ -5,6 +5,7 @@ pub mod fences;
 pub mod hosts;
 pub mod report;
 pub mod resume;
+pub mod twice;
 pub mod verify;
 
 use std::{

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::Cancel;
 use crate::{
     engine::progress::Flow,
+    etcd::membership::Id,
     plan::{
         Member, Plan,
         check::{self, Outcome, Proof, Question, Topic, Verdict},
@@ -17,7 +18,7 @@ use crate::{
             config::{ConfigFacts, ConfigKind, Origin},
             disk::DirFacts,
             rows::StoredRows,
-            started::{Canary, Data, Observed, PlannedHash, Process, Seen, Told, Watched},
+            started::{Canary, Data, Observed, PlannedHash, Process, Reached, Seen, Told, Watched},
         },
         fence::{Door, Heard, Old},
         survey,
@@ -141,6 +142,7 @@ enum Answered {
     Hash(usize, Hashed),
     Common(usize, Hashed),
     Stored(usize, Told<StoredRows>),
+    Advertised(usize, String, Reached),
     Planned(Told<PlannedHash>),
     Source(Told<StoredRows>),
     Alarms(Told<Vec<crate::plan::facts::Alarm>>),
@@ -156,6 +158,7 @@ impl<'a> Rounds<'a> {
             common: Hashed::NotAsked,
             stored: Told::Not,
             stored_before: Vec::new(),
+            advertised: Vec::new(),
             dir: None,
             process: None,
         };
@@ -256,6 +259,10 @@ impl<'a> Rounds<'a> {
                     None => Told::Not,
                 },
             ),
+            Question::Advertised(at, url) => {
+                let reached = reached(plan.members.get(at), &world.ask(&url), plan.cluster_id);
+                Answered::Advertised(at, url, reached)
+            }
             Question::Planned(compacted) => {
                 let planned = world.planned_hash(plan, compacted, &mut |_| cancel.flow());
                 Answered::Planned(planned.map_or_else(|trouble| Told::Failed(brief(&trouble)), Told::Is))
@@ -307,12 +314,30 @@ impl<'a> Rounds<'a> {
                     member.stored = stored;
                 }
             }
+            Answered::Advertised(at, url, reached) => {
+                if let Some(member) = seen.members.get_mut(at) {
+                    member.advertised.push((url, reached));
+                }
+            }
             Answered::Planned(planned) => seen.planned = planned,
             Answered::Source(source) => seen.source = source,
             Answered::Alarms(alarms) => seen.alarms = alarms,
             Answered::Watch(watched) => seen.old_watch = watched,
             Answered::Canary(canary) => seen.canary = canary,
         }
+    }
+}
+
+/// Who answers at a URL that `member` advertises.
+fn reached(member: Option<&Member>, answer: &Answer, cluster: Id) -> Reached {
+    match answer {
+        Answer::Says(says) if says.member_id == Id(0) => Reached::Silent("it does not say who it is".into()),
+        Answer::Says(says) if says.cluster_id == cluster && member.is_some_and(|m| m.id == says.member_id) => {
+            Reached::Itself
+        }
+        Answer::Says(says) => Reached::Other { member: says.member_id, cluster: says.cluster_id },
+        Answer::Silent { why, .. } => Reached::Silent(why.clone()),
+        Answer::Asking => Reached::Silent("not asked".into()),
     }
 }
 

@@ -31,7 +31,7 @@ use crate::{
         Cancel, RowEvent, fences,
         hosts::{self, Consent, HostEvent, Job, Told, Until},
         journal::Journal,
-        resume, verify,
+        resume, twice, verify,
     },
     trouble::{Kind, Result, Trouble},
     world::{World, compare},
@@ -130,9 +130,12 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
             });
             send(Msg::Saved { id: *id, result });
         }
-        Effect::Fences { id, plan, old, halted } => {
+        Effect::Fences { id, plan, old, halted, journal } => {
             // The members' own directories are looked at with their hosts.
-            let (seen, fences) = fences::look(plan, &[], &known(old, plan, world), halted, world);
+            let (seen, mut fences) = fences::look(plan, &[], &known(old, plan, world), halted, world);
+            let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
+            let now = twice::here(plan, &names, true, journal, world);
+            fences.splice(0..0, twice::fence(plan, &now, journal, world));
             send(Msg::Fenced { id: *id, seen, fences });
         }
         Effect::LookAtHosts { id, plan, closer } => {

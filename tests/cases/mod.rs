@@ -64,6 +64,7 @@ pub const ALL: &[Case] = &[
     ("proof_authentication_off", any, proof::alike::authentication_off),
     ("proof_smaller_differences", any, proof::alike::smaller_differences),
     ("proof_twice_and_one_left", any, proof::alike::twice_and_one_left),
+    ("proof_advertised_and_started", any, proof::alike::advertised_and_started),
     ("proof_a_clock_that_is_off", any, proof::alike::a_clock_that_is_off),
     ("proof_under_writes", any, proof::alike::under_writes),
     ("proof_by_single_calls", any, proof::alike::by_single_calls),

@@ -55,6 +55,7 @@ pub fn known(
     }));
     Some(Known {
         clients: revisions::clients(content),
+        past: revisions::past(content),
         complete: complete(content.revision, &ours),
         snapshot: point(source)?,
         others,
@@ -96,7 +97,7 @@ fn complete(revision: i64, dirs: &[(&DirFacts, &DirSays)]) -> bool {
 /// What of it a plan keeps; the clients are read from the snapshot when it is made.
 pub fn revisions(known: &Known) -> Revisions {
     let newest = known.newest().map(|point| KnownRevision { revision: point.revision, from: point.from.clone() });
-    Revisions { clients: Vec::new(), newest, complete: known.complete }
+    Revisions { newest, complete: known.complete, ..Revisions::default() }
 }
 
 #[cfg(test)]

@@ -147,12 +147,21 @@ fn odd_ones<'a, K: PartialEq>(
     ours: &[Ours<'a>],
     of: impl Fn(&Ours<'a>) -> Option<(K, String)>,
 ) -> Option<(Vec<&'a Member>, String)> {
+    let told: Vec<(&Member, K, String)> =
+        ours.iter().map(|our| of(our).map(|(key, words)| (our.0, key, words))).collect::<Option<_>>()?;
+    apart(told, |told| told)
+}
+
+/// The same of members of which everything is known.
+pub(super) fn apart<'a, T, K: PartialEq>(
+    told: impl IntoIterator<Item = T>,
+    of: impl Fn(T) -> (&'a Member, K, String),
+) -> Option<(Vec<&'a Member>, String)> {
     let mut groups: Vec<(K, String, Vec<&'a Member>)> = Vec::new();
-    for our in ours {
-        let (key, words) = of(our)?;
+    for (member, key, words) in told.into_iter().map(of) {
         match groups.iter_mut().find(|(known, ..)| *known == key) {
-            Some((_, _, who)) => who.push(our.0),
-            None => groups.push((key, words, vec![our.0])),
+            Some((_, _, who)) => who.push(member),
+            None => groups.push((key, words, vec![member])),
         }
     }
     if groups.len() < 2 {

@@ -1,6 +1,6 @@
 //! Who is a member, who leads, and whether the cluster serves.
 
-use super::{Case, Check, Outcome, Seen, Stand, Topic, identity, names, shown};
+use super::{Case, Check, Outcome, Seen, Stand, Topic, data, identity, names, shown};
 use crate::{
     etcd::membership::Id,
     plan::{
@@ -19,7 +19,7 @@ pub(super) fn stand(case: Case<'_>, member: &Member, seen: &Seen) -> Stand {
             (Outcome::Fail, format!("answers as member {} of cluster {}", says.member_id, says.cluster_id))
         }
         Answer::Says(says) => match &says.closed {
-            Some(why) => (Outcome::NotYet, format!("runs and waits for the others; client port: {why}")),
+            Some(why) => (Outcome::NotYet, shut(case, member, seen, says, why)),
             None if says.version.is_empty() => {
                 let why = says.errors.first().map_or("", String::as_str);
                 (
@@ -31,6 +31,31 @@ pub(super) fn stand(case: Case<'_>, member: &Member, seen: &Seen) -> Stand {
         },
     };
     Stand { name: member.name.clone(), endpoint: seen.endpoint.clone(), outcome, words }
+}
+
+/// A member that is heard at its peer port alone. etcd opens the client port once its own name went through the log
+/// (`etcdserver/server.go`, `publish`, 3.4 to 3.7), so that one stays shut which cannot follow a leader that is there.
+fn shut(case: Case<'_>, member: &Member, seen: &Seen, says: &MemberSays, why: &str) -> String {
+    let led: Vec<&Member> = case.ours().iter().filter(|(_, _, says)| says.led()).map(|(m, ..)| *m).collect();
+    let quorum = led.len() > case.plan.members.len() / 2;
+    if !quorum || !case.seen.over {
+        return format!("runs and waits for the others; client port: {why}");
+    }
+    let at = member.peer_urls.first().map_or("", String::as_str);
+    let log = match seen.dir.as_ref().and_then(|dir| dir.state.says()) {
+        Some(disk) => format!(", its log on the disk is at {}/{}", disk.last_term, thousands(disk.last_index)),
+        None => String::new(),
+    };
+    let ours = case.ours();
+    let leaders = ours.iter().map(|(_, _, says)| (says.raft_term, says.raft_index)).max();
+    let leaders = leaders.map_or_else(String::new, |(term, index)| format!(" (log {term}/{})", thousands(index)));
+    format!(
+        "runs and waits for the others; client port: {why}, although {} have a leader{leaders}; at its peer URL {at} it answers \
+         as a member of cluster {}{log}: it cannot follow their log, as it is left from another run of the plan or was restored \
+         otherwise than they were, or it listens elsewhere (--listen-client-urls); its own log says which",
+        names(&led),
+        says.cluster_id,
+    )
 }
 
 /// What the disk tells of a member that says nothing.
@@ -66,7 +91,7 @@ fn running(says: &MemberSays) -> String {
 pub(super) fn members(case: Case<'_>) -> Check {
     let plan = case.plan;
     let (mut wrong, mut todo, mut waits, mut untold) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut locked = false;
+    let (mut locked, mut who) = (false, Vec::new());
     for (teller, _, says) in case.ours() {
         if says.members.is_empty() {
             locked |= says.list_refused;
@@ -78,6 +103,20 @@ pub(super) fn members(case: Case<'_>) -> Check {
                 list.push(what);
             }
         };
+        // with the plan's cluster ID only --force-new-cluster makes such a list (`etcdserver/bootstrap.go`)
+        let alone = plan.members.len() > 1 && says.members.iter().all(|m| m.id == teller.id);
+        if alone {
+            who.push(teller.name.as_str());
+            say(&mut wrong, format!("{} lists itself alone: it was started with --force-new-cluster", teller.name));
+            say(&mut todo, data::STOP.into());
+            say(
+                &mut todo,
+                "Members that reach it take themselves for removed: make the plan again (`requorum plan --again`), apply that \
+                 one, and start all members with the plan's own commands."
+                    .into(),
+            );
+            continue;
+        }
         for member in &plan.members {
             let name = &member.name;
             let Some(listed) = says.members.iter().find(|m| m.id == member.id) else {
@@ -128,7 +167,7 @@ pub(super) fn members(case: Case<'_>) -> Check {
             other => (other, format!("the list of {} was not heard", all(&case.others()))),
         },
     };
-    Check { todo, ..Check::new(Topic::Members, outcome, words) }
+    Check { todo, ..Check::new(Topic::Members, outcome, words).who(who) }
 }
 
 /// One leader that all name.

@@ -1,7 +1,7 @@
 //! What is worth asking next, beyond the round in which every member says who it is: hashes, the list of alarms, a watch
 //! from before the bump, and last, where it is agreed to, the canary.
 
-use super::{Case, Check, Outcome, check, data};
+use super::{Case, Check, Outcome, check, data, urls};
 use crate::plan::{
     Plan,
     facts::{
@@ -14,6 +14,9 @@ use crate::plan::{
 /// was there all the time.
 const READINGS: usize = 2;
 
+/// So many URLs of one member are asked at.
+const URLS: usize = 8;
+
 /// A question; members are told by their place in the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
@@ -23,6 +26,8 @@ pub enum Question {
     Common(usize, i64),
     /// What a member stores besides keys.
     Stored(usize),
+    /// Who answers at a client URL that a member advertises and the plan does not have.
+    Advertised(usize, String),
     /// The snapshot's own hash, for members that are compacted up to this revision.
     Planned(i64),
     /// What the snapshot holds besides keys.
@@ -47,6 +52,11 @@ pub fn questions(plan: &Plan, seen: &Observed) -> Vec<Question> {
         if says.hash == Hashed::NotAsked && says.revision >= plan.expected_revision() {
             out.extend(place(&member.name).map(Question::Hash));
         }
+    }
+    for (at, (member, seen)) in case.members().enumerate() {
+        let urls = urls::unplanned(case, member).into_iter();
+        let new = urls.filter(|url| !seen.advertised.iter().any(|(known, _)| known == url));
+        out.extend(new.take(URLS).map(|url| Question::Advertised(at, url)));
     }
     // What was written since the restore is in no hash at the plan's revision.
     let newest = data::newest(case);
@@ -99,7 +109,16 @@ pub fn questions(plan: &Plan, seen: &Observed) -> Vec<Question> {
 fn nothing_else_is_open(plan: &Plan, seen: &Observed) -> bool {
     use super::Topic;
     // hashes that do not compare, for other compactions, are explained by what is stored
-    let last = [Topic::Canary, Topic::Leases, Topic::Auth, Topic::Rows, Topic::Clock, Topic::Hash, Topic::Snapshot];
+    let last = [
+        Topic::Canary,
+        Topic::Leases,
+        Topic::Auth,
+        Topic::Rows,
+        Topic::Clock,
+        Topic::Settings,
+        Topic::Hash,
+        Topic::Snapshot,
+    ];
     let checks: Vec<Check> = check(plan, seen, &Told::Not).checks;
     let mut others = checks.iter().filter(|check| !last.contains(&check.topic));
     others.all(|check| !check.needed || check.outcome != Outcome::NotYet)
@@ -154,6 +173,7 @@ pub fn again(seen: &mut Observed, answers: Vec<(String, Answer)>) {
         if !same {
             member.stored_before.clear();
         }
+        member.advertised.clear();
         (member.endpoint, member.answer) = (endpoint, answer);
     }
 }

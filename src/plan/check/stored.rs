@@ -136,6 +136,9 @@ fn differences<'a>(case: Case<'a>, reads: &[Read<'a>], parts: &[Part]) -> (Vec<D
             here.iter().flat_map(|read| read.now.rows.keys()).filter(|row| row.part() == *part).collect();
         for row in rows {
             let pairs = here.iter().enumerate().flat_map(|(at, a)| here.iter().skip(at + 1).map(move |b| (*a, *b)));
+            if salted_apart(&here, row) {
+                continue;
+            }
             match pairs.map(|(a, b)| compare(a, b, row)).max() {
                 Some(Found::Differs) => found.push(difference(case, &here, row)),
                 Some(Found::Open) => open.push(row.clone()),
@@ -144,6 +147,21 @@ fn differences<'a>(case: Case<'a>, reads: &[Read<'a>], parts: &[Part]) -> (Vec<D
         }
     }
     (found, open)
+}
+
+/// Whether this is a password that members have otherwise, where each salts it for itself: whether it is the same cannot be
+/// told then. One that all have alike came from one file and was not changed since.
+fn salted_apart(here: &[Read<'_>], row: &RowKey) -> bool {
+    let mut values = here.iter().filter_map(|read| value(read.now, row));
+    let first = values.next();
+    row.part() == Part::Passwords && here.iter().any(|read| read.now.salted) && values.any(|other| Some(other) != first)
+}
+
+/// The users whose passwords cannot be compared for that reason.
+fn salted(reads: &[Read<'_>]) -> Vec<String> {
+    let rows = reads.iter().flat_map(|read| read.now.rows.keys());
+    let users: BTreeSet<String> = rows.filter(|row| salted_apart(reads, row)).map(|row| called(row, reads)).collect();
+    users.into_iter().collect()
 }
 
 /// What the snapshot tells of a row in which members differ: the value of those that are right, where that is known.
@@ -349,12 +367,40 @@ fn shown(value: Option<&str>) -> &str {
     value.filter(|value| !value.is_empty()).unwrap_or("none")
 }
 
-/// The three checks.
+/// The three checks, and what could not be compared of them.
 pub(super) fn checks(case: Case<'_>) -> Vec<Check> {
-    [(Topic::Leases, LEASES.as_slice()), (Topic::Auth, &AUTH), (Topic::Rows, &REST)]
+    let parts = [(Topic::Leases, LEASES.as_slice()), (Topic::Auth, &AUTH), (Topic::Rows, &REST)];
+    parts
         .into_iter()
-        .map(|(topic, parts)| part(case, topic, parts))
+        .flat_map(|(topic, parts)| {
+            let check = part(case, topic, parts);
+            let more = (check.outcome == Outcome::Pass).then(|| left_out(case, topic, parts)).flatten();
+            [Some(check), more]
+        })
+        .flatten()
         .collect()
+}
+
+/// What was not compared of a check that passed otherwise. It keeps no proof from being one, and is said.
+fn left_out(case: Case<'_>, topic: Topic, parts: &[Part]) -> Option<Check> {
+    if case.plan.members.len() < 2 {
+        return None;
+    }
+    let reads = read(case);
+    let lack: Vec<Part> =
+        parts.iter().copied().filter(|part| !reads.iter().all(|read| read.now.parts.contains(part))).collect();
+    let check = |words| Some(Check::new(topic, Outcome::Unknown, words).aside());
+    if !lack.is_empty() {
+        return check(lacking(&reads, &lack));
+    }
+    match (topic, salted(&reads)) {
+        (Topic::Auth, users) if !users.is_empty() => check(format!(
+            "not compared: {} of {}, which were set since the restore; etcd 3.4 salts a password on each member for itself",
+            plural(users.len(), "the password", "the passwords"),
+            some(&users)
+        )),
+        _ => None,
+    }
 }
 
 /// Members that refuse who does not log in, beside others that do not: authentication is enabled on some alone.
@@ -481,10 +527,6 @@ fn part(case: Case<'_>, topic: Topic, parts: &[Part]) -> Check {
     if here.is_empty() {
         return check(Outcome::Unknown, lacking(&reads, &lack)).aside();
     }
-    let lacks = match lack.is_empty() {
-        true => String::new(),
-        false => format!("; {}", lacking(&reads, &lack)),
-    };
     let words = match topic {
         Topic::Leases => counts(&reads, Part::Leases),
         Topic::Auth => {
@@ -497,7 +539,7 @@ fn part(case: Case<'_>, topic: Topic, parts: &[Part]) -> Check {
         true => "one member: there is nothing to compare it with",
         false => "the same on every member",
     };
-    let words = format!("{words}: {alike}{lacks}");
+    let words = format!("{words}: {alike}");
     let rows: Vec<&StoredRows> = reads.iter().map(|read| read.now).collect();
     let against = match (topic, source::rows(case)) {
         (Topic::Leases, Some(snapshot)) => source::leases(case, snapshot, &rows),
@@ -555,7 +597,9 @@ pub(super) fn not_compared(case: Case<'_>) -> Vec<&'static str> {
         return Vec::new();
     }
     let reads = read(case);
-    let lacks = |part: &&Part| !reads.iter().all(|read| read.now.parts.contains(part));
+    let salted = !salted(&reads).is_empty();
+    let lacks =
+        |part: &&Part| **part == Part::Passwords && salted || !reads.iter().all(|read| read.now.parts.contains(part));
     Part::ALL.iter().filter(lacks).map(|part| part.words()).collect()
 }
 

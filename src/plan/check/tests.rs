@@ -1,6 +1,7 @@
 //! A good cluster, what cannot be told of one, what is asked for, and what comes next.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod alike;
 mod clocks;
 mod source;
 mod stored;
@@ -74,6 +75,7 @@ pub(crate) fn good(plan: &Plan) -> Observed {
         common: Hashed::NotAsked,
         stored: Told::Is(stored_rows(plan, m)),
         stored_before: Vec::new(),
+        advertised: Vec::new(),
         dir: None,
         process: None,
     };

@@ -151,6 +151,10 @@ pub struct StoredRows {
     pub denied: bool,
     /// True where the database was not streamed because of its size alone.
     pub too_large: bool,
+    /// True where passwords are salted by each member for itself: those that were set since the restore differ then.
+    pub salted: bool,
     /// The clock; none where the member's answers have no date.
     pub clock: Option<ClockOffset>,
+    /// The command line that its etcd runs with; empty where it does not tell.
+    pub command: Vec<String>,
 }

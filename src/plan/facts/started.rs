@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::{Alarm, Answer, Hashed, disk::DirFacts, rows::StoredRows};
+use crate::etcd::membership::Id;
 use crate::plan::{
     fence::{Door, Heard, Old},
     revisions::Client,
@@ -49,6 +50,8 @@ pub struct Seen {
     pub stored: Told<StoredRows>,
     /// The same as of the rounds before, the newest last.
     pub stored_before: Vec<StoredRows>,
+    /// Client URLs that it advertises and the plan does not have, each with who answers there.
+    pub advertised: Vec<(String, Reached)>,
     /// Its data directory, where the plan has it on this machine.
     pub dir: Option<DirFacts>,
     /// The process on this machine that runs under its name and peer URL.
@@ -64,6 +67,22 @@ pub struct Process {
     pub data_dir: PathBuf,
     /// `--wal-dir`, where the log lies elsewhere.
     pub wal_dir: Option<PathBuf>,
+}
+
+/// Who answers at a URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reached {
+    /// The member that advertises it.
+    Itself,
+    /// Another member.
+    Other {
+        /// Its ID.
+        member: Id,
+        /// Its cluster.
+        cluster: Id,
+    },
+    /// Nobody who tells who it is, for this reason.
+    Silent(String),
 }
 
 /// Something that was asked for once.

@@ -173,7 +173,7 @@ impl HostEvent {
             }
             HostEvent::HandOver(name) => {
                 let text = format!("{name}: now run part 2 of its sheet there; its old data is in place until then");
-                line("hand-over", Some(Event::Doing), text, json!({"member": name}))
+                line("hand-over", Some(Event::Doing), text, json!({"member": name, "hand_over": true}))
             }
             HostEvent::Starting(name, commands) => {
                 let text = format!("{name}: starting it: {}", commands.join(" && "));

@@ -17,7 +17,7 @@ use crate::{
         table::{Problem, Severity},
         words::{all, plural},
     },
-    recovery::Cancel,
+    recovery::{Cancel, twice},
     trouble::{Kind, Result, Trouble},
     world::{hand::Hand, ssh::Program},
 };
@@ -34,6 +34,8 @@ pub(super) struct Ready<'w> {
     pub(super) built: Vec<Restored>,
     /// How far each member is, in their order.
     pub(super) standing: Vec<Standing>,
+    /// Members whose directories hold this very member, though not as a run of this plan put it there.
+    pub(super) holds: Vec<String>,
     /// How etcds are started there.
     pub(super) configs: Vec<ConfigFacts>,
     /// The etcds that run on members' directories, each with its member ID.
@@ -104,8 +106,9 @@ fn connect<'w>(job: &Job<'w>, cancel: &Cancel, teller: &Teller<'_>, room: bool) 
     for (looked, (host, members)) in looked.into_iter().zip(groups) {
         match looked {
             Some(Ok(hand)) => {
-                let (built, standing, configs, halts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-                ready.push(Ready { host, members, hand, built, standing, configs, halts })
+                let (built, standing, holds) = (Vec::new(), Vec::new(), Vec::new());
+                let (configs, halts) = (Vec::new(), Vec::new());
+                ready.push(Ready { host, members, hand, built, standing, holds, configs, halts })
             }
             Some(Err(Some(trouble))) if trouble.kind == Kind::Stopped => return Err(trouble),
             _ => bad.push(host),
@@ -175,6 +178,8 @@ fn prepare(job: &Job<'_>, host: &mut Ready<'_>, program: &Program, cancel: &Canc
     if !active.is_empty() {
         teller.host(&name, HostEvent::Automation(active));
     }
+    let held = |m: &&&Member| around.dirs.iter().any(|d| d.data_dir == m.data_dir && twice::holds(job.plan, m, d));
+    host.holds = members.iter().filter(held).map(|member| member.name.clone()).collect();
     elsewhere(job, host)?;
     for dir in around.dirs.iter().filter(|dir| members.iter().any(|m| m.data_dir == dir.data_dir)) {
         runs(job, host, dir, teller)?;

@@ -132,6 +132,8 @@ pub enum Effect {
         old: Old,
         /// Old members that are stopped before anything is put in place.
         halted: Vec<Id>,
+        /// Where this plan's runs are written down.
+        journal: PathBuf,
     },
     /// Look at every host of a plan. Nothing is written there.
     LookAtHosts {

@@ -48,6 +48,8 @@ const ONE_BY_ONE: usize = 100;
 const IN_MEMORY: u64 = 64 << 20;
 /// By so many bytes more than twice its size may a database have grown since its size was told.
 const GROWTH: u64 = 16 << 20;
+/// No `/debug/vars` is longer.
+const VARS_BYTES: usize = 1 << 20;
 /// How often the watcher is asked while nothing comes.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -62,8 +64,9 @@ pub(super) async fn stored(
     watch: &mut Watch<'_>,
 ) -> Result<StoredRows, String> {
     let target = Target::parse(endpoint, &members.connect).map_err(|refusal| refusal.why)?;
-    let (read, clock) = tokio::join!(rows(members, endpoint, most, watch), clock(members, &target));
-    read.map(|read| StoredRows { clock, ..read })
+    let (read, clock, command) =
+        tokio::join!(rows(members, endpoint, most, watch), clock(members, &target), command(members, &target));
+    read.map(|read| StoredRows { clock, command: command.unwrap_or_default(), ..read })
 }
 
 async fn rows(members: &Members, endpoint: &str, most: u64, watch: &mut Watch<'_>) -> Result<StoredRows, String> {
@@ -90,11 +93,7 @@ async fn rows(members: &Members, endpoint: &str, most: u64, watch: &mut Watch<'_
                 index = read.consistent_index;
                 // there each member hashes a password by itself when it applies it, with a salt of its own
                 // (3.4 `auth/store.go`; since 3.5 the hash is in the log)
-                if before.version().starts_with(EARLY) && out.rows.keys().any(|row| row.part() == Part::Passwords) {
-                    out.rows.retain(|row, _| row.part() != Part::Passwords);
-                    out.parts.remove(&Part::Passwords);
-                    out.missing.push("etcd 3.4 salts them on each member".into());
-                }
+                out.salted = before.version().starts_with(EARLY);
             }
             Err(Cut::Miss(miss)) => out.without(&miss),
             Err(Cut::Words(why)) => out.missing.push(why),
@@ -387,6 +386,19 @@ async fn clock(members: &Members, target: &Target) -> Option<ClockOffset> {
         http::get(target, &members.tls_http, "/version", &[("connection", "close")], dial, limit).await.ok()?;
     let received = millis();
     offset(answer.headers().get("date")?.to_str().ok()?, sent, received)
+}
+
+/// The command line that the member's etcd runs with, as Go's `expvar` tells it.
+async fn command(members: &Members, target: &Target) -> Option<Vec<String>> {
+    #[derive(serde::Deserialize)]
+    struct Vars {
+        cmdline: Vec<String>,
+    }
+    let (dial, limit) = (members.connect.dial_timeout, members.connect.answer_timeout());
+    let headers = [("connection", "close")];
+    let answer = http::get(target, &members.tls_http, "/debug/vars", &headers, dial, limit).await.ok()?;
+    let text = http::text(answer, VARS_BYTES, limit).await.ok()?;
+    serde_json::from_str::<Vars>(&text).ok().map(|vars| vars.cmdline)
 }
 
 fn millis() -> i64 {

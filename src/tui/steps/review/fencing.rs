@@ -97,7 +97,8 @@ pub(in crate::tui::steps) fn ask_fences(model: &mut Model) -> Vec<Effect> {
     let id = model.id();
     model.review.fences.asking = Some(id);
     let halted = model.hosts.runs().filter_map(|(_, running)| running.member).collect();
-    vec![Effect::Fences { id, plan: Box::new(plan), old: old(model), halted }]
+    let journal = journal::of_plan(&model.options.journals, &plan);
+    vec![Effect::Fences { id, plan: Box::new(plan), old: old(model), halted, journal }]
 }
 
 /// The answer to [`ask_fences`].

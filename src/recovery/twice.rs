@@ -1,0 +1,281 @@
+//! Whether a plan's members were put in place before, by its journals: what is in the way then is
+//! [`crate::plan::fence::twice`]'s business.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use serde_json::Value;
+
+use super::journal::{Event, Journal, Record};
+use crate::{
+    engine::swap::Swapped,
+    etcd::membership::Id,
+    plan::{
+        Member, Plan, destination,
+        facts::disk::{DirFacts, DirState},
+        fence::{
+            Fence,
+            twice::{self, Again, Before},
+        },
+    },
+    world::World,
+};
+
+/// How a member is now, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Now {
+    /// It is in place as it was put there, or on its way: nothing is done a second time.
+    Same,
+    /// It is to be put in place.
+    Open,
+    /// The same, and its directory holds this member of this cluster.
+    Holds,
+}
+
+/// One time that a member was put in place.
+#[derive(Debug, Clone)]
+struct Time {
+    /// Counted through all members.
+    number: usize,
+    at: String,
+    swapped: Option<Swapped>,
+}
+
+/// What a journal says of the members of one cluster.
+#[derive(Debug, Clone, Default)]
+struct History {
+    /// Those that were put in place and not taken out.
+    placed: BTreeMap<String, Time>,
+    /// Those that were taken out, each with those that were in place at the same time.
+    met: BTreeMap<String, BTreeSet<(String, usize)>>,
+}
+
+impl History {
+    fn read(records: &[Record], cluster: Id) -> History {
+        let mut out = History::default();
+        let mut its = false;
+        for (number, record) in records.iter().enumerate() {
+            let text = |name: &str| record.data.get(name).and_then(Value::as_str);
+            if record.kind == Event::Begun {
+                let known = record.data.get("whole_plan").unwrap_or(&Value::Null).get("cluster_id");
+                let known = known.or_else(|| record.data.get("cluster_id")).and_then(Value::as_str);
+                its = known.and_then(|id| id.parse().ok()) == Some(cluster);
+                continue;
+            }
+            if !its {
+                continue;
+            }
+            let swapped = record.data.get("swapped").and_then(|s| serde_json::from_value::<Swapped>(s.clone()).ok());
+            let placed = |swapped| Time { number, at: record.at.clone(), swapped };
+            if let Some(swapped) = swapped {
+                out.placed.insert(swapped.name.clone(), placed(Some(swapped)));
+            } else if let Some(name) = text("name").filter(|_| record.kind == Event::Restored) {
+                // what `requorum restore` writes
+                out.placed.insert(name.into(), placed(None));
+            } else if let Some(name) = text("member").filter(|_| is_hand_over(record)) {
+                out.placed.insert(name.into(), placed(None));
+            } else if let Some(name) = text("member").filter(|_| record.data.contains_key("undone")) {
+                out.take(name);
+            }
+        }
+        out
+    }
+
+    fn take(&mut self, name: &str) {
+        if self.placed.remove(name).is_none() {
+            return;
+        }
+        let others = self.placed.iter().map(|(other, time)| (other.clone(), time.number));
+        self.met.entry(name.into()).or_default().extend(others);
+    }
+
+    /// What speaks against putting this member in place.
+    fn again(&self, name: &str, now: Now) -> Option<Before> {
+        match (now, self.placed.get(name)) {
+            (Now::Same, _) => return None,
+            (_, Some(time)) => return Some(Before::Lost(time.at.clone())),
+            (Now::Holds, None) => return Some(Before::There),
+            (Now::Open, None) => {}
+        }
+        let still = |(other, number): &&(String, usize)| self.placed.get(other).is_some_and(|t| t.number == *number);
+        let left: BTreeSet<String> = self.met.get(name)?.iter().filter(still).map(|(other, _)| other.clone()).collect();
+        (!left.is_empty()).then(|| Before::Left(left.into_iter().collect()))
+    }
+}
+
+/// Whether a line hands a member over that was built by hand: whether it was put in place then is not known.
+fn is_hand_over(record: &Record) -> bool {
+    record.data.get("hand_over") == Some(&Value::Bool(true))
+}
+
+/// What is in the way of putting these members in place, each as it is now: by the journal at `journal`, and by those next
+/// to it that are of the same cluster. One that cannot be read is for the run to refuse.
+pub fn fence(plan: &Plan, now: &[(String, Now)], journal: &Path, world: &dyn World) -> Option<Fence> {
+    let histories = histories(plan, journal, world);
+    let found = now.iter().filter_map(|(name, now)| {
+        let known = histories.iter().filter_map(|history| history.again(name, *now));
+        // what a journal says is more than what a directory holds
+        let before = known.min_by_key(|before| *before == Before::There);
+        let there = (*now == Now::Holds).then_some(Before::There);
+        Some(Again { name: name.clone(), before: before.or(there)? })
+    });
+    twice::fence(plan, &found.collect::<Vec<_>>())
+}
+
+fn histories(plan: &Plan, journal: &Path, world: &dyn World) -> Vec<History> {
+    let own = Journal::at(world, journal).read().unwrap_or_default();
+    let beside = journal.parent().map(|dir| world.journals(dir)).unwrap_or_default();
+    let others = beside.into_iter().filter(|(path, _)| path != journal).filter_map(|(_, records)| records.ok());
+    [own].into_iter().chain(others).map(|records| History::read(&records, plan.cluster_id)).collect()
+}
+
+/// How members of the plan are now whose directories are on this machine. `exchanged` says that what is in a directory is
+/// moved aside; else nothing is put where something is, and all of `names` are meant for this machine.
+pub fn here(plan: &Plan, names: &[String], exchanged: bool, journal: &Path, world: &dyn World) -> Vec<(String, Now)> {
+    let histories = histories(plan, journal, world);
+    let same = |member: &Member| {
+        let known = histories.iter().filter_map(|history| history.placed.get(&member.name));
+        known.filter_map(|time| time.swapped.as_ref()).any(Swapped::still)
+    };
+    let now = |member: &Member| {
+        let dir = world.look_at_dir(&member.data_dir, member.wal_dir.as_deref());
+        match &dir.state {
+            DirState::Absent | DirState::Empty => Now::Open,
+            _ if !exchanged || same(member) => Now::Same,
+            _ if holds(plan, member, &dir) => Now::Holds,
+            _ => Now::Open,
+        }
+    };
+    let mine = |member: &&Member| names.contains(&member.name) && (!exchanged || destination::is_local(&member.host));
+    plan.members.iter().filter(mine).map(|member| (member.name.clone(), now(member))).collect()
+}
+
+/// Whether a directory holds this very member, and was written since the plan was made: one that is older is the old
+/// cluster's, whose IDs a plan with the old token has.
+pub fn holds(plan: &Plan, member: &Member, dir: &DirFacts) -> bool {
+    let since = |written: i64| plan.made().is_some_and(|made| written >= made);
+    dir.state.says().is_some_and(|says| {
+        (says.cluster_id, says.member_id) == (plan.cluster_id, member.id) && says.written.is_some_and(since)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        engine::restore::Restored,
+        plan::build::{build, tests::draft},
+    };
+
+    fn plan() -> Plan {
+        build(&draft()).unwrap().plan
+    }
+
+    fn record(kind: Event, at: &str, data: Value) -> Record {
+        let Value::Object(data) = data else { panic!("{data}") };
+        Record { at: at.into(), kind, text: String::new(), data, prev: String::new(), hash: String::new() }
+    }
+
+    fn begun() -> Record {
+        record(Event::Begun, "t0", json!({"whole_plan": plan()}))
+    }
+
+    /// What `apply` writes of a member that it put in place.
+    fn swapped(name: &str, at: &str) -> Record {
+        let plan = plan();
+        let member = plan.members.iter().find(|m| m.name == name).unwrap();
+        let restored = Restored {
+            name: name.into(),
+            member_id: member.id,
+            cluster_id: plan.cluster_id,
+            data_dir: member.data_dir.clone(),
+            revision: 90,
+            keys: 5,
+            bytes: 4096,
+            members: plan.members.iter().map(|m| m.id).collect(),
+            source_sha256: String::new(),
+            log_sha256: String::new(),
+        };
+        let swapped = Swapped { name: name.into(), restored, places: Vec::new() };
+        record(Event::Done, at, json!({"member": name, "swapped": swapped}))
+    }
+
+    fn undone(name: &str) -> Record {
+        record(Event::Done, "t9", json!({"member": name, "undone": []}))
+    }
+
+    fn by_restore(name: &str) -> [Record; 2] {
+        let begun = record(Event::Begun, "t0", json!({"plan": "x", "cluster_id": plan().cluster_id}));
+        [begun, record(Event::Restored, "t1", json!({"name": name, "data_dir": "/x"}))]
+    }
+
+    #[test]
+    fn a_member_is_put_in_place_again_only_where_nothing_of_before_is_left() {
+        let lost = |at: &str| Some(Before::Lost(at.to_string()));
+        let left = |names: &[&str]| Some(Before::Left(names.iter().map(|name| name.to_string()).collect()));
+        let all = || vec![begun(), swapped("m1", "t1"), swapped("m2", "t2"), swapped("m3", "t3")];
+        let more = |records: &[Record]| all().into_iter().chain(records.iter().cloned()).collect::<Vec<_>>();
+        let other = || {
+            let mut plan = plan();
+            plan.cluster_id = Id(7);
+            let begun = record(Event::Begun, "t0", json!({"whole_plan": plan}));
+            vec![begun, record(Event::Restored, "t1", json!({"name": "m1"}))]
+        };
+        let hand_over = record(Event::Doing, "t4", json!({"member": "m3", "hand_over": true}));
+        for (what, records, now, wanted) in [
+            ("nothing was done", vec![], Now::Open, None),
+            ("begun alone", vec![begun()], Now::Open, None),
+            ("in place still", all(), Now::Same, None),
+            ("lost", all(), Now::Open, lost("t1")),
+            ("another has it", all(), Now::Holds, lost("t1")),
+            ("never put there, and it is", vec![begun()], Now::Holds, Some(Before::There)),
+            ("all undone", more(&[undone("m1"), undone("m2"), undone("m3")]), Now::Open, None),
+            ("undone alone", more(&[undone("m1")]), Now::Open, left(&["m2", "m3"])),
+            ("one is left", more(&[undone("m2"), undone("m1")]), Now::Open, left(&["m3"])),
+            (
+                "the others are of after its undo",
+                more(&[undone("m1"), undone("m2"), undone("m3"), swapped("m2", "t5"), swapped("m3", "t6")]),
+                Now::Open,
+                None,
+            ),
+            ("only others were", vec![begun(), swapped("m2", "t2"), swapped("m3", "t3")], Now::Open, None),
+            (
+                "handed over, and who knows",
+                vec![begun(), swapped("m1", "t1"), hand_over, undone("m1")],
+                Now::Open,
+                left(&["m3"]),
+            ),
+            ("by restore", by_restore("m1").to_vec(), Now::Open, lost("t1")),
+            ("by restore, another", by_restore("m2").to_vec(), Now::Open, None),
+            ("of another cluster", other(), Now::Open, None),
+        ] {
+            let history = History::read(&records, plan().cluster_id);
+            assert_eq!(history.again("m1", now), wanted, "{what}");
+        }
+    }
+
+    #[test]
+    fn the_second_time_is_refused_until_its_text_is_typed() {
+        let plan = plan();
+        let again = |name: &str, before: Before| Again { name: name.into(), before };
+        assert_eq!(twice::fence(&plan, &[]), None);
+        let found = [
+            again("m1", Before::Lost("2026-11-29T03:12:00Z".into())),
+            again("m2", Before::Left(vec!["m3".into()])),
+            again("m4", Before::There),
+        ];
+        let fence = twice::fence(&plan, &found).unwrap();
+        let typed = format!("twice@{}", plan.short_id());
+        assert_eq!(fence.typed, Some(typed.clone()));
+        assert!(fence.blocks(&[]) && fence.blocks(&["twice@".into()]) && !fence.blocks(&[typed]));
+        assert_eq!(fence.evidence.len(), 3);
+        for name in ["m1, m2 and m4", "m3", "2026-11-29T03:12:00Z"] {
+            assert!(fence.sentence().contains(name), "{}", fence.sentence());
+        }
+    }
+}
