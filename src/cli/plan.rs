@@ -113,7 +113,7 @@ pub(super) fn make(args: MakeArgs, outer: &super::connect::ConnectArgs) -> Resul
     });
     let snapshot = absolute(&args.snapshot)?;
     super::snapshot::open(&snapshot)?;
-    super::inspect::what_lies_beside(&snapshot);
+    super::inspect::what_lies_beside(&snapshot, true);
     let facts = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());
         let facts = inspect::examine(&snapshot, &mut |step| meter.step("", step));
@@ -379,8 +379,11 @@ pub(super) fn read_without(path: &std::path::Path, later: Option<About>) -> Resu
 fn of_file(path: &std::path::Path) -> Result<Plan> {
     let length = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?.len();
     if length > file::MAX_BYTES as u64 {
-        return Err(Trouble::new(Kind::Input, format!("{} is not a plan", path.display()))
-            .why(format!("it has {length} bytes; a plan has at most {}", file::MAX_BYTES)));
+        return Err(Trouble::new(Kind::Input, format!("{} is not a plan", path.display())).why(format!(
+            "it has {}; a plan has at most {}",
+            crate::plan::words::byte_count(length),
+            file::MAX_BYTES
+        )));
     }
     let text = text_of(path, "a plan")?;
     file::from_yaml(&text)
@@ -403,8 +406,11 @@ fn text_of(path: &std::path::Path, wanted: &str) -> Result<String> {
 pub(super) fn inventory(path: &std::path::Path) -> Result<Vec<inventory::Entry>> {
     let length = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?.len();
     if length > file::MAX_BYTES as u64 {
-        return Err(Trouble::new(Kind::Input, format!("{} is not an inventory", path.display()))
-            .why(format!("it has {length} bytes; one has at most {}", file::MAX_BYTES)));
+        return Err(Trouble::new(Kind::Input, format!("{} is not an inventory", path.display())).why(format!(
+            "it has {}; one has at most {}",
+            crate::plan::words::byte_count(length),
+            file::MAX_BYTES
+        )));
     }
     let text = text_of(path, "an inventory")?;
     inventory::read(&text)

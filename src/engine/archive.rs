@@ -11,7 +11,7 @@ use super::{
     filetype::{self, is_database},
     progress::{Phase, Watch},
     source::{BLOCK_BYTES, hex, step},
-    words::thousands,
+    words,
 };
 use crate::trouble::{Kind, Result, Trouble};
 
@@ -92,7 +92,16 @@ pub(super) fn unpack(archive: Archive, file: &File, path: &Path, watch: &mut Wat
         Archive::Zstd => pour(&mut Frames::new(packed), archive, path, &place, MOST_BYTES, watch),
         Archive::Zip => {
             let mut zip = zip::ZipArchive::new(packed).map_err(|e| broken(format!("it does not open: {e}")))?;
-            let (at, name) = zip_member(&mut zip).map_err(broken)?;
+            let locked = || {
+                Trouble::new(Kind::Input, format!("{} cannot be unpacked", path.display()))
+                    .why("it is a zip archive that is encrypted with a password")
+                    .hint(filetype::ZIP_PASSWORD.replace("{}", &filetype::quoted(path)))
+            };
+            let (at, name) = match zip_member(&mut zip) {
+                Ok(found) => found,
+                Err(NoMember::Locked) => return Err(locked()),
+                Err(NoMember::Other(why)) => return Err(broken(why)),
+            };
             let mut member = zip.by_index(at).map_err(|e| broken(e.to_string()))?;
             let mut unpacked = pour(&mut member, archive, path, &place, MOST_BYTES, watch)?;
             unpacked.name = Some(name);
@@ -101,24 +110,42 @@ pub(super) fn unpack(archive: Archive, file: &File, path: &Path, watch: &mut Wat
     }
 }
 
+/// Why no snapshot is found in a zip archive.
+enum NoMember {
+    /// There may be one among the files that are encrypted.
+    Locked,
+    /// Anything else, a clause.
+    Other(String),
+}
+
 /// The one file in it that begins as a database does.
-fn zip_member<R: Read + Seek>(zip: &mut zip::ZipArchive<R>) -> std::result::Result<(usize, String), String> {
+fn zip_member<R: Read + Seek>(zip: &mut zip::ZipArchive<R>) -> std::result::Result<(usize, String), NoMember> {
     let mut found: Option<(usize, String)> = None;
-    let files = zip.len();
+    let (files, mut locked) = (zip.len(), false);
     for at in 0..files.min(10_000) {
-        let mut member = zip.by_index(at).map_err(|e| format!("a file in it cannot be read: {e}"))?;
+        if zip.by_index_raw(at).is_ok_and(|member| member.encrypted()) {
+            locked = true;
+            continue;
+        }
+        let broken = |e: zip::result::ZipError| NoMember::Other(format!("a file in it cannot be read: {e}"));
+        let mut member = zip.by_index(at).map_err(broken)?;
         let mut head = Vec::new();
         if !member.is_file() || (&mut member).take(4096).read_to_end(&mut head).is_err() || !is_database(&head) {
             continue;
         }
-        let name = super::words::brief(member.name_raw(), 200);
+        let name = words::brief(member.name_raw(), 200);
         if let Some((_, first)) = &found {
-            return Err(format!("more than one snapshot is in it: {first} and {name}; unpack the one you mean"));
+            let why = format!("more than one snapshot is in it: {first} and {name}; unpack the one you mean");
+            return Err(NoMember::Other(why));
         }
         found = Some((at, name));
     }
-    found.ok_or_else(|| {
-        format!("none of the {} in it is a snapshot", super::words::count(files as u64, "file", "files"))
+    found.ok_or_else(|| match locked {
+        true => NoMember::Locked,
+        false if files == 1 => NoMember::Other("the one file in it is no snapshot".into()),
+        false => {
+            NoMember::Other(format!("none of the {} in it is a snapshot", words::count(files as u64, "file", "files")))
+        }
     })
 }
 
@@ -152,7 +179,7 @@ fn pour(
     let broken = |e: &io::Error| {
         let why = match e.kind() {
             io::ErrorKind::UnexpectedEof => "it is cut short".to_string(),
-            _ => format!("it is damaged ({})", super::words::brief(e.to_string().as_bytes(), 120)),
+            _ => format!("it is damaged ({})", words::brief(e.to_string().as_bytes(), 120)),
         };
         Trouble::new(Kind::Input, what())
             .why(format!("it is {}, but {why}", archive.words()))
@@ -179,7 +206,7 @@ fn pour(
         bytes = bytes.saturating_add(filled as u64);
         if bytes > most {
             return Err(Trouble::new(Kind::Input, what())
-                .why(format!("it unpacks to more than {} bytes, which no etcd database has", thousands(most))));
+                .why(format!("it unpacks to more than {}, which no etcd database has", words::byte_count(most))));
         }
         if !on_disk && bytes > IN_MEMORY {
             let mut larger = tempfile::tempfile_in(&place.dir).map_err(|e| no_room(&e))?;
@@ -190,7 +217,7 @@ fn pour(
             looked = Some(bytes);
             let free = place.free();
             if free < KEEP_FREE + LOOK_EVERY {
-                return Err(no_room(&format!("only {} bytes are free", thousands(free))));
+                return Err(no_room(&format!("only {} free", words::count(free, "byte is", "bytes are"))));
             }
         }
         file.write_all(block).map_err(|e| no_room(&e))?;

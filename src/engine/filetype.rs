@@ -169,6 +169,7 @@ pub fn identify(head: &[u8], path: &Path) -> Option<Identified> {
         return None;
     }
     let found = found
+        .or_else(|| encrypted_zip(head))
         .or_else(|| by_magic(head))
         .or_else(|| by_rule(head, path))
         .or_else(|| altered::before(head))
@@ -190,6 +191,17 @@ fn by_magic(head: &[u8]) -> Option<Identified> {
     let fits = |at: usize, magic: &[u8]| head.get(at..).is_some_and(|rest| rest.starts_with(magic));
     let (.., kind, name, hint) = FORMATS.iter().find(|(at, magic, ..)| fits(*at, magic))?;
     Some(Identified::new(*kind, *name, *hint))
+}
+
+/// What to do about a zip archive that is encrypted; `{}` becomes its path.
+pub(super) const ZIP_PASSWORD: &str = "Unpack it with its password first, and name the snapshot that comes out: 7z x {}, or, where \
+                                       it is not encrypted with AES: unzip {}";
+
+/// Bit 0 of a local header's flags: its file is encrypted. Source: APPNOTE.TXT 4.4.4.
+fn encrypted_zip(head: &[u8]) -> Option<Identified> {
+    let flags = head.strip_prefix(b"PK\x03\x04")?.get(2..4)?;
+    let encrypted = flags.first().is_some_and(|low| low & 1 != 0);
+    encrypted.then(|| Identified::new(Encrypted, "a zip archive that is encrypted with a password", ZIP_PASSWORD))
 }
 
 /// Formats that a few bytes alone do not tell.

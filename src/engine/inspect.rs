@@ -10,6 +10,7 @@ use prost::Message;
 use super::{
     leftover,
     meaning::{self, Findings, Marks},
+    outside,
     progress::{Phase, Watch},
     scan::scan,
     source::{self, Source, Wrapping, step},
@@ -342,10 +343,17 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
         let part = if report.list_harms { DamagedPart::FreeList } else { DamagedPart::LeakedPages };
         let words = match report.free_list {
             FreeList::Contradicts => {
-                "every page of its trees is sound; pages that look like parts of a tree are neither in the trees nor in the \
-                 list, and that they are old ones is likely, but not shown"
+                let outside = outside::look(view, &report.unaccounted, found.last, found.compacted)?;
+                let auth = found.content.auth_enabled;
+                found.findings.proven.retain(|_| outside.lost.is_none());
+                found.findings.errors.extend(outside.refusal(auth));
+                let rows = outside.words().map(|words| format!("; {words}")).unwrap_or_default();
+                format!(
+                    "every page of its trees is sound; pages that look like parts of a tree are neither in the trees nor in the \
+                     list, and that they are old ones is likely, but not shown{rows}"
+                )
             }
-            _ => "which holds no data: every page of its trees is sound",
+            _ => "which holds no data: every page of its trees is sound".into(),
         };
         found.limited.push((part, format!("its list of free pages is damaged ({why}), {words}")));
     }
@@ -428,7 +436,7 @@ pub fn examine(path: &std::path::Path, watch: &mut Watch<'_>) -> Result<FileFact
         let mut warnings = walk.findings.warnings;
         let beyond = digest.extra.as_ref().map(|extra| match digest.trailer {
             Some(_) if digest.verified().is_ok() => extra.sentence(),
-            _ => format!("{} at its end belong to no page", extra.words()),
+            _ => extra.of_no_page(),
         });
         warnings.extend(beyond.filter(|_| source.hole.is_none()));
         warnings.extend(source.hole.map(|hole| hole.words(&source)));
@@ -444,7 +452,7 @@ pub fn examine(path: &std::path::Path, watch: &mut Watch<'_>) -> Result<FileFact
             snapshot_bytes: (digest.snapshot_bytes < digest.hashed).then_some(digest.snapshot_bytes),
             ..walk.content
         });
-        let wrong = digest.verified().is_err() && digest.trailer.is_some();
+        let wrong = digest.is_wrong();
         match (damage, digest.verified()) {
             (Some(_), _) if limited.is_some() && source.wrapping == Wrapping::Plain && !wrong && !source.is_part() => {
                 match (limited, source.to_cut(&digest)) {
@@ -456,7 +464,7 @@ pub fn examine(path: &std::path::Path, watch: &mut Watch<'_>) -> Result<FileFact
                 }
             }
             (Some(damage), _) => Err(Trouble::new(Kind::Input, damage)),
-            (None, Err(why)) if digest.trailer.is_some() => Err(Trouble::new(Kind::Input, why)),
+            (None, Err(why)) if wrong => Err(Trouble::new(Kind::Input, why)),
             (None, _) if matches!(source.wrapping, Wrapping::Archive { .. }) => Ok(Health::Packed(source.to_restore())),
             (None, _) if source.wrapping != Wrapping::Plain => Err(Trouble::new(Kind::Input, source.to_restore())),
             (None, _) if source.hole.is_some() => Ok(Health::Packed(source.to_cut(&digest).unwrap_or_default())),
