@@ -13,7 +13,7 @@ use std::{
 
 use prost::Message;
 use requorum::{
-    bolt::{Edit, View, check},
+    bolt::{Build, Edit, View, check},
     etcd::{
         proto::{KeyValue, Lease, User},
         revision::Revision,
@@ -741,4 +741,77 @@ fn an_encrypted_zip_archive_is_named() {
     }
     let text = refuses(&zip, &[], 1);
     assert!(text.contains("encrypted with a password"), "{text}");
+}
+
+/// A tar archive with these members.
+fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (name, bytes) in members {
+        let mut header = vec![0; 512];
+        header[..name.len()].copy_from_slice(name.as_bytes());
+        header[100..107].copy_from_slice(b"0000644");
+        header[124..136].copy_from_slice(format!("{:011o}\0", bytes.len()).as_bytes());
+        header[156] = b'0';
+        header[257..263].copy_from_slice(b"ustar\0");
+        header[148..156].fill(b' ');
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        out.extend(header);
+        out.extend(*bytes);
+        out.resize(out.len().div_ceil(512) * 512, 0);
+    }
+    out.resize(out.len() + 1024, 0);
+    out
+}
+
+#[test]
+fn what_is_in_an_archive_is_named() {
+    let files = Files::new();
+    let db = good();
+    let one = tar(&[("README", b"hello"), ("backup/etcd/s 1.db", &db)]);
+    let gz = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let cases: Vec<(&str, Vec<u8>, &str, &str)> = vec![
+        ("one.tar", one.clone(), "a database in it (backup/etcd/s 1.db)", "'backup/etcd/s 1.db' > NEW.db"),
+        ("two.tar", tar(&[("a.db", &db), ("b.db", &db)]), "2 databases in it (a.db, b.db)", "tar -xOf"),
+        ("none.tar", tar(&[("README", b"hello")]), "no database was found in it", "tar -tf"),
+        ("one.tgz", gz(&one), "what is in it is a tar archive", "tar -xf"),
+        ("twice.db.gz", gz(&gz(&db)), "what is in it is a gzip archive", "| gunzip -c > NEW.db"),
+        ("velero.tar.gz", gz(&tar(&[("metadata/version", b"1")])), "a backup of Velero", "Name an etcd snapshot"),
+        ("cut.db.gz", gz(&db)[..300].to_vec(), "it is cut short", "Take another copy"),
+        ("x.tar.xz", b"\xfd7zXZ\0\0\x04".to_vec(), "an xz archive", "tar -xf"),
+    ];
+    for (name, bytes, what, hint) in cases {
+        let file = files.put(name, &bytes);
+        let (code, _, text) = status(&file);
+        assert!(code == 1 && text.contains(what) && text.contains(hint), "{name}: {text}");
+    }
+    let out = files.0.path().join("NEW.db");
+    let command = format!("tar -xOf {} 'backup/etcd/s 1.db'", files.put("one.tar", &one).display());
+    let unpacked = std::process::Command::new("sh").args(["-c", &command]).output().unwrap();
+    fs::write(&out, &unpacked.stdout).unwrap();
+    assert_eq!(fs::read(&out).unwrap(), db);
+}
+
+/// A bbolt database of another program is not called damaged.
+#[test]
+fn a_database_of_another_program_is_called_one() {
+    let files = Files::new();
+    for (bucket, whose) in
+        [("v1", "perhaps containerd"), ("logs", "perhaps the raft log of"), ("mine", "another program:")]
+    {
+        let file = files.put(&format!("{bucket}.db"), b"");
+        let open = fs::OpenOptions::new().read(true).write(true).open(&file).unwrap();
+        let mut build = Build::begin(open, 4096).unwrap();
+        build.bucket(bucket.as_bytes()).unwrap();
+        build.put(b"a", b"b").unwrap();
+        build.finish(1).unwrap();
+        let (code, _, text) = status(&file);
+        assert!(code == 1 && text.contains("is not a snapshot") && text.contains(whose), "{text}");
+        assert!(!text.contains("damaged"), "{text}");
+        refuses(&file, &["--skip-hash-check"], 1);
+    }
 }

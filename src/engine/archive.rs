@@ -73,6 +73,38 @@ impl Archive {
     }
 }
 
+impl Archive {
+    /// How to get at a snapshot in what is in it.
+    fn hint_for(self, head: &[u8], path: &Path) -> String {
+        let path = filetype::quoted(path);
+        let unpack = match self {
+            Archive::Gzip => "gunzip -c",
+            Archive::Zstd => "zstd -dc",
+            Archive::Zip => return "Name the snapshot itself.".into(),
+        };
+        if filetype::is_tar(head) {
+            return match velero(head) {
+                true => "It holds objects of Kubernetes, which Velero restores. Name an etcd snapshot.".into(),
+                false => format!("Unpack it first (tar -xf {path}), and name the snapshot that comes out."),
+            };
+        }
+        if Archive::of(head) == Some(self) {
+            return format!("Unpack it twice: {unpack} {path} | {unpack} > NEW.db");
+        }
+        match filetype::identify(head.get(..filetype::HEAD_BYTES).unwrap_or(head), Path::new("NEW")) {
+            Some(found) if Archive::of(head).is_some() || found.kind != filetype::FileKind::Other => {
+                format!("Unpack it first ({unpack} {path} > NEW). {}", found.hint)
+            }
+            _ => "Name the snapshot itself.".into(),
+        }
+    }
+}
+
+/// Whether the first member of a tar archive is one that Velero puts there.
+fn velero(head: &[u8]) -> bool {
+    [&b"metadata/version"[..], b"resources/"].iter().any(|name| head.starts_with(name))
+}
+
 /// Unpacks the snapshot in `file`, which stands at `path`.
 ///
 /// # Errors
@@ -201,7 +233,7 @@ fn pour(
         if bytes == 0 && !is_database(block) {
             return Err(Trouble::new(Kind::Input, format!("{} is not a snapshot", path.display()))
                 .why(format!("it is {}, and what is in it is {}", archive.words(), stranger(block)))
-                .hint("Name the snapshot itself."));
+                .hint(archive.hint_for(block, path)));
         }
         bytes = bytes.saturating_add(filled as u64);
         if bytes > most {
@@ -245,6 +277,9 @@ fn fill(from: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 fn stranger(head: &[u8]) -> String {
+    if filetype::is_tar(head) && velero(head) {
+        return "a tar archive with a backup of Velero".into();
+    }
     match filetype::identify(head.get(..filetype::HEAD_BYTES).unwrap_or(head), Path::new("FILE")) {
         Some(found) => found.name,
         None => format!("no etcd database (it begins with {})", hex(head.get(..8).unwrap_or(head))),
@@ -276,6 +311,16 @@ impl<R: BufRead> Read for Members<R> {
             }
         }
         Ok(0)
+    }
+}
+
+/// A decoder's error; where it came to the end of the file too early, that.
+fn undecoded(error: &(dyn std::error::Error + 'static)) -> io::Error {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut causes = causes.filter_map(|error| error.downcast_ref::<io::Error>());
+    match causes.any(|error| error.kind() == io::ErrorKind::UnexpectedEof) {
+        true => io::ErrorKind::UnexpectedEof.into(),
+        false => io::Error::other(error.to_string()),
     }
 }
 
@@ -311,12 +356,12 @@ impl<R: Read> Read for Frames<R> {
                         io::copy(&mut (&mut self.source).take(u64::from(length)), &mut io::sink())?;
                         continue;
                     }
-                    Err(e) => return Err(io::Error::other(e.to_string())),
+                    Err(e) => return Err(undecoded(&e)),
                 }
             }
             while self.decoder.can_collect() < into.len() && !self.decoder.is_finished() {
                 let want = BlockDecodingStrategy::UptoBytes(into.len());
-                self.decoder.decode_blocks(&mut self.source, want).map_err(|e| io::Error::other(e.to_string()))?;
+                self.decoder.decode_blocks(&mut self.source, want).map_err(|e| undecoded(&e))?;
             }
             let read = Read::read(&mut self.decoder, into)?;
             if read > 0 {

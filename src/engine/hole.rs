@@ -16,6 +16,8 @@ use super::{
 
 /// A hole behind the pages in use that is at least so large is not read. (bbolt grows a file by 16 MiB at a time.)
 const HOLE_BYTES: u64 = 256 << 20;
+/// bbolt's largest page: where data begins only later, no meta page does.
+const LARGEST_PAGE: u64 = 64 << 10;
 /// Parts of a sparse file that are looked at for holes.
 const EXTENTS: usize = 4096;
 
@@ -54,7 +56,7 @@ pub(super) fn without_start(file: &File) -> Option<String> {
     let end = file.metadata().ok()?.len();
     match seek(file, SeekFrom::Data(0)) {
         Err(rustix::io::Errno::NXIO) if end > 0 => Some(format!("{}; it holds no data", sizes(file))),
-        Ok(begins) if begins >= filetype::HEAD_BYTES as u64 => {
+        Ok(begins) if begins >= LARGEST_PAGE => {
             Some(format!("{}; its first {}, where a database begins, are a hole", sizes(file), byte_count(begins)))
         }
         _ => None,

@@ -88,6 +88,8 @@ pub struct BucketSum {
 pub enum Halt {
     /// The database is damaged.
     Damaged(String),
+    /// It is a database of another program; the clause says so.
+    Foreign(String),
     /// It is damaged where no row is affected, and nobody accepted that, or accepted another revision.
     Limited {
         /// What is damaged, and what is sound.
@@ -190,9 +192,15 @@ impl Tally {
         if !self.found.buckets.iter().any(|b| schema::is_known(&b.name)) {
             let names: Vec<String> =
                 self.found.buckets.iter().take(3).map(|b| b.name.escape_ascii().to_string()).collect();
-            return Err(Halt::Damaged(match names.as_slice() {
+            let whose = self.found.buckets.iter().find_map(|bucket| foreign(&bucket.name));
+            let whose = whose.map(|whose| format!(" (perhaps {whose})")).unwrap_or_default();
+            return Err(Halt::Foreign(match names.as_slice() {
                 [] => "it holds no buckets at all, so nothing of etcd".into(),
-                names => format!("none of its buckets is etcd's; the first are {}", names.join(", ")),
+                [only] => format!("it is a bbolt database of another program{whose}: its only bucket is {only}"),
+                names => format!(
+                    "it is a bbolt database of another program{whose}: none of its buckets is etcd's; the first are {}",
+                    names.join(", ")
+                ),
             }));
         }
         let (findings, live) = self.meaning.finish();
@@ -494,11 +502,25 @@ pub fn accept_hint(revision: i64) -> String {
     )
 }
 
+/// Programs that keep a bbolt database where people look for etcd's, by a bucket of theirs.
+fn foreign(bucket: &[u8]) -> Option<&'static str> {
+    Some(match bucket {
+        b"v1" => "containerd",
+        b"logs" | b"conf" => "the raft log of Consul, Nomad or Vault",
+        b"libnetwork" => "Docker's networks",
+        b"bucketsv1" | b"organizationsv1" => "InfluxDB",
+        _ => return None,
+    })
+}
+
 impl Halt {
     /// The failure, naming the file.
     pub fn into_trouble(self, source: &Source) -> Trouble {
         match self {
             Halt::Stopped(trouble) => trouble,
+            Halt::Foreign(why) => Trouble::new(Kind::Input, format!("{} is not a snapshot", source.path.display()))
+                .why(why)
+                .hint("Name the snapshot file, or member/snap/db of etcd's data directory."),
             Halt::Limited { why, revision } => {
                 Trouble::new(Kind::Input, format!("{} is damaged", source.path.display()))
                     .why(why)

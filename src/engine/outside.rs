@@ -124,7 +124,7 @@ fn bucket_of(bucket: Option<&[u8]>, key: &[u8], value: &[u8]) -> Option<Of> {
             && value.get(..2) == Some(&[0x0a, name.len() as u8])
             && value.get(2..).is_some_and(|rest| rest.starts_with(name))
     };
-    let user = User::decode(value).is_ok_and(|user| user.name == key);
+    let user = !key.is_empty() && User::decode(value).is_ok_and(|user| user.name == key);
     if user || named(key) || [schema::AUTH_ENABLED, schema::AUTH_REVISION].contains(&key) {
         return Some(Of::Auth);
     }

@@ -264,7 +264,10 @@ impl Source {
             return Err(match db.exists() {
                 true => refuse("it is a data directory")
                     .hint(format!("Its database is {}; take that, with --skip-hash-check.", db.display())),
-                false => refuse("it is a directory").hint("Name the snapshot file in it."),
+                false => {
+                    let (name, hint) = filetype::directory::identify(path);
+                    refuse(&format!("it is {name}")).hint(hint)
+                }
             });
         }
         if !meta.is_file() {
@@ -287,7 +290,11 @@ impl Source {
                 let mut head = Vec::new();
                 let most = filetype::HEAD_BYTES as u64;
                 (&file).take(most).read_to_end(&mut head).map_err(|e| io_trouble("read", path, &e))?;
-                if let Some(Identified { name, hint, .. }) = filetype::identify(&head, path) {
+                let mut found = filetype::identify(&head, path);
+                if filetype::is_tar(&head) {
+                    found = found.map(|found| filetype::tar::with_content(found, &file, path));
+                }
+                if let Some(Identified { name, hint, .. }) = found {
                     return Err(refuse(&format!("it is {name}")).hint(hint));
                 }
                 None
