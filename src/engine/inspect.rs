@@ -415,7 +415,8 @@ impl Walk {
             true => what(&whys.join("; ")),
             false => whys.join("; "),
         });
-        let mut all = limited.into_iter().chain(self.findings.errors.iter().cloned());
+        // What keeps it from being accepted goes first.
+        let mut all = self.findings.errors.iter().cloned().chain(limited);
         let first = all.next()?;
         match all.count() {
             0 => Some(first),

@@ -253,6 +253,7 @@ fn script(host: &Host, path: &Path, text: &str) -> std::result::Result<ConfigFac
         notes.push("it names a configuration file, which holds everything: give that file".into());
     }
     notes.extend(words.dropped(false));
+    notes.extend(flags::beyond(&words.args));
     let mut facts = alone(&place, ConfigKind::Process, flags, notes);
     facts.origin = Origin::File(path.into());
     Ok(facts)

@@ -360,7 +360,7 @@ mod tests {
         let text = "# c\nETCD_NAME=\"m2\"\nexport ETCD_Y=a b # no comment\nETCD_Z='q'\\\n  r\nno assignment\n";
         let ignored = environment_file(text, "file", &mut env);
         let found: Vec<_> = env.iter().map(|(n, (v, f))| (n.as_str(), v.as_str(), f.as_str())).collect();
-        let expected = [("ETCD_NAME", "m2", "file"), ("ETCD_X", "a b", "unit"), ("ETCD_Z", "qr", "file")];
+        let expected = [("ETCD_NAME", "m2", "file"), ("ETCD_X", "a b", "unit"), ("ETCD_Z", "q  r", "file")];
         assert_eq!(found, expected);
         assert_eq!(ignored, ["export ETCD_Y"]);
         shell_file(text, "file", &mut env);

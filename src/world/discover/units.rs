@@ -247,6 +247,7 @@ fn started(
     };
     notes.extend(words.notes.iter().cloned());
     notes.extend(words.dropped(merged.user));
+    notes.extend(flags::beyond(&words.args));
     let args = flags::of_args(&words.args, &format!("ExecStart of {}", path.display()));
     let given = words.variables.iter().map(|(n, v)| (n.as_str(), v.as_str(), "ExecStart"));
     let named = named.filter(|_| chroot.is_none());
