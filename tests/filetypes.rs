@@ -13,8 +13,11 @@ use std::{
 
 use prost::Message;
 use requorum::{
-    bolt::{Edit, View, check},
-    etcd::{proto::KeyValue, revision::Revision},
+    bolt::{Build, Edit, View, check},
+    etcd::{
+        proto::{KeyValue, Lease, User},
+        revision::Revision,
+    },
 };
 use sha2::{Digest, Sha256};
 use support::{fixture, requorum, said};
@@ -100,12 +103,14 @@ fn bytes_after_a_snapshot_are_left_out() {
     let many = vec![0x1a; 1024 - (MARK + 32) % 1024];
     let whole = vec![7; 512];
     let large: Vec<u8> = (0..70_000u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
-    let cases: [(&str, &[u8], &str); 8] = [
+    let cases: [(&str, &[u8], &str); 10] = [
         ("newline.db", b"\n", "a line end"),
         ("crlf.db", b"\r\n\r\n", "line ends"),
         ("xmodem.db", &many, "padding with 0x1A"),
         ("message.db", b"Snapshot saved at /tmp/s.db\n", "the text \"Snapshot saved at /tmp/s.db\""),
-        ("zeros.db", &[0; 96], "zeros"),
+        ("zeros.db", &[0; 96], "96 zero bytes follow its SHA-256"),
+        ("zero.db", &[0], "1 zero byte follows its SHA-256: it does not belong"),
+        ("padded.db", &[0; PAGE - 32], "4,064 zero bytes follow its SHA-256"),
         // The length is once more that of a snapshot with its SHA-256.
         ("sector.db", &whole, "512 further bytes"),
         ("pages.db", &large, "70,000 further bytes"),
@@ -202,7 +207,11 @@ fn a_transfer_in_text_mode_is_named() {
 fn the_hole_of_a_sparse_file_is_not_read() {
     let files = Files::new();
     for (name, bytes, trailer) in [("signed.db", good(), "ok"), ("bare.db", good()[..MARK].to_vec(), "missing")] {
-        for (length, words) in [(64u64 << 30, "64 GiB long"), (15 << 40, "15 TiB long"), ((64 << 30) + 32, "69 GB")] {
+        for (length, words) in [
+            (64u64 << 30, "apparent size 64 GiB"),
+            (15 << 40, "apparent size 15 TiB"),
+            ((64 << 30) + 32, "apparent size 69 GB"),
+        ] {
             let file = files.put(name, &bytes);
             if fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(length).is_err() {
                 continue; // not on this filesystem
@@ -211,7 +220,7 @@ fn the_hole_of_a_sparse_file_is_not_read() {
             assert_eq!((code, &json["trailer"], &json["revision"]), (0, &trailer.into(), &12.into()), "{text}");
             let warned = json["warnings"].to_string();
             assert!(warned.contains(words) && warned.contains("5 pages of it are in use"), "{warned}");
-            assert!(warned.contains("the rest is a hole"), "{warned}");
+            assert!(warned.contains("the rest is a hole") && warned.contains("allocated size"), "{warned}");
             let (made, text) = plan(&file, files.0.path(), &["--skip-hash-check"]);
             let cut = if trailer == "ok" { "head -c 20512" } else { "head -c 20480" };
             assert!(!made && text.contains(cut), "{text}");
@@ -524,5 +533,285 @@ fn probe_says_what_status_says() {
         }
         assert!(refuses(&data.join("member/snap/db"), &["--accept-damage=12"], 1).contains("no SHA-256"));
         restores(&data.join("member/snap/db"), &["--accept-damage=12", "--skip-hash-check"]);
+    }
+}
+
+/// Less than a SHA-256 after all pages: the beginning of the right one, of another one, or bytes of something else.
+#[test]
+fn a_cut_trailer_is_told_from_further_bytes() {
+    let files = Files::new();
+    let body = &good()[..MARK];
+    let hash = good()[MARK..].to_vec();
+    let mut other = body.to_vec();
+    other[MARK - 1] ^= 1;
+    let cases: Vec<(&str, Vec<u8>, i32, &str, &str)> = vec![
+        ("right", [body, &hash[..20]].concat(), 0, "missing", "only 20 of its 32 bytes are there"),
+        ("right-one", [body, &hash[..1]].concat(), 0, "missing", "only 1 of its 32 bytes is there"),
+        ("changed", [&other[..], &hash[..31]].concat(), 1, "wrong", "31 further bytes follow its pages"),
+        ("changed-short", [&other[..], &hash[..9]].concat(), 1, "wrong", "9 further bytes follow its pages"),
+        ("another", [body, &[0xf1, 2, 0x83]].concat(), 1, "wrong", "3 further bytes follow its pages"),
+        ("one", [body, &[0xff]].concat(), 1, "wrong", "1 further byte follows its pages"),
+        (
+            "text",
+            [body, b"bye"].concat(),
+            0,
+            "missing",
+            "3 further bytes (the text \"bye\") at its end belong to no page",
+        ),
+        (
+            "letter",
+            [body, b"x"].concat(),
+            0,
+            "missing",
+            "1 further byte (the text \"x\") at its end belongs to no page",
+        ),
+        ("zeros", [body, &[0; 31]].concat(), 0, "missing", "31 zero bytes at its end belong to no page"),
+        ("xmodem", [body, &[0x1a; 12]].concat(), 0, "missing", "padding with 0x1A"),
+    ];
+    for (name, bytes, wanted, trailer, words) in cases {
+        let file = files.put(&format!("{name}.db"), &bytes);
+        let (code, json, text) = status(&file);
+        assert_eq!((code, &json["trailer"]), (wanted, &trailer.into()), "{name}: {text}");
+        assert!(json["trailerProblem"].as_str().unwrap().contains(words), "{name}: {text}");
+        refuses(&file, &[], 1);
+        let out = tempfile::tempdir().unwrap();
+        let (made, text) = plan(&file, out.path(), &["--skip-hash-check"]);
+        assert_eq!(made, wanted == 0, "{name}: {text}");
+        if name == "one" {
+            restores(&file, &["--skip-hash-check"]);
+        }
+    }
+}
+
+/// Padding hides the SHA-256 of a snapshot that was changed: its length is that of a database once more.
+#[test]
+fn a_hash_in_the_padding_is_found() {
+    let files = Files::new();
+    let mut changed = good();
+    changed[MARK - 1] ^= 1;
+    let pad = |bytes: &[u8], fill: u8, pages: usize| [bytes, &vec![fill; pages * PAGE - 32]].concat();
+    for (name, bytes, trailer) in [
+        ("changed.db", pad(&changed, 0, 1), "wrong"),
+        ("changed-long.db", pad(&changed, 0, 5), "wrong"),
+        ("changed-xmodem.db", pad(&changed, 0x1a, 1), "wrong"),
+        ("right.db", pad(&good(), 0, 1), "ok"),
+        // Pages that were never in use, and one that was and is no more.
+        ("grown.db", [&good()[..MARK], &[0; 4 * PAGE]].concat(), "missing"),
+        ("used.db", [&good()[..MARK], &good()[2 * PAGE..3 * PAGE]].concat(), "missing"),
+    ] {
+        let file = files.put(name, &bytes);
+        let (code, json, text) = status(&file);
+        assert_eq!((code, &json["trailer"]), (i32::from(trailer == "wrong"), &trailer.into()), "{name}: {text}");
+        match trailer {
+            "wrong" => assert!(text.contains("could be its SHA-256"), "{name}: {text}"),
+            "ok" => restores(&file, &[]),
+            _ => restores(&file, &["--skip-hash-check"]),
+        }
+    }
+}
+
+/// A file of 10 GiB in which hardly anything is: it is named by what is allocated, and its holes are not read.
+#[test]
+fn a_sparse_file_without_a_database_is_called_one() {
+    use std::os::unix::fs::FileExt;
+    let files = Files::new();
+    for (name, islands, words) in [
+        ("hole.db", vec![], "it holds no data"),
+        ("short.db", vec![], "it holds no data"),
+        ("islands.db", vec![5u64 << 30, 7 << 30], "where a database begins, are a hole"),
+    ] {
+        let file = files.put(name, b"");
+        let open = fs::OpenOptions::new().write(true).open(&file).unwrap();
+        let length = if name == "short.db" { 1 << 20 } else { 10u64 << 30 };
+        if open.set_len(length).is_err() {
+            continue; // not on this filesystem
+        }
+        islands.iter().for_each(|at| open.write_all_at(b"x", *at).unwrap());
+        let (code, _, text) = status(&file);
+        assert!(code == 1 && text.contains(words), "{name}: {text}");
+        assert!(text.contains("a sparse file: apparent size 1") && text.contains("allocated size"), "{name}: {text}");
+        assert!(refuses(&file, &["--skip-hash-check"], 1).contains(words), "{name}");
+        let (made, text) = plan(&file, files.0.path(), &[]);
+        assert!(!made && text.contains(words), "{name}: {text}");
+    }
+    // Data islands after a database, whatever they hold.
+    let file = files.put("after.db", &good());
+    let open = fs::OpenOptions::new().write(true).open(&file).unwrap();
+    if open.set_len(10 << 30).is_ok() {
+        (1..10u64).for_each(|n| open.write_all_at(&[7; 5000], n << 30).unwrap());
+        let (code, json, text) = status(&file);
+        assert_eq!((code, &json["trailer"], &json["revision"]), (0, &"ok".into(), &12.into()), "{text}");
+        assert!(text.contains("apparent size 10 GiB") && text.contains("data that belong to no page"), "{text}");
+        assert!(json["kind"].as_str().unwrap().contains("a hole with data in it, which were not read"), "{text}");
+        restores(&file, &[]);
+    }
+}
+
+/// A leaf page of its own with these rows, at the first page that was never in use; the list of free pages lacks it.
+fn with_stray(rows: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
+    let (_, free) = pages();
+    let hwm = (MARK / PAGE) as u64;
+    listed(|body| {
+        let page = &mut body[MARK..MARK + PAGE];
+        page.fill(0);
+        page[..8].copy_from_slice(&hwm.to_le_bytes());
+        page[8..12].copy_from_slice(&[2, 0, rows.len() as u8, 0]);
+        let mut at = 16 + 16 * rows.len();
+        for (n, (key, value)) in rows.iter().enumerate() {
+            let element = 16 + 16 * n;
+            for (field, value) in [(4, at - element), (8, key.len()), (12, value.len())] {
+                page[element + field..element + field + 4].copy_from_slice(&(value as u32).to_le_bytes());
+            }
+            page[at..at + key.len()].copy_from_slice(key);
+            at += key.len();
+            page[at..at + value.len()].copy_from_slice(value);
+            at += value.len();
+        }
+        list(body, &[&free[..], &[hwm + 1, hwm + 2]].concat());
+    })
+}
+
+fn key_row(main: i64, sub: i64) -> (Vec<u8>, Vec<u8>) {
+    let row = KeyValue {
+        key: b"stray".to_vec(),
+        create_revision: main,
+        mod_revision: main,
+        version: 1,
+        value: vec![7; 9],
+        lease: 0,
+    };
+    (Revision { main, sub }.to_bytes().to_vec(), row.encode_to_vec())
+}
+
+/// Pages that the trees and the list lack may be what the trees lost: the consent names what is in them, and rows that are
+/// shown to be lost are refused.
+#[test]
+fn rows_outside_the_trees_are_named_or_refused() {
+    let files = Files::new();
+    let lease = (0x1234_i64.to_be_bytes().to_vec(), Lease { id: 0x1234, ttl: 60, remaining_ttl: 0 }.encode_to_vec());
+    let user = (b"eve".to_vec(), User { name: b"eve".to_vec(), roles: vec!["root".into()] }.encode_to_vec());
+    let member = (b"8e9e05c52164694d".to_vec(), b"removed".to_vec());
+    let cases: Vec<(&str, Vec<(Vec<u8>, Vec<u8>)>, bool, &str)> = vec![
+        ("lease", vec![lease.clone()], true, "1 lease is in them that the trees lack"),
+        ("user", vec![user.clone()], true, "1 user or role is in them that the trees lack"),
+        ("both", vec![lease, user], true, "1 lease and 1 user or role are in them that the trees lack"),
+        ("member", vec![member], true, "1 member is in them"),
+        ("old", vec![key_row(3, 9)], true, "likely, but not shown, so"),
+        ("lost", vec![key_row(8, 9)], false, "holds revision 8, which the tree lacks"),
+        ("newer", vec![key_row(13, 0)], false, "pages outside the tree hold rows up to revision 13"),
+    ];
+    for (name, rows, accepted, words) in cases {
+        let file = files.put(&format!("{name}.db"), &with_stray(&rows));
+        let (code, json, text) = status(&file);
+        let words = words.trim_end_matches(", so");
+        assert!(code == 1 && text.contains(words), "{name}: {text}");
+        assert_eq!(json["acceptableRevision"].as_i64(), accepted.then_some(12), "{name}: {text}");
+        assert_eq!(text.contains("in them that the trees lack"), words.contains("in them"), "{name}: {text}");
+        if accepted {
+            let dir = tempfile::tempdir().unwrap();
+            let output = restore(&file, dir.path(), &["--accept-damage=12"]);
+            assert!(output.status.success() && said(&output).contains(words), "{name}: {}", said(&output));
+        } else {
+            assert!(refuses(&file, &["--accept-damage=12"], 1).contains(words), "{name}");
+        }
+        let (made, text) = plan(&file, tempfile::tempdir().unwrap().path(), &[]);
+        assert!(!made && text.contains(words), "{name}: {text}");
+    }
+}
+
+#[test]
+fn an_encrypted_zip_archive_is_named() {
+    let files = Files::new();
+    let file = files.put("s.db", &good());
+    let zip = files.0.path().join("s.db.zip");
+    let mut command = std::process::Command::new("zip");
+    let made = command.args(["-q", "-j", "-P", "secret"]).args([&zip, &file]).output();
+    // Without the program, an archive's head will do: the flag says that it is encrypted.
+    if !made.is_ok_and(|output| output.status.success()) {
+        return;
+    }
+    for command in ["status", "inspect"] {
+        let output = requorum(["snapshot", command]).arg(&zip).output().unwrap();
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(
+            text.contains("encrypted with a password") && text.contains("7z x ") && text.contains("unzip "),
+            "{text}"
+        );
+    }
+    let text = refuses(&zip, &[], 1);
+    assert!(text.contains("encrypted with a password"), "{text}");
+}
+
+/// A tar archive with these members.
+fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (name, bytes) in members {
+        let mut header = vec![0; 512];
+        header[..name.len()].copy_from_slice(name.as_bytes());
+        header[100..107].copy_from_slice(b"0000644");
+        header[124..136].copy_from_slice(format!("{:011o}\0", bytes.len()).as_bytes());
+        header[156] = b'0';
+        header[257..263].copy_from_slice(b"ustar\0");
+        header[148..156].fill(b' ');
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        out.extend(header);
+        out.extend(*bytes);
+        out.resize(out.len().div_ceil(512) * 512, 0);
+    }
+    out.resize(out.len() + 1024, 0);
+    out
+}
+
+#[test]
+fn what_is_in_an_archive_is_named() {
+    let files = Files::new();
+    let db = good();
+    let one = tar(&[("README", b"hello"), ("backup/etcd/s 1.db", &db)]);
+    let gz = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let cases: Vec<(&str, Vec<u8>, &str, &str)> = vec![
+        ("one.tar", one.clone(), "a database in it (backup/etcd/s 1.db)", "'backup/etcd/s 1.db' > NEW.db"),
+        ("two.tar", tar(&[("a.db", &db), ("b.db", &db)]), "2 databases in it (a.db, b.db)", "tar -xOf"),
+        ("none.tar", tar(&[("README", b"hello")]), "no database was found in it", "tar -tf"),
+        ("one.tgz", gz(&one), "what is in it is a tar archive", "tar -xf"),
+        ("twice.db.gz", gz(&gz(&db)), "what is in it is a gzip archive", "| gunzip -c > NEW.db"),
+        ("velero.tar.gz", gz(&tar(&[("metadata/version", b"1")])), "a backup of Velero", "Name an etcd snapshot"),
+        ("cut.db.gz", gz(&db)[..300].to_vec(), "it is cut short", "Take another copy"),
+        ("x.tar.xz", b"\xfd7zXZ\0\0\x04".to_vec(), "an xz archive", "tar -xf"),
+    ];
+    for (name, bytes, what, hint) in cases {
+        let file = files.put(name, &bytes);
+        let (code, _, text) = status(&file);
+        assert!(code == 1 && text.contains(what) && text.contains(hint), "{name}: {text}");
+    }
+    let out = files.0.path().join("NEW.db");
+    let command = format!("tar -xOf {} 'backup/etcd/s 1.db'", files.put("one.tar", &one).display());
+    let unpacked = std::process::Command::new("sh").args(["-c", &command]).output().unwrap();
+    fs::write(&out, &unpacked.stdout).unwrap();
+    assert_eq!(fs::read(&out).unwrap(), db);
+}
+
+/// A bbolt database of another program is not called damaged.
+#[test]
+fn a_database_of_another_program_is_called_one() {
+    let files = Files::new();
+    for (bucket, whose) in
+        [("v1", "perhaps containerd"), ("logs", "perhaps the raft log of"), ("mine", "another program:")]
+    {
+        let file = files.put(&format!("{bucket}.db"), b"");
+        let open = fs::OpenOptions::new().read(true).write(true).open(&file).unwrap();
+        let mut build = Build::begin(open, 4096).unwrap();
+        build.bucket(bucket.as_bytes()).unwrap();
+        build.put(b"a", b"b").unwrap();
+        build.finish(1).unwrap();
+        let (code, _, text) = status(&file);
+        assert!(code == 1 && text.contains("is not a snapshot") && text.contains(whose), "{text}");
+        assert!(!text.contains("damaged"), "{text}");
+        refuses(&file, &["--skip-hash-check"], 1);
     }
 }

@@ -105,7 +105,7 @@ fn what_a_file_is_comes_first() {
             0,
             vec!["a zip archive; in it (s/snap.db) a saved", "5cf3503d"],
         ),
-        ("b.zip", zip(&[("readme", b"x")]), 1, vec!["none of the 1 file in it is a snapshot"]),
+        ("b.zip", zip(&[("readme", b"x")]), 1, vec!["the one file in it is no snapshot"]),
         ("c.zip", zip(&[("a", &good), ("b", &good)]), 1, vec!["more than one snapshot is in it: a and b"]),
         ("k3s.db", b"SQLite format 3\0........".to_vec(), 1, vec!["it is an SQLite database"]),
         ("empty.db", Vec::new(), 1, vec!["it is empty (0 bytes)"]),

@@ -23,6 +23,8 @@ pub struct Report {
     pub reachable: u64,
     /// Which ones those are.
     pub in_use: PageSet,
+    /// Pages that are neither in use nor in a list of free pages that could be read.
+    pub unaccounted: PageSet,
     /// Pages free for reuse: those listed, or if no list is kept all that are not in use.
     pub free: u64,
     /// The first 100 problems; empty if the file is sound.
@@ -290,10 +292,12 @@ impl<R: ReadAt> Checker<'_, R> {
     fn lost(&mut self, wrong: u64) {
         let (mut lost, mut of_trees) = (0u64, false);
         let mut bytes = Vec::new();
+        let mut unaccounted = Bits::new(self.report.pages);
         for page in 0..self.report.pages {
             if self.seen.has(page) || self.freed.has(page) {
                 continue;
             }
+            unaccounted.add(page);
             lost = lost.saturating_add(1);
             self.problem(Error::at(page, b"", Fault::Lost));
             // One page in all is read: those that overlap could be read again and again.
@@ -304,6 +308,7 @@ impl<R: ReadAt> Checker<'_, R> {
                 of_trees = loaded.is_ok_and(|shape| shape.count > 0);
             }
         }
+        self.report.unaccounted = PageSet::from_words(unaccounted.0);
         let sound = self.report.about(Part::FreeList).next().is_none();
         self.report.free_list = match () {
             () if sound => FreeList::Sound,

@@ -7,7 +7,7 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The system refused to read.
-    #[error("{size} bytes at offset {offset} could not be read: {source}")]
+    #[error("{} at offset {offset} could not be read: {source}", number(*.size, "byte", "bytes"))]
     Read {
         /// Bytes from the start of the file.
         offset: u64,
@@ -137,7 +137,7 @@ pub enum Fault {
     Gap(u64),
     #[error("it has {has} pages for what needs {needed}, so a size or the count was changed")]
     Spare { has: u64, needed: u64 },
-    #[error("{0} bytes follow its last row, so a size or the count was changed")]
+    #[error("{} its last row, so a size or the count was changed", number(*.0, "byte follows", "bytes follow"))]
     Rest(u64),
     #[error("it is a branch without children")]
     NoChildren,
@@ -173,4 +173,9 @@ pub enum Fault {
     Lost,
     #[error("{0} bytes of memory for it are not to be had")]
     Memory(u64),
+}
+
+/// `1 byte`, `2 bytes`.
+fn number(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }

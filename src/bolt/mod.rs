@@ -29,7 +29,7 @@ pub use edit::Edit;
 pub use error::{Error, Fault, Place};
 pub use meta::Meta;
 pub use pages::PageSet;
-pub use stray::{Children, right_edge, stray_branches};
+pub use stray::{Children, right_edge, stray_branches, stray_rows};
 pub use view::{Bucket, KeyValue, View};
 
 use std::io;

@@ -3,6 +3,7 @@
 //! they tell what it should be.
 
 use super::error::Error;
+use super::page::IS_BUCKET;
 use super::page::{self, BRANCH, Header};
 use super::pages::PageSet;
 use super::view::{Bucket, MAX_DEPTH, Rows, View};
@@ -62,6 +63,50 @@ pub fn stray_branches<R: ReadAt>(
                 }
             }
             at = at.saturating_add(pages);
+        }
+    }
+    Ok(())
+}
+
+/// Shows the rows of every sound leaf page in `pages`, with the page's number and, where the page holds a bucket inline, that
+/// bucket's name; of which bucket a page of its own is, it does not say. `visit` says whether to go on.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn stray_rows<R: ReadAt>(
+    view: &View<R>,
+    pages: &PageSet,
+    visit: &mut dyn FnMut(u64, Option<&[u8]>, &[u8], &[u8]) -> bool,
+) -> Result<(), Error> {
+    let mut bytes = Vec::new();
+    for (first, behind) in pages.runs(2, view.meta().hwm, true) {
+        let mut id = first;
+        while id < behind {
+            let (page, shape) = (id, view.load(id, b"", &mut bytes));
+            id = id.saturating_add(1);
+            let shape = match shape {
+                Ok(shape) if shape.leaf => shape,
+                Err(error @ Error::Read { .. }) => return Err(error),
+                _ => continue,
+            };
+            // What follows in its own pages is no page of its own.
+            let own = wide(bytes.len()).checked_div(u64::from(view.page_size())).unwrap_or(1).max(1);
+            id = page.saturating_add(own);
+            for row in (0..shape.count).map_while(|index| page::leaf_row(&bytes, index).ok()) {
+                if row.flags & IS_BUCKET == 0 {
+                    if !visit(page, None, row.key, row.value) {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                let Ok(Bucket { rows: Rows::Inline(image), .. }) = Bucket::parse(row.key, row.value) else { continue };
+                let count = page::inline_shape(&image).map_or(0, |shape| shape.count);
+                for inner in (0..count).map_while(|index| page::leaf_row(&image, index).ok()) {
+                    if inner.flags & IS_BUCKET == 0 && !visit(page, Some(row.key), inner.key, inner.value) {
+                        return Ok(());
+                    }
+                }
+            }
         }
     }
     Ok(())

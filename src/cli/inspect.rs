@@ -31,7 +31,7 @@ use crate::{
     },
     plan::{
         ledger::{Entries, Horizon, Loss},
-        sources::replay,
+        sources::CatchUp,
     },
     trouble::{Kind, Result, Trouble},
 };
@@ -116,7 +116,8 @@ fn introduce(path: &Path, status: &Status) {
 }
 
 /// Says what the log beside a database holds beyond it, and whether an etcd goes on writing both.
-pub(super) fn what_lies_beside(file: &Path) {
+/// `sound` is whether nothing was found in the database that an etcd would not start with.
+pub(super) fn what_lies_beside(file: &Path, sound: bool) {
     let Ok(file) = super::absolute(file) else { return };
     let dir = match file.ends_with("member/snap/db") {
         true => file.ancestors().nth(3).unwrap_or(&file),
@@ -134,9 +135,8 @@ pub(super) fn what_lies_beside(file: &Path) {
     let Some(says) = facts.state.says().filter(|says| says.entries_beyond() > 0) else { return };
     let entries = Entries::Beyond { all: says.entries_beyond(), committed: says.committed_beyond() };
     let loss = Loss { revisions: None, seconds: None, entries, horizon: Horizon::Files };
-    // An etcd that cannot start brings nothing in.
-    let way = matches!(facts.state, crate::plan::facts::disk::DirState::Whole(_)).then(|| replay(says));
-    let sentences = loss.sentences(None, way.as_deref());
+    let way = if sound { CatchUp::new(&facts, None, &[]) } else { CatchUp::NotWhole }.sentence();
+    let sentences = loss.sentences(None, Some(&way));
     warn(&format!("Warning: {}: {}", dir.display(), sentences.join(" ")));
 }
 
@@ -148,7 +148,7 @@ fn open(path: &Path) -> Result<(Source, Status)> {
         Ok((source, status))
     })?;
     introduce(path, &opened.1);
-    what_lies_beside(path);
+    what_lies_beside(path, opened.1.problems.is_empty() || opened.1.acceptable_revision.is_some());
     Ok(opened)
 }
 

@@ -148,7 +148,7 @@ pub(super) fn make(args: MakeArgs, outer: &super::connect::ConnectArgs) -> Resul
     let Some(snapshot) = &args.snapshot else { return again(&args, &world) };
     let snapshot = absolute(snapshot)?;
     super::snapshot::open(&snapshot)?;
-    super::inspect::what_lies_beside(&snapshot);
+    super::inspect::what_lies_beside(&snapshot, true);
     let facts = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());
         let facts = inspect::examine(&snapshot, &mut |step| meter.step("", step));
@@ -432,8 +432,11 @@ pub(super) fn read_without(path: &Path, later: Option<About>) -> Result<Plan> {
 fn of_file(path: &Path) -> Result<Plan> {
     let length = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?.len();
     if length > file::MAX_BYTES as u64 {
-        return Err(Trouble::new(Kind::Input, format!("{} is not a plan", path.display()))
-            .why(format!("it has {length} bytes; a plan has at most {}", file::MAX_BYTES)));
+        return Err(Trouble::new(Kind::Input, format!("{} is not a plan", path.display())).why(format!(
+            "it has {}; a plan has at most {}",
+            crate::plan::words::byte_count(length),
+            file::MAX_BYTES
+        )));
     }
     let text = text_of(path, "a plan")?;
     file::from_yaml(&text)
@@ -456,8 +459,11 @@ fn text_of(path: &Path, wanted: &str) -> Result<String> {
 pub(super) fn inventory(path: &Path) -> Result<Vec<inventory::Entry>> {
     let length = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?.len();
     if length > file::MAX_BYTES as u64 {
-        return Err(Trouble::new(Kind::Input, format!("{} is not an inventory", path.display()))
-            .why(format!("it has {length} bytes; one has at most {}", file::MAX_BYTES)));
+        return Err(Trouble::new(Kind::Input, format!("{} is not an inventory", path.display())).why(format!(
+            "it has {}; one has at most {}",
+            crate::plan::words::byte_count(length),
+            file::MAX_BYTES
+        )));
     }
     let text = text_of(path, "an inventory")?;
     inventory::read(&text)

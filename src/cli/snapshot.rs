@@ -238,7 +238,7 @@ fn restore_one(args: &RestoreArgs, outer: &connect::ConnectArgs) -> Result<()> {
         return Err(Trouble::new(Kind::Usage, "--set-version needs --etcd-version")
             .why("it writes the versions of the etcd that will run"));
     }
-    super::inspect::what_lies_beside(&args.file);
+    super::inspect::what_lies_beside(&args.file, true);
     let problems = identity(args, &genesis, outer)?;
     overridden("no member is restored", &problems, &args.overrides, &[])?;
     let tools = Tools::default();

@@ -11,7 +11,7 @@ use super::{
     filetype::{self, is_database},
     progress::{Phase, Watch},
     source::{BLOCK_BYTES, hex, step},
-    words::thousands,
+    words,
 };
 use crate::trouble::{Kind, Result, Trouble};
 
@@ -73,6 +73,38 @@ impl Archive {
     }
 }
 
+impl Archive {
+    /// How to get at a snapshot in what is in it.
+    fn hint_for(self, head: &[u8], path: &Path) -> String {
+        let path = filetype::quoted(path);
+        let unpack = match self {
+            Archive::Gzip => "gunzip -c",
+            Archive::Zstd => "zstd -dc",
+            Archive::Zip => return "Name the snapshot itself.".into(),
+        };
+        if filetype::is_tar(head) {
+            return match velero(head) {
+                true => "It holds objects of Kubernetes, which Velero restores. Name an etcd snapshot.".into(),
+                false => format!("Unpack it first (tar -xf {path}), and name the snapshot that comes out."),
+            };
+        }
+        if Archive::of(head) == Some(self) {
+            return format!("Unpack it twice: {unpack} {path} | {unpack} > NEW.db");
+        }
+        match filetype::identify(head.get(..filetype::HEAD_BYTES).unwrap_or(head), Path::new("NEW")) {
+            Some(found) if Archive::of(head).is_some() || found.kind != filetype::FileKind::Other => {
+                format!("Unpack it first ({unpack} {path} > NEW). {}", found.hint)
+            }
+            _ => "Name the snapshot itself.".into(),
+        }
+    }
+}
+
+/// Whether the first member of a tar archive is one that Velero puts there.
+fn velero(head: &[u8]) -> bool {
+    [&b"metadata/version"[..], b"resources/"].iter().any(|name| head.starts_with(name))
+}
+
 /// Unpacks the snapshot in `file`, which stands at `path`.
 ///
 /// # Errors
@@ -92,7 +124,16 @@ pub(super) fn unpack(archive: Archive, file: &File, path: &Path, watch: &mut Wat
         Archive::Zstd => pour(&mut Frames::new(packed), archive, path, &place, MOST_BYTES, watch),
         Archive::Zip => {
             let mut zip = zip::ZipArchive::new(packed).map_err(|e| broken(format!("it does not open: {e}")))?;
-            let (at, name) = zip_member(&mut zip).map_err(broken)?;
+            let locked = || {
+                Trouble::new(Kind::Input, format!("{} cannot be unpacked", path.display()))
+                    .why("it is a zip archive that is encrypted with a password")
+                    .hint(filetype::ZIP_PASSWORD.replace("{}", &filetype::quoted(path)))
+            };
+            let (at, name) = match zip_member(&mut zip) {
+                Ok(found) => found,
+                Err(NoMember::Locked) => return Err(locked()),
+                Err(NoMember::Other(why)) => return Err(broken(why)),
+            };
             let mut member = zip.by_index(at).map_err(|e| broken(e.to_string()))?;
             let mut unpacked = pour(&mut member, archive, path, &place, MOST_BYTES, watch)?;
             unpacked.name = Some(name);
@@ -101,24 +142,42 @@ pub(super) fn unpack(archive: Archive, file: &File, path: &Path, watch: &mut Wat
     }
 }
 
+/// Why no snapshot is found in a zip archive.
+enum NoMember {
+    /// There may be one among the files that are encrypted.
+    Locked,
+    /// Anything else, a clause.
+    Other(String),
+}
+
 /// The one file in it that begins as a database does.
-fn zip_member<R: Read + Seek>(zip: &mut zip::ZipArchive<R>) -> std::result::Result<(usize, String), String> {
+fn zip_member<R: Read + Seek>(zip: &mut zip::ZipArchive<R>) -> std::result::Result<(usize, String), NoMember> {
     let mut found: Option<(usize, String)> = None;
-    let files = zip.len();
+    let (files, mut locked) = (zip.len(), false);
     for at in 0..files.min(10_000) {
-        let mut member = zip.by_index(at).map_err(|e| format!("a file in it cannot be read: {e}"))?;
+        if zip.by_index_raw(at).is_ok_and(|member| member.encrypted()) {
+            locked = true;
+            continue;
+        }
+        let broken = |e: zip::result::ZipError| NoMember::Other(format!("a file in it cannot be read: {e}"));
+        let mut member = zip.by_index(at).map_err(broken)?;
         let mut head = Vec::new();
         if !member.is_file() || (&mut member).take(4096).read_to_end(&mut head).is_err() || !is_database(&head) {
             continue;
         }
-        let name = super::words::brief(member.name_raw(), 200);
+        let name = words::brief(member.name_raw(), 200);
         if let Some((_, first)) = &found {
-            return Err(format!("more than one snapshot is in it: {first} and {name}; unpack the one you mean"));
+            let why = format!("more than one snapshot is in it: {first} and {name}; unpack the one you mean");
+            return Err(NoMember::Other(why));
         }
         found = Some((at, name));
     }
-    found.ok_or_else(|| {
-        format!("none of the {} in it is a snapshot", super::words::count(files as u64, "file", "files"))
+    found.ok_or_else(|| match locked {
+        true => NoMember::Locked,
+        false if files == 1 => NoMember::Other("the one file in it is no snapshot".into()),
+        false => {
+            NoMember::Other(format!("none of the {} in it is a snapshot", words::count(files as u64, "file", "files")))
+        }
     })
 }
 
@@ -152,7 +211,7 @@ fn pour(
     let broken = |e: &io::Error| {
         let why = match e.kind() {
             io::ErrorKind::UnexpectedEof => "it is cut short".to_string(),
-            _ => format!("it is damaged ({})", super::words::brief(e.to_string().as_bytes(), 120)),
+            _ => format!("it is damaged ({})", words::brief(e.to_string().as_bytes(), 120)),
         };
         Trouble::new(Kind::Input, what())
             .why(format!("it is {}, but {why}", archive.words()))
@@ -174,12 +233,12 @@ fn pour(
         if bytes == 0 && !is_database(block) {
             return Err(Trouble::new(Kind::Input, format!("{} is not a snapshot", path.display()))
                 .why(format!("it is {}, and what is in it is {}", archive.words(), stranger(block)))
-                .hint("Name the snapshot itself."));
+                .hint(archive.hint_for(block, path)));
         }
         bytes = bytes.saturating_add(filled as u64);
         if bytes > most {
             return Err(Trouble::new(Kind::Input, what())
-                .why(format!("it unpacks to more than {} bytes, which no etcd database has", thousands(most))));
+                .why(format!("it unpacks to more than {}, which no etcd database has", words::byte_count(most))));
         }
         if !on_disk && bytes > IN_MEMORY {
             let mut larger = tempfile::tempfile_in(&place.dir).map_err(|e| no_room(&e))?;
@@ -190,7 +249,7 @@ fn pour(
             looked = Some(bytes);
             let free = place.free();
             if free < KEEP_FREE + LOOK_EVERY {
-                return Err(no_room(&format!("only {} bytes are free", thousands(free))));
+                return Err(no_room(&format!("only {} free", words::count(free, "byte is", "bytes are"))));
             }
         }
         file.write_all(block).map_err(|e| no_room(&e))?;
@@ -218,6 +277,9 @@ fn fill(from: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 fn stranger(head: &[u8]) -> String {
+    if filetype::is_tar(head) && velero(head) {
+        return "a tar archive with a backup of Velero".into();
+    }
     match filetype::identify(head.get(..filetype::HEAD_BYTES).unwrap_or(head), Path::new("FILE")) {
         Some(found) => found.name,
         None => format!("no etcd database (it begins with {})", hex(head.get(..8).unwrap_or(head))),
@@ -249,6 +311,16 @@ impl<R: BufRead> Read for Members<R> {
             }
         }
         Ok(0)
+    }
+}
+
+/// A decoder's error; where it came to the end of the file too early, that.
+fn undecoded(error: &(dyn std::error::Error + 'static)) -> io::Error {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut causes = causes.filter_map(|error| error.downcast_ref::<io::Error>());
+    match causes.any(|error| error.kind() == io::ErrorKind::UnexpectedEof) {
+        true => io::ErrorKind::UnexpectedEof.into(),
+        false => io::Error::other(error.to_string()),
     }
 }
 
@@ -284,12 +356,12 @@ impl<R: Read> Read for Frames<R> {
                         io::copy(&mut (&mut self.source).take(u64::from(length)), &mut io::sink())?;
                         continue;
                     }
-                    Err(e) => return Err(io::Error::other(e.to_string())),
+                    Err(e) => return Err(undecoded(&e)),
                 }
             }
             while self.decoder.can_collect() < into.len() && !self.decoder.is_finished() {
                 let want = BlockDecodingStrategy::UptoBytes(into.len());
-                self.decoder.decode_blocks(&mut self.source, want).map_err(|e| io::Error::other(e.to_string()))?;
+                self.decoder.decode_blocks(&mut self.source, want).map_err(|e| undecoded(&e))?;
             }
             let read = Read::read(&mut self.decoder, into)?;
             if read > 0 {

@@ -13,7 +13,7 @@ use super::{
     progress::{Phase, Watch},
     source::{Digest, LEFTOVER, Source, Wrapping, step},
     status::Trailer,
-    words::{brief, shown, thousands},
+    words::{brief, count, shown, thousands},
 };
 use crate::{
     bolt::{ReadAt, View},
@@ -37,19 +37,25 @@ pub fn nature<R: ReadAt>(source: &Source, view: &View<R>, digest: &Digest) -> St
         }
         (Some(_), Err(_), _, Some(extra)) => {
             let words = extra.words();
-            format!("a database, 32 bytes that could be its SHA-256 and do NOT fit, and {words} that belong to no page")
+            let belong = if extra.bytes == 1 { "belongs" } else { "belong" };
+            format!("a database, 32 bytes that could be its SHA-256 and do NOT fit, and {words} that {belong} to no page")
         }
         (Some(_), Err(_), ..) => "a saved snapshot, its SHA-256 trailer is WRONG".to_string(),
-        (None, _, Some(bytes), _) => {
-            format!("a saved snapshot that ends in its SHA-256 trailer, of which {bytes} of 32 bytes are there")
+        (None, _, Some(cut), _) if cut.fits => {
+            let are = if cut.bytes == 1 { "is" } else { "are" };
+            format!("a saved snapshot that ends in its SHA-256 trailer, of which {} of 32 bytes {are} there", cut.bytes)
         }
+        (None, _, Some(cut), _) => format!(
+            "a database and {}, which {} or what is left of a SHA-256 that does NOT fit",
+            count(cut.bytes, "further byte", "further bytes"),
+            if cut.bytes == 1 { "belongs to no page" } else { "belong to no page" }
+        ),
         (None, _, _, Some(extra)) => {
             let what = match copy {
                 true => "a database (a copy of member/snap/db, or a saved snapshot)",
                 false => "a database as etcd runs on it (member/snap/db)",
             };
-            let words = extra.words();
-            format!("{what}; {words} at its end belong to no page, and there is no SHA-256 that fits its content")
+            format!("{what}; {}, and there is no SHA-256 that fits its content", extra.of_no_page())
         }
         (None, ..) if copy && source.body_bytes() == view.used_bytes() => {
             match &source.wrapping {

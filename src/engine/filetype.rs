@@ -4,6 +4,8 @@
 //! One table for binary formats; what is text is told in [`text`], and what a transfer changed in [`altered`].
 
 pub mod altered;
+pub mod directory;
+pub mod tar;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -11,7 +13,7 @@ mod text;
 use std::path::Path;
 
 /// How many of a file's first bytes are looked at.
-pub const HEAD_BYTES: usize = 64 << 10;
+pub const HEAD_BYTES: usize = (64 << 10) + 512;
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +61,13 @@ impl Identified {
 /// path, quoted for a shell.
 type Format = (usize, &'static [u8], FileKind, &'static str, &'static str);
 
-use FileKind::{Archive, Compressed, Encrypted, Image, OfEtcd, Other, Pointer};
+use FileKind::{Archive, Compressed, Encoded, Encrypted, Image, OfEtcd, Other, Pointer};
+
+/// How to get at a file in an image of a disk.
+const DISK: &str = "Attach it (losetup -Pf --show {}), mount its filesystem, and name the snapshot file in it.";
+/// The same of an image for a virtual machine.
+const VIRTUAL_DISK: &str =
+    "Attach it (qemu-nbd -r -c /dev/nbd0 {}), mount its filesystem, and name the snapshot file in it.";
 
 const NOT_IT: &str = "Name the snapshot file.";
 
@@ -90,6 +98,7 @@ const FORMATS: &[Format] = &[
     (0, b"MSCF", Archive, "a cabinet archive", "Unpack it first: cabextract {}"),
     (0, b"xar!", Archive, "a xar archive", "Unpack it first: xar -xf {}"),
     (0, b"\xed\xab\xee\xdb", Archive, "an rpm package", NOT_IT),
+    (0, b"=ybegin ", Encoded, "a yEnc-encoded file", "Decode it first: ydecode {}"),
     (0, b"BORG_SEG", Archive, "a segment of a Borg repository", "Get the snapshot out of the repository: borg extract"),
     (0, b"age-encryption.org/", Encrypted, "encrypted with age", "Decrypt it first: age -d -i KEY-FILE -o NEW.db {}"),
     (
@@ -114,9 +123,21 @@ const FORMATS: &[Format] = &[
         "Open it (cryptsetup open {} NAME), mount it, and name the snapshot file in it.",
     ),
     (0, b"hsqs", Image, "a squashfs image", "Unpack it first: unsquashfs {}"),
-    (0, b"QFI\xfb", Image, "a qcow2 disk image", "Mount it, and name the snapshot file in it."),
-    (0, b"KDMV", Image, "a VMDK disk image", "Mount it, and name the snapshot file in it."),
-    (0, b"conectix", Image, "a VHD disk image", "Mount it, and name the snapshot file in it."),
+    (0, b"QFI\xfb", Image, "a qcow2 disk image", VIRTUAL_DISK),
+    (0, b"KDMV", Image, "a VMDK disk image", VIRTUAL_DISK),
+    (0, b"# Disk DescriptorFile", Image, "the descriptor of a VMDK disk image", "Attach the image that it names."),
+    (0, b"conectix", Image, "a VHD disk image", VIRTUAL_DISK),
+    (0, b"vhdxfile", Image, "a VHDX disk image", VIRTUAL_DISK),
+    (0, b"<<< Oracle VM VirtualBox", Image, "a VDI disk image", VIRTUAL_DISK),
+    (512, b"EFI PART", Image, "an image of a disk with a GPT partition table", DISK),
+    (512, b"LABELONE", Image, "an image of an LVM physical volume", DISK),
+    (
+        0x10040,
+        b"_BHRfS_M",
+        Image,
+        "an image of a Btrfs filesystem",
+        "Mount it (mount -o loop,ro {} DIR), and name the snapshot file in it.",
+    ),
     (
         0,
         b"XFSB",
@@ -138,6 +159,7 @@ const FORMATS: &[Format] = &[
         "a segment of etcd's write-ahead log",
         "Name the database of its data directory, member/snap/db, or the data directory itself.",
     ),
+    (16, b"\xde\xc0\xef\xbe", Other, "an LMDB database", NOT_IT),
     (0, b"\x7fELF", Other, "a program", NOT_IT),
     (0, b"MZ", Other, "a program for Windows", NOT_IT),
     (0, b"\xcf\xfa\xed\xfe", Other, "a program for macOS", NOT_IT),
@@ -169,11 +191,18 @@ pub fn identify(head: &[u8], path: &Path) -> Option<Identified> {
         return None;
     }
     let found = found
+        .or_else(|| encrypted_zip(head))
         .or_else(|| by_magic(head))
         .or_else(|| by_rule(head, path))
         .or_else(|| altered::before(head))
         .or_else(|| text::identify(head));
-    found.map(|found| Identified { hint: found.hint.replace("{}", &quoted(path)), ..found })
+    found.map(|found| {
+        let hint = match found.kind {
+            Compressed if tar_by_name(path) => "Unpack it first: tar -xf {}",
+            _ => &found.hint,
+        };
+        Identified { hint: hint.replace("{}", &quoted(path)), ..found }
+    })
 }
 
 /// Whether a bbolt meta page is at the start: its magic number, or at least its page type.
@@ -181,15 +210,41 @@ pub fn is_database(head: &[u8]) -> bool {
     head.get(16..20) == Some(b"\xed\xda\x0c\xed") || head.get(..12) == Some(b"\0\0\0\0\0\0\0\0\x04\0\0\0")
 }
 
+/// Whether it begins as a tar archive does.
+pub fn is_tar(head: &[u8]) -> bool {
+    head.get(257..262) == Some(b"ustar") || old_tar(head)
+}
+
 /// A path as a shell takes it.
 pub fn quoted(path: &Path) -> String {
     shell_words::quote(&path.to_string_lossy()).into_owned()
 }
 
+/// Whether a compressed file is a tar archive by its name.
+fn tar_by_name(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let inner = name.rsplit_once('.').is_some_and(|(stem, _)| stem.ends_with(".tar"));
+    inner || [".tgz", ".txz", ".tbz", ".tbz2", ".tzst"].iter().any(|end| name.ends_with(end))
+}
+
 fn by_magic(head: &[u8]) -> Option<Identified> {
+    if head.starts_with(b"\x7fELF") && head.get(16..18) == Some(&[4, 0]) {
+        return Some(Identified::new(Other, "a core dump of a program", NOT_IT));
+    }
     let fits = |at: usize, magic: &[u8]| head.get(at..).is_some_and(|rest| rest.starts_with(magic));
     let (.., kind, name, hint) = FORMATS.iter().find(|(at, magic, ..)| fits(*at, magic))?;
     Some(Identified::new(*kind, *name, *hint))
+}
+
+/// What to do about a zip archive that is encrypted; `{}` becomes its path.
+pub(super) const ZIP_PASSWORD: &str = "Unpack it with its password first, and name the snapshot that comes out: 7z x {}, or, where \
+                                       it is not encrypted with AES: unzip {}";
+
+/// Bit 0 of a local header's flags: its file is encrypted. Source: APPNOTE.TXT 4.4.4.
+fn encrypted_zip(head: &[u8]) -> Option<Identified> {
+    let flags = head.strip_prefix(b"PK\x03\x04")?.get(2..4)?;
+    let encrypted = flags.first().is_some_and(|low| low & 1 != 0);
+    encrypted.then(|| Identified::new(Encrypted, "a zip archive that is encrypted with a password", ZIP_PASSWORD))
 }
 
 /// Formats that a few bytes alone do not tell.
@@ -220,11 +275,51 @@ fn by_rule(head: &[u8], path: &Path) -> Option<Identified> {
         let hint = "Mount it (mount -o loop,ro {} DIR), and name the snapshot file in it.";
         return Some(Identified::new(Image, "an image of an ext filesystem", hint));
     }
-    if ends("snap") && head.first() == Some(&0x08) {
-        let hint = "Name the database beside it, member/snap/db, or the data directory itself.";
+    if disk_with_mbr(head) {
+        return Some(Identified::new(Image, "an image of a disk with an MBR partition table", DISK));
+    }
+    if let [0x30, 0x82, _, _, 0x30, 0x82 | 0x81, ..] | [0x30, 0x82, _, _, 0x02, 0x01, ..] = head {
+        return Some(Identified::new(Other, "a certificate or key in DER", NOT_IT));
+    }
+    if (ends("snap") && head.first() == Some(&0x08)) || raft_snapshot(head) {
+        let hint = "Name the database in the same directory, member/snap/db, or the data directory itself.";
         return Some(Identified::new(OfEtcd, "a raft snapshot of etcd (.snap), which holds no keys", hint));
     }
     None
+}
+
+/// The boot record's signature, and four entries of partitions of which one is used and each is active or not.
+fn disk_with_mbr(head: &[u8]) -> bool {
+    let entries = || head.get(446..510).unwrap_or_default().chunks_exact(16);
+    let used = |entry: &[u8]| entry.get(4).is_some_and(|kind| *kind != 0) && entry.get(12..16) != Some(&[0; 4]);
+    head.get(510..512) == Some(b"\x55\xaa")
+        && entries().all(|entry| matches!(entry.first(), Some(0 | 0x80)))
+        && entries().any(used)
+}
+
+/// A `.snap` file by its content: a CRC-32C, and the bytes that it is the sum of, where all of them are here.
+fn raft_snapshot(head: &[u8]) -> bool {
+    let varint = |bytes: &[u8]| -> Option<(u64, usize)> {
+        let end = bytes.iter().take(10).position(|byte| byte & 0x80 == 0)?;
+        let value = bytes.get(..=end)?.iter().rev().fold(0u64, |sum, byte| sum << 7 | u64::from(byte & 0x7f));
+        Some((value, end + 1))
+    };
+    let read = || -> Option<bool> {
+        let rest = head.strip_prefix(&[0x08])?;
+        let (sum, used) = varint(rest)?;
+        let rest = rest.get(used..)?.strip_prefix(&[0x12])?;
+        let (length, used) = varint(rest)?;
+        let data = rest.get(used..)?;
+        Some(match data.len() as u64 == length {
+            true => u64::from(crc32c::crc32c(data)) == sum,
+            // The data begins with that of the store, as long as the rest but for the metadata.
+            false => {
+                let (inner, _) = varint(data.strip_prefix(&[0x0a])?)?;
+                head.len() >= HEAD_BYTES && length > data.len() as u64 && inner < length && length - inner < 4096
+            }
+        })
+    };
+    read().unwrap_or(false)
 }
 
 /// A tar archive of before 1988 has no magic number, but a sum of its header, octal, at 148.

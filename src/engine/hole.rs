@@ -1,6 +1,9 @@
 //! Holes of sparse files: how long a file seems is no sign of what it holds, and a hole is not to be read for nothing.
 
-use std::{fs::File, os::unix::fs::FileExt};
+use std::{
+    fs::File,
+    os::unix::fs::{FileExt, MetadataExt},
+};
 
 use rustix::fs::{SeekFrom, seek};
 
@@ -8,11 +11,13 @@ use super::{
     filetype,
     source::Source,
     status::human_size,
-    words::{count, thousands},
+    words::{byte_count, count, thousands},
 };
 
 /// A hole behind the pages in use that is at least so large is not read. (bbolt grows a file by 16 MiB at a time.)
 const HOLE_BYTES: u64 = 256 << 20;
+/// bbolt's largest page: where data begins only later, no meta page does.
+const LARGEST_PAGE: u64 = 64 << 10;
 /// Parts of a sparse file that are looked at for holes.
 const EXTENTS: usize = 4096;
 
@@ -26,15 +31,35 @@ pub struct Hole {
 }
 
 impl Hole {
-    /// What it says of the file: `it is 64 GiB long, 9 pages of it are in use (36,864 bytes), and the rest is a hole`.
+    /// What it says of the file: `it is a sparse file of 64 GiB (allocated: 36,864 bytes); 9 pages of it are in use (36,864
+    /// bytes), and the rest is a hole`.
     pub fn words(&self, source: &Source) -> String {
         let (pages, mark) = source.shape().map_or((0, 0), |shape| (shape.mark / shape.page.max(1), shape.mark));
         let rest = match self.data {
             0 => "the rest is a hole".to_string(),
+            1 => "of the rest 1 byte is data that belongs to no page, the others a hole".to_string(),
             data => format!("of the rest {} bytes are data that belong to no page, the others a hole", thousands(data)),
         };
         let pages = count(pages, "page of it is in use", "pages of it are in use");
-        format!("it is {} long, {pages} ({} bytes), and {rest}", binary_size(source.bytes), thousands(mark))
+        format!("it is {}; {pages} ({}), and {rest}", sizes(source.file()), byte_count(mark))
+    }
+}
+
+/// `a sparse file: apparent size 64 GiB, allocated size 36,864 bytes`.
+fn sizes(file: &File) -> String {
+    let (apparent, allocated) = file.metadata().map_or((0, 0), |meta| (meta.len(), meta.blocks().saturating_mul(512)));
+    format!("a sparse file: apparent size {}, allocated size {}", binary_size(apparent), binary_size(allocated))
+}
+
+/// What a sparse file is in which no database begins: one without any data, or one whose data begins only later.
+pub(super) fn without_start(file: &File) -> Option<String> {
+    let end = file.metadata().ok()?.len();
+    match seek(file, SeekFrom::Data(0)) {
+        Err(rustix::io::Errno::NXIO) if end > 0 => Some(format!("{}; it holds no data", sizes(file))),
+        Ok(begins) if begins >= LARGEST_PAGE => {
+            Some(format!("{}; its first {}, where a database begins, are a hole", sizes(file), byte_count(begins)))
+        }
+        _ => None,
     }
 }
 
@@ -43,7 +68,8 @@ fn binary_size(bytes: u64) -> String {
     let units = [("TiB", 1u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20)];
     match units.into_iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit)) {
         Some((name, unit)) => format!("{} {name}", thousands(bytes / unit)),
-        None => format!("{} ({} bytes)", human_size(bytes), thousands(bytes)),
+        None if bytes < 1 << 20 => byte_count(bytes),
+        None => format!("{} ({})", human_size(bytes), byte_count(bytes)),
     }
 }
 

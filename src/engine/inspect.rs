@@ -11,6 +11,7 @@ use super::{
     clients::Clients,
     leftover,
     meaning::{self, Findings, Marks},
+    outside,
     progress::{Phase, Watch},
     scan::scan,
     source::{self, Source, Wrapping, step},
@@ -88,6 +89,8 @@ pub struct BucketSum {
 pub enum Halt {
     /// The database is damaged.
     Damaged(String),
+    /// It is a database of another program; the clause says so.
+    Foreign(String),
     /// It is damaged where no row is affected, and nobody accepted that, or accepted another revision.
     Limited {
         /// What is damaged, and what is sound.
@@ -199,9 +202,15 @@ impl Tally {
         if !self.found.buckets.iter().any(|b| schema::is_known(&b.name)) {
             let names: Vec<String> =
                 self.found.buckets.iter().take(3).map(|b| b.name.escape_ascii().to_string()).collect();
-            return Err(Halt::Damaged(match names.as_slice() {
+            let whose = self.found.buckets.iter().find_map(|bucket| foreign(&bucket.name));
+            let whose = whose.map(|whose| format!(" (perhaps {whose})")).unwrap_or_default();
+            return Err(Halt::Foreign(match names.as_slice() {
                 [] => "it holds no buckets at all, so nothing of etcd".into(),
-                names => format!("none of its buckets is etcd's; the first are {}", names.join(", ")),
+                [only] => format!("it is a bbolt database of another program{whose}: its only bucket is {only}"),
+                names => format!(
+                    "it is a bbolt database of another program{whose}: none of its buckets is etcd's; the first are {}",
+                    names.join(", ")
+                ),
             }));
         }
         let (findings, live) = self.meaning.finish();
@@ -348,10 +357,17 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
         let part = if report.list_harms { DamagedPart::FreeList } else { DamagedPart::LeakedPages };
         let words = match report.free_list {
             FreeList::Contradicts => {
-                "every page of its trees is sound; pages that look like parts of a tree are neither in the trees nor in the \
-                 list, and that they are old ones is likely, but not shown"
+                let outside = outside::look(view, &report.unaccounted, found.last, found.compacted)?;
+                let auth = found.content.auth_enabled;
+                found.findings.proven.retain(|_| outside.lost.is_none());
+                found.findings.errors.extend(outside.refusal(auth));
+                let rows = outside.words().map(|words| format!("; {words}")).unwrap_or_default();
+                format!(
+                    "every page of its trees is sound; pages that look like parts of a tree are neither in the trees nor in the \
+                     list, and that they are old ones is likely, but not shown{rows}"
+                )
             }
-            _ => "which holds no data: every page of its trees is sound",
+            _ => "which holds no data: every page of its trees is sound".into(),
         };
         found.limited.push((part, format!("its list of free pages is damaged ({why}), {words}")));
     }
@@ -405,7 +421,8 @@ impl Walk {
             true => what(&whys.join("; ")),
             false => whys.join("; "),
         });
-        let mut all = limited.into_iter().chain(self.findings.errors.iter().cloned());
+        // What keeps it from being accepted goes first.
+        let mut all = self.findings.errors.iter().cloned().chain(limited);
         let first = all.next()?;
         match all.count() {
             0 => Some(first),
@@ -434,7 +451,7 @@ pub fn examine(path: &std::path::Path, watch: &mut Watch<'_>) -> Result<FileFact
         let mut warnings = walk.findings.warnings;
         let beyond = digest.extra.as_ref().map(|extra| match digest.trailer {
             Some(_) if digest.verified().is_ok() => extra.sentence(),
-            _ => format!("{} at its end belong to no page", extra.words()),
+            _ => extra.of_no_page(),
         });
         warnings.extend(beyond.filter(|_| source.hole.is_none()));
         warnings.extend(source.hole.map(|hole| hole.words(&source)));
@@ -450,7 +467,7 @@ pub fn examine(path: &std::path::Path, watch: &mut Watch<'_>) -> Result<FileFact
             snapshot_bytes: (digest.snapshot_bytes < digest.hashed).then_some(digest.snapshot_bytes),
             ..walk.content
         });
-        let wrong = digest.verified().is_err() && digest.trailer.is_some();
+        let wrong = digest.is_wrong();
         match (damage, digest.verified()) {
             (Some(_), _) if limited.is_some() && source.wrapping == Wrapping::Plain && !wrong && !source.is_part() => {
                 match (limited, source.to_cut(&digest)) {
@@ -462,7 +479,7 @@ pub fn examine(path: &std::path::Path, watch: &mut Watch<'_>) -> Result<FileFact
                 }
             }
             (Some(damage), _) => Err(Trouble::new(Kind::Input, damage)),
-            (None, Err(why)) if digest.trailer.is_some() => Err(Trouble::new(Kind::Input, why)),
+            (None, Err(why)) if wrong => Err(Trouble::new(Kind::Input, why)),
             (None, _) if matches!(source.wrapping, Wrapping::Archive { .. }) => Ok(Health::Packed(source.to_restore())),
             (None, _) if source.wrapping != Wrapping::Plain => Err(Trouble::new(Kind::Input, source.to_restore())),
             (None, _) if source.hole.is_some() => Ok(Health::Packed(source.to_cut(&digest).unwrap_or_default())),
@@ -492,11 +509,25 @@ pub fn accept_hint(revision: i64) -> String {
     )
 }
 
+/// Programs that keep a bbolt database where people look for etcd's, by a bucket of theirs.
+fn foreign(bucket: &[u8]) -> Option<&'static str> {
+    Some(match bucket {
+        b"v1" => "containerd",
+        b"logs" | b"conf" => "the raft log of Consul, Nomad or Vault",
+        b"libnetwork" => "Docker's networks",
+        b"bucketsv1" | b"organizationsv1" => "InfluxDB",
+        _ => return None,
+    })
+}
+
 impl Halt {
     /// The failure, naming the file.
     pub fn into_trouble(self, source: &Source) -> Trouble {
         match self {
             Halt::Stopped(trouble) => trouble,
+            Halt::Foreign(why) => Trouble::new(Kind::Input, format!("{} is not a snapshot", source.path.display()))
+                .why(why)
+                .hint("Name the snapshot file, or member/snap/db of etcd's data directory."),
             Halt::Limited { why, revision } => {
                 Trouble::new(Kind::Input, format!("{} is damaged", source.path.display()))
                     .why(why)

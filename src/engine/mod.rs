@@ -28,6 +28,7 @@ pub mod live;
 pub mod locks;
 pub mod loss;
 pub mod meaning;
+pub mod outside;
 pub mod owner;
 pub mod prepared;
 pub mod progress;

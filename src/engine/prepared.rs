@@ -83,6 +83,10 @@ impl Trust<'_> {
         match digest.verified() {
             Err(why) if !self.skip_hash_check => {
                 let hint = match digest.trailer {
+                    None if digest.is_wrong() => {
+                        "Take another copy. If it is a copy of member/snap/db of a stopped etcd, and these bytes were appended to \
+                         it, --skip-hash-check passes over them, at your own risk; its pages are checked either way."
+                    }
                     None => {
                         "If etcd was stopped when it was copied, say so with --skip-hash-check; its pages are checked either way."
                     }

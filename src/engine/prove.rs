@@ -78,7 +78,9 @@ pub fn prove(
         let mut as_proof = |step: Progress| watch(Progress { phase: Phase::Prove, ..step });
         let walk = check_and_walk(&view, &mut as_proof).map_err(|halt| match halt {
             Halt::Stopped(trouble) => trouble,
-            Halt::Damaged(why) | Halt::Limited { why, .. } => wrong(format!("its database reads back damaged: {why}")),
+            Halt::Damaged(why) | Halt::Foreign(why) | Halt::Limited { why, .. } => {
+                wrong(format!("its database reads back damaged: {why}"))
+            }
         })?;
         same_sums(&walk, source, made).map_err(wrong)?;
         (last, keys) = (walk.last, walk.keys);

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{
     contents::{Branch, Contents, LeaseIn},
     status::{Trailer, human_size},
-    words::{count, table, thousands},
+    words::{byte_count, count, table, thousands},
 };
 
 /// Leases and prefixes that are shown to people; JSON has them all.
@@ -126,7 +126,7 @@ impl Contents {
             Trailer::Missing => "missing",
             Trailer::Wrong => "WRONG",
         };
-        line("size", format!("{} ({} bytes)", human_size(self.file_size), thousands(self.file_size)));
+        line("size", format!("{} ({})", human_size(self.file_size), byte_count(self.file_size)));
         line("SHA-256", format!("{} (trailer {trailer})", self.sha256));
         line("hash", format!("{:x}", self.hash));
         let compacted = match self.compact_revision {

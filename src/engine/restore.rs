@@ -330,7 +330,11 @@ fn enough_space(data: &Stage, live: u64, compact: bool, wal: Option<&Stage>) -> 
         if free < needed {
             return Err(Trouble::new(Kind::Failed, format!("not enough space for {}", stage.target().display()))
                 .fault(Fault::NoSpace)
-                .why(format!("{free} bytes are free there, {needed} are needed"))
+                .why(format!(
+                    "{} free there, {} needed",
+                    crate::plan::words::count(free, "byte is", "bytes are"),
+                    crate::plan::words::count(needed, "is", "are")
+                ))
                 .hint("Free some space, or choose a directory on another filesystem."));
         }
     }

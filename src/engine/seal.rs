@@ -13,12 +13,22 @@ use super::{
     source::{Digest, Shape, Source, TRAILER_BYTES, hex, io_trouble},
     words::{brief, count},
 };
-use crate::trouble::Result;
+use crate::trouble::{Result, Trouble};
 
 /// Most places that are tried.
 const MOST: usize = 16 << 10;
-/// Bytes behind a snapshot that are read to say what they are.
+/// Bytes behind a snapshot that are read to say what they are; how many are read at a time.
 const LOOK: u64 = 1 << 20;
+
+/// Less than a SHA-256 after all pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CutTrailer {
+    /// How many bytes there are.
+    pub bytes: u64,
+    /// Whether they are the beginning of the SHA-256 that the content gives. Else they are of another one, of content that
+    /// was changed since, or nothing of the snapshot.
+    pub fits: bool,
+}
 
 /// Bytes that do not belong to the snapshot, or to any page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +49,10 @@ pub enum ExtraKind {
     /// Zeros.
     Zeros,
     /// A hole of a sparse file, which was not read.
-    Hole,
+    Hole {
+        /// Whether there is data in or after it.
+        data: bool,
+    },
     /// A text.
     Text(String),
     /// Anything else.
@@ -53,8 +66,9 @@ impl Extra {
             ExtraKind::LineEnds if self.bytes <= 2 => " (a line end)".to_string(),
             ExtraKind::LineEnds => " (line ends)".to_string(),
             ExtraKind::Padding => " (padding with 0x1A, as xmodem adds it)".to_string(),
-            ExtraKind::Zeros => " (zeros)".to_string(),
-            ExtraKind::Hole => " (a hole, which was not read)".to_string(),
+            ExtraKind::Zeros => return count(self.bytes, "zero byte", "zero bytes"),
+            ExtraKind::Hole { data: false } => " (a hole, which was not read)".to_string(),
+            ExtraKind::Hole { data: true } => " (a hole with data in it, which were not read)".to_string(),
             ExtraKind::Text(text) => format!(" (the text \"{text}\")"),
             ExtraKind::Bytes => String::new(),
         };
@@ -63,37 +77,58 @@ impl Extra {
 
     /// `35 further bytes (…) follow it: they do not belong to it`.
     pub fn sentence(&self) -> String {
-        let (follow, they, belong) = match self.bytes {
-            1 => ("follows", "it does", "the snapshot"),
-            _ => ("follow", "they do", "the snapshot"),
-        };
-        format!("{} {follow} its SHA-256: {they} not belong to {belong}", self.words())
+        let (follow, they) = if self.bytes == 1 { ("follows", "it does") } else { ("follow", "they do") };
+        format!("{} {follow} its SHA-256: {they} not belong to the snapshot", self.words())
+    }
+
+    /// `35 further bytes (…) at its end belong to no page`.
+    pub fn of_no_page(&self) -> String {
+        format!("{} at its end {} to no page", self.words(), if self.bytes == 1 { "belongs" } else { "belong" })
     }
 
     /// Of what is from `from` to the end of the file.
     fn of(source: &Source, from: u64) -> Result<Extra> {
         let bytes = source.bytes.saturating_sub(from);
-        if source.hole.is_some() {
-            return Ok(Extra { bytes, kind: ExtraKind::Hole });
+        if let Some(hole) = source.hole {
+            return Ok(Extra { bytes, kind: ExtraKind::Hole { data: hole.data > 0 } });
         }
-        let mut found = vec![0; usize::try_from(bytes.min(LOOK)).unwrap_or(0)];
-        source.file().read_exact_at(&mut found, from).map_err(|e| io_trouble("read", &source.path, &e))?;
-        let all = |is: fn(u8) -> bool| bytes <= LOOK && found.iter().all(|byte| is(*byte));
-        let printable = |text: &str| !text.contains(|c: char| c.is_control() && !c.is_whitespace());
-        let kind = match std::str::from_utf8(&found) {
-            _ if all(|byte| matches!(byte, b'\r' | b'\n')) => ExtraKind::LineEnds,
-            _ if all(|byte| byte == 0x1a) => ExtraKind::Padding,
-            _ if all(|byte| byte == 0) => ExtraKind::Zeros,
-            Ok(text) if bytes <= LOOK && printable(text) => ExtraKind::Text(brief(text.trim().as_bytes(), 80)),
-            _ => ExtraKind::Bytes,
+        let kind = match filling(source, from)? {
+            Some(0x1a) => ExtraKind::Padding,
+            Some(0) => ExtraKind::Zeros,
+            _ if bytes > LOOK => ExtraKind::Bytes,
+            _ => {
+                let mut found = vec![0; usize::try_from(bytes).unwrap_or(0)];
+                source.file().read_exact_at(&mut found, from).map_err(|e| io_trouble("read", &source.path, &e))?;
+                let printable = |text: &str| !text.contains(|c: char| c.is_control() && !c.is_whitespace());
+                match std::str::from_utf8(&found) {
+                    Ok(text) if text.chars().all(|c| matches!(c, '\r' | '\n')) => ExtraKind::LineEnds,
+                    Ok(text) if printable(text) => ExtraKind::Text(brief(text.trim().as_bytes(), 80)),
+                    _ => ExtraKind::Bytes,
+                }
+            }
         };
         Ok(Extra { bytes, kind })
     }
 }
 
-/// Whether these bytes could be a SHA-256 that was changed: after all pages, any that are no text and no filling; where a page
-/// could be, only such as look random.
-fn could_be_hash(bytes: &[u8; 32], after_pages: bool) -> bool {
+/// The one byte that all bytes from `from` to the file's end are, if so.
+fn filling(source: &Source, from: u64) -> Result<Option<u8>> {
+    let (mut block, mut at, mut all) = (vec![0; LOOK as usize], from, None);
+    while at < source.bytes {
+        let part = block.split_at_mut((source.bytes - at).min(LOOK) as usize).0;
+        source.file().read_exact_at(part, at).map_err(|e| io_trouble("read", &source.path, &e))?;
+        let fill = *all.get_or_insert(part.first().copied().unwrap_or_default());
+        if part.iter().any(|byte| *byte != fill) {
+            return Ok(None);
+        }
+        at += part.len() as u64;
+    }
+    Ok(all)
+}
+
+/// Whether these bytes could be (a part of) a SHA-256 that was changed: after all pages, any that are no text and no filling;
+/// where a page could be, only such as look random.
+fn could_be_hash(bytes: &[u8], after_pages: bool) -> bool {
     let text =
         std::str::from_utf8(bytes).is_ok_and(|text| !text.contains(|c: char| c.is_control() && !c.is_whitespace()));
     let filling = [0, 0x1a].iter().any(|fill| bytes.iter().all(|byte| byte == fill));
@@ -176,8 +211,11 @@ impl<'s> Sealer<'s> {
                 // A byte or two may fit by chance: a line end is rather one.
                 let line_end = some.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
                 if hash.starts_with(&some) && !line_end {
-                    digest.cut_trailer = Some(left);
+                    digest.cut_trailer = Some(CutTrailer { bytes: left, fits: true });
                     return Ok(digest);
+                }
+                if left > 0 && could_be_hash(&some, true) {
+                    digest.cut_trailer = Some(CutTrailer { bytes: left, fits: false });
                 }
                 break;
             }
@@ -202,21 +240,36 @@ impl<'s> Sealer<'s> {
         Ok(digest)
     }
 
-    /// Where bytes that could be a SHA-256 follow the pages with others after them, in a file whose length is none of a
-    /// database: the place, the hash of all before it, and these bytes.
+    /// Where bytes that could be a SHA-256 follow the pages with others after them: the place, the hash of all before it, and
+    /// these bytes. In a file whose length is that of a database they would have to be in a page that holds nothing else.
     fn claimed(&self, shape: Shape) -> Result<Option<Claimed>> {
         let end = self.source.bytes;
         let odd = end.saturating_sub(shape.mark) % shape.page;
         for (at, hash) in &self.tried {
-            let last = *at == end.saturating_sub(odd);
-            if (last || *at == shape.mark) && end.saturating_sub(*at) > TRAILER_BYTES && odd > 0 {
-                let bytes = self.read(*at)?;
-                if could_be_hash(&bytes, last) {
-                    return Ok(Some((*at, *hash, bytes)));
-                }
+            let left = end.saturating_sub(*at);
+            if left <= TRAILER_BYTES {
+                continue;
+            }
+            let last = odd > 0 && *at == end.saturating_sub(odd);
+            let anywhere = odd > 0 && *at == shape.mark;
+            let bytes = self.read(*at)?;
+            // A page begins with its own number.
+            let page = bytes.first_chunk().map(|id| u64::from_le_bytes(*id)) == at.checked_div(shape.page);
+            let alone = || Ok::<_, Trouble>(!page && could_be_hash(&bytes, false) && self.padded(*at, shape.page)?);
+            if ((last || anywhere) && could_be_hash(&bytes, last)) || alone()? {
+                return Ok(Some((*at, *hash, bytes)));
             }
         }
         Ok(None)
+    }
+
+    /// Whether what follows a SHA-256 at `at` in the same page is one byte again and again.
+    fn padded(&self, at: u64, page: u64) -> Result<bool> {
+        let from = at + TRAILER_BYTES;
+        let mut rest = vec![0; (self.source.bytes - from).min(page - TRAILER_BYTES) as usize];
+        let read = self.source.file().read_exact_at(&mut rest, from);
+        read.map_err(|e| io_trouble("read", &self.source.path, &e))?;
+        Ok(rest.windows(2).all(|pair| pair.first() == pair.last()))
     }
 
     fn read(&self, at: u64) -> Result<[u8; 32]> {

@@ -23,8 +23,8 @@ use super::{
     filetype::{self, Identified, altered::LineEnds},
     hole::{self, Hole},
     progress::{Flow, Phase, Progress, Watch},
-    seal::{Extra, Sealer},
-    words::thousands,
+    seal::{CutTrailer, Extra, Sealer},
+    words::{byte_count, thousands},
 };
 use crate::{
     bolt::{self, View},
@@ -131,13 +131,19 @@ pub struct Digest {
     pub snapshot_bytes: u64,
     /// Bytes behind a right trailer; of a file without one, bytes at its end that belong to no page.
     pub extra: Option<Extra>,
-    /// Where the file ends in its trailer: how many bytes of that are there. They are right.
-    pub cut_trailer: Option<u64>,
+    /// Where fewer bytes follow the pages than a trailer has, and these are or could be the beginning of one.
+    pub cut_trailer: Option<CutTrailer>,
     /// CRC-32C of each [`BLOCK_BYTES`] of the database, the last one shorter.
     pub blocks: Vec<u32>,
 }
 
 impl Digest {
+    /// True where a trailer, or bytes that could be what is left of one, do not fit the content.
+    pub fn is_wrong(&self) -> bool {
+        let cut = self.cut_trailer.is_some_and(|cut| !cut.fits);
+        cut || self.trailer.is_some_and(|trailer| trailer != self.body_sha256)
+    }
+
     /// `Ok` when the trailer is the database's own SHA-256; else the sentence that says why not.
     ///
     /// # Errors
@@ -145,13 +151,22 @@ impl Digest {
     pub fn verified(&self) -> std::result::Result<(), String> {
         match self.trailer {
             None => Err(match (&self.cut_trailer, &self.extra) {
-                (Some(bytes), _) => format!(
-                    "its SHA-256 trailer is cut off: only {bytes} of its 32 bytes are there, and these are right"
+                (Some(CutTrailer { bytes, fits: true }), _) => format!(
+                    "its SHA-256 trailer is cut off: only {bytes} of its 32 bytes {}",
+                    if *bytes == 1 { "is there, and this is right" } else { "are there, and these are right" }
+                ),
+                (Some(CutTrailer { bytes: 1, fits: false }), _) => {
+                    "1 further byte follows its pages: it may be all that is left of a SHA-256 trailer, and then its content \
+                     was changed or damaged, or it does not belong to it"
+                        .into()
+                }
+                (Some(CutTrailer { bytes, fits: false }), _) => format!(
+                    "{bytes} further bytes follow its pages: they may be what is left of a SHA-256 trailer, and then its \
+                     content was changed or damaged, or they do not belong to it"
                 ),
                 (None, Some(extra)) => format!(
-                    "it has no SHA-256 that fits its content, and its length is none of a database: {} at its end \
-                     belong to no page",
-                    extra.words()
+                    "it has no SHA-256 that fits its content, and its length is none of a database: {}",
+                    extra.of_no_page()
                 ),
                 (None, None) => "it has no SHA-256 trailer, as a copy of member/snap/db has none".into(),
             }),
@@ -249,7 +264,10 @@ impl Source {
             return Err(match db.exists() {
                 true => refuse("it is a data directory")
                     .hint(format!("Its database is {}; take that, with --skip-hash-check.", db.display())),
-                false => refuse("it is a directory").hint("Name the snapshot file in it."),
+                false => {
+                    let (name, hint) = filetype::directory::identify(path);
+                    refuse(&format!("it is {name}")).hint(hint)
+                }
             });
         }
         if !meta.is_file() {
@@ -263,10 +281,20 @@ impl Source {
         let shape = match shape(&file) {
             Ok(shape) => shape,
             Err(bolt::Error::NoMeta { .. } | bolt::Error::Short { .. }) => {
+                if let Some(sparse) = hole::without_start(&file) {
+                    return Err(refuse(&format!("it is {sparse}")).hint(
+                        "What made it reserved its length and did not write it, or was stopped. Take another copy, or another \
+                         snapshot.",
+                    ));
+                }
                 let mut head = Vec::new();
                 let most = filetype::HEAD_BYTES as u64;
                 (&file).take(most).read_to_end(&mut head).map_err(|e| io_trouble("read", path, &e))?;
-                if let Some(Identified { name, hint, .. }) = filetype::identify(&head, path) {
+                let mut found = filetype::identify(&head, path);
+                if filetype::is_tar(&head) {
+                    found = found.map(|found| filetype::tar::with_content(found, &file, path));
+                }
+                if let Some(Identified { name, hint, .. }) = found {
                     return Err(refuse(&format!("it is {name}")).hint(hint));
                 }
                 None
@@ -353,10 +381,10 @@ impl Source {
         let part = if self.is_part() { format!("{LEFTOVER}; ") } else { String::new() };
         let why = match error {
             bolt::Error::Truncated { needs, has } => {
-                format!("it is truncated: it needs {} bytes, has {}", thousands(*needs), thousands(*has))
+                format!("it is truncated: it needs {}, has {}", byte_count(*needs), thousands(*has))
             }
             bolt::Error::Short { has } => {
-                format!("it is too short to be a database: it has {} bytes, the smallest one 4,096", thousands(*has))
+                format!("it is too short to be a database: it has {}, the smallest one 4,096", byte_count(*has))
             }
             other => other.to_string(),
         };

@@ -35,10 +35,10 @@ pub enum Trailer {
 impl Trailer {
     /// What a reading of the file says.
     pub fn of(digest: &Digest) -> Trailer {
-        match (digest.verified(), digest.trailer) {
-            (Ok(()), _) => Trailer::Ok,
-            (Err(_), None) => Trailer::Missing,
-            (Err(_), Some(_)) => Trailer::Wrong,
+        match digest.verified() {
+            Ok(()) => Trailer::Ok,
+            Err(_) if digest.is_wrong() => Trailer::Wrong,
+            Err(_) => Trailer::Missing,
         }
     }
 }

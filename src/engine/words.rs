@@ -2,16 +2,11 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-pub use crate::plan::words::thousands;
+pub use crate::plan::words::{byte_count, count, thousands};
 use crate::{
     plan::words::{Align, cell, column_width},
     trouble::acts_unseen,
 };
-
-/// `1 key`, `2 keys`, `2,200 keys`.
-pub fn count(n: u64, one: &str, many: &str) -> String {
-    format!("{} {}", thousands(n), if n == 1 { one } else { many })
-}
 
 /// Text that a terminal shows as it is: printable characters stay, every other byte becomes `\xNN`,
 /// `\n`, `\t`, `\r` or `\u{…}`, and a backslash `\\`, so that no two byte strings look alike.

@@ -34,7 +34,10 @@ pub(super) fn yaml(what: &str, text: &str) -> Result<serde_json::Value> {
 fn bounded(what: &str, text: &str) -> Result<()> {
     let refused = |why: String| Err(Trouble::new(Kind::Input, format!("{what} {why}")));
     if text.len() > MAX_BYTES {
-        return refused(format!("is {} bytes long and was not read; it may have 1 MiB", text.len()));
+        return refused(format!(
+            "is {} long and was not read; it may have 1 MiB",
+            crate::plan::words::byte_count(text.len() as u64)
+        ));
     }
     if depth(text) > MAX_DEPTH {
         return refused(format!("was not read: it opens more than {MAX_DEPTH} brackets inside each other"));

@@ -14,7 +14,7 @@ use super::{
         host::{HostFacts, Installed, Place, PlaceState, Root},
     },
     table::{About, Column, Problem},
-    words::thousands,
+    words::count,
 };
 use crate::raft::wal::SEGMENT_BYTES;
 
@@ -234,8 +234,8 @@ fn space(plan: &Plan, members: &[usize], depot: Option<&Path>, facts: &HostFacts
     }
     for (place, needed) in needs {
         if let Some(free) = place.free.filter(|free| *free < needed) {
-            let (free, needed) = (thousands(free), thousands(needed));
-            let text = format!("not enough space on {}: {free} bytes are free, {needed} are needed", place.mount);
+            let (free, needed) = (count(free, "byte is", "bytes are"), count(needed, "is", "are"));
+            let text = format!("not enough space on {}: {free} free, {needed} needed", place.mount);
             out.push(Problem::error(None, None, text).of(About::Space));
         }
     }

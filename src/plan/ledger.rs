@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::words::{plural, thousands};
+use super::words::{count, plural, thousands};
 
 /// Whether two databases tell one history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -234,7 +234,7 @@ impl Difference {
         let mut parts = Vec::new();
         let writes = u64::try_from(self.newer.saturating_sub(self.older)).unwrap_or(0);
         match self.history {
-            History::Same { .. } if writes > 0 => parts.push(counted(writes, "write", "writes")),
+            History::Same { .. } if writes > 0 => parts.push(count(writes, "write", "writes")),
             History::Same { .. } => {}
             History::Parts { at } => parts.push(format!(
                 "what {newer} wrote since they went different ways (at revision {} or before)",
@@ -252,7 +252,7 @@ impl Difference {
         let rest: u64 = kinds.iter().skip(MOST_KINDS).map(|(_, n)| **n).sum();
         parts.extend(kinds.iter().take(MOST_KINDS).map(|(kind, n)| kind_words(kind, **n)));
         if rest > 0 {
-            parts.push(counted(rest, "other key", "other keys"));
+            parts.push(count(rest, "other key", "other keys"));
         }
         if parts.is_empty() && self.back == 0 {
             return format!("choosing {older} instead of {newer} loses nothing: they hold the same keys");
@@ -260,7 +260,7 @@ impl Difference {
         let lost = if parts.is_empty() { "no key".into() } else { parts.join(", ") };
         let back = match self.back {
             0 => String::new(),
-            n => format!("; {} {} back", counted(n, "deleted key", "deleted keys"), plural_verb(n)),
+            n => format!("; {} {} back", count(n, "deleted key", "deleted keys"), plural_verb(n)),
         };
         format!("choosing {older} instead of {newer} loses {lost}{back}")
     }
@@ -270,15 +270,11 @@ fn plural_verb(n: u64) -> &'static str {
     if n == 1 { "comes" } else { "come" }
 }
 
-fn counted(n: u64, one: &str, many: &str) -> String {
-    format!("{} {}", thousands(n), plural(usize::try_from(n).unwrap_or(usize::MAX), one, many))
-}
-
 /// `3 deployments`, `1 policy`; a prefix of keys that are not Kubernetes' as `3 keys in /app/`.
 fn kind_words(kind: &str, n: u64) -> String {
     if kind.is_empty() || kind.ends_with('/') {
         let place = if kind.is_empty() { String::new() } else { format!(" in {kind}") };
-        return counted(n, "key", "keys") + &place;
+        return count(n, "key", "keys") + &place;
     }
     // services keep their specs beside their endpoints; nodes are still stored under their first name
     let many = match kind {
@@ -295,15 +291,15 @@ fn kind_words(kind: &str, n: u64) -> String {
         }
         many => many.strip_suffix('s').unwrap_or(many).to_string(),
     };
-    counted(n, &one, many)
+    count(n, &one, many)
 }
 
 /// A span of seconds in words: `12 seconds`, `72 minutes`, `5 hours`, `41 days`.
 pub fn span(seconds: u64) -> String {
     match seconds {
-        0..=119 => counted(seconds, "second", "seconds"),
-        120..=7199 => counted(seconds / 60, "minute", "minutes"),
-        7200..=172_799 => counted(seconds / 3600, "hour", "hours"),
-        _ => counted(seconds / 86_400, "day", "days"),
+        0..=119 => count(seconds, "second", "seconds"),
+        120..=7199 => count(seconds / 60, "minute", "minutes"),
+        7200..=172_799 => count(seconds / 3600, "hour", "hours"),
+        _ => count(seconds / 86_400, "day", "days"),
     }
 }

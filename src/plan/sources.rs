@@ -2,6 +2,7 @@
 //! shown: whole; of this cluster; then revision, and age. Term and index count among data directories of one cluster
 //! only. Nothing here is known beyond the facts: where it cannot be told whose a file is, that is said.
 
+mod catch_up;
 mod measure;
 mod relate;
 #[cfg(test)]
@@ -10,7 +11,7 @@ mod tests;
 use std::{collections::BTreeSet, path::PathBuf};
 
 use self::relate::Cluster;
-pub use self::relate::Relation;
+pub use self::{catch_up::CatchUp, relate::Relation};
 use super::{
     copies,
     facts::{
@@ -329,40 +330,10 @@ fn of_file(file: &FileFacts, seen: &Seen<'_>, cluster: &Cluster) -> Source {
         loss: Loss { entries, ..UNMEASURED },
         disagrees: false,
         warnings: dir.map_or_else(Vec::new, |(dir, says)| of_dir(dir, says, seen.dirs)),
-        better: dir.zip(log).map(|((dir, _), end)| better(dir, end, seen)),
+        better: dir.filter(|_| log.is_some()).map(|(dir, says)| CatchUp::among(dir, says, seen).sentence()),
         cluster: cluster_id.filter(|id| *id != Id(0)),
         log,
         members,
-    }
-}
-
-/// What is to be done about the log of a directory on which nobody runs, where no survivor has as much. The member cannot
-/// be asked for a snapshot then: its client port stays shut until it has published itself, which takes a quorum.
-pub fn replay(says: &DirSays) -> String {
-    match (says.committed_beyond(), says.undecided_beyond()) {
-        (0, _) => "Its own etcd alone would not bring in what its log ends with: nothing tells that it was committed. \
-                   Another member may know."
-            .into(),
-        (_, 0) => "Start its own etcd once, stop it (TERM) and look again: without a quorum too it brings in what its log \
-                   holds."
-            .into(),
-        _ => "Start its own etcd once, stop it (TERM) and look again: without a quorum too it brings in what it knows to \
-              be committed."
-            .into(),
-    }
-}
-
-/// What loses less than the database of a directory whose log goes on past it.
-fn better(dir: &DirFacts, end: LogEnd, seen: &Seen<'_>) -> String {
-    // committed up to the log's end, so it has all that this one could have served
-    let has = |s: &&Survivor<'_>| s.says.cluster_id == Id(end.cluster) && s.says.raft_index >= end.index;
-    match (seen.survivors.iter().find(has), &dir.state) {
-        (Some(s), _) => format!("Save from {} instead: it answers, and has all that this member's log holds.", s.name),
-        (None, DirState::Broken { .. }) => {
-            "An etcd would not start on this directory as it is; keep it, its log holds more than can be read here."
-                .into()
-        }
-        (None, state) => state.says().map(replay).unwrap_or_default(),
     }
 }
 
@@ -412,7 +383,7 @@ fn of_dir(dir: &DirFacts, says: &DirSays, all: &[DirFacts]) -> Vec<String> {
     if let DirState::Broken { why, .. } = &dir.state
         && !why.contains(&of_database)
     {
-        out.push(format!("An etcd would not start on its directory as it is: {why}."));
+        out.push(format!("Its directory is not whole, so start no etcd on it as it is: {why}."));
     }
     if let Held::Unknown(why) = &dir.held {
         out.push(format!("Whether an etcd runs on it is not known: {why}. Make sure that none does."));

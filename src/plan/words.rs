@@ -14,6 +14,16 @@ pub fn thousands(number: u64) -> String {
     out
 }
 
+/// `1 key`, `2 keys`, `2,200 keys`.
+pub fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", thousands(number), if number == 1 { one } else { many })
+}
+
+/// `1 byte`, `20,480 bytes`.
+pub fn byte_count(bytes: u64) -> String {
+    count(bytes, "byte", "bytes")
+}
+
 /// One form for 1, the other for every other number.
 pub fn plural<'a>(number: usize, one: &'a str, many: &'a str) -> &'a str {
     if number == 1 { one } else { many }

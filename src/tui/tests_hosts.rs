@@ -86,7 +86,7 @@ fn the_hosts_of_the_table_are_looked_at_when_asked_and_each_row_tells_its_own() 
     let unreachable = Trouble::new(Kind::NoAnswer, "c cannot be reached by ssh").why("its host key is not known here");
     let far = Look { facts: Err(unreachable), ..ready(plan, "c", &[2]) };
     let mut full = ready(plan, "root@b", &[1]);
-    full.problems.push(Problem::error(None, None, "not enough space on /: 1 bytes are free, 2 are needed"));
+    full.problems.push(Problem::error(None, None, "not enough space on /: 1 byte is free, 2 are needed"));
     send(&mut model, Msg::HostSeen { id: *id + 9, look: Box::new(ready(plan, "c", &[2])) });
     for look in [far, full, ready(plan, "local", &[0])] {
         send(&mut model, Msg::HostSeen { id: *id, look: Box::new(look) });

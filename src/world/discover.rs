@@ -75,13 +75,14 @@ fn alone(
 
 fn environment_file(tree: Tree<'_>, path: &str) -> Option<ConfigFacts> {
     let text = tree.text(Path::new(path)).ok()?;
-    variables_in(&text, path).filter(|file| !file.flags.is_empty())
+    // One that only holds flags for a command (DAEMON_ARGS) is shown with what is in it, too.
+    variables_in(&text, path)
 }
 
 /// A file of variables. systemd takes their values as they stand; where a shell would put something in, that is not known.
 fn variables_in(text: &str, path: &str) -> Option<ConfigFacts> {
     let mut variables = systemd::Variables::new();
-    systemd::environment_file(text, path, &mut variables);
+    systemd::shell_file(text, path, &mut variables);
     let named = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "({_".contains(c));
     let for_shells = |value: &str| value.contains('`') || value.split('$').skip(1).any(named);
     for (value, _) in variables.values_mut().filter(|(value, _)| for_shells(value)) {

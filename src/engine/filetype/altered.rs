@@ -4,7 +4,7 @@
 //! through, see [`LineEnds`].
 
 use super::{FileKind, Identified};
-use crate::engine::words::{brief, thousands};
+use crate::engine::words::{brief, byte_count, thousands};
 
 /// What a database's first meta page begins with: page 0, the type of a meta page, the magic number, the version.
 const START: [u8; 24] = [0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0xed, 0xda, 0x0c, 0xed, 2, 0, 0, 0];
@@ -61,7 +61,7 @@ pub(super) fn before(head: &[u8]) -> Option<Identified> {
         Ok(text) if text.trim().is_empty() => " (line ends)".into(),
         _ => String::new(),
     };
-    let name = format!("a database with {} bytes before it{what}", thousands(at as u64));
+    let name = format!("a database with {} before it{what}", byte_count(at as u64));
     let hint = format!("Cut them off: tail -c +{} {{}} > NEW.db", at + 1);
     Some(Identified::new(FileKind::Altered, name, hint))
 }
@@ -104,7 +104,7 @@ impl LineEnds {
     /// none has but by chance.
     pub fn verdict(&self, page_is_meta: bool) -> Option<Identified> {
         if self.filled == 0 {
-            let name = format!("nothing but zeros, {} bytes of them", thousands(self.bytes));
+            let name = format!("nothing but zeros, {} of them", byte_count(self.bytes));
             let hint = "It was made, or grown, and never written to. Take another copy of the snapshot.";
             return Some(Identified::new(FileKind::Other, name, hint));
         }

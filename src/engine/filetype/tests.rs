@@ -55,6 +55,19 @@ fn formats_are_named_with_what_to_do() {
     let lossy = String::from_utf8_lossy(&db).into_owned();
     let utf16: Vec<u8> =
         [&b"\xff\xfe"[..], &latin.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>()].concat();
+    let wide =
+        |text: &str, mark: &[u8]| [mark, &text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>()].concat();
+    let big =
+        |text: &str| [&b"\xfe\xff"[..], &text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<_>>()].concat();
+    let login = "<!DOCTYPE html><html><title>Sign in to the proxy</title></html>\r\n";
+    let pem = format!("-----BEGIN CERTIFICATE-----\r\n{}-----END CERTIFICATE-----\r\n", base64.replace('\n', "\r\n"));
+    let data = [b"\x0a\x03abc".to_vec(), b"\x12\x02\x08\x01".to_vec()].concat();
+    let mut sum = Vec::new();
+    prost::encoding::encode_varint(u64::from(crc32c::crc32c(&data)), &mut sum);
+    let snap = [&b"\x08"[..], &sum, b"\x12", &[data.len() as u8], &data].concat();
+    let mut mbr = at(510, b"\x55\xaa");
+    mbr[446..462].copy_from_slice(&[0x80, 0, 2, 0, 0x83, 0, 0, 0, 0, 8, 0, 0, 0, 0, 1, 0]);
+    let far = |place: usize, magic: &[u8]| [vec![0; place], magic.to_vec(), vec![0; 900]].concat();
     let mail = |end: &str| {
         let head = [
             "MIME-Version: 1.0",
@@ -163,6 +176,40 @@ fn formats_are_named_with_what_to_do() {
         (b"-----BEGIN CERTIFICATE-----\nMII".to_vec(), Other, "a PEM file", "Name the snapshot file"),
         (b"apiVersion: v1\nkind: Pod\n".to_vec(), Other, "a YAML manifest", "Name the snapshot file"),
         (b"\x04\0\0\0\0\0\0\x84\x08\x04\x10\0".to_vec(), OfEtcd, "write-ahead log", "member/snap/db"),
+        (b"PK\x03\x04\x14\0\x09\0\x08\0".to_vec(), Encrypted, "encrypted with a password", "7z x 'my file.db'"),
+        (wide(login, b"\xff\xfe"), Answer, "an HTML page, in UTF-16", "download the snapshot again"),
+        (big(login), Answer, "an HTML page, in UTF-16", "download"),
+        (wide(login, b""), Answer, "an HTML page, in UTF-16", "download"),
+        (wide("Access is denied.\r\n", b"\xff\xfe"), Other, "text; it begins with", "cat"),
+        (wide(&base64, b"\xff\xfe"), Encoded, "base64 of a snapshot, in UTF-16", "base64 -di NEW.txt > NEW.db"),
+        (pem.into_bytes(), Encoded, "certutil -encode", "sed '/^-----/d' 'my file.db' | base64 -di"),
+        (b"\xef\xbb\xbf\r\n<!DOCTYPE HTML>\r\n<html>".to_vec(), Answer, "an HTML page", "download"),
+        (b"---\r\napiVersion: v1\r\nkind: Secret\r\n".to_vec(), Other, "a YAML manifest", "Name the snapshot file"),
+        (br#"{"header":{"revision":3},"kvs":[],"count":1}"#.to_vec(), Other, "etcdctl get", "etcdctl snapshot save"),
+        (br#"{"header":{},"members":[]}"#.to_vec(), Other, "member list", "etcdctl snapshot save"),
+        (br#"[{"Endpoint":"a","Status":{}}]"#.to_vec(), Other, "endpoint status", "etcdctl snapshot save"),
+        (br#"{"hash":1,"revision":2,"totalKey":3,"totalSize":4}"#.to_vec(), Other, "snapshot status", "snapshot save"),
+        (br#"{"apiVersion":"v1","items":[],"kind":"List"}"#.to_vec(), Other, "Kubernetes in JSON", "snapshot save"),
+        (b"[repository]\nversion = 1\n".to_vec(), Other, "a Borg repository", "borg extract"),
+        (b"[Unit]\nDescription=etcd\n".to_vec(), Other, "text; it begins with", "cat"),
+        (b"0000000 0000 0000 0004\n".to_vec(), Encoded, "od or hexdump", "another copy"),
+        (b"000000 00 00 00 00\n".to_vec(), Encoded, "od or hexdump", "another copy"),
+        (b"unsigned char snap_db[] = {\n  0x00,".to_vec(), Encoded, "xxd -i", "another copy"),
+        (b"begin 644 snap.db\n#0V%T\n".to_vec(), Encoded, "uuencoded", "uudecode"),
+        (b"=ybegin line=128 size=9 name=a\r\n\xff\xfe".to_vec(), Encoded, "yEnc", "ydecode"),
+        (b"\x30\x82\x03\x0a\x30\x82\x01\xf2".to_vec(), Other, "certificate or key in DER", "Name the snapshot file"),
+        (snap, OfEtcd, "a raft snapshot of etcd", "Name the database"),
+        (mbr, Image, "MBR", "losetup"),
+        (at(512, b"EFI PART"), Image, "GPT", "losetup"),
+        (at(512, b"LABELONE"), Image, "LVM", "losetup"),
+        (far(0x10040, b"_BHRfS_M"), Image, "Btrfs", "mount -o loop,ro"),
+        (b"QFI\xfb\0\0\0\x03".to_vec(), Image, "qcow2", "qemu-nbd"),
+        (b"vhdxfile".to_vec(), Image, "VHDX", "qemu-nbd"),
+        (b"# Disk DescriptorFile\nversion=1\n".to_vec(), Image, "VMDK", "the image that it names"),
+        (at(16, b"\xde\xc0\xef\xbe"), Other, "LMDB", "Name the snapshot file"),
+        (b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x04\0".to_vec(), Other, "a core dump", "Name the snapshot file"),
+        (b"\xed\xab\xee\xdb\x03\0".to_vec(), Archive, "an rpm package", "Name the snapshot file"),
+        (b"\x02\x21\x4c\x18\0\0".to_vec(), Compressed, "an lz4 archive", "lz4 -dc"),
         (lossy.into_bytes(), Altered, "U+FFFD", "binary mode"),
         (latin.into_bytes(), Altered, "Latin-1 to UTF-8", "iconv"),
         (utf16, Altered, "UTF-16", "binary mode"),

@@ -44,7 +44,6 @@ const BEGINNINGS: &[Beginning] = &[
         "a CMS message",
         "Decrypt it first: openssl cms -decrypt -binary -inform PEM -in {} -inkey KEY-FILE -out NEW.db",
     ),
-    ("-----begin ", FileKind::Other, "a PEM file (a certificate or a key)", NOT_IT),
     (
         "$ansible_vault;",
         FileKind::Encrypted,
@@ -80,14 +79,47 @@ const BEGINNINGS: &[Beginning] = &[
     ("begin 6", FileKind::Encoded, "a uuencoded file", "Decode it first: uudecode -o NEW.db {}"),
     ("begin-base64 ", FileKind::Encoded, "a file in base64", "Decode it first: uudecode -o NEW.db {}"),
     ("00000000: ", FileKind::Encoded, "a hexadecimal dump", "Turn it back first: xxd -r {} > NEW.db"),
+    ("0000000 ", FileKind::Encoded, "a dump of od or hexdump", "Take another copy of the snapshot."),
+    ("000000 ", FileKind::Encoded, "a dump of od or hexdump", "Take another copy of the snapshot."),
+    ("unsigned char ", FileKind::Encoded, "a C array of xxd -i", "Take another copy of the snapshot."),
+    (
+        "[repository]",
+        FileKind::Other,
+        "the configuration of a Borg repository",
+        "Get the snapshot out of it: borg extract",
+    ),
     ("00000000  ", FileKind::Encoded, "a hexadecimal dump of hexdump -C", "Take another copy of the snapshot."),
 ];
 
 /// Names a text; `None` where it is none.
 pub(super) fn identify(head: &[u8]) -> Option<Identified> {
+    if let Some(text) = utf16(head) {
+        let found = identify(text.as_bytes())?;
+        let hint = match found.hint.rsplit_once("{}") {
+            // What reads a file reads a pipe, too.
+            Some(_) if found.kind == FileKind::Encoded => {
+                format!(
+                    "Turn it into UTF-8 first (iconv -f UTF-16 -t UTF-8 {{}} > NEW.txt), then: {}",
+                    found.hint.trim_start_matches("Decode it first: ").replace("{}", "NEW.txt")
+                )
+            }
+            _ => found.hint,
+        };
+        return Some(Identified { name: format!("{}, in UTF-16", found.name), hint, ..found });
+    }
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let whole = readable(head)?;
-    let text = whole.trim_start();
+    let mut text = whole.trim_start();
+    // Comments and the mark of a document are no kind of their own.
+    while let Some((line, rest)) = text.split_once('\n').filter(|(line, _)| line.trim_end() == "---") {
+        let _ = line;
+        text = rest.trim_start();
+    }
+    if text.starts_with("-----BEGIN ") && !text.get(..64).unwrap_or(text).contains("PGP") {
+        if let Some(found) = armoured(text) {
+            return Some(found);
+        }
+    }
     let lower: String = text.chars().take(64).collect::<String>().to_ascii_lowercase();
     let named = BEGINNINGS.iter().find(|(start, ..)| lower.starts_with(start));
     if let Some((_, kind, name, hint)) = named {
@@ -96,10 +128,50 @@ pub(super) fn identify(head: &[u8]) -> Option<Identified> {
     if lower.starts_with('<') {
         return Some(xml(text));
     }
-    if lower.starts_with(['{', '[']) {
+    if lower.starts_with("-----begin ") {
+        return Some(Identified::new(FileKind::Other, "a PEM file (a certificate or a key)", NOT_IT));
+    }
+    // A section of a file of settings begins with a bracket, too.
+    let section = |rest: &str| {
+        rest.trim_start().starts_with(|c: char| {
+            c.is_ascii_alphabetic()
+                && !rest.trim_start().starts_with("true")
+                && !rest.trim_start().starts_with("null")
+                && !rest.trim_start().starts_with("false")
+        })
+    };
+    if lower.starts_with('{') || lower.strip_prefix('[').is_some_and(|rest| !section(rest)) {
         return Some(json(text));
     }
     hexadecimal(text).or_else(|| encoded(text)).or_else(|| plain(text))
+}
+
+/// A text in UTF-16, by its byte order mark or by every other byte that is zero.
+fn utf16(head: &[u8]) -> Option<String> {
+    let zeros = |odd: usize| {
+        head.chunks_exact(2).take(32).all(|pair| pair.get(odd) == Some(&0) && pair.get(1 - odd) != Some(&0))
+    };
+    let (rest, little) = match head {
+        [0xff, 0xfe, rest @ ..] => (rest, true),
+        [0xfe, 0xff, rest @ ..] => (rest, false),
+        _ if head.len() >= 32 && zeros(1) => (head, true),
+        _ if head.len() >= 32 && zeros(0) => (head, false),
+        _ => return None,
+    };
+    let units = rest.chunks_exact(2).filter_map(|pair| pair.try_into().ok());
+    let units: Vec<u16> = units.map(if little { u16::from_le_bytes } else { u16::from_be_bytes }).collect();
+    // A character that the head cuts in two does no harm.
+    let text: String = char::decode_utf16(units).map_while(Result::ok).collect();
+    (!text.is_empty() && !text.contains('\0')).then_some(text)
+}
+
+/// A database in the armour of a certificate, as `certutil -encode` and `openssl base64` in scripts put it.
+fn armoured(text: &str) -> Option<Identified> {
+    let (_, body) = text.split_once('\n')?;
+    let body = body.split("-----END").next().unwrap_or(body);
+    let found = encoded(body).filter(|found| found.hint.contains("base64 -di"))?;
+    let name = format!("{} between the lines of a certificate, as certutil -encode writes it", found.name);
+    Some(Identified { name, hint: "Decode it first: sed '/^-----/d' {} | base64 -di > NEW.db".into(), ..found })
 }
 
 /// The part of it that is printable UTF-8, if all of it is; a character cut by the end of the head does no harm.
@@ -175,6 +247,9 @@ fn json(text: &str) -> Identified {
         Ok(value) => value,
         Err(_) => return Identified::new(FileKind::Other, "JSON text", NOT_IT),
     };
+    if let Some(found) = of_etcdctl(&value) {
+        return found;
+    }
     let error = value.get("error").or_else(|| value.get("Error")).filter(|inner| inner.is_object()).unwrap_or(&value);
     let word = |names: &[&str]| {
         let found = names.iter().find_map(|name| error.get(*name))?;
@@ -187,6 +262,28 @@ fn json(text: &str) -> Identified {
         return answered("an error in JSON", code.as_deref(), message.as_deref());
     }
     Identified::new(FileKind::Other, "JSON text", NOT_IT)
+}
+
+/// What etcdctl, etcdutl and kubectl print as JSON.
+fn of_etcdctl(value: &serde_json::Value) -> Option<Identified> {
+    const SAVE: &str = "It holds no database. A snapshot is what etcdctl snapshot save FILE writes.";
+    let has = |value: &serde_json::Value, names: &[&str]| names.iter().all(|name| value.get(*name).is_some());
+    let first = value.get(0).unwrap_or(value);
+    let name = match value {
+        _ if has(value, &["header", "kvs"]) => "the output of etcdctl get, with keys and values of one range",
+        _ if has(value, &["header", "members"]) => "the output of etcdctl member list",
+        _ if has(first, &["Endpoint"]) && (has(first, &["Status"]) || has(first, &["HashKV"])) => {
+            "the output of etcdctl endpoint status"
+        }
+        _ if has(value, &["hash", "revision", "totalKey"]) => "the output of snapshot status",
+        _ if has(value, &["apiVersion", "kind"])
+            && value.get("kind").and_then(|kind| kind.as_str()) != Some("Status") =>
+        {
+            "objects of Kubernetes in JSON, as kubectl prints them"
+        }
+        _ => return None,
+    };
+    Some(Identified::new(FileKind::Other, name, SAVE))
 }
 
 /// Hexadecimal digits of a database.

@@ -12,7 +12,7 @@ use crate::{
         facts::{Content, FileFacts, Health},
         glyphs, slips,
         table::{Column, Problem},
-        words::{all, plural, thousands},
+        words::{all, byte_count, plural, thousands},
     },
 };
 
@@ -88,8 +88,8 @@ fn health(source: &FileFacts, skip_hash_check: bool, accepted: Option<i64>) -> O
         Health::Verified if source.content.is_some() => {
             let bytes = source.content.as_ref()?.snapshot_bytes?;
             return Some(warning(format!(
-                "the snapshot is the first {} bytes of the file, and its SHA-256 is right; what follows does not belong to it and is not read",
-                thousands(bytes)
+                "the snapshot is the first {} of the file, and its SHA-256 is right; what follows does not belong to it and is not read",
+                byte_count(bytes)
             )));
         }
         Health::Unhashed if skip_hash_check && source.content.is_some() => {

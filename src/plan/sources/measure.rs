@@ -5,13 +5,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::{Kin, Kind, LogEnd, Newest, Place, Relation, Seen, Source, Standing, UNMEASURED, relate};
+use super::{CatchUp, Kin, Kind, LogEnd, Newest, Place, Relation, Seen, Source, Standing, UNMEASURED, relate};
 use crate::{
     etcd::membership::Id,
     plan::{
         facts::{
             KnownMember, Read,
-            disk::{DirSays, DirState},
+            disk::{DirFacts, DirSays, DirState},
         },
         ledger::{History, Horizon, Loss},
         words::thousands,
@@ -59,12 +59,10 @@ pub(super) fn ahead(sources: &[Source], seen: &Seen<'_>) -> Option<(LogEnd, Stri
     let more = end.index.checked_sub(reached).filter(|n| *n > 0)?;
     let place = source.name.trim_end_matches(", data dir");
     let entries = if more == 1 { "entry" } else { "entries" };
-    let dir =
-        seen.dirs.iter().find(|d| d.state.says().is_some_and(|s| Place::File(s.database.path.clone()) == source.place));
-    let then = match dir.map(|d| &d.state) {
-        Some(DirState::Broken { .. }) => "an etcd would not start on it as it is; keep it",
-        _ => "start that member's own etcd once, stop it again and look again",
-    };
+    let of_it = |d: &DirFacts| d.state.says().is_some_and(|s| Place::File(s.database.path.clone()) == source.place);
+    let dir = seen.dirs.iter().find(|d| of_it(d));
+    let then = dir.and_then(|d| Some(CatchUp::among(d, d.state.says()?, seen).clause()));
+    let then = then.unwrap_or_else(|| CatchUp::NotWhole.clause());
     let words =
         format!("The log of {place} goes {} {entries} past everything else that is known: {then}.", thousands(more));
     Some((end, words))

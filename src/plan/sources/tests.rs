@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::plan::{
-    facts::{Answer, Content, EndpointFacts, Read},
+    facts::{Answer, Content, DamagedPart, EndpointFacts, Read},
     ledger::Lost,
     scope::Evidence,
 };
@@ -207,7 +207,7 @@ fn a_longer_log_goes_first_among_the_directories_of_one_cluster_only() {
     assert_eq!(names(&list), ["/b, data dir", "/a, data dir", "/c, data dir", "/f.db"]);
     assert!(list.ahead.as_ref().unwrap().starts_with("The log of /b goes 10 entries past"), "{:?}", list.ahead);
     let said = at(&list, "/b/member/snap/db").loses(list.newest.as_ref());
-    assert!(said[0].starts_with("Start its own etcd once, stop it (TERM) and look again"), "{said:?}");
+    assert!(said[0].contains("it is no copy: start its own etcd once, stop it (TERM) and look again"), "{said:?}");
     assert_eq!(list.pick, None, "there is something to do first");
     assert_eq!(at(&list, "/f.db").loss.cell(), "≥ 5", "a log that no file holds may go on past everything");
 }
@@ -261,7 +261,7 @@ fn a_directory_that_is_in_use_or_does_not_start_says_so() {
     assert!(matches!(&held.standing, Standing::Held(why) if why.starts_with("etcd (process 812) runs on it")));
     let broken = at(&list, "/broken/member/snap/db");
     assert_eq!((broken.loss.entries, broken.loss.cell()), (Entries::Unknown, "≥ 10".into()));
-    assert!(broken.warnings[0].starts_with("An etcd would not start"), "{:?}", broken.warnings);
+    assert!(broken.warnings[0].contains("start no etcd on it as it is"), "{:?}", broken.warnings);
 }
 
 #[test]
@@ -275,10 +275,11 @@ fn a_database_that_was_never_flushed_is_no_empty_store() {
     let list = list(&Seen { files: &[db, half_db], dirs: &[lagging, half], now: NOW, ..Seen::default() });
     let source = at(&list, "/lag/member/snap/db");
     assert_eq!((source.revision, source.loss.cell()), (Some(1), "8,263 entries".into()));
-    assert!(source.loses(list.newest.as_ref())[0].starts_with("Start its own etcd once"));
+    assert!(source.loses(list.newest.as_ref())[0].contains("start its own etcd once"));
     let broken = at(&list, "/half/member/snap/db").loses(None);
     assert!(
-        broken[0].starts_with("An etcd would not start") && broken[1].starts_with("8,990 log entries"),
+        broken[0].starts_with("Keep its directory, and start no etcd on it")
+            && broken[1].starts_with("8,990 log entries"),
         "{broken:?}"
     );
 }
@@ -509,4 +510,65 @@ fn what_is_of_another_cluster_is_no_measure_once_it_is_known_which_is_meant() {
     let open = list(&seen);
     assert_eq!((open.horizon, open.newest.clone()), (Horizon::Unsettled, None));
     assert!(open.pick.is_none() && open.sources.iter().all(|s| s.loss.lost() == Lost::NotKnown));
+}
+
+/// To start an etcd is advised only where nothing that is known speaks against it.
+#[test]
+fn an_etcd_is_only_to_be_started_on_a_directory_that_is_whole() {
+    type Change = fn(&mut DirFacts, &mut FileFacts);
+    fn says(dir: &mut DirFacts) -> &mut DirSays {
+        let DirState::Whole(says) = &mut dir.state else { unreachable!() };
+        says
+    }
+    fn limited(part: DamagedPart) -> Health {
+        Health::Limited(LimitedDamage { parts: vec![part], revision: 90, hashed: false, why: "x".into() })
+    }
+    let start = |all, damaged, set_up| CatchUp::Start { all, damaged, set_up };
+    let cases: Vec<(&str, Change, CatchUp<'_>)> = vec![
+        ("set up to start on it", |d, _| d.learned_from = "etcd.service".into(), start(true, false, true)),
+        ("maybe a copy", |_, _| {}, start(true, false, false)),
+        ("its end undecided", |d, _| says(d).commit = 50, start(false, false, false)),
+        ("nothing committed", |d, _| says(d).commit = 40, CatchUp::Undecided),
+        ("held", |d, _| d.held = Held::By { pid: None, program: String::new() }, CatchUp::Runs),
+        ("a damaged row", |_, f| f.health = Health::Broken("x".into()), CatchUp::NotWhole),
+        ("it cannot be read", |_, f| f.health = Health::Unreadable("x".into()), CatchUp::NotWhole),
+        ("a harmful list", |_, f| f.health = limited(DamagedPart::FreeList), CatchUp::NotWhole),
+        (
+            "the same, by the quick look",
+            |d, _| says(d).database.health = limited(DamagedPart::FreeList),
+            CatchUp::NotWhole,
+        ),
+        ("a meta page", |_, f| f.health = limited(DamagedPart::NewerMetaPage), start(true, true, false)),
+        ("pages leaked", |d, _| says(d).database.health = limited(DamagedPart::LeakedPages), start(true, true, false)),
+        (
+            "not whole",
+            |d, _| {
+                let DirState::Whole(says) = std::mem::replace(&mut d.state, DirState::Empty) else { unreachable!() };
+                d.state = DirState::Broken { why: "x".into(), says };
+            },
+            CatchUp::NotWhole,
+        ),
+    ];
+    for (what, change, wanted) in cases {
+        let (mut found, mut db) = dir("/b", OURS, 90, 40, (3, 60));
+        change(&mut found, &mut db);
+        let (files, dirs) = ([db], [found]);
+        assert_eq!(CatchUp::new(&dirs[0], Some(&files[0]), &dirs), wanted, "{what}");
+        let list = list(&Seen { files: &files, dirs: &dirs, now: NOW, ..Seen::default() });
+        let said = at(&list, "/b/member/snap/db").loses(None).join(" ") + &list.ahead.clone().unwrap_or_default();
+        let starts = said.contains("start its own etcd once") || said.contains("start that member's own etcd once");
+        assert_eq!(starts || said.contains("Start its own"), matches!(wanted, CatchUp::Start { .. }), "{what}: {said}");
+        assert_eq!(
+            said.contains("copy of the directory first"),
+            matches!(wanted, CatchUp::Start { damaged: true, .. }),
+            "{what}: {said}"
+        );
+    }
+    // An older copy of a member's directory makes it forget.
+    let ((new, new_db), (old, old_db)) = (dir("/new", OURS, 100, 50, (3, 70)), dir("/old", OURS, 90, 40, (3, 60)));
+    let (files, dirs) = ([new_db, old_db], [new, old]);
+    assert_eq!(CatchUp::new(&dirs[1], None, &dirs), CatchUp::Older(std::path::Path::new("/new")));
+    let list = list(&Seen { files: &files, dirs: &dirs, now: NOW, ..Seen::default() });
+    let said = at(&list, "/old/member/snap/db").loses(None).join(" ");
+    assert!(said.contains("Do not start an etcd on it: /new goes further"), "{said}");
 }

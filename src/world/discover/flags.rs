@@ -24,12 +24,36 @@ const GO_VARIABLES: [&str; 5] = ["GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", 
 
 /// The flags among `words`, which follow the program's name. One that is given twice counts as it was given last.
 pub(super) fn of_args(words: &[String], from: &str) -> Vec<Setting> {
+    parsed(words, from).0
+}
+
+/// What comes after the flags, where something does: etcd does not start with it, so it is not how it was started. A sentence
+/// without a full stop that says what is left out.
+pub(super) fn beyond(words: &[String]) -> Option<String> {
+    // What only a run can tell may be any number of words.
+    if words.iter().any(|word| word.contains(OPEN)) {
+        return None;
+    }
+    let rest = parsed(words, "").1;
+    let rest = rest.strip_prefix(&["--".to_string()]).unwrap_or(&rest);
+    let first = rest.first()?;
+    let line: String = crate::plan::words::shell_line(rest).replace(OPEN, "").chars().take(200).collect();
+    Some(format!(
+        "etcd does not start with the word {first} among its flags (--FLAG=VALUE is the form of a switch); left out with what \
+         follows it: {line}"
+    ))
+}
+
+/// The flags, and the words from the first that is none on.
+fn parsed(words: &[String], from: &str) -> (Vec<Setting>, Vec<String>) {
     let mut found = Vec::new();
     let mut words = words.iter().map(String::as_str).peekable();
+    let mut rest = Vec::new();
     while let Some(word) = words.next() {
         let Some(name) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')).filter(|name| !name.is_empty())
         else {
             // As Go does: what is no flag ends the flags.
+            rest = std::iter::once(word).chain(words).map(String::from).collect();
             break;
         };
         let (flag, value) = match name.split_once('=') {
@@ -42,7 +66,7 @@ pub(super) fn of_args(words: &[String], from: &str) -> Vec<Setting> {
         };
         put(&mut found, flag, value, from);
     }
-    found
+    (found, rest)
 }
 
 /// The flags that variables stand for; an empty variable stands for none. Others that begin with `ETCD_` are noted: etcd
@@ -171,8 +195,11 @@ pub(super) fn is_key(key: &str) -> bool {
 /// cert-file` is `cert-file`, that of the peers `peer-cert-file`. Keys that etcd does not know are noted: it passes over them.
 pub(super) fn of_file(document: &Value, from: &str, notes: &mut Vec<String>) -> Vec<Setting> {
     let mut found = Vec::new();
-    let mut unknown = Vec::new();
+    let (mut unknown, mut odd) = (Vec::new(), Vec::new());
     let mut take = |key: String, flag: &str, value: &Value| {
+        if is_flag(flag) && !fits(flag, value) {
+            odd.push(key.clone());
+        }
         let empty = value.is_null() || value.as_str() == Some("") || value.as_array().is_some_and(Vec::is_empty);
         match plain(flag, value) {
             _ if empty => {}
@@ -201,6 +228,13 @@ pub(super) fn of_file(document: &Value, from: &str, notes: &mut Vec<String>) -> 
         let (are, them) = if unknown.len() == 1 { ("is no key", "it") } else { ("are no keys", "them") };
         notes.push(format!("{} {are} of etcd's configuration file: etcd ignores {them}", all(&unknown)));
     }
+    if !odd.is_empty() {
+        notes.push(format!(
+            "etcd does not start from a file with {} in this form (quotes around a number, true or false; none around one where a \
+             text is wanted; a list in place of a text, or the other way round); is this the file that it was started with",
+            all(&odd)
+        ));
+    }
     if !flagless.is_empty() {
         notes.push(format!("{} is left out: no flag of etcd says the same", all(&flagless)));
     }
@@ -212,6 +246,26 @@ pub(super) fn of_file(document: &Value, from: &str, notes: &mut Vec<String>) -> 
         ));
     }
     found
+}
+
+/// Whether etcd takes a value of its file for this flag; by Go's `encoding/json` it takes no other type than its own, but null.
+fn fits(flag: &str, value: &Value) -> bool {
+    match (values::kind(flag), value) {
+        (_, Value::Null) => true,
+        // YAML 1.1, which etcd reads, has more words for them; quotes around those cannot be told.
+        (Kind::Switch, Value::String(text)) => {
+            ["yes", "no", "on", "off", "y", "n"].contains(&text.to_ascii_lowercase().as_str())
+        }
+        (Kind::Switch, value) => value.is_boolean(),
+        // `8_000` is a number there, too; one in quotes is none.
+        (Kind::Count | Kind::Number, Value::String(text)) => text.parse::<i64>().is_err(),
+        (Kind::Count | Kind::Number, value) => value.is_i64() || value.is_u64(),
+        // Others are a text in one version and a list in another.
+        (Kind::List, value) => value.is_array() || !["cipher-suites", "log-outputs"].contains(&flag),
+        // What etcd itself takes apart: some durations are texts, some are numbers.
+        (Kind::Duration, value) => !value.is_array() && !value.is_boolean(),
+        (Kind::Text, value) => value.is_string(),
+    }
 }
 
 /// A value as it would stand on a command line: lists with commas, durations with a unit. Nothing for a section.
@@ -394,6 +448,66 @@ mod tests {
         assert!(matches!(&notes[..], [one] if one.contains("GODEBUG and GOMAXPROCS")), "{notes:?}");
     }
 
+    /// Held against etcd 3.4 to 3.7: each says "… is not a valid flag".
+    #[test]
+    fn words_after_the_flags_are_named() {
+        let words = |line: &str| line.split(' ').map(String::from).collect::<Vec<_>>();
+        for (line, flags, rest) in [
+            (
+                "--name=m1 --pre-vote false --snapshot-count=5",
+                vec![("name", "m1"), ("pre-vote", "true")],
+                Some("false"),
+            ),
+            ("--name=m1 -- --snapshot-count=5", vec![("name", "m1")], Some("--snapshot-count=5")),
+            ("--name=m1 --", vec![("name", "m1")], None),
+            ("--name m1 --pre-vote=false", vec![("name", "m1"), ("pre-vote", "false")], None),
+        ] {
+            assert_eq!(pairs(&of_args(&words(line), "")), flags, "{line}");
+            let note = beyond(&words(line));
+            assert_eq!(note.is_some(), rest.is_some(), "{line}");
+            let first = rest.map(|rest| format!("the word {rest} "));
+            assert!(first.is_none_or(|first| note.as_ref().unwrap().contains(&first)), "{note:?}");
+        }
+        let note = beyond(&words("--pre-vote false --snapshot-count=5")).unwrap();
+        assert!(note.ends_with("false --snapshot-count=5"), "{note}");
+    }
+
+    /// Held against etcd 3.4 to 3.7: each says "cannot unmarshal …" to the odd ones, and starts with the others.
+    #[test]
+    fn forms_that_etcd_does_not_take_from_a_file_are_named() {
+        let noted = |text: &str| {
+            let mut notes = Vec::new();
+            of_file(&super::super::yaml::parse(text).unwrap(), "f", &mut notes);
+            notes.iter().any(|note| note.contains("does not start from a file"))
+        };
+        for odd in [
+            "heartbeat-interval: \"250\"",
+            "heartbeat-interval: 250.5",
+            "pre-vote: \"false\"",
+            "listen-client-urls: [http://a:1]",
+            "cipher-suites: TLS_X",
+            "client-transport-security: {client-cert-auth: \"true\"}",
+            "auto-compaction-retention: 1",
+            "name: 5",
+        ] {
+            assert!(noted(odd), "{odd}");
+        }
+        for taken in [
+            "heartbeat-interval: 250",
+            "heartbeat-interval:",
+            "pre-vote: yes",
+            "pre-vote: false",
+            "listen-client-urls: http://a:1,http://b:1",
+            "cipher-suites: [TLS_X]",
+            "auto-compaction-retention: \"1\"",
+            "quota-backend-bytes: 8_000_000",
+            "log-outputs: [stderr]",
+            "unknown: [1]",
+        ] {
+            assert!(!noted(taken), "{taken}");
+        }
+    }
+
     #[test]
     fn the_keys_of_a_configuration_file() {
         let of = |document: serde_json::Value| {
@@ -419,7 +533,7 @@ mod tests {
             (
                 serde_json::json!({"auto-compaction-retention": 1, "auto-compaction-mode": "periodic"}),
                 "auto-compaction-mode=periodic auto-compaction-retention=1",
-                0,
+                1,
             ),
             (
                 serde_json::json!({"grpc-keepalive-min-time": 90_000_000_000i64, "backend-batch-interval": 0}),
@@ -455,7 +569,7 @@ mod tests {
                 1,
             ),
             (serde_json::json!({"auto-compaction-retention": "1"}), "auto-compaction-retention=1", 1),
-            (serde_json::json!({"auto-compaction-retention": 0}), "auto-compaction-retention=0", 0),
+            (serde_json::json!({"auto-compaction-retention": "0"}), "auto-compaction-retention=0", 0),
         ] {
             assert_eq!(of(document.clone()), (expected.to_string(), notes), "{document}");
         }

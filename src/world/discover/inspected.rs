@@ -46,6 +46,7 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, container: &Value) 
     let mut notes = words.notes.clone();
     let given = env.iter().chain(&words.variables);
     let variables = flags::of_variables(given.map(|(n, v)| (n.as_str(), v.as_str(), place.as_str())), &mut notes);
+    notes.extend(flags::beyond(&words.args));
     let args = flags::of_args(&words.args, &place);
     // A configuration file is inside of the container, whose files are not ours.
     let inside = Host { here: false, ..host.clone() };

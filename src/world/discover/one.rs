@@ -39,6 +39,8 @@ pub enum NotOne {
         /// It has a command.
         starts: bool,
     },
+    /// A systemd unit that starts etcd in a root directory of its own.
+    Chroot,
     /// A manifest of Kubernetes of this kind, or a pod that starts no etcd.
     Manifest(String),
     /// A pod's manifest in which nothing starts an etcd.
@@ -58,10 +60,15 @@ impl NotOne {
     fn hint(&self) -> &'static str {
         match self {
             NotOne::Compose(_) => {
-                "Write the ETCD_ variables of the member's service into a file, NAME=value a line, and its flags \
-                 (--quota-backend-bytes=…) as variables, too (ETCD_QUOTA_BACKEND_BYTES=…); give that file."
+                "Give the container that it makes: docker inspect NAME > FILE (of a stopped one, too). Or write the ETCD_ variables \
+                 of the member's service into a file, NAME=value a line, and its flags (--quota-backend-bytes=…) as variables, \
+                 too (ETCD_QUOTA_BACKEND_BYTES=…); give that file."
             }
             NotOne::Script => "Give the unit that runs it, or write its flags into a file of ETCD_ variables.",
+            NotOne::Chroot => {
+                "Write its flags into a file of ETCD_ variables (ETCD_NAME=…, a line each), with paths as the host has them; give \
+                 that file."
+            }
             NotOne::Unit { starts: false } => "Give the whole unit: systemctl cat etcd.service > FILE",
             NotOne::Manifest(_) => {
                 "Give the manifest of one pod: kubectl get pod NAME -o yaml, or a file of ETCD_ variables."
@@ -86,6 +93,9 @@ impl fmt::Display for NotOne {
             }
             NotOne::Script => {
                 write!(f, "it is a shell script that does more than start one etcd, so its flags cannot be told")
+            }
+            NotOne::Chroot => {
+                write!(f, "it is a systemd unit that starts etcd in a root directory of its own (chroot)")
             }
             NotOne::Unit { starts: true } => {
                 write!(f, "it is a systemd unit that starts no etcd, or in a way that cannot be read")
@@ -176,7 +186,7 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, text: &str) -> std:
 /// Whether every line, those that go on taken together, is an assignment.
 fn only_assignments(text: &str) -> bool {
     let mut variables = systemd::Variables::new();
-    systemd::environment_file(text, "", &mut variables);
+    systemd::shell_file(text, "", &mut variables);
     let joined = text.replace("\\\n", " ");
     let lines = joined.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', ';']));
     !variables.is_empty()
@@ -199,7 +209,23 @@ fn looks_like_script(lines: &[&str]) -> bool {
 fn unit(tree: Tree<'_>, host: &Host, path: &Path, name: &str, text: &str) -> std::result::Result<ConfigFacts, NotOne> {
     let starts = systemd::lines(text).iter().any(|(_, key, value)| key == "ExecStart" && !value.is_empty());
     let found = units::alone(tree, host, path, name, text).filter(|_| starts);
-    found.ok_or(NotOne::Unit { starts })
+    match found {
+        Some(_) if is_chroot(host, text) => Err(NotOne::Chroot),
+        found => found.ok_or(NotOne::Unit { starts }),
+    }
+}
+
+/// Whether a unit starts its etcd in a root directory of its own.
+fn is_chroot(host: &Host, text: &str) -> bool {
+    let around = Around { host, variables: Default::default() };
+    systemd::lines(text).iter().any(|(_, key, value)| match key.as_str() {
+        "RootDirectory" | "RootImage" => !matches!(value.as_str(), "" | "/"),
+        "ExecStart" => {
+            let words = systemd::command(value, &systemd::Variables::new());
+            matches!(program::etcd_in(&words, &around), Started::Chroot(_))
+        }
+        _ => false,
+    })
 }
 
 /// A script that sets variables and starts one etcd, whatever happens.
@@ -227,6 +253,7 @@ fn script(host: &Host, path: &Path, text: &str) -> std::result::Result<ConfigFac
         notes.push("it names a configuration file, which holds everything: give that file".into());
     }
     notes.extend(words.dropped(false));
+    notes.extend(flags::beyond(&words.args));
     let mut facts = alone(&place, ConfigKind::Process, flags, notes);
     facts.origin = Origin::File(path.into());
     Ok(facts)

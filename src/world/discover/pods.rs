@@ -118,6 +118,7 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, in_force: bool) -> 
     }
     let mounts = mounts(spec, container);
     let here = Path::new(container.get("workingDir").and_then(Value::as_str).unwrap_or("/"));
+    notes.extend(flags::beyond(&words.args));
     let args = flags::of_args(&words.args, &place);
     let given = env.iter().chain(&words.variables);
     let variables = flags::of_variables(given.map(|(n, v)| (n.as_str(), v.as_str(), place.as_str())), &mut notes);

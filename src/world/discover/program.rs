@@ -58,6 +58,8 @@ pub(super) enum Started {
     Etcd(Words),
     /// An etcd that is no member: `etcd gateway`, `etcd grpc-proxy`.
     Proxy,
+    /// An etcd in a root directory of its own, this one: paths in its flags are others than the host's.
+    Chroot(String),
     /// Something that may start an etcd, in a way that cannot be read.
     Unclear,
     /// Something else.
@@ -80,8 +82,7 @@ pub(super) fn etcd_in(words: &[String], around: &Around<'_>) -> Started {
         "sh" | "bash" | "dash" | "ash" | "ksh" | "zsh" => script(args, around),
         "su" => through(script(args, around), &["su".to_string()]),
         name @ ("docker" | "podman" | "nerdctl") => runtime(args, name),
-        // paths in it are others than ours
-        "chroot" => Started::Unclear,
+        "chroot" => chrooted(args, around),
         name if is_etcd(name) => match args.first() {
             Some(word) if !word.starts_with('-') => Started::Proxy,
             _ => etcd(program, args),
@@ -96,6 +97,18 @@ pub(super) fn etcd_in(words: &[String], around: &Around<'_>) -> Started {
         },
     };
     with(started, before)
+}
+
+/// `chroot [OPTION…] DIR COMMAND`.
+fn chrooted(args: &[String], around: &Around<'_>) -> Started {
+    let mut rest = args.iter().skip_while(|word| word.starts_with("--") && *word != "--").peekable();
+    rest.next_if(|word| *word == "--");
+    let Some(root) = rest.next() else { return Started::Unclear };
+    let inner: Vec<String> = rest.cloned().collect();
+    match etcd_in(&inner, around) {
+        Started::Etcd(_) => Started::Chroot(root.clone()),
+        _ => Started::Unclear,
+    }
 }
 
 fn etcd(program: &str, args: &[String]) -> Started {
@@ -318,7 +331,12 @@ mod tests {
             assert_eq!(notes.iter().any(|note| note.contains("root")), root, "{line}");
             assert!(words.dropped(true).iter().all(|note| !note.contains("root")), "{line}");
         }
-        assert_eq!(read("chroot /srv etcd --a"), Started::Unclear);
+        for line in
+            ["chroot /srv etcd --a", "chroot --userspec=etcd:etcd -- /srv /usr/bin/etcd", "nice chroot /srv etcd"]
+        {
+            assert_eq!(read(line), Started::Chroot("/srv".into()), "{line}");
+        }
+        assert_eq!(read("chroot /srv run"), Started::Unclear);
     }
 
     #[test]
@@ -358,6 +376,7 @@ mod tests {
                     words.args.iter().cloned().chain(names).chain(notes).collect::<Vec<_>>().join(" ")
                 }
                 Started::Proxy => "proxy".into(),
+                Started::Chroot(root) => format!("chroot {root}"),
                 Started::Unclear => "unclear".into(),
                 Started::Other => "other".into(),
             };

@@ -106,24 +106,137 @@ pub(super) fn environment(value: &str, from: &str, into: &mut Variables) {
     }
 }
 
-/// Adds the assignments of an environment file.
-pub(super) fn environment_file(text: &str, from: &str, into: &mut Variables) {
-    for line in joined(text) {
-        // Such files are read by shells, too, where people write `export`.
-        let line = line.strip_prefix("export ").unwrap_or(&line);
-        if let Some((name, value)) = line.split_once('=') {
-            let value = unquoted(value.trim());
-            into.insert(name.trim().into(), (value, from.into()));
+/// Adds the assignments of an environment file as systemd does, and returns the names that it ignores as they are none:
+/// `export NAME` above all, which only a shell takes.
+pub(super) fn environment_file(text: &str, from: &str, into: &mut Variables) -> Vec<String> {
+    let mut ignored = Vec::new();
+    for (name, value) in assignments(text) {
+        if is_variable(&name) {
+            into.insert(name, (value, from.into()));
+        } else {
+            ignored.push(name);
         }
+    }
+    ignored
+}
+
+/// As [`environment_file`], of a file that a shell may read as well: there people write `export`.
+pub(super) fn shell_file(text: &str, from: &str, into: &mut Variables) {
+    for (name, value) in assignments(text) {
+        let name = name.strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t'])).map_or(&*name, str::trim);
+        into.insert(name.into(), (value, from.into()));
     }
 }
 
-/// In an environment file a value is one word, blanks and all; quotes go only where they open it.
-fn unquoted(value: &str) -> String {
-    match value.chars().next() {
-        Some('"' | '\'') => words(value).concat(),
-        _ => value.into(),
+fn is_variable(name: &str) -> bool {
+    is_name(name) && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// Where the reading of an environment file is.
+#[derive(Clone, Copy)]
+enum At {
+    PreKey,
+    Key,
+    PreValue,
+    Value,
+    Escape,
+    Single,
+    Double,
+    DoubleEscape,
+    Comment,
+    CommentEscape,
+}
+
+/// The assignments of an environment file, in order. A value goes over a line's end where a backslash is before that, or in
+/// quotes; in double quotes a backslash is only special before `"`, `\`, `` ` ``, `$` and a line's end, in single ones never.
+///
+/// Source: systemd `src/basic/env-file.c`, `parse_env_file_internal`.
+fn assignments(text: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let (mut key, mut value) = (String::new(), String::new());
+    // How long the value is without the blanks at its end.
+    let mut kept = 0;
+    let mut at = At::PreKey;
+    let line_end = |c: char| matches!(c, '\n' | '\r');
+    let blank = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r');
+    let push = |key: &mut String, value: &mut String, kept: usize, found: &mut Vec<(String, String)>| {
+        value.truncate(kept);
+        found.push((key.trim_end_matches(blank).to_string(), std::mem::take(value)));
+        key.clear();
+    };
+    for c in text.chars() {
+        at = match at {
+            At::PreKey if matches!(c, '#' | ';') => At::Comment,
+            At::PreKey if blank(c) => At::PreKey,
+            At::Key if line_end(c) => {
+                key.clear();
+                At::PreKey
+            }
+            At::Key if c == '=' => {
+                kept = 0;
+                At::PreValue
+            }
+            At::PreKey | At::Key => {
+                key.push(c);
+                At::Key
+            }
+            At::PreValue | At::Value if line_end(c) => {
+                push(&mut key, &mut value, kept, &mut found);
+                kept = 0;
+                At::PreKey
+            }
+            At::PreValue if c == '\'' => At::Single,
+            At::PreValue if c == '"' => At::Double,
+            At::PreValue if blank(c) => At::PreValue,
+            At::PreValue | At::Value if c == '\\' => {
+                kept = value.len();
+                At::Escape
+            }
+            At::PreValue | At::Value => {
+                value.push(c);
+                if !blank(c) {
+                    kept = value.len();
+                }
+                At::Value
+            }
+            At::Escape => {
+                if !line_end(c) {
+                    value.push(c);
+                }
+                kept = value.len();
+                At::Value
+            }
+            At::Single if c == '\'' => At::PreValue,
+            At::Double if c == '"' => At::PreValue,
+            At::Double if c == '\\' => At::DoubleEscape,
+            At::Single | At::Double => {
+                value.push(c);
+                kept = value.len();
+                at
+            }
+            At::DoubleEscape => {
+                if matches!(c, '"' | '\\' | '`' | '$') {
+                    value.push(c);
+                } else if c != '\n' {
+                    value.extend(['\\', c]);
+                }
+                kept = value.len();
+                At::Double
+            }
+            At::Comment if c == '\\' => At::CommentEscape,
+            At::Comment | At::CommentEscape if line_end(c) => At::PreKey,
+            At::Comment | At::CommentEscape => At::Comment,
+        };
     }
+    match at {
+        At::Value => push(&mut key, &mut value, kept, &mut found),
+        At::PreValue | At::Escape | At::Single | At::Double | At::DoubleEscape => {
+            let all = value.len();
+            push(&mut key, &mut value, all, &mut found);
+        }
+        _ => {}
+    }
+    found
 }
 
 /// A command line as systemd carries it out: prefixes taken off, variables put in. `$NAME` as a word of its own becomes
@@ -245,15 +358,39 @@ mod tests {
         let mut env = Variables::new();
         environment(r#"ETCD_NAME=m1 "ETCD_X=a b" broken"#, "unit", &mut env);
         let text = "# c\nETCD_NAME=\"m2\"\nexport ETCD_Y=a b # no comment\nETCD_Z='q'\\\n  r\nno assignment\n";
-        environment_file(text, "file", &mut env);
+        let ignored = environment_file(text, "file", &mut env);
         let found: Vec<_> = env.iter().map(|(n, (v, f))| (n.as_str(), v.as_str(), f.as_str())).collect();
-        let expected = [
-            ("ETCD_NAME", "m2", "file"),
-            ("ETCD_X", "a b", "unit"),
-            ("ETCD_Y", "a b # no comment", "file"),
-            ("ETCD_Z", "qr", "file"),
-        ];
+        let expected = [("ETCD_NAME", "m2", "file"), ("ETCD_X", "a b", "unit"), ("ETCD_Z", "q  r", "file")];
         assert_eq!(found, expected);
+        assert_eq!(ignored, ["export ETCD_Y"]);
+        shell_file(text, "file", &mut env);
+        assert_eq!(env.get("ETCD_Y").map(|(value, _)| value.as_str()), Some("a b # no comment"));
+    }
+
+    /// What systemd 252 makes of them, by its own generator for environment.d.
+    #[test]
+    fn values_of_environment_files() {
+        for (text, expected) in [
+            ("A=one \\\n  two\n", vec![("A", "one   two")]),
+            ("A=one\\\ntwo\nB=x", vec![("A", "onetwo"), ("B", "x")]),
+            ("A=\"one \\\ntwo\"\n", vec![("A", "one two")]),
+            ("A=\"one\ntwo\"\nB='x\ny'", vec![("A", "one\ntwo"), ("B", "x\ny")]),
+            (r#"A="a\tb\$c\"d\\e""#, vec![("A", r#"a\tb$c"d\e"#)]),
+            (r"A='a\tb\'", vec![("A", r"a\tb\")]),
+            (r"A=a\tb\ ", vec![("A", "atb ")]),
+            ("A= x y  \r\nB=2\r\n", vec![("A", "x y"), ("B", "2")]),
+            ("A='a' 'b'c  \n", vec![("A", "abc")]),
+            ("A=a'b'\n", vec![("A", "a'b'")]),
+            ("A=\"  x  \"  \n", vec![("A", "  x  ")]),
+            ("A = x # y\n ; c\n#d\\\nB=1", vec![("A", "x # y"), ("B", "1")]),
+            ("no assignment\nA=\nB==x=", vec![("A", ""), ("B", "=x=")]),
+            ("A=x\\", vec![("A", "x")]),
+            ("A=\"open", vec![("A", "open")]),
+        ] {
+            let found = assignments(text);
+            let found: Vec<_> = found.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            assert_eq!(found, expected, "{text:?}");
+        }
     }
 
     proptest! {
@@ -263,6 +400,7 @@ mod tests {
                 let mut env = variables(&[("a", "$a ${x}")]);
                 let _ = (lines(text), words(text), command(text, &env));
                 environment_file(text, "", &mut env);
+                shell_file(text, "", &mut env);
                 environment(text, "", &mut env);
             }
         }

@@ -397,3 +397,46 @@ fn one_file_of_each_kind_and_its_usual_place() {
         assert!(why.contains("does not say how an etcd is started"), "{why}");
     }
 }
+
+/// Paths below another root are nobody's on this host: no flag and no directory is asserted.
+#[test]
+fn a_chroot_is_named_and_nothing_is_taken_from_it() {
+    for unit in [
+        "[Service]\nRootDirectory=/srv/etcd\nExecStart=/usr/bin/etcd --name m1 --data-dir /d\nEnvironment=ETCD_WAL_DIR=/w\n",
+        "[Service]\nRootImage=/srv/etcd.raw\nExecStart=/usr/bin/etcd --name m1 --data-dir /d\n",
+        "[Service]\nExecStart=/usr/sbin/chroot --userspec=etcd /srv/etcd /usr/bin/etcd --name m1 --data-dir /d\n",
+    ] {
+        let facts = one(&[("/etc/systemd/system/etcd.service", unit)]);
+        assert_eq!((flags(&facts), data_dir(&facts)), (vec![], "none"), "{unit}");
+        assert!(facts.notes.iter().any(|note| note.contains("chroot, /srv/etcd")), "{:?}", facts.notes);
+    }
+    let plain =
+        one(&[("/etc/systemd/system/etcd.service", "[Service]\nRootDirectory=/\nExecStart=etcd --data-dir=/d\n")]);
+    assert_eq!(data_dir(&plain), "/d");
+}
+
+/// A file that nothing names and that only holds flags for a command is shown with what would be lost.
+#[test]
+fn a_file_with_nothing_but_daemon_args_is_shown() {
+    let facts = one(&[("/etc/default/etcd", "DAEMON_ARGS=\"--name m1 --quota-backend-bytes=8589934592\"\n")]);
+    assert_eq!((facts.kind, flags(&facts)), (ConfigKind::EnvironmentFile, vec![]));
+    let note = &facts.notes[0];
+    assert!(note.contains("DAEMON_ARGS holds --name=m1 and --quota-backend-bytes=8589934592"), "{note}");
+    assert!(found(&[("/etc/default/etcd", "# nothing\nETCDCTL_API=3\nLANG=C\n")]).is_empty());
+}
+
+/// What a unit's environment file holds is read as systemd reads it, not as a shell would.
+#[test]
+fn environment_files_are_read_as_systemd_does() {
+    let unit = "[Service]\nEnvironmentFile=-/etc/none\nEnvironmentFile=/etc/a.env\nEnvironmentFile=-/etc/b.env\n\
+                ExecStart=/usr/bin/etcd $ARGS\n";
+    let facts = one(&[
+        ("/etc/systemd/system/etcd.service", unit),
+        ("/etc/a.env", "export ETCD_NAME=shell\nETCD_DATA_DIR=/var/lib/\\\netcd\nETCD_WAL_DIR=/my\\ wal\n"),
+        ("/etc/b.env", "ETCD_WAL_DIR='/b'\nARGS=\"--name m1 \\\n  --snapshot-count=5000\"\n"),
+    ]);
+    let mut read = flags(&facts);
+    read.sort_unstable();
+    assert_eq!(read, [("data-dir", "/var/lib/etcd"), ("name", "m1"), ("snapshot-count", "5000"), ("wal-dir", "/b")]);
+    assert!(facts.notes.iter().any(|note| note.contains("export ETCD_NAME")), "{:?}", facts.notes);
+}

@@ -83,6 +83,8 @@ struct Merged {
     environment: Vec<(String, String)>,
     environment_files: Vec<String>,
     working_directory: String,
+    /// `RootDirectory=` or `RootImage=`.
+    root: String,
     restart: String,
     /// It names a user.
     user: bool,
@@ -163,7 +165,14 @@ fn started(
         }
         match tree.text(Path::new(named)) {
             Ok(text) => {
-                systemd::environment_file(&text, named, &mut variables);
+                let ignored = systemd::environment_file(&text, named, &mut variables);
+                let ignored: Vec<String> = ignored.into_iter().filter(|name| name.contains("ETCD")).take(10).collect();
+                if !ignored.is_empty() {
+                    notes.push(format!(
+                        "systemd ignores what {named} assigns to {}: only a shell takes such lines",
+                        crate::plan::words::all(&ignored)
+                    ));
+                }
                 if copy {
                     notes.push(format!("its environment file {named} was read on this machine; is it the same there?"));
                 }
@@ -180,10 +189,15 @@ fn started(
         Around { host, variables: variables.iter().map(|(n, (value, _))| (n.clone(), value.clone())).collect() };
     let mut unclear = None;
     let mut words = None;
+    let mut chroot = Some(merged.root.clone()).filter(|root| !matches!(root.as_str(), "" | "/"));
     for line in &merged.commands {
         match program::etcd_in(&systemd::command(line, &variables), &around) {
             Started::Etcd(found) => {
                 words.get_or_insert(found);
+            }
+            Started::Chroot(root) => {
+                words.get_or_insert_with(Words::default);
+                chroot.get_or_insert(root);
             }
             Started::Proxy => return None,
             Started::Unclear => drop(unclear.get_or_insert(line)),
@@ -210,7 +224,17 @@ fn started(
         });
     }
     let named = variables.iter().map(|(name, (value, from))| (name.as_str(), value.as_str(), from.as_str()));
-    let understood = words.is_some();
+    // Whose paths are below another root, has none that could be taken over.
+    let chroot = chroot.filter(|_| words.is_some());
+    if let Some(root) = &chroot {
+        let root = root.replace(OPEN, "");
+        notes.push(format!(
+            "it starts etcd in a root directory of its own (chroot, {root}): paths in its flags are below that one, so none of \
+             its flags is taken over"
+        ));
+        words = Some(Words::default());
+    }
+    let understood = words.is_some() && chroot.is_none();
     let words = match (words, unclear) {
         (Some(words), _) => words,
         // Its variables count, whatever starts it; flags and default directory are not known.
@@ -223,8 +247,10 @@ fn started(
     };
     notes.extend(words.notes.iter().cloned());
     notes.extend(words.dropped(merged.user));
+    notes.extend(flags::beyond(&words.args));
     let args = flags::of_args(&words.args, &format!("ExecStart of {}", path.display()));
     let given = words.variables.iter().map(|(n, v)| (n.as_str(), v.as_str(), "ExecStart"));
+    let named = named.filter(|_| chroot.is_none());
     let variables = flags::of_variables(named.chain(given), &mut notes);
     let here = match merged.working_directory.trim_start_matches('-') {
         "" | "~" => "/",
@@ -272,6 +298,7 @@ impl Merged {
                 "EnvironmentFile" if value.is_empty() => self.environment_files.clear(),
                 "EnvironmentFile" => self.environment_files.push(value),
                 "WorkingDirectory" => self.working_directory = value,
+                "RootDirectory" | "RootImage" => self.root = value,
                 "Restart" => self.restart = value,
                 "User" => self.user = !value.is_empty(),
                 "DynamicUser" => self.user |= ["1", "yes", "true", "on"].contains(&value.as_str()),

@@ -201,7 +201,10 @@ async fn stream(
         }
         came += message.blob().len() as u64;
         if came > bytes.saturating_mul(2).saturating_add(GROWTH) {
-            return Err(Cut::Words(format!("its database was to be {bytes} bytes long, and more than {came} came")));
+            return Err(Cut::Words(format!(
+                "its database was to be {} long, and more than {came} came",
+                crate::plan::words::byte_count(bytes)
+            )));
         }
         kept.add(message.blob()).map_err(words)?;
         sum.add(message.blob());

@@ -61,7 +61,10 @@ pub(super) async fn save(members: &Members, endpoint: &str, into: &Path, watch: 
         Err(Cut::Miss(miss)) => {
             return Err(Trouble::new(
                 Kind::Failed,
-                format!("the snapshot from {endpoint} was cut off after {} bytes", part.bytes),
+                format!(
+                    "the snapshot from {endpoint} was cut off after {}",
+                    crate::plan::words::byte_count(part.bytes)
+                ),
             )
             .why(miss.words())
             .hint("What had come was removed. See the member's log and try again, or take another member."));
@@ -145,7 +148,10 @@ async fn receive(
         if part.bytes.saturating_add(blob.len() as u64) > expected {
             return Err(Cut::Trouble(wrong(
                 endpoint,
-                format!("{expected} bytes were announced, and more than that came"),
+                format!(
+                    "{} announced, and more than that came",
+                    crate::plan::words::count(expected, "byte was", "bytes were")
+                ),
             )));
         }
         part.write(blob).map_err(Cut::Trouble)?;
@@ -153,7 +159,14 @@ async fn receive(
     }
     let expected = total.unwrap_or_default();
     if part.bytes != expected || part.bytes <= TRAILER {
-        return Err(Cut::Trouble(wrong(endpoint, format!("{expected} bytes were announced, and {} came", part.bytes))));
+        return Err(Cut::Trouble(wrong(
+            endpoint,
+            format!(
+                "{} announced, and {} came",
+                crate::plan::words::count(expected, "byte was", "bytes were"),
+                crate::plan::words::thousands(part.bytes)
+            ),
+        )));
     }
     if !sum.matches() {
         return Err(Cut::Trouble(wrong(
@@ -247,7 +260,11 @@ impl Part {
         }
         Err(Trouble::new(Kind::Failed, format!("not enough space for {}", self.path.display()))
             .fault(Fault::NoSpace)
-            .why(format!("{} bytes were announced, and {} are free there", announced, human_size(free)))
+            .why(format!(
+                "{} announced, and {} are free there",
+                crate::plan::words::count(announced, "byte was", "bytes were"),
+                human_size(free)
+            ))
             .hint(format!("Free some space in {}, or save to another filesystem.", place())))
     }
 
@@ -273,7 +290,11 @@ impl Part {
     fn trouble(&self, error: &io::Error) -> Trouble {
         let trouble = Trouble::new(
             Kind::Failed,
-            format!("the snapshot could not be written to {} after {} bytes", self.path.display(), self.bytes),
+            format!(
+                "the snapshot could not be written to {} after {}",
+                self.path.display(),
+                crate::plan::words::byte_count(self.bytes)
+            ),
         );
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => trouble.why("the disk is full").hint(

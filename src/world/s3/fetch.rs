@@ -171,7 +171,10 @@ pub(super) async fn fetch(store: &Store, url: &str, into: &Path, watch: &mut Wat
             Ok(()) | Err(_) => {
                 tries = if part.bytes > before { 0 } else { tries + 1 };
                 if tries >= TRIES {
-                    let lost = Trouble::new(Kind::NoAnswer, format!("{url} was cut off after {} bytes", part.bytes));
+                    let lost = Trouble::new(
+                        Kind::NoAnswer,
+                        format!("{url} was cut off after {}", crate::plan::words::byte_count(part.bytes)),
+                    );
                     return Err(kept(outcome.err().map_or(lost.clone(), |t| lost.why(t.why)), &part));
                 }
             }
@@ -185,7 +188,11 @@ fn kept(trouble: Trouble, part: &Part) -> Trouble {
         part.remove();
         return trouble;
     }
-    let hint = format!("{} bytes stay in {}; the same command goes on there.", part.bytes, part.path.display());
+    let hint = format!(
+        "{} in {}; the same command goes on there.",
+        crate::plan::words::count(part.bytes, "byte stays", "bytes stay"),
+        part.path.display()
+    );
     Trouble { hint: if trouble.hint.is_empty() { hint } else { format!("{}\n  {hint}", trouble.hint) }, ..trouble }
 }
 

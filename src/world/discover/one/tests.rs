@@ -41,6 +41,13 @@ fn what_is_none_is_named() {
         ("two.sh", "#!/bin/sh\netcd --name m1 &\netcd --name m2\n", NotOne::Script),
         ("backup.sh", "#!/bin/sh\netcdctl snapshot save /b\n", NotOne::Script),
         ("backup.service", "[Service]\nExecStart=/usr/bin/etcdctl snapshot save /b\n", NotOne::Unit { starts: true }),
+        (
+            "root.service",
+            "[Service]\nRootDirectory=/srv/etcd\nExecStart=/usr/bin/etcd --name m1 --data-dir /d\n",
+            NotOne::Chroot,
+        ),
+        ("image.service", "[Service]\nRootImage=/srv/e.raw\nExecStart=/usr/bin/etcd --name m1\n", NotOne::Chroot),
+        ("etcd.service", "[Service]\nExecStart=/usr/sbin/chroot /srv /usr/bin/etcd --name m1\n", NotOne::Chroot),
         ("override.conf", "[Service]\nEnvironment=ETCD_QUOTA_BACKEND_BYTES=8\n", NotOne::Unit { starts: false }),
         ("sts.yaml", "apiVersion: apps/v1\nkind: StatefulSet\nspec: {}\n", NotOne::Manifest("StatefulSet".into())),
         (

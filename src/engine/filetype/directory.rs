@@ -1,0 +1,125 @@
+//! What a directory is that was named in place of a snapshot, by the names in it.
+
+use std::{
+    fs::{self, File},
+    io::Read,
+    path::Path,
+};
+
+use super::{is_database, quoted};
+use crate::{
+    engine::words::count,
+    plan::words::{all, natural},
+};
+
+/// Entries that are looked at.
+const MOST: usize = 10_000;
+/// Names that are shown.
+const SHOWN: usize = 3;
+
+/// What it is and what to do, two clauses; none where nothing is known of it.
+pub fn identify(path: &Path) -> (String, String) {
+    let mut names: Vec<String> = fs::read_dir(path).map_or_else(
+        |_| Vec::new(),
+        |entries| entries.flatten().take(MOST).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect(),
+    );
+    names.sort_by(|a, b| natural(a, b));
+    let has = |name: &str| names.iter().any(|n| n == name);
+    let ends = |end: &str| names.iter().any(|n| n.ends_with(end));
+    let above = |levels: usize| path.ancestors().nth(levels).filter(|dir| !dir.as_os_str().is_empty());
+    let name = |dir: Option<&Path>| match dir {
+        Some(dir) => format!("Name the data directory: {}", quoted(dir)),
+        None => "Name the data directory above it.".to_string(),
+    };
+    if has("snap") && has("wal") {
+        return ("the member directory of a data directory".into(), name(above(1)));
+    }
+    if has("db") && (ends(".snap") || path.ends_with("snap")) {
+        return (
+            "the snap directory of a member".into(),
+            format!("Name the database in it ({}), or the data directory.", quoted(&path.join("db"))),
+        );
+    }
+    if ends(".wal") && names.iter().all(|n| n.ends_with(".wal") || n.ends_with(".tmp")) {
+        return ("the directory of a member's write-ahead log, which holds no keys by itself".into(), name(above(2)));
+    }
+    if has("data") && has("keys") && has("snapshots") && has("config") {
+        let hint = format!("Get the snapshot out of it: restic -r {} restore latest --target DIR", quoted(path));
+        return ("a restic repository".into(), hint);
+    }
+    if has("data")
+        && has("config")
+        && fs::read_to_string(path.join("config")).is_ok_and(|text| text.starts_with("[repository]"))
+    {
+        let hint = format!("Get the snapshot out of it: borg list {0}, then: borg extract {0}::ARCHIVE", quoted(path));
+        return ("a Borg repository".into(), hint);
+    }
+    if has("CURRENT") && names.iter().any(|n| n.starts_with("MANIFEST-")) {
+        let of = if names.iter().any(|n| n.starts_with("OPTIONS-")) { "RocksDB" } else { "LevelDB" };
+        return (format!("a database of {of}, which is not etcd's"), "Name the snapshot file.".into());
+    }
+    let listed = |found: &[&String]| {
+        let shown: Vec<String> = found.iter().take(SHOWN).map(|name| quoted(&path.join(name))).collect();
+        match found.len().saturating_sub(SHOWN) {
+            0 => all(&shown),
+            more => format!("{} and {more} more", shown.join(", ")),
+        }
+    };
+    let dirs: Vec<&String> = names.iter().filter(|name| path.join(name).join("member/snap/db").exists()).collect();
+    if !dirs.is_empty() {
+        let what = format!("a directory that holds {}", count(dirs.len() as u64, "data directory", "data directories"));
+        return (what, format!("Name one: {}", listed(&dirs)));
+    }
+    let files: Vec<&String> = names.iter().filter(|name| begins_as_database(&path.join(name))).collect();
+    match files.is_empty() {
+        true => ("a directory".into(), "Name the snapshot file in it.".into()),
+        false => ("a directory".into(), format!("Name the snapshot file in it: {}", listed(&files))),
+    }
+}
+
+fn begins_as_database(path: &Path) -> bool {
+    let mut head = Vec::new();
+    path.is_file()
+        && File::open(path).is_ok_and(|file| file.take(32).read_to_end(&mut head).is_ok())
+        && is_database(&head)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn directories_are_named_by_what_is_in_them() {
+        let root = tempfile::tempdir().unwrap();
+        let make = |names: &[&str]| {
+            for name in names {
+                let path = root.path().join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                let text = if name.ends_with("borg/config") { "[repository]\nversion = 1\n" } else { "x" };
+                fs::write(path, text).unwrap();
+            }
+        };
+        make(&["etcd/member/snap/db", "etcd/member/snap/1-2.snap", "etcd/member/wal/0-0.wal", "empty/README"]);
+        make(&["restic/config", "restic/data/x", "restic/keys/x", "restic/snapshots/x"]);
+        make(&["borg/config", "borg/data/0/1", "level/CURRENT", "level/MANIFEST-000001"]);
+        make(&["rocks/CURRENT", "rocks/MANIFEST-000004", "rocks/OPTIONS-000005"]);
+        fs::create_dir(root.path().join("backups")).unwrap();
+        fs::write(root.path().join("backups/a.db"), b"\0\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\xed\xda\x0c\xed").unwrap();
+        for (dir, what, hint) in [
+            ("etcd/member", "the member directory", "/etcd"),
+            ("etcd/member/snap", "the snap directory", "/etcd/member/snap/db"),
+            ("etcd/member/wal", "write-ahead log", "/etcd"),
+            ("", "holds 1 data directory", "/etcd"),
+            ("restic", "a restic repository", "restic -r"),
+            ("borg", "a Borg repository", "borg extract"),
+            ("level", "a database of LevelDB", "Name the snapshot file"),
+            ("rocks", "a database of RocksDB", "Name the snapshot file"),
+            ("backups", "a directory", "/backups/a.db"),
+            ("empty", "a directory", "Name the snapshot file in it."),
+        ] {
+            let found = identify(&root.path().join(dir));
+            assert!(found.0.contains(what) && found.1.contains(hint), "{dir}: {found:?}");
+        }
+    }
+}
