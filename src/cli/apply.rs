@@ -264,6 +264,7 @@ fn carry(
         let hint = trouble.advice(|way| match way {
             Remedy::Resume => format!("`requorum resume {file}`"),
             Remedy::Undo => format!("`requorum undo {file}`"),
+            Remedy::FinishOther => "`requorum resume` with that plan's journal".into(),
         });
         Trouble { hint, remedies: Vec::new(), ..trouble }
     })

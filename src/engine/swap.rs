@@ -416,7 +416,7 @@ fn as_planned(disk: &Disk, whose: &Whose<'_>, swapped: &Swapped) -> Result<()> {
 fn cut_off(target: &Path, other: &Moves) -> Trouble {
     Trouble::new(Kind::Refused, format!("{} is in the middle of another exchange", target.display()))
         .why(format!("a run of plan {} was killed at putting {} there", other.plan, other.name))
-        .hint("Finish that plan first: `requorum resume` goes on with it, `requorum undo` takes it back then.")
+        .remedies(&[Remedy::FinishOther])
 }
 
 fn half(whose: &Whose<'_>) -> Trouble {

@@ -348,6 +348,32 @@ pub(super) fn awaits(model: &Model, action: Action) -> bool {
     }
 }
 
+/// What is asked before an action: which cluster is meant decides what a snapshot and a table are about.
+pub(super) fn question(model: &Model, action: Action) -> Option<(String, Vec<String>)> {
+    let chosen = model.snapshot.chosen.as_ref();
+    let (edited, plan) = (model.members.touched, model.review.plan.as_ref());
+    if action != Action::Cluster || (chosen.is_none() && !edited && plan.is_none()) {
+        return None;
+    }
+    let mut lines = Vec::new();
+    lines.extend(chosen.map(|path| {
+        format!(
+            "The chosen snapshot, {}, stays chosen; whether it is of the other cluster is shown on Snapshot.",
+            path.display()
+        )
+    }));
+    lines.push(match edited {
+        true => {
+            "The table on Members was edited and stays as it is: check that its rows are the other cluster's.".into()
+        }
+        false => "The table on Members is filled in again.".to_string(),
+    });
+    lines.extend(plan.map(|plan| {
+        format!("Plan {} was made for the cluster that was meant so far; Review makes it again.", plan.short_id())
+    }));
+    Some(("Choose another cluster?".into(), lines))
+}
+
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
         Action::Open => model.open(Overlay::Details),
