@@ -119,7 +119,7 @@ impl Trouble {
     pub fn advice(&self, name: impl Fn(Remedy) -> String) -> String {
         let way = |way: &Remedy| match way {
             Remedy::Resume => format!("{} goes on.", name(*way)),
-            Remedy::Undo => format!("{} takes it back.", name(*way)),
+            Remedy::Undo => format!("{} rolls it back.", name(*way)),
             Remedy::FinishOther => format!("Finish the other plan first: {}.", name(*way)),
         };
         let remedies = self.remedies.iter().map(way).collect::<Vec<_>>().join(" ");

@@ -284,7 +284,7 @@ fn a_restore_that_was_never_verified_is_offered_at_the_next_start() {
     pty.wait("[1 Detect]");
     pty.wait("nothing written yet");
     pty.send("u");
-    pty.wait("No journal tells of a restore that is not complete or not verified.");
+    pty.wait("No journal shows a restore that is not complete or not verified.");
     pty.send("\x03");
     pty.wait("Quit?");
     pty.send("\x03");

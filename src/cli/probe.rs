@@ -35,7 +35,7 @@ Everything that answers without quorum is asked, nothing is written, and no memb
 Where this machine has data of several clusters (etcd-main and etcd-events), an endpoint of a cluster or --data-dir says \
 which one is meant; the others are listed apart and do not count.
 
-Exit codes: 0 healthy, 5 nobody answers, 10 quorum lost for now (members may come back), 11 a majority answers and has no \
+Exit codes: 0 healthy, 5 no member answers, 10 quorum lost for now (members may come back), 11 a majority answers and has no \
 leader, 12 not settled (a leader is named, and no read succeeds), 13 answers from two clusters, 14 quorum lost for good, \
 15 degraded (it serves; a voter is missing, an alarm is raised, or data differ), 18 an empty or older state serves under \
 the cluster's ID while something newer is known, 19 a cluster serves that is not shown to be the one asked for (other \

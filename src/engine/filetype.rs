@@ -221,7 +221,7 @@ fn by_rule(head: &[u8], path: &Path) -> Option<Identified> {
         return Some(Identified::new(Image, "an image of an ext filesystem", hint));
     }
     if ends("snap") && head.first() == Some(&0x08) {
-        let hint = "Name the database beside it, member/snap/db, or the data directory itself.";
+        let hint = "Name the database next to it, member/snap/db, or the data directory itself.";
         return Some(Identified::new(OfEtcd, "a raft snapshot of etcd (.snap), which holds no keys", hint));
     }
     None

@@ -115,7 +115,7 @@ impl Swapped {
             }
             let own = std::slice::from_ref(&place.target);
             if let Some(aside) = place.aside.as_ref().filter(|aside| **aside == place.target || !within(own, aside)) {
-                return Err(format!("what was there before cannot lie at {}", aside.display()));
+                return Err(format!("what was there before cannot be at {}", aside.display()));
             }
         }
         if self.places.len() == targets.len() { Ok(()) } else { Err("it has other directories".into()) }

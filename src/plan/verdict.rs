@@ -137,7 +137,7 @@ impl Finding {
         }
     }
 
-    /// The exit code of `requorum probe`: 0 healthy, 5 nobody answers (or was heard out), 10 lost for now, 11 a
+    /// The exit code of `requorum probe`: 0 healthy, 5 no member answers (or was heard out), 10 lost for now, 11 a
     /// majority without a leader, 12 unsettled, 13 two clusters, 14 lost for good, 15 degraded, 18 an older or empty state serves, 19 what
     /// serves is not shown to be the cluster asked for.
     pub fn exit_code(&self) -> u8 {

@@ -295,7 +295,7 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Yes, [key(KeyCode::Enter)], "⏎", "go on", "do what was asked for, once nothing is waited for any more", &[Held]),
     row!(Action::Close, [key(KeyCode::Esc)], "Esc", "close", "close the window; what is under way goes on", &[Held]),
     row!(Action::Yes, [ch('y')], "y", "yes, rehearse", "build and prove, then remove it again", &[AskRehearse]),
-    row!(Action::Yes, [ch('y')], "y", "go on with it", "go on with the run that was begun", &[AskUnfinished]),
+    row!(Action::Yes, [ch('y')], "y", "resume it", "resume the run that was begun", &[AskUnfinished]),
     row!(Action::Yes, [ch('y')], "y", "yes, stop", "stop at the next safe point", &[AskStop]),
     row!(Action::Yes, [ch('y')], "y", "yes, start it", "run the command", &[AskStart]),
     row!(Action::Yes, [ch('y')], "y", "yes, write it", "write the key", &[AskCanary]),

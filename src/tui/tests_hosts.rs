@@ -9,7 +9,9 @@ use super::{
     headless::screen,
     prompt::Ask,
     steps::Step,
-    tests::{at_members, at_review, begun_record, built, failed, hear, placed, press, ready, said, seen_hosts, send},
+    tests::{
+        at_members, at_review, begun_record, built, failed, fence, hear, placed, press, ready, said, seen_hosts, send,
+    },
 };
 use crate::{
     etcd::membership::Id,
@@ -167,7 +169,7 @@ fn a_rehearsal_says_what_is_still_in_the_way() {
         }
         send(&mut model, Msg::Told { id: *id, told: Box::new(Told::Fences(fences)) });
         send(&mut model, Msg::ApplyEnded { id: *id, result: Ok(()) });
-        screen(&model, 100, 30)
+        screen(&model, 100, 30).split_whitespace().collect::<Vec<_>>().join(" ")
     };
     let free = rehearsed(Vec::new(), false);
     assert!(free.contains("✔ Rehearsed: all 3 members can be built. What was built"), "{free}");

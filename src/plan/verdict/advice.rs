@@ -62,7 +62,7 @@ impl Count<'_> {
                 let mut advice = self.split_advice();
                 advice.extend([
                     "Ask the members of one cluster only: drop the endpoints that belong to another.".into(),
-                    "Did somebody restore or bootstrap one of them already? Stop that member before its clients write to it.".to_string(),
+                    "Was one of them already restored or bootstrapped? Stop that member before its clients write to it.".to_string(),
                 ]);
                 advice
             }

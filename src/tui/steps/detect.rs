@@ -323,7 +323,7 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
             }
         }
         Action::Unfinished if !model.unfinished.any() => {
-            Err("No journal tells of a restore that is not complete or not verified.".into())
+            Err("No journal shows a restore that is not complete or not verified.".into())
         }
         Action::Gone => match rows.get(model.detect.at) {
             None => Err("There is no member in the table.".into()),

@@ -152,7 +152,7 @@ fn going_on_asks_where_review_shows_another_plan() {
     for no in [KeyCode::Enter, KeyCode::Esc, KeyCode::Char('n')] {
         assert_eq!(char(&mut model, 't'), []);
         assert_eq!(model.overlay, Some(Overlay::Sure(Action::Retry)));
-        assert!(screen(&model, 80, 24).contains(plan.short_id()), "{}", screen(&model, 80, 24));
+        assert!(screen(&model, 80, 24).contains(&plan.short_id()), "{}", screen(&model, 80, 24));
         assert_eq!((press(&mut model, no), model.overlay), (vec![], None));
     }
     char(&mut model, 't');

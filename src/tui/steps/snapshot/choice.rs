@@ -107,7 +107,7 @@ pub(in crate::tui) fn asked(model: &Model) -> (String, Vec<String>) {
         lines.extend(unhashed.map(String::from));
     }
     lines.push(format!(
-        "The plan will carry accept_damage: {}, and each member's database is written anew from the rows.",
+        "The plan will carry accept_damage: {}, and each member's database is rebuilt from the rows.",
         damage.revision
     ));
     ("Take this damaged file?".into(), lines)
