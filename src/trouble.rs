@@ -50,6 +50,8 @@ pub enum Remedy {
     Resume,
     /// It is taken back.
     Undo,
+    /// The run of another plan is resumed first.
+    FinishOther,
 }
 
 /// What a program may ask of a failure; the sentences are for people.
@@ -117,7 +119,8 @@ impl Trouble {
     pub fn advice(&self, name: impl Fn(Remedy) -> String) -> String {
         let way = |way: &Remedy| match way {
             Remedy::Resume => format!("{} goes on.", name(*way)),
-            Remedy::Undo => format!("{} takes it back.", name(*way)),
+            Remedy::Undo => format!("{} rolls it back.", name(*way)),
+            Remedy::FinishOther => format!("Finish the other plan first: {}.", name(*way)),
         };
         let remedies = self.remedies.iter().map(way).collect::<Vec<_>>().join(" ");
         [self.hint.as_str(), &remedies].into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n  ")
@@ -168,6 +171,7 @@ impl fmt::Display for Trouble {
         let advice = self.advice(|way| match way {
             Remedy::Resume => "`requorum resume`".into(),
             Remedy::Undo => "`requorum undo`".into(),
+            Remedy::FinishOther => "`requorum resume` with that plan's journal".into(),
         });
         if !advice.is_empty() {
             write!(f, "\n  {advice}")?;

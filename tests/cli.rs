@@ -585,7 +585,7 @@ fn dots_on_the_command_line_are_resolved_by_links() {
     assert!(plan.contains("/disk/new/m1.etcd") && !plan.contains(".."), "{plan}");
     let mut command = requorum(["plan", "--initial-cluster", THREE, "--snapshot"]);
     command.arg(fixture("s35.db")).args(["--data-root", "nowhere/../new", "-o", "p2.yaml"]).current_dir(dir.path());
-    ended(&command.output().unwrap(), 1, &["cannot tell where"]);
+    ended(&command.output().unwrap(), 1, &["cannot resolve"]);
 }
 
 #[test]

@@ -264,6 +264,7 @@ fn carry(
         let hint = trouble.advice(|way| match way {
             Remedy::Resume => format!("`requorum resume {file}`"),
             Remedy::Undo => format!("`requorum undo {file}`"),
+            Remedy::FinishOther => "`requorum resume` with that plan's journal".into(),
         });
         Trouble { hint, remedies: Vec::new(), ..trouble }
     })
@@ -271,7 +272,7 @@ fn carry(
 
 /// What stays of a run that was stopped, and the ways on and back.
 fn stopped(trouble: Trouble, until: Until) -> Trouble {
-    const BUILT: &str = "Members that were built already wait beside their places.";
+    const BUILT: &str = "Members that were built already stay in staging.";
     match until {
         Until::Looked => trouble,
         Until::Undone => trouble.remedies(&[Remedy::Resume]),
@@ -438,7 +439,7 @@ mod tests {
         let trouble = || Trouble::new(Kind::Stopped, "stopped on request").hint("What was under way is removed.");
         let said = stopped(trouble(), Until::InPlace);
         assert_eq!(said.remedies, [Remedy::Resume, Remedy::Undo]);
-        for word in ["under way is removed", "wait beside", "`requorum resume`", "`requorum undo`"] {
+        for word in ["under way is removed", "stay in staging", "`requorum resume`", "`requorum undo`"] {
             assert!(said.to_string().contains(word), "{said}");
         }
         assert_eq!(stopped(trouble(), Until::Undone).remedies, [Remedy::Resume]);

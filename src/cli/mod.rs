@@ -250,7 +250,7 @@ fn judge(what: &str, problems: &[Problem], names: &[&str]) -> Result<()> {
 /// An absolute form of `path`: links are kept as they are, but what stands before a `..` is resolved, since the `..` of a
 /// link's target is meant, and a plan holds none.
 fn absolute(path: &std::path::Path) -> Result<PathBuf> {
-    let unknown = |e: io::Error| Trouble::new(Kind::Input, format!("cannot tell where {} lies", path.display())).why(e);
+    let unknown = |e: io::Error| Trouble::new(Kind::Input, format!("cannot resolve {}", path.display())).why(e);
     let whole = std::path::absolute(path).map_err(unknown)?;
     let parts: Vec<Component<'_>> = whole.components().collect();
     match parts.iter().rposition(|part| *part == Component::ParentDir) {

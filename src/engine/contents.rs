@@ -61,7 +61,7 @@ pub fn nature<R: ReadAt>(source: &Source, view: &View<R>, digest: &Digest) -> St
             match &source.wrapping {
                 Wrapping::DataDir(_) => "a database without a SHA-256".to_string(),
                 _ => "a database without a SHA-256: a copy of member/snap/db, or a saved snapshot whose SHA-256 was cut off, \
-                      which of the two cannot be told"
+                      which of the two is not known"
                     .to_string(),
             }
         }

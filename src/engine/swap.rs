@@ -115,7 +115,7 @@ impl Swapped {
             }
             let own = std::slice::from_ref(&place.target);
             if let Some(aside) = place.aside.as_ref().filter(|aside| **aside == place.target || !within(own, aside)) {
-                return Err(format!("what was there before cannot lie at {}", aside.display()));
+                return Err(format!("what was there before cannot be at {}", aside.display()));
             }
         }
         if self.places.len() == targets.len() { Ok(()) } else { Err("it has other directories".into()) }
@@ -416,7 +416,7 @@ fn as_planned(disk: &Disk, whose: &Whose<'_>, swapped: &Swapped) -> Result<()> {
 fn cut_off(target: &Path, other: &Moves) -> Trouble {
     Trouble::new(Kind::Refused, format!("{} is in the middle of another exchange", target.display()))
         .why(format!("a run of plan {} was killed at putting {} there", other.plan, other.name))
-        .hint("Finish that plan first: `requorum resume` goes on with it, `requorum undo` takes it back then.")
+        .remedies(&[Remedy::FinishOther])
 }
 
 fn half(whose: &Whose<'_>) -> Trouble {

@@ -140,7 +140,7 @@ fn head(plan: &Plan, member: &Member) -> String {
     );
     for note in [
         "Paste each part as a whole into bash on the host, as root, or as the user that etcd runs as where the directory \
-         around the data belongs to that user. A part that meets something that is not as it must be says so and stops there",
+         around the data belongs to that user. A part that finds something unexpected says so and stops there",
         "Part 1 can be done at any time: it builds beside the data and touches nothing that is in use. Part 2 waits until \
          every member of the plan is built and its code is right",
     ] {

@@ -394,7 +394,7 @@ fn because(cert: &Cert, host: &str) -> Option<String> {
         )),
         Match::UrlAsName(name) => Some(format!("{name} is among its DNS names, which have no scheme and no port")),
         Match::OtherLabels(name) => {
-            Some(format!("{name} stands for names with one label in place of the *, and no others"))
+            Some(format!("{name} matches names with one label in place of the *, and no others"))
         }
         _ => None,
     }

@@ -247,9 +247,9 @@ fn whole(rows: &[Row], token: &str, out: &mut Vec<Problem>) {
                 .of(About::Token),
         );
     } else if let Some(stray) = glyphs::find(token) {
-        out.push(Problem::error(None, None, format!("{} stands in the token", stray.name)).of(About::Token));
+        out.push(Problem::error(None, None, format!("the token contains {}", stray.name)).of(About::Token));
     } else if token.contains(' ') {
-        out.push(Problem::error(None, None, format!("a space stands in the token {token:?}")).of(About::Token));
+        out.push(Problem::error(None, None, format!("the token {token:?} contains a space")).of(About::Token));
     }
     if rows.is_empty() {
         out.push(Problem::error(None, None, "the table is empty; a cluster needs at least one member"));

@@ -10,7 +10,7 @@ mod model;
 
 use std::path::PathBuf;
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 pub use self::model::{Model, Options, Overlay, Status};
 pub use super::messages::{Effect, Msg};
@@ -163,11 +163,21 @@ fn press(model: &mut Model, event: KeyEvent) -> Vec<Effect> {
     let place = model.place();
     if place == Place::Review
         && let Some(letter) = keys::letter(event)
-        && review::begins_label(model, letter)
     {
-        // the label is asked for: its first letter is text before it is a key
-        return review::type_label(model, letter);
+        if review::begins_answer(model, letter) {
+            // something is asked for: its first letter is text before it is a key
+            return review::type_answer(model, letter);
+        }
+        if review::may_begin_answer(model, letter) {
+            model.open(Overlay::Held(Action::Open));
+            return Vec::new();
+        }
     }
+    // where a letter is text, its command is had with Alt
+    let event = match keys::alt_letter(event).filter(|_| place == Place::Review) {
+        Some(letter) => KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE),
+        None => event,
+    };
     let Some(binding) = keys::lookup(place, event) else {
         if place == Place::Field {
             let now_ms = model.now_ms;
@@ -199,6 +209,10 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             model.open(Overlay::Held(action));
         }
         model.say(Tone::Warn, why);
+        return Vec::new();
+    }
+    if model.overlay.is_none() && model.prompt.is_none() && steps::question(model, action).is_some() {
+        model.open(Overlay::Sure(action));
         return Vec::new();
     }
     match action {
@@ -312,8 +326,27 @@ fn yes(model: &mut Model) -> Vec<Effect> {
         Some(Overlay::Rehearse) => restore::rehearse(model),
         Some(Overlay::Unfinished) => unfinished::go_on(model),
         Some(Overlay::Token) => members::new_token(model),
-        Some(Overlay::Held(action)) => act(model, action),
+        Some(Overlay::Held(action)) => match steps::held(model, action) {
+            Err(why) if action == Action::Open && model.step == Step::Review => {
+                model.open(Overlay::Held(action));
+                model.say(Tone::Warn, why);
+                Vec::new()
+            }
+            _ => act(model, action),
+        },
+        Some(Overlay::Sure(action)) => sure(model, action),
         _ => Vec::new(),
+    }
+}
+
+/// What was asked about was agreed to; it may have become impossible meanwhile.
+fn sure(model: &mut Model, action: Action) -> Vec<Effect> {
+    match can(model, action) {
+        Ok(()) => steps::act(model, action),
+        Err(why) => {
+            model.say(Tone::Warn, why);
+            Vec::new()
+        }
     }
 }
 

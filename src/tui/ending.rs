@@ -26,7 +26,7 @@ impl fmt::Display for Made {
             Made::Snapshot => f.write_str("a snapshot"),
             Made::DataDir(name) => write!(f, "{name}'s data directory"),
             Made::Before(name) => write!(f, "what was there before {name}"),
-            Made::TakenBack(name) => write!(f, "{name}'s data directory, taken back"),
+            Made::TakenBack(name) => write!(f, "{name}'s data directory, rolled back"),
             Made::File(what) => f.write_str(what),
         }
     }

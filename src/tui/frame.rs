@@ -212,7 +212,7 @@ fn footer(model: &Model, page: &Page<'_>) -> Lines {
                 }
                 _ => b.label.to_string(),
             };
-            (model.look.key(b.show), label, b.action)
+            (shown_key(model, b), label, b.action)
         })
         .collect();
     let size = |k: &(String, String, Action)| text::width(&k.0) + text::width(&k.1) + 3;
@@ -238,6 +238,21 @@ fn footer(model: &Model, page: &Page<'_>) -> Lines {
         line.push(page.span(format!("{}  ", key.1), Tone::Plain));
     }
     vec![line]
+}
+
+/// A key as the footer names it: where its letter begins what is to be typed, the command is had with Alt.
+fn shown_key(model: &Model, binding: &keys::Binding) -> String {
+    let mut letters = binding.show.chars();
+    match (letters.next(), letters.next()) {
+        (Some(letter), None)
+            if model.place() == keys::Place::Review
+                && binding.is_letter(letter)
+                && steps::review::begins_answer(model, letter) =>
+        {
+            format!("Alt-{letter}")
+        }
+        _ => model.look.key(binding.show),
+    }
 }
 
 /// What Enter does in the open field.
@@ -341,6 +356,9 @@ fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
         Some(Overlay::Rehearse) => ("Rehearse this plan?".into(), steps::review::rehearsal(model)),
         Some(Overlay::Unfinished) => steps::unfinished::words(model),
         Some(Overlay::Token) => steps::members::token_words(model),
+        Some(Overlay::Sure(action)) => steps::question(model, action).unwrap_or_else(|| {
+            ("Nothing is lost by it any more".into(), vec!["What it was asked about has ended.".into()])
+        }),
         Some(Overlay::Held(action)) => held_words(model, action),
         Some(Overlay::Stop) => (
             "Stop?".into(),
@@ -357,7 +375,7 @@ fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
 
 /// What was asked for and waits, and what for.
 fn held_words(model: &Model, action: Action) -> (String, Vec<String>) {
-    match steps::can(model, action) {
+    match steps::held(model, action) {
         Ok(()) => {
             let binding = keys::of(model.step.place()).find(|binding| binding.action == action);
             let (name, help) = binding.map_or(("go on", "do what was asked for"), |b| (b.label, b.help));

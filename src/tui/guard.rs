@@ -73,7 +73,7 @@ impl Guard {
     }
 }
 
-/// Whether the terminal was hung up. crossterm does not notice: a read of such a terminal returns nothing, at once, for ever;
+/// Whether the terminal was hung up. crossterm does not notice: a read of such a terminal returns nothing, at once, forever;
 /// and SIGHUP reaches the leader of the session only, which may not pass it on.
 pub(super) fn hung_up() -> bool {
     matches!(rustix::termios::tcgetattr(io::stdout()), Err(rustix::io::Errno::IO))

@@ -44,6 +44,8 @@ pub enum Place {
     AskUnfinished,
     /// "Make a new token?"
     AskToken,
+    /// "Do it, although something would be lost?"
+    AskSure,
     /// What was asked for waits for something that is under way.
     Held,
 }
@@ -152,8 +154,8 @@ pub struct Binding {
 }
 
 use Place::{
-    AskCanary, AskPaste, AskQuit, AskRehearse, AskStart, AskStop, AskToken, AskUnfinished, AskUnhashed, Details,
-    Detect, Field, Held, Help, Launch, Members, Proof, Restore, Review, Snapshot,
+    AskCanary, AskPaste, AskQuit, AskRehearse, AskStart, AskStop, AskSure, AskToken, AskUnfinished, AskUnhashed,
+    Details, Detect, Field, Held, Help, Launch, Members, Proof, Restore, Review, Snapshot,
 };
 
 const STEPS: &[Place] = &[Detect, Snapshot, Members, Review, Restore, Launch, Proof];
@@ -169,6 +171,7 @@ const WINDOWS: &[Place] = &[
     AskRehearse,
     AskUnfinished,
     AskToken,
+    AskSure,
     Held,
 ];
 const EVERYWHERE: &[Place] = &[
@@ -191,6 +194,7 @@ const EVERYWHERE: &[Place] = &[
     AskRehearse,
     AskUnfinished,
     AskToken,
+    AskSure,
     Held,
 ];
 const SCROLLS: &[Place] =
@@ -286,15 +290,16 @@ pub static TABLE: &[Binding] = &[
     row!(Action::Yes, [ch('y'), ch('q')], "y", "yes, quit", "quit", &[AskQuit]),
     row!(Action::Yes, [ch('y')], "y", "yes, take it", "take the file", &[AskUnhashed]),
     row!(Action::Yes, [ch('y')], "y", "yes, replace", "replace the table (u takes it back)", &[AskPaste]),
+    row!(Action::Yes, [ch('y')], "y", "yes, do it", "do it", &[AskSure]),
     row!(Action::Yes, [ch('y')], "y", "yes, a new one", "make a new token", &[AskToken]),
     row!(Action::Yes, [key(KeyCode::Enter)], "⏎", "go on", "do what was asked for, once nothing is waited for any more", &[Held]),
     row!(Action::Close, [key(KeyCode::Esc)], "Esc", "close", "close the window; what is under way goes on", &[Held]),
     row!(Action::Yes, [ch('y')], "y", "yes, rehearse", "build and prove, then remove it again", &[AskRehearse]),
-    row!(Action::Yes, [ch('y')], "y", "go on with it", "go on with the run that was begun", &[AskUnfinished]),
+    row!(Action::Yes, [ch('y')], "y", "resume it", "resume the run that was begun", &[AskUnfinished]),
     row!(Action::Yes, [ch('y')], "y", "yes, stop", "stop at the next safe point", &[AskStop]),
     row!(Action::Yes, [ch('y')], "y", "yes, start it", "run the command", &[AskStart]),
     row!(Action::Yes, [ch('y')], "y", "yes, write it", "write the key", &[AskCanary]),
-    row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('n')], "⏎", "no, stay", "stay", &[AskQuit, AskUnhashed, AskStop, AskPaste, AskCanary, AskStart, AskRehearse, AskToken]),
+    row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('n')], "⏎", "no, stay", "stay", &[AskQuit, AskUnhashed, AskStop, AskPaste, AskCanary, AskStart, AskRehearse, AskToken, AskSure]),
     row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('n')], "⏎", "leave it", "leave it as it stands", &[AskUnfinished]),
     row!(Action::Close, [key(KeyCode::Esc), key(KeyCode::Enter), ch('q'), ch('?')], "Esc", "close", "close", &[Help, Details]),
     row!(Action::Interrupt, [ctrl('c')], "Ctrl-C", "", "leave (asks once, then goes)", EVERYWHERE),
@@ -307,6 +312,21 @@ pub fn letter(event: KeyEvent) -> Option<char> {
     match event.code {
         KeyCode::Char(c) if plain => Some(c),
         _ => None,
+    }
+}
+
+/// The character that a key types together with Alt.
+pub fn alt_letter(event: KeyEvent) -> Option<char> {
+    match event.code {
+        KeyCode::Char(c) if event.modifiers == KeyModifiers::ALT => Some(c),
+        _ => None,
+    }
+}
+
+impl Binding {
+    /// Whether a character by itself is one of its keys.
+    pub fn is_letter(&self, letter: char) -> bool {
+        self.keys.iter().any(|chord| *chord == ch(letter))
     }
 }
 

@@ -12,6 +12,7 @@ pub mod field;
 pub mod frame;
 pub(crate) mod guard;
 pub mod headless;
+pub(crate) mod keyboard;
 pub mod keys;
 pub mod messages;
 pub mod page;
@@ -35,11 +36,10 @@ use std::{
 };
 
 use crossterm::{
-    event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
+    event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
     execute,
     terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate},
 };
-use futures_util::StreamExt;
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
@@ -50,6 +50,7 @@ use self::{
     app::{Effect, update},
     effects::Workers,
     guard::{Canvas, Guard, copy_sequence, hook_panics, hung_up},
+    keyboard::Keyboard,
 };
 pub use self::{
     app::{Model, Msg, Options},
@@ -147,7 +148,7 @@ fn wizard(
     model.leaving = ending::Leaving::No;
     let guard = Guard::take()?;
     let mut canvas = Canvas::new()?;
-    let mut keys = Some(listen());
+    let mut keys = Keyboard::new()?;
     let (columns, lines) = crossterm::terminal::size()?;
     let mut pending = vec![Msg::Resized(columns, lines)];
     match model.started {
@@ -178,11 +179,10 @@ fn wizard(
                         take_notes(model, notes);
                     }
                     Effect::Suspend => {
-                        // the old stream would read the keys meant for the shell, and it holds
-                        // crossterm's reader: it must be gone before a new one is made
-                        drop(keys.take());
+                        // a reader would take the keys meant for the shell
+                        keys.pause();
                         let taken = runtime.block_on(guard.suspend()).and_then(|()| Canvas::new());
-                        keys = Some(listen());
+                        keys.resume();
                         match taken {
                             Ok(again) => canvas = again,
                             Err(_) => lost = true,
@@ -200,6 +200,7 @@ fn wizard(
         // whatever runs goes on to its safe point, as after a signal
         if std::mem::take(&mut lost) && !gone {
             gone = true;
+            keys.hang_up();
             pending.push(Msg::Terminated);
             continue;
         }
@@ -215,7 +216,7 @@ fn wizard(
         }
         runtime.block_on(async {
             tokio::select! {
-                event = next(&mut keys), if !gone => match event {
+                event = keys.next(), if !gone => match event {
                     Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => pending.push(Msg::Key(key)),
                     Some(Ok(Event::Paste(text))) => pending.push(Msg::Paste(text)),
                     Some(Ok(Event::Resize(columns, lines))) => pending.push(Msg::Resized(columns, lines)),
@@ -247,22 +248,6 @@ fn wizard(
 fn take_notes(model: &mut Model, notes: Option<companion::Notes>) {
     if let Some(notes) = notes {
         update(model, Msg::Noted(notes));
-    }
-}
-
-/// Listens to the terminal. What woke an earlier listener up to its end may still lie there, and would swallow the first
-/// key that comes together with it; so it is taken out before anybody can know that a key is welcome.
-fn listen() -> EventStream {
-    let keys = EventStream::new();
-    let _ = crossterm::event::poll(Duration::ZERO);
-    keys
-}
-
-/// The terminal's next event; none ever while nobody listens.
-async fn next(keys: &mut Option<EventStream>) -> Option<io::Result<Event>> {
-    match keys {
-        Some(keys) => keys.next().await,
-        None => std::future::pending().await,
     }
 }
 

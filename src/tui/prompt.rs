@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{
     app::{Effect, Model},
     field::Field,
-    steps::{Step, detect, launch, members, restore_view, review, snapshot_work},
+    steps::{Step, detect, launch, members, restore_view, review, review::CONSENT, snapshot_work},
     theme::Tone,
 };
 use crate::plan::table::Column;
@@ -13,9 +13,6 @@ use crate::plan::table::Column;
 /// How long after the last character a confirming Enter counts, in milliseconds: a paste with a
 /// line end in it arrives within a few, a finger takes longer.
 const ARMED_AFTER_MS: u64 = 150;
-
-/// What is typed to agree to the commands that stop an etcd.
-const CONSENT: &str = "stop";
 
 /// What a field asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,7 +167,10 @@ fn armed(model: &Model, prompt: &Prompt) -> String {
     }
     match (prompt.text(), &prompt.ask) {
         ("", Ask::Override(_)) => "It is written to the journal. Better: Esc, stop what answers, r asks again.".into(),
-        ("", Ask::Consent) => review::consent_words(model),
+        (text, Ask::Consent) if text != wanted => {
+            let state = if wanted.starts_with(text) { "Nothing is run before that." } else { "That is another word." };
+            format!("{state} It agrees to: {}", review::consent_words(model))
+        }
         ("", Ask::Undo) => match restore_view::halts(&model.restore).as_slice() {
             [] => "The new directories go aside under a dated name, with what was written there since; what was before comes \
                    back."
@@ -178,8 +178,8 @@ fn armed(model: &Model, prompt: &Prompt) -> String {
             halts => format!("Before that these are run: {}", halts.join("; ")),
         },
         ("", _) => "Nothing is written before that. Esc goes back.".into(),
-        (text, _) if text != wanted && wanted.starts_with(text) => "not complete yet".into(),
-        (text, _) if text != wanted => format!("that is not {wanted}"),
+        (text, _) if text != wanted && wanted.starts_with(text) => "Not complete yet.".into(),
+        (text, _) if text != wanted => format!("That is not {wanted}."),
         _ if !prompt.armed(model.now_ms) => "…".into(),
         (_, Ask::Confirm) => "Right. Enter starts writing.".into(),
         (_, Ask::Undo) => "Right. Enter takes it back.".into(),

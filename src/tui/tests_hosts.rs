@@ -9,7 +9,9 @@ use super::{
     headless::screen,
     prompt::Ask,
     steps::Step,
-    tests::{at_members, at_review, begun_record, built, failed, hear, placed, press, ready, said, seen_hosts, send},
+    tests::{
+        at_members, at_review, begun_record, built, failed, fence, hear, placed, press, ready, said, seen_hosts, send,
+    },
 };
 use crate::{
     etcd::membership::Id,
@@ -140,7 +142,41 @@ fn a_host_that_is_not_ready_keeps_the_plan_from_being_begun_and_rehearsed() {
         assert!(said(&model).starts_with("c is not ready"), "{}", said(&model));
         assert_eq!((ask(&model), model.overlay), (None, None));
     }
+    assert!(said(&model).contains("c cannot be reached by ssh"), "why it is not: {}", said(&model));
     assert!(screen(&model, 100, 30).contains("✖ c is not ready: c cannot be reached by ssh"));
+    // by its problems, where it was reached; how many more there are is counted
+    let model = reviewed(|look| {
+        let full = format!("not enough space on /srv: {} is full", look.host);
+        look.problems.push(Problem::error(None, None, full));
+    });
+    let why = model.hosts.in_the_way().unwrap();
+    assert!(why.contains("not enough space on /srv") && why.contains("2 more hosts"), "{why}");
+}
+
+#[test]
+fn a_rehearsal_says_what_is_still_in_the_way() {
+    let rehearsed = |fences: Vec<crate::plan::fence::Fence>, consent: bool| {
+        let mut model = reviewed(|look| {
+            if consent && look.host == "root@b" {
+                runs(look);
+            }
+        });
+        press(&mut model, Char('d'));
+        let effects = press(&mut model, Char('y'));
+        let [Effect::Apply { id, .. }] = &effects[..] else { panic!("{effects:?}") };
+        for name in ["m1", "m2", "m3"] {
+            hear(&mut model, *id, "c", HostEvent::Discarded(name.into()));
+        }
+        send(&mut model, Msg::Told { id: *id, told: Box::new(Told::Fences(fences)) });
+        send(&mut model, Msg::ApplyEnded { id: *id, result: Ok(()) });
+        screen(&model, 100, 30).split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let free = rehearsed(Vec::new(), false);
+    assert!(free.contains("✔ Rehearsed: all 3 members can be built. What was built"), "{free}");
+    let fenced = rehearsed(vec![fence()], false);
+    assert!(fenced.contains("! Rehearsed") && fenced.contains("m2 of the old cluster still answers"), "{fenced}");
+    let running = rehearsed(Vec::new(), true);
+    assert!(running.contains("! Rehearsed") && running.contains("consent"), "{running}");
 }
 
 #[test]
@@ -194,6 +230,16 @@ fn consent_is_typed_holds_for_what_was_shown_and_is_asked_anew_for_anything_else
             runs(look);
         }
     });
+    // its first letter opens the field: it is no command, and the commands that it agrees to stay in sight
+    let mut typed = model.clone();
+    for c in "sto".chars() {
+        assert_eq!(press(&mut typed, Char(c)), [], "{c}");
+    }
+    assert_eq!((ask(&typed), typed.prompt.as_ref().map(|p| p.text())), (Some(Ask::Consent), Some("sto")));
+    assert!(screen(&typed, 80, 24).contains("root@b: kill -TERM 812"), "{}", screen(&typed, 80, 24));
+    press(&mut typed, Char('p'));
+    press(&mut typed, Enter);
+    assert_eq!(typed.review.consent, [("root@b".to_string(), halt(812))]);
     press(&mut model, Enter);
     assert_eq!(ask(&model), Some(Ask::Consent));
     assert!(screen(&model, 100, 30).contains("root@b: kill -TERM 812"));

@@ -347,7 +347,7 @@ impl Members {
             && let Ok(status) = answered(limit, client.maintenance_client().status()).await
             && status.leader() == 0
         {
-            return Err(NoToken::Refused("without a leader nobody can log in".to_owned()));
+            return Err(NoToken::Refused("without a leader no user can log in".to_owned()));
         }
         self.authenticate(line, client).await
     }

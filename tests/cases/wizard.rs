@@ -57,7 +57,7 @@ pub fn every_step_by_keys(server: &Server) {
     // Snapshot: saved from the survivor, into the proposed file.
     wizard.wait("[2 Snapshot]");
     // As far as the column shows it: other tests' clusters on this machine are listed, too.
-    wizard.wait("the network");
+    wizard.wait("m3, over the network");
     wizard.send(ENTER);
     wizard.wait("Save a snapshot from");
     wizard.send(ENTER);

@@ -253,9 +253,9 @@ fn a_plan_that_was_tampered_with_is_found_out() {
     let plan = build(&draft()).unwrap().plan;
     type Change = fn(&mut Plan);
     let cases: [(Change, &str); 14] = [
-        (|p| p.members[0].data_dir = "/var/lib/x/../../etc/d".into(), "\"..\" stands in the data dir"),
-        (|p| p.members[0].data_dir = "/var/lib/etcd/..".into(), "\"..\" stands in the data dir"),
-        (|p| p.members[1].wal_dir = Some("/../wal".into()), "\"..\" stands in the WAL dir"),
+        (|p| p.members[0].data_dir = "/var/lib/x/../../etc/d".into(), "the data dir contains \"..\""),
+        (|p| p.members[0].data_dir = "/var/lib/etcd/..".into(), "the data dir contains \"..\""),
+        (|p| p.members[1].wal_dir = Some("/../wal".into()), "the WAL dir contains \"..\""),
         (|p| p.members = vec![p.members[0].clone(); 5_000], "at most 100"),
         (|p| p.token = "other".into(), "follows from its peer URLs and the token"),
         (|p| p.members[1].id.0 ^= 1, "the plan gives m2 the ID 3c505846437ba853"),

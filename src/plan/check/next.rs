@@ -183,7 +183,7 @@ fn caches(case: Case<'_>, kubernetes: bool) -> Next {
              with \"compacted\". One that does not, or that knows a later revision, is to be restarted."
         ),
         false => format!(
-            "Clients that watched since before may know revisions above {from} that are given out anew (there was no \
+            "Clients that watched since before may know revisions above {from} that are given out again (there was no \
              bump): every one of them, on every host, is to be restarted, or its cache stays wrong."
         ),
     };

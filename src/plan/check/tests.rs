@@ -465,7 +465,7 @@ fn what_comes_next_is_told_from_the_data() {
     has("cp-3 is still a node", "kubectl delete node cp-3");
     has("12 objects (secrets) can be read only with the aescbc v1 key \"key1\"", "kubectl get secrets");
     has("Tokens of 7 service accounts", "/etc/kubernetes/pki/sa.key");
-    has("revisions above 83,799 that are given out anew", "crictl");
+    has("revisions above 83,799 that are given out again", "crictl");
     has("Backups", "requorum snapshot save prod-eu-after.db --endpoints=http://127.0.0.31:2379");
     let unread = check(&plan, &seen, &Told::Failed("no such file".into())).next;
     assert!(unread[0].what.contains("cannot be told: no such file"));

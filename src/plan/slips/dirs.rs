@@ -95,7 +95,7 @@ fn one(at: usize, column: Column, text: &str, out: &mut Vec<Problem>) {
     let path = normal(text);
     if Path::new(text).components().any(|part| part == Component::ParentDir) {
         // a link that is put in the way after the review leads it elsewhere
-        let text = format!("\"..\" stands in the {heading}; where that leads depends on symbolic links");
+        let text = format!("the {heading} contains \"..\"; where that leads depends on symbolic links");
         return error(text, Some(path.to_string_lossy().into_owned()).filter(|path| path != "/"));
     }
     if path == Path::new("/") {

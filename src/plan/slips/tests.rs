@@ -253,7 +253,7 @@ fn what_is_about_the_whole_table() {
         check(&rows[..2], "tok"),
         [Problem::warning(None, None, "2 members survive the loss of none, as 1 does")]
     );
-    for (token, words) in [("", "the token is empty"), ("a b", "a space stands in the token"), ("a\u{a0}", "U+00A0")] {
+    for (token, words) in [("", "the token is empty"), ("a b", "contains a space"), ("a\u{a0}", "U+00A0")] {
         let problems = check(&good(), token);
         assert!(problems.len() == 1 && problems[0].text.contains(words) && problems[0].severity == Severity::Error);
     }

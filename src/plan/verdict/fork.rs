@@ -158,7 +158,7 @@ impl Count<'_> {
             }
         };
         format!(
-            "Two histories under one cluster ID {cluster}: {serves}, and {other}. Which one is yours cannot be told from here"
+            "Two histories under one cluster ID {cluster}: {serves}, and {other}. Which one is yours is not known from here"
         )
     }
 
@@ -459,7 +459,7 @@ impl Count<'_> {
         }
         let ends: Vec<String> = self.unmatched.iter().map(|e| e.to_string()).collect();
         Some(format!(
-            "{} {} no URL of a member; whether a member that is silent is meant cannot be told.",
+            "{} {} no URL of a member; whether a member that is silent is meant is not known.",
             all(&ends),
             plural(ends.len(), "is", "are")
         ))

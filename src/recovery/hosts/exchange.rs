@@ -75,7 +75,7 @@ pub(super) fn undo(job: &Job<'_>, ready: &mut [Ready<'_>], cancel: &Cancel, tell
         if let Some((member, _)) = host.rows(job).iter().find(|(_, s)| matches!(s, Standing::Moving(_))) {
             return Err(Trouble::new(Kind::Refused, format!("{} is being put in place on {}", member.name, host.host))
                 .why("an earlier run was cut off there")
-                .hint("Finish that first; then take it back.")
+                .hint("Finish that first, then roll it back.")
                 .remedies(&[Remedy::Resume]));
         }
         if host.rows(job).iter().any(|(_, standing)| there(standing)) {

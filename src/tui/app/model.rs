@@ -74,6 +74,8 @@ pub enum Overlay {
     Unfinished,
     /// Make a new token?
     Token,
+    /// Do this, although something would be lost or another plan meant by it?
+    Sure(Action),
     /// This was asked for and waits for something that is under way. No other key acts meanwhile: what is typed ahead is
     /// not taken for commands.
     Held(Action),
@@ -207,6 +209,7 @@ impl Model {
             Some(Overlay::Unfinished) => Place::AskUnfinished,
             Some(Overlay::Token) => Place::AskToken,
             Some(Overlay::Held(_)) => Place::Held,
+            Some(Overlay::Sure(_)) => Place::AskSure,
             None if self.prompt.is_some() => Place::Field,
             None => self.step.place(),
         }

@@ -376,7 +376,7 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
             }
         }
         Action::Unfinished if !model.unfinished.any() => {
-            Err("No journal tells of a restore that is not complete or not verified.".into())
+            Err("No journal shows a restore that is not complete or not verified.".into())
         }
         Action::Gone => match rows.get(model.detect.at) {
             None => Err("There is no member in the table.".into()),
@@ -399,6 +399,32 @@ pub(super) fn awaits(model: &Model, action: Action) -> bool {
         Action::Gone => model.detect.rows.get(model.detect.at).is_some_and(Asked::waits),
         _ => false,
     }
+}
+
+/// What is asked before an action: which cluster is meant decides what a snapshot and a table are about.
+pub(super) fn question(model: &Model, action: Action) -> Option<(String, Vec<String>)> {
+    let chosen = model.snapshot.chosen.as_ref();
+    let (edited, plan) = (model.members.touched, model.review.plan.as_ref());
+    if action != Action::Cluster || (chosen.is_none() && !edited && plan.is_none()) {
+        return None;
+    }
+    let mut lines = Vec::new();
+    lines.extend(chosen.map(|path| {
+        format!(
+            "The chosen snapshot, {}, stays chosen; whether it is of the other cluster is shown on Snapshot.",
+            path.display()
+        )
+    }));
+    lines.push(match edited {
+        true => {
+            "The table on Members was edited and stays as it is: check that its rows are the other cluster's.".into()
+        }
+        false => "The table on Members is filled in again.".to_string(),
+    });
+    lines.extend(plan.map(|plan| {
+        format!("Plan {} was made for the cluster that was meant so far; Review makes it again.", plan.short_id())
+    }));
+    Some(("Choose another cluster?".into(), lines))
 }
 
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {

@@ -6,7 +6,7 @@ use super::{
         app::{Effect, Model},
         theme::Tone,
     },
-    Step, members, review,
+    Step, hosts_view, members, review,
 };
 use crate::{
     plan::{
@@ -14,7 +14,7 @@ use crate::{
         halt::Halt,
         hosts::{Look, Running},
         table::{self, Column, Origin, Row},
-        words::{all, plural},
+        words::plural,
     },
     tui::text,
 };
@@ -65,12 +65,18 @@ impl State {
         if self.asking() {
             return Some("The hosts are still being looked at; a moment.".into());
         }
-        let names: Vec<String> = self.looks.iter().filter(|look| !look.ready()).map(|look| look.host.clone()).collect();
-        match names.as_slice() {
-            [] => None,
-            [only] => Some(format!("{only} is not ready; what is wrong stands above. r looks again.")),
-            many => Some(format!("{} are not ready; what is wrong stands above. r looks again.", all(many))),
-        }
+        let bad: Vec<&Look> = self.looks.iter().filter(|look| !look.ready()).collect();
+        let first = bad.first()?;
+        let why = match &first.facts {
+            Err(trouble) => hosts_view::one_line(trouble),
+            Ok(_) => first.errors().map(|problem| problem.text.as_str()).collect::<Vec<_>>().join("; "),
+        };
+        let why = text::sentence(&format!("{} is not ready: {why}", hosts_view::called(&first.host)));
+        Some(match bad.len() - 1 {
+            0 => format!("{why} r looks again."),
+            1 => format!("{why} 1 more host is not ready. r looks again."),
+            more => format!("{why} {more} more hosts are not ready. r looks again."),
+        })
     }
 
     /// Hosts where an etcd runs of which more must be known.
@@ -125,7 +131,10 @@ pub(in crate::tui) fn all_seen(model: &mut Model, id: u64) -> Vec<Effect> {
             }
             Vec::new()
         }
-        _ => review::ask_fences(model),
+        _ => {
+            review::note_asked(model);
+            review::ask_fences(model)
+        }
     }
 }
 

@@ -50,8 +50,14 @@ pub(super) fn row_words(plan: &Plan, look: &Look, at: usize, now: i64) -> (&'sta
     }
 }
 
-fn one_line(trouble: &Trouble) -> String {
+/// A failure and its cause in one line.
+pub(super) fn one_line(trouble: &Trouble) -> String {
     if trouble.why.is_empty() { trouble.what.clone() } else { format!("{}: {}", trouble.what, trouble.why) }
+}
+
+/// A host as a sentence names it.
+pub(super) fn called(host: &str) -> &str {
+    if destination::is_local(host) { "this machine" } else { host }
 }
 
 /// As whom the work is done: `as ops, root by sudo`.
@@ -67,7 +73,7 @@ pub(super) fn who(facts: &HostFacts) -> String {
 /// All that was seen of a host.
 pub(super) fn lines(plan: &Plan, look: &Look, now: i64) -> Vec<String> {
     let names: Vec<&str> = look.members.iter().filter_map(|at| Some(plan.members.get(*at)?.name.as_str())).collect();
-    let host = if destination::is_local(&look.host) { "this machine" } else { &look.host };
+    let host = called(&look.host);
     let mut out = vec![format!("{host}: {}", names.join(", "))];
     let facts = match &look.facts {
         Ok(facts) => facts,

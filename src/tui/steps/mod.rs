@@ -127,6 +127,24 @@ pub(super) fn awaits(model: &Model, action: Action) -> bool {
     }
 }
 
+/// Whether what waits in a window can be done now, or what it waits for.
+pub(super) fn held(model: &Model, action: Action) -> Result<(), String> {
+    match (model.step, review::gate(model)) {
+        (Step::Review, review::Gate::Asking(why)) if action == Action::Open => Err(why),
+        _ => can(model, action),
+    }
+}
+
+/// What is asked before `action` is done, where something would be lost or another plan meant by it: a heading and lines.
+pub(super) fn question(model: &Model, action: Action) -> Option<(String, Vec<String>)> {
+    match model.step {
+        Step::Detect => detect::question(model, action),
+        Step::Snapshot => snapshot::question(model, action),
+        Step::Restore => restore::question(model, action),
+        _ => None,
+    }
+}
+
 /// Does `action` in the model's step.
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     match model.step {

@@ -320,6 +320,25 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
     }
 }
 
+/// What is asked before an action: going on is about the plan that was begun, which may not be the one on Review.
+pub(super) fn question(model: &Model, action: Action) -> Option<(String, Vec<String>)> {
+    let begun = model.restore.plan.as_ref().filter(|_| action == Action::Retry)?;
+    let other = model.review.plan.as_ref().filter(|plan| *plan != begun)?;
+    Some((
+        format!("Continue with plan {}?", begun.short_id()),
+        vec![
+            format!("Review shows plan {}, which was not begun.", other.short_id()),
+            format!(
+                "This continues with plan {}, the one that was begun: its members are put in place, and what is in their \
+                 places now is moved aside under a dated name.",
+                begun.short_id()
+            ),
+            "To carry out the plan on Review instead, roll this one back first (u), then confirm the other on Review."
+                .into(),
+        ],
+    ))
+}
+
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
         Action::Open | Action::Details => model.open(Overlay::Details),

@@ -8,6 +8,7 @@ use super::{
         theme::Tone,
     },
     restore::{Arrived, At, Host, Row, Stand, State, selected},
+    review::{self, Gate},
 };
 use crate::{
     engine::restore::Restored,
@@ -53,7 +54,7 @@ const HEADS: [Head; 6] = [
 
 pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     let state = &model.restore;
-    let (mark, tone, words) = sentence(state);
+    let (mark, tone, words) = sentence(model);
     page.sentence(mark, &words, tone, 2);
     page.gap();
     let rows: Vec<Vec<Spot>> = state.rows.iter().map(|row| cells(state, row, model.now_ms)).collect();
@@ -93,11 +94,13 @@ fn advice(trouble: &Trouble) -> String {
     trouble.advice(|way| match way {
         Remedy::Resume => "t".into(),
         Remedy::Undo => "u".into(),
+        Remedy::FinishOther => "`requorum resume JOURNAL` in a shell".into(),
     })
 }
 
 /// Where the whole is.
-fn sentence(state: &State) -> (&'static str, Tone, String) {
+fn sentence(model: &Model) -> (&'static str, Tone, String) {
+    let state = &model.restore;
     let (proven, placed, members) = (state.proven(), state.placed(), state.rows.len());
     let so_far = match placed {
         0 => format!("{proven} of {members} members {} proven, none is in place", plural(proven, "is", "are")),
@@ -120,11 +123,12 @@ fn sentence(state: &State) -> (&'static str, Tone, String) {
         }
         (Some(Until::Rehearsed), true, _) => (" ", Tone::Strong, format!("Rehearsing: {proven} of {members} proven.")),
         (Some(Until::Rehearsed), false, None) => {
-            let words = format!(
-                "Rehearsed: all {members} members can be built, and nothing is in the way. What was built is removed again. \
-                 Esc goes back to Review."
-            );
-            (" ✔ ", Tone::Good, words)
+            let can = if members == 1 { "the member can".to_string() } else { format!("all {members} members can") };
+            let rest = "What was built is removed again. Esc goes back to Review.";
+            match in_the_way(model) {
+                None => (" ✔ ", Tone::Good, format!("Rehearsed: {can} be built. {rest}")),
+                Some(what) => (" ! ", Tone::Warn, format!("Rehearsed: {can} be built. {what} {rest}")),
+            }
         }
         (Some(Until::Rehearsed), false, Some(trouble)) => {
             (" ✖ ", Tone::Bad, format!("The rehearsal did not come to its end: {}.", trouble.what))
@@ -140,6 +144,18 @@ fn sentence(state: &State) -> (&'static str, Tone, String) {
         }
         (_, true, _) => (" ", Tone::Strong, format!("Restoring: {so_far}.")),
         (_, false, _) => (" ✖ ", Tone::Bad, format!("Not complete: {so_far}.")),
+    }
+}
+
+/// What is still between a rehearsed plan and its restore, as far as it was looked for.
+fn in_the_way(model: &Model) -> Option<String> {
+    match review::gate(model) {
+        Gate::Label | Gate::Asking(_) => None,
+        Gate::Shut(_) => Some("A host is not ready for the restore; Review says why.".into()),
+        Gate::Consent(_) => {
+            Some("An etcd runs on a member's directory: Review asks for your consent to stop it.".into())
+        }
+        Gate::Override(_, what) => Some(format!("In the way of the restore: {what}")),
     }
 }
 

@@ -10,7 +10,7 @@ pub use self::fencing::Fences;
 pub(super) use self::fencing::{ask_fences, old, orders, told};
 pub(in crate::tui) use self::{
     course::rehearsal,
-    fencing::{Gate, consent, consent_words, fenced, gate, lift, lift_for, open},
+    fencing::{CONSENT, Gate, consent, consent_words, fenced, gate, lift, lift_for, note_asked, open},
 };
 use super::{
     super::{
@@ -47,6 +47,8 @@ pub struct State {
     pub consent: Vec<(String, Halt)>,
     /// True for a plan that an earlier run began: it is gone on with as it was written down.
     pub pinned: bool,
+    /// What was asked to be typed for this plan, besides the label.
+    pub asked: Vec<String>,
 }
 
 impl State {
@@ -65,6 +67,7 @@ pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
                 model.review.at = 0;
                 model.review.fences = Fences::default();
                 model.review.consent.clear();
+                model.review.asked.clear();
             }
             model.review.warnings = built.warnings;
             model.review.warnings.extend(used_token(model, &built.plan));
@@ -159,35 +162,67 @@ pub(super) fn next(model: &mut Model) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Whether the label is what is asked for: its field opens now.
-fn asks_label(model: &Model) -> bool {
-    model.review.plan.is_some() && !begun(model) && matches!(gate(model), Gate::Label | Gate::Asking(_))
+/// What is to be typed now: a field that is asked for opens with its first character.
+fn wanted(model: &Model) -> Option<String> {
+    if model.review.plan.is_none() || begun(model) {
+        return None;
+    }
+    match gate(model) {
+        Gate::Label | Gate::Asking(_) => Some(model.label.clone()),
+        Gate::Consent(_) => Some(CONSENT.to_string()),
+        Gate::Override(typed, _) => Some(typed),
+        Gate::Shut(_) => None,
+    }
 }
 
-/// Whether a character begins the label that is asked for.
-pub(in crate::tui) fn begins_label(model: &Model, letter: char) -> bool {
-    model.label.starts_with(letter) && asks_label(model)
+/// Whether a character begins what is to be typed now.
+pub(in crate::tui) fn begins_answer(model: &Model, letter: char) -> bool {
+    wanted(model).is_some_and(|text| text.starts_with(letter))
 }
 
-/// Opens the label's field with its first character.
-pub(in crate::tui) fn type_label(model: &mut Model, letter: char) -> Vec<Effect> {
+/// Whether a character begins what was asked for before, while it is not known yet whether that is asked for again.
+pub(in crate::tui) fn may_begin_answer(model: &Model, letter: char) -> bool {
+    matches!(gate(model), Gate::Asking(_))
+        && model.review.asked.iter().any(|text| text.starts_with(letter))
+        && !begins_answer(model, letter)
+}
+
+/// Opens the field that is asked for with its first character.
+pub(in crate::tui) fn type_answer(model: &mut Model, letter: char) -> Vec<Effect> {
     model.status = None;
-    model.ask(Ask::Confirm, letter);
+    let effects = open(model);
     if let Some(prompt) = &mut model.prompt {
+        prompt.field.paste(&letter.to_string());
         prompt.touched_ms = model.now_ms;
     }
-    Vec::new()
+    effects
 }
 
-/// How the label's field is opened.
-fn opens_label(model: &Model) -> String {
-    let first = model.label.chars().next().filter(|_| asks_label(model));
+/// How the field that is asked for is opened.
+fn opens_field(model: &Model) -> String {
+    let first = wanted(model).and_then(|text| text.chars().next());
     match first {
-        None => "Enter opens the field.".into(),
+        None => "Enter says what has to be done first.".into(),
         Some(first) if is_key(Place::Review, first) => {
-            format!("Its first letter opens the field, as Enter does; {first} is no command here.")
+            format!("Its first letter opens the field, as Enter does; the command of {first} is Alt-{first} here.")
         }
         Some(_) => "Its first letter opens the field, as Enter does.".into(),
+    }
+}
+
+/// What is to be typed, and what it does.
+fn asks(model: &Model, plan: &Plan) -> String {
+    let label = format!("Nothing is put in place before you type the cluster label, {}, here.", plan.label);
+    let opens = opens_field(model);
+    match gate(model) {
+        Gate::Consent(_) => format!(
+            "Type {CONSENT} to agree that the commands above stop what runs, later and just before the exchange. {opens} \
+             {label}"
+        ),
+        Gate::Override(typed, _) => {
+            format!("To go on in spite of what is in the way, type {typed}. {opens} {label}")
+        }
+        _ => format!("{label} {opens}"),
     }
 }
 
@@ -304,12 +339,8 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     if !begun(model) {
         let asked = model.review.fences.summary().filter(|_| !model.hosts.asking());
         let asked = asked.map(|words| format!("{words} ")).unwrap_or_default();
-        let words = format!(
-            "{asked}Nothing is put in place before you type the cluster label, {}, here. {}",
-            plan.label,
-            opens_label(model)
-        );
-        page.sentence(" ", &words, Tone::Strong, 3);
+        let words = format!("{asked}{}", asks(model, plan));
+        page.sentence(" ", &words, Tone::Strong, 4);
     }
 }
 

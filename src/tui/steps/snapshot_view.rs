@@ -26,6 +26,12 @@ const HEADS: [Head; 7] = [
     Head { title: "checks", right: false, most: 40 },
 ];
 
+/// Places in [`HEADS`] of what a narrow page can do without.
+const SIZE: usize = 3;
+const AGE: usize = 4;
+/// How much of a source's name is shown at least.
+const NAME: usize = 24;
+
 pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     let state = &model.snapshot;
     let list = &state.list;
@@ -70,23 +76,29 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
         page.sentence("   ", words, Tone::Plain, 3);
     } else {
         let rows: Vec<Vec<Spot>> = list.sources.iter().map(|source| cells(model, source)).collect();
-        let mut widths = page.widths(&HEADS, &rows);
-        // what a narrow page lacks is taken from the paths, which show their ends
-        let lack: usize = HEADS.iter().zip(&widths).map(|(h, w)| text::width(h.title).saturating_sub(*w)).sum();
+        let shown = columns(page, &rows);
+        let heads: Vec<Head> = shown.iter().filter_map(|at| HEADS.get(*at).copied()).collect();
+        let rows: Vec<Vec<Spot>> =
+            rows.iter().map(|row| shown.iter().filter_map(|at| row.get(*at).cloned()).collect()).collect();
+        let mut widths = page.widths(&heads, &rows);
+        // what a narrow page lacks is taken from the names
+        let lack: usize = heads.iter().zip(&widths).map(|(h, w)| text::width(h.title).saturating_sub(*w)).sum();
         if let Some(first) = widths.first_mut() {
             *first = first.saturating_sub(lack);
         }
-        page.heads(&HEADS, &widths);
+        page.heads(&heads, &widths);
         let room = widths.first().copied().unwrap_or(0);
         let at = state.at();
         let lines = rows
             .into_iter()
+            .zip(&list.sources)
             .enumerate()
-            .map(|(i, mut row)| {
-                if let Some((path, _)) = row.first_mut() {
-                    *path = text::fit_end(path, room);
+            .map(|(i, (mut row, source))| {
+                // a path shows its end, a member its name
+                if let (Some((name, _)), Place::File(_)) = (row.first_mut(), &source.place) {
+                    *name = text::fit_end(name, room);
                 }
-                page.row(&HEADS, &widths, &row, i == at)
+                page.row(&heads, &widths, &row, i == at)
             })
             .collect();
         let most = page.left().saturating_sub(9).max(4);
@@ -108,6 +120,24 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
         let lines = if file.content.is_some() { contents(file) } else { Vec::new() };
         page.more("All that is in it:", &lines);
     }
+}
+
+/// The columns that are shown: where the names would be cut short, the size and then the age, which the details say, too,
+/// give their room to them.
+fn columns(page: &Page<'_>, rows: &[Vec<Spot>]) -> Vec<usize> {
+    let wide = |at: usize| {
+        let texts = rows.iter().filter_map(|row| row.get(at)).map(|(words, _)| text::width(words)).max().unwrap_or(0);
+        HEADS.get(at).map_or(0, |head| texts.min(head.most).max(text::width(head.title)))
+    };
+    let mut shown: Vec<usize> = (0..HEADS.len()).collect();
+    for spare in [SIZE, AGE] {
+        let others: usize = shown.iter().skip(1).map(|at| wide(*at) + 2).sum();
+        if page.width().saturating_sub(2 + others) >= wide(0).min(NAME) {
+            break;
+        }
+        shown.retain(|at| *at != spare);
+    }
+    shown
 }
 
 fn file_of<'a>(model: &'a Model, source: &Source) -> Option<&'a FileFacts> {

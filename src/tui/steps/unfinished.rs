@@ -166,7 +166,7 @@ pub(in crate::tui) fn go_on(model: &mut Model) -> Vec<Effect> {
 pub(in crate::tui) fn key_words(model: &Model) -> &'static str {
     match model.unfinished.first() {
         Some(Left::Verify(..)) => "launch commands",
-        _ => "go on with it",
+        _ => "resume it",
     }
 }
 

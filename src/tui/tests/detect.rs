@@ -240,3 +240,28 @@ fn a_directory_is_held_against_who_serves() {
         assert_eq!(model.detect.finding(), finding);
     }
 }
+
+#[test]
+fn another_cluster_is_asked_about_once_a_snapshot_is_chosen() {
+    // before anything depends on it, it is only the next one
+    let mut model = lost();
+    char(&mut model, 'c');
+    assert_eq!(model.overlay, None);
+    // a second cluster was seen, in a directory of this machine
+    let mut model = at_members();
+    char(&mut model, '1');
+    char(&mut model, 'c');
+    if model.overlay.is_none() {
+        // one cluster only: choosing it by its key is a choice, too
+        assert!(said(&model).contains("Only one cluster"), "{}", said(&model));
+        model.detect.meant = Some(crate::etcd::membership::Id(9));
+        char(&mut model, 'c');
+    }
+    let before = model.detect.meant;
+    assert_eq!(model.overlay, Some(Overlay::Sure(Action::Cluster)));
+    char(&mut model, 'n');
+    assert_eq!((model.overlay, model.detect.meant), (None, before));
+    char(&mut model, 'c');
+    assert_eq!(char(&mut model, 'y'), []);
+    assert_ne!(model.detect.meant, before);
+}

@@ -139,3 +139,23 @@ fn members_go_their_own_ways_and_a_failed_run_is_gone_on_with() {
     char(&mut model, 'n');
     assert_eq!(model.step, Step::Launch);
 }
+
+#[test]
+fn going_on_asks_where_review_shows_another_plan() {
+    let (mut model, id, plan) = begun();
+    let why = Trouble::new(Kind::Failed, "no space");
+    hear(&mut model, id, "local", failed("m2", &why));
+    send(&mut model, Msg::ApplyEnded { id, result: Err(why) });
+    let mut other = plan.clone();
+    other.token.push('x');
+    model.review.plan = Some(other);
+    for no in [KeyCode::Enter, KeyCode::Esc, KeyCode::Char('n')] {
+        assert_eq!(char(&mut model, 't'), []);
+        assert_eq!(model.overlay, Some(Overlay::Sure(Action::Retry)));
+        assert!(screen(&model, 80, 24).contains(&plan.short_id()), "{}", screen(&model, 80, 24));
+        assert_eq!((press(&mut model, no), model.overlay), (vec![], None));
+    }
+    char(&mut model, 't');
+    let effects = char(&mut model, 'y');
+    assert!(matches!(&effects[..], [Effect::Apply { plan: again, .. }] if **again == plan), "{effects:?}");
+}

@@ -89,7 +89,15 @@ fn a_saved_snapshot_is_chosen_and_one_that_failed_is_not_listed() {
     let (id, into) = (*id, into.clone());
     char(&mut model, 'n');
     assert_eq!(model.step, Step::Snapshot, "Next waits for the saving");
-    assert_eq!(char(&mut model, 'c'), [Effect::Cancel { id }]);
+    // what was received would be removed: that is asked first, and no is the answer of every key but one
+    for no in [KeyCode::Enter, KeyCode::Esc, KeyCode::Char('n')] {
+        assert_eq!(char(&mut model, 'c'), []);
+        assert_eq!(model.overlay, Some(Overlay::Sure(Action::StopWork)));
+        assert_eq!(press(&mut model, no), []);
+        assert_eq!(model.overlay, None);
+    }
+    char(&mut model, 'c');
+    assert_eq!(char(&mut model, 'y'), [Effect::Cancel { id }]);
     let mut failed = model.clone();
     send(&mut failed, Msg::Saved { id, result: Err(Trouble::new(Kind::Failed, "no space")) });
     assert_eq!((failed.snapshot.files.len(), failed.snapshot.chosen.clone()), (1, None));

@@ -164,3 +164,63 @@ fn a_new_token_is_made_only_after_a_yes() {
     send(&mut model, Msg::Fresh { id, now: 1_795_317_999, fresh: "beef".into() });
     assert_ne!(model.members.token, token);
 }
+
+/// What is typed to pass what is in the way, with the letters of as many commands as possible.
+fn asks_for(typed: &str) -> Model {
+    let mut model = at_review();
+    let looks = char(&mut model, 'r');
+    let id = seen_hosts(&mut model, &looks, |_| {});
+    let fences = vec![Fence { typed: Some(typed.into()), ..fence() }];
+    send(&mut model, Msg::Fenced { id, seen: Default::default(), fences });
+    model
+}
+
+#[test]
+fn an_override_is_text_from_its_first_letter_whatever_that_letter_does() {
+    for typed in ["serves@b", "rke-1@10.0.0.2", "dead-man", "n1", "q", "7", "c@c", "i am sure"] {
+        let mut model = asks_for(typed);
+        let before = (model.step, model.members.token.clone(), model.review.plan.clone());
+        for c in typed.chars() {
+            assert_eq!(char(&mut model, c), [], "{typed}: {c}");
+        }
+        assert_eq!((model.step, model.members.token.clone(), model.review.plan.clone()), before, "{typed}");
+        let open = model.prompt.as_ref().map(|p| (p.ask.clone(), p.text().to_string()));
+        assert_eq!(open, Some((Ask::Override(typed.into()), typed.to_string())));
+        assert_eq!(model.overlay, None, "{typed}");
+    }
+}
+
+#[test]
+fn a_letter_that_is_text_is_still_a_command_with_alt() {
+    let alt = |c| Msg::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::ALT));
+    let mut model = asks_for("rest");
+    assert!(screen(&model, 80, 24).contains("Alt-r"), "{}", screen(&model, 80, 24));
+    let effects = send(&mut model, alt('r'));
+    assert!(matches!(&effects[..], [Effect::LookAtHosts { .. }]), "{effects:?}");
+    // on other steps Alt means nothing
+    let mut model = at_members();
+    let token = model.members.token.clone();
+    assert_eq!((send(&mut model, alt('g')), model.overlay, &model.members.token), (vec![], None, &token));
+}
+
+#[test]
+fn what_was_asked_for_before_is_no_command_while_it_is_looked_at_again() {
+    let mut model = asks_for("save m2");
+    let looks = char(&mut model, 'r');
+    for c in "save m2".chars() {
+        assert_eq!((char(&mut model, c), model.prompt.is_some()), (vec![], false), "{c}");
+    }
+    assert_eq!(model.overlay, Some(Overlay::Held(Action::Open)));
+    assert_eq!(press(&mut model, KeyCode::Enter), []);
+    assert_eq!(model.overlay, Some(Overlay::Held(Action::Open)), "it is still looked at");
+    let id = seen_hosts(&mut model, &looks, |_| {});
+    let fences = vec![Fence { typed: Some("save m2".into()), ..fence() }];
+    send(&mut model, Msg::Fenced { id, seen: Default::default(), fences });
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(model.prompt.as_ref().map(|p| p.ask.clone()), Some(Ask::Override("save m2".into())));
+    // what was never asked for stays a command
+    let mut model = at_review();
+    char(&mut model, 'r');
+    char(&mut model, 's');
+    assert_eq!(model.prompt.as_ref().map(|p| p.ask.clone()), Some(Ask::PlanFile));
+}

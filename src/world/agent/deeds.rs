@@ -72,7 +72,7 @@ fn start(world: &dyn World, path: &Path, seal: String, bound: bool) -> Result<St
     let begins = there.into_iter().next().map_or(seal, |first| first.prev);
     if !is_seal(&begins) {
         return Err(Trouble::new(Kind::Refused, format!("the journal {} is not gone by", path.display()))
-            .why("it begins as none on a host does: another version wrote it, or somebody else")
+            .why("it begins as none on a host does: another version wrote it, or another program")
             .hint("Look at who wrote it. To go on without it, move it aside and keep it; a new one is begun then."));
     }
     Ok(begins)

@@ -92,7 +92,7 @@ impl fmt::Display for NotOne {
                 write!(f, "it is a Docker Compose file ({} {named})", plural(count, "service", "services"))
             }
             NotOne::Script => {
-                write!(f, "it is a shell script that does more than start one etcd, so its flags cannot be told")
+                write!(f, "it is a shell script that does more than start one etcd, so its flags are not known")
             }
             NotOne::Chroot => {
                 write!(f, "it is a systemd unit that starts etcd in a root directory of its own (chroot)")

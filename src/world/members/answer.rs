@@ -132,7 +132,7 @@ pub(super) fn note_members(says: &mut MemberSays, members: Heard<MemberListRespo
         }
         Err(miss) => {
             says.list_refused = miss.error() == Some(ServerError::NoUser);
-            says.errors.push(format!("member list not told: {}", miss.words()));
+            says.errors.push(format!("member list unknown: {}", miss.words()));
         }
     }
 }

@@ -146,7 +146,7 @@ fn a_learner_is_not_asked_for_a_read() {
     let served = Served::start(script, None);
     let says = spoken(ask(quick(), &served.http()));
     assert_eq!(says.read, Read::NotAsked);
-    assert_eq!(says.errors, ["member list not told: etcdserver: rpc not supported for learner"]);
+    assert_eq!(says.errors, ["member list unknown: etcdserver: rpc not supported for learner"]);
 }
 
 #[test]

@@ -130,7 +130,7 @@ impl Session {
             if bytes > LOOK_BYTES || seen.len() > LOOK_LINES {
                 return Err(Trouble::new(Kind::NoAnswer, format!("{} prints without end", self.host))
                     .why(format!(
-                        "more than {LOOK_LINES} lines or {LOOK_BYTES} bytes came before it had told what it is"
+                        "more than {LOOK_LINES} lines or {LOOK_BYTES} bytes came before it had said what it is"
                     ))
                     .hint(format!("Look at that host by hand: ssh {} true", self.host)));
             }

@@ -2,8 +2,7 @@
 
 use std::{io, time::Duration};
 
-use crossterm::event::{Event, EventStream, KeyEventKind};
-use futures_util::StreamExt;
+use crossterm::event::{Event, KeyEventKind};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -16,6 +15,7 @@ use crate::{
     trouble::{Kind, Result, Trouble},
     tui::{
         guard::{Canvas, Guard, hook_panics},
+        keyboard::Keyboard,
         theme::Look,
     },
 };
@@ -48,7 +48,7 @@ async fn watch(drill: Connection, look: Look) -> Result<Model> {
     let mut model = Model::new(look);
     let _guard = Guard::take().map_err(fail)?;
     let mut canvas = Canvas::new().map_err(fail)?;
-    let mut keys = EventStream::new();
+    let mut keys = Keyboard::new().map_err(fail)?;
     loop {
         // as where its keys end: the exercise goes on without it
         if canvas.draw(|frame| draw::draw(&model, frame)).is_err() {

@@ -10,7 +10,10 @@ use crate::{
         table::Severity,
         words::{plural, thousands},
     },
-    tui::steps::{hosts::size_and_age, hosts_view},
+    tui::steps::{
+        hosts::size_and_age,
+        hosts_view::{self, called},
+    },
 };
 
 /// What keeps a host from being begun, or needs the operator's word: mark, sentence, tone.
@@ -67,10 +70,6 @@ pub(super) fn of_hosts(model: &Model) -> Vec<(&'static str, String, Tone)> {
         }
     }
     out
-}
-
-fn called(host: &str) -> &str {
-    if destination::is_local(host) { "this machine" } else { host }
 }
 
 /// All that is done, in order. Sentences without a full stop.

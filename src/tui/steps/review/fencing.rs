@@ -21,6 +21,9 @@ use crate::{
     recovery::{hosts::Until, journal},
 };
 
+/// What is typed to agree to the commands that stop an etcd.
+pub(in crate::tui) const CONSENT: &str = "stop";
+
 /// What is known of the fences.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Fences {
@@ -118,6 +121,19 @@ pub(in crate::tui::steps) fn told(model: &mut Model, found: Vec<Fence>) {
     let kept = kept.map(|(text, reason)| (text.clone(), reason.clone()));
     let (lifted, reasons): (Vec<String>, Vec<String>) = kept.unzip();
     (fences.found, fences.lifted, fences.reasons) = (found, lifted, reasons);
+    note_asked(model);
+}
+
+/// Keeps in mind what is asked to be typed now.
+pub(in crate::tui) fn note_asked(model: &mut Model) {
+    let asked = match gate(model) {
+        Gate::Consent(_) => CONSENT.to_string(),
+        Gate::Override(typed, _) => typed,
+        _ => return,
+    };
+    if !model.review.asked.contains(&asked) {
+        model.review.asked.push(asked);
+    }
 }
 
 /// The commands that nobody agreed to yet.

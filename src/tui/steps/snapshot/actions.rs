@@ -1,0 +1,205 @@
+//! The keys of Snapshot: which can be used now, what is asked before, and what each does.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    super::{
+        detect,
+        snapshot_work::{compare, search, search_own},
+    },
+    choice::choose,
+    relist, selected, selected_path,
+};
+use crate::{
+    plan::{
+        facts::{FileFacts, Health},
+        sources::{Place, Standing},
+    },
+    tui::{
+        app::{Effect, Model, Overlay, moved},
+        keys::Action,
+        prompt::Ask,
+    },
+};
+
+/// The best file that the selected one can be compared with.
+fn partner<'a>(model: &'a Model, path: &Path) -> Option<&'a Path> {
+    model.snapshot.list.sources.iter().filter(|s| s.standing.usable()).find_map(|s| match &s.place {
+        Place::File(other) if other != path => Some(other.as_path()),
+        _ => None,
+    })
+}
+
+pub(in crate::tui::steps) fn can(model: &Model, action: Action) -> Result<(), String> {
+    let state = &model.snapshot;
+    let empty = "The list is empty. o opens a file or directory; Esc and e ask members.";
+    match (action, selected(model)) {
+        (Action::Open | Action::Details | Action::Agree | Action::Compare, None) => Err(empty.into()),
+        (Action::Open, Some(source)) => match &source.standing {
+            Standing::ToSave | Standing::Remote if state.saving.is_some() => {
+                Err("One snapshot is being saved already; c stops that.".into())
+            }
+            Standing::Unread => Err(format!("{} is not read through yet.", source.name)),
+            Standing::Held(why) => Err(format!("It cannot be taken: {why}.")),
+            Standing::Packed(why) | Standing::Broken(why) | Standing::Unreadable(why) => {
+                Err(format!("It cannot be restored: {why}"))
+            }
+            Standing::ToSave | Standing::Remote | Standing::Whole | Standing::Sound | Standing::Limited(_) => Ok(()),
+        },
+        (Action::Agree, Some(source)) => match &source.standing {
+            Standing::Sound | Standing::Limited(_) => Ok(()),
+            Standing::ToSave | Standing::Remote => Err("What comes over the network carries a checksum.".into()),
+            Standing::Whole => Err("This file carries a checksum and it is right; Enter chooses it.".into()),
+            Standing::Unread => Err("It is not read through yet.".into()),
+            Standing::Held(why) | Standing::Packed(why) => Err(format!("It cannot be taken as it is: {why}.")),
+            Standing::Broken(why) | Standing::Unreadable(why) => {
+                Err(format!("It cannot be restored, with or without a checksum: {why}"))
+            }
+        },
+        (Action::Compare, Some(source)) => match &source.place {
+            _ if state.comparing.is_some() => Err("Two files are being compared already; c stops that.".into()),
+            Place::Member(_) => Err("A member's keys can be compared once a snapshot is saved from it (Enter).".into()),
+            Place::File(_) if !matches!(source.standing, Standing::Whole | Standing::Sound) => {
+                Err("Only files that were read through and are whole can be compared.".into())
+            }
+            Place::File(path) if partner(model, path).is_none() => {
+                Err("There is no other file that can be read to compare it with.".into())
+            }
+            Place::File(_) => Ok(()),
+        },
+        (Action::StopWork, _) if state.saving.is_none() && state.comparing.is_none() => {
+            Err("Nothing is being saved or compared.".into())
+        }
+        (Action::AskAgain, _)
+            if model.options.places.is_empty() && state.dirs.is_empty() && state.journaled.is_empty() =>
+        {
+            Err("No place was given to search; o types one.".into())
+        }
+        (Action::Next, _) => next(model),
+        _ => Ok(()),
+    }
+}
+
+fn next(model: &Model) -> Result<(), String> {
+    let state = &model.snapshot;
+    let held = state.chosen.as_ref().and_then(|path| match &state.list.get(&Place::File(path.clone()))?.standing {
+        Standing::Held(why) => Some(why.clone()),
+        _ => None,
+    });
+    match state.source().map(|s| &s.health) {
+        _ if state.saving.is_some() => Err("Next waits for the snapshot that is being saved; c stops that.".into()),
+        None if state.chosen.is_some() => Err("Next waits for the plan's snapshot to be found and read.".into()),
+        None => Err("Next waits for a choice: select a source and press Enter.".into()),
+        Some(_) if held.is_some() => Err(format!("The chosen file cannot be taken: {}.", held.unwrap_or_default())),
+        Some(Health::Unread) => Err("Next waits for the chosen file to be read through.".into()),
+        Some(Health::Packed(why) | Health::Broken(why) | Health::Unreadable(why)) => {
+            Err(format!("The chosen file cannot be restored: {why}"))
+        }
+        Some(Health::Limited(_)) if !state.chosen.as_ref().is_some_and(|path| state.agreed.contains(path)) => {
+            Err("The chosen file is damaged; select it and press Enter to decide whether to take it.".into())
+        }
+        Some(Health::Verified | Health::Unhashed | Health::Limited(_)) => Ok(()),
+    }
+}
+
+/// Whether `action` waits for a file that is being saved or read.
+pub(in crate::tui::steps) fn awaits(model: &Model, action: Action) -> bool {
+    let state = &model.snapshot;
+    let selected = selected(model).map(|source| &source.standing);
+    match action {
+        Action::Open => match selected {
+            Some(Standing::ToSave | Standing::Remote) => state.saving.is_some(),
+            Some(Standing::Unread) => state.busy(),
+            _ => false,
+        },
+        Action::Agree => selected == Some(&Standing::Unread) && state.busy(),
+        // Next asks for nothing that is typed; c, which its refusal names, is wanted meanwhile
+        _ => false,
+    }
+}
+
+/// What is asked before an action: what was received of a snapshot is removed when its saving is stopped. A download from an
+/// object store continues where it was cut off, so nothing of it is lost.
+pub(in crate::tui::steps) fn question(model: &Model, action: Action) -> Option<(String, Vec<String>)> {
+    let state = &model.snapshot;
+    let saving =
+        state.saving.as_ref().filter(|_| action == Action::StopWork && !state.saving_from.starts_with("s3:"))?;
+    let done = saving.meter.map(|meter| format!(" ({})", meter.words(model.now_ms))).unwrap_or_default();
+    Some((
+        "Stop saving the snapshot?".into(),
+        vec![format!(
+            "What was received so far for {}{done} is removed. The member and its data are untouched.",
+            saving.path.display()
+        )],
+    ))
+}
+
+pub(in crate::tui::steps) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Open => match selected(model).map(|s| (s.place.clone(), s.standing == Standing::Whole)) {
+            Some((Place::Member(endpoint), _)) => {
+                let proposed = proposed_file(model);
+                model.ask(Ask::SaveFrom(endpoint), proposed.to_string_lossy());
+            }
+            Some((Place::File(path), _)) if path.starts_with("s3:") => {
+                let name = path.file_name().unwrap_or_default();
+                let proposed = model.options.base_dir.join(name);
+                model.ask(Ask::SaveFrom(path.to_string_lossy().into_owned()), proposed.to_string_lossy());
+            }
+            Some((Place::File(path), hashed)) => {
+                if hashed || model.snapshot.agreed.contains(&path) {
+                    choose(model, path);
+                } else {
+                    model.snapshot.select(Place::File(path));
+                    model.open(Overlay::Unhashed);
+                }
+            }
+            None => {}
+        },
+        Action::Agree => model.open(Overlay::Unhashed),
+        Action::Details => model.open(Overlay::Details),
+        Action::OpenFile => model.ask(Ask::OpenFile, ""),
+        Action::Compare => {
+            let files = selected_path(model).and_then(|path| Some([path.into(), partner(model, path)?.into()]));
+            return files.map(|files| compare(model, files)).into_iter().collect();
+        }
+        Action::StopWork => {
+            let work = model.snapshot.saving.as_ref().or(model.snapshot.comparing.as_ref());
+            return work.map(|w| Effect::Cancel { id: w.id }).into_iter().collect();
+        }
+        Action::AskAgain => {
+            let state = &mut model.snapshot;
+            state.unsearched.clear();
+            state.kin.clear();
+            state.compared.clear();
+            // what was read stays; unread, broken and vanished files and all directories are looked at anew
+            let dirs = std::mem::take(&mut state.dirs);
+            let in_dir = |f: &FileFacts| dirs.iter().any(|d| f.path.starts_with(&d.data_dir));
+            let kept = |f: &FileFacts| matches!(f.health, Health::Verified | Health::Unhashed | Health::Limited(_));
+            state.files.retain(|f| kept(f) && !in_dir(f));
+            let places = model.options.places.clone();
+            let mut effects = search(model, places);
+            effects.extend(search_own(model));
+            effects.push(detect::look_around(model));
+            relist(model);
+            return effects;
+        }
+        action => {
+            let state = &model.snapshot;
+            let to = moved(state.at(), action, state.list.sources.len());
+            if let Some(place) = state.list.sources.get(to).map(|s| s.place.clone()) {
+                model.snapshot.select(place);
+            }
+        }
+    }
+    Vec::new()
+}
+
+/// `LABEL-20261122-0312.db` in the base directory.
+fn proposed_file(model: &Model) -> PathBuf {
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(u64::try_from(model.now()).unwrap_or(0));
+    let stamp: String = humantime::format_rfc3339_seconds(at).to_string();
+    let stamp = stamp.replace(['-', ':'], "").replace('T', "-");
+    let name = format!("{}-{}.db", model.label, stamp.get(..15).unwrap_or("snapshot"));
+    model.options.base_dir.join(name)
+}
