@@ -11,7 +11,7 @@ use std::{
 use serde_json::json;
 
 use super::{
-    Format, connect, plan, print, print_done,
+    Format, connect, plan, print, print_done, print_json,
     progress::{interruptible, rate},
     warn,
 };
@@ -28,6 +28,7 @@ use crate::{
         journal,
         resume::{self, Unfinished},
     },
+    text::output,
     trouble::{Kind, Remedy, Result, Trouble},
     world::{agent, local::Local, members::Members, ssh::Ssh},
 };
@@ -309,7 +310,7 @@ fn by_hand(made: &Plan, typed: &[String]) -> Result<BTreeMap<String, String>> {
 /// Answers requests on standard input until it ends.
 pub(super) fn agent() -> Result<()> {
     let world = Local::real(Members::new(Default::default())?);
-    agent::serve(&world, io::stdin(), io::stdout())
+    agent::serve(&world, io::stdin(), output::stdout())
 }
 
 /// One phase at one host.
@@ -356,11 +357,11 @@ impl<'a> Teller<'a> {
                     .iter()
                     .map(|f| json!({"what": f.sentence(), "lift": f.lift, "override": f.typed, "blocks": f.blocks(self.lifted)}))
                     .collect();
-                let _ = print(&format!("{}\n", json!({"event": "fences", "fences": fences})));
+                let _ = print_json(&format!("{}\n", json!({"event": "fences", "fences": fences})));
             }
             Told::Fences(fences) => fences.iter().filter(|f| !f.blocks(self.lifted)).for_each(passed),
             Told::Barrier(text) if self.json => {
-                let _ = print(&format!("{}\n", json!({"event": "barrier", "text": text})));
+                let _ = print_json(&format!("{}\n", json!({"event": "barrier", "text": text})));
             }
             Told::Barrier(text) => {
                 let _ = print(&format!("All members are proven. {text}.\n"));
@@ -384,7 +385,7 @@ impl<'a> Teller<'a> {
             let mut all = line.on(host);
             all["event"] = json!(line.event);
             // A reader that went away is met at the end.
-            let _ = print(&format!("{all}\n"));
+            let _ = print_json(&format!("{all}\n"));
             return;
         }
         match event {

@@ -23,7 +23,7 @@ mod verify;
 mod wizard;
 
 use std::{
-    io::{self, Write},
+    io,
     path::{Component, PathBuf},
     process::ExitCode,
 };
@@ -33,6 +33,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 pub use self::defect::guarded;
 use crate::{
     plan::table::{Column, Problem, Severity},
+    text::output::{self, Form},
     trouble::{Kind, Result, Trouble},
 };
 
@@ -140,6 +141,7 @@ enum Command {
 
 /// Runs what was typed and says how it went.
 pub fn main() -> ExitCode {
+    defect::hook();
     ExitCode::from(guarded(typed))
 }
 
@@ -148,14 +150,19 @@ fn typed() -> u8 {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            if error.use_stderr() {
+                // it repeats what variables and arguments hold
+                warn(error.render().to_string().trim_end());
+                return Kind::Usage.exit_code();
+            }
             let _ = error.print();
-            return if error.use_stderr() { Kind::Usage.exit_code() } else { 0 };
+            return 0;
         }
     };
     match files_enough().and_then(|()| run(cli)) {
         Ok(code) => code,
         Err(trouble) => {
-            let _ = writeln!(io::stderr(), "Error: {trouble}");
+            warn(&format!("Error: {trouble}"));
             trouble.kind.exit_code()
         }
     }
@@ -216,7 +223,17 @@ fn print_done(text: &str) -> Result<()> {
 
 /// Prints to standard output; a reader that went away is not an error.
 fn print(text: &str) -> Result<()> {
-    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+    printed(output::print(Form::Text, text))
+}
+
+/// The same of JSON.
+fn print_json(text: &str) -> Result<()> {
+    printed(output::print(Form::Json, text))
+}
+
+/// A reader that went away is not an error.
+fn printed(written: io::Result<()>) -> Result<()> {
+    match written {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
             Err(Trouble::new(Kind::Failed, "cannot print the result").why(e))
         }
@@ -226,7 +243,7 @@ fn print(text: &str) -> Result<()> {
 
 /// A line on standard error.
 fn warn(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    output::warn(text);
 }
 
 /// Prints the warnings among `problems`; the errors become one failure. `names` are the rows' names.

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::PathBuf, thread, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Format, absolute, connect, plan, print};
+use super::{Format, absolute, connect, plan, print, print_json};
 use crate::{
     engine::progress::Flow,
     etcd::server_error::ServerError,
@@ -116,7 +116,7 @@ pub(super) fn run(args: ProbeArgs, outer: &connect::ConnectArgs, format: Format)
         let scope = scope_of(&facts);
         let now = plan::timestamp(world.now());
         match format {
-            Format::Json => print(&format!("{}\n", as_json(&finding, &facts, &around, &scope, &now)))?,
+            Format::Json => print_json(&format!("{}\n", as_json(&finding, &facts, &around, &scope, &now)))?,
             _ if args.watch.is_none() => print(&text(&finding, &facts, &around, &scope))?,
             _ if before.as_ref().is_some_and(|b| b.sentence == finding.sentence) => {
                 print(&format!("{now}  unchanged: {}\n", finding.verdict.name()))?;

@@ -183,7 +183,7 @@ pub fn is_database(head: &[u8]) -> bool {
 
 /// A path as a shell takes it.
 pub fn quoted(path: &Path) -> String {
-    shell_words::quote(&path.to_string_lossy()).into_owned()
+    crate::plan::words::shell_word(&path.to_string_lossy()).into_owned()
 }
 
 fn by_magic(head: &[u8]) -> Option<Identified> {

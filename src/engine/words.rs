@@ -5,7 +5,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 pub use crate::plan::words::thousands;
 use crate::{
     plan::words::{Align, cell, column_width},
-    trouble::acts_unseen,
+    text::escape::is_hostile,
 };
 
 /// `1 key`, `2 keys`, `2,200 keys`.
@@ -25,7 +25,7 @@ pub fn shown(bytes: &[u8]) -> String {
                 '\t' => out.push_str("\\t"),
                 '\r' => out.push_str("\\r"),
                 c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", c as u32)),
-                c if invisible(c) => out.extend(c.escape_unicode()),
+                c if is_hostile(c) => out.extend(c.escape_unicode()),
                 c => out.push(c),
             }
         }
@@ -34,11 +34,6 @@ pub fn shown(bytes: &[u8]) -> String {
         }
     }
     out
-}
-
-/// What steers a terminal or turns the direction of text without being seen.
-fn invisible(c: char) -> bool {
-    c.is_control() || acts_unseen(c)
 }
 
 /// [`shown`], cut to `most` characters with `…` for the rest.
