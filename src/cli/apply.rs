@@ -28,7 +28,7 @@ use crate::{
         journal,
         resume::{self, Unfinished},
     },
-    text::output,
+    text::{Foreign, output},
     trouble::{Kind, Remedy, Result, Trouble},
     world::{agent, local::Local, members::Members, ssh::Ssh},
 };
@@ -172,17 +172,18 @@ pub(super) fn resume(args: ResumeArgs, outer: &connect::ConnectArgs, format: For
 
 /// Where a run stood, in a few lines.
 fn stood(open: &Unfinished) -> String {
-    let end = open.ended.as_deref().unwrap_or("cut off, or still at work elsewhere");
+    let end = Foreign::new(open.ended.as_deref().unwrap_or("cut off, or still at work elsewhere"));
     let mut text = format!(
         "Plan {} of {}, begun by {} at {} (run {}): {end}.\n",
         open.plan.short_id(),
-        open.plan.label,
-        open.who,
-        open.since,
-        open.run
+        Foreign::new(&open.plan.label),
+        Foreign::new(&open.who),
+        Foreign::new(&open.since),
+        Foreign::new(&open.run)
     );
     for (name, last) in &open.members {
-        text += &format!("  {name}: {}\n", last.as_deref().unwrap_or("nothing was written down"));
+        let last = last.as_deref().unwrap_or("nothing was written down");
+        text += &format!("  {}: {}\n", Foreign::new(name), Foreign::new(last));
     }
     text
 }

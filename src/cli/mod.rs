@@ -28,12 +28,19 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{
+    CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+    error::{ContextKind, ContextValue},
+};
 
 pub use self::defect::guarded;
 use crate::{
     plan::table::{Column, Problem, Severity},
-    text::output::{self, Form},
+    text::{
+        Foreign,
+        escape::is_hostile,
+        output::{self, Form},
+    },
     trouble::{Kind, Result, Trouble},
 };
 
@@ -147,16 +154,18 @@ pub fn main() -> ExitCode {
 
 /// Runs what was typed; the exit code.
 fn typed() -> u8 {
-    let cli = match Cli::try_parse() {
+    let cli = match quiet(Cli::command()).try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
-            if error.use_stderr() {
-                // it repeats what variables and arguments hold
-                warn(error.render().to_string().trim_end());
-                return Kind::Usage.exit_code();
+            let error = cleaned(error);
+            // it repeats what arguments and variables hold: with its colours only where nothing of that acts on a terminal
+            let text = error.render().to_string();
+            match (text.contains(|c| c != '\n' && is_hostile(c)), error.use_stderr()) {
+                (false, _) => drop(error.print()),
+                (true, false) => drop(print(&text)),
+                (true, true) => warn(text.trim_end()),
             }
-            let _ = error.print();
-            return 0;
+            return if error.use_stderr() { Kind::Usage.exit_code() } else { 0 };
         }
     };
     match files_enough().and_then(|()| run(cli)) {
@@ -166,6 +175,28 @@ fn typed() -> u8 {
             trouble.kind.exit_code()
         }
     }
+}
+
+/// Help names the variables, not what they hold.
+fn quiet(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| arg.hide_env_values(true)).mut_subcommands(quiet)
+}
+
+/// An error of the command line, each text that it repeats on one line and cut.
+fn cleaned(mut error: clap::Error) -> clap::Error {
+    let safe = |text: &String| String::from(Foreign::new(text));
+    let texts: Vec<(ContextKind, ContextValue)> = error
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(text) => Some((kind, ContextValue::String(safe(text)))),
+            ContextValue::Strings(texts) => Some((kind, ContextValue::Strings(texts.iter().map(safe).collect()))),
+            _ => None,
+        })
+        .collect();
+    for (kind, value) in texts {
+        error.insert(kind, value);
+    }
+    error
 }
 
 /// Whether as many files can be opened as a run may need at a time; that is found out before anything is begun, and by

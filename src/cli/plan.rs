@@ -21,6 +21,7 @@ use crate::{
         table::{self, About, Column, Origin, Problem, Row, Severity},
     },
     recovery::{self, Passed, RowEvent, fences, journal, resume},
+    text::Foreign,
     trouble::{Kind, Result, Trouble},
     world::{World, local::Local, members::Members, survey::survey},
 };
@@ -317,7 +318,7 @@ fn known_client(peer: &str, content: Option<&Content>) -> Option<String> {
     let mut urls: Vec<&str> = table::items(peer).collect();
     urls.sort_unstable();
     let same = |member: &&KnownMember| {
-        let mut theirs: Vec<&str> = member.peer_urls.iter().map(String::as_str).collect();
+        let mut theirs: Vec<&str> = member.peer_urls.iter().map(Foreign::as_str).collect();
         theirs.sort_unstable();
         !theirs.is_empty() && theirs == urls && !member.client_urls.is_empty()
     };

@@ -53,6 +53,17 @@ fn cut(text: &str, hostile: impl Fn(char) -> bool) -> String {
     out
 }
 
+/// `text` on one line, escaped and not cut: for what is given to a program, and shown on the way.
+pub fn whole(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        match is_hostile(c) {
+            true => out.extend(c.escape_unicode()),
+            false => out.push(c),
+        }
+        out
+    })
+}
+
 /// All of `text` with its lines and tabs, everything else that is hostile escaped: what a whole page becomes before it is
 /// printed. It is not cut; its parts are.
 pub fn page(text: &str) -> std::borrow::Cow<'_, str> {

@@ -80,7 +80,7 @@ fn held_against(world: &dyn World, endpoint: &str, (database, bytes): (&Path, u6
     let (theirs, at, compacted) = match world.hash_at(endpoint, revision) {
         Hashed::Says { hash, revision, compacted } => (hash, revision, compacted),
         Hashed::Compacted(_) => return Match::Unknown("it is compacted away in what serves".into()),
-        Hashed::Failed(why) => return Match::Unknown(why),
+        Hashed::Failed(why) => return Match::Unknown(why.into()),
         Hashed::NotAsked | Hashed::Asking => return Match::Unknown("the member was not asked".into()),
     };
     match world.hash_of(database, revision, compacted) {
@@ -95,7 +95,7 @@ fn held_against(world: &dyn World, endpoint: &str, (database, bytes): (&Path, u6
             "it was compacted up to revision {}, and what serves was not",
             thousands(own.max(0).unsigned_abs())
         )),
-        Hashed::Failed(why) | Hashed::Compacted(why) => Match::Unknown(why),
+        Hashed::Failed(why) | Hashed::Compacted(why) => Match::Unknown(why.into()),
         Hashed::NotAsked | Hashed::Asking => Match::Unknown("it was not hashed".into()),
     }
 }

@@ -43,10 +43,8 @@ pub(super) fn unit_path(path: &str) -> String {
 /// A sentence without a full stop, where no such file can hold it.
 pub(super) fn variable(value: &str) -> Result<String, String> {
     if value.contains(is_hostile) {
-        let value = Foreign::new(value);
-        return Err(format!(
-            "a control or invisible character stands in {value:?}, which no environment file can hold"
-        ));
+        let kind = if value.contains(char::is_control) { "a control character" } else { "an invisible character" };
+        return Err(format!("{kind} stands in \"{}\", which no environment file can hold", Foreign::new(value)));
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || "_@:,./=-+".contains(c);
     if value.chars().all(plain) {

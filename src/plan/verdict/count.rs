@@ -17,6 +17,7 @@ use crate::{
         url,
         words::natural,
     },
+    text::Foreign,
 };
 
 /// The answers, sorted by what the rule asks for.
@@ -322,7 +323,7 @@ impl<'a> Count<'a> {
 
     pub(super) fn name_of(&self, id: Id) -> Option<String> {
         let list = self.list.unwrap_or_default();
-        list.iter().find(|m| m.id == id && !m.name.is_empty()).map(|m| m.name.clone())
+        list.iter().find(|m| m.id == id && !m.name.is_empty()).map(|m| m.name.to_string())
     }
 
     /// The name of whoever answered at an endpoint.
@@ -403,7 +404,7 @@ impl Unasked {
         Unasked {
             count,
             names: named.iter().map(|m| called(m)).collect(),
-            urls: named.iter().flat_map(|m| m.client_urls.clone()).collect(),
+            urls: named.iter().flat_map(|m| m.client_urls.iter().map(Foreign::to_string)).collect(),
         }
     }
 }
@@ -499,7 +500,7 @@ fn fate<'a>(
 
 /// A member's name, else its ID.
 pub(super) fn called(member: &KnownMember) -> String {
-    if member.name.is_empty() { member.id.to_string() } else { member.name.clone() }
+    if member.name.is_empty() { member.id.to_string() } else { member.name.to_string() }
 }
 
 /// Whether this member votes: by the newest list, else by what it says of itself.
