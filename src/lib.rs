@@ -4,7 +4,8 @@
 //! [`bolt`], [`raft`] and [`etcd`] know the file formats, [`engine`] works on one machine's
 //! files, [`plan`] is pure and holds the one value everybody shares, [`agent`] is how two
 //! requorums speak with each other, [`world`] is the door to the outside, [`recovery`] carries a
-//! plan out, [`tui`] and [`cli`] speak with people, [`drill`] is practice on the same code.
+//! plan out, [`tui`] and [`cli`] speak with people, [`drill`] is practice on the same code. What others said is shown
+//! through [`text`].
 
 pub mod agent;
 pub mod bolt;
@@ -15,6 +16,7 @@ pub mod etcd;
 pub mod plan;
 pub mod raft;
 pub mod recovery;
+pub mod text;
 pub mod trouble;
 pub mod tui;
 pub mod world;

@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::escape;
+
 /// The kind decides the exit code, nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
@@ -127,46 +129,31 @@ impl Trouble {
     }
 }
 
-/// No text of another machine is longer than this in a sentence of ours, in bytes.
-const FOREIGN_TEXT: usize = 4096;
-
 /// A text of another machine, file or user as it may be shown, kept and compared: of bounded length, and without what a
 /// terminal acts on or what turns the direction of text; line ends stay.
-pub fn harmless(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        if out.len() >= FOREIGN_TEXT {
-            out.push('…');
-            break;
-        }
-        match c {
-            '\n' => out.push(c),
-            c if c.is_control() || acts_unseen(c) => out.extend(c.escape_unicode()),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// What joins, hides or turns text without being seen.
-pub fn acts_unseen(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
+pub use crate::text::escape::lines as harmless;
 
 impl Trouble {
-    /// The same failure as another machine reports it: its texts are not ours, so they are made [`harmless`].
+    /// The same failure as another machine reports it: its texts are not ours, so they are escaped and cut. A sentence has
+    /// one line; a hint may have several.
     #[must_use]
     pub fn from_elsewhere(self) -> Trouble {
-        Trouble { what: harmless(&self.what), why: harmless(&self.why), hint: harmless(&self.hint), ..self }
+        Trouble {
+            what: escape::line(&self.what),
+            why: escape::line(&self.why),
+            hint: escape::lines(&self.hint),
+            ..self
+        }
     }
 }
 
 impl fmt::Display for Trouble {
-    /// `what: why` on the first line, the hint on the second, the remedies on the third.
+    /// `what: why` on the first line, the hint on the second, the remedies on the third. Names, paths and answers of others
+    /// stand in the sentences, so both are escaped and cut to one line; only a hint has lines of its own.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
+        f.write_str(&escape::line(&self.what))?;
         if !self.why.is_empty() {
-            write!(f, ": {}", self.why)?;
+            write!(f, ": {}", escape::line(&self.why))?;
         }
         let advice = self.advice(|way| match way {
             Remedy::Resume => "`requorum resume`".into(),
@@ -174,7 +161,7 @@ impl fmt::Display for Trouble {
             Remedy::FinishOther => "`requorum resume` with that plan's journal".into(),
         });
         if !advice.is_empty() {
-            write!(f, "\n  {advice}")?;
+            write!(f, "\n  {}", escape::page(&advice))?;
         }
         Ok(())
     }

@@ -25,12 +25,12 @@ fn restored(world: &Fake) -> Plan {
     let members = fake_world::members().into_iter().map(|m| requorum::plan::Member {
         host: "local".into(),
         id: m.id,
-        peer_urls: m.peer_urls,
-        client_urls: m.client_urls,
+        peer_urls: m.peer_urls.into_iter().map(Into::into).collect(),
+        client_urls: m.client_urls.into_iter().map(Into::into).collect(),
         data_dir: format!("/var/lib/etcd-new/{}.etcd", m.name).into(),
         wal_dir: None,
         etcd_flags: Vec::new(),
-        name: m.name,
+        name: m.name.into(),
     });
     let members: Vec<_> = members.collect();
     let ids: Vec<_> = members.iter().map(|m| m.id).collect();

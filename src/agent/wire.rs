@@ -4,8 +4,10 @@ use std::io::{self, BufRead, Read, Write};
 
 use flate2::{Compression, bufread::ZlibDecoder, write::ZlibEncoder};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::{CHUNK_BYTES, Request};
+use crate::text::{Foreign, escape};
 
 /// No line is longer: a plan has at most 1 MiB as YAML, and what is found on a machine less.
 const LINE_BYTES: u64 = 8 << 20;
@@ -57,8 +59,34 @@ pub fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
 pub fn parse<T: DeserializeOwned>(line: &[u8]) -> io::Result<T> {
     serde_json::from_slice(line).map_err(|e| {
         let head: String = String::from_utf8_lossy(line).chars().take(80).collect();
-        odd(format!("{head:?} was not understood ({e})"))
+        odd(format!("\"{}\" was not understood ({})", Foreign::new(head), Foreign::new(e.to_string())))
     })
+}
+
+/// One line of another machine as a message: every text in it is escaped and cut, paths, names and hosts' settings alike.
+/// None that a plan may name has anything in it that would be, so what is compared stays the same.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_foreign<T: DeserializeOwned>(line: &[u8]) -> io::Result<T> {
+    let mut value: Value = parse(line)?;
+    disarm(&mut value, "");
+    serde_json::from_value(value).map_err(|e| odd(format!("it was not understood ({})", Foreign::new(e.to_string()))))
+}
+
+fn disarm(value: &mut Value, name: &str) {
+    match value {
+        Value::String(text) => match name {
+            // a hint has lines
+            "hint" => *text = escape::lines(text),
+            // a list of URLs may be long, and is given to an etcd
+            "value" => *text = escape::whole(text),
+            _ => *text = escape::line(text),
+        },
+        Value::Array(items) => items.iter_mut().for_each(|item| disarm(item, name)),
+        Value::Object(fields) => fields.iter_mut().for_each(|(name, value)| disarm(value, name)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// Writes a chunk, packed where that makes it shorter by a tenth. `packing` is switched off once a chunk did not get

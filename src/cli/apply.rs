@@ -11,7 +11,7 @@ use std::{
 use serde_json::json;
 
 use super::{
-    Format, connect, plan, print, print_done,
+    Format, connect, plan, print, print_done, print_json,
     progress::{interruptible, rate},
     warn,
 };
@@ -28,6 +28,7 @@ use crate::{
         journal,
         resume::{self, Unfinished},
     },
+    text::{Foreign, output},
     trouble::{Kind, Remedy, Result, Trouble},
     world::{agent, local::Local, members::Members, ssh::Ssh},
 };
@@ -171,17 +172,18 @@ pub(super) fn resume(args: ResumeArgs, outer: &connect::ConnectArgs, format: For
 
 /// Where a run stood, in a few lines.
 fn stood(open: &Unfinished) -> String {
-    let end = open.ended.as_deref().unwrap_or("cut off, or still at work elsewhere");
+    let end = Foreign::new(open.ended.as_deref().unwrap_or("cut off, or still at work elsewhere"));
     let mut text = format!(
         "Plan {} of {}, begun by {} at {} (run {}): {end}.\n",
         open.plan.short_id(),
-        open.plan.label,
-        open.who,
-        open.since,
-        open.run
+        Foreign::new(&open.plan.label),
+        Foreign::new(&open.who),
+        Foreign::new(&open.since),
+        Foreign::new(&open.run)
     );
     for (name, last) in &open.members {
-        text += &format!("  {name}: {}\n", last.as_deref().unwrap_or("nothing was written down"));
+        let last = last.as_deref().unwrap_or("nothing was written down");
+        text += &format!("  {}: {}\n", Foreign::new(name), Foreign::new(last));
     }
     text
 }
@@ -310,7 +312,7 @@ fn by_hand(made: &Plan, typed: &[String]) -> Result<BTreeMap<String, String>> {
 /// Answers requests on standard input until it ends.
 pub(super) fn agent() -> Result<()> {
     let world = Local::real(Members::new(Default::default())?);
-    agent::serve(&world, io::stdin(), io::stdout())
+    agent::serve(&world, io::stdin(), output::stdout())
 }
 
 /// One phase at one host.
@@ -357,11 +359,11 @@ impl<'a> Teller<'a> {
                     .iter()
                     .map(|f| json!({"what": f.sentence(), "lift": f.lift, "override": f.typed, "blocks": f.blocks(self.lifted)}))
                     .collect();
-                let _ = print(&format!("{}\n", json!({"event": "fences", "fences": fences})));
+                let _ = print_json(&format!("{}\n", json!({"event": "fences", "fences": fences})));
             }
             Told::Fences(fences) => fences.iter().filter(|f| !f.blocks(self.lifted)).for_each(passed),
             Told::Barrier(text) if self.json => {
-                let _ = print(&format!("{}\n", json!({"event": "barrier", "text": text})));
+                let _ = print_json(&format!("{}\n", json!({"event": "barrier", "text": text})));
             }
             Told::Barrier(text) => {
                 let _ = print(&format!("All members are proven. {text}.\n"));
@@ -385,7 +387,7 @@ impl<'a> Teller<'a> {
             let mut all = line.on(host);
             all["event"] = json!(line.event);
             // A reader that went away is met at the end.
-            let _ = print(&format!("{all}\n"));
+            let _ = print_json(&format!("{all}\n"));
             return;
         }
         match event {

@@ -1,11 +1,12 @@
 //! What becomes of a panic: exit code 70 and a message that says whose fault it is, on every way in.
 
 use std::{
-    io::{self, Write},
+    backtrace::{Backtrace, BacktraceStatus},
     panic::{self, AssertUnwindSafe},
+    thread,
 };
 
-use crate::trouble::Kind;
+use crate::{text::output, trouble::Kind};
 
 /// What is printed after the panic's own lines.
 const REPORT: &str = "\
@@ -14,14 +15,27 @@ requorum: internal error. This is a bug in requorum, not a mistake of yours.
   What was there before is still there; what was begun stays where it is, and the same command can be run again.
   A backtrace for the report: set RUST_BACKTRACE=1.";
 
+/// Makes panics speak through the door that all goes through: a panic's message may repeat what a file or host said. A
+/// closed standard error does not make a second panic of it.
+pub(super) fn hook() {
+    panic::set_hook(Box::new(|info| {
+        let thread = thread::current();
+        let mut text = format!("\nthread '{}' {info}", thread.name().unwrap_or("<unnamed>"));
+        let trace = Backtrace::capture();
+        if trace.status() == BacktraceStatus::Captured {
+            text += &format!("\nstack backtrace:\n{trace}");
+        }
+        output::warn(&text);
+    }));
+}
+
 /// Runs `work`, and returns its exit code; 70 where it panics. By then the panic hook has given the terminal back and
 /// spoken, and everything that `work` held is dropped.
 pub fn guarded(work: impl FnOnce() -> u8) -> u8 {
     match panic::catch_unwind(AssertUnwindSafe(work)) {
         Ok(code) => code,
         Err(_) => {
-            // a closed standard error must not make a second panic of it
-            let _ = writeln!(io::stderr(), "{REPORT}");
+            output::warn(REPORT);
             Kind::Bug.exit_code()
         }
     }

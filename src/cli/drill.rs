@@ -12,7 +12,7 @@ use std::{
 };
 
 use self::ear::Ear;
-use super::{Format, print, print_done, warn, wizard};
+use super::{Format, print, print_done, print_json, warn, wizard};
 use crate::{
     drill::{
         Drill,
@@ -29,6 +29,7 @@ use crate::{
     },
     engine::source::io_trouble,
     plan::words::thousands,
+    text::escape,
     trouble::{Kind, Result, Trouble},
     tui,
 };
@@ -140,7 +141,7 @@ fn practise(args: &Args, dir: Option<&Path>, format: Format) -> Result<()> {
     // a file that cannot be written must not keep anybody from reading how it went
     let noted = note(&found);
     match format {
-        Format::Json => print(&format!("{}\n", serde_json::to_string_pretty(&found).unwrap_or_default()))?,
+        Format::Json => print_json(&format!("{}\n", serde_json::to_string_pretty(&found).unwrap_or_default()))?,
         _ => print(&format!("\n{}\n{NEXT}", flowing(&debrief::print::text(&found))))?,
     }
     if let Some(path) = &args.debrief {
@@ -243,9 +244,9 @@ fn note(found: &Debrief) -> Result<()> {
 
 fn save(path: &Path, found: &Debrief) -> Result<()> {
     let text = match path.extension().and_then(|x| x.to_str()) {
-        Some("json") => serde_json::to_string_pretty(found).unwrap_or_default(),
-        Some("md") => debrief::print::markdown(found),
-        _ => debrief::print::text(found),
+        Some("json") => escape::json(&serde_json::to_string_pretty(found).unwrap_or_default()).into_owned(),
+        Some("md") => escape::page(&debrief::print::markdown(found)).into_owned(),
+        _ => escape::page(&debrief::print::text(found)).into_owned(),
     };
     write_new(path, &text)?;
     print_done(&format!("Written: {}\n", path.display()))
@@ -264,7 +265,7 @@ fn list(dir: Option<&Path>, format: Format) -> Result<()> {
                 })
             })
             .collect();
-        return print(&format!("{}\n", serde_json::to_string_pretty(&rows).unwrap_or_default()));
+        return print_json(&format!("{}\n", serde_json::to_string_pretty(&rows).unwrap_or_default()));
     }
     let wide = scenarios.iter().map(|s| s.name.len()).max().unwrap_or(0);
     print(&format!("{:wide$}  hard  min  passed  best            title\n", "name"))?;

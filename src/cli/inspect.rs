@@ -4,14 +4,13 @@
 
 use std::{
     ffi::OsString,
-    io::{self, BufWriter, Write},
     ops::ControlFlow,
     os::unix::ffi::OsStringExt,
     path::{Path, PathBuf},
 };
 
 use super::{
-    Format, print,
+    Format, print, print_json, printed,
     progress::{Meter, interruptible},
     warn,
 };
@@ -33,6 +32,7 @@ use crate::{
         ledger::{Entries, Horizon, Loss},
         sources::CatchUp,
     },
+    text::output::{self, Form},
     trouble::{Kind, Result, Trouble},
 };
 
@@ -179,12 +179,12 @@ pub(super) fn status(files: &[PathBuf], format: Format) -> Result<()> {
         if files.len() > 1 && format != Format::Json {
             print(&format!("{}: ", file.display()))?;
         }
-        print(&match format {
-            Format::Simple => status.simple(),
-            Format::Table => status.table(),
-            Format::Json => status.json(),
-            Format::Fields => status.fields(),
-        })?;
+        match format {
+            Format::Simple => print(&status.simple()),
+            Format::Table => print(&status.table()),
+            Format::Json => print_json(&status.json()),
+            Format::Fields => print(&status.fields()),
+        }?;
         status.verdict(file)
     })
 }
@@ -193,12 +193,12 @@ pub(super) fn inspect(args: &InspectArgs, format: Format) -> Result<()> {
     for_all(&args.files, |file| {
         let found = metered(|watch| contents::contents(&Source::open_any(file, watch)?, args.depth, watch))?;
         let name = file.display().to_string();
-        print(&match format {
-            Format::Simple => found.simple(&name),
-            Format::Table => found.table(&name),
-            Format::Json => found.json(&name),
-            Format::Fields => found.fields(&name),
-        })?;
+        match format {
+            Format::Simple => print(&found.simple(&name)),
+            Format::Table => print(&found.table(&name)),
+            Format::Json => print_json(&found.json(&name)),
+            Format::Fields => print(&found.fields(&name)),
+        }?;
         match found.damage() {
             Some(why) => Err(Trouble::new(Kind::Input, format!("{name} is damaged")).why(why).hint(
                 found.acceptable_revision.map_or("Take another copy of it, or another snapshot.".into(), accept_hint),
@@ -208,21 +208,25 @@ pub(super) fn inspect(args: &InspectArgs, format: Format) -> Result<()> {
     })
 }
 
+fn form(format: Format) -> Form {
+    if format == Format::Json { Form::Json } else { Form::Text }
+}
+
 pub(super) fn keys(args: &KeysArgs, format: Format) -> Result<()> {
     let (source, status) = open(&args.file)?;
     let view = source.view()?;
     let wanted = Wanted { prefix: args.prefix.clone().into_vec(), revision: args.revision };
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = output::Lines::new(form(format));
     let mut written = Ok(());
     let mut rows: Vec<Vec<String>> = Vec::new();
     metered(|watch| {
         let listed = listing::each(&view, &wanted, watch, &mut |kv| {
             let json = listing::json(kv, args.values);
             written = match format {
-                Format::Json => writeln!(out, "{}", serde_json::Value::Object(json)),
-                Format::Simple if args.values => writeln!(out, "{}\t{}", shown(kv.key), shown(kv.value)),
-                Format::Simple => writeln!(out, "{}", shown(kv.key)),
-                Format::Fields => out.write_all(fields_of(&json).as_bytes()),
+                Format::Json => out.line(&serde_json::Value::Object(json).to_string()),
+                Format::Simple if args.values => out.line(&format!("{}\t{}", shown(kv.key), shown(kv.value))),
+                Format::Simple => out.line(&shown(kv.key)),
+                Format::Fields => out.put(&fields_of(&json)),
                 Format::Table => {
                     let lease = if kv.lease == 0 { String::new() } else { format!("{:x}", kv.lease) };
                     let numbers = [kv.create_revision, kv.mod_revision, kv.version].map(|n| n.to_string());
@@ -238,20 +242,10 @@ pub(super) fn keys(args: &KeysArgs, format: Format) -> Result<()> {
     if format == Format::Table && written.is_ok() {
         let last = if args.values { "VALUE" } else { "VALUE BYTES" };
         let heads = ["KEY", "CREATE REVISION", "MOD REVISION", "VERSION", "LEASE", last];
-        written = out.write_all(table(&heads, &rows).as_bytes());
+        written = out.put(&table(&heads, &rows));
     }
     printed(written.and_then(|()| out.flush()))?;
     status.verdict(&args.file)
-}
-
-/// A reader that went away is not an error.
-fn printed(written: io::Result<()>) -> Result<()> {
-    match written {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Trouble::new(Kind::Failed, "cannot print the result").why(e))
-        }
-        _ => Ok(()),
-    }
 }
 
 pub(super) fn hashkv(args: &HashkvArgs, format: Format) -> Result<()> {
@@ -259,19 +253,19 @@ pub(super) fn hashkv(args: &HashkvArgs, format: Format) -> Result<()> {
     let view = source.view()?;
     let hash =
         metered(|watch| hashing::hash_kv(&view, args.rev, watch).map_err(|refused| refused.into_trouble(&args.file)))?;
-    print(&match format {
-        Format::Simple => hash.simple(),
-        Format::Table => hash.table(),
-        Format::Json => hash.json(),
-        Format::Fields => hash.fields(),
-    })?;
+    match format {
+        Format::Simple => print(&hash.simple()),
+        Format::Table => print(&hash.table()),
+        Format::Json => print_json(&hash.json()),
+        Format::Fields => print(&hash.fields()),
+    }?;
     status.verdict(&args.file)
 }
 
 pub(super) fn compare(args: &CompareArgs, format: Format) -> Result<()> {
     let (first, second) = (open(&args.first)?, open(&args.second)?);
     let views = [first.0.view()?, second.0.view()?];
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = output::Lines::new(form(format));
     let mut written = Ok(());
     let mut tally = Tally::default();
     let mut tell = |differs: &Differs<'_>| {
@@ -282,7 +276,7 @@ pub(super) fn compare(args: &CompareArgs, format: Format) -> Result<()> {
             _ => None,
         };
         if let (Some(line), true) = (line, written.is_ok()) {
-            written = writeln!(out, "{line}");
+            written = out.line(&line);
         }
     };
     let group = |key: &[u8]| shown(prefix_of(key, args.depth));
@@ -305,7 +299,7 @@ pub(super) fn compare(args: &CompareArgs, format: Format) -> Result<()> {
         },
         _ => format!("{}{line}\n", summary(args, &compared)),
     };
-    printed(written.and_then(|()| out.write_all(summary.as_bytes())).and_then(|()| out.flush()))?;
+    printed(written.and_then(|()| out.put(&summary)).and_then(|()| out.flush()))?;
     first.1.verdict(&args.first).and(second.1.verdict(&args.second))
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     Format, absolute, judge,
     plan::{chosen, read_without, timestamp},
-    print,
+    print, print_json,
     progress::interruptible,
     warn,
 };
@@ -102,7 +102,7 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     }
     if format == Format::Json {
         let list: Vec<serde_json::Value> = pages.iter().map(page_json).collect();
-        return print(&format!("{}\n", serde_json::Value::from(list)));
+        return print_json(&format!("{}\n", serde_json::Value::from(list)));
     }
     let texts: Vec<String> = pages.iter().map(Page::text).collect();
     print(&texts.join("\n"))
@@ -191,7 +191,7 @@ fn commands(plan: &Plan, names: &[String], known: &Known, format: Format) -> Res
                 json!({"member": l.member, "argv": l.argv, "command": l.command, "notes": l.notes, "changes": l.changes})
             })
             .collect();
-        return print(&format!("{}\n", serde_json::Value::from(list)));
+        return print_json(&format!("{}\n", serde_json::Value::from(list)));
     }
     for launch in &launches {
         for note in launch.notes.iter().chain(&launch.changes) {

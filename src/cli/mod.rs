@@ -23,16 +23,24 @@ mod verify;
 mod wizard;
 
 use std::{
-    io::{self, Write},
+    io,
     path::{Component, PathBuf},
     process::ExitCode,
 };
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{
+    CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+    error::{ContextKind, ContextValue},
+};
 
 pub use self::defect::guarded;
 use crate::{
     plan::table::{Column, Problem, Severity},
+    text::{
+        Foreign,
+        escape::is_hostile,
+        output::{self, Form},
+    },
     trouble::{Kind, Result, Trouble},
 };
 
@@ -140,25 +148,55 @@ enum Command {
 
 /// Runs what was typed and says how it went.
 pub fn main() -> ExitCode {
+    defect::hook();
     ExitCode::from(guarded(typed))
 }
 
 /// Runs what was typed; the exit code.
 fn typed() -> u8 {
-    let cli = match Cli::try_parse() {
+    let cli = match quiet(Cli::command()).try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
+            let error = cleaned(error);
+            // it repeats what arguments and variables hold: with its colours only where nothing of that acts on a terminal
+            let text = error.render().to_string();
+            match (text.contains(|c| c != '\n' && is_hostile(c)), error.use_stderr()) {
+                (false, _) => drop(error.print()),
+                (true, false) => drop(print(&text)),
+                (true, true) => warn(text.trim_end()),
+            }
             return if error.use_stderr() { Kind::Usage.exit_code() } else { 0 };
         }
     };
     match files_enough().and_then(|()| run(cli)) {
         Ok(code) => code,
         Err(trouble) => {
-            let _ = writeln!(io::stderr(), "Error: {trouble}");
+            warn(&format!("Error: {trouble}"));
             trouble.kind.exit_code()
         }
     }
+}
+
+/// Help names the variables, not what they hold.
+fn quiet(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| arg.hide_env_values(true)).mut_subcommands(quiet)
+}
+
+/// An error of the command line, each text that it repeats on one line and cut.
+fn cleaned(mut error: clap::Error) -> clap::Error {
+    let safe = |text: &String| String::from(Foreign::new(text));
+    let texts: Vec<(ContextKind, ContextValue)> = error
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(text) => Some((kind, ContextValue::String(safe(text)))),
+            ContextValue::Strings(texts) => Some((kind, ContextValue::Strings(texts.iter().map(safe).collect()))),
+            _ => None,
+        })
+        .collect();
+    for (kind, value) in texts {
+        error.insert(kind, value);
+    }
+    error
 }
 
 /// Whether as many files can be opened as a run may need at a time; that is found out before anything is begun, and by
@@ -216,7 +254,17 @@ fn print_done(text: &str) -> Result<()> {
 
 /// Prints to standard output; a reader that went away is not an error.
 fn print(text: &str) -> Result<()> {
-    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+    printed(output::print(Form::Text, text))
+}
+
+/// The same of JSON.
+fn print_json(text: &str) -> Result<()> {
+    printed(output::print(Form::Json, text))
+}
+
+/// A reader that went away is not an error.
+fn printed(written: io::Result<()>) -> Result<()> {
+    match written {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
             Err(Trouble::new(Kind::Failed, "cannot print the result").why(e))
         }
@@ -226,7 +274,7 @@ fn print(text: &str) -> Result<()> {
 
 /// A line on standard error.
 fn warn(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    output::warn(text);
 }
 
 /// Prints the warnings among `problems`; the errors become one failure. `names` are the rows' names.

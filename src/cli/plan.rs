@@ -23,8 +23,7 @@ use crate::{
         file, inventory, prefill, revisions,
         table::{self, About, Column, Origin, Problem, Row, Severity},
     },
-    recovery::{self, Passed, RowEvent, fences, journal, resume, twice},
-    trouble::{Kind, Result, Trouble},
+@/tmp/p0.txt    trouble::{Kind, Result, Trouble},
     world::{World, local::Local, members::Members, survey::survey},
 };
 
@@ -203,7 +202,7 @@ pub(super) fn make(args: MakeArgs, outer: &super::connect::ConnectArgs) -> Resul
                 None => row.set(Column::Client, client_url(row.text(Column::Peer)), Origin::Proposed),
             }
         }
-        row.set(Column::Flags, shell_words::join(&args.etcd_flags), Origin::Typed);
+        row.set(Column::Flags, crate::plan::words::quoted_line(&args.etcd_flags), Origin::Typed);
     }
     if let Some(stray) = clients.iter().find(|c| !rows.iter().any(|r| r.text(Column::Name) == c.text(Column::Name))) {
         return Err(Trouble::new(Kind::Input, "--client-urls is not right")
@@ -324,14 +323,17 @@ pub(super) fn overridden(what: &str, problems: &[Problem], overrides: &[String],
     judge(what, &rest, names)?;
     let known = |text: &&String| !problems.iter().any(|problem| problem.lift.as_ref() == Some(text));
     for text in overrides.iter().filter(known) {
-        warn(&format!("Warning: nothing is in the way that --override {} lifts.", shell_words::quote(text)));
+        warn(&format!(
+            "Warning: nothing is in the way that --override {} lifts.",
+            crate::plan::words::shell_word(text)
+        ));
     }
     let Some((first, more)) = open.split_first() else { return Ok(()) };
     let also = more.iter().map(|problem| format!("also: {}", problem.text));
     let flags: Vec<String> = open
         .iter()
         .filter_map(|problem| problem.lift.as_ref())
-        .map(|text| format!("--override {}", shell_words::quote(text)))
+        .map(|text| format!("--override {}", crate::plan::words::shell_word(text)))
         .collect();
     let hint: Vec<String> = also.chain([format!("To go on all the same: {}", flags.join(" "))]).collect();
     Err(Trouble::new(Kind::Refused, what).why(&first.text).hint(hint.join("\n  ")))
@@ -367,7 +369,7 @@ fn known_client(peer: &str, content: Option<&Content>) -> Option<String> {
     let mut urls: Vec<&str> = table::items(peer).collect();
     urls.sort_unstable();
     let same = |member: &&KnownMember| {
-        let mut theirs: Vec<&str> = member.peer_urls.iter().map(String::as_str).collect();
+        let mut theirs: Vec<&str> = member.peer_urls.iter().map(Foreign::as_str).collect();
         theirs.sort_unstable();
         !theirs.is_empty() && theirs == urls && !member.client_urls.is_empty()
     };

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::PathBuf, thread, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Format, absolute, connect, plan, print};
+use super::{Format, absolute, connect, plan, print, print_json};
 use crate::{
     engine::progress::Flow,
     etcd::server_error::ServerError,
@@ -112,7 +112,7 @@ pub(super) fn run(args: ProbeArgs, outer: &connect::ConnectArgs, format: Format)
         let scope = scope_of(&facts);
         let now = plan::timestamp(world.now());
         match format {
-            Format::Json => print(&format!("{}\n", as_json(&finding, &facts, &around, &scope, &now)))?,
+            Format::Json => print_json(&format!("{}\n", as_json(&finding, &facts, &around, &scope, &now)))?,
             _ if args.watch.is_none() => print(&text(&finding, &facts, &around, &scope))?,
             _ if before.as_ref().is_some_and(|b| b.sentence == finding.sentence) => {
                 print(&format!("{now}  unchanged: {}\n", finding.verdict.name()))?;
@@ -195,7 +195,7 @@ fn stray(gone: &BTreeSet<String>, facts: &[EndpointFacts]) -> Result<()> {
 fn name(fact: &EndpointFacts, facts: &[EndpointFacts]) -> String {
     let mut lists = facts.iter().filter_map(says).flat_map(|s| &s.members);
     let own = says(fact).and_then(|s| s.members.iter().find(|m| m.id == s.member_id));
-    own.or_else(|| lists.find(|m| survey::at(m, &fact.endpoint))).map_or_else(|| "?".into(), |m| m.name.clone())
+    own.or_else(|| lists.find(|m| survey::at(m, &fact.endpoint))).map_or_else(|| "?".into(), |m| m.name.to_string())
 }
 
 fn says(fact: &EndpointFacts) -> Option<&MemberSays> {
@@ -227,7 +227,7 @@ fn text(finding: &Finding, facts: &[EndpointFacts], around: &Around, scope: &Sco
                 state(says),
                 if says.revision > 0 { thousands(says.revision.unsigned_abs()) } else { none() },
                 if says.raft_term > 0 { format!("{}/{}", says.raft_term, says.raft_index) } else { none() },
-                if says.version.is_empty() { none() } else { says.version.clone() },
+                if says.version.is_empty() { none() } else { says.version.to_string() },
                 match says.alarms.as_slice() {
                     [] => none(),
                     alarms => alarms.iter().map(|a| a.kind.clone()).collect::<Vec<_>>().join(","),
@@ -296,7 +296,7 @@ fn state(says: &MemberSays) -> String {
         return format!("answers, no leader{learner}");
     }
     let leader = says.members.iter().find(|m| m.id == says.leader && !m.name.is_empty());
-    let leader = leader.map_or_else(|| says.leader.to_string(), |m| m.name.clone());
+    let leader = leader.map_or_else(|| says.leader.to_string(), |m| m.name.to_string());
     match &says.read {
         Read::Failed(_) => format!("leader {leader}, read failed{learner}"),
         _ => format!("answers, leader {leader}{learner}"),

@@ -1,7 +1,7 @@
 //! Progress of long work on standard error, and Ctrl-C as a request to stop at a safe point.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     time::{Duration, Instant},
 };
 
@@ -11,6 +11,7 @@ use crate::{
         status::human_size,
     },
     recovery::Cancel,
+    text::output,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -38,7 +39,7 @@ impl Meter {
         if self.shown && self.last.is_none_or(|last| now - last >= Duration::from_millis(100)) {
             self.last = Some(now);
             let since = self.phase.map_or(Duration::ZERO, |(_, start)| now - start);
-            let _ = write!(io::stderr(), "\r\x1b[K{who}{}", line(step, since));
+            output::status(&format!("{who}{}", line(step, since)));
         }
         self.cancel.flow()
     }
@@ -46,7 +47,7 @@ impl Meter {
     /// Clears the line.
     pub(super) fn done(&mut self) {
         if self.shown && self.phase.take().is_some() {
-            let _ = write!(io::stderr(), "\r\x1b[K");
+            output::status("");
         }
     }
 }
@@ -99,7 +100,7 @@ pub(super) fn interruptible<T>(work: impl FnOnce(&Cancel) -> Result<T>) -> Resul
                     std::process::exit(Kind::Stopped.exit_code().into());
                 }
                 hand.stop();
-                let _ = writeln!(io::stderr(), "\nStopping at the next safe point; Ctrl-C once more ends at once.");
+                output::warn("\nStopping at the next safe point; Ctrl-C once more ends at once.");
             }
         });
     }

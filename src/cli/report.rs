@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use super::{Format, print};
+use super::{Format, print, print_json};
 use crate::{
     engine::source::io_trouble,
     recovery::{journal, report},
@@ -25,7 +25,7 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     let wrong = |why: String| Trouble::new(Kind::Input, format!("{} is no whole journal", path.display())).why(why);
     let report = report::report(&text).map_err(wrong)?;
     match format {
-        Format::Json => print(&format!("{}\n", serde_json::to_value(&report).unwrap_or_default()))?,
+        Format::Json => print_json(&format!("{}\n", serde_json::to_value(&report).unwrap_or_default()))?,
         _ => print(&report.markdown())?,
     }
     report.broken.map_or(Ok(()), |why| Err(wrong(why)))

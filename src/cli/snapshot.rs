@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{
     Format, absolute, connect, inspect, judge,
     plan::overridden,
-    print, print_done,
+    print, print_done, print_json,
     progress::{Meter, interruptible},
     warn,
 };
@@ -29,6 +29,7 @@ use crate::{
         table::{self, Column, Problem, Row},
         words::all,
     },
+    text::Foreign,
     trouble::{Kind, Result, Trouble},
     world::{members::Members, s3},
 };
@@ -187,12 +188,11 @@ fn list(url: &str, format: Format) -> Result<()> {
             .iter()
             .map(|o| serde_json::json!({"url": o.url, "bytes": o.bytes, "modified": o.modified.map(super::plan::timestamp)}))
             .collect();
-        return print(&format!("{}\n", serde_json::Value::from(list)));
+        return print_json(&format!("{}\n", serde_json::Value::from(list)));
     }
     let lines = objects.iter().map(|o| {
         // a key may hold what a terminal would take for orders
-        let shown: String = o.url.chars().filter(|c| !c.is_control()).collect();
-        format!("{:>8}  {:20}  {shown}\n", human_size(o.bytes), when(o))
+        format!("{:>8}  {:20}  {}\n", human_size(o.bytes), when(o), Foreign::new(&o.url))
     });
     print(&lines.collect::<String>())
 }

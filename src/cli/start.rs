@@ -2,16 +2,17 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     path::PathBuf,
 };
 
 use serde_json::{Value, json};
 
-use super::{Format, absolute, apply::Teller, plan, print, print_done, progress::interruptible, warn};
+use super::{Format, absolute, apply::Teller, plan, print, print_done, print_json, progress::interruptible, warn};
 use crate::{
     plan::{fence::Old, start::Start},
     recovery::hosts::{self, Consent, Job, Offer, Until},
+    text::output,
     trouble::{Kind, Result, Trouble},
     world::{local::Local, members::Members, ssh::Ssh},
 };
@@ -128,7 +129,7 @@ impl Asked {
 
 fn agreed(question: &str) -> Result<bool> {
     let no = |e: io::Error| Trouble::new(Kind::Failed, "the answer cannot be read").why(e);
-    io::stderr().write_all(question.as_bytes()).map_err(no)?;
+    output::ask(question).map_err(no)?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).map_err(no)?;
     Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
@@ -143,7 +144,7 @@ fn show(Offer { host, member, how }: &Offer, format: Format) -> Result<()> {
         };
         let line =
             json!({"event": "offer", "host": host, "member": member, "commands": commands, "runs": runs, "why": why});
-        return print(&format!("{line}\n"));
+        return print_json(&format!("{line}\n"));
     }
     match how {
         Ok(Start::By(commands)) => print(&format!("{host}: {member}: {}\n", commands.join(" && "))),

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Format, print, warn};
+use super::{Format, print, print_json, warn};
 use crate::{
     bolt::WriteAt,
     engine::{durable_fs::Disk, source::io_trouble, stage, v2keys},
@@ -62,7 +62,7 @@ pub(super) fn run(command: &Command, format: Format) -> Result<()> {
     warn(&format!("{}: {}", args.data_dir.display(), keys.summary()));
     match (command, output) {
         (Command::List(_), _) if format != Format::Json => print(&keys.list()),
-        (_, None) => print(&keys.json_lines()),
+        (_, None) => print_json(&keys.json_lines()),
         (_, Some(path)) => write_new(path, &keys.json_lines()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Format, connect, plan, print, progress::interruptible, warn};
+use super::{Format, connect, plan, print, print_json, progress::interruptible, warn};
 use crate::{
     plan::{
         check::{Check, Next, Proof, Stand, Verdict},
@@ -79,7 +79,7 @@ pub(super) fn run(args: VerifyArgs, outer: &connect::ConnectArgs, format: Format
                 object.insert("exit_code".into(), code.into());
                 object.insert("time".into(), plan::timestamp(world.now()).into());
             }
-            print(&format!("{value}\n"))?;
+            print_json(&format!("{value}\n"))?;
         }
         _ => print(&text(&proof))?,
     }

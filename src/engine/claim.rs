@@ -22,7 +22,10 @@ use super::{
     locks,
     source::io_trouble,
 };
-use crate::trouble::{Kind, Trouble};
+use crate::{
+    text::Foreign,
+    trouble::{Kind, Trouble},
+};
 
 /// How often a lock file is opened again that somebody removed meanwhile.
 const TRIES: u32 = 5;
@@ -235,6 +238,11 @@ fn covers(file: &File, target: &Path) -> bool {
     file.try_clone().ok().and_then(|file| read(&file)).is_some_and(|held| held.targets.iter().any(|one| one == target))
 }
 
+/// Text of a lock file, which another wrote.
+fn shown(text: &str) -> Foreign {
+    Foreign::new(text)
+}
+
 fn taken(file: Option<&File>, target: &Path) -> NotClaimed {
     use std::io::Seek;
     if let Some(mut again) = file {
@@ -246,7 +254,11 @@ fn taken(file: Option<&File>, target: &Path) -> NotClaimed {
         Some(run) => trouble
             .why(format!(
                 "{} has restored {} there since {}, by plan {}, run {}",
-                run.operator, run.label, run.since, run.plan, run.id
+                shown(&run.operator),
+                shown(&run.label),
+                shown(&run.since),
+                shown(&run.plan),
+                shown(&run.id)
             ))
             .hint("Talk to each other. When that run has ended, run the same again."),
         None => trouble.why("another requorum has it locked").hint("Wait until it has ended, then run the same again."),

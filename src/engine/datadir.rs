@@ -29,6 +29,7 @@ use crate::{
         disk::{DirFacts, DirSays, DirState, Held},
     },
     raft::{Error, wal},
+    text::Foreign,
     trouble::Result,
 };
 
@@ -292,9 +293,9 @@ fn members(etcd: Option<Minor>, book: &Book, log: Option<&MemberLog>) -> (Vec<Kn
     let taken = if etcd < Some(Minor::V3_6) { in_log.or(in_db) } else { in_db.or(in_log) };
     let known = |m: Member| KnownMember {
         id: Id(m.id),
-        name: m.name,
-        peer_urls: m.peer_urls,
-        client_urls: m.client_urls,
+        name: m.name.into(),
+        peer_urls: m.peer_urls.into_iter().map(Foreign::from).collect(),
+        client_urls: m.client_urls.into_iter().map(Foreign::from).collect(),
         is_learner: m.is_learner,
     };
     (taken.unwrap_or_default().into_iter().map(known).collect(), warnings)

@@ -29,6 +29,7 @@ use crate::{
         facts::{Content, DamagedPart, FileFacts, Health, KnownMember, LimitedDamage},
         revisions::Client,
     },
+    text::Foreign,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -241,13 +242,19 @@ impl Tally {
 
 fn other_row(found: &mut Walk, bucket: &[u8], key: &[u8], value: &[u8]) -> std::result::Result<(), String> {
     let content = &mut found.content;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let text = |bytes: &[u8]| String::from(Foreign::from_bytes(bytes));
+    let urls = |urls: Vec<String>| urls.into_iter().map(Foreign::from).collect();
     match bucket {
         schema::MEMBERS => {
             let m = Member::from_json(value)?;
             let (id, is_learner) = (Id(m.id), m.is_learner);
-            let known =
-                KnownMember { id, name: m.name, peer_urls: m.peer_urls, client_urls: m.client_urls, is_learner };
+            let known = KnownMember {
+                id,
+                name: m.name.into(),
+                peer_urls: urls(m.peer_urls),
+                client_urls: urls(m.client_urls),
+                is_learner,
+            };
             found.members.push(known);
         }
         schema::MEMBERS_REMOVED => {

@@ -9,6 +9,7 @@ use crate::{
         schema,
     },
     plan::facts::KnownMember,
+    text::Foreign,
     trouble::Result,
 };
 
@@ -29,9 +30,9 @@ pub fn of(path: &Path) -> Result<Vec<KnownMember>> {
         if let Ok(m) = Member::from_json(row.value) {
             out.push(KnownMember {
                 id: Id(m.id),
-                name: m.name,
-                peer_urls: m.peer_urls,
-                client_urls: m.client_urls,
+                name: m.name.into(),
+                peer_urls: m.peer_urls.into_iter().map(Foreign::from).collect(),
+                client_urls: m.client_urls.into_iter().map(Foreign::from).collect(),
                 is_learner: m.is_learner,
             });
         }

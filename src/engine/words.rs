@@ -5,7 +5,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 pub use crate::plan::words::{byte_count, count, thousands};
 use crate::{
     plan::words::{Align, cell, column_width},
-    trouble::acts_unseen,
+    text::escape::is_hostile,
 };
 
 /// Text that a terminal shows as it is: printable characters stay, every other byte becomes `\xNN`,
@@ -20,7 +20,7 @@ pub fn shown(bytes: &[u8]) -> String {
                 '\t' => out.push_str("\\t"),
                 '\r' => out.push_str("\\r"),
                 c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", c as u32)),
-                c if invisible(c) => out.extend(c.escape_unicode()),
+                c if is_hostile(c) => out.extend(c.escape_unicode()),
                 c => out.push(c),
             }
         }
@@ -29,11 +29,6 @@ pub fn shown(bytes: &[u8]) -> String {
         }
     }
     out
-}
-
-/// What steers a terminal or turns the direction of text without being seen.
-fn invisible(c: char) -> bool {
-    c.is_control() || acts_unseen(c)
 }
 
 /// [`shown`], cut to `most` characters with `…` for the rest.

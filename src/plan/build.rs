@@ -202,7 +202,7 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
                 .with(Column::Client, m.client_urls.join(","), Origin::Typed)
                 .with(Column::DataDir, m.data_dir.to_string_lossy(), Origin::Typed)
                 .with(Column::WalDir, wal, Origin::Typed)
-                .with(Column::Flags, words::shell_line(&m.etcd_flags), Origin::Typed)
+                .with(Column::Flags, words::quoted_line(&m.etcd_flags), Origin::Typed)
         })
         .collect()
 }

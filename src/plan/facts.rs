@@ -11,7 +11,7 @@ use std::{net::IpAddr, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::revisions;
-use crate::etcd::membership::Id;
+use crate::{etcd::membership::Id, text::Foreign};
 
 /// What was found on a machine without asking any member: how an etcd is started there, and what its directories hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +58,7 @@ pub struct MemberSays {
     /// The member's own ID.
     pub member_id: Id,
     /// The server's version, `3.5.30`.
-    pub version: String,
+    pub version: Foreign,
     /// The store's revision.
     pub revision: i64,
     /// The raft term.
@@ -80,9 +80,9 @@ pub struct MemberSays {
     /// The quota in bytes, where the server tells (its status from 3.6 on, its metrics in all versions).
     pub quota_bytes: Option<u64>,
     /// The cluster's version, `3.5.0`; empty where it was not told.
-    pub cluster_version: String,
+    pub cluster_version: Foreign,
     /// The version of the files' forms, `3.6.0`; empty before 3.6.
-    pub storage_version: String,
+    pub storage_version: Foreign,
     /// The alarms that are raised, as its status tells them: to ask for them would take a quorum.
     pub alarms: Vec<Alarm>,
     /// The server's other complaints (`etcdserver: no leader`), and what could not be learnt and why.
@@ -189,7 +189,7 @@ pub enum OwnHealth {
     /// It is healthy; it could serve a linearizable read.
     Good,
     /// It is not, for this reason; empty where none is given.
-    Bad(String),
+    Bad(Foreign),
 }
 
 /// What HashKV came to.
@@ -210,9 +210,9 @@ pub enum Hashed {
         compacted: i64,
     },
     /// It could not be had, for this reason.
-    Failed(String),
+    Failed(Foreign),
     /// The revision is compacted away there, in etcd's words.
-    Compacted(String),
+    Compacted(Foreign),
 }
 
 /// How a read went.
@@ -224,7 +224,7 @@ pub enum Read {
     /// It succeeded; a linearizable one proves that quorum holds.
     Served,
     /// It did not, for this reason.
-    Failed(String),
+    Failed(Foreign),
 }
 
 /// A member as another member, or a snapshot, lists it.
@@ -233,11 +233,11 @@ pub struct KnownMember {
     /// Its ID.
     pub id: Id,
     /// Its name; empty where it never started.
-    pub name: String,
+    pub name: Foreign,
     /// Its peer URLs.
-    pub peer_urls: Vec<String>,
+    pub peer_urls: Vec<Foreign>,
     /// Its client URLs.
-    pub client_urls: Vec<String>,
+    pub client_urls: Vec<Foreign>,
     /// True for a member that does not vote.
     pub is_learner: bool,
 }

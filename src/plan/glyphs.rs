@@ -1,6 +1,8 @@
 //! Characters that look like others, or like nothing: what chat programs, word processors and
 //! keyboards put into a line that is pasted at 3 a.m., with what was meant.
 
+use crate::text::escape::acts_unseen;
+
 /// One such character found in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stray {
@@ -77,7 +79,7 @@ pub fn find(text: &str) -> Option<Stray> {
 /// other scripts pass, unless they look like an ASCII letter and stand among such.
 pub fn find_hidden(text: &str) -> Option<Stray> {
     let latin = text.chars().any(|c| c.is_ascii_alphabetic());
-    let odd = |c: &char| !matches!(c, ' '..='~') && (latin || !c.is_alphanumeric());
+    let odd = |c: &char| !matches!(c, ' '..='~') && (latin || !c.is_alphanumeric() || acts_unseen(*c));
     text.chars().filter(odd).map(stray).find(|stray| stray.meant.is_some())
 }
 
@@ -120,8 +122,11 @@ fn stray(c: char) -> Stray {
         };
         return Stray { name: format!("{code} ({name})"), meant: Some(String::new()) };
     }
-    if matches!(c, '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}' | '\u{2066}'..='\u{2069}') {
+    if matches!(c, '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}' | '\u{2066}'..='\u{2069}' | '\u{61c}') {
         return Stray { name: format!("{code} (line or direction mark)"), meant: Some(String::new()) };
+    }
+    if acts_unseen(c) {
+        return Stray { name: format!("{code} (invisible character)"), meant: Some(String::new()) };
     }
     Stray { name: format!("{code} ({c})"), meant: None }
 }
@@ -158,6 +163,12 @@ mod tests {
         assert_eq!(find_hidden("a\u{202e}b").unwrap().name, "U+202E (line or direction mark)");
         assert!(find_hidden("a\u{ff0c}b").is_some() && find_hidden("a\tb").is_some());
         assert!(find_hidden("/var/lib\u{200b}/x").is_some());
+        // Arabic letter mark, invisible times, a tag character, a Hangul filler, a variation selector
+        for unseen in ['\u{61c}', '\u{2062}', '\u{e0041}', '\u{3164}', '\u{fe0f}'] {
+            let text = format!("語{unseen}");
+            assert!(find_hidden(&text).is_some(), "{unseen:?}");
+            assert_eq!(clean(&text), "語");
+        }
         assert_eq!(clean("é x"), "é x");
         assert_eq!(find_hidden("pr\u{43e}d").unwrap().name, "U+043E (Cyrillic o)");
         assert_eq!((find_hidden("\u{43c}\u{43e}"), clean("pr\u{43e}d").as_str()), (None, "prod"));

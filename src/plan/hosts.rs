@@ -17,6 +17,7 @@ use super::{
     words::count,
 };
 use crate::raft::wal::SEGMENT_BYTES;
+use crate::text::Foreign;
 
 /// Room for what is small, for each member.
 const SLACK: u64 = 2 << 20;
@@ -162,7 +163,7 @@ fn place_slip(column: Column, place: &Place, facts: &HostFacts) -> Option<String
         }
         PlaceState::Dir(names) => {
             // What a killed run left is cleared by the next one, and an empty filesystem has its lost+found.
-            let known = |name: &&String| *name == "lost+found" || name.starts_with(".requorum-");
+            let known = |name: &&Foreign| **name == "lost+found" || name.starts_with(".requorum-");
             // An old member's directory is moved aside; anything else may be a slip of the one who typed.
             if !is_members(column, names)
                 && let Some(first) = names.iter().find(|name| !known(name))
@@ -188,7 +189,7 @@ fn place_slip(column: Column, place: &Place, facts: &HostFacts) -> Option<String
 }
 
 /// Whether a directory with these entries is an old member's, to be moved aside.
-pub fn is_members(column: Column, names: &[String]) -> bool {
+pub fn is_members(column: Column, names: &[Foreign]) -> bool {
     match column {
         Column::WalDir => names.iter().any(|name| name.ends_with(".wal")),
         _ => names.iter().any(|name| name == "member"),

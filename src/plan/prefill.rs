@@ -145,7 +145,7 @@ pub fn left_out(content: &Content, rows: &[Row]) -> Vec<String> {
     };
     learners
         .filter(|m| !in_table(m))
-        .map(|m| if m.name.is_empty() { m.id.to_string() } else { m.name.clone() })
+        .map(|m| if m.name.is_empty() { m.id.to_string() } else { m.name.to_string() })
         .collect()
 }
 
@@ -220,7 +220,7 @@ fn see(members: &mut BTreeMap<Id, Seen>, now: &KnownMember, origin: Origin, from
     let seen = members.entry(now.id).or_insert_with(|| Seen { member: now.clone(), ..Seen::default() });
     seen.current |= origin == Origin::Answer;
     for (column, text) in [
-        (Column::Name, now.name.clone()),
+        (Column::Name, now.name.to_string()),
         (Column::Peer, now.peer_urls.join(",")),
         (Column::Client, now.client_urls.join(",")),
     ] {

@@ -114,7 +114,7 @@ impl Found {
 
     /// Notes the name of one of its members.
     fn name(&mut self, member: Id, listed: &[KnownMember]) {
-        let name = listed.iter().find(|m| m.id == member).map(|m| m.name.clone()).filter(|n| !n.is_empty());
+        let name = listed.iter().find(|m| m.id == member).map(|m| m.name.to_string()).filter(|n| !n.is_empty());
         self.members.extend(name.filter(|name| !self.members.contains(name)));
     }
 

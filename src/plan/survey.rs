@@ -9,6 +9,7 @@ use super::{
     url,
 };
 use crate::etcd::membership::Id;
+use crate::text::Foreign;
 
 /// More members than this are not asked by themselves, only when they are typed.
 const MOST_DISCOVERED: usize = 16;
@@ -58,7 +59,7 @@ fn says(facts: &[EndpointFacts]) -> impl Iterator<Item = (&str, &MemberSays)> {
 
 fn discovered(facts: &[EndpointFacts]) -> Vec<Question> {
     let heard: Vec<Id> = says(facts).map(|(_, s)| s.member_id).collect();
-    let mut found: Vec<&String> = Vec::new();
+    let mut found: Vec<&Foreign> = Vec::new();
     for member in says(facts).flat_map(|(_, s)| &s.members) {
         let known = facts.iter().any(|f| at(member, &f.endpoint)) || found.iter().any(|f| at(member, f));
         if !heard.contains(&member.id) && !known {
@@ -66,7 +67,7 @@ fn discovered(facts: &[EndpointFacts]) -> Vec<Question> {
         }
     }
     found.truncate(MOST_DISCOVERED);
-    found.into_iter().map(|url| Question::Ask(url.clone())).collect()
+    found.into_iter().map(|url| Question::Ask(url.to_string())).collect()
 }
 
 fn silent(facts: &[EndpointFacts], peered: &BTreeSet<String>) -> Vec<Question> {
@@ -157,9 +158,9 @@ mod tests {
     fn member(n: u64) -> KnownMember {
         KnownMember {
             id: Id(n),
-            name: format!("m{n}"),
-            peer_urls: vec![format!("http://10.0.0.{n}:2380")],
-            client_urls: vec![format!("http://10.0.0.{n}:2379")],
+            name: format!("m{n}").into(),
+            peer_urls: vec![format!("http://10.0.0.{n}:2380").into()],
+            client_urls: vec![format!("http://10.0.0.{n}:2379").into()],
             is_learner: false,
         }
     }

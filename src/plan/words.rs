@@ -1,6 +1,10 @@
 //! Small words: numbers with separators, singular and plural, lists as people write them, and text that stands safely
 //! in a shell's line or comment.
 
+use std::borrow::Cow;
+
+use crate::text::escape;
+
 /// `84211` as `84,211`.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -47,8 +51,32 @@ fn list(items: &[String], last: &str) -> String {
     }
 }
 
-/// A word for a POSIX shell, quoted only where it must be: `--name=m1` stays as it is.
-pub fn shell_word(word: &str) -> std::borrow::Cow<'_, str> {
+/// A word for a POSIX shell, quoted only where it must be: `--name=m1` stays as it is. Where it holds what a terminal acts
+/// on, or what is not seen, the shell makes it of numbers: `"$(printf 'a\033b')"`, which every POSIX shell understands
+/// (`$'…'` is none of dash's).
+pub fn shell_word(word: &str) -> Cow<'_, str> {
+    if !word.contains(escape::is_hostile) {
+        return quoted_word(word);
+    }
+    // what `$(…)` takes away at the end
+    let (text, ends) = word.split_at(word.trim_end_matches('\n').len());
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '%' => out.push_str("%%"),
+            c if c.is_ascii_alphanumeric() || " _@+:,./=-".contains(c) => out.push(c),
+            c if c.is_ascii() || escape::is_hostile(c) => {
+                out.extend(c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("\\{byte:03o}")));
+            }
+            c => out.push(c),
+        }
+    }
+    let ends = if ends.is_empty() { String::new() } else { format!("'{ends}'") };
+    format!("\"$(printf '{out}')\"{ends}").into()
+}
+
+/// The same without the numbers: for a cell of the table, which is no shell's.
+pub fn quoted_word(word: &str) -> Cow<'_, str> {
     // `=` is plain wherever the word begins with a dash or slash; elsewhere it could be an assignment.
     let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+:,./-".contains(c) || (c == '=' && word.starts_with('-'));
     // Quoted by ourselves: shell_words leaves `{}` and `!` bare, which bash expands.
@@ -64,9 +92,15 @@ pub fn shell_line<W: AsRef<str>>(words: impl IntoIterator<Item = W>) -> String {
     quoted.join(" ")
 }
 
+/// Words as one line of a table's cell, to be split again as a shell splits them.
+pub fn quoted_line<W: AsRef<str>>(words: impl IntoIterator<Item = W>) -> String {
+    let quoted: Vec<String> = words.into_iter().map(|w| quoted_word(w.as_ref()).into_owned()).collect();
+    quoted.join(" ")
+}
+
 /// Text that cannot leave its comment, whatever a plan file holds.
 pub fn comment(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || ['\u{2028}', '\u{2029}'].contains(&c) { ' ' } else { c }).collect()
+    escape::page(&text.replace(['\n', '\t'], " ")).into_owned()
 }
 
 /// A sentence without its full stop as comment lines of at most 100 characters, with it.
@@ -96,17 +130,23 @@ pub enum Align {
     Right,
 }
 
+/// As a cell shows it: on one line, without what acts unseen.
+fn shown(text: &str) -> Cow<'_, str> {
+    if text.contains(escape::is_hostile) { escape::line(text).into() } else { text.into() }
+}
+
 /// No column is wider, in characters: etcd takes keys and names of more than a megabyte.
 const WIDEST: usize = 1_000;
 
 /// The width of a column for these cells, in characters.
 pub fn column_width<'a>(cells: impl IntoIterator<Item = &'a str>) -> usize {
-    cells.into_iter().map(|cell| cell.chars().count()).max().unwrap_or(0).min(WIDEST)
+    cells.into_iter().map(|cell| shown(cell).chars().count()).max().unwrap_or(0).min(WIDEST)
 }
 
 /// A cell of `width` characters: filled up with spaces, or cut with a `…` where the text is longer. (The width of
 /// `format!` ends at 65,535, with a panic.)
 pub fn cell(text: &str, width: usize, align: Align) -> String {
+    let text = shown(text);
     let length = text.chars().count();
     if length > width {
         return text.chars().take(width.saturating_sub(1)).chain((width > 0).then_some('…')).collect();
@@ -164,8 +204,11 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_shell_line_splits_into_its_words(words in proptest::collection::vec("\\PC{0,12}|--[a-z]{1,4}=[a-z:/.']{0,6}", 0..5)) {
-            proptest::prop_assert_eq!(shell_words::split(&shell_line(&words)), Ok(words));
+        fn a_line_splits_into_its_words(words in proptest::collection::vec("\\PC{0,12}|--[a-z]{1,4}=[a-z:/.']{0,6}", 0..5)) {
+            proptest::prop_assert_eq!(shell_words::split(&quoted_line(&words)), Ok(words.clone()));
+            if !words.concat().contains(escape::is_hostile) {
+                proptest::prop_assert_eq!(shell_line(&words), quoted_line(&words));
+            }
         }
     }
 
@@ -189,6 +232,37 @@ mod tests {
         let out = std::process::Command::new("bash").args(["-c", &line]).output().unwrap();
         let got: Vec<_> = String::from_utf8(out.stdout).unwrap().split('\0').map(String::from).collect();
         assert_eq!(got.split_last().unwrap().1, words);
+    }
+
+    /// The word is seen in the line, and the shell has it as it was.
+    #[test]
+    fn shells_make_hostile_words_of_numbers() {
+        let words = [
+            "\x1b]0;pwn\x07",
+            "a\u{9b}2J",
+            "a\u{202e}%s\\!$x`'\"b",
+            "a\r\nb",
+            "\u{feff}é語",
+            "100%\u{2066}",
+            "a\nb c\n\n",
+            "\x1b{a,b}*",
+        ];
+        let line = format!("printf '%s\\0' {}", shell_line(words));
+        assert_eq!(line.chars().find(|c| *c != '\n' && escape::is_hostile(*c)), None, "{line:?}");
+        for shell in ["sh", "bash"] {
+            let out = std::process::Command::new(shell).args(["-c", &line]).output().unwrap();
+            let got: Vec<_> = String::from_utf8(out.stdout).unwrap().split('\0').map(String::from).collect();
+            assert_eq!(got.split_last().unwrap().1, words, "{shell}: {line}");
+        }
+        assert_eq!(shell_word("a\x1bb"), "\"$(printf 'a\\033b')\"");
+        assert_eq!(shell_words::split(&quoted_line(words)).unwrap(), words, "a cell keeps them as they are");
+    }
+
+    #[test]
+    fn a_cell_has_one_line_whatever_is_in_it() {
+        let name = "m1\r\n\x1b[2JAll is well";
+        let width = column_width([name]);
+        assert_eq!(cell(name, width, Align::Left), "m1\\u{d}\\u{a}\\u{1b}[2JAll is well");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::journal::{Event, Record, readable};
 use crate::{
     engine::{status::human_size, swap::Swapped},
     plan::words::plural,
+    text::escape::is_hostile,
 };
 
 /// A journal's content in order.
@@ -253,6 +254,7 @@ fn cell(text: &str) -> String {
         match c {
             '|' | '`' | '*' | '<' | '>' | '[' | ']' | '\\' => out.extend(['\\', c]),
             c if c.is_control() => out.push(' '),
+            c if is_hostile(c) => out.extend(c.escape_unicode()),
             c => out.push(c),
         }
     }

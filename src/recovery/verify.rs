@@ -23,6 +23,7 @@ use crate::{
         fence::{Door, Heard, Old},
         survey,
     },
+    text::Foreign,
     trouble::{Kind, Result, Trouble},
     world::{
         World,
@@ -365,9 +366,9 @@ fn answer(plan: &Plan, member: &Member, world: &dyn World) -> (String, Answer) {
     }
     let known = KnownMember {
         id: member.id,
-        name: member.name.clone(),
-        peer_urls: member.peer_urls.clone(),
-        client_urls: member.client_urls.clone(),
+        name: member.name.as_str().into(),
+        peer_urls: member.peer_urls.iter().map(Foreign::from).collect(),
+        client_urls: member.client_urls.iter().map(Foreign::from).collect(),
         is_learner: false,
     };
     let peer = world.ask_peer(&endpoint, &known);

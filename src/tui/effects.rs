@@ -284,12 +284,7 @@ fn failed(effect: &Effect, bug: Trouble) -> Option<Msg> {
             let answer = Answer::Silent { why: "a defect of requorum".into(), details: bug.to_string() };
             Msg::Answered { id: *id, answer }
         }
-        Effect::Hash { id, .. } => Msg::Hashed { id: *id, hash: Hashed::Failed(bug.to_string()) },
-        Effect::HoldAgainst { id, pairs } => {
-            let failed = || Match::Unknown(Unknown::Failed(bug.to_string()));
-            Msg::HeldAgainst { id: *id, compared: pairs.iter().map(|pair| pair.came_to(failed())).collect() }
-        }
-        Effect::LookAround { id, .. } => Msg::LookedAround { id: *id, around: Around::default() },
+@/tmp/e0.txt        Effect::LookAround { id, .. } => Msg::LookedAround { id: *id, around: Around::default() },
         Effect::Find { id, .. } => Msg::Found { id: *id, result: Err(bug) },
         Effect::Inspect { id, .. } => Msg::Inspected { id: *id, result: Err(bug) },
         Effect::Look { id, data_dir, wal_dir } => {

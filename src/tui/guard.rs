@@ -16,7 +16,8 @@ use ratatui::{Frame, Terminal, backend::CrosstermBackend};
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::effects::THREAD;
+use super::{effects::THREAD, page};
+use crate::text::output;
 
 /// True while the terminal is ours. One per process, as the terminal is.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -31,7 +32,7 @@ impl Canvas {
     /// # Errors
     /// When the terminal does not say how large it is.
     pub(crate) fn new() -> io::Result<Canvas> {
-        Terminal::new(CrosstermBackend::new(io::stdout())).map(|terminal| Canvas(ManuallyDrop::new(terminal)))
+        Terminal::new(CrosstermBackend::new(output::stdout())).map(|terminal| Canvas(ManuallyDrop::new(terminal)))
     }
 
     /// Draws one picture.
@@ -39,7 +40,11 @@ impl Canvas {
     /// # Errors
     /// When the terminal is gone.
     pub(crate) fn draw(&mut self, picture: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        self.0.draw(picture).map(drop)
+        let safe = |frame: &mut Frame<'_>| {
+            picture(frame);
+            page::disarm(frame.buffer_mut());
+        };
+        self.0.draw(safe).map(drop)
     }
 }
 
@@ -76,13 +81,13 @@ impl Guard {
 /// Whether the terminal was hung up. crossterm does not notice: a read of such a terminal returns nothing, at once, forever;
 /// and SIGHUP reaches the leader of the session only, which may not pass it on.
 pub(super) fn hung_up() -> bool {
-    matches!(rustix::termios::tcgetattr(io::stdout()), Err(rustix::io::Errno::IO))
+    matches!(rustix::termios::tcgetattr(output::stdout()), Err(rustix::io::Errno::IO))
 }
 
 fn take() -> io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
-    let mut out = io::stdout();
+    let mut out = output::stdout();
     execute!(out, EnterAlternateScreen, Clear(ClearType::All), event::EnableBracketedPaste, cursor::Hide)
 }
 
@@ -95,7 +100,7 @@ impl Drop for Guard {
 /// Gives the terminal back if it is ours. Errors are of no use here: there is nobody to tell.
 fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
-        let mut out = io::stdout();
+        let mut out = output::stdout();
         let _ = execute!(out, event::DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
         let _ = out.flush();
         let _ = disable_raw_mode();

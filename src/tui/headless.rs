@@ -11,6 +11,7 @@ use super::{
     companion::{Companion, Notes},
     effects::perform,
     frame::draw,
+    page,
 };
 use crate::{recovery::Cancel, world::World};
 
@@ -130,6 +131,9 @@ pub fn screen(model: &Model, width: u16, height: u16) -> String {
 /// A model's screen as cells.
 pub fn picture(model: &Model, width: u16, height: u16) -> Buffer {
     let Ok(mut terminal) = Terminal::new(TestBackend::new(width, height));
-    let Ok(_) = terminal.draw(|frame| draw(model, frame));
+    let Ok(_) = terminal.draw(|frame| {
+        draw(model, frame);
+        page::disarm(frame.buffer_mut());
+    });
     terminal.backend().buffer().clone()
 }

@@ -60,6 +60,7 @@ pub use self::{
     steps::Step,
 };
 use crate::{
+    text::output::{self, Form},
     trouble::{Kind, Result, Trouble},
     world::World,
 };
@@ -81,10 +82,9 @@ const HANG_UP: Duration = Duration::from_secs(1);
 pub fn run(options: Options, world: Arc<dyn World>) -> Result<Ending> {
     let mut model = Model::new(options, world.label());
     let ending = go_on(&mut model, world, None)?;
-    let mut out = io::stdout();
     for line in &ending.lines {
         // the operator may have closed the terminal: then nobody reads this
-        let _ = writeln!(out, "{line}");
+        let _ = output::print(Form::Text, &format!("{line}\n"));
     }
     Ok(ending)
 }
@@ -189,7 +189,7 @@ fn wizard(
                         }
                     }
                     Effect::Copy { text } => {
-                        let mut out = io::stdout();
+                        let mut out = output::stdout();
                         let sequence = copy_sequence(&text, std::env::var_os("TMUX").is_some());
                         lost |= out.write_all(sequence.as_bytes()).and_then(|()| out.flush()).is_err();
                     }
@@ -253,7 +253,7 @@ fn take_notes(model: &mut Model, notes: Option<companion::Notes>) {
 
 /// One picture, sent as one update so that no terminal shows half of it.
 fn draw(canvas: &mut Canvas, model: &Model) -> io::Result<()> {
-    execute!(io::stdout(), BeginSynchronizedUpdate)?;
+    execute!(output::stdout(), BeginSynchronizedUpdate)?;
     canvas.draw(|frame| frame::draw(model, frame))?;
-    execute!(io::stdout(), EndSynchronizedUpdate)
+    execute!(output::stdout(), EndSynchronizedUpdate)
 }

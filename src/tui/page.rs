@@ -13,6 +13,7 @@ use super::{
     text,
     theme::{Look, Tone},
 };
+use crate::text::escape::is_hostile;
 
 /// A part of the screen that is filled from the top.
 pub struct Page<'a> {
@@ -34,6 +35,17 @@ pub struct Head {
     pub right: bool,
     /// The widest it gets.
     pub most: usize,
+}
+
+/// Takes out of a picture whatever a terminal would act on, or what joins, hides or turns text without being seen; in its
+/// place stands `�`. What others said is escaped long before: nothing of that kind comes here but by a mistake of ours.
+pub fn disarm(buffer: &mut Buffer) {
+    for cell in &mut buffer.content {
+        if cell.symbol().contains(is_hostile) {
+            let seen: String = cell.symbol().chars().filter(|c| !is_hostile(*c)).collect();
+            cell.set_symbol(if seen.is_empty() { "\u{fffd}" } else { &seen });
+        }
+    }
 }
 
 impl<'a> Page<'a> {

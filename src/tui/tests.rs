@@ -65,9 +65,9 @@ fn options() -> Options {
 fn member(n: u8) -> KnownMember {
     KnownMember {
         id: Id(u64::from(n)),
-        name: format!("m{n}"),
-        peer_urls: vec![format!("http://10.0.0.{n}:2380")],
-        client_urls: vec![format!("http://10.0.0.{n}:2379")],
+        name: format!("m{n}").into(),
+        peer_urls: vec![format!("http://10.0.0.{n}:2380").into()],
+        client_urls: vec![format!("http://10.0.0.{n}:2379").into()],
         is_learner: false,
     }
 }

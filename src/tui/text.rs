@@ -2,7 +2,7 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::plan::words;
+use crate::{plan::words, text::escape};
 
 /// `84211` as `84,211`.
 pub fn thousands(n: impl Into<i128>) -> String {
@@ -50,6 +50,9 @@ pub fn width(text: &str) -> usize {
 
 /// `text` cut to `columns`, the cut shown by `…`.
 pub fn fit(text: &str, columns: usize) -> String {
+    if text.contains(escape::is_hostile) {
+        return fit(&escape::line(text), columns);
+    }
     if text.width() <= columns {
         return text.to_string();
     }
@@ -73,6 +76,9 @@ pub fn fit(text: &str, columns: usize) -> String {
 pub fn fit_end(text: &str, columns: usize) -> String {
     if text.width() <= columns || columns == 0 {
         return fit(text, columns);
+    }
+    if text.contains(escape::is_hostile) {
+        return fit_end(&escape::line(text), columns);
     }
     let mut kept: Vec<char> = Vec::new();
     let mut used = 1;
@@ -100,6 +106,7 @@ pub fn pad(text: &str, columns: usize, right: bool) -> String {
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
     let mut lines = Vec::new();
+    let text = escape::page(text);
     for paragraph in text.split('\n') {
         let indent: String = paragraph.chars().take_while(|c| *c == ' ').take(columns.saturating_sub(2) / 2).collect();
         let mut line = indent.clone();

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     engine::source::hex,
     plan::Plan,
+    text::escape,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -161,7 +162,9 @@ impl<'a> Journal<'a> {
                 .map_or(first, |record| record.hash);
             let at = at(self.world.now());
             let record = Record { at, kind, text: text.into(), data: data.clone(), prev, hash: String::new() }.sealed();
-            Ok(format!("{}\n", serde_json::to_string(&record).unwrap_or_default()))
+            // who looks at it with `cat` sees what is there; the meaning, and with it the hash, is the same
+            let line = serde_json::to_string(&record).unwrap_or_default();
+            Ok(format!("{}\n", escape::json(&line)))
         })
     }
 }

@@ -210,7 +210,7 @@ impl World for Local {
     fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
         match self.may_ask(endpoint) {
             Ok(()) => self.members.hash_at(endpoint, revision),
-            Err(trouble) => Hashed::Failed(trouble.to_string()),
+            Err(trouble) => Hashed::Failed(trouble.to_string().into()),
         }
     }
 
@@ -223,7 +223,7 @@ impl World for Local {
         };
         match hashed() {
             Ok(HashKv { hash, revision, compacted }) => Hashed::Says { hash, revision, compacted },
-            Err(trouble) => Hashed::Failed(trouble.to_string()),
+            Err(trouble) => Hashed::Failed(trouble.to_string().into()),
         }
     }
 

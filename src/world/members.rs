@@ -54,6 +54,7 @@ use crate::{
         },
         verdict::OldKey,
     },
+    text::Foreign,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -155,7 +156,7 @@ impl Members {
     /// HashKV of the keys up to `revision`; 0 for the newest, which the answer names. It reads the member's whole store,
     /// so it has more time than an answer.
     pub fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
-        self.block_on(self.hash(endpoint, revision)).unwrap_or_else(|| Hashed::Failed(shutting_down().details))
+        self.block_on(self.hash(endpoint, revision)).unwrap_or_else(|| Hashed::Failed(shutting_down().details.into()))
     }
 
     /// Keys that the member wrote last at or before `revision`, from what it has.
@@ -289,7 +290,7 @@ impl Members {
         };
         let (line, mut client) = match client.await {
             Ok(both) => both,
-            Err(refusal) => return Hashed::Failed(refusal.why),
+            Err(refusal) => return Hashed::Failed(refusal.why.into()),
         };
         // only where it is wanted: most clusters ask for no token, and a token takes a quorum
         let token = match self.connect.credentials() {
@@ -305,7 +306,7 @@ impl Members {
             }
             Err(miss) if miss.error() == Some(ServerError::Compacted) => Hashed::Compacted(miss.words()),
             Err(miss) => Hashed::Failed(match token {
-                Some(why) if miss.is_auth() => format!("{}, and no token: {}", miss.words(), why.words()),
+                Some(why) if miss.is_auth() => format!("{}, and no token: {}", miss.words(), why.words()).into(),
                 _ => miss.words(),
             }),
         }
@@ -367,7 +368,7 @@ impl Members {
             Ok(()) => Ok(true),
             // credentials given to a cluster that asks for none do no harm
             Err(miss) if miss.error() == Some(ServerError::NoAuthentication) => Ok(false),
-            Err(miss) => Err(NoToken::Refused(miss.words())),
+            Err(miss) => Err(NoToken::Refused(miss.words().into())),
         }
     }
 
@@ -420,7 +421,7 @@ impl Members {
                 return Ok(says);
             }
             Read::Failed(_) | Read::NotAsked => {
-                let why = if let Read::Failed(why) = read { why } else { String::new() };
+                let why = if let Read::Failed(why) = read { why } else { Foreign::default() };
                 return Err(Refusal::new(
                     "wants a password",
                     format!(

@@ -102,14 +102,14 @@ pub trait World: Send + Sync {
     /// Asks a member for the hash of its keys up to `revision`; 0 means the newest, which the answer names. It reads the
     /// member's whole store, and may take longer than an answer.
     fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
-        Hashed::Failed(format!("{endpoint} was not asked for a hash at revision {revision}"))
+        Hashed::Failed(format!("{endpoint} was not asked for a hash at revision {revision}").into())
     }
 
     /// The hash of a database file up to `revision`, as of a member that was compacted up to `compacted`. It reads the
     /// whole file.
     fn hash_of(&self, database: &Path, revision: i64, compacted: i64) -> Hashed {
         let _ = compacted;
-        Hashed::Failed(format!("{} was not hashed at revision {revision}", database.display()))
+        Hashed::Failed(format!("{} was not hashed at revision {revision}", database.display()).into())
     }
 
     /// Asks a member for keys that it wrote last at or before `revision`, from what it has, a part of them with their

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     engine::progress::Watch,
     plan::facts::{FileFacts, Health},
+    text::Foreign,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -190,12 +191,13 @@ impl Store {
     /// What the store said instead, in its own words.
     async fn refused(&self, answer: Response<Incoming>, url: &str) -> Trouble {
         let status = answer.status();
-        let region = answer.headers().get("x-amz-bucket-region").and_then(|r| r.to_str().ok()).map(String::from);
+        let region = answer.headers().get("x-amz-bucket-region").and_then(|r| r.to_str().ok()).filter(|r| is_region(r));
+        let region = region.map(String::from);
         let text = http::text(answer, PAGE_BYTES, ANSWER).await.unwrap_or_default();
         let part = |tag: &str| {
             let (_, rest) = text.split_once(&format!("<{tag}>"))?;
             rest.split_once(&format!("</{tag}>"))
-                .map(|(inner, _)| inner.chars().filter(|c| !c.is_control()).take(200).collect::<String>())
+                .map(|(inner, _)| Foreign::new(inner.chars().take(200).collect::<String>()))
         };
         let why = match (part("Code"), part("Message")) {
             (Some(code), Some(message)) => format!("the store says {} {code}: {message}", status.as_u16()),
@@ -211,6 +213,11 @@ impl Store {
         };
         Trouble::new(Kind::Input, format!("{url} cannot be had")).why(why).hint(hint)
     }
+}
+
+/// What can be a region's name. It comes to stand in a line to copy.
+fn is_region(text: &str) -> bool {
+    (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// Bucket and key (or prefix) of `s3://bucket/key`.

@@ -166,8 +166,8 @@ mod tests {
     fn member(n: u64) -> KnownMember {
         KnownMember {
             id: Id(n),
-            peer_urls: vec![format!("http://10.0.0.{n}:2380")],
-            client_urls: vec![format!("http://10.0.0.{n}:2379")],
+            peer_urls: vec![format!("http://10.0.0.{n}:2380").into()],
+            client_urls: vec![format!("http://10.0.0.{n}:2379").into()],
             ..KnownMember::default()
         }
     }

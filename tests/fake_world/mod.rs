@@ -162,9 +162,9 @@ impl Fake {
         }
         let known = plan.members.iter().map(|m| KnownMember {
             id: m.id,
-            name: m.name.clone(),
-            peer_urls: m.peer_urls.clone(),
-            client_urls: m.client_urls.clone(),
+            name: m.name.as_str().into(),
+            peer_urls: m.peer_urls.iter().map(Into::into).collect(),
+            client_urls: m.client_urls.iter().map(Into::into).collect(),
             is_learner: false,
         });
         Answer::Says(Box::new(MemberSays {
@@ -196,8 +196,8 @@ pub fn members() -> Vec<KnownMember> {
         .map(|(name, id, n)| KnownMember {
             id: Id(id),
             name: name.into(),
-            peer_urls: vec![format!("https://10.0.0.{n}:2380")],
-            client_urls: vec![format!("https://10.0.0.{n}:2379")],
+            peer_urls: vec![format!("https://10.0.0.{n}:2380").into()],
+            client_urls: vec![format!("https://10.0.0.{n}:2379").into()],
             is_learner: false,
         })
         .collect()
@@ -244,7 +244,7 @@ impl World for Fake {
         match at {
             Some(0) if self.reborn => alone(CLUSTER, members()[0].clone()),
             Some(1) if self.default_ids => {
-                let at_home = |port: u16| vec![format!("http://localhost:{port}")];
+                let at_home = |port: u16| vec![format!("http://localhost:{port}").into()];
                 let member = KnownMember {
                     id: Id(0x8e9e_05c5_2164_694d),
                     name: "default".into(),

@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use super::super::{Format, print, warn, wizard};
+use super::super::{Format, print, print_json, warn, wizard};
 use crate::{
     drill::master::{
         Word,
@@ -88,7 +88,7 @@ fn lines(drill: Connection, watch: bool, format: Format) -> Result<()> {
                 }
                 greeted |= matches!(word, Word::Scene(_));
                 match json {
-                    true => print(&format!("{}\n", serde_json::to_string(&word).unwrap_or_default()))?,
+                    true => print_json(&format!("{}\n", serde_json::to_string(&word).unwrap_or_default()))?,
                     false => print(&text(&word))?,
                 }
                 if matches!(word, Word::Over(_)) {

@@ -109,7 +109,7 @@ mod tests {
     const CLUSTER: Id = Id(0xc1);
 
     fn members(count: u64) -> Vec<KnownMember> {
-        (1..=count).map(|n| KnownMember { id: Id(n), name: format!("m{n}"), ..KnownMember::default() }).collect()
+        (1..=count).map(|n| KnownMember { id: Id(n), name: format!("m{n}").into(), ..KnownMember::default() }).collect()
     }
 
     fn file(path: &str, revision: i64, ids: &[KnownMember]) -> FileFacts {

@@ -13,6 +13,7 @@ use crate::{
         fence, url,
         words::{all, plural, shell_word},
     },
+    text::Foreign,
 };
 
 /// etcd's default of `--initial-cluster-token`.
@@ -30,7 +31,7 @@ fn who(member: &Member, says: &MemberSays) -> Option<Id> {
     if says.heard.iter().any(|source| *source != Source::Peer) {
         return Some(says.member_id).filter(|id| *id != Id(0));
     }
-    let at = |urls: &[String]| urls.iter().any(|url| member.peer_urls.contains(url));
+    let at = |urls: &[Foreign]| urls.iter().any(|url| member.peer_urls.iter().any(|own| own == url));
     says.members.iter().find(|m| at(&m.peer_urls)).map(|m| m.id)
 }
 
@@ -137,7 +138,7 @@ fn stranger(case: Case<'_>, member: &Member, seen: &Seen, says: &MemberSays) -> 
         };
         return (what, again);
     }
-    if says.members.iter().any(|m| m.peer_urls.iter().any(|url| member.peer_urls.contains(url))) {
+    if says.members.iter().any(|m| m.peer_urls.iter().any(|url| member.peer_urls.iter().any(|own| own == url))) {
         let what = format!("{name} was restored with another token than the plan's {} ({found})", plan.token);
         return (what, again);
     }

@@ -114,7 +114,7 @@ fn of_kubernetes(case: Case<'_>, found: &Kubernetes) -> Vec<Next> {
         .old
         .members
         .iter()
-        .map(|m| m.name.clone())
+        .map(|m| m.name.to_string())
         .filter(|name| found.nodes.contains(name) && !case.plan.members.iter().any(|m| m.name == *name))
         .collect();
     if !gone.is_empty() {

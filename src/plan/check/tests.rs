@@ -23,6 +23,7 @@ use crate::{
         fence::{Door, Heard, Kind, Old},
         revisions::Client,
     },
+    text::Foreign,
 };
 
 type Change = fn(&Plan, &mut Observed);
@@ -43,9 +44,9 @@ fn bumped() -> Plan {
 pub(crate) fn good(plan: &Plan) -> Observed {
     let known = |m: &Member| KnownMember {
         id: m.id,
-        name: m.name.clone(),
-        peer_urls: m.peer_urls.clone(),
-        client_urls: m.client_urls.clone(),
+        name: m.name.as_str().into(),
+        peer_urls: m.peer_urls.iter().map(Foreign::from).collect(),
+        client_urls: m.client_urls.iter().map(Foreign::from).collect(),
         is_learner: false,
     };
     let from = plan.expected_revision();
@@ -210,7 +211,7 @@ fn what_is_missing_is_waited_for_and_then_named() {
             "passwords",
             |_, s| {
                 let says = said(s, 2);
-                (says.version, says.leader, says.raft_term) = (String::new(), Id(0), 0);
+                (says.version, says.leader, says.raft_term) = (Foreign::default(), Id(0), 0);
                 says.errors = vec!["status refused: etcdserver: user name is empty".into()];
                 says.list_refused = true;
                 (0..2).for_each(|at| said(s, at).list_refused = true);
@@ -240,7 +241,7 @@ fn what_is_missing_is_waited_for_and_then_named() {
             },
             "m3 is at revision 1 and receives data",
         ),
-        ("not published", |_, s| said(s, 0).members[2].name.clear(), "members: m3 has not started"),
+        ("not published", |_, s| said(s, 0).members[2].name = Foreign::default(), "members: m3 has not started"),
         (
             "hashes over other compactions",
             |_, s| said(s, 2).hash = Hashed::Says { hash: 1, revision: 83_799, compacted: 50 },

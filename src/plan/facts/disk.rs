@@ -39,7 +39,7 @@ impl DirFacts {
         match &self.state {
             DirState::Whole(says) => {
                 let name = says.members.iter().find(|m| m.id == says.member_id && !m.name.is_empty());
-                let member = name.map_or_else(|| format!("member {}", says.member_id), |m| m.name.clone());
+                let member = name.map_or_else(|| format!("member {}", says.member_id), |m| m.name.to_string());
                 let beyond = match says.entries_beyond() {
                     0 => String::new(),
                     1 => ", 1 log entry beyond its database".into(),

@@ -2,15 +2,17 @@
 
 use std::{net::IpAddr, path::PathBuf};
 
+use crate::text::Foreign;
+
 /// One host.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HostFacts {
     /// `uname -s`: `Linux`.
-    pub system: String,
+    pub system: Foreign,
     /// `uname -m`: `x86_64`, `aarch64`.
     pub machine: String,
     /// Who one is there.
-    pub user: String,
+    pub user: Foreign,
     /// Whether files of others may be written: as root, or by `sudo` without a password.
     pub root: Root,
     /// Its clock less ours, in seconds.
@@ -18,7 +20,7 @@ pub struct HostFacts {
     /// Its addresses, as it tells them itself.
     pub addresses: Vec<IpAddr>,
     /// Etcds that run there: the process ID and the command line.
-    pub etcds: Vec<(u32, String)>,
+    pub etcds: Vec<(u32, Foreign)>,
     /// A requorum on the PATH there.
     pub installed: Option<Installed>,
     /// The directories that were asked about, in that order.
@@ -45,7 +47,7 @@ pub struct Installed {
     /// SHA-256 of the file, hex.
     pub sha256: String,
     /// What `--version` says.
-    pub version: String,
+    pub version: Foreign,
 }
 
 /// One directory that is to be made, and where it would come to lie.
@@ -58,11 +60,11 @@ pub struct Place {
     /// The deepest directory on its way that exists: itself, where it does.
     pub there: PathBuf,
     /// `USER:GROUP` of that one; empty where it does not tell.
-    pub owner: String,
+    pub owner: Foreign,
     /// Whether one may write there.
     pub writable: bool,
     /// Where its filesystem is mounted.
-    pub mount: String,
+    pub mount: Foreign,
     /// Whether that is mounted read-only.
     pub read_only: bool,
     /// Bytes that are free there.
@@ -75,7 +77,7 @@ pub enum PlaceState {
     /// Nothing.
     Absent,
     /// A directory with these entries.
-    Dir(Vec<String>),
+    Dir(Vec<Foreign>),
     /// A directory that may not be listed.
     Closed,
     /// Something else.

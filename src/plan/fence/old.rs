@@ -9,6 +9,7 @@ use crate::{
         revisions::KnownRevision,
         url,
     },
+    text::Foreign,
 };
 
 /// No more doors are knocked at: a table of members that long is no cluster's.
@@ -92,14 +93,14 @@ impl Old {
     /// What a configuration on this machine adds: the URLs under which its member is known to others. Only one that
     /// shares a URL with the cluster is its own.
     pub fn configured(&mut self, config: &ConfigFacts) {
-        let urls = |flag: &str| -> Vec<String> {
+        let urls = |flag: &str| -> Vec<Foreign> {
             config
                 .get(flag)
                 .unwrap_or_default()
                 .split(',')
                 .map(str::trim)
                 .filter(|u| !u.is_empty())
-                .map(String::from)
+                .map(Foreign::from)
                 .collect()
         };
         let (peers, clients) = (urls("initial-advertise-peer-urls"), urls("advertise-client-urls"));
@@ -135,9 +136,9 @@ pub fn doors(plan: &Plan, old: &Old) -> Vec<Door> {
         }
     };
     for m in &old.members {
-        // A name that cannot be typed, or would not be seen, is none here.
-        let plain = !m.name.is_empty() && m.name.chars().all(|c| c.is_ascii_graphic());
-        let whose = if plain { m.name.clone() } else { m.id.to_string() };
+        // A name that cannot be typed, or had to be escaped, is none here.
+        let plain = !m.name.is_empty() && m.name.chars().all(|c| c.is_ascii_graphic()) && !m.name.contains("\\u{");
+        let whose = if plain { m.name.to_string() } else { m.id.to_string() };
         m.client_urls.iter().for_each(|url| add(url, Kind::Client, &whose, true));
         m.peer_urls.iter().for_each(|url| add(url, Kind::Peer, &whose, true));
     }

@@ -21,9 +21,9 @@ fn plan() -> Plan {
 fn member(n: u64) -> KnownMember {
     KnownMember {
         id: Id(n),
-        name: format!("m{n}"),
-        peer_urls: vec![format!("http://127.0.0.3{n}:2380")],
-        client_urls: vec![format!("http://127.0.0.3{n}:2379")],
+        name: format!("m{n}").into(),
+        peer_urls: vec![format!("http://127.0.0.3{n}:2380").into()],
+        client_urls: vec![format!("http://127.0.0.3{n}:2379").into()],
         is_learner: false,
     }
 }
@@ -55,7 +55,7 @@ fn every_old_url_is_asked_once_and_those_of_the_plan_too() {
     let mut plan = plan();
     plan.members[2].client_urls = vec!["http://127.0.0.99:2379".into()];
     let mut old = old();
-    old.members[0].name.clear();
+    old.members[0].name = "".into();
     old.members[1].name = "m\u{1b}[2J".into();
     old.members[0].peer_urls.push("unix:///run/etcd.sock".into());
     old.endpoints = vec!["127.0.0.31:2379".into(), "127.0.0.77:2379".into()];
@@ -74,8 +74,11 @@ fn every_old_url_is_asked_once_and_those_of_the_plan_too() {
             ("http://127.0.0.99:2379", "m3", false),
         ]
     );
-    let distant =
-        |n: u64| KnownMember { id: Id(n), client_urls: vec![format!("http://h{n}:2379")], ..KnownMember::default() };
+    let distant = |n: u64| KnownMember {
+        id: Id(n),
+        client_urls: vec![format!("http://h{n}:2379").into()],
+        ..KnownMember::default()
+    };
     let crowd = Old { members: (1..5000).map(distant).collect(), ..Old::default() };
     assert_eq!(doors(&plan, &crowd).len(), MOST_DOORS);
 }

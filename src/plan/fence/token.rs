@@ -113,7 +113,7 @@ mod tests {
 
     /// An old cluster of the members 1 to 3 with the token `prod`.
     fn content(ids: &[Id], removed: &[Id]) -> Content {
-        let member = |id: &Id| KnownMember { id: *id, name: format!("m-{id}"), ..KnownMember::default() };
+        let member = |id: &Id| KnownMember { id: *id, name: format!("m-{id}").into(), ..KnownMember::default() };
         Content { members: ids.iter().map(member).collect(), removed: removed.to_vec(), ..Content::default() }
     }
 

@@ -138,16 +138,14 @@ fn what_keeps_a_host_from_its_members() {
         let found = judge(&plan, &members, &own(), &facts);
         if words.is_empty() {
             // All lie on one filesystem, whose first place tells.
-            facts.places.iter_mut().for_each(|p| p.mount = p.path.display().to_string());
+            facts.places.iter_mut().for_each(|p| p.mount = p.path.display().to_string().into());
             assert!(judge(&plan, &members, &own(), &facts)[0].text.contains("9 bytes are free"));
             continue;
         }
         assert!(found.iter().any(|p| p.severity == severity && p.text.contains(words)), "{words:?} in {found:?}");
     }
     // An old member's is moved aside.
-    for names in
-        [vec![], vec!["lost+found".to_string()], vec![".requorum-1f2e".into()], vec!["member".into(), "x".into()]]
-    {
+    for names in [vec![], vec!["lost+found".into()], vec![".requorum-1f2e".into()], vec!["member".into(), "x".into()]] {
         let mut facts = fine.clone();
         facts.places[0].state = PlaceState::Dir(names);
         assert_eq!(judge(&plan, &members, &own(), &facts), []);

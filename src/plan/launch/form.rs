@@ -11,6 +11,7 @@ use crate::{
         facts::config::{ConfigFacts, ConfigKind, Runs},
         words::{all, comment, comment_lines, either, shell_line, shell_word, thousands},
     },
+    text::escape,
 };
 
 /// Where a member is started.
@@ -274,6 +275,15 @@ pub fn page(plan: &Plan, name: &str, form: Form, known: &Known) -> Result<Page, 
         Form::Pod => pod::patch(&makings),
     };
     let Said { files, start, back } = said;
+    // What this form has no escape for would be pasted unseen.
+    let lines = [&head, &start, &back].into_iter().chain(files.iter().flat_map(|file| [&file.place, &file.text]));
+    if let Some(c) = lines.filter_map(|text| escape::find(&text.replace('\t', ""))).next() {
+        return Err(format!(
+            "U+{:04X} stands in what it would hold, which cannot be written there visibly",
+            u32::from(c)
+        ));
+    }
+    let notes = notes.iter().map(|note| escape::line(note)).collect();
     Ok(Page { member: name.into(), form, head, files, start, back, notes })
 }
 

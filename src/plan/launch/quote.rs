@@ -1,5 +1,7 @@
 //! A word for the place that it is pasted into: a systemd unit, an environment file, YAML.
 
+use crate::text::{Foreign, escape::is_hostile};
+
 /// A word of `ExecStart=`: `%` and `$` would be expanded, quotes and backslashes taken away.
 ///
 /// Source: systemd.service(5), "Command lines"; systemd.unit(5), "Specifiers".
@@ -19,7 +21,7 @@ pub(super) fn unit(word: &str) -> String {
             '%' | '$' => out.extend([c, c]),
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
-            c if c.is_control() => {
+            c if is_hostile(c) => {
                 let mut bytes = [0; 4];
                 out.extend(c.encode_utf8(&mut bytes).bytes().map(|b| format!("\\x{b:02x}")));
             }
@@ -40,8 +42,9 @@ pub(super) fn unit_path(path: &str) -> String {
 /// # Errors
 /// A sentence without a full stop, where no such file can hold it.
 pub(super) fn variable(value: &str) -> Result<String, String> {
-    if value.chars().any(char::is_control) {
-        return Err(format!("a control character stands in {value:?}, which no environment file can hold"));
+    if value.contains(is_hostile) {
+        let kind = if value.contains(char::is_control) { "a control character" } else { "an invisible character" };
+        return Err(format!("{kind} stands in \"{}\", which no environment file can hold", Foreign::new(value)));
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || "_@:,./=-+".contains(c);
     if value.chars().all(plain) {
@@ -68,9 +71,7 @@ pub(super) fn yaml(text: &str) -> String {
             '"' | '\\' => out.extend(['\\', c]),
             ' '..='~' => out.push(c),
             // What YAML takes as it is; all else by number.
-            '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}'
-                if !matches!(c, '\u{2028}' | '\u{2029}') =>
-            {
+            '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}' if !is_hostile(c) => {
                 out.push(c);
             }
             c if u32::from(c) <= 0xffff => out.push_str(&format!("\\u{:04x}", u32::from(c))),
@@ -102,6 +103,7 @@ mod tests {
             (";", "\";\""),
             ("", "\"\""),
             ("a\u{1}\n", "\"a\\x01\\n\""),
+            ("a\u{202e}", "\"a\\xe2\\x80\\xae\""),
         ] {
             assert_eq!(unit(word), wanted);
         }
@@ -119,6 +121,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
         fn a_shell_reads_back_the_variable(value in "(\\PC|['\"`$\\\\!; ]){0,12}") {
+            prop_assume!(!value.contains(is_hostile));
             let script = format!("V={}\nprintf '%s.' \"$V\"", variable(&value).unwrap());
             let out = Command::new("sh").arg("-c").arg(script).output().unwrap();
             prop_assert_eq!(String::from_utf8(out.stdout).unwrap(), format!("{value}."));

@@ -5,7 +5,7 @@ use super::{Flag, by_name, note};
 use crate::plan::{
     launch::flags,
     table::{self, Column, Origin, Row},
-    words::shell_line,
+    words::quoted_line,
 };
 
 /// The flags of one etcd.
@@ -90,5 +90,5 @@ fn own_row<'a>(rows: &'a mut Vec<Row>, host: &Host<'_>, may_add: bool) -> Option
 /// The flags worth keeping, as the column of further flags has them.
 fn kept(host: &Host<'_>) -> String {
     let words = flags::kept(&host.flags).into_iter().map(|(name, value)| format!("--{name}={value}"));
-    shell_line(words)
+    quoted_line(words)
 }

@@ -7,7 +7,7 @@ use super::*;
 use crate::plan::table::{Severity, check};
 
 fn member(id: u64, name: &str, peer: &str, client: &str) -> KnownMember {
-    let list = |text: &str| text.split(',').filter(|t| !t.is_empty()).map(String::from).collect();
+    let list = |text: &str| text.split(',').filter(|t| !t.is_empty()).map(Into::into).collect();
     KnownMember { id: Id(id), name: name.into(), peer_urls: list(peer), client_urls: list(client), is_learner: false }
 }
 

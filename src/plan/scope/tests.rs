@@ -14,8 +14,8 @@ const EVENTS: Id = Id(0xe2);
 fn member(n: u64, port: u16) -> KnownMember {
     KnownMember {
         id: Id(n),
-        name: format!("m{n}"),
-        client_urls: vec![format!("http://10.0.0.{n}:{port}")],
+        name: format!("m{n}").into(),
+        client_urls: vec![format!("http://10.0.0.{n}:{port}").into()],
         ..KnownMember::default()
     }
 }

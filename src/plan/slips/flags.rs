@@ -1,8 +1,11 @@
 //! Slips in the column of further `etcd` flags.
 
-use crate::plan::{
-    table::{About, Column, Problem, Row},
-    words,
+use crate::{
+    plan::{
+        table::{About, Column, Problem, Row},
+        words,
+    },
+    text::escape::is_hostile,
 };
 
 /// Flags that the plan sets itself, and those that would undo it.
@@ -46,8 +49,9 @@ pub(super) fn check(at: usize, row: &Row, out: &mut Vec<Problem>) {
         out.push(Problem::error(Some(at), Some(Column::Flags), text).fixed(fix));
     };
     let text = row.text(Column::Flags);
-    if let Some(c) = text.chars().find(|c| c.is_control()) {
-        return error(format!("U+{:04X} (control character) stands in the flags", c as u32), None);
+    if let Some(c) = text.chars().find(|c| is_hostile(*c)) {
+        let kind = if c.is_control() { "control character" } else { "invisible character" };
+        return error(format!("U+{:04X} ({kind}) stands in the flags", c as u32), None);
     }
     let Ok(list) = shell_words::split(text) else {
         return error("a quote is not closed, or a backslash stands at the end".into(), None);
@@ -72,7 +76,7 @@ pub(super) fn check(at: usize, row: &Row, out: &mut Vec<Problem>) {
         // Without the flag, and without the word after it where that is its value.
         let value = usize::from(!word.contains('=') && list.get(n + 1).is_some_and(|w| !w.starts_with('-')));
         let rest = list.iter().enumerate().filter(|(m, _)| *m < n || *m > n + value).map(|(_, w)| w);
-        error(format!("--{name} is set by the plan: {why}"), Some(words::shell_line(rest)));
+        error(format!("--{name} is set by the plan: {why}"), Some(words::quoted_line(rest)));
     }
 }
 

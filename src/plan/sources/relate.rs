@@ -127,7 +127,7 @@ impl Cluster {
 }
 
 fn called(member: &KnownMember) -> String {
-    if member.name.is_empty() { member.id.to_string() } else { member.name.clone() }
+    if member.name.is_empty() { member.id.to_string() } else { member.name.to_string() }
 }
 
 /// What was found between two files.

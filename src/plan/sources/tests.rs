@@ -14,7 +14,7 @@ const NOW: i64 = 1_000_000;
 const OURS: Id = Id(0x4f1c);
 
 fn member(id: u64) -> KnownMember {
-    KnownMember { id: Id(id), name: format!("m{id}"), ..KnownMember::default() }
+    KnownMember { id: Id(id), name: format!("m{id}").into(), ..KnownMember::default() }
 }
 
 fn ours() -> Vec<KnownMember> {

@@ -18,6 +18,7 @@ use crate::{
         url,
         words::natural,
     },
+    text::Foreign,
 };
 
 /// The answers, sorted by what the rule asks for.
@@ -366,10 +367,7 @@ impl<'a> Count<'a> {
 
     pub(super) fn name_of(&self, id: Id) -> Option<String> {
         let list = self.list.unwrap_or_default();
-        // one that was not started since is listed without a name; its directory has it
-        let mut known = list.iter().chain(self.history.in_dirs()).filter(|m| m.id == id && !m.name.is_empty());
-        known.next().map(|m| m.name.clone())
-    }
+@/tmp/c0.txt    }
 
     /// The name of whoever answered at an endpoint.
     pub(super) fn name_at(&self, endpoint: &str) -> String {
@@ -454,7 +452,7 @@ impl Unasked {
         Unasked {
             count,
             names: named.iter().map(|m| called(m)).collect(),
-            urls: named.iter().flat_map(|m| m.client_urls.clone()).collect(),
+            urls: named.iter().flat_map(|m| m.client_urls.iter().map(Foreign::to_string)).collect(),
         }
     }
 }
@@ -550,7 +548,7 @@ fn fate<'a>(
 
 /// A member's name, else its ID.
 pub(super) fn called(member: &KnownMember) -> String {
-    if member.name.is_empty() { member.id.to_string() } else { member.name.clone() }
+    if member.name.is_empty() { member.id.to_string() } else { member.name.to_string() }
 }
 
 /// Whether this member votes: by the newest list, else by what it says of itself.

@@ -16,6 +16,7 @@ use crate::{
         },
         words::{all, plural, thousands},
     },
+    text::Foreign,
 };
 
 /// `revision 11 at raft index 18`.
@@ -48,7 +49,7 @@ impl Count<'_> {
     /// Its name as it lists itself, else its endpoint.
     fn name_by_itself(&self, endpoint: &str, says: &MemberSays) -> String {
         let own = says.members.iter().find(|m| m.id == says.member_id && !m.name.is_empty());
-        own.map_or_else(|| self.name(endpoint, says), |m| m.name.clone())
+        own.map_or_else(|| self.name(endpoint, says), |m| m.name.to_string())
     }
 
     /// `m2 and m3 serve revision 1 at raft index 7`, with an `s` for one.
@@ -380,7 +381,8 @@ impl Count<'_> {
         advice = vec![format!(
             "Whose cluster does {names} answer for? If yours has more members, an etcd was started there with an empty directory or without its flags: stop it before clients write to it."
         )];
-        let urls: Vec<String> = serving.list.iter().flat_map(|m| m.client_urls.clone()).collect();
+        let urls: Vec<String> =
+            serving.list.iter().flat_map(|m| m.client_urls.iter().map(Foreign::to_string)).collect();
         let at = if urls.is_empty() { String::new() } else { format!(": {}", urls.join(",")) };
         advice.push(format!(
             "Are {} other names of the same members (DNS, a load balancer, localhost)? Ask by the URLs that the members advertise{at}",

@@ -29,7 +29,12 @@ fn judged(facts: &[EndpointFacts], dirs: &[DirFacts], gone: &BTreeSet<String>) -
 
 fn list(voters: u64, learners: u64) -> Vec<KnownMember> {
     (1..=voters + learners)
-        .map(|n| KnownMember { id: Id(n), name: format!("m{n}"), is_learner: n > voters, ..KnownMember::default() })
+        .map(|n| KnownMember {
+            id: Id(n),
+            name: format!("m{n}").into(),
+            is_learner: n > voters,
+            ..KnownMember::default()
+        })
         .collect()
 }
 
@@ -97,7 +102,7 @@ fn two_of_five_are_lost_in_the_plural() {
 fn a_member_that_was_not_asked_is_named_before_it_is_given_up() {
     let mut m = list(3, 0);
     for (member, n) in m.iter_mut().zip(1..) {
-        member.client_urls = vec![format!("https://10.0.0.{n}:2379")];
+        member.client_urls = vec![format!("https://10.0.0.{n}:2379").into()];
     }
     let one = says(2, &m, Id(0), Read::NotAsked);
     let finding = verdict(&[one.clone(), silent(1)]);
@@ -247,7 +252,7 @@ fn marks(of: impl IntoIterator<Item = u64>) -> BTreeSet<String> {
 fn listed(voters: u64, learners: u64) -> Vec<KnownMember> {
     let mut list = list(voters, learners);
     for (member, n) in list.iter_mut().zip(1..) {
-        member.client_urls = vec![format!("http://10.0.0.{n}:2379")];
+        member.client_urls = vec![format!("http://10.0.0.{n}:2379").into()];
     }
     list
 }

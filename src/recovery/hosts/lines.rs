@@ -17,6 +17,7 @@ use crate::{
         table::{About, Problem, Severity},
     },
     recovery::{RowEvent, journal::Event},
+    text::Foreign,
     trouble::{Fault, Trouble},
 };
 
@@ -243,7 +244,7 @@ fn looked(plan: &Plan, facts: &HostFacts) -> String {
                 after = "; moved aside under a dated name, unless it is this plan's already";
                 "a member's directory".into()
             }
-            PlaceState::Dir(names) => format!("holds {}", names.first().map(String::as_str).unwrap_or_default()),
+            PlaceState::Dir(names) => format!("holds {}", names.first().map(Foreign::as_str).unwrap_or_default()),
             PlaceState::Closed => "closed".into(),
             PlaceState::File => "no directory".into(),
         };

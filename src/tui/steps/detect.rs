@@ -144,7 +144,7 @@ impl State {
     pub fn name(&self, facts: &EndpointFacts) -> String {
         let own = heard(facts).and_then(|s| s.members.iter().find(|m| m.id == s.member_id));
         let listed = || self.says().flat_map(|s| &s.members).find(|m| survey::at(m, &facts.endpoint));
-        own.or_else(listed).map(|m| m.name.clone()).filter(|n| !n.is_empty()).unwrap_or_else(|| "?".into())
+        own.or_else(listed).map(|m| m.name.to_string()).filter(|n| !n.is_empty()).unwrap_or_else(|| "?".into())
     }
 }
 

@@ -140,7 +140,7 @@ fn alarms(state: &State, says: &MemberSays) -> String {
             _ => None,
         });
         let found = known.flatten().find(|m| m.id == id && !m.name.is_empty());
-        found.map_or_else(|| id.to_string(), |m| m.name.clone())
+        found.map_or_else(|| id.to_string(), |m| m.name.to_string())
     };
     let each: Vec<String> = says.alarms.iter().map(|a| format!("{} of {}", a.kind, name(a.member))).collect();
     each.join(", ")
@@ -150,7 +150,7 @@ fn hash_words(hash: &Hashed) -> String {
     match hash {
         Hashed::NotAsked => "not asked".into(),
         Hashed::Asking => "asking …".into(),
-        Hashed::Failed(why) | Hashed::Compacted(why) => why.clone(),
+        Hashed::Failed(why) | Hashed::Compacted(why) => why.to_string(),
         Hashed::Says { hash, revision, compacted } => {
             let compacted =
                 if *compacted > 0 { format!(" (compacted {})", text::thousands(*compacted)) } else { String::new() };

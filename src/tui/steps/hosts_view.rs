@@ -8,6 +8,7 @@ use crate::{
         hosts::{self, Look},
         table::{Column, Severity},
     },
+    text::Foreign,
     trouble::Trouble,
     tui::text,
 };
@@ -121,7 +122,7 @@ fn place(look: &Look, column: Column, dir: &std::path::Path, now: i64) -> Option
             let about = size_and_age(look, dir, now).map(|words| format!(" ({words})")).unwrap_or_default();
             format!("an old member's{about}; it is moved aside")
         }
-        PlaceState::Dir(names) => format!("holds {}", names.first().map(String::as_str).unwrap_or_default()),
+        PlaceState::Dir(names) => format!("holds {}", names.first().map(Foreign::as_str).unwrap_or_default()),
         PlaceState::Closed => "may not be listed".into(),
         PlaceState::File => "not a directory".into(),
     };

@@ -36,6 +36,7 @@ use crate::{
         table::{self, Column, Origin, Problem, Row},
         words::all,
     },
+    text::Foreign,
 };
 
 /// The draft as it stands, the open field's text included: what is judged while typing.
@@ -164,7 +165,7 @@ pub(super) fn enter(model: &mut Model) {
 fn own_config(model: &Model) -> (Vec<prefill::Flag>, Vec<String>) {
     let Some(content) = model.snapshot.content() else { return (model.members.config.clone(), Vec::new()) };
     let cluster = super::snapshot::cluster_of_chosen(model);
-    let peers: Vec<&String> = content.members.iter().flat_map(|m| &m.peer_urls).collect();
+    let peers: Vec<&str> = content.members.iter().flat_map(|m| &m.peer_urls).map(Foreign::as_str).collect();
     let scope = model.detect.scope();
     let foreign = |config: &&ConfigFacts| {
         let Some(says) = scope::dir_of(config, &model.detect.dirs).and_then(|dir| dir.state.says()) else {

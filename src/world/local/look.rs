@@ -11,6 +11,7 @@ use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
 use crate::{
     engine::stage,
     plan::facts::host::{HostFacts, Place, PlaceState, Root},
+    text,
 };
 
 /// Looks at the directories, and at what is to be known of the machine; `called` finds names of users and groups in the
@@ -19,11 +20,11 @@ pub(super) fn look(dirs: &[PathBuf], called: bool) -> HostFacts {
     let system = rustix::system::uname();
     let uid = rustix::process::geteuid();
     HostFacts {
-        system: system.sysname().to_string_lossy().into_owned(),
+        system: system.sysname().to_string_lossy().as_ref().into(),
         machine: system.machine().to_string_lossy().into_owned(),
-        user: if called { name_of(uid.as_raw(), "/etc/passwd") } else { uid.to_string() },
+        user: if called { name_of(uid.as_raw(), "/etc/passwd").into() } else { uid.to_string().into() },
         root: if uid.is_root() { Root::Is } else { Root::No },
-        etcds: if called { etcds() } else { Vec::new() },
+        etcds: if called { etcds().into_iter().map(|(pid, line)| (pid, line.into())).collect() } else { Vec::new() },
         places: dirs.iter().map(|dir| place(dir, called)).collect(),
         ..HostFacts::default()
     }
@@ -47,9 +48,9 @@ fn place(path: &Path, called: bool) -> Place {
         path: path.into(),
         state: state(path),
         there: there.into(),
-        owner: owner.unwrap_or_default(),
+        owner: owner.unwrap_or_default().into(),
         writable: access(there, Access::WRITE_OK).is_ok(),
-        mount: mount(there).to_string_lossy().into_owned(),
+        mount: text::path(&mount(there)),
         read_only: stat.as_ref().is_some_and(|stat| stat.f_flag.contains(StatVfsMountFlags::RDONLY)),
         free: stat.map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize)),
     }
@@ -57,9 +58,7 @@ fn place(path: &Path, called: bool) -> Place {
 
 fn state(path: &Path) -> PlaceState {
     match fs::read_dir(path) {
-        Ok(entries) => {
-            PlaceState::Dir(entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect())
-        }
+        Ok(entries) => PlaceState::Dir(entries.flatten().map(|e| text::path(Path::new(&e.file_name()))).collect()),
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => PlaceState::Closed,
         Err(_) if fs::symlink_metadata(path).is_ok() => PlaceState::File,
         Err(_) => PlaceState::Absent,

@@ -214,5 +214,5 @@ async fn at<T>(
 }
 
 fn said<T>(heard: Heard<T>) -> Result<T, String> {
-    heard.map_err(|miss: Miss| miss.words())
+    heard.map_err(|miss: Miss| miss.words().into())
 }

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     etcd::{membership::Id, server_error::ServerError},
     plan::facts::{Alarm, KnownMember, MemberSays, Source},
+    text::Foreign,
 };
 
 /// What is asked of whom by a read.
@@ -35,7 +36,7 @@ pub(super) enum Miss {
     /// The member, or the transport, answered with an error.
     Status(Status),
     /// Anything else that etcd-client can say.
-    Other(String),
+    Other(Foreign),
 }
 
 impl Miss {
@@ -48,11 +49,11 @@ impl Miss {
         if let Miss::Status(status) = self { ServerError::of(status.message()) } else { None }
     }
 
-    pub(super) fn words(&self) -> String {
+    pub(super) fn words(&self) -> Foreign {
         match self {
-            Miss::Late(limit) => format!("no answer in {}", words::span(*limit)),
+            Miss::Late(limit) => format!("no answer in {}", words::span(*limit)).into(),
             Miss::Status(status) if ServerError::of(status.message()) == Some(ServerError::NoLeader) => {
-                "no leader".to_owned()
+                "no leader".into()
             }
             Miss::Status(status) => words::said(status),
             Miss::Other(why) => why.clone(),
@@ -70,7 +71,7 @@ pub(super) async fn answered<T>(
         Err(_) => Err(Miss::Late(limit)),
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(Error::GRpcStatus(status))) => Err(Miss::Status(status)),
-        Ok(Err(other)) => Err(Miss::Other(other.to_string())),
+        Ok(Err(other)) => Err(Miss::Other(other.to_string().into())),
     }
 }
 
@@ -89,7 +90,7 @@ pub(super) fn says(status: PbStatusResponse) -> MemberSays {
     MemberSays {
         cluster_id: Id(header.cluster_id),
         member_id: Id(header.member_id),
-        version: status.version,
+        version: status.version.into(),
         revision: header.revision,
         raft_term: status.raft_term,
         raft_index: status.raft_index,
@@ -99,9 +100,9 @@ pub(super) fn says(status: PbStatusResponse) -> MemberSays {
         db_bytes: u64::try_from(status.db_size).unwrap_or_default(),
         db_bytes_in_use: u64::try_from(status.db_size_in_use).unwrap_or_default(),
         quota_bytes: u64::try_from(status.db_size_quota).ok().filter(|quota| *quota > 0),
-        storage_version: status.storage_version,
+        storage_version: status.storage_version.into(),
         alarms: alarms.into_iter().filter_map(|(alarm, _)| alarm).collect(),
-        errors: errors.into_iter().map(|(_, error)| error).collect(),
+        errors: errors.into_iter().map(|(_, error)| Foreign::new(error).into()).collect(),
         heard: vec![Source::Client],
         ..MemberSays::default()
     }
@@ -117,9 +118,9 @@ pub(super) fn note_members(says: &mut MemberSays, members: Heard<MemberListRespo
                 .into_iter()
                 .map(|m| KnownMember {
                     id: Id(m.id),
-                    name: m.name,
-                    peer_urls: m.peer_ur_ls,
-                    client_urls: m.client_ur_ls,
+                    name: m.name.into(),
+                    peer_urls: m.peer_ur_ls.into_iter().map(Foreign::from).collect(),
+                    client_urls: m.client_ur_ls.into_iter().map(Foreign::from).collect(),
                     is_learner: m.is_learner,
                 })
                 .collect();

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     etcd::membership::Id,
     plan::facts::{KnownMember, MemberSays, OwnHealth, Read, Source},
+    text::Foreign,
     world::http::{self, Miss},
 };
 
@@ -64,9 +65,9 @@ pub(super) struct Aside {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Version {
-    etcdserver: String,
-    etcdcluster: String,
-    storage: String,
+    etcdserver: Foreign,
+    etcdcluster: Foreign,
+    storage: Foreign,
 }
 
 /// `/health`, as etcd 3.4 to 3.7 give it.
@@ -74,7 +75,7 @@ struct Version {
 #[serde(default)]
 struct Health {
     health: String,
-    reason: String,
+    reason: Foreign,
 }
 
 /// Asks the client port for its pages, all at once.
@@ -142,7 +143,7 @@ fn fill_metrics(metrics: Metrics, says: &mut MemberSays) {
     }
 }
 
-fn or(mine: &mut String, other: String) {
+fn or(mine: &mut Foreign, other: Foreign) {
     if mine.is_empty() {
         *mine = other;
     }
@@ -153,11 +154,11 @@ fn or(mine: &mut String, other: String) {
 #[serde(default)]
 struct Listed {
     id: u64,
-    name: String,
+    name: Foreign,
     #[serde(rename = "peerURLs")]
-    peer_urls: Vec<String>,
+    peer_urls: Vec<Foreign>,
     #[serde(rename = "clientURLs")]
-    client_urls: Vec<String>,
+    client_urls: Vec<Foreign>,
     #[serde(rename = "isLearner")]
     is_learner: bool,
 }
@@ -170,7 +171,7 @@ struct PeerSays {
 
 async fn peer(members: &Members, target: &Target) -> Result<PeerSays, String> {
     let page = page(members, target, "/members").await.map_err(missed)?;
-    let not_etcd = |why: String| format!("something else than an etcd peer port answers: {why}");
+    let not_etcd = |why: String| format!("something else than an etcd peer port answers: {}", Foreign::new(why));
     if page.status != 200 {
         return Err(not_etcd(format!("HTTP status {}", page.status)));
     }

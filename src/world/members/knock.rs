@@ -50,7 +50,7 @@ impl Members {
                 Ok(says) => Heard::Etcd {
                     cluster: Some(says.cluster_id).filter(|id| *id != Id(0)),
                     member: Some(says.member_id).filter(|id| *id != Id(0)),
-                    version: says.version,
+                    version: says.version.into(),
                     revision: Some(says.revision).filter(|revision| *revision > 0),
                 },
                 Err(refusal) => self.client(&target, refusal.why).await,

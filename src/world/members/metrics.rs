@@ -1,7 +1,7 @@
 //! The few lines of `/metrics` that are used here; their names are the same in etcd 3.4 to 3.7
 //! (`etcdserver/metrics.go`, `mvcc/metrics.go`).
 
-use crate::etcd::membership::Id;
+use crate::{etcd::membership::Id, text::Foreign};
 
 /// What a member's metrics say of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -10,8 +10,8 @@ pub(super) struct Metrics {
     pub has_leader: Option<bool>,
     pub is_leader: bool,
     pub is_learner: bool,
-    pub version: String,
-    pub cluster_version: String,
+    pub version: Foreign,
+    pub cluster_version: Foreign,
     pub revision: i64,
     pub db_bytes: u64,
     pub db_bytes_in_use: u64,
@@ -38,8 +38,8 @@ impl Metrics {
                 "etcd_server_has_leader" => metrics.has_leader = number().map(|n| n > 0),
                 "etcd_server_is_leader" => metrics.is_leader = told > 0,
                 "etcd_server_is_learner" => metrics.is_learner = told > 0,
-                "etcd_server_version" => label.clone_into(&mut metrics.version),
-                "etcd_cluster_version" => label.clone_into(&mut metrics.cluster_version),
+                "etcd_server_version" => metrics.version = label.into(),
+                "etcd_cluster_version" => metrics.cluster_version = label.into(),
                 "etcd_debugging_mvcc_current_revision" => metrics.revision = i64::try_from(told).unwrap_or_default(),
                 "etcd_mvcc_db_total_size_in_bytes" => metrics.db_bytes = told,
                 "etcd_mvcc_db_total_size_in_use_in_bytes" => metrics.db_bytes_in_use = told,

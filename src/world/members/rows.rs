@@ -115,7 +115,7 @@ async fn rows(members: &Members, endpoint: &str, most: u64, watch: &mut Watch<'_
 impl StoredRows {
     fn without(&mut self, miss: &Miss) {
         self.denied |= miss.is_auth();
-        let why = miss.words();
+        let why = String::from(miss.words());
         if !self.missing.contains(&why) {
             self.missing.push(why);
         }
@@ -189,7 +189,7 @@ async fn stream(
             Ok(Ok(Some(message))) => message,
             Ok(Ok(None)) => break,
             Ok(Err(etcd_client::Error::GRpcStatus(status))) => return Err(Cut::Miss(Miss::Status(status))),
-            Ok(Err(other)) => return Err(Cut::Miss(Miss::Other(other.to_string()))),
+            Ok(Err(other)) => return Err(Cut::Miss(Miss::Other(other.to_string().into()))),
             Err(_) if last.elapsed() >= idle => return Err(Cut::Miss(Miss::Late(idle))),
             Err(_) => continue,
         };
@@ -335,7 +335,7 @@ async fn auth_status(members: &Members, line: &Line, client: &Client) -> Heard<A
     }
     let mut grpc = Grpc::new(line.channel.clone());
     let call = async {
-        grpc.ready().await.map_err(|e| Miss::Other(e.to_string()))?;
+        grpc.ready().await.map_err(|e| Miss::Other(e.to_string().into()))?;
         let path = PathAndQuery::from_static("/etcdserverpb.Auth/AuthStatus");
         grpc.unary(request, path, AuthStatusCodec).await.map_err(Miss::Status)
     };

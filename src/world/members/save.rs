@@ -87,7 +87,7 @@ fn exists(path: &Path) -> Trouble {
 fn not_root(endpoint: &str, miss: &Miss, token: Option<NoToken>) -> Trouble {
     let why = match token {
         Some(token) => format!("{}; no token for the user given: {}", miss.words(), token.words()),
-        None => miss.words(),
+        None => miss.words().into(),
     };
     Trouble::new(Kind::Failed, format!("{endpoint} sends no snapshot: passwords are on, and it takes root"))
         .why(why)
@@ -121,7 +121,7 @@ async fn receive(
             Ok(Ok(Some(message))) => message,
             Ok(Ok(None)) => break,
             Ok(Err(etcd_client::Error::GRpcStatus(status))) => return Err(Cut::Miss(Miss::Status(status))),
-            Ok(Err(other)) => return Err(Cut::Miss(Miss::Other(other.to_string()))),
+            Ok(Err(other)) => return Err(Cut::Miss(Miss::Other(other.to_string().into()))),
             Err(_) if last.elapsed() >= idle => return Err(Cut::Miss(Miss::Late(idle))),
             Err(_) => {
                 step(watch, part.bytes, total.unwrap_or_default()).map_err(Cut::Trouble)?;

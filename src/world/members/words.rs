@@ -7,7 +7,7 @@ use tokio_rustls::rustls::{self, AlertDescription, CertificateError};
 use tonic::{Code, Status};
 
 use super::dial::{Heard, Target};
-use crate::plan::facts::Answer;
+use crate::{plan::facts::Answer, text::Foreign};
 
 /// Why nothing was learnt from a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -253,14 +253,14 @@ pub(super) fn status(status: &Status, target: &Target) -> Refusal {
 }
 
 /// What a status says: etcd's own message, or the bottom of the chain of causes.
-pub(super) fn said(status: &Status) -> String {
+pub(super) fn said(status: &Status) -> Foreign {
     if status.source().is_some() {
         let inner = innermost(status);
         if status.message().is_empty() || status.message() == "transport error" {
-            return inner;
+            return inner.into();
         }
     }
-    if status.message().is_empty() { format!("{:?}", status.code()) } else { status.message().to_owned() }
+    if status.message().is_empty() { format!("{:?}", status.code()).into() } else { status.message().into() }
 }
 
 /// True for the answers that etcd gives where passwords are on and the caller bears no token, a

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     plan::facts::host::{HostFacts, Installed, Place, PlaceState, Root},
-    trouble::harmless,
+    text::{Foreign, escape},
 };
 
 /// The line that the look begins with; what a login shell prints before it is passed over.
@@ -34,7 +34,7 @@ const KEPT: usize = 256;
 pub(super) fn read(lines: &[String], now: i64) -> Result<HostFacts, String> {
     let mut facts = HostFacts::default();
     let mut installed: Option<(String, String)> = None;
-    for line in lines.iter().map(|line| harmless(line)) {
+    for line in lines.iter().map(|line| escape::line(line)) {
         let (word, value) = line.split_once(' ').unwrap_or((line.as_str(), ""));
         let place = facts.places.last_mut();
         match (word, place) {
@@ -53,7 +53,7 @@ pub(super) fn read(lines: &[String], now: i64) -> Result<HostFacts, String> {
             ("address", _) if facts.addresses.len() < KEPT => facts.addresses.extend(value.parse::<IpAddr>().ok()),
             ("etcd", _) if facts.etcds.len() < KEPT => {
                 let (pid, line) = value.split_once(' ').unwrap_or((value, ""));
-                facts.etcds.extend(pid.parse().ok().map(|pid| (pid, line.trim().to_string())));
+                facts.etcds.extend(pid.parse().ok().map(|pid| (pid, line.trim().into())));
             }
             ("dir", _) => facts.places.push(new(Path::new(value))),
             ("state", Some(place)) => {
@@ -95,9 +95,9 @@ fn new(path: &Path) -> Place {
         path: path.into(),
         state: PlaceState::Closed,
         there: path.into(),
-        owner: String::new(),
+        owner: Foreign::default(),
         writable: false,
-        mount: String::new(),
+        mount: Foreign::default(),
         read_only: false,
         free: None,
     }
@@ -137,7 +137,7 @@ mod tests {
                     installed 9f3c /usr/local/bin/requorum\nversion requorum 0.1.0";
         let facts = read(&lines(text), 1000).unwrap();
         assert_eq!((facts.machine.as_str(), facts.skew, facts.root), ("aarch64", 7, Root::Sudo));
-        assert_eq!(facts.etcds, [(812, "etcd --name m1".to_string())]);
+        assert_eq!(facts.etcds, [(812, "etcd --name m1".into())]);
         let [data, wal] = facts.places.as_slice() else { panic!("{facts:?}") };
         assert_eq!(data.state, PlaceState::Dir(vec!["lost+found".into(), "a b".into()]));
         assert_eq!((data.free, data.mount.as_str(), data.read_only), (Some(102_400), "/var/lib/a b", false));

@@ -322,7 +322,7 @@ impl Session {
     }
 
     fn event(&self, line: &[u8]) -> Result<Event> {
-        let event = wire::parse(line).map(|event| match event {
+        let event = wire::parse_foreign(line).map(|event| match event {
             Event::Failed(trouble) => Event::Failed(trouble.from_elsewhere()),
             event => event,
         });

@@ -63,7 +63,7 @@ fn a_peer_port_tells_who_lives() {
     )]);
     let member = |at: SocketAddr| KnownMember {
         id: Id(0xa1),
-        peer_urls: vec![format!("http://{at}")],
+        peer_urls: vec![format!("http://{at}").into()],
         ..KnownMember::default()
     };
     let members = Members::new(quick()).unwrap().without_guesses();

@@ -1,0 +1,175 @@
+//! A text that did not come from this program.
+
+use std::{borrow::Borrow, fmt, ops::Deref, os::unix::ffi::OsStrExt, path::Path};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::escape;
+
+/// A text of a member, host, file, process, store or environment. It is escaped, set on one line and cut when it is made,
+/// by hand or by serde, so that there is no other form of it to show, to write down or to send on.
+///
+/// Whatever has to keep the exact bytes (what is compared, hashed, opened or given to a server) keeps them in a type of
+/// its own, and is shown by [`Foreign::new`] or [`path`].
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Foreign(String);
+
+impl Foreign {
+    /// Takes what another said.
+    pub fn new(text: impl AsRef<str>) -> Foreign {
+        Foreign(escape::line(text.as_ref()))
+    }
+
+    /// The same of bytes; those that are no UTF-8 become `\xNN`.
+    pub fn from_bytes(bytes: &[u8]) -> Foreign {
+        let mut out = String::new();
+        for chunk in bytes.utf8_chunks() {
+            if out.len() > escape::MOST {
+                break;
+            }
+            out.push_str(chunk.valid());
+            out.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+        }
+        Foreign::new(out)
+    }
+
+    /// As it may be shown.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A path as it may be shown: a name in a directory of others may hold line ends and escape sequences.
+pub fn path(path: &Path) -> Foreign {
+    Foreign::from_bytes(path.as_os_str().as_bytes())
+}
+
+impl Deref for Foreign {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl From<&str> for Foreign {
+    fn from(text: &str) -> Foreign {
+        Foreign::new(text)
+    }
+}
+
+impl From<String> for Foreign {
+    fn from(text: String) -> Foreign {
+        Foreign::new(text)
+    }
+}
+
+impl From<&String> for Foreign {
+    fn from(text: &String) -> Foreign {
+        Foreign::new(text)
+    }
+}
+
+impl From<Foreign> for String {
+    /// As it may be shown.
+    fn from(text: Foreign) -> String {
+        text.0
+    }
+}
+
+impl AsRef<str> for Foreign {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Foreign {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq<str> for Foreign {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other
+    }
+}
+
+impl PartialEq<&str> for Foreign {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == *other
+    }
+}
+
+impl PartialEq<String> for Foreign {
+    fn eq(&self, other: &String) -> bool {
+        self.0 == *other
+    }
+}
+
+impl PartialEq<Foreign> for String {
+    fn eq(&self, other: &Foreign) -> bool {
+        *self == other.0
+    }
+}
+
+impl PartialEq<Foreign> for str {
+    fn eq(&self, other: &Foreign) -> bool {
+        *self == *other.0
+    }
+}
+
+impl PartialEq<Foreign> for &str {
+    fn eq(&self, other: &Foreign) -> bool {
+        **self == *other.0
+    }
+}
+
+impl Serialize for Foreign {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Foreign {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Foreign, D::Error> {
+        String::deserialize(from).map(Foreign::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::ffi::OsStr;
+
+    use super::*;
+
+    #[test]
+    fn there_is_no_raw_form_however_it_was_made() {
+        let evil = "m1\x1b[2J\u{202e}\r\n\u{9b}";
+        let shown = "m1\\u{1b}[2J\\u{202e}\\u{d}\\u{a}\\u{9b}";
+        let by_serde: Foreign = serde_json::from_str(&serde_json::to_string(evil).unwrap()).unwrap();
+        for text in
+            [Foreign::new(evil), evil.into(), evil.to_string().into(), Foreign::from_bytes(evil.as_bytes()), by_serde]
+        {
+            assert_eq!(text, shown);
+            assert_eq!((text.to_string(), text.as_str(), &*text), (shown.to_string(), shown, shown));
+            assert_eq!(Foreign::new(&text), text, "a second time changes nothing");
+        }
+        assert_eq!(Foreign::from_bytes(&[b'a'; 10_000]).len(), escape::MOST + '…'.len_utf8());
+        assert_eq!(path(Path::new(OsStr::from_bytes(b"/a\n\xff\x1b"))), "/a\\u{a}\\xff\\u{1b}");
+        assert_eq!(format!("{:>5}|{:?}", Foreign::new("m1"), Foreign::new("m1")), "   m1|\"m1\"");
+    }
+}
