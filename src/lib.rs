@@ -1,7 +1,7 @@
 //! requorum: from an etcd cluster without quorum to a cluster that serves again.
 //!
 //! The rooms, from the ground up; arrows go down only (README, ARCHITECTURE):
-//! [`bolt`], [`raft`] and [`etcd`] know the file formats, [`engine`] works on one machine's
+//! [`bolt`], [`raft`] and [`etcd`] know the file formats, [`yaml`] reads what others wrote in it, [`engine`] works on one machine's
 //! files, [`plan`] is pure and holds the one value everybody shares, [`agent`] is how two
 //! requorums speak with each other, [`world`] is the door to the outside, [`recovery`] carries a
 //! plan out, [`tui`] and [`cli`] speak with people, [`drill`] is practice on the same code. What others said is shown
@@ -20,3 +20,4 @@ pub mod text;
 pub mod trouble;
 pub mod tui;
 pub mod world;
+pub mod yaml;

@@ -21,8 +21,9 @@ use crate::{
         durable_fs::{Dir, Disk, Locked, Trusted},
         progress::{Phase, Watch},
         source::{hex, io_trouble, step},
+        status::human_size,
     },
-    trouble::{Kind, Result, Trouble},
+    trouble::{Fault, Kind, Result, Trouble},
 };
 
 /// The names of one snapshot in one directory: whole, and in part.
@@ -166,6 +167,17 @@ impl Incoming {
         }
         let placed = file.set_len(from).and_then(|()| (&*file).seek(SeekFrom::Start(from)));
         placed.map_err(|e| io_trouble("write", &path, &e))?;
+        let missing = wanted.bytes.saturating_sub(from);
+        let free = files.dir.free().map_err(|e| io_trouble("look at", &path, &e))?;
+        if missing > free {
+            if from == 0 {
+                files.remove(&files.part)?;
+            }
+            return Err(Trouble::new(Kind::Failed, format!("not enough space for {}", path.display()))
+                .fault(Fault::NoSpace)
+                .why(format!("{missing} bytes are to come, and {} are free there", human_size(free)))
+                .hint("Free some space there and try again: what has come stays, and is not sent again."));
+        }
         Ok(Incoming { wanted, files, file, at: from })
     }
 
@@ -295,6 +307,18 @@ mod tests {
         assert!(look(&snapshot, watch).unwrap_err().why.contains("another SHA-256"));
         forget(&snapshot).unwrap();
         assert!(names(dir.path()).is_empty());
+    }
+
+    /// What is announced is held against the free space before a byte is taken.
+    #[test]
+    fn what_does_not_fit_is_not_begun() {
+        let dir = tempfile::tempdir().unwrap();
+        for bytes in [1 << 62, u64::MAX] {
+            let snapshot = Wanted { bytes, ..wanted(dir.path(), b"x") };
+            let refused = Incoming::begin(snapshot, 0).unwrap_err();
+            assert_eq!((refused.kind, refused.fault), (Kind::Failed, Some(Fault::NoSpace)));
+            assert!(names(dir.path()).is_empty());
+        }
     }
 
     #[test]

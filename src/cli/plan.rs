@@ -23,7 +23,9 @@ use crate::{
         file, inventory, prefill, revisions,
         table::{self, About, Column, Origin, Problem, Row, Severity},
     },
-@/tmp/p0.txt    trouble::{Kind, Result, Trouble},
+    recovery::{self, Passed, RowEvent, fences, journal, resume, twice},
+    text::Foreign,
+    trouble::{Kind, Result, Trouble},
     world::{World, local::Local, members::Members, survey::survey},
 };
 

@@ -35,7 +35,20 @@ Everything that answers without quorum is asked, nothing is written, and no memb
 Where this machine has data of several clusters (etcd-main and etcd-events), an endpoint of a cluster or --data-dir says \
 which one is meant; the others are listed apart and do not count.
 
-@/tmp/pr.txt
+Exit codes:
+   0  healthy: a read was served that takes a majority, and every voter answers
+  15  degraded: it serves; a voter is missing, or an alarm is raised
+  10  quorum lost for now: the members named may come back
+  14  quorum lost for good: broken disks, or your word (--gone), leave fewer than a majority
+  11  a majority answers and has no leader
+  12  not settled: a leader is named, and no read succeeds
+  13  answers come from two clusters, or two servers answer as the same member
+  18  an empty, older or other state serves under this cluster's ID, or members that serve hold different data
+  19  a cluster serves that is not shown to be yours: other endpoints are silent, or it is empty and alone
+   5  no member answers
+0 and 15 serve, 10 and 14 are lost. Wrong usage is 2, and so on as elsewhere. With --watch the code of the last look is \
+lost: read its output.";
+
 const NAME_IT: &str =
     "Name the one that you mean: --endpoints with a client URL of it, or --data-dir with a directory of it.";
 

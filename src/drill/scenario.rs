@@ -2,7 +2,7 @@
 //! of it, and the ways through it, right and wrong. One YAML file; those in `assets/scenarios` are part of the program.
 //!
 //! What is said in words there (conditions, acts, strides) is read by [`words`]; what one field means for another is
-//! checked by [`check`]. The only file of drills that imports serde_yaml.
+//! checked by [`check`].
 
 pub mod check;
 pub mod library;
@@ -19,6 +19,7 @@ pub use self::words::{Act, Condition, Fact, StepName, Stride};
 use crate::{
     etcd::version::Minor,
     trouble::{Kind, Result, Trouble},
+    yaml,
 };
 
 /// The form of the files that this requorum reads.
@@ -385,11 +386,9 @@ pub struct Wrong {
 /// # Errors
 /// In a sentence that names the file, the line and the field.
 pub fn parse(file: &str, text: &str) -> Result<Scenario> {
-    let scenario: Scenario = serde_yaml::from_str(text).map_err(|e| {
-        let line = e.location().map(|at| format!(", line {}", at.line())).unwrap_or_default();
-        let why = e.to_string();
-        let why = why.split(" at line ").next().unwrap_or_default().to_string();
-        wrong(format!("{file}{line}"), why)
+    let scenario: Scenario = yaml::from_str(text).map_err(|e| {
+        let line = e.line.map(|line| format!(", line {line}")).unwrap_or_default();
+        wrong(format!("{file}{line}"), yaml::Error { line: None, ..e }.to_string())
     })?;
     match check::check(&scenario, text) {
         None => Ok(scenario),

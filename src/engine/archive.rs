@@ -4,6 +4,7 @@
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
@@ -13,7 +14,7 @@ use super::{
     source::{BLOCK_BYTES, hex, step},
     words,
 };
-use crate::trouble::{Kind, Result, Trouble};
+use crate::trouble::{Fault, Kind, Result, Trouble};
 
 /// The most that is unpacked: four times the largest quota that etcd's documentation advises.
 const MOST_BYTES: u64 = 32 << 30;
@@ -23,6 +24,70 @@ const KEEP_FREE: u64 = 256 << 20;
 const IN_MEMORY: u64 = 8 << 20;
 /// How much is unpacked between two looks at the free space.
 const LOOK_EVERY: u64 = 64 << 20;
+/// In so many files of a zip archive a snapshot is looked for.
+const MOST_FILES: usize = 10_000;
+
+/// What an archive says of the length of its content, before anything is unpacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Announced {
+    /// Exactly so much: more is a lie.
+    Exactly(u64),
+    /// So much or more: the first of several frames.
+    AtLeast(u64),
+    /// Perhaps so much: gzip's last four bytes, which are those of the length only where nothing follows them and the
+    /// content has less than 4 GiB.
+    Perhaps(u64),
+    /// Nothing.
+    Nothing,
+}
+
+/// How much may be unpacked, and what that comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bound {
+    most: u64,
+    from: Limit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Limit {
+    /// No etcd database is larger.
+    Database,
+    /// The archive announced no more.
+    Announced,
+    /// The disk has no more room to give to an archive that does not say how much it needs.
+    Room,
+}
+
+/// Why an archive is not unpacked at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    TooLarge(u64),
+    NoRoom(u64),
+}
+
+impl Bound {
+    /// Holds what is announced against the largest database and the free space. What announces nothing gets half of the
+    /// space: an archive of a few megabytes must not fill a disk by being looked at.
+    fn new(announced: Announced, free: u64) -> std::result::Result<Bound, Refused> {
+        let room = free.saturating_sub(KEEP_FREE).max(IN_MEMORY);
+        let fits = |bytes: u64| match bytes {
+            bytes if bytes > MOST_BYTES => Err(Refused::TooLarge(bytes)),
+            bytes if bytes > room => Err(Refused::NoRoom(bytes)),
+            bytes => Ok(bytes),
+        };
+        let half = (free / 2).max(IN_MEMORY).min(room);
+        let most = match announced {
+            Announced::Exactly(bytes) => return Ok(Bound { most: fits(bytes)?, from: Limit::Announced }),
+            Announced::AtLeast(bytes) => half.max(fits(bytes)?),
+            Announced::Perhaps(bytes) => half.max(bytes.min(room)),
+            Announced::Nothing => half,
+        };
+        Ok(match most < MOST_BYTES {
+            true => Bound { most, from: Limit::Room },
+            false => Bound { most: MOST_BYTES, from: Limit::Database },
+        })
+    }
+}
 
 /// The archive formats that are opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,9 +184,36 @@ pub(super) fn unpack(archive: Archive, file: &File, path: &Path, watch: &mut Wat
     };
     let mut packed = BufReader::with_capacity(1 << 16, file.try_clone().map_err(|e| broken(e.to_string()))?);
     packed.seek(SeekFrom::Start(0)).map_err(|e| broken(e.to_string()))?;
+    let bound = |announced| {
+        let free = place.free();
+        Bound::new(announced, free).map_err(|refused| match refused {
+            Refused::TooLarge(bytes) => broken(format!(
+                "it announces {} bytes, which no etcd database has: at most {} are unpacked",
+                words::thousands(bytes),
+                words::thousands(MOST_BYTES)
+            )),
+            Refused::NoRoom(bytes) => no_room(
+                path,
+                &place,
+                archive,
+                &format!(
+                    "it unpacks to {}, and {} free",
+                    words::byte_count(bytes),
+                    words::count(free, "byte is", "bytes are")
+                ),
+            )
+            .fault(Fault::NoSpace),
+        })
+    };
     match archive {
-        Archive::Gzip => pour(&mut Members::new(packed), archive, path, &place, MOST_BYTES, watch),
-        Archive::Zstd => pour(&mut Frames::new(packed), archive, path, &place, MOST_BYTES, watch),
+        Archive::Gzip => {
+            let bound = bound(gzip_length(file))?;
+            pour(&mut Members::new(packed), archive, path, &place, bound, watch)
+        }
+        Archive::Zstd => {
+            let bound = bound(zstd_length(file))?;
+            pour(&mut Frames::new(packed), archive, path, &place, bound, watch)
+        }
         Archive::Zip => {
             let mut zip = zip::ZipArchive::new(packed).map_err(|e| broken(format!("it does not open: {e}")))?;
             let locked = || {
@@ -135,10 +227,40 @@ pub(super) fn unpack(archive: Archive, file: &File, path: &Path, watch: &mut Wat
                 Err(NoMember::Other(why)) => return Err(broken(why)),
             };
             let mut member = zip.by_index(at).map_err(|e| broken(e.to_string()))?;
-            let mut unpacked = pour(&mut member, archive, path, &place, MOST_BYTES, watch)?;
+            let bound = bound(Announced::Exactly(member.size()))?;
+            let mut unpacked = pour(&mut member, archive, path, &place, bound, watch)?;
             unpacked.name = Some(name);
             Ok(unpacked)
         }
+    }
+}
+
+fn no_room(path: &Path, place: &Place, archive: Archive, why: &dyn std::fmt::Display) -> Trouble {
+    let what = format!("{} cannot be unpacked", path.display());
+    Trouble::new(Kind::Failed, what).why(format!("{}: {why}", place.dir.display())).hint(format!(
+        "Name a directory with more room in TMPDIR, or unpack it where there is room. {}",
+        archive.hint()
+    ))
+}
+
+/// The last four bytes of a gzip archive: its content's length without the multiples of 4 GiB.
+fn gzip_length(file: &File) -> Announced {
+    let length = file.metadata().map_or(0, |meta| meta.len());
+    let mut last = [0; 4];
+    match length.checked_sub(4).map(|at| file.read_exact_at(&mut last, at)) {
+        Some(Ok(())) => Announced::Perhaps(u32::from_le_bytes(last).into()),
+        _ => Announced::Nothing,
+    }
+}
+
+/// The length in the header of a zstd archive's first frame.
+fn zstd_length(file: &File) -> Announced {
+    let mut head = [0; 18];
+    let read = file.read_at(&mut head, 0).unwrap_or_default();
+    let mut decoder = ruzstd::decoding::FrameDecoder::new();
+    match decoder.reset(head.get(..read).unwrap_or_default()) {
+        Ok(()) if decoder.content_size() > 0 => Announced::AtLeast(decoder.content_size()),
+        _ => Announced::Nothing,
     }
 }
 
@@ -154,7 +276,7 @@ enum NoMember {
 fn zip_member<R: Read + Seek>(zip: &mut zip::ZipArchive<R>) -> std::result::Result<(usize, String), NoMember> {
     let mut found: Option<(usize, String)> = None;
     let (files, mut locked) = (zip.len(), false);
-    for at in 0..files.min(10_000) {
+    for at in 0..files.min(MOST_FILES) {
         if zip.by_index_raw(at).is_ok_and(|member| member.encrypted()) {
             locked = true;
             continue;
@@ -174,6 +296,11 @@ fn zip_member<R: Read + Seek>(zip: &mut zip::ZipArchive<R>) -> std::result::Resu
     }
     found.ok_or_else(|| match locked {
         true => NoMember::Locked,
+        false if files > MOST_FILES => NoMember::Other(format!(
+            "{} files are in it, of which the first {} were looked at, and none of these is a snapshot",
+            words::thousands(files as u64),
+            words::thousands(MOST_FILES as u64)
+        )),
         false if files == 1 => NoMember::Other("the one file in it is no snapshot".into()),
         false => {
             NoMember::Other(format!("none of the {} in it is a snapshot", words::count(files as u64, "file", "files")))
@@ -204,7 +331,7 @@ fn pour(
     archive: Archive,
     path: &Path,
     place: &Place,
-    most: u64,
+    bound: Bound,
     watch: &mut Watch<'_>,
 ) -> Result<Unpacked> {
     let what = || format!("{} cannot be unpacked", path.display());
@@ -217,12 +344,7 @@ fn pour(
             .why(format!("it is {}, but {why}", archive.words()))
             .hint("Take another copy of it, or another snapshot.")
     };
-    let no_room = |e: &dyn std::fmt::Display| {
-        Trouble::new(Kind::Failed, what()).why(format!("{}: {e}", place.dir.display())).hint(format!(
-            "Name a directory with more room in TMPDIR, or unpack it where there is room. {}",
-            archive.hint()
-        ))
-    };
+    let no_room = |e: &dyn std::fmt::Display| no_room(path, place, archive, e);
     let memory = rustix::fs::memfd_create("requorum-unpacked", rustix::fs::MemfdFlags::CLOEXEC);
     let (mut file, mut on_disk) = (File::from(memory.map_err(|e| no_room(&io::Error::from(e)))?), false);
     let mut buffer = vec![0; BLOCK_BYTES];
@@ -236,9 +358,18 @@ fn pour(
                 .hint(archive.hint_for(block, path)));
         }
         bytes = bytes.saturating_add(filled as u64);
-        if bytes > most {
-            return Err(Trouble::new(Kind::Input, what())
-                .why(format!("it unpacks to more than {}, which no etcd database has", words::byte_count(most))));
+        if bytes > bound.most {
+            let most = words::byte_count(bound.most);
+            let refused = |why: String| Err(Trouble::new(Kind::Input, what()).why(why));
+            return match bound.from {
+                Limit::Database => refused(format!("it unpacks to more than {most}, which no etcd database has")),
+                Limit::Announced => refused(format!("it announces {most}, and more is in it"))
+                    .map_err(|trouble: Trouble| trouble.hint("Take another copy of it, or another snapshot.")),
+                Limit::Room => {
+                    let why = format!("it unpacks to more than {most}, the share of the free space that it may take");
+                    Err(no_room(&why).fault(Fault::NoSpace))
+                }
+            };
         }
         if !on_disk && bytes > IN_MEMORY {
             let mut larger = tempfile::tempfile_in(&place.dir).map_err(|e| no_room(&e))?;
@@ -249,7 +380,9 @@ fn pour(
             looked = Some(bytes);
             let free = place.free();
             if free < KEEP_FREE + LOOK_EVERY {
-                return Err(no_room(&format!("only {} free", words::count(free, "byte is", "bytes are"))));
+                return Err(
+                    no_room(&format!("only {} free", words::count(free, "byte is", "bytes are"))).fault(Fault::NoSpace)
+                );
             }
         }
         file.write_all(block).map_err(|e| no_room(&e))?;
@@ -389,6 +522,72 @@ mod tests {
         Place { dir: std::env::temp_dir() }
     }
 
+    fn within(most: u64) -> Bound {
+        Bound { most, from: Limit::Database }
+    }
+
+    /// What is announced is held against the largest database and the free space before anything is unpacked, and what
+    /// announces nothing gets half of the space.
+    #[test]
+    fn what_an_archive_may_take() {
+        use Announced::{AtLeast, Exactly, Nothing, Perhaps};
+        const GIB: u64 = 1 << 30;
+        let (room, database, announced) = (Limit::Room, Limit::Database, Limit::Announced);
+        for (says, free, want) in [
+            (Exactly(GIB), 10 * GIB, Ok((GIB, announced))),
+            (Exactly(8 * GIB), 10 * GIB, Ok((8 * GIB, announced))),
+            (Exactly(10 * GIB), 10 * GIB, Err(Refused::NoRoom(10 * GIB))),
+            (Exactly(33 * GIB), 100 * GIB, Err(Refused::TooLarge(33 * GIB))),
+            (Exactly(u64::MAX), 100 * GIB, Err(Refused::TooLarge(u64::MAX))),
+            (Exactly(u64::MAX), 0, Err(Refused::TooLarge(u64::MAX))),
+            (Exactly(IN_MEMORY), 0, Ok((IN_MEMORY, announced))),
+            (Exactly(0), 0, Ok((0, announced))),
+            (AtLeast(8 * GIB), 10 * GIB, Ok((8 * GIB, room))),
+            (AtLeast(GIB), 10 * GIB, Ok((5 * GIB, room))),
+            (AtLeast(11 * GIB), 10 * GIB, Err(Refused::NoRoom(11 * GIB))),
+            (AtLeast(1 << 62), u64::MAX, Err(Refused::TooLarge(1 << 62))),
+            (Perhaps(3 * GIB), 4 * GIB, Ok((3 * GIB, room))),
+            (Perhaps(GIB), 4 * GIB, Ok((2 * GIB, room))),
+            (Perhaps(4 * GIB - 1), GIB, Ok((GIB - KEEP_FREE, room))),
+            (Nothing, 10 * GIB, Ok((5 * GIB, room))),
+            (Nothing, 0, Ok((IN_MEMORY, room))),
+            (Nothing, 200 * GIB, Ok((MOST_BYTES, database))),
+            (Nothing, u64::MAX, Ok((MOST_BYTES, database))),
+        ] {
+            let got = Bound::new(says, free).map(|bound| (bound.most, bound.from));
+            assert_eq!(got, want, "{says:?} with {free} free");
+        }
+    }
+
+    /// A zip archive whose directory announces less than is in it, and others that announce what nobody has.
+    #[test]
+    fn what_is_announced_and_what_comes() {
+        let path = Path::new("a.zip");
+        let bytes = database(9000);
+        let bound = Bound { most: 8999, from: Limit::Announced };
+        let more = pour(&mut bytes.as_slice(), Archive::Zip, path, &place(), bound, &mut |_| Flow::Go).unwrap_err();
+        assert!(more.kind == Kind::Input && more.why.contains("announces 8,999 bytes"), "{more}");
+        let bound = Bound { most: 8999, from: Limit::Room };
+        let room = pour(&mut bytes.as_slice(), Archive::Gzip, path, &place(), bound, &mut |_| Flow::Go).unwrap_err();
+        assert_eq!((room.kind, room.fault), (Kind::Failed, Some(Fault::NoSpace)));
+        // A frame of 2^62 bytes, which its header announces; only that is there.
+        let dir = tempfile::tempdir().unwrap();
+        let huge = dir.path().join("huge.zst");
+        let mut frame = b"\x28\xb5\x2f\xfd\xc0\x00".to_vec();
+        frame.extend((1u64 << 62).to_le_bytes());
+        frame.extend([0; 20]);
+        std::fs::write(&huge, &frame).unwrap();
+        let file = File::open(&huge).unwrap();
+        assert_eq!(zstd_length(&file), Announced::AtLeast(1 << 62));
+        let refused = unpack(Archive::Zstd, &file, &huge, &mut |_| Flow::Go).unwrap_err();
+        assert!(refused.why.contains("announces 4,611,686,018,427,387,904 bytes"), "{refused}");
+        let gzip = dir.path().join("a.gz");
+        std::fs::write(&gzip, b"\x1f\x8b......\x04\x03\x02\x01").unwrap();
+        assert_eq!(gzip_length(&File::open(&gzip).unwrap()), Announced::Perhaps(0x0102_0304));
+        std::fs::write(&gzip, b"\x1f\x8b").unwrap();
+        assert_eq!(gzip_length(&File::open(&gzip).unwrap()), Announced::Nothing);
+    }
+
     fn database(length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
         bytes[16..20].copy_from_slice(b"\xed\xda\x0c\xed");
@@ -400,7 +599,8 @@ mod tests {
         let path = Path::new("bomb.gz");
         let bomb = database(4096);
         let mut endless = bomb.as_slice().chain(io::repeat(0));
-        let trouble = pour(&mut endless, Archive::Gzip, path, &place(), 3 << 20, &mut |_| Flow::Go).unwrap_err();
+        let trouble =
+            pour(&mut endless, Archive::Gzip, path, &place(), within(3 << 20), &mut |_| Flow::Go).unwrap_err();
         assert!(trouble.why.contains("more than 3,145,728 bytes"), "{trouble}");
     }
 
@@ -408,8 +608,8 @@ mod tests {
     fn it_stops_when_asked() {
         let path = Path::new("a.gz");
         let bytes = database(4096);
-        let trouble =
-            pour(&mut bytes.as_slice(), Archive::Gzip, path, &place(), 1 << 20, &mut |_| Flow::Stop).unwrap_err();
+        let trouble = pour(&mut bytes.as_slice(), Archive::Gzip, path, &place(), within(1 << 20), &mut |_| Flow::Stop)
+            .unwrap_err();
         assert_eq!(trouble.kind, Kind::Stopped);
     }
 
@@ -426,7 +626,7 @@ mod tests {
         ];
         for (bytes, words) in cases {
             let path = Path::new("a.zst");
-            let trouble = pour(&mut bytes.as_slice(), Archive::Zstd, path, &place(), 9999, &mut |_| Flow::Go);
+            let trouble = pour(&mut bytes.as_slice(), Archive::Zstd, path, &place(), within(9999), &mut |_| Flow::Go);
             assert!(trouble.unwrap_err().why.contains(words), "{words}");
         }
     }

@@ -275,7 +275,15 @@ fn by_rule(head: &[u8], path: &Path) -> Option<Identified> {
         let hint = "Mount it (mount -o loop,ro {} DIR), and name the snapshot file in it.";
         return Some(Identified::new(Image, "an image of an ext filesystem", hint));
     }
-@/tmp/ft.txt        return Some(Identified::new(OfEtcd, "a raft snapshot of etcd (.snap), which holds no keys", hint));
+    if disk_with_mbr(head) {
+        return Some(Identified::new(Image, "an image of a disk with an MBR partition table", DISK));
+    }
+    if let [0x30, 0x82, _, _, 0x30, 0x82 | 0x81, ..] | [0x30, 0x82, _, _, 0x02, 0x01, ..] = head {
+        return Some(Identified::new(Other, "a certificate or key in DER", NOT_IT));
+    }
+    if (ends("snap") && head.first() == Some(&0x08)) || raft_snapshot(head) {
+        let hint = "Name the database next to it, member/snap/db, or the data directory itself.";
+        return Some(Identified::new(OfEtcd, "a raft snapshot of etcd (.snap), which holds no keys", hint));
     }
     None
 }

@@ -12,7 +12,7 @@ mod target;
 
 use std::{
     ffi::{OsStr, OsString},
-@/tmp/empty.txt    io,
+    io,
     path::{Path, PathBuf},
 };
 

@@ -1,10 +1,13 @@
-//! `plan.yaml`: a plan as a file that people read, keep and edit. The only file of the room that
-//! knows YAML.
+//! `plan.yaml`: a plan as a file that people read, keep and edit. The only file that imports serde_yaml; what others
+//! wrote goes through [`crate::yaml`].
 
 use serde::Deserialize;
 
 use super::Plan;
-use crate::trouble::{Kind, Result, Trouble};
+use crate::{
+    trouble::{Kind, Result, Trouble},
+    yaml::{Schema, to_json},
+};
 
 /// No plan is longer; a longer text is not parsed.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -19,13 +22,13 @@ pub fn to_yaml(plan: &Plan) -> String {
 /// How many brackets may stand open; requorum itself writes none but those of IPv6 addresses.
 const MAX_DEPTH: usize = 64;
 
-/// Reads any YAML (or JSON) of a bounded size and depth; `what` is how the text is called in errors.
+/// Reads any YAML (or JSON) of a bounded size and depth that others wrote; `what` is how the text is called in errors.
 ///
 /// # Errors
 /// `Input` when it is longer than 1 MiB, nested too deep, or no YAML.
 pub(super) fn yaml(what: &str, text: &str) -> Result<serde_json::Value> {
     bounded(what, text)?;
-    serde_yaml::from_str(text)
+    to_json(text, Schema::Words)
         .map_err(|error| Trouble::new(Kind::Input, format!("{what} cannot be read")).why(brief(&error.to_string())))
 }
 
@@ -73,6 +76,13 @@ struct Head {
 pub fn from_yaml(text: &str) -> Result<Plan> {
     let refused = |what: String| Trouble::new(Kind::Input, what);
     bounded("the plan", text)?;
+    let unread = |error: String| {
+        refused("the plan cannot be read".into())
+            .why(brief(&error))
+            .hint("Correct the line, or make the plan anew in the wizard.")
+    };
+    // serde_yaml's parser is not safe code: it meets only what a safe one has accepted.
+    crate::yaml::check(text).map_err(|error| unread(error.to_string()))?;
     // The version first: the fields of a later one would be reported as unknown.
     if let Ok(Head { version: Some(version) }) = serde_yaml::from_str(text)
         && version != 1
@@ -80,11 +90,7 @@ pub fn from_yaml(text: &str) -> Result<Plan> {
         return Err(refused(format!("the plan has version {version}, and this requorum reads version 1"))
             .hint("Use the requorum that wrote it."));
     }
-    serde_yaml::from_str(text).map_err(|error| {
-        refused("the plan cannot be read".into())
-            .why(brief(&error.to_string()))
-            .hint("Correct the line, or make the plan anew in the wizard.")
-    })
+    serde_yaml::from_str(text).map_err(|error| unread(error.to_string()))
 }
 
 /// What the parser says, without the text that it quotes: the wrong file may be long, or a key.

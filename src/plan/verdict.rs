@@ -143,7 +143,10 @@ impl Finding {
         }
     }
 
-@/tmp/ve.txt    pub fn exit_code(&self) -> u8 {
+    /// The exit code of `requorum probe`: 0 healthy, 5 no member answers (or was heard out), 10 lost for now, 11 a
+    /// majority without a leader, 12 unsettled, 13 two clusters, 14 lost for good, 15 degraded, 18 an older, empty or other
+    /// state serves, 19 what serves is not shown to be the cluster asked for.
+    pub fn exit_code(&self) -> u8 {
         match self.verdict {
             Verdict::Healthy => 0,
             Verdict::Unknown | Verdict::Asking => 5,

@@ -284,7 +284,12 @@ fn failed(effect: &Effect, bug: Trouble) -> Option<Msg> {
             let answer = Answer::Silent { why: "a defect of requorum".into(), details: bug.to_string() };
             Msg::Answered { id: *id, answer }
         }
-@/tmp/e0.txt        Effect::LookAround { id, .. } => Msg::LookedAround { id: *id, around: Around::default() },
+        Effect::Hash { id, .. } => Msg::Hashed { id: *id, hash: Hashed::Failed(bug.to_string().into()) },
+        Effect::HoldAgainst { id, pairs } => {
+            let failed = || Match::Unknown(Unknown::Failed(bug.to_string().into()));
+            Msg::HeldAgainst { id: *id, compared: pairs.iter().map(|pair| pair.came_to(failed())).collect() }
+        }
+        Effect::LookAround { id, .. } => Msg::LookedAround { id: *id, around: Around::default() },
         Effect::Find { id, .. } => Msg::Found { id: *id, result: Err(bug) },
         Effect::Inspect { id, .. } => Msg::Inspected { id: *id, result: Err(bug) },
         Effect::Look { id, data_dir, wal_dir } => {

@@ -57,11 +57,11 @@ fn by_keys(world: &dyn World, pair: &Pair, why: Unknown) -> Match {
     let theirs = match world.old_keys(&pair.endpoint, pair.revision) {
         Ok(theirs) if theirs.is_empty() => return Match::Unknown(why),
         Ok(theirs) => theirs,
-        Err(why) => return Match::Unknown(Unknown::Failed(why)),
+        Err(why) => return Match::Unknown(Unknown::Failed(why.into())),
     };
     match world.has_keys(&pair.database, pair.revision, &theirs) {
         Ok(true) => Match::Same,
         Ok(false) => Match::Differs,
-        Err(trouble) => Match::Unknown(Unknown::Failed(trouble.to_string())),
+        Err(trouble) => Match::Unknown(Unknown::Failed(trouble.to_string().into())),
     }
 }

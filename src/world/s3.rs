@@ -30,7 +30,7 @@ use crate::{
 /// For a connection, and for the head of an answer.
 const ANSWER: Duration = Duration::from_secs(30);
 /// How long a signed request may travel.
-const VALID: Duration = Duration::from_secs(900);
+const VALID: Duration = Duration::from_secs(60);
 /// A page of a list has a thousand objects; more than this many pages are not read.
 const PAGES: usize = 20;
 /// More than one page takes.

@@ -2,14 +2,17 @@
 //! is right where the same member answers there, and leads elsewhere, or nowhere, where not.
 
 use super::{Case, Check, Outcome, Topic};
-use crate::plan::{Member, facts::started::Reached, url, words::all};
+use crate::{
+    plan::{Member, facts::started::Reached, url, words::all},
+    text::Foreign,
+};
 
 /// URLs that a member advertises to clients and the plan does not have for it.
 pub(super) fn unplanned(case: Case<'_>, member: &Member) -> Vec<String> {
     let listed = case.ours().into_iter().find_map(|(_, _, says)| says.members.iter().find(|m| m.id == member.id));
-    let known = |url: &&String| !member.client_urls.iter().any(|own| same(own, url));
+    let known = |url: &&Foreign| !member.client_urls.iter().any(|own| same(own, url));
     let urls = listed.map(|member| member.client_urls.as_slice()).unwrap_or_default();
-    urls.iter().filter(known).cloned().collect()
+    urls.iter().filter(known).map(|url| url.to_string()).collect()
 }
 
 /// Whether two URLs are one for a client.

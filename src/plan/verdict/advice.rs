@@ -61,7 +61,13 @@ impl Count<'_> {
                 "Each was begun as a cluster of its own with the same IDs: stop those that do not hold your data before clients write to them.".into(),
             ],
             Verdict::Split => {
-@/tmp/ad.txt                advice
+                let mut advice = self.misplaced_advice();
+                if advice.is_empty() {
+                    advice = self.split_advice();
+                    advice.push("Was one of them already restored or bootstrapped? Stop that member before its clients write to it.".into());
+                }
+                advice.push("Ask the members of one cluster by themselves: --endpoints with client URLs of that cluster only.".into());
+                advice
             }
             Verdict::Unknown => {
                 let mut advice = self.start_what_is_whole();

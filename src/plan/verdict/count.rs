@@ -367,7 +367,10 @@ impl<'a> Count<'a> {
 
     pub(super) fn name_of(&self, id: Id) -> Option<String> {
         let list = self.list.unwrap_or_default();
-@/tmp/c0.txt    }
+        // one that was not started since is listed without a name; its directory has it
+        let mut known = list.iter().chain(self.history.in_dirs()).filter(|m| m.id == id && !m.name.is_empty());
+        known.next().map(|m| m.name.to_string())
+    }
 
     /// The name of whoever answered at an endpoint.
     pub(super) fn name_at(&self, endpoint: &str) -> String {

@@ -6,6 +6,7 @@ use crate::{
         facts::{FileFacts, KnownMember},
         words::thousands,
     },
+    text::Foreign,
 };
 
 /// The ID of the cluster that an etcd makes which is started without flags; unrelated clusters share it (etcd
@@ -101,7 +102,7 @@ pub enum Unknown {
     /// It was compacted up to this revision, what serves was not, and every key there was written since.
     OwnCompacted(i64),
     /// The hash or the keys could not be had, for this reason.
-    Failed(String),
+    Failed(Foreign),
 }
 
 impl Unknown {
@@ -118,7 +119,7 @@ impl Unknown {
                 "it was compacted up to revision {}, what serves was not, and every key there was written since",
                 thousands(at.max(&0).unsigned_abs())
             ),
-            Unknown::Failed(why) => why.clone(),
+            Unknown::Failed(why) => why.to_string(),
         }
     }
 }

@@ -7,13 +7,16 @@
 use serde_json::Value;
 
 use super::{host::OPEN, systemd};
-use crate::plan::{
-    facts::config::{Setting, WITHHELD},
-    launch::{
-        flags::is_known,
-        values::{self, Kind},
+use crate::{
+    plan::{
+        facts::config::{Setting, WITHHELD},
+        launch::{
+            flags::is_known,
+            values::{self, Kind},
+        },
+        words::all,
     },
-    words::all,
+    yaml::number_text,
 };
 
 /// Variables that etcd reads apart from its flags: they stay variables.
@@ -279,11 +282,12 @@ fn plain(flag: &str, value: &Value) -> Option<String> {
             _ => text.clone(),
         }),
         (Value::Number(number), Kind::Duration) => {
-            Some(number.as_i64().map_or_else(|| number.to_string(), values::duration))
+            Some(number.as_i64().map_or_else(|| number_text(number), values::duration))
         }
         (Value::String(text), _) => Some(text.clone()),
         (Value::Array(items), _) => Some(items.iter().filter_map(|item| plain("", item)).collect::<Vec<_>>().join(",")),
-        (other, _) => Some(other.to_string()),
+        (Value::Number(number), _) => Some(number_text(number)),
+        (Value::Bool(yes), _) => Some(yes.to_string()),
     }
 }
 

@@ -25,8 +25,9 @@ use crate::{
         progress::{Flow, Phase, Progress, Watch},
         source::io_trouble,
         stage::exchanged,
+        status::human_size,
     },
-    trouble::{Kind, Result, Trouble},
+    trouble::{Fault, Kind, Result, Trouble},
 };
 
 /// How often a lost connection is made anew without anything having come.
@@ -119,6 +120,18 @@ impl Part {
         self.file.write_all_at(bytes, self.bytes).map_err(|e| io_trouble("write", &self.path, &e))?;
         self.bytes += bytes.len() as u64;
         Ok(())
+    }
+
+    /// Holds what is still to come against the space that is free.
+    fn has_room(&self, bytes: u64) -> Result<()> {
+        let free = self.dir.free().map_err(|e| io_trouble("look at", self.dir.path(), &e))?;
+        if bytes <= free {
+            return Ok(());
+        }
+        Err(Trouble::new(Kind::Failed, format!("not enough space for {}", self.path.display()))
+            .fault(Fault::NoSpace)
+            .why(format!("{bytes} bytes are to come, and {} are free there", human_size(free)))
+            .hint("Free some space there, or fetch it to another filesystem."))
     }
 
     /// Puts it under its name, never over another.
@@ -234,6 +247,7 @@ async fn ask(
                     .why(format!("the store sends {:?} instead of {expected:?}", header("content-range")))
                     .hint(format!("Remove {} and begin anew.", part.path.display())));
             }
+            part.has_room(from.bytes.saturating_sub(part.bytes))?;
             Ok(Some(answer))
         }
         (200, _) => {
@@ -241,6 +255,7 @@ async fn ask(
                 Trouble::new(Kind::Input, format!("{url} cannot be had")).why("the store does not say how long it is")
             })?;
             part.begin(From { url: url.into(), etag, bytes })?;
+            part.has_room(bytes)?;
             Ok(Some(answer))
         }
         (status, _) => {

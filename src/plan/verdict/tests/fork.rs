@@ -565,7 +565,7 @@ fn another_cluster_at_a_members_url_is_named() {
         })
     };
     let named = |finding: &Finding| {
-        let each = finding.misplaced.iter().map(|m| (m.endpoint.clone(), m.member.name.clone(), m.other));
+        let each = finding.misplaced.iter().map(|m| (m.endpoint.clone(), m.member.name.to_string(), m.other));
         each.collect::<Vec<_>>()
     };
     let itself = [KnownMember { id: Id(0xf1), ..KnownMember::default() }];
