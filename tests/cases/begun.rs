@@ -204,6 +204,9 @@ pub fn not_asked_for(server: &Server) {
     let mut member = Member::start(server, &strange, &data, &line, &[]);
     let mut client_of = member.wait_ready(None);
     let ends = [silent.client_url(), client.clone(), other.client_url()];
+    // by itself it may be a new cluster or a member that lost its directory: nothing tells which
+    let empty = wait_for("unconfirmed", std::slice::from_ref(&client), &[]);
+    assert_eq!((&empty["keep"], &empty["not_members"]), (&false.into(), &serde_json::json!([])), "{empty}");
     for revision in [1, 2] {
         let said = wait_for("unconfirmed", &ends, &[]);
         assert_eq!((said["exit_code"].as_u64(), said["serves"].as_bool()), (Some(19), Some(false)), "{said}");
@@ -221,4 +224,100 @@ pub fn not_asked_for(server: &Server) {
         Some("unknown") => Ok(()),
         other => Err(format!("{other:?}")),
     });
+}
+
+/// Written past the old state and compacted, a reborn cluster is told by keys that it did not write since; a member that
+/// was only down while its cluster went on is not taken for another history.
+pub fn compacted_past(server: &Server) {
+    let mut cluster = Cluster::new(server, 3);
+    let places: Vec<Place> = cluster.members.iter().map(|m| m.place.clone()).collect();
+    let all = urls(&cluster.members);
+    cluster.client(0, None).put_many("k", 10);
+    cluster.client(2, None).flush();
+    cluster.members[2].kill();
+    let dir = path(&cluster.members[2].data_dir);
+    wait_until("a leader of two", Duration::from_secs(60), || {
+        if cluster.client(0, None).try_put("q", "v") { Ok(()) } else { Err("no leader yet".to_string()) }
+    });
+    cluster.client(0, None).put_many("l", 30);
+    cluster.client(0, None).compact(30);
+    let own = wait_for("degraded", &all, &["--data-dir", &dir]);
+    assert_eq!(own["keep"], true, "{own}");
+    assert!(texts(&own["advice"]).join("\n").contains(&format!("its data in {dir} is whole")), "{own}");
+
+    cluster.members.iter_mut().for_each(Member::kill);
+    let dirs = [0, 1].map(|at| cluster.dir.path().join(format!("new{at}.etcd")));
+    let mut new: Vec<Member> = (0..2).map(|at| start(server, &places[at], &dirs[at], &places, "new")).collect();
+    new.iter_mut().for_each(|member| drop(member.wait_ready(None)));
+    let mut client = new[0].wait_ready(None);
+    client.put_many("z", 40);
+    client.compact(30);
+    let forked = wait_for("forked", &all, &["--data-dir", &dir]);
+    assert_eq!((forked["exit_code"].as_u64(), &forked["keep"]), (Some(18), &false.into()), "{forked}");
+    assert_eq!(
+        (forked["newer"][0]["at"].as_str(), &forked["newer"][0]["certain"]),
+        (Some(dir.as_str()), &false.into())
+    );
+    let advice = texts(&forked["advice"]).join("\n");
+    assert!(!advice.contains("Start etcd on") && advice.contains(&format!("Do not start etcd on {dir}")), "{advice}");
+    // every key is written again: nothing tells any more, and that is what is said
+    client.put_many("z", 40);
+    let unknown = wait_for("degraded", &all, &["--data-dir", &dir]);
+    assert_eq!(unknown["keep"], false, "{unknown}");
+    let advice = texts(&unknown["advice"]).join("\n");
+    assert!(!advice.contains("Start etcd on") && advice.contains("requorum snapshot compare FILE"), "{advice}");
+}
+
+/// Another etcd at the client URL of a member that is down.
+pub fn foreign_at_a_members_url(server: &Server) {
+    let mut cluster = Cluster::new(server, 3);
+    let all = urls(&cluster.members);
+    cluster.client(0, None).put_many("k", 3);
+    cluster.members[2].kill();
+    let (place, dir) = (cluster.members[2].place.clone(), cluster.dir.path().join("foreign.etcd"));
+    let mut foreign = start(server, &place, &dir, std::slice::from_ref(&place), "new");
+    drop(foreign.wait_ready(None));
+    let degraded = wait_for("degraded", &all[..1], &[]);
+    let misplaced = &degraded["misplaced"][0];
+    assert_eq!((misplaced["endpoint"].as_str(), &misplaced["member"]), (Some(all[2].as_str()), &"m3".into()));
+    assert_ne!(misplaced["answers"], misplaced["cluster"], "{degraded}");
+    assert_eq!((&degraded["cluster"], &degraded["answering"]), (&misplaced["cluster"], &2.into()), "{degraded}");
+    assert!(!texts(&degraded["advice"]).join("\n").contains("drop"), "{degraded}");
+    let split = wait_for("split", &all, &[]);
+    assert_eq!(split["misplaced"][0]["endpoint"].as_str(), Some(all[2].as_str()), "{split}");
+}
+
+/// A learner that lost its directory, and was started again with an empty one.
+pub fn learner_anew(server: &Server) {
+    let cluster = Cluster::new(server, 3);
+    let mut place = Place::take(1).remove(0);
+    place.name = "m4".into();
+    // a young cluster takes no member yet
+    let mut client = cluster.client(0, None);
+    client.put_many("k", 10);
+    client.add_learner_once_taken(&place.peer_url());
+    let mut places: Vec<Place> = cluster.members.iter().map(|m| m.place.clone()).collect();
+    places.push(place.clone());
+    let ends: Vec<String> = places.iter().map(Place::client_url).collect();
+    let mut learner = start(server, &place, &cluster.dir.path().join("m4.etcd"), &places, "existing");
+    wait_until("the learner", Duration::from_secs(60), || {
+        let said = probe(&ends[..1], &[]);
+        let there = said["endpoints"].as_array().unwrap().len() == 4 && of(&said, "m4")["learner"] == true;
+        if there { Ok(()) } else { Err(said.to_string()) }
+    });
+    learner.kill();
+    let own = path(&learner.data_dir);
+    let healthy = wait_for("healthy", &ends, &["--data-dir", &own]);
+    assert!(texts(&healthy["advice"]).iter().any(|a| a.starts_with("m4, a learner, does not answer")), "{healthy}");
+    let empty = cluster.dir.path().join("anew.etcd");
+    let mut again = start(server, &place, &empty, &places, "existing");
+    wait_until("a log in it", Duration::from_secs(60), || {
+        if empty.join("member/wal").is_dir() { Ok(()) } else { Err("none".to_string()) }
+    });
+    again.kill();
+    let empty = path(&empty);
+    let named = wait_for("healthy", &ends, &["--data-dir", &empty]);
+    let advice = texts(&named["advice"]).join("\n");
+    assert!(advice.contains(&format!("Do not start etcd on {empty}")), "{advice}");
+    assert!(advice.contains("member add --learner"), "{advice}");
 }

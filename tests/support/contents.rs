@@ -84,6 +84,15 @@ impl Client {
         self.runtime.block_on(self.inner.member_add([peer_url], Some(options))).unwrap();
     }
 
+    /// The same, as soon as the cluster takes one.
+    pub fn add_learner_once_taken(&mut self, peer_url: &str) {
+        super::wait_until("the cluster to take a learner", std::time::Duration::from_secs(60), || {
+            let options = etcd_client::MemberAddOptions::new().with_is_learner();
+            let added = self.runtime.block_on(self.inner.member_add([peer_url], Some(options)));
+            added.map(|_| ()).map_err(|e| e.to_string())
+        });
+    }
+
     /// Adds a voting member that is still to be started, as soon as the cluster takes it.
     pub fn add_member(&mut self, peer_url: &str) {
         super::wait_until("the cluster to take a member", std::time::Duration::from_secs(60), || {

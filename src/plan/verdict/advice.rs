@@ -22,6 +22,7 @@ impl Count<'_> {
             Verdict::Healthy => {
                 let mut advice = vec![self.serves(verdict)];
                 advice.extend(self.lacking());
+                advice.extend(self.broken());
                 advice.extend(self.silent_learners());
                 advice.extend(self.other_names());
                 advice.extend(self.not_shown());
@@ -244,7 +245,7 @@ impl Count<'_> {
 
     /// Whose disk was found broken, and why.
     fn broken(&self) -> impl Iterator<Item = String> {
-        self.silent.iter().filter_map(|s| match s.fate {
+        self.silent.iter().chain(&self.learners).filter_map(|s| match s.fate {
             Fate::Broken(why) => Some(format!("{} cannot start again: {}.", s.name, why.trim_end_matches('.'))),
             _ => None,
         })

@@ -507,7 +507,8 @@ impl Count<'_> {
 
     /// Learners that do not answer, and on whose directory nothing speaks against starting an etcd.
     pub(super) fn silent_learners(&self) -> Vec<String> {
-        let open = self.learners.iter().filter(|s| s.asked && !matches!(s.fate, Fate::Lacks(..) | Fate::Blank(_)));
+        let comes = |s: &&Silent<'_>| matches!(s.fate, Fate::Open | Fate::Whole(_) | Fate::Held(_));
+        let open = self.learners.iter().filter(|s| s.asked).filter(comes);
         let open = open.filter(|s| !self.unknown_dirs().any(|(unknown, ..)| unknown.id == s.id));
         open.map(|silent| {
             format!(

@@ -337,7 +337,12 @@ impl<'a> History<'a> {
         if older {
             return Some(Lack::OlderCopy);
         }
-        if says.revision <= 1 && revision > 1 {
+        // what was not yet put into the database is in the log: one that goes as far as the others', or that is longer
+        // than a first start and some elections make it, may well hold keys
+        let started_only = 4 * (u64::try_from(says.members.len()).unwrap_or(0) + 1);
+        let in_log =
+            says.entries_beyond() > 0 && (says.last_index >= index.unwrap_or(0) || says.last_index > started_only);
+        if says.revision <= 1 && revision > 1 && !in_log {
             return Some(Lack::Keys);
         }
         let other_data = self.serving.as_ref().is_some_and(|serving| {

@@ -495,6 +495,22 @@ fn members_that_serve_different_data_are_two_states() {
     assert_eq!(corrupt.verdict, Verdict::Degraded, "{}", corrupt.sentence);
 }
 
+/// A member that is killed has up to 100 ms of writes in its log only.
+#[test]
+fn what_is_in_the_log_only_is_not_missing() {
+    let m = listed(3, 0);
+    let facts = [served(1, 2, &m, (2, 28), 21), served(2, 2, &m, (2, 28), 21), silent(3)];
+    for (index, applied, whole) in [(28, 8, true), (27, 0, true), (7, 0, false), (7, 7, false), (20, 20, false)] {
+        let mut dir = holds(3, &m, (2, index), 0);
+        let DirState::Whole(says) = &mut dir.state else { unreachable!() };
+        (says.consistent_index, says.commit) = (applied, index);
+        let finding = judge(&facts, &[dir]);
+        let words = advice(&finding);
+        assert_eq!(words.contains("Start etcd on m3 first"), whole, "{index} {applied}: {words}");
+        assert_eq!(words.contains("Do not start etcd on /var/lib/m3"), !whole, "{index} {applied}: {words}");
+    }
+}
+
 #[test]
 fn a_learner_begun_anew_is_named_and_not_started() {
     let m = listed(3, 1);
