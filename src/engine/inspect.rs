@@ -448,7 +448,14 @@ pub fn examine(path: &std::path::Path, watch: &mut Watch<'_>) -> Result<FileFact
         if let Ok(meta) = std::fs::metadata(path) {
             facts.bytes = meta.len();
         }
-        let source = Source::open_any(path, watch)?;
+        // What a file is that is no database comes with the way to what is in it.
+        let source = Source::open_any(path, watch).map_err(|trouble| match trouble.kind {
+            Kind::Input if !trouble.why.is_empty() && !trouble.hint.is_empty() => {
+                let why = format!("{}. {}", trouble.why, trouble.hint.trim_end_matches('.'));
+                Trouble { why, hint: String::new(), ..trouble }
+            }
+            _ => trouble,
+        })?;
         (facts.bytes, facts.modified) = (source.given_bytes(), source.modified);
         let view = source.view()?;
         let (digest, walk) = scan(&source, false, watch)?;

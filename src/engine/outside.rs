@@ -46,6 +46,15 @@ impl Of {
     }
 }
 
+/// The buckets in which a row of each kind can be.
+const HOMES: &[(Of, &[&[u8]])] = &[
+    (Of::Key, &[schema::KEY]),
+    (Of::Lease, &[schema::LEASE]),
+    (Of::Auth, &[schema::AUTH_USERS, schema::AUTH_ROLES, schema::AUTH]),
+    (Of::Members, &[schema::MEMBERS, schema::MEMBERS_REMOVED]),
+    (Of::Other, &[schema::META, schema::CLUSTER, schema::ALARM]),
+];
+
 /// Rows that only such pages hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outside {
@@ -65,35 +74,28 @@ pub fn look<R: ReadAt>(view: &View<R>, pages: &PageSet, last: Revision, compacte
         found.extend(bucket_of(bucket, key, value).map(|of| (of, key.to_vec())));
         found.len() < MOST
     })?;
+    // No row after the mark is ever removed; those before it are, and those after the last are of a newer state.
+    let main = |key: &[u8]| RevisionKey::parse(key).map_or(0, |at| at.revision.main);
+    found.retain(|(of, key)| *of != Of::Key || (main(key) > compacted && main(key) <= last.main));
+    // Each bucket is walked over once, whatever is looked for: a look for every row would read its pages again and again.
+    for (of, names) in HOMES {
+        if !found.iter().any(|(other, _)| other == of) {
+            continue;
+        }
+        for name in *names {
+            let Some(bucket) = view.bucket(name)? else { continue };
+            let mut rows = view.cursor(&bucket);
+            while let Some(row) = rows.next()? {
+                found.remove(&(*of, row.key.to_vec()));
+            }
+        }
+    }
     let mut out = Outside::default();
     for (of, key) in found {
-        let homes: &[&[u8]] = match of {
-            Of::Key => &[schema::KEY],
-            Of::Lease => &[schema::LEASE],
-            Of::Auth => &[schema::AUTH_USERS, schema::AUTH_ROLES, schema::AUTH],
-            Of::Members => &[schema::MEMBERS, schema::MEMBERS_REMOVED],
-            Of::Other => &[schema::META, schema::CLUSTER, schema::ALARM],
-        };
-        let mut there = false;
-        for name in homes {
-            there |= match view.bucket(name)? {
-                Some(bucket) => view.get(&bucket, &key)?.is_some(),
-                None => false,
-            };
+        match of {
+            Of::Key => out.lost = out.lost.max(Some(main(&key))),
+            of => *out.rows.entry(of).or_default() += 1,
         }
-        if there {
-            continue;
-        }
-        if of == Of::Key {
-            // No row after the mark is ever removed; those before it are, and those after the last are of a newer state.
-            let main = RevisionKey::parse(&key).map_or(0, |at| at.revision.main);
-            if main <= compacted || main > last.main {
-                continue;
-            }
-            out.lost = out.lost.max(Some(main));
-            continue;
-        }
-        *out.rows.entry(of).or_default() += 1;
     }
     Ok(out)
 }

@@ -155,15 +155,18 @@ impl Digest {
                     "its SHA-256 trailer is cut off: only {bytes} of its 32 bytes {}",
                     if *bytes == 1 { "is there, and this is right" } else { "are there, and these are right" }
                 ),
-                (Some(CutTrailer { bytes: 1, fits: false }), _) => {
-                    "1 further byte follows its pages: it may be all that is left of a SHA-256 trailer, and then its content \
-                     was changed or damaged, or it does not belong to it"
-                        .into()
+                (Some(CutTrailer { bytes, fits: false }), _) => {
+                    let pages = self.hashed.saturating_sub(*bytes);
+                    let (follow, may, they) = match bytes {
+                        1 => ("1 further byte follows", "it may be", "it does"),
+                        _ => ("further bytes follow", "they may be", "they do"),
+                    };
+                    let number = if *bytes == 1 { String::new() } else { format!("{bytes} ") };
+                    format!(
+                        "{number}{follow} its pages: {may} what is left of a SHA-256 trailer, and then its content was changed or \
+                         damaged; or {they} not belong to it (head -c {pages} FILE > NEW.db leaves that out)"
+                    )
                 }
-                (Some(CutTrailer { bytes, fits: false }), _) => format!(
-                    "{bytes} further bytes follow its pages: they may be what is left of a SHA-256 trailer, and then its \
-                     content was changed or damaged, or they do not belong to it"
-                ),
                 (None, Some(extra)) => format!(
                     "it has no SHA-256 that fits its content, and its length is none of a database: {}",
                     extra.of_no_page()

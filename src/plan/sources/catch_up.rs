@@ -103,9 +103,7 @@ impl<'a> CatchUp<'a> {
                 };
                 let start = match set_up {
                     true => "Start its own etcd once",
-                    false => {
-                        "If its member's etcd is set up to start on it, and it is no copy: start its own etcd once"
-                    }
+                    false => "If it is no copy, start its own etcd once",
                 };
                 format!("{copy}{start}, stop it (TERM) and look again: without a quorum too it brings in {what}.")
             }

@@ -207,7 +207,7 @@ fn a_longer_log_goes_first_among_the_directories_of_one_cluster_only() {
     assert_eq!(names(&list), ["/b, data dir", "/a, data dir", "/c, data dir", "/f.db"]);
     assert!(list.ahead.as_ref().unwrap().starts_with("The log of /b goes 10 entries past"), "{:?}", list.ahead);
     let said = at(&list, "/b/member/snap/db").loses(list.newest.as_ref());
-    assert!(said[0].contains("it is no copy: start its own etcd once, stop it (TERM) and look again"), "{said:?}");
+    assert!(said[0].contains("it is no copy, start its own etcd once, stop it (TERM) and look again"), "{said:?}");
     assert_eq!(list.pick, None, "there is something to do first");
     assert_eq!(at(&list, "/f.db").loss.cell(), "≥ 5", "a log that no file holds may go on past everything");
 }
