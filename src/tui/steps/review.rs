@@ -220,11 +220,11 @@ fn asks(model: &Model, plan: &Plan) -> String {
     let opens = opens_field(model);
     match gate(model) {
         Gate::Consent(_) => format!(
-            "Type {CONSENT} to agree that the commands above are run, just before the exchange. {opens} The cluster label is \
-             asked for after that."
+            "Type {CONSENT} to agree that the commands above are run, just before the exchange. {opens} Then comes \
+             the label."
         ),
         Gate::Override(typed, _) => {
-            format!("To override what is in the way, type {typed}. {opens} The cluster label is asked for after that.")
+            format!("To override what is in the way, type {typed}. {opens} Then comes the label.")
         }
         _ => format!("Nothing is put in place before you type the cluster label, {}, here. {opens}", plan.label),
     }
@@ -345,7 +345,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
         let asked = model.review.fences.summary().filter(|_| !model.hosts.asking());
         let asked = asked.map(|words| format!("{words} ")).unwrap_or_default();
         let words = format!("{asked}{}", asks(model, plan));
-        page.sentence(" ", &words, Tone::Strong, 4);
+        page.sentence(" ", &words, Tone::Strong, 3);
     }
 }
 
