@@ -244,12 +244,8 @@ fn footer(model: &Model, page: &Page<'_>) -> Lines {
 fn shown_key(model: &Model, binding: &keys::Binding) -> String {
     let mut letters = binding.show.chars();
     match (letters.next(), letters.next()) {
-        (Some(letter), None)
-            if model.place() == keys::Place::Review
-                && binding.is_letter(letter)
-                && steps::review::begins_answer(model, letter) =>
-        {
-            format!("Alt-{letter}")
+        (Some(letter), None) if model.place() == keys::Place::Review && binding.is_letter(letter) => {
+            steps::review::command_key(model, letter)
         }
         _ => model.look.key(binding.show),
     }
@@ -272,7 +268,7 @@ fn submit_label(model: &Model) -> &'static str {
 
 /// What Enter does, where that depends on what is selected.
 fn open_label(model: &Model) -> Option<&'static str> {
-    use steps::{members, snapshot};
+    use steps::{members, review, review::Gate, snapshot};
     match model.step {
         Step::Snapshot => match snapshot::selected(model)?.place {
             Place::Member(_) => Some("save snapshot"),
@@ -281,6 +277,12 @@ fn open_label(model: &Model) -> Option<&'static str> {
         Step::Members => match model.members.choice()? {
             members::Choice::Target | members::Choice::Compacted | members::Choice::Extra(_) => Some("change"),
             _ => Some("edit"),
+        },
+        Step::Review => match review::gate(model) {
+            Gate::Label | Gate::Asking(_) => None,
+            Gate::Consent(_) => Some("agree to stop"),
+            Gate::Override(..) => Some("override"),
+            Gate::Shut(_) => Some("what to do"),
         },
         _ => None,
     }

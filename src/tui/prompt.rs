@@ -106,7 +106,7 @@ pub fn words(model: &Model, prompt: &Prompt) -> (String, String) {
         }
         Ask::Confirm => (format!("To restore, type the cluster label: {label}"), armed(model, prompt)),
         Ask::Consent => (format!("To have this run just before the exchange, type: {CONSENT}"), armed(model, prompt)),
-        Ask::Override(text) => (format!("To go on all the same, type: {text}"), armed(model, prompt)),
+        Ask::Override(text) => (format!("To override it, type: {text}"), armed(model, prompt)),
         Ask::Reason(text) => (
             format!("Why go on in spite of {text}?"),
             "One line, for whoever reads the journal afterwards. Esc leaves it in the way.".into(),
@@ -166,7 +166,10 @@ fn armed(model: &Model, prompt: &Prompt) -> String {
         }
     }
     match (prompt.text(), &prompt.ask) {
-        ("", Ask::Override(_)) => "It is written to the journal. Better: Esc, stop what answers, r asks again.".into(),
+        ("", Ask::Override(_)) => format!(
+            "It is written to the journal. Better: Esc, resolve what is in the way, {} asks again.",
+            review::command_key(model, 'r')
+        ),
         (text, Ask::Consent) if text != wanted => {
             let state = if wanted.starts_with(text) { "Nothing is run before that." } else { "That is another word." };
             format!("{state} It agrees to: {}", review::consent_words(model))

@@ -90,7 +90,7 @@ pub fn every_step_by_keys(server: &Server) {
     let survivor = format!("m3 of the old cluster still answers on {}", places[2].host());
     wizard.wait(&survivor);
     wizard.send(ENTER);
-    wizard.wait("To go on all the same, type: m3@");
+    wizard.wait("To override it, type: m3@");
     wizard.send("prod");
     wizard.send(ENTER);
     wizard.wait_any(&["That Enter came with the text", "is not the text"]);

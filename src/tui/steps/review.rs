@@ -198,13 +198,18 @@ pub(in crate::tui) fn type_answer(model: &mut Model, letter: char) -> Vec<Effect
     effects
 }
 
+/// The key of a command, where its letter may begin what is to be typed.
+pub(in crate::tui) fn command_key(model: &Model, letter: char) -> String {
+    if begins_answer(model, letter) { format!("Alt-{letter}") } else { letter.to_string() }
+}
+
 /// How the field that is asked for is opened.
 fn opens_field(model: &Model) -> String {
     let first = wanted(model).and_then(|text| text.chars().next());
     match first {
         None => "Enter says what has to be done first.".into(),
         Some(first) if is_key(Place::Review, first) => {
-            format!("Its first letter opens the field, as Enter does; the command of {first} is Alt-{first} here.")
+            format!("Its first letter opens the field, as Enter does (the command {first} is Alt-{first} here).")
         }
         Some(_) => "Its first letter opens the field, as Enter does.".into(),
     }
@@ -212,17 +217,16 @@ fn opens_field(model: &Model) -> String {
 
 /// What is to be typed, and what it does.
 fn asks(model: &Model, plan: &Plan) -> String {
-    let label = format!("Nothing is put in place before you type the cluster label, {}, here.", plan.label);
     let opens = opens_field(model);
     match gate(model) {
         Gate::Consent(_) => format!(
-            "Type {CONSENT} to agree that the commands above stop what runs, later and just before the exchange. {opens} \
-             {label}"
+            "Type {CONSENT} to agree that the commands above are run, just before the exchange. {opens} Then comes \
+             the label."
         ),
         Gate::Override(typed, _) => {
-            format!("To go on in spite of what is in the way, type {typed}. {opens} {label}")
+            format!("To override what is in the way, type {typed}. {opens} Then comes the label.")
         }
-        _ => format!("{label} {opens}"),
+        _ => format!("Nothing is put in place before you type the cluster label, {}, here. {opens}", plan.label),
     }
 }
 
@@ -278,7 +282,8 @@ fn lines(model: &Model, plan: &Plan) -> Vec<Line> {
     if !begun(model) {
         out.extend(course::of_hosts(model).into_iter().map(|(mark, words, tone)| (mark.into(), words, tone, 4)));
         // What was found before the hosts are looked at anew counts no longer.
-        let fences = if model.hosts.asking() { Vec::new() } else { model.review.fences.lines() };
+        let fences =
+            if model.hosts.asking() { Vec::new() } else { model.review.fences.lines(&command_key(model, 'r')) };
         out.extend(fences.into_iter().map(|(mark, words, tone)| (mark.into(), words, tone, 8)));
     }
     // What is in the way already, with its override, is not said twice.
@@ -340,7 +345,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
         let asked = model.review.fences.summary().filter(|_| !model.hosts.asking());
         let asked = asked.map(|words| format!("{words} ")).unwrap_or_default();
         let words = format!("{asked}{}", asks(model, plan));
-        page.sentence(" ", &words, Tone::Strong, 4);
+        page.sentence(" ", &words, Tone::Strong, 3);
     }
 }
 

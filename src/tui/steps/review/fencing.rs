@@ -50,17 +50,18 @@ impl Fences {
         self.lifted.iter().zip(&self.reasons)
     }
 
-    /// Lines for the screen: mark, sentence, tone.
-    pub(super) fn lines(&self) -> Vec<(&'static str, String, Tone)> {
+    /// Lines for the screen: mark, sentence, tone; `again` is the key that asks again.
+    pub(super) fn lines(&self, again: &str) -> Vec<(&'static str, String, Tone)> {
         if self.asking.is_some() {
             return vec![(" … ", "Asking whether anything of the old cluster still answers.".into(), Tone::Plain)];
         }
+        let again = format!("{again} asks again");
         let line = |fence: &Fence| {
             let what = text::sentence(&fence.sentence());
             match (&fence.typed, fence.blocks(&self.lifted)) {
-                (_, true) => (" ✖ ", format!("{what} {}", fence.lift.words("r asks again")), Tone::Bad),
+                (_, true) => (" ✖ ", format!("{what} {}", fence.lift.words(&again)), Tone::Bad),
                 (Some(_), false) => (" ! ", format!("Overridden: {what}"), Tone::Warn),
-                (None, _) => (" ! ", format!("{what} {}", fence.lift.words("r asks again")), Tone::Warn),
+                (None, _) => (" ! ", format!("{what} {}", fence.lift.words(&again)), Tone::Warn),
             }
         };
         self.found.iter().map(line).collect()
