@@ -17,7 +17,7 @@ use crate::{
         url,
         words::natural,
     },
-    text::Foreign,
+    text::{Foreign, Shown},
 };
 
 /// The answers, sorted by what the rule asks for.
@@ -379,7 +379,7 @@ fn elsewhere<'a>(seen: &Evidence<'a>, history: &History<'a>) -> Vec<(&'a str, St
     for dir in seen.dirs {
         let other = dir.state.says().filter(|s| s.cluster_id != cluster && s.cluster_id != Id(0));
         if let Some(endpoint) = other.and_then(|s| lists(&s.members)) {
-            found.push((endpoint, format!("the directory {}", dir.data_dir.display())));
+            found.push((endpoint, format!("the directory {}", dir.data_dir.shown())));
         }
     }
     let ids = voters(serving.list);

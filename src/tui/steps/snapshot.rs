@@ -23,6 +23,7 @@ use crate::plan::{
     sources::{self, Differing, Kin, Kind, List, Place, Relation, Saved, Seen, Source, Standing, Survivor},
     verdict::{KnownState, disagreement},
 };
+use crate::text::Shown;
 
 /// A piece of work on one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -291,7 +292,7 @@ fn choose(model: &mut Model, path: PathBuf) {
         _ if source.disagrees => Some("It holds other data than another source of this cluster.".to_string()),
         _ => None,
     });
-    let chosen = format!("Chosen: {}.", path.display());
+    let chosen = format!("Chosen: {}.", path.shown());
     match against {
         Some(words) => model.say(Tone::Warn, format!("{chosen} {words}")),
         None => model.say(Tone::Good, format!("{chosen} n goes on to Members.")),
