@@ -8,4 +8,4 @@ pub mod escape;
 mod foreign;
 pub mod output;
 
-pub use self::foreign::{Foreign, path};
+pub use self::foreign::{Foreign, Shown, path};

@@ -28,7 +28,7 @@ use crate::{
         journal,
         resume::{self, Unfinished},
     },
-    text::{Foreign, output},
+    text::{Foreign, Shown, output},
     trouble::{Kind, Remedy, Result, Trouble},
     world::{agent, local::Local, members::Members, ssh::Ssh},
 };
@@ -133,7 +133,7 @@ pub(super) fn run(args: Args, outer: &connect::ConnectArgs, format: Format) -> R
         ),
         Until::Built => format!("Every member is built and proven, and waits. Next: requorum apply {file}\n"),
         Until::InPlace | Until::Undone => {
-            let journal = journal.display();
+            let journal = journal.shown();
             format!("Next: requorum launch --plan {file}\nThe way back: requorum undo {file}\nJournal: {journal}\n")
         }
     })
@@ -152,7 +152,7 @@ pub(super) fn resume(args: ResumeArgs, outer: &connect::ConnectArgs, format: For
     let Some(open) = resume::standing(&records) else {
         return print(&format!(
             "Nothing is to be gone on with: {} tells of no run that is not at its end.\n",
-            journal.display()
+            journal.shown()
         ));
     };
     if format != Format::Json || args.show {

@@ -4,6 +4,7 @@ use std::{env, path::PathBuf, time::Duration};
 
 use super::warn;
 use crate::{
+    text::Foreign,
     trouble::{Kind, Result, Trouble},
     world::members::{Connect, Members},
 };
@@ -99,7 +100,8 @@ impl ConnectArgs {
 
     /// The endpoints as typed, or none.
     pub(super) fn endpoints(&self) -> Vec<String> {
-        self.endpoints.iter().map(|e| e.trim().to_string()).filter(|e| !e.is_empty()).collect()
+        // none that can be asked has anything in it that is escaped
+        self.endpoints.iter().map(|e| Foreign::new(e.trim()).to_string()).filter(|e| !e.is_empty()).collect()
     }
 
     /// The means of asking members.

@@ -29,6 +29,7 @@ use crate::{
     },
     engine::source::io_trouble,
     plan::words::thousands,
+    text::Shown,
     text::escape,
     trouble::{Kind, Result, Trouble},
     tui,
@@ -249,7 +250,7 @@ fn save(path: &Path, found: &Debrief) -> Result<()> {
         _ => escape::page(&debrief::print::text(found)).into_owned(),
     };
     write_new(path, &text)?;
-    print_done(&format!("Written: {}\n", path.display()))
+    print_done(&format!("Written: {}\n", path.shown()))
 }
 
 fn list(dir: Option<&Path>, format: Format) -> Result<()> {
@@ -295,7 +296,7 @@ fn new(name: &str) -> Result<()> {
     write_new(&path, &text)?;
     print(&format!(
         "Written: {0}. It can be practised on as it is: requorum drill {0}\nrequorum drill check {0} proves it after every change.\n",
-        path.display()
+        path.shown()
     ))
 }
 
@@ -312,7 +313,7 @@ fn check(file: &str, dir: Option<&Path>, real: Option<&Arc<Etcd>>) -> Result<()>
 }
 
 fn exists(path: &Path) -> Trouble {
-    Trouble::new(Kind::Input, format!("{} exists", path.display()))
+    Trouble::new(Kind::Input, format!("{} exists", path.shown()))
         .why("requorum never writes over a file")
         .hint("Take another name.")
 }

@@ -32,6 +32,7 @@ use crate::{
         ledger::{Entries, Horizon, Loss},
         sources::CatchUp,
     },
+    text::Shown,
     text::output::{self, Form},
     trouble::{Kind, Result, Trouble},
 };
@@ -105,7 +106,7 @@ fn metered<T>(work: impl FnOnce(&mut Watch<'_>) -> Result<T>) -> Result<T> {
 
 /// Says what a file is and what is odd about it.
 fn introduce(path: &Path, status: &Status) {
-    let path = path.display();
+    let path = path.shown();
     warn(&format!("{path}: {}", status.kind));
     for warning in &status.warnings {
         warn(&format!("Warning: {warning}"));
@@ -129,7 +130,7 @@ pub(super) fn what_lies_beside(file: &Path, sound: bool) {
         return warn(&format!(
             "Warning: an etcd runs on {}: what is read of it now is older than what it serves, and may be torn. Save a \
              snapshot from that member instead.",
-            dir.display()
+            dir.shown()
         ));
     }
     let Some(says) = facts.state.says().filter(|says| says.entries_beyond() > 0) else { return };
@@ -137,7 +138,7 @@ pub(super) fn what_lies_beside(file: &Path, sound: bool) {
     let loss = Loss { revisions: None, seconds: None, entries, horizon: Horizon::Files };
     let way = if sound { CatchUp::new(&facts, None, &[]) } else { CatchUp::NotWhole }.sentence();
     let sentences = loss.sentences(None, Some(&way));
-    warn(&format!("Warning: {}: {}", dir.display(), sentences.join(" ")));
+    warn(&format!("Warning: {}: {}", dir.shown(), sentences.join(" ")));
 }
 
 /// Opens a file, reads it through and introduces it.
@@ -177,7 +178,7 @@ pub(super) fn status(files: &[PathBuf], format: Format) -> Result<()> {
             }
         }
         if files.len() > 1 && format != Format::Json {
-            print(&format!("{}: ", file.display()))?;
+            print(&format!("{}: ", file.shown()))?;
         }
         match format {
             Format::Simple => print(&status.simple()),
@@ -192,11 +193,11 @@ pub(super) fn status(files: &[PathBuf], format: Format) -> Result<()> {
 pub(super) fn inspect(args: &InspectArgs, format: Format) -> Result<()> {
     for_all(&args.files, |file| {
         let found = metered(|watch| contents::contents(&Source::open_any(file, watch)?, args.depth, watch))?;
-        let name = file.display().to_string();
+        let name = file.shown().to_string();
         match format {
             Format::Simple => print(&found.simple(&name)),
             Format::Table => print(&found.table(&name)),
-            Format::Json => print_json(&found.json(&name)),
+            Format::Json => print_json(&found.json(&file.display().to_string())),
             Format::Fields => print(&found.fields(&name)),
         }?;
         match found.damage() {
@@ -285,7 +286,11 @@ pub(super) fn compare(args: &CompareArgs, format: Format) -> Result<()> {
             .map_err(|(file, refused)| refused.into_trouble(if file == 0 { &args.first } else { &args.second }))
     })?;
     let (difference, second_is_newer) = tally.finish(&compared, [first.0.modified, second.0.modified]);
-    let names = [args.first.display().to_string(), args.second.display().to_string()];
+    // a program gets the exact path, in JSON's own escapes
+    let names = [&args.first, &args.second].map(|path| match format {
+        Format::Json => path.display().to_string(),
+        _ => path.shown().to_string(),
+    });
     let [older, newer] = if second_is_newer { [&names[0], &names[1]] } else { [&names[1], &names[0]] };
     let line = difference.line(newer, older);
     let summary = match format {
@@ -342,7 +347,7 @@ fn summary(args: &CompareArgs, compared: &Compared) -> String {
             at => format!("compacted up to {}", thousands(at.unsigned_abs())),
         };
         let revision = thousands(reach.revision.unsigned_abs());
-        out += &format!("{}: revision {revision}, {compacted}\n", path.display());
+        out += &format!("{}: revision {revision}, {compacted}\n", path.shown());
     }
     out += &match compared.history {
         History::Same { rows, until } => format!(

@@ -20,6 +20,7 @@ use crate::{
         table::About,
     },
     recovery,
+    text::Shown,
     trouble::{Kind, Result, Trouble},
     world::{World, discover, local::Local, members::Members, ssh::Ssh},
 };
@@ -213,11 +214,11 @@ fn files(page: &Page) -> Vec<(String, String)> {
 fn write(world: &Local, dir: &Path, files: &[(String, String)]) -> Result<()> {
     let dir = absolute(dir)?;
     std::fs::create_dir_all(&dir)
-        .map_err(|e| Trouble::new(Kind::Failed, format!("cannot make {}", dir.display())).why(e))?;
+        .map_err(|e| Trouble::new(Kind::Failed, format!("cannot make {}", dir.shown())).why(e))?;
     for (name, text) in files {
         let path = dir.join(name);
         world.write_new(&path, text)?;
-        print(&format!("{}\n", path.display()))?;
+        print(&format!("{}\n", path.shown()))?;
     }
     Ok(())
 }

@@ -37,8 +37,8 @@ pub use self::defect::guarded;
 use crate::{
     plan::table::{Column, Problem, Severity},
     text::{
-        Foreign,
-        escape::is_hostile,
+        Foreign, Shown,
+        escape::{self, is_hostile},
         output::{self, Form},
     },
     trouble::{Kind, Result, Trouble},
@@ -160,10 +160,12 @@ fn typed() -> u8 {
             let error = cleaned(error);
             // it repeats what arguments and variables hold: with its colours only where nothing of that acts on a terminal
             let text = error.render().to_string();
-            match (text.contains(|c| c != '\n' && is_hostile(c)), error.use_stderr()) {
+            let odd =
+                text.contains(|c| c != '\n' && is_hostile(c)) || text.lines().any(|line| line.len() > escape::MOST);
+            match (odd, error.use_stderr()) {
                 (false, _) => drop(error.print()),
                 (true, false) => drop(print(&text)),
-                (true, true) => warn(text.trim_end()),
+                (true, true) => text.lines().for_each(|line| warn(&escape::line(line))),
             }
             return if error.use_stderr() { Kind::Usage.exit_code() } else { 0 };
         }
@@ -298,7 +300,7 @@ fn judge(what: &str, problems: &[Problem], names: &[&str]) -> Result<()> {
 /// An absolute form of `path`: links are kept as they are, but what stands before a `..` is resolved, since the `..` of a
 /// link's target is meant, and a plan holds none.
 fn absolute(path: &std::path::Path) -> Result<PathBuf> {
-    let unknown = |e: io::Error| Trouble::new(Kind::Input, format!("cannot resolve {}", path.display())).why(e);
+    let unknown = |e: io::Error| Trouble::new(Kind::Input, format!("cannot resolve {}", path.shown())).why(e);
     let whole = std::path::absolute(path).map_err(unknown)?;
     let parts: Vec<Component<'_>> = whole.components().collect();
     match parts.iter().rposition(|part| *part == Component::ParentDir) {

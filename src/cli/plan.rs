@@ -24,7 +24,7 @@ use crate::{
         table::{self, About, Column, Origin, Problem, Row, Severity},
     },
     recovery::{self, Passed, RowEvent, fences, journal, resume, twice},
-    text::Foreign,
+    text::{Foreign, Shown},
     trouble::{Kind, Result, Trouble},
     world::{World, local::Local, members::Members, survey::survey},
 };
@@ -160,7 +160,7 @@ pub(super) fn make(args: MakeArgs, outer: &super::connect::ConnectArgs) -> Resul
     // A plan is text: another directory would stand in it.
     if data_root.to_str().is_none() {
         return Err(Trouble::new(Kind::Input, "no plan can be made")
-            .why(format!("the path of the data directories, {}, is not UTF-8", data_root.display()))
+            .why(format!("the path of the data directories, {}, is not UTF-8", data_root.shown()))
             .hint("Give another --data-root, or restore each member with requorum snapshot restore --data-dir."));
     }
     let content = facts.content.as_ref();
@@ -245,7 +245,7 @@ pub(super) fn make(args: MakeArgs, outer: &super::connect::ConnectArgs) -> Resul
     }
     let output = absolute(&args.output)?;
     world.write_new(&output, &file::to_yaml(&built.plan))?;
-    let mut text = format!("Plan {} written to {}\n", built.plan.short_id(), output.display());
+    let mut text = format!("Plan {} written to {}\n", built.plan.short_id(), output.shown());
     for sentence in build::sentences(&built.plan, &Shared::of_plan(&built.plan, &build::old(&draft))) {
         text += &format!("  {sentence}\n");
     }
@@ -276,7 +276,7 @@ fn again(args: &MakeArgs, world: &Local) -> Result<()> {
         "Plan {} written to {}\n  It is plan {} with another token, so its members have other IDs; all else is the same\n\
          Carry it out with: requorum apply {file}\n",
         plan.short_id(),
-        output.display(),
+        output.shown(),
         before.short_id(),
     ))
 }
@@ -413,7 +413,7 @@ fn of_journal(path: &Path) -> Result<Plan> {
     let path = absolute(path)?;
     fs::metadata(&path).map_err(|e| io_trouble("read", &path, &e))?;
     resume::last_plan(&journal::Journal::at(&world, &path).read()?).ok_or_else(|| {
-        Trouble::new(Kind::Input, format!("{} tells of no run", path.display())).hint("Name the plan file.")
+        Trouble::new(Kind::Input, format!("{} tells of no run", path.shown())).hint("Name the plan file.")
     })
 }
 
@@ -428,7 +428,7 @@ pub(super) fn read_without(path: &Path, later: Option<About>) -> Result<Plan> {
     let names: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
     let is_later = |problem: &Problem| problem.severity == Severity::Warning && Some(problem.about) == later;
     let problems: Vec<Problem> = build::verify(&plan).into_iter().filter(|p| !is_later(p)).collect();
-    judge(&format!("the plan {} is not carried out", path.display()), &problems, &names)
+    judge(&format!("the plan {} is not carried out", path.shown()), &problems, &names)
         .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
     Ok(plan)
 }
@@ -436,20 +436,19 @@ pub(super) fn read_without(path: &Path, later: Option<About>) -> Result<Plan> {
 fn of_file(path: &Path) -> Result<Plan> {
     let length = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?.len();
     if length > file::MAX_BYTES as u64 {
-        return Err(Trouble::new(Kind::Input, format!("{} is not a plan", path.display())).why(format!(
+        return Err(Trouble::new(Kind::Input, format!("{} is not a plan", path.shown())).why(format!(
             "it has {}; a plan has at most {}",
             crate::plan::words::byte_count(length),
             file::MAX_BYTES
         )));
     }
     let text = text_of(path, "a plan")?;
-    file::from_yaml(&text)
-        .map_err(|trouble| Trouble { what: format!("{}: {}", path.display(), trouble.what), ..trouble })
+    file::from_yaml(&text).map_err(|trouble| Trouble { what: format!("{}: {}", path.shown(), trouble.what), ..trouble })
 }
 
 /// A file's text, where it is one.
 fn text_of(path: &Path, wanted: &str) -> Result<String> {
-    let no = |why: &str| Trouble::new(Kind::Input, format!("{} is not {wanted}", path.display())).why(why);
+    let no = |why: &str| Trouble::new(Kind::Input, format!("{} is not {wanted}", path.shown())).why(why);
     match fs::read_to_string(path) {
         Ok(text) if text.trim().is_empty() => Err(no("it is empty")),
         Ok(text) => Ok(text),
@@ -463,15 +462,14 @@ fn text_of(path: &Path, wanted: &str) -> Result<String> {
 pub(super) fn inventory(path: &Path) -> Result<Vec<inventory::Entry>> {
     let length = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?.len();
     if length > file::MAX_BYTES as u64 {
-        return Err(Trouble::new(Kind::Input, format!("{} is not an inventory", path.display())).why(format!(
+        return Err(Trouble::new(Kind::Input, format!("{} is not an inventory", path.shown())).why(format!(
             "it has {}; one has at most {}",
             crate::plan::words::byte_count(length),
             file::MAX_BYTES
         )));
     }
     let text = text_of(path, "an inventory")?;
-    inventory::read(&text)
-        .map_err(|trouble| Trouble { what: format!("{}: {}", path.display(), trouble.what), ..trouble })
+    inventory::read(&text).map_err(|trouble| Trouble { what: format!("{}: {}", path.shown(), trouble.what), ..trouble })
 }
 
 pub(super) fn chosen(plan: &Plan, wanted: &[String]) -> Result<Vec<String>> {
@@ -501,7 +499,7 @@ pub(super) fn restore(args: RestoreArgs, outer: &super::connect::ConnectArgs) ->
     let rows = build::rows(&plan);
     let all: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
     let problems = certs::check(&rows, &world.certificates(&certs::named(&rows)), world.now());
-    judge(&format!("the plan {} is not carried out", args.plan.display()), &problems, &all)
+    judge(&format!("the plan {} is not carried out", args.plan.shown()), &problems, &all)
         .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
     let journal = journal_of(&args.plan)?;
     let passed = fenced(&args.overrides, &plan, &names, &connect.endpoints(), &journal, &world)?;
@@ -577,7 +575,7 @@ pub(super) fn restored_line(restored: &Restored) -> String {
     format!(
         "{}: restored in {}, revision {}, {} keys, member {} of cluster {}, read back and right\n",
         restored.name,
-        restored.data_dir.display(),
+        restored.data_dir.shown(),
         restored.revision,
         restored.keys,
         restored.member_id,

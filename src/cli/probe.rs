@@ -20,6 +20,7 @@ use crate::{
         verdict::{Evidence, Finding, KnownState, NewerAt, verdict},
         words::{Align, cell, column_width, thousands},
     },
+    text::Shown,
     trouble::{Kind, Result, Trouble},
     world::{
         DataDir, World, compare,
@@ -142,17 +143,17 @@ pub(super) fn run(args: ProbeArgs, outer: &connect::ConnectArgs, format: Format)
 fn states(world: &dyn World, files: &[PathBuf]) -> Result<Vec<KnownState>> {
     let read = |path: &PathBuf| {
         if path.starts_with("s3:") {
-            return Err(Trouble::new(Kind::Usage, format!("{}: not a file on this machine", path.display()))
+            return Err(Trouble::new(Kind::Usage, format!("{}: not a file on this machine", path.shown()))
                 .hint("Fetch it first."));
         }
         let facts = world.inspect(&absolute(path)?, &mut |_| Flow::Go)?;
         if let Health::Packed(why) | Health::Broken(why) = &facts.health {
             return Err(
-                Trouble::new(Kind::Input, format!("{}: not a readable snapshot", path.display())).why(why.clone())
+                Trouble::new(Kind::Input, format!("{}: not a readable snapshot", path.shown())).why(why.clone())
             );
         }
         KnownState::from_file(&facts).ok_or_else(|| {
-            Trouble::new(Kind::Input, format!("{}: its content was not read", path.display()))
+            Trouble::new(Kind::Input, format!("{}: its content was not read", path.shown()))
                 .hint("Give a file on this machine.")
         })
     };
@@ -274,7 +275,7 @@ fn text(finding: &Finding, facts: &[EndpointFacts], around: &Around, scope: &Sco
     let line = |dir: &DirFacts| {
         let from = if dir.learned_from.is_empty() { String::new() } else { format!(" (from {})", dir.learned_from) };
         let copy = copies::clause(dir, &around.dirs);
-        format!("\n  {}{copy}{from}: {}", dir.data_dir.display(), dir.words())
+        format!("\n  {}{copy}{from}: {}", dir.data_dir.shown(), dir.words())
     };
     let (others, own): (Vec<&DirFacts>, Vec<&DirFacts>) =
         around.dirs.iter().partition(|dir| scope.of_dir(dir) == Belongs::Other);

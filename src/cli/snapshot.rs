@@ -29,7 +29,7 @@ use crate::{
         table::{self, Column, Problem, Row},
         words::all,
     },
-    text::Foreign,
+    text::{Foreign, Shown},
     trouble::{Kind, Result, Trouble},
     world::{members::Members, s3},
 };
@@ -154,7 +154,7 @@ fn save(file: &std::path::Path, connect: &connect::ConnectArgs) -> Result<()> {
         facts
     })?;
     let what = trusted(file, &facts, "saved", "It is as the member sent it. Take another member.")?;
-    print_done(&format!("Snapshot saved at {} ({}, {what})\n", file.display(), human_size(facts.bytes)))
+    print_done(&format!("Snapshot saved at {} ({}, {what})\n", file.shown(), human_size(facts.bytes)))
 }
 
 /// What may be said of a file that came from elsewhere and was read through.
@@ -168,12 +168,12 @@ fn trusted<'a>(file: &std::path::Path, facts: &'a FileFacts, came: &str, hint: &
         Health::Unread => Ok("not read"),
         Health::Packed(how) => Ok(how.as_str()),
         Health::Limited(damage) => {
-            Err(Trouble::new(Kind::Input, format!("{} was {came} and is damaged", file.display()))
+            Err(Trouble::new(Kind::Input, format!("{} was {came} and is damaged", file.shown()))
                 .why(&damage.why)
                 .hint(accept_hint(damage.revision)))
         }
         Health::Broken(why) | Health::Unreadable(why) => {
-            Err(Trouble::new(Kind::Input, format!("{} was {came} and is not to be trusted", file.display()))
+            Err(Trouble::new(Kind::Input, format!("{} was {came} and is not to be trusted", file.shown()))
                 .why(why)
                 .hint(hint))
         }
@@ -208,7 +208,7 @@ fn fetch(url: &str, file: &std::path::Path) -> Result<()> {
         facts
     })?;
     let what = trusted(file, &facts, "fetched", "It is as the store has it. Take another snapshot.")?;
-    print_done(&format!("Fetched {url} into {} ({}, {what})\n", file.display(), human_size(facts.bytes)))
+    print_done(&format!("Fetched {url} into {} ({}, {what})\n", file.shown(), human_size(facts.bytes)))
 }
 
 fn restore_one(args: &RestoreArgs, outer: &connect::ConnectArgs) -> Result<()> {
@@ -230,7 +230,7 @@ fn restore_one(args: &RestoreArgs, outer: &connect::ConnectArgs) -> Result<()> {
     let wal_dir = wal_dir.filter(|dir| *dir != data_dir.join("member/wal"));
     if let Some(wal) = wal_dir.as_ref().filter(|wal| wal.starts_with(&data_dir) || data_dir.starts_with(wal)) {
         return Err(Trouble::new(Kind::Usage, "--wal-dir and --data-dir lie inside each other")
-            .why(format!("{} and {}", wal.display(), data_dir.display()))
+            .why(format!("{} and {}", wal.shown(), data_dir.shown()))
             .hint("Leave --wal-dir out, here and when etcd is started: the log then lies in DATA-DIR/member/wal."));
     }
     let options = args.options.options()?;
@@ -265,10 +265,10 @@ fn restore_one(args: &RestoreArgs, outer: &connect::ConnectArgs) -> Result<()> {
         let beyond = prepared.digest.extra.as_ref().filter(|_| prepared.digest.trailer.is_some());
         let hole = source.hole.map(|hole| hole.words(source));
         for words in beyond.map(Extra::sentence).into_iter().chain(hole) {
-            warn(&format!("Warning: {}: {words}.", source.path.display()));
+            warn(&format!("Warning: {}: {words}.", source.path.shown()));
         }
         if let Some(damage) = prepared.checked.walk.damage() {
-            warn(&format!("Warning: {} is damaged, and was accepted: {damage}.", source.path.display()));
+            warn(&format!("Warning: {} is damaged, and was accepted: {damage}.", source.path.shown()));
         }
         let content = &prepared.checked.walk.content;
         for problem in brought(content, args.etcd_version, &options) {

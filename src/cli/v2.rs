@@ -9,6 +9,7 @@ use super::{Format, print, print_json, warn};
 use crate::{
     bolt::WriteAt,
     engine::{durable_fs::Disk, source::io_trouble, stage, v2keys},
+    text::Shown,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -59,7 +60,7 @@ pub(super) fn run(command: &Command, format: Format) -> Result<()> {
     if let Some(torn) = &keys.torn {
         warn(&format!("Note: the end of the log was never written whole and is left out, as etcd does ({torn})."));
     }
-    warn(&format!("{}: {}", args.data_dir.display(), keys.summary()));
+    warn(&format!("{}: {}", args.data_dir.shown(), keys.summary()));
     match (command, output) {
         (Command::List(_), _) if format != Format::Json => print(&keys.list()),
         (_, None) => print_json(&keys.json_lines()),
@@ -71,7 +72,7 @@ pub(super) fn run(command: &Command, format: Format) -> Result<()> {
 fn write_new(path: &Path, text: &str) -> Result<()> {
     let disk = Disk::default();
     let file = disk.create(path, 0o600).map_err(|e| match e.kind() {
-        io::ErrorKind::AlreadyExists => Trouble::new(Kind::Input, format!("{} exists", path.display()))
+        io::ErrorKind::AlreadyExists => Trouble::new(Kind::Input, format!("{} exists", path.shown()))
             .why("requorum never writes over a file")
             .hint("Name another file, or move this one aside yourself."),
         _ => io_trouble("write", path, &e),

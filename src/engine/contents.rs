@@ -13,7 +13,7 @@ use super::{
     progress::{Phase, Watch},
     source::{Digest, LEFTOVER, Source, Wrapping, step},
     status::Trailer,
-    words::{brief, count, shown, thousands},
+    words::{brief, count, thousands},
 };
 use crate::{
     bolt::{ReadAt, View},
@@ -24,6 +24,7 @@ use crate::{
         schema,
     },
     plan::revisions::Client,
+    text::escape::MOST,
     trouble::Result,
 };
 
@@ -369,8 +370,8 @@ impl Contents {
                     self.members.push(MemberIn {
                         id: Id(m.id),
                         name: shown(m.name.as_bytes()),
-                        peer_urls: m.peer_urls,
-                        client_urls: m.client_urls,
+                        peer_urls: m.peer_urls.iter().map(|url| shown(url.as_bytes())).collect(),
+                        client_urls: m.client_urls.iter().map(|url| shown(url.as_bytes())).collect(),
                         is_learner: m.is_learner,
                     });
                 }
@@ -467,6 +468,11 @@ pub(super) fn permission(permission: &Permission) -> String {
         (from, to) if after(from) == to => format!("{may} {}…", shown(from)),
         (from, to) => format!("{may} from {} to {}", shown(from), shown(to)),
     }
+}
+
+/// A name or key of the file as it may be shown; those of a whole megabyte are legal.
+fn shown(bytes: &[u8]) -> String {
+    brief(bytes, MOST)
 }
 
 /// The first key behind all that begin with `prefix`, as `--prefix` makes it.

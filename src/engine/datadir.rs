@@ -29,7 +29,7 @@ use crate::{
         disk::{DirFacts, DirSays, DirState, Held},
     },
     raft::{Error, wal},
-    text::Foreign,
+    text::{Foreign, Shown},
     trouble::Result,
 };
 
@@ -124,7 +124,7 @@ impl Places {
             Ok(entries) => entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>(),
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Some(DirState::Absent),
             Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
-                return Some(DirState::NotADataDir(format!("{} is a file, not a directory", dir.display())));
+                return Some(DirState::NotADataDir(format!("{} is a file, not a directory", dir.shown())));
             }
             Err(e) => return Some(unreadable(&e)),
         };
@@ -136,13 +136,13 @@ impl Places {
             };
         }
         let has = |name: &str| names.iter().any(|n| n == name);
-        let shown = dir.display();
+        let shown = dir.shown();
         // A filesystem of its own has lost+found when it is new.
         if names.iter().all(|name| name == "lost+found") {
             return Some(DirState::Empty);
         }
         Some(DirState::NotADataDir(if has("snap") || has("wal") {
-            let above = dir.parent().unwrap_or(dir).display();
+            let above = dir.parent().unwrap_or(dir).shown();
             format!("{shown} is the inside of a data directory; name {above}")
         } else if has("proxy") {
             format!("{shown} is the directory of an etcd proxy, which keeps no data")
@@ -153,7 +153,7 @@ impl Places {
 }
 
 fn of_database(file: &FileFacts, why: &str) -> String {
-    format!("{}: {why}", file.path.display())
+    format!("{}: {why}", file.path.shown())
 }
 
 fn judge(places: &Places, held: &Held) -> DirState {
@@ -214,7 +214,7 @@ fn tell(places: &Places, database: FileFacts, book: Option<&Book>, log: Option<&
     if places.wal != places.inner_wal && wal::list(&places.inner_wal).is_ok_and(|segments| !segments.is_empty()) {
         warnings.push(format!(
             "there is a log in {} too; etcd reads only the one that its --wal-dir names",
-            places.inner_wal.display()
+            places.inner_wal.shown()
         ));
     }
     let metadata = log.and_then(|log| log.outline.metadata).unwrap_or_default();
@@ -312,7 +312,7 @@ fn why_broken(
     let Some(log) = log else {
         return Some(format!(
             "there is no log in {}: it lies elsewhere (--wal-dir), or is lost; an etcd started so would begin anew",
-            places.wal.display()
+            places.wal.shown()
         ));
     };
     if held.is_held() {
@@ -322,12 +322,12 @@ fn why_broken(
         return Some(problem.clone());
     }
     if log.outline.metadata.is_none() {
-        return Some(format!("the log in {} does not say whose it is", places.wal.display()));
+        return Some(format!("the log in {} does not say whose it is", places.wal.shown()));
     }
     let from_start = if log.first() == 1 { "; the log holds every entry from the first on" } else { "" };
     match &says.database.health {
         Health::Broken(_) | Health::Unreadable(_) if !says.database.path.exists() => {
-            return Some(format!("{} is missing{from_start}", says.database.path.display()));
+            return Some(format!("{} is missing{from_start}", says.database.path.shown()));
         }
         Health::Broken(why) | Health::Unreadable(why) => {
             return Some(format!("{}{from_start}", of_database(&says.database, why)));

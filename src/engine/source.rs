@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     bolt::{self, View},
+    text::Shown,
     trouble::{Fault, Kind, Result, Trouble},
 };
 
@@ -209,7 +210,7 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// Turns a system error on `path` into a sentence with the way out.
 pub fn io_trouble(what: &str, path: &Path, error: &io::Error) -> Trouble {
-    let trouble = |kind, why: &str| Trouble::new(kind, format!("cannot {what} {}", path.display())).why(why);
+    let trouble = |kind, why: &str| Trouble::new(kind, format!("cannot {what} {}", path.shown())).why(why);
     match error.kind() {
         io::ErrorKind::NotFound if what == "write" => trouble(Kind::Input, "the directory for it does not exist"),
         io::ErrorKind::NotFound => trouble(Kind::Input, "it does not exist"),
@@ -261,12 +262,12 @@ impl Source {
     /// When it is not there, cannot be read, or is a directory, empty, or something else by its magic.
     pub fn open(path: &Path) -> Result<Source> {
         let meta = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?;
-        let refuse = |why: &str| Trouble::new(Kind::Input, format!("{} is not a snapshot", path.display())).why(why);
+        let refuse = |why: &str| Trouble::new(Kind::Input, format!("{} is not a snapshot", path.shown())).why(why);
         if meta.is_dir() {
             let db = path.join("member/snap/db");
             return Err(match db.exists() {
                 true => refuse("it is a data directory")
-                    .hint(format!("Its database is {}; take that, with --skip-hash-check.", db.display())),
+                    .hint(format!("Its database is {}; take that, with --skip-hash-check.", db.shown())),
                 false => {
                     let (name, hint) = filetype::directory::identify(path);
                     refuse(&format!("it is {name}")).hint(hint)
@@ -337,7 +338,7 @@ impl Source {
     pub fn to_restore(&self) -> String {
         match &self.wrapping {
             Wrapping::Plain => String::new(),
-            Wrapping::DataDir(_) => format!("it is a data directory; take its database, {}", self.path.display()),
+            Wrapping::DataDir(_) => format!("it is a data directory; take its database, {}", self.path.shown()),
             Wrapping::Archive { format, .. } => {
                 format!("it is {} of a snapshot; to restore from it, {}", format.words(), lower(format.hint()))
             }
@@ -380,7 +381,7 @@ impl Source {
 
     /// A damage of the database, as a failure that names the file.
     pub fn damaged(&self, error: &bolt::Error) -> Trouble {
-        let what = format!("{} is not a whole snapshot", self.path.display());
+        let what = format!("{} is not a whole snapshot", self.path.shown());
         let part = if self.is_part() { format!("{LEFTOVER}; ") } else { String::new() };
         let why = match error {
             bolt::Error::Truncated { needs, has } => {

@@ -9,6 +9,7 @@ use super::{
     words::thousands,
 };
 use crate::etcd::membership::Id;
+use crate::text::Shown;
 
 /// How one directory compares with another one of the same member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -98,7 +99,7 @@ pub fn newer<'a>(dir: &DirFacts, dirs: &'a [DirFacts]) -> Option<&'a DirFacts> {
 /// How a directory compares with its member's others, in brackets to put behind its path; empty where there are none.
 pub fn clause(dir: &DirFacts, dirs: &[DirFacts]) -> String {
     match (among(dir, dirs), newer(dir, dirs)) {
-        (_, Some(newer)) => format!(" (an OLDER copy: {} is newer)", newer.data_dir.display()),
+        (_, Some(newer)) => format!(" (an OLDER copy: {} is newer)", newer.data_dir.shown()),
         (Some(Age::Newer), _) => " (the newest copy)".into(),
         (Some(Age::Same), _) => " (another directory holds the same)".into(),
         (Some(Age::Unknown), _) => " (whether another copy is newer cannot be read)".into(),

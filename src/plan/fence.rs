@@ -26,6 +26,7 @@ use super::{
     words::{all, shell_word},
 };
 use crate::etcd::membership::Id;
+use crate::text::Shown;
 
 /// What a URL is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -370,7 +371,7 @@ fn said(door: &Door, heard: &Heard) -> String {
 
 /// A directory that a process holds.
 fn held(dir: &DirFacts, which: &str) -> Option<Fence> {
-    let path = dir.data_dir.display().to_string();
+    let path = dir.data_dir.shown().to_string();
     match &dir.held {
         Held::No => None,
         Held::By { pid, program } => {
@@ -408,7 +409,7 @@ fn held(dir: &DirFacts, which: &str) -> Option<Fence> {
 /// What would start an etcd again.
 fn automation(config: &ConfigFacts) -> Vec<Fence> {
     let place = match &config.origin {
-        Origin::File(path) => path.display().to_string(),
+        Origin::File(path) => path.shown().to_string(),
         Origin::Process(pid) => format!("process {pid}"),
     };
     let active = config.automation.iter().filter(|a| a.active);

@@ -25,6 +25,7 @@ use super::{
     words::{all, natural, plural},
 };
 use crate::etcd::membership::Id;
+use crate::text::Shown;
 
 /// Everything that may say which cluster is meant.
 #[derive(Debug, Clone, Copy, Default)]
@@ -121,7 +122,7 @@ impl Found {
     /// `4f1c… (m1 in /srv/a, m2 at http://…)`.
     pub fn words(&self) -> String {
         let mut places: Vec<String> = self.endpoints.clone();
-        places.extend(self.dirs.iter().map(|dir| dir.display().to_string()));
+        places.extend(self.dirs.iter().map(|dir| dir.shown().to_string()));
         let names = if self.members.is_empty() { String::new() } else { format!("{}: ", all(&self.members)) };
         format!("{} ({names}{})", self.id, places.join(", "))
     }

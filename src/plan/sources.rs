@@ -23,6 +23,7 @@ use super::{
     words::thousands,
 };
 use crate::etcd::membership::Id;
+use crate::text::Shown;
 
 /// A member that answers and from which a snapshot can be saved.
 #[derive(Debug, Clone)]
@@ -319,10 +320,8 @@ fn of_file(file: &FileFacts, seen: &Seen<'_>, cluster: &Cluster) -> Source {
     Source {
         place: Place::File(file.path.clone()),
         kind: if dir.is_some() { Kind::DataDir } else { Kind::File },
-        name: dir.map_or_else(
-            || file.path.display().to_string(),
-            |(dir, _)| format!("{}, data dir", dir.data_dir.display()),
-        ),
+        name: dir
+            .map_or_else(|| file.path.shown().to_string(), |(dir, _)| format!("{}, data dir", dir.data_dir.shown())),
         standing: standing(file, dir.map(|(dir, _)| dir)),
         relation,
         revision,
@@ -374,12 +373,12 @@ fn of_dir(dir: &DirFacts, says: &DirSays, all: &[DirFacts]) -> Vec<String> {
         out.push(format!(
             "It is an OLDER copy of its member's data ({}): {} is newer ({}).",
             copies::reach_words(dir),
-            newer.data_dir.display(),
+            newer.data_dir.shown(),
             copies::reach_words(newer)
         ));
     }
     // where the database itself is what is wrong, the standing says so
-    let of_database = format!("{}", says.database.path.display());
+    let of_database = format!("{}", says.database.path.shown());
     if let DirState::Broken { why, .. } = &dir.state
         && !why.contains(&of_database)
     {

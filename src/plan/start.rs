@@ -13,6 +13,7 @@ use super::{
     url::{self, Url},
     words::all,
 };
+use crate::text::Shown;
 
 /// What starts a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +58,7 @@ pub fn start(plan: &Plan, member: &Member, around: &Around, halted: &[Halt]) -> 
 
 /// Looks whether this plan's member lies in its directory and whether it runs there; then its process.
 fn standing(plan: &Plan, member: &Member, dir: Option<&DirFacts>) -> Result<Option<Option<u32>>, String> {
-    let path = member.data_dir.display();
+    let path = member.data_dir.shown();
     let Some(dir) = dir else { return Err(format!("{path} was not looked at")) };
     let says =
         dir.state.says().ok_or_else(|| format!("{path} is not {} of this plan: {}", member.name, dir.words()))?;
@@ -79,7 +80,7 @@ fn standing(plan: &Plan, member: &Member, dir: Option<&DirFacts>) -> Result<Opti
 fn config<'a>(member: &Member, configs: &'a [ConfigFacts]) -> Result<&'a ConfigFacts, String> {
     let kinds = [ConfigKind::Unit, ConfigKind::StaticPod, ConfigKind::ParkedPod];
     let services = || configs.iter().filter(|config| kinds.contains(&config.kind));
-    let path = member.data_dir.display();
+    let path = member.data_dir.shown();
     let mut on_it: Vec<&ConfigFacts> =
         services().filter(|config| config.data_dir.as_ref() == Some(&member.data_dir)).collect();
     // What is in force goes before copies that were put aside.
@@ -94,7 +95,7 @@ fn config<'a>(member: &Member, configs: &'a [ConfigFacts]) -> Result<&'a ConfigF
         let named = services().find(|config| config.get("name") == Some(&member.name));
         return Err(match named.and_then(|config| Some((config, config.data_dir.as_ref()?))) {
             Some((config, dir)) => {
-                format!("{} starts {} on {}, and not on {path}", config.place(), member.name, dir.display())
+                format!("{} starts {} on {}, and not on {path}", config.place(), member.name, dir.shown())
             }
             None => format!("no systemd unit and no static pod there starts an etcd on {path}"),
         });
@@ -117,7 +118,7 @@ fn contradictions(member: &Member, config: &ConfigFacts) -> Vec<String> {
     if name != member.name {
         out.push(differs("name", name, &member.name));
     }
-    let dir = |dir: Option<&std::path::PathBuf>| dir.map_or("not set".into(), |dir| dir.display().to_string());
+    let dir = |dir: Option<&std::path::PathBuf>| dir.map_or("not set".into(), |dir| dir.shown().to_string());
     if config.wal_dir != member.wal_dir {
         out.push(differs("wal-dir", &dir(config.wal_dir.as_ref()), &dir(member.wal_dir.as_ref())));
     }

@@ -100,7 +100,7 @@ pub fn quoted_line<W: AsRef<str>>(words: impl IntoIterator<Item = W>) -> String 
 
 /// Text that cannot leave its comment, whatever a plan file holds.
 pub fn comment(text: &str) -> String {
-    escape::page(&text.replace(['\n', '\t'], " ")).into_owned()
+    escape::whole(&text.replace('\t', " "))
 }
 
 /// A sentence without its full stop as comment lines of at most 100 characters, with it.

@@ -44,6 +44,18 @@ pub fn path(path: &Path) -> Foreign {
     Foreign::from_bytes(path.as_os_str().as_bytes())
 }
 
+/// As [`path`], in place of `display`.
+pub trait Shown {
+    /// As it may be shown.
+    fn shown(&self) -> Foreign;
+}
+
+impl Shown for Path {
+    fn shown(&self) -> Foreign {
+        path(self)
+    }
+}
+
 impl Deref for Foreign {
     type Target = str;
 

@@ -11,6 +11,7 @@ use crate::{
     drill::{play, record, scenario},
     engine::source::io_trouble,
     recovery::journal::{self, Record},
+    text::Shown,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -43,7 +44,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         return Err(super::exists(output));
     }
     let made = record::record(&read(&args.journal)?, &name)?;
-    let file = output.display();
+    let file = output.shown();
     let scenario = scenario::parse(&file.to_string(), &made.text)?;
     write_new(output, &made.text)?;
     print(&format!("Written: {file}\n"))?;
@@ -85,7 +86,7 @@ fn read(path: &Path) -> Result<Vec<Record>> {
     let text = fs::read_to_string(path).map_err(|e| io_trouble("read", path, &e))?;
     let (records, broken) = journal::readable(&text);
     let Some(why) = broken else { return Ok(records) };
-    let trouble = Trouble::new(Kind::Input, format!("{} is not a whole journal", path.display())).why(why);
+    let trouble = Trouble::new(Kind::Input, format!("{} is not a whole journal", path.shown())).why(why);
     Err(match records.len() {
         0 => trouble.hint(
             "Name the operator's journal: it lies beside the plan file as PLAN.yaml.journal; the wizard's are in \

@@ -8,6 +8,7 @@ use crate::{
         facts::{Answer, MemberSays, Read, disk::DirState},
         words::{all, plural, thousands},
     },
+    text::Shown,
 };
 
 /// One member in a line.
@@ -63,7 +64,7 @@ fn on_disk(seen: &Seen) -> String {
     match seen.dir.as_ref() {
         Some(dir) if dir.held.is_held() => "; a process holds its directory".into(),
         Some(dir) if matches!(dir.state, DirState::Absent | DirState::Empty) => {
-            format!("; {} {}", dir.data_dir.display(), dir.words())
+            format!("; {} {}", dir.data_dir.shown(), dir.words())
         }
         Some(_) => "; nothing runs on its directory".into(),
         None => String::new(),

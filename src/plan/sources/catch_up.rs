@@ -1,6 +1,7 @@
 //! What to do about a directory whose log goes on past its database: its own etcd brings in what the log holds, but to start
 //! one is only advised where nothing that is known speaks against it.
 
+use crate::text::Shown;
 use std::path::Path;
 
 use super::{Seen, Survivor};
@@ -88,7 +89,7 @@ impl<'a> CatchUp<'a> {
             }
             CatchUp::Older(newer) => format!(
                 "Do not start an etcd on it: {} goes further, and the member would forget what it acknowledged.",
-                newer.display()
+                newer.shown()
             ),
             CatchUp::Undecided => {
                 "Its own etcd alone would not bring in what its log ends with: nothing tells that it was committed. \
@@ -116,7 +117,7 @@ impl<'a> CatchUp<'a> {
             CatchUp::SaveFrom(name) => format!("save from {name}"),
             CatchUp::Runs => "save a snapshot from the member that runs on it".into(),
             CatchUp::NotWhole => "keep it, and start no etcd on it as it is".into(),
-            CatchUp::Older(newer) => format!("keep it, but start no etcd on it: {} goes further", newer.display()),
+            CatchUp::Older(newer) => format!("keep it, but start no etcd on it: {} goes further", newer.shown()),
             CatchUp::Undecided => "keep it; nothing tells that they were committed, another member may know".into(),
             CatchUp::Start { damaged, set_up, .. } => {
                 let copy = if damaged { "its database is damaged, so copy the directory; then " } else { "" };

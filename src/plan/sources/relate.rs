@@ -14,6 +14,7 @@ use crate::{
         ledger::History,
         words::{all, natural, plural, thousands},
     },
+    text::Shown,
 };
 
 /// Whether a source is of this cluster.
@@ -73,7 +74,7 @@ impl Cluster {
             Some(survivor) => survivor.name.clone(),
             None => {
                 let dir = says().find(|(_, s)| ours(s.cluster_id));
-                dir.map(|(d, _)| d.data_dir.display().to_string()).unwrap_or_default()
+                dir.map(|(d, _)| d.data_dir.shown().to_string()).unwrap_or_default()
             }
         };
         let mut members: Vec<(Id, String)> = Vec::new();

@@ -12,6 +12,7 @@ use crate::plan::{
     },
     words::{all, either, thousands},
 };
+use crate::text::Shown;
 
 const ELSEWHERE: &str = "Ask from a host that reaches the client port, best from a member's own: requorum --endpoints http://127.0.0.1:2379";
 
@@ -162,7 +163,7 @@ impl Count<'_> {
                     String::new()
                 };
                 let first = if n == 0 { " first" } else { "" };
-                format!("{} etcd on {name}{first}: its data in {} is whole{holds}.", lead(n), dir.data_dir.display())
+                format!("{} etcd on {name}{first}: its data in {} is whole{holds}.", lead(n), dir.data_dir.shown())
             })
             .collect();
         if let Some(first) = advice.first_mut()
@@ -176,7 +177,7 @@ impl Count<'_> {
         }
         for silent in &self.silent {
             if let Fate::Held(dir) = silent.fate {
-                let (name, dir) = (&silent.name, dir.data_dir.display());
+                let (name, dir) = (&silent.name, dir.data_dir.shown());
                 advice.push(match silent.asked {
                     true => format!(
                         "A process has {name}'s data in {dir}, and yet it does not answer: see its log before anything else."
@@ -282,7 +283,7 @@ impl Count<'_> {
 /// What is to be known of a member's other directories, each in a sentence.
 fn copies_advice<'a>(silent: &'a Silent<'_>) -> impl Iterator<Item = String> + use<'a> {
     silent.copies.iter().filter_map(move |(dir, age)| {
-        let (path, name, reach) = (dir.data_dir.display(), &silent.name, reach_words(dir));
+        let (path, name, reach) = (dir.data_dir.shown(), &silent.name, reach_words(dir));
         let whole = matches!(dir.state, DirState::Whole(_));
         Some(match (&silent.fate, age) {
             (Fate::Broken(_), Age::Older) if whole => format!(
@@ -296,7 +297,7 @@ fn copies_advice<'a>(silent: &'a Silent<'_>) -> impl Iterator<Item = String> + u
             (_, Age::Same) => format!("{path} holds the same data of {name}: start one etcd only, on one of the two."),
             (Fate::Whole(chosen), Age::Unknown) => format!(
                 "How far {path} goes cannot be read. If it is newer than {}, {name} would forget what it acknowledged: find out first.",
-                chosen.data_dir.display()
+                chosen.data_dir.shown()
             ),
             (_, Age::Newer | Age::Unknown) => return None,
         })

@@ -18,7 +18,7 @@ use crate::{
         url,
         words::natural,
     },
-    text::Foreign,
+    text::{Foreign, Shown},
 };
 
 /// The answers, sorted by what the rule asks for.
@@ -429,9 +429,9 @@ fn elsewhere<'a>(seen: &Evidence<'a>, history: &History<'a>) -> Vec<(&'a str, St
         let same = dir.state.says().filter(|s| s.cluster_id == cluster && voters(&s.members).len() > 1);
         let more = same.filter(|_| ids.len() == 1 && history.not_known(dir).is_some()).and(ends.first().copied());
         // what was restored from it under other IDs holds its data
-        let shown = history.outcome(&NewerAt::Dir(dir.data_dir.display().to_string())) == Some(&Match::Same);
+        let shown = history.outcome(&NewerAt::Dir(dir.data_dir.shown().to_string())) == Some(&Match::Same);
         if let Some(endpoint) = other.filter(|_| !shown).and_then(|s| lists(&s.members)).or(more) {
-            found.push((endpoint, format!("the directory {}", dir.data_dir.display())));
+            found.push((endpoint, format!("the directory {}", dir.data_dir.shown())));
         }
     }
     for state in seen.known {

@@ -16,7 +16,7 @@ use crate::{
         },
         words::{all, plural, thousands},
     },
-    text::Foreign,
+    text::{Foreign, Shown},
 };
 
 /// `revision 11 at raft index 18`.
@@ -491,7 +491,7 @@ impl Count<'_> {
                 "requorum snapshot save FILE --endpoints {from}, then requorum snapshot compare FILE {}",
                 crate::plan::words::shell_word(&database)
             );
-            let silent = self.unknown_dirs().find(|(_, dir, _)| dir.data_dir.display().to_string() == *at);
+            let silent = self.unknown_dirs().find(|(_, dir, _)| dir.data_dir.shown().to_string() == *at);
             Some(match silent {
                 Some((silent, ..)) => format!(
                     "Do not start etcd on {at} ({}) before you know: {what}. What shows it: {show}. Where both tell one history, start it; else replace {}: {}",
@@ -540,7 +540,7 @@ impl Count<'_> {
             Fate::Blank(dir) => Some(format!(
                 "{}'s directory {} holds nothing yet (log to {}): to start etcd on it brings no data.",
                 s.name,
-                dir.data_dir.display(),
+                dir.data_dir.shown(),
                 log_end(dir)
             )),
             _ => None,
@@ -549,7 +549,7 @@ impl Count<'_> {
     }
 
     fn lack_words(&self, silent: &Silent<'_>, dir: &DirFacts, lack: Lack) -> String {
-        let (name, path) = (&silent.name, dir.data_dir.display());
+        let (name, path) = (&silent.name, dir.data_dir.shown());
         let log = log_end(dir);
         let revision = dir.state.says().map_or(0, |s| s.revision);
         let revision = thousands(revision.max(0).unsigned_abs());

@@ -15,6 +15,7 @@ use crate::{
         KnownMember, MemberSays, Read,
         disk::{DirFacts, DirSays, DirState},
     },
+    text::Shown,
 };
 
 /// How many revisions a busy member may make between telling its index and its revision.
@@ -216,7 +217,7 @@ impl<'a> History<'a> {
             let by_log = log_beyond(committed(says));
             // one history has no two members of which one serves at an earlier term than the other's last entry
             let by_term = serving.term > 0 && says.last_term > serving.term;
-            let at = NewerAt::Dir(dir.data_dir.display().to_string());
+            let at = NewerAt::Dir(dir.data_dir.shown().to_string());
             let differs = self.outcome(&at) == Some(&Match::Differs);
             // each log entry makes at most one revision, so more revisions than entries came from elsewhere
             let own = u64::try_from(says.revision).unwrap_or(0) <= says.last_index.max(says.consistent_index) + 1;
@@ -258,7 +259,7 @@ impl<'a> History<'a> {
 
     /// Why it is not known whether a directory is of what serves, where that was asked.
     pub(super) fn not_known(&self, dir: &DirFacts) -> Option<&'a Unknown> {
-        match self.outcome(&NewerAt::Dir(dir.data_dir.display().to_string())) {
+        match self.outcome(&NewerAt::Dir(dir.data_dir.shown().to_string())) {
             Some(Match::Unknown(why)) => Some(why),
             _ => None,
         }

@@ -6,7 +6,7 @@ use crate::{
         facts::{FileFacts, KnownMember},
         words::thousands,
     },
-    text::Foreign,
+    text::{Foreign, Shown},
 };
 
 /// The ID of the cluster that an etcd makes which is started without flags; unrelated clusters share it (etcd
@@ -33,7 +33,7 @@ impl KnownState {
     /// Returns the state that a file holds; none where its content was not read.
     pub fn from_file(file: &FileFacts) -> Option<KnownState> {
         let content = file.content.as_ref()?;
-        let from = file.path.display().to_string();
+        let from = file.path.shown().to_string();
         Some(KnownState { from, cluster_id: None, members: content.members.clone(), revision: content.revision })
     }
 

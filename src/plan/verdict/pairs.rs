@@ -1,5 +1,6 @@
 //! Which directories and snapshots can be held against a member that serves, and which member that is.
 
+use crate::text::Shown;
 use std::path::PathBuf;
 
 use super::known::{Compared, KnownState, Match, NewerAt};
@@ -48,7 +49,7 @@ pub fn pairs(facts: &[EndpointFacts], dirs: &[DirFacts], known: &[KnownState]) -
         let reaches = |s: &MemberSays| s.revision >= says.revision && of_it(s);
         let worth = !dir.held.is_held() && says.cluster_id != Id(0) && says.revision > 1;
         let endpoint = serves(facts, &reaches).filter(|_| worth)?;
-        let at = NewerAt::Dir(dir.data_dir.display().to_string());
+        let at = NewerAt::Dir(dir.data_dir.shown().to_string());
         Some(Pair { at, database: says.database.path.clone(), revision: says.revision, endpoint: endpoint.into() })
     };
     let of_state = |state: &KnownState| {

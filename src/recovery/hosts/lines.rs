@@ -17,7 +17,7 @@ use crate::{
         table::{About, Problem, Severity},
     },
     recovery::{RowEvent, journal::Event},
-    text::Foreign,
+    text::{Foreign, Shown},
     trouble::{Fault, Trouble},
 };
 
@@ -100,11 +100,11 @@ impl HostEvent {
                 line("standing", kind, format!("{name} {text}"), json!({"member": name, "standing": word}))
             }
             HostEvent::Runs(halt, _) => {
-                let text = format!("an etcd runs on {}; this stops it: {}", halt.data_dir.display(), commands(halt));
+                let text = format!("an etcd runs on {}; this stops it: {}", halt.data_dir.shown(), commands(halt));
                 line("runs", Some(Event::Warned), text, json!({"halt": halt}))
             }
             HostEvent::HadIt(path) => {
-                let text = format!("the snapshot is there already, {}", path.display());
+                let text = format!("the snapshot is there already, {}", path.shown());
                 line("had-snapshot", Some(Event::Done), text, json!({"path": path}))
             }
             HostEvent::Step(at) => {
@@ -128,7 +128,7 @@ impl HostEvent {
             HostEvent::Row(name, RowEvent::Done(r)) => {
                 let text = format!(
                     "{name}: built beside {}, revision {}, {} keys, member {} of cluster {}, read back and right",
-                    r.data_dir.display(),
+                    r.data_dir.shown(),
                     r.revision,
                     r.keys,
                     r.member_id,
@@ -145,23 +145,23 @@ impl HostEvent {
                 line("discarded", Some(Event::Done), text, json!({"member": name}))
             }
             HostEvent::Halting(halt) => {
-                let text = format!("stopping the etcd on {}: {}", halt.data_dir.display(), commands(halt));
+                let text = format!("stopping the etcd on {}: {}", halt.data_dir.shown(), commands(halt));
                 line("halting", Some(Event::Doing), text, json!({"halt": halt}))
             }
             HostEvent::Halted(halt) => {
-                let text = format!("the etcd on {} is stopped", halt.data_dir.display());
+                let text = format!("the etcd on {} is stopped", halt.data_dir.shown());
                 line("halted", Some(Event::Done), text, json!({"halt": halt}))
             }
             HostEvent::Placed(swapped) => {
                 let mut text = format!("{}: in place, looked at again", swapped.name);
                 for (from, to) in swapped.aside() {
-                    text += &format!("; what was at {} is now {}", from.display(), to.display());
+                    text += &format!("; what was at {} is now {}", from.shown(), to.shown());
                 }
                 line("placed", Some(Event::Done), text, json!({"member": swapped.name, "swapped": swapped}))
             }
             HostEvent::Undone(name, went) => {
                 let each: Vec<String> =
-                    went.iter().map(|(from, to)| format!("{} → {}", from.display(), to.display())).collect();
+                    went.iter().map(|(from, to)| format!("{} → {}", from.shown(), to.shown())).collect();
                 let text = format!("{name}: out of its place again: {}", each.join(", "));
                 line("undone", Some(Event::Done), text, json!({"member": name, "undone": went}))
             }
@@ -249,9 +249,9 @@ fn looked(plan: &Plan, facts: &HostFacts) -> String {
             PlaceState::File => "no directory".into(),
         };
         let free = place.free.map(|free| format!(", {} free", human_size(free))).unwrap_or_default();
-        let there = if place.there == place.path { String::new() } else { format!("; {}", place.there.display()) };
+        let there = if place.there == place.path { String::new() } else { format!("; {}", place.there.shown()) };
         let owner = if place.owner.is_empty() { String::new() } else { format!(" of {}", place.owner) };
-        text += &format!("\n  {}: {state}{there}{owner}{free}{after}", place.path.display());
+        text += &format!("\n  {}: {state}{there}{owner}{free}{after}", place.path.shown());
     }
     text
 }

@@ -12,6 +12,7 @@ use crate::plan::{
     table::{Column, Origin},
     words::{all, plural, thousands},
 };
+use crate::text::Shown;
 
 /// Each decision in a sentence and for programs, in the order of the screens.
 pub fn decisions(model: &Model) -> Vec<(String, Value)> {
@@ -101,7 +102,7 @@ fn snapshot(model: &Model) -> Vec<(String, Value)> {
     let mut out = vec![(
         format!(
             "Snapshot: {} is restored, revision {}. {}",
-            source.path.display(),
+            source.path.shown(),
             thousands(content.map_or(0, |c| c.revision.unsigned_abs())),
             loses.join(" ")
         ),
@@ -115,7 +116,7 @@ fn snapshot(model: &Model) -> Vec<(String, Value)> {
         }),
     )];
     if unhashed {
-        let text = format!("Snapshot: {} is taken although it carries no checksum", source.path.display());
+        let text = format!("Snapshot: {} is taken although it carries no checksum", source.path.shown());
         out.push((text, json!({"step": "snapshot", "without_checksum": source.path})));
     }
     for words in [&state.list.differing, &state.list.ahead].into_iter().flatten() {
@@ -226,7 +227,7 @@ fn review(model: &Model, plan: &Plan) -> Vec<(String, Value)> {
         let data =
             json!({"step": "review", "consent": {"host": host, "commands": halt.commands, "data_dir": halt.data_dir}});
         out.push((
-            format!("Review: consent to stop the etcd on {} on {host}: {commands}", halt.data_dir.display()),
+            format!("Review: consent to stop the etcd on {} on {host}: {commands}", halt.data_dir.shown()),
             data,
         ));
     }

@@ -1,6 +1,7 @@
 //! Detect: is quorum lost, and must I restore? Every member is asked at once, each answer is shown
 //! as it comes, and the verdict stands above them in words.
 
+use crate::text::Shown;
 use std::{collections::BTreeSet, net::IpAddr, path::PathBuf};
 
 use super::super::{
@@ -412,7 +413,7 @@ pub(super) fn question(model: &Model, action: Action) -> Option<(String, Vec<Str
     lines.extend(chosen.map(|path| {
         format!(
             "The chosen snapshot, {}, stays chosen; whether it is of the other cluster is shown on Snapshot.",
-            path.display()
+            path.shown()
         )
     }));
     lines.push(match edited {

@@ -17,6 +17,7 @@ use crate::{
         scope::Belongs,
         verdict::Verdict,
     },
+    text::Shown,
 };
 
 pub(super) fn details(model: &Model) -> (String, Vec<String>) {
@@ -30,7 +31,7 @@ pub(super) fn details(model: &Model) -> (String, Vec<String>) {
         let from = if dir.learned_from.is_empty() { String::new() } else { format!(" (from {})", dir.learned_from) };
         let other = if scope.of_dir(dir) == Belongs::Other { "of ANOTHER cluster: " } else { "" };
         let copy = copies::clause(dir, &model.detect.dirs);
-        lines.push(format!("  {}{copy}{from}: {other}{}", dir.data_dir.display(), dir.words()));
+        lines.push(format!("  {}{copy}{from}: {other}{}", dir.data_dir.shown(), dir.words()));
     }
     let finding = model.detect.finding();
     if !finding.rule.is_empty() {
@@ -239,7 +240,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     // two at most: the advice below counts more
     let dirs = state.own_dirs();
     for dir in dirs.iter().take(2) {
-        let place = format!("{}{}", dir.data_dir.display(), copies::clause(dir, &state.dirs));
+        let place = format!("{}{}", dir.data_dir.shown(), copies::clause(dir, &state.dirs));
         page.sentence("   ", &format!("On this machine, {place}: {}", dir.words()), Tone::Plain, 2);
     }
     let others: Vec<String> = scope.others().map(|c| c.words()).collect();

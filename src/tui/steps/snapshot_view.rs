@@ -15,6 +15,7 @@ use crate::plan::{
     sources::{Kind, Place, Relation, Source, Standing},
     words::natural,
 };
+use crate::text::Shown;
 
 const HEADS: [Head; 7] = [
     Head { title: "source", right: false, most: 48 },
@@ -62,7 +63,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
             "Plan {} of {} UTC was made from {}, revision {}.",
             plan.plan,
             when.get(..16).unwrap_or(&when),
-            plan.path.display(),
+            plan.path.shown(),
             text::thousands(plan.revision)
         );
         page.sentence(" ", &words, Tone::Plain, 2);
@@ -108,7 +109,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     for (what, work) in [("Saving", &state.saving), ("Comparing", &state.comparing)] {
         if let Some(work) = work {
             let words = work.meter.map_or_else(|| "begun".to_string(), |m| m.words(model.now_ms));
-            page.sentence(" ", &format!("{what} {}: {words}. c stops it.", work.path.display()), Tone::Strong, 2);
+            page.sentence(" ", &format!("{what} {}: {words}. c stops it.", work.path.shown()), Tone::Strong, 2);
         }
     }
     for words in &state.unsearched {

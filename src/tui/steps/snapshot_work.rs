@@ -24,6 +24,7 @@ use crate::{
         sources::{Kin, Place, Saved},
     },
     recovery::{journal::Event, resume},
+    text::Shown,
     trouble::{Kind, Result as Outcome, Trouble},
     world::journal::Record,
 };
@@ -145,7 +146,7 @@ pub(in crate::tui) fn found(model: &mut Model, id: u64, result: Outcome<Vec<File
                 state.select(Place::File(path));
             }
             if none {
-                state.unsearched.push(format!("{} holds no file that may be a snapshot.", place.display()));
+                state.unsearched.push(format!("{} holds no file that may be a snapshot.", place.shown()));
             }
             for dir in dirs {
                 let state = &model.snapshot;
@@ -202,7 +203,7 @@ fn take_in(model: &mut Model, facts: DirFacts) {
         state.dirs.retain(|d| d.data_dir != facts.data_dir);
         state.dirs.push(facts);
     } else if let DirState::Unreadable(why) = &facts.state {
-        let text = format!("{} cannot be looked at: {}", facts.data_dir.display(), why.replace("\n  ", "; "));
+        let text = format!("{} cannot be looked at: {}", facts.data_dir.shown(), why.replace("\n  ", "; "));
         state.unsearched.push(text);
     }
 }
@@ -354,7 +355,7 @@ pub(in crate::tui) fn saved(model: &mut Model, id: u64, result: Outcome<FileFact
             }
             if sound {
                 model.snapshot.chosen = Some(work.path.clone());
-                model.say(Tone::Good, format!("Saved and chosen: {}. n goes on to Members.", work.path.display()));
+                model.say(Tone::Good, format!("Saved and chosen: {}. n goes on to Members.", work.path.shown()));
             }
             model.snapshot.select(Place::File(work.path.clone()));
             model.propose_label();

@@ -14,6 +14,7 @@ use crate::{
     etcd::membership::Id,
     plan::Plan,
     recovery::resume::{self, Unfinished, Unverified},
+    text::Shown,
     trouble::Result,
     tui::text,
     world::journal::Record,
@@ -179,7 +180,7 @@ pub(in crate::tui) fn words(model: &Model) -> (String, Vec<String>) {
             (format!("Plan {} is restored but not verified", left.plan.short_id()), restored(left), path)
         }
     };
-    lines.push(format!("Its journal: {}", path.display()));
+    lines.push(format!("Its journal: {}", path.shown()));
     match model.unfinished.count() {
         0 | 1 => {}
         2 => lines.push("1 more plan is not complete or not verified; its journal is in the same directory.".into()),
@@ -208,7 +209,7 @@ fn restored(left: &Unverified) -> Vec<String> {
     }
     lines.push(String::new());
     for member in &left.placed {
-        lines.push(format!("{}  in {}", member.name, member.restored.data_dir.display()));
+        lines.push(format!("{}  in {}", member.name, member.restored.data_dir.shown()));
     }
     lines.push(String::new());
     lines.push(

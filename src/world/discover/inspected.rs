@@ -12,6 +12,7 @@ use super::{
     tree::Tree,
 };
 use crate::plan::facts::config::{ConfigFacts, ConfigKind, Origin};
+use crate::text::Shown;
 
 /// The containers in the output, where it is one.
 pub(super) fn containers(document: &Value) -> Option<&[Value]> {
@@ -41,7 +42,7 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, container: &Value) 
     };
     let mounts: Vec<Mount> =
         container.get("Mounts").and_then(Value::as_array).into_iter().flatten().filter_map(mount).collect();
-    let place = path.display().to_string();
+    let place = path.shown().to_string();
     let here = config.get("WorkingDir").and_then(Value::as_str).filter(|dir| !dir.is_empty()).unwrap_or("/");
     let mut notes = words.notes.clone();
     let given = env.iter().chain(&words.variables);

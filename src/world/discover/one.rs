@@ -20,6 +20,7 @@ use crate::{
         facts::config::{ConfigFacts, ConfigKind, Origin},
         words::{all, plural},
     },
+    text::Shown,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -127,9 +128,8 @@ impl fmt::Display for NotOne {
 /// # Errors
 /// `Input` where it cannot be read, or is something else.
 pub fn one(path: &Path, here: bool) -> Result<ConfigFacts> {
-    let wrong = |why: &str| {
-        Trouble::new(Kind::Input, format!("{} does not say how an etcd is started", path.display())).why(why)
-    };
+    let wrong =
+        |why: &str| Trouble::new(Kind::Input, format!("{} does not say how an etcd is started", path.shown())).why(why);
     path.to_str().ok_or_else(|| wrong("its name is no UTF-8"))?;
     let tree = Tree(Path::new("/"));
     let text = tree.text(path).map_err(|e| io_trouble("read", path, &e))?;
@@ -154,9 +154,9 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, text: &str) -> std:
         let name = if base.ends_with(".service") { base } else { "etcd.service".into() };
         (unit(tree, host, path, &name, text)?, format!("/etc/systemd/system/{name}"))
     } else if text.starts_with("#!") {
-        (script(host, path, text)?, path.display().to_string())
+        (script(host, path, text)?, path.shown().to_string())
     } else if lines.iter().all(|line| shell::is_assignment(line.strip_prefix("export ").unwrap_or(line).trim_start())) {
-        let facts = variables_in(text, &path.display().to_string()).ok_or(NotOne::Keys(Vec::new()))?;
+        let facts = variables_in(text, &path.shown().to_string()).ok_or(NotOne::Keys(Vec::new()))?;
         (facts, first_of(&ENVIRONMENT_FILES))
     } else {
         match yaml::parse(text) {
@@ -164,10 +164,10 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, text: &str) -> std:
                 structured(tree, host, path, &document, &first_of)?
             }
             _ => match script(host, path, text) {
-                Ok(facts) => (facts, path.display().to_string()),
+                Ok(facts) => (facts, path.shown().to_string()),
                 // What is neither is a file of variables with lines over several lines, or nothing known.
                 Err(_) if !text.contains("exec ") && lines.iter().any(|line| line.starts_with("ETCD_")) => {
-                    let facts = variables_in(text, &path.display().to_string()).ok_or(NotOne::Text)?;
+                    let facts = variables_in(text, &path.shown().to_string()).ok_or(NotOne::Text)?;
                     (
                         only_assignments(text).then_some(facts).ok_or_else(|| odd_line(&lines))?,
                         first_of(&ENVIRONMENT_FILES),
@@ -244,7 +244,7 @@ fn script(host: &Host, path: &Path, text: &str) -> std::result::Result<ConfigFac
     if count != 1 || !plain || !words.notes.is_empty() {
         return Err(NotOne::Script);
     }
-    let place = path.display().to_string();
+    let place = path.shown().to_string();
     let mut notes = Vec::new();
     let given = words.variables.iter().map(|(n, v)| (n.as_str(), v.as_str(), place.as_str()));
     let variables = flags::of_variables(given, &mut notes);
@@ -271,7 +271,7 @@ fn structured(
         let etcds: Vec<ConfigFacts> =
             containers.iter().filter_map(|container| inspected::read(tree, host, path, container)).collect();
         let [facts] = etcds.as_slice() else { return Err(NotOne::Containers(containers.len())) };
-        return Ok((facts.clone(), path.display().to_string()));
+        return Ok((facts.clone(), path.shown().to_string()));
     }
     let keys: Vec<String> = document.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect();
     let text = |key: &str| document.get(key).and_then(Value::as_str);
@@ -296,6 +296,6 @@ fn structured(
     if document.is_array() || !is_etcds {
         return Err(NotOne::Keys(others.into_iter().take(3).cloned().collect()));
     }
-    let facts = config_file(tree, &path.display().to_string()).ok_or(NotOne::Keys(Vec::new()))?;
+    let facts = config_file(tree, &path.shown().to_string()).ok_or(NotOne::Keys(Vec::new()))?;
     Ok((facts, first_of(&CONFIG_FILES)))
 }

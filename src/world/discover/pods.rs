@@ -19,6 +19,7 @@ use crate::plan::{
     facts::config::{Automation, ConfigFacts, ConfigKind, Origin},
     words::all,
 };
+use crate::text::Shown;
 
 const KUBELET: &str = "/var/lib/kubelet/config.yaml";
 const MANIFESTS: &str = "/etc/kubernetes/manifests";
@@ -102,7 +103,7 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, in_force: bool) -> 
             _ => None,
         }
     })?;
-    let place = path.display().to_string();
+    let place = path.shown().to_string();
     let understood = words.is_some();
     let words = words.unwrap_or_else(|| {
         notes.push("with which flags it starts etcd cannot be read from the command of its container".into());
@@ -193,7 +194,7 @@ fn automation(path: &Path) -> Automation {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let aside = path.parent().and_then(Path::parent).unwrap_or(Path::new("/")).join(format!("{name}{PARKED}"));
     Automation {
-        what: format!("the kubelet starts the pod in {} again whenever it ends, and at boot", path.display()),
+        what: format!("the kubelet starts the pod in {} again whenever it ends, and at boot", path.shown()),
         names_file: true,
         active: true,
         pause: format!("mv {} {}", quoted(path), quoted(&aside)),
@@ -206,7 +207,7 @@ fn parked(tree: Tree<'_>, path: &Path) -> Option<Automation> {
     let name = path.file_name()?.to_str()?.strip_suffix(PARKED)?;
     let home = home(tree);
     (path.parent() == home.parent()).then(|| Automation {
-        what: format!("{} is parked: the kubelet does not start it", path.display()),
+        what: format!("{} is parked: the kubelet does not start it", path.shown()),
         names_file: true,
         active: false,
         pause: String::new(),

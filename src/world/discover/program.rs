@@ -18,6 +18,7 @@ use crate::plan::{
     facts::config::{Runs, Setting},
     words::all,
 };
+use crate::text::Shown;
 
 /// An etcd's own part of a command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -262,7 +263,7 @@ pub(super) fn effective(args: Vec<Setting>, variables: Vec<Setting>, reading: &m
     let Some(named) = flags::get(&flags, "config-file") else { return flags };
     let path = reading.here.join(named);
     reading.reads.push(path.clone());
-    let place = path.display().to_string();
+    let place = path.shown().to_string();
     let read = if reading.host.here && !named.contains(OPEN) {
         let text = reading.tree.text(&path).map_err(|e| format!("it cannot be read ({e})"));
         text.and_then(|text| yaml::parse(&text))

@@ -16,6 +16,7 @@ use super::{
     tree::Tree,
 };
 use crate::plan::facts::config::{Automation, ConfigFacts, ConfigKind, Origin};
+use crate::text::Shown;
 
 /// Where units lie; the first goes before the others.
 const HOMES: [&str; 5] = [
@@ -108,7 +109,7 @@ fn read(tree: Tree<'_>, host: &Host, name: &str, file: &str) -> Option<Unit> {
             }
             Ok(_) => drop(masked.get_or_insert(path)),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-            Err(e) => notes.push(format!("{} cannot be read ({e})", path.display())),
+            Err(e) => notes.push(format!("{} cannot be read ({e})", path.shown())),
         }
     }
     let (path, text) = main?;
@@ -117,7 +118,7 @@ fn read(tree: Tree<'_>, host: &Host, name: &str, file: &str) -> Option<Unit> {
     for drop_in in drop_ins(tree, name, file) {
         match tree.text(&drop_in) {
             Ok(text) => merged.take(&text, &drop_in, name, host),
-            Err(e) => notes.push(format!("{} cannot be read ({e})", drop_in.display())),
+            Err(e) => notes.push(format!("{} cannot be read ({e})", drop_in.shown())),
         }
     }
     let mut unit = started(tree, host, &path, name, merged, notes)?;
@@ -248,7 +249,7 @@ fn started(
     notes.extend(words.notes.iter().cloned());
     notes.extend(words.dropped(merged.user));
     notes.extend(flags::beyond(&words.args));
-    let args = flags::of_args(&words.args, &format!("ExecStart of {}", path.display()));
+    let args = flags::of_args(&words.args, &format!("ExecStart of {}", path.shown()));
     let given = words.variables.iter().map(|(n, v)| (n.as_str(), v.as_str(), "ExecStart"));
     let named = named.filter(|_| chroot.is_none());
     let variables = flags::of_variables(named.chain(given), &mut notes);
@@ -294,7 +295,7 @@ impl Merged {
                 "ExecStart" if value.is_empty() => self.commands.clear(),
                 "ExecStart" => self.commands.push(value),
                 "Environment" if value.is_empty() => self.environment.clear(),
-                "Environment" => self.environment.push((value, format!("Environment of {}", path.display()))),
+                "Environment" => self.environment.push((value, format!("Environment of {}", path.shown()))),
                 "EnvironmentFile" if value.is_empty() => self.environment_files.clear(),
                 "EnvironmentFile" => self.environment_files.push(value),
                 "WorkingDirectory" => self.working_directory = value,

@@ -10,6 +10,7 @@ use crate::{
         table::Severity,
         words::{plural, thousands},
     },
+    text::Shown,
     tui::steps::{
         hosts::size_and_age,
         hosts_view::{self, called},
@@ -43,7 +44,7 @@ pub(super) fn of_hosts(model: &Model) -> Vec<(&'static str, String, Tone)> {
         }
         for running in &look.runs {
             let halt = &running.halt;
-            let (dir, commands) = (halt.data_dir.display(), halt.commands.join(" && "));
+            let (dir, commands) = (halt.data_dir.shown(), halt.commands.join(" && "));
             let agreed = model.review.consent.iter().any(|(at, known)| *at == look.host && known == halt);
             out.push(match agreed {
                 true => (" ! ", format!("Agreed: on {host} this is run just before {dir} is moved: {commands}"), Tone::Warn),
@@ -117,7 +118,7 @@ pub(super) fn course(model: &Model, plan: &Plan) -> Vec<String> {
         let on = if destination::is_local(host) { String::new() } else { format!(" on {host}") };
         for running in look.iter().flat_map(|look| &look.runs) {
             let commands = running.halt.commands.join(" && ");
-            out.push(format!("Stop the etcd that runs on {}{on}: {commands}", running.halt.data_dir.display()));
+            out.push(format!("Stop the etcd that runs on {}{on}: {commands}", running.halt.data_dir.shown()));
         }
         for member in members.iter().filter_map(|at| plan.members.get(*at)) {
             out.push(format!("{}{on}: {}", member.name, exchange(member, look, model.now())));
@@ -138,7 +139,7 @@ pub(super) fn course(model: &Model, plan: &Plan) -> Vec<String> {
 
 /// How a member comes into its place.
 fn exchange(member: &Member, look: Option<&Look>, now: i64) -> String {
-    let dir = member.data_dir.display();
+    let dir = member.data_dir.shown();
     let Some(look) = look.filter(|look| look.facts.is_ok()) else {
         return format!(
             "move what is at {dir}, if anything, aside under a dated name, rename the new one into place, look at it again"
@@ -148,7 +149,7 @@ fn exchange(member: &Member, look: Option<&Look>, now: i64) -> String {
         .filter(|(column, dir)| look.is_old(*column, dir))
         .map(|(_, dir)| {
             let about = size_and_age(look, dir, now).map(|words| format!(" ({words})")).unwrap_or_default();
-            format!("{}{about}", dir.display())
+            format!("{}{about}", dir.shown())
         })
         .collect();
     match old.as_slice() {

@@ -1,5 +1,6 @@
 //! The keys of Snapshot: which can be used now, what is asked before, and what each does.
 
+use crate::text::Shown;
 use std::path::{Path, PathBuf};
 
 use super::{
@@ -129,7 +130,7 @@ pub(in crate::tui::steps) fn question(model: &Model, action: Action) -> Option<(
         "Stop saving the snapshot?".into(),
         vec![format!(
             "What was received so far for {}{done} is removed. The member and its data are untouched.",
-            saving.path.display()
+            saving.path.shown()
         )],
     ))
 }

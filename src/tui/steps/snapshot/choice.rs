@@ -1,5 +1,6 @@
 //! Which source is restored from: what choosing it means, what is asked before it is taken, and what it loses.
 
+use crate::text::Shown;
 use std::path::{Path, PathBuf};
 
 use super::{selected, selected_path};
@@ -60,7 +61,7 @@ pub(super) fn choose(model: &mut Model, path: PathBuf) {
         _ if source.disagrees => Some("It holds other data than another source of this cluster.".to_string()),
         _ => None,
     });
-    let chosen = format!("Chosen: {}.", path.display());
+    let chosen = format!("Chosen: {}.", path.shown());
     match against {
         Some(words) => model.say(Tone::Warn, format!("{chosen} {words}")),
         None => model.say(Tone::Good, format!("{chosen} n goes on to Members.")),
