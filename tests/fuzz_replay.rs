@@ -72,7 +72,7 @@ fn corpus_and_mutations() {
             run(seed, &path.display().to_string());
         }
         let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
-        let rounds = if name == "bolt" { 300 } else { 3000 };
+        let rounds = if name == "bolt" || name == "notes" { 300 } else { 3000 };
         for round in 0..rounds * times {
             run(&dice.mutate(&seeds), &format!("mutation {round}"));
         }

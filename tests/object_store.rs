@@ -21,12 +21,14 @@ use support::{fixture, requorum, said, wait_until};
 
 type Case = (&'static str, fn(&Moto));
 
-const CASES: [Case; 5] = [
+const CASES: [Case; 7] = [
     ("what_lies_in_a_bucket_is_listed_and_fetched", listed_and_fetched),
     ("a_download_that_is_cut_off_goes_on", cut_off),
     ("an_object_that_changed_is_never_mixed_with_the_old", changed),
     ("a_part_that_others_planted_is_not_taken", planted),
     ("refusals_say_the_way", refused),
+    ("a_session_token_travels_in_a_header_alone", tokens),
+    ("an_object_larger_than_the_disk_is_not_begun", announced),
 ];
 
 fn main() -> ExitCode {
@@ -291,6 +293,53 @@ fn planted(moto: &Moto) {
         assert!(meta.is_file() && meta.mode() & 0o022 == 0, "{plant}: {:o}", meta.mode());
         assert_eq!((fs::read(&file).unwrap(), meta.uid()), (snapshot.clone(), rustix::process::geteuid().as_raw()));
     }
+}
+
+/// A session token is in no URL, which proxies and stores write into their logs, and in nothing that is printed.
+fn tokens(moto: &Moto) {
+    let snapshot = fs::read(fixture("s35.db")).unwrap();
+    moto.put("/backups/a%20b.db", &snapshot);
+    let (door, file) = (Cutter::start(moto.at, &[]), moto.file("a.db"));
+    for args in [&["list", "s3://backups/a"][..], &["fetch", "s3://backups/a b.db", file.to_str().unwrap()]] {
+        let mut command = requorum(["snapshot"]);
+        command.env("HOME", moto.dir.path()).env("AWS_ENDPOINT_URL_S3", format!("http://{}", door.at));
+        command.env("AWS_ACCESS_KEY_ID", "AK").env("AWS_SECRET_ACCESS_KEY", "hidden-secret");
+        command.env("AWS_SESSION_TOKEN", "hidden-token").args(args);
+        let text = ok(command.output().unwrap());
+        assert!(!text.contains("hidden"), "{text}");
+    }
+    assert_eq!(fs::read(&file).unwrap(), snapshot);
+    let asked = door.asked();
+    assert!(asked.len() >= 2, "{asked:?}");
+    for head in asked {
+        let (line, headers) = head.split_once("\r\n").unwrap();
+        assert!(!line.contains("hidden") && !line.contains("X-Amz") && !line.contains("AK"), "{line}");
+        assert!(headers.contains("x-amz-security-token: hidden-token\r\n"), "{headers}");
+        assert!(headers.contains("authorization: AWS4-HMAC-SHA256 Credential=AK/"), "{headers}");
+        assert!(!headers.contains("hidden-secret"), "{headers}");
+    }
+}
+
+/// A store that announces more than any disk has: refused at once, and nothing is left.
+fn announced(moto: &Moto) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte).unwrap_or(0) == 1 {
+                head.push(byte[0]);
+            }
+            let answer = format!("HTTP/1.1 200 OK\r\nETag: \"e\"\r\nContent-Length: {}\r\n\r\n", 1u64 << 62);
+            let _ = client.write_all(answer.as_bytes());
+            while client.write_all(&[0; 8192]).is_ok() {}
+        }
+    });
+    let output = moto.run_at(at, &["fetch", "s3://backups/a.db", moto.file("a.db").to_str().unwrap()]);
+    assert!(output.status.code() == Some(4) && said(&output).contains("not enough space"), "{}", said(&output));
+    assert_eq!(fs::read_dir(moto.dir.path()).unwrap().count(), 0);
 }
 
 fn refused(moto: &Moto) {

@@ -2,13 +2,25 @@
 //!
 //! A body panics when a promise is broken: a parser panics, reads without end, or disagrees with itself.
 
-use std::{cell::Cell, io};
+use std::{
+    cell::Cell,
+    fs, io,
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
+    path::Path,
+};
 
 use prost::Message;
 use requorum::{
+    agent::{Event, Request, wire},
     bolt::{ReadAt, View, check},
+    engine::{
+        durable_fs::Disk,
+        expected::Expected,
+        leftovers,
+        swap::{self, Whose},
+    },
     etcd::{
-        membership::Member,
+        membership::{Id, Member},
         proto::{KeyValue, KeyValueRef},
         revision::RevisionKey,
     },
@@ -18,13 +30,20 @@ use requorum::{
         record::{Encoder, Kind},
         snap, wal,
     },
+    recovery::report::report,
+    world::{
+        journal::{self, Record},
+        members, s3, ssh,
+    },
+    yaml::{self, Schema},
 };
+use sha2::{Digest, Sha256};
 
 /// A target's name and body.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 15] = [
     ("bolt", bolt),
     ("wal", wal),
     ("snap", snap),
@@ -33,6 +52,13 @@ pub const TARGETS: [Target; 8] = [
     ("plan", plan),
     ("url", url),
     ("initial_cluster", initial_cluster),
+    ("yaml", yaml),
+    ("agent_request", agent_request),
+    ("agent_event", agent_event),
+    ("journal", journal),
+    ("notes", notes),
+    ("s3_answer", s3_answer),
+    ("etcd_answer", etcd_answer),
 ];
 
 /// Counts what is read.
@@ -197,4 +223,226 @@ pub fn initial_cluster(data: &[u8]) {
         let _ = slips::check(&rows, "token");
         let _ = table::ids(&rows, "token");
     }
+}
+
+/// A YAML file of somebody else's, in both ways of reading it.
+pub fn yaml(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let sound = yaml::check(text).is_ok();
+    for schema in [Schema::Etcd, Schema::Words] {
+        let Ok(value) = yaml::to_json(text, schema) else { continue };
+        assert!(sound, "what is read is within the bounds");
+        // Its JSON is YAML that means the same.
+        let json = value.to_string();
+        match yaml::to_json(&json, Schema::Etcd) {
+            Ok(again) => assert_eq!(again, value, "{json}"),
+            // Only what is longer once it is written out may be refused, and control characters.
+            Err(_) => assert!(
+                json.len() > 1000 || json.contains(['\u{85}', '\u{2028}', '\u{2029}', '\u{7f}']) || deep(&value) > 60,
+                "{json}"
+            ),
+        }
+    }
+}
+
+fn deep(value: &serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::Array(list) => list.iter().map(deep).max().unwrap_or_default() + 1,
+        serde_json::Value::Object(map) => map.values().map(deep).max().unwrap_or_default() + 1,
+        _ => 0,
+    }
+}
+
+/// What comes to an agent: requests, and the chunks among them. They are only read, never carried out.
+pub fn agent_request(data: &[u8]) {
+    let mut input = data;
+    while let Ok(Some(request)) = wire::read::<Request>(&mut input) {
+        again(&request);
+        if let Request::Chunk { length, unpacked } = request {
+            match wire::read_chunk(&mut input, length, unpacked) {
+                Ok(bytes) => assert_eq!(bytes.len(), unpacked.unwrap_or(length) as usize),
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+/// What comes from an agent, and before it from the shell that looks around.
+pub fn agent_event(data: &[u8]) {
+    let mut input = data;
+    let mut lines = Vec::new();
+    while let Ok(Some(line)) = wire::read_line(&mut input) {
+        lines.push(String::from_utf8_lossy(&line).into_owned());
+        let Ok(event) = wire::parse::<Event>(&line) else { continue };
+        again(&event);
+        if let Event::Failed(trouble) = event {
+            let _ = trouble.to_string();
+        }
+    }
+    if let Ok(facts) = ssh::read_look(&lines, i64::MAX) {
+        assert!(facts.etcds.len() <= 256 && facts.addresses.len() <= 256);
+        assert!(!facts.system.is_empty() && !facts.user.is_empty());
+    }
+}
+
+/// What was understood is written and understood as the same.
+fn again<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(message: &T) {
+    let mut line = Vec::new();
+    wire::write(&mut line, message).expect("it was read");
+    let back: Option<T> = wire::read(&mut line.as_slice()).expect("it was written");
+    assert_eq!(back.as_ref(), Some(message));
+}
+
+/// A journal: as it is, and with its lines sealed anew, which a fuzzer would not hit upon.
+pub fn journal(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    read_journal(text);
+    let (mut prev, mut sealed) = ("0".repeat(64), String::new());
+    for line in text.lines() {
+        let Ok(mut record) = serde_json::from_str::<Record>(line) else { continue };
+        (record.prev, record.hash) = (prev, String::new());
+        let bytes = serde_json::to_vec(&record).expect("it was read");
+        record.hash = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        sealed += &format!("{}\n", serde_json::to_string(&record).expect("it was read"));
+        prev = record.hash;
+    }
+    assert!(journal::verify(&sealed).is_ok(), "{sealed}");
+    read_journal(&sealed);
+}
+
+fn read_journal(text: &str) {
+    let (records, wrong) = journal::readable(text);
+    assert!(records.len() <= text.lines().count());
+    if let Ok(all) = journal::verify(text) {
+        assert!(wrong.is_none());
+        assert_eq!(all, records);
+        // What stands at the beginning of a sound one is sound.
+        if let Some((head, _)) = text.trim_end_matches('\n').rsplit_once('\n') {
+            assert_eq!(journal::verify(&format!("{head}\n")).expect("its beginning").len() + 1, all.len());
+        }
+    }
+    if let Ok(report) = report(text) {
+        let _ = report.markdown();
+    }
+}
+
+/// Notes in a staging directory that is ours: `promise`, `moves` and `staged`, between lines of `--`. In them `@` is the
+/// directory with all that is around, and a path of a promise is written as a text. Whatever they say, what is outside of
+/// the member's place stays.
+pub fn notes(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let root = dir.path();
+    let private = |path: &Path| {
+        fs::create_dir(path).expect("it is new");
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).expect("it is ours");
+    };
+    let put = |path: &Path, text: &[u8]| {
+        fs::write(path, text).expect("its directory is there");
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    };
+    let (place, other) = (root.join("place"), root.join("other"));
+    [&place, &other].into_iter().for_each(|dir| private(dir));
+    private(&place.join("wal"));
+    put(&place.join("wal/0.wal"), b"log");
+    put(&other.join("victim"), b"precious");
+    let shell = place.join(".requorum-1");
+    private(&shell);
+    put(&shell.join(leftovers::MARKER), b"");
+    private(&shell.join("new"));
+    private(&shell.join("new/member"));
+    let log = place.join(".requorum-2");
+    private(&log);
+    put(&log.join(leftovers::MARKER), b"");
+    put(&log.join("partner"), shell.as_os_str().as_bytes());
+    for (name, note) in ["promise", leftovers::MOVES, leftovers::STAGED].into_iter().zip(text.split("\n--\n")) {
+        let text = match serde_json::from_str(note) {
+            Ok(mut value) => {
+                filled(&mut value, root, name == "promise");
+                serde_json::to_vec(&value).expect("it was read")
+            }
+            Err(_) => note.as_bytes().to_vec(),
+        };
+        if !text.is_empty() {
+            put(&shell.join(name), &text);
+        }
+    }
+    let target = place.join("etcd");
+    let expected = Expected {
+        name: "m1".into(),
+        member_id: Id(1),
+        cluster_id: Id(2),
+        members: vec![Id(1)],
+        revision: 1,
+        keys: 0,
+        source_sha256: String::new(),
+        log_sha256: String::new(),
+    };
+    let whose = Whose { plan: "p", run: "r", name: "m1", data_dir: &target, wal_dir: None, expected: &expected };
+    let disk = Disk::default();
+    let _ = swap::standing(&disk, &whose);
+    let _ = swap::discard(&disk, &whose);
+    leftovers::clear(&disk, &target);
+    assert_eq!(fs::read(other.join("victim")).ok().as_deref(), Some(&b"precious"[..]));
+    assert!(fs::read_dir(root).expect("it is there").count() == 2);
+}
+
+/// Puts the directory in the place of `@`, and bytes in the place of a promise's paths.
+fn filled(value: &mut serde_json::Value, root: &Path, promise: bool) {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => *text = text.replace('@', &root.display().to_string()),
+        Value::Array(list) => list.iter_mut().for_each(|item| filled(item, root, promise)),
+        Value::Object(map) => {
+            map.values_mut().for_each(|item| filled(item, root, promise));
+            for key in ["path", "file"] {
+                if let Some(Value::String(text)) = map.get(key).cloned()
+                    && promise
+                {
+                    map.insert(key.into(), text.as_bytes().into());
+                }
+            }
+            // What tells a file from every other is known only here.
+            if let Some(Value::String(path)) = map.remove("of")
+                && let Ok(meta) = fs::symlink_metadata(path)
+            {
+                use std::os::unix::fs::MetadataExt;
+                let identity = [("device", meta.dev()), ("inode", meta.ino())];
+                match map.get_mut("identity").and_then(Value::as_object_mut) {
+                    Some(inner) => inner.extend(identity.map(|(key, n)| (key.to_string(), n.into()))),
+                    None => map.extend(identity.map(|(key, n)| (key.to_string(), n.into()))),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What an object store sends: a list, or an error.
+pub fn s3_answer(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok((objects, _)) = s3::page("bucket", &text) {
+        for object in objects {
+            let key = object.url.strip_prefix("s3://bucket/").expect("it begins with its bucket");
+            assert!(object.bytes > 0 && !key.chars().any(char::is_control));
+            assert!(!key.split('/').any(|part| part == ".."), "{key:?}");
+            assert_eq!(s3::url_of(Path::new(&object.url)).map(str::len), Some(key.len() + 12));
+        }
+    }
+    if let Some((code, message)) = s3::error_words(&text) {
+        assert!(code.chars().count() <= 200 && message.chars().count() <= 200);
+        assert!(!code.chars().chain(message.chars()).any(char::is_control));
+    }
+}
+
+/// What a member answers: its status and the list of members, the first after the length of the second; and its metrics.
+pub fn etcd_answer(data: &[u8]) {
+    let (length, rest) = data.split_first().map_or((0, data), |(length, rest)| (usize::from(*length), rest));
+    let (status, list) = rest.split_at(length.min(rest.len()));
+    if let Some(says) = members::read_answers(status, list) {
+        assert!(says.members.len() <= list.len() && says.errors.len() <= status.len());
+        assert!(says.quota_bytes != Some(0));
+        let _ = format!("{says:?}");
+    }
+    let _ = members::read_metrics(&String::from_utf8_lossy(data));
 }

@@ -217,7 +217,7 @@ async fn ask(
     url: &str,
     part: &mut Part,
 ) -> Result<Option<Response<Incoming>>> {
-    let action = bucket.get_object(Some(&store.settings.credentials), key);
+    let action = bucket.get_object(None, key);
     let range = format!("bytes={}-", part.bytes);
     let begun = part.from.clone();
     if begun.as_ref().is_some_and(|from| from.bytes == part.bytes) {
