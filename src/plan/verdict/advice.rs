@@ -103,27 +103,21 @@ impl Count<'_> {
             ));
         }
         advice.insert(0, first);
-        advice.extend(self.alarm_advice());
-        advice.extend(self.disagreement_advice());
-        advice.extend(self.silent_learners());
-        advice.extend(self.other_names());
-        advice.extend(self.not_shown());
-        advice
-    }
-
-    /// What ends each alarm.
-    pub(super) fn alarm_advice(&self) -> Vec<String> {
-        let each = self.alarms.iter().map(|alarm| {
+        for alarm in &self.alarms {
             let whose = self.name_of(alarm.member).unwrap_or_else(|| alarm.member.to_string());
-            match alarm.kind.as_str() {
+            advice.push(match alarm.kind.as_str() {
                 "NOSPACE" => format!(
                     "{whose} is out of its quota, and no write goes through: compact, defragment, then etcdctl alarm disarm."
                 ),
                 "CORRUPT" => format!("{whose} holds other data than the rest: replace that member, then etcdctl alarm disarm."),
                 kind => format!("{whose} raised the alarm {kind}: find out why, then etcdctl alarm disarm."),
-            }
-        });
-        each.collect()
+            });
+        }
+        advice.extend(self.disagreement_advice());
+        advice.extend(self.silent_learners());
+        advice.extend(self.other_names());
+        advice.extend(self.not_shown());
+        advice
     }
 
     /// That the cluster serves, and what that means for a restore.

@@ -229,7 +229,6 @@ impl Count<'_> {
                 crate::plan::words::either(&sides)
             ));
         }
-        advice.extend(self.alarm_advice());
         advice.extend(self.not_shown());
         if !serving.is_empty() && !self.two_states() {
             advice.push(
