@@ -12,9 +12,8 @@ use crate::plan::{
 
 pub(super) const STOP: &str = "Stop it now: it answers reads with other data.";
 /// Seen with 3.4 to 3.7: "tocommit(8) is out of range [lastIndex(3)]".
-pub(super) const AGAIN: &str = "Then stop all members, move its directory aside, restore it from the plan (where the plan had put it in \
-                     place before, that is refused, and the text to override it named), and start all together: members that \
-                     run have counted on its log, and one that comes back shorter panics.";
+pub(super) const AGAIN: &str = "Then stop all members, move its directory aside, restore it from the plan (a second time takes an --override), and \
+                     start all together: members that run have counted on its log, and one that comes back shorter panics.";
 
 /// The log entry with which every restored member begins: one for each member.
 fn genesis(case: Case<'_>) -> u64 {
