@@ -68,16 +68,15 @@ pub fn stray_branches<R: ReadAt>(
     Ok(())
 }
 
+/// Is shown a row: its page, its bucket where that is known, its key and value; it says whether to go on.
+pub type VisitRow<'v> = dyn FnMut(u64, Option<&[u8]>, &[u8], &[u8]) -> bool + 'v;
+
 /// Shows the rows of every sound leaf page in `pages`, with the page's number and, where the page holds a bucket inline, that
 /// bucket's name; of which bucket a page of its own is, it does not say. `visit` says whether to go on.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn stray_rows<R: ReadAt>(
-    view: &View<R>,
-    pages: &PageSet,
-    visit: &mut dyn FnMut(u64, Option<&[u8]>, &[u8], &[u8]) -> bool,
-) -> Result<(), Error> {
+pub fn stray_rows<R: ReadAt>(view: &View<R>, pages: &PageSet, visit: &mut VisitRow<'_>) -> Result<(), Error> {
     let mut bytes = Vec::new();
     for (first, behind) in pages.runs(2, view.meta().hwm, true) {
         let mut id = first;

@@ -231,6 +231,15 @@ fn odd_hash(bytes: &[u8]) -> bool {
         let different = hash.iter().collect::<std::collections::BTreeSet<_>>().len();
         !text && different >= most && !hash.iter().all(|byte| *byte == 0 || *byte == 0x1a)
     };
+    // Less than a hash: what is left of one, of other content.
+    let rest = bytes.get(bytes.len() - odd..).unwrap_or_default();
+    let text =
+        std::str::from_utf8(rest).is_ok_and(|text| !text.contains(|c: char| c.is_control() && !c.is_whitespace()));
+    let filling = [0, 0x1a].iter().any(|fill| rest.iter().all(|byte| byte == fill));
+    let fits = || Sha256::digest(&bytes[..bytes.len() - odd]).starts_with(rest);
+    if (1..32).contains(&odd) && bytes.len() > mark {
+        return !text && !filling && !fits();
+    }
     odd > 0 && ((odd > 32 && hash(bytes.len() - odd, 0)) || (bytes.len() > mark + 32 && hash(mark, 20)))
 }
 

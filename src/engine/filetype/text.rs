@@ -115,10 +115,11 @@ pub(super) fn identify(head: &[u8]) -> Option<Identified> {
         let _ = line;
         text = rest.trim_start();
     }
-    if text.starts_with("-----BEGIN ") && !text.get(..64).unwrap_or(text).contains("PGP") {
-        if let Some(found) = armoured(text) {
-            return Some(found);
-        }
+    if text.starts_with("-----BEGIN ")
+        && !text.get(..64).unwrap_or(text).contains("PGP")
+        && let Some(found) = armoured(text)
+    {
+        return Some(found);
     }
     let lower: String = text.chars().take(64).collect::<String>().to_ascii_lowercase();
     let named = BEGINNINGS.iter().find(|(start, ..)| lower.starts_with(start));
