@@ -7,6 +7,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
+        mpsc,
     },
     thread,
     time::Duration,
@@ -19,7 +20,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::guard::hung_up;
 
 /// How long the reader may take to notice that it is to pause or to end.
-const NOTICE: Duration = Duration::from_millis(200);
+const NOTICE: Duration = Duration::from_millis(50);
 
 const READING: u8 = 0;
 const PAUSED: u8 = 1;
@@ -27,11 +28,13 @@ const PAUSED: u8 = 1;
 const READY: u8 = 2;
 const ENDED: u8 = 3;
 
-/// The keys of the terminal; dropping it ends the reading.
+/// The keys of the terminal; dropping it ends the reading, so that who reads the terminal next gets every key.
 pub(crate) struct Keyboard {
     ready: UnboundedReceiver<io::Result<()>>,
     state: Arc<AtomicU8>,
     reader: thread::Thread,
+    /// Closed once the reader has ended.
+    ended: mpsc::Receiver<()>,
 }
 
 impl Keyboard {
@@ -43,8 +46,13 @@ impl Keyboard {
         let (sender, ready) = unbounded_channel();
         let state = Arc::new(AtomicU8::new(READING));
         let seen = state.clone();
-        let reader = thread::Builder::new().name("keys".into()).spawn(move || read(&seen, &sender))?;
-        Ok(Keyboard { ready, state, reader: reader.thread().clone() })
+        let (alive, ended) = mpsc::channel::<()>();
+        let read = move || {
+            let _alive = alive;
+            read(&seen, &sender);
+        };
+        let reader = thread::Builder::new().name("keys".into()).spawn(read)?;
+        Ok(Keyboard { ready, state, reader: reader.thread().clone(), ended })
     }
 
     /// The next event; none once the terminal cannot be read any more. What is not asked for stays for the next keyboard.
@@ -98,6 +106,8 @@ impl Keyboard {
 impl Drop for Keyboard {
     fn drop(&mut self) {
         self.end();
+        // one that crossterm holds in half an escape sequence does not end, and is not waited for
+        let _ = self.ended.recv_timeout(2 * NOTICE);
     }
 }
 

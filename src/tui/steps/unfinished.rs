@@ -214,7 +214,7 @@ fn restored(left: &Unverified) -> Vec<String> {
     lines.push(String::new());
     lines.push(
         "y shows the commands that start them (Launch), and n from there verifies what they serve (Proof). Nothing is \
-         written by that. Taking it back is u on Restore."
+         written by that. To roll it back, press u on Restore."
             .into(),
     );
     lines
