@@ -491,7 +491,7 @@ impl Count<'_> {
                 "requorum snapshot save FILE --endpoints {from}, then requorum snapshot compare FILE {}",
                 crate::plan::words::shell_word(&database)
             );
-            let silent = self.unknown_dirs().find(|(_, dir, _)| dir.data_dir.shown().to_string() == *at);
+            let silent = self.unknown_dirs().find(|(_, dir, _)| dir.data_dir.shown() == *at);
             Some(match silent {
                 Some((silent, ..)) => format!(
                     "Do not start etcd on {at} ({}) before you know: {what}. What shows it: {show}. Where both tell one history, start it; else replace {}: {}",

@@ -26,12 +26,12 @@ impl<'a> Source<'a> {
     /// Opens it, if it is the plan's. A change after that is met at the far end.
     pub(super) fn open(&self, watch: &mut Watch<'_>) -> Result<File> {
         let source = &self.plan.source;
-        let mut file = File::open(&source.path).map_err(|e| io_trouble("read", &source.path, &e))?;
+        let file = File::open(&source.path).map_err(|e| io_trouble("read", &source.path, &e))?;
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let judged = match &*opened {
             Some(known) => known.clone(),
             None => {
-                let found = receive::sha256(&mut file, &source.path, source.bytes, watch)?;
+                let found = receive::sha256(&file, &source.path, source.bytes, watch)?;
                 let judged = if found == source.sha256 { Ok(()) } else { Err(self.another(&found)) };
                 opened.insert(judged).clone()
             }
