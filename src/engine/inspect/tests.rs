@@ -54,5 +54,6 @@ fn what_cannot_be_read_is_not_called_broken() {
     assert!(!why.is_empty(), "{why}");
     let empty = dir.path().join("empty.db");
     std::fs::write(&empty, "").unwrap();
-    assert_eq!(health(&empty), Health::Broken("it is empty (0 bytes)".into()));
+    let found = health(&empty);
+    assert!(matches!(&found, Health::Broken(why) if why.starts_with("it is empty (0 bytes)")), "{found:?}");
 }
