@@ -89,7 +89,7 @@ pub fn says_the_same(server: &Server) {
     assert_eq!(says.etcd.map(|minor| minor.as_str()), Some(server.minor));
     let known: Vec<_> =
         says.members.iter().map(|m| (m.name.as_str(), m.peer_urls.clone(), m.client_urls.clone())).collect();
-    assert_eq!(known, [("m1", vec![places[0].peer_url()], vec![places[0].client_url()])]);
+    assert_eq!(known, [("m1", vec![places[0].peer_url().into()], vec![places[0].client_url().into()])]);
 
     for (what, damage) in DAMAGES {
         let copy = dir.path().join(what);

@@ -50,7 +50,7 @@ fn place(path: &Path, called: bool) -> Place {
         there: there.into(),
         owner: owner.unwrap_or_default().into(),
         writable: access(there, Access::WRITE_OK).is_ok(),
-        mount: text::path(&mount(there)),
+        mount: text::path(mount(there)),
         read_only: stat.as_ref().is_some_and(|stat| stat.f_flag.contains(StatVfsMountFlags::RDONLY)),
         free: stat.map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize)),
     }
