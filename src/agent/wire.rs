@@ -136,6 +136,38 @@ mod tests {
     use super::*;
     use crate::agent::Event;
 
+    /// What a host says of paths, names, processes and failures, as far as it is shown or written down.
+    #[test]
+    fn texts_of_another_machine_are_escaped_and_cut() {
+        let evil = "pwn\x1b[2J\u{202e}\r\nFORGED\u{9b}";
+        let long = format!("{evil}{}", "A".repeat(10_000));
+        let setting = serde_json::json!({"flag": evil, "value": long, "from": long});
+        let config = serde_json::json!({
+            "origin": {"File": evil}, "kind": "Process", "flags": [setting], "data_dir": evil, "wal_dir": null,
+            "automation": [{"what": long, "active": true, "pause": evil, "resume": evil}], "notes": [long], "runs": {"Program": evil},
+        });
+        let failed = serde_json::json!({"kind": "Failed", "what": long, "why": long, "hint": format!("{evil}\nmore")});
+        for message in [
+            serde_json::json!({"configs": [config]}),
+            serde_json::json!({"failed": failed}),
+            serde_json::json!({"hello": {"protocol": 4, "version": long}}),
+            serde_json::json!({"undone": [[evil, evil]]}),
+            serde_json::json!({"snapshot": {"all": evil}}),
+        ] {
+            let event: Event = parse_foreign(message.to_string().as_bytes()).unwrap();
+            let shown = format!("{event:?}");
+            assert!(shown.contains("pwn") && !shown.contains("\\u{1b}[2J\\u{202e}\\r"), "{shown}");
+            let json = serde_json::to_string(&event).unwrap();
+            assert_eq!(escape::find(&json), None, "{json}");
+            // a value is given to an etcd, and all of it; a hint alone has lines
+            assert!(json.matches(&"A".repeat(9_000)).count() <= 1 && !json.contains("\\r"), "{json}");
+        }
+        let odd = parse_foreign::<Event>(format!("{{\"{}\":1}}", "x\u{202e}").as_bytes()).unwrap_err().to_string();
+        assert_eq!(escape::find(&odd), None, "{odd}");
+        let odd = parse_foreign::<Event>(evil.as_bytes()).unwrap_err().to_string();
+        assert!(!odd.contains(escape::is_hostile), "{odd:?}");
+    }
+
     fn there_and_back(bytes: &[u8], mut packing: bool) -> (Vec<u8>, u64, bool) {
         let mut out = Vec::new();
         let sent = write_chunk(&mut out, bytes, &mut packing).unwrap();

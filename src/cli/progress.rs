@@ -13,6 +13,7 @@ use crate::{
     recovery::Cancel,
     text::output,
     trouble::{Kind, Result, Trouble},
+    world::members::abandon,
 };
 
 /// Shows steps on a terminal, at most ten a second; says nothing elsewhere.
@@ -73,7 +74,7 @@ pub(super) fn rate(step: Progress, since: Duration) -> String {
 
 /// Runs `work` while Ctrl-C and TERM ask it to stop at its next safe point. Who asks twice is not kept waiting for
 /// that point, which a disk or a network that hangs may never let come: whatever is under way is left as a power cut
-/// leaves it, and the next run clears up.
+/// leaves it, and the next run clears up; only the part of a snapshot that is being saved is removed at once.
 pub(super) fn interruptible<T>(work: impl FnOnce(&Cancel) -> Result<T>) -> Result<T> {
     let cancel = Cancel::default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -97,6 +98,7 @@ pub(super) fn interruptible<T>(work: impl FnOnce(&Cancel) -> Result<T>) -> Resul
                     _ = hangup.recv() => {}
                 }
                 if again {
+                    abandon();
                     std::process::exit(Kind::Stopped.exit_code().into());
                 }
                 hand.stop();

@@ -200,3 +200,20 @@ impl<'a> Page<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing)]
+    use super::*;
+
+    #[test]
+    fn a_picture_holds_nothing_that_a_terminal_acts_on() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 6, 1));
+        for (x, symbol) in ["a", "\x1b", "\u{202e}", "e\u{301}", "b\u{200d}", "\n"].into_iter().enumerate() {
+            buffer.content[x].set_symbol(symbol);
+        }
+        disarm(&mut buffer);
+        let shown: Vec<&str> = buffer.content.iter().map(|cell| cell.symbol()).collect();
+        assert_eq!(shown, ["a", "\u{fffd}", "\u{fffd}", "e\u{301}", "b", "\u{fffd}"]);
+    }
+}

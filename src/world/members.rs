@@ -35,13 +35,13 @@ use tokio::{runtime, time::sleep};
 use tokio_rustls::rustls::ClientConfig;
 use tonic::Status;
 
-pub use self::connect::Connect;
 use self::{
     answer::{Heard, Miss, Reading, answered, client, note_members, says},
     credentials::{NoToken, may_send_credentials},
     dial::{Line, Target},
     words::Refusal,
 };
+pub use self::{connect::Connect, save::abandon};
 use super::{secrets, tls};
 use crate::{
     engine::progress::Watch,

@@ -45,7 +45,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     }
     let made = record::record(&read(&args.journal)?, &name)?;
     let file = output.shown();
-    let scenario = scenario::parse(file.as_ref(), &made.text)?;
+    let scenario = scenario::parse(&file, &made.text)?;
     write_new(output, &made.text)?;
     print(&format!("Written: {file}\n"))?;
     made.became.iter().try_for_each(|sentence| print(&format!("{}\n", flowing(sentence))))?;

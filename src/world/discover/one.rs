@@ -156,7 +156,7 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, text: &str) -> std:
     } else if text.starts_with("#!") {
         (script(host, path, text)?, path.shown().to_string())
     } else if lines.iter().all(|line| shell::is_assignment(line.strip_prefix("export ").unwrap_or(line).trim_start())) {
-        let facts = variables_in(text, path.shown().as_ref()).ok_or(NotOne::Keys(Vec::new()))?;
+        let facts = variables_in(text, &path.shown()).ok_or(NotOne::Keys(Vec::new()))?;
         (facts, first_of(&ENVIRONMENT_FILES))
     } else {
         match yaml::parse(text) {
@@ -167,7 +167,7 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, text: &str) -> std:
                 Ok(facts) => (facts, path.shown().to_string()),
                 // What is neither is a file of variables with lines over several lines, or nothing known.
                 Err(_) if !text.contains("exec ") && lines.iter().any(|line| line.starts_with("ETCD_")) => {
-                    let facts = variables_in(text, path.shown().as_ref()).ok_or(NotOne::Text)?;
+                    let facts = variables_in(text, &path.shown()).ok_or(NotOne::Text)?;
                     (
                         only_assignments(text).then_some(facts).ok_or_else(|| odd_line(&lines))?,
                         first_of(&ENVIRONMENT_FILES),
@@ -296,6 +296,6 @@ fn structured(
     if document.is_array() || !is_etcds {
         return Err(NotOne::Keys(others.into_iter().take(3).cloned().collect()));
     }
-    let facts = config_file(tree, path.shown().as_ref()).ok_or(NotOne::Keys(Vec::new()))?;
+    let facts = config_file(tree, &path.shown()).ok_or(NotOne::Keys(Vec::new()))?;
     Ok((facts, first_of(&CONFIG_FILES)))
 }

@@ -5,8 +5,9 @@ use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -228,7 +229,12 @@ impl Part {
         let path = PathBuf::from(name);
         // create_new: never over something, not even over what an earlier attempt left
         match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(file) => Ok(Part { path, file, bytes: 0, placed: false }),
+            Ok(file) => {
+                if let Ok(meta) = file.metadata() {
+                    under_way().push((path.clone(), (meta.dev(), meta.ino())));
+                }
+                Ok(Part { path, file, bytes: 0, placed: false })
+            }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Trouble::new(Kind::Refused, format!("{} exists already", path.display())).hint(
                     "Another save is writing it, or an earlier one was killed. When none is running, remove it or \
@@ -335,5 +341,62 @@ impl Drop for Part {
             // nothing better can be done here; the name says what it is
             let _ = fs::remove_file(&self.path);
         }
+        under_way().retain(|(path, _)| *path != self.path);
+    }
+}
+
+/// A file by its device and number.
+type Identity = (u64, u64);
+
+/// The files on their way in this process, for [`abandon`].
+static UNDER_WAY: Mutex<Vec<(PathBuf, Identity)>> = Mutex::new(Vec::new());
+
+fn under_way() -> MutexGuard<'static, Vec<(PathBuf, Identity)>> {
+    UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes the parts of snapshots that this process is saving: for who ends it without waiting for a safe point, as the
+/// next save refuses while one is there. What has another file in its place by now stays.
+pub fn abandon() {
+    remove(&std::mem::take(&mut *under_way()));
+}
+
+fn remove(parts: &[(PathBuf, Identity)]) {
+    for (path, identity) in parts {
+        if fs::symlink_metadata(path).is_ok_and(|meta| (meta.dev(), meta.ino()) == *identity) {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_part_that_is_abandoned_is_removed_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let into = dir.path().join("x.db");
+        let part = Part::create(&into).unwrap();
+        let listed = || under_way().iter().filter(|(path, _)| *path == part.path).cloned().collect::<Vec<_>>();
+        let known = listed();
+        assert_eq!(known.len(), 1);
+        // another file has its name by now, or a link
+        fs::rename(&part.path, dir.path().join("aside")).unwrap();
+        fs::write(&part.path, "mine").unwrap();
+        remove(&known);
+        assert_eq!(fs::read_to_string(&part.path).unwrap(), "mine");
+        fs::remove_file(&part.path).unwrap();
+        std::os::unix::fs::symlink(dir.path().join("aside"), &part.path).unwrap();
+        remove(&known);
+        assert!(part.path.is_symlink());
+        // it is still there
+        fs::rename(dir.path().join("aside"), &part.path).unwrap();
+        remove(&known);
+        assert!(!part.path.exists());
+        let path = part.path.clone();
+        drop(part);
+        assert!(!under_way().iter().any(|(other, _)| *other == path), "a save that ended is none under way");
     }
 }
