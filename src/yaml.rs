@@ -4,6 +4,8 @@
 //! What is refused rather than read: more than 1 MiB, collections nested deeper than 64, more than 100,000 values or
 //! 4 MiB of text once aliases are followed ("billion laughs"), and characters that YAML 1.1 and 1.2 read differently.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 mod scalar;
 mod typed;
 

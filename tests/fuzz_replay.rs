@@ -1,6 +1,7 @@
 //! The fuzz targets on stable Rust: their committed corpus, and a fixed number of seeded mutations of it.
 //!
-//! `REQUORUM_LONG=1` makes two hundred times as many. An input that fails is printed, to become a file of the corpus.
+//! `REQUORUM_LONG=1` makes two hundred times as many, another number that many times; `REQUORUM_FUZZ=yaml,notes` runs these
+//! targets alone. An input that fails is printed, to become a file of the corpus.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "fuzz/bodies.rs"]
@@ -57,8 +58,11 @@ impl Dice {
 #[test]
 fn corpus_and_mutations() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
-    let times = if std::env::var_os("REQUORUM_LONG").is_some_and(|v| v == "1") { 200 } else { 1 };
-    for (name, body) in bodies::TARGETS {
+    let long = std::env::var("REQUORUM_LONG").ok().and_then(|times| times.parse().ok()).unwrap_or(0);
+    let times = [1, 200].get(long).copied().unwrap_or(long);
+    let only = std::env::var("REQUORUM_FUZZ").ok();
+    let asked = |name: &str| only.as_deref().is_none_or(|only| only.split(',').any(|one| one == name));
+    for (name, body) in bodies::TARGETS.into_iter().filter(|(name, _)| asked(name)) {
         let mut files: Vec<_> = fs::read_dir(corpus.join(name)).unwrap().map(|file| file.unwrap().path()).collect();
         files.sort();
         assert!(!files.is_empty(), "the corpus of {name} is gone");
@@ -76,5 +80,6 @@ fn corpus_and_mutations() {
         for round in 0..rounds * times {
             run(&dice.mutate(&seeds), &format!("mutation {round}"));
         }
+        eprintln!("{name}: {} files and {} mutations", files.len(), rounds * times);
     }
 }

@@ -5,6 +5,8 @@
 //! request is answered by [`Event::Progress`] lines, where it takes long, and then by one last event; a chunk by none. The
 //! end of the input means: stop at the next safe point.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 pub mod receive;
 pub mod wire;
 

@@ -249,7 +249,7 @@ pub fn sha256(mut file: &File, path: &Path, total: u64, watch: &mut Watch<'_>) -
             Err(e) => return Err(fail(e)),
         };
         sha.update(buffer.get(..n).unwrap_or_default());
-        done += n as u64;
+        done = done.saturating_add(n as u64);
         step(watch, Phase::Hash, done, total)?;
     }
 }

@@ -46,7 +46,7 @@ pub fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
         return Ok(None);
     }
     if line.pop() != Some(b'\n') {
-        let long = line.len() as u64 + 1 >= LINE_BYTES;
+        let long = line.len() as u64 >= LINE_BYTES.saturating_sub(1);
         return Err(if long { odd("a line is too long") } else { io::ErrorKind::UnexpectedEof.into() });
     }
     Ok(Some(line))
@@ -109,7 +109,7 @@ fn pack(bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes)?;
     let packed = encoder.finish()?;
-    Ok((packed.len() < bytes.len() / 10 * 9).then_some(packed))
+    Ok((packed.len() < (bytes.len() / 10).saturating_mul(9)).then_some(packed))
 }
 
 /// Reads the bytes that follow the line of a chunk.
@@ -124,7 +124,7 @@ pub fn read_chunk(input: &mut impl Read, length: u32, unpacked: Option<u32>) -> 
     let wanted = most(unpacked)?;
     let mut bytes = Vec::with_capacity(wanted);
     // One more than wanted tells a chunk that goes on.
-    ZlibDecoder::new(body.as_slice()).take(wanted as u64 + 1).read_to_end(&mut bytes)?;
+    ZlibDecoder::new(body.as_slice()).take((wanted as u64).saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() == wanted { Ok(bytes) } else { Err(odd("a chunk unpacks to another length")) }
 }
 

@@ -321,4 +321,37 @@ mod tests {
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
     }
+
+    /// `--help` prints the value of a variable that an argument is taken from: of none that may hold a secret.
+    #[test]
+    fn help_prints_no_secret_of_the_environment() {
+        // What these hold is no secret: addresses, names of files, switches, times.
+        const PLAIN: [&str; 9] = [
+            "ETCDCTL_ENDPOINTS",
+            "ETCDCTL_CACERT",
+            "ETCDCTL_CERT",
+            "ETCDCTL_KEY",
+            "ETCDCTL_INSECURE_SKIP_TLS_VERIFY",
+            "ETCDCTL_INSECURE_TRANSPORT",
+            "ETCDCTL_DIAL_TIMEOUT",
+            "ETCDCTL_COMMAND_TIMEOUT",
+            "ETCDCTL_WRITE_OUT",
+        ];
+        let mut command = Cli::command();
+        command.build();
+        let (mut open, mut hidden) = (vec![&command], 0);
+        while let Some(command) = open.pop() {
+            open.extend(command.get_subcommands());
+            for arg in command.get_arguments() {
+                let Some(variable) = arg.get_env().map(|name| name.to_string_lossy().into_owned()) else { continue };
+                assert!(
+                    arg.is_hide_env_values_set() || PLAIN.contains(&variable.as_str()),
+                    "{}: {variable} is either hidden or among those without secrets",
+                    command.get_name()
+                );
+                hidden += usize::from(arg.is_hide_env_values_set());
+            }
+        }
+        assert!(hidden >= 2, "user and password");
+    }
 }

@@ -126,7 +126,7 @@ pub(crate) fn go_json_list(items: &[String]) -> String {
 
 /// A JSON string as Go's `encoding/json` writes it with its default HTML escaping.
 pub(crate) fn go_json_string(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
+    let mut out = String::with_capacity(text.len().saturating_add(2));
     out.push('"');
     for c in text.chars() {
         match c {

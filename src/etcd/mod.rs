@@ -1,6 +1,8 @@
 //! What etcd keeps in its files: protobuf messages, bucket names, revision keys, membership JSON
 //! and the derivation of IDs. Bytes in, values out; no file access.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 pub mod membership;
 pub mod proposal;
 pub mod proto;

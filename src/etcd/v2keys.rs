@@ -165,12 +165,12 @@ impl Store {
         match (r.method.as_str(), r.prev_exist) {
             ("DELETE", _) if compares => {
                 self.compared(&path, r)?;
-                self.index += 1;
+                self.index = self.index.wrapping_add(1);
                 self.remove(&path);
             }
             ("DELETE", _) => self.delete(&path, r.dir, r.recursive)?,
             ("POST", _) => {
-                let unique = clean(&format!("{path}/{:020}", self.index + 1));
+                let unique = clean(&format!("{path}/{:020}", self.index.wrapping_add(1)));
                 self.create(&unique, r.dir, &value, expires, false)?;
             }
             ("PUT", Some(false)) => self.create(&path, r.dir, &value, expires, false)?,
@@ -215,7 +215,7 @@ impl Store {
         if self.nodes.get(path).is_some_and(|node| node.dir || !replace) {
             return None;
         }
-        let index = self.index + 1;
+        let index = self.index.wrapping_add(1);
         let made =
             |dir, value: &str, expires| Node { dir, value: value.into(), created: index, modified: index, expires };
         for missing in above {
@@ -238,7 +238,7 @@ impl Store {
     }
 
     fn change(&mut self, path: &str, r: &V2Request, expires: Option<i64>) {
-        self.index += 1;
+        self.index = self.index.wrapping_add(1);
         let Some(mut node) = self.nodes.get(path).cloned() else { return };
         if !node.dir {
             node.modified = self.index;
@@ -265,7 +265,7 @@ impl Store {
             return None;
         }
         self.remove(path);
-        self.index += 1;
+        self.index = self.index.wrapping_add(1);
         Some(())
     }
 
@@ -274,7 +274,7 @@ impl Store {
             if at > until {
                 break;
             }
-            self.index += 1;
+            self.index = self.index.wrapping_add(1);
             self.remove(&path);
         }
     }

@@ -26,7 +26,7 @@ pub fn genesis_json(members: &[(Id, Vec<String>)], target: Minor) -> String {
         .zip(&attributes)
         .enumerate()
         .map(|(i, ((id, _), value))| {
-            let (path, i) = (format!("/0/members/{id}"), i + 1);
+            let (path, i) = (format!("/0/members/{id}"), i.saturating_add(1));
             let leaf = node(&format!("{path}/raftAttributes"), i, value, "null");
             (id.to_string(), node(&path, i, r#""""#, &format!(r#"{{"raftAttributes":{leaf}}}"#)))
         })
@@ -44,7 +44,7 @@ pub fn genesis_json(members: &[(Id, Vec<String>)], target: Minor) -> String {
         .zip(&attributes)
         .enumerate()
         .map(|(i, ((id, _), value))| {
-            let i = i + 1;
+            let i = i.saturating_add(1);
             format!(
                 r#"{{"action":"create","node":{{"key":"/0/members/{id}/raftAttributes","value":{value},"modifiedIndex":{i},"createdIndex":{i}}}}}"#
             )

@@ -3,6 +3,8 @@
 //! Sources: etcd `server/storage/wal` (encoder.go, decoder.go, wal.go), `server/etcdserver/api/snap`
 //! and `raftpb`, 3.4 to 3.7.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 pub mod message;
 pub mod record;
 pub mod snap;

@@ -73,14 +73,14 @@ impl Encoder {
 
     fn frame(&mut self, record: &Record) {
         let body = record.encode_to_vec();
-        let padding = (8 - body.len() % 8) % 8;
+        let padding = body.len().wrapping_neg() % 8;
         let mut field = body.len() as u64;
         if padding > 0 {
             field |= (0x80 | padding as u64) << 56;
         }
         self.out.extend_from_slice(&field.to_le_bytes());
         self.out.extend_from_slice(&body);
-        self.out.resize(self.out.len() + padding, 0);
+        self.out.resize(self.out.len().saturating_add(padding), 0);
     }
 }
 
@@ -102,7 +102,13 @@ impl Frame {
         }
         // The sign bit tells that the top byte holds a padding; only its low three bits count.
         let padding = if field >> 63 == 1 { (field >> 56) & 7 } else { 0 };
-        Some(Frame { record: field & ((1 << 56) - 1), padding })
+        Some(Frame { record: field & (u64::MAX >> 8), padding })
+    }
+
+    /// The record with its padding.
+    pub fn whole(&self) -> u64 {
+        // 56 bits and three: it cannot be more.
+        self.record.saturating_add(self.padding)
     }
 }
 

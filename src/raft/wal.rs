@@ -106,7 +106,7 @@ pub fn parse(segments: &[&[u8]]) -> Result<Log, Error> {
     let mut each = |outline: &Outline, change| collect(&mut entries, outline, change);
     let mut reader = Reader { outline: &mut outline, each: &mut each, crc: None, nth: 0 };
     for (position, bytes) in segments.iter().enumerate() {
-        let (name, last) = (format!("segment {position}"), position + 1 == segments.len());
+        let (name, last) = (format!("segment {position}"), position.saturating_add(1) == segments.len());
         reader.segment(Path::new(&name), &mut &**bytes, bytes.len() as u64, last)?;
     }
     whose(outline, entries, Path::new("the log"))
@@ -123,7 +123,7 @@ pub fn follow(paths: &[PathBuf], outline: &mut Outline, each: &mut dyn FnMut(&Ou
         let io = |source| Error::Io { path: path.into(), source };
         let file = File::open(path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
-        let last = position + 1 == paths.len();
+        let last = position.saturating_add(1) == paths.len();
         reader.segment(path, &mut BufReader::with_capacity(64 << 10, file), length, last)?;
     }
     Ok(())
@@ -204,12 +204,13 @@ enum Bad {
 impl Reader<'_> {
     fn segment(&mut self, path: &Path, input: &mut impl Read, length: u64, last: bool) -> Result<(), Error> {
         let io = |source| Error::Io { path: path.into(), source };
-        let mut offset = 0;
+        let mut offset = 0u64;
         self.nth = 0;
         while length > offset {
-            if length - offset < 8 {
+            let Some(left) = length.saturating_sub(offset).checked_sub(8) else {
                 return self.cut_off(path, offset, last);
-            }
+            };
+            let begin = offset.saturating_add(8);
             let mut field = [0; 8];
             input.read_exact(&mut field).map_err(io)?;
             let Some(frame) = Frame::parse(field) else {
@@ -221,12 +222,12 @@ impl Reader<'_> {
                 break;
             };
             let mut body = Vec::new();
-            let result = read_body(input, frame, length - offset - 8, &mut body).and_then(|()| self.record(&body));
+            let result = read_body(input, frame, left, &mut body).and_then(|()| self.record(&body));
             match result {
-                Ok(()) => offset += 8 + frame.record + frame.padding,
+                Ok(()) => offset = begin.saturating_add(frame.whole()),
                 Err(Bad::Io(source)) => return Err(io(source)),
                 Err(Bad::Short) => return self.cut_off(path, offset, last),
-                Err(Bad::Wrong(_)) if last && never_written(offset + 8, &body) => {
+                Err(Bad::Wrong(_)) if last && never_written(begin, &body) => {
                     self.outline.torn =
                         Some(format!("{}: the record at byte {offset} was never written whole", path.display()));
                     return Ok(());
@@ -251,7 +252,7 @@ impl Reader<'_> {
         let record = Record::decode(body).map_err(|e| Bad::Wrong(format!("not a WAL record ({e})")))?;
         let (data, stored) = (record.data.unwrap_or_default(), record.crc.unwrap_or_default());
         let nth = self.nth;
-        self.nth += 1;
+        self.nth = self.nth.saturating_add(1);
         let kind = Kind::from_number(record.kind.unwrap_or_default())
             .ok_or_else(|| Bad::Wrong(format!("record type {} is unknown", record.kind.unwrap_or_default())))?;
         // The checksum does not cover a record's type: that a flipped bit in it makes no other log, the order of the
@@ -341,7 +342,7 @@ fn decode<M: Message + Default>(data: &[u8]) -> Result<M, Bad> {
 
 /// Reads record and padding; never more than the file still has.
 fn read_body(input: &mut impl Read, frame: Frame, left: u64, body: &mut Vec<u8>) -> Result<(), Bad> {
-    let whole = frame.record + frame.padding;
+    let whole = frame.whole();
     let there = whole.min(left);
     input.take(there).read_to_end(body).map_err(Bad::Io)?;
     if there < whole {
@@ -369,12 +370,12 @@ fn never_written(start: u64, body: &[u8]) -> bool {
     let mut rest = body;
     let mut offset = start;
     while !rest.is_empty() {
-        let to_boundary = (SECTOR - offset % SECTOR).min(rest.len() as u64);
+        let to_boundary = SECTOR.saturating_sub(offset % SECTOR).min(rest.len() as u64);
         let (sector, after) = rest.split_at(to_boundary as usize);
         if sector.iter().all(|b| *b == 0) {
             return true;
         }
-        offset += to_boundary;
+        offset = offset.saturating_add(to_boundary);
         rest = after;
     }
     false

@@ -58,6 +58,21 @@ use crate::{
     trouble::{Kind, Result, Trouble},
 };
 
+/// What a member says of itself, from the bytes of its answers to Status and MemberList, as they are read off the wire.
+/// None where these are no such answers.
+pub fn read_answers(status: &[u8], list: &[u8]) -> Option<MemberSays> {
+    use etcd_client::proto::{PbMemberListResponse, PbStatusResponse};
+    use prost::Message;
+    let mut says = says(PbStatusResponse::decode(status).ok()?);
+    note_members(&mut says, Ok(MemberListResponse(PbMemberListResponse::decode(list).ok()?)));
+    Some(says)
+}
+
+/// Whether a text is a member's `/metrics`, and the member's ID where it is told.
+pub fn read_metrics(text: &str) -> Option<Option<Id>> {
+    metrics::Metrics::parse(text).map(|metrics| metrics.member_id)
+}
+
 /// How long an answer may take before the other doors of the same member are tried, too.
 const GRACE: Duration = Duration::from_millis(400);
 

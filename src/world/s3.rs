@@ -1,13 +1,19 @@
 //! Snapshots in object stores that speak S3: listed, and downloaded into files.
 //!
-//! Requests are signed by rusty-s3 and sent over our own connection, over HTTPS unless the endpoint says otherwise. A
+//! Requests are made by rusty-s3, signed in their headers ([`sign`]) and sent over our own connection, over HTTPS unless the
+//! endpoint says otherwise. A
 //! download goes into `FILE.part`; beside it, `FILE.part.from` says of which object in which state it is, so that a later
 //! one goes on where it ended and never mixes two. Nothing is ever written to a store.
 
 mod aws;
 mod fetch;
+mod sign;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use hyper::{Response, body::Incoming};
 use rusty_s3::{Bucket, S3Action, UrlStyle, actions::ListObjectsV2};
@@ -29,8 +35,6 @@ use crate::{
 
 /// For a connection, and for the head of an answer.
 const ANSWER: Duration = Duration::from_secs(30);
-/// How long a signed request may travel.
-const VALID: Duration = Duration::from_secs(60);
 /// A page of a list has a thousand objects; more than this many pages are not read.
 const PAGES: usize = 20;
 /// More than one page takes.
@@ -100,7 +104,7 @@ impl Store {
         let mut out = Vec::new();
         let mut token: Option<String> = None;
         for _ in 0..PAGES {
-            let mut action = bucket.list_objects_v2(Some(&self.settings.credentials));
+            let mut action = bucket.list_objects_v2(None);
             action.with_prefix(prefix);
             if let Some(token) = &token {
                 action.with_continuation_token(token.as_str());
@@ -109,17 +113,11 @@ impl Store {
                 let answer = self.get(&action, &[], url).await?;
                 http::text(answer, PAGE_BYTES, ANSWER).await.map_err(|miss| missed(miss, url))
             })?;
-            let page = ListObjectsV2::parse_response(&text).map_err(|e| {
+            let (objects, next) = page(name, &text).map_err(|e| {
                 Trouble::new(Kind::Input, format!("{url} cannot be listed")).why(format!("its answer is no list: {e}"))
             })?;
-            for object in page.contents {
-                let bytes = object.size.unwrap_or_default();
-                if bytes > 0 && sound(&object.key) {
-                    let modified = object.last_modified.as_deref().and_then(seconds);
-                    out.push(Object { url: format!("s3://{name}/{}", object.key), bytes, modified });
-                }
-            }
-            token = page.next_continuation_token;
+            out.extend(objects);
+            token = next;
             if token.is_none() {
                 out.sort_by(|a, b| a.url.cmp(&b.url));
                 return Ok(out);
@@ -166,19 +164,23 @@ impl Store {
         headers: &[(&str, &str)],
         url: &str,
     ) -> Result<Response<Incoming>> {
-        let signed = action.sign(VALID);
-        let host = signed.host_str().unwrap_or_default();
+        // without credentials it is the bare URL
+        let bare = action.sign(Duration::ZERO);
+        let host = bare.host_str().unwrap_or_default();
         let target = Target {
             host: host.trim_matches(['[', ']']).to_string(),
-            port: signed.port_or_known_default().unwrap_or(443),
-            tls: signed.scheme() == "https",
+            port: bare.port_or_known_default().unwrap_or(443),
+            tls: bare.scheme() == "https",
         };
-        // as it was signed: without a port that goes without saying
-        let host = signed.port().map_or_else(|| host.to_string(), |port| format!("{host}:{port}"));
-        let mut all = vec![("host", host.as_str())];
-        all.extend(headers);
-        let path = format!("{}?{}", signed.path(), signed.query().unwrap_or_default());
-        let answer = http::get(&target, &self.tls, &path, &all, ANSWER, ANSWER).await.map_err(|miss| {
+        // as it is signed: without a port that goes without saying
+        let host = bare.port().map_or_else(|| host.to_string(), |port| format!("{host}:{port}"));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (credentials, region) = (&self.settings.credentials, &self.settings.region);
+        let query = bare.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned()));
+        let signed = sign::get(credentials, region, now, &host, bare.path(), query);
+        let own = signed.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let all: Vec<(&str, &str)> = own.chain(headers.iter().copied()).collect();
+        let answer = http::get(&target, &self.tls, &signed.path, &all, ANSWER, ANSWER).await.map_err(|miss| {
             let trouble = missed(miss, url);
             Trouble { hint: format!("It was asked at {}. {}", target.url(), trouble.hint), ..trouble }
         })?;
@@ -194,13 +196,8 @@ impl Store {
         let region = answer.headers().get("x-amz-bucket-region").and_then(|r| r.to_str().ok()).filter(|r| is_region(r));
         let region = region.map(String::from);
         let text = http::text(answer, PAGE_BYTES, ANSWER).await.unwrap_or_default();
-        let part = |tag: &str| {
-            let (_, rest) = text.split_once(&format!("<{tag}>"))?;
-            rest.split_once(&format!("</{tag}>"))
-                .map(|(inner, _)| Foreign::new(inner.chars().take(200).collect::<String>()))
-        };
-        let why = match (part("Code"), part("Message")) {
-            (Some(code), Some(message)) => format!("the store says {} {code}: {message}", status.as_u16()),
+        let why = match error_words(&text) {
+            Some((code, message)) => format!("the store says {} {code}: {message}", status.as_u16()),
             _ => format!("the store says {status}"),
         };
         let hint = match (status.as_u16(), region.filter(|r| *r != self.settings.region)) {
@@ -213,6 +210,34 @@ impl Store {
         };
         Trouble::new(Kind::Input, format!("{url} cannot be had")).why(why).hint(hint)
     }
+}
+
+/// A page of a list, as a store sends it: its objects, but those that hold nothing and those whose keys no URL can stand
+/// for, and the token of the next page.
+///
+/// # Errors
+/// A sentence, where it is no list.
+pub fn page(bucket: &str, text: &str) -> std::result::Result<(Vec<Object>, Option<String>), String> {
+    let page = ListObjectsV2::parse_response(text).map_err(|e| e.to_string())?;
+    let mut out = Vec::new();
+    for object in page.contents {
+        let bytes = object.size.unwrap_or_default();
+        if bytes > 0 && sound(&object.key) {
+            let modified = object.last_modified.as_deref().and_then(seconds);
+            out.push(Object { url: format!("s3://{bucket}/{}", object.key), bytes, modified });
+        }
+    }
+    Ok((out, page.next_continuation_token))
+}
+
+/// What a store says instead of an answer: its code and its message, cut.
+pub fn error_words(text: &str) -> Option<(Foreign, Foreign)> {
+    let part = |tag: &str| {
+        let (_, rest) = text.split_once(&format!("<{tag}>"))?;
+        rest.split_once(&format!("</{tag}>"))
+            .map(|(inner, _)| Foreign::new(inner.chars().take(200).collect::<String>()))
+    };
+    Some((part("Code")?, part("Message")?))
 }
 
 /// What can be a region's name. It comes to stand in a line to copy.

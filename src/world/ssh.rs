@@ -17,6 +17,7 @@ use std::{
 
 use std::os::unix::process::CommandExt;
 
+pub use look::read as read_look;
 pub use program::Program;
 pub use session::{Sent, Session};
 

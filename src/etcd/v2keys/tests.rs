@@ -126,3 +126,18 @@ proptest! {
         }
     }
 }
+
+/// A saved store of somebody else's may say any index: Go's counter goes round, and so does ours.
+#[test]
+fn an_index_at_its_end_goes_round() {
+    let never = "0001-01-01T00:00:00Z";
+    let root = format!(
+        r#"{{"Path":"/","CreatedIndex":0,"ModifiedIndex":0,"ExpireTime":"{never}","Value":"","Children":{{"1":{{"Path":"/1","CreatedIndex":0,"ModifiedIndex":0,"ExpireTime":"{never}","Value":"","Children":{{}}}}}}}}"#
+    );
+    let json = format!(r#"{{"Root":{root},"CurrentIndex":{}}}"#, u64::MAX);
+    let mut store = Store::from_json(json.as_bytes()).unwrap();
+    store.apply(&put("/1/a", "1"));
+    store.apply(&V2Request { method: "POST".into(), ..put("/1/q", "2") });
+    store.apply(&V2Request { method: "DELETE".into(), ..put("/1/a", "") });
+    assert!(users(&store).iter().any(|(_, value, created, _)| value == "2" && *created == 1));
+}

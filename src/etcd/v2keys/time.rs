@@ -18,15 +18,18 @@ pub fn from_rfc3339(text: &str) -> Result<Option<i64>, String> {
     let (utc, offset) = match text.char_indices().nth_back(5) {
         Some((at, sign @ ('+' | '-'))) => {
             let (clock, zone) = text.split_at_checked(at).ok_or_else(odd)?;
-            let number = |from: usize| zone.get(from..from + 2).and_then(|n| n.parse::<i64>().ok()).ok_or_else(odd);
-            let seconds = number(1)? * 3600 + number(4)? * 60;
-            (format!("{clock}Z"), if sign == '+' { -seconds } else { seconds })
+            let number = |from: usize| {
+                zone.get(from..from.saturating_add(2)).and_then(|n| n.parse::<i64>().ok()).ok_or_else(odd)
+            };
+            // Two digits each.
+            let seconds = number(1)?.saturating_mul(3600).saturating_add(number(4)?.saturating_mul(60));
+            (format!("{clock}Z"), if sign == '+' { seconds.saturating_neg() } else { seconds })
         }
         _ => (text.to_string(), 0),
     };
     let since = humantime::parse_rfc3339(&utc).ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).ok_or_else(odd)?;
     let nanos = i64::try_from(since.as_nanos()).map_err(|_| odd())?;
-    nanos.checked_add(offset * 1_000_000_000).ok_or_else(odd).map(Some)
+    nanos.checked_add(offset.saturating_mul(1_000_000_000)).ok_or_else(odd).map(Some)
 }
 
 /// A point in time given in nanoseconds since 1970, in UTC.

@@ -27,11 +27,11 @@ pub(super) fn script(dirs: &[PathBuf], may_sudo: bool) -> String {
 /// How many etcds, and how many of its addresses, are kept of what a host tells.
 const KEPT: usize = 256;
 
-/// Reads the lines between [`BEGIN`] and [`END`]; `now` is our clock when they came, in seconds since 1970.
+/// Reads the lines of a look, between its first and its last; `now` is our clock when they came, in seconds since 1970.
 ///
 /// # Errors
 /// A sentence, where the host did not say what it must.
-pub(super) fn read(lines: &[String], now: i64) -> Result<HostFacts, String> {
+pub fn read(lines: &[String], now: i64) -> Result<HostFacts, String> {
     let mut facts = HostFacts::default();
     let mut installed: Option<(String, String)> = None;
     for line in lines.iter().map(|line| escape::line(line)) {
