@@ -691,7 +691,8 @@ fn rows_outside_the_trees_are_named_or_refused() {
     let lease = (0x1234_i64.to_be_bytes().to_vec(), Lease { id: 0x1234, ttl: 60, remaining_ttl: 0 }.encode_to_vec());
     let user = (b"eve".to_vec(), User { name: b"eve".to_vec(), roles: vec!["root".into()] }.encode_to_vec());
     let member = (b"8e9e05c52164694d".to_vec(), b"removed".to_vec());
-    let cases: Vec<(&str, Vec<(Vec<u8>, Vec<u8>)>, bool, &str)> = vec![
+    type Row = (Vec<u8>, Vec<u8>);
+    let cases: Vec<(&str, Vec<Row>, bool, &str)> = vec![
         ("lease", vec![lease.clone()], true, "1 lease is in them that the trees lack"),
         ("user", vec![user.clone()], true, "1 user or role is in them that the trees lack"),
         ("both", vec![lease, user], true, "1 lease and 1 user or role are in them that the trees lack"),
