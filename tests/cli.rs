@@ -336,7 +336,7 @@ fn an_inventory_says_who_is_in_the_plan() {
     }
     fs::remove_file(&plan).unwrap();
     for (list, word) in
-        [("- {name: n1, colour: red}", "unknown key \"colour\""), ("[web]\na\n", "hosts.ini: the inventory")]
+        [("- {name: n1, colour: red}", "unknown key \"colour\""), ("[web]\na\n", "hosts.ini: entry 1 of the inventory")]
     {
         refused(&make(list), 1, &[word], dir.path(), &["hosts.ini".to_string()]);
     }

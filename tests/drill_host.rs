@@ -123,7 +123,7 @@ fn a_game_master_sees_says_lets_come_and_ends() {
     master.say("look");
     assert_eq!(master.word("now")["step"], "Detect");
     master.say("note call\u{1b}[2J the hall");
-    pty.wait("Game master: call [2J the hall");
+    pty.wait("Game master: call\\u{1b}[2J the hall");
     master.say("inject colleague");
     pty.wait("Somebody stopped m2 for good");
     master.happens("inject", "colleague");
@@ -156,7 +156,8 @@ fn a_game_master_sees_says_lets_come_and_ends() {
     // a second one who only asks, in words; its mistakes count
     let (code, said) = says(home, &[], "goals\nlook\n");
     assert_eq!(code, Some(0), "{said}");
-    for part in ["The dead man answers (dead-man-answers", "2 look on", "✖ Every key is back", "m5 runs", "call [2J"]
+    for part in
+        ["The dead man answers (dead-man-answers", "2 look on", "✖ Every key is back", "m5 runs", "call\\u{1b}[2J"]
     {
         assert!(said.contains(part), "{part:?} is not in:\n{said}");
     }
