@@ -38,7 +38,7 @@ use support::{
     succeed, wait_until,
 };
 
-const CASES: [(&str, fn()); 25] = [
+const CASES: [(&str, fn()); 26] = [
     ("the_whole_road_over_three_hosts", the_whole_road),
     ("every_host_that_is_not_ready_is_named", not_ready),
     ("a_cut_connection_goes_on_where_it_ended", cut),
@@ -64,6 +64,7 @@ const CASES: [(&str, fn()); 25] = [
     ("a_data_directory_that_is_a_mount_point", faults::a_mount_point),
     ("whoever_may_not_write_is_refused", faults::permissions),
     ("sudo_refused_clock_off_host_key_changed", faults::refused_and_odd),
+    ("a_host_that_lies_about_what_it_built", faults::liar),
 ];
 
 /// Those that take long and of which a shorter one shows the most: only where everything is asked for.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    durable_fs,
     filetype::{self, is_database},
     progress::{Phase, Watch},
     source::{BLOCK_BYTES, hex, step},
@@ -372,7 +373,7 @@ fn pour(
             };
         }
         if !on_disk && bytes > IN_MEMORY {
-            let mut larger = tempfile::tempfile_in(&place.dir).map_err(|e| no_room(&e))?;
+            let mut larger = durable_fs::unnamed(&place.dir).map_err(|e| no_room(&e))?;
             file.rewind().and_then(|()| io::copy(&mut file, &mut larger)).map_err(|e| no_room(&e))?;
             (file, on_disk) = (larger, true);
         }

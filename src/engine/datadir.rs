@@ -234,6 +234,10 @@ fn tell(places: &Places, database: FileFacts, book: Option<&Book>, log: Option<&
         consistent_index: known.consistent_index,
         consistent_term: known.term,
         revision: known.revision,
+        writes_beyond: log.map(|log| {
+            let beyond = log.writes.iter().filter(|index| **index > known.consistent_index);
+            beyond.count() as u64
+        }),
         written: written(places, &database),
         database,
         received_db: None,

@@ -218,6 +218,14 @@ pub fn real(path: &Path) -> io::Result<PathBuf> {
     resolve::real(path)
 }
 
+/// A file in this directory that has no name there, so that nobody else can open it and nothing is left of it.
+///
+/// # Errors
+/// As the system says.
+pub fn unnamed(dir: &Path) -> io::Result<File> {
+    tempfile::tempfile_in(dir)
+}
+
 /// Takes the lock of an open file without waiting; false where another has it.
 ///
 /// # Errors

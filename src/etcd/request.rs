@@ -49,11 +49,19 @@ pub struct V2Request {
     pub refresh: Option<bool>,
 }
 
-/// `etcdserverpb.InternalRaftRequest`, without what changes the v3 store.
+/// `etcdserverpb.InternalRaftRequest`; of what changes keys only that it is there.
 #[derive(Clone, PartialEq, Eq, Message)]
 struct Internal {
     #[prost(message, optional, tag = "2")]
     v2: Option<V2Request>,
+    #[prost(bytes = "vec", optional, tag = "4")]
+    put: Option<Vec<u8>>,
+    #[prost(bytes = "vec", optional, tag = "5")]
+    delete_range: Option<Vec<u8>>,
+    #[prost(bytes = "vec", optional, tag = "6")]
+    txn: Option<Vec<u8>>,
+    #[prost(bytes = "vec", optional, tag = "9")]
+    lease_revoke: Option<Vec<u8>>,
     #[prost(message, optional, tag = "1300")]
     cluster_version: Option<ClusterVersion>,
     #[prost(message, optional, tag = "1301")]
@@ -97,7 +105,9 @@ pub enum Asked {
     ClusterVersion(String),
     /// A member's name and client URLs.
     Attributes(u64, Attributes),
-    /// Something of the v3 store, or nothing at all.
+    /// A put, a deletion, a transaction or the end of a lease: it may make one revision, and no more than one.
+    Write,
+    /// Something else, or nothing at all.
     Other,
 }
 
@@ -112,6 +122,10 @@ impl Asked {
                     Asked::Attributes(set.member_id, set.attributes.unwrap_or_default())
                 }
                 Internal { v2: Some(request), .. } => Asked::V2(request),
+                Internal { put: Some(_), .. }
+                | Internal { delete_range: Some(_), .. }
+                | Internal { txn: Some(_), .. }
+                | Internal { lease_revoke: Some(_), .. } => Asked::Write,
                 _ => Asked::Other,
             };
         }
@@ -133,7 +147,9 @@ mod tests {
             assert_eq!(Asked::of(&inside.encode_to_vec()), Asked::V2(request));
         }
         // A put of key "a" (field 4 of the request) as etcd 3.5 writes it.
-        assert_eq!(Asked::of(b"\x08\x07\x22\x06\x0a\x01a\x12\x01b\xa2\x06\x02\x08\x07"), Asked::Other);
+        assert_eq!(Asked::of(b"\x08\x07\x22\x06\x0a\x01a\x12\x01b\xa2\x06\x02\x08\x07"), Asked::Write);
+        // an alarm that is asked for (field 10), as a status of etcdctl does
+        assert_eq!(Asked::of(b"\x08\x07\x52\x00\xa2\x06\x02\x08\x07"), Asked::Other);
         assert_eq!(Asked::of(b""), Asked::Other);
         let version =
             Internal { cluster_version: Some(ClusterVersion { version: "3.6.0".into() }), ..Internal::default() };

@@ -41,6 +41,7 @@ pub(super) fn dir(data_dir: &str, database: FileFacts, held: Held) -> DirFacts {
         snap_index: 0,
         consistent_index: 40,
         consistent_term: None,
+        writes_beyond: None,
         revision: 80,
         database,
         received_db: None,

@@ -483,6 +483,7 @@ impl World for Fake {
             snap_index: 80_000,
             consistent_index: 90_050,
             consistent_term: Some(7),
+            writes_beyond: None,
             revision: 84_152,
             database,
             received_db: None,

@@ -276,3 +276,30 @@ pub fn refused_and_odd() {
     ended(&output, 3, &["its host key is another than the one in known_hosts"]);
     nothing_is_lost(&hosts, &planned);
 }
+
+/// A host whose answers are changed on their way: whatever it says that it built is held against the plan on this side, and
+/// nothing is put in place anywhere.
+pub fn liar() {
+    for lie in [
+        r#"s/"revision":[0-9]*/"revision":7/"#,
+        r#"s/"keys":[0-9]*/"keys":1/"#,
+        r#"s/"source_sha256":"[0-9a-f]*"/"source_sha256":"00"/"#,
+        r#"s/"log_sha256":"[0-9a-f]*"/"log_sha256":"00"/"#,
+    ] {
+        let net = Net::new();
+        let mut hosts = hosts(&net, 2);
+        let planned = plan(&net, &with_old(&hosts));
+        let liar = &mut hosts[1];
+        liar.kill();
+        let config = liar.dir.join("sshd_config");
+        let text = fs::read_to_string(&config).unwrap();
+        liar.script("lies", &format!("sh -c \"$SSH_ORIGINAL_COMMAND\" | sed -u '{lie}'"));
+        fs::write(&config, format!("{text}ForceCommand {}\n", liar.dir.join("bin/lies").display())).unwrap();
+        liar.start();
+        let output = planned.apply(&net, &[]).output().unwrap();
+        ended(&output, 3, &["what h2 says of m2 is not what was planned"]);
+        for host in &hosts {
+            assert_eq!(old_of(host), data(host), "{lie}: something was put in place");
+        }
+    }
+}

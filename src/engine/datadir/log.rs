@@ -48,6 +48,8 @@ pub struct MemberLog {
     pub store: Option<Store>,
     /// Entries behind `base` that change members or the cluster version, in order.
     pub of_members: Vec<Entry>,
+    /// The raft indices of the entries behind `base` that may make a revision, in order.
+    pub writes: Vec<u64>,
     /// Why the log cannot be read through, in a sentence.
     pub problem: Option<String>,
     /// What is odd and no hindrance.
@@ -141,7 +143,13 @@ fn follow(segments: &[(u64, u64, PathBuf)], base: At, store: &Store) -> MemberLo
     }
     loop {
         let whole = problem.is_none();
-        let mut state = Following { base, pending: VecDeque::new(), store: store.clone(), of_members: Vec::new() };
+        let mut state = Following {
+            base,
+            pending: VecDeque::new(),
+            store: store.clone(),
+            of_members: Vec::new(),
+            writes: Vec::new(),
+        };
         let mut outline = Outline::default();
         let rest = paths.get(from..).unwrap_or_default();
         let read = wal::follow(rest, &mut outline, &mut |outline, change| state.change(outline, change));
@@ -161,13 +169,13 @@ fn follow(segments: &[(u64, u64, PathBuf)], base: At, store: &Store) -> MemberLo
         }
         // An empty log is one from its beginning.
         let complete = outline.last <= base.index || (outline.first > 0 && outline.first <= base.index + 1);
-        let (store, of_members) = state.finish();
+        let (store, of_members, writes) = state.finish();
         let store = Some(store).filter(|_| whole && complete);
         let commit = outline.hard_state.commit.unwrap_or_default();
         let record = outline.snapshots.iter().filter(|s| s.index.unwrap_or_default() <= commit).max_by_key(|s| s.index);
         let record = record
             .map_or(At::default(), |s| At { index: s.index.unwrap_or_default(), term: s.term.unwrap_or_default() });
-        return MemberLog { outline, base, record, store, of_members, problem, warnings: Vec::new() };
+        return MemberLog { outline, base, record, store, of_members, writes, problem, warnings: Vec::new() };
     }
 }
 
@@ -177,6 +185,7 @@ struct Following {
     pending: VecDeque<Entry>,
     store: Store,
     of_members: Vec<Entry>,
+    writes: Vec<u64>,
 }
 
 impl Following {
@@ -201,40 +210,54 @@ impl Following {
     fn settle(&mut self, until: u64) {
         while self.pending.front().is_some_and(|first| first.index.unwrap_or_default() <= until) {
             let Some(entry) = self.pending.pop_front() else { break };
-            if apply(&mut self.store, &entry) {
-                self.of_members.push(entry);
+            match apply(&mut self.store, &entry) {
+                Applied::Members => self.of_members.push(entry),
+                Applied::Write => self.writes.push(entry.index.unwrap_or_default()),
+                Applied::Other => {}
             }
         }
     }
 
     /// With the entries that nobody knows to be committed: where a client was answered, they are.
-    fn finish(mut self) -> (Store, Vec<Entry>) {
+    fn finish(mut self) -> (Store, Vec<Entry>, Vec<u64>) {
         self.settle(u64::MAX);
-        (self.store, self.of_members)
+        (self.store, self.of_members, self.writes)
     }
 }
 
-/// Carries out what an entry asks of the v2 store; true when it concerns members or the cluster version.
-pub fn apply(store: &mut Store, entry: &Entry) -> bool {
+/// What an entry is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    /// Members or the cluster version.
+    Members,
+    /// Keys of the v3 store.
+    Write,
+    /// Anything else.
+    Other,
+}
+
+/// Carries out what an entry asks of the v2 store, and says what it is about.
+pub fn apply(store: &mut Store, entry: &Entry) -> Applied {
     let data = entry.data.as_deref().unwrap_or_default();
     if entry.kind == Some(1) {
         conf_change(store, data);
-        return true;
+        return Applied::Members;
     }
     match Asked::of(data) {
         Asked::V2(request) => {
             store.apply(&request);
-            request.path.starts_with(b"/0/")
+            if request.path.starts_with(b"/0/") { Applied::Members } else { Applied::Other }
         }
         Asked::ClusterVersion(version) => {
             store.set_version(&version);
-            true
+            Applied::Members
         }
         Asked::Attributes(id, attributes) => {
             store.publish(Id(id), &attributes);
-            true
+            Applied::Members
         }
-        Asked::Other => false,
+        Asked::Write => Applied::Write,
+        Asked::Other => Applied::Other,
     }
 }
 

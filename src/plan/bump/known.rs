@@ -132,6 +132,7 @@ mod tests {
             snap_index: 0,
             consistent_index: 90,
             consistent_term: Some(4),
+            writes_beyond: None,
             revision,
             database,
             received_db: None,

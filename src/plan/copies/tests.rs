@@ -20,6 +20,7 @@ fn dir(path: &str, end: (u64, u64), revision: i64) -> DirFacts {
         snap_index: 0,
         consistent_index: end.1,
         consistent_term: None,
+        writes_beyond: None,
         revision,
         database,
         received_db: None,

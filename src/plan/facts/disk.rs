@@ -155,6 +155,9 @@ pub struct DirSays {
     pub consistent_term: Option<u64>,
     /// The database's last revision; 0 where it could not be read.
     pub revision: i64,
+    /// Entries of the log beyond [`DirSays::consistent_index`] that write keys: each makes one revision at most. None where
+    /// the log could not be read.
+    pub writes_beyond: Option<u64>,
     /// `member/snap/db`. [`Health::Unread`] after a quick look that found nothing wrong.
     pub database: FileFacts,
     /// A database that came from a leader and was not yet put in place (`….snap.db`): the raft index it covers.
@@ -182,6 +185,12 @@ impl DirSays {
     /// Entries of the log that are not in the database: restoring the database alone loses them.
     pub fn entries_beyond(&self) -> u64 {
         self.last_index.saturating_sub(self.consistent_index)
+    }
+
+    /// The last revision that a start of etcd on it can come to by itself; none where its log does not tell.
+    pub fn revision_at_end(&self) -> Option<i64> {
+        let writes = self.writes_beyond.filter(|_| self.log_reaches_database())?;
+        Some(self.revision.max(1).saturating_add(i64::try_from(writes).unwrap_or(i64::MAX)))
     }
 
     /// Those of [`DirSays::entries_beyond`] that the member knew to be committed.

@@ -202,6 +202,7 @@ fn of_member(cluster: Id, member: Id) -> DirState {
         snap_index: 0,
         consistent_index: 9,
         consistent_term: None,
+        writes_beyond: None,
         revision: 4,
         database: super::super::facts::FileFacts {
             path: "/db".into(),

@@ -42,6 +42,7 @@ fn dir(path: &str, cluster: Id, port: u16) -> DirFacts {
         snap_index: 0,
         consistent_index: 9,
         consistent_term: None,
+        writes_beyond: None,
         revision: 5,
         database,
         received_db: None,

@@ -54,6 +54,7 @@ fn dir(path: &str, cluster: Id, revision: i64, index: u64, log: (u64, u64)) -> (
         snap_index: 0,
         consistent_index: index,
         consistent_term: None,
+        writes_beyond: None,
         revision,
         database: database.clone(),
         received_db: None,

@@ -36,6 +36,7 @@ fn dir(plan: &Plan, held: Held) -> DirFacts {
         snap_index: 3,
         consistent_index: 3,
         consistent_term: Some(1),
+        writes_beyond: None,
         revision: 80,
         database,
         received_db: None,

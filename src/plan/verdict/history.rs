@@ -338,12 +338,8 @@ impl<'a> History<'a> {
         if older {
             return Some(Lack::OlderCopy);
         }
-        // what was not yet put into the database is in the log: one that goes as far as the others', or that is longer
-        // than a first start and some elections make it, may well hold keys
-        let started_only = 4 * (u64::try_from(says.members.len()).unwrap_or(0) + 1);
-        let in_log =
-            says.entries_beyond() > 0 && (says.last_index >= index.unwrap_or(0) || says.last_index > started_only);
-        if says.revision <= 1 && revision > 1 && !in_log {
+        // what was not yet put into the database is in the log
+        if says.revision <= 1 && revision > 1 && says.writes_beyond.unwrap_or(0) == 0 {
             return Some(Lack::Keys);
         }
         let other_data = self.serving.as_ref().is_some_and(|serving| {
@@ -359,20 +355,27 @@ impl<'a> History<'a> {
         self.misses_committed(says, list, needed, cluster).then_some(Lack::Acknowledged)
     }
 
-    /// Whether the log is none of what serves: an entry makes at most one revision, so from the directory's index to that
-    /// of what serves the revision cannot have gone further than the index. It does where what serves was restored from a
-    /// snapshot under the same IDs.
+    /// Whether the log is none of what answers: an entry makes at most one revision, so from the directory's index to that
+    /// of a member the revision cannot have gone further than the index. It does where one of the two was begun with an
+    /// empty directory or restored from a snapshot under the same IDs.
     fn other_log(&self, says: &DirSays) -> bool {
-        let Some(serving) = self.serving.as_ref().filter(|s| s.revision > 0 && s.applied > 0) else { return false };
-        let (Some(revisions), Some(entries)) = (
-            u64::try_from(serving.revision - says.revision).ok(),
-            serving.applied.checked_sub(says.consistent_index.max(1)),
-        ) else {
-            return false;
-        };
+        let ends = says.revision_at_end().map(|end| {
+            // entries that nobody knew to be committed may have been others in the end
+            (end, says.last_index, says.undecided_beyond())
+        });
+        let database = (says.revision > 0).then_some((says.revision, says.consistent_index.max(1), 0));
         // a status tells its revision a little later than its index: both are exact only while nobody writes
-        let slack = if serving.is_quiet() { 0 } else { SLACK };
-        says.revision > 0 && revisions > entries.saturating_add(slack)
+        let serving = self.serving.as_ref().map(|s| (s.revision, s.applied, if s.is_quiet() { 0 } else { SLACK }));
+        let unled = self.says.iter().filter(|_| serving.is_none()).map(|(_, s)| (s.revision, s.raft_applied, 0));
+        serving.into_iter().chain(unled).filter(|(revision, applied, _)| *revision > 0 && *applied > 0).any(
+            |(revision, applied, slack)| {
+                [ends, database].into_iter().flatten().any(|(end, index, open)| {
+                    let revisions = u64::try_from(revision.saturating_sub(end)).unwrap_or(0);
+                    let entries = applied.checked_sub(index);
+                    entries.is_some_and(|entries| revisions > entries.saturating_add(slack).saturating_add(open))
+                })
+            },
+        )
     }
 
     /// What was committed is in the logs of a majority. Where too many logs end before it, some of them lost it.

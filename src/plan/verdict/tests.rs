@@ -227,6 +227,7 @@ fn dir(n: u64, state: impl FnOnce(Box<DirSays>) -> DirState, held: Held) -> DirF
         snap_index: 0,
         consistent_index: 90,
         consistent_term: None,
+        writes_beyond: None,
         revision: 84_000,
         database: FileFacts { path: "db".into(), bytes: 1, modified: None, health: Health::Unread, content: None },
         received_db: None,

@@ -500,14 +500,26 @@ fn members_that_serve_different_data_are_two_states() {
 fn what_is_in_the_log_only_is_not_missing() {
     let m = listed(3, 0);
     let facts = [served(1, 2, &m, (2, 28), 21), served(2, 2, &m, (2, 28), 21), silent(3)];
-    for (index, applied, whole) in [(28, 8, true), (27, 0, true), (7, 0, false), (7, 7, false), (20, 20, false)] {
+    for (index, applied, writes, whole) in [
+        (28, 8, 20, true),
+        (27, 0, 19, true),
+        (7, 0, 0, false),
+        (7, 7, 0, false),
+        (20, 20, 0, false),
+        // alarms and health checks that were asked for make a log longer, and hold no key
+        (26, 0, 0, false),
+        (28, 0, 0, false),
+        // from 26 to 28 there is no room for 15 revisions
+        (26, 0, 5, false),
+    ] {
         let mut dir = holds(3, &m, (2, index), 0);
         let DirState::Whole(says) = &mut dir.state else { unreachable!() };
         (says.consistent_index, says.commit) = (applied, index);
+        (says.first_index, says.writes_beyond) = (1, Some(writes));
         let finding = judge(&facts, &[dir]);
         let words = advice(&finding);
-        assert_eq!(words.contains("Start etcd on m3 first"), whole, "{index} {applied}: {words}");
-        assert_eq!(words.contains("Do not start etcd on /var/lib/m3"), !whole, "{index} {applied}: {words}");
+        assert_eq!(words.contains("Start etcd on m3 first"), whole, "{index} {applied} {writes}: {words}");
+        assert_eq!(words.contains("Do not start etcd on /var/lib/m3"), !whole, "{index} {applied} {writes}: {words}");
     }
 }
 
