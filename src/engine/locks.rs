@@ -107,6 +107,15 @@ fn listed(dev: u64, inode: u64) -> bool {
     fs::read_to_string("/proc/locks").is_ok_and(|locks| names(&locks, &device(dev, inode)))
 }
 
+/// Whether `locks`, a text of `/proc/locks`, lists a write lock on a file that was looked at, held by this process where one is
+/// named. Locks of an open file description are listed without their process.
+pub(crate) fn is_listed(locks: &str, meta: &fs::Metadata, pid: Option<u32>) -> bool {
+    let file = device(meta.dev(), meta.ino());
+    let pid = pid.map(|pid| pid.to_string());
+    let its = |line: &&str| pid.as_deref().is_none_or(|pid| line.split_whitespace().nth(4) == Some(pid));
+    locks.lines().filter(its).any(|line| names(line, &file))
+}
+
 /// A file as `/proc/locks` names it.
 fn device(dev: u64, inode: u64) -> String {
     format!("{:02x}:{:02x}:{inode}", rustix::fs::major(dev), rustix::fs::minor(dev))

@@ -25,6 +25,7 @@ use super::{
     Member, Plan,
     words::{all, shell_line, shell_word},
 };
+use crate::text::Foreign;
 use flags::Flag;
 use known::Ground;
 pub use known::{HostKnown, Known};
@@ -95,6 +96,7 @@ fn launch(plan: &Plan, m: &Member, ground: &Ground<'_>, known: &Known) -> Launch
          were that mistyped or empty, \"new\" would start an empty member under this one's ID"
             .into(),
     );
+    notes.extend(origins(m, ground));
     for change in of_before(m, ground).into_iter().chain(unknown) {
         if !changes.contains(&change) {
             changes.push(change);
@@ -158,6 +160,29 @@ fn not_found(plan: &Plan, m: &Member, ground: &Ground<'_>, known: &Known, own: &
         }
     };
     Some(format!("How {name} was started until now is not known: no etcd configuration of it was found; {what}"))
+}
+
+/// Where the flags come from that the row does not have: a sentence without a full stop for each place.
+fn origins(m: &Member, ground: &Ground<'_>) -> Vec<String> {
+    let Some(config) = ground.config.filter(|_| ground.adopt) else { return Vec::new() };
+    let own = flags::read(&m.etcd_flags);
+    let mut places: Vec<(&str, Vec<String>)> = Vec::new();
+    for (name, value) in
+        matching::kept(config).into_iter().filter(|(name, _)| !own.iter().any(|flag| flag.name == *name))
+    {
+        let from = config.flags.iter().find(|setting| (setting.flag.as_str(), setting.value.as_str()) == (name, value));
+        let from = from.map_or("", |setting| setting.from.as_str());
+        let flag = format!("--{name}={value}");
+        match places.iter_mut().find(|(place, _)| *place == from) {
+            Some((_, flags)) => flags.push(flag),
+            None => places.push((from, vec![flag])),
+        }
+    }
+    let each = |(from, flags): (&str, Vec<String>)| {
+        let verb = if flags.len() == 1 { "comes" } else { "come" };
+        format!("{} {verb} from {}", all(&flags), Foreign::from(from))
+    };
+    places.into_iter().map(each).collect()
 }
 
 /// The row's own flags, and those of the old configuration that it lacks where they are to come along, as the version that

@@ -6,6 +6,7 @@ mod host;
 mod inspected;
 mod on_host;
 mod one;
+mod owner;
 mod pods;
 mod process;
 mod program;

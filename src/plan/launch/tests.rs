@@ -217,6 +217,13 @@ fn the_old_configuration_comes_along() {
         "{}",
         adopted.command
     );
+    // Each flag that the row does not have bears its origin, those from one place in one line.
+    let origins: Vec<&String> = adopted.notes.iter().filter(|note| note.ends_with("from there")).collect();
+    let [origin] = origins.as_slice() else { panic!("{:?}", adopted.notes) };
+    for flag in ["--snapshot-count=5000", "--experimental-watch-progress-notify-interval=5s"] {
+        assert!(origin.contains(flag), "{origin}");
+    }
+    assert!(commands_on(&plan, &known(false))[1].notes.iter().all(|note| !note.ends_with("from there")));
     let told = adopted.changes.join("\n");
     for words in [
         "--initial-cluster-state=new is left out",

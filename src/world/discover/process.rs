@@ -1,4 +1,4 @@
-//! Etcds that run now, as `/proc` shows them.
+//! Etcds that run now, as `/proc` shows them; not what only calls itself one.
 
 use std::path::{Path, PathBuf};
 
@@ -6,6 +6,7 @@ use super::{
     flags,
     host::Host,
     on_host,
+    owner::{self, Lock},
     program::{self, Reading},
     tree::Tree,
 };
@@ -32,12 +33,13 @@ fn read(tree: Tree<'_>, host: &Host, pid: u32, reads: &mut Vec<PathBuf>) -> Opti
     if words.first().is_some_and(|word| !word.starts_with('-')) {
         return None;
     }
+    let owner = owner::of(tree, pid)?;
     let mut notes = Vec::new();
     let environment = tree.text(&proc.join("environ")).unwrap_or_else(|e| {
         notes.push(format!("its ETCD_ variables cannot be read ({e})"));
         String::new()
     });
-    let place = format!("process {pid}");
+    let place = format!("process {pid} of {}", owner.called);
     let (arguments, variables) = (format!("arguments of {place}"), format!("environment of {place}"));
     let named = environment.split('\0').filter_map(|pair| pair.split_once('='));
     let named = named.map(|(name, value)| (name, value, variables.as_str()));
@@ -53,13 +55,22 @@ fn read(tree: Tree<'_>, host: &Host, pid: u32, reads: &mut Vec<PathBuf>) -> Opti
     let below = proc.join("root");
     let inner = tree.real(&below);
     let files = if apart { Tree(&inner) } else { tree };
-    let mut reading = Reading { tree: files, host, here: &here, reads, notes: &mut notes };
+    let mut its_reads = Vec::new();
+    let mut reading = Reading { tree: files, host, here: &here, reads: &mut its_reads, notes: &mut notes };
     let flags = program::effective(args, variables, &mut reading);
     let (data_dir, wal_dir) = on_host::dirs(&flags, &here, &[]);
     let seen = |path: PathBuf| match apart {
         true => below.join(path.strip_prefix("/").unwrap_or(&path)),
         false => path,
     };
+    let (data_dir, wal_dir) = (data_dir.map(seen), wal_dir.map(seen));
+    let data = data_dir.as_deref().filter(|data| owner::may_have(tree, pid, &owner, data))?;
+    match owner::lock(tree, pid, data, wal_dir.as_deref()) {
+        Lock::Held => {}
+        Lock::NotHeld => return None,
+        Lock::Unknown => notes.push("whether it holds the lock of its data directory cannot be read".into()),
+    }
+    reads.append(&mut its_reads);
     if apart {
         notes.push("it runs in a container; its directories are shown as this machine sees them".into());
     }
@@ -67,8 +78,8 @@ fn read(tree: Tree<'_>, host: &Host, pid: u32, reads: &mut Vec<PathBuf>) -> Opti
         origin: Origin::Process(pid),
         kind: ConfigKind::Process,
         flags,
-        data_dir: data_dir.map(seen),
-        wal_dir: wal_dir.map(seen),
+        data_dir,
+        wal_dir,
         automation: Vec::new(),
         notes,
         runs: Default::default(),

@@ -329,28 +329,170 @@ fn openshifts_operator_is_named() {
     assert_eq!(plain[0].automation.len(), 1);
 }
 
+/// A process with these arguments of this user, in a tree in which the data directories `dirs` have a database and a log of
+/// whoever runs the tests. `locks` are lines of `/proc/locks`, `{DIR}` and `{DIR/wal}` in them the device and inode of a
+/// directory's database and log.
+fn running(
+    files: &[(&str, &str)],
+    dirs: &[&str],
+    locks: &[&str],
+) -> (tempfile::TempDir, impl Fn() -> Vec<ConfigFacts> + use<>) {
+    use std::os::unix::fs::MetadataExt;
+    let dir = tempfile::tempdir().unwrap();
+    let uid = fs::metadata(dir.path()).unwrap().uid().to_string();
+    let put = |path: &str, text: &str| {
+        let path = dir.path().join(path.trim_start_matches('/'));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        match text.strip_prefix("-> ") {
+            Some(target) => symlink(target, &path).unwrap(),
+            None => fs::write(&path, text.replace("{OWNER}", &uid)).unwrap(),
+        }
+        path
+    };
+    files.iter().for_each(|(path, text)| drop(put(path, text)));
+    let mut listed = locks.join("\n") + "\n";
+    for data in dirs {
+        for (name, hole) in [("snap/db", format!("{{{data}}}")), ("wal/0.wal", format!("{{{data}/wal}}"))] {
+            let meta = fs::metadata(put(&format!("{data}/member/{name}"), "x")).unwrap();
+            let (major, minor) = (rustix::fs::major(meta.dev()), rustix::fs::minor(meta.dev()));
+            listed = listed.replace(&hole, &format!("{major:02x}:{minor:02x}:{}", meta.ino()));
+        }
+    }
+    put("/proc/locks", &listed);
+    let root = dir.path().to_path_buf();
+    (dir, move || discover(&root))
+}
+
 #[test]
 fn a_running_process() {
     let environ = "PATH=/bin\0ETCD_NAME=other\0ETCD_INITIAL_CLUSTER_TOKEN=t\0AWS_SECRET=x\0";
-    let all = found(&[
-        ("/proc/812/cmdline", "/usr/bin/etcd\0--name\0m1\0--data-dir=d\0"),
-        ("/proc/812/environ", environ),
-        ("/proc/812/cwd", "-> /var/lib"),
-        ("/proc/812/ns/mnt", "-> mnt:[1]"),
-        ("/proc/90/cmdline", "etcd\0--config-file=/c.yml\0"),
-        ("/proc/90/cwd", "-> /"),
-        ("/proc/90/ns/mnt", "-> mnt:[2]"),
-        ("/proc/90/root/c.yml", "data-dir: /data\n"),
-        ("/proc/self/ns/mnt", "-> mnt:[1]"),
-        ("/proc/7/cmdline", "/usr/bin/etcdctl\0get\0"),
-        ("/proc/8/cmdline", ""),
-    ]);
+    let (_dir, all) = running(
+        &[
+            ("/proc/812/cmdline", "/usr/bin/etcd\0--name\0m1\0--data-dir=d\0"),
+            ("/proc/812/environ", environ),
+            ("/proc/812/status", "Uid:\t{OWNER}\t{OWNER}\t{OWNER}\t{OWNER}\n"),
+            ("/proc/812/cwd", "-> /var/lib"),
+            ("/proc/812/ns/mnt", "-> mnt:[1]"),
+            ("/proc/90/cmdline", "etcd\0--config-file=/c.yml\0"),
+            ("/proc/90/status", "Uid:\t0\t0\t0\t0\n"),
+            ("/proc/90/cwd", "-> /"),
+            ("/proc/90/ns/mnt", "-> mnt:[2]"),
+            ("/proc/90/root/c.yml", "data-dir: /data\n"),
+            ("/proc/self/ns/mnt", "-> mnt:[1]"),
+            ("/proc/7/cmdline", "/usr/bin/etcdctl\0get\0"),
+            ("/proc/8/cmdline", ""),
+        ],
+        &["/var/lib/d", "/proc/90/root/data"],
+        &[
+            "1: FLOCK  ADVISORY  WRITE 812 {/var/lib/d} 0 EOF",
+            "2: FLOCK  ADVISORY  WRITE 90 {/proc/90/root/data} 0 EOF",
+        ],
+    );
+    let all = all();
     assert_eq!(all.len(), 2, "{all:#?}");
     assert_eq!((all[0].place().as_str(), data_dir(&all[0])), ("process 90", "/proc/90/root/data"));
     assert!(all[0].notes[0].contains("ETCD_ variables cannot be read"), "{:?}", all[0].notes);
     assert_eq!(flags(&all[1]), [("name", "m1"), ("data-dir", "d"), ("initial-cluster-token", "t")]);
     assert_eq!(data_dir(&all[1]), "/var/lib/d");
-    assert_eq!(all[1].flags[2].from, "environment of process 812");
+    assert!(all[1].flags[2].from.starts_with("environment of process 812 of "), "{:?}", all[1].flags[2]);
+}
+
+#[test]
+fn a_process_counts_by_its_user_and_its_lock() {
+    const OWN: &str = "{OWNER}\t{OWNER}\t{OWNER}\t{OWNER}";
+    const ROOT: &str = "0\t0\t0\t0";
+    const EVE: &str = "54321\t54321\t54321\t54321";
+    let by_812 = "1: FLOCK  ADVISORY  WRITE 812 {/var/lib/etcd} 0 EOF";
+    let by_9 = "1: FLOCK  ADVISORY  WRITE 9 {/var/lib/etcd} 0 EOF";
+    let log = "1: OFDLCK ADVISORY  WRITE -1 {/var/lib/etcd/wal} 0 EOF";
+    let fd = ("/proc/812/fd/7", "-> ../../../var/lib/etcd/member/wal/0.wal");
+    let other_fd = ("/proc/812/fd/7", "-> ../../../var/lib/etcd/member/snap/db");
+    let none = ("/proc/812/fd/0", "x");
+    for (case, args, user, locks, open, counts) in [
+        ("the owner's, with its lock", "--data-dir=/var/lib/etcd", OWN, by_812, none, true),
+        ("root's, with its lock", "--data-dir=/var/lib/etcd", ROOT, by_812, none, true),
+        ("its lock is the log's", "--data-dir=/var/lib/etcd", OWN, log, fd, true),
+        ("another user's", "--data-dir=/var/lib/etcd\0--evil-flag", EVE, "", none, false),
+        ("another user's, which locked it", "--data-dir=/var/lib/etcd", EVE, by_812, none, false),
+        ("the owner's, without a lock", "--data-dir=/var/lib/etcd", OWN, "", none, false),
+        ("root's, without a lock", "--data-dir=/var/lib/etcd", ROOT, "", none, false),
+        ("another process has the lock", "--data-dir=/var/lib/etcd", OWN, by_9, none, false),
+        ("it only reads the log that another has", "--data-dir=/var/lib/etcd", OWN, log, other_fd, false),
+        (
+            "it waits for the lock",
+            "--data-dir=/var/lib/etcd",
+            OWN,
+            "1: -> FLOCK ADVISORY WRITE 812 {/var/lib/etcd} 0 EOF",
+            none,
+            false,
+        ),
+        ("a directory that is not there", "--data-dir=/var/lib/other", OWN, by_812, none, false),
+        ("setuid root", "--data-dir=/var/lib/etcd", "54321\t0\t0\t0", by_812, none, false),
+        ("no user is told", "--data-dir=/var/lib/etcd", "", by_812, none, false),
+    ] {
+        let (_dir, all) = running(
+            &[
+                ("/proc/812/cmdline", &format!("etcd\0{args}\0")),
+                ("/proc/812/status", &format!("Name:\tetcd\nUid:\t{user}\n")),
+                ("/proc/812/cwd", "-> /"),
+                open,
+            ],
+            &["/var/lib/etcd"],
+            &[locks],
+        );
+        assert_eq!(all().len(), usize::from(counts), "{case}");
+    }
+}
+
+/// A real process: an ordinary user's shell under the name of etcd, on a directory of this host and on one of its own.
+#[test]
+fn a_real_process_of_somebody_else_is_no_etcd_of_this_host() {
+    use std::os::unix::{
+        fs::{MetadataExt, chown},
+        process::CommandExt,
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let root = fs::metadata(dir.path()).unwrap().uid() == 0;
+    let theirs = dir.path().join("theirs");
+    for data in [dir.path().join("ours"), theirs.clone()] {
+        fs::create_dir_all(data.join("member/snap")).unwrap();
+        fs::write(data.join("member/snap/db"), "x").unwrap();
+    }
+    if root {
+        chown(&theirs, Some(54321), Some(54321)).unwrap();
+    }
+    // Somebody holds the lock of ours, as the real etcd does.
+    let held = fs::File::open(dir.path().join("ours/member/snap/db")).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    for data in ["ours", "theirs"] {
+        let mut command = std::process::Command::new("/bin/sh");
+        command.arg0("etcd").env_clear().env("ETCD_DATA_DIR", dir.path().join(data)).env("ETCD_CORS", "*");
+        if root {
+            command.uid(54321).gid(54321);
+        }
+        let mut child = command.current_dir("/").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let found = discover(Path::new("/"));
+        let origin = Origin::Process(child.id());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(found.iter().all(|facts| facts.origin != origin), "{data}: {found:#?}");
+    }
+}
+
+/// What does not count hides no file either.
+#[test]
+fn a_file_that_only_a_foreign_process_reads_is_found_by_itself() {
+    let (_dir, all) = running(
+        &[
+            ("/proc/812/cmdline", "etcd\0--config-file=/etc/etcd/etcd.conf.yml\0"),
+            ("/proc/812/status", "Uid:\t54321\t54321\t54321\t54321\n"),
+            ("/proc/812/cwd", "-> /"),
+            ("/etc/etcd/etcd.conf.yml", "name: m1\ndata-dir: /d\n"),
+        ],
+        &["/d"],
+        &[],
+    );
+    assert_eq!(all().iter().map(|facts| facts.kind).collect::<Vec<_>>(), [ConfigKind::ConfigFile]);
 }
 
 #[test]
