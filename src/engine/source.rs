@@ -385,7 +385,9 @@ impl Source {
         let part = if self.is_part() { format!("{LEFTOVER}; ") } else { String::new() };
         let why = match error {
             bolt::Error::Truncated { needs, has } => {
-                format!("it is truncated: it needs {}, has {}", byte_count(*needs), thousands(*has))
+                // of a file that is cut off anywhere the last bytes are no trailer
+                let has = if self.hole.is_none() && *has == self.body_bytes() { self.bytes } else { *has };
+                format!("it is truncated: it needs {}, has {}", byte_count(*needs), thousands(has))
             }
             bolt::Error::Short { has } => {
                 format!("it is too short to be a database: it has {}, the smallest one 4,096", byte_count(*has))

@@ -159,6 +159,7 @@ impl<'a> Rounds<'a> {
             common: Hashed::NotAsked,
             stored: Told::Not,
             stored_before: Vec::new(),
+            level_before: None,
             advertised: Vec::new(),
             dir: None,
             process: None,

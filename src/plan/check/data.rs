@@ -5,7 +5,7 @@ use crate::plan::{
     Member,
     facts::{
         Hashed, MemberSays,
-        started::{Canary, PlannedHash, Told},
+        started::{Canary, PlannedHash, Seen, Told},
     },
     words::{all, plural, thousands},
 };
@@ -107,18 +107,47 @@ fn below(case: Case<'_>, stood: &[Ours<'_>], member: &Member, says: &MemberSays)
     }
 }
 
+/// Between which revisions a member was when it had applied its log up to an index.
+#[derive(Clone, Copy)]
+struct Bounds {
+    applied: u64,
+    least: i64,
+    most: i64,
+}
+
+impl Bounds {
+    /// The server reads its revision first and the applied index after that, and counts an entry as applied only after its
+    /// revision was given out. While clients write, the revision that belongs to the index of the round before is thus that
+    /// of its reading less one, or more, up to that of this round. At rest, and in a first round, which is never the only
+    /// one that a failure is seen in, it is the one that was read.
+    fn new(seen: &Seen, says: &MemberSays) -> Bounds {
+        match seen.level_before {
+            Some(before)
+                if before.revision <= says.revision
+                    && (before.revision, before.raft_applied) != (says.revision, says.raft_applied) =>
+            {
+                Bounds { applied: before.raft_applied, least: before.revision.saturating_sub(1), most: says.revision }
+            }
+            _ => Bounds { applied: says.raft_applied, least: says.revision, most: says.revision },
+        }
+    }
+
+    /// Whether no log leads from one to the other.
+    fn differ(self, other: Bounds) -> bool {
+        let (first, second) = if self.applied <= other.applied { (self, other) } else { (other, self) };
+        let log = second.applied - first.applied;
+        second.most < first.least || second.least.saturating_sub(first.most).max(0).unsigned_abs() > log
+    }
+}
+
 /// Members whose revisions differ by more than what one of them has applied beyond the other. `alike` where all have the
 /// same keys at the plan's revision.
 fn apart<'a>(level: &[&Ours<'a>], alike: bool) -> Option<(Vec<&'a str>, String)> {
-    let differ = |a: &MemberSays, b: &MemberSays| {
-        let (first, second) = if a.raft_applied <= b.raft_applied { (a, b) } else { (b, a) };
-        let log = second.raft_applied - first.raft_applied;
-        second.revision < first.revision || second.revision.abs_diff(first.revision) > log
-    };
-    let against = |says: &MemberSays| level.iter().filter(|(_, _, other)| differ(says, other)).count();
-    let most = level.iter().map(|(_, _, says)| against(says)).max().filter(|most| *most > 0)?;
-    let odd: Vec<&Ours<'a>> = level.iter().copied().filter(|(_, _, says)| against(says) == most).collect();
-    let others: Vec<&Ours<'_>> = level.iter().copied().filter(|(_, _, says)| against(says) < most).collect();
+    let bounds = |(_, seen, says): &Ours<'_>| Bounds::new(seen, says);
+    let against = |one: &Ours<'_>| level.iter().filter(|other| bounds(one).differ(bounds(other))).count();
+    let most = level.iter().map(|one| against(one)).max().filter(|most| *most > 0)?;
+    let odd: Vec<&Ours<'a>> = level.iter().copied().filter(|one| against(one) == most).collect();
+    let others: Vec<&Ours<'_>> = level.iter().copied().filter(|one| against(one) < most).collect();
     let at = |list: &[&Ours<'_>]| {
         let at = list.iter().map(|(m, _, says)| format!("{} at revision {}", m.name, shown(says.revision)));
         all(&at.collect::<Vec<_>>())

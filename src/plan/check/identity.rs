@@ -104,7 +104,14 @@ fn stranger(case: Case<'_>, member: &Member, seen: &Seen, says: &MemberSays) -> 
         let held = seen.dir.as_ref().is_some_and(|dir| dir.held.is_held());
         let log =
             seen.process.as_ref().and_then(|p| p.wal_dir.as_ref()).filter(|log| Some(*log) != member.wal_dir.as_ref());
+        // the log in the directory itself is the old one
+        let own = seen.dir.as_ref().and_then(|dir| dir.state.says()).map(|own| own.cluster_id);
         let more = match (held, log) {
+            (true, None) if own == Some(says.cluster_id) => format!(
+                "{} holds the old cluster's data and is in use: the plan was not restored to it, or that was undone. Restore \
+                 {name} from the plan once it is stopped.",
+                member.data_dir.display()
+            ),
             (true, log) => format!(
                 "The restored directory {} is in use with an old log{}: --wal-dir was left as it was. Restore {name} anew, \
                  since the old log was replayed into it, and start it with the plan's own command.",

@@ -6,7 +6,7 @@ use crate::plan::{
     Plan,
     facts::{
         Answer, Hashed,
-        started::{Canary, Observed, PlannedHash, Seen, Told, Watched},
+        started::{Canary, Level, Observed, PlannedHash, Seen, Told, Watched},
     },
 };
 
@@ -154,6 +154,10 @@ pub fn again(seen: &mut Observed, answers: Vec<(String, Answer)>) {
             Answer::Says(says) => Some((says.cluster_id, says.member_id, says.hash.clone())),
             _ => None,
         };
+        let read = match &member.answer {
+            Answer::Says(says) => Some(Level { revision: says.revision, raft_applied: says.raft_applied }),
+            _ => None,
+        };
         let mut same = false;
         if let (Answer::Says(says), Some((cluster, id, hash))) = (&mut answer, before) {
             same = (says.cluster_id, says.member_id) == (cluster, id);
@@ -173,6 +177,7 @@ pub fn again(seen: &mut Observed, answers: Vec<(String, Answer)>) {
         if !same {
             member.stored_before.clear();
         }
+        member.level_before = read.filter(|_| same);
         member.advertised.clear();
         (member.endpoint, member.answer) = (endpoint, answer);
     }

@@ -76,6 +76,7 @@ pub(crate) fn good(plan: &Plan) -> Observed {
         common: Hashed::NotAsked,
         stored: Told::Is(stored_rows(plan, m)),
         stored_before: Vec::new(),
+        level_before: None,
         advertised: Vec::new(),
         dir: None,
         process: None,

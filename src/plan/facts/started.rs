@@ -50,12 +50,24 @@ pub struct Seen {
     pub stored: Told<StoredRows>,
     /// The same as of the rounds before, the newest last.
     pub stored_before: Vec<StoredRows>,
+    /// Its revision and applied index as of the round before.
+    pub level_before: Option<Level>,
     /// Client URLs that it advertises and the plan does not have, each with who answers there.
     pub advertised: Vec<(String, Reached)>,
     /// Its data directory, where the plan has it on this machine.
     pub dir: Option<DirFacts>,
     /// The process on this machine that runs under its name and peer URL.
     pub process: Option<Process>,
+}
+
+/// How far a member was at one reading. A server reads the two one after the other while it applies its log, so that they
+/// fit each other only while nothing is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Level {
+    /// The store's revision.
+    pub revision: i64,
+    /// The raft index up to which the log was applied.
+    pub raft_applied: u64,
 }
 
 /// A running etcd, as its flags tell.

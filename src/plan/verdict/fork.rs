@@ -315,8 +315,14 @@ impl Count<'_> {
         let mut advice = Vec::new();
         if let Some((endpoint, place)) = self.elsewhere.first() {
             advice.push(format!(
-                "Do not take {endpoint} for the cluster of {place}: its data is not in what serves. Was an etcd started there with an empty directory or with other flags? Stop it before clients write to it."
+                "Do not take {endpoint} for the cluster of {place}: whether its data is in what serves is not known. Was an etcd started there with an empty directory or with other flags? Stop it before clients write to it."
             ));
+            if self.history.serving.as_ref().is_some_and(|serving| !serving.is_empty()) {
+                advice.push(
+                    "Was a snapshot restored here on purpose, with a new token? Then what serves is meant: do not restore again, and never start etcd on an old data directory."
+                        .into(),
+                );
+            }
         }
         if self.elsewhere.is_empty() && self.alike.is_empty() && self.empty_alone {
             advice.extend([

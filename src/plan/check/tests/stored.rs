@@ -423,6 +423,41 @@ fn they_are_read_once_all_else_is_there_and_again_in_each_round() {
     assert!(seen.members[0].stored_before.is_empty(), "another member's rows are none of its own");
 }
 
+/// Seen with etcd 3.5, authentication on and a writer: three right members, of which one's revision was read early.
+#[test]
+fn revisions_read_during_writes_prove_nothing() {
+    let at = |levels: [(i64, u64); 3]| {
+        let mut members = good(&plan()).members;
+        for (member, (revision, applied)) in members.iter_mut().zip(levels) {
+            let Answer::Says(says) = &mut member.answer else { unreachable!() };
+            (says.revision, says.raft_applied, says.raft_index) = (83_799 + revision, 9 + applied, 9 + applied);
+        }
+        members
+    };
+    let outcome = |rounds: &[[(i64, u64); 3]]| {
+        let mut seen = good(&plan());
+        for round in rounds {
+            again(&mut seen, at(*round).into_iter().map(|m| (m.endpoint, m.answer)).collect());
+        }
+        check(&plan(), &seen, &Told::Not).check(Topic::Revision).unwrap().outcome
+    };
+    let early = [(98, 100), (100, 100), (100, 100)];
+    for (rounds, wanted) in [
+        // clients write: the round before explains it
+        (vec![[(60, 60), (60, 60), (60, 60)], early], Outcome::Pass),
+        // a revision that was given out before its entry counted as applied
+        (vec![[(61, 60), (60, 60), (60, 60)], early], Outcome::Pass),
+        // an early reading in the round before
+        (vec![[(58, 60), (60, 60), (60, 60)], [(100, 100); 3]], Outcome::Pass),
+        // nothing was written between two rounds
+        (vec![early, early], Outcome::Fail),
+        // written or not, no log leads from one to the other
+        (vec![[(60, 60), (60, 60), (90, 60)], [(62, 62), (62, 62), (92, 62)]], Outcome::Fail),
+    ] {
+        assert_eq!(outcome(&rounds), wanted, "{rounds:?}");
+    }
+}
+
 #[test]
 fn another_bump_is_named() {
     let plan = bumped();
