@@ -300,6 +300,7 @@ fn of_old(cluster_id: Id, member_id: Id) -> DirState {
         consistent_index: 9,
         consistent_term: None,
         revision: 4,
+        writes_beyond: None,
         database: FileFacts { path: "/db".into(), bytes: 1, modified: None, health: Health::Unread, content: None },
         received_db: None,
         members: Vec::new(),
