@@ -42,9 +42,13 @@ pub fn nature<R: ReadAt>(source: &Source, view: &View<R>, digest: &Digest) -> St
             format!("a database, 32 bytes that could be its SHA-256 and do NOT fit, and {words} that {belong} to no page")
         }
         (Some(_), Err(_), ..) => "a saved snapshot, its SHA-256 trailer is WRONG".to_string(),
+        // few bytes fit any hash by chance: one does in 256 files
+        (None, _, Some(cut), _) if cut.fits && cut.bytes < 4 => format!(
+            "a database and {}, which may be the beginning of its SHA-256 trailer or belong to no page",
+            count(cut.bytes, "further byte", "further bytes")
+        ),
         (None, _, Some(cut), _) if cut.fits => {
-            let are = if cut.bytes == 1 { "is" } else { "are" };
-            format!("a saved snapshot that ends in its SHA-256 trailer, of which {} of 32 bytes {are} there", cut.bytes)
+            format!("a saved snapshot that ends in its SHA-256 trailer, of which {} of 32 bytes are there", cut.bytes)
         }
         (None, _, Some(cut), _) => format!(
             "a database and {}, which {} or what is left of a SHA-256 that does NOT fit",

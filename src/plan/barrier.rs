@@ -100,7 +100,7 @@ pub fn summary(now: &[Asked], new: Id, finding: &Finding) -> String {
         many => format!("{many} client URLs of the old cluster were"),
     };
     match still {
-        0 => format!("{asked} asked again: nobody answers"),
+        0 => format!("{asked} asked again: no member of the old cluster answers"),
         1 => format!("{asked} asked again: 1 member answers, has no leader and stands where it stood"),
         many => format!("{asked} asked again: {many} members answer, have no leader and stand where they stood"),
     }
@@ -193,7 +193,10 @@ mod tests {
     fn in_a_sentence() {
         let summary = |now: &[Asked]| summary(now, NEW, &finding(now, &[]));
         assert!(summary(&[]).starts_with("No client URL"));
-        assert_eq!(summary(&[asked(9, 1, 1)]), "1 client URL of the old cluster was asked again: nobody answers");
+        assert_eq!(
+            summary(&[asked(9, 1, 1)]),
+            "1 client URL of the old cluster was asked again: no member of the old cluster answers"
+        );
         let two = summary(&[asked(1, 1, 0), asked(9, 1, 0)]);
         assert!(two.starts_with("2 client URLs") && two.contains("1 member answers, has no leader"), "{two}");
     }
