@@ -95,7 +95,7 @@ pub fn every_step_by_keys(server: &Server) {
     wizard.send(ENTER);
     wizard.wait_any(&["That Enter came with the text", "is not the text"]);
     wizard.send("\x1b");
-    wizard.wait("To override what is in the way");
+    wizard.wait("d rehearse");
     cluster.members[2].kill();
     wizard.send("r");
     wizard.wait("nobody answers");
