@@ -86,10 +86,13 @@ fn stranger(case: Case<'_>, member: &Member, seen: &Seen, says: &MemberSays) -> 
     let id = who(member, says);
     let shown = id.map_or_else(|| "a member".to_string(), |id| format!("member {id}"));
     let found = format!("{shown} of cluster {}", says.cluster_id);
-    let stop = |more: &str| format!("Stop it now: clients that reach it see other data. {more}");
+    let stop =
+        |more: &str| format!("Stop it now: what clients read and write there is not in the plan's cluster. {more}");
     let again = stop(&format!(
         "Then restore {name} from the plan (requorum restore or apply) and start it with the plan's own command."
     ));
+    let newer =
+        |else_: &str| format!("Was a newer plan carried out for this member? Then verify that plan. Else: {else_}");
     let is = |peers: &[String], token: &str| id == Some(member_id(peers, token));
     let default_peer = [DEFAULT_PEER.to_string()];
     let alone = |id: Id| cluster_id(&[id]) == says.cluster_id;
@@ -147,9 +150,9 @@ fn stranger(case: Case<'_>, member: &Member, seen: &Seen, says: &MemberSays) -> 
     }
     if says.members.iter().any(|m| m.peer_urls.iter().any(|url| member.peer_urls.iter().any(|own| own == url))) {
         let what = format!("{name} was restored with another token than the plan's {} ({found})", plan.token);
-        return (what, again);
+        return (what, newer(&again));
     }
-    (format!("another cluster answers at {name}'s URL {}: {found}", seen.endpoint), again)
+    (format!("another cluster answers at {name}'s URL {}: {found}", seen.endpoint), newer(&again))
 }
 
 /// The old cluster's doors at places where the plan has nobody: what answers at the plan's own is seen by its ID.

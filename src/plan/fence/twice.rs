@@ -76,7 +76,8 @@ pub fn fence(plan: &Plan, found: &[Again]) -> Option<Fence> {
             plural(names.len(), "ID", "IDs"),
         ),
         evidence,
-        lift: "Make the plan again: `requorum plan --again PLAN -o NEW-PLAN` makes the same one with a new token, so with new \
+        lift: "Does this plan's cluster run already, and a member of it was lost? Then replace that one: etcdctl member remove, \
+               member add, and an empty directory. Else make the plan again: `requorum plan --again PLAN -o NEW-PLAN` makes the same one with a new token, so with new \
                IDs; in the wizard g on Members does. Then carry out that one."
             .into(),
         typed: Some(override_text(plan)),
