@@ -23,6 +23,7 @@ use crate::{
         source::{hex, io_trouble, step},
         status::human_size,
     },
+    text::Shown,
     trouble::{Fault, Kind, Result, Trouble},
 };
 
@@ -50,7 +51,7 @@ impl Files {
         match found.map_err(|e| io_trouble(if make { "write" } else { "read" }, &path, &e))? {
             Trusted::Ours(file) => Ok(Some(file)),
             Trusted::Absent => Ok(None),
-            Trusted::Strange(why) => Err(Trouble::new(Kind::Failed, format!("{} is not taken", path.display()))
+            Trusted::Strange(why) => Err(Trouble::new(Kind::Failed, format!("{} is not taken", path.shown()))
                 .why(format!("it {why}"))
                 .hint(
                     "It has the name under which requorum keeps a snapshot that it received. Look at it, and move it away.",
@@ -101,7 +102,7 @@ pub fn look(wanted: &Wanted, watch: &mut Watch<'_>) -> Result<Have> {
         let right = sha256(&file, &path, wanted.bytes, watch)? == wanted.sha256;
         return match right {
             true => Ok(Have::All(path)),
-            false => Err(Trouble::new(Kind::Input, format!("{} is not the plan's snapshot", path.display()))
+            false => Err(Trouble::new(Kind::Input, format!("{} is not the plan's snapshot", path.shown()))
                 .why("it was received whole once, and has another SHA-256 now")
                 .hint("Look why: its disk may be failing. Remove the file; then the snapshot is sent again.")),
         };
@@ -153,16 +154,16 @@ impl Incoming {
         let files = wanted.files()?;
         let path = files.path(&files.part);
         let Some(file) = files.open(&files.part, true)?.map(Locked::new) else {
-            return Err(Trouble::new(Kind::Bug, format!("{} was not made", path.display())));
+            return Err(Trouble::new(Kind::Bug, format!("{} was not made", path.shown())));
         };
         if matches!(file.try_take(), Ok(false)) {
-            return Err(Trouble::new(Kind::Failed, format!("{} is being received", path.display()))
+            return Err(Trouble::new(Kind::Failed, format!("{} is being received", path.shown()))
                 .why("another requorum sends the same snapshot to this host")
                 .hint("Wait until it is done."));
         }
         if length(&file, &path)? < from {
             return Err(
-                Trouble::new(Kind::Failed, format!("{} is shorter than it was", path.display())).hint("Try again.")
+                Trouble::new(Kind::Failed, format!("{} is shorter than it was", path.shown())).hint("Try again.")
             );
         }
         let placed = file.set_len(from).and_then(|()| (&*file).seek(SeekFrom::Start(from)));
@@ -173,7 +174,7 @@ impl Incoming {
             if from == 0 {
                 files.remove(&files.part)?;
             }
-            return Err(Trouble::new(Kind::Failed, format!("not enough space for {}", path.display()))
+            return Err(Trouble::new(Kind::Failed, format!("not enough space for {}", path.shown()))
                 .fault(Fault::NoSpace)
                 .why(format!("{missing} bytes are to come, and {} are free there", human_size(free)))
                 .hint("Free some space there and try again: what has come stays, and is not sent again."));
@@ -193,7 +194,7 @@ impl Incoming {
         }
         (&*self.file).write_all(bytes).map_err(|e| match e.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Trouble::new(Kind::Failed, format!("cannot write {}", path.display()))
+                Trouble::new(Kind::Failed, format!("cannot write {}", path.shown()))
                     .why(e)
                     .hint("Free some space and try again: what has come stays, and is not sent again.")
             }

@@ -197,7 +197,7 @@ pub(super) fn inspect(args: &InspectArgs, format: Format) -> Result<()> {
         match format {
             Format::Simple => print(&found.simple(&name)),
             Format::Table => print(&found.table(&name)),
-            Format::Json => print_json(&found.json(&file.display().to_string())),
+            Format::Json => print_json(&found.json(&file.shown())),
             Format::Fields => print(&found.fields(&name)),
         }?;
         match found.damage() {
@@ -288,7 +288,7 @@ pub(super) fn compare(args: &CompareArgs, format: Format) -> Result<()> {
     let (difference, second_is_newer) = tally.finish(&compared, [first.0.modified, second.0.modified]);
     // a program gets the exact path, in JSON's own escapes
     let names = [&args.first, &args.second].map(|path| match format {
-        Format::Json => path.display().to_string(),
+        Format::Json => path.shown().to_string(),
         _ => path.shown().to_string(),
     });
     let [older, newer] = if second_is_newer { [&names[0], &names[1]] } else { [&names[1], &names[0]] };

@@ -7,7 +7,10 @@ use super::{
     exercise::{Exercise, State, What, seen::Seen},
     scenario::StepName,
 };
-use crate::tui::{Companion, Model, Msg, companion::Notes, steps::Step};
+use crate::{
+    text::Shown,
+    tui::{Companion, Model, Msg, companion::Notes, steps::Step},
+};
 
 /// Looks on at one exercise.
 #[derive(Debug)]
@@ -74,7 +77,7 @@ fn look(state: &mut State, model: &Model, msg: &Msg) {
     if seen.chosen != before.chosen
         && let Some(path) = &seen.chosen
     {
-        let name = path.strip_prefix(state.range.root()).unwrap_or(path).display().to_string();
+        let name = path.strip_prefix(state.range.root()).unwrap_or(path).shown().to_string();
         state.note(What::Source, format!("chosen: {name}"));
     }
     if let Some(proof) = seen.proof.as_ref().filter(|proof| before.proof.as_ref() != Some(proof)) {

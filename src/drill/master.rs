@@ -12,6 +12,7 @@ pub mod screen;
 pub mod server;
 pub mod typed;
 
+use crate::text::Shown;
 use std::io::{self, BufRead, Read};
 
 use serde::{Deserialize, Serialize};
@@ -160,7 +161,7 @@ impl Now {
             at_ms: state.now_ms(),
             stands: state.clock.stands(),
             step: state.seen.step.map(|step| step.title().to_string()),
-            chosen: chosen.map(|p| p.strip_prefix(state.range.root()).unwrap_or(p).display().to_string()),
+            chosen: chosen.map(|p| p.strip_prefix(state.range.root()).unwrap_or(p).shown().to_string()),
             run: state
                 .range
                 .scenario()

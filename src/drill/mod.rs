@@ -25,6 +25,7 @@ use self::{
     coach::Coach, exercise::Exercise, range::Range, real::Etcd, scenario::Scenario, walk::Walker, world::DrillWorld,
 };
 use crate::{
+    text::Shown,
     trouble::Result,
     tui::{Headless, Model, Options},
     world::{World, local::Local, members::Members},
@@ -113,7 +114,7 @@ impl Drill {
              foot of its screens; q leaves to him, for hints, hands at the hosts, a pause or a reset.\n",
             scenario.title,
             state.range.expand(scenario.brief.trim()),
-            state.range.root().display()
+            state.range.root().shown()
         )
     }
 }

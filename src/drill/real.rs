@@ -17,6 +17,7 @@ use super::scenario::{self, Act, Damage, Scenario, State};
 use crate::{
     etcd::version::Minor,
     plan::facts::{Answer, MemberSays},
+    text::Shown,
     trouble::{Kind, Result, Trouble},
     world::members::Members,
 };
@@ -68,7 +69,7 @@ impl Etcd {
             Ok(minor) if minor >= Minor::V3_5 => {
                 Ok(Etcd { path, version, minor, members: Members::new(Default::default())?.without_guesses() })
             }
-            _ => Err(Trouble::new(Kind::Input, format!("{} is etcd {version}", path.display()))
+            _ => Err(Trouble::new(Kind::Input, format!("{} is etcd {version}", path.shown()))
                 .why("exercises run on real processes from etcd 3.5 to 3.7")
                 .hint("Name another one with --etcd PATH.")),
         }
@@ -183,5 +184,5 @@ impl Etcd {
 }
 
 fn no_etcd(path: &Path) -> Trouble {
-    Trouble::new(Kind::Input, format!("{} is not an etcd", path.display())).hint("Name the program with --etcd PATH.")
+    Trouble::new(Kind::Input, format!("{} is not an etcd", path.shown())).hint("Name the program with --etcd PATH.")
 }

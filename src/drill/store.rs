@@ -32,6 +32,7 @@ use crate::{
         schema,
     },
     raft::wal,
+    text::Shown,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -109,9 +110,8 @@ impl Store {
     /// When the database or the WAL is not there or damaged; the sentence names the file.
     pub fn open(data_dir: &Path, wal_dir: Option<&Path>) -> Result<Store> {
         let inside = data_dir.join("member/wal");
-        let log = wal::read(wal_dir.unwrap_or(&inside)).map_err(|e| {
-            Trouble::new(Kind::Input, format!("the log of {} cannot be read", data_dir.display())).why(e)
-        })?;
+        let log = wal::read(wal_dir.unwrap_or(&inside))
+            .map_err(|e| Trouble::new(Kind::Input, format!("the log of {} cannot be read", data_dir.shown())).why(e))?;
         let identity = Identity {
             cluster: Id(log.cluster_id),
             member: Id(log.node_id),
@@ -129,7 +129,7 @@ impl Store {
         let source = Source::open(db)?;
         let view = source.view()?;
         let damaged = |refused| {
-            let trouble = Trouble::new(Kind::Input, format!("{} is damaged", db.display()));
+            let trouble = Trouble::new(Kind::Input, format!("{} is damaged", db.shown()));
             match refused {
                 Refused::Damaged(why) => trouble.why(why),
                 _ => trouble,
@@ -364,6 +364,6 @@ impl Store {
         self.view
             .source()
             .read_exact_at(into, offset)
-            .map_err(|e| format!("{}: {} bytes at {offset} cannot be read: {e}", self.db.display(), into.len()))
+            .map_err(|e| format!("{}: {} bytes at {offset} cannot be read: {e}", self.db.shown(), into.len()))
     }
 }

@@ -37,6 +37,7 @@ use crate::{
         ledger::{Difference, History},
         verdict::OldKey,
     },
+    text::Shown,
     trouble::{Fault, Kind, Result, Trouble},
     world::{
         World, discover,
@@ -76,7 +77,7 @@ impl DrillWorld {
             return Ok(());
         }
         exercise.note(What::Restore, format!("{name} could not be built: the disk is full"));
-        Err(Trouble::new(Kind::Failed, format!("not enough space for {}", place.display()))
+        Err(Trouble::new(Kind::Failed, format!("not enough space for {}", place.shown()))
             .fault(Fault::NoSpace)
             .why("12 MB are free there, 65 MB are needed")
             .hint("Free some space, or choose a directory on another filesystem."))
@@ -292,7 +293,7 @@ impl World for DrillWorld {
             let name = host.file_name().to_string_lossy().into_owned();
             for config in discover::discover(&host.path()) {
                 let origin = match &config.origin {
-                    Origin::File(path) => Origin::File(format!("{name}:{}", path.display()).into()),
+                    Origin::File(path) => Origin::File(format!("{name}:{}", path.shown()).into()),
                     Origin::Process(pid) => Origin::Process(*pid),
                 };
                 found.push(ConfigFacts { origin, ..config });

@@ -19,6 +19,7 @@ use crate::{
             started::{Data, Kubernetes, Lease, PlannedHash, Sealed},
         },
     },
+    text::Shown,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -44,7 +45,7 @@ pub fn planned_rows(plan: &Plan, watch: &mut Watch<'_>) -> Result<StoredRows> {
     let source = Source::open(&plan.source.path)?;
     same(plan, &source.digest(watch)?.file_sha256)?;
     let mut rows = stored_rows::read(&source.view()?)
-        .map_err(|why| Trouble::new(Kind::Input, format!("{} cannot be read", plan.source.path.display())).why(why))?
+        .map_err(|why| Trouble::new(Kind::Input, format!("{} cannot be read", plan.source.path.shown())).why(why))?
         .rows;
     if plan.options.disable_auth {
         rows.insert(RowKey::AuthEnabled, stored_rows::enabled_in_words(false).into());
@@ -74,7 +75,7 @@ fn same(plan: &Plan, sha256: &str) -> Result<()> {
     if sha256 == plan.source.sha256 {
         return Ok(());
     }
-    let what = format!("{} is not the file that the plan was made for", plan.source.path.display());
+    let what = format!("{} is not the file that the plan was made for", plan.source.path.shown());
     Err(Trouble::new(Kind::Input, what)
         .why(format!("the plan pins SHA-256 {}, the file has {sha256}", plan.source.sha256)))
 }

@@ -15,7 +15,10 @@ use super::{
     source::{BLOCK_BYTES, hex, step},
     words,
 };
-use crate::trouble::{Fault, Kind, Result, Trouble};
+use crate::{
+    text::Shown,
+    trouble::{Fault, Kind, Result, Trouble},
+};
 
 /// The most that is unpacked: four times the largest quota that etcd's documentation advises.
 const MOST_BYTES: u64 = 32 << 30;
@@ -179,7 +182,7 @@ fn velero(head: &[u8]) -> bool {
 pub(super) fn unpack(archive: Archive, file: &File, path: &Path, watch: &mut Watch<'_>) -> Result<Unpacked> {
     let place = Place::choose();
     let broken = |e: String| {
-        Trouble::new(Kind::Input, format!("{} cannot be unpacked", path.display()))
+        Trouble::new(Kind::Input, format!("{} cannot be unpacked", path.shown()))
             .why(format!("it is {}, but {e}", archive.words()))
             .hint("Take another copy of it, or another snapshot.")
     };
@@ -218,7 +221,7 @@ pub(super) fn unpack(archive: Archive, file: &File, path: &Path, watch: &mut Wat
         Archive::Zip => {
             let mut zip = zip::ZipArchive::new(packed).map_err(|e| broken(format!("it does not open: {e}")))?;
             let locked = || {
-                Trouble::new(Kind::Input, format!("{} cannot be unpacked", path.display()))
+                Trouble::new(Kind::Input, format!("{} cannot be unpacked", path.shown()))
                     .why("it is a zip archive that is encrypted with a password")
                     .hint(filetype::ZIP_PASSWORD.replace("{}", &filetype::quoted(path)))
             };
@@ -237,8 +240,8 @@ pub(super) fn unpack(archive: Archive, file: &File, path: &Path, watch: &mut Wat
 }
 
 fn no_room(path: &Path, place: &Place, archive: Archive, why: &dyn std::fmt::Display) -> Trouble {
-    let what = format!("{} cannot be unpacked", path.display());
-    Trouble::new(Kind::Failed, what).why(format!("{}: {why}", place.dir.display())).hint(format!(
+    let what = format!("{} cannot be unpacked", path.shown());
+    Trouble::new(Kind::Failed, what).why(format!("{}: {why}", place.dir.shown())).hint(format!(
         "Name a directory with more room in TMPDIR, or unpack it where there is room. {}",
         archive.hint()
     ))
@@ -335,7 +338,7 @@ fn pour(
     bound: Bound,
     watch: &mut Watch<'_>,
 ) -> Result<Unpacked> {
-    let what = || format!("{} cannot be unpacked", path.display());
+    let what = || format!("{} cannot be unpacked", path.shown());
     let broken = |e: &io::Error| {
         let why = match e.kind() {
             io::ErrorKind::UnexpectedEof => "it is cut short".to_string(),
@@ -354,7 +357,7 @@ fn pour(
         let filled = fill(from, &mut buffer).map_err(|e| broken(&e))?;
         let Some(block) = buffer.get(..filled).filter(|block| !block.is_empty()) else { break };
         if bytes == 0 && !is_database(block) {
-            return Err(Trouble::new(Kind::Input, format!("{} is not a snapshot", path.display()))
+            return Err(Trouble::new(Kind::Input, format!("{} is not a snapshot", path.shown()))
                 .why(format!("it is {}, and what is in it is {}", archive.words(), stranger(block)))
                 .hint(archive.hint_for(block, path)));
         }
@@ -390,7 +393,7 @@ fn pour(
         step(watch, Phase::Unpack, bytes, 0)?;
     }
     if bytes == 0 {
-        return Err(Trouble::new(Kind::Input, format!("{} is not a snapshot", path.display()))
+        return Err(Trouble::new(Kind::Input, format!("{} is not a snapshot", path.shown()))
             .why(format!("it is {}, and what is in it is empty", archive.words())));
     }
     Ok(Unpacked { file, bytes, name: None })

@@ -23,7 +23,7 @@ use super::{
     source::io_trouble,
 };
 use crate::{
-    text::Foreign,
+    text::{Foreign, Shown},
     trouble::{Kind, Trouble},
 };
 
@@ -197,7 +197,7 @@ fn take(run: &Run, targets: &[PathBuf], home: &Path, target: &Path) -> Result<Lo
                 Trusted::Ours(file) => Locked::new(file),
                 Trusted::Absent => continue,
                 Trusted::Strange(why) => {
-                    strange.push(format!("{} {why}", path.display()));
+                    strange.push(format!("{} {why}", path.shown()));
                     break;
                 }
             };
@@ -206,7 +206,7 @@ fn take(run: &Run, targets: &[PathBuf], home: &Path, target: &Path) -> Result<Lo
             match file.try_take().map_err(fail)? {
                 true => {}
                 false if open => {
-                    strange.push(format!("{} is held, and may be opened by others", path.display()));
+                    strange.push(format!("{} is held, and may be opened by others", path.shown()));
                     break;
                 }
                 false => return Err(taken(Some(&file), target)),
@@ -223,7 +223,7 @@ fn take(run: &Run, targets: &[PathBuf], home: &Path, target: &Path) -> Result<Lo
             return Ok(Lock { home: home.into(), dir, name: name.into(), file });
         }
     }
-    let what = format!("no lock file can be kept in {}", home.display());
+    let what = format!("no lock file can be kept in {}", home.shown());
     Err(Trouble::new(Kind::Failed, what).why(strange.join("; ")).hint("Look at what is there, and try again.").into())
 }
 
@@ -248,7 +248,7 @@ fn taken(file: Option<&File>, target: &Path) -> NotClaimed {
     if let Some(mut again) = file {
         let _ = again.rewind();
     }
-    let trouble = Trouble::new(Kind::Refused, format!("somebody else works on {}", target.display()));
+    let trouble = Trouble::new(Kind::Refused, format!("somebody else works on {}", target.shown()));
     let by = file.and_then(read).map(|held| Box::new(held.run));
     let trouble = match &by {
         Some(run) => trouble

@@ -30,6 +30,7 @@ use crate::{
         revisions::Client,
     },
     text::Foreign,
+    text::Shown,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -539,16 +540,14 @@ impl Halt {
     pub fn into_trouble(self, source: &Source) -> Trouble {
         match self {
             Halt::Stopped(trouble) => trouble,
-            Halt::Foreign(why) => Trouble::new(Kind::Input, format!("{} is not a snapshot", source.path.display()))
+            Halt::Foreign(why) => Trouble::new(Kind::Input, format!("{} is not a snapshot", source.path.shown()))
                 .why(why)
                 .hint("Name the snapshot file, or member/snap/db of etcd's data directory."),
-            Halt::Limited { why, revision } => {
-                Trouble::new(Kind::Input, format!("{} is damaged", source.path.display()))
-                    .why(why)
-                    .hint(accept_hint(revision))
-            }
+            Halt::Limited { why, revision } => Trouble::new(Kind::Input, format!("{} is damaged", source.path.shown()))
+                .why(why)
+                .hint(accept_hint(revision)),
             Halt::Damaged(why) => {
-                let trouble = Trouble::new(Kind::Input, format!("{} is damaged", source.path.display()));
+                let trouble = Trouble::new(Kind::Input, format!("{} is damaged", source.path.shown()));
                 match source.altered() {
                     Some(found) => trouble.why(format!("{why}; it is {}", found.name)).hint(found.hint),
                     None => trouble

@@ -20,6 +20,7 @@ use crate::{
         schema,
     },
     plan::verdict::OldKey,
+    text::Shown,
 };
 
 /// Which keys, and when.
@@ -139,7 +140,7 @@ impl Refused {
     /// The failure in words, naming the file.
     pub fn into_trouble(self, path: &std::path::Path) -> crate::trouble::Trouble {
         use crate::trouble::{Kind, Trouble};
-        let path = path.display();
+        let path = path.shown();
         match self {
             Refused::Stopped(trouble) => trouble,
             Refused::Damaged(why) => Trouble::new(Kind::Input, format!("{path} is damaged"))

@@ -16,6 +16,7 @@
 //! in it are this user's own ([`super::durable_fs`]), and a promise only about a place beside which a staging directory of
 //! ours refers back to it. What does not count is left alone; in a target it is an entry as any other.
 
+use crate::text::Shown;
 use std::{
     ffi::{OsStr, OsString},
     fs::File,
@@ -344,7 +345,7 @@ fn referred(disk: &Disk, shell: &Shell, to: &Path) -> bool {
 /// What was found of a note that decides: as [`Trusted`], with the path for a message.
 pub fn strange(shell: &Shell, name: &str) -> Option<String> {
     match shell.dir.read_trusted(name, NOTE) {
-        Ok(Trusted::Strange(why)) => Some(format!("{} {why}", shell.path().join(name).display())),
+        Ok(Trusted::Strange(why)) => Some(format!("{} {why}", shell.path().join(name).shown())),
         _ => None,
     }
 }

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     plan::Options,
+    text::Shown,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -73,7 +74,7 @@ impl Owner {
             content.give(user, group).map_err(|e| {
                 Trouble::new(
                     Kind::Failed,
-                    format!("cannot give {} to user {user}, group {group}", stage.target().display()),
+                    format!("cannot give {} to user {user}, group {group}", stage.target().shown()),
                 )
                 .why(e)
                 .hint("Only root may give files away: run requorum with sudo, or as that user and without --owner.")

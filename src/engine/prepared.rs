@@ -27,6 +27,7 @@ use super::{
 use crate::{
     bolt::View,
     plan::facts::LimitedDamage,
+    text::Shown,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -75,7 +76,7 @@ impl Trust<'_> {
         if let Some(pinned) = self.pinned_sha256.filter(|pinned| !pinned.eq_ignore_ascii_case(&digest.file_sha256)) {
             return Err(Trouble::new(
                 Kind::Refused,
-                format!("{} is not the file that the plan was made for", source.path.display()),
+                format!("{} is not the file that the plan was made for", source.path.shown()),
             )
             .why(format!("the plan pins SHA-256 {pinned}, the file has {}", digest.file_sha256))
             .hint("Bring the right file, or make a new plan from this one."));
@@ -96,9 +97,7 @@ impl Trust<'_> {
                         "Take another copy. --skip-hash-check passes over it, at your own risk; its pages are checked either way."
                     }
                 };
-                Err(Trouble::new(Kind::Input, format!("{} cannot be trusted", source.path.display()))
-                    .why(why)
-                    .hint(hint))
+                Err(Trouble::new(Kind::Input, format!("{} cannot be trusted", source.path.shown())).why(why).hint(hint))
             }
             _ => Ok(()),
         }
@@ -153,7 +152,7 @@ impl Prepared {
     ) -> Result<(Prepared, T)> {
         let source = Arc::new(Source::open(path)?);
         if !source.has_trailer && locks::served(path) {
-            return Err(Trouble::new(Kind::Refused, format!("{} is in use", path.display()))
+            return Err(Trouble::new(Kind::Refused, format!("{} is in use", path.shown()))
                 .why("etcd runs on it, and a copy of a database that is written to is torn")
                 .hint("Save a snapshot from that member instead: requorum snapshot save FILE --endpoints=URL"));
         }
@@ -217,7 +216,7 @@ impl Prepared {
 
 /// The failure of a file that is not what it was a moment before.
 pub fn changed(path: &Path) -> Trouble {
-    Trouble::new(Kind::Input, format!("{} changed while it was being read", path.display()))
+    Trouble::new(Kind::Input, format!("{} changed while it was being read", path.shown()))
         .why("the copy is not what was hashed a moment before")
         .hint(
             "Something still writes to it. Use a file at rest: a saved snapshot, or the database of a stopped member.",

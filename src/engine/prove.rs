@@ -32,6 +32,7 @@ use crate::{
         schema,
     },
     raft::{snap, wal},
+    text::Shown,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -139,10 +140,7 @@ fn only(dir: &Dir, ending: &str, most: usize) -> Result<(String, Vec<u8>)> {
     let names = dir.names().map_err(fail)?;
     let mut fitting = names.iter().filter(|name| Path::new(name).extension() == Some(OsStr::new(ending)));
     let (Some(name), None) = (fitting.next(), fitting.next()) else {
-        return Err(Trouble::new(
-            Kind::Failed,
-            format!("{} holds not exactly one .{ending} file", dir.path().display()),
-        ));
+        return Err(Trouble::new(Kind::Failed, format!("{} holds not exactly one .{ending} file", dir.path().shown())));
     };
     let mut bytes = Vec::new();
     dir.read(name).and_then(|file| file.take(most as u64).read_to_end(&mut bytes)).map_err(fail)?;

@@ -41,6 +41,7 @@ use crate::{
     etcd::{membership::Id, revision::Revision, version::Minor},
     plan::{Options, build, table::Severity},
     raft::wal,
+    text::Shown,
     trouble::{Fault, Kind, Result, Trouble},
 };
 
@@ -229,7 +230,7 @@ impl Laid {
         let list = changes::changes(view, job.genesis, job.options, job.target, bump);
         let list: Vec<Change> = list.map_err(|e| prepared.checked.source.damaged(&e))?;
         changes::apply(&list, &db).map_err(|e| {
-            Trouble::new(Kind::Failed, format!("cannot write the new members into {}", db.path().display())).why(e)
+            Trouble::new(Kind::Failed, format!("cannot write the new members into {}", db.path().shown())).why(e)
         })?;
         let (snap_name, snap_bytes) = job.genesis.snap(job.target);
         snap_dir
@@ -328,7 +329,7 @@ fn enough_space(data: &Stage, live: u64, compact: bool, wal: Option<&Stage>) -> 
         let place = stage.content();
         let free = place.free().map_err(|e| io_trouble("look at", place.path(), &e))?;
         if free < needed {
-            return Err(Trouble::new(Kind::Failed, format!("not enough space for {}", stage.target().display()))
+            return Err(Trouble::new(Kind::Failed, format!("not enough space for {}", stage.target().shown()))
                 .fault(Fault::NoSpace)
                 .why(format!(
                     "{} free there, {} needed",

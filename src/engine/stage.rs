@@ -22,7 +22,10 @@ use super::{
     leftovers::{self, MARKER, PREFIX, Promise, Shell},
     source::io_trouble,
 };
-use crate::trouble::{Kind, Result, Trouble};
+use crate::{
+    text::Shown,
+    trouble::{Kind, Result, Trouble},
+};
 
 /// How often another name is tried when a second requorum cleared ours away as an empty leftover.
 const TRIES: u32 = 5;
@@ -138,7 +141,7 @@ impl Stage {
             let to = place.path().join(&new);
             let identity = from.identity_of(&name).map_err(|e| io_trouble("look at", &to, &e))?;
             from.rename(&name, place, &new).map_err(|e| match e.kind() {
-                io::ErrorKind::AlreadyExists => Trouble::new(Kind::Input, format!("{} is taken", to.display()))
+                io::ErrorKind::AlreadyExists => Trouble::new(Kind::Input, format!("{} is taken", to.shown()))
                     .why("something appeared there while the restore was running")
                     .hint("It was left as it is. Name another directory."),
                 _ => io_trouble("rename into place", &to, &e),
@@ -156,7 +159,7 @@ impl Stage {
 
 /// Somebody who may write around the target did so.
 pub fn exchanged(path: &Path) -> Trouble {
-    Trouble::new(Kind::Failed, format!("{} is not what was put there", path.display()))
+    Trouble::new(Kind::Failed, format!("{} is not what was put there", path.shown()))
         .why("a user who may write in the directory around it exchanged it at that moment")
         .hint("Look at who may write there and what that user is doing, then try again.")
 }
@@ -210,12 +213,9 @@ pub fn place(mut data: Stage, mut wal: Option<Stage>) -> Result<()> {
 /// The failure of a sync after the rename.
 fn in_place(target: &Path, trouble: Trouble) -> Trouble {
     let sync = if trouble.why.is_empty() { trouble.what } else { format!("{}: {}", trouble.what, trouble.why) };
-    Trouble::new(
-        Kind::Failed,
-        format!("{} is in place and whole, and may not survive a power failure", target.display()),
-    )
-    .why(sync)
-    .hint("Do not restore it again: look at the disk (dmesg), then run `sync`.")
+    Trouble::new(Kind::Failed, format!("{} is in place and whole, and may not survive a power failure", target.shown()))
+        .why(sync)
+        .hint("Do not restore it again: look at the disk (dmesg), then run `sync`.")
 }
 
 /// Makes and locks a staging directory in `place`, marked as ours before anything else is in it.

@@ -18,7 +18,10 @@ use super::{
     source::{Digest, LEFTOVER, Source},
     words,
 };
-use crate::trouble::{Kind, Result, Trouble};
+use crate::{
+    text::Shown,
+    trouble::{Kind, Result, Trouble},
+};
 
 /// What the file's SHA-256 trailer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -194,7 +197,7 @@ impl Status {
     /// # Errors
     /// For a wrong trailer, a broken meta page beside a whole one, and lost or changed rows.
     pub fn verdict(&self, path: &Path) -> Result<()> {
-        let path = path.display();
+        let path = path.shown();
         let trouble = |what: &str, why: &str| {
             Trouble::new(Kind::Input, format!("{path} {what}")).why(why).hint(match self.acceptable_revision {
                 Some(revision) if self.trailer != Trailer::Wrong => accept_hint(revision),

@@ -31,6 +31,7 @@ use super::{
 };
 use crate::{
     plan::facts::disk::Held,
+    text::Shown,
     trouble::{Kind, Remedy, Result, Trouble},
 };
 
@@ -111,11 +112,11 @@ impl Swapped {
     fn is_of(&self, targets: &[PathBuf]) -> std::result::Result<(), String> {
         for (at, place) in self.places.iter().enumerate() {
             if targets.get(at) != Some(&place.target) {
-                return Err(format!("{} is no directory of {}", place.target.display(), self.name));
+                return Err(format!("{} is no directory of {}", place.target.shown(), self.name));
             }
             let own = std::slice::from_ref(&place.target);
             if let Some(aside) = place.aside.as_ref().filter(|aside| **aside == place.target || !within(own, aside)) {
-                return Err(format!("what was there before cannot be at {}", aside.display()));
+                return Err(format!("what was there before cannot be at {}", aside.shown()));
             }
         }
         if self.places.len() == targets.len() { Ok(()) } else { Err("it has other directories".into()) }
@@ -233,7 +234,7 @@ pub fn swap(disk: &Disk, whose: &Whose<'_>, stamp: &str, record: Record<'_, Swap
         }
         _ => {
             return Err(Trouble::new(Kind::Failed, format!("{} is not built yet", whose.name))
-                .why(format!("nothing of plan {} waits beside {}", whose.plan, whose.data_dir.display()))
+                .why(format!("nothing of plan {} waits beside {}", whose.plan, whose.data_dir.shown()))
                 .hint("Apply the plan again: it is built then."));
         }
     };
@@ -291,7 +292,7 @@ fn plan_swap(ground: &Ground<'_>, whose: &Whose<'_>, shell: &Shell, restored: Re
                 });
                 waits.map(|(shell, _)| shell).ok_or_else(|| {
                     Trouble::new(Kind::Failed, format!("the log of {} is not built any more", whose.name))
-                        .why(format!("nothing waits beside {}", target.display()))
+                        .why(format!("nothing waits beside {}", target.shown()))
                         .hint("Apply the plan again: it is built anew then.")
                 })?
             }
@@ -331,7 +332,7 @@ fn plan_undo(ground: &Ground<'_>, whose: &Whose<'_>, swapped: &Swapped, stamp: &
     let mut moves = Moves::new(whose, Outcome::Undone);
     let mut back = Vec::new();
     let changed = |target: &Path, why: &str| {
-        Trouble::new(Kind::Refused, format!("{} is not taken out of {}", whose.name, target.display()))
+        Trouble::new(Kind::Refused, format!("{} is not taken out of {}", whose.name, target.shown()))
             .why(why)
             .hint("Nothing was changed. Look at it, and move what is there by hand.")
     };
@@ -384,7 +385,7 @@ fn free_of_etcd(ground: &Ground<'_>, moves: &Moves, whose: &Whose<'_>) -> Result
                 Some(pid) => format!("{program}, process {pid}, holds it"),
                 None => "a process that this user may not see holds it".into(),
             };
-            Err(Trouble::new(Kind::Refused, format!("{} is in use", whose.data_dir.display()))
+            Err(Trouble::new(Kind::Refused, format!("{} is in use", whose.data_dir.shown()))
                 .why(who)
                 .hint("Stop that etcd, so that nothing starts it again; then go on."))
         }
@@ -414,14 +415,14 @@ fn as_planned(disk: &Disk, whose: &Whose<'_>, swapped: &Swapped) -> Result<()> {
 
 /// Another plan's exchange that was killed here: its list alone tells what went where.
 fn cut_off(target: &Path, other: &Moves) -> Trouble {
-    Trouble::new(Kind::Refused, format!("{} is in the middle of another exchange", target.display()))
+    Trouble::new(Kind::Refused, format!("{} is in the middle of another exchange", target.shown()))
         .why(format!("a run of plan {} was killed at putting {} there", other.plan, other.name))
         .remedies(&[Remedy::FinishOther])
 }
 
 fn half(whose: &Whose<'_>) -> Trouble {
     Trouble::new(Kind::Refused, format!("the directories of {} are in the middle of being exchanged", whose.name))
-        .why(format!("an earlier run was killed at it, beside {}", whose.data_dir.display()))
+        .why(format!("an earlier run was killed at it, beside {}", whose.data_dir.shown()))
         .hint("Finish that first, be it putting it in place or taking it back.")
         .remedies(&[Remedy::Resume, Remedy::Undo])
 }
@@ -462,7 +463,7 @@ fn find(disk: &Disk, whose: &Whose<'_>) -> Result<Option<Found>> {
     let mine = |plan: &str, name: &str| (plan, name) == (whose.plan, whose.name);
     for shell in shells(disk, target) {
         let refused = |why: String| {
-            Trouble::new(Kind::Refused, format!("the list of renames in {} is not gone by", shell.path().display()))
+            Trouble::new(Kind::Refused, format!("the list of renames in {} is not gone by", shell.path().shown()))
                 .why(why)
                 .hint("Nothing was changed. Look at who made it, and move that directory away.")
         };

@@ -10,6 +10,7 @@ mod names;
 #[cfg(test)]
 mod tests;
 
+use crate::text::Shown;
 use std::{
     net::IpAddr,
     path::{Path, PathBuf},
@@ -200,8 +201,8 @@ impl Judge<'_> {
     fn unread(&self, which: usize, path: &Path, unread: &Unread) -> Problem {
         let flag = self.flag(which);
         match unread {
-            Unread::Elsewhere(why) => self.warning(format!("{flag} {}: not checked, {why}", path.display())),
-            Unread::Wrong(why) => self.error(format!("{flag} {}: {why}", path.display())),
+            Unread::Elsewhere(why) => self.warning(format!("{flag} {}: not checked, {why}", path.shown())),
+            Unread::Wrong(why) => self.error(format!("{flag} {}: {why}", path.shown())),
         }
     }
 
@@ -212,8 +213,8 @@ impl Judge<'_> {
             (Key::Differs, Some(path)) => out.push(self.error(format!(
                 "{} {} is not the key of the certificate {}",
                 self.flag(1),
-                path.display(),
-                named.cert.display()
+                path.shown(),
+                named.cert.shown()
             ))),
             _ => {}
         }
@@ -236,7 +237,7 @@ impl Judge<'_> {
 
     fn called(&self, cert: &Cert) -> String {
         let subject = if cert.subject.is_empty() { String::new() } else { format!(" ({})", cert.subject) };
-        format!("the certificate {}{subject}", self.files.named.cert.display())
+        format!("the certificate {}{subject}", self.files.named.cert.shown())
     }
 
     fn dates(&self, cert: &Cert, out: &mut Vec<Problem>) {
@@ -360,7 +361,7 @@ impl Judge<'_> {
                     self.called(cert),
                     cert.issuer,
                     fault.why,
-                    ca.display()
+                    ca.shown()
                 )));
                 told.push(ca);
             }

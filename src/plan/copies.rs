@@ -8,8 +8,7 @@ use super::{
     facts::disk::{DirFacts, DirSays, DirState},
     words::thousands,
 };
-use crate::etcd::membership::Id;
-use crate::text::Shown;
+use crate::{etcd::membership::Id, text::Shown};
 
 /// How one directory compares with another one of the same member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

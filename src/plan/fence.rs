@@ -25,8 +25,7 @@ use super::{
     revisions, url,
     words::{all, shell_word},
 };
-use crate::etcd::membership::Id;
-use crate::text::Shown;
+use crate::{etcd::membership::Id, text::Shown};
 
 /// What a URL is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! How an etcd that runs on a directory is stopped: by whatever started it, so that nothing starts it again, and then by
 //! its process.
 
+use crate::text::Shown;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -55,7 +56,7 @@ pub fn halt(dir: &DirFacts, configs: &[ConfigFacts]) -> Result<Option<Halt>, Str
     if commands.is_empty() {
         return Err(format!(
             "a process that this user may not see holds {}, and nothing tells how it was started: stop it by hand",
-            dir.data_dir.display()
+            dir.data_dir.shown()
         ));
     }
     Ok(Some(Halt { data_dir: dir.data_dir.clone(), wal_dir: dir.wal_dir.clone(), pid: *pid, commands, resume }))

@@ -16,8 +16,8 @@ use super::{
     table::{About, Column, Problem},
     words::count,
 };
-use crate::raft::wal::SEGMENT_BYTES;
 use crate::text::Foreign;
+use crate::{raft::wal::SEGMENT_BYTES, text::Shown};
 
 /// Room for what is small, for each member.
 const SLACK: u64 = 2 << 20;
@@ -125,7 +125,7 @@ pub fn judge(plan: &Plan, members: &[usize], own: &Own, facts: &HostFacts) -> Ve
     if let Some(place) = depot.as_ref().and_then(|depot| facts.places.iter().find(|place| place.path == *depot))
         && (place.read_only || !place.writable)
     {
-        let text = format!("the snapshot cannot be sent: nothing may be written into {}", place.there.display());
+        let text = format!("the snapshot cannot be sent: nothing may be written into {}", place.there.shown());
         out.push(Problem::error(None, None, text));
     }
     space(plan, members, depot.as_deref(), facts, &mut out);
@@ -155,7 +155,7 @@ pub fn dirs(member: &Member) -> impl Iterator<Item = (Column, &PathBuf)> {
 }
 
 fn place_slip(column: Column, place: &Place, facts: &HostFacts) -> Option<String> {
-    let path = place.path.display();
+    let path = place.path.shown();
     match &place.state {
         PlaceState::File => return Some(format!("{path} is taken: it is not a directory")),
         PlaceState::Closed => {
@@ -183,7 +183,7 @@ fn place_slip(column: Column, place: &Place, facts: &HostFacts) -> Option<String
             Root::No => "; log in as somebody who may, or allow sudo without a password",
             Root::Is | Root::Sudo => ", not even as root",
         };
-        return Some(format!("{} may not write into {}{way}", facts.user, place.there.display()));
+        return Some(format!("{} may not write into {}{way}", facts.user, place.there.shown()));
     }
     None
 }
@@ -202,7 +202,7 @@ pub fn logs_elsewhere(plan: &Plan, members: &[usize], configs: &[ConfigFacts]) -
     for (at, member) in members.iter().filter_map(|at| Some((*at, plan.members.get(*at)?))) {
         let of_it = configs.iter().filter(|config| config.data_dir.as_ref() == Some(&member.data_dir));
         for config in of_it.filter(|config| config.wal_dir.is_some() && config.wal_dir != member.wal_dir) {
-            let dir = config.wal_dir.as_deref().unwrap_or(Path::new("")).display();
+            let dir = config.wal_dir.as_deref().unwrap_or(Path::new("")).shown();
             let text = format!(
                 "{} keeps its log in {dir}, and the plan does not say so: left there, the old log would undo the restore; \
                  add walDir to the inventory, or wal_dir to this member in the plan",

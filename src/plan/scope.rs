@@ -24,8 +24,7 @@ use super::{
     verdict::{DEFAULT_CLUSTER, of_given},
     words::{all, natural, plural},
 };
-use crate::etcd::membership::Id;
-use crate::text::Shown;
+use crate::{etcd::membership::Id, text::Shown};
 
 /// Everything that may say which cluster is meant.
 #[derive(Debug, Clone, Copy, Default)]

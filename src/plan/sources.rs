@@ -22,8 +22,7 @@ use super::{
     scope::Scope,
     words::thousands,
 };
-use crate::etcd::membership::Id;
-use crate::text::Shown;
+use crate::{etcd::membership::Id, text::Shown};
 
 /// A member that answers and from which a snapshot can be saved.
 #[derive(Debug, Clone)]

@@ -7,6 +7,7 @@
 //!
 //! Source: etcd `server/storage/wal/{wal,decoder,repair,util}.go`.
 
+use crate::text::Shown;
 use std::{
     fs::{self, File},
     io::{BufReader, Read},
@@ -215,7 +216,7 @@ impl Reader<'_> {
             input.read_exact(&mut field).map_err(io)?;
             let Some(frame) = Frame::parse(field) else {
                 if last && something_follows(input).map_err(io)? {
-                    let path = path.display();
+                    let path = path.shown();
                     self.outline.torn = Some(format!("{path}: nothing was written at byte {offset}, but behind it"));
                     return Ok(());
                 }
@@ -229,7 +230,7 @@ impl Reader<'_> {
                 Err(Bad::Short) => return self.cut_off(path, offset, last),
                 Err(Bad::Wrong(_)) if last && never_written(begin, &body) => {
                     self.outline.torn =
-                        Some(format!("{}: the record at byte {offset} was never written whole", path.display()));
+                        Some(format!("{}: the record at byte {offset} was never written whole", path.shown()));
                     return Ok(());
                 }
                 Err(Bad::Wrong(what)) => return Err(Error::Damaged { path: path.into(), offset, what }),
@@ -242,7 +243,7 @@ impl Reader<'_> {
     /// The file ends inside the record at `offset`.
     fn cut_off(&mut self, path: &Path, offset: u64, last: bool) -> Result<(), Error> {
         if last {
-            self.outline.torn = Some(format!("{}: cut off inside the record at byte {offset}", path.display()));
+            self.outline.torn = Some(format!("{}: cut off inside the record at byte {offset}", path.shown()));
             return Ok(());
         }
         Err(Error::Damaged { path: path.into(), offset, what: "a record runs past the end".into() })

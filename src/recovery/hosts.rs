@@ -54,6 +54,7 @@ use crate::{
         verdict::{Evidence, Finding, KnownState, verdict},
     },
     recovery::Passed,
+    text::Shown,
     trouble::{Kind, Result, Trouble},
     world::{World, compare, journal::Journal, survey},
 };
@@ -292,7 +293,7 @@ fn ask_old(job: &Job<'_>) -> (Vec<Asked>, Finding) {
     let new = job.plan.cluster_id;
     let mut facts = barrier::old_facts(&asked, new);
     let known = [KnownState {
-        from: job.plan.source.path.display().to_string(),
+        from: job.plan.source.path.shown().to_string(),
         cluster_id: None,
         members: job.world.listed(&job.plan.source.path).unwrap_or_default(),
         revision: job.plan.source.revision,

@@ -27,6 +27,7 @@ use crate::{
         restore::Restored,
     },
     plan::{Plan, fence::Fence},
+    text::Shown,
     trouble::{Kind, Result, Trouble},
     world::World,
 };
@@ -157,7 +158,7 @@ pub fn note(journal: &Journal<'_>, plan: &Plan, name: &str, event: &RowEvent) {
         RowEvent::Step(_) => Ok(()),
         RowEvent::Done(r) => journal.add(
             Event::Restored,
-            &format!("{name} restored in {}, read back", r.data_dir.display()),
+            &format!("{name} restored in {}, read back", r.data_dir.shown()),
             json!({
                 "plan": id, "name": name, "member_id": r.member_id, "cluster_id": r.cluster_id,
                 "data_dir": r.data_dir, "revision": r.revision, "keys": r.keys,

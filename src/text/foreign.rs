@@ -1,6 +1,6 @@
 //! A text that did not come from this program.
 
-use std::{borrow::Borrow, fmt, ops::Deref, os::unix::ffi::OsStrExt, path::Path};
+use std::{borrow::Borrow, ffi::OsStr, fmt, ops::Deref, os::unix::ffi::OsStrExt, path::Path};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -48,6 +48,12 @@ pub fn path(path: &Path) -> Foreign {
 pub trait Shown {
     /// As it may be shown.
     fn shown(&self) -> Foreign;
+}
+
+impl Shown for OsStr {
+    fn shown(&self) -> Foreign {
+        path(Path::new(self))
+    }
 }
 
 impl Shown for Path {
@@ -164,8 +170,6 @@ impl<'de> Deserialize<'de> for Foreign {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::ffi::OsStr;
-
     use super::*;
 
     #[test]

@@ -21,7 +21,10 @@ use super::{
     steps::{self, Step, detect, hosts, launch, members, proof, restore, review, snapshot, snapshot_work, unfinished},
     theme::Tone,
 };
-use crate::trouble::{Result, Trouble};
+use crate::{
+    text::Shown,
+    trouble::{Result, Trouble},
+};
 
 /// Takes one message. What is to be done comes back as effects, in order.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
@@ -404,7 +407,7 @@ fn written(model: &mut Model, id: u64, path: PathBuf, result: Result<()>) {
     };
     match result {
         Ok(()) => {
-            model.say(Tone::Good, format!("Saved {what}: {}", path.display()));
+            model.say(Tone::Good, format!("Saved {what}: {}", path.shown()));
             model.written.push((path, Made::File(what)));
         }
         Err(trouble) => trouble_said(model, &trouble),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::app::Model;
-use crate::{plan::launch, recovery::journal, trouble::Kind};
+use crate::{plan::launch, recovery::journal, text::Shown, trouble::Kind};
 
 /// What a path is that this session wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,12 +87,12 @@ pub fn ending(model: &Model) -> Ending {
         lines.push(format!("{}: {}", row.name, row.ending()));
     }
     for (path, what) in &model.written {
-        lines.push(format!("{what}: {}", path.display()));
+        lines.push(format!("{what}: {}", path.shown()));
     }
     if let Some(plan) = model.restore.plan.as_ref().filter(|_| !model.options.journals.as_os_str().is_empty()) {
         let path = journal::of_plan(&model.options.journals, plan);
         let journal = crate::plan::words::shell_word(&path.to_string_lossy()).into_owned();
-        lines.push(format!("the journal: {}", path.display()));
+        lines.push(format!("the journal: {}", path.shown()));
         if outcome == Outcome::Restored {
             lines.push(format!("did it work: requorum verify --plan {journal}"));
             lines.push(format!("the way back: requorum undo {journal}"));

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     plan::{Plan, sources::Place},
     recovery::hosts::Until,
+    text::Shown,
 };
 
 /// Below this nothing useful fits.
@@ -409,7 +410,7 @@ fn quit_words(model: &Model) -> Vec<String> {
         lines.push("Nothing has been written. What was typed here is not kept; a plan saved on Review is.".into());
     } else {
         lines.push("What was written stays, and is listed after leaving:".into());
-        lines.extend(model.written.iter().map(|(path, what)| format!("  {what}: {}", path.display())));
+        lines.extend(model.written.iter().map(|(path, what)| format!("  {what}: {}", path.shown())));
     }
     lines
 }

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     engine::source::hex,
     plan::Plan,
-    text::escape,
+    text::{Shown, escape},
     trouble::{Kind, Result, Trouble},
 };
 
@@ -137,7 +137,7 @@ impl<'a> Journal<'a> {
     pub fn read(&self) -> Result<Vec<Record>> {
         let text = self.world.read_text(&self.path)?.unwrap_or_default();
         verify_from(&text, &self.start).map_err(|why| {
-            Trouble::new(Kind::Input, format!("the journal {} is not whole", self.path.display())).why(why)
+            Trouble::new(Kind::Input, format!("the journal {} is not whole", self.path.shown())).why(why)
         })
     }
 
@@ -154,7 +154,7 @@ impl<'a> Journal<'a> {
             };
             let prev = verify_from(before, &self.start)
                 .map_err(|why| {
-                    Trouble::new(Kind::Input, format!("nothing is added to the journal {}", self.path.display()))
+                    Trouble::new(Kind::Input, format!("nothing is added to the journal {}", self.path.shown()))
                         .why(why)
                         .hint("Move it aside and keep it; a new one is begun then.")
                 })?

@@ -56,6 +56,7 @@ use crate::{
         ledger::{Difference, History},
         verdict::OldKey,
     },
+    text::Shown,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -127,8 +128,8 @@ impl Local {
     fn inside(&self, path: &Path) -> Result<()> {
         let Some(fence) = &self.fence else { return Ok(()) };
         let outside = || {
-            Trouble::new(Kind::Input, format!("{} is outside this exercise", path.display()))
-                .why(format!("a drill touches nothing but {}", fence.root.display()))
+            Trouble::new(Kind::Input, format!("{} is outside this exercise", path.shown()))
+                .why(format!("a drill touches nothing but {}", fence.root.shown()))
                 .hint("Take a path in that directory; for real work leave the drill and start requorum.")
         };
         let absolute = std::path::absolute(path).map_err(|e| io_trouble("look at", path, &e))?;
@@ -364,7 +365,7 @@ impl World for Local {
             .recursive(true)
             .mode(0o700)
             .create(dir)
-            .map_err(|e| Trouble::new(Kind::Failed, format!("the directory {} cannot be made", dir.display())).why(e))
+            .map_err(|e| Trouble::new(Kind::Failed, format!("the directory {} cannot be made", dir.shown())).why(e))
     }
 
     fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
@@ -434,7 +435,7 @@ impl World for Local {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(io_trouble("read", path, &e)),
             Ok(length) if length as u64 > TEXT => {
-                Err(Trouble::new(Kind::Input, format!("{} was not read", path.display()))
+                Err(Trouble::new(Kind::Input, format!("{} was not read", path.shown()))
                     .why("it is longer than anything that requorum writes"))
             }
             Ok(_) => Ok(Some(text)),
@@ -454,7 +455,7 @@ impl World for Local {
     fn write_new(&self, path: &Path, text: &str) -> Result<()> {
         self.inside(path)?;
         let fail = |e: io::Error| match e.kind() {
-            io::ErrorKind::AlreadyExists => Trouble::new(Kind::Input, format!("{} exists", path.display()))
+            io::ErrorKind::AlreadyExists => Trouble::new(Kind::Input, format!("{} exists", path.shown()))
                 .why("requorum never writes over a file")
                 .hint("Name another file, or move this one aside yourself."),
             _ => io_trouble("write", path, &e),
@@ -511,7 +512,7 @@ fn is_hidden(path: &Path) -> bool {
 
 /// A journal that somebody else may have written.
 fn not_ours(path: &Path, why: Strange) -> Trouble {
-    Trouble::new(Kind::Refused, format!("{} is not taken for a journal of ours", path.display()))
+    Trouble::new(Kind::Refused, format!("{} is not taken for a journal of ours", path.shown()))
         .why(format!("it {why}"))
         .hint("Look at it and at who made it, and move it away.")
 }

@@ -45,6 +45,7 @@ use crate::{
         ledger::{Difference, History},
         verdict::OldKey,
     },
+    text::Shown,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -109,7 +110,7 @@ pub trait World: Send + Sync {
     /// whole file.
     fn hash_of(&self, database: &Path, revision: i64, compacted: i64) -> Hashed {
         let _ = compacted;
-        Hashed::Failed(format!("{} was not hashed at revision {revision}", database.display()).into())
+        Hashed::Failed(format!("{} was not hashed at revision {revision}", database.shown()).into())
     }
 
     /// Asks a member for keys that it wrote last at or before `revision`, from what it has, a part of them with their
@@ -127,7 +128,7 @@ pub trait World: Send + Sync {
     /// When the file cannot be read, or was compacted past the revision.
     fn has_keys(&self, database: &Path, revision: i64, keys: &[OldKey]) -> Result<bool> {
         let _ = (revision, keys);
-        Err(Trouble::new(Kind::Input, format!("{} is not read here", database.display())))
+        Err(Trouble::new(Kind::Input, format!("{} is not read here", database.shown())))
     }
 
     /// True where the members are only played, so that what they say is no proof of anything.
@@ -181,7 +182,7 @@ pub trait World: Send + Sync {
     /// # Errors
     /// When the snapshot is not here, not the plan's, or cannot tell.
     fn planned_hash(&self, plan: &Plan, _compacted: i64, _watch: &mut Watch<'_>) -> Result<PlannedHash> {
-        Err(Trouble::new(Kind::Input, format!("{} is not read here", plan.source.path.display())))
+        Err(Trouble::new(Kind::Input, format!("{} is not read here", plan.source.path.shown())))
     }
 
     /// What the plan's snapshot holds besides keys, as the plan's restore puts it there.
@@ -189,7 +190,7 @@ pub trait World: Send + Sync {
     /// # Errors
     /// When the snapshot is not here, not the plan's, or cannot tell.
     fn planned_rows(&self, plan: &Plan, _watch: &mut Watch<'_>) -> Result<StoredRows> {
-        Err(Trouble::new(Kind::Input, format!("{} is not read here", plan.source.path.display())))
+        Err(Trouble::new(Kind::Input, format!("{} is not read here", plan.source.path.shown())))
     }
 
     /// What the data of the plan's snapshot will make happen once it is served again.
@@ -197,7 +198,7 @@ pub trait World: Send + Sync {
     /// # Errors
     /// When the snapshot is not here, or not the plan's.
     fn aftermath(&self, plan: &Plan, _watch: &mut Watch<'_>) -> Result<Data> {
-        Err(Trouble::new(Kind::Input, format!("{} is not read here", plan.source.path.display())))
+        Err(Trouble::new(Kind::Input, format!("{} is not read here", plan.source.path.shown())))
     }
 
     /// Knocks at all these doors at once: whether somebody still answers there. Returns within the configured

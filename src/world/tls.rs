@@ -11,7 +11,10 @@ use tokio_rustls::rustls::{
 };
 
 use super::members::Connect;
-use crate::trouble::{Kind, Result, Trouble};
+use crate::{
+    text::Shown,
+    trouble::{Kind, Result, Trouble},
+};
 
 /// Where Linux distributions keep the system's CA certificates; the first that is there is taken,
 /// as etcdctl (Go's `crypto/x509`) does where no `--cacert` is given.
@@ -47,14 +50,14 @@ pub(super) fn config(connect: &Connect) -> Result<Arc<ClientConfig>> {
         (None, None) => builder.with_no_client_auth(),
         (Some(cert), Some(key)) => {
             let private = PrivateKeyDer::from_pem_slice(&read("--key", key)?).map_err(|e| {
-                Trouble::new(Kind::Input, format!("--key {} holds no private key", key.display()))
+                Trouble::new(Kind::Input, format!("--key {} holds no private key", key.shown()))
                     .why(e)
                     .hint("It has to be a PEM file with a section BEGIN PRIVATE KEY, not protected by a password.")
             })?;
             builder.with_client_auth_cert(certificates("--cert", cert)?, private).map_err(|e| {
                 Trouble::new(
                     Kind::Input,
-                    format!("--cert {} and --key {} cannot be used together", cert.display(), key.display()),
+                    format!("--cert {} and --key {} cannot be used together", cert.shown(), key.shown()),
                 )
                 .why(e)
                 .hint("Give the key that this certificate was made with.")
@@ -92,7 +95,7 @@ fn roots(cacert: Option<&Path>) -> Result<RootCertStore> {
     if let Some(path) = cacert {
         for cert in certificates("--cacert", path)? {
             store.add(cert).map_err(|e| {
-                Trouble::new(Kind::Input, format!("--cacert {} cannot be used as a CA", path.display())).why(e)
+                Trouble::new(Kind::Input, format!("--cacert {} cannot be used as a CA", path.shown())).why(e)
             })?;
         }
     } else if let Some(bundle) = SYSTEM_ROOTS.iter().find_map(|path| std::fs::read(path).ok()) {
@@ -106,15 +109,14 @@ fn certificates(flag: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>>
     let certs: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(flag, path)?).collect();
     match certs {
         Ok(certs) if !certs.is_empty() => Ok(certs),
-        Ok(_) => Err(Trouble::new(Kind::Input, format!("{flag} {} holds no certificate", path.display()))
+        Ok(_) => Err(Trouble::new(Kind::Input, format!("{flag} {} holds no certificate", path.shown()))
             .hint("It has to be a PEM file with at least one section BEGIN CERTIFICATE.")),
-        Err(e) => Err(Trouble::new(Kind::Input, format!("{flag} {} cannot be read as PEM", path.display())).why(e)),
+        Err(e) => Err(Trouble::new(Kind::Input, format!("{flag} {} cannot be read as PEM", path.shown())).why(e)),
     }
 }
 
 fn read(flag: &str, path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path)
-        .map_err(|e| Trouble::new(Kind::Input, format!("{flag} {} cannot be read", path.display())).why(e))
+    std::fs::read(path).map_err(|e| Trouble::new(Kind::Input, format!("{flag} {} cannot be read", path.shown())).why(e))
 }
 
 /// Takes any server certificate; the handshake's signatures are still checked, so that the

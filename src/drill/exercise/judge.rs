@@ -7,6 +7,7 @@ use super::State;
 use crate::{
     drill::{scenario::Fact, store::Store},
     plan::{Plan, build, certs, words::thousands},
+    text::Shown,
     world::{World, local::Local},
 };
 
@@ -40,7 +41,7 @@ pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
         }),
         Fact::OldUntouched => match range.touched() {
             Ok(changed) if changed.is_empty() => (true, "every old file has the SHA-256 that it had".into()),
-            Ok(changed) => (false, format!("{} was changed", changed[0].display())),
+            Ok(changed) => (false, format!("{} was changed", changed[0].shown())),
             Err(trouble) => (false, trouble.to_string()),
         },
         Fact::AsPlanned => of_plan(state, |plan| {
@@ -118,7 +119,7 @@ pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
             (plan.target == Some(*minor), format!("it was written for {target}"))
         }),
         Fact::Source(file) => of_plan(state, |plan| {
-            (plan.source.path.ends_with(file), format!("it was restored from {}", plan.source.path.display()))
+            (plan.source.path.ends_with(file), format!("it was restored from {}", plan.source.path.shown()))
         }),
         Fact::Begun => match &state.ran_at_begin {
             Some(_) => (true, "a restore was begun".into()),
@@ -142,7 +143,7 @@ pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
             };
             (
                 chosen.is_some_and(named),
-                chosen.map_or("nothing is chosen".into(), |p| format!("{} is chosen", p.display())),
+                chosen.map_or("nothing is chosen".into(), |p| format!("{} is chosen", p.shown())),
             )
         }
         Fact::NothingChosen => (state.seen.chosen.is_none(), "the choice of a source".into()),
@@ -234,7 +235,7 @@ fn secrets(state: &State, config: &Path) -> (bool, String) {
             .collect();
         let missing: Vec<&String> = needed.iter().filter(|key| !held.contains(key.as_str())).collect();
         match missing.first() {
-            Some(key) => (false, format!("the secrets need {key}, which {} does not hold", config.display())),
+            Some(key) => (false, format!("the secrets need {key}, which {} does not hold", config.shown())),
             None => (
                 !needed.is_empty(),
                 format!("the secrets need {}, which is held", needed.into_iter().collect::<Vec<_>>().join(", ")),

@@ -10,6 +10,7 @@ use std::{
 use super::{Order, Word, line, read};
 use crate::{
     engine::source::io_trouble,
+    text::Shown,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -75,7 +76,7 @@ pub fn choose(mut running: Vec<Connection>, wanted: Option<u32>, dir: &Path) -> 
     match at {
         Some(at) => Ok(running.swap_remove(at)),
         None if running.is_empty() => Err(Trouble::new(Kind::NoAnswer, "no drill is under way")
-            .why(format!("none of this user's listens in {}", dir.display()))
+            .why(format!("none of this user's listens in {}", dir.shown()))
             .hint("Start one in another terminal, as this user: requorum drill. Then run this again.")),
         None => Err(Trouble::new(Kind::NoAnswer, format!("no drill has the process number {}", wanted.unwrap_or(0)))
             .hint(format!("There is: {}", numbers.join(", ")))),

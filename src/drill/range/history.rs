@@ -20,6 +20,7 @@ use crate::{
         revision::{Revision, RevisionKey},
         schema,
     },
+    text::Shown,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -77,7 +78,7 @@ impl History {
                 if OTHERS.contains(&name.as_slice()) {
                     history.others.entry(name.clone()).or_default().insert(row.key.into(), row.value.into());
                 } else if name == schema::KEY {
-                    let undecoded = || Trouble::new(Kind::Input, format!("{}: a row does not decode", path.display()));
+                    let undecoded = || Trouble::new(Kind::Input, format!("{}: a row does not decode", path.shown()));
                     let key = RevisionKey::parse(row.key).ok_or_else(undecoded)?;
                     let kv = KeyValue::decode(row.value).map_err(|_| undecoded())?;
                     history.keep(key.revision, key.tombstone, &kv, row.value.into());
@@ -163,7 +164,7 @@ impl History {
     /// When it cannot be written.
     pub fn database(&self, until: i64, book: &Book, path: &Path) -> Result<()> {
         let fail = |e| io_trouble("write", path, &e);
-        let broken = |e: bolt::Error| Trouble::new(Kind::Failed, format!("{} cannot be built", path.display())).why(e);
+        let broken = |e: bolt::Error| Trouble::new(Kind::Failed, format!("{} cannot be built", path.shown())).why(e);
         if let Some(dir) = path.parent() {
             fs::create_dir_all(dir).map_err(|e| io_trouble("make", dir, &e))?;
         }

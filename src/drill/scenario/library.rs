@@ -12,6 +12,7 @@ use rustix::fs::OFlags;
 use super::{Scenario, parse};
 use crate::{
     engine::source::io_trouble,
+    text::Shown,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -123,12 +124,12 @@ pub fn read(path: &Path) -> Result<Scenario> {
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(fail)?;
     let meta = file.metadata().map_err(fail)?;
     if !meta.is_file() || meta.len() > LARGEST {
-        return Err(Trouble::new(Kind::Input, format!("{}: this is not a scenario", path.display()))
+        return Err(Trouble::new(Kind::Input, format!("{}: this is not a scenario", path.shown()))
             .why(format!("a scenario is a file of at most {LARGEST} bytes")));
     }
     let mut text = String::new();
     file.take(LARGEST).read_to_string(&mut text).map_err(fail)?;
-    parse(&path.display().to_string(), &text)
+    parse(&path.shown(), &text)
 }
 
 /// The scenario called `name`, or in the file of that path.

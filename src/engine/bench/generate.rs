@@ -25,6 +25,7 @@ use crate::{
         revision::Revision,
         schema,
     },
+    text::Shown,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -190,7 +191,7 @@ impl Chance {
 }
 
 fn refused(path: &Path, error: &bolt::Error) -> Trouble {
-    Trouble::new(Kind::Failed, format!("cannot write {}", path.display())).why(error)
+    Trouble::new(Kind::Failed, format!("cannot write {}", path.shown())).why(error)
 }
 
 #[cfg(test)]

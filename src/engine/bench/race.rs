@@ -18,6 +18,7 @@ use crate::{
         progress::{Phase, Watch},
         source::{io_trouble, step},
     },
+    text::Shown,
     trouble::Result,
 };
 
@@ -68,7 +69,7 @@ impl Entrant {
             run.peak = run.peak.max(ended.rusage.maxrss);
             if !ended.status.success() {
                 let call = call.join(" ");
-                return Err(failed(&self.name, format!("{} {call}: {}", self.program.display(), ended.status)));
+                return Err(failed(&self.name, format!("{} {call}: {}", self.program.shown(), ended.status)));
             }
         }
         Ok(run)

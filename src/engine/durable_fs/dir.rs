@@ -21,7 +21,7 @@ use rustix::{
 };
 
 use super::{Act, Disk, DiskFile, Identity, Strange, Trusted, trust};
-use crate::bolt::WriteAt;
+use crate::{bolt::WriteAt, text::Shown};
 
 /// How deep a tree may be that is walked: a data directory has three levels.
 const DEPTH: u32 = 64;
@@ -161,7 +161,7 @@ impl Dir {
     pub fn open_private(&self, name: impl AsRef<Path>) -> io::Result<Dir> {
         let dir = self.open(name)?;
         match Strange::directory(&dir.metadata()?) {
-            Some(why) => Err(io::Error::other(format!("{} {why}", dir.path.display()))),
+            Some(why) => Err(io::Error::other(format!("{} {why}", dir.path.shown()))),
             None => Ok(dir),
         }
     }
@@ -253,7 +253,7 @@ impl Dir {
         let made = self.open_private(name)?;
         match made.names()?.first() {
             Some(found) => {
-                Err(io::Error::other(format!("{} was just made, and holds {}", path.display(), found.display())))
+                Err(io::Error::other(format!("{} was just made, and holds {}", path.shown(), found.shown())))
             }
             None => Ok(made),
         }
@@ -349,7 +349,7 @@ impl Dir {
         let left = depth.checked_sub(1).ok_or_else(|| io::Error::other("it is too deep"))?;
         let dir = self.open(name)?;
         if Identity::of(&found) != dir.identity()? || found.dev() != self.metadata()?.dev() {
-            return Err(io::Error::other(format!("{} was exchanged meanwhile", dir.path.display())));
+            return Err(io::Error::other(format!("{} was exchanged meanwhile", dir.path.shown())));
         }
         dir.names()?.iter().try_for_each(|name| dir.remove_below(name, left))?;
         self.remove_dir(name)
@@ -372,7 +372,7 @@ impl Dir {
             if meta.is_dir() {
                 self.open(&name)?.give_below(user, group, left)?;
             } else if meta.nlink() != 1 {
-                return Err(io::Error::other(format!("{} has a second name", path.display())));
+                return Err(io::Error::other(format!("{} has a second name", path.shown())));
             } else {
                 self.disk.act(Act::Own(&path), || {
                     Ok(chownat(&*self.file, &name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW)?)
@@ -436,8 +436,6 @@ fn single(name: &OsStr) -> io::Result<()> {
     let mut parts = Path::new(name).components();
     match (parts.next(), parts.next()) {
         (Some(Component::Normal(only)), None) if only.as_bytes() == name.as_bytes() => Ok(()),
-        _ => {
-            Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} is not the name of one entry", name.display())))
-        }
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} is not the name of one entry", name.shown()))),
     }
 }

@@ -3,6 +3,7 @@
 //! A link of root's or of our own is followed. One of another user's is followed only to a directory of that same user:
 //! there is nothing in it that its owner could not change without us.
 
+use crate::text::Shown;
 use std::{
     collections::VecDeque,
     ffi::{OsStr, OsString},
@@ -67,7 +68,7 @@ impl Walked {
             Some((link, user)) => Err(io::Error::other(format!(
                 "the symbolic link {} is not followed: it belongs to user {user}, and leads to what belongs to user {owner}; \
                  name the directory itself",
-                link.display()
+                link.shown()
             ))),
         }
     }

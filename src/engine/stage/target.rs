@@ -5,7 +5,10 @@ use std::{fs, io, path::Path};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
 use super::super::{durable_fs::Disk, leftovers, source::io_trouble};
-use crate::trouble::{Kind, Result, Trouble};
+use crate::{
+    text::Shown,
+    trouble::{Kind, Result, Trouble},
+};
 
 /// Whether `target` may be made: `false` when it does not exist, `true` when it is an empty
 /// directory (`lost+found` and our own staging don't count).
@@ -14,7 +17,7 @@ use crate::trouble::{Kind, Result, Trouble};
 /// When something is there.
 pub fn free(target: &Path) -> Result<bool> {
     let taken = |why: String| {
-        Trouble::new(Kind::Input, format!("{} is taken", target.display()))
+        Trouble::new(Kind::Input, format!("{} is taken", target.shown()))
             .why(why)
             .hint("requorum never writes over anything. Name another directory, or move this one aside yourself.")
     };

@@ -23,6 +23,7 @@ use crate::{
         source::io_trouble,
         stage::{exchanged, parent},
     },
+    text::Shown,
     trouble::{Kind, Remedy, Result, Trouble},
 };
 
@@ -116,7 +117,7 @@ impl Rename {
             return Ok(());
         }
         if !self.is_at(ground, &self.from) {
-            return Err(Trouble::new(Kind::Failed, format!("{} is not where it was", self.from.display()))
+            return Err(Trouble::new(Kind::Failed, format!("{} is not where it was", self.from.shown()))
                 .why("somebody else moved it meanwhile"));
         }
         self.rename(ground, &self.from, &self.to)
@@ -128,7 +129,7 @@ impl Rename {
             dir.rename(name, &into, new)
         });
         renamed.map_err(|e| match e.kind() {
-            io::ErrorKind::AlreadyExists => Trouble::new(Kind::Failed, format!("{} is taken", to.display()))
+            io::ErrorKind::AlreadyExists => Trouble::new(Kind::Failed, format!("{} is taken", to.shown()))
                 .why("something appeared there in the middle of the exchange"),
             _ => io_trouble("rename", from, &e),
         })?;
@@ -236,7 +237,7 @@ impl Moves {
         let renames = self.renames.iter().flat_map(|rename| [&rename.from, &rename.to]);
         let mut all = renames.chain(&self.makes).chain(&self.empty).chain(&self.shells);
         if let Some(outside) = all.find(|path| !within(targets, path)) {
-            return Err(format!("{} is no place of {}", outside.display(), whose.name));
+            return Err(format!("{} is no place of {}", outside.shown(), whose.name));
         }
         match &self.outcome {
             Outcome::Swapped(swapped) => {
@@ -273,7 +274,7 @@ impl Moves {
     pub(super) fn take_back(&self, ground: &Ground<'_>, shell: &Shell) -> Result<()> {
         for rename in self.renames.iter().rev().filter(|rename| rename.done(ground)) {
             rename.rename(ground, &rename.to, &rename.from).map_err(|trouble| {
-                let (to, from) = (rename.to.display(), rename.from.display());
+                let (to, from) = (rename.to.shown(), rename.from.shown());
                 let hint = match rename.is_at(ground, &rename.from) {
                     true => format!("{from} is back in its place; only the sync after that failed."),
                     false => format!("What belongs at {from} is at {to}."),

@@ -7,6 +7,7 @@ use crate::{
         fence::token::Shared,
         words::{all, plural, thousands},
     },
+    text::Shown,
 };
 
 /// The plan in words, in order: what is read, what is written, what is left untouched. Sentences
@@ -32,8 +33,8 @@ pub fn sentences(plan: &Plan, ids: &Shared) -> Vec<String> {
 
 /// A member's directories: `/var/lib/etcd and its log /wal`.
 pub fn dirs(member: &Member) -> String {
-    let wal = member.wal_dir.as_ref().map(|wal| format!(" and its log {}", wal.display())).unwrap_or_default();
-    format!("{}{wal}", member.data_dir.display())
+    let wal = member.wal_dir.as_ref().map(|wal| format!(" and its log {}", wal.shown())).unwrap_or_default();
+    format!("{}{wal}", member.data_dir.shown())
 }
 
 /// What is read, and in which form it is written. Sentences without a full stop.
@@ -41,7 +42,7 @@ pub fn beginning(plan: &Plan) -> Vec<String> {
     let source = &plan.source;
     let mut out = vec![format!(
         "Read {} (SHA-256 {}, revision {}, {} {}) and check it again; it is only read",
-        source.path.display(),
+        source.path.shown(),
         short(&source.sha256),
         number(source.revision),
         thousands(source.keys),
@@ -138,7 +139,7 @@ fn options(plan: &Plan) -> Vec<String> {
     }
     match (&chosen.owner, &chosen.like) {
         (Some(owner), _) => say(true, &format!("Give everything that is made to {owner}")),
-        (None, Some(like)) => say(true, &format!("Give everything that is made to the owner of {}", like.display())),
+        (None, Some(like)) => say(true, &format!("Give everything that is made to the owner of {}", like.shown())),
         (None, None) => {}
     }
     if let Some(mode) = &chosen.mode {

@@ -14,6 +14,7 @@ use crate::{
         table::{Column, Problem},
         words::{all, byte_count, plural, thousands},
     },
+    text::Shown,
 };
 
 /// Every problem with the source of a draft.
@@ -109,14 +110,14 @@ fn health(source: &FileFacts, skip_hash_check: bool, accepted: Option<i64>) -> O
 /// A path that a plan file can hold and a person can read.
 pub(super) fn path(path: &Path) -> Option<Problem> {
     match path.to_str() {
-        None => Some(error(format!("the snapshot's path {} is not UTF-8; rename the file", path.display()))),
+        None => Some(error(format!("the snapshot's path {} is not UTF-8; rename the file", path.shown()))),
         Some(text) if glyphs::find_hidden(text).is_some() => {
             let stray = glyphs::find_hidden(text).map(|s| s.name).unwrap_or_default();
             Some(error(format!("{stray} stands in the snapshot's path; rename the file")))
         }
         Some(_) if path.is_relative() => Some(warning(format!(
             "the snapshot's path {} holds only in this directory; give it from / on",
-            path.display()
+            path.shown()
         ))),
         Some(_) => None,
     }

@@ -13,6 +13,7 @@ use crate::{
         },
         revisions::{self, KnownRevision, Revisions},
     },
+    text::Shown,
 };
 
 /// Everything that was seen of the old cluster, for the snapshot `source`; none for a file that was not read.
@@ -51,7 +52,7 @@ pub fn known(
     others.extend(ours.iter().filter(|(_, says)| says.database.path != source.path).map(|(dir, says)| Point {
         revision: says.revision,
         at: says.written,
-        from: dir.data_dir.display().to_string(),
+        from: dir.data_dir.shown().to_string(),
     }));
     Some(Known {
         clients: revisions::clients(content),

@@ -1,13 +1,16 @@
 //! Is it the plan's data? Revisions against the log, HashKV among the members and against the snapshot.
 
 use super::{Case, Check, Ours, Outcome, Topic, names, shown, stored};
-use crate::plan::{
-    Member,
-    facts::{
-        Hashed, MemberSays,
-        started::{Canary, PlannedHash, Seen, Told},
+use crate::{
+    plan::{
+        Member,
+        facts::{
+            Hashed, MemberSays,
+            started::{Canary, PlannedHash, Seen, Told},
+        },
+        words::{all, plural, thousands},
     },
-    words::{all, plural, thousands},
+    text::Shown,
 };
 
 pub(super) const STOP: &str = "Stop it now: it answers reads with other data.";
@@ -373,7 +376,7 @@ pub(super) fn snapshot(case: Case<'_>) -> Check {
     for g in hashes.iter().filter(|g| g.compacted == planned.compacted) {
         if g.hash == planned.hash { same.push(g.member) } else { other.push(g.member) }
     }
-    let path = case.plan.source.path.display();
+    let path = case.plan.source.path.shown();
     match (same.len(), other.len()) {
         (all, 0) if all == case.plan.members.len() => {
             check(Outcome::Pass, format!("{:08x}, as reckoned from {path}", planned.hash))

@@ -13,7 +13,7 @@ use crate::{
         fence, url,
         words::{all, plural, shell_word},
     },
-    text::Foreign,
+    text::{Foreign, Shown},
 };
 
 /// etcd's default of `--initial-cluster-token`.
@@ -113,13 +113,13 @@ fn stranger(case: Case<'_>, member: &Member, seen: &Seen, says: &MemberSays) -> 
             (true, None) if own == Some(says.cluster_id) => format!(
                 "{} holds the old cluster's data and is in use: the plan was not restored to it, or that was undone. Restore \
                  {name} from the plan once it is stopped.",
-                member.data_dir.display()
+                member.data_dir.shown()
             ),
             (true, log) => format!(
                 "The restored directory {} is in use with an old log{}: --wal-dir was left as it was. Restore {name} anew, \
                  since the old log was replayed into it, and start it with the plan's own command.",
-                member.data_dir.display(),
-                log.map(|log| format!(", {}", log.display())).unwrap_or_default()
+                member.data_dir.shown(),
+                log.map(|log| format!(", {}", log.shown())).unwrap_or_default()
             ),
             (false, _) => format!(
                 "Either the old etcd still runs there, or {name} was started with the old --data-dir or --wal-dir."
@@ -197,7 +197,7 @@ pub(super) fn directories(case: Case<'_>) -> Option<Check> {
     let (mut who, mut elsewhere_up) = (Vec::new(), Vec::new());
     for (member, seen) in case.members() {
         let Some(dir) = &seen.dir else { continue };
-        let (name, path) = (&member.name, member.data_dir.display());
+        let (name, path) = (&member.name, member.data_dir.shown());
         let up = says(seen).is_some_and(|says| planned(case.plan, member, says));
         let whose = dir.state.says().map(|s| (s.cluster_id, s.member_id));
         let elsewhere = seen.process.as_ref().filter(|process| process.data_dir != member.data_dir);
@@ -206,7 +206,7 @@ pub(super) fn directories(case: Case<'_>) -> Option<Check> {
             wrong.push(format!(
                 "{name} (process {}) runs on {}, not on its restored directory {path}",
                 process.pid,
-                process.data_dir.display()
+                process.data_dir.shown()
             ));
             todo.push(format!(
                 "Where its data are right, write that directory into what starts it. Otherwise stop all members and start \

@@ -1,6 +1,7 @@
 //! How an etcd is, or would be, started on this machine, as its unit, manifest, files or process tell. Plain data
 //! without judgement, and without secrets: those are taken out where they are read.
 
+use crate::text::Shown;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -106,7 +107,7 @@ impl ConfigFacts {
     /// Where it was read, for people: a path, or `process 812`.
     pub fn place(&self) -> String {
         match &self.origin {
-            Origin::File(path) => path.display().to_string(),
+            Origin::File(path) => path.shown().to_string(),
             Origin::Process(pid) => format!("process {pid}"),
         }
     }

@@ -8,9 +8,12 @@ use super::{
     form::{Makings, Said},
     quote,
 };
-use crate::plan::{
-    facts::config::ConfigKind,
-    words::{shell_line, shell_word},
+use crate::{
+    plan::{
+        facts::config::ConfigKind,
+        words::{shell_line, shell_word},
+    },
+    text::Shown,
 };
 
 const MANIFEST: &str = "/etc/kubernetes/manifests/etcd.yaml";
@@ -22,7 +25,7 @@ pub(super) fn adapt(makings: &mut Makings<'_>) -> Vec<String> {
         "Files that flags name are those that the pod sees; kubeadm mounts /etc/kubernetes/pki/etcd".to_string(),
         format!(
             "kubeadm upgrade makes the manifest anew: set etcd.local.dataDir of its ClusterConfiguration to {} first",
-            makings.member.data_dir.display()
+            makings.member.data_dir.shown()
         ),
     ];
     if makings.get("listen-metrics-urls").is_none() {

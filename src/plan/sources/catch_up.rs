@@ -1,16 +1,18 @@
 //! What to do about a directory whose log goes on past its database: its own etcd brings in what the log holds, but to start
 //! one is only advised where nothing that is known speaks against it.
 
-use crate::text::Shown;
 use std::path::Path;
 
 use super::{Seen, Survivor};
-use crate::plan::{
-    copies,
-    facts::{
-        FileFacts, Health,
-        disk::{DirFacts, DirSays, DirState},
+use crate::{
+    plan::{
+        copies,
+        facts::{
+            FileFacts, Health,
+            disk::{DirFacts, DirSays, DirState},
+        },
     },
+    text::Shown,
 };
 
 /// What is to be done.

@@ -4,15 +4,17 @@ use super::{
     Verdict,
     count::{Count, Fate, Silent},
 };
-use crate::plan::{
-    copies::{Age, reach_words},
-    facts::{
-        MemberSays,
-        disk::{DirFacts, DirState},
+use crate::{
+    plan::{
+        copies::{Age, reach_words},
+        facts::{
+            MemberSays,
+            disk::{DirFacts, DirState},
+        },
+        words::{all, either, thousands},
     },
-    words::{all, either, thousands},
+    text::Shown,
 };
-use crate::text::Shown;
 
 const ELSEWHERE: &str = "Ask from a host that reaches the client port, best from a member's own: requorum --endpoints http://127.0.0.1:2379";
 

@@ -1,6 +1,5 @@
 //! Which directories and snapshots can be held against a member that serves, and which member that is.
 
-use crate::text::Shown;
 use std::path::PathBuf;
 
 use super::known::{Compared, KnownState, Match, NewerAt};
@@ -13,6 +12,7 @@ use crate::{
         },
         survey::at,
     },
+    text::Shown,
 };
 
 /// A directory or snapshot, and the member that it is to be held against.

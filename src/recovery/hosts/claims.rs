@@ -5,6 +5,7 @@ use super::{Job, look::Ready};
 use crate::{
     engine::{expected::Expected, restore::Restored, swap::Standing},
     plan::Member,
+    text::Shown,
     trouble::{Kind, Remedy, Result, Trouble},
 };
 
@@ -15,7 +16,7 @@ use crate::{
 pub(super) fn fits(job: &Job<'_>, host: &str, member: &Member, claim: &Restored) -> Result<()> {
     let expected = Expected::from_plan(job.plan, &member.name)?;
     let differs = expected.differs(claim).or_else(|| {
-        let (found, planned) = (claim.data_dir.display(), member.data_dir.display());
+        let (found, planned) = (claim.data_dir.shown(), member.data_dir.shown());
         (claim.data_dir != member.data_dir).then(|| format!("its directory is {found}, planned is {planned}"))
     });
     match differs {

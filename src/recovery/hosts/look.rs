@@ -18,6 +18,7 @@ use crate::{
         words::{all, plural},
     },
     recovery::{Cancel, twice},
+    text::Shown,
     trouble::{Kind, Result, Trouble},
     world::{hand::Hand, ssh::Program},
 };
@@ -203,7 +204,7 @@ fn runs(job: &Job<'_>, host: &mut Ready<'_>, dir: &DirFacts, teller: &Teller<'_>
         return Ok(());
     }
     let found = halt::halt(dir, &host.configs).map_err(|why| {
-        Trouble::new(Kind::Refused, format!("{} cannot be exchanged on {}", dir.data_dir.display(), host.host)).why(why)
+        Trouble::new(Kind::Refused, format!("{} cannot be exchanged on {}", dir.data_dir.shown(), host.host)).why(why)
     })?;
     if let Some(halt) = found {
         let member = dir.state.says().map(|says| says.member_id);

@@ -9,6 +9,7 @@ use crate::{
     agent::receive,
     engine::{progress::Watch, source::io_trouble},
     plan::Plan,
+    text::Shown,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -41,11 +42,8 @@ impl<'a> Source<'a> {
 
     fn another(&self, found: &str) -> Trouble {
         let Self { plan, .. } = self;
-        Trouble::new(
-            Kind::Refused,
-            format!("{} is not the file that the plan was made for", plan.source.path.display()),
-        )
-        .why(format!("the plan pins SHA-256 {}, the file has {found}", plan.source.sha256))
-        .hint("Bring the right file, or make a new plan from this one.")
+        Trouble::new(Kind::Refused, format!("{} is not the file that the plan was made for", plan.source.path.shown()))
+            .why(format!("the plan pins SHA-256 {}, the file has {found}", plan.source.sha256))
+            .hint("Bring the right file, or make a new plan from this one.")
     }
 }

@@ -5,14 +5,16 @@
 use serde_json::{Value, json};
 
 use super::{super::app::Model, hosts_view, members};
-use crate::plan::{
-    Plan,
-    ledger::Entries,
-    sources::{Place, Source},
-    table::{Column, Origin},
-    words::{all, plural, thousands},
+use crate::{
+    plan::{
+        Plan,
+        ledger::Entries,
+        sources::{Place, Source},
+        table::{Column, Origin},
+        words::{all, plural, thousands},
+    },
+    text::Shown,
 };
-use crate::text::Shown;
 
 /// Each decision in a sentence and for programs, in the order of the screens.
 pub fn decisions(model: &Model) -> Vec<(String, Value)> {

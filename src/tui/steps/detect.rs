@@ -1,7 +1,6 @@
 //! Detect: is quorum lost, and must I restore? Every member is asked at once, each answer is shown
 //! as it comes, and the verdict stands above them in words.
 
-use crate::text::Shown;
 use std::{collections::BTreeSet, net::IpAddr, path::PathBuf};
 
 use super::super::{
@@ -10,7 +9,6 @@ use super::super::{
     prompt::Ask,
     theme::Tone,
 };
-use crate::etcd::membership::Id;
 use crate::plan::{
     facts::{Answer, Around, EndpointFacts, Hashed, MemberSays, config::ConfigFacts, disk::DirFacts},
     prefill,
@@ -19,6 +17,7 @@ use crate::plan::{
     verdict::{Compared, Evidence, Finding, Gate, KnownState, Match, Newer, Unknown, pairs, verdict},
 };
 use crate::world::DataDir;
+use crate::{etcd::membership::Id, text::Shown};
 
 /// Directories and snapshots that are held against who serves: each costs a member a reading of its whole store.
 const MOST_COMPARED: usize = 8;

@@ -8,7 +8,7 @@ use crate::{
         hosts::{self, Look},
         table::{Column, Severity},
     },
-    text::Foreign,
+    text::{Foreign, Shown},
     trouble::Trouble,
     tui::text,
 };
@@ -104,7 +104,7 @@ pub(super) fn lines(plan: &Plan, look: &Look, now: i64) -> Vec<String> {
         out.push(format!("  an etcd runs there, process {pid}: {line}"));
     }
     for running in &look.runs {
-        out.push(format!("  the one on {} is stopped so:", running.halt.data_dir.display()));
+        out.push(format!("  the one on {} is stopped so:", running.halt.data_dir.shown()));
         out.extend(running.halt.commands.iter().map(|command| format!("    {command}")));
     }
     for automation in &look.automation {
@@ -128,5 +128,5 @@ fn place(look: &Look, column: Column, dir: &std::path::Path, now: i64) -> Option
     };
     let free = place.free.map(|free| format!(", {} free on {}", text::bytes(free), place.mount)).unwrap_or_default();
     let owner = if place.owner.is_empty() { String::new() } else { format!(" of {}", place.owner) };
-    Some(format!("  {}: {state}; {}{owner}{free}", dir.display(), place.there.display()))
+    Some(format!("  {}: {state}; {}{owner}{free}", dir.shown(), place.there.shown()))
 }

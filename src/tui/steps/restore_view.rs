@@ -14,6 +14,7 @@ use crate::{
     engine::restore::Restored,
     plan::words::{all, plural},
     recovery::hosts::Until,
+    text::Shown,
     trouble::{Kind, Remedy, Trouble},
 };
 
@@ -269,7 +270,7 @@ fn about(state: &State, row: &Row) -> Vec<String> {
         )
     };
     let went = |list: &[(std::path::PathBuf, std::path::PathBuf)]| -> Vec<String> {
-        list.iter().map(|(from, to)| format!("{} is now {}", from.display(), to.display())).collect()
+        list.iter().map(|(from, to)| format!("{} is now {}", from.shown(), to.shown())).collect()
     };
     match &row.stand {
         Stand::Built(restored) => vec![read_back(restored)],
@@ -322,7 +323,7 @@ fn log(host: &Host) -> Vec<String> {
             text::bytes(sent.bytes),
             text::bytes(sent.packed)
         )),
-        Some(Arrived::Had(path)) => lines.push(format!("  The snapshot was there: {}", path.display())),
+        Some(Arrived::Had(path)) => lines.push(format!("  The snapshot was there: {}", path.shown())),
         None => {}
     }
     if host.log.is_empty() {

@@ -28,6 +28,7 @@ use super::{
 use crate::{
     plan::{Plan, build, file, halt::Halt, table::Problem},
     recovery::journal,
+    text::Shown,
 };
 
 /// The step's state.
@@ -299,7 +300,7 @@ fn lines(model: &Model, plan: &Plan) -> Vec<Line> {
     }
     if !model.options.journals.as_os_str().is_empty() {
         let path = journal::of_plan(&model.options.journals, plan);
-        let words = format!("What is decided, done and seen is written to the journal {}", path.display());
+        let words = format!("What is decided, done and seen is written to the journal {}", path.shown());
         out.push(("  •  ".into(), words, Tone::Plain, 4));
     }
     out

@@ -9,13 +9,15 @@ use super::{
     },
     snapshot::{Compared, selected},
 };
-use crate::plan::{
-    facts::{FileFacts, Health},
-    ledger::{Entries, Horizon, Lost},
-    sources::{Kind, Place, Relation, Source, Standing},
-    words::natural,
+use crate::{
+    plan::{
+        facts::{FileFacts, Health},
+        ledger::{Entries, Horizon, Lost},
+        sources::{Kind, Place, Relation, Source, Standing},
+        words::natural,
+    },
+    text::Shown,
 };
-use crate::text::Shown;
 
 const HEADS: [Head; 7] = [
     Head { title: "source", right: false, most: 48 },

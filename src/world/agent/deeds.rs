@@ -24,6 +24,7 @@ use crate::{
         swap::{Standing, Swapped, Went},
     },
     plan::facts::disk::Held,
+    text::Shown,
     trouble::{Kind, Result, Trouble},
     world::{
         World,
@@ -71,7 +72,7 @@ fn start(world: &dyn World, path: &Path, seal: String, bound: bool) -> Result<St
     })?;
     let begins = there.into_iter().next().map_or(seal, |first| first.prev);
     if !is_seal(&begins) {
-        return Err(Trouble::new(Kind::Refused, format!("the journal {} is not gone by", path.display()))
+        return Err(Trouble::new(Kind::Refused, format!("the journal {} is not gone by", path.shown()))
             .why("it begins as none on a host does: another version wrote it, or another program")
             .hint("Look at who wrote it. To go on without it, move it aside and keep it; a new one is begun then."));
     }
@@ -192,7 +193,7 @@ impl<'a> Deeds<'a> {
             Request::Halt(halt) => {
                 let claimed = self.claimed()?;
                 let journal = claimed.journal(self.world);
-                let text = format!("stopping the etcd on {}: {}", halt.data_dir.display(), halt.commands.join("; "));
+                let text = format!("stopping the etcd on {}: {}", halt.data_dir.shown(), halt.commands.join("; "));
                 journal.add(Line::Doing, &text, json!({"act": "halt", "run": claimed.run.id, "halt": halt}))?;
                 site.halt(&halt).map_err(|t| failed(&journal, &text, json!({"act": "halt", "why": t.why}), t))?;
                 journal.add(Line::Done, &format!("{text}: done"), json!({"act": "halt", "run": claimed.run.id}))?;
@@ -311,7 +312,7 @@ impl<'a> Deeds<'a> {
         let last = acts.map(|r| r.data.get(act)).next().flatten();
         last.map(|came| serde_json::from_value(came.clone()))
             .transpose()
-            .map_err(|e| Trouble::new(Kind::Input, format!("the journal {} is of another form", path.display())).why(e))
+            .map_err(|e| Trouble::new(Kind::Input, format!("the journal {} is of another form", path.shown())).why(e))
     }
 }
 

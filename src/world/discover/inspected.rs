@@ -11,8 +11,10 @@ use super::{
     program::{self, Around, Reading, Started},
     tree::Tree,
 };
-use crate::plan::facts::config::{ConfigFacts, ConfigKind, Origin};
-use crate::text::Shown;
+use crate::{
+    plan::facts::config::{ConfigFacts, ConfigKind, Origin},
+    text::Shown,
+};
 
 /// The containers in the output, where it is one.
 pub(super) fn containers(document: &Value) -> Option<&[Value]> {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::tree::Tree;
-use crate::engine::locks;
+use crate::{engine::locks, text::Shown};
 
 /// The user of a process and what is known of its lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +111,7 @@ pub(super) fn lock(tree: Tree<'_>, pid: u32, data: &Path, wal: Option<&Path>) ->
 
 /// The database of `data` that the process still has open, where it was removed from there.
 fn removed(tree: Tree<'_>, pid: u32, data: &Path) -> Option<fs::Metadata> {
-    let wanted = format!("{}/member/snap/db (deleted)", data.display());
+    let wanted = format!("{}/member/snap/db (deleted)", data.shown());
     let open = fs::read_dir(tree.real(&PathBuf::from(format!("/proc/{pid}/fd")))).ok()?.flatten();
     let mut open = open.filter(|entry| fs::read_link(entry.path()).is_ok_and(|to| to.as_os_str() == wanted.as_str()));
     fs::metadata(open.next()?.path()).ok()

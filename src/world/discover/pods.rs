@@ -15,11 +15,13 @@ use super::{
     tree::Tree,
     yaml,
 };
-use crate::plan::{
-    facts::config::{Automation, ConfigFacts, ConfigKind, Origin},
-    words::all,
+use crate::{
+    plan::{
+        facts::config::{Automation, ConfigFacts, ConfigKind, Origin},
+        words::all,
+    },
+    text::Shown,
 };
-use crate::text::Shown;
 
 const KUBELET: &str = "/var/lib/kubelet/config.yaml";
 const MANIFESTS: &str = "/etc/kubernetes/manifests";

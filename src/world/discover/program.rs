@@ -14,11 +14,13 @@ use super::{
     tree::Tree,
     wrappers, yaml,
 };
-use crate::plan::{
-    facts::config::{Runs, Setting},
-    words::all,
+use crate::{
+    plan::{
+        facts::config::{Runs, Setting},
+        words::all,
+    },
+    text::Shown,
 };
-use crate::text::Shown;
 
 /// An etcd's own part of a command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

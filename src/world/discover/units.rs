@@ -15,8 +15,10 @@ use super::{
     systemd::{self, Variables},
     tree::Tree,
 };
-use crate::plan::facts::config::{Automation, ConfigFacts, ConfigKind, Origin};
-use crate::text::Shown;
+use crate::{
+    plan::facts::config::{Automation, ConfigFacts, ConfigKind, Origin},
+    text::Shown,
+};
 
 /// Where units lie; the first goes before the others.
 const HOMES: [&str; 5] = [

@@ -13,6 +13,7 @@ use crate::{
         progress::{Flow, Phase, Progress, Watch},
     },
     plan::{facts::disk::Held, halt::Halt},
+    text::Shown,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -32,7 +33,7 @@ pub(super) fn halt(halt: &Halt) -> Result<()> {
     if let (Held::By { pid: Some(now), .. }, Some(then)) = (held(), halt.pid)
         && now != then
     {
-        return Err(Trouble::new(Kind::Refused, format!("{} is held by another process", halt.data_dir.display()))
+        return Err(Trouble::new(Kind::Refused, format!("{} is held by another process", halt.data_dir.shown()))
             .why(format!("it was process {then}, and is {now} now: something starts it again"))
             .hint("Look what starts it, and pause that; then go on."));
     }
@@ -54,7 +55,7 @@ pub(super) fn halt(halt: &Halt) -> Result<()> {
         // The system tells no event of a lock that is given back.
         thread::sleep(GLANCE);
     }
-    Err(Trouble::new(Kind::Failed, format!("an etcd still runs on {}", halt.data_dir.display()))
+    Err(Trouble::new(Kind::Failed, format!("an etcd still runs on {}", halt.data_dir.shown()))
         .why(format!("{} s after {}", PATIENCE.as_secs(), halt.commands.join("; ")))
         .hint("Stop it by hand, so that nothing starts it again; then go on."))
 }
@@ -89,7 +90,7 @@ pub(super) fn start(
         // The system tells no event of a lock that is taken.
         thread::sleep(GLANCE);
     }
-    Err(Trouble::new(Kind::Failed, format!("no etcd runs on {}", data_dir.display()))
+    Err(Trouble::new(Kind::Failed, format!("no etcd runs on {}", data_dir.shown()))
         .why(format!("{} s after {}", PATIENCE_TO_START.as_secs(), commands.join("; ")))
         .hint("Look what it says: journalctl of its unit, or the logs of its pod. Or start it as `requorum launch` prints it."))
 }

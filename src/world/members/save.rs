@@ -26,6 +26,7 @@ use crate::{
         progress::{Flow, Phase, Progress, Watch},
         status::human_size,
     },
+    text::Shown,
     trouble::{Fault, Kind, Result, Trouble},
 };
 
@@ -81,7 +82,7 @@ async fn open(members: &Members, client: &Client) -> std::result::Result<Snapsho
 }
 
 fn exists(path: &Path) -> Trouble {
-    Trouble::new(Kind::Refused, format!("{} exists already", path.display()))
+    Trouble::new(Kind::Refused, format!("{} exists already", path.shown()))
         .hint("Nothing is written over. Choose another name, or move that file aside.")
 }
 
@@ -236,19 +237,19 @@ impl Part {
                 Ok(Part { path, file, bytes: 0, placed: false })
             }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                Err(Trouble::new(Kind::Refused, format!("{} exists already", path.display())).hint(
+                Err(Trouble::new(Kind::Refused, format!("{} exists already", path.shown())).hint(
                     "Another save is writing it, or an earlier one was killed. When none is running, remove it or \
                      choose another name.",
                 ))
             }
             Err(e) => {
-                let trouble = Trouble::new(Kind::Failed, format!("{} cannot be created", path.display())).why(e);
+                let trouble = Trouble::new(Kind::Failed, format!("{} cannot be created", path.shown())).why(e);
                 let missing = path.parent().filter(|dir| !dir.as_os_str().is_empty() && !dir.exists());
                 Err(match missing.and_then(|dir| Some((dir, dir.ancestors().find(|above| above.is_dir())?))) {
                     Some((dir, above)) => trouble.hint(format!(
                         "The directory {} does not exist; the nearest that does is {}.",
-                        dir.display(),
-                        above.display()
+                        dir.shown(),
+                        above.shown()
                     )),
                     None => trouble,
                 })
@@ -258,13 +259,13 @@ impl Part {
 
     /// Holds what was announced against the space that is free.
     fn has_room(&self, announced: u64) -> Result<()> {
-        let place = || self.path.parent().unwrap_or(Path::new(".")).display();
+        let place = || self.path.parent().unwrap_or(Path::new(".")).shown();
         let stat = fstatvfs(&self.file).map_err(|e| self.trouble(&e.into()))?;
         let free = stat.f_bavail.saturating_mul(stat.f_frsize);
         if announced <= free {
             return Ok(());
         }
-        Err(Trouble::new(Kind::Failed, format!("not enough space for {}", self.path.display()))
+        Err(Trouble::new(Kind::Failed, format!("not enough space for {}", self.path.shown()))
             .fault(Fault::NoSpace)
             .why(format!(
                 "{} announced, and {} are free there",
@@ -298,7 +299,7 @@ impl Part {
             Kind::Failed,
             format!(
                 "the snapshot could not be written to {} after {}",
-                self.path.display(),
+                self.path.shown(),
                 crate::plan::words::byte_count(self.bytes)
             ),
         );
@@ -326,11 +327,8 @@ impl Part {
         }
         let dir = into.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(|e| {
-            Trouble::new(
-                Kind::Failed,
-                format!("{} was saved, but {} could not be synced", into.display(), dir.display()),
-            )
-            .why(e)
+            Trouble::new(Kind::Failed, format!("{} was saved, but {} could not be synced", into.shown(), dir.shown()))
+                .why(e)
         })
     }
 }

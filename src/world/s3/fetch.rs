@@ -27,6 +27,7 @@ use crate::{
         stage::exchanged,
         status::human_size,
     },
+    text::Shown,
     trouble::{Fault, Kind, Result, Trouble},
 };
 
@@ -74,7 +75,7 @@ impl Part {
         let (name, note) = (ending(&whole, ".part"), ending(&whole, ".part.from"));
         let (path, note_path) = (dir.path().join(&name), dir.path().join(&note));
         let taken = |path: &Path, why: String| {
-            Trouble::new(Kind::Refused, format!("{} exists", path.display()))
+            Trouble::new(Kind::Refused, format!("{} exists", path.shown()))
                 .why(why)
                 .hint("Nothing is written over. Choose another name, or move that file aside.")
         };
@@ -128,7 +129,7 @@ impl Part {
         if bytes <= free {
             return Ok(());
         }
-        Err(Trouble::new(Kind::Failed, format!("not enough space for {}", self.path.display()))
+        Err(Trouble::new(Kind::Failed, format!("not enough space for {}", self.path.shown()))
             .fault(Fault::NoSpace)
             .why(format!("{bytes} bytes are to come, and {} are free there", human_size(free)))
             .hint("Free some space there, or fetch it to another filesystem."))
@@ -161,7 +162,7 @@ pub(super) async fn fetch(store: &Store, url: &str, into: &Path, watch: &mut Wat
             .hint(format!("requorum snapshot list {url} shows what is there.")));
     }
     if into.symlink_metadata().is_ok() {
-        return Err(Trouble::new(Kind::Refused, format!("{} exists already", into.display()))
+        return Err(Trouble::new(Kind::Refused, format!("{} exists already", into.shown()))
             .hint("Nothing is written over. Choose another name, or move that file aside."));
     }
     let bucket = store.bucket(name)?;
@@ -204,7 +205,7 @@ fn kept(trouble: Trouble, part: &Part) -> Trouble {
     let hint = format!(
         "{} in {}; the same command goes on there.",
         crate::plan::words::count(part.bytes, "byte stays", "bytes stay"),
-        part.path.display()
+        part.path.shown()
     );
     Trouble { hint: if trouble.hint.is_empty() { hint } else { format!("{}\n  {hint}", trouble.hint) }, ..trouble }
 }
@@ -245,7 +246,7 @@ async fn ask(
             if header("content-range") != expected || etag != from.etag {
                 return Err(Trouble::new(Kind::Input, format!("{url} cannot be gone on with"))
                     .why(format!("the store sends {:?} instead of {expected:?}", header("content-range")))
-                    .hint(format!("Remove {} and begin anew.", part.path.display())));
+                    .hint(format!("Remove {} and begin anew.", part.path.shown())));
             }
             part.has_room(from.bytes.saturating_sub(part.bytes))?;
             Ok(Some(answer))

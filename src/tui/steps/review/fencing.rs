@@ -19,6 +19,7 @@ use crate::{
         halt::Halt,
     },
     recovery::{hosts::Until, journal},
+    text::Shown,
 };
 
 /// What is typed to agree to the commands that stop an etcd.
@@ -174,7 +175,7 @@ pub(in crate::tui) fn gate(model: &Model) -> Gate {
         let more = if open.len() > 1 { format!(", and {} more", open.len() - 1) } else { String::new() };
         return Gate::Consent(format!(
             "Next waits for your consent to stop the etcd on {} on {host}{more}. Or stop it yourself; r looks again.",
-            halt.data_dir.display()
+            halt.data_dir.shown()
         ));
     }
     if model.review.fences.asking.is_some() {

@@ -1,6 +1,5 @@
 //! The keys of Snapshot: which can be used now, what is asked before, and what each does.
 
-use crate::text::Shown;
 use std::path::{Path, PathBuf};
 
 use super::{
@@ -16,6 +15,7 @@ use crate::{
         facts::{FileFacts, Health},
         sources::{Place, Standing},
     },
+    text::Shown,
     tui::{
         app::{Effect, Model, Overlay, moved},
         keys::Action,

@@ -1,6 +1,5 @@
 //! Which source is restored from: what choosing it means, what is asked before it is taken, and what it loses.
 
-use crate::text::Shown;
 use std::path::{Path, PathBuf};
 
 use super::{selected, selected_path};
@@ -10,6 +9,7 @@ use crate::{
         ledger::Lost,
         sources::{Kind, Place, Relation, Standing},
     },
+    text::Shown,
     tui::{
         app::{Effect, Model},
         text::sentence,
