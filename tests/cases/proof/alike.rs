@@ -372,7 +372,7 @@ pub fn under_writes(server: &Server) {
                     if n > 5 {
                         c.lease_revoke(id - 5).await.unwrap();
                     }
-                    if n % 10 == 0 {
+                    if n % 30 == 0 {
                         c.user_add(format!("u{at}-{n}"), "x", None).await.unwrap();
                     }
                 });
@@ -382,9 +382,10 @@ pub fn under_writes(server: &Server) {
         })
     });
     for more in [&[][..], &["--canary"], &[], &["--canary"]] {
-        // users that were added since may have come from another snapshot as well: that alone is not proven then
+        // users that were added since may have come from another snapshot as well, and a slow machine reads no two members
+        // between two of them: that alone is not proven then
         let said = verify(&site.plan, PATIENCE, more);
-        let added = check(&said, "auth")["outcome"] == "unknown";
+        let added = ["unknown", "not_yet"].iter().any(|open| check(&said, "auth")["outcome"] == *open);
         match added {
             true => assert_eq!(said["verdict"], "unproven", "{said:#}"),
             false => proven(&said),
