@@ -505,7 +505,7 @@ fn a_journal_stands_in_for_its_plan() {
     let empty = dir.path().join("empty.journal");
     fs::write(&empty, "").unwrap();
     let output = requorum(["undo"]).arg(&empty).output().unwrap();
-    assert!(!output.status.success() && said(&output).contains("tells of no run"), "{}", said(&output));
+    assert!(!output.status.success() && said(&output).contains("records no run"), "{}", said(&output));
 }
 
 #[test]

@@ -150,10 +150,7 @@ pub(super) fn resume(args: ResumeArgs, outer: &connect::ConnectArgs, format: For
     let world = Local::real(Members::new(Default::default())?);
     let records = journal::Journal::at(&world, &journal).read()?;
     let Some(open) = resume::standing(&records) else {
-        return print(&format!(
-            "Nothing is to be gone on with: {} tells of no run that is not at its end.\n",
-            journal.shown()
-        ));
+        return print(&format!("Nothing to resume: every run that {} records has ended.\n", journal.shown()));
     };
     if format != Format::Json || args.show {
         print(&stood(&open))?;

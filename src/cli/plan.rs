@@ -413,7 +413,7 @@ fn of_journal(path: &Path) -> Result<Plan> {
     let path = absolute(path)?;
     fs::metadata(&path).map_err(|e| io_trouble("read", &path, &e))?;
     resume::last_plan(&journal::Journal::at(&world, &path).read()?).ok_or_else(|| {
-        Trouble::new(Kind::Input, format!("{} tells of no run", path.shown())).hint("Name the plan file.")
+        Trouble::new(Kind::Input, format!("{} records no run", path.shown())).hint("Name the plan file.")
     })
 }
 

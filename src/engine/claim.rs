@@ -248,7 +248,7 @@ fn taken(file: Option<&File>, target: &Path) -> NotClaimed {
     if let Some(mut again) = file {
         let _ = again.rewind();
     }
-    let trouble = Trouble::new(Kind::Refused, format!("somebody else works on {}", target.shown()));
+    let trouble = Trouble::new(Kind::Refused, format!("another run works on {}", target.shown()));
     let by = file.and_then(read).map(|held| Box::new(held.run));
     let trouble = match &by {
         Some(run) => trouble
@@ -318,7 +318,7 @@ mod tests {
         let refused = Claim::take(&run("ben@desk"), std::slice::from_ref(&target), None).unwrap_err();
         assert_eq!(refused.by.as_deref(), Some(&run("anna@laptop")), "whose it is, is a value");
         let refused = refused.trouble.to_string();
-        for word in ["somebody else works on", "anna@laptop", "since 2026-11-22T03:12:05Z", "plan 77aa02c1"] {
+        for word in ["another run works on", "anna@laptop", "since 2026-11-22T03:12:05Z", "plan 77aa02c1"] {
             assert!(refused.contains(word), "{word:?} is not in {refused}");
         }
         // Another directory below the same one is free.

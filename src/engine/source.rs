@@ -169,7 +169,7 @@ impl Digest {
                     )
                 }
                 (None, Some(extra)) => format!(
-                    "it has no SHA-256 that fits its content, and its length is none of a database: {}",
+                    "it has no SHA-256 that matches its content, and its length is not that of a database: {}",
                     extra.of_no_page()
                 ),
                 (None, None) => "it has no SHA-256 trailer, as a copy of member/snap/db has none".into(),

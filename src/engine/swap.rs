@@ -293,7 +293,7 @@ fn plan_swap(ground: &Ground<'_>, whose: &Whose<'_>, shell: &Shell, restored: Re
                 waits.map(|(shell, _)| shell).ok_or_else(|| {
                     Trouble::new(Kind::Failed, format!("the log of {} is not built any more", whose.name))
                         .why(format!("nothing waits beside {}", target.shown()))
-                        .hint("Apply the plan again: it is built anew then.")
+                        .hint("Apply the plan again: it is then built again.")
                 })?
             }
         };

@@ -79,7 +79,7 @@ pub fn from_yaml(text: &str) -> Result<Plan> {
     let unread = |error: String| {
         refused("the plan cannot be read".into())
             .why(brief(&error))
-            .hint("Correct the line, or make the plan anew in the wizard.")
+            .hint("Correct the line, or make the plan again in the wizard.")
     };
     // serde_yaml's parser is not safe code: it meets only what a safe one has accepted.
     crate::yaml::check(text).map_err(|error| unread(error.to_string()))?;

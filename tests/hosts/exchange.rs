@@ -219,11 +219,7 @@ pub fn two_operators() {
     gate.wait();
     fs::write(net.config(), direct).unwrap();
     let output = planned.apply(&net, &[]).env("USER", "ben").env_remove("SUDO_USER").output().unwrap();
-    ended(
-        &output,
-        3,
-        &["somebody else works on", "anna@", "has restored prod there since 20", &planned.plan.short_id()],
-    );
+    ended(&output, 3, &["another run works on", "anna@", "has restored prod there since 20", &planned.plan.short_id()]);
     let mut first = first;
     first.kill().unwrap();
     first.wait().unwrap();

@@ -86,7 +86,7 @@ pub fn operator_killed() {
             if begun { planned.resume(&net, &["-w", "json"]) } else { planned.apply(&net, &[]) }.output().unwrap();
         ended(&output, 0, &[]);
         all_in_place(&hosts, &planned);
-        ended(&planned.resume(&net, &[]).output().unwrap(), 0, &["Nothing is to be gone on with"]);
+        ended(&planned.resume(&net, &[]).output().unwrap(), 0, &["Nothing to resume"]);
         if event == "placed" {
             // Those that were built are not built again.
             assert_eq!((told(&output, "sent").len(), told(&output, "restored").len()), (0, 0), "{event} {nth}");

@@ -192,5 +192,5 @@ pub fn killed_and_gone_on_with() {
     all_in_place(&hosts, &planned);
     let path = journal::of_plan(&net.dir.path().join("state/requorum"), &planned.plan);
     let said = succeed(requorum(["resume", "--show"]).arg(path));
-    assert!(said.contains("Nothing is to be gone on with"), "{said}");
+    assert!(said.contains("Nothing to resume"), "{said}");
 }

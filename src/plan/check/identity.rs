@@ -116,7 +116,7 @@ fn stranger(case: Case<'_>, member: &Member, seen: &Seen, says: &MemberSays) -> 
                 member.data_dir.shown()
             ),
             (true, log) => format!(
-                "The restored directory {} is in use with an old log{}: --wal-dir was left as it was. Restore {name} anew, \
+                "The restored directory {} is in use with an old log{}: --wal-dir was left as it was. Restore {name} again, \
                  since the old log was replayed into it, and start it with the plan's own command.",
                 member.data_dir.shown(),
                 log.map(|log| format!(", {}", log.shown())).unwrap_or_default()

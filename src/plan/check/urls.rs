@@ -46,7 +46,7 @@ pub(super) fn urls(case: Case<'_>) -> Option<Check> {
                     todo.push(again);
                 }
                 Some(Reached::Silent(why)) => {
-                    silent.push(format!("{said}, and nobody answers there as seen from here ({why})"));
+                    silent.push(format!("{said}, and from this machine nothing answers there ({why})"));
                     who.push(name.as_str());
                     todo.push(again);
                 }

@@ -278,10 +278,7 @@ pub fn page(plan: &Plan, name: &str, form: Form, known: &Known) -> Result<Page, 
     // What this form has no escape for would be pasted unseen.
     let lines = [&head, &start, &back].into_iter().chain(files.iter().flat_map(|file| [&file.place, &file.text]));
     if let Some(c) = lines.filter_map(|text| escape::find(&text.replace('\t', ""))).next() {
-        return Err(format!(
-            "U+{:04X} stands in what it would hold, which cannot be written there visibly",
-            u32::from(c)
-        ));
+        return Err(format!("it would contain U+{:04X}, which cannot be written there visibly", u32::from(c)));
     }
     let notes = notes.iter().map(|note| escape::line(note)).collect();
     Ok(Page { member: name.into(), form, head, files, start, back, notes })

@@ -44,7 +44,7 @@ pub(super) fn unit_path(path: &str) -> String {
 pub(super) fn variable(value: &str) -> Result<String, String> {
     if value.contains(is_hostile) {
         let kind = if value.contains(char::is_control) { "a control character" } else { "an invisible character" };
-        return Err(format!("{kind} stands in \"{}\", which no environment file can hold", Foreign::new(value)));
+        return Err(format!("{kind} is in \"{}\", which no environment file can hold", Foreign::new(value)));
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || "_@:,./=-+".contains(c);
     if value.chars().all(plain) {

@@ -51,7 +51,7 @@ pub(super) fn check(at: usize, row: &Row, out: &mut Vec<Problem>) {
     let text = row.text(Column::Flags);
     if let Some(c) = text.chars().find(|c| is_hostile(*c)) {
         let kind = if c.is_control() { "control character" } else { "invisible character" };
-        return error(format!("U+{:04X} ({kind}) stands in the flags", c as u32), None);
+        return error(format!("U+{:04X} ({kind}) is in the flags", c as u32), None);
     }
     let Ok(list) = shell_words::split(text) else {
         return error("a quote is not closed, or a backslash stands at the end".into(), None);

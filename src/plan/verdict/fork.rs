@@ -123,7 +123,7 @@ impl Count<'_> {
             let serving = all(&self.group_names(serving));
             let differ = self.disagreement_words().unwrap_or_default();
             return format!(
-                "Two states under one cluster ID {cluster}: {differ}, and {serving} serve reads from them. Which one is yours cannot be told from here"
+                "Two states under one cluster ID {cluster}: {differ}, and {serving} serve reads from them. Which one is yours is not known here"
             );
         }
         let other = match (self.history.rivals.last(), self.history.newer.first()) {

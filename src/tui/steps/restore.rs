@@ -298,7 +298,7 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
             Err("That was a rehearsal. Esc goes back to Review, where the label begins it.".into())
         }
         Action::Next if state.until == Some(Until::Undone) => {
-            Err("It was taken back. Esc goes back to Review, where the label begins it anew.".into())
+            Err("It was rolled back. Esc goes to Review, where the label starts it again.".into())
         }
         Action::Next if !state.complete() => {
             let missing: Vec<&str> =

@@ -246,7 +246,7 @@ async fn ask(
             if header("content-range") != expected || etag != from.etag {
                 return Err(Trouble::new(Kind::Input, format!("{url} cannot be gone on with"))
                     .why(format!("the store sends {:?} instead of {expected:?}", header("content-range")))
-                    .hint(format!("Remove {} and begin anew.", part.path.shown())));
+                    .hint(format!("Remove {} and start again.", part.path.shown())));
             }
             part.has_room(from.bytes.saturating_sub(part.bytes))?;
             Ok(Some(answer))
