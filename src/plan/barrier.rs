@@ -42,17 +42,27 @@ pub fn old_facts(now: &[Asked], new: Id) -> Vec<EndpointFacts> {
 }
 
 /// Judges what old members say now; `before` are the raft indexes that they told when the first run began, by client URL,
-/// `new` is the ID of the planned cluster, and `finding` is the verdict on [`old_facts`], the same as that of the wizard and
+/// `new` is the ID of the planned cluster, `old` those that are known of the old one, and `finding` is the verdict on [`old_facts`], the same as that of the wizard and
 /// of `probe`: members that serve an empty or older state under the old ID are no old cluster that has come back.
 ///
 /// # Errors
 /// A sentence that names the member, when the plan must not go on.
-pub fn judge(before: &[(String, u64)], now: &[Asked], new: Id, finding: &Finding) -> Result<(), String> {
+pub fn judge(before: &[(String, u64)], now: &[Asked], new: Id, old: &[Id], finding: &Finding) -> Result<(), String> {
     let behind = |url: &String| finding.surely_behind() && finding.stop.contains(url);
     for asked in now.iter().filter(|asked| !behind(&asked.url)) {
         let Some(says) = asked.says(new) else { continue };
         if says.led() && finding.verdict == Verdict::Forked {
             return Err(finding.sentence.clone());
+        }
+        if says.led() && !old.is_empty() && !old.contains(&says.cluster_id) {
+            // it may have been made from the old one since the snapshot was taken, and hold newer data than that
+            return Err(format!(
+                "cluster {} serves at {}, where the old cluster {} had a member: whether it holds data that the snapshot \
+                 lacks is not known",
+                says.cluster_id,
+                asked.url,
+                old.iter().map(Id::to_string).collect::<Vec<_>>().join(" or ")
+            ));
         }
         if says.led() {
             return Err(format!(
@@ -131,7 +141,7 @@ mod tests {
     }
 
     fn judged(before: &[(String, u64)], now: &[Asked]) -> Result<(), String> {
-        judge(before, now, NEW, &finding(now, &[]))
+        judge(before, now, NEW, &[Id(1)], &finding(now, &[]))
     }
 
     #[test]
@@ -148,6 +158,8 @@ mod tests {
             (asked(9, 99_999, 7), None),
             (asked(1, 90_115, 0), Some("went from 90114 to 90115")),
             (asked(1, 90_114, 7), Some("has a leader again")),
+            // another cluster is not called the old one, and stops the run all the same
+            (asked(3, 5, 7), Some("where the old cluster 1 had a member")),
         ] {
             let judged = judged(&before, &[now]);
             match word {
@@ -222,7 +234,7 @@ mod tests {
         for (revision, goes_on) in [(1, true), (10, true), (11, false), (12, false)] {
             let now = at(revision);
             let finding = finding(&now, &known);
-            assert_eq!(judge(&before, &now, NEW, &finding).is_ok(), goes_on, "{revision}: {}", finding.sentence);
+            assert_eq!(judge(&before, &now, NEW, &[], &finding).is_ok(), goes_on, "{revision}: {}", finding.sentence);
             assert_eq!(finding.verdict == Verdict::Forked, goes_on);
         }
     }

@@ -333,7 +333,7 @@ fn baseline(job: &Job<'_>, teller: &Teller<'_>) -> Result<Vec<(String, u64)>> {
 /// The barrier: all are proven, and nothing may have come back.
 fn ask_again(job: &Job<'_>, before: &[(String, u64)], teller: &Teller<'_>) -> Result<()> {
     let (now, finding) = ask_old(job);
-    let judged = barrier::judge(before, &now, job.plan.cluster_id, &finding);
+    let judged = barrier::judge(before, &now, job.plan.cluster_id, &job.old.clusters, &finding);
     let text = match &judged {
         Ok(()) => barrier::summary(&now, job.plan.cluster_id, &finding),
         Err(why) => why.clone(),

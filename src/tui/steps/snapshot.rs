@@ -85,6 +85,8 @@ pub struct State {
     pub journaled: Vec<Journaled>,
     /// The directories being looked at.
     pub looking: Vec<(u64, PathBuf)>,
+    /// Places that were searched and held no file that may be a snapshot: one may be saved there since.
+    pub empty: Vec<PathBuf>,
     /// Places that could not be searched, in sentences.
     pub unsearched: Vec<String>,
     /// The file being read through.

@@ -114,6 +114,9 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
             page.sentence(" ", &format!("{what} {}: {words}. c stops it.", work.path.shown()), Tone::Strong, 2);
         }
     }
+    for place in state.empty.iter().filter(|place| !state.files.iter().any(|file| file.path.starts_with(place))) {
+        page.sentence(" ! ", &format!("{} holds no file that may be a snapshot.", place.shown()), Tone::Warn, 2);
+    }
     for words in &state.unsearched {
         page.sentence(" ! ", words, Tone::Warn, 2);
     }

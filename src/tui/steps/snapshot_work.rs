@@ -146,7 +146,7 @@ pub(in crate::tui) fn found(model: &mut Model, id: u64, result: Outcome<Vec<File
                 state.select(Place::File(path));
             }
             if none {
-                state.unsearched.push(format!("{} holds no file that may be a snapshot.", place.shown()));
+                state.empty.push(place);
             }
             for dir in dirs {
                 let state = &model.snapshot;
@@ -167,6 +167,7 @@ pub(in crate::tui) fn found(model: &mut Model, id: u64, result: Outcome<Vec<File
         }
     }
     model.snapshot.unsearched.dedup();
+    model.snapshot.empty.dedup();
     effects.extend(read_next(model));
     effects
 }

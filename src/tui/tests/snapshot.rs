@@ -117,7 +117,7 @@ fn what_the_wizard_saved_is_found_again_and_what_it_restored_is_not() {
     send(&mut absent, Msg::Found { id: *id, result: Err(Trouble::new(Kind::Input, "/new is not there")) });
     assert!(absent.snapshot.unsearched.is_empty(), "it is made with the first snapshot");
     send(&mut absent, Msg::Found { id: *id, result: Ok(Vec::new()) });
-    assert!(absent.snapshot.unsearched.is_empty());
+    assert!(absent.snapshot.unsearched.is_empty() && absent.snapshot.empty.is_empty());
     let at = |path: &str| FileFacts { path: path.into(), ..file("x", Health::Unread) };
     let found = vec![at("/new/prod-20261122-0312.db"), at("/new/m1.etcd/member/snap/db")];
     let effects = send(&mut model, Msg::Found { id: *id, result: Ok(found) });

@@ -171,6 +171,7 @@ pub(in crate::tui::steps) fn act(model: &mut Model, action: Action) -> Vec<Effec
         Action::AskAgain => {
             let state = &mut model.snapshot;
             state.unsearched.clear();
+            state.empty.clear();
             state.kin.clear();
             state.compared.clear();
             // what was read stays; unread, broken and vanished files and all directories are looked at anew
