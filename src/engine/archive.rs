@@ -1,13 +1,19 @@
 //! Archives opened in passing: gzip, zip and zstd around a snapshot, unpacked into memory where that is little, else into
 //! an unnamed temporary file that is gone with the process; and nothing beyond a bound: an archive can promise anything.
 
+mod bound;
+mod decode;
+
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
-    os::unix::fs::FileExt,
+    io::{self, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
+use self::{
+    bound::{Announced, Bound, IN_MEMORY, KEEP_FREE, Limit, MOST_BYTES, Refused, gzip_length, zstd_length},
+    decode::{Frames, Members},
+};
 use super::{
     durable_fs,
     filetype::{self, is_database},
@@ -20,78 +26,10 @@ use crate::{
     trouble::{Fault, Kind, Result, Trouble},
 };
 
-/// The most that is unpacked: four times the largest quota that etcd's documentation advises.
-const MOST_BYTES: u64 = 32 << 30;
-/// What must stay free on the disk that it is unpacked to.
-const KEEP_FREE: u64 = 256 << 20;
-/// What is not larger is unpacked into memory: no disk is touched for it.
-const IN_MEMORY: u64 = 8 << 20;
 /// How much is unpacked between two looks at the free space.
 const LOOK_EVERY: u64 = 64 << 20;
 /// In so many files of a zip archive a snapshot is looked for.
 const MOST_FILES: usize = 10_000;
-
-/// What an archive says of the length of its content, before anything is unpacked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Announced {
-    /// Exactly so much: more is a lie.
-    Exactly(u64),
-    /// So much or more: the first of several frames.
-    AtLeast(u64),
-    /// Perhaps so much: gzip's last four bytes, which are those of the length only where nothing follows them and the
-    /// content has less than 4 GiB.
-    Perhaps(u64),
-    /// Nothing.
-    Nothing,
-}
-
-/// How much may be unpacked, and what that comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bound {
-    most: u64,
-    from: Limit,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Limit {
-    /// No etcd database is larger.
-    Database,
-    /// The archive announced no more.
-    Announced,
-    /// The disk has no more room to give to an archive that does not say how much it needs.
-    Room,
-}
-
-/// Why an archive is not unpacked at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refused {
-    TooLarge(u64),
-    NoRoom(u64),
-}
-
-impl Bound {
-    /// Holds what is announced against the largest database and the free space. What announces nothing gets half of the
-    /// space: an archive of a few megabytes must not fill a disk by being looked at.
-    fn new(announced: Announced, free: u64) -> std::result::Result<Bound, Refused> {
-        let room = free.saturating_sub(KEEP_FREE).max(IN_MEMORY);
-        let fits = |bytes: u64| match bytes {
-            bytes if bytes > MOST_BYTES => Err(Refused::TooLarge(bytes)),
-            bytes if bytes > room => Err(Refused::NoRoom(bytes)),
-            bytes => Ok(bytes),
-        };
-        let half = (free / 2).max(IN_MEMORY).min(room);
-        let most = match announced {
-            Announced::Exactly(bytes) => return Ok(Bound { most: fits(bytes)?, from: Limit::Announced }),
-            Announced::AtLeast(bytes) => half.max(fits(bytes)?),
-            Announced::Perhaps(bytes) => half.max(bytes.min(room)),
-            Announced::Nothing => half,
-        };
-        Ok(match most < MOST_BYTES {
-            true => Bound { most, from: Limit::Room },
-            false => Bound { most: MOST_BYTES, from: Limit::Database },
-        })
-    }
-}
 
 /// The archive formats that are opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -245,27 +183,6 @@ fn no_room(path: &Path, place: &Place, archive: Archive, why: &dyn std::fmt::Dis
         "Name a directory with more room in TMPDIR, or unpack it where there is room. {}",
         archive.hint()
     ))
-}
-
-/// The last four bytes of a gzip archive: its content's length without the multiples of 4 GiB.
-fn gzip_length(file: &File) -> Announced {
-    let length = file.metadata().map_or(0, |meta| meta.len());
-    let mut last = [0; 4];
-    match length.checked_sub(4).map(|at| file.read_exact_at(&mut last, at)) {
-        Some(Ok(())) => Announced::Perhaps(u32::from_le_bytes(last).into()),
-        _ => Announced::Nothing,
-    }
-}
-
-/// The length in the header of a zstd archive's first frame.
-fn zstd_length(file: &File) -> Announced {
-    let mut head = [0; 18];
-    let read = file.read_at(&mut head, 0).unwrap_or_default();
-    let mut decoder = ruzstd::decoding::FrameDecoder::new();
-    match decoder.reset(head.get(..read).unwrap_or_default()) {
-        Ok(()) if decoder.content_size() > 0 => Announced::AtLeast(decoder.content_size()),
-        _ => Announced::Nothing,
-    }
 }
 
 /// Why no snapshot is found in a zip archive.
@@ -423,100 +340,6 @@ fn stranger(head: &[u8]) -> String {
     }
 }
 
-/// The members of a gzip archive one after another, as `gunzip` reads them: what follows the last one (a line end, padding)
-/// is not of the archive.
-struct Members<R: BufRead> {
-    decoder: Option<flate2::bufread::GzDecoder<R>>,
-}
-
-impl<R: BufRead> Members<R> {
-    fn new(source: R) -> Self {
-        Members { decoder: Some(flate2::bufread::GzDecoder::new(source)) }
-    }
-}
-
-impl<R: BufRead> Read for Members<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while let Some(decoder) = &mut self.decoder {
-            let read = decoder.read(into)?;
-            if read > 0 || into.is_empty() {
-                return Ok(read);
-            }
-            let Some(mut source) = self.decoder.take().map(flate2::bufread::GzDecoder::into_inner) else { break };
-            if let [0x1f] | [0x1f, 0x8b, ..] = source.fill_buf()? {
-                self.decoder = Some(flate2::bufread::GzDecoder::new(source));
-            }
-        }
-        Ok(0)
-    }
-}
-
-/// A decoder's error; where it came to the end of the file too early, that.
-fn undecoded(error: &(dyn std::error::Error + 'static)) -> io::Error {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let mut causes = causes.filter_map(|error| error.downcast_ref::<io::Error>());
-    match causes.any(|error| error.kind() == io::ErrorKind::UnexpectedEof) {
-        true => io::ErrorKind::UnexpectedEof.into(),
-        false => io::Error::other(error.to_string()),
-    }
-}
-
-/// The frames of a zstd archive one after another, as `zstd -d` reads them.
-struct Frames<R: Read> {
-    source: BufReader<R>,
-    decoder: ruzstd::decoding::FrameDecoder,
-    inside: bool,
-}
-
-impl<R: Read> Frames<R> {
-    fn new(source: R) -> Self {
-        Frames { source: BufReader::new(source), decoder: ruzstd::decoding::FrameDecoder::new(), inside: false }
-    }
-}
-
-impl<R: Read> Read for Frames<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        use ruzstd::decoding::{
-            BlockDecodingStrategy,
-            errors::{FrameDecoderError, ReadFrameHeaderError},
-        };
-        loop {
-            if !self.inside {
-                if BufRead::fill_buf(&mut self.source)?.is_empty() {
-                    return Ok(0);
-                }
-                match self.decoder.reset(&mut self.source) {
-                    Ok(()) => self.inside = true,
-                    Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
-                        length, ..
-                    })) => {
-                        io::copy(&mut (&mut self.source).take(u64::from(length)), &mut io::sink())?;
-                        continue;
-                    }
-                    Err(e) => return Err(undecoded(&e)),
-                }
-            }
-            while self.decoder.can_collect() < into.len() && !self.decoder.is_finished() {
-                let want = BlockDecodingStrategy::UptoBytes(into.len());
-                self.decoder.decode_blocks(&mut self.source, want).map_err(|e| undecoded(&e))?;
-            }
-            let read = Read::read(&mut self.decoder, into)?;
-            if read > 0 {
-                return Ok(read);
-            }
-            if self.decoder.is_finished() {
-                let (said, is) = (self.decoder.get_checksum_from_data(), self.decoder.get_calculated_checksum());
-                if let (Some(said), Some(is)) = (said, is)
-                    && said != is
-                {
-                    return Err(io::Error::other("its checksum does not fit its content"));
-                }
-                self.inside = false;
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -528,39 +351,6 @@ mod tests {
 
     fn within(most: u64) -> Bound {
         Bound { most, from: Limit::Database }
-    }
-
-    /// What is announced is held against the largest database and the free space before anything is unpacked, and what
-    /// announces nothing gets half of the space.
-    #[test]
-    fn what_an_archive_may_take() {
-        use Announced::{AtLeast, Exactly, Nothing, Perhaps};
-        const GIB: u64 = 1 << 30;
-        let (room, database, announced) = (Limit::Room, Limit::Database, Limit::Announced);
-        for (says, free, want) in [
-            (Exactly(GIB), 10 * GIB, Ok((GIB, announced))),
-            (Exactly(8 * GIB), 10 * GIB, Ok((8 * GIB, announced))),
-            (Exactly(10 * GIB), 10 * GIB, Err(Refused::NoRoom(10 * GIB))),
-            (Exactly(33 * GIB), 100 * GIB, Err(Refused::TooLarge(33 * GIB))),
-            (Exactly(u64::MAX), 100 * GIB, Err(Refused::TooLarge(u64::MAX))),
-            (Exactly(u64::MAX), 0, Err(Refused::TooLarge(u64::MAX))),
-            (Exactly(IN_MEMORY), 0, Ok((IN_MEMORY, announced))),
-            (Exactly(0), 0, Ok((0, announced))),
-            (AtLeast(8 * GIB), 10 * GIB, Ok((8 * GIB, room))),
-            (AtLeast(GIB), 10 * GIB, Ok((5 * GIB, room))),
-            (AtLeast(11 * GIB), 10 * GIB, Err(Refused::NoRoom(11 * GIB))),
-            (AtLeast(1 << 62), u64::MAX, Err(Refused::TooLarge(1 << 62))),
-            (Perhaps(3 * GIB), 4 * GIB, Ok((3 * GIB, room))),
-            (Perhaps(GIB), 4 * GIB, Ok((2 * GIB, room))),
-            (Perhaps(4 * GIB - 1), GIB, Ok((GIB - KEEP_FREE, room))),
-            (Nothing, 10 * GIB, Ok((5 * GIB, room))),
-            (Nothing, 0, Ok((IN_MEMORY, room))),
-            (Nothing, 200 * GIB, Ok((MOST_BYTES, database))),
-            (Nothing, u64::MAX, Ok((MOST_BYTES, database))),
-        ] {
-            let got = Bound::new(says, free).map(|bound| (bound.most, bound.from));
-            assert_eq!(got, want, "{says:?} with {free} free");
-        }
     }
 
     /// A zip archive whose directory announces less than is in it, and others that announce what nobody has.

@@ -7,7 +7,7 @@
 
 mod old;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod token;
 pub mod twice;
 

@@ -188,7 +188,8 @@ fn by(pid: Option<u32>) -> Held {
     Held::By { pid, program: "etcd".into() }
 }
 
-fn of_member(cluster: Id, member: Id) -> DirState {
+/// A whole directory of this member.
+pub(crate) fn of_member(cluster: Id, member: Id) -> DirState {
     DirState::Whole(Box::new(DirSays {
         cluster_id: cluster,
         member_id: member,

@@ -1,7 +1,7 @@
 //! Each way to be wrong, by a table: which check says so, and in which words.
 
 use super::*;
-use crate::plan::facts::{FileFacts, Health, disk::DirSays};
+use crate::plan::fence::tests::of_member;
 
 #[test]
 fn each_way_to_be_wrong_is_named() {
@@ -105,7 +105,7 @@ fn each_way_to_be_wrong_is_named() {
             |p, s| {
                 s.old = Old { clusters: vec![Id(9)], ..Old::default() };
                 (said(s, 2).cluster_id, said(s, 2).member_id) = (Id(9), Id(7));
-                let state = of_old(Id(9), Id(7));
+                let state = of_member(Id(9), Id(7));
                 s.members[2].dir = Some(DirFacts { state, ..dir(p, 2, held()) });
             },
             Topic::Identity,
@@ -282,31 +282,4 @@ impl MemberSays {
     fn cluster_id_from(&mut self, ids: &[Id]) {
         (self.cluster_id, self.member_id) = (cluster_id(ids), ids[0]);
     }
-}
-
-/// A directory of the old cluster, whole.
-fn of_old(cluster_id: Id, member_id: Id) -> DirState {
-    DirState::Whole(Box::new(DirSays {
-        cluster_id,
-        member_id,
-        term: 2,
-        vote: Id(0),
-        commit: 9,
-        first_index: 1,
-        last_index: 9,
-        last_term: 2,
-        torn: None,
-        snap_index: 0,
-        consistent_index: 9,
-        consistent_term: None,
-        revision: 4,
-        writes_beyond: None,
-        database: FileFacts { path: "/db".into(), bytes: 1, modified: None, health: Health::Unread, content: None },
-        received_db: None,
-        members: Vec::new(),
-        v2_keys: 0,
-        etcd: None,
-        written: None,
-        warnings: Vec::new(),
-    }))
 }

@@ -1,0 +1,97 @@
+//! gzip's members and zstd's frames, each read one after another as one content.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+/// The members of a gzip archive one after another, as `gunzip` reads them: what follows the last one (a line end, padding)
+/// is not of the archive.
+pub(super) struct Members<R: BufRead> {
+    decoder: Option<flate2::bufread::GzDecoder<R>>,
+}
+
+impl<R: BufRead> Members<R> {
+    pub(super) fn new(source: R) -> Self {
+        Members { decoder: Some(flate2::bufread::GzDecoder::new(source)) }
+    }
+}
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while let Some(decoder) = &mut self.decoder {
+            let read = decoder.read(into)?;
+            if read > 0 || into.is_empty() {
+                return Ok(read);
+            }
+            let Some(mut source) = self.decoder.take().map(flate2::bufread::GzDecoder::into_inner) else { break };
+            if let [0x1f] | [0x1f, 0x8b, ..] = source.fill_buf()? {
+                self.decoder = Some(flate2::bufread::GzDecoder::new(source));
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// A decoder's error; where it came to the end of the file too early, that.
+pub(super) fn undecoded(error: &(dyn std::error::Error + 'static)) -> io::Error {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut causes = causes.filter_map(|error| error.downcast_ref::<io::Error>());
+    match causes.any(|error| error.kind() == io::ErrorKind::UnexpectedEof) {
+        true => io::ErrorKind::UnexpectedEof.into(),
+        false => io::Error::other(error.to_string()),
+    }
+}
+
+/// The frames of a zstd archive one after another, as `zstd -d` reads them.
+pub(super) struct Frames<R: Read> {
+    source: BufReader<R>,
+    decoder: ruzstd::decoding::FrameDecoder,
+    inside: bool,
+}
+
+impl<R: Read> Frames<R> {
+    pub(super) fn new(source: R) -> Self {
+        Frames { source: BufReader::new(source), decoder: ruzstd::decoding::FrameDecoder::new(), inside: false }
+    }
+}
+
+impl<R: Read> Read for Frames<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        use ruzstd::decoding::{
+            BlockDecodingStrategy,
+            errors::{FrameDecoderError, ReadFrameHeaderError},
+        };
+        loop {
+            if !self.inside {
+                if BufRead::fill_buf(&mut self.source)?.is_empty() {
+                    return Ok(0);
+                }
+                match self.decoder.reset(&mut self.source) {
+                    Ok(()) => self.inside = true,
+                    Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                        length, ..
+                    })) => {
+                        io::copy(&mut (&mut self.source).take(u64::from(length)), &mut io::sink())?;
+                        continue;
+                    }
+                    Err(e) => return Err(undecoded(&e)),
+                }
+            }
+            while self.decoder.can_collect() < into.len() && !self.decoder.is_finished() {
+                let want = BlockDecodingStrategy::UptoBytes(into.len());
+                self.decoder.decode_blocks(&mut self.source, want).map_err(|e| undecoded(&e))?;
+            }
+            let read = Read::read(&mut self.decoder, into)?;
+            if read > 0 {
+                return Ok(read);
+            }
+            if self.decoder.is_finished() {
+                let (said, is) = (self.decoder.get_checksum_from_data(), self.decoder.get_calculated_checksum());
+                if let (Some(said), Some(is)) = (said, is)
+                    && said != is
+                {
+                    return Err(io::Error::other("its checksum does not fit its content"));
+                }
+                self.inside = false;
+            }
+        }
+    }
+}
