@@ -278,8 +278,9 @@ impl Source {
             return Err(refuse("it is not a regular file"));
         }
         if meta.len() == 0 {
-            return Err(refuse("it is empty (0 bytes)")
-                .hint("The program that made it was stopped before it wrote anything; take another snapshot."));
+            return Err(refuse("it is empty (0 bytes)").hint(
+                "Nothing was written to it. Look what the program that was to make it said, and take another snapshot.",
+            ));
         }
         let file = File::open(path).map_err(|e| io_trouble("read", path, &e))?;
         let shape = match shape(&file) {
