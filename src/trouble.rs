@@ -171,3 +171,10 @@ impl std::error::Error for Trouble {}
 
 /// Shorthand of the rooms that report [`Trouble`].
 pub type Result<T> = std::result::Result<T, Trouble>;
+/// What a [`Trouble`] reads like, its advice a second sentence of the same line.
+pub fn one_line(text: &str) -> String {
+    match text.split_once("\n  ") {
+        None => text.into(),
+        Some((what, advice)) => format!("{}. {}", what.trim_end_matches('.'), advice.replace("\n  ", " ")),
+    }
+}

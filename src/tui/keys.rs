@@ -348,7 +348,8 @@ pub fn elsewhere(place: Place, event: KeyEvent) -> Option<String> {
     let binding =
         TABLE.iter().find(|b| b.keys.iter().any(|k| k.is(event)) && b.on.iter().all(|p| STEPS.contains(p)))?;
     let steps: Vec<String> = binding.on.iter().map(|p| format!("{p:?}")).collect();
-    Some(format!("{} ({}) works on {}, not here.", binding.show, binding.help, steps.join(", ")))
+    let what = if binding.label.is_empty() { binding.help } else { binding.label };
+    Some(format!("{} ({what}) works on {}, not here.", binding.show, crate::plan::words::all(&steps)))
 }
 
 /// All lines of the table that work at `place`, in order.

@@ -253,7 +253,7 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
             }
             Some(_) => Ok(()),
         },
-        Action::Undo if state.undo.is_empty() => Err("Nothing in the table was changed yet.".into()),
+        Action::Undo if state.undo.is_empty() => Err("There is no change in the table to undo.".into()),
         Action::TakeFix if state.choice() == Some(Choice::Bump) => Ok(()),
         Action::Other => match state.rows.get(state.at) {
             Some(row) if row.cell(state.column()).other().is_some() => Ok(()),
