@@ -15,7 +15,7 @@ use super::{
     words::thousands,
 };
 use crate::{
-    bolt::{Error, PageSet, ReadAt, View, right_edge, stray_branches},
+    bolt::{self, PageSet, ReadAt, View, right_edge, stray_branches},
     etcd::{
         proto::KeyValueRef,
         revision::{Revision, RevisionKey},
@@ -43,7 +43,7 @@ pub fn lost_end<R: ReadAt>(
     in_use: &PageSet,
     last: Revision,
     compacted: i64,
-) -> Result<Option<String>, Error> {
+) -> Result<Option<String>, bolt::Error> {
     let Some(bucket) = view.bucket(schema::KEY)? else { return Ok(None) };
     let (edge, mut found) = (right_edge(view, &bucket)?, None);
     if edge.is_empty() {

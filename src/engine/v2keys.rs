@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     etcd::v2keys::{Node, Store, to_rfc3339},
-    raft::Error,
+    raft,
     text::Shown,
     trouble::{Kind, Result, Trouble},
 };
@@ -35,7 +35,7 @@ pub fn read(data_dir: &Path, wal_dir: Option<&Path>) -> Result<V2Keys> {
     let wal = wal_dir.map_or_else(|| data_dir.join("member/wal"), PathBuf::from);
     let cannot = || Trouble::new(Kind::Input, format!("the v2 keys of {} cannot be read", data_dir.shown()));
     let log = log::read(&data_dir.join("member/snap"), &wal).map_err(|error| match error {
-        Error::Io { path, source } => io_trouble("read", &path, &source)
+        raft::Error::Io { path, source } => io_trouble("read", &path, &source)
             .hint("Name the data directory, which holds member/; where etcd was run with --wal-dir, name that, too."),
         other => cannot().why(other).hint("Where etcd was run with --wal-dir, name that directory, too."),
     })?;
