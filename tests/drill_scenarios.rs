@@ -96,7 +96,7 @@ fn walked(name: &str) -> u8 {
     let (tell, looks) = mpsc::channel();
     let over = Arc::new(AtomicBool::new(false));
     let mut observer =
-        Observer { coach: Coach::new(drill.exercise.clone()), tell, pressed: 0, over: over.clone(), seen: false };
+        Recording { coach: Coach::new(drill.exercise.clone()), tell, pressed: 0, over: over.clone(), seen: false };
     let socket = UnixStream::connect(std::env::var(SOCKET).unwrap()).unwrap();
     let exercise = drill.exercise.clone();
     let mut model = drill.model();
@@ -133,7 +133,7 @@ impl Drop for Ends {
 }
 
 /// The coach, and whoever walks: tells how many keys arrived, and the model after them.
-struct Observer {
+struct Recording {
     coach: Coach,
     tell: Sender<(usize, bool, Model)>,
     pressed: usize,
@@ -141,7 +141,7 @@ struct Observer {
     seen: bool,
 }
 
-impl Companion for Observer {
+impl Companion for Recording {
     fn saw(&mut self, model: &Model, msg: &Msg) -> Option<Notes> {
         self.pressed += usize::from(matches!(msg, Msg::Key(_)));
         self.seen |= matches!(msg, Msg::Start { .. });
