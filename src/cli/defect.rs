@@ -3,10 +3,20 @@
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
     panic::{self, AssertUnwindSafe},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
+    time::Duration,
 };
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::{text::output, trouble::Kind};
+
+/// How often it is looked whether a reader that stopped reads again.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// True once any thread panicked whose panic is not shown elsewhere: no run ends well after that, whoever waited for it.
+static BROKEN: AtomicBool = AtomicBool::new(false);
 
 /// What is printed after the panic's own lines.
 const REPORT: &str = "\
@@ -19,6 +29,7 @@ requorum: internal error. This is a bug in requorum, not a mistake of yours.
 /// closed standard error does not make a second panic of it.
 pub(super) fn hook() {
     panic::set_hook(Box::new(|info| {
+        BROKEN.store(true, Ordering::SeqCst);
         let thread = thread::current();
         let mut text = format!("\nthread '{}' {info}", thread.name().unwrap_or("<unnamed>"));
         let trace = Backtrace::capture();
@@ -29,16 +40,39 @@ pub(super) fn hook() {
     }));
 }
 
-/// Runs `work`, and returns its exit code; 70 where it panics. By then the panic hook has given the terminal back and
-/// spoken, and everything that `work` held is dropped.
+/// Runs `work`, and returns its exit code; 70 where it panics, or a thread that it began. By then the panic hook has given
+/// the terminal back and spoken, and everything that `work` held is dropped.
 pub fn guarded(work: impl FnOnce() -> u8) -> u8 {
-    match panic::catch_unwind(AssertUnwindSafe(work)) {
-        Ok(code) => code,
-        Err(_) => {
+    let code = match panic::catch_unwind(AssertUnwindSafe(work)) {
+        Ok(code) if !BROKEN.load(Ordering::SeqCst) => code,
+        Ok(_) | Err(_) => {
             output::warn(REPORT);
             Kind::Bug.exit_code()
         }
+    };
+    read_out();
+    code
+}
+
+/// Waits for a reader that stopped reading (Ctrl-S, a pager) to take what was printed, as any program does; a signal ends
+/// that, and where one asked for the end already it is not begun.
+fn read_out() {
+    if output::settled(output::PATIENCE) || output::hurried() {
+        return;
     }
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+    runtime.block_on(async {
+        let ears = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+        let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = ears else { return };
+        while !output::settled(Duration::ZERO) && !output::hurried() {
+            tokio::select! {
+                _ = interrupt.recv() => return,
+                _ = terminate.recv() => return,
+                _ = hangup.recv() => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    });
 }
 
 #[cfg(test)]

@@ -62,6 +62,11 @@ Exit codes: 0 done, 1 a file, table or answer is not as it must be, 2 wrong usag
 /// rest is what a restore beside a member's directory, its log and a few connections has open at once.
 const FILES: usize = 32;
 
+/// How many threads a run must be able to start, and how much memory it must be able to ask for: a restore reads, hashes,
+/// writes and hears signals at the same time. Where memory ends later the allocator ends the process without a sentence.
+const THREADS: usize = 8;
+const MEMORY: usize = 32 << 20;
+
 #[derive(Debug, Parser)]
 #[command(name = "requorum", version, about = ABOUT, after_help = EXIT_CODES, max_term_width = 100)]
 struct Cli {
@@ -170,7 +175,7 @@ fn typed() -> u8 {
             return if error.use_stderr() { Kind::Usage.exit_code() } else { 0 };
         }
     };
-    match files_enough().and_then(|()| run(cli)) {
+    match files_enough().and_then(|()| threads_enough()).and_then(|()| run(cli)) {
         Ok(code) => code,
         Err(trouble) => {
             warn(&format!("Error: {trouble}"));
@@ -212,6 +217,34 @@ fn files_enough() -> Result<()> {
         Trouble::new(Kind::Failed, format!("fewer than {FILES} files can be opened at a time"))
             .why(e)
             .hint("Nothing was begun. Raise the limit first: ulimit -n 1024")
+    })
+}
+
+/// Whether as many threads can be started, and as much memory is there, as a small run may need; found out as the files are.
+///
+/// # Errors
+/// `Failed` when a limit is lower.
+fn threads_enough() -> Result<()> {
+    let lacks = |what: String, why: String, hint: &str| {
+        Trouble::new(Kind::Failed, what).why(why).hint(format!("Nothing was begun. Raise the limit first: {hint}"))
+    };
+    // all at the same time: each waits until the last was started
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let begun = std::thread::scope(|scope| {
+        let begun = (0..THREADS).try_for_each(|_| {
+            let held = || drop(wait.lock().map(|wait| wait.recv()));
+            std::thread::Builder::new().spawn_scoped(scope, held).map(drop)
+        });
+        drop(go);
+        begun
+    });
+    begun.map_err(|e| {
+        let hint = "ulimit -u 1024, or ulimit -v unlimited where that one is low";
+        lacks(format!("fewer than {THREADS} threads can be started"), e.to_string(), hint)
+    })?;
+    Vec::<u8>::new().try_reserve_exact(MEMORY).map_err(|e| {
+        lacks(format!("less than {} MiB of memory can be had", MEMORY >> 20), e.to_string(), "ulimit -v unlimited")
     })
 }
 

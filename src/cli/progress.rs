@@ -2,6 +2,10 @@
 
 use std::{
     io::{self, IsTerminal},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -77,11 +81,8 @@ pub(super) fn rate(step: Progress, since: Duration) -> String {
 /// leaves it, and the next run clears up; only the part of a snapshot that is being saved is removed at once.
 pub(super) fn interruptible<T>(work: impl FnOnce(&Cancel) -> Result<T>) -> Result<T> {
     let cancel = Cancel::default();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(|e| Trouble::new(Kind::Failed, "cannot listen for signals").why(e))?;
+    let deaf = |e: io::Error| Trouble::new(Kind::Failed, "cannot listen for signals").why(e);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(deaf)?;
     let hand = cancel.clone();
     // Before the work begins, so that no signal finds the process without an ear.
     let ears = {
@@ -89,25 +90,40 @@ pub(super) fn interruptible<T>(work: impl FnOnce(&Cancel) -> Result<T>) -> Resul
         let _inside = runtime.enter();
         [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal)
     };
+    let over = Arc::new(AtomicBool::new(false));
+    let ended = Arc::clone(&over);
     if let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = ears {
-        runtime.spawn(async move {
-            for again in [false, true] {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                    _ = hangup.recv() => {}
+        let listen = async move {
+            let mut again = false;
+            loop {
+                let heard = tokio::select! {
+                    heard = interrupt.recv() => heard,
+                    heard = terminate.recv() => heard,
+                    heard = hangup.recv() => heard,
+                };
+                if heard.is_none() {
+                    return;
+                }
+                output::hurry();
+                // signals stay caught as long as the process lives, and what it still prints may wait for its reader
+                if ended.load(Ordering::SeqCst) {
+                    continue;
                 }
                 if again {
                     abandon();
                     std::process::exit(Kind::Stopped.exit_code().into());
                 }
+                again = true;
                 hand.stop();
                 output::warn("\nStopping at the next safe point; Ctrl-C once more ends at once.");
             }
-        });
+        };
+        // on a thread of its own, since a runtime's own threads panic where none can be started
+        let hear = move || runtime.block_on(listen);
+        std::thread::Builder::new().name("signals".into()).spawn(hear).map_err(deaf)?;
     }
     let outcome = work(&cancel);
-    runtime.shutdown_background();
+    over.store(true, Ordering::SeqCst);
     outcome
 }
 

@@ -1,8 +1,29 @@
 //! The door to standard output and standard error. Nothing else prints: a test reads the sources for that.
 
-use std::io::{self, BufWriter, StdoutLock, Write};
+mod stream;
 
+use std::{
+    io::{self, IsTerminal},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use self::stream::{ERR, OUT};
+pub(crate) use self::stream::{PATIENCE, hurried, hurry};
 use super::escape;
+
+/// Lines are gathered up to so many bytes.
+const GATHERED: usize = 32 << 10;
+
+/// What is said while screens are drawn is kept up to so many bytes.
+const HELD: usize = 64 << 10;
+
+/// True while screens are drawn: a line on the same terminal would spoil them.
+static SCREEN: AtomicBool = AtomicBool::new(false);
+static SAID_MEANWHILE: Mutex<String> = Mutex::new(String::new());
 
 /// How what goes out is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,14 +48,65 @@ impl Form {
 /// # Errors
 /// When it does not take it.
 pub fn print(form: Form, text: &str) -> io::Result<()> {
-    let mut out = stdout();
-    out.write_all(form.safe(text).as_bytes())?;
-    out.flush()
+    OUT.write(form.safe(text).as_bytes())
 }
 
-/// Prints a line to standard error. Where that takes nothing, there is no other place to say so.
+/// Prints a line to standard error; while screens are drawn on the terminal that is put off until their end. Where standard
+/// error takes nothing, there is no other place to say so.
 pub fn warn(text: &str) {
-    let _ = writeln!(stderr(), "{}", escape::page(text));
+    let line = format!("{}\n", escape::page(text));
+    if SCREEN.load(Ordering::SeqCst) && stderr().is_terminal() {
+        let mut held = held();
+        if held.len().saturating_add(line.len()) <= HELD {
+            held.push_str(&line);
+        }
+        return;
+    }
+    let _ = ERR.write(line.as_bytes());
+}
+
+fn held() -> MutexGuard<'static, String> {
+    SAID_MEANWHILE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says that screens are drawn from now on, or no longer; what was to be said meanwhile is said then.
+pub(crate) fn screens(drawn: bool) {
+    SCREEN.store(drawn, Ordering::SeqCst);
+    if !drawn {
+        let lines = std::mem::take(&mut *held());
+        if !lines.is_empty() {
+            let _ = ERR.write(lines.as_bytes());
+        }
+    }
+}
+
+/// Sends what acts on the terminal, as it is, in order with all that is printed.
+///
+/// # Errors
+/// When the terminal is gone. One that is only not read gets it later.
+pub(crate) fn control(bytes: &[u8]) -> io::Result<()> {
+    OUT.write(bytes)
+}
+
+/// Sends a picture without waiting for the terminal.
+///
+/// # Errors
+/// When the terminal is gone.
+pub(crate) fn picture(bytes: Vec<u8>) -> io::Result<()> {
+    OUT.send(bytes)
+}
+
+/// Whether the terminal has taken all that was sent to it, so that it is time for the next picture.
+///
+/// # Errors
+/// When the terminal did not take a picture: it is gone.
+pub(crate) fn taken() -> io::Result<bool> {
+    OUT.free()
+}
+
+/// Waits until all that was printed was taken, or nothing was for `patience`; whether all was.
+pub(crate) fn settled(patience: Duration) -> bool {
+    OUT.settle(patience) && ERR.settle(patience)
 }
 
 /// Prints to standard error without ending the line.
@@ -42,24 +114,27 @@ pub fn warn(text: &str) {
 /// # Errors
 /// When it does not take it.
 pub fn ask(question: &str) -> io::Result<()> {
-    stderr().write_all(escape::page(question).as_bytes())
+    ERR.write(escape::page(question).as_bytes())
 }
 
-/// Writes the terminal's last line on standard error anew; an empty one clears it.
+/// Writes the terminal's last line on standard error anew; an empty one clears it. A line that would only wait for a
+/// terminal that is not read is left out.
 pub fn status(line: &str) {
-    let _ = write!(stderr(), "\r\x1b[K{}", escape::line(line));
+    if !ERR.behind() {
+        let _ = ERR.write(format!("\r\x1b[K{}", escape::line(line)).as_bytes());
+    }
 }
 
 /// Standard output for many lines, gathered before they are written.
 pub struct Lines {
-    out: BufWriter<StdoutLock<'static>>,
+    gathered: Vec<u8>,
     form: Form,
 }
 
 impl Lines {
-    /// Locks standard output.
+    /// None yet.
     pub fn new(form: Form) -> Lines {
-        Lines { out: BufWriter::new(stdout().lock()), form }
+        Lines { gathered: Vec::new(), form }
     }
 
     /// Adds text as it is but for what must not reach a terminal.
@@ -67,7 +142,8 @@ impl Lines {
     /// # Errors
     /// When standard output does not take it.
     pub fn put(&mut self, text: &str) -> io::Result<()> {
-        self.out.write_all(self.form.safe(text).as_bytes())
+        self.gathered.extend_from_slice(self.form.safe(text).as_bytes());
+        if self.gathered.len() < GATHERED { Ok(()) } else { self.flush() }
     }
 
     /// Adds a line.
@@ -75,8 +151,8 @@ impl Lines {
     /// # Errors
     /// When standard output does not take it.
     pub fn line(&mut self, text: &str) -> io::Result<()> {
-        self.put(text)?;
-        self.out.write_all(b"\n")
+        self.gathered.extend_from_slice(self.form.safe(text).as_bytes());
+        self.put("\n")
     }
 
     /// Writes what was gathered.
@@ -84,11 +160,13 @@ impl Lines {
     /// # Errors
     /// When standard output does not take it.
     pub fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        let written = OUT.write(&self.gathered);
+        self.gathered.clear();
+        written
     }
 }
 
-/// Standard output as it is: for what draws on a terminal, and for the two ends of a protocol.
+/// Standard output as it is: for the two ends of a protocol, and for what asks about the terminal.
 pub fn stdout() -> io::Stdout {
     io::stdout()
 }

@@ -4,13 +4,20 @@
 use std::{
     ffi::OsStr,
     io::{self, Write},
-    mem::ManuallyDrop,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, ThreadId},
+    time::Instant,
 };
 
 use crossterm::{
-    cursor, event, execute,
-    terminal::{Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+    cursor, event, queue,
+    terminal::{
+        BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+        disable_raw_mode, enable_raw_mode,
+    },
 };
 use ratatui::{Frame, Terminal, backend::CrosstermBackend};
 use rustix::process::{Signal, getpid, kill_process};
@@ -22,9 +29,38 @@ use crate::text::output;
 /// True while the terminal is ours. One per process, as the terminal is.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// What draws on the terminal. It is forgotten at the end, never dropped: ratatui's destructor shows the cursor again and
-/// prints with `eprintln!` where that fails, which is a panic on a terminal that went away. [`Guard`] shows the cursor.
-pub(crate) struct Canvas(ManuallyDrop<Terminal<CrosstermBackend<io::Stdout>>>);
+/// The thread that holds it.
+static HOLDER: Mutex<Option<ThreadId>> = Mutex::new(None);
+
+/// What draws on the terminal: a picture at a time, each handed over whole. Where the terminal does not take one, because
+/// its connection stalled, the next waits and whoever draws does not.
+pub(crate) struct Canvas {
+    terminal: Terminal<CrosstermBackend<Gathered>>,
+    bytes: Gathered,
+    /// Since when a picture has been waiting for the one before.
+    late: Option<Instant>,
+}
+
+/// The bytes of one picture.
+#[derive(Clone, Default)]
+struct Gathered(Arc<Mutex<Vec<u8>>>);
+
+impl Gathered {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Write for Gathered {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 impl Canvas {
     /// One on standard output.
@@ -32,19 +68,31 @@ impl Canvas {
     /// # Errors
     /// When the terminal does not say how large it is.
     pub(crate) fn new() -> io::Result<Canvas> {
-        Terminal::new(CrosstermBackend::new(output::stdout())).map(|terminal| Canvas(ManuallyDrop::new(terminal)))
+        let bytes = Gathered::default();
+        let terminal = Terminal::new(CrosstermBackend::new(bytes.clone()))?;
+        Ok(Canvas { terminal, bytes, late: None })
     }
 
-    /// Draws one picture.
+    /// Draws one picture, as one update so that no terminal shows half of it. False where the terminal has not taken the one
+    /// before yet; after a long wait for that the next one is drawn from nothing.
     ///
     /// # Errors
     /// When the terminal is gone.
-    pub(crate) fn draw(&mut self, picture: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        let safe = |frame: &mut Frame<'_>| {
+    pub(crate) fn draw(&mut self, picture: impl FnOnce(&mut Frame<'_>)) -> io::Result<bool> {
+        if !output::taken()? {
+            self.late.get_or_insert_with(Instant::now);
+            return Ok(false);
+        }
+        queue!(self.bytes, BeginSynchronizedUpdate)?;
+        if self.late.take().is_some_and(|since| since.elapsed() >= output::PATIENCE) {
+            self.terminal.clear()?;
+        }
+        self.terminal.draw(|frame| {
             picture(frame);
             page::disarm(frame.buffer_mut());
-        };
-        self.0.draw(safe).map(drop)
+        })?;
+        queue!(self.bytes, EndSynchronizedUpdate)?;
+        output::picture(self.bytes.take()).map(|()| true)
     }
 }
 
@@ -86,9 +134,12 @@ pub(super) fn hung_up() -> bool {
 
 fn take() -> io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
+    *HOLDER.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread::current().id());
+    output::screens(true);
     enable_raw_mode()?;
-    let mut out = output::stdout();
-    execute!(out, EnterAlternateScreen, Clear(ClearType::All), event::EnableBracketedPaste, cursor::Hide)
+    let mut bytes = Vec::new();
+    queue!(bytes, EnterAlternateScreen, Clear(ClearType::All), event::EnableBracketedPaste, cursor::Hide)?;
+    output::control(&bytes)
 }
 
 impl Drop for Guard {
@@ -100,22 +151,29 @@ impl Drop for Guard {
 /// Gives the terminal back if it is ours. Errors are of no use here: there is nobody to tell.
 fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
-        let mut out = output::stdout();
-        let _ = execute!(out, event::DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
-        let _ = out.flush();
+        let mut bytes = Vec::new();
+        let _ = queue!(bytes, EndSynchronizedUpdate, event::DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+        // one that is not read gets it when it is, if this process still runs by then
+        let _ = output::control(&bytes);
         let _ = disable_raw_mode();
+        output::screens(false);
     }
 }
 
 /// Makes panics give the terminal back before they speak. A panic in an effect's thread is caught
-/// there and shown by the wizard; its words must not land on the screen.
+/// there and shown by the wizard; its words must not land on the screen. What any other thread says that does not hold the
+/// terminal comes after the screens: the wizard goes on, or ends by itself where it needed that thread.
 pub(crate) fn hook_panics() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        if std::thread::current().name() == Some(THREAD) && TAKEN.load(Ordering::SeqCst) {
+        let (this, taken) = (thread::current(), TAKEN.load(Ordering::SeqCst));
+        if taken && this.name() == Some(THREAD) {
             return;
         }
-        give_back();
+        let holder = *HOLDER.lock().unwrap_or_else(PoisonError::into_inner);
+        if holder.is_none_or(|holder| holder == this.id()) {
+            give_back();
+        }
         before(info);
     }));
 }

@@ -30,19 +30,15 @@ pub mod text;
 pub mod theme;
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use crossterm::{
-    event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
-    execute,
-    terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate},
-};
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use tokio::{
     runtime::{Builder, Runtime},
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
 };
 
@@ -189,9 +185,8 @@ fn wizard(
                         }
                     }
                     Effect::Copy { text } => {
-                        let mut out = output::stdout();
                         let sequence = copy_sequence(&text, std::env::var_os("TMUX").is_some());
-                        lost |= out.write_all(sequence.as_bytes()).and_then(|()| out.flush()).is_err();
+                        lost |= output::control(sequence.as_bytes()).is_err();
                     }
                     effect => workers.begin(effect),
                 }
@@ -207,12 +202,15 @@ fn wizard(
         let wait = drawn.map_or(Duration::ZERO, |at| frame.saturating_sub(at.elapsed()));
         if dirty && wait.is_zero() {
             // a terminal that is gone does not keep the work from its safe point
-            if !gone && draw(&mut canvas, model).is_err() {
-                lost = true;
-                continue;
+            // and neither does one that is not read at the moment: it gets the newest picture when it is
+            match if gone { Ok(true) } else { canvas.draw(|frame| frame::draw(model, frame)) } {
+                Ok(taken) => dirty = !taken,
+                Err(_) => {
+                    lost = true;
+                    continue;
+                }
             }
             drawn = Some(Instant::now());
-            dirty = false;
         }
         runtime.block_on(async {
             tokio::select! {
@@ -229,9 +227,7 @@ fn wizard(
                         pending.push(more);
                     }
                 }
-                _ = term.recv() => pending.push(Msg::Terminated),
-                _ = hup.recv() => pending.push(Msg::Terminated),
-                _ = int.recv() => pending.push(Msg::Terminated),
+                () = asked_to_end(&mut term, &mut hup, &mut int) => pending.push(Msg::Terminated),
                 // sent from outside: the same as the key
                 _ = stop.recv() => pending.push(Msg::Key(KeyEvent::new(KeyCode::Char('z'), KeyModifiers::CONTROL))),
                 () = tokio::time::sleep(wait), if dirty => {}
@@ -251,9 +247,12 @@ fn take_notes(model: &mut Model, notes: Option<companion::Notes>) {
     }
 }
 
-/// One picture, sent as one update so that no terminal shows half of it.
-fn draw(canvas: &mut Canvas, model: &Model) -> io::Result<()> {
-    execute!(output::stdout(), BeginSynchronizedUpdate)?;
-    canvas.draw(|frame| frame::draw(model, frame))?;
-    execute!(output::stdout(), EndSynchronizedUpdate)
+/// Waits for a signal that asks for the end. From then on nothing waits for a terminal that is not read.
+async fn asked_to_end(term: &mut Signal, hup: &mut Signal, int: &mut Signal) {
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = hup.recv() => {}
+        _ = int.recv() => {}
+    }
+    output::hurry();
 }

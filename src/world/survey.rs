@@ -1,7 +1,12 @@
 //! Everybody asked at once and heard out in rounds, on threads: [`crate::plan::survey`] says who is next, a [`World`]
 //! does the asking.
 
-use std::{collections::BTreeSet, sync::mpsc, thread};
+use std::{
+    collections::BTreeSet,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::mpsc,
+    thread,
+};
 
 use super::World;
 use crate::plan::{
@@ -30,22 +35,28 @@ pub fn survey(
         endpoints.iter().map(|endpoint| EndpointFacts { endpoint: endpoint.clone(), answer: Answer::Asking }).collect();
     world.name_endpoints(endpoints);
     let mut peered = BTreeSet::new();
-    let (send, replies) = mpsc::channel::<(String, Reply)>();
+    let (send, replies) = mpsc::channel::<(String, Option<Reply>)>();
     thread::scope(|scope| {
         let ask = |question: Question| {
             let send = send.clone();
             scope.spawn(move || {
-                let (endpoint, reply) = match question {
-                    Question::Ask(endpoint) => (endpoint.clone(), Reply::Answer(world.ask(&endpoint))),
-                    Question::Peer { endpoint, member } => {
-                        (endpoint.clone(), Reply::Peer(world.ask_peer(&endpoint, &member)))
-                    }
-                    Question::Hash { endpoint, revision } => {
-                        (endpoint.clone(), Reply::Hash(world.hash_at(&endpoint, revision)))
-                    }
+                let (Question::Ask(endpoint) | Question::Peer { endpoint, .. } | Question::Hash { endpoint, .. }) =
+                    &question;
+                let reply = catch_unwind(AssertUnwindSafe(|| match &question {
+                    Question::Ask(endpoint) => Reply::Answer(world.ask(endpoint)),
+                    Question::Peer { endpoint, member } => Reply::Peer(world.ask_peer(endpoint, member)),
+                    Question::Hash { endpoint, revision } => Reply::Hash(world.hash_at(endpoint, *revision)),
+                }));
+                let (reply, panic) = match reply {
+                    Ok(reply) => (Some(reply), None),
+                    Err(panic) => (None, Some(panic)),
                 };
-                // nobody listens any more only when the survey itself broke down
-                let _ = send.send((endpoint, reply));
+                // nobody listens any more only when the survey itself broke down; of a defect it must know, too, or it would
+                // wait for ever
+                let _ = send.send((endpoint.clone(), reply));
+                if let Some(panic) = panic {
+                    resume_unwind(panic);
+                }
             });
         };
         let mut waiting = 0_usize;
@@ -56,7 +67,7 @@ pub fn survey(
         while waiting > 0 {
             let Ok((endpoint, reply)) = replies.recv() else { break };
             waiting -= 1;
-            if let Some(fact) = facts.iter_mut().find(|f| f.endpoint == endpoint) {
+            if let (Some(fact), Some(reply)) = (facts.iter_mut().find(|f| f.endpoint == endpoint), reply) {
                 take(&mut fact.answer, reply);
             }
             on(&facts);

@@ -8,7 +8,11 @@ use std::{
 };
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    fs::{Mode, OFlags, open},
+    io::Errno,
+    process::{Pid, Signal, kill_process},
+};
 use tempfile::TempDir;
 
 use super::callers_variables;
@@ -29,6 +33,8 @@ pub struct Pty {
     keys: Box<dyn Write + Send>,
     shown: Arc<(Mutex<Shown>, Condvar)>,
     child: Box<dyn Child + Send + Sync>,
+    /// True while the terminal is not read.
+    stalled: Arc<(Mutex<bool>, Condvar)>,
     _home: TempDir,
 }
 
@@ -58,9 +64,12 @@ impl Pty {
             Arc::new((Mutex::new(Shown { parser: vt100::Parser::new(rows, cols, 0), ended: false }), Condvar::new()));
         let mut output = pair.master.try_clone_reader().unwrap();
         let fed = shown.clone();
+        let stalled = Arc::new((Mutex::new(false), Condvar::new()));
+        let held = stalled.clone();
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             loop {
+                drop(held.1.wait_while(held.0.lock().unwrap(), |stalled| *stalled).unwrap());
                 let n = output.read(&mut bytes).unwrap_or(0);
                 let Ok(mut shown) = fed.0.lock() else { return };
                 shown.parser.process(&bytes[..n]);
@@ -72,7 +81,7 @@ impl Pty {
             }
         });
         let keys = pair.master.take_writer().unwrap();
-        Pty { master: pair.master, keys, shown, child, _home: home }
+        Pty { master: pair.master, keys, shown, child, stalled, _home: home }
     }
 
     /// Types.
@@ -165,6 +174,43 @@ impl Pty {
         self.master.resize(size(cols, rows)).unwrap();
     }
 
+    /// From now on the terminal is not read, as where a connection stalls, and it is full.
+    pub fn stall(&self) {
+        *self.stalled.0.lock().unwrap() = true;
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let terminal = open(self.master.tty_name().unwrap(), flags, Mode::empty()).unwrap();
+        // what is under way may still be read: full twice in a row is full
+        let mut full = 0;
+        while full < 2 {
+            match rustix::io::write(&terminal, &[0; 64]) {
+                Ok(_) => full = 0,
+                Err(Errno::AGAIN) => {
+                    full += 1;
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                Err(e) => panic!("the terminal: {e}"),
+            }
+        }
+    }
+
+    /// The terminal is read again.
+    pub fn read_on(&self) {
+        *self.stalled.0.lock().unwrap() = false;
+        self.stalled.1.notify_all();
+    }
+
+    /// Waits for the program's end while the terminal is not read.
+    pub fn code_unread(&mut self) -> u32 {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.exit_code();
+            }
+            assert!(Instant::now() < deadline, "it does not end while its terminal is not read");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Sends a signal to the program.
     pub fn signal(&self, signal: Signal) {
         let pid = self.child.process_id().and_then(|p| Pid::from_raw(i32::try_from(p).unwrap())).unwrap();
@@ -188,6 +234,7 @@ impl Pty {
 
 impl Drop for Pty {
     fn drop(&mut self) {
+        self.read_on();
         let _ = self.child.kill();
     }
 }

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     drill::exercise::{Exercise, Line},
+    text::output,
     trouble::{Kind, Result, Trouble},
 };
 
@@ -43,6 +44,7 @@ impl Ear {
                         _ = terminate.recv() => {}
                         _ = hangup.recv() => {}
                     }
+                    output::hurry();
                     if hung.send(Line::Hung).is_err() {
                         return;
                     }

@@ -45,10 +45,10 @@ pub(super) async fn save(members: &Members, endpoint: &str, into: &Path, watch: 
     let refused = |refusal: words::Refusal| {
         Trouble::new(Kind::NoAnswer, format!("no snapshot from {endpoint}: {}", refusal.why)).hint(refusal.details)
     };
-    let (target, line) = members.dial(endpoint).await.map_err(refused)?;
-    let mut client = client(&line, false).await.map_err(refused)?;
-    let token = members.authenticate_if_led(&line, &mut client).await;
-    let mut stream = match open(members, &client).await {
+    let (target, line) = heard(members.dial(endpoint), watch).await?.map_err(refused)?;
+    let mut client = heard(client(&line, false), watch).await?.map_err(refused)?;
+    let token = heard(members.authenticate_if_led(&line, &mut client), watch).await?;
+    let mut stream = match heard(open(members, &client), watch).await? {
         Ok(stream) => stream,
         Err(miss) if miss.is_auth() => return Err(not_root(endpoint, &miss, token.err())),
         Err(miss) => return Err(refused(members.silence(&target, &line, miss).await)),
@@ -74,6 +74,17 @@ pub(super) async fn save(members: &Members, endpoint: &str, into: &Path, watch: 
     };
     part.place(into)?;
     Ok(bytes)
+}
+
+/// What comes of `act`, while the watcher is asked whether to wait on: a member may say nothing for as long as its deadline.
+async fn heard<T>(act: impl Future<Output = T>, watch: &mut Watch<'_>) -> Result<T> {
+    let mut act = std::pin::pin!(act);
+    loop {
+        match timeout(TICK, act.as_mut()).await {
+            Ok(outcome) => return Ok(outcome),
+            Err(_) => step(watch, 0, 0)?,
+        }
+    }
 }
 
 async fn open(members: &Members, client: &Client) -> std::result::Result<SnapshotStreaming, Miss> {
@@ -229,10 +240,12 @@ impl Part {
         name.push(".part");
         let path = PathBuf::from(name);
         // create_new: never over something, not even over what an earlier attempt left
+        // held while it is made: one that is abandoned meanwhile would not be known
+        let mut under_way = under_way();
         match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path) {
             Ok(file) => {
                 if let Ok(meta) = file.metadata() {
-                    under_way().push((path.clone(), (meta.dev(), meta.ino())));
+                    under_way.push((path.clone(), (meta.dev(), meta.ino())));
                 }
                 Ok(Part { path, file, bytes: 0, placed: false })
             }
@@ -354,9 +367,13 @@ fn under_way() -> MutexGuard<'static, Vec<(PathBuf, Identity)>> {
 }
 
 /// Removes the parts of snapshots that this process is saving: for who ends it without waiting for a safe point, as the
-/// next save refuses while one is there. What has another file in its place by now stays.
+/// next save refuses while one is there. What has another file in its place by now stays. No further part can be made in
+/// this process after that.
 pub fn abandon() {
-    remove(&std::mem::take(&mut *under_way()));
+    let mut parts = under_way();
+    remove(&parts);
+    parts.clear();
+    std::mem::forget(parts);
 }
 
 fn remove(parts: &[(PathBuf, Identity)]) {

@@ -92,6 +92,8 @@ impl Part {
         let exists = match dir.look(&name).map_err(|e| io_trouble("read", &path, &e))? {
             None => false,
             Some(_) if from.as_ref().is_some_and(|from| from.url == url) => true,
+            // nothing has come yet: of a download that was ended before its first byte
+            Some(meta) if meta.is_file() && meta.len() == 0 => false,
             Some(_) => return Err(taken(&path, format!("it is no begun download of {url}"))),
         };
         let file = match dir.trusted_or_new(&name).map_err(|e| io_trouble("write", &path, &e))? {
@@ -170,7 +172,8 @@ pub(super) async fn fetch(store: &Store, url: &str, into: &Path, watch: &mut Wat
     let mut tries = 0;
     loop {
         let before = part.bytes;
-        let outcome = match ask(store, &bucket, key, url, &mut part).await {
+        let asked = heard(ask(store, &bucket, key, url, &mut part), before, watch).await;
+        let outcome = match asked.and_then(|asked| asked) {
             Ok(Some(answer)) => receive(answer, &mut part, watch).await,
             // the object is another by now: from its beginning
             Ok(None) => continue,
@@ -192,6 +195,19 @@ pub(super) async fn fetch(store: &Store, url: &str, into: &Path, watch: &mut Wat
                     return Err(kept(outcome.err().map_or(lost.clone(), |t| lost.why(t.why)), &part));
                 }
             }
+        }
+    }
+}
+
+/// What comes of `act`, while the watcher is asked whether to wait on: a store may say nothing for as long as its deadline.
+async fn heard<T>(act: impl Future<Output = T>, done: u64, watch: &mut Watch<'_>) -> Result<T> {
+    let mut act = std::pin::pin!(act);
+    loop {
+        if let Ok(outcome) = timeout(TICK, act.as_mut()).await {
+            return Ok(outcome);
+        }
+        if watch(Progress { phase: Phase::Receive, done, total: 0 }) == Flow::Stop {
+            return Err(Trouble::new(Kind::Stopped, "the download was stopped"));
         }
     }
 }

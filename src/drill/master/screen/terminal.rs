@@ -12,6 +12,7 @@ use tokio::{
 use super::{Effect, Model, Msg, draw};
 use crate::{
     drill::master::{Order, Word, client::Connection},
+    text::output,
     trouble::{Kind, Result, Trouble},
     tui::{
         guard::{Canvas, Guard, hook_panics},
@@ -50,7 +51,8 @@ async fn watch(drill: Connection, look: Look) -> Result<Model> {
     let mut canvas = Canvas::new().map_err(fail)?;
     let mut keys = Keyboard::new().map_err(fail)?;
     loop {
-        // as where its keys end: the exercise goes on without it
+        // as where its keys end: the exercise goes on without it. A picture that a terminal does not take yet comes with the
+        // next look
         if canvas.draw(|frame| draw::draw(&model, frame)).is_err() {
             return Ok(model);
         }
@@ -66,8 +68,14 @@ async fn watch(drill: Connection, look: Look) -> Result<Model> {
                 mouth.say(&Order::Look)?;
                 None
             }
-            _ = terminate.recv() => return Ok(model),
-            _ = hangup.recv() => return Ok(model),
+            _ = terminate.recv() => {
+                output::hurry();
+                return Ok(model);
+            }
+            _ = hangup.recv() => {
+                output::hurry();
+                return Ok(model);
+            }
         };
         match msg.and_then(|msg| model.update(msg)) {
             Some(Effect::Say(order)) => mouth.say(&order)?,
