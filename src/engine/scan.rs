@@ -113,21 +113,21 @@ impl Reader<'_> {
         let _opened = Opened(self.front);
         let (body, total, size) = (self.source.body(), self.source.body_bytes(), BLOCK_BYTES as u64);
         let mut sums = Vec::new();
-        (0..AHEAD).for_each(|block| body.will_need(block * size, size));
-        let (mut made, mut offset, mut spare) = (0, 0, None);
+        (0..AHEAD).for_each(|block| body.will_need(block.saturating_mul(size), size));
+        let (mut made, mut offset, mut spare) = (0usize, 0u64, None);
         while offset < total && !self.front.stopped.load(Ordering::Relaxed) {
             let used = match &self.to {
                 None => spare.take(),
                 Some((empty, _)) if made < BUFFERS => empty.try_recv().ok(),
                 Some((empty, _)) => empty.recv().ok(),
             };
-            made += usize::from(used.is_none());
+            made = made.saturating_add(used.is_none().into());
             let mut block: Vec<u8> = used.unwrap_or_default();
-            block.resize((total - offset).min(size) as usize, 0);
-            body.will_need(offset + AHEAD * size, size);
+            block.resize(total.saturating_sub(offset).min(size) as usize, 0);
+            body.will_need(offset.saturating_add(size.saturating_mul(AHEAD)), size);
             let read = body.read_exact_at(&mut block, offset);
             let failed = read.is_err();
-            offset += block.len() as u64;
+            offset = offset.saturating_add(block.len() as u64);
             self.front.advance(offset);
             if self.blocks {
                 sums.push(crc32c::crc32c(&block));
@@ -147,11 +147,11 @@ impl Reader<'_> {
 /// Hashes what the reader sends, and hands the memory back to it.
 fn hash(source: &Source, full: &Receiver<Block>, empty: &Sender<Vec<u8>>, hashed: &Sender<u64>) -> Result<Digest> {
     let mut sealer = Sealer::new(source);
-    let mut done = 0;
+    let mut done = 0u64;
     while let Ok(block) = full.recv() {
         let block = block.map_err(|e| io_trouble("read", &source.path, &e))?;
         sealer.update(&block);
-        done += block.len() as u64;
+        done = done.saturating_add(block.len() as u64);
         // Either may have gone: the reader at its end, the listener after a stop.
         let _ = (empty.send(block), hashed.send(done));
     }
@@ -191,8 +191,9 @@ impl Front {
         }
         let mut leapt = self.lock();
         while !passed() {
-            if *leapt + bytes <= (1 << 20) + self.read.load(Ordering::Acquire) / 32 {
-                *leapt += bytes;
+            let (all, allowed) = (leapt.saturating_add(bytes), self.read.load(Ordering::Acquire) / 32);
+            if all <= allowed.saturating_add(1 << 20) {
+                *leapt = all;
                 return;
             }
             leapt = self.moved.wait(leapt).unwrap_or_else(PoisonError::into_inner);
@@ -219,7 +220,7 @@ struct Paced<'s> {
 
 impl ReadAt for Paced<'_> {
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.front.wait(offset + buf.len() as u64, buf.len() as u64);
+        self.front.wait(offset.saturating_add(buf.len() as u64), buf.len() as u64);
         self.body.read_exact_at(buf, offset)
     }
     fn len(&self) -> io::Result<u64> {

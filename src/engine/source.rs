@@ -67,6 +67,18 @@ pub struct Shape {
     pub mark: u64,
 }
 
+impl Shape {
+    /// The number of pages up to the mark.
+    pub fn pages(&self) -> u64 {
+        self.mark.checked_div(self.page).unwrap_or_default()
+    }
+
+    /// How many bytes at the end of a file of this length are no whole page.
+    pub fn odd_bytes(&self, length: u64) -> u64 {
+        length.saturating_sub(self.mark).checked_rem(self.page).unwrap_or_default()
+    }
+}
+
 /// What a database came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wrapping {
@@ -316,7 +328,7 @@ impl Source {
         file: File,
         shape: Option<Shape>,
     ) -> Source {
-        let behind = shape.map(|shape| shape.mark + TRAILER_BYTES).filter(|behind| *behind < bytes);
+        let behind = shape.and_then(|shape| shape.mark.checked_add(TRAILER_BYTES)).filter(|behind| *behind < bytes);
         let hole = behind.and_then(|behind| hole::find(&file, behind, bytes));
         let has_trailer = bytes % 512 == TRAILER_BYTES && hole.is_none();
         Source { path: path.into(), wrapping, bytes, modified, has_trailer, hole, shape, file: Arc::new(file) }
@@ -354,8 +366,9 @@ impl Source {
     /// The length of the database without the trailer, as far as it is read.
     pub fn body_bytes(&self) -> u64 {
         match (self.hole, self.shape) {
-            (Some(_), Some(shape)) => shape.mark + TRAILER_BYTES,
-            _ if self.has_trailer => self.bytes - TRAILER_BYTES,
+            // a hole was looked for only behind this
+            (Some(_), Some(shape)) => shape.mark.saturating_add(TRAILER_BYTES),
+            _ if self.has_trailer => self.bytes.saturating_sub(TRAILER_BYTES),
             _ => self.bytes,
         }
     }
@@ -408,15 +421,15 @@ impl Source {
     pub fn altered(&self) -> Option<Identified> {
         let mut ends = LineEnds::default();
         let mut buffer = vec![0; BLOCK_BYTES];
-        let (mut offset, until) = (0, self.bytes.min(ALTERED_BYTES));
+        let (mut offset, until) = (0u64, self.bytes.min(ALTERED_BYTES));
         if self.bytes < 4096 {
             return None;
         }
         while offset < until {
-            let block = buffer.split_at_mut((until - offset).min(BLOCK_BYTES as u64) as usize).0;
+            let block = buffer.split_at_mut(until.saturating_sub(offset).min(BLOCK_BYTES as u64) as usize).0;
             self.file.read_exact_at(block, offset).ok()?;
             ends.add(block);
-            offset += block.len() as u64;
+            offset = offset.saturating_add(block.len() as u64);
         }
         // Of a longer file the rest may hold what these bytes do not.
         let found = ends.verdict(self.shape.is_some()).filter(|_| until == self.bytes || ends.filled > 0)?;
@@ -432,14 +445,14 @@ impl Source {
         let mut sealer = Sealer::new(self);
         let mut blocks = Vec::new();
         let mut buffer = vec![0; BLOCK_BYTES];
-        let mut offset = 0;
+        let mut offset = 0u64;
         while offset < body {
-            let length = (body - offset).min(BLOCK_BYTES as u64);
+            let length = body.saturating_sub(offset).min(BLOCK_BYTES as u64);
             let block = buffer.split_at_mut(length as usize).0;
             self.file.read_exact_at(block, offset).map_err(|e| io_trouble("read", &self.path, &e))?;
             sealer.update(block);
             blocks.push(crc32c::crc32c(block));
-            offset += length;
+            offset = offset.saturating_add(length);
             step(watch, Phase::Hash, offset, body)?;
         }
         Ok(Digest { blocks, ..sealer.finish()? })
