@@ -11,7 +11,7 @@ use super::{
     inspect::Walk,
     prepared::{Checked, Prepared, changed},
     progress::{Phase, Watch},
-    source::{BLOCK_BYTES, io_trouble, step},
+    source::{BLOCK_BYTES, PIECE_BYTES, io_trouble, step},
 };
 use crate::{
     bolt::{Build, Error, ReadAt, WriteAt},
@@ -68,29 +68,37 @@ pub fn copy(checked: &Checked, db: &DiskFile, watch: &mut Watch<'_>) -> Result<(
 pub fn prove(prepared: &Prepared, db: &DiskFile, watch: &mut Watch<'_>) -> Result<()> {
     let Checked { source, view, walk, .. } = &prepared.checked;
     let (page, used) = (u64::from(view.page_size()), view.used_bytes());
-    let mut buffer = vec![0; BLOCK_BYTES];
+    // Pages of up to 64 KiB divide a piece; those behind the mark are not in use.
+    let pages = |from: u64, to: u64| (from.checked_div(page).unwrap_or(0), to.div_ceil(page));
+    let mut buffer = vec![0; PIECE_BYTES];
     for (number, expected) in (0u64..).zip(&prepared.digest.blocks) {
         let start = number.saturating_mul(BLOCK_BYTES as u64);
         let end = start.saturating_add(BLOCK_BYTES as u64).min(source.body_bytes());
-        // Pages of up to 64 KiB divide a block; those behind the mark are not in use.
-        let (first, behind) = (start.checked_div(page).unwrap_or(0), end.div_ceil(page));
+        let (first, behind) = pages(start, end);
         if start >= used || walk.in_use.runs(first.max(2), behind, true).next().is_none() {
             continue;
         }
-        let block = buffer.split_at_mut(end.saturating_sub(start) as usize).0;
-        let whole = end <= used && first >= 2 && walk.in_use.runs(first, behind, false).next().is_none();
-        if whole {
-            db.read_exact_at(block, start).map_err(|e| io_trouble("read back", db.path(), &e))?;
-        } else {
-            FileExt::read_exact_at(source.file(), block, start).map_err(|e| io_trouble("read", &source.path, &e))?;
-            for (from, to) in walk.in_use.runs(first.max(2), behind, true) {
-                let [from, to] = [from, to].map(|id| id.saturating_mul(page).min(end).saturating_sub(start));
-                let pages = block.get_mut(from as usize..to as usize).unwrap_or_default();
-                db.read_exact_at(pages, start.saturating_add(from))
-                    .map_err(|e| io_trouble("read back", db.path(), &e))?;
+        let (mut at, mut sum) = (start, 0);
+        while at < end {
+            let until = at.saturating_add(PIECE_BYTES as u64).min(end);
+            let (first, behind) = pages(at, until);
+            let piece = buffer.split_at_mut(until.saturating_sub(at) as usize).0;
+            let whole = until <= used && first >= 2 && walk.in_use.runs(first, behind, false).next().is_none();
+            if whole {
+                db.read_exact_at(piece, at).map_err(|e| io_trouble("read back", db.path(), &e))?;
+            } else {
+                FileExt::read_exact_at(source.file(), piece, at).map_err(|e| io_trouble("read", &source.path, &e))?;
+                for (from, to) in walk.in_use.runs(first.max(2), behind, true) {
+                    let [from, to] = [from, to].map(|id| id.saturating_mul(page).min(until).saturating_sub(at));
+                    let pages = piece.get_mut(from as usize..to as usize).unwrap_or_default();
+                    db.read_exact_at(pages, at.saturating_add(from))
+                        .map_err(|e| io_trouble("read back", db.path(), &e))?;
+                }
             }
+            sum = crc32c::crc32c_append(sum, piece);
+            at = until;
         }
-        if crc32c::crc32c(block) != *expected {
+        if sum != *expected {
             return Err(changed(&source.path));
         }
         step(watch, Phase::Prove, end.min(used), used)?;

@@ -16,7 +16,7 @@ use super::{Act, Disk, try_lock};
 use crate::bolt::{ReadAt, WriteAt};
 
 /// How much is copied at a time where the kernel does not do it.
-const BUFFER: usize = 1 << 20;
+const BUFFER: usize = 256 << 10;
 
 /// A file that a restore makes.
 #[derive(Debug)]
