@@ -92,10 +92,13 @@ impl ConnectArgs {
     /// # Errors
     /// As [`ConnectArgs::members`].
     pub(super) fn brief_members(&self) -> Result<Members> {
-        let brief = Duration::from_secs(1);
-        let limit = |time: Option<Duration>| Some(time.unwrap_or(brief).min(brief));
-        let (dial_timeout, command_timeout) = (limit(self.dial_timeout), limit(self.command_timeout));
+        let (dial_timeout, command_timeout) = (Some(brief(self.dial_timeout)), Some(brief(self.command_timeout)));
         ConnectArgs { dial_timeout, command_timeout, ..self.clone() }.members()
+    }
+
+    /// How long one of [`ConnectArgs::brief_members`] may take to accept a connection.
+    pub(super) fn brief_dial(&self) -> Duration {
+        brief(self.dial_timeout)
     }
 
     /// The endpoints as typed, or none.
@@ -145,6 +148,12 @@ impl ConnectArgs {
         members.name_endpoints(&self.endpoints());
         Ok(members)
     }
+}
+
+/// A second, or less where that was asked for.
+fn brief(time: Option<Duration>) -> Duration {
+    let second = Duration::from_secs(1);
+    time.unwrap_or(second).min(second)
 }
 
 fn refuse_unknown_variables(names: impl Iterator<Item = String>) -> Result<()> {

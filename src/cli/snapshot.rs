@@ -306,8 +306,13 @@ fn identity(args: &RestoreArgs, genesis: &Genesis, outer: &connect::ConnectArgs)
         .flat_map(|m| m.peer_urls.iter().map(|url| (m.name.clone(), url.clone())))
         .map(|(whose, url)| Door { url, kind: DoorKind::Peer, whose, old: false })
         .collect();
+    // Most often nothing listens there, and all that speaks to members need not be set up.
+    let doors = Members::listening(doors, outer.brief_dial());
     // Who cannot be asked says nothing, whatever the reason.
-    let heard = outer.brief_members().map(|members| members.knock(&doors)).unwrap_or_default();
+    let heard = match doors.as_slice() {
+        [] => Vec::new(),
+        doors => outer.brief_members().map(|members| members.knock(doors)).unwrap_or_default(),
+    };
     let serves = |heard: &Heard| matches!(heard, Heard::Etcd { cluster, .. } if *cluster == Some(genesis.cluster_id));
     let at: Vec<String> =
         doors.iter().zip(&heard).filter(|(_, heard)| serves(heard)).map(|(door, _)| door.url.clone()).collect();

@@ -297,7 +297,7 @@ fn pour(
             file.rewind().and_then(|()| io::copy(&mut file, &mut larger)).map_err(|e| no_room(&e))?;
             (file, on_disk) = (larger, true);
         }
-        if on_disk && looked.is_none_or(|at| bytes - at >= LOOK_EVERY) {
+        if on_disk && looked.is_none_or(|at| bytes.saturating_sub(at) >= LOOK_EVERY) {
             looked = Some(bytes);
             let free = place.free();
             if free < KEEP_FREE + LOOK_EVERY {
@@ -322,7 +322,7 @@ fn fill(from: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match from.read(rest) {
             Ok(0) => break,
-            Ok(n) => filled += n,
+            Ok(n) => filled = filled.saturating_add(n),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e),
         }

@@ -62,7 +62,7 @@ pub fn bench(options: &Options, watch: &mut Watch<'_>) -> Result<String> {
         for race in races(options, shape, &file) {
             table += &race
                 .run(options, &mut |_| watch(super::progress::Progress { phase: Phase::Check, done, total: 0 }))?;
-            done += 1;
+            done = done.saturating_add(1);
         }
         for file in [&file, &options.dir.join(PLAN)].into_iter().filter(|file| file.exists()) {
             Disk::default().remove_file(file).map_err(|e| io_trouble("remove", file, &e))?;

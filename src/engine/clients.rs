@@ -37,8 +37,9 @@ impl Clients {
                 continue;
             }
             let at = at.unwrap_or_else(|| {
+                let next = self.0.len();
                 self.0.push(Found { client, witnesses: Vec::new() });
-                self.0.len() - 1
+                next
             });
             if let Some(found) = self.0.get_mut(at).filter(|_| !tombstone)
                 && !found.witnesses.iter().any(|key| key.as_slice() == kv.key)

@@ -113,8 +113,8 @@ pub fn compare<R: ReadAt>(
         let sums = found.prefixes.entry(group(&key)).or_default();
         let change = match (&before, &after) {
             (Some(a), Some(b)) if a == b => {
-                sums.equal += 1;
-                found.keys.equal += 1;
+                sums.equal = sums.equal.saturating_add(1);
+                found.keys.equal = found.keys.equal.saturating_add(1);
                 continue;
             }
             (Some(_), Some(_)) => Change::Changed,
@@ -122,11 +122,12 @@ pub fn compare<R: ReadAt>(
             _ => Change::Added,
         };
         for sums in [sums, &mut found.keys] {
-            match change {
-                Change::Added => sums.added += 1,
-                Change::Changed => sums.changed += 1,
-                Change::Deleted => sums.deleted += 1,
-            }
+            let count = match change {
+                Change::Added => &mut sums.added,
+                Change::Changed => &mut sums.changed,
+                Change::Deleted => &mut sums.deleted,
+            };
+            *count = count.saturating_add(1);
         }
         each(&Differs { change, before, after });
     }
@@ -179,10 +180,10 @@ fn history<R: ReadAt>(
     let (mut left, mut right) = (Rows::new(views[0], &left), Rows::new(views[1], &right));
     at(0, left.step())?;
     at(1, right.step())?;
-    let (mut rows, mut seen, mut read, total) = (0, 0u64, 0u64, views[0].used_bytes());
+    let (mut rows, mut seen, mut read, total) = (0u64, 0u64, 0u64, views[0].used_bytes());
     loop {
-        seen += 1;
-        read = read.saturating_add((left.key.len() + left.value.len()) as u64);
+        seen = seen.wrapping_add(1);
+        read = read.saturating_add(left.key.len().saturating_add(left.value.len()) as u64);
         if seen.is_multiple_of(1 << 14) {
             step(watch, Phase::Compare, read.min(total), total).map_err(|e| (0, Refused::Stopped(e)))?;
         }
@@ -198,7 +199,7 @@ fn history<R: ReadAt>(
             None if left.key != right.key || left.value != right.value => {
                 return Ok(History::Parts { at: heads.0.map_or(0, |at| at.main) });
             }
-            None => rows += 1,
+            None => rows = rows.saturating_add(1),
             Some(_) => {}
         }
         if order.is_le() {

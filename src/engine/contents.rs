@@ -286,7 +286,7 @@ pub fn contents(source: &Source, depth: usize, watch: &mut Watch<'_>) -> Result<
     for (name, bucket) in view.buckets().map_err(damaged)? {
         let mut rows = view.cursor(&bucket);
         while let Some(row) = rows.next().map_err(damaged)? {
-            seen += 1;
+            seen = seen.wrapping_add(1);
             if seen.is_multiple_of(1 << 16) {
                 step(watch, Phase::Check, 0, 0)?;
             }
@@ -300,7 +300,7 @@ pub fn contents(source: &Source, depth: usize, watch: &mut Watch<'_>) -> Result<
                     continue;
                 }
                 let alive = Alive {
-                    bytes: (kv.key.len() + kv.value.len()) as u64,
+                    bytes: kv.key.len().saturating_add(kv.value.len()) as u64,
                     lease: kv.lease,
                     sealed: kubernetes.sealed(kv.value),
                     written: kubernetes::wrote(kv.value),
@@ -421,8 +421,8 @@ impl Contents {
             let prefix = prefix_of(key, depth);
             match &mut branch {
                 Some((last, keys, bytes)) if *last == prefix => {
-                    *keys += 1;
-                    *bytes += alive.bytes;
+                    *keys = keys.saturating_add(1);
+                    *bytes = bytes.saturating_add(alive.bytes);
                 }
                 _ => {
                     add(&mut tree, branch.replace((prefix, 1, alive.bytes)));
@@ -430,7 +430,7 @@ impl Contents {
             }
             if alive.lease != 0 {
                 let (count, first) = leases.entry(alive.lease).or_default();
-                *count += 1;
+                *count = count.saturating_add(1);
                 if first.len() < 3 {
                     first.push(brief(key, 80));
                 }
@@ -453,8 +453,7 @@ impl Contents {
 fn add<'k>(tree: &mut BTreeMap<&'k [u8], (u64, u64)>, branch: Option<(&'k [u8], u64, u64)>) {
     if let Some((prefix, keys, bytes)) = branch {
         let sum = tree.entry(prefix).or_default();
-        sum.0 += keys;
-        sum.1 += bytes;
+        *sum = (sum.0.saturating_add(keys), sum.1.saturating_add(bytes));
     }
 }
 
@@ -483,8 +482,8 @@ fn shown(bytes: &[u8]) -> String {
 fn after(prefix: &[u8]) -> Vec<u8> {
     let mut end = prefix.to_vec();
     while let Some(last) = end.pop() {
-        if last < 0xff {
-            end.push(last + 1);
+        if let Some(next) = last.checked_add(1) {
+            end.push(next);
             break;
         }
     }

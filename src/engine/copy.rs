@@ -11,7 +11,7 @@ use super::{
     inspect::Walk,
     prepared::{Checked, Prepared, changed},
     progress::{Phase, Watch},
-    source::{BLOCK_BYTES, io_trouble, step},
+    source::{BLOCK_BYTES, PIECE_BYTES, io_trouble, step},
 };
 use crate::{
     bolt::{Build, Error, ReadAt, WriteAt},
@@ -38,17 +38,19 @@ pub fn copy(checked: &Checked, db: &DiskFile, watch: &mut Watch<'_>) -> Result<(
     };
     let (page, used) = (u64::from(view.page_size()), view.used_bytes());
     let total = live_bytes(checked);
+    // A database is opened only where all its pages up to the mark are in the file: no place of one of them overflows.
+    let place = |id: u64| id.saturating_mul(page);
     // Where blocks can be shared, the copy costs nothing, free pages or not.
     let shared = db.share(source.file(), source.bytes).map_err(fail)?;
     db.set_len(used).map_err(fail)?;
-    let (mut done, mut told) = (0, 0);
+    let (mut done, mut told) = (0u64, 0u64);
     for (first, behind) in checked.walk.in_use.runs(0, view.meta().hwm, true).filter(|_| !shared) {
-        let (mut at, end) = (first * page, behind * page);
+        let (mut at, end) = (place(first), place(behind));
         while at < end {
-            let length = (end - at).min(STRIDE);
+            let length = end.saturating_sub(at).min(STRIDE);
             db.copy(source.file(), at, length).map_err(fail)?;
-            (at, done) = (at + length, done + length);
-            if done - told >= STRIDE / 4 {
+            (at, done) = (at.saturating_add(length), done.saturating_add(length));
+            if done.saturating_sub(told) >= STRIDE / 4 {
                 told = done;
                 step(watch, Phase::Copy, done, total)?;
             }
@@ -66,28 +68,37 @@ pub fn copy(checked: &Checked, db: &DiskFile, watch: &mut Watch<'_>) -> Result<(
 pub fn prove(prepared: &Prepared, db: &DiskFile, watch: &mut Watch<'_>) -> Result<()> {
     let Checked { source, view, walk, .. } = &prepared.checked;
     let (page, used) = (u64::from(view.page_size()), view.used_bytes());
-    let mut buffer = vec![0; BLOCK_BYTES];
+    // Pages of up to 64 KiB divide a piece; those behind the mark are not in use.
+    let pages = |from: u64, to: u64| (from.checked_div(page).unwrap_or(0), to.div_ceil(page));
+    let mut buffer = vec![0; PIECE_BYTES];
     for (number, expected) in (0u64..).zip(&prepared.digest.blocks) {
-        let start = number * BLOCK_BYTES as u64;
-        let end = (start + BLOCK_BYTES as u64).min(source.body_bytes());
-        // Pages of up to 64 KiB divide a block; those behind the mark are not in use.
-        let (first, behind) = (start / page, end.div_ceil(page));
+        let start = number.saturating_mul(BLOCK_BYTES as u64);
+        let end = start.saturating_add(BLOCK_BYTES as u64).min(source.body_bytes());
+        let (first, behind) = pages(start, end);
         if start >= used || walk.in_use.runs(first.max(2), behind, true).next().is_none() {
             continue;
         }
-        let block = buffer.split_at_mut((end - start) as usize).0;
-        let whole = end <= used && first >= 2 && walk.in_use.runs(first, behind, false).next().is_none();
-        if whole {
-            db.read_exact_at(block, start).map_err(|e| io_trouble("read back", db.path(), &e))?;
-        } else {
-            FileExt::read_exact_at(source.file(), block, start).map_err(|e| io_trouble("read", &source.path, &e))?;
-            for (from, to) in walk.in_use.runs(first.max(2), behind, true) {
-                let (from, to) = (from * page - start, (to * page).min(end) - start);
-                let pages = block.get_mut(from as usize..to as usize).unwrap_or_default();
-                db.read_exact_at(pages, start + from).map_err(|e| io_trouble("read back", db.path(), &e))?;
+        let (mut at, mut sum) = (start, 0);
+        while at < end {
+            let until = at.saturating_add(PIECE_BYTES as u64).min(end);
+            let (first, behind) = pages(at, until);
+            let piece = buffer.split_at_mut(until.saturating_sub(at) as usize).0;
+            let whole = until <= used && first >= 2 && walk.in_use.runs(first, behind, false).next().is_none();
+            if whole {
+                db.read_exact_at(piece, at).map_err(|e| io_trouble("read back", db.path(), &e))?;
+            } else {
+                FileExt::read_exact_at(source.file(), piece, at).map_err(|e| io_trouble("read", &source.path, &e))?;
+                for (from, to) in walk.in_use.runs(first.max(2), behind, true) {
+                    let [from, to] = [from, to].map(|id| id.saturating_mul(page).min(until).saturating_sub(at));
+                    let pages = piece.get_mut(from as usize..to as usize).unwrap_or_default();
+                    db.read_exact_at(pages, at.saturating_add(from))
+                        .map_err(|e| io_trouble("read back", db.path(), &e))?;
+                }
             }
+            sum = crc32c::crc32c_append(sum, piece);
+            at = until;
         }
-        if crc32c::crc32c(block) != *expected {
+        if sum != *expected {
             return Err(changed(&source.path));
         }
         step(watch, Phase::Prove, end.min(used), used)?;
@@ -113,7 +124,7 @@ pub fn compact(checked: &Checked, db: &DiskFile, watch: &mut Watch<'_>) -> Resul
                     return Err(Error::Refused { bucket: name, what: "it holds a bucket, which etcd never makes" });
                 }
                 build.put(row.key, row.value)?;
-                written += 1;
+                written = written.saturating_add(1);
                 if written.is_multiple_of(4096) {
                     stopped = step(watch, Phase::Copy, written, *rows).err();
                     if stopped.is_some() {

@@ -352,7 +352,7 @@ fn why_broken(
             says.consistent_index
         ));
     }
-    if last > start && log.first() > start + 1 {
+    if last > start && log.first().saturating_sub(start) > 1 {
         return Some(format!("the log begins with entry {}, the database ends at {start}", log.first()));
     }
     if says.commit > last {

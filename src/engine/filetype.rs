@@ -302,7 +302,7 @@ fn raft_snapshot(head: &[u8]) -> bool {
     let varint = |bytes: &[u8]| -> Option<(u64, usize)> {
         let end = bytes.iter().take(10).position(|byte| byte & 0x80 == 0)?;
         let value = bytes.get(..=end)?.iter().rev().fold(0u64, |sum, byte| sum << 7 | u64::from(byte & 0x7f));
-        Some((value, end + 1))
+        Some((value, end.saturating_add(1)))
     };
     let read = || -> Option<bool> {
         let rest = head.strip_prefix(&[0x08])?;
@@ -315,7 +315,8 @@ fn raft_snapshot(head: &[u8]) -> bool {
             // The data begins with that of the store, as long as the rest but for the metadata.
             false => {
                 let (inner, _) = varint(data.strip_prefix(&[0x0a])?)?;
-                head.len() >= HEAD_BYTES && length > data.len() as u64 && inner < length && length - inner < 4096
+                let metadata = length.saturating_sub(inner);
+                head.len() >= HEAD_BYTES && length > data.len() as u64 && (1..4096).contains(&metadata)
             }
         })
     };

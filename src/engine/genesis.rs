@@ -62,7 +62,7 @@ impl Genesis {
         let mut log = Encoder::begin();
         log.record(Kind::Metadata, &Metadata { node_id: Some(node.0), cluster_id: Some(self.cluster_id.0) });
         log.record(Kind::Snapshot, &WalSnapshot { index: Some(0), term: Some(0), conf_state: None });
-        for (position, member) in self.members.iter().enumerate() {
+        for (index, member) in (1u64..).zip(&self.members) {
             let change = ConfChange {
                 // 3.7 leaves zeros out of this message, though not the type (it is proto2 there).
                 id: zero_before(Minor::V3_7, target),
@@ -70,7 +70,7 @@ impl Genesis {
                 node_id: Some(member.id),
                 context: Some(member.to_json().into_bytes()),
             };
-            let (index, data) = (position as u64 + 1, change.encode_to_vec());
+            let data = change.encode_to_vec();
             let entry = Entry { kind: Some(1), term: Some(TERM), index: Some(index), data: Some(data) };
             log.record(Kind::Entry, &entry);
         }

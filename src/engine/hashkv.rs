@@ -177,7 +177,7 @@ impl<R: ReadAt> Rows<'_, R> {
         let mut told = Told::new(self.view);
         let mut rows = self.view.cursor(self.bucket);
         while let Some(row) = rows.next()? {
-            told.row(row.key.len() + row.value.len(), watch)?;
+            told.row(row.key.len().saturating_add(row.value.len()), watch)?;
             let key = RevisionKey::parse(row.key).ok_or_else(|| undecoded(row.key))?;
             if key.revision.main > self.at {
                 return Ok(());
@@ -241,7 +241,7 @@ impl Told {
 
     fn row(&mut self, bytes: usize, watch: &mut Watch<'_>) -> Result<(), Refused> {
         self.read = self.read.saturating_add(bytes as u64);
-        if self.read - self.told < 4 << 20 {
+        if self.read.saturating_sub(self.told) < 4 << 20 {
             return Ok(());
         }
         self.told = self.read;

@@ -34,7 +34,7 @@ impl Hole {
     /// What it says of the file: `it is a sparse file of 64 GiB (allocated: 36,864 bytes); 9 pages of it are in use (36,864
     /// bytes), and the rest is a hole`.
     pub fn words(&self, source: &Source) -> String {
-        let (pages, mark) = source.shape().map_or((0, 0), |shape| (shape.mark / shape.page.max(1), shape.mark));
+        let (pages, mark) = source.shape().map_or((0, 0), |shape| (shape.pages(), shape.mark));
         let rest = match self.data {
             0 => "the rest is a hole".to_string(),
             1 => "of the rest 1 byte is data that belongs to no page, the others a hole".to_string(),
@@ -67,7 +67,7 @@ pub(super) fn without_start(file: &File) -> Option<String> {
 fn binary_size(bytes: u64) -> String {
     let units = [("TiB", 1u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20)];
     match units.into_iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit)) {
-        Some((name, unit)) => format!("{} {name}", thousands(bytes / unit)),
+        Some((name, unit)) => format!("{} {name}", thousands(bytes.checked_div(unit).unwrap_or(0))),
         None if bytes < 1 << 20 => byte_count(bytes),
         None => format!("{} ({})", human_size(bytes), byte_count(bytes)),
     }
@@ -85,10 +85,10 @@ pub(super) fn is_hole(file: &File, offset: u64, length: u64) -> bool {
 
 /// The holes behind `from`, where they are so large that they are not to be read.
 pub(super) fn find(file: &File, from: u64, end: u64) -> Option<Hole> {
-    if end - from < HOLE_BYTES {
+    if end.saturating_sub(from) < HOLE_BYTES {
         return None;
     }
-    let (mut at, mut bytes) = (from, 0);
+    let (mut at, mut bytes) = (from, 0u64);
     for _ in 0..EXTENTS {
         let begins = match seek(file, SeekFrom::Data(at)) {
             Ok(begins) => begins.clamp(at, end),
@@ -96,18 +96,19 @@ pub(super) fn find(file: &File, from: u64, end: u64) -> Option<Hole> {
             // This filesystem does not tell.
             Err(_) => return None,
         };
-        bytes += begins - at;
+        bytes = bytes.saturating_add(begins.saturating_sub(at));
         if begins >= end {
             break;
         }
         let ends = seek(file, SeekFrom::Hole(begins)).map_or(end, |ends| ends.clamp(begins, end));
         // The block that the last page in use shares with what follows it.
-        if begins == from && ends - from <= filetype::HEAD_BYTES as u64 {
-            let mut rest = vec![0; (ends - from) as usize];
+        let first = ends.saturating_sub(from);
+        if begins == from && first <= filetype::HEAD_BYTES as u64 {
+            let mut rest = vec![0; first as usize];
             let zero = file.read_exact_at(&mut rest, from).is_ok() && rest.iter().all(|byte| *byte == 0);
-            bytes += if zero { ends - from } else { 0 };
+            bytes = bytes.saturating_add(if zero { first } else { 0 });
         }
         at = ends;
     }
-    (bytes >= HOLE_BYTES).then(|| Hole { bytes, data: end - from - bytes })
+    (bytes >= HOLE_BYTES).then(|| Hole { bytes, data: end.saturating_sub(from).saturating_sub(bytes) })
 }

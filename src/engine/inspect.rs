@@ -122,8 +122,8 @@ pub fn walk<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
         let mut rows = view.cursor(&bucket);
         while let Some(row) = rows.next()? {
             tally.row(&name, row);
-            read += row.both.len() as u64;
-            if read - told >= STEP_BYTES {
+            read = read.saturating_add(row.both.len() as u64);
+            if read.saturating_sub(told) >= STEP_BYTES {
                 told = read;
                 step(watch, Phase::Check, read.min(total), total).map_err(Halt::Stopped)?;
             }
@@ -171,8 +171,8 @@ impl Tally {
         }
         if let (Some(sum), Some(bytes)) = (self.found.buckets.last_mut(), self.bytes.last_mut()) {
             sum.crc = crc32c::crc32c_append(sum.crc, row.both);
-            sum.rows += 1;
-            *bytes += row.both.len();
+            sum.rows = sum.rows.saturating_add(1);
+            *bytes = bytes.saturating_add(row.both.len());
         }
         let decoded = if bucket == schema::KEY {
             self.key_row(row.key, row.value)
@@ -197,7 +197,7 @@ impl Tally {
             let (sum, bytes) = sums.remove(&name).unwrap_or_else(empty);
             let hash = crc32c::crc32c_append(self.found.hash, &name);
             self.found.hash = crc32c::crc32c_combine(hash, sum.crc, bytes);
-            self.found.rows += sum.rows;
+            self.found.rows = self.found.rows.saturating_add(sum.rows);
             self.found.buckets.push(sum);
             self.meaning.bucket(&name);
         }
@@ -216,7 +216,7 @@ impl Tally {
             }));
         }
         let (findings, live) = self.meaning.finish();
-        self.found.keys = live + u64::from(self.nameless);
+        self.found.keys = live.saturating_add(self.nameless.into());
         (self.found.content.clients, self.found.content.past_clients) = self.clients.finish(view)?;
         self.found.content.kubernetes = self.found.content.clients.contains(&Client::Kubernetes)
             && !self.found.content.past_clients.contains(&Client::Kubernetes);
@@ -261,12 +261,12 @@ fn other_row(found: &mut Walk, bucket: &[u8], key: &[u8], value: &[u8]) -> std::
         schema::MEMBERS_REMOVED => {
             content.removed.extend(std::str::from_utf8(key).ok().and_then(|id| id.parse::<Id>().ok()));
         }
-        schema::LEASE => content.leases += 1,
+        schema::LEASE => content.leases = content.leases.saturating_add(1),
         schema::ALARM => {
             let alarm = AlarmMember::decode(key).map_err(|_| "bucket alarm: a row does not decode".to_string())?;
             content.alarms.push(alarm.words());
         }
-        schema::AUTH_USERS => content.users += 1,
+        schema::AUTH_USERS => content.users = content.users.saturating_add(1),
         schema::AUTH if key == schema::AUTH_ENABLED => content.auth_enabled = value == [1],
         schema::META if key == schema::STORAGE_VERSION => content.storage_version = text(value),
         schema::CLUSTER if key == schema::CLUSTER_VERSION => content.cluster_version = text(value),
@@ -330,11 +330,12 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
     let report = report?;
     let told = |first: &bolt::Error, all: u64| match all {
         0 | 1 => first.to_string(),
-        all => format!("{first} (and {} more)", all - 1),
+        all => format!("{first} (and {} more)", all.saturating_sub(1)),
     };
-    let of_list = report.about(Part::FreeList).count() as u64;
+    let number = |shown: usize| (shown as u64).saturating_add(report.more);
+    let of_list = report.about(Part::FreeList).count();
     if let Some(first) = report.about(Part::Tree).next() {
-        return Err(Halt::Damaged(told(first, report.problems.len() as u64 + report.more)));
+        return Err(Halt::Damaged(told(first, number(report.problems.len()))));
     }
     let mut found = tally.finish(view)?;
     if let Some(first) = report.about(Part::Meta).next() {
@@ -361,7 +362,7 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
         });
     }
     if let Some(first) = report.about(Part::FreeList).next() {
-        let why = told(first, of_list + report.more);
+        let why = told(first, number(of_list));
         let part = if report.list_harms { DamagedPart::FreeList } else { DamagedPart::LeakedPages };
         let words = match report.free_list {
             FreeList::Contradicts => {

@@ -52,7 +52,7 @@ pub fn alive<R: ReadAt>(
         if key.revision.main > at {
             break;
         }
-        seen += 1;
+        seen = seen.wrapping_add(1);
         read = read.saturating_add(row.both.len() as u64);
         if seen.is_multiple_of(1 << 14) {
             step(watch, Phase::Check, read.min(total), total).map_err(Refused::Stopped)?;

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How many places are looked at, below the compaction mark and above it.
-const PLACES: i64 = 16;
+const PLACES: i128 = 16;
 
 /// Compares a few rows of two databases.
 ///
@@ -25,21 +25,24 @@ pub fn glance<R: ReadAt>(views: [&View<R>; 2]) -> Result<History, (usize, Refuse
     let reach = [Reach::read(views[0]).map_err(at(0))?, Reach::read(views[1]).map_err(at(1))?];
     let until = reach[0].revision.min(reach[1].revision);
     let full = reach[0].compacted.max(reach[1].compacted);
-    let bucket = |file: usize| views[file].bucket(schema::KEY).map_err(|e| (file, e.into()));
-    let (Some(left), Some(right)) = (bucket(0)?, bucket(1)?) else { return Ok(History::Unknown) };
-    let sides = [(views[0], left), (views[1], right)];
-    let mut rows = 0;
+    let bucket = |file: usize, view: &View<R>| view.bucket(schema::KEY).map_err(|e| (file, e.into()));
+    let [(Some(left), first), (Some(right), second)] =
+        [(bucket(0, views[0])?, views[0]), (bucket(1, views[1])?, views[1])]
+    else {
+        return Ok(History::Unknown);
+    };
+    let (left, right) = ((0, first, left), (1, second, right));
+    let mut rows = 0u64;
     for place in places(full, until) {
         // from either side, so that a row which only one has is met
-        for (from, to) in [(0, 1), (1, 0)] {
-            let Some((key, value)) = first_from(&sides[from], place).map_err(at(from))? else { continue };
+        for ((from, view, bucket), (to, other, same)) in [(&left, &right), (&right, &left)] {
+            let Some((key, value)) = first_from(view, bucket, place).map_err(at(*from))? else { continue };
             let revision = RevisionKey::parse(&key).map_or(0, |key| key.revision.main);
             if revision > until {
                 continue;
             }
-            let (view, bucket) = &sides[to];
-            match view.get(bucket, &key).map_err(|e| (to, e.into()))? {
-                Some(theirs) if theirs == value => rows += 1,
+            match other.get(same, &key).map_err(|e| (*to, e.into()))? {
+                Some(theirs) if theirs == value => rows = rows.saturating_add(1),
                 None if revision <= full => {}
                 _ => return Ok(History::Parts { at: revision }),
             }
@@ -51,8 +54,10 @@ pub fn glance<R: ReadAt>(views: [&View<R>; 2]) -> Result<History, (usize, Refuse
 /// Revisions spread over all up to `until` and, once more, over those above `full`; the last one among them.
 fn places(full: i64, until: i64) -> Vec<i64> {
     let spread = |from: i64| {
-        let width = i128::from(until) - i128::from(from);
-        (1..=PLACES).map(move |n| i128::from(from) + width * i128::from(n) / i128::from(PLACES))
+        // Of numbers of 64 bits, in 128: nothing here comes near the end.
+        let (from, until) = (i128::from(from), i128::from(until));
+        let width = until.saturating_sub(from);
+        (1..=PLACES).map(move |n| from.saturating_add(width.saturating_mul(n) / PLACES))
     };
     let below = spread(0);
     let above = Some(full).filter(|full| *full > 0 && *full < until).map(spread);
@@ -65,7 +70,7 @@ fn places(full: i64, until: i64) -> Vec<i64> {
 type Owned = (Vec<u8>, Vec<u8>);
 
 /// The first row at or behind a revision.
-fn first_from<R: ReadAt>((view, bucket): &(&View<R>, Bucket), revision: i64) -> Result<Option<Owned>, Refused> {
+fn first_from<R: ReadAt>(view: &View<R>, bucket: &Bucket, revision: i64) -> Result<Option<Owned>, Refused> {
     let mut cursor: Cursor<'_, R> = view.cursor(bucket);
     cursor.seek(&Revision { main: revision, sub: 0 }.to_bytes())?;
     let Some(row) = cursor.next()? else { return Ok(None) };

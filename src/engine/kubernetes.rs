@@ -64,8 +64,9 @@ impl Kubernetes {
         let known =
             self.encrypted.iter().position(|s| (&s.provider, &s.version, &s.key) == (&provider, &version, &key));
         Some(known.unwrap_or_else(|| {
+            let next = self.encrypted.len();
             self.encrypted.push(Sealed { provider, version, key, ..Sealed::default() });
-            self.encrypted.len() - 1
+            next
         }))
     }
 
@@ -76,12 +77,12 @@ impl Kubernetes {
         if !self.prefixes.contains(&prefix) {
             self.prefixes.push(prefix);
         }
-        self.objects += 1;
+        self.objects = self.objects.saturating_add(1);
         if kind == "secrets" && sealed.is_none() {
-            self.plain_secrets += 1;
+            self.plain_secrets = self.plain_secrets.saturating_add(1);
         }
         if let Some(seal) = sealed.and_then(|at| self.encrypted.get_mut(at)) {
-            seal.objects += 1;
+            seal.objects = seal.objects.saturating_add(1);
             seal.kinds.insert(kind.clone());
         }
         match (kind.as_str(), rest.as_slice()) {
@@ -89,9 +90,9 @@ impl Kubernetes {
             ("masterleases", [address]) => self.api_servers.push(brief(address, 253)),
             _ => {}
         }
-        *self.kinds.entry(kind).or_default() += 1;
+        one_more(self.kinds.entry(kind).or_default());
         if let [namespace, _, ..] = rest.as_slice() {
-            *self.namespaces.entry(brief(namespace, 100)).or_default() += 1;
+            one_more(self.namespaces.entry(brief(namespace, 100)).or_default());
         }
     }
 
@@ -100,6 +101,10 @@ impl Kubernetes {
         self.encrypted.retain(|sealed| sealed.objects > 0);
         (self.objects > 0).then_some(self)
     }
+}
+
+fn one_more(count: &mut u64) {
+    *count = count.saturating_add(1);
 }
 
 /// Whether only an API server writes such a value.
@@ -136,7 +141,7 @@ impl Prefixes {
         let known = self.0.iter().find(|prefix| key.starts_with(prefix)).map(Vec::len);
         let first = || {
             let slash = key.iter().enumerate().position(|(at, byte)| at > 0 && *byte == b'/')?;
-            written.then_some(slash + 1)
+            written.then_some(slash.saturating_add(1))
         };
         let (prefix, path) = key.split_at_checked(known.or_else(first)?)?;
         if path.is_empty() {

@@ -76,15 +76,16 @@ pub fn lost_end<R: ReadAt>(
 pub fn newest<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> Result<Option<i64>, Ended> {
     let (size, total) = (view.page_size() as usize, view.used_bytes());
     let mut block = vec![0; BLOCK_BYTES.max(size)];
-    let (mut offset, mut newest) = (2 * size as u64, None);
+    let (mut offset, mut newest) = ((size as u64).saturating_mul(2), None);
     while offset < total {
-        let length = (total - offset).min(block.len() as u64) as usize;
+        let length = total.saturating_sub(offset).min(block.len() as u64) as usize;
         let Some(bytes) = block.get_mut(..length) else { break };
         view.source().read_exact_at(bytes, offset).map_err(Ended::Read)?;
-        for (at, page) in bytes.chunks_exact(size).enumerate() {
-            newest = newest.max(last_revision(page, offset / size as u64 + at as u64));
+        let first = offset.checked_div(size as u64).unwrap_or(0);
+        for (id, page) in (first..).zip(bytes.chunks_exact(size)) {
+            newest = newest.max(last_revision(page, id));
         }
-        offset += length as u64;
+        offset = offset.saturating_add(length as u64);
         step(watch, Phase::Check, offset, total).map_err(Ended::Stopped)?;
     }
     Ok(newest)
@@ -93,7 +94,7 @@ pub fn newest<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> Result<Option
 /// The newest revision on the first bytes of the page `id`, where it is a leaf of `key`: its last
 /// row that lies in them whole.
 fn last_revision(page: &[u8], id: u64) -> Option<i64> {
-    let u16_at = |at: usize| page.get(at..at + 2)?.try_into().ok().map(u16::from_le_bytes);
+    let u16_at = |at: usize| page.get(at..at.checked_add(2)?)?.try_into().ok().map(u16::from_le_bytes);
     let u32_at = |at: usize| page.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_le_bytes);
     let says = page.get(..8)?.try_into().ok().map(u64::from_le_bytes)?;
     if says != id || u16_at(8)? != 2 {
@@ -102,7 +103,7 @@ fn last_revision(page: &[u8], id: u64) -> Option<i64> {
     let count = usize::from(u16_at(10)?);
     let row = |index: usize| -> Option<i64> {
         let element = index.checked_mul(16)?.checked_add(16)?;
-        let [flags, pos, keys, values] = [0, 4, 8, 12].map(|at| u32_at(element + at));
+        let [flags, pos, keys, values] = [0, 4, 8, 12].map(|at| u32_at(element.checked_add(at)?));
         let from = element.checked_add(pos? as usize)?;
         let middle = from.checked_add(keys? as usize)?;
         let (key, value) = (page.get(from..middle)?, page.get(middle..middle.checked_add(values? as usize)?)?);

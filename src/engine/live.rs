@@ -70,25 +70,26 @@ impl Live {
     /// Reads where the key's entry would be, so that it is near when it is asked for. The word that comes back
     /// means nothing.
     pub fn touch(&self, id: KeyId) -> u32 {
-        let shard = &self.shards[id.shard];
-        let home = shard.home(id.tag);
+        let Some(shard) = self.shards.get(id.shard) else { return 0 };
         // The first word, and one less than a cache line behind it: most searches end before the third line.
-        let [first, second] =
-            [(home, 0), (home + 1, 6)].map(|(at, word)| shard.slots.get(at).map_or(0, |slot| slot[word]));
-        first ^ second
+        match shard.slots.get(shard.home(id.tag)..) {
+            Some([[first, ..], [_, _, _, _, _, _, second, ..], ..]) => first ^ second,
+            _ => 0,
+        }
     }
 
     /// Notes a key's newest row; what was known of it before comes back.
     pub fn insert(&mut self, id: KeyId, past: Past) -> Option<Past> {
-        let before = self.shards[id.shard].insert(id.tag, past);
-        self.count += u64::from(before.is_none());
+        // An id comes from this table, so its shard exists.
+        let before = self.shards.get_mut(id.shard)?.insert(id.tag, past);
+        self.count = self.count.saturating_add(before.is_none().into());
         before
     }
 
     /// Forgets a key; what was known of it comes back.
     pub fn remove(&mut self, id: KeyId) -> Option<Past> {
-        let before = self.shards[id.shard].remove(id.tag);
-        self.count -= u64::from(before.is_some());
+        let before = self.shards.get_mut(id.shard)?.remove(id.tag);
+        self.count = self.count.saturating_sub(before.is_some().into());
         before
     }
 
@@ -114,37 +115,37 @@ struct Shard {
 impl Shard {
     /// Tags in order have homes in order.
     fn home(&self, tag: Tag) -> usize {
-        ((u128::from(tag.0) * self.homes as u128) >> 64) as usize
+        home(self.homes, tag)
     }
 
     /// Where the tag is, or else where it belongs.
     fn find(&self, wanted: Tag) -> Result<usize, usize> {
-        let mut at = self.home(wanted);
-        while let Some(slot) = self.slots.get(at) {
+        let home = self.home(wanted);
+        for (at, slot) in (home..).zip(self.slots.get(home..).unwrap_or_default()) {
             if is_empty(slot) || tag(slot) > wanted {
                 return Err(at);
             } else if tag(slot) == wanted {
                 return Ok(at);
             }
-            at += 1;
         }
-        Err(at)
+        Err(self.slots.len())
     }
 
     fn insert(&mut self, tag: Tag, new: Past) -> Option<Past> {
         loop {
             match self.find(tag) {
                 Ok(at) => {
-                    let slot = &mut self.slots[at];
+                    let slot = self.slots.get_mut(at)?;
                     let before = past(slot);
                     *slot = filled(tag, new);
                     return Some(before);
                 }
                 Err(at) if self.used < self.most() => {
-                    if let Some(run) = self.slots[at..].iter().position(is_empty) {
-                        self.slots.copy_within(at..at + run, at + 1);
-                        self.slots[at] = filled(tag, new);
-                        self.used += 1;
+                    let behind = self.slots.get_mut(at..).unwrap_or_default();
+                    if let Some(run) = behind.iter().position(is_empty) {
+                        behind.copy_within(..run, 1);
+                        *behind.first_mut()? = filled(tag, new);
+                        self.used = self.used.saturating_add(1);
                         return None;
                     }
                     self.grow();
@@ -155,39 +156,49 @@ impl Shard {
     }
 
     fn remove(&mut self, tag: Tag) -> Option<Past> {
-        let at = self.find(tag).ok()?;
-        let before = past(&self.slots[at]);
+        let (at, homes) = (self.find(tag).ok()?, self.homes);
+        let found = self.slots.get_mut(at..)?;
+        let (slot, behind) = found.split_first()?;
+        let before = past(slot);
         // Those behind it that are not at home move up.
-        let stays = |(slot, place): (&Slot, usize)| is_empty(slot) || self.home(self::tag(slot)) == place;
-        let behind = &self.slots[at + 1..];
-        let run = behind.iter().zip(at + 1..).position(stays).unwrap_or(behind.len());
-        self.slots.copy_within(at + 1..at + 1 + run, at);
-        self.slots[at + run] = EMPTY;
-        self.used -= 1;
+        let stays = |(place, slot): (usize, &Slot)| is_empty(slot) || home(homes, self::tag(slot)) == place;
+        let run = (at.saturating_add(1)..).zip(behind).position(stays).unwrap_or(behind.len());
+        found.copy_within(1..=run, 0);
+        *found.get_mut(run)? = EMPTY;
+        self.used = self.used.saturating_sub(1);
         Some(before)
     }
 
     /// Entries at which it has to grow.
     fn most(&self) -> usize {
-        if self.homes <= AIRY { self.homes / 10 * 7 } else { self.homes / 20 * 17 }
+        if self.homes <= AIRY { (self.homes / 10).saturating_mul(7) } else { (self.homes / 20).saturating_mul(17) }
     }
 
     fn grow(&mut self) {
-        self.homes += if self.homes <= AIRY { self.homes / 3 + 20 } else { self.homes / 9 };
-        let old = std::mem::replace(&mut self.slots, vec![EMPTY; self.homes + SPILL]);
+        let more = if self.homes <= AIRY { (self.homes / 3).saturating_add(20) } else { self.homes / 9 };
+        self.homes = self.homes.saturating_add(more);
+        let old = std::mem::replace(&mut self.slots, vec![EMPTY; self.homes.saturating_add(SPILL)]);
         let mut next = 0;
         for slot in old.into_iter().filter(|slot| !is_empty(slot)) {
             let at = self.home(tag(&slot)).max(next);
             // One slot stays empty at the end: there is always a place to push on to.
-            if at + 1 >= self.slots.len() {
+            next = at.saturating_add(1);
+            if next >= self.slots.len() {
                 // Not doubled, as a vector would be.
-                self.slots.reserve_exact(at + SPILL - self.slots.len());
-                self.slots.resize(at + SPILL, EMPTY);
+                let length = at.saturating_add(SPILL);
+                self.slots.reserve_exact(length.saturating_sub(self.slots.len()));
+                self.slots.resize(length, EMPTY);
             }
-            self.slots[at] = slot;
-            next = at + 1;
+            if let Some(place) = self.slots.get_mut(at) {
+                *place = slot;
+            }
         }
     }
+}
+
+/// The tag's share of all tags, as a share of so many homes. The product of two numbers of 64 bits fits in 128.
+fn home(homes: usize, tag: Tag) -> usize {
+    (u128::from(tag.0).wrapping_mul(homes as u128) >> 64) as usize
 }
 
 /// A tag has one bit set in its last word.
@@ -200,8 +211,8 @@ fn tag(slot: &Slot) -> Tag {
 }
 
 fn past(slot: &Slot) -> Past {
-    let number = |at: usize| wide(slot[at], slot[at + 1]).cast_signed();
-    Past { create: number(3), version: number(5), lease: number(7) }
+    let [_, _, _, a, b, c, d, e, f] = *slot;
+    Past { create: wide(a, b).cast_signed(), version: wide(c, d).cast_signed(), lease: wide(e, f).cast_signed() }
 }
 
 fn filled(tag: Tag, past: Past) -> Slot {

@@ -31,7 +31,8 @@ impl Tally {
             Change::Added => second,
             Change::Changed => &mut self.changed,
         };
-        *counts.entry(kind).or_default() += 1;
+        let count = counts.entry(kind).or_default();
+        *count = count.saturating_add(1);
     }
 
     /// What the older file lacks, and which of the two it is: true where the second one is the newer.
@@ -40,7 +41,8 @@ impl Tally {
         let [first, second] = self.only;
         let (mut lost, back) = if forwards { (second, first) } else { (first, second) };
         for (kind, count) in self.changed {
-            *lost.entry(kind).or_default() += count;
+            let sum = lost.entry(kind).or_default();
+            *sum = sum.saturating_add(count);
         }
         let [a, b] = if forwards { modified } else { [modified[1], modified[0]] };
         let (older, newer) = match forwards {

@@ -174,7 +174,7 @@ impl Checker {
     pub fn key_row(&mut self, at: RevisionKey, kv: &KeyValueRef<'_>) {
         let main = at.revision.main;
         let kept = main > self.compacted;
-        self.rows += 1;
+        self.rows = self.rows.saturating_add(1);
         self.follows(at.revision, kept, kv.key);
         self.last = Some(at.revision);
         if !kept && !at.tombstone && *kv == KeyValueRef::default() {
@@ -189,7 +189,8 @@ impl Checker {
                 self.slips.note(Slip::ModRevision, at.revision, kv.key);
             }
             // A key changes at most once in a transaction, so its version cannot run ahead of its revisions.
-            let fits = create > 0 && create <= main && version > 0 && version - 1 <= main - create;
+            let ahead = main.saturating_sub(create);
+            let fits = create > 0 && create <= main && version > 0 && version.saturating_sub(1) <= ahead;
             if !fits || (create == main) != (version == 1) {
                 self.slips.note(Slip::Numbers, at.revision, kv.key);
             }
@@ -216,9 +217,9 @@ impl Checker {
                 let before = last.map_or(1, |last| last.main).max(self.compacted).max(1);
                 let next = before.saturating_add(1);
                 if at.main > next {
-                    self.gap.get_or_insert((next, at.main - 1));
+                    self.gap.get_or_insert((next, at.main.saturating_sub(1)));
                     self.missing = self.missing.saturating_add(at.main.abs_diff(next));
-                    self.gaps += 1;
+                    self.gaps = self.gaps.saturating_add(1);
                 }
                 if at.sub != 0 {
                     self.slips.note(Slip::Sub, at, key);
@@ -360,7 +361,8 @@ impl Checker {
     fn leases_and_users(&mut self, live: &Live) {
         let mut gone: BTreeMap<i64, u64> = BTreeMap::new();
         for past in live.all().filter(|past| past.lease != 0 && !self.leases.contains(&past.lease)) {
-            *gone.entry(past.lease).or_default() += 1;
+            let keys = gone.entry(past.lease).or_default();
+            *keys = keys.saturating_add(1);
         }
         if let Some((first, _)) = gone.first_key_value() {
             let keys: u64 = gone.values().sum();
@@ -387,8 +389,9 @@ impl Checker {
     fn proof(&mut self) {
         let findings = &mut self.findings;
         let last = self.last.map_or(0, |last| last.main);
-        let from = self.compacted.max(1) + 1;
-        if findings.errors.is_empty() && last >= from {
+        // No revision follows the last one that there can be.
+        let from = self.compacted.max(1).checked_add(1).filter(|from| last >= *from);
+        if let Some(from) = from.filter(|_| findings.errors.is_empty()) {
             findings.proven.push(format!(
                 "every revision from {} to {} has all its rows, and each follows on its key's row before it",
                 grouped(from),

@@ -1,6 +1,9 @@
 //! Work on one machine's files, synchronous: know what a file is, read its status, restore a data
 //! directory from it. No terminal, no network, no clock it was not handed.
 
+// Overflow and indices are checked where bytes of others are read; a test's own mistakes may panic.
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 pub mod aftermath;
 pub mod archive;
 pub mod bench;
@@ -39,6 +42,7 @@ pub mod roster;
 pub mod scan;
 pub mod seal;
 pub mod source;
+#[allow(clippy::arithmetic_side_effects, reason = "its one sum is a count of tries that ends at TRIES")]
 pub mod stage;
 pub mod status;
 pub mod stored_rows;

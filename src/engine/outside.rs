@@ -94,7 +94,10 @@ pub fn look<R: ReadAt>(view: &View<R>, pages: &PageSet, last: Revision, compacte
     for (of, key) in found {
         match of {
             Of::Key => out.lost = out.lost.max(Some(main(&key))),
-            of => *out.rows.entry(of).or_default() += 1,
+            of => {
+                let rows = out.rows.entry(of).or_default();
+                *rows = rows.saturating_add(1);
+            }
         }
     }
     Ok(out)

@@ -86,7 +86,7 @@ pub fn prove(
         same_sums(&walk, source, made).map_err(wrong)?;
         (last, keys) = (walk.last, walk.keys);
     } else if let Some(bump) = made.bump {
-        (last, keys) = (bump, keys + 1);
+        (last, keys) = (bump, keys.saturating_add(1));
     }
     if !anew {
         if !brief {
@@ -202,7 +202,7 @@ fn same_sums(walk: &Walk, source: &Walk, made: &Made<'_>) -> std::result::Result
         };
         let mut expected = bucket.clone();
         if let Some(revision) = made.bump.filter(|_| bucket.name == schema::KEY) {
-            expected.rows += 1;
+            expected.rows = expected.rows.saturating_add(1);
             expected.crc = crc32c::crc32c_append(expected.crc, &revision.to_bytes());
         }
         if *ours != expected {

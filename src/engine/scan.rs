@@ -19,17 +19,17 @@ use super::{
     inspect::{Halt, Walk, look},
     progress::{Phase, Watch},
     seal::Sealer,
-    source::{BLOCK_BYTES, Body, Digest, Source, io_trouble, step},
+    source::{Body, Digest, PIECE_BYTES, Source, Sums, io_trouble, step},
 };
 use crate::{
     bolt::{ReadAt, View},
     trouble::{Kind, Result, Trouble},
 };
 
-/// Blocks that may be read and not yet hashed.
+/// Pieces that may be read and not yet hashed.
 const BUFFERS: usize = 4;
-/// Blocks that the disk is asked for ahead of the reading.
-const AHEAD: u64 = 8;
+/// Pieces that the disk is asked for ahead of the reading.
+const AHEAD: u64 = 32;
 
 /// Reads `source` through once: its checksums, and what check and walk say of it. The checksums of its blocks are
 /// left out unless `blocks` asks for them.
@@ -95,8 +95,8 @@ fn follow(source: &Source, progress: &Receiver<u64>, watch: &mut Watch<'_>) -> R
     Ok(())
 }
 
-/// A block of the file, or why it cannot be read.
-type Block = io::Result<Vec<u8>>;
+/// A piece of the file, or why it cannot be read.
+type Piece = io::Result<Vec<u8>>;
 
 /// Reads the file from front to back.
 struct Reader<'s> {
@@ -104,56 +104,56 @@ struct Reader<'s> {
     blocks: bool,
     front: &'s Front,
     /// Where memory comes from and where it goes, filled; none if it is enough to have read it.
-    to: Option<(Receiver<Vec<u8>>, SyncSender<Block>)>,
+    to: Option<(Receiver<Vec<u8>>, SyncSender<Piece>)>,
 }
 
 impl Reader<'_> {
     /// The checksums of the blocks come back, if they are wanted. Ends early when the hash did or a stop is wanted.
     fn run(self) -> Vec<u32> {
         let _opened = Opened(self.front);
-        let (body, total, size) = (self.source.body(), self.source.body_bytes(), BLOCK_BYTES as u64);
-        let mut sums = Vec::new();
-        (0..AHEAD).for_each(|block| body.will_need(block * size, size));
-        let (mut made, mut offset, mut spare) = (0, 0, None);
+        let (body, total, size) = (self.source.body(), self.source.body_bytes(), PIECE_BYTES as u64);
+        let mut sums = Sums::default();
+        body.will_need(0, size.saturating_mul(AHEAD));
+        let (mut made, mut offset, mut spare) = (0usize, 0u64, None);
         while offset < total && !self.front.stopped.load(Ordering::Relaxed) {
             let used = match &self.to {
                 None => spare.take(),
                 Some((empty, _)) if made < BUFFERS => empty.try_recv().ok(),
                 Some((empty, _)) => empty.recv().ok(),
             };
-            made += usize::from(used.is_none());
-            let mut block: Vec<u8> = used.unwrap_or_default();
-            block.resize((total - offset).min(size) as usize, 0);
-            body.will_need(offset + AHEAD * size, size);
-            let read = body.read_exact_at(&mut block, offset);
-            let failed = read.is_err();
-            offset += block.len() as u64;
+            made = made.saturating_add(used.is_none().into());
+            let mut piece: Vec<u8> = used.unwrap_or_default();
+            piece.resize(total.saturating_sub(offset).min(size) as usize, 0);
+            body.will_need(offset.saturating_add(size.saturating_mul(AHEAD)), size);
+            let read = body.read_exact_at(&mut piece, offset);
+            let (failed, from) = (read.is_err(), offset);
+            offset = offset.saturating_add(piece.len() as u64);
             self.front.advance(offset);
             if self.blocks {
-                sums.push(crc32c::crc32c(&block));
+                sums.add(from, &piece);
             }
             let gone = match &self.to {
-                Some((_, full)) => full.send(read.map(|()| block)).is_err(),
-                None => spare.replace(block).is_some(),
+                Some((_, full)) => full.send(read.map(|()| piece)).is_err(),
+                None => spare.replace(piece).is_some(),
             };
             if gone || failed {
                 break;
             }
         }
-        sums
+        sums.0
     }
 }
 
 /// Hashes what the reader sends, and hands the memory back to it.
-fn hash(source: &Source, full: &Receiver<Block>, empty: &Sender<Vec<u8>>, hashed: &Sender<u64>) -> Result<Digest> {
+fn hash(source: &Source, full: &Receiver<Piece>, empty: &Sender<Vec<u8>>, hashed: &Sender<u64>) -> Result<Digest> {
     let mut sealer = Sealer::new(source);
-    let mut done = 0;
-    while let Ok(block) = full.recv() {
-        let block = block.map_err(|e| io_trouble("read", &source.path, &e))?;
-        sealer.update(&block);
-        done += block.len() as u64;
+    let mut done = 0u64;
+    while let Ok(piece) = full.recv() {
+        let piece = piece.map_err(|e| io_trouble("read", &source.path, &e))?;
+        sealer.update(&piece);
+        done = done.saturating_add(piece.len() as u64);
         // Either may have gone: the reader at its end, the listener after a stop.
-        let _ = (empty.send(block), hashed.send(done));
+        let _ = (empty.send(piece), hashed.send(done));
     }
     sealer.finish()
 }
@@ -191,8 +191,9 @@ impl Front {
         }
         let mut leapt = self.lock();
         while !passed() {
-            if *leapt + bytes <= (1 << 20) + self.read.load(Ordering::Acquire) / 32 {
-                *leapt += bytes;
+            let (all, allowed) = (leapt.saturating_add(bytes), self.read.load(Ordering::Acquire) / 32);
+            if all <= allowed.saturating_add(1 << 20) {
+                *leapt = all;
                 return;
             }
             leapt = self.moved.wait(leapt).unwrap_or_else(PoisonError::into_inner);
@@ -219,7 +220,7 @@ struct Paced<'s> {
 
 impl ReadAt for Paced<'_> {
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.front.wait(offset + buf.len() as u64, buf.len() as u64);
+        self.front.wait(offset.saturating_add(buf.len() as u64), buf.len() as u64);
         self.body.read_exact_at(buf, offset)
     }
     fn len(&self) -> io::Result<u64> {

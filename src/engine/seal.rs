@@ -115,13 +115,13 @@ impl Extra {
 fn filling(source: &Source, from: u64) -> Result<Option<u8>> {
     let (mut block, mut at, mut all) = (vec![0; LOOK as usize], from, None);
     while at < source.bytes {
-        let part = block.split_at_mut((source.bytes - at).min(LOOK) as usize).0;
+        let part = block.split_at_mut(source.bytes.saturating_sub(at).min(LOOK) as usize).0;
         source.file().read_exact_at(part, at).map_err(|e| io_trouble("read", &source.path, &e))?;
         let fill = *all.get_or_insert(part.first().copied().unwrap_or_default());
         if part.iter().any(|byte| *byte != fill) {
             return Ok(None);
         }
-        at += part.len() as u64;
+        at = at.saturating_add(part.len() as u64);
     }
     Ok(all)
 }
@@ -175,7 +175,7 @@ impl<'s> Sealer<'s> {
             };
         }
         self.sha.update(rest);
-        self.at += rest.len() as u64;
+        self.at = self.at.saturating_add(rest.len() as u64);
     }
 
     /// What all of it says; `blocks` is left empty.
@@ -189,7 +189,7 @@ impl<'s> Sealer<'s> {
             self.sha.update(bytes);
             trailer = Some(bytes);
         }
-        let hashed = body + if source.has_trailer { TRAILER_BYTES } else { 0 };
+        let hashed = body.saturating_add(if source.has_trailer { TRAILER_BYTES } else { 0 });
         let mut digest = Digest {
             file_sha256: hex(&self.sha.clone().finalize()),
             hashed,
@@ -204,7 +204,7 @@ impl<'s> Sealer<'s> {
             return Ok(digest);
         }
         for (at, hash) in &self.tried {
-            let left = source.bytes - at;
+            let left = source.bytes.saturating_sub(*at);
             if left < TRAILER_BYTES {
                 let mut some = vec![0; left as usize];
                 source.file().read_exact_at(&mut some, *at).map_err(|e| io_trouble("read", &source.path, &e))?;
@@ -221,7 +221,7 @@ impl<'s> Sealer<'s> {
             }
             if self.read(*at)? == *hash {
                 (digest.body_sha256, digest.trailer) = (*hash, Some(*hash));
-                digest.snapshot_bytes = at + TRAILER_BYTES;
+                digest.snapshot_bytes = at.saturating_add(TRAILER_BYTES);
                 digest.extra = Some(Extra::of(source, digest.snapshot_bytes)?).filter(|extra| extra.bytes > 0);
                 return Ok(digest);
             }
@@ -229,12 +229,12 @@ impl<'s> Sealer<'s> {
         if let (None, Some(shape), None) = (trailer, source.shape(), source.hole) {
             if let Some((at, hash, claimed)) = self.claimed(shape)? {
                 (digest.body_sha256, digest.trailer) = (hash, Some(claimed));
-                digest.extra = Some(Extra::of(source, at + TRAILER_BYTES)?);
+                digest.extra = Some(Extra::of(source, at.saturating_add(TRAILER_BYTES))?);
                 return Ok(digest);
             }
-            let odd = source.bytes.saturating_sub(shape.mark) % shape.page;
+            let odd = shape.odd_bytes(source.bytes);
             if odd > 0 && source.bytes > shape.mark {
-                digest.extra = Some(Extra::of(source, source.bytes - odd)?);
+                digest.extra = Some(Extra::of(source, source.bytes.saturating_sub(odd))?);
             }
         }
         Ok(digest)
@@ -244,7 +244,7 @@ impl<'s> Sealer<'s> {
     /// these bytes. In a file whose length is that of a database they would have to be in a page that holds nothing else.
     fn claimed(&self, shape: Shape) -> Result<Option<Claimed>> {
         let end = self.source.bytes;
-        let odd = end.saturating_sub(shape.mark) % shape.page;
+        let odd = shape.odd_bytes(end);
         for (at, hash) in &self.tried {
             let left = end.saturating_sub(*at);
             if left <= TRAILER_BYTES {
@@ -265,8 +265,9 @@ impl<'s> Sealer<'s> {
 
     /// Whether what follows a SHA-256 at `at` in the same page is one byte again and again.
     fn padded(&self, at: u64, page: u64) -> Result<bool> {
-        let from = at + TRAILER_BYTES;
-        let mut rest = vec![0; (self.source.bytes - from).min(page - TRAILER_BYTES) as usize];
+        let from = at.saturating_add(TRAILER_BYTES);
+        let rest = self.source.bytes.saturating_sub(from).min(page.saturating_sub(TRAILER_BYTES));
+        let mut rest = vec![0; rest as usize];
         let read = self.source.file().read_exact_at(&mut rest, from);
         read.map_err(|e| io_trouble("read", &self.source.path, &e))?;
         Ok(rest.windows(2).all(|pair| pair.first() == pair.last()))

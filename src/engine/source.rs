@@ -34,8 +34,11 @@ use crate::{
 
 /// Length of the SHA-256 behind a saved snapshot.
 pub const TRAILER_BYTES: u64 = 32;
-/// How much is read at a time, and how finely the copy is compared with what was hashed.
+/// How finely the copy is compared with what was hashed.
 pub const BLOCK_BYTES: usize = 1 << 20;
+/// How much is read at a time: as fast as whole blocks, in a quarter of their memory. Blocks are whole numbers of pieces, and
+/// pieces of pages, of which bbolt's largest has 64 KiB.
+pub(super) const PIECE_BYTES: usize = 256 << 10;
 /// How much of a damaged file is read to see whether a transfer changed it.
 const ALTERED_BYTES: u64 = 64 << 20;
 
@@ -65,6 +68,18 @@ pub struct Shape {
     pub page: u64,
     /// The high-water mark: bytes up to the first page that was never in use.
     pub mark: u64,
+}
+
+impl Shape {
+    /// The number of pages up to the mark.
+    pub fn pages(&self) -> u64 {
+        self.mark.checked_div(self.page).unwrap_or_default()
+    }
+
+    /// How many bytes at the end of a file of this length are no whole page.
+    pub fn odd_bytes(&self, length: u64) -> u64 {
+        length.saturating_sub(self.mark).checked_rem(self.page).unwrap_or_default()
+    }
 }
 
 /// What a database came in.
@@ -316,7 +331,7 @@ impl Source {
         file: File,
         shape: Option<Shape>,
     ) -> Source {
-        let behind = shape.map(|shape| shape.mark + TRAILER_BYTES).filter(|behind| *behind < bytes);
+        let behind = shape.and_then(|shape| shape.mark.checked_add(TRAILER_BYTES)).filter(|behind| *behind < bytes);
         let hole = behind.and_then(|behind| hole::find(&file, behind, bytes));
         let has_trailer = bytes % 512 == TRAILER_BYTES && hole.is_none();
         Source { path: path.into(), wrapping, bytes, modified, has_trailer, hole, shape, file: Arc::new(file) }
@@ -354,8 +369,9 @@ impl Source {
     /// The length of the database without the trailer, as far as it is read.
     pub fn body_bytes(&self) -> u64 {
         match (self.hole, self.shape) {
-            (Some(_), Some(shape)) => shape.mark + TRAILER_BYTES,
-            _ if self.has_trailer => self.bytes - TRAILER_BYTES,
+            // a hole was looked for only behind this
+            (Some(_), Some(shape)) => shape.mark.saturating_add(TRAILER_BYTES),
+            _ if self.has_trailer => self.bytes.saturating_sub(TRAILER_BYTES),
             _ => self.bytes,
         }
     }
@@ -407,16 +423,16 @@ impl Source {
     /// Whether a transfer in text mode changed it, or nothing is in it: for a file that was found damaged.
     pub fn altered(&self) -> Option<Identified> {
         let mut ends = LineEnds::default();
-        let mut buffer = vec![0; BLOCK_BYTES];
-        let (mut offset, until) = (0, self.bytes.min(ALTERED_BYTES));
+        let mut buffer = vec![0; PIECE_BYTES];
+        let (mut offset, until) = (0u64, self.bytes.min(ALTERED_BYTES));
         if self.bytes < 4096 {
             return None;
         }
         while offset < until {
-            let block = buffer.split_at_mut((until - offset).min(BLOCK_BYTES as u64) as usize).0;
+            let block = buffer.split_at_mut(until.saturating_sub(offset).min(PIECE_BYTES as u64) as usize).0;
             self.file.read_exact_at(block, offset).ok()?;
             ends.add(block);
-            offset += block.len() as u64;
+            offset = offset.saturating_add(block.len() as u64);
         }
         // Of a longer file the rest may hold what these bytes do not.
         let found = ends.verdict(self.shape.is_some()).filter(|_| until == self.bytes || ends.filled > 0)?;
@@ -430,19 +446,19 @@ impl Source {
     pub fn digest(&self, watch: &mut Watch<'_>) -> Result<Digest> {
         let body = self.body_bytes();
         let mut sealer = Sealer::new(self);
-        let mut blocks = Vec::new();
-        let mut buffer = vec![0; BLOCK_BYTES];
-        let mut offset = 0;
+        let mut blocks = Sums::default();
+        let mut buffer = vec![0; PIECE_BYTES];
+        let mut offset = 0u64;
         while offset < body {
-            let length = (body - offset).min(BLOCK_BYTES as u64);
-            let block = buffer.split_at_mut(length as usize).0;
-            self.file.read_exact_at(block, offset).map_err(|e| io_trouble("read", &self.path, &e))?;
-            sealer.update(block);
-            blocks.push(crc32c::crc32c(block));
-            offset += length;
+            let length = body.saturating_sub(offset).min(PIECE_BYTES as u64);
+            let piece = buffer.split_at_mut(length as usize).0;
+            self.file.read_exact_at(piece, offset).map_err(|e| io_trouble("read", &self.path, &e))?;
+            sealer.update(piece);
+            blocks.add(offset, piece);
+            offset = offset.saturating_add(length);
             step(watch, Phase::Hash, offset, body)?;
         }
-        Ok(Digest { blocks, ..sealer.finish()? })
+        Ok(Digest { blocks: blocks.0, ..sealer.finish()? })
     }
 
     /// Why it cannot be restored from by a plan as it is, and what to do: it has a hole that its SHA-256 leaves out.
@@ -451,6 +467,20 @@ impl Source {
         let bytes = if digest.trailer.is_some() { digest.snapshot_bytes } else { shape.mark };
         let path = filetype::quoted(&self.path);
         Some(format!("{}; to restore from it, copy what is in use: head -c {bytes} {path} > NEW.db", hole.words(self)))
+    }
+}
+
+/// The checksums of the blocks of a file that is read front to back.
+#[derive(Debug, Default)]
+pub(super) struct Sums(pub(super) Vec<u32>);
+
+impl Sums {
+    /// Adds the piece at `offset`, which is all in one block.
+    pub(super) fn add(&mut self, offset: u64, piece: &[u8]) {
+        match self.0.last_mut() {
+            Some(sum) if !offset.is_multiple_of(BLOCK_BYTES as u64) => *sum = crc32c::crc32c_append(*sum, piece),
+            _ => self.0.push(crc32c::crc32c(piece)),
+        }
     }
 }
 

@@ -60,7 +60,7 @@ impl V2Keys {
     /// `3 keys in 1 directory, up to entry 812 of the log`, with what is uncertain about it.
     pub fn summary(&self) -> String {
         let keys = self.store.user_keys();
-        let directories = self.nodes().count() as u64 - keys;
+        let directories = (self.nodes().count() as u64).saturating_sub(keys);
         let undecided = match self.undecided {
             0 => String::new(),
             n => format!(", {} of it not known to be committed", count(n, "entry", "entries")),

@@ -55,7 +55,8 @@ pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
         .enumerate()
         .map(|(at, head)| column_width(rows.iter().filter_map(|row| row.get(at)).map(String::as_str).chain([*head])))
         .collect();
-    let rule: String = widths.iter().map(|w| format!("+{}", "-".repeat(w + 2))).collect::<String>() + "+\n";
+    let rule: String =
+        widths.iter().map(|w| format!("+{}", "-".repeat(w.saturating_add(2)))).collect::<String>() + "+\n";
     let heads: String =
         heads.iter().zip(&widths).map(|(h, w)| format!("| {} ", cell(h, *w, Align::Middle))).collect::<String>()
             + "|\n";

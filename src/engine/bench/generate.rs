@@ -125,12 +125,13 @@ fn rows(shape: Shape, bytes: u64, build: &mut Build<&File>, path: &Path, watch: 
         if done >= bytes {
             break;
         }
-        if done - told >= 1 << 20 {
+        if done.saturating_sub(told) >= 1 << 20 {
             told = done;
             step(watch, Phase::Write, done.min(bytes), bytes)?;
         }
         let change = change(n);
-        let mut at = Revision { main: n + 2, sub: 0 }.to_bytes().to_vec();
+        let main = |n: i64| n.saturating_add(2);
+        let mut at = Revision { main: main(n), sub: 0 }.to_bytes().to_vec();
         let name = |n: i64| format!("/registry/k/{n:09}").into_bytes();
         let kv = match change {
             Change::Delete(of) => {
@@ -139,10 +140,10 @@ fn rows(shape: Shape, bytes: u64, build: &mut Build<&File>, path: &Path, watch: 
             }
             Change::Create | Change::Update(_) => {
                 let length = length(shape, &mut chance);
-                let from = chance.below(filler.len() - length + 1);
-                let value = filler.get(from..from + length).unwrap_or_default().to_vec();
+                let from = chance.below(filler.len().saturating_sub(length).saturating_add(1));
+                let value = filler.get(from..).and_then(|rest| rest.get(..length)).unwrap_or_default().to_vec();
                 let (of, version) = if let Change::Update(of) = change { (of, 2) } else { (n, 1) };
-                KeyValue { key: name(of), create_revision: of + 2, mod_revision: n + 2, version, value, lease: 0 }
+                KeyValue { key: name(of), create_revision: main(of), mod_revision: main(n), version, value, lease: 0 }
             }
         };
         row.clear();
@@ -162,20 +163,21 @@ enum Change {
 /// The rows that are changed or deleted later are creations, and each is so once.
 fn change(n: i64) -> Change {
     match (n % 50, n % 200) {
-        (49, _) => Change::Update(n - 25),
-        (_, 150) => Change::Delete(n - 60),
+        (49, _) => Change::Update(n.saturating_sub(25)),
+        (_, 150) => Change::Delete(n.saturating_sub(60)),
         _ => Change::Create,
     }
 }
 
 fn length(shape: Shape, chance: &mut Chance) -> usize {
-    let (least, most) = match (shape, chance.below(100)) {
+    let (least, most): (usize, usize) = match (shape, chance.below(100)) {
         (Shape::SmallKeys, _) => (64, 256),
         (_, 0..75) => (400, 3000),
         (_, 75..99) => (4 << 10, 16 << 10),
         _ => (64 << 10, 256 << 10),
     };
-    least + chance.below(most - least + 1)
+    let width = most.saturating_sub(least).saturating_add(1);
+    chance.below(width).saturating_add(least)
 }
 
 /// Xorshift: the same numbers everywhere.
@@ -186,7 +188,7 @@ impl Chance {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        ((self.0 >> 11) % bound as u64) as usize
+        (self.0 >> 11).checked_rem(bound as u64).unwrap_or(0) as usize
     }
 }
 

@@ -65,7 +65,7 @@ impl Entrant {
             command.args(call).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             let start = Instant::now();
             let ended = command.spawn().and_then(|mut child| child.wait4()).map_err(|e| failed(&self.name, e))?;
-            run.wall += start.elapsed();
+            run.wall = run.wall.saturating_add(start.elapsed());
             run.peak = run.peak.max(ended.rusage.maxrss);
             if !ended.status.success() {
                 let call = call.join(" ");
@@ -81,7 +81,7 @@ impl Race {
     pub fn rounds(&self, most: usize, patience: Duration, watch: &mut Watch<'_>) -> Result<Vec<Vec<Run>>> {
         self.before.iter().try_for_each(|before| before.run().map(|_| ()))?;
         let (mut rounds, begun, mut longest) = (Vec::new(), Instant::now(), Duration::ZERO);
-        while rounds.is_empty() || (rounds.len() < most && begun.elapsed() + longest <= patience) {
+        while rounds.is_empty() || (rounds.len() < most && begun.elapsed().saturating_add(longest) <= patience) {
             let (start, mut round) = (Instant::now(), Vec::new());
             for entrant in &self.entrants {
                 step(watch, Phase::Check, rounds.len() as u64, 0)?;

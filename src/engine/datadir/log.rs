@@ -135,10 +135,13 @@ fn follow(segments: &[(u64, u64, PathBuf)], base: At, store: &Store) -> MemberLo
     // What lies behind a missing segment is a log of its own: it says who wrote it and how far, if not from where.
     for (at, pair) in segments.windows(2).enumerate() {
         if let [(before, ..), (next, ..)] = pair
-            && *next != before + 1
+            && before.checked_add(1) != Some(*next)
         {
-            from = at + 1;
-            problem = Some(format!("of the log the segment {:016x} is missing", before + 1));
+            from = at.saturating_add(1);
+            problem = Some(match before.checked_add(1).filter(|_| next != before) {
+                Some(missing) => format!("of the log the segment {missing:016x} is missing"),
+                None => format!("two segments of the log have the number {before:016x}"),
+            });
         }
     }
     loop {
@@ -158,17 +161,18 @@ fn follow(segments: &[(u64, u64, PathBuf)], base: At, store: &Store) -> MemberLo
                 Error::Io { path, .. } | Error::Damaged { path, .. } | Error::NoLog { path, .. } => path.clone(),
             };
             problem.get_or_insert(error.to_string());
-            rest.iter().position(|segment| *segment == path).map_or(rest.len(), |at| at + 1)
+            rest.iter().position(|segment| *segment == path).map_or(rest.len(), |at| at.saturating_add(1))
         });
         match failed {
             Some(after) if after < rest.len() => {
-                from += after;
+                from = from.saturating_add(after);
                 continue;
             }
             _ => {}
         }
         // An empty log is one from its beginning.
-        let complete = outline.last <= base.index || (outline.first > 0 && outline.first <= base.index + 1);
+        let complete =
+            outline.last <= base.index || (outline.first > 0 && outline.first.saturating_sub(1) <= base.index);
         let (store, of_members, writes) = state.finish();
         let store = Some(store).filter(|_| whole && complete);
         let commit = outline.hard_state.commit.unwrap_or_default();

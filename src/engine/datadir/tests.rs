@@ -153,6 +153,16 @@ fn damage_is_named_and_what_can_be_read_is_told() {
     let (why, says) = broken(dir.path());
     assert!(why.contains("segment 0000000000000001 is missing"), "{why}");
     assert_eq!((says.first_index, says.last_index, says.log_reaches_database()), (6, 9, true));
+    // Two with one number, the last one that there is among them.
+    for number in [1, u64::MAX] {
+        let dir = made(&upto(9), &[3, 6], 7, &[], 5);
+        for (at, (.., path)) in (0..).zip(segments(dir.path()).iter().skip(1)) {
+            fs::rename(path, dir.path().join("member/wal").join(wal::file_name(number, at))).unwrap();
+        }
+        let (why, says) = broken(dir.path());
+        assert!(why.contains(&format!("{number:016x}")), "{why}");
+        assert_eq!((says.first_index, says.last_index), (6, 9));
+    }
     // The database cut, missing, ahead of the log.
     for (bytes, words) in [(Some(8192), "truncated"), (None, "is missing"), (Some(usize::MAX), "has applied entry 50")]
     {

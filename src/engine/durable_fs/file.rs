@@ -16,7 +16,7 @@ use super::{Act, Disk, try_lock};
 use crate::bolt::{ReadAt, WriteAt};
 
 /// How much is copied at a time where the kernel does not do it.
-const BUFFER: usize = 1 << 20;
+const BUFFER: usize = 256 << 10;
 
 /// A file that a restore makes.
 #[derive(Debug)]
@@ -85,9 +85,10 @@ impl DiskFile {
     /// `UnexpectedEof` when `from` is shorter, or as the system says.
     pub fn copy(&self, from: &File, offset: u64, length: u64) -> io::Result<()> {
         self.disk.act(Act::Write { path: &self.path, offset, length }, || {
-            let (mut read_at, mut write_at, end) = (offset, offset, offset + length);
+            let end = offset.checked_add(length).ok_or(io::ErrorKind::InvalidInput)?;
+            let (mut read_at, mut write_at) = (offset, offset);
             while write_at < end {
-                let ask = usize::try_from(end - write_at).unwrap_or(usize::MAX);
+                let ask = usize::try_from(end.saturating_sub(write_at)).unwrap_or(usize::MAX);
                 match copy_file_range(from, Some(&mut read_at), &self.file, Some(&mut write_at), ask) {
                     Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                     Ok(_) | Err(Errno::INTR) => {}
@@ -105,11 +106,11 @@ impl DiskFile {
 fn by_hand(from: &File, to: &File, mut at: u64, end: u64) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     while at < end {
-        let length = (end - at).min(BUFFER as u64);
+        let length = end.saturating_sub(at).min(BUFFER as u64);
         let bytes = buffer.split_at_mut(length as usize).0;
         FileExt::read_exact_at(from, bytes, at)?;
         FileExt::write_all_at(to, bytes, at)?;
-        at += length;
+        at = at.saturating_add(length);
     }
     Ok(())
 }

@@ -93,7 +93,7 @@ fn start(root: bool) -> io::Result<(File, PathBuf)> {
 fn walk(path: &Path, missing: bool) -> io::Result<Walked> {
     let own = rustix::process::geteuid().as_raw();
     let (root, mut left) = parts(path);
-    let ((mut at, mut whole), mut led, mut links) = (start(root)?, Vec::new(), 0);
+    let ((mut at, mut whole), mut led, mut links) = (start(root)?, Vec::new(), 0u32);
     while let Some(name) = left.pop_front() {
         if name == ".." {
             at = step(&at, &name)?;
@@ -112,7 +112,7 @@ fn walk(path: &Path, missing: bool) -> io::Result<Walked> {
             (at, whole) = (next, whole.join(name));
             continue;
         }
-        links += 1;
+        links = links.saturating_add(1);
         if links > LINKS {
             return Err(Errno::LOOP.into());
         }

@@ -62,7 +62,7 @@ pub(super) fn before(head: &[u8]) -> Option<Identified> {
         _ => String::new(),
     };
     let name = format!("a database with {} before it{what}", byte_count(at as u64));
-    let hint = format!("Cut them off: tail -c +{} {{}} > NEW.db", at + 1);
+    let hint = format!("Cut them off: tail -c +{} {{}} > NEW.db", at.saturating_add(1));
     Some(Identified::new(FileKind::Altered, name, hint))
 }
 
@@ -88,16 +88,17 @@ const FEW: u64 = 4;
 impl LineEnds {
     /// Counts the next block.
     pub fn add(&mut self, block: &[u8]) {
-        self.bytes += block.len() as u64;
-        for byte in block {
-            self.filled += u64::from(*byte != 0);
-            self.returns += u64::from(*byte == b'\r');
-            if *byte == b'\n' {
-                self.feeds += 1;
-                self.pairs += u64::from(self.last == b'\r');
-            }
-            self.last = *byte;
-        }
+        let Some((first, last)) = block.first().zip(block.last()) else { return };
+        let number = |found: usize| found as u64;
+        let zeros = number(block.iter().filter(|byte| **byte == 0).count());
+        let across = u64::from(self.last == b'\r' && *first == b'\n');
+        let pairs = number(block.windows(2).filter(|pair| *pair == b"\r\n").count()).saturating_add(across);
+        self.bytes = self.bytes.saturating_add(number(block.len()));
+        self.filled = self.filled.saturating_add(number(block.len()).saturating_sub(zeros));
+        self.returns = self.returns.saturating_add(number(block.iter().filter(|byte| **byte == b'\r').count()));
+        self.feeds = self.feeds.saturating_add(number(block.iter().filter(|byte| **byte == b'\n').count()));
+        self.pairs = self.pairs.saturating_add(pairs);
+        self.last = *last;
     }
 
     /// What was done to the file, if that shows: every line feed has a carriage return before it, which in a database

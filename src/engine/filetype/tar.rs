@@ -66,8 +66,8 @@ fn trimmed(field: &[u8]) -> Vec<u8> {
 fn pax_path(records: &[u8]) -> Option<Vec<u8>> {
     let mut lines = records.split(|byte| *byte == b'\n');
     lines.find_map(|line| {
-        let (_, record) = line.split_at_checked(line.iter().position(|byte| *byte == b' ')? + 1)?;
-        record.strip_prefix(b"path=").map(<[u8]>::to_vec)
+        let (_, record) = line.split_at_checked(line.iter().position(|byte| *byte == b' ')?)?;
+        record.strip_prefix(b" path=").map(<[u8]>::to_vec)
     })
 }
 

@@ -150,7 +150,7 @@ pub(super) fn identify(head: &[u8]) -> Option<Identified> {
 /// A text in UTF-16, by its byte order mark or by every other byte that is zero.
 fn utf16(head: &[u8]) -> Option<String> {
     let zeros = |odd: usize| {
-        head.chunks_exact(2).take(32).all(|pair| pair.get(odd) == Some(&0) && pair.get(1 - odd) != Some(&0))
+        head.chunks_exact(2).take(32).all(|pair| pair.get(odd) == Some(&0) && pair.get(odd ^ 1) != Some(&0))
     };
     let (rest, little) = match head {
         [0xff, 0xfe, rest @ ..] => (rest, true),
@@ -318,7 +318,7 @@ fn encoded(text: &str) -> Option<Identified> {
     }
     let plain = symbols.replace('-', "+").replace('_', "/");
     let end = plain.find('=').unwrap_or(plain.len());
-    let inner = STANDARD.decode(plain.get(..end - end % 4)?).ok()?;
+    let inner = STANDARD.decode(plain.get(..end & !3)?).ok()?;
     let get = if url { "tr '_-' '/+' < {} | base64 -di".to_string() } else { get.to_string() };
     let decode = |more: &str| format!("Decode it first: {get}{more} > NEW.db");
     if is_database(&inner) {

@@ -81,7 +81,7 @@ impl Slips {
         if *count == 0 {
             *first = format!("revision {}.{} of key \"{}\"", at.main, at.sub, brief(key, 60));
         }
-        *count += 1;
+        *count = count.saturating_add(1);
     }
 
     /// Those that were found, with those of `other`; no kind is in both.

@@ -173,6 +173,20 @@ fn each_mistake_has_its_sentence() {
 }
 
 #[test]
+fn numbers_at_the_end_of_their_range() {
+    let ends = [i64::MIN, i64::MIN + 1, -1, 0, 1, 2, i64::MAX - 1, i64::MAX];
+    for compacted in ends {
+        for main in [0, 1, 2, i64::MAX - 1, i64::MAX] {
+            for (create, version) in ends.into_iter().flat_map(|create| ends.map(|version| (create, version))) {
+                let rows = [row(2, 0, b"b", 2, 1), row(main, i64::MAX, b"a", create, version)].into_iter().collect();
+                let found = findings(&rows, Some(compacted), None);
+                assert!(compacted < i64::MAX || found.proven.is_empty(), "{main} {create} {version}: {found:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_bumped_revision_and_what_comes_after_it() {
     let bump = (Revision { main: 1_000_000_003, sub: 0 }.to_bytes().to_vec(), Vec::new());
     let mut rows: Rows = [row(2, 0, b"a", 2, 1), row(3, 0, b"a", 2, 2), bump].into_iter().collect();

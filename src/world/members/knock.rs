@@ -7,7 +7,13 @@
 #[cfg(test)]
 mod tests;
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    net::{self, ToSocketAddrs},
+    sync::mpsc::channel,
+    thread,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::join_all;
 use tokio::{
@@ -16,7 +22,7 @@ use tokio::{
 };
 use tokio_rustls::rustls;
 
-use super::{Members, dial, dial::Target, words};
+use super::{Connect, Members, dial, dial::Target, words};
 use crate::{
     etcd::membership::Id,
     plan::fence::{Door, Heard, Kind},
@@ -29,6 +35,32 @@ const CLUSTER: &str = "x-etcd-cluster-id";
 const VERSION_BYTES: usize = 4096;
 
 impl Members {
+    /// Those of `doors` that accept a TCP connection within `limit`, all tried at once. [`Members::knock`] hears nothing at
+    /// the others; to know that takes neither certificates nor a runtime.
+    pub fn listening(doors: Vec<Door>, limit: Duration) -> Vec<Door> {
+        let (tell, told) = channel();
+        let mut open = vec![false; doors.len()];
+        for ((at, door), open) in doors.iter().enumerate().zip(&mut open) {
+            let Ok(Target { host, port, .. }) = Target::parse(&door.url, &Connect::default()) else { continue };
+            let tell = tell.clone();
+            let connect = move || {
+                let accepts = |address| net::TcpStream::connect_timeout(&address, limit).is_ok();
+                let _ = tell.send((at, (host.as_str(), port).to_socket_addrs().is_ok_and(|mut all| all.any(accepts))));
+            };
+            // Without a thread it is not known, and left to `knock`.
+            *open = thread::Builder::new().spawn(connect).is_err();
+        }
+        drop(tell);
+        let until = Instant::now() + limit;
+        // Who is still silent at the end does not listen; the thread ends by itself.
+        while let Ok((at, accepts)) = told.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            if let Some(open) = open.get_mut(at) {
+                *open = accepts;
+            }
+        }
+        doors.into_iter().zip(open).filter_map(|(door, open)| open.then_some(door)).collect()
+    }
+
     /// Knocks at all doors at once; what was heard comes in their order. Each takes at most the time for a connection and
     /// what [`Members::ask`] takes, and one answer more.
     pub fn knock(&self, doors: &[Door]) -> Vec<Heard> {

@@ -10,6 +10,22 @@ use std::{
 use super::*;
 use crate::world::members::Connect;
 
+#[test]
+fn only_what_accepts_a_connection_is_listening() {
+    let door = |url: String| Door { url, kind: Kind::Peer, whose: "m1".into(), old: false };
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let urls = [
+        format!("http://{closed}"),
+        listener(None),
+        "no endpoint".into(),
+        listener(Some("")).replace("http://", "https://"),
+        "unix:///run/etcd".into(),
+    ];
+    let found = Members::listening(urls.iter().cloned().map(door).collect(), Duration::from_secs(5));
+    assert_eq!(found.iter().map(|door| &door.url).collect::<Vec<_>>(), [&urls[1], &urls[3]]);
+    assert_eq!(Members::listening(Vec::new(), Duration::from_secs(5)).len(), 0);
+}
+
 /// What a listener does with each connection: says this when it was spoken to, then hangs up; or nothing at all.
 fn listener(says: Option<&'static str>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
