@@ -134,6 +134,20 @@ impl Trouble {
 pub use crate::text::escape::lines as harmless;
 
 impl Trouble {
+    /// What happened and why, without what to do: for a line that has its own place for that.
+    pub fn sentence(&self) -> String {
+        if self.why.is_empty() { self.what.clone() } else { format!("{}: {}", self.what, self.why) }
+    }
+
+    /// All of it on one line: what happened and why, and the hint as a sentence of its own.
+    pub fn on_one_line(&self) -> String {
+        let said = escape::line(&self.sentence());
+        match self.hint.as_str() {
+            "" => said,
+            hint => format!("{}. {}", said.trim_end_matches('.'), escape::line(&hint.replace("\n  ", " "))),
+        }
+    }
+
     /// The same failure as another machine reports it: its texts are not ours, so they are escaped and cut. A sentence has
     /// one line; a hint may have several.
     #[must_use]
@@ -171,10 +185,6 @@ impl std::error::Error for Trouble {}
 
 /// Shorthand of the rooms that report [`Trouble`].
 pub type Result<T> = std::result::Result<T, Trouble>;
-/// What a [`Trouble`] reads like, its advice a second sentence of the same line.
-pub fn one_line(text: &str) -> String {
-    match text.split_once("\n  ") {
-        None => text.into(),
-        Some((what, advice)) => format!("{}. {}", what.trim_end_matches('.'), advice.replace("\n  ", " ")),
-    }
-}
+
+#[cfg(test)]
+mod tests;

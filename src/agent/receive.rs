@@ -197,6 +197,7 @@ impl Incoming {
                 Trouble::new(Kind::Failed, format!("cannot write {}", path.shown()))
                     .why(e)
                     .hint("Free some space and try again: what has come stays, and is not sent again.")
+                    .fault(Fault::NoSpace)
             }
             _ => io_trouble("write", path, &e),
         })?;

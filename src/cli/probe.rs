@@ -252,7 +252,7 @@ fn text(finding: &Finding, facts: &[EndpointFacts], around: &Around, scope: &Sco
                 },
             ],
             Answer::Silent { why, .. } => {
-                [name.clone(), fact.endpoint.clone(), why.clone(), none(), none(), none(), none(), none()]
+                [name.clone(), fact.endpoint.clone(), why.to_string(), none(), none(), none(), none(), none()]
             }
             Answer::Asking => continue,
         });
@@ -381,7 +381,7 @@ fn as_json(finding: &Finding, facts: &[EndpointFacts], around: &Around, scope: &
 fn endpoint_json(fact: &EndpointFacts, facts: &[EndpointFacts], scope: &Scope) -> Value {
     let mut value = match &fact.answer {
         Answer::Asking => json!({ "answers": false }),
-        Answer::Silent { why, details } => json!({ "answers": false, "why": why, "details": details }),
+        Answer::Silent { why, details } => json!({ "answers": false, "why": why.to_string(), "details": details }),
         Answer::Says(says) => says_json(says),
     };
     if let Some(object) = value.as_object_mut() {
@@ -412,7 +412,7 @@ fn says_json(says: &MemberSays) -> Value {
     });
     json!({
         "answers": true,
-        "closed": says.closed,
+        "closed": says.closed.as_ref().map(ToString::to_string),
         "cluster_id": says.cluster_id,
         "member_id": says.member_id,
         "version": says.version,

@@ -4,6 +4,7 @@
 //! a name, address, path, key or reason has no place in it to be carried along in. Everything that the scenario says is
 //! made from that alone: the exercise itself in [`scene`], its file in [`page`].
 
+mod old;
 mod page;
 mod scene;
 mod shape;

@@ -87,7 +87,7 @@ impl<K: Keyboard> Walker<K> {
             Stride::Fix(row, column) => self.cell(*row, *column).and_then(|()| self.expect_press('x')),
             Stride::Other(row, column) => self.cell(*row, *column).and_then(|()| self.expect_press('o')),
             Stride::Remove(row) => self.cell(*row, Column::Name).and_then(|()| self.expect_press('-')),
-            Stride::Switch(option) => self.switch(option),
+            Stride::Switch(option) => self.switch(*option),
             Stride::Bump(amount) => self.bump(*amount),
             Stride::Confirm => self.confirm(),
             Stride::Override => self.lift(),
@@ -164,8 +164,7 @@ impl<K: Keyboard> Walker<K> {
     }
 
     fn save(&mut self, name: &str) -> std::result::Result<(), String> {
-        let from = format!("{name}, over the network");
-        self.source(|s| matches!(s.place, Place::Member(_)) && s.name == from)?;
+        self.source(|s| matches!(s.place, Place::Member(_)) && s.bare_name == name)?;
         self.press(Enter);
         self.press(Enter);
         if self.wizard.model().snapshot.chosen.is_none() { Err("nothing was saved".into()) } else { Ok(()) }
@@ -222,12 +221,8 @@ impl<K: Keyboard> Walker<K> {
         Ok(())
     }
 
-    fn switch(&mut self, option: &str) -> std::result::Result<(), String> {
-        let name = format!("{option:?}").to_lowercase().replace([' ', '"', '-'], "");
-        self.choice(|choice| {
-            let shown = format!("{choice:?}").to_lowercase();
-            shown == name || shown == format!("extra({name})")
-        })?;
+    fn switch(&mut self, option: Choice) -> std::result::Result<(), String> {
+        self.choice(|choice| *choice == option)?;
         self.expect_enter()
     }
 

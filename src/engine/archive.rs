@@ -70,12 +70,12 @@ impl Archive {
         }
     }
 
-    /// How to unpack it by hand.
-    pub fn hint(self) -> &'static str {
+    /// The command that unpacks it.
+    pub fn command(self) -> &'static str {
         match self {
-            Archive::Gzip => "Unpack it first: gunzip -k FILE.gz",
-            Archive::Zip => "Unpack it first: unzip FILE.zip",
-            Archive::Zstd => "Unpack it first: unzstd FILE.zst",
+            Archive::Gzip => "gunzip -k FILE.gz",
+            Archive::Zip => "unzip FILE.zip",
+            Archive::Zstd => "unzstd FILE.zst",
         }
     }
 }
@@ -180,8 +180,8 @@ pub(super) fn unpack(archive: Archive, file: &File, path: &Path, watch: &mut Wat
 fn no_room(path: &Path, place: &Place, archive: Archive, why: &dyn std::fmt::Display) -> Trouble {
     let what = format!("{} cannot be unpacked", path.shown());
     Trouble::new(Kind::Failed, what).why(format!("{}: {why}", place.dir.shown())).hint(format!(
-        "Name a directory with more room in TMPDIR, or unpack it where there is room. {}",
-        archive.hint()
+        "Name a directory with more room in TMPDIR, or unpack it where there is room. Unpack it first: {}",
+        archive.command()
     ))
 }
 

@@ -26,7 +26,7 @@ use crate::{
     },
     plan::facts::{
         FileFacts, Health, KnownMember,
-        disk::{DirFacts, DirSays, DirState, Held},
+        disk::{BrokenPart, DirFacts, DirSays, DirState, Held},
     },
     raft::{Error, wal},
     text::{Foreign, Shown},
@@ -65,7 +65,7 @@ pub fn check(facts: &mut DirFacts, watch: &mut Watch<'_>) -> Result<()> {
     let state = std::mem::replace(&mut facts.state, DirState::Empty);
     let (why, mut says) = match state {
         DirState::Whole(says) => (None, says),
-        DirState::Broken { why, says } => (Some(why), says),
+        DirState::Broken { why, part, says } => (Some((part, why)), says),
         other => {
             facts.state = other;
             return Ok(());
@@ -77,15 +77,15 @@ pub fn check(facts: &mut DirFacts, watch: &mut Watch<'_>) -> Result<()> {
     }
     let damage = match &says.database.health {
         // A server writes on while it is read: what looks like damage there is none.
-        Health::Broken(why) if !facts.held.is_held() => Some(of_database(&says.database, why)),
+        Health::Broken(why) if !facts.held.is_held() => Some(of_database(&says.database, why, "")),
         // The quick look has said the rest.
         Health::Limited(damage) if !facts.held.is_held() && !damage.parts.iter().all(|part| part.etcd_starts()) => {
-            Some(of_database(&says.database, &damage.why))
+            Some(of_database(&says.database, &damage.why, ""))
         }
         _ => None,
     };
     facts.state = match why.or(damage) {
-        Some(why) => DirState::Broken { why, says },
+        Some((part, why)) => DirState::Broken { why, part, says },
         None => DirState::Whole(says),
     };
     examined.map(|_| ())
@@ -119,7 +119,7 @@ impl Places {
     /// What it is, if it is no member's directory.
     fn strange(&self) -> Option<DirState> {
         let dir = &self.data_dir;
-        let unreadable = |e: &io::Error| DirState::Unreadable(io_trouble("read", dir, e).to_string());
+        let unreadable = |e: &io::Error| DirState::Unreadable(io_trouble("read", dir, e).on_one_line());
         let names = match fs::read_dir(dir) {
             Ok(entries) => entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>(),
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Some(DirState::Absent),
@@ -132,7 +132,7 @@ impl Places {
             return match fs::read_dir(dir.join("member")).map(Iterator::count) {
                 Ok(0) => Some(DirState::Empty),
                 Ok(_) => None,
-                Err(e) => Some(DirState::Unreadable(io_trouble("read", &dir.join("member"), &e).to_string())),
+                Err(e) => Some(DirState::Unreadable(io_trouble("read", &dir.join("member"), &e).on_one_line())),
             };
         }
         let has = |name: &str| names.iter().any(|n| n == name);
@@ -152,20 +152,20 @@ impl Places {
     }
 }
 
-fn of_database(file: &FileFacts, why: &str) -> String {
-    format!("{}: {why}", file.path.shown())
+fn of_database(file: &FileFacts, why: &str, more: &str) -> (BrokenPart, String) {
+    (BrokenPart::Database, format!("{}: {why}{more}", file.path.shown()))
 }
 
 fn judge(places: &Places, held: &Held) -> DirState {
     // The database first: one that goes on being written must not seem to be ahead of its log.
     let (mut file, mut book) = match db::look(&places.db()) {
         Ok(found) => found,
-        Err(trouble) => return DirState::Unreadable(trouble.to_string()),
+        Err(trouble) => return DirState::Unreadable(trouble.on_one_line()),
     };
     let mut log = match log::read(&places.snap, &places.wal) {
         Ok(log) => Some(log),
         Err(Error::Io { path, source }) if source.kind() == io::ErrorKind::PermissionDenied => {
-            return DirState::Unreadable(io_trouble("read", &path, &source).to_string());
+            return DirState::Unreadable(io_trouble("read", &path, &source).on_one_line());
         }
         Err(_) => None,
     };
@@ -188,7 +188,7 @@ fn judge(places: &Places, held: &Held) -> DirState {
     says.received_db = received.map(|(index, _)| index);
     let why = why_broken(places, &says, book.as_ref(), log.as_ref(), held);
     match why {
-        Some(why) => DirState::Broken { why, says: Box::new(says) },
+        Some((part, why)) => DirState::Broken { why, part, says: Box::new(says) },
         None => DirState::Whole(Box::new(says)),
     }
 }
@@ -312,9 +312,10 @@ fn why_broken(
     book: Option<&Book>,
     log: Option<&MemberLog>,
     held: &Held,
-) -> Option<String> {
+) -> Option<(BrokenPart, String)> {
+    let of_log = |why: String| Some((BrokenPart::Log, why));
     let Some(log) = log else {
-        return Some(format!(
+        return of_log(format!(
             "there is no log in {}: it lies elsewhere (--wal-dir), or is lost; an etcd started so would begin anew",
             places.wal.shown()
         ));
@@ -323,43 +324,43 @@ fn why_broken(
         return None;
     }
     if let Some(problem) = &log.problem {
-        return Some(problem.clone());
+        return of_log(problem.clone());
     }
     if log.outline.metadata.is_none() {
-        return Some(format!("the log in {} does not say whose it is", places.wal.shown()));
+        return of_log(format!("the log in {} does not say whose it is", places.wal.shown()));
     }
     let from_start = if log.first() == 1 { "; the log holds every entry from the first on" } else { "" };
     match &says.database.health {
         Health::Broken(_) | Health::Unreadable(_) if !says.database.path.exists() => {
-            return Some(format!("{} is missing{from_start}", says.database.path.shown()));
+            return Some((BrokenPart::Database, format!("{} is missing{from_start}", says.database.path.shown())));
         }
         Health::Broken(why) | Health::Unreadable(why) => {
-            return Some(format!("{}{from_start}", of_database(&says.database, why)));
+            return Some(of_database(&says.database, why, from_start));
         }
         Health::Limited(damage) if !damage.parts.iter().all(|part| part.etcd_starts()) => {
-            return Some(format!("{}{from_start}", of_database(&says.database, &damage.why)));
+            return Some(of_database(&says.database, &damage.why, from_start));
         }
         _ => {}
     }
     let (last, start) = (says.last_index, says.snap_index);
     if log.store.is_none() && says.etcd < Some(Minor::V3_7) {
-        return Some(format!("the log begins with entry {}, and no .snap file leads up to it", log.outline.first));
+        return of_log(format!("the log begins with entry {}, and no .snap file leads up to it", log.outline.first));
     }
     if start > says.consistent_index {
-        return Some(format!(
+        return of_log(format!(
             "the database ends at raft index {}, the log begins behind {start}, and {start:016x}.snap.db, which would \
              lie between them, is missing",
             says.consistent_index
         ));
     }
     if last > start && log.first().saturating_sub(start) > 1 {
-        return Some(format!("the log begins with entry {}, the database ends at {start}", log.first()));
+        return of_log(format!("the log begins with entry {}, the database ends at {start}", log.first()));
     }
     if says.commit > last {
-        return Some(format!("the log ends at entry {last}, though {} was committed: its end is lost", says.commit));
+        return of_log(format!("the log ends at entry {last}, though {} was committed: its end is lost", says.commit));
     }
     if says.consistent_index > last {
-        return Some(format!(
+        return of_log(format!(
             "the database has applied entry {0}, the log ends at {last}: they do not belong together, or the log lost \
              its end; an etcd on them would not come up, or drop every write before entry {0}",
             says.consistent_index
@@ -368,7 +369,8 @@ fn why_broken(
     let own = says.member_id.to_string();
     let gone_in_log = log.store.as_ref().is_some_and(|store| store.is_removed(says.member_id));
     if gone_in_log || (says.etcd >= Some(Minor::V3_6) && book.is_some_and(|book| book.removed.contains(&own))) {
-        return Some(format!("member {own} was removed from its cluster; etcd refuses to start it again"));
+        let why = format!("member {own} was removed from its cluster; etcd refuses to start it again");
+        return Some((BrokenPart::Member, why));
     }
     None
 }

@@ -49,11 +49,20 @@ pub struct Identified {
     pub name: String,
     /// What to do, a sentence or two with the command.
     pub hint: String,
+    /// The command that makes a database of a text, by itself; `{}` in it is the path.
+    pub decode: Option<String>,
 }
 
 impl Identified {
     fn new(kind: FileKind, name: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { kind, name: name.into(), hint: hint.into() }
+        Self { kind, name: name.into(), hint: hint.into(), decode: None }
+    }
+
+    /// A text of which a command makes a database; `lead` says what it does.
+    fn encoded(name: impl Into<String>, lead: &str, command: impl Into<String>) -> Self {
+        let command = command.into();
+        let hint = format!("{lead} first: {command}");
+        Self { kind: FileKind::Encoded, name: name.into(), hint, decode: Some(command) }
     }
 }
 

@@ -356,7 +356,11 @@ impl Source {
             Wrapping::Plain => String::new(),
             Wrapping::DataDir(_) => format!("it is a data directory; take its database, {}", self.path.shown()),
             Wrapping::Archive { format, .. } => {
-                format!("it is {} of a snapshot; to restore from it, {}", format.words(), lower(format.hint()))
+                format!(
+                    "it is {} of a snapshot; to restore from it, unpack it first: {}",
+                    format.words(),
+                    format.command()
+                )
             }
         }
     }
@@ -488,10 +492,6 @@ impl Sums {
 fn shape(file: &File) -> std::result::Result<Option<Shape>, bolt::Error> {
     let view = View::open(file)?;
     Ok(Some(Shape { page: view.page_size().into(), mark: view.used_bytes() }))
-}
-
-fn lower(hint: &str) -> String {
-    hint.replacen("Unpack", "unpack", 1)
 }
 
 /// What a file's name with `.part` at its end says.

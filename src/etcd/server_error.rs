@@ -12,15 +12,23 @@ pub enum ServerError {
     NoUser,
     /// The user may not do that.
     Denied,
+    /// The token is from before a change of users or roles.
+    OldAuthRevision,
+    /// One of the authentication store's own errors, which streams of 3.4 hand through.
+    AuthStore,
     /// A login where authentication is off.
     NoAuthentication,
 }
 
+/// How every error of the authentication store begins (`server/auth/store.go`).
+const AUTH_STORE: &str = "auth: ";
+
 /// Each with its message, without the `etcdserver: ` that some versions leave out.
-const MESSAGES: [(&str, ServerError); 6] = [
+const MESSAGES: [(&str, ServerError); 7] = [
     ("no leader", ServerError::NoLeader),
     ("mvcc: required revision has been compacted", ServerError::Compacted),
     ("user name is empty", ServerError::NoUser),
+    ("revision of auth store is old", ServerError::OldAuthRevision),
     ("permission denied", ServerError::Denied),
     ("authentication is not enabled", ServerError::NoAuthentication),
     // 3.4's HashKV sends the store's own error
@@ -32,7 +40,8 @@ impl ServerError {
     pub fn of(message: &str) -> Option<ServerError> {
         let bare = message.strip_prefix("etcdserver: ").unwrap_or(message);
         let bare = bare.strip_prefix("mvcc: ").filter(|_| !bare.starts_with("mvcc: required")).unwrap_or(bare);
-        MESSAGES.iter().find(|(known, _)| *known == bare).map(|(_, error)| *error)
+        let known = MESSAGES.iter().find(|(known, _)| *known == bare).map(|(_, error)| *error);
+        known.or_else(|| message.starts_with(AUTH_STORE).then_some(ServerError::AuthStore))
     }
 }
 
@@ -49,6 +58,10 @@ mod tests {
             ("etcdserver: user name is empty", Some(ServerError::NoUser)),
             ("etcdserver: permission denied", Some(ServerError::Denied)),
             ("etcdserver: authentication is not enabled", Some(ServerError::NoAuthentication)),
+            ("etcdserver: revision of auth store is old", Some(ServerError::OldAuthRevision)),
+            ("auth: revision in header is old", Some(ServerError::AuthStore)),
+            ("the user name is empty", None),
+            ("oauth: denied", None),
             ("etcdserver: request timed out", None),
             ("the member has no leader", None),
             ("", None),

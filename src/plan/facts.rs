@@ -43,8 +43,8 @@ pub enum Answer {
     Says(Box<MemberSays>),
     /// It did not, and this is the reason in a few words: "connection refused", "no answer in 3 s".
     Silent {
-        /// The reason, short enough for a table cell.
-        why: String,
+        /// The reason.
+        why: NoAnswer,
         /// The whole story for the details pane, with the way out where one is known.
         details: String,
     },
@@ -92,7 +92,7 @@ pub struct MemberSays {
     /// Why user and password were not sent to it, where some were given.
     pub withheld: Option<Withheld>,
     /// Why its client port says nothing, where what is known comes from its metrics or its peer port.
-    pub closed: Option<String>,
+    pub closed: Option<NoAnswer>,
     /// The members that it knows, empty where the list could not be had.
     pub members: Vec<KnownMember>,
     /// How a linearizable read through this member went; only asked where it names a leader. Its `/health`, which
@@ -160,6 +160,42 @@ impl Alarm {
     /// Returns true where etcd found that a member's data differ from the others'.
     pub fn is_corrupt(&self) -> bool {
         self.kind == "CORRUPT"
+    }
+}
+
+/// Why a client port tells nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// Authentication is on, nobody logged in, and without a quorum nobody can.
+    Password,
+    /// For this reason, short enough for a table cell: "connection refused", "no answer in 3 s".
+    Because(String),
+}
+
+impl std::fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            NoAnswer::Password => "wants a password",
+            NoAnswer::Because(why) => why,
+        })
+    }
+}
+
+impl From<String> for NoAnswer {
+    fn from(why: String) -> Self {
+        NoAnswer::Because(why)
+    }
+}
+
+impl From<&str> for NoAnswer {
+    fn from(why: &str) -> Self {
+        NoAnswer::Because(why.into())
+    }
+}
+
+impl From<NoAnswer> for String {
+    fn from(why: NoAnswer) -> String {
+        why.to_string()
     }
 }
 

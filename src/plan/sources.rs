@@ -16,7 +16,7 @@ use super::{
     copies,
     facts::{
         FileFacts, Health, KnownMember, LimitedDamage, MemberSays,
-        disk::{DirFacts, DirSays, DirState, Held},
+        disk::{BrokenPart, DirFacts, DirSays, DirState, Held},
     },
     ledger::{Entries, History, Horizon, Loss},
     scope::Scope,
@@ -160,6 +160,8 @@ pub struct Source {
     pub kind: Kind,
     /// What it is called: `m2, over the network`, or its path.
     pub name: String,
+    /// The same without what kind of source it is: `m2`, or the path of the file or directory.
+    pub bare_name: String,
     /// Whether it can be taken.
     pub standing: Standing,
     /// Whether it is of this cluster, with the proof.
@@ -276,6 +278,7 @@ fn survivor(survivor: &Survivor<'_>, cluster: &Cluster, now: i64) -> Source {
         place: Place::Member(survivor.endpoint.to_string()),
         kind: Kind::Survivor,
         name: format!("{}, over the network", survivor.name),
+        bare_name: survivor.name.clone(),
         standing: Standing::ToSave,
         relation: cluster.by_id(says.cluster_id, "it answers for"),
         revision: (says.revision > 0).then_some(says.revision),
@@ -316,11 +319,12 @@ fn of_file(file: &FileFacts, seen: &Seen<'_>, cluster: &Cluster) -> Source {
     };
     let revision = content.map(|c| c.revision.max(FIRST));
     let revision = revision.or(dir.map(|(_, says)| says.revision).filter(|r| *r > 0));
+    let bare_name = dir.map_or(&file.path, |(dir, _)| &dir.data_dir).shown().to_string();
     Source {
         place: Place::File(file.path.clone()),
         kind: if dir.is_some() { Kind::DataDir } else { Kind::File },
-        name: dir
-            .map_or_else(|| file.path.shown().to_string(), |(dir, _)| format!("{}, data dir", dir.data_dir.shown())),
+        name: if dir.is_some() { format!("{bare_name}, data dir") } else { bare_name.clone() },
+        bare_name,
         standing: standing(file, dir.map(|(dir, _)| dir)),
         relation,
         revision,
@@ -377,10 +381,7 @@ fn of_dir(dir: &DirFacts, says: &DirSays, all: &[DirFacts]) -> Vec<String> {
         ));
     }
     // where the database itself is what is wrong, the standing says so
-    let of_database = format!("{}", says.database.path.shown());
-    if let DirState::Broken { why, .. } = &dir.state
-        && !why.contains(&of_database)
-    {
+    if let DirState::Broken { why, part: BrokenPart::Log | BrokenPart::Member, .. } = &dir.state {
         out.push(format!("Its directory is not whole, so start no etcd on it as it is: {why}."));
     }
     if let Held::Unknown(why) = &dir.held {

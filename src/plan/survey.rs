@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn a_member_that_lives_at_its_peer_port_is_alive_and_closed() {
         let Answer::Says(says) = with_peer(silent(3).answer, said(3, 0).answer) else { unreachable!() };
-        assert_eq!((says.closed.as_deref(), says.errors), (Some("connection refused"), vec!["It is off.".to_string()]));
+        assert_eq!((says.closed, says.errors), (Some("connection refused".into()), vec!["It is off.".to_string()]));
         let more = Answer::Silent { why: "x".into(), details: "Its peer port is off.".into() };
         let both =
             Answer::Silent { why: "connection refused".into(), details: "It is off.\nIts peer port is off.".into() };

@@ -147,7 +147,9 @@ pub fn recorded(
         Ok(()) => "every member asked for stands".to_string(),
         Err(trouble) => format!("not complete: {}", trouble.what),
     };
-    let _ = journal.add(Event::Ended, &format!("plan {id}: {end}"), json!({"plan": id, "complete": outcome.is_ok()}));
+    let fault = outcome.as_ref().err().and_then(|trouble| trouble.fault);
+    let data = json!({"plan": id, "complete": outcome.is_ok(), "fault": fault});
+    let _ = journal.add(Event::Ended, &format!("plan {id}: {end}"), data);
     outcome
 }
 
@@ -167,7 +169,7 @@ pub fn note(journal: &Journal<'_>, plan: &Plan, name: &str, event: &RowEvent) {
         RowEvent::Failed(t) => journal.add(
             Event::Failed,
             &format!("{name} not restored: {}", t.what),
-            json!({"plan": id, "name": name, "why": t.why}),
+            json!({"plan": id, "name": name, "why": t.why, "fault": t.fault}),
         ),
     };
 }

@@ -338,7 +338,7 @@ fn reached(member: Option<&Member>, answer: &Answer, cluster: Id) -> Reached {
             Reached::Itself
         }
         Answer::Says(says) => Reached::Other { member: says.member_id, cluster: says.cluster_id },
-        Answer::Silent { why, .. } => Reached::Silent(why.clone()),
+        Answer::Silent { why, .. } => Reached::Silent(why.to_string()),
         Answer::Asking => Reached::Silent("not asked".into()),
     }
 }

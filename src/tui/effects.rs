@@ -293,7 +293,7 @@ fn failed(effect: &Effect, bug: Trouble) -> Option<Msg> {
         Effect::Find { id, .. } => Msg::Found { id: *id, result: Err(bug) },
         Effect::Inspect { id, .. } => Msg::Inspected { id: *id, result: Err(bug) },
         Effect::Look { id, data_dir, wal_dir } => {
-            let state = DirState::Unreadable(bug.to_string());
+            let state = DirState::Unreadable(bug.on_one_line());
             let held = Held::Unknown(bug.what);
             let facts = DirFacts {
                 data_dir: data_dir.clone(),

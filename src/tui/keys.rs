@@ -3,6 +3,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::steps::Step;
+
 /// Where the keyboard is: a step, the text field, or one of the windows over it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Place {
@@ -347,9 +349,23 @@ pub fn elsewhere(place: Place, event: KeyEvent) -> Option<String> {
     }
     let binding =
         TABLE.iter().find(|b| b.keys.iter().any(|k| k.is(event)) && b.on.iter().all(|p| STEPS.contains(p)))?;
-    let steps: Vec<String> = binding.on.iter().map(|p| format!("{p:?}")).collect();
+    let steps: Vec<String> = binding.on.iter().filter_map(|p| Some(step(*p)?.title().to_string())).collect();
     let what = if binding.label.is_empty() { binding.help } else { binding.label };
     Some(format!("{} ({what}) works on {}, not here.", binding.show, crate::plan::words::all(&steps)))
+}
+
+/// The step that a place is.
+fn step(place: Place) -> Option<Step> {
+    Some(match place {
+        Detect => Step::Detect,
+        Snapshot => Step::Snapshot,
+        Members => Step::Members,
+        Review => Step::Review,
+        Restore => Step::Restore,
+        Launch => Step::Launch,
+        Proof => Step::Proof,
+        _ => return None,
+    })
 }
 
 /// All lines of the table that work at `place`, in order.

@@ -325,7 +325,7 @@ impl World for Local {
                 wal_dir: wal_dir.map(Path::to_path_buf),
                 learned_from: String::new(),
                 held: Held::Unknown("it is outside this exercise".into()),
-                state: DirState::Unreadable(trouble.to_string()),
+                state: DirState::Unreadable(trouble.on_one_line()),
             },
         }
     }

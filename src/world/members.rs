@@ -48,7 +48,7 @@ use crate::{
     etcd::{membership::Id, server_error::ServerError},
     plan::{
         facts::{
-            Alarm, Answer, Hashed, KnownMember, MemberSays, Read, Source,
+            Alarm, Answer, Hashed, KnownMember, MemberSays, NoAnswer, Read, Source,
             rows::StoredRows,
             started::{Canary, Told, Watched},
         },
@@ -305,7 +305,7 @@ impl Members {
         };
         let (line, mut client) = match client.await {
             Ok(both) => both,
-            Err(refusal) => return Hashed::Failed(refusal.why.into()),
+            Err(refusal) => return Hashed::Failed(refusal.why.to_string().into()),
         };
         // only where it is wanted: most clusters ask for no token, and a token takes a quorum
         let token = match self.connect.credentials() {
@@ -432,21 +432,18 @@ impl Members {
             Read::Served => {}
             Read::Failed(_) if error == Some(ServerError::NoLeader) && who.is_some() => {
                 says.errors.extend(["etcdserver: no leader".to_owned(), CLOSED.to_owned()]);
-                says.closed = Some("wants a password".to_owned());
+                says.closed = Some(NoAnswer::Password);
                 return Ok(says);
             }
             Read::Failed(_) | Read::NotAsked => {
                 let why = if let Read::Failed(why) = read { why } else { Foreign::default() };
-                return Err(Refusal::new(
-                    "wants a password",
-                    format!(
-                        "{} is alive, but passwords are on and it tells strangers nothing ({}). A token can only be had \
+                return Err(Refusal::password(format!(
+                    "{} is alive, but passwords are on and it tells strangers nothing ({}). A token can only be had \
                          with quorum, and it serves no linearizable read: {why}. A client certificate whose CN is a user \
                          (where --client-cert-auth is on) needs no token; otherwise go on with its files.",
-                        target.url(),
-                        words::said(refused)
-                    ),
-                ));
+                    target.url(),
+                    words::said(refused)
+                )));
             }
         }
         let token = self.authenticate(line, &mut stranger).await;

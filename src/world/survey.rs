@@ -291,7 +291,7 @@ mod tests {
             Answer::Says(says) => says.as_ref().clone(),
             other => panic!("{other:?}"),
         };
-        assert_eq!(says(third).closed.as_deref(), Some("late"), "and its peer port was asked");
+        assert_eq!(says(third).closed, Some("late".into()), "and its peer port was asked");
         let hash = Hashed::Says { hash: 7, revision: 5, compacted: 0 };
         assert_eq!((says(first).hash, says(second).hash), (hash.clone(), hash), "at the revision that both have");
         assert_eq!(says(third).hash, Hashed::NotAsked);

@@ -384,7 +384,7 @@ fn what_happens_together_is_a_scenario_too() {
         |t| t.table(1, true),
         |t| t.overridden(),
         |t| t.came_back(),
-        |t| t.failed("not enough space", ""),
+        |t| t.failed("not enough space for m2", ""),
         |t| t.undone(),
         |t| t.unreachable(),
     ];

@@ -222,7 +222,7 @@ fn a_stopped_member_frees_its_port_and_a_taken_port_is_said() {
     let endpoint = first.endpoint();
     drop(first);
     let answer = Members::new(Connect::default()).unwrap().ask(&endpoint);
-    assert!(matches!(&answer, Answer::Silent { why, .. } if why == "connection refused"), "{answer:?}");
+    assert!(matches!(&answer, Answer::Silent { why, .. } if *why == "connection refused".into()), "{answer:?}");
     assert_eq!(ask(&again().unwrap()).version, "3.5.30");
 }
 

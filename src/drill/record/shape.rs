@@ -1,11 +1,12 @@
-//! What a journal tells of a recovery, as numbers and yes or no. The journal's words are looked at to tell one kind of
-//! event from another, and none of them is kept: no field here can hold one.
+//! What a journal tells of a recovery, as numbers and yes or no. None of the journal's words is kept: no field here can hold
+//! one. Only of journals from before the fields are words looked at, in [`old`].
 
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::old;
 use crate::{
     etcd::version::Minor,
     plan::{
@@ -168,12 +169,12 @@ fn texts(value: Option<&Value>) -> impl Iterator<Item = &str> {
     value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// Whether the chosen source was known to lack revisions. Journals from before the loss was written down for programs have
-/// it in a sentence only.
+/// Whether the chosen source was known to lack revisions.
 fn lost(chosen: &Data) -> bool {
     match chosen.get("loss") {
         Some(Value::Object(loss)) => loss.get("revisions").and_then(Value::as_u64).is_some_and(|n| n > 0),
-        _ => texts(chosen.get("loses")).any(|text| text.starts_with("Against ")),
+        Some(_) => false,
+        None => old::lost(texts(chosen.get("loses"))),
     }
 }
 
@@ -181,7 +182,8 @@ fn lost(chosen: &Data) -> bool {
 fn beyond(chosen: &Data) -> bool {
     match chosen.get("loss") {
         Some(Value::Object(loss)) => loss.contains_key("log_entries"),
-        _ => texts(chosen.get("loses")).any(|text| text.contains("restoring it loses")),
+        Some(_) => false,
+        None => old::beyond(texts(chosen.get("loses"))),
     }
 }
 
@@ -222,16 +224,15 @@ fn cells<'a>(told: &Told<'a>, column: Column) -> Vec<&'a Value> {
 /// Whether a cell was changed from what the old cluster said.
 fn replaced(cell: &Value) -> bool {
     let origin = |value: &Value| Origin::deserialize(&value["origin"]).ok();
-    // journals from before there was an origin name it in words that cannot change any more
-    let old = |other: &Value| match origin(other) {
+    let before = |other: &Value| match origin(other) {
         Some(origin) => matches!(origin, Origin::Snapshot | Origin::Answer),
-        None => texts(other.get("from")).any(|from| ["the snapshot", "'s answer"].iter().any(|of| from.ends_with(of))),
+        None => texts(other.get("from")).any(old::of_old_cluster),
     };
     let new = match origin(cell) {
         Some(origin) => matches!(origin, Origin::Typed | Origin::Inventory),
-        None => matches!(cell["from"].as_str(), Some("typed" | "the inventory")),
+        None => cell["from"].as_str().is_some_and(old::of_operator),
     };
-    new && cell["instead_of"].as_array().is_some_and(|other| other.iter().any(old))
+    new && cell["instead_of"].as_array().is_some_and(|other| other.iter().any(before))
 }
 
 /// Whether a member that stands was built by hand: its host took no program that could have read it back.
@@ -239,17 +240,13 @@ fn by_hand(data: &Data) -> bool {
     data.contains_key("member") && !data.contains_key("restored")
 }
 
-/// Whether a line says that a filesystem had not enough room. Lines from before faults were written down say it in words
-/// that cannot change any more.
+/// Whether a line says that a filesystem had not enough room.
 fn ran_out(record: &Record) -> bool {
-    let is = |value: Option<&Value>| value.and_then(|v| Fault::deserialize(v).ok()) == Some(Fault::NoSpace);
-    let problems = record.data.get("problems").and_then(Value::as_array);
-    let known = is(record.data.get("error").and_then(|error| error.get("fault")))
-        || problems.is_some_and(|all| all.iter().any(|problem| is(problem.get("fault"))));
-    let typed = problems.is_some_and(|all| all.iter().any(|problem| problem.get("fault").is_some()))
-        || record.data.get("error").is_some_and(|error| error.get("fault").is_some());
-    let all = || serde_json::to_string(&record.data).unwrap_or_default() + &record.text;
-    known || !typed && ["not enough space", "No space left", "os error 28"].iter().any(|word| all().contains(word))
+    let is = |value: &Value| Fault::deserialize(value).is_ok_and(|fault| fault == Fault::NoSpace);
+    let problems = record.data.get("problems").and_then(Value::as_array).into_iter().flatten();
+    let mut parts = record.data.get("error").into_iter().chain(problems);
+    let known = record.data.get("fault").is_some_and(is) || parts.any(|part| part.get("fault").is_some_and(is));
+    known || old::ran_out(record)
 }
 
 /// A journal's lines, to be asked.

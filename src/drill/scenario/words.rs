@@ -3,7 +3,14 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use crate::{etcd::version::Minor, plan::table::Column, tui::Step};
+use crate::{
+    etcd::version::Minor,
+    plan::table::Column,
+    tui::{
+        Step,
+        steps::members::{Choice, Extra},
+    },
+};
 
 /// Reads a word where it stands, so that what is wrong with it is said of its own place, not of what is around it.
 macro_rules! spoken {
@@ -326,7 +333,7 @@ pub enum Stride {
     /// Takes a row out.
     Remove(usize),
     /// Changes an option below the table, by the words before its value.
-    Switch(String),
+    Switch(Choice),
     /// Skips so many revisions; `None` for as many as are proposed.
     Bump(Option<u64>),
     /// Types the label that lets through, or that confirms.
@@ -377,7 +384,7 @@ impl TryFrom<String> for Stride {
             return Ok(Stride::Remove(row_of(row)?));
         }
         if let Some(option) = after("switch ") {
-            return Ok(Stride::Switch(option.into()));
+            return Ok(Stride::Switch(option_of(option)?));
         }
         if let Some(amount) = after("bump ") {
             return amount.parse().map(|n| Stride::Bump(Some(n))).map_err(|_| format!("{amount:?} is no number"));
@@ -409,7 +416,7 @@ impl fmt::Display for Stride {
             Stride::Fix(row, column) => write!(f, "row {row}, {}: take the correction", column.heading()),
             Stride::Other(row, column) => write!(f, "row {row}, {}: take the other source", column.heading()),
             Stride::Remove(row) => write!(f, "take row {row} out"),
-            Stride::Switch(option) => write!(f, "change {option}"),
+            Stride::Switch(option) => write!(f, "change {}", option_name(*option)),
             Stride::Bump(None) => f.write_str("skip as many revisions as proposed"),
             Stride::Bump(Some(amount)) => write!(f, "skip {amount} revisions"),
             Stride::Confirm => f.write_str("type the label"),
@@ -429,6 +436,28 @@ fn step(name: &str) -> Result<Step, String> {
 
 fn row_of(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|row| *row > 0).ok_or_else(|| format!("{text:?} is no row; the first is 1"))
+}
+
+/// The lines below the member table that a path can change, by their names in scenarios.
+const OPTIONS: [(&str, Choice); 8] = [
+    ("target", Choice::Target),
+    ("compacted", Choice::Compacted),
+    ("learners", Choice::Learners),
+    ("alarms", Choice::Extra(Extra::Alarms)),
+    ("downgrade", Choice::Extra(Extra::Downgrade)),
+    ("auth", Choice::Extra(Extra::Auth)),
+    ("versions", Choice::Extra(Extra::Versions)),
+    ("compact", Choice::Extra(Extra::Compact)),
+];
+
+fn option_of(text: &str) -> Result<Choice, String> {
+    let found = OPTIONS.iter().find(|(name, _)| *name == text).map(|(_, option)| *option);
+    let names: Vec<&str> = OPTIONS.iter().map(|(name, _)| *name).collect();
+    found.ok_or_else(|| format!("{text:?} is no option; there is {}", names.join(", ")))
+}
+
+fn option_name(option: Choice) -> &'static str {
+    OPTIONS.iter().find(|(_, known)| *known == option).map_or("another option", |(name, _)| name)
 }
 
 fn column_of(text: &str) -> Result<Column, String> {

@@ -81,7 +81,7 @@ fn whole(dir: &Path) -> DirSays {
 
 fn broken(dir: &Path) -> (String, DirSays) {
     match look(dir, None).state {
-        DirState::Broken { why, says } => (why, *says),
+        DirState::Broken { why, says, .. } => (why, *says),
         other => panic!("{other:#?}"),
     }
 }

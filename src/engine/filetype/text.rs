@@ -76,9 +76,6 @@ const BEGINNINGS: &[Beginning] = &[
     ),
     ("apiversion:", FileKind::Other, "a YAML manifest", NOT_IT),
     ("kind:", FileKind::Other, "a YAML manifest", NOT_IT),
-    ("begin 6", FileKind::Encoded, "a uuencoded file", "Decode it first: uudecode -o NEW.db {}"),
-    ("begin-base64 ", FileKind::Encoded, "a file in base64", "Decode it first: uudecode -o NEW.db {}"),
-    ("00000000: ", FileKind::Encoded, "a hexadecimal dump", "Turn it back first: xxd -r {} > NEW.db"),
     ("0000000 ", FileKind::Encoded, "a dump of od or hexdump", "Take another copy of the snapshot."),
     ("000000 ", FileKind::Encoded, "a dump of od or hexdump", "Take another copy of the snapshot."),
     ("unsigned char ", FileKind::Encoded, "a C array of xxd -i", "Take another copy of the snapshot."),
@@ -91,19 +88,26 @@ const BEGINNINGS: &[Beginning] = &[
     ("00000000  ", FileKind::Encoded, "a hexadecimal dump of hexdump -C", "Take another copy of the snapshot."),
 ];
 
+/// How a text begins of which a command makes a database: with what it is, what the command does, and the command.
+const ENCODINGS: &[(&str, &str, &str, &str)] = &[
+    ("begin 6", "a uuencoded file", DECODE, "uudecode -o NEW.db {}"),
+    ("begin-base64 ", "a file in base64", DECODE, "uudecode -o NEW.db {}"),
+    ("00000000: ", "a hexadecimal dump", TURN_BACK, "xxd -r {} > NEW.db"),
+];
+
+const DECODE: &str = "Decode it";
+const TURN_BACK: &str = "Turn it back";
+
 /// Names a text; `None` where it is none.
 pub(super) fn identify(head: &[u8]) -> Option<Identified> {
     if let Some(text) = utf16(head) {
         let found = identify(text.as_bytes())?;
-        let hint = match found.hint.rsplit_once("{}") {
-            // What reads a file reads a pipe, too.
-            Some(_) if found.kind == FileKind::Encoded => {
-                format!(
-                    "Turn it into UTF-8 first (iconv -f UTF-16 -t UTF-8 {{}} > NEW.txt), then: {}",
-                    found.hint.trim_start_matches("Decode it first: ").replace("{}", "NEW.txt")
-                )
-            }
-            _ => found.hint,
+        let hint = match &found.decode {
+            Some(command) => format!(
+                "Turn it into UTF-8 first (iconv -f UTF-16 -t UTF-8 {{}} > NEW.txt), then: {}",
+                command.replace("{}", "NEW.txt")
+            ),
+            None => found.hint,
         };
         return Some(Identified { name: format!("{}, in UTF-16", found.name), hint, ..found });
     }
@@ -125,6 +129,9 @@ pub(super) fn identify(head: &[u8]) -> Option<Identified> {
     let named = BEGINNINGS.iter().find(|(start, ..)| lower.starts_with(start));
     if let Some((_, kind, name, hint)) = named {
         return Some(Identified::new(*kind, *name, *hint));
+    }
+    if let Some((_, name, lead, command)) = ENCODINGS.iter().find(|(start, ..)| lower.starts_with(start)) {
+        return Some(Identified::encoded(*name, lead, *command));
     }
     if lower.starts_with('<') {
         return Some(xml(text));
@@ -170,9 +177,9 @@ fn utf16(head: &[u8]) -> Option<String> {
 fn armoured(text: &str) -> Option<Identified> {
     let (_, body) = text.split_once('\n')?;
     let body = body.split("-----END").next().unwrap_or(body);
-    let found = encoded(body).filter(|found| found.hint.contains("base64 -di"))?;
+    let found = encoded(body).filter(|_| !body.starts_with(DATA_URL))?;
     let name = format!("{} between the lines of a certificate, as certutil -encode writes it", found.name);
-    Some(Identified { name, hint: "Decode it first: sed '/^-----/d' {} | base64 -di > NEW.db".into(), ..found })
+    Some(Identified::encoded(name, DECODE, "sed '/^-----/d' {} | base64 -di > NEW.db"))
 }
 
 /// The part of it that is printable UTF-8, if all of it is; a character cut by the end of the head does no harm.
@@ -291,17 +298,17 @@ fn of_etcdctl(value: &serde_json::Value) -> Option<Identified> {
 fn hexadecimal(text: &str) -> Option<Identified> {
     let digits: String = text.chars().filter(|c| !c.is_whitespace()).take(64).collect();
     let is = digits.len() == 64 && digits.chars().all(|c| c.is_ascii_hexdigit());
-    (is && digits.to_ascii_lowercase().get(32..40) == Some("edda0ced")).then(|| {
-        let hint = "Turn it back first: xxd -r -p {} > NEW.db";
-        Identified::new(FileKind::Encoded, "a snapshot written as hexadecimal digits", hint)
-    })
+    (is && digits.to_ascii_lowercase().get(32..40) == Some("edda0ced"))
+        .then(|| Identified::encoded("a snapshot written as hexadecimal digits", TURN_BACK, "xxd -r -p {} > NEW.db"))
 }
+
+const DATA_URL: &str = "data:";
 
 /// base64 of something, with the headers of a mail before it or without.
 fn encoded(text: &str) -> Option<Identified> {
     let mail =
         text.lines().take(40).any(|line| line.to_ascii_lowercase().starts_with("content-transfer-encoding: base64"));
-    let data = text.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
+    let data = text.strip_prefix(DATA_URL).and_then(|rest| rest.split_once(";base64,"));
     let (body, get, before) = match (data, mail) {
         (Some((_, body)), _) => (body, "sed 's/^data:[^,]*,//' {} | base64 -d", " in a data: URL"),
         (None, true) => {
@@ -320,19 +327,17 @@ fn encoded(text: &str) -> Option<Identified> {
     let end = plain.find('=').unwrap_or(plain.len());
     let inner = STANDARD.decode(plain.get(..end & !3)?).ok()?;
     let get = if url { "tr '_-' '/+' < {} | base64 -di".to_string() } else { get.to_string() };
-    let decode = |more: &str| format!("Decode it first: {get}{more} > NEW.db");
+    let found = |name: String| Identified::encoded(name, DECODE, format!("{get} > NEW.db"));
     if is_database(&inner) {
-        return Some(Identified::new(FileKind::Encoded, format!("base64 of a snapshot{before}"), decode("")));
+        return Some(found(format!("base64 of a snapshot{before}")));
     }
     // A word of letters is no base64 until what comes out of it is known, or it is long.
-    if let Some(found) = super::by_magic(&inner).or_else(|| super::by_rule(&inner, Path::new(""))) {
-        let name = format!("base64{before}, and what it holds is {}", found.name);
-        return Some(Identified::new(FileKind::Encoded, name, decode("")));
+    if let Some(inner) = super::by_magic(&inner).or_else(|| super::by_rule(&inner, Path::new(""))) {
+        return Some(found(format!("base64{before}, and what it holds is {}", inner.name)));
     }
     let name = format!("text that looks like base64{before}");
     let mixed = [|c: char| c.is_ascii_lowercase(), |c: char| c.is_ascii_uppercase(), |c: char| c.is_ascii_digit()];
-    (symbols.len() >= 512 && mixed.iter().all(|is| symbols.contains(is)))
-        .then(|| Identified::new(FileKind::Encoded, name, decode("")))
+    (symbols.len() >= 512 && mixed.iter().all(|is| symbols.contains(is))).then(|| found(name))
 }
 
 fn plain(text: &str) -> Option<Identified> {

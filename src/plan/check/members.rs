@@ -5,7 +5,7 @@ use crate::{
     etcd::membership::Id,
     plan::{
         Member,
-        facts::{Answer, MemberSays, Read, disk::DirState},
+        facts::{Answer, MemberSays, NoAnswer, Read, disk::DirState},
         words::{all, plural, thousands},
     },
     text::Shown,
@@ -36,7 +36,7 @@ pub(super) fn stand(case: Case<'_>, member: &Member, seen: &Seen) -> Stand {
 
 /// A member that is heard at its peer port alone. etcd opens the client port once its own name went through the log
 /// (`etcdserver/server.go`, `publish`, 3.4 to 3.7), so that one stays shut which cannot follow a leader that is there.
-fn shut(case: Case<'_>, member: &Member, seen: &Seen, says: &MemberSays, why: &str) -> String {
+fn shut(case: Case<'_>, member: &Member, seen: &Seen, says: &MemberSays, why: &NoAnswer) -> String {
     let led: Vec<&Member> = case.ours().iter().filter(|(_, _, says)| says.led()).map(|(m, ..)| *m).collect();
     let quorum = led.len() > case.plan.members.len() / 2;
     if !quorum || !case.seen.over {

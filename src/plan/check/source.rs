@@ -187,14 +187,14 @@ pub(super) fn auth(case: Case<'_>, source: &StoredRows, reads: &[&StoredRows]) -
         };
         let other: Vec<&RowKey> = then.intersection(&here).copied().filter(other).collect();
         let word = |count: usize| plural(count, one, several);
-        for (rows, words) in [
-            (lacking, "that the snapshot has are on no member"),
-            (more, "that the snapshot does not have are on every member"),
-            (other, "are not as in the snapshot"),
+        for (rows, which, how) in [
+            (lacking, "that the snapshot has ", "on no member"),
+            (more, "that the snapshot does not have ", "on every member"),
+            (other, "", "not as in the snapshot"),
         ] {
             if !rows.is_empty() {
-                let words = if rows.len() == 1 { words.replacen("are ", "is ", 1) } else { words.into() };
-                odd.push(format!("{} {} {words}", word(rows.len()), names(rows.iter().copied())));
+                let are = plural(rows.len(), "is", "are");
+                odd.push(format!("{} {} {which}{are} {how}", word(rows.len()), names(rows.iter().copied())));
             }
         }
     }

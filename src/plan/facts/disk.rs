@@ -59,8 +59,8 @@ impl DirFacts {
                     says.cluster_id, says.last_term, says.last_index
                 )
             }
-            DirState::Broken { why, says } => match &says.database.health {
-                Health::Limited(damage) if !why.contains(&damage.why) => format!("broken: {why}; {}", damage.why),
+            DirState::Broken { why, part, says } => match &says.database.health {
+                Health::Limited(damage) if *part != BrokenPart::Database => format!("broken: {why}; {}", damage.why),
                 _ => format!("broken: {why}"),
             },
             DirState::Empty => "empty".into(),
@@ -93,6 +93,18 @@ impl Held {
     }
 }
 
+/// The part of a data directory that is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BrokenPart {
+    /// The log is lost or damaged, or it and the database do not belong together.
+    Log,
+    /// The database is missing or damaged.
+    Database,
+    /// The files are whole, and etcd refuses their member.
+    Member,
+}
+
 /// What a directory is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DirState {
@@ -103,6 +115,8 @@ pub enum DirState {
     Broken {
         /// What is wrong, in a sentence that names the file.
         why: String,
+        /// In which part of it.
+        part: BrokenPart,
         /// What could still be read; fields of unreadable parts are zero or empty.
         says: Box<DirSays>,
     },

@@ -41,12 +41,11 @@ pub fn fence(plan: &Plan, found: &[Again]) -> Option<Fence> {
     let times: BTreeSet<&str> = lost.iter().map(|(_, at)| *at).collect();
     for time in times {
         let who: Vec<String> = lost.iter().filter(|(_, at)| *at == time).map(|(name, _)| (*name).to_string()).collect();
-        let words = plural(
-            who.len(),
-            "was put in place at {}, what is there now is not that, and no undo is in the journal",
-            "were put in place at {}, what is there now is not that, and no undo is in the journal",
-        );
-        evidence.push(format!("{} {}", all(&who), words.replace("{}", time)));
+        evidence.push(format!(
+            "{} {} put in place at {time}, what is there now is not that, and no undo is in the journal",
+            all(&who),
+            plural(who.len(), "was", "were")
+        ));
     }
     let left: BTreeSet<&String> = found.iter().flat_map(left).collect();
     if !left.is_empty() {

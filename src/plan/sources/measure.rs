@@ -37,9 +37,7 @@ pub(super) fn newest(sources: &[Source], seen: &Seen<'_>) -> Option<Newest> {
     let revision = best.revision?;
     let number = thousands(revision.unsigned_abs());
     let words = match &best.place {
-        Place::Member(_) => {
-            format!("revision {number} ({} answers with it)", best.name.trim_end_matches(", over the network"))
-        }
+        Place::Member(_) => format!("revision {number} ({} answers with it)", best.bare_name),
         Place::File(_) if best.kind == Kind::DataDir => format!("revision {number} ({})", best.name),
         Place::File(path) => {
             format!("revision {number} ({})", path.file_name().unwrap_or_default().to_string_lossy())
@@ -57,7 +55,7 @@ pub(super) fn ahead(sources: &[Source], seen: &Seen<'_>) -> Option<(LogEnd, Stri
     let in_files = in_files.filter(|s| s.last_index >= s.consistent_index).map(|s| s.consistent_index);
     let reached = reached.chain(in_files).max()?;
     let more = end.index.checked_sub(reached).filter(|n| *n > 0)?;
-    let place = source.name.trim_end_matches(", data dir");
+    let place = &source.bare_name;
     let entries = if more == 1 { "entry" } else { "entries" };
     let of_it = |d: &DirFacts| d.state.says().is_some_and(|s| Place::File(s.database.path.clone()) == source.place);
     let dir = seen.dirs.iter().find(|d| of_it(d));

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::plan::{
-    facts::{Answer, Content, DamagedPart, EndpointFacts, Read},
+    facts::{Answer, Content, DamagedPart, EndpointFacts, NoAnswer, Read},
     ledger::Lost,
     scope::Evidence,
 };
@@ -254,7 +254,8 @@ fn a_directory_that_is_in_use_or_does_not_start_says_so() {
     held.held = Held::By { pid: Some(812), program: "etcd".into() };
     let (mut broken, broken_db) = dir("/broken", OURS, 90, 50, (0, 0));
     let DirState::Whole(says) = broken.state else { unreachable!() };
-    broken.state = DirState::Broken { why: "there is no log in /broken/member/wal".into(), says };
+    broken.state =
+        DirState::Broken { why: "there is no log in /broken/member/wal".into(), part: BrokenPart::Log, says };
     let files = [held_db, broken_db];
     let list = list(&Seen { files: &files, dirs: &[held, broken], now: NOW, ..Seen::default() });
     assert_eq!(names(&list), ["/broken, data dir", "/held, data dir"]);
@@ -272,7 +273,7 @@ fn a_database_that_was_never_flushed_is_no_empty_store() {
     let (mut half, mut half_db) = dir("/half", OURS, 0, 10, (1, 9_000));
     half_db.health = Health::Broken("truncated".into());
     let DirState::Whole(says) = half.state else { unreachable!() };
-    half.state = DirState::Broken { why: "truncated".into(), says };
+    half.state = DirState::Broken { why: "truncated".into(), part: BrokenPart::Log, says };
     let list = list(&Seen { files: &[db, half_db], dirs: &[lagging, half], now: NOW, ..Seen::default() });
     let source = at(&list, "/lag/member/snap/db");
     assert_eq!((source.revision, source.loss.cell()), (Some(1), "8,263 entries".into()));
@@ -402,7 +403,7 @@ fn a_lone_member_is_only_said_to_bring_in_what_it_knows_to_be_committed() {
 fn who_is_heard_only_beside_the_client_port_says_which_cluster_is_meant() {
     let (ours, ours_db) = dir("/ours", OURS, 31, 41, (2, 41));
     let (other, other_db) = dir("/other", Id(0xbeef), 146, 150, (2, 150));
-    let says = MemberSays { cluster_id: OURS, closed: Some("wants a password".into()), ..MemberSays::default() };
+    let says = MemberSays { cluster_id: OURS, closed: Some(NoAnswer::Password), ..MemberSays::default() };
     let (files, dirs) = ([ours_db, other_db], [ours, other]);
     let seen = Seen { files: &files, dirs: &dirs, now: NOW, ..Seen::default() };
     assert!(!at(&list(&seen), "/ours/member/snap/db").relation.ours(), "of two clusters, and nothing says which");
@@ -545,7 +546,7 @@ fn an_etcd_is_only_to_be_started_on_a_directory_that_is_whole() {
             "not whole",
             |d, _| {
                 let DirState::Whole(says) = std::mem::replace(&mut d.state, DirState::Empty) else { unreachable!() };
-                d.state = DirState::Broken { why: "x".into(), says };
+                d.state = DirState::Broken { why: "x".into(), part: BrokenPart::Log, says };
             },
             CatchUp::NotWhole,
         ),

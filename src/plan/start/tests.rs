@@ -9,7 +9,7 @@ use crate::{
         facts::{
             FileFacts, Health,
             config::{Automation, Origin, Setting},
-            disk::DirSays,
+            disk::{BrokenPart, DirSays},
         },
     },
 };
@@ -246,7 +246,7 @@ fn only_the_plans_member_is_started_and_only_once() {
         (
             &|around| {
                 let DirState::Whole(says) = around.dirs[0].state.clone() else { panic!() };
-                around.dirs[0].state = DirState::Broken { why: "the log is torn".into(), says };
+                around.dirs[0].state = DirState::Broken { why: "the log is torn".into(), part: BrokenPart::Log, says };
             },
             "the log is torn",
         ),

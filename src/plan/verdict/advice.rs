@@ -8,7 +8,7 @@ use crate::{
     plan::{
         copies::{Age, reach_words},
         facts::{
-            MemberSays,
+            MemberSays, NoAnswer,
             disk::{DirFacts, DirState},
         },
         words::{all, either, thousands},
@@ -235,11 +235,11 @@ impl Count<'_> {
     /// What may be behind client ports that say nothing while their members live.
     fn shut(&self) -> Vec<String> {
         let closed = self.closed();
-        let shut = closed.iter().map(|(name, why)| match *why {
-            "wants a password" => format!(
+        let shut = closed.iter().map(|(name, why)| match why {
+            NoAnswer::Password => format!(
                 "{name} wants a password, and without a quorum no token can be had: a client certificate of a user, or its files, do without."
             ),
-            why => format!(
+            NoAnswer::Because(why) => format!(
                 "{name} lives, though not at its client port ({why}). Was it started again? Without a quorum it opens that port to nobody; its log tells."
             ),
         });

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::{
     super::facts::{
-        disk::{DirSays, DirState, Held},
+        disk::{BrokenPart, DirSays, DirState, Held},
         *,
     },
     *,
@@ -242,7 +242,11 @@ fn dir(n: u64, state: impl FnOnce(Box<DirSays>) -> DirState, held: Held) -> DirF
 }
 
 fn broken(n: u64) -> DirFacts {
-    dir(n, |says| DirState::Broken { why: "the log is cut off at its head".into(), says }, Held::No)
+    dir(
+        n,
+        |says| DirState::Broken { why: "the log is cut off at its head".into(), part: BrokenPart::Log, says },
+        Held::No,
+    )
 }
 
 fn marks(of: impl IntoIterator<Item = u64>) -> BTreeSet<String> {
@@ -323,7 +327,11 @@ fn copy(path: &str, end: u64, whole: bool, held: bool) -> DirFacts {
     let held = if held { Held::By { pid: Some(7), program: "etcd".into() } } else { Held::No };
     let mut made = match whole {
         true => dir(3, DirState::Whole, held),
-        false => dir(3, |says| DirState::Broken { why: "the log is cut off at its head".into(), says }, held),
+        false => dir(
+            3,
+            |says| DirState::Broken { why: "the log is cut off at its head".into(), part: BrokenPart::Log, says },
+            held,
+        ),
     };
     made.data_dir = path.into();
     if let DirState::Whole(says) | DirState::Broken { says, .. } = &mut made.state {
@@ -472,7 +480,7 @@ fn who_lives_beside_its_client_port_is_counted() {
     let m = listed(3, 0);
     let mut shut = says(2, &m, Id(0), Read::NotAsked);
     if let Answer::Says(says) = &mut shut.answer {
-        (says.closed, says.revision) = (Some("no answer in 3 s".into()), 0);
+        (says.closed, says.revision) = (Some(NoAnswer::Because("no answer in 3 s".into())), 0);
     }
     let finding = verdict(&[silent(1), shut.clone(), silent(3)]);
     assert_eq!((finding.verdict, finding.answering), (Verdict::LostForNow, 1));

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     etcd::membership::Id,
     plan::{
-        facts::Read,
+        facts::{NoAnswer, Read},
         words::{all, plural, thousands},
     },
 };
@@ -32,8 +32,8 @@ impl Count<'_> {
     }
 
     /// Members that live, and whose client port is shut, with the reason.
-    pub(super) fn closed(&self) -> Vec<(String, &str)> {
-        let closed = self.says.iter().filter_map(|(e, s)| Some((self.name(e, s), s.closed.as_deref()?)));
+    pub(super) fn closed(&self) -> Vec<(String, &NoAnswer)> {
+        let closed = self.says.iter().filter_map(|(e, s)| Some((self.name(e, s), s.closed.as_ref()?)));
         closed.collect()
     }
 
@@ -57,15 +57,14 @@ impl Count<'_> {
                 let served = self.history.serving.iter().flat_map(|group| &group.says);
                 let reader = served.into_iter().find(|(_, s)| s.read == Read::Served);
                 let reader = reader.map_or_else(|| "a member".into(), |(e, s)| self.name(e, s));
-                let read = format!("a linearizable read through {reader} was served");
+                let read = format!("linearizable read through {reader} was served");
                 let answers = self.answers("", "");
                 match self.amiss().as_slice() {
                     amiss if amiss.is_empty() || verdict == Verdict::Healthy => format!(
-                        "Quorum holds: {read}, which takes a majority of the voting members; {answers} from here{no_list}"
+                        "Quorum holds: a {read}, which takes a majority of the voting members; {answers} from here{no_list}"
                     ),
                     amiss => {
-                        format!("Quorum holds, degraded: {}. {read}; {answers} from here{no_list}", amiss.join("; "))
-                            .replacen(". a ", ". A ", 1)
+                        format!("Quorum holds, degraded: {}. A {read}; {answers} from here{no_list}", amiss.join("; "))
                     }
                 }
             }

@@ -55,7 +55,7 @@ fn one(plan: &Plan, look: &mut Look, closer: bool, program: &Program, world: &dy
     if let Some(way) = close_by(look, &program.own, &facts, closer) {
         match around(hand.as_mut(), look.dirs(plan), program, &way, &stop) {
             Ok(around) => closely(plan, look, around),
-            Err(trouble) => look.problems.push(Problem::error(None, None, one_line(&trouble))),
+            Err(trouble) => look.problems.push(Problem::error(None, None, trouble.sentence())),
         }
     }
     look.facts = Ok(facts);
@@ -108,8 +108,4 @@ fn closely(plan: &Plan, look: &mut Look, around: Around) {
     let active = around.configs.iter().flat_map(|config| &config.automation).filter(|a| a.active);
     look.automation = active.cloned().collect();
     look.close = true;
-}
-
-fn one_line(trouble: &Trouble) -> String {
-    if trouble.why.is_empty() { trouble.what.clone() } else { format!("{}: {}", trouble.what, trouble.why) }
 }

@@ -129,8 +129,11 @@ impl<'a> Teller<'a> {
             (Ok(()), Until::InPlace | Until::Undone) => (true, "done on every host".to_string()),
             (Ok(()), _) => (false, "done as far as was asked for; nothing is in place".to_string()),
         };
-        let why = outcome.as_ref().err().map(|trouble| trouble.why.clone());
-        let data = json!({"plan": run.plan, "run": run.id, "complete": complete, "why": why});
+        let failed = outcome.as_ref().err();
+        let data = json!({
+            "plan": run.plan, "run": run.id, "complete": complete, "why": failed.map(|trouble| &trouble.why),
+            "fault": failed.and_then(|trouble| trouble.fault),
+        });
         // What failed is said all the same.
         let written = self.note(Event::Ended, &format!("plan {}: {end}", run.plan), data);
         outcome.and(written)

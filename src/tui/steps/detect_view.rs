@@ -274,7 +274,7 @@ fn cells(model: &Model, row: &Asked) -> Vec<Spot> {
             let short = format!("gone for good ({why})");
             [(if text::width(&short) > 24 { "gone for good".into() } else { short }, Tone::Bad), none(), none()]
         }
-        Answer::Silent { why, .. } => [(why.clone(), Tone::Bad), none(), none()],
+        Answer::Silent { why, .. } => [(why.to_string(), Tone::Bad), none(), none()],
         Answer::Says(says) => {
             let well = says.leader != Id(0) && says.read == Read::Served && says.alarms.is_empty();
             let tone = if well { Tone::Good } else { Tone::Warn };
@@ -298,8 +298,9 @@ fn selected(model: &Model, facts: &EndpointFacts, page: &mut Page<'_>) {
     let line = match &facts.answer {
         Answer::Asking => return,
         Answer::Silent { details, why } => {
-            let details = details.lines().next().filter(|l| !l.is_empty()).unwrap_or(why);
-            crate::plan::survey::about(&name, &facts.endpoint, details)
+            let details = details.lines().next().filter(|l| !l.is_empty());
+            let details = details.map_or_else(|| why.to_string(), str::to_string);
+            crate::plan::survey::about(&name, &facts.endpoint, &details)
         }
         Answer::Says(says) if says.closed.is_some() && says.revision == 0 => {
             format!("{name} is alive at its peer port. {}", says.errors.join("; "))

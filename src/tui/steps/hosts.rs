@@ -68,7 +68,7 @@ impl State {
         let bad: Vec<&Look> = self.looks.iter().filter(|look| !look.ready()).collect();
         let first = bad.first()?;
         let why = match &first.facts {
-            Err(trouble) => hosts_view::one_line(trouble),
+            Err(trouble) => trouble.sentence(),
             Ok(_) => first.errors().map(|problem| problem.text.as_str()).collect::<Vec<_>>().join("; "),
         };
         let why = text::sentence(&format!("{} is not ready: {why}", hosts_view::called(&first.host)));

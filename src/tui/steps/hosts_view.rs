@@ -9,7 +9,6 @@ use crate::{
         table::{Column, Severity},
     },
     text::{Foreign, Shown},
-    trouble::Trouble,
     tui::text,
 };
 
@@ -17,7 +16,7 @@ use crate::{
 pub(super) fn row_words(plan: &Plan, look: &Look, at: usize, now: i64) -> (&'static str, Tone, String) {
     let facts = match &look.facts {
         Ok(facts) => facts,
-        Err(trouble) => return ("✖", Tone::Bad, one_line(trouble)),
+        Err(trouble) => return ("✖", Tone::Bad, trouble.sentence()),
     };
     let mine = |row: Option<usize>| row.is_none_or(|row| row == at);
     let errors: Vec<&str> = look.errors().filter(|p| mine(p.row)).map(|p| p.text.as_str()).collect();
@@ -51,11 +50,6 @@ pub(super) fn row_words(plan: &Plan, look: &Look, at: usize, now: i64) -> (&'sta
     }
 }
 
-/// A failure and its cause in one line.
-pub(super) fn one_line(trouble: &Trouble) -> String {
-    if trouble.why.is_empty() { trouble.what.clone() } else { format!("{}: {}", trouble.what, trouble.why) }
-}
-
 /// A host as a sentence names it.
 pub(super) fn called(host: &str) -> &str {
     if destination::is_local(host) { "this machine" } else { host }
@@ -79,7 +73,7 @@ pub(super) fn lines(plan: &Plan, look: &Look, now: i64) -> Vec<String> {
     let facts = match &look.facts {
         Ok(facts) => facts,
         Err(trouble) => {
-            out.push(format!("  ✖ {}", one_line(trouble)));
+            out.push(format!("  ✖ {}", trouble.sentence()));
             out.extend(trouble.hint.lines().map(|line| format!("    {}", line.trim())));
             return out;
         }

@@ -225,15 +225,15 @@ pub(in crate::tui) fn fresh(model: &mut Model, id: u64, now: i64, fresh: String)
     }
 }
 
-/// Whether the next step can be entered.
-fn next(model: &Model) -> Result<(), String> {
+/// Whether the table is good enough for `act`, which its refusal names.
+fn ready(model: &Model, act: &str) -> Result<(), String> {
     let draft = draft(model);
     let problems = problems(&draft);
     let waits: Vec<String> = problems.iter().filter(|p| p.is_final()).map(|p| place_words(&draft, p)).collect();
     match waits.first() {
         None => Ok(()),
-        Some(first) if waits.len() == 1 => Err(format!("Next waits for: {first}.")),
-        Some(first) => Err(format!("Next waits for: {first} and {} more.", waits.len() - 1)),
+        Some(first) if waits.len() == 1 => Err(format!("{act} waits for: {first}.")),
+        Some(first) => Err(format!("{act} waits for: {first} and {} more.", waits.len() - 1)),
     }
 }
 
@@ -241,11 +241,11 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
     let state = &model.members;
     let on_row = state.at < state.rows.len();
     match action {
-        Action::Next => next(model),
+        Action::Next => ready(model, "Next"),
         Action::Remove if !on_row => {
             Err("Select the member that is to go; this line belongs to the whole cluster.".into())
         }
-        Action::LookAtHosts => next(model).map_err(|why| why.replacen("Next", "Looking at the hosts", 1)),
+        Action::LookAtHosts => ready(model, "Looking at the hosts"),
         Action::Details => match state.rows.get(state.at) {
             None => Err("Select a member; this line belongs to the whole cluster.".into()),
             Some(row) if model.hosts.of_row(state.at, row).is_none() => {

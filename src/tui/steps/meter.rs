@@ -59,14 +59,23 @@ impl Meter {
         self.rate(now_ms).map_or_else(String::new, |r| format!("{}/s", text::bytes(r)))
     }
 
-    /// The time left in this phase in words: `2 s`, `no estimate`, or nothing.
+    /// The time left in this phase for a column of that heading: `2 s`, `no estimate`, or nothing.
+    pub fn left(&self, now_ms: u64) -> String {
+        self.time_left(now_ms, "")
+    }
+
+    /// The time left in this phase in words: `2 s left`, `no estimate`, or nothing.
     pub fn left_words(&self, now_ms: u64) -> String {
+        self.time_left(now_ms, " left")
+    }
+
+    fn time_left(&self, now_ms: u64, after: &str) -> String {
         let left = self.last.total.saturating_sub(self.last.done);
         match self.rate(now_ms) {
             _ if self.last.total == 0 || left == 0 => String::new(),
             None => String::new(),
             Some(0) => "no estimate".into(),
-            Some(rate) => format!("{} left", text::age(i64::try_from(left.div_ceil(rate)).unwrap_or(i64::MAX))),
+            Some(rate) => format!("{}{after}", text::age(i64::try_from(left.div_ceil(rate)).unwrap_or(i64::MAX))),
         }
     }
 

@@ -34,14 +34,10 @@ impl Row {
             Stand::Failed(trouble) if trouble.kind == Kind::Stopped => {
                 format!("{} stopped, what was there before is untouched", self.dir)
             }
-            Stand::Failed(trouble) => format!("{} failed: {}", self.dir, one_line(trouble)),
+            Stand::Failed(trouble) => format!("{} failed: {}", self.dir, trouble.sentence()),
             Stand::Waits | Stand::Works(_) => format!("{} not finished", self.dir),
         }
     }
-}
-
-fn one_line(trouble: &Trouble) -> String {
-    if trouble.why.is_empty() { trouble.what.clone() } else { format!("{}: {}", trouble.what, trouble.why) }
 }
 
 const HEADS: [Head; 6] = [
@@ -74,7 +70,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     page.sentence(" ", &format!("{} on {}, in {}", row.name, row.host, row.dir), Tone::Strong, 2);
     match state.trouble(row) {
         Some(trouble) => {
-            page.sentence(" ✖ ", &one_line(trouble), Tone::Bad, 3);
+            page.sentence(" ✖ ", &trouble.sentence(), Tone::Bad, 3);
             page.sentence("   ", advice(trouble).lines().next().unwrap_or_default(), Tone::Plain, 3);
         }
         None => {
@@ -216,15 +212,14 @@ fn phase(state: &State, row: &Row, now_ms: u64) -> Vec<Spot> {
             (words.to_string(), Tone::Strong),
             plain(meter.done()),
             plain(meter.rate_words(now_ms)),
-            // the heading says the rest
-            plain(meter.left_words(now_ms).trim_end_matches(" left").to_string()),
+            plain(meter.left(now_ms)),
         ]
     };
     let one = |words: &str, tone| vec![(words.to_string(), tone)];
     if let Some(trouble) = state.trouble(row) {
         return match trouble.kind {
             Kind::Stopped => one("! stopped", Tone::Warn),
-            _ => one(&format!("✖ {}", one_line(trouble)), Tone::Bad),
+            _ => one(&format!("✖ {}", trouble.sentence()), Tone::Bad),
         };
     }
     let here = state.host_of(row).map(|host| &host.at);

@@ -25,7 +25,7 @@ use crate::{
     },
     recovery::{journal::Event, resume},
     text::Shown,
-    trouble::{Kind, Result as Outcome, Trouble, one_line},
+    trouble::{Kind, Result as Outcome, Trouble},
     world::journal::Record,
 };
 
@@ -158,7 +158,7 @@ pub(in crate::tui) fn found(model: &mut Model, id: u64, result: Outcome<Vec<File
             }
         }
         Err(trouble) => {
-            let text = one_line(&trouble.to_string());
+            let text = trouble.on_one_line();
             let journaled = model.snapshot.journaled.iter().find(|j| j.path == place);
             model.snapshot.unsearched.push(match journaled {
                 Some(j) => format!("Plan {} was made from revision {}: {text}", j.plan, j.revision),
@@ -204,7 +204,7 @@ fn take_in(model: &mut Model, facts: DirFacts) {
         state.dirs.retain(|d| d.data_dir != facts.data_dir);
         state.dirs.push(facts);
     } else if let DirState::Unreadable(why) = &facts.state {
-        let text = format!("{} cannot be looked at: {}", facts.data_dir.shown(), one_line(why));
+        let text = format!("{} cannot be looked at: {}", facts.data_dir.shown(), why);
         state.unsearched.push(text);
     }
 }
@@ -308,7 +308,7 @@ pub(in crate::tui) fn inspected(model: &mut Model, id: u64, result: Outcome<File
     let Some(work) = model.snapshot.reading.take_if(|w| w.id == id) else { return Vec::new() };
     let facts = result.unwrap_or_else(|trouble| {
         let old = model.snapshot.file(&work.path).cloned();
-        let broken = Health::Broken(one_line(&trouble.to_string()));
+        let broken = Health::Broken(trouble.on_one_line());
         match old {
             Some(file) => FileFacts { health: broken, content: None, ..file },
             None => FileFacts { path: work.path.clone(), bytes: 0, modified: None, health: broken, content: None },

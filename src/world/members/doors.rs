@@ -191,7 +191,7 @@ async fn peer(members: &Members, target: &Target) -> Result<PeerSays, String> {
 fn missed(miss: Miss) -> String {
     match miss {
         Miss::Wire(Failure::Resolve(e) | Failure::Tcp(e) | Failure::Tls(e)) => words::innermost(&e),
-        Miss::Wire(Failure::Words(refusal)) => refusal.why,
+        Miss::Wire(Failure::Words(refusal)) => refusal.why.into(),
         Miss::Late(limit) => format!("no answer in {}", words::span(limit)),
         Miss::HungUp => "the connection was closed without an answer".into(),
         Miss::NoHttp(why) => why,

@@ -71,7 +71,7 @@ impl Members {
     async fn heard(&self, door: &Door) -> Heard {
         let target = match Target::parse(&door.url, &self.connect) {
             Ok(target) => target,
-            Err(refusal) => return Heard::Unclear(refusal.why),
+            Err(refusal) => return Heard::Unclear(refusal.why.into()),
         };
         if let Err(heard) = self.listened(&target).await {
             return heard;
@@ -85,7 +85,7 @@ impl Members {
                     version: says.version.into(),
                     revision: Some(says.revision).filter(|revision| *revision > 0),
                 },
-                Err(refusal) => self.client(&target, refusal.why).await,
+                Err(refusal) => self.client(&target, refusal.why.into()).await,
             },
         }
     }
@@ -95,11 +95,11 @@ impl Members {
         let limit = self.connect.dial_timeout;
         let connect = async {
             let found = lookup_host((target.host.as_str(), target.port)).await;
-            let addresses: Vec<_> = found.map_err(|e| Heard::Unclear(words::resolve(&e, target).why))?.collect();
+            let addresses: Vec<_> = found.map_err(|e| Heard::Unclear(words::resolve(&e, target).why.into()))?.collect();
             match TcpStream::connect(addresses.as_slice()).await {
                 Ok(_) => Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => Err(Heard::Nobody),
-                Err(e) => Err(Heard::Unclear(words::tcp(&e, target).why)),
+                Err(e) => Err(Heard::Unclear(words::tcp(&e, target).why.into())),
             }
         };
         match timeout(limit, connect).await {

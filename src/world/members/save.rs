@@ -317,9 +317,10 @@ impl Part {
             ),
         );
         match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => trouble.why("the disk is full").hint(
-                "What was written was removed. Give a directory with more room; the member's DB size says how much.",
-            ),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => trouble
+                .why("the disk is full")
+                .hint("What was written was removed. Give a directory with more room; the member's DB size says how much.")
+                .fault(Fault::NoSpace),
             _ => trouble.why(error).hint("What was written was removed."),
         }
     }

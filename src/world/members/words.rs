@@ -7,13 +7,17 @@ use tokio_rustls::rustls::{self, AlertDescription, CertificateError};
 use tonic::{Code, Status};
 
 use super::dial::{Heard, Target};
-use crate::{plan::facts::Answer, text::Foreign};
+use crate::{
+    etcd::server_error::ServerError,
+    plan::facts::{Answer, NoAnswer},
+    text::Foreign,
+};
 
 /// Why nothing was learnt from a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::world) struct Refusal {
     /// Few enough words for a table cell.
-    pub why: String,
+    pub why: NoAnswer,
     /// The whole story with the way out.
     pub details: String,
     /// True where not even its host was reached, so that no other port of it need be tried.
@@ -21,8 +25,13 @@ pub(in crate::world) struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn new(why: impl Into<String>, details: impl Into<String>) -> Self {
+    pub(super) fn new(why: impl Into<NoAnswer>, details: impl Into<String>) -> Self {
         Refusal { why: why.into(), details: details.into(), afar: false }
+    }
+
+    /// Of a member that tells nothing to who has not logged in.
+    pub(super) fn password(details: impl Into<String>) -> Self {
+        Refusal::new(NoAnswer::Password, details)
     }
 
     /// The same, and its host was not reached.
@@ -254,11 +263,9 @@ pub(super) fn status(status: &Status, target: &Target) -> Refusal {
 
 /// What a status says: etcd's own message, or the bottom of the chain of causes.
 pub(super) fn said(status: &Status) -> Foreign {
+    // What has a cause was made on this side; what came over the wire has none.
     if status.source().is_some() {
-        let inner = innermost(status);
-        if status.message().is_empty() || status.message() == "transport error" {
-            return inner.into();
-        }
+        return innermost(status).into();
     }
     if status.message().is_empty() { format!("{:?}", status.code()).into() } else { status.message().into() }
 }
@@ -269,10 +276,10 @@ pub(super) fn is_auth(status: &Status) -> bool {
     match status.code() {
         Code::PermissionDenied | Code::Unauthenticated => true,
         Code::InvalidArgument => {
-            ["user name is empty", "revision of auth store is old"].iter().any(|w| status.message().contains(w))
+            matches!(ServerError::of(status.message()), Some(ServerError::NoUser | ServerError::OldAuthRevision))
         }
         // streams of 3.4 hand the auth store's own errors through
-        Code::Unknown => status.message().starts_with("auth: "),
+        Code::Unknown => ServerError::of(status.message()) == Some(ServerError::AuthStore),
         _ => false,
     }
 }

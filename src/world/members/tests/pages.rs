@@ -44,7 +44,7 @@ fn a_member_whose_grpc_is_silent_is_known_by_its_pages() {
     assert_eq!((says.member_id, says.revision, says.has_leader), (Id(0xa1), 42, Some(false)));
     assert_eq!((says.version.as_str(), says.cluster_version.as_str()), ("3.5.30", "3.5.0"));
     assert_eq!(says.health, OwnHealth::Bad("RAFT NO LEADER".into()));
-    assert_eq!(says.closed.as_deref(), Some("speaks HTTP/1, not gRPC"));
+    assert_eq!(says.closed, Some("speaks HTTP/1, not gRPC".into()));
     assert_eq!(says.read, Read::NotAsked);
 
     let good = pages(&[("/metrics", METRICS), ("/health", r#"{"health":"true"}"#)]);
