@@ -438,6 +438,17 @@ mod tests {
         }
     }
 
+    /// A store that has another object each time, or that names its state by a text without end, leads nowhere.
+    #[test]
+    fn a_download_is_not_begun_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut part = Part::open(URL, &dir.path().join("a.db")).unwrap();
+        let from = |etag: &str| From { url: URL.into(), etag: etag.into(), bytes: 9 };
+        assert_eq!(part.begin(from(&"e".repeat(ETAG + 1))).unwrap_err().kind, Kind::Input);
+        let begun = (0..20).take_while(|n| part.begin(from(&format!("{n}"))).is_ok()).count();
+        assert!(begun as u32 <= TRIES);
+    }
+
     /// What was exchanged while it came is not said to be fetched, and nothing is written through it.
     #[test]
     fn an_exchange_meanwhile_shows() {

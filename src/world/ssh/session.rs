@@ -306,18 +306,23 @@ impl Session {
         match written {
             Ok(written) => Ok(written),
             Err(_) if deaf && stop() => {
-                // Half a message is on its way: nothing more can be said.
-                *pipe::hold(&self.input) = None;
+                self.gave_up();
                 Err(stopped(&self.host))
             }
             Err(_) if deaf => {
-                *pipe::hold(&self.input) = None;
+                self.gave_up();
                 Err(Trouble::new(Kind::NoAnswer, format!("{} reads nothing any more", self.host))
                     .why(format!("what is sent there has not been taken for {} s", pipe::DEAF.as_secs()))
                     .hint("Look whether that host hangs: a dead mount, a full disk."))
             }
             Err(_) => Err(self.broken()),
         }
+    }
+
+    /// Half a message is on its way to somebody who does not read it: nothing more can be said, nor is waited for.
+    fn gave_up(&mut self) {
+        *pipe::hold(&self.input) = None;
+        self.working = false;
     }
 
     /// The next line; none when the connection has ended. A stop ends our input, and what is said after it still comes;
