@@ -155,10 +155,17 @@ impl Trouble {
         Trouble {
             what: escape::line(&self.what),
             why: escape::line(&self.why),
-            hint: escape::lines(&self.hint),
+            hint: indented(&escape::lines(&self.hint)),
             ..self
         }
     }
+}
+
+/// `text` with every line but the first set in, as the lines of a hint are: none of them can pass for a line of ours.
+fn indented(text: &str) -> String {
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default().to_string();
+    lines.fold(first, |all, line| format!("{all}\n{}{line}", if line.starts_with("  ") { "" } else { "  " }))
 }
 
 impl fmt::Display for Trouble {

@@ -11,6 +11,10 @@ use crate::text::{Foreign, escape};
 
 /// No line is longer: a plan has at most 1 MiB as YAML, and what is found on a machine less.
 const LINE_BYTES: u64 = 8 << 20;
+/// No answer is longer.
+const ANSWER_BYTES: u64 = 2 << 20;
+/// No answer has more values: each takes some hundred bytes of memory once it is read, however short it is written.
+const VALUES: usize = 1 << 16;
 
 fn odd(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.into())
@@ -40,13 +44,25 @@ pub fn read<T: DeserializeOwned>(input: &mut impl BufRead) -> io::Result<Option<
 /// # Errors
 /// `InvalidData` for a line that is too long, `UnexpectedEof` for half a line, or as the system says.
 pub fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+    line_within(input, LINE_BYTES)
+}
+
+/// The same for a line of a host: what it answers is shorter than what it is asked, which holds a plan.
+///
+/// # Errors
+/// As [`read_line`].
+pub fn read_answer(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+    line_within(input, ANSWER_BYTES)
+}
+
+fn line_within(input: &mut impl BufRead, most: u64) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
-    input.take(LINE_BYTES).read_until(b'\n', &mut line)?;
+    input.take(most).read_until(b'\n', &mut line)?;
     if line.is_empty() {
         return Ok(None);
     }
     if line.pop() != Some(b'\n') {
-        let long = line.len() as u64 >= LINE_BYTES.saturating_sub(1);
+        let long = line.len() as u64 >= most.saturating_sub(1);
         return Err(if long { odd("a line is too long") } else { io::ErrorKind::UnexpectedEof.into() });
     }
     Ok(Some(line))
@@ -69,9 +85,17 @@ pub fn parse<T: DeserializeOwned>(line: &[u8]) -> io::Result<T> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_foreign<T: DeserializeOwned>(line: &[u8]) -> io::Result<T> {
+    if values(line) > VALUES {
+        return Err(odd(format!("it has more than {VALUES} values")));
+    }
     let mut value: Value = parse(line)?;
     disarm(&mut value, "");
     serde_json::from_value(value).map_err(|e| odd(format!("it was not understood ({})", Foreign::new(e.to_string()))))
+}
+
+/// At most how many values a line of JSON can hold: what begins or parts them, counted wherever it is.
+fn values(line: &[u8]) -> usize {
+    line.iter().filter(|byte| matches!(byte, b'[' | b'{' | b',')).count()
 }
 
 fn disarm(value: &mut Value, name: &str) {
@@ -166,6 +190,19 @@ mod tests {
         assert_eq!(escape::find(&odd), None, "{odd}");
         let odd = parse_foreign::<Event>(evil.as_bytes()).unwrap_err().to_string();
         assert!(!odd.contains(escape::is_hostile), "{odd:?}");
+    }
+
+    /// Short as they are written, such lists take a hundred times as much memory.
+    #[test]
+    fn an_answer_of_many_values_is_refused_unread() {
+        for (item, many) in [("0", VALUES), ("[]", VALUES / 2), ("{\"a\":{}}", VALUES / 2)] {
+            let list = |count: usize| format!("{{\"configs\":[{}]}}", vec![item; count].join(","));
+            let why = |count| parse_foreign::<Event>(list(count).as_bytes()).unwrap_err().to_string();
+            assert!(why(many + 2).contains("values") && !why(9).contains("values"), "{item}");
+        }
+        let mut long = vec![b' '; ANSWER_BYTES as usize];
+        long.push(b'\n');
+        assert!(read_answer(&mut long.as_slice()).is_err() && read_line(&mut long.as_slice()).is_ok());
     }
 
     fn there_and_back(bytes: &[u8], mut packing: bool) -> (Vec<u8>, u64, bool) {

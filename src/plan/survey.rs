@@ -11,7 +11,7 @@ use super::{
 use crate::etcd::membership::Id;
 use crate::text::Foreign;
 
-/// More members than this are not asked by themselves, only when they are typed.
+/// In all, more members than this are not asked by themselves, only when they are typed.
 const MOST_DISCOVERED: usize = 16;
 
 /// A question to be asked.
@@ -36,12 +36,13 @@ pub enum Question {
 }
 
 /// The next round of questions, none while somebody is still being asked: a member may be listed under another URL than
-/// the one at which it is asked. `peered` are the endpoints whose peer ports were asked already.
-pub fn next(facts: &[EndpointFacts], peered: &BTreeSet<String>) -> Vec<Question> {
+/// the one at which it is asked. The first `typed` of `facts` are the endpoints that the operator named; `peered` are those
+/// whose peer ports were asked already.
+pub fn next(facts: &[EndpointFacts], typed: usize, peered: &BTreeSet<String>) -> Vec<Question> {
     if facts.iter().any(|f| f.answer == Answer::Asking) {
         return Vec::new();
     }
-    let found = discovered(facts);
+    let found = discovered(facts, typed);
     if !found.is_empty() {
         return found;
     }
@@ -57,16 +58,20 @@ fn says(facts: &[EndpointFacts]) -> impl Iterator<Item = (&str, &MemberSays)> {
     })
 }
 
-fn discovered(facts: &[EndpointFacts]) -> Vec<Question> {
+fn discovered(facts: &[EndpointFacts], typed: usize) -> Vec<Question> {
+    // each answer may name others, which may name others
+    let most = MOST_DISCOVERED.saturating_sub(facts.len().saturating_sub(typed));
     let heard: Vec<Id> = says(facts).map(|(_, s)| s.member_id).collect();
     let mut found: Vec<&Foreign> = Vec::new();
     for member in says(facts).flat_map(|(_, s)| &s.members) {
+        if found.len() >= most {
+            break;
+        }
         let known = facts.iter().any(|f| at(member, &f.endpoint)) || found.iter().any(|f| at(member, f));
         if !heard.contains(&member.id) && !known {
             found.extend(member.client_urls.first());
         }
     }
-    found.truncate(MOST_DISCOVERED);
     found.into_iter().map(|url| Question::Ask(url.to_string())).collect()
 }
 
@@ -182,23 +187,45 @@ mod tests {
     #[test]
     fn rounds_follow_each_other() {
         let nobody = BTreeSet::new();
-        assert_eq!(next(&[said(1, 7), fact(2, Answer::Asking)], &nobody), [], "first everybody is heard out");
+        assert_eq!(next(&[said(1, 7), fact(2, Answer::Asking)], 9, &nobody), [], "first everybody is heard out");
         let first = [said(1, 7), said(2, 5)];
-        assert_eq!(next(&first, &nobody), [Question::Ask("http://10.0.0.3:2379".into())]);
+        assert_eq!(next(&first, 9, &nobody), [Question::Ask("http://10.0.0.3:2379".into())]);
         let second = [said(1, 7), said(2, 5), silent(3)];
         let peer = Question::Peer { endpoint: "10.0.0.3:2379".into(), member: member(3) };
-        assert_eq!(next(&second, &nobody), [peer], "however the endpoint is written");
+        assert_eq!(next(&second, 9, &nobody), [peer], "however the endpoint is written");
         let peered = BTreeSet::from(["10.0.0.3:2379".to_string()]);
         let hash = |n| Question::Hash { endpoint: format!("10.0.0.{n}:2379"), revision: 5 };
-        assert_eq!(next(&second, &peered), [hash(1), hash(2)]);
+        assert_eq!(next(&second, 9, &peered), [hash(1), hash(2)]);
         let mut third = second;
         for fact in &mut third {
             if let Answer::Says(says) = &mut fact.answer {
                 says.hash = Hashed::Asking;
             }
         }
-        assert_eq!(next(&third, &peered), []);
-        assert_eq!(next(&[silent(1), silent(2)], &nobody), [], "nobody knows whose these are");
+        assert_eq!(next(&third, 9, &peered), []);
+        assert_eq!(next(&[silent(1), silent(2)], 9, &nobody), [], "nobody knows whose these are");
+    }
+
+    /// Each of those that were found names the next: sixteen are asked, however many rounds it takes.
+    #[test]
+    fn who_is_found_does_not_lead_on_for_ever() {
+        let names = |n: u64, count: u64| {
+            let members = (n + 1..=n + count).map(member).collect();
+            let says = MemberSays { cluster_id: Id(9), member_id: Id(n), members, ..MemberSays::default() };
+            fact(n, Answer::Says(Box::new(says)))
+        };
+        for step in [1, 3, 200] {
+            let mut facts = vec![names(1, step)];
+            for _ in 0..100 {
+                let found = next(&facts, 1, &BTreeSet::new());
+                let asked = found.iter().filter_map(|q| if let Question::Ask(url) = q { Some(url) } else { None });
+                let numbers: Vec<u64> = asked
+                    .map(|url| url.trim_start_matches("http://10.0.0.").trim_end_matches(":2379").parse().unwrap_or(0))
+                    .collect();
+                facts.extend(numbers.into_iter().map(|n| names(n, step)));
+            }
+            assert_eq!(facts.len(), 1 + MOST_DISCOVERED, "{step} at a time");
+        }
     }
 
     #[test]

@@ -38,7 +38,7 @@ use tonic::Status;
 use self::{
     answer::{Heard, Miss, Reading, answered, client, note_members, says},
     credentials::{NoToken, may_send_credentials},
-    dial::{Line, Target},
+    dial::{ANSWERS, Line, Target},
     words::Refusal,
 };
 pub use self::{connect::Connect, save::abandon};
@@ -232,9 +232,9 @@ impl Members {
         self.runtime.as_ref().map(|runtime| runtime.block_on(work))
     }
 
-    async fn dial(&self, endpoint: &str) -> std::result::Result<(Target, Line), Refusal> {
+    async fn dial(&self, endpoint: &str, most: u64) -> std::result::Result<(Target, Line), Refusal> {
         let target = Target::parse(endpoint, &self.connect)?;
-        let line = dial::dial(&target, &self.tls, self.connect.dial_timeout).await?;
+        let line = dial::dial(&target, &self.tls, self.connect.dial_timeout, most).await?;
         Ok((target, line))
     }
 
@@ -270,7 +270,7 @@ impl Members {
 
     /// What gRPC on the client port tells.
     async fn by_client_port(&self, target: &Target) -> std::result::Result<MemberSays, Refusal> {
-        let line = dial::dial(target, &self.tls, self.connect.dial_timeout).await?;
+        let line = dial::dial(target, &self.tls, self.connect.dial_timeout, ANSWERS).await?;
         let mut client = client(&line, false).await?;
         let ((status, members), local_read) =
             tokio::join!(self.status_and_members(&client), self.read(&client, Reading::Serializable));
@@ -299,7 +299,7 @@ impl Members {
 
     async fn hash(&self, endpoint: &str, revision: i64) -> Hashed {
         let client = async {
-            let (_, line) = self.dial(endpoint).await?;
+            let (_, line) = self.dial(endpoint, ANSWERS).await?;
             let client = client(&line, false).await?;
             Ok::<_, Refusal>((line, client))
         };

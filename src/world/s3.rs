@@ -37,6 +37,10 @@ use crate::{
 const ANSWER: Duration = Duration::from_secs(30);
 /// A page of a list has a thousand objects; more than this many pages are not read.
 const PAGES: usize = 20;
+/// As many objects as these have: a store that puts more on a page is read no further.
+const OBJECTS: usize = PAGES * 1000;
+/// No key is longer, in bytes.
+const KEY_BYTES: usize = 1024;
 /// More than one page takes.
 const PAGE_BYTES: usize = 8 << 20;
 
@@ -118,6 +122,9 @@ impl Store {
             })?;
             out.extend(objects);
             token = next;
+            if out.len() > OBJECTS {
+                break;
+            }
             if token.is_none() {
                 out.sort_by(|a, b| a.url.cmp(&b.url));
                 return Ok(out);
@@ -257,9 +264,11 @@ fn parts(url: &str) -> Result<(&str, &str)> {
     Ok((bucket, key))
 }
 
-/// A URL cannot stand for keys with such segments: it would lead to another object.
+/// A URL cannot stand for keys with such segments: it would lead to another object. Stores take no longer keys.
 fn sound(key: &str) -> bool {
-    !key.split('/').any(|part| part == "." || part == "..") && !key.chars().any(char::is_control)
+    key.len() <= KEY_BYTES
+        && !key.split('/').any(|part| part == "." || part == "..")
+        && !key.chars().any(char::is_control)
 }
 
 /// `2026-11-22T03:12:00.000Z` in seconds since 1970.

@@ -6,6 +6,7 @@
 //! point and clears up. Nothing is asked on a terminal, and nobody is trusted unseen (`BatchMode`).
 
 mod look;
+mod pipe;
 mod program;
 mod session;
 mod words;
@@ -19,7 +20,7 @@ use std::os::unix::process::CommandExt;
 
 pub use look::read as read_look;
 pub use program::Program;
-pub use session::{Sent, Session};
+pub use session::{Sent, Session, unexpected};
 
 use crate::{plan::destination, trouble::Result};
 
@@ -84,6 +85,8 @@ impl Ssh {
             "ForkAfterAuthentication=no",
             "ForwardAgent=no",
             "PermitLocalCommand=no",
+            "ForwardX11=no",
+            "Tunnel=no",
         ] {
             ssh.arg("-o").arg(option);
         }

@@ -74,7 +74,7 @@ pub fn survey(
             if waiting > 0 {
                 continue;
             }
-            for question in survey::next(&facts, &peered) {
+            for question in survey::next(&facts, endpoints.len(), &peered) {
                 match &question {
                     Question::Ask(endpoint) => {
                         facts.push(EndpointFacts { endpoint: endpoint.clone(), answer: Answer::Asking });

@@ -14,8 +14,12 @@ use crate::{
         table::Problem,
     },
     recovery::Cancel,
-    trouble::{Kind, Result, Trouble},
-    world::{World, hand::Hand, ssh::Program},
+    trouble::{Result, Trouble},
+    world::{
+        World,
+        hand::Hand,
+        ssh::{Program, unexpected},
+    },
 };
 
 /// Looks at all hosts side by side, `hear` gets each as soon as it is known. Nothing is written; but with `closer` the
@@ -53,7 +57,7 @@ fn one(plan: &Plan, look: &mut Look, closer: bool, program: &Program, world: &dy
     let facts = hand.facts().clone();
     look.problems = hosts::judge(plan, &look.members, &program.own, &facts);
     if let Some(way) = close_by(look, &program.own, &facts, closer) {
-        match around(hand.as_mut(), look.dirs(plan), program, &way, &stop) {
+        match around(&look.host, hand.as_mut(), look.dirs(plan), program, &way, &stop) {
             Ok(around) => closely(plan, look, around),
             Err(trouble) => look.problems.push(Problem::error(None, None, trouble.sentence())),
         }
@@ -73,6 +77,7 @@ fn close_by(look: &Look, own: &Own, facts: &HostFacts, closer: bool) -> Option<W
 }
 
 fn around(
+    host: &str,
     hand: &mut dyn Hand,
     dirs: Vec<(PathBuf, Option<PathBuf>)>,
     program: &Program,
@@ -82,7 +87,7 @@ fn around(
     hand.start(program, way, stop, &mut |_| {})?;
     match hand.ask(&Request::LookAround { dirs }, stop, &mut |_| {})? {
         Event::Around(around) => Ok(*around),
-        other => Err(Trouble::new(Kind::Bug, "an answer to another question came back").why(format!("{other:?}"))),
+        other => Err(unexpected(host, &other)),
     }
 }
 

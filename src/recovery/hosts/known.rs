@@ -13,8 +13,11 @@ use crate::{
         hosts::{self, Way},
         launch::HostKnown,
     },
-    trouble::{Kind, Result, Trouble},
-    world::{World, ssh::Program},
+    trouble::{Result, Trouble},
+    world::{
+        World,
+        ssh::{Program, unexpected},
+    },
 };
 
 /// What could be learned, and what could not, with the host's name.
@@ -80,9 +83,7 @@ pub(super) fn around(
     hand.close();
     let around = looked.and_then(|event| match event {
         Event::Around(around) => Ok(*around),
-        other => {
-            Err(Trouble::new(Kind::Bug, format!("{host} gave an answer to another question")).why(format!("{other:?}")))
-        }
+        other => Err(unexpected(host, &other)),
     });
     Ok((addresses, around))
 }

@@ -20,7 +20,10 @@ use crate::{
     recovery::{Cancel, twice},
     text::Shown,
     trouble::{Kind, Result, Trouble},
-    world::{hand::Hand, ssh::Program},
+    world::{
+        hand::Hand,
+        ssh::{Program, unexpected},
+    },
 };
 
 /// A host that can take its members.
@@ -59,7 +62,7 @@ impl Ready<'_> {
     }
 
     pub(super) fn odd(&self, event: &Event) -> Trouble {
-        Trouble::new(Kind::Bug, format!("{} gave an answer to another question", self.host)).why(format!("{event:?}"))
+        unexpected(&self.host, event)
     }
 }
 

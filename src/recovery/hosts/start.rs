@@ -20,8 +20,8 @@ use crate::{
         RowEvent,
         journal::{self, Journal},
     },
-    trouble::{Kind, Result, Trouble},
-    world::ssh::Program,
+    trouble::{Result, Trouble},
+    world::ssh::{Program, unexpected},
 };
 
 /// How a member is started.
@@ -134,8 +134,7 @@ fn on_host(
                 teller.host(host, HostEvent::Started { member: name.clone(), pid, already });
             }
             Ok(other) => {
-                let trouble = Trouble::new(Kind::Bug, format!("{host} gave an answer to another question"));
-                return Err(trouble.why(format!("{other:?}")).into());
+                return Err(unexpected(host, &other).into());
             }
             Err(trouble) => {
                 teller.host(host, HostEvent::Row(name.clone(), RowEvent::Failed(trouble.clone())));

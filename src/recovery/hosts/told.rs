@@ -30,6 +30,18 @@ use crate::{
     world::ssh::Sent,
 };
 
+/// No line that a host fills is longer in the journal, in bytes: one that floods it must not make it too long to be read.
+const LINE_BYTES: usize = 64 << 10;
+
+/// A line's data, or, where that is too long for a journal, what it is about and how long it was.
+fn bounded(data: Value) -> Value {
+    let bytes = data.to_string().len();
+    match bytes <= LINE_BYTES {
+        true => data,
+        false => json!({"host": data.get("host"), "member": data.get("member"), "left_out_bytes": bytes}),
+    }
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(clippy::large_enum_variant, reason = "nearly all of them are the large one")]
@@ -178,10 +190,28 @@ impl<'a> Teller<'a> {
             if let Some(before) = before.filter(|_| matches!(kind, Event::Done | Event::Restored | Event::Failed)) {
                 data["took_ms"] = json!(u64::try_from(before.elapsed().as_millis()).unwrap_or(u64::MAX));
             }
+            let data = bounded(data);
             // What follows the first line of it is for the screen.
             let text = line.text.lines().next().unwrap_or_default();
             let _ = self.note(kind, &format!("{host}: {text}"), data);
         }
         (self.hear)(Told::Host(host.to_string(), event));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_does_not_flood_the_journal() {
+        let line = |count: usize| {
+            let active = vec![json!({"what": "x".repeat(400), "active": true}); count];
+            json!({"host": "far1", "automation": active})
+        };
+        assert_eq!(bounded(line(9)), line(9));
+        let cut = bounded(line(5000));
+        assert_eq!(cut.get("host"), Some(&json!("far1")));
+        assert!(cut.to_string().len() < 200 && cut.get("left_out_bytes").is_some(), "{cut}");
     }
 }

@@ -292,9 +292,10 @@ pub(in crate::tui) fn hashed(model: &mut Model, id: u64, hash: Hashed) {
 /// What the answers make worth asking: members that nobody typed, peer ports of the silent, hashes.
 fn next_round(model: &mut Model) -> Vec<Effect> {
     let rows = &model.detect.rows;
+    let typed = rows.iter().filter(|r| !r.discovered).count();
     let peered = rows.iter().filter(|r| r.peered).map(|r| r.facts.endpoint.clone()).collect();
     let mut effects = Vec::new();
-    for question in survey::next(&model.detect.facts(), &peered) {
+    for question in survey::next(&model.detect.facts(), typed, &peered) {
         let id = model.id();
         effects.push(match question {
             Question::Ask(endpoint) => {

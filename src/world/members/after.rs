@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use super::{
     Members, PROBE_KEY,
     answer::{Heard, Miss, answered, client},
+    dial::ANSWERS,
 };
 use crate::{
     etcd::{membership::Id, server_error::ServerError},
@@ -16,11 +17,12 @@ use crate::{
         Alarm,
         started::{Canary, Told, Watched},
     },
+    text::Foreign,
 };
 
 /// A client that bears a token where a user was given.
 async fn ready(members: &Members, endpoint: &str) -> Result<Client, String> {
-    let (_, line) = members.dial(endpoint).await.map_err(|refusal| refusal.why)?;
+    let (_, line) = members.dial(endpoint, ANSWERS).await.map_err(|refusal| refusal.why)?;
     let mut client = client(&line, true).await.map_err(|refusal| refusal.why)?;
     members.authenticate(&line, &mut client).await.map_err(|why| why.words())?;
     Ok(client)
@@ -68,10 +70,10 @@ pub(super) async fn watch_from(members: &Members, endpoint: &str, revision: i64)
         loop {
             match stream.message().await {
                 Ok(Some(said)) if said.compact_revision() > 0 => return Watched::Compacted(said.compact_revision()),
-                Ok(Some(said)) if said.canceled() => return Watched::Failed(said.cancel_reason().to_owned()),
+                Ok(Some(said)) if said.canceled() => return Watched::Failed(Foreign::new(said.cancel_reason()).into()),
                 Ok(Some(_)) => {}
                 Ok(None) => return Watched::Failed("the stream ended".into()),
-                Err(error) => return Watched::Failed(error.to_string()),
+                Err(error) => return Watched::Failed(Foreign::new(error.to_string()).into()),
             }
         }
     };

@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use etcd_client::{
     Client, ConnectOptions, Error, MemberListResponse,
-    proto::{PbMemberListResponse, PbStatusResponse},
+    proto::{PbMember, PbMemberListResponse, PbStatusResponse},
 };
 use tokio::time::timeout;
 use tonic::Status;
@@ -85,8 +85,12 @@ pub(super) async fn client(line: &Line, require_leader: bool) -> std::result::Re
 
 pub(super) fn says(status: PbStatusResponse) -> MemberSays {
     let header = status.header.unwrap_or_default();
-    let (alarms, errors): (Vec<_>, Vec<_>) =
-        status.errors.into_iter().map(|error| (Alarm::parse(&error), error)).partition(|(alarm, _)| alarm.is_some());
+    let (alarms, errors): (Vec<_>, Vec<_>) = status
+        .errors
+        .into_iter()
+        .take(MOST_ERRORS)
+        .map(|error| (Alarm::parse(&error), error))
+        .partition(|(alarm, _)| alarm.is_some());
     MemberSays {
         cluster_id: Id(header.cluster_id),
         member_id: Id(header.member_id),
@@ -108,22 +112,35 @@ pub(super) fn says(status: PbStatusResponse) -> MemberSays {
     }
 }
 
+/// No cluster has so many members, and none so many URLs: each may be asked, so who lists more decides how long it takes.
+pub(super) const MOST_MEMBERS: usize = 256;
+/// See [`MOST_MEMBERS`].
+pub(super) const MOST_URLS: usize = 16;
+/// So many complaints of a member are shown.
+const MOST_ERRORS: usize = 32;
+
+/// Said of such a list.
+pub(super) fn too_many(listed: usize) -> String {
+    format!("member list unknown: it names {listed} members, and no cluster has more than {MOST_MEMBERS}")
+}
+
 const PROXY: &str =
     "a gRPC proxy answers there: it lists itself instead of the cluster's members. Ask the members' own client URLs.";
 
 pub(super) fn note_members(says: &mut MemberSays, members: Heard<MemberListResponse>) {
     match members {
         Ok(MemberListResponse(PbMemberListResponse { members, .. })) => {
-            says.members = members
-                .into_iter()
-                .map(|m| KnownMember {
-                    id: Id(m.id),
-                    name: m.name.into(),
-                    peer_urls: m.peer_ur_ls.into_iter().map(Foreign::from).collect(),
-                    client_urls: m.client_ur_ls.into_iter().map(Foreign::from).collect(),
-                    is_learner: m.is_learner,
-                })
-                .collect();
+            let known = |m: PbMember| KnownMember {
+                id: Id(m.id),
+                name: m.name.into(),
+                peer_urls: m.peer_ur_ls.into_iter().map(Foreign::from).take(MOST_URLS).collect(),
+                client_urls: m.client_ur_ls.into_iter().map(Foreign::from).take(MOST_URLS).collect(),
+                is_learner: m.is_learner,
+            };
+            match members.len() {
+                0..=MOST_MEMBERS => says.members = members.into_iter().map(known).collect(),
+                many => says.errors.push(too_many(many)),
+            }
             // etcd's gRPC proxy lists those who registered with it, or itself, and no member has the ID 0 (etcd
             // `server/proxy/grpcproxy/cluster.go`)
             if says.members.iter().any(|m| m.id == Id(0)) {

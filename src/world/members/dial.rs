@@ -132,10 +132,12 @@ pub(super) type Ears = Arc<Mutex<Heard>>;
 pub(in crate::world) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
-/// A connection that remembers what [`Heard`] asks for.
+/// A connection that remembers what [`Heard`] asks for, and takes no more bytes than it may.
 struct Listening {
     wire: Box<dyn Wire>,
     ears: Ears,
+    /// How many bytes may still come.
+    left: u64,
 }
 
 impl Listening {
@@ -147,17 +149,22 @@ impl Listening {
 impl AsyncRead for Listening {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let room = buf.remaining();
+        let (room, mut length) = (buf.remaining(), 0);
         let polled = Pin::new(&mut self.wire).poll_read(cx, buf);
         match &polled {
             Poll::Ready(Ok(())) => self.note(|heard| {
                 let came = buf.filled().get(before..).unwrap_or_default();
+                length = came.len() as u64;
                 heard.ended |= came.is_empty() && room > 0;
                 let space = Heard::ENOUGH.saturating_sub(heard.first.len());
                 heard.first.extend(came.iter().take(space));
             }),
             Poll::Ready(Err(error)) => self.note(|heard| heard.error(error)),
             Poll::Pending => {}
+        }
+        match self.left.checked_sub(length) {
+            Some(left) => self.left = left,
+            None => return Poll::Ready(Err(io::Error::other("it sends more than such an answer ever takes"))),
         }
         polled
     }
@@ -186,8 +193,19 @@ pub(super) struct Line {
     pub ears: Ears,
 }
 
-/// Connects within `limit` (name, TCP and TLS together), in plain or with `config`.
-pub(super) async fn dial(target: &Target, config: &Arc<ClientConfig>, limit: Duration) -> Result<Line, Refusal> {
+/// As many bytes as all answers on a connection take that tell of a member: status, members, a hash, alarms. What they
+/// become in memory is a hundred times as much at worst.
+pub(super) const ANSWERS: u64 = 512 << 10;
+/// For a database, whose reader has bounds of its own.
+pub(super) const DATABASE: u64 = u64::MAX;
+
+/// Connects within `limit` (name, TCP and TLS together), in plain or with `config`. No more than `most` bytes are taken.
+pub(super) async fn dial(
+    target: &Target,
+    config: &Arc<ClientConfig>,
+    limit: Duration,
+    most: u64,
+) -> Result<Line, Refusal> {
     let wire: Box<dyn Wire> = match timeout(limit, wire(target, config)).await {
         Err(_) => {
             return Err(Refusal::new(
@@ -208,7 +226,7 @@ pub(super) async fn dial(target: &Target, config: &Arc<ClientConfig>, limit: Dur
         Ok(Ok(wire)) => wire,
     };
     let ears = Ears::default();
-    let only = Mutex::new(Some(Listening { wire, ears: ears.clone() }));
+    let only = Mutex::new(Some(Listening { wire, ears: ears.clone(), left: most }));
     let connector = service_fn(move |_| {
         let next = only.lock().unwrap_or_else(PoisonError::into_inner).take();
         async move { next.map(TokioIo::new).ok_or_else(|| io::Error::other("the connection was lost")) }
@@ -308,7 +326,7 @@ pub(super) async fn speaks_tls(target: &Target) -> bool {
 pub(super) async fn alert(target: &Target, config: &Arc<ClientConfig>) -> Option<rustls::Error> {
     let ears = Ears::default();
     let probe = async {
-        let mut line = Listening { wire: wire(target, config).await.ok()?, ears: ears.clone() };
+        let mut line = Listening { wire: wire(target, config).await.ok()?, ears: ears.clone(), left: ANSWERS };
         line.read(&mut [0]).await.ok()
     };
     let _ = timeout(PROBE, probe).await;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::{
     Members,
+    answer::{MOST_MEMBERS, MOST_URLS, too_many},
     dial::{Failure, Target},
     metrics::Metrics,
     words::{self, Refusal},
@@ -24,11 +25,16 @@ const PEER_PORT: u16 = 2380;
 /// The port on which kubeadm has `--listen-metrics-urls`.
 const METRICS_PORT: u16 = 2381;
 
+/// Prometheus's text.
+const METRICS: &str = "/metrics";
+
 /// The linearizable read behind `/health` is wanted, not what it says of alarms: those come from the status.
 const HEALTH: &str = "/health?exclude=NOSPACE&exclude=CORRUPT";
 
-/// The most that is read of a page. Metrics take 150 to 200 kB, more where many clients are told apart.
-const MOST: usize = 8 << 20;
+/// The most that is read of metrics. They take 150 to 200 kB, more where many clients are told apart.
+const METRICS_BYTES: usize = 8 << 20;
+/// The most that is read of a page in JSON, which takes many times as much memory once it is read.
+const JSON_BYTES: usize = 512 << 10;
 
 /// What a page held.
 struct Page {
@@ -42,12 +48,13 @@ struct Page {
 
 /// Gets `path`, which begins with a slash.
 async fn page(members: &Members, target: &Target, path: &str) -> Result<Page, Miss> {
+    let most = if path == METRICS { METRICS_BYTES } else { JSON_BYTES };
     let (dial, limit) = (members.connect.dial_timeout, members.connect.answer_timeout());
     let whole = async {
         let answer = http::get(target, &members.tls_http, path, &[("connection", "close")], dial, limit).await?;
         let status = answer.status().as_u16();
         let cluster = answer.headers().get("X-Etcd-Cluster-ID").and_then(|v| v.to_str().ok()).map(str::to_owned);
-        Ok(Page { status, cluster, text: http::text(answer, MOST, limit).await? })
+        Ok(Page { status, cluster, text: http::text(answer, most, limit).await? })
     };
     // head and body share the time of an answer: who sends drop by drop keeps nobody for twice as long
     tokio::time::timeout(dial + limit, whole).await.map_err(|_| Miss::Late(limit))?
@@ -80,11 +87,8 @@ struct Health {
 
 /// Asks the client port for its pages, all at once.
 pub(super) async fn aside(members: &Members, target: &Target) -> Aside {
-    let (health, version, metrics) = tokio::join!(
-        page(members, target, HEALTH),
-        page(members, target, "/version"),
-        page(members, target, "/metrics"),
-    );
+    let (health, version, metrics) =
+        tokio::join!(page(members, target, HEALTH), page(members, target, "/version"), page(members, target, METRICS),);
     let health = health.ok().and_then(|page| serde_json::from_str::<Health>(&page.text).ok());
     Aside {
         health: health.map_or(OwnHealth::Untold, |said| match said.health.as_str() {
@@ -176,11 +180,14 @@ async fn peer(members: &Members, target: &Target) -> Result<PeerSays, String> {
         return Err(not_etcd(format!("HTTP status {}", page.status)));
     }
     let listed: Vec<Listed> = serde_json::from_str(&page.text).map_err(|e| not_etcd(e.to_string()))?;
+    if listed.len() > MOST_MEMBERS {
+        return Err(too_many(listed.len()));
+    }
     let known = |m: Listed| KnownMember {
         id: Id(m.id),
         name: m.name,
-        peer_urls: m.peer_urls,
-        client_urls: m.client_urls,
+        peer_urls: m.peer_urls.into_iter().take(MOST_URLS).collect(),
+        client_urls: m.client_urls.into_iter().take(MOST_URLS).collect(),
         is_learner: m.is_learner,
     };
     let cluster = page.cluster.and_then(|id| id.parse().ok()).unwrap_or_default();
@@ -219,7 +226,7 @@ pub(super) async fn beside(members: &Members, target: &Target) -> Beside {
 }
 
 async fn metrics_at(members: &Members, target: &Target) -> Option<Metrics> {
-    Metrics::parse(&page(members, target, "/metrics").await.ok()?.text)
+    Metrics::parse(&page(members, target, METRICS).await.ok()?.text)
 }
 
 /// The member whose client URL `target` is.

@@ -2,6 +2,7 @@
 //! can be held against a database that ends there.
 
 use etcd_client::{Client, GetOptions};
+use tokio::time::timeout;
 
 use super::{
     Members,
@@ -16,11 +17,19 @@ const PAGE: i64 = 500;
 const MOST_LOOKED_AT: usize = 20_000;
 /// Keys whose values are read, too.
 const MOST_VALUES: usize = 32;
+/// All of them together, on the wire: a value of the usual limit for each of those, and 20,000 keys.
+const MOST_BYTES: u64 = 64 << 20;
 
 /// See [`Members::old_keys`].
 pub(super) async fn ask(members: &Members, endpoint: &str, revision: i64) -> Result<Vec<OldKey>, String> {
+    // as long as a hash of all keys may take
+    let limit = members.connect.idle_timeout;
+    timeout(limit, read(members, endpoint, revision)).await.unwrap_or_else(|_| Err(Miss::Late(limit).words().into()))
+}
+
+async fn read(members: &Members, endpoint: &str, revision: i64) -> Result<Vec<OldKey>, String> {
     let client = async {
-        let (_, line) = members.dial(endpoint).await?;
+        let (_, line) = members.dial(endpoint, MOST_BYTES).await?;
         let client = client(&line, false).await?;
         Ok::<_, Refusal>((line, client))
     };

@@ -26,7 +26,7 @@ use tonic::{
 use super::{
     Members, PROBE_KEY,
     answer::{Heard, Miss, answered, client},
-    dial::{Line, Target},
+    dial::{DATABASE, Line, Target},
     save::{Sum, TRAILER},
 };
 use crate::{
@@ -71,7 +71,7 @@ pub(super) async fn stored(
 
 async fn rows(members: &Members, endpoint: &str, most: u64, watch: &mut Watch<'_>) -> Result<StoredRows, String> {
     let limit = members.connect.answer_timeout();
-    let (_, line) = members.dial(endpoint).await.map_err(|refusal| refusal.why)?;
+    let (_, line) = members.dial(endpoint, DATABASE).await.map_err(|refusal| refusal.why)?;
     let mut client = client(&line, false).await.map_err(|refusal| refusal.why)?;
     members.authenticate_if_led(&line, &mut client).await.map_err(|why| why.words())?;
     let status = |client: &Client| {
@@ -242,11 +242,13 @@ async fn calls(members: &Members, line: &Line, client: &Client, out: &mut Stored
             }
         }
     }
-    match users(client, limit).await {
+    // each of them has its time, and there may be many
+    let all = members.connect.idle_timeout;
+    match timeout(all, users(client, limit)).await.unwrap_or(Err(Miss::Late(all))) {
         Ok(users) => add(out, users, Part::Users, RowKey::User),
         Err(miss) => out.without(&miss),
     }
-    match roles(client, limit).await {
+    match timeout(all, roles(client, limit)).await.unwrap_or(Err(Miss::Late(all))) {
         Ok(roles) => add(out, roles, Part::Roles, RowKey::Role),
         Err(miss) => out.without(&miss),
     }

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use etcd_client::{Client, SnapshotStreaming};
+use etcd_client::SnapshotStreaming;
 use rustix::{
     fs::{CWD, RenameFlags, fstatvfs, renameat_with},
     io::Errno,
@@ -19,7 +19,11 @@ use rustix::{
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
-use super::{Members, Miss, NoToken, answered, client, words};
+use super::{
+    Members, Miss, NoToken, answered, client,
+    dial::{DATABASE, Line, Target},
+    words,
+};
 use crate::{
     bolt::View,
     engine::{
@@ -42,23 +46,14 @@ pub(super) async fn save(members: &Members, endpoint: &str, into: &Path, watch: 
     if into.symlink_metadata().is_ok() {
         return Err(exists(into));
     }
-    let refused = |refusal: words::Refusal| {
-        Trouble::new(Kind::NoAnswer, format!("no snapshot from {endpoint}: {}", refusal.why)).hint(refusal.details)
-    };
-    let (target, line) = heard(members.dial(endpoint), watch).await?.map_err(refused)?;
-    let mut client = heard(client(&line, false), watch).await?.map_err(refused)?;
-    let token = heard(members.authenticate_if_led(&line, &mut client), watch).await?;
-    let mut stream = match heard(open(members, &client), watch).await? {
-        Ok(stream) => stream,
-        Err(miss) if miss.is_auth() => return Err(not_root(endpoint, &miss, token.err())),
-        Err(miss) => return Err(refused(members.silence(&target, &line, miss).await)),
-    };
+    let Opened { target, line, token, mut stream } = watched(open(members, endpoint), watch).await?;
+    let refused = |refusal| no_snapshot(endpoint, refusal);
 
     let mut part = Part::create(into)?;
     let bytes = match receive(members, endpoint, &mut stream, &mut part, watch).await {
         Ok(bytes) => bytes,
         Err(Cut::Trouble(trouble)) => return Err(trouble),
-        Err(Cut::Miss(miss)) if miss.is_auth() => return Err(not_root(endpoint, &miss, token.err())),
+        Err(Cut::Miss(miss)) if miss.is_auth() => return Err(not_root(endpoint, &miss, token)),
         Err(Cut::Miss(miss)) if part.bytes == 0 => return Err(refused(members.silence(&target, &line, miss).await)),
         Err(Cut::Miss(miss)) => {
             return Err(Trouble::new(
@@ -76,20 +71,42 @@ pub(super) async fn save(members: &Members, endpoint: &str, into: &Path, watch: 
     Ok(bytes)
 }
 
-/// What comes of `act`, while the watcher is asked whether to wait on: a member may say nothing for as long as its deadline.
-async fn heard<T>(act: impl Future<Output = T>, watch: &mut Watch<'_>) -> Result<T> {
-    let mut act = std::pin::pin!(act);
+fn no_snapshot(endpoint: &str, refusal: words::Refusal) -> Trouble {
+    Trouble::new(Kind::NoAnswer, format!("no snapshot from {endpoint}: {}", refusal.why)).hint(refusal.details)
+}
+
+/// A member that has begun to send.
+struct Opened {
+    target: Target,
+    line: Line,
+    /// Why there is no token, where one was wanted.
+    token: Option<NoToken>,
+    stream: SnapshotStreaming,
+}
+
+/// Waits as long as the watcher does.
+async fn watched<T>(work: impl Future<Output = Result<T>>, watch: &mut Watch<'_>) -> Result<T> {
+    let mut work = std::pin::pin!(work);
     loop {
-        match timeout(TICK, act.as_mut()).await {
-            Ok(outcome) => return Ok(outcome),
-            Err(_) => step(watch, 0, 0)?,
+        step(watch, 0, 0)?;
+        if let Ok(done) = timeout(TICK, &mut work).await {
+            return done;
         }
     }
 }
 
-async fn open(members: &Members, client: &Client) -> std::result::Result<SnapshotStreaming, Miss> {
+async fn open(members: &Members, endpoint: &str) -> Result<Opened> {
+    let refused = |refusal| no_snapshot(endpoint, refusal);
+    let (target, line) = members.dial(endpoint, DATABASE).await.map_err(refused)?;
+    let mut client = client(&line, false).await.map_err(refused)?;
+    let token = members.authenticate_if_led(&line, &mut client).await;
+    let token = token.err();
     // the answer's head comes when the member begins to send, which a large database may delay
-    answered(members.connect.idle_timeout, client.maintenance_client().snapshot()).await
+    match answered(members.connect.idle_timeout, client.maintenance_client().snapshot()).await {
+        Ok(stream) => Ok(Opened { target, line, token, stream }),
+        Err(miss) if miss.is_auth() => Err(not_root(endpoint, &miss, token)),
+        Err(miss) => Err(refused(members.silence(&target, &line, miss).await)),
+    }
 }
 
 fn exists(path: &Path) -> Trouble {

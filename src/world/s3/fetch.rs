@@ -47,6 +47,8 @@ struct From {
     bytes: u64,
 }
 
+/// No store needs more for an object's state.
+const ETAG: usize = 1024;
 /// No note is longer.
 const NOTE: u64 = 64 << 10;
 
@@ -60,6 +62,8 @@ struct Part {
     path: PathBuf,
     bytes: u64,
     from: Option<From>,
+    /// How often it was begun.
+    begun: u32,
 }
 
 fn ending(name: &OsString, ending: &str) -> OsString {
@@ -102,11 +106,26 @@ impl Part {
             Trusted::Absent => return Err(io_trouble("write", &path, &io::ErrorKind::NotFound.into())),
         };
         let bytes = file.metadata().map_err(|e| io_trouble("read", &path, &e))?.len();
-        Ok(Part { dir, name, note, file, path, bytes, from: from.filter(|_| exists && bytes > 0) })
+        Ok(Part { dir, name, note, file, path, bytes, from: from.filter(|_| exists && bytes > 0), begun: 0 })
     }
 
     /// Begins anew, with another state of the object.
+    ///
+    /// # Errors
+    /// When it cannot be written, or was begun too often: a store may call the object another one each time.
     fn begin(&mut self, from: From) -> Result<()> {
+        self.begun += 1;
+        if self.begun > TRIES {
+            return Err(Trouble::new(Kind::Input, format!("{} cannot be had", from.url))
+                .why(format!(
+                    "it was begun {TRIES} times: the store has another object each time, or sends no part of one"
+                ))
+                .hint("Look whether it is being written to, and take one that is not."));
+        }
+        if from.etag.len() > ETAG {
+            return Err(Trouble::new(Kind::Input, format!("{} cannot be had", from.url))
+                .why(format!("the store names its state (ETag) by {} bytes", from.etag.len())));
+        }
         self.file.set_len(0).map_err(|e| io_trouble("write", &self.path, &e))?;
         self.bytes = 0;
         let text = serde_json::to_vec(&from).unwrap_or_default();
@@ -172,8 +191,13 @@ pub(super) async fn fetch(store: &Store, url: &str, into: &Path, watch: &mut Wat
     let mut tries = 0;
     loop {
         let before = part.bytes;
-        let asked = heard(ask(store, &bucket, key, url, &mut part), before, watch).await;
-        let outcome = match asked.and_then(|asked| asked) {
+        let at = Progress {
+            phase: Phase::Receive,
+            done: part.bytes,
+            total: part.from.as_ref().map_or(0, |from| from.bytes),
+        };
+        let asked = watched(ask(store, &bucket, key, url, &mut part), at, watch).await;
+        let outcome = match asked {
             Ok(Some(answer)) => receive(answer, &mut part, watch).await,
             // the object is another by now: from its beginning
             Ok(None) => continue,
@@ -199,17 +223,21 @@ pub(super) async fn fetch(store: &Store, url: &str, into: &Path, watch: &mut Wat
     }
 }
 
-/// What comes of `act`, while the watcher is asked whether to wait on: a store may say nothing for as long as its deadline.
-async fn heard<T>(act: impl Future<Output = T>, done: u64, watch: &mut Watch<'_>) -> Result<T> {
-    let mut act = std::pin::pin!(act);
+/// Waits for an answer, which a store may never give, as long as the watcher does.
+async fn watched<T>(work: impl Future<Output = Result<T>>, at: Progress, watch: &mut Watch<'_>) -> Result<T> {
+    let mut work = std::pin::pin!(work);
     loop {
-        if let Ok(outcome) = timeout(TICK, act.as_mut()).await {
-            return Ok(outcome);
+        if watch(at) == Flow::Stop {
+            return Err(stopped());
         }
-        if watch(Progress { phase: Phase::Receive, done, total: 0 }) == Flow::Stop {
-            return Err(Trouble::new(Kind::Stopped, "the download was stopped"));
+        if let Ok(done) = timeout(TICK, &mut work).await {
+            return done;
         }
     }
+}
+
+fn stopped() -> Trouble {
+    Trouble::new(Kind::Stopped, "the download was stopped")
 }
 
 /// Says what stays for the next time; of nothing, nothing stays.
@@ -288,7 +316,7 @@ async fn receive(answer: Response<Incoming>, part: &mut Part, watch: &mut Watch<
     let mut last = Instant::now();
     loop {
         if watch(Progress { phase: Phase::Receive, done: part.bytes, total }) == Flow::Stop {
-            return Err(Trouble::new(Kind::Stopped, "the download was stopped"));
+            return Err(stopped());
         }
         let frame = match timeout(TICK, body.frame()).await {
             Ok(Some(Ok(frame))) => frame,
@@ -410,6 +438,17 @@ mod tests {
             let opened = Part::open(URL, &dir.path().join("a.db")).map(|part| part.bytes);
             assert_eq!(opened.map_err(|trouble| trouble.kind), bytes, "{url}");
         }
+    }
+
+    /// A store that has another object each time, or that names its state by a text without end, leads nowhere.
+    #[test]
+    fn a_download_is_not_begun_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut part = Part::open(URL, &dir.path().join("a.db")).unwrap();
+        let from = |etag: &str| From { url: URL.into(), etag: etag.into(), bytes: 9 };
+        assert_eq!(part.begin(from(&"e".repeat(ETAG + 1))).unwrap_err().kind, Kind::Input);
+        let begun = (0..20).take_while(|n| part.begin(from(&format!("{n}"))).is_ok()).count();
+        assert!(begun as u32 <= TRIES);
     }
 
     /// What was exchanged while it came is not said to be fetched, and nothing is written through it.

@@ -2,18 +2,23 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read, Write},
+    io::{BufReader, Read, Write},
     os::unix::fs::FileExt,
-    process::{Child, ChildStdin, Command},
+    process::{Child, Command},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, PoisonError,
         mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel},
     },
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use super::{Stop, look, program::Program, words};
+use super::{
+    Stop, look,
+    pipe::{self, Input, Patient},
+    program::Program,
+    words,
+};
 use crate::{
     agent::{CHUNK_BYTES, Event, Have, PROTOCOL, Request, Wanted, wire},
     engine::{
@@ -21,6 +26,7 @@ use crate::{
         source::io_trouble,
     },
     plan::{destination, facts::host::HostFacts, hosts::Way},
+    text::Foreign,
     trouble::{Kind, Result, Trouble},
     world::agent::other_version,
 };
@@ -30,12 +36,11 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(45);
 /// How often the operator's wish is looked at.
 const GLANCE: Duration = Duration::from_millis(100);
-/// How long the far end may take to clear up.
+/// How long the far end may take to clear up, and how long where it has nothing to clear up.
 const FAREWELL: Duration = Duration::from_secs(10);
+const HANG_UP: Duration = Duration::from_millis(300);
 /// How long the far end may take to reach its next safe point once it was asked to stop.
 const PARTING: Duration = Duration::from_secs(60);
-/// How often the far end is told that we are still there.
-const STILL: Duration = Duration::from_secs(5);
 /// How much of what a host prints is kept for a sentence.
 const SAID: usize = 16 << 10;
 /// How many lines a login may print before the look begins.
@@ -43,8 +48,8 @@ const PREAMBLE: usize = 1000;
 /// How many lines a look may have, and how many bytes with all that a login printed before it.
 const LOOK_LINES: usize = 20_000;
 const LOOK_BYTES: usize = 4 << 20;
-
-type Input = Arc<Mutex<Option<ChildStdin>>>;
+/// How many lines wait to be read. Each may be as long as an answer.
+const QUEUED: usize = 2;
 
 /// What went over the connection for a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,6 +78,8 @@ pub struct Session {
     stopped: Option<Instant>,
     /// How long is waited from then on.
     parting: Duration,
+    /// Whether a program was asked for there, which may have something to clear up.
+    working: bool,
 }
 
 impl Session {
@@ -82,11 +89,11 @@ impl Session {
             Trouble::new(Kind::Failed, format!("cannot run {program}")).why(e).hint("Install the OpenSSH client.")
         })?;
         let (output, error) = (child.stdout.take(), child.stderr.take());
-        let (send, lines) = sync_channel(64);
+        let (send, lines) = sync_channel(QUEUED);
         thread::spawn(move || {
             let Some(output) = output else { return };
             let mut output = BufReader::new(output);
-            while let Ok(Some(line)) = wire::read_line(&mut output) {
+            while let Ok(Some(line)) = wire::read_answer(&mut output) {
                 if send.send(line).is_err() {
                     return;
                 }
@@ -104,10 +111,19 @@ impl Session {
                 said.extend(buffer.iter().take(n.min(room)));
             }
         });
-        let input = Arc::new(Mutex::new(child.stdin.take()));
-        let facts = HostFacts::default();
-        let mut session =
-            Session { host: host.into(), facts, child, input, lines, said, silent, stopped: None, parting: PARTING };
+        let input = pipe::input(child.stdin.take());
+        let mut session = Session {
+            host: host.into(),
+            facts: HostFacts::default(),
+            child,
+            input,
+            lines,
+            said,
+            silent,
+            stopped: None,
+            parting: PARTING,
+            working: false,
+        };
         session.facts = session.look(script, stop)?;
         Ok(session)
     }
@@ -119,7 +135,7 @@ impl Session {
 
     fn look(&mut self, script: &str, stop: Stop<'_>) -> Result<HostFacts> {
         // A refused connection is told by ssh, not by the pipe.
-        let _ = self.write(script.as_bytes());
+        let _ = self.write(script.as_bytes(), stop);
         let deadline = Instant::now() + LOOK;
         let (mut seen, mut begun, mut bytes) = (Vec::new(), false, 0_usize);
         loop {
@@ -156,11 +172,12 @@ impl Session {
     /// When the host does not take it, or it speaks another protocol.
     pub fn start(&mut self, program: &Program, way: &Way, stop: Stop<'_>, on: &mut dyn FnMut(u64)) -> Result<()> {
         let path = program.path.to_string_lossy();
+        self.working = true;
         match way {
-            _ if destination::is_local(&self.host) => self.write(format!("use {path}\n").as_bytes())?,
-            Way::Installed(there) => self.write(format!("use {there}\n").as_bytes())?,
+            _ if destination::is_local(&self.host) => self.write(format!("use {path}\n").as_bytes(), stop)?,
+            Way::Installed(there) => self.write(format!("use {there}\n").as_bytes(), stop)?,
             Way::Send => {
-                self.write(format!("send {} {}\n", program.bytes, program.own.sha256).as_bytes())?;
+                self.write(format!("send {} {}\n", program.bytes, program.own.sha256).as_bytes(), stop)?;
                 self.expect("go", stop)?;
                 let (mut at, mut buffer) = (0, vec![0; CHUNK_BYTES]);
                 while at < program.bytes && !stop() {
@@ -169,8 +186,10 @@ impl Session {
                         Trouble::new(Kind::Failed, format!("{path} became shorter while it was sent"))
                     })?;
                     // A host that gives up says why before it hangs up.
-                    if self.write(bytes).is_err() {
-                        break;
+                    match self.write(bytes, stop) {
+                        Ok(()) => {}
+                        Err(trouble) if matches!(trouble.kind, Kind::Stopped | Kind::NoAnswer) => return Err(trouble),
+                        Err(_) => break,
                     }
                     at += n as u64;
                     on(at);
@@ -180,7 +199,7 @@ impl Session {
         self.expect("ready", stop)?;
         match self.ask(&Request::Hello { protocol: PROTOCOL }, stop, &mut |_| {})? {
             Event::Hello { protocol: PROTOCOL, .. } => {
-                stay(&self.input);
+                pipe::stay(&self.input);
                 Ok(())
             }
             Event::Hello { protocol, .. } => Err(other_version(PROTOCOL, protocol)),
@@ -194,7 +213,7 @@ impl Session {
     /// # Errors
     /// What the far end failed with, or a broken connection.
     pub fn ask(&mut self, request: &Request, stop: Stop<'_>, on: &mut dyn FnMut(Progress)) -> Result<Event> {
-        self.tell(request)?;
+        self.tell(request, stop)?;
         self.answer(stop, on)
     }
 
@@ -245,15 +264,7 @@ impl Session {
             let chunk = buffer.get_mut(..want).unwrap_or_default();
             file.read_exact_at(chunk, at)
                 .map_err(|e| Trouble::new(Kind::Failed, "the snapshot changed while it was sent").why(e))?;
-            let written = match hold(&self.input).as_mut() {
-                Some(input) => wire::write_chunk(input, chunk, &mut packing),
-                None => Err(io::ErrorKind::BrokenPipe.into()),
-            };
-            match written {
-                Ok(n) => sent.packed += n,
-                Err(_) if stop() => return Err(stopped(&self.host)),
-                Err(_) => return Err(self.broken()),
-            }
+            sent.packed += self.put(stop, |input| wire::write_chunk(input, chunk, &mut packing))?;
             at += want as u64;
             sent.bytes = at - from;
             on(Progress { phase: Phase::Receive, done: at, total: wanted.bytes });
@@ -266,21 +277,52 @@ impl Session {
 
     /// Ends the connection, after the far end has cleared up.
     pub fn close(mut self) {
-        let _ = self.tell(&Request::Bye);
+        // Who does not read by now is not waited for.
+        let _ = self.tell(&Request::Bye, &|| true);
     }
 
-    fn tell(&mut self, request: &Request) -> Result<()> {
+    fn tell(&mut self, request: &Request, stop: Stop<'_>) -> Result<()> {
         let mut line = Vec::new();
         wire::write(&mut line, request).map_err(|e| Trouble::new(Kind::Bug, "a request cannot be written").why(e))?;
-        self.write(&line)
+        self.write(&line, stop)
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let written = match hold(&self.input).as_mut() {
-            Some(input) => input.write_all(bytes).and_then(|()| input.flush()),
+    fn write(&mut self, bytes: &[u8], stop: Stop<'_>) -> Result<()> {
+        self.put(stop, |input| input.write_all(bytes))
+    }
+
+    /// Writes to the far end, which may read slowly or not at all.
+    ///
+    /// # Errors
+    /// `Stopped` when that is wished while it does not read, `NoAnswer` when it never does, or a broken connection.
+    fn put<T>(&mut self, stop: Stop<'_>, write: impl FnOnce(&mut Patient<'_>) -> std::io::Result<T>) -> Result<T> {
+        let (written, deaf) = match pipe::hold(&self.input).as_mut() {
+            Some(input) => {
+                let mut input = Patient::new(input, stop);
+                (write(&mut input), input.deaf)
+            }
             None => return Err(stopped(&self.host)),
         };
-        written.map_err(|_| self.broken())
+        match written {
+            Ok(written) => Ok(written),
+            Err(_) if deaf && stop() => {
+                self.gave_up();
+                Err(stopped(&self.host))
+            }
+            Err(_) if deaf => {
+                self.gave_up();
+                Err(Trouble::new(Kind::NoAnswer, format!("{} reads nothing any more", self.host))
+                    .why(format!("what is sent there has not been taken for {} s", pipe::DEAF.as_secs()))
+                    .hint("Look whether that host hangs: a dead mount, a full disk."))
+            }
+            Err(_) => Err(self.broken()),
+        }
+    }
+
+    /// Half a message is on its way to somebody who does not read it: nothing more can be said, nor is waited for.
+    fn gave_up(&mut self) {
+        *pipe::hold(&self.input) = None;
+        self.working = false;
     }
 
     /// The next line; none when the connection has ended. A stop ends our input, and what is said after it still comes;
@@ -289,7 +331,7 @@ impl Session {
         loop {
             // Looked at before every line, too: a host that never falls silent is stopped like any.
             if stop() {
-                *hold(&self.input) = None;
+                *pipe::hold(&self.input) = None;
                 let since = *self.stopped.get_or_insert_with(Instant::now);
                 if deadline.is_some() || since.elapsed() > self.parting {
                     return Err(stopped(&self.host));
@@ -323,7 +365,7 @@ impl Session {
 
     fn event(&self, line: &[u8]) -> Result<Event> {
         let event = wire::parse_foreign(line).map(|event| match event {
-            Event::Failed(trouble) => Event::Failed(trouble.from_elsewhere()),
+            Event::Failed(trouble) => Event::Failed(self.theirs(trouble.from_elsewhere())),
             event => event,
         });
         event.map_err(|e| {
@@ -331,6 +373,14 @@ impl Session {
                 .why(e)
                 .hint("Install the same requorum on both machines, or none there: then it is sent.")
         })
+    }
+
+    /// A failure that the host reports. Whether a stop was asked for is known here.
+    fn theirs(&self, trouble: Trouble) -> Trouble {
+        match trouble.kind {
+            Kind::Stopped if self.stopped.is_none() => Trouble { kind: Kind::Failed, ..trouble },
+            _ => trouble,
+        }
     }
 
     /// Waits for one word of the shell there, before the program runs.
@@ -351,7 +401,7 @@ impl Session {
 
     /// All that was said on standard error, after that has ended or nobody waits any longer.
     fn said(&mut self) -> String {
-        *hold(&self.input) = None;
+        *pipe::hold(&self.input) = None;
         let _ = self.silent.recv_timeout(Duration::from_secs(3));
         String::from_utf8_lossy(&self.said.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
@@ -374,16 +424,15 @@ impl Session {
     }
 
     fn odd(&self, event: &Event) -> Trouble {
-        Trouble::new(Kind::Bug, format!("{} gave an answer to another question", self.host))
-            .why(crate::trouble::harmless(&format!("{event:?}")))
+        unexpected(&self.host, event)
     }
 }
 
 impl Drop for Session {
     /// Ends the input, and waits until the far end has cleared up and hung up; not for ever.
     fn drop(&mut self) {
-        *hold(&self.input) = None;
-        let deadline = Instant::now() + FAREWELL;
+        *pipe::hold(&self.input) = None;
+        let deadline = Instant::now() + if self.working { FAREWELL } else { HANG_UP };
         // Who clears up says little.
         for _ in 0..LOOK_LINES {
             let Some(left) = deadline.checked_duration_since(Instant::now()) else { break };
@@ -396,23 +445,11 @@ impl Drop for Session {
     }
 }
 
-fn hold(input: &Input) -> MutexGuard<'_, Option<ChildStdin>> {
-    input.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Says from time to time that we are still there, as long as the connection is.
-fn stay(input: &Input) {
-    let weak = Arc::downgrade(input);
-    thread::spawn(move || {
-        loop {
-            thread::sleep(STILL);
-            let Some(input) = weak.upgrade() else { return };
-            let said = hold(&input).as_mut().map(|input| wire::write(input, &Request::Still));
-            if !matches!(said, Some(Ok(()))) {
-                return;
-            }
-        }
-    });
+/// What a host answered is no answer to what it was asked.
+pub fn unexpected(host: &str, event: &Event) -> Trouble {
+    Trouble::new(Kind::Failed, format!("protocol error: unexpected response from {host}"))
+        .why(Foreign::new(format!("{event:?}")))
+        .hint("Look at that host, and at the requorum that is installed there.")
 }
 
 fn stopped(host: &str) -> Trouble {
@@ -454,6 +491,36 @@ mod tests {
         assert_eq!(begin(drip, &stop).err().unwrap().kind, Kind::Stopped);
     }
 
+    /// It answers what it is asked before it is sent anything, and then takes nothing more than a pipe holds.
+    #[test]
+    fn a_stop_is_heard_while_a_host_does_not_read() {
+        let told = "echo requorum-look 1; echo system Linux; echo user x; echo end; exec sleep 1000";
+        let mut session = begin(told, &|| false).unwrap();
+        let asked = AtomicU32::new(0);
+        let stop = || asked.fetch_add(1, Ordering::Relaxed) > 3;
+        assert_eq!(session.write(&vec![0; 1 << 20], &stop).unwrap_err().kind, Kind::Stopped);
+        assert!(pipe::hold(&session.input).is_none(), "half a message is followed by nothing");
+        assert_eq!(session.tell(&Request::Bye, &|| false).unwrap_err().kind, Kind::Stopped);
+    }
+
+    /// Where nothing was begun there is nothing to wait for.
+    #[test]
+    fn a_host_that_says_nothing_is_left_at_once() {
+        let begun = Instant::now();
+        assert_eq!(begin("exec sleep 1000", &|| true).err().unwrap().kind, Kind::Stopped);
+        assert!(begun.elapsed() < FAREWELL);
+    }
+
+    #[test]
+    fn what_a_host_calls_a_stop_is_a_failure() {
+        let told = "echo requorum-look 1; echo system Linux; echo user x; echo end; ";
+        let line =
+            "{\"failed\":{\"kind\":\"Stopped\",\"what\":\"x\",\"why\":\"\",\"hint\":\"y\\nAll members serve.\"}}";
+        let mut session = begin(&format!("{told} echo '{}'; exec cat", line.replace('\\', "\\\\")), &|| false).unwrap();
+        let trouble = session.answer(&|| false, &mut |_| {}).unwrap_err();
+        assert_eq!((trouble.kind, trouble.hint.as_str()), (Kind::Failed, "y\n  All members serve."));
+    }
+
     #[test]
     fn a_flood_of_steps_is_stopped_and_a_failure_is_cut() {
         let told = "echo requorum-look 1; echo system Linux; echo user x; echo end; ";
@@ -471,7 +538,7 @@ mod tests {
         let mut line = Vec::new();
         wire::write(&mut line, &long).unwrap();
         let mut session = begin(&format!("{told} cat"), &|| false).unwrap();
-        session.write(&line).unwrap();
+        session.write(&line, &|| false).unwrap();
         let trouble = session.answer(&|| false, &mut |_| {}).unwrap_err();
         assert!(trouble.what.len() < 5000 && !trouble.what.contains('\u{1b}'), "{}", trouble.what.len());
     }
