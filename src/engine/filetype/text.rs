@@ -170,7 +170,7 @@ fn utf16(head: &[u8]) -> Option<String> {
 fn armoured(text: &str) -> Option<Identified> {
     let (_, body) = text.split_once('\n')?;
     let body = body.split("-----END").next().unwrap_or(body);
-    let found = encoded(body).filter(|found| found.hint.contains("base64 -di"))?;
+    let found = encoded(body).filter(|_| !body.starts_with("data:"))?;
     let name = format!("{} between the lines of a certificate, as certutil -encode writes it", found.name);
     Some(Identified { name, hint: "Decode it first: sed '/^-----/d' {} | base64 -di > NEW.db".into(), ..found })
 }

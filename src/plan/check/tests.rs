@@ -483,6 +483,6 @@ fn what_comes_next_is_told_from_the_data() {
     has("revisions above 83,799 that are given out again", "crictl");
     has("Backups", "requorum snapshot save prod-eu-after.db --endpoints=http://127.0.0.31:2379");
     let unread = check(&plan, &seen, &Told::Failed("no such file".into())).next;
-    assert!(unread[0].what.contains("cannot be told: no such file"));
+    assert!(unread[0].what.contains("no such file"), "why is said: {unread:?}");
     assert!(check(&bumped(), &good(&bumped()), &Told::Not).next[0].what.contains("revisions go on from 1,000,083,799"));
 }
