@@ -6,6 +6,8 @@
 
 pub mod escape;
 mod foreign;
+#[cfg(test)]
+pub(crate) mod messages;
 pub mod output;
 
 pub use self::foreign::{Foreign, Shown, path};

@@ -360,7 +360,7 @@ mod tests {
         let bytes = database(9000);
         let bound = Bound { most: 8999, from: Limit::Announced };
         let more = pour(&mut bytes.as_slice(), Archive::Zip, path, &place(), bound, &mut |_| Flow::Go).unwrap_err();
-        assert!(more.kind == Kind::Input && more.why.contains("announces 8,999 bytes"), "{more}");
+        assert!(more.kind == Kind::Input && more.why.contains("8,999"), "{more}");
         let bound = Bound { most: 8999, from: Limit::Room };
         let room = pour(&mut bytes.as_slice(), Archive::Gzip, path, &place(), bound, &mut |_| Flow::Go).unwrap_err();
         assert_eq!((room.kind, room.fault), (Kind::Failed, Some(Fault::NoSpace)));
@@ -374,7 +374,7 @@ mod tests {
         let file = File::open(&huge).unwrap();
         assert_eq!(zstd_length(&file), Announced::AtLeast(1 << 62));
         let refused = unpack(Archive::Zstd, &file, &huge, &mut |_| Flow::Go).unwrap_err();
-        assert!(refused.why.contains("announces 4,611,686,018,427,387,904 bytes"), "{refused}");
+        assert!(refused.why.contains("4,611,686,018,427,387,904"), "{refused}");
         let gzip = dir.path().join("a.gz");
         std::fs::write(&gzip, b"\x1f\x8b......\x04\x03\x02\x01").unwrap();
         assert_eq!(gzip_length(&File::open(&gzip).unwrap()), Announced::Perhaps(0x0102_0304));
@@ -395,7 +395,7 @@ mod tests {
         let mut endless = bomb.as_slice().chain(io::repeat(0));
         let trouble =
             pour(&mut endless, Archive::Gzip, path, &place(), within(3 << 20), &mut |_| Flow::Go).unwrap_err();
-        assert!(trouble.why.contains("more than 3,145,728 bytes"), "{trouble}");
+        assert!(trouble.kind == Kind::Input && trouble.why.contains("3,145,728"), "{trouble}");
     }
 
     #[test]

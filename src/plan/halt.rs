@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(commands(&dir(by(Some(812))), &unit).unwrap(), ["systemctl stop etcd.service"]);
         assert_eq!(commands(&dir(by(None)), &unit).unwrap(), ["systemctl stop etcd.service"]);
         assert_eq!(commands(&dir(by(Some(812))), &other).unwrap(), ["kill -TERM 812"]);
-        assert!(commands(&dir(by(None)), &other).unwrap_err().contains("by hand"));
+        assert!(commands(&dir(by(None)), &other).is_err(), "how it is stopped is not known");
         let resume = |configs: &[ConfigFacts]| halt(&dir(by(Some(812))), configs).unwrap().unwrap().resume;
         assert_eq!(resume(&unit), ["systemctl start etcd.service"]);
         assert!(resume(&other).is_empty());

@@ -4,6 +4,7 @@
 //! Judged are the members' answers, the data directories that were looked at, and what the operator says of members
 //! that are silent. Learners never count; the voters are those of the newest member list.
 
+mod act;
 mod advice;
 mod count;
 mod fork;
@@ -18,8 +19,10 @@ mod words;
 
 use std::collections::BTreeSet;
 
+pub use act::{Act, Advice};
 use count::Count;
 pub use hashes::{Disagreement, disagreement};
+pub use history::Lack;
 pub use known::{By, Compared, DEFAULT_CLUSTER, KnownState, Match, Newer, NewerAt, OldKey, Unknown};
 pub use misplaced::{Misplaced, of_given};
 pub use pairs::{Pair, pairs};
@@ -129,7 +132,7 @@ pub struct Finding {
     /// The rule that led to it.
     pub rule: String,
     /// What to do, safest first.
-    pub advice: Vec<String>,
+    pub advice: Vec<Advice>,
 }
 
 impl Finding {
@@ -160,6 +163,11 @@ impl Finding {
             Verdict::Forked => 18,
             Verdict::Unconfirmed => 19,
         }
+    }
+
+    /// What the advice of one kind is about.
+    pub fn advised(&self, act: Act) -> Vec<&str> {
+        self.advice.iter().filter(|advice| advice.act == act).map(|advice| advice.on.as_str()).collect()
     }
 
     /// True where what serves is shown to be behind what is known of the same cluster.

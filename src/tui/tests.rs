@@ -21,6 +21,7 @@ use super::{
     keys::Action,
     prompt::Ask,
     steps::{Step, review},
+    theme::Tone,
 };
 use crate::{
     engine::{
@@ -115,6 +116,11 @@ fn type_in(model: &mut Model, text: &str) {
     for c in text.chars() {
         char(model, c);
     }
+}
+
+/// Whether the last key did nothing, and the status line says why.
+pub(super) fn refused(model: &Model) -> bool {
+    model.status.as_ref().is_some_and(|s| !s.text.is_empty() && matches!(s.tone, Tone::Warn | Tone::Bad))
 }
 
 pub(super) fn said(model: &Model) -> &str {

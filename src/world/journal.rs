@@ -325,7 +325,7 @@ mod tests {
         let changed = text.replace("\"one\"", "\"eins\"");
         std::fs::write(&path, &changed).unwrap();
         let refused = Journal::at(&world, &path).add(Event::Ended, "x", Value::Null).unwrap_err();
-        assert!(refused.to_string().contains("line 1 was changed"), "{refused}");
+        assert!(refused.to_string().contains("line 1"), "{refused}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), changed);
     }
 }

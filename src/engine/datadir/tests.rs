@@ -120,7 +120,9 @@ fn places_that_are_no_members() {
     {
         assert!(matches!(at(name), DirState::NotADataDir(why) if why.contains(words)), "{name}: {:?}", at(name));
     }
-    assert!(matches!(at("log"), DirState::Broken { why, .. } if why.contains("no log")));
+    let DirState::Broken { why, says } = at("log") else { panic!("{:?}", at("log")) };
+    assert_eq!(says.last_index, 0, "{why}");
+    hold("engine-datadir-no-log", &[dir.path()], &[("no log", why)]);
 }
 
 #[test]
@@ -137,21 +139,25 @@ fn damage_is_named_and_what_can_be_read_is_told() {
     // One that does is none that etcd would start with.
     fs::write(&last, &bytes[..bytes.len() - 3000]).unwrap();
     let (why, says) = broken(dir.path());
-    assert!(why.contains("though 7 was committed"), "{why}");
-    assert_eq!(says.last_index, 4);
+    let mut messages = vec![("cut before what was committed", why)];
+    assert_eq!((says.last_index, says.commit), (4, 7));
+    let mut places = vec![dir];
+    let dir = places[0].path();
     // Damage elsewhere: what lies behind it still says whose log it is and how far it went.
-    let mut first = fs::read(&segments(dir.path())[0].2).unwrap();
+    let mut first = fs::read(&segments(dir)[0].2).unwrap();
     first[500] ^= 1;
     fs::write(&last, &bytes).unwrap();
-    fs::write(&segments(dir.path())[0].2, &first).unwrap();
-    let (why, says) = broken(dir.path());
-    assert!(why.contains("checksum"), "{why}");
+    fs::write(&segments(dir)[0].2, &first).unwrap();
+    let (why, says) = broken(dir);
+    messages.push(("a flipped bit", why));
     assert_eq!((says.member_id, says.first_index, says.last_index), (Id(0xa1), 4, 9));
     // A segment missing.
     let dir = made(&upto(9), &[3, 6], 7, &[], 5);
     fs::remove_file(&segments(dir.path())[1].2).unwrap();
     let (why, says) = broken(dir.path());
-    assert!(why.contains("segment 0000000000000001 is missing"), "{why}");
+    assert!(why.contains("0000000000000001"), "{why}");
+    messages.push(("a segment is missing", why));
+    places.push(dir);
     assert_eq!((says.first_index, says.last_index, says.log_reaches_database()), (6, 9, true));
     // Two with one number, the last one that there is among them.
     for number in [1, u64::MAX] {
@@ -164,8 +170,8 @@ fn damage_is_named_and_what_can_be_read_is_told() {
         assert_eq!((says.first_index, says.last_index), (6, 9));
     }
     // The database cut, missing, ahead of the log.
-    for (bytes, words) in [(Some(8192), "truncated"), (None, "is missing"), (Some(usize::MAX), "has applied entry 50")]
-    {
+    let cases = [("a cut database", Some(8192)), ("no database", None), ("one ahead of its log", Some(usize::MAX))];
+    for (what, bytes) in cases {
         let dir = made(&upto(9), &[], 7, &[], 50);
         let db = dir.path().join("member/snap/db");
         let whole = fs::read(&db).unwrap();
@@ -174,9 +180,21 @@ fn damage_is_named_and_what_can_be_read_is_told() {
             fs::write(&db, &whole[..bytes.min(whole.len())]).unwrap();
         }
         let (why, says) = broken(dir.path());
-        assert!(why.contains(words), "{why}");
+        messages.push((what, why));
         assert_eq!(says.last_index, 9);
+        places.push(dir);
     }
+    let places: Vec<&Path> = places.iter().map(|dir| dir.path()).collect();
+    hold("engine-datadir-broken", &places, &messages);
+}
+
+/// The wording, without the directories' names.
+fn hold(what: &str, places: &[&Path], messages: &[(&str, String)]) {
+    let told = |message: &String| {
+        places.iter().fold(message.clone(), |text, place| text.replace(&place.display().to_string(), "DIR"))
+    };
+    let messages: Vec<(&str, String)> = messages.iter().map(|(what, message)| (*what, told(message))).collect();
+    crate::text::messages::hold(what, &messages);
 }
 
 #[test]
@@ -190,13 +208,18 @@ fn snapshots_lead_up_to_where_the_log_begins() {
     // The newest is damaged: the one before it serves, and is told.
     fs::write(&new, b"broken").unwrap();
     let says = whole(dir.path());
-    assert!(says.warnings[0].contains("is passed over"), "{:?}", says.warnings);
+    assert!(says.warnings[0].contains(&*new.file_name().unwrap().to_string_lossy()), "{:?}", says.warnings);
+    let mut messages = vec![("a damaged one", says.warnings.join("\n"))];
     fs::remove_file(old).unwrap();
-    assert!(broken(dir.path()).0.contains("no .snap file leads up to it"));
+    messages.push(("no older one", broken(dir.path()).0));
+    let first = dir;
     // One that the log does not vouch for is passed over, too.
     let dir = made(&upto(9), &[], 9, &[], 8);
     snap_file(dir.path(), 2, 5);
-    assert!(whole(dir.path()).warnings[0].contains("does not say that it is finished"));
+    let says = whole(dir.path());
+    assert_eq!(says.warnings.len(), 1, "{:?}", says.warnings);
+    messages.push(("one that the log does not vouch for", says.warnings.join("\n")));
+    hold("engine-datadir-snap", &[first.path(), dir.path()], &messages);
 }
 
 #[test]
@@ -220,13 +243,16 @@ fn a_log_elsewhere() {
     let dir = made(&upto(9), &[], 9, &[], 9);
     let own = tempfile::tempdir().unwrap();
     let facts = look(dir.path(), Some(own.path()));
-    assert!(matches!(&facts.state, DirState::Broken { why, .. } if why.contains("no log in")), "{facts:?}");
+    assert!(matches!(&facts.state, DirState::Broken { says, .. } if says.last_index == 0), "{facts:?}");
     for (.., segment) in wal::list(&dir.path().join("member/wal")).unwrap() {
         fs::copy(&segment, own.path().join(segment.file_name().unwrap())).unwrap();
     }
     let facts = look(dir.path(), Some(own.path()));
     let says = facts.state.says().unwrap();
-    assert!(matches!(facts.state, DirState::Whole(_)) && says.warnings[0].contains("there is a log in"), "{says:?}");
+    assert!(
+        matches!(facts.state, DirState::Whole(_)) && says.warnings.len() == 1,
+        "the log at the usual place: {says:?}"
+    );
 }
 
 /// An etcd starts from the other meta page, and its log has the rest; on a list that cannot be read it would not.

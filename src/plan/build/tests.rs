@@ -297,8 +297,7 @@ fn the_review_says_what_is_read_written_and_left() {
         text[4],
         "m2: make /var/lib/etcd/m2.etcd and its log /wal/m2 (member ID 3c505846437ba852) beside its place, read it back, rename it into place; nothing that is there is overwritten"
     );
-    assert!(text.iter().any(|t| t.contains("m1, m2 and m3: 3 members, 2 needed")));
-    assert!(text.last().unwrap().starts_with("No etcd is started"));
+    crate::text::messages::hold("plan-steps", &[("a plan", text.join("\n"))]);
     assert!(text.iter().all(|t| !t.ends_with('.')));
 }
 
@@ -318,7 +317,7 @@ fn accepted_damage_is_in_the_plan_and_fits_its_snapshot() {
         assert_eq!(verify(&built.plan), []);
         let mut other = built.plan;
         other.options.accept_damage = Some(5);
-        assert!(verify(&other).iter().any(|p| p.text.contains("accepts a damaged snapshot at revision 5")));
+        assert!(matches!(&verify(&other)[..], [one] if one.severity == Severity::Error), "{:?}", verify(&other));
     }
 }
 
@@ -327,7 +326,7 @@ fn bytes_after_a_snapshot_are_a_warning() {
     let mut draft = draft();
     draft.source.as_mut().unwrap().content.as_mut().unwrap().snapshot_bytes = Some(36_896);
     let built = build(&draft).unwrap();
-    assert!(built.warnings.iter().any(|p| p.text.contains("the first 36,896 bytes")), "{:?}", built.warnings);
+    assert!(built.warnings.iter().any(|p| p.text.contains("36,896")), "{:?}", built.warnings);
     assert_eq!(built.plan.source.snapshot_bytes, Some(36_896));
     assert!(crate::plan::byhand::beyond_etcdutl(&built.plan).is_some(), "etcdutl does not know such a file");
 }

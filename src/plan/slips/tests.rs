@@ -59,130 +59,82 @@ fn every_mistake_is_named_in_its_cell() {
     use Severity::{Error, Warning};
     let https = "https://10.0.0.2:2380";
     // The change is made in row 1 (m2), where the mistake must be found.
-    for (column, text, severity, words, fix) in [
-        (Name, "", Error, "the name is empty", None),
-        (Name, "m1", Error, "the name \"m1\" stands in row 1 already", Some("m2")),
-        (Name, "m 2", Error, "a space stands in the name", Some("m-2")),
-        (Name, " m2", Error, "a space stands at the edge of the name", Some("m2")),
-        (Name, "m,2", Error, "\",\" stands in the name", Some("m-2")),
-        (Name, "m=2", Error, "\"=\" stands in the name", Some("m-2")),
-        (Name, "m\u{200b}2", Error, "U+200B (zero-width space)", Some("m2")),
-        (Peer, "", Error, "the peer URL is missing", None),
-        (
-            Peer,
-            "http:/10.0.0.2:2380",
-            Error,
-            "one slash is missing: http://10.0.0.2:2380?",
-            Some("http://10.0.0.2:2380"),
-        ),
-        (Peer, "http://10.0.0.2", Error, "the port is missing", Some("http://10.0.0.2:2380")),
-        (Peer, "10.0.0.2", Error, "the scheme is missing", Some("http://10.0.0.2:2380")),
-        (Client, "10.0.0.2", Error, "the scheme is missing", Some("http://10.0.0.2:2379")),
-        (Peer, "http://a:2380,http:/b:2380", Error, "one slash", Some("http://a:2380,http://b:2380")),
-        (Peer, "http://a:2380,", Error, "a comma stands at the end", Some("http://a:2380")),
-        (
-            Peer,
-            "http://a:2380,,http://b:2380",
-            Error,
-            "nothing stands before a comma",
-            Some("http://a:2380,http://b:2380"),
-        ),
-        (
-            Peer,
-            "http://a:2380, http://b:2380",
-            Warning,
-            "a space stands after the comma",
-            Some("http://a:2380,http://b:2380"),
-        ),
-        (
-            Peer,
-            "http://10.0.0.2:2379,http://a:2380",
-            Warning,
-            "2379 is etcd's port for clients",
-            Some("http://10.0.0.2:2380,http://a:2380"),
-        ),
-        (Client, "http://10.0.0.2:2380", Warning, "2380 is etcd's port for peers", Some("http://10.0.0.2:2379")),
-        (Peer, "http://10.0.0.1:2380", Error, "is the peer URL of m1 already", None),
-        (Peer, "HTTPS://10.0.0.1:2380", Error, "is the peer URL of m1 already", None),
-        (Client, "http://10.0.0.1:2379", Error, "is the client URL of m1 already", None),
-        (Client, "http://10.0.0.1:2380", Error, "is the peer URL of m1 already", None),
-        (Peer, "http://a:2380,http://A:2380", Error, "stands twice in this cell", None),
-        (
-            Peer,
-            "http://0.0.0.0:2380",
-            Error,
-            "0.0.0.0 is no address that others can reach",
-            Some("http://10.0.0.2:2380"),
-        ),
-        (Client, "http://[::]:2379", Error, ":: is no address", Some("http://10.0.0.2:2379")),
-        (
-            Peer,
-            "http://localhost:2380",
-            Warning,
-            "localhost is another host for each member",
-            Some("http://10.0.0.2:2380"),
-        ),
-        (
-            Peer,
-            "http://127.0.1.1:2380",
-            Warning,
-            "127.0.1.1 is another host for each member",
-            Some("http://10.0.0.2:2380"),
-        ),
-        (Peer, "http://[::1]:2380", Warning, "::1 is another host for each member", Some("http://10.0.0.2:2380")),
-        (Client, "http://localhost:2379", Warning, "none elsewhere will reach m2", Some("http://10.0.0.2:2379")),
-        (
-            Peer,
-            "http://host2:2380",
-            Warning,
-            "host2 is a host name, others are addresses",
-            Some("http://10.0.0.2:2380"),
-        ),
-        (Peer, "http://10.0.0.2:2380,http://10.0.0.9:2380", Warning, "was the name m2 given twice?", None),
-        (Peer, https, Warning, "m2 is https, others are http", Some("http://10.0.0.2:2380")),
-        (
-            Client,
-            "https://10.0.0.2:2379",
-            Warning,
-            "m2 is https for clients, others are http",
-            Some("http://10.0.0.2:2379"),
-        ),
-        (Peer, https, Warning, "https needs --peer-cert-file and --peer-key-file", None),
-        (Client, "https://10.0.0.2:2379", Warning, "https needs --cert-file and --key-file", None),
-        (DataDir, "", Error, "the data dir is missing", None),
-        (DataDir, "etcd", Error, "must be absolute", None),
-        (DataDir, "~/etcd", Error, "~ is not expanded", None),
-        (DataDir, "/", Error, "root of the filesystem", None),
-        (DataDir, " /x", Error, "a space stands at the edge", Some("/x")),
-        (DataDir, "/x\u{a0}", Error, "U+00A0 (non-breaking space)", Some("/x")),
-        (DataDir, "/var/lib/etcd/m1.etcd/", Error, "this is the data dir of m1 already", None),
-        (DataDir, "/var/lib//etcd/x/../m1.etcd/sub", Error, "this lies inside the data dir of m1", None),
-        (DataDir, "/var/lib/etcd", Error, "the data dir of m1 lies inside this one", None),
-        (DataDir, "/x/member", Warning, "the data dir is the one above it", Some("/x")),
-        (WalDir, "wal", Error, "the WAL dir must be absolute", None),
-        (WalDir, "/var/lib/etcd/m2.etcd/member/wal", Error, "the WAL dir is inside the data dir", Some("")),
-        (WalDir, "/var/lib/etcd/m1.etcd/w", Error, "this lies inside the data dir of m1", None),
-        (Flags, "--x 'y", Error, "a quote is not closed", None),
-        (Flags, "quota", Error, "\"quota\" is no flag", None),
-        (Flags, "--name=x", Error, "--name is set by the plan", Some("")),
-        (Flags, "--a=1 -data-dir /x --b", Error, "--data-dir is set by the plan", Some("--a=1 --b")),
-        (Flags, "--initial-cluster-state=new", Error, "--initial-cluster-state is set by the plan", Some("")),
-        (Flags, "--force-new-cluster", Error, "--force-new-cluster is set by the plan", Some("")),
-        (Flags, "--config-file=/e.yml", Error, "--config-file is set by the plan", Some("")),
-        (Flags, "\u{2013}log-level=warn", Error, "U+2013 stands where", Some("--log-level=warn")),
+    let mut messages = Vec::new();
+    for (column, text, severity, fix) in [
+        (Name, "", Error, None),
+        (Name, "m1", Error, Some("m2")),
+        (Name, "m 2", Error, Some("m-2")),
+        (Name, " m2", Error, Some("m2")),
+        (Name, "m,2", Error, Some("m-2")),
+        (Name, "m=2", Error, Some("m-2")),
+        (Name, "m\u{200b}2", Error, Some("m2")),
+        (Peer, "", Error, None),
+        (Peer, "http:/10.0.0.2:2380", Error, Some("http://10.0.0.2:2380")),
+        (Peer, "http://10.0.0.2", Error, Some("http://10.0.0.2:2380")),
+        (Peer, "10.0.0.2", Error, Some("http://10.0.0.2:2380")),
+        (Client, "10.0.0.2", Error, Some("http://10.0.0.2:2379")),
+        (Peer, "http://a:2380,http:/b:2380", Error, Some("http://a:2380,http://b:2380")),
+        (Peer, "http://a:2380,", Error, Some("http://a:2380")),
+        (Peer, "http://a:2380,,http://b:2380", Error, Some("http://a:2380,http://b:2380")),
+        (Peer, "http://a:2380, http://b:2380", Warning, Some("http://a:2380,http://b:2380")),
+        (Peer, "http://10.0.0.2:2379,http://a:2380", Warning, Some("http://10.0.0.2:2380,http://a:2380")),
+        (Client, "http://10.0.0.2:2380", Warning, Some("http://10.0.0.2:2379")),
+        (Peer, "http://10.0.0.1:2380", Error, None),
+        (Peer, "HTTPS://10.0.0.1:2380", Error, None),
+        (Client, "http://10.0.0.1:2379", Error, None),
+        (Client, "http://10.0.0.1:2380", Error, None),
+        (Peer, "http://a:2380,http://A:2380", Error, None),
+        (Peer, "http://0.0.0.0:2380", Error, Some("http://10.0.0.2:2380")),
+        (Client, "http://[::]:2379", Error, Some("http://10.0.0.2:2379")),
+        (Peer, "http://localhost:2380", Warning, Some("http://10.0.0.2:2380")),
+        (Peer, "http://127.0.1.1:2380", Warning, Some("http://10.0.0.2:2380")),
+        (Peer, "http://[::1]:2380", Warning, Some("http://10.0.0.2:2380")),
+        (Client, "http://localhost:2379", Warning, Some("http://10.0.0.2:2379")),
+        (Peer, "http://host2:2380", Warning, Some("http://10.0.0.2:2380")),
+        (Peer, "http://10.0.0.2:2380,http://10.0.0.9:2380", Warning, None),
+        (Peer, https, Warning, Some("http://10.0.0.2:2380")),
+        (Client, "https://10.0.0.2:2379", Warning, Some("http://10.0.0.2:2379")),
+        (Peer, https, Warning, None),
+        (Client, "https://10.0.0.2:2379", Warning, None),
+        (DataDir, "", Error, None),
+        (DataDir, "etcd", Error, None),
+        (DataDir, "~/etcd", Error, None),
+        (DataDir, "/", Error, None),
+        (DataDir, " /x", Error, Some("/x")),
+        (DataDir, "/x\u{a0}", Error, Some("/x")),
+        (DataDir, "/var/lib/etcd/m1.etcd/", Error, None),
+        (DataDir, "/var/lib//etcd/x/../m1.etcd/sub", Error, None),
+        (DataDir, "/var/lib/etcd", Error, None),
+        (DataDir, "/x/member", Warning, Some("/x")),
+        (WalDir, "wal", Error, None),
+        (WalDir, "/var/lib/etcd/m2.etcd/member/wal", Error, Some("")),
+        (WalDir, "/var/lib/etcd/m1.etcd/w", Error, None),
+        (Flags, "--x 'y", Error, None),
+        (Flags, "quota", Error, None),
+        (Flags, "--name=x", Error, Some("")),
+        (Flags, "--a=1 -data-dir /x --b", Error, Some("--a=1 --b")),
+        (Flags, "--initial-cluster-state=new", Error, Some("")),
+        (Flags, "--force-new-cluster", Error, Some("")),
+        (Flags, "--config-file=/e.yml", Error, Some("")),
+        (Flags, "\u{2013}log-level=warn", Error, Some("--log-level=warn")),
     ] {
         let mut rows = good();
         rows[1].set(column, text, Origin::Typed);
-        let problem = only(&check(&rows, "tok"), words);
-        assert_eq!((problem.row, problem.column, problem.severity), (Some(1), Some(column), severity), "{text:?}");
-        assert_eq!(problem.fix.as_deref(), fix, "{text:?}");
+        let found = check(&rows, "tok");
+        let wanted = (Some(1), Some(column), severity, fix);
+        let is = |p: &&Problem| (p.row, p.column, p.severity, p.fix.as_deref()) == wanted;
+        let Some(problem) = found.iter().find(is) else { panic!("{text:?}: {wanted:?} is not in {found:#?}") };
         assert!(!problem.text.ends_with('.'));
+        let told: Vec<&str> = found.iter().filter(is).map(|p| p.text.as_str()).collect();
+        messages.push((format!("{column:?} {text:?}"), told.join("\n")));
         if let Some(fix) = fix {
             rows[1].set(column, fix, Origin::Typed);
             let left = check(&rows, "tok");
             assert!(!left.iter().any(|p| p.text == problem.text), "{fix:?} leaves {left:?}");
         }
     }
+    let messages: Vec<(&str, String)> = messages.iter().map(|(what, told)| (what.as_str(), told.clone())).collect();
+    crate::text::messages::hold("plan-members", &messages);
 }
 
 #[test]
@@ -197,7 +149,9 @@ fn certificates_among_the_flags_settle_https() {
         let mut rows = vec![row("m1", "https://a:2380", "https://a:2379", "/d")];
         rows[0].set(Column::Flags, flags, Origin::Typed);
         let problems = check(&rows, "tok");
-        let count = |c| problems.iter().filter(|p| p.column == Some(c) && p.text.contains("will not start")).count();
+        // an etcd with an https URL does not start without a certificate: the flags for it are named
+        let lacks = |p: &&Problem| p.text.contains("-cert-file") || p.text.contains("-key-file");
+        let count = |c| problems.iter().filter(|p| p.column == Some(c)).filter(lacks).count();
         assert_eq!((count(Column::Peer), count(Column::Client)), (peer, client), "{flags}: {problems:?}");
     }
 }
@@ -239,28 +193,36 @@ fn more_members_than_any_cluster_has_are_refused_at_once() {
     assert!(check(&many(99), "tok").iter().all(|problem| problem.severity == Severity::Warning));
     for n in [101, 20_000] {
         let found = check(&many(n), "tok");
-        assert!(found.len() == 1 && found[0].is_final() && found[0].text.contains("at most 100"), "{found:?}");
+        assert!(matches!(&found[..], [one] if one.is_final() && one.row.is_none()), "{found:?}");
     }
 }
 
 #[test]
 fn what_is_about_the_whole_table() {
-    assert_eq!(only(&check(&[], "tok"), "the table is empty").severity, Severity::Error);
+    let whole = |rows: &[Row], token: &str| {
+        let found = check(rows, token);
+        assert!(found.iter().all(|p| (p.row, p.column) == (None, None)), "{found:#?}");
+        found.into_iter().map(|p| (p.severity, p.text)).collect::<Vec<_>>()
+    };
+    let mut messages = Vec::new();
+    let mut hold = |what, found: Vec<(Severity, String)>, severity| {
+        let [(is, text)] = &found[..] else { panic!("{what}: {found:#?}") };
+        assert_eq!(*is, severity, "{what}: {text}");
+        messages.push((what, text.clone()));
+    };
+    hold("an empty table", whole(&[], "tok"), Severity::Error);
     let mut rows = good();
     rows.push(row("m4", "http://10.0.0.4:2380", "http://10.0.0.4:2379", "/d"));
-    assert_eq!(check(&rows, "tok"), [Problem::warning(None, None, "4 members survive the loss of 1, as 3 do")]);
-    assert_eq!(
-        check(&rows[..2], "tok"),
-        [Problem::warning(None, None, "2 members survive the loss of none, as 1 does")]
-    );
-    for (token, words) in [("", "the token is empty"), ("a b", "contains a space"), ("a\u{a0}", "U+00A0")] {
-        let problems = check(&good(), token);
-        assert!(problems.len() == 1 && problems[0].text.contains(words) && problems[0].severity == Severity::Error);
+    hold("4 members", whole(&rows, "tok"), Severity::Warning);
+    hold("2 members", whole(&rows[..2], "tok"), Severity::Warning);
+    for (what, token) in [("no token", ""), ("a space in the token", "a b"), ("what is not seen in it", "a\u{a0}")] {
+        hold(what, whole(&good(), token), Severity::Error);
     }
     let lone = [row("default", "http://localhost:2380", "http://localhost:2379", "/d")];
     assert!(check(&lone, "etcd-cluster")[0].text.contains("cdf818194e3a8c32"));
     assert_eq!(check(&lone, "fresh"), []);
-    assert!(check(&good(), "etcd-cluster")[0].text.contains("no leftover member"));
+    hold("etcd's default token", whole(&good(), "etcd-cluster"), Severity::Warning);
+    crate::text::messages::hold("plan-table", &messages);
 }
 
 #[test]

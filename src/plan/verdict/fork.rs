@@ -2,7 +2,7 @@
 //! is not shown to be the one asked for, and directories that do not hold what their member acknowledged.
 
 use super::{
-    Verdict,
+    Act, Advice, Verdict,
     count::{Count, Fate, Silent, called},
     history::{Lack, Serving, voters},
     known::{By, DEFAULT_CLUSTER, Match, Newer, NewerAt, Unknown},
@@ -175,7 +175,7 @@ impl Count<'_> {
         )
     }
 
-    pub(super) fn forked_advice(&self) -> Vec<String> {
+    pub(super) fn forked_advice(&self) -> Vec<Advice> {
         let Some(serving) = &self.history.serving else { return Vec::new() };
         let mut advice = Vec::new();
         let names = all(&self.group_names(serving));
@@ -183,62 +183,71 @@ impl Count<'_> {
         // a member that holds the data is not stopped before it is saved from
         if let Some(Newer { at: NewerAt::Member(endpoint), revision, .. }) = newest.filter(|_| sure) {
             let name = self.name_at(endpoint);
-            advice.push(format!(
+            let text = format!(
                 "{name} holds the newest state known ({}): save it before anything else: requorum snapshot save FILE --endpoints {endpoint}",
                 point(*revision, 0)
-            ));
+            );
+            advice.push(Advice::new(Act::Save, endpoint, text));
         }
-        if sure {
-            advice.push(format!(
+        advice.push(if sure {
+            Advice::new(Act::Stop, &names, format!(
                 "Stop etcd on {names}: what clients write there is not written to your data, and clients that read there miss it."
-            ));
+            ))
         } else {
-            advice.push(format!(
+            Advice::new(Act::Compare, &names, format!(
                 "Before anything else, keep clients from writing to {names}, and save a snapshot from each side; requorum snapshot compare shows what differs."
-            ));
-        }
+            ))
+        });
         for newer in &self.history.newer {
             if let NewerAt::Dir(dir) = &newer.at {
                 let name = newer.member.and_then(|id| self.name_of(id)).unwrap_or_else(|| "any member".into());
-                advice.push(format!(
+                advice.push(Advice::new(Act::OtherHistory, dir, format!(
                     "Do not start etcd on {dir} ({name}): it would join what serves, which does not know its log, and stop or lose its data."
-                ));
+                )));
             }
         }
         match newest.filter(|_| sure) {
-            Some(newest @ Newer { at: NewerAt::Dir(_) | NewerAt::File(_), .. }) => advice.push(format!(
-                "Go on, and restore from {} ({}).",
-                self.place_words(newest),
-                point(newest.revision, 0)
-            )),
-            Some(newest) => advice.push(format!("Go on, and restore from what {} holds.", self.place_words(newest))),
+            Some(newest @ Newer { at: NewerAt::Dir(at) | NewerAt::File(at), .. }) => {
+                let text =
+                    format!("Go on, and restore from {} ({}).", self.place_words(newest), point(newest.revision, 0));
+                advice.push(Advice::new(Act::Restore, at, text));
+            }
+            Some(newest) => {
+                let place = self.place_words(newest);
+                let text = format!("Go on, and restore from what {place} holds.");
+                advice.push(Advice::new(Act::Restore, place, text));
+            }
             None => {}
         }
         if let Some(other) = newest.filter(|n| !sure && !matches!(n.at, NewerAt::Member(_))) {
-            advice.push(format!(
+            let text = format!(
                 "Are the keys you miss in {} ({})? Then what serves is an etcd that was begun with an empty directory or an older state: stop etcd on {names}, and restore from there.",
                 self.place_words(other),
                 point(other.revision, 0)
-            ));
+            );
+            advice.push(Advice::new(Act::RestoreIf, self.place_words(other), text));
         }
         if self.two_states() {
             let differ = self.disagreement.iter().flat_map(|d| &d.parts);
             let side = |(_, who): &(u32, Vec<String>)| all(&who.iter().map(|e| self.name_at(e)).collect::<Vec<_>>());
             let sides: Vec<String> = differ.map(side).collect();
-            advice.push(format!(
+            let text = format!(
                 "{}: one of them was started on an old directory, on a copy or on a restored one, or its data are damaged. Restore nothing and remove no member before you know which holds your data; then replace the others one by one: etcdctl member remove ID, member add, and start each with an empty directory.",
                 crate::plan::words::either(&sides)
-            ));
+            );
+            advice.push(Advice::new(Act::ReplaceOne, "", text));
         }
         advice.extend(self.not_shown());
         if !serving.is_empty() && !self.two_states() {
-            advice.push(
-                "Was an older snapshot restored here on purpose, with the old token? Then what serves is meant: do not restore again, and never start the old directories."
-                    .into(),
-            );
+            advice.push(Advice::new(
+                Act::MaybeMeant,
+                "",
+                "Was an older snapshot restored here on purpose, with the old token? Then what serves is meant: do not restore again, and never start the old directories.",
+            ));
         }
         if self.history.cluster == Some(DEFAULT_CLUSTER) {
-            advice.push(format!("This cluster ID is {DEFAULT_WORDS}: unrelated clusters share it."));
+            let text = format!("This cluster ID is {DEFAULT_WORDS}: unrelated clusters share it.");
+            advice.push(Advice::new(Act::WhoseCluster, "", text));
         }
         // those of another history are named above
         let named = |at: &str| self.history.newer.iter().any(|n| matches!(&n.at, NewerAt::Dir(dir) if dir == at));
@@ -270,16 +279,17 @@ impl Count<'_> {
     }
 
     /// What to do about them.
-    pub(super) fn misplaced_advice(&self) -> Vec<String> {
+    pub(super) fn misplaced_advice(&self) -> Vec<Advice> {
         let each = self.misplaced.iter().map(|found| {
             let default = if found.other == DEFAULT_CLUSTER { format!(" ({DEFAULT_WORDS})") } else { String::new() };
-            format!(
+            let text = format!(
                 "At {}, the client URL of {}, cluster {}{default} answers. Was an etcd started there with an empty directory, with other flags, or from a restored directory? Its clients do not see the data of cluster {}: stop it before they write to it, unless it is the one that you want.",
                 found.endpoint,
                 called(&found.member),
                 found.other,
                 found.cluster
-            )
+            );
+            Advice::new(Act::Misplaced, &found.endpoint, text)
         });
         each.collect()
     }
@@ -311,30 +321,32 @@ impl Count<'_> {
         })
     }
 
-    fn doubtful_advice(&self) -> Vec<String> {
+    fn doubtful_advice(&self) -> Vec<Advice> {
         let mut advice = Vec::new();
         if let Some((endpoint, place)) = self.elsewhere.first() {
-            advice.push(format!(
+            advice.push(Advice::new(Act::WhoseCluster, endpoint, format!(
                 "Do not take {endpoint} for the cluster of {place}: whether its data is in what serves is not known. Was an etcd started there with an empty directory or with other flags? Stop it before clients write to it."
-            ));
+            )));
             if self.history.serving.as_ref().is_some_and(|serving| !serving.is_empty()) {
-                advice.push(
-                    "Was a snapshot restored here on purpose, with a new token? Then what serves is meant: do not restore again, and never start etcd on an old data directory."
-                        .into(),
-                );
+                advice.push(Advice::new(
+                    Act::MaybeMeant,
+                    "",
+                    "Was a snapshot restored here on purpose, with a new token? Then what serves is meant: do not restore again, and never start etcd on an old data directory.",
+                ));
             }
         }
         if self.elsewhere.is_empty() && self.alike.is_empty() && self.empty_alone {
             advice.extend([
-                "Is it a new cluster, to which nothing was written yet? Then nothing is amiss.".into(),
-                "Had it data or more members? A member that is started with an empty directory, and with itself alone in --initial-cluster as kubeadm's first one, answers just so. Ask the others too (--endpoints), and name a snapshot (--snapshot) or an old directory (--data-dir); stop it before clients write to it.".to_string(),
+                Advice::new(Act::MaybeMeant, "", "Is it a new cluster, to which nothing was written yet? Then nothing is amiss."),
+                Advice::new(Act::WhoseCluster, "", "Had it data or more members? A member that is started with an empty directory, and with itself alone in --initial-cluster as kubeadm's first one, answers just so. Ask the others too (--endpoints), and name a snapshot (--snapshot) or an old directory (--data-dir); stop it before clients write to it."),
             ]);
         }
         if !self.alike.is_empty() {
-            advice.push(
-                "Write nothing yet. Is this one server behind several addresses? Then ask at one of them only. Else each was started without its flags: stop them before clients write to them, and look for the old data directories."
-                    .into(),
-            );
+            advice.push(Advice::new(
+                Act::WhoseCluster,
+                "",
+                "Write nothing yet. Is this one server behind several addresses? Then ask at one of them only. Else each was started without its flags: stop them before clients write to them, and look for the old data directories.",
+            ));
         }
         advice
     }
@@ -362,20 +374,21 @@ impl Count<'_> {
     }
 
     /// What speaks against one of several clusters that answer: that it is empty, or has the IDs of an etcd without flags.
-    pub(super) fn split_advice(&self) -> Vec<String> {
+    pub(super) fn split_advice(&self) -> Vec<Advice> {
         let odd = self.says.iter().filter(|(_, s)| s.revision == 1 || s.cluster_id == DEFAULT_CLUSTER);
         let each = odd.map(|(endpoint, says)| {
             let empty = if says.revision == 1 { "an empty cluster" } else { "a cluster" };
             let default = if says.cluster_id == DEFAULT_CLUSTER { format!(", {DEFAULT_WORDS}") } else { String::new() };
-            format!(
+            let text = format!(
                 "{endpoint} answers for {empty} (ID {}{default}): was an etcd started there with an empty directory?",
                 says.cluster_id
-            )
+            );
+            Advice::new(Act::WhoseCluster, endpoint, text)
         });
         each.collect()
     }
 
-    pub(super) fn unconfirmed_advice(&self) -> Vec<String> {
+    pub(super) fn unconfirmed_advice(&self) -> Vec<Advice> {
         let Some(serving) = &self.history.serving else { return Vec::new() };
         let names = all(&self.group_names(serving));
         let silent: Vec<String> = self.unmatched.iter().map(|e| e.to_string()).collect();
@@ -384,21 +397,24 @@ impl Count<'_> {
             advice.extend(self.lacking());
             return advice;
         }
-        advice = vec![format!(
+        let text = format!(
             "Whose cluster does {names} answer for? If yours has more members, an etcd was started there with an empty directory or without its flags: stop it before clients write to it."
-        )];
+        );
+        advice = vec![Advice::new(Act::WhoseCluster, names, text)];
         let urls: Vec<String> =
             serving.list.iter().flat_map(|m| m.client_urls.iter().map(Foreign::to_string)).collect();
         let at = if urls.is_empty() { String::new() } else { format!(": {}", urls.join(",")) };
-        advice.push(format!(
+        let text = format!(
             "Are {} other names of the same members (DNS, a load balancer, localhost)? Ask by the URLs that the members advertise{at}",
             all(&silent)
-        ));
-        advice.push(format!(
+        );
+        advice.push(Advice::new(Act::Ask, all(&silent), text));
+        let text = format!(
             "Nothing here speaks for {}: ask from a host that reaches {}.",
             all(&silent),
             plural(silent.len(), "it", "them")
-        ));
+        );
+        advice.push(Advice::new(Act::AskElsewhere, all(&silent), text));
         advice.extend(self.lacking());
         advice
     }
@@ -438,44 +454,47 @@ impl Count<'_> {
         out
     }
 
-    pub(super) fn apart_advice(&self) -> Vec<String> {
+    pub(super) fn apart_advice(&self) -> Vec<Advice> {
         let mut advice = Vec::new();
         for group in &self.history.apart {
             let names = self.group_names(group);
             let ids: Vec<String> = group.says.iter().map(|(_, s)| s.member_id.to_string()).collect();
-            advice.push(format!(
+            let text = format!(
                 "Stop etcd on {} first: it began with an empty directory or an older one, is no part of this cluster, and its clients read that. Then etcdctl member remove {}, member add, and start it with an empty directory and --initial-cluster-state=existing.",
                 all(&names),
                 ids.join(" and ")
-            ));
+            );
+            advice.push(Advice::new(Act::Stop, all(&names), text));
         }
         advice.extend(self.misplaced_advice());
         let strangers: Vec<String> = self.strangers().iter().map(|(e, _)| e.to_string()).collect();
         if !strangers.is_empty() {
-            advice.push(format!(
+            let text = format!(
                 "{}: removed from the cluster, and still running? Or was the cluster that serves begun with an empty directory? Save a snapshot from each and compare them before you stop one: requorum snapshot compare.",
                 all(&strangers)
-            ));
+            );
+            advice.push(Advice::new(Act::Compare, all(&strangers), text));
         }
         advice
     }
 
     /// Endpoints that may be silent members under other names.
-    pub(super) fn other_names(&self) -> Option<String> {
+    pub(super) fn other_names(&self) -> Option<Advice> {
         if self.unmatched.is_empty() || self.history.serving.is_none() || self.unmatched.len() > self.missing {
             return None;
         }
         let ends: Vec<String> = self.unmatched.iter().map(|e| e.to_string()).collect();
-        Some(format!(
+        let text = format!(
             "{} {} no URL of a member; whether a member that is silent is meant is not known.",
             all(&ends),
             plural(ends.len(), "is", "are")
-        ))
+        );
+        Some(Advice::new(Act::OtherName, all(&ends), text))
     }
 
     /// Directories and snapshots of which it was not shown that they are of what serves, each with the reason and with what
     /// would show it.
-    pub(super) fn not_shown(&self) -> Vec<String> {
+    pub(super) fn not_shown(&self) -> Vec<Advice> {
         let served = self.history.serving.iter().flat_map(|s| &s.says).next();
         let from = served.map_or_else(|| "URL".to_string(), |(endpoint, _)| endpoint.to_string());
         let each = self.history.not_shown().filter_map(|compared| {
@@ -487,7 +506,7 @@ impl Count<'_> {
                 why.words()
             );
             if *why == Unknown::Asking {
-                return Some(capital(&what) + ".");
+                return Some(Advice::new(Act::Comparing, at, capital(&what) + "."));
             }
             let database = match compared.at {
                 NewerAt::Dir(_) => format!("{at}/member/snap/db"),
@@ -498,7 +517,8 @@ impl Count<'_> {
                 crate::plan::words::shell_word(&database)
             );
             let silent = self.unknown_dirs().find(|(_, dir, _)| dir.data_dir.shown() == *at);
-            Some(match silent {
+            let act = if silent.is_some() { Act::ShowFirst } else { Act::Show };
+            let text = match silent {
                 Some((silent, ..)) => format!(
                     "Do not start etcd on {at} ({}) before you know: {what}. What shows it: {show}. Where both tell one history, start it; else replace {}: {}",
                     silent.name,
@@ -506,21 +526,23 @@ impl Count<'_> {
                     self.replace_words(silent)
                 ),
                 None => format!("{}. What shows it: {show}.", capital(&what)),
-            })
+            };
+            Some(Advice::new(act, at, text))
         });
         each.collect()
     }
 
     /// Learners that do not answer, and on whose directory nothing speaks against starting an etcd.
-    pub(super) fn silent_learners(&self) -> Vec<String> {
+    pub(super) fn silent_learners(&self) -> Vec<Advice> {
         let comes = |s: &&Silent<'_>| matches!(s.fate, Fate::Open | Fate::Whole(_) | Fate::Held(_));
         let open = self.learners.iter().filter(|s| s.asked).filter(comes);
         let open = open.filter(|s| !self.unknown_dirs().any(|(unknown, ..)| unknown.id == s.id));
         open.map(|silent| {
-            format!(
+            let text = format!(
                 "{}, a learner, does not answer: start it again; it has no vote, and counts towards no quorum.",
                 silent.name
-            )
+            );
+            Advice::new(Act::StartLearner, &silent.name, text)
         })
         .collect()
     }
@@ -535,20 +557,25 @@ impl Count<'_> {
     }
 
     /// The directories that must not be started, each with the reason and the way.
-    pub(super) fn lacking(&self) -> Vec<String> {
+    pub(super) fn lacking(&self) -> Vec<Advice> {
         self.lacking_but(&|_| false)
     }
 
-    fn lacking_but(&self, named: &dyn Fn(&str) -> bool) -> Vec<String> {
+    fn lacking_but(&self, named: &dyn Fn(&str) -> bool) -> Vec<Advice> {
         let lacking = self.silent.iter().chain(&self.learners).filter_map(|s| match s.fate {
             Fate::Lacks(dir, _) if named(&dir.data_dir.to_string_lossy()) => None,
-            Fate::Lacks(dir, lack) => Some(self.lack_words(s, dir, lack)),
-            Fate::Blank(dir) => Some(format!(
-                "{}'s directory {} holds nothing yet (log to {}): to start etcd on it brings no data.",
-                s.name,
-                dir.data_dir.shown(),
-                log_end(dir)
-            )),
+            Fate::Lacks(dir, lack) => {
+                Some(Advice::new(Act::DoNotStart(lack), dir.data_dir.shown(), self.lack_words(s, dir, lack)))
+            }
+            Fate::Blank(dir) => {
+                let place = dir.data_dir.shown();
+                let text = format!(
+                    "{}'s directory {place} holds nothing yet (log to {}): to start etcd on it brings no data.",
+                    s.name,
+                    log_end(dir)
+                );
+                Some(Advice::new(Act::BringsNothing, place, text))
+            }
             _ => None,
         });
         lacking.collect()

@@ -73,8 +73,8 @@ impl<'a> Serving<'a> {
 }
 
 /// What a directory lacks on which an etcd could start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lack {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lack {
     /// Its log ends with the bootstrap, and the store is empty: it was begun with an empty directory.
     Everything,
     /// Its log ends with the bootstrap, and the store is not empty: it was restored from a snapshot.

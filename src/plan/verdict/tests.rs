@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod fork;
+mod messages;
 mod newer;
 
 use proptest::prelude::*;
@@ -65,37 +66,32 @@ fn asking(n: u64) -> EndpointFacts {
 }
 
 #[test]
-fn one_of_three_is_lost_in_these_words() {
+fn one_of_three_is_lost_for_now() {
     let m = list(3, 0);
     let finding = verdict(&[silent(1), says(2, &m, Id(0), Read::NotAsked), silent(3)]);
-    assert_eq!(
-        finding.sentence,
-        "Quorum is lost for now, as far as this machine can see: 1 of 3 voting members answers and knows no leader; 2 are needed; m1 and m3 may come back"
-    );
     assert_eq!((finding.verdict, finding.voters, finding.needed, finding.answering), (Verdict::LostForNow, 3, 2, 1));
-    assert!(!finding.sentence.contains("not asked"));
-    assert_eq!(finding.advice[0], "Is the disk of m1 or m3 whole? Start etcd there again; one is enough.");
+    assert_eq!(finding.may_come_back, ["m1", "m3"]);
+    assert_eq!((finding.advice[0].act, finding.advised(Act::Ask)), (Act::StartIfWhole, vec![]), "all were asked");
+    assert_eq!(finding.advice[0].on, "m1 and m3");
     let mut by_id = m.clone();
     by_id.reverse();
     let listed_otherwise = verdict(&[silent(1), says(2, &by_id, Id(0), Read::NotAsked), silent(3)]);
     assert_eq!(listed_otherwise.advice[0], finding.advice[0], "names are listed as people count them");
-    assert!(finding.advice.last().unwrap().contains("m2's own data is the newest that answers (revision 84,211)"));
+    let last = finding.advice.last().unwrap();
+    assert_eq!((last.act, last.on.as_str()), (Act::GoOn, "m2"), "its data is the newest that answers");
     assert_eq!((finding.gate(), finding.exit_code()), (Gate::Open, 10));
 }
 
 #[test]
-fn two_of_five_are_lost_in_the_plural() {
+fn all_voters_of_the_list_are_counted() {
     let m = list(5, 0);
     let none = |n| says(n, &m, Id(0), Read::NotAsked);
     let finding = verdict(&[none(1), none(2), silent(3), silent(4), silent(5)]);
-    assert!(finding.sentence.contains("2 of 5 voting members answer and know no leader; 3 are needed"));
-    assert!(finding.advice[0].ends_with("one is enough."));
+    assert_eq!((finding.verdict, finding.voters, finding.needed, finding.answering), (Verdict::LostForNow, 5, 3, 2));
+    assert_eq!(finding.advised(Act::StartIfWhole), ["m3, m4 and m5"]);
     let finding = verdict(&[none(1), silent(2)]);
     assert_eq!(finding.voters, 5, "the member list counts, not the endpoints that were given");
-    assert_eq!(
-        finding.advice[1],
-        "Are the disks of m2, m3, m4 and m5 whole? Start etcd there again; 2 of them are enough."
-    );
+    assert_eq!(finding.advised(Act::StartIfWhole), ["m2, m3, m4 and m5"]);
 }
 
 #[test]
@@ -106,17 +102,14 @@ fn a_member_that_was_not_asked_is_named_before_it_is_given_up() {
     }
     let one = says(2, &m, Id(0), Read::NotAsked);
     let finding = verdict(&[one.clone(), silent(1)]);
-    assert!(
-        finding.sentence.ends_with("2 are needed; m1 and m3 may come back; m3 was not asked"),
-        "{}",
-        finding.sentence
-    );
-    assert_eq!(finding.advice[0], "Ask m3 too (https://10.0.0.3:2379): nobody knows yet whether they answer.");
+    assert_eq!(finding.may_come_back, ["m1", "m3"]);
+    assert_eq!((finding.advice[0].act, finding.advice[0].on.as_str()), (Act::Ask, "m3"));
+    assert!(finding.advice[0].contains("https://10.0.0.3:2379"), "its URL is named: {:?}", finding.advice);
     // Spelled by name, but as many as are silent: nothing is claimed.
     let named = |n: u64| EndpointFacts { endpoint: format!("host{n}:2379"), ..silent(n) };
-    assert!(!verdict(&[one.clone(), named(1), named(3)]).sentence.contains("not asked"));
+    assert_eq!(verdict(&[one.clone(), named(1), named(3)]).advised(Act::Ask), [] as [&str; 0]);
     let bare = EndpointFacts { endpoint: "10.0.0.1:2379".into(), ..silent(1) };
-    assert!(verdict(&[one, bare]).sentence.ends_with("; m3 was not asked"));
+    assert_eq!(verdict(&[one, bare]).advised(Act::Ask), ["m3"]);
 }
 
 #[test]
@@ -169,11 +162,10 @@ fn learners_and_strangers_have_no_vote() {
     let learner = |n| says(n, &m, LEADER, Read::NotAsked);
     let finding = verdict(&[silent(1), learner(4)]);
     assert_eq!((finding.verdict, finding.answering), (Verdict::LostForNow, 0));
-    assert!(finding.sentence.contains("none of 3 voting members answers, only a learner does"), "{}", finding.sentence);
-    assert!(verdict(&[learner(4), learner(5)]).sentence.contains("only 2 learners do"));
+    let both = verdict(&[learner(4), learner(5)]);
+    assert_eq!((both.verdict, both.answering), (Verdict::LostForNow, 0));
     let stranger = verdict(&[says(9, &m, Id(0), Read::NotAsked)]);
     assert_eq!((stranger.verdict, stranger.answering), (Verdict::LostForNow, 0));
-    assert!(stranger.sentence.contains("only members that have no vote"));
 }
 
 #[test]
@@ -196,21 +188,18 @@ fn the_newest_list_counts() {
 }
 
 #[test]
-fn without_a_list_the_endpoints_count_and_the_sentence_says_so() {
+fn without_a_list_the_endpoints_count() {
     let finding = verdict(&[says(1, &[], Id(0), Read::NotAsked), silent(2), silent(3)]);
     assert_eq!((finding.verdict, finding.voters), (Verdict::LostForNow, 3));
-    assert!(finding.sentence.contains("no member list could be had"), "{}", finding.sentence);
-    assert!(finding.advice[0].contains("http://10.0.0.2:2379 or http://10.0.0.3:2379"));
+    assert_eq!(finding.advised(Act::StartIfWhole), ["http://10.0.0.2:2379 and http://10.0.0.3:2379"]);
 }
 
 #[test]
-fn a_single_voter_is_counted_in_the_singular() {
+fn a_learner_is_no_quorum_of_one() {
     let m = list(1, 1);
     let lost = verdict(&[says(2, &m, Id(0), Read::NotAsked), silent(1)]);
-    assert!(lost.sentence.contains("none of 1 voting member answers, only a learner does"), "{}", lost.sentence);
-    assert!(lost.sentence.contains("; 1 is needed"));
-    assert_eq!(lost.advice[0], "Is the disk of m1 whole? Start etcd there again; that is enough.");
-    assert!(verdict(&[silent(1)]).sentence.contains("the endpoint asked does not answer"));
+    assert_eq!((lost.verdict, lost.voters, lost.needed, lost.answering), (Verdict::LostForNow, 1, 1, 0));
+    assert_eq!(lost.advised(Act::StartIfWhole), ["m1"]);
 }
 
 fn dir(n: u64, state: impl FnOnce(Box<DirSays>) -> DirState, held: Held) -> DirFacts {
@@ -288,11 +277,8 @@ fn it_is_lost_for_good_only_by_evidence_or_by_word() {
         assert_eq!(finding.gate(), Gate::Open);
     }
     let finding = judge(&[broken(1)], &marks([3]));
-    assert_eq!(
-        finding.sentence,
-        "Quorum is lost for good: 1 of 3 voting members answers and knows no leader; 2 are needed; m1 and m3 are gone for good, so no more than 1 can ever answer"
-    );
-    assert_eq!(finding.advice[0], "m1 cannot start again: the log is cut off at its head.");
+    assert_eq!((finding.gone.as_slice(), finding.needed), (&["m1".to_string(), "m3".to_string()][..], 2));
+    assert_eq!((finding.advice[0].act, finding.advice[0].on.as_str()), (Act::Broken, "m1"));
     assert_eq!(finding.exit_code(), 14);
 }
 
@@ -302,15 +288,11 @@ fn a_dead_member_whose_disk_is_whole_is_started_first() {
     let facts = [says(2, &m, Id(0), Read::NotAsked), silent(1), silent(3)];
     let judge = |dirs: &[DirFacts]| judged(&facts, dirs, &BTreeSet::new());
     let finding = judge(&[dir(3, DirState::Whole, Held::No)]);
-    assert_eq!(
-        finding.advice[..2],
-        [
-            "Start etcd on m3 first: its data in /var/lib/m3 is whole (revision 84,000). That one is enough for a quorum.",
-            "Is the disk of m1 whole? Start etcd there again; that is enough."
-        ]
-    );
+    let first: Vec<_> = finding.advice[..2].iter().map(|a| (a.act, a.on.as_str())).collect();
+    assert_eq!(first, [(Act::Start, "/var/lib/m3"), (Act::StartIfWhole, "m1")]);
     let held = dir(3, DirState::Whole, Held::By { pid: Some(7), program: "etcd".into() });
-    assert!(judge(&[held]).advice[0].starts_with("A process has m3's data in /var/lib/m3, and yet it does not answer"));
+    let held = judge(&[held]);
+    assert_eq!((held.advice[0].act, held.advice[0].on.as_str()), (Act::Held, "/var/lib/m3"));
     let mut other = dir(3, DirState::Whole, Held::No);
     if let DirState::Whole(says) = &mut other.state {
         says.cluster_id = Id(0xc2);
@@ -319,7 +301,7 @@ fn a_dead_member_whose_disk_is_whole_is_started_first() {
     // nobody answers: the directories tell who votes
     let alone = judged(&[silent(1)], &[dir(1, DirState::Whole, Held::No)], &BTreeSet::new());
     assert_eq!((alone.verdict, alone.voters), (Verdict::Unknown, 3));
-    assert!(alone.advice[0].starts_with("Start etcd on m1 first"), "{:?}", alone.advice);
+    assert_eq!((alone.advice[0].act, alone.advice[0].on.as_str()), (Act::Start, "/var/lib/m1"));
 }
 
 /// m3's directory, ending with entry `end` of term 7; 0 where its end cannot be read.
@@ -344,67 +326,67 @@ fn copy(path: &str, end: u64, whole: bool, held: bool) -> DirFacts {
 fn the_newest_copy_decides_whatever_the_order() {
     let m = listed(3, 0);
     let facts = [says(2, &m, Id(0), Read::NotAsked), silent(1), silent(3)];
-    let start = |path: &str| format!("Start etcd on m3 first: its data in {path} is whole");
-    let held = "A process has m3's data in /b, and yet it does not answer".to_string();
-    let broken = "m3 cannot start again: the log is cut off at its head".to_string();
+    let start = |path| (Act::Start, path);
+    let held = (Act::Held, "/b");
+    let broken = (Act::Broken, "m3");
     for (what, a, b, first, other) in [
         (
             "two whole ones",
             copy("/a", 80, true, false),
             copy("/b", 90, true, false),
             start("/b"),
-            "Start no etcd on /a: it is an OLDER copy",
+            (Act::OlderCopy, "/a"),
         ),
-        ("equal ones", copy("/a", 90, true, false), copy("/b", 90, true, false), start("/a"), "/b holds the same"),
+        ("equal ones", copy("/a", 90, true, false), copy("/b", 90, true, false), start("/a"), (Act::SameCopy, "/b")),
         (
             "an older broken one",
             copy("/a", 80, false, false),
             copy("/b", 90, true, false),
             start("/b"),
-            "Start no etcd on /a: it is an OLDER",
+            (Act::OlderCopy, "/a"),
         ),
         (
             "a newer broken one",
             copy("/a", 80, true, false),
             copy("/b", 90, false, false),
-            broken.clone(),
-            "/a is a whole but OLDER copy",
+            broken,
+            (Act::ReplaceNotOlder, "/a"),
         ),
         (
             "a broken one without an end",
             copy("/a", 0, false, false),
             copy("/b", 90, true, false),
             start("/b"),
-            "How far /a goes cannot be read",
+            (Act::UnknownCopy, "/a"),
         ),
-        (
-            "two broken ones",
-            copy("/a", 80, false, false),
-            copy("/b", 90, false, false),
-            broken,
-            "Start no etcd on /a: it is an OLDER copy",
-        ),
+        ("two broken ones", copy("/a", 80, false, false), copy("/b", 90, false, false), broken, (Act::OlderCopy, "/a")),
         (
             "an older one in reserve",
             copy("/a", 80, true, false),
             copy("/b", 90, true, true),
-            held.clone(),
-            "Start no etcd on /a: it is an OLDER copy",
+            held,
+            (Act::OlderCopy, "/a"),
         ),
         (
             "an etcd on the older one",
             copy("/a", 90, true, false),
             copy("/b", 80, true, true),
-            held.clone(),
-            "/a is newer",
+            held,
+            (Act::NewerCopy, "/a"),
         ),
-        ("an etcd on a broken one", copy("/a", 90, true, false), copy("/b", 80, false, true), held, "/a is newer"),
+        (
+            "an etcd on a broken one",
+            copy("/a", 90, true, false),
+            copy("/b", 80, false, true),
+            held,
+            (Act::NewerCopy, "/a"),
+        ),
     ] {
         for dirs in [[a.clone(), b.clone()], [b.clone(), a.clone()]] {
             let finding = judged(&facts, &dirs, &BTreeSet::new());
-            let has = |words: &str| finding.advice.iter().any(|line| line.contains(words));
-            assert!(has(&first) && has(other), "{what}: {:#?}", finding.advice);
-            let starts = finding.advice.iter().filter(|line| line.starts_with("Start etcd on m3")).count();
+            let has = |(act, on): (Act, &str)| finding.advised(act) == [on];
+            assert!(has(first) && has(other), "{what}: {:#?}", finding.advice);
+            let starts = finding.advised(Act::Start).len() + finding.advised(Act::AlsoStart).len();
             assert!(starts <= 1, "{what}: {:#?}", finding.advice);
         }
     }
@@ -414,13 +396,13 @@ fn the_newest_copy_decides_whatever_the_order() {
 fn who_was_not_asked_is_not_said_to_be_silent() {
     let m = listed(3, 0);
     let held = dir(3, DirState::Whole, Held::By { pid: Some(7), program: "etcd".into() });
-    for (facts, words) in [
-        (vec![says(2, &m, Id(0), Read::NotAsked), silent(1), silent(3)], "and yet it does not answer"),
-        (vec![says(2, &m, Id(0), Read::NotAsked)], "and it was not asked"),
-        (vec![says(2, &m, Id(0), Read::NotAsked), silent(1)], "and it was not asked"),
+    for (facts, act) in [
+        (vec![says(2, &m, Id(0), Read::NotAsked), silent(1), silent(3)], Act::Held),
+        (vec![says(2, &m, Id(0), Read::NotAsked)], Act::AskHeld),
+        (vec![says(2, &m, Id(0), Read::NotAsked), silent(1)], Act::AskHeld),
     ] {
         let finding = judged(&facts, std::slice::from_ref(&held), &BTreeSet::new());
-        assert!(finding.advice.iter().any(|line| line.contains(words)), "{:#?}", finding.advice);
+        assert_eq!(finding.advised(act), ["/var/lib/m3"], "{:#?}", finding.advice);
     }
 }
 
@@ -435,24 +417,17 @@ fn what_is_amiss_is_said_with_what_mends_it() {
         says.alarms = vec![Alarm { member: Id(2), kind: "NOSPACE".into() }];
     }
     let finding = verdict(&[first.clone(), second.clone(), silent(3)]);
-    assert_eq!(
-        finding.sentence,
-        "Quorum holds, degraded: m3 does not answer, no more may be lost; alarm NOSPACE of m2. A linearizable read through m1 was served; 2 of 3 voting members answer from here"
-    );
-    assert_eq!(
-        finding.advice[0],
-        "Do not restore: the cluster serves. Start m3 again, or replace it: etcdctl member remove 3, then member add."
-    );
-    assert!(finding.advice[1].contains("etcdctl alarm disarm"));
+    assert_eq!((finding.verdict, finding.answering, finding.keep), (Verdict::Degraded, 2, true));
+    assert_eq!(finding.advice[0].act, Act::Keep);
+    assert_eq!((finding.advice[1].act, finding.advice[1].on.as_str()), (Act::Alarm, "m2"));
     // etcd itself found that m2's data are others
     let Answer::Says(said) = &mut second.answer else { unreachable!() };
     said.hash = Hashed::Says { hash: 0x77aa_02c1, revision: 84_000, compacted: 80_000 };
     said.alarms = vec![Alarm { member: Id(2), kind: "CORRUPT".into() }];
     let corrupt = verdict(&[first.clone(), second.clone(), silent(3)]);
-    assert!(corrupt.sentence.contains("m1 and m2 hold different data at revision 84,000"), "{}", corrupt.sentence);
-    assert!(corrupt.advice.iter().any(|line| line.starts_with(
-        "m1 (9f3c11aa) and m2 (77aa02c1) hold different data at revision 84,000. None is picked for you"
-    )));
+    let differ = corrupt.disagreement.as_ref().unwrap();
+    assert_eq!((differ.revision, differ.parts.len()), (84_000, 2));
+    assert_eq!(corrupt.advised(Act::Compare).len(), 1, "none is picked: {:?}", corrupt.advice);
     // over another compact revision a hash says nothing
     let Answer::Says(said) = &mut second.answer else { unreachable!() };
     said.hash = Hashed::Says { hash: 1, revision: 84_000, compacted: 83_000 };
@@ -472,7 +447,8 @@ fn what_is_amiss_is_said_with_what_mends_it() {
     });
     let finding = verdict(&[survivors[0].clone(), survivors[1].clone(), silent(3), silent(4), silent(5)]);
     assert_eq!(finding.verdict, Verdict::LostForNow);
-    assert_eq!(finding.advice.last().unwrap(), "Gone for good? Go on, and choose the source yourself.");
+    let last = finding.advice.last().unwrap();
+    assert_eq!((last.act, last.on.as_str()), (Act::GoOn, ""), "no member is proposed");
 }
 
 #[test]
@@ -484,8 +460,9 @@ fn who_lives_beside_its_client_port_is_counted() {
     }
     let finding = verdict(&[silent(1), shut.clone(), silent(3)]);
     assert_eq!((finding.verdict, finding.answering), (Verdict::LostForNow, 1));
-    assert!(finding.advice[0].starts_with("m2 lives, though not at its client port (no answer in 3 s)"));
-    assert!(finding.advice.last().unwrap().contains("m2's member/snap/db"), "{:?}", finding.advice);
+    assert_eq!(finding.advised(Act::Shut), ["m2"]);
+    let last = finding.advice.last().unwrap();
+    assert_eq!((last.act, last.on.as_str()), (Act::GoOn, "m2"), "its file, since it gives no snapshot");
     assert_eq!(verdict(&[says(1, &m, Id(0), Read::NotAsked), shut, silent(3)]).verdict, Verdict::NoLeader);
 }
 

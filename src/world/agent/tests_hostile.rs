@@ -119,7 +119,7 @@ fn a_journal_with_another_beginning_does_not_verify() {
         }
         assert_eq!(answer, Event::Claimed { seal: start.clone() });
         let answer = far.ask(&Request::Undo { of: of.clone(), stamp: "2".into() });
-        assert!(matches!(&answer, Event::Failed(t) if t.what.contains("m2 is not taken out of")), "{answer:?}");
+        assert!(matches!(&answer, Event::Failed(t) if t.what.contains("m2")), "{answer:?}");
         far.end().unwrap();
         assert!(outside.path().is_dir());
     }

@@ -7,47 +7,24 @@ fn a_clock_that_is_off_is_named() {
     const DAY: i64 = 86_400_000;
     const HOUR: i64 = 3_600_000;
     // offsets of the members from this machine's clock, in milliseconds; none for no date
-    type Case<'a> = (&'a [Option<i64>], Verdict, Outcome, &'a [&'a str], &'a str);
+    type Case<'a> = (&'a [Option<i64>], Verdict, Outcome, &'a [&'a str]);
     let cases: [Case<'_>; 11] = [
-        (&[Some(0), Some(0), Some(0)], Verdict::Proven, Outcome::Pass, &[], "no difference of more than 1 s"),
-        (
-            &[Some(0), Some(0), Some(2 * DAY)],
-            Verdict::Failed,
-            Outcome::Fail,
-            &["m3"],
-            "the clock of m3 is 2 days ahead",
-        ),
-        (
-            &[Some(0), Some(-2 * HOUR - 5000), Some(0)],
-            Verdict::Failed,
-            Outcome::Fail,
-            &["m2"],
-            "the clock of m2 is 2 h behind",
-        ),
-        (&[Some(45_000), Some(0), Some(0)], Verdict::Failed, Outcome::Fail, &["m1"], "the clock of m1 is 45 s ahead"),
-        (&[Some(0), Some(4_000), Some(0)], Verdict::Proven, Outcome::Pass, &[], "up to 4 s apart; etcd warns"),
+        (&[Some(0), Some(0), Some(0)], Verdict::Proven, Outcome::Pass, &[]),
+        (&[Some(0), Some(0), Some(2 * DAY)], Verdict::Failed, Outcome::Fail, &["m3"]),
+        (&[Some(0), Some(-2 * HOUR - 5000), Some(0)], Verdict::Failed, Outcome::Fail, &["m2"]),
+        (&[Some(45_000), Some(0), Some(0)], Verdict::Failed, Outcome::Fail, &["m1"]),
+        (&[Some(0), Some(4_000), Some(0)], Verdict::Proven, Outcome::Pass, &[]),
         // the operator's machine is the odd one
-        (
-            &[Some(DAY), Some(DAY), Some(DAY)],
-            Verdict::Proven,
-            Outcome::Pass,
-            &[],
-            "this machine's clock is 24 h behind",
-        ),
+        (&[Some(DAY), Some(DAY), Some(DAY)], Verdict::Proven, Outcome::Pass, &[]),
         // of two members this machine has the casting vote
-        (&[Some(0), Some(3 * DAY)], Verdict::Failed, Outcome::Fail, &["m2"], "the clock of m2 is 3 days ahead"),
-        (
-            &[Some(DAY), Some(3 * DAY)],
-            Verdict::Unproven,
-            Outcome::Unknown,
-            &[],
-            "m1 24 h ahead, m2 3 days ahead; which",
-        ),
-        (&[Some(-2 * DAY)], Verdict::Unproven, Outcome::Unknown, &[], "which of the clocks is right is not known"),
-        (&[Some(0), None, Some(0)], Verdict::Proven, Outcome::Unknown, &[], "not compared: m2 has no date"),
-        (&[None, None, None], Verdict::Proven, Outcome::Unknown, &[], "not compared: m1, m2 and m3 have no date"),
+        (&[Some(0), Some(3 * DAY)], Verdict::Failed, Outcome::Fail, &["m2"]),
+        (&[Some(DAY), Some(3 * DAY)], Verdict::Unproven, Outcome::Unknown, &[]),
+        (&[Some(-2 * DAY)], Verdict::Unproven, Outcome::Unknown, &[]),
+        (&[Some(0), None, Some(0)], Verdict::Proven, Outcome::Unknown, &[]),
+        (&[None, None, None], Verdict::Proven, Outcome::Unknown, &[]),
     ];
-    for (offsets, verdict, outcome, who, words) in cases {
+    let mut messages = Vec::new();
+    for (offsets, verdict, outcome, who) in cases {
         let mut plan = plan();
         plan.members.truncate(offsets.len());
         plan.cluster_id = cluster_id(&plan.members.iter().map(|m| m.id).collect::<Vec<_>>());
@@ -65,13 +42,9 @@ fn a_clock_that_is_off_is_named() {
             (outcome, &who.iter().map(|w| w.to_string()).collect::<Vec<_>>()[..]),
             "{offsets:?}: {found:?}"
         );
-        assert!(found.words.contains(words), "{offsets:?}: {}", found.words);
         assert_eq!(proof.verdict, verdict, "{offsets:?}: {proof:#?}");
-        assert_eq!(
-            proof.sentence.contains("not compared: clocks"),
-            words.starts_with("not compared"),
-            "{}",
-            proof.sentence
-        );
+        messages.push((format!("{offsets:?}"), format!("{}\n{}", found.words, proof.sentence)));
     }
+    let messages: Vec<(&str, String)> = messages.iter().map(|(what, said)| (what.as_str(), said.clone())).collect();
+    crate::text::messages::hold("plan-check-clocks", &messages);
 }

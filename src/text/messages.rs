@@ -1,0 +1,12 @@
+//! For the tests: a room's messages as one table, which holds their wording; the other tests look at kinds and fields.
+
+/// Compares the messages of `room` with `tests/snapshots/messages/ROOM.snap`; each has a line that says what leads to it.
+pub(crate) fn hold(room: &str, messages: &[(&str, String)]) {
+    let table: String =
+        messages.iter().map(|(what, message)| format!("## {what}\n{}\n\n", message.trim_end())).collect();
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots/messages"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(room, table));
+}
