@@ -1,10 +1,9 @@
 //! `requorum report`: what a journal tells.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use super::{Format, print, print_json};
 use crate::{
-    engine::source::io_trouble,
     recovery::{journal, report},
     text::Shown,
     trouble::{Kind, Result, Trouble},
@@ -22,7 +21,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     let beside = journal::beside(&args.journal);
     let path = if beside.is_file() { &beside } else { &args.journal };
-    let text = fs::read_to_string(path).map_err(|e| io_trouble("read", path, &e))?;
+    let text = journal::text(path)?;
     let wrong = |why: String| Trouble::new(Kind::Input, format!("{} is no whole journal", path.shown())).why(why);
     let report = report::report(&text).map_err(wrong)?;
     match format {
