@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::{Format, print, print_json};
+use super::{Format, print, print_json, warn};
 use crate::{
     recovery::{journal, report},
     text::Shown,
     trouble::{Kind, Result, Trouble},
+    world::local::strange_journal,
 };
 
 #[derive(Debug, clap::Args)]
@@ -22,6 +23,9 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     let beside = journal::beside(&args.journal);
     let path = if beside.is_file() { &beside } else { &args.journal };
     let text = journal::text(path)?;
+    if let Some(why) = strange_journal(path) {
+        warn(&format!("Warning: another user may have written what {} tells: {why}.", path.shown()));
+    }
     let wrong = |why: String| Trouble::new(Kind::Input, format!("{} is no whole journal", path.shown())).why(why);
     let report = report::report(&text).map_err(wrong)?;
     match format {

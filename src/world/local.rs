@@ -32,7 +32,7 @@ use crate::{
         aftermath,
         archive::Archive,
         datadir,
-        durable_fs::{self, Strange, Trusted},
+        durable_fs::{self, Disk, Strange, Trusted},
         hashkv::{After, HashKv, hash_kv_after},
         inspect, keys, kin,
         leftovers::PREFIX,
@@ -526,6 +526,20 @@ fn owners(path: &Path) -> Vec<u32> {
     let of = plan.or_else(|| meta(stage::parent(path)).filter(|dir| dir.mode() & 0o022 == 0));
     let sudo = rustix::process::geteuid().is_root().then(|| std::env::var("SUDO_UID").ok()?.parse().ok()).flatten();
     of.map(|meta| meta.uid()).into_iter().chain(sudo).collect()
+}
+
+/// Why what a journal tells may be another user's word, where it may be.
+pub fn strange_journal(path: &Path) -> Option<String> {
+    let look = || -> io::Result<Trusted<File>> {
+        let path = journal_path(path)?;
+        let (above, name) = Disk::default().above(&path)?;
+        above.trusted_of(&name, false, &owners(&path))
+    };
+    match look() {
+        Ok(Trusted::Strange(why)) => Some(format!("it {why}")),
+        Ok(Trusted::Ours(_) | Trusted::Absent) => None,
+        Err(e) => Some(e.to_string()),
+    }
 }
 
 /// A journal that somebody else may have written.

@@ -152,6 +152,11 @@ pub fn a_planted_journal_is_not_the_operators() {
         assert!(!meta.is_file() || meta.blocks() == 0, "it was written to");
         eve.can(&format!("rm -r {}", word(&journal)));
     }
+    // Who reads a report is told that the journal is not the operator's.
+    eve.can(&format!(": >{}", word(&journal)));
+    let report = || said(&requorum(["report"]).arg(&plan).output().unwrap());
+    assert!(report().contains("another user may have written"), "{}", report());
+    fs::remove_file(&journal).unwrap();
     // A second name of a file of root's, as where fs.protected_hardlinks is off.
     fs::hard_link(&victim, &journal).unwrap();
     assert!(!rehearse(&plan, None).status.success());
