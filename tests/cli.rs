@@ -590,6 +590,40 @@ fn dots_on_the_command_line_are_resolved_by_links() {
     ended(&command.output().unwrap(), 1, &["cannot resolve"]);
 }
 
+/// A data directory that is typed holds none, for whatever it is: the path to type instead is named.
+#[test]
+fn dots_in_a_typed_data_directory_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().canonicalize().unwrap();
+    fs::create_dir_all(home.join("disk/deep")).unwrap();
+    std::os::unix::fs::symlink(home.join("disk/deep"), home.join("link")).unwrap();
+    let (snapshot, leads) = (fixture("s35.db"), home.join("disk/new"));
+    let restore = |args: &[&str]| {
+        let mut command = requorum(["snapshot", "restore", "--initial-cluster-token=t"]);
+        command.arg(&snapshot).args(args);
+        command
+    };
+    for mut command in [
+        restore(&["--data-dir", "link/../new"]),
+        restore(&["--data-dir=./link/../new"]),
+        restore(&["--data-dir", home.join("link/../new").to_str().unwrap()]),
+        restore(&["--data-dir", "m1", "--wal-dir", "link/../new"]),
+        requorum(["probe", "--no-discover", "--data-dir", "link/../new"]),
+        requorum(["probe", "--no-discover", "--data-dir", "m1:link/../new"]),
+        requorum(["v2", "list", "link/../new"]),
+        requorum(["v2", "list", "m1", "--wal-dir=link/../new"]),
+        requorum(["--data-dir", "link/../new"]),
+    ] {
+        ended(&command.current_dir(&home).output().unwrap(), 2, &["..", leads.to_str().unwrap()]);
+    }
+    let mut command = restore(&["--data-dir", "nowhere/../new"]);
+    ended(&command.current_dir(&home).output().unwrap(), 2, &["leads nowhere"]);
+    let mut left: Vec<_> = fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["disk", "link"]);
+    assert!(!leads.exists());
+}
+
 #[test]
 fn what_is_no_plan_is_called_by_its_name_and_kind() {
     let dir = tempfile::tempdir().unwrap();

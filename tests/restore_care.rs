@@ -16,6 +16,8 @@ mod files;
 mod hostile;
 #[path = "restore_care/killed.rs"]
 mod killed;
+#[path = "restore_care/planted.rs"]
+mod planted;
 #[path = "restore_care/servers.rs"]
 mod servers;
 mod support;
@@ -50,7 +52,7 @@ fn main() {
         add(format!("killed_at_every_act_{at}"), waits, Box::new(move || crash::killed_at_every_act(layout)));
         add(format!("power_lost_at_every_act_{at}"), waits, Box::new(move || crash::power_lost_at_every_act(layout)));
     }
-    let plain: [(&str, fn()); 26] = [
+    let plain: [(&str, fn()); 31] = [
         ("flags_and_plans", files::flags_and_plans),
         ("wal_taken_back_for_another_data_dir", crash::wal_taken_back_for_another_data_dir),
         ("the_program_killed_at_many_moments", killed::at_many_moments),
@@ -75,6 +77,11 @@ fn main() {
         ("undo_asks_for_the_members_own_places", hostile::undo_asks_for_the_members_own_places),
         ("nothing_outside_is_given_away", hostile::nothing_outside_is_given_away),
         ("a_link_of_hers_moves_nothing_of_roots", hostile::a_link_of_hers_moves_nothing_of_roots),
+        ("a_link_of_hers_is_no_source", planted::a_link_of_hers_is_no_source),
+        ("a_members_directory_keeps_nobody_waiting", planted::a_members_directory_keeps_nobody_waiting),
+        ("a_planted_journal_is_not_the_operators", planted::a_planted_journal_is_not_the_operators),
+        ("no_name_of_a_lock_is_taken_for_good", planted::no_name_of_a_lock_is_taken_for_good),
+        ("the_lock_of_a_mere_reader_is_no_etcds", planted::the_lock_of_a_mere_reader_is_no_etcds),
         ("an_adversary_at_every_act", || hostile::an_adversary_at_every_act(12)),
         ("an_adversary_at_every_act_for_long", || hostile::an_adversary_at_every_act(200)),
     ];

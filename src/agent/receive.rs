@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::{CHUNK_BYTES, Have, Wanted};
 use crate::{
     engine::{
-        durable_fs::{Dir, Disk, Locked, Trusted},
+        durable_fs::{self, Dir, Disk, Locked, Trusted},
         progress::{Phase, Watch},
         source::{hex, io_trouble, step},
         status::human_size,
@@ -87,7 +87,7 @@ impl Wanted {
 /// # Errors
 /// When what has the name of a received one is not, or `watch` says stop.
 pub fn look(wanted: &Wanted, watch: &mut Watch<'_>) -> Result<Have> {
-    if let Some(file) = beside(&wanted.at)
+    if let Ok(file) = durable_fs::readable(&wanted.at)
         && file.metadata().is_ok_and(|meta| meta.len() == wanted.bytes)
         && sha256(&file, &wanted.at, wanted.bytes, watch)? == wanted.sha256
     {
@@ -111,14 +111,6 @@ pub fn look(wanted: &Wanted, watch: &mut Watch<'_>) -> Result<Have> {
         None => Have::Nothing,
         Some(file) => Have::Part(length(&file, &files.path(&files.part))?.min(wanted.bytes)),
     })
-}
-
-/// The file that the plan names, where it is a file: a pipe is not waited for.
-fn beside(path: &Path) -> Option<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let flags = rustix::fs::OFlags::NONBLOCK.bits();
-    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags as i32).open(path).ok()?;
-    file.metadata().is_ok_and(|meta| meta.is_file()).then_some(file)
 }
 
 /// Removes what was received, whole or in part. What was there before is not touched.

@@ -5,8 +5,8 @@ mod host;
 mod record;
 
 use std::{
-    env, fs,
-    io::{self, IsTerminal, Write},
+    env,
+    io::{self, IsTerminal},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,6 +14,7 @@ use std::{
 use self::ear::Ear;
 use super::{Format, print, print_done, print_json, warn, wizard};
 use crate::{
+    bolt::WriteAt,
     drill::{
         Drill,
         coach::Coach,
@@ -27,7 +28,7 @@ use crate::{
         real::Etcd,
         scenario::{self, Scenario, library},
     },
-    engine::source::io_trouble,
+    engine::{durable_fs::Disk, source::io_trouble},
     plan::words::thousands,
     text::Shown,
     text::escape,
@@ -319,11 +320,11 @@ fn exists(path: &Path) -> Trouble {
 }
 
 fn write_new(path: &Path, text: &str) -> Result<()> {
-    let mut file = fs::File::create_new(path).map_err(|e| match e.kind() {
+    let file = Disk::default().create(path, 0o666).map_err(|e| match e.kind() {
         io::ErrorKind::AlreadyExists => exists(path),
         _ => io_trouble("write", path, &e),
     })?;
-    file.write_all(text.as_bytes()).map_err(|e| io_trouble("write", path, &e))
+    file.write_all_at(text.as_bytes(), 0).map_err(|e| io_trouble("write", path, &e))
 }
 
 /// Where the user's progress is kept.

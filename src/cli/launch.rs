@@ -213,8 +213,7 @@ fn files(page: &Page) -> Vec<(String, String)> {
 
 fn write(world: &Local, dir: &Path, files: &[(String, String)]) -> Result<()> {
     let dir = absolute(dir)?;
-    std::fs::create_dir_all(&dir)
-        .map_err(|e| Trouble::new(Kind::Failed, format!("cannot make {}", dir.shown())).why(e))?;
+    world.make_dir(&dir)?;
     for (name, text) in files {
         let path = dir.join(name);
         world.write_new(&path, text)?;

@@ -42,6 +42,7 @@ use crate::{
         output::{self, Form},
     },
     trouble::{Kind, Result, Trouble},
+    world::DataDir,
 };
 
 const ABOUT: &str = "\
@@ -328,6 +329,28 @@ fn judge(what: &str, problems: &[Problem], names: &[&str]) -> Result<()> {
     let trouble = Trouble::new(Kind::Input, what).why(first);
     let more: Vec<String> = errors.map(|error| format!("also: {error}")).collect();
     Err(if more.is_empty() { trouble } else { trouble.hint(more.join("\n  ")) })
+}
+
+/// A data directory that was typed, made absolute. One with `..` is refused, as in a plan: where that leads depends on
+/// links, which others may change between the look at it and the use of it.
+fn typed_dir(path: &std::path::Path, flag: &str) -> Result<PathBuf> {
+    if path.components().all(|part| part != Component::ParentDir) {
+        return absolute(path);
+    }
+    let refused = Trouble::new(Kind::Usage, format!("{flag} contains \"..\": {}", path.shown()))
+        .why("where that leads depends on symbolic links, which others may change");
+    Err(match absolute(path) {
+        Ok(resolved) => refused.hint(format!("It leads to {0} now. If that is meant, type {0}.", resolved.shown())),
+        Err(_) => refused.hint("It leads nowhere now. Type the path without \"..\"."),
+    })
+}
+
+/// Refuses the same in data directories of which several may be typed.
+fn typed_dirs(dirs: &[DataDir]) -> Result<()> {
+    dirs.iter().try_for_each(|dir| {
+        typed_dir(&dir.data, "--data-dir")?;
+        dir.wal.as_deref().map_or(Ok(()), |wal| typed_dir(wal, "the WAL directory of --data-dir").map(|_| ()))
+    })
 }
 
 /// An absolute form of `path`: links are kept as they are, but what stands before a `..` is resolved, since the `..` of a

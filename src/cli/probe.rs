@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::PathBuf, thread, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Format, absolute, connect, plan, print, print_json};
+use super::{Format, absolute, connect, plan, print, print_json, typed_dirs};
 use crate::{
     engine::progress::Flow,
     etcd::server_error::ServerError,
@@ -82,6 +82,7 @@ pub(super) fn run(args: ProbeArgs, outer: &connect::ConnectArgs, format: Format)
     if format == Format::Fields {
         return Err(Trouble::new(Kind::Usage, "probe prints -w simple or -w json"));
     }
+    typed_dirs(&args.data_dir)?;
     let connect = args.connect.or(outer);
     let mut endpoints = connect.endpoints();
     let typed = !endpoints.is_empty();

@@ -1,13 +1,13 @@
 //! `requorum report`: what a journal tells.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
-use super::{Format, print, print_json};
+use super::{Format, print, print_json, warn};
 use crate::{
-    engine::source::io_trouble,
     recovery::{journal, report},
     text::Shown,
     trouble::{Kind, Result, Trouble},
+    world::local::strange_journal,
 };
 
 #[derive(Debug, clap::Args)]
@@ -22,7 +22,10 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     let beside = journal::beside(&args.journal);
     let path = if beside.is_file() { &beside } else { &args.journal };
-    let text = fs::read_to_string(path).map_err(|e| io_trouble("read", path, &e))?;
+    let text = journal::text(path)?;
+    if let Some(why) = strange_journal(path) {
+        warn(&format!("Warning: another user may have written what {} tells: {why}.", path.shown()));
+    }
     let wrong = |why: String| Trouble::new(Kind::Input, format!("{} is no whole journal", path.shown())).why(why);
     let report = report::report(&text).map_err(wrong)?;
     match format {

@@ -7,7 +7,7 @@ use super::{
     plan::overridden,
     print, print_done, print_json,
     progress::{Meter, interruptible},
-    warn,
+    typed_dir, warn,
 };
 use crate::{
     engine::{
@@ -224,8 +224,8 @@ fn restore_one(args: &RestoreArgs, outer: &connect::ConnectArgs) -> Result<()> {
         "etcd-cluster"
     });
     let genesis = judged_table(args, token)?;
-    let data_dir = absolute(args.data_dir.as_deref().unwrap_or(format!("{}.etcd", args.name).as_ref()))?;
-    let wal_dir = args.wal_dir.as_deref().map(absolute).transpose()?;
+    let data_dir = typed_dir(args.data_dir.as_deref().unwrap_or(format!("{}.etcd", args.name).as_ref()), "--data-dir")?;
+    let wal_dir = args.wal_dir.as_deref().map(|dir| typed_dir(dir, "--wal-dir")).transpose()?;
     // etcdutl's fingers may name the default place.
     let wal_dir = wal_dir.filter(|dir| *dir != data_dir.join("member/wal"));
     if let Some(wal) = wal_dir.as_ref().filter(|wal| wal.starts_with(&data_dir) || data_dir.starts_with(wal)) {

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Format, print, print_json, warn};
+use super::{Format, print, print_json, typed_dir, warn};
 use crate::{
     bolt::WriteAt,
     engine::{durable_fs::Disk, source::io_trouble, stage, v2keys},
@@ -56,6 +56,8 @@ pub(super) fn run(command: &Command, format: Format) -> Result<()> {
         Command::List(args) => (args, None),
         Command::Export { args, output } => (args, output.as_deref()),
     };
+    typed_dir(&args.data_dir, "the data directory")?;
+    args.wal_dir.as_deref().map_or(Ok(()), |dir| typed_dir(dir, "--wal-dir").map(|_| ()))?;
     let keys = v2keys::read(&args.data_dir, args.wal_dir.as_deref())?;
     if let Some(torn) = &keys.torn {
         warn(&format!("Note: the end of the log was never written whole and is left out, as etcd does ({torn})."));

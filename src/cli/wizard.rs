@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{absolute, connect, plan};
+use super::{absolute, connect, plan, typed_dirs};
 use crate::{
     etcd::version::Minor,
     trouble::{Kind, Result, Trouble},
@@ -76,6 +76,7 @@ impl Look {
 
 pub(super) fn real(args: WizardArgs, connect: &connect::ConnectArgs) -> Result<()> {
     let here = env::current_dir().map_err(|e| Trouble::new(Kind::Failed, "the current directory is gone").why(e))?;
+    typed_dirs(&args.data_dir)?;
     let plan = args.plan.as_deref().map(plan::read).transpose()?;
     let places = match args.snapshots.as_slice() {
         [] => vec![here.clone()],

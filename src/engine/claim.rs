@@ -9,7 +9,10 @@ use std::{
     ffi::{OsStr, OsString},
     fs::{File, Metadata},
     io::{self, Read, Write},
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{FileExt, MetadataExt},
+    },
     path::{Path, PathBuf},
 };
 
@@ -20,7 +23,7 @@ use super::{
     durable_fs::{Dir, Disk, Identity, Locked, Trusted},
     leftovers::PREFIX,
     locks,
-    source::io_trouble,
+    source::{hex, io_trouble},
 };
 use crate::{
     text::{Foreign, Shown},
@@ -179,9 +182,27 @@ struct Held {
     targets: Vec<PathBuf>,
 }
 
-/// The names that our lock file may have: the second one where something that does not count has the first.
-fn names() -> [String; 2] {
-    [format!("{PREFIX}lock"), format!("{PREFIX}{}-lock", rustix::process::geteuid().as_raw())]
+/// The names that our lock file may have, each where something that does not count has those before it. The last ones are
+/// chance: in a directory that is open to all anybody may take a name that can be guessed.
+fn names() -> impl Iterator<Item = String> {
+    let known = [format!("{PREFIX}lock"), format!("{PREFIX}{}-lock", rustix::process::geteuid().as_raw())];
+    let chance = std::iter::repeat_with(|| {
+        let mut random = [0u8; 8];
+        let _ = rustix::rand::getrandom(&mut random[..], rustix::rand::GetRandomFlags::empty());
+        format!("{PREFIX}{}-lock", hex(&random))
+    });
+    known.into_iter().chain(chance.take(TRIES as usize))
+}
+
+/// Whether what is in a file may be a lock's text, of which a kill may have left the beginning: what else has the name was
+/// given it by somebody who may rename here, and is not written over.
+fn may_be_lock(file: &File) -> bool {
+    const BEGIN: &[u8] = b"{\"run\":";
+    let mut head = [0; BEGIN.len()];
+    match file.read_at(&mut head, 0) {
+        Ok(length) => head.iter().zip(BEGIN).take(length).all(|(found, wanted)| found == wanted),
+        Err(_) => false,
+    }
 }
 
 fn take(run: &Run, targets: &[PathBuf], home: &Path, target: &Path) -> Result<Lock, NotClaimed> {
@@ -201,6 +222,10 @@ fn take(run: &Run, targets: &[PathBuf], home: &Path, target: &Path) -> Result<Lo
                     break;
                 }
             };
+            if !may_be_lock(&file) {
+                strange.push(format!("{} holds something else than a lock", path.shown()));
+                break;
+            }
             // Who can open it can hold it: an earlier version left it readable for all.
             let open = file.metadata().is_ok_and(|meta| meta.mode() & 0o077 != 0);
             match file.try_take().map_err(fail)? {

@@ -16,6 +16,10 @@
 //!
 //! Where what is found afterwards is not what was put there, that is an error with the name, and no success.
 //!
+//! **Reading.** What is in a directory of somebody else is looked at before it is opened ([`readable`], [`Dir::read`]): a
+//! pipe or a device that has the name of a file is never opened, and a link in place of a database leads to no file of
+//! root's, whose content would be given away with what is restored from it.
+//!
 //! **Trust.** What an earlier run left (notes, markers, locks, journals, parts of downloads) counts only when it is ours:
 //! see [`Strange`] for what speaks against it.
 //!
@@ -173,6 +177,23 @@ impl Disk {
         above.make(name)
     }
 
+    /// Makes a directory and those that are missing on its way, each with mode 0700; nothing where it is there.
+    ///
+    /// # Errors
+    /// As [`Disk::dir`], where something else has the name of one, or as the system says.
+    pub fn make_dirs(&self, path: &Path) -> io::Result<()> {
+        let path = real(path)?;
+        let there = path.ancestors().find(|dir| dir.symlink_metadata().is_ok()).unwrap_or(Path::new("/"));
+        let mut at = self.dir(there)?;
+        for name in path.strip_prefix(there).unwrap_or(Path::new("")).iter() {
+            at = match at.make(name) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => at.open(name)?,
+                other => other?,
+            };
+        }
+        Ok(())
+    }
+
     /// Makes what a directory lists last.
     ///
     /// # Errors
@@ -216,6 +237,23 @@ impl Disk {
 /// When a link of another user's leads to what is not that user's, or as the system says.
 pub fn real(path: &Path) -> io::Result<PathBuf> {
     resolve::real(path)
+}
+
+/// Opens a regular file to be read, whoever owns it; neither a pipe nor a device is opened. For root, a link of another
+/// user's is followed only to a file of that same user: what is read may be given to that user in the end.
+///
+/// # Errors
+/// When it is no regular file, for a link that is not followed, or as the system says.
+pub fn readable(path: &Path) -> io::Result<File> {
+    resolve::readable(path)
+}
+
+/// The same, all links followed: for what is only shown, or is the operator's own.
+///
+/// # Errors
+/// When it is no regular file, or as the system says.
+pub fn regular(path: &Path) -> io::Result<File> {
+    resolve::regular(path)
 }
 
 /// A file in this directory that has no name there, so that nobody else can open it and nothing is left of it.

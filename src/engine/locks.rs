@@ -18,9 +18,39 @@ use nix::{
 
 use crate::plan::facts::disk::Held;
 
-/// Whether a process holds a lock on `path` now. No where the system does not tell.
+/// Whether a process holds a lock on `path` now. No where the system does not tell, and for a lock that no etcd can have:
+/// who may read a file can lock it, and could keep others from it for ever.
 pub fn held(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|meta| listed(meta.dev(), meta.ino()))
+    fs::metadata(path).is_ok_and(|meta| listed(meta.dev(), meta.ino()) && !only_read_by_others(path, &meta))
+}
+
+/// The system's first namespace of processes (`PROC_PID_INIT_INO`): who is in it sees all of them.
+const ALL_PROCESSES: &str = "pid:[4026531836]";
+
+/// Whether all who have a file open are seen, and none of them may be its etcd: each only reads it, and is neither root nor
+/// its owner nor this user.
+fn only_read_by_others(path: &Path, meta: &fs::Metadata) -> bool {
+    let own = rustix::process::geteuid();
+    if !own.is_root() || fs::read_link("/proc/self/ns/pid").ok().is_none_or(|ns| ns.as_os_str() != ALL_PROCESSES) {
+        return false;
+    }
+    let mut seen = false;
+    for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten().filter(|fd| {
+            // Asked only of files that may be it: a socket or a dead mount would make one wait.
+            fs::read_link(fd.path()).is_ok_and(|to| to.file_name() == path.file_name())
+                && fs::metadata(fd.path()).is_ok_and(|open| (open.dev(), open.ino()) == (meta.dev(), meta.ino()))
+        });
+        for fd in open {
+            let user = process.metadata().map_or(0, |process| process.uid());
+            if [0, meta.uid()].contains(&user) || for_writing(pid, &fd.file_name().to_string_lossy()) {
+                return false;
+            }
+            seen = true;
+        }
+    }
+    seen
 }
 
 /// The same for an open file.
@@ -51,9 +81,9 @@ pub fn hold(log: &fs::File) -> std::io::Result<()> {
 }
 
 /// Who holds a lock on one of `files`, or has one open for writing as an etcd has its database and its log.
-pub fn holder(files: &[PathBuf]) -> Held {
+pub fn holder(paths: &[PathBuf]) -> Held {
     let files: Vec<(u64, u64)> =
-        files.iter().filter_map(|f| fs::metadata(f).ok()).map(|meta| (meta.dev(), meta.ino())).collect();
+        paths.iter().filter_map(|f| fs::metadata(f).ok()).map(|meta| (meta.dev(), meta.ino())).collect();
     if files.is_empty() {
         return Held::No;
     }
@@ -66,13 +96,17 @@ pub fn holder(files: &[PathBuf]) -> Held {
     }
     // The holder may belong to somebody else, or run in a container of which this one sees the locks only.
     match fs::read_to_string("/proc/locks") {
-        Ok(locks) if files.iter().any(|(dev, inode)| names(&locks, &device(*dev, *inode))) => {
+        Ok(locks) if paths.iter().any(|path| may_be_etcds(&locks, path)) => {
             // It may have opened them between the two looks.
             writer(&files).map_or(Held::By { pid: None, program: String::new() }, by)
         }
         Ok(_) => Held::No,
         Err(e) => Held::Unknown(format!("/proc/locks cannot be read ({e})")),
     }
+}
+
+fn may_be_etcds(locks: &str, path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| is_listed(locks, &meta, None) && !only_read_by_others(path, &meta))
 }
 
 /// A process that has one of `files` open for writing, as far as this user may look into others.

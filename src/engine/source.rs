@@ -20,6 +20,7 @@ use rustix::fs::{Advice, fadvise};
 
 use super::{
     archive::{self, Archive},
+    durable_fs,
     filetype::{self, Identified, altered::LineEnds},
     hole::{self, Hole},
     progress::{Flow, Phase, Progress, Watch},
@@ -254,7 +255,7 @@ impl Source {
         }
         // Looked at before it is opened: a named pipe keeps whoever opens it waiting.
         if path.is_file()
-            && let Ok(file) = File::open(path)
+            && let Ok(file) = durable_fs::readable(path)
         {
             let mut head = Vec::new();
             let packed = file.metadata().map_err(|e| io_trouble("read", path, &e))?;
@@ -297,7 +298,8 @@ impl Source {
                 "Nothing was written to it. Look what the program that was to make it said, and take another snapshot.",
             ));
         }
-        let file = File::open(path).map_err(|e| io_trouble("read", path, &e))?;
+        let file = durable_fs::readable(path).map_err(|e| io_trouble("read", path, &e))?;
+        let meta = file.metadata().map_err(|e| io_trouble("read", path, &e))?;
         let shape = match shape(&file) {
             Ok(shape) => shape,
             Err(bolt::Error::NoMeta { .. } | bolt::Error::Short { .. }) => {

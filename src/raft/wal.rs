@@ -25,6 +25,10 @@ use super::{
 /// The size to which etcd preallocates a segment, in bytes.
 pub const SEGMENT_BYTES: u64 = 64_000_000;
 
+/// No segment is longer: etcd cuts one behind the record that passes [`SEGMENT_BYTES`], and no request is so long. A file of
+/// terabytes that was never written would be read for hours.
+const MOST_BYTES: u64 = 1 << 30;
+
 /// Sectors are what a disk writes whole; a torn record has one that is all zero.
 const SECTOR: u64 = 512;
 
@@ -94,7 +98,9 @@ pub enum Change {
 pub fn read(dir: &Path) -> Result<Log, Error> {
     let mut entries = Vec::new();
     let mut outline = Outline::default();
-    follow(&segments(dir)?, &mut outline, &mut |outline, change| collect(&mut entries, outline, change))?;
+    follow(&segments(dir)?, &|path| File::open(path), &mut outline, &mut |outline, change| {
+        collect(&mut entries, outline, change)
+    })?;
     whose(outline, entries, dir)
 }
 
@@ -113,17 +119,29 @@ pub fn parse(segments: &[&[u8]]) -> Result<Log, Error> {
     whose(outline, entries, Path::new("the log"))
 }
 
+/// Opens a segment: in a directory of somebody else it may be a pipe, a device or a link to what is not that one's.
+pub type Open<'a> = &'a dyn Fn(&Path) -> std::io::Result<File>;
+
 /// Reads `paths`, segments that follow each other, the oldest first, and hands every change to `each` with the outline
 /// after it. One record at a time is in memory. Of a log with an error in it the outline says what came before.
 ///
 /// # Errors
 /// When a record that is not the torn tail is damaged, or a file cannot be read.
-pub fn follow(paths: &[PathBuf], outline: &mut Outline, each: &mut dyn FnMut(&Outline, Change)) -> Result<(), Error> {
+pub fn follow(
+    paths: &[PathBuf],
+    open: Open<'_>,
+    outline: &mut Outline,
+    each: &mut dyn FnMut(&Outline, Change),
+) -> Result<(), Error> {
     let mut reader = Reader { outline, each, crc: None, nth: 0 };
     for (position, path) in paths.iter().enumerate() {
         let io = |source| Error::Io { path: path.into(), source };
-        let file = File::open(path).map_err(io)?;
+        let file = open(path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
+        if length > MOST_BYTES {
+            let what = format!("it has {length} bytes, and etcd begins another segment at {SEGMENT_BYTES}");
+            return Err(Error::Damaged { path: path.into(), offset: 0, what });
+        }
         let last = position.saturating_add(1) == paths.len();
         reader.segment(path, &mut BufReader::with_capacity(64 << 10, file), length, last)?;
     }

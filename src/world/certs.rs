@@ -24,7 +24,10 @@ use tokio_rustls::rustls::{
 use x509_parser::{extensions::GeneralName, prelude::FromDer, prelude::X509Certificate};
 
 use super::tls::provider;
-use crate::plan::certs::{Cert, Distrust, Files, Key, Named, Seen, Unread};
+use crate::{
+    engine::durable_fs,
+    plan::certs::{Cert, Distrust, Files, Key, Named, Seen, Unread},
+};
 
 /// No certificate file is longer; a whole system's CA bundle has a quarter of it.
 const MAX_BYTES: u64 = 1 << 20;
@@ -78,7 +81,7 @@ fn bytes(path: &Path) -> Result<Vec<u8>, Unread> {
     if !std::fs::metadata(path).map_err(fail)?.is_file() {
         return Err(Unread::Wrong("it is not a file".into()));
     }
-    let file = std::fs::File::open(path).map_err(fail)?;
+    let file = durable_fs::regular(path).map_err(fail)?;
     let mut out = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut out).map_err(fail)?;
     match out.len() as u64 {

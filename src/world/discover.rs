@@ -53,6 +53,14 @@ pub fn discover(root: &Path) -> Vec<ConfigFacts> {
     found
 }
 
+/// The etcds that run, by process ID: those that count, see [`owner`].
+pub(super) fn running(root: &Path) -> Vec<u32> {
+    let tree = Tree(root);
+    let (found, _) = process::find(tree, &Host::this(tree));
+    let pid = |config: ConfigFacts| if let Origin::Process(pid) = config.origin { Some(pid) } else { None };
+    found.into_iter().filter_map(pid).collect()
+}
+
 /// A file by itself does not say where etcd is started: only an absolute directory is one.
 fn alone(
     path: &str,

@@ -10,20 +10,29 @@
 //! `hash` is the SHA-256 of the same line without `hash`; `prev` of the first line is 64 zeros in the operator's journal.
 //! In a host's, which may lie in a directory of somebody else, it is a secret that the operator's journal keeps ([`Start`]).
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    engine::source::hex,
+    engine::{
+        durable_fs,
+        source::{hex, io_trouble},
+    },
     plan::Plan,
     text::{Shown, escape},
     trouble::{Kind, Result, Trouble},
 };
 
 use super::World;
+
+/// No journal is longer.
+pub(super) const MOST_BYTES: u64 = 16 << 20;
 
 /// What a line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,6 +194,20 @@ pub fn beside(plan_file: &Path) -> PathBuf {
 /// Where the wizard keeps the journal of a plan in its directory for journals.
 pub fn of_plan(dir: &Path, plan: &Plan) -> PathBuf {
     dir.join(format!("plan-{}.journal", plan.short_id()))
+}
+
+/// The text of the journal at `path`, whoever wrote it: for who only shows what it tells.
+///
+/// # Errors
+/// When it is no regular file of text, is longer than any journal, or as the system says.
+pub fn text(path: &Path) -> Result<String> {
+    let mut text = String::new();
+    let read = durable_fs::regular(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text));
+    match read.map_err(|e| io_trouble("read", path, &e))? as u64 {
+        ..=MOST_BYTES => Ok(text),
+        _ => Err(Trouble::new(Kind::Input, format!("{} was not read", path.shown()))
+            .why("it is longer than anything that requorum writes")),
+    }
 }
 
 /// Reads a journal and checks its chain: every line whole, sealed, and bound to the one before.

@@ -8,10 +8,10 @@ mod site;
 mod tests;
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, Read, Write},
     net::{IpAddr, TcpListener},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::MetadataExt,
     path::{Component, Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -20,18 +20,19 @@ use super::{
     World,
     discover::discover,
     hand::{Hand, Near},
-    journal::{Journal, Record},
+    journal::{self, Journal, Record},
     members::Members,
     s3,
     site::{Site, Work},
     ssh::{Ssh, Stop},
 };
 use crate::{
+    bolt::WriteAt,
     engine::{
         aftermath,
         archive::Archive,
         datadir,
-        durable_fs::{Strange, Trusted},
+        durable_fs::{self, Disk, Strange, Trusted},
         hashkv::{After, HashKv, hash_kv_after},
         inspect, keys, kin,
         leftovers::PREFIX,
@@ -64,7 +65,7 @@ use crate::{
 const BOLT_MAGIC: [u8; 4] = [0xed, 0xda, 0x0c, 0xed];
 
 /// No text that requorum writes is longer.
-const TEXT: u64 = 16 << 20;
+const TEXT: u64 = journal::MOST_BYTES;
 
 /// This machine.
 #[derive(Debug)]
@@ -361,10 +362,9 @@ impl World for Local {
 
     fn make_dir(&self, dir: &Path) -> Result<()> {
         self.inside(dir)?;
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
+        self.tools
+            .disk
+            .make_dirs(dir)
             .map_err(|e| Trouble::new(Kind::Failed, format!("the directory {} cannot be made", dir.shown())).why(e))
     }
 
@@ -420,16 +420,17 @@ impl World for Local {
     fn read_text(&self, path: &Path) -> Result<Option<String>> {
         self.inside(path)?;
         let mut text = String::new();
-        let hidden = || -> io::Result<Trusted<File>> {
-            let (above, name) = self.tools.disk.above(path)?;
-            above.trusted(&name, false)
+        let journal = || -> io::Result<Trusted<File>> {
+            let path = journal_path(path)?;
+            let (above, name) = self.tools.disk.above(&path)?;
+            above.trusted_of(&name, false, &owners(&path))
         };
-        let opened = match is_hidden(path).then(hidden) {
+        let opened = match is_journal(path).then(journal) {
             Some(Ok(Trusted::Strange(why))) => return Err(not_ours(path, why)),
             Some(Ok(Trusted::Absent)) => return Ok(None),
             Some(Ok(Trusted::Ours(file))) => Ok(file),
             Some(Err(e)) => Err(e),
-            None => plain(path),
+            None => durable_fs::regular(path),
         };
         match opened.and_then(|file| file.take(TEXT + 1).read_to_string(&mut text)) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -461,12 +462,14 @@ impl World for Local {
             _ => io_trouble("write", path, &e),
         };
         let (above, name) = self.tools.disk.above(path).map_err(fail)?;
-        above.write_new(&name, text.as_bytes(), 0o600).map_err(|e| {
-            if e.kind() != io::ErrorKind::AlreadyExists {
+        let file = above.create(&name, 0o600).map_err(fail)?;
+        // What could not be made is not removed either: with no descriptor left nobody looks whether the name is taken.
+        if let Err(e) = file.write_all_at(text.as_bytes(), 0).and_then(|()| file.sync()) {
+            if file.identity().is_ok_and(|own| above.is(&name, own)) {
                 let _ = above.remove_file(&name);
             }
-            fail(e)
-        })?;
+            return Err(fail(e));
+        }
         above.sync().map_err(|e| io_trouble("make durable", above.path(), &e))
     }
 
@@ -474,21 +477,13 @@ impl World for Local {
         self.inside(path)?;
         let fail = |e: io::Error| io_trouble("write", path, &e);
         let home = stage::parent(path);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(home).map_err(|e| io_trouble("make", home, &e))?;
-        let (above, name) = self.tools.disk.above(path).map_err(fail)?;
-        let mut file = match is_hidden(path) {
-            true => match above.trusted_or_new(&name).map_err(fail)? {
-                Trusted::Ours(file) => file,
-                Trusted::Strange(why) => return Err(not_ours(path, why)),
-                Trusted::Absent => return Err(fail(io::ErrorKind::NotFound.into())),
-            },
-            // The operator's own, who may be root by now.
-            false => {
-                let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
-                let mut options = OpenOptions::new();
-                options.read(true).append(true).create(true).mode(0o600).custom_flags(flags);
-                options.open(path).and_then(regular).map_err(fail)?
-            }
+        self.tools.disk.make_dirs(home).map_err(|e| io_trouble("make", home, &e))?;
+        let place = journal_path(path).map_err(fail)?;
+        let (above, name) = self.tools.disk.above(&place).map_err(fail)?;
+        let mut file = match above.trusted_or_new_of(&name, &owners(&place)).map_err(fail)? {
+            Trusted::Ours(file) => file,
+            Trusted::Strange(why) => return Err(not_ours(path, why)),
+            Trusted::Absent => return Err(fail(io::ErrorKind::NotFound.into())),
         };
         // Given back when the file is closed.
         rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).map_err(|e| fail(e.into()))?;
@@ -508,6 +503,43 @@ impl World for Local {
 /// Whether a file of this name is one that requorum keeps where others may write.
 fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()))
+}
+
+/// Whether a file of this name is a journal: what it says decides what is done, and what is written there is no one else's.
+fn is_journal(path: &Path) -> bool {
+    is_hidden(path) || path.extension().is_some_and(|end| end == "journal")
+}
+
+/// Where a journal really is: a link of the operator's is followed, one of another user's is not. A host's is none.
+fn journal_path(path: &Path) -> io::Result<PathBuf> {
+    if is_hidden(path) { Ok(path.into()) } else { durable_fs::real(path) }
+}
+
+/// Who else an operator's journal may belong to: who called sudo, and whoever may change the plan that it is of, or, where
+/// it is not beside its plan, the directory that was named for it. A host's belongs to this user only.
+fn owners(path: &Path) -> Vec<u32> {
+    if is_hidden(path) {
+        return Vec::new();
+    }
+    let meta = |path: &Path| fs::symlink_metadata(path).ok();
+    let plan = meta(&path.with_extension("")).filter(fs::Metadata::is_file);
+    let of = plan.or_else(|| meta(stage::parent(path)).filter(|dir| dir.mode() & 0o022 == 0));
+    let sudo = rustix::process::geteuid().is_root().then(|| std::env::var("SUDO_UID").ok()?.parse().ok()).flatten();
+    of.map(|meta| meta.uid()).into_iter().chain(sudo).collect()
+}
+
+/// Why what a journal tells may be another user's word, where it may be.
+pub fn strange_journal(path: &Path) -> Option<String> {
+    let look = || -> io::Result<Trusted<File>> {
+        let path = journal_path(path)?;
+        let (above, name) = Disk::default().above(&path)?;
+        above.trusted_of(&name, false, &owners(&path))
+    };
+    match look() {
+        Ok(Trusted::Strange(why)) => Some(format!("it {why}")),
+        Ok(Trusted::Ours(_) | Trusted::Absent) => None,
+        Err(e) => Some(e.to_string()),
+    }
 }
 
 /// A journal that somebody else may have written.
@@ -557,16 +589,6 @@ fn add(path: &Path, found: &mut Vec<FileFacts>) {
     });
 }
 
-/// Opens a regular file to be read: a pipe is not waited for.
-fn plain(path: &Path) -> io::Result<File> {
-    let flags = rustix::fs::OFlags::NONBLOCK.bits();
-    OpenOptions::new().read(true).custom_flags(flags as i32).open(path).and_then(regular)
-}
-
-fn regular(file: File) -> io::Result<File> {
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
-}
-
 /// A file that begins as a bbolt database does, or bears a name that snapshots bear: a damaged or
 /// packed one should be seen with its reason, not be missing from the list. An archive may be
 /// anything, so its name must say more.
@@ -579,7 +601,7 @@ fn has_the_looks(path: &Path) -> bool {
         return true;
     }
     let mut head = Vec::new();
-    let read = plain(path).and_then(|file| file.take(20).read_to_end(&mut head));
+    let read = durable_fs::regular(path).and_then(|file| file.take(20).read_to_end(&mut head));
     let of_snapshots = [".db", "etcd", "snap", "backup", "full-"].iter().any(|word| name.contains(word));
     read.is_ok() && (head.get(16..20) == Some(&BOLT_MAGIC) || (of_snapshots && Archive::of(&head).is_some()))
 }

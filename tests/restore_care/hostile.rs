@@ -380,7 +380,7 @@ fn with_content(dir: &Path, content: &[u8]) -> usize {
 }
 
 /// Does `work` and ends the test where it does not return.
-fn in_time<T: Send + 'static>(what: String, work: impl FnOnce() -> T + Send + 'static) -> T {
+pub fn in_time<T: Send + 'static>(what: String, work: impl FnOnce() -> T + Send + 'static) -> T {
     let (send, done) = mpsc::channel();
     let worker = thread::spawn(move || send.send(work()).unwrap());
     match done.recv_timeout(Duration::from_secs(120)) {

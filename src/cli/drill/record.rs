@@ -1,15 +1,11 @@
 //! `requorum drill record`: a journal read, the scenario that it makes written and proven.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::{flowing, write_new};
 use crate::{
     cli::print,
     drill::{play, record, scenario},
-    engine::source::io_trouble,
     recovery::journal::{self, Record},
     text::Shown,
     trouble::{Kind, Result, Trouble},
@@ -83,7 +79,7 @@ fn name(file: &Path) -> Result<String> {
 fn read(path: &Path) -> Result<Vec<Record>> {
     let beside = journal::beside(path);
     let path = if beside.is_file() { &beside } else { path };
-    let text = fs::read_to_string(path).map_err(|e| io_trouble("read", path, &e))?;
+    let text = journal::text(path)?;
     let (records, broken) = journal::readable(&text);
     let Some(why) = broken else { return Ok(records) };
     let trouble = Trouble::new(Kind::Input, format!("{} is not a whole journal", path.shown())).why(why);

@@ -7,12 +7,14 @@
 use std::{
     collections::VecDeque,
     fs,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
 use prost::Message;
 
 use crate::{
+    engine::durable_fs,
     etcd::{
         membership::{Id, Member},
         request::Asked,
@@ -25,6 +27,9 @@ use crate::{
         wal::{self, Change, Outline},
     },
 };
+
+/// No `.snap` file is longer: it holds the v2 store, which is all in memory, and mostly of a few KB.
+const SNAP_BYTES: u64 = 512 << 20;
 
 /// A place in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -86,7 +91,7 @@ pub fn read(snap_dir: &Path, wal_dir: &Path) -> Result<MemberLog, Error> {
     let mut warnings = Vec::new();
     let files = snap_files(snap_dir);
     for (at, path) in &files {
-        let decoded = fs::read(path).map_err(|e| e.to_string()).and_then(|bytes| snap::decode(&bytes));
+        let decoded = whole(path).map_err(|e| e.to_string()).and_then(|bytes| snap::decode(&bytes));
         let store = decoded.and_then(|raft| {
             let of = raft.metadata.as_ref().map(|m| (m.index.unwrap_or_default(), m.term.unwrap_or_default()));
             match of == Some((at.index, at.term)) {
@@ -111,6 +116,16 @@ pub fn read(snap_dir: &Path, wal_dir: &Path) -> Result<MemberLog, Error> {
     }
     let log = follow(&segments, At::default(), &Store::default());
     Ok(MemberLog { warnings, ..log })
+}
+
+/// All of a `.snap` file, which may be anything in a directory of somebody else.
+fn whole(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    durable_fs::readable(path)?.take(SNAP_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > SNAP_BYTES {
+        return Err(io::Error::other("it is longer than any that etcd writes"));
+    }
+    Ok(bytes)
 }
 
 /// The `.snap` files, the newest first, as etcd sorts them: by name.
@@ -155,7 +170,9 @@ fn follow(segments: &[(u64, u64, PathBuf)], base: At, store: &Store) -> MemberLo
         };
         let mut outline = Outline::default();
         let rest = paths.get(from..).unwrap_or_default();
-        let read = wal::follow(rest, &mut outline, &mut |outline, change| state.change(outline, change));
+        let read = wal::follow(rest, &durable_fs::readable, &mut outline, &mut |outline, change| {
+            state.change(outline, change)
+        });
         let failed = read.err().map(|error| {
             let path = match &error {
                 Error::Io { path, .. } | Error::Damaged { path, .. } | Error::NoLog { path, .. } => path.clone(),

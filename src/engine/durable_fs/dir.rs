@@ -15,19 +15,17 @@ use std::{
 use rustix::{
     fs::{
         AtFlags, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Uid, XattrFlags, chownat, fchmod, fchown, fgetxattr,
-        fsetxattr, fstatvfs, mkdirat, openat, openat2, renameat, renameat_with, unlinkat,
+        fsetxattr, fstatvfs, linkat, mkdirat, openat, openat2, renameat, renameat_with, unlinkat,
     },
     io::Errno,
 };
 
-use super::{Act, Disk, DiskFile, Identity, Strange, Trusted, trust};
+use super::{Act, Disk, DiskFile, Identity, Strange, Trusted, resolve, trust};
 use crate::{bolt::WriteAt, text::Shown};
 
 /// How deep a tree may be that is walked: a data directory has three levels.
 const DEPTH: u32 = 64;
 
-/// How an entry is opened to be read: not followed where it is a link, and not waited for where it is a pipe.
-const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
 const ALWAYS: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 
@@ -127,7 +125,9 @@ impl Dir {
     /// Opens what lies below it; nothing on the way is followed, nor led out.
     fn beneath(&self, below: &Path, flags: OFlags) -> io::Result<File> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        match openat2(&*self.file, below, flags | ALWAYS, Mode::empty(), resolve) {
+        // Of a mere place openat2 takes no other flags.
+        let with = if flags.contains(OFlags::PATH) { ALWAYS.difference(OFlags::NOCTTY) } else { ALWAYS };
+        match openat2(&*self.file, below, flags | with, Mode::empty(), resolve) {
             // Kernels before 5.6, and sandboxes that do not know it.
             Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => self.step_by_step(below, flags),
             other => Ok(other?.into()),
@@ -171,8 +171,7 @@ impl Dir {
     /// # Errors
     /// When it is none, a part of the way is a link, or as the system says.
     pub fn read(&self, below: impl AsRef<Path>) -> io::Result<File> {
-        let file = self.beneath(below.as_ref(), READ)?;
-        if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+        self.regular(below.as_ref(), OFlags::RDONLY)
     }
 
     /// Opens a regular file below it for reading and writing, such as to lock it.
@@ -180,8 +179,12 @@ impl Dir {
     /// # Errors
     /// As [`Dir::read`].
     pub fn write(&self, below: impl AsRef<Path>) -> io::Result<File> {
-        let file = self.beneath(below.as_ref(), OFlags::RDWR | OFlags::NONBLOCK)?;
-        if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+        self.regular(below.as_ref(), OFlags::RDWR)
+    }
+
+    /// Opens what is below it only where it is a regular file: it is looked at before it is opened.
+    fn regular(&self, below: &Path, flags: OFlags) -> io::Result<File> {
+        resolve::reopen(&self.beneath(below, OFlags::PATH)?, flags, || self.beneath(below, flags | OFlags::NONBLOCK))
     }
 
     /// Opens a file that counts only where it is ours; with `write`, for writing, too.
@@ -189,17 +192,22 @@ impl Dir {
     /// # Errors
     /// As the system says.
     pub fn trusted(&self, name: impl AsRef<OsStr>, write: bool) -> io::Result<Trusted<File>> {
-        let flags = if write { OFlags::RDWR | OFlags::NONBLOCK } else { READ };
-        let opened = self.at(name.as_ref(), flags, 0);
-        let failed = match opened {
-            Ok(file) => return trust::file(file),
+        self.trusted_of(name, write, &[])
+    }
+
+    /// The same for a file that may also belong to one of these users.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn trusted_of(&self, name: impl AsRef<OsStr>, write: bool, owners: &[u32]) -> io::Result<Trusted<File>> {
+        let (name, flags) = (name.as_ref(), if write { OFlags::RDWR } else { OFlags::RDONLY });
+        let found = match self.at(name, OFlags::PATH, 0) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Trusted::Absent),
-            Err(e) => e,
+            other => other?,
         };
-        // What could not be opened may say why by what it is.
-        match self.look(name)?.as_ref().and_then(Strange::file) {
+        match Strange::file_of(&found.metadata()?, owners) {
             Some(why) => Ok(Trusted::Strange(why)),
-            None => Err(failed),
+            None => trust::file(resolve::reopen(&found, flags, || self.at(name, flags | OFlags::NONBLOCK, 0))?, owners),
         }
     }
 
@@ -208,8 +216,16 @@ impl Dir {
     /// # Errors
     /// As the system says.
     pub fn trusted_or_new(&self, name: impl AsRef<OsStr>) -> io::Result<Trusted<File>> {
+        self.trusted_or_new_of(name, &[])
+    }
+
+    /// The same for a file that may also belong to one of these users.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn trusted_or_new_of(&self, name: impl AsRef<OsStr>, owners: &[u32]) -> io::Result<Trusted<File>> {
         let name = name.as_ref();
-        match self.trusted(name, true)? {
+        match self.trusted_of(name, true, owners)? {
             Trusted::Absent => {}
             other => return Ok(other),
         }
@@ -218,7 +234,7 @@ impl Dir {
             self.disk.act(Act::Create(&path), || self.at(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, 0o600));
         match made {
             // Another one was quicker.
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.trusted(name, true),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.trusted_of(name, true, owners),
             other => other.map(Trusted::Ours),
         }
     }
@@ -301,10 +317,15 @@ impl Dir {
         let (from_path, to_path) = (self.path.join(name), to.path.join(new));
         self.disk.act(Act::Rename { from: &from_path, to: &to_path }, || {
             match renameat_with(&*self.file, name, &*to.file, new, RenameFlags::NOREPLACE) {
-                // Some filesystems (NFS) know no NOREPLACE; then the look before the rename must do.
-                Err(Errno::INVAL | Errno::NOSYS) => match to.look(new)? {
-                    Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
-                    None => Ok(renameat(&*self.file, name, &*to.file, new)?),
+                // Some filesystems (NFS) know no NOREPLACE. A second name never replaces either, and is there for a file;
+                // else the look before the rename must do.
+                Err(Errno::INVAL | Errno::NOSYS) => match linkat(&*self.file, name, &*to.file, new, AtFlags::empty()) {
+                    Ok(()) => Ok(unlinkat(&*self.file, name, AtFlags::empty())?),
+                    Err(Errno::EXIST) => Err(io::ErrorKind::AlreadyExists.into()),
+                    Err(_) => match to.look(new)? {
+                        Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
+                        None => Ok(renameat(&*self.file, name, &*to.file, new)?),
+                    },
                 },
                 other => Ok(other?),
             }
@@ -392,11 +413,18 @@ impl Dir {
 
     /// An extended attribute of itself or of a regular file or directory below it.
     pub fn attribute(&self, below: &Path, name: &str) -> Option<Vec<u8>> {
-        let other = if below.as_os_str().is_empty() { None } else { Some(self.beneath(below, READ).ok()?) };
+        let other = if below.as_os_str().is_empty() { None } else { Some(self.either(below).ok()?) };
         let mut buffer = vec![0; 4096];
         let length = fgetxattr(other.as_ref().unwrap_or(&self.file), name, &mut buffer[..]).ok()?;
         buffer.truncate(length);
         Some(buffer)
+    }
+
+    fn either(&self, below: &Path) -> io::Result<File> {
+        match self.beneath(below, OFlags::PATH)?.metadata()?.is_dir() {
+            true => self.beneath(below, DIRECTORY),
+            false => self.regular(below, OFlags::RDONLY),
+        }
     }
 
     /// Sets an extended attribute of itself, or of what is below it.
@@ -404,7 +432,7 @@ impl Dir {
     /// # Errors
     /// As the system says.
     pub fn set_attribute(&self, below: &Path, name: &str, value: &[u8]) -> io::Result<()> {
-        let other = if below.as_os_str().is_empty() { None } else { Some(self.beneath(below, READ)?) };
+        let other = if below.as_os_str().is_empty() { None } else { Some(self.either(below)?) };
         let path = self.path.join(below);
         self.disk.act(Act::Own(&path), || {
             Ok(fsetxattr(other.as_ref().unwrap_or(&self.file), name, value, XattrFlags::empty())?)

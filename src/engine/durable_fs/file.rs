@@ -12,7 +12,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Act, Disk, try_lock};
+use super::{Act, Disk, Identity, try_lock};
 use crate::bolt::{ReadAt, WriteAt};
 
 /// How much is copied at a time where the kernel does not do it.
@@ -34,6 +34,14 @@ impl DiskFile {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What tells it from every other.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn identity(&self) -> io::Result<Identity> {
+        Ok(Identity::of(&self.file.metadata()?))
     }
 
     /// The file alone: what is done to it from then on passes no gate.

@@ -1,7 +1,10 @@
 //! The way to a directory, walked so that no other user leads us elsewhere.
 //!
 //! A link of root's or of our own is followed. One of another user's is followed only to a directory of that same user:
-//! there is nothing in it that its owner could not change without us.
+//! there is nothing in it that its owner could not change without us. A link in a directory of another user's counts as
+//! that user's, whoever made it: its owner may give any name to it.
+//!
+//! A file that is read is found in the same way: what root reads may be given to the owner of the link afterwards.
 
 use crate::text::Shown;
 use std::{
@@ -9,14 +12,19 @@ use std::{
     ffi::{OsStr, OsString},
     fs::File,
     io,
-    os::unix::{ffi::OsStringExt, fs::MetadataExt},
+    os::{
+        fd::AsRawFd,
+        unix::{ffi::OsStringExt, fs::MetadataExt},
+    },
     path::{Component, Path, PathBuf},
 };
 
 use rustix::{
-    fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat},
+    fs::{CWD, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstatfs, openat, openat2, readlinkat},
     io::Errno,
 };
+
+use super::Identity;
 
 /// How many links a path may have, as the kernel counts.
 const LINKS: u32 = 40;
@@ -50,6 +58,45 @@ pub(super) fn real(path: &Path) -> io::Result<PathBuf> {
     Ok(walked.path)
 }
 
+/// Opens a regular file to be read. Only root reads what the owner of a link could not read itself.
+pub(super) fn readable(path: &Path) -> io::Result<File> {
+    let walked = walk(path, false)?;
+    if rustix::process::geteuid().is_root() {
+        walked.may(&walked.at)?;
+    }
+    reopen(&walked.at, OFlags::RDONLY, || {
+        let no_links = ResolveFlags::NO_SYMLINKS;
+        Ok(openat2(CWD, &walked.path, OFlags::RDONLY | REOPEN, Mode::empty(), no_links)?.into())
+    })
+}
+
+/// The same, all links followed.
+pub(super) fn regular(path: &Path) -> io::Result<File> {
+    let at: File = openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?.into();
+    reopen(&at, OFlags::RDONLY, || Ok(openat(CWD, path, OFlags::RDONLY | REOPEN, Mode::empty())?.into()))
+}
+
+const REOPEN: OFlags = OFlags::NONBLOCK.union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
+
+/// Opens what is held as a mere place (`O_PATH`), where it is a regular file: a device may act on being opened, and a pipe
+/// lets wait. Where /proc is missing it is opened by its name, by `named`, and held against what was looked at.
+pub(super) fn reopen(at: &File, flags: OFlags, named: impl FnOnce() -> io::Result<File>) -> io::Result<File> {
+    let meta = at.metadata()?;
+    if !meta.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    match openat(CWD, format!("/proc/self/fd/{}", at.as_raw_fd()), flags | REOPEN, Mode::empty()) {
+        Err(Errno::NOENT | Errno::NOTDIR) => {
+            let file = named()?;
+            match Identity::of(&file.metadata()?) == Identity::of(&meta) {
+                true => Ok(file),
+                false => Err(io::Error::other("it was exchanged meanwhile")),
+            }
+        }
+        other => Ok(other?.into()),
+    }
+}
+
 /// A way that was walked to its end.
 struct Walked {
     at: File,
@@ -66,8 +113,8 @@ impl Walked {
         match self.led.iter().find(|(_, user)| *user != owner) {
             None => Ok(()),
             Some((link, user)) => Err(io::Error::other(format!(
-                "the symbolic link {} is not followed: it belongs to user {user}, and leads to what belongs to user {owner}; \
-                 name the directory itself",
+                "the symbolic link {} is not followed: user {user} may change it, and it leads to what belongs to user \
+                 {owner}; name what it leads to",
                 link.shown()
             ))),
         }
@@ -116,8 +163,14 @@ fn walk(path: &Path, missing: bool) -> io::Result<Walked> {
         if links > LINKS {
             return Err(Errno::LOOP.into());
         }
-        if meta.uid() != 0 && meta.uid() != own {
-            led.push((whole.join(&name), meta.uid()));
+        // Who made it, and who may give its name to another.
+        let users = [meta.uid(), at.metadata()?.uid()];
+        led.extend(users.into_iter().filter(|user| ![0, own].contains(user)).map(|user| (whole.join(&name), user)));
+        // What a process has open, or is in, is reached by its handle: the text of such a link is no way to it.
+        if fstatfs(&at)?.f_type == PROC_SUPER_MAGIC {
+            at = openat(&at, &name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?.into();
+            whole.push(name);
+            continue;
         }
         let target = PathBuf::from(OsString::from_vec(readlinkat(&next, "", Vec::new())?.into_bytes()));
         let (root, more) = parts(&target);

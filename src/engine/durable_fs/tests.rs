@@ -161,6 +161,92 @@ fn a_link_of_another_user_leads_only_to_that_users() {
     assert!(disk().dir(&path("to-inner")).is_ok() && real(&path("to-inner")).is_err());
 }
 
+/// Who owns a directory gives its names: a link that root left there counts as that user's.
+#[test]
+fn a_link_of_roots_in_another_users_directory_leads_as_hers() {
+    let Some(base) = as_root() else { return };
+    let path = |name: &str| base.path().join(name);
+    for (name, owner) in [("roots", 0), ("hers", EVE), ("hers/data", EVE)] {
+        fs::create_dir(path(name)).unwrap();
+        chown(path(name), Some(owner), None).unwrap();
+    }
+    fs::write(path("roots/file"), b"x").unwrap();
+    fs::write(path("hers/file"), b"x").unwrap();
+    chown(path("hers/file"), Some(EVE), None).unwrap();
+    for (target, may) in [("roots", false), ("hers/data", true)] {
+        let link = path("hers/link");
+        symlink(path(target), &link).unwrap();
+        assert_eq!((disk().dir(&link).is_ok(), real(&link).is_ok()), (may, may), "{target}");
+        fs::remove_file(&link).unwrap();
+    }
+    for (target, may) in [("roots/file", false), ("hers/file", true)] {
+        let link = path("hers/link");
+        symlink(path(target), &link).unwrap();
+        assert_eq!((readable(&link).is_ok(), regular(&link).is_ok()), (may, true), "{target}");
+        fs::remove_file(&link).unwrap();
+    }
+}
+
+/// What a process has open is reached by its handle, whatever has its name by now.
+#[test]
+fn a_handle_in_proc_leads_to_what_it_holds() {
+    use std::{io::Read, os::fd::AsRawFd};
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("file");
+    fs::write(&path, b"held").unwrap();
+    let held = File::open(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, b"another").unwrap();
+    let mut text = String::new();
+    let mut again = readable(&PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()))).unwrap();
+    again.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "held");
+}
+
+/// A pipe and a device are not even opened: that alone may act.
+#[test]
+fn what_is_no_file_is_not_opened() {
+    use rustix::fs::{CWD, FileType, inotify, makedev, mknodat};
+    let base = tempfile::tempdir().unwrap();
+    fs::set_permissions(base.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let dir = disk().dir(base.path()).unwrap();
+    let opened = |name: &str, open: &dyn Fn() -> bool| {
+        let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+        inotify::add_watch(&watch, base.path().join(name), inotify::WatchFlags::OPEN).unwrap();
+        assert!(!open(), "{name}");
+        rustix::io::read(&watch, &mut [0u8; 256]).is_ok()
+    };
+    mknodat(CWD, base.path().join("pipe"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    let mut names = vec!["pipe"];
+    if as_root().is_some() {
+        let zero = mknodat(CWD, base.path().join("zero"), FileType::CharacterDevice, 0o600.into(), makedev(1, 5));
+        names.extend(zero.is_ok().then_some("zero"));
+    }
+    for name in names {
+        let path = base.path().join(name);
+        assert!(!opened(name, &|| dir.read(name).is_ok()));
+        assert!(!opened(name, &|| dir.write(name).is_ok()));
+        assert!(!opened(name, &|| dir.read_trusted(name, 4).unwrap().ours().is_some()));
+        assert!(!opened(name, &|| readable(&path).is_ok() || regular(&path).is_ok()));
+        assert!(!opened(name, &|| dir.attribute(Path::new(name), "user.x").is_some()));
+    }
+}
+
+/// Directories that are missing are made where the links that count lead, and nowhere else.
+#[test]
+fn missing_directories_are_not_made_behind_a_link_of_another_user() {
+    let Some(base) = as_root() else { return };
+    let path = |name: &str| base.path().join(name);
+    fs::create_dir(path("roots")).unwrap();
+    symlink(path("roots"), path("own")).unwrap();
+    disk().make_dirs(&path("own/a/b")).unwrap();
+    disk().make_dirs(&path("own/a/b")).unwrap();
+    assert!(path("roots/a/b").is_dir());
+    symlink(path("roots"), path("hers")).unwrap();
+    std::os::unix::fs::lchown(path("hers"), Some(EVE), None).unwrap();
+    assert!(disk().make_dirs(&path("hers/c/d")).is_err() && !path("roots/c").exists());
+}
+
 #[test]
 fn what_does_not_exist_is_led_to_as_far_as_it_does() {
     let base = tempfile::tempdir().unwrap();

@@ -65,11 +65,16 @@ impl fmt::Display for Strange {
 impl Strange {
     /// What speaks against a file.
     pub fn file(meta: &Metadata) -> Option<Strange> {
+        Strange::file_of(meta, &[])
+    }
+
+    /// The same for a file that may also belong to one of these users.
+    pub fn file_of(meta: &Metadata, owners: &[u32]) -> Option<Strange> {
         match () {
             () if meta.is_symlink() => Some(Strange::Link),
             () if !meta.is_file() => Some(Strange::Kind),
             () if meta.nlink() != 1 => Some(Strange::Names(meta.nlink())),
-            () => others(meta),
+            () => others(meta, owners),
         }
     }
 
@@ -78,13 +83,13 @@ impl Strange {
         match () {
             () if meta.is_symlink() => Some(Strange::Link),
             () if !meta.is_dir() => Some(Strange::NoDirectory),
-            () => others(meta),
+            () => others(meta, &[]),
         }
     }
 }
 
-fn others(meta: &Metadata) -> Option<Strange> {
-    if meta.uid() != rustix::process::geteuid().as_raw() {
+fn others(meta: &Metadata, owners: &[u32]) -> Option<Strange> {
+    if meta.uid() != rustix::process::geteuid().as_raw() && !owners.contains(&meta.uid()) {
         return Some(Strange::Owner(meta.uid()));
     }
     // With an access control list the group's bits are its mask, so that one who may write by it shows here, too.
@@ -96,8 +101,8 @@ pub fn is_private(meta: &Metadata) -> bool {
     Strange::file(meta).is_none()
 }
 
-pub(super) fn file(file: File) -> io::Result<Trusted<File>> {
-    Ok(match Strange::file(&file.metadata()?) {
+pub(super) fn file(file: File, owners: &[u32]) -> io::Result<Trusted<File>> {
+    Ok(match Strange::file_of(&file.metadata()?, owners) {
         Some(why) => Trusted::Strange(why),
         None => Trusted::Ours(file),
     })

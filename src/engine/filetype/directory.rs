@@ -1,14 +1,10 @@
 //! What a directory is that was named in place of a snapshot, by the names in it.
 
-use std::{
-    fs::{self, File},
-    io::Read,
-    path::Path,
-};
+use std::{fs, io::Read, path::Path};
 
 use super::{is_database, quoted};
 use crate::{
-    engine::words::count,
+    engine::{durable_fs, words::count},
     plan::words::{all, natural},
 };
 
@@ -47,10 +43,7 @@ pub fn identify(path: &Path) -> (String, String) {
         let hint = format!("Get the snapshot out of it: restic -r {} restore latest --target DIR", quoted(path));
         return ("a restic repository".into(), hint);
     }
-    if has("data")
-        && has("config")
-        && fs::read_to_string(path.join("config")).is_ok_and(|text| text.starts_with("[repository]"))
-    {
+    if has("data") && has("config") && begins(&path.join("config")).starts_with(b"[repository]") {
         let hint = format!("Get the snapshot out of it: borg list {0}, then: borg extract {0}::ARCHIVE", quoted(path));
         return ("a Borg repository".into(), hint);
     }
@@ -78,10 +71,14 @@ pub fn identify(path: &Path) -> (String, String) {
 }
 
 fn begins_as_database(path: &Path) -> bool {
+    is_database(&begins(path))
+}
+
+/// The first bytes of a regular file.
+fn begins(path: &Path) -> Vec<u8> {
     let mut head = Vec::new();
-    path.is_file()
-        && File::open(path).is_ok_and(|file| file.take(32).read_to_end(&mut head).is_ok())
-        && is_database(&head)
+    let read = durable_fs::regular(path).and_then(|file| file.take(32).read_to_end(&mut head));
+    if read.is_ok() { head } else { Vec::new() }
 }
 
 #[cfg(test)]

@@ -115,3 +115,11 @@ fn missing_segments_and_strangers() {
     assert_eq!(parse_file_name("0000000000000001-000000000000000a.wal"), Some((1, 10)));
     assert_eq!(parse_file_name("0000000000000001-000000000000000a.wal.broken"), None);
 }
+
+/// A file of terabytes that was never written is not read to its end.
+#[test]
+fn what_is_longer_than_any_segment_is_not_read() {
+    let (dir, path) = written(&encoder().into_bytes());
+    fs::OpenOptions::new().write(true).open(path).unwrap().set_len(3 << 40).unwrap();
+    assert!(matches!(read(dir.path()), Err(Error::Damaged { .. })));
+}

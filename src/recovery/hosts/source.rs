@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     agent::receive,
-    engine::{progress::Watch, source::io_trouble},
+    engine::{durable_fs, progress::Watch, source::io_trouble},
     plan::Plan,
     text::Shown,
     trouble::{Kind, Result, Trouble},
@@ -27,7 +27,7 @@ impl<'a> Source<'a> {
     /// Opens it, if it is the plan's. A change after that is met at the far end.
     pub(super) fn open(&self, watch: &mut Watch<'_>) -> Result<File> {
         let source = &self.plan.source;
-        let file = File::open(&source.path).map_err(|e| io_trouble("read", &source.path, &e))?;
+        let file = durable_fs::readable(&source.path).map_err(|e| io_trouble("read", &source.path, &e))?;
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let judged = match &*opened {
             Some(known) => known.clone(),

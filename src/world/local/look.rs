@@ -12,6 +12,7 @@ use crate::{
     engine::stage,
     plan::facts::host::{HostFacts, Place, PlaceState, Root},
     text,
+    world::discover,
 };
 
 /// Looks at the directories, and at what is to be known of the machine; `called` finds names of users and groups in the
@@ -80,16 +81,14 @@ fn mount(dir: &Path) -> &Path {
     last
 }
 
-/// Running etcds, with their command lines as far as this user may see them.
+/// Running etcds, with their command lines as far as this user may see them. Anybody may call a process so: those count
+/// that are root's or the data directory's owner's and hold its lock.
 fn etcds() -> Vec<(u32, String)> {
-    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let etcd = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_end() == "etcd");
     let line = |pid: u32| {
         let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         (pid, String::from_utf8_lossy(&words).replace('\0', " ").trim_end().to_string())
     };
-    pids.filter(etcd).map(line).collect()
+    discover::running(Path::new("/")).into_iter().map(line).collect()
 }
 
 #[cfg(test)]
@@ -117,5 +116,34 @@ mod tests {
             assert!(ours.free.is_some() && theirs.free.is_some());
         }
         assert_eq!(ours.places.len(), theirs.places.len());
+    }
+
+    /// Anybody may call a process etcd: one of another user's that names no directory of that user's does not count.
+    #[test]
+    fn a_process_that_is_only_called_so_does_not_count() {
+        use std::{
+            os::unix::{fs::PermissionsExt, process::CommandExt},
+            process::{Command, Stdio},
+        };
+        const EVE: u32 = 61_234;
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let program = dir.path().join("etcd");
+        fs::copy("/bin/sh", &program).unwrap();
+        let mut child = Command::new(&program)
+            .args(["-c", "read line; exit", "--data-dir=/etc"])
+            .uid(EVE)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let named = fs::read_to_string(format!("/proc/{}/comm", child.id())).unwrap();
+        let counted = etcds();
+        let _ = child.kill();
+        let _ = child.wait();
+        assert_eq!(named.trim_end(), "etcd");
+        assert!(!counted.iter().any(|(pid, _)| *pid == child.id()));
     }
 }

@@ -75,3 +75,25 @@ fn a_file_is_never_written_over() {
     assert_eq!(world.write_new(&path, "second").unwrap_err().kind, Kind::Input);
     assert_eq!(fs::read_to_string(&path).unwrap(), "first");
 }
+
+/// Where nothing could be made, what has the name stays: with no file handle left nobody looks whether it is taken.
+#[test]
+fn what_could_not_be_made_is_not_removed() {
+    use crate::engine::durable_fs::{Act, Disk, Gate};
+    struct NoHandles;
+    impl Gate for NoHandles {
+        fn pass(&self, act: &Act<'_>, run: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
+            match act {
+                Act::Create(_) => Err(io::Error::from_raw_os_error(nix::libc::ENFILE)),
+                _ => run(),
+            }
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("plan.yaml");
+    fs::write(&path, "mine").unwrap();
+    let mut world = Local::real(Members::new(Default::default()).unwrap());
+    world.tools.disk = Disk::gated(std::sync::Arc::new(NoHandles));
+    assert!(world.write_new(&path, "another").is_err());
+    assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+}

@@ -3,19 +3,15 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, File, OpenOptions},
+    fs::File,
     io::{self, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use etcd_client::SnapshotStreaming;
-use rustix::{
-    fs::{CWD, RenameFlags, fstatvfs, renameat_with},
-    io::Errno,
-};
+use rustix::fs::fstatvfs;
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
@@ -27,7 +23,9 @@ use super::{
 use crate::{
     bolt::View,
     engine::{
+        durable_fs::{Dir, Disk, Identity},
         progress::{Flow, Phase, Progress, Watch},
+        stage::exchanged,
         status::human_size,
     },
     text::Shown,
@@ -243,8 +241,11 @@ impl Sum {
     }
 }
 
-/// The file on its way; removed when it is dropped before it was put in place.
+/// The file on its way; removed when it is dropped before it was put in place. Its directory is held: whoever may write
+/// around it can put another directory, or a link, in its place meanwhile.
 struct Part {
+    dir: Dir,
+    name: OsString,
     path: PathBuf,
     file: File,
     bytes: u64,
@@ -253,18 +254,19 @@ struct Part {
 
 impl Part {
     fn create(into: &Path) -> Result<Self> {
-        let mut name = OsString::from(into.as_os_str());
+        let mut name = into.file_name().unwrap_or_default().to_os_string();
         name.push(".part");
-        let path = PathBuf::from(name);
-        // create_new: never over something, not even over what an earlier attempt left
+        let path = into.with_file_name(&name);
         // held while it is made: one that is abandoned meanwhile would not be known
         let mut under_way = under_way();
-        match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(file) => {
+        // never over something, not even over what an earlier attempt left
+        let made = Disk::default().above(into).and_then(|(dir, _)| Ok((dir.create(&name, 0o600)?.into_file(), dir)));
+        match made {
+            Ok((file, dir)) => {
                 if let Ok(meta) = file.metadata() {
-                    under_way.push((path.clone(), (meta.dev(), meta.ino())));
+                    under_way.push((path.clone(), dir.clone(), Identity::of(&meta)));
                 }
-                Ok(Part { path, file, bytes: 0, placed: false })
+                Ok(Part { dir, name, path, file, bytes: 0, placed: false })
             }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Trouble::new(Kind::Refused, format!("{} exists already", path.shown())).hint(
@@ -345,22 +347,20 @@ impl Part {
     /// Synced, renamed to `into` (never over something), and the rename synced.
     fn place(mut self, into: &Path) -> Result<()> {
         self.file.sync_all().map_err(|e| self.trouble(&e))?;
-        match renameat_with(CWD, &self.path, CWD, into, RenameFlags::NOREPLACE) {
+        let own = self.file.metadata().map_err(|e| self.trouble(&e))?;
+        let name = into.file_name().unwrap_or_default();
+        match self.dir.rename(&self.name, &self.dir, name) {
             Ok(()) => self.placed = true,
-            Err(Errno::EXIST) => return Err(exists(into)),
-            // the filesystem knows no such rename; a hard link refuses to replace as well
-            Err(Errno::INVAL | Errno::NOSYS) => match fs::hard_link(&self.path, into) {
-                Ok(()) => {}
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Err(exists(into)),
-                Err(e) => return Err(self.trouble(&e)),
-            },
-            Err(e) => return Err(self.trouble(&e.into())),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Err(exists(into)),
+            Err(e) => return Err(self.trouble(&e)),
         }
-        let dir = into.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(|e| {
-            Trouble::new(Kind::Failed, format!("{} was saved, but {} could not be synced", into.shown(), dir.shown()))
-                .why(e)
-        })
+        self.dir.sync().map_err(|e| {
+            let dir = self.dir.path().shown();
+            Trouble::new(Kind::Failed, format!("{} was saved, but {dir} could not be synced", into.shown())).why(e)
+        })?;
+        // The directory is held by its handle. Does its path still lead there, and the name to what was saved?
+        let led = Disk::default().above(into).is_ok_and(|(dir, name)| dir.is(name, Identity::of(&own)));
+        if led { Ok(()) } else { Err(exchanged(into)) }
     }
 }
 
@@ -368,19 +368,22 @@ impl Drop for Part {
     fn drop(&mut self) {
         if !self.placed {
             // nothing better can be done here; the name says what it is
-            let _ = fs::remove_file(&self.path);
+            let own = self.file.metadata().map(|meta| Identity::of(&meta));
+            if own.is_ok_and(|own| self.dir.is(&self.name, own)) {
+                let _ = self.dir.remove_file(&self.name);
+            }
         }
-        under_way().retain(|(path, _)| *path != self.path);
+        under_way().retain(|(path, ..)| *path != self.path);
     }
 }
 
-/// A file by its device and number.
-type Identity = (u64, u64);
+/// A file on its way: its path, the directory that it was made in, and what tells it from every other.
+type UnderWay = (PathBuf, Dir, Identity);
 
 /// The files on their way in this process, for [`abandon`].
-static UNDER_WAY: Mutex<Vec<(PathBuf, Identity)>> = Mutex::new(Vec::new());
+static UNDER_WAY: Mutex<Vec<UnderWay>> = Mutex::new(Vec::new());
 
-fn under_way() -> MutexGuard<'static, Vec<(PathBuf, Identity)>> {
+fn under_way() -> MutexGuard<'static, Vec<UnderWay>> {
     UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -394,10 +397,11 @@ pub fn abandon() {
     std::mem::forget(parts);
 }
 
-fn remove(parts: &[(PathBuf, Identity)]) {
-    for (path, identity) in parts {
-        if fs::symlink_metadata(path).is_ok_and(|meta| (meta.dev(), meta.ino()) == *identity) {
-            let _ = fs::remove_file(path);
+fn remove(parts: &[UnderWay]) {
+    for (path, dir, identity) in parts {
+        let name = path.file_name().unwrap_or_default();
+        if dir.is(name, *identity) {
+            let _ = dir.remove_file(name);
         }
     }
 }
@@ -405,6 +409,8 @@ fn remove(parts: &[(PathBuf, Identity)]) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -412,7 +418,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let into = dir.path().join("x.db");
         let part = Part::create(&into).unwrap();
-        let listed = || under_way().iter().filter(|(path, _)| *path == part.path).cloned().collect::<Vec<_>>();
+        let listed = || under_way().iter().filter(|(path, ..)| *path == part.path).cloned().collect::<Vec<_>>();
         let known = listed();
         assert_eq!(known.len(), 1);
         // another file has its name by now, or a link
@@ -430,6 +436,30 @@ mod tests {
         assert!(!part.path.exists());
         let path = part.path.clone();
         drop(part);
-        assert!(!under_way().iter().any(|(other, _)| *other == path), "a save that ended is none under way");
+        assert!(!under_way().iter().any(|(other, ..)| *other == path), "a save that ended is none under way");
+    }
+
+    /// Whoever may write around the directory puts a link in its place while the snapshot comes in.
+    #[test]
+    fn a_directory_that_is_exchanged_meanwhile_leads_nowhere() {
+        for placed in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let at = |name: &str| dir.path().join(name);
+            fs::create_dir(at("hers")).unwrap();
+            fs::create_dir(at("roots")).unwrap();
+            fs::write(at("roots/x.db.part"), "another save").unwrap();
+            let part = Part::create(&at("hers/x.db")).unwrap();
+            fs::rename(at("hers"), at("away")).unwrap();
+            std::os::unix::fs::symlink(at("roots"), at("hers")).unwrap();
+            if placed {
+                assert_eq!(part.place(&at("hers/x.db")).unwrap_err().kind, Kind::Failed);
+                assert!(at("away/x.db").exists());
+            } else {
+                drop(part);
+                assert!(!at("away/x.db.part").exists());
+            }
+            assert_eq!(fs::read_to_string(at("roots/x.db.part")).unwrap(), "another save");
+            assert!(!at("roots/x.db").exists());
+        }
     }
 }

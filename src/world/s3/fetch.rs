@@ -167,7 +167,9 @@ impl Part {
         }
         let _ = self.dir.remove_file(&self.note);
         self.dir.sync().map_err(|e| io_trouble("make durable", self.dir.path(), &e))?;
-        Ok(self.bytes)
+        // The directory is held by its handle. Does its path still lead there?
+        let led = Disk::default().above(into).is_ok_and(|(dir, name)| dir.is(name, Identity::of(&own)));
+        if led { Ok(self.bytes) } else { Err(exchanged(into)) }
     }
 
     fn remove(&self) {
