@@ -224,7 +224,7 @@ fn each_difference_is_named_by_member_and_cause() {
             |_, s| said(s, 2).quota_bytes = Some(100 << 20),
             Topic::Quota,
             &["m3"],
-            "different quotas: m3 100 MiB, m1 and m2 2,048 MiB",
+            "different quotas: m3 105 MB (104,857,600 bytes), m1 and m2 2.1 GB (2,147,483,648 bytes)",
         ),
         (
             "another minor version",
@@ -512,6 +512,10 @@ fn different_quotas_are_told_by_member_and_pass_only_where_the_plan_sets_each() 
         let proof = check(&plan, &seen, &Told::Not);
         let found = proof.check(Topic::Quota).unwrap();
         assert_eq!(found.outcome, outcome, "{flags:?}: {proof:#?}");
-        assert!(found.words.contains("m3 100 MiB, m1 and m2 2,048 MiB"), "{}", found.words);
+        assert!(
+            found.words.contains("m3 105 MB (104,857,600 bytes), m1 and m2 2.1 GB (2,147,483,648 bytes)"),
+            "{}",
+            found.words
+        );
     }
 }
