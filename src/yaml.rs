@@ -1,8 +1,8 @@
 //! YAML that others wrote: configuration files, manifests, inventories, scenarios. Read by a parser without unsafe code
 //! into a tree of bounded size; `plan.yaml`, which requorum itself writes, has its own reader (`plan::file`).
 //!
-//! What is refused rather than read: more than 1 MiB, collections nested deeper than 64, more than 100,000 values or
-//! 4 MiB of text once aliases are followed ("billion laughs"), and characters that YAML 1.1 and 1.2 read differently.
+//! What is refused rather than read: more than 1,048,576 bytes, collections nested deeper than 64, more than 100,000 values or
+//! 4,194,304 bytes of text once aliases are followed ("billion laughs"), and characters that YAML 1.1 and 1.2 read differently.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 pub use self::scalar::number_text;
+use crate::text::number::byte_count;
 
 /// No text that is longer is parsed.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -151,7 +152,7 @@ impl Node {
             return refused(format!("more than {MAX_NODES} values, aliases followed"));
         }
         if self.text > MAX_TEXT {
-            return refused("more than 4 MiB of text, aliases followed".into());
+            return refused(format!("more than {} of text, aliases followed", byte_count(MAX_TEXT as u64)));
         }
         Ok(Rc::new(self))
     }
@@ -187,7 +188,10 @@ impl Open {
 fn document(text: &str) -> Result<Option<Rc<Node>>, Error> {
     let source = text.strip_prefix('\u{feff}').unwrap_or(text);
     if source.len() > MAX_BYTES {
-        return Err(Error { why: format!("{} bytes; at most 1 MiB is read", source.len()), ..Error::default() });
+        return Err(Error {
+            why: format!("{}; at most {} are read", byte_count(source.len() as u64), byte_count(MAX_BYTES as u64)),
+            ..Error::default()
+        });
     }
     readable(source)?;
     let mut options = Options::default();

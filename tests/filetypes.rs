@@ -208,8 +208,8 @@ fn the_hole_of_a_sparse_file_is_not_read() {
     let files = Files::new();
     for (name, bytes, trailer) in [("signed.db", good(), "ok"), ("bare.db", good()[..MARK].to_vec(), "missing")] {
         for (length, words) in [
-            (64u64 << 30, "apparent size 64 GiB"),
-            (15 << 40, "apparent size 15 TiB"),
+            (64u64 << 30, "apparent size 69 GB (68,719,476,736 bytes)"),
+            (15 << 40, "apparent size 16 TB (16,492,674,416,640 bytes)"),
             ((64 << 30) + 32, "apparent size 69 GB"),
         ] {
             let file = files.put(name, &bytes);
@@ -641,7 +641,10 @@ fn a_sparse_file_without_a_database_is_called_one() {
         (1..10u64).for_each(|n| open.write_all_at(&[7; 5000], n << 30).unwrap());
         let (code, json, text) = status(&file);
         assert_eq!((code, &json["trailer"], &json["revision"]), (0, &"ok".into(), &12.into()), "{text}");
-        assert!(text.contains("apparent size 10 GiB") && text.contains("data that belong to no page"), "{text}");
+        assert!(
+            text.contains("apparent size 11 GB (10,737,418,240 bytes)") && text.contains("data that belong to no page"),
+            "{text}"
+        );
         assert!(json["kind"].as_str().unwrap().contains("a hole with data in it, which were not read"), "{text}");
         restores(&file, &[]);
     }

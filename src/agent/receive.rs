@@ -21,8 +21,8 @@ use crate::{
         durable_fs::{self, Dir, Disk, Locked, Trusted},
         progress::{Phase, Watch},
         source::{hex, io_trouble, step},
-        status::human_size,
     },
+    plan::space,
     text::Shown,
     trouble::{Fault, Kind, Result, Trouble},
 };
@@ -162,15 +162,12 @@ impl Incoming {
         placed.map_err(|e| io_trouble("write", &path, &e))?;
         let missing = wanted.bytes.saturating_sub(from);
         let free = files.dir.free().map_err(|e| io_trouble("look at", &path, &e))?;
-        if missing > free {
-            if from == 0 {
-                files.remove(&files.part)?;
-            }
-            return Err(Trouble::new(Kind::Failed, format!("not enough space for {}", path.shown()))
-                .fault(Fault::NoSpace)
-                .why(format!("{missing} bytes are to come, and {} are free there", human_size(free)))
-                .hint("Free some space there and try again: what has come stays, and is not sent again."));
+        if missing > free && from == 0 {
+            files.remove(&files.part)?;
         }
+        space::check(&path, free, missing).map_err(|trouble| {
+            trouble.hint("Free some space there and try again: what has come stays, and is not sent again.")
+        })?;
         Ok(Incoming { wanted, files, file, at: from })
     }
 

@@ -11,7 +11,9 @@ use std::{
 use serde_json::json;
 
 use super::{
-    Format, connect, plan, print, print_done, print_json,
+    Format, connect, plan,
+    plan_arg::{self, PlanArg},
+    print, print_done, print_json,
     progress::{interruptible, rate},
     warn,
 };
@@ -43,8 +45,8 @@ only when all of them are, and the old cluster was asked again, are old director
 the new ones renamed in. After an interruption the same command, or `requorum resume`, goes on where it stood; \
 `requorum undo` puts the old directories back.")]
 pub(super) struct Args {
-    /// The plan file; each member's host stands in it.
-    plan: PathBuf,
+    #[command(flatten)]
+    plan: PlanArg,
     /// Build and prove every member beside its place, ask the old cluster again, and remove what was built.
     #[arg(long)]
     dry_run: bool,
@@ -63,9 +65,8 @@ pub(super) struct Args {
 The journal says where the run stood and what it was to do; the hosts are looked at again, and it goes on at the first \
 act whose result is not there. Flags that it was begun with (--stop, --by-hand, --override) are given again.")]
 pub(super) struct ResumeArgs {
-    /// The plan file that was applied, or the journal of a run (the wizard's lie in $XDG_STATE_HOME/requorum, else in
-    /// ~/.local/state/requorum; without a home, where it was started).
-    plan: PathBuf,
+    #[command(flatten)]
+    plan: PlanArg,
     /// Only show where it stood.
     #[arg(long)]
     show: bool,
@@ -75,8 +76,8 @@ pub(super) struct ResumeArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct UndoArgs {
-    /// The plan file that was applied, or the journal of a run (the wizard's lie in $XDG_STATE_HOME/requorum).
-    plan: PathBuf,
+    #[command(flatten)]
+    plan: PlanArg,
     #[command(flatten)]
     how: How,
 }
@@ -118,13 +119,13 @@ pub(super) fn run(args: Args, outer: &connect::ConnectArgs, format: Format) -> R
         (_, true, true) => Until::Built,
         _ => Until::InPlace,
     };
-    let made = plan::read(&args.plan)?;
-    let journal = plan::journal_of(&args.plan)?;
-    carry(&made, &args.plan, &journal, args.how, until, outer, format)?;
+    let made = plan::read(args.plan.path())?;
+    let journal = plan::journal_of(args.plan.path())?;
+    carry(&made, args.plan.path(), &journal, args.how, until, outer, format)?;
     if format == Format::Json {
         return Ok(());
     }
-    let file = crate::plan::words::shell_word(&args.plan.to_string_lossy()).into_owned();
+    let file = args.plan.word();
     print_done(&match until {
         Until::Looked => format!("Every host is ready; nothing was written. Next: requorum apply {file} --dry-run\n"),
         Until::Rehearsed => format!(
@@ -134,16 +135,16 @@ pub(super) fn run(args: Args, outer: &connect::ConnectArgs, format: Format) -> R
         Until::Built => format!("Every member is built and proven, and waits. Next: requorum apply {file}\n"),
         Until::InPlace | Until::Undone => {
             let journal = journal.shown();
-            format!("Next: requorum launch --plan {file}\nThe way back: requorum undo {file}\nJournal: {journal}\n")
+            format!("Next: requorum launch {file}\nThe way back: requorum undo {file}\nJournal: {journal}\n")
         }
     })
 }
 
 /// Shows where a run stood that did not end as it was to, and goes on with it.
 pub(super) fn resume(args: ResumeArgs, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
-    let beside = journal::beside(&args.plan);
-    let journal = super::absolute(if beside.is_file() { &beside } else { &args.plan })?;
-    if !journal.exists() && !args.plan.exists() {
+    let beside = journal::beside(args.plan.path());
+    let journal = super::absolute(if beside.is_file() { beside.as_path() } else { args.plan.path() })?;
+    if !journal.exists() && !args.plan.path().exists() {
         return Err(io_trouble("read", &journal, &io::ErrorKind::NotFound.into())
             .hint("Name the plan file of the run that was cut off, or its journal."));
     }
@@ -159,8 +160,8 @@ pub(super) fn resume(args: ResumeArgs, outer: &connect::ConnectArgs, format: For
         return Ok(());
     }
     let until = open.goal()?;
-    carry(&open.plan, &args.plan, &journal, args.how, until, outer, format)?;
-    let file = crate::plan::words::shell_word(&args.plan.to_string_lossy()).into_owned();
+    carry(&open.plan, args.plan.path(), &journal, args.how, until, outer, format)?;
+    let file = args.plan.word();
     match format {
         Format::Json => Ok(()),
         _ => print_done(&format!("It is at its end now. What was done: requorum report {file}\n")),
@@ -187,8 +188,9 @@ fn stood(open: &Unfinished) -> String {
 
 /// Takes a plan's members out of their places again.
 pub(super) fn undo(args: UndoArgs, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
-    let made = plan::read(&args.plan)?;
-    let some = carry(&made, &args.plan, &plan::journal_of(&args.plan)?, args.how, Until::Undone, outer, format)?;
+    let made = plan::read(args.plan.path())?;
+    let some =
+        carry(&made, args.plan.path(), &plan::journal_of(args.plan.path())?, args.how, Until::Undone, outer, format)?;
     if format == Format::Json {
         Ok(())
     } else if !some {
@@ -255,7 +257,7 @@ fn carry(
     }
     let mut blocking: Vec<String> = fences.into_iter().filter_map(|fence| fence.typed).collect();
     blocking.dedup();
-    let file = crate::plan::words::shell_word(&file.to_string_lossy()).into_owned();
+    let file = plan_arg::word(file);
     outcome.map_err(|trouble| {
         let trouble = if until == Until::InPlace { lifts(trouble, &blocking) } else { trouble };
         let trouble = if trouble.kind == Kind::Stopped { stopped(trouble, until) } else { trouble };

@@ -25,8 +25,11 @@ const KNOWN: [&str; 12] = [
     "ETCDCTL_WRITE_OUT",
 ];
 
+/// The endpoint that is asked where none is named, as etcdctl does.
+pub(super) const DEFAULT_ENDPOINT: &str = "127.0.0.1:2379";
+
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Reaching the members (as in etcdctl)")]
+#[command(next_help_heading = "Reaching the members (as in etcdctl; not taken by commands that ask none)")]
 pub(super) struct ConnectArgs {
     /// Client URLs of the members, separated by commas.
     #[arg(long, env = "ETCDCTL_ENDPOINTS", value_delimiter = ',')]

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{
     Format, absolute, judge,
     plan::{chosen, read_without, timestamp},
+    plan_arg::PlanArg,
     print, print_json,
     progress::interruptible,
     warn,
@@ -27,9 +28,8 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The plan file, or the journal of a run (the wizard's lie in $XDG_STATE_HOME/requorum).
-    #[arg(long)]
-    plan: PathBuf,
+    #[command(flatten)]
+    plan: PlanArg,
     /// Only this member; may be repeated [default: all of them].
     #[arg(long, value_name = "NAME")]
     member: Vec<String>,
@@ -67,7 +67,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     // whether certificates are missing is known once the flags are those that are printed
-    let plan = read_without(&args.plan, Some(About::Certificates))?;
+    let plan = read_without(args.plan.path(), Some(About::Certificates))?;
     let ssh = Ssh { config: args.ssh_config.as_deref().map(absolute).transpose()? };
     let world = Local::real(Members::new(Default::default())?).by(ssh);
     let known = known(args, &plan, &world)?;
@@ -140,8 +140,7 @@ fn known(args: &Args, plan: &Plan, world: &Local) -> Result<Known> {
     for item in &args.old {
         let wrong = |why: String| Trouble::new(Kind::Usage, format!("--old={item} is not right")).why(why);
         let (name, file) = item.split_once('=').ok_or_else(|| wrong("NAME=FILE is wanted".into()))?;
-        let member = plan.members.iter().find(|m| m.name == name);
-        let member = member.ok_or_else(|| wrong(format!("no member of the plan is called {name:?}")))?;
+        let member = plan.member(name).map_err(|trouble| wrong(trouble.what).hint(trouble.hint))?;
         let here = destination::is_local(&member.host);
         let mut facts = discover::one(&absolute(Path::new(file))?, here)?;
         called(&mut facts, name, plan);
@@ -165,7 +164,7 @@ fn known(args: &Args, plan: &Plan, world: &Local) -> Result<Known> {
 
 /// It is this member's, whatever it is called in there; where that is another member, that is said.
 fn called(facts: &mut ConfigFacts, name: &str, plan: &Plan) {
-    let other = facts.get("name").filter(|other| *other != name && plan.members.iter().any(|m| m.name == *other));
+    let other = facts.get("name").filter(|other| *other != name && plan.member(other).is_ok());
     let note = other.map(|other| format!("it names the member {other}, and is given for {name}"));
     facts.notes.extend(note);
     facts.flags.retain(|setting| setting.flag != "name");

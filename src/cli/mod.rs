@@ -12,12 +12,14 @@ mod inspect;
 mod launch;
 mod options;
 mod plan;
+mod plan_arg;
 mod probe;
 mod progress;
 mod report;
 mod sheet;
 mod snapshot;
 mod start;
+mod surface;
 mod v2;
 mod verify;
 mod wizard;
@@ -79,18 +81,6 @@ struct Cli {
 
     #[command(flatten)]
     connect: connect::ConnectArgs,
-
-    /// How to print what is there to read: simple, table, json or fields.
-    #[arg(
-        short = 'w',
-        long,
-        global = true,
-        value_enum,
-        default_value = "simple",
-        env = "ETCDCTL_WRITE_OUT",
-        help_heading = "Output"
-    )]
-    write_out: Format,
 }
 
 /// `-w`.
@@ -160,8 +150,11 @@ pub fn main() -> ExitCode {
 
 /// Runs what was typed; the exit code.
 fn typed() -> u8 {
-    let cli = match quiet(Cli::command()).try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => cli,
+    let parsed = quiet(surface::declare(Cli::command()))
+        .try_get_matches()
+        .and_then(|matches| Ok((surface::check(&matches)?, Cli::from_arg_matches(&matches)?)));
+    let (format, cli) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             let error = cleaned(error);
             // it repeats what arguments and variables hold: with its colours only where nothing of that acts on a terminal
@@ -176,7 +169,7 @@ fn typed() -> u8 {
             return if error.use_stderr() { Kind::Usage.exit_code() } else { 0 };
         }
     };
-    match files_enough().and_then(|()| threads_enough()).and_then(|()| run(cli)) {
+    match files_enough().and_then(|()| threads_enough()).and_then(|()| run(cli, format)) {
         Ok(code) => code,
         Err(trouble) => {
             warn(&format!("Error: {trouble}"));
@@ -250,8 +243,8 @@ fn threads_enough() -> Result<()> {
 }
 
 /// Does what was typed; the exit code where nothing failed.
-fn run(cli: Cli) -> Result<u8> {
-    let Cli { command, wizard, connect, write_out } = cli;
+fn run(cli: Cli, write_out: Format) -> Result<u8> {
+    let Cli { command, wizard, connect } = cli;
     let done = match command {
         Some(Command::Probe(args)) => return probe::run(args, &connect, write_out),
         Some(Command::Verify(args)) => return verify::run(args, &connect, write_out),
@@ -274,7 +267,7 @@ fn run(cli: Cli) -> Result<u8> {
         Some(Command::Completions { shell }) => {
             // Into memory first: written straight to a full disk it would panic.
             let mut text = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "requorum", &mut text);
+            clap_complete::generate(shell, &mut surface::declare(Cli::command()), "requorum", &mut text);
             print(&String::from_utf8_lossy(&text))
         }
     };
@@ -375,14 +368,14 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
+        surface::declare(Cli::command()).debug_assert();
     }
 
     /// `--help` prints the value of a variable that an argument is taken from: of none that may hold a secret.
     #[test]
     fn help_prints_no_secret_of_the_environment() {
         // What these hold is no secret: addresses, names of files, switches, times.
-        const PLAIN: [&str; 9] = [
+        const PLAIN: [&str; 8] = [
             "ETCDCTL_ENDPOINTS",
             "ETCDCTL_CACERT",
             "ETCDCTL_CERT",
@@ -391,9 +384,8 @@ mod tests {
             "ETCDCTL_INSECURE_TRANSPORT",
             "ETCDCTL_DIAL_TIMEOUT",
             "ETCDCTL_COMMAND_TIMEOUT",
-            "ETCDCTL_WRITE_OUT",
         ];
-        let mut command = Cli::command();
+        let mut command = surface::declare(Cli::command());
         command.build();
         let (mut open, mut hidden) = (vec![&command], 0);
         while let Some(command) = open.pop() {

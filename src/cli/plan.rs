@@ -6,7 +6,9 @@ use std::{
 };
 
 use super::{
-    absolute, judge, print_done,
+    absolute, judge,
+    plan_arg::{self, PlanArg},
+    print_done,
     progress::{Meter, interruptible},
     warn,
 };
@@ -20,7 +22,7 @@ use crate::{
         certs, destination,
         facts::{Answer, Content, EndpointFacts, KnownMember, disk::DirFacts},
         fence::{Old, token::Shared},
-        file, inventory, prefill, revisions,
+        file, inventory, prefill, revisions, source_ref,
         table::{self, About, Column, Origin, Problem, Row, Severity},
     },
     recovery::{self, Passed, RowEvent, fences, journal, resume, twice},
@@ -57,7 +59,7 @@ const MAKES: [&str; 23] = [
 ];
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Then: requorum restore --plan FILE, and: requorum launch --plan FILE")]
+#[command(after_help = "Then: requorum apply PLAN, and: requorum launch PLAN")]
 pub(super) struct MakeArgs {
     /// The snapshot that every member is restored from.
     #[arg(long, required_unless_present = "again")]
@@ -125,9 +127,8 @@ pub(super) struct MakeArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RestoreArgs {
-    /// The plan file, or the journal of a run (the wizard's lie in $XDG_STATE_HOME/requorum).
-    #[arg(long)]
-    plan: PathBuf,
+    #[command(flatten)]
+    plan: PlanArg,
     /// Only this member; may be repeated [default: all of them, on this machine].
     #[arg(long, value_name = "NAME")]
     member: Vec<String>,
@@ -147,7 +148,7 @@ pub(super) fn make(args: MakeArgs, outer: &super::connect::ConnectArgs) -> Resul
         false => connect.members()?,
     });
     let Some(snapshot) = &args.snapshot else { return again(&args, &world) };
-    let snapshot = absolute(snapshot)?;
+    let snapshot = absolute(source_ref::local(snapshot)?)?;
     super::snapshot::open(&snapshot)?;
     super::inspect::what_lies_beside(&snapshot, true);
     let facts = interruptible(|cancel| {
@@ -193,7 +194,7 @@ pub(super) fn make(args: MakeArgs, outer: &super::connect::ConnectArgs) -> Resul
     for row in &mut rows {
         let name = row.text(Column::Name).to_string();
         if row.cell(Column::DataDir).origin != Origin::Inventory {
-            row.set(Column::DataDir, data_root.join(format!("{name}.etcd")).to_string_lossy(), Origin::Proposed);
+            row.set(Column::DataDir, prefill::default_dir(&data_root, &name).to_string_lossy(), Origin::Proposed);
         }
         let given = clients.iter().find(|c| c.text(Column::Name) == name).map(|c| c.text(Column::Peer).to_string());
         if let Some(client) = given {
@@ -201,7 +202,7 @@ pub(super) fn make(args: MakeArgs, outer: &super::connect::ConnectArgs) -> Resul
         } else if row.text(Column::Client).is_empty() {
             match known_client(row.text(Column::Peer), content) {
                 Some(client) => row.set(Column::Client, client, Origin::Snapshot),
-                None => row.set(Column::Client, client_url(row.text(Column::Peer)), Origin::Proposed),
+                None => row.set(Column::Client, table::default_clients(row.text(Column::Peer)), Origin::Proposed),
             }
         }
         row.set(Column::Flags, crate::plan::words::quoted_line(&args.etcd_flags), Origin::Typed);
@@ -258,7 +259,7 @@ pub(super) fn make(args: MakeArgs, outer: &super::connect::ConnectArgs) -> Resul
         text +=
             "  How much the old cluster wrote after that is not known: no member of it answered here (--endpoints)\n";
     }
-    let file = crate::plan::words::shell_word(&output.to_string_lossy()).into_owned();
+    let file = plan_arg::word(&output);
     text += &format!("Carry it out with: requorum apply {file}\n");
     print_done(&text)
 }
@@ -271,7 +272,7 @@ fn again(args: &MakeArgs, world: &Local) -> Result<()> {
     let plan = build::renewed(&before, token, timestamp(now));
     let output = absolute(&args.output)?;
     world.write_new(&output, &file::to_yaml(&plan))?;
-    let file = crate::plan::words::shell_word(&output.to_string_lossy()).into_owned();
+    let file = plan_arg::word(&output);
     print_done(&format!(
         "Plan {} written to {}\n  It is plan {} with another token, so its members have other IDs; all else is the same\n\
          Carry it out with: requorum apply {file}\n",
@@ -378,19 +379,6 @@ fn known_client(peer: &str, content: Option<&Content>) -> Option<String> {
     content?.members.iter().find(same).map(|member| member.client_urls.join(","))
 }
 
-/// The client URL next to a peer URL: the same host, etcd's customary port.
-fn client_url(peer: &str) -> String {
-    let urls = table::urls(peer).unwrap_or_default();
-    let clients: Vec<String> = urls
-        .iter()
-        .map(|url| {
-            let host = if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() };
-            format!("{}://{host}:2379", url.scheme.as_str())
-        })
-        .collect();
-    clients.join(",")
-}
-
 /// RFC 3339 in UTC, to the second.
 pub(super) fn timestamp(now: i64) -> String {
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(now.max(0).unsigned_abs());
@@ -473,22 +461,21 @@ pub(super) fn inventory(path: &Path) -> Result<Vec<inventory::Entry>> {
 }
 
 pub(super) fn chosen(plan: &Plan, wanted: &[String]) -> Result<Vec<String>> {
-    let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
-    if let Some(stranger) = wanted.iter().find(|name| !names.contains(name)) {
-        return Err(Trouble::new(Kind::Usage, format!("no member of the plan is called {stranger:?}"))
-            .hint(format!("It has {}.", names.join(", "))));
-    }
-    Ok(if wanted.is_empty() { names } else { wanted.to_vec() })
+    wanted.iter().try_for_each(|name| plan.member(name).map(drop))?;
+    Ok(match wanted {
+        [] => plan.members.iter().map(|m| m.name.clone()).collect(),
+        wanted => wanted.to_vec(),
+    })
 }
 
 pub(super) fn restore(args: RestoreArgs, outer: &super::connect::ConnectArgs) -> Result<()> {
     let connect = args.connect.clone().or(outer);
-    let plan = read(&args.plan)?;
+    let plan = read(args.plan.path())?;
     let names = chosen(&plan, &args.member)?;
     // Named, it is what somebody wants who stands on that host.
     let elsewhere = plan.members.iter().find(|m| args.member.is_empty() && !destination::is_local(&m.host));
     if let Some(member) = elsewhere {
-        let file = crate::plan::words::shell_word(&args.plan.to_string_lossy()).into_owned();
+        let file = args.plan.word();
         return Err(Trouble::new(Kind::Usage, format!("{} belongs on {}", member.name, member.host))
             .why("restore works on this machine")
             .hint(format!(
@@ -499,9 +486,9 @@ pub(super) fn restore(args: RestoreArgs, outer: &super::connect::ConnectArgs) ->
     let rows = build::rows(&plan);
     let all: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
     let problems = certs::check(&rows, &world.certificates(&certs::named(&rows)), world.now());
-    judge(&format!("the plan {} is not carried out", args.plan.shown()), &problems, &all)
+    judge(&format!("the plan {} is not carried out", args.plan.path().shown()), &problems, &all)
         .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
-    let journal = journal_of(&args.plan)?;
+    let journal = journal_of(args.plan.path())?;
     let passed = fenced(&args.overrides, &plan, &names, &connect.endpoints(), &journal, &world)?;
     let mut lines = Vec::new();
     let outcome = interruptible(|cancel| {
@@ -530,10 +517,7 @@ pub(super) fn restore(args: RestoreArgs, outer: &super::connect::ConnectArgs) ->
         ..trouble
     })?;
     printed?;
-    print_done(&format!(
-        "Next: requorum launch --plan {}\n",
-        crate::plan::words::shell_word(&args.plan.to_string_lossy())
-    ))
+    print_done(&format!("Next: requorum launch {}\n", args.plan.word()))
 }
 
 /// Asks everybody who must not live on, says what is only to be known, and refuses where somebody is in the way.

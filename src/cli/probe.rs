@@ -11,12 +11,12 @@ use crate::{
     plan::{
         copies,
         facts::{
-            Answer, Around, EndpointFacts, Hashed, Health, MemberSays, OwnHealth, Read, Withheld,
+            Answer, Around, EndpointFacts, Hashed, Health, LeaderState, MemberSays, OwnHealth, Read, Withheld,
             config::ConfigFacts,
             disk::{DirFacts, DirState},
         },
         scope::{self, Belongs, Scope},
-        survey,
+        source_ref, survey,
         verdict::{Evidence, Finding, KnownState, NewerAt, verdict},
         words::{Align, cell, column_width, thousands},
     },
@@ -79,15 +79,12 @@ pub(super) struct ProbeArgs {
 
 /// Looks, and says what there is; the exit code is the verdict's.
 pub(super) fn run(args: ProbeArgs, outer: &connect::ConnectArgs, format: Format) -> Result<u8> {
-    if format == Format::Fields {
-        return Err(Trouble::new(Kind::Usage, "probe prints -w simple or -w json"));
-    }
     typed_dirs(&args.data_dir)?;
     let connect = args.connect.or(outer);
     let mut endpoints = connect.endpoints();
     let typed = !endpoints.is_empty();
     if !typed {
-        endpoints.push("127.0.0.1:2379".into());
+        endpoints.push(connect::DEFAULT_ENDPOINT.into());
     }
     let world = Local::real(connect.members()?);
     let gone: BTreeSet<String> = args.gone.iter().map(|e| e.trim().to_string()).filter(|e| !e.is_empty()).collect();
@@ -143,11 +140,7 @@ pub(super) fn run(args: ProbeArgs, outer: &connect::ConnectArgs, format: Format)
 /// Reads the snapshots that were named.
 fn states(world: &dyn World, files: &[PathBuf]) -> Result<Vec<KnownState>> {
     let read = |path: &PathBuf| {
-        if path.starts_with("s3:") {
-            return Err(Trouble::new(Kind::Usage, format!("{}: not a file on this machine", path.shown()))
-                .hint("Fetch it first."));
-        }
-        let facts = world.inspect(&absolute(path)?, &mut |_| Flow::Go)?;
+        let facts = world.inspect(&absolute(source_ref::local(path)?)?, &mut |_| Flow::Go)?;
         if let Health::Packed(why) | Health::Broken(why) = &facts.health {
             return Err(
                 Trouble::new(Kind::Input, format!("{}: not a readable snapshot", path.shown())).why(why.clone())
@@ -239,7 +232,7 @@ fn text(finding: &Finding, facts: &[EndpointFacts], around: &Around, scope: &Sco
             Answer::Says(says) => [
                 name.clone(),
                 fact.endpoint.clone(),
-                state(says),
+                says.leader_words(),
                 if says.revision > 0 { thousands(says.revision.unsigned_abs()) } else { none() },
                 if says.raft_term > 0 { format!("{}/{}", says.raft_term, says.raft_index) } else { none() },
                 if says.version.is_empty() { none() } else { says.version.to_string() },
@@ -300,22 +293,6 @@ fn text(finding: &Finding, facts: &[EndpointFacts], around: &Around, scope: &Sco
     }
     out.push_str(&format!("\nThe rule: {}\n", sentence(&finding.rule)));
     out
-}
-
-fn state(says: &MemberSays) -> String {
-    let learner = if says.is_learner { ", a learner" } else { "" };
-    if let Some(why) = &says.closed {
-        return format!("alive{learner}; {why}");
-    }
-    if !says.led() {
-        return format!("answers, no leader{learner}");
-    }
-    let leader = says.members.iter().find(|m| m.id == says.leader && !m.name.is_empty());
-    let leader = leader.map_or_else(|| says.leader.to_string(), |m| m.name.to_string());
-    match &says.read {
-        Read::Failed(_) => format!("leader {leader}, read failed{learner}"),
-        _ => format!("answers, leader {leader}{learner}"),
-    }
 }
 
 /// A table in plain columns.
@@ -401,6 +378,12 @@ fn says_json(says: &MemberSays) -> Value {
         Read::Served => true.into(),
         Read::Failed(_) => false.into(),
     };
+    let (has_leader, leader) = match says.leader_state() {
+        LeaderState::Unknown => (None, None),
+        LeaderState::None => (Some(false), None),
+        LeaderState::Unnamed => (Some(true), None),
+        LeaderState::Named(id) => (Some(true), Some(id)),
+    };
     let hash = match &says.hash {
         Hashed::Says { hash, revision, compacted } => {
             json!({ "hash": hash, "revision": revision, "compact_revision": compacted })
@@ -423,8 +406,8 @@ fn says_json(says: &MemberSays) -> Value {
         "raft_term": says.raft_term,
         "raft_index": says.raft_index,
         "raft_applied": says.raft_applied,
-        "has_leader": says.led(),
-        "leader": (says.leader.0 != 0).then_some(says.leader),
+        "has_leader": has_leader,
+        "leader": leader,
         "learner": says.is_learner,
         "db_bytes": says.db_bytes,
         "db_bytes_in_use": says.db_bytes_in_use,

@@ -10,12 +10,9 @@ use std::{
 };
 
 use crate::{
-    engine::{
-        progress::{Flow, Phase, Progress},
-        status::human_size,
-    },
+    engine::progress::{Flow, Phase, Progress},
     recovery::Cancel,
-    text::output,
+    text::{number::size, output},
     trouble::{Kind, Result, Trouble},
     world::members::abandon,
 };
@@ -63,7 +60,7 @@ fn line(step: Progress, since: Duration) -> String {
     if step.total == 0 {
         return words.to_string();
     }
-    format!("{words}: {} of {}{}", human_size(step.done), human_size(step.total), rate(step, since))
+    format!("{words}: {} of {}{}", size(step.done), size(step.total), rate(step, since))
 }
 
 /// `, 9.0 MB/s, 2 s left`; nothing in the first three seconds, in which it would jump.
@@ -73,7 +70,7 @@ pub(super) fn rate(step: Progress, since: Duration) -> String {
     }
     let rate = step.done as f64 / since.as_secs_f64();
     let left = step.total.saturating_sub(step.done) as f64 / rate;
-    format!(", {}/s, {left:.0} s left", human_size(rate as u64))
+    format!(", {}/s, {left:.0} s left", size(rate as u64))
 }
 
 /// Runs `work` while Ctrl-C and TERM ask it to stop at its next safe point. Who asks twice is not kept waiting for

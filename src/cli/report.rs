@@ -1,8 +1,6 @@
 //! `requorum report`: what a journal tells.
 
-use std::path::PathBuf;
-
-use super::{Format, print, print_json, warn};
+use super::{Format, plan_arg::PlanArg, print, print_json, warn};
 use crate::{
     recovery::{journal, report},
     text::Shown,
@@ -15,13 +13,13 @@ use crate::{
     after_help = "Exit code 1 means that the journal's chain does not hold: lines were changed, taken out or cut off."
 )]
 pub(super) struct Args {
-    /// The plan file, whose journal lies beside it, or a journal.
-    journal: PathBuf,
+    #[command(flatten)]
+    plan: PlanArg,
 }
 
 pub(super) fn run(args: &Args, format: Format) -> Result<()> {
-    let beside = journal::beside(&args.journal);
-    let path = if beside.is_file() { &beside } else { &args.journal };
+    let beside = journal::beside(args.plan.path());
+    let path = if beside.is_file() { beside.as_path() } else { args.plan.path() };
     let text = journal::text(path)?;
     if let Some(why) = strange_journal(path) {
         warn(&format!("Warning: another user may have written what {} tells: {why}.", path.shown()));

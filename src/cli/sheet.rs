@@ -1,8 +1,6 @@
 //! `requorum sheet`: a member's restore by hand, for a host that takes no program, and what its result proves.
 
-use std::path::PathBuf;
-
-use super::{plan, print};
+use super::{plan, plan_arg::PlanArg, print};
 use crate::{
     engine::byhand as proof,
     plan::byhand,
@@ -12,8 +10,8 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The plan file, or the journal of a run (the wizard's lie in $XDG_STATE_HOME/requorum).
-    plan: PathBuf,
+    #[command(flatten)]
+    plan: PlanArg,
     /// The member.
     #[arg(long, value_name = "NAME")]
     member: String,
@@ -23,12 +21,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
-    let made = plan::read(&args.plan)?;
-    plan::chosen(&made, std::slice::from_ref(&args.member))?;
+    let made = plan::read(args.plan.path())?;
     if let Some(code) = &args.result {
         return print(&format!("{}.\n", proof::judge(&made, &args.member, code)?));
     }
     let world = Local::real(Members::new(Default::default())?);
     let stamp = plan::timestamp(world.now()).replace([':', '-'], "");
-    byhand::sheet(&made, &args.member, &stamp).map_or(Ok(()), |sheet| print(&sheet.text()))
+    print(&byhand::sheet(&made, &args.member, &stamp)?.text())
 }

@@ -17,7 +17,6 @@ use crate::{
         roster,
         seal::Extra,
         source::Source,
-        status::human_size,
     },
     etcd::{membership::Id, version::Minor},
     plan::{
@@ -26,10 +25,11 @@ use crate::{
         facts::{Content, FileFacts, Health},
         fence::{Door, Heard, Kind as DoorKind, Old, token::Shared},
         revisions,
+        source_ref::ObjectUrl,
         table::{self, Column, Problem, Row},
         words::all,
     },
-    text::{Foreign, Shown},
+    text::{Foreign, Shown, number::size},
     trouble::{Kind, Result, Trouble},
     world::{members::Members, s3},
 };
@@ -134,7 +134,7 @@ pub(super) fn run(command: Command, outer: &connect::ConnectArgs, format: Format
 fn save(file: &std::path::Path, connect: &connect::ConnectArgs) -> Result<()> {
     let endpoints = connect.endpoints();
     let endpoint = match endpoints.as_slice() {
-        [] => "127.0.0.1:2379".to_string(),
+        [] => connect::DEFAULT_ENDPOINT.to_string(),
         [one] => one.clone(),
         many => {
             return Err(Trouble::new(Kind::Usage, format!("{} endpoints were given", many.len()))
@@ -154,7 +154,7 @@ fn save(file: &std::path::Path, connect: &connect::ConnectArgs) -> Result<()> {
         facts
     })?;
     let what = trusted(file, &facts, "saved", "It is as the member sent it. Take another member.")?;
-    print_done(&format!("Snapshot saved at {} ({}, {what})\n", file.shown(), human_size(facts.bytes)))
+    print_done(&format!("Snapshot saved at {} ({}, {what})\n", file.shown(), size(facts.bytes)))
 }
 
 /// What may be said of a file that came from elsewhere and was read through.
@@ -181,7 +181,7 @@ fn trusted<'a>(file: &std::path::Path, facts: &'a FileFacts, came: &str, hint: &
 }
 
 fn list(url: &str, format: Format) -> Result<()> {
-    let objects = s3::Store::from_environment()?.list(url)?;
+    let objects = s3::Store::from_environment()?.list(&ObjectUrl::new(url)?)?;
     let when = |object: &s3::Object| object.modified.map(super::plan::timestamp).unwrap_or_default();
     if format == Format::Json {
         let list: Vec<serde_json::Value> = objects
@@ -192,23 +192,24 @@ fn list(url: &str, format: Format) -> Result<()> {
     }
     let lines = objects.iter().map(|o| {
         // a key may hold what a terminal would take for orders
-        format!("{:>8}  {:20}  {}\n", human_size(o.bytes), when(o), Foreign::new(&o.url))
+        format!("{:>8}  {:20}  {}\n", size(o.bytes), when(o), Foreign::new(&o.url))
     });
     print(&lines.collect::<String>())
 }
 
 fn fetch(url: &str, file: &std::path::Path) -> Result<()> {
+    let from = ObjectUrl::new(url)?;
     let store = s3::Store::from_environment()?;
     let facts = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());
         let facts = store
-            .fetch(url, file, &mut |step| meter.step("", step))
+            .fetch(&from, file, &mut |step| meter.step("", step))
             .and_then(|_| crate::engine::inspect::examine(file, &mut |step| meter.step("", step)));
         meter.done();
         facts
     })?;
     let what = trusted(file, &facts, "fetched", "It is as the store has it. Take another snapshot.")?;
-    print_done(&format!("Fetched {url} into {} ({}, {what})\n", file.shown(), human_size(facts.bytes)))
+    print_done(&format!("Fetched {} into {} ({}, {what})\n", from.as_str(), file.shown(), size(facts.bytes)))
 }
 
 fn restore_one(args: &RestoreArgs, outer: &connect::ConnectArgs) -> Result<()> {

@@ -8,7 +8,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Format, absolute, apply::Teller, plan, print, print_done, print_json, progress::interruptible, warn};
+use super::{
+    Format, absolute, apply::Teller, plan, plan_arg::PlanArg, print, print_done, print_json, progress::interruptible,
+    warn,
+};
 use crate::{
     plan::{fence::Old, start::Start},
     recovery::hosts::{self, Consent, Job, Offer, Until},
@@ -23,8 +26,8 @@ A member is started by the systemd unit on its data directory, or by its static 
 says what the plan says; else the reason is given, and `requorum launch` prints how it is started by hand. Members come up \
 side by side: the first waits for the second. `requorum verify` then proves what they serve.")]
 pub(super) struct Args {
-    /// The plan file that was applied, or the journal of a run (the wizard's lie in $XDG_STATE_HOME/requorum).
-    plan: PathBuf,
+    #[command(flatten)]
+    plan: PlanArg,
     /// Only this member; may be repeated [default: all of them].
     #[arg(long, value_name = "NAME")]
     member: Vec<String>,
@@ -41,7 +44,7 @@ pub(super) struct Args {
 
 /// Shows how each member is started, and starts those that somebody says yes to.
 pub(super) fn run(args: &Args, format: Format) -> Result<()> {
-    let made = plan::read(&args.plan)?;
+    let made = plan::read(args.plan.path())?;
     let names = plan::chosen(&made, &args.member)?;
     let ssh = Ssh { config: args.ssh_config.as_deref().map(absolute).transpose()? };
     let world = Local::real(Members::new(Default::default())?).by(ssh);
@@ -59,7 +62,7 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
         reason: "",
         decisions: &[],
         run: &run,
-        journal: &plan::journal_of(&args.plan)?,
+        journal: &plan::journal_of(args.plan.path())?,
     };
     let offers = interruptible(|cancel| hosts::offers(&job, cancel))?;
     offers.iter().try_for_each(|offer| show(offer, format))?;
@@ -67,7 +70,7 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     for offer in &offers {
         asked.ask(offer, args.yes)?;
     }
-    let file = crate::plan::words::shell_word(&args.plan.to_string_lossy()).into_owned();
+    let file = args.plan.word();
     if !asked.orders.is_empty() {
         let job = Job { decisions: &asked.decisions, ..job };
         let teller = Teller::new(&made, &[], format);
@@ -78,12 +81,12 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
         let trouble = Trouble::new(Kind::Refused, format!("not started: {}", who.join(", "))).why(why);
         return Err(match asked.nobody {
             true => trouble.hint("With --yes the commands that are shown are run."),
-            false => trouble.hint(format!("By hand: requorum launch --plan {file} --form auto --member {name}")),
+            false => trouble.hint(format!("By hand: requorum launch {file} --form auto --member {name}")),
         });
     }
     match format {
         Format::Json => Ok(()),
-        _ => print_done(&format!("Next: requorum verify --plan {file}\n")),
+        _ => print_done(&format!("Next: requorum verify {file}\n")),
     }
 }
 

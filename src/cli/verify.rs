@@ -1,8 +1,8 @@
 //! `requorum verify`: did it work? The wizard's last step without the wizard.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
-use super::{Format, connect, plan, print, print_json, progress::interruptible, warn};
+use super::{Format, connect, plan, plan_arg::PlanArg, print, print_json, progress::interruptible, warn};
 use crate::{
     plan::{
         check::{Check, Next, Proof, Stand, Verdict},
@@ -14,7 +14,7 @@ use crate::{
         resume,
         verify::{Job, record, verify},
     },
-    trouble::{Kind, Result, Trouble},
+    trouble::Result,
     tui::text::{sentence, wrap},
     world::{World, local::Local},
 };
@@ -28,16 +28,15 @@ Exit codes: 0 proven, 16 something is not as planned, 17 not proven in that time
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER)]
 pub(super) struct VerifyArgs {
-    /// The plan file, or the journal of a run (the wizard's lie in $XDG_STATE_HOME/requorum).
-    #[arg(long)]
-    plan: PathBuf,
+    #[command(flatten)]
+    plan: PlanArg,
     /// How long members may take to come up.
     #[arg(long, default_value = "2m", value_name = "TIME", value_parser = connect::duration)]
     timeout: Duration,
     /// Put, read and delete one key under requorum/canary/, once everything else is right.
     #[arg(long)]
     canary: bool,
-    /// Stream each member's database, whatever its size, and compare all of it (up to 64 MiB that is done anyway).
+    /// Stream each member's database, whatever its size, and compare all of it (up to 64 MB that is done anyway).
     #[arg(long)]
     deep: bool,
     #[command(flatten)]
@@ -46,15 +45,12 @@ pub(super) struct VerifyArgs {
 
 /// Watches, and says what there is; the exit code is the verdict's.
 pub(super) fn run(args: VerifyArgs, outer: &connect::ConnectArgs, format: Format) -> Result<u8> {
-    if matches!(format, Format::Fields | Format::Table) {
-        return Err(Trouble::new(Kind::Usage, "verify prints -w simple or -w json"));
-    }
     let connect = args.connect.or(outer);
-    let plan = plan::read(&args.plan)?;
+    let plan = plan::read(args.plan.path())?;
     let world = Local::real(connect.members()?);
     let mut old = fences::of_snapshot(&plan, &connect.endpoints(), &world);
     // what is not readable there is no reason not to look at the members
-    let journal = plan::journal_of(&args.plan)?;
+    let journal = plan::journal_of(args.plan.path())?;
     let records = Journal::at(&world, &journal).read().unwrap_or_default();
     old.newest = resume::newest_seen(&records, &plan);
     let job = Job { plan: &plan, old: &old, timeout: args.timeout, canary: args.canary, deep: args.deep };

@@ -9,9 +9,10 @@ use std::{
 use super::{absolute, connect, plan, typed_dirs};
 use crate::{
     etcd::version::Minor,
+    plan::source_ref::is_object,
     trouble::{Kind, Result, Trouble},
     tui::{self, Options, Step},
-    world::{DataDir, local::Local, s3, ssh::Ssh},
+    world::{DataDir, local::Local, ssh::Ssh},
 };
 
 #[derive(Debug, clap::Args)]
@@ -80,10 +81,7 @@ pub(super) fn real(args: WizardArgs, connect: &connect::ConnectArgs) -> Result<(
     let plan = args.plan.as_deref().map(plan::read).transpose()?;
     let places = match args.snapshots.as_slice() {
         [] => vec![here.clone()],
-        given => given
-            .iter()
-            .map(|p| if s3::url_of(p).is_some() { Ok(p.clone()) } else { absolute(p) })
-            .collect::<Result<_>>()?,
+        given => given.iter().map(|p| if is_object(p) { Ok(p.clone()) } else { absolute(p) }).collect::<Result<_>>()?,
     };
     let options = Options {
         endpoints: connect.endpoints(),

@@ -35,10 +35,11 @@ use crate::{
         fence::{Door, Heard},
         halt::Halt,
         ledger::{Difference, History},
+        space::{self, Needed},
         verdict::OldKey,
     },
     text::Shown,
-    trouble::{Fault, Kind, Result, Trouble},
+    trouble::Result,
     world::{
         World, discover,
         hand::{Hand, Near},
@@ -48,6 +49,9 @@ use crate::{
         ssh::Stop,
     },
 };
+
+/// What is free on the range's disk while it is full.
+const FREE_OF_A_FULL_DISK: u64 = 12_000_000;
 
 /// A fenced world over a range.
 #[derive(Debug)]
@@ -71,16 +75,12 @@ impl DrillWorld {
     fn begins(&self, plan: &Plan, name: &str) -> Result<()> {
         let mut exercise = self.exercise.lock();
         exercise.begun();
-        let member = plan.members.iter().find(|m| m.name == name);
-        let place = member.map(|m| m.data_dir.clone()).unwrap_or_default();
+        let place = plan.member(name)?.data_dir.clone();
         if !exercise.range.disk_is_full() || !place.starts_with(exercise.range.base_dir()) {
             return Ok(());
         }
         exercise.note(What::Restore, format!("{name} could not be built: the disk is full"));
-        Err(Trouble::new(Kind::Failed, format!("not enough space for {}", place.shown()))
-            .fault(Fault::NoSpace)
-            .why("12 MB are free there, 65 MB are needed")
-            .hint("Free some space, or choose a directory on another filesystem."))
+        space::check(&place, FREE_OF_A_FULL_DISK, Needed::of_plan(plan).total())
     }
 
     /// A member is in place; when all of a plan are, they come up.

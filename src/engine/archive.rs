@@ -243,7 +243,7 @@ impl Place {
     }
 
     fn free(&self) -> u64 {
-        rustix::fs::statvfs(&self.dir).map_or(u64::MAX, |fs| fs.f_bavail.saturating_mul(fs.f_frsize))
+        rustix::fs::statvfs(&self.dir).map_or(u64::MAX, |stat| durable_fs::free_bytes(&stat))
     }
 }
 

@@ -22,9 +22,11 @@ use super::{
     durable_fs::Disk,
     progress::{Phase, Watch},
     source::io_trouble,
-    status::human_size,
 };
-use crate::trouble::{Kind, Result, Trouble};
+use crate::{
+    text::number::size,
+    trouble::{Kind, Result, Trouble},
+};
 
 /// The plan for the restores of several members.
 const PLAN: &str = "plan.yaml";
@@ -117,7 +119,7 @@ fn races(options: &Options, shape: Shape, file: &Path) -> Vec<Race> {
                 let cluster: Vec<String> = (1..=count).map(|n| format!("m{n}=http://10.0.0.{n}:2380")).collect();
                 let mut args = words(&["plan", "--snapshot", &text(file), "--data-root", &text(&options.dir)]);
                 args.extend(words(&["--initial-cluster", &cluster.join(","), "--label", "bench", "-o", &plan]));
-                (Some(ours("requorum plan", args)), vec![words(&["restore", "--plan", &plan])])
+                (Some(ours("requorum plan", args)), vec![words(&["restore", &plan])])
             }
         };
         Race {
@@ -162,7 +164,7 @@ impl Race {
                 entrant.name,
                 ratio(column("etcdutl")),
                 ratio(column("floor")),
-                human_size(peak),
+                size(peak),
             );
         }
         Ok(lines)

@@ -15,7 +15,7 @@ use crate::{
 /// # Errors
 /// `Usage` when the plan has no such member.
 pub fn expected_code(plan: &Plan, name: &str) -> Result<String> {
-    let member = find(plan, name)?;
+    let member = plan.member(name)?;
     Ok(code(plan, member, plan.target.unwrap_or(Minor::V3_5)))
 }
 
@@ -24,7 +24,7 @@ pub fn expected_code(plan: &Plan, name: &str) -> Result<String> {
 /// # Errors
 /// `Input` with what it proves instead, where that can be told; `Usage` when the plan has no such member.
 pub fn judge(plan: &Plan, name: &str, typed: &str) -> Result<String> {
-    let member = find(plan, name)?;
+    let member = plan.member(name)?;
     let is = |member: &Member, form: Minor| byhand::same_code(typed, &code(plan, member, form));
     let own = plan.target.unwrap_or(Minor::V3_5);
     let allowed = || byhand::tools(plan).iter().copied().chain([own]);
@@ -57,14 +57,6 @@ pub fn judge(plan: &Plan, name: &str, typed: &str) -> Result<String> {
         format!("it is none that plan {} leads to", plan.short_id()),
         "Was it copied whole, and does the sheet bear the ID of this plan? Otherwise follow the sheet again.",
     )
-}
-
-fn find<'a>(plan: &'a Plan, name: &str) -> Result<&'a Member> {
-    let names: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
-    plan.members.iter().find(|m| m.name == name).ok_or_else(|| {
-        Trouble::new(Kind::Usage, format!("no member of the plan is called {name:?}"))
-            .hint(format!("It has {}.", names.join(", ")))
-    })
 }
 
 fn code(plan: &Plan, member: &Member, form: Minor) -> String {

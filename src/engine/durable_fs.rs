@@ -53,6 +53,11 @@ pub use self::{
     trust::{Strange, Trusted, is_private},
 };
 
+/// How many bytes are free on a filesystem for whom is not root.
+pub fn free_bytes(stat: &rustix::fs::StatVfs) -> u64 {
+    stat.f_bavail.saturating_mul(stat.f_frsize)
+}
+
 /// One change of the disk, or the order to make changes last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act<'a> {

@@ -82,12 +82,13 @@ impl Expected {
     /// # Errors
     /// `Usage` when the plan has none of that name.
     pub fn from_plan(plan: &Plan, name: &str) -> Result<Expected> {
+        plan.member(name)?;
         let table = plan.members.iter().map(|m| (m.name.as_str(), m.peer_urls.as_slice()));
         let source = &plan.source;
         let pinned =
             Pinned { sha256: &source.sha256, revision: source.revision, keys: source.keys, bump: plan.bump_revision };
         let found = Expected::new(&Genesis::new(table, &plan.token), name, plan.target.unwrap_or(Minor::V3_5), pinned);
-        found.ok_or_else(|| Trouble::new(Kind::Usage, format!("no member of the plan is called {name:?}")))
+        found.ok_or_else(|| Trouble::new(Kind::Bug, format!("{name} is in the plan and not in its table")))
     }
 
     /// The first thing in which a claim about the member differs from the plan, in a clause; none where all of it fits.

@@ -10,9 +10,10 @@ use rustix::fs::{SeekFrom, seek};
 use super::{
     filetype,
     source::Source,
-    status::human_size,
     words::{byte_count, count, thousands},
 };
+
+use crate::text::number::exact;
 
 /// A hole behind the pages in use that is at least so large is not read. (bbolt grows a file by 16 MiB at a time.)
 const HOLE_BYTES: u64 = 256 << 20;
@@ -31,8 +32,8 @@ pub struct Hole {
 }
 
 impl Hole {
-    /// What it says of the file: `it is a sparse file of 64 GiB (allocated: 36,864 bytes); 9 pages of it are in use (36,864
-    /// bytes), and the rest is a hole`.
+    /// What it says of the file: `it is a sparse file: apparent size 69 GB (68,719,476,736 bytes), allocated size 37 kB
+    /// (36,864 bytes); 9 pages of it are in use (36,864 bytes), and the rest is a hole`.
     pub fn words(&self, source: &Source) -> String {
         let (pages, mark) = source.shape().map_or((0, 0), |shape| (shape.pages(), shape.mark));
         let rest = match self.data {
@@ -45,10 +46,10 @@ impl Hole {
     }
 }
 
-/// `a sparse file: apparent size 64 GiB, allocated size 36,864 bytes`.
+/// `a sparse file: apparent size 69 GB (68,719,476,736 bytes), allocated size 37 kB (36,864 bytes)`.
 fn sizes(file: &File) -> String {
     let (apparent, allocated) = file.metadata().map_or((0, 0), |meta| (meta.len(), meta.blocks().saturating_mul(512)));
-    format!("a sparse file: apparent size {}, allocated size {}", binary_size(apparent), binary_size(allocated))
+    format!("a sparse file: apparent size {}, allocated size {}", exact(apparent), exact(allocated))
 }
 
 /// What a sparse file is in which no database begins: one without any data, or one whose data begins only later.
@@ -60,16 +61,6 @@ pub(super) fn without_start(file: &File) -> Option<String> {
             Some(format!("{}; its first {}, where a database begins, are a hole", sizes(file), byte_count(begins)))
         }
         _ => None,
-    }
-}
-
-/// A size in GiB or TiB where it is a whole number of them, as `truncate` makes it; else as `human_size`.
-fn binary_size(bytes: u64) -> String {
-    let units = [("TiB", 1u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20)];
-    match units.into_iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit)) {
-        Some((name, unit)) => format!("{} {name}", thousands(bytes.checked_div(unit).unwrap_or(0))),
-        None if bytes < 1 << 20 => byte_count(bytes),
-        None => format!("{} ({})", human_size(bytes), byte_count(bytes)),
     }
 }
 

@@ -4,9 +4,11 @@ use serde_json::{Map, Value};
 
 use super::{
     contents::{Branch, Contents, LeaseIn},
-    status::{Trailer, human_size},
+    status::Trailer,
     words::{byte_count, count, table, thousands},
 };
+
+use crate::text::number::size;
 
 /// Leases and prefixes that are shown to people; JSON has them all.
 const SHOWN: usize = 50;
@@ -84,7 +86,7 @@ impl Contents {
             &mut out,
             "Keys by prefix",
             shortened(&self.tree, |branch| {
-                format!("{} {}, {}", prefix(branch), count(branch.keys, "key", "keys"), human_size(branch.bytes))
+                format!("{} {}, {}", prefix(branch), count(branch.keys, "key", "keys"), size(branch.bytes))
             }),
         );
         self.judgement(&mut out);
@@ -112,7 +114,7 @@ impl Contents {
             out += &table(&["LEASE", "TTL", "REMAINING", "KEYS"], &rows);
         }
         let tree: Vec<Vec<String>> =
-            self.tree.iter().map(|b| vec![prefix(b).to_string(), thousands(b.keys), human_size(b.bytes)]).collect();
+            self.tree.iter().map(|b| vec![prefix(b).to_string(), thousands(b.keys), size(b.bytes)]).collect();
         out += &table(&["PREFIX", "KEYS", "SIZE"], &tree);
         self.judgement(&mut out);
         out
@@ -126,7 +128,7 @@ impl Contents {
             Trailer::Missing => "missing",
             Trailer::Wrong => "WRONG",
         };
-        line("size", format!("{} ({})", human_size(self.file_size), byte_count(self.file_size)));
+        line("size", format!("{} ({})", size(self.file_size), byte_count(self.file_size)));
         line("SHA-256", format!("{} (trailer {trailer})", self.sha256));
         line("hash", format!("{:x}", self.hash));
         let compacted = match self.compact_revision {

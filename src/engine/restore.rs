@@ -39,14 +39,15 @@ use super::{
 use crate::{
     bolt::WriteAt,
     etcd::{membership::Id, revision::Revision, version::Minor},
-    plan::{Options, build, table::Severity},
+    plan::{
+        Options, build,
+        space::{self, Needed},
+        table::Severity,
+    },
     raft::wal,
     text::Shown,
-    trouble::{Fault, Kind, Result, Trouble},
+    trouble::{Kind, Result, Trouble},
 };
-
-/// Room for what is small: directories, `.snap`, the pages that the edit appends.
-const SLACK: u64 = 1 << 20;
 
 /// What to restore, and as whom.
 #[derive(Debug, Clone)]
@@ -319,27 +320,16 @@ fn bumped(walk: &Walk, bump: u64) -> Result<Option<Revision>> {
 }
 
 fn enough_space(data: &Stage, live: u64, compact: bool, wal: Option<&Stage>) -> Result<()> {
-    // A compacted database leaves a tenth of each page free for later changes.
-    let db = if compact { live.saturating_add(live / 8) } else { live };
+    let needed = Needed::new(live, compact);
     let needs = match wal {
-        None => vec![(data, db.saturating_add(wal::SEGMENT_BYTES + SLACK))],
-        Some(wal) => vec![(data, db.saturating_add(SLACK)), (wal, wal::SEGMENT_BYTES + SLACK)],
+        None => vec![(data, needed.total())],
+        Some(wal) => vec![(data, needed.data), (wal, needed.wal)],
     };
-    for (stage, needed) in needs {
+    needs.into_iter().try_for_each(|(stage, needed)| {
         let place = stage.content();
         let free = place.free().map_err(|e| io_trouble("look at", place.path(), &e))?;
-        if free < needed {
-            return Err(Trouble::new(Kind::Failed, format!("not enough space for {}", stage.target().shown()))
-                .fault(Fault::NoSpace)
-                .why(format!(
-                    "{} free there, {} needed",
-                    crate::plan::words::count(free, "byte is", "bytes are"),
-                    crate::plan::words::count(needed, "is", "are")
-                ))
-                .hint("Free some space, or choose a directory on another filesystem."));
-        }
-    }
-    Ok(())
+        space::check(stage.target(), free, needed)
+    })
 }
 
 /// Writes the WAL segment at the size to which etcd preallocates its own.

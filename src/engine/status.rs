@@ -19,7 +19,7 @@ use super::{
     words,
 };
 use crate::{
-    text::Shown,
+    text::{Shown, number::size},
     trouble::{Kind, Result, Trouble},
 };
 
@@ -143,7 +143,7 @@ pub fn status_of(source: &Source, watch: &mut Watch<'_>) -> Result<Status> {
 impl Status {
     /// etcdutl 3.6's one line.
     pub fn simple(&self) -> String {
-        let size = human_size(self.total_size);
+        let size = size(self.total_size);
         format!("{:x}, {}, {}, {size}, {}\n", self.hash, self.revision, self.total_key, self.version)
     }
 
@@ -182,7 +182,7 @@ impl Status {
             format!("{:x}", self.hash),
             self.revision.to_string(),
             self.total_key.to_string(),
-            human_size(self.total_size),
+            size(self.total_size),
             self.version.clone(),
             self.total_row.to_string(),
             trailer.to_string(),
@@ -216,18 +216,6 @@ impl Status {
     }
 }
 
-/// A size in decimal units, as etcdutl prints it: `20 kB`, `7.2 kB`, `9.5 MB`.
-pub fn human_size(bytes: u64) -> String {
-    const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
-    if bytes < 10 {
-        return format!("{bytes} B");
-    }
-    let exponent = bytes.ilog(1000) as usize;
-    let value = (bytes as f64 / 1000f64.powi(exponent as i32) * 10.0 + 0.5).floor() / 10.0;
-    let unit = UNITS.get(exponent).unwrap_or(&"EB");
-    if value < 10.0 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,21 +239,6 @@ mod tests {
             snapshot_bytes: None,
             proven: Vec::new(),
             unproven: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn sizes_read_as_in_etcdutl() {
-        let sizes = [
-            (9, "9 B"),
-            (20480, "20 kB"),
-            (7168, "7.2 kB"),
-            (9_531_392, "9.5 MB"),
-            (262_144, "262 kB"),
-            (999, "999 B"),
-        ];
-        for (bytes, text) in sizes {
-            assert_eq!(human_size(bytes), text);
         }
     }
 

@@ -16,7 +16,7 @@ use super::{
     Member, Plan, destination,
     words::{all, comment, comment_lines, plural, shell_line, shell_word, thousands},
 };
-use crate::etcd::version::Minor;
+use crate::{etcd::version::Minor, trouble};
 
 /// How much of the log's first file counts: it holds the whole table, and nothing but zeros after it.
 pub const LOG_BYTES: usize = 1 << 20;
@@ -46,11 +46,14 @@ impl ByHand {
 }
 
 /// The sheet for the member called `name`. `stamp` stands in the names of what is moved aside, such as
-/// `20261122T031200Z`; `None` where the plan has no such member.
-pub fn sheet(plan: &Plan, name: &str, stamp: &str) -> Option<ByHand> {
-    let member = plan.members.iter().find(|m| m.name == name)?;
+/// `20261122T031200Z`.
+///
+/// # Errors
+/// `Usage` where the plan has no such member.
+pub fn sheet(plan: &Plan, name: &str, stamp: &str) -> trouble::Result<ByHand> {
+    let member = plan.member(name)?;
     let stamp: String = stamp.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-    Some(ByHand {
+    Ok(ByHand {
         head: head(plan, member),
         bring: bring(plan, member),
         build: steps::build(plan, member),

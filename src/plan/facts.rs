@@ -3,12 +3,15 @@
 pub mod config;
 pub mod disk;
 pub mod host;
+mod leader;
 pub mod rows;
 pub mod started;
 
 use std::{net::IpAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+pub use leader::LeaderState;
 
 use super::revisions;
 use crate::{etcd::membership::Id, text::Foreign};
@@ -109,13 +112,6 @@ pub struct MemberSays {
     /// True where another endpoint had answered as the same member, the only one of its cluster, with a later state before
     /// this was asked: one server does not go back, so there are two.
     pub went_back: bool,
-}
-
-impl MemberSays {
-    /// True where it has a leader, by its own words, be it named or not.
-    pub fn led(&self) -> bool {
-        self.leader != Id(0) || self.has_leader == Some(true)
-    }
 }
 
 /// Why user and password were not sent to a member.

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::Plan;
+use super::{Plan, words::byte_count};
 use crate::{
     trouble::{Kind, Result, Trouble},
     yaml::{Schema, to_json},
@@ -16,7 +16,7 @@ pub const MAX_BYTES: usize = 1 << 20;
 /// be written.
 pub fn to_yaml(plan: &Plan) -> String {
     let body = serde_yaml::to_string(plan).unwrap_or_default();
-    format!("# A recovery plan of requorum. `requorum launch --plan FILE` prints the launch commands.\n{body}")
+    format!("# A recovery plan of requorum. `requorum launch PLAN` prints the launch commands.\n{body}")
 }
 
 /// How many brackets may stand open; requorum itself writes none but those of IPv6 addresses.
@@ -38,8 +38,9 @@ fn bounded(what: &str, text: &str) -> Result<()> {
     let refused = |why: String| Err(Trouble::new(Kind::Input, format!("{what} {why}")));
     if text.len() > MAX_BYTES {
         return refused(format!(
-            "is {} long and was not read; it may have 1 MiB",
-            crate::plan::words::byte_count(text.len() as u64)
+            "is {} long and was not read; it may have {}",
+            byte_count(text.len() as u64),
+            byte_count(MAX_BYTES as u64)
         ));
     }
     if depth(text) > MAX_DEPTH {
@@ -167,7 +168,7 @@ mod tests {
     fn other_versions_and_long_texts_are_refused() {
         let next = to_yaml(&plan()).replace("version: 1", "version: 2\nnew_field: 3");
         assert!(from_yaml(&next).unwrap_err().what.contains("version 2"));
-        assert!(from_yaml(&" ".repeat(MAX_BYTES + 1)).unwrap_err().what.contains("1 MiB"));
+        assert!(from_yaml(&" ".repeat(MAX_BYTES + 1)).unwrap_err().what.contains("1,048,576 bytes"));
         // Nine levels of nine references each: a file of a few bytes that would fill the memory.
         let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
         for n in 1..9 {

@@ -13,14 +13,11 @@ use super::{
         config::ConfigFacts,
         host::{HostFacts, Installed, Place, PlaceState, Root},
     },
+    space::{Needed, shortage},
     table::{About, Column, Problem},
-    words::count,
 };
-use crate::text::Foreign;
-use crate::{raft::wal::SEGMENT_BYTES, text::Shown};
+use crate::text::{Foreign, Shown};
 
-/// Room for what is small, for each member.
-const SLACK: u64 = 2 << 20;
 /// How far a clock may be off: etcd itself warns from one second on, and a look takes a moment.
 const SKEW: i64 = 5;
 
@@ -230,13 +227,13 @@ fn space(plan: &Plan, members: &[usize], depot: Option<&Path>, facts: &HostFacts
         add(depot, plan.source.bytes);
     }
     for member in members.iter().filter_map(|at| plan.members.get(*at)) {
-        add(&member.data_dir, plan.source.bytes.saturating_add(SLACK));
-        add(member.wal_dir.as_ref().unwrap_or(&member.data_dir), SEGMENT_BYTES);
+        let needed = Needed::of_plan(plan);
+        add(&member.data_dir, needed.data);
+        add(member.wal_dir.as_ref().unwrap_or(&member.data_dir), needed.wal);
     }
     for (place, needed) in needs {
         if let Some(free) = place.free.filter(|free| *free < needed) {
-            let (free, needed) = (count(free, "byte is", "bytes are"), count(needed, "is", "are"));
-            let text = format!("not enough space on {}: {free} free, {needed} needed", place.mount);
+            let text = format!("not enough space on {}: {}", place.mount, shortage(free, needed, ""));
             out.push(Problem::error(None, None, text).of(About::Space));
         }
     }

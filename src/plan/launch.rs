@@ -153,7 +153,7 @@ fn not_found(plan: &Plan, m: &Member, ground: &Ground<'_>, known: &Known, own: &
         (true, true) => "flags that it had, such as --quota-backend-bytes, may be missing from this command".into(),
         (false, _) => {
             let quota = match names.iter().any(|flag| flag == "quota-backend-bytes") {
-                true => " (2 GiB for the quota)",
+                true => " (2,147,483,648 bytes for the quota)",
                 false => "",
             };
             format!("{}; {name}'s command does not, and etcd's own default applies{quota}", others.join("; "))

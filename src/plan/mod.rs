@@ -27,7 +27,9 @@ pub mod prefill;
 pub mod revisions;
 pub mod scope;
 pub mod slips;
+pub mod source_ref;
 pub mod sources;
+pub mod space;
 pub mod start;
 pub mod survey;
 pub mod table;
@@ -42,7 +44,10 @@ pub use revisions::Revisions;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::etcd::{membership::Id, version::Minor};
+use crate::{
+    etcd::{membership::Id, version::Minor},
+    trouble::{Kind, Result, Trouble},
+};
 
 /// A whole recovery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,6 +133,18 @@ pub struct Member {
 }
 
 impl Plan {
+    /// Returns the member called `name`.
+    ///
+    /// # Errors
+    /// `Usage` when there is none, with the names that there are.
+    pub fn member(&self, name: &str) -> Result<&Member> {
+        self.members.iter().find(|member| member.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.members.iter().map(|member| member.name.as_str()).collect();
+            Trouble::new(Kind::Usage, format!("no member of the plan is called {name:?}"))
+                .hint(format!("It has {}.", names.join(", ")))
+        })
+    }
+
     /// The client URLs of all its members.
     pub fn client_urls(&self) -> Vec<String> {
         self.members.iter().flat_map(|member| member.client_urls.iter().cloned()).collect()
@@ -167,5 +184,24 @@ impl Plan {
     pub fn last_known_revision(&self) -> i64 {
         let newest = self.revisions.newest.as_ref().map(|known| known.revision);
         newest.unwrap_or_default().max(self.source.revision)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn members_are_found_by_their_exact_names() {
+        let plan = build::build(&build::tests::draft()).unwrap().plan;
+        for member in &plan.members {
+            assert_eq!(plan.member(&member.name).unwrap(), member);
+        }
+        for stranger in ["", "m9", "M1", " m1", "m1 "] {
+            let trouble = plan.member(stranger).unwrap_err();
+            assert_eq!(trouble.kind, Kind::Usage, "{stranger:?}");
+            assert!(plan.members.iter().all(|member| trouble.hint.contains(&member.name)), "{}", trouble.hint);
+        }
     }
 }

@@ -7,7 +7,7 @@ mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::{
@@ -18,7 +18,6 @@ use super::{
     inventory::Entry,
     scope,
     table::{self, Candidate, Column, Origin, Row},
-    url::{self, Url},
     words::natural,
 };
 use crate::etcd::membership::{Id, cluster_id};
@@ -249,28 +248,19 @@ fn name_the_nameless(rows: &mut [Row]) {
 /// Fills what no source told: client URLs beside the peer URLs, and a new data directory.
 fn propose(row: &mut Row, base_dir: &Path) {
     if row.text(Column::Client).is_empty() {
-        let peers: Vec<String> = table::items(row.text(Column::Peer)).map(String::from).collect();
-        row.set(Column::Client, beside(&peers).join(","), Origin::Proposed);
+        row.set(Column::Client, table::default_clients(row.text(Column::Peer)), Origin::Proposed);
     }
     if row.text(Column::DataDir).is_empty() && !row.text(Column::Name).is_empty() {
-        // A slash in a name would make two directories of it.
-        let dir = base_dir.join(format!("{}.etcd", row.text(Column::Name).replace('/', "-")));
-        let text = dir.to_string_lossy().into_owned();
+        let text = default_dir(base_dir, row.text(Column::Name)).to_string_lossy().into_owned();
         row.set(Column::DataDir, text.clone(), Origin::Proposed);
         row.saw(Column::DataDir, Candidate { text, origin: Origin::Proposed, from: "a proposal".into() });
     }
 }
 
-/// Client URLs on the hosts of these peer URLs.
-fn beside(peer_urls: &[String]) -> Vec<String> {
-    let peers = peer_urls.iter().filter_map(|text| url::parse(text).ok()).filter(|u| !u.scheme.is_unix());
-    let mut out: Vec<Url> = Vec::new();
-    for url in peers.map(|u| u.at(&u.host, 2379)) {
-        if !out.contains(&url) {
-            out.push(url);
-        }
-    }
-    out.iter().map(|u| u.as_str().to_string()).collect()
+/// Returns the data directory that is proposed for a member: `NAME.etcd`, as `etcdutl` names it. A slash in a name would
+/// make two directories of it.
+pub fn default_dir(base_dir: &Path, name: &str) -> PathBuf {
+    base_dir.join(format!("{}.etcd", name.replace('/', "-")))
 }
 
 /// The cluster's label as it is proposed: the one given, else the first four digits of the cluster

@@ -438,8 +438,7 @@ fn serves(config: &ConfigFacts, endpoint: &str, addresses: &[IpAddr]) -> bool {
         Err(_) if own == "localhost" => host.parse::<IpAddr>().map_or(host == own, |ip| ip.is_loopback()),
         _ => own == host,
     };
-    // etcd's own default
-    let listen = config.get("listen-client-urls").unwrap_or("http://localhost:2379");
+    let listen = config.get("listen-client-urls").unwrap_or(url::DEFAULT_CLIENT_URL);
     let urls = listen.split(',').chain(config.get("advertise-client-urls").unwrap_or_default().split(','));
     urls.filter_map(|text| url::place(text.trim())).any(|(own, own_port)| own_port == port && same_host(&own))
 }

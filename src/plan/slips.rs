@@ -17,7 +17,7 @@ use super::{
     facts::KnownMember,
     glyphs,
     table::{self, About, Column, Problem, Row},
-    url::{self, Guess, Scheme, Url},
+    url::{self, CLIENT_PORT, Guess, PEER_PORT, Scheme, Url},
     words::plural,
 };
 use crate::etcd::membership::Id;
@@ -103,7 +103,7 @@ fn next_name(rows: &[Row], name: &str) -> Option<String> {
 
 /// The usual port of a column, and that of the other one.
 fn ports(column: Column) -> (u16, u16) {
-    if column == Column::Peer { (2380, 2379) } else { (2379, 2380) }
+    if column == Column::Peer { (PEER_PORT, CLIENT_PORT) } else { (CLIENT_PORT, PEER_PORT) }
 }
 
 /// What the rest of the column tells about a URL that is not whole.

@@ -20,6 +20,7 @@ use super::{
     },
     ledger::{Entries, History, Horizon, Loss},
     scope::Scope,
+    source_ref::is_object,
     words::thousands,
 };
 use crate::{etcd::membership::Id, text::Shown};
@@ -346,7 +347,7 @@ fn standing(file: &FileFacts, dir: Option<&DirFacts>) -> Standing {
         return Standing::Held(format!("{program}{pid} runs on it; save a snapshot from that member instead"));
     }
     match &file.health {
-        Health::Unread if file.path.starts_with("s3:") => Standing::Remote,
+        Health::Unread if is_object(&file.path) => Standing::Remote,
         _ if file.is_unread() => Standing::Unread,
         Health::Verified => Standing::Whole,
         Health::Unhashed => Standing::Sound,

@@ -124,8 +124,8 @@ fn contradictions(member: &Member, config: &ConfigFacts) -> Vec<String> {
     }
     let own = flags::read(&member.etcd_flags);
     for (listen, advertise, planned, usual) in [
-        ("listen-peer-urls", "initial-advertise-peer-urls", &member.peer_urls, "http://localhost:2380"),
-        ("listen-client-urls", "advertise-client-urls", &member.client_urls, "http://localhost:2379"),
+        ("listen-peer-urls", "initial-advertise-peer-urls", &member.peer_urls, url::DEFAULT_PEER_URL),
+        ("listen-client-urls", "advertise-client-urls", &member.client_urls, url::DEFAULT_CLIENT_URL),
     ] {
         let there = config.get(advertise).unwrap_or(usual);
         let wanted = urls(planned.iter().map(String::as_str));

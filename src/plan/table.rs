@@ -168,6 +168,13 @@ pub fn urls(text: &str) -> Option<Vec<Url>> {
     (!urls.is_empty()).then_some(urls)
 }
 
+/// Returns the client URLs that are proposed beside a cell of peer URLs, as a cell; empty while one of those is wrong, or
+/// where they propose none ([`url::default_clients`]).
+pub fn default_clients(peers: &str) -> String {
+    let clients = url::default_clients(&urls(peers).unwrap_or_default());
+    clients.iter().map(Url::as_str).collect::<Vec<_>>().join(",")
+}
+
 /// Reads the value of `--initial-cluster` as etcd does: `m1=URL,m1=URL2,m2=URL`. Empty items are
 /// passed over, the first `=` separates, a repeated name adds a URL to its row. The URLs
 /// themselves are not judged here; [`check`] does that by cell. Names are not trimmed by etcd, so a

@@ -79,16 +79,18 @@ impl Url {
         self.host.parse().ok()
     }
 
+    /// The URL of a host and port; an IPv6 host is given without brackets.
+    pub fn new(scheme: Scheme, host: &str, port: u16) -> Url {
+        let name = scheme.as_str();
+        let text =
+            if host.contains(':') { format!("{name}://[{host}]:{port}") } else { format!("{name}://{host}:{port}") };
+        Url { scheme, host: host.into(), port, text }
+    }
+
     /// The same URL with another host and port; an IPv6 host is given without brackets.
     #[must_use]
     pub fn at(&self, host: &str, port: u16) -> Url {
-        let scheme = self.scheme.as_str();
-        let text = if host.contains(':') {
-            format!("{scheme}://[{host}]:{port}")
-        } else {
-            format!("{scheme}://{host}:{port}")
-        };
-        Url { scheme: self.scheme, host: host.into(), port, text }
+        Url::new(self.scheme, host, port)
     }
 
     /// The same place over https, or over http; a socket file stays as it is.
@@ -146,6 +148,30 @@ impl Default for Guess {
 /// The first mistake by name, with the correction of all of them where it can be told.
 pub fn parse(text: &str) -> Result<Url, UrlSlip> {
     parse_with(text, Guess::default())
+}
+
+/// The port at which members usually listen for each other.
+pub const PEER_PORT: u16 = 2380;
+
+/// The port at which members usually listen for clients.
+pub const CLIENT_PORT: u16 = 2379;
+
+/// What a member without `--listen-peer-urls` or `--initial-advertise-peer-urls` has (etcd `server/embed/config.go`).
+pub const DEFAULT_PEER_URL: &str = "http://localhost:2380";
+
+/// What a member without `--listen-client-urls` or `--advertise-client-urls` has.
+pub const DEFAULT_CLIENT_URL: &str = "http://localhost:2379";
+
+/// Returns the client URLs that are proposed for a member with these peer URLs: the same schemes and hosts, etcd's usual
+/// port, each once. A socket in the filesystem proposes none: where its member serves clients is not known.
+pub fn default_clients<'a>(peers: impl IntoIterator<Item = &'a Url>) -> Vec<Url> {
+    let mut clients: Vec<Url> = Vec::new();
+    for url in peers.into_iter().filter(|url| !url.scheme.is_unix()).map(|url| url.at(&url.host, CLIENT_PORT)) {
+        if !clients.iter().any(|known| known.scheme == url.scheme && known.place() == url.place()) {
+            clients.push(url);
+        }
+    }
+    clients
 }
 
 /// Host and port of a URL, or of an endpoint without a scheme, as [`Url::place`]; none for a socket in the filesystem.
@@ -344,7 +370,7 @@ fn socket(scheme: Scheme, path: &str) -> Result<Url, UrlSlip> {
 fn authority<'a>(scheme: &str, rest: &'a str, guess: Guess) -> Result<(&'a str, u16), UrlSlip> {
     let no_port = |host: &str| {
         let fix = guess.port.map(|port| format!("{scheme}://{host}:{port}"));
-        slip("the port is missing (etcd's own are 2380 for peers and 2379 for clients)", fix)
+        slip(format!("the port is missing (etcd's own are {PEER_PORT} for peers and {CLIENT_PORT} for clients)"), fix)
     };
     if let Some(inner) = rest.strip_prefix('[') {
         let Some((ip, after)) = inner.split_once(']') else {

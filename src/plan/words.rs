@@ -4,29 +4,7 @@
 use std::borrow::Cow;
 
 use crate::text::escape;
-
-/// `84211` as `84,211`.
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// `1 key`, `2 keys`, `2,200 keys`.
-pub fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", thousands(number), if number == 1 { one } else { many })
-}
-
-/// `1 byte`, `20,480 bytes`.
-pub fn byte_count(bytes: u64) -> String {
-    count(bytes, "byte", "bytes")
-}
+pub use crate::text::number::{byte_count, count, thousands};
 
 /// One form for 1, the other for every other number.
 pub fn plural<'a>(number: usize, one: &'a str, many: &'a str) -> &'a str {

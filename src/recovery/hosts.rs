@@ -214,7 +214,7 @@ fn carry(job: &Job<'_>, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
 /// The members that are restored by hand, each with its host.
 fn hand_members<'p>(job: &Job<'p>) -> impl Iterator<Item = (&'p Member, &'p str)> {
     let names = job.names.iter().filter(|name| job.by_hand.contains_key(*name));
-    let members = names.filter_map(|name| job.plan.members.iter().find(|m| m.name == *name));
+    let members = names.filter_map(|name| job.plan.member(name).ok());
     members.map(|m| (m, if destination::is_local(&m.host) { destination::LOCAL } else { m.host.as_str() }))
 }
 

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::journal::{Event, Record, readable};
 use crate::{
-    engine::{status::human_size, swap::Swapped},
+    engine::swap::Swapped,
     plan::words::plural,
-    text::escape::is_hostile,
+    text::{escape::is_hostile, number::size},
 };
 
 /// A journal's content in order.
@@ -204,7 +204,7 @@ impl Report {
         for host in &self.hosts {
             text += &format!("\n## Host {}\n\n", cell(&host.host));
             if host.sent > 0 {
-                let (sent, packed) = (human_size(host.sent), human_size(host.packed));
+                let (sent, packed) = (size(host.sent), size(host.packed));
                 text += &format!("The snapshot: {sent} sent, {packed} over the wire.\n");
             }
             for placed in &host.placed {

@@ -53,7 +53,7 @@ pub struct Job<'a> {
 
 /// A database up to this length is streamed from each member without being asked for: on a usual network that takes a few
 /// seconds.
-const STREAMED: u64 = 64 << 20;
+const STREAMED: u64 = 64_000_000;
 
 /// Asks until the proof is there, something is wrong for certain, or the time is over. `on` sees what is known after
 /// each round.

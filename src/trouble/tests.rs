@@ -100,7 +100,7 @@ fn readings(text: &str) -> Vec<String> {
 }
 
 fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+    for entry in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap()) {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
         match entry.file_type().unwrap().is_dir() {

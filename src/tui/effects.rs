@@ -25,6 +25,7 @@ use crate::{
             disk::{DirFacts, DirState, Held},
         },
         fence::{Fence, Lift, Old, Seen},
+        source_ref::Download,
         verdict::{Match, Unknown},
     },
     recovery::{
@@ -119,15 +120,17 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
             let result = world.compare(first, second, &mut watch(*id, cancel, send));
             send(Msg::Compared { id: *id, result });
         }
-        Effect::Save { id, endpoint, into, makes_dir } => {
+        Effect::Save { id, from, into, makes_dir } => {
             let made = match into.parent() {
                 Some(dir) if *makes_dir => world.make_dir(dir),
                 _ => Ok(()),
             };
-            let result = made.and_then(|()| match endpoint.starts_with("s3://") {
-                true => world.fetch(endpoint, into, &mut watch(*id, cancel, send)),
-                false => world.save_snapshot(endpoint, into, &mut watch(*id, cancel, send)),
+            let mut watch = watch(*id, cancel, send);
+            let result = made.and_then(|()| match from {
+                Download::Object(url) => world.fetch(url, into, &mut watch),
+                Download::Member(endpoint) => world.save_snapshot(endpoint, into, &mut watch),
             });
+            drop(watch);
             send(Msg::Saved { id: *id, result });
         }
         Effect::Fences { id, plan, old, halted, journal } => {

@@ -94,7 +94,7 @@ pub fn ending(model: &Model) -> Ending {
         let journal = crate::plan::words::shell_word(&path.to_string_lossy()).into_owned();
         lines.push(format!("the journal: {}", path.shown()));
         if outcome == Outcome::Restored {
-            lines.push(format!("did it work: requorum verify --plan {journal}"));
+            lines.push(format!("did it work: requorum verify {journal}"));
             lines.push(format!("the way back: requorum undo {journal}"));
         }
     }

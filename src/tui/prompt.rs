@@ -1,6 +1,6 @@
 //! The one text field that can be open: what it asks for, and what Enter does with the text.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{
     app::{Effect, Model},
@@ -8,7 +8,10 @@ use super::{
     steps::{Step, detect, launch, members, restore_view, review, review::CONSENT, snapshot_work},
     theme::Tone,
 };
-use crate::plan::table::Column;
+use crate::plan::{
+    source_ref::{Download, SourceRef},
+    table::Column,
+};
 
 /// How long after the last character a confirming Enter counts, in milliseconds: a paste with a
 /// line end in it arrives within a few, a finger takes longer.
@@ -27,8 +30,8 @@ pub enum Ask {
     Gate,
     /// A file or a directory.
     OpenFile,
-    /// The file into which a snapshot is saved from this member.
-    SaveFrom(String),
+    /// The file into which a snapshot is saved from this member, or an object fetched.
+    SaveFrom(Download),
     /// The label, typed to start the restore.
     Confirm,
     /// The word that lets requorum stop what runs on members' directories.
@@ -115,17 +118,19 @@ pub fn words(model: &Model, prompt: &Prompt) -> (String, String) {
             let who = restore_view::taken_back(&model.restore);
             (format!("To take {who} out again, type the cluster label: {label}"), armed(model, prompt))
         }
-        Ask::OpenFile => ("Path of a snapshot, or of a directory to search".into(), "It is only read.".into()),
-        Ask::SaveFrom(url) if url.starts_with("s3://") => (
-            format!("Fetch {url} into"),
+        Ask::OpenFile => {
+            ("Path of a snapshot, of a directory to search, or s3://BUCKET/PREFIX".into(), "It is only read.".into())
+        }
+        Ask::SaveFrom(Download::Object(url)) => (
+            format!("Fetch {} into", url.as_str()),
             "A new file; what was cut off goes on the next time, and what came is checked.".into(),
         ),
-        Ask::SaveFrom(endpoint) => (
+        Ask::SaveFrom(Download::Member(endpoint)) => (
             format!("Save a snapshot from {endpoint} into"),
             "A new file; the data comes over the network and its checksum is verified.".into(),
         ),
         Ask::PlanFile => {
-            ("Write the plan into".into(), "A new file; it holds no secret. `requorum launch --plan` reads it.".into())
+            ("Write the plan into".into(), "A new file; it holds no secret. `requorum launch` reads it.".into())
         }
         Ask::SheetFile => ("Write all launch commands into".into(), "A new file.".into()),
         Ask::RunbookFile => ("Write the runbook into".into(), "A new file, in Markdown.".into()),
@@ -205,10 +210,13 @@ pub fn submit(model: &mut Model) -> Vec<Effect> {
         Ask::Label => set_label(model, &text).map(|()| Vec::new()),
         Ask::OpenFile if text.is_empty() => Err("A path is needed.".into()),
         Ask::OpenFile => {
-            let path = absolute(model, &text);
+            let path = match SourceRef::from_path(Path::new(&text)) {
+                SourceRef::File(path) => absolute(model, &path.to_string_lossy()),
+                SourceRef::Object(url) => url.as_str().into(),
+            };
             Ok(snapshot_work::open(model, path))
         }
-        Ask::SaveFrom(endpoint) => path(model, &text).map(|into| snapshot_work::save(model, endpoint, into)),
+        Ask::SaveFrom(from) => path(model, &text).map(|into| snapshot_work::save(model, from, into)),
         Ask::PlanFile => path(model, &text).and_then(|p| review::write(model, p)),
         Ask::SheetFile => path(model, &text).and_then(|p| launch::write(model, p)),
         Ask::RunbookFile => path(model, &text).and_then(|p| launch::write_runbook(model, p)),

@@ -18,6 +18,7 @@ use crate::{
             disk::{DirFacts, DirSays, DirState, Held},
         },
         ledger::{Difference, History},
+        source_ref::Download,
         sources::{Place, Standing},
     },
     trouble::{Kind, Trouble},
@@ -90,8 +91,10 @@ fn an_object_is_fetched_before_it_is_read() {
     let enter = || Msg::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
     assert_eq!(update(&mut model, enter()), []);
     let effects = update(&mut model, enter());
-    let [Effect::Save { id, endpoint, into, makes_dir: true }] = &effects[..] else { panic!("{effects:?}") };
-    assert!(endpoint == "s3://backups/prod/etcd.db" && into.ends_with("etcd.db"), "{into:?}");
+    let [Effect::Save { id, from: Download::Object(url), into, makes_dir: true }] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert!(url.as_str() == "s3://backups/prod/etcd.db" && into.ends_with("etcd.db"), "{into:?}");
     let fetched = FileFacts { path: into.clone(), ..file("x", Health::Verified) };
     update(&mut model, Msg::Saved { id: *id, result: Ok(fetched) });
     assert_eq!(model.snapshot.chosen.as_ref(), Some(into));

@@ -98,7 +98,7 @@ fn the_hosts_of_the_table_are_looked_at_when_asked_and_each_row_tells_its_own() 
     assert_eq!(said(&model), "2 of 3 hosts are not ready; each row says why.");
     let shown = screen(&model, 120, 40);
     for words in [
-        "✔ local: ready, as root; 40 GB free",
+        "✔ local: ready, as root; 43 GB free",
         "✖ root@b: not enough space on /",
         "✖ c: c cannot be reached by ssh: its host key is not known here",
     ] {

@@ -1,33 +1,15 @@
-//! Numbers, sizes, ages and times in words, and text cut or wrapped to columns. Pure.
+//! Numbers, ages and times in words, and text cut or wrapped to columns. Pure.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::{plan::words, text::escape};
+pub use crate::text::number::size;
+use crate::text::{escape, number};
 
 /// `84211` as `84,211`.
 pub fn thousands(n: impl Into<i128>) -> String {
     let n: i128 = n.into();
-    let out = words::thousands(u64::try_from(n.unsigned_abs()).unwrap_or(u64::MAX));
+    let out = number::thousands(u64::try_from(n.unsigned_abs()).unwrap_or(u64::MAX));
     if n < 0 { format!("-{out}") } else { out }
-}
-
-/// Bytes in units of 1024 with their everyday names: `312 B`, `20 kB`, `1.4 MB`, `2.1 GB`.
-pub fn bytes(n: u64) -> String {
-    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
-    if n < 1024 {
-        return format!("{n} B");
-    }
-    let mut value = n as f64;
-    let mut unit = "B";
-    for next in UNITS {
-        // 1023.95 and more would print as 1024
-        if value < 1023.95 {
-            break;
-        }
-        value /= 1024.0;
-        unit = next;
-    }
-    if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
 }
 
 /// A span of seconds in its two largest fitting words: `12 s`, `72 min`, `5 h`, `41 d`.
@@ -153,17 +135,6 @@ mod tests {
         assert_eq!(thousands(999), "999");
         assert_eq!(thousands(-84_211), "-84,211");
         assert_eq!(thousands(1_000_084_211i64), "1,000,084,211");
-        for (n, text) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1.0 kB"),
-            (20 * 1024, "20 kB"),
-            (1_468_006, "1.4 MB"),
-            (1 << 31, "2.0 GB"),
-            (u64::MAX, "16384 PB"),
-        ] {
-            assert_eq!(bytes(n), text);
-        }
         assert_eq!(
             [5, 119, 4320, 7200, 3_542_400, -5, -61].map(age),
             ["5 s", "119 s", "72 min", "2 h", "41 d", "0 s", "in the future"]

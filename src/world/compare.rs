@@ -10,7 +10,7 @@ use crate::plan::{
 };
 
 /// A larger file is not hashed.
-const MOST_BYTES: u64 = 1 << 30;
+const MOST_BYTES: u64 = 1_000_000_000;
 
 /// Holds everything against what serves that can be.
 pub fn with_members(

@@ -55,6 +55,7 @@ use crate::{
         },
         fence::{Door, Heard},
         ledger::{Difference, History},
+        source_ref::{ObjectUrl, SourceRef},
         verdict::OldKey,
     },
     text::Shown,
@@ -301,7 +302,7 @@ impl World for Local {
         let mut found = Vec::new();
         for place in places {
             self.inside(place)?;
-            match s3::url_of(place) {
+            match SourceRef::from_path(place).object() {
                 Some(url) => found.extend(s3::Store::from_environment()?.list(url)?.into_iter().map(s3::Object::facts)),
                 None => look_in(place, &mut found)?,
             }
@@ -311,7 +312,7 @@ impl World for Local {
 
     fn inspect(&self, path: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
         self.inside(path)?;
-        match s3::url_of(path) {
+        match SourceRef::from_path(path).object() {
             Some(url) => s3::Store::from_environment()?.object(url).map(s3::Object::facts),
             None => inspect::examine(path, watch),
         }
@@ -375,8 +376,8 @@ impl World for Local {
         inspect::examine(into, watch)
     }
 
-    fn fetch(&self, url: &str, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
-        self.inside(Path::new(url))?;
+    fn fetch(&self, url: &ObjectUrl, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
+        self.inside(Path::new(url.as_str()))?;
         self.inside(into)?;
         s3::Store::from_environment()?.fetch(url, into, watch)?;
         inspect::examine(into, watch)

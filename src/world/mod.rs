@@ -43,6 +43,7 @@ use crate::{
         },
         fence::{Door, Heard},
         ledger::{Difference, History},
+        source_ref::ObjectUrl,
         verdict::OldKey,
     },
     text::Shown,
@@ -298,8 +299,8 @@ pub trait World: Send + Sync {
     ///
     /// # Errors
     /// When the store does not answer or refuses, the object changed, or the file cannot be written.
-    fn fetch(&self, url: &str, _into: &Path, _watch: &mut Watch<'_>) -> Result<FileFacts> {
-        Err(Trouble::new(Kind::Input, format!("{url} is outside this exercise")))
+    fn fetch(&self, url: &ObjectUrl, _into: &Path, _watch: &mut Watch<'_>) -> Result<FileFacts> {
+        Err(Trouble::new(Kind::Input, format!("{} is outside this exercise", url.as_str())))
     }
 
     /// Restores the data directory of the plan's member `name`.

@@ -28,7 +28,10 @@ use super::{
 };
 use crate::{
     engine::progress::Watch,
-    plan::facts::{FileFacts, Health},
+    plan::{
+        facts::{FileFacts, Health},
+        source_ref::{ObjectUrl, sound},
+    },
     text::Foreign,
     trouble::{Kind, Result, Trouble},
 };
@@ -39,8 +42,6 @@ const ANSWER: Duration = Duration::from_secs(30);
 const PAGES: usize = 20;
 /// As many objects as these have: a store that puts more on a page is read no further.
 const OBJECTS: usize = PAGES * 1000;
-/// No key is longer, in bytes.
-const KEY_BYTES: usize = 1024;
 /// More than one page takes.
 const PAGE_BYTES: usize = 8 << 20;
 
@@ -61,11 +62,6 @@ impl Object {
         let Object { url, bytes, modified } = self;
         FileFacts { path: url.into(), bytes, modified, health: Health::Unread, content: None }
     }
-}
-
-/// The URL that a path really is, where it is one.
-pub fn url_of(path: &Path) -> Option<&str> {
-    path.to_str().filter(|text| text.starts_with("s3://"))
 }
 
 /// An object store and who asks it.
@@ -102,8 +98,9 @@ impl Store {
     ///
     /// # Errors
     /// When the store does not answer, refuses, or there are too many.
-    pub fn list(&self, url: &str) -> Result<Vec<Object>> {
-        let (name, prefix) = parts(url)?;
+    pub fn list(&self, url: &ObjectUrl) -> Result<Vec<Object>> {
+        let (name, prefix) = url.parts()?;
+        let url = url.as_str();
         let bucket = self.bucket(name)?;
         let mut out = Vec::new();
         let mut token: Option<String> = None;
@@ -138,8 +135,10 @@ impl Store {
     ///
     /// # Errors
     /// When it is not there, or as for [`Store::list`].
-    pub fn object(&self, url: &str) -> Result<Object> {
-        self.list(url)?.into_iter().find(|object| object.url == url).ok_or_else(|| {
+    pub fn object(&self, url: &ObjectUrl) -> Result<Object> {
+        let objects = self.list(url)?;
+        let url = url.as_str();
+        objects.into_iter().find(|object| object.url == url).ok_or_else(|| {
             Trouble::new(Kind::Input, format!("{url} is not there")).hint("requorum snapshot list shows what is.")
         })
     }
@@ -149,7 +148,7 @@ impl Store {
     /// # Errors
     /// When `into` exists, the object is not there or changed in the middle, the store stops answering after some
     /// further tries (what came stays for the next call), or `watch` says so.
-    pub fn fetch(&self, url: &str, into: &Path, watch: &mut Watch<'_>) -> Result<u64> {
+    pub fn fetch(&self, url: &ObjectUrl, into: &Path, watch: &mut Watch<'_>) -> Result<u64> {
         self.runtime.block_on(fetch::fetch(self, url, into, watch))
     }
 
@@ -250,25 +249,6 @@ pub fn error_words(text: &str) -> Option<(Foreign, Foreign)> {
 /// What can be a region's name. It comes to stand in a line to copy.
 fn is_region(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-}
-
-/// Bucket and key (or prefix) of `s3://bucket/key`.
-fn parts(url: &str) -> Result<(&str, &str)> {
-    let rest = url.strip_prefix("s3://").unwrap_or_default();
-    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    if bucket.is_empty() || !bucket.chars().all(plain) || !sound(key) {
-        return Err(Trouble::new(Kind::Usage, format!("{url:?} names no object"))
-            .hint("An object is s3://BUCKET/KEY, a list of them s3://BUCKET/PREFIX."));
-    }
-    Ok((bucket, key))
-}
-
-/// A URL cannot stand for keys with such segments: it would lead to another object. Stores take no longer keys.
-fn sound(key: &str) -> bool {
-    key.len() <= KEY_BYTES
-        && !key.split('/').any(|part| part == "." || part == "..")
-        && !key.chars().any(char::is_control)
 }
 
 /// `2026-11-22T03:12:00.000Z` in seconds since 1970.

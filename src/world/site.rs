@@ -11,7 +11,7 @@ use crate::{
         swap::{Record, Standing, Swapped, Went},
     },
     plan::{Member, Plan, halt::Halt},
-    trouble::{Kind, Result, Trouble},
+    trouble::Result,
 };
 
 /// One member of a plan, and the run that works on it.
@@ -33,12 +33,7 @@ impl<'a> Work<'a> {
     /// # Errors
     /// When the plan has none of that name.
     pub fn member(&self) -> Result<&'a Member> {
-        let plan = self.plan;
-        plan.members.iter().find(|m| m.name == self.name).ok_or_else(|| {
-            let names: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
-            Trouble::new(Kind::Usage, format!("no member of the plan is called {:?}", self.name))
-                .hint(format!("It has {}.", names.join(", ")))
-        })
+        self.plan.member(self.name)
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{flowing, write_new};
 use crate::{
-    cli::print,
+    cli::{plan_arg::PlanArg, print},
     drill::{play, record, scenario},
     recovery::journal::{self, Record},
     text::Shown,
@@ -21,9 +21,8 @@ file's beginning. The scenario is proven at once, as by `requorum drill check`.
   requorum drill record plan.yaml.journal -o our-night.yaml
   requorum drill our-night.yaml")]
 pub(in crate::cli) struct Args {
-    /// The operator's journal, or the plan file beside which it lies as PLAN.yaml.journal; the wizard's are in
-    /// $XDG_STATE_HOME/requorum.
-    journal: PathBuf,
+    #[command(flatten)]
+    plan: PlanArg,
     /// The new file; the scenario is called as it is, without .yaml: small letters, digits, -.
     #[arg(short, long, value_name = "NAME.yaml")]
     output: Option<PathBuf>,
@@ -39,7 +38,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     if output.exists() {
         return Err(super::exists(output));
     }
-    let made = record::record(&read(&args.journal)?, &name)?;
+    let made = record::record(&read(args.plan.path())?, &name)?;
     let file = output.shown();
     let scenario = scenario::parse(&file, &made.text)?;
     write_new(output, &made.text)?;

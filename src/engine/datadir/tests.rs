@@ -120,7 +120,7 @@ fn places_that_are_no_members() {
     {
         assert!(matches!(at(name), DirState::NotADataDir(why) if why.contains(words)), "{name}: {:?}", at(name));
     }
-    let DirState::Broken { why, says } = at("log") else { panic!("{:?}", at("log")) };
+    let DirState::Broken { why, says, .. } = at("log") else { panic!("{:?}", at("log")) };
     assert_eq!(says.last_index, 0, "{why}");
     hold("engine-datadir-no-log", &[dir.path()], &[("no log", why)]);
 }

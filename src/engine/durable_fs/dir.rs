@@ -20,7 +20,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Act, Disk, DiskFile, Identity, Strange, Trusted, resolve, trust};
+use super::{Act, Disk, DiskFile, Identity, Strange, Trusted, free_bytes, resolve, trust};
 use crate::{bolt::WriteAt, text::Shown};
 
 /// How deep a tree may be that is walked: a data directory has three levels.
@@ -75,7 +75,7 @@ impl Dir {
     /// As the system says.
     pub fn free(&self) -> io::Result<u64> {
         let stat = fstatvfs(&*self.file)?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+        Ok(free_bytes(&stat))
     }
 
     fn at(&self, name: &OsStr, flags: OFlags, mode: u32) -> io::Result<File> {

@@ -3,13 +3,10 @@
 use std::fmt::Write;
 
 use super::{LOG_BYTES, Member, Minor, Plan, all, beyond_etcdutl, destination, shell_word, thousands, tools};
+use crate::plan::space::Needed;
 
 /// The first file of a log.
 const SEGMENT: &str = "0000000000000000-0000000000000000.wal";
-
-/// KiB that a restore needs beside the database: the log, and room for what is small.
-const LOG_KIB: u64 = 64_000_000 / 1024 + 1;
-const SLACK_KIB: u64 = 4096;
 
 pub(super) const STOP: &str = r#"stop() { printf 'Stopped: %s.\n' "$1" >&2; exit 1; }
 "#;
@@ -124,15 +121,16 @@ pub(super) fn build(plan: &Plan, member: &Member) -> String {
             "[ ! -e \"${new}\" ] || stop \"${new} is there from an earlier try; move it away: mv ${new} ${new}.$$\""
         );
     }
-    let database = plan.source.bytes / 1024 + SLACK_KIB;
+    let needed = Needed::of_plan(plan);
     out.push_str(
-        "room() {\n  free=$(df -Pk \"$1\" | awk 'END { print $4 }')\n  \
-         [ \"$free\" -ge \"$2\" ] || stop \"$free KiB are free at $1, and $2 KiB are needed\"\n}\n",
+        "room() {\n  free=$(df -Pk \"$1\" | awk 'END { printf \"%.0f\", $4 * 1.024 }')\n  \
+         [ \"$free\" -ge \"$2\" ] || stop \"$free kB are free at $1, and $2 kB are needed\"\n}\n",
     );
-    let data = if wal { database } else { database + LOG_KIB };
+    let kilobytes = |bytes: u64| bytes.div_ceil(1000);
+    let data = kilobytes(if wal { needed.data } else { needed.total() });
     let _ = writeln!(out, "room \"$(dirname -- \"$new\")\" {data}");
     if wal {
-        let _ = writeln!(out, "room \"$(dirname -- \"$newwal\")\" {LOG_KIB}");
+        let _ = writeln!(out, "room \"$(dirname -- \"$newwal\")\" {}", kilobytes(needed.wal));
     }
     out.push_str(&restore(plan, member));
     out.push_str(&owner(plan, wal));

@@ -1,13 +1,16 @@
 //! Can it go on serving? Alarms, size, versions, a write, and watches from before a bump.
 
 use super::{Case, Check, Ours, Outcome, Topic, names, shown};
-use crate::plan::{
-    Member,
-    facts::{
-        Alarm,
-        started::{Canary, Told, Watched},
+use crate::{
+    plan::{
+        Member,
+        facts::{
+            Alarm,
+            started::{Canary, Told, Watched},
+        },
+        words::{all, plural},
     },
-    words::{all, plural},
+    text::number::exact,
 };
 
 /// Alarms, as members tell them and as the quorum lists them.
@@ -99,9 +102,9 @@ pub(super) fn quota(case: Case<'_>) -> Check {
             },
         );
     }
-    let differ = odd_ones(&ours, |(_, _, says)| says.quota_bytes.map(|quota| (quota, mib(quota))));
+    let differ = odd_ones(&ours, |(_, _, says)| says.quota_bytes.map(|quota| (quota, exact(quota))));
     let (quota, each) = match differ {
-        None => (mib(most.1), String::new()),
+        None => (exact(most.1), String::new()),
         Some((_, said)) if planned(&ours) => ("its quota".into(), format!("; the plan sets a quota for each: {said}")),
         Some((odd, said)) => {
             return check(Outcome::Fail, format!("different quotas: {said}"))
@@ -173,10 +176,6 @@ pub(super) fn apart<'a, T, K: PartialEq>(
     let said: Vec<String> = groups.iter().map(|(_, words, who)| format!("{} {words}", names(who))).collect();
     let odd = groups.iter().filter(|(_, _, who)| !lone || who.len() < most).flat_map(|(_, _, who)| who.clone());
     Some((odd.collect(), said.join(", ")))
-}
-
-fn mib(bytes: u64) -> String {
-    format!("{} MiB", crate::plan::words::thousands(bytes >> 20))
 }
 
 /// The versions that run, and those in which the cluster and its files are.

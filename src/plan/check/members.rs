@@ -5,7 +5,7 @@ use crate::{
     etcd::membership::Id,
     plan::{
         Member,
-        facts::{Answer, MemberSays, NoAnswer, Read, disk::DirState},
+        facts::{Answer, LeaderState, MemberSays, NoAnswer, Read, disk::DirState},
         words::{all, plural, thousands},
     },
     text::Shown,
@@ -72,11 +72,12 @@ fn on_disk(seen: &Seen) -> String {
 }
 
 fn running(says: &MemberSays) -> String {
-    let role = match () {
-        () if says.is_learner => "learner",
-        () if !says.led() => "no leader",
-        () if says.leader == says.member_id => "leader",
-        () => "follower",
+    let role = match says.leader_state() {
+        _ if says.is_learner => "learner",
+        LeaderState::Unknown => "leader not known",
+        LeaderState::None => "no leader",
+        LeaderState::Named(id) if id == says.member_id => "leader",
+        LeaderState::Named(_) | LeaderState::Unnamed => "follower",
     };
     format!(
         "{role}, term {}, log {}/{}, revision {}, etcd {}",
@@ -175,9 +176,9 @@ pub(super) fn members(case: Case<'_>) -> Check {
 pub(super) fn leader(case: Case<'_>) -> Check {
     let ours = case.ours();
     // Whom each names, and whether it has one at all: metrics tell that much to those without a password.
-    let mut named: Vec<((Id, bool), Vec<&Member>)> = Vec::new();
+    let mut named: Vec<(LeaderState, Vec<&Member>)> = Vec::new();
     for (member, _, says) in &ours {
-        let whom = (says.leader, says.led());
+        let whom = says.leader_state();
         match named.iter_mut().find(|(known, _)| *known == whom) {
             Some((_, who)) => who.push(member),
             None => named.push((whom, vec![member])),
@@ -185,19 +186,20 @@ pub(super) fn leader(case: Case<'_>) -> Check {
     }
     let name =
         |id: Id| case.plan.members.iter().find(|m| m.id == id).map_or_else(|| id.to_string(), |m| m.name.clone());
-    let words = |whom: (Id, bool), who: &[&Member]| match whom {
-        (Id(0), false) => format!("{} {} none", names(who), plural(who.len(), "knows", "know")),
-        (Id(0), true) => format!(
+    let words = |whom: LeaderState, who: &[&Member]| match whom {
+        LeaderState::Unknown => format!("{} {} not say", names(who), plural(who.len(), "does", "do")),
+        LeaderState::None => format!("{} {} none", names(who), plural(who.len(), "knows", "know")),
+        LeaderState::Unnamed => format!(
             "{} {} one and {} not say which",
             names(who),
             plural(who.len(), "has", "have"),
             plural(who.len(), "does", "do")
         ),
-        (id, _) => format!("{} {} {}", names(who), plural(who.len(), "names", "name"), name(id)),
+        LeaderState::Named(id) => format!("{} {} {}", names(who), plural(who.len(), "names", "name"), name(id)),
     };
     match named.as_slice() {
         [] => Check::new(Topic::Leader, Outcome::NotYet, "nobody answers who could name one"),
-        [((id, _), _)] if *id != Id(0) => {
+        [(LeaderState::Named(id), _)] => {
             let terms: Vec<u64> = ours.iter().map(|(_, _, says)| says.raft_term).collect();
             let term = terms.iter().max().copied().unwrap_or_default();
             Check::new(

@@ -127,7 +127,7 @@ fn what_keeps_a_host_from_its_members() {
         // Two members and the snapshot: three times the file, two logs.
         (|f| f.places[1].free = Some(9), Severity::Warning, ""),
         (
-            |f| f.places[2].free = Some(3 * 143_392 + 2 * (SEGMENT_BYTES + SLACK) - 1),
+            |f| f.places[2].free = Some(3 * 143_392 + 2 * Needed::new(0, false).total() - 1),
             Severity::Error,
             "132,624,479 bytes are free, 132,624,480 are needed",
         ),

@@ -68,7 +68,7 @@ impl Form {
 
     /// The form that fits how a member's etcd was started until now.
     pub fn fitting(plan: &Plan, name: &str, known: &Known) -> Form {
-        let member = plan.members.iter().find(|m| m.name == name);
+        let member = plan.member(name).ok();
         let config = member.and_then(|m| known.ground(plan, m).config);
         if let Some(Runs::Container(runtime)) = config.map(|config| &config.runs) {
             return if runtime == "podman" { Form::Podman } else { Form::Docker };
@@ -231,10 +231,8 @@ pub(super) struct Said {
 /// # Errors
 /// A sentence without a full stop: why this form cannot hold it.
 pub fn page(plan: &Plan, name: &str, form: Form, known: &Known) -> Result<Page, String> {
-    let position = plan.members.iter().position(|m| m.name == name);
-    let Some((at, member)) = position.and_then(|at| Some((at, plan.members.get(at)?))) else {
-        return Err(format!("no member of the plan is called {name:?}"));
-    };
+    let member = plan.member(name).map_err(|trouble| trouble.what)?;
+    let at = plan.members.iter().position(|m| m.name == name).unwrap_or_default();
     let ground = known.ground(plan, member);
     let launch = launch(plan, member, &ground, known);
     let flags = flags::read(launch.argv.get(1..).unwrap_or_default());

@@ -90,13 +90,13 @@ fn before(out: &mut String, plan: &Plan) {
 fn restore(out: &mut String, plan: &Plan, stamp: &str) {
     out.push_str("## 2. Restore\n\n");
     let local = plan.members.iter().all(|m| destination::is_local(&m.host));
-    let command = if local { "requorum restore --plan plan.yaml" } else { "requorum apply plan.yaml" };
+    let command = if local { "requorum restore plan.yaml" } else { "requorum apply plan.yaml" };
     out.push_str(&format!(
         "With requorum: {} restores every member and proves it. By hand, each host by itself:\n\n",
         code(command)
     ));
     for m in &plan.members {
-        let Some(sheet) = byhand::sheet(plan, &m.name, stamp) else { continue };
+        let Ok(sheet) = byhand::sheet(plan, &m.name, stamp) else { continue };
         out.push_str(&format!("### {} on {}: build\n", code(&m.name), host(m)));
         if !sheet.bring.is_empty() {
             block(out, "sh", &sheet.bring);
@@ -113,7 +113,7 @@ fn restore(out: &mut String, plan: &Plan, stamp: &str) {
     }
     out.push_str("Only when every member is proven:\n\n");
     for m in &plan.members {
-        let Some(sheet) = byhand::sheet(plan, &m.name, stamp) else { continue };
+        let Ok(sheet) = byhand::sheet(plan, &m.name, stamp) else { continue };
         out.push_str(&format!("### {} on {}: into place\n", code(&m.name), host(m)));
         block(out, "sh", &sheet.swap);
         tick(out, "Done\n");
@@ -160,7 +160,7 @@ fn look(out: &mut String, plan: &Plan) {
 fn back(out: &mut String, plan: &Plan, stamp: &str) {
     out.push_str("## The way back\n\nEvery etcd of the new cluster stopped, then on each host:\n\n");
     for m in &plan.members {
-        let Some(sheet) = byhand::sheet(plan, &m.name, stamp) else { continue };
+        let Ok(sheet) = byhand::sheet(plan, &m.name, stamp) else { continue };
         out.push_str(&format!("### {} on {}\n", code(&m.name), host(m)));
         block(out, "sh", &sheet.back);
     }

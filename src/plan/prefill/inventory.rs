@@ -3,7 +3,7 @@
 use crate::plan::{
     inventory::Entry,
     table::{self, Candidate, Column, Origin, Row},
-    url::{self, Scheme, Url},
+    url::{self, CLIENT_PORT, PEER_PORT, Scheme, Url},
     words::all,
 };
 
@@ -73,14 +73,14 @@ fn filled(mut row: Row, entry: &Entry, scheme: Option<Scheme>) -> Row {
         put(&mut row, Column::Name, entry.name.clone());
     }
     let peer = match entry.peer_urls.as_str() {
-        "" => on_host(&row, Column::Peer, &entry.host, scheme, 2380),
+        "" => on_host(&row, Column::Peer, &entry.host, scheme, PEER_PORT),
         urls => urls.to_string(),
     };
     let moved = !peer.is_empty() && hosts(&peer) != hosts(row.text(Column::Peer));
     put(&mut row, Column::Peer, peer);
     let client = match entry.client_urls.as_str() {
         // Client URLs of the old host are no use to a member that moved.
-        "" if moved => on_host(&row, Column::Client, &entry.host, scheme, 2379),
+        "" if moved => on_host(&row, Column::Client, &entry.host, scheme, CLIENT_PORT),
         urls => urls.to_string(),
     };
     if client.is_empty() && moved && row.cell(Column::Client).origin != Origin::Typed {
@@ -113,8 +113,7 @@ fn on_host(row: &Row, column: Column, host: &str, scheme: Option<Scheme>, port: 
     }
     match (known.first().filter(|u| !u.scheme.is_unix()), scheme) {
         (Some(url), _) => url.at(host, url.port).as_str().to_string(),
-        (None, Some(scheme)) if host.contains(':') => format!("{}://[{host}]:{port}", scheme.as_str()),
-        (None, Some(scheme)) => format!("{}://{host}:{port}", scheme.as_str()),
+        (None, Some(scheme)) => Url::new(scheme, host, port).as_str().to_string(),
         (None, None) if column == Column::Peer => host.to_string(),
         (None, None) => String::new(),
     }

@@ -26,6 +26,29 @@ fn takes_what_etcd_takes_and_prints_it_as_etcd_does() {
     assert_eq!(parse("http://A:1").unwrap().place(), parse("http://a:1").unwrap().place());
 }
 
+#[test]
+fn client_urls_are_proposed_on_the_peer_hosts() {
+    for (peers, clients) in [
+        ("http://10.0.0.1:2380", "http://10.0.0.1:2379"),
+        ("https://host1:12380", "https://host1:2379"),
+        ("https://[2001:db8::1]:2380", "https://[2001:db8::1]:2379"),
+        ("http://[::1]:2380,http://127.0.0.1:2380", "http://[::1]:2379,http://127.0.0.1:2379"),
+        ("https://a:2380,http://a:2380", "https://a:2379,http://a:2379"),
+        ("http://a:2380,http://a:12380,http://A:1", "http://a:2379"),
+        ("unix:///run/m1.sock", ""),
+        ("unixs://m1.sock:1,https://b:2380", "https://b:2379"),
+        ("", ""),
+    ] {
+        let peers: Vec<Url> = peers.split(',').filter(|p| !p.is_empty()).map(|p| parse(p).unwrap()).collect();
+        let made: Vec<String> = default_clients(&peers).iter().map(|url| url.as_str().to_string()).collect();
+        assert_eq!(made.join(","), clients);
+        assert!(made.iter().all(|url| parse(url).is_ok()), "{made:?}");
+    }
+    for (url, port) in [(DEFAULT_PEER_URL, PEER_PORT), (DEFAULT_CLIENT_URL, CLIENT_PORT)] {
+        assert_eq!(parse(url).unwrap().port, port);
+    }
+}
+
 /// Text, words that the sentence must hold, correction ("" for none).
 const SLIPS: [(&str, &str, &str); 62] = [
     ("http:/host1:2380", "one slash is missing: http://host1:2380?", "http://host1:2380"),

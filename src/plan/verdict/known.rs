@@ -111,7 +111,7 @@ impl Unknown {
         match self {
             Unknown::Asking => "they are being compared".into(),
             Unknown::NotAsked => "they were not compared".into(),
-            Unknown::TooLarge => "the file is larger than 1 GiB".into(),
+            Unknown::TooLarge => "the file is larger than 1 GB".into(),
             Unknown::Compacted => {
                 "that revision is compacted away in what serves, and every key there was written since".into()
             }

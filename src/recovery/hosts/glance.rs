@@ -14,7 +14,7 @@ use crate::{
         table::Problem,
     },
     recovery::Cancel,
-    trouble::{Result, Trouble},
+    trouble::Result,
     world::{
         World,
         hand::Hand,

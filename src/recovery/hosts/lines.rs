@@ -6,7 +6,6 @@ use super::told::HostEvent;
 use crate::{
     engine::{
         progress::{Phase, Progress},
-        status::human_size,
         swap::Standing,
     },
     plan::{
@@ -17,7 +16,7 @@ use crate::{
         table::{About, Problem, Severity},
     },
     recovery::{RowEvent, journal::Event},
-    text::{Foreign, Shown},
+    text::{Foreign, Shown, number::size},
     trouble::{Fault, Trouble},
 };
 
@@ -77,7 +76,7 @@ impl HostEvent {
                 line("unreachable", Some(Event::Looked), trouble.to_string(), json!({"error": failed(trouble)}))
             }
             HostEvent::Program(at, of) => {
-                let text = format!("sending the program: {} of {}", human_size(*at), human_size(*of));
+                let text = format!("sending the program: {} of {}", size(*at), size(*of));
                 line("program", None, text, json!({"done": at, "total": of}))
             }
             HostEvent::Automation(active) => {
@@ -114,9 +113,9 @@ impl HostEvent {
             HostEvent::Sent(sent) => {
                 let on = match sent.from {
                     0 => String::new(),
-                    from => format!(" after {} that were there", human_size(from)),
+                    from => format!(" after {} that were there", size(from)),
                 };
-                let (bytes, packed) = (human_size(sent.bytes), human_size(sent.packed));
+                let (bytes, packed) = (size(sent.bytes), size(sent.packed));
                 let text = format!("the snapshot was sent, {bytes}{on}, packed {packed}, and is right there");
                 let data = json!({"from": sent.from, "bytes": sent.bytes, "packed": sent.packed});
                 line("sent", Some(Event::Done), text, data)
@@ -220,7 +219,7 @@ fn said(plan: &Plan, problems: &[Problem]) -> Vec<Value> {
 fn amount(words: &str, step: &Progress) -> String {
     match step.total {
         0 => words.to_string(),
-        total => format!("{words}: {} of {}", human_size(step.done), human_size(total)),
+        total => format!("{words}: {} of {}", size(step.done), size(total)),
     }
 }
 
@@ -248,7 +247,7 @@ fn looked(plan: &Plan, facts: &HostFacts) -> String {
             PlaceState::Closed => "closed".into(),
             PlaceState::File => "no directory".into(),
         };
-        let free = place.free.map(|free| format!(", {} free", human_size(free))).unwrap_or_default();
+        let free = place.free.map(|free| format!(", {} free", size(free))).unwrap_or_default();
         let there = if place.there == place.path { String::new() } else { format!("; {}", place.there.shown()) };
         let owner = if place.owner.is_empty() { String::new() } else { format!(" of {}", place.owner) };
         text += &format!("\n  {}: {state}{there}{owner}{free}{after}", place.path.shown());

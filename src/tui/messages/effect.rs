@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     etcd::membership::Id,
-    plan::{Plan, certs, facts::KnownMember, fence::Old, halt::Halt, verdict::Pair},
+    plan::{Plan, certs, facts::KnownMember, fence::Old, halt::Halt, source_ref::Download, verdict::Pair},
     recovery::hosts::Until,
     world::DataDir,
 };
@@ -115,8 +115,8 @@ pub enum Effect {
     Save {
         /// For the answer.
         id: u64,
-        /// The member's client URL, or an object's `s3://` URL.
-        endpoint: String,
+        /// The member or the object.
+        from: Download,
         /// The new file.
         into: PathBuf,
         /// Its directory is the one that was proposed: it is made where it is not there.

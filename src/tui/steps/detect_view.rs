@@ -80,9 +80,9 @@ fn said(state: &State, says: &MemberSays, lines: &mut Vec<String>) {
     ));
     lines.push(format!(
         "{}   database {}, {} in use",
-        leader_words(says),
+        says.leader_words(),
         database(says),
-        text::bytes(says.db_bytes_in_use)
+        text::size(says.db_bytes_in_use)
     ));
     lines.push(format!("alarms: {}   HashKV: {}", alarms(state, says), hash_words(&says.hash)));
     match &says.read {
@@ -160,25 +160,9 @@ fn hash_words(hash: &Hashed) -> String {
     }
 }
 
-fn leader_words(says: &MemberSays) -> String {
-    let learner = if says.is_learner { ", a learner" } else { "" };
-    if let Some(why) = &says.closed {
-        return format!("alive{learner}; {why}");
-    }
-    if says.leader == Id(0) {
-        return format!("answers, no leader{learner}");
-    }
-    let name = says.members.iter().find(|m| m.id == says.leader).map(|m| m.name.as_str()).filter(|n| !n.is_empty());
-    let name = name.map_or_else(|| says.leader.to_string(), str::to_string);
-    match &says.read {
-        Read::Failed(_) => format!("leader {name}, read failed{learner}"),
-        _ => format!("answers, leader {name}{learner}"),
-    }
-}
-
 fn database(says: &MemberSays) -> String {
-    let quota = says.quota_bytes.map_or_else(String::new, |q| format!(" of {} quota", text::bytes(q)));
-    format!("{}{quota}", text::bytes(says.db_bytes))
+    let quota = says.quota_bytes.map_or_else(String::new, |q| format!(" of {} quota", text::size(q)));
+    format!("{}{quota}", text::size(says.db_bytes))
 }
 
 /// How a verdict is marked.
@@ -276,14 +260,14 @@ fn cells(model: &Model, row: &Asked) -> Vec<Spot> {
         }
         Answer::Silent { why, .. } => [(why.to_string(), Tone::Bad), none(), none()],
         Answer::Says(says) => {
-            let well = says.leader != Id(0) && says.read == Read::Served && says.alarms.is_empty();
+            let well = says.led() && says.read == Read::Served && says.alarms.is_empty();
             let tone = if well { Tone::Good } else { Tone::Warn };
             // what only its peer port tells has no numbers
             if says.revision == 0 && says.closed.is_some() {
-                return head.into_iter().chain([(leader_words(says), tone), none(), none()]).collect();
+                return head.into_iter().chain([(says.leader_words(), tone), none(), none()]).collect();
             }
             [
-                (leader_words(says), tone),
+                (says.leader_words(), tone),
                 plain(text::thousands(says.revision)),
                 plain(format!("{} / {}", says.raft_term, text::thousands(says.raft_index))),
             ]

@@ -208,5 +208,5 @@ pub(in crate::tui) fn filled(model: &mut Model, id: u64, here: &[String]) {
 pub(super) fn size_and_age(look: &Look, dir: &std::path::Path, now: i64) -> Option<String> {
     let says = look.found.iter().find(|found| found.data_dir == dir)?.state.says()?;
     let age = says.written.map(|at| format!(", written {} ago", text::age(now.saturating_sub(at)))).unwrap_or_default();
-    Some(format!("{}{age}", text::bytes(says.database.bytes)))
+    Some(format!("{}{age}", text::size(says.database.bytes)))
 }

@@ -26,7 +26,7 @@ pub(super) fn row_words(plan: &Plan, look: &Look, at: usize, now: i64) -> (&'sta
     let Some(member) = plan.members.get(at) else { return ("", Tone::Plain, String::new()) };
     let mut words = vec![format!("ready, {}", who(facts))];
     if let Some(free) = look.place(&member.data_dir).and_then(|place| place.free) {
-        words.push(format!("{} free", text::bytes(free)));
+        words.push(format!("{} free", text::size(free)));
     }
     let warnings: Vec<&str> = look
         .problems
@@ -120,7 +120,7 @@ fn place(look: &Look, column: Column, dir: &std::path::Path, now: i64) -> Option
         PlaceState::Closed => "may not be listed".into(),
         PlaceState::File => "not a directory".into(),
     };
-    let free = place.free.map(|free| format!(", {} free on {}", text::bytes(free), place.mount)).unwrap_or_default();
+    let free = place.free.map(|free| format!(", {} free on {}", text::size(free), place.mount)).unwrap_or_default();
     let owner = if place.owner.is_empty() { String::new() } else { format!(" of {}", place.owner) };
     Some(format!("  {}: {state}; {}{owner}{free}", dir.shown(), place.there.shown()))
 }

@@ -459,12 +459,10 @@ fn propose_rest(model: &mut Model, at: usize) {
     let Some(row) = model.members.rows.get_mut(at) else { return };
     let name = row.text(Column::Name).to_string();
     if row.text(Column::DataDir).is_empty() && !name.is_empty() {
-        row.set(Column::DataDir, base.join(format!("{name}.etcd")).to_string_lossy(), Origin::Proposed);
+        row.set(Column::DataDir, prefill::default_dir(&base, &name).to_string_lossy(), Origin::Proposed);
     }
     if row.text(Column::Client).is_empty() {
-        let urls = table::urls(row.text(Column::Peer)).unwrap_or_default();
-        let clients: Vec<String> = urls.iter().map(|u| format!("{}://{}:2379", u.scheme.as_str(), u.host)).collect();
-        row.set(Column::Client, clients.join(","), Origin::Proposed);
+        row.set(Column::Client, table::default_clients(row.text(Column::Peer)), Origin::Proposed);
     }
 }
 

@@ -38,9 +38,9 @@ impl Meter {
     pub fn done(&self) -> String {
         match self.last {
             Progress { total: 0, done: 0, .. } => String::new(),
-            Progress { total: 0, done, .. } => text::bytes(done),
-            Progress { total, done, .. } if done >= total => format!("{}, finishing", text::bytes(total)),
-            Progress { total, done, .. } => format!("{} of {}", text::bytes(done), text::bytes(total)),
+            Progress { total: 0, done, .. } => text::size(done),
+            Progress { total, done, .. } if done >= total => format!("{}, finishing", text::size(total)),
+            Progress { total, done, .. } => format!("{} of {}", text::size(done), text::size(total)),
         }
     }
 
@@ -56,7 +56,7 @@ impl Meter {
 
     /// The rate in words: `9.0 MB/s`, or nothing.
     pub fn rate_words(&self, now_ms: u64) -> String {
-        self.rate(now_ms).map_or_else(String::new, |r| format!("{}/s", text::bytes(r)))
+        self.rate(now_ms).map_or_else(String::new, |r| format!("{}/s", text::size(r)))
     }
 
     /// The time left in this phase for a column of that heading: `2 s`, `no estimate`, or nothing.
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_rate_needs_three_seconds_and_a_new_phase_starts_over() {
-        let mb = 1 << 20;
+        let mb = 1_000_000;
         let mut meter = Meter::new(at(Phase::Copy, 0, 40 * mb), 1000);
         meter.step(at(Phase::Copy, 10 * mb, 40 * mb), 3900);
         assert_eq!(meter.words(3900), "copying the database, 10 MB of 40 MB");
@@ -111,7 +111,7 @@ mod tests {
         let meter = Meter::new(at(Phase::Copy, 40, 40), 0);
         assert_eq!(meter.words(9000), "copying the database, 40 B, finishing, 0 B/s");
         let unknown = Meter::new(at(Phase::Receive, 4096, 0), 0);
-        assert_eq!(unknown.words(0), "receiving, 4.0 kB");
+        assert_eq!(unknown.words(0), "receiving, 4.1 kB");
     }
 
     #[test]

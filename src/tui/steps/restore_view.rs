@@ -190,7 +190,7 @@ fn before(state: &State) -> &'static str {
 /// What went over the wire, host by host.
 fn sent(state: &State) -> Option<String> {
     let each = state.hosts.iter().filter_map(|host| match host.snapshot.as_ref()? {
-        Arrived::Sent(sent) => Some(format!("{} {}", host.name, text::bytes(sent.packed))),
+        Arrived::Sent(sent) => Some(format!("{} {}", host.name, text::size(sent.packed))),
         Arrived::Had(_) if crate::plan::destination::is_local(&host.name) => None,
         Arrived::Had(_) => Some(format!("{} had it", host.name)),
     });
@@ -228,13 +228,13 @@ fn phase(state: &State, row: &Row, now_ms: u64) -> Vec<Spot> {
         (Stand::Works(at), _) => meter(at.phase().words(), at),
         (Stand::Built(r), _) => vec![
             (format!("✔ proven, {} keys", text::thousands(r.keys)), Tone::Good),
-            (text::bytes(r.bytes), Tone::Plain),
+            (text::size(r.bytes), Tone::Plain),
         ],
         (Stand::Moving, _) => one("! half put in place", Tone::Warn),
         (Stand::Undoing, _) => one("! half taken back", Tone::Warn),
         (Stand::Placed(swapped), _) => {
             let keys = text::thousands(swapped.restored.keys);
-            vec![(format!("✔ in place, {keys} keys"), Tone::Good), (text::bytes(swapped.restored.bytes), Tone::Plain)]
+            vec![(format!("✔ in place, {keys} keys"), Tone::Good), (text::size(swapped.restored.bytes), Tone::Plain)]
         }
         (Stand::Out(_), _) => one("✔ taken back", Tone::Good),
         (Stand::Discarded, _) => one("✔ can be built; removed again", Tone::Good),
@@ -261,7 +261,7 @@ fn about(state: &State, row: &Row) -> Vec<String> {
             r.cluster_id,
             text::thousands(r.revision),
             text::thousands(r.keys),
-            text::bytes(r.bytes)
+            text::size(r.bytes)
         )
     };
     let went = |list: &[(std::path::PathBuf, std::path::PathBuf)]| -> Vec<String> {
@@ -315,8 +315,8 @@ fn log(host: &Host) -> Vec<String> {
     match &host.snapshot {
         Some(Arrived::Sent(sent)) => lines.push(format!(
             "  The snapshot went there once: {} of it, as {} on the wire.",
-            text::bytes(sent.bytes),
-            text::bytes(sent.packed)
+            text::size(sent.bytes),
+            text::size(sent.packed)
         )),
         Some(Arrived::Had(path)) => lines.push(format!("  The snapshot was there: {}", path.shown())),
         None => {}

@@ -21,6 +21,7 @@ use super::{
 use crate::plan::{
     facts::{Content, FileFacts, Health, disk::DirFacts},
     ledger::Difference,
+    source_ref::Download,
     sources::{self, Differing, Kin, List, Place, Saved, Seen, Source, Survivor},
     verdict::{KnownState, disagreement},
 };
@@ -93,8 +94,8 @@ pub struct State {
     pub reading: Option<Work>,
     /// The snapshot being saved.
     pub saving: Option<Work>,
-    /// The endpoint that it is saved from.
-    pub saving_from: String,
+    /// What it is saved from.
+    pub saving_from: Option<Download>,
     /// The two files being glanced at.
     pub relating: Option<(u64, [PathBuf; 2])>,
     /// The file being compared with another.

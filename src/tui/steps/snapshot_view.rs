@@ -176,7 +176,7 @@ fn cells(model: &Model, source: &Source) -> Vec<Spot> {
             (None, Entries::None | Entries::Unknown) => ("–".to_string(), Tone::Faint),
             _ => (source.loss.cell(), lossy),
         },
-        or_dash(bytes.map(text::bytes)),
+        or_dash(bytes.map(text::size)),
         or_dash(age),
         kinship(source),
         checks(model, source),
@@ -377,7 +377,7 @@ pub(super) fn details(model: &Model) -> (String, Vec<String>) {
 
 /// Everything known about a file.
 fn contents(file: &FileFacts) -> Vec<String> {
-    let mut lines = vec![format!("{} ({} bytes)", text::bytes(file.bytes), text::thousands(file.bytes))];
+    let mut lines = vec![format!("{} ({} bytes)", text::size(file.bytes), text::thousands(file.bytes))];
     lines.push(match &file.health {
         Health::Unread => "Not read through yet.".into(),
         Health::Verified => "The SHA-256 at its end is right, and every page is sound.".into(),
@@ -391,7 +391,7 @@ fn contents(file: &FileFacts) -> Vec<String> {
         lines.push(format!("hash {:x} (as `etcdutl snapshot status` shows it)", c.hash));
         lines.push(format!("revision {}", text::thousands(c.revision)));
         lines.push(format!("{} keys in {} rows", text::thousands(c.keys), text::thousands(c.rows)));
-        lines.push(format!("{} in use by pages", text::bytes(c.total_bytes)));
+        lines.push(format!("{} in use by pages", text::size(c.total_bytes)));
         for (what, version) in [("cluster version", &c.cluster_version), ("storage version", &c.storage_version)] {
             if !version.is_empty() {
                 lines.push(format!("{what} {version}"));

@@ -21,6 +21,7 @@ use crate::{
             disk::{DirFacts, DirState},
         },
         ledger::{Difference, History},
+        source_ref::{Download, is_object},
         sources::{Kin, Place, Saved},
     },
     recovery::{journal::Event, resume},
@@ -57,7 +58,7 @@ pub(super) fn search_own(model: &mut Model) -> Vec<Effect> {
     }
     let mut files: Vec<PathBuf> = model.snapshot.journaled.iter().map(|j| j.path.clone()).collect();
     files.retain(|path| !covered(model, path) && path.parent() != Some(base.as_path()));
-    files.retain(|path| model.snapshot.file(path).is_none() && !path.starts_with("s3:"));
+    files.retain(|path| model.snapshot.file(path).is_none() && !is_object(path));
     effects.extend(search(model, files));
     effects
 }
@@ -229,7 +230,7 @@ fn read_next(model: &mut Model) -> Vec<Effect> {
     };
     // the one that is waited for goes first
     // An object is read once it was fetched.
-    let far = |f: &FileFacts| f.path.starts_with("s3:");
+    let far = |f: &FileFacts| is_object(&f.path);
     let unread = || state.files.iter().filter(|f| f.is_unread() && !far(f) && !waits(f));
     let next = unread().find(|f| Some(&f.path) == state.chosen.as_ref()).or_else(|| unread().next());
     let Some(path) = next.map(|f| f.path.clone()) else { return relate_next(model) };
@@ -333,12 +334,12 @@ fn put(model: &mut Model, path: &Path, facts: FileFacts) {
 }
 
 /// Begins to save a snapshot from a member, or to fetch one from an object store.
-pub(in crate::tui) fn save(model: &mut Model, endpoint: String, into: PathBuf) -> Vec<Effect> {
+pub(in crate::tui) fn save(model: &mut Model, from: Download, into: PathBuf) -> Vec<Effect> {
     let id = model.id();
     model.snapshot.saving = Some(Work { id, path: into.clone(), meter: None });
-    model.snapshot.saving_from = endpoint.clone();
+    model.snapshot.saving_from = Some(from.clone());
     let makes_dir = into.parent() == Some(model.options.base_dir.as_path());
-    vec![Effect::Save { id, endpoint, into, makes_dir }]
+    vec![Effect::Save { id, from, into, makes_dir }]
 }
 
 pub(in crate::tui) fn saved(model: &mut Model, id: u64, result: Outcome<FileFacts>) -> Vec<Effect> {
@@ -348,7 +349,10 @@ pub(in crate::tui) fn saved(model: &mut Model, id: u64, result: Outcome<FileFact
             let sound = facts.health == Health::Verified;
             model.written.push((work.path.clone(), Made::Snapshot));
             put(model, &work.path, facts);
-            let from = model.detect.rows.iter().find(|r| r.facts.endpoint == model.snapshot.saving_from);
+            let from = match &model.snapshot.saving_from {
+                Some(Download::Member(endpoint)) => model.detect.rows.iter().find(|r| r.facts.endpoint == *endpoint),
+                _ => None,
+            };
             if let Some((row, says)) = from.and_then(|r| Some((r, says(&r.facts)?))) {
                 let member = model.detect.name(&row.facts);
                 let saved = Saved { path: work.path.clone(), member, cluster_id: says.cluster_id };

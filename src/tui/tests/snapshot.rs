@@ -1,7 +1,10 @@
 //! Files that are found, read, chosen, opened and saved.
 
 use super::*;
-use crate::plan::facts::{DamagedPart, LimitedDamage};
+use crate::plan::{
+    facts::{DamagedPart, LimitedDamage},
+    source_ref::Download,
+};
 
 #[test]
 fn files_are_read_one_after_another() {
@@ -83,8 +86,8 @@ fn a_saved_snapshot_is_chosen_and_one_that_failed_is_not_listed() {
     press(&mut model, KeyCode::Up);
     press(&mut model, KeyCode::Enter);
     let effects = press(&mut model, KeyCode::Enter);
-    let [Effect::Save { id, endpoint, into, makes_dir: true }] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!(endpoint, "http://10.0.0.2:2379");
+    let [Effect::Save { id, from, into, makes_dir: true }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(from, &Download::Member("http://10.0.0.2:2379".into()));
     assert!(into.to_string_lossy().starts_with("/new/prod-20261122-0312"), "{into:?}");
     let (id, into) = (*id, into.clone());
     char(&mut model, 'n');

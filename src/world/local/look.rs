@@ -9,7 +9,7 @@ use std::{
 use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
 
 use crate::{
-    engine::stage,
+    engine::{durable_fs::free_bytes, stage},
     plan::facts::host::{HostFacts, Place, PlaceState, Root},
     text,
     world::discover,
@@ -53,7 +53,7 @@ fn place(path: &Path, called: bool) -> Place {
         writable: access(there, Access::WRITE_OK).is_ok(),
         mount: text::path(mount(there)),
         read_only: stat.as_ref().is_some_and(|stat| stat.f_flag.contains(StatVfsMountFlags::RDONLY)),
-        free: stat.map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize)),
+        free: stat.map(|stat| free_bytes(&stat)),
     }
 }
 

@@ -26,7 +26,7 @@ use super::{
     Connect,
     words::{self, Refusal},
 };
-use crate::world::tls;
+use crate::{plan::url::CLIENT_PORT, world::tls};
 
 /// How long the other side may take to show which protocol it speaks, once it is known that it
 /// does not speak ours.
@@ -80,7 +80,9 @@ impl Target {
             )));
         }
         let Some(port) = port else {
-            return Err(bad(format!("{endpoint} has no port; members listen for clients on 2379: {endpoint}:2379?")));
+            return Err(bad(format!(
+                "{endpoint} has no port; members listen for clients on {CLIENT_PORT}: {endpoint}:{CLIENT_PORT}?"
+            )));
         };
         match port.parse::<u16>() {
             Ok(port) if port > 0 => Ok(Target { host: bracketed.unwrap_or(host).to_owned(), port, tls }),

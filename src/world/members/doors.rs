@@ -4,6 +4,7 @@
 //! quorum: their client port stays shut until they have published themselves, which takes one.
 
 use serde::Deserialize;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     Members,
@@ -14,13 +15,13 @@ use super::{
 };
 use crate::{
     etcd::membership::Id,
-    plan::facts::{KnownMember, MemberSays, OwnHealth, Read, Source},
+    plan::{
+        facts::{KnownMember, MemberSays, OwnHealth, Read, Source},
+        url::PEER_PORT,
+    },
     text::Foreign,
     world::http::{self, Miss},
 };
-
-/// The port on which members usually talk to each other.
-const PEER_PORT: u16 = 2380;
 
 /// The port on which kubeadm has `--listen-metrics-urls`.
 const METRICS_PORT: u16 = 2381;
@@ -36,28 +37,34 @@ const METRICS_BYTES: usize = 8 << 20;
 /// The most that is read of a page in JSON, which takes many times as much memory once it is read.
 const JSON_BYTES: usize = 512 << 10;
 
-/// What a page held.
-struct Page {
+/// What a page held. The head of an answer is worth something where its body does not come.
+pub(super) struct Page {
     /// The HTTP status.
-    status: u16,
-    /// `X-Etcd-Cluster-ID`, which the peer port sends, in hex.
-    cluster: Option<String>,
+    pub status: u16,
+    /// `X-Etcd-Cluster-ID`, which the peer port sends.
+    pub cluster: Option<Id>,
     /// The body, as text.
-    text: String,
+    pub text: Result<String, Miss>,
 }
 
-/// Gets `path`, which begins with a slash.
-async fn page(members: &Members, target: &Target, path: &str) -> Result<Page, Miss> {
+/// The page of members on a peer port.
+pub(super) const MEMBERS: &str = "/members";
+
+/// The page of versions on a client port.
+pub(super) const VERSION: &str = "/version";
+
+/// Gets `path`, which begins with a slash. All that asks members by HTTP goes through here.
+pub(super) async fn page(members: &Members, target: &Target, path: &str) -> Result<Page, Miss> {
     let most = if path == METRICS { METRICS_BYTES } else { JSON_BYTES };
     let (dial, limit) = (members.connect.dial_timeout, members.connect.answer_timeout());
-    let whole = async {
-        let answer = http::get(target, &members.tls_http, path, &[("connection", "close")], dial, limit).await?;
-        let status = answer.status().as_u16();
-        let cluster = answer.headers().get("X-Etcd-Cluster-ID").and_then(|v| v.to_str().ok()).map(str::to_owned);
-        Ok(Page { status, cluster, text: http::text(answer, most, limit).await? })
-    };
     // head and body share the time of an answer: who sends drop by drop keeps nobody for twice as long
-    tokio::time::timeout(dial + limit, whole).await.map_err(|_| Miss::Late(limit))?
+    let until = Instant::now() + dial + limit;
+    let head = http::get(target, &members.tls_http, path, &[("connection", "close")], dial, limit);
+    let answer = timeout_at(until, head).await.map_err(|_| Miss::Late(limit))??;
+    let status = answer.status().as_u16();
+    let cluster = answer.headers().get("X-Etcd-Cluster-ID").and_then(|id| id.to_str().ok()?.parse().ok());
+    let text = timeout_at(until, http::text(answer, most, limit)).await.unwrap_or(Err(Miss::Late(limit)));
+    Ok(Page { status, cluster, text })
 }
 
 /// What the client port tells by HTTP.
@@ -71,8 +78,8 @@ pub(super) struct Aside {
 /// `/version`, as etcd 3.4 to 3.7 give it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Version {
-    etcdserver: Foreign,
+pub(super) struct Version {
+    pub etcdserver: Foreign,
     etcdcluster: Foreign,
     storage: Foreign,
 }
@@ -88,16 +95,17 @@ struct Health {
 /// Asks the client port for its pages, all at once.
 pub(super) async fn aside(members: &Members, target: &Target) -> Aside {
     let (health, version, metrics) =
-        tokio::join!(page(members, target, HEALTH), page(members, target, "/version"), page(members, target, METRICS),);
-    let health = health.ok().and_then(|page| serde_json::from_str::<Health>(&page.text).ok());
+        tokio::join!(page(members, target, HEALTH), page(members, target, VERSION), page(members, target, METRICS),);
+    let text = |page: Result<Page, Miss>| page.ok()?.text.ok();
+    let health = text(health).and_then(|text| serde_json::from_str::<Health>(&text).ok());
     Aside {
         health: health.map_or(OwnHealth::Untold, |said| match said.health.as_str() {
             "true" => OwnHealth::Good,
             "false" => OwnHealth::Bad(said.reason),
             _ => OwnHealth::Untold,
         }),
-        version: version.ok().and_then(|page| serde_json::from_str(&page.text).ok()),
-        metrics: metrics.ok().and_then(|page| Metrics::parse(&page.text)),
+        version: text(version).and_then(|text| serde_json::from_str(&text).ok()),
+        metrics: text(metrics).and_then(|text| Metrics::parse(&text)),
     }
 }
 
@@ -174,12 +182,13 @@ struct PeerSays {
 }
 
 async fn peer(members: &Members, target: &Target) -> Result<PeerSays, String> {
-    let page = page(members, target, "/members").await.map_err(missed)?;
+    let page = page(members, target, MEMBERS).await.map_err(missed)?;
     let not_etcd = |why: String| format!("something else than an etcd peer port answers: {}", Foreign::new(why));
     if page.status != 200 {
         return Err(not_etcd(format!("HTTP status {}", page.status)));
     }
-    let listed: Vec<Listed> = serde_json::from_str(&page.text).map_err(|e| not_etcd(e.to_string()))?;
+    let text = page.text.map_err(missed)?;
+    let listed: Vec<Listed> = serde_json::from_str(&text).map_err(|e| not_etcd(e.to_string()))?;
     if listed.len() > MOST_MEMBERS {
         return Err(too_many(listed.len()));
     }
@@ -190,8 +199,7 @@ async fn peer(members: &Members, target: &Target) -> Result<PeerSays, String> {
         client_urls: m.client_urls.into_iter().take(MOST_URLS).collect(),
         is_learner: m.is_learner,
     };
-    let cluster = page.cluster.and_then(|id| id.parse().ok()).unwrap_or_default();
-    Ok(PeerSays { cluster, members: listed.into_iter().map(known).collect() })
+    Ok(PeerSays { cluster: page.cluster.unwrap_or_default(), members: listed.into_iter().map(known).collect() })
 }
 
 /// Why there is no page, in a few words.
@@ -226,7 +234,7 @@ pub(super) async fn beside(members: &Members, target: &Target) -> Beside {
 }
 
 async fn metrics_at(members: &Members, target: &Target) -> Option<Metrics> {
-    Metrics::parse(&page(members, target, METRICS).await.ok()?.text)
+    Metrics::parse(&page(members, target, METRICS).await.ok()?.text.ok()?)
 }
 
 /// The member whose client URL `target` is.

@@ -22,17 +22,17 @@ use tokio::{
 };
 use tokio_rustls::rustls;
 
-use super::{Connect, Members, dial, dial::Target, words};
+use super::{
+    Connect, Members, dial,
+    dial::Target,
+    doors::{self, Page, Version},
+    words,
+};
 use crate::{
     etcd::membership::Id,
     plan::fence::{Door, Heard, Kind},
-    world::http::{self, Miss},
+    world::http::Miss,
 };
-
-/// The header in which a member names its cluster on its peer URL.
-const CLUSTER: &str = "x-etcd-cluster-id";
-/// More than `/version` ever takes.
-const VERSION_BYTES: usize = 4096;
 
 impl Members {
     /// Those of `doors` that accept a TCP connection within `limit`, all tried at once. [`Members::knock`] hears nothing at
@@ -109,27 +109,20 @@ impl Members {
     }
 
     async fn peer(&self, target: &Target) -> Heard {
-        let limit = self.connect.answer_timeout();
-        match http::get(target, &self.tls_http, "/members", &[], limit, limit).await {
-            Ok(answer) => {
-                let cluster = answer.headers().get(CLUSTER).and_then(|id| id.to_str().ok()?.parse().ok());
-                match cluster {
-                    Some(id) => Heard::Etcd { cluster: Some(id), member: None, version: String::new(), revision: None },
-                    None if spoken_to_tls(target, answer.status().as_u16()) => {
-                        Heard::Somebody("which are to be encrypted".into())
-                    }
-                    None => Heard::Stranger(format!("an HTTP server ({})", answer.status().as_u16())),
-                }
+        match doors::page(self, target, doors::MEMBERS).await {
+            Ok(Page { cluster: Some(id), .. }) => {
+                Heard::Etcd { cluster: Some(id), member: None, version: String::new(), revision: None }
             }
+            Ok(page) if spoken_to_tls(target, page.status) => Heard::Somebody("which are to be encrypted".into()),
+            Ok(page) => Heard::Stranger(format!("an HTTP server ({})", page.status)),
             Err(miss) => self.without_http(target, miss).await,
         }
     }
 
     /// A client URL whose member told nothing, for this reason.
     async fn client(&self, target: &Target, why: String) -> Heard {
-        let limit = self.connect.answer_timeout();
-        let answer = match http::get(target, &self.tls_http, "/version", &[], limit, limit).await {
-            Ok(answer) => answer,
+        let Page { status, text, .. } = match doors::page(self, target, doors::VERSION).await {
+            Ok(page) => page,
             Err(miss) => {
                 return match self.without_http(target, miss).await {
                     Heard::Somebody(_) => Heard::Somebody(why),
@@ -137,12 +130,10 @@ impl Members {
                 };
             }
         };
-        let status = answer.status().as_u16();
-        let text = http::text(answer, VERSION_BYTES, limit).await.unwrap_or_default();
-        let version: Option<serde_json::Value> = serde_json::from_str(&text).ok();
-        match version.as_ref().and_then(|v| v.get("etcdserver")?.as_str()) {
+        let version: Option<Version> = text.ok().and_then(|text| serde_json::from_str(&text).ok());
+        match version.filter(|version| !version.etcdserver.is_empty()) {
             Some(version) => {
-                let version = version.chars().take(20).collect();
+                let version = version.etcdserver.chars().take(20).collect();
                 Heard::Etcd { cluster: None, member: None, version, revision: None }
             }
             None if spoken_to_tls(target, status) => Heard::Somebody(why),

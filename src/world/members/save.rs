@@ -23,11 +23,11 @@ use super::{
 use crate::{
     bolt::View,
     engine::{
-        durable_fs::{Dir, Disk, Identity},
+        durable_fs::{Dir, Disk, Identity, free_bytes},
         progress::{Flow, Phase, Progress, Watch},
         stage::exchanged,
-        status::human_size,
     },
+    plan::space,
     text::Shown,
     trouble::{Fault, Kind, Result, Trouble},
 };
@@ -293,18 +293,8 @@ impl Part {
     fn has_room(&self, announced: u64) -> Result<()> {
         let place = || self.path.parent().unwrap_or(Path::new(".")).shown();
         let stat = fstatvfs(&self.file).map_err(|e| self.trouble(&e.into()))?;
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-        if announced <= free {
-            return Ok(());
-        }
-        Err(Trouble::new(Kind::Failed, format!("not enough space for {}", self.path.shown()))
-            .fault(Fault::NoSpace)
-            .why(format!(
-                "{} announced, and {} are free there",
-                crate::plan::words::count(announced, "byte was", "bytes were"),
-                human_size(free)
-            ))
-            .hint(format!("Free some space in {}, or save to another filesystem.", place())))
+        space::check(&self.path, free_bytes(&stat), announced)
+            .map_err(|trouble| trouble.hint(format!("Free some space in {}, or save to another filesystem.", place())))
     }
 
     /// Opens what came as a database. The hash only says that it came as the member sent it.

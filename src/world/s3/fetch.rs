@@ -25,10 +25,10 @@ use crate::{
         progress::{Flow, Phase, Progress, Watch},
         source::io_trouble,
         stage::exchanged,
-        status::human_size,
     },
+    plan::{source_ref::ObjectUrl, space},
     text::Shown,
-    trouble::{Fault, Kind, Result, Trouble},
+    trouble::{Kind, Result, Trouble},
 };
 
 /// How often a lost connection is made anew without anything having come.
@@ -147,13 +147,8 @@ impl Part {
     /// Holds what is still to come against the space that is free.
     fn has_room(&self, bytes: u64) -> Result<()> {
         let free = self.dir.free().map_err(|e| io_trouble("look at", self.dir.path(), &e))?;
-        if bytes <= free {
-            return Ok(());
-        }
-        Err(Trouble::new(Kind::Failed, format!("not enough space for {}", self.path.shown()))
-            .fault(Fault::NoSpace)
-            .why(format!("{bytes} bytes are to come, and {} are free there", human_size(free)))
-            .hint("Free some space there, or fetch it to another filesystem."))
+        space::check(&self.path, free, bytes)
+            .map_err(|trouble| trouble.hint("Free some space there, or fetch it to another filesystem."))
     }
 
     /// Puts it under its name, never over another.
@@ -178,8 +173,9 @@ impl Part {
 }
 
 /// See [`Store::fetch`].
-pub(super) async fn fetch(store: &Store, url: &str, into: &Path, watch: &mut Watch<'_>) -> Result<u64> {
-    let (name, key) = super::parts(url)?;
+pub(super) async fn fetch(store: &Store, url: &ObjectUrl, into: &Path, watch: &mut Watch<'_>) -> Result<u64> {
+    let (name, key) = url.parts()?;
+    let url = url.as_str();
     if key.is_empty() || key.ends_with('/') {
         return Err(Trouble::new(Kind::Usage, format!("{url} names no single object"))
             .hint(format!("requorum snapshot list {url} shows what is there.")));

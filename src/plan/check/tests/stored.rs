@@ -421,6 +421,6 @@ fn different_quotas_are_told_by_member_and_pass_only_where_the_plan_sets_each() 
         let proof = check(&plan, &seen, &Told::Not);
         let found = proof.check(Topic::Quota).unwrap();
         assert_eq!(found.outcome, outcome, "{flags:?}: {proof:#?}");
-        assert!(found.words.contains("m3 ") && found.words.contains("100 MiB"), "which has which: {}", found.words);
+        assert!(found.words.contains("m3 ") && found.words.contains("105 MB"), "which has which: {}", found.words);
     }
 }

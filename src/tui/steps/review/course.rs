@@ -92,7 +92,7 @@ pub(super) fn course(model: &Model, plan: &Plan) -> Vec<String> {
         if far {
             out.push(format!(
                 "{host}: the snapshot is sent there once ({}, packed where that helps), and is taken when its SHA-256 is right",
-                text::bytes(plan.source.bytes)
+                text::size(plan.source.bytes)
             ));
         }
         for member in members.iter().filter_map(|at| plan.members.get(*at)) {
@@ -172,7 +172,7 @@ pub(in crate::tui) fn rehearsal(model: &Model) -> Vec<String> {
         String::new(),
         format!(
             "It writes about {} in all ({} bytes for each member) and sends the snapshot to hosts that do not have it.",
-            text::bytes(bytes),
+            text::size(bytes),
             thousands(plan.source.bytes)
         ),
     ]

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     plan::{
         facts::{FileFacts, Health},
+        source_ref::{Download, SourceRef},
         sources::{Place, Standing},
     },
     text::Shown,
@@ -123,8 +124,8 @@ pub(in crate::tui::steps) fn awaits(model: &Model, action: Action) -> bool {
 /// object store continues where it was cut off, so nothing of it is lost.
 pub(in crate::tui::steps) fn question(model: &Model, action: Action) -> Option<(String, Vec<String>)> {
     let state = &model.snapshot;
-    let saving =
-        state.saving.as_ref().filter(|_| action == Action::StopWork && !state.saving_from.starts_with("s3:"))?;
+    let is_kept = matches!(state.saving_from, Some(Download::Object(_)));
+    let saving = state.saving.as_ref().filter(|_| action == Action::StopWork && !is_kept)?;
     let done = saving.meter.map(|meter| format!(" ({})", meter.words(model.now_ms))).unwrap_or_default();
     Some((
         "Stop saving the snapshot?".into(),
@@ -140,21 +141,19 @@ pub(in crate::tui::steps) fn act(model: &mut Model, action: Action) -> Vec<Effec
         Action::Open => match selected(model).map(|s| (s.place.clone(), s.standing == Standing::Whole)) {
             Some((Place::Member(endpoint), _)) => {
                 let proposed = proposed_file(model);
-                model.ask(Ask::SaveFrom(endpoint), proposed.to_string_lossy());
+                model.ask(Ask::SaveFrom(Download::Member(endpoint)), proposed.to_string_lossy());
             }
-            Some((Place::File(path), _)) if path.starts_with("s3:") => {
-                let name = path.file_name().unwrap_or_default();
-                let proposed = model.options.base_dir.join(name);
-                model.ask(Ask::SaveFrom(path.to_string_lossy().into_owned()), proposed.to_string_lossy());
-            }
-            Some((Place::File(path), hashed)) => {
-                if hashed || model.snapshot.agreed.contains(&path) {
-                    choose(model, path);
-                } else {
+            Some((Place::File(path), hashed)) => match SourceRef::from_path(&path) {
+                SourceRef::Object(url) => {
+                    let proposed = model.options.base_dir.join(url.file_name());
+                    model.ask(Ask::SaveFrom(Download::Object(url)), proposed.to_string_lossy());
+                }
+                SourceRef::File(path) if hashed || model.snapshot.agreed.contains(&path) => choose(model, path),
+                SourceRef::File(path) => {
                     model.snapshot.select(Place::File(path));
                     model.open(Overlay::Unhashed);
                 }
-            }
+            },
             None => {}
         },
         Action::Agree => model.open(Overlay::Unhashed),

@@ -1,0 +1,59 @@
+//! How a command takes its plan: `PLAN`, or `--plan FILE` as some commands had it before.
+
+use std::path::{Path, PathBuf};
+
+use crate::plan::words::shell_word;
+
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct PlanArg {
+    /// The plan file, or the journal of a run (the wizard's are in $XDG_STATE_HOME/requorum, else in
+    /// ~/.local/state/requorum; without a home, where it was started).
+    #[arg(id = Self::POSITIONAL, value_name = "PLAN", required_unless_present = Self::FLAG)]
+    file: Option<PathBuf>,
+    /// The same, as earlier versions had it.
+    #[arg(id = Self::FLAG, long = "plan", value_name = "FILE", hide = true)]
+    flag: Option<PathBuf>,
+}
+
+impl PlanArg {
+    /// The ID of the positional argument.
+    pub(super) const POSITIONAL: &str = "plan";
+    /// The ID of the flag. Both at once are refused by [`super::surface::check`].
+    pub(super) const FLAG: &str = "plan_flag";
+
+    /// Returns the path that was given.
+    pub(super) fn path(&self) -> &Path {
+        // One of them is there: clap sees to it.
+        self.file.as_deref().or(self.flag.as_deref()).unwrap_or(Path::new(""))
+    }
+
+    /// Returns the path as it is typed in a command.
+    pub(super) fn word(&self) -> String {
+        word(self.path())
+    }
+}
+
+/// Returns a path as it is typed where a command takes its plan: one that begins with a dash would be a flag.
+pub(super) fn word(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let text = if text.starts_with('-') { format!("./{text}") } else { text.into_owned() };
+    shell_word(&text).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_typed_so_that_it_is_no_flag() {
+        for (path, typed) in [
+            ("plan.yaml", "plan.yaml"),
+            ("/a b/plan.yaml", "'/a b/plan.yaml'"),
+            ("-w", "./-w"),
+            ("--plan", "./--plan"),
+            ("-a b", "'./-a b'"),
+        ] {
+            assert_eq!(word(Path::new(path)), typed);
+        }
+    }
+}
