@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{Format, absolute, apply::Teller, plan, print, print_done, print_json, progress::interruptible, warn};
 use crate::{
     plan::{fence::Old, start::Start},
-    recovery::hosts::{self, Consent, Job, Offer, Until},
+    recovery::hosts::{self, Consent, Job, Offer, Placement, Until},
     text::output,
     trouble::{Kind, Result, Trouble},
     world::{local::Local, members::Members, ssh::Ssh},
@@ -49,6 +49,7 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     let job = Job {
         plan: &made,
         names: &names,
+        placement: Placement::OnHosts,
         by_hand: &BTreeMap::new(),
         world: &world,
         limit: args.limit,
