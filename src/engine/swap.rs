@@ -205,11 +205,9 @@ pub fn restore(job: &Job<'_>, watch: &mut Watch<'_>) -> Result<Restored> {
 pub fn restore_with(job: &Job<'_>, tools: &Tools, watch: &mut Watch<'_>) -> Result<Restored> {
     let disk = &tools.disk;
     // Looked at before the source is read through, so that a taken target is said at once.
-    for target in [Some(job.data_dir), job.wal_dir].into_iter().flatten() {
-        prepare(disk, &real(target)?)?;
-        stage::free(target)?;
-    }
     let (data_dir, wal_dir) = (real(job.data_dir)?, job.wal_dir.map(real).transpose()?);
+    [Some(&data_dir), wal_dir.as_ref()].into_iter().flatten().try_for_each(|target| prepare(disk, target))?;
+    [Some(job.data_dir), job.wal_dir].into_iter().flatten().try_for_each(|target| stage::free(target).map(|_| ()))?;
     let here = Job { data_dir: &data_dir, wal_dir: wal_dir.as_deref(), ..job.clone() };
     let built = restore::build(&here, tools, watch)?;
     let restored = Restored { data_dir: job.data_dir.into(), ..built.restored.clone() };
