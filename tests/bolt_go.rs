@@ -5,12 +5,7 @@
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use requorum::bolt::{Build, Edit, View, check};
-use requorum::engine::{
-    genesis::Genesis,
-    progress::Flow,
-    restore::{Job, restore},
-    status::status,
-};
+use requorum::engine::{genesis::Genesis, progress::Flow, restore::Job, status::status, swap::restore};
 use requorum::plan::Options;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};

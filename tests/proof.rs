@@ -17,7 +17,6 @@ use requorum::{
         verify::{Job, verify},
     },
     trouble::Kind,
-    world::World,
 };
 
 /// A plan for the made-up members, all of them restored.

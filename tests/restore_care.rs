@@ -52,9 +52,12 @@ fn main() {
         add(format!("killed_at_every_act_{at}"), waits, Box::new(move || crash::killed_at_every_act(layout)));
         add(format!("power_lost_at_every_act_{at}"), waits, Box::new(move || crash::power_lost_at_every_act(layout)));
     }
-    let plain: [(&str, fn()); 31] = [
+    let plain: [(&str, fn()); 34] = [
         ("flags_and_plans", files::flags_and_plans),
         ("wal_taken_back_for_another_data_dir", crash::wal_taken_back_for_another_data_dir),
+        ("what_was_used_since_stays", crash::what_was_used_since_stays),
+        ("a_sync_that_fails_is_rolled_back", crash::a_sync_that_fails_is_rolled_back),
+        ("what_appears_meanwhile_is_not_replaced", crash::what_appears_meanwhile_is_not_replaced),
         ("the_program_killed_at_many_moments", killed::at_many_moments),
         ("free_pages_become_holes", files::free_pages_become_holes),
         ("one_reading_serves_all_members", files::one_reading_serves_all_members),

@@ -26,7 +26,7 @@ use requorum::{
         app::{Effect, update},
         headless::{picture, screen},
     },
-    world::{World, ssh::Sent},
+    world::ssh::Sent,
 };
 
 const SIZES: [(u16, u16); 2] = [(80, 24), (120, 40)];

@@ -104,14 +104,6 @@ impl World for Clockless {
     ) -> Result<FileFacts> {
         self.0.save_snapshot(endpoint, into, watch)
     }
-    fn restore(
-        &self,
-        plan: &requorum::plan::Plan,
-        name: &str,
-        watch: &mut requorum::engine::progress::Watch<'_>,
-    ) -> Result<requorum::engine::restore::Restored> {
-        self.0.restore(plan, name, watch)
-    }
     fn journals(
         &self,
         dir: &std::path::Path,

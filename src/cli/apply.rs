@@ -1,4 +1,5 @@
-//! `requorum apply`, `resume` and `undo`: a plan on its hosts; and `requorum agent`, what runs on them.
+//! `requorum apply`, `restore`, `resume` and `undo`: a plan on its hosts, or all of it on this one; and `requorum agent`, what
+//! runs on them.
 
 use std::{
     collections::BTreeMap,
@@ -18,21 +19,21 @@ use super::{
     warn,
 };
 use crate::{
-    engine::{progress::Progress, source::io_trouble},
+    engine::{claim, progress::Progress, source::io_trouble, stage},
     plan::{
-        Plan,
+        Plan, build, certs, destination,
         fence::Fence,
         table::{Problem, Severity},
     },
     recovery::{
         RowEvent, fences,
-        hosts::{self, Consent, HostEvent, Job, Told, Until},
+        hosts::{self, Consent, HostEvent, Job, Placement, Told, Until},
         journal,
         resume::{self, Unfinished},
     },
     text::{Foreign, Shown, output},
     trouble::{Kind, Remedy, Result, Trouble},
-    world::{agent, local::Local, members::Members, ssh::Ssh},
+    world::{World, agent, local::Local, members::Members, ssh::Ssh},
 };
 
 /// How often one host tells that it goes on.
@@ -58,6 +59,29 @@ pub(super) struct Args {
     check: bool,
     #[command(flatten)]
     how: How,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+It is an apply on this machine: members are built in staging and verified; only when all of them are, and the old cluster \
+was asked again, are they installed. Nothing is moved aside: a directory that is not empty is refused. After an \
+interruption the same command, or `requorum resume PLAN`, goes on; `requorum undo PLAN` rolls it back, `requorum report \
+PLAN` says what was done.")]
+pub(super) struct RestoreArgs {
+    #[command(flatten)]
+    plan: PlanArg,
+    /// Only this member; may be repeated [default: all of them, on this machine].
+    #[arg(long, value_name = "NAME")]
+    member: Vec<String>,
+    /// Go on although an old member still answers or a directory is held: the text that the refusal names, exactly.
+    /// May be repeated; it is written to the journal beside the plan file.
+    #[arg(long = "override", value_name = "TEXT")]
+    overrides: Vec<String>,
+    /// Why, for the journal.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    reason: String,
+    #[command(flatten)]
+    connect: connect::ConnectArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -121,7 +145,8 @@ pub(super) fn run(args: Args, outer: &connect::ConnectArgs, format: Format) -> R
     };
     let made = plan::read(args.plan.path())?;
     let journal = plan::journal_of(args.plan.path())?;
-    carry(&made, args.plan.path(), &journal, args.how, until, outer, format)?;
+    let what = What { made: &made, file: args.plan.path(), journal: &journal, until, placement: Placement::OnHosts };
+    carry(&what, args.how, outer, format)?;
     if format == Format::Json {
         return Ok(());
     }
@@ -133,11 +158,70 @@ pub(super) fn run(args: Args, outer: &connect::ConnectArgs, format: Format) -> R
              Next: requorum apply {file}\n"
         ),
         Until::Built => format!("Every member is built and proven, and waits. Next: requorum apply {file}\n"),
-        Until::InPlace | Until::Undone => {
-            let journal = journal.shown();
-            format!("Next: requorum launch {file}\nThe way back: requorum undo {file}\nJournal: {journal}\n")
-        }
+        Until::InPlace | Until::Undone => next(&file, &journal),
     })
+}
+
+/// Restores a plan's members on this machine.
+pub(super) fn restore(args: RestoreArgs, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
+    let made = plan::read(args.plan.path())?;
+    plan::chosen(&made, &args.member)?;
+    let file = args.plan.word();
+    // Named, it is what somebody wants who stands on that host.
+    let elsewhere = made.members.iter().find(|m| args.member.is_empty() && !destination::is_local(&m.host));
+    if let Some(member) = elsewhere {
+        return Err(Trouble::new(Kind::Usage, format!("{} belongs on {}", member.name, member.host))
+            .why("restore works on this machine")
+            .hint(format!(
+                "For all hosts: requorum apply {file}; for those that belong here, name them with --member."
+            )));
+    }
+    let world = Local::real(Members::new(Default::default())?);
+    let all: Vec<&str> = made.members.iter().map(|m| m.name.as_str()).collect();
+    let certificates = world.certificates(&certs::named(&build::rows(&made)));
+    super::judge(
+        &format!("the plan {} is not carried out", args.plan.path().shown()),
+        &certs::check(&build::rows(&made), &certificates, world.now()),
+        &all,
+    )
+    .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
+    let journal = writable(plan::journal_of(args.plan.path())?, &made);
+    let RestoreArgs { plan: path, member, overrides, reason, connect } = args;
+    let how = How { member, limit: 1, by_hand: Vec::new(), stop: false, ssh_config: None, overrides, reason, connect };
+    let until = Until::InPlace;
+    carry(
+        &What { made: &made, file: path.path(), journal: &journal, until, placement: Placement::Here },
+        how,
+        outer,
+        format,
+    )?;
+    match format {
+        Format::Json => Ok(()),
+        _ => print_done(&next(&file, &journal)),
+    }
+}
+
+/// What comes after members are installed.
+fn next(file: &str, journal: &Path) -> String {
+    format!("Next: requorum launch {file}\nThe way back: requorum undo {file}\nJournal: {}\n", journal.shown())
+}
+
+/// The journal beside the plan file; where nothing can be written there, as on a medium that is read-only, one beside the
+/// first member's data directory.
+fn writable(beside: PathBuf, made: &Plan) -> PathBuf {
+    let may = |path: &Path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();
+    if may(if beside.exists() { &beside } else { stage::parent(&beside) }) {
+        return beside;
+    }
+    let home = made.members.first().map(|m| claim::home(&m.data_dir)).unwrap_or_default();
+    let journal = home.join(beside.file_name().unwrap_or_default());
+    let file = crate::plan::words::shell_word(&journal.to_string_lossy()).into_owned();
+    warn(&format!(
+        "Warning: nothing can be written beside the plan, so the journal is {}. For resume, undo and report name that: \
+         requorum undo {file}",
+        journal.shown()
+    ));
+    journal
 }
 
 /// Shows where a run stood that did not end as it was to, and goes on with it.
@@ -160,7 +244,12 @@ pub(super) fn resume(args: ResumeArgs, outer: &connect::ConnectArgs, format: For
         return Ok(());
     }
     let until = open.goal()?;
-    carry(&open.plan, args.plan.path(), &journal, args.how, until, outer, format)?;
+    let mut how = args.how;
+    if how.member.is_empty() {
+        how.member = open.names;
+    }
+    let placement = open.placement;
+    carry(&What { made: &open.plan, file: args.plan.path(), journal: &journal, until, placement }, how, outer, format)?;
     let file = args.plan.word();
     match format {
         Format::Json => Ok(()),
@@ -189,8 +278,18 @@ fn stood(open: &Unfinished) -> String {
 /// Takes a plan's members out of their places again.
 pub(super) fn undo(args: UndoArgs, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
     let made = plan::read(args.plan.path())?;
-    let some =
-        carry(&made, args.plan.path(), &plan::journal_of(args.plan.path())?, args.how, Until::Undone, outer, format)?;
+    let journal = plan::journal_of(args.plan.path())?;
+    let world = Local::real(Members::new(Default::default())?);
+    let (mut how, mut placement) = (args.how, Placement::OnHosts);
+    if let Some(names) = resume::installed_here(&journal::Journal::at(&world, &journal).read()?) {
+        placement = Placement::Here;
+        if how.member.is_empty() {
+            how.member = names;
+        }
+    }
+    let until = Until::Undone;
+    let what = What { made: &made, file: args.plan.path(), journal: &journal, until, placement };
+    let some = carry(&what, how, outer, format)?;
     if format == Format::Json {
         Ok(())
     } else if !some {
@@ -203,17 +302,21 @@ pub(super) fn undo(args: UndoArgs, outer: &connect::ConnectArgs, format: Format)
     }
 }
 
-/// Does it; false where there was nothing left to do.
-fn carry(
-    made: &Plan,
-    file: &Path,
-    journal: &Path,
-    how: How,
+/// What is carried out, how far and where.
+struct What<'a> {
+    made: &'a Plan,
+    /// The file that was named: of the plan, or of a journal.
+    file: &'a Path,
+    journal: &'a Path,
     until: Until,
-    outer: &connect::ConnectArgs,
-    format: Format,
-) -> Result<bool> {
-    if !how.overrides.is_empty() && how.reason.trim().is_empty() {
+    placement: Placement,
+}
+
+/// Does it; false where there was nothing left to do.
+fn carry(what: &What<'_>, how: How, outer: &connect::ConnectArgs, format: Format) -> Result<bool> {
+    let What { made, file, journal, until, placement } = *what;
+    let reasoned = placement == Placement::OnHosts;
+    if reasoned && !how.overrides.is_empty() && how.reason.trim().is_empty() {
         return Err(Trouble::new(Kind::Usage, "--override needs a --reason").hint("It is kept in the journal."));
     }
     let names = plan::chosen(made, &how.member)?;
@@ -226,6 +329,7 @@ fn carry(
     let job = Job {
         plan: made,
         names: &names,
+        placement,
         by_hand: &by_hand,
         world: &world,
         limit: how.limit,
@@ -244,7 +348,13 @@ fn carry(
         Until::Undone => hosts::undo(&job, cancel, &hear),
         _ => hosts::apply(&job, cancel, &hear).map(|()| true),
     });
-    let fences = teller.blocking.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (told, fences) = teller.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let stray = |text: &&String| told && !fences.iter().any(|fence| fence.typed.as_ref() == Some(text));
+    for text in how.overrides.iter().filter(stray) {
+        let text = crate::plan::words::shell_word(text);
+        warn(&format!("Warning: nothing is in the way that --override {text} lifts."));
+    }
+    let fences: Vec<Fence> = fences.into_iter().filter(|fence| fence.blocks(&how.overrides)).collect();
     if outcome.is_ok() && !matches!(until, Until::InPlace | Until::Undone) {
         // Nothing was put in place, so it stopped nothing.
         for fence in &fences {
@@ -259,7 +369,7 @@ fn carry(
     blocking.dedup();
     let file = plan_arg::word(file);
     outcome.map_err(|trouble| {
-        let trouble = if until == Until::InPlace { lifts(trouble, &blocking) } else { trouble };
+        let trouble = if until == Until::InPlace { lifts(trouble, &blocking, reasoned) } else { trouble };
         let trouble = if trouble.kind == Kind::Stopped { stopped(trouble, until) } else { trouble };
         // With the file, so that it can be copied.
         let hint = trouble.advice(|way| match way {
@@ -285,13 +395,14 @@ fn stopped(trouble: Trouble, until: Until) -> Trouble {
 }
 
 /// How to go on in spite of what is in the way.
-fn lifts(trouble: Trouble, blocking: &[String]) -> Trouble {
+fn lifts(trouble: Trouble, blocking: &[String], reasoned: bool) -> Trouble {
     if blocking.is_empty() {
         return trouble;
     }
     let flags: Vec<String> =
         blocking.iter().map(|text| format!("--override {}", crate::plan::words::shell_word(text))).collect();
-    let hint = format!("{}\n  To go on all the same: {} --reason WHY", trouble.hint, flags.join(" "));
+    let reason = if reasoned { " --reason WHY" } else { "" };
+    let hint = format!("{}\n  To go on all the same: {}{reason}", trouble.hint, flags.join(" "));
     trouble.hint(hint)
 }
 
@@ -327,8 +438,8 @@ pub(super) struct Teller<'a> {
     plan: &'a Plan,
     lifted: &'a [String],
     json: bool,
-    /// What is in the way.
-    blocking: Mutex<Vec<Fence>>,
+    /// Whether what is in the way was evaluated, and all that was found and may be overridden.
+    found: Mutex<(bool, Vec<Fence>)>,
     /// What goes on at each host.
     told: Mutex<BTreeMap<String, Passing>>,
 }
@@ -336,16 +447,17 @@ pub(super) struct Teller<'a> {
 impl<'a> Teller<'a> {
     pub(super) fn new(plan: &'a Plan, lifted: &'a [String], format: Format) -> Teller<'a> {
         let json = format == Format::Json;
-        Teller { plan, lifted, json, told: Mutex::default(), blocking: Mutex::default() }
+        Teller { plan, lifted, json, told: Mutex::default(), found: Mutex::default() }
     }
 
     pub(super) fn tell(&self, told: Told) {
         // One at a time: hosts speak from threads of their own.
         let mut last = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if let Told::Fences(fences) = &told {
-            let blocking = fences.iter().filter(|f| f.blocks(self.lifted)).cloned();
-            let mut known = self.blocking.lock().unwrap_or_else(PoisonError::into_inner);
-            for fence in blocking {
+            let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            found.0 = true;
+            let known = &mut found.1;
+            for fence in fences.iter().filter(|f| f.typed.is_some()).cloned() {
                 if !known.iter().any(|k| k.typed == fence.typed) {
                     known.push(fence);
                 }

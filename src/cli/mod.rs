@@ -111,7 +111,7 @@ enum Command {
     /// Make a plan for a whole cluster: one file that `restore` and `launch` follow.
     Plan(Box<plan::MakeArgs>),
     /// Restore the members of a plan on this machine.
-    Restore(plan::RestoreArgs),
+    Restore(apply::RestoreArgs),
     /// Restore the members of a plan on their hosts, by ssh.
     Apply(apply::Args),
     /// Go on with a run that was interrupted, at the first act whose result is not there.
@@ -253,7 +253,7 @@ fn run(cli: Cli, write_out: Format) -> Result<u8> {
         Some(Command::Hashkv(args)) => inspect::hashkv(&args, write_out),
         Some(Command::V2(command)) => v2::run(&command, write_out),
         Some(Command::Plan(args)) => plan::make(*args, &connect),
-        Some(Command::Restore(args)) => plan::restore(args, &connect),
+        Some(Command::Restore(args)) => apply::restore(args, &connect, write_out),
         Some(Command::Apply(args)) => apply::run(args, &connect, write_out),
         Some(Command::Resume(args)) => apply::resume(args, &connect, write_out),
         Some(Command::Undo(args)) => apply::undo(args, &connect, write_out),

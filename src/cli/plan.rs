@@ -6,9 +6,7 @@ use std::{
 };
 
 use super::{
-    absolute, judge,
-    plan_arg::{self, PlanArg},
-    print_done,
+    absolute, judge, plan_arg, print_done,
     progress::{Meter, interruptible},
     warn,
 };
@@ -19,13 +17,13 @@ use crate::{
         Plan,
         build::{self, Draft},
         bump::{self, Proposal},
-        certs, destination,
+        certs,
         facts::{Answer, Content, EndpointFacts, KnownMember, disk::DirFacts},
         fence::{Old, token::Shared},
         file, inventory, prefill, revisions, source_ref,
         table::{self, About, Column, Origin, Problem, Row, Severity},
     },
-    recovery::{self, Passed, RowEvent, fences, journal, resume, twice},
+    recovery::{journal, resume},
     text::{Foreign, Shown},
     trouble::{Kind, Result, Trouble},
     world::{World, local::Local, members::Members, survey::survey},
@@ -121,21 +119,6 @@ pub(super) struct MakeArgs {
     #[arg(long = "override", value_name = "TEXT")]
     overrides: Vec<String>,
     /// Survivors of the old cluster are asked at these endpoints for its IDs and its last revision.
-    #[command(flatten)]
-    connect: super::connect::ConnectArgs,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct RestoreArgs {
-    #[command(flatten)]
-    plan: PlanArg,
-    /// Only this member; may be repeated [default: all of them, on this machine].
-    #[arg(long, value_name = "NAME")]
-    member: Vec<String>,
-    /// Go on although an old member still answers or a directory is held: the text that the refusal names, exactly.
-    /// May be repeated; it is written to the journal beside the plan file.
-    #[arg(long = "override", value_name = "TEXT")]
-    overrides: Vec<String>,
     #[command(flatten)]
     connect: super::connect::ConnectArgs,
 }
@@ -465,93 +448,6 @@ pub(super) fn chosen(plan: &Plan, wanted: &[String]) -> Result<Vec<String>> {
     Ok(match wanted {
         [] => plan.members.iter().map(|m| m.name.clone()).collect(),
         wanted => wanted.to_vec(),
-    })
-}
-
-pub(super) fn restore(args: RestoreArgs, outer: &super::connect::ConnectArgs) -> Result<()> {
-    let connect = args.connect.clone().or(outer);
-    let plan = read(args.plan.path())?;
-    let names = chosen(&plan, &args.member)?;
-    // Named, it is what somebody wants who stands on that host.
-    let elsewhere = plan.members.iter().find(|m| args.member.is_empty() && !destination::is_local(&m.host));
-    if let Some(member) = elsewhere {
-        let file = args.plan.word();
-        return Err(Trouble::new(Kind::Usage, format!("{} belongs on {}", member.name, member.host))
-            .why("restore works on this machine")
-            .hint(format!(
-                "For all hosts: requorum apply {file}; for those that belong here, name them with --member."
-            )));
-    }
-    let world = Local::real(connect.members()?);
-    let rows = build::rows(&plan);
-    let all: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
-    let problems = certs::check(&rows, &world.certificates(&certs::named(&rows)), world.now());
-    judge(&format!("the plan {} is not carried out", args.plan.path().shown()), &problems, &all)
-        .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
-    let journal = journal_of(args.plan.path())?;
-    let passed = fenced(&args.overrides, &plan, &names, &connect.endpoints(), &journal, &world)?;
-    let mut lines = Vec::new();
-    let outcome = interruptible(|cancel| {
-        let mut meter = Meter::new(cancel.clone());
-        let outcome =
-            recovery::carry_out(&plan, &names, &passed, &journal, &world, cancel, &mut |name, event| match event {
-                RowEvent::Step(step) => {
-                    meter.step(&format!("{name}: "), step);
-                }
-                RowEvent::Done(restored) => {
-                    meter.done();
-                    lines.push(restored_line(&restored));
-                }
-                RowEvent::Failed(trouble) => {
-                    meter.done();
-                    warn(&format!("{name}: {trouble}"));
-                }
-            });
-        meter.done();
-        outcome
-    });
-    // what could not be printed hides no failure of the restore itself
-    let printed = lines.iter().try_for_each(|line| print_done(line));
-    outcome.map_err(|trouble| Trouble {
-        what: format!("{} of {} members restored: {}", lines.len(), names.len(), trouble.what),
-        ..trouble
-    })?;
-    printed?;
-    print_done(&format!("Next: requorum launch {}\n", args.plan.word()))
-}
-
-/// Asks everybody who must not live on, says what is only to be known, and refuses where somebody is in the way.
-pub(super) fn fenced(
-    overrides: &[String],
-    plan: &Plan,
-    names: &[String],
-    endpoints: &[String],
-    journal: &Path,
-    world: &Local,
-) -> Result<Passed> {
-    let old = fences::of_snapshot(plan, endpoints, world);
-    let (_, mut found) = fences::look(plan, names, &old, &[], world);
-    let now = twice::here(plan, names, false, journal, world);
-    found.splice(0..0, twice::fence(plan, &now, journal, world));
-    let blocking: Vec<&str> = found.iter().filter(|f| f.blocks(overrides)).filter_map(|f| f.typed.as_deref()).collect();
-    let flags: Vec<String> =
-        blocking.iter().map(|text| format!("--override {}", crate::plan::words::shell_word(text))).collect();
-    for fence in found.iter().filter(|fence| !fence.blocks(overrides)) {
-        match fence.typed {
-            Some(_) => warn(&format!("Warning: overridden: {}.", fence.sentence())),
-            None => warn(&format!("Warning: {}.\n  {}", fence.sentence(), fence.lift)),
-        }
-    }
-    let stray = |text: &&String| !found.iter().any(|fence| fence.typed.as_ref() == Some(text));
-    for text in overrides.iter().filter(stray) {
-        warn(&format!(
-            "Warning: nothing is in the way that --override {} lifts.",
-            crate::plan::words::shell_word(text)
-        ));
-    }
-    Passed::new(found, overrides).map_err(|trouble| Trouble {
-        hint: format!("{}\n  To go on all the same: {}", trouble.hint, flags.join(" ")),
-        ..trouble
     })
 }
 

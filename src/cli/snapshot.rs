@@ -13,10 +13,11 @@ use crate::{
     engine::{
         genesis::Genesis,
         inspect::accept_hint,
-        restore::{self, Job, Tools},
+        restore::{Job, Tools},
         roster,
         seal::Extra,
         source::Source,
+        swap,
     },
     etcd::{membership::Id, version::Minor},
     plan::{
@@ -257,7 +258,7 @@ fn restore_one(args: &RestoreArgs, outer: &connect::ConnectArgs) -> Result<()> {
             bump_revision: args.bump_revision,
             options: &options,
         };
-        let restored = restore::restore_with(&job, &tools, &mut |step| meter.step("", step));
+        let restored = swap::restore_with(&job, &tools, &mut |step| meter.step("", step));
         meter.done();
         restored
     })?;

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     plan::{fence::Old, start::Start},
-    recovery::hosts::{self, Consent, Job, Offer, Until},
+    recovery::hosts::{self, Consent, Job, Offer, Placement, Until},
     text::output,
     trouble::{Kind, Result, Trouble},
     world::{local::Local, members::Members, ssh::Ssh},
@@ -52,6 +52,7 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     let job = Job {
         plan: &made,
         names: &names,
+        placement: Placement::OnHosts,
         by_hand: &BTreeMap::new(),
         world: &world,
         limit: args.limit,

@@ -328,13 +328,6 @@ impl World for DrillWorld {
         saved
     }
 
-    fn restore(&self, plan: &Plan, name: &str, watch: &mut Watch<'_>) -> Result<Restored> {
-        self.begins(plan, name)?;
-        let restored = self.inner.restore(plan, name, watch)?;
-        self.stands(plan, name);
-        Ok(restored)
-    }
-
     fn site(&self) -> &dyn Site {
         self
     }

@@ -116,7 +116,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        engine::{hashkv::hash_kv, inspect, progress::Flow, restore},
+        engine::{hashkv::hash_kv, inspect, progress::Flow, restore, swap},
         etcd::version::Minor,
         plan::{Options, build},
     };
@@ -156,7 +156,7 @@ mod tests {
                 bump_revision: bump,
                 options: &Options::default(),
             };
-            restore::restore(&job, &mut |_| Flow::Go).unwrap();
+            swap::restore(&job, &mut |_| Flow::Go).unwrap();
             let made = Source::open_any(&data_dir, &mut |_| Flow::Go).unwrap();
             let view = made.view().unwrap();
             let found = hash_kv(&view, 0, &mut |_| Flow::Go).unwrap();

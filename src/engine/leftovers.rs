@@ -1,20 +1,16 @@
-//! What a killed run left behind: known by its marker, taken back or cleared by the next run.
+//! Staging directories: how one of ours is known, what is in it, and how it is removed.
 //!
 //! A staging directory `.requorum-XXXXXX` holds
 //! ```text
 //! requorum-staging   the marker; locked while its run lives
 //! new                what is being built
-//! promise            in the data directory's: the WAL files that were or will be placed before it
 //! partner            in the WAL's: the path of the data directory's staging directory
-//! staged             it is whole and proven, and waits to be put in place: no leftover, see super::swap
-//! moves              it is being put in place by these renames
+//! staged             it is built and verified, and waits to be installed by its plan, see super::swap
+//! moves              in the data directory's: the renames by which it is being installed
 //! ```
-//! The rename of `new` (or of `new/member`, where the target exists) out of the data directory's
-//! staging is the commit. While it is still there, a WAL that the promise names belongs to nobody.
-//!
 //! Anybody who may write beside a target can make such a directory. So one counts only when it, its marker and each note
-//! in it are this user's own ([`super::durable_fs`]), and a promise only about a place beside which a staging directory of
-//! ours refers back to it. What does not count is left alone; in a target it is an entry as any other.
+//! in it are this user's own ([`super::durable_fs`]). What does not count is left alone; in a target it is an entry as any
+//! other. What a killed run left is rolled back and cleared by [`super::swap::clear`].
 
 use crate::text::Shown;
 use std::{
@@ -28,7 +24,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    durable_fs::{Dir, Disk, Identity, Locked, Trusted, is_private},
+    durable_fs::{Dir, Disk, Trusted, is_private},
     locks,
     stage::parent,
 };
@@ -43,6 +39,7 @@ pub const STAGED: &str = "staged";
 pub const MOVES: &str = "moves";
 /// A note that is being written.
 const PART: &str = "note.part";
+/// A note of earlier versions, which the moves took the place of.
 const PROMISE: &str = "promise";
 const PARTNER: &str = "partner";
 /// How much of a WAL file tells whether somebody wrote to it: a restore writes a few KiB.
@@ -85,12 +82,19 @@ impl Shell {
         place.names().unwrap_or_default().iter().filter_map(|name| Shell::find(place, name)).collect()
     }
 
+    /// Those that may be a target's: beside it, and in it where it exists.
+    pub fn around(disk: &Disk, target: &Path) -> Vec<Shell> {
+        let places = [parent(target), target].into_iter().filter_map(|place| disk.dir(place).ok());
+        places.flat_map(|place| Shell::all(&place)).collect()
+    }
+
     /// Where it was found.
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    fn marker(&self) -> Option<File> {
+    /// Its marker.
+    pub fn marker(&self) -> Option<File> {
         self.dir.trusted(MARKER, false).ok()?.ours()
     }
 
@@ -103,7 +107,8 @@ impl Shell {
         self.dir.read_trusted(name, NOTE).ok()?.ours()
     }
 
-    fn has(&self, name: &str) -> bool {
+    /// Whether a note of this name is in it, whosever it is.
+    pub fn has(&self, name: &str) -> bool {
         !matches!(self.dir.look(name), Ok(None))
     }
 
@@ -112,7 +117,8 @@ impl Shell {
         self.dir.open("new/member").is_ok()
     }
 
-    fn partner(&self) -> Option<PathBuf> {
+    /// The data directory's staging directory, as the WAL's names it.
+    pub fn partner(&self) -> Option<PathBuf> {
         let bytes = self.dir.read_trusted(PARTNER, PATH).ok()?.ours()?;
         Some(PathBuf::from(OsString::from_vec(bytes)))
     }
@@ -130,7 +136,7 @@ impl Shell {
         self.dir.sync()
     }
 
-    /// Notes in the WAL's staging directory where the promise about it lies.
+    /// Notes in the WAL's staging directory where the data directory's is, which holds the renames.
     ///
     /// # Errors
     /// As the system says.
@@ -161,19 +167,9 @@ impl Shell {
     }
 }
 
-/// Which WAL files are placed before the commit.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Promise {
-    placed: Vec<Entry>,
-}
-
-/// One WAL directory or file, with what tells it from every other.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Entry {
-    /// Where it goes: a path need not be UTF-8.
-    path: Vec<u8>,
-    #[serde(flatten)]
-    identity: Identity,
+/// What is in a WAL directory or file that a restore made: whoever wrote to it since made it another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
     /// The file in it, where it is a directory.
     file: Option<Vec<u8>>,
     /// The file's length and the CRC-32C of its first MiB.
@@ -181,33 +177,12 @@ struct Entry {
     head: u32,
 }
 
-impl Promise {
-    /// The promise to make these renames: an entry of a directory, and where it goes.
+impl Content {
+    /// That of the entry `name`.
     ///
     /// # Errors
-    /// When one cannot be read.
-    pub fn of(moves: &[(Dir, OsString, PathBuf)]) -> io::Result<Promise> {
-        let placed = moves.iter().map(|(dir, name, to)| Entry::of(dir, name, to)).collect::<io::Result<_>>()?;
-        Ok(Promise { placed })
-    }
-
-    /// Writes it into a staging directory so that it lasts.
-    ///
-    /// # Errors
-    /// As the system says.
-    pub fn write(&self, shell: &Shell) -> io::Result<()> {
-        shell.dir.write_new(PROMISE, &serde_json::to_vec(self)?, 0o600)?;
-        shell.dir.sync()
-    }
-
-    /// None also when it was not written to its end: then no rename had begun.
-    fn read(shell: &Shell) -> Option<Promise> {
-        serde_json::from_slice(&shell.note(PROMISE)?).ok()
-    }
-}
-
-impl Entry {
-    fn of(dir: &Dir, name: &OsStr, to: &Path) -> io::Result<Entry> {
+    /// When more than one entry is in it, or as the system says.
+    pub fn of(dir: &Dir, name: &OsStr) -> io::Result<Content> {
         let meta = dir.look(name)?.ok_or(io::ErrorKind::NotFound)?;
         let (file, (bytes, head)) = match meta.is_dir() {
             false => (None, head(dir.read(name)?)?),
@@ -218,45 +193,16 @@ impl Entry {
                 (only, head)
             }
         };
-        Ok(Entry {
-            path: to.as_os_str().as_bytes().to_vec(),
-            identity: Identity::of(&meta),
-            file: file.map(OsString::into_vec),
-            bytes,
-            head,
-        })
+        Ok(Content { file: file.map(OsString::into_vec), bytes, head })
     }
 
-    fn path(&self) -> PathBuf {
-        PathBuf::from(OsString::from_vec(self.path.clone()))
-    }
-
-    /// Removes it from its place if it is what was promised, nothing else is in it and nobody wrote to it or holds it.
-    /// Whatever is not so stays: then it is no longer ours alone.
-    fn take_back(&self, disk: &Disk) -> io::Result<()> {
-        let (place, name) = disk.above(&self.path())?;
-        let Some(meta) = place.look(&name)?.filter(|meta| Identity::of(meta) == self.identity) else { return Ok(()) };
-        let untouched = |file: File| -> io::Result<bool> {
-            let held = locks::held_file(&file);
-            Ok(!held && head(file)? == (self.bytes, self.head))
+    /// Whether the entry `name` still has it, and nobody holds it.
+    pub fn is_still(&self, dir: &Dir, name: &OsStr) -> bool {
+        let file = match &self.file {
+            None => dir.read(name),
+            Some(file) => dir.open(name).and_then(|inner| inner.read(OsStr::from_bytes(file))),
         };
-        if meta.is_dir() {
-            let inner = place.open(&name)?;
-            if inner.identity()? != self.identity {
-                return Ok(());
-            }
-            // An empty one was being taken back when that run was killed, too.
-            if let Some(only) = only_entry(&inner)? {
-                if Some(only.as_bytes()) != self.file.as_deref() || !untouched(inner.read(&only)?)? {
-                    return Ok(());
-                }
-                inner.remove_file(&only)?;
-            }
-            place.remove_dir(&name)?;
-        } else if untouched(place.read(&name)?)? {
-            place.remove_file(&name)?;
-        }
-        place.sync()
+        file.is_ok_and(|file| !locks::held_file(&file)) && Content::of(dir, name).is_ok_and(|now| now == *self)
     }
 }
 
@@ -288,149 +234,10 @@ pub fn is_ours(dir: &Dir, name: &OsStr) -> bool {
     }
 }
 
-/// Clears what killed runs left where `target` is to be: beside it, and in it where it exists.
-/// What cannot be removed, what a living run holds, and what is not ours is left alone.
-pub fn clear(disk: &Disk, target: &Path) {
-    for place in [parent(target), target].into_iter().filter_map(|place| disk.dir(place).ok()) {
-        for shell in Shell::all(&place) {
-            clear_shell(disk, &shell, true);
-        }
-    }
-}
-
-/// Clears one staging directory; false when a living run holds it.
-fn clear_shell(disk: &Disk, shell: &Shell, follow: bool) -> bool {
-    let Some(marker) = shell.marker().map(Locked::new) else {
-        shell.vanish();
-        return true;
-    };
-    if !marker.try_take().unwrap_or(false) {
-        return false;
-    }
-    if [STAGED, MOVES].iter().any(|name| shell.has(name)) {
-        return true;
-    }
-    // Whose WAL this was has to be settled before its staging directory goes.
-    let partner = shell.partner().and_then(|path| Shell::at(disk, &path));
-    if partner.is_some_and(|partner| follow && !clear_shell(disk, &partner, false)) {
-        return false;
-    }
-    if shell.waits() {
-        take_back(disk, shell);
-    }
-    shell.remove();
-    true
-}
-
-/// Takes back what was placed on this staging directory's promise.
-pub fn take_back(disk: &Disk, shell: &Shell) {
-    for entry in Promise::read(shell).into_iter().flat_map(|promise| promise.placed) {
-        if referred(disk, shell, &entry.path()) {
-            let _ = entry.take_back(disk);
-        }
-    }
-}
-
-/// Whether beside this place lies a staging directory of ours that refers to this one: then it was ours to fill.
-fn referred(disk: &Disk, shell: &Shell, to: &Path) -> bool {
-    let Ok(own) = shell.dir.identity() else { return false };
-    let refers = |other: &Shell| {
-        let partner = other.partner().and_then(|path| Shell::at(disk, &path));
-        partner.is_some_and(|partner| partner.dir.identity().is_ok_and(|found| found == own))
-    };
-    let beside = disk.dir(parent(to)).ok();
-    beside.is_some_and(|beside| Shell::all(&beside).iter().any(refers))
-}
-
 /// What was found of a note that decides: as [`Trusted`], with the path for a message.
 pub fn strange(shell: &Shell, name: &str) -> Option<String> {
     match shell.dir.read_trusted(name, NOTE) {
         Ok(Trusted::Strange(why)) => Some(format!("{} {why}", shell.path().join(name).shown())),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use std::fs;
-
-    use super::*;
-
-    fn private(dir: &Path) {
-        use std::os::unix::fs::PermissionsExt;
-        fs::create_dir_all(dir).unwrap();
-        fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).unwrap();
-    }
-
-    fn shell(path: &Path) -> Shell {
-        private(path);
-        fs::write(path.join(MARKER), b"").unwrap();
-        Shell::at(&Disk::default(), path).unwrap()
-    }
-
-    /// A WAL directory as a killed run would have placed it, its staging directory, and that of the data.
-    fn killed(dir: &Path) -> (PathBuf, PathBuf) {
-        let (data, wal, made) = (dir.join(".requorum-1"), dir.join("wal"), dir.join("made"));
-        let (data, log) = (shell(&data), shell(&dir.join(".requorum-2")));
-        fs::create_dir_all(data.path().join("new/member")).unwrap();
-        fs::create_dir(&made).unwrap();
-        fs::write(made.join("0.wal"), b"log").unwrap();
-        let place = Disk::default().dir(dir).unwrap();
-        Promise::of(&[(place, "made".into(), wal.clone())]).unwrap().write(&data).unwrap();
-        log.refer(&data).unwrap();
-        fs::rename(made, &wal).unwrap();
-        (data.path().into(), wal)
-    }
-
-    #[test]
-    fn a_placed_wal_without_its_data_directory_is_taken_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let (shell, wal) = killed(dir.path());
-        clear(&Disk::default(), &dir.path().join("etcd"));
-        assert!(!shell.exists() && !wal.exists());
-    }
-
-    #[test]
-    fn what_somebody_used_or_committed_stays() {
-        type Change = fn(&Path, &Path);
-        let changes: [Change; 5] = [
-            |_, wal| fs::write(wal.join("0.wal"), b"log and more").unwrap(),
-            |_, wal| fs::write(wal.join("1.wal"), b"").unwrap(),
-            |shell, _| fs::remove_dir(shell.join("new/member")).unwrap(),
-            |shell, _| fs::write(shell.join(PROMISE), b"{\"pla").unwrap(),
-            // Nothing of ours lies beside what it promises to remove.
-            |shell, _| fs::remove_dir_all(shell.with_file_name(".requorum-2")).unwrap(),
-        ];
-        for change in changes {
-            let dir = tempfile::tempdir().unwrap();
-            let (shell, wal) = killed(dir.path());
-            change(&shell, &wal);
-            clear(&Disk::default(), &dir.path().join("etcd"));
-            assert!(!shell.exists() && wal.join("0.wal").exists());
-        }
-    }
-
-    #[test]
-    fn the_wals_own_staging_leads_to_the_promise() {
-        let dir = tempfile::tempdir().unwrap();
-        let place = dir.path().join("data");
-        fs::create_dir(&place).unwrap();
-        let (data, _) = killed(&place);
-        let elsewhere = dir.path().join("elsewhere");
-        private(&elsewhere);
-        let (wal, log) = (elsewhere.join("wal"), elsewhere.join(".requorum-3"));
-        fs::rename(place.join("wal"), &wal).unwrap();
-        fs::rename(place.join(".requorum-2"), &log).unwrap();
-        let mut promise: serde_json::Value = serde_json::from_slice(&fs::read(data.join(PROMISE)).unwrap()).unwrap();
-        promise["placed"][0]["path"] = wal.as_os_str().as_bytes().into();
-        fs::write(data.join(PROMISE), promise.to_string()).unwrap();
-        let living = Locked::new(File::open(data.join(MARKER)).unwrap());
-        assert!(living.try_take().unwrap());
-        clear(&Disk::default(), &wal);
-        assert!(log.exists() && wal.exists(), "a living run's are left alone");
-        drop(living);
-        clear(&Disk::default(), &wal);
-        assert!(!log.exists() && !data.exists() && !wal.exists());
     }
 }

@@ -1,20 +1,19 @@
-//! One member's data directory made from a snapshot: built beside its place, proven by reading it
-//! back, renamed to its name.
+//! One member's data directory built from a snapshot in staging and read back; [`super::swap`] installs it.
 //!
 //! What it makes is what `etcdutl snapshot restore` makes (the same WAL, `.snap` and bucket
-//! contents, byte for byte), and everything is durable before the rename:
+//! contents, byte for byte), and everything is durable when it is built:
 //! ```text
 //! DATA-DIR/member/snap/db                      the snapshot, with the new membership in it
 //! DATA-DIR/member/snap/TERM-INDEX.snap         the membership again, for 3.4 and 3.5
 //! DATA-DIR/member/wal/0…0-0…0.wal              the membership as the first entries of the log
 //! ```
-//! Its order: read the source, hash it, check every page and row, and meanwhile copy; edit the
-//! copy; write the log; sync; compare the copy with what was hashed, and all that is new with what
-//! was planned; rename. Any failure before the rename removes what was made, and what a kill
-//! leaves the next run clears. A source that was read for one member is not read again for the next.
+//! Its order: read the source, hash it, check every page and row, and meanwhile copy; edit the copy; write the log; sync;
+//! compare the copy with what was hashed, and all that is new with what was planned. Any failure removes what was made. A
+//! source that was read for one member is not read again for the next.
 
 use std::{
     ffi::OsString,
+    fs::File,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -28,7 +27,7 @@ use super::{
     durable_fs::{Dir, Disk, DiskFile},
     genesis::Genesis,
     inspect::Walk,
-    leftovers, locks,
+    locks,
     owner::Owner,
     prepared::{Checked, Prepared, Shelf, Trust},
     progress::{Phase, Watch},
@@ -113,43 +112,19 @@ pub struct Restored {
     pub log_sha256: String,
 }
 
-/// Restores one member.
+/// Builds one member in staging and reads it back. What is where it belongs is not touched.
 ///
 /// # Errors
-/// As [`restore_with`].
-pub fn restore(job: &Job<'_>, watch: &mut Watch<'_>) -> Result<Restored> {
-    restore_with(job, &Tools::default(), watch)
-}
-
-/// Restores one member with these tools.
-///
-/// # Errors
-/// When the source is not whole, the target is taken, or the machine refuses; nothing is left
-/// behind then. `Stopped` when `watch` says so.
-pub fn restore_with(job: &Job<'_>, tools: &Tools, watch: &mut Watch<'_>) -> Result<Restored> {
-    build(job, tools, false, watch)?.place(watch)
-}
-
-/// Builds one member and proves it, not yet in its place. With `beside`, an old directory may be there: it is not touched.
-///
-/// # Errors
-/// As [`restore_with`].
-pub fn build(job: &Job<'_>, tools: &Tools, beside: bool, watch: &mut Watch<'_>) -> Result<Built> {
+/// When the source is not whole, nothing can be built there, or the machine refuses; nothing is left then. `Stopped` when
+/// `watch` says so.
+pub fn build(job: &Job<'_>, tools: &Tools, watch: &mut Watch<'_>) -> Result<Built> {
     let member = job.genesis.id_of(job.name).ok_or_else(|| {
         let names: Vec<&str> = job.genesis.members.iter().map(|m| m.name.as_str()).collect();
         Trouble::new(Kind::Input, format!("no member is called {:?}", job.name))
             .why(format!("the table names {}", names.join(", ")))
     })?;
     // Looked at before the source is read through, so that a taken target is said at once.
-    let targets = [Some(job.data_dir), job.wal_dir];
-    targets.into_iter().flatten().for_each(|target| leftovers::clear(&tools.disk, target));
-    for target in targets.into_iter().flatten() {
-        if beside {
-            stage::inside(target)?
-        } else {
-            stage::free(target)?
-        };
-    }
+    [Some(job.data_dir), job.wal_dir].into_iter().flatten().try_for_each(|target| stage::inside(target).map(|_| ()))?;
     let owner = Owner::of(job.options)?;
     let trust = Trust {
         pinned_sha256: job.pinned_sha256,
@@ -160,14 +135,13 @@ pub fn build(job: &Job<'_>, tools: &Tools, beside: bool, watch: &mut Watch<'_>) 
         Some(prepared) => {
             trust.judge(&prepared.checked.source, &prepared.digest)?;
             trust.accepts(&prepared.checked)?;
-            let laid = Laid::out(job, tools, beside, &prepared.checked, watch)?;
+            let laid = Laid::out(job, tools, &prepared.checked, watch)?;
             prepared.unchanged()?;
             (prepared, laid)
         }
         None => {
-            let (prepared, laid) = Prepared::read(job.source, &trust, watch, |checked, watch| {
-                Laid::out(job, tools, beside, checked, watch)
-            })?;
+            let (prepared, laid) =
+                Prepared::read(job.source, &trust, watch, |checked, watch| Laid::out(job, tools, checked, watch))?;
             (Arc::new(prepared), laid)
         }
     };
@@ -188,13 +162,12 @@ struct Laid {
 
 impl Laid {
     /// Makes the directories and copies the pages.
-    fn out(job: &Job<'_>, tools: &Tools, beside: bool, checked: &Checked, watch: &mut Watch<'_>) -> Result<Laid> {
+    fn out(job: &Job<'_>, tools: &Tools, checked: &Checked, watch: &mut Watch<'_>) -> Result<Laid> {
         starts(job, &checked.walk)?;
         let bump = bumped(&checked.walk, job.bump_revision)?;
         let disk = &tools.disk;
-        let begin = if beside { Stage::beside } else { Stage::begin };
-        let data = begin(disk, job.data_dir)?;
-        let wal = job.wal_dir.map(|dir| begin(disk, dir)).transpose()?;
+        let data = Stage::begin(disk, job.data_dir)?;
+        let wal = job.wal_dir.map(|dir| Stage::begin(disk, dir)).transpose()?;
         enough_space(&data, copy::live_bytes(checked), rewritten(job, &checked.walk), wal.as_ref())?;
 
         let make = |dir: &Dir, name: &str| dir.make(name).map_err(|e| io_trouble("make", &dir.path().join(name), &e));
@@ -255,7 +228,7 @@ impl Laid {
     }
 }
 
-/// A member that is built and proven, not yet in its place; dropped, it is removed.
+/// A member that is built and verified in staging; dropped, it is removed.
 #[derive(Debug)]
 pub struct Built {
     /// The data directory.
@@ -271,18 +244,21 @@ pub struct Built {
 }
 
 impl Built {
-    /// Puts it in place.
+    /// Leaves all of it as it is.
+    pub fn leave(self) {
+        self.data.leave();
+        self.wal.into_iter().for_each(Stage::leave);
+    }
+
+    /// Holds its log as etcd does, for as long as the file is open: an etcd that is started too early waits or says so.
     ///
     /// # Errors
-    /// When something appeared there meanwhile, or the system refuses; then it is removed.
-    pub fn place(self, watch: &mut Watch<'_>) -> Result<Restored> {
-        let Built { data, wal, wal_dir, segment, restored, _db } = self;
-        step(watch, Phase::Place, 0, 0)?;
-        // As etcd holds its log, until it has its name: an etcd started too early waits or says so.
-        let log = wal_dir.write(&segment).map_err(|e| io_trouble("lock", &wal_dir.path().join(&segment), &e))?;
+    /// When it cannot be opened.
+    pub fn hold_log(&self) -> Result<File> {
+        let log = self.wal_dir.write(&self.segment);
+        let log = log.map_err(|e| io_trouble("lock", &self.wal_dir.path().join(&self.segment), &e))?;
         let _ = locks::hold(&log);
-        stage::place(data, wal)?;
-        Ok(restored)
+        Ok(log)
     }
 }
 

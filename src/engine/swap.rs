@@ -1,16 +1,18 @@
-//! What was built beside a member's directories and waits there, and the renames that exchange it for what is in place.
+//! How a member that was built in staging is installed, rolled back, and what a killed run left is cleared: the one way,
+//! with a plan and without.
 //!
-//! A *staged* member is whole and proven and lies in a staging directory beside its place ([`super::stage`]), marked with
-//! its plan, run and name. It outlives the run that made it. The exchange is one list of renames, which is on the disk
-//! before the first of them ([`moves`]):
+//! What is built is whole and verified ([`super::restore`]) and lies in a staging directory beside its place
+//! ([`super::stage`]). By a plan it is marked with plan, run and name and outlives the run that made it; without one it is
+//! installed at once. Either way one list of renames is on the disk before the first of them ([`moves`]):
 //! ```text
-//! DATA-DIR                       → DATA-DIR.old-STAMP     what is there, if anything
+//! DATA-DIR                       → DATA-DIR.old-STAMP     what is there, by a plan alone
 //! WAL-DIR                        → WAL-DIR.old-STAMP
 //! …/.requorum-XXXXXXXX/new       → WAL-DIR
 //! …/.requorum-XXXXXXXX/new       → DATA-DIR               last: until then there is none, and no etcd finds half of it
 //! ```
 //! In a directory that cannot be renamed because something is mounted there, its entries go to `requorum-old-STAMP` in it.
-//! Nothing is replaced, and nothing is removed but empty staging directories.
+//! Nothing is replaced, and nothing is removed but staging directories. A list whose run was killed is resumed or undone by
+//! its plan; one without a plan is rolled back by the next run there ([`clear`]).
 
 mod moves;
 
@@ -21,12 +23,12 @@ use serde::{Deserialize, Serialize};
 use self::moves::{Ground, Moves, Outcome, Rename, entries, within};
 use super::{
     datadir,
-    durable_fs::{self, Disk, Identity},
-    expected::Expected,
+    durable_fs::{self, Disk, Identity, Locked},
+    expected::{Expected, Pinned},
     leftovers::{self, MOVES, STAGED, Shell},
-    progress::Watch,
-    restore::{self, Job, Restored, Tools},
-    source::io_trouble,
+    progress::{Phase, Watch},
+    restore::{self, Built, Job, Restored, Tools},
+    source::{io_trouble, step},
     stage::{self, exchanged, parent},
 };
 use crate::{
@@ -155,15 +157,13 @@ pub fn stage(job: &Job<'_>, whose: &Whose<'_>, tools: &Tools, watch: &mut Watch<
         _ => {}
     }
     for target in [Some(&data_dir), wal_dir.as_ref()].into_iter().flatten() {
-        if let Some(other) = shells(disk, target).iter().find_map(Moves::read).filter(|m| m.touches(target)) {
-            return Err(cut_off(target, &other));
-        }
+        prepare(disk, target)?;
         for (shell, _) in notes(disk, target).into_iter().filter(|(_, note)| note.target == *target) {
             shell.remove();
         }
     }
     let job = Job { data_dir: &data_dir, wal_dir: wal_dir.as_deref(), ..job.clone() };
-    let built = restore::build(&job, tools, true, watch)?;
+    let built = restore::build(&job, tools, watch)?;
     let restored = Restored { data_dir: whose.data_dir.into(), ..built.restored };
     if let Some(why) = whose.expected.differs(&restored) {
         return Err(Trouble::new(Kind::Failed, format!("{} is not as planned", whose.name))
@@ -182,10 +182,119 @@ pub fn stage(job: &Job<'_>, whose: &Whose<'_>, tools: &Tools, watch: &mut Watch<
     };
     // The data directory's note comes last: it says that all is there.
     if let (Some(wal), Some(dir)) = (built.wal, &wal_dir) {
+        refer(wal.shell(), built.data.shell())?;
         wal.keep(&note(dir, None)?)?;
     }
     built.data.keep(&note(&data_dir, Some(restored.clone()))?)?;
     Ok(restored)
+}
+
+/// Restores one member where nothing is: builds it, reads it back and installs it, without a plan.
+///
+/// # Errors
+/// As [`restore_with`].
+pub fn restore(job: &Job<'_>, watch: &mut Watch<'_>) -> Result<Restored> {
+    restore_with(job, &Tools::default(), watch)
+}
+
+/// The same with these tools.
+///
+/// # Errors
+/// When the source is not whole, the target is taken, or the machine refuses; nothing is left behind then. `Stopped` when
+/// `watch` says so.
+pub fn restore_with(job: &Job<'_>, tools: &Tools, watch: &mut Watch<'_>) -> Result<Restored> {
+    let disk = &tools.disk;
+    // Looked at before the source is read through, so that a taken target is said at once.
+    let (data_dir, wal_dir) = (real(job.data_dir)?, job.wal_dir.map(real).transpose()?);
+    [Some(&data_dir), wal_dir.as_ref()].into_iter().flatten().try_for_each(|target| prepare(disk, target))?;
+    [Some(job.data_dir), job.wal_dir].into_iter().flatten().try_for_each(|target| stage::free(target).map(|_| ()))?;
+    let here = Job { data_dir: &data_dir, wal_dir: wal_dir.as_deref(), ..job.clone() };
+    let built = restore::build(&here, tools, watch)?;
+    let restored = Restored { data_dir: job.data_dir.into(), ..built.restored.clone() };
+    let pinned = Pinned {
+        sha256: &restored.source_sha256,
+        revision: restored.revision.saturating_sub_unsigned(job.bump_revision),
+        keys: restored.keys.saturating_sub(u64::from(job.bump_revision > 0)),
+        bump: job.bump_revision,
+    };
+    let expected = Expected::new(job.genesis, job.name, job.target, pinned)
+        .ok_or_else(|| Trouble::new(Kind::Bug, format!("{} is no member of its table", job.name)))?;
+    let (data_dir, wal_dir) = (job.data_dir, job.wal_dir);
+    let whose = Whose { plan: "", run: "", name: job.name, data_dir, wal_dir, expected: &expected };
+    step(watch, Phase::Place, 0, 0)?;
+    install(disk, &whose, built, &restored)?;
+    Ok(restored)
+}
+
+/// Installs what was built without a plan. Until its last rename it is rolled back where it fails.
+fn install(disk: &Disk, whose: &Whose<'_>, built: Built, restored: &Restored) -> Result<()> {
+    let _log = built.hold_log()?;
+    let ground = Ground::new(disk);
+    let stages: Vec<_> = [Some(&built.data), built.wal.as_ref()].into_iter().flatten().collect();
+    stages.iter().try_for_each(|stage| stage.sync())?;
+    let shells: Vec<Shell> = stages.into_iter().map(|stage| stage.shell().clone()).collect();
+    let (Some(shell), log) = (shells.first(), shells.get(1)) else { return Ok(()) };
+    let moves = plan_install(&ground, whose, &shells, restored.clone(), None)?;
+    log.map_or(Ok(()), |log| refer(log, shell))?;
+    moves.write(shell)?;
+    let Outcome::Swapped(swapped) = &moves.outcome else { return Ok(()) };
+    let installed = moves.carry(&ground, shell).and_then(|()| {
+        as_planned(disk, whose, swapped).or_else(|trouble| moves.take_back(&ground, shell).and(Err(trouble)))
+    });
+    if installed.is_ok() {
+        moves.clear(&ground, shell);
+    }
+    // Where the list is still there, the next run settles it.
+    if installed.is_ok() || shell.has(MOVES) {
+        built.leave();
+    }
+    installed
+}
+
+/// Clears what killed runs left around `target`. What a living run holds, what waits for its plan and what is not ours is
+/// left alone.
+pub fn clear(disk: &Disk, target: &Path) {
+    for shell in Shell::around(disk, target) {
+        clear_shell(disk, &shell, true);
+    }
+}
+
+/// Clears one staging directory; false when a living run holds it.
+fn clear_shell(disk: &Disk, shell: &Shell, follow: bool) -> bool {
+    let Some(marker) = shell.marker().map(Locked::new) else {
+        shell.vanish();
+        return true;
+    };
+    if !marker.try_take().unwrap_or(false) {
+        return false;
+    }
+    // Whose WAL this was has to be settled before its staging directory goes.
+    let partner = shell.partner().and_then(|path| Shell::at(disk, &path));
+    if partner.is_some_and(|partner| follow && !clear_shell(disk, &partner, false)) {
+        return false;
+    }
+    match Moves::read(shell) {
+        Some(moves) if moves.once => moves.settle(disk, shell),
+        _ if [STAGED, MOVES].iter().any(|name| shell.has(name)) => {}
+        _ => shell.remove(),
+    }
+    true
+}
+
+/// Clears what killed runs left around a target, and refuses where something is in the middle of being installed there.
+fn prepare(disk: &Disk, target: &Path) -> Result<()> {
+    clear(disk, target);
+    let own = Shell::around(disk, target);
+    let led = own.iter().filter_map(|shell| Shell::at(disk, &shell.partner()?)).collect::<Vec<_>>();
+    match own.iter().chain(&led).filter_map(Moves::read).find(|moves| moves.touches(target)) {
+        Some(other) => Err(cut_off(target, &other)),
+        None => Ok(()),
+    }
+}
+
+/// Notes in the WAL's staging directory where the data directory's is.
+fn refer(log: &Shell, data: &Shell) -> Result<()> {
+    log.refer(data).map_err(|e| io_trouble("write in", log.path(), &e))
 }
 
 /// How far a member is, as far as its own directories tell: [`Standing::InPlace`] is for the journal to know.
@@ -228,7 +337,8 @@ pub fn swap(disk: &Disk, whose: &Whose<'_>, stamp: &str, record: Record<'_, Swap
     let (shell, moves) = match find(disk, whose)? {
         Some(Found::Moves(shell, moves)) => (shell, moves),
         Some(Found::Waits(shell, Note { restored: Some(restored), .. })) => {
-            let moves = plan_swap(&ground, whose, &shell, restored, stamp)?;
+            let shells = staged(disk, whose, &shell)?;
+            let moves = plan_install(&ground, whose, &shells, restored, Some(stamp))?;
             moves.write(&shell)?;
             (shell, moves)
         }
@@ -279,30 +389,44 @@ pub fn undo(disk: &Disk, whose: &Whose<'_>, swapped: &Swapped, stamp: &str, reco
     Ok(went)
 }
 
-/// The list of renames that puts what waits in `shell` in place.
-fn plan_swap(ground: &Ground<'_>, whose: &Whose<'_>, shell: &Shell, restored: Restored, stamp: &str) -> Result<Moves> {
+/// The staging directories of a member that waits, in the order of its targets; `data` is the first.
+fn staged(disk: &Disk, whose: &Whose<'_>, data: &Shell) -> Result<Vec<Shell>> {
+    let mut shells = vec![data.clone()];
+    for target in targets(whose)?.into_iter().skip(1) {
+        let mine =
+            |note: &Note| (note.plan.as_str(), note.name.as_str(), &note.target) == (whose.plan, whose.name, &target);
+        let waits = notes(disk, &target).into_iter().find(|(_, note)| mine(note));
+        shells.push(waits.map(|(shell, _)| shell).ok_or_else(|| {
+            Trouble::new(Kind::Failed, format!("the log of {} is not built any more", whose.name))
+                .why(format!("nothing waits beside {}", target.shown()))
+                .hint("Apply the plan again: it is then built again.")
+        })?);
+    }
+    Ok(shells)
+}
+
+/// The list of renames that installs what is in these staging directories, one for each target. What is there goes aside
+/// under a name with the stamp; without one nothing may be there.
+fn plan_install(
+    ground: &Ground<'_>,
+    whose: &Whose<'_>,
+    shells: &[Shell],
+    restored: Restored,
+    stamp: Option<&str>,
+) -> Result<Moves> {
     let mut moves = Moves::new(whose, Outcome::Undone);
+    moves.once = stamp.is_none();
     let (mut places, mut ins) = (Vec::new(), Vec::new());
-    for (at, target) in targets(whose)?.into_iter().enumerate() {
-        let shell = match at {
-            0 => shell.clone(),
-            _ => {
-                let waits = notes(ground.disk(), &target).into_iter().find(|(_, note)| {
-                    (note.plan.as_str(), note.name.as_str(), &note.target) == (whose.plan, whose.name, &target)
-                });
-                waits.map(|(shell, _)| shell).ok_or_else(|| {
-                    Trouble::new(Kind::Failed, format!("the log of {} is not built any more", whose.name))
-                        .why(format!("nothing waits beside {}", target.shown()))
-                        .hint("Apply the plan again: it is then built again.")
-                })?
-            }
-        };
+    for (at, (target, shell)) in targets(whose)?.into_iter().zip(shells).enumerate() {
         let inside = stage::inside(&target)?;
         let content = shell.path().join("new");
-        let aside = match inside {
-            true => moves.aside_entries(ground, &target, false, stamp)?,
-            false if target.exists() => Some(moves.aside_whole(ground, &target, "old", stamp)?),
-            false => None,
+        let aside = match (inside, stamp) {
+            (_, None) => stage::free(&target)
+                .map(|_| None)
+                .map_err(|trouble| trouble.why("something appeared there while the restore was running"))?,
+            (true, Some(stamp)) => moves.aside_entries(ground, &target, false, stamp)?,
+            (false, Some(stamp)) if target.exists() => Some(moves.aside_whole(ground, &target, "old", stamp)?),
+            (false, Some(_)) => None,
         };
         let identity =
             if inside { ground.dir(&target).and_then(|dir| dir.identity()) } else { ground.identity(&content) };
@@ -313,8 +437,11 @@ fn plan_swap(ground: &Ground<'_>, whose: &Whose<'_>, shell: &Shell, restored: Re
                 let names = entries(&dir)?.into_iter();
                 names.map(|name| Rename::new(ground, &content.join(name), &target)).collect::<Result<Vec<_>>>()?
             }
-            false => vec![Rename { from: content, to: target.clone(), identity }],
+            false => vec![Rename { from: content, to: target.clone(), identity, content: None }],
         };
+        if at > 0 && moves.once {
+            new = new.into_iter().map(|rename| rename.with_content(ground)).collect::<Result<Vec<_>>>()?;
+        }
         // The data directory last.
         new.append(&mut ins);
         ins = new;
@@ -363,7 +490,7 @@ fn plan_undo(ground: &Ground<'_>, whose: &Whose<'_>, swapped: &Swapped, stamp: &
                 moves.aside_whole(ground, &place.target, "undone", stamp)?;
                 if let Some(from) = aside {
                     let identity = ground.identity(from).map_err(|e| io_trouble("look at", from, &e))?;
-                    back.push(Rename { from: from.clone(), to: place.target.clone(), identity });
+                    back.push(Rename { from: from.clone(), to: place.target.clone(), identity, content: None });
                 }
             }
         }
@@ -413,8 +540,12 @@ fn as_planned(disk: &Disk, whose: &Whose<'_>, swapped: &Swapped) -> Result<()> {
     })
 }
 
-/// Another plan's exchange that was killed here: its list alone tells what went where.
+/// Another plan's exchange that was killed here: its list alone tells what went where. Or a restore that is at work.
 fn cut_off(target: &Path, other: &Moves) -> Trouble {
+    if other.once {
+        return Trouble::new(Kind::Refused, format!("{} is being restored by another run", target.shown()))
+            .hint("Wait until it has ended, then run the same again.");
+    }
     Trouble::new(Kind::Refused, format!("{} is in the middle of another exchange", target.shown()))
         .why(format!("a run of plan {} was killed at putting {} there", other.plan, other.name))
         .remedies(&[Remedy::FinishOther])
@@ -440,15 +571,10 @@ fn targets(whose: &Whose<'_>) -> Result<Vec<PathBuf>> {
     [Some(whose.data_dir), whose.wal_dir].into_iter().flatten().map(real).collect()
 }
 
-/// The staging directories that may be this target's.
-fn shells(disk: &Disk, target: &Path) -> Vec<Shell> {
-    [parent(target), target].into_iter().filter_map(|dir| disk.dir(dir).ok()).flat_map(|dir| Shell::all(&dir)).collect()
-}
-
 /// Those with something that waits in them.
 fn notes(disk: &Disk, target: &Path) -> Vec<(Shell, Note)> {
     let note = |shell: &Shell| serde_json::from_slice(&shell.note(STAGED)?).ok();
-    shells(disk, target).into_iter().filter_map(|shell| Some((shell.clone(), note(&shell)?))).collect()
+    Shell::around(disk, target).into_iter().filter_map(|shell| Some((shell.clone(), note(&shell)?))).collect()
 }
 
 /// What there is of a member.
@@ -461,7 +587,7 @@ fn find(disk: &Disk, whose: &Whose<'_>) -> Result<Option<Found>> {
     let targets = targets(whose)?;
     let Some(target) = targets.first() else { return Ok(None) };
     let mine = |plan: &str, name: &str| (plan, name) == (whose.plan, whose.name);
-    for shell in shells(disk, target) {
+    for shell in Shell::around(disk, target) {
         let refused = |why: String| {
             Trouble::new(Kind::Refused, format!("the list of renames in {} is not gone by", shell.path().shown()))
                 .why(why)

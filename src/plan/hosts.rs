@@ -159,11 +159,9 @@ fn place_slip(column: Column, place: &Place, facts: &HostFacts) -> Option<String
             return Some(format!("{path} is there, and {} may not look into it", facts.user));
         }
         PlaceState::Dir(names) => {
-            // What a killed run left is cleared by the next one, and an empty filesystem has its lost+found.
-            let known = |name: &&Foreign| **name == "lost+found" || name.starts_with(".requorum-");
             // An old member's directory is moved aside; anything else may be a slip of the one who typed.
             if !is_members(column, names)
-                && let Some(first) = names.iter().find(|name| !known(name))
+                && let Some(first) = strangers(names).next()
             {
                 return Some(format!(
                     "{path} is taken: it holds {first} and is no etcd's; move it aside, or name another directory"
@@ -183,6 +181,12 @@ fn place_slip(column: Column, place: &Place, facts: &HostFacts) -> Option<String
         return Some(format!("{} may not write into {}{way}", facts.user, place.there.shown()));
     }
     None
+}
+
+/// The entries that make a directory one that is not empty: what a killed run left is cleared by the next one, and an
+/// empty filesystem has its lost+found.
+pub fn strangers(names: &[Foreign]) -> impl Iterator<Item = &Foreign> {
+    names.iter().filter(|name| name.as_str() != "lost+found" && !name.starts_with(".requorum-"))
 }
 
 /// Whether a directory with these entries is an old member's, to be moved aside.

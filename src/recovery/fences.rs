@@ -1,4 +1,5 @@
-//! The fences around a plan, looked at through the world: old members at their URLs, directories, automation.
+//! The blockers of a plan, evaluated through the world: old members at their URLs, directories, automation. Only what was
+//! evaluated here gives a [`SafetyClearance`], and nothing is installed without one.
 
 use crate::{
     engine::progress::Flow,
@@ -9,12 +10,77 @@ use crate::{
         fence::{self, Door, Fence, Heard, Old, Seen},
         revisions::{self, Client},
     },
+    trouble::{Kind, Result, Trouble},
     world::World,
 };
 
+/// The blockers that were found, and what is only to be known: made by evaluating a plan, here alone.
+#[derive(Debug)]
+pub struct Blockers(Vec<Fence>);
+
+impl Blockers {
+    /// All that was found, for those who show it.
+    pub fn all(&self) -> &[Fence] {
+        &self.0
+    }
+
+    /// The same as a list.
+    pub fn into_vec(self) -> Vec<Fence> {
+        self.0
+    }
+
+    /// With these before all others.
+    #[must_use]
+    pub fn after(mut self, first: impl IntoIterator<Item = Fence>) -> Blockers {
+        self.0.splice(0..0, first);
+        self
+    }
+
+    /// The clearance, where nothing blocks that is not in `overrides`, the texts that were typed.
+    ///
+    /// # Errors
+    /// `Refused`, naming the host or directory, with what resolves each blocker as the hint.
+    pub fn cleared(self, overrides: &[String]) -> Result<SafetyClearance> {
+        SafetyClearance(Vec::new()).with(self.0, overrides)
+    }
+}
+
+/// Proof that a plan's blockers were evaluated and none of them is in the way: installing takes one, staging takes none.
+#[derive(Debug)]
+pub struct SafetyClearance(Vec<Fence>);
+
+impl SafetyClearance {
+    /// The blockers that were overridden by a text that was typed.
+    pub fn overridden(&self) -> impl Iterator<Item = &Fence> {
+        self.0.iter().filter(|fence| fence.typed.is_some())
+    }
+
+    /// The same after more was found.
+    ///
+    /// # Errors
+    /// As [`Blockers::cleared`].
+    pub fn with(mut self, found: Vec<Fence>, overrides: &[String]) -> Result<SafetyClearance> {
+        let blocking: Vec<&Fence> = found.iter().filter(|fence| fence.blocks(overrides)).collect();
+        let Some(first) = blocking.first() else {
+            self.0.extend(found);
+            return Ok(self);
+        };
+        let more = blocking.iter().skip(1).map(|f| format!("also: {}.", f.sentence()));
+        let mut lifts: Vec<String> = Vec::new();
+        for fence in &blocking {
+            let lift = fence.lift.to_string();
+            if !lifts.contains(&lift) {
+                lifts.push(lift);
+            }
+        }
+        let hint: Vec<String> = more.chain(lifts).collect();
+        Err(Trouble::new(Kind::Refused, first.what.clone()).why(first.evidence.join("; ")).hint(hint.join("\n  ")))
+    }
+}
+
 /// Asks everybody, and looks everywhere that has to do with restoring the members `names`; `halted` are old members that
 /// are stopped before anything is put in place. Nothing is written, locked or sent that could change anything.
-pub fn look(plan: &Plan, names: &[String], old: &Old, halted: &[Id], world: &dyn World) -> (Seen, Vec<Fence>) {
+pub fn look(plan: &Plan, names: &[String], old: &Old, halted: &[Id], world: &dyn World) -> (Seen, Blockers) {
     let members = plan.members.iter().filter(|m| names.contains(&m.name));
     let targets: Vec<DirFacts> = members.map(|m| world.look_at_dir(&m.data_dir, m.wal_dir.as_deref())).collect();
     let mut known = old.clone();
@@ -35,18 +101,18 @@ pub fn look(plan: &Plan, names: &[String], old: &Old, halted: &[Id], world: &dyn
     let doors = knock(plan, &mut known, fresh, world);
     let mut seen = Seen { doors, targets, configs, halted: halted.to_vec(), clients: Vec::new() };
     seen.clients = clients(plan, &seen.doors, world);
-    let fences = fence::fences(plan, &known, &seen);
-    (seen, fences)
+    let found = fence::fences(plan, &known, &seen);
+    (seen, Blockers(found))
 }
 
 /// Asks everybody whose directories are on other hosts or are looked at there; `halted` are old members that are stopped
 /// before anything is put in place, and `fresh` says that no member of the plan was put in place anywhere yet.
-pub fn ask(plan: &Plan, old: &Old, halted: Vec<Id>, fresh: bool, world: &dyn World) -> Vec<Fence> {
+pub fn ask(plan: &Plan, old: &Old, halted: Vec<Id>, fresh: bool, world: &dyn World) -> Blockers {
     let mut known = old.clone();
     let doors = knock(plan, &mut known, fresh, world);
     let clients = clients(plan, &doors, world);
     let seen = Seen { doors, halted, clients, ..Seen::default() };
-    fence::fences(plan, &known, &seen)
+    Blockers(fence::fences(plan, &known, &seen))
 }
 
 /// Knocks at all doors. While no member of the plan is in place, whoever answers with the planned cluster's ID is of the
@@ -87,4 +153,36 @@ pub fn of_snapshot(plan: &Plan, endpoints: &[String], world: &dyn World) -> Old 
     let removed = world.removed(&plan.source.path);
     let content = crate::plan::facts::Content { members, removed, ..Default::default() };
     Old::new(Some(&content), &[], endpoints)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn found(typed: &str) -> Fence {
+        let typed = (!typed.is_empty()).then(|| typed.to_string());
+        Fence { what: "m3 still answers".into(), evidence: vec!["here".into()], lift: "Stop it.".into(), typed }
+    }
+
+    #[test]
+    fn a_clearance_needs_every_blocker_overridden() {
+        let overrides = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        for (all, typed, overridden) in [
+            (vec![], vec![], Some(0)),
+            (vec![""], vec![], Some(0)),
+            (vec!["m3@h", ""], vec!["m3@h"], Some(1)),
+            (vec!["m3@h"], vec![], None),
+            (vec!["m3@h"], vec!["m3"], None),
+            (vec!["m3@h", "m4@h"], vec!["m3@h"], None),
+        ] {
+            let blockers = || Blockers(all.iter().map(|typed| found(typed)).collect());
+            let cleared = blockers().cleared(&overrides(&typed));
+            assert_eq!(cleared.as_ref().ok().map(|c| c.overridden().count()), overridden, "{all:?} {typed:?}");
+            assert!(cleared.is_ok() || cleared.unwrap_err().kind == Kind::Refused);
+            // what is found later counts as well
+            let late = Blockers(Vec::new()).cleared(&[]).unwrap().with(blockers().into_vec(), &overrides(&typed));
+            assert_eq!(late.ok().map(|c| c.overridden().count()), overridden, "{all:?} {typed:?}");
+        }
+    }
 }

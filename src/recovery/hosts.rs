@@ -17,6 +17,7 @@ mod start;
 mod told;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{
@@ -38,12 +39,14 @@ pub use self::{
 };
 use self::{look::Ready, source::Source, told::Teller};
 use super::{
-    Cancel, fences,
+    Cancel,
+    fences::{self, Blockers},
     journal::{self, Event},
     twice::{self, Now},
 };
 use crate::{
     engine::{byhand, claim::Run, swap::Standing},
+    etcd::membership::Id,
     plan::{
         Member, Plan,
         barrier::{self, Asked},
@@ -53,7 +56,6 @@ use crate::{
         halt::Halt,
         verdict::{Evidence, Finding, KnownState, verdict},
     },
-    recovery::Passed,
     text::Shown,
     trouble::{Kind, Result, Trouble},
     world::{World, compare, journal::Journal, survey},
@@ -80,12 +82,26 @@ pub enum Until {
     Undone,
 }
 
+/// On which machines members are installed. The names in journals stay, whatever the variants are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Placement {
+    /// Each on the host that the plan names; what is there before is moved aside.
+    #[default]
+    #[serde(rename = "hosts")]
+    OnHosts,
+    /// All on this machine, whatever host the plan names, and only where nothing is before: `requorum restore`.
+    #[serde(rename = "here")]
+    Here,
+}
+
 /// How a plan is carried out on its hosts.
 pub struct Job<'a> {
     /// The plan.
     pub plan: &'a Plan,
     /// The members that are restored, by name.
     pub names: &'a [String],
+    /// On which machines.
+    pub placement: Placement,
     /// Through which hosts and old members are reached.
     pub world: &'a dyn World,
     /// Members that are built by hand on hosts that take no program: the code that each sheet's first part printed there.
@@ -149,6 +165,16 @@ pub type Hear<'a> = &'a (dyn Fn(Told) + Sync);
 type Group = (String, Vec<usize>);
 
 impl Job<'_> {
+    /// The plan as far as hosts go: where all are installed here, this machine is the host of each of them.
+    fn located(&self) -> Cow<'_, Plan> {
+        let mut plan = Cow::Borrowed(self.plan);
+        if self.placement == Placement::Here {
+            let named = plan.to_mut().members.iter_mut().filter(|m| self.names.contains(&m.name));
+            named.for_each(|member| member.host = destination::LOCAL.into());
+        }
+        plan
+    }
+
     fn stop(&self, cancel: &Cancel) -> Result<()> {
         match cancel.flow() {
             crate::engine::progress::Flow::Go => Ok(()),
@@ -180,8 +206,14 @@ fn carry(job: &Job<'_>, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
     by_hand(job, teller)?;
     let looked = look::look(job, cancel, teller)?;
     let mut ready = look::ready(job, looked, cancel, teller)?;
-    let passed = fenced(job, &ready, teller)?;
-    teller.overridden(&passed)?;
+    let blockers = blockers(job, &ready, teller);
+    // What only waits in staging disturbs nobody: that needs no clearance.
+    let clearance = match job.until {
+        Until::InPlace => Some(blockers.cleared(job.lifted)?),
+        Until::Looked | Until::Rehearsed | Until::Built | Until::Undone => None,
+    };
+    look::all_vacant(job, &ready)?;
+    clearance.iter().try_for_each(|clearance| teller.overridden(clearance))?;
     let before = baseline(job, teller)?;
 
     let source = Source::new(job.plan);
@@ -193,19 +225,16 @@ fn carry(job: &Job<'_>, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
     }
     job.stop(cancel)?;
     claims::all(job, &ready)?;
-    ask_again(job, &before, teller)?;
-    match job.until {
-        Until::Looked | Until::Built | Until::Undone => {}
-        Until::Rehearsed => {
-            let gone = each(job.limit, &mut ready, |host| build::discard(job, host, cancel, teller));
-            gone.into_iter().flatten().collect::<Result<()>>()?;
+    let late = final_check(job, &before, teller)?;
+    if let Some(clearance) = clearance {
+        let clearance = clearance.with(late, job.lifted)?;
+        exchange::exchange(job, &mut ready, &clearance, cancel, teller)?;
+        for (member, host) in hand_members(job) {
+            teller.host(host, HostEvent::HandOver(member.name.clone()));
         }
-        Until::InPlace => {
-            exchange::exchange(job, &mut ready, cancel, teller)?;
-            for (member, host) in hand_members(job) {
-                teller.host(host, HostEvent::HandOver(member.name.clone()));
-            }
-        }
+    } else if job.until == Until::Rehearsed {
+        let gone = each(job.limit, &mut ready, |host| build::discard(job, host, cancel, teller));
+        gone.into_iter().flatten().collect::<Result<()>>()?;
     }
     ready.into_iter().for_each(Ready::close);
     Ok(())
@@ -249,20 +278,22 @@ pub fn undo(job: &Job<'_>, cancel: &Cancel, hear: Hear<'_>) -> Result<bool> {
     Ok(some)
 }
 
-/// Asks everybody who must not live on; those that are stopped by consent are not in the way.
-fn fenced(job: &Job<'_>, ready: &[Ready<'_>], teller: &Teller<'_>) -> Result<Passed> {
+/// Evaluates what is in the way: everybody who must not live on is asked, those that are stopped by consent aside, and
+/// what is on this machine is looked at, where that is the only one.
+fn blockers(job: &Job<'_>, ready: &[Ready<'_>], teller: &Teller<'_>) -> Blockers {
     let mut old = job.old.clone();
     ready.iter().flat_map(|host| &host.configs).for_each(|config| old.configured(config));
-    let halted = ready.iter().flat_map(|host| host.halts.iter().filter_map(|(_, member)| *member)).collect();
+    let halted: Vec<Id> = ready.iter().flat_map(|host| host.halts.iter().filter_map(|(_, member)| *member)).collect();
     let there = |standing: &Standing| !matches!(standing, Standing::Nothing | Standing::Staged(_));
     let placed = ready.iter().any(|host| host.rows(job).iter().any(|(_, standing)| there(standing)));
     let fresh = !placed && job.by_hand.is_empty() && job.names.len() == job.plan.members.len();
-    let mut found = fences::ask(job.plan, &old, halted, fresh, job.world);
-    found.splice(0..0, second_time(job, ready));
-    teller.tell(Told::Fences(found.clone()));
-    // What only waits beside its place disturbs nobody.
-    let blocking = if job.until == Until::InPlace { found } else { Vec::new() };
-    Passed::new(blocking, job.lifted)
+    let found = match job.placement {
+        Placement::OnHosts => fences::ask(job.plan, &old, halted, fresh, job.world),
+        Placement::Here => fences::look(job.plan, job.names, &old, &halted, job.world).1,
+    };
+    let found = found.after(second_time(job, ready));
+    teller.tell(Told::Fences(found.all().to_vec()));
+    found
 }
 
 /// Members that an earlier run put in place, and that this one would put there again.
@@ -330,8 +361,8 @@ fn baseline(job: &Job<'_>, teller: &Teller<'_>) -> Result<Vec<(String, u64)>> {
     Ok(indexes)
 }
 
-/// The barrier: all are proven, and nothing may have come back.
-fn ask_again(job: &Job<'_>, before: &[(String, u64)], teller: &Teller<'_>) -> Result<()> {
+/// The final check: all are built, and nothing may have come back. What it found that is in the way until it is overridden.
+fn final_check(job: &Job<'_>, before: &[(String, u64)], teller: &Teller<'_>) -> Result<Vec<Fence>> {
     let (now, finding) = ask_old(job);
     let judged = barrier::judge(before, &now, job.plan.cluster_id, &job.old.clusters, &finding);
     let text = match &judged {
@@ -346,20 +377,19 @@ fn ask_again(job: &Job<'_>, before: &[(String, u64)], teller: &Teller<'_>) -> Re
              apply the plan again; what was built waits.",
         )
     })?;
-    reused(job, &now, teller)
+    Ok(reused(job, &now, teller))
 }
 
-/// Refuses, unless that was typed, to give out revisions again that old members are seen to have.
-fn reused(job: &Job<'_>, now: &[Asked], teller: &Teller<'_>) -> Result<()> {
-    let Some(known) = barrier::beyond(job.plan, now) else { return Ok(()) };
+/// Revisions that old members are seen to have and the restored cluster gives out again.
+fn reused(job: &Job<'_>, now: &[Asked], teller: &Teller<'_>) -> Vec<Fence> {
+    let Some(known) = barrier::beyond(job.plan, now) else { return Vec::new() };
     let clients = fences::clients_of(job.plan, job.world);
     let found: Vec<Fence> = fence::twice(job.plan, &clients, &known).into_iter().collect();
     // What was found before, and overridden, was told then.
     if found.iter().any(|fence| fence.blocks(job.lifted)) {
         teller.tell(Told::Fences(found.clone()));
     }
-    let blocking = if job.until == Until::InPlace { found } else { Vec::new() };
-    Passed::new(blocking, job.lifted).map(|_| ())
+    found
 }
 
 /// Does `work` on each host, at most `limit` at a time; what came of each, in order.

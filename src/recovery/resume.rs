@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{
-    hosts::Until,
+    hosts::{Placement, Until},
     journal::{Event, Record},
 };
 use crate::{
@@ -28,6 +28,10 @@ pub struct Unfinished {
     pub since: String,
     /// How far it was to go; the word itself where that is none that this version knows.
     pub until: std::result::Result<Until, String>,
+    /// The members that it was to work on.
+    pub names: Vec<String>,
+    /// On which machines they are installed.
+    pub placement: Placement,
     /// How it ended; none where it was cut off, or is still at work elsewhere.
     pub ended: Option<String>,
     /// Each member of the plan, and the last that was written down of it or of its host.
@@ -69,7 +73,9 @@ impl Unfinished {
             run: text("run"),
             who: text("operator"),
             since: record.at.clone(),
-            until: goal(record),
+            until: goal(record).and_then(|until| placement(record).map(|_| until)),
+            placement: placement(record).unwrap_or_default(),
+            names: names(record),
             ended: None,
             own: BTreeSet::new(),
         })
@@ -95,6 +101,27 @@ fn goal(begun: &Record) -> std::result::Result<Until, String> {
     let value = begun.data.get("until").cloned().unwrap_or_default();
     let word = value.as_str().unwrap_or_default().to_string();
     serde_json::from_value(value).map_err(|_| word)
+}
+
+/// On which machines a run installs its members: a journal of before does not say, and had only one way. What stands there
+/// where it is none that this version knows.
+fn placement(begun: &Record) -> std::result::Result<Placement, String> {
+    let Some(value) = begun.data.get("placement") else { return Ok(Placement::OnHosts) };
+    serde_json::from_value(value.clone()).map_err(|_| value.to_string())
+}
+
+fn names(begun: &Record) -> Vec<String> {
+    begun.data.get("members").and_then(|names| serde_json::from_value(names.clone()).ok()).unwrap_or_default()
+}
+
+/// The members that runs of this journal installed on this machine whatever host the plan names, where the last run is
+/// such a one.
+pub fn installed_here(records: &[Record]) -> Option<Vec<String>> {
+    let runs: Vec<Unfinished> = records.iter().filter_map(Unfinished::begun).collect();
+    let last = runs.last().filter(|run| run.placement == Placement::Here)?;
+    let here = runs.iter().filter(|run| run.placement == Placement::Here && run.plan == last.plan);
+    let named: BTreeSet<String> = here.flat_map(|run| run.names.iter().cloned()).collect();
+    Some(last.plan.members.iter().map(|m| m.name.clone()).filter(|name| named.contains(name)).collect())
 }
 
 /// A plan whose members are all in place, of which no later line says that it was verified.
@@ -285,6 +312,32 @@ mod tests {
     }
 
     #[test]
+    fn what_was_installed_here_is_known_by_its_runs() {
+        let run = |names: &[&str], placement: Option<&str>| {
+            let mut run = begun("1", "InPlace");
+            run.data.insert("members".into(), json!(names));
+            run.data.extend(placement.map(|placement| ("placement".to_string(), json!(placement))));
+            run
+        };
+        let strings = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        for (records, here) in [
+            (vec![], None),
+            (vec![run(&["m1"], None)], None),
+            (vec![run(&["m1"], Some("hosts"))], None),
+            (vec![run(&["m3"], Some("here")), run(&["m1"], Some("here"))], Some(strings(&["m1", "m3"]))),
+            (vec![run(&["m2"], Some("here")), run(&["m1"], Some("hosts"))], None),
+            (vec![run(&["m2"], Some("hosts")), run(&["m1"], Some("here"))], Some(strings(&["m1"]))),
+        ] {
+            assert_eq!(installed_here(&records), here, "{records:?}");
+        }
+        // where it is not known where to, it is not resumed
+        let odd = standing(&[run(&["m1"], Some("moon"))]).unwrap();
+        assert_eq!(odd.goal().unwrap_err().kind, Kind::Input);
+        let open = standing(&[run(&["m1"], Some("here"))]).unwrap();
+        assert_eq!((open.placement, open.names), (Placement::Here, strings(&["m1"])));
+    }
+
+    #[test]
     fn what_is_in_place_and_neither_verified_nor_taken_back_is_left() {
         let all = || ["m1", "m2", "m3"].map(swapped);
         let out = |name: &str| record(Event::Done, "out", json!({"host": "local", "member": name, "undone": []}));
@@ -360,7 +413,7 @@ mod tests {
             (vec![begun("1", "InPlace"), whole.clone(), begun("2", "Looked"), cut.clone()], None),
             (vec![begun("1", "InPlace"), whole.clone(), begun("2", "Undone")], Some(("2", None))),
             (vec![begun("1", "InPlace"), whole.clone(), begun("2", "Undone"), whole.clone()], None),
-            // What `requorum restore` writes has no whole plan: it goes on by being run again.
+            // What `requorum restore` wrote before it was an apply has no whole plan: it goes on by being run again.
             (vec![record(Event::Begun, "x", json!({"plan": "1"}))], None),
         ] {
             let found = standing(&records);

@@ -72,7 +72,7 @@ impl History {
             if let Some(swapped) = swapped {
                 out.placed.insert(swapped.name.clone(), placed(Some(swapped)));
             } else if let Some(name) = text("name").filter(|_| record.kind == Event::Restored) {
-                // what `requorum restore` writes
+                // what `requorum restore` wrote before it was an apply
                 out.placed.insert(name.into(), placed(None));
             } else if let Some(name) = text("member").filter(|_| is_hand_over(record)) {
                 out.placed.insert(name.into(), placed(None));
@@ -131,9 +131,8 @@ fn histories(plan: &Plan, journal: &Path, world: &dyn World) -> Vec<History> {
     [own].into_iter().chain(others).map(|records| History::read(&records, plan.cluster_id)).collect()
 }
 
-/// How members of the plan are now whose directories are on this machine. `exchanged` says that what is in a directory is
-/// moved aside; else nothing is put where something is, and all of `names` are meant for this machine.
-pub fn here(plan: &Plan, names: &[String], exchanged: bool, journal: &Path, world: &dyn World) -> Vec<(String, Now)> {
+/// How members of the plan are now whose directories are on this machine.
+pub fn here(plan: &Plan, journal: &Path, world: &dyn World) -> Vec<(String, Now)> {
     let histories = histories(plan, journal, world);
     let same = |member: &Member| {
         let known = histories.iter().filter_map(|history| history.placed.get(&member.name));
@@ -143,13 +142,13 @@ pub fn here(plan: &Plan, names: &[String], exchanged: bool, journal: &Path, worl
         let dir = world.look_at_dir(&member.data_dir, member.wal_dir.as_deref());
         match &dir.state {
             DirState::Absent | DirState::Empty => Now::Open,
-            _ if !exchanged || same(member) => Now::Same,
+            _ if same(member) => Now::Same,
             _ if holds(plan, member, &dir) => Now::Holds,
             _ => Now::Open,
         }
     };
-    let mine = |member: &&Member| names.contains(&member.name) && (!exchanged || destination::is_local(&member.host));
-    plan.members.iter().filter(mine).map(|member| (member.name.clone(), now(member))).collect()
+    let mine = plan.members.iter().filter(|member| destination::is_local(&member.host));
+    mine.map(|member| (member.name.clone(), now(member))).collect()
 }
 
 /// Whether a directory holds this very member, and was written since the plan was made: one that is older is the old

@@ -30,7 +30,7 @@ use crate::{
     },
     recovery::{
         Cancel, RowEvent, fences,
-        hosts::{self, Consent, HostEvent, Job, Told, Until},
+        hosts::{self, Consent, HostEvent, Job, Placement, Told, Until},
         journal::Journal,
         resume, twice, verify,
     },
@@ -135,10 +135,9 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
         }
         Effect::Fences { id, plan, old, halted, journal } => {
             // The members' own directories are looked at with their hosts.
-            let (seen, mut fences) = fences::look(plan, &[], &known(old, plan, world), halted, world);
-            let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
-            let now = twice::here(plan, &names, true, journal, world);
-            fences.splice(0..0, twice::fence(plan, &now, journal, world));
+            let (seen, found) = fences::look(plan, &[], &known(old, plan, world), halted, world);
+            let now = twice::here(plan, journal, world);
+            let fences = found.after(twice::fence(plan, &now, journal, world)).into_vec();
             send(Msg::Fenced { id: *id, seen, fences });
         }
         Effect::LookAtHosts { id, plan, closer } => {
@@ -231,6 +230,7 @@ fn apply(
     let job = Job {
         plan,
         names: &names,
+        placement: Placement::OnHosts,
         by_hand: &BTreeMap::new(),
         world,
         limit: AT_A_TIME,

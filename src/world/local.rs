@@ -23,7 +23,7 @@ use super::{
     journal::{self, Journal, Record},
     members::Members,
     s3,
-    site::{Site, Work},
+    site::Site,
     ssh::{Ssh, Stop},
 };
 use crate::{
@@ -38,7 +38,7 @@ use crate::{
         leftovers::PREFIX,
         loss,
         progress::{Flow, Watch},
-        restore::{self, Restored, Tools},
+        restore::Tools,
         roster,
         source::{Source, io_trouble},
         stage,
@@ -381,11 +381,6 @@ impl World for Local {
         self.inside(into)?;
         s3::Store::from_environment()?.fetch(url, into, watch)?;
         inspect::examine(into, watch)
-    }
-
-    fn restore(&self, plan: &Plan, name: &str, watch: &mut Watch<'_>) -> Result<Restored> {
-        let work = Work { plan, plan_id: "", name, run: "" };
-        self.job(&work, |job, _| restore::restore_with(job, &self.tools, watch))
     }
 
     fn site(&self) -> &dyn Site {

@@ -31,7 +31,7 @@ use std::{
 
 use self::{hand::Hand, journal::Record, site::Site, ssh::Stop};
 use crate::{
-    engine::{progress::Watch, restore::Restored},
+    engine::progress::Watch,
     plan::{
         Plan, certs as judged,
         facts::{
@@ -302,12 +302,6 @@ pub trait World: Send + Sync {
     fn fetch(&self, url: &ObjectUrl, _into: &Path, _watch: &mut Watch<'_>) -> Result<FileFacts> {
         Err(Trouble::new(Kind::Input, format!("{} is outside this exercise", url.as_str())))
     }
-
-    /// Restores the data directory of the plan's member `name`.
-    ///
-    /// # Errors
-    /// In a sentence; what was made is removed and what was there stays.
-    fn restore(&self, plan: &Plan, name: &str, watch: &mut Watch<'_>) -> Result<Restored>;
 
     /// What is done to members' directories on this machine.
     fn site(&self) -> &dyn Site;

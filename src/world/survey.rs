@@ -160,10 +160,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        engine::{progress::Watch, restore::Restored},
+        engine::progress::Watch,
         etcd::membership::Id,
         plan::{
-            Plan,
             facts::{FileFacts, KnownMember, MemberSays, config::ConfigFacts, disk::DirFacts},
             fence::{Door, Heard},
             ledger::{Difference, History},
@@ -266,9 +265,6 @@ mod tests {
             unreachable!()
         }
 
-        fn restore(&self, _: &Plan, _: &str, _: &mut Watch<'_>) -> Result<Restored> {
-            unreachable!()
-        }
         fn write_new(&self, _: &Path, _: &str) -> Result<()> {
             unreachable!()
         }

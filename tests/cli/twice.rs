@@ -44,8 +44,12 @@ fn restore_puts_no_member_in_place_a_second_time() {
     ended(&restore("m1", &["--override", "twice@00000000"]), 3, &words);
     ended(&restore("m3", &[]), 0, &[]);
     ended(&restore("m1", &["--override", &typed]), 0, &["Warning: overridden: plan"]);
-    // what is there is refused as before
-    ended(&restore("m1", &[]), 1, &["0 of 1 members restored"]);
+    // what is in place by this plan is left alone; anything else is refused, and not moved
+    ended(&restore("m1", &[]), 0, &["m1 is in place already"]);
+    fs::rename(dir.join("m1-1"), dir.join("theirs")).unwrap();
+    fs::rename(dir.join("m1.etcd"), dir.join("m1-1")).unwrap();
+    fs::rename(dir.join("theirs"), dir.join("m1.etcd")).unwrap();
+    ended(&restore("m1", &["--override", &typed]), 1, &["m1.etcd is taken", "not empty"]);
     let journal = fs::read_to_string(dir.join("p.yaml.journal")).unwrap();
     assert!(journal.contains(&typed), "{journal}");
 }
@@ -98,4 +102,27 @@ fn a_plan_is_made_again_with_other_ids_alone() {
     assert_eq!(same, first);
     // the first plan's members are moved aside, and no text is asked for
     ended(&requorum(["apply"]).arg(dir.join("q.yaml")).output().unwrap(), 0, &[]);
+}
+
+/// Who is on a host restores that host's member there, whatever the plan calls the host; nothing goes by ssh, neither back.
+#[test]
+fn a_member_that_is_named_is_restored_here_and_undone_here() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let mut command = requorum(["plan", "--initial-cluster", THREE, "--label=prod", "--snapshot"]);
+    command.arg(fixture("s35.db")).args(["--hosts", "m1=nowhere.invalid,m2=nowhere.invalid", "--data-root"]);
+    ended(&command.arg(dir).arg("-o").arg(dir.join("p.yaml")).output().unwrap(), 0, &[]);
+    ended(&run(dir, &["restore", "--plan"], &[]), 2, &["m1 belongs on nowhere.invalid", "requorum apply"]);
+    let old = dir.join("m1.etcd/member");
+    fs::create_dir_all(&old).unwrap();
+    ended(&run(dir, &["restore", "--member", "m1", "--plan"], &[]), 1, &["m1.etcd is taken", "it holds member"]);
+    assert!(old.is_dir());
+    fs::remove_dir_all(dir.join("m1.etcd")).unwrap();
+    ended(&run(dir, &["restore", "--member", "m1", "--plan"], &[]), 0, &["m1: in place"]);
+    ended(&run(dir, &["restore", "--member", "m2", "--plan"], &[]), 0, &["requorum undo"]);
+    ended(&run(dir, &["resume"], &[]), 0, &["Nothing to resume"]);
+    ended(&run(dir, &["undo", "--member", "m2"], &[]), 0, &[]);
+    assert!(dir.join("m1.etcd").exists() && !dir.join("m2.etcd").exists() && !dir.join("m3.etcd").exists());
+    ended(&run(dir, &["undo"], &[]), 0, &["m1"]);
+    assert!(!dir.join("m1.etcd").exists());
 }

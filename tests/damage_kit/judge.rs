@@ -17,8 +17,9 @@ use requorum::{
         genesis::Genesis,
         inspect::{self, check_and_walk},
         progress::Flow,
-        restore::{self, Job},
+        restore::Job,
         status::{Status, Trailer, status},
+        swap,
     },
     etcd::version::Minor,
     plan::facts::Health,
@@ -282,7 +283,7 @@ fn restored(path: &Path, dir: &Path, skip: bool, accept_damage: Option<i64>) -> 
         target: Minor::V3_5,
         bump_revision: 0,
     };
-    let outcome = caught("restore", || restore::restore(&job, &mut |_| Flow::Go))?;
+    let outcome = caught("restore", || swap::restore(&job, &mut |_| Flow::Go))?;
     let outcome = match outcome {
         Ok(_) => {
             let db = fs::read(target.join("member/snap/db")).map_err(|e| e.to_string());

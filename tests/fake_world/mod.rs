@@ -550,25 +550,6 @@ impl World for Fake {
         self.inspect(into, watch)
     }
 
-    fn restore(&self, plan: &Plan, name: &str, watch: &mut Watch<'_>) -> Result<Restored> {
-        let member = plan.members.iter().find(|m| m.name == name).expect("a member of the plan");
-        for (phase, total) in [(Phase::Copy, 41 << 20), (Phase::Prove, 41 << 20)] {
-            for done in [0, total / 2, total] {
-                if watch(Progress { phase, done, total }) == Flow::Stop {
-                    return Err(Trouble::new(Kind::Stopped, format!("{name} was stopped")));
-                }
-            }
-            if self.failing.lock().unwrap().contains(name) {
-                return Err(Trouble::new(Kind::Failed, format!("{} cannot be written", member.data_dir.display()))
-                    .why("no space: 12 MB free, 140 MB needed")
-                    .hint("Free 128 MB there, or give this member another data directory on Members"));
-            }
-        }
-        self.restored.lock().unwrap().push(name.to_string());
-        *self.plan.lock().unwrap() = Some(plan.clone());
-        Ok(self.read_back(plan, name))
-    }
-
     fn site(&self) -> &dyn Site {
         self
     }
@@ -751,6 +732,26 @@ impl Site for Fake {
 }
 
 impl Fake {
+    /// Builds a member.
+    pub fn restore(&self, plan: &Plan, name: &str, watch: &mut Watch<'_>) -> Result<Restored> {
+        let member = plan.members.iter().find(|m| m.name == name).expect("a member of the plan");
+        for (phase, total) in [(Phase::Copy, 41 << 20), (Phase::Prove, 41 << 20)] {
+            for done in [0, total / 2, total] {
+                if watch(Progress { phase, done, total }) == Flow::Stop {
+                    return Err(Trouble::new(Kind::Stopped, format!("{name} was stopped")));
+                }
+            }
+            if self.failing.lock().unwrap().contains(name) {
+                return Err(Trouble::new(Kind::Failed, format!("{} cannot be written", member.data_dir.display()))
+                    .why("no space: 12 MB free, 140 MB needed")
+                    .hint("Free 128 MB there, or give this member another data directory on Members"));
+            }
+        }
+        self.restored.lock().unwrap().push(name.to_string());
+        *self.plan.lock().unwrap() = Some(plan.clone());
+        Ok(self.read_back(plan, name))
+    }
+
     fn read_back(&self, plan: &Plan, name: &str) -> Restored {
         let member = plan.members.iter().find(|m| m.name == name).expect("a member of the plan");
         let expected = Expected::from_plan(plan, name).unwrap();

@@ -11,10 +11,14 @@ use std::{
     },
 };
 
-use requorum::engine::{
-    durable_fs::{Act, Disk, Gate},
-    locks,
-    restore::Tools,
+use requorum::{
+    engine::{
+        durable_fs::{Act, Disk, Gate, Locked},
+        locks,
+        restore::Tools,
+        swap::clear,
+    },
+    trouble::Kind,
 };
 
 use super::{
@@ -161,6 +165,123 @@ pub fn wal_taken_back_for_another_data_dir() {
         whole(&other, Some(&wal), keys_in(&fixture(SOURCE))).unwrap();
     }
     assert!(placed > 0, "no kill fell between the WAL's rename and the data directory's");
+}
+
+/// A run that was killed after it had installed the WAL and before the data directory: `.requorum-…` of both, and the WAL.
+fn killed_between(dir: &Path) -> (PathBuf, PathBuf, PathBuf) {
+    let layout = LAYOUTS[2];
+    for acts in 0..200 {
+        let base = dir.join(acts.to_string());
+        fs::create_dir(&base).unwrap();
+        layout.prepare(&base);
+        let _ = layout.run(&base, Disk::gated(Killer::after(acts)));
+        let wal = layout.wal(&base).unwrap();
+        if wal.exists() {
+            let ours = |dir: &Path| names(dir).into_iter().find(|name| name.starts_with(".requorum")).unwrap();
+            return (
+                base.join("made").join(ours(&base.join("made"))),
+                base.join("logs").join(ours(&base.join("logs"))),
+                wal,
+            );
+        }
+    }
+    panic!("no kill fell between the WAL's rename and the data directory's");
+}
+
+/// What a killed run installed goes by the next one, found from the WAL as from the data directory; not while the run lives,
+/// and nothing that somebody used since.
+pub fn what_was_used_since_stays() {
+    let segment = "0000000000000000-0000000000000000.wal";
+    let dir = scratch();
+    let (data, log, wal) = killed_between(dir.path());
+    let living = Locked::new(fs::File::open(data.join("requorum-staging")).unwrap());
+    assert!(living.try_take().unwrap());
+    clear(&Disk::default(), &wal);
+    assert!(data.exists() && log.exists() && wal.exists(), "a living run's are left alone");
+    drop(living);
+    clear(&Disk::default(), &wal);
+    assert!(!data.exists() && !log.exists() && !wal.exists());
+
+    type Change = fn(&Path, &Path, &Path);
+    let changes: [Change; 6] = [
+        |_, _, wal| fs::write(wal.join("0000000000000000-0000000000000000.wal"), b"log and more").unwrap(),
+        |_, _, wal| fs::write(wal.join("1.wal"), b"").unwrap(),
+        |data, _, _| fs::remove_dir_all(data.join("new/member")).unwrap(),
+        |data, _, _| fs::write(data.join("moves"), b"{\"pla").unwrap(),
+        // Nothing of ours lies beside what is to be rolled back, or it is another's.
+        |_, log, _| fs::remove_dir_all(log).unwrap(),
+        |_, log, _| fs::write(log.join("partner"), b"/nowhere/.requorum-x").unwrap(),
+    ];
+    for (at, change) in changes.into_iter().enumerate() {
+        let dir = scratch();
+        let (data, log, wal) = killed_between(dir.path());
+        change(&data, &log, &wal);
+        clear(&Disk::default(), &data.with_file_name("data"));
+        assert!(wal.join(segment).exists(), "change {at}");
+        assert_eq!(
+            data.exists(),
+            at == 3,
+            "change {at}: only a list that cannot be read is left for somebody to look at"
+        );
+    }
+}
+
+/// Something that happens at the first rename to this path, and what fails from then on.
+struct OnRename {
+    to: PathBuf,
+    happens: fn(&Path),
+    fails: Option<PathBuf>,
+    seen: AtomicU64,
+}
+
+impl Gate for OnRename {
+    fn pass(&self, act: &Act<'_>, run: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
+        match act {
+            Act::SyncDir(path) if self.seen.load(Ordering::SeqCst) > 0 && Some(*path) == self.fails.as_deref() => {
+                return Err(rustix::io::Errno::IO.into());
+            }
+            Act::Rename { to, .. } if **to == self.to && self.seen.fetch_add(1, Ordering::SeqCst) == 0 => {
+                (self.happens)(&self.to);
+            }
+            _ => {}
+        }
+        run()
+    }
+}
+
+/// A sync that fails after the last rename, or before it: it is a failure, and the target is free or, where even that cannot
+/// be rolled back, free for the next run.
+pub fn a_sync_that_fails_is_rolled_back() {
+    for (layout, place, to) in [
+        (LAYOUTS[2], "made", "made/data"),
+        (LAYOUTS[4], "data", "data/member"),
+        (LAYOUTS[2], "logs", "logs/wal"),
+        (LAYOUTS[0], "made", "made/data"),
+    ] {
+        let dir = scratch();
+        layout.prepare(dir.path());
+        let fails = Some(dir.path().join(place));
+        let gate = OnRename { to: dir.path().join(to), happens: |_| {}, fails, seen: AtomicU64::new(0) };
+        let trouble = layout.run(dir.path(), Disk::gated(Arc::new(gate))).unwrap_err();
+        assert_eq!(trouble.kind, Kind::Failed, "{trouble}");
+        assert!(trouble.remedies.is_empty(), "nothing is to be resumed without a plan: {trouble}");
+        assert!(!layout.data(dir.path()).join("member").exists(), "{to}: {trouble}");
+        layout.judge(dir.path(), keys_in(&fixture(SOURCE)), to);
+    }
+}
+
+/// What appears in the middle is not replaced, and the WAL that was installed before it is rolled back.
+pub fn what_appears_meanwhile_is_not_replaced() {
+    let layout = LAYOUTS[2];
+    let dir = scratch();
+    layout.prepare(dir.path());
+    let data = layout.data(dir.path());
+    let gate =
+        OnRename { to: data.clone(), happens: |to| fs::create_dir(to).unwrap(), fails: None, seen: AtomicU64::new(0) };
+    let trouble = layout.run(dir.path(), Disk::gated(Arc::new(gate))).unwrap_err();
+    assert!(trouble.what.contains("is taken"), "{trouble}");
+    assert_eq!((names(&dir.path().join("made")), names(&dir.path().join("logs"))), (vec!["data".into()], vec![]));
+    assert!(names(&data).is_empty());
 }
 
 /// One act that happened, with what it wrote.
@@ -425,7 +546,7 @@ fn materialise(base: &Path, left: &BTreeMap<PathBuf, (u64, Option<Content>)>) {
         now.insert(*inode, fs::symlink_metadata(path).unwrap().ino());
     }
     // Notes tell files by their inode, which a real power cut would have kept.
-    let note = |path: &&PathBuf| ["promise", "moves"].iter().any(|name| path.ends_with(name));
+    let note = |path: &&PathBuf| path.ends_with("moves");
     for path in left.keys().filter(note) {
         let Ok(mut json) = serde_json::from_slice::<serde_json::Value>(&fs::read(path).unwrap()) else { continue };
         renumber(&mut json, &now);

@@ -3,10 +3,7 @@
 
 use std::{
     fs, io,
-    os::unix::{
-        ffi::OsStrExt,
-        fs::{MetadataExt, PermissionsExt, chown},
-    },
+    os::unix::fs::{MetadataExt, PermissionsExt, chown},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, mpsc},
     thread,
@@ -16,10 +13,9 @@ use std::{
 use requorum::{
     engine::{
         durable_fs::{Act, Disk, Gate},
-        leftovers,
         progress::Flow,
-        restore::{Job, Tools, restore_with},
-        swap::{Standing, Swapped, Whose, stage, standing, swap, undo},
+        restore::{Job, Tools},
+        swap::{Standing, Swapped, Whose, clear, restore_with, stage, standing, swap, undo},
     },
     etcd::version::Minor,
     plan::Options,
@@ -92,15 +88,27 @@ impl Member {
     }
 }
 
-/// What an attacker writes as a promise: a file of root's, with all that tells it from every other.
-fn promise(victim: &Path) -> String {
+/// What an attacker writes as the list of a restore that was killed after it had installed `victim`, a file of root's, with
+/// all that tells it from every other: rolled back, it would be removed.
+fn killed_list(shell: &Path, victim: &Path) -> String {
     let meta = fs::metadata(victim).unwrap();
     let bytes = fs::read(victim).unwrap();
-    // In the form of this version and of the one before.
-    json!({"placed": [{
-        "path": victim.as_os_str().as_bytes(), "dev": meta.dev(), "device": meta.dev(), "inode": meta.ino(),
-        "file": null, "bytes": bytes.len(), "head": crc32c::crc32c(&bytes),
-    }]})
+    let identity = json!({"device": meta.dev(), "inode": meta.ino()});
+    let wanted = expected("p1");
+    let restored = json!({
+        "name": "m1", "member_id": wanted.member_id, "cluster_id": wanted.cluster_id, "data_dir": victim,
+        "revision": wanted.revision, "keys": wanted.keys, "bytes": 1,
+    });
+    json!({
+        "plan": "", "run": "", "name": "m1", "makes": [], "empty": [], "shells": [], "once": true,
+        "renames": [{
+            "from": shell.join("new/precious"), "to": victim, "identity": identity,
+            "content": {"file": null, "bytes": bytes.len(), "head": crc32c::crc32c(&bytes)},
+        }],
+        "outcome": {"swapped": {"name": "m1", "restored": restored, "places": [
+            {"target": victim, "inside": false, "aside": null, "identity": identity},
+        ]}},
+    })
     .to_string()
 }
 
@@ -127,10 +135,10 @@ pub fn planted_leftovers_are_not_obeyed() {
         let target = world.path(target);
         let place = if target.exists() { target.clone() } else { target.parent().unwrap().to_path_buf() };
         let (shell, partner) = (place.join(format!(".requorum-dead{at}")), place.join(format!(".requorum-log{at}")));
-        plant(&mut eve, &shell, &[("promise", &promise(&victim))]);
+        plant(&mut eve, &shell, &[("moves", &killed_list(&shell, &victim))]);
         plant(&mut eve, &partner, &[("partner", shell.to_str().unwrap())]);
         eve.can(&format!("ln -s {} {}/new/link", word(&world.path("roots/dir")), word(&shell)));
-        leftovers::clear(&Disk::default(), &target);
+        clear(&Disk::default(), &target);
         let output = requorum(["snapshot", "restore", "--initial-cluster-token=t", "--data-dir"])
             .args([&target, &fixture(SOURCE)])
             .output()
@@ -139,7 +147,15 @@ pub fn planted_leftovers_are_not_obeyed() {
         let named = said(&output).contains(&format!(".requorum-dead{at}"));
         assert_eq!((output.status.success(), named), (place != target, place == target), "{}", said(&output));
         assert_eq!(world.roots(), before, "{}", target.display());
-        assert!(shell.join("promise").exists() && partner.exists(), "what is not ours is left alone");
+        assert!(shell.join("moves").exists() && partner.exists(), "what is not ours is left alone");
+        // The same by somebody who can write as root: it lies around no target that it names.
+        let own = place.join(format!(".requorum-own{at}"));
+        fs::create_dir_all(own.join("new/member")).unwrap();
+        fs::set_permissions(&own, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::write(own.join("requorum-staging"), b"").unwrap();
+        fs::write(own.join("moves"), killed_list(&own, &victim)).unwrap();
+        clear(&Disk::default(), &target);
+        assert!(!own.exists() && world.roots() == before, "{}", target.display());
     }
 }
 

@@ -18,7 +18,7 @@ const SIGNS: [&str; 6] = [
     "requorum-staging",
     "new/member/snap/db",
     "new/member/snap/0000000000000001-0000000000000003.snap",
-    "promise",
+    "moves",
     "new/0000000000000000-0000000000000000.wal",
 ];
 

@@ -10,11 +10,7 @@ use std::{
 
 use etcd_client::{Client, ConnectOptions};
 use requorum::{
-    engine::{
-        genesis::Genesis,
-        progress::Flow,
-        restore::{Job, restore},
-    },
+    engine::{genesis::Genesis, progress::Flow, restore::Job, swap::restore},
     etcd::version::Minor,
     plan::Options,
 };

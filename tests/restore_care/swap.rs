@@ -13,11 +13,10 @@ use requorum::{
         expected::{Expected, Pinned},
         genesis::Genesis,
         inspect::check_and_walk,
-        leftovers,
         progress::Flow,
         restore::{Job, Restored, Tools},
         source::Source,
-        swap::{Standing, Swapped, Whose, discard, stage, standing, swap, undo},
+        swap::{Standing, Swapped, Whose, clear, discard, stage, standing, swap, undo},
     },
     etcd::version::Minor,
     plan::{Options, facts::disk::DirState},
@@ -139,7 +138,7 @@ pub fn what_waits_outlives_its_run_and_is_exchanged_for_what_is_there() {
         assert_eq!(case.standing(), Standing::Staged(restored.clone()));
         assert!(case.old_is_in_place());
         // Another restore beside it takes it for no leftover, and a second try takes it as it is.
-        leftovers::clear(&Disk::default(), &case.data());
+        clear(&Disk::default(), &case.data());
         let before = case.around();
         assert_eq!((case.stage("p1"), case.around()), (restored, before), "it was built again");
 

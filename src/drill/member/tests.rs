@@ -10,11 +10,7 @@ use tonic::Code;
 use super::*;
 use crate::{
     drill::store::Identity,
-    engine::{
-        genesis::Genesis,
-        progress::Flow,
-        restore::{Job, restore},
-    },
+    engine::{genesis::Genesis, progress::Flow, restore::Job, swap::restore},
     etcd::version::Minor,
     plan::facts::{Answer, Hashed, MemberSays, Read},
     world::members::{Connect, Members},

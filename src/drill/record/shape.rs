@@ -146,7 +146,7 @@ impl Shape {
         })
     }
 
-    /// What `requorum restore --plan` writes, which names its members and little else.
+    /// What `requorum restore --plan` wrote before it was an apply, which names its members and little else.
     fn of_restore(told: &Told<'_>, begun: &[&Record]) -> Result<Shape, String> {
         let Some(first) = begun.last() else { return Err(told.why_not()) };
         let members = texts(first.data.get("members")).count();

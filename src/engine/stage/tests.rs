@@ -1,18 +1,9 @@
 //! Staging directories: nothing is left of a dropped one, and nothing that was there is replaced.
 #![allow(clippy::unwrap_used)]
-use std::{
-    fs,
-    os::unix::fs::DirBuilderExt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
-
-use rustix::io::Errno;
+use std::{fs, os::unix::fs::DirBuilderExt};
 
 use super::*;
-use crate::engine::durable_fs::{Act, Gate};
+use crate::engine::swap::clear;
 
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> =
@@ -37,91 +28,15 @@ fn a_dropped_stage_leaves_nothing() {
 }
 
 #[test]
-fn a_missing_target_is_renamed_in_whole() {
-    let dir = tempfile::tempdir().unwrap();
-    let target = dir.path().join("a/etcd");
-    let stage = begin(&target);
-    fs::create_dir(stage.content().path().join("member")).unwrap();
-    place(stage, None).unwrap();
-    assert_eq!(names(&target), ["member"]);
-    assert_eq!(names(target.parent().unwrap()), ["etcd"]);
-}
-
-#[test]
-fn an_empty_target_is_kept_and_filled() {
+fn an_empty_target_is_built_in() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("lost+found")).unwrap();
     assert!(free(dir.path()).unwrap());
     let stage = begin(dir.path());
-    fs::create_dir(stage.content().path().join("member")).unwrap();
-    assert!(free(dir.path()).unwrap(), "our own staging does not count");
-    place(stage, None).unwrap();
-    assert_eq!(names(dir.path()), ["lost+found", "member"]);
+    assert!(stage.inside() && free(dir.path()).unwrap(), "our own staging does not count");
+    drop(stage);
+    fs::create_dir(dir.path().join("member")).unwrap();
     assert!(free(dir.path()).unwrap_err().to_string().contains("it holds member"));
-}
-
-/// Fails the sync of one directory as soon as something was renamed into it.
-struct NoSync(PathBuf, AtomicBool);
-
-impl NoSync {
-    fn of(dir: PathBuf) -> Disk {
-        Disk::gated(Arc::new(NoSync(dir, AtomicBool::new(false))))
-    }
-}
-
-impl Gate for NoSync {
-    fn pass(&self, act: &Act<'_>, run: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
-        match act {
-            Act::SyncDir(path) if *path == self.0 && self.1.load(Ordering::SeqCst) => Err(Errno::IO.into()),
-            Act::Rename { to, .. } => {
-                self.1.fetch_or(parent(to) == self.0, Ordering::SeqCst);
-                run()
-            }
-            _ => run(),
-        }
-    }
-}
-
-#[test]
-fn a_sync_that_fails_after_the_rename_is_told_as_that() {
-    for inside in [false, true] {
-        let dir = tempfile::tempdir().unwrap();
-        let (target, wal) = (dir.path().join("a/etcd"), dir.path().join("b/wal"));
-        if inside {
-            fs::create_dir_all(&target).unwrap();
-        }
-        let synced = if inside { target.clone() } else { dir.path().join("a") };
-        let disk = NoSync::of(synced);
-        let (data, log) = (Stage::begin(&disk, &target).unwrap(), Stage::begin(&disk, &wal).unwrap());
-        fs::create_dir(data.content().path().join("member")).unwrap();
-        fs::write(log.content().path().join("0.wal"), b"x").unwrap();
-        let trouble = place(data, Some(log)).unwrap_err();
-        assert_eq!(trouble.kind, Kind::Failed);
-        assert!(trouble.what.contains("is in place"), "{trouble}");
-        assert_eq!((names(&target), names(&wal)), (vec!["member".into()], vec!["0.wal".to_string()]));
-    }
-    // before the commit it is a failure, and nothing is there
-    let dir = tempfile::tempdir().unwrap();
-    let disk = NoSync::of(dir.path().join("b"));
-    let (target, wal) = (dir.path().join("a/etcd"), dir.path().join("b/wal"));
-    let (data, log) = (Stage::begin(&disk, &target).unwrap(), Stage::begin(&disk, &wal).unwrap());
-    fs::create_dir(data.content().path().join("member")).unwrap();
-    fs::write(log.content().path().join("0.wal"), b"x").unwrap();
-    let trouble = place(data, Some(log)).unwrap_err();
-    assert!(trouble.kind == Kind::Failed && !trouble.what.contains("is in place"), "{trouble}");
-    assert!(!target.exists() && !wal.exists());
-}
-
-#[test]
-fn what_appears_meanwhile_is_not_replaced_and_the_wal_is_taken_back() {
-    let dir = tempfile::tempdir().unwrap();
-    let target = dir.path().join("etcd");
-    let (data, wal) = (begin(&target), begin(&dir.path().join("new/wal")));
-    fs::create_dir(data.content().path().join("member")).unwrap();
-    fs::write(wal.content().path().join("0.wal"), b"x").unwrap();
-    fs::create_dir(&target).unwrap();
-    assert!(place(data, Some(wal)).unwrap_err().to_string().contains("appeared"));
-    assert_eq!(names(dir.path()), ["etcd"]);
 }
 
 #[test]
@@ -136,6 +51,7 @@ fn leftovers_of_a_killed_run_are_cleared_and_strangers_are_not() {
     fs::create_dir(&stranger).unwrap();
     fs::write(stranger.join("mine"), b"").unwrap();
     let live = begin(&dir.path().join("one"));
+    clear(&Disk::default(), &dir.path().join("two"));
     let second = begin(&dir.path().join("two"));
     assert!(!leftover.exists() && stranger.exists() && live.content().path().exists());
     drop((second, live));

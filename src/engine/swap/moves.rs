@@ -1,5 +1,5 @@
 //! A list of renames that is written down before the first one: whoever finds it can tell which of them are done, go on,
-//! or take them back.
+//! or roll them back.
 //!
 //! It counts only where it is ours and everything in it lies where this member's directories lie ([`Moves::fits`]). Each
 //! rename is done between two directories that are open ([`Ground`]), and what is renamed is known by its inode.
@@ -19,7 +19,7 @@ use super::{Swapped, Whose};
 use crate::{
     engine::{
         durable_fs::{Dir, Disk, Identity},
-        leftovers::{self, MOVES, PREFIX, Shell},
+        leftovers::{self, Content, MOVES, PREFIX, Shell},
         source::io_trouble,
         stage::{exchanged, parent},
     },
@@ -40,10 +40,6 @@ pub(super) struct Ground<'a> {
 impl<'a> Ground<'a> {
     pub(super) fn new(disk: &'a Disk) -> Ground<'a> {
         Ground { disk, open: RefCell::default() }
-    }
-
-    pub(super) fn disk(&self) -> &Disk {
-        self.disk
     }
 
     /// Opens a directory. One that is ours by its name has to be ours, and what is in it is reached through it.
@@ -94,13 +90,17 @@ pub(super) struct Rename {
     pub(super) from: PathBuf,
     pub(super) to: PathBuf,
     pub(super) identity: Identity,
+    /// What it holds, where whoever rolls it back has to know that nobody wrote to it since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) content: Option<Content>,
 }
 
 impl Rename {
     /// Of `from` into the directory `into`, by its own name.
     pub(super) fn new(ground: &Ground<'_>, from: &Path, into: &Path) -> Result<Rename> {
         let identity = ground.identity(from).map_err(|e| io_trouble("look at", from, &e))?;
-        Ok(Rename { from: from.into(), to: into.join(from.file_name().unwrap_or_default()), identity })
+        let to = into.join(from.file_name().unwrap_or_default());
+        Ok(Rename { from: from.into(), to, identity, content: None })
     }
 
     fn is_at(&self, ground: &Ground<'_>, path: &Path) -> bool {
@@ -109,6 +109,19 @@ impl Rename {
 
     fn done(&self, ground: &Ground<'_>) -> bool {
         self.is_at(ground, &self.to)
+    }
+
+    /// Notes what it holds.
+    pub(super) fn with_content(self, ground: &Ground<'_>) -> Result<Rename> {
+        let content = ground.entry(&self.from).and_then(|(dir, name)| Content::of(&dir, &name));
+        let content = content.map_err(|e| io_trouble("read", &self.from, &e))?;
+        Ok(Rename { content: Some(content), ..self })
+    }
+
+    /// Whether nobody used what was renamed since.
+    fn untouched(&self, ground: &Ground<'_>) -> bool {
+        let still = |content: &Content| ground.entry(&self.to).is_ok_and(|(dir, name)| content.is_still(&dir, &name));
+        self.content.as_ref().is_none_or(still)
     }
 
     /// Does it, unless it is done.
@@ -165,13 +178,16 @@ pub(super) struct Moves {
     /// Staging directories that go afterwards, besides the one that this lies in.
     pub(super) shells: Vec<PathBuf>,
     pub(super) outcome: Outcome,
+    /// Whether it is of a restore without a plan: there is no journal to resume it by, so the next run rolls it back.
+    #[serde(default)]
+    pub(super) once: bool,
 }
 
 impl Moves {
     pub(super) fn new(whose: &Whose<'_>, outcome: Outcome) -> Moves {
         let (plan, run, name) = (whose.plan.into(), whose.run.into(), whose.name.into());
         let (makes, renames, empty, shells) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Moves { plan, run, name, makes, renames, empty, shells, outcome }
+        Moves { plan, run, name, makes, renames, empty, shells, outcome, once: false }
     }
 
     /// Adds the rename of a whole directory to a dated name beside it, which is returned.
@@ -187,7 +203,7 @@ impl Moves {
         let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let beside = ground.dir(parent(target)).map_err(fail)?;
         let to = parent(target).join(free_name(&beside, &format!("{name}.{word}-{stamp}")));
-        self.renames.push(Rename { from: target.into(), to: to.clone(), identity });
+        self.renames.push(Rename { from: target.into(), to: to.clone(), identity, content: None });
         Ok(to)
     }
 
@@ -270,17 +286,15 @@ impl Moves {
         })
     }
 
-    /// Takes back what is done, and forgets the list.
+    /// Rolls back what is done, and forgets the list.
+    ///
+    /// # Errors
+    /// The first rename that cannot be rolled back, after the rest was tried; then the list stays.
     pub(super) fn take_back(&self, ground: &Ground<'_>, shell: &Shell) -> Result<()> {
-        for rename in self.renames.iter().rev().filter(|rename| rename.done(ground)) {
-            rename.rename(ground, &rename.to, &rename.from).map_err(|trouble| {
-                let (to, from) = (rename.to.shown(), rename.from.shown());
-                let hint = match rename.is_at(ground, &rename.from) {
-                    true => format!("{from} is back in its place; only the sync after that failed."),
-                    false => format!("What belongs at {from} is at {to}."),
-                };
-                trouble.hint(hint).remedies(&[Remedy::Resume])
-            })?;
+        let done: Vec<&Rename> = self.renames.iter().rev().filter(|rename| rename.done(ground)).collect();
+        let failed = done.into_iter().map(|rename| self.back(ground, rename)).filter_map(Result::err);
+        if let Some(trouble) = failed.collect::<Vec<_>>().into_iter().next() {
+            return Err(trouble);
         }
         for dir in &self.makes {
             let _ = ground.entry(dir).and_then(|(above, name)| above.remove_dir(name));
@@ -291,6 +305,52 @@ impl Moves {
             shell.remove();
         }
         Ok(())
+    }
+
+    fn back(&self, ground: &Ground<'_>, rename: &Rename) -> Result<()> {
+        rename.rename(ground, &rename.to, &rename.from).map_err(|trouble| {
+            let (to, from) = (rename.to.shown(), rename.from.shown());
+            let hint = match (rename.is_at(ground, &rename.from), self.once) {
+                (true, _) => format!("{from} is back in its place; only the sync after that failed."),
+                (false, true) => format!("{to} is removed by the next restore there."),
+                (false, false) => format!("What belongs at {from} is at {to}."),
+            };
+            let trouble = trouble.hint(hint);
+            if self.once { trouble } else { trouble.remedies(&[Remedy::Resume]) }
+        })
+    }
+
+    /// Settles the list of a restore without a plan whose run was killed: where its last rename is done, all that it was to
+    /// do is done; else what nobody used since is rolled back. Then all of it goes.
+    pub(super) fn settle(&self, disk: &Disk, shell: &Shell) {
+        let ground = Ground::new(disk);
+        if !self.is_around(disk, shell) {
+            return shell.remove();
+        }
+        if shell.waits() {
+            let done = self.renames.iter().rev().filter(|rename| rename.done(&ground) && rename.untouched(&ground));
+            if done.map(|rename| self.back(&ground, rename)).filter_map(Result::err).count() > 0 {
+                return;
+            }
+        }
+        self.clear(&ground, shell);
+    }
+
+    /// Whether all that it moves belongs to targets beside which it lies: each has a staging directory of ours beside it,
+    /// this one or one that refers to this one.
+    fn is_around(&self, disk: &Disk, shell: &Shell) -> bool {
+        let Outcome::Swapped(swapped) = &self.outcome else { return false };
+        let targets: Vec<PathBuf> = swapped.places.iter().map(|place| place.target.clone()).collect();
+        let own = shell.dir.identity().ok();
+        let leads_here = |other: &Shell| {
+            let led = other.partner().and_then(|path| Shell::at(disk, &path));
+            [Some(other), led.as_ref()].into_iter().flatten().any(|s| s.dir.identity().ok() == own && own.is_some())
+        };
+        let renames = self.renames.iter().flat_map(|rename| [&rename.from, &rename.to]);
+        targets.iter().all(|target| Shell::around(disk, target).iter().any(leads_here))
+            && self.makes.is_empty()
+            && self.empty.is_empty()
+            && renames.chain(&self.shells).all(|path| within(&targets, path))
     }
 
     /// Removes what is empty of ours; the list last, so that a kill in between leaves what the next run knows.

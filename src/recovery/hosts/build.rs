@@ -108,7 +108,7 @@ fn wanted(job: &Job<'_>, host: &Ready<'_>) -> Wanted {
         sha256: source.sha256.clone(),
         bytes: source.bytes,
         at: source.path.clone(),
-        depot: hosts::depot(job.plan, &host.members).unwrap_or_default(),
+        depot: hosts::depot(&job.located(), &host.members).unwrap_or_default(),
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     agent::{Event, Request},
     engine::{progress::Flow, swap::Standing},
-    recovery::Cancel,
+    recovery::{Cancel, SafetyClearance},
     trouble::{Kind, Remedy, Result, Trouble},
 };
 
@@ -16,7 +16,13 @@ use crate::{
 ///
 /// # Errors
 /// The first failure, with what is in place and what is not.
-pub(super) fn exchange(job: &Job<'_>, ready: &mut [Ready<'_>], cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
+pub(super) fn exchange(
+    job: &Job<'_>,
+    ready: &mut [Ready<'_>],
+    _clearance: &SafetyClearance,
+    cancel: &Cancel,
+    teller: &Teller<'_>,
+) -> Result<()> {
     let stamp = stamp(job);
     let mut placed: Vec<String> = Vec::new();
     for host in ready.iter_mut() {

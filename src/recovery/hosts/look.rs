@@ -2,7 +2,7 @@
 //! already known.
 
 use super::{
-    Group, Job, Until, each, seal, side_by_side,
+    Group, Job, Placement, Until, each, seal, side_by_side,
     told::{HostEvent, Teller},
 };
 use crate::{
@@ -11,14 +11,18 @@ use crate::{
     etcd::membership::Id,
     plan::{
         Member,
-        facts::{config::ConfigFacts, disk::DirFacts},
+        facts::{
+            config::ConfigFacts,
+            disk::DirFacts,
+            host::{HostFacts, PlaceState},
+        },
         halt::{self, Halt},
         hosts::{self, Way},
-        table::{Problem, Severity},
+        table::{Column, Problem, Severity},
         words::{all, plural},
     },
     recovery::{Cancel, twice},
-    text::Shown,
+    text::{Foreign, Shown},
     trouble::{Kind, Result, Trouble},
     world::{
         hand::Hand,
@@ -84,15 +88,22 @@ pub(super) fn look_for_undo<'w>(job: &Job<'w>, cancel: &Cancel, teller: &Teller<
 
 fn connect<'w>(job: &Job<'w>, cancel: &Cancel, teller: &Teller<'_>, room: bool) -> Result<Vec<Ready<'w>>> {
     let names: Vec<String> = job.names.iter().filter(|name| !job.by_hand.contains_key(*name)).cloned().collect();
-    let groups: Vec<Group> = hosts::groups(job.plan, &names);
+    let plan = &*job.located();
+    let groups: Vec<Group> = hosts::groups(plan, &names);
     let own = Program::running()?.own;
     let stop = || cancel.flow() == Flow::Stop;
     let looked = side_by_side(job.limit, groups.len(), |at| {
         let (host, members) = groups.get(at)?;
-        Some(match job.world.open(host, &hosts::asked(job.plan, members), &stop) {
+        Some(match job.world.open(host, &hosts::asked(plan, members), &stop) {
             Ok(hand) => {
+                if let (true, Err(trouble)) =
+                    (room, vacant(job, members, hand.facts(), |column, names| !hosts::is_members(column, names)))
+                {
+                    teller.host(host, HostEvent::Failed(trouble.clone()));
+                    return Some(Err(Some(trouble)));
+                }
                 let judge = |own, facts| match room {
-                    true => hosts::judge(job.plan, members, own, facts),
+                    true => hosts::judge(plan, members, own, facts),
                     false => hosts::judge_program(own, facts),
                 };
                 let problems = judge(&own, hand.facts());
@@ -114,7 +125,7 @@ fn connect<'w>(job: &Job<'w>, cancel: &Cancel, teller: &Teller<'_>, room: bool) 
                 let (configs, halts) = (Vec::new(), Vec::new());
                 ready.push(Ready { host, members, hand, built, standing, holds, configs, halts })
             }
-            Some(Err(Some(trouble))) if trouble.kind == Kind::Stopped => return Err(trouble),
+            Some(Err(Some(trouble))) if matches!(trouble.kind, Kind::Stopped | Kind::Input) => return Err(trouble),
             _ => bad.push(host),
         }
     }
@@ -191,6 +202,53 @@ fn prepare(job: &Job<'_>, host: &mut Ready<'_>, program: &Program, cancel: &Canc
     Ok(())
 }
 
+/// Refuses a directory that is not empty where nothing is moved aside. A member of this plan is no stranger where it is in
+/// place already, or on its way.
+///
+/// # Errors
+/// `Input` for the first one.
+pub(super) fn all_vacant(job: &Job<'_>, ready: &[Ready<'_>]) -> Result<()> {
+    let open = |standing: &Standing| matches!(standing, Standing::Nothing | Standing::Staged(_));
+    ready.iter().try_for_each(|host| {
+        let rows = host.members.iter().zip(&host.standing);
+        let open: Vec<usize> = rows.filter(|(_, standing)| open(standing)).map(|(at, _)| *at).collect();
+        vacant(job, &open, host.hand.facts(), |_, _| true)
+    })
+}
+
+/// The same of these members, as far as `strange` says that what is there is meant.
+///
+/// # Errors
+/// `Input` for the first one.
+fn vacant(
+    job: &Job<'_>,
+    members: &[usize],
+    facts: &HostFacts,
+    strange: impl Fn(Column, &[Foreign]) -> bool,
+) -> Result<()> {
+    if job.placement != Placement::Here {
+        return Ok(());
+    }
+    let members = members.iter().filter_map(|at| job.plan.members.get(*at));
+    for (column, path) in members.flat_map(hosts::dirs) {
+        let state = facts.places.iter().find(|place| place.path == *path).map(|place| &place.state);
+        let why = match state {
+            Some(PlaceState::File) => Some("it is not a directory".to_string()),
+            Some(PlaceState::Dir(names)) if strange(column, names) => {
+                hosts::strangers(names).next().map(|first| format!("the directory is not empty, it holds {first}"))
+            }
+            _ => None,
+        };
+        if let Some(why) = why {
+            return Err(Trouble::new(Kind::Input, format!("{} is taken", path.shown())).why(why).hint(
+                "restore never moves anything. Move it aside yourself; `requorum apply` moves an old member's directory \
+                 aside under a dated name.",
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Refuses where an etcd's log lies elsewhere than the plan says.
 fn elsewhere(job: &Job<'_>, host: &Ready<'_>) -> Result<()> {
     let problems: Vec<Problem> = hosts::logs_elsewhere(job.plan, &host.members, &host.configs);
@@ -203,7 +261,8 @@ fn elsewhere(job: &Job<'_>, host: &Ready<'_>) -> Result<()> {
 fn runs(job: &Job<'_>, host: &mut Ready<'_>, dir: &DirFacts, teller: &Teller<'_>) -> Result<()> {
     let at = host.members.iter().position(|at| job.plan.members.get(*at).is_some_and(|m| m.data_dir == dir.data_dir));
     let in_place = at.and_then(|at| host.standing.get(at)).is_some_and(|s| matches!(s, Standing::InPlace(_)));
-    if in_place && job.until != Until::Undone {
+    // Where nothing is moved aside nothing is stopped for it: who holds a directory there is a blocker.
+    if (in_place || job.placement == Placement::Here) && job.until != Until::Undone {
         return Ok(());
     }
     let found = halt::halt(dir, &host.configs).map_err(|why| {

@@ -23,7 +23,7 @@ use crate::{
         table::Problem,
     },
     recovery::{
-        Passed, RowEvent,
+        RowEvent, SafetyClearance,
         journal::{Event, Journal},
     },
     trouble::{Result, Trouble},
@@ -132,7 +132,7 @@ impl<'a> Teller<'a> {
             &begun,
             json!({
                 "plan": run.plan, "run": run.id, "operator": run.operator, "members": names,
-                "until": self.job.until, "whole_plan": plan,
+                "until": self.job.until, "placement": self.job.placement, "whole_plan": plan,
             }),
         )?;
         let outcome = work();
@@ -162,8 +162,8 @@ impl<'a> Teller<'a> {
     }
 
     /// Writes down which fences were overridden, and why.
-    pub(super) fn overridden(&self, passed: &Passed) -> Result<()> {
-        for fence in passed.overridden() {
+    pub(super) fn overridden(&self, clearance: &SafetyClearance) -> Result<()> {
+        for fence in clearance.overridden() {
             let data = json!({"typed": fence.typed, "evidence": fence.evidence, "reason": self.job.reason});
             self.note(Event::Override, &format!("overridden: {}", fence.sentence()), data)?;
         }

@@ -9,7 +9,7 @@ use crate::{
     plan::{Plan, fence::Old, launch::HostKnown},
     recovery::{
         Cancel,
-        hosts::{self, Consent, HostEvent, Job, Offer, Told, Until},
+        hosts::{self, Consent, HostEvent, Job, Offer, Placement, Told, Until},
     },
     trouble::{Result, Trouble},
     world::World,
@@ -66,6 +66,7 @@ fn with_job<T>(
     work(&Job {
         plan,
         names: &[name.to_string()],
+        placement: Placement::OnHosts,
         by_hand: &BTreeMap::new(),
         world,
         limit: AT_A_TIME,

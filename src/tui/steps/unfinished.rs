@@ -13,7 +13,10 @@ use super::{
 use crate::{
     etcd::membership::Id,
     plan::Plan,
-    recovery::resume::{self, Unfinished, Unverified},
+    recovery::{
+        hosts::Placement,
+        resume::{self, Unfinished, Unverified},
+    },
     text::Shown,
     trouble::Result,
     tui::text,
@@ -103,7 +106,9 @@ pub(in crate::tui) fn found(model: &mut Model, id: u64, found: Vec<(PathBuf, Res
             Ok(records) => {
                 begun.extend(resume::last_begun(&records));
                 unverified.extend(resume::unverified(&records).map(|left| (path.clone(), left)));
-                runs.extend(resume::standing(&records).map(|run| (path, run)));
+                // One of `requorum restore` is resumed by that: the wizard installs on the plan's hosts.
+                let open = resume::standing(&records).filter(|run| run.placement == Placement::OnHosts);
+                runs.extend(open.map(|run| (path, run)));
             }
             Err(trouble) => {
                 let words = format!("{}: {}", trouble.what, trouble.why);

@@ -20,7 +20,7 @@ use crate::{
 
 impl Local {
     /// Hands a member's restore to `work`, as the plan has it, after a look whether the plan is right.
-    pub(super) fn job<T>(&self, work: &Work<'_>, then: impl FnOnce(&Job<'_>, &Whose<'_>) -> Result<T>) -> Result<T> {
+    fn job<T>(&self, work: &Work<'_>, then: impl FnOnce(&Job<'_>, &Whose<'_>) -> Result<T>) -> Result<T> {
         let plan = work.plan;
         let errors: Vec<String> =
             build::verify(plan).into_iter().filter(|p| p.severity == Severity::Error).map(|p| p.text).collect();
