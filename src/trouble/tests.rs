@@ -71,7 +71,14 @@ fn own_code(text: &str) -> String {
             break;
         }
         if !line.trim_start().starts_with("//") {
-            own.extend(line.chars().filter(|c| !c.is_whitespace()));
+            // white space goes, except between two words: `match x` is not the name `matchx`
+            for word in line.split_whitespace() {
+                let touch = |c: char| c.is_alphanumeric() || c == '_';
+                if own.ends_with(touch) && word.starts_with(touch) {
+                    own.push(' ');
+                }
+                own.push_str(word);
+            }
         }
     }
     own

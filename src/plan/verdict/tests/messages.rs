@@ -73,7 +73,7 @@ fn messages() {
         ),
         (
             "a client port wants a password",
-            verdict(&[silent(1), with(none(2), |says| says.closed = Some("wants a password".into())), silent(3)]),
+            verdict(&[silent(1), with(none(2), |says| says.closed = Some(NoAnswer::Password)), silent(3)]),
         ),
         ("two clusters", verdict(&[none(1), with(none(2), |says| says.cluster_id = Id(0xc2))])),
     ];
