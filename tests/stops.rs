@@ -254,6 +254,8 @@ fn a_wizard_whose_terminal_is_not_read_goes_on_and_draws_afresh() {
     pty.stall();
     pty.send("\r");
     wait_until("the restore", PATIENCE, || restored(dir));
+    // longer than a picture may be late before the next is drawn from nothing
+    thread::sleep(Duration::from_millis(1500));
     pty.read_on();
     pty.wait("Every member stands");
     pty.signal(Signal::TERM);
