@@ -4,8 +4,10 @@
 //! [`number`] prints numbers and sizes.
 //!
 //! [`Foreign`] is such a text, made safe where it comes in. [`escape`] holds the rules, [`output`] is the only way to
-//! standard output and standard error: what slipped through as a plain string is escaped there.
+//! standard output and standard error: what slipped through as a plain string is escaped there. [`columns`] says how wide a
+//! text is, and cuts and fills it.
 
+pub mod columns;
 pub mod escape;
 mod foreign;
 #[cfg(test)]

@@ -254,6 +254,8 @@ fn a_wizard_whose_terminal_is_not_read_goes_on_and_draws_afresh() {
     pty.stall();
     pty.send("\r");
     wait_until("the restore", PATIENCE, || restored(dir));
+    // longer than a picture may be late before the next is drawn from nothing
+    thread::sleep(Duration::from_millis(1500));
     pty.read_on();
     pty.wait("Every member stands");
     pty.signal(Signal::TERM);
@@ -333,7 +335,7 @@ fn every_command_under_every_limit_ends_with_its_code() {
     let home = tempfile::tempdir().unwrap();
     plan(home.path());
     let limits =
-        ["ulimit -n 5", "ulimit -n 8", "ulimit -n 12", "ulimit -v 150000", "ulimit -v 250000", "ulimit -v 400000"];
+        ["ulimit -n 5", "ulimit -n 8", "ulimit -n 12", "ulimit -v 150000", "ulimit -v 200000", "ulimit -v 400000"];
     let streams = ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", ">/dev/full 2>&1"];
     let limits = limits.iter().map(|limit| format!("{limit}; exec \"$@\""));
     let streams = streams.iter().map(|stream| format!("exec \"$@\" {stream}"));
@@ -349,12 +351,13 @@ fn every_command_under_every_limit_ends_with_its_code() {
             let output =
                 command.current_dir(dir.path()).env("XDG_STATE_HOME", dir.path().join("state")).output().unwrap();
             let said = support::said(&output);
-            let documented = matches!(output.status.code(), Some(0..=5 | 75));
+            let documented = matches!(output.status.code(), Some(0..=5 | 17 | 75));
             if !documented || said.contains("panicked") {
                 wrong.push(format!("{script} {args:?}: {:?}\n{said}", output.status));
             }
             // a limit that is too low is named before anything is begun
-            if script.starts_with("ulimit -n") && (output.status.code() != Some(4) || !said.contains("ulimit -n")) {
+            let limit = script.get(..9).filter(|limit| limit.starts_with("ulimit"));
+            if limit.is_some_and(|limit| output.status.code() != Some(4) || !said.contains(limit)) {
                 wrong.push(format!("{script} {args:?}: {:?}\n{said}", output.status));
             }
         }

@@ -96,4 +96,53 @@ mod tests {
         assert_eq!((code, dropped.get()), (70, true));
         assert_eq!(guarded(|| 5), 5, "every other code stays as it is");
     }
+
+    /// Which of the ways to panic a child of the test below takes.
+    const WAY: &str = "REQUORUM_TEST_PANIC";
+
+    fn panics(way: &str) -> u8 {
+        let defect = || panic!("made \u{1b}[2J up");
+        match way {
+            "itself" => defect(),
+            "caught" => drop(panic::catch_unwind(defect)),
+            "joined" => drop(thread::spawn(defect).join()),
+            "scoped" => thread::scope(|scope| drop(scope.spawn(defect).join())),
+            "detached" => {
+                let (held, ended) = std::sync::mpsc::channel::<()>();
+                thread::spawn(move || {
+                    let _held = held;
+                    defect();
+                });
+                // the panic has been spoken of before it drops what its thread holds
+                assert!(ended.recv().is_err());
+            }
+            "pooled" => {
+                let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+                let runtime = runtime.unwrap_or_else(|e| panic!("{e}"));
+                assert!(runtime.block_on(runtime.spawn_blocking(defect)).is_err());
+            }
+            other => assert_eq!(other, "not at all"),
+        }
+        5
+    }
+
+    /// No run that a thread panicked in ends with a code of its own, whoever waited for that thread. In processes of their
+    /// own: the hook, and what it remembers, are the whole process's.
+    #[test]
+    fn a_panic_in_any_thread_is_exit_code_70() {
+        if let Ok(way) = std::env::var(WAY) {
+            hook();
+            std::process::exit(guarded(|| panics(&way)).into());
+        }
+        for way in ["not at all", "itself", "caught", "joined", "scoped", "detached", "pooled"] {
+            let mut child = std::process::Command::new(std::env::current_exe().unwrap_or_default());
+            child.args(["--exact", "cli::defect::tests::a_panic_in_any_thread_is_exit_code_70", "--nocapture"]);
+            let output = child.env(WAY, way).output().unwrap_or_else(|e| panic!("{e}"));
+            let said = String::from_utf8_lossy(&output.stderr);
+            let wants = if way == "not at all" { 5 } else { 70 };
+            assert_eq!(output.status.code(), Some(wants), "{way}: {said}");
+            assert_eq!(said.matches(REPORT).count(), usize::from(wants == 70), "{way}: {said}");
+            assert_eq!(said.contains("made \\u{1b}[2J up"), wants == 70, "{way}: {said}");
+        }
+    }
 }

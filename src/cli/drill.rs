@@ -30,8 +30,11 @@ use crate::{
     },
     engine::{durable_fs::Disk, source::io_trouble},
     plan::words::thousands,
-    text::Shown,
-    text::escape,
+    text::{
+        Shown,
+        columns::{self, Align},
+        escape,
+    },
     trouble::{Kind, Result, Trouble},
     tui,
 };
@@ -229,8 +232,8 @@ const NEXT: &str = "What was made for this exercise is removed. `requorum drill 
 
 /// Text broken at blanks where the terminal ends, the lines that go on indented as they began.
 fn flowing(text: &str) -> String {
-    let columns = crossterm::terminal::size().map_or(100, |(columns, _)| usize::from(columns)).clamp(40, 100);
-    let flow = |line: &str| tui::text::wrap(line, columns).join("\n");
+    let width = crossterm::terminal::size().map_or(100, |(columns, _)| usize::from(columns)).clamp(40, 100);
+    let flow = |line: &str| columns::wrap(line, width).join("\n");
     // a prompt's last blank stays, and so does a line's end
     let ends = text.chars().last().filter(|c| [' ', '\n'].contains(c)).map(String::from).unwrap_or_default();
     text.lines().map(flow).collect::<Vec<_>>().join("\n") + &ends
@@ -269,9 +272,8 @@ fn list(dir: Option<&Path>, format: Format) -> Result<()> {
             .collect();
         return print_json(&format!("{}\n", serde_json::to_string_pretty(&rows).unwrap_or_default()));
     }
-    let wide = scenarios.iter().map(|s| s.name.len()).max().unwrap_or(0);
-    print(&format!("{:wide$}  hard  min  passed  best            title\n", "name"))?;
-    for s in &scenarios {
+    let mut rows = vec![["name", "hard", "min", "passed", "best", "title"].map(String::from)];
+    rows.extend(scenarios.iter().map(|s| {
         let tried = tried(s);
         let best = tried.best.map_or_else(String::new, |best| {
             let lost =
@@ -284,8 +286,10 @@ fn list(dir: Option<&Path>, format: Format) -> Result<()> {
             (n, _) => n.to_string(),
         };
         let hard = "*".repeat(usize::from(s.difficulty));
-        print(&format!("{:wide$}  {hard:<5} {:>3}  {passed:<7} {best:<15} {}\n", s.name, s.minutes, s.title))?;
-    }
+        [s.name.clone(), hard, s.minutes.to_string(), passed, best, s.title.clone()]
+    }));
+    let (left, right) = (Align::Left, Align::Right);
+    print(&columns::rows(&rows, [left, left, right, left, left, left]))?;
     print("\n`requorum drill NAME` begins one; the first is for a first time.\n")
 }
 

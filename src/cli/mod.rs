@@ -34,6 +34,7 @@ use clap::{
     CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
     error::{ContextKind, ContextValue},
 };
+use rustix::process::{Resource, getrlimit};
 
 pub use self::defect::guarded;
 use crate::{
@@ -69,6 +70,10 @@ const FILES: usize = 32;
 /// writes and hears signals at the same time. Where memory ends later the allocator ends the process without a sentence.
 const THREADS: usize = 8;
 const MEMORY: usize = 32 << 20;
+
+/// How many bytes of addresses a limit must leave. What is used is far less; but the allocator reserves 64 MiB for each
+/// thread, so that below this it is chance whether the last small piece is still to be had.
+const ADDRESSES: u64 = 2 << 30;
 
 #[derive(Debug, Parser)]
 #[command(name = "requorum", version, about = ABOUT, after_help = EXIT_CODES, max_term_width = 100)]
@@ -222,6 +227,14 @@ fn threads_enough() -> Result<()> {
     let lacks = |what: String, why: String, hint: &str| {
         Trouble::new(Kind::Failed, what).why(why).hint(format!("Nothing was begun. Raise the limit first: {hint}"))
     };
+    if let Some(limit) = getrlimit(Resource::As).current.filter(|limit| *limit < ADDRESSES) {
+        let (what, least) = ("the limit of the address space is too low".to_string(), ADDRESSES >> 20);
+        return Err(lacks(
+            what,
+            format!("it is {} MiB, and {least} MiB are needed", limit >> 20),
+            "ulimit -v unlimited",
+        ));
+    }
     // all at the same time: each waits until the last was started
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let wait = std::sync::Mutex::new(wait);

@@ -18,9 +18,12 @@ use crate::{
         scope::{self, Belongs, Scope},
         source_ref, survey,
         verdict::{Evidence, Finding, KnownState, NewerAt, verdict},
-        words::{Align, cell, column_width, thousands},
+        words::thousands,
     },
-    text::Shown,
+    text::{
+        Shown,
+        columns::{self, Align},
+    },
     trouble::{Kind, Result, Trouble},
     world::{
         DataDir, World, compare,
@@ -262,7 +265,7 @@ fn text(finding: &Finding, facts: &[EndpointFacts], around: &Around, scope: &Sco
             _ => {}
         }
     }
-    out.push_str(&columns(&rows));
+    out.push_str(&columns::rows(&rows, [Align::Left; 8]));
     for note in notes {
         out.push_str(&format!("\n  {}", note.replace('\n', "\n  ")));
     }
@@ -293,18 +296,6 @@ fn text(finding: &Finding, facts: &[EndpointFacts], around: &Around, scope: &Sco
     }
     out.push_str(&format!("\nThe rule: {}\n", sentence(&finding.rule)));
     out
-}
-
-/// A table in plain columns.
-fn columns<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |at: usize| column_width(rows.iter().filter_map(|r| r.get(at)).map(String::as_str));
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    rows.iter()
-        .map(|row| {
-            let cells: Vec<String> = row.iter().zip(&widths).map(|(text, w)| cell(text, *w, Align::Left)).collect();
-            format!("{}\n", cells.join("  ").trim_end())
-        })
-        .collect()
 }
 
 fn as_json(finding: &Finding, facts: &[EndpointFacts], around: &Around, scope: &Scope, now: &str) -> Value {

@@ -17,6 +17,25 @@ use crate::{
     world::members::abandon,
 };
 
+/// True while an answer is waited for.
+static QUESTION: AtomicBool = AtomicBool::new(false);
+
+/// Waits for the answer to a question. Once there was [`interruptible`] work signals stay caught, and nothing else than they
+/// themselves ends a wait for what may never be typed.
+///
+/// # Errors
+/// `Stopped` when a signal came before it; else what `answer` says.
+pub(super) fn answered<T>(answer: impl FnOnce() -> Result<T>) -> Result<T> {
+    QUESTION.store(true, Ordering::SeqCst);
+    // a signal from now on sees that there is a question, and one from before is seen here
+    let answer = match output::hurried() {
+        true => Err(Trouble::new(Kind::Stopped, "stopped before it was asked")),
+        false => answer(),
+    };
+    QUESTION.store(false, Ordering::SeqCst);
+    answer
+}
+
 /// Shows steps on a terminal, at most ten a second; says nothing elsewhere.
 pub(super) struct Meter {
     cancel: Cancel,
@@ -78,6 +97,10 @@ pub(super) fn rate(step: Progress, since: Duration) -> String {
 /// leaves it, and the next run clears up; only the part of a snapshot that is being saved is removed at once.
 pub(super) fn interruptible<T>(work: impl FnOnce(&Cancel) -> Result<T>) -> Result<T> {
     let cancel = Cancel::default();
+    if output::hurried() {
+        // asked for between two pieces of work
+        cancel.stop();
+    }
     let deaf = |e: io::Error| Trouble::new(Kind::Failed, "cannot listen for signals").why(e);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(deaf)?;
     let hand = cancel.clone();
@@ -102,6 +125,10 @@ pub(super) fn interruptible<T>(work: impl FnOnce(&Cancel) -> Result<T>) -> Resul
                     return;
                 }
                 output::hurry();
+                if QUESTION.load(Ordering::SeqCst) {
+                    output::warn("");
+                    std::process::exit(Kind::Stopped.exit_code().into());
+                }
                 // signals stay caught as long as the process lives, and what it still prints may wait for its reader
                 if ended.load(Ordering::SeqCst) {
                     continue;

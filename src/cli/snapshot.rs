@@ -30,7 +30,11 @@ use crate::{
         table::{self, Column, Problem, Row},
         words::all,
     },
-    text::{Foreign, Shown, number::size},
+    text::{
+        Shown,
+        columns::{self, Align},
+        number::size,
+    },
     trouble::{Kind, Result, Trouble},
     world::{members::Members, s3},
 };
@@ -191,11 +195,8 @@ fn list(url: &str, format: Format) -> Result<()> {
             .collect();
         return print_json(&format!("{}\n", serde_json::Value::from(list)));
     }
-    let lines = objects.iter().map(|o| {
-        // a key may hold what a terminal would take for orders
-        format!("{:>8}  {:20}  {}\n", size(o.bytes), when(o), Foreign::new(&o.url))
-    });
-    print(&lines.collect::<String>())
+    let rows: Vec<[String; 3]> = objects.iter().map(|o| [size(o.bytes), when(o), o.url.clone()]).collect();
+    print(&columns::rows(&rows, [Align::Right, Align::Left, Align::Left]))
 }
 
 fn fetch(url: &str, file: &std::path::Path) -> Result<()> {

@@ -9,7 +9,12 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    Format, absolute, apply::Teller, plan, plan_arg::PlanArg, print, print_done, print_json, progress::interruptible,
+    Format, absolute,
+    apply::Teller,
+    plan,
+    plan_arg::PlanArg,
+    print, print_done, print_json,
+    progress::{answered, interruptible},
     warn,
 };
 use crate::{
@@ -133,10 +138,12 @@ impl Asked {
 
 fn agreed(question: &str) -> Result<bool> {
     let no = |e: io::Error| Trouble::new(Kind::Failed, "the answer cannot be read").why(e);
-    output::ask(question).map_err(no)?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).map_err(no)?;
-    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+    answered(|| {
+        output::ask(question).map_err(no)?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).map_err(no)?;
+        Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+    })
 }
 
 fn show(Offer { host, member, how }: &Offer, format: Format) -> Result<()> {

@@ -4,18 +4,16 @@ use std::time::Duration;
 
 use super::{Format, connect, plan, plan_arg::PlanArg, print, print_json, progress::interruptible, warn};
 use crate::{
-    plan::{
-        check::{Check, Next, Proof, Stand, Verdict},
-        words::{Align, cell, column_width},
-    },
+    plan::check::{Check, Next, Proof, Stand, Verdict},
     recovery::{
         fences,
         journal::Journal,
         resume,
         verify::{Job, record, verify},
     },
+    text::columns::{Align, column_width, pad, width, wrap},
     trouble::Result,
-    tui::text::{sentence, wrap},
+    tui::text::sentence,
     world::{World, local::Local},
 };
 
@@ -82,21 +80,26 @@ pub(super) fn run(args: VerifyArgs, outer: &connect::ConnectArgs, format: Format
     Ok(code)
 }
 
+/// Columns of a line, and at most of its members' names.
+const WIDTH: usize = 110;
+const NAMES: usize = 60;
+
 /// The proof for people.
 fn text(proof: &Proof) -> String {
     let mut out = String::new();
     paragraph(&mut out, &format!("{} ", proof.verdict.mark()), &proof.sentence);
     out.push('\n');
-    let names = column_width(proof.members.iter().map(|m| m.name.as_str()));
+    let names = column_width(proof.members.iter().map(|m| m.name.as_str())).min(NAMES);
     for Stand { name, endpoint, outcome, words } in &proof.members {
-        let name = cell(name, names, Align::Left);
+        let name = pad(name, names, Align::Left);
         paragraph(&mut out, &format!("  {} {name}  ", outcome.mark()), &format!("{endpoint}  {words}"));
     }
     out.push('\n');
     for Check { topic, outcome, words, todo, .. } in &proof.checks {
-        paragraph(&mut out, &format!("  {:<8} {:<11} ", outcome.words(), topic.title()), words);
+        let head = |outcome, topic| format!("  {} {} ", pad(outcome, 8, Align::Left), pad(topic, 11, Align::Left));
+        paragraph(&mut out, &head(outcome.words(), topic.title()), words);
         for todo in todo {
-            paragraph(&mut out, &format!("  {:<8} {:<11} ", "", ""), &format!("→ {todo}"));
+            paragraph(&mut out, &head("", ""), &format!("→ {todo}"));
         }
     }
     if proof.verdict != Verdict::Failed && !proof.next.is_empty() {
@@ -112,12 +115,50 @@ fn text(proof: &Proof) -> String {
     out
 }
 
-/// Lines of at most 110 columns, the first behind `head`, the others as far in.
+/// Lines of at most [`WIDTH`] columns, the first after `head`, the others as far in.
 fn paragraph(out: &mut String, head: &str, words: &str) {
-    let indent = head.chars().count();
-    for (n, line) in wrap(&sentence(words), 110 - indent).into_iter().enumerate() {
+    let indent = width(head);
+    for (n, line) in wrap(&sentence(words), WIDTH.saturating_sub(indent)).into_iter().enumerate() {
         let lead = if n == 0 { head.to_string() } else { " ".repeat(indent) };
         out.push_str(format!("{lead}{line}").trim_end());
         out.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        etcd::membership::Id,
+        plan::check::Outcome,
+        text::columns::{as_typed, odd_cells},
+    };
+
+    #[test]
+    fn what_is_said_of_members_is_below_each_other_whatever_their_names() {
+        let stand = |name: String| Stand {
+            name,
+            endpoint: "http://e".into(),
+            outcome: Outcome::Pass,
+            words: "w ".repeat(200).trim_end().into(),
+        };
+        for cells in odd_cells().into_iter().map(|cell| vec![cell]).chain([odd_cells()]) {
+            let proof = Proof {
+                plan: "a".into(),
+                label: "b".into(),
+                cluster_id: Id(1),
+                verdict: Verdict::Proven,
+                sentence: "It is".into(),
+                simulated: false,
+                members: cells.into_iter().map(stand).collect(),
+                checks: Vec::new(),
+                next: Vec::new(),
+            };
+            let text = text(&proof);
+            assert!(text.lines().all(|line| as_typed(line) <= WIDTH), "{text:.500}");
+            let heads: std::collections::BTreeSet<_> =
+                text.lines().filter_map(|line| line.split_once("http://e")).map(|(head, _)| as_typed(head)).collect();
+            assert_eq!(heads.len(), 1, "{text:.500}");
+        }
     }
 }

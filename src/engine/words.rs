@@ -3,9 +3,9 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 pub use crate::plan::words::{byte_count, count, thousands};
-use crate::{
-    plan::words::{Align, cell, column_width},
-    text::escape::is_hostile,
+use crate::text::{
+    columns::{Align, column_width, pad},
+    escape::is_hostile,
 };
 
 /// Text that a terminal shows as it is: printable characters stay, every other byte becomes `\xNN`,
@@ -58,12 +58,11 @@ pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let rule: String =
         widths.iter().map(|w| format!("+{}", "-".repeat(w.saturating_add(2)))).collect::<String>() + "+\n";
     let heads: String =
-        heads.iter().zip(&widths).map(|(h, w)| format!("| {} ", cell(h, *w, Align::Middle))).collect::<String>()
-            + "|\n";
+        heads.iter().zip(&widths).map(|(h, w)| format!("| {} ", pad(h, *w, Align::Middle))).collect::<String>() + "|\n";
     let mut out = format!("{rule}{heads}{rule}");
     for row in rows {
         let cells: String =
-            row.iter().zip(&widths).map(|(text, w)| format!("| {} ", cell(text, *w, Align::Right))).collect();
+            row.iter().zip(&widths).map(|(text, w)| format!("| {} ", pad(text, *w, Align::Right))).collect();
         out.push_str(&format!("{cells}|\n"));
     }
     out + &rule
@@ -72,6 +71,17 @@ pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::columns::{as_typed, odd_cells};
+
+    #[test]
+    fn every_line_of_a_table_is_as_wide_as_its_rule() {
+        let rows: Vec<Vec<String>> = odd_cells().into_iter().map(|cell| vec![cell.clone(), cell]).collect();
+        for rows in rows.iter().map(std::slice::from_ref).chain([rows.as_slice()]) {
+            let text = table(&["NAME", "語"], rows);
+            let widths: std::collections::BTreeSet<_> = text.lines().map(as_typed).collect();
+            assert_eq!((widths.len(), text.lines().count()), (1, rows.len() + 4));
+        }
+    }
 
     #[test]
     fn numbers_get_separators() {

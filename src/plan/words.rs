@@ -97,47 +97,6 @@ pub fn comment_lines(out: &mut String, note: &str) {
     out.push_str(".\n");
 }
 
-/// On which side a cell's text is in its column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Align {
-    /// At the left.
-    Left,
-    /// In the middle, rather at the left.
-    Middle,
-    /// At the right.
-    Right,
-}
-
-/// As a cell shows it: on one line, without what acts unseen.
-fn shown(text: &str) -> Cow<'_, str> {
-    if text.contains(escape::is_hostile) { escape::line(text).into() } else { text.into() }
-}
-
-/// No column is wider, in characters: etcd takes keys and names of more than a megabyte.
-const WIDEST: usize = 1_000;
-
-/// The width of a column for these cells, in characters.
-pub fn column_width<'a>(cells: impl IntoIterator<Item = &'a str>) -> usize {
-    cells.into_iter().map(|cell| shown(cell).chars().count()).max().unwrap_or(0).min(WIDEST)
-}
-
-/// A cell of `width` characters: filled up with spaces, or cut with a `…` where the text is longer. (The width of
-/// `format!` ends at 65,535, with a panic.)
-pub fn cell(text: &str, width: usize, align: Align) -> String {
-    let text = shown(text);
-    let length = text.chars().count();
-    if length > width {
-        return text.chars().take(width.saturating_sub(1)).chain((width > 0).then_some('…')).collect();
-    }
-    let free = width.saturating_sub(length);
-    let before = match align {
-        Align::Left => 0,
-        Align::Middle => free / 2,
-        Align::Right => free,
-    };
-    format!("{}{text}{}", " ".repeat(before), " ".repeat(free.saturating_sub(before)))
-}
-
 /// The order in which people count: `m2` before `m10`.
 pub fn natural(a: &str, b: &str) -> std::cmp::Ordering {
     pieces(a).cmp(&pieces(b)).then_with(|| a.cmp(b))
@@ -190,16 +149,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn cells_are_as_wide_as_their_column_whatever_is_in_them() {
-        let long = "x".repeat(80_000);
-        let width = column_width(["ab", &long]);
-        assert_eq!((width, cell(&long, width, Align::Left).chars().count()), (WIDEST, WIDEST));
-        let shown = [Align::Left, Align::Middle, Align::Right].map(|align| cell("äb", 5, align));
-        assert_eq!(shown, ["äb   ", " äb  ", "   äb"]);
-        assert_eq!((cell("abc", 2, Align::Left), cell("abc", 0, Align::Left)), ("a…".into(), String::new()));
-    }
-
     /// What bash makes of a line that is pasted there, braces and history expansion included.
     #[test]
     fn bash_expands_nothing_in_a_word() {
@@ -234,13 +183,6 @@ mod tests {
         }
         assert_eq!(shell_word("a\x1bb"), "\"$(printf 'a\\033b')\"");
         assert_eq!(shell_words::split(&quoted_line(words)).unwrap(), words, "a cell keeps them as they are");
-    }
-
-    #[test]
-    fn a_cell_has_one_line_whatever_is_in_it() {
-        let name = "m1\r\n\x1b[2JAll is well";
-        let width = column_width([name]);
-        assert_eq!(cell(name, width, Align::Left), "m1\\u{d}\\u{a}\\u{1b}[2JAll is well");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{borrow::Borrow, ffi::OsStr, fmt, ops::Deref, os::unix::ffi::OsStrExt, 
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::escape;
+use super::{columns, escape};
 
 /// A text of a member, host, file, process, store or environment. It is escaped, set on one line and cut when it is made,
 /// by hand or by serde, so that there is no other form of it to show, to write down or to send on.
@@ -72,7 +72,14 @@ impl Deref for Foreign {
 
 impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        // the width of `format!` counts characters
+        let free = f.width().unwrap_or(0).saturating_sub(columns::width(&self.0));
+        let before = match f.align() {
+            Some(fmt::Alignment::Right) => free,
+            Some(fmt::Alignment::Center) => free / 2,
+            _ => 0,
+        };
+        write!(f, "{}{}{}", " ".repeat(before), self.0, " ".repeat(free - before))
     }
 }
 

@@ -226,4 +226,13 @@ mod tests {
         }
         assert_eq!(found, Vec::<String>::new(), "print by text::output, which escapes what others said");
     }
+
+    #[test]
+    fn one_file_counts_columns() {
+        let mut files = Vec::new();
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+        files.retain(|file| fs::read_to_string(file).unwrap_or_default().contains(concat!("unicode", "_width")));
+        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/text/columns.rs");
+        assert_eq!(files, [own], "cut and fill by text::columns, which knows what is shown escaped");
+    }
 }

@@ -1,7 +1,8 @@
 //! A one-line text field: text, cursor, editing keys, paste. Plain data; drawing is the frame's.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::text::columns::{as_typed, of_char};
 
 /// The longest text a field takes, in characters; a paste beyond it is cut.
 const LONGEST: usize = 4096;
@@ -69,10 +70,9 @@ impl Field {
     /// The part of the text that fits `width` columns with the cursor in it, and the cursor's
     /// column in that part.
     pub fn window(&self, width: usize) -> (String, usize) {
-        let wide = |c: char| c.width().unwrap_or(0);
         let mut start = 0;
         let chars: Vec<char> = self.text.chars().collect();
-        let span = |from: usize| chars.iter().take(self.cursor).skip(from).map(|c| wide(*c)).sum::<usize>();
+        let span = |from: usize| chars.iter().take(self.cursor).skip(from).map(|c| of_char(*c)).sum::<usize>();
         while span(start) + 1 > width.max(1) && start < self.cursor {
             start += 1;
         }
@@ -81,12 +81,12 @@ impl Field {
             .iter()
             .skip(start)
             .take_while(|c| {
-                used += wide(**c);
+                used += of_char(**c);
                 used <= width
             })
             .collect();
         // A sign and its selector together can be wider than each by itself.
-        while UnicodeWidthStr::width(shown.as_str()) > width && shown.pop().is_some() {}
+        while as_typed(&shown) > width && shown.pop().is_some() {}
         (shown, span(start))
     }
 
@@ -160,7 +160,7 @@ mod tests {
                 field.press(key(KeyCode::Left));
             }
             let (shown, cursor) = field.window(width);
-            prop_assert!(unicode_width::UnicodeWidthStr::width(shown.as_str()) <= width.max(2));
+            prop_assert!(as_typed(&shown) <= width.max(2));
             prop_assert!(cursor <= width);
         }
     }

@@ -100,7 +100,7 @@ fn header(model: &Model, page: &mut Page<'_>) {
     let right = format!("  {} ", written(model));
     let room = page.width().saturating_sub(text::width(&right) + text::width(&model.world) + 3);
     page.line(vec![
-        page.span(format!("{} ", text::pad(&left, room, false)), tone),
+        page.span(format!("{} ", text::pad(&left, room, text::Align::Left)), tone),
         // the word that must never be overlooked: which world this is
         page.span(format!(" {} ", model.world), Tone::Chosen),
         page.span(right, tone),
@@ -182,7 +182,7 @@ fn field(model: &Model, prompt: &Prompt, page: &Page<'_>) -> Lines {
             std::cmp::Ordering::Equal => under = c.to_string(),
             std::cmp::Ordering::Greater => after.push(c),
         }
-        column += text::width(&c.to_string());
+        column += text::of_char(c);
     }
     let mut lines = vec![
         vec![page.span(format!("{rule}{}", "─".repeat(rest)), Tone::Strong)],
@@ -427,7 +427,7 @@ fn help(model: &Model, room: usize) -> Vec<String> {
         }
         for (i, line) in about.iter().enumerate() {
             let shown = if i == 0 { model.look.key(binding.show) } else { String::new() };
-            lines.push(format!("{} {line}", text::pad(&shown, KEYS, false)));
+            lines.push(format!("{} {line}", text::pad(&shown, KEYS, text::Align::Left)));
         }
     }
     lines.push(String::new());

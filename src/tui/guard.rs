@@ -85,7 +85,9 @@ impl Canvas {
         }
         queue!(self.bytes, BeginSynchronizedUpdate)?;
         if self.late.take().is_some_and(|since| since.elapsed() >= output::PATIENCE) {
-            self.terminal.clear()?;
+            // not `clear`, which asks the terminal where its cursor is: the answer is among the keys, that another thread reads
+            queue!(self.bytes, Clear(ClearType::All))?;
+            self.terminal = Terminal::new(CrosstermBackend::new(self.bytes.clone()))?;
         }
         self.terminal.draw(|frame| {
             picture(frame);

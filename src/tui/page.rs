@@ -147,8 +147,9 @@ impl<'a> Page<'a> {
             if i > 0 {
                 line.push(self.span("  ", Tone::Plain));
             }
+            let side = if head.right { text::Align::Right } else { text::Align::Left };
             let tone = if chosen && i == 0 && *tone == Tone::Plain { Tone::Chosen } else { *tone };
-            line.push(self.span(text::pad(words, *width, head.right), tone));
+            line.push(self.span(text::pad(words, *width, side), tone));
         }
         line
     }
@@ -205,6 +206,22 @@ impl<'a> Page<'a> {
 mod tests {
     #![allow(clippy::indexing_slicing)]
     use super::*;
+
+    #[test]
+    fn a_row_takes_the_widths_of_its_columns_whatever_is_in_it() {
+        let area = Rect::new(0, 0, 60, 4);
+        let mut buffer = Buffer::empty(area);
+        let page = Page::new(&mut buffer, area, Look::default());
+        let heads = [Head { title: "name", most: 20, right: false }, Head { title: "語", most: 30, right: true }];
+        for cell in crate::text::columns::odd_cells() {
+            let row = vec![(cell.clone(), Tone::Plain), (cell, Tone::Plain)];
+            let widths = page.widths(&heads, std::slice::from_ref(&row));
+            let taken: usize =
+                page.row(&heads, &widths, &row, true).iter().map(|span| text::width(&span.content)).sum();
+            assert_eq!(taken, widths.iter().sum::<usize>() + 4, "{:.20}", row[0].0);
+            assert!(taken <= page.width());
+        }
+    }
 
     #[test]
     fn a_picture_holds_nothing_that_a_terminal_acts_on() {

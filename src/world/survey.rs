@@ -171,7 +171,21 @@ mod tests {
     };
 
     /// Two members that answer, a third that says nothing until somebody saw the others' answers.
-    struct Slow(Mutex<mpsc::Receiver<()>>);
+    struct Slow(Mutex<mpsc::Receiver<()>>, Option<Defect>);
+
+    /// Which question's thread panics.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Defect {
+        Ask,
+        Peer,
+        Hash,
+    }
+
+    impl Slow {
+        fn breaks(&self, at: Defect) {
+            assert_ne!(self.1, Some(at), "made up");
+        }
+    }
 
     fn member(n: u64) -> KnownMember {
         KnownMember {
@@ -194,7 +208,10 @@ mod tests {
         }
         fn ask(&self, endpoint: &str) -> Answer {
             let member_id = match endpoint {
-                "http://10.0.0.1:2379" => Id(1),
+                "http://10.0.0.1:2379" => {
+                    self.breaks(Defect::Ask);
+                    Id(1)
+                }
                 "http://10.0.0.2:2379" => Id(2),
                 _ => {
                     let seen = self.0.lock().unwrap().recv_timeout(Duration::from_secs(20));
@@ -207,10 +224,12 @@ mod tests {
             Answer::Says(Box::new(MemberSays { member_id, revision, members, ..MemberSays::default() }))
         }
         fn ask_peer(&self, _: &str, member: &KnownMember) -> Answer {
+            self.breaks(Defect::Peer);
             let heard = MemberSays { member_id: member.id, ..MemberSays::default() };
             Answer::Says(Box::new(heard))
         }
         fn hash_at(&self, _: &str, revision: i64) -> Hashed {
+            self.breaks(Defect::Hash);
             Hashed::Says { hash: 7, revision, compacted: 0 }
         }
         fn find(&self, _: &[PathBuf]) -> Result<Vec<FileFacts>> {
@@ -273,7 +292,7 @@ mod tests {
     #[test]
     fn a_slow_member_keeps_nobody_waiting_and_every_round_is_asked() {
         let (seen, wait) = mpsc::channel();
-        let world = Slow(Mutex::new(wait));
+        let world = Slow(Mutex::new(wait), None);
         let endpoints = [3, 1, 2].map(|n| format!("http://10.0.0.{n}:2379"));
         let mut told = false;
         let facts = survey(&world, &endpoints, true, &mut |facts| {
@@ -293,11 +312,31 @@ mod tests {
         assert_eq!(says(third).hash, Hashed::NotAsked);
     }
 
+    /// Every other question is answered first, and then whoever asked has the panic: no answer that never comes is waited for.
+    #[test]
+    fn a_question_whose_thread_panics_is_not_waited_for() {
+        for defect in [Defect::Ask, Defect::Peer, Defect::Hash] {
+            let (seen, wait) = mpsc::channel();
+            drop(seen);
+            let world = Slow(Mutex::new(wait), Some(defect));
+            let endpoints = [3, 1, 2].map(|n| format!("http://10.0.0.{n}:2379"));
+            let mut known = Vec::new();
+            let asked = catch_unwind(AssertUnwindSafe(|| {
+                survey(&world, &endpoints, true, &mut |facts| known = facts.to_vec());
+            }));
+            assert!(asked.is_err(), "{defect:?}");
+            let [third, first, second] = known.as_slice() else { panic!("{known:?}") };
+            assert!(matches!(third.answer, Answer::Silent { .. } | Answer::Says(_)), "{defect:?}: {third:?}");
+            assert_eq!(first.answer == Answer::Asking, defect == Defect::Ask, "{first:?}");
+            assert!(matches!(second.answer, Answer::Says(_)), "{defect:?}: {second:?}");
+        }
+    }
+
     /// A directory is read while the members write on: it is ahead of an answer from before, and of none from after.
     #[test]
     fn who_seems_to_be_behind_is_asked_once_more() {
         let (_seen, wait) = mpsc::channel();
-        let world = Slow(Mutex::new(wait));
+        let world = Slow(Mutex::new(wait), None);
         let served = |revision| MemberSays {
             cluster_id: Id(9),
             member_id: Id(1),

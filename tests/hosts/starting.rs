@@ -11,6 +11,7 @@ use std::{
 };
 
 use requorum::world::{agent, local::Local, members::Members};
+use rustix::process::Signal;
 
 use super::{
     Planned, data,
@@ -205,6 +206,25 @@ pub fn by_their_units() {
     // On a terminal each is asked for by itself; an answer that is no yes is a no.
     let (file, config) = (planned.file.to_str().unwrap(), net.config());
     let argv = [PROGRAM, "start", file, "--ssh-config", config.to_str().unwrap(), "--member", "m1", "--member", "m2"];
+    let told: Vec<_> = managed.iter().map(Managed::told).collect();
+    for (later, sent) in [(false, None), (true, None), (true, Some(Signal::TERM)), (false, Some(Signal::HUP))] {
+        let mut pty = Pty::spawn(&argv, &[], 200, 40);
+        pty.wait("Start m1 on h1 by this command? [y/N]");
+        if later {
+            pty.send("y\r");
+            pty.wait("Start m2 on h2 by this command? [y/N]");
+        }
+        match sent {
+            Some(signal) => pty.signal(signal),
+            None => pty.send("\x03"),
+        }
+        assert_eq!(pty.exit_code(), 75, "{later} {sent:?}");
+    }
+    assert_eq!(
+        managed.iter().map(Managed::told).collect::<Vec<_>>(),
+        told,
+        "nothing is started before all are asked for"
+    );
     let mut pty = Pty::spawn(&argv, &[], 200, 40);
     pty.wait("Start m1 on h1 by this command? [y/N]");
     pty.send("y\r");

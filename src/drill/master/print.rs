@@ -1,9 +1,12 @@
 //! A drill's words as lines for a terminal or a log.
 
 use super::{Inject, Now, Scene, Word, tame, typed};
-use crate::drill::{
-    debrief::{self, Objective},
-    exercise::{Happened, What},
+use crate::{
+    drill::{
+        debrief::{self, Objective},
+        exercise::{Happened, What},
+    },
+    text::columns::{self, Align, pad},
 };
 
 /// A word as text, lines ended.
@@ -26,10 +29,13 @@ pub fn clock(ms: u64) -> String {
 
 /// A line of the timeline.
 pub fn happened(happened: &Happened) -> String {
-    format!("{}  {:8}  {}", clock(happened.at_ms), kind(happened.what), tame(&happened.text))
+    format!("{}  {}  {}", clock(happened.at_ms), pad(kind(happened.what), KIND, Align::Left), tame(&happened.text))
 }
 
-/// What a line is about, in at most eight letters.
+/// The columns of [`kind`].
+pub const KIND: usize = 8;
+
+/// What a line is about, in at most [`KIND`] letters.
 pub fn kind(what: What) -> &'static str {
     match what {
         What::Step => "step",
@@ -102,5 +108,7 @@ pub fn scene(scene: &Scene) -> String {
 
 /// What can be typed.
 pub fn help() -> String {
-    typed::WORDS.iter().map(|(words, does)| format!("  {words:12} {does}\n")).collect()
+    let rows: Vec<[String; 2]> =
+        typed::WORDS.iter().map(|(words, does)| [format!("  {words}"), (*does).into()]).collect();
+    columns::rows(&rows, [Align::Left; 2])
 }

@@ -1,9 +1,10 @@
 //! A scenario's file, as somebody would write it who explains it to the next one who edits it.
 
-use std::fmt::Write;
-
 use super::scene::{Cell, Entry, File, Scene};
-use crate::{drill::scenario::VERSION, tui::text::wrap};
+use crate::{
+    drill::scenario::VERSION,
+    text::columns::{width, wrap},
+};
 
 /// The last column of a line.
 const WIDTH: usize = 118;
@@ -107,7 +108,7 @@ impl Page {
         for entry in entries {
             let fields: Vec<String> = entry.iter().map(|(key, value)| format!("{key}: {}", cell(value))).collect();
             let one = format!("  - {{{}}}", fields.join(", "));
-            if one.chars().count() <= WIDTH {
+            if width(&one) <= WIDTH {
                 self.line(&one);
                 continue;
             }
@@ -138,13 +139,13 @@ impl Page {
     fn strides(&mut self, key: &str, strides: &[String]) {
         let words: Vec<String> = strides.iter().map(|stride| quoted(stride)).collect();
         let one = format!("{key} [{}]", words.join(", "));
-        if one.chars().count() <= WIDTH {
+        if width(&one) <= WIDTH {
             return self.line(&one);
         }
         self.line(key);
         let indent = key.chars().take_while(|c| *c == ' ' || *c == '-').count() + 2;
         for word in words {
-            let _ = writeln!(self.0, "{:indent$}- {word}", "");
+            self.line(&format!("{}- {word}", " ".repeat(indent)));
         }
     }
 }

@@ -156,7 +156,7 @@ fn rows(model: &Model, draft: &Draft, problems: &[Problem], page: &mut Page<'_>,
     let mut head = vec![page.span(format!("{} ", more(seen.start > 0, "←")), Tone::Strong)];
     for (i, column) in shown() {
         let wide = widths.get(i).copied().unwrap_or(0);
-        head.push(page.span(format!("{}   ", text::pad(column.heading(), wide, false)), Tone::Faint));
+        head.push(page.span(format!("{}   ", text::pad(column.heading(), wide, text::Align::Left)), Tone::Faint));
     }
     head.push(page.span(more(seen.end < Column::ALL.len(), "→ more"), Tone::Strong));
     page.line(head);
@@ -178,7 +178,7 @@ fn rows(model: &Model, draft: &Draft, problems: &[Problem], page: &mut Page<'_>,
                 None if cell.text.is_empty() => Tone::Faint,
                 None => Tone::Plain,
             };
-            line.push(page.span(text::pad(words, wide, false), tone));
+            line.push(page.span(text::pad(words, wide, text::Align::Left), tone));
             let differs = cell.disputed();
             let (mark, tone) = if differs { ("≠", Tone::Warn) } else { (" ", Tone::Faint) };
             line.push(page.span(format!("{mark}{} ", letter(cell.origin)), tone));
@@ -330,7 +330,7 @@ fn option(model: &Model, draft: &Draft, choice: Choice, more: &str, page: &mut P
     let chosen = model.members.choice() == Some(choice);
     let line = vec![
         page.span(if chosen { "▸ " } else { "  " }, Tone::Strong),
-        page.span(text::pad(name, 16, false), Tone::Faint),
+        page.span(text::pad(name, 16, text::Align::Left), Tone::Faint),
         page.span(value, if chosen { Tone::Chosen } else { Tone::Plain }),
         page.span(format!("  ({about})"), Tone::Faint),
         page.span(more.to_string(), Tone::Strong),
@@ -353,7 +353,7 @@ fn ids(draft: &Draft, page: &mut Page<'_>) {
     let words = format!("{}  cluster {cluster}", each.join("  "));
     let line = vec![
         page.span("  ", Tone::Plain),
-        page.span(text::pad("new IDs", 16, false), Tone::Faint),
+        page.span(text::pad("new IDs", 16, text::Align::Left), Tone::Faint),
         page.span(text::fit(&words, page.width().saturating_sub(18)), Tone::Plain),
     ];
     page.line(line);

@@ -52,7 +52,7 @@ fn flowed(proof: &Proof, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
     let mut lines = Vec::new();
     let names = proof.members.iter().map(|m| text::width(&m.name)).max().unwrap_or_default().min(20);
     for member in &proof.members {
-        let head = format!(" {} {}  ", member.outcome.mark(), text::pad(&member.name, names, false));
+        let head = format!(" {} {}  ", member.outcome.mark(), text::pad(&member.name, names, text::Align::Left));
         lines.extend(page.flow(&head, &member.words, tone(member.outcome), 3));
     }
     lines.push(Vec::new());
@@ -60,7 +60,7 @@ fn flowed(proof: &Proof, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
     let wrong = |check: &&Check| check.outcome == Outcome::Fail;
     let sorted = proof.checks.iter().filter(wrong).chain(proof.checks.iter().filter(|c| !wrong(c)));
     for check in sorted {
-        let head = format!(" {} {} ", check.outcome.mark(), text::pad(check.topic.title(), TITLE, false));
+        let head = format!(" {} {} ", check.outcome.mark(), text::pad(check.topic.title(), TITLE, text::Align::Left));
         let words = if check.outcome == Outcome::Pass { Tone::Plain } else { tone(check.outcome) };
         lines.extend(page.flow(&head, &check.words, words, 8));
         for todo in &check.todo {

@@ -47,7 +47,7 @@ fn header(model: &Model, page: &mut Page<'_>) {
     });
     let room = page.width().saturating_sub(text::width(&clock) + 10);
     page.line(vec![
-        page.span(text::pad(&format!(" requorum   game master   {}", tame(title)), room, false), Tone::Bar),
+        page.span(text::pad(&format!(" requorum   game master   {}", tame(title)), room, text::Align::Left), Tone::Bar),
         page.span(" DRILL ", Tone::Chosen),
         page.span(clock, Tone::Bar),
     ]);
@@ -85,7 +85,8 @@ fn timeline(model: &Model, page: &mut Page<'_>) {
             What::Inject | What::Note | What::Pause | What::End => Tone::Faint,
             _ => Tone::Plain,
         };
-        let mark = format!(" {}  {:8}  ", print::clock(happened.at_ms), print::kind(happened.what));
+        let kind = text::pad(print::kind(happened.what), print::KIND, text::Align::Left);
+        let mark = format!(" {}  {kind}  ", print::clock(happened.at_ms));
         lines.push(page.flow(&mark, &tame(&happened.text), tone, 2));
     }
     let end = lines.len().saturating_sub(model.scrolled);
@@ -133,7 +134,7 @@ fn typing(model: &Model, page: &mut Page<'_>) {
     for c in shown.chars().chain([' ']) {
         let tone = if column == cursor { Tone::Chosen } else { Tone::Plain };
         spans.push(page.span(c.to_string(), tone));
-        column += text::width(&c.to_string());
+        column += text::of_char(c);
     }
     page.line(spans);
     let keys = [
