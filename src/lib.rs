@@ -7,17 +7,23 @@
 //! plan out, [`tui`] and [`cli`] speak with people, [`drill`] is practice on the same code. What others said is shown
 //! through [`text`].
 
+#[path = "agent/protocol.rs"]
 pub mod agent;
+#[path = "bbolt.rs"]
 pub mod bolt;
 pub mod cli;
 pub mod drill;
 pub mod engine;
 pub mod etcd;
+#[path = "domain/model/plan.rs"]
 pub mod plan;
 pub mod raft;
+#[path = "execute.rs"]
 pub mod recovery;
 pub mod text;
+#[path = "error.rs"]
 pub mod trouble;
 pub mod tui;
+#[path = "system.rs"]
 pub mod world;
 pub mod yaml;

@@ -13,6 +13,7 @@ mod foreign;
 #[cfg(test)]
 pub(crate) mod messages;
 pub mod number;
+#[path = "text/stdio.rs"]
 pub mod output;
 
 pub use self::foreign::{Foreign, Shown, path};

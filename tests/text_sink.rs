@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
-#[path = "../src/world/members/testing.rs"]
+#[path = "../src/system/etcd_client/testing.rs"]
 #[allow(dead_code, missing_docs)]
 mod testing;
 

@@ -9,6 +9,7 @@ pub mod library;
 mod line;
 #[cfg(test)]
 mod tests;
+#[path = "scenario/grammar.rs"]
 pub mod words;
 
 use std::collections::BTreeMap;

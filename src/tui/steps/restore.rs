@@ -1,6 +1,7 @@
 //! Restore: what is being done now, host by host and member by member; stop it, go on with it, take it back. The same screen
 //! shows a rehearsal.
 
+#[path = "restore/events.rs"]
 mod heard;
 
 use std::path::PathBuf;

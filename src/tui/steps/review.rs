@@ -1,7 +1,9 @@
 //! Review: exactly what will happen, in order, and what stays untouched. From here the restore is
 //! begun, by typing the label.
 
+#[path = "review/plan_steps.rs"]
 mod course;
+#[path = "review/blockers.rs"]
 mod fencing;
 
 use std::path::PathBuf;

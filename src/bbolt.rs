@@ -1,0 +1,142 @@
+//! The bbolt file format (version 2), read and written natively; knows nothing of etcd.
+//!
+//! [`View`] reads a file that nobody vouches for: every id, count and length in it is checked
+//! before it is used, every allocation is bounded by the file's length and every walk by its
+//! number of pages, so that a hostile file ends in an [`Error`] that names the place.
+//! [`check()`] looks at every page, [`Edit`] changes a file copy-on-write, [`Build`] writes a
+//! compacted one. All bytes are little-endian; the layout is that of bbolt's `internal/common`.
+
+#![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
+#![deny(clippy::panic, clippy::unreachable, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+
+#[path = "bbolt/bulk_writer.rs"]
+mod build;
+#[path = "bbolt/check.rs"]
+mod check;
+#[path = "bbolt/cursor.rs"]
+mod cursor;
+#[path = "bbolt/write_tx.rs"]
+mod edit;
+#[path = "bbolt/error.rs"]
+mod error;
+#[path = "bbolt/meta.rs"]
+mod meta;
+#[path = "bbolt/page_writer.rs"]
+mod pack;
+#[path = "bbolt/page.rs"]
+mod page;
+#[path = "bbolt/page_set.rs"]
+mod pages;
+#[path = "bbolt/unreachable_pages.rs"]
+mod stray;
+#[path = "bbolt/read_tx.rs"]
+mod view;
+
+pub use build::Build;
+pub use check::{FreeList, Part, Report, check, check_rows};
+pub use cursor::{Cursor, Row};
+pub use edit::Edit;
+pub use error::{Error, Fault, Place};
+pub use meta::Meta;
+pub use pages::PageSet;
+pub use stray::{Children, right_edge, stray_branches, stray_rows};
+pub use view::{Bucket, KeyValue, View};
+
+use std::io;
+use std::sync::Arc;
+
+/// Reading at a place without moving a file position, so that one source serves many readers.
+pub trait ReadAt {
+    /// Fills `buf` from the bytes at `offset`; an end of file before that is `UnexpectedEof`.
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+    /// The length in bytes.
+    fn len(&self) -> io::Result<u64>;
+    /// Whether there are no bytes at all.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+}
+
+/// Writing at a place; what [`Edit`] and [`Build`] write through.
+pub trait WriteAt {
+    /// Writes all of `buf` at `offset`, growing the file if it ends before.
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
+    /// Cuts or grows (with zeros) to `len` bytes.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Returns when what was written is on the disk.
+    fn sync_data(&self) -> io::Result<()>;
+}
+
+impl ReadAt for std::fs::File {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(self, buf, offset)
+    }
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+}
+
+impl WriteAt for std::fs::File {
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::write_all_at(self, buf, offset)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        std::fs::File::set_len(self, len)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        std::fs::File::sync_data(self)
+    }
+}
+
+impl ReadAt for [u8] {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let from = usize::try_from(offset).ok();
+        let found = from.and_then(|from| self.get(from..from.checked_add(buf.len())?));
+        buf.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+    fn len(&self) -> io::Result<u64> {
+        u64::try_from(<[u8]>::len(self)).map_err(|_| io::ErrorKind::InvalidData.into())
+    }
+}
+
+impl ReadAt for Vec<u8> {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.as_slice().read_exact_at(buf, offset)
+    }
+    fn len(&self) -> io::Result<u64> {
+        ReadAt::len(self.as_slice())
+    }
+}
+
+macro_rules! through_pointer {
+    ($($pointer:ty),*) => {$(
+        impl<T: ReadAt + ?Sized> ReadAt for $pointer {
+            fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+                (**self).read_exact_at(buf, offset)
+            }
+            fn len(&self) -> io::Result<u64> {
+                ReadAt::len(&**self)
+            }
+        }
+        impl<T: WriteAt + ?Sized> WriteAt for $pointer {
+            fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+                (**self).write_all_at(buf, offset)
+            }
+            fn set_len(&self, len: u64) -> io::Result<()> {
+                (**self).set_len(len)
+            }
+            fn sync_data(&self) -> io::Result<()> {
+                (**self).sync_data()
+            }
+        }
+    )*};
+}
+through_pointer!(&T, Arc<T>);
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
+#[allow(clippy::panic, clippy::unreachable, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#[path = "bbolt/tests.rs"]
+mod tests;

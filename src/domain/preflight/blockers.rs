@@ -1,0 +1,452 @@
+//! What must not live on beside a restored cluster: old members that still answer, directories that somebody holds,
+//! and what would start an old etcd again. Whom to ask ([`doors`]), and what follows from the answers ([`fences`]).
+//!
+//! A member that was declared dead and lives goes on serving the old data to its clients, and may mix with the new
+//! members where they share a token. So every yes blocks; it is lifted by stopping what answers, or by typing a text
+//! that nobody types by habit.
+
+#[path = "old_cluster.rs"]
+mod old;
+#[cfg(test)]
+#[path = "blockers/tests.rs"]
+pub(crate) mod tests;
+pub mod token;
+#[path = "second_run.rs"]
+pub mod twice;
+
+use std::{fmt, path::Path};
+
+use serde::{Serialize, Serializer};
+
+pub use self::old::{Old, doors, may_be_of};
+use super::{
+    Member, Plan,
+    facts::{
+        config::{ConfigFacts, ConfigKind, Origin},
+        disk::{DirFacts, DirState, Held},
+    },
+    revisions, url,
+    words::{all, shell_word},
+};
+use crate::{etcd::membership::Id, text::Shown};
+
+/// What a URL is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Clients are served there.
+    Client,
+    /// Other members are served there.
+    Peer,
+}
+
+/// A URL at which somebody may still answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Door {
+    /// The URL.
+    pub url: String,
+    /// What it is for.
+    pub kind: Kind,
+    /// Whose it is: the member's name, or what stands for one that has none.
+    pub whose: String,
+    /// True for a URL of the old cluster; false for one that only the plan has.
+    pub old: bool,
+}
+
+/// What came of knocking at a door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// The connection was refused: nobody listens.
+    Nobody,
+    /// It cannot be told from here, for this reason: `no answer in 2 s`.
+    Unclear(String),
+    /// Something answers that is no etcd, in these words.
+    Stranger(String),
+    /// An etcd answers.
+    Etcd {
+        /// Its cluster, where it told.
+        cluster: Option<Id>,
+        /// Its member ID, where it told.
+        member: Option<Id>,
+        /// Its version, empty where it did not tell.
+        version: String,
+        /// Its store's revision, where it told.
+        revision: Option<i64>,
+    },
+    /// Somebody takes the connection and does not say who; what was heard, in a few words.
+    Somebody(String),
+}
+
+/// All that was seen before a plan is carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// Every door and what was heard there.
+    pub doors: Vec<(Door, Heard)>,
+    /// The plan's directories on this machine.
+    pub targets: Vec<DirFacts>,
+    /// How etcds are started on this machine, each with its directory where one could be told.
+    pub configs: Vec<(ConfigFacts, Option<DirFacts>)>,
+    /// Old members that are stopped before anything is put in place.
+    pub halted: Vec<Id>,
+    /// Clients that keep revisions and have data in the snapshot.
+    pub clients: Vec<revisions::Client>,
+}
+
+/// How a fence is lifted. What comes after it is a value: each front end asks again in its own way.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Lift {
+    /// What to do, a sentence, commands in it as they are typed; without its full stop where the question is asked again
+    /// after it.
+    todo: String,
+    /// True where the question is to be asked again after that.
+    again: bool,
+}
+
+impl Lift {
+    /// To be done, and then asked again.
+    pub fn then_ask(todo: impl Into<String>) -> Lift {
+        Lift { todo: todo.into(), again: true }
+    }
+
+    /// The sentence; `again` says how it is asked again here: `r asks again`.
+    pub fn words(&self, again: &str) -> String {
+        match (self.todo.as_str(), self.again) {
+            (todo, false) => todo.into(),
+            ("", true) => format!("{again}."),
+            (todo, true) => format!("{todo}, then {again}."),
+        }
+    }
+}
+
+impl From<&str> for Lift {
+    fn from(todo: &str) -> Self {
+        Lift { todo: todo.into(), again: false }
+    }
+}
+
+impl From<String> for Lift {
+    fn from(todo: String) -> Self {
+        Lift { todo, again: false }
+    }
+}
+
+impl fmt::Display for Lift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words("ask again"))
+    }
+}
+
+impl Serialize for Lift {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Something that stands between a plan and its being carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fence {
+    /// What it is, a sentence without a full stop that names the host or directory.
+    pub what: String,
+    /// What that follows from, each a few words without a full stop.
+    pub evidence: Vec<String>,
+    /// How it is lifted.
+    pub lift: Lift,
+    /// What must be typed to go on all the same; none for what only warns.
+    pub typed: Option<String>,
+}
+
+impl Fence {
+    /// True when it keeps the plan from being carried out until `lifted` holds its text.
+    pub fn blocks(&self, lifted: &[String]) -> bool {
+        self.typed.as_ref().is_some_and(|typed| !lifted.contains(typed))
+    }
+
+    /// What it is and what that follows from, in one sentence without a full stop.
+    pub fn sentence(&self) -> String {
+        if self.evidence.is_empty() {
+            self.what.clone()
+        } else {
+            format!("{} ({})", self.what, self.evidence.join("; "))
+        }
+    }
+}
+
+/// What follows from all that was seen: what blocks first, then what is only to be known.
+pub fn fences(plan: &Plan, old: &Old, seen: &Seen) -> Vec<Fence> {
+    // With the old token and the old URLs the IDs are the old ones: then an ID tells nothing.
+    let same_ids =
+        old.clusters.contains(&plan.cluster_id) || plan.members.iter().any(|m: &Member| old.has_member(m.id));
+    let new = if same_ids { None } else { Some(plan.cluster_id) };
+    let (living, mut out): (Vec<Vec<Id>>, Vec<Fence>) =
+        households(&seen.doors).iter().filter_map(|house| Some((house.members(), house.fence(new)?))).unzip();
+    for (_, fence) in living.iter().zip(&mut out).filter(|(ids, _)| is_halted(ids, &seen.halted)) {
+        fence.lift = "It is stopped before anything is put in place, and asked again.".into();
+        fence.typed = None;
+    }
+    for dir in &seen.targets {
+        out.extend(held(dir, "where a member is to be restored"));
+    }
+    for (config, dir) in &seen.configs {
+        let dir = dir.as_ref();
+        let said = dir.and_then(|d| d.state.says());
+        let is_new = said.is_some_and(|s| Some(s.cluster_id) == new);
+        let is_old =
+            said.is_some_and(|s| old.has_member(s.member_id) || old.clusters.contains(&s.cluster_id)) && !is_new;
+        let target = dir.is_some_and(|d| touches(plan, &d.data_dir));
+        if let Some(fence) = dir.filter(|_| is_old && !target).and_then(|dir| held(dir, "an old member's")) {
+            // one that answers is one fence, with its process as a further sign
+            let known = living.iter().position(|ids| said.is_some_and(|s| ids.contains(&s.member_id)));
+            match known.and_then(|at| out.get_mut(at)) {
+                Some(same) => same.evidence.push(format!("{}: {}", fence.what, fence.evidence.join("; "))),
+                None => out.push(fence),
+            }
+        }
+        // another cluster's etcd on the same machine is nobody's business here
+        let other = said.is_some() && !is_old && !target;
+        if config.kind != ConfigKind::Process && !other && !is_new {
+            out.extend(automation(config));
+        }
+    }
+    // What is wrong with the plan itself comes first.
+    out.splice(0..0, token::Shared::of_plan(plan, old).fence().into_iter().chain(reused(plan, new, seen)));
+    out.sort_by_key(|fence| fence.typed.is_none());
+    let mut met: Vec<(String, Option<String>)> = Vec::new();
+    out.retain(|fence| {
+        let key = (fence.what.clone(), fence.typed.clone());
+        let first = !met.contains(&key);
+        met.push(key);
+        first
+    });
+    out
+}
+
+/// Revisions that the old cluster is known to have given out, and the new one gives out again: by the plan, and by what
+/// members answer now.
+fn reused(plan: &Plan, new: Option<Id>, seen: &Seen) -> Option<Fence> {
+    let answers = seen.doors.iter().filter(|(door, _)| door.old).filter_map(|(door, heard)| match heard {
+        Heard::Etcd { cluster, revision: Some(revision), .. } if new.is_none() || *cluster != new => {
+            Some(revisions::KnownRevision { revision: *revision, from: door.whose.clone() })
+        }
+        _ => None,
+    });
+    let newest = answers.chain(plan.revisions.newest.clone()).max_by_key(|known| known.revision)?;
+    twice(plan, &seen.clients, &newest)
+}
+
+/// The fence for a revision of the old cluster that the restored one gives out again. Where no client is known to keep
+/// revisions, it only warns.
+pub fn twice(plan: &Plan, clients: &[revisions::Client], known: &revisions::KnownRevision) -> Option<Fence> {
+    let count = revisions::twice(plan, known.revision)?;
+    let what = revisions::twice_words(&known.from, known.revision, count);
+    Some(match clients.is_empty() {
+        true => Fence {
+            what,
+            evidence: vec!["the snapshot holds no data of a client that is known to keep revisions".into()],
+            lift: "Restart clients that watch, or make the plan again with a --bump-revision.".into(),
+            typed: None,
+        },
+        false => Fence {
+            what,
+            evidence: vec![revisions::consequence(clients)],
+            lift: "Make the plan again with that bump: `requorum plan` and the wizard propose it.".into(),
+            typed: Some(revisions::override_text(plan)),
+        },
+    })
+}
+
+/// Whether all who answered there are stopped.
+fn is_halted(ids: &[Id], halted: &[Id]) -> bool {
+    !ids.is_empty() && ids.iter().all(|id| halted.contains(id))
+}
+
+fn touches(plan: &Plan, dir: &Path) -> bool {
+    plan.members.iter().any(|m| m.data_dir == dir || m.wal_dir.as_deref() == Some(dir))
+}
+
+/// The doors of one member, however it is called.
+struct House<'a> {
+    whose: &'a str,
+    old: bool,
+    doors: Vec<(&'a Door, &'a Heard)>,
+}
+
+/// Doors that belong together: of one name, or at one place.
+fn households(doors: &[(Door, Heard)]) -> Vec<House<'_>> {
+    let mut out: Vec<House<'_>> = Vec::new();
+    for (door, heard) in doors {
+        let at = url::place(&door.url);
+        let same_place = |house: &House<'_>| house.doors.iter().any(|(d, _)| url::place(&d.url) == at);
+        let same_name = |house: &House<'_>| house.whose == door.whose && house.old == door.old;
+        let found = out.iter().position(same_place).or_else(|| out.iter().position(same_name));
+        match found.and_then(|i| out.get_mut(i)) {
+            Some(house) => {
+                house.old |= door.old;
+                house.doors.push((door, heard));
+            }
+            None => out.push(House { whose: &door.whose, old: door.old, doors: vec![(door, heard)] }),
+        }
+    }
+    out
+}
+
+impl House<'_> {
+    /// Who answered at these doors.
+    fn members(&self) -> Vec<Id> {
+        let of = |heard: &Heard| if let Heard::Etcd { member, .. } = heard { *member } else { None };
+        self.doors.iter().filter_map(|(_, heard)| of(heard)).collect()
+    }
+
+    /// What stands at these doors; `new` is the planned cluster's ID where it differs from the old one's.
+    fn fence(&self, new: Option<Id>) -> Option<Fence> {
+        let etcd = |wanted: &dyn Fn(Option<Id>) -> bool| {
+            self.doors.iter().any(|(_, heard)| matches!(heard, Heard::Etcd { cluster, .. } if wanted(*cluster)))
+        };
+        // A member that an earlier run restored and that was started since: what tells less speaks for it.
+        if etcd(&|cluster| cluster.is_some() && cluster == new) && !etcd(&|cluster| cluster.is_some() && cluster != new)
+        {
+            return None;
+        }
+        let lives = |heard: &Heard| matches!(heard, Heard::Etcd { .. } | Heard::Somebody(_));
+        let living: Vec<_> = self.doors.iter().filter(|(_, heard)| lives(heard)).collect();
+        if let Some((first, _)) = living.first() {
+            let host = host(&first.url);
+            let what = if self.old {
+                format!("{} of the old cluster still answers on {host}", self.whose)
+            } else {
+                format!("somebody answers on {host}, where {} is to listen", self.whose)
+            };
+            return Some(Fence {
+                what,
+                evidence: living.iter().map(|(door, heard)| said(door, heard)).collect(),
+                lift: Lift::then_ask(
+                    "Stop it there for good (`systemctl disable --now etcd`; a static pod: move its manifest out of \
+                     /etc/kubernetes/manifests)",
+                ),
+                typed: Some(format!("{}@{host}", self.whose)),
+            });
+        }
+        let dim: Vec<String> = self
+            .doors
+            .iter()
+            .filter(|(_, heard)| matches!(heard, Heard::Unclear(_) | Heard::Stranger(_)))
+            .map(|(door, heard)| said(door, heard))
+            .collect();
+        // Nobody is asked at places where the plan alone wants to be: only what answers there is in its way.
+        (self.old && !dim.is_empty()).then(|| Fence {
+            what: format!("it cannot be told from here whether {} of the old cluster still runs", self.whose),
+            evidence: dim,
+            lift: "Make sure that its host is off, or that etcd is stopped there and stays so.".into(),
+            typed: None,
+        })
+    }
+}
+
+fn host(url: &str) -> String {
+    url::place(url).map_or_else(|| url.to_string(), |(host, _)| host)
+}
+
+/// `client URL http://…: member 3c50 of cluster 4f1c, etcd 3.5.30`.
+fn said(door: &Door, heard: &Heard) -> String {
+    let words = match heard {
+        Heard::Nobody => "connection refused".to_string(),
+        Heard::Unclear(why) => why.clone(),
+        Heard::Stranger(what) => format!("no etcd answers there, but {what}"),
+        Heard::Somebody(what) => format!("takes connections, {what}"),
+        Heard::Etcd { cluster, member, version, .. } => {
+            let mut parts = Vec::new();
+            match (member, cluster) {
+                (Some(member), Some(cluster)) => parts.push(format!("member {member} of cluster {cluster}")),
+                (None, Some(cluster)) => parts.push(format!("a member of cluster {cluster}")),
+                _ => parts.push("a member that does not say of which cluster".into()),
+            }
+            if !version.is_empty() {
+                parts.push(format!("etcd {version}"));
+            }
+            parts.join(", ")
+        }
+    };
+    let kind = match door.kind {
+        Kind::Client => "client",
+        Kind::Peer => "peer",
+    };
+    format!("{kind} URL {}: {words}", door.url)
+}
+
+/// A directory that a process holds.
+fn held(dir: &DirFacts, which: &str) -> Option<Fence> {
+    let path = dir.data_dir.shown().to_string();
+    match &dir.held {
+        Held::No => None,
+        Held::By { pid, program } => {
+            let program = if program.is_empty() { "a process" } else { program };
+            let who = match pid {
+                Some(pid) => format!("{program}, process {pid}"),
+                None => format!("{program} that this user may not see"),
+            };
+            let end = pid.map_or_else(
+                || {
+                    format!(
+                        "`fuser -v {}` as root names it",
+                        shell_word(&dir.data_dir.join("member/snap/db").to_string_lossy())
+                    )
+                },
+                |pid| format!("`kill {pid}` ends it where nothing starts it again"),
+            );
+            Some(Fence {
+                what: format!("a process holds {path}, {which}"),
+                evidence: vec![who],
+                lift: Lift::then_ask(format!("Stop the etcd that runs on it: {end}")),
+                typed: Some(path),
+            })
+        }
+        Held::Unknown(_) if dir.state == DirState::Absent => None,
+        Held::Unknown(why) => Some(Fence {
+            what: format!("it cannot be told whether a process holds {path}, {which}"),
+            evidence: vec![why.clone()],
+            lift: "Make sure that no etcd runs on it.".into(),
+            typed: None,
+        }),
+    }
+}
+
+/// What would start an etcd again.
+fn automation(config: &ConfigFacts) -> Vec<Fence> {
+    let place = match &config.origin {
+        Origin::File(path) => path.shown().to_string(),
+        Origin::Process(pid) => format!("process {pid}"),
+    };
+    let active = config.automation.iter().filter(|a| a.active);
+    active
+        .map(|a| Fence {
+            what: a.what.clone(),
+            evidence: if a.names_file { Vec::new() } else { vec![place.clone()] },
+            lift: if a.pause.is_empty() { Lift::default() } else { format!("Pause it: `{}`", a.pause).into() },
+            typed: None,
+        })
+        .collect()
+}
+
+/// What was asked, in one sentence: `m1, m2 and m3 of the old cluster: nobody answers`.
+pub fn summary(seen: &Seen, fences: &[Fence], lifted: &[String]) -> String {
+    let mut whose: Vec<String> = Vec::new();
+    for (door, _) in seen.doors.iter().filter(|(door, _)| door.old) {
+        if !whose.contains(&door.whose) {
+            whose.push(door.whose.clone());
+        }
+    }
+    let blocking = fences.iter().filter(|fence| fence.blocks(lifted)).count();
+    let halted = |heard: &Heard| matches!(heard, Heard::Etcd { member: Some(id), .. } if seen.halted.contains(id));
+    let result = match (blocking, fences.iter().filter(|f| f.typed.is_some()).count()) {
+        (0, 0) if seen.doors.iter().any(|(_, heard)| halted(heard)) => {
+            "nobody answers but what is stopped before".to_string()
+        }
+        (0, 0) => "nobody answers".to_string(),
+        (0, 1) => "one fence was overridden".to_string(),
+        (0, many) => format!("{many} fences were overridden"),
+        (1, _) => "one is in the way".to_string(),
+        (many, _) => format!("{many} are in the way"),
+    };
+    if whose.is_empty() {
+        return format!("No old member is known to ask; {result}");
+    }
+    format!("{} of the old cluster: {result}", all(&whose))
+}

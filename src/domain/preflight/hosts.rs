@@ -1,0 +1,249 @@
+//! Whether each host can take its members, and which program does the work there: judged from what one look told,
+//! before anything is written.
+
+#[path = "host_report.rs"]
+mod look;
+
+use std::path::{Path, PathBuf};
+
+pub use look::{Look, Running};
+
+use super::{
+    Member, Plan, destination,
+    facts::{
+        config::ConfigFacts,
+        host::{HostFacts, Installed, Place, PlaceState, Root},
+    },
+    space::{Needed, shortage},
+    table::{About, Column, Problem},
+};
+use crate::text::{Foreign, Shown};
+
+/// How far a clock may be off: etcd itself warns from one second on, and a look takes a moment.
+const SKEW: i64 = 5;
+
+/// The hosts of the members named in `names`, in the order of the table, each with its members' places in the plan.
+pub fn groups(plan: &Plan, names: &[String]) -> Vec<(String, Vec<usize>)> {
+    let mut out: Vec<(String, Vec<usize>)> = Vec::new();
+    for (at, member) in plan.members.iter().enumerate().filter(|(_, m)| names.contains(&m.name)) {
+        let host = if destination::is_local(&member.host) { destination::LOCAL } else { &member.host };
+        match out.iter_mut().find(|(known, _)| known == host) {
+            Some((_, members)) => members.push(at),
+            None => out.push((host.to_string(), vec![at])),
+        }
+    }
+    out
+}
+
+/// The program that runs here, for hosts that have none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Own {
+    /// SHA-256 of its file, hex.
+    pub sha256: String,
+    /// What `--version` says.
+    pub version: String,
+    /// Its processor as `uname -m` says it.
+    pub machine: String,
+    /// Why it cannot run elsewhere, where it cannot: it is linked dynamically, or no Linux program.
+    pub stays: Option<String>,
+}
+
+/// Which program does the work on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// One that is there.
+    Installed(String),
+    /// This one, sent.
+    Send,
+}
+
+/// Chooses the program: the very same file where it is there already, else this one, else one that says it is of the same
+/// version.
+///
+/// # Errors
+/// A sentence, when there is none.
+pub fn way(own: &Own, facts: &HostFacts) -> Result<Way, String> {
+    if let Some(Installed { path, .. }) = facts.installed.as_ref().filter(|i| i.sha256 == own.sha256) {
+        return Ok(Way::Installed(path.clone()));
+    }
+    let stays = match &own.stays {
+        Some(why) => why.clone(),
+        None if facts.system != "Linux" => format!("this requorum is for Linux, and the host runs {}", facts.system),
+        None if facts.machine != own.machine => {
+            format!("this requorum is for {}, and the host's processor is {}", own.machine, facts.machine)
+        }
+        None => return Ok(Way::Send),
+    };
+    match &facts.installed {
+        Some(there) if there.version == own.version => Ok(Way::Installed(there.path.clone())),
+        Some(there) => Err(format!(
+            "{stays}; the one there ({}) is {}, and this one is {}: install the same on both",
+            there.path, there.version, own.version
+        )),
+        None => Err(format!("{stays}; install {} on the host", own.version)),
+    }
+}
+
+/// The problem with the program of a host, and with its clock.
+pub fn judge_program(own: &Own, facts: &HostFacts) -> Vec<Problem> {
+    let mut out = Vec::new();
+    if let Err(why) = way(own, facts) {
+        out.push(Problem::error(None, None, format!("{why}, or restore its members by hand (`requorum sheet`)")));
+    }
+    if facts.skew.abs() > SKEW {
+        let (seconds, which) = (facts.skew.unsigned_abs(), if facts.skew > 0 { "ahead" } else { "behind" });
+        out.push(Problem::warning(None, None, format!("its clock is {seconds} s {which} of this machine's")));
+    }
+    out
+}
+
+/// Every problem with one host: its program, its places, its space; warnings where it can be gone on.
+pub fn judge(plan: &Plan, members: &[usize], own: &Own, facts: &HostFacts) -> Vec<Problem> {
+    let mut out = judge_program(own, facts);
+    let pids: Vec<String> = facts.etcds.iter().map(|(pid, _)| pid.to_string()).collect();
+    match pids.as_slice() {
+        [] => {}
+        [pid] => out.push(Problem::warning(None, None, format!("an etcd runs there (process {pid})"))),
+        several => {
+            out.push(Problem::warning(None, None, format!("etcds run there (processes {})", several.join(", "))))
+        }
+    }
+    for (at, member) in members.iter().filter_map(|at| Some((*at, plan.members.get(*at)?))) {
+        for (column, path) in dirs(member) {
+            match facts.places.iter().find(|place| place.path == *path) {
+                Some(place) => {
+                    let text = place_slip(column, place, facts);
+                    out.extend(text.map(|text| Problem::error(Some(at), Some(column), text)));
+                }
+                None => out.push(Problem::error(Some(at), Some(column), "the host said nothing about it")),
+            }
+        }
+    }
+    let depot = depot(plan, members);
+    if let Some(place) = depot.as_ref().and_then(|depot| facts.places.iter().find(|place| place.path == *depot))
+        && (place.read_only || !place.writable)
+    {
+        let text = format!("the snapshot cannot be sent: nothing may be written into {}", place.there.shown());
+        out.push(Problem::error(None, None, text));
+    }
+    space(plan, members, depot.as_deref(), facts, &mut out);
+    out
+}
+
+/// Where the snapshot is received on another machine: beside the first member's data directory. Of that directory, the
+/// deepest part that exists is taken.
+pub fn depot(plan: &Plan, members: &[usize]) -> Option<PathBuf> {
+    let first = members.first().and_then(|at| plan.members.get(*at)).filter(|m| !destination::is_local(&m.host))?;
+    Some(first.data_dir.parent().unwrap_or(&first.data_dir).to_path_buf())
+}
+
+/// Every directory that a host is asked about.
+pub fn asked(plan: &Plan, members: &[usize]) -> Vec<PathBuf> {
+    let rows = members.iter().filter_map(|at| plan.members.get(*at));
+    let mut all: Vec<PathBuf> = rows.flat_map(|m| dirs(m).map(|(_, path)| path.clone())).collect();
+    all.extend(depot(plan, members));
+    all
+}
+
+/// The directories that a member's restore makes.
+pub fn dirs(member: &Member) -> impl Iterator<Item = (Column, &PathBuf)> {
+    [(Column::DataDir, Some(&member.data_dir)), (Column::WalDir, member.wal_dir.as_ref())]
+        .into_iter()
+        .filter_map(|(column, path)| Some((column, path?)))
+}
+
+fn place_slip(column: Column, place: &Place, facts: &HostFacts) -> Option<String> {
+    let path = place.path.shown();
+    match &place.state {
+        PlaceState::File => return Some(format!("{path} is taken: it is not a directory")),
+        PlaceState::Closed => {
+            return Some(format!("{path} is there, and {} may not look into it", facts.user));
+        }
+        PlaceState::Dir(names) => {
+            // An old member's directory is moved aside; anything else may be a slip of the one who typed.
+            if !is_members(column, names)
+                && let Some(first) = strangers(names).next()
+            {
+                return Some(format!(
+                    "{path} is taken: it holds {first} and is no etcd's; move it aside, or name another directory"
+                ));
+            }
+        }
+        PlaceState::Absent => {}
+    }
+    if place.read_only {
+        return Some(format!("{path} would lie on {}, which is mounted read-only", place.mount));
+    }
+    if !place.writable {
+        let way = match facts.root {
+            Root::No => "; log in as somebody who may, or allow sudo without a password",
+            Root::Is | Root::Sudo => ", not even as root",
+        };
+        return Some(format!("{} may not write into {}{way}", facts.user, place.there.shown()));
+    }
+    None
+}
+
+/// The entries that make a directory one that is not empty: what a killed run left is cleared by the next one, and an
+/// empty filesystem has its lost+found.
+pub fn strangers(names: &[Foreign]) -> impl Iterator<Item = &Foreign> {
+    names.iter().filter(|name| name.as_str() != "lost+found" && !name.starts_with(".requorum-"))
+}
+
+/// Whether a directory with these entries is an old member's, to be moved aside.
+pub fn is_members(column: Column, names: &[Foreign]) -> bool {
+    match column {
+        Column::WalDir => names.iter().any(|name| name.ends_with(".wal")),
+        _ => names.iter().any(|name| name == "member"),
+    }
+}
+
+/// Members whose etcd keeps its log where the plan does not look: left alone, it would silently undo the restore.
+pub fn logs_elsewhere(plan: &Plan, members: &[usize], configs: &[ConfigFacts]) -> Vec<Problem> {
+    let mut out: Vec<Problem> = Vec::new();
+    for (at, member) in members.iter().filter_map(|at| Some((*at, plan.members.get(*at)?))) {
+        let of_it = configs.iter().filter(|config| config.data_dir.as_ref() == Some(&member.data_dir));
+        for config in of_it.filter(|config| config.wal_dir.is_some() && config.wal_dir != member.wal_dir) {
+            let dir = config.wal_dir.as_deref().unwrap_or(Path::new("")).shown();
+            let text = format!(
+                "{} keeps its log in {dir}, and the plan does not say so: left there, the old log would undo the restore; \
+                 add walDir to the inventory, or wal_dir to this member in the plan",
+                config.place()
+            );
+            if !out.iter().any(|known| known.row == Some(at) && known.text == text) {
+                out.push(Problem::error(Some(at), Some(Column::WalDir), text));
+            }
+        }
+    }
+    out
+}
+
+/// What the members of a host need on each filesystem, the snapshot among it where it is sent.
+fn space(plan: &Plan, members: &[usize], depot: Option<&Path>, facts: &HostFacts, out: &mut Vec<Problem>) {
+    let mut needs: Vec<(&Place, u64)> = Vec::new();
+    let mut add = |path: &Path, bytes: u64| {
+        let Some(place) = facts.places.iter().find(|place| place.path == path) else { return };
+        match needs.iter_mut().find(|(known, _)| known.mount == place.mount) {
+            Some((_, sum)) => *sum = sum.saturating_add(bytes),
+            None => needs.push((place, bytes)),
+        }
+    };
+    if let Some(depot) = depot {
+        add(depot, plan.source.bytes);
+    }
+    for member in members.iter().filter_map(|at| plan.members.get(*at)) {
+        let needed = Needed::of_plan(plan);
+        add(&member.data_dir, needed.data);
+        add(member.wal_dir.as_ref().unwrap_or(&member.data_dir), needed.wal);
+    }
+    for (place, needed) in needs {
+        if let Some(free) = place.free.filter(|free| *free < needed) {
+            let text = format!("not enough space on {}: {}", place.mount, shortage(free, needed, ""));
+            out.push(Problem::error(None, None, text).of(About::Space));
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "hosts/tests.rs"]
+mod tests;

@@ -1,0 +1,227 @@
+//! Is quorum lost, and may a restore go ahead? One type for badge, wording, exit code and gate; the rule, its numbers
+//! and its words.
+//!
+//! Judged are the members' answers, the data directories that were looked at, and what the operator says of members
+//! that are silent. Learners never count; the voters are those of the newest member list.
+
+mod act;
+mod advice;
+#[path = "tally.rs"]
+mod count;
+#[path = "diverged.rs"]
+mod fork;
+#[path = "hash_mismatch.rs"]
+mod hashes;
+mod history;
+mod known;
+mod misplaced;
+#[path = "hash_pairs.rs"]
+mod pairs;
+#[cfg(test)]
+#[path = "verdict/tests.rs"]
+mod tests;
+#[path = "messages.rs"]
+mod words;
+
+use std::collections::BTreeSet;
+
+pub use act::{Act, Advice};
+use count::Count;
+pub use hashes::{Disagreement, disagreement};
+pub use history::Lack;
+pub use known::{By, Compared, DEFAULT_CLUSTER, KnownState, Match, Newer, NewerAt, OldKey, Unknown};
+pub use misplaced::{Misplaced, of_given};
+pub use pairs::{Pair, pairs};
+
+use super::facts::{EndpointFacts, disk::DirFacts};
+
+/// What the answers amount to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// Members are still being asked, and what is known does not settle it.
+    Asking,
+    /// A linearizable read was served, every voter answers, and nothing is amiss.
+    Healthy,
+    /// A linearizable read was served: quorum holds. A voter is missing, or an alarm is raised.
+    Degraded,
+    /// A voter names a leader, but the read through it failed.
+    Unsettled,
+    /// No leader, fewer than a majority of the voters answer, and enough of the others may come back.
+    LostForNow,
+    /// No leader, fewer than a majority of the voters answer, and too many of the others are known to be gone.
+    LostForGood,
+    /// A majority of the voters answers and knows no leader.
+    NoLeader,
+    /// The answers come from two clusters.
+    Split,
+    /// What serves is not the continuation of what is known of the same cluster: it was begun with an empty directory, or
+    /// with an older state; or those who serve hold different data.
+    Forked,
+    /// A linearizable read was served, and what answers is not shown to be the cluster that was asked for: other
+    /// endpoints are silent and none of its members'.
+    Unconfirmed,
+    /// Nobody answers.
+    Unknown,
+}
+
+impl Verdict {
+    /// True where the cluster serves.
+    pub fn serves(self) -> bool {
+        matches!(self, Verdict::Healthy | Verdict::Degraded)
+    }
+
+    /// True where quorum is lost, for now or for good.
+    pub fn lost(self) -> bool {
+        matches!(self, Verdict::LostForNow | Verdict::LostForGood)
+    }
+
+    /// Its name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Asking => "asking",
+            Verdict::Healthy => "healthy",
+            Verdict::Degraded => "degraded",
+            Verdict::Unsettled => "unsettled",
+            Verdict::LostForNow => "lost_for_now",
+            Verdict::LostForGood => "lost_for_good",
+            Verdict::NoLeader => "no_leader",
+            Verdict::Split => "split",
+            Verdict::Forked => "forked",
+            Verdict::Unconfirmed => "unconfirmed",
+            Verdict::Unknown => "unknown",
+        }
+    }
+}
+
+/// What stands before going on to a restore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Gate {
+    /// Nothing.
+    Open,
+    /// The operator types the cluster's label.
+    TypeLabel,
+}
+
+/// A verdict with the numbers it follows from, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Voting members of the cluster.
+    pub voters: usize,
+    /// How many of them make a majority.
+    pub needed: usize,
+    /// How many of them answer, be it at their peer port only.
+    pub answering: usize,
+    /// Voters that do not answer and may come back, by name where one is known.
+    pub may_come_back: Vec<String>,
+    /// Voters that do not answer and are gone: their disk is broken, or the operator says so.
+    pub gone: Vec<String>,
+    /// Members whose data differ at one revision.
+    pub disagreement: Option<Disagreement>,
+    /// States that go on past what serves, the newest first.
+    pub newer: Vec<Newer>,
+    /// Endpoints of those who serve an older, an empty or another state under the cluster's ID: they are to be stopped.
+    pub stop: Vec<String>,
+    /// Endpoints that are to be asked once more before this is believed: their answers may be older than what they are
+    /// held against.
+    pub ask_again: Vec<String>,
+    /// Silent endpoints that are no URL of a member, where more of them are silent than members.
+    pub unmatched: Vec<String>,
+    /// Client URLs of members at which another cluster answers.
+    pub misplaced: Vec<Misplaced>,
+    /// True where the cluster is to be left as it is: it serves, or its members only have to hear each other, and nothing
+    /// newer is known.
+    pub keep: bool,
+    /// The verdict in one or two sentences, with the numbers.
+    pub sentence: String,
+    /// The rule that led to it.
+    pub rule: String,
+    /// What to do, safest first.
+    pub advice: Vec<Advice>,
+}
+
+impl Finding {
+    /// What stands before going on to a restore.
+    pub fn gate(&self) -> Gate {
+        match self.verdict {
+            Verdict::LostForNow | Verdict::LostForGood | Verdict::Unknown => Gate::Open,
+            // what serves does not hold the data; whoever still answers is in the way of the review
+            Verdict::Forked if self.surely_behind() => Gate::Open,
+            _ => Gate::TypeLabel,
+        }
+    }
+
+    /// The exit code of `requorum probe`: 0 healthy, 5 no member answers (or was heard out), 10 lost for now, 11 a
+    /// majority without a leader, 12 unsettled, 13 two clusters, 14 lost for good, 15 degraded, 18 an older, empty or other
+    /// state serves, 19 what serves is not shown to be the cluster asked for.
+    pub fn exit_code(&self) -> u8 {
+        match self.verdict {
+            Verdict::Healthy => 0,
+            Verdict::Unknown | Verdict::Asking => 5,
+            Verdict::LostForNow => 10,
+            Verdict::NoLeader => 11,
+            Verdict::Unsettled => 12,
+            Verdict::Split => 13,
+            Verdict::LostForGood => 14,
+            Verdict::Degraded => 15,
+            // 16 and 17 are those of `verify`
+            Verdict::Forked => 18,
+            Verdict::Unconfirmed => 19,
+        }
+    }
+
+    /// What the advice of one kind is about.
+    pub fn advised(&self, act: Act) -> Vec<&str> {
+        self.advice.iter().filter(|advice| advice.act == act).map(|advice| advice.on.as_str()).collect()
+    }
+
+    /// True where what serves is shown to be behind what is known of the same cluster.
+    pub fn surely_behind(&self) -> bool {
+        self.verdict == Verdict::Forked && self.newer.first().is_some_and(|n| n.certain)
+    }
+}
+
+/// All that is known of a cluster.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// What the endpoints answered.
+    pub facts: &'a [EndpointFacts],
+    /// The endpoints that were given; the others were found in answers. Empty where all were given.
+    pub given: &'a [String],
+    /// The data directories that were looked at, before the answers came.
+    pub dirs: &'a [DirFacts],
+    /// What snapshots and plans tell.
+    pub known: &'a [KnownState],
+    /// How directories and snapshots hash at their own revisions, beside what serves; empty where nothing was compared.
+    pub compared: &'a [Compared],
+    /// The endpoints of which the operator says that the member behind them is gone for good. That is believed of silent
+    /// members only, and not against a disk that is whole.
+    pub gone: &'a BTreeSet<String>,
+}
+
+/// Judges all that is known.
+pub fn verdict(seen: &Evidence<'_>) -> Finding {
+    let misplaced = misplaced::misplaced(seen.facts);
+    let facts = of_given(seen.facts, seen.given);
+    let count = Count::new(&Evidence { facts: &facts, ..*seen }, misplaced);
+    let verdict = count.verdict();
+    Finding {
+        verdict,
+        voters: count.voters,
+        needed: count.needed,
+        answering: count.answering,
+        may_come_back: count.may_come_back(),
+        gone: count.gone(),
+        disagreement: count.disagreement.clone(),
+        newer: count.history.newer.clone(),
+        stop: count.to_stop(verdict),
+        ask_again: count.ask_again(),
+        unmatched: count.more_than_missing(),
+        misplaced: count.misplaced.clone(),
+        keep: count.keep(verdict),
+        sentence: count.sentence(verdict),
+        rule: count.rule(verdict),
+        advice: count.advice(verdict),
+    }
+}

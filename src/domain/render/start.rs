@@ -1,0 +1,223 @@
+//! The exact `etcd` command for each member of a plan, and the sheet that carries them.
+//!
+//! `--initial-cluster-state` is always `existing`: on a restored directory etcd passes over every
+//! `--initial-…` flag, but on a mistyped or empty one `new` would start an empty member under the
+//! restored member's ID.
+
+#[path = "start/container.rs"]
+mod container;
+#[path = "start/config_file.rs"]
+mod file;
+#[path = "start/etcd_flags.rs"]
+pub mod flags;
+#[path = "start/format.rs"]
+mod form;
+#[path = "start/context.rs"]
+mod known;
+#[path = "start/listen_urls.rs"]
+mod listen;
+#[path = "start/matching.rs"]
+mod matching;
+#[path = "start/patches.rs"]
+pub mod patches;
+#[path = "start/static_pod.rs"]
+mod pod;
+#[path = "start/escape.rs"]
+mod quote;
+mod runbook;
+#[path = "start/command_sheet.rs"]
+mod sheet;
+#[path = "start/systemd.rs"]
+mod systemd;
+#[cfg(test)]
+#[path = "start/tests.rs"]
+mod tests;
+#[path = "start/values.rs"]
+pub mod values;
+
+use super::{
+    Member, Plan,
+    words::{all, shell_line, shell_word},
+};
+use crate::text::Foreign;
+use flags::Flag;
+use known::Ground;
+pub use known::{HostKnown, Known};
+use listen::{Own, listen};
+
+pub use form::{File, Form, Page, page};
+pub use runbook::runbook;
+pub use sheet::{sheet, sheet_on};
+
+/// One member's command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    /// The member's name.
+    pub member: String,
+    /// The command word by word, `etcd` first.
+    pub argv: Vec<String>,
+    /// The command as one shell line, quoted where it must be.
+    pub command: String,
+    /// The same, broken over lines with `\`; nothing but the command.
+    pub pretty: String,
+    /// What to know about it, sentences without a full stop.
+    pub notes: Vec<String>,
+    /// Which flags of before are not as they were, and why: sentences without a full stop.
+    pub changes: Vec<String>,
+}
+
+/// One command for each member, in the order of the table, where nothing is known beside the plan.
+pub fn commands(plan: &Plan) -> Vec<Launch> {
+    commands_on(plan, &Known::default())
+}
+
+/// One command for each member, in the order of the table.
+pub fn commands_on(plan: &Plan, known: &Known) -> Vec<Launch> {
+    plan.members.iter().map(|m| launch(plan, m, &known.ground(plan, m), known)).collect()
+}
+
+fn launch(plan: &Plan, m: &Member, ground: &Ground<'_>, known: &Known) -> Launch {
+    let mut notes = Vec::new();
+    let flags::Fitted { flags: own, mut changes } = own_flags(m, ground);
+    let mut argv = vec!["etcd".to_string()];
+    let mut flag = |name: &str, value: &str| argv.push(format!("--{name}={value}"));
+    flag("name", &m.name);
+    flag("data-dir", &m.data_dir.to_string_lossy());
+    if let Some(wal) = &m.wal_dir {
+        flag("wal-dir", &wal.to_string_lossy());
+    }
+    let addresses = Own::of(plan, m, &ground.addresses);
+    for (name, urls) in [("listen-peer-urls", &m.peer_urls), ("listen-client-urls", &m.client_urls)] {
+        if own.iter().any(|flag| flag.name == name) {
+            notes.push(format!("--{name} stands among the member's own flags and is taken from there"));
+            let value = own.iter().rev().find(|flag| flag.name == name).map_or("", |flag| &flag.value);
+            notes.extend(addresses.strangers(value).map(|ip| {
+                format!("--{name} names {ip}, which is none of the host's own addresses; etcd would not start on it")
+            }));
+        } else {
+            flag(name, &listen(urls, &addresses, &mut notes));
+        }
+    }
+    flag("initial-advertise-peer-urls", &m.peer_urls.join(","));
+    flag("advertise-client-urls", &m.client_urls.join(","));
+    flag("initial-cluster", &plan.initial_cluster());
+    flag("initial-cluster-token", &plan.token);
+    flag("initial-cluster-state", "existing");
+    let unknown = not_found(plan, m, ground, known, &own);
+    argv.extend(own.into_iter().flat_map(|flag| flag.words));
+    notes.push(
+        "The state is \"existing\" on purpose: etcd reads the members from the restored directory; \
+         were that mistyped or empty, \"new\" would start an empty member under this one's ID"
+            .into(),
+    );
+    notes.extend(origins(m, ground));
+    for change in of_before(m, ground).into_iter().chain(unknown) {
+        if !changes.contains(&change) {
+            changes.push(change);
+        }
+    }
+    // A value that stands apart from its flag stays on the flag's line.
+    let mut lines: Vec<String> = Vec::new();
+    for word in &argv {
+        match lines.last_mut() {
+            Some(line) if !word.starts_with('-') => *line = format!("{line} {}", shell_word(word)),
+            _ => lines.push(shell_word(word).into_owned()),
+        }
+    }
+    let (command, pretty) = (shell_line(&argv), lines.join(" \\\n  "));
+    Launch { member: m.name.clone(), command, pretty, argv, notes, changes }
+}
+
+/// What of the configurations of before is left out, could not be read, or is nobody's: sentences without a full stop.
+fn of_before(m: &Member, ground: &Ground<'_>) -> Vec<String> {
+    let mut out = Vec::new();
+    if let Some(config) = ground.config {
+        let place = config.place();
+        out.extend(flags::left_out(&matching::pairs(config), &place));
+        out.extend(config.notes.iter().map(|note| format!("{place}: {note}")));
+    }
+    if let Some(matching) = &ground.matching {
+        out.extend(matching.lost(m, &flags::read(&m.etcd_flags)));
+    }
+    out
+}
+
+/// That nothing is known of how a member was started, and which flags other members have that it then lacks: a sentence
+/// without a full stop.
+fn not_found(plan: &Plan, m: &Member, ground: &Ground<'_>, known: &Known, own: &[Flag]) -> Option<String> {
+    if ground.config.is_some() {
+        return None;
+    }
+    // Where each listens is its host's, and nothing that others have in common with it.
+    let lacks = |flag: &Flag| !flag.name.starts_with("listen-") && !own.iter().any(|has| has.name == flag.name);
+    let (mut others, mut names): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+    for other in plan.members.iter().filter(|other| other.name != m.name) {
+        let flags: Vec<Flag> = own_flags(other, &known.ground(plan, other)).flags.into_iter().filter(lacks).collect();
+        if flags.is_empty() {
+            continue;
+        }
+        let shown: Vec<String> = flags.iter().map(|flag| format!("--{}={}", flag.name, flag.value)).collect();
+        others.push(format!("{} has {}", other.name, all(&shown)));
+        names.extend(flags.into_iter().map(|flag| flag.name));
+    }
+    let name = &m.name;
+    let what = match (others.is_empty(), own.is_empty()) {
+        // The plan's flags for it may be all that it had.
+        (true, false) => return None,
+        (true, true) => "flags that it had, such as --quota-backend-bytes, may be missing from this command".into(),
+        (false, _) => {
+            let quota = match names.iter().any(|flag| flag == "quota-backend-bytes") {
+                true => " (2,147,483,648 bytes for the quota)",
+                false => "",
+            };
+            format!("{}; {name}'s command does not, and etcd's own default applies{quota}", others.join("; "))
+        }
+    };
+    Some(format!("How {name} was started until now is not known: no etcd configuration of it was found; {what}"))
+}
+
+/// Where the flags come from that the row does not have: a sentence without a full stop for each place.
+fn origins(m: &Member, ground: &Ground<'_>) -> Vec<String> {
+    let Some(config) = ground.config.filter(|_| ground.adopt) else { return Vec::new() };
+    let own = flags::read(&m.etcd_flags);
+    let mut places: Vec<(&str, Vec<String>)> = Vec::new();
+    for (name, value) in
+        matching::kept(config).into_iter().filter(|(name, _)| !own.iter().any(|flag| flag.name == *name))
+    {
+        let from = config.flags.iter().find(|setting| (setting.flag.as_str(), setting.value.as_str()) == (name, value));
+        let from = from.map_or("", |setting| setting.from.as_str());
+        let flag = format!("--{name}={value}");
+        match places.iter_mut().find(|(place, _)| *place == from) {
+            Some((_, flags)) => flags.push(flag),
+            None => places.push((from, vec![flag])),
+        }
+    }
+    let each = |(from, flags): (&str, Vec<String>)| {
+        let verb = if flags.len() == 1 { "comes" } else { "come" };
+        format!("{} {verb} from {}", all(&flags), Foreign::from(from))
+    };
+    places.into_iter().map(each).collect()
+}
+
+/// The row's own flags, and those of the old configuration that it lacks where they are to come along, as the version that
+/// will run has them.
+fn own_flags(m: &Member, ground: &Ground<'_>) -> flags::Fitted {
+    let mut own = flags::read(&m.etcd_flags);
+    if let Some(config) = ground.config.filter(|_| ground.adopt) {
+        for (name, value) in matching::kept(config) {
+            if !own.iter().any(|flag| flag.name == name) {
+                own.push(Flag::new(name, value));
+            }
+        }
+    }
+    let mut fitted = flags::fit(own, ground.version);
+    for flag in fitted.flags.iter().filter(|flag| !values::is_right(&flag.name, &flag.value)) {
+        fitted.changes.push(format!(
+            "--{}={} is not {}: etcd does not start with it",
+            flag.name,
+            flag.value,
+            values::wanted(&flag.name)
+        ));
+    }
+    fitted
+}

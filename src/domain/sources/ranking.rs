@@ -1,0 +1,405 @@
+//! Every source that a restore could begin from, in one list: survivors, data directories, files. Ranked by what can be
+//! shown: whole; of this cluster; then revision, and age. Term and index count among data directories of one cluster
+//! only. Nothing here is known beyond the facts: where it cannot be told whose a file is, that is said.
+
+mod catch_up;
+#[path = "loss.rs"]
+mod measure;
+#[path = "cluster_match.rs"]
+mod relate;
+#[cfg(test)]
+#[path = "ranking/tests.rs"]
+mod tests;
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use self::relate::Cluster;
+pub use self::{catch_up::CatchUp, relate::Relation};
+use super::{
+    copies,
+    facts::{
+        FileFacts, Health, KnownMember, LimitedDamage, MemberSays,
+        disk::{BrokenPart, DirFacts, DirSays, DirState, Held},
+    },
+    ledger::{Entries, History, Horizon, Loss},
+    scope::Scope,
+    source_ref::is_object,
+    words::thousands,
+};
+use crate::{etcd::membership::Id, text::Shown};
+
+/// A member that answers and from which a snapshot can be saved.
+#[derive(Debug, Clone)]
+pub struct Survivor<'a> {
+    /// What it is called.
+    pub name: String,
+    /// The client URL at which it answers.
+    pub endpoint: &'a str,
+    /// What it says.
+    pub says: &'a MemberSays,
+}
+
+/// A file that was saved from a member here and now: whose it is, is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// The file.
+    pub path: PathBuf,
+    /// The member's name.
+    pub member: String,
+    /// The cluster that it answered for.
+    pub cluster_id: Id,
+}
+
+/// What a look into two files side by side showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kin {
+    /// The files, in any order.
+    pub files: [PathBuf; 2],
+    /// Whether they tell one history.
+    pub history: History,
+}
+
+/// Survivors whose hashes at a common revision differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Differing {
+    /// Who holds what, in a sentence.
+    pub sentence: String,
+    /// Their endpoints.
+    pub endpoints: BTreeSet<String>,
+}
+
+/// Everything that was seen.
+#[derive(Debug, Clone, Default)]
+pub struct Seen<'a> {
+    /// Members that answer.
+    pub survivors: Vec<Survivor<'a>>,
+    /// Members that are heard only beside their client ports (passwords are on, or they wait for a quorum): no source, but
+    /// they say which cluster is meant.
+    pub closed: Vec<Survivor<'a>>,
+    /// Files, among them the databases of `dirs` once they were read.
+    pub files: &'a [FileFacts],
+    /// Data directories that were looked at.
+    pub dirs: &'a [DirFacts],
+    /// Which of the files were saved from members here.
+    pub saved: &'a [Saved],
+    /// Which files were compared.
+    pub kin: &'a [Kin],
+    /// Survivors that hold different data.
+    pub differing: Option<Differing>,
+    /// Which cluster is meant.
+    pub scope: Scope,
+    /// Seconds since 1970.
+    pub now: i64,
+}
+
+/// What a source is found by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// A member, by its client URL.
+    Member(String),
+    /// A file, by its path.
+    File(PathBuf),
+}
+
+/// What a source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A member that answers: a snapshot is saved from it over the network.
+    Survivor,
+    /// A file.
+    File,
+    /// The database of a data directory.
+    DataDir,
+}
+
+/// Whether a source can be taken as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// A member: what is saved from it will be hashed.
+    ToSave,
+    /// Its checksum is right and its pages are sound.
+    Whole,
+    /// It carries no checksum; its pages are sound.
+    Sound,
+    /// It lies in an object store, and is to be fetched.
+    Remote,
+    /// It was not read through yet.
+    Unread,
+    /// It is inside an archive; the sentence says how to get it out.
+    Packed(String),
+    /// It is damaged where no row is affected, and can be taken once that is accepted.
+    Limited(LimitedDamage),
+    /// An etcd runs on it; the sentence says what to do instead.
+    Held(String),
+    /// It cannot be restored; the sentence says why.
+    Broken(String),
+    /// It could not be read; the sentence says why.
+    Unreadable(String),
+}
+
+impl Standing {
+    /// True for one that a restore can begin from now.
+    pub fn usable(&self) -> bool {
+        self.class() == 0
+    }
+
+    /// A broken source never stands above a whole one.
+    fn class(&self) -> u8 {
+        match self {
+            Standing::ToSave | Standing::Whole | Standing::Sound => 0,
+            Standing::Remote | Standing::Unread => 1,
+            Standing::Packed(_) | Standing::Limited(_) => 2,
+            Standing::Held(_) => 3,
+            Standing::Broken(_) | Standing::Unreadable(_) => 4,
+        }
+    }
+}
+
+/// One source of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// What it is found by.
+    pub place: Place,
+    /// What it is.
+    pub kind: Kind,
+    /// What it is called: `m2, over the network`, or its path.
+    pub name: String,
+    /// The same without what kind of source it is: `m2`, or the path of the file or directory.
+    pub bare_name: String,
+    /// Whether it can be taken.
+    pub standing: Standing,
+    /// Whether it is of this cluster, with the proof.
+    pub relation: Relation,
+    /// Its last revision, where it is known.
+    pub revision: Option<i64>,
+    /// When its state was written, seconds since 1970, as far as file times tell; now for a survivor.
+    pub at: Option<i64>,
+    /// What restoring it loses.
+    pub loss: Loss,
+    /// True for one that holds other data than another source of this cluster at a common revision.
+    pub disagrees: bool,
+    /// What else to know, each a sentence.
+    pub warnings: Vec<String>,
+    /// What to do rather than take a database that lacks what its log holds, a sentence.
+    better: Option<String>,
+    /// The cluster that it names, or that it was saved from.
+    cluster: Option<Id>,
+    /// The last entry of a data directory's log.
+    log: Option<LogEnd>,
+    members: Vec<KnownMember>,
+}
+
+impl Source {
+    /// What restoring it loses, in sentences; what to do instead first.
+    pub fn loses(&self, newest: Option<&Newest>) -> Vec<String> {
+        self.loss.sentences(newest.map(|n| n.words.as_str()), self.better.as_deref())
+    }
+}
+
+/// How far a log goes: compared only between directories of one cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct LogEnd {
+    cluster: u64,
+    term: u64,
+    index: u64,
+}
+
+/// The newest state known from anywhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Newest {
+    /// Its revision.
+    pub revision: i64,
+    /// When it was written.
+    pub at: Option<i64>,
+    /// Who has it.
+    pub place: Place,
+    /// In words: `revision 84,211 (m2 answers with it)`.
+    pub words: String,
+}
+
+/// All sources, best first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct List {
+    /// The sources.
+    pub sources: Vec<Source>,
+    /// What the losses are measured against.
+    pub newest: Option<Newest>,
+    /// A log that goes on past everything that can be read or saved, in a sentence that says what to do first.
+    pub ahead: Option<String>,
+    /// Which sources of this cluster hold different data, in a sentence.
+    pub differing: Option<String>,
+    /// Whether the newest state known is the newest that there was.
+    pub horizon: Horizon,
+    /// The one that may be proposed; none where that is for the operator to decide.
+    pub pick: Option<Place>,
+}
+
+impl List {
+    /// The source at a place.
+    pub fn get(&self, place: &Place) -> Option<&Source> {
+        self.sources.iter().find(|s| &s.place == place)
+    }
+}
+
+/// Puts everything that was seen into one list.
+pub fn list(seen: &Seen<'_>) -> List {
+    let cluster = Cluster::of(seen);
+    let mut sources: Vec<Source> = seen.survivors.iter().map(|s| survivor(s, &cluster, seen.now)).collect();
+    sources.extend(seen.files.iter().map(|file| of_file(file, seen, &cluster)));
+    let parted = relate::by_history(&mut sources, seen);
+    let differing = seen.differing.as_ref().map(|d| d.sentence.clone()).or(parted);
+    for source in &mut sources {
+        let Place::Member(endpoint) = &source.place else { continue };
+        source.disagrees = seen.differing.as_ref().is_some_and(|d| d.endpoints.contains(endpoint));
+    }
+    let newest = measure::newest(&sources, seen);
+    let ahead = measure::ahead(&sources, seen);
+    let horizon = measure::horizon(seen, ahead.is_some());
+    for at in 0..sources.len() {
+        let loss = sources.get(at).map(|source| measure::loss(source, newest.as_ref(), &sources, seen, horizon));
+        if let (Some(source), Some(loss)) = (sources.get_mut(at), loss) {
+            source.loss = loss;
+        }
+    }
+    measure::rank(&mut sources);
+    let may = |s: &&Source| {
+        let taken = matches!(s.standing, Standing::ToSave | Standing::Whole);
+        taken && s.relation.ours() && s.loss.entries == Entries::None
+    };
+    let pick = sources.first().filter(may).filter(|_| differing.is_none() && ahead.is_none());
+    let pick = pick.map(|s| s.place.clone());
+    List { pick, newest, ahead: ahead.map(|(_, words)| words), differing, horizon, sources }
+}
+
+/// The revision of a store that nothing was written to.
+const FIRST: i64 = 1;
+
+const UNMEASURED: Loss = Loss { revisions: None, seconds: None, entries: Entries::None, horizon: Horizon::Files };
+
+fn survivor(survivor: &Survivor<'_>, cluster: &Cluster, now: i64) -> Source {
+    let says = survivor.says;
+    Source {
+        place: Place::Member(survivor.endpoint.to_string()),
+        kind: Kind::Survivor,
+        name: format!("{}, over the network", survivor.name),
+        bare_name: survivor.name.clone(),
+        standing: Standing::ToSave,
+        relation: cluster.by_id(says.cluster_id, "it answers for"),
+        revision: (says.revision > 0).then_some(says.revision),
+        at: Some(now),
+        loss: UNMEASURED,
+        disagrees: false,
+        warnings: Vec::new(),
+        better: None,
+        cluster: Some(says.cluster_id).filter(|id| *id != Id(0)),
+        log: None,
+        members: says.members.clone(),
+    }
+}
+
+fn of_file(file: &FileFacts, seen: &Seen<'_>, cluster: &Cluster) -> Source {
+    let dir =
+        seen.dirs.iter().find_map(|dir| Some((dir, dir.state.says()?)).filter(|(_, s)| s.database.path == file.path));
+    let content = file.content.as_ref();
+    let members = match (content, dir) {
+        (Some(content), _) => content.members.clone(),
+        (None, Some((_, says))) => says.members.clone(),
+        (None, None) => Vec::new(),
+    };
+    let saved = seen.saved.iter().find(|s| s.path == file.path);
+    let relation = match (saved, dir) {
+        (Some(saved), _) => {
+            cluster.by_id(saved.cluster_id, &format!("it was saved from {}, which answers for", saved.member))
+        }
+        (None, Some((_, says))) if says.cluster_id != Id(0) => cluster.by_id(says.cluster_id, "its log names"),
+        _ if content.is_none() && dir.is_none() => Relation::CannotTell("it was not read".into()),
+        _ => cluster.by_members(&members),
+    };
+    let cluster_id = saved.map(|s| s.cluster_id).or(dir.map(|(_, says)| says.cluster_id));
+    let (entries, log) = match (&file.health, dir) {
+        (_, Some((_, says))) => of_log(says),
+        (Health::Verified, None) => (Entries::None, None),
+        (_, None) => (Entries::Unknown, None),
+    };
+    let revision = content.map(|c| c.revision.max(FIRST));
+    let revision = revision.or(dir.map(|(_, says)| says.revision).filter(|r| *r > 0));
+    let bare_name = dir.map_or(&file.path, |(dir, _)| &dir.data_dir).shown().to_string();
+    Source {
+        place: Place::File(file.path.clone()),
+        kind: if dir.is_some() { Kind::DataDir } else { Kind::File },
+        name: if dir.is_some() { format!("{bare_name}, data dir") } else { bare_name.clone() },
+        bare_name,
+        standing: standing(file, dir.map(|(dir, _)| dir)),
+        relation,
+        revision,
+        at: dir.map_or(file.modified, |(_, says)| says.written.or(file.modified)),
+        loss: Loss { entries, ..UNMEASURED },
+        disagrees: false,
+        warnings: dir.map_or_else(Vec::new, |(dir, says)| of_dir(dir, says, seen.dirs)),
+        better: dir.filter(|_| log.is_some()).map(|(dir, says)| CatchUp::among(dir, says, seen).sentence()),
+        cluster: cluster_id.filter(|id| *id != Id(0)),
+        log,
+        members,
+    }
+}
+
+fn standing(file: &FileFacts, dir: Option<&DirFacts>) -> Standing {
+    if let Some(Held::By { pid, program }) = dir.map(|d| &d.held) {
+        let program = if program.is_empty() { "a process" } else { program };
+        let pid = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
+        return Standing::Held(format!("{program}{pid} runs on it; save a snapshot from that member instead"));
+    }
+    match &file.health {
+        Health::Unread if is_object(&file.path) => Standing::Remote,
+        _ if file.is_unread() => Standing::Unread,
+        Health::Verified => Standing::Whole,
+        Health::Unhashed => Standing::Sound,
+        Health::Unread => Standing::Unread,
+        Health::Packed(how) => Standing::Packed(how.clone()),
+        Health::Limited(damage) => Standing::Limited(damage.clone()),
+        Health::Broken(why) => Standing::Broken(why.clone()),
+        Health::Unreadable(why) => Standing::Unreadable(why.clone()),
+    }
+}
+
+/// What the log holds beyond the database. A log that ends before it cannot be its own, or was not read.
+fn of_log(says: &DirSays) -> (Entries, Option<LogEnd>) {
+    if says.last_index == 0 || says.last_index < says.consistent_index {
+        return (Entries::Unknown, None);
+    }
+    let entries = match says.entries_beyond() {
+        0 => Entries::None,
+        all => Entries::Beyond { all, committed: says.committed_beyond() },
+    };
+    (entries, Some(LogEnd { cluster: says.cluster_id.0, term: says.last_term, index: says.last_index }))
+}
+
+fn of_dir(dir: &DirFacts, says: &DirSays, all: &[DirFacts]) -> Vec<String> {
+    let mut out = Vec::new();
+    if let Some(newer) = copies::newer(dir, all) {
+        out.push(format!(
+            "It is an OLDER copy of its member's data ({}): {} is newer ({}).",
+            copies::reach_words(dir),
+            newer.data_dir.shown(),
+            copies::reach_words(newer)
+        ));
+    }
+    // where the database itself is what is wrong, the standing says so
+    if let DirState::Broken { why, part: BrokenPart::Log | BrokenPart::Member, .. } = &dir.state {
+        out.push(format!("Its directory is not whole, so start no etcd on it as it is: {why}."));
+    }
+    if let Held::Unknown(why) = &dir.held {
+        out.push(format!("Whether an etcd runs on it is not known: {why}. Make sure that none does."));
+    }
+    if !says.log_reaches_database() {
+        out.push("Its log begins behind the end of its database: entries between them are lost.".into());
+    }
+    if says.v2_keys > 0 {
+        out.push(format!(
+            "It holds {} of the v2 store, which no restore carries over; requorum v2 export saves them.",
+            if says.v2_keys == 1 { "1 key".to_string() } else { format!("{} keys", thousands(says.v2_keys)) }
+        ));
+    }
+    out.extend(says.warnings.iter().cloned());
+    out
+}

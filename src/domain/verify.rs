@@ -1,0 +1,432 @@
+//! Did it work? From the plan and what was seen of the cluster that was started from it to one [`Proof`]: checks with
+//! their outcomes in words, a verdict, and what will need somebody next.
+//!
+//! A check is about what can be told now. What differs is said with what that means, by the member's name; what cannot
+//! be told is never taken for right.
+
+#[path = "verify/bump.rs"]
+mod bump;
+#[path = "verify/clock.rs"]
+mod clock;
+#[path = "verify/data.rs"]
+mod data;
+#[path = "verify/health.rs"]
+mod health;
+#[path = "verify/identity.rs"]
+mod identity;
+#[path = "verify/members.rs"]
+mod members;
+#[path = "verify/follow_up.rs"]
+mod next;
+#[path = "verify/queries.rs"]
+mod questions;
+#[path = "verify/settings.rs"]
+mod settings;
+#[path = "verify/source.rs"]
+mod source;
+#[path = "verify/stored.rs"]
+mod stored;
+#[cfg(test)]
+#[path = "verify/tests.rs"]
+pub(crate) mod tests;
+#[path = "verify/urls.rs"]
+mod urls;
+#[path = "verify/verdict.rs"]
+mod verdict;
+
+use std::borrow::Cow;
+
+pub use identity::old_doors;
+pub use questions::{Question, again, questions};
+use serde::Serialize;
+
+use super::{
+    Member, Plan,
+    facts::{
+        Answer, MemberSays,
+        started::{Data, Observed, Seen, Told},
+    },
+    words::{all, thousands},
+};
+use crate::etcd::membership::Id;
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It is as planned.
+    Pass,
+    /// It is not.
+    Fail,
+    /// It may still come.
+    NotYet,
+    /// It cannot be told, and waiting does not change that.
+    Unknown,
+}
+
+impl Outcome {
+    /// Its words, of one width or less.
+    pub fn words(self) -> &'static str {
+        match self {
+            Outcome::Pass => "PASS",
+            Outcome::Fail => "FAIL",
+            Outcome::NotYet => "not yet",
+            Outcome::Unknown => "not told",
+        }
+    }
+
+    /// Its glyph.
+    pub fn mark(self) -> char {
+        match self {
+            Outcome::Pass => '✔',
+            Outcome::Fail => '✖',
+            Outcome::NotYet => '…',
+            Outcome::Unknown => '!',
+        }
+    }
+}
+
+/// What a check is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Topic {
+    /// Cluster and member IDs.
+    Identity,
+    /// Who is a member.
+    Members,
+    /// Who leads.
+    Leader,
+    /// Whether a linearizable read is served.
+    Reads,
+    /// Whether members stand where the same log brings them from the plan's revision.
+    Revision,
+    /// Whether members hold the same keys.
+    Hash,
+    /// Whether these are the snapshot's.
+    Snapshot,
+    /// Leases.
+    Leases,
+    /// Authentication, users and roles.
+    Auth,
+    /// What else members store besides keys.
+    Rows,
+    /// Clocks.
+    Clock,
+    /// Alarms.
+    Alarms,
+    /// Size against quota.
+    Quota,
+    /// Versions.
+    Version,
+    /// Client URLs that members advertise.
+    Urls,
+    /// How members were started.
+    Settings,
+    /// The old cluster.
+    Old,
+    /// The directories on this machine.
+    Directories,
+    /// Put, get, delete.
+    Canary,
+    /// Watches from before a bump.
+    Watch,
+    /// Whether revisions are given out twice.
+    Bump,
+}
+
+impl Topic {
+    /// Its heading.
+    pub fn title(self) -> &'static str {
+        match self {
+            Topic::Identity => "IDs",
+            Topic::Members => "members",
+            Topic::Leader => "leader",
+            Topic::Reads => "reads",
+            Topic::Revision => "revision",
+            Topic::Hash => "HashKV",
+            Topic::Snapshot => "snapshot",
+            Topic::Leases => "leases",
+            Topic::Auth => "users",
+            Topic::Rows => "other rows",
+            Topic::Clock => "clocks",
+            Topic::Alarms => "alarms",
+            Topic::Quota => "quota",
+            Topic::Version => "version",
+            Topic::Urls => "client URLs",
+            Topic::Settings => "settings",
+            Topic::Old => "old cluster",
+            Topic::Directories => "directories",
+            Topic::Canary => "writes",
+            Topic::Watch => "watches",
+            Topic::Bump => "bump",
+        }
+    }
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What it is about.
+    pub topic: Topic,
+    /// How it came out.
+    pub outcome: Outcome,
+    /// Whether there is no proof without it. A failure counts in any case.
+    pub needed: bool,
+    /// What was seen, in words without a full stop.
+    pub words: String,
+    /// What that means and what to do, sentences; empty where nothing is to be done.
+    pub todo: Vec<String>,
+    /// The members that fail it, by name; none where it is about all of them.
+    pub who: Vec<String>,
+}
+
+impl Check {
+    fn new(topic: Topic, outcome: Outcome, words: impl Into<String>) -> Check {
+        Check { topic, outcome, needed: true, words: words.into(), todo: Vec::new(), who: Vec::new() }
+    }
+
+    fn todo(mut self, todo: impl Into<String>) -> Check {
+        self.todo.push(todo.into());
+        self
+    }
+
+    /// That these members fail it.
+    fn who<'n>(mut self, names: impl IntoIterator<Item = &'n str>) -> Check {
+        for name in names {
+            if !self.who.iter().any(|known| known == name) {
+                self.who.push(name.into());
+            }
+        }
+        self
+    }
+
+    /// One without which a proof is one all the same.
+    fn aside(self) -> Check {
+        Check { needed: false, ..self }
+    }
+}
+
+/// One member in a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stand {
+    /// Its name.
+    pub name: String,
+    /// The client URL that was asked.
+    pub endpoint: String,
+    /// How it stands.
+    pub outcome: Outcome,
+    /// The same in words without a full stop.
+    pub words: String,
+}
+
+/// Something that will need somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Next {
+    /// What, a sentence.
+    pub what: String,
+    /// The command for it; empty where there is none.
+    pub command: String,
+}
+
+/// What all checks amount to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Something may still come.
+    Waiting,
+    /// Everything that is needed for it is as planned.
+    Proven,
+    /// The same, of members that are only played: no proof.
+    Agree,
+    /// Something is not as planned.
+    Failed,
+    /// Nothing is wrong as far as could be told, and something needed could not be told.
+    Unproven,
+}
+
+impl Verdict {
+    /// The exit code of `requorum verify`: 0 proven (or played and agreeing), 16 failed, 17 not proven.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Verdict::Proven | Verdict::Agree => 0,
+            Verdict::Failed => 16,
+            Verdict::Waiting | Verdict::Unproven => 17,
+        }
+    }
+
+    /// Its glyph.
+    pub fn mark(self) -> char {
+        match self {
+            Verdict::Proven | Verdict::Agree => '✔',
+            Verdict::Failed => '✖',
+            Verdict::Waiting => '…',
+            Verdict::Unproven => '!',
+        }
+    }
+}
+
+/// The evidence that a recovery worked, or what speaks against it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Proof {
+    /// The plan's short ID.
+    pub plan: String,
+    /// What the operator calls the cluster.
+    pub label: String,
+    /// The cluster's planned ID.
+    pub cluster_id: Id,
+    /// What all of it amounts to.
+    pub verdict: Verdict,
+    /// The verdict in one or two sentences.
+    pub sentence: String,
+    /// True where the members were only played.
+    pub simulated: bool,
+    /// The members.
+    pub members: Vec<Stand>,
+    /// The checks.
+    pub checks: Vec<Check>,
+    /// What will need somebody next.
+    pub next: Vec<Next>,
+}
+
+impl Proof {
+    /// True when waiting alone cannot change the verdict for the better: with something wrong, what is still to come of
+    /// members that are up does not matter.
+    pub fn settled(&self) -> bool {
+        match self.verdict {
+            Verdict::Proven | Verdict::Agree | Verdict::Unproven => true,
+            Verdict::Waiting => false,
+            Verdict::Failed => self.members.iter().all(|member| member.outcome != Outcome::NotYet),
+        }
+    }
+
+    /// The check about `topic`, where there is one.
+    pub fn check(&self, topic: Topic) -> Option<&Check> {
+        self.checks.iter().find(|check| check.topic == topic)
+    }
+}
+
+/// The plan and what was seen, as every check needs it.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    plan: &'a Plan,
+    seen: &'a Observed,
+}
+
+/// A member that answers, with what it says.
+type Ours<'a> = (&'a Member, &'a Seen, &'a MemberSays);
+
+impl<'a> Case<'a> {
+    fn members(self) -> impl Iterator<Item = (&'a Member, &'a Seen)> {
+        self.plan.members.iter().zip(&self.seen.members)
+    }
+
+    /// The members that answer at their client ports and are who they are to be.
+    fn ours(self) -> Vec<Ours<'a>> {
+        let answers = self.members().filter_map(|(member, seen)| Some((member, seen, says(seen)?)));
+        answers.filter(|(m, _, s)| open(s) && identity::planned(self.plan, m, s)).collect()
+    }
+
+    /// Those of the plan that are none of [`ours`](Self::ours), by name.
+    fn others(self) -> Vec<String> {
+        let ours = self.ours();
+        let here = |name: &str| ours.iter().any(|(m, _, _)| m.name == name);
+        self.plan.members.iter().filter(|m| !here(&m.name)).map(|m| m.name.clone()).collect()
+    }
+
+    /// `PASS` only where every member of the plan was heard.
+    fn passed(self) -> Outcome {
+        if self.others().is_empty() { Outcome::Pass } else { Outcome::NotYet }
+    }
+
+    /// The members' client URLs, as etcdctl takes them.
+    fn endpoints(self) -> String {
+        let urls: Vec<&str> = self.plan.members.iter().flat_map(|m| m.client_urls.iter().map(String::as_str)).collect();
+        urls.join(",")
+    }
+}
+
+/// Whether a member told its status. One that has passwords on may refuse that to strangers.
+fn open(says: &MemberSays) -> bool {
+    says.closed.is_none() && !says.version.is_empty()
+}
+
+fn says(seen: &Seen) -> Option<&MemberSays> {
+    match &seen.answer {
+        Answer::Says(says) => Some(says),
+        _ => None,
+    }
+}
+
+/// A count as a revision is shown.
+fn shown(revision: i64) -> String {
+    thousands(revision.unsigned_abs())
+}
+
+fn names(items: &[&Member]) -> String {
+    all(&items.iter().map(|m| m.name.clone()).collect::<Vec<_>>())
+}
+
+/// The plan with the newest revision that is known of the old cluster, which a run may have seen later.
+fn with_seen<'a>(plan: &'a Plan, seen: &Observed) -> Cow<'a, Plan> {
+    let known = plan.revisions.newest.as_ref().map_or(plan.source.revision, |known| known.revision);
+    match seen.old.newest.as_ref().filter(|newest| newest.revision > known) {
+        Some(newest) => {
+            let mut plan = plan.clone();
+            plan.revisions.newest = Some(newest.clone());
+            Cow::Owned(plan)
+        }
+        None => Cow::Borrowed(plan),
+    }
+}
+
+/// Checks everything that was seen against the plan. `data` is what the snapshot tells of what comes next.
+pub fn check(plan: &Plan, seen: &Observed, data: &Told<Data>) -> Proof {
+    let id = plan.short_id();
+    let plan = &*with_seen(plan, seen);
+    let case = Case { plan, seen };
+    let mut checks: Vec<Check> = vec![
+        identity::ids(case),
+        members::members(case),
+        members::leader(case),
+        members::reads(case),
+        data::revision(case),
+        data::hash(case),
+        data::snapshot(case),
+    ];
+    checks.extend(stored::checks(case));
+    checks.extend([health::alarms(case), health::quota(case), health::version(case), clock::clocks(case)]);
+    checks.extend(urls::urls(case));
+    checks.extend(settings::settings(case));
+    checks.extend(identity::old(case));
+    checks.extend(identity::directories(case));
+    checks.extend(health::watch(case));
+    checks.extend(bump::bump(case, data));
+    let wrong = checks.iter().any(|check| check.outcome == Outcome::Fail);
+    checks.extend(health::canary(case, wrong));
+    let mut told: Vec<String> = Vec::new();
+    for check in &mut checks {
+        check.todo.retain(|todo| !told.contains(todo));
+        told.extend(check.todo.iter().cloned());
+    }
+    let verdict = verdict::of(seen, &checks);
+    let mut stands: Vec<Stand> = case.members().map(|(member, seen)| members::stand(case, member, seen)).collect();
+    for stand in &mut stands {
+        // what runs as if nothing were wrong is no reason for a tick
+        let fails = |check: &Check| check.outcome == Outcome::Fail && check.who.contains(&stand.name);
+        if let Some(check) = checks.iter().find(|check| fails(check)).filter(|_| stand.outcome == Outcome::Pass) {
+            stand.outcome = Outcome::Fail;
+            stand.words = format!("wrong {}; {}", check.topic.title(), stand.words);
+        }
+    }
+    Proof {
+        plan: id,
+        label: plan.label.clone(),
+        cluster_id: plan.cluster_id,
+        verdict,
+        sentence: verdict::sentence(case, verdict, &stands, &checks),
+        simulated: seen.simulated,
+        members: stands,
+        next: next::next(case, data),
+        checks,
+    }
+}

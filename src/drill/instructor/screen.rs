@@ -1,0 +1,244 @@
+//! The game master's screen as values: what is known of the exercise, the line being typed, and what a key or a word of
+//! the drill does. Drawn by [`draw`], shown by [`terminal`].
+
+#[path = "screen/draw.rs"]
+pub mod draw;
+#[path = "screen/terminal.rs"]
+pub mod terminal;
+#[cfg(test)]
+#[path = "screen/tests.rs"]
+mod tests;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::{
+    Now, Order, Scene, Word, print,
+    typed::{self, Typed},
+};
+use crate::{
+    drill::{debrief::Debrief, exercise::Happened},
+    tui::{
+        field::Field,
+        theme::{Look, Tone},
+    },
+};
+
+/// Everything that the screen shows.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// How to draw.
+    pub look: Look,
+    /// What is practised; none until the drill said so.
+    pub scene: Option<Scene>,
+    /// What happened so far.
+    pub timeline: Vec<Happened>,
+    /// How things stand.
+    pub now: Option<Now>,
+    /// What came of the last order, or is wrong with what was typed.
+    pub said: Option<(Tone, String)>,
+    /// Something to read instead of the timeline, until Esc.
+    pub page: Option<Vec<String>>,
+    /// How many lines the timeline or the page is scrolled: from its end, or from its beginning.
+    pub scrolled: usize,
+    /// The line being typed.
+    pub field: Field,
+    /// What was typed last.
+    pub last: String,
+    /// True while it is asked whether the exercise shall really end.
+    pub ends: bool,
+    /// How it went, once it is over.
+    pub over: Option<Debrief>,
+}
+
+/// What comes to the screen.
+#[derive(Debug, Clone)]
+pub enum Msg {
+    /// A key.
+    Key(KeyEvent),
+    /// A paste.
+    Paste(String),
+    /// The drill says something.
+    Word(Box<Word>),
+}
+
+/// What follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Says it to the drill.
+    Say(Order),
+    /// Leaves.
+    Leave,
+}
+
+impl Model {
+    /// A screen that knows nothing yet.
+    pub fn new(look: Look) -> Model {
+        Model {
+            look,
+            scene: None,
+            timeline: Vec::new(),
+            now: None,
+            said: None,
+            page: None,
+            scrolled: 0,
+            field: Field::default(),
+            last: String::new(),
+            ends: false,
+            over: None,
+        }
+    }
+
+    /// Takes what comes; what follows comes back.
+    pub fn update(&mut self, msg: Msg) -> Option<Effect> {
+        match msg {
+            Msg::Word(word) => self.hear(*word),
+            Msg::Paste(text) => {
+                self.field.paste(&text);
+                None
+            }
+            Msg::Key(key) => self.press(key),
+        }
+    }
+
+    fn hear(&mut self, word: Word) -> Option<Effect> {
+        match word {
+            Word::Scene(scene) => {
+                // asked for, it is there to be read; else an exercise begins
+                if self.scene.is_some() && !scene.begins {
+                    self.read(&print::scene(&Scene { timeline: Vec::new(), ..*scene }));
+                    return None;
+                }
+                if self.scene.is_some() {
+                    self.said = Some((Tone::Warn, "The trainee began anew.".into()));
+                }
+                self.timeline.clone_from(&scene.timeline);
+                self.scene = Some(*scene);
+                return Some(Effect::Say(Order::Look));
+            }
+            Word::Happened(happened) => {
+                self.timeline.push(happened);
+                // what is being read stays where it is
+                if self.page.is_none() && self.scrolled > 0 {
+                    self.scrolled += 1;
+                }
+                return Some(Effect::Say(Order::Look));
+            }
+            Word::Now(now) => self.now = Some(*now),
+            Word::Goals(goals) => {
+                self.read(&goals.iter().map(|goal| print::goal(goal) + "\n").collect::<String>());
+            }
+            Word::Done(done) => self.said = Some((Tone::Good, super::tame(&done))),
+            Word::Refused(why) => self.said = Some((Tone::Warn, super::tame(&why))),
+            Word::Over(debrief) => {
+                self.over = Some(*debrief);
+                return Some(Effect::Leave);
+            }
+        }
+        None
+    }
+
+    fn read(&mut self, text: &str) {
+        self.page = Some(text.lines().map(str::to_string).collect());
+        self.scrolled = 0;
+    }
+
+    fn press(&mut self, key: KeyEvent) -> Option<Effect> {
+        let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
+        if ctrl && matches!(key.code, KeyCode::Char('c' | 'd')) {
+            return Some(Effect::Leave);
+        }
+        if std::mem::take(&mut self.ends) {
+            self.said = None;
+            return (key.code == KeyCode::Char('y')).then_some(Effect::Say(Order::End));
+        }
+        match key.code {
+            KeyCode::Enter => return self.submit(),
+            KeyCode::Esc if self.page.take().is_some() || self.scrolled > 0 => self.scrolled = 0,
+            KeyCode::Esc => self.field = Field::default(),
+            KeyCode::Tab => self.complete(),
+            KeyCode::PageUp => self.scroll(true),
+            KeyCode::PageDown => self.scroll(false),
+            KeyCode::Up => self.field = Field::new(self.last.clone()),
+            KeyCode::Down => self.field = Field::default(),
+            _ => {
+                self.field.press(key);
+            }
+        }
+        None
+    }
+
+    /// Half a small screen; a page counts from its beginning, the timeline from its end.
+    fn scroll(&mut self, up: bool) {
+        const LINES: usize = 8;
+        let most = self.page.as_ref().map_or(self.timeline.len(), Vec::len).saturating_sub(1);
+        self.scrolled = match up == self.page.is_none() {
+            true => (self.scrolled + LINES).min(most),
+            false => self.scrolled.saturating_sub(LINES),
+        };
+    }
+
+    fn submit(&mut self) -> Option<Effect> {
+        let line = std::mem::take(&mut self.field).text().to_string();
+        if !line.trim().is_empty() {
+            self.last.clone_from(&line);
+            self.said = None;
+        }
+        match typed::read(&line) {
+            Typed::Order(Order::End) => {
+                self.ends = true;
+                self.said = Some((
+                    Tone::Warn,
+                    "This ends the exercise for the trainee, too. y ends it, any other key does not.".into(),
+                ));
+                None
+            }
+            Typed::Order(Order::Look) => {
+                self.said = self.now.as_ref().map(|now| (Tone::Plain, print::now(now)));
+                Some(Effect::Say(Order::Look))
+            }
+            Typed::Order(order) => Some(Effect::Say(order)),
+            Typed::Quit => Some(Effect::Leave),
+            Typed::Help => {
+                self.read(&print::help());
+                None
+            }
+            Typed::Empty => None,
+            Typed::Unknown(why) => {
+                self.said = Some((Tone::Warn, why));
+                // a slip is corrected, not typed anew
+                self.field = Field::new(line);
+                None
+            }
+        }
+    }
+
+    /// Completes the word at the end: a word that can be typed, an inject's name, a member's.
+    fn complete(&mut self) {
+        let text = self.field.text().to_string();
+        let (before, begun) = text.rsplit_once(' ').map_or(("", text.as_str()), |(before, begun)| (before, begun));
+        let scene = self.scene.as_ref();
+        let owned = |names: Vec<&str>| names.into_iter().map(str::to_string).collect::<Vec<_>>();
+        let candidates = match before.trim() {
+            "" => owned(typed::WORDS.iter().filter_map(|(words, _)| words.split(' ').next()).collect()),
+            "inject" => owned(scene.iter().flat_map(|s| &s.injects).map(|i| i.name.as_str()).collect()),
+            "act" => owned(vec!["start", "stop", "lose", "replay", "place", "unpack", "fill", "free"]),
+            "act start" | "act stop" | "act lose" | "act replay" => {
+                owned(scene.iter().flat_map(|s| &s.members).map(String::as_str).collect())
+            }
+            "act fill" | "act free" => owned(vec!["disk"]),
+            _ => Vec::new(),
+        };
+        let fitting: Vec<&String> = candidates.iter().filter(|c| c.starts_with(begun)).collect();
+        match fitting.as_slice() {
+            [] => {}
+            [one] => {
+                let gap = if before.is_empty() { "" } else { " " };
+                self.field = Field::new(format!("{before}{gap}{one} "));
+            }
+            several => {
+                let names: Vec<&str> = several.iter().map(|name| name.as_str()).collect();
+                self.said = Some((Tone::Plain, names.join("  ")));
+            }
+        }
+    }
+}

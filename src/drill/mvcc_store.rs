@@ -1,0 +1,371 @@
+//! What a simulated member answers from: a data directory, read-only. An index of revisions is kept
+//! in memory, the rows stay in the file. What is written to a member that serves is kept in memory, too ([`written`]).
+//!
+//! The semantics are etcd's: `server/storage/mvcc` for ranges at a revision and for HashKV.
+
+#[cfg(test)]
+#[path = "mvcc_store/tests.rs"]
+mod tests;
+#[path = "mvcc_store/written.rs"]
+pub mod written;
+
+use std::{
+    collections::BTreeMap,
+    ops::Bound,
+    path::{Path, PathBuf},
+    sync::{PoisonError, RwLock, RwLockReadGuard},
+};
+
+use etcd_client::proto::{PbEvent, PbKeyValue};
+use prost::Message;
+
+use self::written::Written;
+use crate::{
+    bolt::{self, Bucket, Meta, ReadAt, View},
+    engine::{
+        hashkv::{self, HashKv},
+        progress::Flow,
+        source::{Body, Source},
+    },
+    etcd::{
+        membership::{Id, Member},
+        proto::{AlarmMember, KeyValueRef, Lease},
+        revision::{Revision, RevisionKey},
+        schema,
+    },
+    raft::wal,
+    text::Shown,
+    trouble::{Kind, Result, Trouble},
+};
+
+/// Who a member is and how far its log goes; it stands in the WAL, not in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Identity {
+    /// The cluster's ID.
+    pub cluster: Id,
+    /// The member's own ID.
+    pub member: Id,
+    /// The raft term.
+    pub raft_term: u64,
+    /// The committed raft index.
+    pub raft_index: u64,
+}
+
+/// One change of a key.
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    at: Revision,
+    tombstone: bool,
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// The revision was compacted away.
+    Compacted,
+    /// The revision is not there yet.
+    Future,
+    /// The file could not be read; the sentence names the place.
+    Damaged(String),
+}
+
+impl From<bolt::Error> for Refused {
+    fn from(error: bolt::Error) -> Self {
+        Refused::Damaged(error.to_string())
+    }
+}
+
+/// The keys of a range at one revision.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Found {
+    /// How many keys there are, whatever the limit.
+    pub count: usize,
+    /// The rows, in the order of keys, at most as many as asked for.
+    pub rows: Vec<PbKeyValue>,
+}
+
+/// A member's database with its identity.
+pub struct Store {
+    view: View<Body>,
+    key: Option<Bucket>,
+    /// Where each key changed in the file.
+    index: BTreeMap<Box<[u8]>, Vec<Change>>,
+    /// What came after the file.
+    written: RwLock<Written>,
+    db: PathBuf,
+    db_bytes: u64,
+    identity: Identity,
+    revision: i64,
+    compacted: i64,
+    consistent_index: u64,
+    storage_version: String,
+    members: Vec<Member>,
+    leases: Vec<Lease>,
+    alarms: Vec<AlarmMember>,
+}
+
+impl Store {
+    /// Opens a data directory, and takes the identity from its WAL; `wal_dir` where the WAL does
+    /// not lie in it.
+    ///
+    /// # Errors
+    /// When the database or the WAL is not there or damaged; the sentence names the file.
+    pub fn open(data_dir: &Path, wal_dir: Option<&Path>) -> Result<Store> {
+        let inside = data_dir.join("member/wal");
+        let log = wal::read(wal_dir.unwrap_or(&inside))
+            .map_err(|e| Trouble::new(Kind::Input, format!("the log of {} cannot be read", data_dir.shown())).why(e))?;
+        let identity = Identity {
+            cluster: Id(log.cluster_id),
+            member: Id(log.node_id),
+            raft_term: log.hard_state.term.unwrap_or_default(),
+            raft_index: log.hard_state.commit.unwrap_or_default(),
+        };
+        Store::of_file(&data_dir.join("member/snap/db"), identity)
+    }
+
+    /// Opens a database file or a snapshot, for a member of that identity.
+    ///
+    /// # Errors
+    /// When it is not a database or damaged; the sentence names the file and the place.
+    pub fn of_file(db: &Path, identity: Identity) -> Result<Store> {
+        let source = Source::open(db)?;
+        let view = source.view()?;
+        let damaged = |refused| {
+            let trouble = Trouble::new(Kind::Input, format!("{} is damaged", db.shown()));
+            match refused {
+                Refused::Damaged(why) => trouble.why(why),
+                _ => trouble,
+            }
+        };
+        let mut store = Store {
+            key: view.bucket(schema::KEY).map_err(|e| damaged(e.into()))?,
+            view,
+            index: BTreeMap::new(),
+            written: RwLock::default(),
+            db: db.to_owned(),
+            db_bytes: source.body_bytes(),
+            identity,
+            revision: 1,
+            compacted: -1,
+            consistent_index: 0,
+            storage_version: String::new(),
+            members: Vec::new(),
+            leases: Vec::new(),
+            alarms: Vec::new(),
+        };
+        store.load().map_err(damaged)?;
+        Ok(store)
+    }
+
+    fn load(&mut self) -> std::result::Result<(), Refused> {
+        let bad = |bucket: &str| Refused::Damaged(format!("bucket {bucket}: a row does not decode"));
+        for (name, bucket) in self.view.buckets()? {
+            let mut rows = self.view.cursor(&bucket);
+            while let Some(row) = rows.next()? {
+                match name.as_slice() {
+                    schema::KEY => {
+                        let at = RevisionKey::parse(row.key).ok_or_else(|| bad("key"))?;
+                        let kv = KeyValueRef::parse(row.value).ok_or_else(|| bad("key"))?;
+                        let change = Change { at: at.revision, tombstone: at.tombstone };
+                        self.revision = self.revision.max(at.revision.main);
+                        match self.index.get_mut(kv.key) {
+                            Some(changes) => changes.push(change),
+                            None => {
+                                self.index.insert(kv.key.into(), vec![change]);
+                            }
+                        }
+                    }
+                    schema::META => match row.key {
+                        schema::FINISHED_COMPACT | schema::SCHEDULED_COMPACT => {
+                            let at = RevisionKey::parse(row.value).ok_or_else(|| bad("meta"))?.revision.main;
+                            self.compacted = self.compacted.max(at);
+                            self.revision = self.revision.max(at);
+                        }
+                        schema::CONSISTENT_INDEX => {
+                            let bytes = row.value.try_into().map_err(|_| bad("meta"))?;
+                            self.consistent_index = u64::from_be_bytes(bytes);
+                        }
+                        schema::STORAGE_VERSION => {
+                            self.storage_version = String::from_utf8_lossy(row.value).into_owned();
+                        }
+                        _ => {}
+                    },
+                    schema::MEMBERS => self.members.push(Member::from_json(row.value).map_err(Refused::Damaged)?),
+                    schema::LEASE => self.leases.push(Lease::decode(row.value).map_err(|_| bad("lease"))?),
+                    schema::ALARM => self.alarms.push(AlarmMember::decode(row.key).map_err(|_| bad("alarm"))?),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Who it is.
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    fn later(&self) -> RwLockReadGuard<'_, Written> {
+        self.written.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The newest revision.
+    pub fn revision(&self) -> i64 {
+        self.later().last().unwrap_or(self.revision)
+    }
+
+    /// How many writes came after the file.
+    pub fn written(&self) -> u64 {
+        self.later().count()
+    }
+
+    /// The revision up to which it is compacted, -1 for none.
+    pub fn compacted(&self) -> i64 {
+        self.compacted
+    }
+
+    /// The last applied raft index.
+    pub fn consistent_index(&self) -> u64 {
+        self.consistent_index
+    }
+
+    /// `3.6.0` from 3.6 on, empty before.
+    pub fn storage_version(&self) -> &str {
+        &self.storage_version
+    }
+
+    /// The members of the `members` bucket.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// The leases.
+    pub fn leases(&self) -> &[Lease] {
+        &self.leases
+    }
+
+    /// The alarms.
+    pub fn alarms(&self) -> &[AlarmMember] {
+        &self.alarms
+    }
+
+    /// Bytes of the database file, without a trailer.
+    pub fn db_bytes(&self) -> u64 {
+        self.db_bytes
+    }
+
+    /// Bytes that its pages take.
+    pub fn used_bytes(&self) -> u64 {
+        self.view.used_bytes()
+    }
+
+    /// The keys from `key` to `end` (empty: only `key`; one zero byte: all from `key` on) as they
+    /// stood at revision `at` (0 or less: the newest), and at most `most` of their rows.
+    ///
+    /// # Errors
+    /// When the revision is compacted or in the future, or a row cannot be read.
+    pub fn range(&self, key: &[u8], end: &[u8], at: i64, most: usize) -> std::result::Result<Found, Refused> {
+        let at = self.revision_asked(at)?;
+        let bounds: (Bound<&[u8]>, Bound<&[u8]>) = match end {
+            [] => (Bound::Included(key), Bound::Included(key)),
+            [0] => (Bound::Included(key), Bound::Unbounded),
+            // BTreeMap refuses such bounds with a panic
+            end if end <= key => return Ok(Found::default()),
+            end => (Bound::Included(key), Bound::Excluded(end)),
+        };
+        let later = self.later();
+        let mut rows: BTreeMap<&[u8], Option<Change>> = BTreeMap::new();
+        for (key, changes) in self.index.range::<[u8], _>(bounds) {
+            rows.insert(key, changes.iter().rev().find(|change| change.at.main <= at).copied());
+        }
+        for (key, change) in later.changes(bounds, at) {
+            rows.insert(key, Some(change));
+        }
+        let mut found = Found::default();
+        for change in rows.into_values().flatten().filter(|change| !change.tombstone) {
+            found.count += 1;
+            if found.rows.len() < most {
+                found.rows.push(match later.row(change.at) {
+                    Some(row) => row.clone(),
+                    None => self.row(change.at)?,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    fn revision_asked(&self, at: i64) -> std::result::Result<i64, Refused> {
+        match at {
+            at if at > self.revision() => Err(Refused::Future),
+            at if at <= 0 => Ok(self.revision()),
+            at if at < self.compacted => Err(Refused::Compacted),
+            at => Ok(at),
+        }
+    }
+
+    fn row(&self, at: Revision) -> std::result::Result<PbKeyValue, Refused> {
+        let gone = || Refused::Damaged(format!("the row of revision {}.{} cannot be read", at.main, at.sub));
+        let bucket = self.key.as_ref().ok_or_else(gone)?;
+        let value = self.view.get(bucket, &at.to_bytes())?.ok_or_else(gone)?;
+        PbKeyValue::decode(value.as_slice()).map_err(|_| gone())
+    }
+
+    /// etcd's HashKV up to revision `at` (0 or less: the newest).
+    ///
+    /// # Errors
+    /// As for [`Store::range`].
+    pub fn hash_kv(&self, at: i64) -> std::result::Result<HashKv, Refused> {
+        let at = self.revision_asked(at)?;
+        let of_file = self.hash_of_file(at.min(self.revision))?;
+        // what came after the file has its rows behind the file's
+        Ok(HashKv { hash: self.later().hash(of_file.hash, at), revision: at, ..of_file })
+    }
+
+    fn hash_of_file(&self, at: i64) -> std::result::Result<HashKv, Refused> {
+        hashkv::hash_kv(&self.view, at, &mut |_| Flow::Go).map_err(|refused| match refused {
+            hashkv::Refused::Compacted(_) => Refused::Compacted,
+            hashkv::Refused::Future(_) => Refused::Future,
+            hashkv::Refused::Damaged(why) => Refused::Damaged(why),
+            hashkv::Refused::Stopped(trouble) => Refused::Damaged(trouble.to_string()),
+        })
+    }
+
+    /// Writes these changes at the next revision; what came of each comes back as a watch sees it.
+    ///
+    /// # Errors
+    /// When a row that they change cannot be read.
+    pub fn write(&self, changes: &[written::Change]) -> std::result::Result<Vec<PbEvent>, Refused> {
+        let main = self.revision() + 1;
+        let mut rows = Vec::new();
+        for change in changes {
+            let before = self.range(change.key(), &[], 0, 1)?.rows.pop();
+            rows.push((change.clone(), before));
+        }
+        Ok(self.written.write().unwrap_or_else(PoisonError::into_inner).add(main, rows))
+    }
+
+    /// Bytes of a snapshot copy, without the trailer.
+    pub fn copy_bytes(&self) -> u64 {
+        self.view.used_bytes()
+    }
+
+    /// The first two pages of a snapshot copy, as bbolt's `Tx.WriteTo` makes them: both metas hold
+    /// the same, the second with the transaction before. All after them is as it is in the file.
+    pub fn copy_head(&self) -> Vec<u8> {
+        let meta = *self.view.meta();
+        let mut head = meta.encode(0);
+        head.extend(Meta { txid: meta.txid.saturating_sub(1), ..meta }.encode(1));
+        head
+    }
+
+    /// Fills `into` from the file's bytes at `offset`.
+    ///
+    /// # Errors
+    /// In a sentence that names the file.
+    pub fn copy_tail(&self, into: &mut [u8], offset: u64) -> std::result::Result<(), String> {
+        self.view
+            .source()
+            .read_exact_at(into, offset)
+            .map_err(|e| format!("{}: {} bytes at {offset} cannot be read: {e}", self.db.shown(), into.len()))
+    }
+}

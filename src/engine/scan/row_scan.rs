@@ -1,0 +1,562 @@
+//! One walk over every row of a database: etcdutl's status figures, and what a restore carries over.
+
+#[cfg(test)]
+#[path = "row_scan/tests.rs"]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use prost::Message;
+
+use super::{
+    clients::Clients,
+    leftover,
+    meaning::{self, Findings, Marks},
+    outside,
+    progress::{Phase, Watch},
+    scan::scan,
+    source::{self, Source, Wrapping, step},
+    words::{count, thousands},
+};
+use crate::{
+    bolt::{self, FreeList, PageSet, Part, ReadAt, Row, View},
+    etcd::{
+        membership::{Id, Member},
+        proto::{AlarmMember, KeyValueRef},
+        revision::{Revision, RevisionKey},
+        schema,
+    },
+    plan::{
+        facts::{Content, DamagedPart, FileFacts, Health, KnownMember, LimitedDamage},
+        revisions::Client,
+    },
+    text::Foreign,
+    text::Shown,
+    trouble::{Kind, Result, Trouble},
+};
+
+/// What a walk over all rows found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Walk {
+    /// etcdutl's status hash: CRC-32C over bucket names, keys and values.
+    pub hash: u32,
+    /// Rows of all buckets.
+    pub rows: u64,
+    /// The last revision in the `key` bucket; zero when it is empty.
+    pub last: Revision,
+    /// Live keys: rows that no later tombstone of the same key follows.
+    pub keys: u64,
+    /// Each bucket by name: its rows and the CRC-32C over them.
+    pub buckets: Vec<BucketSum>,
+    /// The members in it.
+    pub members: Vec<KnownMember>,
+    /// Everything else that a restore carries over.
+    pub content: Content,
+    /// The revision up to which it is compacted, -1 for none.
+    pub compacted: i64,
+    /// What the rows mean together.
+    pub findings: Findings,
+    /// The pages in use; only [`look`] knows them.
+    pub in_use: PageSet,
+    /// Pages in use and free.
+    pub pages: Pages,
+    /// Damage that leaves every row readable: of a meta page where the other one is whole, whose state this is, and of the
+    /// list of free pages. Each with a sentence.
+    pub limited: Vec<(DamagedPart, String)>,
+}
+
+/// How the pages up to the high-water mark are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pages {
+    /// Bytes per page.
+    pub bytes: u32,
+    /// All of them.
+    pub all: u64,
+    /// Those that hold nothing.
+    pub free: u64,
+}
+
+/// One bucket's rows, summed up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketSum {
+    /// The bucket's name.
+    pub name: Vec<u8>,
+    /// How many rows it has.
+    pub rows: u64,
+    /// CRC-32C over all keys and values.
+    pub crc: u32,
+}
+
+/// Why a walk ended before its end.
+#[derive(Debug)]
+pub enum Halt {
+    /// The database is damaged.
+    Damaged(String),
+    /// It is a database of another program; the clause says so.
+    Foreign(String),
+    /// It is damaged where no row is affected, and nobody accepted that, or accepted another revision.
+    Limited {
+        /// What is damaged, and what is sound.
+        why: String,
+        /// The last revision of what can be read.
+        revision: i64,
+    },
+    /// The watcher said stop.
+    Stopped(Trouble),
+}
+
+impl From<bolt::Error> for Halt {
+    fn from(error: bolt::Error) -> Self {
+        Halt::Damaged(error.to_string())
+    }
+}
+
+/// Walks over every row, without a look at how its pages hang together.
+///
+/// # Errors
+/// At the first page that cannot be read and the first row that etcd could not decode either.
+pub fn walk<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Result<Walk, Halt> {
+    let mut tally = Tally::new(Marks::read(view)?);
+    let total = view.used_bytes();
+    let (mut read, mut told) = (0u64, 0u64);
+    for (name, bucket) in view.buckets()? {
+        let mut rows = view.cursor(&bucket);
+        while let Some(row) = rows.next()? {
+            tally.row(&name, row);
+            read = read.saturating_add(row.both.len() as u64);
+            if read.saturating_sub(told) >= STEP_BYTES {
+                told = read;
+                step(watch, Phase::Check, read.min(total), total).map_err(Halt::Stopped)?;
+            }
+        }
+    }
+    tally.finish(view)
+}
+
+/// How much is read between two steps.
+const STEP_BYTES: u64 = 1 << 20;
+
+/// Rows summed up as they come: a bucket's together and in their order, the buckets in any.
+struct Tally {
+    found: Walk,
+    meaning: meaning::Checker,
+    /// The clients that keep revisions.
+    clients: Clients,
+    /// True where a row without a key lives: that of a bumped revision, which counts as a key.
+    nameless: bool,
+    /// Bytes of the keys and values of each bucket in `found`.
+    bytes: Vec<usize>,
+    /// In each bucket of these, the first row that etcd could not decode.
+    faults: BTreeMap<Vec<u8>, String>,
+}
+
+impl Tally {
+    fn new(marks: Marks) -> Tally {
+        let found = Walk { compacted: marks.compacted(), ..Walk::default() };
+        let meaning = meaning::Checker::new(marks);
+        Tally {
+            found,
+            meaning,
+            clients: Clients::default(),
+            nameless: false,
+            bytes: Vec::new(),
+            faults: BTreeMap::new(),
+        }
+    }
+
+    fn row(&mut self, bucket: &[u8], row: Row<'_>) {
+        if self.found.buckets.last().is_none_or(|sum| sum.name != bucket) {
+            self.found.buckets.push(BucketSum { name: bucket.to_vec(), rows: 0, crc: 0 });
+            self.bytes.push(0);
+            self.meaning.bucket(bucket);
+        }
+        if let (Some(sum), Some(bytes)) = (self.found.buckets.last_mut(), self.bytes.last_mut()) {
+            sum.crc = crc32c::crc32c_append(sum.crc, row.both);
+            sum.rows = sum.rows.saturating_add(1);
+            *bytes = bytes.saturating_add(row.both.len());
+        }
+        let decoded = if bucket == schema::KEY {
+            self.key_row(row.key, row.value)
+        } else {
+            self.meaning.other_row(bucket, row.key, row.value);
+            other_row(&mut self.found, bucket, row.key, row.value)
+        };
+        if let Err(fault) = decoded {
+            self.faults.entry(bucket.to_vec()).or_insert(fault);
+        }
+    }
+
+    /// Puts the buckets in the order of their names, those without rows among them, and sums up over all.
+    fn finish<R: ReadAt>(mut self, view: &View<R>) -> std::result::Result<Walk, Halt> {
+        if let Some((_, fault)) = self.faults.pop_first() {
+            return Err(Halt::Damaged(fault));
+        }
+        let mut sums: BTreeMap<Vec<u8>, (BucketSum, usize)> =
+            self.found.buckets.drain(..).zip(self.bytes).map(|(sum, bytes)| (sum.name.clone(), (sum, bytes))).collect();
+        for (name, _) in view.buckets()? {
+            let empty = || (BucketSum { name: name.clone(), rows: 0, crc: 0 }, 0);
+            let (sum, bytes) = sums.remove(&name).unwrap_or_else(empty);
+            let hash = crc32c::crc32c_append(self.found.hash, &name);
+            self.found.hash = crc32c::crc32c_combine(hash, sum.crc, bytes);
+            self.found.rows = self.found.rows.saturating_add(sum.rows);
+            self.found.buckets.push(sum);
+            self.meaning.bucket(&name);
+        }
+        if !self.found.buckets.iter().any(|b| schema::is_known(&b.name)) {
+            let names: Vec<String> =
+                self.found.buckets.iter().take(3).map(|b| b.name.escape_ascii().to_string()).collect();
+            let whose = self.found.buckets.iter().find_map(|bucket| foreign(&bucket.name));
+            let whose = whose.map(|whose| format!(" (perhaps {whose})")).unwrap_or_default();
+            return Err(Halt::Foreign(match names.as_slice() {
+                [] => "it holds no buckets at all, so nothing of etcd".into(),
+                [only] => format!("it is a bbolt database of another program{whose}: its only bucket is {only}"),
+                names => format!(
+                    "it is a bbolt database of another program{whose}: none of its buckets is etcd's; the first are {}",
+                    names.join(", ")
+                ),
+            }));
+        }
+        let (findings, live) = self.meaning.finish();
+        self.found.keys = live.saturating_add(self.nameless.into());
+        (self.found.content.clients, self.found.content.past_clients) = self.clients.finish(view)?;
+        self.found.content.kubernetes = self.found.content.clients.contains(&Client::Kubernetes)
+            && !self.found.content.past_clients.contains(&Client::Kubernetes);
+        self.found.findings = findings;
+        Ok(self.found)
+    }
+
+    fn key_row(&mut self, key: &[u8], value: &[u8]) -> std::result::Result<(), String> {
+        let Some(at) = RevisionKey::parse(key) else {
+            return Err(format!("bucket key: {} is not a revision", key.escape_ascii()));
+        };
+        let Some(kv) = KeyValueRef::parse(value) else {
+            return Err(format!("bucket key: the value at revision {} does not decode", at.revision.main));
+        };
+        self.found.last = at.revision;
+        self.meaning.key_row(at, &kv);
+        self.clients.row(&kv, at.tombstone);
+        if kv.key.is_empty() {
+            self.nameless = !at.tombstone;
+        }
+        Ok(())
+    }
+}
+
+fn other_row(found: &mut Walk, bucket: &[u8], key: &[u8], value: &[u8]) -> std::result::Result<(), String> {
+    let content = &mut found.content;
+    let text = |bytes: &[u8]| String::from(Foreign::from_bytes(bytes));
+    let urls = |urls: Vec<String>| urls.into_iter().map(Foreign::from).collect();
+    match bucket {
+        schema::MEMBERS => {
+            let m = Member::from_json(value)?;
+            let (id, is_learner) = (Id(m.id), m.is_learner);
+            let known = KnownMember {
+                id,
+                name: m.name.into(),
+                peer_urls: urls(m.peer_urls),
+                client_urls: urls(m.client_urls),
+                is_learner,
+            };
+            found.members.push(known);
+        }
+        schema::MEMBERS_REMOVED => {
+            content.removed.extend(std::str::from_utf8(key).ok().and_then(|id| id.parse::<Id>().ok()));
+        }
+        schema::LEASE => content.leases = content.leases.saturating_add(1),
+        schema::ALARM => {
+            let alarm = AlarmMember::decode(key).map_err(|_| "bucket alarm: a row does not decode".to_string())?;
+            content.alarms.push(alarm.words());
+        }
+        schema::AUTH_USERS => content.users = content.users.saturating_add(1),
+        schema::AUTH if key == schema::AUTH_ENABLED => content.auth_enabled = value == [1],
+        schema::META if key == schema::STORAGE_VERSION => content.storage_version = text(value),
+        schema::CLUSTER if key == schema::CLUSTER_VERSION => content.cluster_version = text(value),
+        schema::CLUSTER if key == schema::DOWNGRADE => {
+            let json: serde_json::Value = serde_json::from_slice(value).unwrap_or_default();
+            content.downgrading = json.get("enabled").and_then(|v| v.as_bool()).unwrap_or_default();
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Checks the pages and walks over their rows, each page read once: all that has to hold before a file is restored
+/// from.
+///
+/// # Errors
+/// In a sentence that names the first damage and says how many there are.
+pub fn check_and_walk<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Result<Walk, Halt> {
+    check_and_accept(view, None, watch)
+}
+
+/// As [`check_and_walk`], of a file whose damaged meta page or list of free pages the operator may have accepted by
+/// typing the revision of what can be read.
+///
+/// # Errors
+/// As there; [`Halt::Limited`] for such damage where it was not accepted.
+pub fn check_and_accept<R: ReadAt>(
+    view: &View<R>,
+    accepted: Option<i64>,
+    watch: &mut Watch<'_>,
+) -> std::result::Result<Walk, Halt> {
+    let walk = look(view, watch)?;
+    match (walk.acceptable(false), walk.damage()) {
+        (Some(damage), _) if accepted == Some(damage.revision) => Ok(walk),
+        (Some(LimitedDamage { why, revision, .. }), _) => Err(Halt::Limited { why, revision }),
+        (None, Some(damage)) => Err(Halt::Damaged(damage)),
+        (None, None) => Ok(walk),
+    }
+}
+
+/// As [`check_and_walk`], for those who show what a damaged file still holds: a broken meta page
+/// beside a whole one, and rows that make no sense together, are in the result.
+///
+/// # Errors
+/// When pages or rows cannot be read.
+pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Result<Walk, Halt> {
+    let page = u64::from(view.page_size());
+    let (mut stopped, mut told, mut tally) = (None, 0, Tally::new(Marks::read(view)?));
+    let mut each = |done: u64, of: u64| {
+        let done = done.saturating_mul(page);
+        if done.saturating_sub(told) >= STEP_BYTES || done == of.saturating_mul(page) {
+            told = done;
+            stopped = step(watch, Phase::Check, done, of.saturating_mul(page)).err();
+        }
+        stopped.is_none()
+    };
+    let report = bolt::check_rows(view, &mut each, &mut |bucket, row| tally.row(bucket, row));
+    if let Some(trouble) = stopped {
+        return Err(Halt::Stopped(trouble));
+    }
+    let report = report?;
+    let told = |first: &bolt::Error, all: u64| match all {
+        0 | 1 => first.to_string(),
+        all => format!("{first} (and {} more)", all.saturating_sub(1)),
+    };
+    let number = |shown: usize| (shown as u64).saturating_add(report.more);
+    let of_list = report.about(Part::FreeList).count();
+    if let Some(first) = report.about(Part::Tree).next() {
+        return Err(Halt::Damaged(told(first, number(report.problems.len()))));
+    }
+    let mut found = tally.finish(view)?;
+    if let Some(first) = report.about(Part::Meta).next() {
+        let newer = view.fell_back();
+        let more = report.about(Part::Meta).count() as u64;
+        found.limited.push(if view.metas().iter().all(|meta| meta.is_ok()) {
+            // bbolt does not look at it, and takes the one with the higher transaction number wherever that is.
+            let why = told(first, more);
+            let words =
+                format!("the page header of a meta page is damaged ({why}), so the newer of the two states is read");
+            (DamagedPart::MetaPage, words)
+        } else if newer && view.damaged_meta_agrees() {
+            let words = "the newer of its two meta pages is damaged";
+            let why = told(first, more);
+            (DamagedPart::MetaPage, format!("{words} ({why}); both name the same root, so the other one is read"))
+        } else if newer {
+            let words = "the newer of its two meta pages is damaged";
+            (
+                DamagedPart::NewerMetaPage,
+                format!("{words} ({}), so the state before the last transaction is read", told(first, more)),
+            )
+        } else {
+            (DamagedPart::MetaPage, format!("a meta page is damaged ({}), so the other one is read", told(first, more)))
+        });
+    }
+    if let Some(first) = report.about(Part::FreeList).next() {
+        let why = told(first, number(of_list));
+        let part = if report.list_harms { DamagedPart::FreeList } else { DamagedPart::LeakedPages };
+        let words = match report.free_list {
+            FreeList::Contradicts => {
+                let outside = outside::look(view, &report.unaccounted, found.last, found.compacted)?;
+                let auth = found.content.auth_enabled;
+                found.findings.proven.retain(|_| outside.lost.is_none());
+                found.findings.errors.extend(outside.refusal(auth));
+                let rows = outside.words().map(|words| format!("; {words}")).unwrap_or_default();
+                format!(
+                    "every page of its trees is sound; pages that look like parts of a tree are neither in the trees nor in the \
+                     list, and that they are old ones is likely, but not shown{rows}"
+                )
+            }
+            _ => "which holds no data: every page of its trees is sound".into(),
+        };
+        found.limited.push((part, format!("its list of free pages is damaged ({why}), {words}")));
+    }
+    // A sound tree may be what is left of a larger one, which the pages outside it remember.
+    let lost = leftover::lost_end(view, &report.in_use, found.last, found.compacted)?;
+    found.findings.proven.retain(|_| lost.is_none());
+    found.findings.errors.extend(lost);
+    let contradicts = report.free_list == FreeList::Contradicts;
+    if contradicts || report.free.saturating_mul(2) > report.pages {
+        match leftover::newest(view, watch) {
+            // With the older of two states, newer rows are to be expected.
+            Ok(newest) if contradicts && view.metas().iter().all(|meta| meta.is_ok()) => {
+                found.findings.errors.extend(leftover::words(newest, found.end()));
+            }
+            Ok(newest) => found.findings.warnings.extend(leftover::words(newest, found.end())),
+            Err(leftover::Ended::Stopped(trouble)) => return Err(Halt::Stopped(trouble)),
+            Err(leftover::Ended::Read(error)) => return Err(Halt::Damaged(error.to_string())),
+        }
+    }
+    found.in_use = report.in_use;
+    found.pages = Pages { bytes: view.page_size(), all: report.pages, free: report.free };
+    Ok(found)
+}
+
+impl Walk {
+    /// The last revision that the file knows of: of a row, or the compaction mark.
+    fn end(&self) -> i64 {
+        self.last.main.max(self.compacted)
+    }
+
+    /// The sentences of [`Walk::limited`].
+    pub fn damage_of_parts(&self) -> impl Iterator<Item = String> {
+        self.limited.iter().map(|(_, why)| why.clone()).collect::<Vec<_>>().into_iter()
+    }
+
+    /// The damage that may be accepted: none where there is none, and where other things speak against the file, too.
+    pub fn acceptable(&self, hashed: bool) -> Option<LimitedDamage> {
+        let why = self.damage().filter(|_| !self.limited.is_empty() && self.findings.errors.is_empty())?;
+        let parts = self.limited.iter().map(|(part, _)| *part).collect();
+        Some(LimitedDamage { parts, revision: self.last.main, hashed, why })
+    }
+
+    /// Why it must not be taken as it is, in a sentence; none where nothing speaks against it.
+    pub fn damage(&self) -> Option<String> {
+        let revision = thousands(self.last.main.unsigned_abs());
+        let what = |why: &str| {
+            format!("{why}; what can be read is whole: revision {revision}, {}", count(self.keys, "key", "keys"))
+        };
+        let whys: Vec<&str> = self.limited.iter().map(|(_, why)| why.as_str()).collect();
+        let limited = (!whys.is_empty()).then(|| match self.findings.errors.is_empty() {
+            true => what(&whys.join("; ")),
+            false => whys.join("; "),
+        });
+        // What keeps it from being accepted goes first.
+        let mut all = self.findings.errors.iter().cloned().chain(limited);
+        let first = all.next()?;
+        match all.count() {
+            0 => Some(first),
+            more => Some(format!("{first} (and {more} more)")),
+        }
+    }
+}
+
+/// Reads a file through and says what it is and what it holds. Damage is a finding, not an error.
+///
+/// # Errors
+/// Only `Stopped`.
+pub fn examine(path: &std::path::Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
+    let mut facts = FileFacts { path: path.into(), bytes: 0, modified: None, health: Health::Unread, content: None };
+    let outcome = (|| {
+        if let Ok(meta) = std::fs::metadata(path) {
+            facts.bytes = meta.len();
+        }
+        // What a file is that is no database comes with the way to what is in it.
+        let source = Source::open_any(path, watch).map_err(|trouble| match trouble.kind {
+            Kind::Input if !trouble.why.is_empty() && !trouble.hint.is_empty() => {
+                let why = format!("{}. {}", trouble.why, trouble.hint.trim_end_matches('.'));
+                Trouble { why, hint: String::new(), ..trouble }
+            }
+            _ => trouble,
+        })?;
+        (facts.bytes, facts.modified) = (source.given_bytes(), source.modified);
+        let view = source.view()?;
+        let (digest, walk) = scan(&source, false, watch)?;
+        let walk = walk.map_err(|halt| halt.into_trouble(&source))?;
+        let damage = walk.damage();
+        let limited = walk.acceptable(digest.verified().is_ok());
+        let mut warnings = walk.findings.warnings;
+        let beyond = digest.extra.as_ref().map(|extra| match digest.trailer {
+            Some(_) if digest.verified().is_ok() => extra.sentence(),
+            _ => extra.of_no_page(),
+        });
+        warnings.extend(beyond.filter(|_| source.hole.is_none()));
+        warnings.extend(source.hole.map(|hole| hole.words(&source)));
+        facts.content = Some(Content {
+            sha256: digest.file_sha256.clone(),
+            hash: walk.hash,
+            revision: walk.last.main,
+            keys: walk.keys,
+            rows: walk.rows,
+            total_bytes: view.used_bytes(),
+            members: walk.members,
+            warnings,
+            snapshot_bytes: (digest.snapshot_bytes < digest.hashed).then_some(digest.snapshot_bytes),
+            ..walk.content
+        });
+        let wrong = digest.is_wrong();
+        match (damage, digest.verified()) {
+            (Some(_), _) if limited.is_some() && source.wrapping == Wrapping::Plain && !wrong && !source.is_part() => {
+                match (limited, source.to_cut(&digest)) {
+                    (Some(damage), None) => Ok(Health::Limited(damage)),
+                    (damage, cut) => {
+                        let why = damage.map(|damage| damage.why).into_iter().chain(cut).collect::<Vec<_>>();
+                        Err(Trouble::new(Kind::Input, why.join("; ")))
+                    }
+                }
+            }
+            (Some(damage), _) => Err(Trouble::new(Kind::Input, damage)),
+            (None, Err(why)) if wrong => Err(Trouble::new(Kind::Input, why)),
+            (None, _) if matches!(source.wrapping, Wrapping::Archive { .. }) => Ok(Health::Packed(source.to_restore())),
+            (None, _) if source.wrapping != Wrapping::Plain => Err(Trouble::new(Kind::Input, source.to_restore())),
+            (None, _) if source.hole.is_some() => Ok(Health::Packed(source.to_cut(&digest).unwrap_or_default())),
+            (None, Ok(())) => Ok(Health::Verified),
+            (None, Err(_)) if source.is_part() => Err(Trouble::new(Kind::Input, source::LEFTOVER)),
+            (None, Err(_)) => Ok(Health::Unhashed),
+        }
+    })();
+    facts.health = match outcome {
+        Ok(health) => health,
+        Err(trouble) if trouble.kind == Kind::Stopped => return Err(trouble),
+        Err(trouble) if trouble.why.is_empty() => Health::Broken(trouble.what),
+        Err(Trouble { kind: Kind::Failed, why, hint, .. }) => {
+            let way = if hint.is_empty() { hint } else { format!(". {}", hint.trim_end_matches('.')) };
+            Health::Unreadable(format!("it cannot be read: {why}{way}"))
+        }
+        Err(trouble) => Health::Broken(trouble.why),
+    };
+    Ok(facts)
+}
+
+/// What to do about damage that can be accepted.
+pub fn accept_hint(revision: i64) -> String {
+    format!(
+        "Take another snapshot where there is one; otherwise the state of revision {revision} can be restored with \
+         --accept-damage={revision}."
+    )
+}
+
+/// Programs that keep a bbolt database where people look for etcd's, by a bucket of theirs.
+fn foreign(bucket: &[u8]) -> Option<&'static str> {
+    Some(match bucket {
+        b"v1" => "containerd",
+        b"logs" | b"conf" => "the raft log of Consul, Nomad or Vault",
+        b"libnetwork" => "Docker's networks",
+        b"bucketsv1" | b"organizationsv1" => "InfluxDB",
+        _ => return None,
+    })
+}
+
+impl Halt {
+    /// The failure, naming the file.
+    pub fn into_trouble(self, source: &Source) -> Trouble {
+        match self {
+            Halt::Stopped(trouble) => trouble,
+            Halt::Foreign(why) => Trouble::new(Kind::Input, format!("{} is not a snapshot", source.path.shown()))
+                .why(why)
+                .hint("Name the snapshot file, or member/snap/db of etcd's data directory."),
+            Halt::Limited { why, revision } => Trouble::new(Kind::Input, format!("{} is damaged", source.path.shown()))
+                .why(why)
+                .hint(accept_hint(revision)),
+            Halt::Damaged(why) => {
+                let trouble = Trouble::new(Kind::Input, format!("{} is damaged", source.path.shown()));
+                match source.altered() {
+                    Some(found) => trouble.why(format!("{why}; it is {}", found.name)).hint(found.hint),
+                    None => trouble
+                        .why(why)
+                        .hint("Take another snapshot; a copy of member/snap/db is only whole when etcd was stopped."),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Carrying out a plan: blockers are evaluated, members are built in staging, the old cluster is asked a last time, members
+//! are installed; every step is reported as it is seen and written to the journal. The one executor is [`hosts`].
+
+#[path = "execute/blocker_checks.rs"]
+pub mod fences;
+#[path = "execute/executor.rs"]
+pub mod hosts;
+#[path = "execute/report.rs"]
+pub mod report;
+#[path = "execute/resume.rs"]
+pub mod resume;
+#[path = "execute/second_run.rs"]
+pub mod twice;
+#[path = "execute/verify.rs"]
+pub mod verify;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+pub use self::fences::SafetyClearance;
+pub use crate::world::journal;
+use crate::{
+    engine::{
+        progress::{Flow, Progress},
+        restore::Restored,
+    },
+    trouble::Trouble,
+};
+
+/// The operator's hand on the brake; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Asks the work to stop at its next safe point.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// What the work's watcher answers.
+    pub fn flow(&self) -> Flow {
+        if self.0.load(Ordering::Relaxed) { Flow::Stop } else { Flow::Go }
+    }
+}
+
+/// What happened to one member of the plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowEvent {
+    /// A step forward.
+    Step(Progress),
+    /// It is built in staging, as read back.
+    Done(Restored),
+    /// It could not be built; what was made for it is removed.
+    Failed(Trouble),
+}

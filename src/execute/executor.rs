@@ -1,0 +1,461 @@
+//! Carrying out a plan on its hosts: each is looked at before anything is written anywhere; each gets the snapshot once and
+//! builds its members beside their places, side by side; when all are proven and the old cluster is still gone, they are
+//! put in place, host by host.
+//!
+//! Every act leaves its result on the host, so that a run that was cut off is gone on with by running it again.
+
+mod build;
+#[path = "build_claims.rs"]
+mod claims;
+#[path = "install.rs"]
+mod exchange;
+#[path = "preflight.rs"]
+mod glance;
+#[path = "discover.rs"]
+mod known;
+#[path = "event_format.rs"]
+mod lines;
+#[path = "prepare.rs"]
+mod look;
+#[path = "journal_seal.rs"]
+mod seal;
+#[path = "snapshot_source.rs"]
+mod source;
+mod start;
+#[path = "events.rs"]
+mod told;
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+pub use self::{
+    glance::glance,
+    known::known,
+    lines::Line,
+    start::{Offer, offers, start},
+    told::{HostEvent, Told},
+};
+use self::{look::Ready, source::Source, told::Teller};
+use super::{
+    Cancel,
+    fences::{self, Blockers},
+    journal::{self, Event},
+    twice::{self, Now},
+};
+use crate::{
+    engine::{byhand, claim::Run, swap::Standing},
+    etcd::membership::Id,
+    plan::{
+        Member, Plan,
+        barrier::{self, Asked},
+        destination,
+        facts::EndpointFacts,
+        fence::{self, Fence, Kind as DoorKind, Old},
+        halt::Halt,
+        verdict::{Evidence, Finding, KnownState, verdict},
+    },
+    text::Shown,
+    trouble::{Kind, Result, Trouble},
+    world::{World, compare, journal::Journal, survey},
+};
+
+/// How far a plan is carried out: the goal of a run. The names in journals are given here and stay, whatever the variants
+/// are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Until {
+    /// Every host is looked at; nothing is written.
+    #[serde(rename = "Looked")]
+    Looked,
+    /// All members are built and proven; then what was built is removed again.
+    #[serde(rename = "Rehearsed")]
+    Rehearsed,
+    /// All members are built and proven, and wait beside their places.
+    #[serde(rename = "Built")]
+    Built,
+    /// All members are in place.
+    #[serde(rename = "InPlace")]
+    InPlace,
+    /// All members are out of their places again.
+    #[serde(rename = "Undone")]
+    Undone,
+}
+
+/// On which machines members are installed. The names in journals stay, whatever the variants are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Placement {
+    /// Each on the host that the plan names; what is there before is moved aside.
+    #[default]
+    #[serde(rename = "hosts")]
+    OnHosts,
+    /// All on this machine, whatever host the plan names, and only where nothing is before: `requorum restore`.
+    #[serde(rename = "here")]
+    Here,
+}
+
+/// How a plan is carried out on its hosts.
+pub struct Job<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The members that are restored, by name.
+    pub names: &'a [String],
+    /// On which machines.
+    pub placement: Placement,
+    /// Through which hosts and old members are reached.
+    pub world: &'a dyn World,
+    /// Members that are built by hand on hosts that take no program: the code that each sheet's first part printed there.
+    pub by_hand: &'a BTreeMap<String, String>,
+    /// How many hosts are worked on at a time; at least 1.
+    pub limit: usize,
+    /// How far.
+    pub until: Until,
+    /// Whether an etcd on a member's directory may be stopped.
+    pub consent: Consent<'a>,
+    /// What is known of the old cluster.
+    pub old: &'a Old,
+    /// The texts that were typed to go on in spite of fences.
+    pub lifted: &'a [String],
+    /// Why, in the operator's words.
+    pub reason: &'a str,
+    /// What was decided on the way to it, each in a sentence and for programs; the journal says it before all else.
+    pub decisions: &'a [(String, Value)],
+    /// This carrying out.
+    pub run: &'a Run,
+    /// The operator's journal.
+    pub journal: &'a Path,
+}
+
+/// To what the operator said yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent<'a> {
+    /// To nothing: an etcd that runs stops the plan.
+    No,
+    /// To these commands, each on its host, as they were shown.
+    To(&'a [(String, Halt)]),
+    /// To whatever stops the etcds that run.
+    All,
+}
+
+impl Consent<'_> {
+    fn covers(self, host: &str, halt: &Halt) -> bool {
+        match self {
+            Consent::No => false,
+            Consent::To(known) => known.iter().any(|(at, known)| at == host && known == halt),
+            Consent::All => true,
+        }
+    }
+}
+
+/// A new carrying out of a plan, by whoever works in this world, from now on.
+pub fn run(plan: &Plan, world: &dyn World) -> Run {
+    Run {
+        id: world.fresh(),
+        plan: plan.short_id(),
+        label: plan.label.clone(),
+        operator: world.operator(),
+        since: journal::at(world.now()),
+    }
+}
+
+/// Where events go, from several threads.
+pub type Hear<'a> = &'a (dyn Fn(Told) + Sync);
+
+/// One host and its members' places in the plan.
+type Group = (String, Vec<usize>);
+
+impl Job<'_> {
+    /// The plan as far as hosts go: where all are installed here, this machine is the host of each of them.
+    fn located(&self) -> Cow<'_, Plan> {
+        let mut plan = Cow::Borrowed(self.plan);
+        if self.placement == Placement::Here {
+            let named = plan.to_mut().members.iter_mut().filter(|m| self.names.contains(&m.name));
+            named.for_each(|member| member.host = destination::LOCAL.into());
+        }
+        plan
+    }
+
+    fn stop(&self, cancel: &Cancel) -> Result<()> {
+        match cancel.flow() {
+            crate::engine::progress::Flow::Go => Ok(()),
+            crate::engine::progress::Flow::Stop => {
+                Err(Trouble::new(Kind::Stopped, "stopped on request, at a safe point")
+                    .hint("What was built waits on its host. Run the same again to go on."))
+            }
+        }
+    }
+}
+
+/// Carries out a plan, or goes on with it.
+///
+/// # Errors
+/// `Refused` when a host is not ready, an old member is in the way, or an etcd runs that nobody consented to stop:
+/// then nothing was put in place. Otherwise the first failure, after the rest was tried.
+pub fn apply(job: &Job<'_>, cancel: &Cancel, hear: Hear<'_>) -> Result<()> {
+    // who gives a plan names its members
+    job.world.name_endpoints(&job.plan.client_urls());
+    let teller = Teller::new(job, hear);
+    if job.until == Until::Looked {
+        look::look(job, cancel, &teller).map(|_| ())
+    } else {
+        teller.run(|| carry(job, cancel, &teller))
+    }
+}
+
+fn carry(job: &Job<'_>, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
+    by_hand(job, teller)?;
+    let looked = look::look(job, cancel, teller)?;
+    let mut ready = look::ready(job, looked, cancel, teller)?;
+    let blockers = blockers(job, &ready, teller);
+    // What only waits in staging disturbs nobody: that needs no clearance.
+    let clearance = match job.until {
+        Until::InPlace => Some(blockers.cleared(job.lifted)?),
+        Until::Looked | Until::Rehearsed | Until::Built | Until::Undone => None,
+    };
+    look::all_vacant(job, &ready)?;
+    clearance.iter().try_for_each(|clearance| teller.overridden(clearance))?;
+    let before = baseline(job, teller)?;
+
+    let source = Source::new(job.plan);
+    let built: Vec<Option<Result<()>>> =
+        each(job.limit, &mut ready, |host| build::build(job, host, &source, cancel, teller));
+    let failed = built.into_iter().flatten().find_map(Result::err);
+    if let Some(trouble) = failed {
+        return Err(trouble);
+    }
+    job.stop(cancel)?;
+    claims::all(job, &ready)?;
+    let late = final_check(job, &before, teller)?;
+    if let Some(clearance) = clearance {
+        let clearance = clearance.with(late, job.lifted)?;
+        exchange::exchange(job, &mut ready, &clearance, cancel, teller)?;
+        for (member, host) in hand_members(job) {
+            teller.host(host, HostEvent::HandOver(member.name.clone()));
+        }
+    } else if job.until == Until::Rehearsed {
+        let gone = each(job.limit, &mut ready, |host| build::discard(job, host, cancel, teller));
+        gone.into_iter().flatten().collect::<Result<()>>()?;
+    }
+    ready.into_iter().for_each(Ready::close);
+    Ok(())
+}
+
+/// The members that are restored by hand, each with its host.
+fn hand_members<'p>(job: &Job<'p>) -> impl Iterator<Item = (&'p Member, &'p str)> {
+    let names = job.names.iter().filter(|name| job.by_hand.contains_key(*name));
+    let members = names.filter_map(|name| job.plan.member(name).ok());
+    members.map(|m| (m, if destination::is_local(&m.host) { destination::LOCAL } else { m.host.as_str() }))
+}
+
+/// What the codes prove that came back from sheets.
+///
+/// # Errors
+/// `Input` for one that does not prove its member.
+fn by_hand(job: &Job<'_>, teller: &Teller<'_>) -> Result<()> {
+    for (member, host) in hand_members(job) {
+        let code = job.by_hand.get(&member.name).map(String::as_str).unwrap_or_default();
+        let proven = byhand::judge(job.plan, &member.name, code)?;
+        teller.host(host, HostEvent::ByHand(member.name.clone(), proven));
+    }
+    Ok(())
+}
+
+/// Takes members that were put in place out of it again, host by host, and puts back what was there. False where all of
+/// that was done before.
+///
+/// # Errors
+/// As [`apply`].
+pub fn undo(job: &Job<'_>, cancel: &Cancel, hear: Hear<'_>) -> Result<bool> {
+    let teller = Teller::new(job, hear);
+    let mut some = false;
+    teller.run(|| {
+        let looked = look::look_for_undo(job, cancel, &teller)?;
+        let mut ready = look::ready(job, looked, cancel, &teller)?;
+        some = exchange::undo(job, &mut ready, cancel, &teller)?;
+        ready.into_iter().for_each(Ready::close);
+        Ok(())
+    })?;
+    Ok(some)
+}
+
+/// Evaluates what is in the way: everybody who must not live on is asked, those that are stopped by consent aside, and
+/// what is on this machine is looked at, where that is the only one.
+fn blockers(job: &Job<'_>, ready: &[Ready<'_>], teller: &Teller<'_>) -> Blockers {
+    let mut old = job.old.clone();
+    ready.iter().flat_map(|host| &host.configs).for_each(|config| old.configured(config));
+    let halted: Vec<Id> = ready.iter().flat_map(|host| host.halts.iter().filter_map(|(_, member)| *member)).collect();
+    let there = |standing: &Standing| !matches!(standing, Standing::Nothing | Standing::Staged(_));
+    let placed = ready.iter().any(|host| host.rows(job).iter().any(|(_, standing)| there(standing)));
+    let fresh = !placed && job.by_hand.is_empty() && job.names.len() == job.plan.members.len();
+    let found = match job.placement {
+        Placement::OnHosts => fences::ask(job.plan, &old, halted, fresh, job.world),
+        Placement::Here => fences::look(job.plan, job.names, &old, &halted, job.world).1,
+    };
+    let found = found.after(second_time(job, ready));
+    teller.tell(Told::Fences(found.all().to_vec()));
+    found
+}
+
+/// Members that an earlier run put in place, and that this one would put there again.
+fn second_time(job: &Job<'_>, ready: &[Ready<'_>]) -> Option<Fence> {
+    let now = ready.iter().flat_map(|host| host.rows(job).into_iter().map(move |row| (host, row)));
+    let now = now.map(|(host, (member, standing))| {
+        let now = match standing {
+            Standing::InPlace(_) | Standing::Moving(_) => Now::Same,
+            _ if host.holds.contains(&member.name) => Now::Holds,
+            _ => Now::Open,
+        };
+        (member.name.clone(), now)
+    });
+    twice::fence(job.plan, &now.collect::<Vec<_>>(), job.journal, job.world)
+}
+
+/// The client URLs of the old cluster.
+fn old_clients(job: &Job<'_>) -> Vec<String> {
+    let doors = fence::doors(job.plan, job.old).into_iter();
+    doors.filter(|door| door.old && door.kind == DoorKind::Client).map(|door| door.url).collect()
+}
+
+fn ask_old(job: &Job<'_>) -> (Vec<Asked>, Finding) {
+    let urls = old_clients(job);
+    let answers = side_by_side(urls.len(), urls.len(), |at| urls.get(at).map(|url| job.world.ask(url)));
+    let asked = urls.into_iter().zip(answers);
+    let asked: Vec<Asked> = asked.filter_map(|(url, answer)| Some(Asked { url, answer: answer? })).collect();
+    let new = job.plan.cluster_id;
+    let mut facts = barrier::old_facts(&asked, new);
+    let known = [KnownState {
+        from: job.plan.source.path.shown().to_string(),
+        cluster_id: None,
+        members: job.world.listed(&job.plan.source.path).unwrap_or_default(),
+        revision: job.plan.source.revision,
+    }];
+    let gone = BTreeSet::new();
+    let compared = compare::with_members(job.world, &facts, &[], &known);
+    let judge = |facts: &[EndpointFacts]| {
+        verdict(&Evidence { facts, given: &[], dirs: &[], known: &known, compared: &compared, gone: &gone })
+    };
+    let finding = survey::confirm(job.world, &mut facts, &judge);
+    // what was asked again counts
+    let again = |asked: Asked| {
+        let fact = facts.iter().find(|f| f.endpoint == asked.url);
+        fact.map_or(asked, |f| Asked { url: f.endpoint.clone(), answer: f.answer.clone() })
+    };
+    (asked.into_iter().map(again).collect(), finding)
+}
+
+/// The raft indexes of old members when the plan was first begun: as the journal has them, else as they are now.
+fn baseline(job: &Job<'_>, teller: &Teller<'_>) -> Result<Vec<(String, u64)>> {
+    let known = Journal::at(job.world, job.journal).read()?;
+    let of_plan =
+        |r: &&super::journal::Record| r.kind == Event::Asked && r.data.get("plan") == Some(&json!(job.run.plan));
+    let first = known.iter().find(of_plan).and_then(|r| r.data.get("raft_index")).cloned();
+    if let Some(known) = first.and_then(|value| serde_json::from_value(value).ok()) {
+        return Ok(known);
+    }
+    let (asked, finding) = ask_old(job);
+    let indexes: Vec<(String, u64)> =
+        asked.iter().filter_map(|asked| Some((asked.url.clone(), asked.raft_index(job.plan.cluster_id)?))).collect();
+    let text = barrier::summary(&asked, job.plan.cluster_id, &finding);
+    let newest = barrier::newest(job.plan, &asked);
+    teller.note(Event::Asked, &text, json!({"plan": job.run.plan, "raft_index": indexes, "newest": newest}))?;
+    Ok(indexes)
+}
+
+/// The final check: all are built, and nothing may have come back. What it found that is in the way until it is overridden.
+fn final_check(job: &Job<'_>, before: &[(String, u64)], teller: &Teller<'_>) -> Result<Vec<Fence>> {
+    let (now, finding) = ask_old(job);
+    let judged = barrier::judge(before, &now, job.plan.cluster_id, &job.old.clusters, &finding);
+    let text = match &judged {
+        Ok(()) => barrier::summary(&now, job.plan.cluster_id, &finding),
+        Err(why) => why.clone(),
+    };
+    teller.note(Event::Asked, &text, json!({"barrier": judged.is_ok(), "newest": barrier::newest(job.plan, &now)}))?;
+    teller.tell(Told::Barrier(text));
+    judged.map_err(|why| {
+        Trouble::new(Kind::Refused, "nothing is put in place").why(why).hint(
+            "Look at the old cluster first: requorum probe. If it is to be given up all the same, stop its members and \
+             apply the plan again; what was built waits.",
+        )
+    })?;
+    Ok(reused(job, &now, teller))
+}
+
+/// Revisions that old members are seen to have and the restored cluster gives out again.
+fn reused(job: &Job<'_>, now: &[Asked], teller: &Teller<'_>) -> Vec<Fence> {
+    let Some(known) = barrier::beyond(job.plan, now) else { return Vec::new() };
+    let clients = fences::clients_of(job.plan, job.world);
+    let found: Vec<Fence> = fence::twice(job.plan, &clients, &known).into_iter().collect();
+    // What was found before, and overridden, was told then.
+    if found.iter().any(|fence| fence.blocks(job.lifted)) {
+        teller.tell(Told::Fences(found.clone()));
+    }
+    found
+}
+
+/// Does `work` on each host, at most `limit` at a time; what came of each, in order.
+fn each<'w>(
+    limit: usize,
+    ready: &mut [Ready<'w>],
+    work: impl Fn(&mut Ready<'w>) -> Result<()> + Sync,
+) -> Vec<Option<Result<()>>> {
+    let slots: Vec<Mutex<&mut Ready<'w>>> = ready.iter_mut().map(Mutex::new).collect();
+    side_by_side(limit, slots.len(), |at| {
+        let mut host = slots.get(at)?.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(work(&mut host))
+    })
+}
+
+/// Does `work` for 0 to `count`, at most `limit` at a time; what came of each, in order.
+fn side_by_side<T: Send>(limit: usize, count: usize, work: impl Fn(usize) -> Option<T> + Sync) -> Vec<Option<T>> {
+    let next = AtomicUsize::new(0);
+    let done: Vec<Mutex<Option<T>>> = (0..count).map(|_| Mutex::new(None)).collect();
+    thread::scope(|scope| {
+        for _ in 0..limit.clamp(1, count.max(1)) {
+            let work = || {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(slot) = done.get(at) else { return };
+                    let made = work(at);
+                    *slot.lock().unwrap_or_else(PoisonError::into_inner) = made;
+                }
+            };
+            // By their caller's name, so that a defect in one of them is met as one of its caller's.
+            let name = thread::current().name().unwrap_or("requorum").to_string();
+            if thread::Builder::new().name(name).spawn_scoped(scope, work).is_err() {
+                work();
+            }
+        }
+    });
+    done.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn never_more_than_the_limit_at_a_time() {
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let barrier = std::sync::Barrier::new(2);
+        let done = side_by_side(2, 6, |at| {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            // Passes only when two are at it.
+            barrier.wait();
+            now.fetch_sub(1, Ordering::SeqCst);
+            (at != 3).then_some(at)
+        });
+        assert_eq!(done, [Some(0), Some(1), Some(2), None, Some(4), Some(5)]);
+        assert_eq!(most.into_inner(), 2);
+        assert!(side_by_side(0, 0, Some).is_empty());
+    }
+}

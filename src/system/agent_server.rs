@@ -1,0 +1,190 @@
+//! `requorum agent`: this machine as the far end of a pipe. It does what it is asked through the same [`World`] as a
+//! recovery that runs here, and stops at the next safe point when the pipe ends.
+
+#[path = "agent_server/handlers.rs"]
+mod deeds;
+
+use std::{
+    io::{self, BufReader, Read, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, sync_channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+pub use self::deeds::Deeds;
+use super::World;
+use crate::{
+    agent::{Event, Request, wire},
+    engine::progress::{Flow, Phase, Progress},
+    trouble::{Kind, Result, Trouble},
+};
+
+/// How often steps of one kind are told.
+const PACE: Duration = Duration::from_millis(100);
+
+/// How long the other end may say nothing at all before it is taken for gone. A network that was cut ends no input for
+/// hours, and what is claimed must not stay so.
+const SILENCE: Duration = Duration::from_secs(30);
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// One request, with the bytes of a chunk.
+type Heard = io::Result<(Request, Vec<u8>)>;
+
+/// Answers requests until `Bye` or the end of `input`.
+///
+/// # Errors
+/// When what comes is no request, or nobody hears the answers any more. What was going on was stopped at a safe point.
+pub fn serve(world: &dyn World, input: impl Read + Send + 'static, output: impl Write) -> Result<()> {
+    // Read ahead by a few chunks, so that the end is noticed while something else goes on.
+    let (send, heard) = sync_channel(4);
+    let gone = Arc::new(Gone::default());
+    let ended = Arc::clone(&gone);
+    thread::spawn(move || {
+        let mut input = BufReader::new(input);
+        loop {
+            let next = hear(&mut input);
+            ended.heard();
+            if matches!(next, Some(Ok((Request::Still, _)))) {
+                continue;
+            }
+            let last = !matches!(next, Some(Ok(_)));
+            if let Some(next) = next
+                && send.send(next).is_err()
+            {
+                return;
+            }
+            if last {
+                ended.ended.store(true, Ordering::Relaxed);
+                return;
+            }
+        }
+    });
+    Agent { out: Out { output, gone, told: None }, deeds: Deeds::new(world) }.run(&heard)
+}
+
+fn hear(input: &mut impl io::BufRead) -> Option<Heard> {
+    let request = match wire::read(input) {
+        Ok(request) => request?,
+        Err(e) => return Some(Err(e)),
+    };
+    let Request::Chunk { length, unpacked } = request else { return Some(Ok((request, Vec::new()))) };
+    Some(wire::read_chunk(input, length, unpacked).map(|bytes| (request, bytes)))
+}
+
+/// Whether the other end is.
+struct Gone {
+    begun: Instant,
+    /// Milliseconds from then until something was heard last.
+    last: AtomicU64,
+    ended: AtomicBool,
+}
+
+impl Default for Gone {
+    fn default() -> Gone {
+        Gone { begun: Instant::now(), last: AtomicU64::new(0), ended: AtomicBool::new(false) }
+    }
+}
+
+impl Gone {
+    fn heard(&self) {
+        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(now, Ordering::Relaxed);
+    }
+
+    fn is(&self) -> bool {
+        self.ended.load(Ordering::Relaxed) || self.silent()
+    }
+
+    fn silent(&self) -> bool {
+        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
+        self.begun.elapsed().saturating_sub(last) > SILENCE
+    }
+}
+
+/// Where answers go, and whether anybody still listens.
+struct Out<W> {
+    output: W,
+    gone: Arc<Gone>,
+    told: Option<(Phase, Instant)>,
+}
+
+impl<W: Write> Out<W> {
+    fn say(&mut self, event: &Event) -> Result<()> {
+        wire::write(&mut self.output, event).map_err(|e| {
+            self.gone.ended.store(true, Ordering::Relaxed);
+            Trouble::new(Kind::Stopped, "the one who asked is gone").why(e)
+        })
+    }
+
+    /// Tells a step, and whether to go on.
+    fn step(&mut self, step: Progress) -> Flow {
+        let now = Instant::now();
+        let fresh = self.told.is_none_or(|(phase, last)| phase != step.phase || now - last >= PACE);
+        if fresh {
+            self.told = Some((step.phase, now));
+        }
+        let heard = !fresh || self.say(&Event::Progress(step)).is_ok();
+        if heard && !self.gone.is() { Flow::Go } else { Flow::Stop }
+    }
+}
+
+struct Agent<'a, W> {
+    out: Out<W>,
+    deeds: Deeds<'a>,
+}
+
+impl<W: Write> Agent<'_, W> {
+    fn run(mut self, heard: &Receiver<Heard>) -> Result<()> {
+        let mut greeted = false;
+        loop {
+            let next = match heard.recv_timeout(GLANCE) {
+                Ok(next) => next,
+                Err(RecvTimeoutError::Timeout) if !self.out.gone.silent() => continue,
+                // What came stays, and may be gone on with.
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(()),
+            };
+            let (request, bytes) =
+                next.map_err(|e| Trouble::new(Kind::Input, "the request was not understood").why(e))?;
+            greeted = greeted || matches!(request, Request::Hello { .. });
+            if matches!(request, Request::Bye) {
+                return Ok(());
+            }
+            if !greeted {
+                return Err(
+                    Trouble::new(Kind::Input, "the request was not understood").why("it did not begin with hello")
+                );
+            }
+            let (deeds, out) = (&mut self.deeds, &mut self.out);
+            let answer = match request {
+                Request::Chunk { .. } => deeds.chunk(&bytes, &mut |step| out.step(step)),
+                other => deeds.answer(other, &mut |step| out.step(step)).map(Some),
+            };
+            match answer {
+                Ok(None) => {}
+                Ok(Some(event)) => self.out.say(&event)?,
+                Err(trouble) => {
+                    self.deeds.give_up_receiving();
+                    self.out.say(&Event::Failed(trouble))?;
+                }
+            }
+        }
+    }
+}
+
+/// Two programs that do not understand each other.
+pub fn other_version(one: u32, other: u32) -> Trouble {
+    Trouble::new(Kind::Failed, "the requorum beside the data is of another version")
+        .why(format!("one speaks protocol {one}, the other {other}"))
+        .hint("Install the same version on both machines, or take the installed one off the PATH: then it is sent.")
+}
+
+#[cfg(test)]
+#[path = "agent_server/tests.rs"]
+mod tests;
+#[cfg(test)]
+#[path = "agent_server/tests_hostile.rs"]
+mod tests_hostile;

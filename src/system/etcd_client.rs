@@ -1,0 +1,548 @@
+//! Members asked over gRPC, and by HTTP where that tells more: what each says of itself and its
+//! cluster, whether it serves a linearizable read, and the snapshot that it streams.
+//!
+//! Each question makes connections of its own and ends within its deadline, whatever the member
+//! does. Nothing is ever written to a cluster from here but a [canary](Members::canary).
+
+#[path = "etcd_client/quorum_calls.rs"]
+mod after;
+#[path = "etcd_client/rpc.rs"]
+mod answer;
+#[path = "etcd_client/config.rs"]
+mod connect;
+#[path = "etcd_client/credentials.rs"]
+mod credentials;
+#[path = "etcd_client/connection.rs"]
+pub(super) mod dial;
+#[path = "etcd_client/http_probes.rs"]
+mod doors;
+#[path = "etcd_client/liveness.rs"]
+mod knock;
+#[path = "etcd_client/metrics.rs"]
+mod metrics;
+#[path = "etcd_client/old_keys.rs"]
+mod old_keys;
+#[path = "etcd_client/rows.rs"]
+mod rows;
+#[path = "etcd_client/snapshot.rs"]
+mod save;
+#[cfg(test)]
+#[path = "etcd_client/testing.rs"]
+mod testing;
+#[cfg(test)]
+#[path = "etcd_client/tests.rs"]
+mod tests;
+#[path = "etcd_client/errors.rs"]
+pub(super) mod words;
+
+use std::{
+    fmt,
+    future::Future,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use etcd_client::{Client, GetOptions, MemberListResponse, StatusResponse};
+use futures_util::future::{Either, select};
+use tokio::{runtime, time::sleep};
+use tokio_rustls::rustls::ClientConfig;
+use tonic::Status;
+
+use self::{
+    answer::{Heard, Miss, Reading, answered, client, note_members, says},
+    credentials::{NoToken, may_send_credentials},
+    dial::{ANSWERS, Line, Target},
+    words::Refusal,
+};
+pub use self::{connect::Connect, save::abandon};
+use super::{secrets, tls};
+use crate::{
+    engine::progress::Watch,
+    etcd::{membership::Id, server_error::ServerError},
+    plan::{
+        facts::{
+            Alarm, Answer, Hashed, KnownMember, MemberSays, NoAnswer, Read, Source,
+            rows::StoredRows,
+            started::{Canary, Told, Watched},
+        },
+        verdict::OldKey,
+    },
+    text::Foreign,
+    trouble::{Kind, Result, Trouble},
+};
+
+/// What a member says of itself, from the bytes of its answers to Status and MemberList, as they are read off the wire.
+/// None where these are no such answers.
+pub fn read_answers(status: &[u8], list: &[u8]) -> Option<MemberSays> {
+    use etcd_client::proto::{PbMemberListResponse, PbStatusResponse};
+    use prost::Message;
+    let mut says = says(PbStatusResponse::decode(status).ok()?);
+    note_members(&mut says, Ok(MemberListResponse(PbMemberListResponse::decode(list).ok()?)));
+    Some(says)
+}
+
+/// Whether a text is a member's `/metrics`, and the member's ID where it is told.
+pub fn read_metrics(text: &str) -> Option<Option<Id>> {
+    metrics::Metrics::parse(text).map(|metrics| metrics.member_id)
+}
+
+/// How long an answer may take before the other doors of the same member are tried, too.
+const GRACE: Duration = Duration::from_millis(400);
+
+/// The key of the linearizable read. It need not exist: an empty answer proves quorum as well.
+const PROBE_KEY: &str = "requorum/probe";
+
+/// Said where a user was given to a member through which no token can be had.
+const NO_TOKEN: &str = "no token was asked for: logging in needs a quorum; what needs none was asked without";
+
+/// Said of a member that tells strangers nothing, where no token can be had.
+const CLOSED: &str = "passwords are on, and without a quorum no token can be had: what is known comes from what needs \
+                      none (metrics, peer port); a client certificate whose CN is a user would do (where \
+                      --client-cert-auth is on), and so do the files";
+
+/// The members' side of the world. Its calls block and may be made from several threads at once,
+/// but not from inside an async runtime.
+pub struct Members {
+    runtime: Option<runtime::Runtime>,
+    connect: Connect,
+    /// The endpoints that the operator named.
+    named: Mutex<Vec<Target>>,
+    tls: Arc<ClientConfig>,
+    /// The same for HTTP/1.
+    tls_http: Arc<ClientConfig>,
+}
+
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Members").field("connect", &self.connect).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Members {
+    /// Without waiting: what a hung member still owes is of no interest any more.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Members {
+    /// Reads the certificates named in `connect` and starts the threads that talk.
+    ///
+    /// # Errors
+    /// When a certificate or key is missing or wrong, naming its file and flag.
+    pub fn new(connect: Connect) -> Result<Self> {
+        if connect.credentials().is_some() {
+            secrets::no_core_dumps();
+        }
+        let tls = tls::config(&connect)?;
+        let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("requorum-net")
+            .enable_all()
+            .build()
+            .map_err(|e| Trouble::new(Kind::Failed, "threads for the network cannot be started").why(e))?;
+        let tls_http = tls::for_http(&tls);
+        Ok(Members { runtime: Some(runtime), connect, named: Mutex::default(), tls, tls_http })
+    }
+
+    /// Notes that the operator named these endpoints: user and password may be sent there.
+    pub fn name_endpoints(&self, endpoints: &[String]) {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        // what is no endpoint is never asked
+        for target in endpoints.iter().filter_map(|endpoint| Target::parse(endpoint, &self.connect).ok()) {
+            if !named.contains(&target) {
+                named.push(target);
+            }
+        }
+    }
+
+    /// These members and no port that was not named: nothing is guessed.
+    pub fn without_guesses(mut self) -> Self {
+        self.connect.guess_ports = false;
+        self
+    }
+
+    /// Asks one member everything that answers without quorum and, where it names a leader, one
+    /// linearizable read. Every step has its own deadline, so it returns whatever the member does: a
+    /// silent one within dial timeout + 4 s, one that answers some and stalls at the rest 3 s later for each of read,
+    /// token and what the token opens.
+    pub fn ask(&self, endpoint: &str) -> Answer {
+        self.block_on(self.facts(endpoint))
+            .unwrap_or_else(|| Err(shutting_down()))
+            .map_or_else(Answer::from, |says| Answer::Says(Box::new(says)))
+    }
+
+    /// Asks the peer port of `member`, which said nothing at its client URL, whether it is alive.
+    pub fn ask_peer(&self, member: &KnownMember) -> Answer {
+        self.block_on(doors::by_peer_urls(self, member))
+            .unwrap_or_else(|| Err(shutting_down()))
+            .map_or_else(Answer::from, |says| Answer::Says(Box::new(says)))
+    }
+
+    /// HashKV of the keys up to `revision`; 0 for the newest, which the answer names. It reads the member's whole store,
+    /// so it has more time than an answer.
+    pub fn hash_at(&self, endpoint: &str, revision: i64) -> Hashed {
+        self.block_on(self.hash(endpoint, revision)).unwrap_or_else(|| Hashed::Failed(shutting_down().details.into()))
+    }
+
+    /// Keys that the member wrote last at or before `revision`, from what it has.
+    ///
+    /// # Errors
+    /// Why there is no answer, in a few words.
+    pub fn old_keys(&self, endpoint: &str, revision: i64) -> std::result::Result<Vec<OldKey>, String> {
+        self.block_on(old_keys::ask(self, endpoint, revision)).unwrap_or_else(|| Err(shutting_down().details))
+    }
+
+    /// The list of alarms, which needs a quorum.
+    pub fn alarms(&self, endpoint: &str) -> Told<Vec<Alarm>> {
+        self.block_on(after::alarms(self, endpoint)).unwrap_or_else(|| Told::Failed(shutting_down().details))
+    }
+
+    /// What the member stores besides keys, from that member alone; its database is streamed where that is not longer
+    /// than `most`.
+    ///
+    /// # Errors
+    /// Why nothing could be asked, in a few words.
+    pub fn stored_rows(
+        &self,
+        endpoint: &str,
+        most: u64,
+        watch: &mut Watch<'_>,
+    ) -> std::result::Result<StoredRows, String> {
+        self.block_on(rows::stored(self, endpoint, most, watch)).unwrap_or_else(|| Err(shutting_down().details))
+    }
+
+    /// How a watch from `revision` on is answered.
+    pub fn watch_from(&self, endpoint: &str, revision: i64) -> Watched {
+        self.block_on(after::watch_from(self, endpoint, revision))
+            .unwrap_or_else(|| Watched::Failed(shutting_down().details))
+    }
+
+    /// Puts a key through the first of `endpoints`, reads it through each, deletes it through the last, and watches that.
+    pub fn canary(&self, endpoints: &[String], key: &str, value: &str) -> Canary {
+        self.block_on(after::canary(self, endpoints, key, value)).unwrap_or_else(|| Canary::Failed {
+            key: key.into(),
+            why: shutting_down().details,
+            left: false,
+        })
+    }
+
+    /// Streams a snapshot from the member into the new file `into`, by way of `into.part`, and
+    /// returns its length in bytes, trailer included.
+    ///
+    /// # Errors
+    /// When `into` or `into.part` exists or cannot be written, the member does not answer or
+    /// refuses, the stream is cut off or stands still, bytes are missing, or the SHA-256 is wrong;
+    /// and `Stopped` when `watch` said so. What was written is removed then.
+    pub fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<u64> {
+        self.block_on(save::save(self, endpoint, into, watch))
+            .unwrap_or_else(|| Err(Trouble::new(Kind::Stopped, "requorum is shutting down")))
+    }
+
+    fn block_on<F: Future>(&self, work: F) -> Option<F::Output> {
+        self.runtime.as_ref().map(|runtime| runtime.block_on(work))
+    }
+
+    async fn dial(&self, endpoint: &str, most: u64) -> std::result::Result<(Target, Line), Refusal> {
+        let target = Target::parse(endpoint, &self.connect)?;
+        let line = dial::dial(&target, &self.tls, self.connect.dial_timeout, most).await?;
+        Ok((target, line))
+    }
+
+    async fn facts(&self, endpoint: &str) -> std::result::Result<MemberSays, Refusal> {
+        let target = Target::parse(endpoint, &self.connect)?;
+        let ask = async { tokio::join!(self.by_client_port(&target), doors::aside(self, &target)) };
+        let ask = std::pin::pin!(ask);
+        // who answers does so at once; for others the time of waiting is used to try their other doors
+        let (client, aside, beside) = match select(ask, std::pin::pin!(sleep(GRACE))).await {
+            Either::Left(((client, aside), _)) => (client, aside, None),
+            Either::Right(((), ask)) => {
+                let ((client, aside), beside) = tokio::join!(ask, doors::beside(self, &target));
+                (client, aside, Some(beside))
+            }
+        };
+        let want = match &client {
+            Ok(says) => says.members.is_empty(),
+            Err(refusal) => !refusal.afar,
+        };
+        let beside = match beside {
+            None if want => doors::beside(self, &target).await,
+            other => other.unwrap_or_default(),
+        };
+        match client {
+            Ok(mut says) => {
+                aside.fill(&mut says);
+                beside.fill(&mut says);
+                Ok(says)
+            }
+            Err(refusal) => doors::by_others(&target, refusal, aside, beside),
+        }
+    }
+
+    /// What gRPC on the client port tells.
+    async fn by_client_port(&self, target: &Target) -> std::result::Result<MemberSays, Refusal> {
+        let line = dial::dial(target, &self.tls, self.connect.dial_timeout, ANSWERS).await?;
+        let mut client = client(&line, false).await?;
+        let ((status, members), local_read) =
+            tokio::join!(self.status_and_members(&client), self.read(&client, Reading::Serializable));
+        match status {
+            Ok(status) => {
+                let mut says = MemberSays { local_read, ..says(status.0) };
+                if says.leader == Id(0) || says.is_learner {
+                    // a learner serves no linearizable reads, whatever its leader could
+                    note_members(&mut says, members);
+                    if self.connect.credentials().is_some() {
+                        says.errors.push(NO_TOKEN.to_owned());
+                    }
+                    return Ok(says);
+                }
+                let members = self.token_and_members(&line, &mut client, &mut says, members).await;
+                note_members(&mut says, members);
+                says.read = self.read(&client, Reading::Linearizable).await;
+                Ok(says)
+            }
+            Err(Miss::Status(status)) if words::is_auth(&status) => {
+                self.behind_a_password(target, &line, &status).await
+            }
+            Err(miss) => Err(self.silence(target, &line, miss).await),
+        }
+    }
+
+    async fn hash(&self, endpoint: &str, revision: i64) -> Hashed {
+        let client = async {
+            let (_, line) = self.dial(endpoint, ANSWERS).await?;
+            let client = client(&line, false).await?;
+            Ok::<_, Refusal>((line, client))
+        };
+        let (line, mut client) = match client.await {
+            Ok(both) => both,
+            Err(refusal) => return Hashed::Failed(refusal.why.to_string().into()),
+        };
+        // only where it is wanted: most clusters ask for no token, and a token takes a quorum
+        let token = match self.connect.credentials() {
+            Some(_) => self.authenticate_if_led(&line, &mut client).await.err(),
+            None => None,
+        };
+        let mut maintenance = client.maintenance_client();
+        match answered(self.connect.idle_timeout, maintenance.hash_kv(revision)).await {
+            Ok(said) => {
+                let newest = said.header().map_or(0, |header| header.revision());
+                let revision = if revision > 0 { revision } else { newest };
+                Hashed::Says { hash: said.hash(), revision, compacted: said.compact_version() }
+            }
+            Err(miss) if miss.error() == Some(ServerError::Compacted) => Hashed::Compacted(miss.words()),
+            Err(miss) => Hashed::Failed(match token {
+                Some(why) if miss.is_auth() => format!("{}, and no token: {}", miss.words(), why.words()).into(),
+                _ => miss.words(),
+            }),
+        }
+    }
+
+    /// Both at once, each with its own deadline.
+    async fn status_and_members(&self, client: &Client) -> (Heard<StatusResponse>, Heard<MemberListResponse>) {
+        let limit = self.connect.answer_timeout();
+        let (mut maintenance, mut cluster) = (client.maintenance_client(), client.cluster_client());
+        // etcd-client asks for the list without `linearizable`, so it needs no quorum
+        tokio::join!(answered(limit, maintenance.status()), answered(limit, cluster.member_list()))
+    }
+
+    /// With credentials: gets a token (a leader is named, so one can be had), and asks again for
+    /// the members where they were refused without one. A refusal becomes one of the complaints.
+    async fn token_and_members(
+        &self,
+        line: &Line,
+        client: &mut Client,
+        says: &mut MemberSays,
+        members: Heard<MemberListResponse>,
+    ) -> Heard<MemberListResponse> {
+        match self.authenticate(line, client).await {
+            Ok(true) if members.as_ref().is_err_and(Miss::is_auth) => {
+                answered(self.connect.answer_timeout(), client.cluster_client().member_list()).await
+            }
+            Ok(_) => members,
+            Err(why) => {
+                note_no_token(says, &why);
+                members
+            }
+        }
+    }
+
+    /// [`authenticate`](Self::authenticate), but without waiting where no leader is named.
+    async fn authenticate_if_led(&self, line: &Line, client: &mut Client) -> std::result::Result<bool, NoToken> {
+        let limit = self.connect.answer_timeout();
+        if self.credentials_for(line)?.is_some()
+            && let Ok(status) = answered(limit, client.maintenance_client().status()).await
+            && status.leader() == 0
+        {
+            return Err(NoToken::Refused("without a leader no user can log in".to_owned()));
+        }
+        self.authenticate(line, client).await
+    }
+
+    /// User and password for the member at the other end of `line`, where some are given. No other way leads them out.
+    fn credentials_for(&self, line: &Line) -> std::result::Result<Option<(String, String)>, NoToken> {
+        let Some(credentials) = self.connect.credentials() else { return Ok(None) };
+        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        may_send_credentials(&line.target, &named, &self.connect).map_err(NoToken::Withheld)?;
+        Ok(Some(credentials))
+    }
+
+    /// True when the client bears a token now; false where none is wanted.
+    async fn authenticate(&self, line: &Line, client: &mut Client) -> std::result::Result<bool, NoToken> {
+        let Some((user, password)) = self.credentials_for(line)? else { return Ok(false) };
+        match answered(self.connect.answer_timeout(), client.update_user(Some((user, password)))).await {
+            Ok(()) => Ok(true),
+            // credentials given to a cluster that asks for none do no harm
+            Err(miss) if miss.error() == Some(ServerError::NoAuthentication) => Ok(false),
+            Err(miss) => Err(NoToken::Refused(miss.words().into())),
+        }
+    }
+
+    /// One read. A linearizable one only a quorum can serve; a serializable one the member serves from what it has.
+    ///
+    /// etcd waits for the quorum's confirmation first and looks at the caller's right only then
+    /// (`EtcdServer.Range`: `linearizableReadNotify`, after it `doSerialize`; the same from 3.4 to
+    /// 3.7), so a refusal for want of a right proves quorum as well as an answer does.
+    async fn read(&self, client: &Client, reading: Reading) -> Read {
+        self.read_or_error(client, reading).await.0
+    }
+
+    /// The same, with etcd's own error where it is one.
+    async fn read_or_error(&self, client: &Client, reading: Reading) -> (Read, Option<ServerError>) {
+        let options = GetOptions::new().with_keys_only().with_limit(1);
+        let options = if reading == Reading::Serializable { options.with_serializable() } else { options };
+        let mut kv = client.kv_client();
+        match answered(self.connect.answer_timeout(), kv.get(PROBE_KEY, Some(options))).await {
+            Ok(_) => (Read::Served, None),
+            Err(miss) if miss.is_auth() && reading == Reading::Linearizable => (Read::Served, None),
+            Err(miss) => (Read::Failed(miss.words()), miss.error()),
+        }
+    }
+
+    /// From 3.6 on, and in late 3.5, a member with passwords switched on tells strangers not even
+    /// its status. A token needs quorum; so does the read, and that answers even a stranger.
+    async fn behind_a_password(
+        &self,
+        target: &Target,
+        line: &Line,
+        refused: &Status,
+    ) -> std::result::Result<MemberSays, Refusal> {
+        let mut stranger = client(line, false).await?;
+        // with «require leader» a member without one says so at once instead of waiting
+        let (read, who) = tokio::join!(
+            async { Ok::<_, Refusal>(self.read_or_error(&client(line, true).await?, Reading::Linearizable).await) },
+            self.who(&stranger)
+        );
+        let (read, error) = read?;
+        let mut says = MemberSays {
+            errors: vec![format!("status refused: {}", words::said(refused))],
+            list_refused: ServerError::of(refused.message()) == Some(ServerError::NoUser),
+            ..who.clone().unwrap_or_default()
+        };
+        match &read {
+            Read::Served => {}
+            Read::Failed(_) if error == Some(ServerError::NoLeader) && who.is_some() => {
+                says.errors.extend(["etcdserver: no leader".to_owned(), CLOSED.to_owned()]);
+                says.closed = Some(NoAnswer::Password);
+                return Ok(says);
+            }
+            Read::Failed(_) | Read::NotAsked => {
+                let why = if let Read::Failed(why) = read { why } else { Foreign::default() };
+                return Err(Refusal::password(format!(
+                    "{} is alive, but passwords are on and it tells strangers nothing ({}). A token can only be had \
+                         with quorum, and it serves no linearizable read: {why}. A client certificate whose CN is a user \
+                         (where --client-cert-auth is on) needs no token; otherwise go on with its files.",
+                    target.url(),
+                    words::said(refused)
+                )));
+            }
+        }
+        let token = self.authenticate(line, &mut stranger).await;
+        if let (Ok(true), (Ok(status), members)) = (&token, self.status_and_members(&stranger).await) {
+            says = answer::says(status.0);
+            note_members(&mut says, members);
+        }
+        if let Err(why) = token {
+            note_no_token(&mut says, &why);
+        }
+        says.read = read;
+        Ok(says)
+    }
+
+    /// Who a member is that tells strangers nothing. A watch that it refuses is refused under a
+    /// header with its ID, its cluster's, revision and term (etcd `v3rpc/watch.go`, 3.4 to 3.7), and
+    /// needs no quorum. One that it grants ends with the stream at once.
+    async fn who(&self, client: &Client) -> Option<MemberSays> {
+        let mut watch = client.watch_client();
+        let first = async { watch.watch(PROBE_KEY, None).await?.message().await };
+        let header = answered(self.connect.answer_timeout(), first).await.ok()??.header()?.clone();
+        Some(MemberSays {
+            cluster_id: Id(header.cluster_id()),
+            member_id: Id(header.member_id()),
+            revision: header.revision(),
+            raft_term: header.raft_term(),
+            heard: vec![Source::Header],
+            ..MemberSays::default()
+        })
+    }
+
+    /// Why no status came, as far as the wire tells.
+    async fn silence(&self, target: &Target, line: &Line, miss: Miss) -> Refusal {
+        let hung_up = !matches!(miss, Miss::Late(_));
+        let (refusal, quiet) = {
+            let heard = line.ears.lock().unwrap_or_else(PoisonError::into_inner);
+            (words::heard(&heard, target), (heard.ended || hung_up) && heard.first.is_empty())
+        };
+        if let Some(refusal) = refusal {
+            return refusal;
+        }
+        // The reason for hanging up may have been lost where a write of ours failed first.
+        if hung_up
+            && target.tls
+            && let Some(error) = dial::alert(target, &self.tls).await
+        {
+            return words::tls(&error, target);
+        }
+        // Go's TLS servers hang up on plain HTTP/2 without a word
+        if quiet && !target.tls && dial::speaks_tls(target).await {
+            return words::speaks_tls(target);
+        }
+        match miss {
+            Miss::Late(limit) => Refusal::new(
+                format!("no answer in {}", words::span(limit)),
+                format!(
+                    "{} takes connections, but its status did not come in {}: a member that was started since the \
+                     quorum was lost waits for the others first (its log speaks of elections); else it is hung, its \
+                     disk stands still, or something else listens there. Where quorum is lost, its data are to be had \
+                     from its directory, once it is stopped.",
+                    target.url(),
+                    words::span(limit)
+                ),
+            ),
+            Miss::Status(_) if quiet => Refusal::new(
+                "hung up",
+                format!(
+                    "{} took the connection and hung up without a word. Is it a member's client URL?",
+                    target.url()
+                ),
+            ),
+            Miss::Status(status) => words::status(&status, target),
+            Miss::Other(why) => Refusal::new("no answer", format!("{} could not be asked: {why}.", target.url())),
+        }
+    }
+}
+
+fn shutting_down() -> Refusal {
+    Refusal::new("not asked", "requorum is shutting down.")
+}
+
+/// Notes that the member was asked without a token, and why.
+fn note_no_token(says: &mut MemberSays, why: &NoToken) {
+    if let NoToken::Withheld(withheld) = why {
+        says.withheld = Some(*withheld);
+    }
+    says.errors.push(format!("no token for the user given: {}", why.words()));
+}

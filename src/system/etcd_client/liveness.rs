@@ -1,0 +1,180 @@
+//! Whether somebody still answers at the doors of an old cluster. Nothing is asked that could change a thing there.
+//!
+//! A peer URL serves `/members` to everybody, with the cluster's ID in a header; a client URL serves `/version` over
+//! HTTP/1.1 where it is not told to be for gRPC only. Source: etcd `server/etcdserver/api/etcdhttp/{peer,version}.go`,
+//! the same in 3.4 to 3.7.
+
+#[cfg(test)]
+#[path = "liveness/tests.rs"]
+mod tests;
+
+use std::{
+    io,
+    net::{self, ToSocketAddrs},
+    sync::mpsc::channel,
+    thread,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
+use tokio_rustls::rustls;
+
+use super::{
+    Connect, Members, dial,
+    dial::Target,
+    doors::{self, Page, Version},
+    words,
+};
+use crate::{
+    etcd::membership::Id,
+    plan::fence::{Door, Heard, Kind},
+    world::http::Miss,
+};
+
+impl Members {
+    /// Those of `doors` that accept a TCP connection within `limit`, all tried at once. [`Members::knock`] hears nothing at
+    /// the others; to know that takes neither certificates nor a runtime.
+    pub fn listening(doors: Vec<Door>, limit: Duration) -> Vec<Door> {
+        let (tell, told) = channel();
+        let mut open = vec![false; doors.len()];
+        for ((at, door), open) in doors.iter().enumerate().zip(&mut open) {
+            let Ok(Target { host, port, .. }) = Target::parse(&door.url, &Connect::default()) else { continue };
+            let tell = tell.clone();
+            let connect = move || {
+                let accepts = |address| net::TcpStream::connect_timeout(&address, limit).is_ok();
+                let _ = tell.send((at, (host.as_str(), port).to_socket_addrs().is_ok_and(|mut all| all.any(accepts))));
+            };
+            // Without a thread it is not known, and left to `knock`.
+            *open = thread::Builder::new().spawn(connect).is_err();
+        }
+        drop(tell);
+        let until = Instant::now() + limit;
+        // Who is still silent at the end does not listen; the thread ends by itself.
+        while let Ok((at, accepts)) = told.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            if let Some(open) = open.get_mut(at) {
+                *open = accepts;
+            }
+        }
+        doors.into_iter().zip(open).filter_map(|(door, open)| open.then_some(door)).collect()
+    }
+
+    /// Knocks at all doors at once; what was heard comes in their order. Each takes at most the time for a connection and
+    /// what [`Members::ask`] takes, and one answer more.
+    pub fn knock(&self, doors: &[Door]) -> Vec<Heard> {
+        let all = join_all(doors.iter().map(|door| self.heard(door)));
+        self.block_on(all).unwrap_or_else(|| vec![Heard::Unclear("requorum is shutting down".into()); doors.len()])
+    }
+
+    async fn heard(&self, door: &Door) -> Heard {
+        let target = match Target::parse(&door.url, &self.connect) {
+            Ok(target) => target,
+            Err(refusal) => return Heard::Unclear(refusal.why.into()),
+        };
+        if let Err(heard) = self.listened(&target).await {
+            return heard;
+        }
+        match door.kind {
+            Kind::Peer => self.peer(&target).await,
+            Kind::Client => match self.facts(&door.url).await {
+                Ok(says) => Heard::Etcd {
+                    cluster: Some(says.cluster_id).filter(|id| *id != Id(0)),
+                    member: Some(says.member_id).filter(|id| *id != Id(0)),
+                    version: says.version.into(),
+                    revision: Some(says.revision).filter(|revision| *revision > 0),
+                },
+                Err(refusal) => self.client(&target, refusal.why.into()).await,
+            },
+        }
+    }
+
+    /// Whether anybody takes a connection there.
+    async fn listened(&self, target: &Target) -> Result<(), Heard> {
+        let limit = self.connect.dial_timeout;
+        let connect = async {
+            let found = lookup_host((target.host.as_str(), target.port)).await;
+            let addresses: Vec<_> = found.map_err(|e| Heard::Unclear(words::resolve(&e, target).why.into()))?.collect();
+            match TcpStream::connect(addresses.as_slice()).await {
+                Ok(_) => Ok(()),
+                Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => Err(Heard::Nobody),
+                Err(e) => Err(Heard::Unclear(words::tcp(&e, target).why.into())),
+            }
+        };
+        match timeout(limit, connect).await {
+            Ok(result) => result,
+            Err(_) => Err(Heard::Unclear(no_answer(limit))),
+        }
+    }
+
+    async fn peer(&self, target: &Target) -> Heard {
+        match doors::page(self, target, doors::MEMBERS).await {
+            Ok(Page { cluster: Some(id), .. }) => {
+                Heard::Etcd { cluster: Some(id), member: None, version: String::new(), revision: None }
+            }
+            Ok(page) if spoken_to_tls(target, page.status) => Heard::Somebody("which are to be encrypted".into()),
+            Ok(page) => Heard::Stranger(format!("an HTTP server ({})", page.status)),
+            Err(miss) => self.without_http(target, miss).await,
+        }
+    }
+
+    /// A client URL whose member told nothing, for this reason.
+    async fn client(&self, target: &Target, why: String) -> Heard {
+        let Page { status, text, .. } = match doors::page(self, target, doors::VERSION).await {
+            Ok(page) => page,
+            Err(miss) => {
+                return match self.without_http(target, miss).await {
+                    Heard::Somebody(_) => Heard::Somebody(why),
+                    heard => heard,
+                };
+            }
+        };
+        let version: Option<Version> = text.ok().and_then(|text| serde_json::from_str(&text).ok());
+        match version.filter(|version| !version.etcdserver.is_empty()) {
+            Some(version) => {
+                let version = version.etcdserver.chars().take(20).collect();
+                Heard::Etcd { cluster: None, member: None, version, revision: None }
+            }
+            None if spoken_to_tls(target, status) => Heard::Somebody(why),
+            None => Heard::Stranger(format!("an HTTP server ({status})")),
+        }
+    }
+
+    /// Somebody took the connection, and HTTP/1.1 was not to be had.
+    async fn without_http(&self, target: &Target, miss: Miss) -> Heard {
+        match miss {
+            Miss::Late(limit) => Heard::Somebody(format!("but gives {}", no_answer(limit))),
+            Miss::NoHttp(why) => Heard::Somebody(format!("but does not speak HTTP: {why}")),
+            Miss::Wire(dial::Failure::Tls(error)) if !dial::speaks_tls(target).await => match tls_error(&error) {
+                Some(rustls::Error::InvalidMessage(_)) => Heard::Somebody("but speaks no TLS".into()),
+                _ => hangs_up(),
+            },
+            // A certificate that is asked for or not trusted is somebody's all the same.
+            Miss::Wire(_) => Heard::Somebody("over TLS that could not be agreed on".into()),
+            // As a proxy does whose backend is gone. A member that wants TLS shows it when it is offered.
+            Miss::HungUp if target.tls || dial::speaks_tls(target).await => {
+                Heard::Somebody("over TLS, and hangs up on strangers".into())
+            }
+            Miss::HungUp => hangs_up(),
+        }
+    }
+}
+
+/// Go's TLS servers answer plain HTTP with this.
+fn spoken_to_tls(target: &Target, status: u16) -> bool {
+    !target.tls && status == 400
+}
+
+fn hangs_up() -> Heard {
+    Heard::Unclear("takes the connection and hangs up, as a proxy without a backend does".into())
+}
+
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+fn no_answer(limit: Duration) -> String {
+    format!("no answer in {}", words::span(limit))
+}

@@ -1,0 +1,138 @@
+//! One host over one connection: the system's `ssh` with the operator's own configuration, keys and jump hosts, and at its
+//! other end a shell that looks around and then becomes a `requorum agent`. This machine is reached the same way, by its
+//! own shell.
+//!
+//! The connection is one child process; when it ends, or its standard input does, the far end stops at its next safe
+//! point and clears up. Nothing is asked on a terminal, and nobody is trusted unseen (`BatchMode`).
+
+#[path = "ssh/bootstrap_output.rs"]
+mod look;
+#[path = "ssh/pipe.rs"]
+mod pipe;
+#[path = "ssh/self_binary.rs"]
+mod program;
+#[path = "ssh/session.rs"]
+mod session;
+#[path = "ssh/errors.rs"]
+mod words;
+
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use std::os::unix::process::CommandExt;
+
+pub use look::read as read_look;
+pub use program::Program;
+pub use session::{Sent, Session, unexpected};
+
+use crate::{plan::destination, trouble::Result};
+
+/// Says whether the operator wants to stop.
+pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
+
+/// How `ssh` is called.
+#[derive(Debug, Clone, Default)]
+pub struct Ssh {
+    /// `ssh -F`; its usual files where absent.
+    pub config: Option<PathBuf>,
+}
+
+impl Ssh {
+    /// Connects to a host, or to this machine's own shell, and looks around: at `dirs` and at what is to be known of the
+    /// host. Nothing is written there.
+    ///
+    /// # Errors
+    /// `NoAnswer` when it cannot be reached or does not say what it must; `Stopped` when `stop` says so.
+    pub fn open(&self, host: &str, dirs: &[PathBuf], stop: Stop<'_>) -> Result<Session> {
+        let local = destination::is_local(host);
+        // The operator is who they are on their own machine; elsewhere root is mostly behind sudo.
+        let script = look::script(dirs, !local);
+        // The script comes by standard input: the login shell, whichever it is, sees no more than this.
+        let first = format!("eval \"$(head -c {})\"", script.len());
+        let mut command = if local {
+            let mut shell = Command::new("/bin/sh");
+            shell.arg("-c").arg(first);
+            // The agent asks no member and no object store.
+            for (name, _) in std::env::vars_os() {
+                if is_secret(&name) {
+                    shell.env_remove(name);
+                }
+            }
+            shell
+        } else {
+            let mut ssh = self.ssh();
+            ssh.arg("--").arg(host).arg(format!("exec sh -c '{first}'"));
+            ssh
+        };
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A group of its own: Ctrl-C is for requorum, which stops the work at a safe point.
+        command.process_group(0);
+        Session::begin(host, command, &script, stop)
+    }
+
+    fn ssh(&self) -> Command {
+        let mut ssh = Command::new("ssh");
+        if let Some(config) = &self.config {
+            ssh.arg("-F").arg(config);
+        }
+        ssh.arg("-T");
+        // A connection that is shared already is used; a new one is not left behind for others.
+        for option in [
+            "BatchMode=yes",
+            "ConnectTimeout=10",
+            "ServerAliveInterval=5",
+            "ServerAliveCountMax=3",
+            "ControlMaster=no",
+            "ClearAllForwardings=yes",
+            "RemoteCommand=none",
+            "ForkAfterAuthentication=no",
+            "ForwardAgent=no",
+            "PermitLocalCommand=no",
+            "ForwardX11=no",
+            "Tunnel=no",
+        ] {
+            ssh.arg("-o").arg(option);
+        }
+        // Its sentences are read.
+        cleared(&mut ssh).env("LC_ALL", "C");
+        ssh
+    }
+}
+
+/// What `ssh`, its agents and its proxy commands need of our environment. No password and no key of an object store is
+/// among it: `SendEnv` or a proxy could carry them over.
+const PASSED_ON: [&str; 20] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "TERM",
+    "TMPDIR",
+    "LANG",
+    "SSH_AUTH_SOCK",
+    "SSH_AGENT_PID",
+    "SSH_SK_PROVIDER",
+    "KRB5CCNAME",
+    "KRB5_CONFIG",
+    "XDG_RUNTIME_DIR",
+    "XDG_CONFIG_HOME",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+];
+
+/// Whether a variable may hold what nobody else is to see.
+fn is_secret(name: &std::ffi::OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with("ETCDCTL_") || name.starts_with("AWS_"))
+}
+
+/// Takes from a command's environment all that is not [`PASSED_ON`].
+fn cleared(command: &mut Command) -> &mut Command {
+    let kept = std::env::vars_os().filter(|(name, _)| PASSED_ON.iter().any(|passed| name == passed));
+    command.env_clear().envs(kept)
+}

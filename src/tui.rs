@@ -1,0 +1,268 @@
+//! The wizard: Detect → Snapshot → Members → Review → Restore → Launch → Proof in one frame.
+//!
+//! [`app`] is the wizard as values and pure functions, [`steps`] its seven steps, [`keys`] the one
+//! table of keys, [`frame`] the drawing. Here is the shell around it: the terminal, the event
+//! loop, signals. Files and the network are reached through effects only.
+
+pub mod app;
+#[path = "tui/observer.rs"]
+pub mod companion;
+mod effects;
+#[path = "tui/exit_summary.rs"]
+pub mod ending;
+#[path = "tui/widgets/text_input.rs"]
+pub mod field;
+#[path = "tui/views/frame.rs"]
+pub mod frame;
+#[path = "tui/terminal.rs"]
+pub(crate) mod guard;
+pub mod headless;
+pub(crate) mod keyboard;
+#[path = "tui/keymap.rs"]
+pub mod keys;
+pub mod messages;
+#[path = "tui/widgets/layout.rs"]
+pub mod page;
+#[path = "tui/dialogs.rs"]
+pub mod prompt;
+pub mod steps;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_any;
+#[cfg(test)]
+mod tests_choose;
+#[cfg(test)]
+mod tests_hosts;
+#[path = "text/time.rs"]
+pub mod text;
+#[path = "tui/widgets/theme.rs"]
+pub mod theme;
+
+use std::{
+    io::{self, IsTerminal},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+};
+
+use self::{
+    app::{Effect, update},
+    effects::Workers,
+    guard::{Canvas, Guard, copy_sequence, hook_panics, hung_up},
+    keyboard::Keyboard,
+};
+pub use self::{
+    app::{Model, Msg, Options},
+    companion::Companion,
+    ending::{Ending, Outcome},
+    headless::Headless,
+    steps::Step,
+};
+use crate::{
+    text::output::{self, Form},
+    trouble::{Kind, Result, Trouble},
+    world::World,
+};
+
+/// No more than 30 pictures a second; 10 over ssh, where each one travels.
+const FRAME: Duration = Duration::from_millis(33);
+const FRAME_SSH: Duration = Duration::from_millis(100);
+/// How often the time is told while something moves.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How often it is asked whether the terminal is still there.
+const HANG_UP: Duration = Duration::from_secs(1);
+
+/// Opens the wizard on the terminal and stays until the operator leaves. What was written and where
+/// it lies is then printed to the normal screen.
+///
+/// # Errors
+/// `Usage` where stdin or stdout is no terminal; `Failed` when the terminal gives out.
+pub fn run(options: Options, world: Arc<dyn World>) -> Result<Ending> {
+    let mut model = Model::new(options, world.label());
+    let ending = go_on(&mut model, world, None)?;
+    for line in &ending.lines {
+        // the operator may have closed the terminal: then nobody reads this
+        let _ = output::print(Form::Text, &format!("{line}\n"));
+    }
+    Ok(ending)
+}
+
+/// As [`run`], on a model that may have been left before, with somebody who looks on, and without a word afterwards.
+///
+/// # Errors
+/// As [`run`].
+pub fn go_on(model: &mut Model, world: Arc<dyn World>, companion: Option<&mut dyn Companion>) -> Result<Ending> {
+    let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    if let Some(why) = guard::unfit(terminal, std::env::var_os("TERM").as_deref()) {
+        return Err(Trouble::new(Kind::Usage, "the wizard needs a terminal").why(why).hint(
+            "Without one: `requorum probe` says whether quorum is lost, `requorum snapshot restore` restores a member \
+             from the command line, `requorum plan` and `apply` a whole cluster, and `requorum drill --play` shows the \
+             whole way as plain lines",
+        ));
+    }
+    let has = |name| std::env::var_os(name).is_some();
+    if has("SSH_CONNECTION") && !has("TMUX") && !has("STY") {
+        model.say(
+            theme::Tone::Plain,
+            "This runs over ssh and not in tmux or screen: if the connection drops, the wizard ends at a safe point.",
+        );
+    }
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(terminal_gone)?;
+    hook_panics();
+    let ended = wizard(model, world, companion, &runtime);
+    // a member that hangs must not keep the operator from leaving
+    runtime.shutdown_background();
+    ended.map_err(terminal_gone)?;
+    Ok(ending::ending(model))
+}
+
+fn terminal_gone(error: io::Error) -> Trouble {
+    Trouble::new(Kind::Failed, "the terminal cannot be used").why(error)
+}
+
+/// The event loop, between taking the terminal and giving it back. Only its waiting happens inside the runtime: whatever
+/// is called from here, a companion that starts a member first of all, may use a runtime of its own.
+fn wizard(
+    model: &mut Model,
+    world: Arc<dyn World>,
+    mut companion: Option<&mut dyn Companion>,
+    runtime: &Runtime,
+) -> io::Result<()> {
+    let (tx, mut rx) = mpsc::unbounded_channel();
+    let mut workers = Workers::new(world.clone(), move |msg| {
+        // after the end nobody listens any more
+        let _ = tx.send(msg);
+    });
+    let entered = runtime.enter();
+    let mut term = signal(SignalKind::terminate())?;
+    let mut hup = signal(SignalKind::hangup())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    let mut stop = signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?;
+    drop(entered);
+    let frame = if std::env::var_os("SSH_CONNECTION").is_some() { FRAME_SSH } else { FRAME };
+    let (started, before) = (Instant::now(), model.now_ms);
+    let since =
+        |started: Instant| u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(before);
+    model.leaving = ending::Leaving::No;
+    let guard = Guard::take()?;
+    let mut canvas = Canvas::new()?;
+    let mut keys = Keyboard::new()?;
+    let (columns, lines) = crossterm::terminal::size()?;
+    let mut pending = vec![Msg::Resized(columns, lines)];
+    match model.started {
+        0 => pending.push(Msg::Start { now: world.now(), fresh: world.fresh() }),
+        _ => pending.push(Msg::Returned),
+    }
+    let mut drawn: Option<Instant> = None;
+    let mut dirty = true;
+    // noticed by the last act, and known since
+    let (mut lost, mut gone) = (false, false);
+    loop {
+        for msg in pending.drain(..) {
+            update(model, Msg::Tick(since(started)));
+            dirty = true;
+            let seen = companion.is_some().then(|| msg.clone());
+            let effects = update(model, msg);
+            if let (Some(companion), Some(seen)) = (&mut companion, seen) {
+                take_notes(model, companion.saw(model, &seen));
+                if companion.ends() {
+                    return Ok(());
+                }
+            }
+            for effect in effects {
+                match effect {
+                    Effect::Quit => return Ok(()),
+                    Effect::Note => {
+                        let notes = companion.as_mut().and_then(|companion| companion.asked(model));
+                        take_notes(model, notes);
+                    }
+                    Effect::Suspend => {
+                        // a reader would take the keys meant for the shell
+                        keys.pause();
+                        let taken = runtime.block_on(guard.suspend()).and_then(|()| Canvas::new());
+                        keys.resume();
+                        match taken {
+                            Ok(again) => canvas = again,
+                            Err(_) => lost = true,
+                        }
+                    }
+                    Effect::Copy { text } => {
+                        let sequence = copy_sequence(&text, std::env::var_os("TMUX").is_some());
+                        lost |= output::control(sequence.as_bytes()).is_err();
+                    }
+                    effect => workers.begin(effect),
+                }
+            }
+        }
+        // whatever runs goes on to its safe point, as after a signal
+        if std::mem::take(&mut lost) && !gone {
+            gone = true;
+            keys.hang_up();
+            pending.push(Msg::Terminated);
+            continue;
+        }
+        let wait = drawn.map_or(Duration::ZERO, |at| frame.saturating_sub(at.elapsed()));
+        if dirty && wait.is_zero() {
+            // a terminal that is gone does not keep the work from its safe point
+            // and neither does one that is not read at the moment: it gets the newest picture when it is
+            match if gone { Ok(true) } else { canvas.draw(|frame| frame::draw(model, frame)) } {
+                Ok(taken) => dirty = !taken,
+                Err(_) => {
+                    lost = true;
+                    continue;
+                }
+            }
+            drawn = Some(Instant::now());
+        }
+        runtime.block_on(async {
+            tokio::select! {
+                event = keys.next(), if !gone => match event {
+                    Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => pending.push(Msg::Key(key)),
+                    Some(Ok(Event::Paste(text))) => pending.push(Msg::Paste(text)),
+                    Some(Ok(Event::Resize(columns, lines))) => pending.push(Msg::Resized(columns, lines)),
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => lost = true,
+                },
+                Some(msg) = rx.recv() => {
+                    pending.push(msg);
+                    while let Ok(more) = rx.try_recv() {
+                        pending.push(more);
+                    }
+                }
+                () = asked_to_end(&mut term, &mut hup, &mut int) => pending.push(Msg::Terminated),
+                // sent from outside: the same as the key
+                _ = stop.recv() => pending.push(Msg::Key(KeyEvent::new(KeyCode::Char('z'), KeyModifiers::CONTROL))),
+                () = tokio::time::sleep(wait), if dirty => {}
+                // no key ever comes of it, and where nothing changes nothing is drawn that could fail
+                () = tokio::time::sleep(HANG_UP), if !gone => lost |= hung_up(),
+                () = tokio::time::sleep(TICK), if !dirty && (model.animates() || companion.is_some()) => {
+                    pending.push(Msg::Tick(since(started)));
+                }
+            }
+        });
+    }
+}
+
+fn take_notes(model: &mut Model, notes: Option<companion::Notes>) {
+    if let Some(notes) = notes {
+        update(model, Msg::Noted(notes));
+    }
+}
+
+/// Waits for a signal that asks for the end. From then on nothing waits for a terminal that is not read.
+async fn asked_to_end(term: &mut Signal, hup: &mut Signal, int: &mut Signal) {
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = hup.recv() => {}
+        _ = int.recv() => {}
+    }
+    output::hurry();
+}

@@ -1,0 +1,258 @@
+//! The seven steps, one file each: its state, its part of `update`, and how it is drawn. Here: their
+//! order and the way from one to the next.
+
+#[path = "audit_entries.rs"]
+pub mod decisions;
+pub mod detect;
+#[path = "views/detect.rs"]
+pub mod detect_view;
+pub mod hosts;
+#[path = "views/hosts.rs"]
+pub mod hosts_view;
+pub mod launch;
+mod launch_start;
+pub mod members;
+#[path = "views/members.rs"]
+pub mod members_view;
+#[path = "widgets/progress_meter.rs"]
+pub mod meter;
+#[path = "steps/verify.rs"]
+pub mod proof;
+#[path = "views/verify.rs"]
+pub mod proof_view;
+pub mod restore;
+#[path = "views/restore.rs"]
+pub mod restore_view;
+pub mod review;
+pub mod snapshot;
+#[path = "views/snapshot.rs"]
+pub mod snapshot_view;
+#[path = "steps/snapshot_tasks.rs"]
+pub mod snapshot_work;
+#[path = "steps/resume.rs"]
+pub mod unfinished;
+
+use super::{
+    app::{Effect, Model, Overlay},
+    keys::{Action, Place},
+    page::Page,
+    theme::Tone,
+};
+
+/// A step of the wizard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step {
+    /// Is quorum lost, and must I restore?
+    Detect,
+    /// Which source loses least, and can it be trusted?
+    Snapshot,
+    /// Who will the new cluster be?
+    Members,
+    /// Exactly what will happen?
+    Review,
+    /// What is being done now?
+    Restore,
+    /// What do I paste where?
+    Launch,
+    /// Did it work?
+    Proof,
+}
+
+impl Step {
+    /// All of them, in order.
+    pub const ALL: [Step; 7] =
+        [Step::Detect, Step::Snapshot, Step::Members, Step::Review, Step::Restore, Step::Launch, Step::Proof];
+
+    /// Its name in the stepper.
+    pub fn title(self) -> &'static str {
+        match self {
+            Step::Detect => "Detect",
+            Step::Snapshot => "Snapshot",
+            Step::Members => "Members",
+            Step::Review => "Review",
+            Step::Restore => "Restore",
+            Step::Launch => "Launch",
+            Step::Proof => "Proof",
+        }
+    }
+
+    /// Its number, from 1.
+    pub fn number(self) -> u8 {
+        self as u8 + 1
+    }
+
+    /// Where its keys are looked up.
+    pub fn place(self) -> Place {
+        match self {
+            Step::Detect => Place::Detect,
+            Step::Snapshot => Place::Snapshot,
+            Step::Members => Place::Members,
+            Step::Review => Place::Review,
+            Step::Restore => Place::Restore,
+            Step::Launch => Place::Launch,
+            Step::Proof => Place::Proof,
+        }
+    }
+
+    /// The step before it.
+    pub fn before(self) -> Option<Step> {
+        Step::ALL.into_iter().rev().find(|s| *s < self)
+    }
+
+    /// The step after it.
+    pub fn after(self) -> Option<Step> {
+        Step::ALL.into_iter().find(|s| *s > self)
+    }
+}
+
+/// Whether `action` can be done in the model's step now.
+pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
+    match action {
+        Action::Back if model.step == Step::Restore && model.restore.running() => {
+            Err("The restore is running. c stops it at the next safe point; then Back works again.".into())
+        }
+        Action::Step(_) if model.restore.running() => Err("The restore is running. c stops it first.".into()),
+        action => match model.step {
+            Step::Detect => detect::can(model, action),
+            Step::Snapshot => snapshot::can(model, action),
+            Step::Members => members::can(model, action),
+            Step::Review => review::can(model, action),
+            Step::Restore => restore::can(model, action),
+            Step::Launch => launch::can(model, action),
+            Step::Proof => proof::can(model, action),
+        },
+    }
+}
+
+/// True when `action` is refused only because of something under way, which ends by itself.
+pub(super) fn awaits(model: &Model, action: Action) -> bool {
+    match model.step {
+        Step::Detect => detect::awaits(model, action),
+        Step::Snapshot => snapshot::awaits(model, action),
+        Step::Members => false,
+        Step::Review => action == Action::Rehearse && model.hosts.asking(),
+        // Next and going on again ask for nothing that is typed, and the step's own keys are wanted meanwhile
+        Step::Restore => action == Action::Undo && model.restore.running(),
+        Step::Launch => action == Action::StartMember && launch_start::is_busy(model),
+        Step::Proof => action == Action::Canary && model.proof.writing_id().is_some(),
+    }
+}
+
+/// Whether what waits in a window can be done now, or what it waits for.
+pub(super) fn held(model: &Model, action: Action) -> Result<(), String> {
+    match (model.step, review::gate(model)) {
+        (Step::Review, review::Gate::Asking(why)) if action == Action::Open => Err(why),
+        _ => can(model, action),
+    }
+}
+
+/// What is asked before `action` is done, where something would be lost or another plan meant by it: a heading and lines.
+pub(super) fn question(model: &Model, action: Action) -> Option<(String, Vec<String>)> {
+    match model.step {
+        Step::Detect => detect::question(model, action),
+        Step::Snapshot => snapshot::question(model, action),
+        Step::Restore => restore::question(model, action),
+        _ => None,
+    }
+}
+
+/// Does `action` in the model's step.
+pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    match model.step {
+        Step::Detect => detect::act(model, action),
+        Step::Snapshot => snapshot::act(model, action),
+        Step::Members => members::act(model, action),
+        Step::Review => review::act(model, action),
+        Step::Restore => restore::act(model, action),
+        Step::Launch => launch::act(model, action),
+        Step::Proof => proof::act(model, action),
+    }
+}
+
+/// Goes to the next step; the step said before that this can be done.
+pub(super) fn next(model: &mut Model) -> Vec<Effect> {
+    match model.step {
+        Step::Detect if detect::gated(model) => {
+            model.label_settled = true;
+            model.ask(super::prompt::Ask::Gate, "");
+            Vec::new()
+        }
+        Step::Review => review::next(model),
+        step => step.after().map_or_else(Vec::new, |after| enter(model, after)),
+    }
+}
+
+/// Goes to a step, with what that brings with it.
+pub(super) fn enter(model: &mut Model, step: Step) -> Vec<Effect> {
+    model.step = step;
+    match step {
+        Step::Snapshot => snapshot::enter(model),
+        Step::Members => {
+            members::enter(model);
+            Vec::new()
+        }
+        Step::Review => review::enter(model),
+        Step::Proof => proof::enter(model),
+        Step::Launch => launch::enter(model),
+        Step::Detect | Step::Restore => Vec::new(),
+    }
+}
+
+/// Goes back to a step; from a plan that an earlier run began, which has no table here, out of it.
+pub(super) fn go_back(model: &mut Model, goal: Step) {
+    match model.review.pinned && goal < Step::Review {
+        true => review::leave(model),
+        false => model.step = goal,
+    }
+}
+
+/// Goes back to a step, or forward as far as each step on the way lets through.
+pub(super) fn jump(model: &mut Model, number: u8) -> Vec<Effect> {
+    let Some(goal) = Step::ALL.into_iter().find(|s| s.number() == number) else { return Vec::new() };
+    if goal <= model.step {
+        go_back(model, goal);
+        return Vec::new();
+    }
+    let mut effects = Vec::new();
+    while model.step < goal && model.prompt.is_none() {
+        if let Err(why) = can(model, Action::Next) {
+            if awaits(model, Action::Next) {
+                model.open(Overlay::Held(Action::Next));
+            }
+            model.say(Tone::Warn, why);
+            break;
+        }
+        let before = model.step;
+        effects.extend(next(model));
+        if model.step == before {
+            break;
+        }
+    }
+    effects
+}
+
+/// What the details window shows in this step: a heading and lines.
+pub(super) fn details(model: &Model) -> (String, Vec<String>) {
+    match model.step {
+        Step::Detect => detect_view::details(model),
+        Step::Snapshot => snapshot_view::details(model),
+        Step::Members => members_view::details(model),
+        Step::Review => review::details(model),
+        Step::Restore => restore_view::details(model),
+        Step::Launch => launch::details(model),
+        Step::Proof => proof_view::details(model),
+    }
+}
+
+/// Draws the model's step.
+pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
+    match model.step {
+        Step::Detect => detect_view::draw(model, page),
+        Step::Snapshot => snapshot_view::draw(model, page),
+        Step::Members => members_view::draw(model, page),
+        Step::Review => review::draw(model, page),
+        Step::Restore => restore_view::draw(model, page),
+        Step::Launch => launch::draw(model, page),
+        Step::Proof => proof_view::draw(model, page),
+    }
+}
