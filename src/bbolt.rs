@@ -10,38 +10,27 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
 #![deny(clippy::panic, clippy::unreachable, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
-#[path = "bbolt/bulk_writer.rs"]
-mod build;
-#[path = "bbolt/check.rs"]
+mod bulk_writer;
 mod check;
-#[path = "bbolt/cursor.rs"]
 mod cursor;
-#[path = "bbolt/write_tx.rs"]
-mod edit;
-#[path = "bbolt/error.rs"]
 mod error;
-#[path = "bbolt/meta.rs"]
 mod meta;
-#[path = "bbolt/page_writer.rs"]
-mod pack;
-#[path = "bbolt/page.rs"]
 mod page;
-#[path = "bbolt/page_set.rs"]
-mod pages;
-#[path = "bbolt/unreachable_pages.rs"]
-mod stray;
-#[path = "bbolt/read_tx.rs"]
-mod view;
+mod page_set;
+mod page_writer;
+mod read_tx;
+mod unreachable_pages;
+mod write_tx;
 
-pub use build::Build;
+pub use bulk_writer::Build;
 pub use check::{FreeList, Part, Report, check, check_rows};
 pub use cursor::{Cursor, Row};
-pub use edit::Edit;
 pub use error::{Error, Fault, Place};
 pub use meta::Meta;
-pub use pages::PageSet;
-pub use stray::{Children, right_edge, stray_branches, stray_rows};
-pub use view::{Bucket, KeyValue, View};
+pub use page_set::PageSet;
+pub use read_tx::{Bucket, KeyValue, View};
+pub use unreachable_pages::{Children, right_edge, stray_branches, stray_rows};
+pub use write_tx::Edit;
 
 use std::io;
 use std::sync::Arc;
@@ -138,5 +127,4 @@ through_pointer!(&T, Arc<T>);
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
 #[allow(clippy::panic, clippy::unreachable, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-#[path = "bbolt/tests.rs"]
 mod tests;

@@ -3,47 +3,17 @@
 //! Flags of `etcdctl` and `etcdutl` keep their names and meaning, so that fingers that know them
 //! are right here too.
 
-#[path = "cli/commands/apply.rs"]
-mod apply;
-#[path = "cli/commands/bench.rs"]
-mod bench;
-#[path = "cli/args/connection_args.rs"]
-mod connect;
-#[path = "cli/output/panic.rs"]
-mod defect;
-#[path = "cli/commands/drill.rs"]
-mod drill;
-#[path = "cli/commands/inspect.rs"]
-mod inspect;
-#[path = "cli/commands/launch.rs"]
-mod launch;
-#[path = "cli/args/restore_args.rs"]
-mod options;
-#[path = "cli/commands/plan.rs"]
-mod plan;
-#[path = "cli/args/plan_arg.rs"]
-mod plan_arg;
-#[path = "cli/commands/probe.rs"]
-mod probe;
-#[path = "cli/output/progress.rs"]
-mod progress;
-#[path = "cli/commands/report.rs"]
-mod report;
-#[path = "cli/commands/manual.rs"]
-mod sheet;
-#[path = "cli/commands/snapshot.rs"]
-mod snapshot;
-#[path = "cli/commands/start.rs"]
-mod start;
-#[path = "cli/args/surface.rs"]
-mod surface;
-#[path = "cli/commands/v2store.rs"]
-mod v2;
-#[path = "cli/commands/verify.rs"]
-mod verify;
-#[path = "cli/commands/wizard.rs"]
-mod wizard;
+pub mod args;
+pub mod commands;
+pub mod output;
 
+use crate::cli::{
+    args::{connection_args, surface},
+    commands::{
+        apply, bench, drill, inspect, launch, manual, plan, probe, report, snapshot, start, v2store, verify, wizard,
+    },
+    output::panic,
+};
 use std::{
     io,
     path::{Component, PathBuf},
@@ -56,16 +26,16 @@ use clap::{
 };
 use rustix::process::{Resource, getrlimit};
 
-pub use self::defect::guarded;
+pub use self::output::panic::guarded;
 use crate::{
-    plan::table::{Column, Problem, Severity},
+    domain::members::table::{Column, Problem, Severity},
+    error::{Kind, Result, Trouble},
+    system::DataDir,
     text::{
         Foreign, Shown,
         escape::{self, is_hostile},
-        output::{self, Form},
+        stdio::{self, Form},
     },
-    trouble::{Kind, Result, Trouble},
-    world::DataDir,
 };
 
 const ABOUT: &str = "\
@@ -105,7 +75,7 @@ struct Cli {
     wizard: wizard::WizardArgs,
 
     #[command(flatten)]
-    connect: connect::ConnectArgs,
+    connect: connection_args::ConnectArgs,
 }
 
 /// `-w`.
@@ -132,7 +102,7 @@ enum Command {
     Hashkv(inspect::HashkvArgs),
     /// The keys of the v2 store, which snapshots do not hold: list them, write them out.
     #[command(subcommand)]
-    V2(v2::Command),
+    V2(v2store::Command),
     /// Make a plan for a whole cluster: one file that `restore` and `launch` follow.
     Plan(Box<plan::MakeArgs>),
     /// Restore the members of a plan on this machine.
@@ -149,7 +119,7 @@ enum Command {
     #[command(hide = true)]
     Agent,
     /// Print what restores a member by hand, for a host that takes no program, and judge what it sends home.
-    Sheet(sheet::Args),
+    Sheet(manual::Args),
     /// Print how each member of a plan is started: a command, a systemd unit, a container, a static pod, a runbook.
     Launch(launch::Args),
     /// Start members that are in place, by what starts an etcd on their hosts: each command is shown and asked for.
@@ -169,7 +139,7 @@ enum Command {
 
 /// Runs what was typed and says how it went.
 pub fn main() -> ExitCode {
-    defect::hook();
+    panic::hook();
     ExitCode::from(guarded(typed))
 }
 
@@ -284,7 +254,7 @@ fn run(cli: Cli, write_out: Format) -> Result<u8> {
         None => wizard::real(wizard, &connect),
         Some(Command::Snapshot(command)) => snapshot::run(command, &connect, write_out),
         Some(Command::Hashkv(args)) => inspect::hashkv(&args, write_out),
-        Some(Command::V2(command)) => v2::run(&command, write_out),
+        Some(Command::V2(command)) => v2store::run(&command, write_out),
         Some(Command::Plan(args)) => plan::make(*args, &connect),
         Some(Command::Restore(args)) => apply::restore(args, &connect, write_out),
         Some(Command::Apply(args)) => apply::run(args, &connect, write_out),
@@ -292,7 +262,7 @@ fn run(cli: Cli, write_out: Format) -> Result<u8> {
         Some(Command::Undo(args)) => apply::undo(args, &connect, write_out),
         Some(Command::Report(args)) => report::run(&args, write_out),
         Some(Command::Agent) => apply::agent(),
-        Some(Command::Sheet(args)) => sheet::run(&args),
+        Some(Command::Sheet(args)) => manual::run(&args),
         Some(Command::Launch(args)) => launch::run(&args, write_out),
         Some(Command::Start(args)) => start::run(&args, write_out),
         Some(Command::Drill(args)) => drill::run(&args, write_out),
@@ -316,12 +286,12 @@ fn print_done(text: &str) -> Result<()> {
 
 /// Prints to standard output; a reader that went away is not an error.
 fn print(text: &str) -> Result<()> {
-    printed(output::print(Form::Text, text))
+    printed(stdio::print(Form::Text, text))
 }
 
 /// The same of JSON.
 fn print_json(text: &str) -> Result<()> {
-    printed(output::print(Form::Json, text))
+    printed(stdio::print(Form::Json, text))
 }
 
 /// A reader that went away is not an error.
@@ -336,7 +306,7 @@ fn printed(written: io::Result<()>) -> Result<()> {
 
 /// A line on standard error.
 fn warn(text: &str) {
-    output::warn(text);
+    stdio::warn(text);
 }
 
 /// Prints the warnings among `problems`; the errors become one failure. `names` are the rows' names.

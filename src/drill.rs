@@ -3,44 +3,33 @@
 //! Nothing outside that directory and nobody but the range's own members can be reached; that is
 //! the world's doing, the wizard does not know that it is a drill.
 
+pub mod autoplay;
 pub mod coach;
 pub mod debrief;
-#[path = "drill/pause_menu.rs"]
-pub mod desk;
-#[path = "drill/session.rs"]
-pub mod exercise;
-#[path = "drill/instructor.rs"]
-pub mod master;
-#[path = "drill/simulated_member.rs"]
-pub mod member;
-#[path = "drill/autoplay.rs"]
-pub mod play;
-#[path = "drill/scores.rs"]
-pub mod progress;
-#[path = "drill/lab.rs"]
-pub mod range;
-#[path = "drill/real_etcd.rs"]
-pub mod real;
-#[path = "drill/from_journal.rs"]
-pub mod record;
+pub mod driver;
+pub mod from_journal;
+pub mod instructor;
+pub mod lab;
+pub mod mvcc_store;
+pub mod pause_menu;
+pub mod real_etcd;
+pub mod sandbox;
 pub mod scenario;
-#[path = "drill/mvcc_store.rs"]
-pub mod store;
-#[path = "drill/driver.rs"]
-pub mod walk;
-#[path = "drill/sandbox.rs"]
-pub mod world;
+pub mod scores;
+pub mod session;
+pub mod simulated_member;
 
 use std::sync::Arc;
 
 use self::{
-    coach::Coach, exercise::Exercise, range::Range, real::Etcd, scenario::Scenario, walk::Walker, world::DrillWorld,
+    coach::Coach, driver::Walker, lab::Range, real_etcd::Etcd, sandbox::DrillWorld, scenario::Scenario,
+    session::Exercise,
 };
 use crate::{
+    error::Result,
+    system::{World, etcd_client::Members, local::Local},
     text::Shown,
-    trouble::Result,
     tui::{Headless, Model, Options},
-    world::{World, local::Local, members::Members},
 };
 
 /// What the frame says all the time.
@@ -119,7 +108,7 @@ impl Drill {
         Drill::brief_of(&self.exercise.lock())
     }
 
-    fn brief_of(state: &exercise::State) -> String {
+    fn brief_of(state: &session::State) -> String {
         let scenario = state.range.scenario();
         format!(
             "{}\n\n{}\n\nThis is practice: the wizard is the real one, and it reaches nothing outside {}. The coach speaks at the \

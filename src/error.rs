@@ -194,5 +194,4 @@ impl std::error::Error for Trouble {}
 pub type Result<T> = std::result::Result<T, Trouble>;
 
 #[cfg(test)]
-#[path = "error/tests.rs"]
 mod tests;

@@ -1,17 +1,22 @@
 //! Carrying out a plan: blockers are evaluated, members are built in staging, the old cluster is asked a last time, members
-//! are installed; every step is reported as it is seen and written to the journal. The one executor is [`hosts`].
+//! are installed; every step is reported as it is seen and written to the journal. The one executor is [`executor`].
 
-#[path = "execute/blocker_checks.rs"]
-pub mod fences;
-#[path = "execute/executor.rs"]
-pub mod hosts;
-#[path = "execute/report.rs"]
+pub mod blocker_checks;
+pub(crate) mod build;
+pub(crate) mod build_claims;
+pub(crate) mod discover;
+pub(crate) mod event_format;
+pub mod events;
+pub mod executor;
+pub(crate) mod install;
+pub(crate) mod journal_seal;
+pub(crate) mod preflight;
+pub(crate) mod prepare;
 pub mod report;
-#[path = "execute/resume.rs"]
 pub mod resume;
-#[path = "execute/second_run.rs"]
-pub mod twice;
-#[path = "execute/verify.rs"]
+pub mod second_run;
+pub(crate) mod snapshot_source;
+pub(crate) mod start;
 pub mod verify;
 
 use std::sync::{
@@ -19,14 +24,14 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-pub use self::fences::SafetyClearance;
-pub use crate::world::journal;
+pub use self::blocker_checks::SafetyClearance;
+pub use crate::system::journal;
 use crate::{
     engine::{
         progress::{Flow, Progress},
         restore::Restored,
     },
-    trouble::Trouble,
+    error::Trouble,
 };
 
 /// The operator's hand on the brake; clones share it.

@@ -4,36 +4,20 @@
 //! given is the only difference between practice and 3 a.m. A world acts and reports; it decides
 //! nothing.
 
-#[path = "system/agent_server.rs"]
-pub mod agent;
-#[path = "system/certificates.rs"]
-mod certs;
-#[path = "system/hash_compare.rs"]
-pub mod compare;
-#[path = "system/discovery.rs"]
-pub mod discover;
-#[path = "system/host_session.rs"]
-pub mod hand;
-#[path = "system/net/http.rs"]
-mod http;
-#[path = "system/journal.rs"]
+pub mod agent_server;
+mod certificates;
+pub mod discovery;
+pub mod etcd_client;
+pub mod hash_compare;
+pub mod host_session;
 pub mod journal;
-#[path = "system/local.rs"]
 pub mod local;
-#[path = "system/etcd_client.rs"]
-pub mod members;
-#[path = "system/object_store.rs"]
-pub mod s3;
-#[path = "system/secrets.rs"]
+pub mod member_ops;
+pub mod net;
+pub mod object_store;
+pub mod probe;
 mod secrets;
-#[path = "system/member_ops.rs"]
-pub mod site;
-#[path = "system/ssh.rs"]
 pub mod ssh;
-#[path = "system/probe.rs"]
-pub mod survey;
-#[path = "system/net/tls.rs"]
-pub mod tls;
 
 use std::{
     net::IpAddr,
@@ -44,25 +28,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::{hand::Hand, journal::Record, site::Site, ssh::Stop};
+use self::{host_session::Hand, journal::Record, member_ops::Site, ssh::Stop};
 use crate::{
-    engine::progress::Watch,
-    plan::{
-        Plan, certs as judged,
-        facts::{
-            Alarm, Answer, Around, FileFacts, Hashed, KnownMember,
-            config::ConfigFacts,
-            disk::DirFacts,
-            rows::StoredRows,
-            started::{Canary, Data, PlannedHash, Told, Watched},
+    domain::{
+        members::certificates as judged,
+        model::{
+            observations::{
+                Alarm, Answer, Around, FileFacts, Hashed, KnownMember,
+                config::ConfigFacts,
+                disk::DirFacts,
+                rows::StoredRows,
+                started::{Canary, Data, PlannedHash, Told, Watched},
+            },
+            plan::Plan,
+            source_ref::ObjectUrl,
         },
-        fence::{Door, Heard},
-        ledger::{Difference, History},
-        source_ref::ObjectUrl,
-        verdict::OldKey,
+        preflight::blockers::{Door, Heard},
+        quorum::known::OldKey,
+        sources::data_loss::{Difference, History},
     },
+    engine::progress::Watch,
+    error::{Kind, Result, Trouble},
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// A data directory as it was named, `DIR` or `DIR:WAL-DIR`.

@@ -3,7 +3,7 @@
 //!
 //! [`number`] prints numbers and sizes.
 //!
-//! [`Foreign`] is such a text, made safe where it comes in. [`escape`] holds the rules, [`output`] is the only way to
+//! [`Foreign`] is such a text, made safe where it comes in. [`escape`] holds the rules, [`stdio`] is the only way to
 //! standard output and standard error: what slipped through as a plain string is escaped there. [`columns`] says how wide a
 //! text is, and cuts and fills it.
 
@@ -13,7 +13,9 @@ mod foreign;
 #[cfg(test)]
 pub(crate) mod messages;
 pub mod number;
-#[path = "text/stdio.rs"]
-pub mod output;
+pub mod phrase;
+pub mod stdio;
+pub mod time;
+pub mod value;
 
 pub use self::foreign::{Foreign, Shown, path};

@@ -1,31 +1,21 @@
 //! The wizard: Detect → Snapshot → Members → Review → Restore → Launch → Proof in one frame.
 //!
-//! [`app`] is the wizard as values and pure functions, [`steps`] its seven steps, [`keys`] the one
-//! table of keys, [`frame`] the drawing. Here is the shell around it: the terminal, the event
+//! [`app`] is the wizard as values and pure functions, [`steps`] its seven steps, [`keymap`] the one
+//! table of keys, [`crate::tui::views::frame`] the drawing. Here is the shell around it: the terminal, the event
 //! loop, signals. Files and the network are reached through effects only.
 
 pub mod app;
-#[path = "tui/observer.rs"]
-pub mod companion;
+pub mod audit_entries;
+pub mod dialogs;
 mod effects;
-#[path = "tui/exit_summary.rs"]
-pub mod ending;
-#[path = "tui/widgets/text_input.rs"]
-pub mod field;
-#[path = "tui/views/frame.rs"]
-pub mod frame;
-#[path = "tui/terminal.rs"]
-pub(crate) mod guard;
+pub mod exit_summary;
 pub mod headless;
 pub(crate) mod keyboard;
-#[path = "tui/keymap.rs"]
-pub mod keys;
+pub mod keymap;
 pub mod messages;
-#[path = "tui/widgets/layout.rs"]
-pub mod page;
-#[path = "tui/dialogs.rs"]
-pub mod prompt;
+pub mod observer;
 pub mod steps;
+pub(crate) mod terminal;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -34,11 +24,10 @@ mod tests_any;
 mod tests_choose;
 #[cfg(test)]
 mod tests_hosts;
-#[path = "text/time.rs"]
-pub mod text;
-#[path = "tui/widgets/theme.rs"]
-pub mod theme;
+pub mod views;
+pub mod widgets;
 
+use crate::tui::{views::frame, widgets::theme};
 use std::{
     io::{self, IsTerminal},
     sync::Arc,
@@ -53,22 +42,24 @@ use tokio::{
 };
 
 use self::{
-    app::{Effect, update},
+    app::update,
     effects::Workers,
-    guard::{Canvas, Guard, copy_sequence, hook_panics, hung_up},
     keyboard::Keyboard,
+    messages::Effect,
+    terminal::{Canvas, Guard, copy_sequence, hook_panics, hung_up},
 };
 pub use self::{
-    app::{Model, Msg, Options},
-    companion::Companion,
-    ending::{Ending, Outcome},
+    app::{Model, Options},
+    exit_summary::{Ending, Outcome},
     headless::Headless,
+    messages::Msg,
+    observer::Companion,
     steps::Step,
 };
 use crate::{
-    text::output::{self, Form},
-    trouble::{Kind, Result, Trouble},
-    world::World,
+    error::{Kind, Result, Trouble},
+    system::World,
+    text::stdio::{self, Form},
 };
 
 /// No more than 30 pictures a second; 10 over ssh, where each one travels.
@@ -90,7 +81,7 @@ pub fn run(options: Options, world: Arc<dyn World>) -> Result<Ending> {
     let ending = go_on(&mut model, world, None)?;
     for line in &ending.lines {
         // the operator may have closed the terminal: then nobody reads this
-        let _ = output::print(Form::Text, &format!("{line}\n"));
+        let _ = stdio::print(Form::Text, &format!("{line}\n"));
     }
     Ok(ending)
 }
@@ -101,7 +92,7 @@ pub fn run(options: Options, world: Arc<dyn World>) -> Result<Ending> {
 /// As [`run`].
 pub fn go_on(model: &mut Model, world: Arc<dyn World>, companion: Option<&mut dyn Companion>) -> Result<Ending> {
     let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
-    if let Some(why) = guard::unfit(terminal, std::env::var_os("TERM").as_deref()) {
+    if let Some(why) = terminal::unfit(terminal, std::env::var_os("TERM").as_deref()) {
         return Err(Trouble::new(Kind::Usage, "the wizard needs a terminal").why(why).hint(
             "Without one: `requorum probe` says whether quorum is lost, `requorum snapshot restore` restores a member \
              from the command line, `requorum plan` and `apply` a whole cluster, and `requorum drill --play` shows the \
@@ -121,7 +112,7 @@ pub fn go_on(model: &mut Model, world: Arc<dyn World>, companion: Option<&mut dy
     // a member that hangs must not keep the operator from leaving
     runtime.shutdown_background();
     ended.map_err(terminal_gone)?;
-    Ok(ending::ending(model))
+    Ok(exit_summary::ending(model))
 }
 
 fn terminal_gone(error: io::Error) -> Trouble {
@@ -151,7 +142,7 @@ fn wizard(
     let (started, before) = (Instant::now(), model.now_ms);
     let since =
         |started: Instant| u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(before);
-    model.leaving = ending::Leaving::No;
+    model.leaving = exit_summary::Leaving::No;
     let guard = Guard::take()?;
     let mut canvas = Canvas::new()?;
     let mut keys = Keyboard::new()?;
@@ -196,7 +187,7 @@ fn wizard(
                     }
                     Effect::Copy { text } => {
                         let sequence = copy_sequence(&text, std::env::var_os("TMUX").is_some());
-                        lost |= output::control(sequence.as_bytes()).is_err();
+                        lost |= stdio::control(sequence.as_bytes()).is_err();
                     }
                     effect => workers.begin(effect),
                 }
@@ -251,7 +242,7 @@ fn wizard(
     }
 }
 
-fn take_notes(model: &mut Model, notes: Option<companion::Notes>) {
+fn take_notes(model: &mut Model, notes: Option<observer::Notes>) {
     if let Some(notes) = notes {
         update(model, Msg::Noted(notes));
     }
@@ -264,5 +255,5 @@ async fn asked_to_end(term: &mut Signal, hup: &mut Signal, int: &mut Signal) {
         _ = hup.recv() => {}
         _ = int.recv() => {}
     }
-    output::hurry();
+    stdio::hurry();
 }

@@ -4,9 +4,14 @@
 //! its path in `REQUORUM_BOLTCHECK`. Without it the cases show as ignored.
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use requorum::bolt::{Build, Edit, View, check};
-use requorum::engine::{genesis::Genesis, progress::Flow, restore::Job, status::status, swap::restore};
-use requorum::plan::Options;
+use requorum::bbolt::{Build, Edit, View, check};
+use requorum::domain::model::options::Options;
+use requorum::engine::{
+    install::restore,
+    progress::Flow,
+    restore::{Job, initial_log::Genesis},
+    scan::status::status,
+};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io;

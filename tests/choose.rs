@@ -9,13 +9,14 @@ use std::{fs, io::Write, os::fd::AsFd, sync::Arc};
 
 use crossterm::event::KeyCode::{Char, Enter};
 use requorum::{
-    drill::{range::Range, scenario},
-    plan::{
-        ledger::{History, Lost},
-        sources::{Place, Relation, Source, Standing},
+    domain::sources::{
+        cluster_match::Relation,
+        data_loss::{History, Lost},
+        ranking::{Place, Source, Standing},
     },
+    drill::{lab::Range, scenario},
+    system::{World, etcd_client::Members, local::Local},
     tui::{Headless, Model, Options},
-    world::{World, local::Local, members::Members},
 };
 use support::{fixture, requorum, succeed};
 

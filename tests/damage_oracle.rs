@@ -21,7 +21,7 @@ use damage_kit::{Damage, Dice, Fixture, long, make, structure, whole};
 use libtest_mimic::{Arguments, Failed, Trial};
 use requorum::engine::{
     progress::Flow,
-    status::{Trailer, status},
+    scan::status::{Trailer, status},
 };
 
 /// After so long without an answer a run counts as hanging. (A healthy one takes some hundredths of it.)

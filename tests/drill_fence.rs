@@ -11,12 +11,12 @@ use std::{
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use requorum::{
+    domain::members::table::Column,
     drill::{
         Drill,
+        driver::Walker,
         scenario::{Stride, library::BUILT_IN, parse},
-        walk::Walker,
     },
-    plan::table::Column,
     tui::Msg,
 };
 

@@ -15,12 +15,12 @@ use std::{
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use requorum::{
+    domain::render::start,
     drill::{
-        Drill, debrief, play,
-        real::{Etcd, process::Process},
+        Drill, autoplay, debrief,
+        real_etcd::{Etcd, process::Process},
         scenario::{Stride, library},
     },
-    plan::launch,
     tui::Step,
 };
 use support::{PROGRAM, pty::Pty, requorum, servers::Server, succeed, wait_until};
@@ -80,7 +80,7 @@ fn set_up(name: &str, server: &Server) -> Drill {
 fn by_wrong_ways(name: &str, server: &Server) -> Result<(), Failed> {
     let scenario = library::find(name, None).unwrap();
     assert!(!scenario.wrong.is_empty());
-    Ok(play::fails(&scenario, Some(&etcd(server)))?)
+    Ok(autoplay::fails(&scenario, Some(&etcd(server)))?)
 }
 
 /// The words of a process's command line, the program's left out; none once it has ended.
@@ -131,7 +131,7 @@ fn by_the_experts_path(name: &str, server: &Server) -> Result<(), Failed> {
     if let Some(plan) = walker.wizard.model().restore.plan.clone() {
         assert!(found.proven && told.contains(&found.members), "{told}");
         // what runs is what was printed, word by word
-        let printed: Vec<Vec<String>> = launch::commands(&plan).into_iter().map(|l| l.argv[1..].to_vec()).collect();
+        let printed: Vec<Vec<String>> = start::commands(&plan).into_iter().map(|l| l.argv[1..].to_vec()).collect();
         let run: Vec<Vec<String>> = processes.iter().map(|p| words(p.pid())).collect();
         assert_eq!(run, printed);
         if walker.wizard.model().step != Step::Proof {

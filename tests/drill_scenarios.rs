@@ -21,13 +21,13 @@ use crossterm::event::KeyCode;
 use libtest_mimic::{Arguments, Failed, Trial};
 use requorum::{
     drill::{
-        Drill,
+        Drill, autoplay,
         coach::Coach,
-        debrief, play,
+        debrief,
+        driver::{Keyboard, Walker},
         scenario::{Scenario, library::BUILT_IN, parse},
-        walk::{Keyboard, Walker},
     },
-    tui::{self, Companion, Model, Msg, companion::Notes},
+    tui::{self, Companion, Model, Msg, observer::Notes},
 };
 use support::pty::Pty;
 
@@ -48,7 +48,7 @@ fn main() -> std::process::ExitCode {
     for (name, text) in BUILT_IN {
         trials.push(Trial::test(*name, move || {
             let scenario = parse(name, text).map_err(|e| Failed::from(e.to_string()))?;
-            play::prove(&scenario, None).map_err(|e| Failed::from(e.to_string()))
+            autoplay::prove(&scenario, None).map_err(|e| Failed::from(e.to_string()))
         }));
         // every day those in which something is started or stopped while the wizard runs
         let acts = |s: &Scenario| s.injects.iter().any(|inject| !inject.acts.is_empty());

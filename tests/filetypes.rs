@@ -13,7 +13,7 @@ use std::{
 
 use prost::Message;
 use requorum::{
-    bolt::{Build, Edit, View, check},
+    bbolt::{Build, Edit, View, check},
     etcd::{
         proto::{KeyValue, Lease, User},
         revision::Revision,

@@ -27,7 +27,7 @@ use std::{
 };
 
 use libtest_mimic::{Arguments, Completion, Trial};
-use requorum::plan::{self, Plan};
+use requorum::domain::model::plan::{self, Plan};
 use sha2::{Digest, Sha256};
 use sshd::{Gate, Net, Sshd, keygen, program};
 use support::{
@@ -148,7 +148,7 @@ impl Planned {
         let said = succeed(command.current_dir(dir));
         assert!(said.contains("Carry it out with: requorum apply "), "{said}");
         let file = dir.join("plan.yaml");
-        let plan = plan::file::from_yaml(&fs::read_to_string(&file).unwrap()).unwrap();
+        let plan = requorum::domain::model::plan_yaml::from_yaml(&fs::read_to_string(&file).unwrap()).unwrap();
         assert_eq!(initial_cluster(&places), plan.initial_cluster());
         assert!(client_urls(&places).contains(&plan.members[0].client_urls[0]));
         Planned { file, plan, places, dir: dir.into() }

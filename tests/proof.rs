@@ -8,20 +8,20 @@ use std::time::Duration;
 
 use fake_world::Fake;
 use requorum::{
-    plan::{
-        Plan, Source,
-        check::{Outcome, Proof, Topic, Verdict},
+    domain::{
+        model::plan::{Plan, Source},
+        verify::{Outcome, Proof, Topic, Verdict},
     },
-    recovery::{
+    error::Kind,
+    execute::{
         Cancel,
         verify::{Job, verify},
     },
-    trouble::Kind,
 };
 
 /// A plan for the made-up members, all of them restored.
 fn restored(world: &Fake) -> Plan {
-    let members = fake_world::members().into_iter().map(|m| requorum::plan::Member {
+    let members = fake_world::members().into_iter().map(|m| requorum::domain::model::plan::Member {
         host: "local".into(),
         id: m.id,
         peer_urls: m.peer_urls.into_iter().map(Into::into).collect(),

@@ -10,23 +10,24 @@ use crossterm::event::KeyCode::{self, Char, Down, Enter, Left, PageDown, Right, 
 use fake_world::{Fake, options};
 use ratatui::style::{Color, Modifier};
 use requorum::{
-    engine::progress::{Phase, Progress},
-    plan::{
-        facts::host::{HostFacts, PlaceState, Root},
-        launch::HostKnown,
+    domain::{
+        model::observations::host::{HostFacts, PlaceState, Root},
+        render::start::HostKnown,
     },
-    recovery::{
+    engine::progress::{Phase, Progress},
+    error::{Kind, Trouble},
+    execute::{
         Cancel, RowEvent,
-        hosts::{HostEvent, Told},
+        events::{HostEvent, Told},
         verify::{Job, verify},
     },
-    trouble::{Kind, Trouble},
+    system::ssh::Sent,
     tui::{
         Headless, Model, Msg, Options, Step,
-        app::{Effect, update},
+        app::update,
         headless::{picture, screen},
+        messages::Effect,
     },
-    world::ssh::Sent,
 };
 
 const SIZES: [(u16, u16); 2] = [(80, 24), (120, 40)];
@@ -66,7 +67,7 @@ fn with_slip() -> Headless {
 /// An inventory that moves m1 and leaves m3 out.
 fn inventoried() -> Headless {
     let text = "- {name: m2, peerUrls: [https://10.0.0.2:2380]}\n- {name: m1, host: 10.0.0.11, dataDir: /disk/m1}\n";
-    let inventory = requorum::plan::inventory::read(text).unwrap();
+    let inventory = requorum::domain::members::inventory::read(text).unwrap();
     let w = wizard(Options { inventory, ..options() }, Fake::default());
     keys(w, &[Char('n'), Down, Down, Enter, Char('n')])
 }
@@ -99,7 +100,7 @@ fn kubernetes() -> Headless {
 /// On Members, with a token that makes the IDs of the snapshot's own members.
 fn old_token() -> Model {
     let mut m = at_members().model().clone();
-    let ids = requorum::plan::table::ids(&m.members.rows, &m.members.token).0;
+    let ids = requorum::domain::members::table::ids(&m.members.rows, &m.members.token).0;
     for content in m.snapshot.files.iter_mut().filter_map(|file| file.content.as_mut()) {
         content.members.iter_mut().zip(&ids).for_each(|(member, id)| member.id = id.unwrap());
     }
@@ -691,10 +692,10 @@ fn the_whole_way_restores_every_member_and_lists_what_lies_where() {
     assert!(w.has_quit());
     assert_eq!(*world.restored.lock().unwrap(), ["m1", "m2", "m3"]);
     let plan = w.model().restore.plan.clone().unwrap();
-    assert_eq!(w.copied(), [requorum::plan::launch::commands(&plan)[0].command.clone()]);
-    let sheet = requorum::plan::launch::sheet(&plan);
+    assert_eq!(w.copied(), [requorum::domain::render::start::commands(&plan)[0].command.clone()]);
+    let sheet = requorum::domain::render::start::sheet(&plan);
     assert_eq!(world.written.lock().unwrap().iter().map(|(_, t)| t.clone()).collect::<Vec<_>>(), [sheet]);
-    let ending = requorum::tui::ending::ending(w.model());
+    let ending = requorum::tui::exit_summary::ending(w.model());
     assert_eq!((ending.outcome, ending.exit_code()), (requorum::tui::Outcome::Restored, 0));
     assert!(ending.lines.iter().any(|l| l.contains("/var/lib/etcd-new/m1.etcd")), "{ending:?}");
     // The plan was not saved, so what is done with it from here is done by the journal.
@@ -842,13 +843,13 @@ fn the_journal_tells_every_screen_and_no_secret() {
         assert!(!all.contains(secret), "{secret} stands in a journal");
     }
     let journal = journals.iter().find(|(path, _)| path.starts_with("/root")).unwrap().1;
-    let records = requorum::world::journal::verify(journal).unwrap();
-    assert_eq!(records.last().unwrap().kind, requorum::world::journal::Event::Proof, "what came of it is kept, too");
+    let records = requorum::system::journal::verify(journal).unwrap();
+    assert_eq!(records.last().unwrap().kind, requorum::system::journal::Event::Proof, "what came of it is kept, too");
     let decided: Vec<&str> = records
         .iter()
-        .take_while(|r| r.kind != requorum::world::journal::Event::Begun)
+        .take_while(|r| r.kind != requorum::system::journal::Event::Begun)
         .map(|r| {
-            assert_eq!(r.kind, requorum::world::journal::Event::Decided, "{r:?}");
+            assert_eq!(r.kind, requorum::system::journal::Event::Decided, "{r:?}");
             r.text.as_str()
         })
         .collect();

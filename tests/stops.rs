@@ -17,8 +17,8 @@ use std::{
 
 use requorum::{
     drill::{
-        member::{Member, Mode, Options},
-        store::{Identity, Store},
+        mvcc_store::{Identity, Store},
+        simulated_member::{Member, Mode, Options},
     },
     etcd::membership::Id,
 };

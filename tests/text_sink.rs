@@ -23,13 +23,13 @@ use std::{
 use etcd_client::proto::*;
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use requorum::{
-    bolt::Edit,
-    text::escape::{find, is_hostile},
-    world::{
+    bbolt::Edit,
+    system::{
+        etcd_client::Members,
         journal::{Event, Journal},
         local::Local,
-        members::Members,
     },
+    text::escape::{find, is_hostile},
 };
 use sha2::{Digest, Sha256};
 use support::{callers_variables, fixture, requorum, said};

@@ -12,10 +12,10 @@ use std::{
 
 use fake_world::Fake;
 use requorum::{
-    plan::facts::{Answer, FileFacts},
-    trouble::Result,
+    domain::model::observations::{Answer, FileFacts},
+    error::Result,
+    system::World,
     tui,
-    world::World,
 };
 use rustix::process::Signal;
 use support::{PROGRAM, pty::Pty};
@@ -59,10 +59,13 @@ impl World for Clockless {
     fn ask(&self, endpoint: &str) -> Answer {
         self.0.ask(endpoint)
     }
-    fn knock(&self, doors: &[requorum::plan::fence::Door]) -> Vec<requorum::plan::fence::Heard> {
+    fn knock(
+        &self,
+        doors: &[requorum::domain::preflight::blockers::Door],
+    ) -> Vec<requorum::domain::preflight::blockers::Heard> {
         self.0.knock(doors)
     }
-    fn listed(&self, snapshot: &std::path::Path) -> Result<Vec<requorum::plan::facts::KnownMember>> {
+    fn listed(&self, snapshot: &std::path::Path) -> Result<Vec<requorum::domain::model::observations::KnownMember>> {
         self.0.listed(snapshot)
     }
     fn find(&self, places: &[std::path::PathBuf]) -> Result<Vec<FileFacts>> {
@@ -75,17 +78,17 @@ impl World for Clockless {
         &self,
         data_dir: &std::path::Path,
         wal_dir: Option<&std::path::Path>,
-    ) -> requorum::plan::facts::disk::DirFacts {
+    ) -> requorum::domain::model::observations::disk::DirFacts {
         self.0.look_at_dir(data_dir, wal_dir)
     }
-    fn discover(&self) -> Vec<requorum::plan::facts::config::ConfigFacts> {
+    fn discover(&self) -> Vec<requorum::domain::model::observations::config::ConfigFacts> {
         self.0.discover()
     }
     fn same_history(
         &self,
         first: &std::path::Path,
         second: &std::path::Path,
-    ) -> Result<requorum::plan::ledger::History> {
+    ) -> Result<requorum::domain::sources::data_loss::History> {
         self.0.same_history(first, second)
     }
     fn compare(
@@ -93,7 +96,7 @@ impl World for Clockless {
         first: &std::path::Path,
         second: &std::path::Path,
         watch: &mut requorum::engine::progress::Watch<'_>,
-    ) -> Result<(requorum::plan::ledger::Difference, bool)> {
+    ) -> Result<(requorum::domain::sources::data_loss::Difference, bool)> {
         self.0.compare(first, second, watch)
     }
     fn save_snapshot(
@@ -107,7 +110,7 @@ impl World for Clockless {
     fn journals(
         &self,
         dir: &std::path::Path,
-    ) -> Vec<(std::path::PathBuf, Result<Vec<requorum::world::journal::Record>>)> {
+    ) -> Vec<(std::path::PathBuf, Result<Vec<requorum::system::journal::Record>>)> {
         self.0.journals(dir)
     }
     fn write_new(&self, path: &std::path::Path, text: &str) -> Result<()> {
@@ -116,15 +119,15 @@ impl World for Clockless {
     fn read_text(&self, path: &std::path::Path) -> Result<Option<String>> {
         self.0.read_text(path)
     }
-    fn site(&self) -> &dyn requorum::world::site::Site {
+    fn site(&self) -> &dyn requorum::system::member_ops::Site {
         self.0.site()
     }
     fn open(
         &self,
         host: &str,
         dirs: &[std::path::PathBuf],
-        stop: requorum::world::ssh::Stop<'_>,
-    ) -> Result<Box<dyn requorum::world::hand::Hand + '_>> {
+        stop: requorum::system::ssh::Stop<'_>,
+    ) -> Result<Box<dyn requorum::system::host_session::Hand + '_>> {
         self.0.open(host, dirs, stop)
     }
     fn append(&self, path: &std::path::Path, line: &mut dyn FnMut(&str) -> Result<String>) -> Result<()> {

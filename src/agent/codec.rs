@@ -6,7 +6,7 @@ use flate2::{Compression, bufread::ZlibDecoder, write::ZlibEncoder};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{CHUNK_BYTES, Request};
+use super::protocol::{CHUNK_BYTES, Request};
 use crate::text::{Foreign, escape};
 
 /// No line is longer: a plan has at most 1 MiB as YAML, and what is found on a machine less.
@@ -158,7 +158,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::agent::Event;
+    use crate::agent::protocol::Event;
 
     /// What a host says of paths, names, processes and failures, as far as it is shown or written down.
     #[test]

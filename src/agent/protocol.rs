@@ -1,34 +1,30 @@
 //! What two requorums say to each other over one pipe, and how a snapshot is received.
 //!
-//! The one beside the data ([`crate::world::agent`]) reads requests on its standard input and writes events on its
+//! The one beside the data ([`crate::system::agent_server`]) reads requests on its standard input and writes events on its
 //! standard output, one JSON object on each line; the bytes of a [`Request::Chunk`] follow its line as they are. Each
 //! request is answered by [`Event::Progress`] lines, where it takes long, and then by one last event; a chunk by none. The
 //! end of the input means: stop at the next safe point.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
-#[path = "snapshot_upload.rs"]
-pub mod receive;
-#[path = "codec.rs"]
-pub mod wire;
-
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    domain::{
+        model::{
+            observations::{Around, config::ConfigFacts},
+            plan::Plan,
+        },
+        preflight::stop::Halt,
+    },
     engine::{
-        claim::Run,
+        install::{Standing, Swapped, Went, run_lock::Run},
         progress::Progress,
         restore::Restored,
-        swap::{Standing, Swapped, Went},
     },
-    plan::{
-        Plan,
-        facts::{Around, config::ConfigFacts},
-        halt::Halt,
-    },
-    trouble::Trouble,
+    error::Trouble,
 };
 
 /// The form of what is said here; another one is not understood.

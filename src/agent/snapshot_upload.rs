@@ -15,16 +15,16 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{CHUNK_BYTES, Have, Wanted};
+use super::protocol::{CHUNK_BYTES, Have, Wanted};
 use crate::{
+    domain::preflight::space,
     engine::{
         durable_fs::{self, Dir, Disk, Locked, Trusted},
         progress::{Phase, Watch},
         source::{hex, io_trouble, step},
     },
-    plan::space,
+    error::{Fault, Kind, Result, Trouble},
     text::Shown,
-    trouble::{Fault, Kind, Result, Trouble},
 };
 
 /// The names of one snapshot in one directory: whole, and in part.

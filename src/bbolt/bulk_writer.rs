@@ -3,8 +3,8 @@
 use super::WriteAt;
 use super::error::{Error, Fault};
 use super::meta::{Meta, NO_FREELIST, valid_page_size};
-use super::pack::{Entry, Pack, Pages, branch_groups, bucket_header, check_row, fits_inline};
 use super::page::{ELEMENT, IS_BUCKET};
+use super::page_writer::{Entry, Pack, Pages, branch_groups, bucket_header, check_row, fits_inline};
 
 /// How many free pages stand together in a file with stale ones.
 const STALE_RUN: u64 = 16;

@@ -8,8 +8,8 @@ use super::cursor::Row;
 use super::error::{Error, Fault, Place};
 use super::meta::{Meta, NO_FREELIST};
 use super::page::{self, Header, IS_BUCKET, Shape, wide};
-use super::pages::PageSet;
-use super::view::{Bucket, MAX_DEPTH, Rows, View, Window};
+use super::page_set::PageSet;
+use super::read_tx::{Bucket, MAX_DEPTH, Rows, View, Window};
 
 /// Problems that are kept; further ones are counted.
 const KEPT: usize = 100;

@@ -6,7 +6,7 @@
 use super::ReadAt;
 use super::error::{Error, Fault};
 use super::page::{self, Shape};
-use super::view::{Bucket, MAX_DEPTH, Rows, View};
+use super::read_tx::{Bucket, MAX_DEPTH, Rows, View};
 
 /// One row, borrowed from its cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

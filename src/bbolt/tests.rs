@@ -1,14 +1,9 @@
 //! Tests of the room: real snapshots, models, hostile files; and what they share.
 
-#[path = "tests/builds.rs"]
 mod builds;
-#[path = "tests/checks.rs"]
 mod checks;
-#[path = "tests/edits.rs"]
 mod edits;
-#[path = "tests/fixtures.rs"]
 mod fixtures;
-#[path = "tests/hostile.rs"]
 mod hostile;
 
 use super::*;

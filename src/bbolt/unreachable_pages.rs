@@ -5,8 +5,8 @@
 use super::error::Error;
 use super::page::IS_BUCKET;
 use super::page::{self, BRANCH, Header};
-use super::pages::PageSet;
-use super::view::{Bucket, MAX_DEPTH, Rows, View};
+use super::page_set::PageSet;
+use super::read_tx::{Bucket, MAX_DEPTH, Rows, View};
 use super::{ReadAt, page::wide};
 
 /// Bytes that are read at a time.

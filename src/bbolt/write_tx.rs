@@ -7,9 +7,9 @@
 
 use super::error::{Error, Fault};
 use super::meta::{Meta, NO_FREELIST};
-use super::pack::{Entry, Pack, Pages, bucket_header, check_row, fits_inline};
 use super::page::{self, ELEMENT, HEADER, IS_BUCKET, wide};
-use super::view::{Bucket, MAX_DEPTH, Rows, View};
+use super::page_writer::{Entry, Pack, Pages, bucket_header, check_row, fits_inline};
+use super::read_tx::{Bucket, MAX_DEPTH, Rows, View};
 use super::{ReadAt, WriteAt};
 use std::collections::BTreeMap;
 

@@ -4,51 +4,37 @@
 //! A check is about what can be told now. What differs is said with what that means, by the member's name; what cannot
 //! be told is never taken for right.
 
-#[path = "verify/bump.rs"]
 mod bump;
-#[path = "verify/clock.rs"]
 mod clock;
-#[path = "verify/data.rs"]
 mod data;
-#[path = "verify/health.rs"]
+mod follow_up;
 mod health;
-#[path = "verify/identity.rs"]
 mod identity;
-#[path = "verify/members.rs"]
 mod members;
-#[path = "verify/follow_up.rs"]
-mod next;
-#[path = "verify/queries.rs"]
-mod questions;
-#[path = "verify/settings.rs"]
+mod queries;
 mod settings;
-#[path = "verify/source.rs"]
 mod source;
-#[path = "verify/stored.rs"]
 mod stored;
 #[cfg(test)]
-#[path = "verify/tests.rs"]
 pub(crate) mod tests;
-#[path = "verify/urls.rs"]
 mod urls;
-#[path = "verify/verdict.rs"]
 mod verdict;
 
 use std::borrow::Cow;
 
 pub use identity::old_doors;
-pub use questions::{Question, again, questions};
+pub use queries::{Question, again, questions};
 use serde::Serialize;
 
-use super::{
-    Member, Plan,
-    facts::{
+use super::model::{
+    observations::{
         Answer, MemberSays,
         started::{Data, Observed, Seen, Told},
     },
-    words::{all, thousands},
+    plan::{Member, Plan},
 };
 use crate::etcd::membership::Id;
+use crate::text::{number::thousands, phrase::all};
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -426,7 +412,7 @@ pub fn check(plan: &Plan, seen: &Observed, data: &Told<Data>) -> Proof {
         sentence: verdict::sentence(case, verdict, &stands, &checks),
         simulated: seen.simulated,
         members: stands,
-        next: next::next(case, data),
+        next: follow_up::next(case, data),
         checks,
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::{
     Drill, debrief,
-    real::Etcd,
+    real_etcd::Etcd,
     scenario::{Scenario, Stride},
 };
 use crate::{
-    plan::{file, launch},
-    trouble::{Kind, Result, Trouble},
+    domain::{model::plan_yaml, render::start},
+    error::{Kind, Result, Trouble},
     tui::Options,
 };
 
@@ -31,9 +31,9 @@ pub fn play(drill: &Drill, print: &mut dyn FnMut(&str) -> Result<()>) -> Result<
         print(&walker.wizard.screen(80, 24))?;
     }
     if let Some(plan) = walker.wizard.model().restore.plan.clone() {
-        print(&format!("\nThe plan, as plan.yaml would hold it:\n\n{}", file::to_yaml(&plan)))?;
+        print(&format!("\nThe plan, as plan.yaml would hold it:\n\n{}", plan_yaml::to_yaml(&plan)))?;
         print("\nThe launch commands:\n\n")?;
-        for launch in launch::commands(&plan) {
+        for launch in start::commands(&plan) {
             print(&format!("{}\n", launch.command))?;
         }
     }

@@ -4,12 +4,12 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    exercise::{Exercise, State, What, seen::Seen},
     scenario::StepName,
+    session::{Exercise, State, What, screen_facts::Seen},
 };
 use crate::{
     text::Shown,
-    tui::{Companion, Model, Msg, companion::Notes, steps::Step},
+    tui::{Companion, Model, Msg, observer::Notes, steps::Step},
 };
 
 /// Looks on at one exercise.

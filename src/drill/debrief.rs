@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    exercise::{State, What},
     scenario::Stride,
+    session::{State, What},
 };
 
 /// What is said of members that requorum itself plays.

@@ -8,17 +8,17 @@ use crossterm::event::{
     KeyEvent, KeyModifiers,
 };
 
-use super::{exercise::Exercise, scenario::Stride};
+use super::{scenario::Stride, session::Exercise};
 use crate::{
-    plan::{
-        sources::{Place, Source},
-        table::Column,
+    domain::{
+        members::table::Column,
+        sources::ranking::{Place, Source},
     },
-    trouble::{Kind, Result, Trouble},
+    error::{Kind, Result, Trouble},
     tui::{
         Headless, Model, Msg, Step,
         app::Overlay,
-        prompt::{Ask, words},
+        dialogs::{Ask, words},
         steps::{members::Choice, restore::Stand},
     },
 };

@@ -4,19 +4,15 @@
 //! a name, address, path, key or reason has no place in it to be carried along in. Everything that the scenario says is
 //! made from that alone: the exercise itself in [`scene`], its file in [`page`].
 
-#[path = "from_journal/old_journals.rs"]
-mod old;
-#[path = "from_journal/page.rs"]
+mod old_journals;
 mod page;
-#[path = "from_journal/scene.rs"]
 mod scene;
-#[path = "from_journal/shape.rs"]
 mod shape;
 
 use self::{scene::Scene, shape::Shape};
 use crate::{
-    recovery::journal::Record,
-    trouble::{Kind, Result, Trouble},
+    error::{Kind, Result, Trouble},
+    system::journal::Record,
 };
 
 /// A scenario that was made from a journal.

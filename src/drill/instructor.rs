@@ -5,17 +5,12 @@
 //! line of JSON for each [`Word`] of the drill and each [`Order`] to it. The trainee goes on whether anybody looks on
 //! or not.
 
-#[path = "instructor/client.rs"]
 pub mod client;
-#[path = "instructor/print.rs"]
 pub mod print;
-#[path = "instructor/screen.rs"]
 pub mod screen;
 
-#[path = "instructor/server.rs"]
+pub mod command;
 pub mod server;
-#[path = "instructor/command.rs"]
-pub mod typed;
 
 use crate::text::Shown;
 use std::io::{self, BufRead, Read};
@@ -24,8 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     debrief::{Debrief, Objective},
-    exercise::{Happened, State},
     scenario::Act,
+    session::{Happened, State},
 };
 
 /// The longest line that either side reads, in bytes.
@@ -207,5 +202,5 @@ fn line<T: Serialize>(value: &T) -> Vec<u8> {
 
 /// Text as it may stand on a terminal: one line, nothing that moves the cursor.
 pub fn tame(text: &str) -> String {
-    crate::plan::words::comment(text)
+    crate::text::phrase::comment(text)
 }

@@ -6,25 +6,17 @@
 //! DIR/backup/…             snapshots of the same history
 //! DIR/restored/            where the new data directories go
 //! ```
-//! Everything follows from the scenario and its seed. What is done to the range is in [`acts`]; how its files are made in
-//! [`history`], [`datadir`] and [`backup`].
+//! Everything follows from the scenario and its seed. What is done to the range is in [`actions`]; how its files are made in
+//! [`workload`], [`datadir`] and [`backup`].
 
-#[path = "lab/actions.rs"]
-pub mod acts;
-#[path = "lab/backup.rs"]
+pub mod actions;
 pub mod backup;
-#[path = "lab/datadir.rs"]
 pub mod datadir;
-#[path = "lab/workload.rs"]
-pub mod history;
-#[path = "lab/stale_dirs.rs"]
-pub mod leftovers;
-#[path = "lab/ports.rs"]
+pub mod fingerprints;
+pub mod lifecycle;
 mod ports;
-#[path = "lab/fingerprints.rs"]
-pub mod prints;
-#[path = "lab/lifecycle.rs"]
-pub mod up;
+pub mod stale_dirs;
+pub mod workload;
 
 use std::{
     fs,
@@ -37,21 +29,21 @@ use tempfile::TempDir;
 
 use self::{
     datadir::{Cluster, Place},
-    history::{Book, History},
+    fingerprints::Prints,
+    lifecycle::{Restored, Running},
     ports::Ports,
-    prints::Prints,
-    up::{Restored, Running},
+    workload::{Book, History},
 };
 use super::{
-    member::Mode,
-    real::Etcd,
+    real_etcd::Etcd,
     scenario::{self, Damage, Scenario, State},
+    simulated_member::Mode,
 };
 use crate::{
+    domain::{members::inventory, model::plan::Plan},
     engine::source::io_trouble,
-    plan::{Plan, inventory},
-    trouble::{Kind, Result, Trouble},
-    world::DataDir,
+    error::{Kind, Result, Trouble},
+    system::DataDir,
 };
 
 /// A broken cluster to practise on; it is gone when this is dropped.
@@ -124,7 +116,7 @@ impl Range {
             None => scenario,
         };
         let temporary = std::env::temp_dir();
-        let (dir, mark) = leftovers::make(&temporary).map_err(|e| io_trouble("write in", &temporary, &e))?;
+        let (dir, mark) = stale_dirs::make(&temporary).map_err(|e| io_trouble("write in", &temporary, &e))?;
         for sub in ["old", "backup", "restored"] {
             fs::create_dir(dir.path().join(sub)).map_err(|e| io_trouble("make", &dir.path().join(sub), &e))?;
         }
@@ -431,6 +423,6 @@ fn version(etcd: crate::etcd::version::Minor) -> String {
 }
 
 fn loopback(url: &str) -> Option<(IpAddr, u16)> {
-    let url = crate::plan::url::parse(url).ok()?;
+    let url = crate::domain::members::url::parse(url).ok()?;
     url.ip().filter(IpAddr::is_loopback).map(|ip| (ip, url.port))
 }

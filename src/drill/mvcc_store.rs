@@ -4,9 +4,7 @@
 //! The semantics are etcd's: `server/storage/mvcc` for ranges at a revision and for HashKV.
 
 #[cfg(test)]
-#[path = "mvcc_store/tests.rs"]
 mod tests;
-#[path = "mvcc_store/written.rs"]
 pub mod written;
 
 use std::{
@@ -21,12 +19,13 @@ use prost::Message;
 
 use self::written::Written;
 use crate::{
-    bolt::{self, Bucket, Meta, ReadAt, View},
+    bbolt::{self, Bucket, Meta, ReadAt, View},
     engine::{
-        hashkv::{self, HashKv},
         progress::Flow,
+        scan::hashkv::{self, HashKv},
         source::{Body, Source},
     },
+    error::{Kind, Result, Trouble},
     etcd::{
         membership::{Id, Member},
         proto::{AlarmMember, KeyValueRef, Lease},
@@ -35,7 +34,6 @@ use crate::{
     },
     raft::wal,
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// Who a member is and how far its log goes; it stands in the WAL, not in the database.
@@ -69,8 +67,8 @@ pub enum Refused {
     Damaged(String),
 }
 
-impl From<bolt::Error> for Refused {
-    fn from(error: bolt::Error) -> Self {
+impl From<bbolt::Error> for Refused {
+    fn from(error: bbolt::Error) -> Self {
         Refused::Damaged(error.to_string())
     }
 }

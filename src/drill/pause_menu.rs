@@ -1,8 +1,8 @@
 //! The coach's desk: where one is after leaving the wizard in the middle of an exercise. The clock stands still; there are
 //! hints, hands at the hosts, the way back, a reset, and the end. Lines in, lines out, no screen.
 
-use super::exercise::{Exercise, Line, State, What};
-use crate::{trouble::Result, tui::Step};
+use super::session::{Exercise, Line, State, What};
+use crate::{error::Result, tui::Step};
 
 /// What comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,8 @@
 //! Real etcd for an exercise: where the program lies, which it is, and whether a scenario can be played on it.
 
-#[path = "real_etcd/allowed_flags.rs"]
-pub mod fence;
-#[path = "real_etcd/process.rs"]
+pub mod allowed_flags;
 pub mod process;
 #[cfg(test)]
-#[path = "real_etcd/tests.rs"]
 mod tests;
 
 use std::{
@@ -18,11 +15,11 @@ use std::{
 
 use super::scenario::{self, Act, Damage, Scenario, State};
 use crate::{
+    domain::model::observations::{Answer, MemberSays},
+    error::{Kind, Result, Trouble},
     etcd::version::Minor,
-    plan::facts::{Answer, MemberSays},
+    system::etcd_client::Members,
     text::Shown,
-    trouble::{Kind, Result, Trouble},
-    world::members::Members,
 };
 
 /// How long a real member may take until it answers, or has a leader. Nothing waits so long unless something is wrong.

@@ -13,41 +13,48 @@ use std::{
 };
 
 use super::{
-    exercise::{Exercise, What},
     scenario::Act,
+    session::{Exercise, What},
 };
 use crate::{
+    domain::{
+        members::certificates,
+        model::{
+            observations::{
+                Alarm, Answer, FileFacts, Hashed, KnownMember,
+                config::{ConfigFacts, Origin},
+                disk::{DirFacts, Held},
+                rows::StoredRows,
+                started::{Canary, Data, PlannedHash, Told, Watched},
+            },
+            plan::Plan,
+        },
+        preflight::{
+            blockers::{Door, Heard},
+            space::{self, Needed},
+            stop::Halt,
+        },
+        quorum::known::OldKey,
+        sources::data_loss::{Difference, History},
+    },
     engine::{
-        claim::{Claim, NotClaimed, Run},
+        install::{
+            Record, Standing, Swapped, Went,
+            run_lock::{Claim, NotClaimed, Run},
+        },
         progress::Watch,
         restore::Restored,
-        swap::{Record, Standing, Swapped, Went},
     },
-    plan::{
-        Plan, certs,
-        facts::{
-            Alarm, Answer, FileFacts, Hashed, KnownMember,
-            config::{ConfigFacts, Origin},
-            disk::{DirFacts, Held},
-            rows::StoredRows,
-            started::{Canary, Data, PlannedHash, Told, Watched},
-        },
-        fence::{Door, Heard},
-        halt::Halt,
-        ledger::{Difference, History},
-        space::{self, Needed},
-        verdict::OldKey,
-    },
-    text::Shown,
-    trouble::Result,
-    world::{
-        World, discover,
-        hand::{Hand, Near},
+    error::Result,
+    system::{
+        World, discovery,
+        host_session::{Hand, Near},
         journal,
         local::Local,
-        site::{Site, Work},
+        member_ops::{Site, Work},
         ssh::Stop,
     },
+    text::Shown,
 };
 
 /// What is free on the range's disk while it is full.
@@ -291,7 +298,7 @@ impl World for DrillWorld {
         let mut found = Vec::new();
         for host in std::fs::read_dir(root.join("hosts")).into_iter().flatten().flatten() {
             let name = host.file_name().to_string_lossy().into_owned();
-            for config in discover::discover(&host.path()) {
+            for config in discovery::discover(&host.path()) {
                 let origin = match &config.origin {
                     Origin::File(path) => Origin::File(format!("{name}:{}", path.shown()).into()),
                     Origin::Process(pid) => Origin::Process(*pid),
@@ -338,7 +345,7 @@ impl World for DrillWorld {
         Ok(Box::new(Near::new(self, facts)))
     }
 
-    fn certificates(&self, named: &[certs::Named]) -> certs::Seen {
+    fn certificates(&self, named: &[certificates::Named]) -> certificates::Seen {
         self.inner.certificates(named)
     }
 

@@ -1,25 +1,24 @@
 //! A scenario: the cluster that was, how it is broken, what happens meanwhile, what the coach says, what must have come
 //! of it, and the ways through it, right and wrong. One YAML file; those in `assets/scenarios` are part of the program.
 //!
-//! What is said in words there (conditions, acts, strides) is read by [`words`]; what one field means for another is
+//! What is said in words there (conditions, acts, strides) is read by [`grammar`]; what one field means for another is
 //! checked by [`check`].
 
 pub mod check;
+pub mod grammar;
 pub mod library;
 mod line;
 #[cfg(test)]
 mod tests;
-#[path = "scenario/grammar.rs"]
-pub mod words;
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-pub use self::words::{Act, Condition, Fact, StepName, Stride};
+pub use self::grammar::{Act, Condition, Fact, StepName, Stride};
 use crate::{
+    error::{Kind, Result, Trouble},
     etcd::version::Minor,
-    trouble::{Kind, Result, Trouble},
     yaml,
 };
 

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::debrief::Debrief;
 use crate::{
     engine::source::io_trouble,
+    error::{Kind, Result, Trouble},
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// The file's name in the directory for state.

@@ -1,12 +1,9 @@
 //! An exercise under way: the range, the clock that can stand still, what happened so far, and what is still to come.
 //! Everybody who has a part in it (the world, the coach, a game master) shares one.
 
-#[path = "session/clock.rs"]
 pub mod clock;
-#[path = "session/objectives.rs"]
-pub mod judge;
-#[path = "session/screen_facts.rs"]
-pub mod seen;
+pub mod objectives;
+pub mod screen_facts;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,15 +13,15 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use self::{clock::Clock, seen::Seen};
+use self::{clock::Clock, screen_facts::Seen};
 use super::{
-    range::Range,
+    lab::Range,
     scenario::{Act, Condition, Fact, Inject},
 };
 use crate::{
-    trouble::{Kind, Result, Trouble},
+    error::{Kind, Result, Trouble},
+    system::local::Local,
     tui::Step,
-    world::local::Local,
 };
 
 /// What a line of the timeline is about.
@@ -307,6 +304,6 @@ impl State {
 
     /// What is true of a fact, with what shows it.
     pub fn fact(&self, fact: &Fact) -> (bool, String) {
-        judge::fact(self, fact)
+        objectives::fact(self, fact)
     }
 }

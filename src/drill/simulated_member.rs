@@ -5,12 +5,9 @@
 //! snapshot's stream. Members that serve share one log ([`sequencer`]), so that writes and watches work. It asks for no
 //! passwords and speaks no TLS.
 
-#[path = "simulated_member/sequencer.rs"]
 pub mod sequencer;
-#[path = "simulated_member/services.rs"]
 mod services;
 #[cfg(test)]
-#[path = "simulated_member/tests.rs"]
 mod tests;
 
 use std::{
@@ -29,10 +26,10 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 
 use self::{sequencer::Sequencer, services::Service};
-use super::store::Store;
+use super::mvcc_store::Store;
 use crate::{
+    error::{Kind, Result, Trouble},
     etcd::membership::Id,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// What stands among the errors of its status, so that nobody takes it for a real one.

@@ -24,8 +24,8 @@ use super::{
     source::io_trouble,
 };
 use crate::{
+    error::{Kind, Result, Trouble},
     text::number::size,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// The plan for the restores of several members.

@@ -4,7 +4,9 @@
 //! Sources: etcd `server/etcdserver/bootstrap.go`, `server/storage/backend.go` (`RecoverSnapshotBackend`), 3.4 to 3.7.
 
 mod db;
+pub mod file_locks;
 pub mod log;
+pub mod v2keys;
 
 use std::{
     fs, io,
@@ -17,27 +19,28 @@ use self::{
     db::Book,
     log::{MemberLog, apply},
 };
-use super::{inspect, locks, progress::Watch, source::io_trouble, words::count};
+use super::{progress::Watch, scan::row_scan, source::io_trouble};
+use crate::text::number::count;
 use crate::{
-    etcd::{
-        membership::{Id, Member},
-        v2keys::Store,
-        version::Minor,
-    },
-    plan::facts::{
+    domain::model::observations::{
         FileFacts, Health, KnownMember,
         disk::{BrokenPart, DirFacts, DirSays, DirState, Held},
     },
+    error::Result,
+    etcd::{
+        membership::{Id, Member},
+        v2store::state::Store,
+        version::Minor,
+    },
     raft::{Error, wal},
     text::{Foreign, Shown},
-    trouble::Result,
 };
 
 /// Looks at a data directory and, where the log lies elsewhere, its WAL directory. A few rows of the database are read
 /// and the whole log; [`check`] reads the database through.
 pub fn look(data_dir: &Path, wal_dir: Option<&Path>) -> DirFacts {
     let places = Places::of(data_dir, wal_dir);
-    let held = locks::holder(&places.locked());
+    let held = file_locks::holder(&places.locked());
     let state = match places.strange() {
         Some(state) => state,
         None => judge(&places, &held),
@@ -53,7 +56,7 @@ pub fn look(data_dir: &Path, wal_dir: Option<&Path>) -> DirFacts {
 
 /// Who holds a member's database or log, if anybody.
 pub fn held(data_dir: &Path, wal_dir: Option<&Path>) -> Held {
-    locks::holder(&Places::of(data_dir, wal_dir).locked())
+    file_locks::holder(&Places::of(data_dir, wal_dir).locked())
 }
 
 /// Reads the database of a directory that was looked at through, page by page and row by row: its health and content
@@ -71,7 +74,7 @@ pub fn check(facts: &mut DirFacts, watch: &mut Watch<'_>) -> Result<()> {
             return Ok(());
         }
     };
-    let examined = inspect::examine(&says.database.path, watch);
+    let examined = row_scan::examine(&says.database.path, watch);
     if let Ok(file) = &examined {
         says.database = file.clone();
     }

@@ -161,7 +161,7 @@ impl Disk {
     /// As [`Disk::dir`]; `InvalidInput` for a path without a name.
     pub fn above(&self, path: &Path) -> io::Result<(Dir, OsString)> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        Ok((self.dir(super::stage::parent(path))?, name.into()))
+        Ok((self.dir(super::install::staging::parent(path))?, name.into()))
     }
 
     /// Makes a new file, open for reading and writing.

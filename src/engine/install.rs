@@ -2,8 +2,8 @@
 //! with a plan and without.
 //!
 //! What is built is whole and verified ([`super::restore`]) and lies in a staging directory beside its place
-//! ([`super::stage`]). By a plan it is marked with plan, run and name and outlives the run that made it; without one it is
-//! installed at once. Either way one list of renames is on the disk before the first of them ([`moves`]):
+//! ([`super::install::staging`]). By a plan it is marked with plan, run and name and outlives the run that made it; without one it is
+//! installed at once. Either way one list of renames is on the disk before the first of them ([`rename_log`]):
 //! ```text
 //! DATA-DIR                       → DATA-DIR.old-STAMP     what is there, by a plan alone
 //! WAL-DIR                        → WAL-DIR.old-STAMP
@@ -14,28 +14,35 @@
 //! Nothing is replaced, and nothing is removed but staging directories. A list whose run was killed is resumed or undone by
 //! its plan; one without a plan is rolled back by the next run there ([`clear`]).
 
-#[path = "install/rename_log.rs"]
-mod moves;
+mod rename_log;
+pub mod run_lock;
+#[allow(clippy::arithmetic_side_effects, reason = "its one sum is a count of tries that ends at TRIES")]
+pub mod staging;
+pub mod staging_recovery;
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use self::moves::{Ground, Moves, Outcome, Rename, entries, within};
+use self::rename_log::{Ground, Moves, Outcome, Rename, entries, within};
 use super::{
     datadir,
     durable_fs::{self, Disk, Identity, Locked},
-    expected::{Expected, Pinned},
-    leftovers::{self, MOVES, STAGED, Shell},
+    install::{
+        staging::{exchanged, parent},
+        staging_recovery::{MOVES, STAGED, Shell},
+    },
     progress::{Phase, Watch},
-    restore::{self, Built, Job, Restored, Tools},
+    restore::{
+        self, Built, Job, Restored, Tools,
+        expected::{Expected, Pinned},
+    },
     source::{io_trouble, step},
-    stage::{self, exchanged, parent},
 };
 use crate::{
-    plan::facts::disk::Held,
+    domain::model::observations::disk::Held,
+    error::{Kind, Remedy, Result, Trouble},
     text::Shown,
-    trouble::{Kind, Remedy, Result, Trouble},
 };
 
 /// Which member of which plan, and where it belongs.
@@ -208,7 +215,7 @@ pub fn restore_with(job: &Job<'_>, tools: &Tools, watch: &mut Watch<'_>) -> Resu
     // Looked at before the source is read through, so that a taken target is said at once.
     let (data_dir, wal_dir) = (real(job.data_dir)?, job.wal_dir.map(real).transpose()?);
     [Some(&data_dir), wal_dir.as_ref()].into_iter().flatten().try_for_each(|target| prepare(disk, target))?;
-    [Some(job.data_dir), job.wal_dir].into_iter().flatten().try_for_each(|target| stage::free(target).map(|_| ()))?;
+    [Some(job.data_dir), job.wal_dir].into_iter().flatten().try_for_each(|target| staging::free(target).map(|_| ()))?;
     let here = Job { data_dir: &data_dir, wal_dir: wal_dir.as_deref(), ..job.clone() };
     let built = restore::build(&here, tools, watch)?;
     let restored = Restored { data_dir: job.data_dir.into(), ..built.restored.clone() };
@@ -376,7 +383,7 @@ pub fn undo(disk: &Disk, whose: &Whose<'_>, swapped: &Swapped, stamp: &str, reco
             let moves = plan_undo(&ground, whose, swapped, stamp)?;
             let Some(first) = swapped.places.first() else { return Ok(Vec::new()) };
             let place = if first.inside { &first.target } else { parent(&first.target) };
-            let made = ground.dir(place).and_then(|place| stage::shell(&place));
+            let made = ground.dir(place).and_then(|place| staging::shell(&place));
             let (shell, _lock) = made.map_err(|e| io_trouble("write in", place, &e))?;
             moves.write(&shell)?;
             (shell, moves)
@@ -419,10 +426,10 @@ fn plan_install(
     moves.once = stamp.is_none();
     let (mut places, mut ins) = (Vec::new(), Vec::new());
     for (at, (target, shell)) in targets(whose)?.into_iter().zip(shells).enumerate() {
-        let inside = stage::inside(&target)?;
+        let inside = staging::inside(&target)?;
         let content = shell.path().join("new");
         let aside = match (inside, stamp) {
-            (_, None) => stage::free(&target)
+            (_, None) => staging::free(&target)
                 .map(|_| None)
                 .map_err(|trouble| trouble.why("something appeared there while the restore was running"))?,
             (true, Some(stamp)) => moves.aside_entries(ground, &target, false, stamp)?,
@@ -594,7 +601,7 @@ fn find(disk: &Disk, whose: &Whose<'_>) -> Result<Option<Found>> {
                 .why(why)
                 .hint("Nothing was changed. Look at who made it, and move that directory away.")
         };
-        if let Some(why) = leftovers::strange(&shell, MOVES) {
+        if let Some(why) = staging_recovery::strange(&shell, MOVES) {
             return Err(refused(why));
         }
         if let Some(moves) = Moves::read(&shell).filter(|moves| mine(&moves.plan, &moves.name)) {

@@ -4,23 +4,25 @@
 use std::collections::BTreeSet;
 
 use super::{
-    contents::{Contents, contents},
-    hashkv::{After, hash_kv_after},
     progress::Watch,
+    scan::{
+        hashkv::{After, hash_kv_after},
+        stored_rows,
+        summary::{Contents, contents},
+    },
     source::Source,
-    stored_rows,
 };
 use crate::{
-    etcd::revision::Revision,
-    plan::{
-        Plan,
-        facts::{
+    domain::model::{
+        observations::{
             rows::{Part, RowKey, StoredRows},
             started::{Data, Kubernetes, Lease, PlannedHash, Sealed},
         },
+        plan::Plan,
     },
+    error::{Kind, Result, Trouble},
+    etcd::revision::Revision,
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// HashKV at the plan's revision of a member that was restored from the plan and compacted up to `compacted` since.
@@ -81,7 +83,7 @@ fn same(plan: &Plan, sha256: &str) -> Result<()> {
 }
 
 fn told(contents: Contents) -> Data {
-    let lease = |lease: super::contents::LeaseIn| Lease {
+    let lease = |lease: super::scan::summary::LeaseIn| Lease {
         id: lease.id,
         seconds: if lease.remaining_ttl > 0 { lease.remaining_ttl } else { lease.ttl },
         keys: lease.keys,
@@ -116,9 +118,14 @@ mod tests {
 
     use super::*;
     use crate::{
-        engine::{hashkv::hash_kv, inspect, progress::Flow, restore, swap},
+        domain::{members::build_plan, model::options::Options},
+        engine::{
+            install,
+            progress::Flow,
+            restore,
+            scan::{hashkv::hash_kv, row_scan},
+        },
         etcd::version::Minor,
-        plan::{Options, build},
     };
 
     fn fixture(name: &str) -> PathBuf {
@@ -126,11 +133,11 @@ mod tests {
     }
 
     fn plan(snapshot: &Path, bump: u64) -> Plan {
-        let facts = inspect::examine(snapshot, &mut |_| Flow::Go).unwrap();
-        let mut draft = build::tests::draft();
+        let facts = row_scan::examine(snapshot, &mut |_| Flow::Go).unwrap();
+        let mut draft = build_plan::tests::draft();
         draft.source = Some(facts);
         (draft.bump_revision, draft.mark_compacted) = (bump, bump > 0);
-        build::build(&draft).unwrap().plan
+        build_plan::build(&draft).unwrap().plan
     }
 
     /// The hash that is reckoned from the snapshot is that of the directory that is made of it, and of that directory
@@ -142,7 +149,7 @@ mod tests {
             let snapshot = fixture(name);
             let plan = plan(&snapshot, bump);
             let table = plan.members.iter().map(|m| (m.name.as_str(), m.peer_urls.as_slice()));
-            let genesis = crate::engine::genesis::Genesis::new(table, &plan.token);
+            let genesis = crate::engine::restore::initial_log::Genesis::new(table, &plan.token);
             let data_dir = dir.path().join(n.to_string());
             let job = restore::Job {
                 source: &snapshot,
@@ -156,7 +163,7 @@ mod tests {
                 bump_revision: bump,
                 options: &Options::default(),
             };
-            swap::restore(&job, &mut |_| Flow::Go).unwrap();
+            install::restore(&job, &mut |_| Flow::Go).unwrap();
             let made = Source::open_any(&data_dir, &mut |_| Flow::Go).unwrap();
             let view = made.view().unwrap();
             let found = hash_kv(&view, 0, &mut |_| Flow::Go).unwrap();

@@ -1,4 +1,4 @@
-//! One member's data directory built from a snapshot in staging and read back; [`super::swap`] installs it.
+//! One member's data directory built from a snapshot in staging and read back; [`super::install`] installs it.
 //!
 //! What it makes is what `etcdutl snapshot restore` makes (the same WAL, `.snap` and bucket
 //! contents, byte for byte), and everything is durable when it is built:
@@ -11,6 +11,14 @@
 //! compare the copy with what was hashed, and all that is new with what was planned. Any failure removes what was made. A
 //! source that was read for one member is not read again for the next.
 
+pub mod db_copy;
+pub mod expected;
+pub mod initial_log;
+pub mod manual_proof;
+pub mod ownership;
+pub mod readback;
+pub mod restore_edits;
+
 use std::{
     ffi::OsString,
     fs::File,
@@ -22,30 +30,28 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    changes::{self, Change},
-    copy,
+    datadir::file_locks,
     durable_fs::{Dir, Disk, DiskFile},
-    genesis::Genesis,
-    inspect::Walk,
-    locks,
-    owner::Owner,
-    prepared::{Checked, Prepared, Shelf, Trust},
+    install::staging::{self, Stage},
     progress::{Phase, Watch},
-    prove,
-    source::{io_trouble, step},
-    stage::{self, Stage},
+    restore::{initial_log::Genesis, ownership::Owner, restore_edits::Change},
+    scan::row_scan::Walk,
+    source::{
+        io_trouble, step,
+        verified_source::{Checked, Prepared, Shelf, Trust},
+    },
 };
 use crate::{
-    bolt::WriteAt,
-    etcd::{membership::Id, revision::Revision, version::Minor},
-    plan::{
-        Options, build,
-        space::{self, Needed},
-        table::Severity,
+    bbolt::WriteAt,
+    domain::{
+        members::{build_plan, table::Severity},
+        model::options::Options,
+        preflight::space::{self, Needed},
     },
+    error::{Kind, Result, Trouble},
+    etcd::{membership::Id, revision::Revision, version::Minor},
     raft::wal,
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// What to restore, and as whom.
@@ -107,7 +113,7 @@ pub struct Restored {
     /// SHA-256 of the whole snapshot that it was made from, hex, as this machine read it.
     #[serde(default)]
     pub source_sha256: String,
-    /// SHA-256 of the beginning of the log, hex, see [`super::expected::log_sha256`].
+    /// SHA-256 of the beginning of the log, hex, see [`super::restore::expected::log_sha256`].
     #[serde(default)]
     pub log_sha256: String,
 }
@@ -124,7 +130,10 @@ pub fn build(job: &Job<'_>, tools: &Tools, watch: &mut Watch<'_>) -> Result<Buil
             .why(format!("the table names {}", names.join(", ")))
     })?;
     // Looked at before the source is read through, so that a taken target is said at once.
-    [Some(job.data_dir), job.wal_dir].into_iter().flatten().try_for_each(|target| stage::inside(target).map(|_| ()))?;
+    [Some(job.data_dir), job.wal_dir]
+        .into_iter()
+        .flatten()
+        .try_for_each(|target| staging::inside(target).map(|_| ()))?;
     let owner = Owner::of(job.options)?;
     let trust = Trust {
         pinned_sha256: job.pinned_sha256,
@@ -168,7 +177,7 @@ impl Laid {
         let disk = &tools.disk;
         let data = Stage::begin(disk, job.data_dir)?;
         let wal = job.wal_dir.map(|dir| Stage::begin(disk, dir)).transpose()?;
-        enough_space(&data, copy::live_bytes(checked), rewritten(job, &checked.walk), wal.as_ref())?;
+        enough_space(&data, db_copy::live_bytes(checked), rewritten(job, &checked.walk), wal.as_ref())?;
 
         let make = |dir: &Dir, name: &str| dir.make(name).map_err(|e| io_trouble("make", &dir.path().join(name), &e));
         let member = make(data.content(), "member")?;
@@ -181,8 +190,8 @@ impl Laid {
         // As etcd holds it; where locks do not work there is nobody to keep out.
         let _ = db.flock();
         match rewritten(job, &checked.walk) {
-            true => copy::compact(checked, &db, watch)?,
-            false => copy::copy(checked, &db, watch)?,
+            true => db_copy::compact(checked, &db, watch)?,
+            false => db_copy::copy(checked, &db, watch)?,
         }
         Ok(Laid { data, wal, member, snap_dir, wal_dir, db, bump })
     }
@@ -201,9 +210,9 @@ impl Laid {
         let disk = &tools.disk;
         step(watch, Phase::Write, 0, 0)?;
         let view = &prepared.checked.view;
-        let list = changes::changes(view, job.genesis, job.options, job.target, bump);
+        let list = restore_edits::changes(view, job.genesis, job.options, job.target, bump);
         let list: Vec<Change> = list.map_err(|e| prepared.checked.source.damaged(&e))?;
-        changes::apply(&list, &db).map_err(|e| {
+        restore_edits::apply(&list, &db).map_err(|e| {
             Trouble::new(Kind::Failed, format!("cannot write the new members into {}", db.path().shown())).why(e)
         })?;
         let (snap_name, snap_bytes) = job.genesis.snap(job.target);
@@ -221,8 +230,8 @@ impl Laid {
             dir.sync().map_err(|e| io_trouble("make durable", dir.path(), &e))?;
         }
 
-        let made = prove::Made { db: &db, snap_dir: &snap_dir, wal_dir: &wal_dir, member, bump, changes: &list };
-        let mut restored = prove::prove(job, &made, prepared, tools.skip_proof, watch)?;
+        let made = readback::Made { db: &db, snap_dir: &snap_dir, wal_dir: &wal_dir, member, bump, changes: &list };
+        let mut restored = readback::prove(job, &made, prepared, tools.skip_proof, watch)?;
         restored.data_dir = job.data_dir.into();
         Ok(Built { data, wal, wal_dir, segment: segment.into(), restored, _db: db })
     }
@@ -257,7 +266,7 @@ impl Built {
     pub fn hold_log(&self) -> Result<File> {
         let log = self.wal_dir.write(&self.segment);
         let log = log.map_err(|e| io_trouble("lock", &self.wal_dir.path().join(&self.segment), &e))?;
-        let _ = locks::hold(&log);
+        let _ = file_locks::hold(&log);
         Ok(log)
     }
 }
@@ -270,7 +279,7 @@ pub fn rewritten(job: &Job<'_>, walk: &Walk) -> bool {
 
 /// Refuses a snapshot on which the etcd that it is written for would not start.
 fn starts(job: &Job<'_>, walk: &Walk) -> Result<()> {
-    let problems = build::brought(&walk.content, Some(job.target), job.options);
+    let problems = build_plan::brought(&walk.content, Some(job.target), job.options);
     match problems.into_iter().find(|problem| problem.severity == Severity::Error) {
         Some(problem) => Err(Trouble::new(Kind::Refused, "the snapshot cannot be restored as it is").why(problem.text)),
         None => Ok(()),

@@ -4,7 +4,13 @@
 //! `etcdctl snapshot save` writes the database and 32 bytes of SHA-256 behind it; database files
 //! are multiples of 512 bytes, so a length of 32 more tells that the trailer is there. A copy of
 //! `member/snap/db` has none. Source: etcd `etcdutl/snapshot/v3_snapshot.go` (`hasChecksum`).
-//! Where other bytes follow the trailer, [`super::seal`] finds it.
+//! Where other bytes follow the trailer, [`super::source::trailer`] finds it.
+
+pub mod archive;
+pub mod filetype;
+pub mod holes;
+pub mod trailer;
+pub mod verified_source;
 
 use std::{
     fs::{self, File},
@@ -19,18 +25,20 @@ use std::{
 use rustix::fs::{Advice, fadvise};
 
 use super::{
-    archive::{self, Archive},
     durable_fs,
-    filetype::{self, Identified, altered::LineEnds},
-    hole::{self, Hole},
     progress::{Flow, Phase, Progress, Watch},
-    seal::{CutTrailer, Extra, Sealer},
-    words::{byte_count, thousands},
+    source::{
+        archive::Archive,
+        filetype::{Identified, altered::LineEnds},
+        holes::Hole,
+        trailer::{CutTrailer, Extra, Sealer},
+    },
 };
+use crate::text::number::{byte_count, thousands};
 use crate::{
-    bolt::{self, View},
+    bbolt::{self, View},
+    error::{Fault, Kind, Result, Trouble},
     text::Shown,
-    trouble::{Fault, Kind, Result, Trouble},
 };
 
 /// Length of the SHA-256 behind a saved snapshot.
@@ -120,9 +128,9 @@ impl Body {
     }
 }
 
-impl bolt::ReadAt for Body {
+impl bbolt::ReadAt for Body {
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        if self.sparse && buf.len() >= HOLE_READ && hole::is_hole(&self.file, offset, buf.len() as u64) {
+        if self.sparse && buf.len() >= HOLE_READ && holes::is_hole(&self.file, offset, buf.len() as u64) {
             buf.fill(0);
             return Ok(());
         }
@@ -302,8 +310,8 @@ impl Source {
         let meta = file.metadata().map_err(|e| io_trouble("read", path, &e))?;
         let shape = match shape(&file) {
             Ok(shape) => shape,
-            Err(bolt::Error::NoMeta { .. } | bolt::Error::Short { .. }) => {
-                if let Some(sparse) = hole::without_start(&file) {
+            Err(bbolt::Error::NoMeta { .. } | bbolt::Error::Short { .. }) => {
+                if let Some(sparse) = holes::without_start(&file) {
                     return Err(refuse(&format!("it is {sparse}")).hint(
                         "What made it reserved its length and did not write it, or was stopped. Take another copy, or another \
                          snapshot.",
@@ -334,7 +342,7 @@ impl Source {
         shape: Option<Shape>,
     ) -> Source {
         let behind = shape.and_then(|shape| shape.mark.checked_add(TRAILER_BYTES)).filter(|behind| *behind < bytes);
-        let hole = behind.and_then(|behind| hole::find(&file, behind, bytes));
+        let hole = behind.and_then(|behind| holes::find(&file, behind, bytes));
         let has_trailer = bytes % 512 == TRAILER_BYTES && hole.is_none();
         Source { path: path.into(), wrapping, bytes, modified, has_trailer, hole, shape, file: Arc::new(file) }
     }
@@ -403,23 +411,23 @@ impl Source {
     }
 
     /// A damage of the database, as a failure that names the file.
-    pub fn damaged(&self, error: &bolt::Error) -> Trouble {
+    pub fn damaged(&self, error: &bbolt::Error) -> Trouble {
         let what = format!("{} is not a whole snapshot", self.path.shown());
         let part = if self.is_part() { format!("{LEFTOVER}; ") } else { String::new() };
         let why = match error {
-            bolt::Error::Truncated { needs, has } => {
+            bbolt::Error::Truncated { needs, has } => {
                 // of a file that is cut off anywhere the last bytes are no trailer
                 let has = if self.hole.is_none() && *has == self.body_bytes() { self.bytes } else { *has };
                 format!("it is truncated: it needs {}, has {}", byte_count(*needs), thousands(has))
             }
-            bolt::Error::Short { has } => {
+            bbolt::Error::Short { has } => {
                 format!("it is too short to be a database: it has {}, the smallest one 4,096", byte_count(*has))
             }
             other => other.to_string(),
         };
         match self.altered() {
             Some(Identified { name, hint, .. }) => {
-                let why = if matches!(error, bolt::Error::NoMeta { .. }) { String::new() } else { why + "; " };
+                let why = if matches!(error, bbolt::Error::NoMeta { .. }) { String::new() } else { why + "; " };
                 Trouble::new(Kind::Input, what).why(format!("{part}{why}it is {name}")).hint(hint)
             }
             None => Trouble::new(Kind::Input, what).why(part + &why).hint("Take another copy, or another snapshot."),
@@ -491,7 +499,7 @@ impl Sums {
 }
 
 /// What the meta page that counts says of the database's size.
-fn shape(file: &File) -> std::result::Result<Option<Shape>, bolt::Error> {
+fn shape(file: &File) -> std::result::Result<Option<Shape>, bbolt::Error> {
     let view = View::open(file)?;
     Ok(Some(Shape { page: view.page_size().into(), mark: view.used_bytes() }))
 }

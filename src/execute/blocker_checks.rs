@@ -1,17 +1,23 @@
 //! The blockers of a plan, evaluated through the world: old members at their URLs, directories, automation. Only what was
 //! evaluated here gives a [`SafetyClearance`], and nothing is installed without one.
 
+use crate::domain::preflight::old_cluster;
 use crate::{
-    engine::progress::Flow,
-    etcd::membership::Id,
-    plan::{
-        Plan,
-        facts::disk::DirFacts,
-        fence::{self, Door, Fence, Heard, Old, Seen},
-        revisions::{self, Client},
+    domain::{
+        model::{
+            observations::disk::DirFacts,
+            plan::Plan,
+            revisions::{self, Client},
+        },
+        preflight::{
+            blockers::{self, Door, Fence, Heard, Seen},
+            old_cluster::Old,
+        },
     },
-    trouble::{Kind, Result, Trouble},
-    world::World,
+    engine::progress::Flow,
+    error::{Kind, Result, Trouble},
+    etcd::membership::Id,
+    system::World,
 };
 
 /// The blockers that were found, and what is only to be known: made by evaluating a plan, here alone.
@@ -101,7 +107,7 @@ pub fn look(plan: &Plan, names: &[String], old: &Old, halted: &[Id], world: &dyn
     let doors = knock(plan, &mut known, fresh, world);
     let mut seen = Seen { doors, targets, configs, halted: halted.to_vec(), clients: Vec::new() };
     seen.clients = clients(plan, &seen.doors, world);
-    let found = fence::fences(plan, &known, &seen);
+    let found = blockers::fences(plan, &known, &seen);
     (seen, Blockers(found))
 }
 
@@ -112,13 +118,13 @@ pub fn ask(plan: &Plan, old: &Old, halted: Vec<Id>, fresh: bool, world: &dyn Wor
     let doors = knock(plan, &mut known, fresh, world);
     let clients = clients(plan, &doors, world);
     let seen = Seen { doors, halted, clients, ..Seen::default() };
-    Blockers(fence::fences(plan, &known, &seen))
+    Blockers(blockers::fences(plan, &known, &seen))
 }
 
 /// Knocks at all doors. While no member of the plan is in place, whoever answers with the planned cluster's ID is of the
 /// old cluster, which the snapshot need not tell: it may have been saved before that cluster was restored itself.
 fn knock(plan: &Plan, known: &mut Old, fresh: bool, world: &dyn World) -> Vec<(Door, Heard)> {
-    let doors = fence::doors(plan, known);
+    let doors = old_cluster::doors(plan, known);
     let heard = world.knock(&doors);
     let is_new = |heard: &Heard| matches!(heard, Heard::Etcd { cluster, .. } if *cluster == Some(plan.cluster_id));
     if fresh && heard.iter().any(is_new) && !known.clusters.contains(&plan.cluster_id) {
@@ -151,7 +157,7 @@ pub fn clients_of(plan: &Plan, world: &dyn World) -> Vec<Client> {
 pub fn of_snapshot(plan: &Plan, endpoints: &[String], world: &dyn World) -> Old {
     let members = world.listed(&plan.source.path).unwrap_or_default();
     let removed = world.removed(&plan.source.path);
-    let content = crate::plan::facts::Content { members, removed, ..Default::default() };
+    let content = crate::domain::model::observations::Content { members, removed, ..Default::default() };
     Old::new(Some(&content), &[], endpoints)
 }
 

@@ -1,28 +1,29 @@
 //! A host's members built beside their places: the snapshot there once, then each member from it.
 
 use super::{
-    Job, claims,
-    look::Ready,
-    source::Source,
-    told::{HostEvent, Teller},
+    build_claims,
+    events::{HostEvent, Teller},
+    executor::Job,
+    prepare::Ready,
+    snapshot_source::Source,
 };
 use crate::{
-    agent::{Event, Have, Request, Wanted},
+    agent::protocol::{Event, Have, Request, Wanted},
+    domain::preflight::hosts,
     engine::{
+        install::Standing,
         progress::{Flow, Progress},
-        swap::Standing,
     },
-    plan::hosts,
-    recovery::{Cancel, RowEvent},
-    trouble::{Kind, Remedy, Result, Trouble},
-    world::ssh::Stop,
+    error::{Kind, Remedy, Result, Trouble},
+    execute::{Cancel, RowEvent},
+    system::ssh::Stop,
 };
 
 /// Builds what is not built yet. One member's failure does not keep the others of its host from being tried.
 ///
 /// # Errors
 /// The first failure; what was sent stays for the next try.
-pub(super) fn build(
+pub(crate) fn build(
     job: &Job<'_>,
     host: &mut Ready<'_>,
     source: &Source<'_>,
@@ -61,7 +62,7 @@ fn all(job: &Job<'_>, host: &mut Ready<'_>, source: &Source<'_>, cancel: &Cancel
         let row = |event| teller.host(&name, HostEvent::Row(member.name.clone(), event));
         let request = Request::Stage(Ready::subject(job, member));
         match host.hand.ask(&request, &stop, &mut |step| row(RowEvent::Step(step))) {
-            Ok(Event::Restored(restored)) => match claims::fits(job, &name, member, &restored) {
+            Ok(Event::Restored(restored)) => match build_claims::fits(job, &name, member, &restored) {
                 Ok(()) => {
                     host.built.push(restored.clone());
                     row(RowEvent::Done(restored));
@@ -93,7 +94,7 @@ fn forget(job: &Job<'_>, host: &mut Ready<'_>, stop: Stop<'_>) -> Result<()> {
 ///
 /// # Errors
 /// When the host does not do it.
-pub(super) fn discard(job: &Job<'_>, host: &mut Ready<'_>, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
+pub(crate) fn discard(job: &Job<'_>, host: &mut Ready<'_>, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
     let stop = || cancel.flow() == Flow::Stop;
     for (member, _) in host.rows(job) {
         host.hand.ask(&Request::Discard(Ready::subject(job, member)), &stop, &mut |_| {})?;

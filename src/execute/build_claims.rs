@@ -1,19 +1,22 @@
 //! What hosts claim to have built, held against the plan on this side: a host that is stale, confused or worse stops
 //! everything before anything is put in place anywhere.
 
-use super::{Job, look::Ready};
+use super::{executor::Job, prepare::Ready};
 use crate::{
-    engine::{expected::Expected, restore::Restored, swap::Standing},
-    plan::Member,
+    domain::model::plan::Member,
+    engine::{
+        install::Standing,
+        restore::{Restored, expected::Expected},
+    },
+    error::{Kind, Remedy, Result, Trouble},
     text::Shown,
-    trouble::{Kind, Remedy, Result, Trouble},
 };
 
 /// Refuses what a host claims of a member where that is not what the plan says.
 ///
 /// # Errors
 /// `Refused`, naming the member and the host, with the first thing that differs.
-pub(super) fn fits(job: &Job<'_>, host: &str, member: &Member, claim: &Restored) -> Result<()> {
+pub(crate) fn fits(job: &Job<'_>, host: &str, member: &Member, claim: &Restored) -> Result<()> {
     let expected = Expected::from_plan(job.plan, &member.name)?;
     let differs = expected.differs(claim).or_else(|| {
         let (found, planned) = (claim.data_dir.shown(), member.data_dir.shown());
@@ -34,7 +37,7 @@ pub(super) fn fits(job: &Job<'_>, host: &str, member: &Member, claim: &Restored)
 ///
 /// # Errors
 /// The first that does not fit.
-pub(super) fn all(job: &Job<'_>, ready: &[Ready<'_>]) -> Result<()> {
+pub(crate) fn all(job: &Job<'_>, ready: &[Ready<'_>]) -> Result<()> {
     for host in ready {
         for (member, standing) in host.rows(job) {
             let built = host.built.iter().find(|built| built.name == member.name);

@@ -3,18 +3,17 @@
 
 use std::{net::IpAddr, path::PathBuf};
 
-use super::{Cancel, side_by_side};
+use super::{Cancel, executor::side_by_side};
 use crate::{
-    agent::{Event, Request},
-    engine::progress::Flow,
-    plan::{
-        Plan,
-        facts::Around,
-        hosts::{self, Way},
-        launch::HostKnown,
+    agent::protocol::{Event, Request},
+    domain::{
+        model::{observations::Around, plan::Plan},
+        preflight::hosts::{self, Way},
+        render::start::HostKnown,
     },
-    trouble::{Result, Trouble},
-    world::{
+    engine::progress::Flow,
+    error::{Result, Trouble},
+    system::{
         World,
         ssh::{Program, unexpected},
     },
@@ -66,7 +65,7 @@ fn ask(host: &str, world: &dyn World, program: &Program, cancel: &Cancel) -> (Op
 ///
 /// # Errors
 /// When the host cannot be reached.
-pub(super) fn around(
+pub(crate) fn around(
     host: &str,
     dirs: Vec<(PathBuf, Option<PathBuf>)>,
     world: &dyn World,

@@ -2,22 +2,24 @@
 
 use serde_json::{Map, Value, json};
 
-use super::told::HostEvent;
+use super::events::HostEvent;
 use crate::{
+    domain::{
+        members::table::{About, Problem, Severity},
+        model::{
+            observations::host::{HostFacts, PlaceState, Root},
+            plan::Plan,
+        },
+        preflight::{hosts as judged, stop::Halt},
+    },
     engine::{
+        install::Standing,
         progress::{Phase, Progress},
-        swap::Standing,
     },
-    plan::{
-        Plan,
-        facts::host::{HostFacts, PlaceState, Root},
-        halt::Halt,
-        hosts as judged,
-        table::{About, Problem, Severity},
-    },
-    recovery::{RowEvent, journal::Event},
+    error::{Fault, Trouble},
+    execute::RowEvent,
+    system::journal::Event,
     text::{Foreign, Shown, number::size},
-    trouble::{Fault, Trouble},
 };
 
 /// One line.

@@ -9,25 +9,24 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Hear, Job, Until};
+use super::executor::{Hear, Job, Until};
 use crate::{
+    domain::{
+        members::table::Problem,
+        model::observations::{config::Automation, host::HostFacts},
+        preflight::{blockers::Fence, stop::Halt},
+    },
     engine::{
+        install::{Standing, Swapped, Went},
         progress::Progress,
-        swap::{Standing, Swapped, Went},
     },
+    error::{Result, Trouble},
     etcd::membership::Id,
-    plan::{
-        facts::{config::Automation, host::HostFacts},
-        fence::Fence,
-        halt::Halt,
-        table::Problem,
-    },
-    recovery::{
-        RowEvent, SafetyClearance,
+    execute::{RowEvent, SafetyClearance},
+    system::{
         journal::{Event, Journal},
+        ssh::Sent,
     },
-    trouble::{Result, Trouble},
-    world::ssh::Sent,
 };
 
 /// No line that a host fills is longer in the journal, in bytes: one that floods it must not make it too long to be read.
@@ -110,7 +109,7 @@ pub enum HostEvent {
 }
 
 /// Tells, and writes to the operator's journal.
-pub(super) struct Teller<'a> {
+pub(crate) struct Teller<'a> {
     job: &'a Job<'a>,
     hear: Hear<'a>,
     /// When each host's last line was written: its acts follow each other, so that is when the next one began.
@@ -118,12 +117,12 @@ pub(super) struct Teller<'a> {
 }
 
 impl<'a> Teller<'a> {
-    pub(super) fn new(job: &'a Job<'a>, hear: Hear<'a>) -> Teller<'a> {
+    pub(crate) fn new(job: &'a Job<'a>, hear: Hear<'a>) -> Teller<'a> {
         Teller { job, hear, last: Mutex::default() }
     }
 
     /// Does `work` between the lines that say what was decided and begun, and how it ended.
-    pub(super) fn run(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    pub(crate) fn run(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
         let Job { plan, names, run, .. } = self.job;
         self.decided()?;
         let begun = format!("plan {} of {}: {}", run.plan, plan.label, names.join(", "));
@@ -152,17 +151,17 @@ impl<'a> Teller<'a> {
     }
 
     /// Writes down what was decided.
-    pub(super) fn decided(&self) -> Result<()> {
+    pub(crate) fn decided(&self) -> Result<()> {
         self.job.decisions.iter().try_for_each(|(text, data)| self.note(Event::Decided, text, data.clone()))
     }
 
     /// Writes a line to the journal.
-    pub(super) fn note(&self, kind: Event, text: &str, data: Value) -> Result<()> {
+    pub(crate) fn note(&self, kind: Event, text: &str, data: Value) -> Result<()> {
         Journal::at(self.job.world, self.job.journal).add(kind, text, data)
     }
 
     /// Writes down which fences were overridden, and why.
-    pub(super) fn overridden(&self, clearance: &SafetyClearance) -> Result<()> {
+    pub(crate) fn overridden(&self, clearance: &SafetyClearance) -> Result<()> {
         for fence in clearance.overridden() {
             let data = json!({"typed": fence.typed, "evidence": fence.evidence, "reason": self.job.reason});
             self.note(Event::Override, &format!("overridden: {}", fence.sentence()), data)?;
@@ -171,7 +170,7 @@ impl<'a> Teller<'a> {
     }
 
     /// Tells, without a host.
-    pub(super) fn tell(&self, told: Told) {
+    pub(crate) fn tell(&self, told: Told) {
         if let Told::Fences(fences) = &told {
             for fence in fences.iter().filter(|fence| fence.typed.is_none()) {
                 let _ = self.note(Event::Warned, &fence.sentence(), json!({"lift": fence.lift}));
@@ -182,7 +181,7 @@ impl<'a> Teller<'a> {
 
     /// Tells what happened on a host. What only goes on is not written down; and a line that cannot be written stops no
     /// act on a host, which has its own journal.
-    pub(super) fn host(&self, host: &str, event: HostEvent) {
+    pub(crate) fn host(&self, host: &str, event: HostEvent) {
         let line = event.line(self.job.plan);
         if let Some(kind) = line.kind {
             let mut data = line.on(host);

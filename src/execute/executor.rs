@@ -4,27 +4,10 @@
 //!
 //! Every act leaves its result on the host, so that a run that was cut off is gone on with by running it again.
 
-mod build;
-#[path = "build_claims.rs"]
-mod claims;
-#[path = "install.rs"]
-mod exchange;
-#[path = "preflight.rs"]
-mod glance;
-#[path = "discover.rs"]
-mod known;
-#[path = "event_format.rs"]
-mod lines;
-#[path = "prepare.rs"]
-mod look;
-#[path = "journal_seal.rs"]
-mod seal;
-#[path = "snapshot_source.rs"]
-mod source;
-mod start;
-#[path = "events.rs"]
-mod told;
-
+use crate::{
+    domain::preflight::old_cluster,
+    execute::{build, build_claims, install, prepare},
+};
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
@@ -39,35 +22,46 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-pub use self::{
-    glance::glance,
-    known::known,
-    lines::Line,
-    start::{Offer, offers, start},
-    told::{HostEvent, Told},
-};
-use self::{look::Ready, source::Source, told::Teller};
 use super::{
     Cancel,
-    fences::{self, Blockers},
-    journal::{self, Event},
-    twice::{self, Now},
+    blocker_checks::{self, Blockers},
+    second_run::{self, Now},
 };
+pub use crate::execute::{
+    discover::known,
+    event_format::Line,
+    events::{HostEvent, Told},
+    preflight::glance,
+    start::{Offer, offers, start},
+};
+use crate::execute::{events::Teller, prepare::Ready, snapshot_source::Source};
+use crate::system::journal::{self, Event};
 use crate::{
-    engine::{byhand, claim::Run, swap::Standing},
-    etcd::membership::Id,
-    plan::{
-        Member, Plan,
-        barrier::{self, Asked},
-        destination,
-        facts::EndpointFacts,
-        fence::{self, Fence, Kind as DoorKind, Old},
-        halt::Halt,
-        verdict::{Evidence, Finding, KnownState, verdict},
+    domain::{
+        model::{
+            host_address,
+            observations::EndpointFacts,
+            plan::{Member, Plan},
+        },
+        preflight::{
+            blockers::{self, Fence, Kind as DoorKind},
+            final_check::{self, Asked},
+            old_cluster::Old,
+            stop::Halt,
+        },
+        quorum::{
+            known::KnownState,
+            verdict::{Evidence, Finding, verdict},
+        },
     },
+    engine::{
+        install::{Standing, run_lock::Run},
+        restore::manual_proof,
+    },
+    error::{Kind, Result, Trouble},
+    etcd::membership::Id,
+    system::{World, hash_compare, journal::Journal, probe},
     text::Shown,
-    trouble::{Kind, Result, Trouble},
-    world::{World, compare, journal::Journal, survey},
 };
 
 /// How far a plan is carried out: the goal of a run. The names in journals are given here and stay, whatever the variants
@@ -147,7 +141,7 @@ pub enum Consent<'a> {
 }
 
 impl Consent<'_> {
-    fn covers(self, host: &str, halt: &Halt) -> bool {
+    pub(super) fn covers(self, host: &str, halt: &Halt) -> bool {
         match self {
             Consent::No => false,
             Consent::To(known) => known.iter().any(|(at, known)| at == host && known == halt),
@@ -171,20 +165,20 @@ pub fn run(plan: &Plan, world: &dyn World) -> Run {
 pub type Hear<'a> = &'a (dyn Fn(Told) + Sync);
 
 /// One host and its members' places in the plan.
-type Group = (String, Vec<usize>);
+pub(super) type Group = (String, Vec<usize>);
 
 impl Job<'_> {
     /// The plan as far as hosts go: where all are installed here, this machine is the host of each of them.
-    fn located(&self) -> Cow<'_, Plan> {
+    pub(super) fn located(&self) -> Cow<'_, Plan> {
         let mut plan = Cow::Borrowed(self.plan);
         if self.placement == Placement::Here {
             let named = plan.to_mut().members.iter_mut().filter(|m| self.names.contains(&m.name));
-            named.for_each(|member| member.host = destination::LOCAL.into());
+            named.for_each(|member| member.host = host_address::LOCAL.into());
         }
         plan
     }
 
-    fn stop(&self, cancel: &Cancel) -> Result<()> {
+    pub(super) fn stop(&self, cancel: &Cancel) -> Result<()> {
         match cancel.flow() {
             crate::engine::progress::Flow::Go => Ok(()),
             crate::engine::progress::Flow::Stop => {
@@ -205,7 +199,7 @@ pub fn apply(job: &Job<'_>, cancel: &Cancel, hear: Hear<'_>) -> Result<()> {
     job.world.name_endpoints(&job.plan.client_urls());
     let teller = Teller::new(job, hear);
     if job.until == Until::Looked {
-        look::look(job, cancel, &teller).map(|_| ())
+        prepare::look(job, cancel, &teller).map(|_| ())
     } else {
         teller.run(|| carry(job, cancel, &teller))
     }
@@ -213,15 +207,15 @@ pub fn apply(job: &Job<'_>, cancel: &Cancel, hear: Hear<'_>) -> Result<()> {
 
 fn carry(job: &Job<'_>, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
     by_hand(job, teller)?;
-    let looked = look::look(job, cancel, teller)?;
-    let mut ready = look::ready(job, looked, cancel, teller)?;
+    let looked = prepare::look(job, cancel, teller)?;
+    let mut ready = prepare::ready(job, looked, cancel, teller)?;
     let blockers = blockers(job, &ready, teller);
     // What only waits in staging disturbs nobody: that needs no clearance.
     let clearance = match job.until {
         Until::InPlace => Some(blockers.cleared(job.lifted)?),
         Until::Looked | Until::Rehearsed | Until::Built | Until::Undone => None,
     };
-    look::all_vacant(job, &ready)?;
+    prepare::all_vacant(job, &ready)?;
     clearance.iter().try_for_each(|clearance| teller.overridden(clearance))?;
     let before = baseline(job, teller)?;
 
@@ -233,11 +227,11 @@ fn carry(job: &Job<'_>, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
         return Err(trouble);
     }
     job.stop(cancel)?;
-    claims::all(job, &ready)?;
+    build_claims::all(job, &ready)?;
     let late = final_check(job, &before, teller)?;
     if let Some(clearance) = clearance {
         let clearance = clearance.with(late, job.lifted)?;
-        exchange::exchange(job, &mut ready, &clearance, cancel, teller)?;
+        install::exchange(job, &mut ready, &clearance, cancel, teller)?;
         for (member, host) in hand_members(job) {
             teller.host(host, HostEvent::HandOver(member.name.clone()));
         }
@@ -253,7 +247,7 @@ fn carry(job: &Job<'_>, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
 fn hand_members<'p>(job: &Job<'p>) -> impl Iterator<Item = (&'p Member, &'p str)> {
     let names = job.names.iter().filter(|name| job.by_hand.contains_key(*name));
     let members = names.filter_map(|name| job.plan.member(name).ok());
-    members.map(|m| (m, if destination::is_local(&m.host) { destination::LOCAL } else { m.host.as_str() }))
+    members.map(|m| (m, if host_address::is_local(&m.host) { host_address::LOCAL } else { m.host.as_str() }))
 }
 
 /// What the codes prove that came back from sheets.
@@ -263,7 +257,7 @@ fn hand_members<'p>(job: &Job<'p>) -> impl Iterator<Item = (&'p Member, &'p str)
 fn by_hand(job: &Job<'_>, teller: &Teller<'_>) -> Result<()> {
     for (member, host) in hand_members(job) {
         let code = job.by_hand.get(&member.name).map(String::as_str).unwrap_or_default();
-        let proven = byhand::judge(job.plan, &member.name, code)?;
+        let proven = manual_proof::judge(job.plan, &member.name, code)?;
         teller.host(host, HostEvent::ByHand(member.name.clone(), proven));
     }
     Ok(())
@@ -278,9 +272,9 @@ pub fn undo(job: &Job<'_>, cancel: &Cancel, hear: Hear<'_>) -> Result<bool> {
     let teller = Teller::new(job, hear);
     let mut some = false;
     teller.run(|| {
-        let looked = look::look_for_undo(job, cancel, &teller)?;
-        let mut ready = look::ready(job, looked, cancel, &teller)?;
-        some = exchange::undo(job, &mut ready, cancel, &teller)?;
+        let looked = prepare::look_for_undo(job, cancel, &teller)?;
+        let mut ready = prepare::ready(job, looked, cancel, &teller)?;
+        some = install::undo(job, &mut ready, cancel, &teller)?;
         ready.into_iter().for_each(Ready::close);
         Ok(())
     })?;
@@ -297,8 +291,8 @@ fn blockers(job: &Job<'_>, ready: &[Ready<'_>], teller: &Teller<'_>) -> Blockers
     let placed = ready.iter().any(|host| host.rows(job).iter().any(|(_, standing)| there(standing)));
     let fresh = !placed && job.by_hand.is_empty() && job.names.len() == job.plan.members.len();
     let found = match job.placement {
-        Placement::OnHosts => fences::ask(job.plan, &old, halted, fresh, job.world),
-        Placement::Here => fences::look(job.plan, job.names, &old, &halted, job.world).1,
+        Placement::OnHosts => blocker_checks::ask(job.plan, &old, halted, fresh, job.world),
+        Placement::Here => blocker_checks::look(job.plan, job.names, &old, &halted, job.world).1,
     };
     let found = found.after(second_time(job, ready));
     teller.tell(Told::Fences(found.all().to_vec()));
@@ -316,12 +310,12 @@ fn second_time(job: &Job<'_>, ready: &[Ready<'_>]) -> Option<Fence> {
         };
         (member.name.clone(), now)
     });
-    twice::fence(job.plan, &now.collect::<Vec<_>>(), job.journal, job.world)
+    second_run::fence(job.plan, &now.collect::<Vec<_>>(), job.journal, job.world)
 }
 
 /// The client URLs of the old cluster.
 fn old_clients(job: &Job<'_>) -> Vec<String> {
-    let doors = fence::doors(job.plan, job.old).into_iter();
+    let doors = old_cluster::doors(job.plan, job.old).into_iter();
     doors.filter(|door| door.old && door.kind == DoorKind::Client).map(|door| door.url).collect()
 }
 
@@ -331,7 +325,7 @@ fn ask_old(job: &Job<'_>) -> (Vec<Asked>, Finding) {
     let asked = urls.into_iter().zip(answers);
     let asked: Vec<Asked> = asked.filter_map(|(url, answer)| Some(Asked { url, answer: answer? })).collect();
     let new = job.plan.cluster_id;
-    let mut facts = barrier::old_facts(&asked, new);
+    let mut facts = final_check::old_facts(&asked, new);
     let known = [KnownState {
         from: job.plan.source.path.shown().to_string(),
         cluster_id: None,
@@ -339,11 +333,11 @@ fn ask_old(job: &Job<'_>) -> (Vec<Asked>, Finding) {
         revision: job.plan.source.revision,
     }];
     let gone = BTreeSet::new();
-    let compared = compare::with_members(job.world, &facts, &[], &known);
+    let compared = hash_compare::with_members(job.world, &facts, &[], &known);
     let judge = |facts: &[EndpointFacts]| {
         verdict(&Evidence { facts, given: &[], dirs: &[], known: &known, compared: &compared, gone: &gone })
     };
-    let finding = survey::confirm(job.world, &mut facts, &judge);
+    let finding = probe::confirm(job.world, &mut facts, &judge);
     // what was asked again counts
     let again = |asked: Asked| {
         let fact = facts.iter().find(|f| f.endpoint == asked.url);
@@ -355,8 +349,9 @@ fn ask_old(job: &Job<'_>) -> (Vec<Asked>, Finding) {
 /// The raft indexes of old members when the plan was first begun: as the journal has them, else as they are now.
 fn baseline(job: &Job<'_>, teller: &Teller<'_>) -> Result<Vec<(String, u64)>> {
     let known = Journal::at(job.world, job.journal).read()?;
-    let of_plan =
-        |r: &&super::journal::Record| r.kind == Event::Asked && r.data.get("plan") == Some(&json!(job.run.plan));
+    let of_plan = |r: &&crate::system::journal::Record| {
+        r.kind == Event::Asked && r.data.get("plan") == Some(&json!(job.run.plan))
+    };
     let first = known.iter().find(of_plan).and_then(|r| r.data.get("raft_index")).cloned();
     if let Some(known) = first.and_then(|value| serde_json::from_value(value).ok()) {
         return Ok(known);
@@ -364,8 +359,8 @@ fn baseline(job: &Job<'_>, teller: &Teller<'_>) -> Result<Vec<(String, u64)>> {
     let (asked, finding) = ask_old(job);
     let indexes: Vec<(String, u64)> =
         asked.iter().filter_map(|asked| Some((asked.url.clone(), asked.raft_index(job.plan.cluster_id)?))).collect();
-    let text = barrier::summary(&asked, job.plan.cluster_id, &finding);
-    let newest = barrier::newest(job.plan, &asked);
+    let text = final_check::summary(&asked, job.plan.cluster_id, &finding);
+    let newest = final_check::newest(job.plan, &asked);
     teller.note(Event::Asked, &text, json!({"plan": job.run.plan, "raft_index": indexes, "newest": newest}))?;
     Ok(indexes)
 }
@@ -373,12 +368,16 @@ fn baseline(job: &Job<'_>, teller: &Teller<'_>) -> Result<Vec<(String, u64)>> {
 /// The final check: all are built, and nothing may have come back. What it found that is in the way until it is overridden.
 fn final_check(job: &Job<'_>, before: &[(String, u64)], teller: &Teller<'_>) -> Result<Vec<Fence>> {
     let (now, finding) = ask_old(job);
-    let judged = barrier::judge(before, &now, job.plan.cluster_id, &job.old.clusters, &finding);
+    let judged = final_check::judge(before, &now, job.plan.cluster_id, &job.old.clusters, &finding);
     let text = match &judged {
-        Ok(()) => barrier::summary(&now, job.plan.cluster_id, &finding),
+        Ok(()) => final_check::summary(&now, job.plan.cluster_id, &finding),
         Err(why) => why.clone(),
     };
-    teller.note(Event::Asked, &text, json!({"barrier": judged.is_ok(), "newest": barrier::newest(job.plan, &now)}))?;
+    teller.note(
+        Event::Asked,
+        &text,
+        json!({"barrier": judged.is_ok(), "newest": final_check::newest(job.plan, &now)}),
+    )?;
     teller.tell(Told::Barrier(text));
     judged.map_err(|why| {
         Trouble::new(Kind::Refused, "nothing is put in place").why(why).hint(
@@ -391,9 +390,9 @@ fn final_check(job: &Job<'_>, before: &[(String, u64)], teller: &Teller<'_>) -> 
 
 /// Revisions that old members are seen to have and the restored cluster gives out again.
 fn reused(job: &Job<'_>, now: &[Asked], teller: &Teller<'_>) -> Vec<Fence> {
-    let Some(known) = barrier::beyond(job.plan, now) else { return Vec::new() };
-    let clients = fences::clients_of(job.plan, job.world);
-    let found: Vec<Fence> = fence::twice(job.plan, &clients, &known).into_iter().collect();
+    let Some(known) = final_check::beyond(job.plan, now) else { return Vec::new() };
+    let clients = blocker_checks::clients_of(job.plan, job.world);
+    let found: Vec<Fence> = blockers::twice(job.plan, &clients, &known).into_iter().collect();
     // What was found before, and overridden, was told then.
     if found.iter().any(|fence| fence.blocks(job.lifted)) {
         teller.tell(Told::Fences(found.clone()));
@@ -402,7 +401,7 @@ fn reused(job: &Job<'_>, now: &[Asked], teller: &Teller<'_>) -> Vec<Fence> {
 }
 
 /// Does `work` on each host, at most `limit` at a time; what came of each, in order.
-fn each<'w>(
+pub(super) fn each<'w>(
     limit: usize,
     ready: &mut [Ready<'w>],
     work: impl Fn(&mut Ready<'w>) -> Result<()> + Sync,
@@ -415,7 +414,11 @@ fn each<'w>(
 }
 
 /// Does `work` for 0 to `count`, at most `limit` at a time; what came of each, in order.
-fn side_by_side<T: Send>(limit: usize, count: usize, work: impl Fn(usize) -> Option<T> + Sync) -> Vec<Option<T>> {
+pub(super) fn side_by_side<T: Send>(
+    limit: usize,
+    count: usize,
+    work: impl Fn(usize) -> Option<T> + Sync,
+) -> Vec<Option<T>> {
     let next = AtomicUsize::new(0);
     let done: Vec<Mutex<Option<T>>> = (0..count).map(|_| Mutex::new(None)).collect();
     thread::scope(|scope| {

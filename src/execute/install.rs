@@ -1,22 +1,23 @@
 //! Members put in place, host by host, and taken out again: what runs there is stopped by consent first.
 
 use super::{
-    Job, claims,
-    look::{Ready, stamp},
-    told::{HostEvent, Teller},
+    build_claims,
+    events::{HostEvent, Teller},
+    executor::Job,
+    prepare::{Ready, stamp},
 };
 use crate::{
-    agent::{Event, Request},
-    engine::{progress::Flow, swap::Standing},
-    recovery::{Cancel, SafetyClearance},
-    trouble::{Kind, Remedy, Result, Trouble},
+    agent::protocol::{Event, Request},
+    engine::{install::Standing, progress::Flow},
+    error::{Kind, Remedy, Result, Trouble},
+    execute::{Cancel, SafetyClearance},
 };
 
 /// Puts every member in place that is not. One host after the other, so that a failure leaves the rest as it was.
 ///
 /// # Errors
 /// The first failure, with what is in place and what is not.
-pub(super) fn exchange(
+pub(crate) fn exchange(
     job: &Job<'_>,
     ready: &mut [Ready<'_>],
     _clearance: &SafetyClearance,
@@ -55,7 +56,7 @@ fn one(
             let request = Request::Swap { of: Ready::subject(job, member), stamp: stamp.into() };
             match host.hand.ask(&request, &stop, &mut |_| {})? {
                 Event::Swapped(swapped) => {
-                    claims::fits(job, &host.host, member, &swapped.restored)?;
+                    build_claims::fits(job, &host.host, member, &swapped.restored)?;
                     teller.host(&host.host, HostEvent::Placed(swapped));
                 }
                 other => return Err(host.odd(&other)),
@@ -71,7 +72,7 @@ fn one(
 ///
 /// # Errors
 /// The first failure; `Refused` where no member was ever put in place or built.
-pub(super) fn undo(job: &Job<'_>, ready: &mut [Ready<'_>], cancel: &Cancel, teller: &Teller<'_>) -> Result<bool> {
+pub(crate) fn undo(job: &Job<'_>, ready: &mut [Ready<'_>], cancel: &Cancel, teller: &Teller<'_>) -> Result<bool> {
     let stamp = stamp(job);
     let stop = || cancel.flow() == Flow::Stop;
     let mut some = false;

@@ -7,14 +7,17 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Job, told::Teller};
+use super::{events::Teller, executor::Job};
 use crate::{
-    agent::{Event, Request},
+    agent::protocol::{Event, Request},
+    domain::model::host_address,
     engine::{progress::Progress, source::hex},
-    plan::destination,
-    recovery::journal::{self, Journal, is_seal},
-    trouble::{Kind, Result, Trouble},
-    world::{hand::Hand, ssh::Stop},
+    error::{Kind, Result, Trouble},
+    system::{
+        host_session::Hand,
+        journal::{self, Journal, is_seal},
+        ssh::Stop,
+    },
 };
 
 /// Under which name a line of the operator's journal keeps it, and the host.
@@ -25,7 +28,7 @@ const HOST: &str = "journal_on";
 ///
 /// # Errors
 /// When another run works there, the journal there is another, or the operator's cannot be read or written.
-pub(super) fn claim(
+pub(crate) fn claim(
     job: &Job<'_>,
     (host, hand): (&str, &mut (dyn Hand + '_)),
     targets: Vec<std::path::PathBuf>,
@@ -53,7 +56,7 @@ pub(super) fn claim(
 }
 
 fn here(host: &str) -> &str {
-    if destination::is_local(host) { destination::LOCAL } else { host }
+    if host_address::is_local(host) { host_address::LOCAL } else { host }
 }
 
 /// What the operator's journal has written down of this host.

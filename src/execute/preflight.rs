@@ -2,22 +2,28 @@
 
 use std::path::PathBuf;
 
-use super::side_by_side;
+use super::executor::side_by_side;
 use crate::{
-    agent::{Event, Request},
-    engine::progress::Flow,
-    plan::{
-        Member, Plan, destination,
-        facts::{Around, host::HostFacts},
-        halt,
-        hosts::{self, Look, Own, Running, Way},
-        table::Problem,
+    agent::protocol::{Event, Request},
+    domain::{
+        members::table::Problem,
+        model::{
+            host_address,
+            observations::{Around, host::HostFacts},
+            plan::{Member, Plan},
+        },
+        preflight::{
+            host_report::{Look, Running},
+            hosts::{self, Own, Way},
+            stop,
+        },
     },
-    recovery::Cancel,
-    trouble::Result,
-    world::{
+    engine::progress::Flow,
+    error::Result,
+    execute::Cancel,
+    system::{
         World,
-        hand::Hand,
+        host_session::Hand,
         ssh::{Program, unexpected},
     },
 };
@@ -69,7 +75,7 @@ fn one(plan: &Plan, look: &mut Look, closer: bool, program: &Program, world: &dy
 /// How the program gets to work there, where it may: on this machine, where the same one is there, else when asked.
 fn close_by(look: &Look, own: &Own, facts: &HostFacts, closer: bool) -> Option<Way> {
     match hosts::way(own, facts) {
-        _ if destination::is_local(&look.host) => Some(Way::Send),
+        _ if host_address::is_local(&look.host) => Some(Way::Send),
         Ok(way @ Way::Installed(_)) => Some(way),
         Ok(Way::Send) if closer && !facts.etcds.is_empty() => Some(Way::Send),
         _ => None,
@@ -103,7 +109,7 @@ fn closely(plan: &Plan, look: &mut Look, around: Around) {
         if says.is_some_and(|says| says.cluster_id == plan.cluster_id) {
             continue;
         }
-        match halt::halt(dir, &around.configs) {
+        match stop::halt(dir, &around.configs) {
             Ok(None) => {}
             Ok(Some(halt)) => look.runs.push(Running { halt, member: says.map(|says| says.member_id) }),
             Err(why) => look.problems.push(Problem::error(Some(at), None, why)),

@@ -2,70 +2,77 @@
 //! already known.
 
 use super::{
-    Group, Job, Placement, Until, each, seal, side_by_side,
-    told::{HostEvent, Teller},
+    events::{HostEvent, Teller},
+    executor::{Group, Job, Placement, Until, each, side_by_side},
+    journal_seal,
 };
 use crate::{
-    agent::{Event, Request, Subject},
-    engine::{progress::Flow, restore::Restored, swap::Standing},
-    etcd::membership::Id,
-    plan::{
-        Member,
-        facts::{
-            config::ConfigFacts,
-            disk::DirFacts,
-            host::{HostFacts, PlaceState},
+    agent::protocol::{Event, Request, Subject},
+    domain::{
+        members::table::{Column, Problem, Severity},
+        model::{
+            observations::{
+                config::ConfigFacts,
+                disk::DirFacts,
+                host::{HostFacts, PlaceState},
+            },
+            plan::Member,
         },
-        halt::{self, Halt},
-        hosts::{self, Way},
-        table::{Column, Problem, Severity},
-        words::{all, plural},
+        preflight::{
+            hosts::{self, Way},
+            stop::{self, Halt},
+        },
     },
-    recovery::{Cancel, twice},
-    text::{Foreign, Shown},
-    trouble::{Kind, Result, Trouble},
-    world::{
-        hand::Hand,
+    engine::{install::Standing, progress::Flow, restore::Restored},
+    error::{Kind, Result, Trouble},
+    etcd::membership::Id,
+    execute::{Cancel, second_run},
+    system::{
+        host_session::Hand,
         ssh::{Program, unexpected},
+    },
+    text::{
+        Foreign, Shown,
+        phrase::{all, plural},
     },
 };
 
 /// A host that can take its members.
-pub(super) struct Ready<'w> {
+pub(crate) struct Ready<'w> {
     /// As the plan calls it.
-    pub(super) host: String,
+    pub(crate) host: String,
     /// Its members' places in the plan.
-    pub(super) members: Vec<usize>,
+    pub(crate) members: Vec<usize>,
     /// The connection.
-    pub(super) hand: Box<dyn Hand + 'w>,
+    pub(crate) hand: Box<dyn Hand + 'w>,
     /// What this run built there, as the host says.
-    pub(super) built: Vec<Restored>,
+    pub(crate) built: Vec<Restored>,
     /// How far each member is, in their order.
-    pub(super) standing: Vec<Standing>,
+    pub(crate) standing: Vec<Standing>,
     /// Members whose directories hold this very member, though not as a run of this plan put it there.
-    pub(super) holds: Vec<String>,
+    pub(crate) holds: Vec<String>,
     /// How etcds are started there.
-    pub(super) configs: Vec<ConfigFacts>,
+    pub(crate) configs: Vec<ConfigFacts>,
     /// The etcds that run on members' directories, each with its member ID.
-    pub(super) halts: Vec<(Halt, Option<Id>)>,
+    pub(crate) halts: Vec<(Halt, Option<Id>)>,
 }
 
 impl Ready<'_> {
-    pub(super) fn close(self) {
+    pub(crate) fn close(self) {
         self.hand.close();
     }
 
     /// The members with how far they are.
-    pub(super) fn rows<'p>(&self, job: &Job<'p>) -> Vec<(&'p Member, Standing)> {
+    pub(crate) fn rows<'p>(&self, job: &Job<'p>) -> Vec<(&'p Member, Standing)> {
         let members = self.members.iter().filter_map(|at| job.plan.members.get(*at));
         members.zip(self.standing.iter().cloned()).collect()
     }
 
-    pub(super) fn subject(job: &Job<'_>, member: &Member) -> Subject {
+    pub(crate) fn subject(job: &Job<'_>, member: &Member) -> Subject {
         Subject { plan: Box::new(job.plan.clone()), name: member.name.clone() }
     }
 
-    pub(super) fn odd(&self, event: &Event) -> Trouble {
+    pub(crate) fn odd(&self, event: &Event) -> Trouble {
         unexpected(&self.host, event)
     }
 }
@@ -74,7 +81,7 @@ impl Ready<'_> {
 ///
 /// # Errors
 /// `Refused` when one is not ready; `Stopped`.
-pub(super) fn look<'w>(job: &Job<'w>, cancel: &Cancel, teller: &Teller<'_>) -> Result<Vec<Ready<'w>>> {
+pub(crate) fn look<'w>(job: &Job<'w>, cancel: &Cancel, teller: &Teller<'_>) -> Result<Vec<Ready<'w>>> {
     connect(job, cancel, teller, true)
 }
 
@@ -82,7 +89,7 @@ pub(super) fn look<'w>(job: &Job<'w>, cancel: &Cancel, teller: &Teller<'_>) -> R
 ///
 /// # Errors
 /// As [`look`].
-pub(super) fn look_for_undo<'w>(job: &Job<'w>, cancel: &Cancel, teller: &Teller<'_>) -> Result<Vec<Ready<'w>>> {
+pub(crate) fn look_for_undo<'w>(job: &Job<'w>, cancel: &Cancel, teller: &Teller<'_>) -> Result<Vec<Ready<'w>>> {
     connect(job, cancel, teller, false)
 }
 
@@ -146,7 +153,7 @@ fn not_ready(bad: &[String]) -> Result<()> {
 /// # Errors
 /// `Refused` when somebody else is at work, a log lies where the plan does not look, or an etcd runs that nobody consented
 /// to stop.
-pub(super) fn ready<'w>(
+pub(crate) fn ready<'w>(
     job: &Job<'w>,
     mut looked: Vec<Ready<'w>>,
     cancel: &Cancel,
@@ -173,7 +180,7 @@ fn prepare(job: &Job<'_>, host: &mut Ready<'_>, program: &Program, cancel: &Canc
     let members: Vec<&Member> = host.members.iter().filter_map(|at| job.plan.members.get(*at)).collect();
     let targets = members.iter().flat_map(|m| hosts::dirs(m).map(|(_, dir)| dir.clone())).collect();
     let on = &mut |step| teller.host(&name, HostEvent::Step(step));
-    seal::claim(job, (&name, &mut *host.hand), targets, teller, &stop, on)?;
+    journal_seal::claim(job, (&name, &mut *host.hand), targets, teller, &stop, on)?;
     for member in &members {
         match host.hand.ask(&Request::Standing(Ready::subject(job, member)), &stop, &mut |_| {})? {
             Event::Standing(standing) => {
@@ -193,7 +200,7 @@ fn prepare(job: &Job<'_>, host: &mut Ready<'_>, program: &Program, cancel: &Canc
     if !active.is_empty() {
         teller.host(&name, HostEvent::Automation(active));
     }
-    let held = |m: &&&Member| around.dirs.iter().any(|d| d.data_dir == m.data_dir && twice::holds(job.plan, m, d));
+    let held = |m: &&&Member| around.dirs.iter().any(|d| d.data_dir == m.data_dir && second_run::holds(job.plan, m, d));
     host.holds = members.iter().filter(held).map(|member| member.name.clone()).collect();
     elsewhere(job, host)?;
     for dir in around.dirs.iter().filter(|dir| members.iter().any(|m| m.data_dir == dir.data_dir)) {
@@ -207,7 +214,7 @@ fn prepare(job: &Job<'_>, host: &mut Ready<'_>, program: &Program, cancel: &Canc
 ///
 /// # Errors
 /// `Input` for the first one.
-pub(super) fn all_vacant(job: &Job<'_>, ready: &[Ready<'_>]) -> Result<()> {
+pub(crate) fn all_vacant(job: &Job<'_>, ready: &[Ready<'_>]) -> Result<()> {
     let open = |standing: &Standing| matches!(standing, Standing::Nothing | Standing::Staged(_));
     ready.iter().try_for_each(|host| {
         let rows = host.members.iter().zip(&host.standing);
@@ -265,7 +272,7 @@ fn runs(job: &Job<'_>, host: &mut Ready<'_>, dir: &DirFacts, teller: &Teller<'_>
     if (in_place || job.placement == Placement::Here) && job.until != Until::Undone {
         return Ok(());
     }
-    let found = halt::halt(dir, &host.configs).map_err(|why| {
+    let found = stop::halt(dir, &host.configs).map_err(|why| {
         Trouble::new(Kind::Refused, format!("{} cannot be exchanged on {}", dir.data_dir.shown(), host.host)).why(why)
     })?;
     if let Some(halt) = found {
@@ -296,7 +303,7 @@ fn consented(job: &Job<'_>, looked: &[Ready<'_>]) -> Result<()> {
 }
 
 /// The time in the names of what is moved aside, from the run's beginning: `20261122-031205`.
-pub(super) fn stamp(job: &Job<'_>) -> String {
+pub(crate) fn stamp(job: &Job<'_>) -> String {
     let digits: String = job.run.since.chars().filter(char::is_ascii_digit).collect();
     match digits.split_at_checked(8) {
         Some((day, time)) => format!("{day}-{time}"),

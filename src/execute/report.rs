@@ -4,11 +4,10 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::journal::{Event, Record, readable};
+use crate::system::journal::{Event, Record, readable};
 use crate::{
-    engine::swap::Swapped,
-    plan::words::plural,
-    text::{escape::is_hostile, number::size},
+    engine::install::Swapped,
+    text::{escape::is_hostile, number::size, phrase::plural},
 };
 
 /// A journal's content in order.
@@ -262,5 +261,4 @@ fn cell(text: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "report/tests.rs"]
 mod tests;

@@ -5,14 +5,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{
-    hosts::{Placement, Until},
-    journal::{Event, Record},
-};
+use super::executor::{Placement, Until};
+use crate::system::journal::{Event, Record};
 use crate::{
-    engine::swap::Swapped,
-    plan::{Plan, destination, revisions::KnownRevision},
-    trouble::{Kind, Result, Trouble},
+    domain::model::{host_address, plan::Plan, revisions::KnownRevision},
+    engine::install::Swapped,
+    error::{Kind, Result, Trouble},
 };
 
 /// A run that was begun and whose end is not in its journal, or is not the one that it was begun for.
@@ -87,7 +85,7 @@ impl Unfinished {
         let of = |name: &str| record.data.get(name).and_then(Value::as_str);
         let (member, host) = (of("member"), of("host"));
         for (row, (name, last)) in self.plan.members.iter().zip(&mut self.members) {
-            let here = if destination::is_local(&row.host) { destination::LOCAL } else { &row.host };
+            let here = if host_address::is_local(&row.host) { host_address::LOCAL } else { &row.host };
             if member.map_or(host == Some(here) && !self.own.contains(name), |member| member == name) {
                 *last = Some(record.text.clone());
                 self.own.extend(member.map(str::to_string));
@@ -247,7 +245,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::plan::build::{build, tests::draft};
+    use crate::domain::members::build_plan::{build, tests::draft};
 
     fn plan() -> Plan {
         let mut plan = build(&draft()).unwrap().plan;

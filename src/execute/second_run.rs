@@ -1,5 +1,5 @@
 //! Whether a plan's members were put in place before, by its journals: what is in the way then is
-//! [`crate::plan::fence::twice`]'s business.
+//! [`crate::domain::preflight::second_run`]'s business.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,19 +8,22 @@ use std::{
 
 use serde_json::Value;
 
-use super::journal::{Event, Journal, Record};
+use crate::system::journal::{Event, Journal, Record};
 use crate::{
-    engine::swap::Swapped,
-    etcd::membership::Id,
-    plan::{
-        Member, Plan, destination,
-        facts::disk::{DirFacts, DirState},
-        fence::{
-            Fence,
-            twice::{self, Again, Before},
+    domain::{
+        model::{
+            host_address,
+            observations::disk::{DirFacts, DirState},
+            plan::{Member, Plan},
+        },
+        preflight::{
+            blockers::Fence,
+            second_run::{self, Again, Before},
         },
     },
-    world::World,
+    engine::install::Swapped,
+    etcd::membership::Id,
+    system::World,
 };
 
 /// How a member is now, as far as it is known.
@@ -121,7 +124,7 @@ pub fn fence(plan: &Plan, now: &[(String, Now)], journal: &Path, world: &dyn Wor
         let there = (*now == Now::Holds).then_some(Before::There);
         Some(Again { name: name.clone(), before: before.or(there)? })
     });
-    twice::fence(plan, &found.collect::<Vec<_>>())
+    second_run::fence(plan, &found.collect::<Vec<_>>())
 }
 
 fn histories(plan: &Plan, journal: &Path, world: &dyn World) -> Vec<History> {
@@ -147,7 +150,7 @@ pub fn here(plan: &Plan, journal: &Path, world: &dyn World) -> Vec<(String, Now)
             _ => Now::Open,
         }
     };
-    let mine = plan.members.iter().filter(|member| destination::is_local(&member.host));
+    let mine = plan.members.iter().filter(|member| host_address::is_local(&member.host));
     mine.map(|member| (member.name.clone(), now(member))).collect()
 }
 
@@ -167,8 +170,8 @@ mod tests {
 
     use super::*;
     use crate::{
+        domain::members::build_plan::{build, tests::draft},
         engine::restore::Restored,
-        plan::build::{build, tests::draft},
     };
 
     fn plan() -> Plan {
@@ -262,13 +265,13 @@ mod tests {
     fn the_second_time_is_refused_until_its_text_is_typed() {
         let plan = plan();
         let again = |name: &str, before: Before| Again { name: name.into(), before };
-        assert_eq!(twice::fence(&plan, &[]), None);
+        assert_eq!(second_run::fence(&plan, &[]), None);
         let found = [
             again("m1", Before::Lost("2026-11-29T03:12:00Z".into())),
             again("m2", Before::Left(vec!["m3".into()])),
             again("m4", Before::There),
         ];
-        let fence = twice::fence(&plan, &found).unwrap();
+        let fence = second_run::fence(&plan, &found).unwrap();
         let typed = format!("twice@{}", plan.short_id());
         assert_eq!(fence.typed, Some(typed.clone()));
         assert!(fence.blocks(&[]) && fence.blocks(&["twice@".into()]) && !fence.blocks(&[typed]));

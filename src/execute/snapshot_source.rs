@@ -6,33 +6,33 @@ use std::{
 };
 
 use crate::{
-    agent::receive,
+    agent::snapshot_upload,
+    domain::model::plan::Plan,
     engine::{durable_fs, progress::Watch, source::io_trouble},
-    plan::Plan,
+    error::{Kind, Result, Trouble},
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// The plan's snapshot on this machine, hashed once, when the first host wants it.
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     plan: &'a Plan,
     opened: Mutex<Option<Result<()>>>,
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(plan: &'a Plan) -> Source<'a> {
+    pub(crate) fn new(plan: &'a Plan) -> Source<'a> {
         Source { plan, opened: Mutex::new(None) }
     }
 
     /// Opens it, if it is the plan's. A change after that is met at the far end.
-    pub(super) fn open(&self, watch: &mut Watch<'_>) -> Result<File> {
+    pub(crate) fn open(&self, watch: &mut Watch<'_>) -> Result<File> {
         let source = &self.plan.source;
         let file = durable_fs::readable(&source.path).map_err(|e| io_trouble("read", &source.path, &e))?;
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let judged = match &*opened {
             Some(known) => known.clone(),
             None => {
-                let found = receive::sha256(&file, &source.path, source.bytes, watch)?;
+                let found = snapshot_upload::sha256(&file, &source.path, source.bytes, watch)?;
                 let judged = if found == source.sha256 { Ok(()) } else { Err(self.another(&found)) };
                 opened.insert(judged).clone()
             }

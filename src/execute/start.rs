@@ -2,26 +2,29 @@
 //! consent, done. The hosts side by side, since the first member waits for the second.
 
 use super::{
-    Cancel, Hear, Job, known,
-    look::Ready,
-    seal, side_by_side,
-    told::{HostEvent, Teller},
+    Cancel, discover,
+    events::{HostEvent, Teller},
+    executor::{Hear, Job, side_by_side},
+    journal_seal,
+    prepare::Ready,
 };
 use crate::{
-    agent::{Event, Request},
+    agent::protocol::{Event, Request},
+    domain::{
+        model::plan::Member,
+        preflight::{
+            hosts::{self, Way},
+            start::{self, Start},
+            stop::Halt,
+        },
+    },
     engine::progress::Flow,
-    plan::{
-        Member,
-        halt::Halt,
-        hosts::{self, Way},
-        start::{self, Start},
-    },
-    recovery::{
-        RowEvent,
+    error::{Result, Trouble},
+    execute::RowEvent,
+    system::{
         journal::{self, Journal},
+        ssh::{Program, unexpected},
     },
-    trouble::{Result, Trouble},
-    world::ssh::{Program, unexpected},
 };
 
 /// How a member is started.
@@ -47,7 +50,7 @@ pub fn offers(job: &Job<'_>, cancel: &Cancel) -> Result<Vec<Offer>> {
         let (host, members) = groups.get(at)?;
         let members: Vec<&Member> = members.iter().filter_map(|at| job.plan.members.get(*at)).collect();
         let dirs = members.iter().map(|m| (m.data_dir.clone(), m.wal_dir.clone())).collect();
-        let around = known::around(host, dirs, job.world, &program, cancel).and_then(|(_, around)| around);
+        let around = discover::around(host, dirs, job.world, &program, cancel).and_then(|(_, around)| around);
         let halted = halted(job, host);
         let how = |member: &Member| match &around {
             Ok(around) => start::start(job.plan, member, around, &halted),
@@ -123,7 +126,7 @@ fn on_host(
     let way = hosts::way(&program.own, hand.facts()).unwrap_or(Way::Send);
     hand.start(program, &way, &stop, &mut |at| teller.host(host, HostEvent::Program(at, program.bytes)))?;
     let targets = members.iter().flat_map(|(m, _)| hosts::dirs(m).map(|(_, dir)| dir.clone())).collect();
-    seal::claim(job, (host, &mut *hand), targets, teller, &stop, &mut |_| {})?;
+    journal_seal::claim(job, (host, &mut *hand), targets, teller, &stop, &mut |_| {})?;
     let mut outcome = Ok(());
     for (member, commands) in members {
         let name = &member.name;

@@ -1,5 +1,5 @@
 //! Watching the members of a plan come up: all are asked in rounds, until the proof is there or the time is over. What is
-//! asked and what follows from it is [`crate::plan::check`]'s business; here it is done.
+//! asked and what follows from it is [`crate::domain::verify`]'s business; here it is done.
 
 use std::{path::Path, sync::mpsc, thread, time::Duration};
 
@@ -7,28 +7,33 @@ use serde_json::json;
 
 use super::Cancel;
 use crate::{
-    engine::progress::Flow,
-    etcd::membership::Id,
-    plan::{
-        Member, Plan,
-        check::{self, Outcome, Proof, Question, Topic, Verdict},
-        destination,
-        facts::{
-            Answer, Hashed, KnownMember, MemberSays,
-            config::{ConfigFacts, ConfigKind, Origin},
-            disk::DirFacts,
-            rows::StoredRows,
-            started::{Canary, Data, Observed, PlannedHash, Process, Reached, Seen, Told, Watched},
+    domain::{
+        model::{
+            host_address,
+            observations::{
+                Answer, Hashed, KnownMember, MemberSays,
+                config::{ConfigFacts, ConfigKind, Origin},
+                disk::DirFacts,
+                rows::StoredRows,
+                started::{Canary, Data, Observed, PlannedHash, Process, Reached, Seen, Told, Watched},
+            },
+            plan::{Member, Plan},
         },
-        fence::{Door, Heard, Old},
-        survey,
+        preflight::{
+            blockers::{Door, Heard},
+            old_cluster::Old,
+        },
+        quorum::probe_rounds,
+        verify::{self, Outcome, Proof, Question, Topic, Verdict},
     },
-    text::Foreign,
-    trouble::{Kind, Result, Trouble},
-    world::{
+    engine::progress::Flow,
+    error::{Kind, Result, Trouble},
+    etcd::membership::Id,
+    system::{
         World,
         journal::{Event, Journal},
     },
+    text::Foreign,
 };
 
 /// How long nobody is asked between two rounds.
@@ -84,7 +89,7 @@ pub fn verify(job: &Job<'_>, world: &dyn World, cancel: &Cancel, on: &mut dyn Fn
             if data == Told::Not {
                 data = told.try_recv().unwrap_or(Told::Not);
             }
-            let proof = check::check(job.plan, &rounds.seen, &data);
+            let proof = verify::check(job.plan, &rounds.seen, &data);
             on(&proof);
             // members move while they are asked: what is wrong must be so twice
             let twice = before.as_ref().is_some_and(|b| b.verdict == proof.verdict && wrong(b) == wrong(&proof));
@@ -92,7 +97,7 @@ pub fn verify(job: &Job<'_>, world: &dyn World, cancel: &Cancel, on: &mut dyn Fn
                 if data == Told::Not {
                     data = told.recv().unwrap_or(Told::Not);
                 }
-                return Ok(check::check(job.plan, &rounds.seen, &data));
+                return Ok(verify::check(job.plan, &rounds.seen, &data));
             }
             before = Some(proof);
             let next = world.clock() + REST;
@@ -146,7 +151,7 @@ enum Answered {
     Advertised(usize, String, Reached),
     Planned(Told<PlannedHash>),
     Source(Told<StoredRows>),
-    Alarms(Told<Vec<crate::plan::facts::Alarm>>),
+    Alarms(Told<Vec<crate::domain::model::observations::Alarm>>),
     Watch(Watched),
     Canary(Canary),
 }
@@ -171,7 +176,7 @@ impl<'a> Rounds<'a> {
             old: job.old.clone(),
             ..Observed::default()
         };
-        let doors = check::old_doors(job.plan, &seen.old);
+        let doors = verify::old_doors(job.plan, &seen.old);
         let most = if job.deep { u64::MAX } else { STREAMED };
         Rounds { plan: job.plan, world, seen, doors, most }
     }
@@ -179,7 +184,7 @@ impl<'a> Rounds<'a> {
     /// One round: everybody at once, then what the answers make worth asking.
     fn ask(&mut self, cancel: &Cancel) {
         let (plan, world, doors) = (self.plan, self.world, &self.doors);
-        let here = |member: &Member| destination::is_local(&member.host) && !world.simulated();
+        let here = |member: &Member| host_address::is_local(&member.host) && !world.simulated();
         let mut work: Vec<Box<dyn FnOnce() -> Reply + Send + '_>> = Vec::new();
         for (at, member) in plan.members.iter().enumerate() {
             work.push(Box::new(move || {
@@ -224,10 +229,10 @@ impl<'a> Rounds<'a> {
                 }
             }
         }
-        check::again(&mut self.seen, answers);
+        verify::again(&mut self.seen, answers);
         self.seen.since_made = plan.made().map(|made| world.now().saturating_sub(made));
         loop {
-            let questions = check::questions(plan, &self.seen);
+            let questions = verify::questions(plan, &self.seen);
             if questions.is_empty() || cancel.flow() == Flow::Stop {
                 return;
             }
@@ -373,7 +378,7 @@ fn answer(plan: &Plan, member: &Member, world: &dyn World) -> (String, Answer) {
         is_learner: false,
     };
     let peer = world.ask_peer(&endpoint, &known);
-    (endpoint, survey::with_peer(before, peer))
+    (endpoint, probe_rounds::with_peer(before, peer))
 }
 
 fn is_itself(plan: &Plan, member: &Member, answer: &Answer) -> bool {

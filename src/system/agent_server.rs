@@ -1,8 +1,7 @@
 //! `requorum agent`: this machine as the far end of a pipe. It does what it is asked through the same [`World`] as a
 //! recovery that runs here, and stops at the next safe point when the pipe ends.
 
-#[path = "agent_server/handlers.rs"]
-mod deeds;
+mod handlers;
 
 use std::{
     io::{self, BufReader, Read, Write},
@@ -15,12 +14,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::deeds::Deeds;
+pub use self::handlers::Deeds;
 use super::World;
 use crate::{
-    agent::{Event, Request, wire},
+    agent::{
+        codec,
+        protocol::{Event, Request},
+    },
     engine::progress::{Flow, Phase, Progress},
-    trouble::{Kind, Result, Trouble},
+    error::{Kind, Result, Trouble},
 };
 
 /// How often steps of one kind are told.
@@ -67,12 +69,12 @@ pub fn serve(world: &dyn World, input: impl Read + Send + 'static, output: impl 
 }
 
 fn hear(input: &mut impl io::BufRead) -> Option<Heard> {
-    let request = match wire::read(input) {
+    let request = match codec::read(input) {
         Ok(request) => request?,
         Err(e) => return Some(Err(e)),
     };
     let Request::Chunk { length, unpacked } = request else { return Some(Ok((request, Vec::new()))) };
-    Some(wire::read_chunk(input, length, unpacked).map(|bytes| (request, bytes)))
+    Some(codec::read_chunk(input, length, unpacked).map(|bytes| (request, bytes)))
 }
 
 /// Whether the other end is.
@@ -114,7 +116,7 @@ struct Out<W> {
 
 impl<W: Write> Out<W> {
     fn say(&mut self, event: &Event) -> Result<()> {
-        wire::write(&mut self.output, event).map_err(|e| {
+        codec::write(&mut self.output, event).map_err(|e| {
             self.gone.ended.store(true, Ordering::Relaxed);
             Trouble::new(Kind::Stopped, "the one who asked is gone").why(e)
         })
@@ -183,8 +185,6 @@ pub fn other_version(one: u32, other: u32) -> Trouble {
 }
 
 #[cfg(test)]
-#[path = "agent_server/tests.rs"]
 mod tests;
 #[cfg(test)]
-#[path = "agent_server/tests_hostile.rs"]
 mod tests_hostile;

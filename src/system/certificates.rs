@@ -3,7 +3,6 @@
 //! is read to be held against its certificate, and dropped.
 
 #[cfg(test)]
-#[path = "certificates/tests.rs"]
 mod tests;
 
 use std::{
@@ -24,10 +23,10 @@ use tokio_rustls::rustls::{
 };
 use x509_parser::{extensions::GeneralName, prelude::FromDer, prelude::X509Certificate};
 
-use super::tls::provider;
+use super::net::tls::provider;
 use crate::{
+    domain::members::certificates::{Cert, Distrust, Files, Key, Named, Seen, Unread},
     engine::durable_fs,
-    plan::certs::{Cert, Distrust, Files, Key, Named, Seen, Unread},
 };
 
 /// No certificate file is longer; a whole system's CA bundle has a quarter of it.

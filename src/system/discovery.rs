@@ -1,42 +1,27 @@
 //! How an etcd is, or would be, started on this machine: running processes, systemd units, kubeadm's static pods, files
 //! in their usual places. Everything is only read; secrets are left out where they are read.
 
-#[path = "discovery/flags.rs"]
+mod command_line;
 mod flags;
-#[path = "discovery/host_names.rs"]
-mod host;
-#[path = "discovery/inspected.rs"]
+mod host_names;
 mod inspected;
-#[path = "discovery/path_mapping.rs"]
-mod on_host;
-#[path = "discovery/single_file.rs"]
-mod one;
-#[path = "discovery/owner.rs"]
 mod owner;
-#[path = "discovery/pods.rs"]
+mod path_mapping;
 mod pods;
-#[path = "discovery/process.rs"]
 mod process;
-#[path = "discovery/command_line.rs"]
-mod program;
-#[path = "discovery/shell.rs"]
+mod root_fs;
 mod shell;
-#[path = "discovery/systemd.rs"]
+mod single_file;
 mod systemd;
-#[path = "discovery/root_fs.rs"]
-mod tree;
-#[path = "discovery/units.rs"]
 mod units;
-#[path = "discovery/wrappers.rs"]
 mod wrappers;
-#[path = "discovery/yaml.rs"]
 mod yaml;
 
 use std::path::{Path, PathBuf};
 
-pub use self::one::{NotOne, one};
-use self::{host::Host, tree::Tree};
-use crate::plan::facts::config::{ConfigFacts, ConfigKind, Origin};
+pub use self::single_file::{NotOne, one};
+use self::{host_names::Host, root_fs::Tree};
+use crate::domain::model::observations::config::{ConfigFacts, ConfigKind, Origin};
 
 /// Files of `ETCD_…` variables where distributions and kubespray put them.
 const ENVIRONMENT_FILES: [&str; 5] =
@@ -80,10 +65,10 @@ pub(super) fn running(root: &Path) -> Vec<u32> {
 fn alone(
     path: &str,
     kind: ConfigKind,
-    flags: Vec<crate::plan::facts::config::Setting>,
+    flags: Vec<crate::domain::model::observations::config::Setting>,
     mut notes: Vec<String>,
 ) -> ConfigFacts {
-    let (data_dir, wal_dir) = on_host::dirs(&flags, Path::new(""), &[]);
+    let (data_dir, wal_dir) = path_mapping::dirs(&flags, Path::new(""), &[]);
     let absolute = |dir: Option<PathBuf>| dir.filter(|dir| dir.is_absolute());
     ConfigFacts {
         origin: Origin::File(path.into()),
@@ -110,7 +95,7 @@ fn variables_in(text: &str, path: &str) -> Option<ConfigFacts> {
     let named = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "({_".contains(c));
     let for_shells = |value: &str| value.contains('`') || value.split('$').skip(1).any(named);
     for (value, _) in variables.values_mut().filter(|(value, _)| for_shells(value)) {
-        value.insert(0, host::OPEN);
+        value.insert(0, host_names::OPEN);
     }
     let named = variables.iter().map(|(name, (value, from))| (name.as_str(), value.as_str(), from.as_str()));
     let mut notes = Vec::new();
@@ -132,5 +117,4 @@ fn config_file(tree: Tree<'_>, path: &str) -> Option<ConfigFacts> {
 }
 
 #[cfg(test)]
-#[path = "discovery/tests.rs"]
 mod tests;

@@ -4,36 +4,22 @@
 //! Each question makes connections of its own and ends within its deadline, whatever the member
 //! does. Nothing is ever written to a cluster from here but a [canary](Members::canary).
 
-#[path = "etcd_client/quorum_calls.rs"]
-mod after;
-#[path = "etcd_client/rpc.rs"]
-mod answer;
-#[path = "etcd_client/config.rs"]
-mod connect;
-#[path = "etcd_client/credentials.rs"]
+mod config;
+pub(super) mod connection;
 mod credentials;
-#[path = "etcd_client/connection.rs"]
-pub(super) mod dial;
-#[path = "etcd_client/http_probes.rs"]
-mod doors;
-#[path = "etcd_client/liveness.rs"]
-mod knock;
-#[path = "etcd_client/metrics.rs"]
+pub(super) mod errors;
+mod http_probes;
+mod liveness;
 mod metrics;
-#[path = "etcd_client/old_keys.rs"]
 mod old_keys;
-#[path = "etcd_client/rows.rs"]
+mod quorum_calls;
 mod rows;
-#[path = "etcd_client/snapshot.rs"]
-mod save;
+mod rpc;
+mod snapshot;
 #[cfg(test)]
-#[path = "etcd_client/testing.rs"]
 mod testing;
 #[cfg(test)]
-#[path = "etcd_client/tests.rs"]
 mod tests;
-#[path = "etcd_client/errors.rs"]
-pub(super) mod words;
 
 use std::{
     fmt,
@@ -49,27 +35,27 @@ use tokio::{runtime, time::sleep};
 use tokio_rustls::rustls::ClientConfig;
 use tonic::Status;
 
+pub use self::{config::Connect, snapshot::abandon};
 use self::{
-    answer::{Heard, Miss, Reading, answered, client, note_members, says},
+    connection::{ANSWERS, Line, Target},
     credentials::{NoToken, may_send_credentials},
-    dial::{ANSWERS, Line, Target},
-    words::Refusal,
+    errors::Refusal,
+    rpc::{Heard, Miss, Reading, answered, client, note_members, says},
 };
-pub use self::{connect::Connect, save::abandon};
-use super::{secrets, tls};
+use super::{net::tls, secrets};
 use crate::{
-    engine::progress::Watch,
-    etcd::{membership::Id, server_error::ServerError},
-    plan::{
-        facts::{
+    domain::{
+        model::observations::{
             Alarm, Answer, Hashed, KnownMember, MemberSays, NoAnswer, Read, Source,
             rows::StoredRows,
             started::{Canary, Told, Watched},
         },
-        verdict::OldKey,
+        quorum::known::OldKey,
     },
+    engine::progress::Watch,
+    error::{Kind, Result, Trouble},
+    etcd::{membership::Id, server_error::ServerError},
     text::Foreign,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// What a member says of itself, from the bytes of its answers to Status and MemberList, as they are read off the wire.
@@ -177,7 +163,7 @@ impl Members {
 
     /// Asks the peer port of `member`, which said nothing at its client URL, whether it is alive.
     pub fn ask_peer(&self, member: &KnownMember) -> Answer {
-        self.block_on(doors::by_peer_urls(self, member))
+        self.block_on(http_probes::by_peer_urls(self, member))
             .unwrap_or_else(|| Err(shutting_down()))
             .map_or_else(Answer::from, |says| Answer::Says(Box::new(says)))
     }
@@ -198,7 +184,7 @@ impl Members {
 
     /// The list of alarms, which needs a quorum.
     pub fn alarms(&self, endpoint: &str) -> Told<Vec<Alarm>> {
-        self.block_on(after::alarms(self, endpoint)).unwrap_or_else(|| Told::Failed(shutting_down().details))
+        self.block_on(quorum_calls::alarms(self, endpoint)).unwrap_or_else(|| Told::Failed(shutting_down().details))
     }
 
     /// What the member stores besides keys, from that member alone; its database is streamed where that is not longer
@@ -217,13 +203,13 @@ impl Members {
 
     /// How a watch from `revision` on is answered.
     pub fn watch_from(&self, endpoint: &str, revision: i64) -> Watched {
-        self.block_on(after::watch_from(self, endpoint, revision))
+        self.block_on(quorum_calls::watch_from(self, endpoint, revision))
             .unwrap_or_else(|| Watched::Failed(shutting_down().details))
     }
 
     /// Puts a key through the first of `endpoints`, reads it through each, deletes it through the last, and watches that.
     pub fn canary(&self, endpoints: &[String], key: &str, value: &str) -> Canary {
-        self.block_on(after::canary(self, endpoints, key, value)).unwrap_or_else(|| Canary::Failed {
+        self.block_on(quorum_calls::canary(self, endpoints, key, value)).unwrap_or_else(|| Canary::Failed {
             key: key.into(),
             why: shutting_down().details,
             left: false,
@@ -238,7 +224,7 @@ impl Members {
     /// refuses, the stream is cut off or stands still, bytes are missing, or the SHA-256 is wrong;
     /// and `Stopped` when `watch` said so. What was written is removed then.
     pub fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<u64> {
-        self.block_on(save::save(self, endpoint, into, watch))
+        self.block_on(snapshot::save(self, endpoint, into, watch))
             .unwrap_or_else(|| Err(Trouble::new(Kind::Stopped, "requorum is shutting down")))
     }
 
@@ -248,19 +234,19 @@ impl Members {
 
     async fn dial(&self, endpoint: &str, most: u64) -> std::result::Result<(Target, Line), Refusal> {
         let target = Target::parse(endpoint, &self.connect)?;
-        let line = dial::dial(&target, &self.tls, self.connect.dial_timeout, most).await?;
+        let line = connection::dial(&target, &self.tls, self.connect.dial_timeout, most).await?;
         Ok((target, line))
     }
 
     async fn facts(&self, endpoint: &str) -> std::result::Result<MemberSays, Refusal> {
         let target = Target::parse(endpoint, &self.connect)?;
-        let ask = async { tokio::join!(self.by_client_port(&target), doors::aside(self, &target)) };
+        let ask = async { tokio::join!(self.by_client_port(&target), http_probes::aside(self, &target)) };
         let ask = std::pin::pin!(ask);
         // who answers does so at once; for others the time of waiting is used to try their other doors
         let (client, aside, beside) = match select(ask, std::pin::pin!(sleep(GRACE))).await {
             Either::Left(((client, aside), _)) => (client, aside, None),
             Either::Right(((), ask)) => {
-                let ((client, aside), beside) = tokio::join!(ask, doors::beside(self, &target));
+                let ((client, aside), beside) = tokio::join!(ask, http_probes::beside(self, &target));
                 (client, aside, Some(beside))
             }
         };
@@ -269,7 +255,7 @@ impl Members {
             Err(refusal) => !refusal.afar,
         };
         let beside = match beside {
-            None if want => doors::beside(self, &target).await,
+            None if want => http_probes::beside(self, &target).await,
             other => other.unwrap_or_default(),
         };
         match client {
@@ -278,13 +264,13 @@ impl Members {
                 beside.fill(&mut says);
                 Ok(says)
             }
-            Err(refusal) => doors::by_others(&target, refusal, aside, beside),
+            Err(refusal) => http_probes::by_others(&target, refusal, aside, beside),
         }
     }
 
     /// What gRPC on the client port tells.
     async fn by_client_port(&self, target: &Target) -> std::result::Result<MemberSays, Refusal> {
-        let line = dial::dial(target, &self.tls, self.connect.dial_timeout, ANSWERS).await?;
+        let line = connection::dial(target, &self.tls, self.connect.dial_timeout, ANSWERS).await?;
         let mut client = client(&line, false).await?;
         let ((status, members), local_read) =
             tokio::join!(self.status_and_members(&client), self.read(&client, Reading::Serializable));
@@ -304,7 +290,7 @@ impl Members {
                 says.read = self.read(&client, Reading::Linearizable).await;
                 Ok(says)
             }
-            Err(Miss::Status(status)) if words::is_auth(&status) => {
+            Err(Miss::Status(status)) if errors::is_auth(&status) => {
                 self.behind_a_password(target, &line, &status).await
             }
             Err(miss) => Err(self.silence(target, &line, miss).await),
@@ -438,7 +424,7 @@ impl Members {
         );
         let (read, error) = read?;
         let mut says = MemberSays {
-            errors: vec![format!("status refused: {}", words::said(refused))],
+            errors: vec![format!("status refused: {}", errors::said(refused))],
             list_refused: ServerError::of(refused.message()) == Some(ServerError::NoUser),
             ..who.clone().unwrap_or_default()
         };
@@ -456,13 +442,13 @@ impl Members {
                          with quorum, and it serves no linearizable read: {why}. A client certificate whose CN is a user \
                          (where --client-cert-auth is on) needs no token; otherwise go on with its files.",
                     target.url(),
-                    words::said(refused)
+                    errors::said(refused)
                 )));
             }
         }
         let token = self.authenticate(line, &mut stranger).await;
         if let (Ok(true), (Ok(status), members)) = (&token, self.status_and_members(&stranger).await) {
-            says = answer::says(status.0);
+            says = rpc::says(status.0);
             note_members(&mut says, members);
         }
         if let Err(why) = token {
@@ -494,7 +480,7 @@ impl Members {
         let hung_up = !matches!(miss, Miss::Late(_));
         let (refusal, quiet) = {
             let heard = line.ears.lock().unwrap_or_else(PoisonError::into_inner);
-            (words::heard(&heard, target), (heard.ended || hung_up) && heard.first.is_empty())
+            (errors::heard(&heard, target), (heard.ended || hung_up) && heard.first.is_empty())
         };
         if let Some(refusal) = refusal {
             return refusal;
@@ -502,24 +488,24 @@ impl Members {
         // The reason for hanging up may have been lost where a write of ours failed first.
         if hung_up
             && target.tls
-            && let Some(error) = dial::alert(target, &self.tls).await
+            && let Some(error) = connection::alert(target, &self.tls).await
         {
-            return words::tls(&error, target);
+            return errors::tls(&error, target);
         }
         // Go's TLS servers hang up on plain HTTP/2 without a word
-        if quiet && !target.tls && dial::speaks_tls(target).await {
-            return words::speaks_tls(target);
+        if quiet && !target.tls && connection::speaks_tls(target).await {
+            return errors::speaks_tls(target);
         }
         match miss {
             Miss::Late(limit) => Refusal::new(
-                format!("no answer in {}", words::span(limit)),
+                format!("no answer in {}", errors::span(limit)),
                 format!(
                     "{} takes connections, but its status did not come in {}: a member that was started since the \
                      quorum was lost waits for the others first (its log speaks of elections); else it is hung, its \
                      disk stands still, or something else listens there. Where quorum is lost, its data are to be had \
                      from its directory, once it is stopped.",
                     target.url(),
-                    words::span(limit)
+                    errors::span(limit)
                 ),
             ),
             Miss::Status(_) if quiet => Refusal::new(
@@ -529,7 +515,7 @@ impl Members {
                     target.url()
                 ),
             ),
-            Miss::Status(status) => words::status(&status, target),
+            Miss::Status(status) => errors::status(&status, target),
             Miss::Other(why) => Refusal::new("no answer", format!("{} could not be asked: {why}.", target.url())),
         }
     }

@@ -4,9 +4,12 @@
 //! then the keys tell that the member did not write since.
 
 use super::World;
-use crate::plan::{
-    facts::{EndpointFacts, Hashed, disk::DirFacts},
-    verdict::{Compared, KnownState, Match, Pair, Unknown, pairs},
+use crate::domain::{
+    model::observations::{EndpointFacts, Hashed, disk::DirFacts},
+    quorum::{
+        hash_pairs::{Pair, pairs},
+        known::{Compared, KnownState, Match, Unknown},
+    },
 };
 
 /// A larger file is not hashed.

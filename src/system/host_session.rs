@@ -4,14 +4,14 @@ use std::fs::File;
 
 use super::{
     World,
-    agent::Deeds,
+    agent_server::Deeds,
     ssh::{Program, Sent, Session, Stop},
 };
 use crate::{
-    agent::{Event, Have, Request, Wanted},
+    agent::protocol::{Event, Have, Request, Wanted},
+    domain::{model::observations::host::HostFacts, preflight::hosts::Way},
     engine::progress::{Flow, Progress},
-    plan::{facts::host::HostFacts, hosts::Way},
-    trouble::{Kind, Result, Trouble},
+    error::{Kind, Result, Trouble},
 };
 
 /// One host.

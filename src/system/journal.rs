@@ -20,13 +20,13 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    domain::model::plan::Plan,
     engine::{
         durable_fs,
         source::{hex, io_trouble},
     },
-    plan::Plan,
+    error::{Kind, Result, Trouble},
     text::{Shown, escape},
-    trouble::{Kind, Result, Trouble},
 };
 
 use super::World;
@@ -274,7 +274,7 @@ fn sound(line: &str, number: usize, before: Option<&str>, start: &Start) -> std:
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::world::{local::Local, members::Members};
+    use crate::system::{etcd_client::Members, local::Local};
 
     fn written(dir: &Path) -> (Local, PathBuf, String) {
         let world = Local::real(Members::new(Default::default()).unwrap());

@@ -1,14 +1,10 @@
 //! This machine and the members that it can reach: the world of real recoveries, and, confined to
 //! one directory and a few loopback ports, the world of a drill.
 
-#[path = "local/host_report.rs"]
-mod look;
-#[path = "local/service.rs"]
+mod host_report;
+mod member_ops;
 mod service;
-#[path = "local/member_ops.rs"]
-mod site;
 #[cfg(test)]
-#[path = "local/tests.rs"]
 mod tests;
 
 use std::{
@@ -22,48 +18,50 @@ use std::{
 
 use super::{
     World,
-    discover::discover,
-    hand::{Hand, Near},
+    discovery::discover,
+    etcd_client::Members,
+    host_session::{Hand, Near},
     journal::{self, Journal, Record},
-    members::Members,
-    s3,
-    site::Site,
+    member_ops::Site,
+    object_store,
     ssh::{Ssh, Stop},
 };
 use crate::{
-    bolt::WriteAt,
+    bbolt::WriteAt,
+    domain::{
+        members::certificates,
+        model::{
+            host_address,
+            observations::{
+                Alarm, Answer, FileFacts, Hashed, Health, KnownMember,
+                config::ConfigFacts,
+                disk::{DirFacts, DirState, Held},
+                host::HostFacts,
+                rows::StoredRows,
+                started::{Canary, Data, PlannedHash, Told, Watched},
+            },
+            plan::Plan,
+            source_ref::{ObjectUrl, SourceRef},
+        },
+        preflight::blockers::{Door, Heard},
+        quorum::known::OldKey,
+        sources::data_loss::{Difference, History},
+    },
     engine::{
-        aftermath,
-        archive::Archive,
         datadir,
         durable_fs::{self, Disk, Strange, Trusted},
-        hashkv::{After, HashKv, hash_kv_after},
-        inspect, keys, kin,
-        leftovers::PREFIX,
-        loss,
+        install::{staging, staging_recovery::PREFIX},
+        post_restore,
         progress::{Flow, Watch},
         restore::Tools,
-        roster,
-        source::{Source, io_trouble},
-        stage,
-    },
-    plan::{
-        Plan, certs, destination,
-        facts::{
-            Alarm, Answer, FileFacts, Hashed, Health, KnownMember,
-            config::ConfigFacts,
-            disk::{DirFacts, DirState, Held},
-            host::HostFacts,
-            rows::StoredRows,
-            started::{Canary, Data, PlannedHash, Told, Watched},
+        scan::{
+            hashkv::{After, HashKv, hash_kv_after},
+            key_loss, keys, row_scan, same_history, snapshot_members,
         },
-        fence::{Door, Heard},
-        ledger::{Difference, History},
-        source_ref::{ObjectUrl, SourceRef},
-        verdict::OldKey,
+        source::{Source, archive::Archive, io_trouble},
     },
+    error::{Kind, Result, Trouble},
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// bbolt's magic number, as it stands behind the first page's header.
@@ -152,7 +150,7 @@ impl Local {
     /// Refuses a place beside which something would be built outside the fence.
     fn may_build(&self, dir: &Path) -> Result<()> {
         self.inside(dir)?;
-        self.inside(stage::parent(dir))
+        self.inside(staging::parent(dir))
     }
 
     fn may_ask(&self, endpoint: &str) -> Result<()> {
@@ -188,7 +186,7 @@ impl World for Local {
     fn operator(&self) -> String {
         // Who called sudo is more to the point than root.
         let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-        let user = user.unwrap_or_else(|| look::name_of(rustix::process::getuid().as_raw(), "/etc/passwd"));
+        let user = user.unwrap_or_else(|| host_report::name_of(rustix::process::getuid().as_raw(), "/etc/passwd"));
         format!("{user}@{}", rustix::system::uname().nodename().to_string_lossy())
     }
 
@@ -272,17 +270,17 @@ impl World for Local {
 
     fn planned_hash(&self, plan: &Plan, compacted: i64, watch: &mut Watch<'_>) -> Result<PlannedHash> {
         self.inside(&plan.source.path)?;
-        aftermath::planned_hash(plan, compacted, watch)
+        post_restore::planned_hash(plan, compacted, watch)
     }
 
     fn planned_rows(&self, plan: &Plan, watch: &mut Watch<'_>) -> Result<StoredRows> {
         self.inside(&plan.source.path)?;
-        aftermath::planned_rows(plan, watch)
+        post_restore::planned_rows(plan, watch)
     }
 
     fn aftermath(&self, plan: &Plan, watch: &mut Watch<'_>) -> Result<Data> {
         self.inside(&plan.source.path)?;
-        aftermath::data(plan, watch)
+        post_restore::data(plan, watch)
     }
 
     fn knock(&self, doors: &[Door]) -> Vec<Heard> {
@@ -294,12 +292,12 @@ impl World for Local {
     }
 
     fn removed(&self, snapshot: &Path) -> Vec<crate::etcd::membership::Id> {
-        self.inside(snapshot).and_then(|()| roster::removed(snapshot)).unwrap_or_default()
+        self.inside(snapshot).and_then(|()| snapshot_members::removed(snapshot)).unwrap_or_default()
     }
 
     fn listed(&self, snapshot: &Path) -> Result<Vec<KnownMember>> {
         self.inside(snapshot)?;
-        roster::of(snapshot)
+        snapshot_members::of(snapshot)
     }
 
     fn find(&self, places: &[PathBuf]) -> Result<Vec<FileFacts>> {
@@ -307,7 +305,9 @@ impl World for Local {
         for place in places {
             self.inside(place)?;
             match SourceRef::from_path(place).object() {
-                Some(url) => found.extend(s3::Store::from_environment()?.list(url)?.into_iter().map(s3::Object::facts)),
+                Some(url) => found.extend(
+                    object_store::Store::from_environment()?.list(url)?.into_iter().map(object_store::Object::facts),
+                ),
                 None => look_in(place, &mut found)?,
             }
         }
@@ -317,8 +317,8 @@ impl World for Local {
     fn inspect(&self, path: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
         self.inside(path)?;
         match SourceRef::from_path(path).object() {
-            Some(url) => s3::Store::from_environment()?.object(url).map(s3::Object::facts),
-            None => inspect::examine(path, watch),
+            Some(url) => object_store::Store::from_environment()?.object(url).map(object_store::Object::facts),
+            None => row_scan::examine(path, watch),
         }
     }
 
@@ -355,14 +355,14 @@ impl World for Local {
         self.inside(second)?;
         let sources = [Source::open(first)?, Source::open(second)?];
         let views = [sources[0].view()?, sources[1].view()?];
-        kin::glance([&views[0], &views[1]])
+        same_history::glance([&views[0], &views[1]])
             .map_err(|(file, refused)| refused.into_trouble(if file == 0 { first } else { second }))
     }
 
     fn compare(&self, first: &Path, second: &Path, watch: &mut Watch<'_>) -> Result<(Difference, bool)> {
         self.inside(first)?;
         self.inside(second)?;
-        loss::difference(first, second, watch)
+        key_loss::difference(first, second, watch)
     }
 
     fn make_dir(&self, dir: &Path) -> Result<()> {
@@ -377,14 +377,14 @@ impl World for Local {
         self.may_ask(endpoint)?;
         self.inside(into)?;
         self.members.save_snapshot(endpoint, into, watch)?;
-        inspect::examine(into, watch)
+        row_scan::examine(into, watch)
     }
 
     fn fetch(&self, url: &ObjectUrl, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
         self.inside(Path::new(url.as_str()))?;
         self.inside(into)?;
-        s3::Store::from_environment()?.fetch(url, into, watch)?;
-        inspect::examine(into, watch)
+        object_store::Store::from_environment()?.fetch(url, into, watch)?;
+        row_scan::examine(into, watch)
     }
 
     fn site(&self) -> &dyn Site {
@@ -392,7 +392,7 @@ impl World for Local {
     }
 
     fn open(&self, host: &str, dirs: &[PathBuf], stop: Stop<'_>) -> Result<Box<dyn Hand + '_>> {
-        if !destination::is_local(host) {
+        if !host_address::is_local(host) {
             if self.fence.is_some() {
                 return Err(Trouble::new(Kind::Input, format!("{host} is outside this exercise")));
             }
@@ -400,16 +400,16 @@ impl World for Local {
         }
         dirs.iter().try_for_each(|dir| self.inside(dir))?;
         // This machine's users and own etcds are none of a drill's business.
-        let facts = HostFacts { addresses: self.addresses(), ..look::look(dirs, self.fence.is_none()) };
+        let facts = HostFacts { addresses: self.addresses(), ..host_report::look(dirs, self.fence.is_none()) };
         Ok(Box::new(Near::new(self, facts)))
     }
 
-    fn certificates(&self, named: &[certs::Named]) -> certs::Seen {
-        let inside = |n: &certs::Named| {
+    fn certificates(&self, named: &[certificates::Named]) -> certificates::Seen {
+        let inside = |n: &certificates::Named| {
             [Some(&n.cert), n.key.as_ref(), n.ca.as_ref()].into_iter().flatten().all(|path| self.inside(path).is_ok())
         };
-        let may: Vec<certs::Named> = named.iter().filter(|n| inside(n)).cloned().collect();
-        super::certs::read(&may)
+        let may: Vec<certificates::Named> = named.iter().filter(|n| inside(n)).cloned().collect();
+        super::certificates::read(&may)
     }
 
     fn is_here(&self, host: &str) -> bool {
@@ -476,7 +476,7 @@ impl World for Local {
     fn append(&self, path: &Path, line: &mut dyn FnMut(&str) -> Result<String>) -> Result<()> {
         self.inside(path)?;
         let fail = |e: io::Error| io_trouble("write", path, &e);
-        let home = stage::parent(path);
+        let home = staging::parent(path);
         self.tools.disk.make_dirs(home).map_err(|e| io_trouble("make", home, &e))?;
         let place = journal_path(path).map_err(fail)?;
         let (above, name) = self.tools.disk.above(&place).map_err(fail)?;
@@ -523,7 +523,7 @@ fn owners(path: &Path) -> Vec<u32> {
     }
     let meta = |path: &Path| fs::symlink_metadata(path).ok();
     let plan = meta(&path.with_extension("")).filter(fs::Metadata::is_file);
-    let of = plan.or_else(|| meta(stage::parent(path)).filter(|dir| dir.mode() & 0o022 == 0));
+    let of = plan.or_else(|| meta(staging::parent(path)).filter(|dir| dir.mode() & 0o022 == 0));
     let sudo = rustix::process::geteuid().is_root().then(|| std::env::var("SUDO_UID").ok()?.parse().ok()).flatten();
     of.map(|meta| meta.uid()).into_iter().chain(sudo).collect()
 }

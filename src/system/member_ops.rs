@@ -3,15 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    agent::{Have, Wanted, receive},
+    agent::{
+        protocol::{Have, Wanted},
+        snapshot_upload,
+    },
+    domain::{
+        model::plan::{Member, Plan},
+        preflight::stop::Halt,
+    },
     engine::{
-        claim::{Claim, NotClaimed, Run},
+        install::{
+            Record, Standing, Swapped, Went,
+            run_lock::{Claim, NotClaimed, Run},
+        },
         progress::Watch,
         restore::Restored,
-        swap::{Record, Standing, Swapped, Went},
     },
-    plan::{Member, Plan, halt::Halt},
-    trouble::Result,
+    error::Result,
 };
 
 /// One member of a plan, and the run that works on it.
@@ -53,7 +61,7 @@ pub trait Site: Send + Sync {
     /// # Errors
     /// When what is here cannot be read; `Stopped`.
     fn have(&self, wanted: &Wanted, watch: &mut Watch<'_>) -> Result<Have> {
-        receive::look(wanted, watch)
+        snapshot_upload::look(wanted, watch)
     }
 
     /// How far a member is, as far as its directories tell.

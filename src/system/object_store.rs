@@ -5,11 +5,8 @@
 //! download goes into `FILE.part`; beside it, `FILE.part.from` says of which object in which state it is, so that a later
 //! one goes on where it ended and never mixes two. Nothing is ever written to a store.
 
-#[path = "object_store/aws.rs"]
 mod aws;
-#[path = "object_store/fetch.rs"]
 mod fetch;
-#[path = "object_store/sign.rs"]
 mod sign;
 
 use std::{
@@ -25,18 +22,25 @@ use tokio_rustls::rustls::ClientConfig;
 
 pub use self::aws::Settings;
 use super::{
-    http::{self, Miss},
-    members::{Connect, dial::Failure, dial::Target, words},
-    secrets, tls,
+    etcd_client::{
+        Connect,
+        connection::{Failure, Target},
+        errors,
+    },
+    net::{
+        http::{self, Miss},
+        tls,
+    },
+    secrets,
 };
 use crate::{
-    engine::progress::Watch,
-    plan::{
-        facts::{FileFacts, Health},
+    domain::model::{
+        observations::{FileFacts, Health},
         source_ref::{ObjectUrl, sound},
     },
+    engine::progress::Watch,
+    error::{Kind, Result, Trouble},
     text::Foreign,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// For a connection, and for the head of an answer.
@@ -266,7 +270,7 @@ fn missed(miss: Miss, url: &str) -> Trouble {
         Miss::Wire(Failure::Tcp(e)) => format!("no connection: {e}"),
         Miss::Wire(Failure::Tls(e)) => format!("no TLS: {e}"),
         Miss::Wire(Failure::Words(refusal)) => refusal.details,
-        Miss::Late(limit) => format!("no answer in {}", words::span(limit)),
+        Miss::Late(limit) => format!("no answer in {}", errors::span(limit)),
         Miss::HungUp => "the connection was lost".into(),
         Miss::NoHttp(why) => why,
     };

@@ -1,4 +1,4 @@
-//! Everybody asked at once and heard out in rounds, on threads: [`crate::plan::survey`] says who is next, a [`World`]
+//! Everybody asked at once and heard out in rounds, on threads: [`crate::domain::quorum::probe_rounds`] says who is next, a [`World`]
 //! does the asking.
 
 use std::{
@@ -9,10 +9,12 @@ use std::{
 };
 
 use super::World;
-use crate::plan::{
-    facts::{Answer, EndpointFacts, Hashed},
-    survey::{self, Question},
-    verdict::Finding,
+use crate::domain::{
+    model::observations::{Answer, EndpointFacts, Hashed},
+    quorum::{
+        probe_rounds::{self, Question},
+        verdict::Finding,
+    },
 };
 
 /// What came back.
@@ -74,7 +76,7 @@ pub fn survey(
             if waiting > 0 {
                 continue;
             }
-            for question in survey::next(&facts, endpoints.len(), &peered) {
+            for question in probe_rounds::next(&facts, endpoints.len(), &peered) {
                 match &question {
                     Question::Ask(endpoint) => {
                         facts.push(EndpointFacts { endpoint: endpoint.clone(), answer: Answer::Asking });
@@ -102,9 +104,9 @@ pub fn survey(
 /// are behind.
 fn twins(world: &dyn World, facts: &mut [EndpointFacts]) {
     let before = facts.to_vec();
-    for endpoint in survey::lagging_twins(&before) {
+    for endpoint in probe_rounds::lagging_twins(&before) {
         let Answer::Says(mut now) = world.ask(&endpoint) else { continue };
-        now.went_back = survey::went_back(&now, &before);
+        now.went_back = probe_rounds::went_back(&now, &before);
         let fact = facts.iter_mut().find(|f| f.endpoint == endpoint);
         if let Some(EndpointFacts { answer: Answer::Says(says), .. }) = fact {
             now.hash = std::mem::take(&mut says.hash);
@@ -143,7 +145,7 @@ fn take(answer: &mut Answer, reply: Reply) {
         (_, Reply::Answer(new)) => *answer = new,
         (_, Reply::Peer(peer)) => {
             let before = std::mem::replace(answer, Answer::Asking);
-            *answer = survey::with_peer(before, peer);
+            *answer = probe_rounds::with_peer(before, peer);
         }
         (_, Reply::Hash(_)) => {}
     }
@@ -160,14 +162,14 @@ mod tests {
 
     use super::*;
     use crate::{
-        engine::progress::Watch,
-        etcd::membership::Id,
-        plan::{
-            facts::{FileFacts, KnownMember, MemberSays, config::ConfigFacts, disk::DirFacts},
-            fence::{Door, Heard},
-            ledger::{Difference, History},
+        domain::{
+            model::observations::{FileFacts, KnownMember, MemberSays, config::ConfigFacts, disk::DirFacts},
+            preflight::blockers::{Door, Heard},
+            sources::data_loss::{Difference, History},
         },
-        trouble::Result,
+        engine::progress::Watch,
+        error::Result,
+        etcd::membership::Id,
     };
 
     /// Two members that answer, a third that says nothing until somebody saw the others' answers.
@@ -259,7 +261,7 @@ mod tests {
             unreachable!()
         }
 
-        fn site(&self) -> &dyn crate::world::site::Site {
+        fn site(&self) -> &dyn crate::system::member_ops::Site {
             unreachable!()
         }
 
@@ -267,8 +269,8 @@ mod tests {
             &self,
             _: &str,
             _: &[PathBuf],
-            _: crate::world::ssh::Stop<'_>,
-        ) -> Result<Box<dyn crate::world::hand::Hand + '_>> {
+            _: crate::system::ssh::Stop<'_>,
+        ) -> Result<Box<dyn crate::system::host_session::Hand + '_>> {
             unreachable!()
         }
 
@@ -342,14 +344,14 @@ mod tests {
             member_id: Id(1),
             revision,
             members: vec![member(1)],
-            read: crate::plan::facts::Read::Served,
+            read: crate::domain::model::observations::Read::Served,
             hash: Hashed::Says { hash: 7, revision: 2, compacted: 0 },
             ..MemberSays::default()
         };
         let fact =
             |says| EndpointFacts { endpoint: "http://10.0.0.1:2379".into(), answer: Answer::Says(Box::new(says)) };
         for (ahead, asked) in [(1, false), (2, false), (5, true)] {
-            let known = [crate::plan::verdict::KnownState {
+            let known = [crate::domain::quorum::known::KnownState {
                 from: "a.db".into(),
                 cluster_id: Some(Id(9)),
                 members: vec![member(1)],
@@ -357,7 +359,7 @@ mod tests {
             }];
             let gone = BTreeSet::new();
             let judge = |facts: &[EndpointFacts]| {
-                let seen = crate::plan::verdict::Evidence {
+                let seen = crate::domain::quorum::verdict::Evidence {
                     facts,
                     given: &[],
                     dirs: &[],
@@ -365,12 +367,12 @@ mod tests {
                     compared: &[],
                     gone: &gone,
                 };
-                crate::plan::verdict::verdict(&seen)
+                crate::domain::quorum::verdict::verdict(&seen)
             };
             let mut facts = [fact(served(2))];
-            assert_eq!(judge(&facts).verdict == crate::plan::verdict::Verdict::Forked, asked);
+            assert_eq!(judge(&facts).verdict == crate::domain::quorum::verdict::Verdict::Forked, asked);
             let finding = confirm(&world, &mut facts, &judge);
-            assert_ne!(finding.verdict, crate::plan::verdict::Verdict::Forked, "it is at 6 by now");
+            assert_ne!(finding.verdict, crate::domain::quorum::verdict::Verdict::Forked, "it is at 6 by now");
             let Answer::Says(says) = &facts[0].answer else { panic!("{facts:?}") };
             assert_eq!(says.revision, if asked { 6 } else { 2 });
             assert!(matches!(says.hash, Hashed::Says { revision: 2, .. }), "a hash is not lost by it");

@@ -5,16 +5,11 @@
 //! The connection is one child process; when it ends, or its standard input does, the far end stops at its next safe
 //! point and clears up. Nothing is asked on a terminal, and nobody is trusted unseen (`BatchMode`).
 
-#[path = "ssh/bootstrap_output.rs"]
-mod look;
-#[path = "ssh/pipe.rs"]
+mod bootstrap_output;
+mod errors;
 mod pipe;
-#[path = "ssh/self_binary.rs"]
-mod program;
-#[path = "ssh/session.rs"]
+mod self_binary;
 mod session;
-#[path = "ssh/errors.rs"]
-mod words;
 
 use std::{
     path::PathBuf,
@@ -23,11 +18,11 @@ use std::{
 
 use std::os::unix::process::CommandExt;
 
-pub use look::read as read_look;
-pub use program::Program;
+pub use bootstrap_output::read as read_look;
+pub use self_binary::Program;
 pub use session::{Sent, Session, unexpected};
 
-use crate::{plan::destination, trouble::Result};
+use crate::{domain::model::host_address, error::Result};
 
 /// Says whether the operator wants to stop.
 pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
@@ -46,9 +41,9 @@ impl Ssh {
     /// # Errors
     /// `NoAnswer` when it cannot be reached or does not say what it must; `Stopped` when `stop` says so.
     pub fn open(&self, host: &str, dirs: &[PathBuf], stop: Stop<'_>) -> Result<Session> {
-        let local = destination::is_local(host);
+        let local = host_address::is_local(host);
         // The operator is who they are on their own machine; elsewhere root is mostly behind sudo.
-        let script = look::script(dirs, !local);
+        let script = bootstrap_output::script(dirs, !local);
         // The script comes by standard input: the login shell, whichever it is, sees no more than this.
         let first = format!("eval \"$(head -c {})\"", script.len());
         let mut command = if local {

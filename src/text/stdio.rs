@@ -1,6 +1,5 @@
 //! The door to standard output and standard error. Nothing else prints: a test reads the sources for that.
 
-#[path = "stdio/stream.rs"]
 mod stream;
 
 use std::{

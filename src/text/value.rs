@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-pub use crate::plan::words::{byte_count, count, thousands};
+pub use crate::text::number::{byte_count, count, thousands};
 use crate::text::{
     columns::{Align, column_width, pad},
     escape::is_hostile,

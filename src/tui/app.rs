@@ -8,6 +8,7 @@
 
 mod model;
 
+use crate::tui::steps::launch_start;
 use std::path::PathBuf;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -15,15 +16,15 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 pub use self::model::{Model, Options, Overlay, Status};
 pub use super::messages::{Effect, Msg};
 use super::{
-    ending::{Leaving, Made},
-    keys::{self, Action, Place},
-    prompt::Ask,
-    steps::{self, Step, detect, hosts, launch, members, proof, restore, review, snapshot, snapshot_work, unfinished},
-    theme::Tone,
+    dialogs::Ask,
+    exit_summary::{Leaving, Made},
+    keymap::{self, Action, Place},
+    steps::{self, Step, detect, hosts, members, restore, resume, review, snapshot, snapshot_tasks, verify},
+    widgets::theme::Tone,
 };
 use crate::{
+    error::{Result, Trouble},
     text::Shown,
-    trouble::{Result, Trouble},
 };
 
 /// Takes one message. What is to be done comes back as effects, in order.
@@ -52,14 +53,14 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.members.fresh = fresh;
             let mut effects = detect::ask_all(model);
             effects.push(detect::look_around(model));
-            effects.extend(unfinished::look(model));
+            effects.extend(resume::look(model));
             effects
         }
         Msg::Returned => {
             detect::forget_compared(model);
             let asks = model.detect.asking() > 0;
             let mut effects = if asks { detect::ask_all(model) } else { Vec::new() };
-            effects.extend(snapshot_work::again(model));
+            effects.extend(snapshot_tasks::again(model));
             if model.review.asking() {
                 effects.extend(review::ask(model));
             }
@@ -71,7 +72,7 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Resized(columns, lines) => {
             model.size = (columns, lines);
-            model.scroll = model.scroll.min(super::frame::most_scroll(model));
+            model.scroll = model.scroll.min(super::views::frame::most_scroll(model));
             Vec::new()
         }
         Msg::Key(event) => press(model, event),
@@ -83,7 +84,7 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Answered { id, answer } => detect::answered(model, id, answer),
         Msg::LookedAround { id, around } => {
             detect::looked_around(model, id, around);
-            snapshot_work::take_dirs(model)
+            snapshot_tasks::take_dirs(model)
         }
         Msg::Hashed { id, hash } => {
             detect::hashed(model, id, hash);
@@ -93,19 +94,19 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
             detect::held_against(model, id, compared);
             Vec::new()
         }
-        Msg::Found { id, result } => snapshot_work::found(model, id, result),
+        Msg::Found { id, result } => snapshot_tasks::found(model, id, result),
         Msg::Stepped { id, progress } => {
-            snapshot_work::stepped(model, id, progress);
+            snapshot_tasks::stepped(model, id, progress);
             Vec::new()
         }
-        Msg::Inspected { id, result } => snapshot_work::inspected(model, id, result),
-        Msg::Looked { id, facts } => snapshot_work::looked(model, id, *facts),
-        Msg::Related { id, result } => snapshot_work::related(model, id, result),
+        Msg::Inspected { id, result } => snapshot_tasks::inspected(model, id, result),
+        Msg::Looked { id, facts } => snapshot_tasks::looked(model, id, *facts),
+        Msg::Related { id, result } => snapshot_tasks::related(model, id, result),
         Msg::Compared { id, result } => {
-            snapshot_work::compared(model, id, result);
+            snapshot_tasks::compared(model, id, result);
             Vec::new()
         }
-        Msg::Saved { id, result } => snapshot_work::saved(model, id, result),
+        Msg::Saved { id, result } => snapshot_tasks::saved(model, id, result),
         Msg::HostSeen { id, look } => {
             hosts::seen(model, id, *look);
             Vec::new()
@@ -116,8 +117,8 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Journals { id, found } => {
-            let effects = snapshot_work::journaled(model, &found);
-            unfinished::found(model, id, found);
+            let effects = snapshot_tasks::journaled(model, &found);
+            resume::found(model, id, found);
             effects
         }
         Msg::Told { id, told } => {
@@ -130,23 +131,23 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Seen { id, proof } => {
-            proof::seen(model, id, proof);
+            verify::seen(model, id, proof);
             Vec::new()
         }
-        Msg::Verified { id, result } => proof::verified(model, id, result),
+        Msg::Verified { id, result } => verify::verified(model, id, result),
         Msg::Written { id, path, result } => {
             written(model, id, path, result);
             Vec::new()
         }
         Msg::HostsKnown { id, hosts, troubles } => {
-            launch::hosts_known(model, id, hosts, troubles);
+            launch_start::hosts_known(model, id, hosts, troubles);
             Vec::new()
         }
         Msg::Offered { id, result } => {
-            launch::offered(model, id, result);
+            launch_start::offered(model, id, result);
             Vec::new()
         }
-        Msg::Started { id, result } => launch::started(model, id, result),
+        Msg::Started { id, result } => launch_start::started(model, id, result),
         Msg::Certificates { id, seen } => {
             members::certificates(model, id, seen);
             Vec::new()
@@ -165,7 +166,7 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
 fn press(model: &mut Model, event: KeyEvent) -> Vec<Effect> {
     let place = model.place();
     if place == Place::Review
-        && let Some(letter) = keys::letter(event)
+        && let Some(letter) = keymap::letter(event)
     {
         if review::begins_answer(model, letter) {
             // something is asked for: its first letter is text before it is a key
@@ -177,11 +178,11 @@ fn press(model: &mut Model, event: KeyEvent) -> Vec<Effect> {
         }
     }
     // where a letter is text, its command is had with Alt
-    let event = match keys::alt_letter(event).filter(|_| place == Place::Review) {
+    let event = match keymap::alt_letter(event).filter(|_| place == Place::Review) {
         Some(letter) => KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE),
         None => event,
     };
-    let Some(binding) = keys::lookup(place, event) else {
+    let Some(binding) = keymap::lookup(place, event) else {
         if place == Place::Field {
             let now_ms = model.now_ms;
             if let Some(prompt) = &mut model.prompt
@@ -191,12 +192,12 @@ fn press(model: &mut Model, event: KeyEvent) -> Vec<Effect> {
                 model.status = None;
             }
         } else if let Some(Overlay::Held(action)) = model.overlay
-            && keys::lookup(model.step.place(), event).is_some_and(|binding| binding.action == action)
+            && keymap::lookup(model.step.place(), event).is_some_and(|binding| binding.action == action)
         {
             // the same key once more asks once more
             model.status = None;
             return yes(model);
-        } else if let Some(why) = keys::elsewhere(place, event) {
+        } else if let Some(why) = keymap::elsewhere(place, event) {
             model.say(Tone::Warn, why);
         }
         return Vec::new();
@@ -237,10 +238,10 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::First | Action::Last
             if model.overlay.is_some() =>
         {
-            model.scroll = moved(model.scroll, action, super::frame::most_scroll(model) + 1);
+            model.scroll = moved(model.scroll, action, super::views::frame::most_scroll(model) + 1);
             Vec::new()
         }
-        Action::Submit => super::prompt::submit(model),
+        Action::Submit => super::dialogs::submit(model),
         Action::SubmitNext => members::submit_next(model),
         Action::TakeFixTyping => {
             members::take_fix_typing(model);
@@ -320,14 +321,14 @@ fn yes(model: &mut Model) -> Vec<Effect> {
         Some(Overlay::Quit) => leave(model),
         Some(Overlay::Unhashed) => snapshot::agree(model),
         Some(Overlay::Stop) => restore::stop(model),
-        Some(Overlay::Canary) => proof::agree(model),
-        Some(Overlay::Start) => launch::agree(model),
+        Some(Overlay::Canary) => verify::agree(model),
+        Some(Overlay::Start) => launch_start::agree(model),
         Some(Overlay::Pasted) => {
             members::take_pasted(model);
             Vec::new()
         }
         Some(Overlay::Rehearse) => restore::rehearse(model),
-        Some(Overlay::Unfinished) => unfinished::go_on(model),
+        Some(Overlay::Unfinished) => resume::go_on(model),
         Some(Overlay::Token) => members::new_token(model),
         Some(Overlay::Held(action)) => match steps::held(model, action) {
             Err(why) if action == Action::Open && model.step == Step::Review => {

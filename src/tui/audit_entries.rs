@@ -4,16 +4,21 @@
 
 use serde_json::{Value, json};
 
-use super::{super::app::Model, hosts_view, members};
+use super::{super::tui::app::Model, steps::members, views::hosts};
 use crate::{
-    plan::{
-        Plan,
-        ledger::Entries,
-        sources::{Place, Source},
-        table::{Column, Origin},
-        words::{all, plural, thousands},
+    domain::{
+        members::{cell::Origin, table::Column},
+        model::plan::Plan,
+        sources::{
+            data_loss::Entries,
+            ranking::{Place, Source},
+        },
     },
-    text::Shown,
+    text::{
+        Shown,
+        number::thousands,
+        phrase::{all, plural},
+    },
 };
 
 /// Each decision in a sentence and for programs, in the order of the screens.
@@ -197,7 +202,7 @@ fn hosts(model: &Model) -> Vec<(String, Value)> {
     let Some(plan) = &model.hosts.plan else { return Vec::new() };
     let each = model.hosts.looks.iter().map(|look| {
         let rows: Vec<String> =
-            look.members.iter().map(|at| hosts_view::row_words(plan, look, *at, model.now()).2).collect();
+            look.members.iter().map(|at| hosts::row_words(plan, look, *at, model.now()).2).collect();
         let data = json!({"step": "review", "host": look.host, "ready": look.ready(), "seen": rows});
         (format!("Review: {}: {}", look.host, rows.join("; ")), data)
     });

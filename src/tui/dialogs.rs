@@ -3,14 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    app::{Effect, Model},
-    field::Field,
-    steps::{Step, detect, launch, members, restore_view, review, review::CONSENT, snapshot_work},
-    theme::Tone,
+    app::Model,
+    messages::Effect,
+    steps::{
+        Step, detect, launch, members,
+        review::{self, CONSENT},
+        snapshot_tasks,
+    },
+    views::restore,
+    widgets::{text_input::Field, theme::Tone},
 };
-use crate::plan::{
-    source_ref::{Download, SourceRef},
-    table::Column,
+use crate::domain::{
+    members::table::Column,
+    model::source_ref::{Download, SourceRef},
 };
 
 /// How long after the last character a confirming Enter counts, in milliseconds: a paste with a
@@ -115,7 +120,7 @@ pub fn words(model: &Model, prompt: &Prompt) -> (String, String) {
             "One line, for whoever reads the journal afterwards. Esc leaves it in the way.".into(),
         ),
         Ask::Undo => {
-            let who = restore_view::taken_back(&model.restore);
+            let who = restore::taken_back(&model.restore);
             (format!("To take {who} out again, type the cluster label: {label}"), armed(model, prompt))
         }
         Ask::OpenFile => {
@@ -179,7 +184,7 @@ fn armed(model: &Model, prompt: &Prompt) -> String {
             let state = if wanted.starts_with(text) { "Nothing is run before that." } else { "That is another word." };
             format!("{state} It agrees to: {}", review::consent_words(model))
         }
-        ("", Ask::Undo) => match restore_view::halts(&model.restore).as_slice() {
+        ("", Ask::Undo) => match restore::halts(&model.restore).as_slice() {
             [] => "The new directories go aside under a dated name, with what was written there since; what was before comes \
                    back."
                 .into(),
@@ -214,9 +219,9 @@ pub fn submit(model: &mut Model) -> Vec<Effect> {
                 SourceRef::File(path) => absolute(model, &path.to_string_lossy()),
                 SourceRef::Object(url) => url.as_str().into(),
             };
-            Ok(snapshot_work::open(model, path))
+            Ok(snapshot_tasks::open(model, path))
         }
-        Ask::SaveFrom(from) => path(model, &text).map(|into| snapshot_work::save(model, from, into)),
+        Ask::SaveFrom(from) => path(model, &text).map(|into| snapshot_tasks::save(model, from, into)),
         Ask::PlanFile => path(model, &text).and_then(|p| review::write(model, p)),
         Ask::SheetFile => path(model, &text).and_then(|p| launch::write(model, p)),
         Ask::RunbookFile => path(model, &text).and_then(|p| launch::write_runbook(model, p)),

@@ -5,6 +5,7 @@
 
 mod launch;
 
+use crate::execute::preflight;
 use std::{
     collections::{BTreeMap, HashMap},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -12,30 +13,33 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    app::{Effect, Msg},
-    messages::Orders,
-};
+use super::messages::{Effect, Msg, Orders};
 use crate::{
-    engine::progress::{Flow, Phase, Progress},
-    plan::{
-        Plan, certs,
-        facts::{
-            Answer, Around, Hashed,
-            disk::{DirFacts, DirState, Held},
+    domain::{
+        members::certificates,
+        model::{
+            observations::{
+                Answer, Around, Hashed,
+                disk::{DirFacts, DirState, Held},
+            },
+            plan::Plan,
+            source_ref::Download,
         },
-        fence::{Fence, Lift, Old, Seen},
-        source_ref::Download,
-        verdict::{Match, Unknown},
+        preflight::{
+            blockers::{Fence, Lift, Seen},
+            old_cluster::Old,
+        },
+        quorum::known::{Match, Unknown},
     },
-    recovery::{
-        Cancel, RowEvent, fences,
-        hosts::{self, Consent, HostEvent, Job, Placement, Told, Until},
-        journal::Journal,
-        resume, twice, verify,
+    engine::progress::{Flow, Phase, Progress},
+    error::{Kind, Result, Trouble},
+    execute::{
+        Cancel, RowEvent, blocker_checks,
+        events::{HostEvent, Told},
+        executor::{self, Consent, Job, Placement, Until},
+        resume, second_run, verify,
     },
-    trouble::{Kind, Result, Trouble},
-    world::{World, compare},
+    system::{World, hash_compare, journal::Journal},
 };
 
 /// How many hosts are worked on at a time.
@@ -99,7 +103,7 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
             send(Msg::Hashed { id: *id, hash: world.hash_at(endpoint, *revision) });
         }
         Effect::HoldAgainst { id, pairs } => {
-            send(Msg::HeldAgainst { id: *id, compared: compare::each(world, pairs) });
+            send(Msg::HeldAgainst { id: *id, compared: hash_compare::each(world, pairs) });
         }
         Effect::LookAround { id, named } => {
             send(Msg::LookedAround { id: *id, around: world.look_around(named) });
@@ -135,14 +139,14 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
         }
         Effect::Fences { id, plan, old, halted, journal } => {
             // The members' own directories are looked at with their hosts.
-            let (seen, found) = fences::look(plan, &[], &known(old, plan, world), halted, world);
-            let now = twice::here(plan, journal, world);
-            let fences = found.after(twice::fence(plan, &now, journal, world)).into_vec();
+            let (seen, found) = blocker_checks::look(plan, &[], &known(old, plan, world), halted, world);
+            let now = second_run::here(plan, journal, world);
+            let fences = found.after(second_run::fence(plan, &now, journal, world)).into_vec();
             send(Msg::Fenced { id: *id, seen, fences });
         }
         Effect::LookAtHosts { id, plan, closer } => {
             let out = Mutex::new(&mut *send);
-            hosts::glance(plan, *closer, AT_A_TIME, world, cancel, &|look| {
+            preflight::glance(plan, *closer, AT_A_TIME, world, cancel, &|look| {
                 say(&out, Msg::HostSeen { id: *id, look: Box::new(look) });
             });
             send(Msg::HostsSeen { id: *id });
@@ -206,7 +210,7 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
 fn known(old: &Old, plan: &Plan, world: &dyn World) -> Old {
     let mut known = old.clone();
     if known.members.is_empty() {
-        let told = fences::of_snapshot(plan, &[], world);
+        let told = blocker_checks::of_snapshot(plan, &[], world);
         told.members.iter().for_each(|member| known.knows(member));
         known.clusters.extend(told.clusters);
     }
@@ -226,7 +230,7 @@ fn apply(
     out: &Mutex<&mut (dyn FnMut(Told) + Send)>,
 ) -> Result<()> {
     let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
-    let run = hosts::run(plan, world);
+    let run = executor::run(plan, world);
     let job = Job {
         plan,
         names: &names,
@@ -253,8 +257,8 @@ fn apply(
         }
     };
     match orders.until {
-        Until::Undone => hosts::undo(&job, cancel, &hear).map(drop),
-        _ => hosts::apply(&job, cancel, &hear),
+        Until::Undone => executor::undo(&job, cancel, &hear).map(drop),
+        _ => executor::apply(&job, cancel, &hear),
     }
 }
 
@@ -330,7 +334,7 @@ fn failed(effect: &Effect, bug: Trouble) -> Option<Msg> {
         }
         Effect::Offer { id, .. } => Msg::Offered { id: *id, result: Err(bug) },
         Effect::Start { id, .. } => Msg::Started { id: *id, result: Err(bug) },
-        Effect::Certificates { id, .. } => Msg::Certificates { id: *id, seen: certs::Seen::default() },
+        Effect::Certificates { id, .. } => Msg::Certificates { id: *id, seen: certificates::Seen::default() },
         Effect::Fresh { .. }
         | Effect::Cancel { .. }
         | Effect::Copy { .. }

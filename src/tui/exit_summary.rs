@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::app::Model;
-use crate::{plan::launch, recovery::journal, text::Shown, trouble::Kind};
+use crate::{domain::render::start, error::Kind, system::journal, text::Shown};
 
 /// What a path is that this session wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub fn ending(model: &Model) -> Ending {
     }
     if let Some(plan) = model.restore.plan.as_ref().filter(|_| !model.options.journals.as_os_str().is_empty()) {
         let path = journal::of_plan(&model.options.journals, plan);
-        let journal = crate::plan::words::shell_word(&path.to_string_lossy()).into_owned();
+        let journal = crate::text::phrase::shell_word(&path.to_string_lossy()).into_owned();
         lines.push(format!("the journal: {}", path.shown()));
         if outcome == Outcome::Restored {
             lines.push(format!("did it work: requorum verify {journal}"));
@@ -105,7 +105,7 @@ pub fn ending(model: &Model) -> Ending {
     match (&model.restore.plan, outcome) {
         (Some(plan), Outcome::Restored) => {
             lines.push(String::new());
-            lines.push(launch::sheet_on(plan, &super::steps::launch::known(model)));
+            lines.push(start::sheet_on(plan, &super::steps::launch::known(model)));
         }
         (Some(plan), Outcome::Partly) => lines.push(format!(
             "The restore of plan {} is not complete. What was there before is untouched or lies aside. The next start of \

@@ -7,13 +7,14 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
 
 use super::{
-    app::{Effect, Model, Msg, update},
-    companion::{Companion, Notes},
+    app::{Model, update},
     effects::perform,
-    frame::draw,
-    page,
+    messages::{Effect, Msg},
+    observer::{Companion, Notes},
+    views::frame::draw,
+    widgets::layout,
 };
-use crate::{recovery::Cancel, world::World};
+use crate::{execute::Cancel, system::World};
 
 /// How much the clock goes on with each message, in milliseconds: no finger is faster.
 const PACE_MS: u64 = 200;
@@ -133,7 +134,7 @@ pub fn picture(model: &Model, width: u16, height: u16) -> Buffer {
     let Ok(mut terminal) = Terminal::new(TestBackend::new(width, height));
     let Ok(_) = terminal.draw(|frame| {
         draw(model, frame);
-        page::disarm(frame.buffer_mut());
+        layout::disarm(frame.buffer_mut());
     });
     terminal.backend().buffer().clone()
 }

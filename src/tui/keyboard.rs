@@ -17,7 +17,7 @@ use crossterm::event::{self, Event};
 use rustix::{pipe, stdio};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::guard::hung_up;
+use super::terminal::hung_up;
 
 /// How long the reader may take to notice that it is to pause or to end.
 const NOTICE: Duration = Duration::from_millis(50);

@@ -10,20 +10,22 @@ use crossterm::event::KeyEvent;
 pub use self::effect::{Effect, Orders};
 use super::steps::Step;
 use crate::{
-    engine::progress::Progress,
-    plan::{
-        certs,
-        check::Proof,
-        facts::{Answer, Around, FileFacts, Hashed, disk::DirFacts},
-        fence::{Fence, Seen},
-        hosts::Look,
-        launch::HostKnown,
-        ledger::{Difference, History},
-        verdict::Compared,
+    domain::{
+        members::certificates,
+        model::observations::{Answer, Around, FileFacts, Hashed, disk::DirFacts},
+        preflight::{
+            blockers::{Fence, Seen},
+            host_report::Look,
+        },
+        quorum::known::Compared,
+        render::start::HostKnown,
+        sources::data_loss::{Difference, History},
+        verify::Proof,
     },
-    recovery::hosts::{Offer, Told},
-    trouble::{Result, Trouble},
-    world::journal::Record,
+    engine::progress::Progress,
+    error::{Result, Trouble},
+    execute::{events::Told, start::Offer},
+    system::journal::Record,
 };
 
 /// What can happen.
@@ -195,7 +197,7 @@ pub enum Msg {
         /// The effect's ID.
         id: u64,
         /// What was read.
-        seen: certs::Seen,
+        seen: certificates::Seen,
     },
     /// To [`Effect::LookAround`].
     LookedAround {

@@ -1,10 +1,7 @@
 //! Somebody who looks over the operator's shoulder: sees what happens, and has sentences for the foot of the steps. It
 //! cannot press a key. Most wizards have none.
 
-use super::{
-    app::{Model, Msg},
-    steps::Step,
-};
+use super::{app::Model, messages::Msg, steps::Step};
 
 /// What stands at the foot of each step.
 pub type Notes = Vec<(Step, String)>;

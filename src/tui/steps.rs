@@ -1,42 +1,27 @@
 //! The seven steps, one file each: its state, its part of `update`, and how it is drawn. Here: their
 //! order and the way from one to the next.
 
-#[path = "audit_entries.rs"]
-pub mod decisions;
 pub mod detect;
-#[path = "views/detect.rs"]
-pub mod detect_view;
 pub mod hosts;
-#[path = "views/hosts.rs"]
-pub mod hosts_view;
 pub mod launch;
-mod launch_start;
+pub(crate) mod launch_start;
 pub mod members;
-#[path = "views/members.rs"]
-pub mod members_view;
-#[path = "widgets/progress_meter.rs"]
-pub mod meter;
-#[path = "steps/verify.rs"]
-pub mod proof;
-#[path = "views/verify.rs"]
-pub mod proof_view;
 pub mod restore;
-#[path = "views/restore.rs"]
-pub mod restore_view;
+pub mod resume;
 pub mod review;
 pub mod snapshot;
-#[path = "views/snapshot.rs"]
-pub mod snapshot_view;
-#[path = "steps/snapshot_tasks.rs"]
-pub mod snapshot_work;
-#[path = "steps/resume.rs"]
-pub mod unfinished;
+pub mod snapshot_tasks;
+pub mod verify;
 
 use super::{
-    app::{Effect, Model, Overlay},
-    keys::{Action, Place},
-    page::Page,
-    theme::Tone,
+    app::{Model, Overlay},
+    keymap::{Action, Place},
+    messages::Effect,
+    widgets::{layout::Page, theme::Tone},
+};
+use crate::tui::views::{
+    detect as detect_view, members as members_view, restore as restore_view, snapshot as snapshot_view,
+    verify as proof_view,
 };
 
 /// A step of the wizard.
@@ -119,7 +104,7 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
             Step::Review => review::can(model, action),
             Step::Restore => restore::can(model, action),
             Step::Launch => launch::can(model, action),
-            Step::Proof => proof::can(model, action),
+            Step::Proof => verify::can(model, action),
         },
     }
 }
@@ -165,7 +150,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Step::Review => review::act(model, action),
         Step::Restore => restore::act(model, action),
         Step::Launch => launch::act(model, action),
-        Step::Proof => proof::act(model, action),
+        Step::Proof => verify::act(model, action),
     }
 }
 
@@ -174,7 +159,7 @@ pub(super) fn next(model: &mut Model) -> Vec<Effect> {
     match model.step {
         Step::Detect if detect::gated(model) => {
             model.label_settled = true;
-            model.ask(super::prompt::Ask::Gate, "");
+            model.ask(super::dialogs::Ask::Gate, "");
             Vec::new()
         }
         Step::Review => review::next(model),
@@ -192,8 +177,8 @@ pub(super) fn enter(model: &mut Model, step: Step) -> Vec<Effect> {
             Vec::new()
         }
         Step::Review => review::enter(model),
-        Step::Proof => proof::enter(model),
-        Step::Launch => launch::enter(model),
+        Step::Proof => verify::enter(model),
+        Step::Launch => crate::tui::steps::launch_start::enter(model),
         Step::Detect | Step::Restore => Vec::new(),
     }
 }

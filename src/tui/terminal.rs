@@ -23,8 +23,8 @@ use ratatui::{Frame, Terminal, backend::CrosstermBackend};
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{effects::THREAD, page};
-use crate::text::output;
+use super::{effects::THREAD, widgets::layout};
+use crate::text::stdio;
 
 /// True while the terminal is ours. One per process, as the terminal is.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -79,22 +79,22 @@ impl Canvas {
     /// # Errors
     /// When the terminal is gone.
     pub(crate) fn draw(&mut self, picture: impl FnOnce(&mut Frame<'_>)) -> io::Result<bool> {
-        if !output::taken()? {
+        if !stdio::taken()? {
             self.late.get_or_insert_with(Instant::now);
             return Ok(false);
         }
         queue!(self.bytes, BeginSynchronizedUpdate)?;
-        if self.late.take().is_some_and(|since| since.elapsed() >= output::PATIENCE) {
+        if self.late.take().is_some_and(|since| since.elapsed() >= stdio::PATIENCE) {
             // not `clear`, which asks the terminal where its cursor is: the answer is among the keys, that another thread reads
             queue!(self.bytes, Clear(ClearType::All))?;
             self.terminal = Terminal::new(CrosstermBackend::new(self.bytes.clone()))?;
         }
         self.terminal.draw(|frame| {
             picture(frame);
-            page::disarm(frame.buffer_mut());
+            layout::disarm(frame.buffer_mut());
         })?;
         queue!(self.bytes, EndSynchronizedUpdate)?;
-        output::picture(self.bytes.take()).map(|()| true)
+        stdio::picture(self.bytes.take()).map(|()| true)
     }
 }
 
@@ -131,17 +131,17 @@ impl Guard {
 /// Whether the terminal was hung up. crossterm does not notice: a read of such a terminal returns nothing, at once, forever;
 /// and SIGHUP reaches the leader of the session only, which may not pass it on.
 pub(super) fn hung_up() -> bool {
-    matches!(rustix::termios::tcgetattr(output::stdout()), Err(rustix::io::Errno::IO))
+    matches!(rustix::termios::tcgetattr(stdio::stdout()), Err(rustix::io::Errno::IO))
 }
 
 fn take() -> io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
     *HOLDER.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread::current().id());
-    output::screens(true);
+    stdio::screens(true);
     enable_raw_mode()?;
     let mut bytes = Vec::new();
     queue!(bytes, EnterAlternateScreen, Clear(ClearType::All), event::EnableBracketedPaste, cursor::Hide)?;
-    output::control(&bytes)
+    stdio::control(&bytes)
 }
 
 impl Drop for Guard {
@@ -156,9 +156,9 @@ fn give_back() {
         let mut bytes = Vec::new();
         let _ = queue!(bytes, EndSynchronizedUpdate, event::DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
         // one that is not read gets it when it is, if this process still runs by then
-        let _ = output::control(&bytes);
+        let _ = stdio::control(&bytes);
         let _ = disable_raw_mode();
-        output::screens(false);
+        stdio::screens(false);
     }
 }
 

@@ -15,40 +15,43 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use serde_json::{Value, json};
 
 use super::{
-    app::{Effect, Model, Msg, Options, Overlay, update},
-    ending::Leaving,
+    app::{Model, Options, Overlay, update},
+    dialogs::Ask,
+    exit_summary::Leaving,
     headless::screen,
-    keys::Action,
-    prompt::Ask,
+    keymap::Action,
+    messages::{Effect, Msg},
     steps::{Step, review},
-    theme::Tone,
+    widgets::theme::Tone,
 };
 use crate::{
+    domain::{
+        members::table::Column,
+        model::{
+            observations::{
+                Answer, Around, Content, FileFacts, Hashed, Health, KnownMember, MemberSays,
+                config::{ConfigFacts, ConfigKind, Origin, Setting, WITHHELD},
+                disk::{DirFacts, DirState, Held},
+                host::{HostFacts, Place, PlaceState, Root},
+            },
+            plan::Plan,
+        },
+        preflight::{blockers::Fence, host_report::Look, hosts},
+        quorum::known::Match,
+    },
     engine::{
+        install::Swapped,
         progress::{Phase, Progress},
         restore::Restored,
-        swap::Swapped,
     },
+    error::{Kind, Trouble},
     etcd::membership::Id,
-    plan::{
-        Plan,
-        facts::{
-            Answer, Around, Content, FileFacts, Hashed, Health, KnownMember, MemberSays,
-            config::{ConfigFacts, ConfigKind, Origin, Setting, WITHHELD},
-            disk::{DirFacts, DirState, Held},
-            host::{HostFacts, Place, PlaceState, Root},
-        },
-        fence::Fence,
-        hosts::{self, Look},
-        table::Column,
-        verdict::Match,
-    },
-    recovery::{
+    execute::{
         RowEvent,
-        hosts::{HostEvent, Told, Until},
+        events::{HostEvent, Told},
+        executor::Until,
     },
-    trouble::{Kind, Trouble},
-    world::journal::{Event, Record},
+    system::journal::{Event, Record},
 };
 
 fn options() -> Options {

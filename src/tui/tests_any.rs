@@ -1,6 +1,7 @@
 //! What holds for every sequence of messages: no panic at any size, no restore unconfirmed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use crate::execute::{events, start};
 use std::{
     collections::{BTreeSet, VecDeque},
     path::PathBuf,
@@ -10,35 +11,37 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
 
 use super::{
-    app::{Effect, Msg, Overlay, update},
+    app::{Overlay, update},
+    dialogs::Ask,
     headless::screen,
-    prompt::Ask,
+    messages::{Effect, Msg},
     steps::Step,
     tests::{at_review, begun_record as begun, failed, file, placed, ready, silent, started, survivor, with_file},
 };
 use crate::{
-    engine::progress::{Phase, Progress},
-    plan::{
-        Member, Plan,
-        check::{check, tests},
-        facts::{
-            FileFacts, Hashed, Health,
-            disk::{DirFacts, DirState, Held},
-            started::Told,
+    domain::{
+        model::{
+            observations::{
+                FileFacts, Hashed, Health,
+                disk::{DirFacts, DirState, Held},
+                started::Told,
+            },
+            plan::{Member, Plan},
         },
-        halt::Halt,
-        hosts::{self, Running},
-        launch::HostKnown,
-        ledger::{Difference, History},
-        start::Start,
-        verdict::Match,
+        preflight::{host_report::Running, hosts, start::Start, stop::Halt},
+        quorum::known::Match,
+        render::start::HostKnown,
+        sources::data_loss::{Difference, History},
+        verify::{check, tests},
     },
-    recovery::{
+    engine::progress::{Phase, Progress},
+    error::{Kind, Result, Trouble},
+    execute::{
         RowEvent,
-        hosts::{self as run, HostEvent, Until},
+        events::HostEvent,
+        executor::{self as run, Until},
     },
-    trouble::{Kind, Result, Trouble},
-    world::journal::Record,
+    system::journal::Record,
 };
 
 /// Keys that lead somewhere, more often than keys that do not.
@@ -127,7 +130,7 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
             }
             // Some are refused before anything was done.
             let events = if luck < 10 { vec![runs(plan)] } else { events };
-            let told = |event| Msg::Told { id: *id, told: Box::new(run::Told::Host("local".into(), event)) };
+            let told = |event| Msg::Told { id: *id, told: Box::new(events::Told::Host("local".into(), event)) };
             let mut out: Vec<Msg> = events.into_iter().map(told).collect();
             out.push(Msg::ApplyEnded { id: *id, result: if good { Ok(()) } else { Err(trouble()) } });
             out
@@ -182,7 +185,7 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
                 1 => Ok(Start::By(vec!["systemctl start --no-block etcd.service".into()])),
                 _ => Err("no unit there starts an etcd on it".to_string()),
             };
-            let offer = run::Offer { host: "local".into(), member: name.clone(), how };
+            let offer = start::Offer { host: "local".into(), member: name.clone(), how };
             vec![Msg::Offered { id: *id, result: if luck > 20 { Ok(vec![offer]) } else { Err(trouble()) } }]
         }
         Effect::Start { id, name, .. } => {

@@ -7,21 +7,26 @@ use std::path::PathBuf;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{
-    app::{Effect, Model, Msg, update},
+    app::{Model, update},
+    messages::{Effect, Msg},
     tests::{file, with_file},
 };
 use crate::{
-    etcd::membership::Id,
-    plan::{
-        facts::{
-            Answer, Around, FileFacts, Hashed, Health, MemberSays,
-            disk::{DirFacts, DirSays, DirState, Held},
+    domain::{
+        model::{
+            observations::{
+                Answer, Around, FileFacts, Hashed, Health, MemberSays,
+                disk::{DirFacts, DirSays, DirState, Held},
+            },
+            source_ref::Download,
         },
-        ledger::{Difference, History},
-        source_ref::Download,
-        sources::{Place, Standing},
+        sources::{
+            data_loss::{Difference, History},
+            ranking::{Place, Standing},
+        },
     },
-    trouble::{Kind, Trouble},
+    error::{Kind, Trouble},
+    etcd::membership::Id,
 };
 
 fn press(model: &mut Model, c: char) -> Vec<Effect> {
@@ -196,5 +201,5 @@ fn which_cluster_is_meant_is_said_with_a_key() {
         model.snapshot.list.get(&Place::File(format!("{path}/member/snap/db").into())).unwrap().relation.clone()
     };
     assert!(relation(&model, "/srv/events").ours());
-    assert!(matches!(relation(&model, "/srv/main"), crate::plan::sources::Relation::Other(_)));
+    assert!(matches!(relation(&model, "/srv/main"), crate::domain::sources::cluster_match::Relation::Other(_)));
 }

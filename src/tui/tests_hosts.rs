@@ -4,10 +4,11 @@
 use crossterm::event::KeyCode::{self, Char, Enter, Esc};
 
 use super::{
-    app::{Effect, Model, Msg, Overlay, update},
-    ending,
+    app::{Model, Overlay, update},
+    dialogs::Ask,
+    exit_summary,
     headless::screen,
-    prompt::Ask,
+    messages::{Effect, Msg},
     steps::Step,
     tests::{
         at_members, at_review, begun_record, built, failed, fence, hear, placed, press, ready, refused, said,
@@ -15,17 +16,24 @@ use super::{
     },
 };
 use crate::{
-    etcd::membership::Id,
-    plan::{
-        Plan,
-        facts::host::PlaceState,
-        halt::Halt,
-        hosts::{Look, Running},
-        table::{Column, Origin, Problem},
+    domain::{
+        members::{
+            cell::Origin,
+            table::{Column, Problem},
+        },
+        model::{observations::host::PlaceState, plan::Plan},
+        preflight::{
+            host_report::{Look, Running},
+            stop::Halt,
+        },
     },
-    recovery::hosts::{HostEvent, Told, Until},
-    trouble::{Kind, Trouble},
-    world::journal::{Event, Record},
+    error::{Kind, Trouble},
+    etcd::membership::Id,
+    execute::{
+        events::{HostEvent, Told},
+        executor::Until,
+    },
+    system::journal::{Event, Record},
 };
 
 fn type_in(model: &mut Model, text: &str) {
@@ -156,7 +164,7 @@ fn a_host_that_is_not_ready_keeps_the_plan_from_being_begun_and_rehearsed() {
 
 #[test]
 fn a_rehearsal_says_what_is_still_in_the_way() {
-    let rehearsed = |fences: Vec<crate::plan::fence::Fence>, consent: bool| {
+    let rehearsed = |fences: Vec<crate::domain::preflight::blockers::Fence>, consent: bool| {
         let mut model = reviewed(|look| {
             if consent && look.host == "root@b" {
                 runs(look);
@@ -281,7 +289,7 @@ fn what_a_run_found_beside_the_data_is_known_on_review() {
     let effects = press(&mut model, Char('y'));
     let [Effect::Apply { id, orders, .. }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!((orders.until, orders.decisions.len()), (Until::Rehearsed, 0));
-    use crate::engine::swap::Standing;
+    use crate::engine::install::Standing;
     hear(&mut model, *id, "c", HostEvent::Standing("m3".into(), Standing::Nothing));
     hear(&mut model, *id, "c", HostEvent::Runs(halt(7), None));
     for name in ["m1", "m2", "m3"] {
@@ -296,7 +304,7 @@ fn what_a_run_found_beside_the_data_is_known_on_review() {
     );
     press(&mut model, Char('n'));
     assert!(refused(&model) && model.step == Step::Restore, "{}", said(&model));
-    assert_eq!(ending::ending(&model).exit_code(), 0, "nothing was begun");
+    assert_eq!(exit_summary::ending(&model).exit_code(), 0, "nothing was begun");
     press(&mut model, Esc);
     // From afar it is only seen that an etcd runs there; how it is stopped is known from the rehearsal.
     let again = press(&mut model, Char('r'));
@@ -310,7 +318,7 @@ fn what_a_run_found_beside_the_data_is_known_on_review() {
 
 #[test]
 fn each_host_has_its_own_log_its_bytes_and_its_failure() {
-    use crate::world::ssh::Sent;
+    use crate::system::ssh::Sent;
     let mut model = reviewed(|_| {});
     press(&mut model, Enter);
     let (id, plan, _) = confirmed(&mut model);
@@ -407,7 +415,7 @@ fn restored_journal(plan: &Plan, since: &str, more: Vec<Record>) -> Vec<Record> 
     [begun].into_iter().chain(placed).chain([ended]).chain(more).collect()
 }
 
-fn started_on(found: Vec<(std::path::PathBuf, crate::trouble::Result<Vec<Record>>)>) -> Model {
+fn started_on(found: Vec<(std::path::PathBuf, crate::error::Result<Vec<Record>>)>) -> Model {
     let mut model = Model::new(super::Options { label: None, journals: "/state".into(), ..Default::default() }, "REAL");
     let effects = update(&mut model, Msg::Start { now: 9, fresh: "7f3a".into() });
     let id = effects.iter().find_map(|e| if let Effect::Journals { id, .. } = e { Some(*id) } else { None });

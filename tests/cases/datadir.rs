@@ -12,13 +12,13 @@ use std::{
 };
 
 use requorum::{
-    engine::datadir::look,
-    etcd::v2keys::from_rfc3339,
-    plan::facts::{
+    domain::model::observations::{
         config::{ConfigKind, Origin},
         disk::{DirFacts, DirSays, DirState, Held},
     },
-    world::discover::discover,
+    engine::datadir::look,
+    etcd::v2store::expiration::from_rfc3339,
+    system::discovery::discover,
 };
 use serde_json::Value;
 use tempfile::TempDir;

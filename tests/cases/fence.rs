@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use requorum::{
     etcd::membership::Id,
-    recovery::journal::{self, Event},
+    system::journal::{self, Event},
 };
 
 use super::road::{Planned, plan_command};

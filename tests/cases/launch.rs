@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use requorum::plan::launch::{flags, patches};
+use requorum::domain::render::start::{etcd_flags, patches};
 use tempfile::TempDir;
 
 use super::road::Planned;
@@ -37,7 +37,7 @@ pub fn flags_of_server(server: &Server) {
         let Output { stdout, stderr, .. } = Command::new(&program).args(args).env_clear().output().unwrap();
         format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr))
     };
-    let of = |minor: &str| -> BTreeSet<&str> { flags::of_version(minor.parse().unwrap()).into_iter().collect() };
+    let of = |minor: &str| -> BTreeSet<&str> { etcd_flags::of_version(minor.parse().unwrap()).into_iter().collect() };
     let own = of(server.minor);
     let all: BTreeSet<&str> = ["3.4", "3.5", "3.6", "3.7"].into_iter().flat_map(of).collect();
     for flag in all {

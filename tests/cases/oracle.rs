@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use requorum::bolt::{Bucket, View};
+use requorum::bbolt::{Bucket, View};
 use serde_json::Value;
 use tempfile::TempDir;
 

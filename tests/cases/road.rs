@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use requorum::plan::{self, Plan};
+use requorum::domain::model::plan::{self, Plan};
 use tempfile::TempDir;
 
 use super::oracle::assert_same_tree;
@@ -178,7 +178,8 @@ impl Planned {
     }
 
     pub(super) fn read(file: &Path) -> Planned {
-        let plan = plan::file::from_yaml(&fs::read_to_string(file).unwrap()).unwrap_or_else(|e| panic!("{e}"));
+        let plan = requorum::domain::model::plan_yaml::from_yaml(&fs::read_to_string(file).unwrap())
+            .unwrap_or_else(|e| panic!("{e}"));
         Planned { file: file.into(), plan }
     }
 

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use requorum::plan::launch;
+use requorum::domain::render::start;
 
 use super::road::Planned;
 use crate::support::{
@@ -139,7 +139,7 @@ pub fn every_step_by_keys(server: &Server) {
 
     // What the wizard printed is what `launch` prints for its plan; and it starts the cluster.
     let sheet = fs::read_to_string(&sheet_file).unwrap();
-    for launch in launch::commands(&plan.plan) {
+    for launch in start::commands(&plan.plan) {
         assert!(sheet.contains(&launch.pretty), "{} is not in\n{sheet}", launch.pretty);
     }
     plan.serves(server, &places, &contents, None);

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Output};
 
-use requorum::plan::{Plan, file};
+use requorum::domain::model::{plan::Plan, plan_yaml};
 
 use super::support::{ended, fixture, requorum};
 
@@ -16,7 +16,7 @@ fn plan(dir: &Path) -> Plan {
 }
 
 fn read(path: &Path) -> Plan {
-    file::from_yaml(&fs::read_to_string(path).unwrap()).unwrap()
+    plan_yaml::from_yaml(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
 fn run(dir: &Path, args: &[&str], more: &[&str]) -> Output {

@@ -12,18 +12,19 @@ use std::{
 };
 
 use requorum::{
-    bolt::{ReadAt, View},
+    bbolt::{ReadAt, View},
+    domain::model::observations::Health,
     engine::{
-        genesis::Genesis,
-        inspect::{self, check_and_walk},
+        install,
         progress::Flow,
-        restore::Job,
-        status::{Status, Trailer, status},
-        swap,
+        restore::{Job, initial_log::Genesis},
+        scan::{
+            row_scan::{self, check_and_walk},
+            status::{Status, Trailer, status},
+        },
     },
+    error::Trouble,
     etcd::version::Minor,
-    plan::facts::Health,
-    trouble::Trouble,
 };
 use sha2::{Digest, Sha256};
 
@@ -142,7 +143,7 @@ fn judged(
     let acceptable = said.as_ref().ok().and_then(|status| status.acceptable_revision);
     // Figures may be shown of a file that is not to be trusted; what counts is what they come with.
     let said = said.and_then(|status| if status.problems.is_empty() { Ok(status) } else { Err(told(&status, &path)) });
-    let facts = caught("examine", || inspect::examine(&path, &mut |_| Flow::Go))?.map_err(|e| e.to_string())?;
+    let facts = caught("examine", || row_scan::examine(&path, &mut |_| Flow::Go))?.map_err(|e| e.to_string())?;
     let [strict, lenient] = [false, true].map(|skip| {
         let refused = said.is_err() || (trailer != Trailer::Ok && !skip);
         let go = restores == Restores::All || (refused && restores == Restores::Refused);
@@ -272,7 +273,7 @@ fn restored(path: &Path, dir: &Path, skip: bool, accept_damage: Option<i64>) -> 
     let url = vec!["http://127.0.0.1:2380".to_string()];
     let genesis = Genesis::new([("m1", &*url)], "token");
     let job = Job {
-        options: &requorum::plan::Options { accept_damage, ..Default::default() },
+        options: &requorum::domain::model::options::Options { accept_damage, ..Default::default() },
         source: path,
         pinned_sha256: None,
         skip_hash_check: skip,
@@ -283,7 +284,7 @@ fn restored(path: &Path, dir: &Path, skip: bool, accept_damage: Option<i64>) -> 
         target: Minor::V3_5,
         bump_revision: 0,
     };
-    let outcome = caught("restore", || swap::restore(&job, &mut |_| Flow::Go))?;
+    let outcome = caught("restore", || install::restore(&job, &mut |_| Flow::Go))?;
     let outcome = match outcome {
         Ok(_) => {
             let db = fs::read(target.join("member/snap/db")).map_err(|e| e.to_string());

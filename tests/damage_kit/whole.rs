@@ -5,8 +5,12 @@ use std::{cell::RefCell, io, path::Path};
 
 use prost::Message;
 use requorum::{
-    bolt::{Build, ReadAt, WriteAt},
-    etcd::{proto::KeyValue, proto::Lease, revision::Revision, schema},
+    bbolt::{Build, ReadAt, WriteAt},
+    etcd::{
+        proto::{KeyValue, Lease},
+        revision::Revision,
+        schema,
+    },
 };
 
 use super::{Fixture, fnv1a, layout::Layout, long, u16_at, u64_at};

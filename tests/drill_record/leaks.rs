@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use requorum::recovery::journal::Record;
+use requorum::system::journal::Record;
 use serde_json::Value;
 
 /// Words of the field, which a scenario has of its own, whatever a journal says.
@@ -108,7 +108,7 @@ fn words(text: &str, marks: &mut BTreeSet<String>) {
 
 #[test]
 fn the_check_itself_finds_what_is_planted() {
-    use requorum::recovery::journal::Event;
+    use requorum::system::journal::Event;
     let data = serde_json::json!({
         "who": "anna@laptop", "path": "/srv/pelikan/etcd.db", "id": "3c505846437ba852", "url": "https://10.77.3.4:23790",
         "deep": [{"key": ["zebra"]}], "revision": 84_211, "sha256": "9f3c11aa9f3c11aa9f3c11aa9f3c11aa",

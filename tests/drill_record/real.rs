@@ -9,8 +9,8 @@ use std::{
 };
 
 use requorum::{
-    drill::{Drill, play, record, scenario},
-    recovery::journal::{self, Event, Record},
+    drill::{Drill, autoplay, from_journal, scenario},
+    system::journal::{self, Event, Record},
     tui::Options,
 };
 
@@ -166,12 +166,12 @@ fn a_journal_of_the_wizard_leaves_nothing_of_itself() {
         let path = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).next().unwrap();
         let records = read(&path);
         assert!(records.iter().any(|r| r.kind == Event::Decided), "the wizard writes what was decided");
-        let made = record::record(&records, "taken").unwrap();
+        let made = from_journal::record(&records, "taken").unwrap();
         assert_eq!(leaks(&records, &made.text), [""; 0], "{}", made.text);
         for word in words {
             assert!(made.text.contains(word), "{name}: {word:?} is not in\n{}", made.text);
         }
         let taken = scenario::parse("taken.yaml", &made.text).unwrap();
-        play::prove(&taken, None).unwrap_or_else(|e| panic!("{name}: {e}\n{}", made.text));
+        autoplay::prove(&taken, None).unwrap_or_else(|e| panic!("{name}: {e}\n{}", made.text));
     }
 }

@@ -1,10 +1,13 @@
 //! Synthetic journals of many shapes, in the forms in which they are written.
 
 use requorum::{
-    drill::{play, record, scenario},
+    domain::model::{
+        options::Options,
+        plan::{Member, Plan, Source},
+    },
+    drill::{autoplay, from_journal, scenario},
     etcd::membership::Id,
-    plan::{Member, Options, Plan, Source},
-    recovery::journal::{Event, Record},
+    system::journal::{Event, Record},
 };
 use serde_json::{Value, json};
 
@@ -346,7 +349,7 @@ fn shapes() -> Vec<(&'static str, Tale, bool, &'static [&'static str])> {
 }
 
 fn made(name: &str, tale: &Tale) -> (scenario::Scenario, String) {
-    let made = record::record(&tale.records, &name.replace('.', "-")).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let made = from_journal::record(&tale.records, &name.replace('.', "-")).unwrap_or_else(|e| panic!("{name}: {e}"));
     let read = scenario::parse("taken.yaml", &made.text).unwrap_or_else(|e| panic!("{name}: {e}\n{}", made.text));
     (read, made.text)
 }
@@ -398,7 +401,7 @@ fn what_happens_together_is_a_scenario_too() {
                 let tale = second(first(Tale::of(members).detect(members, answering))).whole();
                 let (read, text) = made(&name, &tale);
                 assert_eq!(leaks(&tale.records, &text), [""; 0], "{text}");
-                let trouble = long.then(|| play::prove(&read, None).err()).flatten();
+                let trouble = long.then(|| autoplay::prove(&read, None).err()).flatten();
                 unsound.extend(trouble.map(|trouble| format!("{name}, {at} and {more}: {trouble}")));
             }
         }
@@ -420,7 +423,7 @@ fn shapes_are_proven_by_keys() {
             continue;
         }
         let (read, text) = made(name, &tale);
-        if let Err(trouble) = play::prove(&read, None) {
+        if let Err(trouble) = autoplay::prove(&read, None) {
             panic!("{name}: {trouble}\n{text}");
         }
     }
@@ -443,7 +446,7 @@ fn journals_of_no_recovery_are_told_in_a_sentence() {
         (host(Event::Proof, json!({"plan": "p", "exit_code": 0})), "no recovery was begun"),
         (host(Event::Begun, json!({"run": "r", "until": "InPlace", "whole_plan": {"version": 9}})), "of a form"),
     ] {
-        let said = record::record(&records, "taken").unwrap_err().to_string();
+        let said = from_journal::record(&records, "taken").unwrap_err().to_string();
         assert!(said.contains(word) && said.contains("PLAN.yaml.journal"), "{word:?} is not in {said}");
         assert!(!said.contains("anna"));
     }

@@ -10,39 +10,45 @@ use std::{
 };
 
 use requorum::{
-    agent::{Have, Wanted},
-    engine::{
-        claim::{Claim, NotClaimed, Run},
-        expected::Expected,
-        progress::{Flow, Phase, Progress, Watch},
-        restore::Restored,
-        swap::{Record, Standing, Swapped, Went},
-    },
-    etcd::{membership::Id, version::Minor},
-    plan::{
-        Member, Plan, certs,
-        facts::{
-            Alarm, Answer, Content, FileFacts, Hashed, Health, KnownMember, MemberSays, Read, Source,
-            config::{Automation, ConfigFacts, ConfigKind, Origin, Setting},
-            disk::{DirFacts, DirSays, DirState, Held},
-            host::{HostFacts, Place, PlaceState, Root},
-            rows::{ClockOffset, Part, RowKey, StoredRows},
-            started::{Canary, Data, Kubernetes, Lease, PlannedHash, Told, Watched},
+    agent::protocol::{Have, Wanted},
+    domain::{
+        members::certificates,
+        model::{
+            observations::{
+                Alarm, Answer, Content, FileFacts, Hashed, Health, KnownMember, MemberSays, Read, Source,
+                config::{Automation, ConfigFacts, ConfigKind, Origin, Setting},
+                disk::{DirFacts, DirSays, DirState, Held},
+                host::{HostFacts, Place, PlaceState, Root},
+                rows::{ClockOffset, Part, RowKey, StoredRows},
+                started::{Canary, Data, Kubernetes, Lease, PlannedHash, Told, Watched},
+            },
+            plan::{Member, Plan},
+            revisions::Client,
         },
-        fence::{Door, Heard, Kind as DoorKind},
-        halt::Halt,
-        ledger::{Difference, History},
-        revisions::Client,
+        preflight::{
+            blockers::{Door, Heard, Kind as DoorKind},
+            stop::Halt,
+        },
+        sources::data_loss::{Difference, History},
     },
-    trouble::{Kind, Result, Trouble},
-    tui::Options,
-    world::{
+    engine::{
+        install::{
+            Record, Standing, Swapped, Went,
+            run_lock::{Claim, NotClaimed, Run},
+        },
+        progress::{Flow, Phase, Progress, Watch},
+        restore::{Restored, expected::Expected},
+    },
+    error::{Kind, Result, Trouble},
+    etcd::{membership::Id, version::Minor},
+    system::{
         World,
-        hand::{Hand, Near},
+        host_session::{Hand, Near},
         journal::{Record as JournalRecord, verify},
-        site::{Site, Work},
+        member_ops::{Site, Work},
         ssh::Stop,
     },
+    tui::Options,
 };
 
 /// 2026-11-22 03:12:00 UTC
@@ -592,24 +598,24 @@ impl World for Fake {
         host == "10.0.0.2"
     }
 
-    fn certificates(&self, named: &[certs::Named]) -> certs::Seen {
-        let Some(ip) = self.certificates_for else { return certs::Seen::default() };
-        let cert = |n: &certs::Named| certs::Cert {
+    fn certificates(&self, named: &[certificates::Named]) -> certificates::Seen {
+        let Some(ip) = self.certificates_for else { return certificates::Seen::default() };
+        let cert = |n: &certificates::Named| certificates::Cert {
             subject: format!("CN={}", n.cert.file_stem().unwrap_or_default().to_string_lossy()),
             ips: vec![ip],
             not_before: NOW - 86_400,
             not_after: NOW + 9 * 86_400,
             server_auth: true,
             client_auth: true,
-            ..certs::Cert::default()
+            ..certificates::Cert::default()
         };
-        let files = named.iter().map(|n| certs::Files {
+        let files = named.iter().map(|n| certificates::Files {
             named: n.clone(),
             cert: Ok(cert(n)),
-            key: certs::Key::Matches,
+            key: certificates::Key::Matches,
             ca: None,
         });
-        certs::Seen { files: files.collect(), distrust: Vec::new() }
+        certificates::Seen { files: files.collect(), distrust: Vec::new() }
     }
 
     fn write_new(&self, path: &Path, text: &str) -> Result<()> {

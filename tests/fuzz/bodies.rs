@@ -11,29 +11,35 @@ use std::{
 
 use prost::Message;
 use requorum::{
-    agent::{Event, Request, wire},
-    bolt::{ReadAt, View, check},
+    agent::{
+        codec,
+        protocol::{Event, Request},
+    },
+    bbolt::{ReadAt, View, check},
+    domain::{
+        members::{build_plan::verify, table, url, validate},
+        model::{plan_yaml, source_ref},
+    },
     engine::{
         durable_fs::Disk,
-        expected::Expected,
-        leftovers,
-        swap::{self, Whose},
+        install::{self, Whose, staging_recovery},
+        restore::expected::Expected,
     },
     etcd::{
         membership::{Id, Member},
         proto::{KeyValue, KeyValueRef},
         revision::RevisionKey,
     },
-    plan::{build::verify, file, slips, source_ref, table, url},
+    execute::report::report,
     raft::{
         message::{ConfChange, Entry, HardState, Metadata, SnapFile, WalSnapshot},
         record::{Encoder, Kind},
         snap, wal,
     },
-    recovery::report::report,
-    world::{
+    system::{
+        etcd_client,
         journal::{self, Record},
-        members, s3, ssh,
+        object_store, ssh,
     },
     yaml::{self, Schema},
 };
@@ -190,9 +196,9 @@ pub fn member(data: &[u8]) {
 /// A plan file.
 pub fn plan(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    if let Ok(plan) = file::from_yaml(text) {
+    if let Ok(plan) = plan_yaml::from_yaml(text) {
         let _ = verify(&plan);
-        let again = file::from_yaml(&file::to_yaml(&plan));
+        let again = plan_yaml::from_yaml(&plan_yaml::to_yaml(&plan));
         assert_eq!(again.as_ref(), Ok(&plan));
     }
 }
@@ -220,7 +226,7 @@ pub fn url(data: &[u8]) {
 pub fn initial_cluster(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(rows) = table::parse_initial_cluster(text) {
-        let _ = slips::check(&rows, "token");
+        let _ = validate::check(&rows, "token");
         let _ = table::ids(&rows, "token");
     }
 }
@@ -256,10 +262,10 @@ fn deep(value: &serde_json::Value) -> usize {
 /// What comes to an agent: requests, and the chunks among them. They are only read, never carried out.
 pub fn agent_request(data: &[u8]) {
     let mut input = data;
-    while let Ok(Some(request)) = wire::read::<Request>(&mut input) {
+    while let Ok(Some(request)) = codec::read::<Request>(&mut input) {
         again(&request);
         if let Request::Chunk { length, unpacked } = request {
-            match wire::read_chunk(&mut input, length, unpacked) {
+            match codec::read_chunk(&mut input, length, unpacked) {
                 Ok(bytes) => assert_eq!(bytes.len(), unpacked.unwrap_or(length) as usize),
                 Err(_) => return,
             }
@@ -271,9 +277,9 @@ pub fn agent_request(data: &[u8]) {
 pub fn agent_event(data: &[u8]) {
     let mut input = data;
     let mut lines = Vec::new();
-    while let Ok(Some(line)) = wire::read_line(&mut input) {
+    while let Ok(Some(line)) = codec::read_line(&mut input) {
         lines.push(String::from_utf8_lossy(&line).into_owned());
-        let Ok(event) = wire::parse::<Event>(&line) else { continue };
+        let Ok(event) = codec::parse::<Event>(&line) else { continue };
         again(&event);
         if let Event::Failed(trouble) = event {
             let _ = trouble.to_string();
@@ -288,8 +294,8 @@ pub fn agent_event(data: &[u8]) {
 /// What was understood is written and understood as the same.
 fn again<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(message: &T) {
     let mut line = Vec::new();
-    wire::write(&mut line, message).expect("it was read");
-    let back: Option<T> = wire::read(&mut line.as_slice()).expect("it was written");
+    codec::write(&mut line, message).expect("it was read");
+    let back: Option<T> = codec::read(&mut line.as_slice()).expect("it was written");
     assert_eq!(back.as_ref(), Some(message));
 }
 
@@ -348,15 +354,17 @@ pub fn notes(data: &[u8]) {
     put(&other.join("victim"), b"precious");
     let shell = place.join(".requorum-1");
     private(&shell);
-    put(&shell.join(leftovers::MARKER), b"");
+    put(&shell.join(staging_recovery::MARKER), b"");
     private(&shell.join("new"));
     private(&shell.join("new/member"));
     let log = place.join(".requorum-2");
     private(&log);
-    put(&log.join(leftovers::MARKER), b"");
+    put(&log.join(staging_recovery::MARKER), b"");
     put(&log.join("partner"), shell.as_os_str().as_bytes());
     // The first is one of earlier versions: nothing goes by it any more.
-    for (name, note) in ["promise", leftovers::MOVES, leftovers::STAGED].into_iter().zip(text.split("\n--\n")) {
+    for (name, note) in
+        ["promise", staging_recovery::MOVES, staging_recovery::STAGED].into_iter().zip(text.split("\n--\n"))
+    {
         let text = match serde_json::from_str(note) {
             Ok(mut value) => {
                 filled(&mut value, root, name == "promise");
@@ -381,9 +389,9 @@ pub fn notes(data: &[u8]) {
     };
     let whose = Whose { plan: "p", run: "r", name: "m1", data_dir: &target, wal_dir: None, expected: &expected };
     let disk = Disk::default();
-    let _ = swap::standing(&disk, &whose);
-    let _ = swap::discard(&disk, &whose);
-    swap::clear(&disk, &target);
+    let _ = install::standing(&disk, &whose);
+    let _ = install::discard(&disk, &whose);
+    install::clear(&disk, &target);
     assert_eq!(fs::read(other.join("victim")).ok().as_deref(), Some(&b"precious"[..]));
     assert!(fs::read_dir(root).expect("it is there").count() == 2);
 }
@@ -422,7 +430,7 @@ fn filled(value: &mut serde_json::Value, root: &Path, promise: bool) {
 /// What an object store sends: a list, or an error.
 pub fn s3_answer(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    if let Ok((objects, _)) = s3::page("bucket", &text) {
+    if let Ok((objects, _)) = object_store::page("bucket", &text) {
         for object in objects {
             let key = object.url.strip_prefix("s3://bucket/").expect("it begins with its bucket");
             assert!(object.bytes > 0 && !key.chars().any(char::is_control));
@@ -430,7 +438,7 @@ pub fn s3_answer(data: &[u8]) {
             assert!(source_ref::is_object(Path::new(&object.url)), "{key:?}");
         }
     }
-    if let Some((code, message)) = s3::error_words(&text) {
+    if let Some((code, message)) = object_store::error_words(&text) {
         assert!(code.chars().count() <= 200 && message.chars().count() <= 200);
         assert!(!code.chars().chain(message.chars()).any(char::is_control));
     }
@@ -440,10 +448,10 @@ pub fn s3_answer(data: &[u8]) {
 pub fn etcd_answer(data: &[u8]) {
     let (length, rest) = data.split_first().map_or((0, data), |(length, rest)| (usize::from(*length), rest));
     let (status, list) = rest.split_at(length.min(rest.len()));
-    if let Some(says) = members::read_answers(status, list) {
+    if let Some(says) = etcd_client::read_answers(status, list) {
         assert!(says.members.len() <= list.len() && says.errors.len() <= status.len());
         assert!(says.quota_bytes != Some(0));
         let _ = format!("{says:?}");
     }
-    let _ = members::read_metrics(&String::from_utf8_lossy(data));
+    let _ = etcd_client::read_metrics(&String::from_utf8_lossy(data));
 }

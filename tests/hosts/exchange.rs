@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use requorum::{engine::datadir, etcd::membership::Id, plan::facts::disk::DirState, recovery::journal};
+use requorum::{domain::model::observations::disk::DirState, engine::datadir, etcd::membership::Id, system::journal};
 
 use super::{
     Planned, data, hidden,
@@ -241,8 +241,8 @@ pub fn by_hand() {
     let planned = plan(&net, &dirs);
     let output = planned.apply(&net, &[]).output().unwrap();
     ended(&output, 3, &["processor is s390x", "requorum sheet"]);
-    let code = requorum::engine::byhand::expected_code(&planned.plan, "m2").unwrap();
-    let wrong = requorum::engine::byhand::expected_code(&planned.plan, "m1").unwrap();
+    let code = requorum::engine::restore::manual_proof::expected_code(&planned.plan, "m2").unwrap();
+    let wrong = requorum::engine::restore::manual_proof::expected_code(&planned.plan, "m1").unwrap();
     let output = planned.apply(&net, &["--by-hand", &format!("m2={wrong}")]).output().unwrap();
     ended(&output, 1, &["does not prove m2", "it is that of m1"]);
     nothing_is_lost(&hosts, &planned);
@@ -362,7 +362,7 @@ pub fn no_secrets() {
     let there =
         hidden(&hosts[0]).into_iter().map(|name| [home.join(&name), hosts[0].dir.join(name)]).collect::<Vec<_>>();
     let mut files: Vec<PathBuf> = there.into_iter().flatten().filter(|path| path.is_file()).collect();
-    files.push(requorum::recovery::journal::beside(&planned.file));
+    files.push(requorum::system::journal::beside(&planned.file));
     assert_eq!(files.len(), 2, "one here and one there");
     let report = succeed(requorum(["report", "-w", "json"]).arg(&planned.file));
     let texts = files.iter().map(|file| fs::read_to_string(file).unwrap()).chain([report]);

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use requorum::world::{agent, local::Local, members::Members};
+use requorum::system::{agent_server, etcd_client::Members, local::Local};
 use rustix::process::Signal;
 
 use super::{
@@ -33,7 +33,7 @@ pub const AGENT: &str = "agent-below";
 
 pub fn agent(root: &Path) -> ExitCode {
     let world = Local::real(Members::new(Default::default()).unwrap()).below(root.into());
-    match agent::serve(&world, stdin(), stdout()) {
+    match agent_server::serve(&world, stdin(), stdout()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
@@ -274,7 +274,7 @@ pub fn by_their_units() {
     }
     assert!(!report.contains("m2 is to be started on h2 (asked on the terminal)"), "{report}");
     let there = fs::read_to_string(managed[1].host.dir.join("lib").join(planned.journal())).unwrap();
-    use requorum::world::journal::{Start, verify_from};
+    use requorum::system::journal::{Start, verify_from};
     let records = verify_from(&there, &Start::Any).unwrap();
     let acts = records.iter().filter(|r| r.data.get("act").is_some_and(|act| act == "start"));
     let kinds: Vec<String> = acts.map(|r| format!("{:?}", r.kind)).collect();

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use requorum::{engine::datadir, plan::facts::disk::DirState, recovery::journal};
+use requorum::{domain::model::observations::disk::DirState, engine::datadir, system::journal};
 use rustix::process::Signal;
 
 use super::{

@@ -4,19 +4,18 @@ use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 use prost::Message;
 use requorum::{
-    bolt::{Build, Edit, View},
+    bbolt::{Build, Edit, View},
+    domain::model::options::Options,
     engine::{
         durable_fs::{Disk, DiskFile},
-        genesis::Genesis,
-        inspect::check_and_walk,
+        install::restore_with,
         progress::Flow,
-        restore::{Job, Restored, Tools, snap_files},
-        swap::restore_with,
+        restore::{Job, Restored, Tools, initial_log::Genesis, snap_files},
+        scan::row_scan::check_and_walk,
     },
+    error::Result,
     etcd::{membership::Id, proto::KeyValue, revision::Revision, schema, version::Minor},
-    plan::Options,
     raft::{snap, wal},
-    trouble::Result,
 };
 use sha2::{Digest, Sha256};
 

@@ -13,12 +13,12 @@ use std::{
 
 use requorum::{
     engine::{
+        datadir::file_locks,
         durable_fs::{Act, Disk, Gate, Locked},
-        locks,
+        install::clear,
         restore::Tools,
-        swap::clear,
     },
-    trouble::Kind,
+    error::Kind,
 };
 
 use super::{
@@ -63,7 +63,7 @@ impl Layout {
         }
     }
 
-    fn run(self, base: &Path, disk: Disk) -> requorum::trouble::Result<()> {
+    fn run(self, base: &Path, disk: Disk) -> requorum::error::Result<()> {
         let tools = Tools { disk, ..Tools::default() };
         let options = Default::default();
         restore(&fixture(SOURCE), &self.data(base), self.wal(base).as_deref(), &options, &tools).map(|_| ())
@@ -84,7 +84,7 @@ impl Layout {
             .flatten()
             .flat_map(|dir| names(&dir).into_iter().map(move |name| dir.join(name)).collect::<Vec<_>>())
         {
-            while locks::held(&segment) {
+            while file_locks::held(&segment) {
                 std::thread::yield_now();
             }
         }

@@ -3,14 +3,14 @@
 use std::{fs, os::unix::fs::MetadataExt};
 
 use requorum::{
-    bolt::View,
+    bbolt::View,
+    domain::model::options::Options,
     engine::{
-        inspect::check_and_walk,
         progress::Flow,
         restore::{Tools, snap_files},
+        scan::row_scan::check_and_walk,
     },
     etcd::version::Minor,
-    plan::Options,
 };
 
 use super::{
@@ -67,7 +67,7 @@ pub fn one_reading_serves_all_members() {
             bump_revision: 0,
             options: &Options::default(),
         };
-        requorum::engine::swap::restore_with(&job, &tools, &mut |at| {
+        requorum::engine::install::restore_with(&job, &tools, &mut |at| {
             use requorum::engine::progress::Phase;
             hashed |= at.phase == Phase::Hash || at.phase == Phase::Check;
             Flow::Go
@@ -115,7 +115,7 @@ pub fn a_source_that_changes_is_caught() {
             options: &Options::default(),
         };
         let mut flipped = false;
-        let outcome = requorum::engine::swap::restore_with(&job, &tools, &mut |at| {
+        let outcome = requorum::engine::install::restore_with(&job, &tools, &mut |at| {
             if at.phase == requorum::engine::progress::Phase::Write && !flipped {
                 flipped = true;
                 let staging = names(dir.path()).into_iter().find(|name| name.starts_with(".requorum")).unwrap();
@@ -160,7 +160,7 @@ pub fn a_live_database_is_refused() {
             bump_revision: 0,
             options: &Options::default(),
         };
-        requorum::engine::swap::restore(&job, &mut |_| Flow::Go)
+        requorum::engine::install::restore(&job, &mut |_| Flow::Go)
     };
     let held = fs::File::open(&db).unwrap();
     held.lock().unwrap();
@@ -239,7 +239,7 @@ pub fn every_fixture_plain_and_compacted() {
                 bump_revision: bump,
                 options: &Options { compact, ..Options::default() },
             };
-            let restored = requorum::engine::swap::restore_with(&job, &tools, &mut |_| Flow::Go)
+            let restored = requorum::engine::install::restore_with(&job, &tools, &mut |_| Flow::Go)
                 .unwrap_or_else(|e| panic!("{case}: {e}"));
             let view = View::open(fs::File::open(data.join("member/snap/db")).unwrap()).unwrap();
             let after = check_and_walk(&view, &mut |_| Flow::Go).unwrap();

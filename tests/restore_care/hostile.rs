@@ -11,15 +11,15 @@ use std::{
 };
 
 use requorum::{
+    domain::model::options::Options,
     engine::{
         durable_fs::{Act, Disk, Gate},
+        install::{Standing, Swapped, Whose, clear, restore_with, stage, standing, swap, undo},
         progress::Flow,
         restore::{Job, Tools},
-        swap::{Standing, Swapped, Whose, clear, restore_with, stage, standing, swap, undo},
     },
+    error::Result,
     etcd::version::Minor,
-    plan::Options,
-    trouble::Result,
 };
 use serde_json::json;
 

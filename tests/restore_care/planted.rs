@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use requorum::engine::{claim, claim::Claim, datadir};
+use requorum::engine::{
+    datadir,
+    install::run_lock::{self, Claim},
+};
 
 use super::{
     eve::{EVE, Shell, World, word},
@@ -184,8 +187,8 @@ pub fn a_planted_journal_is_not_the_operators() {
     assert!(fs::metadata(world.path("roots/kept.journal")).unwrap().len() > 0);
 }
 
-fn run() -> claim::Run {
-    claim::Run {
+fn run() -> run_lock::Run {
+    run_lock::Run {
         id: "9f3c2a11".into(),
         plan: "77aa02c1".into(),
         label: "l".into(),

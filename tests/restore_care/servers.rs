@@ -10,9 +10,13 @@ use std::{
 
 use etcd_client::{Client, ConnectOptions};
 use requorum::{
-    engine::{genesis::Genesis, progress::Flow, restore::Job, swap::restore},
+    domain::model::options::Options,
+    engine::{
+        install::restore,
+        progress::Flow,
+        restore::{Job, initial_log::Genesis},
+    },
     etcd::version::Minor,
-    plan::Options,
 };
 
 use super::{

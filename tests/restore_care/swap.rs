@@ -7,20 +7,22 @@ use std::{
 };
 
 use requorum::{
+    domain::model::{observations::disk::DirState, options::Options},
     engine::{
         datadir,
         durable_fs::Disk,
-        expected::{Expected, Pinned},
-        genesis::Genesis,
-        inspect::check_and_walk,
+        install::{Standing, Swapped, Whose, clear, discard, stage, standing, swap, undo},
         progress::Flow,
-        restore::{Job, Restored, Tools},
+        restore::{
+            Job, Restored, Tools,
+            expected::{Expected, Pinned},
+            initial_log::Genesis,
+        },
+        scan::row_scan::check_and_walk,
         source::Source,
-        swap::{Standing, Swapped, Whose, clear, discard, stage, standing, swap, undo},
     },
+    error::Result,
     etcd::version::Minor,
-    plan::{Options, facts::disk::DirState},
-    trouble::Result,
 };
 
 use super::{

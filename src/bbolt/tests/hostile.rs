@@ -137,7 +137,7 @@ fn circles_and_aliases_end() {
     // Branches of 20 children that all point at one page: without a bound a walk would be 20^63 pages long.
     let bytes = build(&Model::new(), 512);
     let page = |id: u64, children: &[u64]| {
-        let mut pack = pack::Pack::new(false);
+        let mut pack = page_writer::Pack::new(false);
         for (n, child) in children.iter().enumerate() {
             pack.push_child(&[n as u8 + 1], *child);
         }
@@ -197,13 +197,13 @@ fn overlapping_elements_do_not_multiply() {
 /// Buckets in buckets in buckets, each inline in the one around it.
 #[test]
 fn nesting_is_bounded() {
-    let mut value = pack::Pack::new(true).inline_bucket(0);
+    let mut value = page_writer::Pack::new(true).inline_bucket(0);
     for _ in 0..1200 {
-        let mut pack = pack::Pack::new(true);
+        let mut pack = page_writer::Pack::new(true);
         pack.push_row(page::IS_BUCKET, b"n", &value);
         value = pack.inline_bucket(0);
     }
-    let mut pack = pack::Pack::new(true);
+    let mut pack = page_writer::Pack::new(true);
     pack.push_row(page::IS_BUCKET, b"n", &value);
     let mut page = Vec::new();
     pack.write(2, 0, &mut page);

@@ -2,11 +2,11 @@
 
 use std::{env, path::PathBuf, time::Duration};
 
-use super::warn;
+use crate::cli::warn;
 use crate::{
+    error::{Kind, Result, Trouble},
+    system::etcd_client::{Connect, Members},
     text::Foreign,
-    trouble::{Kind, Result, Trouble},
-    world::members::{Connect, Members},
 };
 
 /// The variables of etcdctl that requorum takes; any other is refused by name.
@@ -26,11 +26,11 @@ const KNOWN: [&str; 12] = [
 ];
 
 /// The endpoint that is asked where none is named, as etcdctl does.
-pub(super) const DEFAULT_ENDPOINT: &str = "127.0.0.1:2379";
+pub(in crate::cli) const DEFAULT_ENDPOINT: &str = "127.0.0.1:2379";
 
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Reaching the members (as in etcdctl; not taken by commands that ask none)")]
-pub(super) struct ConnectArgs {
+pub(in crate::cli) struct ConnectArgs {
     /// Client URLs of the members, separated by commas.
     #[arg(long, env = "ETCDCTL_ENDPOINTS", value_delimiter = ',')]
     endpoints: Vec<String>,
@@ -68,7 +68,7 @@ pub(super) struct ConnectArgs {
 impl ConnectArgs {
     /// These flags, and where they say nothing those of `outer`: etcdctl takes its flags before and
     /// behind the subcommand.
-    pub(super) fn or(self, outer: &ConnectArgs) -> ConnectArgs {
+    pub(in crate::cli) fn or(self, outer: &ConnectArgs) -> ConnectArgs {
         let outer = outer.clone();
         ConnectArgs {
             endpoints: if self.endpoints.is_empty() { outer.endpoints } else { self.endpoints },
@@ -85,7 +85,7 @@ impl ConnectArgs {
     }
 
     /// What has to be said all the time while members are asked with these flags.
-    pub(super) fn standing_warning(&self) -> Option<&'static str> {
+    pub(in crate::cli) fn standing_warning(&self) -> Option<&'static str> {
         self.insecure_skip_tls_verify
             .then_some("--insecure-skip-tls-verify: server certificates are not checked; whoever answers is believed.")
     }
@@ -94,18 +94,18 @@ impl ConnectArgs {
     ///
     /// # Errors
     /// As [`ConnectArgs::members`].
-    pub(super) fn brief_members(&self) -> Result<Members> {
+    pub(in crate::cli) fn brief_members(&self) -> Result<Members> {
         let (dial_timeout, command_timeout) = (Some(brief(self.dial_timeout)), Some(brief(self.command_timeout)));
         ConnectArgs { dial_timeout, command_timeout, ..self.clone() }.members()
     }
 
     /// How long one of [`ConnectArgs::brief_members`] may take to accept a connection.
-    pub(super) fn brief_dial(&self) -> Duration {
+    pub(in crate::cli) fn brief_dial(&self) -> Duration {
         brief(self.dial_timeout)
     }
 
     /// The endpoints as typed, or none.
-    pub(super) fn endpoints(&self) -> Vec<String> {
+    pub(in crate::cli) fn endpoints(&self) -> Vec<String> {
         // none that can be asked has anything in it that is escaped
         self.endpoints.iter().map(|e| Foreign::new(e.trim()).to_string()).filter(|e| !e.is_empty()).collect()
     }
@@ -115,7 +115,7 @@ impl ConnectArgs {
     /// # Errors
     /// When a variable of etcdctl is set that requorum would have to ignore, or flags contradict
     /// each other.
-    pub(super) fn members(&self) -> Result<Members> {
+    pub(in crate::cli) fn members(&self) -> Result<Members> {
         refuse_unknown_variables(env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
         if let (Some(_), None) | (None, Some(_)) = (&self.cert, &self.key) {
             return Err(Trouble::new(Kind::Usage, "--cert and --key only work together"));
@@ -178,7 +178,7 @@ fn refuse_unknown_variables(names: impl Iterator<Item = String>) -> Result<()> {
 }
 
 /// Durations as Go writes them: `5s`, `1m30s`, `500ms`, `1.5s`, `0`.
-pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
+pub(in crate::cli) fn duration(text: &str) -> std::result::Result<Duration, String> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }

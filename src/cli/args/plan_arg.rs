@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::plan::words::shell_word;
+use crate::text::phrase::shell_word;
 
 #[derive(Debug, Clone, clap::Args)]
-pub(super) struct PlanArg {
+pub(in crate::cli) struct PlanArg {
     /// The plan file, or the journal of a run (the wizard's are in $XDG_STATE_HOME/requorum, else in
     /// ~/.local/state/requorum; without a home, where it was started).
     #[arg(id = Self::POSITIONAL, value_name = "PLAN", required_unless_present = Self::FLAG)]
@@ -17,24 +17,24 @@ pub(super) struct PlanArg {
 
 impl PlanArg {
     /// The ID of the positional argument.
-    pub(super) const POSITIONAL: &str = "plan";
+    pub(in crate::cli) const POSITIONAL: &str = "plan";
     /// The ID of the flag. Both at once are refused by [`super::surface::check`].
-    pub(super) const FLAG: &str = "plan_flag";
+    pub(in crate::cli) const FLAG: &str = "plan_flag";
 
     /// Returns the path that was given.
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::cli) fn path(&self) -> &Path {
         // One of them is there: clap sees to it.
         self.file.as_deref().or(self.flag.as_deref()).unwrap_or(Path::new(""))
     }
 
     /// Returns the path as it is typed in a command.
-    pub(super) fn word(&self) -> String {
+    pub(in crate::cli) fn word(&self) -> String {
         word(self.path())
     }
 }
 
 /// Returns a path as it is typed where a command takes its plan: one that begins with a dash would be a flag.
-pub(super) fn word(path: &Path) -> String {
+pub(in crate::cli) fn word(path: &Path) -> String {
     let text = path.to_string_lossy();
     let text = if text.starts_with('-') { format!("./{text}") } else { text.into_owned() };
     shell_word(&text).into_owned()

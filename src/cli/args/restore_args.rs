@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::absolute;
-use crate::{plan::Options, trouble::Result};
+use crate::cli::absolute;
+use crate::{domain::model::options::Options, error::Result};
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Beyond a plain restore (each off unless asked for)")]
-pub(super) struct OptionArgs {
+pub(in crate::cli) struct OptionArgs {
     /// Leave out the alarms: they belong to members that are gone, and keep writes from succeeding.
     #[arg(long)]
     clear_alarms: bool,
@@ -40,7 +40,7 @@ pub(super) struct OptionArgs {
 
 impl OptionArgs {
     /// The options as a plan holds them.
-    pub(super) fn options(&self) -> Result<Options> {
+    pub(in crate::cli) fn options(&self) -> Result<Options> {
         Ok(Options {
             clear_alarms: self.clear_alarms,
             finish_downgrade: self.finish_downgrade,

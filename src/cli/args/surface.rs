@@ -13,7 +13,8 @@ use clap::{
     parser::ValueSource,
 };
 
-use super::{Format, connect::ConnectArgs, plan_arg::PlanArg, warn, wizard::WizardArgs};
+use super::{connection_args::ConnectArgs, plan_arg::PlanArg};
+use crate::cli::{Format, commands::wizard::WizardArgs, warn};
 
 /// The ID of `-w`.
 const WRITE_OUT: &str = "write_out";
@@ -60,7 +61,7 @@ fn connects(path: &[&str], given: &ArgMatches) -> bool {
 
 /// Adds `-w` to each command that has a choice of formats, with its own values. Hidden it is taken everywhere: etcdctl takes
 /// its flags before and after a subcommand, and [`check`] says what is not taken.
-pub(super) fn declare(command: Command) -> Command {
+pub(in crate::cli) fn declare(command: Command) -> Command {
     declare_in(command.arg(write_out(ALL).global(true).hide(true)), &[])
 }
 
@@ -95,7 +96,7 @@ fn write_out(list: &'static [Format]) -> Arg {
 ///
 /// # Errors
 /// What was typed and would be passed over.
-pub(super) fn check(matches: &ArgMatches) -> Result<Format, clap::Error> {
+pub(in crate::cli) fn check(matches: &ArgMatches) -> Result<Format, clap::Error> {
     let (mut path, mut levels) = (Vec::new(), vec![matches]);
     let mut leaf = matches;
     while let Some((name, below)) = leaf.subcommand() {

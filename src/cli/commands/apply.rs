@@ -11,29 +11,39 @@ use std::{
 
 use serde_json::json;
 
-use super::{
-    Format, connect, plan,
-    plan_arg::{self, PlanArg},
-    print, print_done, print_json,
-    progress::{interruptible, rate},
-    warn,
+use super::plan;
+use crate::cli::{
+    Format,
+    args::{
+        connection_args,
+        plan_arg::{self, PlanArg},
+    },
+    output::progress::{interruptible, rate},
+    print, print_done, print_json, warn,
 };
 use crate::{
-    engine::{claim, progress::Progress, source::io_trouble, stage},
-    plan::{
-        Plan, build, certs, destination,
-        fence::Fence,
-        table::{Problem, Severity},
+    domain::{
+        members::{
+            build_plan, certificates,
+            table::{Problem, Severity},
+        },
+        model::{host_address, plan::Plan},
+        preflight::blockers::Fence,
     },
-    recovery::{
-        RowEvent, fences,
-        hosts::{self, Consent, HostEvent, Job, Placement, Told, Until},
-        journal,
+    engine::{
+        install::{run_lock, staging},
+        progress::Progress,
+        source::io_trouble,
+    },
+    error::{Kind, Remedy, Result, Trouble},
+    execute::{
+        RowEvent, blocker_checks,
+        events::{HostEvent, Told},
+        executor::{self, Consent, Job, Placement, Until},
         resume::{self, Unfinished},
     },
-    text::{Foreign, Shown, output},
-    trouble::{Kind, Remedy, Result, Trouble},
-    world::{World, agent, local::Local, members::Members, ssh::Ssh},
+    system::{World, agent_server, etcd_client::Members, journal, local::Local, ssh::Ssh},
+    text::{Foreign, Shown, stdio},
 };
 
 /// How often one host tells that it goes on.
@@ -45,7 +55,7 @@ Every host is looked at before anything is written on any of them. Members are b
 only when all of them are, and the old cluster was asked again, are old directories moved aside under a dated name and \
 the new ones renamed in. After an interruption the same command, or `requorum resume`, goes on where it stood; \
 `requorum undo` puts the old directories back.")]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     #[command(flatten)]
     plan: PlanArg,
     /// Build and prove every member beside its place, ask the old cluster again, and remove what was built.
@@ -67,7 +77,7 @@ It is an apply on this machine: members are built in staging and verified; only 
 was asked again, are they installed. Nothing is moved aside: a directory that is not empty is refused. After an \
 interruption the same command, or `requorum resume PLAN`, goes on; `requorum undo PLAN` rolls it back, `requorum report \
 PLAN` says what was done.")]
-pub(super) struct RestoreArgs {
+pub(in crate::cli) struct RestoreArgs {
     #[command(flatten)]
     plan: PlanArg,
     /// Only this member; may be repeated [default: all of them, on this machine].
@@ -81,14 +91,14 @@ pub(super) struct RestoreArgs {
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     reason: String,
     #[command(flatten)]
-    connect: connect::ConnectArgs,
+    connect: connection_args::ConnectArgs,
 }
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The journal says where the run stood and what it was to do; the hosts are looked at again, and it goes on at the first \
 act whose result is not there. Flags that it was begun with (--stop, --by-hand, --override) are given again.")]
-pub(super) struct ResumeArgs {
+pub(in crate::cli) struct ResumeArgs {
     #[command(flatten)]
     plan: PlanArg,
     /// Only show where it stood.
@@ -99,7 +109,7 @@ pub(super) struct ResumeArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct UndoArgs {
+pub(in crate::cli) struct UndoArgs {
     #[command(flatten)]
     plan: PlanArg,
     #[command(flatten)]
@@ -132,11 +142,11 @@ struct How {
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     reason: String,
     #[command(flatten)]
-    connect: connect::ConnectArgs,
+    connect: connection_args::ConnectArgs,
 }
 
 /// Carries out a plan on its hosts.
-pub(super) fn run(args: Args, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
+pub(in crate::cli) fn run(args: Args, outer: &connection_args::ConnectArgs, format: Format) -> Result<()> {
     let until = match (args.check, args.dry_run, args.keep) {
         (true, ..) => Until::Looked,
         (_, true, false) => Until::Rehearsed,
@@ -163,12 +173,12 @@ pub(super) fn run(args: Args, outer: &connect::ConnectArgs, format: Format) -> R
 }
 
 /// Restores a plan's members on this machine.
-pub(super) fn restore(args: RestoreArgs, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
+pub(in crate::cli) fn restore(args: RestoreArgs, outer: &connection_args::ConnectArgs, format: Format) -> Result<()> {
     let made = plan::read(args.plan.path())?;
     plan::chosen(&made, &args.member)?;
     let file = args.plan.word();
     // Named, it is what somebody wants who stands on that host.
-    let elsewhere = made.members.iter().find(|m| args.member.is_empty() && !destination::is_local(&m.host));
+    let elsewhere = made.members.iter().find(|m| args.member.is_empty() && !host_address::is_local(&m.host));
     if let Some(member) = elsewhere {
         return Err(Trouble::new(Kind::Usage, format!("{} belongs on {}", member.name, member.host))
             .why("restore works on this machine")
@@ -178,10 +188,10 @@ pub(super) fn restore(args: RestoreArgs, outer: &connect::ConnectArgs, format: F
     }
     let world = Local::real(Members::new(Default::default())?);
     let all: Vec<&str> = made.members.iter().map(|m| m.name.as_str()).collect();
-    let certificates = world.certificates(&certs::named(&build::rows(&made)));
-    super::judge(
+    let certificates = world.certificates(&certificates::named(&build_plan::rows(&made)));
+    crate::cli::judge(
         &format!("the plan {} is not carried out", args.plan.path().shown()),
-        &certs::check(&build::rows(&made), &certificates, world.now()),
+        &certificates::check(&build_plan::rows(&made), &certificates, world.now()),
         &all,
     )
     .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
@@ -210,12 +220,12 @@ fn next(file: &str, journal: &Path) -> String {
 /// first member's data directory.
 fn writable(beside: PathBuf, made: &Plan) -> PathBuf {
     let may = |path: &Path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();
-    if may(if beside.exists() { &beside } else { stage::parent(&beside) }) {
+    if may(if beside.exists() { &beside } else { staging::parent(&beside) }) {
         return beside;
     }
-    let home = made.members.first().map(|m| claim::home(&m.data_dir)).unwrap_or_default();
+    let home = made.members.first().map(|m| run_lock::home(&m.data_dir)).unwrap_or_default();
     let journal = home.join(beside.file_name().unwrap_or_default());
-    let file = crate::plan::words::shell_word(&journal.to_string_lossy()).into_owned();
+    let file = crate::text::phrase::shell_word(&journal.to_string_lossy()).into_owned();
     warn(&format!(
         "Warning: nothing can be written beside the plan, so the journal is {}. For resume, undo and report name that: \
          requorum undo {file}",
@@ -225,9 +235,9 @@ fn writable(beside: PathBuf, made: &Plan) -> PathBuf {
 }
 
 /// Shows where a run stood that did not end as it was to, and goes on with it.
-pub(super) fn resume(args: ResumeArgs, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
+pub(in crate::cli) fn resume(args: ResumeArgs, outer: &connection_args::ConnectArgs, format: Format) -> Result<()> {
     let beside = journal::beside(args.plan.path());
-    let journal = super::absolute(if beside.is_file() { beside.as_path() } else { args.plan.path() })?;
+    let journal = crate::cli::absolute(if beside.is_file() { beside.as_path() } else { args.plan.path() })?;
     if !journal.exists() && !args.plan.path().exists() {
         return Err(io_trouble("read", &journal, &io::ErrorKind::NotFound.into())
             .hint("Name the plan file of the run that was cut off, or its journal."));
@@ -276,7 +286,7 @@ fn stood(open: &Unfinished) -> String {
 }
 
 /// Takes a plan's members out of their places again.
-pub(super) fn undo(args: UndoArgs, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
+pub(in crate::cli) fn undo(args: UndoArgs, outer: &connection_args::ConnectArgs, format: Format) -> Result<()> {
     let made = plan::read(args.plan.path())?;
     let journal = plan::journal_of(args.plan.path())?;
     let world = Local::real(Members::new(Default::default())?);
@@ -313,7 +323,7 @@ struct What<'a> {
 }
 
 /// Does it; false where there was nothing left to do.
-fn carry(what: &What<'_>, how: How, outer: &connect::ConnectArgs, format: Format) -> Result<bool> {
+fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format: Format) -> Result<bool> {
     let What { made, file, journal, until, placement } = *what;
     let reasoned = placement == Placement::OnHosts;
     if reasoned && !how.overrides.is_empty() && how.reason.trim().is_empty() {
@@ -322,10 +332,10 @@ fn carry(what: &What<'_>, how: How, outer: &connect::ConnectArgs, format: Format
     let names = plan::chosen(made, &how.member)?;
     let by_hand = by_hand(made, &how.by_hand)?;
     let connect = how.connect.clone().or(outer);
-    let ssh = Ssh { config: how.ssh_config.as_deref().map(super::absolute).transpose()? };
+    let ssh = Ssh { config: how.ssh_config.as_deref().map(crate::cli::absolute).transpose()? };
     let world = Local::real(connect.members()?).by(ssh);
-    let old = fences::of_snapshot(made, &connect.endpoints(), &world);
-    let run = hosts::run(made, &world);
+    let old = blocker_checks::of_snapshot(made, &connect.endpoints(), &world);
+    let run = executor::run(made, &world);
     let job = Job {
         plan: made,
         names: &names,
@@ -345,13 +355,13 @@ fn carry(what: &What<'_>, how: How, outer: &connect::ConnectArgs, format: Format
     let teller = Teller::new(made, &how.overrides, format);
     let hear = |told| teller.tell(told);
     let outcome = interruptible(|cancel| match until {
-        Until::Undone => hosts::undo(&job, cancel, &hear),
-        _ => hosts::apply(&job, cancel, &hear).map(|()| true),
+        Until::Undone => executor::undo(&job, cancel, &hear),
+        _ => executor::apply(&job, cancel, &hear).map(|()| true),
     });
     let (told, fences) = teller.found.into_inner().unwrap_or_else(PoisonError::into_inner);
     let stray = |text: &&String| told && !fences.iter().any(|fence| fence.typed.as_ref() == Some(text));
     for text in how.overrides.iter().filter(stray) {
-        let text = crate::plan::words::shell_word(text);
+        let text = crate::text::phrase::shell_word(text);
         warn(&format!("Warning: nothing is in the way that --override {text} lifts."));
     }
     let fences: Vec<Fence> = fences.into_iter().filter(|fence| fence.blocks(&how.overrides)).collect();
@@ -400,7 +410,7 @@ fn lifts(trouble: Trouble, blocking: &[String], reasoned: bool) -> Trouble {
         return trouble;
     }
     let flags: Vec<String> =
-        blocking.iter().map(|text| format!("--override {}", crate::plan::words::shell_word(text))).collect();
+        blocking.iter().map(|text| format!("--override {}", crate::text::phrase::shell_word(text))).collect();
     let reason = if reasoned { " --reason WHY" } else { "" };
     let hint = format!("{}\n  To go on all the same: {}{reason}", trouble.hint, flags.join(" "));
     trouble.hint(hint)
@@ -420,9 +430,9 @@ fn by_hand(made: &Plan, typed: &[String]) -> Result<BTreeMap<String, String>> {
 }
 
 /// Answers requests on standard input until it ends.
-pub(super) fn agent() -> Result<()> {
+pub(in crate::cli) fn agent() -> Result<()> {
     let world = Local::real(Members::new(Default::default())?);
-    agent::serve(&world, io::stdin(), output::stdout())
+    agent_server::serve(&world, io::stdin(), stdio::stdout())
 }
 
 /// One phase at one host.
@@ -434,7 +444,7 @@ struct Passing {
 }
 
 /// Prints what happens, a line at a time.
-pub(super) struct Teller<'a> {
+pub(in crate::cli) struct Teller<'a> {
     plan: &'a Plan,
     lifted: &'a [String],
     json: bool,
@@ -445,12 +455,12 @@ pub(super) struct Teller<'a> {
 }
 
 impl<'a> Teller<'a> {
-    pub(super) fn new(plan: &'a Plan, lifted: &'a [String], format: Format) -> Teller<'a> {
+    pub(in crate::cli) fn new(plan: &'a Plan, lifted: &'a [String], format: Format) -> Teller<'a> {
         let json = format == Format::Json;
         Teller { plan, lifted, json, told: Mutex::default(), found: Mutex::default() }
     }
 
-    pub(super) fn tell(&self, told: Told) {
+    pub(in crate::cli) fn tell(&self, told: Told) {
         // One at a time: hosts speak from threads of their own.
         let mut last = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if let Told::Fences(fences) = &told {

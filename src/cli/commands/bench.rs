@@ -2,10 +2,10 @@
 
 use std::{env, path::PathBuf, time::Duration};
 
-use super::{
-    absolute, print,
-    progress::{Meter, interruptible},
-    warn,
+use crate::cli::{
+    absolute,
+    output::progress::{Meter, interruptible},
+    print, warn,
 };
 use crate::{
     engine::{
@@ -16,14 +16,14 @@ use crate::{
         },
         source::io_trouble,
     },
-    trouble::{Kind, Result, Trouble},
+    error::{Kind, Result, Trouble},
 };
 
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Runs alternate; ratios are medians over runs that stood beside each other. Everything made is removed again."
 )]
-pub(super) struct BenchArgs {
+pub(in crate::cli) struct BenchArgs {
     /// How big the made-up snapshots are: bytes, or with K, M or G behind (1G is 10^9 bytes).
     #[arg(long, default_value = "1G", value_name = "BYTES", value_parser = size)]
     size: u64,
@@ -50,7 +50,7 @@ pub(super) struct BenchArgs {
     files: Vec<PathBuf>,
 }
 
-pub(super) fn run(args: &BenchArgs) -> Result<()> {
+pub(in crate::cli) fn run(args: &BenchArgs) -> Result<()> {
     match (args.generate, args.probe, args.files.as_slice()) {
         (Some(shape), _, [file]) => interruptible(|cancel| {
             let mut meter = Meter::new(cancel.clone());

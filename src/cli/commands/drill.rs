@@ -1,10 +1,7 @@
 //! `requorum drill`: practice on a cluster that is made for it, and the tools of those who write scenarios.
 
-#[path = "drill/input_events.rs"]
-mod ear;
-#[path = "drill/host.rs"]
 mod host;
-#[path = "drill/record.rs"]
+mod input_events;
 mod record;
 
 use std::{
@@ -14,37 +11,37 @@ use std::{
     sync::Arc,
 };
 
-use self::ear::Ear;
-use super::{Format, print, print_done, print_json, warn, wizard};
+use self::input_events::Ear;
+use super::wizard;
+use crate::cli::{Format, print, print_done, print_json, warn};
 use crate::{
-    bolt::WriteAt,
+    bbolt::WriteAt,
     drill::{
-        Drill,
+        Drill, autoplay,
         coach::Coach,
         debrief::{self, Debrief},
-        desk::{Choice, desk},
-        exercise::Line,
-        master::server::Server,
-        play,
-        progress::{self, Progress},
-        range::leftovers,
-        real::Etcd,
+        instructor::server::Server,
+        lab::stale_dirs,
+        pause_menu::{Choice, desk},
+        real_etcd::Etcd,
         scenario::{self, Scenario, library},
+        scores::{self, Progress},
+        session::Line,
     },
     engine::{durable_fs::Disk, source::io_trouble},
-    plan::words::thousands,
+    error::{Kind, Result, Trouble},
     text::{
         Shown,
         columns::{self, Align},
         escape,
+        number::thousands,
     },
-    trouble::{Kind, Result, Trouble},
     tui,
 };
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
     /// The scenario, by name (`requorum drill list`) or by the path of its file [default: first-night].
@@ -99,7 +96,7 @@ enum Command {
     Record(record::Args),
 }
 
-pub(super) fn run(args: &Args, format: Format) -> Result<()> {
+pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     let dir = args.dir.clone().or_else(own_dir);
     match &args.command {
         Some(Command::List) => list(dir.as_deref(), format),
@@ -127,12 +124,12 @@ fn practise(args: &Args, dir: Option<&Path>, format: Format) -> Result<()> {
     if args.debrief.as_ref().is_some_and(|path| path.exists()) {
         return Err(exists(args.debrief.as_deref().unwrap_or(Path::new(""))));
     }
-    leftovers::sweep(&env::temp_dir());
+    stale_dirs::sweep(&env::temp_dir());
     let real = etcd_for(args.real, args.etcd.as_deref())?;
     let drill = Drill::set_up_on(scenario.clone(), args.look.options(), real.clone())?;
     if args.play {
         print(&flowing(&drill.brief()))?;
-        play::play(&drill, &mut |text| print(text))?;
+        autoplay::play(&drill, &mut |text| print(text))?;
         let found = debrief::debrief(&drill.exercise.lock());
         return args.debrief.as_ref().map_or(Ok(()), |path| save(path, &found));
     }
@@ -310,7 +307,7 @@ fn new(name: &str) -> Result<()> {
 
 fn check(file: &str, dir: Option<&Path>, real: Option<&Arc<Etcd>>) -> Result<()> {
     let scenario = library::find(file, dir)?;
-    play::prove(&scenario, real)?;
+    autoplay::prove(&scenario, real)?;
     let ways = match scenario.wrong.len() {
         0 => "it names no wrong way".to_string(),
         1 => "its wrong way does not lead there".to_string(),
@@ -336,7 +333,7 @@ fn write_new(path: &Path, text: &str) -> Result<()> {
 
 /// Where the user's progress is kept.
 fn progress_file() -> Option<PathBuf> {
-    Some(wizard::state_dir()?.join(progress::FILE))
+    Some(wizard::state_dir()?.join(scores::FILE))
 }
 
 /// A team's own scenarios.

@@ -9,36 +9,42 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    Format, print, print_json, printed,
-    progress::{Meter, interruptible},
-    warn,
+use crate::cli::{
+    Format,
+    output::progress::{Meter, interruptible},
+    print, print_json, printed, warn,
 };
 use crate::{
+    domain::sources::{
+        catch_up::CatchUp,
+        data_loss::{Entries, History, Horizon, Loss},
+    },
     engine::{
-        compare::{self as comparing, Change, Compared, Differs, History, Sums},
-        contents::{self, prefix_of},
-        datadir, hashkv as hashing,
-        inspect::accept_hint,
-        keys::{self as listing, Wanted},
-        loss::Tally,
+        datadir,
         progress::{Progress, Watch},
-        report::fields_of,
+        scan::{
+            diff::{self as comparing, Change, Compared, Differs, Sums},
+            hashkv as hashing,
+            key_loss::Tally,
+            keys::{self as listing, Wanted},
+            row_scan::accept_hint,
+            status::{self as looking, Status, Trailer},
+            status_formats::fields_of,
+            summary::{self, prefix_of},
+        },
         source::Source,
-        status::{self as looking, Status, Trailer},
-        words::{count, shown, table, thousands},
     },
-    plan::{
-        ledger::{Entries, Horizon, Loss},
-        sources::CatchUp,
+    error::{Kind, Result, Trouble},
+    text::{
+        Shown,
+        number::{count, thousands},
+        stdio::{self, Form},
+        value::{shown, table},
     },
-    text::Shown,
-    text::output::{self, Form},
-    trouble::{Kind, Result, Trouble},
 };
 
 #[derive(Debug, clap::Args)]
-pub(super) struct InspectArgs {
+pub(in crate::cli) struct InspectArgs {
     /// The files: snapshots, copies of member/snap/db, data directories, gzip, zip or zstd archives.
     #[arg(required = true)]
     files: Vec<PathBuf>,
@@ -50,7 +56,7 @@ pub(super) struct InspectArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "With -w json each key is a line. Keys and values that are not UTF-8 stand in base64, as \
 keyBase64 and valueBase64. Elsewhere control characters are shown as \\xNN.")]
-pub(super) struct KeysArgs {
+pub(in crate::cli) struct KeysArgs {
     /// The file.
     file: PathBuf,
     /// Only keys that begin with this.
@@ -66,7 +72,7 @@ pub(super) struct KeysArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "With -w json every key that differs is a line, and the last line sums up.")]
-pub(super) struct CompareArgs {
+pub(in crate::cli) struct CompareArgs {
     /// The first file.
     first: PathBuf,
     /// The second file: what it has more is added, what it lacks is deleted.
@@ -86,7 +92,7 @@ pub(super) struct CompareArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct HashkvArgs {
+pub(in crate::cli) struct HashkvArgs {
     /// The file.
     file: PathBuf,
     /// Up to this revision [default: the newest].
@@ -118,8 +124,8 @@ fn introduce(path: &Path, status: &Status) {
 
 /// Says what the log beside a database holds beyond it, and whether an etcd goes on writing both.
 /// `sound` is whether nothing was found in the database that an etcd would not start with.
-pub(super) fn what_lies_beside(file: &Path, sound: bool) {
-    let Ok(file) = super::absolute(file) else { return };
+pub(in crate::cli) fn what_lies_beside(file: &Path, sound: bool) {
+    let Ok(file) = crate::cli::absolute(file) else { return };
     let dir = match file.ends_with("member/snap/db") {
         true => file.ancestors().nth(3).unwrap_or(&file),
         false if file.join("member/snap/db").exists() => &file,
@@ -169,7 +175,7 @@ fn for_all(files: &[PathBuf], mut each: impl FnMut(&Path) -> Result<()>) -> Resu
     worst
 }
 
-pub(super) fn status(files: &[PathBuf], format: Format) -> Result<()> {
+pub(in crate::cli) fn status(files: &[PathBuf], format: Format) -> Result<()> {
     for_all(files, |file| {
         let (_, status) = open(file)?;
         if format != Format::Json {
@@ -190,9 +196,9 @@ pub(super) fn status(files: &[PathBuf], format: Format) -> Result<()> {
     })
 }
 
-pub(super) fn inspect(args: &InspectArgs, format: Format) -> Result<()> {
+pub(in crate::cli) fn inspect(args: &InspectArgs, format: Format) -> Result<()> {
     for_all(&args.files, |file| {
-        let found = metered(|watch| contents::contents(&Source::open_any(file, watch)?, args.depth, watch))?;
+        let found = metered(|watch| summary::contents(&Source::open_any(file, watch)?, args.depth, watch))?;
         let name = file.shown().to_string();
         match format {
             Format::Simple => print(&found.simple(&name)),
@@ -213,11 +219,11 @@ fn form(format: Format) -> Form {
     if format == Format::Json { Form::Json } else { Form::Text }
 }
 
-pub(super) fn keys(args: &KeysArgs, format: Format) -> Result<()> {
+pub(in crate::cli) fn keys(args: &KeysArgs, format: Format) -> Result<()> {
     let (source, status) = open(&args.file)?;
     let view = source.view()?;
     let wanted = Wanted { prefix: args.prefix.clone().into_vec(), revision: args.revision };
-    let mut out = output::Lines::new(form(format));
+    let mut out = stdio::Lines::new(form(format));
     let mut written = Ok(());
     let mut rows: Vec<Vec<String>> = Vec::new();
     metered(|watch| {
@@ -249,7 +255,7 @@ pub(super) fn keys(args: &KeysArgs, format: Format) -> Result<()> {
     status.verdict(&args.file)
 }
 
-pub(super) fn hashkv(args: &HashkvArgs, format: Format) -> Result<()> {
+pub(in crate::cli) fn hashkv(args: &HashkvArgs, format: Format) -> Result<()> {
     let (source, status) = open(&args.file)?;
     let view = source.view()?;
     let hash =
@@ -263,10 +269,10 @@ pub(super) fn hashkv(args: &HashkvArgs, format: Format) -> Result<()> {
     status.verdict(&args.file)
 }
 
-pub(super) fn compare(args: &CompareArgs, format: Format) -> Result<()> {
+pub(in crate::cli) fn compare(args: &CompareArgs, format: Format) -> Result<()> {
     let (first, second) = (open(&args.first)?, open(&args.second)?);
     let views = [first.0.view()?, second.0.view()?];
-    let mut out = output::Lines::new(form(format));
+    let mut out = stdio::Lines::new(form(format));
     let mut written = Ok(());
     let mut tally = Tally::default();
     let mut tell = |differs: &Differs<'_>| {
@@ -330,7 +336,7 @@ fn json_line(differs: &Differs<'_>, values: bool) -> String {
     let mut object = serde_json::Map::new();
     object.insert("change".into(), serde_json::to_value(differs.change).unwrap_or_default());
     let key = differs.before.or(differs.after).map(|kv| kv.key).unwrap_or_default();
-    crate::engine::words::put_bytes(&mut object, "key", key);
+    crate::text::value::put_bytes(&mut object, "key", key);
     for (name, kv) in [("before", &differs.before), ("after", &differs.after)] {
         if let Some(side) = side(kv) {
             object.insert(name.into(), side.into());

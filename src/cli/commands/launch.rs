@@ -1,33 +1,33 @@
 //! `requorum launch`: the start of each member, in the form of the place that it is pasted into.
 
+use crate::domain::render::runbook;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{
-    Format, absolute, judge,
-    plan::{chosen, read_without, timestamp},
-    plan_arg::PlanArg,
-    print, print_json,
-    progress::interruptible,
-    warn,
+use super::plan::{chosen, read_without, timestamp};
+use crate::cli::{
+    Format, absolute, args::plan_arg::PlanArg, judge, output::progress::interruptible, print, print_json, warn,
 };
 use crate::{
-    etcd::version::Minor,
-    plan::{
-        Plan, build, destination,
-        facts::config::{ConfigFacts, Setting},
-        launch::{self, Form, HostKnown, Known, Page},
-        table::About,
+    domain::{
+        members::{build_plan, table::About},
+        model::{
+            host_address,
+            observations::config::{ConfigFacts, Setting},
+            plan::Plan,
+        },
+        render::start::{self, Form, HostKnown, Known, Page},
     },
-    recovery,
+    error::{Kind, Result, Trouble},
+    etcd::version::Minor,
+    execute,
+    system::{World, discovery, etcd_client::Members, local::Local, ssh::Ssh},
     text::Shown,
-    trouble::{Kind, Result, Trouble},
-    world::{World, discover, local::Local, members::Members, ssh::Ssh},
 };
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     #[command(flatten)]
     plan: PlanArg,
     /// Only this member; may be repeated [default: all of them].
@@ -65,7 +65,7 @@ pub(super) struct Args {
     program: Option<String>,
 }
 
-pub(super) fn run(args: &Args, format: Format) -> Result<()> {
+pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     // whether certificates are missing is known once the flags are those that are printed
     let plan = read_without(args.plan.path(), Some(About::Certificates))?;
     let ssh = Ssh { config: args.ssh_config.as_deref().map(absolute).transpose()? };
@@ -73,7 +73,7 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     let known = known(args, &plan, &world)?;
     uncertified(&plan, &known)?;
     if args.sheet {
-        return print(&launch::sheet_on(&plan, &known));
+        return print(&start::sheet_on(&plan, &known));
     }
     let names = chosen(&plan, &args.member)?;
     let Some(form) = &args.form else { return commands(&plan, &names, &known, format) };
@@ -81,7 +81,7 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     let parse = |text: &str| text.parse::<Form>().map_err(wrong);
     if let Some(rest) = form.strip_prefix("runbook").filter(|rest| rest.is_empty() || rest.starts_with(':')) {
         let form = rest.strip_prefix(':').map(parse).transpose()?;
-        let text = launch::runbook(&plan, form, &known, &timestamp(world.now()).replace([':', '-'], ""));
+        let text = runbook::runbook(&plan, form, &known, &timestamp(world.now()).replace([':', '-'], ""));
         return match &args.output {
             None => print(&text),
             Some(dir) => write(&world, dir, &[(format!("runbook-{}.md", plan.short_id()), text)]),
@@ -90,7 +90,7 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     let mut pages = Vec::new();
     for name in &names {
         let form = if form == "auto" { Form::fitting(&plan, name, &known) } else { parse(form)? };
-        let page = launch::page(&plan, name, form, &known).map_err(|why| {
+        let page = start::page(&plan, name, form, &known).map_err(|why| {
             Trouble::new(Kind::Input, format!("{name} cannot be started in the form {}", form.as_str()))
                 .why(why)
                 .hint("Take another form.")
@@ -111,12 +111,12 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
 
 /// Warns of https without certificates, by the flags as they are printed.
 fn uncertified(plan: &Plan, known: &Known) -> Result<()> {
-    let launches = launch::commands_on(plan, known);
+    let launches = start::commands_on(plan, known);
     let mut printed = plan.clone();
     for (member, launch) in printed.members.iter_mut().zip(launches) {
         member.etcd_flags = launch.argv.into_iter().skip(1).collect();
     }
-    let mut problems = build::verify(&printed);
+    let mut problems = build_plan::verify(&printed);
     problems.retain(|problem| problem.about == About::Certificates);
     let names: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
     judge("the plan is not carried out", &problems, &names)
@@ -127,12 +127,12 @@ fn known(args: &Args, plan: &Plan, world: &Local) -> Result<Known> {
     let mut hosts = match args.discover {
         true => {
             let names = chosen(plan, &args.member)?;
-            let learned = interruptible(|cancel| recovery::hosts::known(plan, &names, world, cancel))?;
+            let learned = interruptible(|cancel| execute::discover::known(plan, &names, world, cancel))?;
             learned.troubles.iter().for_each(|(host, trouble)| warn(&format!("Warning: {host}: {trouble}")));
             learned.hosts
         }
         false => {
-            let here = destination::LOCAL.into();
+            let here = host_address::LOCAL.into();
             vec![HostKnown { host: here, addresses: world.addresses(), ..HostKnown::default() }]
         }
     };
@@ -141,8 +141,8 @@ fn known(args: &Args, plan: &Plan, world: &Local) -> Result<Known> {
         let wrong = |why: String| Trouble::new(Kind::Usage, format!("--old={item} is not right")).why(why);
         let (name, file) = item.split_once('=').ok_or_else(|| wrong("NAME=FILE is wanted".into()))?;
         let member = plan.member(name).map_err(|trouble| wrong(trouble.what).hint(trouble.hint))?;
-        let here = destination::is_local(&member.host);
-        let mut facts = discover::one(&absolute(Path::new(file))?, here)?;
+        let here = host_address::is_local(&member.host);
+        let mut facts = discovery::one(&absolute(Path::new(file))?, here)?;
         called(&mut facts, name, plan);
         let at = match hosts.iter().position(|host| host.host == member.host) {
             Some(at) => at,
@@ -182,8 +182,8 @@ fn joined(first: &mut ConfigFacts, second: ConfigFacts) {
 }
 
 fn commands(plan: &Plan, names: &[String], known: &Known, format: Format) -> Result<()> {
-    let launches: Vec<launch::Launch> =
-        launch::commands_on(plan, known).into_iter().filter(|l| names.contains(&l.member)).collect();
+    let launches: Vec<start::Launch> =
+        start::commands_on(plan, known).into_iter().filter(|l| names.contains(&l.member)).collect();
     if format == Format::Json {
         let list: Vec<serde_json::Value> = launches
             .iter()

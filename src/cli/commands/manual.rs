@@ -1,15 +1,16 @@
 //! `requorum sheet`: a member's restore by hand, for a host that takes no program, and what its result proves.
 
-use super::{plan, plan_arg::PlanArg, print};
+use super::plan;
+use crate::cli::{args::plan_arg::PlanArg, print};
 use crate::{
-    engine::byhand as proof,
-    plan::byhand,
-    trouble::Result,
-    world::{World, local::Local, members::Members},
+    domain::render::manual,
+    engine::restore::manual_proof as proof,
+    error::Result,
+    system::{World, etcd_client::Members, local::Local},
 };
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     #[command(flatten)]
     plan: PlanArg,
     /// The member.
@@ -20,12 +21,12 @@ pub(super) struct Args {
     result: Option<String>,
 }
 
-pub(super) fn run(args: &Args) -> Result<()> {
+pub(in crate::cli) fn run(args: &Args) -> Result<()> {
     let made = plan::read(args.plan.path())?;
     if let Some(code) = &args.result {
         return print(&format!("{}.\n", proof::judge(&made, &args.member, code)?));
     }
     let world = Local::real(Members::new(Default::default())?);
     let stamp = plan::timestamp(world.now()).replace([':', '-'], "");
-    print(&byhand::sheet(&made, &args.member, &stamp)?.text())
+    print(&manual::sheet(&made, &args.member, &stamp)?.text())
 }

@@ -1,32 +1,40 @@
 //! `requorum plan|restore`: a whole cluster by way of a plan file.
 
+use crate::domain::{render::plan_steps, sources::known_revisions};
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-use super::{
-    absolute, judge, plan_arg, print_done,
-    progress::{Meter, interruptible},
-    warn,
+use crate::cli::{
+    absolute,
+    args::plan_arg,
+    judge,
+    output::progress::{Meter, interruptible},
+    print_done, warn,
 };
 use crate::{
-    engine::{inspect, restore::Restored, source::io_trouble},
-    etcd::version::Minor,
-    plan::{
-        Plan,
-        build::{self, Draft},
-        bump::{self, Proposal},
-        certs,
-        facts::{Answer, Content, EndpointFacts, KnownMember, disk::DirFacts},
-        fence::{Old, token::Shared},
-        file, inventory, prefill, revisions, source_ref,
-        table::{self, About, Column, Origin, Problem, Row, Severity},
+    domain::{
+        members::{
+            build_plan::{self, Draft},
+            cell::{Origin, Row},
+            certificates, inventory, prefill,
+            table::{self, About, Column, Problem, Severity},
+        },
+        model::{
+            observations::{Answer, Content, EndpointFacts, KnownMember, disk::DirFacts},
+            plan::Plan,
+            plan_yaml, revisions, source_ref,
+        },
+        preflight::{old_cluster::Old, token::Shared},
+        sources::revision_bump::{self, Proposal},
     },
-    recovery::{journal, resume},
+    engine::{restore::Restored, scan::row_scan, source::io_trouble},
+    error::{Kind, Result, Trouble},
+    etcd::version::Minor,
+    execute::resume,
+    system::{World, etcd_client::Members, journal, local::Local, probe::survey},
     text::{Foreign, Shown},
-    trouble::{Kind, Result, Trouble},
-    world::{World, local::Local, members::Members, survey::survey},
 };
 
 /// What says how a plan is made, which `--again` takes from the plan.
@@ -58,7 +66,7 @@ const MAKES: [&str; 23] = [
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Then: requorum apply PLAN, and: requorum launch PLAN")]
-pub(super) struct MakeArgs {
+pub(in crate::cli) struct MakeArgs {
     /// The snapshot that every member is restored from.
     #[arg(long, required_unless_present = "again")]
     snapshot: Option<PathBuf>,
@@ -107,7 +115,7 @@ pub(super) struct MakeArgs {
     #[arg(long)]
     mark_compacted: bool,
     #[command(flatten)]
-    options: super::options::OptionArgs,
+    options: crate::cli::args::restore_args::OptionArgs,
     /// A further etcd flag for every member, such as --cert-file=…; may be repeated.
     #[arg(long = "etcd-flag", value_name = "FLAG", allow_hyphen_values = true)]
     etcd_flags: Vec<String>,
@@ -120,10 +128,10 @@ pub(super) struct MakeArgs {
     overrides: Vec<String>,
     /// Survivors of the old cluster are asked at these endpoints for its IDs and its last revision.
     #[command(flatten)]
-    connect: super::connect::ConnectArgs,
+    connect: crate::cli::args::connection_args::ConnectArgs,
 }
 
-pub(super) fn make(args: MakeArgs, outer: &super::connect::ConnectArgs) -> Result<()> {
+pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_args::ConnectArgs) -> Result<()> {
     let connect = args.connect.clone().or(outer);
     let world = Local::real(match connect.endpoints().is_empty() {
         // Nobody is asked, so nothing about asking can be wrong.
@@ -136,7 +144,7 @@ pub(super) fn make(args: MakeArgs, outer: &super::connect::ConnectArgs) -> Resul
     super::inspect::what_lies_beside(&snapshot, true);
     let facts = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());
-        let facts = inspect::examine(&snapshot, &mut |step| meter.step("", step));
+        let facts = row_scan::examine(&snapshot, &mut |step| meter.step("", step));
         meter.done();
         facts
     })?;
@@ -188,7 +196,7 @@ pub(super) fn make(args: MakeArgs, outer: &super::connect::ConnectArgs) -> Resul
                 None => row.set(Column::Client, table::default_clients(row.text(Column::Peer)), Origin::Proposed),
             }
         }
-        row.set(Column::Flags, crate::plan::words::quoted_line(&args.etcd_flags), Origin::Typed);
+        row.set(Column::Flags, crate::text::phrase::quoted_line(&args.etcd_flags), Origin::Typed);
     }
     if let Some(stray) = clients.iter().find(|c| !rows.iter().any(|r| r.text(Column::Name) == c.text(Column::Name))) {
         return Err(Trouble::new(Kind::Input, "--client-urls is not right")
@@ -200,7 +208,7 @@ pub(super) fn make(args: MakeArgs, outer: &super::connect::ConnectArgs) -> Resul
     let answers = survey(&world, &connect.endpoints(), false, &mut |_| {});
     silent(&answers);
     let dirs = own_dir(&snapshot, &world);
-    let known = bump::known::known(&facts, &[], &answers, &dirs, now);
+    let known = known_revisions::known(&facts, &[], &answers, &dirs, now);
     let (bump, why) = default_bump(&args, known.as_ref());
     let draft = Draft {
         token: args.initial_cluster_token.clone().unwrap_or_else(|| prefill::token(&label, now, &world.fresh())),
@@ -213,29 +221,29 @@ pub(super) fn make(args: MakeArgs, outer: &super::connect::ConnectArgs) -> Resul
         mark_compacted: args.mark_compacted || args.bump_revision.is_none() && bump > 0,
         options: args.options.options()?,
         old: Old::new(None, &answers, &[]),
-        revisions: known.as_ref().map(bump::known::revisions).unwrap_or_default(),
-        certs: world.certificates(&certs::named(&rows)),
+        revisions: known.as_ref().map(known_revisions::revisions).unwrap_or_default(),
+        certs: world.certificates(&certificates::named(&rows)),
         now,
         rows,
     };
     let names: Vec<&str> = draft.rows.iter().map(|row| row.text(Column::Name)).collect();
-    let built = match build::build(&draft) {
+    let built = match build_plan::build(&draft) {
         Ok(built) => built,
         Err(problems) => return judge("no plan can be made", &first_causes(problems), &names),
     };
     overridden("no plan is made", &built.warnings, &args.overrides, &names)?;
-    if let Some(words) = known.as_ref().and_then(|known| bump::too_small(known, bump)) {
+    if let Some(words) = known.as_ref().and_then(|known| revision_bump::too_small(known, bump)) {
         warn(&format!("Warning: {words}"));
     }
     let output = absolute(&args.output)?;
-    world.write_new(&output, &file::to_yaml(&built.plan))?;
+    world.write_new(&output, &plan_yaml::to_yaml(&built.plan))?;
     let mut text = format!("Plan {} written to {}\n", built.plan.short_id(), output.shown());
-    for sentence in build::sentences(&built.plan, &Shared::of_plan(&built.plan, &build::old(&draft))) {
+    for sentence in plan_steps::sentences(&built.plan, &Shared::of_plan(&built.plan, &build_plan::old(&draft))) {
         text += &format!("  {sentence}\n");
     }
     if let Some(why) = why {
         let without = Plan { bump_revision: 0, ..built.plan.clone() };
-        let lift = crate::plan::words::shell_word(&revisions::override_text(&without)).into_owned();
+        let lift = crate::text::phrase::shell_word(&revisions::override_text(&without)).into_owned();
         text += &format!("  {why}; --bump-revision 0 --override {lift} leaves it out\n");
     }
     if !answers.iter().any(|fact| matches!(fact.answer, Answer::Says(_))) {
@@ -252,9 +260,9 @@ fn again(args: &MakeArgs, world: &Local) -> Result<()> {
     let before = read(args.again.as_deref().unwrap_or(&args.output))?;
     let now = world.now();
     let token = prefill::token(&before.label, now, &world.fresh());
-    let plan = build::renewed(&before, token, timestamp(now));
+    let plan = build_plan::renewed(&before, token, timestamp(now));
     let output = absolute(&args.output)?;
-    world.write_new(&output, &file::to_yaml(&plan))?;
+    world.write_new(&output, &plan_yaml::to_yaml(&plan))?;
     let file = plan_arg::word(&output);
     print_done(&format!(
         "Plan {} written to {}\n  It is plan {} with another token, so its members have other IDs; all else is the same\n\
@@ -266,11 +274,11 @@ fn again(args: &MakeArgs, world: &Local) -> Result<()> {
 }
 
 /// The revision bump, and why it is the one that was not asked for.
-fn default_bump(args: &MakeArgs, known: Option<&bump::Known>) -> (u64, Option<String>) {
+fn default_bump(args: &MakeArgs, known: Option<&revision_bump::Known>) -> (u64, Option<String>) {
     if let Some(revisions) = args.bump_revision {
         return (revisions, None);
     }
-    match known.map(bump::propose) {
+    match known.map(revision_bump::propose) {
         Some(Proposal { revisions, why }) if revisions > 0 => {
             (revisions, Some(format!("The bump is the default, because {why}")))
         }
@@ -295,7 +303,7 @@ fn own_dir(snapshot: &Path, world: &Local) -> Vec<DirFacts> {
 
 /// Prints the warnings among `problems` and what was overridden; what is in the way and was not is a refusal that names the
 /// texts.
-pub(super) fn overridden(what: &str, problems: &[Problem], overrides: &[String], names: &[&str]) -> Result<()> {
+pub(in crate::cli) fn overridden(what: &str, problems: &[Problem], overrides: &[String], names: &[&str]) -> Result<()> {
     let (mut open, mut rest): (Vec<&Problem>, Vec<Problem>) = (Vec::new(), Vec::new());
     for problem in problems {
         match &problem.lift {
@@ -311,7 +319,7 @@ pub(super) fn overridden(what: &str, problems: &[Problem], overrides: &[String],
     for text in overrides.iter().filter(known) {
         warn(&format!(
             "Warning: nothing is in the way that --override {} lifts.",
-            crate::plan::words::shell_word(text)
+            crate::text::phrase::shell_word(text)
         ));
     }
     let Some((first, more)) = open.split_first() else { return Ok(()) };
@@ -319,7 +327,7 @@ pub(super) fn overridden(what: &str, problems: &[Problem], overrides: &[String],
     let flags: Vec<String> = open
         .iter()
         .filter_map(|problem| problem.lift.as_ref())
-        .map(|text| format!("--override {}", crate::plan::words::shell_word(text)))
+        .map(|text| format!("--override {}", crate::text::phrase::shell_word(text)))
         .collect();
     let hint: Vec<String> = also.chain([format!("To go on all the same: {}", flags.join(" "))]).collect();
     Err(Trouble::new(Kind::Refused, what).why(&first.text).hint(hint.join("\n  ")))
@@ -363,13 +371,13 @@ fn known_client(peer: &str, content: Option<&Content>) -> Option<String> {
 }
 
 /// RFC 3339 in UTC, to the second.
-pub(super) fn timestamp(now: i64) -> String {
+pub(in crate::cli) fn timestamp(now: i64) -> String {
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(now.max(0).unsigned_abs());
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
 /// Where what is done by this plan file is written down: beside it, or in the journal that was named in its stead.
-pub(super) fn journal_of(file: &Path) -> Result<PathBuf> {
+pub(in crate::cli) fn journal_of(file: &Path) -> Result<PathBuf> {
     let file = absolute(file)?;
     Ok(if is_journal(&file) { file } else { journal::beside(&file) })
 }
@@ -389,16 +397,16 @@ fn of_journal(path: &Path) -> Result<Plan> {
 }
 
 /// Reads a plan file and judges it as the wizard would judge the same table.
-pub(super) fn read(path: &Path) -> Result<Plan> {
+pub(in crate::cli) fn read(path: &Path) -> Result<Plan> {
     read_without(path, None)
 }
 
 /// [`read`], without the warnings about what is judged later.
-pub(super) fn read_without(path: &Path, later: Option<About>) -> Result<Plan> {
+pub(in crate::cli) fn read_without(path: &Path, later: Option<About>) -> Result<Plan> {
     let plan = if is_journal(path) { of_journal(path)? } else { of_file(path)? };
     let names: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
     let is_later = |problem: &Problem| problem.severity == Severity::Warning && Some(problem.about) == later;
-    let problems: Vec<Problem> = build::verify(&plan).into_iter().filter(|p| !is_later(p)).collect();
+    let problems: Vec<Problem> = build_plan::verify(&plan).into_iter().filter(|p| !is_later(p)).collect();
     judge(&format!("the plan {} is not carried out", path.shown()), &problems, &names)
         .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
     Ok(plan)
@@ -406,15 +414,16 @@ pub(super) fn read_without(path: &Path, later: Option<About>) -> Result<Plan> {
 
 fn of_file(path: &Path) -> Result<Plan> {
     let length = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?.len();
-    if length > file::MAX_BYTES as u64 {
+    if length > plan_yaml::MAX_BYTES as u64 {
         return Err(Trouble::new(Kind::Input, format!("{} is not a plan", path.shown())).why(format!(
             "it has {}; a plan has at most {}",
-            crate::plan::words::byte_count(length),
-            file::MAX_BYTES
+            crate::text::number::byte_count(length),
+            plan_yaml::MAX_BYTES
         )));
     }
     let text = text_of(path, "a plan")?;
-    file::from_yaml(&text).map_err(|trouble| Trouble { what: format!("{}: {}", path.shown(), trouble.what), ..trouble })
+    plan_yaml::from_yaml(&text)
+        .map_err(|trouble| Trouble { what: format!("{}: {}", path.shown(), trouble.what), ..trouble })
 }
 
 /// A file's text, where it is one.
@@ -430,20 +439,20 @@ fn text_of(path: &Path, wanted: &str) -> Result<String> {
 }
 
 /// Reads an inventory file.
-pub(super) fn inventory(path: &Path) -> Result<Vec<inventory::Entry>> {
+pub(in crate::cli) fn inventory(path: &Path) -> Result<Vec<inventory::Entry>> {
     let length = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?.len();
-    if length > file::MAX_BYTES as u64 {
+    if length > plan_yaml::MAX_BYTES as u64 {
         return Err(Trouble::new(Kind::Input, format!("{} is not an inventory", path.shown())).why(format!(
             "it has {}; one has at most {}",
-            crate::plan::words::byte_count(length),
-            file::MAX_BYTES
+            crate::text::number::byte_count(length),
+            plan_yaml::MAX_BYTES
         )));
     }
     let text = text_of(path, "an inventory")?;
     inventory::read(&text).map_err(|trouble| Trouble { what: format!("{}: {}", path.shown(), trouble.what), ..trouble })
 }
 
-pub(super) fn chosen(plan: &Plan, wanted: &[String]) -> Result<Vec<String>> {
+pub(in crate::cli) fn chosen(plan: &Plan, wanted: &[String]) -> Result<Vec<String>> {
     wanted.iter().try_for_each(|name| plan.member(name).map(drop))?;
     Ok(match wanted {
         [] => plan.members.iter().map(|m| m.name.clone()).collect(),
@@ -451,7 +460,7 @@ pub(super) fn chosen(plan: &Plan, wanted: &[String]) -> Result<Vec<String>> {
     })
 }
 
-pub(super) fn restored_line(restored: &Restored) -> String {
+pub(in crate::cli) fn restored_line(restored: &Restored) -> String {
     format!(
         "{}: restored in {}, revision {}, {} keys, member {} of cluster {}, read back and right\n",
         restored.name,

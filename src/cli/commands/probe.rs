@@ -4,31 +4,38 @@ use std::{collections::BTreeSet, path::PathBuf, thread, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Format, absolute, connect, plan, print, print_json, typed_dirs};
+use super::plan;
+use crate::cli::{Format, absolute, args::connection_args, print, print_json, typed_dirs};
 use crate::{
-    engine::progress::Flow,
-    etcd::server_error::ServerError,
-    plan::{
-        copies,
-        facts::{
-            Answer, Around, EndpointFacts, Hashed, Health, LeaderState, MemberSays, OwnHealth, Read, Withheld,
-            config::ConfigFacts,
-            disk::{DirFacts, DirState},
+    domain::{
+        model::{
+            observations::{
+                Answer, Around, EndpointFacts, Hashed, Health, LeaderState, MemberSays, OwnHealth, Read, Withheld,
+                config::ConfigFacts,
+                disk::{DirFacts, DirState},
+            },
+            source_ref,
         },
-        scope::{self, Belongs, Scope},
-        source_ref, survey,
-        verdict::{Evidence, Finding, KnownState, NewerAt, verdict},
-        words::thousands,
+        quorum::{
+            known::{KnownState, NewerAt},
+            probe_rounds,
+            scope::{self, Belongs, Scope},
+            verdict::{Evidence, Finding, verdict},
+        },
+        sources::newest_dir,
+    },
+    engine::progress::Flow,
+    error::{Kind, Result, Trouble},
+    etcd::server_error::ServerError,
+    system::{
+        DataDir, World, hash_compare,
+        local::Local,
+        probe::{confirm, survey as ask_everybody},
     },
     text::{
         Shown,
         columns::{self, Align},
-    },
-    trouble::{Kind, Result, Trouble},
-    world::{
-        DataDir, World, compare,
-        local::Local,
-        survey::{confirm, survey as ask_everybody},
+        number::thousands,
     },
 };
 
@@ -58,7 +65,7 @@ const NAME_IT: &str =
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER)]
-pub(super) struct ProbeArgs {
+pub(in crate::cli) struct ProbeArgs {
     /// A data directory of a member on this machine, to be looked at; may be repeated. DIR:WAL-DIR where the log lies
     /// elsewhere.
     #[arg(long, value_name = "DIR[:WAL-DIR]")]
@@ -77,17 +84,17 @@ pub(super) struct ProbeArgs {
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "5")]
     watch: Option<u64>,
     #[command(flatten)]
-    connect: connect::ConnectArgs,
+    connect: connection_args::ConnectArgs,
 }
 
 /// Looks, and says what there is; the exit code is the verdict's.
-pub(super) fn run(args: ProbeArgs, outer: &connect::ConnectArgs, format: Format) -> Result<u8> {
+pub(in crate::cli) fn run(args: ProbeArgs, outer: &connection_args::ConnectArgs, format: Format) -> Result<u8> {
     typed_dirs(&args.data_dir)?;
     let connect = args.connect.or(outer);
     let mut endpoints = connect.endpoints();
     let typed = !endpoints.is_empty();
     if !typed {
-        endpoints.push(connect::DEFAULT_ENDPOINT.into());
+        endpoints.push(connection_args::DEFAULT_ENDPOINT.into());
     }
     let world = Local::real(connect.members()?);
     let gone: BTreeSet<String> = args.gone.iter().map(|e| e.trim().to_string()).filter(|e| !e.is_empty()).collect();
@@ -116,7 +123,7 @@ pub(super) fn run(args: ProbeArgs, outer: &connect::ConnectArgs, format: Format)
             })
         };
         if before.is_none() {
-            compared = compare::with_members(&world, &facts, &around.dirs, &known);
+            compared = hash_compare::with_members(&world, &facts, &around.dirs, &known);
         }
         let judge = |facts: &[EndpointFacts]| {
             let scope = scope_of(facts);
@@ -166,7 +173,7 @@ fn dir_json(dir: &DirFacts, around: &Around, scope: &Scope) -> Value {
     let says = dir.state.says();
     json!({
         "belongs": scope.of_dir(dir),
-        "copy": copies::among(dir, &around.dirs).map(copies::Age::name),
+        "copy": newest_dir::among(dir, &around.dirs).map(newest_dir::Age::name),
         "data_dir": dir.data_dir,
         "learned_from": dir.learned_from,
         "wal_dir": dir.wal_dir,
@@ -206,7 +213,8 @@ fn stray(gone: &BTreeSet<String>, facts: &[EndpointFacts]) -> Result<()> {
 fn name(fact: &EndpointFacts, facts: &[EndpointFacts]) -> String {
     let mut lists = facts.iter().filter_map(says).flat_map(|s| &s.members);
     let own = says(fact).and_then(|s| s.members.iter().find(|m| m.id == s.member_id));
-    own.or_else(|| lists.find(|m| survey::at(m, &fact.endpoint))).map_or_else(|| "?".into(), |m| m.name.to_string())
+    own.or_else(|| lists.find(|m| probe_rounds::at(m, &fact.endpoint)))
+        .map_or_else(|| "?".into(), |m| m.name.to_string())
 }
 
 fn says(fact: &EndpointFacts) -> Option<&MemberSays> {
@@ -217,7 +225,7 @@ fn says(fact: &EndpointFacts) -> Option<&MemberSays> {
 }
 
 fn sentence(words: &str) -> String {
-    crate::tui::text::sentence(words)
+    crate::text::time::sentence(words)
 }
 
 fn text(finding: &Finding, facts: &[EndpointFacts], around: &Around, scope: &Scope) -> String {
@@ -255,12 +263,12 @@ fn text(finding: &Finding, facts: &[EndpointFacts], around: &Around, scope: &Sco
         });
         match &fact.answer {
             Answer::Silent { details, .. } if !details.is_empty() => {
-                notes.push(survey::about(&name, &fact.endpoint, details));
+                notes.push(probe_rounds::about(&name, &fact.endpoint, details));
             }
             Answer::Says(says) => {
                 // that there is no leader stands in its row
                 let more = says.errors.iter().filter(|e| ServerError::of(e) != Some(ServerError::NoLeader));
-                notes.extend(more.map(|e| survey::about(&name, &fact.endpoint, e)));
+                notes.extend(more.map(|e| probe_rounds::about(&name, &fact.endpoint, e)));
             }
             _ => {}
         }
@@ -271,7 +279,7 @@ fn text(finding: &Finding, facts: &[EndpointFacts], around: &Around, scope: &Sco
     }
     let line = |dir: &DirFacts| {
         let from = if dir.learned_from.is_empty() { String::new() } else { format!(" (from {})", dir.learned_from) };
-        let copy = copies::clause(dir, &around.dirs);
+        let copy = newest_dir::clause(dir, &around.dirs);
         format!("\n  {}{copy}{from}: {}", dir.data_dir.shown(), dir.words())
     };
     let (others, own): (Vec<&DirFacts>, Vec<&DirFacts>) =

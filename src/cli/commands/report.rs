@@ -1,23 +1,23 @@
 //! `requorum report`: what a journal tells.
 
-use super::{Format, plan_arg::PlanArg, print, print_json, warn};
+use crate::cli::{Format, args::plan_arg::PlanArg, print, print_json, warn};
 use crate::{
-    recovery::{journal, report},
+    error::{Kind, Result, Trouble},
+    execute::report,
+    system::{journal, local::strange_journal},
     text::Shown,
-    trouble::{Kind, Result, Trouble},
-    world::local::strange_journal,
 };
 
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit code 1 means that the journal's chain does not hold: lines were changed, taken out or cut off."
 )]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     #[command(flatten)]
     plan: PlanArg,
 }
 
-pub(super) fn run(args: &Args, format: Format) -> Result<()> {
+pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     let beside = journal::beside(args.plan.path());
     let path = if beside.is_file() { beside.as_path() } else { args.plan.path() };
     let text = journal::text(path)?;

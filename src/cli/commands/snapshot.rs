@@ -1,52 +1,60 @@
 //! `requorum snapshot save|list|fetch|status|inspect|keys|compare|restore`: etcdctl's and etcdutl's commands with their flags.
 
+use crate::domain::members::{cell, validate};
 use std::path::PathBuf;
 
-use super::{
-    Format, absolute, connect, inspect, judge,
-    plan::overridden,
-    print, print_done, print_json,
-    progress::{Meter, interruptible},
-    typed_dir, warn,
+use super::{inspect, plan::overridden};
+use crate::cli::{
+    Format, absolute,
+    args::connection_args,
+    judge,
+    output::progress::{Meter, interruptible},
+    print, print_done, print_json, typed_dir, warn,
 };
 use crate::{
+    domain::{
+        members::{
+            build_plan::brought,
+            cell::Row,
+            table::{self, Column, Problem},
+        },
+        model::{
+            observations::{Content, FileFacts, Health},
+            revisions,
+            source_ref::ObjectUrl,
+        },
+        preflight::{
+            blockers::{Door, Heard, Kind as DoorKind},
+            old_cluster::Old,
+            token::Shared,
+        },
+        sources::revision_bump::DOCUMENTED,
+    },
     engine::{
-        genesis::Genesis,
-        inspect::accept_hint,
-        restore::{Job, Tools},
-        roster,
-        seal::Extra,
-        source::Source,
-        swap,
+        install,
+        restore::{Job, Tools, initial_log::Genesis},
+        scan::{row_scan::accept_hint, snapshot_members},
+        source::{Source, trailer::Extra},
     },
+    error::{Kind, Result, Trouble},
     etcd::{membership::Id, version::Minor},
-    plan::{
-        build::brought,
-        bump::DOCUMENTED,
-        facts::{Content, FileFacts, Health},
-        fence::{Door, Heard, Kind as DoorKind, Old, token::Shared},
-        revisions,
-        source_ref::ObjectUrl,
-        table::{self, Column, Problem, Row},
-        words::all,
-    },
+    system::{etcd_client::Members, object_store},
     text::{
         Shown,
         columns::{self, Align},
         number::size,
+        phrase::all,
     },
-    trouble::{Kind, Result, Trouble},
-    world::{members::Members, s3},
 };
 
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Command {
+pub(in crate::cli) enum Command {
     /// Save a snapshot from one member; it needs no quorum.
     Save {
         /// The new file.
         file: PathBuf,
         #[command(flatten)]
-        connect: connect::ConnectArgs,
+        connect: connection_args::ConnectArgs,
     },
     /// List the snapshots in an object store: s3://BUCKET/PREFIX, with the variables and profiles of the AWS command line.
     List {
@@ -79,7 +87,7 @@ pub(super) enum Command {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Every member is restored from the same file, with the same --initial-cluster and \
 --initial-cluster-token. To do all members in one go, make a plan: requorum plan --help")]
-pub(super) struct RestoreArgs {
+pub(in crate::cli) struct RestoreArgs {
     /// The snapshot.
     file: PathBuf,
     /// The member's name.
@@ -116,14 +124,14 @@ pub(super) struct RestoreArgs {
     #[arg(long, value_name = "VERSION")]
     etcd_version: Option<Minor>,
     #[command(flatten)]
-    options: super::options::OptionArgs,
+    options: crate::cli::args::restore_args::OptionArgs,
     /// Restore although the member would have the IDs of the snapshot's own cluster, or of a cluster that answers at the
     /// peer URLs: the text that the refusal names, exactly. May be repeated.
     #[arg(long = "override", value_name = "TEXT")]
     overrides: Vec<String>,
 }
 
-pub(super) fn run(command: Command, outer: &connect::ConnectArgs, format: Format) -> Result<()> {
+pub(in crate::cli) fn run(command: Command, outer: &connection_args::ConnectArgs, format: Format) -> Result<()> {
     match command {
         Command::Save { file, connect } => save(&file, &connect.or(outer)),
         Command::List { url } => list(&url, format),
@@ -136,10 +144,10 @@ pub(super) fn run(command: Command, outer: &connect::ConnectArgs, format: Format
     }
 }
 
-fn save(file: &std::path::Path, connect: &connect::ConnectArgs) -> Result<()> {
+fn save(file: &std::path::Path, connect: &connection_args::ConnectArgs) -> Result<()> {
     let endpoints = connect.endpoints();
     let endpoint = match endpoints.as_slice() {
-        [] => connect::DEFAULT_ENDPOINT.to_string(),
+        [] => connection_args::DEFAULT_ENDPOINT.to_string(),
         [one] => one.clone(),
         many => {
             return Err(Trouble::new(Kind::Usage, format!("{} endpoints were given", many.len()))
@@ -154,7 +162,7 @@ fn save(file: &std::path::Path, connect: &connect::ConnectArgs) -> Result<()> {
         let mut meter = Meter::new(cancel.clone());
         let facts = members
             .save_snapshot(&endpoint, file, &mut |step| meter.step("", step))
-            .and_then(|_| crate::engine::inspect::examine(file, &mut |step| meter.step("", step)));
+            .and_then(|_| crate::engine::scan::row_scan::examine(file, &mut |step| meter.step("", step)));
         meter.done();
         facts
     })?;
@@ -186,8 +194,8 @@ fn trusted<'a>(file: &std::path::Path, facts: &'a FileFacts, came: &str, hint: &
 }
 
 fn list(url: &str, format: Format) -> Result<()> {
-    let objects = s3::Store::from_environment()?.list(&ObjectUrl::new(url)?)?;
-    let when = |object: &s3::Object| object.modified.map(super::plan::timestamp).unwrap_or_default();
+    let objects = object_store::Store::from_environment()?.list(&ObjectUrl::new(url)?)?;
+    let when = |object: &object_store::Object| object.modified.map(super::plan::timestamp).unwrap_or_default();
     if format == Format::Json {
         let list: Vec<serde_json::Value> = objects
             .iter()
@@ -201,12 +209,12 @@ fn list(url: &str, format: Format) -> Result<()> {
 
 fn fetch(url: &str, file: &std::path::Path) -> Result<()> {
     let from = ObjectUrl::new(url)?;
-    let store = s3::Store::from_environment()?;
+    let store = object_store::Store::from_environment()?;
     let facts = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());
         let facts = store
             .fetch(&from, file, &mut |step| meter.step("", step))
-            .and_then(|_| crate::engine::inspect::examine(file, &mut |step| meter.step("", step)));
+            .and_then(|_| crate::engine::scan::row_scan::examine(file, &mut |step| meter.step("", step)));
         meter.done();
         facts
     })?;
@@ -214,7 +222,7 @@ fn fetch(url: &str, file: &std::path::Path) -> Result<()> {
     print_done(&format!("Fetched {} into {} ({}, {what})\n", from.as_str(), file.shown(), size(facts.bytes)))
 }
 
-fn restore_one(args: &RestoreArgs, outer: &connect::ConnectArgs) -> Result<()> {
+fn restore_one(args: &RestoreArgs, outer: &connection_args::ConnectArgs) -> Result<()> {
     if (args.bump_revision > 0) != args.mark_compacted {
         return Err(Trouble::new(Kind::Usage, "--bump-revision and --mark-compacted only work together")
             .why("watchers that are not made to relist would wait for revisions that never come"));
@@ -259,7 +267,7 @@ fn restore_one(args: &RestoreArgs, outer: &connect::ConnectArgs) -> Result<()> {
             bump_revision: args.bump_revision,
             options: &options,
         };
-        let restored = swap::restore_with(&job, &tools, &mut |step| meter.step("", step));
+        let restored = install::restore_with(&job, &tools, &mut |step| meter.step("", step));
         meter.done();
         restored
     })?;
@@ -291,11 +299,12 @@ fn restore_one(args: &RestoreArgs, outer: &connect::ConnectArgs) -> Result<()> {
 
 /// What speaks against the IDs that the member will have: those of the snapshot's own cluster, where an old member that comes
 /// back would join; and a cluster that answers at the peer URLs with them, which this member would join with a shorter log.
-fn identity(args: &RestoreArgs, genesis: &Genesis, outer: &connect::ConnectArgs) -> Result<Vec<Problem>> {
+fn identity(args: &RestoreArgs, genesis: &Genesis, outer: &connection_args::ConnectArgs) -> Result<Vec<Problem>> {
     let source = absolute(&args.file)?;
     // A file that cannot be read is refused below, with the reason.
-    let members = roster::of(&source).unwrap_or_default();
-    let content = Content { members, removed: roster::removed(&source).unwrap_or_default(), ..Content::default() };
+    let members = snapshot_members::of(&source).unwrap_or_default();
+    let content =
+        Content { members, removed: snapshot_members::removed(&source).unwrap_or_default(), ..Content::default() };
     let ids: Vec<(String, Id)> = genesis.members.iter().map(|m| (m.name.clone(), Id(m.id))).collect();
     let shared = Shared::find(&ids, genesis.cluster_id, &Old::new(Some(&content), &[], &[]));
     let mut out: Vec<Problem> = shared
@@ -335,11 +344,11 @@ fn identity(args: &RestoreArgs, genesis: &Genesis, outer: &connect::ConnectArgs)
 /// Reads and judges the three flags that make the table, in etcdutl's order.
 fn judged_table(args: &RestoreArgs, token: &str) -> Result<Genesis> {
     let wrong = |what: &str| Trouble::new(Kind::Input, what.to_string());
-    let own = Row::default().with(Column::Peer, &args.initial_advertise_peer_urls, table::Origin::Typed);
+    let own = Row::default().with(Column::Peer, &args.initial_advertise_peer_urls, cell::Origin::Typed);
     judge(
         "--initial-advertise-peer-urls is not right",
         // What is wrong with the table as a whole is said once, below.
-        &table::check(std::slice::from_ref(&own), token)
+        &validate::check(std::slice::from_ref(&own), token)
             .into_iter()
             .filter(|p| p.column == Some(Column::Peer))
             .collect::<Vec<_>>(),
@@ -353,7 +362,7 @@ fn judged_table(args: &RestoreArgs, token: &str) -> Result<Genesis> {
     judge(
         "--initial-cluster is not right",
         // That no token was given is said already.
-        &named(&table::check(&rows, token), &[Column::Name, Column::Peer])
+        &named(&validate::check(&rows, token), &[Column::Name, Column::Peer])
             .into_iter()
             .filter(|p| {
                 args.initial_cluster_token.is_some()
@@ -400,6 +409,6 @@ fn named(problems: &[table::Problem], columns: &[Column]) -> Vec<table::Problem>
 }
 
 /// Opens a file for a plan: what it is and what it pins.
-pub(super) fn open(file: &std::path::Path) -> Result<()> {
+pub(in crate::cli) fn open(file: &std::path::Path) -> Result<()> {
     Source::open(file).map(|_| ())
 }

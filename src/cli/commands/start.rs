@@ -1,5 +1,6 @@
 //! `requorum start`: members that are in place, started by what starts an etcd on their hosts, one consent for each.
 
+use crate::execute::start;
 use std::{
     collections::BTreeMap,
     io::{self, IsTerminal},
@@ -8,21 +9,22 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{
+use super::{apply::Teller, plan};
+use crate::cli::{
     Format, absolute,
-    apply::Teller,
-    plan,
-    plan_arg::PlanArg,
-    print, print_done, print_json,
-    progress::{answered, interruptible},
-    warn,
+    args::plan_arg::PlanArg,
+    output::progress::{answered, interruptible},
+    print, print_done, print_json, warn,
 };
 use crate::{
-    plan::{fence::Old, start::Start},
-    recovery::hosts::{self, Consent, Job, Offer, Placement, Until},
-    text::output,
-    trouble::{Kind, Result, Trouble},
-    world::{local::Local, members::Members, ssh::Ssh},
+    domain::preflight::{old_cluster::Old, start::Start},
+    error::{Kind, Result, Trouble},
+    execute::{
+        executor::{self, Consent, Job, Placement, Until},
+        start::Offer,
+    },
+    system::{etcd_client::Members, local::Local, ssh::Ssh},
+    text::stdio,
 };
 
 #[derive(Debug, clap::Args)]
@@ -30,7 +32,7 @@ use crate::{
 A member is started by the systemd unit on its data directory, or by its static pod's manifest that was parked, where that \
 says what the plan says; else the reason is given, and `requorum launch` prints how it is started by hand. Members come up \
 side by side: the first waits for the second. `requorum verify` then proves what they serve.")]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     #[command(flatten)]
     plan: PlanArg,
     /// Only this member; may be repeated [default: all of them].
@@ -48,12 +50,12 @@ pub(super) struct Args {
 }
 
 /// Shows how each member is started, and starts those that somebody says yes to.
-pub(super) fn run(args: &Args, format: Format) -> Result<()> {
+pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     let made = plan::read(args.plan.path())?;
     let names = plan::chosen(&made, &args.member)?;
     let ssh = Ssh { config: args.ssh_config.as_deref().map(absolute).transpose()? };
     let world = Local::real(Members::new(Default::default())?).by(ssh);
-    let run = hosts::run(&made, &world);
+    let run = executor::run(&made, &world);
     let job = Job {
         plan: &made,
         names: &names,
@@ -70,7 +72,7 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
         run: &run,
         journal: &plan::journal_of(args.plan.path())?,
     };
-    let offers = interruptible(|cancel| hosts::offers(&job, cancel))?;
+    let offers = interruptible(|cancel| start::offers(&job, cancel))?;
     offers.iter().try_for_each(|offer| show(offer, format))?;
     let mut asked = Asked::default();
     for offer in &offers {
@@ -80,7 +82,7 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     if !asked.orders.is_empty() {
         let job = Job { decisions: &asked.decisions, ..job };
         let teller = Teller::new(&made, &[], format);
-        interruptible(|cancel| hosts::start(&job, &asked.orders, cancel, &|told| teller.tell(told)))?;
+        interruptible(|cancel| start::start(&job, &asked.orders, cancel, &|told| teller.tell(told)))?;
     }
     if let Some((name, why)) = asked.left.first() {
         let who: Vec<String> = asked.left.iter().map(|(name, _)| name.clone()).collect();
@@ -139,7 +141,7 @@ impl Asked {
 fn agreed(question: &str) -> Result<bool> {
     let no = |e: io::Error| Trouble::new(Kind::Failed, "the answer cannot be read").why(e);
     answered(|| {
-        output::ask(question).map_err(no)?;
+        stdio::ask(question).map_err(no)?;
         let mut answer = String::new();
         io::stdin().read_line(&mut answer).map_err(no)?;
         Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))

@@ -5,12 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Format, print, print_json, typed_dir, warn};
+use crate::cli::{Format, print, print_json, typed_dir, warn};
 use crate::{
-    bolt::WriteAt,
-    engine::{durable_fs::Disk, source::io_trouble, stage, v2keys},
+    bbolt::WriteAt,
+    engine::{datadir::v2keys, durable_fs::Disk, install::staging, source::io_trouble},
+    error::{Kind, Result, Trouble},
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 const ABOUT: &str = "\
@@ -19,7 +19,7 @@ etcd up to 3.5 may keep two stores side by side: the v3 one, which snapshots hol
 written out before, from the data directory of a member that had it.";
 
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Command {
+pub(in crate::cli) enum Command {
     /// List the keys of the v2 store, one on a line; directories end in a slash.
     #[command(long_about = ABOUT)]
     List(Args),
@@ -43,7 +43,7 @@ into a new cluster that still has the v2 store, all but the two indexes come bac
 The directory is only read. It may belong to a running etcd; what is written then may be a moment old.";
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// A member's data directory, the one that holds member/.
     data_dir: PathBuf,
     /// Where etcd was started with --wal-dir: that directory.
@@ -51,7 +51,7 @@ pub(super) struct Args {
     wal_dir: Option<PathBuf>,
 }
 
-pub(super) fn run(command: &Command, format: Format) -> Result<()> {
+pub(in crate::cli) fn run(command: &Command, format: Format) -> Result<()> {
     let (args, output) = match command {
         Command::List(args) => (args, None),
         Command::Export { args, output } => (args, output.as_deref()),
@@ -85,5 +85,5 @@ fn write_new(path: &Path, text: &str) -> Result<()> {
         let _ = disk.remove_file(path);
         return Err(io_trouble("write", path, &e));
     }
-    stage::sync_dir(stage::parent(path))
+    staging::sync_dir(staging::parent(path))
 }

@@ -2,19 +2,25 @@
 
 use std::time::Duration;
 
-use super::{Format, connect, plan, plan_arg::PlanArg, print, print_json, progress::interruptible, warn};
+use super::plan;
+use crate::cli::{
+    Format,
+    args::{connection_args, plan_arg::PlanArg},
+    output::progress::interruptible,
+    print, print_json, warn,
+};
 use crate::{
-    plan::check::{Check, Next, Proof, Stand, Verdict},
-    recovery::{
-        fences,
-        journal::Journal,
-        resume,
+    domain::verify::{Check, Next, Proof, Stand, Verdict},
+    error::Result,
+    execute::{
+        blocker_checks, resume,
         verify::{Job, record, verify},
     },
-    text::columns::{Align, column_width, pad, width, wrap},
-    trouble::Result,
-    tui::text::sentence,
-    world::{World, local::Local},
+    system::{World, journal::Journal, local::Local},
+    text::{
+        columns::{Align, column_width, pad, width, wrap},
+        time::sentence,
+    },
 };
 
 const AFTER: &str = "\
@@ -25,11 +31,11 @@ Exit codes: 0 proven, 16 something is not as planned, 17 not proven in that time
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER)]
-pub(super) struct VerifyArgs {
+pub(in crate::cli) struct VerifyArgs {
     #[command(flatten)]
     plan: PlanArg,
     /// How long members may take to come up.
-    #[arg(long, default_value = "2m", value_name = "TIME", value_parser = connect::duration)]
+    #[arg(long, default_value = "2m", value_name = "TIME", value_parser = connection_args::duration)]
     timeout: Duration,
     /// Put, read and delete one key under requorum/canary/, once everything else is right.
     #[arg(long)]
@@ -38,15 +44,15 @@ pub(super) struct VerifyArgs {
     #[arg(long)]
     deep: bool,
     #[command(flatten)]
-    connect: connect::ConnectArgs,
+    connect: connection_args::ConnectArgs,
 }
 
 /// Watches, and says what there is; the exit code is the verdict's.
-pub(super) fn run(args: VerifyArgs, outer: &connect::ConnectArgs, format: Format) -> Result<u8> {
+pub(in crate::cli) fn run(args: VerifyArgs, outer: &connection_args::ConnectArgs, format: Format) -> Result<u8> {
     let connect = args.connect.or(outer);
     let plan = plan::read(args.plan.path())?;
     let world = Local::real(connect.members()?);
-    let mut old = fences::of_snapshot(&plan, &connect.endpoints(), &world);
+    let mut old = blocker_checks::of_snapshot(&plan, &connect.endpoints(), &world);
     // what is not readable there is no reason not to look at the members
     let journal = plan::journal_of(args.plan.path())?;
     let records = Journal::at(&world, &journal).read().unwrap_or_default();
@@ -129,8 +135,8 @@ fn paragraph(out: &mut String, head: &str, words: &str) {
 mod tests {
     use super::*;
     use crate::{
+        domain::verify::Outcome,
         etcd::membership::Id,
-        plan::check::Outcome,
         text::columns::{as_typed, odd_cells},
     };
 

@@ -6,18 +6,19 @@ use std::{
     sync::Arc,
 };
 
-use super::{absolute, connect, plan, typed_dirs};
+use super::plan;
+use crate::cli::{absolute, args::connection_args, typed_dirs};
 use crate::{
+    domain::model::source_ref::is_object,
+    error::{Kind, Result, Trouble},
     etcd::version::Minor,
-    plan::source_ref::is_object,
-    trouble::{Kind, Result, Trouble},
+    system::{DataDir, local::Local, ssh::Ssh},
     tui::{self, Options, Step},
-    world::{DataDir, local::Local, ssh::Ssh},
 };
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Wizard")]
-pub(super) struct WizardArgs {
+pub(in crate::cli) struct WizardArgs {
     /// Files and directories in which to look for snapshots, s3://BUCKET/PREFIX too; may be repeated [default: the current
     /// directory].
     #[arg(long, value_name = "PATH")]
@@ -50,7 +51,7 @@ pub(super) struct WizardArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Look {
+pub(in crate::cli) struct Look {
     /// Draw with ASCII only.
     #[arg(long)]
     ascii: bool,
@@ -61,7 +62,7 @@ pub(super) struct Look {
 
 impl Look {
     /// Terminals that are known to have nothing else get ASCII without being asked.
-    pub(super) fn options(&self) -> Options {
+    pub(in crate::cli) fn options(&self) -> Options {
         let term = env::var("TERM").unwrap_or_default();
         let locale =
             ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| env::var(name).ok().filter(|v| !v.is_empty()));
@@ -75,7 +76,7 @@ impl Look {
     }
 }
 
-pub(super) fn real(args: WizardArgs, connect: &connect::ConnectArgs) -> Result<()> {
+pub(in crate::cli) fn real(args: WizardArgs, connect: &connection_args::ConnectArgs) -> Result<()> {
     let here = env::current_dir().map_err(|e| Trouble::new(Kind::Failed, "the current directory is gone").why(e))?;
     typed_dirs(&args.data_dir)?;
     let plan = args.plan.as_deref().map(plan::read).transpose()?;
@@ -111,7 +112,7 @@ fn journals(here: &Path) -> PathBuf {
 }
 
 /// `requorum` in the user's directory for state.
-pub(super) fn state_dir() -> Option<PathBuf> {
+pub(in crate::cli) fn state_dir() -> Option<PathBuf> {
     let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
     let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
     state.map(|dir| dir.join("requorum"))

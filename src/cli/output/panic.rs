@@ -10,7 +10,7 @@ use std::{
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{text::output, trouble::Kind};
+use crate::{error::Kind, text::stdio};
 
 /// How often it is looked whether a reader that stopped reads again.
 const LOOK: Duration = Duration::from_millis(100);
@@ -27,7 +27,7 @@ requorum: internal error. This is a bug in requorum, not a mistake of yours.
 
 /// Makes panics speak through the door that all goes through: a panic's message may repeat what a file or host said. A
 /// closed standard error does not make a second panic of it.
-pub(super) fn hook() {
+pub(in crate::cli) fn hook() {
     panic::set_hook(Box::new(|info| {
         BROKEN.store(true, Ordering::SeqCst);
         let thread = thread::current();
@@ -36,7 +36,7 @@ pub(super) fn hook() {
         if trace.status() == BacktraceStatus::Captured {
             text += &format!("\nstack backtrace:\n{trace}");
         }
-        output::warn(&text);
+        stdio::warn(&text);
     }));
 }
 
@@ -46,7 +46,7 @@ pub fn guarded(work: impl FnOnce() -> u8) -> u8 {
     let code = match panic::catch_unwind(AssertUnwindSafe(work)) {
         Ok(code) if !BROKEN.load(Ordering::SeqCst) => code,
         Ok(_) | Err(_) => {
-            output::warn(REPORT);
+            stdio::warn(REPORT);
             Kind::Bug.exit_code()
         }
     };
@@ -57,14 +57,14 @@ pub fn guarded(work: impl FnOnce() -> u8) -> u8 {
 /// Waits for a reader that stopped reading (Ctrl-S, a pager) to take what was printed, as any program does; a signal ends
 /// that, and where one asked for the end already it is not begun.
 fn read_out() {
-    if output::settled(output::PATIENCE) || output::hurried() {
+    if stdio::settled(stdio::PATIENCE) || stdio::hurried() {
         return;
     }
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
     runtime.block_on(async {
         let ears = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
         let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = ears else { return };
-        while !output::settled(Duration::ZERO) && !output::hurried() {
+        while !stdio::settled(Duration::ZERO) && !stdio::hurried() {
             tokio::select! {
                 _ = interrupt.recv() => return,
                 _ = terminate.recv() => return,

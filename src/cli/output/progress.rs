@@ -11,10 +11,10 @@ use std::{
 
 use crate::{
     engine::progress::{Flow, Phase, Progress},
-    recovery::Cancel,
-    text::{number::size, output},
-    trouble::{Kind, Result, Trouble},
-    world::members::abandon,
+    error::{Kind, Result, Trouble},
+    execute::Cancel,
+    system::etcd_client::abandon,
+    text::{number::size, stdio},
 };
 
 /// True while an answer is waited for.
@@ -25,10 +25,10 @@ static QUESTION: AtomicBool = AtomicBool::new(false);
 ///
 /// # Errors
 /// `Stopped` when a signal came before it; else what `answer` says.
-pub(super) fn answered<T>(answer: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(in crate::cli) fn answered<T>(answer: impl FnOnce() -> Result<T>) -> Result<T> {
     QUESTION.store(true, Ordering::SeqCst);
     // a signal from now on sees that there is a question, and one from before is seen here
-    let answer = match output::hurried() {
+    let answer = match stdio::hurried() {
         true => Err(Trouble::new(Kind::Stopped, "stopped before it was asked")),
         false => answer(),
     };
@@ -37,7 +37,7 @@ pub(super) fn answered<T>(answer: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 /// Shows steps on a terminal, at most ten a second; says nothing elsewhere.
-pub(super) struct Meter {
+pub(in crate::cli) struct Meter {
     cancel: Cancel,
     shown: bool,
     phase: Option<(Phase, Instant)>,
@@ -46,12 +46,12 @@ pub(super) struct Meter {
 
 impl Meter {
     /// A meter that answers with `cancel`'s wish.
-    pub(super) fn new(cancel: Cancel) -> Meter {
+    pub(in crate::cli) fn new(cancel: Cancel) -> Meter {
         Meter { cancel, shown: io::stderr().is_terminal(), phase: None, last: None }
     }
 
     /// Takes one step.
-    pub(super) fn step(&mut self, who: &str, step: Progress) -> Flow {
+    pub(in crate::cli) fn step(&mut self, who: &str, step: Progress) -> Flow {
         let now = Instant::now();
         if self.phase.is_none_or(|(phase, _)| phase != step.phase) {
             self.phase = Some((step.phase, now));
@@ -60,15 +60,15 @@ impl Meter {
         if self.shown && self.last.is_none_or(|last| now - last >= Duration::from_millis(100)) {
             self.last = Some(now);
             let since = self.phase.map_or(Duration::ZERO, |(_, start)| now - start);
-            output::status(&format!("{who}{}", line(step, since)));
+            stdio::status(&format!("{who}{}", line(step, since)));
         }
         self.cancel.flow()
     }
 
     /// Clears the line.
-    pub(super) fn done(&mut self) {
+    pub(in crate::cli) fn done(&mut self) {
         if self.shown && self.phase.take().is_some() {
-            output::status("");
+            stdio::status("");
         }
     }
 }
@@ -83,7 +83,7 @@ fn line(step: Progress, since: Duration) -> String {
 }
 
 /// `, 9.0 MB/s, 2 s left`; nothing in the first three seconds, in which it would jump.
-pub(super) fn rate(step: Progress, since: Duration) -> String {
+pub(in crate::cli) fn rate(step: Progress, since: Duration) -> String {
     if since < Duration::from_secs(3) || step.done == 0 || step.total == 0 {
         return String::new();
     }
@@ -95,9 +95,9 @@ pub(super) fn rate(step: Progress, since: Duration) -> String {
 /// Runs `work` while Ctrl-C and TERM ask it to stop at its next safe point. Who asks twice is not kept waiting for
 /// that point, which a disk or a network that hangs may never let come: whatever is under way is left as a power cut
 /// leaves it, and the next run clears up; only the part of a snapshot that is being saved is removed at once.
-pub(super) fn interruptible<T>(work: impl FnOnce(&Cancel) -> Result<T>) -> Result<T> {
+pub(in crate::cli) fn interruptible<T>(work: impl FnOnce(&Cancel) -> Result<T>) -> Result<T> {
     let cancel = Cancel::default();
-    if output::hurried() {
+    if stdio::hurried() {
         // asked for between two pieces of work
         cancel.stop();
     }
@@ -124,9 +124,9 @@ pub(super) fn interruptible<T>(work: impl FnOnce(&Cancel) -> Result<T>) -> Resul
                 if heard.is_none() {
                     return;
                 }
-                output::hurry();
+                stdio::hurry();
                 if QUESTION.load(Ordering::SeqCst) {
-                    output::warn("");
+                    stdio::warn("");
                     std::process::exit(Kind::Stopped.exit_code().into());
                 }
                 // signals stay caught as long as the process lives, and what it still prints may wait for its reader
@@ -139,7 +139,7 @@ pub(super) fn interruptible<T>(work: impl FnOnce(&Cancel) -> Result<T>) -> Resul
                 }
                 again = true;
                 hand.stop();
-                output::warn("\nStopping at the next safe point; Ctrl-C once more ends at once.");
+                stdio::warn("\nStopping at the next safe point; Ctrl-C once more ends at once.");
             }
         };
         // on a thread of its own, since a runtime's own threads panic where none can be started

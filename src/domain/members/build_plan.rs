@@ -1,24 +1,30 @@
 //! From the operator's choices to a plan, or to the problems that stand in its way.
 
-#[path = "../render/plan_steps.rs"]
-mod review;
-#[path = "build_plan/snapshot.rs"]
 mod snapshot;
 #[cfg(test)]
-#[path = "build_plan/tests.rs"]
 pub(crate) mod tests;
 
 use super::{
-    Member, Options, Plan, Revisions, Source, certs,
-    facts::{Content, FileFacts, Health},
-    fence::{Old, token::Shared},
-    glyphs, prefill, revisions,
-    table::{self, Column, Origin, Problem, Row},
-    words,
+    cell::{Origin, Row},
+    certificates, confusables, prefill,
+    table::{self, Column, Problem},
 };
+use crate::domain::members::validate;
 use crate::etcd::version::Minor;
+use crate::{
+    domain::{
+        model::{
+            observations::{Content, FileFacts, Health},
+            options::Options,
+            plan::{Member, Plan, Source},
+            revisions::{self, Revisions},
+        },
+        preflight::{old_cluster::Old, token::Shared},
+    },
+    text::phrase,
+};
 
-pub use review::{beginning, dirs, outcome, sentences};
+pub use crate::domain::render::plan_steps::{beginning, dirs, outcome, sentences};
 pub use snapshot::brought;
 
 /// What the operator chose so far.
@@ -50,7 +56,7 @@ pub struct Draft {
     /// The member table.
     pub rows: Vec<Row>,
     /// The certificates that the table names, as far as they were read.
-    pub certs: certs::Seen,
+    pub certs: certificates::Seen,
     /// Seconds since 1970, to judge their dates by.
     pub now: i64,
 }
@@ -71,8 +77,8 @@ pub struct Built {
 /// # Errors
 /// Every problem, the warnings too, when at least one of them is an error that nothing overrides.
 pub fn build(draft: &Draft) -> Result<Built, Vec<Problem>> {
-    let mut problems = table::check(&draft.rows, &draft.token);
-    problems.extend(certs::check(&draft.rows, &draft.certs, draft.now));
+    let mut problems = validate::check(&draft.rows, &draft.token);
+    problems.extend(certificates::check(&draft.rows, &draft.certs, draft.now));
     problems.extend(label(&draft.label));
     problems.extend(snapshot::check(draft));
     problems.extend(learners(draft));
@@ -126,7 +132,7 @@ fn learners(draft: &Draft) -> Option<Problem> {
         ),
         many => format!(
             "{} are learners in the snapshot and are left out of the new cluster, as a restore makes every member a voter; to have them as voters: --keep-learners, learners on Members, or rows of their own",
-            words::all(many)
+            phrase::all(many)
         ),
     };
     Some(Problem::warning(None, None, text))
@@ -187,7 +193,7 @@ fn label(label: &str) -> Option<Problem> {
     let text = if label.trim().is_empty() {
         "the cluster has no label yet; it is what you type to confirm".to_string()
     } else {
-        format!("{} stands in the label {label:?}", glyphs::find_hidden(label)?.name)
+        format!("{} stands in the label {label:?}", confusables::find_hidden(label)?.name)
     };
     Some(Problem::error(None, None, text))
 }
@@ -205,7 +211,7 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
                 .with(Column::Client, m.client_urls.join(","), Origin::Typed)
                 .with(Column::DataDir, m.data_dir.to_string_lossy(), Origin::Typed)
                 .with(Column::WalDir, wal, Origin::Typed)
-                .with(Column::Flags, words::quoted_line(&m.etcd_flags), Origin::Typed)
+                .with(Column::Flags, phrase::quoted_line(&m.etcd_flags), Origin::Typed)
         })
         .collect()
 }
@@ -225,7 +231,7 @@ pub fn renewed(plan: &Plan, token: String, created: String) -> Plan {
 /// follow from URLs and token, the bump's bounds. Errors and warnings.
 pub fn verify(plan: &Plan) -> Vec<Problem> {
     let rows = rows(plan);
-    let mut problems = table::check(&rows, &plan.token);
+    let mut problems = validate::check(&rows, &plan.token);
     problems.extend(label(&plan.label));
     problems.extend(snapshot::path(&plan.source.path));
     problems.extend(snapshot::options(&plan.options, plan.target));

@@ -1,9 +1,9 @@
 //! Cells and rows: what stands in a cell, where it came from, and what every source said about it.
 
-use super::{Column, urls};
+use super::table::{Column, urls};
 use serde::{Deserialize, Serialize};
 
-use crate::plan::destination;
+use crate::domain::model::host_address;
 
 /// Where a cell's text came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ impl Default for Row {
     /// An empty row for this machine.
     fn default() -> Row {
         let mut row = Row { cells: Default::default() };
-        row.set(Column::Host, destination::LOCAL, Origin::Proposed);
+        row.set(Column::Host, host_address::LOCAL, Origin::Proposed);
         row
     }
 }
@@ -120,8 +120,8 @@ impl Row {
     /// Puts `text` into `column`. What sources said of the cell stays known; a host that is left empty is this machine.
     pub fn set(&mut self, column: Column, text: impl Into<String>, origin: Origin) {
         let mut text: String = text.into();
-        if column == Column::Host && destination::is_local(&text) {
-            text = destination::LOCAL.into();
+        if column == Column::Host && host_address::is_local(&text) {
+            text = host_address::LOCAL.into();
         }
         let cell = &mut self.cells[column as usize];
         (cell.text, cell.origin) = (text, origin);
@@ -136,12 +136,12 @@ impl Row {
     }
 
     /// Forgets what sources of this kind said about `column`.
-    pub(in crate::plan) fn forget(&mut self, column: Column, origin: Origin) {
+    pub(crate) fn forget(&mut self, column: Column, origin: Origin) {
         self.cells[column as usize].seen.retain(|c| c.origin != origin);
     }
 
     /// Notes what a source says about `column` before everything noted so far.
-    pub(in crate::plan) fn saw_first(&mut self, column: Column, candidate: Candidate) {
+    pub(crate) fn saw_first(&mut self, column: Column, candidate: Candidate) {
         self.cells[column as usize].seen.insert(0, candidate);
     }
 

@@ -6,10 +6,8 @@
 //! one whole label, and a member shows its peer certificate both as a server and as a client: whom it
 //! connects to looks at the address that it comes from.
 
-#[path = "certificates/names.rs"]
 mod names;
 #[cfg(test)]
-#[path = "certificates/tests.rs"]
 mod tests;
 
 use crate::text::Shown;
@@ -19,10 +17,11 @@ use std::{
 };
 
 use super::{
-    slips::{flag_value, has_flag},
-    table::{self, Column, Problem, Row},
-    words::{all, either},
+    cell::Row,
+    table::{self, Column, Problem},
+    validate::{flag_value, has_flag},
 };
+use crate::text::phrase::{all, either};
 pub use names::{Admission, Match, admit, judge};
 
 /// From so many seconds before its end a certificate is worth a warning.

@@ -6,16 +6,16 @@
 //! decimal IDs, or hexadecimal ones with `--hex`; fields has one quoted `"Name" : value` a line.
 
 #[cfg(test)]
-#[path = "import/tests.rs"]
 mod tests;
 
 use serde_json::Value;
 
 use super::{
-    glyphs,
-    table::{self, Column, Origin, Problem, Row},
-    words::all,
+    cell::{Origin, Row},
+    confusables,
+    table::{self, Column, Problem},
 };
+use crate::text::phrase::all;
 
 /// No paste is longer.
 const MAX_BYTES: usize = 1 << 18;
@@ -81,13 +81,13 @@ fn cleaned(text: &str, notes: &mut Vec<String>) -> String {
             // Box characters are the dress of a table, not of a name.
             let line: String =
                 line.chars().map(|c| if ('\u{2500}'..='\u{257f}').contains(&c) { '|' } else { c }).collect();
-            if let Some(stray) = glyphs::find_hidden(&line) {
+            if let Some(stray) = confusables::find_hidden(&line) {
                 let note = format!("{} is read as what was meant", stray.name);
                 if !notes.contains(&note) {
                     notes.push(note);
                 }
             }
-            glyphs::clean(&line)
+            confusables::clean(&line)
         })
         .collect();
     lines.join("\n")

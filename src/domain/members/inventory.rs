@@ -6,8 +6,8 @@
 
 use serde_json::{Map, Value};
 
-use super::file;
-use crate::trouble::{Kind, Result, Trouble};
+use crate::domain::model::plan_yaml;
+use crate::error::{Kind, Result, Trouble};
 
 /// The groups that are looked for, in this order.
 const GROUPS: [&str; 2] = ["etcd", "etcds"];
@@ -39,7 +39,7 @@ pub struct Entry {
 pub fn read(text: &str) -> Result<Vec<Entry>> {
     let entries = match ansible_ini(text) {
         Some(entries) => entries,
-        None => yaml(&file::yaml("the inventory", text)?)?,
+        None => yaml(&plan_yaml::yaml("the inventory", text)?)?,
     };
     if entries.is_empty() {
         return Err(refused("the inventory names no member"));

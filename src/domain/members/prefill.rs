@@ -1,11 +1,8 @@
 //! Proposals: the member table, the cluster's label and the token, from what was seen.
 
-#[path = "prefill/config.rs"]
 mod config;
-#[path = "prefill/inventory.rs"]
 mod inventory;
 #[cfg(test)]
-#[path = "prefill/tests.rs"]
 mod tests;
 
 use std::{
@@ -14,16 +11,21 @@ use std::{
 };
 
 use super::{
-    facts::{
-        Answer, Content, EndpointFacts, KnownMember, MemberSays,
-        config::{ConfigFacts, WITHHELD},
-    },
+    cell::{Candidate, Origin, Row},
     inventory::Entry,
-    scope,
-    table::{self, Candidate, Column, Origin, Row},
-    words::natural,
+    table::{self, Column},
 };
 use crate::etcd::membership::{Id, cluster_id};
+use crate::{
+    domain::{
+        model::observations::{
+            Answer, Content, EndpointFacts, KnownMember, MemberSays,
+            config::{ConfigFacts, WITHHELD},
+        },
+        quorum::scope,
+    },
+    text::phrase::natural,
+};
 
 /// What the table is filled from.
 #[derive(Debug, Clone, Copy)]

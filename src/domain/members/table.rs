@@ -1,16 +1,14 @@
 //! The member table as it is edited: rows of cells, and every problem of it by cell.
 
-mod cell;
-
 use std::fmt;
 
-pub use super::slips::{MOST_MEMBERS, check};
+pub use super::validate::{MOST_MEMBERS, check};
 use super::{
-    glyphs,
+    confusables,
     url::{self, Url},
 };
+pub use crate::domain::members::cell::{Candidate, Cell, Origin, Row};
 use crate::etcd::membership::{Id, cluster_id, member_id};
-pub use cell::{Candidate, Cell, Origin, Row};
 
 /// A column of the member table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -196,8 +194,8 @@ pub fn parse_initial_cluster(text: &str) -> Result<Vec<Row>, Problem> {
         let what = "quotes belong to the shell, not to the value".to_string();
         return Err(slip(what, Some(text.replace(['"', '\''], "").trim().to_string())));
     }
-    if let Some(stray) = glyphs::find_hidden(text) {
-        let fix = Some(glyphs::clean(text)).filter(|t| t != text);
+    if let Some(stray) = confusables::find_hidden(text) {
+        let fix = Some(confusables::clean(text)).filter(|t| t != text);
         return Err(slip(format!("{} stands in the text", stray.name), fix));
     }
     let mut rows: Vec<Row> = Vec::new();

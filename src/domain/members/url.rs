@@ -6,12 +6,11 @@
 //! user info, query, fragment, letters that Go would escape (the escaped form goes into the IDs).
 
 #[cfg(test)]
-#[path = "url/tests.rs"]
 mod tests;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::glyphs;
+use super::confusables;
 
 /// How a member is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -242,8 +241,8 @@ fn strict(text: &str, guess: Guess) -> Result<Url, UrlSlip> {
 
 /// Mistakes that can stand anywhere in the text.
 fn whole(text: &str) -> Result<(), UrlSlip> {
-    if let Some(stray) = glyphs::find(text) {
-        let fix = Some(glyphs::clean(text)).filter(|t| t != text);
+    if let Some(stray) = confusables::find(text) {
+        let fix = Some(confusables::clean(text)).filter(|t| t != text);
         return match stray.meant.as_deref() {
             Some("") => slip(format!("{} does not belong in a URL", stray.name), fix),
             Some(meant) => slip(format!("{} stands where {meant:?} is meant", stray.name), fix),

@@ -4,27 +4,25 @@
 //! across rows; [`hosts`] is about hosts seen together, [`dirs`] about directories, [`flags`] about the
 //! column of further flags.
 
-#[path = "validate/dirs.rs"]
 mod dirs;
-#[path = "validate/flags.rs"]
 mod flags;
-#[path = "validate/hosts.rs"]
 mod hosts;
 #[cfg(test)]
-#[path = "validate/tests.rs"]
 mod tests;
 
 pub(crate) use flags::{flag_name, flag_value, has as has_flag};
 
 use super::{
-    destination,
-    facts::KnownMember,
-    glyphs,
-    table::{self, About, Column, Problem, Row},
+    cell::Row,
+    confusables,
+    table::{self, About, Column, Problem},
     url::{self, CLIENT_PORT, Guess, PEER_PORT, Scheme, Url},
-    words::plural,
 };
 use crate::etcd::membership::Id;
+use crate::{
+    domain::model::{host_address, observations::KnownMember},
+    text::phrase::plural,
+};
 
 /// The token that etcd takes when none is given.
 const DEFAULT_TOKEN: &str = "etcd-cluster";
@@ -52,7 +50,7 @@ pub fn check(rows: &[Row], token: &str) -> Vec<Problem> {
         urls(rows, at, Column::Client, &mut out);
         dirs::check(rows, at, &mut out);
         flags::check(at, row, &mut out);
-        out.extend(destination::slip(row.host()).map(|text| Problem::error(Some(at), Some(Column::Host), text)));
+        out.extend(host_address::slip(row.host()).map(|text| Problem::error(Some(at), Some(Column::Host), text)));
     }
     places(rows, &mut out);
     hosts::check(rows, &mut out);
@@ -76,9 +74,9 @@ fn name(rows: &[Row], at: usize, name: &str, out: &mut Vec<Problem>) {
     if name.trim().is_empty() {
         return error("the name is empty; etcd wants one for each member".into(), None);
     }
-    let fixed = glyphs::clean(name).trim().replace([' ', ',', '='], "-");
+    let fixed = confusables::clean(name).trim().replace([' ', ',', '='], "-");
     let fix = Some(fixed).filter(|f| !f.is_empty() && f != name);
-    if let Some(stray) = glyphs::find_hidden(name) {
+    if let Some(stray) = confusables::find_hidden(name) {
         error(format!("{} stands in the name", stray.name), fix);
     } else if name.trim() != name {
         error(format!("a space stands at the edge of the name, so that it is {name:?} and not {:?}", name.trim()), fix);
@@ -250,7 +248,7 @@ fn whole(rows: &[Row], token: &str, out: &mut Vec<Problem>) {
             Problem::error(None, None, "the token is empty; it keeps the new cluster apart from the old one")
                 .of(About::Token),
         );
-    } else if let Some(stray) = glyphs::find(token) {
+    } else if let Some(stray) = confusables::find(token) {
         out.push(Problem::error(None, None, format!("the token contains {}", stray.name)).of(About::Token));
     } else if token.contains(' ') {
         out.push(Problem::error(None, None, format!("the token {token:?} contains a space")).of(About::Token));

@@ -1,12 +1,12 @@
 //! Where a member is restored: this machine, or a host that `ssh` knows how to reach.
 
-use super::glyphs;
+use crate::domain::members::confusables;
 
 /// The host of a row that is restored on this machine.
 pub const LOCAL: &str = "local";
 
 /// [`LOCAL`], for serde.
-pub(super) fn local() -> String {
+pub(crate) fn local() -> String {
     LOCAL.into()
 }
 
@@ -22,7 +22,7 @@ pub fn is_local(host: &str) -> bool {
 /// option, or a shell for more than a word, may be in it.
 pub fn slip(host: &str) -> Option<String> {
     let called = format!("the host {host:?}");
-    if let Some(stray) = glyphs::find_hidden(host) {
+    if let Some(stray) = confusables::find_hidden(host) {
         return Some(format!("{} stands in {called}", stray.name));
     }
     if host.contains(char::is_whitespace) {

@@ -1,16 +1,10 @@
 //! What was seen: which member said what, which file holds what. Plain data without judgement.
 
-#[path = "observations/config.rs"]
 pub mod config;
-#[path = "observations/disk.rs"]
 pub mod disk;
-#[path = "observations/host.rs"]
 pub mod host;
-#[path = "observations/leader.rs"]
 mod leader;
-#[path = "observations/rows.rs"]
 pub mod rows;
-#[path = "observations/started.rs"]
 pub mod started;
 
 use std::{net::IpAddr, path::PathBuf};

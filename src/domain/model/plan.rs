@@ -4,78 +4,17 @@
 //! printed from it. It pins the snapshot by SHA-256 and each member by its predicted ID; it never
 //! holds a secret. Nothing in this room reads a file, a socket, the environment or a clock.
 
-#[path = "../preflight/final_check.rs"]
-pub mod barrier;
-#[path = "../members/build_plan.rs"]
-pub mod build;
-#[path = "../sources/revision_bump.rs"]
-pub mod bump;
-#[path = "../render/manual.rs"]
-pub mod byhand;
-#[path = "../members/certificates.rs"]
-pub mod certs;
-#[path = "../verify.rs"]
-pub mod check;
-#[path = "../sources/newest_dir.rs"]
-pub mod copies;
-#[path = "host_address.rs"]
-pub mod destination;
-#[path = "observations.rs"]
-pub mod facts;
-#[path = "../preflight/blockers.rs"]
-pub mod fence;
-#[path = "plan_yaml.rs"]
-pub mod file;
-#[path = "../members/confusables.rs"]
-pub mod glyphs;
-#[path = "../preflight/stop.rs"]
-pub mod halt;
-#[path = "../preflight/hosts.rs"]
-pub mod hosts;
-#[path = "../members/inventory.rs"]
-pub mod inventory;
-#[path = "../render/start.rs"]
-pub mod launch;
-#[path = "../sources/data_loss.rs"]
-pub mod ledger;
-pub mod options;
-#[path = "../members/import.rs"]
-pub mod paste;
-#[path = "../members/prefill.rs"]
-pub mod prefill;
-pub mod revisions;
-#[path = "../quorum/scope.rs"]
-pub mod scope;
-#[path = "../members/validate.rs"]
-pub mod slips;
-pub mod source_ref;
-#[path = "../sources/ranking.rs"]
-pub mod sources;
-#[path = "../preflight/space.rs"]
-pub mod space;
-#[path = "../preflight/start.rs"]
-pub mod start;
-#[path = "../quorum/probe_rounds.rs"]
-pub mod survey;
-#[path = "../members/table.rs"]
-pub mod table;
-#[path = "../members/url.rs"]
-pub mod url;
-#[path = "../quorum/verdict.rs"]
-pub mod verdict;
-#[path = "../../text/phrase.rs"]
-pub mod words;
-
+use crate::domain::model::host_address;
 use std::path::PathBuf;
 
-pub use options::Options;
-pub use revisions::Revisions;
+pub use crate::domain::model::options::Options;
+pub use crate::domain::model::revisions::Revisions;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    error::{Kind, Result, Trouble},
     etcd::{membership::Id, version::Minor},
-    trouble::{Kind, Result, Trouble},
 };
 
 /// A whole recovery.
@@ -143,7 +82,7 @@ pub struct Member {
     /// `--name`.
     pub name: String,
     /// Where it is restored: `local`, or an ssh destination (`[user@]host`, a Host of ssh's configuration, `ssh://…`).
-    #[serde(default = "destination::local", skip_serializing_if = "destination::is_local")]
+    #[serde(default = "host_address::local", skip_serializing_if = "host_address::is_local")]
     pub host: String,
     /// The member's ID, as it follows from its peer URLs and the token.
     pub id: Id,
@@ -220,10 +159,11 @@ impl Plan {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::domain::members::build_plan;
 
     #[test]
     fn members_are_found_by_their_exact_names() {
-        let plan = build::build(&build::tests::draft()).unwrap().plan;
+        let plan = build_plan::build(&build_plan::tests::draft()).unwrap().plan;
         for member in &plan.members {
             assert_eq!(plan.member(&member.name).unwrap(), member);
         }

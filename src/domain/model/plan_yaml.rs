@@ -3,9 +3,10 @@
 
 use serde::Deserialize;
 
-use super::{Plan, words::byte_count};
+use super::plan::Plan;
+use crate::text::number::byte_count;
 use crate::{
-    trouble::{Kind, Result, Trouble},
+    error::{Kind, Result, Trouble},
     yaml::{Schema, to_json},
 };
 
@@ -26,7 +27,7 @@ const MAX_DEPTH: usize = 64;
 ///
 /// # Errors
 /// `Input` when it is longer than 1 MiB, nested too deep, or no YAML.
-pub(super) fn yaml(what: &str, text: &str) -> Result<serde_json::Value> {
+pub(crate) fn yaml(what: &str, text: &str) -> Result<serde_json::Value> {
     bounded(what, text)?;
     to_json(text, Schema::Words)
         .map_err(|error| Trouble::new(Kind::Input, format!("{what} cannot be read")).why(brief(&error.to_string())))
@@ -119,12 +120,18 @@ mod tests {
 
     use super::*;
     use crate::{
+        domain::{
+            members::build_plan,
+            model::{
+                options::Options,
+                plan::{Member, Source},
+            },
+        },
         etcd::{membership::Id, version::Minor},
-        plan::{Member, Options, Source, build},
     };
 
     fn plan() -> Plan {
-        build::build(&build::tests::draft()).unwrap().plan
+        build_plan::build(&build_plan::tests::draft()).unwrap().plan
     }
 
     #[test]

@@ -9,11 +9,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Plan,
-    bump::DOCUMENTED,
-    facts::Content,
-    words::{all, plural, thousands},
+use super::{observations::Content, plan::Plan};
+use crate::{
+    domain::sources::revision_bump::DOCUMENTED,
+    text::{
+        number::thousands,
+        phrase::{all, plural},
+    },
 };
 
 /// A client that keeps revisions, known by its keys or values.
@@ -242,10 +244,10 @@ pub fn warning(plan: &Plan) -> Option<(String, Option<String>)> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::plan::build;
+    use crate::domain::members::build_plan;
 
     fn plan(bump: u64, clients: &[Client], newest: Option<i64>, complete: bool) -> Plan {
-        let mut plan = build::build(&build::tests::draft()).unwrap().plan;
+        let mut plan = build_plan::build(&build_plan::tests::draft()).unwrap().plan;
         (plan.source.revision, plan.bump_revision, plan.mark_compacted) = (10_504, bump, bump > 0);
         let newest = newest.map(|revision| KnownRevision { revision, from: "cp2".into() });
         plan.revisions = Revisions { clients: clients.to_vec(), newest, complete, ..Revisions::default() };
@@ -308,7 +310,7 @@ mod tests {
 
     #[test]
     fn plans_without_what_is_known_keep_their_form() {
-        let old = build::build(&build::tests::draft()).unwrap().plan;
+        let old = build_plan::build(&build_plan::tests::draft()).unwrap().plan;
         assert!(old.revisions.is_unknown() && !serde_json::to_string(&old).unwrap().contains("revisions"));
     }
 }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
+    error::{Kind, Result, Trouble},
     text::Foreign,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// The scheme of an object's URL. What `aws s3` takes.

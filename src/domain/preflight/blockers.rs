@@ -5,28 +5,28 @@
 //! members where they share a token. So every yes blocks; it is lifted by stopping what answers, or by typing a text
 //! that nobody types by habit.
 
-#[path = "old_cluster.rs"]
-mod old;
 #[cfg(test)]
-#[path = "blockers/tests.rs"]
 pub(crate) mod tests;
-pub mod token;
-#[path = "second_run.rs"]
-pub mod twice;
 
+use crate::domain::preflight::token;
 use std::{fmt, path::Path};
 
 use serde::{Serialize, Serializer};
 
-pub use self::old::{Old, doors, may_be_of};
-use super::{
-    Member, Plan,
-    facts::{
-        config::{ConfigFacts, ConfigKind, Origin},
-        disk::{DirFacts, DirState, Held},
+pub use crate::domain::preflight::old_cluster::{Old, doors, may_be_of};
+use crate::{
+    domain::{
+        members::url,
+        model::{
+            observations::{
+                config::{ConfigFacts, ConfigKind, Origin},
+                disk::{DirFacts, DirState, Held},
+            },
+            plan::{Member, Plan},
+            revisions,
+        },
     },
-    revisions, url,
-    words::{all, shell_word},
+    text::phrase::{all, shell_word},
 };
 use crate::{etcd::membership::Id, text::Shown};
 

@@ -1,12 +1,14 @@
 //! The last question before anything is put in place: has the old cluster come back, or been written to, since the
 //! snapshot was taken?
 
-use super::{
-    Plan,
-    facts::{Answer, EndpointFacts, MemberSays},
-    fence::may_be_of,
-    revisions::{KnownRevision, twice},
-    verdict::{Finding, Verdict},
+use super::old_cluster::may_be_of;
+use crate::domain::{
+    model::{
+        observations::{Answer, EndpointFacts, MemberSays},
+        plan::Plan,
+        revisions::{KnownRevision, twice},
+    },
+    quorum::verdict::{Finding, Verdict},
 };
 use crate::etcd::membership::Id;
 
@@ -122,9 +124,12 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::plan::{
-        facts::{KnownMember, Read},
-        verdict::{Evidence, KnownState, verdict},
+    use crate::domain::{
+        model::observations::{KnownMember, Read},
+        quorum::{
+            known::KnownState,
+            verdict::{Evidence, verdict},
+        },
     };
 
     const NEW: Id = Id(9);
@@ -173,7 +178,9 @@ mod tests {
 
     #[test]
     fn revisions_of_old_members_are_held_against_the_first_one_of_the_plan() {
-        let mut plan = crate::plan::build::build(&crate::plan::build::tests::draft()).unwrap().plan;
+        let mut plan = crate::domain::members::build_plan::build(&crate::domain::members::build_plan::tests::draft())
+            .unwrap()
+            .plan;
         (plan.source.revision, plan.bump_revision) = (10_504, 0);
         let at = |cluster: Id, name: &str, revision, applied| {
             let member = KnownMember { id: Id(2), name: name.into(), ..KnownMember::default() };

@@ -4,20 +4,22 @@ use std::path::{Path, PathBuf};
 
 use super::{
     super::{
-        Plan,
-        facts::{config::Automation, disk::DirFacts, host::HostFacts},
-        halt::Halt,
-        table::{Problem, Severity},
+        members::table::{Problem, Severity},
+        model::{
+            observations::{config::Automation, disk::DirFacts, host::HostFacts},
+            plan::Plan,
+        },
+        preflight::stop::Halt,
     },
-    is_members,
+    hosts::is_members,
 };
 use crate::{
-    etcd::membership::Id,
-    plan::{
-        facts::host::{Place, PlaceState},
-        table::Column,
+    domain::{
+        members::table::Column,
+        model::observations::host::{Place, PlaceState},
     },
-    trouble::{Kind, Result, Trouble},
+    error::{Kind, Result, Trouble},
+    etcd::membership::Id,
 };
 
 /// One host of a plan, as it was seen.

@@ -1,21 +1,21 @@
 //! Whether each host can take its members, and which program does the work there: judged from what one look told,
 //! before anything is written.
 
-#[path = "host_report.rs"]
-mod look;
-
 use std::path::{Path, PathBuf};
 
-pub use look::{Look, Running};
+pub use crate::domain::preflight::host_report::{Look, Running};
 
-use super::{
-    Member, Plan, destination,
-    facts::{
-        config::ConfigFacts,
-        host::{HostFacts, Installed, Place, PlaceState, Root},
+use super::space::{Needed, shortage};
+use crate::domain::{
+    members::table::{About, Column, Problem},
+    model::{
+        host_address,
+        observations::{
+            config::ConfigFacts,
+            host::{HostFacts, Installed, Place, PlaceState, Root},
+        },
+        plan::{Member, Plan},
     },
-    space::{Needed, shortage},
-    table::{About, Column, Problem},
 };
 use crate::text::{Foreign, Shown};
 
@@ -26,7 +26,7 @@ const SKEW: i64 = 5;
 pub fn groups(plan: &Plan, names: &[String]) -> Vec<(String, Vec<usize>)> {
     let mut out: Vec<(String, Vec<usize>)> = Vec::new();
     for (at, member) in plan.members.iter().enumerate().filter(|(_, m)| names.contains(&m.name)) {
-        let host = if destination::is_local(&member.host) { destination::LOCAL } else { &member.host };
+        let host = if host_address::is_local(&member.host) { host_address::LOCAL } else { &member.host };
         match out.iter_mut().find(|(known, _)| known == host) {
             Some((_, members)) => members.push(at),
             None => out.push((host.to_string(), vec![at])),
@@ -133,7 +133,7 @@ pub fn judge(plan: &Plan, members: &[usize], own: &Own, facts: &HostFacts) -> Ve
 /// Where the snapshot is received on another machine: beside the first member's data directory. Of that directory, the
 /// deepest part that exists is taken.
 pub fn depot(plan: &Plan, members: &[usize]) -> Option<PathBuf> {
-    let first = members.first().and_then(|at| plan.members.get(*at)).filter(|m| !destination::is_local(&m.host))?;
+    let first = members.first().and_then(|at| plan.members.get(*at)).filter(|m| !host_address::is_local(&m.host))?;
     Some(first.data_dir.parent().unwrap_or(&first.data_dir).to_path_buf())
 }
 
@@ -245,5 +245,4 @@ fn space(plan: &Plan, members: &[usize], depot: Option<&Path>, facts: &HostFacts
 }
 
 #[cfg(test)]
-#[path = "hosts/tests.rs"]
 mod tests;

@@ -1,19 +1,23 @@
 //! What is known of an old cluster, and the doors at which its members may still answer.
 
-use super::{Door, Kind};
+use super::blockers::{Door, Kind};
 use crate::{
-    etcd::membership::{Id, cluster_id},
-    plan::{
-        Plan,
-        facts::{Answer, Content, EndpointFacts, KnownMember, MemberSays, config::ConfigFacts, disk::DirSays},
-        revisions::KnownRevision,
-        url,
+    domain::{
+        members::url,
+        model::{
+            observations::{
+                Answer, Content, EndpointFacts, KnownMember, MemberSays, config::ConfigFacts, disk::DirSays,
+            },
+            plan::Plan,
+            revisions::KnownRevision,
+        },
     },
+    etcd::membership::{Id, cluster_id},
     text::Foreign,
 };
 
 /// No more doors are knocked at: a table of members that long is no cluster's.
-pub(super) const MOST_DOORS: usize = 200;
+pub(crate) const MOST_DOORS: usize = 200;
 
 /// What an old cluster is known by.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -113,7 +117,7 @@ impl Old {
         }
     }
 
-    pub(super) fn has_member(&self, id: Id) -> bool {
+    pub(crate) fn has_member(&self, id: Id) -> bool {
         self.members.iter().any(|m| m.id == id)
     }
 }

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use super::Fence;
-use crate::plan::{
-    Plan,
-    words::{all, plural},
+use super::blockers::Fence;
+use crate::{
+    domain::model::plan::Plan,
+    text::phrase::{all, plural},
 };
 
 /// A member that is to be put in place although it was before.

@@ -4,10 +4,10 @@
 use std::path::Path;
 
 use crate::{
-    plan::{Plan, words::count},
+    domain::model::plan::Plan,
+    error::{Fault, Kind, Result, Trouble},
     raft::wal,
-    text::Shown,
-    trouble::{Fault, Kind, Result, Trouble},
+    text::{Shown, number::count},
 };
 
 /// What is small beside a database or a log: directories, the `.snap` file, pages that an edit adds.

@@ -1,19 +1,23 @@
 //! How a member that was put in place is started: by what starts the etcd on its directory anyway, where that says the same
-//! as the plan. The mirror of [`super::halt`].
+//! as the plan. The mirror of [`super::stop`].
 
-use super::{
-    Member, Plan,
-    facts::{
-        Around,
-        config::{ConfigFacts, ConfigKind, WITHHELD},
-        disk::{DirFacts, DirState, Held},
-    },
-    halt::Halt,
-    launch::flags,
-    url::{self, Url},
-    words::all,
-};
+use super::stop::Halt;
 use crate::text::Shown;
+use crate::{
+    domain::{
+        members::url::{self, Url},
+        model::{
+            observations::{
+                Around,
+                config::{ConfigFacts, ConfigKind, WITHHELD},
+                disk::{DirFacts, DirState, Held},
+            },
+            plan::{Member, Plan},
+        },
+        render::start::etcd_flags,
+    },
+    text::phrase::all,
+};
 
 /// What starts a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +126,7 @@ fn contradictions(member: &Member, config: &ConfigFacts) -> Vec<String> {
     if config.wal_dir != member.wal_dir {
         out.push(differs("wal-dir", &dir(config.wal_dir.as_ref()), &dir(member.wal_dir.as_ref())));
     }
-    let own = flags::read(&member.etcd_flags);
+    let own = etcd_flags::read(&member.etcd_flags);
     for (listen, advertise, planned, usual) in [
         ("listen-peer-urls", "initial-advertise-peer-urls", &member.peer_urls, url::DEFAULT_PEER_URL),
         ("listen-client-urls", "advertise-client-urls", &member.client_urls, url::DEFAULT_CLIENT_URL),
@@ -178,5 +182,4 @@ fn hears(on: &Url, url: &Url) -> bool {
 }
 
 #[cfg(test)]
-#[path = "start/tests.rs"]
 mod tests;

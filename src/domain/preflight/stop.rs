@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::facts::{
+use crate::domain::model::observations::{
     config::{ConfigFacts, ConfigKind},
     disk::{DirFacts, Held},
 };
@@ -66,7 +66,7 @@ pub fn halt(dir: &DirFacts, configs: &[ConfigFacts]) -> Result<Option<Halt>, Str
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::plan::facts::{
+    use crate::domain::model::observations::{
         config::{Automation, Origin},
         disk::DirState,
     };

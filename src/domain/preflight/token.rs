@@ -4,13 +4,11 @@
 //! Sources: etcd `server/etcdserver/api/membership/{member,cluster}.go` for the IDs; `rafthttp` refuses a peer only by
 //! its cluster ID, the same in 3.4 to 3.7.
 
-use super::{Fence, Old};
+use super::{blockers::Fence, old_cluster::Old};
 use crate::{
+    domain::model::plan::Plan,
     etcd::membership::Id,
-    plan::{
-        Plan,
-        words::{all, plural},
-    },
+    text::phrase::{all, plural},
 };
 
 /// What the IDs of a new cluster have in common with those of the old one.
@@ -103,8 +101,8 @@ impl Shared {
 mod tests {
     use super::*;
     use crate::{
+        domain::model::observations::{Content, KnownMember},
         etcd::membership::{cluster_id, member_id},
-        plan::facts::{Content, KnownMember},
     };
 
     fn id(n: u64, token: &str) -> Id {

@@ -97,7 +97,7 @@ pub struct Advice {
 }
 
 impl Advice {
-    pub(super) fn new(act: Act, on: impl fmt::Display, text: impl Into<String>) -> Self {
+    pub(crate) fn new(act: Act, on: impl fmt::Display, text: impl Into<String>) -> Self {
         Advice { act, on: on.to_string(), text: text.into() }
     }
 }

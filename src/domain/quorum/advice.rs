@@ -1,25 +1,29 @@
 //! What to do, safest first: what brings a quorum back without a restore comes before what leads to one.
 
 use super::{
-    Act, Advice, Verdict,
-    count::{Count, Fate, Silent},
+    act::{Act, Advice},
+    tally::{Count, Fate, Silent},
+    verdict::Verdict,
 };
 use crate::{
-    plan::{
-        copies::{Age, reach_words},
-        facts::{
+    domain::{
+        model::observations::{
             MemberSays, NoAnswer,
             disk::{DirFacts, DirState},
         },
-        words::{all, either, thousands},
+        sources::newest_dir::{Age, reach_words},
     },
-    text::Shown,
+    text::{
+        Shown,
+        number::thousands,
+        phrase::{all, either},
+    },
 };
 
 const ELSEWHERE: &str = "Ask from a host that reaches the client port, best from a member's own: requorum --endpoints http://127.0.0.1:2379";
 
 impl Count<'_> {
-    pub(super) fn advice(&self, verdict: Verdict) -> Vec<Advice> {
+    pub(crate) fn advice(&self, verdict: Verdict) -> Vec<Advice> {
         match verdict {
             Verdict::Asking => vec![Advice::new(Act::Wait, "", "Wait for the rest; each has its own deadline.")],
             Verdict::Healthy => {

@@ -2,21 +2,23 @@
 //! is not shown to be the one asked for, and directories that do not hold what their member acknowledged.
 
 use super::{
-    Act, Advice, Verdict,
-    count::{Count, Fate, Silent, called},
+    act::{Act, Advice},
     history::{Lack, Serving, voters},
     known::{By, DEFAULT_CLUSTER, Match, Newer, NewerAt, Unknown},
+    tally::{Count, Fate, Silent, called},
+    verdict::Verdict,
 };
 use crate::{
-    etcd::membership::Id,
-    plan::{
-        facts::{
-            MemberSays,
-            disk::{DirFacts, DirState},
-        },
-        words::{all, plural, thousands},
+    domain::model::observations::{
+        MemberSays,
+        disk::{DirFacts, DirState},
     },
-    text::{Foreign, Shown},
+    etcd::membership::Id,
+    text::{
+        Foreign, Shown,
+        number::thousands,
+        phrase::{all, plural},
+    },
 };
 
 /// `revision 11 at raft index 18`.
@@ -42,7 +44,7 @@ fn by_words(by: By, serving: u64) -> String {
 impl Count<'_> {
     fn group_names(&self, group: &Serving<'_>) -> Vec<String> {
         let mut names: Vec<String> = group.says.iter().map(|(e, s)| self.name(e, s)).collect();
-        names.sort_by(|a, b| crate::plan::words::natural(a, b));
+        names.sort_by(|a, b| crate::text::phrase::natural(a, b));
         names
     }
 
@@ -70,7 +72,7 @@ impl Count<'_> {
     }
 
     /// Endpoints of those who are to be stopped, in the order in which they answered.
-    pub(super) fn to_stop(&self, verdict: Verdict) -> Vec<String> {
+    pub(crate) fn to_stop(&self, verdict: Verdict) -> Vec<String> {
         let ends = |groups: &[&Serving<'_>]| {
             groups.iter().flat_map(|g| &g.says).map(|(e, _)| e.to_string()).collect::<Vec<_>>()
         };
@@ -86,7 +88,7 @@ impl Count<'_> {
     }
 
     /// Who serves must be asked once more where it seems to be behind: a state that was read later may just be later.
-    pub(super) fn ask_again(&self) -> Vec<String> {
+    pub(crate) fn ask_again(&self) -> Vec<String> {
         let history = &self.history;
         let Some(serving) = &history.serving else { return Vec::new() };
         let (apart, rivals) = (&history.apart, &history.rivals);
@@ -98,12 +100,12 @@ impl Count<'_> {
     }
 
     /// Silent endpoints that are no URL of a member, where there are too many of them to be other names of silent members.
-    pub(super) fn more_than_missing(&self) -> Vec<String> {
+    pub(crate) fn more_than_missing(&self) -> Vec<String> {
         let more = self.unmatched.len() > self.missing;
         if more { self.unmatched.iter().map(|e| e.to_string()).collect() } else { Vec::new() }
     }
 
-    pub(super) fn forked_sentence(&self) -> String {
+    pub(crate) fn forked_sentence(&self) -> String {
         let (Some(serving), Some(cluster)) = (&self.history.serving, self.history.cluster) else {
             return String::new();
         };
@@ -163,7 +165,7 @@ impl Count<'_> {
         )
     }
 
-    pub(super) fn forked_rule(&self) -> String {
+    pub(crate) fn forked_rule(&self) -> String {
         if self.two_states() && self.history.rivals.is_empty() && self.history.newer.is_empty() {
             return "members of one history hash alike (HashKV) at one revision".into();
         }
@@ -175,7 +177,7 @@ impl Count<'_> {
         )
     }
 
-    pub(super) fn forked_advice(&self) -> Vec<Advice> {
+    pub(crate) fn forked_advice(&self) -> Vec<Advice> {
         let Some(serving) = &self.history.serving else { return Vec::new() };
         let mut advice = Vec::new();
         let names = all(&self.group_names(serving));
@@ -233,7 +235,7 @@ impl Count<'_> {
             let sides: Vec<String> = differ.map(side).collect();
             let text = format!(
                 "{}: one of them was started on an old directory, on a copy or on a restored one, or its data are damaged. Restore nothing and remove no member before you know which holds your data; then replace the others one by one: etcdctl member remove ID, member add, and start each with an empty directory.",
-                crate::plan::words::either(&sides)
+                crate::text::phrase::either(&sides)
             );
             advice.push(Advice::new(Act::ReplaceOne, "", text));
         }
@@ -256,7 +258,7 @@ impl Count<'_> {
         advice
     }
 
-    pub(super) fn twins_sentence(&self) -> String {
+    pub(crate) fn twins_sentence(&self) -> String {
         let each = self.twins.iter().map(|(e, s)| format!("{e} ({})", point(s.revision, s.raft_index)));
         let each: Vec<String> = each.collect();
         let member = self.twins.first().map_or(Id(0), |(_, s)| s.member_id);
@@ -264,7 +266,7 @@ impl Count<'_> {
     }
 
     /// Where another cluster answers at a member's client URL, each in a clause.
-    pub(super) fn misplaced_words(&self) -> Vec<String> {
+    pub(crate) fn misplaced_words(&self) -> Vec<String> {
         let each = self.misplaced.iter().map(|found| {
             format!(
                 "at {}, the client URL of {} (cluster {}), {} answers (ID {})",
@@ -279,7 +281,7 @@ impl Count<'_> {
     }
 
     /// What to do about them.
-    pub(super) fn misplaced_advice(&self) -> Vec<Advice> {
+    pub(crate) fn misplaced_advice(&self) -> Vec<Advice> {
         let each = self.misplaced.iter().map(|found| {
             let default = if found.other == DEFAULT_CLUSTER { format!(" ({DEFAULT_WORDS})") } else { String::new() };
             let text = format!(
@@ -351,7 +353,7 @@ impl Count<'_> {
         advice
     }
 
-    pub(super) fn unconfirmed_sentence(&self) -> String {
+    pub(crate) fn unconfirmed_sentence(&self) -> String {
         let Some(serving) = &self.history.serving else { return String::new() };
         if let Some(doubtful) = self.doubtful() {
             return doubtful;
@@ -374,7 +376,7 @@ impl Count<'_> {
     }
 
     /// What speaks against one of several clusters that answer: that it is empty, or has the IDs of an etcd without flags.
-    pub(super) fn split_advice(&self) -> Vec<Advice> {
+    pub(crate) fn split_advice(&self) -> Vec<Advice> {
         let odd = self.says.iter().filter(|(_, s)| s.revision == 1 || s.cluster_id == DEFAULT_CLUSTER);
         let each = odd.map(|(endpoint, says)| {
             let empty = if says.revision == 1 { "an empty cluster" } else { "a cluster" };
@@ -388,7 +390,7 @@ impl Count<'_> {
         each.collect()
     }
 
-    pub(super) fn unconfirmed_advice(&self) -> Vec<Advice> {
+    pub(crate) fn unconfirmed_advice(&self) -> Vec<Advice> {
         let Some(serving) = &self.history.serving else { return Vec::new() };
         let names = all(&self.group_names(serving));
         let silent: Vec<String> = self.unmatched.iter().map(|e| e.to_string()).collect();
@@ -420,7 +422,7 @@ impl Count<'_> {
     }
 
     /// What is amiss about those who answer apart from the cluster, each a clause.
-    pub(super) fn apart_words(&self) -> Vec<String> {
+    pub(crate) fn apart_words(&self) -> Vec<String> {
         let mut out = Vec::new();
         for group in &self.history.apart {
             let names = self.group_names(group);
@@ -454,7 +456,7 @@ impl Count<'_> {
         out
     }
 
-    pub(super) fn apart_advice(&self) -> Vec<Advice> {
+    pub(crate) fn apart_advice(&self) -> Vec<Advice> {
         let mut advice = Vec::new();
         for group in &self.history.apart {
             let names = self.group_names(group);
@@ -479,7 +481,7 @@ impl Count<'_> {
     }
 
     /// Endpoints that may be silent members under other names.
-    pub(super) fn other_names(&self) -> Option<Advice> {
+    pub(crate) fn other_names(&self) -> Option<Advice> {
         if self.unmatched.is_empty() || self.history.serving.is_none() || self.unmatched.len() > self.missing {
             return None;
         }
@@ -494,7 +496,7 @@ impl Count<'_> {
 
     /// Directories and snapshots of which it was not shown that they are of what serves, each with the reason and with what
     /// would show it.
-    pub(super) fn not_shown(&self) -> Vec<Advice> {
+    pub(crate) fn not_shown(&self) -> Vec<Advice> {
         let served = self.history.serving.iter().flat_map(|s| &s.says).next();
         let from = served.map_or_else(|| "URL".to_string(), |(endpoint, _)| endpoint.to_string());
         let each = self.history.not_shown().filter_map(|compared| {
@@ -514,7 +516,7 @@ impl Count<'_> {
             };
             let show = format!(
                 "requorum snapshot save FILE --endpoints {from}, then requorum snapshot compare FILE {}",
-                crate::plan::words::shell_word(&database)
+                crate::text::phrase::shell_word(&database)
             );
             let silent = self.unknown_dirs().find(|(_, dir, _)| dir.data_dir.shown() == *at);
             let act = if silent.is_some() { Act::ShowFirst } else { Act::Show };
@@ -533,7 +535,7 @@ impl Count<'_> {
     }
 
     /// Learners that do not answer, and on whose directory nothing speaks against starting an etcd.
-    pub(super) fn silent_learners(&self) -> Vec<Advice> {
+    pub(crate) fn silent_learners(&self) -> Vec<Advice> {
         let comes = |s: &&Silent<'_>| matches!(s.fate, Fate::Open | Fate::Whole(_) | Fate::Held(_));
         let open = self.learners.iter().filter(|s| s.asked).filter(comes);
         let open = open.filter(|s| !self.unknown_dirs().any(|(unknown, ..)| unknown.id == s.id));
@@ -557,7 +559,7 @@ impl Count<'_> {
     }
 
     /// The directories that must not be started, each with the reason and the way.
-    pub(super) fn lacking(&self) -> Vec<Advice> {
+    pub(crate) fn lacking(&self) -> Vec<Advice> {
         self.lacking_but(&|_| false)
     }
 

@@ -1,11 +1,9 @@
 //! Do the members hold the same data? Their hashes at one revision, compared.
 
 use crate::{
+    domain::model::observations::{Answer, EndpointFacts, Hashed},
     etcd::membership::Id,
-    plan::{
-        facts::{Answer, EndpointFacts, Hashed},
-        words::all,
-    },
+    text::phrase::all,
 };
 
 /// Members of one cluster whose keys differ up to one revision.
@@ -24,7 +22,7 @@ impl Disagreement {
             format!("{} ({hash:08x})", all(&who.iter().map(|e| name(e)).collect::<Vec<_>>()))
         };
         let parts: Vec<String> = self.parts.iter().map(part).collect();
-        let revision = crate::plan::words::thousands(self.revision.unsigned_abs());
+        let revision = crate::text::number::thousands(self.revision.unsigned_abs());
         format!("{} hold different data at revision {revision}", parts.join(" and "))
     }
 }

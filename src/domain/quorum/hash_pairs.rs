@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use super::known::{Compared, KnownState, Match, NewerAt};
 use crate::{
-    etcd::membership::Id,
-    plan::{
-        facts::{
+    domain::{
+        model::observations::{
             Answer, EndpointFacts, KnownMember, MemberSays, Read,
             disk::{DirFacts, DirState},
         },
-        survey::at,
+        quorum::probe_rounds::at,
     },
+    etcd::membership::Id,
     text::Shown,
 };
 

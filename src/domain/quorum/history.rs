@@ -5,16 +5,13 @@
 //! All this holds for answers that came after the other states were read: whoever asks sees to that
 //! ([`Finding::ask_again`](super::Finding::ask_again)).
 
-use super::{
-    KnownState,
-    known::{By, Compared, DEFAULT_CLUSTER, Match, Newer, NewerAt, Unknown},
-};
+use super::known::{By, Compared, DEFAULT_CLUSTER, KnownState, Match, Newer, NewerAt, Unknown};
 use crate::{
-    etcd::membership::Id,
-    plan::facts::{
+    domain::model::observations::{
         KnownMember, MemberSays, Read,
         disk::{DirFacts, DirSays, DirState},
     },
+    etcd::membership::Id,
     text::Shown,
 };
 
@@ -22,7 +19,7 @@ use crate::{
 const SLACK: u64 = 1_000;
 
 /// Members that serve together: with one leader, or by one member list.
-pub(super) struct Serving<'a> {
+pub(crate) struct Serving<'a> {
     pub leader: Id,
     pub says: Vec<(&'a str, &'a MemberSays)>,
     pub list: &'a [KnownMember],
@@ -92,7 +89,7 @@ pub enum Lack {
 }
 
 /// How what answers relates to all that is known.
-pub(super) struct History<'a> {
+pub(crate) struct History<'a> {
     pub cluster: Option<Id>,
     /// Who serves the newest state that serves.
     pub serving: Option<Serving<'a>>,
@@ -110,7 +107,7 @@ pub(super) struct History<'a> {
     compared: &'a [Compared],
 }
 
-pub(super) fn voters(list: &[KnownMember]) -> Vec<Id> {
+pub(crate) fn voters(list: &[KnownMember]) -> Vec<Id> {
     let mut ids: Vec<Id> = list.iter().filter(|m| !m.is_learner).map(|m| m.id).collect();
     ids.sort_unstable();
     ids
@@ -123,12 +120,12 @@ fn committed(says: &DirSays) -> u64 {
 
 /// Whether the log holds nothing but the members that it was begun with: elections come later, and raise the term (etcd
 /// `server/etcdserver/bootstrap.go`; etcdutl writes a restored member's log the same way).
-pub(super) fn bootstrap_only(says: &DirSays) -> bool {
+pub(crate) fn bootstrap_only(says: &DirSays) -> bool {
     says.last_term <= 1
 }
 
 impl<'a> History<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         says: &[(&'a str, &'a MemberSays)],
         dirs: &'a [DirFacts],
         known: &'a [KnownState],
@@ -253,12 +250,12 @@ impl<'a> History<'a> {
     }
 
     /// What came of holding this state against what serves.
-    pub(super) fn outcome(&self, at: &NewerAt) -> Option<&'a Match> {
+    pub(crate) fn outcome(&self, at: &NewerAt) -> Option<&'a Match> {
         self.compared.iter().find(|c| c.at == *at).map(|c| &c.outcome)
     }
 
     /// Why it is not known whether a directory is of what serves, where that was asked.
-    pub(super) fn not_known(&self, dir: &DirFacts) -> Option<&'a Unknown> {
+    pub(crate) fn not_known(&self, dir: &DirFacts) -> Option<&'a Unknown> {
         match self.outcome(&NewerAt::Dir(dir.data_dir.shown().to_string())) {
             Some(Match::Unknown(why)) => Some(why),
             _ => None,
@@ -266,12 +263,12 @@ impl<'a> History<'a> {
     }
 
     /// Directories and snapshots of which it was not shown that they are of what serves.
-    pub(super) fn not_shown(&self) -> impl Iterator<Item = &'a Compared> + use<'a> {
+    pub(crate) fn not_shown(&self) -> impl Iterator<Item = &'a Compared> + use<'a> {
         self.compared.iter().filter(|c| matches!(c.outcome, Match::Unknown(_)))
     }
 
     /// The members that the directories list.
-    pub(super) fn in_dirs(&self) -> impl Iterator<Item = &'a KnownMember> + use<'a> {
+    pub(crate) fn in_dirs(&self) -> impl Iterator<Item = &'a KnownMember> + use<'a> {
         self.dirs.iter().filter_map(|d| d.state.says()).flat_map(|s| &s.members)
     }
 
@@ -289,7 +286,7 @@ impl<'a> History<'a> {
 
     /// Returns true where a directory or snapshot is at a higher revision, or its log at a higher committed index, than all
     /// who answer.
-    pub(super) fn beyond_answers(&self) -> bool {
+    pub(crate) fn beyond_answers(&self) -> bool {
         let Some(cluster) = self.cluster else { return false };
         let index = self.says.iter().map(|(_, s)| s.raft_index).max().unwrap_or(0);
         let revision = self.says.iter().map(|(_, s)| s.revision).max().unwrap_or(0);
@@ -303,7 +300,7 @@ impl<'a> History<'a> {
 
     /// Returns true where a member joined its cluster at some time: then it published its client URLs. Who answers tells it
     /// best; a snapshot may be of before a restore. Unknown counts as joined.
-    pub(super) fn joined(&self, member: Id) -> bool {
+    pub(crate) fn joined(&self, member: Id) -> bool {
         let cluster = self.cluster.unwrap_or_default();
         let answered: Vec<&[KnownMember]> = self.says.iter().map(|(_, s)| s.members.as_slice()).collect();
         let read = self.dirs_of(cluster).map(|(_, s)| s.members.as_slice()).collect();
@@ -320,7 +317,7 @@ impl<'a> History<'a> {
 
     /// What is missing in a directory of a voter that does not answer; none where nothing shows that anything is. `voters`
     /// and `needed` are the cluster's.
-    pub(super) fn lack(&self, dir: &'a DirFacts, says: &DirSays, list: &[KnownMember], needed: usize) -> Option<Lack> {
+    pub(crate) fn lack(&self, dir: &'a DirFacts, says: &DirSays, list: &[KnownMember], needed: usize) -> Option<Lack> {
         let cluster = self.cluster?;
         let others = || self.dirs_of(cluster).filter(|(other, _)| !std::ptr::eq(*other, dir));
         let older = others().any(|(other, s)| {

@@ -1,12 +1,9 @@
 //! What files and plans tell of a cluster beside its members' answers, and what was found to be newer than what serves.
 
 use crate::{
+    domain::model::observations::{FileFacts, KnownMember},
     etcd::membership::{Id, cluster_id},
-    plan::{
-        facts::{FileFacts, KnownMember},
-        words::thousands,
-    },
-    text::{Foreign, Shown},
+    text::{Foreign, Shown, number::thousands},
 };
 
 /// The ID of the cluster that an etcd makes which is started without flags; unrelated clusters share it (etcd

@@ -1,14 +1,15 @@
 //! The verdict in sentences: what is so, and by which rule.
 
 use super::{
-    Verdict,
-    count::{Count, Fate, Silent},
+    tally::{Count, Fate, Silent},
+    verdict::Verdict,
 };
 use crate::{
+    domain::model::observations::{NoAnswer, Read},
     etcd::membership::Id,
-    plan::{
-        facts::{NoAnswer, Read},
-        words::{all, plural, thousands},
+    text::{
+        number::thousands,
+        phrase::{all, plural},
     },
 };
 
@@ -32,12 +33,12 @@ impl Count<'_> {
     }
 
     /// Members that live, and whose client port is shut, with the reason.
-    pub(super) fn closed(&self) -> Vec<(String, &NoAnswer)> {
+    pub(crate) fn closed(&self) -> Vec<(String, &NoAnswer)> {
         let closed = self.says.iter().filter_map(|(e, s)| Some((self.name(e, s), s.closed.as_ref()?)));
         closed.collect()
     }
 
-    pub(super) fn disagreement_words(&self) -> Option<String> {
+    pub(crate) fn disagreement_words(&self) -> Option<String> {
         Some(self.disagreement.as_ref()?.words(|endpoint| self.name_at(endpoint)))
     }
 
@@ -46,7 +47,7 @@ impl Count<'_> {
         self.alarms.iter().map(|a| format!("{} of {}", a.kind, whose(a.member))).collect()
     }
 
-    pub(super) fn sentence(&self, verdict: Verdict) -> String {
+    pub(crate) fn sentence(&self, verdict: Verdict) -> String {
         let no_list = self.no_list();
         match verdict {
             Verdict::Asking => {
@@ -182,7 +183,7 @@ impl Count<'_> {
         let unled: Vec<String> = self
             .says
             .iter()
-            .filter(|(_, s)| !s.led() && s.closed.is_none() && super::count::votes(self.list, s))
+            .filter(|(_, s)| !s.led() && s.closed.is_none() && super::tally::votes(self.list, s))
             .map(|(e, s)| self.name(e, s))
             .collect();
         if !unled.is_empty() {
@@ -201,7 +202,7 @@ impl Count<'_> {
         amiss
     }
 
-    pub(super) fn rule(&self, verdict: Verdict) -> String {
+    pub(crate) fn rule(&self, verdict: Verdict) -> String {
         let majority = format!("a majority of {} is {}", self.voters, self.needed);
         match verdict {
             Verdict::Asking => {

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use crate::{
-    etcd::membership::Id,
-    plan::{
-        facts::{Answer, EndpointFacts, KnownMember, MemberSays},
-        survey::at,
+    domain::{
+        model::observations::{Answer, EndpointFacts, KnownMember, MemberSays},
+        quorum::probe_rounds::at,
     },
+    etcd::membership::Id,
 };
 
 /// An answer of another cluster at the client URL of a cluster's member.
@@ -70,7 +70,7 @@ pub fn of_given<'a>(facts: &'a [EndpointFacts], given: &[String]) -> Cow<'a, [En
 
 /// Returns every answer of one cluster at an endpoint at which another one that answers has a member, and of which that
 /// cluster does not say the same.
-pub(super) fn misplaced(facts: &[EndpointFacts]) -> Vec<Misplaced> {
+pub(crate) fn misplaced(facts: &[EndpointFacts]) -> Vec<Misplaced> {
     let lists = |id: Id, endpoint: &str| {
         let members = says(facts).filter(move |(_, s)| s.cluster_id == id).flat_map(|(_, s)| &s.members);
         members.into_iter().find(|m| at(m, endpoint)).cloned()

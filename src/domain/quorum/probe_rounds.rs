@@ -4,9 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    facts::{Answer, EndpointFacts, Hashed, KnownMember, MemberSays},
-    url,
+use crate::domain::{
+    members::url,
+    model::observations::{Answer, EndpointFacts, Hashed, KnownMember, MemberSays},
 };
 use crate::etcd::membership::Id;
 use crate::text::Foreign;

@@ -3,7 +3,6 @@
 //! What belongs to another cluster is kept apart: it is no measure of this one, and gives it no cells.
 
 #[cfg(test)]
-#[path = "scope/tests.rs"]
 mod tests;
 
 use std::{
@@ -14,16 +13,17 @@ use std::{
 
 use serde::Serialize;
 
-use super::{
-    facts::{
-        Answer, EndpointFacts, KnownMember, MemberSays,
-        config::{ConfigFacts, ConfigKind},
-        disk::DirFacts,
+use super::{known::DEFAULT_CLUSTER, misplaced::of_given, probe_rounds::at};
+use crate::{
+    domain::{
+        members::url,
+        model::observations::{
+            Answer, EndpointFacts, KnownMember, MemberSays,
+            config::{ConfigFacts, ConfigKind},
+            disk::DirFacts,
+        },
     },
-    survey::at,
-    url,
-    verdict::{DEFAULT_CLUSTER, of_given},
-    words::{all, natural, plural},
+    text::phrase::{all, natural, plural},
 };
 use crate::{etcd::membership::Id, text::Shown};
 

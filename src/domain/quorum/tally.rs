@@ -1,28 +1,28 @@
 //! The answers, sorted by what the rule asks for, and the rule.
 
 use super::{
-    Disagreement, Evidence, Verdict, disagreement,
+    hash_mismatch::{Disagreement, disagreement},
     history::{History, Lack, Serving, bootstrap_only, voters},
     known::{DEFAULT_CLUSTER, Match, NewerAt, Unknown},
     misplaced::Misplaced,
+    verdict::{Evidence, Verdict},
 };
 use crate::{
-    etcd::membership::Id,
-    plan::{
-        copies::{self, Age},
-        facts::{
+    domain::{
+        members::url,
+        model::observations::{
             Alarm, Answer, EndpointFacts, KnownMember, MemberSays, Read,
             disk::{DirFacts, DirState},
         },
-        survey::at,
-        url,
-        words::natural,
+        quorum::probe_rounds::at,
+        sources::newest_dir::{self, Age},
     },
-    text::{Foreign, Shown},
+    etcd::membership::Id,
+    text::{Foreign, Shown, phrase::natural},
 };
 
 /// The answers, sorted by what the rule asks for.
-pub(super) struct Count<'a> {
+pub(crate) struct Count<'a> {
     /// Everybody who answered, each member once, with the endpoint it answered at.
     pub says: Vec<(&'a str, &'a MemberSays)>,
     /// The newest member list, where one could be had.
@@ -65,7 +65,7 @@ pub(super) struct Count<'a> {
 }
 
 /// A voter that does not answer.
-pub(super) struct Silent<'a> {
+pub(crate) struct Silent<'a> {
     /// Its name, its ID, or its endpoint.
     pub name: String,
     /// Its ID, where a list names it.
@@ -78,7 +78,7 @@ pub(super) struct Silent<'a> {
 }
 
 /// What is known of a voter that does not answer.
-pub(super) enum Fate<'a> {
+pub(crate) enum Fate<'a> {
     /// Nothing that would keep it from coming back.
     Open,
     /// Its data directory is whole, and no process has it.
@@ -102,7 +102,7 @@ impl Fate<'_> {
 }
 
 /// Voters that no endpoint stands for.
-pub(super) struct Unasked {
+pub(crate) struct Unasked {
     pub count: usize,
     /// Their names, where it can be told which they are.
     pub names: Vec<String>,
@@ -111,7 +111,7 @@ pub(super) struct Unasked {
 }
 
 impl<'a> Count<'a> {
-    pub(super) fn new(seen: &Evidence<'a>, misplaced: Vec<Misplaced>) -> Self {
+    pub(crate) fn new(seen: &Evidence<'a>, misplaced: Vec<Misplaced>) -> Self {
         let (facts, dirs, marks) = (seen.facts, seen.dirs, seen.gone);
         let mut says: Vec<(&str, &MemberSays)> = Vec::new();
         let mut twice = 0;
@@ -221,7 +221,7 @@ impl<'a> Count<'a> {
         }
     }
 
-    pub(super) fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> Verdict {
         let votes = |says: &MemberSays| votes(self.list, says) || !says.is_learner;
         let mut clusters = self.says.iter().map(|(_, s)| s.cluster_id).filter(|id| *id != Id(0));
         let first = clusters.next();
@@ -274,7 +274,7 @@ impl<'a> Count<'a> {
     }
 
     /// Whether members that serve together hold different data, and etcd itself does not say which of them is damaged.
-    pub(super) fn two_states(&self) -> bool {
+    pub(crate) fn two_states(&self) -> bool {
         let (Some(serving), Some(differ)) = (&self.history.serving, &self.disagreement) else { return false };
         let corrupt = self.alarms.iter().any(|alarm| alarm.is_corrupt());
         !corrupt && differ.parts.iter().filter(|(_, who)| who.iter().any(|e| serving.has(e))).count() > 1
@@ -282,7 +282,7 @@ impl<'a> Count<'a> {
 
     /// Strangers of whom no revision is known, and who list more voters than those who serve: such as the survivor of the
     /// cluster that was, started again, which opens its client port to nobody.
-    pub(super) fn untold(&self) -> Vec<(&'a str, &'a MemberSays)> {
+    pub(crate) fn untold(&self) -> Vec<(&'a str, &'a MemberSays)> {
         let serving = self.history.serving.as_ref().map_or(0, |s| voters(s.list).len());
         let mut strangers = self.strangers();
         strangers.retain(|(_, s)| s.raft_index == 0 && voters(&s.members).len() > serving);
@@ -290,7 +290,7 @@ impl<'a> Count<'a> {
     }
 
     /// True where that is shown, and not only that there are two histories.
-    pub(super) fn surely_behind(&self) -> bool {
+    pub(crate) fn surely_behind(&self) -> bool {
         self.history.newer.first().is_some_and(|n| n.certain)
     }
 
@@ -301,7 +301,7 @@ impl<'a> Count<'a> {
     }
 
     /// Who answers under the cluster's ID and is not in the list of those who serve.
-    pub(super) fn strangers(&self) -> Vec<(&'a str, &'a MemberSays)> {
+    pub(crate) fn strangers(&self) -> Vec<(&'a str, &'a MemberSays)> {
         let Some(serving) = self.history.serving.as_ref().filter(|s| !s.list.is_empty()) else { return Vec::new() };
         let apart = |e: &str| self.history.apart.iter().chain(&self.history.rivals).any(|g| g.has(e));
         let listed = |id: Id| serving.list.iter().any(|m| m.id == id);
@@ -318,7 +318,7 @@ impl<'a> Count<'a> {
 
     /// True where nothing speaks against leaving a cluster that serves as it is: nothing newer is known anywhere, and it
     /// is the one that was asked for.
-    pub(super) fn keep(&self, verdict: Verdict) -> bool {
+    pub(crate) fn keep(&self, verdict: Verdict) -> bool {
         let empty = self.history.serving.as_ref().is_some_and(Serving::is_empty);
         let unsure = !self.history.odd.is_empty() || !self.strangers().is_empty() || self.unknown_dir();
         match verdict {
@@ -329,12 +329,12 @@ impl<'a> Count<'a> {
     }
 
     /// Whether it is not known of some directory that it is of the history that serves.
-    pub(super) fn unknown_dir(&self) -> bool {
+    pub(crate) fn unknown_dir(&self) -> bool {
         self.history.not_shown().any(|compared| matches!(compared.at, NewerAt::Dir(_)))
     }
 
     /// Silent members whose directory is not known to be of the history that serves, with the reason.
-    pub(super) fn unknown_dirs(&self) -> impl Iterator<Item = (&Silent<'a>, &'a DirFacts, &'a Unknown)> {
+    pub(crate) fn unknown_dirs(&self) -> impl Iterator<Item = (&Silent<'a>, &'a DirFacts, &'a Unknown)> {
         self.silent.iter().chain(&self.learners).filter_map(|silent| match silent.fate {
             Fate::Whole(dir) => Some((silent, dir, self.history.not_known(dir)?)),
             _ => None,
@@ -352,20 +352,20 @@ impl<'a> Count<'a> {
         gone > 0 && self.voters.saturating_sub(gone) < self.needed
     }
 
-    pub(super) fn may_come_back(&self) -> Vec<String> {
+    pub(crate) fn may_come_back(&self) -> Vec<String> {
         self.silent.iter().filter(|s| !s.fate.gone()).map(|s| s.name.clone()).collect()
     }
 
-    pub(super) fn gone(&self) -> Vec<String> {
+    pub(crate) fn gone(&self) -> Vec<String> {
         self.silent.iter().filter(|s| s.fate.gone()).map(|s| s.name.clone()).collect()
     }
 
     /// A member's name in the newest list, else its endpoint.
-    pub(super) fn name(&self, endpoint: &str, says: &MemberSays) -> String {
+    pub(crate) fn name(&self, endpoint: &str, says: &MemberSays) -> String {
         self.name_of(says.member_id).unwrap_or_else(|| endpoint.to_string())
     }
 
-    pub(super) fn name_of(&self, id: Id) -> Option<String> {
+    pub(crate) fn name_of(&self, id: Id) -> Option<String> {
         let list = self.list.unwrap_or_default();
         // one that was not started since is listed without a name; its directory has it
         let mut known = list.iter().chain(self.history.in_dirs()).filter(|m| m.id == id && !m.name.is_empty());
@@ -373,7 +373,7 @@ impl<'a> Count<'a> {
     }
 
     /// The name of whoever answered at an endpoint.
-    pub(super) fn name_at(&self, endpoint: &str) -> String {
+    pub(crate) fn name_at(&self, endpoint: &str) -> String {
         let who = self.says.iter().find(|(e, _)| *e == endpoint);
         who.map_or_else(|| endpoint.to_string(), |(e, s)| self.name(e, s))
     }
@@ -513,7 +513,7 @@ fn fate<'a>(
     marked: bool,
     (list, needed): (&[KnownMember], usize),
 ) -> (Fate<'a>, Vec<(&'a DirFacts, Age)>) {
-    let found = copies::of_member(id, history.cluster, dirs);
+    let found = newest_dir::of_member(id, history.cluster, dirs);
     let (mut whole, mut lacking, mut blank, mut broken) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for &dir in &found {
         let Some(says) = dir.state.says() else { continue };
@@ -527,7 +527,7 @@ fn fate<'a>(
         }
     }
     let best = whole.first().copied();
-    let further = |dir: &DirFacts| best.is_some_and(|best| copies::compare(dir, best) == Age::Newer);
+    let further = |dir: &DirFacts| best.is_some_and(|best| newest_dir::compare(dir, best) == Age::Newer);
     let lacks = |dir: &DirFacts| lacking.iter().any(|(lacking, _)| lacking.data_dir == dir.data_dir);
     // One that lacks something because it is the older of two is told as that.
     let held = found.iter().copied().find(|dir| dir.held.is_held() && (best.is_some() || !lacks(dir)));
@@ -546,16 +546,16 @@ fn fate<'a>(
         },
     };
     let others = found.into_iter().filter(|dir| dir.data_dir != decides.data_dir);
-    (fate, others.map(|dir| (dir, copies::compare(dir, decides))).collect())
+    (fate, others.map(|dir| (dir, newest_dir::compare(dir, decides))).collect())
 }
 
 /// A member's name, else its ID.
-pub(super) fn called(member: &KnownMember) -> String {
+pub(crate) fn called(member: &KnownMember) -> String {
     if member.name.is_empty() { member.id.to_string() } else { member.name.to_string() }
 }
 
 /// Whether this member votes: by the newest list, else by what it says of itself.
-pub(super) fn votes(list: Option<&[KnownMember]>, says: &MemberSays) -> bool {
+pub(crate) fn votes(list: Option<&[KnownMember]>, says: &MemberSays) -> bool {
     match list {
         Some(list) => list.iter().any(|m| m.id == says.member_id && !m.is_learner),
         None => !says.is_learner,

@@ -4,36 +4,23 @@
 //! Judged are the members' answers, the data directories that were looked at, and what the operator says of members
 //! that are silent. Learners never count; the voters are those of the newest member list.
 
-mod act;
-mod advice;
-#[path = "tally.rs"]
-mod count;
-#[path = "diverged.rs"]
-mod fork;
-#[path = "hash_mismatch.rs"]
-mod hashes;
-mod history;
-mod known;
-mod misplaced;
-#[path = "hash_pairs.rs"]
-mod pairs;
 #[cfg(test)]
-#[path = "verdict/tests.rs"]
 mod tests;
-#[path = "messages.rs"]
-mod words;
 
+use crate::domain::quorum::misplaced;
 use std::collections::BTreeSet;
 
-pub use act::{Act, Advice};
-use count::Count;
-pub use hashes::{Disagreement, disagreement};
-pub use history::Lack;
-pub use known::{By, Compared, DEFAULT_CLUSTER, KnownState, Match, Newer, NewerAt, OldKey, Unknown};
-pub use misplaced::{Misplaced, of_given};
-pub use pairs::{Pair, pairs};
+pub use crate::domain::quorum::act::{Act, Advice};
+pub use crate::domain::quorum::hash_mismatch::{Disagreement, disagreement};
+pub use crate::domain::quorum::hash_pairs::{Pair, pairs};
+pub use crate::domain::quorum::history::Lack;
+pub use crate::domain::quorum::known::{
+    By, Compared, DEFAULT_CLUSTER, KnownState, Match, Newer, NewerAt, OldKey, Unknown,
+};
+pub use crate::domain::quorum::misplaced::{Misplaced, of_given};
+use crate::domain::quorum::tally::Count;
 
-use super::facts::{EndpointFacts, disk::DirFacts};
+use crate::domain::model::observations::{EndpointFacts, disk::DirFacts};
 
 /// What the answers amount to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -6,19 +6,23 @@
 //! data aside and the new into place. The parts are for bash on Linux with GNU or busybox tools, each in a subshell that
 //! stops at the first thing that is not as it must be.
 
-#[path = "manual/steps.rs"]
 mod steps;
 #[cfg(test)]
-#[path = "manual/tests.rs"]
 mod tests;
 
 use sha2::{Digest, Sha256};
 
-use super::{
-    Member, Plan, destination,
-    words::{all, comment, comment_lines, plural, shell_line, shell_word, thousands},
+use crate::{
+    domain::model::{
+        host_address,
+        plan::{Member, Plan},
+    },
+    text::{
+        number::thousands,
+        phrase::{all, comment, comment_lines, plural, shell_line},
+    },
 };
-use crate::{etcd::version::Minor, trouble};
+use crate::{error, etcd::version::Minor};
 
 /// How much of the log's first file counts: it holds the whole table, and nothing but zeros after it.
 pub const LOG_BYTES: usize = 1 << 20;
@@ -52,7 +56,7 @@ impl ByHand {
 ///
 /// # Errors
 /// `Usage` where the plan has no such member.
-pub fn sheet(plan: &Plan, name: &str, stamp: &str) -> trouble::Result<ByHand> {
+pub fn sheet(plan: &Plan, name: &str, stamp: &str) -> error::Result<ByHand> {
     let member = plan.member(name)?;
     let stamp: String = stamp.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
     Ok(ByHand {
@@ -127,7 +131,7 @@ pub fn etcdutl(plan: &Plan, member: &Member) -> Result<String, String> {
 }
 
 fn host(member: &Member) -> String {
-    if destination::is_local(&member.host) { "this machine".into() } else { comment(&member.host) }
+    if host_address::is_local(&member.host) { "this machine".into() } else { comment(&member.host) }
 }
 
 fn head(plan: &Plan, member: &Member) -> String {
@@ -155,7 +159,7 @@ fn head(plan: &Plan, member: &Member) -> String {
 }
 
 fn bring(plan: &Plan, member: &Member) -> String {
-    if destination::is_local(&member.host) {
+    if host_address::is_local(&member.host) {
         return String::new();
     }
     let mut out = String::from("# ---- On the machine where the plan lies: bring the snapshot\n");

@@ -1,13 +1,19 @@
 //! The plan in words, in the order in which it happens: what Review shows before the label is typed.
 
 use crate::{
-    etcd::version::Minor,
-    plan::{
-        Member, Plan, destination,
-        fence::token::Shared,
-        words::{all, plural, thousands},
+    domain::{
+        model::{
+            host_address,
+            plan::{Member, Plan},
+        },
+        preflight::token::Shared,
     },
-    text::Shown,
+    etcd::version::Minor,
+    text::{
+        Shown,
+        number::thousands,
+        phrase::{all, plural},
+    },
 };
 
 /// The plan in words, in order: what is read, what is written, what is left untouched. Sentences
@@ -18,7 +24,7 @@ pub fn sentences(plan: &Plan, ids: &Shared) -> Vec<String> {
         out.push(format!(
             "{}{}: make {} (member ID {}) beside its place, read it back, rename it into place; nothing that is there is overwritten",
             m.name,
-            if destination::is_local(&m.host) { String::new() } else { format!(" on {}", m.host) },
+            if host_address::is_local(&m.host) { String::new() } else { format!(" on {}", m.host) },
             dirs(m),
             m.id,
         ));

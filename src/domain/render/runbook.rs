@@ -1,9 +1,18 @@
 //! The whole recovery as one paper: every step with a box to tick, for those who carry it out by hand.
 
-use super::{Form, Known, page};
-use crate::plan::{
-    Member, Plan, byhand, destination,
-    words::{comment, plural, shell_line, shell_word, thousands},
+use super::start::{Form, Known, page};
+use crate::{
+    domain::{
+        model::{
+            host_address,
+            plan::{Member, Plan},
+        },
+        render::manual,
+    },
+    text::{
+        number::thousands,
+        phrase::{comment, plural, shell_line, shell_word},
+    },
 };
 
 /// The runbook as Markdown. Each member is started in the form that fits how it was started until now, or in `form`.
@@ -19,7 +28,7 @@ pub fn runbook(plan: &Plan, form: Option<Form>, known: &Known, stamp: &str) -> S
 }
 
 fn host(member: &Member) -> String {
-    if destination::is_local(&member.host) { "this machine".into() } else { comment(&member.host) }
+    if host_address::is_local(&member.host) { "this machine".into() } else { comment(&member.host) }
 }
 
 /// A line with a box.
@@ -89,14 +98,14 @@ fn before(out: &mut String, plan: &Plan) {
 
 fn restore(out: &mut String, plan: &Plan, stamp: &str) {
     out.push_str("## 2. Restore\n\n");
-    let local = plan.members.iter().all(|m| destination::is_local(&m.host));
+    let local = plan.members.iter().all(|m| host_address::is_local(&m.host));
     let command = if local { "requorum restore plan.yaml" } else { "requorum apply plan.yaml" };
     out.push_str(&format!(
         "With requorum: {} restores every member and proves it. By hand, each host by itself:\n\n",
         code(command)
     ));
     for m in &plan.members {
-        let Ok(sheet) = byhand::sheet(plan, &m.name, stamp) else { continue };
+        let Ok(sheet) = manual::sheet(plan, &m.name, stamp) else { continue };
         out.push_str(&format!("### {} on {}: build\n", code(&m.name), host(m)));
         if !sheet.bring.is_empty() {
             block(out, "sh", &sheet.bring);
@@ -113,7 +122,7 @@ fn restore(out: &mut String, plan: &Plan, stamp: &str) {
     }
     out.push_str("Only when every member is proven:\n\n");
     for m in &plan.members {
-        let Ok(sheet) = byhand::sheet(plan, &m.name, stamp) else { continue };
+        let Ok(sheet) = manual::sheet(plan, &m.name, stamp) else { continue };
         out.push_str(&format!("### {} on {}: into place\n", code(&m.name), host(m)));
         block(out, "sh", &sheet.swap);
         tick(out, "Done\n");
@@ -160,7 +169,7 @@ fn look(out: &mut String, plan: &Plan) {
 fn back(out: &mut String, plan: &Plan, stamp: &str) {
     out.push_str("## The way back\n\nEvery etcd of the new cluster stopped, then on each host:\n\n");
     for m in &plan.members {
-        let Ok(sheet) = byhand::sheet(plan, &m.name, stamp) else { continue };
+        let Ok(sheet) = manual::sheet(plan, &m.name, stamp) else { continue };
         out.push_str(&format!("### {} on {}\n", code(&m.name), host(m)));
         block(out, "sh", &sheet.back);
     }

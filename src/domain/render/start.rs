@@ -4,50 +4,35 @@
 //! `--initial-…` flag, but on a mistyped or empty one `new` would start an empty member under the
 //! restored member's ID.
 
-#[path = "start/container.rs"]
+mod command_sheet;
+mod config_file;
 mod container;
-#[path = "start/config_file.rs"]
-mod file;
-#[path = "start/etcd_flags.rs"]
-pub mod flags;
-#[path = "start/format.rs"]
-mod form;
-#[path = "start/context.rs"]
-mod known;
-#[path = "start/listen_urls.rs"]
-mod listen;
-#[path = "start/matching.rs"]
+mod context;
+mod escape;
+pub mod etcd_flags;
+mod format;
+mod listen_urls;
 mod matching;
-#[path = "start/patches.rs"]
 pub mod patches;
-#[path = "start/static_pod.rs"]
-mod pod;
-#[path = "start/escape.rs"]
-mod quote;
-mod runbook;
-#[path = "start/command_sheet.rs"]
-mod sheet;
-#[path = "start/systemd.rs"]
+mod static_pod;
 mod systemd;
 #[cfg(test)]
-#[path = "start/tests.rs"]
 mod tests;
-#[path = "start/values.rs"]
 pub mod values;
 
-use super::{
-    Member, Plan,
-    words::{all, shell_line, shell_word},
-};
 use crate::text::Foreign;
-use flags::Flag;
-use known::Ground;
-pub use known::{HostKnown, Known};
-use listen::{Own, listen};
+use crate::{
+    domain::model::plan::{Member, Plan},
+    text::phrase::{all, shell_line, shell_word},
+};
+use context::Ground;
+pub use context::{HostKnown, Known};
+use etcd_flags::Flag;
+use listen_urls::{Own, listen};
 
-pub use form::{File, Form, Page, page};
-pub use runbook::runbook;
-pub use sheet::{sheet, sheet_on};
+pub use crate::domain::render::runbook::runbook;
+pub use command_sheet::{sheet, sheet_on};
+pub use format::{File, Form, Page, page};
 
 /// One member's command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +63,7 @@ pub fn commands_on(plan: &Plan, known: &Known) -> Vec<Launch> {
 
 fn launch(plan: &Plan, m: &Member, ground: &Ground<'_>, known: &Known) -> Launch {
     let mut notes = Vec::new();
-    let flags::Fitted { flags: own, mut changes } = own_flags(m, ground);
+    let etcd_flags::Fitted { flags: own, mut changes } = own_flags(m, ground);
     let mut argv = vec!["etcd".to_string()];
     let mut flag = |name: &str, value: &str| argv.push(format!("--{name}={value}"));
     flag("name", &m.name);
@@ -133,11 +118,11 @@ fn of_before(m: &Member, ground: &Ground<'_>) -> Vec<String> {
     let mut out = Vec::new();
     if let Some(config) = ground.config {
         let place = config.place();
-        out.extend(flags::left_out(&matching::pairs(config), &place));
+        out.extend(etcd_flags::left_out(&matching::pairs(config), &place));
         out.extend(config.notes.iter().map(|note| format!("{place}: {note}")));
     }
     if let Some(matching) = &ground.matching {
-        out.extend(matching.lost(m, &flags::read(&m.etcd_flags)));
+        out.extend(matching.lost(m, &etcd_flags::read(&m.etcd_flags)));
     }
     out
 }
@@ -179,7 +164,7 @@ fn not_found(plan: &Plan, m: &Member, ground: &Ground<'_>, known: &Known, own: &
 /// Where the flags come from that the row does not have: a sentence without a full stop for each place.
 fn origins(m: &Member, ground: &Ground<'_>) -> Vec<String> {
     let Some(config) = ground.config.filter(|_| ground.adopt) else { return Vec::new() };
-    let own = flags::read(&m.etcd_flags);
+    let own = etcd_flags::read(&m.etcd_flags);
     let mut places: Vec<(&str, Vec<String>)> = Vec::new();
     for (name, value) in
         matching::kept(config).into_iter().filter(|(name, _)| !own.iter().any(|flag| flag.name == *name))
@@ -201,8 +186,8 @@ fn origins(m: &Member, ground: &Ground<'_>) -> Vec<String> {
 
 /// The row's own flags, and those of the old configuration that it lacks where they are to come along, as the version that
 /// will run has them.
-fn own_flags(m: &Member, ground: &Ground<'_>) -> flags::Fitted {
-    let mut own = flags::read(&m.etcd_flags);
+fn own_flags(m: &Member, ground: &Ground<'_>) -> etcd_flags::Fitted {
+    let mut own = etcd_flags::read(&m.etcd_flags);
     if let Some(config) = ground.config.filter(|_| ground.adopt) {
         for (name, value) in matching::kept(config) {
             if !own.iter().any(|flag| flag.name == name) {
@@ -210,7 +195,7 @@ fn own_flags(m: &Member, ground: &Ground<'_>) -> flags::Fitted {
             }
         }
     }
-    let mut fitted = flags::fit(own, ground.version);
+    let mut fitted = etcd_flags::fit(own, ground.version);
     for flag in fitted.flags.iter().filter(|flag| !values::is_right(&flag.name, &flag.value)) {
         fitted.changes.push(format!(
             "--{}={} is not {}: etcd does not start with it",

@@ -3,14 +3,14 @@
 
 use std::path::Path;
 
-use super::{Seen, Survivor};
+use super::ranking::{Seen, Survivor};
 use crate::{
-    plan::{
-        copies,
-        facts::{
+    domain::{
+        model::observations::{
             FileFacts, Health,
             disk::{DirFacts, DirSays, DirState},
         },
+        sources::newest_dir,
     },
     text::Shown,
 };
@@ -59,7 +59,7 @@ impl<'a> CatchUp<'a> {
             }
             _ => false,
         };
-        if let Some(newer) = copies::newer(dir, others) {
+        if let Some(newer) = newest_dir::newer(dir, others) {
             return CatchUp::Older(&newer.data_dir);
         }
         match (says.committed_beyond(), says.undecided_beyond()) {
@@ -69,7 +69,7 @@ impl<'a> CatchUp<'a> {
     }
 
     /// As [`CatchUp::new`], with regard to everything else that was seen.
-    pub(super) fn among(dir: &'a DirFacts, says: &DirSays, seen: &'a Seen<'_>) -> Self {
+    pub(crate) fn among(dir: &'a DirFacts, says: &DirSays, seen: &'a Seen<'_>) -> Self {
         // committed up to the log's end, so it has all that this one could have served
         let has = |s: &&Survivor<'_>| s.says.cluster_id == says.cluster_id && s.says.raft_index >= says.last_index;
         match seen.survivors.iter().find(has) {
@@ -114,7 +114,7 @@ impl<'a> CatchUp<'a> {
     }
 
     /// A clause for the headline.
-    pub(super) fn clause(self) -> String {
+    pub(crate) fn clause(self) -> String {
         match self {
             CatchUp::SaveFrom(name) => format!("save from {name}"),
             CatchUp::Runs => "save a snapshot from the member that runs on it".into(),

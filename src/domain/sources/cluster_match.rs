@@ -6,15 +6,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Kin, Place, Seen, Source};
+use super::ranking::{Kin, Place, Seen, Source};
 use crate::{
+    domain::{model::observations::KnownMember, sources::data_loss::History},
     etcd::membership::Id,
-    plan::{
-        facts::KnownMember,
-        ledger::History,
-        words::{all, natural, plural, thousands},
+    text::{
+        Shown,
+        number::thousands,
+        phrase::{all, natural, plural},
     },
-    text::Shown,
 };
 
 /// Whether a source is of this cluster.
@@ -45,7 +45,7 @@ impl Relation {
         }
     }
 
-    pub(super) fn class(&self) -> u8 {
+    pub(crate) fn class(&self) -> u8 {
         match self {
             Relation::Same(_) | Relation::SharesMembers(_) => 0,
             Relation::CannotTell(_) => 1,
@@ -55,7 +55,7 @@ impl Relation {
 }
 
 /// What is known of the cluster that is to be restored.
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     /// Its ID, or why there is none.
     id: Result<Id, String>,
     /// Who said so.
@@ -132,14 +132,14 @@ fn called(member: &KnownMember) -> String {
 }
 
 /// What was found between two files.
-pub(super) fn history(kin: &[Kin], a: &Path, b: &Path) -> Option<History> {
+pub(crate) fn history(kin: &[Kin], a: &Path, b: &Path) -> Option<History> {
     let both = |k: &&Kin| (k.files[0] == a && k.files[1] == b) || (k.files[0] == b && k.files[1] == a);
     kin.iter().rev().find(both).map(|k| k.history)
 }
 
 /// Lets the proofs spread from file to file: who shares the history of one that is of this cluster is so, too. Says
 /// where two that both are hold different data.
-pub(super) fn by_history(sources: &mut [Source], seen: &Seen<'_>) -> Option<String> {
+pub(crate) fn by_history(sources: &mut [Source], seen: &Seen<'_>) -> Option<String> {
     let places: HashMap<PathBuf, usize> =
         sources.iter().enumerate().filter_map(|(at, s)| Some((file(s)?.to_path_buf(), at))).collect();
     let pair = |kin: &Kin| Some(([*places.get(&kin.files[0])?, *places.get(&kin.files[1])?], kin.history));

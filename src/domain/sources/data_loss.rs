@@ -2,14 +2,16 @@
 //! is said to be not known, and nothing is said to lose nothing while its log holds more.
 
 #[cfg(test)]
-#[path = "data_loss/tests.rs"]
 mod tests;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::words::{count, plural, thousands};
+use crate::text::{
+    number::{count, thousands},
+    phrase::plural,
+};
 
 /// Whether two databases tell one history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -3,16 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use super::{Known, Point};
+use super::revision_bump::{Known, Point};
 use crate::{
-    etcd::membership::Id,
-    plan::{
-        facts::{
+    domain::model::{
+        observations::{
             Answer, Content, EndpointFacts, FileFacts, Health,
             disk::{DirFacts, DirSays, DirState, Held},
         },
         revisions::{self, KnownRevision, Revisions},
     },
+    etcd::membership::Id,
     text::Shown,
 };
 
@@ -105,7 +105,7 @@ pub fn revisions(known: &Known) -> Revisions {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::plan::facts::{KnownMember, MemberSays};
+    use crate::domain::model::observations::{KnownMember, MemberSays};
 
     const CLUSTER: Id = Id(0xc1);
 

@@ -5,22 +5,26 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::{CatchUp, Kin, Kind, LogEnd, Newest, Place, Relation, Seen, Source, Standing, UNMEASURED, relate};
+use super::{
+    catch_up::CatchUp,
+    cluster_match::{self, Relation},
+    ranking::{Kin, Kind, LogEnd, Newest, Place, Seen, Source, Standing, UNMEASURED},
+};
 use crate::{
-    etcd::membership::Id,
-    plan::{
-        facts::{
+    domain::{
+        model::observations::{
             KnownMember, Read,
             disk::{DirFacts, DirSays, DirState},
         },
-        ledger::{History, Horizon, Loss},
-        words::thousands,
+        sources::data_loss::{History, Horizon, Loss},
     },
+    etcd::membership::Id,
+    text::number::thousands,
 };
 
 /// The newest revision among the sources of this cluster; where none is known to be, among all but the strangers. While it
 /// is not known which cluster is meant, what names its cluster is no measure: it may be of another.
-pub(super) fn newest(sources: &[Source], seen: &Seen<'_>) -> Option<Newest> {
+pub(crate) fn newest(sources: &[Source], seen: &Seen<'_>) -> Option<Newest> {
     let settled = seen.scope.id().is_some();
     let readable =
         |s: &&Source| s.revision.is_some() && !matches!(s.standing, Standing::Broken(_) | Standing::Unreadable(_));
@@ -75,7 +79,7 @@ const FIRST: i64 = 1;
 /// its files tell: an answer names the index up to which the member knows entries to be committed, and what came after may
 /// have been acknowledged by a leader that is gone. And only a directory that an etcd is set up to start on is the
 /// member's last one; any other may be a copy that was taken earlier.
-pub(super) fn horizon(seen: &Seen<'_>, ahead: bool) -> Horizon {
+pub(crate) fn horizon(seen: &Seen<'_>, ahead: bool) -> Horizon {
     if ahead {
         return Horizon::LogAhead;
     }
@@ -125,7 +129,7 @@ fn voters(list: &[KnownMember]) -> BTreeSet<u64> {
     list.iter().filter(|m| !m.is_learner).map(|m| m.id.0).collect()
 }
 
-pub(super) fn loss(
+pub(crate) fn loss(
     source: &Source,
     newest: Option<&Newest>,
     all: &[Source],
@@ -155,7 +159,7 @@ fn comparable(a: &Source, b: &Source, kin: &[Kin]) -> bool {
         return false;
     }
     let (Place::File(x), Place::File(y)) = (&a.place, &b.place) else { return false };
-    match relate::history(kin, x, y) {
+    match cluster_match::history(kin, x, y) {
         Some(History::Same { .. }) => true,
         Some(History::Parts { .. }) => false,
         _ => a.members.iter().any(|m| b.members.iter().any(|n| n.id == m.id)),
@@ -164,7 +168,7 @@ fn comparable(a: &Source, b: &Source, kin: &[Kin]) -> bool {
 
 /// Best first, in one total order. A directory stands at least as high as every directory of its cluster whose log ends
 /// before its own: started, it has all that those have.
-pub(super) fn rank(sources: &mut Vec<Source>) {
+pub(crate) fn rank(sources: &mut Vec<Source>) {
     let reach: Vec<Option<i64>> = sources
         .iter()
         .map(|s| {

@@ -2,12 +2,11 @@
 //! newest holds what the member acknowledged; an etcd that is started on an older one makes the member forget.
 
 #[cfg(test)]
-#[path = "newest_dir/tests.rs"]
 mod tests;
 
-use super::{
-    facts::disk::{DirFacts, DirSays, DirState},
-    words::thousands,
+use crate::{
+    domain::model::observations::disk::{DirFacts, DirSays, DirState},
+    text::number::thousands,
 };
 use crate::{etcd::membership::Id, text::Shown};
 

@@ -2,29 +2,30 @@
 //! shown: whole; of this cluster; then revision, and age. Term and index count among data directories of one cluster
 //! only. Nothing here is known beyond the facts: where it cannot be told whose a file is, that is said.
 
-mod catch_up;
-#[path = "loss.rs"]
-mod measure;
-#[path = "cluster_match.rs"]
-mod relate;
 #[cfg(test)]
-#[path = "ranking/tests.rs"]
 mod tests;
 
+use crate::domain::sources::{cluster_match, loss};
 use std::{collections::BTreeSet, path::PathBuf};
 
-use self::relate::Cluster;
-pub use self::{catch_up::CatchUp, relate::Relation};
 use super::{
-    copies,
-    facts::{
-        FileFacts, Health, KnownMember, LimitedDamage, MemberSays,
-        disk::{BrokenPart, DirFacts, DirSays, DirState, Held},
+    data_loss::{Entries, History, Horizon, Loss},
+    newest_dir,
+};
+use crate::domain::sources::cluster_match::Cluster;
+pub use crate::domain::sources::{catch_up::CatchUp, cluster_match::Relation};
+use crate::{
+    domain::{
+        model::{
+            observations::{
+                FileFacts, Health, KnownMember, LimitedDamage, MemberSays,
+                disk::{BrokenPart, DirFacts, DirSays, DirState, Held},
+            },
+            source_ref::is_object,
+        },
+        quorum::scope::Scope,
     },
-    ledger::{Entries, History, Horizon, Loss},
-    scope::Scope,
-    source_ref::is_object,
-    words::thousands,
+    text::number::thousands,
 };
 use crate::{etcd::membership::Id, text::Shown};
 
@@ -144,7 +145,7 @@ impl Standing {
     }
 
     /// A broken source never stands above a whole one.
-    fn class(&self) -> u8 {
+    pub(super) fn class(&self) -> u8 {
         match self {
             Standing::ToSave | Standing::Whole | Standing::Sound => 0,
             Standing::Remote | Standing::Unread => 1,
@@ -183,10 +184,10 @@ pub struct Source {
     /// What to do rather than take a database that lacks what its log holds, a sentence.
     better: Option<String>,
     /// The cluster that it names, or that it was saved from.
-    cluster: Option<Id>,
+    pub(super) cluster: Option<Id>,
     /// The last entry of a data directory's log.
-    log: Option<LogEnd>,
-    members: Vec<KnownMember>,
+    pub(super) log: Option<LogEnd>,
+    pub(super) members: Vec<KnownMember>,
 }
 
 impl Source {
@@ -198,10 +199,10 @@ impl Source {
 
 /// How far a log goes: compared only between directories of one cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct LogEnd {
-    cluster: u64,
+pub(super) struct LogEnd {
+    pub(super) cluster: u64,
     term: u64,
-    index: u64,
+    pub(super) index: u64,
 }
 
 /// The newest state known from anywhere.
@@ -246,22 +247,22 @@ pub fn list(seen: &Seen<'_>) -> List {
     let cluster = Cluster::of(seen);
     let mut sources: Vec<Source> = seen.survivors.iter().map(|s| survivor(s, &cluster, seen.now)).collect();
     sources.extend(seen.files.iter().map(|file| of_file(file, seen, &cluster)));
-    let parted = relate::by_history(&mut sources, seen);
+    let parted = cluster_match::by_history(&mut sources, seen);
     let differing = seen.differing.as_ref().map(|d| d.sentence.clone()).or(parted);
     for source in &mut sources {
         let Place::Member(endpoint) = &source.place else { continue };
         source.disagrees = seen.differing.as_ref().is_some_and(|d| d.endpoints.contains(endpoint));
     }
-    let newest = measure::newest(&sources, seen);
-    let ahead = measure::ahead(&sources, seen);
-    let horizon = measure::horizon(seen, ahead.is_some());
+    let newest = loss::newest(&sources, seen);
+    let ahead = loss::ahead(&sources, seen);
+    let horizon = loss::horizon(seen, ahead.is_some());
     for at in 0..sources.len() {
-        let loss = sources.get(at).map(|source| measure::loss(source, newest.as_ref(), &sources, seen, horizon));
+        let loss = sources.get(at).map(|source| loss::loss(source, newest.as_ref(), &sources, seen, horizon));
         if let (Some(source), Some(loss)) = (sources.get_mut(at), loss) {
             source.loss = loss;
         }
     }
-    measure::rank(&mut sources);
+    loss::rank(&mut sources);
     let may = |s: &&Source| {
         let taken = matches!(s.standing, Standing::ToSave | Standing::Whole);
         taken && s.relation.ours() && s.loss.entries == Entries::None
@@ -274,7 +275,8 @@ pub fn list(seen: &Seen<'_>) -> List {
 /// The revision of a store that nothing was written to.
 const FIRST: i64 = 1;
 
-const UNMEASURED: Loss = Loss { revisions: None, seconds: None, entries: Entries::None, horizon: Horizon::Files };
+pub(super) const UNMEASURED: Loss =
+    Loss { revisions: None, seconds: None, entries: Entries::None, horizon: Horizon::Files };
 
 fn survivor(survivor: &Survivor<'_>, cluster: &Cluster, now: i64) -> Source {
     let says = survivor.says;
@@ -376,12 +378,12 @@ fn of_log(says: &DirSays) -> (Entries, Option<LogEnd>) {
 
 fn of_dir(dir: &DirFacts, says: &DirSays, all: &[DirFacts]) -> Vec<String> {
     let mut out = Vec::new();
-    if let Some(newer) = copies::newer(dir, all) {
+    if let Some(newer) = newest_dir::newer(dir, all) {
         out.push(format!(
             "It is an OLDER copy of its member's data ({}): {} is newer ({}).",
-            copies::reach_words(dir),
+            newest_dir::reach_words(dir),
             newer.data_dir.shown(),
-            copies::reach_words(newer)
+            newest_dir::reach_words(newer)
         ));
     }
     // where the database itself is what is wrong, the standing says so

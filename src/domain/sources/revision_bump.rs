@@ -4,12 +4,9 @@
 //! is the amount of etcd's documentation: it costs nothing, and an amount computed from a few known states has been too
 //! small (a backup of the night, a rollout in the morning). What can be computed says whether even that would not do.
 
-#[path = "known_revisions.rs"]
-pub mod known;
-
-use super::{
-    revisions::{self, Client},
-    words::thousands,
+use crate::{
+    domain::model::revisions::{self, Client},
+    text::number::thousands,
 };
 
 /// By how much the computed distance is multiplied, for writes that came faster than those known.

@@ -2,11 +2,18 @@
 //! serve, and agree.
 
 use super::{Case, Check, Outcome, Topic, shown};
-use crate::plan::{
-    bump::DOCUMENTED,
-    facts::started::{Data, Told, Watched},
-    revisions::{self, Client, Risk},
-    words::{plural, shell_line, thousands},
+use crate::{
+    domain::{
+        model::{
+            observations::started::{Data, Told, Watched},
+            revisions::{self, Client, Risk},
+        },
+        sources::revision_bump::DOCUMENTED,
+    },
+    text::{
+        number::thousands,
+        phrase::{plural, shell_line},
+    },
 };
 
 /// The clients that keep revisions: as the plan has them, and as its snapshot does.
@@ -126,7 +133,7 @@ mod tests {
         super::{Verdict, check, tests},
         *,
     };
-    use crate::plan::{Plan, revisions::KnownRevision};
+    use crate::domain::model::{plan::Plan, revisions::KnownRevision};
 
     fn plan(bump: u64, clients: &[Client], newest: Option<i64>, complete: bool) -> Plan {
         let mut plan = tests::plan();

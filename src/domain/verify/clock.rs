@@ -2,10 +2,15 @@
 //! is asserted.
 
 use super::{Case, Check, Outcome, Topic, names, stored};
-use crate::plan::{
-    Member,
-    facts::{rows::ClockOffset, started::Told},
-    words::{all, plural, thousands},
+use crate::{
+    domain::model::{
+        observations::{rows::ClockOffset, started::Told},
+        plan::Member,
+    },
+    text::{
+        number::thousands,
+        phrase::{all, plural},
+    },
 };
 
 /// What clocks may differ by: more is no drift that time synchronisation leaves. etcd itself warns above a second.

@@ -2,15 +2,18 @@
 
 use super::{Case, Check, Ours, Outcome, Topic, names, shown, stored};
 use crate::{
-    plan::{
-        Member,
-        facts::{
+    domain::model::{
+        observations::{
             Hashed, MemberSays,
             started::{Canary, PlannedHash, Seen, Told},
         },
-        words::{all, plural, thousands},
+        plan::Member,
     },
-    text::Shown,
+    text::{
+        Shown,
+        number::thousands,
+        phrase::{all, plural},
+    },
 };
 
 pub(super) const STOP: &str = "Stop it now: it answers reads with other data.";

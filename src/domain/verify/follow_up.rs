@@ -2,10 +2,15 @@
 //! with its command.
 
 use super::{Case, Next, shown};
-use crate::plan::{
-    facts::started::{Data, Kubernetes, Lease, Told},
-    url,
-    words::{all, plural, shell_line, thousands},
+use crate::{
+    domain::{
+        members::url,
+        model::observations::started::{Data, Kubernetes, Lease, Told},
+    },
+    text::{
+        number::thousands,
+        phrase::{all, plural, shell_line},
+    },
 };
 
 /// So many names are told before the rest is counted.

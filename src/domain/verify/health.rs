@@ -2,15 +2,17 @@
 
 use super::{Case, Check, Ours, Outcome, Topic, names, shown};
 use crate::{
-    plan::{
-        Member,
-        facts::{
+    domain::model::{
+        observations::{
             Alarm,
             started::{Canary, Told, Watched},
         },
-        words::{all, plural},
+        plan::Member,
     },
-    text::number::exact,
+    text::{
+        number::exact,
+        phrase::{all, plural},
+    },
 };
 
 /// Alarms, as members tell them and as the quorum lists them.

@@ -1,19 +1,26 @@
 //! Is it the planned cluster, and only that? IDs, the directories they run on, and the old cluster's URLs.
 
-use super::{Case, Check, Outcome, Seen, Topic, says, stored};
+use super::{Case, Check, Outcome, Topic, says, stored};
+use crate::domain::model::observations::started::Seen;
+use crate::domain::preflight::old_cluster;
 use crate::{
-    etcd::membership::{Id, cluster_id, member_id},
-    plan::{
-        Member, Plan,
-        facts::{
-            MemberSays, Source,
-            disk::{DirState, Held},
-            started::Told,
+    domain::{
+        members::url,
+        model::{
+            observations::{
+                MemberSays, Source,
+                disk::{DirState, Held},
+                started::Told,
+            },
+            plan::{Member, Plan},
         },
-        fence, url,
-        words::{all, plural, shell_word},
+        preflight::blockers,
     },
-    text::{Foreign, Shown},
+    etcd::membership::{Id, cluster_id, member_id},
+    text::{
+        Foreign, Shown,
+        phrase::{all, plural, shell_word},
+    },
 };
 
 /// etcd's default of `--initial-cluster-token`.
@@ -156,10 +163,10 @@ fn stranger(case: Case<'_>, member: &Member, seen: &Seen, says: &MemberSays) -> 
 }
 
 /// The old cluster's doors at places where the plan has nobody: what answers at the plan's own is seen by its ID.
-pub fn old_doors(plan: &Plan, old: &fence::Old) -> Vec<fence::Door> {
+pub fn old_doors(plan: &Plan, old: &old_cluster::Old) -> Vec<blockers::Door> {
     let urls = plan.members.iter().flat_map(|m| m.client_urls.iter().chain(&m.peer_urls));
     let own: Vec<_> = urls.filter_map(|url| url::place(url)).collect();
-    let doors = fence::doors(plan, old).into_iter().filter(|door| door.old);
+    let doors = old_cluster::doors(plan, old).into_iter().filter(|door| door.old);
     doors.filter(|door| url::place(&door.url).is_none_or(|at| !own.contains(&at))).collect()
 }
 
@@ -168,10 +175,10 @@ pub(super) fn old(case: Case<'_>) -> Option<Check> {
     if case.seen.doors.is_empty() {
         return None;
     }
-    let seen = fence::Seen { doors: case.seen.doors.clone(), ..fence::Seen::default() };
-    let fences = fence::fences(case.plan, &case.seen.old, &seen);
+    let seen = blockers::Seen { doors: case.seen.doors.clone(), ..blockers::Seen::default() };
+    let fences = blockers::fences(case.plan, &case.seen.old, &seen);
     let (alive, dim): (Vec<_>, Vec<_>) = fences.iter().partition(|fence| fence.typed.is_some());
-    let words = |list: &[&fence::Fence]| list.iter().map(|f| f.sentence()).collect::<Vec<_>>().join("; ");
+    let words = |list: &[&blockers::Fence]| list.iter().map(|f| f.sentence()).collect::<Vec<_>>().join("; ");
     if !alive.is_empty() {
         return Some(
             Check::new(Topic::Old, Outcome::Fail, words(&alive))

@@ -1,14 +1,18 @@
 //! Who is a member, who leads, and whether the cluster serves.
 
-use super::{Case, Check, Outcome, Seen, Stand, Topic, data, identity, names, shown};
+use super::{Case, Check, Outcome, Stand, Topic, data, identity, names, shown};
+use crate::domain::model::observations::started::Seen;
 use crate::{
-    etcd::membership::Id,
-    plan::{
-        Member,
-        facts::{Answer, LeaderState, MemberSays, NoAnswer, Read, disk::DirState},
-        words::{all, plural, thousands},
+    domain::model::{
+        observations::{Answer, LeaderState, MemberSays, NoAnswer, Read, disk::DirState},
+        plan::Member,
     },
-    text::Shown,
+    etcd::membership::Id,
+    text::{
+        Shown,
+        number::thousands,
+        phrase::{all, plural},
+    },
 };
 
 /// One member in a line.

@@ -2,12 +2,12 @@
 //! from before the bump, and last, where it is agreed to, the canary.
 
 use super::{Case, Check, Outcome, check, data, urls};
-use crate::plan::{
-    Plan,
-    facts::{
+use crate::domain::model::{
+    observations::{
         Answer, Hashed,
         started::{Canary, Level, Observed, PlannedHash, Seen, Told, Watched},
     },
+    plan::Plan,
 };
 
 /// So many earlier readings of what a member stores are kept: one before and one after another member's show that a row

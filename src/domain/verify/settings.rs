@@ -3,10 +3,12 @@
 //! difference is said, and not that it is wrong.
 
 use super::{Case, Check, Outcome, Topic, health, source, stored};
-use crate::plan::{
-    Member,
-    facts::{rows::RowKey, started::Told},
-    words::all,
+use crate::{
+    domain::model::{
+        observations::{rows::RowKey, started::Told},
+        plan::Member,
+    },
+    text::phrase::all,
 };
 
 /// Flags that all members of a cluster want alike, each with what follows where they are not.

@@ -8,13 +8,15 @@
 use std::collections::BTreeSet;
 
 use super::{Case, stored};
-use crate::plan::{
-    Member,
-    facts::{
-        rows::{Part, RowKey, StoredRows, seconds},
-        started::Told,
+use crate::{
+    domain::model::{
+        observations::{
+            rows::{Part, RowKey, StoredRows, seconds},
+            started::Told,
+        },
+        plan::Member,
     },
-    words::{plural, thousands},
+    text::{number::thousands, phrase::plural},
 };
 
 /// What all members alike have otherwise than the snapshot.
@@ -56,8 +58,8 @@ pub(super) fn auth_revision(rows: &StoredRows) -> Option<u64> {
 fn room(case: Case<'_>) -> u64 {
     let served = case.ours().len() as u64;
     let genesis = case.plan.members.len() as u64 + 1 + served;
-    let free = |(member, seen, says): (&Member, &_, &crate::plan::facts::MemberSays)| {
-        let seen: &crate::plan::facts::started::Seen = seen;
+    let free = |(member, seen, says): (&Member, &_, &crate::domain::model::observations::MemberSays)| {
+        let seen: &crate::domain::model::observations::started::Seen = seen;
         let read = match &seen.stored {
             Told::Is(rows) if stored::own(case, member, rows) => rows.to,
             _ => 0,

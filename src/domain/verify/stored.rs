@@ -8,15 +8,18 @@ use std::collections::BTreeSet;
 
 use super::{Case, Check, Outcome, Topic, data, names, source};
 use crate::{
-    etcd::membership::Id,
-    plan::{
-        Member,
-        facts::{
+    domain::model::{
+        observations::{
             Answer,
             rows::{Part, RowKey, StoredRows},
             started::{Seen, Told},
         },
-        words::{all, plural, thousands},
+        plan::Member,
+    },
+    etcd::membership::Id,
+    text::{
+        number::thousands,
+        phrase::{all, plural},
     },
 };
 

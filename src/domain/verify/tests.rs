@@ -1,19 +1,14 @@
 //! A good cluster, what cannot be told of one, what is asked for, and what comes next.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-#[path = "tests/alike.rs"]
 mod alike;
-#[path = "tests/clocks.rs"]
 mod clocks;
-#[path = "tests/source.rs"]
 mod source;
-#[path = "tests/stored.rs"]
 mod stored;
-#[path = "tests/wrong.rs"]
 mod wrong;
 
 use super::{
-    super::facts::{
+    super::model::observations::{
         Alarm, Hashed, KnownMember, Read, Source,
         disk::{DirFacts, DirState, Held},
         rows::{ClockOffset, Part, RowKey, StoredRows},
@@ -22,12 +17,15 @@ use super::{
     *,
 };
 use crate::{
-    etcd::membership::{cluster_id, member_id},
-    plan::{
-        build,
-        fence::{Door, Heard, Kind, Old},
-        revisions::Client,
+    domain::{
+        members::build_plan,
+        model::revisions::Client,
+        preflight::{
+            blockers::{Door, Heard, Kind},
+            old_cluster::Old,
+        },
     },
+    etcd::membership::{cluster_id, member_id},
     text::Foreign,
 };
 
@@ -36,13 +34,13 @@ type Change = fn(&Plan, &mut Observed);
 pub(crate) const HASH: u32 = 0x9f3c_11aa;
 
 pub(crate) fn plan() -> Plan {
-    build::build(&build::tests::draft()).unwrap().plan
+    build_plan::build(&build_plan::tests::draft()).unwrap().plan
 }
 
 fn bumped() -> Plan {
-    let mut draft = build::tests::draft();
+    let mut draft = build_plan::tests::draft();
     (draft.bump_revision, draft.mark_compacted) = (1_000_000_000, true);
-    build::build(&draft).unwrap().plan
+    build_plan::build(&draft).unwrap().plan
 }
 
 /// What a good cluster of this plan shows.

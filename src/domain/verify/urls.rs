@@ -3,8 +3,11 @@
 
 use super::{Case, Check, Outcome, Topic};
 use crate::{
-    plan::{Member, facts::started::Reached, url, words::all},
-    text::Foreign,
+    domain::{
+        members::url,
+        model::{observations::started::Reached, plan::Member},
+    },
+    text::{Foreign, phrase::all},
 };
 
 /// URLs that a member advertises to clients and the plan does not have for it.

@@ -1,9 +1,9 @@
 //! What all checks of a started cluster amount to, and that in words.
 
 use super::{Case, Check, Outcome, Stand, Topic, Verdict, data, shown, stored};
-use crate::plan::{
-    facts::started::{Canary, Observed},
-    words::plural,
+use crate::{
+    domain::model::observations::started::{Canary, Observed},
+    text::phrase::plural,
 };
 
 /// What all checks amount to.

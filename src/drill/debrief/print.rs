@@ -1,7 +1,7 @@
 //! A debrief as text for the terminal, and as Markdown for a team's records. (As JSON it is what it is.)
 
 use super::{Debrief, Writes};
-use crate::plan::words::thousands;
+use crate::text::number::thousands;
 
 /// As text.
 pub fn text(d: &Debrief) -> String {

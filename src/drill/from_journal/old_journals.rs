@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::recovery::journal::{Event, Record};
+use crate::system::journal::{Event, Record};
 
 /// Whether the sentences on a source's loss name a newer state.
 pub(super) fn lost<'a>(mut loses: impl Iterator<Item = &'a str>) -> bool {

@@ -1,12 +1,10 @@
 //! The exercise that a recovery's shape makes: who is in it under which neutral name, what lies where, what happens, the
 //! expert's way and the wrong ones.
 
-#[path = "scene/ways.rs"]
+mod texts;
 mod ways;
-#[path = "scene/texts.rs"]
-mod words;
 
-use super::shape::{End, Shape, Source};
+use super::shape::{Shape, Source};
 use crate::etcd::version::Minor;
 
 /// The value of a field in the scenario's file.
@@ -379,19 +377,19 @@ impl Scene {
     pub(super) fn of(shape: &Shape) -> Scene {
         let mut assumed = Vec::new();
         let cast = Cast::of(shape, &mut assumed);
-        assumed.extend(words::assumed(&cast));
+        assumed.extend(texts::assumed(&cast));
         let mut scene = Scene {
             cluster: cast.cluster(),
             members: cast.olds().into_iter().map(|name| cast.member(name)).collect(),
             backups: cast.backups(),
             inventory: cast.inventory(),
             files: cast.files(),
-            became: words::became(&cast),
+            became: texts::became(&cast),
             assumed,
             ..Scene::default()
         };
         ways::furnish(&cast, &mut scene);
-        words::furnish(&cast, &mut scene);
+        texts::furnish(&cast, &mut scene);
         scene
     }
 }

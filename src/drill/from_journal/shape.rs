@@ -6,18 +6,16 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::old;
+use super::old_journals;
 use crate::{
+    domain::{
+        members::{cell::Origin, table::Column},
+        model::{host_address, plan::Plan},
+    },
+    error::Fault,
     etcd::version::Minor,
-    plan::{
-        Plan, destination,
-        table::{Column, Origin},
-    },
-    recovery::{
-        hosts::Until,
-        journal::{Event, Record},
-    },
-    trouble::Fault,
+    execute::executor::Until,
+    system::journal::{Event, Record},
 };
 
 /// From what the members were restored.
@@ -140,7 +138,7 @@ impl Shape {
             wal_apart: plan.members.iter().any(|m| m.wal_dir.is_some()),
             alarms: plan.options.clear_alarms,
             other_options: plan.options.disable_auth || plan.options.finish_downgrade,
-            hosts: plan.members.iter().filter(|m| !destination::is_local(&m.host)).count(),
+            hosts: plan.members.iter().filter(|m| !host_address::is_local(&m.host)).count(),
             end: told.end(),
             ..told.on_the_way(begun.len())
         })
@@ -174,7 +172,7 @@ fn lost(chosen: &Data) -> bool {
     match chosen.get("loss") {
         Some(Value::Object(loss)) => loss.get("revisions").and_then(Value::as_u64).is_some_and(|n| n > 0),
         Some(_) => false,
-        None => old::lost(texts(chosen.get("loses"))),
+        None => old_journals::lost(texts(chosen.get("loses"))),
     }
 }
 
@@ -183,7 +181,7 @@ fn beyond(chosen: &Data) -> bool {
     match chosen.get("loss") {
         Some(Value::Object(loss)) => loss.contains_key("log_entries"),
         Some(_) => false,
-        None => old::beyond(texts(chosen.get("loses"))),
+        None => old_journals::beyond(texts(chosen.get("loses"))),
     }
 }
 
@@ -226,11 +224,11 @@ fn replaced(cell: &Value) -> bool {
     let origin = |value: &Value| Origin::deserialize(&value["origin"]).ok();
     let before = |other: &Value| match origin(other) {
         Some(origin) => matches!(origin, Origin::Snapshot | Origin::Answer),
-        None => texts(other.get("from")).any(old::of_old_cluster),
+        None => texts(other.get("from")).any(old_journals::of_old_cluster),
     };
     let new = match origin(cell) {
         Some(origin) => matches!(origin, Origin::Typed | Origin::Inventory),
-        None => cell["from"].as_str().is_some_and(old::of_operator),
+        None => cell["from"].as_str().is_some_and(old_journals::of_operator),
     };
     new && cell["instead_of"].as_array().is_some_and(|other| other.iter().any(before))
 }
@@ -246,7 +244,7 @@ fn ran_out(record: &Record) -> bool {
     let problems = record.data.get("problems").and_then(Value::as_array).into_iter().flatten();
     let mut parts = record.data.get("error").into_iter().chain(problems);
     let known = record.data.get("fault").is_some_and(is) || parts.any(|part| part.get("fault").is_some_and(is));
-    known || old::ran_out(record)
+    known || old_journals::ran_out(record)
 }
 
 /// A journal's lines, to be asked.

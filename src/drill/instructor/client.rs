@@ -10,8 +10,8 @@ use std::{
 use super::{Order, Word, line, read};
 use crate::{
     engine::source::io_trouble,
+    error::{Kind, Result, Trouble},
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// What a drill's socket is called.

@@ -1,10 +1,10 @@
 //! A drill's words as lines for a terminal or a log.
 
-use super::{Inject, Now, Scene, Word, tame, typed};
+use super::{Inject, Now, Scene, Word, command, tame};
 use crate::{
     drill::{
         debrief::{self, Objective},
-        exercise::{Happened, What},
+        session::{Happened, What},
     },
     text::columns::{self, Align, pad},
 };
@@ -109,6 +109,6 @@ pub fn scene(scene: &Scene) -> String {
 /// What can be typed.
 pub fn help() -> String {
     let rows: Vec<[String; 2]> =
-        typed::WORDS.iter().map(|(words, does)| [format!("  {words}"), (*does).into()]).collect();
+        command::WORDS.iter().map(|(words, does)| [format!("  {words}"), (*does).into()]).collect();
     columns::rows(&rows, [Align::Left; 2])
 }

@@ -1,24 +1,22 @@
 //! The game master's screen as values: what is known of the exercise, the line being typed, and what a key or a word of
 //! the drill does. Drawn by [`draw`], shown by [`terminal`].
 
-#[path = "screen/draw.rs"]
 pub mod draw;
-#[path = "screen/terminal.rs"]
 pub mod terminal;
 #[cfg(test)]
-#[path = "screen/tests.rs"]
 mod tests;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{
-    Now, Order, Scene, Word, print,
-    typed::{self, Typed},
+    Now, Order, Scene, Word,
+    command::{self, Typed},
+    print,
 };
 use crate::{
-    drill::{debrief::Debrief, exercise::Happened},
-    tui::{
-        field::Field,
+    drill::{debrief::Debrief, session::Happened},
+    tui::widgets::{
+        text_input::Field,
         theme::{Look, Tone},
     },
 };
@@ -183,7 +181,7 @@ impl Model {
             self.last.clone_from(&line);
             self.said = None;
         }
-        match typed::read(&line) {
+        match command::read(&line) {
             Typed::Order(Order::End) => {
                 self.ends = true;
                 self.said = Some((
@@ -219,7 +217,7 @@ impl Model {
         let scene = self.scene.as_ref();
         let owned = |names: Vec<&str>| names.into_iter().map(str::to_string).collect::<Vec<_>>();
         let candidates = match before.trim() {
-            "" => owned(typed::WORDS.iter().filter_map(|(words, _)| words.split(' ').next()).collect()),
+            "" => owned(command::WORDS.iter().filter_map(|(words, _)| words.split(' ').next()).collect()),
             "inject" => owned(scene.iter().flat_map(|s| &s.injects).map(|i| i.name.as_str()).collect()),
             "act" => owned(vec!["start", "stop", "lose", "replay", "place", "unpack", "fill", "free"]),
             "act start" | "act stop" | "act lose" | "act replay" => {

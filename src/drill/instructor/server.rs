@@ -22,8 +22,8 @@ use std::{
 use super::{LONGEST_NOTE, Now, Order, Scene, Word, client, line, read, tame};
 use crate::drill::{
     debrief::{self, Debrief},
-    exercise::{Exercise, Happened, Listener, State, What},
     scenario::{Act, check},
+    session::{Exercise, Happened, Listener, State, What},
 };
 
 /// A game master that does not take what is sent to it for so long is let go.

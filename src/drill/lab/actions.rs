@@ -3,16 +3,16 @@
 
 use std::{fs, sync::Arc};
 
-use super::{Old, Range, backup, datadir, up::Running};
+use super::{Old, Range, backup, datadir, lifecycle::Running};
 use crate::{
     drill::{
-        member::{Member, Mode, Options},
+        mvcc_store::Store,
         scenario::{Act, Damage, State, library},
-        store::Store,
+        simulated_member::{Member, Mode, Options},
     },
     engine::source::io_trouble,
+    error::{Kind, Result, Trouble},
     etcd::membership::Id,
-    trouble::{Kind, Result, Trouble},
 };
 
 impl Range {

@@ -12,11 +12,11 @@ use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 
-use super::history::{Book, Chance, History};
+use super::workload::{Book, Chance, History};
 use crate::{
     drill::scenario::{Backup, Damage, Pack},
     engine::source::io_trouble,
-    trouble::Result,
+    error::Result,
 };
 
 /// The page size of everything that a range makes.

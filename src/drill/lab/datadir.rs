@@ -16,15 +16,16 @@ use std::{
 
 use prost::Message;
 
-use super::history::{Book, History};
+use super::workload::{Book, History};
 use crate::{
     engine::{
-        genesis::{Genesis, TERM},
+        restore::initial_log::{Genesis, TERM},
         source::io_trouble,
     },
+    error::Result,
     etcd::{
         membership::{Id, Member, member_id},
-        proposal,
+        raft_request::encode,
         version::Minor,
     },
     raft::{
@@ -32,7 +33,6 @@ use crate::{
         record::{Encoder, Kind},
         wal,
     },
-    trouble::Result,
 };
 
 /// The term in which everything was written.
@@ -156,12 +156,12 @@ impl Cluster {
             entry(&mut log, 1, LATER, Some(join(learner)));
         }
         for (n, member) in (1u64..).zip(&self.members) {
-            let data = proposal::attributes(n, member.id, &member.name, &member.client_urls);
+            let data = encode::attributes(n, member.id, &member.name, &member.client_urls);
             entry(&mut log, 0, LATER, Some(data));
         }
         for (revision, writes) in history.writes(2, until) {
             let id = 1000 + u64::try_from(revision).unwrap_or(0);
-            entry(&mut log, 0, LATER, Some(proposal::writes(id, &writes)));
+            entry(&mut log, 0, LATER, Some(encode::writes(id, &writes)));
         }
         log.record(Kind::State, &HardState { term: Some(LATER), vote, commit: Some(self.index_of(until)) });
         log.into_bytes()

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     engine::source::{hex, io_trouble},
-    trouble::Result,
+    error::Result,
 };
 
 /// The SHA-256 of each file.

@@ -12,21 +12,23 @@ use std::{
 
 use super::{BARE, Old, Range, datadir::Place, loopback, version};
 use crate::{
+    domain::{
+        model::{
+            observations::{MemberSays, Read},
+            plan::Plan,
+        },
+        render::start,
+    },
     drill::{
         debrief::SIMULATED,
-        member::{Member, Mode, Options, sequencer::Sequencer},
-        real::{Etcd, PATIENCE, process::Process},
+        mvcc_store::{Identity, Store},
+        real_etcd::{Etcd, PATIENCE, process::Process},
         scenario::State,
-        store::{Identity, Store},
+        simulated_member::{Member, Mode, Options, sequencer::Sequencer},
     },
     engine::source::io_trouble,
+    error::{Kind, Result, Trouble},
     etcd::membership::Id,
-    plan::{
-        Plan,
-        facts::{MemberSays, Read},
-        launch,
-    },
-    trouble::{Kind, Result, Trouble},
 };
 
 /// A member that runs.
@@ -151,7 +153,7 @@ impl Range {
 
     fn launch(&mut self, plan: &Plan, etcd: &Etcd) -> Result<Vec<(Arc<Process>, PathBuf)>> {
         self.launches += 1;
-        let commands = launch::commands(plan);
+        let commands = start::commands(plan);
         let members = plan.members.iter().zip(&commands).map(|(member, launch)| {
             let endpoint = member.client_urls.first().cloned().unwrap_or_default();
             let name = format!("new-{}", member.name);

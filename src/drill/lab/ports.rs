@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use crate::trouble::{Kind, Result, Trouble};
+use crate::error::{Kind, Result, Trouble};
 
 /// Below the ports that systems give to outgoing connections.
 const FIRST: u16 = 21_000;

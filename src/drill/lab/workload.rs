@@ -10,18 +10,18 @@ use std::{
 use prost::Message;
 
 use crate::{
-    bolt::{self, Build},
+    bbolt::{self, Build},
     drill::scenario::Writes,
     engine::source::{Source, io_trouble},
+    error::{Kind, Result, Trouble},
     etcd::{
         membership::{Id, Member},
-        proposal::Write,
         proto::{AlarmMember, KeyValue},
+        raft_request::encode::Write,
         revision::{Revision, RevisionKey},
         schema,
     },
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// One row of the `key` bucket.
@@ -70,7 +70,7 @@ impl History {
     pub fn of(path: &Path) -> Result<History> {
         let source = Source::open(path)?;
         let view = source.view()?;
-        let broken = |e: bolt::Error| source.damaged(&e);
+        let broken = |e: bbolt::Error| source.damaged(&e);
         let mut history = History::default();
         for (name, bucket) in view.buckets().map_err(broken)? {
             let mut rows = view.cursor(&bucket);
@@ -164,7 +164,7 @@ impl History {
     /// When it cannot be written.
     pub fn database(&self, until: i64, book: &Book, path: &Path) -> Result<()> {
         let fail = |e| io_trouble("write", path, &e);
-        let broken = |e: bolt::Error| Trouble::new(Kind::Failed, format!("{} cannot be built", path.shown())).why(e);
+        let broken = |e: bbolt::Error| Trouble::new(Kind::Failed, format!("{} cannot be built", path.shown())).why(e);
         if let Some(dir) = path.parent() {
             fs::create_dir_all(dir).map_err(|e| io_trouble("make", dir, &e))?;
         }

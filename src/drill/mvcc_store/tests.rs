@@ -142,10 +142,10 @@ fn what_is_no_store_is_refused_in_words() {
 fn hash_kv_goes_on_over_what_was_written() {
     use crate::{
         drill::{
-            range::history::{Book, History},
+            lab::workload::{Book, History},
             scenario::Writes,
         },
-        etcd::proposal::Write,
+        etcd::raft_request::encode::Write,
     };
     let dir = tempfile::tempdir().unwrap();
     let asset = dir.path().join("asset.db");

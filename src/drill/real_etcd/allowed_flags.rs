@@ -3,7 +3,7 @@
 
 use std::path::{Component, Path};
 
-use crate::plan::url;
+use crate::domain::members::url;
 
 /// Flags that lead elsewhere by a bare name.
 const ELSEWHERE: [&str; 3] = ["--discovery", "--config-file", "--proxy"];

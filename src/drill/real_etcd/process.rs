@@ -14,10 +14,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Etcd, fence};
+use super::{Etcd, allowed_flags};
 use crate::{
     engine::source::io_trouble,
-    trouble::{Kind, Result, Trouble},
+    error::{Kind, Result, Trouble},
 };
 
 /// Starts what follows, says its process ID, and waits for its end or for the pipe's. A process of its own, because
@@ -51,7 +51,7 @@ impl Process {
     /// # Errors
     /// When a word leads out of the exercise, or the process cannot be started.
     pub fn start(etcd: &Etcd, name: &str, argv: &[String], endpoint: &str, root: &Path) -> Result<Process> {
-        if let Some(word) = fence::outside(argv, root) {
+        if let Some(word) = allowed_flags::outside(argv, root) {
             return Err(Trouble::new(Kind::Refused, format!("{name} was not started: {word}"))
                 .why("a drill runs on loopback and inside its own directory"));
         }

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use std::path::Path;
 
-use super::{fence::outside, *};
+use super::{allowed_flags::outside, *};
 use crate::drill::scenario::{library, parse};
 
 #[test]

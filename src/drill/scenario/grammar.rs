@@ -4,8 +4,8 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use crate::{
+    domain::members::table::Column,
     etcd::version::Minor,
-    plan::table::Column,
     tui::{
         Step,
         steps::members::{Choice, Extra},

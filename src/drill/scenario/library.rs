@@ -12,8 +12,8 @@ use rustix::fs::OFlags;
 use super::{Scenario, parse};
 use crate::{
     engine::source::io_trouble,
+    error::{Kind, Result, Trouble},
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 macro_rules! built_in {

@@ -47,10 +47,10 @@ fn only_files_of_bounded_length_are_scenarios() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("night.yaml");
     rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-    assert_eq!(library::read(&path).unwrap_err().kind, crate::trouble::Kind::Input);
+    assert_eq!(library::read(&path).unwrap_err().kind, crate::error::Kind::Input);
     std::fs::remove_file(&path).unwrap();
     std::fs::write(&path, vec![b'#'; (1 << 20) + 1]).unwrap();
-    assert_eq!(library::read(&path).unwrap_err().kind, crate::trouble::Kind::Input);
+    assert_eq!(library::read(&path).unwrap_err().kind, crate::error::Kind::Input);
 }
 
 /// A change to a sound file, the line on which it is found, the field, and a word of the reason.
@@ -115,7 +115,7 @@ fn a_field_is_found_by_its_indentation() {
 
 #[test]
 fn words_come_back_as_they_are_written() {
-    use super::words::{Act, Condition};
+    use super::grammar::{Act, Condition};
     for text in ["every key is back and not m5 runs", "revision at least 274", "after 5m", "begun while m1 ran"] {
         assert_eq!(Condition::try_from(text.to_string()).unwrap().to_string(), text);
     }

@@ -5,10 +5,13 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use super::State;
 use crate::{
-    drill::{scenario::Fact, store::Store},
-    plan::{Plan, build, certs, words::thousands},
-    text::Shown,
-    world::{World, local::Local},
+    domain::{
+        members::{build_plan, certificates},
+        model::plan::Plan,
+    },
+    drill::{mvcc_store::Store, scenario::Fact},
+    system::{World, local::Local},
+    text::{Shown, number::thousands},
 };
 
 /// A fact's truth and the evidence for it, a clause.
@@ -75,7 +78,7 @@ pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
             )
         }),
         Fact::ByAddress => of_plan(state, |plan| {
-            let named = |url: &&String| crate::plan::url::parse(url).is_ok_and(|url| url.ip().is_none());
+            let named = |url: &&String| crate::domain::members::url::parse(url).is_ok_and(|url| url.ip().is_none());
             match plan.members.iter().flat_map(|m| &m.peer_urls).find(named) {
                 Some(url) => (false, format!("{url} has to be looked up first")),
                 None => (true, "every peer URL is an address".into()),
@@ -90,7 +93,8 @@ pub(super) fn fact(state: &State, fact: &Fact) -> (bool, String) {
             }
         }),
         Fact::Flag(flag) => of_plan(state, |plan| {
-            let has = |m: &&crate::plan::Member| m.etcd_flags.iter().any(|f| f.starts_with(flag.as_str()));
+            let has =
+                |m: &&crate::domain::model::plan::Member| m.etcd_flags.iter().any(|f| f.starts_with(flag.as_str()));
             match plan.members.iter().find(|m| !has(m)) {
                 Some(member) => (false, format!("{} is started without {flag}", member.name)),
                 None => (true, format!("every member is started with {flag}")),
@@ -205,13 +209,13 @@ fn every_key(state: &State) -> (bool, String) {
 }
 
 fn certificates(world: &Local, plan: &Plan) -> (bool, String) {
-    let rows = build::rows(plan);
-    let named = certs::named(&rows);
+    let rows = build_plan::rows(plan);
+    let named = certificates::named(&rows);
     if named.is_empty() {
         return (false, "no member names a certificate".into());
     }
-    let problems = certs::check(&rows, &world.certificates(&named), world.now());
-    match problems.iter().find(|p| p.severity == crate::plan::table::Severity::Error) {
+    let problems = certificates::check(&rows, &world.certificates(&named), world.now());
+    match problems.iter().find(|p| p.severity == crate::domain::members::table::Severity::Error) {
         Some(problem) => (false, problem.text.clone()),
         None => (true, format!("{} certificates were read and fit their hosts", named.len())),
     }

@@ -3,10 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
-    plan::{
-        check::Verdict,
-        sources::Place,
-        table::{Column, Severity},
+    domain::{
+        members::table::{Column, Severity},
+        sources::ranking::Place,
+        verify::Verdict,
     },
     tui::{Model, Step, steps::members},
 };

@@ -10,7 +10,7 @@ use etcd_client::proto::*;
 use tokio::sync::broadcast;
 
 use super::services::range;
-use crate::drill::store::{Refused, Store, written::Change};
+use crate::drill::mvcc_store::{Refused, Store, written::Change};
 
 /// Events that a slow watch may lag behind.
 const LAG: usize = 1024;

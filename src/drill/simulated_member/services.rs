@@ -1,10 +1,7 @@
 //! The gRPC services of a simulated member. Here: who answers how, Maintenance and Cluster; [`kv`] and [`watch`] beside it.
 
-#[path = "services/copy.rs"]
 mod copy;
-#[path = "services/kv.rs"]
 mod kv;
-#[path = "services/watch.rs"]
 mod watch;
 
 use std::{
@@ -21,7 +18,7 @@ use self::copy::Copy;
 pub(super) use self::kv::range;
 use super::{Mode, Options, SIMULATED, sequencer::Sequencer};
 use crate::{
-    drill::store::{Refused, Store},
+    drill::mvcc_store::{Refused, Store},
     etcd::membership::Id,
 };
 

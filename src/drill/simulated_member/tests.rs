@@ -9,11 +9,15 @@ use tonic::Code;
 
 use super::*;
 use crate::{
-    drill::store::Identity,
-    engine::{genesis::Genesis, progress::Flow, restore::Job, swap::restore},
+    domain::model::observations::{Answer, Hashed, MemberSays, Read},
+    drill::mvcc_store::Identity,
+    engine::{
+        install::restore,
+        progress::Flow,
+        restore::{Job, initial_log::Genesis},
+    },
     etcd::version::Minor,
-    plan::facts::{Answer, Hashed, MemberSays, Read},
-    world::members::{Connect, Members},
+    system::etcd_client::{Connect, Members},
 };
 
 const WHO: Identity = Identity { cluster: Id(0xc1), member: Id(0xa1), raft_term: 7, raft_index: 99 };

@@ -13,12 +13,13 @@ use std::{
 use prost::Message;
 
 use crate::{
-    bolt::{self, Build},
+    bbolt::{self, Build},
     engine::{
         durable_fs::Disk,
         progress::{Phase, Watch},
         source::{Source, io_trouble, step},
     },
+    error::{Kind, Result, Trouble},
     etcd::{
         membership::{Member, member_id},
         proto::KeyValue,
@@ -26,7 +27,6 @@ use crate::{
         schema,
     },
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// What the made-up data looks like.
@@ -192,7 +192,7 @@ impl Chance {
     }
 }
 
-fn refused(path: &Path, error: &bolt::Error) -> Trouble {
+fn refused(path: &Path, error: &bbolt::Error) -> Trouble {
     Trouble::new(Kind::Failed, format!("cannot write {}", path.shown())).why(error)
 }
 
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
     use crate::engine::{
         progress::Flow,
-        status::{self, Trailer},
+        scan::status::{self, Trailer},
     };
 
     #[test]
@@ -218,7 +218,7 @@ mod tests {
             let (changed, gone) = ((0..rows).filter(|n| n % 50 == 49).count(), (0..rows).filter(|n| n % 200 == 150));
             assert_eq!(status.total_key, rows - changed as u64 - 2 * gone.count() as u64, "{shape:?}");
             let view = Source::open(&path).unwrap().view().unwrap();
-            let report = bolt::check(&view, &mut |_, _| true).unwrap();
+            let report = bbolt::check(&view, &mut |_, _| true).unwrap();
             let share = report.free * 100 / report.pages;
             assert!(
                 if shape == Shape::HalfFree { (48..=52).contains(&share) } else { share == 0 },

@@ -14,10 +14,10 @@ use crate::{
     engine::{
         durable_fs::Disk,
         progress::Flow,
-        scan::walk_through,
+        scan::walker::walk_through,
         source::{Source, io_trouble},
     },
-    trouble::{Kind, Result, Trouble},
+    error::{Kind, Result, Trouble},
 };
 
 /// What is done with a file.

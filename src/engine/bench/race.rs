@@ -18,8 +18,8 @@ use crate::{
         progress::{Phase, Watch},
         source::{io_trouble, step},
     },
+    error::Result,
     text::Shown,
-    trouble::Result,
 };
 
 /// A program with what it is to do, in one or more calls.

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use crate::{
-    bolt::{self, Bucket, Part, ReadAt, View},
+    bbolt::{self, Bucket, Part, ReadAt, View},
+    domain::model::observations::{DamagedPart, FileFacts, Health, LimitedDamage},
     engine::source::Source,
+    error::{Kind, Trouble},
     etcd::{membership::Member, revision::RevisionKey, schema},
-    plan::facts::{DamagedPart, FileFacts, Health, LimitedDamage},
-    trouble::{Kind, Trouble},
 };
 
 /// What a database says in its few rows of bookkeeping.
@@ -100,12 +100,12 @@ fn limited<R: ReadAt>(view: &View<R>, revision: i64) -> Option<LimitedDamage> {
 const CHECKED_BYTES: u64 = 256 << 20;
 
 /// What is wrong with the list of free pages, where one is kept, and whether an etcd would stop at it or do harm by it.
-fn free_list<R: ReadAt>(view: &View<R>) -> Option<(bolt::Error, bool)> {
+fn free_list<R: ReadAt>(view: &View<R>) -> Option<(bbolt::Error, bool)> {
     if !view.keeps_free_list() {
         return None;
     }
     let page = u64::from(view.page_size());
-    match bolt::check(view, &mut |done, _| done.saturating_mul(page) < CHECKED_BYTES) {
+    match bbolt::check(view, &mut |done, _| done.saturating_mul(page) < CHECKED_BYTES) {
         // Damaged trees are for the full check to name.
         Ok(report) if report.in_trees == 0 => {
             let first = report.parts.iter().position(|part| *part == Part::FreeList);
@@ -123,12 +123,12 @@ fn main(bytes: &[u8]) -> i64 {
 ///
 /// # Errors
 /// When a page on the way there is broken.
-pub fn last_revision<R: ReadAt>(view: &View<R>) -> Result<i64, bolt::Error> {
+pub fn last_revision<R: ReadAt>(view: &View<R>) -> Result<i64, bbolt::Error> {
     let Some(bucket) = view.bucket(schema::KEY)? else { return Ok(0) };
     Ok(view.last(&bucket)?.map_or(0, |(key, _)| main(&key)))
 }
 
-fn book<R: ReadAt>(view: &View<R>) -> Result<Book, bolt::Error> {
+fn book<R: ReadAt>(view: &View<R>) -> Result<Book, bbolt::Error> {
     let mut book = Book::default();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     let number = |bytes: Vec<u8>| bytes.first_chunk().map(|n| u64::from_be_bytes(*n));

@@ -16,7 +16,7 @@ use nix::{
     libc,
 };
 
-use crate::plan::facts::disk::Held;
+use crate::domain::model::observations::disk::Held;
 
 /// Whether a process holds a lock on `path` now. No where the system does not tell, and for a lock that no etcd can have:
 /// who may read a file can lock it, and could keep others from it for ever.

@@ -17,8 +17,8 @@ use crate::{
     engine::durable_fs,
     etcd::{
         membership::{Id, Member},
-        request::Asked,
-        v2keys::Store,
+        raft_request::decode::Asked,
+        v2store::state::Store,
     },
     raft::{
         Error,

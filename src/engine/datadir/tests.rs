@@ -5,7 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    bolt::Build,
+    bbolt::Build,
     etcd::schema,
     raft::{
         message::{ConfState, Entry, HardState, Metadata, RaftSnapshot, SnapshotMetadata, WalSnapshot},
@@ -64,7 +64,7 @@ fn database(path: &Path, applied: u64) {
 }
 
 fn snap_file(dir: &Path, term: u64, index: u64) -> PathBuf {
-    let json = crate::etcd::v2store::genesis_json(&[(Id(0xa1), vec!["http://a:2380".into()])], Minor::V3_5);
+    let json = crate::etcd::v2store::json::genesis_json(&[(Id(0xa1), vec!["http://a:2380".into()])], Minor::V3_5);
     let conf_state = Some(ConfState { voters: vec![0xa1], ..ConfState::default() });
     let metadata = Some(SnapshotMetadata { conf_state, index: Some(index), term: Some(term) });
     let path = dir.join("member/snap").join(snap::file_name(term, index));
@@ -258,7 +258,7 @@ fn a_log_elsewhere() {
 /// An etcd starts from the other meta page, and its log has the rest; on a list that cannot be read it would not.
 #[test]
 fn damage_without_rows_is_named_by_a_quick_look() {
-    use crate::plan::facts::DamagedPart::{FreeList, MetaPage, NewerMetaPage};
+    use crate::domain::model::observations::DamagedPart::{FreeList, MetaPage, NewerMetaPage};
     let go = &mut |_| crate::engine::progress::Flow::Go;
     let list = |bytes: &mut [u8]| {
         for meta in [0, 4096] {

@@ -3,16 +3,19 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{
-    datadir::log,
-    source::io_trouble,
-    words::{count, shown},
+use super::log;
+use crate::{
+    engine::source::io_trouble,
+    text::{number::count, value::shown},
 };
 use crate::{
-    etcd::v2keys::{Node, Store, to_rfc3339},
+    error::{Kind, Result, Trouble},
+    etcd::v2store::{
+        expiration::to_rfc3339,
+        state::{Node, Store},
+    },
     raft,
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// The v2 store of a member as it is at the end of its log.

@@ -21,7 +21,7 @@ use rustix::{
 };
 
 use super::{Act, Disk, DiskFile, Identity, Strange, Trusted, free_bytes, resolve, trust};
-use crate::{bolt::WriteAt, text::Shown};
+use crate::{bbolt::WriteAt, text::Shown};
 
 /// How deep a tree may be that is walked: a data directory has three levels.
 const DEPTH: u32 = 64;

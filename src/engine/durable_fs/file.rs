@@ -13,7 +13,7 @@ use rustix::{
 };
 
 use super::{Act, Disk, Identity, try_lock};
-use crate::bolt::{ReadAt, WriteAt};
+use crate::bbolt::{ReadAt, WriteAt};
 
 /// How much is copied at a time where the kernel does not do it.
 const BUFFER: usize = 256 << 10;

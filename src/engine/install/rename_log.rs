@@ -19,12 +19,14 @@ use super::{Swapped, Whose};
 use crate::{
     engine::{
         durable_fs::{Dir, Disk, Identity},
-        leftovers::{self, Content, MOVES, PREFIX, Shell},
+        install::{
+            staging::{exchanged, parent},
+            staging_recovery::{self, Content, MOVES, PREFIX, Shell},
+        },
         source::io_trouble,
-        stage::{exchanged, parent},
     },
+    error::{Kind, Remedy, Result, Trouble},
     text::Shown,
-    trouble::{Kind, Remedy, Result, Trouble},
 };
 
 /// How directories are called in a mounted one that hold what was there before, and what was taken out again.
@@ -418,7 +420,7 @@ fn free_name(dir: &Dir, name: &str) -> String {
 /// As the system says.
 pub(super) fn entries(dir: &Dir) -> Result<Vec<OsString>> {
     let mut names = dir.names().map_err(|e| io_trouble("read", dir.path(), &e))?;
-    names.retain(|name| name != "lost+found" && !is_aside(name) && !leftovers::is_ours(dir, name));
+    names.retain(|name| name != "lost+found" && !is_aside(name) && !staging_recovery::is_ours(dir, name));
     names.sort();
     Ok(names)
 }

@@ -19,15 +19,15 @@ use std::{
 use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
 
-use super::{
+use super::staging_recovery::PREFIX;
+use crate::engine::{
+    datadir::file_locks,
     durable_fs::{Dir, Disk, Identity, Locked, Trusted},
-    leftovers::PREFIX,
-    locks,
     source::{hex, io_trouble},
 };
 use crate::{
+    error::{Kind, Trouble},
     text::{Foreign, Shown},
-    trouble::{Kind, Trouble},
 };
 
 /// How often a lock file is opened again that somebody removed meanwhile.
@@ -140,7 +140,7 @@ impl Other {
     }
 
     fn is_held(&self) -> bool {
-        self.file.as_ref().map_or_else(|| locks::held_meta(&self.meta), is_held)
+        self.file.as_ref().map_or_else(|| file_locks::held_meta(&self.meta), is_held)
     }
 }
 

@@ -2,10 +2,9 @@
 //!
 //! Where the target does not exist, the new directory is built in `.requorum-XXXXXX/new` beside it. Where it exists and is
 //! empty (often a mount point) it is kept, with its owner and mode: the new entries are built in `.requorum-XXXXXX/new`
-//! inside it. Either way the renames that install it ([`super::swap`]) stay on one filesystem. Dropped, a stage removes all
+//! inside it. Either way the renames that install it ([`super`]) stay on one filesystem. Dropped, a stage removes all
 //! that it made and nothing else; one that is [kept](Stage::keep) waits for its plan.
 
-#[path = "staging/target.rs"]
 mod target;
 
 use std::{
@@ -15,14 +14,14 @@ use std::{
 };
 
 pub use self::target::{free, inside, is_mount, parent, sync_dir};
-use super::{
+use super::staging_recovery::{self, MARKER, PREFIX, Shell};
+use crate::engine::{
     durable_fs::{Dir, Disk, Locked},
-    leftovers::{self, MARKER, PREFIX, Shell},
     source::io_trouble,
 };
 use crate::{
+    error::{Kind, Result, Trouble},
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// How often another name is tried when a second requorum cleared ours away as an empty leftover.
@@ -106,7 +105,7 @@ impl Stage {
     /// # Errors
     /// As the system says; then it is removed.
     pub fn keep(self, note: &[u8]) -> Result<PathBuf> {
-        let kept = self.content.sync().and_then(|()| self.shell.put(leftovers::STAGED, note));
+        let kept = self.content.sync().and_then(|()| self.shell.put(staging_recovery::STAGED, note));
         kept.map_err(|e| io_trouble("write in", self.shell.path(), &e))?;
         let path = self.shell.path().into();
         self.leave();
@@ -147,7 +146,7 @@ pub fn shell(place: &Dir) -> io::Result<(Shell, Locked)> {
         tries += 1;
         let mut random = [0u8; 4];
         rustix::rand::getrandom(&mut random[..], rustix::rand::GetRandomFlags::empty())?;
-        let name = OsString::from(format!("{PREFIX}{}", super::source::hex(&random)));
+        let name = OsString::from(format!("{PREFIX}{}", crate::engine::source::hex(&random)));
         let dir = match place.make(&name) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists && tries < TRIES => continue,
             Err(e) if e.kind() == io::ErrorKind::NotFound && tries < TRIES => continue,
@@ -205,5 +204,4 @@ fn remove_empty(dirs: &[Made]) {
 }
 
 #[cfg(test)]
-#[path = "staging/tests.rs"]
 mod tests;

@@ -9,8 +9,8 @@
 //! moves              in the data directory's: the renames by which it is being installed
 //! ```
 //! Anybody who may write beside a target can make such a directory. So one counts only when it, its marker and each note
-//! in it are this user's own ([`super::durable_fs`]). What does not count is left alone; in a target it is an entry as any
-//! other. What a killed run left is rolled back and cleared by [`super::swap::clear`].
+//! in it are this user's own ([`crate::engine::durable_fs`]). What does not count is left alone; in a target it is an entry as any
+//! other. What a killed run left is rolled back and cleared by [`super::clear`].
 
 use crate::text::Shown;
 use std::{
@@ -23,10 +23,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{
+use super::staging::parent;
+use crate::engine::{
+    datadir::file_locks,
     durable_fs::{Dir, Disk, Trusted, is_private},
-    locks,
-    stage::parent,
 };
 
 /// How the names of our staging directories begin.
@@ -202,7 +202,7 @@ impl Content {
             None => dir.read(name),
             Some(file) => dir.open(name).and_then(|inner| inner.read(OsStr::from_bytes(file))),
         };
-        file.is_ok_and(|file| !locks::held_file(&file)) && Content::of(dir, name).is_ok_and(|now| now == *self)
+        file.is_ok_and(|file| !file_locks::held_file(&file)) && Content::of(dir, name).is_ok_and(|now| now == *self)
     }
 }
 

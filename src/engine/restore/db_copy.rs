@@ -6,16 +6,18 @@
 
 use std::{io, os::unix::fs::FileExt};
 
-use super::{
+use crate::engine::{
     durable_fs::DiskFile,
-    inspect::Walk,
-    prepared::{Checked, Prepared, changed},
     progress::{Phase, Watch},
-    source::{BLOCK_BYTES, PIECE_BYTES, io_trouble, step},
+    scan::row_scan::Walk,
+    source::{
+        BLOCK_BYTES, PIECE_BYTES, io_trouble, step,
+        verified_source::{Checked, Prepared, changed},
+    },
 };
 use crate::{
-    bolt::{Build, Error, ReadAt, WriteAt},
-    trouble::Result,
+    bbolt::{Build, Error, ReadAt, WriteAt},
+    error::Result,
 };
 
 /// Bytes that are copied in one call, between two steps.

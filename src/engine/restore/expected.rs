@@ -5,17 +5,18 @@ use std::io::Read;
 
 use sha2::{Digest, Sha256};
 
-use super::{datadir, durable_fs::Dir, genesis::Genesis, prove, restore::Restored, source::hex};
+use super::{Restored, initial_log::Genesis, readback};
+use crate::engine::{datadir, durable_fs::Dir, source::hex};
 use crate::{
-    bolt::View,
+    bbolt::View,
+    domain::{model::plan::Plan, render::manual},
+    error::{Kind, Result, Trouble},
     etcd::{membership::Id, version::Minor},
-    plan::{Plan, byhand},
     raft::wal,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// How much of a log is compared: its records stand at its beginning, and nothing but zeros follows.
-pub const LOG_BYTES: usize = byhand::LOG_BYTES;
+pub const LOG_BYTES: usize = manual::LOG_BYTES;
 
 /// The SHA-256, hex, of the beginning of a log's first file.
 pub fn log_sha256(begin: &[u8]) -> String {
@@ -139,7 +140,7 @@ impl Expected {
         }
         let db = data.read("member/snap/db").map_err(|e| format!("its database cannot be read: {e}"))?;
         let view = View::open(db).map_err(|e| format!("its database does not open: {e}"))?;
-        let members = prove::members(&view).map_err(|e| e.to_string())?;
+        let members = readback::members(&view).map_err(|e| e.to_string())?;
         if members != self.members {
             return Err(format!("its database lists the members {}", ids(&members)));
         }
@@ -162,7 +163,7 @@ fn ids(ids: &[Id]) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::plan::build;
+    use crate::domain::members::build_plan;
 
     /// What is claimed of m2 when all is right.
     fn right(expected: &Expected) -> Restored {
@@ -182,7 +183,7 @@ mod tests {
 
     #[test]
     fn every_claim_is_compared() {
-        let plan = build::build(&build::tests::draft()).unwrap().plan;
+        let plan = build_plan::build(&build_plan::tests::draft()).unwrap().plan;
         let expected = Expected::from_plan(&plan, "m2").unwrap();
         assert_eq!((expected.member_id, expected.cluster_id), (plan.members[1].id, plan.cluster_id));
         assert_eq!(expected.differs(&right(&expected)), None);

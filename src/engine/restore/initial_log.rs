@@ -9,7 +9,7 @@ use prost::Message;
 use crate::{
     etcd::{
         membership::{Id, Member, cluster_id, member_id},
-        v2store,
+        v2store::json,
         version::Minor,
     },
     raft::{
@@ -86,7 +86,7 @@ impl Genesis {
         let members: Vec<(Id, Vec<String>)> = self.members.iter().map(|m| (Id(m.id), m.peer_urls.clone())).collect();
         let metadata =
             SnapshotMetadata { conf_state: Some(self.conf_state(target)), index: Some(self.index()), term: Some(TERM) };
-        let data = v2store::genesis_json(&members, target).into_bytes();
+        let data = json::genesis_json(&members, target).into_bytes();
         let snapshot = RaftSnapshot { data: Some(data), metadata: Some(metadata) };
         (snap::file_name(TERM, self.index()), snap::encode(&snapshot))
     }

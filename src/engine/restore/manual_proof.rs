@@ -3,11 +3,15 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{genesis::Genesis, source::hex};
+use super::initial_log::Genesis;
+use crate::engine::source::hex;
 use crate::{
+    domain::{
+        model::plan::{Member, Plan},
+        render::manual,
+    },
+    error::{Kind, Result, Trouble},
     etcd::version::Minor,
-    plan::{Member, Plan, byhand},
-    trouble::{Kind, Result, Trouble},
 };
 
 /// The code of a member as the plan's own version writes it.
@@ -25,9 +29,9 @@ pub fn expected_code(plan: &Plan, name: &str) -> Result<String> {
 /// `Input` with what it proves instead, where that can be told; `Usage` when the plan has no such member.
 pub fn judge(plan: &Plan, name: &str, typed: &str) -> Result<String> {
     let member = plan.member(name)?;
-    let is = |member: &Member, form: Minor| byhand::same_code(typed, &code(plan, member, form));
+    let is = |member: &Member, form: Minor| manual::same_code(typed, &code(plan, member, form));
     let own = plan.target.unwrap_or(Minor::V3_5);
-    let allowed = || byhand::tools(plan).iter().copied().chain([own]);
+    let allowed = || manual::tools(plan).iter().copied().chain([own]);
     if allowed().any(|form| is(member, form)) {
         return Ok(format!(
             "{name} is as planned: built from the snapshot of plan {}, member {} of cluster {}",
@@ -47,7 +51,7 @@ pub fn judge(plan: &Plan, name: &str, typed: &str) -> Result<String> {
         );
     }
     if Minor::ALL.into_iter().any(|form| is(member, form)) {
-        let tools: Vec<String> = byhand::tools(plan).iter().map(ToString::to_string).collect();
+        let tools: Vec<String> = manual::tools(plan).iter().map(ToString::to_string).collect();
         return wrong(
             "the log was written by a tool of another etcd version".into(),
             &format!("Follow the sheet again with requorum, or a tool of etcd {}.", tools.join(", ")),
@@ -63,22 +67,22 @@ fn code(plan: &Plan, member: &Member, form: Minor) -> String {
     let table = plan.members.iter().map(|m| (m.name.as_str(), m.peer_urls.as_slice()));
     let records = Genesis::new(table, &plan.token).wal(member.id, form);
     // The file is preallocated: zeros follow. Its beginning tells all.
-    let mut begin = vec![0; byhand::LOG_BYTES.max(records.len())];
+    let mut begin = vec![0; manual::LOG_BYTES.max(records.len())];
     for (byte, record) in begin.iter_mut().zip(&records) {
         *byte = *record;
     }
-    byhand::code(plan, &hex(&Sha256::digest(begin)))
+    manual::code(plan, &hex(&Sha256::digest(begin)))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::plan::build;
+    use crate::domain::members::build_plan;
 
     #[test]
     fn what_codes_prove() {
-        let mut plan = build::build(&build::tests::draft()).unwrap().plan;
+        let mut plan = build_plan::build(&build_plan::tests::draft()).unwrap().plan;
         let own = expected_code(&plan, "m2").unwrap();
         assert_eq!((own.len(), own.matches('-').count()), (19, 3), "{own}");
         assert!(judge(&plan, "m2", &own).unwrap().contains("m2 is as planned"));

@@ -5,15 +5,15 @@
 
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
-use super::{
+use crate::engine::{
     durable_fs::{Dir, Disk},
+    install::staging::Stage,
     source::io_trouble,
-    stage::Stage,
 };
 use crate::{
-    plan::Options,
+    domain::model::options::Options,
+    error::{Kind, Result, Trouble},
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// Owner, group and mode for what is made.

@@ -14,18 +14,20 @@ use std::{
 };
 
 use super::{
-    changes::{self, Change},
-    copy,
-    durable_fs::{Dir, DiskFile},
+    Job, Restored, db_copy,
     expected::{LOG_BYTES, log_sha256},
-    inspect::{Halt, Walk, check_and_walk},
-    prepared::Prepared,
+    restore_edits::{self, Change},
+    rewritten,
+};
+use crate::engine::{
+    durable_fs::{Dir, DiskFile},
     progress::{Phase, Progress, Watch},
-    restore::{Job, Restored, rewritten},
-    source::io_trouble,
+    scan::row_scan::{Halt, Walk, check_and_walk},
+    source::{io_trouble, verified_source::Prepared},
 };
 use crate::{
-    bolt::{self, Bucket, ReadAt, View},
+    bbolt::{self, Bucket, ReadAt, View},
+    error::{Kind, Result, Trouble},
     etcd::{
         membership::{Id, Member},
         revision::Revision,
@@ -33,7 +35,6 @@ use crate::{
     },
     raft::{snap, wal},
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// What was made, not yet in its place.
@@ -90,7 +91,7 @@ pub fn prove(
     }
     if !anew {
         if !brief {
-            copy::prove(prepared, made.db, watch)?;
+            db_copy::prove(prepared, made.db, watch)?;
         }
         same_roots(&view, &prepared.checked.view, made)
             .map_err(|e| wrong(e.to_string()))?
@@ -148,7 +149,7 @@ fn only(dir: &Dir, ending: &str, most: usize) -> Result<(String, Vec<u8>)> {
 }
 
 /// The IDs in the bucket `members`, ascending.
-pub(super) fn members<R: ReadAt>(view: &View<R>) -> std::result::Result<Vec<Id>, bolt::Error> {
+pub(in crate::engine) fn members<R: ReadAt>(view: &View<R>) -> std::result::Result<Vec<Id>, bbolt::Error> {
     let Some(bucket) = view.bucket(schema::MEMBERS)? else { return Ok(Vec::new()) };
     let (mut rows, mut found) = (view.cursor(&bucket), Vec::new());
     while let Some(row) = rows.next()? {
@@ -163,7 +164,7 @@ fn same_roots<A: ReadAt, B: ReadAt>(
     view: &View<A>,
     source: &View<B>,
     made: &Made<'_>,
-) -> std::result::Result<Option<String>, bolt::Error> {
+) -> std::result::Result<Option<String>, bbolt::Error> {
     if let Some(Err(error)) = view.metas().iter().find(|meta| meta.is_err()) {
         return Ok(Some(format!("a meta page reads back damaged: {error}")));
     }
@@ -181,11 +182,11 @@ fn edited_rows<A: ReadAt, B: ReadAt>(
     view: &View<A>,
     source: &View<B>,
     made: &Made<'_>,
-) -> std::result::Result<Option<String>, bolt::Error> {
+) -> std::result::Result<Option<String>, bbolt::Error> {
     let edited: BTreeSet<&[u8]> = made.changes.iter().map(Change::bucket).filter(|name| *name != schema::KEY).collect();
     for bucket in edited {
-        let expected = changes::expected(made.changes, bucket, changes::rows(source, bucket)?);
-        if view.bucket(bucket)?.is_none() || changes::rows(view, bucket)? != expected {
+        let expected = restore_edits::expected(made.changes, bucket, restore_edits::rows(source, bucket)?);
+        if view.bucket(bucket)?.is_none() || restore_edits::rows(view, bucket)? != expected {
             return Ok(Some(format!("its bucket {} does not hold the planned rows", bucket.escape_ascii())));
         }
     }

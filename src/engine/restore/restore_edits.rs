@@ -7,9 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use super::genesis::TERM;
+use super::initial_log::TERM;
 use crate::{
-    bolt::{self, Edit, ReadAt, View, WriteAt},
+    bbolt::{self, Edit, ReadAt, View, WriteAt},
+    domain::model::options::Options,
     etcd::{
         membership::Id,
         revision::Revision,
@@ -19,10 +20,9 @@ use crate::{
         },
         version::Minor,
     },
-    plan::Options,
 };
 
-use super::genesis::Genesis;
+use super::initial_log::Genesis;
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub fn changes<R: ReadAt>(
     options: &Options,
     target: Minor,
     bump: Option<Revision>,
-) -> Result<Vec<Change>, bolt::Error> {
+) -> Result<Vec<Change>, bbolt::Error> {
     let mut out: Vec<Change> = [MEMBERS, MEMBERS_REMOVED, CLUSTER, META].map(Change::Have).into();
     out.extend([Change::Clear(MEMBERS), Change::Clear(MEMBERS_REMOVED)]);
     for member in &genesis.members {
@@ -103,7 +103,7 @@ fn put(bucket: &'static [u8], key: &[u8], value: &[u8]) -> Change {
 ///
 /// # Errors
 /// When it cannot be read or written.
-pub fn apply<F: ReadAt + WriteAt>(changes: &[Change], file: F) -> Result<(), bolt::Error> {
+pub fn apply<F: ReadAt + WriteAt>(changes: &[Change], file: F) -> Result<(), bbolt::Error> {
     let mut edit = Edit::begin(file)?;
     for change in changes {
         match change {
@@ -150,7 +150,7 @@ pub fn expected(changes: &[Change], bucket: &[u8], mut rows: Rows) -> Rows {
 ///
 /// # Errors
 /// At the first damage.
-pub fn rows<R: ReadAt>(view: &View<R>, bucket: &[u8]) -> Result<Rows, bolt::Error> {
+pub fn rows<R: ReadAt>(view: &View<R>, bucket: &[u8]) -> Result<Rows, bbolt::Error> {
     let mut out = Rows::new();
     let Some(bucket) = view.bucket(bucket)? else { return Ok(out) };
     let mut cursor = view.cursor(&bucket);
@@ -164,7 +164,7 @@ pub fn rows<R: ReadAt>(view: &View<R>, bucket: &[u8]) -> Result<Rows, bolt::Erro
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::{bolt::Build, engine::durable_fs::Disk};
+    use crate::{bbolt::Build, engine::durable_fs::Disk};
 
     #[test]
     fn each_option_changes_its_rows_and_no_others() {

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use crate::{
-    bolt::{self, ReadAt, View},
+    bbolt::{self, ReadAt, View},
+    domain::model::revisions::Client,
     etcd::{proto::KeyValueRef, revision::RevisionKey, schema},
-    plan::revisions::Client,
 };
 
 /// So many live keys of a client are remembered while rows go by: as long as one of them is not deleted, the client has one.
@@ -13,7 +13,7 @@ const WITNESSES: usize = 16;
 
 /// The clients, while rows go by in the order of their revisions.
 #[derive(Debug, Default)]
-pub(super) struct Clients(Vec<Found>);
+pub(in crate::engine) struct Clients(Vec<Found>);
 
 #[derive(Debug)]
 struct Found {
@@ -24,7 +24,7 @@ struct Found {
 
 impl Clients {
     /// Notes a row.
-    pub(super) fn row(&mut self, kv: &KeyValueRef<'_>, tombstone: bool) {
+    pub(in crate::engine) fn row(&mut self, kv: &KeyValueRef<'_>, tombstone: bool) {
         if tombstone {
             for found in &mut self.0 {
                 found.witnesses.retain(|key| key.as_slice() != kv.key);
@@ -53,7 +53,10 @@ impl Clients {
     ///
     /// # Errors
     /// At a page that cannot be read.
-    pub(super) fn finish<R: ReadAt>(&mut self, view: &View<R>) -> Result<(Vec<Client>, Vec<Client>), bolt::Error> {
+    pub(in crate::engine) fn finish<R: ReadAt>(
+        &mut self,
+        view: &View<R>,
+    ) -> Result<(Vec<Client>, Vec<Client>), bbolt::Error> {
         let mut all: Vec<Client> = self.0.iter().map(|found| found.client).collect();
         all.sort_unstable();
         let open = self.0.iter().filter(|found| found.witnesses.is_empty()).map(|found| found.client);
@@ -90,7 +93,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        bolt::Build,
+        bbolt::Build,
         engine::progress::Flow,
         etcd::{proto::KeyValue, revision::Revision},
     };
@@ -116,7 +119,7 @@ mod tests {
             }
         }
         let view = View::open(build.finish(1).unwrap()).unwrap();
-        let walk = crate::engine::inspect::walk(&view, &mut |_| Flow::Go).unwrap();
+        let walk = crate::engine::scan::row_scan::walk(&view, &mut |_| Flow::Go).unwrap();
         (walk.content.clients, walk.content.past_clients, walk.content.kubernetes)
     }
 

@@ -10,12 +10,14 @@ use serde::Serialize;
 use super::{
     hashkv::{Reach, Refused},
     keys::{Wanted, alive},
+};
+pub use crate::domain::sources::data_loss::History;
+use crate::engine::{
     progress::{Phase, Progress, Watch},
     source::step,
 };
-pub use crate::plan::ledger::History;
 use crate::{
-    bolt::{Bucket, Cursor, ReadAt, Row, View},
+    bbolt::{Bucket, Cursor, ReadAt, Row, View},
     etcd::{
         proto::KeyValueRef,
         revision::{Revision, RevisionKey},

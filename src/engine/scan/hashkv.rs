@@ -7,18 +7,18 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::{
+use crate::engine::{
     progress::{Phase, Watch},
     source::step,
 };
 use crate::{
-    bolt::{self, Bucket, ReadAt, View},
+    bbolt::{self, Bucket, ReadAt, View},
+    error::Trouble,
     etcd::{
         proto::KeyValueRef,
         revision::{Revision, RevisionKey},
         schema,
     },
-    trouble::Trouble,
 };
 
 /// HashKV's answer: equal on all members that hold the same keys and were compacted at the same
@@ -48,8 +48,8 @@ pub enum Refused {
     Stopped(Trouble),
 }
 
-impl From<bolt::Error> for Refused {
-    fn from(error: bolt::Error) -> Self {
+impl From<bbolt::Error> for Refused {
+    fn from(error: bbolt::Error) -> Self {
         Refused::Damaged(error.to_string())
     }
 }
@@ -271,6 +271,6 @@ impl HashKv {
     /// etcdutl's table.
     pub fn table(&self) -> String {
         let row = [self.hash.to_string(), self.revision.to_string(), self.compacted.to_string()];
-        super::words::table(&["HASH", "HASH REVISION", "COMPACT REVISION"], &[row.to_vec()])
+        crate::text::value::table(&["HASH", "HASH REVISION", "COMPACT REVISION"], &[row.to_vec()])
     }
 }

@@ -3,14 +3,15 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    compare::{Change, Compared, Differs, compare},
-    contents::prefix_of,
+    diff::{Change, Compared, Differs, compare},
     kubernetes,
-    progress::Watch,
-    source::Source,
-    words::shown,
+    summary::prefix_of,
 };
-use crate::{plan::ledger::Difference, trouble::Result};
+use crate::{domain::sources::data_loss::Difference, error::Result};
+use crate::{
+    engine::{progress::Watch, source::Source},
+    text::value::shown,
+};
 
 /// Keys that differ, counted by their kind while a comparison runs.
 #[derive(Debug, Default)]

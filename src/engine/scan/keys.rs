@@ -6,21 +6,23 @@ use std::{
     path::Path,
 };
 
-use super::{
-    hashkv::{Reach, Refused},
-    progress::{Flow, Phase, Watch},
-    source::{Source, step},
-    words::put_bytes,
-};
+use super::hashkv::{Reach, Refused};
 use crate::{
-    bolt::{ReadAt, View},
+    bbolt::{ReadAt, View},
+    domain::quorum::known::OldKey,
     etcd::{
         proto::KeyValueRef,
         revision::{Revision, RevisionKey},
         schema,
     },
-    plan::verdict::OldKey,
     text::Shown,
+};
+use crate::{
+    engine::{
+        progress::{Flow, Phase, Watch},
+        source::{Source, step},
+    },
+    text::value::put_bytes,
 };
 
 /// Which keys, and when.
@@ -99,7 +101,7 @@ pub fn each<R: ReadAt>(
 ///
 /// # Errors
 /// When the file cannot be read, or was compacted past the revision.
-pub fn are_in(database: &Path, revision: i64, keys: &[OldKey]) -> crate::trouble::Result<bool> {
+pub fn are_in(database: &Path, revision: i64, keys: &[OldKey]) -> crate::error::Result<bool> {
     let source = Source::open(database)?;
     let wanted = Wanted { prefix: Vec::new(), revision };
     let mut left: HashMap<&[u8], &OldKey> = keys.iter().map(|key| (key.key.as_slice(), key)).collect();
@@ -138,8 +140,8 @@ pub fn json(kv: &KeyValueRef<'_>, values: bool) -> serde_json::Map<String, serde
 
 impl Refused {
     /// The failure in words, naming the file.
-    pub fn into_trouble(self, path: &std::path::Path) -> crate::trouble::Trouble {
-        use crate::trouble::{Kind, Trouble};
+    pub fn into_trouble(self, path: &std::path::Path) -> crate::error::Trouble {
+        use crate::error::{Kind, Trouble};
         let path = path.shown();
         match self {
             Refused::Stopped(trouble) => trouble,

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::words::brief;
-use crate::plan::revisions::{KUBE_SYSTEM, KUBERNETES_PREFIXES, KUBERNETES_VALUES};
+use crate::domain::model::revisions::{KUBE_SYSTEM, KUBERNETES_PREFIXES, KUBERNETES_VALUES};
+use crate::text::value::brief;
 
 const SEAL: &[u8] = b"k8s:enc:";
 
@@ -57,7 +57,7 @@ pub struct Sealed {
 
 impl Kubernetes {
     /// Which encryption a value has.
-    pub(super) fn sealed(&mut self, value: &[u8]) -> Option<usize> {
+    pub(in crate::engine) fn sealed(&mut self, value: &[u8]) -> Option<usize> {
         let mut parts = value.strip_prefix(SEAL)?.splitn(4, |byte| *byte == b':');
         let mut part = || parts.next().map(|part| brief(part, 100));
         let (provider, version, key) = (part()?, part()?, part()?);
@@ -71,7 +71,7 @@ impl Kubernetes {
     }
 
     /// Counts a live key; `written` says whether an API server wrote its value.
-    pub(super) fn key(&mut self, prefixes: &Prefixes, key: &[u8], written: bool, sealed: Option<usize>) {
+    pub(in crate::engine) fn key(&mut self, prefixes: &Prefixes, key: &[u8], written: bool, sealed: Option<usize>) {
         let Some((prefix, kind, rest)) = prefixes.split(key, written) else { return };
         let prefix = brief(prefix, 100);
         if !self.prefixes.contains(&prefix) {
@@ -97,7 +97,7 @@ impl Kubernetes {
     }
 
     /// None where there is nothing of Kubernetes. Encryption that only rows of the past have is left out.
-    pub(super) fn finish(mut self) -> Option<Kubernetes> {
+    pub(in crate::engine) fn finish(mut self) -> Option<Kubernetes> {
         self.encrypted.retain(|sealed| sealed.objects > 0);
         (self.objects > 0).then_some(self)
     }
@@ -108,7 +108,7 @@ fn one_more(count: &mut u64) {
 }
 
 /// Whether only an API server writes such a value.
-pub(super) fn wrote(value: &[u8]) -> bool {
+pub(in crate::engine) fn wrote(value: &[u8]) -> bool {
     KUBERNETES_VALUES.iter().any(|lead| value.starts_with(lead))
 }
 
@@ -117,11 +117,11 @@ type Object<'k> = (&'k [u8], String, Vec<&'k [u8]>);
 
 /// The prefixes under which API servers keep their objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Prefixes(Vec<Vec<u8>>);
+pub(in crate::engine) struct Prefixes(Vec<Vec<u8>>);
 
 impl Prefixes {
     /// Those that are usual, and those that `keys` show by a namespace kube-system.
-    pub(super) fn new<'k>(keys: impl Iterator<Item = &'k [u8]>) -> Prefixes {
+    pub(in crate::engine) fn new<'k>(keys: impl Iterator<Item = &'k [u8]>) -> Prefixes {
         let mut known: Vec<Vec<u8>> = KUBERNETES_PREFIXES.iter().map(|prefix| prefix.to_vec()).collect();
         for key in keys {
             let Some(prefix) = key.strip_suffix(KUBE_SYSTEM) else { continue };

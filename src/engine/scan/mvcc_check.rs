@@ -14,10 +14,8 @@
 //! at the compaction mark that comes with it. A store that `etcdctl migrate` filled from v2 data (3.4
 //! and earlier) and that was never compacted since has gaps as well; it is taken for damaged.
 
-#[path = "mvcc_check/history.rs"]
 mod history;
 #[cfg(test)]
-#[path = "mvcc_check/tests.rs"]
 mod tests;
 
 use std::collections::{BTreeMap, HashSet};
@@ -25,12 +23,13 @@ use std::collections::{BTreeMap, HashSet};
 use prost::Message;
 
 use self::history::{Follower, History, Slip, Slips};
-use super::{
-    live::{Live, Past},
-    words::{brief, count, thousands},
+use super::live_keys::{Live, Past};
+use crate::text::{
+    number::{count, thousands},
+    value::brief,
 };
 use crate::{
-    bolt::{self, ReadAt, View},
+    bbolt::{self, ReadAt, View},
     etcd::{
         membership::Member,
         proto::{KeyValueRef, Lease, Role, User},
@@ -73,7 +72,7 @@ impl Marks {
     ///
     /// # Errors
     /// When a page cannot be read.
-    pub fn read<R: ReadAt>(view: &View<R>) -> Result<Marks, bolt::Error> {
+    pub fn read<R: ReadAt>(view: &View<R>) -> Result<Marks, bbolt::Error> {
         let mut marks = Marks::default();
         let Some(meta) = view.bucket(schema::META)? else { return Ok(marks) };
         let get = |name: &[u8]| view.get(&meta, name);
@@ -315,7 +314,7 @@ impl Checker {
             ));
         }
         for (slip, count, first) in std::mem::take(&mut self.slips).with(of_keys) {
-            let rows = self::count(count, "row", "rows");
+            let rows = crate::text::number::count(count, "row", "rows");
             let list = if slip == Slip::Early { &mut self.findings.warnings } else { &mut self.findings.errors };
             list.push(format!("bucket key: {}: {rows}, first {first}", slip.words()));
         }

@@ -9,19 +9,21 @@
 //! behind it is therefore older than the tree, and so were the rows it goes on with; above the
 //! compaction mark no row is ever removed. Such a page proves that the tree's end is lost.
 
-use super::{
-    progress::{Phase, Watch},
-    source::{BLOCK_BYTES, step},
-    words::thousands,
-};
 use crate::{
-    bolt::{self, PageSet, ReadAt, View, right_edge, stray_branches},
+    bbolt::{self, PageSet, ReadAt, View, right_edge, stray_branches},
+    error::Trouble,
     etcd::{
         proto::KeyValueRef,
         revision::{Revision, RevisionKey},
         schema,
     },
-    trouble::Trouble,
+};
+use crate::{
+    engine::{
+        progress::{Phase, Watch},
+        source::{BLOCK_BYTES, step},
+    },
+    text::number::thousands,
 };
 
 /// Why the look ended early.
@@ -43,7 +45,7 @@ pub fn lost_end<R: ReadAt>(
     in_use: &PageSet,
     last: Revision,
     compacted: i64,
-) -> Result<Option<String>, bolt::Error> {
+) -> Result<Option<String>, bbolt::Error> {
     let Some(bucket) = view.bucket(schema::KEY)? else { return Ok(None) };
     let (edge, mut found) = (right_edge(view, &bucket)?, None);
     if edge.is_empty() {

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message;
 
-use super::words::{count, thousands};
+use crate::text::number::{count, thousands};
 use crate::{
-    bolt::{Error, PageSet, ReadAt, View, stray_rows},
+    bbolt::{Error, PageSet, ReadAt, View, stray_rows},
     etcd::{
         membership::Member,
         proto::{KeyValueRef, Lease, User},
@@ -145,7 +145,7 @@ impl Outside {
         (all > 0).then(|| {
             format!(
                 "{} {} in them that the trees lack: removed since, or lost",
-                crate::plan::words::all(&named),
+                crate::text::phrase::all(&named),
                 if all == 1 { "is" } else { "are" }
             )
         })

@@ -1,7 +1,6 @@
 //! One walk over every row of a database: etcdutl's status figures, and what a restore carries over.
 
 #[cfg(test)]
-#[path = "row_scan/tests.rs"]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -10,29 +9,31 @@ use prost::Message;
 
 use super::{
     clients::Clients,
-    leftover,
-    meaning::{self, Findings, Marks},
-    outside,
-    progress::{Phase, Watch},
-    scan::scan,
-    source::{self, Source, Wrapping, step},
-    words::{count, thousands},
+    mvcc_check::{self, Findings, Marks},
+    orphan_pages, outside,
+    walker::scan,
 };
 use crate::{
-    bolt::{self, FreeList, PageSet, Part, ReadAt, Row, View},
+    bbolt::{self, FreeList, PageSet, Part, ReadAt, Row, View},
+    domain::model::{
+        observations::{Content, DamagedPart, FileFacts, Health, KnownMember, LimitedDamage},
+        revisions::Client,
+    },
+    error::{Kind, Result, Trouble},
     etcd::{
         membership::{Id, Member},
         proto::{AlarmMember, KeyValueRef},
         revision::{Revision, RevisionKey},
         schema,
     },
-    plan::{
-        facts::{Content, DamagedPart, FileFacts, Health, KnownMember, LimitedDamage},
-        revisions::Client,
+    text::{Foreign, Shown},
+};
+use crate::{
+    engine::{
+        progress::{Phase, Watch},
+        source::{self, Source, Wrapping, step},
     },
-    text::Foreign,
-    text::Shown,
-    trouble::{Kind, Result, Trouble},
+    text::number::{count, thousands},
 };
 
 /// What a walk over all rows found.
@@ -105,8 +106,8 @@ pub enum Halt {
     Stopped(Trouble),
 }
 
-impl From<bolt::Error> for Halt {
-    fn from(error: bolt::Error) -> Self {
+impl From<bbolt::Error> for Halt {
+    fn from(error: bbolt::Error) -> Self {
         Halt::Damaged(error.to_string())
     }
 }
@@ -139,7 +140,7 @@ const STEP_BYTES: u64 = 1 << 20;
 /// Rows summed up as they come: a bucket's together and in their order, the buckets in any.
 struct Tally {
     found: Walk,
-    meaning: meaning::Checker,
+    meaning: mvcc_check::Checker,
     /// The clients that keep revisions.
     clients: Clients,
     /// True where a row without a key lives: that of a bumped revision, which counts as a key.
@@ -153,7 +154,7 @@ struct Tally {
 impl Tally {
     fn new(marks: Marks) -> Tally {
         let found = Walk { compacted: marks.compacted(), ..Walk::default() };
-        let meaning = meaning::Checker::new(marks);
+        let meaning = mvcc_check::Checker::new(marks);
         Tally {
             found,
             meaning,
@@ -324,12 +325,12 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
         }
         stopped.is_none()
     };
-    let report = bolt::check_rows(view, &mut each, &mut |bucket, row| tally.row(bucket, row));
+    let report = bbolt::check_rows(view, &mut each, &mut |bucket, row| tally.row(bucket, row));
     if let Some(trouble) = stopped {
         return Err(Halt::Stopped(trouble));
     }
     let report = report?;
-    let told = |first: &bolt::Error, all: u64| match all {
+    let told = |first: &bbolt::Error, all: u64| match all {
         0 | 1 => first.to_string(),
         all => format!("{first} (and {} more)", all.saturating_sub(1)),
     };
@@ -382,19 +383,19 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
         found.limited.push((part, format!("its list of free pages is damaged ({why}), {words}")));
     }
     // A sound tree may be what is left of a larger one, which the pages outside it remember.
-    let lost = leftover::lost_end(view, &report.in_use, found.last, found.compacted)?;
+    let lost = orphan_pages::lost_end(view, &report.in_use, found.last, found.compacted)?;
     found.findings.proven.retain(|_| lost.is_none());
     found.findings.errors.extend(lost);
     let contradicts = report.free_list == FreeList::Contradicts;
     if contradicts || report.free.saturating_mul(2) > report.pages {
-        match leftover::newest(view, watch) {
+        match orphan_pages::newest(view, watch) {
             // With the older of two states, newer rows are to be expected.
             Ok(newest) if contradicts && view.metas().iter().all(|meta| meta.is_ok()) => {
-                found.findings.errors.extend(leftover::words(newest, found.end()));
+                found.findings.errors.extend(orphan_pages::words(newest, found.end()));
             }
-            Ok(newest) => found.findings.warnings.extend(leftover::words(newest, found.end())),
-            Err(leftover::Ended::Stopped(trouble)) => return Err(Halt::Stopped(trouble)),
-            Err(leftover::Ended::Read(error)) => return Err(Halt::Damaged(error.to_string())),
+            Ok(newest) => found.findings.warnings.extend(orphan_pages::words(newest, found.end())),
+            Err(orphan_pages::Ended::Stopped(trouble)) => return Err(Halt::Stopped(trouble)),
+            Err(orphan_pages::Ended::Read(error)) => return Err(Halt::Damaged(error.to_string())),
         }
     }
     found.in_use = report.in_use;

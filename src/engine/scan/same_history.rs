@@ -1,13 +1,16 @@
-//! Do two databases tell one history? A glance at a few rows, for a list of many files; [`super::compare`] reads all.
+//! Do two databases tell one history? A glance at a few rows, for a list of many files; [`super::diff`] reads all.
 //!
 //! A revision has the same rows in every database of one history, and other clusters fill it with other keys, values
 //! and leases. So rows are looked up at revisions spread over what both must hold, and at the last one above all.
 
 use super::hashkv::{Reach, Refused};
 use crate::{
-    bolt::{Bucket, Cursor, ReadAt, View},
-    etcd::{revision::Revision, revision::RevisionKey, schema},
-    plan::ledger::History,
+    bbolt::{Bucket, Cursor, ReadAt, View},
+    domain::sources::data_loss::History,
+    etcd::{
+        revision::{Revision, RevisionKey},
+        schema,
+    },
 };
 
 /// How many places are looked at, below the compaction mark and above it.
@@ -84,7 +87,7 @@ fn first_from<R: ReadAt>(view: &View<R>, bucket: &Bucket, revision: i64) -> Resu
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::engine::{compare::compare, progress::Flow, source::Source};
+    use crate::engine::{progress::Flow, scan::diff::compare, source::Source};
 
     fn fixtures() -> Vec<Source> {
         let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/snapshots");

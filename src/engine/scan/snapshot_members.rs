@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use super::source::Source;
+use crate::engine::source::Source;
 use crate::{
+    domain::model::observations::KnownMember,
+    error::Result,
     etcd::{
         membership::{Id, Member},
         schema,
     },
-    plan::facts::KnownMember,
     text::Foreign,
-    trouble::Result,
 };
 
 /// More rows are no cluster's; the rest is left out.
@@ -60,14 +60,14 @@ pub fn removed(path: &Path) -> Result<Vec<Id>> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::engine::inspect;
+    use crate::engine::scan::row_scan;
 
     #[test]
     fn the_same_members_as_a_full_reading() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/snapshots");
         for name in ["s35.db", "3.4.23-removed.db", "3.7.1-small.db"] {
             let path = dir.join(name);
-            let full = inspect::examine(&path, &mut |_| crate::engine::progress::Flow::Go).unwrap();
+            let full = row_scan::examine(&path, &mut |_| crate::engine::progress::Flow::Go).unwrap();
             let full = full.content.unwrap();
             assert!(!full.members.is_empty());
             assert_eq!(of(&path).unwrap(), full.members, "{name}");

@@ -10,17 +10,17 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{
-    contents::nature,
-    inspect::accept_hint,
-    progress::Watch,
-    scan::scan,
-    source::{Digest, LEFTOVER, Source},
-    words,
+use super::{row_scan::accept_hint, summary::nature, walker::scan};
+use crate::{
+    engine::{
+        progress::Watch,
+        source::{Digest, LEFTOVER, Source},
+    },
+    text::value,
 };
 use crate::{
+    error::{Kind, Result, Trouble},
     text::{Shown, number::size},
-    trouble::{Kind, Result, Trouble},
 };
 
 /// What the file's SHA-256 trailer says.
@@ -187,7 +187,7 @@ impl Status {
             self.total_row.to_string(),
             trailer.to_string(),
         ];
-        words::table(&head, &[row.to_vec()])
+        value::table(&head, &[row.to_vec()])
     }
 }
 

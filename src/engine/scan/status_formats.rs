@@ -3,9 +3,12 @@
 use serde_json::{Map, Value};
 
 use super::{
-    contents::{Branch, Contents, LeaseIn},
     status::Trailer,
-    words::{byte_count, count, table, thousands},
+    summary::{Branch, Contents, LeaseIn},
+};
+use crate::text::{
+    number::{byte_count, count, thousands},
+    value::table,
 };
 
 use crate::text::number::size;

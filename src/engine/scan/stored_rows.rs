@@ -6,16 +6,17 @@ use std::collections::BTreeMap;
 use prost::Message;
 use sha2::{Digest, Sha256};
 
-use super::{contents::permission, source::hex};
+use super::summary::permission;
+use crate::engine::source::hex;
 use crate::{
-    bolt::{self, ReadAt, View},
+    bbolt::{self, ReadAt, View},
+    domain::model::observations::rows::RowKey,
     etcd::{
         membership::{Id, Member},
         proto::{AlarmMember, Lease, Permission, Role, User},
         revision::RevisionKey,
         schema,
     },
-    plan::facts::rows::RowKey,
 };
 
 /// Users, as etcd's `authpb.User`, with what is compared and never shown.
@@ -67,7 +68,7 @@ pub fn permissions_in_words<'p>(role: &str, permissions: impl IntoIterator<Item 
 /// When a page cannot be read or a row is not what etcd writes there; the sentence names the bucket.
 pub fn read<R: ReadAt>(view: &View<R>) -> Result<Read, String> {
     let mut out = Read::default();
-    let damaged = |e: bolt::Error| e.to_string();
+    let damaged = |e: bbolt::Error| e.to_string();
     for name in [schema::ALARM, schema::AUTH_ROLES, schema::AUTH_USERS, schema::CLUSTER, schema::LEASE, schema::MEMBERS]
     {
         let Some(bucket) = view.bucket(name).map_err(damaged)? else { continue };

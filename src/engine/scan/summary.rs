@@ -7,25 +7,32 @@ use prost::Message;
 use serde::Serialize;
 
 use super::{
-    inspect::{Walk, look},
     kubernetes::{self, Kubernetes},
-    meaning::{Findings, Marks},
-    progress::{Phase, Watch},
-    source::{Digest, LEFTOVER, Source, Wrapping, step},
+    mvcc_check::{Findings, Marks},
+    row_scan::{Walk, look},
     status::Trailer,
-    words::{brief, count, thousands},
 };
 use crate::{
-    bolt::{ReadAt, View},
+    bbolt::{ReadAt, View},
+    domain::model::revisions::Client,
+    error::Result,
     etcd::{
         membership::{Id, Member},
         proto::{AlarmMember, KeyValueRef, Lease, Permission, Role, User},
         revision::RevisionKey,
         schema,
     },
-    plan::revisions::Client,
     text::escape::MOST,
-    trouble::Result,
+};
+use crate::{
+    engine::{
+        progress::{Phase, Watch},
+        source::{Digest, LEFTOVER, Source, Wrapping, step},
+    },
+    text::{
+        number::{count, thousands},
+        value::brief,
+    },
 };
 
 /// What a file is, in a sentence without its name: `a saved snapshot, its SHA-256 trailer is right`.
@@ -457,7 +464,7 @@ fn add<'k>(tree: &mut BTreeMap<&'k [u8], (u64, u64)>, branch: Option<(&'k [u8], 
     }
 }
 
-pub(super) fn permission(permission: &Permission) -> String {
+pub(in crate::engine) fn permission(permission: &Permission) -> String {
     let may = match permission.kind {
         0 => "read",
         1 => "write",

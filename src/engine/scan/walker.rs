@@ -15,15 +15,14 @@ use std::{
     thread,
 };
 
-use super::{
-    inspect::{Halt, Walk, look},
+use super::row_scan::{Halt, Walk, look};
+use crate::engine::{
     progress::{Phase, Watch},
-    seal::Sealer,
-    source::{Body, Digest, PIECE_BYTES, Source, Sums, io_trouble, step},
+    source::{Body, Digest, PIECE_BYTES, Source, Sums, io_trouble, step, trailer::Sealer},
 };
 use crate::{
-    bolt::{ReadAt, View},
-    trouble::{Kind, Result, Trouble},
+    bbolt::{ReadAt, View},
+    error::{Kind, Result, Trouble},
 };
 
 /// Pieces that may be read and not yet hashed.

@@ -1,11 +1,10 @@
 //! Archives opened in passing: gzip, zip and zstd around a snapshot, unpacked into memory where that is little, else into
 //! an unnamed temporary file that is gone with the process; and nothing beyond a bound: an archive can promise anything.
 
-#[path = "archive/bound.rs"]
 mod bound;
-#[path = "archive/decode.rs"]
 mod decode;
 
+use crate::text::number;
 use std::{
     fs::File,
     io::{self, BufReader, Read, Seek, SeekFrom, Write},
@@ -17,15 +16,20 @@ use self::{
     decode::{Frames, Members},
 };
 use super::{
-    durable_fs,
+    BLOCK_BYTES,
     filetype::{self, is_database},
-    progress::{Phase, Watch},
-    source::{BLOCK_BYTES, hex, step},
-    words,
+    hex, step,
 };
 use crate::{
+    engine::{
+        durable_fs,
+        progress::{Phase, Watch},
+    },
+    text::value,
+};
+use crate::{
+    error::{Fault, Kind, Result, Trouble},
     text::Shown,
-    trouble::{Fault, Kind, Result, Trouble},
 };
 
 /// How much is unpacked between two looks at the free space.
@@ -46,7 +50,7 @@ pub enum Archive {
 
 /// What came out of an archive.
 #[derive(Debug)]
-pub(super) struct Unpacked {
+pub(in crate::engine) struct Unpacked {
     /// The unnamed file.
     pub file: File,
     /// Its length.
@@ -119,7 +123,7 @@ fn velero(head: &[u8]) -> bool {
 /// # Errors
 /// When it is damaged, holds no snapshot or several, would grow beyond its bound or the disk, or
 /// `watch` says stop.
-pub(super) fn unpack(archive: Archive, file: &File, path: &Path, watch: &mut Watch<'_>) -> Result<Unpacked> {
+pub(in crate::engine) fn unpack(archive: Archive, file: &File, path: &Path, watch: &mut Watch<'_>) -> Result<Unpacked> {
     let place = Place::choose();
     let broken = |e: String| {
         Trouble::new(Kind::Input, format!("{} cannot be unpacked", path.shown()))
@@ -133,8 +137,8 @@ pub(super) fn unpack(archive: Archive, file: &File, path: &Path, watch: &mut Wat
         Bound::new(announced, free).map_err(|refused| match refused {
             Refused::TooLarge(bytes) => broken(format!(
                 "it announces {} bytes, which no etcd database has: at most {} are unpacked",
-                words::thousands(bytes),
-                words::thousands(MOST_BYTES)
+                number::thousands(bytes),
+                number::thousands(MOST_BYTES)
             )),
             Refused::NoRoom(bytes) => no_room(
                 path,
@@ -142,8 +146,8 @@ pub(super) fn unpack(archive: Archive, file: &File, path: &Path, watch: &mut Wat
                 archive,
                 &format!(
                     "it unpacks to {}, and {} free",
-                    words::byte_count(bytes),
-                    words::count(free, "byte is", "bytes are")
+                    number::byte_count(bytes),
+                    number::count(free, "byte is", "bytes are")
                 ),
             )
             .fault(Fault::NoSpace),
@@ -210,7 +214,7 @@ fn zip_member<R: Read + Seek>(zip: &mut zip::ZipArchive<R>) -> std::result::Resu
         if !member.is_file() || (&mut member).take(4096).read_to_end(&mut head).is_err() || !is_database(&head) {
             continue;
         }
-        let name = words::brief(member.name_raw(), 200);
+        let name = value::brief(member.name_raw(), 200);
         if let Some((_, first)) = &found {
             let why = format!("more than one snapshot is in it: {first} and {name}; unpack the one you mean");
             return Err(NoMember::Other(why));
@@ -221,12 +225,12 @@ fn zip_member<R: Read + Seek>(zip: &mut zip::ZipArchive<R>) -> std::result::Resu
         true => NoMember::Locked,
         false if files > MOST_FILES => NoMember::Other(format!(
             "{} files are in it, of which the first {} were looked at, and none of these is a snapshot",
-            words::thousands(files as u64),
-            words::thousands(MOST_FILES as u64)
+            number::thousands(files as u64),
+            number::thousands(MOST_FILES as u64)
         )),
         false if files == 1 => NoMember::Other("the one file in it is no snapshot".into()),
         false => {
-            NoMember::Other(format!("none of the {} in it is a snapshot", words::count(files as u64, "file", "files")))
+            NoMember::Other(format!("none of the {} in it is a snapshot", number::count(files as u64, "file", "files")))
         }
     })
 }
@@ -261,7 +265,7 @@ fn pour(
     let broken = |e: &io::Error| {
         let why = match e.kind() {
             io::ErrorKind::UnexpectedEof => "it is cut short".to_string(),
-            _ => format!("it is damaged ({})", words::brief(e.to_string().as_bytes(), 120)),
+            _ => format!("it is damaged ({})", value::brief(e.to_string().as_bytes(), 120)),
         };
         Trouble::new(Kind::Input, what())
             .why(format!("it is {}, but {why}", archive.words()))
@@ -282,7 +286,7 @@ fn pour(
         }
         bytes = bytes.saturating_add(filled as u64);
         if bytes > bound.most {
-            let most = words::byte_count(bound.most);
+            let most = number::byte_count(bound.most);
             let refused = |why: String| Err(Trouble::new(Kind::Input, what()).why(why));
             return match bound.from {
                 Limit::Database => refused(format!("it unpacks to more than {most}, which no etcd database has")),
@@ -303,9 +307,8 @@ fn pour(
             looked = Some(bytes);
             let free = place.free();
             if free < KEEP_FREE + LOOK_EVERY {
-                return Err(
-                    no_room(&format!("only {} free", words::count(free, "byte is", "bytes are"))).fault(Fault::NoSpace)
-                );
+                return Err(no_room(&format!("only {} free", number::count(free, "byte is", "bytes are")))
+                    .fault(Fault::NoSpace));
             }
         }
         file.write_all(block).map_err(|e| no_room(&e))?;

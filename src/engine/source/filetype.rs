@@ -3,16 +3,11 @@
 //!
 //! One table for binary formats; what is text is told in [`text`], and what a transfer changed in [`altered`].
 
-#[path = "filetype/altered.rs"]
 pub mod altered;
-#[path = "filetype/directory.rs"]
 pub mod directory;
-#[path = "filetype/tar.rs"]
 pub mod tar;
 #[cfg(test)]
-#[path = "filetype/tests.rs"]
 mod tests;
-#[path = "filetype/text.rs"]
 mod text;
 
 use std::path::Path;
@@ -231,7 +226,7 @@ pub fn is_tar(head: &[u8]) -> bool {
 
 /// A path as a shell takes it.
 pub fn quoted(path: &Path) -> String {
-    crate::plan::words::shell_word(&path.to_string_lossy()).into_owned()
+    crate::text::phrase::shell_word(&path.to_string_lossy()).into_owned()
 }
 
 /// Whether a compressed file is a tar archive by its name.
@@ -251,7 +246,7 @@ fn by_magic(head: &[u8]) -> Option<Identified> {
 }
 
 /// What to do about a zip archive that is encrypted; `{}` becomes its path.
-pub(super) const ZIP_PASSWORD: &str = "Unpack it with its password first, and name the snapshot that comes out: 7z x {}, or, where \
+pub(in crate::engine) const ZIP_PASSWORD: &str = "Unpack it with its password first, and name the snapshot that comes out: 7z x {}, or, where \
                                        it is not encrypted with AES: unzip {}";
 
 /// Bit 0 of a local header's flags: its file is encrypted. Source: APPNOTE.TXT 4.4.4.

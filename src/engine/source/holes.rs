@@ -7,11 +7,8 @@ use std::{
 
 use rustix::fs::{SeekFrom, seek};
 
-use super::{
-    filetype,
-    source::Source,
-    words::{byte_count, count, thousands},
-};
+use super::{Source, filetype};
+use crate::text::number::{byte_count, count, thousands};
 
 use crate::text::number::exact;
 
@@ -53,7 +50,7 @@ fn sizes(file: &File) -> String {
 }
 
 /// What a sparse file is in which no database begins: one without any data, or one whose data begins only later.
-pub(super) fn without_start(file: &File) -> Option<String> {
+pub(in crate::engine) fn without_start(file: &File) -> Option<String> {
     let end = file.metadata().ok()?.len();
     match seek(file, SeekFrom::Data(0)) {
         Err(rustix::io::Errno::NXIO) if end > 0 => Some(format!("{}; it holds no data", sizes(file))),
@@ -65,7 +62,7 @@ pub(super) fn without_start(file: &File) -> Option<String> {
 }
 
 /// Whether all of this is a hole inside the file.
-pub(super) fn is_hole(file: &File, offset: u64, length: u64) -> bool {
+pub(in crate::engine) fn is_hole(file: &File, offset: u64, length: u64) -> bool {
     let until = offset.saturating_add(length);
     file.metadata().is_ok_and(|meta| until <= meta.len())
         && match seek(file, SeekFrom::Data(offset)) {
@@ -75,7 +72,7 @@ pub(super) fn is_hole(file: &File, offset: u64, length: u64) -> bool {
 }
 
 /// The holes behind `from`, where they are so large that they are not to be read.
-pub(super) fn find(file: &File, from: u64, end: u64) -> Option<Hole> {
+pub(in crate::engine) fn find(file: &File, from: u64, end: u64) -> Option<Hole> {
     if end.saturating_sub(from) < HOLE_BYTES {
         return None;
     }

@@ -9,11 +9,9 @@ use std::os::unix::fs::FileExt;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{
-    source::{Digest, Shape, Source, TRAILER_BYTES, hex, io_trouble},
-    words::{brief, count},
-};
-use crate::trouble::{Result, Trouble};
+use super::{Digest, Shape, Source, TRAILER_BYTES, hex, io_trouble};
+use crate::error::{Result, Trouble};
+use crate::text::{number::count, value::brief};
 
 /// Most places that are tried.
 const MOST: usize = 16 << 10;
@@ -140,7 +138,7 @@ fn could_be_hash(bytes: &[u8], after_pages: bool) -> bool {
 type Claimed = (u64, [u8; 32], [u8; 32]);
 
 /// Hashes a file front to back.
-pub(super) struct Sealer<'s> {
+pub(in crate::engine) struct Sealer<'s> {
     source: &'s Source,
     sha: Sha256,
     at: u64,

@@ -18,17 +18,17 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    inspect::{Halt, Walk, check_and_accept},
-    locks,
+use super::{Body, Digest, Source, io_trouble, step};
+use crate::engine::{
+    datadir::file_locks,
     progress::{Flow, Phase, Progress, Watch},
-    source::{Body, Digest, Source, io_trouble, step},
+    scan::row_scan::{Halt, Walk, check_and_accept},
 };
 use crate::{
-    bolt::View,
-    plan::facts::LimitedDamage,
+    bbolt::View,
+    domain::model::observations::LimitedDamage,
+    error::{Kind, Result, Trouble},
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// How often the end of the hash is looked for when there is nothing else to do.
@@ -151,7 +151,7 @@ impl Prepared {
         meanwhile: impl FnOnce(&Checked, &mut Watch<'_>) -> Result<T>,
     ) -> Result<(Prepared, T)> {
         let source = Arc::new(Source::open(path)?);
-        if !source.has_trailer && locks::served(path) {
+        if !source.has_trailer && file_locks::served(path) {
             return Err(Trouble::new(Kind::Refused, format!("{} is in use", path.shown()))
                 .why("etcd runs on it, and a copy of a database that is written to is torn")
                 .hint("Save a snapshot from that member instead: requorum snapshot save FILE --endpoints=URL"));

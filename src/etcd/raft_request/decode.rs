@@ -76,7 +76,7 @@ struct ClusterVersion {
 
 /// `membershippb.ClusterMemberAttrSetRequest`.
 #[derive(Clone, PartialEq, Eq, Message)]
-pub(super) struct AttributesSet {
+pub(in crate::etcd) struct AttributesSet {
     /// Whose they are.
     #[prost(uint64, tag = "1")]
     pub member_id: u64,

@@ -1,14 +1,12 @@
 //! What a leader puts into a raft entry: the write side of `etcdserverpb.InternalRaftRequest`, as far as a log that is
-//! made up for an exercise needs it. What is read of entries is in [`super::request`].
+//! made up for an exercise needs it. What is read of entries is in [`super::decode`].
 //!
 //! Source: etcd `etcdserverpb/raft_internal.proto`, `rpc.proto`, `membershippb/membership.proto`, the same in 3.5 to 3.7.
 
 use prost::Message;
 
-use super::{
-    proto::KeyValue,
-    request::{Attributes, AttributesSet},
-};
+use super::decode::{Attributes, AttributesSet};
+use crate::etcd::proto::KeyValue;
 
 /// `etcdserverpb.InternalRaftRequest`.
 #[derive(Clone, PartialEq, Message)]
@@ -107,7 +105,7 @@ pub fn attributes(id: u64, member: u64, name: &str, client_urls: &[String]) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::etcd::request::Asked;
+    use crate::etcd::raft_request::decode::Asked;
 
     #[test]
     fn what_is_written_is_read_as_that() {

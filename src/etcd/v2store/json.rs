@@ -5,7 +5,7 @@
 //! member in ascending order of ID (3.4 and 3.5 do so; 3.6 and 3.7 in random order, and with one
 //! failed get in the statistics).
 
-use super::{
+use crate::etcd::{
     membership::{Id, go_json_list, go_json_string},
     version::Minor,
 };

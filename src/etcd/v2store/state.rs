@@ -8,15 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::{
+use crate::etcd::{
     membership::{Id, Member, go_json_list},
-    request::{Attributes, V2Request},
+    raft_request::decode::{Attributes, V2Request},
 };
 
-#[path = "expiration.rs"]
-mod time;
-
-pub use time::{from_rfc3339, to_rfc3339};
+pub use crate::etcd::v2store::expiration::{from_rfc3339, to_rfc3339};
 
 /// Where users' keys are; a key `/a` is the node `/1/a`.
 const USERS: &str = "/1";
@@ -385,5 +382,4 @@ fn clean(path: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "state/tests.rs"]
 mod tests;

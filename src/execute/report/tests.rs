@@ -2,7 +2,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::world::{journal::Journal, local::Local, members::Members};
+use crate::system::{etcd_client::Members, journal::Journal, local::Local};
 
 fn written(lines: &[(Event, &str, Value)]) -> String {
     let dir = tempfile::tempdir().unwrap();

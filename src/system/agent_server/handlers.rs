@@ -14,23 +14,25 @@ use serde_json::{Map, Value, json};
 use super::{super::DataDir, other_version};
 use crate::{
     agent::{
-        Event, Have, PROTOCOL, Request, Subject,
-        receive::{self, Incoming},
+        protocol::{Event, Have, PROTOCOL, Request, Subject},
+        snapshot_upload::{self, Incoming},
     },
+    domain::model::observations::disk::Held,
     engine::{
-        claim::{Claim, Run},
+        install::{
+            Standing, Swapped, Went,
+            run_lock::{Claim, Run},
+        },
         progress::{Phase, Watch},
         source::step,
-        swap::{Standing, Swapped, Went},
     },
-    plan::facts::disk::Held,
-    text::Shown,
-    trouble::{Kind, Result, Trouble},
-    world::{
+    error::{Kind, Result, Trouble},
+    system::{
         World,
         journal::{Event as Line, Journal, Start, is_seal},
-        site::{Site, Work},
+        member_ops::{Site, Work},
     },
+    text::Shown,
 };
 
 /// How long a run that was cut off may take to let go: longer than it takes its far end to notice.
@@ -202,7 +204,7 @@ impl<'a> Deeds<'a> {
             Request::Start { of, commands } => self.start(&of, &commands, watch)?,
             Request::Forget(wanted) => {
                 self.snapshot = None;
-                receive::forget(&wanted)?;
+                snapshot_upload::forget(&wanted)?;
                 Event::Done
             }
             Request::Chunk { .. } | Request::Still | Request::Bye => Event::Done,

@@ -7,10 +7,13 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::{
-    agent::{CHUNK_BYTES, Have, PROTOCOL, Subject, Wanted},
-    engine::{claim::Run, source::hex, swap::Standing},
-    plan::{Plan, build},
-    world::{journal::Event as Line, local::Local, members::Members},
+    agent::protocol::{CHUNK_BYTES, Have, PROTOCOL, Subject, Wanted},
+    domain::{members::build_plan, model::plan::Plan},
+    engine::{
+        install::{Standing, run_lock::Run},
+        source::hex,
+    },
+    system::{etcd_client::Members, journal::Event as Line, local::Local},
 };
 
 /// An agent in a thread, and our ends of its pipes.
@@ -38,12 +41,12 @@ impl Far {
     }
 
     pub(super) fn say(&mut self, request: &Request) {
-        wire::write(self.to.as_mut().unwrap(), request).unwrap();
+        codec::write(self.to.as_mut().unwrap(), request).unwrap();
     }
 
     pub(super) fn answer(&mut self) -> Event {
         loop {
-            match wire::read(&mut self.from).unwrap().unwrap() {
+            match codec::read(&mut self.from).unwrap().unwrap() {
                 Event::Progress(_) => {}
                 event => return event,
             }
@@ -58,7 +61,7 @@ impl Far {
     pub(super) fn send(&mut self, bytes: &[u8]) {
         let mut packing = true;
         for chunk in bytes.chunks(CHUNK_BYTES) {
-            wire::write_chunk(self.to.as_mut().unwrap(), chunk, &mut packing).unwrap();
+            codec::write_chunk(self.to.as_mut().unwrap(), chunk, &mut packing).unwrap();
         }
     }
 
@@ -81,20 +84,20 @@ pub(super) fn wanted(depot: &Path, bytes: &[u8]) -> Wanted {
 
 /// The last revision and the live keys of [`snapshot`].
 fn held() -> (i64, u64) {
-    let view = crate::bolt::View::open(snapshot()).unwrap();
-    let walk = crate::engine::inspect::check_and_walk(&view, &mut |_| Flow::Go).unwrap();
+    let view = crate::bbolt::View::open(snapshot()).unwrap();
+    let walk = crate::engine::scan::row_scan::check_and_walk(&view, &mut |_| Flow::Go).unwrap();
     (walk.last.main, walk.keys)
 }
 
 /// A plan for m1 to m3 below `dir`.
 pub(super) fn plan(dir: &Path, wanted: &Wanted) -> Plan {
-    let mut draft = build::tests::draft();
+    let mut draft = build_plan::tests::draft();
     let source = draft.source.as_mut().unwrap();
     source.bytes = wanted.bytes;
     let content = source.content.as_mut().unwrap();
     content.sha256 = wanted.sha256.clone();
     (content.revision, content.keys) = held();
-    let mut plan = build::build(&draft).unwrap().plan;
+    let mut plan = build_plan::build(&draft).unwrap().plan;
     plan.members.iter_mut().for_each(|m| m.data_dir = dir.join(&m.name));
     plan
 }
@@ -184,7 +187,7 @@ fn a_member_is_received_built_exchanged_and_taken_back() {
     left.sort();
     assert_eq!(left, [journal.as_str(), "m2", "m2.undone-20261122-041205"]);
     let text = fs::read_to_string(dir.path().join(journal)).unwrap();
-    use crate::world::journal::{Start, verify, verify_from};
+    use crate::system::journal::{Start, verify, verify_from};
     assert!(verify(&text).is_err(), "it begins with what its operator's journal keeps");
     let records = verify_from(&text, &Start::Seal(seal())).unwrap();
     let acts = records.iter().filter(|r| r.kind != Line::Begun);

@@ -6,11 +6,14 @@ use std::os::unix::fs::{MetadataExt, chown, lchown, symlink};
 
 use super::{tests::*, *};
 use crate::{
-    agent::Subject,
-    engine::swap::Standing,
-    plan::Plan,
-    world::journal::{Event as Line, Journal, Start, verify_from},
-    world::{local::Local, members::Members},
+    agent::protocol::Subject,
+    domain::model::plan::Plan,
+    engine::install::Standing,
+    system::{
+        etcd_client::Members,
+        journal::{Event as Line, Journal, Start, verify_from},
+        local::Local,
+    },
 };
 
 const EVE: u32 = 61_234;

@@ -9,9 +9,10 @@ use rcgen::{
 };
 
 use super::*;
-use crate::plan::{
-    certs::{check, named},
-    table::{Column, Origin, Problem, Row, Severity},
+use crate::domain::members::{
+    cell::{Origin, Row},
+    certificates::{check, named},
+    table::{Column, Problem, Severity},
 };
 
 const NOW: i64 = 1_795_317_120;

@@ -8,18 +8,14 @@ use std::{
 
 use super::{
     flags,
-    host::{Host, OPEN},
-    on_host::Mount,
-    shell,
-    tree::Tree,
-    wrappers, yaml,
+    host_names::{Host, OPEN},
+    path_mapping::Mount,
+    root_fs::Tree,
+    shell, wrappers, yaml,
 };
 use crate::{
-    plan::{
-        facts::config::{Runs, Setting},
-        words::all,
-    },
-    text::Shown,
+    domain::model::observations::config::{Runs, Setting},
+    text::{Shown, phrase::all},
 };
 
 /// An etcd's own part of a command line.
@@ -43,7 +39,7 @@ impl Words {
     /// What of the programs before it is not taken over, sentences without a full stop; `user` where its unit names one.
     pub fn dropped(&self, user: bool) -> Vec<String> {
         let each = self.through.iter().rev().map(|words| {
-            let line: String = crate::plan::words::shell_line(words).replace(OPEN, "").chars().take(200).collect();
+            let line: String = crate::text::phrase::shell_line(words).replace(OPEN, "").chars().take(200).collect();
             let root = match words.first().is_some_and(|word| wrappers::changes_user(base(word))) && !user {
                 true => "; without a User= in its unit etcd would run as root",
                 false => "",

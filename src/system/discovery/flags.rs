@@ -6,16 +6,16 @@
 
 use serde_json::Value;
 
-use super::{host::OPEN, systemd};
+use super::{host_names::OPEN, systemd};
 use crate::{
-    plan::{
-        facts::config::{Setting, WITHHELD},
-        launch::{
-            flags::is_known,
+    domain::{
+        model::observations::config::{Setting, WITHHELD},
+        render::start::{
+            etcd_flags::is_known,
             values::{self, Kind},
         },
-        words::all,
     },
+    text::phrase::all,
     yaml::number_text,
 };
 
@@ -40,7 +40,7 @@ pub(super) fn beyond(words: &[String]) -> Option<String> {
     let rest = parsed(words, "").1;
     let rest = rest.strip_prefix(&["--".to_string()]).unwrap_or(&rest);
     let first = rest.first()?;
-    let line: String = crate::plan::words::shell_line(rest).replace(OPEN, "").chars().take(200).collect();
+    let line: String = crate::text::phrase::shell_line(rest).replace(OPEN, "").chars().take(200).collect();
     Some(format!(
         "etcd does not start with the word {first} among its flags (--FLAG=VALUE is the form of a switch); left out with what \
          follows it: {line}"

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::tree::Tree;
+use super::root_fs::Tree;
 
 /// The host that a configuration is of, as far as it is known here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -5,14 +5,14 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{
+    command_line::{self, Around, Reading, Started},
     flags,
-    host::Host,
-    on_host::{self, Mount},
-    program::{self, Around, Reading, Started},
-    tree::Tree,
+    host_names::Host,
+    path_mapping::{self, Mount},
+    root_fs::Tree,
 };
 use crate::{
-    plan::facts::config::{ConfigFacts, ConfigKind, Origin},
+    domain::model::observations::config::{ConfigFacts, ConfigKind, Origin},
     text::Shown,
 };
 
@@ -37,7 +37,7 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, container: &Value) 
     let mut words = vec![container.get("Path")?.as_str()?.to_string()];
     words.extend(texts(container.get("Args")));
     let around = Around { host, variables: env.iter().cloned().collect() };
-    let Started::Etcd(words) = program::etcd_in(&words, &around) else { return None };
+    let Started::Etcd(words) = command_line::etcd_in(&words, &around) else { return None };
     let mount = |mount: &Value| {
         let text = |key: &str| mount.get(key)?.as_str().map(Into::into);
         Some(Mount { inside: text("Destination")?, host: text("Source")? })
@@ -55,8 +55,8 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, container: &Value) 
     let inside = Host { here: false, ..host.clone() };
     let mut reads = Vec::new();
     let mut reading = Reading { tree, host: &inside, here: Path::new(here), reads: &mut reads, notes: &mut notes };
-    let flags = program::effective(args, variables, &mut reading);
-    let (data_dir, wal_dir) = on_host::dirs(&flags, Path::new(here), &mounts);
+    let flags = command_line::effective(args, variables, &mut reading);
+    let (data_dir, wal_dir) = path_mapping::dirs(&flags, Path::new(here), &mounts);
     Some(ConfigFacts {
         origin: Origin::File(path.into()),
         kind: ConfigKind::Process,

@@ -9,8 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::tree::Tree;
-use crate::{engine::locks, text::Shown};
+use super::root_fs::Tree;
+use crate::{engine::datadir::file_locks, text::Shown};
 
 /// The user of a process and what is known of its lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,8 +88,8 @@ pub(super) fn lock(tree: Tree<'_>, pid: u32, data: &Path, wal: Option<&Path>) ->
         Err(e) => hidden |= closed(&e),
     }
     let Ok(listed) = tree.text(Path::new("/proc/locks")) else { return Lock::Unknown };
-    let held: Vec<&fs::Metadata> = files.iter().filter(|meta| locks::is_listed(&listed, meta, None)).collect();
-    if held.iter().any(|meta| locks::is_listed(&listed, meta, Some(pid))) {
+    let held: Vec<&fs::Metadata> = files.iter().filter(|meta| file_locks::is_listed(&listed, meta, None)).collect();
+    if held.iter().any(|meta| file_locks::is_listed(&listed, meta, Some(pid))) {
         return Lock::Held;
     }
     // The lock of an open file description, as of the log, is listed without its process.
@@ -103,7 +103,7 @@ pub(super) fn lock(tree: Tree<'_>, pid: u32, data: &Path, wal: Option<&Path>) ->
         Err(e) if closed(&e) => hidden |= !held.is_empty(),
         Err(_) => {}
     }
-    if removed(tree, pid, data).is_some_and(|meta| locks::is_listed(&listed, &meta, None)) {
+    if removed(tree, pid, data).is_some_and(|meta| file_locks::is_listed(&listed, &meta, None)) {
         return Lock::Held;
     }
     if hidden { Lock::Unknown } else { Lock::NotHeld }

@@ -2,8 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::{flags::get, host::OPEN};
-use crate::plan::facts::config::Setting;
+use super::{flags::get, host_names::OPEN};
+use crate::domain::model::observations::config::Setting;
 
 /// A directory of this machine inside a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ fn outside(path: &Path, mounts: &[Mount]) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::discover::flags::of_args;
+    use crate::system::discovery::flags::of_args;
 
     #[test]
     fn defaults_relative_paths_and_mounts() {

@@ -8,19 +8,16 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{
+    command_line::{self, Around, Reading, Started, Words},
     flags,
-    host::{Host, OPEN},
-    on_host::{self, Mount},
-    program::{self, Around, Reading, Started, Words},
-    tree::Tree,
+    host_names::{Host, OPEN},
+    path_mapping::{self, Mount},
+    root_fs::Tree,
     yaml,
 };
 use crate::{
-    plan::{
-        facts::config::{Automation, ConfigFacts, ConfigKind, Origin},
-        words::all,
-    },
-    text::Shown,
+    domain::model::observations::config::{Automation, ConfigFacts, ConfigKind, Origin},
+    text::{Shown, phrase::all},
 };
 
 const KUBELET: &str = "/var/lib/kubelet/config.yaml";
@@ -96,7 +93,7 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, in_force: bool) -> 
         let words: Vec<String> = words.iter().map(|word| expanded(word, &env)).collect();
         let around = Around { host, variables: env.iter().cloned().collect() };
         let called_so = container.get("name").and_then(Value::as_str) == Some("etcd");
-        match program::etcd_in(&words, &around) {
+        match command_line::etcd_in(&words, &around) {
             Started::Etcd(words) => Some((container, env, Some(words))),
             // Its variables count, whatever starts it.
             Started::Unclear if called_so => Some((container, env, None)),
@@ -126,8 +123,8 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, in_force: bool) -> 
     let given = env.iter().chain(&words.variables);
     let variables = flags::of_variables(given.map(|(n, v)| (n.as_str(), v.as_str(), place.as_str())), &mut notes);
     let mut reading = Reading { tree, host, here, reads: &mut Vec::new(), notes: &mut notes };
-    let flags = program::effective(args, variables, &mut reading);
-    let (data_dir, wal_dir) = on_host::dirs(&flags, here, &mounts);
+    let flags = command_line::effective(args, variables, &mut reading);
+    let (data_dir, wal_dir) = path_mapping::dirs(&flags, here, &mounts);
     let data_dir = data_dir.filter(|_| understood || flags::get(&flags, "data-dir").is_some());
     let flags = flags::settled(flags, &mut notes);
     let mut automation: Vec<Automation> =
@@ -231,7 +228,7 @@ fn operator(pod: &Value) -> Option<Automation> {
 }
 
 fn quoted(path: &Path) -> String {
-    crate::plan::words::shell_word(&path.to_string_lossy()).into_owned()
+    crate::text::phrase::shell_word(&path.to_string_lossy()).into_owned()
 }
 
 fn mounts(spec: &Value, container: &Value) -> Vec<Mount> {

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::{
+    command_line::{self, Reading},
     flags,
-    host::Host,
-    on_host,
+    host_names::Host,
     owner::{self, Lock},
-    program::{self, Reading},
-    tree::Tree,
+    path_mapping,
+    root_fs::Tree,
 };
-use crate::plan::facts::config::{ConfigFacts, ConfigKind, Origin};
+use crate::domain::model::observations::config::{ConfigFacts, ConfigKind, Origin};
 
 /// All of them, by process ID; and the files that they read.
 pub(super) fn find(tree: Tree<'_>, host: &Host) -> (Vec<ConfigFacts>, Vec<PathBuf>) {
@@ -25,7 +25,7 @@ fn read(tree: Tree<'_>, host: &Host, pid: u32, reads: &mut Vec<PathBuf>) -> Opti
     let proc = PathBuf::from(format!("/proc/{pid}"));
     let line = tree.text(&proc.join("cmdline")).ok()?;
     let mut words = line.split_terminator('\0').map(String::from);
-    if !program::is_etcd(program::base(&words.next()?)) {
+    if !command_line::is_etcd(command_line::base(&words.next()?)) {
         return None;
     }
     let words: Vec<String> = words.collect();
@@ -57,8 +57,8 @@ fn read(tree: Tree<'_>, host: &Host, pid: u32, reads: &mut Vec<PathBuf>) -> Opti
     let files = if apart { Tree(&inner) } else { tree };
     let mut its_reads = Vec::new();
     let mut reading = Reading { tree: files, host, here: &here, reads: &mut its_reads, notes: &mut notes };
-    let flags = program::effective(args, variables, &mut reading);
-    let (data_dir, wal_dir) = on_host::dirs(&flags, &here, &[]);
+    let flags = command_line::effective(args, variables, &mut reading);
+    let (data_dir, wal_dir) = path_mapping::dirs(&flags, &here, &[]);
     let seen = |path: PathBuf| match apart {
         true => below.join(path.strip_prefix("/").unwrap_or(&path)),
         false => path,

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::host::{Host, OPEN};
+use super::host_names::{Host, OPEN};
 
 /// A simple command, or what of a script is none.
 #[derive(Debug, Clone, PartialEq, Eq)]

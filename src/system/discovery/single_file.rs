@@ -2,27 +2,28 @@
 //! what is taken for something else loses its settings without a word.
 
 #[cfg(test)]
-#[path = "single_file/tests.rs"]
 mod tests;
 
 use std::{fmt, path::Path};
 
 use serde_json::Value;
 
-use super::{CONFIG_FILES, ENVIRONMENT_FILES, alone, config_file, flags, host::Host, inspected, pods, shell, systemd};
 use super::{
-    program::{self, Around, Started},
-    tree::Tree,
+    CONFIG_FILES, ENVIRONMENT_FILES, alone, config_file, flags, host_names::Host, inspected, pods, shell, systemd,
+};
+use super::{
+    command_line::{self, Around, Started},
+    root_fs::Tree,
     units, variables_in, yaml,
 };
 use crate::{
+    domain::model::observations::config::{ConfigFacts, ConfigKind, Origin},
     engine::source::io_trouble,
-    plan::{
-        facts::config::{ConfigFacts, ConfigKind, Origin},
-        words::{all, plural},
+    error::{Kind, Result, Trouble},
+    text::{
+        Shown,
+        phrase::{all, plural},
     },
-    text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// Why a file is no configuration of one etcd: what it is instead.
@@ -223,7 +224,7 @@ fn is_chroot(host: &Host, text: &str) -> bool {
         "RootDirectory" | "RootImage" => !matches!(value.as_str(), "" | "/"),
         "ExecStart" => {
             let words = systemd::command(value, &systemd::Variables::new());
-            matches!(program::etcd_in(&words, &around), Started::Chroot(_))
+            matches!(command_line::etcd_in(&words, &around), Started::Chroot(_))
         }
         _ => false,
     })
@@ -238,9 +239,9 @@ fn script(host: &Host, path: &Path, text: &str) -> std::result::Result<ConfigFac
             || words.iter().all(|word| shell::is_assignment(word))
     };
     let around = Around { host, variables: Default::default() };
-    let (count, Started::Etcd(words)) = program::in_script(&commands, &around) else { return Err(NotOne::Script) };
+    let (count, Started::Etcd(words)) = command_line::in_script(&commands, &around) else { return Err(NotOne::Script) };
     let plain = commands.iter().all(|command| {
-        command.always && (harmless(&command.words) || program::etcd_in(&command.words, &around) != Started::Other)
+        command.always && (harmless(&command.words) || command_line::etcd_in(&command.words, &around) != Started::Other)
     });
     if count != 1 || !plain || !words.notes.is_empty() {
         return Err(NotOne::Script);

@@ -4,7 +4,7 @@
 use std::{fs, os::unix::fs::symlink};
 
 use super::*;
-use crate::plan::facts::config::Automation;
+use crate::domain::model::observations::config::Automation;
 
 /// A tree of these files; a text that begins with `-> ` is a symbolic link.
 fn found(files: &[(&str, &str)]) -> Vec<ConfigFacts> {
@@ -536,7 +536,7 @@ fn one_file_of_each_kind_and_its_usual_place() {
         let path = dir.path().join(name);
         std::fs::write(&path, text).unwrap();
         let why = super::one(&path, true).unwrap_err();
-        assert_eq!(why.kind, crate::trouble::Kind::Input, "{why}");
+        assert_eq!(why.kind, crate::error::Kind::Input, "{why}");
     }
 }
 

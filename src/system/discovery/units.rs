@@ -8,15 +8,15 @@ use std::{
 };
 
 use super::{
+    command_line::{self, Around, Reading, Started, Words},
     flags,
-    host::{Host, OPEN},
-    on_host,
-    program::{self, Around, Reading, Started, Words},
+    host_names::{Host, OPEN},
+    path_mapping,
+    root_fs::Tree,
     systemd::{self, Variables},
-    tree::Tree,
 };
 use crate::{
-    plan::facts::config::{Automation, ConfigFacts, ConfigKind, Origin},
+    domain::model::observations::config::{Automation, ConfigFacts, ConfigKind, Origin},
     text::Shown,
 };
 
@@ -173,7 +173,7 @@ fn started(
                 if !ignored.is_empty() {
                     notes.push(format!(
                         "systemd ignores what {named} assigns to {}: only a shell takes such lines",
-                        crate::plan::words::all(&ignored)
+                        crate::text::phrase::all(&ignored)
                     ));
                 }
                 if copy {
@@ -194,7 +194,7 @@ fn started(
     let mut words = None;
     let mut chroot = Some(merged.root.clone()).filter(|root| !matches!(root.as_str(), "" | "/"));
     for line in &merged.commands {
-        match program::etcd_in(&systemd::command(line, &variables), &around) {
+        match command_line::etcd_in(&systemd::command(line, &variables), &around) {
             Started::Etcd(found) => {
                 words.get_or_insert(found);
             }
@@ -260,8 +260,8 @@ fn started(
         dir => dir,
     };
     let mut reading = Reading { tree, host, here: Path::new(here), reads: &mut reads, notes: &mut notes };
-    let flags = program::effective(args, variables, &mut reading);
-    let (data_dir, wal_dir) = on_host::dirs(&flags, Path::new(here), &words.mounts);
+    let flags = command_line::effective(args, variables, &mut reading);
+    let (data_dir, wal_dir) = path_mapping::dirs(&flags, Path::new(here), &words.mounts);
     // Without its command its default directory is not known, either.
     let data_dir = data_dir.filter(|_| understood || flags::get(&flags, "data-dir").is_some());
     let flags = flags::settled(flags, &mut notes);

@@ -24,9 +24,9 @@ use tower::service_fn;
 
 use super::{
     Connect,
-    words::{self, Refusal},
+    errors::{self, Refusal},
 };
-use crate::{plan::url::CLIENT_PORT, world::tls};
+use crate::{domain::members::url::CLIENT_PORT, system::net::tls};
 
 /// How long the other side may take to show which protocol it speaks, once it is known that it
 /// does not speak ours.
@@ -34,7 +34,7 @@ const PROBE: Duration = Duration::from_secs(1);
 
 /// Where an endpoint is, and how it is spoken to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::world) struct Target {
+pub(in crate::system) struct Target {
     /// Name or address, IPv6 without brackets.
     pub host: String,
     /// The port.
@@ -91,7 +91,7 @@ impl Target {
     }
 
     /// `host:port`, IPv6 in brackets.
-    pub(in crate::world) fn authority(&self) -> String {
+    pub(in crate::system) fn authority(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
         } else {
@@ -100,7 +100,7 @@ impl Target {
     }
 
     /// The endpoint with its scheme.
-    pub(in crate::world) fn url(&self) -> String {
+    pub(in crate::system) fn url(&self) -> String {
         format!("{}://{}", if self.tls { "https" } else { "http" }, self.authority())
     }
 }
@@ -131,7 +131,7 @@ impl Heard {
 /// [`Heard`], shared with the connection.
 pub(super) type Ears = Arc<Mutex<Heard>>;
 
-pub(in crate::world) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(in crate::system) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
 /// A connection that remembers what [`Heard`] asks for, and takes no more bytes than it may.
@@ -211,18 +211,18 @@ pub(super) async fn dial(
     let wire: Box<dyn Wire> = match timeout(limit, wire(target, config)).await {
         Err(_) => {
             return Err(Refusal::new(
-                format!("no answer in {}", words::span(limit)),
+                format!("no answer in {}", errors::span(limit)),
                 format!(
                     "{} did not take the connection in {}: its host is down, cut off from here, or hung. \
                      Ask from another host, or give more time with --dial-timeout.",
                     target.url(),
-                    words::span(limit)
+                    errors::span(limit)
                 ),
             )
             .afar());
         }
-        Ok(Err(Failure::Resolve(error))) => return Err(words::resolve(&error, target)),
-        Ok(Err(Failure::Tcp(error))) => return Err(words::tcp(&error, target)),
+        Ok(Err(Failure::Resolve(error))) => return Err(errors::resolve(&error, target)),
+        Ok(Err(Failure::Tcp(error))) => return Err(errors::tcp(&error, target)),
         Ok(Err(Failure::Tls(error))) => return Err(tls_refused(&error, target).await),
         Ok(Err(Failure::Words(refusal))) => return Err(refusal),
         Ok(Ok(wire)) => wire,
@@ -244,14 +244,14 @@ pub(super) async fn dial(
             format!(
                 "{} took the connection, but HTTP/2 could not be begun: {}.",
                 target.url(),
-                words::innermost(&error)
+                errors::innermost(&error)
             ),
         )),
     }
 }
 
 /// Why there is no connection.
-pub(in crate::world) enum Failure {
+pub(in crate::system) enum Failure {
     Resolve(io::Error),
     Tcp(io::Error),
     Tls(io::Error),
@@ -259,7 +259,7 @@ pub(in crate::world) enum Failure {
 }
 
 /// A connection to `target`, with `config` where it is to be TLS.
-pub(in crate::world) async fn wire(target: &Target, config: &Arc<ClientConfig>) -> Result<Box<dyn Wire>, Failure> {
+pub(in crate::system) async fn wire(target: &Target, config: &Arc<ClientConfig>) -> Result<Box<dyn Wire>, Failure> {
     let addresses: Vec<_> = lookup_host((target.host.as_str(), target.port)).await.map_err(Failure::Resolve)?.collect();
     let tcp = TcpStream::connect(addresses.as_slice()).await.map_err(Failure::Tcp)?;
     // small questions and answers: waiting for more to send would only cost time
@@ -282,10 +282,10 @@ async fn tls_refused(error: &io::Error, target: &Target) -> Refusal {
     let rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let unclear = rustls.is_none_or(|e| matches!(e, rustls::Error::InvalidMessage(_)));
     if unclear && speaks_plain(target).await {
-        return words::speaks_plain(target);
+        return errors::speaks_plain(target);
     }
     match rustls {
-        Some(error) => words::tls(error, target),
+        Some(error) => errors::tls(error, target),
         None => Refusal::new(
             "TLS refused",
             format!("{} hung up during the TLS handshake: {error}. See the member's own log.", target.url()),

@@ -3,8 +3,8 @@
 
 use std::net::IpAddr;
 
-use super::{Connect, dial::Target};
-use crate::plan::facts::Withheld;
+use super::{Connect, connection::Target};
+use crate::domain::model::observations::Withheld;
 
 /// Why a client has no token.
 #[derive(Debug, Clone, PartialEq, Eq)]

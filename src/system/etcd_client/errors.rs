@@ -6,16 +6,16 @@ use std::{error::Error, io, time::Duration};
 use tokio_rustls::rustls::{self, AlertDescription, CertificateError};
 use tonic::{Code, Status};
 
-use super::dial::{Heard, Target};
+use super::connection::{Heard, Target};
 use crate::{
+    domain::model::observations::{Answer, NoAnswer},
     etcd::server_error::ServerError,
-    plan::facts::{Answer, NoAnswer},
     text::Foreign,
 };
 
 /// Why nothing was learnt from a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::world) struct Refusal {
+pub(in crate::system) struct Refusal {
     /// Few enough words for a table cell.
     pub why: NoAnswer,
     /// The whole story with the way out.
@@ -47,12 +47,12 @@ impl From<Refusal> for Answer {
 }
 
 /// A time as a person says it: `3 s`, `250 ms`.
-pub(in crate::world) fn span(time: Duration) -> String {
+pub(in crate::system) fn span(time: Duration) -> String {
     if time.subsec_millis() == 0 { format!("{} s", time.as_secs()) } else { format!("{} ms", time.as_millis()) }
 }
 
 /// The message at the bottom of an error's chain, which is the one that says something.
-pub(in crate::world) fn innermost(error: &dyn Error) -> String {
+pub(in crate::system) fn innermost(error: &dyn Error) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
         last = source;

@@ -8,19 +8,19 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     Members,
-    answer::{MOST_MEMBERS, MOST_URLS, too_many},
-    dial::{Failure, Target},
+    connection::{Failure, Target},
+    errors::{self, Refusal},
     metrics::Metrics,
-    words::{self, Refusal},
+    rpc::{MOST_MEMBERS, MOST_URLS, too_many},
 };
 use crate::{
-    etcd::membership::Id,
-    plan::{
-        facts::{KnownMember, MemberSays, OwnHealth, Read, Source},
-        url::PEER_PORT,
+    domain::{
+        members::url::PEER_PORT,
+        model::observations::{KnownMember, MemberSays, OwnHealth, Read, Source},
     },
+    etcd::membership::Id,
+    system::net::http::{self, Miss},
     text::Foreign,
-    world::http::{self, Miss},
 };
 
 /// The port on which kubeadm has `--listen-metrics-urls`.
@@ -205,9 +205,9 @@ async fn peer(members: &Members, target: &Target) -> Result<PeerSays, String> {
 /// Why there is no page, in a few words.
 fn missed(miss: Miss) -> String {
     match miss {
-        Miss::Wire(Failure::Resolve(e) | Failure::Tcp(e) | Failure::Tls(e)) => words::innermost(&e),
+        Miss::Wire(Failure::Resolve(e) | Failure::Tcp(e) | Failure::Tls(e)) => errors::innermost(&e),
         Miss::Wire(Failure::Words(refusal)) => refusal.why.into(),
-        Miss::Late(limit) => format!("no answer in {}", words::span(limit)),
+        Miss::Late(limit) => format!("no answer in {}", errors::span(limit)),
         Miss::HungUp => "the connection was closed without an answer".into(),
         Miss::NoHttp(why) => why,
     }

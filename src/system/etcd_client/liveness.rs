@@ -5,7 +5,6 @@
 //! the same in 3.4 to 3.7.
 
 #[cfg(test)]
-#[path = "liveness/tests.rs"]
 mod tests;
 
 use std::{
@@ -24,15 +23,15 @@ use tokio::{
 use tokio_rustls::rustls;
 
 use super::{
-    Connect, Members, dial,
-    dial::Target,
-    doors::{self, Page, Version},
-    words,
+    Connect, Members,
+    connection::{self, Target},
+    errors,
+    http_probes::{self, Page, Version},
 };
 use crate::{
+    domain::preflight::blockers::{Door, Heard, Kind},
     etcd::membership::Id,
-    plan::fence::{Door, Heard, Kind},
-    world::http::Miss,
+    system::net::http::Miss,
 };
 
 impl Members {
@@ -96,11 +95,12 @@ impl Members {
         let limit = self.connect.dial_timeout;
         let connect = async {
             let found = lookup_host((target.host.as_str(), target.port)).await;
-            let addresses: Vec<_> = found.map_err(|e| Heard::Unclear(words::resolve(&e, target).why.into()))?.collect();
+            let addresses: Vec<_> =
+                found.map_err(|e| Heard::Unclear(errors::resolve(&e, target).why.into()))?.collect();
             match TcpStream::connect(addresses.as_slice()).await {
                 Ok(_) => Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => Err(Heard::Nobody),
-                Err(e) => Err(Heard::Unclear(words::tcp(&e, target).why.into())),
+                Err(e) => Err(Heard::Unclear(errors::tcp(&e, target).why.into())),
             }
         };
         match timeout(limit, connect).await {
@@ -110,7 +110,7 @@ impl Members {
     }
 
     async fn peer(&self, target: &Target) -> Heard {
-        match doors::page(self, target, doors::MEMBERS).await {
+        match http_probes::page(self, target, http_probes::MEMBERS).await {
             Ok(Page { cluster: Some(id), .. }) => {
                 Heard::Etcd { cluster: Some(id), member: None, version: String::new(), revision: None }
             }
@@ -122,7 +122,7 @@ impl Members {
 
     /// A client URL whose member told nothing, for this reason.
     async fn client(&self, target: &Target, why: String) -> Heard {
-        let Page { status, text, .. } = match doors::page(self, target, doors::VERSION).await {
+        let Page { status, text, .. } = match http_probes::page(self, target, http_probes::VERSION).await {
             Ok(page) => page,
             Err(miss) => {
                 return match self.without_http(target, miss).await {
@@ -147,14 +147,16 @@ impl Members {
         match miss {
             Miss::Late(limit) => Heard::Somebody(format!("but gives {}", no_answer(limit))),
             Miss::NoHttp(why) => Heard::Somebody(format!("but does not speak HTTP: {why}")),
-            Miss::Wire(dial::Failure::Tls(error)) if !dial::speaks_tls(target).await => match tls_error(&error) {
-                Some(rustls::Error::InvalidMessage(_)) => Heard::Somebody("but speaks no TLS".into()),
-                _ => hangs_up(),
-            },
+            Miss::Wire(connection::Failure::Tls(error)) if !connection::speaks_tls(target).await => {
+                match tls_error(&error) {
+                    Some(rustls::Error::InvalidMessage(_)) => Heard::Somebody("but speaks no TLS".into()),
+                    _ => hangs_up(),
+                }
+            }
             // A certificate that is asked for or not trusted is somebody's all the same.
             Miss::Wire(_) => Heard::Somebody("over TLS that could not be agreed on".into()),
             // As a proxy does whose backend is gone. A member that wants TLS shows it when it is offered.
-            Miss::HungUp if target.tls || dial::speaks_tls(target).await => {
+            Miss::HungUp if target.tls || connection::speaks_tls(target).await => {
                 Heard::Somebody("over TLS, and hangs up on strangers".into())
             }
             Miss::HungUp => hangs_up(),
@@ -176,5 +178,5 @@ fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
 }
 
 fn no_answer(limit: Duration) -> String {
-    format!("no answer in {}", words::span(limit))
+    format!("no answer in {}", errors::span(limit))
 }

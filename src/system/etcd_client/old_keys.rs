@@ -6,10 +6,10 @@ use tokio::time::timeout;
 
 use super::{
     Members,
-    answer::{Miss, answered, client},
-    words::Refusal,
+    errors::Refusal,
+    rpc::{Miss, answered, client},
 };
-use crate::plan::verdict::OldKey;
+use crate::domain::quorum::known::OldKey;
 
 /// Keys of one page, without values.
 const PAGE: i64 = 500;

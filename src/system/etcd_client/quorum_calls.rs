@@ -8,15 +8,15 @@ use tokio::time::timeout;
 
 use super::{
     Members, PROBE_KEY,
-    answer::{Heard, Miss, answered, client},
-    dial::ANSWERS,
+    connection::ANSWERS,
+    rpc::{Heard, Miss, answered, client},
 };
 use crate::{
-    etcd::{membership::Id, server_error::ServerError},
-    plan::facts::{
+    domain::model::observations::{
         Alarm,
         started::{Canary, Told, Watched},
     },
+    etcd::{membership::Id, server_error::ServerError},
     text::Foreign,
 };
 

@@ -25,19 +25,19 @@ use tonic::{
 
 use super::{
     Members, PROBE_KEY,
-    answer::{Heard, Miss, answered, client},
-    dial::{DATABASE, Line, Target},
-    save::{Sum, TRAILER},
+    connection::{DATABASE, Line, Target},
+    rpc::{Heard, Miss, answered, client},
+    snapshot::{Sum, TRAILER},
 };
 use crate::{
-    bolt::{ReadAt, View},
+    bbolt::{ReadAt, View},
+    domain::model::observations::rows::{ClockOffset, Part, RowKey, StoredRows},
     engine::{
         progress::{Flow, Phase, Progress, Watch},
-        stored_rows::{self, enabled_in_words, permissions_in_words, roles_in_words},
+        scan::stored_rows::{self, enabled_in_words, permissions_in_words, roles_in_words},
     },
     etcd::{membership::Id, proto::Permission},
-    plan::facts::rows::{ClockOffset, Part, RowKey, StoredRows},
-    world::http,
+    system::net::http,
 };
 
 /// How the versions begin that store less of what is compared.
@@ -203,7 +203,7 @@ async fn stream(
         if came > bytes.saturating_mul(2).saturating_add(GROWTH) {
             return Err(Cut::Words(format!(
                 "its database was to be {} long, and more than {came} came",
-                crate::plan::words::byte_count(bytes)
+                crate::text::number::byte_count(bytes)
             )));
         }
         kept.add(message.blob()).map_err(words)?;

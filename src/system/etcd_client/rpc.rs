@@ -10,12 +10,12 @@ use tokio::time::timeout;
 use tonic::Status;
 
 use super::{
-    dial::Line,
-    words::{self, Refusal},
+    connection::Line,
+    errors::{self, Refusal},
 };
 use crate::{
+    domain::model::observations::{Alarm, KnownMember, MemberSays, Source},
     etcd::{membership::Id, server_error::ServerError},
-    plan::facts::{Alarm, KnownMember, MemberSays, Source},
     text::Foreign,
 };
 
@@ -41,7 +41,7 @@ pub(super) enum Miss {
 
 impl Miss {
     pub(super) fn is_auth(&self) -> bool {
-        matches!(self, Miss::Status(status) if words::is_auth(status))
+        matches!(self, Miss::Status(status) if errors::is_auth(status))
     }
 
     /// Which of etcd's own errors it is.
@@ -51,11 +51,11 @@ impl Miss {
 
     pub(super) fn words(&self) -> Foreign {
         match self {
-            Miss::Late(limit) => format!("no answer in {}", words::span(*limit)).into(),
+            Miss::Late(limit) => format!("no answer in {}", errors::span(*limit)).into(),
             Miss::Status(status) if ServerError::of(status.message()) == Some(ServerError::NoLeader) => {
                 "no leader".into()
             }
-            Miss::Status(status) => words::said(status),
+            Miss::Status(status) => errors::said(status),
             Miss::Other(why) => why.clone(),
         }
     }

@@ -17,19 +17,19 @@ use tokio::time::timeout;
 
 use super::{
     Members, Miss, NoToken, answered, client,
-    dial::{DATABASE, Line, Target},
-    words,
+    connection::{DATABASE, Line, Target},
+    errors,
 };
 use crate::{
-    bolt::View,
+    bbolt::View,
+    domain::preflight::space,
     engine::{
         durable_fs::{Dir, Disk, Identity, free_bytes},
+        install::staging::exchanged,
         progress::{Flow, Phase, Progress, Watch},
-        stage::exchanged,
     },
-    plan::space,
+    error::{Fault, Kind, Result, Trouble},
     text::Shown,
-    trouble::{Fault, Kind, Result, Trouble},
 };
 
 /// Bytes of the SHA-256 that ends every saved snapshot.
@@ -58,7 +58,7 @@ pub(super) async fn save(members: &Members, endpoint: &str, into: &Path, watch: 
                 Kind::Failed,
                 format!(
                     "the snapshot from {endpoint} was cut off after {}",
-                    crate::plan::words::byte_count(part.bytes)
+                    crate::text::number::byte_count(part.bytes)
                 ),
             )
             .why(miss.words())
@@ -69,7 +69,7 @@ pub(super) async fn save(members: &Members, endpoint: &str, into: &Path, watch: 
     Ok(bytes)
 }
 
-fn no_snapshot(endpoint: &str, refusal: words::Refusal) -> Trouble {
+fn no_snapshot(endpoint: &str, refusal: errors::Refusal) -> Trouble {
     Trouble::new(Kind::NoAnswer, format!("no snapshot from {endpoint}: {}", refusal.why)).hint(refusal.details)
 }
 
@@ -178,7 +178,7 @@ async fn receive(
                 endpoint,
                 format!(
                     "{} announced, and more than that came",
-                    crate::plan::words::count(expected, "byte was", "bytes were")
+                    crate::text::number::count(expected, "byte was", "bytes were")
                 ),
             )));
         }
@@ -191,8 +191,8 @@ async fn receive(
             endpoint,
             format!(
                 "{} announced, and {} came",
-                crate::plan::words::count(expected, "byte was", "bytes were"),
-                crate::plan::words::thousands(part.bytes)
+                crate::text::number::count(expected, "byte was", "bytes were"),
+                crate::text::number::thousands(part.bytes)
             ),
         )));
     }
@@ -322,7 +322,7 @@ impl Part {
             format!(
                 "the snapshot could not be written to {} after {}",
                 self.path.shown(),
-                crate::plan::words::byte_count(self.bytes)
+                crate::text::number::byte_count(self.bytes)
             ),
         );
         match error.kind() {

@@ -2,11 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-#[path = "tests/named.rs"]
 mod named;
-#[path = "tests/pages.rs"]
 mod pages;
-#[path = "tests/saving.rs"]
 mod saving;
 
 use std::{
@@ -26,13 +23,13 @@ use tonic::{
 };
 
 use super::{
-    dial::Target,
+    connection::Target,
     testing::{Ca, Script, Served, snapshot_of},
     *,
 };
 use crate::{
+    domain::model::observations::OwnHealth,
     engine::progress::{Flow, Progress},
-    plan::facts::OwnHealth,
 };
 
 /// Deadlines short enough for tests; what is asserted never depends on how long something took.

@@ -1,4 +1,4 @@
-//! This machine as a host: the same facts as a look over a connection tells ([`crate::world::ssh`]), without a shell.
+//! This machine as a host: the same facts as a look over a connection tells ([`crate::system::ssh`]), without a shell.
 
 use std::{
     fs, io,
@@ -9,10 +9,10 @@ use std::{
 use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
 
 use crate::{
-    engine::{durable_fs::free_bytes, stage},
-    plan::facts::host::{HostFacts, Place, PlaceState, Root},
+    domain::model::observations::host::{HostFacts, Place, PlaceState, Root},
+    engine::{durable_fs::free_bytes, install::staging},
+    system::discovery,
     text,
-    world::discover,
 };
 
 /// Looks at the directories, and at what is to be known of the machine; `called` finds names of users and groups in the
@@ -74,7 +74,7 @@ fn mount(dir: &Path) -> &Path {
     let mut last = dir;
     for above in same {
         last = above;
-        if stage::is_mount(above) {
+        if staging::is_mount(above) {
             break;
         }
     }
@@ -88,14 +88,14 @@ fn etcds() -> Vec<(u32, String)> {
         let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         (pid, String::from_utf8_lossy(&words).replace('\0', " ").trim_end().to_string())
     };
-    discover::running(Path::new("/")).into_iter().map(line).collect()
+    discovery::running(Path::new("/")).into_iter().map(line).collect()
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::world::ssh::Ssh;
+    use crate::system::ssh::Ssh;
 
     #[test]
     fn it_tells_what_a_shell_tells() {

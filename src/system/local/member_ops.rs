@@ -4,18 +4,21 @@ use std::path::{Path, PathBuf};
 
 use super::{Local, service};
 use crate::{
-    engine::{
-        claim::{self, Claim, NotClaimed, Run},
-        expected::Expected,
-        genesis::Genesis,
-        progress::Watch,
-        restore::{Job, Restored},
-        swap::{self, Record, Standing, Swapped, Went, Whose},
+    domain::{
+        members::{build_plan, table::Severity},
+        preflight::stop::Halt,
     },
+    engine::{
+        install::{
+            self, Record, Standing, Swapped, Went, Whose,
+            run_lock::{self, Claim, NotClaimed, Run},
+        },
+        progress::Watch,
+        restore::{Job, Restored, expected::Expected, initial_log::Genesis},
+    },
+    error::{Kind, Result, Trouble},
     etcd::version::Minor,
-    plan::{build, halt::Halt, table::Severity},
-    trouble::{Kind, Result, Trouble},
-    world::site::{Site, Work},
+    system::member_ops::{Site, Work},
 };
 
 impl Local {
@@ -23,7 +26,7 @@ impl Local {
     fn job<T>(&self, work: &Work<'_>, then: impl FnOnce(&Job<'_>, &Whose<'_>) -> Result<T>) -> Result<T> {
         let plan = work.plan;
         let errors: Vec<String> =
-            build::verify(plan).into_iter().filter(|p| p.severity == Severity::Error).map(|p| p.text).collect();
+            build_plan::verify(plan).into_iter().filter(|p| p.severity == Severity::Error).map(|p| p.text).collect();
         if !errors.is_empty() {
             return Err(Trouble::new(Kind::Refused, "the plan is not carried out").why(errors.join("; ")));
         }
@@ -65,27 +68,27 @@ impl Site for Local {
     }
 
     fn journal(&self, target: &Path, plan: &str) -> PathBuf {
-        claim::journal(target, plan, self.fence.as_ref().map(|fence| fence.named.as_path()))
+        run_lock::journal(target, plan, self.fence.as_ref().map(|fence| fence.named.as_path()))
     }
 
     fn standing(&self, work: &Work<'_>) -> Result<Standing> {
-        self.member(work, |whose| swap::standing(&self.tools.disk, whose))
+        self.member(work, |whose| install::standing(&self.tools.disk, whose))
     }
 
     fn stage(&self, work: &Work<'_>, watch: &mut Watch<'_>) -> Result<Restored> {
-        self.job(work, |job, whose| swap::stage(job, whose, &self.tools, watch))
+        self.job(work, |job, whose| install::stage(job, whose, &self.tools, watch))
     }
 
     fn swap(&self, work: &Work<'_>, stamp: &str, record: Record<'_, Swapped>) -> Result<Swapped> {
-        self.member(work, |whose| swap::swap(&self.tools.disk, whose, stamp, record))
+        self.member(work, |whose| install::swap(&self.tools.disk, whose, stamp, record))
     }
 
     fn undo(&self, work: &Work<'_>, swapped: &Swapped, stamp: &str, record: Record<'_, Went>) -> Result<Went> {
-        self.member(work, |whose| swap::undo(&self.tools.disk, whose, swapped, stamp, record))
+        self.member(work, |whose| install::undo(&self.tools.disk, whose, swapped, stamp, record))
     }
 
     fn discard(&self, work: &Work<'_>) -> Result<()> {
-        self.member(work, |whose| swap::discard(&self.tools.disk, whose))
+        self.member(work, |whose| install::discard(&self.tools.disk, whose))
     }
 
     fn halt(&self, halt: &Halt) -> Result<()> {

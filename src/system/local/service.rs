@@ -8,13 +8,13 @@ use std::{
 };
 
 use crate::{
+    domain::{model::observations::disk::Held, preflight::stop::Halt},
     engine::{
         datadir,
         progress::{Flow, Phase, Progress, Watch},
     },
-    plan::{facts::disk::Held, halt::Halt},
+    error::{Kind, Result, Trouble},
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// How long an etcd may take to end: it hands its leadership over and syncs.

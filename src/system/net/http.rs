@@ -12,10 +12,10 @@ use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 use tokio_rustls::rustls::ClientConfig;
 
-use super::members::dial::{self, Failure, Target};
+use crate::system::etcd_client::connection::{self, Failure, Target};
 
 /// Why there is no answer.
-pub(super) enum Miss {
+pub(in crate::system) enum Miss {
     /// Not connected.
     Wire(Failure),
     /// Not in this time.
@@ -34,14 +34,14 @@ impl From<hyper::Error> for Miss {
         if reset || error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
             return Miss::HungUp;
         }
-        Miss::NoHttp(super::members::words::innermost(&error))
+        Miss::NoHttp(crate::system::etcd_client::errors::innermost(&error))
     }
 }
 
 /// Sends a GET for `path` (with its query) with these headers, `host` among them or the target's own; returns when the
 /// answer's head is there. Connecting may take `dial`, answering `limit`. `tls` offers no HTTP/2 (see
 /// [`super::tls::for_http`]).
-pub(super) async fn get(
+pub(in crate::system) async fn get(
     target: &Target,
     tls: &Arc<ClientConfig>,
     path: &str,
@@ -49,7 +49,7 @@ pub(super) async fn get(
     dial: Duration,
     limit: Duration,
 ) -> Result<Response<Incoming>, Miss> {
-    let wire = timeout(dial, dial::wire(target, tls)).await.map_err(|_| Miss::Late(dial))?;
+    let wire = timeout(dial, connection::wire(target, tls)).await.map_err(|_| Miss::Late(dial))?;
     let wire = wire.map_err(Miss::Wire)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(wire)).await?;
     tokio::spawn(connection);
@@ -65,7 +65,7 @@ pub(super) async fn get(
 }
 
 /// The whole body, of at most `most` bytes.
-pub(super) async fn text(answer: Response<Incoming>, most: usize, limit: Duration) -> Result<String, Miss> {
+pub(in crate::system) async fn text(answer: Response<Incoming>, most: usize, limit: Duration) -> Result<String, Miss> {
     let whole = Limited::new(answer.into_body(), most).collect();
     let whole = timeout(limit, whole).await.map_err(|_| Miss::Late(limit))?.map_err(|e| Miss::NoHttp(e.to_string()))?;
     Ok(String::from_utf8_lossy(&whole.to_bytes()).into_owned())

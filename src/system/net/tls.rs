@@ -10,10 +10,10 @@ use tokio_rustls::rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
 };
 
-use super::members::Connect;
+use crate::system::etcd_client::Connect;
 use crate::{
+    error::{Kind, Result, Trouble},
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// Where Linux distributions keep the system's CA certificates; the first that is there is taken,
@@ -28,7 +28,7 @@ const SYSTEM_ROOTS: [&str; 5] = [
 
 /// The crypto provider is named everywhere instead of relying on the process's default: aws-lc is
 /// the one that knows the P-521 keys of etcd's `--auto-tls`.
-pub(super) fn provider() -> Arc<CryptoProvider> {
+pub(in crate::system) fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
@@ -37,7 +37,7 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 /// # Errors
 /// When a certificate or key cannot be read or do not belong together; the sentence names the file
 /// and the flag.
-pub(super) fn config(connect: &Connect) -> Result<Arc<ClientConfig>> {
+pub(in crate::system) fn config(connect: &Connect) -> Result<Arc<ClientConfig>> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|e| Trouble::new(Kind::Bug, "TLS cannot be set up").why(e))?;
@@ -71,7 +71,7 @@ pub(super) fn config(connect: &Connect) -> Result<Arc<ClientConfig>> {
 }
 
 /// The same certificates for HTTP/1, which Go's servers speak only with those who ask for it.
-pub(super) fn for_http(config: &ClientConfig) -> Arc<ClientConfig> {
+pub(in crate::system) fn for_http(config: &ClientConfig) -> Arc<ClientConfig> {
     let mut config = config.clone();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Arc::new(config)
@@ -79,7 +79,7 @@ pub(super) fn for_http(config: &ClientConfig) -> Arc<ClientConfig> {
 
 /// A configuration that trusts anyone, only to find out whether the other side speaks TLS at all;
 /// nothing is sent over it.
-pub(super) fn probe() -> Option<Arc<ClientConfig>> {
+pub(in crate::system) fn probe() -> Option<Arc<ClientConfig>> {
     let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().ok()?;
     let config = builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider())));
     Some(Arc::new(config.with_no_client_auth()))

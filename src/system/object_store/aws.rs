@@ -11,7 +11,7 @@ use std::{
 
 use rusty_s3::Credentials;
 
-use crate::trouble::{Kind, Result, Trouble};
+use crate::error::{Kind, Result, Trouble};
 
 /// What is known of the store.
 #[derive(Clone)]

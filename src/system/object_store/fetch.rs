@@ -20,15 +20,15 @@ use tokio::time::timeout;
 
 use super::Store;
 use crate::{
+    domain::{model::source_ref::ObjectUrl, preflight::space},
     engine::{
         durable_fs::{Dir, Disk, Identity, Strange, Trusted},
+        install::staging::exchanged,
         progress::{Flow, Phase, Progress, Watch},
         source::io_trouble,
-        stage::exchanged,
     },
-    plan::{source_ref::ObjectUrl, space},
+    error::{Kind, Result, Trouble},
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// How often a lost connection is made anew without anything having come.
@@ -212,7 +212,7 @@ pub(super) async fn fetch(store: &Store, url: &ObjectUrl, into: &Path, watch: &m
                 if tries >= TRIES {
                     let lost = Trouble::new(
                         Kind::NoAnswer,
-                        format!("{url} was cut off after {}", crate::plan::words::byte_count(part.bytes)),
+                        format!("{url} was cut off after {}", crate::text::number::byte_count(part.bytes)),
                     );
                     return Err(kept(outcome.err().map_or(lost.clone(), |t| lost.why(t.why)), &part));
                 }
@@ -246,7 +246,7 @@ fn kept(trouble: Trouble, part: &Part) -> Trouble {
     }
     let hint = format!(
         "{} in {}; the same command goes on there.",
-        crate::plan::words::count(part.bytes, "byte stays", "bytes stay"),
+        crate::text::number::count(part.bytes, "byte stays", "bytes stay"),
         part.path.shown()
     );
     Trouble { hint: if trouble.hint.is_empty() { hint } else { format!("{}\n  {hint}", trouble.hint) }, ..trouble }

@@ -1,6 +1,6 @@
 //! What `ssh` prints when it fails, as a sentence: what, why, what to do.
 
-use crate::trouble::{Kind, Trouble};
+use crate::error::{Kind, Trouble};
 
 /// Makes a sentence of what `ssh` said on its standard error.
 pub(super) fn explain(host: &str, said: &str) -> Trouble {

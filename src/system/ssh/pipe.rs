@@ -16,7 +16,7 @@ use rustix::{
 };
 
 use super::Stop;
-use crate::agent::{Request, wire};
+use crate::agent::{codec, protocol::Request};
 
 /// How long the far end may take nothing of what is sent. `ssh` notices a dead network by itself, earlier.
 pub(super) const DEAF: Duration = Duration::from_secs(60);
@@ -83,7 +83,7 @@ pub(super) fn stay(input: &Input) {
         loop {
             thread::sleep(STILL);
             let Some(input) = weak.upgrade() else { return };
-            match hold(&input).as_mut().map(|input| wire::write(input, &Request::Still)) {
+            match hold(&input).as_mut().map(|input| codec::write(input, &Request::Still)) {
                 Some(Ok(())) => {}
                 Some(Err(e)) if e.kind() == io::ErrorKind::WouldBlock => {}
                 _ => return,

@@ -7,10 +7,10 @@ use std::{
 };
 
 use crate::{
-    agent::receive::sha256,
+    agent::snapshot_upload::sha256,
+    domain::preflight::hosts::Own,
     engine::{progress::Flow, source::io_trouble},
-    plan::hosts::Own,
-    trouble::Result,
+    error::Result,
 };
 
 /// How much of a program's head holds its program headers.

@@ -14,21 +14,26 @@ use std::{
 };
 
 use super::{
-    Stop, look,
+    Stop, bootstrap_output, errors,
     pipe::{self, Input, Patient},
-    program::Program,
-    words,
+    self_binary::Program,
 };
 use crate::{
-    agent::{CHUNK_BYTES, Event, Have, PROTOCOL, Request, Wanted, wire},
+    agent::{
+        codec,
+        protocol::{CHUNK_BYTES, Event, Have, PROTOCOL, Request, Wanted},
+    },
+    domain::{
+        model::{host_address, observations::host::HostFacts},
+        preflight::hosts::Way,
+    },
     engine::{
         progress::{Phase, Progress},
         source::io_trouble,
     },
-    plan::{destination, facts::host::HostFacts, hosts::Way},
+    error::{Kind, Result, Trouble},
+    system::agent_server::other_version,
     text::Foreign,
-    trouble::{Kind, Result, Trouble},
-    world::agent::other_version,
 };
 
 /// How long a host may take to say what it is: `ssh` itself gives up on a connection after 10 s, and a login or a dead
@@ -93,7 +98,7 @@ impl Session {
         thread::spawn(move || {
             let Some(output) = output else { return };
             let mut output = BufReader::new(output);
-            while let Ok(Some(line)) = wire::read_answer(&mut output) {
+            while let Ok(Some(line)) = codec::read_answer(&mut output) {
                 if send.send(line).is_err() {
                     return;
                 }
@@ -152,14 +157,14 @@ impl Session {
             }
             let line = String::from_utf8_lossy(&line).into_owned();
             match (begun, line.as_str()) {
-                (false, look::BEGIN) => (begun, seen) = (true, Vec::new()),
-                (true, look::END) => break,
+                (false, bootstrap_output::BEGIN) => (begun, seen) = (true, Vec::new()),
+                (true, bootstrap_output::END) => break,
                 (false, _) if seen.len() > PREAMBLE => return Err(self.unreachable(&seen)),
                 _ => seen.push(line),
             }
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|t| i64::try_from(t.as_secs()).ok());
-        look::read(&seen, now.unwrap_or(0)).map_err(|why| {
+        bootstrap_output::read(&seen, now.unwrap_or(0)).map_err(|why| {
             Trouble::new(Kind::NoAnswer, format!("{} was not understood", self.host))
                 .why(why)
                 .hint(format!("Try by hand: ssh {} uname -a", self.host))
@@ -174,7 +179,7 @@ impl Session {
         let path = program.path.to_string_lossy();
         self.working = true;
         match way {
-            _ if destination::is_local(&self.host) => self.write(format!("use {path}\n").as_bytes(), stop)?,
+            _ if host_address::is_local(&self.host) => self.write(format!("use {path}\n").as_bytes(), stop)?,
             Way::Installed(there) => self.write(format!("use {there}\n").as_bytes(), stop)?,
             Way::Send => {
                 self.write(format!("send {} {}\n", program.bytes, program.own.sha256).as_bytes(), stop)?;
@@ -264,7 +269,7 @@ impl Session {
             let chunk = buffer.get_mut(..want).unwrap_or_default();
             file.read_exact_at(chunk, at)
                 .map_err(|e| Trouble::new(Kind::Failed, "the snapshot changed while it was sent").why(e))?;
-            sent.packed += self.put(stop, |input| wire::write_chunk(input, chunk, &mut packing))?;
+            sent.packed += self.put(stop, |input| codec::write_chunk(input, chunk, &mut packing))?;
             at += want as u64;
             sent.bytes = at - from;
             on(Progress { phase: Phase::Receive, done: at, total: wanted.bytes });
@@ -283,7 +288,7 @@ impl Session {
 
     fn tell(&mut self, request: &Request, stop: Stop<'_>) -> Result<()> {
         let mut line = Vec::new();
-        wire::write(&mut line, request).map_err(|e| Trouble::new(Kind::Bug, "a request cannot be written").why(e))?;
+        codec::write(&mut line, request).map_err(|e| Trouble::new(Kind::Bug, "a request cannot be written").why(e))?;
         self.write(&line, stop)
     }
 
@@ -364,7 +369,7 @@ impl Session {
     }
 
     fn event(&self, line: &[u8]) -> Result<Event> {
-        let event = wire::parse_foreign(line).map(|event| match event {
+        let event = codec::parse_foreign(line).map(|event| match event {
             Event::Failed(trouble) => Event::Failed(self.theirs(trouble.from_elsewhere())),
             event => event,
         });
@@ -389,7 +394,7 @@ impl Session {
         match self.line(stop, Some(deadline))? {
             Some(line) if line == word.as_bytes() => Ok(()),
             Some(line) => {
-                let line = words::last_line(&String::from_utf8_lossy(&line));
+                let line = errors::last_line(&String::from_utf8_lossy(&line));
                 let why = line.strip_prefix("refused ").unwrap_or(&line);
                 Err(Trouble::new(Kind::Failed, format!("{} does not take the program", self.host))
                     .why(why)
@@ -408,16 +413,16 @@ impl Session {
 
     fn unreachable(&mut self, printed: &[String]) -> Trouble {
         let said = self.said();
-        let trouble = words::explain(&self.host, &said);
+        let trouble = errors::explain(&self.host, &said);
         match printed.iter().rev().find(|line| !line.trim().is_empty()) {
             // Connected, and the login shell does something else: `This account is currently not available.`
-            Some(line) if said.trim().is_empty() => trouble.why(format!("it only says: {}", words::last_line(line))),
+            Some(line) if said.trim().is_empty() => trouble.why(format!("it only says: {}", errors::last_line(line))),
             _ => trouble,
         }
     }
 
     fn broken(&mut self) -> Trouble {
-        let said = words::last_line(&self.said());
+        let said = errors::last_line(&self.said());
         let trouble = Trouble::new(Kind::Failed, format!("the connection to {} broke", self.host))
             .hint("Run the same again: what has arrived stays, and half a member is removed there.");
         if said.is_empty() { trouble } else { trouble.why(said) }
@@ -527,7 +532,7 @@ mod tests {
         let flood = format!("{told} exec yes '{{\"progress\":{{\"phase\":\"Hash\",\"done\":1,\"total\":2}}}}'");
         let mut session = begin(&flood, &|| false).unwrap();
         let line = session.line(&|| false, None).unwrap().unwrap();
-        let step: Event = wire::parse(&line).unwrap();
+        let step: Event = codec::parse(&line).unwrap();
         assert!(matches!(step, Event::Progress(_)), "{step:?}");
         let asked = AtomicU32::new(0);
         let stop = || asked.fetch_add(1, Ordering::Relaxed) > 20;
@@ -536,7 +541,7 @@ mod tests {
         drop(session);
         let long = Event::Failed(Trouble::new(Kind::Failed, format!("\u{1b}[2J{}", "x".repeat(1 << 20))));
         let mut line = Vec::new();
-        wire::write(&mut line, &long).unwrap();
+        codec::write(&mut line, &long).unwrap();
         let mut session = begin(&format!("{told} cat"), &|| false).unwrap();
         session.write(&line, &|| false).unwrap();
         let trouble = session.answer(&|| false, &mut |_| {}).unwrap_err();

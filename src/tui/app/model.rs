@@ -3,17 +3,19 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use super::super::{
-    ending::{Leaving, Made},
-    field::Field,
-    keys::{Action, Place},
-    prompt::{Ask, Prompt},
-    steps::{Step, detect, hosts, launch, members, proof, restore, review, snapshot, unfinished},
-    theme::{Look, Tone},
+    dialogs::{Ask, Prompt},
+    exit_summary::{Leaving, Made},
+    keymap::{Action, Place},
+    steps::{Step, detect, hosts, launch, members, restore, resume, review, snapshot, verify},
+    widgets::{
+        text_input::Field,
+        theme::{Look, Tone},
+    },
 };
 use crate::{
+    domain::model::{observations::Answer, plan::Plan},
     etcd::version::Minor,
-    plan::{Plan, facts::Answer},
-    world::DataDir,
+    system::DataDir,
 };
 
 /// What the wizard starts from.
@@ -36,7 +38,7 @@ pub struct Options {
     /// The etcd version that will run on the result, where it was given.
     pub target: Option<Minor>,
     /// The operator's inventory: who shall be in the new cluster.
-    pub inventory: Vec<crate::plan::inventory::Entry>,
+    pub inventory: Vec<crate::domain::members::inventory::Entry>,
     /// A plan to start from: its source, table, token and label are taken over.
     pub plan: Option<Plan>,
     /// Lines to show at the foot of a step.
@@ -134,9 +136,9 @@ pub struct Model {
     /// Step 6.
     pub launch: launch::State,
     /// Step 7.
-    pub proof: proof::State,
+    pub proof: verify::State,
     /// Runs that were begun earlier.
-    pub unfinished: unfinished::State,
+    pub unfinished: resume::State,
     /// What was written so far, a path and what it is.
     pub written: Vec<(PathBuf, Made)>,
     /// How far leaving has come.
@@ -171,8 +173,8 @@ impl Model {
             review: review::State::default(),
             restore: restore::State::default(),
             launch: launch::State::default(),
-            proof: proof::State::default(),
-            unfinished: unfinished::State::default(),
+            proof: verify::State::default(),
+            unfinished: resume::State::default(),
             written: Vec::new(),
             leaving: Leaving::No,
             under_way: BTreeSet::new(),
@@ -259,7 +261,7 @@ impl Model {
             let ids: Vec<_> = answered.collect();
             let sha256 = content.as_ref().map(|content| content.sha256.as_str());
             let given = self.options.label.as_deref().or_else(|| self.unfinished.label(&ids, sha256));
-            self.label = crate::plan::prefill::label(given, &facts, content.as_ref());
+            self.label = crate::domain::members::prefill::label(given, &facts, content.as_ref());
         }
     }
 }

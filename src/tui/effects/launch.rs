@@ -1,18 +1,21 @@
 //! What the last steps ask of the hosts: what they tell of themselves, how a member would be started there, and to do it.
 
+use crate::execute::{discover, start};
 use std::{collections::BTreeMap, path::Path, sync::Mutex};
 
 use serde_json::{Value, json};
 
 use super::AT_A_TIME;
 use crate::{
-    plan::{Plan, fence::Old, launch::HostKnown},
-    recovery::{
+    domain::{model::plan::Plan, preflight::old_cluster::Old, render::start::HostKnown},
+    error::{Result, Trouble},
+    execute::{
         Cancel,
-        hosts::{self, Consent, HostEvent, Job, Offer, Placement, Told, Until},
+        events::{HostEvent, Told},
+        executor::{self, Consent, Job, Placement, Until},
+        start::Offer,
     },
-    trouble::{Result, Trouble},
-    world::World,
+    system::World,
 };
 
 /// What hosts tell of themselves, and why some did not, with the host's name.
@@ -22,7 +25,7 @@ pub(super) fn known(
     world: &dyn World,
     cancel: &Cancel,
 ) -> (Vec<HostKnown>, Vec<(String, Trouble)>) {
-    match hosts::known(plan, names, world, cancel) {
+    match discover::known(plan, names, world, cancel) {
         Ok(learned) => (learned.hosts, learned.troubles),
         Err(trouble) => (Vec::new(), vec![(String::new(), trouble)]),
     }
@@ -30,7 +33,7 @@ pub(super) fn known(
 
 /// How a member would be started.
 pub(super) fn offer(plan: &Plan, name: &str, journal: &Path, world: &dyn World, cancel: &Cancel) -> Result<Vec<Offer>> {
-    with_job(plan, name, journal, &[], world, |job| hosts::offers(job, cancel))
+    with_job(plan, name, journal, &[], world, |job| start::offers(job, cancel))
 }
 
 /// What was seen when the member was started, in a clause.
@@ -51,7 +54,7 @@ pub(super) fn start(
         }
     };
     let orders = [(name.to_string(), commands.to_vec())];
-    with_job(plan, name, journal, &decided, world, |job| hosts::start(job, &orders, cancel, &hear))?;
+    with_job(plan, name, journal, &decided, world, |job| start::start(job, &orders, cancel, &hear))?;
     Ok(seen.into_inner().unwrap_or_default())
 }
 
@@ -76,7 +79,7 @@ fn with_job<T>(
         lifted: &[],
         reason: "",
         decisions,
-        run: &hosts::run(plan, world),
+        run: &executor::run(plan, world),
         journal,
     })
 }

@@ -5,10 +5,15 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::{
+    domain::{
+        members::certificates,
+        model::{observations::KnownMember, plan::Plan, source_ref::Download},
+        preflight::{old_cluster::Old, stop::Halt},
+        quorum::hash_pairs::Pair,
+    },
     etcd::membership::Id,
-    plan::{Plan, certs, facts::KnownMember, fence::Old, halt::Halt, source_ref::Download, verdict::Pair},
-    recovery::hosts::Until,
-    world::DataDir,
+    execute::executor::Until,
+    system::DataDir,
 };
 
 /// What a plan does not say of how it is to be carried out.
@@ -233,7 +238,7 @@ pub enum Effect {
         /// For the answer.
         id: u64,
         /// Their paths.
-        named: Vec<certs::Named>,
+        named: Vec<certificates::Named>,
     },
     /// Ask for the time and for fresh digits.
     Fresh {

@@ -4,19 +4,24 @@
 use std::{collections::BTreeSet, net::IpAddr, path::PathBuf};
 
 use super::super::{
-    app::{Effect, Model, Overlay, moved},
-    keys::Action,
-    prompt::Ask,
-    theme::Tone,
+    app::{Model, Overlay, moved},
+    dialogs::Ask,
+    keymap::Action,
+    messages::Effect,
+    widgets::theme::Tone,
 };
-use crate::plan::{
-    facts::{Answer, Around, EndpointFacts, Hashed, MemberSays, config::ConfigFacts, disk::DirFacts},
-    prefill,
-    scope::{self, Belongs, Scope},
-    survey::{self, Question},
-    verdict::{Compared, Evidence, Finding, Gate, KnownState, Match, Newer, Unknown, pairs, verdict},
+use crate::domain::{
+    members::prefill,
+    model::observations::{Answer, Around, EndpointFacts, Hashed, MemberSays, config::ConfigFacts, disk::DirFacts},
+    quorum::{
+        hash_pairs::pairs,
+        known::{Compared, KnownState, Match, Newer, Unknown},
+        probe_rounds::{self, Question},
+        scope::{self, Belongs, Scope},
+        verdict::{Evidence, Finding, Gate, verdict},
+    },
 };
-use crate::world::DataDir;
+use crate::system::DataDir;
 use crate::{etcd::membership::Id, text::Shown};
 
 /// Directories and snapshots that are held against who serves: each costs a member a reading of its whole store.
@@ -143,7 +148,7 @@ impl State {
     /// that URL.
     pub fn name(&self, facts: &EndpointFacts) -> String {
         let own = heard(facts).and_then(|s| s.members.iter().find(|m| m.id == s.member_id));
-        let listed = || self.says().flat_map(|s| &s.members).find(|m| survey::at(m, &facts.endpoint));
+        let listed = || self.says().flat_map(|s| &s.members).find(|m| probe_rounds::at(m, &facts.endpoint));
         own.or_else(listed).map(|m| m.name.to_string()).filter(|n| !n.is_empty()).unwrap_or_else(|| "?".into())
     }
 }
@@ -194,7 +199,7 @@ pub(in crate::tui) fn answered(model: &mut Model, id: u64, answer: Answer) -> Ve
     if row.peer == Some(id) {
         row.peer = None;
         let before = std::mem::replace(&mut row.facts.answer, Answer::Asking);
-        row.facts.answer = survey::with_peer(before, answer);
+        row.facts.answer = probe_rounds::with_peer(before, answer);
     } else {
         row.facts.answer = answer;
     }
@@ -295,7 +300,7 @@ fn next_round(model: &mut Model) -> Vec<Effect> {
     let typed = rows.iter().filter(|r| !r.discovered).count();
     let peered = rows.iter().filter(|r| r.peered).map(|r| r.facts.endpoint.clone()).collect();
     let mut effects = Vec::new();
-    for question in survey::next(&model.detect.facts(), typed, &peered) {
+    for question in probe_rounds::next(&model.detect.facts(), typed, &peered) {
         let id = model.id();
         effects.push(match question {
             Question::Ask(endpoint) => {

@@ -2,21 +2,25 @@
 //! plan; it decides whether one can be carried out.
 
 use super::{
-    super::{
-        app::{Effect, Model},
-        theme::Tone,
-    },
-    Step, hosts_view, members, review,
+    super::{app::Model, messages::Effect, widgets::theme::Tone},
+    Step, members, review,
 };
+use crate::text::number;
+use crate::tui::views::hosts;
 use crate::{
-    plan::{
-        Plan, build, destination,
-        halt::Halt,
-        hosts::{Look, Running},
-        table::{self, Column, Origin, Row},
-        words::plural,
+    domain::{
+        members::{
+            build_plan,
+            cell::{Origin, Row},
+            table::{self, Column},
+        },
+        model::{host_address, plan::Plan},
+        preflight::{
+            host_report::{Look, Running},
+            stop::Halt,
+        },
     },
-    tui::text,
+    text::{phrase::plural, time},
 };
 
 /// What is known of the hosts.
@@ -71,7 +75,7 @@ impl State {
             Err(trouble) => trouble.sentence(),
             Ok(_) => first.errors().map(|problem| problem.text.as_str()).collect::<Vec<_>>().join("; "),
         };
-        let why = text::sentence(&format!("{} is not ready: {why}", hosts_view::called(&first.host)));
+        let why = time::sentence(&format!("{} is not ready: {why}", hosts::called(&first.host)));
         Some(match bad.len() - 1 {
             0 => format!("{why} r looks again."),
             1 => format!("{why} 1 more host is not ready. r looks again."),
@@ -97,7 +101,7 @@ pub(super) fn look(model: &mut Model, plan: Plan, closer: bool) -> Vec<Effect> {
 
 /// Looks at the hosts of the table as it stands.
 pub(super) fn look_at_table(model: &mut Model) -> Vec<Effect> {
-    match build::build(&members::draft(model)) {
+    match build_plan::build(&members::draft(model)) {
         Ok(built) => look(model, built.plan, false),
         Err(_) => Vec::new(),
     }
@@ -186,7 +190,7 @@ pub(in crate::tui) fn filled(model: &mut Model, id: u64, here: &[String]) {
         .rows
         .iter()
         .enumerate()
-        .filter(|(_, row)| destination::is_local(row.host()))
+        .filter(|(_, row)| host_address::is_local(row.host()))
         .filter_map(|(at, row)| Some((at, peer_host(row).filter(|host| !here.contains(host))?)))
         .collect();
     if proposed.is_empty() {
@@ -205,8 +209,8 @@ pub(in crate::tui) fn filled(model: &mut Model, id: u64, here: &[String]) {
 }
 
 /// What a text says of sizes and ages of what is in a directory, where it was looked at closely: `41 MB, written 3 h ago`.
-pub(super) fn size_and_age(look: &Look, dir: &std::path::Path, now: i64) -> Option<String> {
+pub(crate) fn size_and_age(look: &Look, dir: &std::path::Path, now: i64) -> Option<String> {
     let says = look.found.iter().find(|found| found.data_dir == dir)?.state.says()?;
-    let age = says.written.map(|at| format!(", written {} ago", text::age(now.saturating_sub(at)))).unwrap_or_default();
-    Some(format!("{}{age}", text::size(says.database.bytes)))
+    let age = says.written.map(|at| format!(", written {} ago", time::age(now.saturating_sub(at)))).unwrap_or_default();
+    Some(format!("{}{age}", number::size(says.database.bytes)))
 }

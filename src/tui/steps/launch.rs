@@ -1,25 +1,27 @@
 //! Launch: the start of each member in the form of the place where it is pasted, and what to know about the order.
 
+use crate::domain::render::runbook;
 use std::path::PathBuf;
 
 use super::{
     super::{
-        app::{Effect, Model, Overlay, moved},
-        keys::Action,
-        page::Page,
-        prompt::Ask,
-        text,
-        theme::Tone,
+        app::{Model, Overlay, moved},
+        dialogs::Ask,
+        keymap::Action,
+        messages::Effect,
+        widgets::{layout::Page, theme::Tone},
     },
     launch_start,
 };
-use crate::plan::{
-    destination,
-    facts::{Answer, config::ConfigFacts},
-    launch::{self, Form, HostKnown, Known, Launch},
-    scope::Belongs,
+use crate::domain::{
+    model::{
+        host_address,
+        observations::{Answer, config::ConfigFacts},
+    },
+    quorum::scope::Belongs,
+    render::start::{self, Form, HostKnown, Known, Launch},
 };
-pub(in crate::tui) use launch_start::{agree, enter, hosts_known, offered, start_words, started};
+use crate::text::time;
 
 /// The step's state.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,7 +46,7 @@ impl State {
 }
 
 fn commands(model: &Model) -> Vec<Launch> {
-    model.restore.plan.as_ref().map_or_else(Vec::new, |plan| launch::commands_on(plan, &known(model)))
+    model.restore.plan.as_ref().map_or_else(Vec::new, |plan| start::commands_on(plan, &known(model)))
 }
 
 /// What the first step found of this machine, and other hosts told. The table was filled from it, so its flags are not added once more.
@@ -67,7 +69,7 @@ pub(in crate::tui) fn known(model: &Model) -> Known {
         Answer::Says(says) => says.version.parse().ok(),
         _ => None,
     });
-    let here = HostKnown { host: destination::LOCAL.into(), configs, adopt: false, addresses };
+    let here = HostKnown { host: host_address::LOCAL.into(), configs, adopt: false, addresses };
     let hosts = std::iter::once(here).chain(model.launch.started.known.clone()).collect();
     Known { version, hosts, ..Known::default() }
 }
@@ -100,10 +102,10 @@ fn shown(model: &Model) -> Option<Shown> {
         return Some(Shown { text: command.pretty.clone(), copy: command.command.clone(), notes });
     }
     let plan = model.restore.plan.as_ref()?;
-    Some(match launch::page(plan, &command.member, form, &known(model)) {
+    Some(match start::page(plan, &command.member, form, &known(model)) {
         Ok(page) => Shown { text: page.start.clone(), copy: page.text(), notes: page.notes },
         Err(why) => {
-            let text = format!("# {}", text::sentence(&why));
+            let text = format!("# {}", time::sentence(&why));
             Shown { copy: text.clone(), text, notes: Vec::new() }
         }
     })
@@ -115,11 +117,11 @@ fn sheet(model: &Model) -> Option<String> {
     let known = known(model);
     let form = form(model);
     if form == Form::Shell {
-        return Some(launch::sheet_on(plan, &known));
+        return Some(start::sheet_on(plan, &known));
     }
-    let page = |name: &str| match launch::page(plan, name, form, &known) {
+    let page = |name: &str| match start::page(plan, name, form, &known) {
         Ok(page) => page.text(),
-        Err(why) => format!("# {name}: {}\n", text::sentence(&why)),
+        Err(why) => format!("# {name}: {}\n", time::sentence(&why)),
     };
     Some(plan.members.iter().map(|m| page(&m.name)).collect::<Vec<_>>().join("\n"))
 }
@@ -153,12 +155,12 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             }
         }
         Action::WriteSheet => {
-            let id = model.restore.plan.as_ref().map_or_else(String::new, crate::plan::Plan::short_id);
+            let id = model.restore.plan.as_ref().map_or_else(String::new, crate::domain::model::plan::Plan::short_id);
             let path = model.options.here.join(format!("launch-{}-{id}.txt", model.label));
             model.ask(Ask::SheetFile, path.to_string_lossy());
         }
         Action::Runbook => {
-            let id = model.restore.plan.as_ref().map_or_else(String::new, crate::plan::Plan::short_id);
+            let id = model.restore.plan.as_ref().map_or_else(String::new, crate::domain::model::plan::Plan::short_id);
             let path = model.options.here.join(format!("runbook-{}-{id}.md", model.label));
             model.ask(Ask::RunbookFile, path.to_string_lossy());
         }
@@ -192,7 +194,7 @@ pub(in crate::tui) fn write(model: &mut Model, path: PathBuf) -> Result<Vec<Effe
 pub(in crate::tui) fn write_runbook(model: &mut Model, path: PathBuf) -> Result<Vec<Effect>, String> {
     let text = model.restore.plan.as_ref().map(|plan| {
         let stamp: String = plan.created.chars().filter(char::is_ascii_alphanumeric).collect();
-        launch::runbook(plan, model.launch.form, &known(model), &stamp)
+        runbook::runbook(plan, model.launch.form, &known(model), &stamp)
     });
     save(model, path, text, "the runbook")
 }
@@ -250,7 +252,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     }
     lines.push(Vec::new());
     for note in &shown.notes {
-        lines.extend(page.flow(" · ", &text::sentence(note), Tone::Plain, 6));
+        lines.extend(page.flow(" · ", &time::sentence(note), Tone::Plain, 6));
     }
     let keep = "y sends this to the terminal's clipboard, w writes that of all members to a file, p the whole recovery as a \
                 paper; the commands are also printed when you leave.";
@@ -267,7 +269,7 @@ pub(super) fn details(model: &Model) -> (String, Vec<String>) {
     let (Some(launch), Some(shown)) = (list.get(model.launch.at), shown(model)) else {
         return (String::new(), Vec::new());
     };
-    let mut lines: Vec<String> = shown.notes.iter().map(|n| format!("· {}", text::sentence(n))).collect();
+    let mut lines: Vec<String> = shown.notes.iter().map(|n| format!("· {}", time::sentence(n))).collect();
     lines.push(String::new());
     lines.push("In one line:".into());
     lines.push(launch.command.clone());

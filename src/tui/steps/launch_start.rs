@@ -3,17 +3,26 @@
 
 use super::{
     super::{
-        app::{Effect, Model, Overlay, leave_when_safe},
-        keys::Action,
-        text,
-        theme::Tone,
+        app::{Model, Overlay, leave_when_safe},
+        keymap::Action,
+        messages::Effect,
+        widgets::theme::Tone,
     },
     Step,
 };
+use crate::text::time;
 use crate::{
-    plan::{Member, Plan, destination, launch::HostKnown, start::Start},
-    recovery::{hosts::Offer, journal},
-    trouble::{Result as Outcome, Trouble},
+    domain::{
+        model::{
+            host_address,
+            plan::{Member, Plan},
+        },
+        preflight::start::Start,
+        render::start::HostKnown,
+    },
+    error::{Result as Outcome, Trouble},
+    execute::start::Offer,
+    system::journal,
 };
 
 /// What other hosts told, and what became of starting members.
@@ -56,7 +65,7 @@ fn selected(model: &Model) -> Option<(&Plan, &Member)> {
 /// Asks the other hosts once for each plan: their addresses, and how their etcds were started until now.
 pub(in crate::tui) fn enter(model: &mut Model) -> Vec<Effect> {
     let Some(plan) = model.restore.plan.clone() else { return Vec::new() };
-    let far = plan.members.iter().filter(|m| !destination::is_local(&m.host));
+    let far = plan.members.iter().filter(|m| !host_address::is_local(&m.host));
     let names: Vec<String> = far.map(|m| m.name.clone()).collect();
     if names.is_empty() || model.launch.started.asked.as_ref() == Some(&plan.short_id()) {
         return Vec::new();
@@ -143,7 +152,7 @@ pub(in crate::tui) fn offered(model: &mut Model, id: u64, result: Outcome<Vec<Of
 /// What is asked before a member is started.
 pub(in crate::tui) fn start_words(model: &Model) -> (String, Vec<String>) {
     let Some((offer, commands)) = &model.launch.started.offer else { return (String::new(), Vec::new()) };
-    let host = if destination::is_local(&offer.host) { "this machine" } else { &offer.host };
+    let host = if host_address::is_local(&offer.host) { "this machine" } else { &offer.host };
     let mut lines = vec![format!("This is run on {host}, now:"), String::new()];
     lines.extend(commands.iter().map(|command| format!("  {command}")));
     lines.push(String::new());
@@ -183,9 +192,9 @@ pub(super) fn words(model: &Model) -> Option<(String, Tone)> {
         return Some((format!("{name} is being started, until a process holds its directory."), Tone::Plain));
     }
     if let Some((_, words, tone)) = state.ended.iter().find(|(name, ..)| *name == member.name) {
-        return Some((text::sentence(words), *tone));
+        return Some((time::sentence(words), *tone));
     }
-    if destination::is_local(&member.host) {
+    if host_address::is_local(&member.host) {
         return None;
     }
     if state.asking.is_some() {
@@ -194,5 +203,5 @@ pub(super) fn words(model: &Model) -> Option<(String, Tone)> {
     }
     let (_, trouble) = state.troubles.iter().find(|(host, _)| host.is_empty() || *host == member.host)?;
     let words = format!("How its etcd was started until now is not known: {}", trouble.what);
-    Some((text::sentence(&words), Tone::Warn))
+    Some((time::sentence(&words), Tone::Warn))
 }

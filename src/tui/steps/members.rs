@@ -17,26 +17,30 @@ pub use self::{
 };
 use super::{
     super::{
-        app::{Effect, Model, Overlay, moved},
-        field::Field,
-        keys::Action,
-        prompt::{Ask, Prompt},
-        theme::Tone,
+        app::{Model, Overlay, moved},
+        dialogs::{Ask, Prompt},
+        keymap::Action,
+        messages::Effect,
+        widgets::{text_input::Field, theme::Tone},
     },
     hosts,
 };
 use crate::{
-    etcd::version::Minor,
-    plan::{
-        Options,
-        build::{self, Draft},
-        facts::{Health, config::ConfigFacts},
-        prefill,
-        scope::{self, Belongs},
-        table::{self, Column, Origin, Problem, Row},
-        words::all,
+    domain::{
+        members::{
+            build_plan::{self, Draft},
+            cell::{Origin, Row},
+            prefill,
+            table::{self, Column, Problem},
+        },
+        model::{
+            observations::{Health, config::ConfigFacts},
+            options::Options,
+        },
+        quorum::scope::{self, Belongs},
     },
-    text::Foreign,
+    etcd::version::Minor,
+    text::{Foreign, phrase::all},
 };
 
 /// The draft as it stands, the open field's text included: what is judged while typing.
@@ -101,7 +105,7 @@ fn made(model: &Model) -> Option<i64> {
 
 /// Everything that is wrong or worth a look, as the plan's builder sees it.
 pub fn problems(draft: &Draft) -> Vec<Problem> {
-    match build::build(draft) {
+    match build_plan::build(draft) {
         Ok(built) => built.warnings,
         Err(problems) => problems,
     }
@@ -299,7 +303,7 @@ pub(in crate::tui) fn take_fix_typing(model: &mut Model) {
 }
 
 pub(in crate::tui) fn submit_next(model: &mut Model) -> Vec<Effect> {
-    let effects = super::super::prompt::submit(model);
+    let effects = super::super::dialogs::submit(model);
     model.members.column = (model.members.column + 1) % Column::ALL.len();
     edit(model);
     effects

@@ -1,28 +1,30 @@
 //! Restore: what is being done now, host by host and member by member; stop it, go on with it, take it back. The same screen
 //! shows a rehearsal.
 
-#[path = "restore/events.rs"]
-mod heard;
+mod events;
 
 use std::path::PathBuf;
 
-pub(in crate::tui) use self::heard::{ended, told};
+pub(in crate::tui) use self::events::{ended, told};
 use super::{
     super::{
-        app::{Effect, Model, Overlay, moved},
-        keys::Action,
-        prompt::Ask,
+        app::{Model, Overlay, moved},
+        dialogs::Ask,
+        keymap::Action,
+        messages::Effect,
     },
-    Step,
-    meter::Meter,
-    review,
+    Step, review,
 };
+use crate::tui::widgets::progress_meter::Meter;
 use crate::{
-    engine::{restore::Restored, swap::Swapped},
-    plan::{Plan, halt::Halt, hosts as groups, hosts::Running},
-    recovery::hosts::Until,
-    trouble::Trouble,
-    world::ssh::Sent,
+    domain::{
+        model::plan::Plan,
+        preflight::{host_report::Running, hosts as groups, stop::Halt},
+    },
+    engine::{install::Swapped, restore::Restored},
+    error::Trouble,
+    execute::executor::Until,
+    system::ssh::Sent,
 };
 
 /// Where one member is.
@@ -214,7 +216,7 @@ impl State {
 pub(in crate::tui) fn begin(model: &mut Model) -> Vec<Effect> {
     let Some(plan) = model.review.plan.clone() else { return Vec::new() };
     model.launch = super::launch::State::default();
-    let stale = super::proof::begin_anew(model);
+    let stale = super::verify::begin_anew(model);
     stale.into_iter().chain(run(model, plan, Until::InPlace, true)).collect()
 }
 
@@ -286,7 +288,7 @@ pub(in crate::tui) fn stop(model: &mut Model) -> Vec<Effect> {
     vec![Effect::Cancel { id }]
 }
 
-pub(super) fn selected(model: &Model) -> Option<&Row> {
+pub(crate) fn selected(model: &Model) -> Option<&Row> {
     model.restore.rows.get(model.restore.at)
 }
 

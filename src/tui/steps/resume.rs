@@ -5,22 +5,22 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use super::{
     super::{
-        app::{Effect, Model, Overlay, trouble_said},
-        theme::Tone,
+        app::{Model, Overlay, trouble_said},
+        messages::Effect,
+        widgets::theme::Tone,
     },
     Step, restore, review,
 };
 use crate::{
+    domain::model::plan::Plan,
+    error::Result,
     etcd::membership::Id,
-    plan::Plan,
-    recovery::{
-        hosts::Placement,
+    execute::{
+        executor::Placement,
         resume::{self, Unfinished, Unverified},
     },
-    text::Shown,
-    trouble::Result,
-    tui::text,
-    world::journal::Record,
+    system::journal::Record,
+    text::{Shown, time},
 };
 
 /// What is known of them.
@@ -112,7 +112,7 @@ pub(in crate::tui) fn found(model: &mut Model, id: u64, found: Vec<(PathBuf, Res
             }
             Err(trouble) => {
                 let words = format!("{}: {}", trouble.what, trouble.why);
-                model.say(Tone::Warn, text::sentence(&words));
+                model.say(Tone::Warn, time::sentence(&words));
             }
         }
     }
@@ -133,7 +133,9 @@ pub(in crate::tui) fn found(model: &mut Model, id: u64, found: Vec<(PathBuf, Res
 /// Whether two plans use a directory in common.
 fn shares(one: &Plan, other: &Plan) -> bool {
     let dirs = |plan: &Plan| -> BTreeSet<(String, PathBuf)> {
-        let of = |m: &crate::plan::Member| [Some(m.data_dir.clone()), m.wal_dir.clone()].into_iter().flatten();
+        let of = |m: &crate::domain::model::plan::Member| {
+            [Some(m.data_dir.clone()), m.wal_dir.clone()].into_iter().flatten()
+        };
         plan.members.iter().flat_map(|m| of(m).map(|dir| (m.host.clone(), dir)).collect::<Vec<_>>()).collect()
     };
     !dirs(one).is_disjoint(&dirs(other))
@@ -210,7 +212,7 @@ fn restored(left: &Unverified) -> Vec<String> {
             .into(),
     ];
     if let Some((sentence, when)) = &left.seen {
-        lines.push(format!("Verified last {}, without a proof: {}", at(when), text::sentence(sentence)));
+        lines.push(format!("Verified last {}, without a proof: {}", at(when), time::sentence(sentence)));
     }
     lines.push(String::new());
     for member in &left.placed {
@@ -240,7 +242,7 @@ fn resumed(run: &Unfinished) -> Vec<String> {
     }
     lines.push(String::new());
     lines.push(match (run.goal(), run.undoes()) {
-        (Err(trouble), _) => text::sentence(&format!("{}: {}", trouble.what, trouble.why)),
+        (Err(trouble), _) => time::sentence(&format!("{}: {}", trouble.what, trouble.why)),
         (Ok(_), true) => "Going on takes its members out of their places, after you typed the label.".into(),
         (Ok(_), false) => {
             "Going on looks at every host again and begins at the first act whose result is not there; nothing is done \

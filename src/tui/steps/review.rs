@@ -1,37 +1,39 @@
 //! Review: exactly what will happen, in order, and what stays untouched. From here the restore is
 //! begun, by typing the label.
 
-#[path = "review/plan_steps.rs"]
-mod course;
-#[path = "review/blockers.rs"]
-mod fencing;
+mod blockers;
+mod plan_steps;
 
 use std::path::PathBuf;
 
-pub use self::fencing::Fences;
-pub(super) use self::fencing::{ask_fences, old, orders, told};
+pub use self::blockers::Fences;
+pub(super) use self::blockers::{ask_fences, old, orders, told};
 pub(in crate::tui) use self::{
-    course::rehearsal,
-    fencing::{CONSENT, Gate, consent, consent_words, fenced, gate, lift, lift_for, note_asked, open},
+    blockers::{CONSENT, Gate, consent, consent_words, fenced, gate, lift, lift_for, note_asked, open},
+    plan_steps::rehearsal,
 };
 use super::{
     super::{
-        app::{Effect, Model, Overlay, moved},
-        keys::{Action, Place, is_key},
-        page::Page,
-        prompt::Ask,
-        text,
-        theme::Tone,
+        app::{Model, Overlay, moved},
+        dialogs::Ask,
+        keymap::{Action, Place, is_key},
+        messages::Effect,
+        widgets::{layout::Page, theme::Tone},
     },
-    Step, hosts, hosts_view,
+    Step, hosts,
     members::{self, draft},
     snapshot::loss_warning,
 };
 use crate::{
-    plan::{Plan, build, file, halt::Halt, table::Problem},
-    recovery::journal,
+    domain::{
+        members::{build_plan, table::Problem},
+        model::{plan::Plan, plan_yaml},
+        preflight::stop::Halt,
+    },
+    system::journal,
     text::Shown,
 };
+use crate::{text::time, tui::views::hosts as hosts_view};
 
 /// The step's state.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -64,7 +66,7 @@ impl State {
 /// Builds the plan from what was chosen.
 pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
     model.review.pinned = false;
-    match build::build(&draft(model)) {
+    match build_plan::build(&draft(model)) {
         Ok(built) => {
             if model.review.plan.as_ref() != Some(&built.plan) {
                 model.review.at = 0;
@@ -107,7 +109,7 @@ pub(in crate::tui) fn go_on(model: &mut Model, plan: Plan) -> Vec<Effect> {
     model.label.clone_from(&plan.label);
     model.label_settled = true;
     model.restore = super::restore::State::default();
-    model.review = State { warnings: build::verify(&plan), plan: Some(plan), pinned: true, ..State::default() };
+    model.review = State { warnings: build_plan::verify(&plan), plan: Some(plan), pinned: true, ..State::default() };
     model.step = Step::Review;
     ask(model)
 }
@@ -116,7 +118,7 @@ pub(in crate::tui) fn go_on(model: &mut Model, plan: Plan) -> Vec<Effect> {
 pub(super) fn restored(model: &mut Model, plan: Plan) {
     model.label.clone_from(&plan.label);
     model.label_settled = true;
-    model.review = State { warnings: build::verify(&plan), plan: Some(plan), pinned: true, ..State::default() };
+    model.review = State { warnings: build_plan::verify(&plan), plan: Some(plan), pinned: true, ..State::default() };
 }
 
 /// Leaves a plan that an earlier run began.
@@ -261,7 +263,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
 
 pub(in crate::tui) fn write(model: &mut Model, path: PathBuf) -> Result<Vec<Effect>, String> {
     let Some(plan) = &model.review.plan else { return Err("There is no plan to save.".into()) };
-    let yaml = file::to_yaml(plan);
+    let yaml = plan_yaml::to_yaml(plan);
     let id = model.id();
     model.review.writing = Some(id);
     Ok(vec![Effect::Write { id, path, text: yaml }])
@@ -283,7 +285,7 @@ type Line = (String, String, Tone, usize);
 fn lines(model: &Model, plan: &Plan) -> Vec<Line> {
     let mut out: Vec<Line> = Vec::new();
     if !begun(model) {
-        out.extend(course::of_hosts(model).into_iter().map(|(mark, words, tone)| (mark.into(), words, tone, 4)));
+        out.extend(plan_steps::of_hosts(model).into_iter().map(|(mark, words, tone)| (mark.into(), words, tone, 4)));
         // What was found before the hosts are looked at anew counts no longer.
         let fences =
             if model.hosts.asking() { Vec::new() } else { model.review.fences.lines(&command_key(model, 'r')) };
@@ -297,7 +299,7 @@ fn lines(model: &Model, plan: &Plan) -> Vec<Line> {
         out.push((String::new(), String::new(), Tone::Plain, 1));
     }
     out.push((" ".into(), "This is all that it does, in order:".into(), Tone::Strong, 1));
-    for (at, words) in course::course(model, plan).into_iter().enumerate() {
+    for (at, words) in plan_steps::course(model, plan).into_iter().enumerate() {
         out.push((format!("{:>3}  ", at + 1), words, Tone::Plain, 6));
     }
     if !model.options.journals.as_os_str().is_empty() {
@@ -367,7 +369,7 @@ fn warnings(plan: &Plan, problems: &[Problem]) -> Vec<String> {
         .map(|(text, mut names)| {
             names.dedup();
             let who = if names.is_empty() { String::new() } else { format!("{}: ", names.join(", ")) };
-            text::sentence(&format!("{who}{text}"))
+            time::sentence(&format!("{who}{text}"))
         })
         .collect()
 }

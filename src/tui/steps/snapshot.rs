@@ -1,6 +1,6 @@
 //! Snapshot: which source loses least, and can it be trusted? Survivors, data directories and files stand in one list,
-//! ranked by [`crate::plan::sources`]; here are the step's state and its keys. What goes on in the background is in
-//! [`super::snapshot_work`].
+//! ranked by [`crate::domain::sources::ranking`]; here are the step's state and its keys. What goes on in the background is in
+//! [`super::snapshot_tasks`].
 
 mod actions;
 mod choice;
@@ -13,18 +13,22 @@ pub(super) use self::{
     choice::{cluster_of_chosen, loss_warning},
 };
 use super::{
-    super::app::{Effect, Model},
+    super::{app::Model, messages::Effect},
     detect::heard,
-    meter::Meter,
-    snapshot_work::{search, search_own, take_dirs},
+    snapshot_tasks::{search, search_own, take_dirs},
 };
-use crate::plan::{
-    facts::{Content, FileFacts, Health, disk::DirFacts},
-    ledger::Difference,
-    source_ref::Download,
-    sources::{self, Differing, Kin, List, Place, Saved, Seen, Source, Survivor},
-    verdict::{KnownState, disagreement},
+use crate::domain::{
+    model::{
+        observations::{Content, FileFacts, Health, disk::DirFacts},
+        source_ref::Download,
+    },
+    quorum::{hash_mismatch::disagreement, known::KnownState},
+    sources::{
+        data_loss::Difference,
+        ranking::{self, Differing, Kin, List, Place, Saved, Seen, Source, Survivor},
+    },
 };
+use crate::tui::widgets::progress_meter::Meter;
 
 /// A piece of work on one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,7 +191,7 @@ pub(in crate::tui) fn relist(model: &mut Model) {
         scope: model.detect.scope(),
         now: model.now(),
     };
-    let list = sources::list(&seen);
+    let list = ranking::list(&seen);
     model.detect.known = known(&model.snapshot);
     let state = &mut model.snapshot;
     let there = state.selected.as_ref().is_some_and(|place| list.get(place).is_some());

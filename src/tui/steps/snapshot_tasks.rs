@@ -5,29 +5,34 @@ use std::path::{Path, PathBuf};
 
 use super::{
     super::{
-        app::{Effect, Model, leave_when_safe, trouble_said},
-        ending::Made,
-        theme::Tone,
+        app::{Model, leave_when_safe, trouble_said},
+        exit_summary::Made,
+        messages::Effect,
+        widgets::theme::Tone,
     },
     detect::says,
-    meter::Meter,
     snapshot::{Compared, Journaled, Work, relist},
 };
+use crate::tui::widgets::progress_meter::Meter;
 use crate::{
-    engine::progress::Progress,
-    plan::{
-        facts::{
-            FileFacts, Health,
-            disk::{DirFacts, DirState},
+    domain::{
+        model::{
+            observations::{
+                FileFacts, Health,
+                disk::{DirFacts, DirState},
+            },
+            source_ref::{Download, is_object},
         },
-        ledger::{Difference, History},
-        source_ref::{Download, is_object},
-        sources::{Kin, Place, Saved},
+        sources::{
+            data_loss::{Difference, History},
+            ranking::{Kin, Place, Saved},
+        },
     },
-    recovery::{journal::Event, resume},
+    engine::progress::Progress,
+    error::{Kind, Result as Outcome, Trouble},
+    execute::resume,
+    system::journal::{Event, Record},
     text::Shown,
-    trouble::{Kind, Result as Outcome, Trouble},
-    world::journal::Record,
 };
 
 /// Where a data directory's database lies in it.
@@ -70,7 +75,7 @@ pub(in crate::tui) fn journaled(model: &mut Model, found: &[(PathBuf, Outcome<Ve
     let mut sources: Vec<Journaled> = Vec::new();
     for records in found.iter().filter_map(|(_, records)| records.as_ref().ok()) {
         let Some(plan) = resume::last_plan(records) else { continue };
-        let place = |text: &str| crate::plan::url::place(text).unwrap_or_else(|| (text.to_string(), 0));
+        let place = |text: &str| crate::domain::members::url::place(text).unwrap_or_else(|| (text.to_string(), 0));
         let urls: Vec<_> = plan.members.iter().flat_map(|m| &m.client_urls).map(|url| place(url)).collect();
         let at_endpoint = endpoints.iter().any(|endpoint| urls.contains(&place(endpoint)));
         let same_label = model.label_settled && model.label == plan.label;

@@ -1,17 +1,16 @@
 //! Proof: the members of the restored plan watched as they come up, and what was proven of them.
 
-use super::{
-    super::{
-        app::{Effect, Model, Overlay, leave_when_safe, moved, trouble_said},
-        keys::Action,
-        theme::Tone,
-    },
-    proof_view,
+use super::super::{
+    app::{Model, Overlay, leave_when_safe, moved, trouble_said},
+    keymap::Action,
+    messages::Effect,
+    widgets::theme::Tone,
 };
+use crate::tui::views::verify;
 use crate::{
-    plan::check::{Outcome, Proof, Topic, Verdict},
-    recovery::journal,
-    trouble::Result as Outcomes,
+    domain::verify::{Outcome, Proof, Topic, Verdict},
+    error::Result as Outcomes,
+    system::journal,
 };
 
 /// The step's state.
@@ -119,7 +118,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Open => model.open(Overlay::Details),
         Action::AskAgain => return watch(model, false),
         Action::Canary => model.open(Overlay::Canary),
-        action => model.proof.at = moved(model.proof.at, action, proof_view::lines(model)),
+        action => model.proof.at = moved(model.proof.at, action, verify::lines(model)),
     }
     Vec::new()
 }

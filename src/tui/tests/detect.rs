@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_silent_member_is_gone_once_its_name_was_typed_and_comes_back_by_a_key() {
-    use crate::plan::verdict::Verdict;
+    use crate::domain::quorum::verdict::Verdict;
     let mut model = lost();
     let verdict = |model: &Model| model.detect.finding().verdict;
     char(&mut model, 'g');
@@ -99,7 +99,7 @@ fn where_quorum_may_hold_going_on_takes_the_label() {
     let (mut model, effects) = started();
     for (id, _) in asks(&effects) {
         let Answer::Says(mut says) = survivor() else { panic!() };
-        (says.leader, says.read) = (Id(2), crate::plan::facts::Read::Served);
+        (says.leader, says.read) = (Id(2), crate::domain::model::observations::Read::Served);
         (says.members, says.member_id) = (vec![member(1), member(2)], Id(id));
         send(&mut model, Msg::Answered { id, answer: Answer::Says(says) });
     }
@@ -131,7 +131,7 @@ fn the_label_is_proposed_until_it_is_used() {
 
 #[test]
 fn who_serves_is_asked_once_more_before_it_is_called_older() {
-    use crate::plan::{facts::Read, verdict::Verdict};
+    use crate::domain::{model::observations::Read, quorum::verdict::Verdict};
     let serves = |n: u64, index: u64| {
         let Answer::Says(mut says) = survivor() else { panic!() };
         (says.leader, says.read, says.raft_index) = (Id(2), Read::Served, index);
@@ -174,9 +174,9 @@ fn who_serves_is_asked_once_more_before_it_is_called_older() {
 /// The wizard compares as `probe` does: in the background, once, and again when everybody is asked again.
 #[test]
 fn a_directory_is_held_against_who_serves() {
-    use crate::plan::{
-        facts::{Read, disk::DirState},
-        verdict::{NewerAt, Verdict},
+    use crate::domain::{
+        model::observations::{Read, disk::DirState},
+        quorum::{known::NewerAt, verdict::Verdict},
     };
     let serves = |n: u64| {
         let Answer::Says(mut says) = survivor() else { panic!() };

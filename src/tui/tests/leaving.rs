@@ -28,7 +28,7 @@ fn leaving_during_a_restore_stops_it_first_and_waits() {
     let stopped = Trouble::new(Kind::Stopped, "stopped on request");
     hear(&mut model, id, "local", failed("m1", &stopped));
     assert_eq!(send(&mut model, Msg::ApplyEnded { id, result: Err(stopped) }), [Effect::Quit]);
-    let ending = crate::tui::ending::ending(&model);
+    let ending = crate::tui::exit_summary::ending(&model);
     assert_eq!((ending.outcome, ending.exit_code()), (crate::tui::Outcome::Partly, 75));
 }
 
@@ -41,7 +41,7 @@ fn signals_leave_once_and_ctrl_c_twice_leaves() {
     let mut idle = lost();
     ctrl_c(&mut idle);
     assert_eq!(ctrl_c(&mut idle), [Effect::Quit]);
-    assert_eq!(crate::tui::ending::ending(&idle).lines, ["Nothing was written."]);
+    assert_eq!(crate::tui::exit_summary::ending(&idle).lines, ["Nothing was written."]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    plan::table,
+    domain::members::table,
     tui::steps::members::{self, Choice, Extra},
 };
 
@@ -148,7 +148,7 @@ fn a_cell_takes_what_the_next_source_says() {
 
 #[test]
 fn certificates_are_read_when_others_are_named_and_late_answers_are_dropped() {
-    use crate::plan::certs::{Files, Key, Named, Seen, Unread};
+    use crate::domain::members::certificates::{Files, Key, Named, Seen, Unread};
     let mut model = at_members();
     let flags = |model: &mut Model, text: &str| {
         crate::tui::steps::members::set_cell(model, 0, Column::Flags, text);

@@ -1,8 +1,8 @@
 //! Files that are found, read, chosen, opened and saved.
 
 use super::*;
-use crate::plan::{
-    facts::{DamagedPart, LimitedDamage},
+use crate::domain::model::{
+    observations::{DamagedPart, LimitedDamage},
     source_ref::Download,
 };
 

@@ -60,7 +60,7 @@ fn the_label_is_text_from_its_first_letter_whatever_that_letter_does() {
 #[test]
 fn what_is_found_while_the_label_is_typed_is_still_in_the_way() {
     let changes: [fn(&mut Look); 2] =
-        [|_| {}, |look| look.facts = Err(crate::trouble::Trouble::new(Kind::Failed, "no route to it"))];
+        [|_| {}, |look| look.facts = Err(crate::error::Trouble::new(Kind::Failed, "no route to it"))];
     for change in changes {
         let mut model = at_review();
         let looks = char(&mut model, 'r');
@@ -135,8 +135,8 @@ fn a_yes_that_comes_before_its_question_starts_no_member() {
     let [Effect::Offer { id, .. }] = effects[..] else { panic!("{effects:?}") };
     inert(&mut model);
     assert_eq!(char(&mut model, 'y'), []);
-    let how = Ok(crate::plan::start::Start::By(vec!["systemctl start etcd".into()]));
-    let offer = crate::recovery::hosts::Offer { member: "m1".into(), host: "local".into(), how };
+    let how = Ok(crate::domain::preflight::start::Start::By(vec!["systemctl start etcd".into()]));
+    let offer = crate::execute::start::Offer { member: "m1".into(), host: "local".into(), how };
     // left meanwhile for a field: the question does not open over it
     let mut elsewhere = model.clone();
     press(&mut elsewhere, KeyCode::Esc);

@@ -1,26 +1,28 @@
 //! How Detect is drawn: the verdict, a row for each member, what is to be done, and everything that one member said.
 
-use super::{
-    super::{
-        app::Model,
-        page::{Head, Page, Spot},
-        text,
+use super::super::{
+    app::Model,
+    widgets::{
+        layout::{Head, Page, Spot},
         theme::Tone,
     },
-    detect::{Asked, State},
 };
+use crate::text::{columns, number};
 use crate::{
-    etcd::membership::Id,
-    plan::{
-        copies,
-        facts::{Answer, EndpointFacts, Hashed, MemberSays, OwnHealth, Read, Source},
-        scope::Belongs,
-        verdict::Verdict,
+    domain::{
+        model::observations::{Answer, EndpointFacts, Hashed, MemberSays, OwnHealth, Read, Source},
+        quorum::{scope::Belongs, verdict::Verdict},
+        sources::newest_dir,
     },
+    etcd::membership::Id,
     text::Shown,
 };
+use crate::{
+    text::time,
+    tui::steps::detect::{Asked, State},
+};
 
-pub(super) fn details(model: &Model) -> (String, Vec<String>) {
+pub(crate) fn details(model: &Model) -> (String, Vec<String>) {
     let Some(row) = model.detect.rows.get(model.detect.at) else { return (String::new(), Vec::new()) };
     let mut lines = about(&model.detect, row);
     if !model.detect.dirs.is_empty() {
@@ -30,13 +32,13 @@ pub(super) fn details(model: &Model) -> (String, Vec<String>) {
     for dir in &model.detect.dirs {
         let from = if dir.learned_from.is_empty() { String::new() } else { format!(" (from {})", dir.learned_from) };
         let other = if scope.of_dir(dir) == Belongs::Other { "of ANOTHER cluster: " } else { "" };
-        let copy = copies::clause(dir, &model.detect.dirs);
+        let copy = newest_dir::clause(dir, &model.detect.dirs);
         lines.push(format!("  {}{copy}{from}: {other}{}", dir.data_dir.shown(), dir.words()));
     }
     let finding = model.detect.finding();
     if !finding.rule.is_empty() {
         lines.push(String::new());
-        lines.push(format!("The rule: {}", text::sentence(&finding.rule)));
+        lines.push(format!("The rule: {}", time::sentence(&finding.rule)));
     }
     (format!("{}  {}", model.detect.name(&row.facts), row.facts.endpoint), lines)
 }
@@ -70,19 +72,19 @@ fn said(state: &State, says: &MemberSays, lines: &mut Vec<String>) {
     let applied = if says.raft_applied == 0 || says.raft_applied == says.raft_index {
         String::new()
     } else {
-        format!(" ({} applied)", text::thousands(says.raft_applied))
+        format!(" ({} applied)", time::thousands(says.raft_applied))
     };
     lines.push(format!(
         "revision {}   term {}   index {}{applied}",
-        text::thousands(says.revision),
+        time::thousands(says.revision),
         says.raft_term,
-        text::thousands(says.raft_index)
+        time::thousands(says.raft_index)
     ));
     lines.push(format!(
         "{}   database {}, {} in use",
         says.leader_words(),
         database(says),
-        text::size(says.db_bytes_in_use)
+        number::size(says.db_bytes_in_use)
     ));
     lines.push(format!("alarms: {}   HashKV: {}", alarms(state, says), hash_words(&says.hash)));
     match &says.read {
@@ -154,15 +156,15 @@ fn hash_words(hash: &Hashed) -> String {
         Hashed::Failed(why) | Hashed::Compacted(why) => why.to_string(),
         Hashed::Says { hash, revision, compacted } => {
             let compacted =
-                if *compacted > 0 { format!(" (compacted {})", text::thousands(*compacted)) } else { String::new() };
-            format!("{hash:08x} at revision {}{compacted}", text::thousands(*revision))
+                if *compacted > 0 { format!(" (compacted {})", time::thousands(*compacted)) } else { String::new() };
+            format!("{hash:08x} at revision {}{compacted}", time::thousands(*revision))
         }
     }
 }
 
 fn database(says: &MemberSays) -> String {
-    let quota = says.quota_bytes.map_or_else(String::new, |q| format!(" of {} quota", text::size(q)));
-    format!("{}{quota}", text::size(says.db_bytes))
+    let quota = says.quota_bytes.map_or_else(String::new, |q| format!(" of {} quota", number::size(q)));
+    format!("{}{quota}", number::size(says.db_bytes))
 }
 
 /// How a verdict is marked.
@@ -184,7 +186,7 @@ const HEADS: [Head; 5] = [
     Head { title: "term/index", right: true, most: 18 },
 ];
 
-pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
+pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     let state = &model.detect;
     let scope = state.scope();
     if state.rows.is_empty() {
@@ -205,7 +207,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     }
     let finding = state.finding();
     let (glyph, tone) = mark(finding.verdict);
-    page.sentence(glyph, &text::sentence(&finding.sentence), tone, 4);
+    page.sentence(glyph, &time::sentence(&finding.sentence), tone, 4);
     if let Some(words) = scope.sentence() {
         page.sentence(" ! ", &format!("{words} c chooses one."), Tone::Warn, 3);
     }
@@ -224,7 +226,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     // two at most: the advice below counts more
     let dirs = state.own_dirs();
     for dir in dirs.iter().take(2) {
-        let place = format!("{}{}", dir.data_dir.shown(), copies::clause(dir, &state.dirs));
+        let place = format!("{}{}", dir.data_dir.shown(), newest_dir::clause(dir, &state.dirs));
         page.sentence("   ", &format!("On this machine, {place}: {}", dir.words()), Tone::Plain, 2);
     }
     let others: Vec<String> = scope.others().map(|c| c.words()).collect();
@@ -241,7 +243,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     }
     if !finding.rule.is_empty() && page.left() > 1 {
         page.gap();
-        page.sentence("   ", &format!("The rule: {}", text::sentence(&finding.rule)), Tone::Faint, 2);
+        page.sentence("   ", &format!("The rule: {}", time::sentence(&finding.rule)), Tone::Faint, 2);
     }
     let Some(row) = state.rows.get(state.at) else { return };
     page.more(&format!("What {} says:", state.name(&row.facts)), &about(state, row));
@@ -256,7 +258,7 @@ fn cells(model: &Model, row: &Asked) -> Vec<Spot> {
         Answer::Asking => [("asking …".to_string(), Tone::Faint), none(), none()],
         Answer::Silent { why, .. } if row.gone => {
             let short = format!("gone for good ({why})");
-            [(if text::width(&short) > 24 { "gone for good".into() } else { short }, Tone::Bad), none(), none()]
+            [(if columns::width(&short) > 24 { "gone for good".into() } else { short }, Tone::Bad), none(), none()]
         }
         Answer::Silent { why, .. } => [(why.to_string(), Tone::Bad), none(), none()],
         Answer::Says(says) => {
@@ -268,8 +270,8 @@ fn cells(model: &Model, row: &Asked) -> Vec<Spot> {
             }
             [
                 (says.leader_words(), tone),
-                plain(text::thousands(says.revision)),
-                plain(format!("{} / {}", says.raft_term, text::thousands(says.raft_index))),
+                plain(time::thousands(says.revision)),
+                plain(format!("{} / {}", says.raft_term, time::thousands(says.raft_index))),
             ]
         }
     };
@@ -284,14 +286,14 @@ fn selected(model: &Model, facts: &EndpointFacts, page: &mut Page<'_>) {
         Answer::Silent { details, why } => {
             let details = details.lines().next().filter(|l| !l.is_empty());
             let details = details.map_or_else(|| why.to_string(), str::to_string);
-            crate::plan::survey::about(&name, &facts.endpoint, &details)
+            crate::domain::quorum::probe_rounds::about(&name, &facts.endpoint, &details)
         }
         Answer::Says(says) if says.closed.is_some() && says.revision == 0 => {
             format!("{name} is alive at its peer port. {}", says.errors.join("; "))
         }
         Answer::Says(says) => {
             let hash = match &says.hash {
-                Hashed::Says { hash, revision, .. } => format!(", HashKV {hash:08x} at {}", text::thousands(*revision)),
+                Hashed::Says { hash, revision, .. } => format!(", HashKV {hash:08x} at {}", time::thousands(*revision)),
                 _ => String::new(),
             };
             let complaints = if says.errors.is_empty() { "no complaints".to_string() } else { says.errors.join("; ") };

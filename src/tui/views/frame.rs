@@ -1,6 +1,7 @@
 //! The frame around every step: header, stepper, notes, field, status line, footer, windows.
 //! Drawing reads the model and changes nothing.
 
+use crate::text::columns;
 use ratatui::{
     Frame,
     buffer::Buffer,
@@ -8,19 +9,17 @@ use ratatui::{
     widgets::{Block, Clear, Widget},
 };
 
-use super::{
+use crate::tui::{
     app::{Model, Overlay, can},
-    ending::Leaving,
-    keys::{self, Action},
-    page::Page,
-    prompt::{self, Ask, Prompt},
+    dialogs::{self, Ask, Prompt},
+    exit_summary::Leaving,
+    keymap::{self, Action},
     steps::{self, Step},
-    text,
-    theme::Tone,
+    widgets::{layout::Page, theme::Tone},
 };
 use crate::{
-    plan::{Plan, sources::Place},
-    recovery::hosts::Until,
+    domain::{model::plan::Plan, sources::ranking::Place},
+    execute::executor::Until,
     text::Shown,
 };
 
@@ -43,7 +42,7 @@ fn picture(model: &Model, buffer: &mut Buffer, area: Rect) {
             area.width, area.height, LEAST.0, LEAST.1
         );
         let mut page = Page::new(buffer, area, model.look);
-        for line in text::wrap(&words, page.width().max(1)) {
+        for line in columns::wrap(&words, page.width().max(1)) {
             page.say(&line, Tone::Strong);
         }
         return;
@@ -98,9 +97,9 @@ fn header(model: &Model, page: &mut Page<'_>) {
     let label = if model.label.is_empty() { "not named yet" } else { &model.label };
     let left = format!(" requorum   cluster {label}");
     let right = format!("  {} ", written(model));
-    let room = page.width().saturating_sub(text::width(&right) + text::width(&model.world) + 3);
+    let room = page.width().saturating_sub(columns::width(&right) + columns::width(&model.world) + 3);
     page.line(vec![
-        page.span(format!("{} ", text::pad(&left, room, text::Align::Left)), tone),
+        page.span(format!("{} ", columns::pad(&left, room, columns::Align::Left)), tone),
         // the word that must never be overlooked: which world this is
         page.span(format!(" {} ", model.world), Tone::Chosen),
         page.span(right, tone),
@@ -167,9 +166,9 @@ fn footer_lines(model: &Model, area: Rect) -> (Lines, Lines, Lines) {
 
 /// The open field: its heading, the text with its cursor, the line below.
 fn field(model: &Model, prompt: &Prompt, page: &Page<'_>) -> Lines {
-    let (title, about) = prompt::words(model, prompt);
-    let rule = format!("── {} ", text::fit(&title, page.width().saturating_sub(6)));
-    let rest = page.width().saturating_sub(text::width(&rule));
+    let (title, about) = dialogs::words(model, prompt);
+    let rule = format!("── {} ", columns::fit(&title, page.width().saturating_sub(6)));
+    let rest = page.width().saturating_sub(columns::width(&rule));
     let room = page.width().saturating_sub(6);
     let (shown, cursor) = prompt.field.window(room);
     let mut before = String::new();
@@ -182,7 +181,7 @@ fn field(model: &Model, prompt: &Prompt, page: &Page<'_>) -> Lines {
             std::cmp::Ordering::Equal => under = c.to_string(),
             std::cmp::Ordering::Greater => after.push(c),
         }
-        column += text::of_char(c);
+        column += columns::of_char(c);
     }
     let mut lines = vec![
         vec![page.span(format!("{rule}{}", "─".repeat(rest)), Tone::Strong)],
@@ -201,7 +200,7 @@ fn field(model: &Model, prompt: &Prompt, page: &Page<'_>) -> Lines {
 /// The keys that work now, as many as fit; help and quit always.
 fn footer(model: &Model, page: &Page<'_>) -> Lines {
     let place = model.place();
-    let shown: Vec<(String, String, Action)> = keys::of(place)
+    let shown: Vec<(String, String, Action)> = keymap::of(place)
         .filter(|b| !b.label.is_empty() && can(model, b.action).is_ok())
         .map(|b| {
             let label = match (b.action, model.step.after()) {
@@ -209,14 +208,14 @@ fn footer(model: &Model, page: &Page<'_>) -> Lines {
                 (Action::Open, _) => open_label(model).unwrap_or(b.label).to_string(),
                 (Action::Submit, _) => submit_label(model).to_string(),
                 (Action::Yes, _) if model.overlay == Some(Overlay::Unfinished) => {
-                    steps::unfinished::key_words(model).to_string()
+                    steps::resume::key_words(model).to_string()
                 }
                 _ => b.label.to_string(),
             };
             (shown_key(model, b), label, b.action)
         })
         .collect();
-    let size = |k: &(String, String, Action)| text::width(&k.0) + text::width(&k.1) + 3;
+    let size = |k: &(String, String, Action)| columns::width(&k.0) + columns::width(&k.1) + 3;
     // the way through and the brake are always named, arrows only where there is room
     let rank = |a: Action| match a {
         Action::Next | Action::Back | Action::Help | Action::Quit | Action::StopWork => 0,
@@ -242,10 +241,10 @@ fn footer(model: &Model, page: &Page<'_>) -> Lines {
 }
 
 /// A key as the footer names it: where its letter begins what is to be typed, the command is had with Alt.
-fn shown_key(model: &Model, binding: &keys::Binding) -> String {
+fn shown_key(model: &Model, binding: &keymap::Binding) -> String {
     let mut letters = binding.show.chars();
     match (letters.next(), letters.next()) {
-        (Some(letter), None) if model.place() == keys::Place::Review && binding.is_letter(letter) => {
+        (Some(letter), None) if model.place() == keymap::Place::Review && binding.is_letter(letter) => {
             steps::review::command_key(model, letter)
         }
         _ => model.look.key(binding.show),
@@ -269,7 +268,11 @@ fn submit_label(model: &Model) -> &'static str {
 
 /// What Enter does, where that depends on what is selected.
 fn open_label(model: &Model) -> Option<&'static str> {
-    use steps::{members, review, review::Gate, snapshot};
+    use crate::tui::steps::{
+        members,
+        review::{self, Gate},
+        snapshot,
+    };
     match model.step {
         Step::Snapshot => match snapshot::selected(model)?.place {
             Place::Member(_) => Some("save snapshot"),
@@ -294,7 +297,7 @@ fn window_layout(model: &Model, area: Rect) -> (String, Vec<String>, Rect) {
     let width = area.width.saturating_sub(6).min(100);
     let room = usize::from(width.saturating_sub(4));
     let (title, lines) = window_words(model, room);
-    let lines: Vec<String> = lines.iter().flat_map(|l| text::wrap(l, room)).collect();
+    let lines: Vec<String> = lines.iter().flat_map(|l| columns::wrap(l, room)).collect();
     let height = u16::try_from(lines.len() + 4).unwrap_or(u16::MAX).min(area.height.saturating_sub(4));
     let place = Rect {
         x: area.x + area.width.saturating_sub(width) / 2,
@@ -302,11 +305,11 @@ fn window_layout(model: &Model, area: Rect) -> (String, Vec<String>, Rect) {
         width,
         height,
     };
-    (text::fit(&title, room), lines, place)
+    (columns::fit(&title, room), lines, place)
 }
 
 /// How far the open window can be scrolled on the model's terminal.
-pub(super) fn most_scroll(model: &Model) -> usize {
+pub(in crate::tui) fn most_scroll(model: &Model) -> usize {
     let (width, height) = model.size;
     let (_, lines, place) = window_layout(model, Rect::new(0, 0, width.min(MOST_COLUMNS), height));
     // the border, the empty line and the line of keys
@@ -333,10 +336,10 @@ fn window(model: &Model, buffer: &mut Buffer, area: Rect) {
     }
     let mut keys: Vec<ratatui::text::Span<'static>> = Vec::new();
     let scrolls = first > 0 || hidden > 0;
-    for binding in keys::of(model.place()).filter(|b| !b.label.is_empty() && (scrolls || b.action != Action::Up)) {
+    for binding in keymap::of(model.place()).filter(|b| !b.label.is_empty() && (scrolls || b.action != Action::Up)) {
         keys.push(page.span(format!("{} ", model.look.key(binding.show)), Tone::Strong));
         let label = match (model.overlay, binding.action) {
-            (Some(Overlay::Unfinished), Action::Yes) => steps::unfinished::key_words(model),
+            (Some(Overlay::Unfinished), Action::Yes) => steps::resume::key_words(model),
             _ => binding.label,
         };
         keys.push(page.span(format!("{label}   "), Tone::Plain));
@@ -354,10 +357,10 @@ fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
         Some(Overlay::Quit) => ("Quit?".into(), quit_words(model)),
         Some(Overlay::Unhashed) => steps::snapshot::asked(model),
         Some(Overlay::Pasted) => steps::members::paste_words(model),
-        Some(Overlay::Canary) => ("Write one key, and delete it again?".into(), steps::proof::canary_words(model)),
-        Some(Overlay::Start) => steps::launch::start_words(model),
+        Some(Overlay::Canary) => ("Write one key, and delete it again?".into(), steps::verify::canary_words(model)),
+        Some(Overlay::Start) => steps::launch_start::start_words(model),
         Some(Overlay::Rehearse) => ("Rehearse this plan?".into(), steps::review::rehearsal(model)),
-        Some(Overlay::Unfinished) => steps::unfinished::words(model),
+        Some(Overlay::Unfinished) => steps::resume::words(model),
         Some(Overlay::Token) => steps::members::token_words(model),
         Some(Overlay::Sure(action)) => steps::question(model, action).unwrap_or_else(|| {
             ("Nothing is lost by it any more".into(), vec!["What it was asked about has ended.".into()])
@@ -380,7 +383,7 @@ fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
 fn held_words(model: &Model, action: Action) -> (String, Vec<String>) {
     match steps::held(model, action) {
         Ok(()) => {
-            let binding = keys::of(model.step.place()).find(|binding| binding.action == action);
+            let binding = keymap::of(model.step.place()).find(|binding| binding.action == action);
             let (name, help) = binding.map_or(("go on", "do what was asked for"), |b| (b.label, b.help));
             let words =
                 format!("Nothing is waited for any more for this: {help}. Enter does it, Esc closes this window.");
@@ -419,15 +422,15 @@ fn quit_words(model: &Model) -> Vec<String> {
 fn help(model: &Model, room: usize) -> Vec<String> {
     const KEYS: usize = 10;
     let mut lines: Vec<String> = Vec::new();
-    let named = |b: &&keys::Binding| !b.help.is_empty() && (b.action != Action::Note || model.options.accompanied);
-    for binding in keys::of(model.step.place()).filter(named) {
-        let mut about = text::wrap(binding.help, room.saturating_sub(KEYS + 1));
+    let named = |b: &&keymap::Binding| !b.help.is_empty() && (b.action != Action::Note || model.options.accompanied);
+    for binding in keymap::of(model.step.place()).filter(named) {
+        let mut about = columns::wrap(binding.help, room.saturating_sub(KEYS + 1));
         if let Err(why) = steps::can(model, binding.action) {
-            about.extend(text::wrap(&format!("Not now: {why}"), room.saturating_sub(KEYS + 1)));
+            about.extend(columns::wrap(&format!("Not now: {why}"), room.saturating_sub(KEYS + 1)));
         }
         for (i, line) in about.iter().enumerate() {
             let shown = if i == 0 { model.look.key(binding.show) } else { String::new() };
-            lines.push(format!("{} {line}", text::pad(&shown, KEYS, text::Align::Left)));
+            lines.push(format!("{} {line}", columns::pad(&shown, KEYS, columns::Align::Left)));
         }
     }
     lines.push(String::new());

@@ -1,19 +1,23 @@
 //! A host in words: one sentence for its row, and all that was seen of it.
 
-use super::{super::theme::Tone, hosts::size_and_age};
+use super::super::widgets::theme::Tone;
+use crate::text::number;
+use crate::tui::steps::hosts::size_and_age;
 use crate::{
-    plan::{
-        Plan, destination,
-        facts::host::{HostFacts, PlaceState, Root},
-        hosts::{self, Look},
-        table::{Column, Severity},
+    domain::{
+        members::table::{Column, Severity},
+        model::{
+            host_address,
+            observations::host::{HostFacts, PlaceState, Root},
+            plan::Plan,
+        },
+        preflight::{host_report::Look, hosts},
     },
     text::{Foreign, Shown},
-    tui::text,
 };
 
 /// Whether the host of a member can take it, in one sentence, with its mark.
-pub(super) fn row_words(plan: &Plan, look: &Look, at: usize, now: i64) -> (&'static str, Tone, String) {
+pub(crate) fn row_words(plan: &Plan, look: &Look, at: usize, now: i64) -> (&'static str, Tone, String) {
     let facts = match &look.facts {
         Ok(facts) => facts,
         Err(trouble) => return ("✖", Tone::Bad, trouble.sentence()),
@@ -26,7 +30,7 @@ pub(super) fn row_words(plan: &Plan, look: &Look, at: usize, now: i64) -> (&'sta
     let Some(member) = plan.members.get(at) else { return ("", Tone::Plain, String::new()) };
     let mut words = vec![format!("ready, {}", who(facts))];
     if let Some(free) = look.place(&member.data_dir).and_then(|place| place.free) {
-        words.push(format!("{} free", text::size(free)));
+        words.push(format!("{} free", number::size(free)));
     }
     let warnings: Vec<&str> = look
         .problems
@@ -51,12 +55,12 @@ pub(super) fn row_words(plan: &Plan, look: &Look, at: usize, now: i64) -> (&'sta
 }
 
 /// A host as a sentence names it.
-pub(super) fn called(host: &str) -> &str {
-    if destination::is_local(host) { "this machine" } else { host }
+pub(crate) fn called(host: &str) -> &str {
+    if host_address::is_local(host) { "this machine" } else { host }
 }
 
 /// As whom the work is done: `as ops, root by sudo`.
-pub(super) fn who(facts: &HostFacts) -> String {
+pub(crate) fn who(facts: &HostFacts) -> String {
     let root = match facts.root {
         Root::Is => "",
         Root::Sudo => ", root by sudo",
@@ -66,7 +70,7 @@ pub(super) fn who(facts: &HostFacts) -> String {
 }
 
 /// All that was seen of a host.
-pub(super) fn lines(plan: &Plan, look: &Look, now: i64) -> Vec<String> {
+pub(crate) fn lines(plan: &Plan, look: &Look, now: i64) -> Vec<String> {
     let names: Vec<&str> = look.members.iter().filter_map(|at| Some(plan.members.get(*at)?.name.as_str())).collect();
     let host = called(&look.host);
     let mut out = vec![format!("{host}: {}", names.join(", "))];
@@ -120,7 +124,7 @@ fn place(look: &Look, column: Column, dir: &std::path::Path, now: i64) -> Option
         PlaceState::Closed => "may not be listed".into(),
         PlaceState::File => "not a directory".into(),
     };
-    let free = place.free.map(|free| format!(", {} free on {}", text::size(free), place.mount)).unwrap_or_default();
+    let free = place.free.map(|free| format!(", {} free on {}", number::size(free), place.mount)).unwrap_or_default();
     let owner = if place.owner.is_empty() { String::new() } else { format!(" of {}", place.owner) };
     Some(format!("  {}: {state}; {}{owner}{free}", dir.shown(), place.there.shown()))
 }

@@ -1,23 +1,34 @@
 //! How the member table is drawn: rows with their problems under them, the options, the IDs as
 //! they will be, and what Next waits for.
 
+use crate::text::columns;
 use ratatui::text::Span;
 
 use super::{
-    super::{app::Model, page::Page, prompt::Ask, text, theme::Tone},
-    hosts_view,
-    members::{Choice, Extra, draft, offer_words, place_words, problem_at, problems, proposal, with_fix},
+    super::{
+        app::Model,
+        dialogs::Ask,
+        widgets::{layout::Page, theme::Tone},
+    },
+    hosts,
 };
-use crate::plan::{
-    build::Draft,
-    table::{self, Column, Origin, Problem, Row, Severity},
-    words::all,
+use crate::{
+    domain::members::{
+        build_plan::Draft,
+        cell::{Origin, Row},
+        table::{self, Column, Problem, Severity},
+    },
+    text::phrase::all,
+};
+use crate::{
+    text::time,
+    tui::steps::members::{Choice, Extra, draft, offer_words, place_words, problem_at, problems, proposal, with_fix},
 };
 
 /// The most columns that a cell takes in the table.
 const WIDEST: usize = 40;
 
-pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
+pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     let draft = draft(model);
     let problems = problems(&draft);
     intro(model, &draft, &problems, page);
@@ -26,7 +37,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     for problem in problems.iter().filter(|p| p.row.is_none() && p.severity == Severity::Error) {
         // Of the whole only the token's IDs can be overridden, on Review.
         let (key, most) = if problem.lift.is_some() { ("; g makes one", 3) } else { ("", 2) };
-        below.extend(page.flow(" ✖ ", &text::sentence(&format!("{}{key}", problem.text)), Tone::Bad, most));
+        below.extend(page.flow(" ✖ ", &time::sentence(&format!("{}{key}", problem.text)), Tone::Bad, most));
     }
     let warnings = problems.iter().filter(|p| p.row.is_none() && p.severity == Severity::Warning).count();
     if warnings > 0 {
@@ -111,7 +122,7 @@ fn intro(model: &Model, draft: &Draft, problems: &[Problem], page: &mut Page<'_>
     };
     page.sentence(" ", &format!("{filled}{differ} {found}"), Tone::Strong, 2);
     for note in &model.members.notes {
-        page.sentence(" ! ", &text::sentence(note), Tone::Warn, 2);
+        page.sentence(" ! ", &time::sentence(note), Tone::Warn, 2);
     }
 }
 
@@ -145,8 +156,8 @@ fn rows(model: &Model, draft: &Draft, problems: &[Problem], page: &mut Page<'_>,
     let widths: Vec<usize> = Column::ALL
         .iter()
         .map(|c| {
-            let most = draft.rows.iter().map(|r| text::width(r.text(*c))).max().unwrap_or(0);
-            most.max(text::width(c.heading())).min(WIDEST)
+            let most = draft.rows.iter().map(|r| columns::width(r.text(*c))).max().unwrap_or(0);
+            most.max(columns::width(c.heading())).min(WIDEST)
         })
         .collect();
     let on_row = state.at < state.rows.len();
@@ -156,7 +167,7 @@ fn rows(model: &Model, draft: &Draft, problems: &[Problem], page: &mut Page<'_>,
     let mut head = vec![page.span(format!("{} ", more(seen.start > 0, "←")), Tone::Strong)];
     for (i, column) in shown() {
         let wide = widths.get(i).copied().unwrap_or(0);
-        head.push(page.span(format!("{}   ", text::pad(column.heading(), wide, text::Align::Left)), Tone::Faint));
+        head.push(page.span(format!("{}   ", columns::pad(column.heading(), wide, columns::Align::Left)), Tone::Faint));
     }
     head.push(page.span(more(seen.end < Column::ALL.len(), "→ more"), Tone::Strong));
     page.line(head);
@@ -178,7 +189,7 @@ fn rows(model: &Model, draft: &Draft, problems: &[Problem], page: &mut Page<'_>,
                 None if cell.text.is_empty() => Tone::Faint,
                 None => Tone::Plain,
             };
-            line.push(page.span(text::pad(words, wide, text::Align::Left), tone));
+            line.push(page.span(columns::pad(words, wide, columns::Align::Left), tone));
             let differs = cell.disputed();
             let (mark, tone) = if differs { ("≠", Tone::Warn) } else { (" ", Tone::Faint) };
             line.push(page.span(format!("{mark}{} ", letter(cell.origin)), tone));
@@ -235,17 +246,17 @@ fn host(model: &Model, row: &Row, at: usize, page: &Page<'_>) -> Vec<Vec<Span<'s
             false => Vec::new(),
         };
     };
-    let (mark, tone, words) = hosts_view::row_words(plan, look, at, model.now());
+    let (mark, tone, words) = hosts::row_words(plan, look, at, model.now());
     let most = if at == model.members.at || mark == "✖" { 3 } else { 1 };
     page.flow(&format!("     {mark} "), &format!("{}: {words}", look.host), tone, most)
 }
 
 /// All that was seen of the selected row's host.
-pub(super) fn details(model: &Model) -> (String, Vec<String>) {
+pub(crate) fn details(model: &Model) -> (String, Vec<String>) {
     let at = model.members.at;
     let look = model.members.rows.get(at).and_then(|row| model.hosts.of_row(at, row));
     let lines = match (&model.hosts.plan, look) {
-        (Some(plan), Some(look)) => hosts_view::lines(plan, look, model.now()),
+        (Some(plan), Some(look)) => hosts::lines(plan, look, model.now()),
         _ => Vec::new(),
     };
     ("The host, as it was seen".into(), lines)
@@ -301,7 +312,7 @@ fn option(model: &Model, draft: &Draft, choice: Choice, more: &str, page: &mut P
         ),
         Choice::Bump => (
             "bump revision",
-            text::thousands(draft.bump_revision),
+            time::thousands(draft.bump_revision),
             match proposal(model).is_some_and(|p| p.revisions > 0 && draft.bump_revision == 0) {
                 true => "revisions skipped; a bump is proposed",
                 false => "revisions skipped",
@@ -330,7 +341,7 @@ fn option(model: &Model, draft: &Draft, choice: Choice, more: &str, page: &mut P
     let chosen = model.members.choice() == Some(choice);
     let line = vec![
         page.span(if chosen { "▸ " } else { "  " }, Tone::Strong),
-        page.span(text::pad(name, 16, text::Align::Left), Tone::Faint),
+        page.span(columns::pad(name, 16, columns::Align::Left), Tone::Faint),
         page.span(value, if chosen { Tone::Chosen } else { Tone::Plain }),
         page.span(format!("  ({about})"), Tone::Faint),
         page.span(more.to_string(), Tone::Strong),
@@ -353,8 +364,8 @@ fn ids(draft: &Draft, page: &mut Page<'_>) {
     let words = format!("{}  cluster {cluster}", each.join("  "));
     let line = vec![
         page.span("  ", Tone::Plain),
-        page.span(text::pad("new IDs", 16, text::Align::Left), Tone::Faint),
-        page.span(text::fit(&words, page.width().saturating_sub(18)), Tone::Plain),
+        page.span(columns::pad("new IDs", 16, columns::Align::Left), Tone::Faint),
+        page.span(columns::fit(&words, page.width().saturating_sub(18)), Tone::Plain),
     ];
     page.line(line);
 }
@@ -374,6 +385,6 @@ fn waits(draft: &Draft, problems: &[Problem], page: &Page<'_>) -> Vec<Vec<Span<'
         let words = format!("{members} members, {} needed for quorum. n goes on to Review.", members / 2 + 1);
         page.flow(" ✔ ", &words, Tone::Good, 2)
     } else {
-        page.flow(" ", &text::sentence(&format!("Next waits for: {}", waits.join("; "))), Tone::Strong, 2)
+        page.flow(" ", &time::sentence(&format!("Next waits for: {}", waits.join("; "))), Tone::Strong, 2)
     }
 }

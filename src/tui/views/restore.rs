@@ -1,21 +1,28 @@
 //! How Restore is drawn: the members with their hosts, what is untouched, what the selected one is at, and a host's log.
 
-use super::{
-    super::{
-        app::Model,
-        page::{Head, Page, Spot},
-        text,
+use super::super::{
+    app::Model,
+    widgets::{
+        layout::{Head, Page, Spot},
         theme::Tone,
     },
-    restore::{Arrived, At, Host, Row, Stand, State, selected},
-    review::{self, Gate},
 };
+use crate::text::number;
 use crate::{
     engine::restore::Restored,
-    plan::words::{all, plural},
-    recovery::hosts::Until,
-    text::Shown,
-    trouble::{Kind, Remedy, Trouble},
+    error::{Kind, Remedy, Trouble},
+    execute::executor::Until,
+    text::{
+        Shown,
+        phrase::{all, plural},
+    },
+};
+use crate::{
+    text::time,
+    tui::steps::{
+        restore::{Arrived, At, Host, Row, Stand, State, selected},
+        review::{self, Gate},
+    },
 };
 
 impl Row {
@@ -49,7 +56,7 @@ const HEADS: [Head; 6] = [
     Head { title: "left", right: true, most: 14 },
 ];
 
-pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
+pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     let state = &model.restore;
     let (mark, tone, words) = sentence(model);
     page.sentence(mark, &words, tone, 2);
@@ -190,8 +197,8 @@ fn before(state: &State) -> &'static str {
 /// What went over the wire, host by host.
 fn sent(state: &State) -> Option<String> {
     let each = state.hosts.iter().filter_map(|host| match host.snapshot.as_ref()? {
-        Arrived::Sent(sent) => Some(format!("{} {}", host.name, text::size(sent.packed))),
-        Arrived::Had(_) if crate::plan::destination::is_local(&host.name) => None,
+        Arrived::Sent(sent) => Some(format!("{} {}", host.name, number::size(sent.packed))),
+        Arrived::Had(_) if crate::domain::model::host_address::is_local(&host.name) => None,
         Arrived::Had(_) => Some(format!("{} had it", host.name)),
     });
     let each: Vec<String> = each.collect();
@@ -206,7 +213,7 @@ fn cells(state: &State, row: &Row, now_ms: u64) -> Vec<Spot> {
 }
 
 fn phase(state: &State, row: &Row, now_ms: u64) -> Vec<Spot> {
-    let meter = |words: &str, meter: &super::meter::Meter| {
+    let meter = |words: &str, meter: &crate::tui::widgets::progress_meter::Meter| {
         let plain = |text| (text, Tone::Plain);
         vec![
             (words.to_string(), Tone::Strong),
@@ -227,14 +234,14 @@ fn phase(state: &State, row: &Row, now_ms: u64) -> Vec<Spot> {
         (_, Some(At::Halts(_))) => one("stopping what runs there", Tone::Strong),
         (Stand::Works(at), _) => meter(at.phase().words(), at),
         (Stand::Built(r), _) => vec![
-            (format!("✔ proven, {} keys", text::thousands(r.keys)), Tone::Good),
-            (text::size(r.bytes), Tone::Plain),
+            (format!("✔ proven, {} keys", time::thousands(r.keys)), Tone::Good),
+            (number::size(r.bytes), Tone::Plain),
         ],
         (Stand::Moving, _) => one("! half put in place", Tone::Warn),
         (Stand::Undoing, _) => one("! half taken back", Tone::Warn),
         (Stand::Placed(swapped), _) => {
-            let keys = text::thousands(swapped.restored.keys);
-            vec![(format!("✔ in place, {keys} keys"), Tone::Good), (text::size(swapped.restored.bytes), Tone::Plain)]
+            let keys = time::thousands(swapped.restored.keys);
+            vec![(format!("✔ in place, {keys} keys"), Tone::Good), (number::size(swapped.restored.bytes), Tone::Plain)]
         }
         (Stand::Out(_), _) => one("✔ taken back", Tone::Good),
         (Stand::Discarded, _) => one("✔ can be built; removed again", Tone::Good),
@@ -259,9 +266,9 @@ fn about(state: &State, row: &Row) -> Vec<String> {
             "member {}, cluster {}, revision {}, {} keys, {}",
             r.member_id,
             r.cluster_id,
-            text::thousands(r.revision),
-            text::thousands(r.keys),
-            text::size(r.bytes)
+            time::thousands(r.revision),
+            time::thousands(r.keys),
+            number::size(r.bytes)
         )
     };
     let went = |list: &[(std::path::PathBuf, std::path::PathBuf)]| -> Vec<String> {
@@ -283,7 +290,7 @@ fn about(state: &State, row: &Row) -> Vec<String> {
 }
 
 /// The details of the selected member: what went wrong and the way out, what is known, its host's log.
-pub(super) fn details(model: &Model) -> (String, Vec<String>) {
+pub(crate) fn details(model: &Model) -> (String, Vec<String>) {
     let state = &model.restore;
     let Some(row) = selected(model) else { return (String::new(), Vec::new()) };
     let mut lines = Vec::new();
@@ -315,8 +322,8 @@ fn log(host: &Host) -> Vec<String> {
     match &host.snapshot {
         Some(Arrived::Sent(sent)) => lines.push(format!(
             "  The snapshot went there once: {} of it, as {} on the wire.",
-            text::size(sent.bytes),
-            text::size(sent.packed)
+            number::size(sent.bytes),
+            number::size(sent.packed)
         )),
         Some(Arrived::Had(path)) => lines.push(format!("  The snapshot was there: {}", path.shown())),
         None => {}
@@ -330,7 +337,7 @@ fn log(host: &Host) -> Vec<String> {
 
 /// What still runs on the members' directories, with what stops it.
 pub(in crate::tui) fn halts(state: &State) -> Vec<String> {
-    let line = |(host, running): &(String, crate::plan::hosts::Running)| {
+    let line = |(host, running): &(String, crate::domain::preflight::host_report::Running)| {
         format!("{host}: {}", running.halt.commands.join(" && "))
     };
     state.runs.iter().map(line).collect()

@@ -1,22 +1,27 @@
 //! How the sources are drawn: the list, what the selected one holds, its details window.
 
-use super::{
-    super::{
-        app::Model,
-        page::{Head, Page, Spot},
-        text,
+use super::super::{
+    app::Model,
+    widgets::{
+        layout::{Head, Page, Spot},
         theme::Tone,
     },
-    snapshot::{Compared, selected},
+};
+use crate::text::{columns, number};
+use crate::{
+    domain::{
+        model::observations::{FileFacts, Health},
+        sources::{
+            cluster_match::Relation,
+            data_loss::{Entries, Horizon, Lost},
+            ranking::{Kind, Place, Source, Standing},
+        },
+    },
+    text::{Shown, phrase::natural},
 };
 use crate::{
-    plan::{
-        facts::{FileFacts, Health},
-        ledger::{Entries, Horizon, Lost},
-        sources::{Kind, Place, Relation, Source, Standing},
-        words::natural,
-    },
-    text::Shown,
+    text::time,
+    tui::steps::snapshot::{Compared, selected},
 };
 
 const HEADS: [Head; 7] = [
@@ -35,7 +40,7 @@ const AGE: usize = 4;
 /// How much of a source's name is shown at least.
 const NAME: usize = 24;
 
-pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
+pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     let state = &model.snapshot;
     let list = &state.list;
     match &list.newest {
@@ -66,7 +71,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
             plan.plan,
             when.get(..16).unwrap_or(&when),
             plan.path.shown(),
-            text::thousands(plan.revision)
+            time::thousands(plan.revision)
         );
         page.sentence(" ", &words, Tone::Plain, 2);
     }
@@ -85,7 +90,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
             rows.iter().map(|row| shown.iter().filter_map(|at| row.get(*at).cloned()).collect()).collect();
         let mut widths = page.widths(&heads, &rows);
         // what a narrow page lacks is taken from the names
-        let lack: usize = heads.iter().zip(&widths).map(|(h, w)| text::width(h.title).saturating_sub(*w)).sum();
+        let lack: usize = heads.iter().zip(&widths).map(|(h, w)| columns::width(h.title).saturating_sub(*w)).sum();
         if let Some(first) = widths.first_mut() {
             *first = first.saturating_sub(lack);
         }
@@ -99,7 +104,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
             .map(|(i, (mut row, source))| {
                 // a path shows its end, a member its name
                 if let (Some((name, _)), Place::File(_)) = (row.first_mut(), &source.place) {
-                    *name = text::fit_end(name, room);
+                    *name = columns::fit_end(name, room);
                 }
                 page.row(&heads, &widths, &row, i == at)
             })
@@ -132,8 +137,9 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
 /// give their room to them.
 fn columns(page: &Page<'_>, rows: &[Vec<Spot>]) -> Vec<usize> {
     let wide = |at: usize| {
-        let texts = rows.iter().filter_map(|row| row.get(at)).map(|(words, _)| text::width(words)).max().unwrap_or(0);
-        HEADS.get(at).map_or(0, |head| texts.min(head.most).max(text::width(head.title)))
+        let texts =
+            rows.iter().filter_map(|row| row.get(at)).map(|(words, _)| columns::width(words)).max().unwrap_or(0);
+        HEADS.get(at).map_or(0, |head| texts.min(head.most).max(columns::width(head.title)))
     };
     let mut shown: Vec<usize> = (0..HEADS.len()).collect();
     for spare in [SIZE, AGE] {
@@ -161,22 +167,22 @@ fn cells(model: &Model, source: &Source) -> Vec<Spot> {
         Place::File(_) => file.map(|f| f.bytes),
         Place::Member(endpoint) => {
             let row = model.detect.rows.iter().find(|r| &r.facts.endpoint == endpoint);
-            row.and_then(|r| super::detect::says(&r.facts)).map(|s| s.db_bytes)
+            row.and_then(|r| crate::tui::steps::detect::says(&r.facts)).map(|s| s.db_bytes)
         }
     };
     let age = match source.kind {
         Kind::Survivor => Some("now".to_string()),
-        _ => source.at.map(|at| text::age(model.now().saturating_sub(at))),
+        _ => source.at.map(|at| time::age(model.now().saturating_sub(at))),
     };
     let lossy = if source.loss.entries == Entries::None { Tone::Plain } else { Tone::Warn };
     vec![
         (format!("{}{}", if chosen { "✔ " } else { "" }, source.name), Tone::Plain),
-        or_dash(source.revision.map(text::thousands)),
+        or_dash(source.revision.map(time::thousands)),
         match (source.revision, source.loss.entries) {
             (None, Entries::None | Entries::Unknown) => ("–".to_string(), Tone::Faint),
             _ => (source.loss.cell(), lossy),
         },
-        or_dash(bytes.map(text::size)),
+        or_dash(bytes.map(number::size)),
         or_dash(age),
         kinship(source),
         checks(model, source),
@@ -221,14 +227,14 @@ type Said = (&'static str, Tone, String);
 fn said(model: &Model, source: &Source) -> Vec<Said> {
     let mut out: Vec<Said> = Vec::new();
     match &source.standing {
-        Standing::Broken(why) | Standing::Unreadable(why) => out.push((" ✖ ", Tone::Bad, text::sentence(why))),
+        Standing::Broken(why) | Standing::Unreadable(why) => out.push((" ✖ ", Tone::Bad, time::sentence(why))),
         Standing::Limited(damage) => {
             let agreed = matches!(&source.place, Place::File(path) if model.snapshot.agreed.contains(path));
             let asks = if agreed { "" } else { " Enter asks whether to take it." };
-            out.push((" ! ", Tone::Warn, format!("{}{asks}", text::sentence(&damage.why))));
+            out.push((" ! ", Tone::Warn, format!("{}{asks}", time::sentence(&damage.why))));
         }
-        Standing::Packed(why) => out.push((" ! ", Tone::Warn, format!("It was read and is whole, but {}", text::sentence(why)))),
-        Standing::Held(why) => out.push((" ! ", Tone::Warn, format!("It cannot be taken: {}", text::sentence(why)))),
+        Standing::Packed(why) => out.push((" ! ", Tone::Warn, format!("It was read and is whole, but {}", time::sentence(why)))),
+        Standing::Held(why) => out.push((" ! ", Tone::Warn, format!("It cannot be taken: {}", time::sentence(why)))),
         Standing::Unread => {
             let reading = model.snapshot.reading.as_ref().filter(|w| Place::File(w.path.clone()) == source.place);
             let how =
@@ -287,7 +293,7 @@ fn said(model: &Model, source: &Source) -> Vec<Said> {
                      would not be noticed. Enter asks whether to take it.";
         out.push((" ! ", Tone::Warn, words.into()));
     }
-    out.extend(source.warnings.iter().map(|words| (" ! ", Tone::Warn, text::sentence(words))));
+    out.extend(source.warnings.iter().map(|words| (" ! ", Tone::Warn, time::sentence(words))));
     out
 }
 
@@ -336,8 +342,8 @@ fn about(model: &Model, source: &Source, page: &mut Page<'_>) {
         &format!(
             "members {}   leases {}   users {}   auth {}{}",
             if names.is_empty() { "none".to_string() } else { names.join(" ") },
-            text::thousands(content.leases),
-            text::thousands(content.users),
+            time::thousands(content.leases),
+            time::thousands(content.users),
             if content.auth_enabled { "on" } else { "off" },
             if content.cluster_version.is_empty() {
                 String::new()
@@ -359,7 +365,7 @@ fn about(model: &Model, source: &Source, page: &mut Page<'_>) {
     }
 }
 
-pub(super) fn details(model: &Model) -> (String, Vec<String>) {
+pub(crate) fn details(model: &Model) -> (String, Vec<String>) {
     let Some(source) = selected(model) else { return (String::new(), Vec::new()) };
     let mut lines: Vec<String> = said(model, source).into_iter().map(|(.., words)| words).collect();
     match (&source.place, file_of(model, source)) {
@@ -377,21 +383,21 @@ pub(super) fn details(model: &Model) -> (String, Vec<String>) {
 
 /// Everything known about a file.
 fn contents(file: &FileFacts) -> Vec<String> {
-    let mut lines = vec![format!("{} ({} bytes)", text::size(file.bytes), text::thousands(file.bytes))];
+    let mut lines = vec![format!("{} ({} bytes)", number::size(file.bytes), time::thousands(file.bytes))];
     lines.push(match &file.health {
         Health::Unread => "Not read through yet.".into(),
         Health::Verified => "The SHA-256 at its end is right, and every page is sound.".into(),
         Health::Unhashed => "No SHA-256 at its end; every page is sound.".into(),
         Health::Packed(_) => "In the archive every page is sound, and the SHA-256 is right where there is one.".into(),
-        Health::Limited(damage) => text::sentence(&damage.why),
+        Health::Limited(damage) => time::sentence(&damage.why),
         Health::Broken(why) | Health::Unreadable(why) => format!("Not restorable: {why}"),
     });
     if let Some(c) = &file.content {
         lines.push(format!("SHA-256 of the whole file {}", c.sha256));
         lines.push(format!("hash {:x} (as `etcdutl snapshot status` shows it)", c.hash));
-        lines.push(format!("revision {}", text::thousands(c.revision)));
-        lines.push(format!("{} keys in {} rows", text::thousands(c.keys), text::thousands(c.rows)));
-        lines.push(format!("{} in use by pages", text::size(c.total_bytes)));
+        lines.push(format!("revision {}", time::thousands(c.revision)));
+        lines.push(format!("{} keys in {} rows", time::thousands(c.keys), time::thousands(c.rows)));
+        lines.push(format!("{} in use by pages", number::size(c.total_bytes)));
         for (what, version) in [("cluster version", &c.cluster_version), ("storage version", &c.storage_version)] {
             if !version.is_empty() {
                 lines.push(format!("{what} {version}"));

@@ -1,9 +1,14 @@
 //! How Proof is drawn: the verdict, a line for each member, the checks, and what will need somebody next.
 
+use crate::text::columns;
 use ratatui::text::Span;
 
-use super::super::{app::Model, page::Page, text, theme::Tone};
-use crate::plan::check::{Check, Outcome, Proof, Verdict};
+use super::super::{
+    app::Model,
+    widgets::{layout::Page, theme::Tone},
+};
+use crate::domain::verify::{Check, Outcome, Proof, Verdict};
+use crate::text::time;
 
 /// The columns of a check's heading.
 const TITLE: usize = 11;
@@ -17,7 +22,7 @@ fn tone(outcome: Outcome) -> Tone {
     }
 }
 
-pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
+pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     let Some(proof) = &model.proof.proof else {
         page.sentence(" … ", "Every member is being asked who it is and what it holds.", Tone::Strong, 2);
         return;
@@ -38,7 +43,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
 }
 
 /// How many lines there are to go through, no fewer than on any screen.
-pub(super) fn lines(model: &Model) -> usize {
+pub(crate) fn lines(model: &Model) -> usize {
     let of = |check: &Check| 3 + 3 * check.todo.len();
     model
         .proof
@@ -50,9 +55,9 @@ pub(super) fn lines(model: &Model) -> usize {
 /// Everything below the verdict, as lines of the page's width.
 fn flowed(proof: &Proof, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
     let mut lines = Vec::new();
-    let names = proof.members.iter().map(|m| text::width(&m.name)).max().unwrap_or_default().min(20);
+    let names = proof.members.iter().map(|m| columns::width(&m.name)).max().unwrap_or_default().min(20);
     for member in &proof.members {
-        let head = format!(" {} {}  ", member.outcome.mark(), text::pad(&member.name, names, text::Align::Left));
+        let head = format!(" {} {}  ", member.outcome.mark(), columns::pad(&member.name, names, columns::Align::Left));
         lines.extend(page.flow(&head, &member.words, tone(member.outcome), 3));
     }
     lines.push(Vec::new());
@@ -60,7 +65,8 @@ fn flowed(proof: &Proof, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
     let wrong = |check: &&Check| check.outcome == Outcome::Fail;
     let sorted = proof.checks.iter().filter(wrong).chain(proof.checks.iter().filter(|c| !wrong(c)));
     for check in sorted {
-        let head = format!(" {} {} ", check.outcome.mark(), text::pad(check.topic.title(), TITLE, text::Align::Left));
+        let head =
+            format!(" {} {} ", check.outcome.mark(), columns::pad(check.topic.title(), TITLE, columns::Align::Left));
         let words = if check.outcome == Outcome::Pass { Tone::Plain } else { tone(check.outcome) };
         lines.extend(page.flow(&head, &check.words, words, 8));
         for todo in &check.todo {
@@ -82,7 +88,7 @@ fn flowed(proof: &Proof, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
 }
 
 /// The same for the details window, with the members' URLs and every command in one line.
-pub(super) fn details(model: &Model) -> (String, Vec<String>) {
+pub(crate) fn details(model: &Model) -> (String, Vec<String>) {
     let Some(proof) = &model.proof.proof else { return (String::new(), Vec::new()) };
     let mut lines = vec![proof.sentence.clone(), String::new()];
     for member in &proof.members {
@@ -90,7 +96,7 @@ pub(super) fn details(model: &Model) -> (String, Vec<String>) {
     }
     for check in &proof.checks {
         lines.push(String::new());
-        lines.push(format!("{} {}: {}", check.outcome.words(), check.topic.title(), text::sentence(&check.words)));
+        lines.push(format!("{} {}: {}", check.outcome.words(), check.topic.title(), time::sentence(&check.words)));
         lines.extend(check.todo.iter().map(|todo| format!("  → {todo}")));
     }
     for next in &proof.next {

@@ -1,6 +1,7 @@
 //! A place to write on from top to bottom: lines, wrapped sentences, tables, scrolled lists.
 //! Everything is cut at the page's edge, so that no terminal is too small to draw on.
 
+use crate::text::columns;
 use std::ops::Range;
 
 use ratatui::{
@@ -9,10 +10,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{
-    text,
-    theme::{Look, Tone},
-};
+use super::theme::{Look, Tone};
 use crate::text::escape::is_hostile;
 
 /// A part of the screen that is filled from the top.
@@ -86,7 +84,7 @@ impl<'a> Page<'a> {
 
     /// One line of one tone, cut at the edge with a `…`.
     pub fn say(&mut self, words: &str, tone: Tone) {
-        let line = text::fit(words, self.width());
+        let line = columns::fit(words, self.width());
         self.line(vec![self.span(line, tone)]);
     }
 
@@ -102,13 +100,13 @@ impl<'a> Page<'a> {
 
     /// The lines that [`sentence`](Self::sentence) would write.
     pub fn flow(&self, mark: &str, words: &str, tone: Tone, most: usize) -> Vec<Vec<Span<'static>>> {
-        let indent = text::width(mark);
+        let indent = columns::width(mark);
         let room = self.width().saturating_sub(indent + 1).max(8);
-        let mut lines = text::wrap(words, room);
+        let mut lines = columns::wrap(words, room);
         if lines.len() > most {
             lines.truncate(most);
             if let Some(last) = lines.last_mut() {
-                *last = text::fit(&format!("{last} …"), room);
+                *last = columns::fit(&format!("{last} …"), room);
             }
         }
         lines
@@ -128,8 +126,8 @@ impl<'a> Page<'a> {
             .iter()
             .enumerate()
             .map(|(i, head)| {
-                let texts = rows.iter().filter_map(|r| r.get(i)).map(|(t, _)| text::width(t)).max().unwrap_or(0);
-                texts.min(head.most).max(text::width(head.title))
+                let texts = rows.iter().filter_map(|r| r.get(i)).map(|(t, _)| columns::width(t)).max().unwrap_or(0);
+                texts.min(head.most).max(columns::width(head.title))
             })
             .collect();
         let room = self.width().saturating_sub(2 + 2 * heads.len().saturating_sub(1));
@@ -147,9 +145,9 @@ impl<'a> Page<'a> {
             if i > 0 {
                 line.push(self.span("  ", Tone::Plain));
             }
-            let side = if head.right { text::Align::Right } else { text::Align::Left };
+            let side = if head.right { columns::Align::Right } else { columns::Align::Left };
             let tone = if chosen && i == 0 && *tone == Tone::Plain { Tone::Chosen } else { *tone };
-            line.push(self.span(text::pad(words, *width, side), tone));
+            line.push(self.span(columns::pad(words, *width, side), tone));
         }
         line
     }
@@ -194,7 +192,7 @@ impl<'a> Page<'a> {
 
     /// Words at the right end of a line that was written.
     fn corner(&mut self, words: &str, line: u16) {
-        let x = self.area.right().saturating_sub(u16::try_from(text::width(words)).unwrap_or(u16::MAX));
+        let x = self.area.right().saturating_sub(u16::try_from(columns::width(words)).unwrap_or(u16::MAX));
         if line < self.area.height && x >= self.area.x {
             let style = self.look.style(Tone::Strong);
             self.buffer.set_stringn(x, self.area.y + line, words, usize::from(self.area.width), style);
@@ -217,7 +215,7 @@ mod tests {
             let row = vec![(cell.clone(), Tone::Plain), (cell, Tone::Plain)];
             let widths = page.widths(&heads, std::slice::from_ref(&row));
             let taken: usize =
-                page.row(&heads, &widths, &row, true).iter().map(|span| text::width(&span.content)).sum();
+                page.row(&heads, &widths, &row, true).iter().map(|span| columns::width(&span.content)).sum();
             assert_eq!(taken, widths.iter().sum::<usize>() + 4, "{:.20}", row[0].0);
             assert!(taken <= page.width());
         }

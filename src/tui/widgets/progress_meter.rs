@@ -1,7 +1,8 @@
 //! How far a piece of work is: bytes, rate and time left, in words. The time comes from outside.
 
-use super::super::text;
 use crate::engine::progress::{Phase, Progress};
+use crate::text::number;
+use crate::text::time;
 
 /// A rate is only shown after this much data-taking, in milliseconds: earlier ones jump about.
 const TRUSTED_AFTER_MS: u64 = 3000;
@@ -38,9 +39,9 @@ impl Meter {
     pub fn done(&self) -> String {
         match self.last {
             Progress { total: 0, done: 0, .. } => String::new(),
-            Progress { total: 0, done, .. } => text::size(done),
-            Progress { total, done, .. } if done >= total => format!("{}, finishing", text::size(total)),
-            Progress { total, done, .. } => format!("{} of {}", text::size(done), text::size(total)),
+            Progress { total: 0, done, .. } => number::size(done),
+            Progress { total, done, .. } if done >= total => format!("{}, finishing", number::size(total)),
+            Progress { total, done, .. } => format!("{} of {}", number::size(done), number::size(total)),
         }
     }
 
@@ -56,7 +57,7 @@ impl Meter {
 
     /// The rate in words: `9.0 MB/s`, or nothing.
     pub fn rate_words(&self, now_ms: u64) -> String {
-        self.rate(now_ms).map_or_else(String::new, |r| format!("{}/s", text::size(r)))
+        self.rate(now_ms).map_or_else(String::new, |r| format!("{}/s", number::size(r)))
     }
 
     /// The time left in this phase for a column of that heading: `2 s`, `no estimate`, or nothing.
@@ -75,7 +76,7 @@ impl Meter {
             _ if self.last.total == 0 || left == 0 => String::new(),
             None => String::new(),
             Some(0) => "no estimate".into(),
-            Some(rate) => format!("{}{after}", text::age(i64::try_from(left.div_ceil(rate)).unwrap_or(i64::MAX))),
+            Some(rate) => format!("{}{after}", time::age(i64::try_from(left.div_ceil(rate)).unwrap_or(i64::MAX))),
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use requorum::{plan::launch::Form, world::discover};
+use requorum::{domain::render::start::Form, system::discovery};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -224,7 +224,7 @@ pub fn forms(server: &Server) {
         let unit = page(form);
         let copy = odd.dir.path().join("printed.service");
         fs::write(&copy, text(&unit["files"][0]["text"])).unwrap();
-        let read = discover::one(&copy, true).unwrap();
+        let read = discovery::one(&copy, true).unwrap();
         let pairs: Vec<String> = read.flags.iter().map(|s| format!("--{}={}", s.flag, s.value)).collect();
         assert_eq!(pairs, argv[1..], "{form}");
         odd.refuses(form, &text(&unit["start"]));

@@ -3,15 +3,17 @@
 use std::{fs, path::Path, process::Command};
 
 use requorum::{
-    plan::{
-        Plan,
-        facts::config::{ConfigFacts, ConfigKind, Origin, Setting},
-        launch::{
-            Form, HostKnown, Known, flags, page,
+    domain::{
+        model::{
+            observations::config::{ConfigFacts, ConfigKind, Origin, Setting},
+            plan::Plan,
+        },
+        render::start::{
+            Form, HostKnown, Known, etcd_flags, page,
             values::{Kind, kind},
         },
     },
-    world::discover,
+    system::discovery,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -104,13 +106,13 @@ pub fn every_key(server: &Server) {
     let plan = Planned::new(&fixture("3.4.23-small.db"), &places, dir.path(), &["--etcd-version", server.minor]).plan;
     let minor = server.minor.parse().unwrap();
     let early = |flag: &str| {
-        let of = requorum::plan::launch::patches::of_flag(flag, minor);
-        let key = requorum::plan::launch::patches::of_key(flag, minor);
+        let of = requorum::domain::render::start::patches::of_flag(flag, minor);
+        let key = requorum::domain::render::start::patches::of_key(flag, minor);
         of.max(key).is_some_and(|patch| u64::from(server.patch()) < patch)
     };
     // 3.4 takes one of both names for where it logs.
     let all: Vec<&str> =
-        flags::of_version(minor).into_iter().filter(|flag| !early(flag) && *flag != "log-output").collect();
+        etcd_flags::of_version(minor).into_iter().filter(|flag| !early(flag) && *flag != "log-output").collect();
     let refused: Vec<&str> = all.iter().copied().filter(|flag| file(&plan, server, &[flag]).is_err()).collect();
     let without_key: &[&str] = match server.minor {
         "3.4" => &[
@@ -199,7 +201,7 @@ pub fn config_again(server: &Server) {
             }
         }
     }
-    let read = discover::one(&old, true).unwrap();
+    let read = discovery::one(&old, true).unwrap();
     assert_eq!(read.get("grpc-keepalive-min-time"), Some("7s"), "{:?}", read.flags);
 }
 

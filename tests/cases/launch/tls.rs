@@ -13,7 +13,7 @@ use std::{
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType,
 };
-use requorum::plan::certs::{Admission, Cert, admit, judge};
+use requorum::domain::members::certificates::{Admission, Cert, admit, judge};
 use tempfile::TempDir;
 use tokio_rustls::rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,

@@ -16,9 +16,9 @@ use std::{
 
 use etcd_client::{LeaseGrantOptions, Permission};
 use requorum::{
+    domain::model::observations::rows::{Part, StoredRows},
     engine::progress::Flow,
-    plan::facts::rows::{Part, StoredRows},
-    world::members::{Connect, Members},
+    system::etcd_client::{Connect, Members},
 };
 
 use super::{PATIENCE, Site, caught, check, proven, verify};

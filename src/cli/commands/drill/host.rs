@@ -6,17 +6,18 @@ use std::{
     thread,
 };
 
-use super::super::{Format, print, print_json, warn, wizard};
+use super::super::wizard;
+use crate::cli::{Format, print, print_json, warn};
 use crate::{
-    drill::master::{
+    drill::instructor::{
         Word,
         client::{self, Connection},
+        command::{self, Typed},
         print::{self as words, text},
         screen::terminal,
-        typed::{self, Typed},
     },
-    trouble::{Kind, Result, Trouble},
-    tui::theme::Look,
+    error::{Kind, Result, Trouble},
+    tui::widgets::theme::Look,
 };
 
 /// What stands below the flags: the words that can be typed, as they are read.
@@ -99,7 +100,7 @@ fn lines(drill: Connection, watch: bool, format: Format) -> Result<()> {
                 mouth.close();
                 open = false;
             }
-            Event::Typed(Some(line)) => match typed::read(&line) {
+            Event::Typed(Some(line)) => match command::read(&line) {
                 Typed::Order(order) => {
                     mouth.say(&order)?;
                     pending += 1;

@@ -9,9 +9,9 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    drill::exercise::{Exercise, Line},
-    text::output,
-    trouble::{Kind, Result, Trouble},
+    drill::session::{Exercise, Line},
+    error::{Kind, Result, Trouble},
+    text::stdio,
 };
 
 /// Listens to all of them.
@@ -44,7 +44,7 @@ impl Ear {
                         _ = terminate.recv() => {}
                         _ = hangup.recv() => {}
                     }
-                    output::hurry();
+                    stdio::hurry();
                     if hung.send(Line::Hung).is_err() {
                         return;
                     }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::{flowing, write_new};
 use crate::{
-    cli::{plan_arg::PlanArg, print},
-    drill::{play, record, scenario},
-    recovery::journal::{self, Record},
+    cli::{args::plan_arg::PlanArg, print},
+    drill::{autoplay, from_journal, scenario},
+    error::{Kind, Result, Trouble},
+    system::journal::{self, Record},
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 #[derive(Debug, clap::Args)]
@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     if output.exists() {
         return Err(super::exists(output));
     }
-    let made = record::record(&read(args.plan.path())?, &name)?;
+    let made = from_journal::record(&read(args.plan.path())?, &name)?;
     let file = output.shown();
     let scenario = scenario::parse(&file, &made.text)?;
     write_new(output, &made.text)?;
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         "What the journal does not tell, {} things, was assumed; they stand at the file's beginning.\n",
         made.assumed.len()
     )))?;
-    play::prove(&scenario, None).map_err(|trouble| {
+    autoplay::prove(&scenario, None).map_err(|trouble| {
         let why =
             [trouble.what, trouble.why].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": ");
         Trouble::new(Kind::Failed, format!("{file} is written, and is not sound"))

@@ -6,15 +6,23 @@ use std::path::Path;
 
 use super::Draft;
 use crate::{
-    etcd::version::Minor,
-    plan::{
-        Options,
-        facts::{Content, FileFacts, Health},
-        glyphs, slips,
-        table::{Column, Problem},
-        words::{all, byte_count, plural, thousands},
+    domain::{
+        members::{
+            confusables,
+            table::{Column, Problem},
+            validate,
+        },
+        model::{
+            observations::{Content, FileFacts, Health},
+            options::Options,
+        },
     },
-    text::Shown,
+    etcd::version::Minor,
+    text::{
+        Shown,
+        number::{byte_count, thousands},
+        phrase::{all, plural},
+    },
 };
 
 /// Every problem with the source of a draft.
@@ -50,7 +58,7 @@ pub(super) fn options(options: &Options, target: Option<Minor>) -> Vec<Problem> 
     }
     out.extend(options.mode_bits().err().map(error));
     for (flag, text) in [("owner", options.owner.as_deref()), ("mode", options.mode.as_deref())] {
-        if let Some(stray) = text.and_then(glyphs::find_hidden) {
+        if let Some(stray) = text.and_then(confusables::find_hidden) {
             out.push(error(format!("{} stands in the {flag}", stray.name)));
         }
     }
@@ -111,8 +119,8 @@ fn health(source: &FileFacts, skip_hash_check: bool, accepted: Option<i64>) -> O
 pub(super) fn path(path: &Path) -> Option<Problem> {
     match path.to_str() {
         None => Some(error(format!("the snapshot's path {} is not UTF-8; rename the file", path.shown()))),
-        Some(text) if glyphs::find_hidden(text).is_some() => {
-            let stray = glyphs::find_hidden(text).map(|s| s.name).unwrap_or_default();
+        Some(text) if confusables::find_hidden(text).is_some() => {
+            let stray = confusables::find_hidden(text).map(|s| s.name).unwrap_or_default();
             Some(error(format!("{stray} stands in the snapshot's path; rename the file")))
         }
         Some(_) if path.is_relative() => Some(warning(format!(
@@ -182,7 +190,7 @@ fn versions(content: &Content, target: Option<Minor>, options: &Options) -> Opti
 
 /// What a restore carries over and the operator will meet afterwards.
 fn brings(content: &Content, options: &Options) -> Vec<Problem> {
-    let mut out: Vec<Problem> = slips::defaults_seen(&content.members).map(warning).into_iter().collect();
+    let mut out: Vec<Problem> = validate::defaults_seen(&content.members).map(warning).into_iter().collect();
     if !content.alarms.is_empty() && !options.clear_alarms {
         out.push(warning(format!(
             "{} {} in the snapshot and will be in the new cluster: writes fail until `etcdctl alarm disarm`; --clear-alarms leaves them out",

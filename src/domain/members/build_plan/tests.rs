@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use super::*;
-use crate::plan::table::Severity;
+use crate::domain::members::table::Severity;
 
 pub(crate) fn draft() -> Draft {
     let content = Content { sha256: "9f3c11aa".repeat(8), revision: 83_799, keys: 4_112, ..Content::default() };
@@ -52,9 +52,13 @@ fn a_whole_draft_becomes_a_plan_with_etcdutls_ids() {
 fn what_stops_a_draft() {
     type Change = fn(&mut Draft);
     fn limited(d: &mut Draft, hashed: bool) {
-        let parts = vec![crate::plan::facts::DamagedPart::FreeList];
-        let damage =
-            crate::plan::facts::LimitedDamage { parts, revision: 83_799, hashed, why: "a list is torn".into() };
+        let parts = vec![crate::domain::model::observations::DamagedPart::FreeList];
+        let damage = crate::domain::model::observations::LimitedDamage {
+            parts,
+            revision: 83_799,
+            hashed,
+            why: "a list is torn".into(),
+        };
         d.source.as_mut().unwrap().health = Health::Limited(damage);
     }
     let cases: [(Change, &str); 23] = [
@@ -305,9 +309,13 @@ fn the_review_says_what_is_read_written_and_left() {
 fn accepted_damage_is_in_the_plan_and_fits_its_snapshot() {
     for hashed in [true, false] {
         let mut draft = draft();
-        let parts = vec![crate::plan::facts::DamagedPart::NewerMetaPage];
-        let damage =
-            crate::plan::facts::LimitedDamage { parts, revision: 83_799, hashed, why: "a page is torn".into() };
+        let parts = vec![crate::domain::model::observations::DamagedPart::NewerMetaPage];
+        let damage = crate::domain::model::observations::LimitedDamage {
+            parts,
+            revision: 83_799,
+            hashed,
+            why: "a page is torn".into(),
+        };
         draft.source.as_mut().unwrap().health = Health::Limited(damage);
         draft.skip_hash_check = !hashed;
         draft.options.accept_damage = Some(83_799);
@@ -328,5 +336,5 @@ fn bytes_after_a_snapshot_are_a_warning() {
     let built = build(&draft).unwrap();
     assert!(built.warnings.iter().any(|p| p.text.contains("36,896")), "{:?}", built.warnings);
     assert_eq!(built.plan.source.snapshot_bytes, Some(36_896));
-    assert!(crate::plan::byhand::beyond_etcdutl(&built.plan).is_some(), "etcdutl does not know such a file");
+    assert!(crate::domain::render::manual::beyond_etcdutl(&built.plan).is_some(), "etcdutl does not know such a file");
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::plan::table::{Origin, Severity};
+use crate::domain::members::{cell::Origin, table::Severity};
 
 const NOW: i64 = 1_795_317_120;
 
@@ -184,7 +184,7 @@ fn what_is_named_is_found_in_every_form_of_flag() {
 
 #[test]
 fn every_mistake_is_told_with_its_reason() {
-    use Severity::{Error, Warning};
+    use crate::domain::members::table::Severity::{Error, Warning};
     fn of<'a>(seen: &'a mut Seen, path: &str) -> &'a mut Files {
         seen.files.iter_mut().find(|f| f.named.cert == Path::new(path)).unwrap()
     }

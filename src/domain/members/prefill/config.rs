@@ -2,10 +2,16 @@
 //! `etcd.conf.yml`, as they were found.
 
 use super::{Flag, by_name, note};
-use crate::plan::{
-    launch::flags,
-    table::{self, Column, Origin, Row},
-    words::quoted_line,
+use crate::domain::members::cell;
+use crate::{
+    domain::{
+        members::{
+            cell::{Origin, Row},
+            table::{self, Column},
+        },
+        render::start::etcd_flags,
+    },
+    text::phrase::quoted_line,
 };
 
 /// The flags of one etcd.
@@ -47,7 +53,7 @@ pub(super) fn add(rows: &mut Vec<Row>, found: &[Flag]) {
         for (column, flag) in [(Column::DataDir, "data-dir"), (Column::WalDir, "wal-dir")] {
             let text = host.flag(flag).to_string();
             let origin = Origin::Config;
-            row.saw(column, table::Candidate { text, origin, from: host.origin.into() });
+            row.saw(column, cell::Candidate { text, origin, from: host.origin.into() });
         }
         note(row, Column::Flags, kept(host), Origin::Config, host.origin);
     }
@@ -89,6 +95,6 @@ fn own_row<'a>(rows: &'a mut Vec<Row>, host: &Host<'_>, may_add: bool) -> Option
 
 /// The flags worth keeping, as the column of further flags has them.
 fn kept(host: &Host<'_>) -> String {
-    let words = flags::kept(&host.flags).into_iter().map(|(name, value)| format!("--{name}={value}"));
+    let words = etcd_flags::kept(&host.flags).into_iter().map(|(name, value)| format!("--{name}={value}"));
     quoted_line(words)
 }

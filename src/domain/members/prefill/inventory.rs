@@ -1,10 +1,13 @@
 //! The operator's inventory on top of what is known: it says who is in the new cluster.
 
-use crate::plan::{
-    inventory::Entry,
-    table::{self, Candidate, Column, Origin, Row},
-    url::{self, CLIENT_PORT, PEER_PORT, Scheme, Url},
-    words::all,
+use crate::{
+    domain::members::{
+        cell::{Candidate, Origin, Row},
+        inventory::Entry,
+        table::{self, Column},
+        url::{self, CLIENT_PORT, PEER_PORT, Scheme, Url},
+    },
+    text::phrase::all,
 };
 
 const FROM: &str = "the inventory";

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::table::{Severity, check};
+use crate::domain::members::{table::Severity, validate::check};
 
 fn member(id: u64, name: &str, peer: &str, client: &str) -> KnownMember {
     let list = |text: &str| text.split(',').filter(|t| !t.is_empty()).map(Into::into).collect();

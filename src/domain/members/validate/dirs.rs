@@ -4,9 +4,10 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::called;
-use crate::plan::{
-    glyphs,
-    table::{Column, Problem, Row},
+use crate::domain::members::{
+    cell::Row,
+    confusables,
+    table::{Column, Problem},
 };
 
 /// Where a row writes to; each with its column.
@@ -80,8 +81,11 @@ fn one(at: usize, column: Column, text: &str, out: &mut Vec<Problem>) {
     if text.trim().is_empty() {
         return;
     }
-    if let Some(stray) = glyphs::find_hidden(text) {
-        return error(format!("{} stands in the {heading}", stray.name), Some(glyphs::clean(text).trim().to_string()));
+    if let Some(stray) = confusables::find_hidden(text) {
+        return error(
+            format!("{} stands in the {heading}", stray.name),
+            Some(confusables::clean(text).trim().to_string()),
+        );
     }
     if text.trim() != text {
         return error(format!("a space stands at the edge of the {heading}"), Some(text.trim().to_string()));

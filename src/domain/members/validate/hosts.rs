@@ -4,8 +4,9 @@
 use std::net::IpAddr;
 
 use super::{PlacedUrl, all_urls, called};
-use crate::plan::{
-    table::{self, Column, Origin, Problem, Row},
+use crate::domain::members::{
+    cell::{Origin, Row},
+    table::{self, Column, Problem},
     url::Url,
 };
 

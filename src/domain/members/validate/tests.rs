@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::table::{Origin, Severity};
+use crate::domain::members::{cell::Origin, table::Severity};
 
 fn row(name: &str, peer: &str, client: &str, dir: &str) -> Row {
     Row::default()
@@ -55,8 +55,8 @@ fn a_right_table_has_no_problem() {
 
 #[test]
 fn every_mistake_is_named_in_its_cell() {
+    use crate::domain::members::table::Severity::{Error, Warning};
     use Column::{Client, DataDir, Flags, Name, Peer, WalDir};
-    use Severity::{Error, Warning};
     let https = "https://10.0.0.2:2380";
     // The change is made in row 1 (m2), where the mistake must be found.
     let mut messages = Vec::new();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{FileFacts, Health, KnownMember};
 use crate::{
     etcd::{membership::Id, version::Minor},
-    plan::words::thousands,
+    text::number::thousands,
 };
 
 /// One data directory: where it lies, who has it, what it holds.

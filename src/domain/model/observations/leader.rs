@@ -60,7 +60,7 @@ impl MemberSays {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::facts::KnownMember;
+    use crate::domain::model::observations::KnownMember;
 
     #[test]
     fn a_leader_is_named_known_absent_or_unknown() {

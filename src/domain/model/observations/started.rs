@@ -4,11 +4,14 @@
 use std::path::PathBuf;
 
 use super::{Alarm, Answer, Hashed, disk::DirFacts, rows::StoredRows};
-use crate::etcd::membership::Id;
-use crate::plan::{
-    fence::{Door, Heard, Old},
-    revisions::Client,
+use crate::domain::{
+    model::revisions::Client,
+    preflight::{
+        blockers::{Door, Heard},
+        old_cluster::Old,
+    },
 };
+use crate::etcd::membership::Id;
 
 /// All that was seen of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 //! Whom to ask, and what follows from what was heard.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use super::{old::MOST_DOORS, *};
-use crate::plan::{
-    build,
-    facts::{
+use super::*;
+use crate::domain::preflight::old_cluster::MOST_DOORS;
+use crate::domain::{
+    members::build_plan,
+    model::observations::{
         Answer, Content, EndpointFacts, KnownMember, MemberSays,
         config::{Automation, Setting},
         disk::{DirSays, DirState},
@@ -14,7 +15,7 @@ use crate::plan::{
 const OLD: Id = Id(0x4f1c);
 
 fn plan() -> Plan {
-    build::build(&build::tests::draft()).unwrap().plan
+    build_plan::build(&build_plan::tests::draft()).unwrap().plan
 }
 
 /// The members of the plan, as the old cluster had them: other IDs at the same places.
@@ -205,11 +206,11 @@ pub(crate) fn of_member(cluster: Id, member: Id) -> DirState {
         consistent_term: None,
         writes_beyond: None,
         revision: 4,
-        database: super::super::facts::FileFacts {
+        database: crate::domain::model::observations::FileFacts {
             path: "/db".into(),
             bytes: 1,
             modified: None,
-            health: super::super::facts::Health::Unread,
+            health: crate::domain::model::observations::Health::Unread,
             content: None,
         },
         received_db: None,

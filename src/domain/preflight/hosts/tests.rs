@@ -2,17 +2,14 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::plan::{
-    build,
-    table::{Origin, Severity},
-};
+use crate::domain::members::{build_plan, cell::Origin, table::Severity};
 
 fn plan() -> Plan {
-    let mut draft = build::tests::draft();
+    let mut draft = build_plan::tests::draft();
     for (row, host) in draft.rows.iter_mut().zip(["root@a", "b", "root@a"]) {
         row.set(Column::Host, host, Origin::Typed);
     }
-    build::build(&draft).unwrap().plan
+    build_plan::build(&draft).unwrap().plan
 }
 
 fn own() -> Own {
@@ -58,10 +55,10 @@ fn members_are_grouped_by_host() {
 fn the_same_directory_on_two_hosts_is_no_slip() {
     let mut plan = plan();
     plan.members.iter_mut().for_each(|m| m.data_dir = "/var/lib/etcd".into());
-    let errors: Vec<String> = build::verify(&plan).into_iter().map(|p| p.text).collect();
+    let errors: Vec<String> = build_plan::verify(&plan).into_iter().map(|p| p.text).collect();
     assert_eq!(errors, ["this is the data dir of m1 already"], "m1 and m3 share a host, m2 has its own");
     plan.members[2].host = "-oProxyCommand=x".into();
-    let errors: Vec<String> = build::verify(&plan).into_iter().map(|p| p.text).collect();
+    let errors: Vec<String> = build_plan::verify(&plan).into_iter().map(|p| p.text).collect();
     assert!(matches!(errors.as_slice(), [one] if one.contains("stands in the host")), "{errors:?}");
 }
 
@@ -156,8 +153,8 @@ fn what_keeps_a_host_from_its_members() {
 fn a_log_that_lies_elsewhere_is_not_overlooked() {
     let mut plan = plan();
     let config = |wal_dir: Option<&str>| ConfigFacts {
-        origin: crate::plan::facts::config::Origin::File("/etc/systemd/system/etcd.service".into()),
-        kind: crate::plan::facts::config::ConfigKind::Unit,
+        origin: crate::domain::model::observations::config::Origin::File("/etc/systemd/system/etcd.service".into()),
+        kind: crate::domain::model::observations::config::ConfigKind::Unit,
         flags: Vec::new(),
         data_dir: Some(plan.members[1].data_dir.clone()),
         wal_dir: wal_dir.map(Into::into),

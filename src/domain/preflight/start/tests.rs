@@ -3,19 +3,19 @@
 
 use super::*;
 use crate::{
-    etcd::membership::Id,
-    plan::{
-        build,
-        facts::{
+    domain::{
+        members::build_plan,
+        model::observations::{
             FileFacts, Health,
             config::{Automation, Origin, Setting},
             disk::{BrokenPart, DirSays},
         },
     },
+    etcd::membership::Id,
 };
 
 fn plan() -> Plan {
-    build::build(&build::tests::draft()).unwrap().plan
+    build_plan::build(&build_plan::tests::draft()).unwrap().plan
 }
 
 /// The directory of the plan's first member, as it was put there.

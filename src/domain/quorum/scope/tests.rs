@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::*;
-use crate::plan::facts::{
+use crate::domain::model::observations::{
     FileFacts, Health,
     config::{Origin, Setting},
     disk::{DirSays, DirState, Held},

@@ -1,20 +1,15 @@
 //! The rule by a table, its words, and what it must never say by properties.
 #![allow(clippy::unwrap_used)]
 
-#[path = "tests/fork.rs"]
 mod fork;
-#[path = "tests/messages.rs"]
 mod messages;
-#[path = "tests/newer.rs"]
 mod newer;
 
 use proptest::prelude::*;
 
-use super::{
-    super::facts::{
-        disk::{BrokenPart, DirSays, DirState, Held},
-        *,
-    },
+use super::*;
+use crate::domain::model::observations::{
+    disk::{BrokenPart, DirSays, DirState, Held},
     *,
 };
 use crate::etcd::membership::Id;

@@ -2,8 +2,19 @@
 
 use std::fmt::Write;
 
-use super::{LOG_BYTES, Member, Minor, Plan, all, beyond_etcdutl, destination, shell_word, thousands, tools};
-use crate::plan::space::Needed;
+use super::{LOG_BYTES, beyond_etcdutl, tools};
+use crate::domain::preflight::space::Needed;
+use crate::{
+    domain::model::{
+        host_address,
+        plan::{Member, Plan},
+    },
+    etcd::version::Minor,
+    text::{
+        number::thousands,
+        phrase::{all, shell_word},
+    },
+};
 
 /// The first file of a log.
 const SEGMENT: &str = "0000000000000000-0000000000000000.wal";
@@ -101,7 +112,7 @@ pub(super) fn build(plan: &Plan, member: &Member) -> String {
         format!("# ---- Part 1, on {here}: build it beside the data; nothing in use is touched\n(\nset -eu\n");
     out.push_str(STOP);
     out.push_str(&places(plan, member));
-    let snapshot = match destination::is_local(&member.host) {
+    let snapshot = match host_address::is_local(&member.host) {
         true => shell_word(&plan.source.path.to_string_lossy()).into_owned(),
         false => format!("\"${{snapshot:-$HOME/{}}}\"", file_name(plan)),
     };
@@ -147,7 +158,7 @@ pub(super) fn build(plan: &Plan, member: &Member) -> String {
         shell_word(&member.name),
     );
     let mut told = String::new();
-    super::comment_lines(
+    crate::text::phrase::comment_lines(
         &mut told,
         &format!(
             "At home: requorum sheet PLAN --member {} --result CODE says whether it is as planned",

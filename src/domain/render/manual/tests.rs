@@ -9,10 +9,10 @@ use std::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::build;
+use crate::domain::members::build_plan;
 
 fn plan() -> Plan {
-    build::build(&build::tests::draft()).unwrap().plan
+    build_plan::build(&build_plan::tests::draft()).unwrap().plan
 }
 
 fn bash_reads(text: &str) -> bool {

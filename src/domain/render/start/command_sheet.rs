@@ -1,9 +1,15 @@
 //! The sheet: all commands of a plan as one text to print, save or paste from.
 
 use super::{Known, commands_on};
-use crate::plan::{
-    Member, Plan, destination,
-    words::{comment, comment_lines, plural, shell_line, shell_word, thousands},
+use crate::{
+    domain::model::{
+        host_address,
+        plan::{Member, Plan},
+    },
+    text::{
+        number::thousands,
+        phrase::{comment, comment_lines, plural, shell_line, shell_word},
+    },
 };
 
 /// All commands as one text. It bears the plan's short ID, tells order and time, and lets no
@@ -18,7 +24,7 @@ pub fn sheet_on(plan: &Plan, known: &Known) -> String {
     let mut out = head(plan);
     let mut told: Vec<&str> = Vec::new();
     for (n, (m, launch)) in plan.members.iter().zip(&launches).enumerate() {
-        let host = if destination::is_local(&m.host) { String::new() } else { format!(" on {}", comment(&m.host)) };
+        let host = if host_address::is_local(&m.host) { String::new() } else { format!(" on {}", comment(&m.host)) };
         let (at, of, name) = (n + 1, launches.len(), comment(&m.name));
         out.push_str(&format!("\n# {at} of {of}: {name}{host}, member ID {}\n", m.id));
         for note in launch.notes.iter().chain(&launch.changes) {

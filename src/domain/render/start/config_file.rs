@@ -6,17 +6,15 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Flag, flags,
-    form::{Makings, Said},
-    patches, quote, systemd,
+    Flag, escape, etcd_flags,
+    format::{Makings, Said},
+    patches, systemd,
     values::{self, Kind},
 };
 use crate::{
+    domain::model::observations::config::{ConfigFacts, ConfigKind},
     etcd::version::Minor,
-    plan::{
-        facts::config::{ConfigFacts, ConfigKind},
-        words::all,
-    },
+    text::phrase::all,
 };
 
 /// Flags that stand in one of the two sections for TLS: the flag, its key there, and since when the file has it.
@@ -98,7 +96,7 @@ pub(super) fn body(flags: &[Flag], version: Option<Minor>) -> Result<String, Str
 /// Section and key of a flag; `None` where the file has none.
 fn place(flag: &str, version: Minor) -> Option<(Option<&'static str>, &str)> {
     // One that is not known may be no key, and etcd would pass over it.
-    if NO_KEYS.contains(&flag) || flags::has(flag, version).is_none() {
+    if NO_KEYS.contains(&flag) || etcd_flags::has(flag, version).is_none() {
         return None;
     }
     match flag {
@@ -134,10 +132,10 @@ fn value(flag: &Flag) -> Result<String, String> {
         Kind::Number => count().map(|number| number.to_string()),
         Kind::Duration => values::nanoseconds(text).map(|n| n.to_string()).ok_or_else(|| wrong("duration such as 5s")),
         Kind::List => {
-            let items: Vec<String> = text.split(',').map(quote::yaml).collect();
+            let items: Vec<String> = text.split(',').map(escape::yaml).collect();
             Ok(format!("[{}]", items.join(", ")))
         }
-        Kind::Text => Ok(quote::yaml(text)),
+        Kind::Text => Ok(escape::yaml(text)),
     }
 }
 

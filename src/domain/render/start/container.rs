@@ -6,10 +6,10 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    form::{Makings, Said},
-    quote, sheet,
+    command_sheet, escape,
+    format::{Makings, Said},
 };
-use crate::plan::words::{shell_line, shell_word};
+use crate::text::phrase::{shell_line, shell_word};
 
 pub(super) fn notes(makings: &Makings<'_>) -> Vec<String> {
     let mut notes = vec![
@@ -73,7 +73,7 @@ pub(super) fn run(makings: &Makings<'_>, program: &str) -> Said {
     lines.push("--entrypoint=etcd".into());
     lines.push(image(makings));
     lines.extend(makings.launch.argv.iter().skip(1).map(|word| shell_word(word).into_owned()));
-    let start = sheet::guarded(makings.member, &lines.join(" \\\n  "));
+    let start = command_sheet::guarded(makings.member, &lines.join(" \\\n  "));
     let back =
         shell_line([program, "stop", &name]) + "\n" + &shell_line([program, "rename", &name, &format!("{name}-new")]);
     Said { files: Vec::new(), start, back }
@@ -81,7 +81,7 @@ pub(super) fn run(makings: &Makings<'_>, program: &str) -> Said {
 
 pub(super) fn compose(makings: &Makings<'_>) -> Said {
     // Compose replaces `$NAME`.
-    let text = |text: &str| quote::yaml(&text.replace('$', "$$"));
+    let text = |text: &str| escape::yaml(&text.replace('$', "$$"));
     let name = format!("etcd-{}", makings.word());
     let image = match makings.ground.image {
         Some(image) => text(image),

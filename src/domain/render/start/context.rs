@@ -4,8 +4,14 @@
 use std::net::IpAddr;
 
 use crate::{
+    domain::{
+        members::url,
+        model::{
+            observations::config::ConfigFacts,
+            plan::{Member, Plan},
+        },
+    },
     etcd::version::Minor,
-    plan::{Member, Plan, facts::config::ConfigFacts, url},
 };
 
 use super::matching::Matching;

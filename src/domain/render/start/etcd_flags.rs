@@ -4,8 +4,8 @@
 //! held against the programs by the case `flags_are_those_of_the_server` of `tests/real_etcd.rs`.
 
 use crate::{
+    domain::{members::validate::flag_name, model::observations::config::WITHHELD},
     etcd::version::Minor::{self, V3_4, V3_5, V3_6, V3_7},
-    plan::{facts::config::WITHHELD, slips::flag_name},
 };
 
 use super::patches;
@@ -202,7 +202,7 @@ pub(super) fn left_out(old: &[(&str, &str)], place: &str) -> Vec<String> {
 
 /// One flag as it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::plan) struct Flag {
+pub(crate) struct Flag {
     /// Without dashes.
     pub name: String,
     /// `true` where none was given.
@@ -227,7 +227,7 @@ pub(super) struct Fitted {
 }
 
 /// The flags among words, in Go's forms. A word that belongs to none stays with the one before it.
-pub(in crate::plan) fn read(words: &[String]) -> Vec<Flag> {
+pub(crate) fn read(words: &[String]) -> Vec<Flag> {
     let mut flags: Vec<Flag> = Vec::new();
     for word in words {
         match (flag_name(word), flags.last_mut()) {

@@ -3,15 +3,24 @@
 
 use std::str::FromStr;
 
-use super::{Flag, Ground, Known, Launch, container, file, flags, launch, pod, sheet, systemd};
+use super::{
+    Flag, Ground, Known, Launch, command_sheet, config_file, container, etcd_flags, launch, static_pod, systemd,
+};
 use crate::{
-    etcd::version::Minor,
-    plan::{
-        Member, Plan, byhand, destination,
-        facts::config::{ConfigFacts, ConfigKind, Runs},
-        words::{all, comment, comment_lines, either, shell_line, shell_word, thousands},
+    domain::{
+        model::{
+            host_address,
+            observations::config::{ConfigFacts, ConfigKind, Runs},
+            plan::{Member, Plan},
+        },
+        render::manual,
     },
-    text::escape,
+    etcd::version::Minor,
+    text::{
+        escape,
+        number::thousands,
+        phrase::{all, comment, comment_lines, either, shell_line, shell_word},
+    },
 };
 
 /// Where a member is started.
@@ -235,14 +244,14 @@ pub fn page(plan: &Plan, name: &str, form: Form, known: &Known) -> Result<Page, 
     let at = plan.members.iter().position(|m| m.name == name).unwrap_or_default();
     let ground = known.ground(plan, member);
     let launch = launch(plan, member, &ground, known);
-    let flags = flags::read(launch.argv.get(1..).unwrap_or_default());
+    let flags = etcd_flags::read(launch.argv.get(1..).unwrap_or_default());
     let mut makings = Makings { plan, member, launch, flags, ground, top: top(plan, member, at) };
     let mut notes: Vec<String> = makings.launch.notes.iter().chain(&makings.launch.changes).cloned().collect();
     notes.extend(match form {
         Form::Unit | Form::DropIn | Form::Environment => systemd::notes(&makings, form),
-        Form::Config => file::notes(&makings),
+        Form::Config => config_file::notes(&makings),
         Form::Docker | Form::Podman | Form::Compose => container::notes(&makings),
-        Form::Pod => pod::adapt(&mut makings),
+        Form::Pod => static_pod::adapt(&mut makings),
         Form::Shell => Vec::new(),
     });
     if makings.ground.version.is_none() {
@@ -266,11 +275,11 @@ pub fn page(plan: &Plan, name: &str, form: Form, known: &Known) -> Result<Page, 
         Form::Unit => systemd::unit(&makings),
         Form::DropIn => systemd::drop_in(&makings),
         Form::Environment => systemd::environment(&makings)?,
-        Form::Config => file::config(&makings)?,
+        Form::Config => config_file::config(&makings)?,
         Form::Docker => container::run(&makings, "docker"),
         Form::Podman => container::run(&makings, "podman"),
         Form::Compose => container::compose(&makings),
-        Form::Pod => pod::patch(&makings),
+        Form::Pod => static_pod::patch(&makings),
     };
     let Said { files, start, back } = said;
     // What this form has no escape for would be pasted unseen.
@@ -283,13 +292,13 @@ pub fn page(plan: &Plan, name: &str, form: Form, known: &Known) -> Result<Page, 
 }
 
 fn shell(makings: &Makings<'_>) -> Said {
-    let start = sheet::guarded(makings.member, &makings.launch.pretty);
+    let start = command_sheet::guarded(makings.member, &makings.launch.pretty);
     Said { files: Vec::new(), start, back: "Ctrl-C in its terminal ends it".into() }
 }
 
 /// Whose page it is, and when to start it.
 fn top(plan: &Plan, member: &Member, at: usize) -> String {
-    let host = if destination::is_local(&member.host) { "this machine".into() } else { comment(&member.host) };
+    let host = if host_address::is_local(&member.host) { "this machine".into() } else { comment(&member.host) };
     let mut out = format!(
         "# etcd member {} on {host} · {} of {} · plan {} of {}\n# member ID {} · new cluster ID {} · begins at revision {}\n#\n",
         comment(&member.name),
@@ -301,7 +310,7 @@ fn top(plan: &Plan, member: &Member, at: usize) -> String {
         plan.cluster_id,
         thousands(plan.expected_revision().unsigned_abs()),
     );
-    comment_lines(&mut out, &sheet::order(plan));
+    comment_lines(&mut out, &command_sheet::order(plan));
     comment_lines(&mut out, "Stop every member of the old cluster first, and let none of them start again");
     out + "#\n"
 }
@@ -314,9 +323,9 @@ fn head(makings: &Makings<'_>, notes: &[String]) -> String {
         comment_lines(&mut out, note);
     }
     out.push_str("#\n");
-    match byhand::etcdutl(plan, member) {
+    match manual::etcdutl(plan, member) {
         Ok(line) => {
-            let tools: Vec<String> = byhand::tools(plan)
+            let tools: Vec<String> = manual::tools(plan)
                 .iter()
                 .map(|minor| match minor {
                     Minor::V3_4 => "etcdctl 3.4 (with ETCDCTL_API=3)".into(),

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use crate::plan::{
-    Member, Plan,
-    url::{self, Url},
+use crate::domain::{
+    members::url::{self, Url},
+    model::plan::{Member, Plan},
 };
 
 /// What the host of a member has.

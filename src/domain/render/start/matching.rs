@@ -4,12 +4,16 @@
 //! data directory or URLs it has, or to the only member on a host on which only one etcd is configured. What can be matched to
 //! no member is never dropped without a line.
 
-use super::flags;
-use crate::plan::{
-    Member, Plan,
-    facts::config::{ConfigFacts, ConfigKind, Setting},
-    url,
-    words::all,
+use super::etcd_flags;
+use crate::{
+    domain::{
+        members::url,
+        model::{
+            observations::config::{ConfigFacts, ConfigKind, Setting},
+            plan::{Member, Plan},
+        },
+    },
+    text::phrase::all,
 };
 
 /// The kinds of configuration, those first that say on what platform an etcd runs.
@@ -66,7 +70,7 @@ impl<'a> Matching<'a> {
     }
 
     /// What of the host's configurations a member does not get, for one with these flags: sentences without a full stop.
-    pub(super) fn lost(&self, member: &Member, own: &[flags::Flag]) -> Vec<String> {
+    pub(super) fn lost(&self, member: &Member, own: &[etcd_flags::Flag]) -> Vec<String> {
         match self.of(member) {
             Some(config) => self.differing(config, member),
             None => self.unmatched(member, own),
@@ -74,7 +78,7 @@ impl<'a> Matching<'a> {
     }
 
     /// Configurations that are nobody's, for a member that has none.
-    fn unmatched(&self, member: &Member, own: &[flags::Flag]) -> Vec<String> {
+    fn unmatched(&self, member: &Member, own: &[etcd_flags::Flag]) -> Vec<String> {
         let mine = |config: &ConfigFacts| self.here.iter().any(|other| self.of(other) == Some(config));
         let mut out = Vec::new();
         for config in self.configs.iter().filter(|config| !mine(config)) {
@@ -125,7 +129,7 @@ impl<'a> Matching<'a> {
 
 /// The flags of a configuration that a member is to have again.
 pub(super) fn kept(config: &ConfigFacts) -> Vec<(&str, &str)> {
-    flags::kept(&pairs(config))
+    etcd_flags::kept(&pairs(config))
 }
 
 /// All its flags, in order.
@@ -157,7 +161,7 @@ fn is_everywhere(url: &url::Url) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::plan::{build, facts::config::Origin};
+    use crate::domain::{members::build_plan, model::observations::config::Origin};
 
     fn config(kind: ConfigKind, flags: &str, dir: &str) -> ConfigFacts {
         let pair = |word: &str| word.split_once('=').map(|(n, v)| (n.to_string(), v.to_string())).unwrap();
@@ -176,7 +180,7 @@ mod tests {
 
     /// Which configuration m1 gets, by its place, and how many lines say what it does not get.
     fn found(members: usize, configs: &[ConfigFacts]) -> (Option<String>, usize) {
-        let mut plan = build::build(&build::tests::draft()).unwrap().plan;
+        let mut plan = build_plan::build(&build_plan::tests::draft()).unwrap().plan;
         plan.members.truncate(members);
         let matching = Matching::new(&plan, "local", configs);
         let m1 = &plan.members[0];
@@ -261,7 +265,7 @@ mod tests {
 
     #[test]
     fn addresses_that_every_host_has_are_no_match() {
-        let mut plan = build::build(&build::tests::draft()).unwrap().plan;
+        let mut plan = build_plan::build(&build_plan::tests::draft()).unwrap().plan;
         for (url, its, matches) in [
             ("http://10.0.0.1:2380", "initial-advertise-peer-urls=http://10.0.0.1:2380", true),
             ("https://H1.example:2380", "listen-peer-urls=https://10.0.0.9:2380,https://H1.example:2380", true),

@@ -4,16 +4,15 @@
 //! start comes up on an empty directory.
 
 use super::{
-    Flag,
-    form::{Makings, Said},
-    quote,
+    Flag, escape,
+    format::{Makings, Said},
 };
 use crate::{
-    plan::{
-        facts::config::ConfigKind,
-        words::{shell_line, shell_word},
+    domain::model::observations::config::ConfigKind,
+    text::{
+        Shown,
+        phrase::{shell_line, shell_word},
     },
-    text::Shown,
 };
 
 const MANIFEST: &str = "/etc/kubernetes/manifests/etcd.yaml";
@@ -38,15 +37,15 @@ pub(super) fn adapt(makings: &mut Makings<'_>) -> Vec<String> {
 
 pub(super) fn patch(makings: &Makings<'_>) -> Said {
     let mut body = String::from("metadata:\n  annotations:\n    kubeadm.kubernetes.io/etcd.advertise-client-urls: ");
-    body.push_str(&quote::yaml(&makings.member.client_urls.join(",")));
+    body.push_str(&escape::yaml(&makings.member.client_urls.join(",")));
     body.push_str("\nspec:\n  containers:\n  - name: etcd\n");
     if let Some(image) = makings.ground.image {
-        body.push_str(&format!("    image: {}\n", quote::yaml(image)));
+        body.push_str(&format!("    image: {}\n", escape::yaml(image)));
     }
     body.push_str("    command:\n");
     for word in &makings.launch.argv {
         // Kubernetes replaces `$(NAME)`.
-        body.push_str(&format!("    - {}\n", quote::yaml(&word.replace("$(", "$$("))));
+        body.push_str(&format!("    - {}\n", escape::yaml(&word.replace("$(", "$$("))));
     }
     let data = makings.member.data_dir.to_string_lossy().into_owned();
     let needed = [data].into_iter().chain(makings.needed());
@@ -54,13 +53,13 @@ pub(super) fn patch(makings: &Makings<'_>) -> Said {
         ["requorum-data", "requorum-member", "requorum-wal"].map(String::from).into_iter().zip(needed).collect();
     body.push_str("    volumeMounts:\n");
     for (name, dir) in &named {
-        body.push_str(&format!("    - name: {name}\n      mountPath: {}\n", quote::yaml(dir)));
+        body.push_str(&format!("    - name: {name}\n      mountPath: {}\n", escape::yaml(dir)));
     }
     body.push_str("  volumes:\n");
     for (name, dir) in &named {
         body.push_str(&format!(
             "  - name: {name}\n    hostPath:\n      path: {}\n      type: Directory\n",
-            quote::yaml(dir)
+            escape::yaml(dir)
         ));
     }
 

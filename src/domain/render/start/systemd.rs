@@ -1,13 +1,12 @@
 //! A systemd unit, a drop-in for the one that is there, and the file of variables with its drop-in.
 
 use super::{
-    File,
-    form::{Form, Makings, Said},
-    quote,
+    File, escape,
+    format::{Form, Makings, Said},
 };
-use crate::plan::{
-    facts::config::{ConfigFacts, ConfigKind},
-    words::{shell_line, shell_word},
+use crate::{
+    domain::model::observations::config::{ConfigFacts, ConfigKind},
+    text::phrase::{shell_line, shell_word},
 };
 
 /// Variables that must not reach etcd, whatever an old unit or file says.
@@ -42,15 +41,15 @@ fn unit_name(makings: &Makings<'_>) -> String {
 
 fn asserts(makings: &Makings<'_>) -> String {
     let lines = makings.needed().into_iter();
-    lines.map(|dir| format!("AssertPathIsDirectory={}\n", quote::unit_path(&dir))).collect()
+    lines.map(|dir| format!("AssertPathIsDirectory={}\n", escape::unit_path(&dir))).collect()
 }
 
 /// Until the second member is up the first is not ready, and systemd must not lose patience.
 const PATIENCE: &str = "TimeoutStartSec=infinity\n";
 
 fn exec_start(makings: &Makings<'_>) -> String {
-    let words = makings.launch.argv.iter().skip(1).map(|word| quote::unit(word));
-    let lines: Vec<String> = [quote::unit(makings.program())].into_iter().chain(words).collect();
+    let words = makings.launch.argv.iter().skip(1).map(|word| escape::unit(word));
+    let lines: Vec<String> = [escape::unit(makings.program())].into_iter().chain(words).collect();
     format!("ExecStart={}\n", lines.join(" \\\n  "))
 }
 
@@ -59,14 +58,14 @@ pub(super) fn unit(makings: &Makings<'_>) -> Said {
     let place = format!("/etc/systemd/system/{name}");
     let owner = makings.plan.options.owner.as_deref().map(|owner| owner.split_once(':').unwrap_or((owner, "")));
     let user = owner.map_or(String::new(), |(user, group)| {
-        let group = if group.is_empty() { String::new() } else { format!("Group={}\n", quote::unit_path(group)) };
-        format!("User={}\n{group}", quote::unit_path(user))
+        let group = if group.is_empty() { String::new() } else { format!("Group={}\n", escape::unit_path(group)) };
+        format!("User={}\n{group}", escape::unit_path(user))
     });
     let body = format!(
         "[Unit]\nDescription=etcd member {}\nDocumentation=https://etcd.io/docs\nAfter=network-online.target\n\
          Wants=network-online.target\n{}\n[Service]\nType=notify\n{user}{}Restart=on-failure\nRestartSec=5\n{PATIENCE}\
          LimitNOFILE=65536\n\n[Install]\nWantedBy=multi-user.target\n",
-        quote::unit_path(&makings.word()),
+        escape::unit_path(&makings.word()),
         asserts(makings),
         exec_start(makings),
     );
@@ -114,7 +113,7 @@ pub(super) fn environment(makings: &Makings<'_>) -> Result<Said, String> {
     let mut body = String::new();
     let ours = variables(makings);
     for (name, value) in &ours {
-        body.push_str(&format!("{name}={}\n", quote::variable(value)?));
+        body.push_str(&format!("{name}={}\n", escape::variable(value)?));
     }
     let variables = makings.file(&place, "etcd.env", &body);
     let stale = with_stale(makings, std::iter::empty());
@@ -124,9 +123,9 @@ pub(super) fn environment(makings: &Makings<'_>) -> Result<Said, String> {
     let body = format!(
         "[Unit]\n{}\n[Service]\nEnvironmentFile=\nEnvironmentFile={}\nUnsetEnvironment={}\nExecStart=\nExecStart={}\n{PATIENCE}",
         asserts(makings),
-        quote::unit_path(&place),
+        escape::unit_path(&place),
         stale.join(" "),
-        quote::unit(makings.program()),
+        escape::unit(makings.program()),
     );
     Ok(dropped(makings, &name, &body, vec![variables]))
 }
@@ -149,8 +148,8 @@ pub(super) fn for_config(makings: &Makings<'_>, place: &str, file: File) -> Said
         "[Unit]\n{}\n[Service]\nUnsetEnvironment={}\nExecStart=\nExecStart={} {}\n{PATIENCE}",
         asserts(makings),
         unset.join(" "),
-        quote::unit(makings.program()),
-        quote::unit(&format!("--config-file={place}")),
+        escape::unit(makings.program()),
+        escape::unit(&format!("--config-file={place}")),
     );
     dropped(makings, &unit_name(makings), &body, vec![file])
 }

@@ -5,16 +5,16 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    etcd::version::Minor,
-    plan::{
-        build,
-        facts::config::{self, ConfigFacts, ConfigKind, Runs, Setting},
+    domain::{
+        members::build_plan,
+        model::observations::config::{self, ConfigFacts, ConfigKind, Runs, Setting},
     },
+    etcd::version::Minor,
     text::escape::is_hostile,
 };
 
 fn plan() -> Plan {
-    build::build(&build::tests::draft()).unwrap().plan
+    build_plan::build(&build_plan::tests::draft()).unwrap().plan
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn flags_from_version_to_version() {
         ("--debug --enable-v2", "", "--debug --enable-v2", vec![]),
         ("--force-new-cluster=true", "", "", vec!["throw the other members out"]),
     ] {
-        let fitted = flags::fit(flags::read(&shell_words::split(flags).unwrap()), version.parse().ok());
+        let fitted = etcd_flags::fit(etcd_flags::read(&shell_words::split(flags).unwrap()), version.parse().ok());
         let words: Vec<String> = fitted.flags.into_iter().flat_map(|flag| flag.words).collect();
         assert_eq!(words.join(" "), wanted, "{flags} for {version}");
         assert_eq!(fitted.changes.len(), changes.len(), "{flags} for {version}: {:?}", fitted.changes);
@@ -268,7 +268,7 @@ fn a_unit_that_runs_a_container_gets_no_drop_in_and_a_program_is_kept() {
 
 #[test]
 fn a_member_whose_configuration_was_not_found_names_what_the_others_have() {
-    let mut plan = build::build(&build::tests::draft()).unwrap().plan;
+    let mut plan = build_plan::build(&build_plan::tests::draft()).unwrap().plan;
     let flags = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
     for (own, others, named) in [
         (vec![], flags(&["--quota-backend-bytes=4294967296"]), Some("m1 has --quota-backend-bytes=4294967296")),

@@ -238,7 +238,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::plan::launch::flags;
+    use crate::domain::render::start::etcd_flags;
 
     #[test]
     fn values_that_etcd_does_not_take() {
@@ -314,10 +314,10 @@ mod tests {
     #[test]
     fn kinds_name_flags_that_there_are() {
         for flag in SWITCHES.iter().chain(COUNTS).chain(NUMBERS).chain(LISTS) {
-            let known = flags::is_known(flag) || flag.starts_with("discovery") || *flag == "version";
+            let known = etcd_flags::is_known(flag) || flag.starts_with("discovery") || *flag == "version";
             assert!(known, "--{flag} is no flag");
         }
-        assert!(DURATIONS.iter().all(|flag| flags::is_known(flag)));
+        assert!(DURATIONS.iter().all(|flag| etcd_flags::is_known(flag)));
         assert_eq!(kind("experimental-corrupt-check-time"), Kind::Duration);
         assert_eq!((kind("cors"), kind("made-up")), (Kind::Text, Kind::Text));
     }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::*;
-use crate::plan::facts::{FileFacts, Health, disk::Held};
+use crate::domain::model::observations::{FileFacts, Health, disk::Held};
 
 /// m1's directory in cluster 9, whose log ends with this entry.
 fn dir(path: &str, end: (u64, u64), revision: i64) -> DirFacts {

@@ -4,10 +4,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::{
-    facts::{Answer, Content, DamagedPart, EndpointFacts, NoAnswer, Read},
-    ledger::Lost,
-    scope::Evidence,
+use crate::domain::{
+    model::observations::{Answer, Content, DamagedPart, EndpointFacts, NoAnswer, Read},
+    quorum::scope::Evidence,
+    sources::data_loss::Lost,
 };
 
 const NOW: i64 = 1_000_000;

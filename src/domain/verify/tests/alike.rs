@@ -1,6 +1,6 @@
 //! What members advertise, how they were started, and what could not be compared.
 
-use super::{super::super::facts::started::Reached, *};
+use super::{super::super::model::observations::started::Reached, *};
 
 fn says(seen: &mut Observed, at: usize) -> &mut MemberSays {
     match &mut seen.members[at].answer {

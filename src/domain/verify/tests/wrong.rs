@@ -1,7 +1,7 @@
 //! Each way to be wrong, by a table: which check says so, and in which words.
 
 use super::*;
-use crate::plan::fence::tests::of_member;
+use crate::domain::preflight::blockers::tests::of_member;
 
 #[test]
 fn each_way_to_be_wrong_is_named() {

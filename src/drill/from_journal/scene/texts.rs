@@ -1,7 +1,8 @@
 //! What an exercise says: the symptoms, hints, what is to be learnt, and what of the recovery became what.
 
-use super::{Cast, Certs, End, Entry, Scene, Source, first, text};
-use crate::plan::words::{all, plural};
+use super::{Cast, Certs, Entry, Scene, first, text};
+use crate::drill::from_journal::shape::{End, Source};
+use crate::text::phrase::{all, plural};
 
 /// Gives a scene its words.
 pub(super) fn furnish(cast: &Cast, scene: &mut Scene) {

@@ -1,7 +1,8 @@
 //! What happens meanwhile, what must have come of it, and the ways through it: the expert's, and each of them with one
 //! thing done wrong.
 
-use super::{BACKUP, Cast, Cell, Certs, Entry, FRESHER, Leg, Scene, Source, first, new_cert, text};
+use super::{BACKUP, Cast, Cell, Certs, Entry, FRESHER, Leg, Scene, first, new_cert, text};
+use crate::drill::from_journal::shape::Source;
 
 /// Revisions skipped, as an operator types them; beyond every revision that a practice cluster has.
 const BUMP: u64 = 1_000_000;

@@ -1,6 +1,7 @@
 //! How the game master's screen is drawn: who practises what, how things stand, the timeline or a page, what can be let
 //! happen, the line being typed.
 
+use crate::text::columns;
 use ratatui::{Frame, buffer::Buffer, layout::Rect};
 
 use super::{
@@ -8,8 +9,8 @@ use super::{
     Model,
 };
 use crate::{
-    drill::exercise::What,
-    tui::{page::Page, text, theme::Tone},
+    drill::session::What,
+    tui::widgets::{layout::Page, theme::Tone},
 };
 
 /// The most injects that are listed at once; `scene` shows all.
@@ -45,9 +46,12 @@ fn header(model: &Model, page: &mut Page<'_>) {
     let clock = model.now.as_ref().map_or_else(String::new, |now| {
         format!("  {}{} ", print::clock(now.at_ms), if now.stands { ", stands still" } else { "" })
     });
-    let room = page.width().saturating_sub(text::width(&clock) + 10);
+    let room = page.width().saturating_sub(columns::width(&clock) + 10);
     page.line(vec![
-        page.span(text::pad(&format!(" requorum   game master   {}", tame(title)), room, text::Align::Left), Tone::Bar),
+        page.span(
+            columns::pad(&format!(" requorum   game master   {}", tame(title)), room, columns::Align::Left),
+            Tone::Bar,
+        ),
         page.span(" DRILL ", Tone::Chosen),
         page.span(clock, Tone::Bar),
     ]);
@@ -70,7 +74,7 @@ fn header(model: &Model, page: &mut Page<'_>) {
 
 fn rule(page: &mut Page<'_>, words: &str) {
     let begins = format!("── {words} ");
-    let rest = page.width().saturating_sub(text::width(&begins));
+    let rest = page.width().saturating_sub(columns::width(&begins));
     page.say(&format!("{begins}{}", "─".repeat(rest)), Tone::Faint);
 }
 
@@ -85,7 +89,7 @@ fn timeline(model: &Model, page: &mut Page<'_>) {
             What::Inject | What::Note | What::Pause | What::End => Tone::Faint,
             _ => Tone::Plain,
         };
-        let kind = text::pad(print::kind(happened.what), print::KIND, text::Align::Left);
+        let kind = columns::pad(print::kind(happened.what), print::KIND, columns::Align::Left);
         let mark = format!(" {}  {kind}  ", print::clock(happened.at_ms));
         lines.push(page.flow(&mark, &tame(&happened.text), tone, 2));
     }
@@ -97,7 +101,7 @@ fn timeline(model: &Model, page: &mut Page<'_>) {
 
 fn read(model: &Model, lines: &[String], page: &mut Page<'_>) {
     let width = page.width().saturating_sub(2);
-    let flowing: Vec<String> = lines.iter().flat_map(|line| text::wrap(line, width)).collect();
+    let flowing: Vec<String> = lines.iter().flat_map(|line| columns::wrap(line, width)).collect();
     // the end stays in sight
     let from = model.scrolled.min(flowing.len().saturating_sub(page.left()));
     let more = flowing.len().saturating_sub(from) > page.left();
@@ -134,7 +138,7 @@ fn typing(model: &Model, page: &mut Page<'_>) {
     for c in shown.chars().chain([' ']) {
         let tone = if column == cursor { Tone::Chosen } else { Tone::Plain };
         spans.push(page.span(c.to_string(), tone));
-        column += text::of_char(c);
+        column += columns::of_char(c);
     }
     page.line(spans);
     let keys = [

@@ -11,13 +11,13 @@ use tokio::{
 
 use super::{Effect, Model, Msg, draw};
 use crate::{
-    drill::master::{Order, Word, client::Connection},
-    text::output,
-    trouble::{Kind, Result, Trouble},
+    drill::instructor::{Order, Word, client::Connection},
+    error::{Kind, Result, Trouble},
+    text::stdio,
     tui::{
-        guard::{Canvas, Guard, hook_panics},
         keyboard::Keyboard,
-        theme::Look,
+        terminal::{Canvas, Guard, hook_panics},
+        widgets::theme::Look,
     },
 };
 
@@ -69,11 +69,11 @@ async fn watch(drill: Connection, look: Look) -> Result<Model> {
                 None
             }
             _ = terminate.recv() => {
-                output::hurry();
+                stdio::hurry();
                 return Ok(model);
             }
             _ = hangup.recv() => {
-                output::hurry();
+                stdio::hurry();
                 return Ok(model);
             }
         };

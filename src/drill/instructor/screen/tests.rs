@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use ratatui::{Terminal, backend::TestBackend};
 
 use super::{draw::draw, *};
-use crate::drill::{Drill, exercise::What, scenario::library};
+use crate::drill::{Drill, scenario::library, session::What};
 
 /// A drill, and what it says to `order`.
 fn drill() -> (Drill, impl Fn(&Drill, &Order) -> Word) {

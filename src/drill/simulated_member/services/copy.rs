@@ -6,14 +6,14 @@ use etcd_client::proto::PbSnapshotResponse;
 use sha2::{Digest, Sha256};
 use tonic::Status;
 
-use crate::drill::store::Store;
+use crate::drill::mvcc_store::Store;
 
 /// Bytes of a snapshot message's blob, as in etcd.
 const BLOB: u64 = 32 * 1024;
 
 /// The messages of a snapshot's stream, read from the file as they are asked for: the two meta
 /// pages, the rest as it is, and the SHA-256 of all of it.
-pub(in crate::drill::member) struct Copy {
+pub(in crate::drill::simulated_member) struct Copy {
     store: Arc<Store>,
     head: Vec<u8>,
     sent: u64,

@@ -7,7 +7,7 @@ use tokio_stream::Empty;
 use tonic::{Request, Response, Status};
 
 use super::{Answer, Service, refusal, unwritable};
-use crate::drill::store::{Refused, Store};
+use crate::drill::mvcc_store::{Refused, Store};
 
 impl Service {
     /// Puts a write into the order of all members' writes.
@@ -81,7 +81,10 @@ impl PbKvService for Service {
 }
 
 /// etcd's order of things: all rows where they are filtered or sorted, then filter, sort, limit.
-pub(in crate::drill::member) fn range(store: &Store, ask: &PbRangeRequest) -> Result<PbRangeResponse, Refused> {
+pub(in crate::drill::simulated_member) fn range(
+    store: &Store,
+    ask: &PbRangeRequest,
+) -> Result<PbRangeResponse, Refused> {
     let filtered = ask.min_mod_revision != 0
         || ask.max_mod_revision != 0
         || ask.min_create_revision != 0

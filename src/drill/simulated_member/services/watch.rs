@@ -9,7 +9,7 @@ use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Answer, Service};
-use crate::drill::member::sequencer::within;
+use crate::drill::simulated_member::sequencer::within;
 
 /// Answers that wait to be sent.
 const WAITING: usize = 64;

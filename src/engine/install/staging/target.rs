@@ -4,10 +4,11 @@ use std::{fs, io, path::Path};
 
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
-use super::super::{durable_fs::Disk, leftovers, source::io_trouble};
+use super::super::staging_recovery;
+use crate::engine::{durable_fs::Disk, source::io_trouble};
 use crate::{
+    error::{Kind, Result, Trouble},
     text::Shown,
-    trouble::{Kind, Result, Trouble},
 };
 
 /// Whether `target` may be made: `false` when it does not exist, `true` when it is an empty
@@ -34,7 +35,7 @@ pub fn free(target: &Path) -> Result<bool> {
     let dir = Disk::default().dir(target).map_err(|e| strange(&e))?;
     let mut names = Vec::new();
     for name in dir.names().map_err(|e| io_trouble("read", target, &e))? {
-        if name != "lost+found" && !leftovers::is_ours(&dir, &name) {
+        if name != "lost+found" && !staging_recovery::is_ours(&dir, &name) {
             names.push(name.to_string_lossy().into_owned());
         }
     }

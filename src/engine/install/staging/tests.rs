@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::DirBuilderExt};
 
 use super::*;
-use crate::engine::swap::clear;
+use crate::engine::install::clear;
 
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> =

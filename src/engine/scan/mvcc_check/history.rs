@@ -10,11 +10,9 @@ use std::{
 };
 
 use crate::{
-    engine::{
-        live::{Live, Past},
-        words::brief,
-    },
+    engine::scan::live_keys::{Live, Past},
     etcd::revision::Revision,
+    text::value::brief,
 };
 
 /// Changes that go to the thread together.

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    engine::{inspect::look, progress::Flow},
+    engine::{progress::Flow, scan::row_scan::look},
     etcd::proto::KeyValue,
 };
 

@@ -4,7 +4,10 @@
 //! through, see [`LineEnds`].
 
 use super::{FileKind, Identified};
-use crate::engine::words::{brief, byte_count, thousands};
+use crate::text::{
+    number::{byte_count, thousands},
+    value::brief,
+};
 
 /// What a database's first meta page begins with: page 0, the type of a meta page, the magic number, the version.
 const START: [u8; 24] = [0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0xed, 0xda, 0x0c, 0xed, 2, 0, 0, 0];

@@ -4,8 +4,11 @@ use std::{fs, io::Read, path::Path};
 
 use super::{is_database, quoted};
 use crate::{
-    engine::{durable_fs, words::count},
-    plan::words::{all, natural},
+    engine::durable_fs,
+    text::{
+        number::count,
+        phrase::{all, natural},
+    },
 };
 
 /// Entries that are looked at.

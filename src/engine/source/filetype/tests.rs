@@ -4,7 +4,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::*;
-use crate::bolt::Meta;
+use crate::bbolt::Meta;
 
 fn named(bytes: &[u8]) -> Option<(FileKind, String, String)> {
     let head = bytes.get(..HEAD_BYTES).unwrap_or(bytes);

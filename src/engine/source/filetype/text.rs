@@ -8,7 +8,7 @@ use base64::{
 };
 
 use super::{FileKind, Identified, is_database};
-use crate::engine::words::brief;
+use crate::text::value::brief;
 
 /// Standard base64, whether or not it is padded.
 const STANDARD: GeneralPurpose = GeneralPurpose::new(

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::etcd::{v2store::genesis_json, version::Minor};
+use crate::etcd::{v2store::json::genesis_json, version::Minor};
 
 fn put(path: &str, value: &str) -> V2Request {
     V2Request { method: "PUT".into(), path: path.into(), value: value.into(), ..V2Request::default() }

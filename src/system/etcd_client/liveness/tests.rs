@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::*;
-use crate::world::members::Connect;
+use crate::system::etcd_client::Connect;
 
 #[test]
 fn only_what_accepts_a_connection_is_listening() {

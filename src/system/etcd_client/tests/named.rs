@@ -4,8 +4,8 @@ use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
 
 use super::*;
 use crate::{
-    plan::facts::{EndpointFacts, Hashed, Withheld},
-    world::{World, local::Local, survey::survey},
+    domain::model::observations::{EndpointFacts, Hashed, Withheld},
+    system::{World, local::Local, probe::survey},
 };
 
 const AUTHENTICATE: &str = "/etcdserverpb.Auth/Authenticate";

@@ -3,7 +3,7 @@
 use etcd_client::proto::PbSnapshotResponse;
 
 use super::*;
-use crate::trouble::Fault;
+use crate::error::Fault;
 
 fn save(script: Script, into: &Path, watch: &mut Watch<'_>) -> Result<u64> {
     save_by(quick(), script, into, watch)

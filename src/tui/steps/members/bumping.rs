@@ -1,14 +1,15 @@
 //! The token and the revision bump: typed, or the bump as it is proposed.
 
-use super::Model;
+use crate::domain::sources::known_revisions;
+use crate::tui::app::Model;
 use crate::{
-    plan::{
-        bump::{self as bumps, Known, Proposal},
-        fence::Old,
-        revisions::Revisions,
-        scope::Belongs,
+    domain::{
+        model::revisions::Revisions,
+        preflight::old_cluster::Old,
+        quorum::scope::Belongs,
+        sources::revision_bump::{self as bumps, Known, Proposal},
     },
-    tui::text,
+    text::time,
 };
 
 pub(in crate::tui) fn set_token(model: &mut Model, text: &str) -> Result<(), String> {
@@ -82,7 +83,7 @@ pub(in crate::tui) fn bump_words(model: &Model, typed: &str) -> String {
         Ok(0) => "0: the restored cluster starts at the snapshot's own revision.".into(),
         Ok(n) => {
             let from = model.snapshot.content().map_or(0, |c| c.revision);
-            format!("The restored cluster starts at {}.", text::thousands(i128::from(from) + i128::from(n)))
+            format!("The restored cluster starts at {}.", time::thousands(i128::from(from) + i128::from(n)))
         }
     }
 }
@@ -90,7 +91,7 @@ pub(in crate::tui) fn bump_words(model: &Model, typed: &str) -> String {
 /// What is known of the old cluster's revisions for the chosen snapshot; `None` while none is chosen.
 fn known(model: &Model) -> Option<Known> {
     let (facts, dirs) = (seen(model), &model.detect.dirs);
-    bumps::known::known(model.snapshot.source()?, &model.snapshot.files, &facts, dirs, model.started)
+    known_revisions::known(model.snapshot.source()?, &model.snapshot.files, &facts, dirs, model.started)
 }
 
 /// What is proposed for the chosen snapshot; `None` while none is chosen.
@@ -102,7 +103,7 @@ pub(in crate::tui) fn proposal(model: &Model) -> Option<Proposal> {
 pub(super) fn revisions(model: &Model) -> Revisions {
     // A plan that came as a file knows more than a look at what is here now, where nothing was found.
     let loaded = model.options.plan.as_ref().map(|plan| plan.revisions.clone()).unwrap_or_default();
-    match known(model).map(|known| bumps::known::revisions(&known)) {
+    match known(model).map(|known| known_revisions::revisions(&known)) {
         Some(found) => Revisions { newest: found.newest.or(loaded.newest), ..found },
         None => loaded,
     }
@@ -110,8 +111,8 @@ pub(super) fn revisions(model: &Model) -> Revisions {
 
 /// What members of the cluster that is meant answered, without those that may have been restored from the plan that this
 /// wizard was opened with. While it is not known which cluster is meant, all count.
-pub(in crate::tui) fn seen(model: &Model) -> Vec<crate::plan::facts::EndpointFacts> {
-    use crate::plan::{facts::Answer, fence::may_be_of};
+pub(in crate::tui) fn seen(model: &Model) -> Vec<crate::domain::model::observations::EndpointFacts> {
+    use crate::domain::{model::observations::Answer, preflight::old_cluster::may_be_of};
     let mut facts = model.detect.facts();
     let scope = model.detect.scope();
     facts.retain(|f| !matches!(&f.answer, Answer::Says(says) if scope.of_cluster(says.cluster_id) == Belongs::Other));
@@ -134,14 +135,14 @@ pub(super) fn old(model: &Model, created: Option<i64>) -> Old {
 pub(in crate::tui) fn offer_words(model: &Model, bump: u64) -> Vec<String> {
     let Some(known) = known(model) else { return Vec::new() };
     let Proposal { revisions, why } = bumps::propose(&known);
-    let because = text::sentence(&capital(&why));
-    let other = text::thousands(other_bump(model));
+    let because = time::sentence(&capital(&why));
+    let other = time::thousands(other_bump(model));
     let mut out = match (revisions, bump == revisions) {
-        (_, true) => vec![format!("{} is set: {because} x sets {other}.", text::thousands(revisions))],
+        (_, true) => vec![format!("{} is set: {because} x sets {other}.", time::thousands(revisions))],
         (0, false) => vec![format!("No bump is needed: {because} x sets {other}.")],
-        (_, false) => vec![format!("{} is proposed: {because} x sets {other}.", text::thousands(revisions))],
+        (_, false) => vec![format!("{} is proposed: {because} x sets {other}.", time::thousands(revisions))],
     };
-    out.extend(bumps::too_small(&known, bump).map(|words| text::sentence(&capital(&words))));
+    out.extend(bumps::too_small(&known, bump).map(|words| time::sentence(&capital(&words))));
     out
 }
 

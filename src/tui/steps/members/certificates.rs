@@ -1,22 +1,22 @@
 //! The certificates that the table names: read again whenever other ones are named.
 
-use super::{Effect, Model};
-use crate::plan::certs;
+use crate::domain::members::certificates;
+use crate::tui::{app::Model, messages::Effect};
 
 /// What is known of the certificates that the table names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Certificates {
     /// What was asked for last.
-    pub named: Vec<certs::Named>,
+    pub named: Vec<certificates::Named>,
     /// The effect that reads it.
     pub reading: Option<u64>,
     /// What was read.
-    pub seen: certs::Seen,
+    pub seen: certificates::Seen,
 }
 
 /// What has to be read now: called after every message, for cells change in many ways.
 pub(in crate::tui) fn look_at_certificates(model: &mut Model) -> Option<Effect> {
-    let named = certs::named(&model.members.rows);
+    let named = certificates::named(&model.members.rows);
     if named == model.members.certs.named {
         return None;
     }
@@ -31,7 +31,7 @@ pub(in crate::tui) fn look_at_certificates(model: &mut Model) -> Option<Effect> 
 }
 
 /// What was read, unless other files are named by now.
-pub(in crate::tui) fn certificates(model: &mut Model, id: u64, seen: certs::Seen) {
+pub(in crate::tui) fn certificates(model: &mut Model, id: u64, seen: certificates::Seen) {
     if model.members.certs.reading == Some(id) {
         model.members.certs.reading = None;
         model.members.certs.seen = seen;

@@ -1,21 +1,24 @@
 //! What is pasted or typed in one go: an `--initial-cluster` value or a member list becomes the
 //! table's rows, a paste only after a question.
 
-use super::{Model, State, propose_rest, with_fix};
+use super::{State, propose_rest, with_fix};
+use crate::tui::app::Model;
 use crate::{
-    plan::{
-        paste::{self, Pasted},
-        table::{Column, Origin, Row},
+    domain::members::{
+        cell::{Origin, Row},
+        import::{self, Pasted},
+        table::Column,
     },
-    tui::{app::Overlay, prompt::Ask, text, theme::Tone},
+    text::time,
+    tui::{app::Overlay, dialogs::Ask, widgets::theme::Tone},
 };
 
 /// The typed value replaces the table: its Enter was the confirmation.
 pub(in crate::tui) fn set_cluster(model: &mut Model, typed: &str) -> Result<(), String> {
-    let read = paste::read(typed).map_err(|p| text::sentence(&with_fix(&p)))?;
+    let read = import::read(typed).map_err(|p| time::sentence(&with_fix(&p)))?;
     replace(model, read.rows);
     if !read.notes.is_empty() {
-        model.say(Tone::Warn, text::sentence(&read.notes.join("; ")));
+        model.say(Tone::Warn, time::sentence(&read.notes.join("; ")));
     }
     Ok(())
 }
@@ -31,7 +34,7 @@ pub(in crate::tui) fn pasted(model: &mut Model, pasted: &str) -> bool {
     if in_field && !pasted.trim().contains(['\n', '\r']) {
         return false;
     }
-    match paste::read(&pasted.replace("\r\n", "\n").replace('\r', "\n")) {
+    match import::read(&pasted.replace("\r\n", "\n").replace('\r', "\n")) {
         Ok(read) => {
             model.prompt = None;
             model.status = None;
@@ -39,7 +42,7 @@ pub(in crate::tui) fn pasted(model: &mut Model, pasted: &str) -> bool {
             model.open(Overlay::Pasted);
         }
         Err(problem) => {
-            let about = text::sentence(&with_fix(&problem));
+            let about = time::sentence(&with_fix(&problem));
             model.say(Tone::Warn, format!("Nothing was done with the paste: {about}"));
         }
     }
@@ -66,10 +69,10 @@ pub(in crate::tui) fn paste_words(model: &Model) -> (String, Vec<String>) {
         .filter(|name| !name.is_empty() && !known(name))
         .collect();
     lines.push(String::new());
-    lines.extend(notes.iter().map(|note| format!("! {}", text::sentence(note))));
+    lines.extend(notes.iter().map(|note| format!("! {}", time::sentence(note))));
     if !gone.is_empty() {
         let verb = if gone.len() == 1 { "is" } else { "are" };
-        lines.push(format!("! {} {verb} not in it and will be out of the table.", crate::plan::words::all(&gone)));
+        lines.push(format!("! {} {verb} not in it and will be out of the table.", crate::text::phrase::all(&gone)));
     }
     lines.push("What else the table knows of a member is kept. u takes the change back.".into());
     (title, lines)

@@ -2,14 +2,11 @@
 
 use super::{super::super::app::Options, Certificates};
 use crate::{
-    etcd::version::Minor,
-    plan::{
-        Options as Extras, build,
-        facts::Content,
-        paste::Pasted,
-        prefill,
-        table::{Column, Row},
+    domain::{
+        members::{build_plan, cell::Row, import::Pasted, prefill, table::Column},
+        model::{observations::Content, options::Options as Extras},
     },
+    etcd::version::Minor,
 };
 
 /// How many changes of the table can be taken back.
@@ -127,7 +124,7 @@ impl State {
     pub(in crate::tui) fn new(options: &Options) -> Self {
         let mut state = State { target: options.target, ..State::default() };
         if let Some(plan) = &options.plan {
-            state.rows = build::rows(plan);
+            state.rows = build_plan::rows(plan);
             state.token.clone_from(&plan.token);
             state.token_typed = true;
             state.target = options.target.or(plan.target);

@@ -3,27 +3,28 @@
 use super::{
     super::{
         super::{
-            app::{Effect, Model, Overlay, leave_when_safe, trouble_said},
-            ending::Made,
-            theme::Tone,
+            app::{Model, Overlay, leave_when_safe, trouble_said},
+            exit_summary::Made,
+            messages::Effect,
+            widgets::theme::Tone,
         },
-        Step, hosts,
-        meter::Meter,
-        review,
+        Step, hosts, review,
     },
     Arrived, At, Stand, State,
 };
+use crate::tui::widgets::progress_meter::Meter;
 use crate::{
+    domain::{members::table::Severity, preflight::host_report::Running},
     engine::{
+        install::Standing,
         progress::{Phase, Progress},
-        swap::Standing,
     },
-    plan::{hosts::Running, table::Severity},
-    recovery::{
+    error::{Kind, Result as Outcome, Trouble},
+    execute::{
         RowEvent,
-        hosts::{HostEvent, Told, Until},
+        events::{HostEvent, Told},
+        executor::Until,
     },
-    trouble::{Kind, Result as Outcome, Trouble},
 };
 
 pub(in crate::tui) fn told(model: &mut Model, id: u64, told: Told) {

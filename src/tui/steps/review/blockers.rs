@@ -3,24 +3,27 @@
 
 use super::super::{
     super::{
-        app::{Effect, Model},
-        messages::Orders,
-        prompt::Ask,
-        text,
-        theme::Tone,
+        app::Model,
+        dialogs::Ask,
+        messages::{Effect, Orders},
+        widgets::theme::Tone,
     },
-    decisions::decisions,
     members,
 };
 use crate::{
-    plan::{
-        Plan,
-        fence::{self, Fence, Old, Seen},
-        halt::Halt,
+    domain::{
+        model::plan::Plan,
+        preflight::{
+            blockers::{self, Fence, Seen},
+            old_cluster::Old,
+            stop::Halt,
+        },
     },
-    recovery::{hosts::Until, journal},
+    execute::executor::Until,
+    system::journal,
     text::Shown,
 };
+use crate::{text::time, tui::audit_entries::decisions};
 
 /// What is typed to agree to the commands that stop an etcd.
 pub(in crate::tui) const CONSENT: &str = "stop";
@@ -58,7 +61,7 @@ impl Fences {
         }
         let again = format!("{again} asks again");
         let line = |fence: &Fence| {
-            let what = text::sentence(&fence.sentence());
+            let what = time::sentence(&fence.sentence());
             match (&fence.typed, fence.blocks(&self.lifted)) {
                 (_, true) => (" ✖ ", format!("{what} {}", fence.lift.words(&again)), Tone::Bad),
                 (Some(_), false) => (" ! ", format!("Overridden: {what}"), Tone::Warn),
@@ -71,7 +74,7 @@ impl Fences {
     /// What was asked, where nothing of it is in the way.
     pub(super) fn summary(&self) -> Option<String> {
         (self.asking.is_none() && !self.seen.doors.is_empty() && self.in_the_way().is_none())
-            .then(|| text::sentence(&fence::summary(&self.seen, &self.found, &self.lifted)))
+            .then(|| time::sentence(&blockers::summary(&self.seen, &self.found, &self.lifted)))
     }
 }
 
@@ -182,7 +185,7 @@ pub(in crate::tui) fn gate(model: &Model) -> Gate {
         return Gate::Asking("The old members are still being asked; a moment.".into());
     }
     match model.review.fences.in_the_way() {
-        Some(fence) => Gate::Override(fence.typed.clone().unwrap_or_default(), text::sentence(&fence.what)),
+        Some(fence) => Gate::Override(fence.typed.clone().unwrap_or_default(), time::sentence(&fence.what)),
         None => Gate::Label,
     }
 }

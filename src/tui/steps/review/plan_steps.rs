@@ -1,19 +1,21 @@
 //! The plan in sentences, host by host and in order, with what is known of each host; and what of it is in the way.
 
-use super::super::super::{app::Model, text, theme::Tone};
+use super::super::super::{app::Model, widgets::theme::Tone};
+use crate::text::time;
+use crate::{domain::render::plan_steps, text::number};
 use crate::{
-    plan::{
-        Member, Plan, build, destination,
-        fence::token::Shared,
-        hosts,
-        hosts::Look,
-        table::Severity,
-        words::{plural, thousands},
+    domain::{
+        members::table::Severity,
+        model::{
+            host_address,
+            plan::{Member, Plan},
+        },
+        preflight::{host_report::Look, hosts, token::Shared},
     },
-    text::Shown,
-    tui::steps::{
-        hosts::size_and_age,
-        hosts_view::{self, called},
+    text::{Shown, number::thousands, phrase::plural},
+    tui::{
+        steps::hosts::size_and_age,
+        views::hosts::{self as hosts_view, called},
     },
 };
 
@@ -35,12 +37,12 @@ pub(super) fn of_hosts(model: &Model) -> Vec<(&'static str, String, Tone)> {
             let each = look.members.iter().map(|at| hosts_view::row_words(plan, look, *at, model.now()));
             let bad = each.into_iter().find(|(mark, ..)| *mark == "✖");
             let (_, _, words) = bad.unwrap_or_else(|| hosts_view::row_words(plan, look, at, model.now()));
-            out.push((" ✖ ", text::sentence(&format!("{host} is not ready: {words}")), Tone::Bad));
+            out.push((" ✖ ", time::sentence(&format!("{host} is not ready: {words}")), Tone::Bad));
         }
         let warnings = look.problems.iter().filter(|p| p.severity == Severity::Warning).map(|p| p.text.as_str());
         let warnings: Vec<&str> = warnings.collect();
         if !warnings.is_empty() {
-            out.push((" ! ", text::sentence(&format!("{host}: {}", warnings.join("; "))), Tone::Warn));
+            out.push((" ! ", time::sentence(&format!("{host}: {}", warnings.join("; "))), Tone::Warn));
         }
         for running in &look.runs {
             let halt = &running.halt;
@@ -80,7 +82,7 @@ pub(super) fn course(model: &Model, plan: &Plan) -> Vec<String> {
     let of = |host: &str| {
         model.hosts.looks.iter().find(|look| look.host == host).filter(|_| model.hosts.plan.as_ref() == Some(plan))
     };
-    let mut out = build::beginning(plan);
+    let mut out = plan_steps::beginning(plan);
     let which =
         if groups.len() == 1 { called(&groups[0].0).to_string() } else { format!("all {} hosts", groups.len()) };
     out.push(format!(
@@ -88,11 +90,11 @@ pub(super) fn course(model: &Model, plan: &Plan) -> Vec<String> {
          anything is written"
     ));
     for (host, members) in &groups {
-        let far = !destination::is_local(host);
+        let far = !host_address::is_local(host);
         if far {
             out.push(format!(
                 "{host}: the snapshot is sent there once ({}, packed where that helps), and is taken when its SHA-256 is right",
-                text::size(plan.source.bytes)
+                number::size(plan.source.bytes)
             ));
         }
         for member in members.iter().filter_map(|at| plan.members.get(*at)) {
@@ -103,7 +105,7 @@ pub(super) fn course(model: &Model, plan: &Plan) -> Vec<String> {
                 "{}{on}{}: build {} (member ID {}) beside its place and read it back",
                 member.name,
                 by.unwrap_or_default(),
-                build::dirs(member),
+                plan_steps::dirs(member),
                 member.id
             ));
         }
@@ -115,7 +117,7 @@ pub(super) fn course(model: &Model, plan: &Plan) -> Vec<String> {
     ));
     for (host, members) in &groups {
         let look = of(host);
-        let on = if destination::is_local(host) { String::new() } else { format!(" on {host}") };
+        let on = if host_address::is_local(host) { String::new() } else { format!(" on {host}") };
         for running in look.iter().flat_map(|look| &look.runs) {
             let commands = running.halt.commands.join(" && ");
             out.push(format!("Stop the etcd that runs on {}{on}: {commands}", running.halt.data_dir.shown()));
@@ -124,7 +126,7 @@ pub(super) fn course(model: &Model, plan: &Plan) -> Vec<String> {
             out.push(format!("{}{on}: {}", member.name, exchange(member, look, model.now())));
         }
     }
-    out.extend(build::outcome(plan, &Shared::of_plan(plan, &super::old(model))));
+    out.extend(plan_steps::outcome(plan, &Shared::of_plan(plan, &super::old(model))));
     out.push(
         "Everything else on these machines stays untouched: the snapshot, other directories, other processes. Nothing that \
          requorum did not make is deleted"
@@ -172,7 +174,7 @@ pub(in crate::tui) fn rehearsal(model: &Model) -> Vec<String> {
         String::new(),
         format!(
             "It writes about {} in all ({} bytes for each member) and sends the snapshot to hosts that do not have it.",
-            text::size(bytes),
+            number::size(bytes),
             thousands(plan.source.bytes)
         ),
     ]

@@ -5,22 +5,25 @@ use std::path::{Path, PathBuf};
 use super::{
     super::{
         detect,
-        snapshot_work::{compare, search, search_own},
+        snapshot_tasks::{compare, search, search_own},
     },
     choice::choose,
     relist, selected, selected_path,
 };
 use crate::{
-    plan::{
-        facts::{FileFacts, Health},
-        source_ref::{Download, SourceRef},
-        sources::{Place, Standing},
+    domain::{
+        model::{
+            observations::{FileFacts, Health},
+            source_ref::{Download, SourceRef},
+        },
+        sources::ranking::{Place, Standing},
     },
     text::Shown,
     tui::{
-        app::{Effect, Model, Overlay, moved},
-        keys::Action,
-        prompt::Ask,
+        app::{Model, Overlay, moved},
+        dialogs::Ask,
+        keymap::Action,
+        messages::Effect,
     },
 };
 

@@ -4,17 +4,14 @@ use std::path::{Path, PathBuf};
 
 use super::{selected, selected_path};
 use crate::{
+    domain::sources::{
+        cluster_match::Relation,
+        data_loss::Lost,
+        ranking::{Kind, Place, Standing},
+    },
     etcd::membership::Id,
-    plan::{
-        ledger::Lost,
-        sources::{Kind, Place, Relation, Standing},
-    },
-    text::Shown,
-    tui::{
-        app::{Effect, Model},
-        text::sentence,
-        theme::Tone,
-    },
+    text::{Shown, time::sentence},
+    tui::{app::Model, messages::Effect, widgets::theme::Tone},
 };
 
 /// The cluster that the chosen file is of, where its origin or its history tells.

@@ -1,0 +1,6 @@
+//! What is typed: groups of flags that several commands share.
+
+pub(crate) mod connection_args;
+pub(crate) mod plan_arg;
+pub(crate) mod restore_args;
+pub(crate) mod surface;

@@ -1,0 +1,16 @@
+//! One file for each command: a few lines over the library.
+
+pub(crate) mod apply;
+pub(crate) mod bench;
+pub(crate) mod drill;
+pub(crate) mod inspect;
+pub(crate) mod launch;
+pub(crate) mod manual;
+pub(crate) mod plan;
+pub(crate) mod probe;
+pub(crate) mod report;
+pub(crate) mod snapshot;
+pub(crate) mod start;
+pub(crate) mod v2store;
+pub(crate) mod verify;
+pub(crate) mod wizard;

@@ -1,0 +1,12 @@
+//! The table of the new cluster's members: proposed, edited, checked, and made into a plan.
+
+pub mod build_plan;
+pub(crate) mod cell;
+pub mod certificates;
+pub mod confusables;
+pub mod import;
+pub mod inventory;
+pub mod prefill;
+pub mod table;
+pub mod url;
+pub mod validate;

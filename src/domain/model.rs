@@ -1,0 +1,9 @@
+//! The plan and the observations: the values that every other room shares.
+
+pub mod host_address;
+pub mod observations;
+pub mod options;
+pub mod plan;
+pub mod plan_yaml;
+pub mod revisions;
+pub mod source_ref;

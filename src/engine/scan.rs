@@ -1,0 +1,20 @@
+//! Reading a whole database: its rows, its checksum, whether they make sense, and what they amount to.
+
+pub(crate) mod clients;
+pub mod diff;
+pub mod hashkv;
+pub mod key_loss;
+pub mod keys;
+pub mod kubernetes;
+pub mod live_keys;
+pub mod mvcc_check;
+pub mod orphan_pages;
+pub mod outside;
+pub mod row_scan;
+pub mod same_history;
+pub mod snapshot_members;
+pub mod status;
+pub mod status_formats;
+pub mod stored_rows;
+pub mod summary;
+pub mod walker;

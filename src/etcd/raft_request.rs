@@ -1,0 +1,4 @@
+//! The requests in raft entries, as etcd's servers propose and apply them.
+
+pub mod decode;
+pub mod encode;
