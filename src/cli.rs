@@ -29,12 +29,12 @@ use rustix::process::{Resource, getrlimit};
 pub use self::output::panic::guarded;
 use crate::{
     domain::members::table::{Column, Problem, Severity},
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     system::DataDir,
     text::{
         Foreign, Shown,
         escape::{self, is_hostile},
-        stdio::{self, Form},
+        stdio::{self, OutputFormat},
     },
 };
 
@@ -161,7 +161,7 @@ fn typed() -> u8 {
                 (true, false) => drop(print(&text)),
                 (true, true) => text.lines().for_each(|line| warn(&escape::line(line))),
             }
-            return if error.use_stderr() { Kind::Usage.exit_code() } else { 0 };
+            return if error.use_stderr() { ErrorKind::Usage.exit_code() } else { 0 };
         }
     };
     match files_enough().and_then(|()| threads_enough()).and_then(|()| run(cli, format)) {
@@ -203,7 +203,7 @@ fn cleaned(mut error: clap::Error) -> clap::Error {
 fn files_enough() -> Result<()> {
     let pairs: io::Result<Vec<_>> = (0..FILES / 2).map(|_| std::os::unix::net::UnixStream::pair()).collect();
     pairs.map(drop).map_err(|e| {
-        Trouble::new(Kind::Failed, format!("fewer than {FILES} files can be opened at a time"))
+        Error::new(ErrorKind::Failed, format!("fewer than {FILES} files can be opened at a time"))
             .why(e)
             .hint("Nothing was begun. Raise the limit first: ulimit -n 1024")
     })
@@ -215,7 +215,7 @@ fn files_enough() -> Result<()> {
 /// `Failed` when a limit is lower.
 fn threads_enough() -> Result<()> {
     let lacks = |what: String, why: String, hint: &str| {
-        Trouble::new(Kind::Failed, what).why(why).hint(format!("Nothing was begun. Raise the limit first: {hint}"))
+        Error::new(ErrorKind::Failed, what).why(why).hint(format!("Nothing was begun. Raise the limit first: {hint}"))
     };
     if let Some(limit) = getrlimit(Resource::As).current.filter(|limit| *limit < ADDRESSES) {
         let (what, least) = ("the limit of the address space is too low".to_string(), ADDRESSES >> 20);
@@ -286,19 +286,19 @@ fn print_done(text: &str) -> Result<()> {
 
 /// Prints to standard output; a reader that went away is not an error.
 fn print(text: &str) -> Result<()> {
-    printed(stdio::print(Form::Text, text))
+    printed(stdio::print(OutputFormat::Text, text))
 }
 
 /// The same of JSON.
 fn print_json(text: &str) -> Result<()> {
-    printed(stdio::print(Form::Json, text))
+    printed(stdio::print(OutputFormat::Json, text))
 }
 
 /// A reader that went away is not an error.
 fn printed(written: io::Result<()>) -> Result<()> {
     match written {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Trouble::new(Kind::Failed, "cannot print the result").why(e))
+            Err(Error::new(ErrorKind::Failed, "cannot print the result").why(e))
         }
         _ => Ok(()),
     }
@@ -310,7 +310,7 @@ fn warn(text: &str) {
 }
 
 /// Prints the warnings among `problems`; the errors become one failure. `names` are the rows' names.
-fn judge(what: &str, problems: &[Problem], names: &[&str]) -> Result<()> {
+fn refuse_problems(what: &str, problems: &[Problem], names: &[&str]) -> Result<()> {
     let placed = |problem: &Problem| {
         let row = problem.row.and_then(|row| names.get(row)).filter(|name| !name.is_empty());
         let column = problem.column.filter(|column| *column != Column::Name).map(Column::heading);
@@ -322,7 +322,7 @@ fn judge(what: &str, problems: &[Problem], names: &[&str]) -> Result<()> {
     }
     let mut errors = problems.iter().filter(|p| p.severity == Severity::Error).map(placed);
     let Some(first) = errors.next() else { return Ok(()) };
-    let trouble = Trouble::new(Kind::Input, what).why(first);
+    let trouble = Error::new(ErrorKind::Input, what).why(first);
     let more: Vec<String> = errors.map(|error| format!("also: {error}")).collect();
     Err(if more.is_empty() { trouble } else { trouble.hint(more.join("\n  ")) })
 }
@@ -333,7 +333,7 @@ fn typed_dir(path: &std::path::Path, flag: &str) -> Result<PathBuf> {
     if path.components().all(|part| part != Component::ParentDir) {
         return absolute(path);
     }
-    let refused = Trouble::new(Kind::Usage, format!("{flag} contains \"..\": {}", path.shown()))
+    let refused = Error::new(ErrorKind::Usage, format!("{flag} contains \"..\": {}", path.shown()))
         .why("where that leads depends on symbolic links, which others may change");
     Err(match absolute(path) {
         Ok(resolved) => refused.hint(format!("It leads to {0} now. If that is meant, type {0}.", resolved.shown())),
@@ -352,7 +352,7 @@ fn typed_dirs(dirs: &[DataDir]) -> Result<()> {
 /// An absolute form of `path`: links are kept as they are, but what stands before a `..` is resolved, since the `..` of a
 /// link's target is meant, and a plan holds none.
 fn absolute(path: &std::path::Path) -> Result<PathBuf> {
-    let unknown = |e: io::Error| Trouble::new(Kind::Input, format!("cannot resolve {}", path.shown())).why(e);
+    let unknown = |e: io::Error| Error::new(ErrorKind::Input, format!("cannot resolve {}", path.shown())).why(e);
     let whole = std::path::absolute(path).map_err(unknown)?;
     let parts: Vec<Component<'_>> = whole.components().collect();
     match parts.iter().rposition(|part| *part == Component::ParentDir) {

@@ -22,8 +22,7 @@ pub mod simulated_member;
 use std::sync::Arc;
 
 use self::{
-    coach::Coach, driver::Walker, lab::Range, real_etcd::Etcd, sandbox::DrillWorld, scenario::Scenario,
-    session::Exercise,
+    coach::Coach, driver::Walker, lab::Lab, real_etcd::Etcd, sandbox::DrillWorld, scenario::Scenario, session::Exercise,
 };
 use crate::{
     error::Result,
@@ -63,7 +62,7 @@ impl Drill {
     /// # Errors
     /// As for [`Drill::set_up`]; when the scenario cannot be played on that etcd.
     pub fn set_up_on(scenario: Scenario, options: Options, real: Option<Arc<Etcd>>) -> Result<Drill> {
-        let range = Range::build_on(scenario, real)?;
+        let range = Lab::build_on(scenario, real)?;
         let inner = Arc::new(Local::fenced(LABEL, Members::new(Default::default())?, range.root(), range.urls())?);
         let cluster = &range.scenario().cluster;
         let options = Options {

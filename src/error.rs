@@ -1,7 +1,7 @@
 //! What went wrong, as a value: what, why, what to do, and the exit code that follows.
 //!
-//! Every room above the file formats reports failures as [`Trouble`]. The formats keep their own
-//! error types (they name pages and offsets); they are turned into a `Trouble` where the file's
+//! Every room above the file formats reports failures as [`Error`]. The formats keep their own
+//! error types (they name pages and offsets); they are turned into a `Error` where the file's
 //! path is known.
 
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::text::escape;
 
 /// The kind decides the exit code, nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Kind {
+pub enum ErrorKind {
     /// What was typed is not a command that exists. Exit code 2.
     Usage,
     /// A file, directory or answer is not what it would have to be. Exit code 1.
@@ -29,17 +29,17 @@ pub enum Kind {
     Stopped,
 }
 
-impl Kind {
+impl ErrorKind {
     /// The process exit code of this kind.
     pub fn exit_code(self) -> u8 {
         match self {
-            Kind::Input => 1,
-            Kind::Usage => 2,
-            Kind::Refused => 3,
-            Kind::Failed => 4,
-            Kind::NoAnswer => 5,
-            Kind::Bug => 70,
-            Kind::Stopped => 75,
+            ErrorKind::Input => 1,
+            ErrorKind::Usage => 2,
+            ErrorKind::Refused => 3,
+            ErrorKind::Failed => 4,
+            ErrorKind::NoAnswer => 5,
+            ErrorKind::Bug => 70,
+            ErrorKind::Stopped => 75,
         }
     }
 }
@@ -66,9 +66,9 @@ pub enum Fault {
 
 /// One failure in words: `what` happened, `why`, and a `hint` that says what to do now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trouble {
+pub struct Error {
     /// Decides the exit code.
-    pub kind: Kind,
+    pub kind: ErrorKind,
     /// A sentence without a full stop: what could not be done, naming the file or URL.
     pub what: String,
     /// The cause, may be empty when `what` says it all.
@@ -83,10 +83,10 @@ pub struct Trouble {
     pub fault: Option<Fault>,
 }
 
-impl Trouble {
+impl Error {
     /// A failure whose sentence needs no cause.
-    pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Trouble { kind, what: what.into(), why: String::new(), hint: String::new(), remedies: Vec::new(), fault: None }
+    pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
+        Error { kind, what: what.into(), why: String::new(), hint: String::new(), remedies: Vec::new(), fault: None }
     }
 
     /// Adds the cause.
@@ -133,7 +133,7 @@ impl Trouble {
 /// terminal acts on or what turns the direction of text; line ends stay.
 pub use crate::text::escape::lines as harmless;
 
-impl Trouble {
+impl Error {
     /// What happened and why, without what to do: for a line that has its own place for that.
     pub fn sentence(&self) -> String {
         if self.why.is_empty() { self.what.clone() } else { format!("{}: {}", self.what, self.why) }
@@ -151,8 +151,8 @@ impl Trouble {
     /// The same failure as another machine reports it: its texts are not ours, so they are escaped and cut. A sentence has
     /// one line; a hint may have several.
     #[must_use]
-    pub fn from_elsewhere(self) -> Trouble {
-        Trouble {
+    pub fn from_elsewhere(self) -> Error {
+        Error {
             what: escape::line(&self.what),
             why: escape::line(&self.why),
             hint: indented(&escape::lines(&self.hint)),
@@ -168,7 +168,7 @@ fn indented(text: &str) -> String {
     lines.fold(first, |all, line| format!("{all}\n{}{line}", if line.starts_with("  ") { "" } else { "  " }))
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for Error {
     /// `what: why` on the first line, the hint on the second, the remedies on the third. Names, paths and answers of others
     /// stand in the sentences, so both are escaped and cut to one line; only a hint has lines of its own.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -188,10 +188,10 @@ impl fmt::Display for Trouble {
     }
 }
 
-impl std::error::Error for Trouble {}
+impl std::error::Error for Error {}
 
-/// Shorthand of the rooms that report [`Trouble`].
-pub type Result<T> = std::result::Result<T, Trouble>;
+/// Shorthand of the rooms that report [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
 
 #[cfg(test)]
 mod tests;

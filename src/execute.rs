@@ -31,7 +31,7 @@ use crate::{
         progress::{Flow, Progress},
         restore::Restored,
     },
-    error::Trouble,
+    error::Error,
 };
 
 /// The operator's hand on the brake; clones share it.
@@ -58,5 +58,5 @@ pub enum RowEvent {
     /// It is built in staging, as read back.
     Done(Restored),
     /// It could not be built; what was made for it is removed.
-    Failed(Trouble),
+    Failed(Error),
 }

@@ -28,27 +28,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::{host_session::Hand, journal::Record, member_ops::Site, ssh::Stop};
+use self::{host_session::HostSession, journal::Record, member_ops::MemberOps, ssh::Stop};
 use crate::{
     domain::{
         members::certificates as judged,
         model::{
             observations::{
-                Alarm, Answer, Around, FileFacts, Hashed, KnownMember,
+                Alarm, Answer, FileFacts, Hashed, KnownMember, MachineFacts,
                 config::ConfigFacts,
                 disk::DirFacts,
                 rows::StoredRows,
-                started::{Canary, Data, PlannedHash, Told, Watched},
+                started::{Canary, Data, PlannedHash, Queried, Watched},
             },
             plan::Plan,
             source_ref::ObjectUrl,
         },
-        preflight::blockers::{Door, Heard},
+        preflight::blockers::{Endpoint, ProbeResult},
         quorum::known::OldKey,
         sources::data_loss::{Difference, History},
     },
-    engine::progress::Watch,
-    error::{Kind, Result, Trouble},
+    engine::progress::ProgressFn,
+    error::{Error, ErrorKind, Result},
     text::Shown,
 };
 
@@ -131,7 +131,7 @@ pub trait World: Send + Sync {
     /// When the file cannot be read, or was compacted past the revision.
     fn has_keys(&self, database: &Path, revision: i64, keys: &[OldKey]) -> Result<bool> {
         let _ = (revision, keys);
-        Err(Trouble::new(Kind::Input, format!("{} is not read here", database.shown())))
+        Err(Error::new(ErrorKind::Input, format!("{} is not read here", database.shown())))
     }
 
     /// True where the members are only played, so that what they say is no proof of anything.
@@ -151,8 +151,8 @@ pub trait World: Send + Sync {
     }
 
     /// Asks for the list of alarms through a member; only a quorum gives it.
-    fn alarms(&self, endpoint: &str) -> Told<Vec<Alarm>> {
-        Told::Failed(format!("{endpoint} was not asked"))
+    fn alarms(&self, endpoint: &str) -> Queried<Vec<Alarm>> {
+        Queried::Failed(format!("{endpoint} was not asked"))
     }
 
     /// Reads what a member stores besides keys, from that member alone, and by how much its clock is off. Its database is
@@ -164,7 +164,7 @@ pub trait World: Send + Sync {
         &self,
         endpoint: &str,
         _most: u64,
-        _watch: &mut Watch<'_>,
+        _watch: &mut ProgressFn<'_>,
     ) -> std::result::Result<StoredRows, String> {
         Err(format!("{endpoint} was not asked"))
     }
@@ -184,29 +184,29 @@ pub trait World: Send + Sync {
     ///
     /// # Errors
     /// When the snapshot is not here, not the plan's, or cannot tell.
-    fn planned_hash(&self, plan: &Plan, _compacted: i64, _watch: &mut Watch<'_>) -> Result<PlannedHash> {
-        Err(Trouble::new(Kind::Input, format!("{} is not read here", plan.source.path.shown())))
+    fn planned_hash(&self, plan: &Plan, _compacted: i64, _watch: &mut ProgressFn<'_>) -> Result<PlannedHash> {
+        Err(Error::new(ErrorKind::Input, format!("{} is not read here", plan.source.path.shown())))
     }
 
     /// What the plan's snapshot holds besides keys, as the plan's restore puts it there.
     ///
     /// # Errors
     /// When the snapshot is not here, not the plan's, or cannot tell.
-    fn planned_rows(&self, plan: &Plan, _watch: &mut Watch<'_>) -> Result<StoredRows> {
-        Err(Trouble::new(Kind::Input, format!("{} is not read here", plan.source.path.shown())))
+    fn planned_rows(&self, plan: &Plan, _watch: &mut ProgressFn<'_>) -> Result<StoredRows> {
+        Err(Error::new(ErrorKind::Input, format!("{} is not read here", plan.source.path.shown())))
     }
 
     /// What the data of the plan's snapshot will make happen once it is served again.
     ///
     /// # Errors
     /// When the snapshot is not here, or not the plan's.
-    fn aftermath(&self, plan: &Plan, _watch: &mut Watch<'_>) -> Result<Data> {
-        Err(Trouble::new(Kind::Input, format!("{} is not read here", plan.source.path.shown())))
+    fn aftermath(&self, plan: &Plan, _watch: &mut ProgressFn<'_>) -> Result<Data> {
+        Err(Error::new(ErrorKind::Input, format!("{} is not read here", plan.source.path.shown())))
     }
 
     /// Knocks at all these doors at once: whether somebody still answers there. Returns within the configured
     /// deadlines, what was heard in the order of the doors.
-    fn knock(&self, doors: &[Door]) -> Vec<Heard>;
+    fn knock(&self, doors: &[Endpoint]) -> Vec<ProbeResult>;
 
     /// The members that a snapshot lists, without reading it through.
     ///
@@ -233,7 +233,7 @@ pub trait World: Send + Sync {
     ///
     /// # Errors
     /// Only `Stopped`, when `watch` said so.
-    fn inspect(&self, path: &Path, watch: &mut Watch<'_>) -> Result<FileFacts>;
+    fn inspect(&self, path: &Path, watch: &mut ProgressFn<'_>) -> Result<FileFacts>;
 
     /// Looks at a member's data directory and, where its log lies elsewhere, its WAL directory: whose they are, how far
     /// they got, whether somebody holds them. Nothing is written or locked; whatever is wrong is a fact.
@@ -249,8 +249,8 @@ pub trait World: Send + Sync {
 
     /// Finds configurations and looks at their data directories, after those of `named` (with their WAL directories,
     /// where these lie elsewhere). A directory is looked at once.
-    fn look_around(&self, named: &[DataDir]) -> Around {
-        let mut around = Around { configs: self.discover(), dirs: Vec::new(), addresses: self.addresses() };
+    fn look_around(&self, named: &[DataDir]) -> MachineFacts {
+        let mut around = MachineFacts { configs: self.discover(), dirs: Vec::new(), addresses: self.addresses() };
         for dir in named {
             around.dirs.push(self.look_at_dir(&dir.data, dir.wal.as_deref()));
         }
@@ -278,7 +278,7 @@ pub trait World: Send + Sync {
     ///
     /// # Errors
     /// As for [`World::same_history`], and `Stopped`, when `watch` said so.
-    fn compare(&self, first: &Path, second: &Path, watch: &mut Watch<'_>) -> Result<(Difference, bool)>;
+    fn compare(&self, first: &Path, second: &Path, watch: &mut ProgressFn<'_>) -> Result<(Difference, bool)>;
 
     /// Makes a directory that is the tool's own to write to, for its owner alone, where it is not there.
     ///
@@ -293,7 +293,7 @@ pub trait World: Send + Sync {
     /// # Errors
     /// When the member does not answer, the hash is wrong, or the file cannot be written; nothing
     /// is left behind.
-    fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts>;
+    fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut ProgressFn<'_>) -> Result<FileFacts>;
 
     /// Downloads an object (`s3://bucket/key`) into the new file `into`, by way of `into.part`, which a later call goes
     /// on with when it was stopped or cut off; then reads it through as [`World::inspect`] does. A world without
@@ -301,23 +301,23 @@ pub trait World: Send + Sync {
     ///
     /// # Errors
     /// When the store does not answer or refuses, the object changed, or the file cannot be written.
-    fn fetch(&self, url: &ObjectUrl, _into: &Path, _watch: &mut Watch<'_>) -> Result<FileFacts> {
-        Err(Trouble::new(Kind::Input, format!("{} is outside this exercise", url.as_str())))
+    fn fetch(&self, url: &ObjectUrl, _into: &Path, _watch: &mut ProgressFn<'_>) -> Result<FileFacts> {
+        Err(Error::new(ErrorKind::Input, format!("{} is outside this exercise", url.as_str())))
     }
 
     /// What is done to members' directories on this machine.
-    fn site(&self) -> &dyn Site;
+    fn site(&self) -> &dyn MemberOps;
 
     /// Takes a host in hand, after a look at it and at `dirs` there. Nothing is written.
     ///
     /// # Errors
     /// `NoAnswer` when it cannot be reached or does not say what it must; `Stopped` when `stop` says so.
-    fn open(&self, host: &str, dirs: &[PathBuf], stop: Stop<'_>) -> Result<Box<dyn Hand + '_>>;
+    fn open(&self, host: &str, dirs: &[PathBuf], stop: Stop<'_>) -> Result<Box<dyn HostSession + '_>>;
 
     /// Reads the certificates of these paths and tries them on each other. Nothing of a key is handed
     /// on. A world without files has read none.
-    fn certificates(&self, _named: &[judged::Named]) -> judged::Seen {
-        judged::Seen::default()
+    fn certificates(&self, _named: &[judged::Named]) -> judged::CertificateFacts {
+        judged::CertificateFacts::default()
     }
 
     /// Whether a name or address, as it stands in a URL, is this machine. A world without networks is all of one machine.

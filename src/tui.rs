@@ -53,13 +53,13 @@ pub use self::{
     exit_summary::{Ending, Outcome},
     headless::Headless,
     messages::Msg,
-    observer::Companion,
+    observer::Observer,
     steps::Step,
 };
 use crate::{
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     system::World,
-    text::stdio::{self, Form},
+    text::stdio::{self, OutputFormat},
 };
 
 /// No more than 30 pictures a second; 10 over ssh, where each one travels.
@@ -81,7 +81,7 @@ pub fn run(options: Options, world: Arc<dyn World>) -> Result<Ending> {
     let ending = go_on(&mut model, world, None)?;
     for line in &ending.lines {
         // the operator may have closed the terminal: then nobody reads this
-        let _ = stdio::print(Form::Text, &format!("{line}\n"));
+        let _ = stdio::print(OutputFormat::Text, &format!("{line}\n"));
     }
     Ok(ending)
 }
@@ -90,10 +90,10 @@ pub fn run(options: Options, world: Arc<dyn World>) -> Result<Ending> {
 ///
 /// # Errors
 /// As [`run`].
-pub fn go_on(model: &mut Model, world: Arc<dyn World>, companion: Option<&mut dyn Companion>) -> Result<Ending> {
+pub fn go_on(model: &mut Model, world: Arc<dyn World>, companion: Option<&mut dyn Observer>) -> Result<Ending> {
     let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     if let Some(why) = terminal::unfit(terminal, std::env::var_os("TERM").as_deref()) {
-        return Err(Trouble::new(Kind::Usage, "the wizard needs a terminal").why(why).hint(
+        return Err(Error::new(ErrorKind::Usage, "the wizard needs a terminal").why(why).hint(
             "Without one: `requorum probe` says whether quorum is lost, `requorum snapshot restore` restores a member \
              from the command line, `requorum plan` and `apply` a whole cluster, and `requorum drill --play` shows the \
              whole way as plain lines",
@@ -115,8 +115,8 @@ pub fn go_on(model: &mut Model, world: Arc<dyn World>, companion: Option<&mut dy
     Ok(exit_summary::ending(model))
 }
 
-fn terminal_gone(error: io::Error) -> Trouble {
-    Trouble::new(Kind::Failed, "the terminal cannot be used").why(error)
+fn terminal_gone(error: io::Error) -> Error {
+    Error::new(ErrorKind::Failed, "the terminal cannot be used").why(error)
 }
 
 /// The event loop, between taking the terminal and giving it back. Only its waiting happens inside the runtime: whatever
@@ -124,7 +124,7 @@ fn terminal_gone(error: io::Error) -> Trouble {
 fn wizard(
     model: &mut Model,
     world: Arc<dyn World>,
-    mut companion: Option<&mut dyn Companion>,
+    mut companion: Option<&mut dyn Observer>,
     runtime: &Runtime,
 ) -> io::Result<()> {
     let (tx, mut rx) = mpsc::unbounded_channel();

@@ -95,7 +95,7 @@ pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
 /// One value of a document. Aliases share their target, so that a tree is never larger than its text.
 struct Node {
     line: usize,
-    kind: Kind,
+    kind: NodeKind,
     /// Collections inside each other, this one counted, aliases followed.
     depth: usize,
     /// Values in it, itself counted, aliases followed.
@@ -104,7 +104,7 @@ struct Node {
     text: usize,
 }
 
-enum Kind {
+enum NodeKind {
     Scalar {
         text: String,
         /// Without quotes, so that it may be a number or a switch.
@@ -119,11 +119,11 @@ enum Kind {
 impl Node {
     fn scalar(line: usize, text: String, plain: bool, tag: Option<String>) -> Node {
         let bytes = text.len();
-        Node { line, kind: Kind::Scalar { text, plain, tag }, depth: 0, nodes: 1, text: bytes }
+        Node { line, kind: NodeKind::Scalar { text, plain, tag }, depth: 0, nodes: 1, text: bytes }
     }
 
-    fn over<'n>(line: usize, kind: Kind, parts: impl Iterator<Item = &'n Rc<Node>>, level: usize) -> Node {
-        let mut node = Node { line, kind: Kind::List(Vec::new()), depth: 0, nodes: 1, text: 0 };
+    fn over<'n>(line: usize, kind: NodeKind, parts: impl Iterator<Item = &'n Rc<Node>>, level: usize) -> Node {
+        let mut node = Node { line, kind: NodeKind::List(Vec::new()), depth: 0, nodes: 1, text: 0 };
         for part in parts {
             node.depth = node.depth.max(part.depth);
             node.nodes = node.nodes.saturating_add(part.nodes);
@@ -137,7 +137,7 @@ impl Node {
     /// The value itself, where this is an alias.
     fn target(&self) -> &Node {
         match &self.kind {
-            Kind::Alias(node) => node,
+            NodeKind::Alias(node) => node,
             _ => self,
         }
     }
@@ -169,16 +169,16 @@ struct Open {
 impl Open {
     fn close(self) -> Result<Rc<Node>, Error> {
         let Open { line, map, parts, .. } = self;
-        let Node { depth, nodes, text, .. } = Node::over(line, Kind::List(Vec::new()), parts.iter(), 1);
+        let Node { depth, nodes, text, .. } = Node::over(line, NodeKind::List(Vec::new()), parts.iter(), 1);
         let kind = if map {
             let mut pairs = Vec::with_capacity(parts.len() / 2);
             let mut parts = parts.into_iter();
             while let (Some(key), Some(value)) = (parts.next(), parts.next()) {
                 pairs.push((key, value));
             }
-            Kind::Map(pairs)
+            NodeKind::Map(pairs)
         } else {
-            Kind::List(parts)
+            NodeKind::List(parts)
         };
         Node { line, kind, depth, nodes, text }.bounded()
     }
@@ -231,7 +231,7 @@ fn document(text: &str) -> Result<Option<Rc<Node>>, Error> {
                     return Err(Error::new(line, "an alias inside the value that it refers to"));
                 };
                 let part = Rc::clone(target);
-                (0, Node::over(line, Kind::Alias(Rc::clone(target)), [part].iter(), 0).bounded()?)
+                (0, Node::over(line, NodeKind::Alias(Rc::clone(target)), [part].iter(), 0).bounded()?)
             }
             Event::SequenceStart(_, anchor, _) => {
                 open.push(Open { line, anchor, map: false, parts: Vec::new() });
@@ -284,11 +284,13 @@ fn readable(text: &str) -> Result<(), Error> {
 
 fn json(node: &Node, schema: Schema) -> Result<Value, Error> {
     match &node.target().kind {
-        Kind::Scalar { text, plain, tag } => {
+        NodeKind::Scalar { text, plain, tag } => {
             scalar::resolve(text, *plain, tag.as_deref(), schema).map_err(|why| Error::new(node.line, why))
         }
-        Kind::List(items) => Ok(Value::Array(items.iter().map(|item| json(item, schema)).collect::<Result<_, _>>()?)),
-        Kind::Map(pairs) => {
+        NodeKind::List(items) => {
+            Ok(Value::Array(items.iter().map(|item| json(item, schema)).collect::<Result<_, _>>()?))
+        }
+        NodeKind::Map(pairs) => {
             let mut map = Entries::default();
             // go-yaml takes keys and merges in their order; elsewhere the keys of the map itself win.
             if schema == Schema::Words {
@@ -300,13 +302,13 @@ fn json(node: &Node, schema: Schema) -> Result<Value, Error> {
             Ok(Value::Object(map.entries))
         }
         // An alias's target is none itself.
-        Kind::Alias(_) => Err(Error::new(node.line, "an alias of an alias")),
+        NodeKind::Alias(_) => Err(Error::new(node.line, "an alias of an alias")),
     }
 }
 
 fn is_merge(key: &Node) -> bool {
     match &key.kind {
-        Kind::Scalar { text, plain, tag } => {
+        NodeKind::Scalar { text, plain, tag } => {
             let tag = tag.as_deref();
             text == "<<" && (tag == Some("tag:yaml.org,2002:merge") || *plain && matches!(tag, None | Some("!")))
         }
@@ -346,12 +348,14 @@ impl Entries {
 
     fn merge(&mut self, from: &Node, schema: Schema) -> Result<(), Error> {
         match (&from.target().kind, &from.kind) {
-            (Kind::Map(pairs), _) => self.add_nested(pairs, schema),
+            (NodeKind::Map(pairs), _) => self.add_nested(pairs, schema),
             // Earlier ones win, so they come last.
-            (Kind::List(items), Kind::List(_)) => items.iter().rev().try_for_each(|item| match &item.target().kind {
-                Kind::Map(pairs) => self.add_nested(pairs, schema),
-                _ => Err(Error::new(item.line, "a merge key (<<) takes maps")),
-            }),
+            (NodeKind::List(items), NodeKind::List(_)) => {
+                items.iter().rev().try_for_each(|item| match &item.target().kind {
+                    NodeKind::Map(pairs) => self.add_nested(pairs, schema),
+                    _ => Err(Error::new(item.line, "a merge key (<<) takes maps")),
+                })
+            }
             _ => Err(Error::new(from.line, "a merge key (<<) takes a map or a list of maps")),
         }
     }

@@ -9,7 +9,7 @@ use requorum::domain::model::options::Options;
 use requorum::engine::{
     install::restore,
     progress::Flow,
-    restore::{Job, initial_log::Genesis},
+    restore::{RestoreSpec, initial_log::InitialLog},
     scan::status::status,
 };
 use std::collections::BTreeMap;
@@ -78,9 +78,9 @@ fn accepted_damage(checker: &Path, db: &Path, source: &Path, part: &str) -> Outc
     std::fs::write(&file, &bytes)?;
     let revision = status(&file, &mut |_| Flow::Go)?.acceptable_revision.ok_or("it cannot be accepted")?;
     let urls = ["http://127.0.0.1:2380".to_string()];
-    let genesis = Genesis::new([("m1", &urls[..])], "t");
+    let genesis = InitialLog::new([("m1", &urls[..])], "t");
     let made = db.with_extension("etcd");
-    let job = Job {
+    let job = RestoreSpec {
         source: &file,
         pinned_sha256: None,
         skip_hash_check: true,

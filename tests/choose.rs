@@ -12,9 +12,9 @@ use requorum::{
     domain::sources::{
         cluster_match::Relation,
         data_loss::{History, Lost},
-        ranking::{Place, Source, Standing},
+        ranking::{Place, Source, SourceState},
     },
-    drill::{lab::Range, scenario},
+    drill::{lab::Lab, scenario},
     system::{World, etcd_client::Members, local::Local},
     tui::{Headless, Model, Options},
 };
@@ -27,8 +27,8 @@ fn source<'a>(wizard: &'a Headless, end: &str) -> &'a Source {
 }
 
 /// The made cluster: m2 answers, and its directory `m2.etcd` is there.
-fn practice() -> (Range, Arc<dyn World>, Options) {
-    let range = Range::build(scenario::library::find(scenario::library::FIRST, None).unwrap()).unwrap();
+fn practice() -> (Lab, Arc<dyn World>, Options) {
+    let range = Lab::build(scenario::library::find(scenario::library::FIRST, None).unwrap()).unwrap();
     let members = Members::new(Default::default()).unwrap();
     let world = Local::fenced("DRILL", members, range.root(), range.endpoints()).unwrap();
     let options = Options {
@@ -56,15 +56,15 @@ fn every_source_stands_in_one_list_with_what_can_be_shown_of_it() {
 
     let dir = source(&wizard, "m2.etcd/member/snap/db");
     assert!(matches!(&dir.relation, Relation::Same(why) if why.starts_with("its log names cluster")), "{dir:#?}");
-    assert_eq!((dir.revision, dir.standing.clone()), (Some(274), Standing::Sound));
+    assert_eq!((dir.revision, dir.standing.clone()), (Some(274), SourceState::Sound));
     let backup = source(&wizard, "etcd-0200.db");
     assert!(matches!(&backup.relation, Relation::Same(_)), "by its rows: {backup:#?}");
     // one survivor of three: the two that are gone may have acknowledged more
     assert_eq!((backup.loss.lost(), backup.loss.seconds.map(|s| s / 60)), (Lost::AtLeast(34), Some(72)));
     let stranger = source(&wizard, "stranger.db");
     assert!(matches!(&stranger.relation, Relation::Other(_)), "{stranger:#?}");
-    assert!(matches!(&source(&wizard, "db.gz").standing, Standing::Packed(why) if why.contains("gunzip -k")));
-    assert!(matches!(source(&wizard, "0100.db.part").standing, Standing::Broken(_)));
+    assert!(matches!(&source(&wizard, "db.gz").standing, SourceState::Packed(why) if why.contains("gunzip -k")));
+    assert!(matches!(source(&wizard, "0100.db.part").standing, SourceState::Broken(_)));
     let list = &wizard.model().snapshot.list;
     assert!(matches!(&list.pick, Some(Place::Member(_))), "the survivor is proposed: {list:#?}");
 
@@ -100,7 +100,7 @@ fn a_directory_that_is_in_use_is_listed_and_refused() {
     let mut wizard = Headless::new(Model::new(options, "DRILL"), world);
     wizard.press(Char('n'));
     let dir = source(&wizard, "m2.etcd/member/snap/db");
-    assert!(matches!(&dir.standing, Standing::Held(_)), "{dir:#?}");
+    assert!(matches!(&dir.standing, SourceState::Held(_)), "{dir:#?}");
     let at = wizard.model().snapshot.list.sources.iter().position(|s| s == dir).unwrap();
     for _ in 0..at {
         wizard.press(Char('j'));

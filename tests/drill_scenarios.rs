@@ -27,7 +27,7 @@ use requorum::{
         driver::{Keyboard, Walker},
         scenario::{Scenario, library::BUILT_IN, parse},
     },
-    tui::{self, Companion, Model, Msg, observer::Notes},
+    tui::{self, Model, Msg, Observer, observer::Notes},
 };
 use support::pty::Pty;
 
@@ -141,7 +141,7 @@ struct Recording {
     seen: bool,
 }
 
-impl Companion for Recording {
+impl Observer for Recording {
     fn saw(&mut self, model: &Model, msg: &Msg) -> Option<Notes> {
         self.pressed += usize::from(matches!(msg, Msg::Key(_)));
         self.seen |= matches!(msg, Msg::Start { .. });

@@ -27,7 +27,7 @@ use std::{
 };
 
 use libtest_mimic::{Arguments, Completion, Trial};
-use requorum::domain::model::plan::{self, Plan};
+use requorum::domain::model::plan::Plan;
 use sha2::{Digest, Sha256};
 use sshd::{Gate, Net, Sshd, keygen, program};
 use support::{

@@ -10,12 +10,12 @@ use fake_world::Fake;
 use requorum::{
     domain::{
         model::plan::{Plan, Source},
-        verify::{Outcome, Proof, Topic, Verdict},
+        verify::{Outcome, Topic, Verification, VerifyResult},
     },
-    error::Kind,
+    error::ErrorKind,
     execute::{
         Cancel,
-        verify::{Job, verify},
+        verify::{VerifySpec, verify},
     },
 };
 
@@ -61,9 +61,9 @@ fn restored(world: &Fake) -> Plan {
     plan
 }
 
-fn run(world: &Fake, plan: &Plan, seconds: u64, canary: bool, on: &mut dyn FnMut(&Proof)) -> Proof {
+fn run(world: &Fake, plan: &Plan, seconds: u64, canary: bool, on: &mut dyn FnMut(&Verification)) -> Verification {
     let old = Default::default();
-    let job = Job { plan, old: &old, timeout: Duration::from_secs(seconds), canary, deep: false };
+    let job = VerifySpec { plan, old: &old, timeout: Duration::from_secs(seconds), canary, deep: false };
     verify(&job, world, &Cancel::default(), on).unwrap()
 }
 
@@ -73,7 +73,7 @@ fn a_good_cluster_is_proven_in_one_round_and_nothing_is_written() {
     let plan = restored(&world);
     let mut rounds = 0;
     let proof = run(&world, &plan, 120, false, &mut |_| rounds += 1);
-    assert_eq!((proof.verdict, rounds), (Verdict::Proven, 1), "{proof:#?}");
+    assert_eq!((proof.verdict, rounds), (VerifyResult::Proven, 1), "{proof:#?}");
     assert_eq!(*world.waited.lock().unwrap(), Duration::ZERO);
     assert!(world.canaries.lock().unwrap().is_empty());
     assert!(proof.next.iter().any(|n| n.what.contains("/locks/leader")), "{:?}", proof.next);
@@ -92,7 +92,7 @@ fn a_member_that_comes_late_is_waited_for() {
             world.down.lock().unwrap().clear();
         }
     });
-    assert_eq!(proof.verdict, Verdict::Proven);
+    assert_eq!(proof.verdict, VerifyResult::Proven);
     assert!(said[0].starts_with("2 of 3 members are up. Not yet: m3: no answer: connection refused"), "{said:?}");
     let canaries = world.canaries.lock().unwrap();
     assert_eq!(canaries.len(), 1);
@@ -106,7 +106,7 @@ fn at_the_deadline_the_missing_is_named() {
     let plan = restored(&world);
     world.down.lock().unwrap().insert("m3".into());
     let proof = run(&world, &plan, 120, false, &mut |_| {});
-    assert_eq!((proof.verdict, proof.verdict.exit_code()), (Verdict::Unproven, 17));
+    assert_eq!((proof.verdict, proof.verdict.exit_code()), (VerifyResult::Unproven, 17));
     assert!(proof.sentence.contains("m3: no answer: connection refused"), "{}", proof.sentence);
     assert!(*world.waited.lock().unwrap() >= Duration::from_secs(120));
 }
@@ -118,7 +118,7 @@ fn what_is_wrong_must_be_so_twice_and_ends_the_rounds() {
     world.mixed.lock().unwrap().insert("m3".into());
     let mut rounds = 0;
     let proof = run(&world, &plan, 120, true, &mut |_| rounds += 1);
-    assert_eq!((proof.verdict, rounds), (Verdict::Failed, 2));
+    assert_eq!((proof.verdict, rounds), (VerifyResult::Failed, 2));
     assert!(proof.sentence.starts_with("m3 was restored from another snapshot"), "{}", proof.sentence);
     assert!(world.canaries.lock().unwrap().is_empty(), "nothing is written into a cluster with other data");
 }
@@ -130,7 +130,7 @@ fn a_lease_that_one_lacks_is_wrong_twice_and_nothing_is_written() {
     world.lacks_lease.lock().unwrap().insert("m3".into());
     let mut rounds = 0;
     let proof = run(&world, &plan, 120, true, &mut |_| rounds += 1);
-    assert_eq!((proof.verdict, rounds), (Verdict::Failed, 2));
+    assert_eq!((proof.verdict, rounds), (VerifyResult::Failed, 2));
     assert_eq!(proof.check(Topic::Leases).unwrap().who, ["m3"], "{proof:#?}");
     assert!(world.canaries.lock().unwrap().is_empty());
 }
@@ -143,22 +143,22 @@ fn a_lease_that_comes_while_members_are_read_is_waited_for() {
     let mut rounds = 0;
     let proof = run(&world, &plan, 120, true, &mut |proof| {
         rounds += 1;
-        assert_ne!(proof.verdict, Verdict::Failed, "{proof:#?}");
+        assert_ne!(proof.verdict, VerifyResult::Failed, "{proof:#?}");
         world.lacks_lease.lock().unwrap().clear();
     });
-    assert_eq!((proof.verdict, rounds), (Verdict::Proven, 2));
+    assert_eq!((proof.verdict, rounds), (VerifyResult::Proven, 2));
 }
 
 #[test]
 fn a_stop_is_met_and_simulated_members_only_agree() {
     let world = Fake { simulated: true, ..Fake::default() };
     let plan = restored(&world);
-    assert_eq!(run(&world, &plan, 120, false, &mut |_| {}).verdict, Verdict::Agree);
+    assert_eq!(run(&world, &plan, 120, false, &mut |_| {}).verdict, VerifyResult::Agree);
     world.down.lock().unwrap().insert("m3".into());
     let cancel = Cancel::default();
     let old = Default::default();
-    let job = Job { plan: &plan, old: &old, timeout: Duration::from_secs(120), canary: false, deep: false };
+    let job = VerifySpec { plan: &plan, old: &old, timeout: Duration::from_secs(120), canary: false, deep: false };
     let stopped = verify(&job, &world, &cancel, &mut |_| cancel.stop()).unwrap_err();
-    assert_eq!(stopped.kind, Kind::Stopped);
+    assert_eq!(stopped.kind, ErrorKind::Stopped);
     assert!(*world.waited.lock().unwrap() < Duration::from_secs(2));
 }

@@ -15,11 +15,11 @@ use requorum::{
         render::start::HostKnown,
     },
     engine::progress::{Phase, Progress},
-    error::{Kind, Trouble},
+    error::{Error, ErrorKind},
     execute::{
         Cancel, RowEvent,
-        events::{HostEvent, Told},
-        verify::{Job, verify},
+        events::{ExecutionEvent, HostEvent},
+        verify::{VerifySpec, verify},
     },
     system::ssh::Sent,
     tui::{
@@ -145,7 +145,7 @@ fn far_launch(asked: bool) -> Model {
             adopt: true,
             ..HostKnown::default()
         };
-        let trouble = Trouble::new(Kind::NoAnswer, "root@10.0.0.3 cannot be reached by ssh");
+        let trouble = Error::new(ErrorKind::NoAnswer, "root@10.0.0.3 cannot be reached by ssh");
         let troubles = vec![("root@10.0.0.3".to_string(), trouble)];
         update(&mut m, Msg::HostsKnown { id: *id, hosts: vec![known], troubles });
         update(&mut m, Msg::Key(Down.into()));
@@ -230,7 +230,7 @@ fn restoring() -> Model {
         source_sha256: String::new(),
         log_sha256: String::new(),
     };
-    let told = |host: &str, event| Msg::Told { id, told: Box::new(Told::Host(host.into(), event)) };
+    let told = |host: &str, event| Msg::Told { id, told: Box::new(ExecutionEvent::Host(host.into(), event)) };
     let row = |name: &str, event| HostEvent::Row(name.into(), event);
     let step = |phase, mb: u64| Progress { phase, done: mb << 20, total: 41 << 20 };
     let sent = Sent { from: 0, bytes: 41 << 20, packed: 12 << 20 };
@@ -271,7 +271,7 @@ fn waiting() -> Model {
         world.restore(plan, &member.name, &mut |_| requorum::engine::progress::Flow::Go).unwrap();
     }
     let cancel = Cancel::default();
-    let job = Job { plan, old, timeout: std::time::Duration::from_secs(60), canary: false, deep: false };
+    let job = VerifySpec { plan, old, timeout: std::time::Duration::from_secs(60), canary: false, deep: false };
     let _ = verify(&job, &world, &cancel, &mut |proof| {
         update(&mut model, Msg::Seen { id: *id, proof: Box::new(proof.clone()) });
         cancel.stop();
@@ -336,7 +336,7 @@ fn saving() -> Model {
 fn defect() -> Model {
     let mut model = restoring();
     let id = model.restore.id().unwrap();
-    let bug = Trouble::new(Kind::Bug, "this is a defect of requorum")
+    let bug = Error::new(ErrorKind::Bug, "this is a defect of requorum")
         .why("index out of bounds")
         .hint("Trying again does no harm");
     update(&mut model, Msg::ApplyEnded { id, result: Err(bug) });

@@ -61,8 +61,8 @@ impl World for Clockless {
     }
     fn knock(
         &self,
-        doors: &[requorum::domain::preflight::blockers::Door],
-    ) -> Vec<requorum::domain::preflight::blockers::Heard> {
+        doors: &[requorum::domain::preflight::blockers::Endpoint],
+    ) -> Vec<requorum::domain::preflight::blockers::ProbeResult> {
         self.0.knock(doors)
     }
     fn listed(&self, snapshot: &std::path::Path) -> Result<Vec<requorum::domain::model::observations::KnownMember>> {
@@ -71,7 +71,11 @@ impl World for Clockless {
     fn find(&self, places: &[std::path::PathBuf]) -> Result<Vec<FileFacts>> {
         self.0.find(places)
     }
-    fn inspect(&self, path: &std::path::Path, watch: &mut requorum::engine::progress::Watch<'_>) -> Result<FileFacts> {
+    fn inspect(
+        &self,
+        path: &std::path::Path,
+        watch: &mut requorum::engine::progress::ProgressFn<'_>,
+    ) -> Result<FileFacts> {
         self.0.inspect(path, watch)
     }
     fn look_at_dir(
@@ -95,7 +99,7 @@ impl World for Clockless {
         &self,
         first: &std::path::Path,
         second: &std::path::Path,
-        watch: &mut requorum::engine::progress::Watch<'_>,
+        watch: &mut requorum::engine::progress::ProgressFn<'_>,
     ) -> Result<(requorum::domain::sources::data_loss::Difference, bool)> {
         self.0.compare(first, second, watch)
     }
@@ -103,7 +107,7 @@ impl World for Clockless {
         &self,
         endpoint: &str,
         into: &std::path::Path,
-        watch: &mut requorum::engine::progress::Watch<'_>,
+        watch: &mut requorum::engine::progress::ProgressFn<'_>,
     ) -> Result<FileFacts> {
         self.0.save_snapshot(endpoint, into, watch)
     }
@@ -119,7 +123,7 @@ impl World for Clockless {
     fn read_text(&self, path: &std::path::Path) -> Result<Option<String>> {
         self.0.read_text(path)
     }
-    fn site(&self) -> &dyn requorum::system::member_ops::Site {
+    fn site(&self) -> &dyn requorum::system::member_ops::MemberOps {
         self.0.site()
     }
     fn open(
@@ -127,7 +131,7 @@ impl World for Clockless {
         host: &str,
         dirs: &[std::path::PathBuf],
         stop: requorum::system::ssh::Stop<'_>,
-    ) -> Result<Box<dyn requorum::system::host_session::Hand + '_>> {
+    ) -> Result<Box<dyn requorum::system::host_session::HostSession + '_>> {
         self.0.open(host, dirs, stop)
     }
     fn append(&self, path: &std::path::Path, line: &mut dyn FnMut(&str) -> Result<String>) -> Result<()> {

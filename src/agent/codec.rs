@@ -16,7 +16,7 @@ const ANSWER_BYTES: u64 = 2 << 20;
 /// No answer has more values: each takes some hundred bytes of memory once it is read, however short it is written.
 const VALUES: usize = 1 << 16;
 
-fn odd(what: impl Into<String>) -> io::Error {
+fn unexpected_response(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.into())
 }
 
@@ -63,7 +63,7 @@ fn line_within(input: &mut impl BufRead, most: u64) -> io::Result<Option<Vec<u8>
     }
     if line.pop() != Some(b'\n') {
         let long = line.len() as u64 >= most.saturating_sub(1);
-        return Err(if long { odd("a line is too long") } else { io::ErrorKind::UnexpectedEof.into() });
+        return Err(if long { unexpected_response("a line is too long") } else { io::ErrorKind::UnexpectedEof.into() });
     }
     Ok(Some(line))
 }
@@ -75,7 +75,7 @@ fn line_within(input: &mut impl BufRead, most: u64) -> io::Result<Option<Vec<u8>
 pub fn parse<T: DeserializeOwned>(line: &[u8]) -> io::Result<T> {
     serde_json::from_slice(line).map_err(|e| {
         let head: String = String::from_utf8_lossy(line).chars().take(80).collect();
-        odd(format!("\"{}\" was not understood ({})", Foreign::new(head), Foreign::new(e.to_string())))
+        unexpected_response(format!("\"{}\" was not understood ({})", Foreign::new(head), Foreign::new(e.to_string())))
     })
 }
 
@@ -86,11 +86,12 @@ pub fn parse<T: DeserializeOwned>(line: &[u8]) -> io::Result<T> {
 /// As [`parse`].
 pub fn parse_foreign<T: DeserializeOwned>(line: &[u8]) -> io::Result<T> {
     if values(line) > VALUES {
-        return Err(odd(format!("it has more than {VALUES} values")));
+        return Err(unexpected_response(format!("it has more than {VALUES} values")));
     }
     let mut value: Value = parse(line)?;
     disarm(&mut value, "");
-    serde_json::from_value(value).map_err(|e| odd(format!("it was not understood ({})", Foreign::new(e.to_string()))))
+    serde_json::from_value(value)
+        .map_err(|e| unexpected_response(format!("it was not understood ({})", Foreign::new(e.to_string()))))
 }
 
 /// At most how many values a line of JSON can hold: what begins or parts them, counted wherever it is.
@@ -123,7 +124,7 @@ pub fn write_chunk(out: &mut impl Write, bytes: &[u8], packing: &mut bool) -> io
     *packing = packed.is_some();
     let unpacked = packed.as_ref().and(u32::try_from(bytes.len()).ok());
     let body = packed.as_deref().unwrap_or(bytes);
-    let length = u32::try_from(body.len()).map_err(|_| odd("a chunk is too long"))?;
+    let length = u32::try_from(body.len()).map_err(|_| unexpected_response("a chunk is too long"))?;
     write(out, &Request::Chunk { length, unpacked })?;
     out.write_all(body)?;
     Ok(body.len() as u64)
@@ -141,7 +142,9 @@ fn pack(bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
 /// # Errors
 /// `InvalidData` when it is longer than a chunk may be or does not unpack to what was said, or as the system says.
 pub fn read_chunk(input: &mut impl Read, length: u32, unpacked: Option<u32>) -> io::Result<Vec<u8>> {
-    let most = |n: u32| usize::try_from(n).ok().filter(|n| *n <= CHUNK_BYTES).ok_or_else(|| odd("a chunk is too long"));
+    let most = |n: u32| {
+        usize::try_from(n).ok().filter(|n| *n <= CHUNK_BYTES).ok_or_else(|| unexpected_response("a chunk is too long"))
+    };
     let mut body = vec![0; most(length)?];
     input.read_exact(&mut body)?;
     let Some(unpacked) = unpacked else { return Ok(body) };
@@ -149,7 +152,7 @@ pub fn read_chunk(input: &mut impl Read, length: u32, unpacked: Option<u32>) -> 
     let mut bytes = Vec::with_capacity(wanted);
     // One more than wanted tells a chunk that goes on.
     ZlibDecoder::new(body.as_slice()).take((wanted as u64).saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() == wanted { Ok(bytes) } else { Err(odd("a chunk unpacks to another length")) }
+    if bytes.len() == wanted { Ok(bytes) } else { Err(unexpected_response("a chunk unpacks to another length")) }
 }
 
 #[cfg(test)]

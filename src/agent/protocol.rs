@@ -14,17 +14,17 @@ use serde::{Deserialize, Serialize};
 use crate::{
     domain::{
         model::{
-            observations::{Around, config::ConfigFacts},
+            observations::{MachineFacts, config::ConfigFacts},
             plan::Plan,
         },
-        preflight::stop::Halt,
+        preflight::stop::RunningEtcd,
     },
     engine::{
-        install::{Standing, Swapped, Went, run_lock::Run},
+        install::{MemberState, Renames, Swapped, run_lock::Run},
         progress::Progress,
         restore::Restored,
     },
-    error::Trouble,
+    error::Error,
 };
 
 /// The form of what is said here; another one is not understood.
@@ -93,31 +93,31 @@ pub enum Request {
         bound: bool,
     },
     /// How far is this member? Answered by [`Event::Standing`].
-    Standing(Subject),
+    Standing(MemberRequest),
     /// Build one member beside its place, from the snapshot that was found or received. Answered by [`Event::Restored`].
-    Stage(Subject),
+    Stage(MemberRequest),
     /// Put a member that was built in place. Answered by [`Event::Swapped`].
     Swap {
         /// The member.
-        of: Subject,
+        of: MemberRequest,
         /// The date in the name under which the old directory is kept: `20261122-031205`.
         stamp: String,
     },
     /// Take a member out of its place, and put back what was there. Answered by [`Event::Undone`].
     Undo {
         /// The member.
-        of: Subject,
+        of: MemberRequest,
         /// The date in the name under which the new directory is kept.
         stamp: String,
     },
     /// Remove what was built beside a member's place. Answered by [`Event::Done`].
-    Discard(Subject),
+    Discard(MemberRequest),
     /// Stop an etcd by these commands. Answered by [`Event::Done`].
-    Halt(Halt),
+    Halt(RunningEtcd),
     /// Start a member that is in place by these commands. Answered by [`Event::Started`].
     Start {
         /// The member.
-        of: Subject,
+        of: MemberRequest,
         /// The commands, as a shell takes them.
         commands: Vec<String>,
     },
@@ -132,7 +132,7 @@ pub enum Request {
 /// One member of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Subject {
+pub struct MemberRequest {
     /// The plan.
     pub plan: Box<Plan>,
     /// The member's name.
@@ -153,19 +153,19 @@ pub enum Event {
     /// A step forward.
     Progress(Progress),
     /// What was found.
-    Around(Box<Around>),
+    Around(Box<MachineFacts>),
     /// What was found.
     Configs(Vec<ConfigFacts>),
     /// How much of the snapshot is here.
     Snapshot(Have),
     /// How far the member is.
-    Standing(Standing),
+    Standing(MemberState),
     /// The member is built, as read back.
     Restored(Restored),
     /// The member is in place, as looked at again.
     Swapped(Swapped),
     /// The member is out of its place: from where to where things went.
-    Undone(Went),
+    Undone(Renames),
     /// The directories are claimed.
     Claimed {
         /// With what the plan's journal on this machine begins.
@@ -181,7 +181,7 @@ pub enum Event {
     /// Done.
     Done,
     /// It was not done.
-    Failed(Trouble),
+    Failed(Error),
 }
 
 /// How much of a snapshot a host has.

@@ -20,10 +20,10 @@ use crate::{
     domain::preflight::space,
     engine::{
         durable_fs::{self, Dir, Disk, Locked, Trusted},
-        progress::{Phase, Watch},
+        progress::{Phase, ProgressFn},
         source::{hex, io_trouble, step},
     },
-    error::{Fault, Kind, Result, Trouble},
+    error::{Error, ErrorKind, Fault, Result},
     text::Shown,
 };
 
@@ -51,7 +51,7 @@ impl Files {
         match found.map_err(|e| io_trouble(if make { "write" } else { "read" }, &path, &e))? {
             Trusted::Ours(file) => Ok(Some(file)),
             Trusted::Absent => Ok(None),
-            Trusted::Strange(why) => Err(Trouble::new(Kind::Failed, format!("{} is not taken", path.shown()))
+            Trusted::Strange(why) => Err(Error::new(ErrorKind::Failed, format!("{} is not taken", path.shown()))
                 .why(format!("it {why}"))
                 .hint(
                     "It has the name under which requorum keeps a snapshot that it received. Look at it, and move it away.",
@@ -78,7 +78,7 @@ impl Wanted {
     fn files(&self) -> Result<Files> {
         let places = self.places();
         let found = places.iter().find(|files| files.exist()).or(places.first()).cloned();
-        found.ok_or_else(|| Trouble::new(Kind::Input, "there is no directory to receive the snapshot in"))
+        found.ok_or_else(|| Error::new(ErrorKind::Input, "there is no directory to receive the snapshot in"))
     }
 }
 
@@ -86,7 +86,7 @@ impl Wanted {
 ///
 /// # Errors
 /// When what has the name of a received one is not, or `watch` says stop.
-pub fn look(wanted: &Wanted, watch: &mut Watch<'_>) -> Result<Have> {
+pub fn look(wanted: &Wanted, watch: &mut ProgressFn<'_>) -> Result<Have> {
     if let Ok(file) = durable_fs::readable(&wanted.at)
         && file.metadata().is_ok_and(|meta| meta.len() == wanted.bytes)
         && sha256(&file, &wanted.at, wanted.bytes, watch)? == wanted.sha256
@@ -102,7 +102,7 @@ pub fn look(wanted: &Wanted, watch: &mut Watch<'_>) -> Result<Have> {
         let right = sha256(&file, &path, wanted.bytes, watch)? == wanted.sha256;
         return match right {
             true => Ok(Have::All(path)),
-            false => Err(Trouble::new(Kind::Input, format!("{} is not the plan's snapshot", path.shown()))
+            false => Err(Error::new(ErrorKind::Input, format!("{} is not the plan's snapshot", path.shown()))
                 .why("it was received whole once, and has another SHA-256 now")
                 .hint("Look why: its disk may be failing. Remove the file; then the snapshot is sent again.")),
         };
@@ -146,16 +146,16 @@ impl Incoming {
         let files = wanted.files()?;
         let path = files.path(&files.part);
         let Some(file) = files.open(&files.part, true)?.map(Locked::new) else {
-            return Err(Trouble::new(Kind::Bug, format!("{} was not made", path.shown())));
+            return Err(Error::new(ErrorKind::Bug, format!("{} was not made", path.shown())));
         };
         if matches!(file.try_take(), Ok(false)) {
-            return Err(Trouble::new(Kind::Failed, format!("{} is being received", path.shown()))
+            return Err(Error::new(ErrorKind::Failed, format!("{} is being received", path.shown()))
                 .why("another requorum sends the same snapshot to this host")
                 .hint("Wait until it is done."));
         }
         if length(&file, &path)? < from {
             return Err(
-                Trouble::new(Kind::Failed, format!("{} is shorter than it was", path.shown())).hint("Try again.")
+                Error::new(ErrorKind::Failed, format!("{} is shorter than it was", path.shown())).hint("Try again.")
             );
         }
         let placed = file.set_len(from).and_then(|()| (&*file).seek(SeekFrom::Start(from)));
@@ -179,11 +179,11 @@ impl Incoming {
         let path = &self.files.path(&self.files.part);
         let end = self.at.saturating_add(bytes.len() as u64);
         if end > self.wanted.bytes {
-            return Err(Trouble::new(Kind::Bug, "more bytes came than the snapshot has"));
+            return Err(Error::new(ErrorKind::Bug, "more bytes came than the snapshot has"));
         }
         (&*self.file).write_all(bytes).map_err(|e| match e.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Trouble::new(Kind::Failed, format!("cannot write {}", path.shown()))
+                Error::new(ErrorKind::Failed, format!("cannot write {}", path.shown()))
                     .why(e)
                     .hint("Free some space and try again: what has come stays, and is not sent again.")
                     .fault(Fault::NoSpace)
@@ -208,7 +208,7 @@ impl Incoming {
     ///
     /// # Errors
     /// When `watch` says stop, or the system refuses.
-    pub fn finish(self, watch: &mut Watch<'_>) -> Result<Have> {
+    pub fn finish(self, watch: &mut ProgressFn<'_>) -> Result<Have> {
         let files = self.files;
         let part = files.path(&files.part);
         let found = sha256(&self.file, &part, self.wanted.bytes, watch)?;
@@ -228,7 +228,7 @@ fn length(file: &File, path: &Path) -> Result<u64> {
 }
 
 /// SHA-256 of the whole file, hex; `total` is what it should have, for the progress.
-pub fn sha256(mut file: &File, path: &Path, total: u64, watch: &mut Watch<'_>) -> Result<String> {
+pub fn sha256(mut file: &File, path: &Path, total: u64, watch: &mut ProgressFn<'_>) -> Result<String> {
     let fail = |e: io::Error| io_trouble("read", path, &e);
     file.seek(SeekFrom::Start(0)).map_err(fail)?;
     let (mut sha, mut buffer, mut done) = (Sha256::new(), vec![0; CHUNK_BYTES], 0u64);
@@ -275,12 +275,12 @@ mod tests {
     fn what_came_stays_when_the_connection_breaks() {
         let dir = tempfile::tempdir().unwrap();
         let snapshot = wanted(dir.path(), b"0123456789");
-        let watch: &mut Watch<'_> = &mut |_| Flow::Go;
+        let watch: &mut ProgressFn<'_> = &mut |_| Flow::Go;
         assert_eq!(look(&snapshot, watch).unwrap(), Have::Nothing);
         let mut first = Incoming::begin(snapshot.clone(), 0).unwrap();
         assert!(!first.take(b"0123").unwrap());
         let second = Incoming::begin(snapshot.clone(), 0).unwrap_err();
-        assert_eq!(second.kind, Kind::Failed, "another receives it: {second}");
+        assert_eq!(second.kind, ErrorKind::Failed, "another receives it: {second}");
         drop(first);
         assert_eq!(look(&snapshot, watch).unwrap(), Have::Part(4));
         // It is found again when a member's restore has made a deeper directory meanwhile.
@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(look(&snapshot, watch).unwrap(), Have::All(path.clone()));
         fs::write(&path, b"0123456780").unwrap();
         assert!(
-            matches!(look(&snapshot, watch), Err(trouble) if trouble.kind == Kind::Input),
+            matches!(look(&snapshot, watch), Err(trouble) if trouble.kind == ErrorKind::Input),
             "its SHA-256 is another"
         );
         forget(&snapshot).unwrap();
@@ -310,7 +310,7 @@ mod tests {
         for bytes in [1 << 62, u64::MAX] {
             let snapshot = Wanted { bytes, ..wanted(dir.path(), b"x") };
             let refused = Incoming::begin(snapshot, 0).unwrap_err();
-            assert_eq!((refused.kind, refused.fault), (Kind::Failed, Some(Fault::NoSpace)));
+            assert_eq!((refused.kind, refused.fault), (ErrorKind::Failed, Some(Fault::NoSpace)));
             assert!(names(dir.path()).is_empty());
         }
     }
@@ -339,11 +339,15 @@ mod tests {
         let victim = dir.path().join("victim");
         fs::write(&victim, b"precious").unwrap();
         std::os::unix::fs::symlink(&victim, part(&snapshot)).unwrap();
-        assert_eq!(Incoming::begin(snapshot.clone(), 0).unwrap_err().kind, Kind::Failed, "a symbolic link");
+        assert_eq!(Incoming::begin(snapshot.clone(), 0).unwrap_err().kind, ErrorKind::Failed, "a symbolic link");
         assert!(forget(&snapshot).is_err());
         fs::remove_file(part(&snapshot)).unwrap();
         fs::hard_link(&victim, part(&snapshot)).unwrap();
-        assert_eq!(Incoming::begin(snapshot.clone(), 0).unwrap_err().kind, Kind::Failed, "a file with a second name");
+        assert_eq!(
+            Incoming::begin(snapshot.clone(), 0).unwrap_err().kind,
+            ErrorKind::Failed,
+            "a file with a second name"
+        );
         assert_eq!(fs::read(&victim).unwrap(), b"precious");
         let rude = Wanted { sha256: "../../etc/x".into(), ..snapshot };
         assert_eq!(part(&rude).parent(), Some(dir.path()));

@@ -4,7 +4,7 @@ use super::WriteAt;
 use super::error::{Error, Fault};
 use super::meta::{Meta, NO_FREELIST, valid_page_size};
 use super::page::{ELEMENT, IS_BUCKET};
-use super::page_writer::{Entry, Pack, Pages, branch_groups, bucket_header, check_row, fits_inline};
+use super::page_writer::{ChildRef, Pack, Pages, branch_groups, bucket_header, check_row, fits_inline};
 
 /// How many free pages stand together in a file with stale ones.
 const STALE_RUN: u64 = 16;
@@ -114,7 +114,7 @@ struct Tree {
 
 #[derive(Debug, Default)]
 struct Level {
-    entries: Vec<Entry>,
+    entries: Vec<ChildRef>,
     size: usize,
 }
 
@@ -157,7 +157,7 @@ impl Tree {
             // The first group is settled once two more have begun: the last two may still share their entries.
             let groups = branch_groups(&level.entries, pages.page_size());
             let (3.., Some(first)) = (groups.len(), groups.first()) else { return Ok(()) };
-            let group: Vec<Entry> = level.entries.drain(..*first).collect();
+            let group: Vec<ChildRef> = level.entries.drain(..*first).collect();
             let gone = group.iter().map(|(key, _)| key.len().saturating_add(ELEMENT)).fold(0, usize::saturating_add);
             level.size = level.size.saturating_sub(gone);
             entry = pages.append_group(&group)?;

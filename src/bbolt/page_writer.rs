@@ -12,7 +12,7 @@ const BATCH: usize = 1 << 20;
 const MAX_FILE: u64 = i64::MAX.unsigned_abs();
 
 /// What refers to a page from above: its first key and its number.
-pub(super) type Entry = (Vec<u8>, u64);
+pub(super) type ChildRef = (Vec<u8>, u64);
 
 /// The elements of one page to be: a table, and keys and values in the order of the table, as bbolt lays them.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ fn short(len: usize) -> u32 {
 
 /// How many entries go into each branch page, so that none outgrows its page if it can be helped and none has a
 /// single child: bbolt stops with a panic when it deletes below a branch with one child.
-pub(super) fn branch_groups(entries: &[Entry], page_size: usize) -> Vec<usize> {
+pub(super) fn branch_groups(entries: &[ChildRef], page_size: usize) -> Vec<usize> {
     let mut groups: Vec<usize> = Vec::new();
     let (mut count, mut size) = (0usize, HEADER);
     for (key, _) in entries {
@@ -224,7 +224,7 @@ impl<W: WriteAt> Pages<W> {
     }
 
     /// Writes branch pages over `entries`; what refers to them comes back.
-    pub fn append_branches(&mut self, entries: &[Entry]) -> Result<Vec<Entry>, Error> {
+    pub fn append_branches(&mut self, entries: &[ChildRef]) -> Result<Vec<ChildRef>, Error> {
         let mut above = Vec::new();
         let mut rest = entries;
         for count in branch_groups(entries, self.page_size) {
@@ -236,7 +236,7 @@ impl<W: WriteAt> Pages<W> {
     }
 
     /// Writes one branch page over `group`; what refers to it comes back.
-    pub fn append_group(&mut self, group: &[Entry]) -> Result<Entry, Error> {
+    pub fn append_group(&mut self, group: &[ChildRef]) -> Result<ChildRef, Error> {
         let mut pack = Pack::new(false);
         for (key, child) in group {
             pack.push_child(key, *child);
@@ -245,7 +245,7 @@ impl<W: WriteAt> Pages<W> {
     }
 
     /// Writes branch pages over `entries` until there is one page, the root; without entries an empty leaf.
-    pub fn append_roof(&mut self, mut entries: Vec<Entry>) -> Result<u64, Error> {
+    pub fn append_roof(&mut self, mut entries: Vec<ChildRef>) -> Result<u64, Error> {
         while entries.len() > 1 {
             entries = self.append_branches(&entries)?;
         }

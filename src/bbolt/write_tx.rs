@@ -8,7 +8,7 @@
 use super::error::{Error, Fault};
 use super::meta::{Meta, NO_FREELIST};
 use super::page::{self, ELEMENT, HEADER, IS_BUCKET, wide};
-use super::page_writer::{Entry, Pack, Pages, bucket_header, check_row, fits_inline};
+use super::page_writer::{ChildRef, Pack, Pages, bucket_header, check_row, fits_inline};
 use super::read_tx::{Bucket, MAX_DEPTH, Rows, View};
 use super::{ReadAt, WriteAt};
 use std::collections::BTreeMap;
@@ -323,7 +323,7 @@ impl<F: ReadAt + WriteAt> Spill<'_, F> {
     }
 
     /// Writes what has changed below a branch; the entries of that branch come back.
-    fn children(&mut self, children: Vec<(Vec<u8>, Node)>) -> Result<Vec<Entry>, Error> {
+    fn children(&mut self, children: Vec<(Vec<u8>, Node)>) -> Result<Vec<ChildRef>, Error> {
         let mut entries = Vec::new();
         for (key, child) in children {
             match child {
@@ -339,7 +339,7 @@ impl<F: ReadAt + WriteAt> Spill<'_, F> {
     }
 
     /// Writes the rows of a leaf to as many pages as they take; none if there are none.
-    fn leaf(&mut self, items: &[Item]) -> Result<Vec<Entry>, Error> {
+    fn leaf(&mut self, items: &[Item]) -> Result<Vec<ChildRef>, Error> {
         let mut entries = Vec::new();
         for group in leaf_groups(items, self.pages.page_size()) {
             let pack = packed(group);
@@ -355,7 +355,7 @@ impl<F: ReadAt + WriteAt> Spill<'_, F> {
         key: Vec<u8>,
         node: Node,
         depth: usize,
-        found: &mut Vec<Entry>,
+        found: &mut Vec<ChildRef>,
     ) -> Result<(), Error> {
         match node {
             Node::Leaf(items) => found.extend(self.leaf(&items)?),

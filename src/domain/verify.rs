@@ -1,4 +1,4 @@
-//! Did it work? From the plan and what was seen of the cluster that was started from it to one [`Proof`]: checks with
+//! Did it work? From the plan and what was seen of the cluster that was started from it to one [`Verification`]: checks with
 //! their outcomes in words, a verdict, and what will need somebody next.
 //!
 //! A check is about what can be told now. What differs is said with what that means, by the member's name; what cannot
@@ -28,8 +28,8 @@ use serde::Serialize;
 
 use super::model::{
     observations::{
-        Answer, MemberSays,
-        started::{Data, Observed, Seen, Told},
+        Answer, MemberStatus,
+        started::{Data, Observed, ObservedMember, Queried},
     },
     plan::{Member, Plan},
 };
@@ -194,7 +194,7 @@ impl Check {
 
 /// One member in a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Stand {
+pub struct MemberCheck {
     /// Its name.
     pub name: String,
     /// The client URL that was asked.
@@ -217,7 +217,7 @@ pub struct Next {
 /// What all checks amount to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum VerifyResult {
     /// Something may still come.
     Waiting,
     /// Everything that is needed for it is as planned.
@@ -230,30 +230,30 @@ pub enum Verdict {
     Unproven,
 }
 
-impl Verdict {
+impl VerifyResult {
     /// The exit code of `requorum verify`: 0 proven (or played and agreeing), 16 failed, 17 not proven.
     pub fn exit_code(self) -> u8 {
         match self {
-            Verdict::Proven | Verdict::Agree => 0,
-            Verdict::Failed => 16,
-            Verdict::Waiting | Verdict::Unproven => 17,
+            VerifyResult::Proven | VerifyResult::Agree => 0,
+            VerifyResult::Failed => 16,
+            VerifyResult::Waiting | VerifyResult::Unproven => 17,
         }
     }
 
     /// Its glyph.
     pub fn mark(self) -> char {
         match self {
-            Verdict::Proven | Verdict::Agree => '✔',
-            Verdict::Failed => '✖',
-            Verdict::Waiting => '…',
-            Verdict::Unproven => '!',
+            VerifyResult::Proven | VerifyResult::Agree => '✔',
+            VerifyResult::Failed => '✖',
+            VerifyResult::Waiting => '…',
+            VerifyResult::Unproven => '!',
         }
     }
 }
 
 /// The evidence that a recovery worked, or what speaks against it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Proof {
+pub struct Verification {
     /// The plan's short ID.
     pub plan: String,
     /// What the operator calls the cluster.
@@ -261,27 +261,27 @@ pub struct Proof {
     /// The cluster's planned ID.
     pub cluster_id: Id,
     /// What all of it amounts to.
-    pub verdict: Verdict,
+    pub verdict: VerifyResult,
     /// The verdict in one or two sentences.
     pub sentence: String,
     /// True where the members were only played.
     pub simulated: bool,
     /// The members.
-    pub members: Vec<Stand>,
+    pub members: Vec<MemberCheck>,
     /// The checks.
     pub checks: Vec<Check>,
     /// What will need somebody next.
     pub next: Vec<Next>,
 }
 
-impl Proof {
+impl Verification {
     /// True when waiting alone cannot change the verdict for the better: with something wrong, what is still to come of
     /// members that are up does not matter.
     pub fn settled(&self) -> bool {
         match self.verdict {
-            Verdict::Proven | Verdict::Agree | Verdict::Unproven => true,
-            Verdict::Waiting => false,
-            Verdict::Failed => self.members.iter().all(|member| member.outcome != Outcome::NotYet),
+            VerifyResult::Proven | VerifyResult::Agree | VerifyResult::Unproven => true,
+            VerifyResult::Waiting => false,
+            VerifyResult::Failed => self.members.iter().all(|member| member.outcome != Outcome::NotYet),
         }
     }
 
@@ -299,10 +299,10 @@ struct Case<'a> {
 }
 
 /// A member that answers, with what it says.
-type Ours<'a> = (&'a Member, &'a Seen, &'a MemberSays);
+type Ours<'a> = (&'a Member, &'a ObservedMember, &'a MemberStatus);
 
 impl<'a> Case<'a> {
-    fn members(self) -> impl Iterator<Item = (&'a Member, &'a Seen)> {
+    fn members(self) -> impl Iterator<Item = (&'a Member, &'a ObservedMember)> {
         self.plan.members.iter().zip(&self.seen.members)
     }
 
@@ -332,11 +332,11 @@ impl<'a> Case<'a> {
 }
 
 /// Whether a member told its status. One that has passwords on may refuse that to strangers.
-fn open(says: &MemberSays) -> bool {
+fn open(says: &MemberStatus) -> bool {
     says.closed.is_none() && !says.version.is_empty()
 }
 
-fn says(seen: &Seen) -> Option<&MemberSays> {
+fn says(seen: &ObservedMember) -> Option<&MemberStatus> {
     match &seen.answer {
         Answer::Says(says) => Some(says),
         _ => None,
@@ -366,7 +366,7 @@ fn with_seen<'a>(plan: &'a Plan, seen: &Observed) -> Cow<'a, Plan> {
 }
 
 /// Checks everything that was seen against the plan. `data` is what the snapshot tells of what comes next.
-pub fn check(plan: &Plan, seen: &Observed, data: &Told<Data>) -> Proof {
+pub fn check(plan: &Plan, seen: &Observed, data: &Queried<Data>) -> Verification {
     let id = plan.short_id();
     let plan = &*with_seen(plan, seen);
     let case = Case { plan, seen };
@@ -394,8 +394,9 @@ pub fn check(plan: &Plan, seen: &Observed, data: &Told<Data>) -> Proof {
         check.todo.retain(|todo| !told.contains(todo));
         told.extend(check.todo.iter().cloned());
     }
-    let verdict = verdict::of(seen, &checks);
-    let mut stands: Vec<Stand> = case.members().map(|(member, seen)| members::stand(case, member, seen)).collect();
+    let verdict = verdict::evaluate(seen, &checks);
+    let mut stands: Vec<MemberCheck> =
+        case.members().map(|(member, seen)| members::stand(case, member, seen)).collect();
     for stand in &mut stands {
         // what runs as if nothing were wrong is no reason for a tick
         let fails = |check: &Check| check.outcome == Outcome::Fail && check.who.contains(&stand.name);
@@ -404,7 +405,7 @@ pub fn check(plan: &Plan, seen: &Observed, data: &Told<Data>) -> Proof {
             stand.words = format!("wrong {}; {}", check.topic.title(), stand.words);
         }
     }
-    Proof {
+    Verification {
         plan: id,
         label: plan.label.clone(),
         cluster_id: plan.cluster_id,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{model::plan_yaml, render::start},
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     tui::Options,
 };
 
@@ -39,7 +39,7 @@ pub fn play(drill: &Drill, print: &mut dyn FnMut(&str) -> Result<()>) -> Result<
     }
     let found = debrief::debrief(&drill.exercise.lock());
     print(&format!("\n{}", debrief::print::text(&found)))?;
-    if found.passed { Ok(()) } else { Err(Trouble::new(Kind::Bug, "the expert's path does not pass")) }
+    if found.passed { Ok(()) } else { Err(Error::new(ErrorKind::Bug, "the expert's path does not pass")) }
 }
 
 /// Walks strides on a fresh range of `scenario`, with real processes where an etcd is given; what came of it.
@@ -107,8 +107,8 @@ pub fn passes(scenario: &Scenario, real: Option<&Arc<Etcd>>) -> Result<()> {
     }
 }
 
-fn wrong(what: String) -> Trouble {
-    Trouble::new(Kind::Input, what)
+fn wrong(what: String) -> Error {
+    Error::new(ErrorKind::Input, what)
 }
 
 /// Objectives that are not met, with what shows it, and what was unsafe.

@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     scenario::StepName,
-    session::{Exercise, State, What, screen_facts::Seen},
+    session::{Exercise, State, What, screen_facts::ScreenFacts},
 };
 use crate::{
     text::Shown,
-    tui::{Companion, Model, Msg, observer::Notes, steps::Step},
+    tui::{Model, Msg, Observer, observer::Notes, steps::Step},
 };
 
 /// Looks on at one exercise.
@@ -33,7 +33,7 @@ impl Coach {
     }
 }
 
-impl Companion for Coach {
+impl Observer for Coach {
     fn saw(&mut self, model: &Model, msg: &Msg) -> Option<Notes> {
         let notes = {
             let mut state = self.exercise.lock();
@@ -65,7 +65,7 @@ fn look(state: &mut State, model: &Model, msg: &Msg) {
     let before = state.seen.clone();
     let now = state.clock.elapsed();
     let key_at = if matches!(msg, Msg::Key(_) | Msg::Paste(_)) { now } else { before.key_at };
-    let seen = Seen::of(model, key_at);
+    let seen = ScreenFacts::from_model(model, key_at);
     if seen.step != before.step {
         state.reached.entry(model.step).or_insert(now);
         state.note(What::Step, model.step.title());

@@ -14,12 +14,12 @@ use crate::{
         members::table::Column,
         sources::ranking::{Place, Source},
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     tui::{
         Headless, Model, Msg, Step,
         app::Overlay,
         dialogs::{Ask, words},
-        steps::{members::Choice, restore::Stand},
+        steps::{members::Choice, restore::RowState},
     },
 };
 
@@ -105,7 +105,7 @@ impl<K: Keyboard> Walker<K> {
         done.map_err(|why| {
             let status =
                 self.wizard.model().status.as_ref().map_or_else(String::new, |s| format!("; it says: {}", s.text));
-            Trouble::new(Kind::Refused, format!("the way ends at \"{stride}\"")).why(format!("{why}{status}"))
+            Error::new(ErrorKind::Refused, format!("the way ends at \"{stride}\"")).why(format!("{why}{status}"))
         })
     }
 
@@ -272,7 +272,7 @@ impl<K: Keyboard> Walker<K> {
         self.press(Enter);
         let model = self.wizard.model();
         let failed = model.restore.rows.iter().find_map(|row| match &row.stand {
-            Stand::Failed(trouble) => Some(format!("{}: {trouble}", row.name)),
+            RowState::Failed(trouble) => Some(format!("{}: {trouble}", row.name)),
             _ => None,
         });
         match failed {

@@ -11,7 +11,7 @@ mod shape;
 
 use self::{scene::Scene, shape::Shape};
 use crate::{
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     system::journal::Record,
 };
 
@@ -31,12 +31,12 @@ pub struct Recorded {
 /// # Errors
 /// When the lines are of no recovery: none was begun, or they are those that a host keeps for itself.
 pub fn record(records: &[Record], name: &str) -> Result<Recorded> {
-    let shape = Shape::of(records).map_err(|why| {
-        Trouble::new(Kind::Input, "no scenario can be made from this journal").why(why).hint(
+    let shape = Shape::from_records(records).map_err(|why| {
+        Error::new(ErrorKind::Input, "no scenario can be made from this journal").why(why).hint(
             "The operator's journal lies beside the plan file, as PLAN.yaml.journal; those of the wizard are in \
              $XDG_STATE_HOME/requorum (else ~/.local/state/requorum).",
         )
     })?;
-    let scene = Scene::of(&shape);
+    let scene = Scene::new(&shape);
     Ok(Recorded { text: page::text(&scene, name), became: scene.became, assumed: scene.assumed })
 }

@@ -130,7 +130,7 @@ pub struct Now {
 }
 
 impl Scene {
-    fn of(state: &State, lookers: usize, begins: bool) -> Scene {
+    fn new(state: &State, lookers: usize, begins: bool) -> Scene {
         let scenario = state.range.scenario();
         let inject = |inject: &super::scenario::Inject| Inject {
             name: inject.name.clone(),
@@ -155,7 +155,7 @@ impl Scene {
 }
 
 impl Now {
-    fn of(state: &State) -> Now {
+    fn from_state(state: &State) -> Now {
         let chosen = state.seen.chosen.as_ref();
         Now {
             at_ms: state.now_ms(),

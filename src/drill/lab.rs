@@ -29,7 +29,7 @@ use tempfile::TempDir;
 
 use self::{
     datadir::{Cluster, Place},
-    fingerprints::Prints,
+    fingerprints::Fingerprints,
     lifecycle::{Restored, Running},
     ports::Ports,
     workload::{Book, History},
@@ -42,12 +42,12 @@ use super::{
 use crate::{
     domain::{members::inventory, model::plan::Plan},
     engine::source::io_trouble,
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     system::DataDir,
 };
 
 /// A broken cluster to practise on; it is gone when this is dropped.
-pub struct Range {
+pub struct Lab {
     scenario: Scenario,
     cluster: Cluster,
     history: History,
@@ -62,8 +62,8 @@ pub struct Range {
     /// True while a majority of real old members has a leader.
     led: bool,
     plan: Option<Plan>,
-    trouble: Option<Trouble>,
-    prints: Prints,
+    trouble: Option<Error>,
+    prints: Fingerprints,
     disk_full: bool,
     /// Held as long as the exercise lasts.
     _ports: Option<Ports>,
@@ -88,7 +88,7 @@ struct Old {
     running: Option<Running>,
 }
 
-impl std::fmt::Debug for Range {
+impl std::fmt::Debug for Lab {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Range").field("root", &self.root()).finish_non_exhaustive()
     }
@@ -97,20 +97,20 @@ impl std::fmt::Debug for Range {
 /// The default token and URL of etcd: what a member is that somebody started without a word about its cluster.
 const BARE: (&str, &str) = ("etcd-cluster", "http://localhost:2380");
 
-impl Range {
+impl Lab {
     /// Builds the cluster of `scenario` and breaks it.
     ///
     /// # Errors
     /// When the temporary directory or the loopback ports cannot be had.
-    pub fn build(scenario: Scenario) -> Result<Range> {
-        Range::build_on(scenario, None)
+    pub fn build(scenario: Scenario) -> Result<Lab> {
+        Lab::build_on(scenario, None)
     }
 
     /// The same, its members real processes where an etcd is given.
     ///
     /// # Errors
-    /// As for [`Range::build`]; when the scenario cannot be played on that etcd, or it does not start.
-    pub fn build_on(scenario: Scenario, real: Option<Arc<Etcd>>) -> Result<Range> {
+    /// As for [`Lab::build`]; when the scenario cannot be played on that etcd, or it does not start.
+    pub fn build_on(scenario: Scenario, real: Option<Arc<Etcd>>) -> Result<Lab> {
         let scenario = match &real {
             Some(etcd) => etcd.fit(scenario)?,
             None => scenario,
@@ -173,7 +173,7 @@ impl Range {
                 }
             })
             .collect();
-        let mut range = Range {
+        let mut range = Lab {
             scenario,
             cluster,
             history,
@@ -185,7 +185,7 @@ impl Range {
             led: false,
             plan: None,
             trouble: None,
-            prints: Prints::default(),
+            prints: Fingerprints::default(),
             disk_full: false,
             _ports: Some(ports),
             _mark: mark,
@@ -220,7 +220,7 @@ impl Range {
         for file in scenario.files.iter().filter(|f| !f.later) {
             self.place(&file.path)?;
         }
-        self.prints = Prints::of(self.root(), &["old", "backup"])?;
+        self.prints = Fingerprints::record(self.root(), &["old", "backup"])?;
         Ok(())
     }
 
@@ -307,13 +307,13 @@ impl Range {
     }
 
     /// The inventory, as it was typed.
-    pub fn inventory(&self) -> Vec<inventory::Entry> {
-        let entries = self.scenario.inventory.iter().map(|entry| inventory::Entry {
+    pub fn inventory(&self) -> Vec<inventory::InventoryHost> {
+        let entries = self.scenario.inventory.iter().map(|entry| inventory::InventoryHost {
             name: self.expand(&entry.name),
             peer_urls: self.expand(&entry.peer),
             client_urls: self.expand(&entry.client),
             data_dir: self.expand(&entry.dir),
-            ..inventory::Entry::default()
+            ..inventory::InventoryHost::default()
         });
         entries.collect()
     }
@@ -356,7 +356,7 @@ impl Range {
     }
 
     /// Why the restored members did not come up, where they did not.
-    pub fn trouble(&self) -> Option<&Trouble> {
+    pub fn trouble(&self) -> Option<&Error> {
         self.trouble.as_ref()
     }
 
@@ -396,10 +396,10 @@ impl Range {
 /// The whole history: the asset's, and what the scenario makes up behind it.
 fn history(scenario: &Scenario, dir: &Path) -> Result<History> {
     let bytes = scenario::library::database(&scenario.cluster.database)
-        .ok_or_else(|| Trouble::new(Kind::Bug, format!("there is no database {}", scenario.cluster.database)))?;
+        .ok_or_else(|| Error::new(ErrorKind::Bug, format!("there is no database {}", scenario.cluster.database)))?;
     let path = dir.join("history.db");
     fs::write(&path, bytes).map_err(|e| io_trouble("write", &path, &e))?;
-    let history = History::of(&path);
+    let history = History::read(&path);
     fs::remove_file(&path).map_err(|e| io_trouble("remove", &path, &e))?;
     let mut history = history?;
     history.grow(&scenario.cluster.writes, scenario.cluster.seed);

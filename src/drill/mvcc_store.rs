@@ -25,7 +25,7 @@ use crate::{
         scan::hashkv::{self, HashKv},
         source::{Body, Source},
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::{
         membership::{Id, Member},
         proto::{AlarmMember, KeyValueRef, Lease},
@@ -110,8 +110,9 @@ impl Store {
     /// When the database or the WAL is not there or damaged; the sentence names the file.
     pub fn open(data_dir: &Path, wal_dir: Option<&Path>) -> Result<Store> {
         let inside = data_dir.join("member/wal");
-        let log = wal::read(wal_dir.unwrap_or(&inside))
-            .map_err(|e| Trouble::new(Kind::Input, format!("the log of {} cannot be read", data_dir.shown())).why(e))?;
+        let log = wal::read(wal_dir.unwrap_or(&inside)).map_err(|e| {
+            Error::new(ErrorKind::Input, format!("the log of {} cannot be read", data_dir.shown())).why(e)
+        })?;
         let identity = Identity {
             cluster: Id(log.cluster_id),
             member: Id(log.node_id),
@@ -129,7 +130,7 @@ impl Store {
         let source = Source::open(db)?;
         let view = source.view()?;
         let damaged = |refused| {
-            let trouble = Trouble::new(Kind::Input, format!("{} is damaged", db.shown()));
+            let trouble = Error::new(ErrorKind::Input, format!("{} is damaged", db.shown()));
             match refused {
                 Refused::Damaged(why) => trouble.why(why),
                 _ => trouble,

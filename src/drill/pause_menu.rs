@@ -1,7 +1,7 @@
 //! The coach's desk: where one is after leaving the wizard in the middle of an exercise. The clock stands still; there are
 //! hints, hands at the hosts, the way back, a reset, and the end. Lines in, lines out, no screen.
 
-use super::session::{Exercise, Line, State, What};
+use super::session::{Exercise, State, TraineeInput, What};
 use crate::{error::Result, tui::Step};
 
 /// What comes next.
@@ -25,7 +25,7 @@ const PROMPT: &str = "coach> ";
 pub fn desk(
     exercise: &Exercise,
     step: Step,
-    next: &mut dyn FnMut() -> Result<Line>,
+    next: &mut dyn FnMut() -> Result<TraineeInput>,
     print: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<Choice> {
     stop(&mut exercise.lock());
@@ -33,12 +33,12 @@ pub fn desk(
     print(PROMPT)?;
     let choice = loop {
         let line = match next()? {
-            Line::Typed(line) => line,
-            Line::Told(words) => {
+            TraineeInput::Typed(line) => line,
+            TraineeInput::Told(words) => {
                 print(&format!("\n{words}\n{PROMPT}"))?;
                 continue;
             }
-            Line::Hung | Line::Ended => {
+            TraineeInput::Hung | TraineeInput::Ended => {
                 print("\n")?;
                 break Choice::Done;
             }
@@ -114,13 +114,13 @@ mod tests {
     use crate::drill::{Drill, scenario::library};
 
     fn at_desk(drill: &Drill, step: Step, typed: &str) -> (Choice, String) {
-        let typed = typed.lines().map(|line| Line::Typed(line.into()));
+        let typed = typed.lines().map(|line| TraineeInput::Typed(line.into()));
         hearing(drill, step, typed.collect())
     }
 
-    fn hearing(drill: &Drill, step: Step, lines: Vec<Line>) -> (Choice, String) {
+    fn hearing(drill: &Drill, step: Step, lines: Vec<TraineeInput>) -> (Choice, String) {
         let (mut said, mut lines) = (String::new(), lines.into_iter());
-        let choice = desk(&drill.exercise, step, &mut || Ok(lines.next().unwrap_or(Line::Hung)), &mut |text| {
+        let choice = desk(&drill.exercise, step, &mut || Ok(lines.next().unwrap_or(TraineeInput::Hung)), &mut |text| {
             said.push_str(text);
             Ok(())
         });
@@ -130,8 +130,9 @@ mod tests {
     #[test]
     fn a_game_master_is_heard_at_the_desk_and_may_end_it() {
         let drill = Drill::set_up(library::find("wait-and-see", None).unwrap(), Default::default()).unwrap();
-        let told = Line::Told("Game master: the phone rings".into());
-        let (choice, said) = hearing(&drill, Step::Detect, vec![told, Line::Ended, Line::Typed("b".into())]);
+        let told = TraineeInput::Told("Game master: the phone rings".into());
+        let (choice, said) =
+            hearing(&drill, Step::Detect, vec![told, TraineeInput::Ended, TraineeInput::Typed("b".into())]);
         assert_eq!(choice, Choice::Done);
         assert!(said.ends_with("Game master: the phone rings\ncoach> \n"), "{said}");
     }

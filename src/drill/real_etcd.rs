@@ -15,8 +15,8 @@ use std::{
 
 use super::scenario::{self, Act, Damage, Scenario, State};
 use crate::{
-    domain::model::observations::{Answer, MemberSays},
-    error::{Kind, Result, Trouble},
+    domain::model::observations::{Answer, MemberStatus},
+    error::{Error, ErrorKind, Result},
     etcd::version::Minor,
     system::etcd_client::Members,
     text::Shown,
@@ -54,7 +54,7 @@ impl Etcd {
             env::split_paths(&dirs).map(|dir| dir.join("etcd")).find(|path| path.is_file())
         };
         let path = named.map(Path::to_path_buf).or_else(on_path).ok_or_else(|| {
-            Trouble::new(Kind::Input, "--real needs an etcd, and there is none on the PATH")
+            Error::new(ErrorKind::Input, "--real needs an etcd, and there is none on the PATH")
                 .hint("Name the program with --etcd PATH, or leave --real out: then members are simulated.")
         })?;
         // it runs elsewhere than here
@@ -69,7 +69,7 @@ impl Etcd {
             Ok(minor) if minor >= Minor::V3_5 => {
                 Ok(Etcd { path, version, minor, members: Members::new(Default::default())?.without_guesses() })
             }
-            _ => Err(Trouble::new(Kind::Input, format!("{} is etcd {version}", path.shown()))
+            _ => Err(Error::new(ErrorKind::Input, format!("{} is etcd {version}", path.shown()))
                 .why("exercises run on real processes from etcd 3.5 to 3.7")
                 .hint("Name another one with --etcd PATH.")),
         }
@@ -81,7 +81,7 @@ impl Etcd {
     /// When it needs a state that a real etcd of this version cannot be in; the sentence names what it would need.
     pub fn fit(&self, mut scenario: Scenario) -> Result<Scenario> {
         if let Some(why) = self.cannot(&scenario) {
-            return Err(Trouble::new(Kind::Refused, format!("{} cannot be played on real etcd", scenario.name))
+            return Err(Error::new(ErrorKind::Refused, format!("{} cannot be played on real etcd", scenario.name))
                 .why(why)
                 .hint("Without --real it is played with simulated members."));
         }
@@ -160,8 +160,8 @@ impl Etcd {
         &self,
         endpoint: &str,
         ended: &dyn Fn() -> Option<String>,
-        enough: &dyn Fn(&MemberSays) -> bool,
-    ) -> Result<Box<MemberSays>> {
+        enough: &dyn Fn(&MemberStatus) -> bool,
+    ) -> Result<Box<MemberStatus>> {
         let until = Instant::now() + PATIENCE;
         loop {
             let heard = match self.members.ask(endpoint) {
@@ -170,7 +170,7 @@ impl Etcd {
                 Answer::Silent { details, .. } => details,
                 Answer::Asking => String::new(),
             };
-            let trouble = |what: &str| Trouble::new(Kind::Failed, format!("the real etcd at {endpoint} {what}"));
+            let trouble = |what: &str| Error::new(ErrorKind::Failed, format!("the real etcd at {endpoint} {what}"));
             if let Some(log) = ended() {
                 return Err(trouble("ended").why(log));
             }
@@ -183,6 +183,6 @@ impl Etcd {
     }
 }
 
-fn no_etcd(path: &Path) -> Trouble {
-    Trouble::new(Kind::Input, format!("{} is not an etcd", path.shown())).hint("Name the program with --etcd PATH.")
+fn no_etcd(path: &Path) -> Error {
+    Error::new(ErrorKind::Input, format!("{} is not an etcd", path.shown())).hint("Name the program with --etcd PATH.")
 }

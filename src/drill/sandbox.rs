@@ -25,33 +25,33 @@ use crate::{
                 config::{ConfigFacts, Origin},
                 disk::{DirFacts, Held},
                 rows::StoredRows,
-                started::{Canary, Data, PlannedHash, Told, Watched},
+                started::{Canary, Data, PlannedHash, Queried, Watched},
             },
             plan::Plan,
         },
         preflight::{
-            blockers::{Door, Heard},
+            blockers::{Endpoint, ProbeResult},
             space::{self, Needed},
-            stop::Halt,
+            stop::RunningEtcd,
         },
         quorum::known::OldKey,
         sources::data_loss::{Difference, History},
     },
     engine::{
         install::{
-            Record, Standing, Swapped, Went,
-            run_lock::{Claim, NotClaimed, Run},
+            MemberState, Record, Renames, Swapped,
+            run_lock::{NotClaimed, Run, RunLock},
         },
-        progress::Watch,
+        progress::ProgressFn,
         restore::Restored,
     },
     error::Result,
     system::{
         World, discovery,
-        host_session::{Hand, Near},
+        host_session::{HostSession, LocalHost},
         journal,
         local::Local,
-        member_ops::{Site, Work},
+        member_ops::{MemberOps, PlannedMember},
         ssh::Stop,
     },
     text::Shown,
@@ -112,8 +112,8 @@ impl DrillWorld {
     }
 }
 
-impl Site for DrillWorld {
-    fn claim(&self, run: &Run, targets: &[PathBuf]) -> std::result::Result<Claim, NotClaimed> {
+impl MemberOps for DrillWorld {
+    fn claim(&self, run: &Run, targets: &[PathBuf]) -> std::result::Result<RunLock, NotClaimed> {
         self.inner.claim(run, targets)
     }
 
@@ -121,22 +121,28 @@ impl Site for DrillWorld {
         self.inner.journal(target, plan)
     }
 
-    fn standing(&self, work: &Work<'_>) -> Result<Standing> {
-        Site::standing(self.inner.as_ref(), work)
+    fn standing(&self, work: &PlannedMember<'_>) -> Result<MemberState> {
+        MemberOps::standing(self.inner.as_ref(), work)
     }
 
-    fn stage(&self, work: &Work<'_>, watch: &mut Watch<'_>) -> Result<Restored> {
+    fn stage(&self, work: &PlannedMember<'_>, watch: &mut ProgressFn<'_>) -> Result<Restored> {
         self.begins(work.plan, work.name)?;
         self.inner.stage(work, watch)
     }
 
-    fn swap(&self, work: &Work<'_>, stamp: &str, record: Record<'_, Swapped>) -> Result<Swapped> {
+    fn swap(&self, work: &PlannedMember<'_>, stamp: &str, record: Record<'_, Swapped>) -> Result<Swapped> {
         let swapped = self.inner.swap(work, stamp, record)?;
         self.stands(work.plan, work.name);
         Ok(swapped)
     }
 
-    fn undo(&self, work: &Work<'_>, swapped: &Swapped, stamp: &str, record: Record<'_, Went>) -> Result<Went> {
+    fn undo(
+        &self,
+        work: &PlannedMember<'_>,
+        swapped: &Swapped,
+        stamp: &str,
+        record: Record<'_, Renames>,
+    ) -> Result<Renames> {
         let mut exercise = self.exercise.lock();
         exercise.standing.1.remove(work.name);
         exercise.range.take_down();
@@ -145,11 +151,11 @@ impl Site for DrillWorld {
         self.inner.undo(work, swapped, stamp, record)
     }
 
-    fn discard(&self, work: &Work<'_>) -> Result<()> {
+    fn discard(&self, work: &PlannedMember<'_>) -> Result<()> {
         self.inner.discard(work)
     }
 
-    fn halt(&self, halt: &Halt) -> Result<()> {
+    fn halt(&self, halt: &RunningEtcd) -> Result<()> {
         // No command is run in an exercise: its members are no processes of a service manager.
         let mut exercise = self.exercise.lock();
         match exercise.range.runner_of(&halt.data_dir) {
@@ -158,7 +164,7 @@ impl Site for DrillWorld {
         }
     }
 
-    fn start(&self, work: &Work<'_>, commands: &[String], watch: &mut Watch<'_>) -> Result<Option<u32>> {
+    fn start(&self, work: &PlannedMember<'_>, commands: &[String], watch: &mut ProgressFn<'_>) -> Result<Option<u32>> {
         self.inner.start(work, commands, watch)
     }
 }
@@ -229,11 +235,16 @@ impl World for DrillWorld {
         }
     }
 
-    fn alarms(&self, endpoint: &str) -> Told<Vec<Alarm>> {
+    fn alarms(&self, endpoint: &str) -> Queried<Vec<Alarm>> {
         self.inner.alarms(endpoint)
     }
 
-    fn stored_rows(&self, endpoint: &str, most: u64, watch: &mut Watch<'_>) -> std::result::Result<StoredRows, String> {
+    fn stored_rows(
+        &self,
+        endpoint: &str,
+        most: u64,
+        watch: &mut ProgressFn<'_>,
+    ) -> std::result::Result<StoredRows, String> {
         self.inner.stored_rows(endpoint, most, watch)
     }
 
@@ -245,19 +256,19 @@ impl World for DrillWorld {
         self.inner.canary(endpoints, key, value)
     }
 
-    fn planned_hash(&self, plan: &Plan, compacted: i64, watch: &mut Watch<'_>) -> Result<PlannedHash> {
+    fn planned_hash(&self, plan: &Plan, compacted: i64, watch: &mut ProgressFn<'_>) -> Result<PlannedHash> {
         self.inner.planned_hash(plan, compacted, watch)
     }
 
-    fn planned_rows(&self, plan: &Plan, watch: &mut Watch<'_>) -> Result<StoredRows> {
+    fn planned_rows(&self, plan: &Plan, watch: &mut ProgressFn<'_>) -> Result<StoredRows> {
         self.inner.planned_rows(plan, watch)
     }
 
-    fn aftermath(&self, plan: &Plan, watch: &mut Watch<'_>) -> Result<Data> {
+    fn aftermath(&self, plan: &Plan, watch: &mut ProgressFn<'_>) -> Result<Data> {
         self.inner.aftermath(plan, watch)
     }
 
-    fn knock(&self, doors: &[Door]) -> Vec<Heard> {
+    fn knock(&self, doors: &[Endpoint]) -> Vec<ProbeResult> {
         let heard = self.inner.knock(doors);
         let mut exercise = self.exercise.lock();
         exercise.knocked = true;
@@ -278,7 +289,7 @@ impl World for DrillWorld {
         self.inner.find(places)
     }
 
-    fn inspect(&self, path: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
+    fn inspect(&self, path: &Path, watch: &mut ProgressFn<'_>) -> Result<FileFacts> {
         self.inner.inspect(path, watch)
     }
 
@@ -314,7 +325,7 @@ impl World for DrillWorld {
         self.inner.same_history(first, second)
     }
 
-    fn compare(&self, first: &Path, second: &Path, watch: &mut Watch<'_>) -> Result<(Difference, bool)> {
+    fn compare(&self, first: &Path, second: &Path, watch: &mut ProgressFn<'_>) -> Result<(Difference, bool)> {
         self.inner.compare(first, second, watch)
     }
 
@@ -322,7 +333,7 @@ impl World for DrillWorld {
         self.inner.make_dir(dir)
     }
 
-    fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
+    fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut ProgressFn<'_>) -> Result<FileFacts> {
         let saved = self.inner.save_snapshot(endpoint, into, watch);
         let mut exercise = self.exercise.lock();
         if saved.is_err() {
@@ -335,17 +346,17 @@ impl World for DrillWorld {
         saved
     }
 
-    fn site(&self) -> &dyn Site {
+    fn site(&self) -> &dyn MemberOps {
         self
     }
 
-    fn open(&self, host: &str, dirs: &[PathBuf], stop: Stop<'_>) -> Result<Box<dyn Hand + '_>> {
+    fn open(&self, host: &str, dirs: &[PathBuf], stop: Stop<'_>) -> Result<Box<dyn HostSession + '_>> {
         // The same hand, but what it does passes here.
         let facts = self.inner.open(host, dirs, stop)?.facts().clone();
-        Ok(Box::new(Near::new(self, facts)))
+        Ok(Box::new(LocalHost::new(self, facts)))
     }
 
-    fn certificates(&self, named: &[certificates::Named]) -> certificates::Seen {
+    fn certificates(&self, named: &[certificates::Named]) -> certificates::CertificateFacts {
         self.inner.certificates(named)
     }
 

@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 pub use self::grammar::{Act, Condition, Fact, StepName, Stride};
 use crate::{
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::version::Minor,
     yaml,
 };
@@ -56,10 +56,10 @@ pub struct Scenario {
     pub files: Vec<File>,
     /// Who shall be in the new cluster, as somebody else typed it.
     #[serde(default)]
-    pub inventory: Vec<Entry>,
+    pub inventory: Vec<InventoryRow>,
     /// What the trainee can have done at the hosts.
     #[serde(default)]
-    pub hands: Vec<Hand>,
+    pub hands: Vec<TraineeAction>,
     /// What happens meanwhile.
     #[serde(default)]
     pub injects: Vec<Inject>,
@@ -288,7 +288,7 @@ pub struct File {
 /// A line of the inventory, its cells as they were typed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Entry {
+pub struct InventoryRow {
     /// The name.
     pub name: String,
     /// The peer URL.
@@ -305,7 +305,7 @@ pub struct Entry {
 /// Something that the trainee can have done.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Hand {
+pub struct TraineeAction {
     /// What is done.
     #[serde(rename = "do")]
     pub act: Act,
@@ -396,8 +396,8 @@ pub fn parse(file: &str, text: &str) -> Result<Scenario> {
     }
 }
 
-fn wrong(place: String, why: String) -> Trouble {
-    Trouble::new(Kind::Input, format!("{place}: this is not a scenario"))
+fn wrong(place: String, why: String) -> Error {
+    Error::new(ErrorKind::Input, format!("{place}: this is not a scenario"))
         .why(why)
         .hint("`requorum drill new NAME` writes a template in which every field is explained.")
 }

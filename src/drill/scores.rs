@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::debrief::Debrief;
 use crate::{
     engine::source::io_trouble,
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     text::Shown,
 };
 
@@ -49,7 +49,7 @@ impl Progress {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Progress::default()),
             Err(e) => Err(io_trouble("read", path, &e)),
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| {
-                Trouble::new(Kind::Input, format!("{} is not what requorum drill wrote", path.shown()))
+                Error::new(ErrorKind::Input, format!("{} is not what requorum drill wrote", path.shown()))
                     .why(e)
                     .hint("Move it aside; a new one is begun then.")
             }),

@@ -13,13 +13,13 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use self::{clock::Clock, screen_facts::Seen};
+use self::{clock::Clock, screen_facts::ScreenFacts};
 use super::{
-    lab::Range,
+    lab::Lab,
     scenario::{Act, Condition, Fact, Inject},
 };
 use crate::{
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     system::local::Local,
     tui::Step,
 };
@@ -75,7 +75,7 @@ pub trait Listener: Send + std::fmt::Debug {
 
 /// What reaches the trainee away from the wizard, at the coach's desk or over the story.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Line {
+pub enum TraineeInput {
     /// What was typed, without its end.
     Typed(String),
     /// The terminal is gone, or a signal asks to end.
@@ -94,13 +94,13 @@ pub struct Exercise(Mutex<State>);
 #[derive(Debug)]
 pub struct State {
     /// The range.
-    pub range: Range,
+    pub range: Lab,
     /// This machine, fenced in to the range.
     pub world: Arc<Local>,
     /// Its clock.
     pub clock: Clock,
     /// What the wizard showed last.
-    pub seen: Seen,
+    pub seen: ScreenFacts,
     /// Everything that happened, in order.
     pub timeline: Vec<Happened>,
     /// When each step was reached first.
@@ -134,17 +134,17 @@ pub struct State {
     /// Who hears of every line.
     pub listener: Option<Box<dyn Listener>>,
     /// Where the trainee listens while away from the wizard.
-    pub desk: Option<Sender<Line>>,
+    pub desk: Option<Sender<TraineeInput>>,
 }
 
 impl Exercise {
     /// Begins one on a range; `world` is fenced in to it.
-    pub fn begin(range: Range, world: Arc<Local>) -> Exercise {
+    pub fn begin(range: Lab, world: Arc<Local>) -> Exercise {
         Exercise(Mutex::new(State {
             range,
             world,
             clock: Clock::default(),
-            seen: Seen::default(),
+            seen: ScreenFacts::default(),
             timeline: Vec::new(),
             reached: BTreeMap::new(),
             came: BTreeSet::new(),
@@ -190,17 +190,17 @@ impl State {
     pub fn call(&mut self, text: &str) {
         self.hears(text);
         let words = self.range.expand(text);
-        self.at_desk(Line::Told(words));
+        self.at_desk(TraineeInput::Told(words));
     }
 
     /// Ends the exercise from outside.
     pub fn end(&mut self, text: &str) {
         self.note(What::End, text);
         self.ended = true;
-        self.at_desk(Line::Ended);
+        self.at_desk(TraineeInput::Ended);
     }
 
-    fn at_desk(&self, line: Line) {
+    fn at_desk(&self, line: TraineeInput) {
         if let Some(desk) = &self.desk {
             // who left it meanwhile reads it in the wizard
             let _ = desk.send(line);
@@ -226,7 +226,7 @@ impl State {
         let Some(hand) = self.range.scenario().hands.iter().find(|hand| hand.act == *act).cloned() else {
             let all: Vec<String> = self.range.scenario().hands.iter().map(|hand| hand.act.to_string()).collect();
             let hint = if all.is_empty() { "Nothing can.".into() } else { format!("There is: {}.", all.join("; ")) };
-            return Err(Trouble::new(Kind::Usage, format!("\"{act}\" cannot be done here")).hint(hint));
+            return Err(Error::new(ErrorKind::Usage, format!("\"{act}\" cannot be done here")).hint(hint));
         };
         if !hand.in_vain {
             self.range.act(&hand.act)?;
@@ -244,7 +244,7 @@ impl State {
     pub fn inject(&mut self, name: &str) -> Result<()> {
         let Some(inject) = self.range.scenario().injects.iter().find(|i| i.name == name).cloned() else {
             let all: Vec<String> = self.range.scenario().injects.iter().map(|i| i.name.clone()).collect();
-            return Err(Trouble::new(Kind::Usage, format!("there is no inject called {name:?}"))
+            return Err(Error::new(ErrorKind::Usage, format!("there is no inject called {name:?}"))
                 .hint(format!("There is: {}.", all.join(", "))));
         };
         self.let_come(&inject)

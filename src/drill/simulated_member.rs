@@ -28,7 +28,7 @@ use tonic::transport::Server;
 use self::{sequencer::Sequencer, services::Service};
 use super::mvcc_store::Store;
 use crate::{
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::membership::Id,
 };
 
@@ -108,12 +108,12 @@ impl Member {
             .thread_name("drill-member")
             .enable_all()
             .build()
-            .map_err(|e| Trouble::new(Kind::Failed, "a simulated member cannot be started").why(e))?;
+            .map_err(|e| Error::new(ErrorKind::Failed, "a simulated member cannot be started").why(e))?;
         let wanted = SocketAddr::from((options.address, options.port));
         // not by the runtime: whoever starts a member may be inside one, and would have to wait for ours there
         let bound = TcpListener::bind(wanted).and_then(|l| l.set_nonblocking(true).map(|()| l));
         let (listener, address) = bound.and_then(|l| l.local_addr().map(|at| (l, at))).map_err(|e| {
-            Trouble::new(Kind::Failed, format!("a simulated member cannot listen on {wanted}"))
+            Error::new(ErrorKind::Failed, format!("a simulated member cannot listen on {wanted}"))
                 .why(e)
                 .hint("End what listens on that port, or begin the drill anew on other ports.")
         })?;

@@ -20,11 +20,11 @@ use race::{Entrant, Race};
 
 use super::{
     durable_fs::Disk,
-    progress::{Phase, Watch},
+    progress::{Phase, ProgressFn},
     source::io_trouble,
 };
 use crate::{
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     text::number::size,
 };
 
@@ -52,7 +52,7 @@ pub struct Options {
 ///
 /// # Errors
 /// When something cannot be written or run. `Stopped` when `watch` says so, between two runs.
-pub fn bench(options: &Options, watch: &mut Watch<'_>) -> Result<String> {
+pub fn bench(options: &Options, watch: &mut ProgressFn<'_>) -> Result<String> {
     let mut table = format!(
         "{:<38} {:<28} {:>3} {:>28} {:>8} {:>8} {:>11}\n",
         "", "", "n", "seconds, median [min..max]", "/etcdutl", "/floor", "peak memory"
@@ -144,7 +144,7 @@ fn races(options: &Options, shape: Shape, file: &Path) -> Vec<Race> {
 
 impl Race {
     /// Runs it and gives its lines of the table.
-    fn run(&self, options: &Options, watch: &mut Watch<'_>) -> Result<String> {
+    fn run(&self, options: &Options, watch: &mut ProgressFn<'_>) -> Result<String> {
         let runs = self.rounds(options.rounds, options.patience, watch)?;
         let column = |prefix: &str| self.entrants.iter().position(|entrant| entrant.name.starts_with(prefix));
         let mut lines = String::new();
@@ -179,8 +179,8 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// A command that did not do what is measured.
-fn failed(name: &str, why: impl std::fmt::Display) -> Trouble {
-    Trouble::new(Kind::Failed, format!("{name} could not be measured")).why(why)
+fn failed(name: &str, why: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Failed, format!("{name} could not be measured")).why(why)
 }
 
 #[cfg(test)]
@@ -221,6 +221,6 @@ mod tests {
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         let wrong = Options { requorum: "/bin/false".into(), ..options };
         let trouble = bench(&wrong, &mut |_| Flow::Go).unwrap_err();
-        assert!(trouble.kind == Kind::Failed, "{trouble}");
+        assert!(trouble.kind == ErrorKind::Failed, "{trouble}");
     }
 }

@@ -19,12 +19,12 @@ use self::{
     db::Book,
     log::{MemberLog, apply},
 };
-use super::{progress::Watch, scan::row_scan, source::io_trouble};
+use super::{progress::ProgressFn, scan::row_scan, source::io_trouble};
 use crate::text::number::count;
 use crate::{
     domain::model::observations::{
         FileFacts, Health, KnownMember,
-        disk::{BrokenPart, DirFacts, DirSays, DirState, Held},
+        disk::{BrokenPart, DataDirState, DirFacts, DirState, Held},
     },
     error::Result,
     etcd::{
@@ -39,11 +39,11 @@ use crate::{
 /// Looks at a data directory and, where the log lies elsewhere, its WAL directory. A few rows of the database are read
 /// and the whole log; [`check`] reads the database through.
 pub fn look(data_dir: &Path, wal_dir: Option<&Path>) -> DirFacts {
-    let places = Places::of(data_dir, wal_dir);
+    let places = Places::new(data_dir, wal_dir);
     let held = file_locks::holder(&places.locked());
     let state = match places.strange() {
         Some(state) => state,
-        None => judge(&places, &held),
+        None => evaluate(&places, &held),
     };
     DirFacts {
         data_dir: data_dir.into(),
@@ -56,7 +56,7 @@ pub fn look(data_dir: &Path, wal_dir: Option<&Path>) -> DirFacts {
 
 /// Who holds a member's database or log, if anybody.
 pub fn held(data_dir: &Path, wal_dir: Option<&Path>) -> Held {
-    file_locks::holder(&Places::of(data_dir, wal_dir).locked())
+    file_locks::holder(&Places::new(data_dir, wal_dir).locked())
 }
 
 /// Reads the database of a directory that was looked at through, page by page and row by row: its health and content
@@ -64,7 +64,7 @@ pub fn held(data_dir: &Path, wal_dir: Option<&Path>) -> Held {
 ///
 /// # Errors
 /// Only `Stopped`.
-pub fn check(facts: &mut DirFacts, watch: &mut Watch<'_>) -> Result<()> {
+pub fn check(facts: &mut DirFacts, watch: &mut ProgressFn<'_>) -> Result<()> {
     let state = std::mem::replace(&mut facts.state, DirState::Empty);
     let (why, mut says) = match state {
         DirState::Whole(says) => (None, says),
@@ -104,7 +104,7 @@ struct Places {
 }
 
 impl Places {
-    fn of(data_dir: &Path, wal_dir: Option<&Path>) -> Places {
+    fn new(data_dir: &Path, wal_dir: Option<&Path>) -> Places {
         let inner_wal = data_dir.join("member/wal");
         let wal = wal_dir.map_or_else(|| inner_wal.clone(), Path::to_path_buf);
         Places { data_dir: data_dir.into(), snap: data_dir.join("member/snap"), wal, inner_wal }
@@ -159,7 +159,7 @@ fn of_database(file: &FileFacts, why: &str, more: &str) -> (BrokenPart, String) 
     (BrokenPart::Database, format!("{}: {why}{more}", file.path.shown()))
 }
 
-fn judge(places: &Places, held: &Held) -> DirState {
+fn evaluate(places: &Places, held: &Held) -> DirState {
     // The database first: one that goes on being written must not seem to be ahead of its log.
     let (mut file, mut book) = match db::look(&places.db()) {
         Ok(found) => found,
@@ -207,7 +207,7 @@ fn received_db(places: &Places, log: &MemberLog, book: Option<&Book>) -> Option<
 }
 
 /// Puts together what the files say.
-fn tell(places: &Places, database: FileFacts, book: Option<&Book>, log: Option<&MemberLog>) -> DirSays {
+fn tell(places: &Places, database: FileFacts, book: Option<&Book>, log: Option<&MemberLog>) -> DataDirState {
     let empty = Book::default();
     let known = book.unwrap_or(&empty);
     let store = log.and_then(|log| log.store.as_ref());
@@ -223,7 +223,7 @@ fn tell(places: &Places, database: FileFacts, book: Option<&Book>, log: Option<&
     let metadata = log.and_then(|log| log.outline.metadata).unwrap_or_default();
     let hard = log.map(|log| log.outline.hard_state).unwrap_or_default();
     let last = log.map(MemberLog::last).unwrap_or_default();
-    DirSays {
+    DataDirState {
         cluster_id: Id(metadata.cluster_id.unwrap_or_default()),
         member_id: Id(metadata.node_id.unwrap_or_default()),
         term: hard.term.unwrap_or_default(),
@@ -311,7 +311,7 @@ fn members(etcd: Option<Minor>, book: &Book, log: Option<&MemberLog>) -> (Vec<Kn
 /// What would keep an etcd from starting, or from having all that it wrote; the first thing that is found.
 fn why_broken(
     places: &Places,
-    says: &DirSays,
+    says: &DataDirState,
     book: Option<&Book>,
     log: Option<&MemberLog>,
     held: &Held,

@@ -21,7 +21,7 @@
 //! root's, whose content would be given away with what is restored from it.
 //!
 //! **Trust.** What an earlier run left (notes, markers, locks, journals, parts of downloads) counts only when it is ours:
-//! see [`Strange`] for what speaks against it.
+//! see [`Untrusted`] for what speaks against it.
 //!
 //! A test may put a [`Gate`] before all acts: one that stops at the n-th act is a kill at that moment, one that writes the
 //! acts down can tell what a power cut would have left, and one that exchanges things between two acts is an attacker.
@@ -50,7 +50,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     dir::Dir,
     file::DiskFile,
-    trust::{Strange, Trusted, is_private},
+    trust::{Trusted, Untrusted, is_private},
 };
 
 /// How many bytes are free on a filesystem for whom is not root.
@@ -128,7 +128,7 @@ pub struct Identity {
 
 impl Identity {
     /// Of what was looked at.
-    pub fn of(meta: &Metadata) -> Identity {
+    pub fn from_metadata(meta: &Metadata) -> Identity {
         Identity { device: meta.dev(), inode: meta.ino() }
     }
 }

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use self::rename_log::{Ground, Moves, Outcome, Rename, entries, within};
+use self::rename_log::{Ground, Outcome, Rename, RenameLog, entries, within};
 use super::{
     datadir,
     durable_fs::{self, Disk, Identity, Locked},
@@ -32,22 +32,22 @@ use super::{
         staging::{exchanged, parent},
         staging_recovery::{MOVES, STAGED, Shell},
     },
-    progress::{Phase, Watch},
+    progress::{Phase, ProgressFn},
     restore::{
-        self, Built, Job, Restored, Tools,
+        self, Built, RestoreSpec, Restored, Tools,
         expected::{Expected, Pinned},
     },
     source::{io_trouble, step},
 };
 use crate::{
     domain::model::observations::disk::Held,
-    error::{Kind, Remedy, Result, Trouble},
+    error::{Error, ErrorKind, Remedy, Result},
     text::Shown,
 };
 
 /// Which member of which plan, and where it belongs.
 #[derive(Debug, Clone, Copy)]
-pub struct Whose<'a> {
+pub struct MemberRef<'a> {
     /// The plan's short ID.
     pub plan: &'a str,
     /// The ID of the run that works on it.
@@ -63,7 +63,7 @@ pub struct Whose<'a> {
 }
 
 /// From where to where things went.
-pub type Went = Vec<(PathBuf, PathBuf)>;
+pub type Renames = Vec<(PathBuf, PathBuf)>;
 
 /// Writes down what came of an exchange before its last trace goes.
 pub type Record<'a, T> = &'a mut dyn FnMut(&T) -> Result<()>;
@@ -83,7 +83,7 @@ struct Note {
 /// How far a member of a plan is on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Standing {
+pub enum MemberState {
     /// Nothing of it is here.
     Nothing,
     /// It is built and proven, and waits beside its place.
@@ -109,7 +109,7 @@ pub struct Swapped {
 
 impl Swapped {
     /// Where what was there before lies now, each with where it was.
-    pub fn aside(&self) -> Went {
+    pub fn aside(&self) -> Renames {
         self.places.iter().filter_map(|place| Some((place.target.clone(), place.aside.clone()?))).collect()
     }
 
@@ -156,7 +156,12 @@ pub struct Place {
 ///
 /// # Errors
 /// As [`restore::build`]; nothing of it is left then.
-pub fn stage(job: &Job<'_>, whose: &Whose<'_>, tools: &Tools, watch: &mut Watch<'_>) -> Result<Restored> {
+pub fn stage(
+    job: &RestoreSpec<'_>,
+    whose: &MemberRef<'_>,
+    tools: &Tools,
+    watch: &mut ProgressFn<'_>,
+) -> Result<Restored> {
     let disk = &tools.disk;
     let (data_dir, wal_dir) = (real(job.data_dir)?, job.wal_dir.map(real).transpose()?);
     match find(disk, whose)? {
@@ -170,11 +175,11 @@ pub fn stage(job: &Job<'_>, whose: &Whose<'_>, tools: &Tools, watch: &mut Watch<
             shell.remove();
         }
     }
-    let job = Job { data_dir: &data_dir, wal_dir: wal_dir.as_deref(), ..job.clone() };
+    let job = RestoreSpec { data_dir: &data_dir, wal_dir: wal_dir.as_deref(), ..job.clone() };
     let built = restore::build(&job, tools, watch)?;
     let restored = Restored { data_dir: whose.data_dir.into(), ..built.restored };
     if let Some(why) = whose.expected.differs(&restored) {
-        return Err(Trouble::new(Kind::Failed, format!("{} is not as planned", whose.name))
+        return Err(Error::new(ErrorKind::Failed, format!("{} is not as planned", whose.name))
             .why(why)
             .hint("What was built is removed. Was the plan changed by hand? Make a new one from the same snapshot."));
     }
@@ -186,7 +191,7 @@ pub fn stage(job: &Job<'_>, whose: &Whose<'_>, tools: &Tools, watch: &mut Watch<
             target: target.into(),
             restored,
         };
-        serde_json::to_vec(&note).map_err(|e| Trouble::new(Kind::Input, "a path cannot be written down").why(e))
+        serde_json::to_vec(&note).map_err(|e| Error::new(ErrorKind::Input, "a path cannot be written down").why(e))
     };
     // The data directory's note comes last: it says that all is there.
     if let (Some(wal), Some(dir)) = (built.wal, &wal_dir) {
@@ -201,7 +206,7 @@ pub fn stage(job: &Job<'_>, whose: &Whose<'_>, tools: &Tools, watch: &mut Watch<
 ///
 /// # Errors
 /// As [`restore_with`].
-pub fn restore(job: &Job<'_>, watch: &mut Watch<'_>) -> Result<Restored> {
+pub fn restore(job: &RestoreSpec<'_>, watch: &mut ProgressFn<'_>) -> Result<Restored> {
     restore_with(job, &Tools::default(), watch)
 }
 
@@ -210,13 +215,13 @@ pub fn restore(job: &Job<'_>, watch: &mut Watch<'_>) -> Result<Restored> {
 /// # Errors
 /// When the source is not whole, the target is taken, or the machine refuses; nothing is left behind then. `Stopped` when
 /// `watch` says so.
-pub fn restore_with(job: &Job<'_>, tools: &Tools, watch: &mut Watch<'_>) -> Result<Restored> {
+pub fn restore_with(job: &RestoreSpec<'_>, tools: &Tools, watch: &mut ProgressFn<'_>) -> Result<Restored> {
     let disk = &tools.disk;
     // Looked at before the source is read through, so that a taken target is said at once.
     let (data_dir, wal_dir) = (real(job.data_dir)?, job.wal_dir.map(real).transpose()?);
     [Some(&data_dir), wal_dir.as_ref()].into_iter().flatten().try_for_each(|target| prepare(disk, target))?;
     [Some(job.data_dir), job.wal_dir].into_iter().flatten().try_for_each(|target| staging::free(target).map(|_| ()))?;
-    let here = Job { data_dir: &data_dir, wal_dir: wal_dir.as_deref(), ..job.clone() };
+    let here = RestoreSpec { data_dir: &data_dir, wal_dir: wal_dir.as_deref(), ..job.clone() };
     let built = restore::build(&here, tools, watch)?;
     let restored = Restored { data_dir: job.data_dir.into(), ..built.restored.clone() };
     let pinned = Pinned {
@@ -226,16 +231,16 @@ pub fn restore_with(job: &Job<'_>, tools: &Tools, watch: &mut Watch<'_>) -> Resu
         bump: job.bump_revision,
     };
     let expected = Expected::new(job.genesis, job.name, job.target, pinned)
-        .ok_or_else(|| Trouble::new(Kind::Bug, format!("{} is no member of its table", job.name)))?;
+        .ok_or_else(|| Error::new(ErrorKind::Bug, format!("{} is no member of its table", job.name)))?;
     let (data_dir, wal_dir) = (job.data_dir, job.wal_dir);
-    let whose = Whose { plan: "", run: "", name: job.name, data_dir, wal_dir, expected: &expected };
+    let whose = MemberRef { plan: "", run: "", name: job.name, data_dir, wal_dir, expected: &expected };
     step(watch, Phase::Place, 0, 0)?;
     install(disk, &whose, built, &restored)?;
     Ok(restored)
 }
 
 /// Installs what was built without a plan. Until its last rename it is rolled back where it fails.
-fn install(disk: &Disk, whose: &Whose<'_>, built: Built, restored: &Restored) -> Result<()> {
+fn install(disk: &Disk, whose: &MemberRef<'_>, built: Built, restored: &Restored) -> Result<()> {
     let _log = built.hold_log()?;
     let ground = Ground::new(disk);
     let stages: Vec<_> = [Some(&built.data), built.wal.as_ref()].into_iter().flatten().collect();
@@ -281,7 +286,7 @@ fn clear_shell(disk: &Disk, shell: &Shell, follow: bool) -> bool {
     if partner.is_some_and(|partner| follow && !clear_shell(disk, &partner, false)) {
         return false;
     }
-    match Moves::read(shell) {
+    match RenameLog::read(shell) {
         Some(moves) if moves.once => moves.settle(disk, shell),
         _ if [STAGED, MOVES].iter().any(|name| shell.has(name)) => {}
         _ => shell.remove(),
@@ -294,7 +299,7 @@ fn prepare(disk: &Disk, target: &Path) -> Result<()> {
     clear(disk, target);
     let own = Shell::around(disk, target);
     let led = own.iter().filter_map(|shell| Shell::at(disk, &shell.partner()?)).collect::<Vec<_>>();
-    match own.iter().chain(&led).filter_map(Moves::read).find(|moves| moves.touches(target)) {
+    match own.iter().chain(&led).filter_map(RenameLog::read).find(|moves| moves.touches(target)) {
         Some(other) => Err(cut_off(target, &other)),
         None => Ok(()),
     }
@@ -305,16 +310,18 @@ fn refer(log: &Shell, data: &Shell) -> Result<()> {
     log.refer(data).map_err(|e| io_trouble("write in", log.path(), &e))
 }
 
-/// How far a member is, as far as its own directories tell: [`Standing::InPlace`] is for the journal to know.
+/// How far a member is, as far as its own directories tell: [`MemberState::InPlace`] is for the journal to know.
 ///
 /// # Errors
 /// When what was left there is ours and cannot be this member's.
-pub fn standing(disk: &Disk, whose: &Whose<'_>) -> Result<Standing> {
+pub fn standing(disk: &Disk, whose: &MemberRef<'_>) -> Result<MemberState> {
     Ok(match find(disk, whose)? {
-        Some(Found::Waits(_, Note { restored: Some(restored), .. })) => Standing::Staged(restored),
-        Some(Found::Moves(_, Moves { outcome: Outcome::Swapped(swapped), .. })) => Standing::Moving(swapped.restored),
-        Some(Found::Moves(_, _)) => Standing::Undoing,
-        _ => Standing::Nothing,
+        Some(Found::Waits(_, Note { restored: Some(restored), .. })) => MemberState::Staged(restored),
+        Some(Found::Moves(_, RenameLog { outcome: Outcome::Swapped(swapped), .. })) => {
+            MemberState::Moving(swapped.restored)
+        }
+        Some(Found::Moves(_, _)) => MemberState::Undoing,
+        _ => MemberState::Nothing,
     })
 }
 
@@ -322,7 +329,7 @@ pub fn standing(disk: &Disk, whose: &Whose<'_>) -> Result<Standing> {
 ///
 /// # Errors
 /// When it cannot be told where its directories lie.
-pub fn discard(disk: &Disk, whose: &Whose<'_>) -> Result<()> {
+pub fn discard(disk: &Disk, whose: &MemberRef<'_>) -> Result<()> {
     for target in targets(whose)? {
         for (shell, note) in notes(disk, &target) {
             if (note.plan.as_str(), note.name.as_str()) == (whose.plan, whose.name) && shell.note(MOVES).is_none() {
@@ -340,7 +347,7 @@ pub fn discard(disk: &Disk, whose: &Whose<'_>) -> Result<()> {
 /// # Errors
 /// When nothing is staged, somebody runs on what is there, or the system refuses; then the old is in place again. What
 /// `record` says; then the next run records it.
-pub fn swap(disk: &Disk, whose: &Whose<'_>, stamp: &str, record: Record<'_, Swapped>) -> Result<Swapped> {
+pub fn swap(disk: &Disk, whose: &MemberRef<'_>, stamp: &str, record: Record<'_, Swapped>) -> Result<Swapped> {
     let ground = Ground::new(disk);
     let (shell, moves) = match find(disk, whose)? {
         Some(Found::Moves(shell, moves)) => (shell, moves),
@@ -351,7 +358,7 @@ pub fn swap(disk: &Disk, whose: &Whose<'_>, stamp: &str, record: Record<'_, Swap
             (shell, moves)
         }
         _ => {
-            return Err(Trouble::new(Kind::Failed, format!("{} is not built yet", whose.name))
+            return Err(Error::new(ErrorKind::Failed, format!("{} is not built yet", whose.name))
                 .why(format!("nothing of plan {} waits beside {}", whose.plan, whose.data_dir.shown()))
                 .hint("Apply the plan again: it is built then."));
         }
@@ -374,7 +381,13 @@ pub fn swap(disk: &Disk, whose: &Whose<'_>, stamp: &str, record: Record<'_, Swap
 /// # Errors
 /// When what is in place is no longer that member's, what was there before is gone, somebody runs on it, or the system
 /// refuses; then all is as it was. What `record` says.
-pub fn undo(disk: &Disk, whose: &Whose<'_>, swapped: &Swapped, stamp: &str, record: Record<'_, Went>) -> Result<Went> {
+pub fn undo(
+    disk: &Disk,
+    whose: &MemberRef<'_>,
+    swapped: &Swapped,
+    stamp: &str,
+    record: Record<'_, Renames>,
+) -> Result<Renames> {
     let ground = Ground::new(disk);
     let (shell, moves) = match find(disk, whose)? {
         Some(Found::Moves(shell, moves)) if matches!(moves.outcome, Outcome::Undone) => (shell, moves),
@@ -398,14 +411,14 @@ pub fn undo(disk: &Disk, whose: &Whose<'_>, swapped: &Swapped, stamp: &str, reco
 }
 
 /// The staging directories of a member that waits, in the order of its targets; `data` is the first.
-fn staged(disk: &Disk, whose: &Whose<'_>, data: &Shell) -> Result<Vec<Shell>> {
+fn staged(disk: &Disk, whose: &MemberRef<'_>, data: &Shell) -> Result<Vec<Shell>> {
     let mut shells = vec![data.clone()];
     for target in targets(whose)?.into_iter().skip(1) {
         let mine =
             |note: &Note| (note.plan.as_str(), note.name.as_str(), &note.target) == (whose.plan, whose.name, &target);
         let waits = notes(disk, &target).into_iter().find(|(_, note)| mine(note));
         shells.push(waits.map(|(shell, _)| shell).ok_or_else(|| {
-            Trouble::new(Kind::Failed, format!("the log of {} is not built any more", whose.name))
+            Error::new(ErrorKind::Failed, format!("the log of {} is not built any more", whose.name))
                 .why(format!("nothing waits beside {}", target.shown()))
                 .hint("Apply the plan again: it is then built again.")
         })?);
@@ -417,12 +430,12 @@ fn staged(disk: &Disk, whose: &Whose<'_>, data: &Shell) -> Result<Vec<Shell>> {
 /// under a name with the stamp; without one nothing may be there.
 fn plan_install(
     ground: &Ground<'_>,
-    whose: &Whose<'_>,
+    whose: &MemberRef<'_>,
     shells: &[Shell],
     restored: Restored,
     stamp: Option<&str>,
-) -> Result<Moves> {
-    let mut moves = Moves::new(whose, Outcome::Undone);
+) -> Result<RenameLog> {
+    let mut moves = RenameLog::new(whose, Outcome::Undone);
     moves.once = stamp.is_none();
     let (mut places, mut ins) = (Vec::new(), Vec::new());
     for (at, (target, shell)) in targets(whose)?.into_iter().zip(shells).enumerate() {
@@ -463,11 +476,11 @@ fn plan_install(
 }
 
 /// The list of renames that takes a member out of its place again.
-fn plan_undo(ground: &Ground<'_>, whose: &Whose<'_>, swapped: &Swapped, stamp: &str) -> Result<Moves> {
-    let mut moves = Moves::new(whose, Outcome::Undone);
+fn plan_undo(ground: &Ground<'_>, whose: &MemberRef<'_>, swapped: &Swapped, stamp: &str) -> Result<RenameLog> {
+    let mut moves = RenameLog::new(whose, Outcome::Undone);
     let mut back = Vec::new();
     let changed = |target: &Path, why: &str| {
-        Trouble::new(Kind::Refused, format!("{} is not taken out of {}", whose.name, target.shown()))
+        Error::new(ErrorKind::Refused, format!("{} is not taken out of {}", whose.name, target.shown()))
             .why(why)
             .hint("Nothing was changed. Look at it, and move what is there by hand.")
     };
@@ -510,7 +523,7 @@ fn plan_undo(ground: &Ground<'_>, whose: &Whose<'_>, swapped: &Swapped, stamp: &
 }
 
 /// Refuses where an etcd holds what is to be moved.
-fn free_of_etcd(ground: &Ground<'_>, moves: &Moves, whose: &Whose<'_>) -> Result<()> {
+fn free_of_etcd(ground: &Ground<'_>, moves: &RenameLog, whose: &MemberRef<'_>) -> Result<()> {
     if moves.begun(ground) {
         return Ok(());
     }
@@ -520,7 +533,7 @@ fn free_of_etcd(ground: &Ground<'_>, moves: &Moves, whose: &Whose<'_>) -> Result
                 Some(pid) => format!("{program}, process {pid}, holds it"),
                 None => "a process that this user may not see holds it".into(),
             };
-            Err(Trouble::new(Kind::Refused, format!("{} is in use", whose.data_dir.shown()))
+            Err(Error::new(ErrorKind::Refused, format!("{} is in use", whose.data_dir.shown()))
                 .why(who)
                 .hint("Stop that etcd, so that nothing starts it again; then go on."))
         }
@@ -529,7 +542,7 @@ fn free_of_etcd(ground: &Ground<'_>, moves: &Moves, whose: &Whose<'_>) -> Result
 }
 
 /// Looks at what was put in place: that the paths lead to it, and, by its handles, that it is what the plan says.
-fn as_planned(disk: &Disk, whose: &Whose<'_>, swapped: &Swapped) -> Result<()> {
+fn as_planned(disk: &Disk, whose: &MemberRef<'_>, swapped: &Swapped) -> Result<()> {
     let named = [Some(whose.data_dir), whose.wal_dir].into_iter().flatten();
     let mut dirs = Vec::new();
     for (path, place) in named.zip(&swapped.places) {
@@ -542,25 +555,25 @@ fn as_planned(disk: &Disk, whose: &Whose<'_>, swapped: &Swapped) -> Result<()> {
     let (data, log) = (dirs.first(), dirs.get(1));
     let read_back = data.map_or_else(|| Err("nothing is there".into()), |data| whose.expected.read_back(data, log));
     read_back.map_err(|why| {
-        Trouble::new(Kind::Failed, format!("{} is not right in its place", whose.name))
+        Error::new(ErrorKind::Failed, format!("{} is not right in its place", whose.name))
             .why(why)
             .hint("What was there before is in its place again. Look whether the disk is failing, then try again.")
     })
 }
 
 /// Another plan's exchange that was killed here: its list alone tells what went where. Or a restore that is at work.
-fn cut_off(target: &Path, other: &Moves) -> Trouble {
+fn cut_off(target: &Path, other: &RenameLog) -> Error {
     if other.once {
-        return Trouble::new(Kind::Refused, format!("{} is being restored by another run", target.shown()))
+        return Error::new(ErrorKind::Refused, format!("{} is being restored by another run", target.shown()))
             .hint("Wait until it has ended, then run the same again.");
     }
-    Trouble::new(Kind::Refused, format!("{} is in the middle of another exchange", target.shown()))
+    Error::new(ErrorKind::Refused, format!("{} is in the middle of another exchange", target.shown()))
         .why(format!("a run of plan {} was killed at putting {} there", other.plan, other.name))
         .remedies(&[Remedy::FinishOther])
 }
 
-fn half(whose: &Whose<'_>) -> Trouble {
-    Trouble::new(Kind::Refused, format!("the directories of {} are in the middle of being exchanged", whose.name))
+fn half(whose: &MemberRef<'_>) -> Error {
+    Error::new(ErrorKind::Refused, format!("the directories of {} are in the middle of being exchanged", whose.name))
         .why(format!("an earlier run was killed at it, beside {}", whose.data_dir.shown()))
         .hint("Finish that first, be it putting it in place or taking it back.")
         .remedies(&[Remedy::Resume, Remedy::Undo])
@@ -575,7 +588,7 @@ pub fn real(path: &Path) -> Result<PathBuf> {
 }
 
 /// The directories of a member, the data directory first.
-fn targets(whose: &Whose<'_>) -> Result<Vec<PathBuf>> {
+fn targets(whose: &MemberRef<'_>) -> Result<Vec<PathBuf>> {
     [Some(whose.data_dir), whose.wal_dir].into_iter().flatten().map(real).collect()
 }
 
@@ -588,23 +601,23 @@ fn notes(disk: &Disk, target: &Path) -> Vec<(Shell, Note)> {
 /// What there is of a member.
 enum Found {
     Waits(Shell, Note),
-    Moves(Shell, Moves),
+    Moves(Shell, RenameLog),
 }
 
-fn find(disk: &Disk, whose: &Whose<'_>) -> Result<Option<Found>> {
+fn find(disk: &Disk, whose: &MemberRef<'_>) -> Result<Option<Found>> {
     let targets = targets(whose)?;
     let Some(target) = targets.first() else { return Ok(None) };
     let mine = |plan: &str, name: &str| (plan, name) == (whose.plan, whose.name);
     for shell in Shell::around(disk, target) {
         let refused = |why: String| {
-            Trouble::new(Kind::Refused, format!("the list of renames in {} is not gone by", shell.path().shown()))
+            Error::new(ErrorKind::Refused, format!("the list of renames in {} is not gone by", shell.path().shown()))
                 .why(why)
                 .hint("Nothing was changed. Look at who made it, and move that directory away.")
         };
         if let Some(why) = staging_recovery::strange(&shell, MOVES) {
             return Err(refused(why));
         }
-        if let Some(moves) = Moves::read(&shell).filter(|moves| mine(&moves.plan, &moves.name)) {
+        if let Some(moves) = RenameLog::read(&shell).filter(|moves| mine(&moves.plan, &moves.name)) {
             moves.fits(whose, &targets).map_err(refused)?;
             return Ok(Some(Found::Moves(shell, moves)));
         }

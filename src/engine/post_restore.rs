@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    progress::Watch,
+    progress::ProgressFn,
     scan::{
         hashkv::{After, hash_kv_after},
         stored_rows,
@@ -16,11 +16,11 @@ use crate::{
     domain::model::{
         observations::{
             rows::{Part, RowKey, StoredRows},
-            started::{Data, Kubernetes, Lease, PlannedHash, Sealed},
+            started::{Data, EncryptedObjects, Kubernetes, Lease, PlannedHash},
         },
         plan::Plan,
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::revision::Revision,
     text::Shown,
 };
@@ -29,7 +29,7 @@ use crate::{
 ///
 /// # Errors
 /// When the snapshot cannot be read, is not the plan's, or was compacted beyond that revision.
-pub fn planned_hash(plan: &Plan, compacted: i64, watch: &mut Watch<'_>) -> Result<PlannedHash> {
+pub fn planned_hash(plan: &Plan, compacted: i64, watch: &mut ProgressFn<'_>) -> Result<PlannedHash> {
     let source = Source::open(&plan.source.path)?;
     same(plan, &source.digest(watch)?.file_sha256)?;
     let main = plan.expected_revision();
@@ -43,11 +43,11 @@ pub fn planned_hash(plan: &Plan, compacted: i64, watch: &mut Watch<'_>) -> Resul
 ///
 /// # Errors
 /// When the snapshot cannot be read, or is not the plan's.
-pub fn planned_rows(plan: &Plan, watch: &mut Watch<'_>) -> Result<StoredRows> {
+pub fn planned_rows(plan: &Plan, watch: &mut ProgressFn<'_>) -> Result<StoredRows> {
     let source = Source::open(&plan.source.path)?;
     same(plan, &source.digest(watch)?.file_sha256)?;
     let mut rows = stored_rows::read(&source.view()?)
-        .map_err(|why| Trouble::new(Kind::Input, format!("{} cannot be read", plan.source.path.shown())).why(why))?
+        .map_err(|why| Error::new(ErrorKind::Input, format!("{} cannot be read", plan.source.path.shown())).why(why))?
         .rows;
     if plan.options.disable_auth {
         rows.insert(RowKey::AuthEnabled, stored_rows::enabled_in_words(false).into());
@@ -66,11 +66,11 @@ pub fn planned_rows(plan: &Plan, watch: &mut Watch<'_>) -> Result<StoredRows> {
 ///
 /// # Errors
 /// When the snapshot cannot be read, or is not the plan's.
-pub fn data(plan: &Plan, watch: &mut Watch<'_>) -> Result<Data> {
+pub fn data(plan: &Plan, watch: &mut ProgressFn<'_>) -> Result<Data> {
     let source = Source::open(&plan.source.path)?;
     let contents = contents(&source, 1, watch)?;
     same(plan, &contents.sha256)?;
-    Ok(told(contents))
+    Ok(to_observations(contents))
 }
 
 fn same(plan: &Plan, sha256: &str) -> Result<()> {
@@ -78,11 +78,11 @@ fn same(plan: &Plan, sha256: &str) -> Result<()> {
         return Ok(());
     }
     let what = format!("{} is not the file that the plan was made for", plan.source.path.shown());
-    Err(Trouble::new(Kind::Input, what)
+    Err(Error::new(ErrorKind::Input, what)
         .why(format!("the plan pins SHA-256 {}, the file has {sha256}", plan.source.sha256)))
 }
 
-fn told(contents: Contents) -> Data {
+fn to_observations(contents: Contents) -> Data {
     let lease = |lease: super::scan::summary::LeaseIn| Lease {
         id: lease.id,
         seconds: if lease.remaining_ttl > 0 { lease.remaining_ttl } else { lease.ttl },
@@ -98,7 +98,7 @@ fn told(contents: Contents) -> Data {
         sealed: found
             .encrypted
             .into_iter()
-            .map(|sealed| Sealed {
+            .map(|sealed| EncryptedObjects {
                 provider: sealed.provider,
                 version: sealed.version,
                 key: sealed.key,
@@ -149,9 +149,9 @@ mod tests {
             let snapshot = fixture(name);
             let plan = plan(&snapshot, bump);
             let table = plan.members.iter().map(|m| (m.name.as_str(), m.peer_urls.as_slice()));
-            let genesis = crate::engine::restore::initial_log::Genesis::new(table, &plan.token);
+            let genesis = crate::engine::restore::initial_log::InitialLog::new(table, &plan.token);
             let data_dir = dir.path().join(n.to_string());
-            let job = restore::Job {
+            let job = restore::RestoreSpec {
                 source: &snapshot,
                 pinned_sha256: None,
                 skip_hash_check: false,
@@ -183,7 +183,7 @@ mod tests {
         plan.source.path = fixture("3.5.16-lease.db");
         for told in [planned_hash(&plan, -1, &mut |_| Flow::Go).map(|_| ()), data(&plan, &mut |_| Flow::Go).map(|_| ())]
         {
-            assert!(told.unwrap_err().kind == Kind::Input);
+            assert!(told.unwrap_err().kind == ErrorKind::Input);
         }
     }
 

@@ -66,4 +66,4 @@ pub enum Flow {
 }
 
 /// Hears of every step and may stop the work. Called at least once for each 4 MiB.
-pub type Watch<'a> = dyn FnMut(Progress) -> Flow + 'a;
+pub type ProgressFn<'a> = dyn FnMut(Progress) -> Flow + 'a;

@@ -32,13 +32,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     datadir::file_locks,
     durable_fs::{Dir, Disk, DiskFile},
-    install::staging::{self, Stage},
-    progress::{Phase, Watch},
-    restore::{initial_log::Genesis, ownership::Owner, restore_edits::Change},
-    scan::row_scan::Walk,
+    install::staging::{self, StagingDir},
+    progress::{Phase, ProgressFn},
+    restore::{initial_log::InitialLog, ownership::Owner, restore_edits::Change},
+    scan::row_scan::RowScan,
     source::{
         io_trouble, step,
-        verified_source::{Checked, Prepared, Shelf, Trust},
+        verified_source::{Checked, SourceCache, Trust, VerifiedSource},
     },
 };
 use crate::{
@@ -48,7 +48,7 @@ use crate::{
         model::options::Options,
         preflight::space::{self, Needed},
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::{membership::Id, revision::Revision, version::Minor},
     raft::wal,
     text::Shown,
@@ -56,7 +56,7 @@ use crate::{
 
 /// What to restore, and as whom.
 #[derive(Debug, Clone)]
-pub struct Job<'a> {
+pub struct RestoreSpec<'a> {
     /// The snapshot file.
     pub source: &'a Path,
     /// SHA-256 of the whole file, hex, where a plan pins it.
@@ -64,7 +64,7 @@ pub struct Job<'a> {
     /// Take a file without a trailer, or with a wrong one. Its pages and rows are checked all the same.
     pub skip_hash_check: bool,
     /// All members of the new cluster, with their IDs.
-    pub genesis: &'a Genesis,
+    pub genesis: &'a InitialLog,
     /// Which of them this is.
     pub name: &'a str,
     /// `--data-dir`.
@@ -85,7 +85,7 @@ pub struct Tools {
     /// The disk.
     pub disk: Disk,
     /// Where the source that was read is kept for the next member.
-    pub shelf: Shelf,
+    pub shelf: SourceCache,
     /// Leave out the comparison of the whole copy with what was hashed. What is new is read back all the same.
     pub skip_proof: bool,
 }
@@ -123,10 +123,10 @@ pub struct Restored {
 /// # Errors
 /// When the source is not whole, nothing can be built there, or the machine refuses; nothing is left then. `Stopped` when
 /// `watch` says so.
-pub fn build(job: &Job<'_>, tools: &Tools, watch: &mut Watch<'_>) -> Result<Built> {
+pub fn build(job: &RestoreSpec<'_>, tools: &Tools, watch: &mut ProgressFn<'_>) -> Result<Built> {
     let member = job.genesis.id_of(job.name).ok_or_else(|| {
         let names: Vec<&str> = job.genesis.members.iter().map(|m| m.name.as_str()).collect();
-        Trouble::new(Kind::Input, format!("no member is called {:?}", job.name))
+        Error::new(ErrorKind::Input, format!("no member is called {:?}", job.name))
             .why(format!("the table names {}", names.join(", ")))
     })?;
     // Looked at before the source is read through, so that a taken target is said at once.
@@ -134,7 +134,7 @@ pub fn build(job: &Job<'_>, tools: &Tools, watch: &mut Watch<'_>) -> Result<Buil
         .into_iter()
         .flatten()
         .try_for_each(|target| staging::inside(target).map(|_| ()))?;
-    let owner = Owner::of(job.options)?;
+    let owner = Owner::from_options(job.options)?;
     let trust = Trust {
         pinned_sha256: job.pinned_sha256,
         skip_hash_check: job.skip_hash_check,
@@ -144,13 +144,14 @@ pub fn build(job: &Job<'_>, tools: &Tools, watch: &mut Watch<'_>) -> Result<Buil
         Some(prepared) => {
             trust.judge(&prepared.checked.source, &prepared.digest)?;
             trust.accepts(&prepared.checked)?;
-            let laid = Laid::out(job, tools, &prepared.checked, watch)?;
+            let laid = StagedFiles::out(job, tools, &prepared.checked, watch)?;
             prepared.unchanged()?;
             (prepared, laid)
         }
         None => {
-            let (prepared, laid) =
-                Prepared::read(job.source, &trust, watch, |checked, watch| Laid::out(job, tools, checked, watch))?;
+            let (prepared, laid) = VerifiedSource::read(job.source, &trust, watch, |checked, watch| {
+                StagedFiles::out(job, tools, checked, watch)
+            })?;
             (Arc::new(prepared), laid)
         }
     };
@@ -159,9 +160,9 @@ pub fn build(job: &Job<'_>, tools: &Tools, watch: &mut Watch<'_>) -> Result<Buil
 }
 
 /// A directory under construction, with the database's pages in it.
-struct Laid {
-    data: Stage,
-    wal: Option<Stage>,
+struct StagedFiles {
+    data: StagingDir,
+    wal: Option<StagingDir>,
     member: Dir,
     snap_dir: Dir,
     wal_dir: Dir,
@@ -169,14 +170,14 @@ struct Laid {
     bump: Option<Revision>,
 }
 
-impl Laid {
+impl StagedFiles {
     /// Makes the directories and copies the pages.
-    fn out(job: &Job<'_>, tools: &Tools, checked: &Checked, watch: &mut Watch<'_>) -> Result<Laid> {
+    fn out(job: &RestoreSpec<'_>, tools: &Tools, checked: &Checked, watch: &mut ProgressFn<'_>) -> Result<StagedFiles> {
         starts(job, &checked.walk)?;
         let bump = bumped(&checked.walk, job.bump_revision)?;
         let disk = &tools.disk;
-        let data = Stage::begin(disk, job.data_dir)?;
-        let wal = job.wal_dir.map(|dir| Stage::begin(disk, dir)).transpose()?;
+        let data = StagingDir::begin(disk, job.data_dir)?;
+        let wal = job.wal_dir.map(|dir| StagingDir::begin(disk, dir)).transpose()?;
         enough_space(&data, db_copy::live_bytes(checked), rewritten(job, &checked.walk), wal.as_ref())?;
 
         let make = |dir: &Dir, name: &str| dir.make(name).map_err(|e| io_trouble("make", &dir.path().join(name), &e));
@@ -193,27 +194,27 @@ impl Laid {
             true => db_copy::compact(checked, &db, watch)?,
             false => db_copy::copy(checked, &db, watch)?,
         }
-        Ok(Laid { data, wal, member, snap_dir, wal_dir, db, bump })
+        Ok(StagedFiles { data, wal, member, snap_dir, wal_dir, db, bump })
     }
 
     /// Edits the database, writes the log and proves all of it.
     fn finish(
         self,
-        job: &Job<'_>,
+        job: &RestoreSpec<'_>,
         tools: &Tools,
         member: Id,
         owner: &Owner,
-        prepared: &Prepared,
-        watch: &mut Watch<'_>,
+        prepared: &VerifiedSource,
+        watch: &mut ProgressFn<'_>,
     ) -> Result<Built> {
-        let Laid { data, wal, member: member_dir, snap_dir, wal_dir, db, bump } = self;
+        let StagedFiles { data, wal, member: member_dir, snap_dir, wal_dir, db, bump } = self;
         let disk = &tools.disk;
         step(watch, Phase::Write, 0, 0)?;
         let view = &prepared.checked.view;
         let list = restore_edits::changes(view, job.genesis, job.options, job.target, bump);
         let list: Vec<Change> = list.map_err(|e| prepared.checked.source.damaged(&e))?;
         restore_edits::apply(&list, &db).map_err(|e| {
-            Trouble::new(Kind::Failed, format!("cannot write the new members into {}", db.path().shown())).why(e)
+            Error::new(ErrorKind::Failed, format!("cannot write the new members into {}", db.path().shown())).why(e)
         })?;
         let (snap_name, snap_bytes) = job.genesis.snap(job.target);
         snap_dir
@@ -230,7 +231,8 @@ impl Laid {
             dir.sync().map_err(|e| io_trouble("make durable", dir.path(), &e))?;
         }
 
-        let made = readback::Made { db: &db, snap_dir: &snap_dir, wal_dir: &wal_dir, member, bump, changes: &list };
+        let made =
+            readback::BuiltMember { db: &db, snap_dir: &snap_dir, wal_dir: &wal_dir, member, bump, changes: &list };
         let mut restored = readback::prove(job, &made, prepared, tools.skip_proof, watch)?;
         restored.data_dir = job.data_dir.into();
         Ok(Built { data, wal, wal_dir, segment: segment.into(), restored, _db: db })
@@ -241,9 +243,9 @@ impl Laid {
 #[derive(Debug)]
 pub struct Built {
     /// The data directory.
-    pub data: Stage,
+    pub data: StagingDir,
     /// The WAL directory, where it is not in the data directory.
-    pub wal: Option<Stage>,
+    pub wal: Option<StagingDir>,
     wal_dir: Dir,
     segment: OsString,
     /// What was read back.
@@ -256,7 +258,7 @@ impl Built {
     /// Leaves all of it as it is.
     pub fn leave(self) {
         self.data.leave();
-        self.wal.into_iter().for_each(Stage::leave);
+        self.wal.into_iter().for_each(StagingDir::leave);
     }
 
     /// Holds its log as etcd does, for as long as the file is open: an etcd that is started too early waits or says so.
@@ -273,15 +275,17 @@ impl Built {
 
 /// Whether the database is written anew from its rows: compacted, or since a part of the file is damaged, which a copy of
 /// its pages would keep.
-pub fn rewritten(job: &Job<'_>, walk: &Walk) -> bool {
+pub fn rewritten(job: &RestoreSpec<'_>, walk: &RowScan) -> bool {
     job.options.compact || !walk.limited.is_empty()
 }
 
 /// Refuses a snapshot on which the etcd that it is written for would not start.
-fn starts(job: &Job<'_>, walk: &Walk) -> Result<()> {
+fn starts(job: &RestoreSpec<'_>, walk: &RowScan) -> Result<()> {
     let problems = build_plan::brought(&walk.content, Some(job.target), job.options);
     match problems.into_iter().find(|problem| problem.severity == Severity::Error) {
-        Some(problem) => Err(Trouble::new(Kind::Refused, "the snapshot cannot be restored as it is").why(problem.text)),
+        Some(problem) => {
+            Err(Error::new(ErrorKind::Refused, "the snapshot cannot be restored as it is").why(problem.text))
+        }
         None => Ok(()),
     }
 }
@@ -290,21 +294,21 @@ fn starts(job: &Job<'_>, walk: &Walk) -> Result<()> {
 ///
 /// # Errors
 /// When the revision would leave the range of int64.
-fn bumped(walk: &Walk, bump: u64) -> Result<Option<Revision>> {
+fn bumped(walk: &RowScan, bump: u64) -> Result<Option<Revision>> {
     if bump == 0 {
         return Ok(None);
     }
     let main =
         i64::try_from(bump).ok().and_then(|bump| walk.last.main.checked_add(bump)).filter(|main| *main < i64::MAX);
     let main = main.ok_or_else(|| {
-        Trouble::new(Kind::Input, format!("the revision cannot be bumped by {bump}"))
+        Error::new(ErrorKind::Input, format!("the revision cannot be bumped by {bump}"))
             .why(format!("the snapshot ends at {}, and revisions end at {}", walk.last.main, i64::MAX))
             .hint("1000000000 is the customary amount.")
     })?;
     Ok(Some(Revision { main, sub: 0 }))
 }
 
-fn enough_space(data: &Stage, live: u64, compact: bool, wal: Option<&Stage>) -> Result<()> {
+fn enough_space(data: &StagingDir, live: u64, compact: bool, wal: Option<&StagingDir>) -> Result<()> {
     let needed = Needed::new(live, compact);
     let needs = match wal {
         None => vec![(data, needed.total())],

@@ -26,7 +26,7 @@ use rustix::fs::{Advice, fadvise};
 
 use super::{
     durable_fs,
-    progress::{Flow, Phase, Progress, Watch},
+    progress::{Flow, Phase, Progress, ProgressFn},
     source::{
         archive::Archive,
         filetype::{Identified, altered::LineEnds},
@@ -37,7 +37,7 @@ use super::{
 use crate::text::number::{byte_count, thousands};
 use crate::{
     bbolt::{self, View},
-    error::{Fault, Kind, Result, Trouble},
+    error::{Error, ErrorKind, Fault, Result},
     text::Shown,
 };
 
@@ -233,18 +233,18 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// Turns a system error on `path` into a sentence with the way out.
-pub fn io_trouble(what: &str, path: &Path, error: &io::Error) -> Trouble {
-    let trouble = |kind, why: &str| Trouble::new(kind, format!("cannot {what} {}", path.shown())).why(why);
+pub fn io_trouble(what: &str, path: &Path, error: &io::Error) -> Error {
+    let trouble = |kind, why: &str| Error::new(kind, format!("cannot {what} {}", path.shown())).why(why);
     match error.kind() {
-        io::ErrorKind::NotFound if what == "write" => trouble(Kind::Input, "the directory for it does not exist"),
-        io::ErrorKind::NotFound => trouble(Kind::Input, "it does not exist"),
-        io::ErrorKind::PermissionDenied => trouble(Kind::Failed, "permission denied")
+        io::ErrorKind::NotFound if what == "write" => trouble(ErrorKind::Input, "the directory for it does not exist"),
+        io::ErrorKind::NotFound => trouble(ErrorKind::Input, "it does not exist"),
+        io::ErrorKind::PermissionDenied => trouble(ErrorKind::Failed, "permission denied")
             .hint("Run requorum as the user that owns it (often etcd or root), for example with sudo."),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => trouble(Kind::Failed, "the disk is full")
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => trouble(ErrorKind::Failed, "the disk is full")
             .fault(Fault::NoSpace)
             .hint("Free some space, or choose a directory on another filesystem."),
-        io::ErrorKind::ReadOnlyFilesystem => trouble(Kind::Failed, "the filesystem is read-only"),
-        _ => trouble(Kind::Failed, &error.to_string()),
+        io::ErrorKind::ReadOnlyFilesystem => trouble(ErrorKind::Failed, "the filesystem is read-only"),
+        _ => trouble(ErrorKind::Failed, &error.to_string()),
     }
 }
 
@@ -255,7 +255,7 @@ impl Source {
     ///
     /// # Errors
     /// As for [`Source::open`], and when an archive cannot be unpacked or holds something else.
-    pub fn open_any(path: &Path, watch: &mut Watch<'_>) -> Result<Source> {
+    pub fn open_any(path: &Path, watch: &mut ProgressFn<'_>) -> Result<Source> {
         let db = path.join("member/snap/db");
         if path.is_dir() && db.exists() {
             let source = Source::open(&db)?;
@@ -268,7 +268,7 @@ impl Source {
             let mut head = Vec::new();
             let packed = file.metadata().map_err(|e| io_trouble("read", path, &e))?;
             if (&file).take(16).read_to_end(&mut head).is_ok()
-                && let Some(format) = Archive::of(&head)
+                && let Some(format) = Archive::from_head(&head)
             {
                 let unpacked = archive::unpack(format, &file, path, watch)?;
                 let wrapping = Wrapping::Archive { format, bytes: packed.len(), name: unpacked.name };
@@ -286,7 +286,7 @@ impl Source {
     /// When it is not there, cannot be read, or is a directory, empty, or something else by its magic.
     pub fn open(path: &Path) -> Result<Source> {
         let meta = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?;
-        let refuse = |why: &str| Trouble::new(Kind::Input, format!("{} is not a snapshot", path.shown())).why(why);
+        let refuse = |why: &str| Error::new(ErrorKind::Input, format!("{} is not a snapshot", path.shown())).why(why);
         if meta.is_dir() {
             let db = path.join("member/snap/db");
             return Err(match db.exists() {
@@ -411,7 +411,7 @@ impl Source {
     }
 
     /// A damage of the database, as a failure that names the file.
-    pub fn damaged(&self, error: &bbolt::Error) -> Trouble {
+    pub fn damaged(&self, error: &bbolt::Error) -> Error {
         let what = format!("{} is not a whole snapshot", self.path.shown());
         let part = if self.is_part() { format!("{LEFTOVER}; ") } else { String::new() };
         let why = match error {
@@ -428,9 +428,9 @@ impl Source {
         match self.altered() {
             Some(Identified { name, hint, .. }) => {
                 let why = if matches!(error, bbolt::Error::NoMeta { .. }) { String::new() } else { why + "; " };
-                Trouble::new(Kind::Input, what).why(format!("{part}{why}it is {name}")).hint(hint)
+                Error::new(ErrorKind::Input, what).why(format!("{part}{why}it is {name}")).hint(hint)
             }
-            None => Trouble::new(Kind::Input, what).why(part + &why).hint("Take another copy, or another snapshot."),
+            None => Error::new(ErrorKind::Input, what).why(part + &why).hint("Take another copy, or another snapshot."),
         }
     }
 
@@ -457,7 +457,7 @@ impl Source {
     ///
     /// # Errors
     /// When reading fails, the file changes its length meanwhile, or `watch` says stop.
-    pub fn digest(&self, watch: &mut Watch<'_>) -> Result<Digest> {
+    pub fn digest(&self, watch: &mut ProgressFn<'_>) -> Result<Digest> {
         let body = self.body_bytes();
         let mut sealer = Sealer::new(self);
         let mut blocks = Sums::default();
@@ -516,10 +516,10 @@ fn modified(meta: &fs::Metadata) -> Option<i64> {
 ///
 /// # Errors
 /// `Stopped`, when `watch` says so.
-pub fn step(watch: &mut Watch<'_>, phase: Phase, done: u64, total: u64) -> Result<()> {
+pub fn step(watch: &mut ProgressFn<'_>, phase: Phase, done: u64, total: u64) -> Result<()> {
     match watch(Progress { phase, done, total }) {
         Flow::Go => Ok(()),
-        Flow::Stop => Err(Trouble::new(Kind::Stopped, format!("stopped on request while {}", phase.words()))
+        Flow::Stop => Err(Error::new(ErrorKind::Stopped, format!("stopped on request while {}", phase.words()))
             .hint("What was under way is removed; nothing else was touched.")),
     }
 }

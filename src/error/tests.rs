@@ -157,7 +157,7 @@ fn planted_readings_are_found() {
 
 #[test]
 fn a_failure_on_one_line_has_its_hint_as_a_sentence() {
-    let trouble = || Trouble::new(Kind::Failed, "cannot read /srv/a");
+    let trouble = || Error::new(ErrorKind::Failed, "cannot read /srv/a");
     for (trouble, line) in [
         (trouble(), "cannot read /srv/a"),
         (trouble().why("permission denied"), "cannot read /srv/a: permission denied"),

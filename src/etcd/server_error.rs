@@ -37,7 +37,7 @@ const MESSAGES: [(&str, ServerError); 7] = [
 
 impl ServerError {
     /// The error of a message of an etcd server.
-    pub fn of(message: &str) -> Option<ServerError> {
+    pub fn from_message(message: &str) -> Option<ServerError> {
         let bare = message.strip_prefix("etcdserver: ").unwrap_or(message);
         let bare = bare.strip_prefix("mvcc: ").filter(|_| !bare.starts_with("mvcc: required")).unwrap_or(bare);
         let known = MESSAGES.iter().find(|(known, _)| *known == bare).map(|(_, error)| *error);
@@ -66,7 +66,7 @@ mod tests {
             ("the member has no leader", None),
             ("", None),
         ] {
-            assert_eq!(ServerError::of(message), error, "{message}");
+            assert_eq!(ServerError::from_message(message), error, "{message}");
         }
     }
 }

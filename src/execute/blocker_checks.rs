@@ -10,34 +10,34 @@ use crate::{
             revisions::{self, Client},
         },
         preflight::{
-            blockers::{self, Door, Fence, Heard, Seen},
+            blockers::{self, Blocker, Endpoint, Observations, ProbeResult},
             old_cluster::Old,
         },
     },
     engine::progress::Flow,
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::membership::Id,
     system::World,
 };
 
 /// The blockers that were found, and what is only to be known: made by evaluating a plan, here alone.
 #[derive(Debug)]
-pub struct Blockers(Vec<Fence>);
+pub struct Blockers(Vec<Blocker>);
 
 impl Blockers {
     /// All that was found, for those who show it.
-    pub fn all(&self) -> &[Fence] {
+    pub fn all(&self) -> &[Blocker] {
         &self.0
     }
 
     /// The same as a list.
-    pub fn into_vec(self) -> Vec<Fence> {
+    pub fn into_vec(self) -> Vec<Blocker> {
         self.0
     }
 
     /// With these before all others.
     #[must_use]
-    pub fn after(mut self, first: impl IntoIterator<Item = Fence>) -> Blockers {
+    pub fn after(mut self, first: impl IntoIterator<Item = Blocker>) -> Blockers {
         self.0.splice(0..0, first);
         self
     }
@@ -53,11 +53,11 @@ impl Blockers {
 
 /// Proof that a plan's blockers were evaluated and none of them is in the way: installing takes one, staging takes none.
 #[derive(Debug)]
-pub struct SafetyClearance(Vec<Fence>);
+pub struct SafetyClearance(Vec<Blocker>);
 
 impl SafetyClearance {
     /// The blockers that were overridden by a text that was typed.
-    pub fn overridden(&self) -> impl Iterator<Item = &Fence> {
+    pub fn overridden(&self) -> impl Iterator<Item = &Blocker> {
         self.0.iter().filter(|fence| fence.typed.is_some())
     }
 
@@ -65,8 +65,8 @@ impl SafetyClearance {
     ///
     /// # Errors
     /// As [`Blockers::cleared`].
-    pub fn with(mut self, found: Vec<Fence>, overrides: &[String]) -> Result<SafetyClearance> {
-        let blocking: Vec<&Fence> = found.iter().filter(|fence| fence.blocks(overrides)).collect();
+    pub fn with(mut self, found: Vec<Blocker>, overrides: &[String]) -> Result<SafetyClearance> {
+        let blocking: Vec<&Blocker> = found.iter().filter(|fence| fence.blocks(overrides)).collect();
         let Some(first) = blocking.first() else {
             self.0.extend(found);
             return Ok(self);
@@ -80,13 +80,13 @@ impl SafetyClearance {
             }
         }
         let hint: Vec<String> = more.chain(lifts).collect();
-        Err(Trouble::new(Kind::Refused, first.what.clone()).why(first.evidence.join("; ")).hint(hint.join("\n  ")))
+        Err(Error::new(ErrorKind::Refused, first.what.clone()).why(first.evidence.join("; ")).hint(hint.join("\n  ")))
     }
 }
 
 /// Asks everybody, and looks everywhere that has to do with restoring the members `names`; `halted` are old members that
 /// are stopped before anything is put in place. Nothing is written, locked or sent that could change anything.
-pub fn look(plan: &Plan, names: &[String], old: &Old, halted: &[Id], world: &dyn World) -> (Seen, Blockers) {
+pub fn look(plan: &Plan, names: &[String], old: &Old, halted: &[Id], world: &dyn World) -> (Observations, Blockers) {
     let members = plan.members.iter().filter(|m| names.contains(&m.name));
     let targets: Vec<DirFacts> = members.map(|m| world.look_at_dir(&m.data_dir, m.wal_dir.as_deref())).collect();
     let mut known = old.clone();
@@ -104,8 +104,8 @@ pub fn look(plan: &Plan, names: &[String], old: &Old, halted: &[Id], world: &dyn
     }
     let placed = |dir: &DirFacts| dir.state.says().is_some_and(|says| says.cluster_id == plan.cluster_id);
     let fresh = names.len() == plan.members.len() && !targets.iter().any(placed);
-    let doors = knock(plan, &mut known, fresh, world);
-    let mut seen = Seen { doors, targets, configs, halted: halted.to_vec(), clients: Vec::new() };
+    let doors = probe_endpoints(plan, &mut known, fresh, world);
+    let mut seen = Observations { doors, targets, configs, halted: halted.to_vec(), clients: Vec::new() };
     seen.clients = clients(plan, &seen.doors, world);
     let found = blockers::fences(plan, &known, &seen);
     (seen, Blockers(found))
@@ -115,18 +115,19 @@ pub fn look(plan: &Plan, names: &[String], old: &Old, halted: &[Id], world: &dyn
 /// before anything is put in place, and `fresh` says that no member of the plan was put in place anywhere yet.
 pub fn ask(plan: &Plan, old: &Old, halted: Vec<Id>, fresh: bool, world: &dyn World) -> Blockers {
     let mut known = old.clone();
-    let doors = knock(plan, &mut known, fresh, world);
+    let doors = probe_endpoints(plan, &mut known, fresh, world);
     let clients = clients(plan, &doors, world);
-    let seen = Seen { doors, halted, clients, ..Seen::default() };
+    let seen = Observations { doors, halted, clients, ..Observations::default() };
     Blockers(blockers::fences(plan, &known, &seen))
 }
 
 /// Knocks at all doors. While no member of the plan is in place, whoever answers with the planned cluster's ID is of the
 /// old cluster, which the snapshot need not tell: it may have been saved before that cluster was restored itself.
-fn knock(plan: &Plan, known: &mut Old, fresh: bool, world: &dyn World) -> Vec<(Door, Heard)> {
+fn probe_endpoints(plan: &Plan, known: &mut Old, fresh: bool, world: &dyn World) -> Vec<(Endpoint, ProbeResult)> {
     let doors = old_cluster::doors(plan, known);
     let heard = world.knock(&doors);
-    let is_new = |heard: &Heard| matches!(heard, Heard::Etcd { cluster, .. } if *cluster == Some(plan.cluster_id));
+    let is_new =
+        |heard: &ProbeResult| matches!(heard, ProbeResult::Etcd { cluster, .. } if *cluster == Some(plan.cluster_id));
     if fresh && heard.iter().any(is_new) && !known.clusters.contains(&plan.cluster_id) {
         known.clusters.push(plan.cluster_id);
     }
@@ -135,9 +136,8 @@ fn knock(plan: &Plan, known: &mut Old, fresh: bool, world: &dyn World) -> Vec<(D
 
 /// The clients that keep revisions, as the plan knows them. A plan that knows of none may be of an earlier version: where it
 /// matters, the snapshot is read for them.
-fn clients(plan: &Plan, doors: &[(Door, Heard)], world: &dyn World) -> Vec<Client> {
-    let beyond =
-        |heard: &Heard| matches!(heard, Heard::Etcd { revision: Some(r), .. } if revisions::twice(plan, *r).is_some());
+fn clients(plan: &Plan, doors: &[(Endpoint, ProbeResult)], world: &dyn World) -> Vec<Client> {
+    let beyond = |heard: &ProbeResult| matches!(heard, ProbeResult::Etcd { revision: Some(r), .. } if revisions::twice(plan, *r).is_some());
     match doors.iter().any(|(door, heard)| door.old && beyond(heard)) {
         true => clients_of(plan, world),
         false => plan.revisions.clients.clone(),
@@ -166,9 +166,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn found(typed: &str) -> Fence {
+    fn found(typed: &str) -> Blocker {
         let typed = (!typed.is_empty()).then(|| typed.to_string());
-        Fence { what: "m3 still answers".into(), evidence: vec!["here".into()], lift: "Stop it.".into(), typed }
+        Blocker { what: "m3 still answers".into(), evidence: vec!["here".into()], lift: "Stop it.".into(), typed }
     }
 
     #[test]
@@ -185,7 +185,7 @@ mod tests {
             let blockers = || Blockers(all.iter().map(|typed| found(typed)).collect());
             let cleared = blockers().cleared(&overrides(&typed));
             assert_eq!(cleared.as_ref().ok().map(|c| c.overridden().count()), overridden, "{all:?} {typed:?}");
-            assert!(cleared.is_ok() || cleared.unwrap_err().kind == Kind::Refused);
+            assert!(cleared.is_ok() || cleared.unwrap_err().kind == ErrorKind::Refused);
             // what is found later counts as well
             let late = Blockers(Vec::new()).cleared(&[]).unwrap().with(blockers().into_vec(), &overrides(&typed));
             assert_eq!(late.ok().map(|c| c.overridden().count()), overridden, "{all:?} {typed:?}");

@@ -2,19 +2,19 @@
 
 use super::{
     build_claims,
-    events::{HostEvent, Teller},
-    executor::Job,
-    prepare::Ready,
+    events::{EventReporter, HostEvent},
+    executor::ExecutionSpec,
+    prepare::PreparedHost,
     snapshot_source::Source,
 };
 use crate::{
     agent::protocol::{Event, Have, Request, Wanted},
     domain::preflight::hosts,
     engine::{
-        install::Standing,
+        install::MemberState,
         progress::{Flow, Progress},
     },
-    error::{Kind, Remedy, Result, Trouble},
+    error::{Error, ErrorKind, Remedy, Result},
     execute::{Cancel, RowEvent},
     system::ssh::Stop,
 };
@@ -24,11 +24,11 @@ use crate::{
 /// # Errors
 /// The first failure; what was sent stays for the next try.
 pub(crate) fn build(
-    job: &Job<'_>,
-    host: &mut Ready<'_>,
+    job: &ExecutionSpec<'_>,
+    host: &mut PreparedHost<'_>,
     source: &Source<'_>,
     cancel: &Cancel,
-    teller: &Teller<'_>,
+    teller: &EventReporter<'_>,
 ) -> Result<()> {
     let outcome = all(job, host, source, cancel, teller);
     if let Err(trouble) = &outcome {
@@ -37,30 +37,36 @@ pub(crate) fn build(
     outcome
 }
 
-fn all(job: &Job<'_>, host: &mut Ready<'_>, source: &Source<'_>, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
+fn all(
+    job: &ExecutionSpec<'_>,
+    host: &mut PreparedHost<'_>,
+    source: &Source<'_>,
+    cancel: &Cancel,
+    teller: &EventReporter<'_>,
+) -> Result<()> {
     let stop = || cancel.flow() == Flow::Stop;
     if stop() {
-        return Err(Trouble::new(Kind::Stopped, format!("{} was not begun: stopped on request", host.host)));
+        return Err(Error::new(ErrorKind::Stopped, format!("{} was not begun: stopped on request", host.host)));
     }
     let rows = host.rows(job);
-    if let Some((member, _)) = rows.iter().find(|(_, standing)| *standing == Standing::Undoing) {
-        return Err(Trouble::new(
-            Kind::Refused,
+    if let Some((member, _)) = rows.iter().find(|(_, standing)| *standing == MemberState::Undoing) {
+        return Err(Error::new(
+            ErrorKind::Refused,
             format!("{} is being taken out of its place on {}", member.name, host.host),
         )
         .why("an earlier undo was cut off there")
         .hint("Finish that first, with the same plan; then apply it.")
         .remedies(&[Remedy::Undo]));
     }
-    if rows.iter().all(|(_, standing)| *standing != Standing::Nothing) {
+    if rows.iter().all(|(_, standing)| *standing != MemberState::Nothing) {
         return forget(job, host, &stop);
     }
     snapshot(job, host, source, cancel, teller)?;
     let mut first = None;
-    for (member, _) in rows.iter().filter(|(_, standing)| *standing == Standing::Nothing) {
+    for (member, _) in rows.iter().filter(|(_, standing)| *standing == MemberState::Nothing) {
         let name = host.host.clone();
         let row = |event| teller.host(&name, HostEvent::Row(member.name.clone(), event));
-        let request = Request::Stage(Ready::subject(job, member));
+        let request = Request::Stage(PreparedHost::subject(job, member));
         match host.hand.ask(&request, &stop, &mut |step| row(RowEvent::Step(step))) {
             Ok(Event::Restored(restored)) => match build_claims::fits(job, &name, member, &restored) {
                 Ok(()) => {
@@ -86,7 +92,7 @@ fn all(job: &Job<'_>, host: &mut Ready<'_>, source: &Source<'_>, cancel: &Cancel
 }
 
 /// Removes the snapshot that was sent: it has done what it was sent for.
-fn forget(job: &Job<'_>, host: &mut Ready<'_>, stop: Stop<'_>) -> Result<()> {
+fn forget(job: &ExecutionSpec<'_>, host: &mut PreparedHost<'_>, stop: Stop<'_>) -> Result<()> {
     host.hand.ask(&Request::Forget(wanted(job, host)), stop, &mut |_| {}).map(|_| ())
 }
 
@@ -94,16 +100,21 @@ fn forget(job: &Job<'_>, host: &mut Ready<'_>, stop: Stop<'_>) -> Result<()> {
 ///
 /// # Errors
 /// When the host does not do it.
-pub(crate) fn discard(job: &Job<'_>, host: &mut Ready<'_>, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
+pub(crate) fn discard(
+    job: &ExecutionSpec<'_>,
+    host: &mut PreparedHost<'_>,
+    cancel: &Cancel,
+    teller: &EventReporter<'_>,
+) -> Result<()> {
     let stop = || cancel.flow() == Flow::Stop;
     for (member, _) in host.rows(job) {
-        host.hand.ask(&Request::Discard(Ready::subject(job, member)), &stop, &mut |_| {})?;
+        host.hand.ask(&Request::Discard(PreparedHost::subject(job, member)), &stop, &mut |_| {})?;
         teller.host(&host.host, HostEvent::Discarded(member.name.clone()));
     }
     Ok(())
 }
 
-fn wanted(job: &Job<'_>, host: &Ready<'_>) -> Wanted {
+fn wanted(job: &ExecutionSpec<'_>, host: &PreparedHost<'_>) -> Wanted {
     let source = &job.plan.source;
     Wanted {
         sha256: source.sha256.clone(),
@@ -116,11 +127,11 @@ fn wanted(job: &Job<'_>, host: &Ready<'_>) -> Wanted {
 /// Sees to it that the host has the snapshot: as it is, the rest of it, or, where what it had was not the beginning of
 /// this one, all of it.
 fn snapshot(
-    job: &Job<'_>,
-    host: &mut Ready<'_>,
+    job: &ExecutionSpec<'_>,
+    host: &mut PreparedHost<'_>,
     source: &Source<'_>,
     cancel: &Cancel,
-    teller: &Teller<'_>,
+    teller: &EventReporter<'_>,
 ) -> Result<()> {
     let (stop, wanted, name) = (|| cancel.flow() == Flow::Stop, wanted(job, host), host.host.clone());
     let mut step = |step: Progress| teller.host(&name, HostEvent::Step(step));
@@ -143,9 +154,12 @@ fn snapshot(
             }
             _ if from > 0 => from = 0,
             _ => {
-                return Err(Trouble::new(Kind::Failed, format!("the snapshot did not arrive at {name} as it is here"))
-                    .why("its SHA-256 there is another; what arrived was removed")
-                    .hint("Look whether the snapshot is being written to, then try again."));
+                return Err(Error::new(
+                    ErrorKind::Failed,
+                    format!("the snapshot did not arrive at {name} as it is here"),
+                )
+                .why("its SHA-256 there is another; what arrived was removed")
+                .hint("Look whether the snapshot is being written to, then try again."));
             }
         }
     }

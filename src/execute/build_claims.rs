@@ -1,14 +1,14 @@
 //! What hosts claim to have built, held against the plan on this side: a host that is stale, confused or worse stops
 //! everything before anything is put in place anywhere.
 
-use super::{executor::Job, prepare::Ready};
+use super::{executor::ExecutionSpec, prepare::PreparedHost};
 use crate::{
     domain::model::plan::Member,
     engine::{
-        install::Standing,
+        install::MemberState,
         restore::{Restored, expected::Expected},
     },
-    error::{Kind, Remedy, Result, Trouble},
+    error::{Error, ErrorKind, Remedy, Result},
     text::Shown,
 };
 
@@ -16,7 +16,7 @@ use crate::{
 ///
 /// # Errors
 /// `Refused`, naming the member and the host, with the first thing that differs.
-pub(crate) fn fits(job: &Job<'_>, host: &str, member: &Member, claim: &Restored) -> Result<()> {
+pub(crate) fn fits(job: &ExecutionSpec<'_>, host: &str, member: &Member, claim: &Restored) -> Result<()> {
     let expected = Expected::from_plan(job.plan, &member.name)?;
     let differs = expected.differs(claim).or_else(|| {
         let (found, planned) = (claim.data_dir.shown(), member.data_dir.shown());
@@ -25,7 +25,7 @@ pub(crate) fn fits(job: &Job<'_>, host: &str, member: &Member, claim: &Restored)
     match differs {
         None => Ok(()),
         Some(why) => {
-            Err(Trouble::new(Kind::Refused, format!("what {host} says of {} is not what was planned", member.name))
+            Err(Error::new(ErrorKind::Refused, format!("what {host} says of {} is not what was planned", member.name))
                 .why(why)
                 .hint("Nothing is put in place. Look at that host, and remove what waits there.")
                 .remedies(&[Remedy::Undo]))
@@ -37,17 +37,17 @@ pub(crate) fn fits(job: &Job<'_>, host: &str, member: &Member, claim: &Restored)
 ///
 /// # Errors
 /// The first that does not fit.
-pub(crate) fn all(job: &Job<'_>, ready: &[Ready<'_>]) -> Result<()> {
+pub(crate) fn all(job: &ExecutionSpec<'_>, ready: &[PreparedHost<'_>]) -> Result<()> {
     for host in ready {
         for (member, standing) in host.rows(job) {
             let built = host.built.iter().find(|built| built.name == member.name);
             let claim = match &standing {
-                Standing::Staged(restored) | Standing::Moving(restored) => Some(restored),
-                Standing::InPlace(swapped) => Some(&swapped.restored),
-                Standing::Nothing | Standing::Undoing => built,
+                MemberState::Staged(restored) | MemberState::Moving(restored) => Some(restored),
+                MemberState::InPlace(swapped) => Some(&swapped.restored),
+                MemberState::Nothing | MemberState::Undoing => built,
             };
             let claim = claim.ok_or_else(|| {
-                Trouble::new(Kind::Refused, format!("{} has not said that {} is built", host.host, member.name))
+                Error::new(ErrorKind::Refused, format!("{} has not said that {} is built", host.host, member.name))
             })?;
             fits(job, &host.host, member, claim)?;
         }

@@ -7,12 +7,12 @@ use super::{Cancel, executor::side_by_side};
 use crate::{
     agent::protocol::{Event, Request},
     domain::{
-        model::{observations::Around, plan::Plan},
-        preflight::hosts::{self, Way},
+        model::{observations::MachineFacts, plan::Plan},
+        preflight::hosts::{self, BinarySource},
         render::start::HostKnown,
     },
     engine::progress::Flow,
-    error::{Result, Trouble},
+    error::{Error, Result},
     system::{
         World,
         ssh::{Program, unexpected},
@@ -25,7 +25,7 @@ pub struct Learned {
     /// What the hosts told.
     pub hosts: Vec<HostKnown>,
     /// Why some told nothing, or not all.
-    pub troubles: Vec<(String, Trouble)>,
+    pub troubles: Vec<(String, Error)>,
 }
 
 /// Asks these members' hosts, a few at a time; nothing is written but the program, which is removed again.
@@ -45,7 +45,7 @@ pub fn known(plan: &Plan, names: &[String], world: &dyn World, cancel: &Cancel) 
 }
 
 /// What one host tells, as far as it does.
-fn ask(host: &str, world: &dyn World, program: &Program, cancel: &Cancel) -> (Option<HostKnown>, Option<Trouble>) {
+fn ask(host: &str, world: &dyn World, program: &Program, cancel: &Cancel) -> (Option<HostKnown>, Option<Error>) {
     let (addresses, around) = match around(host, Vec::new(), world, program, cancel) {
         Ok(told) => told,
         Err(trouble) => return (None, Some(trouble)),
@@ -71,11 +71,11 @@ pub(crate) fn around(
     world: &dyn World,
     program: &Program,
     cancel: &Cancel,
-) -> Result<(Vec<IpAddr>, Result<Around>)> {
+) -> Result<(Vec<IpAddr>, Result<MachineFacts>)> {
     let stop = || cancel.flow() == Flow::Stop;
     let mut hand = world.open(host, &[], &stop)?;
     let addresses = hand.facts().addresses.clone();
-    let way = hosts::way(&program.own, hand.facts()).unwrap_or(Way::Send);
+    let way = hosts::way(&program.own, hand.facts()).unwrap_or(BinarySource::Send);
     let looked = hand
         .start(program, &way, &stop, &mut |_| {})
         .and_then(|()| hand.ask(&Request::LookAround { dirs }, &stop, &mut |_| {}));

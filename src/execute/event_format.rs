@@ -10,13 +10,13 @@ use crate::{
             observations::host::{HostFacts, PlaceState, Root},
             plan::Plan,
         },
-        preflight::{hosts as judged, stop::Halt},
+        preflight::{hosts as judged, stop::RunningEtcd},
     },
     engine::{
-        install::Standing,
+        install::MemberState,
         progress::{Phase, Progress},
     },
-    error::{Fault, Trouble},
+    error::{Error, Fault},
     execute::RowEvent,
     system::journal::Event,
     text::{Foreign, Shown, number::size},
@@ -24,7 +24,7 @@ use crate::{
 
 /// One line.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Line {
+pub struct EventLine {
     /// What happened, as programs know it: `sent`.
     pub event: &'static str,
     /// As what it enters the journal; none where it only goes on.
@@ -35,7 +35,7 @@ pub struct Line {
     pub data: Value,
 }
 
-impl Line {
+impl EventLine {
     /// The data with the host.
     pub fn on(&self, host: &str) -> Value {
         let mut all = Map::from_iter([("host".to_string(), json!(host))]);
@@ -63,8 +63,8 @@ impl HostEvent {
     }
 
     /// The event as a line.
-    pub fn line(&self, plan: &Plan) -> Line {
-        let line = |event, kind, text: String, data| Line { event, kind, text, data };
+    pub fn line(&self, plan: &Plan) -> EventLine {
+        let line = |event, kind, text: String, data| EventLine { event, kind, text, data };
         match self {
             HostEvent::Looked(facts, problems) => {
                 let data = json!({
@@ -88,15 +88,15 @@ impl HostEvent {
             }
             HostEvent::Standing(name, standing) => {
                 let (kind, word, text) = match standing {
-                    Standing::Nothing => (None, "nothing", "is not built yet"),
-                    Standing::Staged(_) => (Some(Event::Looked), "built", "was built by an earlier run, and waits"),
-                    Standing::Moving(_) => {
+                    MemberState::Nothing => (None, "nothing", "is not built yet"),
+                    MemberState::Staged(_) => (Some(Event::Looked), "built", "was built by an earlier run, and waits"),
+                    MemberState::Moving(_) => {
                         (Some(Event::Looked), "moving", "was being put in place when an earlier run ended")
                     }
-                    Standing::Undoing => {
+                    MemberState::Undoing => {
                         (Some(Event::Looked), "undoing", "was being taken out of its place when an earlier run ended")
                     }
-                    Standing::InPlace(_) => (Some(Event::Looked), "in-place", "is in place already"),
+                    MemberState::InPlace(_) => (Some(Event::Looked), "in-place", "is in place already"),
                 };
                 line("standing", kind, format!("{name} {text}"), json!({"member": name, "standing": word}))
             }
@@ -196,11 +196,11 @@ impl HostEvent {
     }
 }
 
-fn commands(halt: &Halt) -> String {
+fn commands(halt: &RunningEtcd) -> String {
     halt.commands.join(" && ")
 }
 
-fn failed(trouble: &Trouble) -> Value {
+fn failed(trouble: &Error) -> Value {
     json!({"what": trouble.what, "why": trouble.why, "hint": trouble.hint, "remedies": trouble.remedies, "fault": trouble.fault})
 }
 

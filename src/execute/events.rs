@@ -9,18 +9,18 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::executor::{Hear, Job, Until};
+use super::executor::{EventSink, ExecutionSpec, Goal};
 use crate::{
     domain::{
         members::table::Problem,
         model::observations::{config::Automation, host::HostFacts},
-        preflight::{blockers::Fence, stop::Halt},
+        preflight::{blockers::Blocker, stop::RunningEtcd},
     },
     engine::{
-        install::{Standing, Swapped, Went},
+        install::{MemberState, Renames, Swapped},
         progress::Progress,
     },
-    error::{Result, Trouble},
+    error::{Error, Result},
     etcd::membership::Id,
     execute::{RowEvent, SafetyClearance},
     system::{
@@ -44,11 +44,11 @@ fn bounded(data: Value) -> Value {
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(clippy::large_enum_variant, reason = "nearly all of them are the large one")]
-pub enum Told {
+pub enum ExecutionEvent {
     /// On one host.
     Host(String, HostEvent),
     /// Old members and what would start them again were looked at.
-    Fences(Vec<Fence>),
+    Fences(Vec<Blocker>),
     /// All members are proven, and the old cluster was asked again: what came of it.
     Barrier(String),
 }
@@ -59,16 +59,16 @@ pub enum HostEvent {
     /// It was looked at: what it is, and what is wrong with it for this plan.
     Looked(Box<HostFacts>, Vec<Problem>),
     /// It could not be looked at.
-    Unreachable(Trouble),
+    Unreachable(Error),
     /// The program was sent there: so many of its bytes, of so many.
     Program(u64, u64),
     /// What starts an etcd there again, or fights with whoever changes its files.
     Automation(Vec<Automation>),
     /// How far a member was when this run came to it.
-    Standing(String, Standing),
+    Standing(String, MemberState),
     /// An etcd runs on a member's directory, and these commands stop it before that is exchanged; its member ID, where
     /// the directory tells it.
-    Runs(Halt, Option<Id>),
+    Runs(RunningEtcd, Option<Id>),
     /// The snapshot was there already, in this file.
     HadIt(PathBuf),
     /// The snapshot is being looked for, or sent; or an earlier run waited for.
@@ -80,15 +80,15 @@ pub enum HostEvent {
     /// What was built for a member was removed again.
     Discarded(String),
     /// These commands are run now.
-    Halting(Halt),
+    Halting(RunningEtcd),
     /// The etcd is stopped.
-    Halted(Halt),
+    Halted(RunningEtcd),
     /// A member is in place.
     Placed(Swapped),
     /// A member is out of its place again: from where to where things went.
-    Undone(String, Went),
+    Undone(String, Renames),
     /// A member was taken out of its place before: from where to where things went then.
-    UndoneBefore(String, Went),
+    UndoneBefore(String, Renames),
     /// A member is built there by hand, and its code proves it, in a sentence.
     ByHand(String, String),
     /// A member that was built by hand is now to be put in place by hand.
@@ -105,25 +105,25 @@ pub enum HostEvent {
         already: bool,
     },
     /// It could not be gone on with.
-    Failed(Trouble),
+    Failed(Error),
 }
 
 /// Tells, and writes to the operator's journal.
-pub(crate) struct Teller<'a> {
-    job: &'a Job<'a>,
-    hear: Hear<'a>,
+pub(crate) struct EventReporter<'a> {
+    job: &'a ExecutionSpec<'a>,
+    hear: EventSink<'a>,
     /// When each host's last line was written: its acts follow each other, so that is when the next one began.
     last: Mutex<BTreeMap<String, Instant>>,
 }
 
-impl<'a> Teller<'a> {
-    pub(crate) fn new(job: &'a Job<'a>, hear: Hear<'a>) -> Teller<'a> {
-        Teller { job, hear, last: Mutex::default() }
+impl<'a> EventReporter<'a> {
+    pub(crate) fn new(job: &'a ExecutionSpec<'a>, hear: EventSink<'a>) -> EventReporter<'a> {
+        EventReporter { job, hear, last: Mutex::default() }
     }
 
     /// Does `work` between the lines that say what was decided and begun, and how it ended.
     pub(crate) fn run(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
-        let Job { plan, names, run, .. } = self.job;
+        let ExecutionSpec { plan, names, run, .. } = self.job;
         self.decided()?;
         let begun = format!("plan {} of {}: {}", run.plan, plan.label, names.join(", "));
         self.note(
@@ -137,7 +137,7 @@ impl<'a> Teller<'a> {
         let outcome = work();
         let (complete, end) = match (&outcome, self.job.until) {
             (Err(trouble), _) => (false, format!("not complete: {}", trouble.what)),
-            (Ok(()), Until::InPlace | Until::Undone) => (true, "done on every host".to_string()),
+            (Ok(()), Goal::InPlace | Goal::Undone) => (true, "done on every host".to_string()),
             (Ok(()), _) => (false, "done as far as was asked for; nothing is in place".to_string()),
         };
         let failed = outcome.as_ref().err();
@@ -170,8 +170,8 @@ impl<'a> Teller<'a> {
     }
 
     /// Tells, without a host.
-    pub(crate) fn tell(&self, told: Told) {
-        if let Told::Fences(fences) = &told {
+    pub(crate) fn tell(&self, told: ExecutionEvent) {
+        if let ExecutionEvent::Fences(fences) = &told {
             for fence in fences.iter().filter(|fence| fence.typed.is_none()) {
                 let _ = self.note(Event::Warned, &fence.sentence(), json!({"lift": fence.lift}));
             }
@@ -194,7 +194,7 @@ impl<'a> Teller<'a> {
             let text = line.text.lines().next().unwrap_or_default();
             let _ = self.note(kind, &format!("{host}: {text}"), data);
         }
-        (self.hear)(Told::Host(host.to_string(), event));
+        (self.hear)(ExecutionEvent::Host(host.to_string(), event));
     }
 }
 

@@ -29,12 +29,12 @@ use super::{
 };
 pub use crate::execute::{
     discover::known,
-    event_format::Line,
-    events::{HostEvent, Told},
-    preflight::glance,
-    start::{Offer, offers, start},
+    event_format::EventLine,
+    events::{ExecutionEvent, HostEvent},
+    preflight::preflight,
+    start::{StartOption, offers, start},
 };
-use crate::execute::{events::Teller, prepare::Ready, snapshot_source::Source};
+use crate::execute::{events::EventReporter, prepare::PreparedHost, snapshot_source::Source};
 use crate::system::journal::{self, Event};
 use crate::{
     domain::{
@@ -44,21 +44,21 @@ use crate::{
             plan::{Member, Plan},
         },
         preflight::{
-            blockers::{self, Fence, Kind as DoorKind},
+            blockers::{self, Blocker, EndpointKind as DoorKind},
             final_check::{self, Asked},
             old_cluster::Old,
-            stop::Halt,
+            stop::RunningEtcd,
         },
         quorum::{
             known::KnownState,
-            verdict::{Evidence, Finding, verdict},
+            verdict::{Evidence, QuorumReport, verdict},
         },
     },
     engine::{
-        install::{Standing, run_lock::Run},
+        install::{MemberState, run_lock::Run},
         restore::manual_proof,
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::membership::Id,
     system::{World, hash_compare, journal::Journal, probe},
     text::Shown,
@@ -67,7 +67,7 @@ use crate::{
 /// How far a plan is carried out: the goal of a run. The names in journals are given here and stay, whatever the variants
 /// are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Until {
+pub enum Goal {
     /// Every host is looked at; nothing is written.
     #[serde(rename = "Looked")]
     Looked,
@@ -98,7 +98,7 @@ pub enum Placement {
 }
 
 /// How a plan is carried out on its hosts.
-pub struct Job<'a> {
+pub struct ExecutionSpec<'a> {
     /// The plan.
     pub plan: &'a Plan,
     /// The members that are restored, by name.
@@ -112,7 +112,7 @@ pub struct Job<'a> {
     /// How many hosts are worked on at a time; at least 1.
     pub limit: usize,
     /// How far.
-    pub until: Until,
+    pub until: Goal,
     /// Whether an etcd on a member's directory may be stopped.
     pub consent: Consent<'a>,
     /// What is known of the old cluster.
@@ -135,13 +135,13 @@ pub enum Consent<'a> {
     /// To nothing: an etcd that runs stops the plan.
     No,
     /// To these commands, each on its host, as they were shown.
-    To(&'a [(String, Halt)]),
+    To(&'a [(String, RunningEtcd)]),
     /// To whatever stops the etcds that run.
     All,
 }
 
 impl Consent<'_> {
-    pub(super) fn covers(self, host: &str, halt: &Halt) -> bool {
+    pub(super) fn covers(self, host: &str, halt: &RunningEtcd) -> bool {
         match self {
             Consent::No => false,
             Consent::To(known) => known.iter().any(|(at, known)| at == host && known == halt),
@@ -162,12 +162,12 @@ pub fn run(plan: &Plan, world: &dyn World) -> Run {
 }
 
 /// Where events go, from several threads.
-pub type Hear<'a> = &'a (dyn Fn(Told) + Sync);
+pub type EventSink<'a> = &'a (dyn Fn(ExecutionEvent) + Sync);
 
 /// One host and its members' places in the plan.
 pub(super) type Group = (String, Vec<usize>);
 
-impl Job<'_> {
+impl ExecutionSpec<'_> {
     /// The plan as far as hosts go: where all are installed here, this machine is the host of each of them.
     pub(super) fn located(&self) -> Cow<'_, Plan> {
         let mut plan = Cow::Borrowed(self.plan);
@@ -182,7 +182,7 @@ impl Job<'_> {
         match cancel.flow() {
             crate::engine::progress::Flow::Go => Ok(()),
             crate::engine::progress::Flow::Stop => {
-                Err(Trouble::new(Kind::Stopped, "stopped on request, at a safe point")
+                Err(Error::new(ErrorKind::Stopped, "stopped on request, at a safe point")
                     .hint("What was built waits on its host. Run the same again to go on."))
             }
         }
@@ -194,26 +194,26 @@ impl Job<'_> {
 /// # Errors
 /// `Refused` when a host is not ready, an old member is in the way, or an etcd runs that nobody consented to stop:
 /// then nothing was put in place. Otherwise the first failure, after the rest was tried.
-pub fn apply(job: &Job<'_>, cancel: &Cancel, hear: Hear<'_>) -> Result<()> {
+pub fn apply(job: &ExecutionSpec<'_>, cancel: &Cancel, hear: EventSink<'_>) -> Result<()> {
     // who gives a plan names its members
     job.world.name_endpoints(&job.plan.client_urls());
-    let teller = Teller::new(job, hear);
-    if job.until == Until::Looked {
+    let teller = EventReporter::new(job, hear);
+    if job.until == Goal::Looked {
         prepare::look(job, cancel, &teller).map(|_| ())
     } else {
-        teller.run(|| carry(job, cancel, &teller))
+        teller.run(|| execute(job, cancel, &teller))
     }
 }
 
-fn carry(job: &Job<'_>, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
+fn execute(job: &ExecutionSpec<'_>, cancel: &Cancel, teller: &EventReporter<'_>) -> Result<()> {
     by_hand(job, teller)?;
     let looked = prepare::look(job, cancel, teller)?;
     let mut ready = prepare::ready(job, looked, cancel, teller)?;
     let blockers = blockers(job, &ready, teller);
     // What only waits in staging disturbs nobody: that needs no clearance.
     let clearance = match job.until {
-        Until::InPlace => Some(blockers.cleared(job.lifted)?),
-        Until::Looked | Until::Rehearsed | Until::Built | Until::Undone => None,
+        Goal::InPlace => Some(blockers.cleared(job.lifted)?),
+        Goal::Looked | Goal::Rehearsed | Goal::Built | Goal::Undone => None,
     };
     prepare::all_vacant(job, &ready)?;
     clearance.iter().try_for_each(|clearance| teller.overridden(clearance))?;
@@ -235,16 +235,16 @@ fn carry(job: &Job<'_>, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
         for (member, host) in hand_members(job) {
             teller.host(host, HostEvent::HandOver(member.name.clone()));
         }
-    } else if job.until == Until::Rehearsed {
+    } else if job.until == Goal::Rehearsed {
         let gone = each(job.limit, &mut ready, |host| build::discard(job, host, cancel, teller));
         gone.into_iter().flatten().collect::<Result<()>>()?;
     }
-    ready.into_iter().for_each(Ready::close);
+    ready.into_iter().for_each(PreparedHost::close);
     Ok(())
 }
 
 /// The members that are restored by hand, each with its host.
-fn hand_members<'p>(job: &Job<'p>) -> impl Iterator<Item = (&'p Member, &'p str)> {
+fn hand_members<'p>(job: &ExecutionSpec<'p>) -> impl Iterator<Item = (&'p Member, &'p str)> {
     let names = job.names.iter().filter(|name| job.by_hand.contains_key(*name));
     let members = names.filter_map(|name| job.plan.member(name).ok());
     members.map(|m| (m, if host_address::is_local(&m.host) { host_address::LOCAL } else { m.host.as_str() }))
@@ -254,10 +254,10 @@ fn hand_members<'p>(job: &Job<'p>) -> impl Iterator<Item = (&'p Member, &'p str)
 ///
 /// # Errors
 /// `Input` for one that does not prove its member.
-fn by_hand(job: &Job<'_>, teller: &Teller<'_>) -> Result<()> {
+fn by_hand(job: &ExecutionSpec<'_>, teller: &EventReporter<'_>) -> Result<()> {
     for (member, host) in hand_members(job) {
         let code = job.by_hand.get(&member.name).map(String::as_str).unwrap_or_default();
-        let proven = manual_proof::judge(job.plan, &member.name, code)?;
+        let proven = manual_proof::verify_code(job.plan, &member.name, code)?;
         teller.host(host, HostEvent::ByHand(member.name.clone(), proven));
     }
     Ok(())
@@ -268,14 +268,14 @@ fn by_hand(job: &Job<'_>, teller: &Teller<'_>) -> Result<()> {
 ///
 /// # Errors
 /// As [`apply`].
-pub fn undo(job: &Job<'_>, cancel: &Cancel, hear: Hear<'_>) -> Result<bool> {
-    let teller = Teller::new(job, hear);
+pub fn undo(job: &ExecutionSpec<'_>, cancel: &Cancel, hear: EventSink<'_>) -> Result<bool> {
+    let teller = EventReporter::new(job, hear);
     let mut some = false;
     teller.run(|| {
         let looked = prepare::look_for_undo(job, cancel, &teller)?;
         let mut ready = prepare::ready(job, looked, cancel, &teller)?;
         some = install::undo(job, &mut ready, cancel, &teller)?;
-        ready.into_iter().for_each(Ready::close);
+        ready.into_iter().for_each(PreparedHost::close);
         Ok(())
     })?;
     Ok(some)
@@ -283,11 +283,11 @@ pub fn undo(job: &Job<'_>, cancel: &Cancel, hear: Hear<'_>) -> Result<bool> {
 
 /// Evaluates what is in the way: everybody who must not live on is asked, those that are stopped by consent aside, and
 /// what is on this machine is looked at, where that is the only one.
-fn blockers(job: &Job<'_>, ready: &[Ready<'_>], teller: &Teller<'_>) -> Blockers {
+fn blockers(job: &ExecutionSpec<'_>, ready: &[PreparedHost<'_>], teller: &EventReporter<'_>) -> Blockers {
     let mut old = job.old.clone();
     ready.iter().flat_map(|host| &host.configs).for_each(|config| old.configured(config));
     let halted: Vec<Id> = ready.iter().flat_map(|host| host.halts.iter().filter_map(|(_, member)| *member)).collect();
-    let there = |standing: &Standing| !matches!(standing, Standing::Nothing | Standing::Staged(_));
+    let there = |standing: &MemberState| !matches!(standing, MemberState::Nothing | MemberState::Staged(_));
     let placed = ready.iter().any(|host| host.rows(job).iter().any(|(_, standing)| there(standing)));
     let fresh = !placed && job.by_hand.is_empty() && job.names.len() == job.plan.members.len();
     let found = match job.placement {
@@ -295,16 +295,16 @@ fn blockers(job: &Job<'_>, ready: &[Ready<'_>], teller: &Teller<'_>) -> Blockers
         Placement::Here => blocker_checks::look(job.plan, job.names, &old, &halted, job.world).1,
     };
     let found = found.after(second_time(job, ready));
-    teller.tell(Told::Fences(found.all().to_vec()));
+    teller.tell(ExecutionEvent::Fences(found.all().to_vec()));
     found
 }
 
 /// Members that an earlier run put in place, and that this one would put there again.
-fn second_time(job: &Job<'_>, ready: &[Ready<'_>]) -> Option<Fence> {
+fn second_time(job: &ExecutionSpec<'_>, ready: &[PreparedHost<'_>]) -> Option<Blocker> {
     let now = ready.iter().flat_map(|host| host.rows(job).into_iter().map(move |row| (host, row)));
     let now = now.map(|(host, (member, standing))| {
         let now = match standing {
-            Standing::InPlace(_) | Standing::Moving(_) => Now::Same,
+            MemberState::InPlace(_) | MemberState::Moving(_) => Now::Same,
             _ if host.holds.contains(&member.name) => Now::Holds,
             _ => Now::Open,
         };
@@ -314,12 +314,12 @@ fn second_time(job: &Job<'_>, ready: &[Ready<'_>]) -> Option<Fence> {
 }
 
 /// The client URLs of the old cluster.
-fn old_clients(job: &Job<'_>) -> Vec<String> {
+fn old_clients(job: &ExecutionSpec<'_>) -> Vec<String> {
     let doors = old_cluster::doors(job.plan, job.old).into_iter();
     doors.filter(|door| door.old && door.kind == DoorKind::Client).map(|door| door.url).collect()
 }
 
-fn ask_old(job: &Job<'_>) -> (Vec<Asked>, Finding) {
+fn ask_old(job: &ExecutionSpec<'_>) -> (Vec<Asked>, QuorumReport) {
     let urls = old_clients(job);
     let answers = side_by_side(urls.len(), urls.len(), |at| urls.get(at).map(|url| job.world.ask(url)));
     let asked = urls.into_iter().zip(answers);
@@ -347,7 +347,7 @@ fn ask_old(job: &Job<'_>) -> (Vec<Asked>, Finding) {
 }
 
 /// The raft indexes of old members when the plan was first begun: as the journal has them, else as they are now.
-fn baseline(job: &Job<'_>, teller: &Teller<'_>) -> Result<Vec<(String, u64)>> {
+fn baseline(job: &ExecutionSpec<'_>, teller: &EventReporter<'_>) -> Result<Vec<(String, u64)>> {
     let known = Journal::at(job.world, job.journal).read()?;
     let of_plan = |r: &&crate::system::journal::Record| {
         r.kind == Event::Asked && r.data.get("plan") == Some(&json!(job.run.plan))
@@ -366,9 +366,9 @@ fn baseline(job: &Job<'_>, teller: &Teller<'_>) -> Result<Vec<(String, u64)>> {
 }
 
 /// The final check: all are built, and nothing may have come back. What it found that is in the way until it is overridden.
-fn final_check(job: &Job<'_>, before: &[(String, u64)], teller: &Teller<'_>) -> Result<Vec<Fence>> {
+fn final_check(job: &ExecutionSpec<'_>, before: &[(String, u64)], teller: &EventReporter<'_>) -> Result<Vec<Blocker>> {
     let (now, finding) = ask_old(job);
-    let judged = final_check::judge(before, &now, job.plan.cluster_id, &job.old.clusters, &finding);
+    let judged = final_check::evaluate(before, &now, job.plan.cluster_id, &job.old.clusters, &finding);
     let text = match &judged {
         Ok(()) => final_check::summary(&now, job.plan.cluster_id, &finding),
         Err(why) => why.clone(),
@@ -378,9 +378,9 @@ fn final_check(job: &Job<'_>, before: &[(String, u64)], teller: &Teller<'_>) -> 
         &text,
         json!({"barrier": judged.is_ok(), "newest": final_check::newest(job.plan, &now)}),
     )?;
-    teller.tell(Told::Barrier(text));
+    teller.tell(ExecutionEvent::Barrier(text));
     judged.map_err(|why| {
-        Trouble::new(Kind::Refused, "nothing is put in place").why(why).hint(
+        Error::new(ErrorKind::Refused, "nothing is put in place").why(why).hint(
             "Look at the old cluster first: requorum probe. If it is to be given up all the same, stop its members and \
              apply the plan again; what was built waits.",
         )
@@ -389,13 +389,13 @@ fn final_check(job: &Job<'_>, before: &[(String, u64)], teller: &Teller<'_>) -> 
 }
 
 /// Revisions that old members are seen to have and the restored cluster gives out again.
-fn reused(job: &Job<'_>, now: &[Asked], teller: &Teller<'_>) -> Vec<Fence> {
+fn reused(job: &ExecutionSpec<'_>, now: &[Asked], teller: &EventReporter<'_>) -> Vec<Blocker> {
     let Some(known) = final_check::beyond(job.plan, now) else { return Vec::new() };
     let clients = blocker_checks::clients_of(job.plan, job.world);
-    let found: Vec<Fence> = blockers::twice(job.plan, &clients, &known).into_iter().collect();
+    let found: Vec<Blocker> = blockers::twice(job.plan, &clients, &known).into_iter().collect();
     // What was found before, and overridden, was told then.
     if found.iter().any(|fence| fence.blocks(job.lifted)) {
-        teller.tell(Told::Fences(found.clone()));
+        teller.tell(ExecutionEvent::Fences(found.clone()));
     }
     found
 }
@@ -403,10 +403,10 @@ fn reused(job: &Job<'_>, now: &[Asked], teller: &Teller<'_>) -> Vec<Fence> {
 /// Does `work` on each host, at most `limit` at a time; what came of each, in order.
 pub(super) fn each<'w>(
     limit: usize,
-    ready: &mut [Ready<'w>],
-    work: impl Fn(&mut Ready<'w>) -> Result<()> + Sync,
+    ready: &mut [PreparedHost<'w>],
+    work: impl Fn(&mut PreparedHost<'w>) -> Result<()> + Sync,
 ) -> Vec<Option<Result<()>>> {
-    let slots: Vec<Mutex<&mut Ready<'w>>> = ready.iter_mut().map(Mutex::new).collect();
+    let slots: Vec<Mutex<&mut PreparedHost<'w>>> = ready.iter_mut().map(Mutex::new).collect();
     side_by_side(limit, slots.len(), |at| {
         let mut host = slots.get(at)?.lock().unwrap_or_else(PoisonError::into_inner);
         Some(work(&mut host))

@@ -2,14 +2,14 @@
 
 use super::{
     build_claims,
-    events::{HostEvent, Teller},
-    executor::Job,
-    prepare::{Ready, stamp},
+    events::{EventReporter, HostEvent},
+    executor::ExecutionSpec,
+    prepare::{PreparedHost, stamp},
 };
 use crate::{
     agent::protocol::{Event, Request},
-    engine::{install::Standing, progress::Flow},
-    error::{Kind, Remedy, Result, Trouble},
+    engine::{install::MemberState, progress::Flow},
+    error::{Error, ErrorKind, Remedy, Result},
     execute::{Cancel, SafetyClearance},
 };
 
@@ -18,11 +18,11 @@ use crate::{
 /// # Errors
 /// The first failure, with what is in place and what is not.
 pub(crate) fn exchange(
-    job: &Job<'_>,
-    ready: &mut [Ready<'_>],
+    job: &ExecutionSpec<'_>,
+    ready: &mut [PreparedHost<'_>],
     _clearance: &SafetyClearance,
     cancel: &Cancel,
-    teller: &Teller<'_>,
+    teller: &EventReporter<'_>,
 ) -> Result<()> {
     let stamp = stamp(job);
     let mut placed: Vec<String> = Vec::new();
@@ -42,18 +42,18 @@ pub(crate) fn exchange(
 }
 
 fn one(
-    job: &Job<'_>,
-    host: &mut Ready<'_>,
+    job: &ExecutionSpec<'_>,
+    host: &mut PreparedHost<'_>,
     stamp: &str,
     cancel: &Cancel,
-    teller: &Teller<'_>,
+    teller: &EventReporter<'_>,
     placed: &mut Vec<String>,
 ) -> Result<()> {
     halt(host, cancel, teller)?;
     let stop = || cancel.flow() == Flow::Stop;
     for (member, standing) in host.rows(job) {
-        if !matches!(standing, Standing::InPlace(_)) {
-            let request = Request::Swap { of: Ready::subject(job, member), stamp: stamp.into() };
+        if !matches!(standing, MemberState::InPlace(_)) {
+            let request = Request::Swap { of: PreparedHost::subject(job, member), stamp: stamp.into() };
             match host.hand.ask(&request, &stop, &mut |_| {})? {
                 Event::Swapped(swapped) => {
                     build_claims::fits(job, &host.host, member, &swapped.restored)?;
@@ -72,24 +72,32 @@ fn one(
 ///
 /// # Errors
 /// The first failure; `Refused` where no member was ever put in place or built.
-pub(crate) fn undo(job: &Job<'_>, ready: &mut [Ready<'_>], cancel: &Cancel, teller: &Teller<'_>) -> Result<bool> {
+pub(crate) fn undo(
+    job: &ExecutionSpec<'_>,
+    ready: &mut [PreparedHost<'_>],
+    cancel: &Cancel,
+    teller: &EventReporter<'_>,
+) -> Result<bool> {
     let stamp = stamp(job);
     let stop = || cancel.flow() == Flow::Stop;
     let mut some = false;
     for host in ready.iter_mut() {
         stopping(cancel, &host.host)?;
-        let there = |standing: &Standing| matches!(standing, Standing::InPlace(_) | Standing::Undoing);
-        if let Some((member, _)) = host.rows(job).iter().find(|(_, s)| matches!(s, Standing::Moving(_))) {
-            return Err(Trouble::new(Kind::Refused, format!("{} is being put in place on {}", member.name, host.host))
-                .why("an earlier run was cut off there")
-                .hint("Finish that first, then roll it back.")
-                .remedies(&[Remedy::Resume]));
+        let there = |standing: &MemberState| matches!(standing, MemberState::InPlace(_) | MemberState::Undoing);
+        if let Some((member, _)) = host.rows(job).iter().find(|(_, s)| matches!(s, MemberState::Moving(_))) {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!("{} is being put in place on {}", member.name, host.host),
+            )
+            .why("an earlier run was cut off there")
+            .hint("Finish that first, then roll it back.")
+            .remedies(&[Remedy::Resume]));
         }
         if host.rows(job).iter().any(|(_, standing)| there(standing)) {
             halt(host, cancel, teller)?;
         }
         for (member, _) in host.rows(job).iter().filter(|(_, standing)| there(standing)) {
-            let request = Request::Undo { of: Ready::subject(job, member), stamp: stamp.clone() };
+            let request = Request::Undo { of: PreparedHost::subject(job, member), stamp: stamp.clone() };
             match host.hand.ask(&request, &stop, &mut |_| {})? {
                 Event::Undone(went) => teller.host(&host.host, HostEvent::Undone(member.name.clone(), went)),
                 other => return Err(host.odd(&other)),
@@ -97,8 +105,8 @@ pub(crate) fn undo(job: &Job<'_>, ready: &mut [Ready<'_>], cancel: &Cancel, tell
             some = true;
         }
         // What only waits beside its place goes, too.
-        for (member, _) in host.rows(job).iter().filter(|(_, standing)| matches!(standing, Standing::Staged(_))) {
-            host.hand.ask(&Request::Discard(Ready::subject(job, member)), &stop, &mut |_| {})?;
+        for (member, _) in host.rows(job).iter().filter(|(_, standing)| matches!(standing, MemberState::Staged(_))) {
+            host.hand.ask(&Request::Discard(PreparedHost::subject(job, member)), &stop, &mut |_| {})?;
             teller.host(&host.host, HostEvent::Discarded(member.name.clone()));
             some = true;
         }
@@ -106,30 +114,30 @@ pub(crate) fn undo(job: &Job<'_>, ready: &mut [Ready<'_>], cancel: &Cancel, tell
     if some || out_already(job, ready, &stamp, cancel, teller)? {
         return Ok(some);
     }
-    Err(Trouble::new(Kind::Refused, "there is nothing to take back")
+    Err(Error::new(ErrorKind::Refused, "there is nothing to take back")
         .why("no member of this plan is in place or built on these hosts"))
 }
 
 /// Whether the journals of all hosts say that their members were taken out of their places before; an undo that was cut
 /// off between that and its own journal did not hear it.
 fn out_already(
-    job: &Job<'_>,
-    ready: &mut [Ready<'_>],
+    job: &ExecutionSpec<'_>,
+    ready: &mut [PreparedHost<'_>],
     stamp: &str,
     cancel: &Cancel,
-    teller: &Teller<'_>,
+    teller: &EventReporter<'_>,
 ) -> Result<bool> {
     let stop = || cancel.flow() == Flow::Stop;
     let mut all = !ready.is_empty();
     for host in ready.iter_mut() {
         for (member, _) in host.rows(job) {
-            let request = Request::Undo { of: Ready::subject(job, member), stamp: stamp.into() };
+            let request = Request::Undo { of: PreparedHost::subject(job, member), stamp: stamp.into() };
             match host.hand.ask(&request, &stop, &mut |_| {}) {
                 Ok(Event::Undone(went)) => {
                     teller.host(&host.host, HostEvent::UndoneBefore(member.name.clone(), went));
                 }
                 Ok(other) => return Err(host.odd(&other)),
-                Err(trouble) if trouble.kind == Kind::Refused => all = false,
+                Err(trouble) if trouble.kind == ErrorKind::Refused => all = false,
                 Err(trouble) => return Err(trouble),
             }
         }
@@ -140,12 +148,12 @@ fn out_already(
 fn stopping(cancel: &Cancel, host: &str) -> Result<()> {
     match cancel.flow() {
         Flow::Go => Ok(()),
-        Flow::Stop => Err(Trouble::new(Kind::Stopped, format!("{host} was not begun: stopped on request"))),
+        Flow::Stop => Err(Error::new(ErrorKind::Stopped, format!("{host} was not begun: stopped on request"))),
     }
 }
 
 /// Stops what runs on this host's members' directories.
-fn halt(host: &mut Ready<'_>, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
+fn halt(host: &mut PreparedHost<'_>, cancel: &Cancel, teller: &EventReporter<'_>) -> Result<()> {
     for (halt, _) in host.halts.clone() {
         teller.host(&host.host, HostEvent::Halting(halt.clone()));
         host.hand.ask(&Request::Halt(halt.clone()), &|| cancel.flow() == Flow::Stop, &mut |_| {})?;

@@ -7,14 +7,14 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{events::Teller, executor::Job};
+use super::{events::EventReporter, executor::ExecutionSpec};
 use crate::{
     agent::protocol::{Event, Request},
     domain::model::host_address,
     engine::{progress::Progress, source::hex},
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     system::{
-        host_session::Hand,
+        host_session::HostSession,
         journal::{self, Journal, is_seal},
         ssh::Stop,
     },
@@ -29,10 +29,10 @@ const HOST: &str = "journal_on";
 /// # Errors
 /// When another run works there, the journal there is another, or the operator's cannot be read or written.
 pub(crate) fn claim(
-    job: &Job<'_>,
-    (host, hand): (&str, &mut (dyn Hand + '_)),
+    job: &ExecutionSpec<'_>,
+    (host, hand): (&str, &mut (dyn HostSession + '_)),
     targets: Vec<std::path::PathBuf>,
-    teller: &Teller<'_>,
+    teller: &EventReporter<'_>,
     stop: Stop<'_>,
     on: &mut dyn FnMut(Progress),
 ) -> Result<()> {
@@ -46,12 +46,16 @@ pub(crate) fn claim(
             let text = format!("{host}: its journal of plan {} is known by its beginning", job.run.plan);
             teller.note(journal::Event::Looked, &text, json!({"plan": job.run.plan, HOST: here(host), SEAL: seal}))
         }
-        other => Err(Trouble::new(Kind::Refused, format!("the journal on {host} is not the one that was begun there"))
-            .why(match other {
-                Event::Claimed { .. } => "it begins with something else than this plan's journal here has written down",
-                _ => "the host gave an answer to another question",
-            })
-            .hint("Look at who works on that host. Nothing was changed there.")),
+        other => {
+            Err(Error::new(ErrorKind::Refused, format!("the journal on {host} is not the one that was begun there"))
+                .why(match other {
+                    Event::Claimed { .. } => {
+                        "it begins with something else than this plan's journal here has written down"
+                    }
+                    _ => "the host gave an answer to another question",
+                })
+                .hint("Look at who works on that host. Nothing was changed there."))
+        }
     }
 }
 
@@ -60,7 +64,7 @@ fn here(host: &str) -> &str {
 }
 
 /// What the operator's journal has written down of this host.
-fn known(job: &Job<'_>, host: &str) -> Result<Option<String>> {
+fn known(job: &ExecutionSpec<'_>, host: &str) -> Result<Option<String>> {
     let records = Journal::at(job.world, job.journal).read()?;
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_string);
     let mine = records.iter().rev().filter(|r| {

@@ -9,12 +9,12 @@ use crate::{
         members::table::Problem,
         model::{
             host_address,
-            observations::{Around, host::HostFacts},
+            observations::{MachineFacts, host::HostFacts},
             plan::{Member, Plan},
         },
         preflight::{
             host_report::{Look, Running},
-            hosts::{self, Own, Way},
+            hosts::{self, BinarySource, Own},
             stop,
         },
     },
@@ -23,7 +23,7 @@ use crate::{
     execute::Cancel,
     system::{
         World,
-        host_session::Hand,
+        host_session::HostSession,
         ssh::{Program, unexpected},
     },
 };
@@ -31,7 +31,7 @@ use crate::{
 /// Looks at all hosts side by side, `hear` gets each as soon as it is known. Nothing is written; but with `closer` the
 /// program is sent, for as long as the look takes, to those that have none, where an etcd runs: it alone can tell how that
 /// is stopped.
-pub fn glance(
+pub fn preflight(
     plan: &Plan,
     closer: bool,
     limit: usize,
@@ -44,7 +44,7 @@ pub fn glance(
     let program = Program::running();
     side_by_side(limit, groups.len(), |at| {
         let (host, members) = groups.get(at)?;
-        let mut look = Look { host: host.clone(), ..Look::of(plan, members) };
+        let mut look = Look { host: host.clone(), ..Look::new(plan, members) };
         match &program {
             Ok(program) => one(plan, &mut look, closer, program, world, cancel),
             Err(trouble) => look.facts = Err(trouble.clone()),
@@ -61,7 +61,7 @@ fn one(plan: &Plan, look: &mut Look, closer: bool, program: &Program, world: &dy
         Err(trouble) => return look.facts = Err(trouble),
     };
     let facts = hand.facts().clone();
-    look.problems = hosts::judge(plan, &look.members, &program.own, &facts);
+    look.problems = hosts::evaluate(plan, &look.members, &program.own, &facts);
     if let Some(way) = close_by(look, &program.own, &facts, closer) {
         match around(&look.host, hand.as_mut(), look.dirs(plan), program, &way, &stop) {
             Ok(around) => closely(plan, look, around),
@@ -73,23 +73,23 @@ fn one(plan: &Plan, look: &mut Look, closer: bool, program: &Program, world: &dy
 }
 
 /// How the program gets to work there, where it may: on this machine, where the same one is there, else when asked.
-fn close_by(look: &Look, own: &Own, facts: &HostFacts, closer: bool) -> Option<Way> {
+fn close_by(look: &Look, own: &Own, facts: &HostFacts, closer: bool) -> Option<BinarySource> {
     match hosts::way(own, facts) {
-        _ if host_address::is_local(&look.host) => Some(Way::Send),
-        Ok(way @ Way::Installed(_)) => Some(way),
-        Ok(Way::Send) if closer && !facts.etcds.is_empty() => Some(Way::Send),
+        _ if host_address::is_local(&look.host) => Some(BinarySource::Send),
+        Ok(way @ BinarySource::Installed(_)) => Some(way),
+        Ok(BinarySource::Send) if closer && !facts.etcds.is_empty() => Some(BinarySource::Send),
         _ => None,
     }
 }
 
 fn around(
     host: &str,
-    hand: &mut dyn Hand,
+    hand: &mut dyn HostSession,
     dirs: Vec<(PathBuf, Option<PathBuf>)>,
     program: &Program,
-    way: &Way,
+    way: &BinarySource,
     stop: &(dyn Fn() -> bool + Sync),
-) -> Result<Around> {
+) -> Result<MachineFacts> {
     hand.start(program, way, stop, &mut |_| {})?;
     match hand.ask(&Request::LookAround { dirs }, stop, &mut |_| {})? {
         Event::Around(around) => Ok(*around),
@@ -98,7 +98,7 @@ fn around(
 }
 
 /// What only a look from beside the data tells.
-fn closely(plan: &Plan, look: &mut Look, around: Around) {
+fn closely(plan: &Plan, look: &mut Look, around: MachineFacts) {
     look.problems.extend(hosts::logs_elsewhere(plan, &look.members, &around.configs));
     let here: Vec<(usize, &Member)> =
         look.members.iter().filter_map(|at| Some((*at, plan.members.get(*at)?))).collect();

@@ -2,12 +2,12 @@
 //! already known.
 
 use super::{
-    events::{HostEvent, Teller},
-    executor::{Group, Job, Placement, Until, each, side_by_side},
+    events::{EventReporter, HostEvent},
+    executor::{ExecutionSpec, Goal, Group, Placement, each, side_by_side},
     journal_seal,
 };
 use crate::{
-    agent::protocol::{Event, Request, Subject},
+    agent::protocol::{Event, MemberRequest, Request},
     domain::{
         members::table::{Column, Problem, Severity},
         model::{
@@ -19,16 +19,16 @@ use crate::{
             plan::Member,
         },
         preflight::{
-            hosts::{self, Way},
-            stop::{self, Halt},
+            hosts::{self, BinarySource},
+            stop::{self, RunningEtcd},
         },
     },
-    engine::{install::Standing, progress::Flow, restore::Restored},
-    error::{Kind, Result, Trouble},
+    engine::{install::MemberState, progress::Flow, restore::Restored},
+    error::{Error, ErrorKind, Result},
     etcd::membership::Id,
     execute::{Cancel, second_run},
     system::{
-        host_session::Hand,
+        host_session::HostSession,
         ssh::{Program, unexpected},
     },
     text::{
@@ -38,41 +38,41 @@ use crate::{
 };
 
 /// A host that can take its members.
-pub(crate) struct Ready<'w> {
+pub(crate) struct PreparedHost<'w> {
     /// As the plan calls it.
     pub(crate) host: String,
     /// Its members' places in the plan.
     pub(crate) members: Vec<usize>,
     /// The connection.
-    pub(crate) hand: Box<dyn Hand + 'w>,
+    pub(crate) hand: Box<dyn HostSession + 'w>,
     /// What this run built there, as the host says.
     pub(crate) built: Vec<Restored>,
     /// How far each member is, in their order.
-    pub(crate) standing: Vec<Standing>,
+    pub(crate) standing: Vec<MemberState>,
     /// Members whose directories hold this very member, though not as a run of this plan put it there.
     pub(crate) holds: Vec<String>,
     /// How etcds are started there.
     pub(crate) configs: Vec<ConfigFacts>,
     /// The etcds that run on members' directories, each with its member ID.
-    pub(crate) halts: Vec<(Halt, Option<Id>)>,
+    pub(crate) halts: Vec<(RunningEtcd, Option<Id>)>,
 }
 
-impl Ready<'_> {
+impl PreparedHost<'_> {
     pub(crate) fn close(self) {
         self.hand.close();
     }
 
     /// The members with how far they are.
-    pub(crate) fn rows<'p>(&self, job: &Job<'p>) -> Vec<(&'p Member, Standing)> {
+    pub(crate) fn rows<'p>(&self, job: &ExecutionSpec<'p>) -> Vec<(&'p Member, MemberState)> {
         let members = self.members.iter().filter_map(|at| job.plan.members.get(*at));
         members.zip(self.standing.iter().cloned()).collect()
     }
 
-    pub(crate) fn subject(job: &Job<'_>, member: &Member) -> Subject {
-        Subject { plan: Box::new(job.plan.clone()), name: member.name.clone() }
+    pub(crate) fn subject(job: &ExecutionSpec<'_>, member: &Member) -> MemberRequest {
+        MemberRequest { plan: Box::new(job.plan.clone()), name: member.name.clone() }
     }
 
-    pub(crate) fn odd(&self, event: &Event) -> Trouble {
+    pub(crate) fn odd(&self, event: &Event) -> Error {
         unexpected(&self.host, event)
     }
 }
@@ -81,7 +81,11 @@ impl Ready<'_> {
 ///
 /// # Errors
 /// `Refused` when one is not ready; `Stopped`.
-pub(crate) fn look<'w>(job: &Job<'w>, cancel: &Cancel, teller: &Teller<'_>) -> Result<Vec<Ready<'w>>> {
+pub(crate) fn look<'w>(
+    job: &ExecutionSpec<'w>,
+    cancel: &Cancel,
+    teller: &EventReporter<'_>,
+) -> Result<Vec<PreparedHost<'w>>> {
     connect(job, cancel, teller, true)
 }
 
@@ -89,11 +93,20 @@ pub(crate) fn look<'w>(job: &Job<'w>, cancel: &Cancel, teller: &Teller<'_>) -> R
 ///
 /// # Errors
 /// As [`look`].
-pub(crate) fn look_for_undo<'w>(job: &Job<'w>, cancel: &Cancel, teller: &Teller<'_>) -> Result<Vec<Ready<'w>>> {
+pub(crate) fn look_for_undo<'w>(
+    job: &ExecutionSpec<'w>,
+    cancel: &Cancel,
+    teller: &EventReporter<'_>,
+) -> Result<Vec<PreparedHost<'w>>> {
     connect(job, cancel, teller, false)
 }
 
-fn connect<'w>(job: &Job<'w>, cancel: &Cancel, teller: &Teller<'_>, room: bool) -> Result<Vec<Ready<'w>>> {
+fn connect<'w>(
+    job: &ExecutionSpec<'w>,
+    cancel: &Cancel,
+    teller: &EventReporter<'_>,
+    room: bool,
+) -> Result<Vec<PreparedHost<'w>>> {
     let names: Vec<String> = job.names.iter().filter(|name| !job.by_hand.contains_key(*name)).cloned().collect();
     let plan = &*job.located();
     let groups: Vec<Group> = hosts::groups(plan, &names);
@@ -110,7 +123,7 @@ fn connect<'w>(job: &Job<'w>, cancel: &Cancel, teller: &Teller<'_>, room: bool) 
                     return Some(Err(Some(trouble)));
                 }
                 let judge = |own, facts| match room {
-                    true => hosts::judge(plan, members, own, facts),
+                    true => hosts::evaluate(plan, members, own, facts),
                     false => hosts::judge_program(own, facts),
                 };
                 let problems = judge(&own, hand.facts());
@@ -130,9 +143,11 @@ fn connect<'w>(job: &Job<'w>, cancel: &Cancel, teller: &Teller<'_>, room: bool) 
             Some(Ok(hand)) => {
                 let (built, standing, holds) = (Vec::new(), Vec::new(), Vec::new());
                 let (configs, halts) = (Vec::new(), Vec::new());
-                ready.push(Ready { host, members, hand, built, standing, holds, configs, halts })
+                ready.push(PreparedHost { host, members, hand, built, standing, holds, configs, halts })
             }
-            Some(Err(Some(trouble))) if matches!(trouble.kind, Kind::Stopped | Kind::Input) => return Err(trouble),
+            Some(Err(Some(trouble))) if matches!(trouble.kind, ErrorKind::Stopped | ErrorKind::Input) => {
+                return Err(trouble);
+            }
             _ => bad.push(host),
         }
     }
@@ -145,7 +160,7 @@ fn not_ready(bad: &[String]) -> Result<()> {
         return Ok(());
     }
     let what = format!("the plan is not carried out: {} {} ready", all(bad), plural(bad.len(), "is not", "are not"));
-    Err(Trouble::new(Kind::Refused, what).hint("Nothing was written on any host."))
+    Err(Error::new(ErrorKind::Refused, what).hint("Nothing was written on any host."))
 }
 
 /// Starts the program on each host, claims the members' directories, and finds out what stands and what runs there.
@@ -154,11 +169,11 @@ fn not_ready(bad: &[String]) -> Result<()> {
 /// `Refused` when somebody else is at work, a log lies where the plan does not look, or an etcd runs that nobody consented
 /// to stop.
 pub(crate) fn ready<'w>(
-    job: &Job<'w>,
-    mut looked: Vec<Ready<'w>>,
+    job: &ExecutionSpec<'w>,
+    mut looked: Vec<PreparedHost<'w>>,
     cancel: &Cancel,
-    teller: &Teller<'_>,
-) -> Result<Vec<Ready<'w>>> {
+    teller: &EventReporter<'_>,
+) -> Result<Vec<PreparedHost<'w>>> {
     let program = Program::running()?;
     let outcomes = each(job.limit, &mut looked, |host| {
         let outcome = prepare(job, host, &program, cancel, teller);
@@ -172,9 +187,15 @@ pub(crate) fn ready<'w>(
     Ok(looked)
 }
 
-fn prepare(job: &Job<'_>, host: &mut Ready<'_>, program: &Program, cancel: &Cancel, teller: &Teller<'_>) -> Result<()> {
+fn prepare(
+    job: &ExecutionSpec<'_>,
+    host: &mut PreparedHost<'_>,
+    program: &Program,
+    cancel: &Cancel,
+    teller: &EventReporter<'_>,
+) -> Result<()> {
     let stop = || cancel.flow() == Flow::Stop;
-    let way = hosts::way(&program.own, host.hand.facts()).unwrap_or(Way::Send);
+    let way = hosts::way(&program.own, host.hand.facts()).unwrap_or(BinarySource::Send);
     let name = host.host.clone();
     host.hand.start(program, &way, &stop, &mut |at| teller.host(&name, HostEvent::Program(at, program.bytes)))?;
     let members: Vec<&Member> = host.members.iter().filter_map(|at| job.plan.members.get(*at)).collect();
@@ -182,7 +203,7 @@ fn prepare(job: &Job<'_>, host: &mut Ready<'_>, program: &Program, cancel: &Canc
     let on = &mut |step| teller.host(&name, HostEvent::Step(step));
     journal_seal::claim(job, (&name, &mut *host.hand), targets, teller, &stop, on)?;
     for member in &members {
-        match host.hand.ask(&Request::Standing(Ready::subject(job, member)), &stop, &mut |_| {})? {
+        match host.hand.ask(&Request::Standing(PreparedHost::subject(job, member)), &stop, &mut |_| {})? {
             Event::Standing(standing) => {
                 teller.host(&name, HostEvent::Standing(member.name.clone(), standing.clone()));
                 host.standing.push(standing);
@@ -214,8 +235,8 @@ fn prepare(job: &Job<'_>, host: &mut Ready<'_>, program: &Program, cancel: &Canc
 ///
 /// # Errors
 /// `Input` for the first one.
-pub(crate) fn all_vacant(job: &Job<'_>, ready: &[Ready<'_>]) -> Result<()> {
-    let open = |standing: &Standing| matches!(standing, Standing::Nothing | Standing::Staged(_));
+pub(crate) fn all_vacant(job: &ExecutionSpec<'_>, ready: &[PreparedHost<'_>]) -> Result<()> {
+    let open = |standing: &MemberState| matches!(standing, MemberState::Nothing | MemberState::Staged(_));
     ready.iter().try_for_each(|host| {
         let rows = host.members.iter().zip(&host.standing);
         let open: Vec<usize> = rows.filter(|(_, standing)| open(standing)).map(|(at, _)| *at).collect();
@@ -228,7 +249,7 @@ pub(crate) fn all_vacant(job: &Job<'_>, ready: &[Ready<'_>]) -> Result<()> {
 /// # Errors
 /// `Input` for the first one.
 fn vacant(
-    job: &Job<'_>,
+    job: &ExecutionSpec<'_>,
     members: &[usize],
     facts: &HostFacts,
     strange: impl Fn(Column, &[Foreign]) -> bool,
@@ -247,7 +268,7 @@ fn vacant(
             _ => None,
         };
         if let Some(why) = why {
-            return Err(Trouble::new(Kind::Input, format!("{} is taken", path.shown())).why(why).hint(
+            return Err(Error::new(ErrorKind::Input, format!("{} is taken", path.shown())).why(why).hint(
                 "restore never moves anything. Move it aside yourself; `requorum apply` moves an old member's directory \
                  aside under a dated name.",
             ));
@@ -257,23 +278,29 @@ fn vacant(
 }
 
 /// Refuses where an etcd's log lies elsewhere than the plan says.
-fn elsewhere(job: &Job<'_>, host: &Ready<'_>) -> Result<()> {
+fn elsewhere(job: &ExecutionSpec<'_>, host: &PreparedHost<'_>) -> Result<()> {
     let problems: Vec<Problem> = hosts::logs_elsewhere(job.plan, &host.members, &host.configs);
     let Some(first) = problems.into_iter().next() else { return Ok(()) };
     let member = first.row.and_then(|at| job.plan.members.get(at)).map(|m| m.name.clone()).unwrap_or_default();
-    Err(Trouble::new(Kind::Refused, format!("{member} is not restored on {}", host.host)).why(first.text))
+    Err(Error::new(ErrorKind::Refused, format!("{member} is not restored on {}", host.host)).why(first.text))
 }
 
 /// Notes an etcd that runs on a member's directory. One that runs on what this plan put there is left alone.
-fn runs(job: &Job<'_>, host: &mut Ready<'_>, dir: &DirFacts, teller: &Teller<'_>) -> Result<()> {
+fn runs(
+    job: &ExecutionSpec<'_>,
+    host: &mut PreparedHost<'_>,
+    dir: &DirFacts,
+    teller: &EventReporter<'_>,
+) -> Result<()> {
     let at = host.members.iter().position(|at| job.plan.members.get(*at).is_some_and(|m| m.data_dir == dir.data_dir));
-    let in_place = at.and_then(|at| host.standing.get(at)).is_some_and(|s| matches!(s, Standing::InPlace(_)));
+    let in_place = at.and_then(|at| host.standing.get(at)).is_some_and(|s| matches!(s, MemberState::InPlace(_)));
     // Where nothing is moved aside nothing is stopped for it: who holds a directory there is a blocker.
-    if (in_place || job.placement == Placement::Here) && job.until != Until::Undone {
+    if (in_place || job.placement == Placement::Here) && job.until != Goal::Undone {
         return Ok(());
     }
     let found = stop::halt(dir, &host.configs).map_err(|why| {
-        Trouble::new(Kind::Refused, format!("{} cannot be exchanged on {}", dir.data_dir.shown(), host.host)).why(why)
+        Error::new(ErrorKind::Refused, format!("{} cannot be exchanged on {}", dir.data_dir.shown(), host.host))
+            .why(why)
     })?;
     if let Some(halt) = found {
         let member = dir.state.says().map(|says| says.member_id);
@@ -284,12 +311,12 @@ fn runs(job: &Job<'_>, host: &mut Ready<'_>, dir: &DirFacts, teller: &Teller<'_>
 }
 
 /// Refuses where an etcd has to be stopped and nobody said that it may be.
-fn consented(job: &Job<'_>, looked: &[Ready<'_>]) -> Result<()> {
-    if matches!(job.until, Until::Rehearsed | Until::Built) {
+fn consented(job: &ExecutionSpec<'_>, looked: &[PreparedHost<'_>]) -> Result<()> {
+    if matches!(job.until, Goal::Rehearsed | Goal::Built) {
         return Ok(());
     }
     let all = looked.iter().flat_map(|host| host.halts.iter().map(|(halt, _)| (&host.host, halt)));
-    let open: Vec<(&String, &Halt)> = all.filter(|(host, halt)| !job.consent.covers(host, halt)).collect();
+    let open: Vec<(&String, &RunningEtcd)> = all.filter(|(host, halt)| !job.consent.covers(host, halt)).collect();
     let lines: Vec<String> =
         open.iter().map(|(host, halt)| format!("{host}: {}", halt.commands.join(" && "))).collect();
     let Some((first, _)) = open.first() else { return Ok(()) };
@@ -297,13 +324,13 @@ fn consented(job: &Job<'_>, looked: &[Ready<'_>]) -> Result<()> {
         1 => format!("an etcd runs on {first} where a member is to be put"),
         many => format!("etcds run on {many} directories where members are to be put"),
     };
-    Err(Trouble::new(Kind::Refused, what)
+    Err(Error::new(ErrorKind::Refused, what)
         .why("they hold what is to be moved aside")
         .hint(format!("To have these commands run just before: --stop\n    {}", lines.join("\n    "))))
 }
 
 /// The time in the names of what is moved aside, from the run's beginning: `20261122-031205`.
-pub(crate) fn stamp(job: &Job<'_>) -> String {
+pub(crate) fn stamp(job: &ExecutionSpec<'_>) -> String {
     let digits: String = job.run.since.chars().filter(char::is_ascii_digit).collect();
     match digits.split_at_checked(8) {
         Some((day, time)) => format!("{day}-{time}"),

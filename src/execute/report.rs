@@ -20,15 +20,15 @@ pub struct Report {
     /// Every carrying out, in order.
     pub runs: Vec<Run>,
     /// What was decided, warned of and overridden before and while it was carried out.
-    pub said: Vec<Line>,
+    pub said: Vec<JournalLine>,
     /// Each host with what happened there.
     pub hosts: Vec<Host>,
     /// How the old cluster was asked, and what came of it.
-    pub asked: Vec<Line>,
+    pub asked: Vec<JournalLine>,
     /// What the restored members' proof said.
-    pub proofs: Vec<Line>,
+    pub proofs: Vec<JournalLine>,
     /// All lines.
-    pub timeline: Vec<Line>,
+    pub timeline: Vec<JournalLine>,
     /// How many lines the journal has whose chain holds.
     pub lines: usize,
     /// The last hash of the chain: whoever wrote it down can tell later whether lines are missing.
@@ -56,7 +56,7 @@ pub struct Run {
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Line {
+pub struct JournalLine {
     /// When.
     pub at: String,
     /// What kind of line.
@@ -83,7 +83,7 @@ pub struct Host {
     /// Members in place at the end, and where what was there before lies.
     pub placed: Vec<Swapped>,
     /// What was done there, and what failed.
-    pub lines: Vec<Line>,
+    pub lines: Vec<JournalLine>,
 }
 
 /// Reads a journal.
@@ -119,9 +119,9 @@ fn word(record: &Record, name: &str) -> String {
     text_of(record.data.get(name))
 }
 
-fn line(record: &Record) -> Line {
+fn line(record: &Record) -> JournalLine {
     let took_ms = record.data.get("took_ms").and_then(Value::as_u64);
-    Line {
+    JournalLine {
         at: record.at.clone(),
         kind: record.kind,
         text: record.text.clone(),
@@ -229,7 +229,7 @@ impl Report {
     }
 }
 
-fn listed(title: &str, lines: &[Line]) -> String {
+fn listed(title: &str, lines: &[JournalLine]) -> String {
     if lines.is_empty() {
         return String::new();
     }
@@ -238,7 +238,7 @@ fn listed(title: &str, lines: &[Line]) -> String {
     text
 }
 
-fn bullet(line: &Line) -> String {
+fn bullet(line: &JournalLine) -> String {
     let kind = serde_json::to_value(line.kind).ok();
     let kind = kind.as_ref().and_then(Value::as_str).unwrap_or_default();
     let reason = if line.reason.is_empty() { String::new() } else { format!(" (reason: {})", cell(&line.reason)) };

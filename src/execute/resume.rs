@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::executor::{Placement, Until};
+use super::executor::{Goal, Placement};
 use crate::system::journal::{Event, Record};
 use crate::{
     domain::model::{host_address, plan::Plan, revisions::KnownRevision},
     engine::install::Swapped,
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
 };
 
 /// A run that was begun and whose end is not in its journal, or is not the one that it was begun for.
@@ -25,7 +25,7 @@ pub struct Unfinished {
     /// When, RFC 3339 in UTC.
     pub since: String,
     /// How far it was to go; the word itself where that is none that this version knows.
-    pub until: std::result::Result<Until, String>,
+    pub until: std::result::Result<Goal, String>,
     /// The members that it was to work on.
     pub names: Vec<String>,
     /// On which machines they are installed.
@@ -43,20 +43,20 @@ impl Unfinished {
     ///
     /// # Errors
     /// `Input` for a goal that this version does not know: what a run was for is never guessed.
-    pub fn goal(&self) -> Result<Until> {
+    pub fn goal(&self) -> Result<Goal> {
         self.until.clone().map_err(|word| {
             let what = format!("run {} of plan {} cannot be resumed", self.run, self.plan.short_id());
             let why = match word.as_str() {
                 "" => "its journal does not say how far it was to go".to_string(),
                 word => format!("its goal {word:?} is unknown to this version of requorum"),
             };
-            Trouble::new(Kind::Input, what).why(why).hint("Use the version that began it.")
+            Error::new(ErrorKind::Input, what).why(why).hint("Use the version that began it.")
         })
     }
 
     /// True for one that was taking members out of their places again.
     pub fn undoes(&self) -> bool {
-        self.until == Ok(Until::Undone)
+        self.until == Ok(Goal::Undone)
     }
 
     fn begun(record: &Record) -> Option<Unfinished> {
@@ -95,7 +95,7 @@ impl Unfinished {
 }
 
 /// The goal in a run's first line; what stands there where it is none.
-fn goal(begun: &Record) -> std::result::Result<Until, String> {
+fn goal(begun: &Record) -> std::result::Result<Goal, String> {
     let value = begun.data.get("until").cloned().unwrap_or_default();
     let word = value.as_str().unwrap_or_default().to_string();
     serde_json::from_value(value).map_err(|_| word)
@@ -181,7 +181,7 @@ fn whole_plan(begun: &Record) -> Option<Plan> {
 /// When the last run that a journal tells of was begun that was to put members in place, and its plan.
 pub fn last_begun(records: &[Record]) -> Option<(String, Plan)> {
     let mut runs = records.iter().rev().filter_map(Unfinished::begun);
-    runs.find(|run| run.until == Ok(Until::InPlace)).map(|run| (run.since, run.plan))
+    runs.find(|run| run.until == Ok(Goal::InPlace)).map(|run| (run.since, run.plan))
 }
 
 /// The newest revision at which runs of this plan saw members of the old cluster.
@@ -226,7 +226,7 @@ pub fn standing(records: &[Record]) -> Option<Unfinished> {
             Event::Ended => {
                 let failed = record.data.get("why").is_some_and(|why| !why.is_null());
                 match &mut open {
-                    Some(run) if matches!(run.until, Ok(Until::Looked | Until::Rehearsed)) && !failed => {
+                    Some(run) if matches!(run.until, Ok(Goal::Looked | Goal::Rehearsed)) && !failed => {
                         open = before.take();
                     }
                     Some(run) => run.ended = Some(record.text.clone()),
@@ -290,18 +290,18 @@ mod tests {
     #[test]
     fn a_goal_is_typed_and_an_unknown_one_is_refused() {
         for (word, goal) in [
-            ("Looked", Until::Looked),
-            ("Rehearsed", Until::Rehearsed),
-            ("Built", Until::Built),
-            ("InPlace", Until::InPlace),
-            ("Undone", Until::Undone),
+            ("Looked", Goal::Looked),
+            ("Rehearsed", Goal::Rehearsed),
+            ("Built", Goal::Built),
+            ("InPlace", Goal::InPlace),
+            ("Undone", Goal::Undone),
         ] {
             assert_eq!(serde_json::to_value(goal).unwrap(), word, "what journals hold stays");
             assert_eq!(standing(&[begun("1", word)]).unwrap().goal(), Ok(goal));
         }
         for word in ["", "inplace", "InPlace ", "Salvaged", "undone"] {
             let run = standing(&[begun("1", word)]).unwrap();
-            assert_eq!(run.goal().unwrap_err().kind, Kind::Input, "{word:?}");
+            assert_eq!(run.goal().unwrap_err().kind, ErrorKind::Input, "{word:?}");
             assert!(!run.undoes());
         }
         let mut none = begun("1", "InPlace");
@@ -330,7 +330,7 @@ mod tests {
         }
         // where it is not known where to, it is not resumed
         let odd = standing(&[run(&["m1"], Some("moon"))]).unwrap();
-        assert_eq!(odd.goal().unwrap_err().kind, Kind::Input);
+        assert_eq!(odd.goal().unwrap_err().kind, ErrorKind::Input);
         let open = standing(&[run(&["m1"], Some("here"))]).unwrap();
         assert_eq!((open.placement, open.names), (Placement::Here, strings(&["m1"])));
     }

@@ -17,7 +17,7 @@ use crate::{
             plan::{Member, Plan},
         },
         preflight::{
-            blockers::Fence,
+            blockers::Blocker,
             second_run::{self, Again, Before},
         },
     },
@@ -115,7 +115,7 @@ fn is_hand_over(record: &Record) -> bool {
 
 /// What is in the way of putting these members in place, each as it is now: by the journal at `journal`, and by those next
 /// to it that are of the same cluster. One that cannot be read is for the run to refuse.
-pub fn fence(plan: &Plan, now: &[(String, Now)], journal: &Path, world: &dyn World) -> Option<Fence> {
+pub fn fence(plan: &Plan, now: &[(String, Now)], journal: &Path, world: &dyn World) -> Option<Blocker> {
     let histories = histories(plan, journal, world);
     let found = now.iter().filter_map(|(name, now)| {
         let known = histories.iter().filter_map(|history| history.again(name, *now));

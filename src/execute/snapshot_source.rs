@@ -8,8 +8,8 @@ use std::{
 use crate::{
     agent::snapshot_upload,
     domain::model::plan::Plan,
-    engine::{durable_fs, progress::Watch, source::io_trouble},
-    error::{Kind, Result, Trouble},
+    engine::{durable_fs, progress::ProgressFn, source::io_trouble},
+    error::{Error, ErrorKind, Result},
     text::Shown,
 };
 
@@ -25,7 +25,7 @@ impl<'a> Source<'a> {
     }
 
     /// Opens it, if it is the plan's. A change after that is met at the far end.
-    pub(crate) fn open(&self, watch: &mut Watch<'_>) -> Result<File> {
+    pub(crate) fn open(&self, watch: &mut ProgressFn<'_>) -> Result<File> {
         let source = &self.plan.source;
         let file = durable_fs::readable(&source.path).map_err(|e| io_trouble("read", &source.path, &e))?;
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
@@ -40,10 +40,13 @@ impl<'a> Source<'a> {
         judged.map(|()| file)
     }
 
-    fn another(&self, found: &str) -> Trouble {
+    fn another(&self, found: &str) -> Error {
         let Self { plan, .. } = self;
-        Trouble::new(Kind::Refused, format!("{} is not the file that the plan was made for", plan.source.path.shown()))
-            .why(format!("the plan pins SHA-256 {}, the file has {found}", plan.source.sha256))
-            .hint("Bring the right file, or make a new plan from this one.")
+        Error::new(
+            ErrorKind::Refused,
+            format!("{} is not the file that the plan was made for", plan.source.path.shown()),
+        )
+        .why(format!("the plan pins SHA-256 {}, the file has {found}", plan.source.sha256))
+        .hint("Bring the right file, or make a new plan from this one.")
     }
 }

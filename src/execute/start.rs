@@ -3,23 +3,23 @@
 
 use super::{
     Cancel, discover,
-    events::{HostEvent, Teller},
-    executor::{Hear, Job, side_by_side},
+    events::{EventReporter, HostEvent},
+    executor::{EventSink, ExecutionSpec, side_by_side},
     journal_seal,
-    prepare::Ready,
+    prepare::PreparedHost,
 };
 use crate::{
     agent::protocol::{Event, Request},
     domain::{
         model::plan::Member,
         preflight::{
-            hosts::{self, Way},
+            hosts::{self, BinarySource},
             start::{self, Start},
-            stop::Halt,
+            stop::RunningEtcd,
         },
     },
     engine::progress::Flow,
-    error::{Result, Trouble},
+    error::{Error, Result},
     execute::RowEvent,
     system::{
         journal::{self, Journal},
@@ -29,7 +29,7 @@ use crate::{
 
 /// How a member is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
+pub struct StartOption {
     /// Its host, as the plan calls it.
     pub host: String,
     /// Its name.
@@ -43,7 +43,7 @@ pub struct Offer {
 ///
 /// # Errors
 /// When this program cannot be read; `Stopped`.
-pub fn offers(job: &Job<'_>, cancel: &Cancel) -> Result<Vec<Offer>> {
+pub fn offers(job: &ExecutionSpec<'_>, cancel: &Cancel) -> Result<Vec<StartOption>> {
     let groups = hosts::groups(job.plan, job.names);
     let program = Program::running()?;
     let looked = side_by_side(job.limit, groups.len(), |at| {
@@ -56,7 +56,7 @@ pub fn offers(job: &Job<'_>, cancel: &Cancel) -> Result<Vec<Offer>> {
             Ok(around) => start::start(job.plan, member, around, &halted),
             Err(trouble) => Err(trouble.to_string()),
         };
-        let offer = |m: &&Member| Offer { host: host.clone(), member: m.name.clone(), how: how(m) };
+        let offer = |m: &&Member| StartOption { host: host.clone(), member: m.name.clone(), how: how(m) };
         Some(members.iter().map(offer).collect::<Vec<_>>())
     });
     job.stop(cancel)?;
@@ -64,7 +64,7 @@ pub fn offers(job: &Job<'_>, cancel: &Cancel) -> Result<Vec<Offer>> {
 }
 
 /// What was stopped by consent on a host, as the operator's journal tells. One that cannot be read tells nothing.
-fn halted(job: &Job<'_>, host: &str) -> Vec<Halt> {
+fn halted(job: &ExecutionSpec<'_>, host: &str) -> Vec<RunningEtcd> {
     let records = Journal::at(job.world, job.journal).read().unwrap_or_default();
     let here = records.iter().filter(|r| r.kind == journal::Event::Done);
     let here = here.filter(|r| r.data.get("host").and_then(|value| value.as_str()) == Some(host));
@@ -76,8 +76,13 @@ fn halted(job: &Job<'_>, host: &str) -> Vec<Halt> {
 ///
 /// # Errors
 /// The first failure, after the rest was tried.
-pub fn start(job: &Job<'_>, orders: &[(String, Vec<String>)], cancel: &Cancel, hear: Hear<'_>) -> Result<()> {
-    let teller = Teller::new(job, hear);
+pub fn start(
+    job: &ExecutionSpec<'_>,
+    orders: &[(String, Vec<String>)],
+    cancel: &Cancel,
+    hear: EventSink<'_>,
+) -> Result<()> {
+    let teller = EventReporter::new(job, hear);
     teller.decided()?;
     let names: Vec<String> = orders.iter().map(|(name, _)| name.clone()).collect();
     let groups = hosts::groups(job.plan, &names);
@@ -103,27 +108,27 @@ pub fn start(job: &Job<'_>, orders: &[(String, Vec<String>)], cancel: &Cancel, h
 
 /// What failed, and whether that is told already.
 enum Failed {
-    Host(Trouble),
-    Member(Trouble),
+    Host(Error),
+    Member(Error),
 }
 
-impl From<Trouble> for Failed {
-    fn from(trouble: Trouble) -> Failed {
+impl From<Error> for Failed {
+    fn from(trouble: Error) -> Failed {
         Failed::Host(trouble)
     }
 }
 
 fn on_host(
-    job: &Job<'_>,
+    job: &ExecutionSpec<'_>,
     host: &str,
     members: &[(&Member, &[String])],
     program: &Program,
     cancel: &Cancel,
-    teller: &Teller<'_>,
+    teller: &EventReporter<'_>,
 ) -> std::result::Result<(), Failed> {
     let stop = || cancel.flow() == Flow::Stop;
     let mut hand = job.world.open(host, &[], &stop)?;
-    let way = hosts::way(&program.own, hand.facts()).unwrap_or(Way::Send);
+    let way = hosts::way(&program.own, hand.facts()).unwrap_or(BinarySource::Send);
     hand.start(program, &way, &stop, &mut |at| teller.host(host, HostEvent::Program(at, program.bytes)))?;
     let targets = members.iter().flat_map(|(m, _)| hosts::dirs(m).map(|(_, dir)| dir.clone())).collect();
     journal_seal::claim(job, (host, &mut *hand), targets, teller, &stop, &mut |_| {})?;
@@ -131,7 +136,7 @@ fn on_host(
     for (member, commands) in members {
         let name = &member.name;
         teller.host(host, HostEvent::Starting(name.clone(), commands.to_vec()));
-        let request = Request::Start { of: Ready::subject(job, member), commands: commands.to_vec() };
+        let request = Request::Start { of: PreparedHost::subject(job, member), commands: commands.to_vec() };
         match hand.ask(&request, &stop, &mut |_| {}) {
             Ok(Event::Started { pid, already }) => {
                 teller.host(host, HostEvent::Started { member: name.clone(), pid, already });

@@ -11,23 +11,23 @@ use crate::{
         model::{
             host_address,
             observations::{
-                Answer, Hashed, KnownMember, MemberSays,
+                Answer, Hashed, KnownMember, MemberStatus,
                 config::{ConfigFacts, ConfigKind, Origin},
                 disk::DirFacts,
                 rows::StoredRows,
-                started::{Canary, Data, Observed, PlannedHash, Process, Reached, Seen, Told, Watched},
+                started::{Canary, Data, Observed, ObservedMember, PlannedHash, Process, Queried, Reached, Watched},
             },
             plan::{Member, Plan},
         },
         preflight::{
-            blockers::{Door, Heard},
+            blockers::{Endpoint, ProbeResult},
             old_cluster::Old,
         },
         quorum::probe_rounds,
-        verify::{self, Outcome, Proof, Question, Topic, Verdict},
+        verify::{self, Outcome, Question, Topic, Verification, VerifyResult},
     },
     engine::progress::Flow,
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::membership::Id,
     system::{
         World,
@@ -43,7 +43,7 @@ const PIECE: Duration = Duration::from_millis(100);
 
 /// What is to be proven, and how.
 #[derive(Debug, Clone, Copy)]
-pub struct Job<'a> {
+pub struct VerifySpec<'a> {
     /// The plan.
     pub plan: &'a Plan,
     /// What is known of the old cluster.
@@ -65,37 +65,42 @@ const STREAMED: u64 = 64_000_000;
 ///
 /// # Errors
 /// Only `Stopped`.
-pub fn verify(job: &Job<'_>, world: &dyn World, cancel: &Cancel, on: &mut dyn FnMut(&Proof)) -> Result<Proof> {
+pub fn verify(
+    job: &VerifySpec<'_>,
+    world: &dyn World,
+    cancel: &Cancel,
+    on: &mut dyn FnMut(&Verification),
+) -> Result<Verification> {
     // who gives a plan names its members
     world.name_endpoints(&job.plan.client_urls());
     let end = world.clock() + job.timeout;
     // what comes next is read from the whole snapshot, which may take longer than the members
-    let (send, told) = mpsc::channel::<Told<Data>>();
+    let (send, told) = mpsc::channel::<Queried<Data>>();
     thread::scope(|scope| {
         let reading = cancel.clone();
         scope.spawn(move || {
             let read = world.aftermath(job.plan, &mut |_| reading.flow());
-            let _ = send.send(read.map_or_else(|trouble| Told::Failed(brief(&trouble)), Told::Is));
+            let _ = send.send(read.map_or_else(|trouble| Queried::Failed(brief(&trouble)), Queried::Is));
         });
         let mut rounds = Rounds::new(job, world);
-        let mut data = Told::Not;
-        let mut before: Option<Proof> = None;
+        let mut data = Queried::Not;
+        let mut before: Option<Verification> = None;
         loop {
             rounds.ask(cancel);
             if cancel.flow() == Flow::Stop {
-                return Err(Trouble::new(Kind::Stopped, "stopped before the proof was there"));
+                return Err(Error::new(ErrorKind::Stopped, "stopped before the proof was there"));
             }
             rounds.seen.over = world.clock() >= end;
-            if data == Told::Not {
-                data = told.try_recv().unwrap_or(Told::Not);
+            if data == Queried::Not {
+                data = told.try_recv().unwrap_or(Queried::Not);
             }
             let proof = verify::check(job.plan, &rounds.seen, &data);
             on(&proof);
             // members move while they are asked: what is wrong must be so twice
             let twice = before.as_ref().is_some_and(|b| b.verdict == proof.verdict && wrong(b) == wrong(&proof));
-            if rounds.seen.over || proof.settled() && (proof.verdict != Verdict::Failed || twice) {
-                if data == Told::Not {
-                    data = told.recv().unwrap_or(Told::Not);
+            if rounds.seen.over || proof.settled() && (proof.verdict != VerifyResult::Failed || twice) {
+                if data == Queried::Not {
+                    data = told.recv().unwrap_or(Queried::Not);
                 }
                 return Ok(verify::check(job.plan, &rounds.seen, &data));
             }
@@ -112,16 +117,16 @@ pub fn verify(job: &Job<'_>, world: &dyn World, cancel: &Cancel, on: &mut dyn Fn
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn record(proof: &Proof, world: &dyn World, journal: &Path) -> Result<()> {
+pub fn record(proof: &Verification, world: &dyn World, journal: &Path) -> Result<()> {
     let data = json!({"plan": proof.plan, "exit_code": proof.verdict.exit_code(), "proof": proof});
     Journal::at(world, journal).add(Event::Proof, &proof.sentence, data)
 }
 
-fn wrong(proof: &Proof) -> Vec<Topic> {
+fn wrong(proof: &Verification) -> Vec<Topic> {
     proof.checks.iter().filter(|check| check.outcome == Outcome::Fail).map(|check| check.topic).collect()
 }
 
-fn brief(trouble: &Trouble) -> String {
+fn brief(trouble: &Error) -> String {
     if trouble.why.is_empty() { trouble.what.clone() } else { format!("{} ({})", trouble.what, trouble.why) }
 }
 
@@ -130,7 +135,7 @@ struct Rounds<'a> {
     plan: &'a Plan,
     world: &'a dyn World,
     seen: Observed,
-    doors: Vec<Door>,
+    doors: Vec<Endpoint>,
     /// The longest database that is streamed.
     most: u64,
 }
@@ -139,7 +144,7 @@ struct Rounds<'a> {
 enum Reply {
     Member(usize, String, Answer),
     Dir(usize, DirFacts),
-    Doors(Vec<Heard>),
+    Doors(Vec<ProbeResult>),
     Processes(Vec<ConfigFacts>),
 }
 
@@ -147,22 +152,22 @@ enum Reply {
 enum Answered {
     Hash(usize, Hashed),
     Common(usize, Hashed),
-    Stored(usize, Told<StoredRows>),
+    Stored(usize, Queried<StoredRows>),
     Advertised(usize, String, Reached),
-    Planned(Told<PlannedHash>),
-    Source(Told<StoredRows>),
-    Alarms(Told<Vec<crate::domain::model::observations::Alarm>>),
+    Planned(Queried<PlannedHash>),
+    Source(Queried<StoredRows>),
+    Alarms(Queried<Vec<crate::domain::model::observations::Alarm>>),
     Watch(Watched),
     Canary(Canary),
 }
 
 impl<'a> Rounds<'a> {
-    fn new(job: &Job<'a>, world: &'a dyn World) -> Rounds<'a> {
-        let member = |member: &Member| Seen {
+    fn new(job: &VerifySpec<'a>, world: &'a dyn World) -> Rounds<'a> {
+        let member = |member: &Member| ObservedMember {
             endpoint: member.client_urls.first().cloned().unwrap_or_default(),
             answer: Answer::Asking,
             common: Hashed::NotAsked,
-            stored: Told::Not,
+            stored: Queried::Not,
             stored_before: Vec::new(),
             level_before: None,
             advertised: Vec::new(),
@@ -260,10 +265,10 @@ impl<'a> Rounds<'a> {
                 at,
                 match plan.members.get(at).and(self.seen.members.get(at)) {
                     Some(member) => match world.stored_rows(&member.endpoint, self.most, &mut |_| cancel.flow()) {
-                        Ok(rows) => Told::Is(rows),
-                        Err(why) => Told::Failed(why),
+                        Ok(rows) => Queried::Is(rows),
+                        Err(why) => Queried::Failed(why),
                     },
-                    None => Told::Not,
+                    None => Queried::Not,
                 },
             ),
             Question::Advertised(at, url) => {
@@ -272,11 +277,11 @@ impl<'a> Rounds<'a> {
             }
             Question::Planned(compacted) => {
                 let planned = world.planned_hash(plan, compacted, &mut |_| cancel.flow());
-                Answered::Planned(planned.map_or_else(|trouble| Told::Failed(brief(&trouble)), Told::Is))
+                Answered::Planned(planned.map_or_else(|trouble| Queried::Failed(brief(&trouble)), Queried::Is))
             }
             Question::Source => {
                 let source = world.planned_rows(plan, &mut |_| cancel.flow());
-                Answered::Source(source.map_or_else(|trouble| Told::Failed(brief(&trouble)), Told::Is))
+                Answered::Source(source.map_or_else(|trouble| Queried::Failed(brief(&trouble)), Queried::Is))
             }
             Question::Alarms(endpoint) => Answered::Alarms(world.alarms(&endpoint)),
             Question::Watch(endpoint, revision) => Answered::Watch(world.watch_from(&endpoint, revision)),
@@ -296,7 +301,7 @@ impl<'a> Rounds<'a> {
         let newest = matches!(&member.answer, Answer::Says(says) if says.revision == revision);
         match &hash {
             Hashed::Compacted(_) if newest => match self.world.hash_at(&member.endpoint, 0) {
-                says @ Hashed::Says { .. } if of(&says) == Some(revision) => says,
+                says @ Hashed::Says { .. } if revision_of(&says) == Some(revision) => says,
                 _ => hash,
             },
             _ => hash,
@@ -307,7 +312,7 @@ impl<'a> Rounds<'a> {
         let seen = &mut self.seen;
         match told {
             Answered::Hash(at, hash) => {
-                if let Some(Seen { answer: Answer::Says(says), .. }) = seen.members.get_mut(at) {
+                if let Some(ObservedMember { answer: Answer::Says(says), .. }) = seen.members.get_mut(at) {
                     says.hash = hash;
                 }
             }
@@ -348,7 +353,7 @@ fn reached(member: Option<&Member>, answer: &Answer, cluster: Id) -> Reached {
     }
 }
 
-fn of(hash: &Hashed) -> Option<i64> {
+fn revision_of(hash: &Hashed) -> Option<i64> {
     if let Hashed::Says { revision, .. } = hash { Some(*revision) } else { None }
 }
 
@@ -382,7 +387,7 @@ fn answer(plan: &Plan, member: &Member, world: &dyn World) -> (String, Answer) {
 }
 
 fn is_itself(plan: &Plan, member: &Member, answer: &Answer) -> bool {
-    let itself = |says: &MemberSays| (says.cluster_id, says.member_id) == (plan.cluster_id, member.id);
+    let itself = |says: &MemberStatus| (says.cluster_id, says.member_id) == (plan.cluster_id, member.id);
     matches!(answer, Answer::Says(says) if itself(says))
 }
 

@@ -9,7 +9,7 @@ use prost::Message;
 /// `walpb.Record`.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Record {
-    /// One of the types in [`super::record::Kind`].
+    /// One of the types in [`super::record::RecordKind`].
     #[prost(int64, optional, tag = "1")]
     pub kind: Option<i64>,
     /// CRC-32C over the data of all records so far.

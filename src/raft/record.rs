@@ -17,7 +17,7 @@ use super::message::Record;
 
 /// The types of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum RecordKind {
     /// Who writes this log.
     Metadata = 1,
     /// A raft entry.
@@ -30,10 +30,12 @@ pub enum Kind {
     Snapshot = 5,
 }
 
-impl Kind {
+impl RecordKind {
     /// The type with number `n`.
-    pub fn from_number(n: i64) -> Option<Kind> {
-        [Kind::Metadata, Kind::Entry, Kind::State, Kind::Crc, Kind::Snapshot].into_iter().find(|k| *k as i64 == n)
+    pub fn from_number(n: i64) -> Option<RecordKind> {
+        [RecordKind::Metadata, RecordKind::Entry, RecordKind::State, RecordKind::Crc, RecordKind::Snapshot]
+            .into_iter()
+            .find(|k| *k as i64 == n)
     }
 }
 
@@ -48,12 +50,12 @@ impl Encoder {
     /// Begins a log: its first record is the checksum zero.
     pub fn begin() -> Self {
         let mut encoder = Encoder::default();
-        encoder.frame(&Record { kind: Some(Kind::Crc as i64), crc: Some(0), data: None });
+        encoder.frame(&Record { kind: Some(RecordKind::Crc as i64), crc: Some(0), data: None });
         encoder
     }
 
     /// Appends a record.
-    pub fn record(&mut self, kind: Kind, payload: &impl Message) {
+    pub fn record(&mut self, kind: RecordKind, payload: &impl Message) {
         let data = payload.encode_to_vec();
         self.crc = crc32c::crc32c_append(self.crc, &data);
         self.frame(&Record { kind: Some(kind as i64), crc: Some(self.crc), data: Some(data) });
@@ -62,7 +64,7 @@ impl Encoder {
     /// Ends the segment and begins the next one with the checksum so far; the bytes of the ended one come back.
     pub fn cut(&mut self) -> Vec<u8> {
         let ended = std::mem::take(&mut self.out);
-        self.frame(&Record { kind: Some(Kind::Crc as i64), crc: Some(self.crc), data: None });
+        self.frame(&Record { kind: Some(RecordKind::Crc as i64), crc: Some(self.crc), data: None });
         ended
     }
 
@@ -122,7 +124,7 @@ mod tests {
         for extra in 0..16 {
             let mut encoder = Encoder::begin();
             let data = Some(vec![7; extra]);
-            encoder.record(Kind::Entry, &Entry { kind: Some(0), term: Some(1), index: Some(1), data });
+            encoder.record(RecordKind::Entry, &Entry { kind: Some(0), term: Some(1), index: Some(1), data });
             let bytes = encoder.into_bytes();
             assert_eq!(bytes.len() % 8, 0);
             let field: [u8; 8] = bytes[16..24].try_into().unwrap();

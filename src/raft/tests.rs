@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{
     message::{ConfState, Entry, HardState, Metadata, RaftSnapshot, SnapshotMetadata, WalSnapshot},
-    record::{Encoder, Kind},
+    record::{Encoder, RecordKind},
     snap,
     wal::{self, Log},
 };
@@ -18,23 +18,23 @@ const WHOSE: Metadata = Metadata { node_id: Some(7), cluster_id: Some(9) };
 /// begins with the checksum, the metadata and the hard state.
 fn log(sizes: &[usize], cuts: &[usize]) -> (Log, Vec<Vec<u8>>) {
     let mut encoder = Encoder::begin();
-    encoder.record(Kind::Metadata, &WHOSE);
-    encoder.record(Kind::Snapshot, &WalSnapshot { index: Some(0), term: Some(0), conf_state: None });
+    encoder.record(RecordKind::Metadata, &WHOSE);
+    encoder.record(RecordKind::Snapshot, &WalSnapshot { index: Some(0), term: Some(0), conf_state: None });
     let mut segments = Vec::new();
     let mut log = Log { node_id: 7, cluster_id: 9, ..Log::default() };
     log.snapshots.push(WalSnapshot { index: Some(0), term: Some(0), conf_state: None });
     for (at, size) in sizes.iter().enumerate() {
         if cuts.contains(&at) && at > 0 {
             segments.push(encoder.cut());
-            encoder.record(Kind::Metadata, &WHOSE);
-            encoder.record(Kind::State, &log.hard_state);
+            encoder.record(RecordKind::Metadata, &WHOSE);
+            encoder.record(RecordKind::State, &log.hard_state);
         }
         let index = at as u64 + 1;
         let data = (*size > 0).then(|| vec![at as u8 | 1; *size]);
         let entry = Entry { kind: Some(0), term: Some(2 + index / 5), index: Some(index), data };
-        encoder.record(Kind::Entry, &entry);
+        encoder.record(RecordKind::Entry, &entry);
         log.hard_state = HardState { term: entry.term, vote: Some(7), commit: Some(index) };
-        encoder.record(Kind::State, &log.hard_state);
+        encoder.record(RecordKind::State, &log.hard_state);
         log.entries.push(entry);
     }
     segments.push(encoder.into_bytes());

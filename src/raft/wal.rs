@@ -19,7 +19,7 @@ use prost::Message;
 use super::{
     Error,
     message::{Entry, HardState, Metadata, Record, WalSnapshot},
-    record::{Frame, Kind},
+    record::{Frame, RecordKind},
 };
 
 /// The size to which etcd preallocates a segment, in bytes.
@@ -272,14 +272,14 @@ impl Reader<'_> {
         let (data, stored) = (record.data.unwrap_or_default(), record.crc.unwrap_or_default());
         let nth = self.nth;
         self.nth = self.nth.saturating_add(1);
-        let kind = Kind::from_number(record.kind.unwrap_or_default())
+        let kind = RecordKind::from_number(record.kind.unwrap_or_default())
             .ok_or_else(|| Bad::Wrong(format!("record type {} is unknown", record.kind.unwrap_or_default())))?;
         // The checksum does not cover a record's type: that a flipped bit in it makes no other log, the order of the
         // records and the form of their content must tell.
-        if (nth == 0) != (kind == Kind::Crc) || (nth == 1) != (kind == Kind::Metadata) {
+        if (nth == 0) != (kind == RecordKind::Crc) || (nth == 1) != (kind == RecordKind::Metadata) {
             return Err(Bad::Wrong("a segment begins with a checksum and with whose log it is, once each".into()));
         }
-        if kind == Kind::Crc {
+        if kind == RecordKind::Crc {
             if !data.is_empty() {
                 return Err(Bad::Wrong("a checksum record has a content".into()));
             }
@@ -295,14 +295,14 @@ impl Reader<'_> {
         }
         self.crc = Some(crc);
         match kind {
-            Kind::Metadata => self.metadata(decode(&data)?),
-            Kind::Entry => self.entry(decode(&data)?),
-            Kind::State => self.state(decode(&data)?),
-            Kind::Snapshot => {
+            RecordKind::Metadata => self.metadata(decode(&data)?),
+            RecordKind::Entry => self.entry(decode(&data)?),
+            RecordKind::State => self.state(decode(&data)?),
+            RecordKind::Snapshot => {
                 self.outline.snapshots.push(decode(&data)?);
                 Ok(())
             }
-            Kind::Crc => Ok(()),
+            RecordKind::Crc => Ok(()),
         }
     }
 

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::handlers::Deeds;
+pub use self::handlers::AgentHandler;
 use super::World;
 use crate::{
     agent::{
@@ -22,7 +22,7 @@ use crate::{
         protocol::{Event, Request},
     },
     engine::progress::{Flow, Phase, Progress},
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
 };
 
 /// How often steps of one kind are told.
@@ -34,7 +34,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 const GLANCE: Duration = Duration::from_secs(1);
 
 /// One request, with the bytes of a chunk.
-type Heard = io::Result<(Request, Vec<u8>)>;
+type ReceivedRequest = io::Result<(Request, Vec<u8>)>;
 
 /// Answers requests until `Bye` or the end of `input`.
 ///
@@ -65,10 +65,10 @@ pub fn serve(world: &dyn World, input: impl Read + Send + 'static, output: impl 
             }
         }
     });
-    Agent { out: Out { output, gone, told: None }, deeds: Deeds::new(world) }.run(&heard)
+    Agent { out: Out { output, gone, told: None }, deeds: AgentHandler::new(world) }.run(&heard)
 }
 
-fn hear(input: &mut impl io::BufRead) -> Option<Heard> {
+fn hear(input: &mut impl io::BufRead) -> Option<ReceivedRequest> {
     let request = match codec::read(input) {
         Ok(request) => request?,
         Err(e) => return Some(Err(e)),
@@ -118,7 +118,7 @@ impl<W: Write> Out<W> {
     fn say(&mut self, event: &Event) -> Result<()> {
         codec::write(&mut self.output, event).map_err(|e| {
             self.gone.ended.store(true, Ordering::Relaxed);
-            Trouble::new(Kind::Stopped, "the one who asked is gone").why(e)
+            Error::new(ErrorKind::Stopped, "the one who asked is gone").why(e)
         })
     }
 
@@ -136,11 +136,11 @@ impl<W: Write> Out<W> {
 
 struct Agent<'a, W> {
     out: Out<W>,
-    deeds: Deeds<'a>,
+    deeds: AgentHandler<'a>,
 }
 
 impl<W: Write> Agent<'_, W> {
-    fn run(mut self, heard: &Receiver<Heard>) -> Result<()> {
+    fn run(mut self, heard: &Receiver<ReceivedRequest>) -> Result<()> {
         let mut greeted = false;
         loop {
             let next = match heard.recv_timeout(GLANCE) {
@@ -150,14 +150,14 @@ impl<W: Write> Agent<'_, W> {
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(()),
             };
             let (request, bytes) =
-                next.map_err(|e| Trouble::new(Kind::Input, "the request was not understood").why(e))?;
+                next.map_err(|e| Error::new(ErrorKind::Input, "the request was not understood").why(e))?;
             greeted = greeted || matches!(request, Request::Hello { .. });
             if matches!(request, Request::Bye) {
                 return Ok(());
             }
             if !greeted {
                 return Err(
-                    Trouble::new(Kind::Input, "the request was not understood").why("it did not begin with hello")
+                    Error::new(ErrorKind::Input, "the request was not understood").why("it did not begin with hello")
                 );
             }
             let (deeds, out) = (&mut self.deeds, &mut self.out);
@@ -178,8 +178,8 @@ impl<W: Write> Agent<'_, W> {
 }
 
 /// Two programs that do not understand each other.
-pub fn other_version(one: u32, other: u32) -> Trouble {
-    Trouble::new(Kind::Failed, "the requorum beside the data is of another version")
+pub fn other_version(one: u32, other: u32) -> Error {
+    Error::new(ErrorKind::Failed, "the requorum beside the data is of another version")
         .why(format!("one speaks protocol {one}, the other {other}"))
         .hint("Install the same version on both machines, or take the installed one off the PATH: then it is sent.")
 }

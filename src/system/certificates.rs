@@ -25,7 +25,7 @@ use x509_parser::{extensions::GeneralName, prelude::FromDer, prelude::X509Certif
 
 use super::net::tls::provider;
 use crate::{
-    domain::members::certificates::{Cert, Distrust, Files, Key, Named, Seen, Unread},
+    domain::members::certificates::{Cert, CertificateFacts, Distrust, Files, Key, Named, Unread},
     engine::durable_fs,
 };
 
@@ -33,7 +33,7 @@ use crate::{
 const MAX_BYTES: u64 = 1 << 20;
 
 /// Reads all files that are named, each once, and tries every CA on every certificate.
-pub(super) fn read(named: &[Named]) -> Seen {
+pub(super) fn read(named: &[Named]) -> CertificateFacts {
     let chains: Vec<Result<Vec<CertificateDer<'static>>, Unread>> = named.iter().map(|n| chain(&n.cert)).collect();
     let mut cas: Vec<(&PathBuf, Result<Vec<CertificateDer<'static>>, Unread>)> = Vec::new();
     for path in named.iter().filter_map(|n| n.ca.as_ref()) {
@@ -41,7 +41,7 @@ pub(super) fn read(named: &[Named]) -> Seen {
             cas.push((path, chain(path)));
         }
     }
-    let mut seen = Seen::default();
+    let mut seen = CertificateFacts::default();
     for (named, chain) in named.iter().zip(&chains) {
         let cert = chain.as_ref().map_err(Clone::clone).and_then(|chain| facts(chain));
         let ca =

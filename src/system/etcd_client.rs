@@ -37,30 +37,30 @@ use tonic::Status;
 
 pub use self::{config::Connect, snapshot::abandon};
 use self::{
-    connection::{ANSWERS, Line, Target},
+    connection::{ANSWERS, Connection, Target},
     credentials::{NoToken, may_send_credentials},
-    errors::Refusal,
-    rpc::{Heard, Miss, Reading, answered, client, note_members, says},
+    errors::ConnectError,
+    rpc::{CallError, CallResult, Reading, answered, client, note_members, says},
 };
 use super::{net::tls, secrets};
 use crate::{
     domain::{
         model::observations::{
-            Alarm, Answer, Hashed, KnownMember, MemberSays, NoAnswer, Read, Source,
+            Alarm, Answer, Hashed, KnownMember, MemberStatus, NoAnswer, Read, Source,
             rows::StoredRows,
-            started::{Canary, Told, Watched},
+            started::{Canary, Queried, Watched},
         },
         quorum::known::OldKey,
     },
-    engine::progress::Watch,
-    error::{Kind, Result, Trouble},
+    engine::progress::ProgressFn,
+    error::{Error, ErrorKind, Result},
     etcd::{membership::Id, server_error::ServerError},
     text::Foreign,
 };
 
 /// What a member says of itself, from the bytes of its answers to Status and MemberList, as they are read off the wire.
 /// None where these are no such answers.
-pub fn read_answers(status: &[u8], list: &[u8]) -> Option<MemberSays> {
+pub fn read_answers(status: &[u8], list: &[u8]) -> Option<MemberStatus> {
     use etcd_client::proto::{PbMemberListResponse, PbStatusResponse};
     use prost::Message;
     let mut says = says(PbStatusResponse::decode(status).ok()?);
@@ -129,7 +129,7 @@ impl Members {
             .thread_name("requorum-net")
             .enable_all()
             .build()
-            .map_err(|e| Trouble::new(Kind::Failed, "threads for the network cannot be started").why(e))?;
+            .map_err(|e| Error::new(ErrorKind::Failed, "threads for the network cannot be started").why(e))?;
         let tls_http = tls::for_http(&tls);
         Ok(Members { runtime: Some(runtime), connect, named: Mutex::default(), tls, tls_http })
     }
@@ -183,8 +183,8 @@ impl Members {
     }
 
     /// The list of alarms, which needs a quorum.
-    pub fn alarms(&self, endpoint: &str) -> Told<Vec<Alarm>> {
-        self.block_on(quorum_calls::alarms(self, endpoint)).unwrap_or_else(|| Told::Failed(shutting_down().details))
+    pub fn alarms(&self, endpoint: &str) -> Queried<Vec<Alarm>> {
+        self.block_on(quorum_calls::alarms(self, endpoint)).unwrap_or_else(|| Queried::Failed(shutting_down().details))
     }
 
     /// What the member stores besides keys, from that member alone; its database is streamed where that is not longer
@@ -196,7 +196,7 @@ impl Members {
         &self,
         endpoint: &str,
         most: u64,
-        watch: &mut Watch<'_>,
+        watch: &mut ProgressFn<'_>,
     ) -> std::result::Result<StoredRows, String> {
         self.block_on(rows::stored(self, endpoint, most, watch)).unwrap_or_else(|| Err(shutting_down().details))
     }
@@ -223,30 +223,30 @@ impl Members {
     /// When `into` or `into.part` exists or cannot be written, the member does not answer or
     /// refuses, the stream is cut off or stands still, bytes are missing, or the SHA-256 is wrong;
     /// and `Stopped` when `watch` said so. What was written is removed then.
-    pub fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<u64> {
+    pub fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut ProgressFn<'_>) -> Result<u64> {
         self.block_on(snapshot::save(self, endpoint, into, watch))
-            .unwrap_or_else(|| Err(Trouble::new(Kind::Stopped, "requorum is shutting down")))
+            .unwrap_or_else(|| Err(Error::new(ErrorKind::Stopped, "requorum is shutting down")))
     }
 
     fn block_on<F: Future>(&self, work: F) -> Option<F::Output> {
         self.runtime.as_ref().map(|runtime| runtime.block_on(work))
     }
 
-    async fn dial(&self, endpoint: &str, most: u64) -> std::result::Result<(Target, Line), Refusal> {
+    async fn dial(&self, endpoint: &str, most: u64) -> std::result::Result<(Target, Connection), ConnectError> {
         let target = Target::parse(endpoint, &self.connect)?;
         let line = connection::dial(&target, &self.tls, self.connect.dial_timeout, most).await?;
         Ok((target, line))
     }
 
-    async fn facts(&self, endpoint: &str) -> std::result::Result<MemberSays, Refusal> {
+    async fn facts(&self, endpoint: &str) -> std::result::Result<MemberStatus, ConnectError> {
         let target = Target::parse(endpoint, &self.connect)?;
-        let ask = async { tokio::join!(self.by_client_port(&target), http_probes::aside(self, &target)) };
+        let ask = async { tokio::join!(self.by_client_port(&target), http_probes::client_port_pages(self, &target)) };
         let ask = std::pin::pin!(ask);
         // who answers does so at once; for others the time of waiting is used to try their other doors
         let (client, aside, beside) = match select(ask, std::pin::pin!(sleep(GRACE))).await {
             Either::Left(((client, aside), _)) => (client, aside, None),
             Either::Right(((), ask)) => {
-                let ((client, aside), beside) = tokio::join!(ask, http_probes::beside(self, &target));
+                let ((client, aside), beside) = tokio::join!(ask, http_probes::guessed_ports(self, &target));
                 (client, aside, Some(beside))
             }
         };
@@ -255,7 +255,7 @@ impl Members {
             Err(refusal) => !refusal.afar,
         };
         let beside = match beside {
-            None if want => http_probes::beside(self, &target).await,
+            None if want => http_probes::guessed_ports(self, &target).await,
             other => other.unwrap_or_default(),
         };
         match client {
@@ -269,14 +269,14 @@ impl Members {
     }
 
     /// What gRPC on the client port tells.
-    async fn by_client_port(&self, target: &Target) -> std::result::Result<MemberSays, Refusal> {
+    async fn by_client_port(&self, target: &Target) -> std::result::Result<MemberStatus, ConnectError> {
         let line = connection::dial(target, &self.tls, self.connect.dial_timeout, ANSWERS).await?;
         let mut client = client(&line, false).await?;
         let ((status, members), local_read) =
             tokio::join!(self.status_and_members(&client), self.read(&client, Reading::Serializable));
         match status {
             Ok(status) => {
-                let mut says = MemberSays { local_read, ..says(status.0) };
+                let mut says = MemberStatus { local_read, ..says(status.0) };
                 if says.leader == Id(0) || says.is_learner {
                     // a learner serves no linearizable reads, whatever its leader could
                     note_members(&mut says, members);
@@ -290,7 +290,7 @@ impl Members {
                 says.read = self.read(&client, Reading::Linearizable).await;
                 Ok(says)
             }
-            Err(Miss::Status(status)) if errors::is_auth(&status) => {
+            Err(CallError::Status(status)) if errors::is_auth(&status) => {
                 self.behind_a_password(target, &line, &status).await
             }
             Err(miss) => Err(self.silence(target, &line, miss).await),
@@ -301,7 +301,7 @@ impl Members {
         let client = async {
             let (_, line) = self.dial(endpoint, ANSWERS).await?;
             let client = client(&line, false).await?;
-            Ok::<_, Refusal>((line, client))
+            Ok::<_, ConnectError>((line, client))
         };
         let (line, mut client) = match client.await {
             Ok(both) => both,
@@ -328,7 +328,10 @@ impl Members {
     }
 
     /// Both at once, each with its own deadline.
-    async fn status_and_members(&self, client: &Client) -> (Heard<StatusResponse>, Heard<MemberListResponse>) {
+    async fn status_and_members(
+        &self,
+        client: &Client,
+    ) -> (CallResult<StatusResponse>, CallResult<MemberListResponse>) {
         let limit = self.connect.answer_timeout();
         let (mut maintenance, mut cluster) = (client.maintenance_client(), client.cluster_client());
         // etcd-client asks for the list without `linearizable`, so it needs no quorum
@@ -339,13 +342,13 @@ impl Members {
     /// the members where they were refused without one. A refusal becomes one of the complaints.
     async fn token_and_members(
         &self,
-        line: &Line,
+        line: &Connection,
         client: &mut Client,
-        says: &mut MemberSays,
-        members: Heard<MemberListResponse>,
-    ) -> Heard<MemberListResponse> {
+        says: &mut MemberStatus,
+        members: CallResult<MemberListResponse>,
+    ) -> CallResult<MemberListResponse> {
         match self.authenticate(line, client).await {
-            Ok(true) if members.as_ref().is_err_and(Miss::is_auth) => {
+            Ok(true) if members.as_ref().is_err_and(CallError::is_auth) => {
                 answered(self.connect.answer_timeout(), client.cluster_client().member_list()).await
             }
             Ok(_) => members,
@@ -357,7 +360,7 @@ impl Members {
     }
 
     /// [`authenticate`](Self::authenticate), but without waiting where no leader is named.
-    async fn authenticate_if_led(&self, line: &Line, client: &mut Client) -> std::result::Result<bool, NoToken> {
+    async fn authenticate_if_led(&self, line: &Connection, client: &mut Client) -> std::result::Result<bool, NoToken> {
         let limit = self.connect.answer_timeout();
         if self.credentials_for(line)?.is_some()
             && let Ok(status) = answered(limit, client.maintenance_client().status()).await
@@ -369,7 +372,7 @@ impl Members {
     }
 
     /// User and password for the member at the other end of `line`, where some are given. No other way leads them out.
-    fn credentials_for(&self, line: &Line) -> std::result::Result<Option<(String, String)>, NoToken> {
+    fn credentials_for(&self, line: &Connection) -> std::result::Result<Option<(String, String)>, NoToken> {
         let Some(credentials) = self.connect.credentials() else { return Ok(None) };
         let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         may_send_credentials(&line.target, &named, &self.connect).map_err(NoToken::Withheld)?;
@@ -377,7 +380,7 @@ impl Members {
     }
 
     /// True when the client bears a token now; false where none is wanted.
-    async fn authenticate(&self, line: &Line, client: &mut Client) -> std::result::Result<bool, NoToken> {
+    async fn authenticate(&self, line: &Connection, client: &mut Client) -> std::result::Result<bool, NoToken> {
         let Some((user, password)) = self.credentials_for(line)? else { return Ok(false) };
         match answered(self.connect.answer_timeout(), client.update_user(Some((user, password)))).await {
             Ok(()) => Ok(true),
@@ -413,19 +416,21 @@ impl Members {
     async fn behind_a_password(
         &self,
         target: &Target,
-        line: &Line,
+        line: &Connection,
         refused: &Status,
-    ) -> std::result::Result<MemberSays, Refusal> {
+    ) -> std::result::Result<MemberStatus, ConnectError> {
         let mut stranger = client(line, false).await?;
         // with «require leader» a member without one says so at once instead of waiting
         let (read, who) = tokio::join!(
-            async { Ok::<_, Refusal>(self.read_or_error(&client(line, true).await?, Reading::Linearizable).await) },
+            async {
+                Ok::<_, ConnectError>(self.read_or_error(&client(line, true).await?, Reading::Linearizable).await)
+            },
             self.who(&stranger)
         );
         let (read, error) = read?;
-        let mut says = MemberSays {
+        let mut says = MemberStatus {
             errors: vec![format!("status refused: {}", errors::said(refused))],
-            list_refused: ServerError::of(refused.message()) == Some(ServerError::NoUser),
+            list_refused: ServerError::from_message(refused.message()) == Some(ServerError::NoUser),
             ..who.clone().unwrap_or_default()
         };
         match &read {
@@ -437,7 +442,7 @@ impl Members {
             }
             Read::Failed(_) | Read::NotAsked => {
                 let why = if let Read::Failed(why) = read { why } else { Foreign::default() };
-                return Err(Refusal::password(format!(
+                return Err(ConnectError::password(format!(
                     "{} is alive, but passwords are on and it tells strangers nothing ({}). A token can only be had \
                          with quorum, and it serves no linearizable read: {why}. A client certificate whose CN is a user \
                          (where --client-cert-auth is on) needs no token; otherwise go on with its files.",
@@ -461,23 +466,23 @@ impl Members {
     /// Who a member is that tells strangers nothing. A watch that it refuses is refused under a
     /// header with its ID, its cluster's, revision and term (etcd `v3rpc/watch.go`, 3.4 to 3.7), and
     /// needs no quorum. One that it grants ends with the stream at once.
-    async fn who(&self, client: &Client) -> Option<MemberSays> {
+    async fn who(&self, client: &Client) -> Option<MemberStatus> {
         let mut watch = client.watch_client();
         let first = async { watch.watch(PROBE_KEY, None).await?.message().await };
         let header = answered(self.connect.answer_timeout(), first).await.ok()??.header()?.clone();
-        Some(MemberSays {
+        Some(MemberStatus {
             cluster_id: Id(header.cluster_id()),
             member_id: Id(header.member_id()),
             revision: header.revision(),
             raft_term: header.raft_term(),
             heard: vec![Source::Header],
-            ..MemberSays::default()
+            ..MemberStatus::default()
         })
     }
 
     /// Why no status came, as far as the wire tells.
-    async fn silence(&self, target: &Target, line: &Line, miss: Miss) -> Refusal {
-        let hung_up = !matches!(miss, Miss::Late(_));
+    async fn silence(&self, target: &Target, line: &Connection, miss: CallError) -> ConnectError {
+        let hung_up = !matches!(miss, CallError::Late(_));
         let (refusal, quiet) = {
             let heard = line.ears.lock().unwrap_or_else(PoisonError::into_inner);
             (errors::heard(&heard, target), (heard.ended || hung_up) && heard.first.is_empty())
@@ -497,7 +502,7 @@ impl Members {
             return errors::speaks_tls(target);
         }
         match miss {
-            Miss::Late(limit) => Refusal::new(
+            CallError::Late(limit) => ConnectError::new(
                 format!("no answer in {}", errors::span(limit)),
                 format!(
                     "{} takes connections, but its status did not come in {}: a member that was started since the \
@@ -508,25 +513,27 @@ impl Members {
                     errors::span(limit)
                 ),
             ),
-            Miss::Status(_) if quiet => Refusal::new(
+            CallError::Status(_) if quiet => ConnectError::new(
                 "hung up",
                 format!(
                     "{} took the connection and hung up without a word. Is it a member's client URL?",
                     target.url()
                 ),
             ),
-            Miss::Status(status) => errors::status(&status, target),
-            Miss::Other(why) => Refusal::new("no answer", format!("{} could not be asked: {why}.", target.url())),
+            CallError::Status(status) => errors::status(&status, target),
+            CallError::Other(why) => {
+                ConnectError::new("no answer", format!("{} could not be asked: {why}.", target.url()))
+            }
         }
     }
 }
 
-fn shutting_down() -> Refusal {
-    Refusal::new("not asked", "requorum is shutting down.")
+fn shutting_down() -> ConnectError {
+    ConnectError::new("not asked", "requorum is shutting down.")
 }
 
 /// Notes that the member was asked without a token, and why.
-fn note_no_token(says: &mut MemberSays, why: &NoToken) {
+fn note_no_token(says: &mut MemberStatus, why: &NoToken) {
     if let NoToken::Withheld(withheld) = why {
         says.withheld = Some(*withheld);
     }

@@ -4,18 +4,18 @@ use std::fs::File;
 
 use super::{
     World,
-    agent_server::Deeds,
+    agent_server::AgentHandler,
     ssh::{Program, Sent, Session, Stop},
 };
 use crate::{
     agent::protocol::{Event, Have, Request, Wanted},
-    domain::{model::observations::host::HostFacts, preflight::hosts::Way},
+    domain::{model::observations::host::HostFacts, preflight::hosts::BinarySource},
     engine::progress::{Flow, Progress},
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
 };
 
 /// One host.
-pub trait Hand: Send {
+pub trait HostSession: Send {
     /// What was seen there before anything was written.
     fn facts(&self) -> &HostFacts;
 
@@ -23,7 +23,7 @@ pub trait Hand: Send {
     ///
     /// # Errors
     /// When the host does not take it.
-    fn start(&mut self, program: &Program, way: &Way, stop: Stop<'_>, on: &mut dyn FnMut(u64)) -> Result<()>;
+    fn start(&mut self, program: &Program, way: &BinarySource, stop: Stop<'_>, on: &mut dyn FnMut(u64)) -> Result<()>;
 
     /// Asks, and waits for the answer; `on` hears the steps.
     ///
@@ -34,7 +34,7 @@ pub trait Hand: Send {
     /// Sends what the host has not yet of `file`, from byte `from` on.
     ///
     /// # Errors
-    /// As [`Hand::ask`]; what came stays there.
+    /// As [`HostSession::ask`]; what came stays there.
     fn send(
         &mut self,
         wanted: &Wanted,
@@ -48,12 +48,12 @@ pub trait Hand: Send {
     fn close(self: Box<Self>);
 }
 
-impl Hand for Session {
+impl HostSession for Session {
     fn facts(&self) -> &HostFacts {
         Session::facts(self)
     }
 
-    fn start(&mut self, program: &Program, way: &Way, stop: Stop<'_>, on: &mut dyn FnMut(u64)) -> Result<()> {
+    fn start(&mut self, program: &Program, way: &BinarySource, stop: Stop<'_>, on: &mut dyn FnMut(u64)) -> Result<()> {
         Session::start(self, program, way, stop, on)
     }
 
@@ -78,24 +78,24 @@ impl Hand for Session {
 }
 
 /// This machine, by this process.
-pub struct Near<'a> {
+pub struct LocalHost<'a> {
     facts: HostFacts,
-    deeds: Deeds<'a>,
+    deeds: AgentHandler<'a>,
 }
 
-impl<'a> Near<'a> {
+impl<'a> LocalHost<'a> {
     /// The hand on the machine of `world`, of which `facts` were seen.
-    pub fn new(world: &'a dyn World, facts: HostFacts) -> Near<'a> {
-        Near { facts, deeds: Deeds::new(world) }
+    pub fn new(world: &'a dyn World, facts: HostFacts) -> LocalHost<'a> {
+        LocalHost { facts, deeds: AgentHandler::new(world) }
     }
 }
 
-impl Hand for Near<'_> {
+impl HostSession for LocalHost<'_> {
     fn facts(&self) -> &HostFacts {
         &self.facts
     }
 
-    fn start(&mut self, _: &Program, _: &Way, _: Stop<'_>, _: &mut dyn FnMut(u64)) -> Result<()> {
+    fn start(&mut self, _: &Program, _: &BinarySource, _: Stop<'_>, _: &mut dyn FnMut(u64)) -> Result<()> {
         Ok(())
     }
 
@@ -107,7 +107,7 @@ impl Hand for Near<'_> {
     }
 
     fn send(&mut self, _: &Wanted, _: &File, _: u64, _: Stop<'_>, _: &mut dyn FnMut(Progress)) -> Result<(Have, Sent)> {
-        Err(Trouble::new(Kind::Bug, "a snapshot was to be sent to the machine that it lies on"))
+        Err(Error::new(ErrorKind::Bug, "a snapshot was to be sent to the machine that it lies on"))
     }
 
     fn close(self: Box<Self>) {}

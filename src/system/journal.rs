@@ -25,7 +25,7 @@ use crate::{
         durable_fs,
         source::{hex, io_trouble},
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     text::{Shown, escape},
 };
 
@@ -146,7 +146,7 @@ impl<'a> Journal<'a> {
     pub fn read(&self) -> Result<Vec<Record>> {
         let text = self.world.read_text(&self.path)?.unwrap_or_default();
         verify_from(&text, &self.start).map_err(|why| {
-            Trouble::new(Kind::Input, format!("the journal {} is not whole", self.path.shown())).why(why)
+            Error::new(ErrorKind::Input, format!("the journal {} is not whole", self.path.shown())).why(why)
         })
     }
 
@@ -163,7 +163,7 @@ impl<'a> Journal<'a> {
             };
             let prev = verify_from(before, &self.start)
                 .map_err(|why| {
-                    Trouble::new(Kind::Input, format!("nothing is added to the journal {}", self.path.shown()))
+                    Error::new(ErrorKind::Input, format!("nothing is added to the journal {}", self.path.shown()))
                         .why(why)
                         .hint("Move it aside and keep it; a new one is begun then.")
                 })?
@@ -185,7 +185,7 @@ pub fn at(now: i64) -> String {
 }
 
 /// Where the journal of a plan file lies: beside it.
-pub fn beside(plan_file: &Path) -> PathBuf {
+pub fn path_next_to(plan_file: &Path) -> PathBuf {
     let mut name = plan_file.as_os_str().to_os_string();
     name.push(".journal");
     name.into()
@@ -205,7 +205,7 @@ pub fn text(path: &Path) -> Result<String> {
     let read = durable_fs::regular(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text));
     match read.map_err(|e| io_trouble("read", path, &e))? as u64 {
         ..=MOST_BYTES => Ok(text),
-        _ => Err(Trouble::new(Kind::Input, format!("{} was not read", path.shown()))
+        _ => Err(Error::new(ErrorKind::Input, format!("{} was not read", path.shown()))
             .why("it is longer than anything that requorum writes")),
     }
 }

@@ -20,9 +20,9 @@ use super::{
     World,
     discovery::discover,
     etcd_client::Members,
-    host_session::{Hand, Near},
+    host_session::{HostSession, LocalHost},
     journal::{self, Journal, Record},
-    member_ops::Site,
+    member_ops::MemberOps,
     object_store,
     ssh::{Ssh, Stop},
 };
@@ -38,21 +38,21 @@ use crate::{
                 disk::{DirFacts, DirState, Held},
                 host::HostFacts,
                 rows::StoredRows,
-                started::{Canary, Data, PlannedHash, Told, Watched},
+                started::{Canary, Data, PlannedHash, Queried, Watched},
             },
             plan::Plan,
             source_ref::{ObjectUrl, SourceRef},
         },
-        preflight::blockers::{Door, Heard},
+        preflight::blockers::{Endpoint, ProbeResult},
         quorum::known::OldKey,
         sources::data_loss::{Difference, History},
     },
     engine::{
         datadir,
-        durable_fs::{self, Disk, Strange, Trusted},
+        durable_fs::{self, Disk, Trusted, Untrusted},
         install::{staging, staging_recovery::PREFIX},
         post_restore,
-        progress::{Flow, Watch},
+        progress::{Flow, ProgressFn},
         restore::Tools,
         scan::{
             hashkv::{After, HashKv, hash_kv_after},
@@ -60,7 +60,7 @@ use crate::{
         },
         source::{Source, archive::Archive, io_trouble},
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     text::Shown,
 };
 
@@ -78,7 +78,7 @@ pub struct Local {
     /// How other hosts are reached.
     ssh: Ssh,
     /// Where a drill is kept in: its directory and its members' URLs.
-    fence: Option<Fence>,
+    fence: Option<Confinement>,
     /// Below which directory configurations are looked for.
     root: PathBuf,
     /// With the snapshot that was read last: the members of a plan are restored from one reading.
@@ -86,7 +86,7 @@ pub struct Local {
 }
 
 #[derive(Debug)]
-struct Fence {
+struct Confinement {
     root: PathBuf,
     /// The same as it was named, where links lead to it.
     named: PathBuf,
@@ -99,7 +99,7 @@ impl Local {
         Local::new("REAL", members, None)
     }
 
-    fn new(label: &str, members: Members, fence: Option<Fence>) -> Local {
+    fn new(label: &str, members: Members, fence: Option<Confinement>) -> Local {
         let root = "/".into();
         Local { label: label.into(), members, ssh: Ssh::default(), fence, root, tools: Tools::default() }
     }
@@ -122,7 +122,7 @@ impl Local {
     /// When `root` does not exist.
     pub fn fenced(label: &str, members: Members, root: &Path, endpoints: Vec<String>) -> Result<Local> {
         let real = root.canonicalize().map_err(|e| io_trouble("look at", root, &e))?;
-        let fence = Some(Fence { root: real, named: root.into(), endpoints });
+        let fence = Some(Confinement { root: real, named: root.into(), endpoints });
         // a port that is guessed could be another cluster's
         let members = members.without_guesses();
         Ok(Local::new(label, members, fence))
@@ -132,7 +132,7 @@ impl Local {
     fn inside(&self, path: &Path) -> Result<()> {
         let Some(fence) = &self.fence else { return Ok(()) };
         let outside = || {
-            Trouble::new(Kind::Input, format!("{} is outside this exercise", path.shown()))
+            Error::new(ErrorKind::Input, format!("{} is outside this exercise", path.shown()))
                 .why(format!("a drill touches nothing but {}", fence.root.shown()))
                 .hint("Take a path in that directory; for real work leave the drill and start requorum.")
         };
@@ -156,7 +156,7 @@ impl Local {
     fn may_ask(&self, endpoint: &str) -> Result<()> {
         match &self.fence {
             Some(fence) if !fence.endpoints.iter().any(|e| e == endpoint) => {
-                Err(Trouble::new(Kind::Input, format!("{endpoint} is outside this exercise"))
+                Err(Error::new(ErrorKind::Input, format!("{endpoint} is outside this exercise"))
                     .why("a drill asks nobody but its own members")
                     .hint(format!("They are {}.", fence.endpoints.join(", "))))
             }
@@ -242,14 +242,19 @@ impl World for Local {
         keys::are_in(database, revision, keys)
     }
 
-    fn alarms(&self, endpoint: &str) -> Told<Vec<Alarm>> {
+    fn alarms(&self, endpoint: &str) -> Queried<Vec<Alarm>> {
         match self.may_ask(endpoint) {
             Ok(()) => self.members.alarms(endpoint),
-            Err(trouble) => Told::Failed(trouble.to_string()),
+            Err(trouble) => Queried::Failed(trouble.to_string()),
         }
     }
 
-    fn stored_rows(&self, endpoint: &str, most: u64, watch: &mut Watch<'_>) -> std::result::Result<StoredRows, String> {
+    fn stored_rows(
+        &self,
+        endpoint: &str,
+        most: u64,
+        watch: &mut ProgressFn<'_>,
+    ) -> std::result::Result<StoredRows, String> {
         self.may_ask(endpoint).map_err(|trouble| trouble.to_string())?;
         self.members.stored_rows(endpoint, most, watch)
     }
@@ -268,26 +273,26 @@ impl World for Local {
         }
     }
 
-    fn planned_hash(&self, plan: &Plan, compacted: i64, watch: &mut Watch<'_>) -> Result<PlannedHash> {
+    fn planned_hash(&self, plan: &Plan, compacted: i64, watch: &mut ProgressFn<'_>) -> Result<PlannedHash> {
         self.inside(&plan.source.path)?;
         post_restore::planned_hash(plan, compacted, watch)
     }
 
-    fn planned_rows(&self, plan: &Plan, watch: &mut Watch<'_>) -> Result<StoredRows> {
+    fn planned_rows(&self, plan: &Plan, watch: &mut ProgressFn<'_>) -> Result<StoredRows> {
         self.inside(&plan.source.path)?;
         post_restore::planned_rows(plan, watch)
     }
 
-    fn aftermath(&self, plan: &Plan, watch: &mut Watch<'_>) -> Result<Data> {
+    fn aftermath(&self, plan: &Plan, watch: &mut ProgressFn<'_>) -> Result<Data> {
         self.inside(&plan.source.path)?;
         post_restore::data(plan, watch)
     }
 
-    fn knock(&self, doors: &[Door]) -> Vec<Heard> {
-        let may: Vec<Door> = doors.iter().filter(|door| self.may_ask(&door.url).is_ok()).cloned().collect();
+    fn knock(&self, doors: &[Endpoint]) -> Vec<ProbeResult> {
+        let may: Vec<Endpoint> = doors.iter().filter(|door| self.may_ask(&door.url).is_ok()).cloned().collect();
         let mut heard = self.members.knock(&may).into_iter();
-        let outside = || Heard::Unclear("it is outside this exercise".into());
-        let answer = |door: &Door| if self.may_ask(&door.url).is_ok() { heard.next() } else { None };
+        let outside = || ProbeResult::Unclear("it is outside this exercise".into());
+        let answer = |door: &Endpoint| if self.may_ask(&door.url).is_ok() { heard.next() } else { None };
         doors.iter().map(answer).map(|heard| heard.unwrap_or_else(outside)).collect()
     }
 
@@ -297,7 +302,7 @@ impl World for Local {
 
     fn listed(&self, snapshot: &Path) -> Result<Vec<KnownMember>> {
         self.inside(snapshot)?;
-        snapshot_members::of(snapshot)
+        snapshot_members::read(snapshot)
     }
 
     fn find(&self, places: &[PathBuf]) -> Result<Vec<FileFacts>> {
@@ -314,7 +319,7 @@ impl World for Local {
         Ok(found)
     }
 
-    fn inspect(&self, path: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
+    fn inspect(&self, path: &Path, watch: &mut ProgressFn<'_>) -> Result<FileFacts> {
         self.inside(path)?;
         match SourceRef::from_path(path).object() {
             Some(url) => object_store::Store::from_environment()?.object(url).map(object_store::Object::facts),
@@ -355,11 +360,11 @@ impl World for Local {
         self.inside(second)?;
         let sources = [Source::open(first)?, Source::open(second)?];
         let views = [sources[0].view()?, sources[1].view()?];
-        same_history::glance([&views[0], &views[1]])
+        same_history::compare_histories([&views[0], &views[1]])
             .map_err(|(file, refused)| refused.into_trouble(if file == 0 { first } else { second }))
     }
 
-    fn compare(&self, first: &Path, second: &Path, watch: &mut Watch<'_>) -> Result<(Difference, bool)> {
+    fn compare(&self, first: &Path, second: &Path, watch: &mut ProgressFn<'_>) -> Result<(Difference, bool)> {
         self.inside(first)?;
         self.inside(second)?;
         key_loss::difference(first, second, watch)
@@ -370,41 +375,41 @@ impl World for Local {
         self.tools
             .disk
             .make_dirs(dir)
-            .map_err(|e| Trouble::new(Kind::Failed, format!("the directory {} cannot be made", dir.shown())).why(e))
+            .map_err(|e| Error::new(ErrorKind::Failed, format!("the directory {} cannot be made", dir.shown())).why(e))
     }
 
-    fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
+    fn save_snapshot(&self, endpoint: &str, into: &Path, watch: &mut ProgressFn<'_>) -> Result<FileFacts> {
         self.may_ask(endpoint)?;
         self.inside(into)?;
         self.members.save_snapshot(endpoint, into, watch)?;
         row_scan::examine(into, watch)
     }
 
-    fn fetch(&self, url: &ObjectUrl, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
+    fn fetch(&self, url: &ObjectUrl, into: &Path, watch: &mut ProgressFn<'_>) -> Result<FileFacts> {
         self.inside(Path::new(url.as_str()))?;
         self.inside(into)?;
         object_store::Store::from_environment()?.fetch(url, into, watch)?;
         row_scan::examine(into, watch)
     }
 
-    fn site(&self) -> &dyn Site {
+    fn site(&self) -> &dyn MemberOps {
         self
     }
 
-    fn open(&self, host: &str, dirs: &[PathBuf], stop: Stop<'_>) -> Result<Box<dyn Hand + '_>> {
+    fn open(&self, host: &str, dirs: &[PathBuf], stop: Stop<'_>) -> Result<Box<dyn HostSession + '_>> {
         if !host_address::is_local(host) {
             if self.fence.is_some() {
-                return Err(Trouble::new(Kind::Input, format!("{host} is outside this exercise")));
+                return Err(Error::new(ErrorKind::Input, format!("{host} is outside this exercise")));
             }
             return Ok(Box::new(self.ssh.open(host, dirs, stop)?));
         }
         dirs.iter().try_for_each(|dir| self.inside(dir))?;
         // This machine's users and own etcds are none of a drill's business.
         let facts = HostFacts { addresses: self.addresses(), ..host_report::look(dirs, self.fence.is_none()) };
-        Ok(Box::new(Near::new(self, facts)))
+        Ok(Box::new(LocalHost::new(self, facts)))
     }
 
-    fn certificates(&self, named: &[certificates::Named]) -> certificates::Seen {
+    fn certificates(&self, named: &[certificates::Named]) -> certificates::CertificateFacts {
         let inside = |n: &certificates::Named| {
             [Some(&n.cert), n.key.as_ref(), n.ca.as_ref()].into_iter().flatten().all(|path| self.inside(path).is_ok())
         };
@@ -436,7 +441,7 @@ impl World for Local {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(io_trouble("read", path, &e)),
             Ok(length) if length as u64 > TEXT => {
-                Err(Trouble::new(Kind::Input, format!("{} was not read", path.shown()))
+                Err(Error::new(ErrorKind::Input, format!("{} was not read", path.shown()))
                     .why("it is longer than anything that requorum writes"))
             }
             Ok(_) => Ok(Some(text)),
@@ -456,7 +461,7 @@ impl World for Local {
     fn write_new(&self, path: &Path, text: &str) -> Result<()> {
         self.inside(path)?;
         let fail = |e: io::Error| match e.kind() {
-            io::ErrorKind::AlreadyExists => Trouble::new(Kind::Input, format!("{} exists", path.shown()))
+            io::ErrorKind::AlreadyExists => Error::new(ErrorKind::Input, format!("{} exists", path.shown()))
                 .why("requorum never writes over a file")
                 .hint("Name another file, or move this one aside yourself."),
             _ => io_trouble("write", path, &e),
@@ -543,8 +548,8 @@ pub fn strange_journal(path: &Path) -> Option<String> {
 }
 
 /// A journal that somebody else may have written.
-fn not_ours(path: &Path, why: Strange) -> Trouble {
-    Trouble::new(Kind::Refused, format!("{} is not taken for a journal of ours", path.shown()))
+fn not_ours(path: &Path, why: Untrusted) -> Error {
+    Error::new(ErrorKind::Refused, format!("{} is not taken for a journal of ours", path.shown()))
         .why(format!("it {why}"))
         .hint("Look at it and at who made it, and move it away.")
 }
@@ -603,5 +608,5 @@ fn has_the_looks(path: &Path) -> bool {
     let mut head = Vec::new();
     let read = durable_fs::regular(path).and_then(|file| file.take(20).read_to_end(&mut head));
     let of_snapshots = [".db", "etcd", "snap", "backup", "full-"].iter().any(|word| name.contains(word));
-    read.is_ok() && (head.get(16..20) == Some(&BOLT_MAGIC) || (of_snapshots && Archive::of(&head).is_some()))
+    read.is_ok() && (head.get(16..20) == Some(&BOLT_MAGIC) || (of_snapshots && Archive::from_head(&head).is_some()))
 }

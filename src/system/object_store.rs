@@ -28,7 +28,7 @@ use super::{
         errors,
     },
     net::{
-        http::{self, Miss},
+        http::{self, HttpError},
         tls,
     },
     secrets,
@@ -38,8 +38,8 @@ use crate::{
         observations::{FileFacts, Health},
         source_ref::{ObjectUrl, sound},
     },
-    engine::progress::Watch,
-    error::{Kind, Result, Trouble},
+    engine::progress::ProgressFn,
+    error::{Error, ErrorKind, Result},
     text::Foreign,
 };
 
@@ -97,7 +97,7 @@ impl Store {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|e| Trouble::new(Kind::Failed, "the network cannot be used").why(e))?;
+            .map_err(|e| Error::new(ErrorKind::Failed, "the network cannot be used").why(e))?;
         Ok(Store { settings, tls: tls::for_http(&tls), runtime })
     }
 
@@ -122,7 +122,8 @@ impl Store {
                 http::text(answer, PAGE_BYTES, ANSWER).await.map_err(|miss| missed(miss, url))
             })?;
             let (objects, next) = page(name, &text).map_err(|e| {
-                Trouble::new(Kind::Input, format!("{url} cannot be listed")).why(format!("its answer is no list: {e}"))
+                Error::new(ErrorKind::Input, format!("{url} cannot be listed"))
+                    .why(format!("its answer is no list: {e}"))
             })?;
             out.extend(objects);
             token = next;
@@ -134,7 +135,7 @@ impl Store {
                 return Ok(out);
             }
         }
-        Err(Trouble::new(Kind::Input, format!("{url} holds more than {} objects", out.len()))
+        Err(Error::new(ErrorKind::Input, format!("{url} holds more than {} objects", out.len()))
             .hint("Give a longer prefix, such as the directory of this cluster's snapshots."))
     }
 
@@ -146,7 +147,7 @@ impl Store {
         let objects = self.list(url)?;
         let url = url.as_str();
         objects.into_iter().find(|object| object.url == url).ok_or_else(|| {
-            Trouble::new(Kind::Input, format!("{url} is not there")).hint("requorum snapshot list shows what is.")
+            Error::new(ErrorKind::Input, format!("{url} is not there")).hint("requorum snapshot list shows what is.")
         })
     }
 
@@ -155,14 +156,14 @@ impl Store {
     /// # Errors
     /// When `into` exists, the object is not there or changed in the middle, the store stops answering after some
     /// further tries (what came stays for the next call), or `watch` says so.
-    pub fn fetch(&self, url: &ObjectUrl, into: &Path, watch: &mut Watch<'_>) -> Result<u64> {
+    pub fn fetch(&self, url: &ObjectUrl, into: &Path, watch: &mut ProgressFn<'_>) -> Result<u64> {
         self.runtime.block_on(fetch::fetch(self, url, into, watch))
     }
 
     fn bucket(&self, name: &str) -> Result<Bucket> {
         let settings = &self.settings;
         let bad = |e: &dyn std::fmt::Display| {
-            Trouble::new(Kind::Input, format!("the bucket {name} cannot be reached at {}", settings.endpoint)).why(e)
+            Error::new(ErrorKind::Input, format!("the bucket {name} cannot be reached at {}", settings.endpoint)).why(e)
         };
         let endpoint = settings.endpoint.parse().map_err(|e| bad(&e))?;
         // A dot would be one more label than the store's certificate is for.
@@ -195,7 +196,7 @@ impl Store {
         let all: Vec<(&str, &str)> = own.chain(headers.iter().copied()).collect();
         let answer = http::get(&target, &self.tls, &signed.path, &all, ANSWER, ANSWER).await.map_err(|miss| {
             let trouble = missed(miss, url);
-            Trouble { hint: format!("It was asked at {}. {}", target.url(), trouble.hint), ..trouble }
+            Error { hint: format!("It was asked at {}. {}", target.url(), trouble.hint), ..trouble }
         })?;
         if answer.status().is_success() || answer.status().as_u16() == 412 || answer.status().as_u16() == 416 {
             return Ok(answer);
@@ -204,7 +205,7 @@ impl Store {
     }
 
     /// What the store said instead, in its own words.
-    async fn refused(&self, answer: Response<Incoming>, url: &str) -> Trouble {
+    async fn refused(&self, answer: Response<Incoming>, url: &str) -> Error {
         let status = answer.status();
         let region = answer.headers().get("x-amz-bucket-region").and_then(|r| r.to_str().ok()).filter(|r| is_region(r));
         let region = region.map(String::from);
@@ -221,7 +222,7 @@ impl Store {
             (404, _) => "Check bucket and key; requorum snapshot list s3://BUCKET/PREFIX shows what is there.".into(),
             _ => "Trying again later may help.".into(),
         };
-        Trouble::new(Kind::Input, format!("{url} cannot be had")).why(why).hint(hint)
+        Error::new(ErrorKind::Input, format!("{url} cannot be had")).why(why).hint(hint)
     }
 }
 
@@ -264,17 +265,17 @@ fn seconds(text: &str) -> Option<i64> {
     i64::try_from(time.as_secs()).ok()
 }
 
-fn missed(miss: Miss, url: &str) -> Trouble {
+fn missed(miss: HttpError, url: &str) -> Error {
     let why = match miss {
-        Miss::Wire(Failure::Resolve(e)) => format!("the store's name was not found: {e}"),
-        Miss::Wire(Failure::Tcp(e)) => format!("no connection: {e}"),
-        Miss::Wire(Failure::Tls(e)) => format!("no TLS: {e}"),
-        Miss::Wire(Failure::Words(refusal)) => refusal.details,
-        Miss::Late(limit) => format!("no answer in {}", errors::span(limit)),
-        Miss::HungUp => "the connection was lost".into(),
-        Miss::NoHttp(why) => why,
+        HttpError::Wire(Failure::Resolve(e)) => format!("the store's name was not found: {e}"),
+        HttpError::Wire(Failure::Tcp(e)) => format!("no connection: {e}"),
+        HttpError::Wire(Failure::Tls(e)) => format!("no TLS: {e}"),
+        HttpError::Wire(Failure::Words(refusal)) => refusal.details,
+        HttpError::Late(limit) => format!("no answer in {}", errors::span(limit)),
+        HttpError::HungUp => "the connection was lost".into(),
+        HttpError::NoHttp(why) => why,
     };
-    Trouble::new(Kind::NoAnswer, format!("{url} cannot be had"))
+    Error::new(ErrorKind::NoAnswer, format!("{url} cannot be had"))
         .why(why)
         .hint("AWS_ENDPOINT_URL_S3 names another store; AWS_CA_BUNDLE a CA of one's own.")
 }

@@ -13,7 +13,7 @@ use crate::domain::{
     model::observations::{Answer, EndpointFacts, Hashed},
     quorum::{
         probe_rounds::{self, Question},
-        verdict::Finding,
+        verdict::QuorumReport,
     },
 };
 
@@ -117,7 +117,11 @@ fn twins(world: &dyn World, facts: &mut [EndpointFacts]) {
 
 /// Judges what was answered, and asks those once more whose answers may just be older than what they are held against;
 /// what it says then holds for answers that came after all else was known.
-pub fn confirm(world: &dyn World, facts: &mut [EndpointFacts], judge: &dyn Fn(&[EndpointFacts]) -> Finding) -> Finding {
+pub fn confirm(
+    world: &dyn World,
+    facts: &mut [EndpointFacts],
+    judge: &dyn Fn(&[EndpointFacts]) -> QuorumReport,
+) -> QuorumReport {
     twins(world, facts);
     let first = judge(facts);
     if first.ask_again.is_empty() {
@@ -163,11 +167,11 @@ mod tests {
     use super::*;
     use crate::{
         domain::{
-            model::observations::{FileFacts, KnownMember, MemberSays, config::ConfigFacts, disk::DirFacts},
-            preflight::blockers::{Door, Heard},
+            model::observations::{FileFacts, KnownMember, MemberStatus, config::ConfigFacts, disk::DirFacts},
+            preflight::blockers::{Endpoint, ProbeResult},
             sources::data_loss::{Difference, History},
         },
-        engine::progress::Watch,
+        engine::progress::ProgressFn,
         error::Result,
         etcd::membership::Id,
     };
@@ -223,11 +227,11 @@ mod tests {
             };
             let revision = 5 + i64::from(member_id == Id(1));
             let members = vec![member(1), member(2), member(3)];
-            Answer::Says(Box::new(MemberSays { member_id, revision, members, ..MemberSays::default() }))
+            Answer::Says(Box::new(MemberStatus { member_id, revision, members, ..MemberStatus::default() }))
         }
         fn ask_peer(&self, _: &str, member: &KnownMember) -> Answer {
             self.breaks(Defect::Peer);
-            let heard = MemberSays { member_id: member.id, ..MemberSays::default() };
+            let heard = MemberStatus { member_id: member.id, ..MemberStatus::default() };
             Answer::Says(Box::new(heard))
         }
         fn hash_at(&self, _: &str, revision: i64) -> Hashed {
@@ -237,7 +241,7 @@ mod tests {
         fn find(&self, _: &[PathBuf]) -> Result<Vec<FileFacts>> {
             unreachable!()
         }
-        fn inspect(&self, _: &Path, _: &mut Watch<'_>) -> Result<FileFacts> {
+        fn inspect(&self, _: &Path, _: &mut ProgressFn<'_>) -> Result<FileFacts> {
             unreachable!()
         }
         fn look_at_dir(&self, _: &Path, _: Option<&Path>) -> DirFacts {
@@ -246,10 +250,10 @@ mod tests {
         fn discover(&self) -> Vec<ConfigFacts> {
             Vec::new()
         }
-        fn save_snapshot(&self, _: &str, _: &Path, _: &mut Watch<'_>) -> Result<FileFacts> {
+        fn save_snapshot(&self, _: &str, _: &Path, _: &mut ProgressFn<'_>) -> Result<FileFacts> {
             unreachable!()
         }
-        fn knock(&self, _: &[Door]) -> Vec<Heard> {
+        fn knock(&self, _: &[Endpoint]) -> Vec<ProbeResult> {
             unreachable!()
         }
 
@@ -261,7 +265,7 @@ mod tests {
             unreachable!()
         }
 
-        fn site(&self) -> &dyn crate::system::member_ops::Site {
+        fn site(&self) -> &dyn crate::system::member_ops::MemberOps {
             unreachable!()
         }
 
@@ -270,7 +274,7 @@ mod tests {
             _: &str,
             _: &[PathBuf],
             _: crate::system::ssh::Stop<'_>,
-        ) -> Result<Box<dyn crate::system::host_session::Hand + '_>> {
+        ) -> Result<Box<dyn crate::system::host_session::HostSession + '_>> {
             unreachable!()
         }
 
@@ -282,7 +286,7 @@ mod tests {
             unreachable!()
         }
 
-        fn compare(&self, _: &Path, _: &Path, _: &mut Watch<'_>) -> Result<(Difference, bool)> {
+        fn compare(&self, _: &Path, _: &Path, _: &mut ProgressFn<'_>) -> Result<(Difference, bool)> {
             unreachable!()
         }
 
@@ -339,14 +343,14 @@ mod tests {
     fn who_seems_to_be_behind_is_asked_once_more() {
         let (_seen, wait) = mpsc::channel();
         let world = Slow(Mutex::new(wait), None);
-        let served = |revision| MemberSays {
+        let served = |revision| MemberStatus {
             cluster_id: Id(9),
             member_id: Id(1),
             revision,
             members: vec![member(1)],
             read: crate::domain::model::observations::Read::Served,
             hash: Hashed::Says { hash: 7, revision: 2, compacted: 0 },
-            ..MemberSays::default()
+            ..MemberStatus::default()
         };
         let fact =
             |says| EndpointFacts { endpoint: "http://10.0.0.1:2379".into(), answer: Answer::Says(Box::new(says)) };
@@ -370,9 +374,9 @@ mod tests {
                 crate::domain::quorum::verdict::verdict(&seen)
             };
             let mut facts = [fact(served(2))];
-            assert_eq!(judge(&facts).verdict == crate::domain::quorum::verdict::Verdict::Forked, asked);
+            assert_eq!(judge(&facts).verdict == crate::domain::quorum::verdict::QuorumVerdict::Forked, asked);
             let finding = confirm(&world, &mut facts, &judge);
-            assert_ne!(finding.verdict, crate::domain::quorum::verdict::Verdict::Forked, "it is at 6 by now");
+            assert_ne!(finding.verdict, crate::domain::quorum::verdict::QuorumVerdict::Forked, "it is at 6 by now");
             let Answer::Says(says) = &facts[0].answer else { panic!("{facts:?}") };
             assert_eq!(says.revision, if asked { 6 } else { 2 });
             assert!(matches!(says.hash, Hashed::Says { revision: 2, .. }), "a hash is not lost by it");

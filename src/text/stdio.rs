@@ -27,18 +27,18 @@ static SAID_MEANWHILE: Mutex<String> = Mutex::new(String::new());
 
 /// How what goes out is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum OutputFormat {
     /// Lines for people.
     Text,
     /// One or several JSON values.
     Json,
 }
 
-impl Form {
+impl OutputFormat {
     fn safe(self, text: &str) -> std::borrow::Cow<'_, str> {
         match self {
-            Form::Text => escape::page(text),
-            Form::Json => escape::json(text),
+            OutputFormat::Text => escape::page(text),
+            OutputFormat::Json => escape::json(text),
         }
     }
 }
@@ -47,7 +47,7 @@ impl Form {
 ///
 /// # Errors
 /// When it does not take it.
-pub fn print(form: Form, text: &str) -> io::Result<()> {
+pub fn print(form: OutputFormat, text: &str) -> io::Result<()> {
     OUT.write(form.safe(text).as_bytes())
 }
 
@@ -128,12 +128,12 @@ pub fn status(line: &str) {
 /// Standard output for many lines, gathered before they are written.
 pub struct Lines {
     gathered: Vec<u8>,
-    form: Form,
+    form: OutputFormat,
 }
 
 impl Lines {
     /// None yet.
-    pub fn new(form: Form) -> Lines {
+    pub fn new(form: OutputFormat) -> Lines {
         Lines { gathered: Vec::new(), form }
     }
 

@@ -17,13 +17,13 @@ pub use self::model::{Model, Options, Overlay, Status};
 pub use super::messages::{Effect, Msg};
 use super::{
     dialogs::Ask,
-    exit_summary::{Leaving, Made},
+    exit_summary::{Leaving, WrittenPath},
     keymap::{self, Action, Place},
     steps::{self, Step, detect, hosts, members, restore, resume, review, snapshot, snapshot_tasks, verify},
     widgets::theme::Tone,
 };
 use crate::{
-    error::{Result, Trouble},
+    error::{Error, Result},
     text::Shown,
 };
 
@@ -122,7 +122,7 @@ fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
             effects
         }
         Msg::Told { id, told } => {
-            restore::told(model, id, *told);
+            restore::on_event(model, id, *told);
             Vec::new()
         }
         Msg::ApplyEnded { id, result } => restore::ended(model, id, result),
@@ -409,14 +409,14 @@ fn written(model: &mut Model, id: u64, path: PathBuf, result: Result<()>) {
     match result {
         Ok(()) => {
             model.say(Tone::Good, format!("Saved {what}: {}", path.shown()));
-            model.written.push((path, Made::File(what)));
+            model.written.push((path, WrittenPath::File(what)));
         }
         Err(trouble) => trouble_said(model, &trouble),
     }
 }
 
 /// Shows a failure above the footer.
-pub(super) fn trouble_said(model: &mut Model, trouble: &Trouble) {
+pub(super) fn trouble_said(model: &mut Model, trouble: &Error) {
     let mut text = trouble.what.clone();
     for more in [&trouble.why, &trouble.hint] {
         if !more.is_empty() {

@@ -19,24 +19,24 @@ use crate::{
         members::certificates,
         model::{
             observations::{
-                Answer, Around, Hashed,
+                Answer, Hashed, MachineFacts,
                 disk::{DirFacts, DirState, Held},
             },
             plan::Plan,
             source_ref::Download,
         },
         preflight::{
-            blockers::{Fence, Lift, Seen},
+            blockers::{Blocker, Lift, Observations},
             old_cluster::Old,
         },
         quorum::known::{Match, Unknown},
     },
     engine::progress::{Flow, Phase, Progress},
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     execute::{
         Cancel, RowEvent, blocker_checks,
-        events::{HostEvent, Told},
-        executor::{self, Consent, Job, Placement, Until},
+        events::{ExecutionEvent, HostEvent},
+        executor::{self, Consent, ExecutionSpec, Goal, Placement},
         resume, second_run, verify,
     },
     system::{World, hash_compare, journal::Journal},
@@ -81,7 +81,8 @@ pub fn perform(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("no reason given");
-        let bug = Trouble::new(Kind::Bug, "this is a defect of requorum").why(text).hint("Trying again does no harm");
+        let bug =
+            Error::new(ErrorKind::Bug, "this is a defect of requorum").why(text).hint("Trying again does no harm");
         if let Some(msg) = failed(effect, bug) {
             send(msg);
         }
@@ -146,7 +147,7 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
         }
         Effect::LookAtHosts { id, plan, closer } => {
             let out = Mutex::new(&mut *send);
-            preflight::glance(plan, *closer, AT_A_TIME, world, cancel, &|look| {
+            preflight::preflight(plan, *closer, AT_A_TIME, world, cancel, &|look| {
                 say(&out, Msg::HostSeen { id: *id, look: Box::new(look) });
             });
             send(Msg::HostsSeen { id: *id });
@@ -172,7 +173,7 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
             let mut old = known(old, plan, world);
             let records = Journal::at(world, journal).read().unwrap_or_default();
             old.newest = resume::newest_seen(&records, plan);
-            let job = verify::Job { plan, old: &old, timeout: WATCHED, canary: *canary, deep: false };
+            let job = verify::VerifySpec { plan, old: &old, timeout: WATCHED, canary: *canary, deep: false };
             let result = verify::verify(&job, world, cancel, &mut |proof| {
                 send(Msg::Seen { id: *id, proof: Box::new(proof.clone()) });
             });
@@ -227,11 +228,11 @@ fn apply(
     orders: &Orders,
     world: &dyn World,
     cancel: &Cancel,
-    out: &Mutex<&mut (dyn FnMut(Told) + Send)>,
+    out: &Mutex<&mut (dyn FnMut(ExecutionEvent) + Send)>,
 ) -> Result<()> {
     let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
     let run = executor::run(plan, world);
-    let job = Job {
+    let job = ExecutionSpec {
         plan,
         names: &names,
         placement: Placement::OnHosts,
@@ -248,7 +249,7 @@ fn apply(
         journal: &orders.journal,
     };
     let thin: Mutex<HashMap<(String, String), Thin>> = Mutex::default();
-    let hear = |told: Told| {
+    let hear = |told: ExecutionEvent| {
         let pass = passing(&told).is_none_or(|(whose, step)| {
             thin.lock().unwrap_or_else(PoisonError::into_inner).entry(whose).or_default().lets(step)
         });
@@ -257,14 +258,14 @@ fn apply(
         }
     };
     match orders.until {
-        Until::Undone => executor::undo(&job, cancel, &hear).map(drop),
+        Goal::Undone => executor::undo(&job, cancel, &hear).map(drop),
         _ => executor::apply(&job, cancel, &hear),
     }
 }
 
 /// What is told again and again: whose it is, and how far.
-fn passing(told: &Told) -> Option<((String, String), Progress)> {
-    let Told::Host(host, event) = told else { return None };
+fn passing(told: &ExecutionEvent) -> Option<((String, String), Progress)> {
+    let ExecutionEvent::Host(host, event) = told else { return None };
     let (member, step) = match event {
         HostEvent::Program(done, total) => ("", Progress { phase: Phase::Receive, done: *done, total: *total }),
         HostEvent::Step(step) => ("", *step),
@@ -285,7 +286,7 @@ fn watch<'a>(id: u64, cancel: &'a Cancel, send: Say<'a>) -> impl FnMut(Progress)
 }
 
 /// The answer of an effect that broke down.
-fn failed(effect: &Effect, bug: Trouble) -> Option<Msg> {
+fn failed(effect: &Effect, bug: Error) -> Option<Msg> {
     Some(match effect {
         Effect::Ask { id, .. } | Effect::AskPeer { id, .. } => {
             let answer = Answer::Silent { why: "a defect of requorum".into(), details: bug.to_string() };
@@ -296,7 +297,7 @@ fn failed(effect: &Effect, bug: Trouble) -> Option<Msg> {
             let failed = || Match::Unknown(Unknown::Failed(bug.to_string().into()));
             Msg::HeldAgainst { id: *id, compared: pairs.iter().map(|pair| pair.came_to(failed())).collect() }
         }
-        Effect::LookAround { id, .. } => Msg::LookedAround { id: *id, around: Around::default() },
+        Effect::LookAround { id, .. } => Msg::LookedAround { id: *id, around: MachineFacts::default() },
         Effect::Find { id, .. } => Msg::Found { id: *id, result: Err(bug) },
         Effect::Inspect { id, .. } => Msg::Inspected { id: *id, result: Err(bug) },
         Effect::Look { id, data_dir, wal_dir } => {
@@ -321,20 +322,22 @@ fn failed(effect: &Effect, bug: Trouble) -> Option<Msg> {
         Effect::Verify { id, .. } => Msg::Verified { id: *id, result: Err(bug) },
         Effect::Write { id, path, .. } => Msg::Written { id: *id, path: path.clone(), result: Err(bug) },
         Effect::Fences { id, .. } => {
-            let fence = Fence {
+            let fence = Blocker {
                 what: "whether an old member still answers could not be looked at".into(),
                 evidence: vec![bug.to_string()],
                 lift: Lift::then_ask(""),
                 typed: Some("not looked at".into()),
             };
-            Msg::Fenced { id: *id, seen: Seen::default(), fences: vec![fence] }
+            Msg::Fenced { id: *id, seen: Observations::default(), fences: vec![fence] }
         }
         Effect::KnowHosts { id, .. } => {
             Msg::HostsKnown { id: *id, hosts: Vec::new(), troubles: vec![(String::new(), bug)] }
         }
         Effect::Offer { id, .. } => Msg::Offered { id: *id, result: Err(bug) },
         Effect::Start { id, .. } => Msg::Started { id: *id, result: Err(bug) },
-        Effect::Certificates { id, .. } => Msg::Certificates { id: *id, seen: certificates::Seen::default() },
+        Effect::Certificates { id, .. } => {
+            Msg::Certificates { id: *id, seen: certificates::CertificateFacts::default() }
+        }
         Effect::Fresh { .. }
         | Effect::Cancel { .. }
         | Effect::Copy { .. }
@@ -391,7 +394,7 @@ impl<F: Fn(Msg) + Clone + Send + 'static> Workers<F> {
             .name(THREAD.into())
             .spawn(move || perform(&job, world.as_ref(), &cancel, &mut move |msg| send(msg)));
         if let Err(error) = spawned {
-            let no_thread = Trouble::new(Kind::Failed, "no thread could be started").why(error);
+            let no_thread = Error::new(ErrorKind::Failed, "no thread could be started").why(error);
             if let Some(msg) = failed(&effect, no_thread) {
                 (self.send)(msg);
             }

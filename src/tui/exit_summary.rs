@@ -3,11 +3,11 @@
 use std::fmt;
 
 use super::app::Model;
-use crate::{domain::render::start, error::Kind, system::journal, text::Shown};
+use crate::{domain::render::start, error::ErrorKind, system::journal, text::Shown};
 
 /// What a path is that this session wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Made {
+pub enum WrittenPath {
     /// A snapshot from a member.
     Snapshot,
     /// A member's data directory in its place.
@@ -20,14 +20,14 @@ pub enum Made {
     File(&'static str),
 }
 
-impl fmt::Display for Made {
+impl fmt::Display for WrittenPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Made::Snapshot => f.write_str("a snapshot"),
-            Made::DataDir(name) => write!(f, "{name}'s data directory"),
-            Made::Before(name) => write!(f, "what was there before {name}"),
-            Made::TakenBack(name) => write!(f, "{name}'s data directory, rolled back"),
-            Made::File(what) => f.write_str(what),
+            WrittenPath::Snapshot => f.write_str("a snapshot"),
+            WrittenPath::DataDir(name) => write!(f, "{name}'s data directory"),
+            WrittenPath::Before(name) => write!(f, "what was there before {name}"),
+            WrittenPath::TakenBack(name) => write!(f, "{name}'s data directory, rolled back"),
+            WrittenPath::File(what) => f.write_str(what),
         }
     }
 }
@@ -69,7 +69,7 @@ impl Ending {
     pub fn exit_code(&self) -> u8 {
         match self.outcome {
             Outcome::Looked | Outcome::Restored => 0,
-            Outcome::Partly => Kind::Stopped.exit_code(),
+            Outcome::Partly => ErrorKind::Stopped.exit_code(),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
     app::{Model, update},
     effects::perform,
     messages::{Effect, Msg},
-    observer::{Companion, Notes},
+    observer::{Notes, Observer},
     views::frame::draw,
     widgets::layout,
 };
@@ -26,7 +26,7 @@ pub struct Headless {
     clock_ms: u64,
     copied: Vec<String>,
     quit: bool,
-    companion: Option<Box<dyn Companion>>,
+    companion: Option<Box<dyn Observer>>,
 }
 
 impl Headless {
@@ -36,7 +36,7 @@ impl Headless {
     }
 
     /// The same with somebody who looks on.
-    pub fn accompanied(model: Model, world: Arc<dyn World>, companion: Option<Box<dyn Companion>>) -> Self {
+    pub fn accompanied(model: Model, world: Arc<dyn World>, companion: Option<Box<dyn Observer>>) -> Self {
         let mut headless = Headless { model, world, clock_ms: 0, copied: Vec::new(), quit: false, companion };
         let (now, fresh) = (headless.world.now(), headless.world.fresh());
         headless.send(Msg::Start { now, fresh });

@@ -369,7 +369,7 @@ fn step(place: Place) -> Option<Step> {
 }
 
 /// All lines of the table that work at `place`, in order.
-pub fn of(place: Place) -> impl Iterator<Item = &'static Binding> {
+pub fn bindings_for(place: Place) -> impl Iterator<Item = &'static Binding> {
     TABLE.iter().filter(move |b| b.on.contains(&place))
 }
 
@@ -382,7 +382,7 @@ mod tests {
     fn no_key_means_two_things_in_one_place() {
         for place in EVERYWHERE {
             let mut seen: Vec<(Chord, Action)> = Vec::new();
-            for binding in of(*place) {
+            for binding in bindings_for(*place) {
                 for chord in binding.keys {
                     let twice = seen.iter().find(|(c, _)| c == chord);
                     assert!(twice.is_none(), "{place:?}: {chord:?} is {:?} and {twice:?}", binding.action);

@@ -12,19 +12,19 @@ use super::steps::Step;
 use crate::{
     domain::{
         members::certificates,
-        model::observations::{Answer, Around, FileFacts, Hashed, disk::DirFacts},
+        model::observations::{Answer, FileFacts, Hashed, MachineFacts, disk::DirFacts},
         preflight::{
-            blockers::{Fence, Seen},
+            blockers::{Blocker, Observations},
             host_report::Look,
         },
         quorum::known::Compared,
         render::start::HostKnown,
         sources::data_loss::{Difference, History},
-        verify::Proof,
+        verify::Verification,
     },
     engine::progress::Progress,
-    error::{Result, Trouble},
-    execute::{events::Told, start::Offer},
+    error::{Error, Result},
+    execute::{events::ExecutionEvent, start::StartOption},
     system::journal::Record,
 };
 
@@ -151,7 +151,7 @@ pub enum Msg {
         /// The effect's ID.
         id: u64,
         /// What happened.
-        told: Box<Told>,
+        told: Box<ExecutionEvent>,
     },
     /// [`Effect::Apply`] is over.
     ApplyEnded {
@@ -165,23 +165,23 @@ pub enum Msg {
         /// The effect's ID.
         id: u64,
         /// All that was seen.
-        seen: Seen,
+        seen: Observations,
         /// What follows from it.
-        fences: Vec<Fence>,
+        fences: Vec<Blocker>,
     },
     /// A round of [`Effect::Verify`] is over.
     Seen {
         /// The effect's ID.
         id: u64,
         /// What is known.
-        proof: Box<Proof>,
+        proof: Box<Verification>,
     },
     /// [`Effect::Verify`] is over.
     Verified {
         /// The effect's ID.
         id: u64,
         /// What it came to.
-        result: Result<Box<Proof>>,
+        result: Result<Box<Verification>>,
     },
     /// To [`Effect::Write`].
     Written {
@@ -197,14 +197,14 @@ pub enum Msg {
         /// The effect's ID.
         id: u64,
         /// What was read.
-        seen: certificates::Seen,
+        seen: certificates::CertificateFacts,
     },
     /// To [`Effect::LookAround`].
     LookedAround {
         /// The effect's ID.
         id: u64,
         /// What was found.
-        around: Around,
+        around: MachineFacts,
     },
     /// What stands at the foot of the steps from now on.
     Noted(Vec<(Step, String)>),
@@ -215,14 +215,14 @@ pub enum Msg {
         /// What they told.
         hosts: Vec<HostKnown>,
         /// Why some told nothing, or not all, with the host's name.
-        troubles: Vec<(String, Trouble)>,
+        troubles: Vec<(String, Error)>,
     },
     /// To [`Effect::Offer`].
     Offered {
         /// The effect's ID.
         id: u64,
         /// How the member would be started.
-        result: Result<Vec<Offer>>,
+        result: Result<Vec<StartOption>>,
     },
     /// To [`Effect::Start`].
     Started {

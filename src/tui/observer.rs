@@ -7,7 +7,7 @@ use super::{app::Model, messages::Msg, steps::Step};
 pub type Notes = Vec<(Step, String)>;
 
 /// Somebody who looks on.
-pub trait Companion: Send {
+pub trait Observer: Send {
     /// Called after each message with the model as it is then. What comes back stands at the foot of the steps from now
     /// on; nothing, where that stays as it is.
     fn saw(&mut self, model: &Model, msg: &Msg) -> Option<Notes>;

@@ -29,14 +29,14 @@ use crate::{
         members::table::Column,
         model::{
             observations::{
-                Answer, Around, Content, FileFacts, Hashed, Health, KnownMember, MemberSays,
+                Answer, Content, FileFacts, Hashed, Health, KnownMember, MachineFacts, MemberStatus,
                 config::{ConfigFacts, ConfigKind, Origin, Setting, WITHHELD},
                 disk::{DirFacts, DirState, Held},
                 host::{HostFacts, Place, PlaceState, Root},
             },
             plan::Plan,
         },
-        preflight::{blockers::Fence, host_report::Look, hosts},
+        preflight::{blockers::Blocker, host_report::Look, hosts},
         quorum::known::Match,
     },
     engine::{
@@ -44,12 +44,12 @@ use crate::{
         progress::{Phase, Progress},
         restore::Restored,
     },
-    error::{Kind, Trouble},
+    error::{Error, ErrorKind},
     etcd::membership::Id,
     execute::{
         RowEvent,
-        events::{HostEvent, Told},
-        executor::Until,
+        events::{ExecutionEvent, HostEvent},
+        executor::Goal,
     },
     system::journal::{Event, Record},
 };
@@ -77,12 +77,12 @@ fn member(n: u8) -> KnownMember {
 }
 
 pub(super) fn survivor() -> Answer {
-    Answer::Says(Box::new(MemberSays {
+    Answer::Says(Box::new(MemberStatus {
         cluster_id: Id(9),
         member_id: Id(2),
         revision: 100,
         members: vec![member(1), member(2), member(3)],
-        ..MemberSays::default()
+        ..MemberStatus::default()
     }))
 }
 
@@ -189,7 +189,7 @@ pub(super) fn with_file(health: Health) -> Model {
         panic!("{effects:?}")
     };
     assert_eq!([places, saved].map(Vec::as_slice), [&[PathBuf::from("/backup")], &[PathBuf::from("/new")]]);
-    send(&mut model, Msg::Found { id: *own, result: Err(Trouble::new(Kind::Input, "/new is not there yet")) });
+    send(&mut model, Msg::Found { id: *own, result: Err(Error::new(ErrorKind::Input, "/new is not there yet")) });
     let effects = send(&mut model, Msg::Found { id: *id, result: Ok(vec![file("a.db", Health::Unread)]) });
     let [Effect::Inspect { id, .. }] = &effects[..] else { panic!("{effects:?}") };
     send(&mut model, Msg::Inspected { id: *id, result: Ok(file("a.db", health)) });
@@ -228,7 +228,7 @@ pub(super) fn ready(plan: &Plan, host: &str, members: &[usize]) -> Look {
         places: hosts::asked(plan, members).into_iter().map(place).collect(),
         ..HostFacts::default()
     };
-    Look { host: host.into(), facts: Ok(facts), ..Look::of(plan, members) }
+    Look { host: host.into(), facts: Ok(facts), ..Look::new(plan, members) }
 }
 
 /// Answers Review's look at the hosts, each as `change` leaves it; the question about the old cluster that follows.
@@ -251,8 +251,8 @@ fn nobody_answers(model: &mut Model, effects: &[Effect]) {
     send(model, Msg::Fenced { id, seen: Default::default(), fences: Vec::new() });
 }
 
-pub(super) fn fence() -> Fence {
-    Fence {
+pub(super) fn fence() -> Blocker {
+    Blocker {
         what: "m2 of the old cluster still answers on 10.0.0.2".into(),
         evidence: vec!["client URL http://10.0.0.2:2379: member 2 of cluster 9".into()],
         lift: "Stop it.".into(),
@@ -266,7 +266,7 @@ fn begun() -> (Model, u64, Plan) {
     type_in(&mut model, "prod");
     let effects = press(&mut model, KeyCode::Enter);
     let [Effect::Apply { id, plan, orders }] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!(orders.until, Until::InPlace);
+    assert_eq!(orders.until, Goal::InPlace);
     (model, *id, (**plan).clone())
 }
 
@@ -294,7 +294,7 @@ pub(super) fn placed(plan: &Plan, name: &str) -> HostEvent {
     HostEvent::Placed(Swapped { name: name.into(), restored: restored(plan, name), places: Vec::new() })
 }
 
-pub(super) fn failed(name: &str, why: &Trouble) -> HostEvent {
+pub(super) fn failed(name: &str, why: &Error) -> HostEvent {
     HostEvent::Row(name.into(), RowEvent::Failed(why.clone()))
 }
 
@@ -307,7 +307,7 @@ pub(super) fn begun_record(plan: &Plan, until: &str) -> Record {
 }
 
 pub(super) fn hear(model: &mut Model, id: u64, host: &str, event: HostEvent) {
-    send(model, Msg::Told { id, told: Box::new(Told::Host(host.into(), event)) });
+    send(model, Msg::Told { id, told: Box::new(ExecutionEvent::Host(host.into(), event)) });
 }
 
 pub(super) fn at_members() -> Model {

@@ -24,23 +24,19 @@ use crate::{
             observations::{
                 FileFacts, Hashed, Health,
                 disk::{DirFacts, DirState, Held},
-                started::Told,
+                started::Queried,
             },
             plan::{Member, Plan},
         },
-        preflight::{host_report::Running, hosts, start::Start, stop::Halt},
+        preflight::{host_report::Running, hosts, start::Start, stop::RunningEtcd},
         quorum::known::Match,
         render::start::HostKnown,
         sources::data_loss::{Difference, History},
         verify::{check, tests},
     },
     engine::progress::{Phase, Progress},
-    error::{Kind, Result, Trouble},
-    execute::{
-        RowEvent,
-        events::HostEvent,
-        executor::{self as run, Until},
-    },
+    error::{Error, ErrorKind, Result},
+    execute::{RowEvent, events::HostEvent, executor::Goal},
     system::journal::Record,
 };
 
@@ -61,7 +57,8 @@ fn any_key() -> impl Strategy<Value = KeyEvent> {
 
 /// What the world answers to an effect: luck decides how.
 fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
-    let trouble = || Trouble::new(if luck.is_multiple_of(2) { Kind::Failed } else { Kind::Stopped }, "it did not go");
+    let trouble =
+        || Error::new(if luck.is_multiple_of(2) { ErrorKind::Failed } else { ErrorKind::Stopped }, "it did not go");
     let good = luck > 80;
     let progress = Progress { phase: Phase::Copy, done: u64::from(luck) * 1000, total: u64::from(luck) * 700 };
     match effect {
@@ -121,8 +118,8 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
             for name in plan.members.iter().map(|m| &m.name) {
                 events.push(HostEvent::Row(name.clone(), RowEvent::Step(progress)));
                 events.push(match (good, orders.until, luck.is_multiple_of(5)) {
-                    (true, Until::InPlace, _) => placed(plan, name),
-                    (true, Until::Undone, _) => HostEvent::Undone(name.clone(), Vec::new()),
+                    (true, Goal::InPlace, _) => placed(plan, name),
+                    (true, Goal::Undone, _) => HostEvent::Undone(name.clone(), Vec::new()),
                     (true, ..) => HostEvent::Discarded(name.clone()),
                     (false, _, true) => runs(plan),
                     (false, ..) => failed(name, &trouble()),
@@ -130,7 +127,8 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
             }
             // Some are refused before anything was done.
             let events = if luck < 10 { vec![runs(plan)] } else { events };
-            let told = |event| Msg::Told { id: *id, told: Box::new(events::Told::Host("local".into(), event)) };
+            let told =
+                |event| Msg::Told { id: *id, told: Box::new(events::ExecutionEvent::Host("local".into(), event)) };
             let mut out: Vec<Msg> = events.into_iter().map(told).collect();
             out.push(Msg::ApplyEnded { id: *id, result: if good { Ok(()) } else { Err(trouble()) } });
             out
@@ -168,7 +166,7 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
             vec![Msg::Fenced { id: *id, seen: Default::default(), fences }]
         }
         Effect::Verify { id, plan, .. } => {
-            let proof = Box::new(check(plan, &tests::good(plan), &Told::Not));
+            let proof = Box::new(check(plan, &tests::good(plan), &Queried::Not));
             let result = if good { Ok(proof.clone()) } else { Err(trouble()) };
             vec![Msg::Seen { id: *id, proof }, Msg::Verified { id: *id, result }]
         }
@@ -185,7 +183,7 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
                 1 => Ok(Start::By(vec!["systemctl start --no-block etcd.service".into()])),
                 _ => Err("no unit there starts an etcd on it".to_string()),
             };
-            let offer = start::Offer { host: "local".into(), member: name.clone(), how };
+            let offer = start::StartOption { host: "local".into(), member: name.clone(), how };
             vec![Msg::Offered { id: *id, result: if luck > 20 { Ok(vec![offer]) } else { Err(trouble()) } }]
         }
         Effect::Start { id, name, .. } => {
@@ -199,14 +197,14 @@ fn answers(effect: &Effect, luck: u8) -> Vec<Msg> {
 fn runs(plan: &Plan) -> HostEvent {
     let data_dir = plan.members[0].data_dir.clone();
     let (commands, resume) = (vec!["kill -TERM 7".into()], Vec::new());
-    HostEvent::Runs(Halt { data_dir, wal_dir: None, pid: Some(7), commands, resume }, None)
+    HostEvent::Runs(RunningEtcd { data_dir, wal_dir: None, pid: Some(7), commands, resume }, None)
 }
 
 /// Now and then one of a run that is not complete, or one that is not whole.
 fn journals(luck: u8) -> Vec<(PathBuf, Result<Vec<Record>>)> {
     let until = if luck.is_multiple_of(2) { "InPlace" } else { "Undone" };
     match luck {
-        0..50 => vec![("/state/a.journal".into(), Err(Trouble::new(Kind::Input, "it is not whole")))],
+        0..50 => vec![("/state/a.journal".into(), Err(Error::new(ErrorKind::Input, "it is not whole")))],
         50..150 => vec![("/state/b.journal".into(), Ok(vec![begun(&at_review().review.plan.unwrap(), until)]))],
         _ => Vec::new(),
     }
@@ -303,7 +301,7 @@ proptest! {
                         prop_assert!(!first || !fences.found.iter().any(|f| f.blocks(&orders.lifted)), "a fence stands");
                         let agreed = model.hosts.halts().iter().all(|halt| orders.consent.contains(halt));
                         prop_assert!(!first || agreed, "an etcd would be stopped that nobody agreed to");
-                        let rehearsal = orders.until == Until::Rehearsed;
+                        let rehearsal = orders.until == Goal::Rehearsed;
                         prop_assert!(rehearsal || confirmed.contains(&plan.short_id()), "nobody confirmed {orders:?}");
                     }
                     asked.push_back(effect);

@@ -15,17 +15,17 @@ use crate::{
     domain::{
         model::{
             observations::{
-                Answer, Around, FileFacts, Hashed, Health, MemberSays,
-                disk::{DirFacts, DirSays, DirState, Held},
+                Answer, FileFacts, Hashed, Health, MachineFacts, MemberStatus,
+                disk::{DataDirState, DirFacts, DirState, Held},
             },
             source_ref::Download,
         },
         sources::{
             data_loss::{Difference, History},
-            ranking::{Place, Standing},
+            ranking::{Place, SourceState},
         },
     },
-    error::{Kind, Trouble},
+    error::{Error, ErrorKind},
     etcd::membership::Id,
 };
 
@@ -34,7 +34,7 @@ fn press(model: &mut Model, c: char) -> Vec<Effect> {
 }
 
 pub(super) fn dir(data_dir: &str, database: FileFacts, held: Held) -> DirFacts {
-    let says = DirSays {
+    let says = DataDirState {
         cluster_id: Id(9),
         member_id: Id(1),
         term: 2,
@@ -64,7 +64,7 @@ pub(super) fn dir(data_dir: &str, database: FileFacts, held: Held) -> DirFacts {
 /// What was found on this machine, told after the step was entered.
 fn found_around(model: &mut Model, dirs: Vec<DirFacts>) -> Vec<Effect> {
     let Effect::LookAround { id, .. } = super::steps::detect::look_around(model) else { panic!() };
-    update(model, Msg::LookedAround { id, around: Around { dirs, ..Around::default() } })
+    update(model, Msg::LookedAround { id, around: MachineFacts { dirs, ..MachineFacts::default() } })
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_database_that_an_etcd_writes_is_not_read() {
     let held = Held::By { pid: Some(812), program: "etcd".into() };
     assert_eq!(found_around(&mut model, vec![dir("/var/lib/etcd", database.clone(), held)]), []);
     let source = model.snapshot.list.get(&Place::File(database.path)).unwrap();
-    assert!(matches!(source.standing, Standing::Held(_)), "{source:?}");
+    assert!(matches!(source.standing, SourceState::Held(_)), "{source:?}");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_comparison_is_begun_stopped_and_shown() {
     let id = *id;
     assert_eq!(press(&mut model, 'c'), [Effect::Cancel { id }]);
     let mut stopped = model.clone();
-    update(&mut stopped, Msg::Compared { id, result: Err(Trouble::new(Kind::Stopped, "stopped")) });
+    update(&mut stopped, Msg::Compared { id, result: Err(Error::new(ErrorKind::Stopped, "stopped")) });
     assert!(stopped.snapshot.comparing.is_none() && stopped.snapshot.compared.is_empty());
     let history = History::Same { rows: 9, until: 80 };
     let lost = [("deployments".to_string(), 3)].into();
@@ -145,12 +145,12 @@ fn survivors_that_hold_different_data_are_shown_and_none_is_proposed() {
     let mut model = with_file(Health::Verified);
     let answer = |n: u64, hash| {
         let hash = Hashed::Says { hash, revision: 99, compacted: 50 };
-        Answer::Says(Box::new(MemberSays {
+        Answer::Says(Box::new(MemberStatus {
             cluster_id: Id(9),
             member_id: Id(n),
             revision: 100,
             hash,
-            ..MemberSays::default()
+            ..MemberStatus::default()
         }))
     };
     for (hash, differ) in [(7, false), (8, true)] {

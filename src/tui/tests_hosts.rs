@@ -24,14 +24,14 @@ use crate::{
         model::{observations::host::PlaceState, plan::Plan},
         preflight::{
             host_report::{Look, Running},
-            stop::Halt,
+            stop::RunningEtcd,
         },
     },
-    error::{Kind, Trouble},
+    error::{Error, ErrorKind},
     etcd::membership::Id,
     execute::{
-        events::{HostEvent, Told},
-        executor::Until,
+        events::{ExecutionEvent, HostEvent},
+        executor::Goal,
     },
     system::journal::{Event, Record},
 };
@@ -40,9 +40,9 @@ fn type_in(model: &mut Model, text: &str) {
     text.chars().for_each(|c| drop(press(model, Char(c))));
 }
 
-fn halt(pid: u32) -> Halt {
+fn halt(pid: u32) -> RunningEtcd {
     let commands = vec![format!("kill -TERM {pid}")];
-    Halt { data_dir: "/new/m2.etcd".into(), wal_dir: None, pid: Some(pid), commands, resume: Vec::new() }
+    RunningEtcd { data_dir: "/new/m2.etcd".into(), wal_dir: None, pid: Some(pid), commands, resume: Vec::new() }
 }
 
 fn runs(look: &mut Look) {
@@ -94,7 +94,8 @@ fn the_hosts_of_the_table_are_looked_at_when_asked_and_each_row_tells_its_own() 
     let [Effect::LookAtHosts { id, plan, closer: false }] = &effects[..] else { panic!("{effects:?}") };
     assert!(screen(&model, 80, 24).contains("… looking at its host"));
     // They answer in any order; one that was asked before counts no longer.
-    let unreachable = Trouble::new(Kind::NoAnswer, "c cannot be reached by ssh").why("its host key is not known here");
+    let unreachable =
+        Error::new(ErrorKind::NoAnswer, "c cannot be reached by ssh").why("its host key is not known here");
     let far = Look { facts: Err(unreachable), ..ready(plan, "c", &[2]) };
     let mut full = ready(plan, "root@b", &[1]);
     full.problems.push(Problem::error(None, None, "not enough space on /: 1 byte is free, 2 are needed"));
@@ -143,7 +144,7 @@ fn hosts_are_filled_in_for_the_rows_that_are_elsewhere() {
 fn a_host_that_is_not_ready_keeps_the_plan_from_being_begun_and_rehearsed() {
     let mut model = reviewed(|look| {
         if look.host == "c" {
-            look.facts = Err(Trouble::new(Kind::NoAnswer, "c cannot be reached by ssh"));
+            look.facts = Err(Error::new(ErrorKind::NoAnswer, "c cannot be reached by ssh"));
         }
     });
     for key in [Enter, Char('d'), Char('n')] {
@@ -164,7 +165,7 @@ fn a_host_that_is_not_ready_keeps_the_plan_from_being_begun_and_rehearsed() {
 
 #[test]
 fn a_rehearsal_says_what_is_still_in_the_way() {
-    let rehearsed = |fences: Vec<crate::domain::preflight::blockers::Fence>, consent: bool| {
+    let rehearsed = |fences: Vec<crate::domain::preflight::blockers::Blocker>, consent: bool| {
         let mut model = reviewed(|look| {
             if consent && look.host == "root@b" {
                 runs(look);
@@ -176,7 +177,7 @@ fn a_rehearsal_says_what_is_still_in_the_way() {
         for name in ["m1", "m2", "m3"] {
             hear(&mut model, *id, "c", HostEvent::Discarded(name.into()));
         }
-        send(&mut model, Msg::Told { id: *id, told: Box::new(Told::Fences(fences)) });
+        send(&mut model, Msg::Told { id: *id, told: Box::new(ExecutionEvent::Fences(fences)) });
         send(&mut model, Msg::ApplyEnded { id: *id, result: Ok(()) });
         screen(&model, 100, 30).split_whitespace().collect::<Vec<_>>().join(" ")
     };
@@ -266,7 +267,7 @@ fn consent_is_typed_holds_for_what_was_shown_and_is_asked_anew_for_anything_else
 
     // Something started it again meanwhile: the run asks nobody else's consent, and Review shows the new command.
     hear(&mut model, id, "root@b", HostEvent::Runs(halt(900), Some(Id(2))));
-    let refused = Trouble::new(Kind::Refused, "an etcd runs on root@b where a member is to be put");
+    let refused = Error::new(ErrorKind::Refused, "an etcd runs on root@b where a member is to be put");
     let effects = send(&mut model, Msg::ApplyEnded { id, result: Err(refused) });
     assert_eq!(model.step, Step::Review);
     let id = seen_hosts(&mut model, &effects, |look| {
@@ -288,14 +289,17 @@ fn what_a_run_found_beside_the_data_is_known_on_review() {
     assert_eq!(model.overlay, Some(Overlay::Rehearse));
     let effects = press(&mut model, Char('y'));
     let [Effect::Apply { id, orders, .. }] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!((orders.until, orders.decisions.len()), (Until::Rehearsed, 0));
-    use crate::engine::install::Standing;
-    hear(&mut model, *id, "c", HostEvent::Standing("m3".into(), Standing::Nothing));
+    assert_eq!((orders.until, orders.decisions.len()), (Goal::Rehearsed, 0));
+    use crate::engine::install::MemberState;
+    hear(&mut model, *id, "c", HostEvent::Standing("m3".into(), MemberState::Nothing));
     hear(&mut model, *id, "c", HostEvent::Runs(halt(7), None));
     for name in ["m1", "m2", "m3"] {
         hear(&mut model, *id, "c", HostEvent::Discarded(name.into()));
     }
-    send(&mut model, Msg::Told { id: *id, told: Box::new(Told::Barrier("1 client URL was asked again".into())) });
+    send(
+        &mut model,
+        Msg::Told { id: *id, told: Box::new(ExecutionEvent::Barrier("1 client URL was asked again".into())) },
+    );
     send(&mut model, Msg::ApplyEnded { id: *id, result: Ok(()) });
     let shown = screen(&model, 100, 30);
     assert!(
@@ -324,7 +328,8 @@ fn each_host_has_its_own_log_its_bytes_and_its_failure() {
     let (id, plan, _) = confirmed(&mut model);
     hear(&mut model, id, "root@b", HostEvent::Sent(Sent { from: 0, bytes: 4096, packed: 2048 }));
     hear(&mut model, id, "root@b", built(&plan, "m2"));
-    let cut = Trouble::new(Kind::Failed, "the connection to c broke").why("its host went away").hint("Run it again.");
+    let cut =
+        Error::new(ErrorKind::Failed, "the connection to c broke").why("its host went away").hint("Run it again.");
     hear(&mut model, id, "c", HostEvent::Failed(cut.clone()));
     let mut other = model.clone();
     send(&mut model, Msg::ApplyEnded { id, result: Err(cut) });
@@ -345,7 +350,7 @@ fn each_host_has_its_own_log_its_bytes_and_its_failure() {
     // Gone on with, what is built is still known to be.
     assert!(screen(&model, 120, 40).contains("✔ proven, 5 keys"));
     // A failure of one member is not the others' of its host.
-    let full = Trouble::new(Kind::Failed, "no space");
+    let full = Error::new(ErrorKind::Failed, "no space");
     hear(&mut other, id, "local", failed("m1", &full));
     hear(&mut other, id, "local", HostEvent::Failed(full));
     other.restore.at = 1;
@@ -380,9 +385,9 @@ fn taking_back_shows_what_it_would_stop_and_needs_the_label() {
     send(&mut model, Msg::ApplyEnded { id, result: Ok(()) });
     assert_eq!(press(&mut model, Char('u')), []);
     let (id, _, orders) = confirmed(&mut model);
-    assert_eq!((orders.until, orders.consent.len()), (Until::Undone, 0));
+    assert_eq!((orders.until, orders.consent.len()), (Goal::Undone, 0));
     hear(&mut model, id, "c", HostEvent::Runs(halt(5), None));
-    let runs = Trouble::new(Kind::Refused, "an etcd runs on c where a member is to be put").hint("--stop");
+    let runs = Error::new(ErrorKind::Refused, "an etcd runs on c where a member is to be put").hint("--stop");
     assert_eq!(send(&mut model, Msg::ApplyEnded { id, result: Err(runs) }), [], "nobody is led away from here");
     assert!(refused(&model) && !said(&model).contains("--stop"), "{}", said(&model));
     press(&mut model, Char('u'));
@@ -485,7 +490,7 @@ fn an_unfinished_run_is_shown_at_the_start_and_a_broken_journal_said() {
             _ => None,
         });
         let broken =
-            Err(Trouble::new(Kind::Input, "the journal /state/x.journal is not whole").why("line 2 was changed"));
+            Err(Error::new(ErrorKind::Input, "the journal /state/x.journal is not whole").why("line 2 was changed"));
         let found = vec![
             ("/state/x.journal".into(), broken),
             ("/state/y.journal".into(), Ok(vec![begun_record(&plan, until)])),
@@ -511,5 +516,5 @@ fn an_unfinished_run_is_shown_at_the_start_and_a_broken_journal_said() {
     press(&mut model, Char('y'));
     assert_eq!((model.step, ask(&model)), (Step::Restore, Some(Ask::Undo)));
     let (_, again, orders) = confirmed(&mut model);
-    assert_eq!((again, orders.until), (plan, Until::Undone));
+    assert_eq!((again, orders.until), (plan, Goal::Undone));
 }

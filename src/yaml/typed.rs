@@ -6,7 +6,7 @@ use std::{fmt::Display, rc::Rc};
 use serde::de::{self, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::{Error, Kind, Node, scalar};
+use super::{Error, Node, NodeKind, scalar};
 
 impl de::Error for Error {
     fn custom<T: Display>(message: T) -> Error {
@@ -72,7 +72,7 @@ impl<'de> MapAccess<'de> for Pairs<'_> {
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
         let Some((key, value)) = self.value.take() else { return Err(de::Error::custom("a value without its key")) };
         let name = match &key.target().kind {
-            Kind::Scalar { text, .. } => text.as_str(),
+            NodeKind::Scalar { text, .. } => text.as_str(),
             _ => "?",
         };
         seed.deserialize(value).map_err(|error| error.below(name))
@@ -82,7 +82,7 @@ impl<'de> MapAccess<'de> for Pairs<'_> {
 impl Node {
     fn visit<'de, V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, Error> {
         match &self.target().kind {
-            Kind::Scalar { text, plain: true, tag: None } => match scalar::core(text) {
+            NodeKind::Scalar { text, plain: true, tag: None } => match scalar::core(text) {
                 Value::Null => visitor.visit_unit(),
                 Value::Bool(yes) => visitor.visit_bool(yes),
                 Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
@@ -92,20 +92,20 @@ impl Node {
                 },
                 _ => visitor.visit_str(text),
             },
-            Kind::Scalar { text, .. } => visitor.visit_str(text),
-            Kind::List(items) => visitor.visit_seq(Items { items: items.iter(), at: 0 }),
-            Kind::Map(pairs) => {
+            NodeKind::Scalar { text, .. } => visitor.visit_str(text),
+            NodeKind::List(items) => visitor.visit_seq(Items { items: items.iter(), at: 0 }),
+            NodeKind::Map(pairs) => {
                 let mut pairs = Pairs { pairs: pairs.iter(), value: None, line: None };
                 // A field that is there twice is found at its key, one that is missing at the end.
                 visitor.visit_map(&mut pairs).map_err(|error| error.at(pairs.line.unwrap_or(self.line)))
             }
-            Kind::Alias(_) => Err(de::Error::custom("an alias of an alias")),
+            NodeKind::Alias(_) => Err(de::Error::custom("an alias of an alias")),
         }
     }
 
     fn word(&self) -> Option<&str> {
         match &self.target().kind {
-            Kind::Scalar { text, .. } => Some(text),
+            NodeKind::Scalar { text, .. } => Some(text),
             _ => None,
         }
     }
@@ -135,7 +135,7 @@ impl<'de> de::Deserializer<'de> for &Node {
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match &self.target().kind {
-            Kind::Scalar { text, plain: true, tag: None } if scalar::core(text).is_null() => visitor.visit_none(),
+            NodeKind::Scalar { text, plain: true, tag: None } if scalar::core(text).is_null() => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }

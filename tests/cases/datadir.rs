@@ -14,7 +14,7 @@ use std::{
 use requorum::{
     domain::model::observations::{
         config::{ConfigKind, Origin},
-        disk::{DirFacts, DirSays, DirState, Held},
+        disk::{DataDirState, DirFacts, DirState, Held},
     },
     engine::datadir::look,
     etcd::v2store::expiration::from_rfc3339,
@@ -44,7 +44,7 @@ fn start(server: &Server, dir: &Path, places: &[Place], at: usize, more: &str) -
     Member::start(server, place, dir, &line, &[])
 }
 
-fn whole(dir: &Path) -> DirSays {
+fn whole(dir: &Path) -> DataDirState {
     match look(dir, None).state {
         DirState::Whole(says) => *says,
         other => panic!("{}: {other:#?}", dir.display()),

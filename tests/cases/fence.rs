@@ -50,7 +50,8 @@ pub fn left_alive(server: &Server) {
         assert!(!said.contains("m1 of the old cluster"), "the dead are no fence:\n{said}");
         assert!(!restored.exists(), "nothing is made");
     }
-    let overridden = kinds(&journal::beside(&plan.file)).into_iter().filter(|kind| *kind == Event::Override).count();
+    let overridden =
+        kinds(&journal::path_next_to(&plan.file)).into_iter().filter(|kind| *kind == Event::Override).count();
     assert_eq!(overridden, 0, "what was refused is in the journal, and nothing was overridden");
 
     // Its own directory as a target: somebody holds it, whatever the URLs say.
@@ -70,12 +71,12 @@ pub fn left_alive(server: &Server) {
     let (code, said) = run(&mut restore(&["--override", &text]));
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("Warning: overridden: m3 of the old cluster still answers"), "{said}");
-    let kinds = kinds(&journal::beside(&plan.file));
+    let kinds = kinds(&journal::path_next_to(&plan.file));
     use Event::{Begun, Ended, Override, Restored};
     let told = kinds.into_iter().filter(|kind| [Begun, Ended, Override, Restored].contains(kind)).collect::<Vec<_>>();
     // four refusals before it
     assert_eq!(told[8..], [Begun, Override, Restored, Restored, Restored, Ended]);
-    let written = fs::read_to_string(journal::beside(&plan.file)).unwrap();
+    let written = fs::read_to_string(journal::path_next_to(&plan.file)).unwrap();
     assert!(written.contains(&text) && written.contains(&plan.plan.cluster_id.to_string()), "{written}");
 
     // Stopped, nothing is in the way; and members of the new cluster that run already are none of the old.

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use requorum::domain::model::plan::{self, Plan};
+use requorum::domain::model::plan::Plan;
 use tempfile::TempDir;
 
 use super::oracle::assert_same_tree;

@@ -17,13 +17,13 @@ use requorum::{
     engine::{
         install,
         progress::Flow,
-        restore::{Job, initial_log::Genesis},
+        restore::{RestoreSpec, initial_log::InitialLog},
         scan::{
             row_scan::{self, check_and_walk},
             status::{Status, Trailer, status},
         },
     },
-    error::Trouble,
+    error::Error,
     etcd::version::Minor,
 };
 use sha2::{Digest, Sha256};
@@ -106,7 +106,7 @@ pub fn judge(damage: &Damage, fixture: &Fixture, truth: &Truth, dir: &Path, rest
 }
 
 /// Why a file is not to be trusted, of which there are figures.
-fn told(status: &Status, path: &Path) -> Trouble {
+fn told(status: &Status, path: &Path) -> Error {
     status.verdict(path).expect_err("a problem makes it an error")
 }
 
@@ -271,8 +271,8 @@ fn restored(path: &Path, dir: &Path, skip: bool, accept_damage: Option<i64>) -> 
     let target = dir.join("parent/member");
     fs::create_dir_all(dir.join("parent")).map_err(|e| e.to_string())?;
     let url = vec!["http://127.0.0.1:2380".to_string()];
-    let genesis = Genesis::new([("m1", &*url)], "token");
-    let job = Job {
+    let genesis = InitialLog::new([("m1", &*url)], "token");
+    let job = RestoreSpec {
         options: &requorum::domain::model::options::Options { accept_damage, ..Default::default() },
         source: path,
         pinned_sha256: None,

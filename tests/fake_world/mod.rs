@@ -15,37 +15,37 @@ use requorum::{
         members::certificates,
         model::{
             observations::{
-                Alarm, Answer, Content, FileFacts, Hashed, Health, KnownMember, MemberSays, Read, Source,
+                Alarm, Answer, Content, FileFacts, Hashed, Health, KnownMember, MemberStatus, Read, Source,
                 config::{Automation, ConfigFacts, ConfigKind, Origin, Setting},
-                disk::{DirFacts, DirSays, DirState, Held},
+                disk::{DataDirState, DirFacts, DirState, Held},
                 host::{HostFacts, Place, PlaceState, Root},
                 rows::{ClockOffset, Part, RowKey, StoredRows},
-                started::{Canary, Data, Kubernetes, Lease, PlannedHash, Told, Watched},
+                started::{Canary, Data, Kubernetes, Lease, PlannedHash, Queried, Watched},
             },
             plan::{Member, Plan},
             revisions::Client,
         },
         preflight::{
-            blockers::{Door, Heard, Kind as DoorKind},
-            stop::Halt,
+            blockers::{Endpoint, EndpointKind as DoorKind, ProbeResult},
+            stop::RunningEtcd,
         },
         sources::data_loss::{Difference, History},
     },
     engine::{
         install::{
-            Record, Standing, Swapped, Went,
-            run_lock::{Claim, NotClaimed, Run},
+            MemberState, Record, Renames, Swapped,
+            run_lock::{NotClaimed, Run, RunLock},
         },
-        progress::{Flow, Phase, Progress, Watch},
+        progress::{Flow, Phase, Progress, ProgressFn},
         restore::{Restored, expected::Expected},
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::{membership::Id, version::Minor},
     system::{
         World,
-        host_session::{Hand, Near},
+        host_session::{HostSession, LocalHost},
         journal::{Record as JournalRecord, verify},
-        member_ops::{Site, Work},
+        member_ops::{MemberOps, PlannedMember},
         ssh::Stop,
     },
     tui::Options,
@@ -129,7 +129,7 @@ pub struct Fake {
 
 /// What a member of an empty cluster of one answers.
 fn alone(cluster_id: Id, member: KnownMember) -> Answer {
-    Answer::Says(Box::new(MemberSays {
+    Answer::Says(Box::new(MemberStatus {
         cluster_id,
         member_id: member.id,
         version: "3.5.30".into(),
@@ -144,7 +144,7 @@ fn alone(cluster_id: Id, member: KnownMember) -> Answer {
         read: Read::Served,
         local_read: Read::Served,
         heard: vec![Source::Client],
-        ..MemberSays::default()
+        ..MemberStatus::default()
     }))
 }
 
@@ -173,7 +173,7 @@ impl Fake {
             client_urls: m.client_urls.iter().map(Into::into).collect(),
             is_learner: false,
         });
-        Answer::Says(Box::new(MemberSays {
+        Answer::Says(Box::new(MemberStatus {
             cluster_id: plan.cluster_id,
             member_id: member.id,
             version: "3.5.30".into(),
@@ -190,7 +190,7 @@ impl Fake {
             read: Read::Served,
             local_read: Read::Served,
             heard: vec![Source::Client, Source::Metrics],
-            ..MemberSays::default()
+            ..MemberStatus::default()
         }))
     }
 }
@@ -264,7 +264,7 @@ impl World for Fake {
                 let serves = self.healthy || self.degraded;
                 let leader = if serves { members()[0].id } else { Id(0) };
                 let alarm = Alarm { member: members()[0].id, kind: "NOSPACE".into() };
-                Answer::Says(Box::new(MemberSays {
+                Answer::Says(Box::new(MemberStatus {
                     cluster_id: CLUSTER,
                     member_id: members()[at].id,
                     version: "3.5.30".into(),
@@ -282,7 +282,7 @@ impl World for Fake {
                     read: if serves { Read::Served } else { Read::NotAsked },
                     local_read: Read::Served,
                     heard: vec![Source::Client, Source::Metrics],
-                    ..MemberSays::default()
+                    ..MemberStatus::default()
                 }))
             }
             Some(0) => silent("connection refused", "Nothing listens on 10.0.0.1:2379: etcd is not running there."),
@@ -293,12 +293,12 @@ impl World for Fake {
     fn ask_peer(&self, _endpoint: &str, member: &KnownMember) -> Answer {
         if self.peers && member.name == "m1" {
             let heard = vec![Source::Peer];
-            let says = MemberSays {
+            let says = MemberStatus {
                 cluster_id: CLUSTER,
                 member_id: member.id,
                 members: members(),
                 heard,
-                ..MemberSays::default()
+                ..MemberStatus::default()
             };
             return Answer::Says(Box::new(says));
         }
@@ -317,15 +317,15 @@ impl World for Fake {
         *self.waited.lock().unwrap() += time;
     }
 
-    fn alarms(&self, _endpoint: &str) -> Told<Vec<Alarm>> {
-        Told::Is(Vec::new())
+    fn alarms(&self, _endpoint: &str) -> Queried<Vec<Alarm>> {
+        Queried::Is(Vec::new())
     }
 
     fn stored_rows(
         &self,
         endpoint: &str,
         _most: u64,
-        _watch: &mut Watch<'_>,
+        _watch: &mut ProgressFn<'_>,
     ) -> std::result::Result<StoredRows, String> {
         let (plan, at) = self.restored_at(endpoint).ok_or("nobody answers")?;
         let lacks = self.lacks_lease.lock().unwrap().contains(&plan.members[at].name);
@@ -357,11 +357,11 @@ impl World for Fake {
         }
     }
 
-    fn planned_hash(&self, _plan: &Plan, compacted: i64, _watch: &mut Watch<'_>) -> Result<PlannedHash> {
+    fn planned_hash(&self, _plan: &Plan, compacted: i64, _watch: &mut ProgressFn<'_>) -> Result<PlannedHash> {
         Ok(PlannedHash { hash: HASH, compacted })
     }
 
-    fn planned_rows(&self, _plan: &Plan, _watch: &mut Watch<'_>) -> Result<StoredRows> {
+    fn planned_rows(&self, _plan: &Plan, _watch: &mut ProgressFn<'_>) -> Result<StoredRows> {
         let rows = [
             (RowKey::Lease(0x1f2e), String::new()),
             (RowKey::LeaseTtl(0x1f2e), "3600 s".into()),
@@ -370,7 +370,7 @@ impl World for Fake {
         Ok(StoredRows { rows: rows.into(), parts: Part::ALL.into(), ..StoredRows::default() })
     }
 
-    fn aftermath(&self, _plan: &Plan, _watch: &mut Watch<'_>) -> Result<Data> {
+    fn aftermath(&self, _plan: &Plan, _watch: &mut ProgressFn<'_>) -> Result<Data> {
         let lease =
             |id: &str, seconds, key: &str| Lease { id: id.into(), seconds, keys: 1, first_keys: vec![key.into()] };
         let kubernetes = self.kubernetes.then(|| Kubernetes {
@@ -394,19 +394,21 @@ impl World for Fake {
         Hashed::Says { hash: if other { 0x77aa_02c1 } else { HASH }, revision, compacted: 83_000 }
     }
 
-    fn knock(&self, doors: &[Door]) -> Vec<Heard> {
-        let heard = |door: &Door| match (self.answers.lock().unwrap().contains(&door.whose), door.kind) {
-            (true, DoorKind::Client) => Heard::Etcd {
+    fn knock(&self, doors: &[Endpoint]) -> Vec<ProbeResult> {
+        let heard = |door: &Endpoint| match (self.answers.lock().unwrap().contains(&door.whose), door.kind) {
+            (true, DoorKind::Client) => ProbeResult::Etcd {
                 cluster: Some(CLUSTER),
                 member: members().iter().find(|m| m.name == door.whose).map(|m| m.id),
                 version: "3.5.30".into(),
                 revision: Some(84_211),
             },
             (true, DoorKind::Peer) => {
-                Heard::Etcd { cluster: Some(CLUSTER), member: None, version: String::new(), revision: None }
+                ProbeResult::Etcd { cluster: Some(CLUSTER), member: None, version: String::new(), revision: None }
             }
-            (false, _) if door.url.contains("10.0.0.3") && self.unclear => Heard::Unclear("no answer in 2 s".into()),
-            (false, _) => Heard::Nobody,
+            (false, _) if door.url.contains("10.0.0.3") && self.unclear => {
+                ProbeResult::Unclear("no answer in 2 s".into())
+            }
+            (false, _) => ProbeResult::Nobody,
         };
         doors.iter().map(heard).collect()
     }
@@ -417,7 +419,7 @@ impl World for Fake {
 
     fn find(&self, places: &[PathBuf]) -> Result<Vec<FileFacts>> {
         if places.iter().any(|p| p.ends_with("nowhere")) {
-            return Err(Trouble::new(Kind::Input, "/nowhere cannot be searched")
+            return Err(Error::new(ErrorKind::Input, "/nowhere cannot be searched")
                 .why("No such file or directory")
                 .hint("Check the spelling"));
         }
@@ -434,7 +436,7 @@ impl World for Fake {
                 FileFacts { path, ..file(name, 41 << 20, 600) }
             });
             return match self.saved.as_slice() {
-                [] => Err(Trouble::new(Kind::Input, "/var/lib/etcd-new cannot be searched")),
+                [] => Err(Error::new(ErrorKind::Input, "/var/lib/etcd-new cannot be searched")),
                 _ => Ok(saved.collect()),
             };
         }
@@ -445,7 +447,7 @@ impl World for Fake {
         ])
     }
 
-    fn inspect(&self, path: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
+    fn inspect(&self, path: &Path, watch: &mut ProgressFn<'_>) -> Result<FileFacts> {
         watch(Progress { phase: Phase::Hash, done: 20 << 20, total: 41 << 20 });
         let mut facts = self.find(&[])?.into_iter().find(|f| f.path == path).unwrap_or(FileFacts {
             path: path.into(),
@@ -476,7 +478,7 @@ impl World for Fake {
         let file =
             self.find(&[]).unwrap().into_iter().find(|f| f.path == database || new.is_some() || around.is_some());
         let file = file.map(|file| if around.is_some() { FileFacts { path: database.clone(), ..file } } else { file });
-        let says = file.map(|database| DirSays {
+        let says = file.map(|database| DataDirState {
             cluster_id: new.map(|(cluster, _)| cluster).or(around.map(|(_, id, _)| *id)).unwrap_or(CLUSTER),
             member_id: new.map_or(members()[1].id, |(_, member)| member),
             term: 7,
@@ -533,7 +535,7 @@ impl World for Fake {
         Ok(History::Same { rows: 32, until: 83_799 })
     }
 
-    fn compare(&self, first: &Path, _second: &Path, watch: &mut Watch<'_>) -> Result<(Difference, bool)> {
+    fn compare(&self, first: &Path, _second: &Path, watch: &mut ProgressFn<'_>) -> Result<(Difference, bool)> {
         watch(Progress { phase: Phase::Check, done: 0, total: 0 });
         let lost = [("deployments", 3), ("pods", 96)].map(|(kind, n)| (kind.to_string(), n));
         let difference = Difference {
@@ -547,22 +549,22 @@ impl World for Fake {
         Ok((difference, first.ends_with("etcd-0200.db")))
     }
 
-    fn save_snapshot(&self, _endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
+    fn save_snapshot(&self, _endpoint: &str, into: &Path, watch: &mut ProgressFn<'_>) -> Result<FileFacts> {
         for done in [0, 20 << 20, 41 << 20] {
             if watch(Progress { phase: Phase::Receive, done, total: 0 }) == Flow::Stop {
-                return Err(Trouble::new(Kind::Stopped, "stopped"));
+                return Err(Error::new(ErrorKind::Stopped, "stopped"));
             }
         }
         self.inspect(into, watch)
     }
 
-    fn site(&self) -> &dyn Site {
+    fn site(&self) -> &dyn MemberOps {
         self
     }
 
-    fn open(&self, host: &str, dirs: &[PathBuf], _stop: Stop<'_>) -> Result<Box<dyn Hand + '_>> {
+    fn open(&self, host: &str, dirs: &[PathBuf], _stop: Stop<'_>) -> Result<Box<dyn HostSession + '_>> {
         if self.unreachable.lock().unwrap().contains(host) {
-            return Err(Trouble::new(Kind::NoAnswer, format!("{host} cannot be reached by ssh"))
+            return Err(Error::new(ErrorKind::NoAnswer, format!("{host} cannot be reached by ssh"))
                 .why("nothing listens at its ssh port")
                 .hint("Look whether sshd runs there, and whether its port is another one."));
         }
@@ -587,7 +589,7 @@ impl World for Fake {
         if let Some(change) = self.odd.lock().unwrap().get(host) {
             change(&mut facts);
         }
-        Ok(Box::new(Near::new(self, facts)))
+        Ok(Box::new(LocalHost::new(self, facts)))
     }
 
     fn read_text(&self, path: &Path) -> Result<Option<String>> {
@@ -598,8 +600,8 @@ impl World for Fake {
         host == "10.0.0.2"
     }
 
-    fn certificates(&self, named: &[certificates::Named]) -> certificates::Seen {
-        let Some(ip) = self.certificates_for else { return certificates::Seen::default() };
+    fn certificates(&self, named: &[certificates::Named]) -> certificates::CertificateFacts {
+        let Some(ip) = self.certificates_for else { return certificates::CertificateFacts::default() };
         let cert = |n: &certificates::Named| certificates::Cert {
             subject: format!("CN={}", n.cert.file_stem().unwrap_or_default().to_string_lossy()),
             ips: vec![ip],
@@ -615,13 +617,13 @@ impl World for Fake {
             key: certificates::Key::Matches,
             ca: None,
         });
-        certificates::Seen { files: files.collect(), distrust: Vec::new() }
+        certificates::CertificateFacts { files: files.collect(), distrust: Vec::new() }
     }
 
     fn write_new(&self, path: &Path, text: &str) -> Result<()> {
         let mut written = self.written.lock().unwrap();
         if written.iter().any(|(p, _)| p == path) {
-            return Err(Trouble::new(Kind::Input, format!("{} exists already", path.display()))
+            return Err(Error::new(ErrorKind::Input, format!("{} exists already", path.display()))
                 .hint("Give it another name; nothing is written over"));
         }
         written.push((path.into(), text.into()));
@@ -632,7 +634,7 @@ impl World for Fake {
         let journals = self.journals.lock().unwrap();
         let here = journals.iter().filter(|(path, _)| path.starts_with(dir));
         let read =
-            |text: &str| verify(text).map_err(|why| Trouble::new(Kind::Input, "the journal is not whole").why(why));
+            |text: &str| verify(text).map_err(|why| Error::new(ErrorKind::Input, "the journal is not whole").why(why));
         here.map(|(path, text)| (path.clone(), read(text))).collect()
     }
 
@@ -679,33 +681,33 @@ fn unit(member: &Member) -> ConfigFacts {
     }
 }
 
-impl Site for Fake {
-    fn claim(&self, _run: &Run, _targets: &[PathBuf]) -> std::result::Result<Claim, NotClaimed> {
-        Ok(Claim::default())
+impl MemberOps for Fake {
+    fn claim(&self, _run: &Run, _targets: &[PathBuf]) -> std::result::Result<RunLock, NotClaimed> {
+        Ok(RunLock::default())
     }
 
     fn journal(&self, _target: &Path, plan: &str) -> PathBuf {
         format!("/var/lib/.requorum-{plan}.journal").into()
     }
 
-    fn have(&self, wanted: &Wanted, _watch: &mut Watch<'_>) -> Result<Have> {
+    fn have(&self, wanted: &Wanted, _watch: &mut ProgressFn<'_>) -> Result<Have> {
         Ok(Have::All(wanted.at.clone()))
     }
 
-    fn standing(&self, work: &Work<'_>) -> Result<Standing> {
+    fn standing(&self, work: &PlannedMember<'_>) -> Result<MemberState> {
         if self.placed.lock().unwrap().iter().any(|name| name == work.name) {
             let restored = self.read_back(work.plan, work.name);
-            return Ok(Standing::InPlace(Swapped { name: work.name.into(), restored, places: Vec::new() }));
+            return Ok(MemberState::InPlace(Swapped { name: work.name.into(), restored, places: Vec::new() }));
         }
         let built = self.restored.lock().unwrap().iter().any(|name| name == work.name);
-        Ok(if built { Standing::Staged(self.read_back(work.plan, work.name)) } else { Standing::Nothing })
+        Ok(if built { MemberState::Staged(self.read_back(work.plan, work.name)) } else { MemberState::Nothing })
     }
 
-    fn stage(&self, work: &Work<'_>, watch: &mut Watch<'_>) -> Result<Restored> {
+    fn stage(&self, work: &PlannedMember<'_>, watch: &mut ProgressFn<'_>) -> Result<Restored> {
         self.restore(work.plan, work.name, watch)
     }
 
-    fn swap(&self, work: &Work<'_>, _stamp: &str, record: Record<'_, Swapped>) -> Result<Swapped> {
+    fn swap(&self, work: &PlannedMember<'_>, _stamp: &str, record: Record<'_, Swapped>) -> Result<Swapped> {
         let restored = self.read_back(work.plan, work.name);
         let swapped = Swapped { name: work.name.into(), restored, places: Vec::new() };
         self.placed.lock().unwrap().push(work.name.into());
@@ -713,7 +715,13 @@ impl Site for Fake {
         Ok(swapped)
     }
 
-    fn undo(&self, work: &Work<'_>, _swapped: &Swapped, stamp: &str, record: Record<'_, Went>) -> Result<Went> {
+    fn undo(
+        &self,
+        work: &PlannedMember<'_>,
+        _swapped: &Swapped,
+        stamp: &str,
+        record: Record<'_, Renames>,
+    ) -> Result<Renames> {
         let dir = &work.member()?.data_dir;
         let went = vec![(dir.clone(), format!("{}.undone-{stamp}", dir.display()).into())];
         self.placed.lock().unwrap().retain(|name| name != work.name);
@@ -722,16 +730,16 @@ impl Site for Fake {
         Ok(went)
     }
 
-    fn discard(&self, work: &Work<'_>) -> Result<()> {
+    fn discard(&self, work: &PlannedMember<'_>) -> Result<()> {
         self.restored.lock().unwrap().retain(|name| name != work.name);
         Ok(())
     }
 
-    fn halt(&self, _halt: &Halt) -> Result<()> {
+    fn halt(&self, _halt: &RunningEtcd) -> Result<()> {
         Ok(())
     }
 
-    fn start(&self, work: &Work<'_>, commands: &[String], _watch: &mut Watch<'_>) -> Result<Option<u32>> {
+    fn start(&self, work: &PlannedMember<'_>, commands: &[String], _watch: &mut ProgressFn<'_>) -> Result<Option<u32>> {
         self.started.lock().unwrap().push((work.name.into(), commands.to_vec()));
         Ok(Some(4711))
     }
@@ -739,16 +747,16 @@ impl Site for Fake {
 
 impl Fake {
     /// Builds a member.
-    pub fn restore(&self, plan: &Plan, name: &str, watch: &mut Watch<'_>) -> Result<Restored> {
+    pub fn restore(&self, plan: &Plan, name: &str, watch: &mut ProgressFn<'_>) -> Result<Restored> {
         let member = plan.members.iter().find(|m| m.name == name).expect("a member of the plan");
         for (phase, total) in [(Phase::Copy, 41 << 20), (Phase::Prove, 41 << 20)] {
             for done in [0, total / 2, total] {
                 if watch(Progress { phase, done, total }) == Flow::Stop {
-                    return Err(Trouble::new(Kind::Stopped, format!("{name} was stopped")));
+                    return Err(Error::new(ErrorKind::Stopped, format!("{name} was stopped")));
                 }
             }
             if self.failing.lock().unwrap().contains(name) {
-                return Err(Trouble::new(Kind::Failed, format!("{} cannot be written", member.data_dir.display()))
+                return Err(Error::new(ErrorKind::Failed, format!("{} cannot be written", member.data_dir.display()))
                     .why("no space: 12 MB free, 140 MB needed")
                     .hint("Free 128 MB there, or give this member another data directory on Members"));
             }

@@ -22,7 +22,7 @@ use requorum::{
     },
     engine::{
         durable_fs::Disk,
-        install::{self, Whose, staging_recovery},
+        install::{self, MemberRef, staging_recovery},
         restore::expected::Expected,
     },
     etcd::{
@@ -33,7 +33,7 @@ use requorum::{
     execute::report::report,
     raft::{
         message::{ConfChange, Entry, HardState, Metadata, SnapFile, WalSnapshot},
-        record::{Encoder, Kind},
+        record::{Encoder, RecordKind},
         snap, wal,
     },
     system::{
@@ -145,10 +145,10 @@ pub fn wal(data: &[u8]) {
         "entries without a gap: {indices:?}"
     );
     let mut encoder = Encoder::begin();
-    encoder.record(Kind::Metadata, &Metadata { node_id: Some(log.node_id), cluster_id: Some(log.cluster_id) });
-    log.snapshots.iter().for_each(|snapshot| encoder.record(Kind::Snapshot, snapshot));
-    log.entries.iter().for_each(|entry| encoder.record(Kind::Entry, entry));
-    encoder.record(Kind::State, &log.hard_state);
+    encoder.record(RecordKind::Metadata, &Metadata { node_id: Some(log.node_id), cluster_id: Some(log.cluster_id) });
+    log.snapshots.iter().for_each(|snapshot| encoder.record(RecordKind::Snapshot, snapshot));
+    log.entries.iter().for_each(|entry| encoder.record(RecordKind::Entry, entry));
+    encoder.record(RecordKind::State, &log.hard_state);
     let again = wal::parse(&[&encoder.into_bytes()]).expect("what was read can be written");
     assert_eq!(again, wal::Log { torn: None, ..log });
 }
@@ -387,7 +387,7 @@ pub fn notes(data: &[u8]) {
         source_sha256: String::new(),
         log_sha256: String::new(),
     };
-    let whose = Whose { plan: "p", run: "r", name: "m1", data_dir: &target, wal_dir: None, expected: &expected };
+    let whose = MemberRef { plan: "p", run: "r", name: "m1", data_dir: &target, wal_dir: None, expected: &expected };
     let disk = Disk::default();
     let _ = install::standing(&disk, &whose);
     let _ = install::discard(&disk, &whose);

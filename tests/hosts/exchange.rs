@@ -154,7 +154,7 @@ pub fn with_real_etcds() {
     for words in ["m2 answers", "taken back", "night: sound"] {
         assert!(said.contains(words), "{words:?} is not in\n{said}");
     }
-    let journal = fs::read_to_string(journal::beside(&planned.file)).unwrap();
+    let journal = fs::read_to_string(journal::path_next_to(&planned.file)).unwrap();
     let made = fs::read_to_string(planned.dir.join("night.yaml")).unwrap();
     assert_eq!(leaks(&journal::verify(&journal).unwrap(), &made), [""; 0], "{made}");
 }
@@ -362,7 +362,7 @@ pub fn no_secrets() {
     let there =
         hidden(&hosts[0]).into_iter().map(|name| [home.join(&name), hosts[0].dir.join(name)]).collect::<Vec<_>>();
     let mut files: Vec<PathBuf> = there.into_iter().flatten().filter(|path| path.is_file()).collect();
-    files.push(requorum::system::journal::beside(&planned.file));
+    files.push(requorum::system::journal::path_next_to(&planned.file));
     assert_eq!(files.len(), 2, "one here and one there");
     let report = succeed(requorum(["report", "-w", "json"]).arg(&planned.file));
     let texts = files.iter().map(|file| fs::read_to_string(file).unwrap()).chain([report]);

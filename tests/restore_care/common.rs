@@ -10,7 +10,7 @@ use requorum::{
         durable_fs::{Disk, DiskFile},
         install::restore_with,
         progress::Flow,
-        restore::{Job, Restored, Tools, initial_log::Genesis, snap_files},
+        restore::{RestoreSpec, Restored, Tools, initial_log::InitialLog, snap_files},
         scan::row_scan::check_and_walk,
     },
     error::Result,
@@ -29,14 +29,14 @@ pub fn scratch() -> tempfile::TempDir {
     in_memory.unwrap_or_else(|| tempfile::tempdir().unwrap())
 }
 
-pub fn genesis() -> Genesis {
+pub fn genesis() -> InitialLog {
     let urls: Vec<[String; 1]> = (1..=3).map(|i| [format!("http://10.0.0.{i}:2380")]).collect();
-    Genesis::new(["m1", "m2", "m3"].into_iter().zip(urls.iter().map(|u| &u[..])), "care")
+    InitialLog::new(["m1", "m2", "m3"].into_iter().zip(urls.iter().map(|u| &u[..])), "care")
 }
 
 /// Restores m2 of three.
 pub fn restore(source: &Path, data: &Path, wal: Option<&Path>, options: &Options, tools: &Tools) -> Result<Restored> {
-    let job = Job {
+    let job = RestoreSpec {
         source,
         pinned_sha256: None,
         skip_hash_check: false,

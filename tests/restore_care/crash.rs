@@ -18,7 +18,7 @@ use requorum::{
         install::clear,
         restore::Tools,
     },
-    error::Kind,
+    error::ErrorKind,
 };
 
 use super::{
@@ -263,7 +263,7 @@ pub fn a_sync_that_fails_is_rolled_back() {
         let fails = Some(dir.path().join(place));
         let gate = OnRename { to: dir.path().join(to), happens: |_| {}, fails, seen: AtomicU64::new(0) };
         let trouble = layout.run(dir.path(), Disk::gated(Arc::new(gate))).unwrap_err();
-        assert_eq!(trouble.kind, Kind::Failed, "{trouble}");
+        assert_eq!(trouble.kind, ErrorKind::Failed, "{trouble}");
         assert!(trouble.remedies.is_empty(), "nothing is to be resumed without a plan: {trouble}");
         assert!(!layout.data(dir.path()).join("member").exists(), "{to}: {trouble}");
         layout.judge(dir.path(), keys_in(&fixture(SOURCE)), to);

@@ -55,7 +55,7 @@ pub fn one_reading_serves_all_members() {
     let hashed = |name: &str| {
         let mut hashed = false;
         let genesis = super::common::genesis();
-        let job = requorum::engine::restore::Job {
+        let job = requorum::engine::restore::RestoreSpec {
             source: &source,
             pinned_sha256: None,
             skip_hash_check: false,
@@ -102,7 +102,7 @@ pub fn a_source_that_changes_is_caught() {
         }
         let genesis = super::common::genesis();
         let data = dir.path().join("data");
-        let job = requorum::engine::restore::Job {
+        let job = requorum::engine::restore::RestoreSpec {
             source: &source,
             pinned_sha256: None,
             skip_hash_check: false,
@@ -148,7 +148,7 @@ pub fn a_live_database_is_refused() {
     let again = dir.path().join("again");
     let raw = || {
         let genesis = super::common::genesis();
-        let job = requorum::engine::restore::Job {
+        let job = requorum::engine::restore::RestoreSpec {
             source: &db,
             pinned_sha256: None,
             skip_hash_check: true,
@@ -227,7 +227,7 @@ pub fn every_fixture_plain_and_compacted() {
         for (compact, bump) in [(false, 0), (true, 0), (false, 1000), (true, 1000)] {
             let case = format!("{name} {compact} {bump}");
             let data = dir.path().join(case.replace(' ', "-"));
-            let job = requorum::engine::restore::Job {
+            let job = requorum::engine::restore::RestoreSpec {
                 source: &source,
                 pinned_sha256: None,
                 skip_hash_check: false,

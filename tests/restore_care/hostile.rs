@@ -14,9 +14,9 @@ use requorum::{
     domain::model::options::Options,
     engine::{
         durable_fs::{Act, Disk, Gate},
-        install::{Standing, Swapped, Whose, clear, restore_with, stage, standing, swap, undo},
+        install::{MemberRef, MemberState, Swapped, clear, restore_with, stage, standing, swap, undo},
         progress::Flow,
-        restore::{Job, Tools},
+        restore::{RestoreSpec, Tools},
     },
     error::Result,
     etcd::version::Minor,
@@ -51,15 +51,15 @@ impl Member {
         self
     }
 
-    fn does<T>(&self, work: impl FnOnce(&Whose<'_>) -> T) -> T {
+    fn does<T>(&self, work: impl FnOnce(&MemberRef<'_>) -> T) -> T {
         let expected = expected("p1");
         let (data_dir, wal_dir) = (self.data.as_path(), self.wal.as_deref());
-        work(&Whose { plan: "p1", run: "run1", name: "m1", data_dir, wal_dir, expected: &expected })
+        work(&MemberRef { plan: "p1", run: "run1", name: "m1", data_dir, wal_dir, expected: &expected })
     }
 
     fn stage(&self, disk: &Disk) -> Result<()> {
         self.does(|whose| {
-            let job = Job {
+            let job = RestoreSpec {
                 source: &fixture(SOURCE),
                 pinned_sha256: None,
                 skip_hash_check: false,
@@ -83,7 +83,7 @@ impl Member {
         self.does(|whose| undo(disk, whose, swapped, STAMP, &mut |_| Ok(()))).map(|_| ())
     }
 
-    fn standing(&self) -> Result<Standing> {
+    fn standing(&self) -> Result<MemberState> {
         self.does(|whose| standing(&Disk::default(), whose))
     }
 }
@@ -187,7 +187,7 @@ pub fn planted_renames_are_not_made() {
     let forged = moves(renames(&victim, &aside), swapped(place.clone()));
     let shell = world.path("hers/.requorum-evil");
     plant(&mut eve, &shell, &[("moves", &forged)]);
-    assert_eq!(member.standing().unwrap(), Standing::Nothing);
+    assert_eq!(member.standing().unwrap(), MemberState::Nothing);
     assert!(member.swap(&Disk::default()).unwrap_err().what.contains("not built yet"));
     assert_eq!(world.roots(), before);
 
@@ -470,7 +470,7 @@ pub fn an_adversary_at_every_act(seeds: u64) {
 }
 
 fn restore_at(member: &Member, tools: &Tools, options: &Options) -> Result<()> {
-    let job = Job {
+    let job = RestoreSpec {
         source: &fixture(SOURCE),
         pinned_sha256: None,
         skip_hash_check: false,

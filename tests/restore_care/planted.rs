@@ -9,7 +9,7 @@ use std::{
 
 use requorum::engine::{
     datadir,
-    install::run_lock::{self, Claim},
+    install::run_lock::{self, RunLock},
 };
 
 use super::{
@@ -204,8 +204,8 @@ pub fn no_name_of_a_lock_is_taken_for_good() {
     let mut eve = Shell::new();
     eve.can(&format!("cd {} && : >.requorum-lock && mkfifo .requorum-0-lock", word(&world.path("tmp"))));
     let target = world.path("tmp/m1");
-    let first = Claim::take(&run(), std::slice::from_ref(&target), None).unwrap();
-    let refused = Claim::take(&run(), std::slice::from_ref(&target), None).unwrap_err();
+    let first = RunLock::take(&run(), std::slice::from_ref(&target), None).unwrap();
+    let refused = RunLock::take(&run(), std::slice::from_ref(&target), None).unwrap_err();
     assert_eq!(refused.by.as_deref(), Some(&run()), "the next one sees it under whatever name");
     drop(first);
     assert_eq!(fs::read_dir(world.path("tmp")).unwrap().count(), 2, "its file goes with it");
@@ -216,7 +216,7 @@ pub fn no_name_of_a_lock_is_taken_for_good() {
     fs::set_permissions(&journal, fs::Permissions::from_mode(0o600)).unwrap();
     let lock = world.path("hers/.requorum-lock");
     eve.can(&format!("mv {} {}", word(&journal), word(&lock)));
-    drop(Claim::take(&run(), &[world.path("hers/m1")], None).unwrap());
+    drop(RunLock::take(&run(), &[world.path("hers/m1")], None).unwrap());
     assert_eq!(fs::read_to_string(&lock).unwrap(), "{\"at\":\"2026\"}\n");
 }
 

@@ -14,7 +14,7 @@ use requorum::{
     engine::{
         install::restore,
         progress::Flow,
-        restore::{Job, initial_log::Genesis},
+        restore::{RestoreSpec, initial_log::InitialLog},
     },
     etcd::version::Minor,
 };
@@ -62,11 +62,11 @@ impl Server {
         let url = |port| format!("http://127.0.0.1:{port}");
         let peers = [url(peer)];
         let data_dir = dir.join("m1.etcd");
-        let job = Job {
+        let job = RestoreSpec {
             source,
             pinned_sha256: None,
             skip_hash_check: false,
-            genesis: &Genesis::new([("m1", &peers[..])], "care"),
+            genesis: &InitialLog::new([("m1", &peers[..])], "care"),
             name: "m1",
             data_dir: &data_dir,
             wal_dir: None,
@@ -231,7 +231,7 @@ pub fn live_source(version: Minor) {
     let mut server = Server::restored(version, &fixture(small(version)), dir.path(), &Options::default());
     server.put().unwrap();
     let source = dir.path().join("m1.etcd/member/snap/db");
-    let job = Job {
+    let job = RestoreSpec {
         source: &source,
         pinned_sha256: None,
         skip_hash_check: true,

@@ -11,12 +11,12 @@ use requorum::{
     engine::{
         datadir,
         durable_fs::Disk,
-        install::{Standing, Swapped, Whose, clear, discard, stage, standing, swap, undo},
+        install::{MemberRef, MemberState, Swapped, clear, discard, stage, standing, swap, undo},
         progress::Flow,
         restore::{
-            Job, Restored, Tools,
+            RestoreSpec, Restored, Tools,
             expected::{Expected, Pinned},
-            initial_log::Genesis,
+            initial_log::InitialLog,
         },
         scan::row_scan::check_and_walk,
         source::Source,
@@ -34,9 +34,9 @@ use super::{
 pub const STAMP: &str = "20261122-031205";
 pub const SOURCE: &str = "3.5.16-small.db";
 
-pub fn genesis(plan: &str) -> Genesis {
+pub fn genesis(plan: &str) -> InitialLog {
     let urls = vec!["http://127.0.0.1:2380".to_string()];
-    Genesis::new([("m1", urls.as_slice())], plan)
+    InitialLog::new([("m1", urls.as_slice())], plan)
 }
 
 /// What a plan would say of m1.
@@ -82,15 +82,22 @@ impl Case {
         self
     }
 
-    fn does<T>(&self, plan: &str, work: impl FnOnce(&Whose<'_>) -> T) -> T {
+    fn does<T>(&self, plan: &str, work: impl FnOnce(&MemberRef<'_>) -> T) -> T {
         let (data, wal) = (self.data(), self.wal());
         let expected = expected(plan);
-        work(&Whose { plan, run: "run1", name: "m1", data_dir: &data, wal_dir: wal.as_deref(), expected: &expected })
+        work(&MemberRef {
+            plan,
+            run: "run1",
+            name: "m1",
+            data_dir: &data,
+            wal_dir: wal.as_deref(),
+            expected: &expected,
+        })
     }
 
     fn stage_by(&self, disk: Disk, plan: &str) -> Result<Restored> {
         self.does(plan, |whose| {
-            let job = Job {
+            let job = RestoreSpec {
                 source: &fixture(SOURCE),
                 pinned_sha256: None,
                 skip_hash_check: false,
@@ -118,7 +125,7 @@ impl Case {
         self.does("p1", |whose| undo(disk, whose, swapped, STAMP, &mut |_| Ok(())))
     }
 
-    fn standing(&self) -> Standing {
+    fn standing(&self) -> MemberState {
         self.does("p1", |whose| standing(&Disk::default(), whose)).unwrap()
     }
 
@@ -137,7 +144,7 @@ pub fn what_waits_outlives_its_run_and_is_exchanged_for_what_is_there() {
     for wal in [false, true] {
         let case = Case::new(wal).with_old();
         let restored = case.stage("p1");
-        assert_eq!(case.standing(), Standing::Staged(restored.clone()));
+        assert_eq!(case.standing(), MemberState::Staged(restored.clone()));
         assert!(case.old_is_in_place());
         // Another restore beside it takes it for no leftover, and a second try takes it as it is.
         clear(&Disk::default(), &case.data());
@@ -151,7 +158,7 @@ pub fn what_waits_outlives_its_run_and_is_exchanged_for_what_is_there() {
         assert_eq!(fs::read(old.join("member/snap/db")).unwrap(), b"old data");
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
         assert_eq!((mode(&old), mode(&case.data())), (0o750, 0o750), "the new one has the old one's mode");
-        assert_eq!(case.standing(), Standing::Nothing, "only a journal tells");
+        assert_eq!(case.standing(), MemberState::Nothing, "only a journal tells");
         assert_eq!(case.around().len(), if wal { 4 } else { 2 }, "{:?}", case.around());
 
         case.undo(&Disk::default(), &swapped).unwrap();
@@ -221,12 +228,12 @@ pub fn another_plans_work_gives_way_and_its_own_can_be_discarded() {
     let case = Case::new(true).with_old();
     case.stage("p0");
     case.stage("p1");
-    assert_eq!(case.does("p0", |whose| standing(&Disk::default(), whose)).unwrap(), Standing::Nothing);
+    assert_eq!(case.does("p0", |whose| standing(&Disk::default(), whose)).unwrap(), MemberState::Nothing);
     assert_eq!(case.around().iter().filter(|name| name.starts_with(".requorum")).count(), 2);
     case.does("p0", |whose| discard(&Disk::default(), whose)).unwrap();
-    assert!(matches!(case.standing(), Standing::Staged(_)));
+    assert!(matches!(case.standing(), MemberState::Staged(_)));
     case.does("p1", |whose| discard(&Disk::default(), whose)).unwrap();
-    assert_eq!((case.standing(), case.around().len()), (Standing::Nothing, 2));
+    assert_eq!((case.standing(), case.around().len()), (MemberState::Nothing, 2));
     let refused = case.swap(&Disk::default()).unwrap_err();
     assert!(refused.to_string().contains("not built yet"), "{refused}");
     assert!(case.old_is_in_place());
@@ -291,13 +298,16 @@ pub fn killed_at_every_act() {
             assert!(case.old_is_in_place() || !case.data().exists() || new, "exchanging, act {acts}: {whole:?}");
             assert!(!new || matches!(whole, DirState::Whole(_)), "exchanging, act {acts}: {whole:?}");
             // What a killed run had renamed it has not taken back: the next one goes on.
-            if !matches!(case.standing(), Standing::Nothing) {
+            if !matches!(case.standing(), MemberState::Nothing) {
                 case.swap(&Disk::default()).unwrap();
             }
             let swapped = datadir::look(&case.data(), case.wal().as_deref()).state;
             assert!(matches!(swapped, DirState::Whole(_)), "exchanged after act {acts}: {swapped:?}");
             assert!(
-                !case.around().iter().any(|name| name.starts_with(".requorum") && case.standing() != Standing::Nothing)
+                !case
+                    .around()
+                    .iter()
+                    .any(|name| name.starts_with(".requorum") && case.standing() != MemberState::Nothing)
             );
             if !killed {
                 break;
@@ -329,7 +339,7 @@ pub fn another_plans_exchange_is_finished_first() {
         let case = Case::new(false).with_old();
         case.stage("p1");
         let killed = case.swap(&Disk::gated(Killer::after(acts))).is_err();
-        if matches!(case.standing(), Standing::Moving(_)) {
+        if matches!(case.standing(), MemberState::Moving(_)) {
             met += 1;
             let refused = case.stage_by(Disk::default(), "p2").unwrap_err();
             assert!(refused.to_string().contains("a run of plan p1 was killed"), "{refused}");
@@ -384,8 +394,8 @@ pub fn power_lost_at_every_act() {
                 before += 1;
             }
             match case.standing() {
-                Standing::Nothing if in_place => {}
-                Standing::Nothing => {
+                MemberState::Nothing if in_place => {}
+                MemberState::Nothing => {
                     case.stage("p1");
                     case.swap(&Disk::default()).unwrap();
                 }

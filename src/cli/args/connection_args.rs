@@ -4,7 +4,7 @@ use std::{env, path::PathBuf, time::Duration};
 
 use crate::cli::warn;
 use crate::{
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     system::etcd_client::{Connect, Members},
     text::Foreign,
 };
@@ -118,7 +118,7 @@ impl ConnectArgs {
     pub(in crate::cli) fn members(&self) -> Result<Members> {
         refuse_unknown_variables(env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
         if let (Some(_), None) | (None, Some(_)) = (&self.cert, &self.key) {
-            return Err(Trouble::new(Kind::Usage, "--cert and --key only work together"));
+            return Err(Error::new(ErrorKind::Usage, "--cert and --key only work together"));
         }
         if self.insecure_skip_tls_verify {
             warn(
@@ -129,7 +129,7 @@ impl ConnectArgs {
             (Some(user), None) => match user.split_once(':') {
                 Some((name, password)) => (Some(name.to_string()), Some(password.to_string())),
                 None => {
-                    return Err(Trouble::new(Kind::Usage, format!("no password for the user {user}"))
+                    return Err(Error::new(ErrorKind::Usage, format!("no password for the user {user}"))
                         .hint("Set ETCDCTL_PASSWORD, or give --user NAME:PASSWORD."));
                 }
             },
@@ -166,8 +166,8 @@ fn refuse_unknown_variables(names: impl Iterator<Item = String>) -> Result<()> {
     if unknown.is_empty() {
         return Ok(());
     }
-    Err(Trouble::new(
-        Kind::Usage,
+    Err(Error::new(
+        ErrorKind::Usage,
         format!("{} is set, and requorum does not know what to do with it", unknown.join(", ")),
     )
     .why("passing over it silently could reach another cluster than etcdctl would")
@@ -208,7 +208,7 @@ mod tests {
         let names = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>().into_iter();
         assert!(refuse_unknown_variables(names(&["HOME", "ETCDCTL_API", "ETCDCTL_CACERT"])).is_ok());
         let error = refuse_unknown_variables(names(&["ETCDCTL_DISCOVERY_SRV", "PATH"])).unwrap_err();
-        assert_eq!(error.kind, Kind::Usage);
+        assert_eq!(error.kind, ErrorKind::Usage);
         assert!(error.to_string().contains("ETCDCTL_DISCOVERY_SRV"));
     }
 }

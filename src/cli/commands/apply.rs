@@ -28,18 +28,18 @@ use crate::{
             table::{Problem, Severity},
         },
         model::{host_address, plan::Plan},
-        preflight::blockers::Fence,
+        preflight::blockers::Blocker,
     },
     engine::{
         install::{run_lock, staging},
         progress::Progress,
         source::io_trouble,
     },
-    error::{Kind, Remedy, Result, Trouble},
+    error::{Error, ErrorKind, Remedy, Result},
     execute::{
         RowEvent, blocker_checks,
-        events::{HostEvent, Told},
-        executor::{self, Consent, Job, Placement, Until},
+        events::{ExecutionEvent, HostEvent},
+        executor::{self, Consent, ExecutionSpec, Goal, Placement},
         resume::{self, Unfinished},
     },
     system::{World, agent_server, etcd_client::Members, journal, local::Local, ssh::Ssh},
@@ -148,10 +148,10 @@ struct How {
 /// Carries out a plan on its hosts.
 pub(in crate::cli) fn run(args: Args, outer: &connection_args::ConnectArgs, format: Format) -> Result<()> {
     let until = match (args.check, args.dry_run, args.keep) {
-        (true, ..) => Until::Looked,
-        (_, true, false) => Until::Rehearsed,
-        (_, true, true) => Until::Built,
-        _ => Until::InPlace,
+        (true, ..) => Goal::Looked,
+        (_, true, false) => Goal::Rehearsed,
+        (_, true, true) => Goal::Built,
+        _ => Goal::InPlace,
     };
     let made = plan::read(args.plan.path())?;
     let journal = plan::journal_of(args.plan.path())?;
@@ -162,13 +162,13 @@ pub(in crate::cli) fn run(args: Args, outer: &connection_args::ConnectArgs, form
     }
     let file = args.plan.word();
     print_done(&match until {
-        Until::Looked => format!("Every host is ready; nothing was written. Next: requorum apply {file} --dry-run\n"),
-        Until::Rehearsed => format!(
+        Goal::Looked => format!("Every host is ready; nothing was written. Next: requorum apply {file} --dry-run\n"),
+        Goal::Rehearsed => format!(
             "Rehearsed: every member can be built. What was built is removed again.\n\
              Next: requorum apply {file}\n"
         ),
-        Until::Built => format!("Every member is built and proven, and waits. Next: requorum apply {file}\n"),
-        Until::InPlace | Until::Undone => next(&file, &journal),
+        Goal::Built => format!("Every member is built and proven, and waits. Next: requorum apply {file}\n"),
+        Goal::InPlace | Goal::Undone => next(&file, &journal),
     })
 }
 
@@ -180,7 +180,7 @@ pub(in crate::cli) fn restore(args: RestoreArgs, outer: &connection_args::Connec
     // Named, it is what somebody wants who stands on that host.
     let elsewhere = made.members.iter().find(|m| args.member.is_empty() && !host_address::is_local(&m.host));
     if let Some(member) = elsewhere {
-        return Err(Trouble::new(Kind::Usage, format!("{} belongs on {}", member.name, member.host))
+        return Err(Error::new(ErrorKind::Usage, format!("{} belongs on {}", member.name, member.host))
             .why("restore works on this machine")
             .hint(format!(
                 "For all hosts: requorum apply {file}; for those that belong here, name them with --member."
@@ -189,16 +189,16 @@ pub(in crate::cli) fn restore(args: RestoreArgs, outer: &connection_args::Connec
     let world = Local::real(Members::new(Default::default())?);
     let all: Vec<&str> = made.members.iter().map(|m| m.name.as_str()).collect();
     let certificates = world.certificates(&certificates::named(&build_plan::rows(&made)));
-    crate::cli::judge(
+    crate::cli::refuse_problems(
         &format!("the plan {} is not carried out", args.plan.path().shown()),
         &certificates::check(&build_plan::rows(&made), &certificates, world.now()),
         &all,
     )
-    .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
+    .map_err(|trouble| Error { kind: ErrorKind::Refused, ..trouble })?;
     let journal = writable(plan::journal_of(args.plan.path())?, &made);
     let RestoreArgs { plan: path, member, overrides, reason, connect } = args;
     let how = How { member, limit: 1, by_hand: Vec::new(), stop: false, ssh_config: None, overrides, reason, connect };
-    let until = Until::InPlace;
+    let until = Goal::InPlace;
     carry(
         &What { made: &made, file: path.path(), journal: &journal, until, placement: Placement::Here },
         how,
@@ -236,7 +236,7 @@ fn writable(beside: PathBuf, made: &Plan) -> PathBuf {
 
 /// Shows where a run stood that did not end as it was to, and goes on with it.
 pub(in crate::cli) fn resume(args: ResumeArgs, outer: &connection_args::ConnectArgs, format: Format) -> Result<()> {
-    let beside = journal::beside(args.plan.path());
+    let beside = journal::path_next_to(args.plan.path());
     let journal = crate::cli::absolute(if beside.is_file() { beside.as_path() } else { args.plan.path() })?;
     if !journal.exists() && !args.plan.path().exists() {
         return Err(io_trouble("read", &journal, &io::ErrorKind::NotFound.into())
@@ -297,7 +297,7 @@ pub(in crate::cli) fn undo(args: UndoArgs, outer: &connection_args::ConnectArgs,
             how.member = names;
         }
     }
-    let until = Until::Undone;
+    let until = Goal::Undone;
     let what = What { made: &made, file: args.plan.path(), journal: &journal, until, placement };
     let some = carry(&what, how, outer, format)?;
     if format == Format::Json {
@@ -318,7 +318,7 @@ struct What<'a> {
     /// The file that was named: of the plan, or of a journal.
     file: &'a Path,
     journal: &'a Path,
-    until: Until,
+    until: Goal,
     placement: Placement,
 }
 
@@ -327,7 +327,7 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
     let What { made, file, journal, until, placement } = *what;
     let reasoned = placement == Placement::OnHosts;
     if reasoned && !how.overrides.is_empty() && how.reason.trim().is_empty() {
-        return Err(Trouble::new(Kind::Usage, "--override needs a --reason").hint("It is kept in the journal."));
+        return Err(Error::new(ErrorKind::Usage, "--override needs a --reason").hint("It is kept in the journal."));
     }
     let names = plan::chosen(made, &how.member)?;
     let by_hand = by_hand(made, &how.by_hand)?;
@@ -336,7 +336,7 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
     let world = Local::real(connect.members()?).by(ssh);
     let old = blocker_checks::of_snapshot(made, &connect.endpoints(), &world);
     let run = executor::run(made, &world);
-    let job = Job {
+    let job = ExecutionSpec {
         plan: made,
         names: &names,
         placement,
@@ -352,10 +352,10 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
         run: &run,
         journal,
     };
-    let teller = Teller::new(made, &how.overrides, format);
+    let teller = ConsoleReporter::new(made, &how.overrides, format);
     let hear = |told| teller.tell(told);
     let outcome = interruptible(|cancel| match until {
-        Until::Undone => executor::undo(&job, cancel, &hear),
+        Goal::Undone => executor::undo(&job, cancel, &hear),
         _ => executor::apply(&job, cancel, &hear).map(|()| true),
     });
     let (told, fences) = teller.found.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -364,8 +364,8 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
         let text = crate::text::phrase::shell_word(text);
         warn(&format!("Warning: nothing is in the way that --override {text} lifts."));
     }
-    let fences: Vec<Fence> = fences.into_iter().filter(|fence| fence.blocks(&how.overrides)).collect();
-    if outcome.is_ok() && !matches!(until, Until::InPlace | Until::Undone) {
+    let fences: Vec<Blocker> = fences.into_iter().filter(|fence| fence.blocks(&how.overrides)).collect();
+    if outcome.is_ok() && !matches!(until, Goal::InPlace | Goal::Undone) {
         // Nothing was put in place, so it stopped nothing.
         for fence in &fences {
             warn(&format!(
@@ -379,24 +379,24 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
     blocking.dedup();
     let file = plan_arg::word(file);
     outcome.map_err(|trouble| {
-        let trouble = if until == Until::InPlace { lifts(trouble, &blocking, reasoned) } else { trouble };
-        let trouble = if trouble.kind == Kind::Stopped { stopped(trouble, until) } else { trouble };
+        let trouble = if until == Goal::InPlace { lifts(trouble, &blocking, reasoned) } else { trouble };
+        let trouble = if trouble.kind == ErrorKind::Stopped { stopped(trouble, until) } else { trouble };
         // With the file, so that it can be copied.
         let hint = trouble.advice(|way| match way {
             Remedy::Resume => format!("`requorum resume {file}`"),
             Remedy::Undo => format!("`requorum undo {file}`"),
             Remedy::FinishOther => "`requorum resume` with that plan's journal".into(),
         });
-        Trouble { hint, remedies: Vec::new(), ..trouble }
+        Error { hint, remedies: Vec::new(), ..trouble }
     })
 }
 
 /// What stays of a run that was stopped, and the ways on and back.
-fn stopped(trouble: Trouble, until: Until) -> Trouble {
+fn stopped(trouble: Error, until: Goal) -> Error {
     const BUILT: &str = "Members that were built already stay in staging.";
     match until {
-        Until::Looked => trouble,
-        Until::Undone => trouble.remedies(&[Remedy::Resume]),
+        Goal::Looked => trouble,
+        Goal::Undone => trouble.remedies(&[Remedy::Resume]),
         _ => {
             let hint = if trouble.hint.is_empty() { BUILT.into() } else { format!("{}\n  {BUILT}", trouble.hint) };
             trouble.hint(hint).remedies(&[Remedy::Resume, Remedy::Undo])
@@ -405,7 +405,7 @@ fn stopped(trouble: Trouble, until: Until) -> Trouble {
 }
 
 /// How to go on in spite of what is in the way.
-fn lifts(trouble: Trouble, blocking: &[String], reasoned: bool) -> Trouble {
+fn lifts(trouble: Error, blocking: &[String], reasoned: bool) -> Error {
     if blocking.is_empty() {
         return trouble;
     }
@@ -421,7 +421,7 @@ fn by_hand(made: &Plan, typed: &[String]) -> Result<BTreeMap<String, String>> {
     let mut codes = BTreeMap::new();
     for text in typed {
         let (name, code) = text.split_once('=').ok_or_else(|| {
-            Trouble::new(Kind::Usage, format!("--by-hand {text} has no \"=\"")).hint("It is NAME=CODE.")
+            Error::new(ErrorKind::Usage, format!("--by-hand {text} has no \"=\"")).hint("It is NAME=CODE.")
         })?;
         plan::chosen(made, &[name.to_string()])?;
         codes.insert(name.to_string(), code.to_string());
@@ -444,26 +444,26 @@ struct Passing {
 }
 
 /// Prints what happens, a line at a time.
-pub(in crate::cli) struct Teller<'a> {
+pub(in crate::cli) struct ConsoleReporter<'a> {
     plan: &'a Plan,
     lifted: &'a [String],
     json: bool,
     /// Whether what is in the way was evaluated, and all that was found and may be overridden.
-    found: Mutex<(bool, Vec<Fence>)>,
+    found: Mutex<(bool, Vec<Blocker>)>,
     /// What goes on at each host.
     told: Mutex<BTreeMap<String, Passing>>,
 }
 
-impl<'a> Teller<'a> {
-    pub(in crate::cli) fn new(plan: &'a Plan, lifted: &'a [String], format: Format) -> Teller<'a> {
+impl<'a> ConsoleReporter<'a> {
+    pub(in crate::cli) fn new(plan: &'a Plan, lifted: &'a [String], format: Format) -> ConsoleReporter<'a> {
         let json = format == Format::Json;
-        Teller { plan, lifted, json, told: Mutex::default(), found: Mutex::default() }
+        ConsoleReporter { plan, lifted, json, told: Mutex::default(), found: Mutex::default() }
     }
 
-    pub(in crate::cli) fn tell(&self, told: Told) {
+    pub(in crate::cli) fn tell(&self, told: ExecutionEvent) {
         // One at a time: hosts speak from threads of their own.
         let mut last = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Told::Fences(fences) = &told {
+        if let ExecutionEvent::Fences(fences) = &told {
             let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
             found.0 = true;
             let known = &mut found.1;
@@ -474,19 +474,19 @@ impl<'a> Teller<'a> {
             }
         }
         match told {
-            Told::Host(host, event) => self.host(&host, &event, &mut last),
-            Told::Fences(fences) if self.json => {
+            ExecutionEvent::Host(host, event) => self.host(&host, &event, &mut last),
+            ExecutionEvent::Fences(fences) if self.json => {
                 let fences: Vec<_> = fences
                     .iter()
                     .map(|f| json!({"what": f.sentence(), "lift": f.lift, "override": f.typed, "blocks": f.blocks(self.lifted)}))
                     .collect();
                 let _ = print_json(&format!("{}\n", json!({"event": "fences", "fences": fences})));
             }
-            Told::Fences(fences) => fences.iter().filter(|f| !f.blocks(self.lifted)).for_each(passed),
-            Told::Barrier(text) if self.json => {
+            ExecutionEvent::Fences(fences) => fences.iter().filter(|f| !f.blocks(self.lifted)).for_each(passed),
+            ExecutionEvent::Barrier(text) if self.json => {
                 let _ = print_json(&format!("{}\n", json!({"event": "barrier", "text": text})));
             }
-            Told::Barrier(text) => {
+            ExecutionEvent::Barrier(text) => {
                 let _ = print(&format!("All members are proven. {text}.\n"));
             }
         }
@@ -546,7 +546,7 @@ fn passing(event: &HostEvent) -> Option<(String, Option<Progress>)> {
     }
 }
 
-fn passed(fence: &Fence) {
+fn passed(fence: &Blocker) {
     match fence.typed {
         Some(_) => warn(&format!("Warning: overridden: {}.", fence.sentence())),
         None => warn(&format!("Warning: {}.\n  {}", fence.sentence(), fence.lift)),
@@ -559,13 +559,13 @@ mod tests {
 
     #[test]
     fn who_stops_a_run_is_told_what_waits_and_the_ways_on_and_back() {
-        let trouble = || Trouble::new(Kind::Stopped, "stopped on request").hint("What was under way is removed.");
-        let said = stopped(trouble(), Until::InPlace);
+        let trouble = || Error::new(ErrorKind::Stopped, "stopped on request").hint("What was under way is removed.");
+        let said = stopped(trouble(), Goal::InPlace);
         assert_eq!(said.remedies, [Remedy::Resume, Remedy::Undo]);
         for word in ["under way is removed", "stay in staging", "`requorum resume`", "`requorum undo`"] {
             assert!(said.to_string().contains(word), "{said}");
         }
-        assert_eq!(stopped(trouble(), Until::Undone).remedies, [Remedy::Resume]);
-        assert_eq!(stopped(trouble(), Until::Looked), trouble(), "a look leaves nothing to go on with");
+        assert_eq!(stopped(trouble(), Goal::Undone).remedies, [Remedy::Resume]);
+        assert_eq!(stopped(trouble(), Goal::Looked), trouble(), "a look leaves nothing to go on with");
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         },
         source::io_trouble,
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
 };
 
 #[derive(Debug, clap::Args)]
@@ -63,7 +63,7 @@ pub(in crate::cli) fn run(args: &BenchArgs) -> Result<()> {
             probe.run(file, targets)
         }
         (None, None, []) => race(args),
-        _ => Err(Trouble::new(Kind::Usage, "FILE goes with --generate, and there is one of it")),
+        _ => Err(Error::new(ErrorKind::Usage, "FILE goes with --generate, and there is one of it")),
     }
 }
 
@@ -79,7 +79,7 @@ fn race(args: &BenchArgs) -> Result<()> {
     let made = tempfile::Builder::new().prefix("requorum-bench-").tempdir_in(&parent);
     let dir = made.map_err(|e| io_trouble("write to", &parent, &e))?;
     let options = Options {
-        requorum: env::current_exe().map_err(|e| Trouble::new(Kind::Failed, "cannot find this program").why(e))?,
+        requorum: env::current_exe().map_err(|e| Error::new(ErrorKind::Failed, "cannot find this program").why(e))?,
         etcdutl: etcdutl.map(|path| absolute(&path)).transpose()?,
         dir: dir.path().into(),
         size: args.size,

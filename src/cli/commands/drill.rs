@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use self::input_events::Ear;
+use self::input_events::InputEvents;
 use super::wizard;
 use crate::cli::{Format, print, print_done, print_json, warn};
 use crate::{
@@ -26,10 +26,10 @@ use crate::{
         real_etcd::Etcd,
         scenario::{self, Scenario, library},
         scores::{self, Progress},
-        session::Line,
+        session::TraineeInput,
     },
     engine::{durable_fs::Disk, source::io_trouble},
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     text::{
         Shown,
         columns::{self, Align},
@@ -163,7 +163,7 @@ fn exercise(
     real: Option<&Arc<Etcd>>,
     server: Option<&Server>,
 ) -> Result<Debrief> {
-    let mut ear = Ear::open()?;
+    let mut ear = InputEvents::open()?;
     let mut say = |text: &str| print(&flowing(text));
     loop {
         let mut model = drill.model();
@@ -203,7 +203,7 @@ fn exercise(
 }
 
 /// Lets the story be read before the wizard takes the screen.
-fn story(drill: &Drill, ear: &mut Ear, say: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+fn story(drill: &Drill, ear: &mut InputEvents, say: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
     const WAIT: &str = "\nPress Enter when you have read it; the clock begins then. ";
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Ok(());
@@ -213,12 +213,12 @@ fn story(drill: &Drill, ear: &mut Ear, say: &mut dyn FnMut(&str) -> Result<()>) 
     say(WAIT)?;
     loop {
         match ear.line()? {
-            Line::Typed(_) => break drill.exercise.lock().clock.go(),
-            Line::Told(words) => say(&format!("\n{words}\n{WAIT}"))?,
-            Line::Ended => break,
-            Line::Hung => {
+            TraineeInput::Typed(_) => break drill.exercise.lock().clock.go(),
+            TraineeInput::Told(words) => say(&format!("\n{words}\n{WAIT}"))?,
+            TraineeInput::Ended => break,
+            TraineeInput::Hung => {
                 say("\n")?;
-                return Err(Trouble::new(Kind::Stopped, "the drill was left before it began")
+                return Err(Error::new(ErrorKind::Stopped, "the drill was left before it began")
                     .hint("What was made for it is removed."));
             }
         }
@@ -317,8 +317,8 @@ fn check(file: &str, dir: Option<&Path>, real: Option<&Arc<Etcd>>) -> Result<()>
     print(&format!("{}: sound. It is not passed untouched, {ways}, and the expert's path passes.{on}\n", scenario.name))
 }
 
-fn exists(path: &Path) -> Trouble {
-    Trouble::new(Kind::Input, format!("{} exists", path.shown()))
+fn exists(path: &Path) -> Error {
+    Error::new(ErrorKind::Input, format!("{} exists", path.shown()))
         .why("requorum never writes over a file")
         .hint("Take another name.")
 }

@@ -21,7 +21,7 @@ use crate::{
     },
     engine::{
         datadir,
-        progress::{Progress, Watch},
+        progress::{Progress, ProgressFn},
         scan::{
             diff::{self as comparing, Change, Compared, Differs, Sums},
             hashkv as hashing,
@@ -34,11 +34,11 @@ use crate::{
         },
         source::Source,
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     text::{
         Shown,
         number::{count, thousands},
-        stdio::{self, Form},
+        stdio::{self, OutputFormat},
         value::{shown, table},
     },
 };
@@ -101,7 +101,7 @@ pub(in crate::cli) struct HashkvArgs {
 }
 
 /// Runs `work` with a progress line that Ctrl-C ends.
-fn metered<T>(work: impl FnOnce(&mut Watch<'_>) -> Result<T>) -> Result<T> {
+fn metered<T>(work: impl FnOnce(&mut ProgressFn<'_>) -> Result<T>) -> Result<T> {
     interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());
         let done = work(&mut |step: Progress| meter.step("", step));
@@ -164,10 +164,10 @@ fn for_all(files: &[PathBuf], mut each: impl FnMut(&Path) -> Result<()>) -> Resu
     let mut worst = Ok(());
     for file in files {
         match each(file) {
-            Err(stopped) if stopped.kind == Kind::Stopped => return Err(stopped),
+            Err(stopped) if stopped.kind == ErrorKind::Stopped => return Err(stopped),
             Err(trouble) if files.len() > 1 => {
                 warn(&format!("Error: {trouble}"));
-                worst = Err(Trouble::new(trouble.kind, "not every file is a whole snapshot"));
+                worst = Err(Error::new(trouble.kind, "not every file is a whole snapshot"));
             }
             other => worst = other.and(worst),
         }
@@ -207,7 +207,7 @@ pub(in crate::cli) fn inspect(args: &InspectArgs, format: Format) -> Result<()> 
             Format::Fields => print(&found.fields(&name)),
         }?;
         match found.damage() {
-            Some(why) => Err(Trouble::new(Kind::Input, format!("{name} is damaged")).why(why).hint(
+            Some(why) => Err(Error::new(ErrorKind::Input, format!("{name} is damaged")).why(why).hint(
                 found.acceptable_revision.map_or("Take another copy of it, or another snapshot.".into(), accept_hint),
             )),
             None => Ok(()),
@@ -215,8 +215,8 @@ pub(in crate::cli) fn inspect(args: &InspectArgs, format: Format) -> Result<()> 
     })
 }
 
-fn form(format: Format) -> Form {
-    if format == Format::Json { Form::Json } else { Form::Text }
+fn form(format: Format) -> OutputFormat {
+    if format == Format::Json { OutputFormat::Json } else { OutputFormat::Text }
 }
 
 pub(in crate::cli) fn keys(args: &KeysArgs, format: Format) -> Result<()> {

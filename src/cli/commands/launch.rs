@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::plan::{chosen, read_without, timestamp};
 use crate::cli::{
-    Format, absolute, args::plan_arg::PlanArg, judge, output::progress::interruptible, print, print_json, warn,
+    Format, absolute, args::plan_arg::PlanArg, output::progress::interruptible, print, print_json, refuse_problems,
+    warn,
 };
 use crate::{
     domain::{
@@ -17,9 +18,9 @@ use crate::{
             observations::config::{ConfigFacts, Setting},
             plan::Plan,
         },
-        render::start::{self, Form, HostKnown, Known, Page},
+        render::start::{self, HostKnown, Known, Page, StartFormat},
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::version::Minor,
     execute,
     system::{World, discovery, etcd_client::Members, local::Local, ssh::Ssh},
@@ -77,8 +78,8 @@ pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     }
     let names = chosen(&plan, &args.member)?;
     let Some(form) = &args.form else { return commands(&plan, &names, &known, format) };
-    let wrong = |why: String| Trouble::new(Kind::Usage, "--form is not right").why(why);
-    let parse = |text: &str| text.parse::<Form>().map_err(wrong);
+    let wrong = |why: String| Error::new(ErrorKind::Usage, "--form is not right").why(why);
+    let parse = |text: &str| text.parse::<StartFormat>().map_err(wrong);
     if let Some(rest) = form.strip_prefix("runbook").filter(|rest| rest.is_empty() || rest.starts_with(':')) {
         let form = rest.strip_prefix(':').map(parse).transpose()?;
         let text = runbook::runbook(&plan, form, &known, &timestamp(world.now()).replace([':', '-'], ""));
@@ -89,9 +90,9 @@ pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     }
     let mut pages = Vec::new();
     for name in &names {
-        let form = if form == "auto" { Form::fitting(&plan, name, &known) } else { parse(form)? };
+        let form = if form == "auto" { StartFormat::fitting(&plan, name, &known) } else { parse(form)? };
         let page = start::page(&plan, name, form, &known).map_err(|why| {
-            Trouble::new(Kind::Input, format!("{name} cannot be started in the form {}", form.as_str()))
+            Error::new(ErrorKind::Input, format!("{name} cannot be started in the form {}", form.as_str()))
                 .why(why)
                 .hint("Take another form.")
         })?;
@@ -119,7 +120,7 @@ fn uncertified(plan: &Plan, known: &Known) -> Result<()> {
     let mut problems = build_plan::verify(&printed);
     problems.retain(|problem| problem.about == About::Certificates);
     let names: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
-    judge("the plan is not carried out", &problems, &names)
+    refuse_problems("the plan is not carried out", &problems, &names)
 }
 
 /// What is known beside the plan.
@@ -138,12 +139,12 @@ fn known(args: &Args, plan: &Plan, world: &Local) -> Result<Known> {
     };
     let mut given = Vec::new();
     for item in &args.old {
-        let wrong = |why: String| Trouble::new(Kind::Usage, format!("--old={item} is not right")).why(why);
+        let wrong = |why: String| Error::new(ErrorKind::Usage, format!("--old={item} is not right")).why(why);
         let (name, file) = item.split_once('=').ok_or_else(|| wrong("NAME=FILE is wanted".into()))?;
         let member = plan.member(name).map_err(|trouble| wrong(trouble.what).hint(trouble.hint))?;
         let here = host_address::is_local(&member.host);
         let mut facts = discovery::one(&absolute(Path::new(file))?, here)?;
-        called(&mut facts, name, plan);
+        set_name(&mut facts, name, plan);
         let at = match hosts.iter().position(|host| host.host == member.host) {
             Some(at) => at,
             None => {
@@ -163,7 +164,7 @@ fn known(args: &Args, plan: &Plan, world: &Local) -> Result<Known> {
 }
 
 /// It is this member's, whatever it is called in there; where that is another member, that is said.
-fn called(facts: &mut ConfigFacts, name: &str, plan: &Plan) {
+fn set_name(facts: &mut ConfigFacts, name: &str, plan: &Plan) {
     let other = facts.get("name").filter(|other| *other != name && plan.member(other).is_ok());
     let note = other.map(|other| format!("it names the member {other}, and is given for {name}"));
     facts.notes.extend(note);

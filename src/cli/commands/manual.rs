@@ -24,7 +24,7 @@ pub(in crate::cli) struct Args {
 pub(in crate::cli) fn run(args: &Args) -> Result<()> {
     let made = plan::read(args.plan.path())?;
     if let Some(code) = &args.result {
-        return print(&format!("{}.\n", proof::judge(&made, &args.member, code)?));
+        return print(&format!("{}.\n", proof::verify_code(&made, &args.member, code)?));
     }
     let world = Local::real(Members::new(Default::default())?);
     let stamp = plan::timestamp(world.now()).replace([':', '-'], "");

@@ -9,9 +9,8 @@ use std::{
 use crate::cli::{
     absolute,
     args::plan_arg,
-    judge,
     output::progress::{Meter, interruptible},
-    print_done, warn,
+    print_done, refuse_problems, warn,
 };
 use crate::{
     domain::{
@@ -30,7 +29,7 @@ use crate::{
         sources::revision_bump::{self, Proposal},
     },
     engine::{restore::Restored, scan::row_scan, source::io_trouble},
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::version::Minor,
     execute::resume,
     system::{World, etcd_client::Members, journal, local::Local, probe::survey},
@@ -151,7 +150,7 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
     let data_root = absolute(&args.data_root)?;
     // A plan is text: another directory would stand in it.
     if data_root.to_str().is_none() {
-        return Err(Trouble::new(Kind::Input, "no plan can be made")
+        return Err(Error::new(ErrorKind::Input, "no plan can be made")
             .why(format!("the path of the data directories, {}, is not UTF-8", data_root.shown()))
             .hint("Give another --data-root, or restore each member with requorum snapshot restore --data-dir."));
     }
@@ -173,14 +172,14 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
             filled.rows
         }
         Some(text) => table::parse_initial_cluster(text).map_err(|p| {
-            let trouble = Trouble::new(Kind::Input, "--initial-cluster is not right").why(&p);
+            let trouble = Error::new(ErrorKind::Input, "--initial-cluster is not right").why(&p);
             p.fix.iter().fold(trouble, |t, fix| t.hint(format!("Probably meant: {fix}")))
         })?,
     };
     let clients = match &args.client_urls {
         None => Vec::new(),
         Some(text) => table::parse_initial_cluster(text)
-            .map_err(|p| Trouble::new(Kind::Input, "--client-urls is not right").why(p))?,
+            .map_err(|p| Error::new(ErrorKind::Input, "--client-urls is not right").why(p))?,
     };
     for row in &mut rows {
         let name = row.text(Column::Name).to_string();
@@ -199,7 +198,7 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
         row.set(Column::Flags, crate::text::phrase::quoted_line(&args.etcd_flags), Origin::Typed);
     }
     if let Some(stray) = clients.iter().find(|c| !rows.iter().any(|r| r.text(Column::Name) == c.text(Column::Name))) {
-        return Err(Trouble::new(Kind::Input, "--client-urls is not right")
+        return Err(Error::new(ErrorKind::Input, "--client-urls is not right")
             .why(format!("no member is called {:?}", stray.text(Column::Name))));
     }
     place(&mut rows, args.hosts.as_deref())?;
@@ -229,7 +228,7 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
     let names: Vec<&str> = draft.rows.iter().map(|row| row.text(Column::Name)).collect();
     let built = match build_plan::build(&draft) {
         Ok(built) => built,
-        Err(problems) => return judge("no plan can be made", &first_causes(problems), &names),
+        Err(problems) => return refuse_problems("no plan can be made", &first_causes(problems), &names),
     };
     overridden("no plan is made", &built.warnings, &args.overrides, &names)?;
     if let Some(words) = known.as_ref().and_then(|known| revision_bump::too_small(known, bump)) {
@@ -314,7 +313,7 @@ pub(in crate::cli) fn overridden(what: &str, problems: &[Problem], overrides: &[
             None => rest.push(problem.clone()),
         }
     }
-    judge(what, &rest, names)?;
+    refuse_problems(what, &rest, names)?;
     let known = |text: &&String| !problems.iter().any(|problem| problem.lift.as_ref() == Some(text));
     for text in overrides.iter().filter(known) {
         warn(&format!(
@@ -330,7 +329,7 @@ pub(in crate::cli) fn overridden(what: &str, problems: &[Problem], overrides: &[
         .map(|text| format!("--override {}", crate::text::phrase::shell_word(text)))
         .collect();
     let hint: Vec<String> = also.chain([format!("To go on all the same: {}", flags.join(" "))]).collect();
-    Err(Trouble::new(Kind::Refused, what).why(&first.text).hint(hint.join("\n  ")))
+    Err(Error::new(ErrorKind::Refused, what).why(&first.text).hint(hint.join("\n  ")))
 }
 
 /// Without what only follows: a client URL that nobody typed is missing where none could be made of a wrong peer URL.
@@ -344,7 +343,7 @@ fn first_causes(mut problems: Vec<Problem>) -> Vec<Problem> {
 /// Puts each member on its host, as `--hosts` says.
 fn place(rows: &mut [Row], hosts: Option<&str>) -> Result<()> {
     let wrong = |why: String| {
-        Trouble::new(Kind::Input, "--hosts is not right").why(why).hint("It is NAME=DESTINATION,NAME=DESTINATION.")
+        Error::new(ErrorKind::Input, "--hosts is not right").why(why).hint("It is NAME=DESTINATION,NAME=DESTINATION.")
     };
     for item in table::items(hosts.unwrap_or_default()) {
         let Some((name, host)) = item.split_once('=') else {
@@ -379,7 +378,7 @@ pub(in crate::cli) fn timestamp(now: i64) -> String {
 /// Where what is done by this plan file is written down: beside it, or in the journal that was named in its stead.
 pub(in crate::cli) fn journal_of(file: &Path) -> Result<PathBuf> {
     let file = absolute(file)?;
-    Ok(if is_journal(&file) { file } else { journal::beside(&file) })
+    Ok(if is_journal(&file) { file } else { journal::path_next_to(&file) })
 }
 
 fn is_journal(file: &Path) -> bool {
@@ -392,7 +391,7 @@ fn of_journal(path: &Path) -> Result<Plan> {
     let path = absolute(path)?;
     fs::metadata(&path).map_err(|e| io_trouble("read", &path, &e))?;
     resume::last_plan(&journal::Journal::at(&world, &path).read()?).ok_or_else(|| {
-        Trouble::new(Kind::Input, format!("{} records no run", path.shown())).hint("Name the plan file.")
+        Error::new(ErrorKind::Input, format!("{} records no run", path.shown())).hint("Name the plan file.")
     })
 }
 
@@ -407,15 +406,15 @@ pub(in crate::cli) fn read_without(path: &Path, later: Option<About>) -> Result<
     let names: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
     let is_later = |problem: &Problem| problem.severity == Severity::Warning && Some(problem.about) == later;
     let problems: Vec<Problem> = build_plan::verify(&plan).into_iter().filter(|p| !is_later(p)).collect();
-    judge(&format!("the plan {} is not carried out", path.shown()), &problems, &names)
-        .map_err(|trouble| Trouble { kind: Kind::Refused, ..trouble })?;
+    refuse_problems(&format!("the plan {} is not carried out", path.shown()), &problems, &names)
+        .map_err(|trouble| Error { kind: ErrorKind::Refused, ..trouble })?;
     Ok(plan)
 }
 
 fn of_file(path: &Path) -> Result<Plan> {
     let length = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?.len();
     if length > plan_yaml::MAX_BYTES as u64 {
-        return Err(Trouble::new(Kind::Input, format!("{} is not a plan", path.shown())).why(format!(
+        return Err(Error::new(ErrorKind::Input, format!("{} is not a plan", path.shown())).why(format!(
             "it has {}; a plan has at most {}",
             crate::text::number::byte_count(length),
             plan_yaml::MAX_BYTES
@@ -423,12 +422,12 @@ fn of_file(path: &Path) -> Result<Plan> {
     }
     let text = text_of(path, "a plan")?;
     plan_yaml::from_yaml(&text)
-        .map_err(|trouble| Trouble { what: format!("{}: {}", path.shown(), trouble.what), ..trouble })
+        .map_err(|trouble| Error { what: format!("{}: {}", path.shown(), trouble.what), ..trouble })
 }
 
 /// A file's text, where it is one.
 fn text_of(path: &Path, wanted: &str) -> Result<String> {
-    let no = |why: &str| Trouble::new(Kind::Input, format!("{} is not {wanted}", path.shown())).why(why);
+    let no = |why: &str| Error::new(ErrorKind::Input, format!("{} is not {wanted}", path.shown())).why(why);
     match fs::read_to_string(path) {
         Ok(text) if text.trim().is_empty() => Err(no("it is empty")),
         Ok(text) => Ok(text),
@@ -439,17 +438,17 @@ fn text_of(path: &Path, wanted: &str) -> Result<String> {
 }
 
 /// Reads an inventory file.
-pub(in crate::cli) fn inventory(path: &Path) -> Result<Vec<inventory::Entry>> {
+pub(in crate::cli) fn inventory(path: &Path) -> Result<Vec<inventory::InventoryHost>> {
     let length = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?.len();
     if length > plan_yaml::MAX_BYTES as u64 {
-        return Err(Trouble::new(Kind::Input, format!("{} is not an inventory", path.shown())).why(format!(
+        return Err(Error::new(ErrorKind::Input, format!("{} is not an inventory", path.shown())).why(format!(
             "it has {}; one has at most {}",
             crate::text::number::byte_count(length),
             plan_yaml::MAX_BYTES
         )));
     }
     let text = text_of(path, "an inventory")?;
-    inventory::read(&text).map_err(|trouble| Trouble { what: format!("{}: {}", path.shown(), trouble.what), ..trouble })
+    inventory::read(&text).map_err(|trouble| Error { what: format!("{}: {}", path.shown(), trouble.what), ..trouble })
 }
 
 pub(in crate::cli) fn chosen(plan: &Plan, wanted: &[String]) -> Result<Vec<String>> {

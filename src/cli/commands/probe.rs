@@ -10,7 +10,8 @@ use crate::{
     domain::{
         model::{
             observations::{
-                Answer, Around, EndpointFacts, Hashed, Health, LeaderState, MemberSays, OwnHealth, Read, Withheld,
+                Answer, EndpointFacts, Hashed, Health, LeaderState, MachineFacts, MemberStatus, OwnHealth, Read,
+                Withheld,
                 config::ConfigFacts,
                 disk::{DirFacts, DirState},
             },
@@ -20,12 +21,12 @@ use crate::{
             known::{KnownState, NewerAt},
             probe_rounds,
             scope::{self, Belongs, Scope},
-            verdict::{Evidence, Finding, verdict},
+            verdict::{Evidence, QuorumReport, verdict},
         },
         sources::newest_dir,
     },
     engine::progress::Flow,
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::server_error::ServerError,
     system::{
         DataDir, World, hash_compare,
@@ -99,12 +100,12 @@ pub(in crate::cli) fn run(args: ProbeArgs, outer: &connection_args::ConnectArgs,
     let world = Local::real(connect.members()?);
     let gone: BTreeSet<String> = args.gone.iter().map(|e| e.trim().to_string()).filter(|e| !e.is_empty()).collect();
     let known = states(&world, &args.snapshot)?;
-    let mut before: Option<Finding> = None;
+    let mut before: Option<QuorumReport> = None;
     let mut compared = Vec::new();
     loop {
         // before anybody is asked: what is read here cannot be newer than the answers then
         let around = match args.no_discover {
-            true => Around { dirs: look(&world, &args.data_dir), ..Around::default() },
+            true => MachineFacts { dirs: look(&world, &args.data_dir), ..MachineFacts::default() },
             false => world.look_around(&args.data_dir),
         };
         let mut facts = ask_everybody(&world, &endpoints, before.is_none(), &mut |_| {});
@@ -153,11 +154,11 @@ fn states(world: &dyn World, files: &[PathBuf]) -> Result<Vec<KnownState>> {
         let facts = world.inspect(&absolute(source_ref::local(path)?)?, &mut |_| Flow::Go)?;
         if let Health::Packed(why) | Health::Broken(why) = &facts.health {
             return Err(
-                Trouble::new(Kind::Input, format!("{}: not a readable snapshot", path.shown())).why(why.clone())
+                Error::new(ErrorKind::Input, format!("{}: not a readable snapshot", path.shown())).why(why.clone())
             );
         }
         KnownState::from_file(&facts).ok_or_else(|| {
-            Trouble::new(Kind::Input, format!("{}: its content was not read", path.shown()))
+            Error::new(ErrorKind::Input, format!("{}: its content was not read", path.shown()))
                 .hint("Give a file on this machine.")
         })
     };
@@ -169,7 +170,7 @@ fn look(world: &dyn World, dirs: &[DataDir]) -> Vec<DirFacts> {
     dirs.iter().map(|dir| world.look_at_dir(&dir.data, dir.wal.as_deref())).collect()
 }
 
-fn dir_json(dir: &DirFacts, around: &Around, scope: &Scope) -> Value {
+fn dir_json(dir: &DirFacts, around: &MachineFacts, scope: &Scope) -> Value {
     let says = dir.state.says();
     json!({
         "belongs": scope.of_dir(dir),
@@ -188,7 +189,7 @@ fn dir_json(dir: &DirFacts, around: &Around, scope: &Scope) -> Value {
     })
 }
 
-fn config_json(config: &ConfigFacts, around: &Around, scope: &Scope) -> Value {
+fn config_json(config: &ConfigFacts, around: &MachineFacts, scope: &Scope) -> Value {
     let paused = config.automation.iter().map(|a| json!({ "what": a.what, "active": a.active, "pause": a.pause }));
     json!({
         "place": config.place(),
@@ -205,7 +206,7 @@ fn config_json(config: &ConfigFacts, around: &Around, scope: &Scope) -> Value {
 fn stray(gone: &BTreeSet<String>, facts: &[EndpointFacts]) -> Result<()> {
     let Some(stray) = gone.iter().find(|g| !facts.iter().any(|f| f.endpoint == **g)) else { return Ok(()) };
     let asked: Vec<&str> = facts.iter().map(|f| f.endpoint.as_str()).collect();
-    Err(Trouble::new(Kind::Usage, format!("--gone {stray} is none of the endpoints that were asked"))
+    Err(Error::new(ErrorKind::Usage, format!("--gone {stray} is none of the endpoints that were asked"))
         .hint(format!("They are, spelled so: {}", asked.join(", "))))
 }
 
@@ -217,7 +218,7 @@ fn name(fact: &EndpointFacts, facts: &[EndpointFacts]) -> String {
         .map_or_else(|| "?".into(), |m| m.name.to_string())
 }
 
-fn says(fact: &EndpointFacts) -> Option<&MemberSays> {
+fn says(fact: &EndpointFacts) -> Option<&MemberStatus> {
     match &fact.answer {
         Answer::Says(says) => Some(says),
         _ => None,
@@ -228,7 +229,7 @@ fn sentence(words: &str) -> String {
     crate::text::time::sentence(words)
 }
 
-fn text(finding: &Finding, facts: &[EndpointFacts], around: &Around, scope: &Scope) -> String {
+fn text(finding: &QuorumReport, facts: &[EndpointFacts], around: &MachineFacts, scope: &Scope) -> String {
     let mut out = format!("{}\n\n", sentence(&finding.sentence));
     if let Some(words) = scope.sentence() {
         out.push_str(&format!("{words}\n{NAME_IT}\n\n"));
@@ -267,7 +268,7 @@ fn text(finding: &Finding, facts: &[EndpointFacts], around: &Around, scope: &Sco
             }
             Answer::Says(says) => {
                 // that there is no leader stands in its row
-                let more = says.errors.iter().filter(|e| ServerError::of(e) != Some(ServerError::NoLeader));
+                let more = says.errors.iter().filter(|e| ServerError::from_message(e) != Some(ServerError::NoLeader));
                 notes.extend(more.map(|e| probe_rounds::about(&name, &fact.endpoint, e)));
             }
             _ => {}
@@ -306,7 +307,7 @@ fn text(finding: &Finding, facts: &[EndpointFacts], around: &Around, scope: &Sco
     out
 }
 
-fn as_json(finding: &Finding, facts: &[EndpointFacts], around: &Around, scope: &Scope, now: &str) -> Value {
+fn as_json(finding: &QuorumReport, facts: &[EndpointFacts], around: &MachineFacts, scope: &Scope, now: &str) -> Value {
     let parts = finding.disagreement.as_ref().map(|d| {
         let parts: Vec<Value> = d.parts.iter().map(|(hash, who)| json!({ "hash": hash, "endpoints": who })).collect();
         json!({ "revision": d.revision, "hashes": parts })
@@ -371,7 +372,7 @@ fn endpoint_json(fact: &EndpointFacts, facts: &[EndpointFacts], scope: &Scope) -
     value
 }
 
-fn says_json(says: &MemberSays) -> Value {
+fn says_json(says: &MemberStatus) -> Value {
     let read = |read: &Read| match read {
         Read::NotAsked => Value::Null,
         Read::Served => true.into(),

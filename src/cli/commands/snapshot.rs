@@ -7,9 +7,8 @@ use super::{inspect, plan::overridden};
 use crate::cli::{
     Format, absolute,
     args::connection_args,
-    judge,
     output::progress::{Meter, interruptible},
-    print, print_done, print_json, typed_dir, warn,
+    print, print_done, print_json, refuse_problems, typed_dir, warn,
 };
 use crate::{
     domain::{
@@ -24,7 +23,7 @@ use crate::{
             source_ref::ObjectUrl,
         },
         preflight::{
-            blockers::{Door, Heard, Kind as DoorKind},
+            blockers::{Endpoint, EndpointKind as DoorKind, ProbeResult},
             old_cluster::Old,
             token::Shared,
         },
@@ -32,11 +31,11 @@ use crate::{
     },
     engine::{
         install,
-        restore::{Job, Tools, initial_log::Genesis},
+        restore::{RestoreSpec, Tools, initial_log::InitialLog},
         scan::{row_scan::accept_hint, snapshot_members},
         source::{Source, trailer::Extra},
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::{membership::Id, version::Minor},
     system::{etcd_client::Members, object_store},
     text::{
@@ -150,7 +149,7 @@ fn save(file: &std::path::Path, connect: &connection_args::ConnectArgs) -> Resul
         [] => connection_args::DEFAULT_ENDPOINT.to_string(),
         [one] => one.clone(),
         many => {
-            return Err(Trouble::new(Kind::Usage, format!("{} endpoints were given", many.len()))
+            return Err(Error::new(ErrorKind::Usage, format!("{} endpoints were given", many.len()))
                 .why("a snapshot is one member's state")
                 .hint("Name the one to save from with --endpoints; `requorum` shows which is ahead."));
         }
@@ -181,12 +180,12 @@ fn trusted<'a>(file: &std::path::Path, facts: &'a FileFacts, came: &str, hint: &
         Health::Unread => Ok("not read"),
         Health::Packed(how) => Ok(how.as_str()),
         Health::Limited(damage) => {
-            Err(Trouble::new(Kind::Input, format!("{} was {came} and is damaged", file.shown()))
+            Err(Error::new(ErrorKind::Input, format!("{} was {came} and is damaged", file.shown()))
                 .why(&damage.why)
                 .hint(accept_hint(damage.revision)))
         }
         Health::Broken(why) | Health::Unreadable(why) => {
-            Err(Trouble::new(Kind::Input, format!("{} was {came} and is not to be trusted", file.shown()))
+            Err(Error::new(ErrorKind::Input, format!("{} was {came} and is not to be trusted", file.shown()))
                 .why(why)
                 .hint(hint))
         }
@@ -224,7 +223,7 @@ fn fetch(url: &str, file: &std::path::Path) -> Result<()> {
 
 fn restore_one(args: &RestoreArgs, outer: &connection_args::ConnectArgs) -> Result<()> {
     if (args.bump_revision > 0) != args.mark_compacted {
-        return Err(Trouble::new(Kind::Usage, "--bump-revision and --mark-compacted only work together")
+        return Err(Error::new(ErrorKind::Usage, "--bump-revision and --mark-compacted only work together")
             .why("watchers that are not made to relist would wait for revisions that never come"));
     }
     let token = args.initial_cluster_token.as_deref().unwrap_or_else(|| {
@@ -240,13 +239,13 @@ fn restore_one(args: &RestoreArgs, outer: &connection_args::ConnectArgs) -> Resu
     // etcdutl's fingers may name the default place.
     let wal_dir = wal_dir.filter(|dir| *dir != data_dir.join("member/wal"));
     if let Some(wal) = wal_dir.as_ref().filter(|wal| wal.starts_with(&data_dir) || data_dir.starts_with(wal)) {
-        return Err(Trouble::new(Kind::Usage, "--wal-dir and --data-dir lie inside each other")
+        return Err(Error::new(ErrorKind::Usage, "--wal-dir and --data-dir lie inside each other")
             .why(format!("{} and {}", wal.shown(), data_dir.shown()))
             .hint("Leave --wal-dir out, here and when etcd is started: the log then lies in DATA-DIR/member/wal."));
     }
     let options = args.options.options()?;
     if options.set_version && args.etcd_version.is_none() {
-        return Err(Trouble::new(Kind::Usage, "--set-version needs --etcd-version")
+        return Err(Error::new(ErrorKind::Usage, "--set-version needs --etcd-version")
             .why("it writes the versions of the etcd that will run"));
     }
     super::inspect::what_lies_beside(&args.file, true);
@@ -255,7 +254,7 @@ fn restore_one(args: &RestoreArgs, outer: &connection_args::ConnectArgs) -> Resu
     let tools = Tools::default();
     let restored = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());
-        let job = Job {
+        let job = RestoreSpec {
             source: &args.file,
             pinned_sha256: None,
             skip_hash_check: args.skip_hash_check,
@@ -299,10 +298,10 @@ fn restore_one(args: &RestoreArgs, outer: &connection_args::ConnectArgs) -> Resu
 
 /// What speaks against the IDs that the member will have: those of the snapshot's own cluster, where an old member that comes
 /// back would join; and a cluster that answers at the peer URLs with them, which this member would join with a shorter log.
-fn identity(args: &RestoreArgs, genesis: &Genesis, outer: &connection_args::ConnectArgs) -> Result<Vec<Problem>> {
+fn identity(args: &RestoreArgs, genesis: &InitialLog, outer: &connection_args::ConnectArgs) -> Result<Vec<Problem>> {
     let source = absolute(&args.file)?;
     // A file that cannot be read is refused below, with the reason.
-    let members = snapshot_members::of(&source).unwrap_or_default();
+    let members = snapshot_members::read(&source).unwrap_or_default();
     let content =
         Content { members, removed: snapshot_members::removed(&source).unwrap_or_default(), ..Content::default() };
     let ids: Vec<(String, Id)> = genesis.members.iter().map(|m| (m.name.clone(), Id(m.id))).collect();
@@ -312,11 +311,11 @@ fn identity(args: &RestoreArgs, genesis: &Genesis, outer: &connection_args::Conn
         .map(|text| Problem::error(None, None, text).lifted_by(shared.override_text()))
         .into_iter()
         .collect();
-    let doors: Vec<Door> = genesis
+    let doors: Vec<Endpoint> = genesis
         .members
         .iter()
         .flat_map(|m| m.peer_urls.iter().map(|url| (m.name.clone(), url.clone())))
-        .map(|(whose, url)| Door { url, kind: DoorKind::Peer, whose, old: false })
+        .map(|(whose, url)| Endpoint { url, kind: DoorKind::Peer, whose, old: false })
         .collect();
     // Most often nothing listens there, and all that speaks to members need not be set up.
     let doors = Members::listening(doors, outer.brief_dial());
@@ -325,7 +324,7 @@ fn identity(args: &RestoreArgs, genesis: &Genesis, outer: &connection_args::Conn
         [] => Vec::new(),
         doors => outer.brief_members().map(|members| members.knock(doors)).unwrap_or_default(),
     };
-    let serves = |heard: &Heard| matches!(heard, Heard::Etcd { cluster, .. } if *cluster == Some(genesis.cluster_id));
+    let serves = |heard: &ProbeResult| matches!(heard, ProbeResult::Etcd { cluster, .. } if *cluster == Some(genesis.cluster_id));
     let at: Vec<String> =
         doors.iter().zip(&heard).filter(|(_, heard)| serves(heard)).map(|(door, _)| door.url.clone()).collect();
     if !at.is_empty() {
@@ -342,10 +341,10 @@ fn identity(args: &RestoreArgs, genesis: &Genesis, outer: &connection_args::Conn
 }
 
 /// Reads and judges the three flags that make the table, in etcdutl's order.
-fn judged_table(args: &RestoreArgs, token: &str) -> Result<Genesis> {
-    let wrong = |what: &str| Trouble::new(Kind::Input, what.to_string());
+fn judged_table(args: &RestoreArgs, token: &str) -> Result<InitialLog> {
+    let wrong = |what: &str| Error::new(ErrorKind::Input, what.to_string());
     let own = Row::default().with(Column::Peer, &args.initial_advertise_peer_urls, cell::Origin::Typed);
-    judge(
+    refuse_problems(
         "--initial-advertise-peer-urls is not right",
         // What is wrong with the table as a whole is said once, below.
         &validate::check(std::slice::from_ref(&own), token)
@@ -359,7 +358,7 @@ fn judged_table(args: &RestoreArgs, token: &str) -> Result<Genesis> {
         p.fix.iter().fold(trouble, |t, fix| t.hint(format!("Probably meant: {fix}")))
     })?;
     let names: Vec<&str> = rows.iter().map(|row| row.text(Column::Name)).collect();
-    judge(
+    refuse_problems(
         "--initial-cluster is not right",
         // That no token was given is said already.
         &named(&validate::check(&rows, token), &[Column::Name, Column::Peer])
@@ -400,7 +399,7 @@ fn judged_table(args: &RestoreArgs, token: &str) -> Result<Genesis> {
             .hint("Member IDs are made from the text of these URLs, so both must be spelled the same on every host."));
     }
     let tables: Vec<(&str, Vec<String>)> = rows.iter().map(|row| (row.text(Column::Name), printed(row))).collect();
-    Ok(Genesis::new(tables.iter().map(|(name, urls)| (*name, urls.as_slice())), token))
+    Ok(InitialLog::new(tables.iter().map(|(name, urls)| (*name, urls.as_slice())), token))
 }
 
 /// The problems of these columns and of the table as a whole: the other columns have no flag here.

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{apply::Teller, plan};
+use super::{apply::ConsoleReporter, plan};
 use crate::cli::{
     Format, absolute,
     args::plan_arg::PlanArg,
@@ -18,10 +18,10 @@ use crate::cli::{
 };
 use crate::{
     domain::preflight::{old_cluster::Old, start::Start},
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     execute::{
-        executor::{self, Consent, Job, Placement, Until},
-        start::Offer,
+        executor::{self, Consent, ExecutionSpec, Goal, Placement},
+        start::StartOption,
     },
     system::{etcd_client::Members, local::Local, ssh::Ssh},
     text::stdio,
@@ -56,14 +56,14 @@ pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     let ssh = Ssh { config: args.ssh_config.as_deref().map(absolute).transpose()? };
     let world = Local::real(Members::new(Default::default())?).by(ssh);
     let run = executor::run(&made, &world);
-    let job = Job {
+    let job = ExecutionSpec {
         plan: &made,
         names: &names,
         placement: Placement::OnHosts,
         by_hand: &BTreeMap::new(),
         world: &world,
         limit: args.limit,
-        until: Until::InPlace,
+        until: Goal::InPlace,
         consent: Consent::No,
         old: &Old::default(),
         lifted: &[],
@@ -80,13 +80,13 @@ pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     }
     let file = args.plan.word();
     if !asked.orders.is_empty() {
-        let job = Job { decisions: &asked.decisions, ..job };
-        let teller = Teller::new(&made, &[], format);
+        let job = ExecutionSpec { decisions: &asked.decisions, ..job };
+        let teller = ConsoleReporter::new(&made, &[], format);
         interruptible(|cancel| start::start(&job, &asked.orders, cancel, &|told| teller.tell(told)))?;
     }
     if let Some((name, why)) = asked.left.first() {
         let who: Vec<String> = asked.left.iter().map(|(name, _)| name.clone()).collect();
-        let trouble = Trouble::new(Kind::Refused, format!("not started: {}", who.join(", "))).why(why);
+        let trouble = Error::new(ErrorKind::Refused, format!("not started: {}", who.join(", "))).why(why);
         return Err(match asked.nobody {
             true => trouble.hint("With --yes the commands that are shown are run."),
             false => trouble.hint(format!("By hand: requorum launch {file} --form auto --member {name}")),
@@ -110,7 +110,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn ask(&mut self, Offer { host, member, how }: &Offer, yes: bool) -> Result<()> {
+    fn ask(&mut self, StartOption { host, member, how }: &StartOption, yes: bool) -> Result<()> {
         let commands = match how {
             Ok(Start::By(commands)) => commands,
             Ok(Start::Runs(_)) => return Ok(()),
@@ -139,7 +139,7 @@ impl Asked {
 }
 
 fn agreed(question: &str) -> Result<bool> {
-    let no = |e: io::Error| Trouble::new(Kind::Failed, "the answer cannot be read").why(e);
+    let no = |e: io::Error| Error::new(ErrorKind::Failed, "the answer cannot be read").why(e);
     answered(|| {
         stdio::ask(question).map_err(no)?;
         let mut answer = String::new();
@@ -148,7 +148,7 @@ fn agreed(question: &str) -> Result<bool> {
     })
 }
 
-fn show(Offer { host, member, how }: &Offer, format: Format) -> Result<()> {
+fn show(StartOption { host, member, how }: &StartOption, format: Format) -> Result<()> {
     if format == Format::Json {
         let (commands, runs, why) = match how {
             Ok(Start::By(commands)) => (Some(commands), false, None),

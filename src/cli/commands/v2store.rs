@@ -9,7 +9,7 @@ use crate::cli::{Format, print, print_json, typed_dir, warn};
 use crate::{
     bbolt::WriteAt,
     engine::{datadir::v2keys, durable_fs::Disk, install::staging, source::io_trouble},
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     text::Shown,
 };
 
@@ -74,7 +74,7 @@ pub(in crate::cli) fn run(command: &Command, format: Format) -> Result<()> {
 fn write_new(path: &Path, text: &str) -> Result<()> {
     let disk = Disk::default();
     let file = disk.create(path, 0o600).map_err(|e| match e.kind() {
-        io::ErrorKind::AlreadyExists => Trouble::new(Kind::Input, format!("{} exists", path.shown()))
+        io::ErrorKind::AlreadyExists => Error::new(ErrorKind::Input, format!("{} exists", path.shown()))
             .why("requorum never writes over a file")
             .hint("Name another file, or move this one aside yourself."),
         _ => io_trouble("write", path, &e),

@@ -10,11 +10,11 @@ use crate::cli::{
     print, print_json, warn,
 };
 use crate::{
-    domain::verify::{Check, Next, Proof, Stand, Verdict},
+    domain::verify::{Check, MemberCheck, Next, Verification, VerifyResult},
     error::Result,
     execute::{
         blocker_checks, resume,
-        verify::{Job, record, verify},
+        verify::{VerifySpec, record, verify},
     },
     system::{World, journal::Journal, local::Local},
     text::{
@@ -57,7 +57,7 @@ pub(in crate::cli) fn run(args: VerifyArgs, outer: &connection_args::ConnectArgs
     let journal = plan::journal_of(args.plan.path())?;
     let records = Journal::at(&world, &journal).read().unwrap_or_default();
     old.newest = resume::newest_seen(&records, &plan);
-    let job = Job { plan: &plan, old: &old, timeout: args.timeout, canary: args.canary, deep: args.deep };
+    let job = VerifySpec { plan: &plan, old: &old, timeout: args.timeout, canary: args.canary, deep: args.deep };
     let mut last = String::new();
     let proof = interruptible(|cancel| {
         verify(&job, &world, cancel, &mut |proof| {
@@ -91,12 +91,12 @@ const WIDTH: usize = 110;
 const NAMES: usize = 60;
 
 /// The proof for people.
-fn text(proof: &Proof) -> String {
+fn text(proof: &Verification) -> String {
     let mut out = String::new();
     paragraph(&mut out, &format!("{} ", proof.verdict.mark()), &proof.sentence);
     out.push('\n');
     let names = column_width(proof.members.iter().map(|m| m.name.as_str())).min(NAMES);
-    for Stand { name, endpoint, outcome, words } in &proof.members {
+    for MemberCheck { name, endpoint, outcome, words } in &proof.members {
         let name = pad(name, names, Align::Left);
         paragraph(&mut out, &format!("  {} {name}  ", outcome.mark()), &format!("{endpoint}  {words}"));
     }
@@ -108,7 +108,7 @@ fn text(proof: &Proof) -> String {
             paragraph(&mut out, &head("", ""), &format!("→ {todo}"));
         }
     }
-    if proof.verdict != Verdict::Failed && !proof.next.is_empty() {
+    if proof.verdict != VerifyResult::Failed && !proof.next.is_empty() {
         out.push_str("\nWhat will need you next:\n");
         for Next { what, command } in &proof.next {
             paragraph(&mut out, "  - ", what);
@@ -142,18 +142,18 @@ mod tests {
 
     #[test]
     fn what_is_said_of_members_is_below_each_other_whatever_their_names() {
-        let stand = |name: String| Stand {
+        let stand = |name: String| MemberCheck {
             name,
             endpoint: "http://e".into(),
             outcome: Outcome::Pass,
             words: "w ".repeat(200).trim_end().into(),
         };
         for cells in odd_cells().into_iter().map(|cell| vec![cell]).chain([odd_cells()]) {
-            let proof = Proof {
+            let proof = Verification {
                 plan: "a".into(),
                 label: "b".into(),
                 cluster_id: Id(1),
-                verdict: Verdict::Proven,
+                verdict: VerifyResult::Proven,
                 sentence: "It is".into(),
                 simulated: false,
                 members: cells.into_iter().map(stand).collect(),

@@ -10,7 +10,7 @@ use super::plan;
 use crate::cli::{absolute, args::connection_args, typed_dirs};
 use crate::{
     domain::model::source_ref::is_object,
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::version::Minor,
     system::{DataDir, local::Local, ssh::Ssh},
     tui::{self, Options, Step},
@@ -77,7 +77,7 @@ impl Look {
 }
 
 pub(in crate::cli) fn real(args: WizardArgs, connect: &connection_args::ConnectArgs) -> Result<()> {
-    let here = env::current_dir().map_err(|e| Trouble::new(Kind::Failed, "the current directory is gone").why(e))?;
+    let here = env::current_dir().map_err(|e| Error::new(ErrorKind::Failed, "the current directory is gone").why(e))?;
     typed_dirs(&args.data_dir)?;
     let plan = args.plan.as_deref().map(plan::read).transpose()?;
     let places = match args.snapshots.as_slice() {
@@ -102,7 +102,7 @@ pub(in crate::cli) fn real(args: WizardArgs, connect: &connection_args::ConnectA
     let ending = tui::run(options, Arc::new(Local::real(connect.members()?).by(ssh)))?;
     match ending.exit_code() {
         0 => Ok(()),
-        _ => Err(Trouble::new(Kind::Stopped, "the restore is not complete")),
+        _ => Err(Error::new(ErrorKind::Stopped, "the restore is not complete")),
     }
 }
 

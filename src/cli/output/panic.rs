@@ -10,7 +10,7 @@ use std::{
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{error::Kind, text::stdio};
+use crate::{error::ErrorKind, text::stdio};
 
 /// How often it is looked whether a reader that stopped reads again.
 const LOOK: Duration = Duration::from_millis(100);
@@ -47,7 +47,7 @@ pub fn guarded(work: impl FnOnce() -> u8) -> u8 {
         Ok(code) if !BROKEN.load(Ordering::SeqCst) => code,
         Ok(_) | Err(_) => {
             stdio::warn(REPORT);
-            Kind::Bug.exit_code()
+            ErrorKind::Bug.exit_code()
         }
     };
     read_out();

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     engine::progress::{Flow, Phase, Progress},
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     execute::Cancel,
     system::etcd_client::abandon,
     text::{number::size, stdio},
@@ -29,7 +29,7 @@ pub(in crate::cli) fn answered<T>(answer: impl FnOnce() -> Result<T>) -> Result<
     QUESTION.store(true, Ordering::SeqCst);
     // a signal from now on sees that there is a question, and one from before is seen here
     let answer = match stdio::hurried() {
-        true => Err(Trouble::new(Kind::Stopped, "stopped before it was asked")),
+        true => Err(Error::new(ErrorKind::Stopped, "stopped before it was asked")),
         false => answer(),
     };
     QUESTION.store(false, Ordering::SeqCst);
@@ -101,7 +101,7 @@ pub(in crate::cli) fn interruptible<T>(work: impl FnOnce(&Cancel) -> Result<T>) 
         // asked for between two pieces of work
         cancel.stop();
     }
-    let deaf = |e: io::Error| Trouble::new(Kind::Failed, "cannot listen for signals").why(e);
+    let deaf = |e: io::Error| Error::new(ErrorKind::Failed, "cannot listen for signals").why(e);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(deaf)?;
     let hand = cancel.clone();
     // Before the work begins, so that no signal finds the process without an ear.
@@ -127,7 +127,7 @@ pub(in crate::cli) fn interruptible<T>(work: impl FnOnce(&Cancel) -> Result<T>) 
                 stdio::hurry();
                 if QUESTION.load(Ordering::SeqCst) {
                     stdio::warn("");
-                    std::process::exit(Kind::Stopped.exit_code().into());
+                    std::process::exit(ErrorKind::Stopped.exit_code().into());
                 }
                 // signals stay caught as long as the process lives, and what it still prints may wait for its reader
                 if ended.load(Ordering::SeqCst) {
@@ -135,7 +135,7 @@ pub(in crate::cli) fn interruptible<T>(work: impl FnOnce(&Cancel) -> Result<T>) 
                 }
                 if again {
                     abandon();
-                    std::process::exit(Kind::Stopped.exit_code().into());
+                    std::process::exit(ErrorKind::Stopped.exit_code().into());
                 }
                 again = true;
                 hand.stop();

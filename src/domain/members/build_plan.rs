@@ -56,7 +56,7 @@ pub struct Draft {
     /// The member table.
     pub rows: Vec<Row>,
     /// The certificates that the table names, as far as they were read.
-    pub certs: certificates::Seen,
+    pub certs: certificates::CertificateFacts,
     /// Seconds since 1970, to judge their dates by.
     pub now: i64,
 }

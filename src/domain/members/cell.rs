@@ -26,7 +26,7 @@ pub enum Origin {
 
 /// What one source says should stand in a cell.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Candidate {
+pub struct Suggestion {
     /// The text.
     pub text: String,
     /// The kind of source.
@@ -43,13 +43,13 @@ pub struct Cell {
     /// Where that came from.
     pub origin: Origin,
     /// What each source said, the most trusted first; empty where nothing was known of it.
-    pub seen: Vec<Candidate>,
+    pub seen: Vec<Suggestion>,
 }
 
 impl Cell {
     /// The different texts that sources gave, each with all who gave it.
-    pub fn choices(&self) -> Vec<(&Candidate, Vec<&str>)> {
-        let mut out: Vec<(&Candidate, Vec<&str>)> = Vec::new();
+    pub fn choices(&self) -> Vec<(&Suggestion, Vec<&str>)> {
+        let mut out: Vec<(&Suggestion, Vec<&str>)> = Vec::new();
         for candidate in &self.seen {
             match out.iter_mut().find(|(first, _)| same(&first.text, &candidate.text)) {
                 Some((_, from)) if from.contains(&candidate.from.as_str()) => {}
@@ -62,13 +62,13 @@ impl Cell {
 
     /// True where sources say different things. What requorum proposes is no source.
     pub fn disputed(&self) -> bool {
-        let seen: Vec<&Candidate> = self.seen.iter().filter(|c| c.origin != Origin::Proposed).collect();
+        let seen: Vec<&Suggestion> = self.seen.iter().filter(|c| c.origin != Origin::Proposed).collect();
         seen.iter().skip(1).any(|c| seen.first().is_some_and(|first| !same(&first.text, &c.text)))
     }
 
     /// The choice after the one that stands in the cell, the first one after the last; `None` where
     /// there is no other.
-    pub fn other(&self) -> Option<&Candidate> {
+    pub fn other(&self) -> Option<&Suggestion> {
         let choices = self.choices();
         let now = choices.iter().position(|(c, _)| same(&c.text, &self.text));
         let next = now.map_or(0, |at| (at + 1) % choices.len());
@@ -128,7 +128,7 @@ impl Row {
     }
 
     /// Notes what a source says about `column`, behind those noted before.
-    pub fn saw(&mut self, column: Column, candidate: Candidate) {
+    pub fn saw(&mut self, column: Column, candidate: Suggestion) {
         let seen = &mut self.cells[column as usize].seen;
         if !candidate.text.is_empty() && !seen.contains(&candidate) {
             seen.push(candidate);
@@ -141,12 +141,12 @@ impl Row {
     }
 
     /// Notes what a source says about `column` before everything noted so far.
-    pub(crate) fn saw_first(&mut self, column: Column, candidate: Candidate) {
+    pub(crate) fn saw_first(&mut self, column: Column, candidate: Suggestion) {
         self.cells[column as usize].seen.insert(0, candidate);
     }
 
     /// Puts a candidate into its cell.
-    pub fn take(&mut self, column: Column, candidate: &Candidate) {
+    pub fn take(&mut self, column: Column, candidate: &Suggestion) {
         self.set(column, &candidate.text, candidate.origin);
     }
 
@@ -165,7 +165,7 @@ mod tests {
     fn seen(list: &[(&str, Origin, &str)]) -> Cell {
         let mut row = Row::default();
         for (text, origin, from) in list {
-            row.saw(Column::Peer, Candidate { text: (*text).into(), origin: *origin, from: (*from).into() });
+            row.saw(Column::Peer, Suggestion { text: (*text).into(), origin: *origin, from: (*from).into() });
         }
         row.cell(Column::Peer).clone()
     }

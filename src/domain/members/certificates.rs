@@ -22,7 +22,7 @@ use super::{
     validate::{flag_value, has_flag},
 };
 use crate::text::phrase::{all, either};
-pub use names::{Admission, Match, admit, judge};
+pub use names::{Admission, Match, admit, evaluate};
 
 /// From so many seconds before its end a certificate is worth a warning.
 const SOON: i64 = 14 * 86_400;
@@ -130,7 +130,7 @@ pub struct Distrust {
 
 /// Everything that was read on one machine.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Seen {
+pub struct CertificateFacts {
     /// Each set of paths once.
     pub files: Vec<Files>,
     /// Every pair of a CA and a certificate that does not hold; pairs of which one could not be read
@@ -165,7 +165,7 @@ fn of_row(row: &Row, role: Role) -> Option<Named> {
 /// Every mistake of the certificates that `rows` name, as far as they were read; `now` in seconds
 /// since 1970. Wrong ones are errors. What could not be read on this machine is a warning that says
 /// so.
-pub fn check(rows: &[Row], seen: &Seen, now: i64) -> Vec<Problem> {
+pub fn check(rows: &[Row], seen: &CertificateFacts, now: i64) -> Vec<Problem> {
     let mut out = Vec::new();
     for role in [Role::Peer, Role::Client] {
         for (at, row) in rows.iter().enumerate() {
@@ -182,7 +182,7 @@ struct Judge<'a> {
     at: usize,
     role: Role,
     files: &'a Files,
-    seen: &'a Seen,
+    seen: &'a CertificateFacts,
     now: i64,
 }
 
@@ -384,12 +384,12 @@ fn tls_hosts(rows: &[Row], at: usize, role: Role) -> Vec<String> {
 
 /// Whether a certificate is for this host, as Go's `VerifyHostname` judges.
 pub fn covers(cert: &Cert, host: &str) -> bool {
-    judge(cert, host).holds()
+    evaluate(cert, host).holds()
 }
 
 /// Why a certificate is not for a host, where one of its names looks as if it were.
 fn because(cert: &Cert, host: &str) -> Option<String> {
-    match judge(cert, host) {
+    match evaluate(cert, host) {
         Match::AddressAsName(name) => Some(format!(
             "{name} is among its DNS names, and an address counts only as an IP address (IP:{host}), so who connects to \
              {host} refuses it"

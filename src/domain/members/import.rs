@@ -22,19 +22,19 @@ const MAX_BYTES: usize = 1 << 18;
 
 /// What a paste was taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum PasteFormat {
     /// `m1=URL,m2=URL`.
     InitialCluster,
     /// `etcdctl member list`.
     MemberList,
 }
 
-impl Form {
+impl PasteFormat {
     /// What it is called.
     pub fn words(self) -> &'static str {
         match self {
-            Form::InitialCluster => "an --initial-cluster value",
-            Form::MemberList => "the output of etcdctl member list",
+            PasteFormat::InitialCluster => "an --initial-cluster value",
+            PasteFormat::MemberList => "the output of etcdctl member list",
         }
     }
 }
@@ -43,7 +43,7 @@ impl Form {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pasted {
     /// What it was taken for.
-    pub form: Form,
+    pub form: PasteFormat,
     /// The members: name and peer URLs, and from a member list client URLs.
     pub rows: Vec<Row>,
     /// What was left out or changed on the way, sentences without a full stop.
@@ -63,8 +63,8 @@ pub fn read(text: &str) -> Result<Pasted, Problem> {
     let plain = cleaned(text, &mut notes);
     let listed = json(&plain).or_else(|| fields(&plain)).or_else(|| columns(&plain));
     let (form, rows) = match listed {
-        Some(list) => (Form::MemberList, members(list, &mut notes)),
-        None => (Form::InitialCluster, initial_cluster(&plain, &mut notes)?),
+        Some(list) => (PasteFormat::MemberList, members(list, &mut notes)),
+        None => (PasteFormat::InitialCluster, initial_cluster(&plain, &mut notes)?),
     };
     if rows.is_empty() {
         return Err(Problem::error(None, None, "no member that votes stands in the paste"));

@@ -7,14 +7,14 @@
 use serde_json::{Map, Value};
 
 use crate::domain::model::plan_yaml;
-use crate::error::{Kind, Result, Trouble};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The groups that are looked for, in this order.
 const GROUPS: [&str; 2] = ["etcd", "etcds"];
 
 /// One host of the inventory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Entry {
+pub struct InventoryHost {
     /// The member's name, where the file names members; in an Ansible inventory it may be only the
     /// host's.
     pub name: String,
@@ -36,7 +36,7 @@ pub struct Entry {
 ///
 /// # Errors
 /// `Input` when it is none of the known forms, has an unknown key, or names no member.
-pub fn read(text: &str) -> Result<Vec<Entry>> {
+pub fn read(text: &str) -> Result<Vec<InventoryHost>> {
     let entries = match ansible_ini(text) {
         Some(entries) => entries,
         None => yaml(&plan_yaml::yaml("the inventory", text)?)?,
@@ -47,12 +47,12 @@ pub fn read(text: &str) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-fn refused(what: impl Into<String>) -> Trouble {
-    Trouble::new(Kind::Input, what)
+fn refused(what: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Input, what)
         .hint("Write a list of {name, peerUrls, clientUrls, dataDir, walDir}, or {name, host}; an Ansible inventory needs a group etcd.")
 }
 
-fn yaml(value: &Value) -> Result<Vec<Entry>> {
+fn yaml(value: &Value) -> Result<Vec<InventoryHost>> {
     match value {
         Value::Array(list) => list.iter().enumerate().map(|(n, item)| own(n, item)).collect(),
         Value::Object(map) => match map.get("members") {
@@ -67,11 +67,11 @@ fn yaml(value: &Value) -> Result<Vec<Entry>> {
 }
 
 /// One entry of our own form. Keys in camel case, snake case or as etcd's flags.
-fn own(n: usize, item: &Value) -> Result<Entry> {
+fn own(n: usize, item: &Value) -> Result<InventoryHost> {
     let Value::Object(map) = item else {
         return Err(refused(format!("entry {} of the inventory has no keys", n + 1)));
     };
-    let mut entry = Entry::default();
+    let mut entry = InventoryHost::default();
     for (key, value) in map {
         let plain: String = key.chars().filter(|c| c.is_ascii_alphanumeric()).collect::<String>().to_ascii_lowercase();
         let place = match plain.as_str() {
@@ -103,7 +103,7 @@ fn text(value: &Value) -> Option<String> {
 }
 
 /// `etcd: {hosts: {NAME: {ansible_host: …}}}`, at the top or below `children`.
-fn ansible_group(map: &Map<String, Value>, group: &str, depth: u8) -> Option<Vec<Entry>> {
+fn ansible_group(map: &Map<String, Value>, group: &str, depth: u8) -> Option<Vec<InventoryHost>> {
     if let Some(Value::Object(hosts)) = map.get(group).and_then(|g| g.get("hosts")) {
         let empty = Map::new();
         // A host may have its variables elsewhere, under `all.hosts`; kubespray writes them there.
@@ -131,21 +131,21 @@ fn ansible_group(map: &Map<String, Value>, group: &str, depth: u8) -> Option<Vec
     })
 }
 
-fn ansible_host(name: &str, var: impl Fn(&str) -> Option<String>) -> Entry {
+fn ansible_host(name: &str, var: impl Fn(&str) -> Option<String>) -> InventoryHost {
     let member = ["etcd_member_name", "etcd_name"].iter().find_map(|key| var(key));
     let host = ["etcd_address", "etcd_access_address", "ip", "ansible_host", "ansible_ssh_host"];
-    Entry {
+    InventoryHost {
         host_name_only: member.is_none(),
         name: member.unwrap_or_else(|| name.to_string()),
         host: host.iter().find_map(|key| var(key)).unwrap_or_else(|| name.to_string()),
         data_dir: var("etcd_data_dir").unwrap_or_default(),
-        ..Entry::default()
+        ..InventoryHost::default()
     }
 }
 
 /// The group's lines of an INI inventory; `None` where the text is none. Variables of a host may
 /// stand in any of its lines.
-fn ansible_ini(text: &str) -> Option<Vec<Entry>> {
+fn ansible_ini(text: &str) -> Option<Vec<InventoryHost>> {
     let lines: Vec<&str> =
         text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with(['#', ';'])).collect();
     let group_of = |line: &str| Some(line.strip_prefix('[')?.strip_suffix(']')?.trim().to_string());
@@ -203,13 +203,13 @@ mod tests {
             assert_eq!(short(text), wanted, "{text}");
         }
         let all = read("- {name: m1, host: h, client-urls: http://h:2379, dataDir: /d, wal_dir: /w}").unwrap();
-        let wanted = Entry {
+        let wanted = InventoryHost {
             name: "m1".into(),
             host: "h".into(),
             client_urls: "http://h:2379".into(),
             data_dir: "/d".into(),
             wal_dir: "/w".into(),
-            ..Entry::default()
+            ..InventoryHost::default()
         };
         assert_eq!(all, [wanted]);
     }

@@ -11,15 +11,15 @@ use std::{
 };
 
 use super::{
-    cell::{Candidate, Origin, Row},
-    inventory::Entry,
+    cell::{Origin, Row, Suggestion},
+    inventory::InventoryHost,
     table::{self, Column},
 };
 use crate::etcd::membership::{Id, cluster_id};
 use crate::{
     domain::{
         model::observations::{
-            Answer, Content, EndpointFacts, KnownMember, MemberSays,
+            Answer, Content, EndpointFacts, KnownMember, MemberStatus,
             config::{ConfigFacts, WITHHELD},
         },
         quorum::scope,
@@ -41,7 +41,7 @@ pub struct Sources<'a> {
     /// Flags of etcd configurations that were found.
     pub config: &'a [Flag],
     /// The operator's inventory.
-    pub inventory: &'a [Entry],
+    pub inventory: &'a [InventoryHost],
     /// Data directories are proposed as `base_dir/NAME.etcd`.
     pub base_dir: &'a Path,
 }
@@ -110,7 +110,7 @@ pub fn fill(sources: &Sources<'_>) -> Filled {
 }
 
 /// The answers of the snapshot's own cluster, the newest first, and who else answered.
-fn own<'a>(sources: &Sources<'a>) -> (Vec<(&'a MemberSays, &'a str)>, Vec<String>) {
+fn own<'a>(sources: &Sources<'a>) -> (Vec<(&'a MemberStatus, &'a str)>, Vec<String>) {
     let mut said = said(sources.answers);
     said.sort_by_key(|(s, _)| std::cmp::Reverse((s.raft_term, s.raft_index)));
     let members = sources.content.map(|c| c.members.as_slice()).unwrap_or_default();
@@ -119,11 +119,11 @@ fn own<'a>(sources: &Sources<'a>) -> (Vec<(&'a MemberSays, &'a str)>, Vec<String
     let follows = Some(cluster_id(&voters)).filter(|_| !voters.is_empty());
     let follows = follows.filter(|id| said.iter().any(|(s, _)| s.cluster_id == *id));
     let cluster = sources.cluster.or(follows);
-    let shared = |says: &MemberSays| members.iter().filter(|m| says.members.iter().any(|k| k.id == m.id)).count();
+    let shared = |says: &MemberStatus| members.iter().filter(|m| says.members.iter().any(|k| k.id == m.id)).count();
     let most = said.iter().map(|(says, _)| shared(says)).max().unwrap_or(0);
     let best: BTreeSet<u64> =
         said.iter().filter(|(says, _)| shared(says) == most).map(|(says, _)| says.cluster_id.0).collect();
-    let is_own = |says: &MemberSays| {
+    let is_own = |says: &MemberStatus| {
         scope::same_cluster(cluster, members, says.cluster_id, &says.members)
             // of several clusters that share members with the snapshot, that which shares most
             && (cluster.is_some() || members.is_empty() || (best.len() == 1 && best.contains(&says.cluster_id.0)))
@@ -162,7 +162,7 @@ pub fn rows(content: Option<&Content>, answers: &[EndpointFacts], base_dir: &Pat
 
 /// A member and its row as far as it is known.
 #[derive(Default)]
-struct Seen {
+struct KnownRow {
     member: KnownMember,
     /// True when a survivor knows it.
     current: bool,
@@ -170,8 +170,8 @@ struct Seen {
 }
 
 /// The members of the snapshot and of the answers, one row each, in natural order of their names; the learners apart.
-fn known(content: Option<&Content>, said: Vec<(&MemberSays, &str)>) -> (Vec<Row>, Vec<Row>) {
-    let mut members: BTreeMap<Id, Seen> = BTreeMap::new();
+fn known(content: Option<&Content>, said: Vec<(&MemberStatus, &str)>) -> (Vec<Row>, Vec<Row>) {
+    let mut members: BTreeMap<Id, KnownRow> = BTreeMap::new();
     for (says, endpoint) in said {
         let own = says.members.iter().find(|m| m.id == says.member_id).map(|m| m.name.as_str());
         let from = format!("{}'s answer", own.filter(|n| !n.is_empty()).unwrap_or(endpoint));
@@ -192,8 +192,8 @@ fn known(content: Option<&Content>, said: Vec<(&MemberSays, &str)>) -> (Vec<Row>
                 now.id != *id && (same_name || now.peer_urls.iter().any(|url| seen.member.peer_urls.contains(url)))
             })
     });
-    let (learners, voters): (Vec<Seen>, Vec<Seen>) = members.into_values().partition(|s| s.member.is_learner);
-    let rows_of = |seen: Vec<Seen>| seen.into_iter().map(|s| s.row).collect::<Vec<Row>>();
+    let (learners, voters): (Vec<KnownRow>, Vec<KnownRow>) = members.into_values().partition(|s| s.member.is_learner);
+    let rows_of = |seen: Vec<KnownRow>| seen.into_iter().map(|s| s.row).collect::<Vec<Row>>();
     let (mut rows, mut learners) = (rows_of(voters), rows_of(learners));
     by_name(&mut rows);
     let count = rows.len();
@@ -210,7 +210,7 @@ fn by_name(rows: &mut [Row]) {
 }
 
 /// Those that answered, with the endpoint that each was asked at.
-fn said(answers: &[EndpointFacts]) -> Vec<(&MemberSays, &str)> {
+fn said(answers: &[EndpointFacts]) -> Vec<(&MemberStatus, &str)> {
     let says = answers.iter().filter_map(|f| match &f.answer {
         Answer::Says(says) => Some((says.as_ref(), f.endpoint.as_str())),
         _ => None,
@@ -220,8 +220,8 @@ fn said(answers: &[EndpointFacts]) -> Vec<(&MemberSays, &str)> {
 
 /// Takes in what one source says. The more trusted sources come first: later ones fill what is
 /// empty, and stand beside what is not.
-fn see(members: &mut BTreeMap<Id, Seen>, now: &KnownMember, origin: Origin, from: &str) {
-    let seen = members.entry(now.id).or_insert_with(|| Seen { member: now.clone(), ..Seen::default() });
+fn see(members: &mut BTreeMap<Id, KnownRow>, now: &KnownMember, origin: Origin, from: &str) {
+    let seen = members.entry(now.id).or_insert_with(|| KnownRow { member: now.clone(), ..KnownRow::default() });
     seen.current |= origin == Origin::Answer;
     for (column, text) in [
         (Column::Name, now.name.to_string()),
@@ -234,7 +234,7 @@ fn see(members: &mut BTreeMap<Id, Seen>, now: &KnownMember, origin: Origin, from
 
 /// Notes what a source says of a cell, and puts it there where nothing stands yet.
 fn note(row: &mut Row, column: Column, text: impl Into<String>, origin: Origin, from: &str) {
-    let candidate = Candidate { text: text.into(), origin, from: from.into() };
+    let candidate = Suggestion { text: text.into(), origin, from: from.into() };
     if row.text(column).is_empty() && !candidate.text.is_empty() {
         row.take(column, &candidate);
     }
@@ -258,7 +258,7 @@ fn propose(row: &mut Row, base_dir: &Path) {
     if row.text(Column::DataDir).is_empty() && !row.text(Column::Name).is_empty() {
         let text = default_dir(base_dir, row.text(Column::Name)).to_string_lossy().into_owned();
         row.set(Column::DataDir, text.clone(), Origin::Proposed);
-        row.saw(Column::DataDir, Candidate { text, origin: Origin::Proposed, from: "a proposal".into() });
+        row.saw(Column::DataDir, Suggestion { text, origin: Origin::Proposed, from: "a proposal".into() });
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     confusables,
     url::{self, Url},
 };
-pub use crate::domain::members::cell::{Candidate, Cell, Origin, Row};
+pub use crate::domain::members::cell::{Cell, Origin, Row, Suggestion};
 use crate::etcd::membership::{Id, cluster_id, member_id};
 
 /// A column of the member table.
@@ -122,7 +122,7 @@ impl Problem {
 
     /// Says what it is about.
     #[must_use]
-    pub fn of(mut self, about: About) -> Self {
+    pub fn about(mut self, about: About) -> Self {
         self.about = about;
         self
     }

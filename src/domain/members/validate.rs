@@ -60,7 +60,7 @@ pub fn check(rows: &[Row], token: &str) -> Vec<Problem> {
 }
 
 /// How a row is called in a sentence about another one.
-fn called(rows: &[Row], at: usize) -> String {
+fn display_name(rows: &[Row], at: usize) -> String {
     match rows.get(at).map(|row| row.text(Column::Name).trim()) {
         Some(name) if !name.is_empty() => name.to_string(),
         _ => format!("row {}", at + 1),
@@ -126,7 +126,9 @@ fn urls(rows: &[Row], at: usize, column: Column, out: &mut Vec<Problem>) {
     let heading = column.heading();
     if table::items(text).next().is_none() {
         let why = if column == Column::Peer { "the others could not reach it" } else { "no client could reach it" };
-        out.push(Problem::error(Some(at), Some(column), format!("the {heading} is missing; {why}")).of(About::Missing));
+        out.push(
+            Problem::error(Some(at), Some(column), format!("the {heading} is missing; {why}")).about(About::Missing),
+        );
         return;
     }
     let guess = guess(rows, column);
@@ -165,7 +167,7 @@ fn urls(rows: &[Row], at: usize, column: Column, out: &mut Vec<Problem>) {
             }
             Ok(url) if url.ip().is_some_and(|ip| ip.is_unspecified()) => {
                 let text = format!("{} is no address that others can reach; give the host's own", url.host);
-                let right = hosts::beside(row, column).map(|host| url.at(&host, url.port));
+                let right = hosts::on_other_port(row, column).map(|host| url.at(&host, url.port));
                 let fix = right.map(|right| cell(Some((n, right.as_str()))));
                 out.push(Problem::error(Some(at), Some(column), text).fixed(fix));
             }
@@ -233,7 +235,7 @@ fn places(rows: &[Row], out: &mut Vec<Problem>) {
                 let text = if (first, its_column) == (at, column) {
                     format!("{} stands twice in this cell", url.as_str())
                 } else {
-                    format!("{} is the {} of {} already", url.as_str(), its_column.heading(), called(rows, first))
+                    format!("{} is the {} of {} already", url.as_str(), its_column.heading(), display_name(rows, first))
                 };
                 out.push(Problem::error(Some(at), Some(column), text));
             }
@@ -246,12 +248,12 @@ fn whole(rows: &[Row], token: &str, out: &mut Vec<Problem>) {
     if token.is_empty() {
         out.push(
             Problem::error(None, None, "the token is empty; it keeps the new cluster apart from the old one")
-                .of(About::Token),
+                .about(About::Token),
         );
     } else if let Some(stray) = confusables::find(token) {
-        out.push(Problem::error(None, None, format!("the token contains {}", stray.name)).of(About::Token));
+        out.push(Problem::error(None, None, format!("the token contains {}", stray.name)).about(About::Token));
     } else if token.contains(' ') {
-        out.push(Problem::error(None, None, format!("the token {token:?} contains a space")).of(About::Token));
+        out.push(Problem::error(None, None, format!("the token {token:?} contains a space")).about(About::Token));
     }
     if rows.is_empty() {
         out.push(Problem::error(None, None, "the table is empty; a cluster needs at least one member"));
@@ -264,7 +266,7 @@ fn whole(rows: &[Row], token: &str, out: &mut Vec<Problem>) {
         out.push(Problem::warning(None, None, text));
     } else if token == DEFAULT_TOKEN {
         let text = "the token etcd-cluster is etcd's own for every cluster; with a new one no leftover member can join by mistake";
-        out.push(Problem::warning(None, None, text).of(About::Token));
+        out.push(Problem::warning(None, None, text).about(About::Token));
     }
     if let Some(at) = ids.iter().position(|id| *id == Some(DEFAULT_MEMBER)).filter(|_| rows.len() > 1) {
         let text = "the member ID comes out as 8e9e05c52164694d, which every etcd has that was started with nothing; take the host's own address and a new token";
@@ -280,13 +282,18 @@ fn whole(rows: &[Row], token: &str, out: &mut Vec<Problem>) {
     }
     for (at, id) in ids.iter().enumerate().filter_map(|(at, id)| Some((at, (*id)?))) {
         if id == Id(0) {
-            let text =
-                format!("the member ID of {} comes out as 0, which etcd refuses; take another token", called(rows, at));
+            let text = format!(
+                "the member ID of {} comes out as 0, which etcd refuses; take another token",
+                display_name(rows, at)
+            );
             out.push(Problem::error(Some(at), None, text));
         }
         if let Some(first) = ids.iter().take(at).position(|other| *other == Some(id)) {
-            let text =
-                format!("{} and {} come out with the same member ID {id}", called(rows, first), called(rows, at));
+            let text = format!(
+                "{} and {} come out with the same member ID {id}",
+                display_name(rows, first),
+                display_name(rows, at)
+            );
             out.push(Problem::error(Some(at), None, text));
         }
     }

@@ -18,7 +18,7 @@ use crate::{etcd::membership::Id, text::Foreign};
 
 /// What was found on a machine without asking any member: how an etcd is started there, and what its directories hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Around {
+pub struct MachineFacts {
     /// Configurations.
     pub configs: Vec<config::ConfigFacts>,
     /// Data directories: those that were named, then those of the configurations.
@@ -43,7 +43,7 @@ pub enum Answer {
     /// Still being asked.
     Asking,
     /// It answered.
-    Says(Box<MemberSays>),
+    Says(Box<MemberStatus>),
     /// It did not, and this is the reason in a few words: "connection refused", "no answer in 3 s".
     Silent {
         /// The reason.
@@ -55,7 +55,7 @@ pub enum Answer {
 
 /// What a member says of itself and of its cluster; all of it answers without quorum.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct MemberSays {
+pub struct MemberStatus {
     /// The cluster's ID.
     pub cluster_id: Id,
     /// The member's own ID.

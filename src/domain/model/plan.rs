@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::{membership::Id, version::Minor},
 };
 
@@ -108,7 +108,7 @@ impl Plan {
     pub fn member(&self, name: &str) -> Result<&Member> {
         self.members.iter().find(|member| member.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.members.iter().map(|member| member.name.as_str()).collect();
-            Trouble::new(Kind::Usage, format!("no member of the plan is called {name:?}"))
+            Error::new(ErrorKind::Usage, format!("no member of the plan is called {name:?}"))
                 .hint(format!("It has {}.", names.join(", ")))
         })
     }
@@ -169,7 +169,7 @@ mod tests {
         }
         for stranger in ["", "m9", "M1", " m1", "m1 "] {
             let trouble = plan.member(stranger).unwrap_err();
-            assert_eq!(trouble.kind, Kind::Usage, "{stranger:?}");
+            assert_eq!(trouble.kind, ErrorKind::Usage, "{stranger:?}");
             assert!(plan.members.iter().all(|member| trouble.hint.contains(&member.name)), "{}", trouble.hint);
         }
     }

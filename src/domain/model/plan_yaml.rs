@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::plan::Plan;
 use crate::text::number::byte_count;
 use crate::{
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     yaml::{Schema, to_json},
 };
 
@@ -30,13 +30,13 @@ const MAX_DEPTH: usize = 64;
 pub(crate) fn yaml(what: &str, text: &str) -> Result<serde_json::Value> {
     bounded(what, text)?;
     to_json(text, Schema::Words)
-        .map_err(|error| Trouble::new(Kind::Input, format!("{what} cannot be read")).why(brief(&error.to_string())))
+        .map_err(|error| Error::new(ErrorKind::Input, format!("{what} cannot be read")).why(brief(&error.to_string())))
 }
 
 /// Refuses what libyaml would take long for: its time grows with the square of the depth, and
 /// 100,000 brackets take it ten seconds.
 fn bounded(what: &str, text: &str) -> Result<()> {
-    let refused = |why: String| Err(Trouble::new(Kind::Input, format!("{what} {why}")));
+    let refused = |why: String| Err(Error::new(ErrorKind::Input, format!("{what} {why}")));
     if text.len() > MAX_BYTES {
         return refused(format!(
             "is {} long and was not read; it may have {}",
@@ -76,7 +76,7 @@ struct Head {
 /// `Input`, naming the line where there is one: longer than 1 MiB, another version, not YAML, a
 /// field that is missing, unknown or there twice.
 pub fn from_yaml(text: &str) -> Result<Plan> {
-    let refused = |what: String| Trouble::new(Kind::Input, what);
+    let refused = |what: String| Error::new(ErrorKind::Input, what);
     bounded("the plan", text)?;
     let unread = |error: String| {
         refused("the plan cannot be read".into())
@@ -164,7 +164,7 @@ mod tests {
             let trouble = from_yaml(&text).unwrap_err();
             let told = trouble.to_string();
             assert!(told.contains(words), "{words:?} in {told:?}");
-            assert!(trouble.kind == Kind::Input && !trouble.hint.is_empty());
+            assert!(trouble.kind == ErrorKind::Input && !trouble.hint.is_empty());
             if words.contains("field `") && !words.contains("missing") {
                 assert!(told.contains(" line "), "{told}");
             }

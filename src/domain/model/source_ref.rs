@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     text::Foreign,
 };
 
@@ -58,7 +58,7 @@ pub fn is_object(path: &Path) -> bool {
 pub fn local(path: &Path) -> Result<&Path> {
     match SourceRef::from_path(path) {
         SourceRef::Object(url) => {
-            Err(Trouble::new(Kind::Usage, format!("{}: not a file on this machine", url.as_str()))
+            Err(Error::new(ErrorKind::Usage, format!("{}: not a file on this machine", url.as_str()))
                 .hint(format!("Download it first: requorum snapshot fetch {} FILE", url.as_str())))
         }
         SourceRef::File(_) => Ok(path),
@@ -109,8 +109,8 @@ impl ObjectUrl {
     }
 }
 
-fn no_object(text: &str) -> Trouble {
-    Trouble::new(Kind::Usage, format!("{:?} names no object", Foreign::new(text).as_str()))
+fn no_object(text: &str) -> Error {
+    Error::new(ErrorKind::Usage, format!("{:?} names no object", Foreign::new(text).as_str()))
         .hint("An object is s3://BUCKET/KEY, a list of them s3://BUCKET/PREFIX.")
 }
 

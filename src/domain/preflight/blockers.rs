@@ -32,7 +32,7 @@ use crate::{etcd::membership::Id, text::Shown};
 
 /// What a URL is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum EndpointKind {
     /// Clients are served there.
     Client,
     /// Other members are served there.
@@ -41,11 +41,11 @@ pub enum Kind {
 
 /// A URL at which somebody may still answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Door {
+pub struct Endpoint {
     /// The URL.
     pub url: String,
     /// What it is for.
-    pub kind: Kind,
+    pub kind: EndpointKind,
     /// Whose it is: the member's name, or what stands for one that has none.
     pub whose: String,
     /// True for a URL of the old cluster; false for one that only the plan has.
@@ -54,7 +54,7 @@ pub struct Door {
 
 /// What came of knocking at a door.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Heard {
+pub enum ProbeResult {
     /// The connection was refused: nobody listens.
     Nobody,
     /// It cannot be told from here, for this reason: `no answer in 2 s`.
@@ -78,9 +78,9 @@ pub enum Heard {
 
 /// All that was seen before a plan is carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Seen {
+pub struct Observations {
     /// Every door and what was heard there.
-    pub doors: Vec<(Door, Heard)>,
+    pub doors: Vec<(Endpoint, ProbeResult)>,
     /// The plan's directories on this machine.
     pub targets: Vec<DirFacts>,
     /// How etcds are started on this machine, each with its directory where one could be told.
@@ -143,7 +143,7 @@ impl Serialize for Lift {
 
 /// Something that stands between a plan and its being carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fence {
+pub struct Blocker {
     /// What it is, a sentence without a full stop that names the host or directory.
     pub what: String,
     /// What that follows from, each a few words without a full stop.
@@ -154,7 +154,7 @@ pub struct Fence {
     pub typed: Option<String>,
 }
 
-impl Fence {
+impl Blocker {
     /// True when it keeps the plan from being carried out until `lifted` holds its text.
     pub fn blocks(&self, lifted: &[String]) -> bool {
         self.typed.as_ref().is_some_and(|typed| !lifted.contains(typed))
@@ -171,12 +171,12 @@ impl Fence {
 }
 
 /// What follows from all that was seen: what blocks first, then what is only to be known.
-pub fn fences(plan: &Plan, old: &Old, seen: &Seen) -> Vec<Fence> {
+pub fn fences(plan: &Plan, old: &Old, seen: &Observations) -> Vec<Blocker> {
     // With the old token and the old URLs the IDs are the old ones: then an ID tells nothing.
     let same_ids =
         old.clusters.contains(&plan.cluster_id) || plan.members.iter().any(|m: &Member| old.has_member(m.id));
     let new = if same_ids { None } else { Some(plan.cluster_id) };
-    let (living, mut out): (Vec<Vec<Id>>, Vec<Fence>) =
+    let (living, mut out): (Vec<Vec<Id>>, Vec<Blocker>) =
         households(&seen.doors).iter().filter_map(|house| Some((house.members(), house.fence(new)?))).unzip();
     for (_, fence) in living.iter().zip(&mut out).filter(|(ids, _)| is_halted(ids, &seen.halted)) {
         fence.lift = "It is stopped before anything is put in place, and asked again.".into();
@@ -221,9 +221,9 @@ pub fn fences(plan: &Plan, old: &Old, seen: &Seen) -> Vec<Fence> {
 
 /// Revisions that the old cluster is known to have given out, and the new one gives out again: by the plan, and by what
 /// members answer now.
-fn reused(plan: &Plan, new: Option<Id>, seen: &Seen) -> Option<Fence> {
+fn reused(plan: &Plan, new: Option<Id>, seen: &Observations) -> Option<Blocker> {
     let answers = seen.doors.iter().filter(|(door, _)| door.old).filter_map(|(door, heard)| match heard {
-        Heard::Etcd { cluster, revision: Some(revision), .. } if new.is_none() || *cluster != new => {
+        ProbeResult::Etcd { cluster, revision: Some(revision), .. } if new.is_none() || *cluster != new => {
             Some(revisions::KnownRevision { revision: *revision, from: door.whose.clone() })
         }
         _ => None,
@@ -234,17 +234,17 @@ fn reused(plan: &Plan, new: Option<Id>, seen: &Seen) -> Option<Fence> {
 
 /// The fence for a revision of the old cluster that the restored one gives out again. Where no client is known to keep
 /// revisions, it only warns.
-pub fn twice(plan: &Plan, clients: &[revisions::Client], known: &revisions::KnownRevision) -> Option<Fence> {
+pub fn twice(plan: &Plan, clients: &[revisions::Client], known: &revisions::KnownRevision) -> Option<Blocker> {
     let count = revisions::twice(plan, known.revision)?;
     let what = revisions::twice_words(&known.from, known.revision, count);
     Some(match clients.is_empty() {
-        true => Fence {
+        true => Blocker {
             what,
             evidence: vec!["the snapshot holds no data of a client that is known to keep revisions".into()],
             lift: "Restart clients that watch, or make the plan again with a --bump-revision.".into(),
             typed: None,
         },
-        false => Fence {
+        false => Blocker {
             what,
             evidence: vec![revisions::consequence(clients)],
             lift: "Make the plan again with that bump: `requorum plan` and the wizard propose it.".into(),
@@ -263,49 +263,49 @@ fn touches(plan: &Plan, dir: &Path) -> bool {
 }
 
 /// The doors of one member, however it is called.
-struct House<'a> {
+struct EndpointGroup<'a> {
     whose: &'a str,
     old: bool,
-    doors: Vec<(&'a Door, &'a Heard)>,
+    doors: Vec<(&'a Endpoint, &'a ProbeResult)>,
 }
 
 /// Doors that belong together: of one name, or at one place.
-fn households(doors: &[(Door, Heard)]) -> Vec<House<'_>> {
-    let mut out: Vec<House<'_>> = Vec::new();
+fn households(doors: &[(Endpoint, ProbeResult)]) -> Vec<EndpointGroup<'_>> {
+    let mut out: Vec<EndpointGroup<'_>> = Vec::new();
     for (door, heard) in doors {
         let at = url::place(&door.url);
-        let same_place = |house: &House<'_>| house.doors.iter().any(|(d, _)| url::place(&d.url) == at);
-        let same_name = |house: &House<'_>| house.whose == door.whose && house.old == door.old;
+        let same_place = |house: &EndpointGroup<'_>| house.doors.iter().any(|(d, _)| url::place(&d.url) == at);
+        let same_name = |house: &EndpointGroup<'_>| house.whose == door.whose && house.old == door.old;
         let found = out.iter().position(same_place).or_else(|| out.iter().position(same_name));
         match found.and_then(|i| out.get_mut(i)) {
             Some(house) => {
                 house.old |= door.old;
                 house.doors.push((door, heard));
             }
-            None => out.push(House { whose: &door.whose, old: door.old, doors: vec![(door, heard)] }),
+            None => out.push(EndpointGroup { whose: &door.whose, old: door.old, doors: vec![(door, heard)] }),
         }
     }
     out
 }
 
-impl House<'_> {
+impl EndpointGroup<'_> {
     /// Who answered at these doors.
     fn members(&self) -> Vec<Id> {
-        let of = |heard: &Heard| if let Heard::Etcd { member, .. } = heard { *member } else { None };
+        let of = |heard: &ProbeResult| if let ProbeResult::Etcd { member, .. } = heard { *member } else { None };
         self.doors.iter().filter_map(|(_, heard)| of(heard)).collect()
     }
 
     /// What stands at these doors; `new` is the planned cluster's ID where it differs from the old one's.
-    fn fence(&self, new: Option<Id>) -> Option<Fence> {
+    fn fence(&self, new: Option<Id>) -> Option<Blocker> {
         let etcd = |wanted: &dyn Fn(Option<Id>) -> bool| {
-            self.doors.iter().any(|(_, heard)| matches!(heard, Heard::Etcd { cluster, .. } if wanted(*cluster)))
+            self.doors.iter().any(|(_, heard)| matches!(heard, ProbeResult::Etcd { cluster, .. } if wanted(*cluster)))
         };
         // A member that an earlier run restored and that was started since: what tells less speaks for it.
         if etcd(&|cluster| cluster.is_some() && cluster == new) && !etcd(&|cluster| cluster.is_some() && cluster != new)
         {
             return None;
         }
-        let lives = |heard: &Heard| matches!(heard, Heard::Etcd { .. } | Heard::Somebody(_));
+        let lives = |heard: &ProbeResult| matches!(heard, ProbeResult::Etcd { .. } | ProbeResult::Somebody(_));
         let living: Vec<_> = self.doors.iter().filter(|(_, heard)| lives(heard)).collect();
         if let Some((first, _)) = living.first() {
             let host = host(&first.url);
@@ -314,7 +314,7 @@ impl House<'_> {
             } else {
                 format!("somebody answers on {host}, where {} is to listen", self.whose)
             };
-            return Some(Fence {
+            return Some(Blocker {
                 what,
                 evidence: living.iter().map(|(door, heard)| said(door, heard)).collect(),
                 lift: Lift::then_ask(
@@ -327,11 +327,11 @@ impl House<'_> {
         let dim: Vec<String> = self
             .doors
             .iter()
-            .filter(|(_, heard)| matches!(heard, Heard::Unclear(_) | Heard::Stranger(_)))
+            .filter(|(_, heard)| matches!(heard, ProbeResult::Unclear(_) | ProbeResult::Stranger(_)))
             .map(|(door, heard)| said(door, heard))
             .collect();
         // Nobody is asked at places where the plan alone wants to be: only what answers there is in its way.
-        (self.old && !dim.is_empty()).then(|| Fence {
+        (self.old && !dim.is_empty()).then(|| Blocker {
             what: format!("it cannot be told from here whether {} of the old cluster still runs", self.whose),
             evidence: dim,
             lift: "Make sure that its host is off, or that etcd is stopped there and stays so.".into(),
@@ -345,13 +345,13 @@ fn host(url: &str) -> String {
 }
 
 /// `client URL http://…: member 3c50 of cluster 4f1c, etcd 3.5.30`.
-fn said(door: &Door, heard: &Heard) -> String {
+fn said(door: &Endpoint, heard: &ProbeResult) -> String {
     let words = match heard {
-        Heard::Nobody => "connection refused".to_string(),
-        Heard::Unclear(why) => why.clone(),
-        Heard::Stranger(what) => format!("no etcd answers there, but {what}"),
-        Heard::Somebody(what) => format!("takes connections, {what}"),
-        Heard::Etcd { cluster, member, version, .. } => {
+        ProbeResult::Nobody => "connection refused".to_string(),
+        ProbeResult::Unclear(why) => why.clone(),
+        ProbeResult::Stranger(what) => format!("no etcd answers there, but {what}"),
+        ProbeResult::Somebody(what) => format!("takes connections, {what}"),
+        ProbeResult::Etcd { cluster, member, version, .. } => {
             let mut parts = Vec::new();
             match (member, cluster) {
                 (Some(member), Some(cluster)) => parts.push(format!("member {member} of cluster {cluster}")),
@@ -365,14 +365,14 @@ fn said(door: &Door, heard: &Heard) -> String {
         }
     };
     let kind = match door.kind {
-        Kind::Client => "client",
-        Kind::Peer => "peer",
+        EndpointKind::Client => "client",
+        EndpointKind::Peer => "peer",
     };
     format!("{kind} URL {}: {words}", door.url)
 }
 
 /// A directory that a process holds.
-fn held(dir: &DirFacts, which: &str) -> Option<Fence> {
+fn held(dir: &DirFacts, which: &str) -> Option<Blocker> {
     let path = dir.data_dir.shown().to_string();
     match &dir.held {
         Held::No => None,
@@ -391,7 +391,7 @@ fn held(dir: &DirFacts, which: &str) -> Option<Fence> {
                 },
                 |pid| format!("`kill {pid}` ends it where nothing starts it again"),
             );
-            Some(Fence {
+            Some(Blocker {
                 what: format!("a process holds {path}, {which}"),
                 evidence: vec![who],
                 lift: Lift::then_ask(format!("Stop the etcd that runs on it: {end}")),
@@ -399,7 +399,7 @@ fn held(dir: &DirFacts, which: &str) -> Option<Fence> {
             })
         }
         Held::Unknown(_) if dir.state == DirState::Absent => None,
-        Held::Unknown(why) => Some(Fence {
+        Held::Unknown(why) => Some(Blocker {
             what: format!("it cannot be told whether a process holds {path}, {which}"),
             evidence: vec![why.clone()],
             lift: "Make sure that no etcd runs on it.".into(),
@@ -409,14 +409,14 @@ fn held(dir: &DirFacts, which: &str) -> Option<Fence> {
 }
 
 /// What would start an etcd again.
-fn automation(config: &ConfigFacts) -> Vec<Fence> {
+fn automation(config: &ConfigFacts) -> Vec<Blocker> {
     let place = match &config.origin {
         Origin::File(path) => path.shown().to_string(),
         Origin::Process(pid) => format!("process {pid}"),
     };
     let active = config.automation.iter().filter(|a| a.active);
     active
-        .map(|a| Fence {
+        .map(|a| Blocker {
             what: a.what.clone(),
             evidence: if a.names_file { Vec::new() } else { vec![place.clone()] },
             lift: if a.pause.is_empty() { Lift::default() } else { format!("Pause it: `{}`", a.pause).into() },
@@ -426,7 +426,7 @@ fn automation(config: &ConfigFacts) -> Vec<Fence> {
 }
 
 /// What was asked, in one sentence: `m1, m2 and m3 of the old cluster: nobody answers`.
-pub fn summary(seen: &Seen, fences: &[Fence], lifted: &[String]) -> String {
+pub fn summary(seen: &Observations, fences: &[Blocker], lifted: &[String]) -> String {
     let mut whose: Vec<String> = Vec::new();
     for (door, _) in seen.doors.iter().filter(|(door, _)| door.old) {
         if !whose.contains(&door.whose) {
@@ -434,7 +434,8 @@ pub fn summary(seen: &Seen, fences: &[Fence], lifted: &[String]) -> String {
         }
     }
     let blocking = fences.iter().filter(|fence| fence.blocks(lifted)).count();
-    let halted = |heard: &Heard| matches!(heard, Heard::Etcd { member: Some(id), .. } if seen.halted.contains(id));
+    let halted =
+        |heard: &ProbeResult| matches!(heard, ProbeResult::Etcd { member: Some(id), .. } if seen.halted.contains(id));
     let result = match (blocking, fences.iter().filter(|f| f.typed.is_some()).count()) {
         (0, 0) if seen.doors.iter().any(|(_, heard)| halted(heard)) => {
             "nobody answers but what is stopped before".to_string()

@@ -4,11 +4,11 @@
 use super::old_cluster::may_be_of;
 use crate::domain::{
     model::{
-        observations::{Answer, EndpointFacts, MemberSays},
+        observations::{Answer, EndpointFacts, MemberStatus},
         plan::Plan,
         revisions::{KnownRevision, twice},
     },
-    quorum::verdict::{Finding, Verdict},
+    quorum::verdict::{QuorumReport, QuorumVerdict},
 };
 use crate::etcd::membership::Id;
 
@@ -22,7 +22,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    fn says(&self, new: Id) -> Option<&MemberSays> {
+    fn says(&self, new: Id) -> Option<&MemberStatus> {
         match &self.answer {
             // One that was restored and started by an earlier run of the same plan is no old one.
             Answer::Says(says) if says.cluster_id != new => Some(says),
@@ -49,14 +49,20 @@ pub fn old_facts(now: &[Asked], new: Id) -> Vec<EndpointFacts> {
 ///
 /// # Errors
 /// A sentence that names the member, when the plan must not go on.
-pub fn judge(before: &[(String, u64)], now: &[Asked], new: Id, old: &[Id], finding: &Finding) -> Result<(), String> {
+pub fn evaluate(
+    before: &[(String, u64)],
+    now: &[Asked],
+    new: Id,
+    old: &[Id],
+    finding: &QuorumReport,
+) -> Result<(), String> {
     let behind = |url: &String| finding.surely_behind() && finding.stop.contains(url);
     for asked in now.iter().filter(|asked| !behind(&asked.url)) {
         let Some(says) = asked.says(new) else { continue };
-        if says.led() && finding.verdict == Verdict::Forked {
+        if says.has_leader() && finding.verdict == QuorumVerdict::Forked {
             return Err(finding.sentence.clone());
         }
-        if says.led() && !old.is_empty() && !old.contains(&says.cluster_id) {
+        if says.has_leader() && !old.is_empty() && !old.contains(&says.cluster_id) {
             // it may have been made from the old one since the snapshot was taken, and hold newer data than that
             return Err(format!(
                 "cluster {} serves at {}, where the old cluster {} had a member: whether it holds data that the snapshot \
@@ -66,7 +72,7 @@ pub fn judge(before: &[(String, u64)], now: &[Asked], new: Id, old: &[Id], findi
                 old.iter().map(Id::to_string).collect::<Vec<_>>().join(" or ")
             ));
         }
-        if says.led() {
+        if says.has_leader() {
             return Err(format!(
                 "the old member at {} has a leader again: the old cluster may be serving, and what it was told since would be lost",
                 asked.url
@@ -101,7 +107,7 @@ pub fn newest(plan: &Plan, now: &[Asked]) -> Option<KnownRevision> {
 }
 
 /// What was found, in one sentence: `2 old members asked again: 1 answers without a leader and stands where it stood`.
-pub fn summary(now: &[Asked], new: Id, finding: &Finding) -> String {
+pub fn summary(now: &[Asked], new: Id, finding: &QuorumReport) -> String {
     if finding.surely_behind() {
         return finding.sentence.clone();
     }
@@ -136,17 +142,17 @@ mod tests {
 
     fn asked(cluster: u64, index: u64, leader: u64) -> Asked {
         let says =
-            MemberSays { cluster_id: Id(cluster), raft_index: index, leader: Id(leader), ..MemberSays::default() };
+            MemberStatus { cluster_id: Id(cluster), raft_index: index, leader: Id(leader), ..MemberStatus::default() };
         Asked { url: "http://m2:2379".into(), answer: Answer::Says(Box::new(says)) }
     }
 
-    fn finding(now: &[Asked], known: &[KnownState]) -> Finding {
+    fn finding(now: &[Asked], known: &[KnownState]) -> QuorumReport {
         let facts = old_facts(now, NEW);
         verdict(&Evidence { facts: &facts, given: &[], dirs: &[], known, compared: &[], gone: &BTreeSet::new() })
     }
 
     fn judged(before: &[(String, u64)], now: &[Asked]) -> Result<(), String> {
-        judge(before, now, NEW, &[Id(1)], &finding(now, &[]))
+        evaluate(before, now, NEW, &[Id(1)], &finding(now, &[]))
     }
 
     #[test]
@@ -184,13 +190,13 @@ mod tests {
         (plan.source.revision, plan.bump_revision) = (10_504, 0);
         let at = |cluster: Id, name: &str, revision, applied| {
             let member = KnownMember { id: Id(2), name: name.into(), ..KnownMember::default() };
-            let says = MemberSays {
+            let says = MemberStatus {
                 cluster_id: cluster,
                 member_id: Id(2),
                 revision,
                 raft_applied: applied,
                 members: vec![member],
-                ..MemberSays::default()
+                ..MemberStatus::default()
             };
             Asked { url: "http://m2:2379".into(), answer: Answer::Says(Box::new(says)) }
         };
@@ -223,7 +229,7 @@ mod tests {
     #[test]
     fn an_empty_cluster_under_the_old_id_is_no_old_cluster_that_came_back() {
         let member = KnownMember { id: Id(7), name: "m2".into(), ..KnownMember::default() };
-        let serves = |revision| MemberSays {
+        let serves = |revision| MemberStatus {
             cluster_id: Id(1),
             member_id: Id(7),
             revision,
@@ -231,7 +237,7 @@ mod tests {
             leader: Id(7),
             read: Read::Served,
             members: vec![member.clone()],
-            ..MemberSays::default()
+            ..MemberStatus::default()
         };
         let at = |revision| [Asked { url: "http://m2:2379".into(), answer: Answer::Says(Box::new(serves(revision))) }];
         let known =
@@ -240,8 +246,13 @@ mod tests {
         for (revision, goes_on) in [(1, true), (10, true), (11, false), (12, false)] {
             let now = at(revision);
             let finding = finding(&now, &known);
-            assert_eq!(judge(&before, &now, NEW, &[], &finding).is_ok(), goes_on, "{revision}: {}", finding.sentence);
-            assert_eq!(finding.verdict == Verdict::Forked, goes_on);
+            assert_eq!(
+                evaluate(&before, &now, NEW, &[], &finding).is_ok(),
+                goes_on,
+                "{revision}: {}",
+                finding.sentence
+            );
+            assert_eq!(finding.verdict == QuorumVerdict::Forked, goes_on);
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{
             observations::{config::Automation, disk::DirFacts, host::HostFacts},
             plan::Plan,
         },
-        preflight::stop::Halt,
+        preflight::stop::RunningEtcd,
     },
     hosts::is_members,
 };
@@ -18,7 +18,7 @@ use crate::{
         members::table::Column,
         model::observations::host::{Place, PlaceState},
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::membership::Id,
 };
 
@@ -47,17 +47,17 @@ pub struct Look {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Running {
     /// How it is stopped.
-    pub halt: Halt,
+    pub halt: RunningEtcd,
     /// Its member ID, where its directory tells it.
     pub member: Option<Id>,
 }
 
 impl Look {
     /// A host of which nothing was seen yet.
-    pub fn of(plan: &Plan, members: &[usize]) -> Look {
+    pub fn new(plan: &Plan, members: &[usize]) -> Look {
         let host = members.first().and_then(|at| plan.members.get(*at)).map(|m| m.host.clone()).unwrap_or_default();
         Look {
-            facts: Err(Trouble::new(Kind::Stopped, format!("{host} was not looked at"))),
+            facts: Err(Error::new(ErrorKind::Stopped, format!("{host} was not looked at"))),
             host,
             members: members.to_vec(),
             problems: Vec::new(),

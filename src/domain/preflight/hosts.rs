@@ -50,7 +50,7 @@ pub struct Own {
 
 /// Which program does the work on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Way {
+pub enum BinarySource {
     /// One that is there.
     Installed(String),
     /// This one, sent.
@@ -62,9 +62,9 @@ pub enum Way {
 ///
 /// # Errors
 /// A sentence, when there is none.
-pub fn way(own: &Own, facts: &HostFacts) -> Result<Way, String> {
+pub fn way(own: &Own, facts: &HostFacts) -> Result<BinarySource, String> {
     if let Some(Installed { path, .. }) = facts.installed.as_ref().filter(|i| i.sha256 == own.sha256) {
-        return Ok(Way::Installed(path.clone()));
+        return Ok(BinarySource::Installed(path.clone()));
     }
     let stays = match &own.stays {
         Some(why) => why.clone(),
@@ -72,10 +72,10 @@ pub fn way(own: &Own, facts: &HostFacts) -> Result<Way, String> {
         None if facts.machine != own.machine => {
             format!("this requorum is for {}, and the host's processor is {}", own.machine, facts.machine)
         }
-        None => return Ok(Way::Send),
+        None => return Ok(BinarySource::Send),
     };
     match &facts.installed {
-        Some(there) if there.version == own.version => Ok(Way::Installed(there.path.clone())),
+        Some(there) if there.version == own.version => Ok(BinarySource::Installed(there.path.clone())),
         Some(there) => Err(format!(
             "{stays}; the one there ({}) is {}, and this one is {}: install the same on both",
             there.path, there.version, own.version
@@ -98,7 +98,7 @@ pub fn judge_program(own: &Own, facts: &HostFacts) -> Vec<Problem> {
 }
 
 /// Every problem with one host: its program, its places, its space; warnings where it can be gone on.
-pub fn judge(plan: &Plan, members: &[usize], own: &Own, facts: &HostFacts) -> Vec<Problem> {
+pub fn evaluate(plan: &Plan, members: &[usize], own: &Own, facts: &HostFacts) -> Vec<Problem> {
     let mut out = judge_program(own, facts);
     let pids: Vec<String> = facts.etcds.iter().map(|(pid, _)| pid.to_string()).collect();
     match pids.as_slice() {
@@ -239,7 +239,7 @@ fn space(plan: &Plan, members: &[usize], depot: Option<&Path>, facts: &HostFacts
     for (place, needed) in needs {
         if let Some(free) = place.free.filter(|free| *free < needed) {
             let text = format!("not enough space on {}: {}", place.mount, shortage(free, needed, ""));
-            out.push(Problem::error(None, None, text).of(About::Space));
+            out.push(Problem::error(None, None, text).about(About::Space));
         }
     }
 }

@@ -1,12 +1,12 @@
 //! What is known of an old cluster, and the doors at which its members may still answer.
 
-use super::blockers::{Door, Kind};
+use super::blockers::{Endpoint, EndpointKind};
 use crate::{
     domain::{
         members::url,
         model::{
             observations::{
-                Answer, Content, EndpointFacts, KnownMember, MemberSays, config::ConfigFacts, disk::DirSays,
+                Answer, Content, EndpointFacts, KnownMember, MemberStatus, config::ConfigFacts, disk::DataDirState,
             },
             plan::Plan,
             revisions::KnownRevision,
@@ -58,7 +58,7 @@ impl Old {
 
     /// What a data directory adds that was last written before `made`, when the plan was made: a later one may be this
     /// plan's own.
-    pub fn in_dir(&mut self, says: &DirSays, made: Option<i64>) {
+    pub fn in_dir(&mut self, says: &DataDirState, made: Option<i64>) {
         if says.written.zip(made).is_none_or(|(written, made)| written >= made) {
             return;
         }
@@ -124,7 +124,7 @@ impl Old {
 
 /// Whether who answers may be a member that was restored from this very plan and started: it is of the plan's cluster, and
 /// the plan's revision leads to its own by way of the log that it applied since.
-pub fn may_be_of(plan: &Plan, says: &MemberSays) -> bool {
+pub fn may_be_of(plan: &Plan, says: &MemberStatus) -> bool {
     let genesis = plan.members.len() as u64;
     let since = says.revision.checked_sub(plan.expected_revision()).and_then(|n| u64::try_from(n).ok());
     says.cluster_id == plan.cluster_id
@@ -132,29 +132,29 @@ pub fn may_be_of(plan: &Plan, says: &MemberSays) -> bool {
 }
 
 /// The doors to knock at: every URL of the old cluster, then those that only the plan has. Socket files are left out.
-pub fn doors(plan: &Plan, old: &Old) -> Vec<Door> {
-    let mut out: Vec<Door> = Vec::new();
+pub fn doors(plan: &Plan, old: &Old) -> Vec<Endpoint> {
+    let mut out: Vec<Endpoint> = Vec::new();
     let mut add = |url: &str, kind, whose: &str, old| {
         if url::place(url).is_some() && !out.iter().any(|d| d.url == url && d.kind == kind) && out.len() < MOST_DOORS {
-            out.push(Door { url: url.to_string(), kind, whose: whose.to_string(), old });
+            out.push(Endpoint { url: url.to_string(), kind, whose: whose.to_string(), old });
         }
     };
     for m in &old.members {
         // A name that cannot be typed, or had to be escaped, is none here.
         let plain = !m.name.is_empty() && m.name.chars().all(|c| c.is_ascii_graphic()) && !m.name.contains("\\u{");
         let whose = if plain { m.name.to_string() } else { m.id.to_string() };
-        m.client_urls.iter().for_each(|url| add(url, Kind::Client, &whose, true));
-        m.peer_urls.iter().for_each(|url| add(url, Kind::Peer, &whose, true));
+        m.client_urls.iter().for_each(|url| add(url, EndpointKind::Client, &whose, true));
+        m.peer_urls.iter().for_each(|url| add(url, EndpointKind::Peer, &whose, true));
     }
     let known: Vec<_> = old.members.iter().flat_map(|m| &m.client_urls).filter_map(|u| url::place(u)).collect();
     for endpoint in &old.endpoints {
         if let Some((host, port)) = url::place(endpoint).filter(|at| !known.contains(at)) {
-            add(endpoint, Kind::Client, &format!("{host}:{port}"), true);
+            add(endpoint, EndpointKind::Client, &format!("{host}:{port}"), true);
         }
     }
     for m in &plan.members {
-        m.client_urls.iter().for_each(|url| add(url, Kind::Client, &m.name, false));
-        m.peer_urls.iter().for_each(|url| add(url, Kind::Peer, &m.name, false));
+        m.client_urls.iter().for_each(|url| add(url, EndpointKind::Client, &m.name, false));
+        m.peer_urls.iter().for_each(|url| add(url, EndpointKind::Peer, &m.name, false));
     }
     out
 }

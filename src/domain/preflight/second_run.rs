@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::blockers::Fence;
+use super::blockers::Blocker;
 use crate::{
     domain::model::plan::Plan,
     text::phrase::{all, plural},
@@ -31,7 +31,7 @@ pub enum Before {
 }
 
 /// What is in the way of putting these in place again.
-pub fn fence(plan: &Plan, found: &[Again]) -> Option<Fence> {
+pub fn fence(plan: &Plan, found: &[Again]) -> Option<Blocker> {
     if found.is_empty() {
         return None;
     }
@@ -66,7 +66,7 @@ pub fn fence(plan: &Plan, found: &[Again]) -> Option<Fence> {
             plural(there.len(), "holds", "hold")
         ));
     }
-    Some(Fence {
+    Some(Blocker {
         what: format!(
             "plan {} was carried out before, and {} would be put in place a second time with the same {}: a member that is \
              left from the first time can join those of the second with other data, and no etcd notices",

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::{
     domain::model::plan::Plan,
-    error::{Fault, Kind, Result, Trouble},
+    error::{Error, ErrorKind, Fault, Result},
     raft::wal,
     text::{Shown, number::count},
 };
@@ -48,7 +48,7 @@ pub fn check(path: &Path, free: u64, needed: u64) -> Result<()> {
     if needed <= free {
         return Ok(());
     }
-    Err(Trouble::new(Kind::Failed, format!("not enough space for {}", path.shown()))
+    Err(Error::new(ErrorKind::Failed, format!("not enough space for {}", path.shown()))
         .fault(Fault::NoSpace)
         .why(shortage(free, needed, " there"))
         .hint("Free some space, or choose a directory on another filesystem."))
@@ -89,7 +89,7 @@ mod tests {
             assert_eq!(check(path, free, needed).is_ok(), fits, "{free} {needed}");
         }
         let trouble = check(path, 1, 2000).unwrap_err();
-        assert_eq!((trouble.kind, trouble.fault), (Kind::Failed, Some(Fault::NoSpace)));
+        assert_eq!((trouble.kind, trouble.fault), (ErrorKind::Failed, Some(Fault::NoSpace)));
         assert_eq!(trouble.why, "1 byte is free there, 2,000 are needed");
     }
 

@@ -1,14 +1,14 @@
 //! How a member that was put in place is started: by what starts the etcd on its directory anyway, where that says the same
 //! as the plan. The mirror of [`super::stop`].
 
-use super::stop::Halt;
+use super::stop::RunningEtcd;
 use crate::text::Shown;
 use crate::{
     domain::{
         members::url::{self, Url},
         model::{
             observations::{
-                Around,
+                MachineFacts,
                 config::{ConfigFacts, ConfigKind, WITHHELD},
                 disk::{DirFacts, DirState, Held},
             },
@@ -34,7 +34,7 @@ pub enum Start {
 ///
 /// # Errors
 /// A sentence without a full stop: why it has to be started by hand, in one of the printed forms.
-pub fn start(plan: &Plan, member: &Member, around: &Around, halted: &[Halt]) -> Result<Start, String> {
+pub fn start(plan: &Plan, member: &Member, around: &MachineFacts, halted: &[RunningEtcd]) -> Result<Start, String> {
     let dir = around.dirs.iter().find(|dir| dir.data_dir == member.data_dir);
     if let Some(pid) = standing(plan, member, dir)? {
         return Ok(Start::Runs(pid));

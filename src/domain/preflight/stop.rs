@@ -14,7 +14,7 @@ use crate::domain::model::observations::{
 /// An etcd that has to be stopped before its directory is exchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Halt {
+pub struct RunningEtcd {
     /// Its data directory.
     pub data_dir: PathBuf,
     /// Its WAL directory, where that lies elsewhere.
@@ -33,7 +33,7 @@ pub struct Halt {
 ///
 /// # Errors
 /// A sentence, where it is held and nothing tells how it could be stopped.
-pub fn halt(dir: &DirFacts, configs: &[ConfigFacts]) -> Result<Option<Halt>, String> {
+pub fn halt(dir: &DirFacts, configs: &[ConfigFacts]) -> Result<Option<RunningEtcd>, String> {
     let Held::By { pid, .. } = &dir.held else { return Ok(None) };
     let ours =
         |config: &&ConfigFacts| config.kind != ConfigKind::Process && config.data_dir.as_ref() == Some(&dir.data_dir);
@@ -59,7 +59,7 @@ pub fn halt(dir: &DirFacts, configs: &[ConfigFacts]) -> Result<Option<Halt>, Str
             dir.data_dir.shown()
         ));
     }
-    Ok(Some(Halt { data_dir: dir.data_dir.clone(), wal_dir: dir.wal_dir.clone(), pid: *pid, commands, resume }))
+    Ok(Some(RunningEtcd { data_dir: dir.data_dir.clone(), wal_dir: dir.wal_dir.clone(), pid: *pid, commands, resume }))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! Sources: etcd `server/etcdserver/api/membership/{member,cluster}.go` for the IDs; `rafthttp` refuses a peer only by
 //! its cluster ID, the same in 3.4 to 3.7.
 
-use super::{blockers::Fence, old_cluster::Old};
+use super::{blockers::Blocker, old_cluster::Old};
 use crate::{
     domain::model::plan::Plan,
     etcd::membership::Id,
@@ -84,8 +84,8 @@ impl Shared {
     }
 
     /// The same as something that is in the way of a plan.
-    pub fn fence(&self) -> Option<Fence> {
-        Some(Fence {
+    pub fn fence(&self) -> Option<Blocker> {
+        Some(Blocker {
             what: self.sentence()?,
             evidence: Vec::new(),
             lift:

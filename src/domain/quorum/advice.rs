@@ -3,12 +3,12 @@
 use super::{
     act::{Act, Advice},
     tally::{Count, Fate, Silent},
-    verdict::Verdict,
+    verdict::QuorumVerdict,
 };
 use crate::{
     domain::{
         model::observations::{
-            MemberSays, NoAnswer,
+            MemberStatus, NoAnswer,
             disk::{DirFacts, DirState},
         },
         sources::newest_dir::{Age, reach_words},
@@ -23,10 +23,10 @@ use crate::{
 const ELSEWHERE: &str = "Ask from a host that reaches the client port, best from a member's own: requorum --endpoints http://127.0.0.1:2379";
 
 impl Count<'_> {
-    pub(crate) fn advice(&self, verdict: Verdict) -> Vec<Advice> {
+    pub(crate) fn advice(&self, verdict: QuorumVerdict) -> Vec<Advice> {
         match verdict {
-            Verdict::Asking => vec![Advice::new(Act::Wait, "", "Wait for the rest; each has its own deadline.")],
-            Verdict::Healthy => {
+            QuorumVerdict::Asking => vec![Advice::new(Act::Wait, "", "Wait for the rest; each has its own deadline.")],
+            QuorumVerdict::Healthy => {
                 let mut advice = vec![self.serves(verdict)];
                 advice.extend(self.lacking());
                 advice.extend(self.broken());
@@ -35,13 +35,13 @@ impl Count<'_> {
                 advice.extend(self.not_shown());
                 advice
             }
-            Verdict::Degraded => self.mend(),
-            Verdict::Unsettled => vec![
+            QuorumVerdict::Degraded => self.mend(),
+            QuorumVerdict::Unsettled => vec![
                 Advice::new(Act::Wait, "", "Ask again in a few seconds: an election may be under way."),
                 Advice::new(Act::Look, "", "If it stays so, look at the leader's log and at the network between the members."),
             ],
-            Verdict::LostForNow => self.before_a_restore(),
-            Verdict::LostForGood => {
+            QuorumVerdict::LostForNow => self.before_a_restore(),
+            QuorumVerdict::LostForGood => {
                 let mut advice = self.misplaced_advice();
                 advice.extend(self.start_what_is_whole());
                 advice.extend(self.broken());
@@ -50,7 +50,7 @@ impl Count<'_> {
                 advice.push(self.go_on("Go"));
                 advice
             }
-            Verdict::NoLeader => [
+            QuorumVerdict::NoLeader => [
                 match self.keep(verdict) {
                     true => Advice::new(Act::Keep, "", "Do not restore yet: the members are there. Look at the peer network: does each reach the others' peer URLs (port 2380, firewall, DNS)?"),
                     false => Advice::new(Act::Look, "", "The members are there, and something newer than what they say is known: keep it. Look at the peer network: does each reach the others' peer URLs (port 2380, firewall, DNS)?"),
@@ -62,13 +62,13 @@ impl Count<'_> {
             .chain(self.shut())
             .chain(self.lacking())
             .collect(),
-            Verdict::Forked => self.forked_advice(),
-            Verdict::Unconfirmed => self.unconfirmed_advice(),
-            Verdict::Split if !self.twins.is_empty() => vec![
+            QuorumVerdict::Forked => self.forked_advice(),
+            QuorumVerdict::Unconfirmed => self.unconfirmed_advice(),
+            QuorumVerdict::Split if !self.twins.is_empty() => vec![
                 Advice::new(Act::Compare, "", "Ask each endpoint by itself, and save a snapshot from each: requorum snapshot compare shows what differs."),
                 Advice::new(Act::WhoseCluster, "", "Each was begun as a cluster of its own with the same IDs: stop those that do not hold your data before clients write to them."),
             ],
-            Verdict::Split => {
+            QuorumVerdict::Split => {
                 let mut advice = self.misplaced_advice();
                 if advice.is_empty() {
                     advice = self.split_advice();
@@ -77,7 +77,7 @@ impl Count<'_> {
                 advice.push(Advice::new(Act::Ask, "", "Ask the members of one cluster by themselves: --endpoints with client URLs of that cluster only."));
                 advice
             }
-            Verdict::Unknown => {
+            QuorumVerdict::Unknown => {
                 let mut advice = self.start_what_is_whole();
                 advice.extend(self.lacking());
                 advice.extend([
@@ -95,7 +95,7 @@ impl Count<'_> {
         let mut advice = self.apart_advice();
         advice.extend(self.start_what_is_whole());
         advice.extend(self.lacking());
-        let mut first = self.serves(Verdict::Degraded);
+        let mut first = self.serves(QuorumVerdict::Degraded);
         if let [lost] = self.unmended().as_slice() {
             let remove = lost.id.map_or_else(|| "ID".to_string(), |id| id.to_string());
             first.text.push_str(&format!(
@@ -131,7 +131,7 @@ impl Count<'_> {
     }
 
     /// That the cluster serves, and what that means for a restore.
-    fn serves(&self, verdict: Verdict) -> Advice {
+    fn serves(&self, verdict: QuorumVerdict) -> Advice {
         let serving = self.history.serving.as_ref();
         if self.keep(verdict) {
             Advice::new(Act::Keep, "", "Do not restore: the cluster serves.")
@@ -293,7 +293,7 @@ impl Count<'_> {
 
     fn go_on(&self, go: &str) -> Advice {
         let able = self.says.iter().filter(|(_, s)| s.closed.is_none() && s.revision > 0);
-        let newest: Option<&(&str, &MemberSays)> = able.max_by_key(|(_, s)| (s.raft_term, s.raft_index));
+        let newest: Option<&(&str, &MemberStatus)> = able.max_by_key(|(_, s)| (s.raft_term, s.raft_index));
         let mut on = String::new();
         let text = match newest {
             _ if self.disagreement.is_some() => format!("{go} on, and choose the source yourself."),

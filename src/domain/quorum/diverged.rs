@@ -5,12 +5,12 @@ use super::{
     act::{Act, Advice},
     history::{Lack, Serving, voters},
     known::{By, DEFAULT_CLUSTER, Match, Newer, NewerAt, Unknown},
-    tally::{Count, Fate, Silent, called},
-    verdict::Verdict,
+    tally::{Count, Fate, Silent, display_name},
+    verdict::QuorumVerdict,
 };
 use crate::{
     domain::model::observations::{
-        MemberSays,
+        MemberStatus,
         disk::{DirFacts, DirState},
     },
     etcd::membership::Id,
@@ -49,7 +49,7 @@ impl Count<'_> {
     }
 
     /// Its name as it lists itself, else its endpoint.
-    fn name_by_itself(&self, endpoint: &str, says: &MemberSays) -> String {
+    fn name_by_itself(&self, endpoint: &str, says: &MemberStatus) -> String {
         let own = says.members.iter().find(|m| m.id == says.member_id && !m.name.is_empty());
         own.map_or_else(|| self.name(endpoint, says), |m| m.name.to_string())
     }
@@ -72,17 +72,17 @@ impl Count<'_> {
     }
 
     /// Endpoints of those who are to be stopped, in the order in which they answered.
-    pub(crate) fn to_stop(&self, verdict: Verdict) -> Vec<String> {
+    pub(crate) fn to_stop(&self, verdict: QuorumVerdict) -> Vec<String> {
         let ends = |groups: &[&Serving<'_>]| {
             groups.iter().flat_map(|g| &g.says).map(|(e, _)| e.to_string()).collect::<Vec<_>>()
         };
         match (verdict, &self.history.serving) {
-            (Verdict::Forked, Some(serving)) if self.surely_behind() => {
+            (QuorumVerdict::Forked, Some(serving)) if self.surely_behind() => {
                 let mut groups = vec![serving];
                 groups.extend(&self.history.apart);
                 ends(&groups)
             }
-            (Verdict::Degraded, _) => ends(&self.history.apart.iter().collect::<Vec<_>>()),
+            (QuorumVerdict::Degraded, _) => ends(&self.history.apart.iter().collect::<Vec<_>>()),
             _ => Vec::new(),
         }
     }
@@ -271,7 +271,7 @@ impl Count<'_> {
             format!(
                 "at {}, the client URL of {} (cluster {}), {} answers (ID {})",
                 found.endpoint,
-                called(&found.member),
+                display_name(&found.member),
                 found.cluster,
                 if found.revision == 1 { "another cluster, an empty one," } else { "another cluster" },
                 found.other
@@ -287,7 +287,7 @@ impl Count<'_> {
             let text = format!(
                 "At {}, the client URL of {}, cluster {}{default} answers. Was an etcd started there with an empty directory, with other flags, or from a restored directory? Its clients do not see the data of cluster {}: stop it before they write to it, unless it is the one that you want.",
                 found.endpoint,
-                called(&found.member),
+                display_name(&found.member),
                 found.other,
                 found.cluster
             );

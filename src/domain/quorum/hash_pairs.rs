@@ -6,7 +6,7 @@ use super::known::{Compared, KnownState, Match, NewerAt};
 use crate::{
     domain::{
         model::observations::{
-            Answer, EndpointFacts, KnownMember, MemberSays, Read,
+            Answer, EndpointFacts, KnownMember, MemberStatus, Read,
             disk::{DirFacts, DirState},
         },
         quorum::probe_rounds::at,
@@ -45,15 +45,15 @@ impl Pair {
 pub fn pairs(facts: &[EndpointFacts], dirs: &[DirFacts], known: &[KnownState]) -> Vec<Pair> {
     let of_dir = |dir: &DirFacts| {
         let DirState::Whole(says) = &dir.state else { return None };
-        let of_it = |s: &MemberSays| s.cluster_id == says.cluster_id || shares_url(&says.members, &s.members);
-        let reaches = |s: &MemberSays| s.revision >= says.revision && of_it(s);
+        let of_it = |s: &MemberStatus| s.cluster_id == says.cluster_id || shares_url(&says.members, &s.members);
+        let reaches = |s: &MemberStatus| s.revision >= says.revision && of_it(s);
         let worth = !dir.held.is_held() && says.cluster_id != Id(0) && says.revision > 1;
         let endpoint = serves(facts, &reaches).filter(|_| worth)?;
         let at = NewerAt::Dir(dir.data_dir.shown().to_string());
         Some(Pair { at, database: says.database.path.clone(), revision: says.revision, endpoint: endpoint.into() })
     };
     let of_state = |state: &KnownState| {
-        let reaches = |s: &MemberSays| {
+        let reaches = |s: &MemberStatus| {
             let voters: Vec<Id> = s.members.iter().filter(|m| !m.is_learner).map(|m| m.id).collect();
             s.revision >= state.revision && s.cluster_id != Id(0) && state.is_of(s.cluster_id, &voters)
                 || s.revision >= state.revision && shares_url(&state.members, &s.members)
@@ -76,7 +76,7 @@ fn shares_url(state: &[KnownMember], members: &[KnownMember]) -> bool {
 }
 
 /// The one that went furthest of those that serve.
-fn serves<'a>(facts: &'a [EndpointFacts], reaches: &dyn Fn(&MemberSays) -> bool) -> Option<&'a str> {
+fn serves<'a>(facts: &'a [EndpointFacts], reaches: &dyn Fn(&MemberStatus) -> bool) -> Option<&'a str> {
     let told = facts.iter().filter_map(|f| match &f.answer {
         Answer::Says(says) => Some((f.endpoint.as_str(), says.as_ref())),
         _ => None,

@@ -8,8 +8,8 @@
 use super::known::{By, Compared, DEFAULT_CLUSTER, KnownState, Match, Newer, NewerAt, Unknown};
 use crate::{
     domain::model::observations::{
-        KnownMember, MemberSays, Read,
-        disk::{DirFacts, DirSays, DirState},
+        KnownMember, MemberStatus, Read,
+        disk::{DataDirState, DirFacts, DirState},
     },
     etcd::membership::Id,
     text::Shown,
@@ -21,7 +21,7 @@ const SLACK: u64 = 1_000;
 /// Members that serve together: with one leader, or by one member list.
 pub(crate) struct Serving<'a> {
     pub leader: Id,
-    pub says: Vec<(&'a str, &'a MemberSays)>,
+    pub says: Vec<(&'a str, &'a MemberStatus)>,
     pub list: &'a [KnownMember],
     /// The highest revision, committed and applied index, and term among them; 0 where none is told.
     pub revision: i64,
@@ -31,13 +31,13 @@ pub(crate) struct Serving<'a> {
 }
 
 impl<'a> Serving<'a> {
-    fn joined_by(&self, says: &MemberSays) -> bool {
+    fn joined_by(&self, says: &MemberStatus) -> bool {
         let same_leader = says.leader != Id(0) && says.leader == self.leader;
         let no_word = says.leader == Id(0) && says.members.is_empty();
         same_leader || no_word || !self.list.is_empty() && voters(self.list) == voters(&says.members)
     }
 
-    fn take(&mut self, endpoint: &'a str, says: &'a MemberSays) {
+    fn take(&mut self, endpoint: &'a str, says: &'a MemberStatus) {
         if self.leader == Id(0) {
             self.leader = says.leader;
         }
@@ -58,7 +58,7 @@ impl<'a> Serving<'a> {
 
     /// Returns true where several say the same revision and index, and nothing waits to be applied.
     fn is_quiet(&self) -> bool {
-        let same = |(_, s): &(&str, &MemberSays)| {
+        let same = |(_, s): &(&str, &MemberStatus)| {
             (s.revision, s.raft_index, s.raft_applied) == (self.revision, self.commit, self.commit)
         };
         self.says.len() > 1 && self.says.iter().all(same)
@@ -101,7 +101,7 @@ pub(crate) struct History<'a> {
     pub newer: Vec<Newer>,
     /// Directories whose store is ahead of what serves by its revision, though not by its log.
     pub odd: Vec<&'a DirFacts>,
-    says: Vec<(&'a str, &'a MemberSays)>,
+    says: Vec<(&'a str, &'a MemberStatus)>,
     dirs: &'a [DirFacts],
     known: &'a [KnownState],
     compared: &'a [Compared],
@@ -114,19 +114,19 @@ pub(crate) fn voters(list: &[KnownMember]) -> Vec<Id> {
 }
 
 /// The index up to which a directory knows the log to be committed.
-fn committed(says: &DirSays) -> u64 {
+fn committed(says: &DataDirState) -> u64 {
     says.commit.max(says.consistent_index)
 }
 
 /// Whether the log holds nothing but the members that it was begun with: elections come later, and raise the term (etcd
 /// `server/etcdserver/bootstrap.go`; etcdutl writes a restored member's log the same way).
-pub(crate) fn bootstrap_only(says: &DirSays) -> bool {
+pub(crate) fn bootstrap_only(says: &DataDirState) -> bool {
     says.last_term <= 1
 }
 
 impl<'a> History<'a> {
     pub(crate) fn new(
-        says: &[(&'a str, &'a MemberSays)],
+        says: &[(&'a str, &'a MemberStatus)],
         dirs: &'a [DirFacts],
         known: &'a [KnownState],
         compared: &'a [Compared],
@@ -169,7 +169,7 @@ impl<'a> History<'a> {
                 }
             }
         }
-        for (endpoint, says) in all.iter().filter(|(_, s)| s.read != Read::Served && s.led()) {
+        for (endpoint, says) in all.iter().filter(|(_, s)| s.read != Read::Served && s.has_leader()) {
             let led_by = |g: &&mut Serving<'a>| says.leader == Id(0) || g.leader == says.leader;
             if let Some(group) = groups.iter_mut().find(led_by) {
                 group.says.push((endpoint, says));
@@ -272,7 +272,7 @@ impl<'a> History<'a> {
         self.dirs.iter().filter_map(|d| d.state.says()).flat_map(|s| &s.members)
     }
 
-    fn dirs_of(&self, cluster: Id) -> impl Iterator<Item = (&'a DirFacts, &'a DirSays)> + use<'a> {
+    fn dirs_of(&self, cluster: Id) -> impl Iterator<Item = (&'a DirFacts, &'a DataDirState)> + use<'a> {
         let read = self.dirs.iter().filter_map(|d| Some((d, d.state.says()?)));
         read.filter(move |(_, s)| s.cluster_id == cluster)
     }
@@ -317,7 +317,13 @@ impl<'a> History<'a> {
 
     /// What is missing in a directory of a voter that does not answer; none where nothing shows that anything is. `voters`
     /// and `needed` are the cluster's.
-    pub(crate) fn lack(&self, dir: &'a DirFacts, says: &DirSays, list: &[KnownMember], needed: usize) -> Option<Lack> {
+    pub(crate) fn lack(
+        &self,
+        dir: &'a DirFacts,
+        says: &DataDirState,
+        list: &[KnownMember],
+        needed: usize,
+    ) -> Option<Lack> {
         let cluster = self.cluster?;
         let others = || self.dirs_of(cluster).filter(|(other, _)| !std::ptr::eq(*other, dir));
         let older = others().any(|(other, s)| {
@@ -355,7 +361,7 @@ impl<'a> History<'a> {
     /// Whether the log is none of what answers: an entry makes at most one revision, so from the directory's index to that
     /// of a member the revision cannot have gone further than the index. It does where one of the two was begun with an
     /// empty directory or restored from a snapshot under the same IDs.
-    fn other_log(&self, says: &DirSays) -> bool {
+    fn other_log(&self, says: &DataDirState) -> bool {
         let ends = says.revision_at_end().map(|end| {
             // entries that nobody knew to be committed may have been others in the end
             (end, says.last_index, says.undecided_beyond())
@@ -376,7 +382,7 @@ impl<'a> History<'a> {
     }
 
     /// What was committed is in the logs of a majority. Where too many logs end before it, some of them lost it.
-    fn misses_committed(&self, says: &DirSays, list: &[KnownMember], needed: usize, cluster: Id) -> bool {
+    fn misses_committed(&self, says: &DataDirState, list: &[KnownMember], needed: usize, cluster: Id) -> bool {
         let ids = voters(list);
         let by_answers = self.says.iter().map(|(_, s)| s.raft_index);
         let top = by_answers.chain(self.dirs_of(cluster).map(|(_, s)| committed(s))).max().unwrap_or(0);

@@ -2,7 +2,7 @@
 
 use super::{
     tally::{Count, Fate, Silent},
-    verdict::Verdict,
+    verdict::QuorumVerdict,
 };
 use crate::{
     domain::model::observations::{NoAnswer, Read},
@@ -47,21 +47,21 @@ impl Count<'_> {
         self.alarms.iter().map(|a| format!("{} of {}", a.kind, whose(a.member))).collect()
     }
 
-    pub(crate) fn sentence(&self, verdict: Verdict) -> String {
+    pub(crate) fn sentence(&self, verdict: QuorumVerdict) -> String {
         let no_list = self.no_list();
         match verdict {
-            Verdict::Asking => {
+            QuorumVerdict::Asking => {
                 let asking = plural(self.asking, "endpoint is", "endpoints are");
                 format!("Asking: {} {asking} still to answer, {} answered", self.asking, self.says.len())
             }
-            Verdict::Healthy | Verdict::Degraded => {
+            QuorumVerdict::Healthy | QuorumVerdict::Degraded => {
                 let served = self.history.serving.iter().flat_map(|group| &group.says);
                 let reader = served.into_iter().find(|(_, s)| s.read == Read::Served);
                 let reader = reader.map_or_else(|| "a member".into(), |(e, s)| self.name(e, s));
                 let read = format!("linearizable read through {reader} was served");
                 let answers = self.answers("", "");
                 match self.amiss().as_slice() {
-                    amiss if amiss.is_empty() || verdict == Verdict::Healthy => format!(
+                    amiss if amiss.is_empty() || verdict == QuorumVerdict::Healthy => format!(
                         "Quorum holds: a {read}, which takes a majority of the voting members; {answers} from here{no_list}"
                     ),
                     amiss => {
@@ -69,8 +69,8 @@ impl Count<'_> {
                     }
                 }
             }
-            Verdict::Unsettled => {
-                let led = self.says.iter().find(|(_, s)| s.led() && !s.is_learner);
+            QuorumVerdict::Unsettled => {
+                let led = self.says.iter().find(|(_, s)| s.has_leader() && !s.is_learner);
                 let (who, read) = led.map_or_else(
                     || ("a member".to_string(), "was not tried".to_string()),
                     |(e, s)| {
@@ -86,14 +86,14 @@ impl Count<'_> {
                     self.answers("", "")
                 )
             }
-            Verdict::LostForNow | Verdict::LostForGood => self.lost(verdict),
-            Verdict::NoLeader => format!(
+            QuorumVerdict::LostForNow | QuorumVerdict::LostForGood => self.lost(verdict),
+            QuorumVerdict::NoLeader => format!(
                 "No leader, although {}, and {}: they do not hear each other{no_list}",
                 self.answers("", ""),
                 if self.needed == 1 { "1 is enough".to_string() } else { format!("{} are enough", self.needed) },
             ),
-            Verdict::Split if !self.twins.is_empty() => self.twins_sentence(),
-            Verdict::Split => {
+            QuorumVerdict::Split if !self.twins.is_empty() => self.twins_sentence(),
+            QuorumVerdict::Split => {
                 let mut seen: Vec<(Id, Vec<&str>)> = Vec::new();
                 for (endpoint, says) in self.says.iter().filter(|(_, s)| s.cluster_id != Id(0)) {
                     match seen.iter_mut().find(|(id, _)| *id == says.cluster_id) {
@@ -104,10 +104,10 @@ impl Count<'_> {
                 let parts: Vec<String> = seen.iter().map(|(id, e)| format!("{id} at {}", e.join(", "))).collect();
                 format!("The answers come from {} different clusters: {}", parts.len(), parts.join("; "))
             }
-            Verdict::Forked => self.forked_sentence(),
-            Verdict::Unconfirmed => self.unconfirmed_sentence(),
-            Verdict::Unknown if self.asked == 0 => "Unknown: no endpoint was asked".into(),
-            Verdict::Unknown => {
+            QuorumVerdict::Forked => self.forked_sentence(),
+            QuorumVerdict::Unconfirmed => self.unconfirmed_sentence(),
+            QuorumVerdict::Unknown if self.asked == 0 => "Unknown: no endpoint was asked".into(),
+            QuorumVerdict::Unknown => {
                 let asked = match self.asked {
                     1 => "the endpoint asked does not answer".to_string(),
                     many => format!("none of the {many} endpoints asked answers"),
@@ -117,7 +117,7 @@ impl Count<'_> {
         }
     }
 
-    fn lost(&self, verdict: Verdict) -> String {
+    fn lost(&self, verdict: QuorumVerdict) -> String {
         let mut answers = self.answers(" and knows no leader", " and know no leader");
         if self.answering == 0 {
             let learners = self.says.iter().filter(|(_, s)| s.is_learner).count();
@@ -154,7 +154,7 @@ impl Count<'_> {
             });
         }
         let no_list = self.no_list();
-        if verdict == Verdict::LostForGood {
+        if verdict == QuorumVerdict::LostForGood {
             let left = self.voters.saturating_sub(gone.len());
             return format!(
                 "Quorum is lost for good: {answers}; {needs}{gone_words}, so no more than {left} can ever answer{no_list}"
@@ -183,7 +183,7 @@ impl Count<'_> {
         let unled: Vec<String> = self
             .says
             .iter()
-            .filter(|(_, s)| !s.led() && s.closed.is_none() && super::tally::votes(self.list, s))
+            .filter(|(_, s)| !s.has_leader() && s.closed.is_none() && super::tally::votes(self.list, s))
             .map(|(e, s)| self.name(e, s))
             .collect();
         if !unled.is_empty() {
@@ -202,44 +202,44 @@ impl Count<'_> {
         amiss
     }
 
-    pub(crate) fn rule(&self, verdict: Verdict) -> String {
+    pub(crate) fn rule(&self, verdict: QuorumVerdict) -> String {
         let majority = format!("a majority of {} is {}", self.voters, self.needed);
         match verdict {
-            Verdict::Asking => {
+            QuorumVerdict::Asking => {
                 "it is settled once a linearizable read is served, or once everybody answered or ran out of time".into()
             }
-            Verdict::Healthy | Verdict::Degraded => format!(
+            QuorumVerdict::Healthy | QuorumVerdict::Degraded => format!(
                 "a read that is linearizable can only be served by a leader that a majority follows; {majority}"
             ),
-            Verdict::Unsettled => {
+            QuorumVerdict::Unsettled => {
                 "a leader that is named may be gone already; only a served linearizable read settles it".into()
             }
-            Verdict::LostForNow => format!(
+            QuorumVerdict::LostForNow => format!(
                 "no voting member names a leader, and {} answering {} fewer than a majority; {majority}",
                 self.answering,
                 plural(self.answering, "is", "are")
             ),
-            Verdict::LostForGood => format!(
+            QuorumVerdict::LostForGood => format!(
                 "{} of {} voting members will not come back, and what is left ({}) is fewer than a majority; {majority}",
                 self.gone().len(),
                 self.voters,
                 self.voters.saturating_sub(self.gone().len())
             ),
-            Verdict::NoLeader => format!(
+            QuorumVerdict::NoLeader => format!(
                 "no voting member names a leader, yet {} answering {} a majority; {majority}",
                 self.answering,
                 plural(self.answering, "is", "are")
             ),
-            Verdict::Split if !self.twins.is_empty() => {
+            QuorumVerdict::Split if !self.twins.is_empty() => {
                 "a raft index, a term and a revision never go back in one server, and one server has one member's IDs"
                     .into()
             }
-            Verdict::Split => "members of one cluster answer with one cluster ID".into(),
-            Verdict::Forked => self.forked_rule(),
-            Verdict::Unconfirmed => {
+            QuorumVerdict::Split => "members of one cluster answer with one cluster ID".into(),
+            QuorumVerdict::Forked => self.forked_rule(),
+            QuorumVerdict::Unconfirmed => {
                 "a read that is served proves a quorum only of the members that its server lists".into()
             }
-            Verdict::Unknown => {
+            QuorumVerdict::Unknown => {
                 "silence says nothing about quorum: the members may see each other while this machine does not see them"
                     .into()
             }

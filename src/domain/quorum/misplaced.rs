@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     domain::{
-        model::observations::{Answer, EndpointFacts, KnownMember, MemberSays},
+        model::observations::{Answer, EndpointFacts, KnownMember, MemberStatus},
         quorum::probe_rounds::at,
     },
     etcd::membership::Id,
@@ -25,7 +25,7 @@ pub struct Misplaced {
     pub revision: i64,
 }
 
-fn says(facts: &[EndpointFacts]) -> impl Iterator<Item = (&str, &MemberSays)> {
+fn says(facts: &[EndpointFacts]) -> impl Iterator<Item = (&str, &MemberStatus)> {
     let told = facts.iter().filter_map(|f| match &f.answer {
         Answer::Says(says) => Some((f.endpoint.as_str(), says.as_ref())),
         _ => None,

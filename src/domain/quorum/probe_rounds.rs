@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::{
     members::url,
-    model::observations::{Answer, EndpointFacts, Hashed, KnownMember, MemberSays},
+    model::observations::{Answer, EndpointFacts, Hashed, KnownMember, MemberStatus},
 };
 use crate::etcd::membership::Id;
 use crate::text::Foreign;
@@ -51,7 +51,7 @@ pub fn next(facts: &[EndpointFacts], typed: usize, peered: &BTreeSet<String>) ->
 }
 
 /// What `facts` say at client ports and elsewhere.
-fn says(facts: &[EndpointFacts]) -> impl Iterator<Item = (&str, &MemberSays)> {
+fn says(facts: &[EndpointFacts]) -> impl Iterator<Item = (&str, &MemberStatus)> {
     facts.iter().filter_map(|f| match &f.answer {
         Answer::Says(says) => Some((f.endpoint.as_str(), says.as_ref())),
         _ => None,
@@ -88,7 +88,7 @@ fn silent(facts: &[EndpointFacts], peered: &BTreeSet<String>) -> Vec<Question> {
 
 /// Hashes of everybody who can give one and was not asked, at the lowest revision in each cluster.
 fn hashes(facts: &[EndpointFacts]) -> Vec<Question> {
-    let able = |says: &MemberSays| says.closed.is_none() && says.revision > 0;
+    let able = |says: &MemberStatus| says.closed.is_none() && says.revision > 0;
     let lowest = |cluster: Id| {
         says(facts).filter(|(_, s)| s.cluster_id == cluster && able(s)).map(|(_, s)| s.revision).min().unwrap_or(0)
     };
@@ -106,7 +106,7 @@ pub fn with_peer(before: Answer, peer: Answer) -> Answer {
             let mut errors = vec![details];
             errors.extend(says.errors);
             errors.retain(|error| !error.is_empty());
-            Answer::Says(Box::new(MemberSays { closed: Some(why), errors, ..*says }))
+            Answer::Says(Box::new(MemberStatus { closed: Some(why), errors, ..*says }))
         }
         (Answer::Silent { why, details }, Answer::Silent { details: more, .. }) => {
             let details = [details, more].into_iter().filter(|d| !d.is_empty()).collect::<Vec<_>>().join("\n");
@@ -120,21 +120,21 @@ pub fn with_peer(before: Answer, peer: Answer) -> Answer {
 /// their states. One server is there by the time it is asked again; another one need not be.
 pub fn lagging_twins(facts: &[EndpointFacts]) -> Vec<String> {
     let lone = says(facts).filter(|(_, s)| s.closed.is_none() && s.raft_index > 0 && alone(s));
-    let lone: Vec<(&str, &MemberSays)> = lone.collect();
-    let behind = |own: &MemberSays| lone.iter().any(|(_, other)| is_behind(own, other));
+    let lone: Vec<(&str, &MemberStatus)> = lone.collect();
+    let behind = |own: &MemberStatus| lone.iter().any(|(_, other)| is_behind(own, other));
     lone.iter().filter(|(_, s)| behind(s)).map(|(endpoint, _)| endpoint.to_string()).collect()
 }
 
 /// Whether `now`, which was asked after the others had answered, is behind what one of them said as the same member.
-pub fn went_back(now: &MemberSays, others: &[EndpointFacts]) -> bool {
+pub fn went_back(now: &MemberStatus, others: &[EndpointFacts]) -> bool {
     now.closed.is_none() && now.raft_index > 0 && alone(now) && says(others).any(|(_, s)| alone(s) && is_behind(now, s))
 }
 
-fn alone(says: &MemberSays) -> bool {
+fn alone(says: &MemberStatus) -> bool {
     says.members.len() == 1
 }
 
-fn is_behind(own: &MemberSays, other: &MemberSays) -> bool {
+fn is_behind(own: &MemberStatus, other: &MemberStatus) -> bool {
     let same = (own.cluster_id, own.member_id) == (other.cluster_id, other.member_id);
     let earlier = own.raft_index < other.raft_index || own.revision < other.revision || own.raft_term < other.raft_term;
     same && other.closed.is_none() && earlier
@@ -176,7 +176,7 @@ mod tests {
 
     fn said(n: u64, revision: i64) -> EndpointFacts {
         let members = vec![member(1), member(2), member(3)];
-        let says = MemberSays { cluster_id: Id(9), member_id: Id(n), revision, members, ..MemberSays::default() };
+        let says = MemberStatus { cluster_id: Id(9), member_id: Id(n), revision, members, ..MemberStatus::default() };
         fact(n, Answer::Says(Box::new(says)))
     }
 
@@ -211,7 +211,7 @@ mod tests {
     fn who_is_found_does_not_lead_on_for_ever() {
         let names = |n: u64, count: u64| {
             let members = (n + 1..=n + count).map(member).collect();
-            let says = MemberSays { cluster_id: Id(9), member_id: Id(n), members, ..MemberSays::default() };
+            let says = MemberStatus { cluster_id: Id(9), member_id: Id(n), members, ..MemberStatus::default() };
             fact(n, Answer::Says(Box::new(says)))
         };
         for step in [1, 3, 200] {

@@ -18,7 +18,7 @@ use crate::{
     domain::{
         members::url,
         model::observations::{
-            Answer, EndpointFacts, KnownMember, MemberSays,
+            Answer, EndpointFacts, KnownMember, MemberStatus,
             config::{ConfigFacts, ConfigKind},
             disk::DirFacts,
         },
@@ -288,7 +288,7 @@ pub fn dir_of<'a>(config: &ConfigFacts, dirs: &'a [DirFacts]) -> Option<&'a DirF
     dirs.iter().find(|dir| dir.data_dir == data)
 }
 
-fn says(fact: &EndpointFacts) -> Option<&MemberSays> {
+fn says(fact: &EndpointFacts) -> Option<&MemberStatus> {
     match &fact.answer {
         Answer::Says(says) => Some(says),
         _ => None,

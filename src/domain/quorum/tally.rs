@@ -5,13 +5,13 @@ use super::{
     history::{History, Lack, Serving, bootstrap_only, voters},
     known::{DEFAULT_CLUSTER, Match, NewerAt, Unknown},
     misplaced::Misplaced,
-    verdict::{Evidence, Verdict},
+    verdict::{Evidence, QuorumVerdict},
 };
 use crate::{
     domain::{
         members::url,
         model::observations::{
-            Alarm, Answer, EndpointFacts, KnownMember, MemberSays, Read,
+            Alarm, Answer, EndpointFacts, KnownMember, MemberStatus, Read,
             disk::{DirFacts, DirState},
         },
         quorum::probe_rounds::at,
@@ -24,7 +24,7 @@ use crate::{
 /// The answers, sorted by what the rule asks for.
 pub(crate) struct Count<'a> {
     /// Everybody who answered, each member once, with the endpoint it answered at.
-    pub says: Vec<(&'a str, &'a MemberSays)>,
+    pub says: Vec<(&'a str, &'a MemberStatus)>,
     /// The newest member list, where one could be had.
     pub list: Option<&'a [KnownMember]>,
     pub voters: usize,
@@ -48,7 +48,7 @@ pub(crate) struct Count<'a> {
     /// Endpoints that were given and at which a member answers.
     pub confirmed: usize,
     /// Endpoints that answer as one member, and are two servers or more: each with its answer.
-    pub twins: Vec<(&'a str, &'a MemberSays)>,
+    pub twins: Vec<(&'a str, &'a MemberStatus)>,
     /// Endpoints on several hosts or ports that answer as one member of a cluster of one, by the IDs of an etcd without
     /// flags.
     pub alike: Vec<&'a str>,
@@ -113,7 +113,7 @@ pub(crate) struct Unasked {
 impl<'a> Count<'a> {
     pub(crate) fn new(seen: &Evidence<'a>, misplaced: Vec<Misplaced>) -> Self {
         let (facts, dirs, marks) = (seen.facts, seen.dirs, seen.gone);
-        let mut says: Vec<(&str, &MemberSays)> = Vec::new();
+        let mut says: Vec<(&str, &MemberStatus)> = Vec::new();
         let mut twice = 0;
         for fact in facts {
             let Answer::Says(member) = &fact.answer else { continue };
@@ -121,7 +121,7 @@ impl<'a> Count<'a> {
             match says.iter_mut().find(|(_, s)| (s.cluster_id, s.member_id) == (member.cluster_id, member.member_id)) {
                 Some(same) => {
                     twice += 1;
-                    let worth = |s: &MemberSays| (s.read == Read::Served, s.led(), s.closed.is_none());
+                    let worth = |s: &MemberStatus| (s.read == Read::Served, s.has_leader(), s.closed.is_none());
                     if worth(member) > worth(same.1) {
                         *same = (&fact.endpoint, member);
                     }
@@ -148,7 +148,7 @@ impl<'a> Count<'a> {
             .collect();
         let mute = |f: &&EndpointFacts| matches!(f.answer, Answer::Silent { .. });
         let marked: Vec<_> = facts.iter().filter(mute).filter(|f| marks.contains(&f.endpoint)).collect();
-        let unasked = Unasked::of(facts, &missing);
+        let unasked = Unasked::new(facts, &missing);
         let mut silent: Vec<Silent<'_>> = match list {
             Some(list) => missing
                 .iter()
@@ -157,7 +157,7 @@ impl<'a> Count<'a> {
                     let (fate, copies) = fate(m.id, dirs, &history, said_gone, (list, needed));
                     // one that is spelled otherwise than the member's own URL is asked, too
                     let asked = unasked.count == 0 || facts.iter().filter(mute).any(|f| at(m, &f.endpoint));
-                    Silent { name: called(m), id: Some(m.id), fate, copies, asked }
+                    Silent { name: display_name(m), id: Some(m.id), fate, copies, asked }
                 })
                 .collect(),
             None => facts
@@ -176,7 +176,7 @@ impl<'a> Count<'a> {
             // it has no vote, so that it acknowledged nothing towards a majority: how many logs end early says nothing
             let (fate, copies) = fate(m.id, dirs, &history, said_gone, (&[], 0));
             let asked = facts.iter().filter(mute).any(|f| at(m, &f.endpoint));
-            Silent { name: called(m), id: Some(m.id), fate, copies, asked }
+            Silent { name: display_name(m), id: Some(m.id), fate, copies, asked }
         });
         let mut learners: Vec<Silent<'_>> = learners.collect();
         learners.sort_by(|a, b| natural(&a.name, &b.name));
@@ -189,7 +189,7 @@ impl<'a> Count<'a> {
         let all_missing: Vec<&KnownMember> =
             list.unwrap_or_default().iter().filter(|m| !says.iter().any(|(_, s)| s.member_id == m.id)).collect();
         let given = |endpoint: &str| seen.given.is_empty() || seen.given.iter().any(|g| g == endpoint);
-        let is_member = |s: &MemberSays| list.is_some_and(|list| list.iter().any(|m| m.id == s.member_id));
+        let is_member = |s: &MemberStatus| list.is_some_and(|list| list.iter().any(|m| m.id == s.member_id));
         let (unmatched, open) = unmatched(facts, list.unwrap_or_default(), &all_missing);
         let confirmed = facts.iter().filter(|f| match &f.answer {
             Answer::Says(s) => given(&f.endpoint) && is_member(s),
@@ -221,47 +221,47 @@ impl<'a> Count<'a> {
         }
     }
 
-    pub(crate) fn verdict(&self) -> Verdict {
-        let votes = |says: &MemberSays| votes(self.list, says) || !says.is_learner;
+    pub(crate) fn verdict(&self) -> QuorumVerdict {
+        let votes = |says: &MemberStatus| votes(self.list, says) || !says.is_learner;
         let mut clusters = self.says.iter().map(|(_, s)| s.cluster_id).filter(|id| *id != Id(0));
         let first = clusters.next();
         if clusters.any(|id| Some(id) != first) || !self.twins.is_empty() {
-            Verdict::Split
+            QuorumVerdict::Split
         } else if self.history.serving.is_some() {
             if self.forked() {
-                Verdict::Forked
+                QuorumVerdict::Forked
             } else if self.unconfirmed() {
                 // who is still asked may turn out to be a member
-                if self.asking > 0 { Verdict::Asking } else { Verdict::Unconfirmed }
+                if self.asking > 0 { QuorumVerdict::Asking } else { QuorumVerdict::Unconfirmed }
             } else {
                 self.served()
             }
         } else if self.asking > 0 {
-            Verdict::Asking
-        } else if self.says.iter().any(|(_, s)| votes(s) && s.led()) {
-            Verdict::Unsettled
+            QuorumVerdict::Asking
+        } else if self.says.iter().any(|(_, s)| votes(s) && s.has_leader()) {
+            QuorumVerdict::Unsettled
         } else if self.voters > 0 && self.answering >= self.needed {
-            Verdict::NoLeader
+            QuorumVerdict::NoLeader
         } else if self.lost_for_good() {
-            Verdict::LostForGood
+            QuorumVerdict::LostForGood
         } else if self.says.is_empty() {
-            Verdict::Unknown
+            QuorumVerdict::Unknown
         } else {
-            Verdict::LostForNow
+            QuorumVerdict::LostForNow
         }
     }
 
     /// Quorum holds; a voter still being asked makes nothing worse yet.
-    fn served(&self) -> Verdict {
+    fn served(&self) -> QuorumVerdict {
         let waits = self.asking > 0;
         let amiss = !self.alarms.is_empty()
             || self.disagreement.is_some()
             || !self.history.apart.is_empty()
             || !self.strangers().is_empty()
             || self.unmatched.len() > self.missing
-            || self.says.iter().any(|(_, s)| s.closed.is_some() || votes(self.list, s) && !s.led())
+            || self.says.iter().any(|(_, s)| s.closed.is_some() || votes(self.list, s) && !s.has_leader())
             || !waits && !self.silent.is_empty();
-        if amiss { Verdict::Degraded } else { Verdict::Healthy }
+        if amiss { QuorumVerdict::Degraded } else { QuorumVerdict::Healthy }
     }
 
     /// What serves is not the continuation of what is known of the same cluster.
@@ -282,7 +282,7 @@ impl<'a> Count<'a> {
 
     /// Strangers of whom no revision is known, and who list more voters than those who serve: such as the survivor of the
     /// cluster that was, started again, which opens its client port to nobody.
-    pub(crate) fn untold(&self) -> Vec<(&'a str, &'a MemberSays)> {
+    pub(crate) fn untold(&self) -> Vec<(&'a str, &'a MemberStatus)> {
         let serving = self.history.serving.as_ref().map_or(0, |s| voters(s.list).len());
         let mut strangers = self.strangers();
         strangers.retain(|(_, s)| s.raft_index == 0 && voters(&s.members).len() > serving);
@@ -301,7 +301,7 @@ impl<'a> Count<'a> {
     }
 
     /// Who answers under the cluster's ID and is not in the list of those who serve.
-    pub(crate) fn strangers(&self) -> Vec<(&'a str, &'a MemberSays)> {
+    pub(crate) fn strangers(&self) -> Vec<(&'a str, &'a MemberStatus)> {
         let Some(serving) = self.history.serving.as_ref().filter(|s| !s.list.is_empty()) else { return Vec::new() };
         let apart = |e: &str| self.history.apart.iter().chain(&self.history.rivals).any(|g| g.has(e));
         let listed = |id: Id| serving.list.iter().any(|m| m.id == id);
@@ -318,12 +318,12 @@ impl<'a> Count<'a> {
 
     /// True where nothing speaks against leaving a cluster that serves as it is: nothing newer is known anywhere, and it
     /// is the one that was asked for.
-    pub(crate) fn keep(&self, verdict: Verdict) -> bool {
+    pub(crate) fn keep(&self, verdict: QuorumVerdict) -> bool {
         let empty = self.history.serving.as_ref().is_some_and(Serving::is_empty);
         let unsure = !self.history.odd.is_empty() || !self.strangers().is_empty() || self.unknown_dir();
         match verdict {
-            Verdict::Healthy | Verdict::Degraded => !empty && !unsure && !self.ahead(),
-            Verdict::NoLeader => !self.ahead(),
+            QuorumVerdict::Healthy | QuorumVerdict::Degraded => !empty && !unsure && !self.ahead(),
+            QuorumVerdict::NoLeader => !self.ahead(),
             _ => false,
         }
     }
@@ -361,7 +361,7 @@ impl<'a> Count<'a> {
     }
 
     /// A member's name in the newest list, else its endpoint.
-    pub(crate) fn name(&self, endpoint: &str, says: &MemberSays) -> String {
+    pub(crate) fn name(&self, endpoint: &str, says: &MemberStatus) -> String {
         self.name_of(says.member_id).unwrap_or_else(|| endpoint.to_string())
     }
 
@@ -380,7 +380,7 @@ impl<'a> Count<'a> {
 }
 
 /// Endpoints that answer as one member, where one of them showed that they are not one server.
-fn twins(facts: &[EndpointFacts]) -> Vec<(&str, &MemberSays)> {
+fn twins(facts: &[EndpointFacts]) -> Vec<(&str, &MemberStatus)> {
     let says = || {
         facts.iter().filter_map(|f| match &f.answer {
             Answer::Says(says) => Some((f.endpoint.as_str(), says.as_ref())),
@@ -447,14 +447,14 @@ fn elsewhere<'a>(seen: &Evidence<'a>, history: &History<'a>) -> Vec<(&'a str, St
 impl Unasked {
     /// An endpoint may be spelled otherwise than the member's own URL: how many were not asked is certain, which ones
     /// only where the spelling leaves no other choice.
-    fn of(facts: &[EndpointFacts], missing: &[&KnownMember]) -> Unasked {
+    fn new(facts: &[EndpointFacts], missing: &[&KnownMember]) -> Unasked {
         let mute = facts.iter().filter(|f| matches!(f.answer, Answer::Silent { .. })).count();
         let count = missing.len().saturating_sub(mute);
         let missed: Vec<_> = missing.iter().filter(|m| !facts.iter().any(|f| at(m, &f.endpoint))).collect();
         let named = if missed.len() == count { missed } else { Vec::new() };
         Unasked {
             count,
-            names: named.iter().map(|m| called(m)).collect(),
+            names: named.iter().map(|m| display_name(m)).collect(),
             urls: named.iter().flat_map(|m| m.client_urls.iter().map(Foreign::to_string)).collect(),
         }
     }
@@ -489,7 +489,7 @@ fn unmatched<'a>(facts: &'a [EndpointFacts], list: &[KnownMember], missing: &[&K
 
 /// The list of the answer that is newest by index and term; where nobody answers with one, that of the data directory
 /// whose log is newest. A term alone says little: it grows with every election that fails.
-fn newest_list<'a>(says: &[(&'a str, &'a MemberSays)], dirs: &'a [DirFacts]) -> Option<&'a [KnownMember]> {
+fn newest_list<'a>(says: &[(&'a str, &'a MemberStatus)], dirs: &'a [DirFacts]) -> Option<&'a [KnownMember]> {
     let usable = |list: &[KnownMember]| list.iter().any(|m| !m.is_learner);
     let said = says.iter().filter(|(_, s)| usable(&s.members)).max_by_key(|(_, s)| (s.raft_index, s.raft_term));
     if let Some((_, said)) = said {
@@ -550,12 +550,12 @@ fn fate<'a>(
 }
 
 /// A member's name, else its ID.
-pub(crate) fn called(member: &KnownMember) -> String {
+pub(crate) fn display_name(member: &KnownMember) -> String {
     if member.name.is_empty() { member.id.to_string() } else { member.name.to_string() }
 }
 
 /// Whether this member votes: by the newest list, else by what it says of itself.
-pub(crate) fn votes(list: Option<&[KnownMember]>, says: &MemberSays) -> bool {
+pub(crate) fn votes(list: Option<&[KnownMember]>, says: &MemberStatus) -> bool {
     match list {
         Some(list) => list.iter().any(|m| m.id == says.member_id && !m.is_learner),
         None => !says.is_learner,

@@ -24,7 +24,7 @@ use crate::domain::model::observations::{EndpointFacts, disk::DirFacts};
 
 /// What the answers amount to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Verdict {
+pub enum QuorumVerdict {
     /// Members are still being asked, and what is known does not settle it.
     Asking,
     /// A linearizable read was served, every voter answers, and nothing is amiss.
@@ -51,31 +51,31 @@ pub enum Verdict {
     Unknown,
 }
 
-impl Verdict {
+impl QuorumVerdict {
     /// True where the cluster serves.
     pub fn serves(self) -> bool {
-        matches!(self, Verdict::Healthy | Verdict::Degraded)
+        matches!(self, QuorumVerdict::Healthy | QuorumVerdict::Degraded)
     }
 
     /// True where quorum is lost, for now or for good.
     pub fn lost(self) -> bool {
-        matches!(self, Verdict::LostForNow | Verdict::LostForGood)
+        matches!(self, QuorumVerdict::LostForNow | QuorumVerdict::LostForGood)
     }
 
     /// Its name in JSON.
     pub fn name(self) -> &'static str {
         match self {
-            Verdict::Asking => "asking",
-            Verdict::Healthy => "healthy",
-            Verdict::Degraded => "degraded",
-            Verdict::Unsettled => "unsettled",
-            Verdict::LostForNow => "lost_for_now",
-            Verdict::LostForGood => "lost_for_good",
-            Verdict::NoLeader => "no_leader",
-            Verdict::Split => "split",
-            Verdict::Forked => "forked",
-            Verdict::Unconfirmed => "unconfirmed",
-            Verdict::Unknown => "unknown",
+            QuorumVerdict::Asking => "asking",
+            QuorumVerdict::Healthy => "healthy",
+            QuorumVerdict::Degraded => "degraded",
+            QuorumVerdict::Unsettled => "unsettled",
+            QuorumVerdict::LostForNow => "lost_for_now",
+            QuorumVerdict::LostForGood => "lost_for_good",
+            QuorumVerdict::NoLeader => "no_leader",
+            QuorumVerdict::Split => "split",
+            QuorumVerdict::Forked => "forked",
+            QuorumVerdict::Unconfirmed => "unconfirmed",
+            QuorumVerdict::Unknown => "unknown",
         }
     }
 }
@@ -91,9 +91,9 @@ pub enum Gate {
 
 /// A verdict with the numbers it follows from, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct QuorumReport {
     /// The verdict.
-    pub verdict: Verdict,
+    pub verdict: QuorumVerdict,
     /// Voting members of the cluster.
     pub voters: usize,
     /// How many of them make a majority.
@@ -128,13 +128,13 @@ pub struct Finding {
     pub advice: Vec<Advice>,
 }
 
-impl Finding {
+impl QuorumReport {
     /// What stands before going on to a restore.
     pub fn gate(&self) -> Gate {
         match self.verdict {
-            Verdict::LostForNow | Verdict::LostForGood | Verdict::Unknown => Gate::Open,
+            QuorumVerdict::LostForNow | QuorumVerdict::LostForGood | QuorumVerdict::Unknown => Gate::Open,
             // what serves does not hold the data; whoever still answers is in the way of the review
-            Verdict::Forked if self.surely_behind() => Gate::Open,
+            QuorumVerdict::Forked if self.surely_behind() => Gate::Open,
             _ => Gate::TypeLabel,
         }
     }
@@ -144,17 +144,17 @@ impl Finding {
     /// state serves, 19 what serves is not shown to be the cluster asked for.
     pub fn exit_code(&self) -> u8 {
         match self.verdict {
-            Verdict::Healthy => 0,
-            Verdict::Unknown | Verdict::Asking => 5,
-            Verdict::LostForNow => 10,
-            Verdict::NoLeader => 11,
-            Verdict::Unsettled => 12,
-            Verdict::Split => 13,
-            Verdict::LostForGood => 14,
-            Verdict::Degraded => 15,
+            QuorumVerdict::Healthy => 0,
+            QuorumVerdict::Unknown | QuorumVerdict::Asking => 5,
+            QuorumVerdict::LostForNow => 10,
+            QuorumVerdict::NoLeader => 11,
+            QuorumVerdict::Unsettled => 12,
+            QuorumVerdict::Split => 13,
+            QuorumVerdict::LostForGood => 14,
+            QuorumVerdict::Degraded => 15,
             // 16 and 17 are those of `verify`
-            Verdict::Forked => 18,
-            Verdict::Unconfirmed => 19,
+            QuorumVerdict::Forked => 18,
+            QuorumVerdict::Unconfirmed => 19,
         }
     }
 
@@ -165,7 +165,7 @@ impl Finding {
 
     /// True where what serves is shown to be behind what is known of the same cluster.
     pub fn surely_behind(&self) -> bool {
-        self.verdict == Verdict::Forked && self.newer.first().is_some_and(|n| n.certain)
+        self.verdict == QuorumVerdict::Forked && self.newer.first().is_some_and(|n| n.certain)
     }
 }
 
@@ -188,12 +188,12 @@ pub struct Evidence<'a> {
 }
 
 /// Judges all that is known.
-pub fn verdict(seen: &Evidence<'_>) -> Finding {
+pub fn verdict(seen: &Evidence<'_>) -> QuorumReport {
     let misplaced = misplaced::misplaced(seen.facts);
     let facts = of_given(seen.facts, seen.given);
     let count = Count::new(&Evidence { facts: &facts, ..*seen }, misplaced);
     let verdict = count.verdict();
-    Finding {
+    QuorumReport {
         verdict,
         voters: count.voters,
         needed: count.needed,

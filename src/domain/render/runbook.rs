@@ -1,6 +1,6 @@
 //! The whole recovery as one paper: every step with a box to tick, for those who carry it out by hand.
 
-use super::start::{Form, Known, page};
+use super::start::{Known, StartFormat, page};
 use crate::{
     domain::{
         model::{
@@ -17,7 +17,7 @@ use crate::{
 
 /// The runbook as Markdown. Each member is started in the form that fits how it was started until now, or in `form`.
 /// `stamp` stands in the names of what is moved aside.
-pub fn runbook(plan: &Plan, form: Option<Form>, known: &Known, stamp: &str) -> String {
+pub fn runbook(plan: &Plan, form: Option<StartFormat>, known: &Known, stamp: &str) -> String {
     let mut out = head(plan);
     before(&mut out, plan);
     restore(&mut out, plan, stamp);
@@ -129,10 +129,10 @@ fn restore(out: &mut String, plan: &Plan, stamp: &str) {
     }
 }
 
-fn start(out: &mut String, plan: &Plan, form: Option<Form>, known: &Known) {
+fn start(out: &mut String, plan: &Plan, form: Option<StartFormat>, known: &Known) {
     out.push_str("## 3. Start\n\n");
     for m in &plan.members {
-        let form = form.unwrap_or_else(|| Form::fitting(plan, &m.name, known));
+        let form = form.unwrap_or_else(|| StartFormat::fitting(plan, &m.name, known));
         out.push_str(&format!("### {} on {}: {}\n", code(&m.name), host(m), form.title()));
         match page(plan, &m.name, form, known) {
             Ok(page) => block(out, "sh", &page.text()),

@@ -32,7 +32,7 @@ use listen_urls::{Own, listen};
 
 pub use crate::domain::render::runbook::runbook;
 pub use command_sheet::{sheet, sheet_on};
-pub use format::{File, Form, Page, page};
+pub use format::{File, Page, StartFormat, page};
 
 /// One member's command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,7 @@ fn launch(plan: &Plan, m: &Member, ground: &Ground<'_>, known: &Known) -> Launch
     if let Some(wal) = &m.wal_dir {
         flag("wal-dir", &wal.to_string_lossy());
     }
-    let addresses = Own::of(plan, m, &ground.addresses);
+    let addresses = Own::new(plan, m, &ground.addresses);
     for (name, urls) in [("listen-peer-urls", &m.peer_urls), ("listen-client-urls", &m.client_urls)] {
         if own.iter().any(|flag| flag.name == name) {
             notes.push(format!("--{name} stands among the member's own flags and is taken from there"));

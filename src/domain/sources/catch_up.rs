@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use super::ranking::{Seen, Survivor};
+use super::ranking::{Observed, Survivor};
 use crate::{
     domain::{
         model::observations::{
             FileFacts, Health,
-            disk::{DirFacts, DirSays, DirState},
+            disk::{DataDirState, DirFacts, DirState},
         },
         sources::newest_dir,
     },
@@ -69,7 +69,7 @@ impl<'a> CatchUp<'a> {
     }
 
     /// As [`CatchUp::new`], with regard to everything else that was seen.
-    pub(crate) fn among(dir: &'a DirFacts, says: &DirSays, seen: &'a Seen<'_>) -> Self {
+    pub(crate) fn among(dir: &'a DirFacts, says: &DataDirState, seen: &'a Observed<'_>) -> Self {
         // committed up to the log's end, so it has all that this one could have served
         let has = |s: &&Survivor<'_>| s.says.cluster_id == says.cluster_id && s.says.raft_index >= says.last_index;
         match seen.survivors.iter().find(has) {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::ranking::{Kin, Place, Seen, Source};
+use super::ranking::{HistoryMatch, Observed, Place, Source};
 use crate::{
     domain::{model::observations::KnownMember, sources::data_loss::History},
     etcd::membership::Id,
@@ -65,7 +65,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// As what was seen settles it.
-    pub fn of(seen: &Seen<'_>) -> Cluster {
+    pub fn identify(seen: &Observed<'_>) -> Cluster {
         let heard = || seen.survivors.iter().chain(&seen.closed).filter(|s| s.says.cluster_id != Id(0));
         let says = || seen.dirs.iter().filter_map(|d| Some((d, d.state.says()?)));
         let id = seen.scope.id().ok_or_else(|| seen.scope.why_open());
@@ -83,7 +83,7 @@ impl Cluster {
             let in_dirs = says().filter(|(_, s)| s.cluster_id == id).flat_map(|(_, s)| &s.members);
             for member in listed.chain(in_dirs) {
                 if !members.iter().any(|(id, _)| *id == member.id) {
-                    members.push((member.id, called(member)));
+                    members.push((member.id, display_name(member)));
                 }
             }
             members.sort_by(|(_, a), (_, b)| natural(a, b));
@@ -127,22 +127,22 @@ impl Cluster {
     }
 }
 
-fn called(member: &KnownMember) -> String {
+fn display_name(member: &KnownMember) -> String {
     if member.name.is_empty() { member.id.to_string() } else { member.name.to_string() }
 }
 
 /// What was found between two files.
-pub(crate) fn history(kin: &[Kin], a: &Path, b: &Path) -> Option<History> {
-    let both = |k: &&Kin| (k.files[0] == a && k.files[1] == b) || (k.files[0] == b && k.files[1] == a);
+pub(crate) fn history(kin: &[HistoryMatch], a: &Path, b: &Path) -> Option<History> {
+    let both = |k: &&HistoryMatch| (k.files[0] == a && k.files[1] == b) || (k.files[0] == b && k.files[1] == a);
     kin.iter().rev().find(both).map(|k| k.history)
 }
 
 /// Lets the proofs spread from file to file: who shares the history of one that is of this cluster is so, too. Says
 /// where two that both are hold different data.
-pub(crate) fn by_history(sources: &mut [Source], seen: &Seen<'_>) -> Option<String> {
+pub(crate) fn by_history(sources: &mut [Source], seen: &Observed<'_>) -> Option<String> {
     let places: HashMap<PathBuf, usize> =
         sources.iter().enumerate().filter_map(|(at, s)| Some((file(s)?.to_path_buf(), at))).collect();
-    let pair = |kin: &Kin| Some(([*places.get(&kin.files[0])?, *places.get(&kin.files[1])?], kin.history));
+    let pair = |kin: &HistoryMatch| Some(([*places.get(&kin.files[0])?, *places.get(&kin.files[1])?], kin.history));
     let pairs: Vec<([usize; 2], History)> = seen.kin.iter().filter_map(pair).collect();
     let is = |sources: &[Source], at: usize| sources.get(at).is_some_and(|s| matches!(s.relation, Relation::Same(_)));
     let name = |sources: &[Source], at: usize| sources.get(at).map(|s| s.name.clone()).unwrap_or_default();

@@ -8,7 +8,7 @@ use crate::{
     domain::model::{
         observations::{
             Answer, Content, EndpointFacts, FileFacts, Health,
-            disk::{DirFacts, DirSays, DirState, Held},
+            disk::{DataDirState, DirFacts, DirState, Held},
         },
         revisions::{self, KnownRevision, Revisions},
     },
@@ -44,7 +44,7 @@ pub fn known(
         let from = own.filter(|name| !name.is_empty()).unwrap_or(&facts.endpoint).to_string();
         others.push(Point { revision: says.revision, at: None, from });
     }
-    let ours: Vec<(&DirFacts, &DirSays)> = dirs
+    let ours: Vec<(&DirFacts, &DataDirState)> = dirs
         .iter()
         .filter_map(|dir| Some((dir, dir.state.says()?)))
         .filter(|(_, s)| clusters.contains(&s.cluster_id) || shares(content, s.members.iter().map(|m| m.id)))
@@ -76,7 +76,7 @@ fn shares(content: &Content, ids: impl Iterator<Item = Id>) -> bool {
 /// a directory that no process writes, that ends where its database does and brings nothing beyond `revision`. A member
 /// that answers does not count: its log may end behind what it says is committed. A directory that began empty does not
 /// either: it no longer has what its member acknowledged.
-fn complete(revision: i64, dirs: &[(&DirFacts, &DirSays)]) -> bool {
+fn complete(revision: i64, dirs: &[(&DirFacts, &DataDirState)]) -> bool {
     let newest = dirs.iter().max_by_key(|(_, says)| (says.last_term, says.last_index));
     let Some((_, newest)) = newest else { return false };
     let voters: BTreeSet<Id> = newest.members.iter().filter(|m| !m.is_learner).map(|m| m.id).collect();
@@ -105,7 +105,7 @@ pub fn revisions(known: &Known) -> Revisions {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::domain::model::observations::{KnownMember, MemberSays};
+    use crate::domain::model::observations::{KnownMember, MemberStatus};
 
     const CLUSTER: Id = Id(0xc1);
 
@@ -120,7 +120,7 @@ mod tests {
 
     fn dir(n: u64, of: u64, revision: i64, beyond: u64) -> DirFacts {
         let database = file(&format!("/d{n}/member/snap/db"), revision, &[]);
-        let says = DirSays {
+        let says = DataDirState {
             cluster_id: CLUSTER,
             member_id: Id(n),
             term: 4,
@@ -153,7 +153,7 @@ mod tests {
         }
     }
 
-    fn with(mut dir: DirFacts, change: impl FnOnce(&mut DirSays)) -> DirFacts {
+    fn with(mut dir: DirFacts, change: impl FnOnce(&mut DataDirState)) -> DirFacts {
         if let DirState::Whole(says) = &mut dir.state {
             change(says);
         }
@@ -193,12 +193,12 @@ mod tests {
         let strangers = vec![KnownMember { id: Id(77), ..KnownMember::default() }];
         let files = [file("/b.db", 60, &members(3)), file("/strange.db", 900, &strangers)];
         let says = |n: u64, revision| {
-            let says = MemberSays {
+            let says = MemberStatus {
                 cluster_id: CLUSTER,
                 member_id: Id(n),
                 revision,
                 members: members(3),
-                ..MemberSays::default()
+                ..MemberStatus::default()
             };
             EndpointFacts { endpoint: format!("http://m{n}:2379"), answer: Answer::Says(Box::new(says)) }
         };

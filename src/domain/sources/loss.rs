@@ -8,13 +8,13 @@ use std::{
 use super::{
     catch_up::CatchUp,
     cluster_match::{self, Relation},
-    ranking::{Kin, Kind, LogEnd, Newest, Place, Seen, Source, Standing, UNMEASURED},
+    ranking::{HistoryMatch, LogEnd, Newest, Observed, Place, Source, SourceKind, SourceState, UNMEASURED},
 };
 use crate::{
     domain::{
         model::observations::{
             KnownMember, Read,
-            disk::{DirFacts, DirSays, DirState},
+            disk::{DataDirState, DirFacts, DirState},
         },
         sources::data_loss::{History, Horizon, Loss},
     },
@@ -24,10 +24,11 @@ use crate::{
 
 /// The newest revision among the sources of this cluster; where none is known to be, among all but the strangers. While it
 /// is not known which cluster is meant, what names its cluster is no measure: it may be of another.
-pub(crate) fn newest(sources: &[Source], seen: &Seen<'_>) -> Option<Newest> {
+pub(crate) fn newest(sources: &[Source], seen: &Observed<'_>) -> Option<Newest> {
     let settled = seen.scope.id().is_some();
-    let readable =
-        |s: &&Source| s.revision.is_some() && !matches!(s.standing, Standing::Broken(_) | Standing::Unreadable(_));
+    let readable = |s: &&Source| {
+        s.revision.is_some() && !matches!(s.standing, SourceState::Broken(_) | SourceState::Unreadable(_))
+    };
     let ours = sources.iter().any(|s| readable(&s) && s.relation.ours());
     let counts = |s: &&Source| match ours {
         true => s.relation.ours(),
@@ -42,7 +43,7 @@ pub(crate) fn newest(sources: &[Source], seen: &Seen<'_>) -> Option<Newest> {
     let number = thousands(revision.unsigned_abs());
     let words = match &best.place {
         Place::Member(_) => format!("revision {number} ({} answers with it)", best.bare_name),
-        Place::File(_) if best.kind == Kind::DataDir => format!("revision {number} ({})", best.name),
+        Place::File(_) if best.kind == SourceKind::DataDir => format!("revision {number} ({})", best.name),
         Place::File(path) => {
             format!("revision {number} ({})", path.file_name().unwrap_or_default().to_string_lossy())
         }
@@ -51,8 +52,9 @@ pub(crate) fn newest(sources: &[Source], seen: &Seen<'_>) -> Option<Newest> {
 }
 
 /// The log of this cluster's that goes furthest, where it goes on past every database and every survivor.
-pub(super) fn ahead(sources: &[Source], seen: &Seen<'_>) -> Option<(LogEnd, String)> {
-    let ours = |s: &&Source| s.kind == Kind::DataDir && s.relation.ours() && !matches!(s.standing, Standing::Held(_));
+pub(super) fn ahead(sources: &[Source], seen: &Observed<'_>) -> Option<(LogEnd, String)> {
+    let ours =
+        |s: &&Source| s.kind == SourceKind::DataDir && s.relation.ours() && !matches!(s.standing, SourceState::Held(_));
     let (end, source) = sources.iter().filter(ours).filter_map(|s| Some((s.log?, s))).max_by_key(|(end, _)| *end)?;
     let reached = seen.survivors.iter().filter(|s| s.says.cluster_id == Id(end.cluster)).map(|s| s.says.raft_index);
     let in_files = seen.dirs.iter().filter_map(|d| d.state.says()).filter(|s| s.cluster_id == Id(end.cluster));
@@ -79,7 +81,7 @@ const FIRST: i64 = 1;
 /// its files tell: an answer names the index up to which the member knows entries to be committed, and what came after may
 /// have been acknowledged by a leader that is gone. And only a directory that an etcd is set up to start on is the
 /// member's last one; any other may be a copy that was taken earlier.
-pub(crate) fn horizon(seen: &Seen<'_>, ahead: bool) -> Horizon {
+pub(crate) fn horizon(seen: &Observed<'_>, ahead: bool) -> Horizon {
     if ahead {
         return Horizon::LogAhead;
     }
@@ -88,7 +90,7 @@ pub(crate) fn horizon(seen: &Seen<'_>, ahead: bool) -> Horizon {
         let nobody = heard().next().is_none() && seen.dirs.iter().all(|d| d.state.says().is_none());
         return if nobody { Horizon::Files } else { Horizon::Unsettled };
     };
-    let ours = |says: &&DirSays| says.cluster_id == cluster;
+    let ours = |says: &&DataDirState| says.cluster_id == cluster;
     let dirs = || seen.dirs.iter().filter_map(|d| Some((d, d.state.says().filter(ours)?)));
     let lists = heard().filter(|s| s.cluster_id == cluster).map(|s| ((s.raft_term, s.raft_index), &s.members));
     let lists = lists.chain(dirs().map(|(_, s)| ((s.last_term, s.last_index), &s.members)));
@@ -133,7 +135,7 @@ pub(crate) fn loss(
     source: &Source,
     newest: Option<&Newest>,
     all: &[Source],
-    seen: &Seen<'_>,
+    seen: &Observed<'_>,
     horizon: Horizon,
 ) -> Loss {
     let entries = source.loss.entries;
@@ -150,7 +152,7 @@ pub(crate) fn loss(
 }
 
 /// Whether revisions of two sources count the same writes.
-fn comparable(a: &Source, b: &Source, kin: &[Kin]) -> bool {
+fn comparable(a: &Source, b: &Source, kin: &[HistoryMatch]) -> bool {
     if a.place == b.place || (a.relation.ours() && b.relation.ours()) {
         return true;
     }

@@ -5,7 +5,7 @@
 mod tests;
 
 use crate::{
-    domain::model::observations::disk::{DirFacts, DirSays, DirState},
+    domain::model::observations::disk::{DataDirState, DirFacts, DirState},
     text::number::thousands,
 };
 use crate::{etcd::membership::Id, text::Shown};
@@ -37,7 +37,7 @@ impl Age {
 
 /// How far a directory goes. The term and the index of the log's last entry count first, as for raft itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Reach {
+struct LogExtent {
     term: u64,
     index: u64,
     revision: i64,
@@ -45,11 +45,11 @@ struct Reach {
 
 /// None where the end of the log could not be read. A log that was read to its end and holds nothing is known: it is
 /// older than everything.
-fn reach(dir: &DirFacts) -> Option<Reach> {
+fn reach(dir: &DirFacts) -> Option<LogExtent> {
     let says = dir.state.says()?;
     let read =
         says.last_index > 0 || says.revision <= 1 && says.torn.is_none() && matches!(dir.state, DirState::Whole(_));
-    read.then_some(Reach { term: says.last_term, index: says.last_index, revision: says.revision })
+    read.then_some(LogExtent { term: says.last_term, index: says.last_index, revision: says.revision })
 }
 
 /// How `dir` compares with `other`, which is of the same member.
@@ -65,7 +65,8 @@ pub fn compare(dir: &DirFacts, other: &DirFacts) -> Age {
 /// The directories of a member, the newest first, whatever order they come in. Those whose end is not known come last.
 /// Where `cluster` is given, only those of it.
 pub fn of_member(member: Id, cluster: Option<Id>, dirs: &[DirFacts]) -> Vec<&DirFacts> {
-    let of_it = |says: &DirSays| says.member_id == member && cluster.is_none_or(|cluster| cluster == says.cluster_id);
+    let of_it =
+        |says: &DataDirState| says.member_id == member && cluster.is_none_or(|cluster| cluster == says.cluster_id);
     let mut found: Vec<&DirFacts> = dirs.iter().filter(|dir| dir.state.says().is_some_and(of_it)).collect();
     found.sort_by(|a, b| {
         let key = |dir: &DirFacts| {
@@ -110,9 +111,9 @@ pub fn clause(dir: &DirFacts, dirs: &[DirFacts]) -> String {
 pub fn reach_words(dir: &DirFacts) -> String {
     match reach(dir) {
         None => "the end of its log cannot be read".into(),
-        Some(Reach { term, index, revision }) if revision > 0 => {
+        Some(LogExtent { term, index, revision }) if revision > 0 => {
             format!("log to {term}/{index}, revision {}", thousands(revision.unsigned_abs()))
         }
-        Some(Reach { term, index, .. }) => format!("log to {term}/{index}"),
+        Some(LogExtent { term, index, .. }) => format!("log to {term}/{index}"),
     }
 }

@@ -18,8 +18,8 @@ use crate::{
     domain::{
         model::{
             observations::{
-                FileFacts, Health, KnownMember, LimitedDamage, MemberSays,
-                disk::{BrokenPart, DirFacts, DirSays, DirState, Held},
+                FileFacts, Health, KnownMember, LimitedDamage, MemberStatus,
+                disk::{BrokenPart, DataDirState, DirFacts, DirState, Held},
             },
             source_ref::is_object,
         },
@@ -37,7 +37,7 @@ pub struct Survivor<'a> {
     /// The client URL at which it answers.
     pub endpoint: &'a str,
     /// What it says.
-    pub says: &'a MemberSays,
+    pub says: &'a MemberStatus,
 }
 
 /// A file that was saved from a member here and now: whose it is, is known.
@@ -53,7 +53,7 @@ pub struct Saved {
 
 /// What a look into two files side by side showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kin {
+pub struct HistoryMatch {
     /// The files, in any order.
     pub files: [PathBuf; 2],
     /// Whether they tell one history.
@@ -71,7 +71,7 @@ pub struct Differing {
 
 /// Everything that was seen.
 #[derive(Debug, Clone, Default)]
-pub struct Seen<'a> {
+pub struct Observed<'a> {
     /// Members that answer.
     pub survivors: Vec<Survivor<'a>>,
     /// Members that are heard only beside their client ports (passwords are on, or they wait for a quorum): no source, but
@@ -84,7 +84,7 @@ pub struct Seen<'a> {
     /// Which of the files were saved from members here.
     pub saved: &'a [Saved],
     /// Which files were compared.
-    pub kin: &'a [Kin],
+    pub kin: &'a [HistoryMatch],
     /// Survivors that hold different data.
     pub differing: Option<Differing>,
     /// Which cluster is meant.
@@ -104,7 +104,7 @@ pub enum Place {
 
 /// What a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum SourceKind {
     /// A member that answers: a snapshot is saved from it over the network.
     Survivor,
     /// A file.
@@ -115,7 +115,7 @@ pub enum Kind {
 
 /// Whether a source can be taken as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum SourceState {
     /// A member: what is saved from it will be hashed.
     ToSave,
     /// Its checksum is right and its pages are sound.
@@ -138,7 +138,7 @@ pub enum Standing {
     Unreadable(String),
 }
 
-impl Standing {
+impl SourceState {
     /// True for one that a restore can begin from now.
     pub fn usable(&self) -> bool {
         self.class() == 0
@@ -147,11 +147,11 @@ impl Standing {
     /// A broken source never stands above a whole one.
     pub(super) fn class(&self) -> u8 {
         match self {
-            Standing::ToSave | Standing::Whole | Standing::Sound => 0,
-            Standing::Remote | Standing::Unread => 1,
-            Standing::Packed(_) | Standing::Limited(_) => 2,
-            Standing::Held(_) => 3,
-            Standing::Broken(_) | Standing::Unreadable(_) => 4,
+            SourceState::ToSave | SourceState::Whole | SourceState::Sound => 0,
+            SourceState::Remote | SourceState::Unread => 1,
+            SourceState::Packed(_) | SourceState::Limited(_) => 2,
+            SourceState::Held(_) => 3,
+            SourceState::Broken(_) | SourceState::Unreadable(_) => 4,
         }
     }
 }
@@ -162,13 +162,13 @@ pub struct Source {
     /// What it is found by.
     pub place: Place,
     /// What it is.
-    pub kind: Kind,
+    pub kind: SourceKind,
     /// What it is called: `m2, over the network`, or its path.
     pub name: String,
     /// The same without what kind of source it is: `m2`, or the path of the file or directory.
     pub bare_name: String,
     /// Whether it can be taken.
-    pub standing: Standing,
+    pub standing: SourceState,
     /// Whether it is of this cluster, with the proof.
     pub relation: Relation,
     /// Its last revision, where it is known.
@@ -243,8 +243,8 @@ impl List {
 }
 
 /// Puts everything that was seen into one list.
-pub fn list(seen: &Seen<'_>) -> List {
-    let cluster = Cluster::of(seen);
+pub fn list(seen: &Observed<'_>) -> List {
+    let cluster = Cluster::identify(seen);
     let mut sources: Vec<Source> = seen.survivors.iter().map(|s| survivor(s, &cluster, seen.now)).collect();
     sources.extend(seen.files.iter().map(|file| of_file(file, seen, &cluster)));
     let parted = cluster_match::by_history(&mut sources, seen);
@@ -264,7 +264,7 @@ pub fn list(seen: &Seen<'_>) -> List {
     }
     loss::rank(&mut sources);
     let may = |s: &&Source| {
-        let taken = matches!(s.standing, Standing::ToSave | Standing::Whole);
+        let taken = matches!(s.standing, SourceState::ToSave | SourceState::Whole);
         taken && s.relation.ours() && s.loss.entries == Entries::None
     };
     let pick = sources.first().filter(may).filter(|_| differing.is_none() && ahead.is_none());
@@ -282,10 +282,10 @@ fn survivor(survivor: &Survivor<'_>, cluster: &Cluster, now: i64) -> Source {
     let says = survivor.says;
     Source {
         place: Place::Member(survivor.endpoint.to_string()),
-        kind: Kind::Survivor,
+        kind: SourceKind::Survivor,
         name: format!("{}, over the network", survivor.name),
         bare_name: survivor.name.clone(),
-        standing: Standing::ToSave,
+        standing: SourceState::ToSave,
         relation: cluster.by_id(says.cluster_id, "it answers for"),
         revision: (says.revision > 0).then_some(says.revision),
         at: Some(now),
@@ -299,7 +299,7 @@ fn survivor(survivor: &Survivor<'_>, cluster: &Cluster, now: i64) -> Source {
     }
 }
 
-fn of_file(file: &FileFacts, seen: &Seen<'_>, cluster: &Cluster) -> Source {
+fn of_file(file: &FileFacts, seen: &Observed<'_>, cluster: &Cluster) -> Source {
     let dir =
         seen.dirs.iter().find_map(|dir| Some((dir, dir.state.says()?)).filter(|(_, s)| s.database.path == file.path));
     let content = file.content.as_ref();
@@ -328,7 +328,7 @@ fn of_file(file: &FileFacts, seen: &Seen<'_>, cluster: &Cluster) -> Source {
     let bare_name = dir.map_or(&file.path, |(dir, _)| &dir.data_dir).shown().to_string();
     Source {
         place: Place::File(file.path.clone()),
-        kind: if dir.is_some() { Kind::DataDir } else { Kind::File },
+        kind: if dir.is_some() { SourceKind::DataDir } else { SourceKind::File },
         name: if dir.is_some() { format!("{bare_name}, data dir") } else { bare_name.clone() },
         bare_name,
         standing: standing(file, dir.map(|(dir, _)| dir)),
@@ -345,27 +345,27 @@ fn of_file(file: &FileFacts, seen: &Seen<'_>, cluster: &Cluster) -> Source {
     }
 }
 
-fn standing(file: &FileFacts, dir: Option<&DirFacts>) -> Standing {
+fn standing(file: &FileFacts, dir: Option<&DirFacts>) -> SourceState {
     if let Some(Held::By { pid, program }) = dir.map(|d| &d.held) {
         let program = if program.is_empty() { "a process" } else { program };
         let pid = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
-        return Standing::Held(format!("{program}{pid} runs on it; save a snapshot from that member instead"));
+        return SourceState::Held(format!("{program}{pid} runs on it; save a snapshot from that member instead"));
     }
     match &file.health {
-        Health::Unread if is_object(&file.path) => Standing::Remote,
-        _ if file.is_unread() => Standing::Unread,
-        Health::Verified => Standing::Whole,
-        Health::Unhashed => Standing::Sound,
-        Health::Unread => Standing::Unread,
-        Health::Packed(how) => Standing::Packed(how.clone()),
-        Health::Limited(damage) => Standing::Limited(damage.clone()),
-        Health::Broken(why) => Standing::Broken(why.clone()),
-        Health::Unreadable(why) => Standing::Unreadable(why.clone()),
+        Health::Unread if is_object(&file.path) => SourceState::Remote,
+        _ if file.is_unread() => SourceState::Unread,
+        Health::Verified => SourceState::Whole,
+        Health::Unhashed => SourceState::Sound,
+        Health::Unread => SourceState::Unread,
+        Health::Packed(how) => SourceState::Packed(how.clone()),
+        Health::Limited(damage) => SourceState::Limited(damage.clone()),
+        Health::Broken(why) => SourceState::Broken(why.clone()),
+        Health::Unreadable(why) => SourceState::Unreadable(why.clone()),
     }
 }
 
 /// What the log holds beyond the database. A log that ends before it cannot be its own, or was not read.
-fn of_log(says: &DirSays) -> (Entries, Option<LogEnd>) {
+fn of_log(says: &DataDirState) -> (Entries, Option<LogEnd>) {
     if says.last_index == 0 || says.last_index < says.consistent_index {
         return (Entries::Unknown, None);
     }
@@ -376,7 +376,7 @@ fn of_log(says: &DirSays) -> (Entries, Option<LogEnd>) {
     (entries, Some(LogEnd { cluster: says.cluster_id.0, term: says.last_term, index: says.last_index }))
 }
 
-fn of_dir(dir: &DirFacts, says: &DirSays, all: &[DirFacts]) -> Vec<String> {
+fn of_dir(dir: &DirFacts, says: &DataDirState, all: &[DirFacts]) -> Vec<String> {
     let mut out = Vec::new();
     if let Some(newer) = newest_dir::newer(dir, all) {
         out.push(format!(

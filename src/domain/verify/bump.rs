@@ -5,7 +5,7 @@ use super::{Case, Check, Outcome, Topic, shown};
 use crate::{
     domain::{
         model::{
-            observations::started::{Data, Told, Watched},
+            observations::started::{Data, Queried, Watched},
             revisions::{self, Client, Risk},
         },
         sources::revision_bump::DOCUMENTED,
@@ -17,9 +17,9 @@ use crate::{
 };
 
 /// The clients that keep revisions: as the plan has them, and as its snapshot does.
-pub(super) fn clients(case: Case<'_>, data: &Told<Data>) -> Vec<Client> {
+pub(super) fn clients(case: Case<'_>, data: &Queried<Data>) -> Vec<Client> {
     let mut found = case.plan.revisions.clients.clone();
-    if let Told::Is(data) = data {
+    if let Queried::Is(data) = data {
         found.extend(&data.clients);
     }
     found.sort_unstable();
@@ -29,7 +29,7 @@ pub(super) fn clients(case: Case<'_>, data: &Told<Data>) -> Vec<Client> {
 
 /// Whether the new cluster begins above all revisions that the old one can have given out; only asked where clients keep
 /// revisions, or where it is known that it does not.
-pub(super) fn bump(case: Case<'_>, data: &Told<Data>) -> Option<Check> {
+pub(super) fn bump(case: Case<'_>, data: &Queried<Data>) -> Option<Check> {
     let plan = case.plan;
     let clients = clients(case, data);
     let from = shown(plan.expected_revision());
@@ -130,7 +130,7 @@ fn cure(case: Case<'_>, check: Check) -> Check {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::{
-        super::{Verdict, check, tests},
+        super::{VerifyResult, check, tests},
         *,
     };
     use crate::domain::model::{plan::Plan, revisions::KnownRevision};
@@ -147,20 +147,20 @@ mod tests {
     #[test]
     fn stale_clients_are_never_proven() {
         use Client::{Calico, Kubernetes};
-        let data = |clients: &[Client]| Told::Is(Data { clients: clients.to_vec(), ..Data::default() });
+        let data = |clients: &[Client]| Queried::Is(Data { clients: clients.to_vec(), ..Data::default() });
         let first = tests::plan().expected_revision();
         let beyond = Some(first + 6_780);
         for (what, plan, data, outcome, code) in [
             ("no such client", plan(0, &[], None, false), data(&[]), None, 0),
-            ("not read yet", plan(0, &[], None, false), Told::Not, None, 0),
+            ("not read yet", plan(0, &[], None, false), Queried::Not, None, 0),
             ("a plan of before", plan(0, &[], None, false), data(&[Kubernetes]), Some(Outcome::Unknown), 17),
-            ("no bump", plan(0, &[Kubernetes], None, false), Told::Not, Some(Outcome::Unknown), 17),
-            ("no bump is needed", plan(0, &[Calico], None, true), Told::Not, Some(Outcome::Pass), 0),
-            ("known to be given out", plan(0, &[Kubernetes], beyond, false), Told::Not, Some(Outcome::Fail), 16),
+            ("no bump", plan(0, &[Kubernetes], None, false), Queried::Not, Some(Outcome::Unknown), 17),
+            ("no bump is needed", plan(0, &[Calico], None, true), Queried::Not, Some(Outcome::Pass), 0),
+            ("known to be given out", plan(0, &[Kubernetes], beyond, false), Queried::Not, Some(Outcome::Fail), 16),
             ("known, and no such client", plan(0, &[], beyond, false), data(&[]), Some(Outcome::Unknown), 0),
-            ("too small a bump", plan(1_000, &[Kubernetes], beyond, false), Told::Not, Some(Outcome::Fail), 16),
-            ("perhaps too small", plan(1_000, &[Kubernetes], None, false), Told::Not, Some(Outcome::Unknown), 17),
-            ("enough", plan(DOCUMENTED, &[Kubernetes], beyond, false), Told::Not, Some(Outcome::Pass), 0),
+            ("too small a bump", plan(1_000, &[Kubernetes], beyond, false), Queried::Not, Some(Outcome::Fail), 16),
+            ("perhaps too small", plan(1_000, &[Kubernetes], None, false), Queried::Not, Some(Outcome::Unknown), 17),
+            ("enough", plan(DOCUMENTED, &[Kubernetes], beyond, false), Queried::Not, Some(Outcome::Pass), 0),
         ] {
             let mut seen = tests::good(&plan);
             seen.old_watch = Watched::Compacted(plan.expected_revision());
@@ -168,7 +168,7 @@ mod tests {
             assert_eq!(proof.check(Topic::Bump).map(|check| check.outcome), outcome, "{what}");
             assert_eq!(proof.verdict.exit_code(), code, "{what}: {}", proof.sentence);
             if code != 0 {
-                assert_ne!(proof.verdict, Verdict::Proven);
+                assert_ne!(proof.verdict, VerifyResult::Proven);
                 let todo = &proof.check(Topic::Bump).unwrap().todo;
                 assert!(todo[0].contains("--bump-revision 1000000000 --mark-compacted"), "{todo:?}");
             }
@@ -191,7 +191,7 @@ mod tests {
                 "{asked:?}"
             );
             seen.old_watch = Watched::Compacted(plan.expected_revision());
-            let proof = check(&plan, &seen, &Told::Not);
+            let proof = check(&plan, &seen, &Queried::Not);
             let found = proof.check(Topic::Bump).unwrap();
             assert_eq!((found.outcome, proof.plan.as_str()), (outcome, plan.short_id().as_str()), "{found:?}");
             if outcome == Outcome::Fail {
@@ -220,7 +220,7 @@ mod tests {
             let mut seen = tests::good(&plan);
             seen.old_watch = watched;
             seen.over = true;
-            let proof = check(&plan, &seen, &Told::Not);
+            let proof = check(&plan, &seen, &Queried::Not);
             assert_eq!(proof.check(Topic::Bump).unwrap().outcome, outcome);
             assert_eq!(proof.verdict.exit_code(), code, "{}", proof.sentence);
         }

@@ -4,7 +4,7 @@
 use super::{Case, Check, Outcome, Topic, names, stored};
 use crate::{
     domain::model::{
-        observations::{rows::ClockOffset, started::Told},
+        observations::{rows::ClockOffset, started::Queried},
         plan::Member,
     },
     text::{
@@ -60,8 +60,8 @@ pub(super) fn clocks(case: Case<'_>) -> Check {
     let (mut told, mut untold): (Vec<(&Member, ClockOffset)>, Vec<String>) = (Vec::new(), Vec::new());
     for (member, seen) in case.members() {
         match &seen.stored {
-            Told::Not => return check(Outcome::NotYet, "asked once every member answers".into()).aside(),
-            Told::Is(rows) if stored::own(case, member, rows) && rows.clock.is_some() => {
+            Queried::Not => return check(Outcome::NotYet, "asked once every member answers".into()).aside(),
+            Queried::Is(rows) if stored::own(case, member, rows) && rows.clock.is_some() => {
                 told.extend(rows.clock.map(|clock| (member, clock)));
             }
             _ => untold.push(member.name.clone()),

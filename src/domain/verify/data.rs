@@ -4,8 +4,8 @@ use super::{Case, Check, Ours, Outcome, Topic, names, shown, stored};
 use crate::{
     domain::model::{
         observations::{
-            Hashed, MemberSays,
-            started::{Canary, PlannedHash, Seen, Told},
+            Hashed, MemberStatus,
+            started::{Canary, ObservedMember, PlannedHash, Queried},
         },
         plan::Member,
     },
@@ -93,11 +93,11 @@ pub(super) fn revision(case: Case<'_>) -> Check {
 }
 
 /// By how many revisions a member is beyond the plan's.
-fn over(says: &MemberSays, from: i64) -> u64 {
+fn over(says: &MemberStatus, from: i64) -> u64 {
     says.revision.saturating_sub(from).max(0).unsigned_abs()
 }
 
-fn below(case: Case<'_>, stood: &[Ours<'_>], member: &Member, says: &MemberSays) -> String {
+fn below(case: Case<'_>, stood: &[Ours<'_>], member: &Member, says: &MemberStatus) -> String {
     let from = case.plan.expected_revision();
     // what was written since the restore counts for it, too
     let written = stood.iter().map(|(_, _, s)| over(s, from)).max().unwrap_or_default();
@@ -126,7 +126,7 @@ impl Bounds {
     /// revision was given out. While clients write, the revision that belongs to the index of the round before is thus that
     /// of its reading less one, or more, up to that of this round. At rest, and in a first round, which is never the only
     /// one that a failure is seen in, it is the one that was read.
-    fn new(seen: &Seen, says: &MemberSays) -> Bounds {
+    fn new(seen: &ObservedMember, says: &MemberStatus) -> Bounds {
         match seen.level_before {
             Some(before)
                 if before.revision <= says.revision
@@ -204,7 +204,7 @@ pub(super) fn agreed(case: Case<'_>) -> Option<u32> {
 }
 
 /// True where the plan's revision was compacted away on a member.
-pub(super) fn passed_by(says: &MemberSays) -> bool {
+pub(super) fn passed_by(says: &MemberStatus) -> bool {
     matches!(&says.hash, Hashed::Compacted(_))
 }
 
@@ -315,7 +315,9 @@ fn differing(case: Case<'_>, hashes: &[Given<'_>], cause: Option<Cause>) -> Opti
             continue;
         }
         let planned = match case.seen.planned {
-            Told::Is(PlannedHash { hash, compacted }) if compacted == first.compacted && cause.is_none() => Some(hash),
+            Queried::Is(PlannedHash { hash, compacted }) if compacted == first.compacted && cause.is_none() => {
+                Some(hash)
+            }
             _ => None,
         };
         // right is the snapshot's; where that is not known, what most have
@@ -371,9 +373,11 @@ pub(super) fn snapshot(case: Case<'_>) -> Check {
     }
     let hashes: Vec<Given<'_>> = ours.iter().filter_map(|(m, _, says)| given(m, &says.hash)).collect();
     let planned = match &case.seen.planned {
-        Told::Not => return check(Outcome::NotYet, "the snapshot's own hash is not known yet".into()),
-        Told::Failed(why) => return check(Outcome::Unknown, format!("the snapshot's own hash cannot be told: {why}")),
-        Told::Is(planned) => planned,
+        Queried::Not => return check(Outcome::NotYet, "the snapshot's own hash is not known yet".into()),
+        Queried::Failed(why) => {
+            return check(Outcome::Unknown, format!("the snapshot's own hash cannot be told: {why}"));
+        }
+        Queried::Is(planned) => planned,
     };
     let (mut same, mut other) = (Vec::new(), Vec::new());
     for g in hashes.iter().filter(|g| g.compacted == planned.compacted) {

@@ -5,7 +5,7 @@ use super::{Case, Next, shown};
 use crate::{
     domain::{
         members::url,
-        model::observations::started::{Data, Kubernetes, Lease, Told},
+        model::observations::started::{Data, Kubernetes, Lease, Queried},
     },
     text::{
         number::thousands,
@@ -16,22 +16,22 @@ use crate::{
 /// So many names are told before the rest is counted.
 const NAMED: usize = 3;
 
-pub(super) fn next(case: Case<'_>, data: &Told<Data>) -> Vec<Next> {
+pub(super) fn next(case: Case<'_>, data: &Queried<Data>) -> Vec<Next> {
     let mut out = Vec::new();
     match data {
-        Told::Not => {}
-        Told::Failed(why) => {
+        Queried::Not => {}
+        Queried::Failed(why) => {
             let what = format!("What the restored data will ask for cannot be told: {why}.");
             out.push(Next { what, command: String::new() });
         }
-        Told::Is(data) => {
+        Queried::Is(data) => {
             out.extend(leases(case, &data.leases));
             if let Some(kubernetes) = &data.kubernetes {
                 out.extend(of_kubernetes(case, kubernetes));
             }
         }
     }
-    let kubernetes = matches!(data, Told::Is(Data { kubernetes: Some(_), .. }));
+    let kubernetes = matches!(data, Queried::Is(Data { kubernetes: Some(_), .. }));
     out.push(caches(case, kubernetes));
     if case.plan.options.disable_auth {
         let what =

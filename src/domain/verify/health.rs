@@ -5,7 +5,7 @@ use crate::{
     domain::model::{
         observations::{
             Alarm,
-            started::{Canary, Told, Watched},
+            started::{Canary, Queried, Watched},
         },
         plan::Member,
     },
@@ -19,7 +19,7 @@ use crate::{
 pub(super) fn alarms(case: Case<'_>) -> Check {
     let ours = case.ours();
     let mut raised: Vec<Alarm> = ours.iter().flat_map(|(_, _, says)| says.alarms.clone()).collect();
-    if let Told::Is(listed) = &case.seen.alarms {
+    if let Queried::Is(listed) = &case.seen.alarms {
         raised.extend(listed.clone());
     }
     raised.sort();
@@ -49,11 +49,11 @@ pub(super) fn alarms(case: Case<'_>) -> Check {
         });
     }
     match (&case.seen.alarms, case.passed()) {
-        (Told::Is(_), Outcome::Pass) => Check::new(Topic::Alarms, Outcome::Pass, "none"),
-        (Told::Failed(why), Outcome::Pass) if case.seen.simulated => {
+        (Queried::Is(_), Outcome::Pass) => Check::new(Topic::Alarms, Outcome::Pass, "none"),
+        (Queried::Failed(why), Outcome::Pass) if case.seen.simulated => {
             Check::new(Topic::Alarms, Outcome::Pass, format!("none by the members' own words; the list: {why}"))
         }
-        (Told::Failed(why), Outcome::Pass) => {
+        (Queried::Failed(why), Outcome::Pass) => {
             Check::new(Topic::Alarms, Outcome::NotYet, format!("the list cannot be had: {why}"))
         }
         _ => Check::new(Topic::Alarms, Outcome::NotYet, "not every member was heard"),

@@ -1,16 +1,16 @@
 //! Is it the planned cluster, and only that? IDs, the directories they run on, and the old cluster's URLs.
 
 use super::{Case, Check, Outcome, Topic, says, stored};
-use crate::domain::model::observations::started::Seen;
+use crate::domain::model::observations::started::ObservedMember;
 use crate::domain::preflight::old_cluster;
 use crate::{
     domain::{
         members::url,
         model::{
             observations::{
-                MemberSays, Source,
+                MemberStatus, Source,
                 disk::{DirState, Held},
-                started::Told,
+                started::Queried,
             },
             plan::{Member, Plan},
         },
@@ -29,12 +29,12 @@ const DEFAULT_TOKEN: &str = "etcd-cluster";
 const DEFAULT_PEER: &str = "http://localhost:2380";
 
 /// Whether a member is the one that the plan has in this place.
-pub(super) fn planned(plan: &Plan, member: &Member, says: &MemberSays) -> bool {
+pub(super) fn planned(plan: &Plan, member: &Member, says: &MemberStatus) -> bool {
     says.cluster_id == plan.cluster_id && who(member, says) == Some(member.id)
 }
 
 /// Who answers. A peer port does not say whose it is, but it lists the members with their URLs.
-fn who(member: &Member, says: &MemberSays) -> Option<Id> {
+fn who(member: &Member, says: &MemberStatus) -> Option<Id> {
     if says.heard.iter().any(|source| *source != Source::Peer) {
         return Some(says.member_id).filter(|id| *id != Id(0));
     }
@@ -49,7 +49,7 @@ pub(super) fn ids(case: Case<'_>) -> Check {
         match says(seen) {
             Some(says) if planned(case.plan, member, says) => {
                 // asked once more at the same URL
-                if let Told::Is(rows) = &seen.stored
+                if let Queried::Is(rows) = &seen.stored
                     && !stored::own(case, member, rows)
                 {
                     wrong.push(format!(
@@ -87,7 +87,7 @@ pub(super) fn ids(case: Case<'_>) -> Check {
 }
 
 /// Who answers in a member's place, and what to do about it.
-fn stranger(case: Case<'_>, member: &Member, seen: &Seen, says: &MemberSays) -> (String, String) {
+fn stranger(case: Case<'_>, member: &Member, seen: &ObservedMember, says: &MemberStatus) -> (String, String) {
     let (plan, old) = (case.plan, &case.seen.old);
     let name = &member.name;
     let id = who(member, says);
@@ -163,7 +163,7 @@ fn stranger(case: Case<'_>, member: &Member, seen: &Seen, says: &MemberSays) -> 
 }
 
 /// The old cluster's doors at places where the plan has nobody: what answers at the plan's own is seen by its ID.
-pub fn old_doors(plan: &Plan, old: &old_cluster::Old) -> Vec<blockers::Door> {
+pub fn old_doors(plan: &Plan, old: &old_cluster::Old) -> Vec<blockers::Endpoint> {
     let urls = plan.members.iter().flat_map(|m| m.client_urls.iter().chain(&m.peer_urls));
     let own: Vec<_> = urls.filter_map(|url| url::place(url)).collect();
     let doors = old_cluster::doors(plan, old).into_iter().filter(|door| door.old);
@@ -175,10 +175,10 @@ pub(super) fn old(case: Case<'_>) -> Option<Check> {
     if case.seen.doors.is_empty() {
         return None;
     }
-    let seen = blockers::Seen { doors: case.seen.doors.clone(), ..blockers::Seen::default() };
+    let seen = blockers::Observations { doors: case.seen.doors.clone(), ..blockers::Observations::default() };
     let fences = blockers::fences(case.plan, &case.seen.old, &seen);
     let (alive, dim): (Vec<_>, Vec<_>) = fences.iter().partition(|fence| fence.typed.is_some());
-    let words = |list: &[&blockers::Fence]| list.iter().map(|f| f.sentence()).collect::<Vec<_>>().join("; ");
+    let words = |list: &[&blockers::Blocker]| list.iter().map(|f| f.sentence()).collect::<Vec<_>>().join("; ");
     if !alive.is_empty() {
         return Some(
             Check::new(Topic::Old, Outcome::Fail, words(&alive))

@@ -1,10 +1,10 @@
 //! Who is a member, who leads, and whether the cluster serves.
 
-use super::{Case, Check, Outcome, Stand, Topic, data, identity, names, shown};
-use crate::domain::model::observations::started::Seen;
+use super::{Case, Check, MemberCheck, Outcome, Topic, data, identity, names, shown};
+use crate::domain::model::observations::started::ObservedMember;
 use crate::{
     domain::model::{
-        observations::{Answer, LeaderState, MemberSays, NoAnswer, Read, disk::DirState},
+        observations::{Answer, LeaderState, MemberStatus, NoAnswer, Read, disk::DirState},
         plan::Member,
     },
     etcd::membership::Id,
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// One member in a line.
-pub(super) fn stand(case: Case<'_>, member: &Member, seen: &Seen) -> Stand {
+pub(super) fn stand(case: Case<'_>, member: &Member, seen: &ObservedMember) -> MemberCheck {
     let (outcome, words) = match &seen.answer {
         Answer::Asking => (Outcome::NotYet, "is being asked".to_string()),
         Answer::Silent { why, .. } => (Outcome::NotYet, format!("no answer: {why}{}", on_disk(seen))),
@@ -32,16 +32,16 @@ pub(super) fn stand(case: Case<'_>, member: &Member, seen: &Seen) -> Stand {
                     format!("tells strangers nothing ({why}): --user and --password, or a client certificate"),
                 )
             }
-            None => (if says.led() { Outcome::Pass } else { Outcome::NotYet }, running(says)),
+            None => (if says.has_leader() { Outcome::Pass } else { Outcome::NotYet }, running(says)),
         },
     };
-    Stand { name: member.name.clone(), endpoint: seen.endpoint.clone(), outcome, words }
+    MemberCheck { name: member.name.clone(), endpoint: seen.endpoint.clone(), outcome, words }
 }
 
 /// A member that is heard at its peer port alone. etcd opens the client port once its own name went through the log
 /// (`etcdserver/server.go`, `publish`, 3.4 to 3.7), so that one stays shut which cannot follow a leader that is there.
-fn shut(case: Case<'_>, member: &Member, seen: &Seen, says: &MemberSays, why: &NoAnswer) -> String {
-    let led: Vec<&Member> = case.ours().iter().filter(|(_, _, says)| says.led()).map(|(m, ..)| *m).collect();
+fn shut(case: Case<'_>, member: &Member, seen: &ObservedMember, says: &MemberStatus, why: &NoAnswer) -> String {
+    let led: Vec<&Member> = case.ours().iter().filter(|(_, _, says)| says.has_leader()).map(|(m, ..)| *m).collect();
     let quorum = led.len() > case.plan.members.len() / 2;
     if !quorum || !case.seen.over {
         return format!("runs and waits for the others; client port: {why}");
@@ -64,7 +64,7 @@ fn shut(case: Case<'_>, member: &Member, seen: &Seen, says: &MemberSays, why: &N
 }
 
 /// What the disk tells of a member that says nothing.
-fn on_disk(seen: &Seen) -> String {
+fn on_disk(seen: &ObservedMember) -> String {
     match seen.dir.as_ref() {
         Some(dir) if dir.held.is_held() => "; a process holds its directory".into(),
         Some(dir) if matches!(dir.state, DirState::Absent | DirState::Empty) => {
@@ -75,7 +75,7 @@ fn on_disk(seen: &Seen) -> String {
     }
 }
 
-fn running(says: &MemberSays) -> String {
+fn running(says: &MemberStatus) -> String {
     let role = match says.leader_state() {
         _ if says.is_learner => "learner",
         LeaderState::Unknown => "leader not known",

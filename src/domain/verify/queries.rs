@@ -5,7 +5,7 @@ use super::{Case, Check, Outcome, check, data, urls};
 use crate::domain::model::{
     observations::{
         Answer, Hashed,
-        started::{Canary, Level, Observed, PlannedHash, Seen, Told, Watched},
+        started::{Canary, Level, Observed, ObservedMember, PlannedHash, Queried, Watched},
     },
     plan::Plan,
 };
@@ -76,17 +76,19 @@ pub fn questions(plan: &Plan, seen: &Observed) -> Vec<Question> {
     });
     if let Some(compacted) = compacted {
         match &seen.planned {
-            Told::Failed(_) => {}
-            Told::Is(PlannedHash { compacted: known, .. }) if *known == compacted => {}
+            Queried::Failed(_) => {}
+            Queried::Is(PlannedHash { compacted: known, .. }) if *known == compacted => {}
             // the snapshot's own is the least that there can be
-            Told::Is(PlannedHash { compacted: known, .. }) if *known > compacted => {}
-            Told::Is(_) | Told::Not => out.push(Question::Planned(compacted)),
+            Queried::Is(PlannedHash { compacted: known, .. }) if *known > compacted => {}
+            Queried::Is(_) | Queried::Not => out.push(Question::Planned(compacted)),
         }
     }
-    if !ours.is_empty() && seen.source == Told::Not {
+    if !ours.is_empty() && seen.source == Queried::Not {
         out.push(Question::Source);
     }
-    if let Some((_, seen, _)) = ours.iter().find(|(_, _, says)| says.led()).filter(|_| case.seen.alarms == Told::Not) {
+    if let Some((_, seen, _)) =
+        ours.iter().find(|(_, _, says)| says.has_leader()).filter(|_| case.seen.alarms == Queried::Not)
+    {
         out.push(Question::Alarms(seen.endpoint.clone()));
     }
     let bumped = plan.bump_revision > 0 && plan.mark_compacted && seen.old_watch == Watched::NotAsked;
@@ -95,7 +97,7 @@ pub fn questions(plan: &Plan, seen: &Observed) -> Vec<Question> {
     }
     // It costs more than the rest, so it waits until only that is open.
     if out.is_empty() && whole && nothing_else_is_open(plan, seen) {
-        let not_yet = |m: &Seen| m.stored == Told::Not;
+        let not_yet = |m: &ObservedMember| m.stored == Queried::Not;
         let members = seen.members.iter().enumerate().filter(|(_, member)| not_yet(member));
         out.extend(members.map(|(at, _)| Question::Stored(at)));
     }
@@ -119,13 +121,13 @@ fn nothing_else_is_open(plan: &Plan, seen: &Observed) -> bool {
         Topic::Hash,
         Topic::Snapshot,
     ];
-    let checks: Vec<Check> = check(plan, seen, &Told::Not).checks;
+    let checks: Vec<Check> = check(plan, seen, &Queried::Not).checks;
     let mut others = checks.iter().filter(|check| !last.contains(&check.topic));
     others.all(|check| !check.needed || check.outcome != Outcome::NotYet)
 }
 
 fn all_else_is_right(plan: &Plan, seen: &Observed) -> bool {
-    let checks: Vec<Check> = check(plan, seen, &Told::Not).checks;
+    let checks: Vec<Check> = check(plan, seen, &Queried::Not).checks;
     let mut others = checks.iter().filter(|check| check.topic != super::Topic::Canary);
     others.all(|check| check.outcome != Outcome::Fail && (!check.needed || check.outcome == Outcome::Pass))
 }
@@ -133,7 +135,7 @@ fn all_else_is_right(plan: &Plan, seen: &Observed) -> bool {
 /// What is asked for anew in the next round: what every member says of itself is in `answers`, what failed may go well
 /// now, and what was answered by a member that is still the same stands.
 pub fn again(seen: &mut Observed, answers: Vec<(String, Answer)>) {
-    seen.alarms = Told::Not;
+    seen.alarms = Queried::Not;
     if matches!(seen.old_watch, Watched::Failed(_)) {
         seen.old_watch = Watched::NotAsked;
     }
@@ -169,7 +171,7 @@ pub fn again(seen: &mut Observed, answers: Vec<(String, Answer)>) {
         if !same || !level {
             member.common = Hashed::NotAsked;
         }
-        if let Told::Is(stored) = std::mem::take(&mut member.stored) {
+        if let Queried::Is(stored) = std::mem::take(&mut member.stored) {
             member.stored_before.push(stored);
             let older = member.stored_before.len().saturating_sub(READINGS);
             member.stored_before.drain(..older);

@@ -5,7 +5,7 @@
 use super::{Case, Check, Outcome, Topic, health, source, stored};
 use crate::{
     domain::model::{
-        observations::{rows::RowKey, started::Told},
+        observations::{rows::RowKey, started::Queried},
         plan::Member,
     },
     text::phrase::all,
@@ -45,13 +45,13 @@ pub(super) fn flag<'a>(args: impl IntoIterator<Item = &'a String>, wanted: &str)
 }
 
 /// One member with its command line.
-type Line<'a> = (&'a Member, &'a [String]);
+type CommandLine<'a> = (&'a Member, &'a [String]);
 
-fn lines(case: Case<'_>) -> Option<Vec<Line<'_>>> {
+fn lines(case: Case<'_>) -> Option<Vec<CommandLine<'_>>> {
     let mut out = Vec::new();
     for (member, seen) in case.members() {
         match &seen.stored {
-            Told::Is(rows) if stored::own(case, member, rows) && !rows.command.is_empty() => {
+            Queried::Is(rows) if stored::own(case, member, rows) && !rows.command.is_empty() => {
                 out.push((member, rows.command.as_slice()));
             }
             _ => return None,
@@ -67,7 +67,7 @@ pub(super) fn settings(case: Case<'_>) -> Option<Check> {
     let lines = lines(case)?;
     let (mut said, mut who, mut todo, mut wrong) = (Vec::new(), Vec::new(), Vec::new(), false);
     for (name, meaning) in ALIKE {
-        let planned = |(member, args): &Line<'_>| {
+        let planned = |(member, args): &CommandLine<'_>| {
             let of_plan = flag(&member.etcd_flags, name);
             of_plan.is_some() && of_plan == flag(*args, name)
         };
@@ -91,7 +91,7 @@ pub(super) fn settings(case: Case<'_>) -> Option<Check> {
         }
         let enabled = || {
             let rows = case.members().filter_map(|(_, seen)| match &seen.stored {
-                Told::Is(rows) => Some(rows),
+                Queried::Is(rows) => Some(rows),
                 _ => None,
             });
             rows.filter_map(|rows| source::value(rows, &RowKey::AuthEnabled)).any(source::is_enabled)

@@ -12,7 +12,7 @@ use crate::{
     domain::model::{
         observations::{
             rows::{Part, RowKey, StoredRows, seconds},
-            started::Told,
+            started::Queried,
         },
         plan::Member,
     },
@@ -33,7 +33,7 @@ pub(super) struct Against {
 /// The rows of the plan's snapshot as the restore puts them there, where it can be read.
 pub(super) fn rows(case: Case<'_>) -> Option<&StoredRows> {
     match &case.seen.source {
-        Told::Is(rows) => Some(rows),
+        Queried::Is(rows) => Some(rows),
         _ => None,
     }
 }
@@ -58,10 +58,10 @@ pub(super) fn auth_revision(rows: &StoredRows) -> Option<u64> {
 fn room(case: Case<'_>) -> u64 {
     let served = case.ours().len() as u64;
     let genesis = case.plan.members.len() as u64 + 1 + served;
-    let free = |(member, seen, says): (&Member, &_, &crate::domain::model::observations::MemberSays)| {
-        let seen: &crate::domain::model::observations::started::Seen = seen;
+    let free = |(member, seen, says): (&Member, &_, &crate::domain::model::observations::MemberStatus)| {
+        let seen: &crate::domain::model::observations::started::ObservedMember = seen;
         let read = match &seen.stored {
-            Told::Is(rows) if stored::own(case, member, rows) => rows.to,
+            Queried::Is(rows) if stored::own(case, member, rows) => rows.to,
             _ => 0,
         };
         let keys = says.revision.saturating_sub(case.plan.expected_revision()).max(0).unsigned_abs();
@@ -86,7 +86,7 @@ fn entries(room: u64) -> String {
 }
 
 /// The member whose rows of this part stand for all of them.
-fn of<'a>(reads: &[&'a StoredRows], part: Part) -> Option<&'a StoredRows> {
+fn rows_of<'a>(reads: &[&'a StoredRows], part: Part) -> Option<&'a StoredRows> {
     reads.iter().copied().find(|rows| rows.parts.contains(&part))
 }
 
@@ -109,7 +109,7 @@ fn names<'r>(rows: impl IntoIterator<Item = &'r RowKey>) -> String {
 /// Leases of all members against the snapshot's.
 pub(super) fn leases(case: Case<'_>, source: &StoredRows, reads: &[&StoredRows]) -> Against {
     let mut out = Against::default();
-    let Some(now) = of(reads, Part::Leases) else { return out };
+    let Some(now) = rows_of(reads, Part::Leases) else { return out };
     let (then, here) = (keys(source, Part::Leases), keys(now, Part::Leases));
     let (since, room) = (case.seen.since_made, room(case));
     let ttl = |row: &RowKey| match row {
@@ -123,7 +123,7 @@ pub(super) fn leases(case: Case<'_>, source: &StoredRows, reads: &[&StoredRows])
     let changed: Vec<&RowKey> = keys(source, Part::LeaseTtls)
         .into_iter()
         .filter(|row| {
-            let ttl = of(reads, Part::LeaseTtls).and_then(|rows| rows.rows.get(row));
+            let ttl = rows_of(reads, Part::LeaseTtls).and_then(|rows| rows.rows.get(row));
             ttl.is_some_and(|ttl| source.rows.get(row) != Some(ttl))
         })
         .collect();
@@ -171,7 +171,7 @@ pub(super) fn leases(case: Case<'_>, source: &StoredRows, reads: &[&StoredRows])
 pub(super) fn auth(case: Case<'_>, source: &StoredRows, reads: &[&StoredRows]) -> Against {
     let mut out = Against::default();
     let mut odd: Vec<String> = Vec::new();
-    let enabled = of(reads, Part::AuthEnabled).and_then(|rows| value(rows, &RowKey::AuthEnabled));
+    let enabled = rows_of(reads, Part::AuthEnabled).and_then(|rows| value(rows, &RowKey::AuthEnabled));
     let planned = value(source, &RowKey::AuthEnabled);
     let switched = enabled.is_some() && enabled != planned;
     let told = |value: Option<&str>| value.unwrap_or("disabled").to_string();
@@ -179,7 +179,7 @@ pub(super) fn auth(case: Case<'_>, source: &StoredRows, reads: &[&StoredRows]) -
         odd.push(format!("authentication is {} on every member and {} by the plan", told(enabled), told(planned)));
     }
     for (part, one, several) in [(Part::Users, "user", "users"), (Part::Roles, "role", "roles")] {
-        let Some(now) = of(reads, part) else { continue };
+        let Some(now) = rows_of(reads, part) else { continue };
         let (then, here) = (keys(source, part), keys(now, part));
         let lacking: Vec<&RowKey> = then.difference(&here).copied().collect();
         let more: Vec<&RowKey> = here.difference(&then).copied().collect();
@@ -200,7 +200,7 @@ pub(super) fn auth(case: Case<'_>, source: &StoredRows, reads: &[&StoredRows]) -
             }
         }
     }
-    if let Some(now) = of(reads, Part::Passwords) {
+    if let Some(now) = rows_of(reads, Part::Passwords) {
         let others = |row: &&RowKey| now.rows.get(row).is_some_and(|digest| source.rows.get(row) != Some(digest));
         let known = |row: &&RowKey| source.rows.contains_key(row);
         let rows: Vec<&RowKey> = keys(source, Part::Passwords).into_iter().filter(known).filter(others).collect();
@@ -214,7 +214,7 @@ pub(super) fn auth(case: Case<'_>, source: &StoredRows, reads: &[&StoredRows]) -
         }
     }
     let then = auth_revision(source);
-    let now = of(reads, Part::AuthRevision).and_then(auth_revision);
+    let now = rows_of(reads, Part::AuthRevision).and_then(auth_revision);
     let room = room(case);
     match then.zip(now) {
         Some((then, now)) if now < then => {

@@ -12,7 +12,7 @@ use crate::{
         observations::{
             Answer,
             rows::{Part, RowKey, StoredRows},
-            started::{Seen, Told},
+            started::{ObservedMember, Queried},
         },
         plan::Member,
     },
@@ -68,8 +68,8 @@ pub(super) fn own(case: Case<'_>, member: &Member, rows: &StoredRows) -> bool {
 }
 
 fn read<'a>(case: Case<'a>) -> Vec<Read<'a>> {
-    let of = |(member, seen): (&'a Member, &'a Seen)| match &seen.stored {
-        Told::Is(now) if own(case, member, now) => Some(Read { member, now, before: &seen.stored_before }),
+    let of = |(member, seen): (&'a Member, &'a ObservedMember)| match &seen.stored {
+        Queried::Is(now) if own(case, member, now) => Some(Read { member, now, before: &seen.stored_before }),
         _ => None,
     };
     case.members().filter_map(of).collect()
@@ -77,7 +77,7 @@ fn read<'a>(case: Case<'a>) -> Vec<Read<'a>> {
 
 /// True where no more can be learnt of what members store in this round.
 pub(super) fn asked(case: Case<'_>) -> bool {
-    case.members().all(|(_, seen)| seen.stored != Told::Not)
+    case.members().all(|(_, seen)| seen.stored != Queried::Not)
 }
 
 fn value<'a>(rows: &'a StoredRows, row: &RowKey) -> Option<&'a str> {
@@ -163,7 +163,8 @@ fn salted_apart(here: &[Read<'_>], row: &RowKey) -> bool {
 /// The users whose passwords cannot be compared for that reason.
 fn salted(reads: &[Read<'_>]) -> Vec<String> {
     let rows = reads.iter().flat_map(|read| read.now.rows.keys());
-    let users: BTreeSet<String> = rows.filter(|row| salted_apart(reads, row)).map(|row| called(row, reads)).collect();
+    let users: BTreeSet<String> =
+        rows.filter(|row| salted_apart(reads, row)).map(|row| display_name(row, reads)).collect();
     users.into_iter().collect()
 }
 
@@ -222,7 +223,7 @@ fn difference<'a>(case: Case<'a>, here: &[Read<'a>], row: &RowKey) -> Difference
 }
 
 /// What a row is called.
-fn called(row: &RowKey, of: &[Read<'_>]) -> String {
+fn display_name(row: &RowKey, of: &[Read<'_>]) -> String {
     match row {
         RowKey::Lease(id) | RowKey::LeaseTtl(id) => format!("{id:x}"),
         RowKey::User(name) | RowKey::Role(name) | RowKey::Password(name) => name.clone(),
@@ -281,7 +282,7 @@ fn sentences(reads: &[Read<'_>], found: &[Difference<'_>], part: Part) -> Vec<St
         };
         let do_not = if most.len() == 1 { "does not" } else { "do not" };
         let name = &member.name;
-        let rows = |list: Vec<&Difference<'_>>| list.iter().map(|d| called(&d.row, reads)).collect::<Vec<_>>();
+        let rows = |list: Vec<&Difference<'_>>| list.iter().map(|d| display_name(&d.row, reads)).collect::<Vec<_>>();
         if let Some((one, several)) = counted(part) {
             let lacks = rows(its.iter().filter(|(_, has)| has.is_none()).map(|(d, _)| *d).collect());
             let adds = its.iter().filter(|(d, has)| has.is_some() && d.right.is_none()).map(|(d, _)| *d).collect();
@@ -304,7 +305,7 @@ fn sentences(reads: &[Read<'_>], found: &[Difference<'_>], part: Part) -> Vec<St
         let other: Vec<_> = its
             .iter()
             .filter(|(d, has)| counted(part).is_none() || has.is_some() && d.right.is_some())
-            .filter(|(d, _)| !beside(found, d))
+            .filter(|(d, _)| !is_on_page(found, d))
             .collect();
         let more = other.len().saturating_sub(NAMED);
         for (difference, has) in other.into_iter().take(NAMED) {
@@ -312,7 +313,7 @@ fn sentences(reads: &[Read<'_>], found: &[Difference<'_>], part: Part) -> Vec<St
                 true => String::new(),
                 false => format!("; {others} {} {}", plural(most.len(), "has", "have"), shown(difference.right)),
             };
-            let what = called(&difference.row, reads);
+            let what = display_name(&difference.row, reads);
             out.push(match &difference.row {
                 RowKey::AuthEnabled => format!(
                     "authentication is {} on {name}{}",
@@ -356,7 +357,7 @@ fn sentences(reads: &[Read<'_>], found: &[Difference<'_>], part: Part) -> Vec<St
 
 /// Whether a row only follows from one that is there or not, which is said already: the TTL of a lease, the password of a
 /// user.
-fn beside(found: &[Difference<'_>], difference: &Difference<'_>) -> bool {
+fn is_on_page(found: &[Difference<'_>], difference: &Difference<'_>) -> bool {
     let leading = match &difference.row {
         RowKey::LeaseTtl(id) => RowKey::Lease(*id),
         RowKey::Password(name) => RowKey::User(name.clone()),
@@ -408,7 +409,7 @@ fn left_out(case: Case<'_>, topic: Topic, parts: &[Part]) -> Option<Check> {
 
 /// Members that refuse who does not log in, beside others that do not: authentication is enabled on some alone.
 fn doors(case: Case<'_>) -> Option<Check> {
-    let planned = |(member, seen): (&'_ Member, &'_ Seen)| match &seen.answer {
+    let planned = |(member, seen): (&'_ Member, &'_ ObservedMember)| match &seen.answer {
         Answer::Says(says) => (says.cluster_id, says.member_id) == (case.plan.cluster_id, member.id),
         _ => false,
     };
@@ -460,9 +461,9 @@ fn part(case: Case<'_>, topic: Topic, parts: &[Part]) -> Check {
         said.dedup();
         if topic != Topic::Rows && !found.iter().any(|difference| difference.known) {
             let why = match &case.seen.source {
-                Told::Failed(why) => format!("the snapshot is not read here ({why})"),
-                Told::Not => "the snapshot is not read yet".into(),
-                Told::Is(_) => "the snapshot does not tell".into(),
+                Queried::Failed(why) => format!("the snapshot is not read here ({why})"),
+                Queried::Not => "the snapshot is not read yet".into(),
+                Queried::Is(_) => "the snapshot does not tell".into(),
             };
             let words = format!("{}; which of them is right is not known: {why}", said.join("; "));
             let odd = |d: &Difference<'_>| d.odd.iter().map(|(m, _)| m.name.clone()).collect::<Vec<_>>();
@@ -487,15 +488,15 @@ fn part(case: Case<'_>, topic: Topic, parts: &[Part]) -> Check {
     let mut denied = false;
     for (member, seen) in case.members() {
         match &seen.stored {
-            Told::Not => {}
-            Told::Failed(why) => {
+            Queried::Not => {}
+            Queried::Failed(why) => {
                 again = true;
                 untold.push(format!("{}: {why}", member.name));
             }
-            Told::Is(rows) if !own(case, member, rows) => {
+            Queried::Is(rows) if !own(case, member, rows) => {
                 untold.push(format!("{}: another member answered in its place", member.name));
             }
-            Told::Is(rows) => {
+            Queried::Is(rows) => {
                 let lacks = parts.iter().any(|part| needed(*part) && !rows.parts.contains(part));
                 let why = match rows.missing.is_empty() {
                     true => "not told".into(),
@@ -609,9 +610,9 @@ pub(super) fn not_compared(case: Case<'_>) -> Vec<&'static str> {
 /// A member whose log is ahead of its leader's, which was asked later: with one log that cannot be.
 pub(super) fn ahead<'a>(case: Case<'a>) -> Option<(&'a Member, u64, &'a Member, u64)> {
     let ours = case.ours();
-    let leader: Id = ours.iter().find(|(_, _, says)| says.led()).map(|(_, _, says)| says.leader)?;
+    let leader: Id = ours.iter().find(|(_, _, says)| says.has_leader()).map(|(_, _, says)| says.leader)?;
     let (leader, seen) = case.members().find(|(member, _)| member.id == leader)?;
-    let Told::Is(rows) = &seen.stored else { return None };
+    let Queried::Is(rows) = &seen.stored else { return None };
     if !own(case, leader, rows) {
         return None;
     }

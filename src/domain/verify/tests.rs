@@ -12,7 +12,7 @@ use super::{
         Alarm, Hashed, KnownMember, Read, Source,
         disk::{DirFacts, DirState, Held},
         rows::{ClockOffset, Part, RowKey, StoredRows},
-        started::{Canary, Kubernetes, Lease, PlannedHash, Process, Sealed, Watched},
+        started::{Canary, EncryptedObjects, Kubernetes, Lease, PlannedHash, Process, Watched},
     },
     *,
 };
@@ -21,7 +21,7 @@ use crate::{
         members::build_plan,
         model::revisions::Client,
         preflight::{
-            blockers::{Door, Heard, Kind},
+            blockers::{Endpoint, EndpointKind, ProbeResult},
             old_cluster::Old,
         },
     },
@@ -53,7 +53,7 @@ pub(crate) fn good(plan: &Plan) -> Observed {
         is_learner: false,
     };
     let from = plan.expected_revision();
-    let says = |m: &Member| MemberSays {
+    let says = |m: &Member| MemberStatus {
         cluster_id: plan.cluster_id,
         member_id: m.id,
         version: "3.5.30".into(),
@@ -71,13 +71,13 @@ pub(crate) fn good(plan: &Plan) -> Observed {
         local_read: Read::Served,
         hash: Hashed::Says { hash: HASH, revision: from, compacted: -1 },
         heard: vec![Source::Client],
-        ..MemberSays::default()
+        ..MemberStatus::default()
     };
-    let seen = |m: &Member| Seen {
+    let seen = |m: &Member| ObservedMember {
         endpoint: m.client_urls[0].clone(),
         answer: Answer::Says(Box::new(says(m))),
         common: Hashed::NotAsked,
-        stored: Told::Is(stored_rows(plan, m)),
+        stored: Queried::Is(stored_rows(plan, m)),
         stored_before: Vec::new(),
         level_before: None,
         advertised: Vec::new(),
@@ -86,9 +86,9 @@ pub(crate) fn good(plan: &Plan) -> Observed {
     };
     Observed {
         members: plan.members.iter().map(seen).collect(),
-        alarms: Told::Is(Vec::new()),
-        planned: Told::Is(PlannedHash { hash: HASH, compacted: -1 }),
-        source: Told::Is(source(plan)),
+        alarms: Queried::Is(Vec::new()),
+        planned: Queried::Is(PlannedHash { hash: HASH, compacted: -1 }),
+        source: Queried::Is(source(plan)),
         since_made: Some(10),
         ..Observed::default()
     }
@@ -133,7 +133,7 @@ fn source(plan: &Plan) -> StoredRows {
     StoredRows { rows: rows.rows, parts: rows.parts, ..StoredRows::default() }
 }
 
-fn said(seen: &mut Observed, at: usize) -> &mut MemberSays {
+fn said(seen: &mut Observed, at: usize) -> &mut MemberStatus {
     match &mut seen.members[at].answer {
         Answer::Says(says) => says,
         _ => unreachable!(),
@@ -164,21 +164,25 @@ fn level(seen: &mut Observed, revision: i64) {
 fn a_good_cluster_is_proven() {
     let plan = plan();
     let mut seen = good(&plan);
-    let proof = check(&plan, &seen, &Told::Not);
-    assert_eq!((proof.verdict, proof.verdict.exit_code(), proof.settled()), (Verdict::Proven, 0, true), "{proof:#?}");
+    let proof = check(&plan, &seen, &Queried::Not);
+    assert_eq!(
+        (proof.verdict, proof.verdict.exit_code(), proof.settled()),
+        (VerifyResult::Proven, 0, true),
+        "{proof:#?}"
+    );
     let mut messages = vec![("proven", proof.sentence), ("a member", proof.members[1].words.clone())];
     seen.canary =
         Canary::Done { key: "requorum/canary/x".into(), revision: 83_800, read: vec![String::new(); 3], watched: true };
     assert_eq!(questions(&plan, &seen), [0, 1, 2].map(|at| Question::Common(at, 83_800)), "asked again after it");
     level(&mut seen, 83_800);
-    let proof = check(&plan, &seen, &Told::Not);
-    assert_eq!((proof.verdict, proof.check(Topic::Canary).unwrap().outcome), (Verdict::Proven, Outcome::Pass));
+    let proof = check(&plan, &seen, &Queried::Not);
+    assert_eq!((proof.verdict, proof.check(Topic::Canary).unwrap().outcome), (VerifyResult::Proven, Outcome::Pass));
     messages.push(("proven, with a write", proof.sentence));
     seen.simulated = true;
-    messages.push(("simulated", check(&plan, &seen, &Told::Not).sentence));
+    messages.push(("simulated", check(&plan, &seen, &Queried::Not).sentence));
     let mut seen = good(&bumped());
     seen.old_watch = Watched::Compacted(1_000_083_799);
-    let proof = check(&bumped(), &seen, &Told::Not);
+    let proof = check(&bumped(), &seen, &Queried::Not);
     messages.push(("proven, with a bump", proof.sentence.clone()));
     messages.push(("the watch after a bump", proof.check(Topic::Watch).unwrap().words.clone()));
     crate::text::messages::hold("plan-check-proven", &messages);
@@ -189,17 +193,17 @@ fn simulated_members_agree_and_prove_nothing() {
     let plan = plan();
     let mut seen = good(&plan);
     seen.simulated = true;
-    seen.alarms = Told::Failed("takes no writes".into());
-    let proof = check(&plan, &seen, &Told::Not);
-    assert_eq!((proof.verdict, proof.verdict.exit_code()), (Verdict::Agree, 0));
+    seen.alarms = Queried::Failed("takes no writes".into());
+    let proof = check(&plan, &seen, &Queried::Not);
+    assert_eq!((proof.verdict, proof.verdict.exit_code()), (VerifyResult::Agree, 0));
     let text = serde_json::to_string(&proof).unwrap();
     assert!(!text.to_lowercase().contains("proven"), "{text}");
     said(&mut seen, 2).hash = Hashed::Says { hash: 1, revision: 83_799, compacted: -1 };
-    assert_eq!(check(&plan, &seen, &Told::Not).verdict, Verdict::Failed, "wrong is wrong in an exercise, too");
+    assert_eq!(check(&plan, &seen, &Queried::Not).verdict, VerifyResult::Failed, "wrong is wrong in an exercise, too");
 }
 
 /// What keeps a proof from being one: members that are not up, else the checks that did not pass.
-fn open(proof: &Proof) -> (Vec<&str>, Vec<Topic>) {
+fn open(proof: &Verification) -> (Vec<&str>, Vec<Topic>) {
     let down = proof.members.iter().filter(|stand| stand.outcome != Outcome::Pass);
     let down: Vec<&str> = down.map(|stand| stand.name.as_str()).collect();
     let open = proof.checks.iter().filter(|check| check.needed && check.outcome != Outcome::Pass);
@@ -275,7 +279,7 @@ fn what_is_missing_is_waited_for_and_then_named() {
             &[],
             &[Topic::Hash],
         ),
-        ("no list of alarms", |_, s| s.alarms = Told::Failed("no answer in 3 s".into()), &[], &[Topic::Alarms]),
+        ("no list of alarms", |_, s| s.alarms = Queried::Failed("no answer in 3 s".into()), &[], &[Topic::Alarms]),
         ("canary", |_, s| s.canary = Canary::Waits, &[], &[Topic::Canary]),
     ];
     let mut messages = Vec::new();
@@ -283,17 +287,17 @@ fn what_is_missing_is_waited_for_and_then_named() {
         let plan = plan();
         let mut seen = good(&plan);
         change(&plan, &mut seen);
-        let proof = check(&plan, &seen, &Told::Not);
-        assert_eq!((proof.verdict, proof.settled()), (Verdict::Waiting, false), "{name}: {proof:#?}");
+        let proof = check(&plan, &seen, &Queried::Not);
+        assert_eq!((proof.verdict, proof.settled()), (VerifyResult::Waiting, false), "{name}: {proof:#?}");
         let (not_up, missing) = open(&proof);
         assert_eq!(not_up, down, "{name}: {proof:#?}");
         assert!(topics.iter().all(|topic| missing.contains(topic)), "{name}: {missing:?}");
         messages.push((name, proof.sentence));
         seen.over = true;
-        let proof = check(&plan, &seen, &Told::Not);
+        let proof = check(&plan, &seen, &Queried::Not);
         assert_eq!(
             (proof.verdict, proof.verdict.exit_code(), proof.settled()),
-            (Verdict::Unproven, 17, true),
+            (VerifyResult::Unproven, 17, true),
             "{name}"
         );
         let (not_up, missing) = open(&proof);
@@ -308,9 +312,9 @@ fn what_is_missing_is_waited_for_and_then_named() {
 fn what_cannot_be_told_is_never_taken_for_right() {
     let plan = plan();
     let mut seen = good(&plan);
-    seen.planned = Told::Failed("/backup/etcd-0200.db cannot be read".into());
-    let proof = check(&plan, &seen, &Told::Not);
-    assert_eq!((proof.verdict, proof.settled()), (Verdict::Unproven, true));
+    seen.planned = Queried::Failed("/backup/etcd-0200.db cannot be read".into());
+    let proof = check(&plan, &seen, &Queried::Not);
+    assert_eq!((proof.verdict, proof.settled()), (VerifyResult::Unproven, true));
     assert_eq!(open(&proof), (vec![], vec![Topic::Snapshot]));
     let mut messages = vec![("no snapshot to compare with", proof.sentence)];
 
@@ -319,15 +323,15 @@ fn what_cannot_be_told_is_never_taken_for_right() {
         said(&mut seen, at).hash = Hashed::Compacted("etcdserver: mvcc: required revision has been compacted".into());
         seen.members[at].common = Hashed::Says { hash: 5, revision: 83_900, compacted: 83_850 };
     }
-    let proof = check(&plan, &seen, &Told::Not);
-    assert_eq!(proof.verdict, Verdict::Unproven);
+    let proof = check(&plan, &seen, &Queried::Not);
+    assert_eq!(proof.verdict, VerifyResult::Unproven);
     let hash = proof.check(Topic::Hash).unwrap();
     assert_eq!(hash.outcome, Outcome::Pass);
     messages.push(("compacted since: the hash", hash.words.clone()));
     assert_eq!(open(&proof), (vec![], vec![Topic::Snapshot]));
     messages.push(("compacted since", proof.sentence));
     seen.members[1].common = Hashed::Says { hash: 6, revision: 83_900, compacted: 83_850 };
-    let found = check(&plan, &seen, &Told::Not);
+    let found = check(&plan, &seen, &Queried::Not);
     let hash = found.check(Topic::Hash).unwrap();
     assert_eq!((hash.outcome, &hash.who[..]), (Outcome::Fail, &["m2".to_string()][..]), "{found:#?}");
     messages.push(("another snapshot", hash.words.clone()));
@@ -336,8 +340,11 @@ fn what_cannot_be_told_is_never_taken_for_right() {
     let mut seen = good(&plan);
     let why = "http://127.0.0.31:2379: put: etcdserver: permission denied".to_string();
     seen.canary = Canary::Denied { key: "requorum/canary/x".into(), why };
-    let proof = check(&plan, &seen, &Told::Not);
-    assert_eq!((proof.verdict, proof.check(Topic::Canary).unwrap().outcome), (Verdict::Unproven, Outcome::Unknown));
+    let proof = check(&plan, &seen, &Queried::Not);
+    assert_eq!(
+        (proof.verdict, proof.check(Topic::Canary).unwrap().outcome),
+        (VerifyResult::Unproven, Outcome::Unknown)
+    );
 
     // what is welcome but not needed keeps no proof from being one
     let mut seen = good(&plan);
@@ -345,10 +352,11 @@ fn what_cannot_be_told_is_never_taken_for_right() {
         said(&mut seen, at).quota_bytes = None;
         seen.members[at].dir = Some(dir(&plan, at, Held::Unknown("not root".into())));
     }
-    let door = Door { url: "http://10.0.0.9:2379".into(), kind: Kind::Client, whose: "m9".into(), old: true };
-    seen.doors = vec![(door, Heard::Unclear("no answer in 2 s".into()))];
-    let proof = check(&plan, &seen, &Told::Not);
-    assert_eq!(proof.verdict, Verdict::Proven, "{proof:#?}");
+    let door =
+        Endpoint { url: "http://10.0.0.9:2379".into(), kind: EndpointKind::Client, whose: "m9".into(), old: true };
+    seen.doors = vec![(door, ProbeResult::Unclear("no answer in 2 s".into()))];
+    let proof = check(&plan, &seen, &Queried::Not);
+    assert_eq!(proof.verdict, VerifyResult::Proven, "{proof:#?}");
     for topic in [Topic::Quota, Topic::Directories, Topic::Old, Topic::Canary] {
         assert_eq!(proof.check(topic).unwrap().outcome, Outcome::Unknown, "{topic:?}");
     }
@@ -366,13 +374,13 @@ fn writes_since_the_start_are_no_difference() {
         says.raft_index = says.raft_applied;
     }
     for member in &mut seen.members {
-        let Told::Is(rows) = &mut member.stored else { unreachable!() };
+        let Queried::Is(rows) = &mut member.stored else { unreachable!() };
         (rows.from, rows.to, rows.committed) = (24, 24, 24);
     }
     let newest = plan.expected_revision() + 10;
     assert_eq!(questions(&plan, &seen), [0, 1, 2].map(|at| Question::Common(at, newest)));
     level(&mut seen, newest);
-    assert_eq!(check(&plan, &seen, &Told::Not).verdict, Verdict::Proven);
+    assert_eq!(check(&plan, &seen, &Queried::Not).verdict, VerifyResult::Proven);
 }
 
 #[test]
@@ -382,14 +390,14 @@ fn a_bump_is_asked_about() {
     let asked = questions(&plan, &seen);
     let watch = Question::Watch("http://127.0.0.31:2379".into(), 83_799);
     assert_eq!(asked, [watch]);
-    assert_eq!(check(&plan, &seen, &Told::Not).check(Topic::Watch).unwrap().outcome, Outcome::NotYet);
+    assert_eq!(check(&plan, &seen, &Queried::Not).check(Topic::Watch).unwrap().outcome, Outcome::NotYet);
     seen.old_watch = Watched::Compacted(1_000_083_799);
-    let proof = check(&plan, &seen, &Told::Not);
-    assert_eq!(proof.verdict, Verdict::Proven, "{}", proof.sentence);
+    let proof = check(&plan, &seen, &Queried::Not);
+    assert_eq!(proof.verdict, VerifyResult::Proven, "{}", proof.sentence);
     assert_eq!(proof.check(Topic::Watch).unwrap().outcome, Outcome::Pass);
     seen.old_watch = Watched::Open;
-    assert_eq!(check(&plan, &seen, &Told::Not).verdict, Verdict::Failed);
-    assert!(check(&super::tests::plan(), &good(&super::tests::plan()), &Told::Not).check(Topic::Watch).is_none());
+    assert_eq!(check(&plan, &seen, &Queried::Not).verdict, VerifyResult::Failed);
+    assert!(check(&super::tests::plan(), &good(&super::tests::plan()), &Queried::Not).check(Topic::Watch).is_none());
 }
 
 #[test]
@@ -399,8 +407,8 @@ fn questions_follow_from_what_is_known_and_end() {
     seen.canary = Canary::Waits;
     let ends: Vec<String> = seen.members.iter().map(|m| m.endpoint.clone()).collect();
     assert_eq!(questions(&plan, &seen), [Question::Canary(ends.clone())]);
-    seen.alarms = Told::Not;
-    seen.planned = Told::Not;
+    seen.alarms = Queried::Not;
+    seen.planned = Queried::Not;
     said(&mut seen, 2).hash = Hashed::NotAsked;
     let asked = questions(&plan, &seen);
     assert_eq!(
@@ -409,7 +417,7 @@ fn questions_follow_from_what_is_known_and_end() {
         "the canary waits"
     );
     let mut seen = good(&plan);
-    seen.planned = Told::Is(PlannedHash { hash: 1, compacted: -1 });
+    seen.planned = Queried::Is(PlannedHash { hash: 1, compacted: -1 });
     said(&mut seen, 0).hash = Hashed::Says { hash: 1, revision: 83_799, compacted: 70 };
     assert_eq!(questions(&plan, &seen), [Question::Planned(70)], "a compaction changes what is to be expected");
     // with something wrong nothing is written
@@ -434,7 +442,7 @@ fn a_hash_stands_as_long_as_its_member_is_the_same() {
     let mut seen = good(&plan);
     silent(&mut seen, 1);
     again(&mut seen, fresh(&plan));
-    assert!(seen.alarms == Told::Not, "asked anew in each round");
+    assert!(seen.alarms == Queried::Not, "asked anew in each round");
     let asked = questions(&plan, &seen);
     assert!(asked.contains(&Question::Hash(1)) && !asked.contains(&Question::Hash(0)), "{asked:?}");
     let mut others = fresh(&plan);
@@ -459,7 +467,7 @@ fn what_comes_next_is_told_from_the_data() {
             nodes: vec!["cp-1".into(), "cp-3".into()],
             api_servers: vec!["127.0.0.31".into(), "10.9.9.9".into()],
             service_accounts: 7,
-            sealed: vec![Sealed {
+            sealed: vec![EncryptedObjects {
                 provider: "aescbc".into(),
                 version: "v1".into(),
                 key: "key1".into(),
@@ -468,7 +476,7 @@ fn what_comes_next_is_told_from_the_data() {
             }],
         }),
     };
-    let next = check(&plan, &seen, &Told::Is(data)).next;
+    let next = check(&plan, &seen, &Queried::Is(data)).next;
     let told: Vec<(&str, &str)> = next.iter().map(|n| (n.what.as_str(), n.command.as_str())).collect();
     let has = |what: &str, command: &str| {
         assert!(
@@ -485,7 +493,9 @@ fn what_comes_next_is_told_from_the_data() {
     has("Tokens of 7 service accounts", "/etc/kubernetes/pki/sa.key");
     has("revisions above 83,799 that are given out again", "crictl");
     has("Backups", "requorum snapshot save prod-eu-after.db --endpoints=http://127.0.0.31:2379");
-    let unread = check(&plan, &seen, &Told::Failed("no such file".into())).next;
+    let unread = check(&plan, &seen, &Queried::Failed("no such file".into())).next;
     assert!(unread[0].what.contains("no such file"), "why is said: {unread:?}");
-    assert!(check(&bumped(), &good(&bumped()), &Told::Not).next[0].what.contains("revisions go on from 1,000,083,799"));
+    assert!(
+        check(&bumped(), &good(&bumped()), &Queried::Not).next[0].what.contains("revisions go on from 1,000,083,799")
+    );
 }

@@ -1,27 +1,27 @@
 //! What all checks of a started cluster amount to, and that in words.
 
-use super::{Case, Check, Outcome, Stand, Topic, Verdict, data, shown, stored};
+use super::{Case, Check, MemberCheck, Outcome, Topic, VerifyResult, data, shown, stored};
 use crate::{
     domain::model::observations::started::{Canary, Observed},
     text::phrase::plural,
 };
 
 /// What all checks amount to.
-pub(super) fn of(seen: &Observed, checks: &[Check]) -> Verdict {
+pub(super) fn evaluate(seen: &Observed, checks: &[Check]) -> VerifyResult {
     let mut needed = checks.iter().filter(|check| check.needed);
     match () {
-        () if checks.iter().any(|check| check.outcome == Outcome::Fail) => Verdict::Failed,
+        () if checks.iter().any(|check| check.outcome == Outcome::Fail) => VerifyResult::Failed,
         () if needed.clone().all(|check| check.outcome == Outcome::Pass) => match seen.simulated {
-            true => Verdict::Agree,
-            false => Verdict::Proven,
+            true => VerifyResult::Agree,
+            false => VerifyResult::Proven,
         },
-        () if !seen.over && needed.any(|check| check.outcome == Outcome::NotYet) => Verdict::Waiting,
-        () => Verdict::Unproven,
+        () if !seen.over && needed.any(|check| check.outcome == Outcome::NotYet) => VerifyResult::Waiting,
+        () => VerifyResult::Unproven,
     }
 }
 
 /// The same in one or two sentences.
-pub(super) fn sentence(case: Case<'_>, verdict: Verdict, stands: &[Stand], checks: &[Check]) -> String {
+pub(super) fn sentence(case: Case<'_>, verdict: VerifyResult, stands: &[MemberCheck], checks: &[Check]) -> String {
     let count = stands.len();
     let members = plural(count, "member", "members");
     let missing = || {
@@ -33,7 +33,7 @@ pub(super) fn sentence(case: Case<'_>, verdict: Verdict, stands: &[Stand], check
             .join("; ")
     };
     match verdict {
-        Verdict::Proven | Verdict::Agree => {
+        VerifyResult::Proven | VerifyResult::Agree => {
             let hash = data::agreed(case).map_or_else(String::new, |hash| format!(" {hash:08x}"));
             let wrote = match &case.seen.canary {
                 Canary::Done { .. } => "a key was put, read through each and deleted",
@@ -50,7 +50,7 @@ pub(super) fn sentence(case: Case<'_>, verdict: Verdict, stands: &[Stand], check
             let what = format!("equal HashKV{hash}, the snapshot's own; {wrote}{open}");
             let revision = shown(case.plan.expected_revision());
             match verdict {
-                Verdict::Proven => format!(
+                VerifyResult::Proven => format!(
                     "PROVEN. {count} {members} {} from revision {revision} with {what}.",
                     plural(count, "serves", "serve")
                 ),
@@ -60,7 +60,7 @@ pub(super) fn sentence(case: Case<'_>, verdict: Verdict, stands: &[Stand], check
                 ),
             }
         }
-        Verdict::Failed => {
+        VerifyResult::Failed => {
             let mut wrong = checks.iter().filter(|check| check.outcome == Outcome::Fail);
             let first = wrong.next().map_or_else(String::new, |check| {
                 format!("{}. {}", check.words, check.todo.first().map_or("", String::as_str))
@@ -70,10 +70,10 @@ pub(super) fn sentence(case: Case<'_>, verdict: Verdict, stands: &[Stand], check
                 more => format!("{} ({more} more below.)", first.trim_end()),
             }
         }
-        Verdict::Waiting => {
+        VerifyResult::Waiting => {
             let up = stands.iter().filter(|s| s.outcome == Outcome::Pass).count();
             format!("{up} of {count} {members} {} up. Not yet: {}.", plural(up, "is", "are"), missing())
         }
-        Verdict::Unproven => format!("NOT PROVEN. Nothing was seen that is wrong, but not told: {}.", missing()),
+        VerifyResult::Unproven => format!("NOT PROVEN. Nothing was seen that is wrong, but not told: {}.", missing()),
     }
 }

@@ -1,6 +1,6 @@
 //! A scenario's file, as somebody would write it who explains it to the next one who edits it.
 
-use super::scene::{Cell, Entry, File, Scene};
+use super::scene::{Cell, File, ListItem, Scene};
 use crate::{
     drill::scenario::VERSION,
     text::columns::{width, wrap},
@@ -99,7 +99,7 @@ impl Page {
     }
 
     /// A list below what is to be known of it; nothing where it is empty.
-    fn list(&mut self, about: &str, key: &str, entries: &[Entry]) {
+    fn list(&mut self, about: &str, key: &str, entries: &[ListItem]) {
         if entries.is_empty() {
             return;
         }

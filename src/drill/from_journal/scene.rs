@@ -19,7 +19,7 @@ pub(super) enum Cell {
 }
 
 /// Fields of one entry of a list, each with its value.
-pub(super) type Entry = Vec<(&'static str, Cell)>;
+pub(super) type ListItem = Vec<(&'static str, Cell)>;
 
 /// What one leg of the expert's path does, and why.
 pub(super) type Leg = (Vec<String>, &'static str);
@@ -31,18 +31,18 @@ pub(super) struct Scene {
     pub difficulty: u8,
     pub minutes: u32,
     pub brief: String,
-    pub cluster: Entry,
-    pub members: Vec<Entry>,
-    pub backups: Vec<Entry>,
-    pub inventory: Vec<Entry>,
+    pub cluster: ListItem,
+    pub members: Vec<ListItem>,
+    pub backups: Vec<ListItem>,
+    pub inventory: Vec<ListItem>,
     /// Path, and the text or the asset that it is.
     pub files: Vec<(String, File, bool)>,
-    pub hands: Vec<Entry>,
-    pub injects: Vec<Entry>,
+    pub hands: Vec<ListItem>,
+    pub injects: Vec<ListItem>,
     pub tips: Vec<(&'static str, Vec<String>)>,
-    pub hints: Vec<Entry>,
-    pub fails: Vec<Entry>,
-    pub goals: Vec<Entry>,
+    pub hints: Vec<ListItem>,
+    pub fails: Vec<ListItem>,
+    pub goals: Vec<ListItem>,
     pub path: Vec<Leg>,
     /// Name, what is done, and the condition that catches it.
     pub wrong: Vec<(String, Vec<String>, String)>,
@@ -110,7 +110,7 @@ const CERTIFIED: usize = 3;
 
 impl Cast {
     /// Distributes the parts, and says what of the recovery did not fit.
-    fn of(shape: &Shape, assumed: &mut Vec<&'static str>) -> Cast {
+    fn new(shape: &Shape, assumed: &mut Vec<&'static str>) -> Cast {
         let told = shape.voters.unwrap_or(shape.members).max(1);
         if shape.voters.is_none() {
             assumed.push("how many members the old cluster had: as many as the new one");
@@ -227,7 +227,7 @@ impl Cast {
         }
     }
 
-    fn member(&self, name: &String) -> Entry {
+    fn member(&self, name: &String) -> ListItem {
         let mut entry = vec![("name", text(name)), ("state", text(self.state(name)))];
         let (revision, log) = match self.source {
             // all of them alike: real ones that start together even out
@@ -247,7 +247,7 @@ impl Cast {
         entry
     }
 
-    fn backups(&self) -> Vec<Entry> {
+    fn backups(&self) -> Vec<ListItem> {
         let file = |name: &str, revision, age: i64| {
             vec![("file", text(name)), ("revision", bare(revision)), ("minutes_old", bare(age))]
         };
@@ -269,7 +269,7 @@ impl Cast {
         all
     }
 
-    fn cluster(&self) -> Entry {
+    fn cluster(&self) -> ListItem {
         let order = format!("{{count: {WRITES}, prefix: /registry/configmaps/shop/order-}}");
         let mut entry = vec![
             ("label", text("practice")),
@@ -291,7 +291,7 @@ impl Cast {
         entry
     }
 
-    fn inventory(&self) -> Vec<Entry> {
+    fn inventory(&self) -> Vec<ListItem> {
         let row = |(name, whose): &(String, String)| {
             let url = |what| text(&format!("{{{whose}.{what}}}"));
             vec![("name", text(name)), ("peer", url("peer")), ("client", url("client"))]
@@ -374,9 +374,9 @@ fn bare(value: impl ToString) -> Cell {
 
 impl Scene {
     /// The exercise for a recovery of this shape.
-    pub(super) fn of(shape: &Shape) -> Scene {
+    pub(super) fn new(shape: &Shape) -> Scene {
         let mut assumed = Vec::new();
-        let cast = Cast::of(shape, &mut assumed);
+        let cast = Cast::new(shape, &mut assumed);
         assumed.extend(texts::assumed(&cast));
         let mut scene = Scene {
             cluster: cast.cluster(),

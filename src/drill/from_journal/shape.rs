@@ -14,7 +14,7 @@ use crate::{
     },
     error::Fault,
     etcd::version::Minor,
-    execute::executor::Until,
+    execute::executor::Goal,
     system::journal::{Event, Record},
 };
 
@@ -108,9 +108,9 @@ impl Shape {
     ///
     /// # Errors
     /// A sentence, when they are of no recovery.
-    pub(super) fn of(records: &[Record]) -> Result<Shape, String> {
-        let told = Told(records);
-        let begun: Vec<&Record> = told.of(Event::Begun).collect();
+    pub(super) fn from_records(records: &[Record]) -> Result<Shape, String> {
+        let told = JournalView(records);
+        let begun: Vec<&Record> = told.of_kind(Event::Begun).collect();
         let plans: Vec<Plan> = begun.iter().filter_map(|record| plan(record)).collect();
         let Some(plan) = plans.last() else { return Shape::of_restore(&told, &begun) };
         let detect = told.decided("detect", "voters").next_back();
@@ -125,7 +125,7 @@ impl Shape {
             voters: detect.and_then(|data| number(data.get("voters"))).filter(|n| *n > 0),
             members: plan.members.len(),
             alone,
-            asked: detect.is_some() || told.of(Event::Asked).any(|r| r.data.contains_key("raft_index")),
+            asked: detect.is_some() || told.of_kind(Event::Asked).any(|r| r.data.contains_key("raft_index")),
             stopped,
             source: source(plan, alone, lost == Some(true)),
             lost,
@@ -145,7 +145,7 @@ impl Shape {
     }
 
     /// What `requorum restore --plan` wrote before it was an apply, which names its members and little else.
-    fn of_restore(told: &Told<'_>, begun: &[&Record]) -> Result<Shape, String> {
+    fn of_restore(told: &JournalView<'_>, begun: &[&Record]) -> Result<Shape, String> {
         let Some(first) = begun.last() else { return Err(told.why_not()) };
         let members = texts(first.data.get("members")).count();
         if members == 0 {
@@ -197,13 +197,13 @@ fn source(plan: &Plan, alone: usize, lost: bool) -> Source {
 }
 
 /// How many old members answered, and how many more had their disks there.
-fn living(told: &Told<'_>, detect: Option<&Data>) -> (usize, usize) {
+fn living(told: &JournalView<'_>, detect: Option<&Data>) -> (usize, usize) {
     let halts = told.each("halt", |data| data.pointer("/halt/data_dir").map(Value::to_string));
     let aside = told.each("swapped", |data| {
         let places = data.pointer("/swapped/places").and_then(Value::as_array)?;
         places.iter().any(|place| !place["aside"].is_null()).then(|| data["swapped"]["name"].to_string())
     });
-    let first = told.of(Event::Asked).find_map(|r| r.data.get("raft_index")).and_then(Value::as_array);
+    let first = told.of_kind(Event::Asked).find_map(|r| r.data.get("raft_index")).and_then(Value::as_array);
     let alone = match detect {
         Some(data) => number(data.get("answering")).unwrap_or(0),
         None => first.map_or(0, Vec::len).max(halts),
@@ -214,7 +214,7 @@ fn living(told: &Told<'_>, detect: Option<&Data>) -> (usize, usize) {
 type Data = serde_json::Map<String, Value>;
 
 /// The cells of a column in the member table that was decided on last.
-fn cells<'a>(told: &Told<'a>, column: Column) -> Vec<&'a Value> {
+fn cells<'a>(told: &JournalView<'a>, column: Column) -> Vec<&'a Value> {
     let rows = told.decided("members", "rows").next_back().and_then(|data| data.get("rows")?.as_array());
     rows.into_iter().flatten().filter_map(|row| row.get(column.heading())).collect()
 }
@@ -249,17 +249,17 @@ fn ran_out(record: &Record) -> bool {
 
 /// A journal's lines, to be asked.
 #[derive(Clone, Copy)]
-struct Told<'a>(&'a [Record]);
+struct JournalView<'a>(&'a [Record]);
 
-impl<'a> Told<'a> {
-    fn of(&self, kind: Event) -> impl DoubleEndedIterator<Item = &'a Record> + use<'a> {
+impl<'a> JournalView<'a> {
+    fn of_kind(&self, kind: Event) -> impl DoubleEndedIterator<Item = &'a Record> + use<'a> {
         self.0.iter().filter(move |record| record.kind == kind)
     }
 
     /// What was decided at a step, where it says `what`.
     fn decided(&self, step: &'static str, what: &'static str) -> impl DoubleEndedIterator<Item = &'a Data> + use<'a> {
         let here = move |data: &&Data| data.get("step").and_then(Value::as_str) == Some(step);
-        self.of(Event::Decided).map(|r| &r.data).filter(here).filter(move |data| data.contains_key(what))
+        self.of_kind(Event::Decided).map(|r| &r.data).filter(here).filter(move |data| data.contains_key(what))
     }
 
     /// How many different things lines with the field `name` are about.
@@ -292,23 +292,23 @@ impl<'a> Told<'a> {
             wal_apart: false,
             alarms: false,
             other_options: false,
-            overridden: self.of(Event::Override).next().is_some(),
-            came_back: self.of(Event::Asked).any(|r| r.data.get("barrier") == Some(&Value::Bool(false))),
+            overridden: self.of_kind(Event::Override).next().is_some(),
+            came_back: self.of_kind(Event::Asked).any(|r| r.data.get("barrier") == Some(&Value::Bool(false))),
             full: self.0.iter().any(|r| ran_out(&r)),
             failed: self.0.iter().filter(failed).any(|r| !ran_out(&r)),
-            unreachable: self.of(Event::Looked).any(|r| r.data.contains_key("error")),
+            unreachable: self.of_kind(Event::Looked).any(|r| r.data.contains_key("error")),
             hosts: 0,
-            by_hand: self.of(Event::Restored).filter(|r| by_hand(&r.data)).count(),
+            by_hand: self.of_kind(Event::Restored).filter(|r| by_hand(&r.data)).count(),
             runs,
             undone: self.0.iter().any(|r| r.data.contains_key("undone")),
             end: End::Unfinished,
-            proven: self.of(Event::Proof).next_back().map(|r| r.data.get("exit_code") == Some(&Value::from(0))),
+            proven: self.of_kind(Event::Proof).next_back().map(|r| r.data.get("exit_code") == Some(&Value::from(0))),
         }
     }
 
     fn end(&self) -> End {
-        let until = |r: &Record| r.data.get("until").and_then(|v| Until::deserialize(v).ok()) == Some(Until::Undone);
-        let undoes = self.of(Event::Begun).next_back().is_some_and(until);
+        let until = |r: &Record| r.data.get("until").and_then(|v| Goal::deserialize(v).ok()) == Some(Goal::Undone);
+        let undoes = self.of_kind(Event::Begun).next_back().is_some_and(until);
         let last = self.0.iter().rev().find(|r| matches!(r.kind, Event::Begun | Event::Ended));
         let whole = last.is_some_and(|r| r.kind == Event::Ended && r.data.get("complete") == Some(&Value::Bool(true)));
         match (whole, undoes) {

@@ -10,7 +10,7 @@ use std::{
 use super::{Order, Word, line, read};
 use crate::{
     engine::source::io_trouble,
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     text::Shown,
 };
 
@@ -67,7 +67,7 @@ pub fn choose(mut running: Vec<Connection>, wanted: Option<u32>, dir: &Path) -> 
     let at = match wanted {
         Some(wanted) => running.iter().position(|c| c.process == wanted),
         None if running.len() > 1 => {
-            return Err(Trouble::new(Kind::Usage, "several drills are under way")
+            return Err(Error::new(ErrorKind::Usage, "several drills are under way")
                 .why(format!("their process numbers are {}", numbers.join(", ")))
                 .hint("Name one: requorum drill host NUMBER"));
         }
@@ -75,11 +75,13 @@ pub fn choose(mut running: Vec<Connection>, wanted: Option<u32>, dir: &Path) -> 
     };
     match at {
         Some(at) => Ok(running.swap_remove(at)),
-        None if running.is_empty() => Err(Trouble::new(Kind::NoAnswer, "no drill is under way")
+        None if running.is_empty() => Err(Error::new(ErrorKind::NoAnswer, "no drill is under way")
             .why(format!("none of this user's listens in {}", dir.shown()))
             .hint("Start one in another terminal, as this user: requorum drill. Then run this again.")),
-        None => Err(Trouble::new(Kind::NoAnswer, format!("no drill has the process number {}", wanted.unwrap_or(0)))
-            .hint(format!("There is: {}", numbers.join(", ")))),
+        None => {
+            Err(Error::new(ErrorKind::NoAnswer, format!("no drill has the process number {}", wanted.unwrap_or(0)))
+                .hint(format!("There is: {}", numbers.join(", "))))
+        }
     }
 }
 
@@ -96,7 +98,7 @@ impl Connection {
             word => word,
         };
         word.map_err(|e| {
-            Trouble::new(Kind::Failed, "the drill cannot be understood")
+            Error::new(ErrorKind::Failed, "the drill cannot be understood")
                 .why(e)
                 .hint("Are both terminals at the same requorum? Compare `requorum --version`.")
         })
@@ -111,7 +113,7 @@ impl Connection {
         let hear = move || loop {
             let word = self.hear().and_then(|word| {
                 word.ok_or_else(|| {
-                    Trouble::new(Kind::Failed, "the drill is gone")
+                    Error::new(ErrorKind::Failed, "the drill is gone")
                         .why("its process ended without a word of how it went")
                 })
             });
@@ -127,16 +129,16 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection cannot be shared.
-    pub fn mouth(&self) -> Result<Mouth> {
-        self.reader.get_ref().try_clone().map(Mouth).map_err(gone)
+    pub fn mouth(&self) -> Result<Sender> {
+        self.reader.get_ref().try_clone().map(Sender).map_err(gone)
     }
 }
 
 /// Where orders are said.
 #[derive(Debug)]
-pub struct Mouth(UnixStream);
+pub struct Sender(UnixStream);
 
-impl Mouth {
+impl Sender {
     /// Says an order; its answer comes among the drill's words.
     ///
     /// # Errors
@@ -151,6 +153,6 @@ impl Mouth {
     }
 }
 
-fn gone(error: io::Error) -> Trouble {
-    Trouble::new(Kind::Failed, "the drill is gone").why(error)
+fn gone(error: io::Error) -> Error {
+    Error::new(ErrorKind::Failed, "the drill is gone").why(error)
 }

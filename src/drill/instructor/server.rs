@@ -123,7 +123,7 @@ impl Server {
         self.shared.turn_to(Some(Arc::clone(exercise)));
         let lookers = &self.shared.lookers;
         let count = lookers.lock().len();
-        lookers.send(&Word::Scene(Box::new(Scene::of(&state, count, true))));
+        lookers.send(&Word::Scene(Box::new(Scene::new(&state, count, true))));
         state.listener = Some(Box::new(lookers.clone()));
     }
 
@@ -179,7 +179,7 @@ fn serve(shared: &Arc<Shared>, stream: UnixStream) -> io::Result<()> {
         let state = exercise.as_ref().map(|exercise| exercise.lock());
         let mut lookers = shared.lookers.lock();
         if let Some(state) = &state {
-            let _ = words.send(Word::Scene(Box::new(Scene::of(state, lookers.len() + 1, false))));
+            let _ = words.send(Word::Scene(Box::new(Scene::new(state, lookers.len() + 1, false))));
         }
         lookers.push(words.clone());
     }
@@ -221,8 +221,8 @@ impl Order {
     pub fn obey(&self, state: &mut State, lookers: usize) -> Word {
         let done = |text: String| Word::Done(text);
         match self {
-            Order::Scene => Word::Scene(Box::new(Scene::of(state, lookers, false))),
-            Order::Look => Word::Now(Box::new(Now::of(state))),
+            Order::Scene => Word::Scene(Box::new(Scene::new(state, lookers, false))),
+            Order::Look => Word::Now(Box::new(Now::from_state(state))),
             Order::Goals => Word::Goals(debrief::objectives(state)),
             Order::Note(text) => {
                 let text = tame(text.trim());

@@ -3,7 +3,7 @@
 
 use std::{fs, sync::Arc};
 
-use super::{Old, Range, backup, datadir, lifecycle::Running};
+use super::{Lab, Old, backup, datadir, lifecycle::Running};
 use crate::{
     drill::{
         mvcc_store::Store,
@@ -11,11 +11,11 @@ use crate::{
         simulated_member::{Member, Mode, Options},
     },
     engine::source::io_trouble,
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::membership::Id,
 };
 
-impl Range {
+impl Lab {
     /// Does it.
     ///
     /// # Errors
@@ -234,6 +234,6 @@ impl Range {
     }
 }
 
-fn absent(name: &str) -> Trouble {
-    Trouble::new(Kind::Input, format!("there is no {name} in this exercise"))
+fn absent(name: &str) -> Error {
+    Error::new(ErrorKind::Input, format!("there is no {name} in this exercise"))
 }

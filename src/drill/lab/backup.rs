@@ -12,7 +12,7 @@ use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 
-use super::workload::{Book, Chance, History};
+use super::workload::{Book, History, Rng};
 use crate::{
     drill::scenario::{Backup, Damage, Pack},
     engine::source::io_trouble,
@@ -86,7 +86,7 @@ fn snapshot(dir: &Path, backup: &Backup, history: &History, book: &Book) -> Resu
 
 /// Damages a database.
 pub fn hurt(bytes: &mut [u8], damage: Damage) {
-    let mut chance = Chance(0x5eed);
+    let mut chance = Rng(0x5eed);
     let place = match damage {
         // The pages of the key bucket are the bulk of it.
         Damage::Page => (bytes.len() / PAGE / 2) * PAGE,

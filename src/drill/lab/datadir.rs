@@ -19,7 +19,7 @@ use prost::Message;
 use super::workload::{Book, History};
 use crate::{
     engine::{
-        restore::initial_log::{Genesis, TERM},
+        restore::initial_log::{InitialLog, TERM},
         source::io_trouble,
     },
     error::Result,
@@ -30,7 +30,7 @@ use crate::{
     },
     raft::{
         message::{ConfChange, ConfState, Entry, HardState, Metadata, WalSnapshot},
-        record::{Encoder, Kind},
+        record::{Encoder, RecordKind},
         wal,
     },
 };
@@ -41,7 +41,7 @@ pub const LATER: u64 = TERM + 1;
 /// The members of a cluster that has lived.
 #[derive(Debug, Clone)]
 pub struct Cluster {
-    genesis: Genesis,
+    genesis: InitialLog,
     learners: Vec<Member>,
     /// Everybody, with the client URLs that they published.
     members: Vec<Member>,
@@ -65,7 +65,7 @@ impl Cluster {
     pub fn new(rows: &[Row<'_>], token: &str, etcd: Minor) -> Cluster {
         let peers: Vec<Vec<String>> = rows.iter().map(|(_, peer, ..)| vec![(*peer).to_string()]).collect();
         let voters = rows.iter().zip(&peers).filter(|((.., learner), _)| !learner);
-        let genesis = Genesis::new(voters.map(|((name, ..), urls)| (*name, urls.as_slice())), token);
+        let genesis = InitialLog::new(voters.map(|((name, ..), urls)| (*name, urls.as_slice())), token);
         let member = |((name, _, client, learner), urls): (&Row<'_>, &Vec<String>)| Member {
             id: member_id(urls, token).0,
             peer_urls: urls.clone(),
@@ -130,12 +130,15 @@ impl Cluster {
     /// The records of a member's log.
     fn log(&self, me: Id, history: &History, until: i64) -> Vec<u8> {
         let mut log = Encoder::begin();
-        log.record(Kind::Metadata, &Metadata { node_id: Some(me.0), cluster_id: Some(self.genesis.cluster_id.0) });
-        log.record(Kind::Snapshot, &WalSnapshot { index: Some(0), term: Some(0), conf_state: None });
+        log.record(
+            RecordKind::Metadata,
+            &Metadata { node_id: Some(me.0), cluster_id: Some(self.genesis.cluster_id.0) },
+        );
+        log.record(RecordKind::Snapshot, &WalSnapshot { index: Some(0), term: Some(0), conf_state: None });
         let mut index = 0;
         let mut entry = |log: &mut Encoder, kind: i32, term: u64, data: Option<Vec<u8>>| {
             index += 1;
-            log.record(Kind::Entry, &Entry { kind: Some(kind), term: Some(term), index: Some(index), data });
+            log.record(RecordKind::Entry, &Entry { kind: Some(kind), term: Some(term), index: Some(index), data });
         };
         let join = |member: &Member| {
             let bare = Member { client_urls: Vec::new(), ..member.clone() };
@@ -147,10 +150,13 @@ impl Cluster {
             entry(&mut log, 1, TERM, Some(join(member)));
         }
         let vote = self.genesis.members.first().map(|m| m.id);
-        log.record(Kind::State, &HardState { term: Some(TERM), vote, commit: Some(self.genesis.index()) });
+        log.record(RecordKind::State, &HardState { term: Some(TERM), vote, commit: Some(self.genesis.index()) });
         let voters = self.genesis.members.iter().map(|m| m.id).collect();
         let conf_state = Some(ConfState { voters, auto_leave: Some(false), ..ConfState::default() });
-        log.record(Kind::Snapshot, &WalSnapshot { index: Some(self.genesis.index()), term: Some(TERM), conf_state });
+        log.record(
+            RecordKind::Snapshot,
+            &WalSnapshot { index: Some(self.genesis.index()), term: Some(TERM), conf_state },
+        );
         entry(&mut log, 0, LATER, None);
         for learner in &self.learners {
             entry(&mut log, 1, LATER, Some(join(learner)));
@@ -163,7 +169,7 @@ impl Cluster {
             let id = 1000 + u64::try_from(revision).unwrap_or(0);
             entry(&mut log, 0, LATER, Some(encode::writes(id, &writes)));
         }
-        log.record(Kind::State, &HardState { term: Some(LATER), vote, commit: Some(self.index_of(until)) });
+        log.record(RecordKind::State, &HardState { term: Some(LATER), vote, commit: Some(self.index_of(until)) });
         log.into_bytes()
     }
 }

@@ -15,15 +15,15 @@ use crate::{
 
 /// The SHA-256 of each file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Prints(BTreeMap<PathBuf, String>);
+pub struct Fingerprints(BTreeMap<PathBuf, String>);
 
-impl Prints {
+impl Fingerprints {
     /// Of all files below these directories of `root`.
     ///
     /// # Errors
     /// When one cannot be read.
-    pub fn of(root: &Path, dirs: &[&str]) -> Result<Prints> {
-        let mut prints = Prints::default();
+    pub fn record(root: &Path, dirs: &[&str]) -> Result<Fingerprints> {
+        let mut prints = Fingerprints::default();
         for dir in dirs {
             prints.take(&root.join(dir))?;
         }

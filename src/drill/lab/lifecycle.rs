@@ -10,11 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{BARE, Old, Range, datadir::Place, loopback, version};
+use super::{BARE, Lab, Old, datadir::Place, loopback, version};
 use crate::{
     domain::{
         model::{
-            observations::{MemberSays, Read},
+            observations::{MemberStatus, Read},
             plan::Plan,
         },
         render::start,
@@ -27,7 +27,7 @@ use crate::{
         simulated_member::{Member, Mode, Options, sequencer::Sequencer},
     },
     engine::source::io_trouble,
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::membership::Id,
 };
 
@@ -56,17 +56,17 @@ impl Restored {
 }
 
 /// Real members on their way up; waited for by whoever does not hold the exercise.
-pub struct Rising {
+pub struct StartingMembers {
     etcd: Arc<Etcd>,
     members: Vec<(Arc<Process>, PathBuf)>,
 }
 
 /// What came of those: the members that serve, and the first trouble.
-pub type Risen = (Vec<Restored>, Option<Trouble>);
+pub type StartedMembers = (Vec<Restored>, Option<Error>);
 
-impl Rising {
+impl StartingMembers {
     /// Waits until each serves a linearizable read, and has a snapshot of each.
-    pub fn wait(self) -> Risen {
+    pub fn wait(self) -> StartedMembers {
         let (mut up, mut trouble) = (Vec::new(), None);
         for (process, copy) in &self.members {
             match self.one(process, copy) {
@@ -81,7 +81,8 @@ impl Rising {
 
     fn one(&self, process: &Process, copy: &Path) -> Result<Store> {
         // its client port is to say so itself, with its ID
-        let serves = |says: &MemberSays| says.read == Read::Served && says.closed.is_none() && says.member_id != Id(0);
+        let serves =
+            |says: &MemberStatus| says.read == Read::Served && says.closed.is_none() && says.member_id != Id(0);
         let serves = self.etcd.wait(process.endpoint(), &|| process.ended(), &serves)?;
         self.etcd.members.save_snapshot(process.endpoint(), copy, &mut |_| crate::engine::progress::Flow::Go)?;
         let identity = Identity {
@@ -94,7 +95,7 @@ impl Rising {
     }
 }
 
-impl Range {
+impl Lab {
     /// What the members are, for debriefs.
     pub fn members_are(&self) -> String {
         self.real.as_ref().map_or_else(|| SIMULATED.into(), |etcd| format!("real etcd {}", etcd.version))
@@ -126,8 +127,8 @@ impl Range {
     }
 
     /// Lets members answer from the restored directories, at the client URLs of the plan. Real ones are begun with their
-    /// launch commands; what comes back is waited for, and then told to [`Range::came_up`].
-    pub fn bring_up(&mut self, plan: &Plan) -> Option<Rising> {
+    /// launch commands; what comes back is waited for, and then told to [`Lab::came_up`].
+    pub fn bring_up(&mut self, plan: &Plan) -> Option<StartingMembers> {
         self.take_down();
         self.plan = Some(plan.clone());
         let Some(etcd) = self.real.clone() else {
@@ -137,7 +138,7 @@ impl Range {
         match self.launch(plan, &etcd) {
             Ok(members) => {
                 self.trouble = None;
-                Some(Rising { etcd, members })
+                Some(StartingMembers { etcd, members })
             }
             Err(trouble) => {
                 self.trouble = Some(trouble);
@@ -147,7 +148,7 @@ impl Range {
     }
 
     /// Takes the real members in that came up.
-    pub fn came_up(&mut self, (up, trouble): Risen) {
+    pub fn came_up(&mut self, (up, trouble): StartedMembers) {
         (self.restored, self.trouble) = (up, trouble);
     }
 
@@ -200,7 +201,7 @@ impl Range {
         let open = || port.is_none_or(|port| TcpStream::connect(port).is_ok());
         patiently(&format!("{} does not start", old.name), || open() || process.ended().is_some())?;
         match process.ended() {
-            Some(why) => Err(Trouble::new(Kind::Failed, format!("{} does not start", old.name)).why(why)),
+            Some(why) => Err(Error::new(ErrorKind::Failed, format!("{} does not start", old.name)).why(why)),
             None => Ok(()),
         }
     }
@@ -257,7 +258,7 @@ impl Range {
     }
 
     /// Waits until each of these says what is wanted.
-    fn heard(&self, etcd: &Etcd, all: &[usize], enough: &dyn Fn(&MemberSays) -> bool) -> Result<()> {
+    fn heard(&self, etcd: &Etcd, all: &[usize], enough: &dyn Fn(&MemberStatus) -> bool) -> Result<()> {
         for old in all.iter().filter_map(|at| self.olds.get(*at)) {
             if let Some(Running::Real(process)) = &old.running {
                 etcd.wait(&old.client, &|| process.ended(), enough)?;
@@ -296,7 +297,7 @@ fn patiently(what: &str, mut is: impl FnMut() -> bool) -> Result<()> {
     let until = Instant::now() + PATIENCE;
     while !is() {
         if Instant::now() > until {
-            return Err(Trouble::new(Kind::Failed, what).why("it was waited for in vain"));
+            return Err(Error::new(ErrorKind::Failed, what).why("it was waited for in vain"));
         }
         thread::sleep(Duration::from_millis(50));
     }

@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use crate::error::{Kind, Result, Trouble};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Below the ports that systems give to outgoing connections.
 const FIRST: u16 = 21_000;
@@ -33,7 +33,7 @@ impl Ports {
     pub fn take(seed: u64, count: usize) -> Result<Ports> {
         let wanted = u16::try_from(count).ok().filter(|count| *count <= BLOCK);
         let Some(wanted) = wanted else {
-            return Err(Trouble::new(Kind::Input, format!("an exercise has at most {} members", BLOCK / 2)));
+            return Err(Error::new(ErrorKind::Input, format!("an exercise has at most {} members", BLOCK / 2)));
         };
         let from = u16::try_from(seed % u64::from(BLOCKS)).unwrap_or(0);
         (0..BLOCKS)
@@ -44,7 +44,7 @@ impl Ports {
                 let free = (first..first + wanted).all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok());
                 free.then_some(Ports { first, _held: held })
             })
-            .ok_or_else(|| Trouble::new(Kind::Failed, "no free ports on 127.0.0.1"))
+            .ok_or_else(|| Error::new(ErrorKind::Failed, "no free ports on 127.0.0.1"))
     }
 
     /// The `n`th of them.

@@ -13,7 +13,7 @@ use crate::{
     bbolt::{self, Build},
     drill::scenario::Writes,
     engine::source::{Source, io_trouble},
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::{
         membership::{Id, Member},
         proto::{AlarmMember, KeyValue},
@@ -67,7 +67,7 @@ impl History {
     ///
     /// # Errors
     /// When the file is no snapshot.
-    pub fn of(path: &Path) -> Result<History> {
+    pub fn read(path: &Path) -> Result<History> {
         let source = Source::open(path)?;
         let view = source.view()?;
         let broken = |e: bbolt::Error| source.damaged(&e);
@@ -78,7 +78,7 @@ impl History {
                 if OTHERS.contains(&name.as_slice()) {
                     history.others.entry(name.clone()).or_default().insert(row.key.into(), row.value.into());
                 } else if name == schema::KEY {
-                    let undecoded = || Trouble::new(Kind::Input, format!("{}: a row does not decode", path.shown()));
+                    let undecoded = || Error::new(ErrorKind::Input, format!("{}: a row does not decode", path.shown()));
                     let key = RevisionKey::parse(row.key).ok_or_else(undecoded)?;
                     let kv = KeyValue::decode(row.value).map_err(|_| undecoded())?;
                     history.keep(key.revision, key.tombstone, &kv, row.value.into());
@@ -103,7 +103,7 @@ impl History {
 
     /// Goes on with made-up writes, a revision each.
     pub fn grow(&mut self, writes: &[Writes], seed: u64) {
-        let mut chance = Chance(seed ^ 0x9e37_79b9_7f4a_7c15);
+        let mut chance = Rng(seed ^ 0x9e37_79b9_7f4a_7c15);
         for run in writes {
             for n in 0..run.count {
                 let main = self.last() + 1;
@@ -164,7 +164,8 @@ impl History {
     /// When it cannot be written.
     pub fn database(&self, until: i64, book: &Book, path: &Path) -> Result<()> {
         let fail = |e| io_trouble("write", path, &e);
-        let broken = |e: bbolt::Error| Trouble::new(Kind::Failed, format!("{} cannot be built", path.shown())).why(e);
+        let broken =
+            |e: bbolt::Error| Error::new(ErrorKind::Failed, format!("{} cannot be built", path.shown())).why(e);
         if let Some(dir) = path.parent() {
             fs::create_dir_all(dir).map_err(|e| io_trouble("make", dir, &e))?;
         }
@@ -226,9 +227,9 @@ impl History {
 
 /// Numbers that look like chance and are the same for a seed (xorshift).
 #[derive(Debug)]
-pub struct Chance(pub u64);
+pub struct Rng(pub u64);
 
-impl Chance {
+impl Rng {
     /// The next one.
     pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 << 13;

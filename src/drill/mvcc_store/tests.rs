@@ -150,7 +150,7 @@ fn hash_kv_goes_on_over_what_was_written() {
     let dir = tempfile::tempdir().unwrap();
     let asset = dir.path().join("asset.db");
     std::fs::write(&asset, crate::drill::scenario::library::database("first-night.db").unwrap()).unwrap();
-    let mut history = History::of(&asset).unwrap();
+    let mut history = History::read(&asset).unwrap();
     let first = history.last();
     history.grow(&[Writes { count: 9, prefix: "/made/".into(), keys: Some(4), value: "v".into() }], 3);
     let file = |until: i64| {

@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::{Etcd, allowed_flags};
 use crate::{
     engine::source::io_trouble,
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
 };
 
 /// Starts what follows, says its process ID, and waits for its end or for the pipe's. A process of its own, because
@@ -52,7 +52,7 @@ impl Process {
     /// When a word leads out of the exercise, or the process cannot be started.
     pub fn start(etcd: &Etcd, name: &str, argv: &[String], endpoint: &str, root: &Path) -> Result<Process> {
         if let Some(word) = allowed_flags::outside(argv, root) {
-            return Err(Trouble::new(Kind::Refused, format!("{name} was not started: {word}"))
+            return Err(Error::new(ErrorKind::Refused, format!("{name} was not started: {word}"))
                 .why("a drill runs on loopback and inside its own directory"));
         }
         let dir = root.join("real");
@@ -60,7 +60,7 @@ impl Process {
         let log = dir.join(format!("{name}.log"));
         let opened = File::options().create(true).append(true).open(&log);
         let opened = opened.map_err(|e| io_trouble("write", &log, &e))?;
-        let failed = |e: std::io::Error| Trouble::new(Kind::Failed, format!("{name} cannot be started")).why(e);
+        let failed = |e: std::io::Error| Error::new(ErrorKind::Failed, format!("{name} cannot be started")).why(e);
         let mut keeper = Command::new("/bin/sh")
             .args(["-c", KEEPER, "requorum-drill"])
             .arg(&etcd.path)
@@ -79,7 +79,8 @@ impl Process {
         if let Some(out) = keeper.stdout.take() {
             BufReader::new(out).read_line(&mut told).map_err(failed)?;
         }
-        let pid = told.trim().parse().map_err(|_| Trouble::new(Kind::Failed, format!("{name} cannot be started")))?;
+        let pid =
+            told.trim().parse().map_err(|_| Error::new(ErrorKind::Failed, format!("{name} cannot be started")))?;
         let (endpoint, argv) = (endpoint.to_string(), argv.to_vec());
         Ok(Process { keeper: Mutex::new((keeper, line)), pid, log, endpoint, argv })
     }

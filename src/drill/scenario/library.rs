@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 use super::{Scenario, parse};
 use crate::{
     engine::source::io_trouble,
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     text::Shown,
 };
 
@@ -124,7 +124,7 @@ pub fn read(path: &Path) -> Result<Scenario> {
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(fail)?;
     let meta = file.metadata().map_err(fail)?;
     if !meta.is_file() || meta.len() > LARGEST {
-        return Err(Trouble::new(Kind::Input, format!("{}: this is not a scenario", path.shown()))
+        return Err(Error::new(ErrorKind::Input, format!("{}: this is not a scenario", path.shown()))
             .why(format!("a scenario is a file of at most {LARGEST} bytes")));
     }
     let mut text = String::new();
@@ -143,7 +143,7 @@ pub fn find(name: &str, dir: Option<&Path>) -> Result<Scenario> {
     let all = all(dir)?;
     let names: Vec<String> = all.iter().map(|s| s.name.clone()).collect();
     all.into_iter().find(|s| s.name == name).ok_or_else(|| {
-        Trouble::new(Kind::Usage, format!("there is no scenario called {name:?}"))
+        Error::new(ErrorKind::Usage, format!("there is no scenario called {name:?}"))
             .hint(format!("There is {}. A file's path works, too.", names.join(", ")))
     })
 }

@@ -2,35 +2,40 @@
 //! places. Where a part of the way is written in one line, that line.
 
 #[derive(Debug, Clone, Copy)]
-struct Line<'a> {
+struct YamlLine<'a> {
     number: usize,
     indent: usize,
     text: &'a str,
 }
 
-impl<'a> Line<'a> {
+impl<'a> YamlLine<'a> {
     /// A line with something on it.
-    fn of(number: usize, line: &'a str) -> Option<Line<'a>> {
+    fn parse(number: usize, line: &'a str) -> Option<YamlLine<'a>> {
         let text = line.trim_start();
         let blank = text.is_empty() || text.starts_with('#');
-        (!blank).then_some(Line { number, indent: line.len() - text.len(), text })
+        (!blank).then_some(YamlLine { number, indent: line.len() - text.len(), text })
     }
 
     /// What stands behind the dash of a list's item.
-    fn behind_dash(self) -> Option<Line<'a>> {
+    fn behind_dash(self) -> Option<YamlLine<'a>> {
         let text = self.text.strip_prefix('-')?;
-        Some(Line { indent: self.indent + 1 + text.len() - text.trim_start().len(), text: text.trim_start(), ..self })
+        Some(YamlLine {
+            indent: self.indent + 1 + text.len() - text.trim_start().len(),
+            text: text.trim_start(),
+            ..self
+        })
     }
 }
 
 /// The line of a field such as `members[1].state`, from 1.
 pub fn line_of(text: &str, field: &str) -> usize {
-    let mut block: Vec<Line<'_>> = text.lines().enumerate().filter_map(|(at, line)| Line::of(at + 1, line)).collect();
+    let mut block: Vec<YamlLine<'_>> =
+        text.lines().enumerate().filter_map(|(at, line)| YamlLine::parse(at + 1, line)).collect();
     let mut here = 1;
     for part in field.split(['.', '[']) {
         let nth = part.strip_suffix(']').and_then(|n| n.parse::<usize>().ok());
         let Some(deep) = block.first().map(|line| line.indent) else { break };
-        let starts = |line: &Line<'_>| match nth {
+        let starts = |line: &YamlLine<'_>| match nth {
             Some(_) => line.indent == deep && line.text.starts_with('-'),
             None => line.indent == deep && line.text.split(':').next() == Some(part),
         };
@@ -39,7 +44,7 @@ pub fn line_of(text: &str, field: &str) -> usize {
         here = line.number;
         let first = nth.and_then(|_| line.behind_dash());
         // a list may stand as far to the left as the key above it
-        let belongs = |line: &&Line<'_>| {
+        let belongs = |line: &&YamlLine<'_>| {
             line.indent > deep || (nth.is_none() && line.indent == deep && line.text.starts_with('-'))
         };
         let below = block.iter().skip(at + 1).take_while(belongs).copied();

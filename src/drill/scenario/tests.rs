@@ -47,10 +47,10 @@ fn only_files_of_bounded_length_are_scenarios() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("night.yaml");
     rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-    assert_eq!(library::read(&path).unwrap_err().kind, crate::error::Kind::Input);
+    assert_eq!(library::read(&path).unwrap_err().kind, crate::error::ErrorKind::Input);
     std::fs::remove_file(&path).unwrap();
     std::fs::write(&path, vec![b'#'; (1 << 20) + 1]).unwrap();
-    assert_eq!(library::read(&path).unwrap_err().kind, crate::error::Kind::Input);
+    assert_eq!(library::read(&path).unwrap_err().kind, crate::error::ErrorKind::Input);
 }
 
 /// A change to a sound file, the line on which it is found, the field, and a word of the reason.

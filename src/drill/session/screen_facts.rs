@@ -6,14 +6,14 @@ use crate::{
     domain::{
         members::table::{Column, Severity},
         sources::ranking::Place,
-        verify::Verdict,
+        verify::VerifyResult,
     },
     tui::{Model, Step, steps::members},
 };
 
 /// What the wizard showed last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct ScreenFacts {
     /// The step.
     pub step: Option<Step>,
     /// The chosen file.
@@ -36,9 +36,9 @@ pub struct Seen {
     pub key_at: Duration,
 }
 
-impl Seen {
+impl ScreenFacts {
     /// What a model shows.
-    pub fn of(model: &Model, key_at: Duration) -> Seen {
+    pub fn from_model(model: &Model, key_at: Duration) -> ScreenFacts {
         let snapshot = &model.snapshot;
         let loses =
             snapshot.chosen.as_ref().and_then(|path| snapshot.list.get(&Place::File(path.clone()))?.loss.revisions);
@@ -52,7 +52,7 @@ impl Seen {
         let problems =
             draft.is_some_and(|draft| members::problems(&draft).iter().any(|p| p.severity == Severity::Error));
         let fences = &model.review.fences;
-        Seen {
+        ScreenFacts {
             step: Some(model.step),
             chosen: snapshot.chosen.clone(),
             loses,
@@ -60,7 +60,12 @@ impl Seen {
             problems,
             fenced: fences.found.iter().any(|fence| fence.blocks(&fences.lifted)),
             lifted: fences.lifted.clone(),
-            proof: model.proof.proof.as_ref().filter(|p| p.verdict != Verdict::Waiting).map(|p| p.sentence.clone()),
+            proof: model
+                .proof
+                .proof
+                .as_ref()
+                .filter(|p| p.verdict != VerifyResult::Waiting)
+                .map(|p| p.sentence.clone()),
             asking: model.detect.asking() > 0,
             key_at,
         }

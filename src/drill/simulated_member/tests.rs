@@ -9,12 +9,12 @@ use tonic::Code;
 
 use super::*;
 use crate::{
-    domain::model::observations::{Answer, Hashed, MemberSays, Read},
+    domain::model::observations::{Answer, Hashed, MemberStatus, Read},
     drill::mvcc_store::Identity,
     engine::{
         install::restore,
         progress::Flow,
-        restore::{Job, initial_log::Genesis},
+        restore::{RestoreSpec, initial_log::InitialLog},
     },
     etcd::version::Minor,
     system::etcd_client::{Connect, Members},
@@ -34,7 +34,7 @@ fn member(name: &str, mode: Mode) -> Member {
 
 const SERVING: Mode = Mode::Serving { leader: Id(0xa1) };
 
-fn ask(member: &Member) -> MemberSays {
+fn ask(member: &Member) -> MemberStatus {
     match Members::new(Connect::default()).unwrap().ask(&member.endpoint()) {
         Answer::Says(says) => *says,
         other => panic!("{other:?}"),
@@ -176,10 +176,10 @@ fn ranges_are_answered_as_asked() {
 fn a_restored_directory_answers_as_its_plan_says() {
     let dir = tempfile::tempdir().unwrap();
     let urls: Vec<[String; 1]> = (1..=3).map(|i| [format!("http://10.0.0.{i}:2380")]).collect();
-    let genesis = Genesis::new(["m1", "m2", "m3"].into_iter().zip(urls.iter().map(|u| &u[..])), "drill-token");
+    let genesis = InitialLog::new(["m1", "m2", "m3"].into_iter().zip(urls.iter().map(|u| &u[..])), "drill-token");
     let data_dir = dir.path().join("m2.etcd");
     let source = fixture("seed-3.5.16.db");
-    let job = Job {
+    let job = RestoreSpec {
         source: &source,
         pinned_sha256: None,
         skip_hash_check: false,

@@ -16,10 +16,10 @@ use crate::{
     bbolt::{self, Build},
     engine::{
         durable_fs::Disk,
-        progress::{Phase, Watch},
+        progress::{Phase, ProgressFn},
         source::{Source, io_trouble, step},
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::{
         membership::{Member, member_id},
         proto::KeyValue,
@@ -66,7 +66,7 @@ impl FromStr for Shape {
 ///
 /// # Errors
 /// When it cannot be written; what was begun is then removed. `Stopped` when `watch` says so.
-pub fn generate(shape: Shape, bytes: u64, path: &Path, watch: &mut Watch<'_>) -> Result<()> {
+pub fn generate(shape: Shape, bytes: u64, path: &Path, watch: &mut ProgressFn<'_>) -> Result<()> {
     let disk = Disk::default();
     let file = disk.create(path, 0o644).map_err(|e| io_trouble("write", path, &e))?.into_file();
     write(shape, bytes, &file, path, watch).inspect_err(|_| {
@@ -74,7 +74,7 @@ pub fn generate(shape: Shape, bytes: u64, path: &Path, watch: &mut Watch<'_>) ->
     })
 }
 
-fn write(shape: Shape, bytes: u64, mut file: &File, path: &Path, watch: &mut Watch<'_>) -> Result<()> {
+fn write(shape: Shape, bytes: u64, mut file: &File, path: &Path, watch: &mut ProgressFn<'_>) -> Result<()> {
     let mut build = Build::begin(file, 4096).map_err(|e| refused(path, &e))?;
     for name in schema::ALL {
         build.bucket(name).map_err(|e| refused(path, &e))?;
@@ -116,8 +116,8 @@ fn write(shape: Shape, bytes: u64, mut file: &File, path: &Path, watch: &mut Wat
 }
 
 /// The rows of the bucket `key`, until the file has `bytes`.
-fn rows(shape: Shape, bytes: u64, build: &mut Build<&File>, path: &Path, watch: &mut Watch<'_>) -> Result<()> {
-    let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
+fn rows(shape: Shape, bytes: u64, build: &mut Build<&File>, path: &Path, watch: &mut ProgressFn<'_>) -> Result<()> {
+    let mut chance = Rng(0x9e37_79b9_7f4a_7c15);
     let filler: Vec<u8> = (0..1 << 20).map(|_| chance.below(256) as u8).collect();
     let (mut told, mut row) = (0, Vec::new());
     for n in 0i64.. {
@@ -147,7 +147,7 @@ fn rows(shape: Shape, bytes: u64, build: &mut Build<&File>, path: &Path, watch: 
             }
         };
         row.clear();
-        kv.encode(&mut row).map_err(|e| Trouble::new(Kind::Bug, "a row does not encode").why(e))?;
+        kv.encode(&mut row).map_err(|e| Error::new(ErrorKind::Bug, "a row does not encode").why(e))?;
         build.put(&at, &row).map_err(|e| refused(path, &e))?;
     }
     Ok(())
@@ -169,7 +169,7 @@ fn change(n: i64) -> Change {
     }
 }
 
-fn length(shape: Shape, chance: &mut Chance) -> usize {
+fn length(shape: Shape, chance: &mut Rng) -> usize {
     let (least, most): (usize, usize) = match (shape, chance.below(100)) {
         (Shape::SmallKeys, _) => (64, 256),
         (_, 0..75) => (400, 3000),
@@ -181,9 +181,9 @@ fn length(shape: Shape, chance: &mut Chance) -> usize {
 }
 
 /// Xorshift: the same numbers everywhere.
-struct Chance(u64);
+struct Rng(u64);
 
-impl Chance {
+impl Rng {
     fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -192,8 +192,8 @@ impl Chance {
     }
 }
 
-fn refused(path: &Path, error: &bbolt::Error) -> Trouble {
-    Trouble::new(Kind::Failed, format!("cannot write {}", path.shown())).why(error)
+fn refused(path: &Path, error: &bbolt::Error) -> Error {
+    Error::new(ErrorKind::Failed, format!("cannot write {}", path.shown())).why(error)
 }
 
 #[cfg(test)]
@@ -232,7 +232,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         let stopped = generate(Shape::SmallKeys, 3 << 20, &path, &mut |_| Flow::Stop).unwrap_err();
-        assert_eq!((stopped.kind, path.exists()), (Kind::Stopped, false));
+        assert_eq!((stopped.kind, path.exists()), (ErrorKind::Stopped, false));
         std::fs::write(&path, "mine").unwrap();
         generate(Shape::SmallKeys, 1 << 20, &path, &mut |_| Flow::Go).unwrap_err();
         assert_eq!(std::fs::read(&path).unwrap(), b"mine");

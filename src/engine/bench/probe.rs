@@ -17,7 +17,7 @@ use crate::{
         scan::walker::walk_through,
         source::{Source, io_trouble},
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
 };
 
 /// What is done with a file.
@@ -102,9 +102,9 @@ fn copy(from: &Path, dir: &Path) -> io::Result<()> {
 /// `Usage`, naming the probe.
 pub fn fits(probe: Probe, targets: &[PathBuf]) -> Result<()> {
     match (probe, targets) {
-        (Probe::Copy, []) => Err(Trouble::new(Kind::Usage, "the probe copy needs a directory to make")),
+        (Probe::Copy, []) => Err(Error::new(ErrorKind::Usage, "the probe copy needs a directory to make")),
         (Probe::Read | Probe::Walk, [_, ..]) => {
-            Err(Trouble::new(Kind::Usage, format!("the probe {} takes one file", probe.as_str())))
+            Err(Error::new(ErrorKind::Usage, format!("the probe {} takes one file", probe.as_str())))
         }
         _ => Ok(()),
     }

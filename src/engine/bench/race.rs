@@ -15,7 +15,7 @@ use super::failed;
 use crate::{
     engine::{
         durable_fs::Disk,
-        progress::{Phase, Watch},
+        progress::{Phase, ProgressFn},
         source::{io_trouble, step},
     },
     error::Result,
@@ -78,7 +78,7 @@ impl Entrant {
 
 impl Race {
     /// Rounds in which each entrant runs once, in turn: at least one, and as many as `patience` allows.
-    pub fn rounds(&self, most: usize, patience: Duration, watch: &mut Watch<'_>) -> Result<Vec<Vec<Run>>> {
+    pub fn rounds(&self, most: usize, patience: Duration, watch: &mut ProgressFn<'_>) -> Result<Vec<Vec<Run>>> {
         self.before.iter().try_for_each(|before| before.run().map(|_| ()))?;
         let (mut rounds, begun, mut longest) = (Vec::new(), Instant::now(), Duration::ZERO);
         while rounds.is_empty() || (rounds.len() < most && begun.elapsed().saturating_add(longest) <= patience) {

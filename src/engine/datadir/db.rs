@@ -6,7 +6,7 @@ use crate::{
     bbolt::{self, Bucket, Part, ReadAt, View},
     domain::model::observations::{DamagedPart, FileFacts, Health, LimitedDamage},
     engine::source::Source,
-    error::{Kind, Trouble},
+    error::{Error, ErrorKind},
     etcd::{membership::Member, revision::RevisionKey, schema},
 };
 
@@ -28,7 +28,7 @@ pub(super) struct Book {
 ///
 /// # Errors
 /// Only when the file is there and may not be read.
-pub(super) fn look(path: &Path) -> Result<(FileFacts, Option<Book>), Trouble> {
+pub(super) fn look(path: &Path) -> Result<(FileFacts, Option<Book>), Error> {
     let mut facts = FileFacts { path: path.into(), bytes: 0, modified: None, health: Health::Unread, content: None };
     let book = Source::open(path).and_then(|source| {
         (facts.bytes, facts.modified) = (source.bytes, source.modified);
@@ -39,7 +39,7 @@ pub(super) fn look(path: &Path) -> Result<(FileFacts, Option<Book>), Trouble> {
     });
     match book {
         Ok(book) => Ok((facts, Some(book))),
-        Err(trouble) if trouble.kind == Kind::Failed => Err(trouble),
+        Err(trouble) if trouble.kind == ErrorKind::Failed => Err(trouble),
         Err(trouble) => {
             let why = if trouble.why.is_empty() { trouble.what } else { trouble.why };
             facts.health = Health::Broken(why);

@@ -264,7 +264,7 @@ pub fn apply(store: &mut Store, entry: &Entry) -> Applied {
         conf_change(store, data);
         return Applied::Members;
     }
-    match Asked::of(data) {
+    match Asked::decode(data) {
         Asked::V2(request) => {
             store.apply(&request);
             if request.path.starts_with(b"/0/") { Applied::Members } else { Applied::Other }

@@ -9,7 +9,7 @@ use crate::{
     etcd::schema,
     raft::{
         message::{ConfState, Entry, HardState, Metadata, RaftSnapshot, SnapshotMetadata, WalSnapshot},
-        record::{Encoder, Kind as Record},
+        record::{Encoder, RecordKind as Record},
         snap,
     },
 };
@@ -72,14 +72,14 @@ fn snap_file(dir: &Path, term: u64, index: u64) -> PathBuf {
     path
 }
 
-fn whole(dir: &Path) -> DirSays {
+fn whole(dir: &Path) -> DataDirState {
     match look(dir, None).state {
         DirState::Whole(says) => *says,
         other => panic!("{other:#?}"),
     }
 }
 
-fn broken(dir: &Path) -> (String, DirSays) {
+fn broken(dir: &Path) -> (String, DataDirState) {
     match look(dir, None).state {
         DirState::Broken { why, says, .. } => (why, *says),
         other => panic!("{other:#?}"),

@@ -9,7 +9,7 @@ use crate::{
     text::{number::count, value::shown},
 };
 use crate::{
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::v2store::{
         expiration::to_rfc3339,
         state::{Node, Store},
@@ -36,7 +36,7 @@ pub struct V2Keys {
 /// When there is no log, it is damaged, or its beginning is missing: an incomplete list would look like a whole one.
 pub fn read(data_dir: &Path, wal_dir: Option<&Path>) -> Result<V2Keys> {
     let wal = wal_dir.map_or_else(|| data_dir.join("member/wal"), PathBuf::from);
-    let cannot = || Trouble::new(Kind::Input, format!("the v2 keys of {} cannot be read", data_dir.shown()));
+    let cannot = || Error::new(ErrorKind::Input, format!("the v2 keys of {} cannot be read", data_dir.shown()));
     let log = log::read(&data_dir.join("member/snap"), &wal).map_err(|error| match error {
         raft::Error::Io { path, source } => io_trouble("read", &path, &source)
             .hint("Name the data directory, which holds member/; where etcd was run with --wal-dir, name that, too."),

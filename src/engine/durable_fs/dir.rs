@@ -20,7 +20,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Act, Disk, DiskFile, Identity, Strange, Trusted, free_bytes, resolve, trust};
+use super::{Act, Disk, DiskFile, Identity, Trusted, Untrusted, free_bytes, resolve, trust};
 use crate::{bbolt::WriteAt, text::Shown};
 
 /// How deep a tree may be that is walked: a data directory has three levels.
@@ -66,7 +66,7 @@ impl Dir {
     /// # Errors
     /// As the system says.
     pub fn identity(&self) -> io::Result<Identity> {
-        Ok(Identity::of(&self.metadata()?))
+        Ok(Identity::from_metadata(&self.metadata()?))
     }
 
     /// How many bytes are free where it lies.
@@ -99,7 +99,7 @@ impl Dir {
     /// # Errors
     /// As the system says.
     pub fn identity_of(&self, name: impl AsRef<OsStr>) -> io::Result<Option<Identity>> {
-        Ok(self.look(name)?.as_ref().map(Identity::of))
+        Ok(self.look(name)?.as_ref().map(Identity::from_metadata))
     }
 
     /// Whether the entry `name` is this file or directory.
@@ -160,7 +160,7 @@ impl Dir {
     /// When it is somebody else's, or as the system says.
     pub fn open_private(&self, name: impl AsRef<Path>) -> io::Result<Dir> {
         let dir = self.open(name)?;
-        match Strange::directory(&dir.metadata()?) {
+        match Untrusted::directory(&dir.metadata()?) {
             Some(why) => Err(io::Error::other(format!("{} {why}", dir.path.shown()))),
             None => Ok(dir),
         }
@@ -205,7 +205,7 @@ impl Dir {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Trusted::Absent),
             other => other?,
         };
-        match Strange::file_of(&found.metadata()?, owners) {
+        match Untrusted::file_of(&found.metadata()?, owners) {
             Some(why) => Ok(Trusted::Strange(why)),
             None => trust::file(resolve::reopen(&found, flags, || self.at(name, flags | OFlags::NONBLOCK, 0))?, owners),
         }
@@ -244,7 +244,7 @@ impl Dir {
     /// # Errors
     /// As the system says.
     pub fn read_trusted(&self, name: impl AsRef<OsStr>, most: u64) -> io::Result<Trusted<Vec<u8>>> {
-        if let Some(why) = Strange::directory(&self.metadata()?) {
+        if let Some(why) = Untrusted::directory(&self.metadata()?) {
             return Ok(Trusted::Strange(why));
         }
         let file = match self.trusted(name, false)? {
@@ -254,7 +254,7 @@ impl Dir {
         };
         let mut bytes = Vec::new();
         file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
-        Ok(if bytes.len() as u64 > most { Trusted::Strange(Strange::Long) } else { Trusted::Ours(bytes) })
+        Ok(if bytes.len() as u64 > most { Trusted::Strange(Untrusted::Long) } else { Trusted::Ours(bytes) })
     }
 
     /// Makes a directory in it, mode 0700, as etcd makes its own, and opens it.
@@ -369,7 +369,7 @@ impl Dir {
         }
         let left = depth.checked_sub(1).ok_or_else(|| io::Error::other("it is too deep"))?;
         let dir = self.open(name)?;
-        if Identity::of(&found) != dir.identity()? || found.dev() != self.metadata()?.dev() {
+        if Identity::from_metadata(&found) != dir.identity()? || found.dev() != self.metadata()?.dev() {
             return Err(io::Error::other(format!("{} was exchanged meanwhile", dir.path.shown())));
         }
         dir.names()?.iter().try_for_each(|name| dir.remove_below(name, left))?;

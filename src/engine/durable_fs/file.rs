@@ -41,7 +41,7 @@ impl DiskFile {
     /// # Errors
     /// As the system says.
     pub fn identity(&self) -> io::Result<Identity> {
-        Ok(Identity::of(&self.file.metadata()?))
+        Ok(Identity::from_metadata(&self.file.metadata()?))
     }
 
     /// The file alone: what is done to it from then on passes no gate.

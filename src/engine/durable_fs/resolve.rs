@@ -88,7 +88,7 @@ pub(super) fn reopen(at: &File, flags: OFlags, named: impl FnOnce() -> io::Resul
     match openat(CWD, format!("/proc/self/fd/{}", at.as_raw_fd()), flags | REOPEN, Mode::empty()) {
         Err(Errno::NOENT | Errno::NOTDIR) => {
             let file = named()?;
-            match Identity::of(&file.metadata()?) == Identity::of(&meta) {
+            match Identity::from_metadata(&file.metadata()?) == Identity::from_metadata(&meta) {
                 true => Ok(file),
                 false => Err(io::Error::other("it was exchanged meanwhile")),
             }

@@ -103,29 +103,29 @@ fn only_what_is_ours_alone_counts() {
     assert_eq!(strange("note"), None);
     assert!(matches!(dir.read_trusted("absent", 4).unwrap(), Trusted::Absent));
     fs::write(path("long"), b"12345").unwrap();
-    assert_eq!(strange("long"), Some(Strange::Long));
+    assert_eq!(strange("long"), Some(Untrusted::Long));
     symlink("note", path("link")).unwrap();
-    assert_eq!(strange("link"), Some(Strange::Link));
+    assert_eq!(strange("link"), Some(Untrusted::Link));
     fs::create_dir(path("dir")).unwrap();
-    assert_eq!(strange("dir"), Some(Strange::Kind));
+    assert_eq!(strange("dir"), Some(Untrusted::Kind));
     rustix::fs::mknodat(rustix::fs::CWD, path("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-    assert_eq!(strange("pipe"), Some(Strange::Kind));
+    assert_eq!(strange("pipe"), Some(Untrusted::Kind));
     fs::write(path("open"), b"1").unwrap();
     fs::set_permissions(path("open"), fs::Permissions::from_mode(0o666)).unwrap();
-    assert!(matches!(strange("open"), Some(Strange::Writable(_))));
+    assert!(matches!(strange("open"), Some(Untrusted::Writable(_))));
     fs::hard_link(path("note"), path("second")).unwrap();
-    assert_eq!((strange("note"), strange("second")), (Some(Strange::Names(2)), Some(Strange::Names(2))));
+    assert_eq!((strange("note"), strange("second")), (Some(Untrusted::Names(2)), Some(Untrusted::Names(2))));
     fs::remove_file(path("second")).unwrap();
     // The same note in a directory that others may write to.
     fs::set_permissions(base.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    assert!(matches!(strange("note"), Some(Strange::Writable(_))));
+    assert!(matches!(strange("note"), Some(Untrusted::Writable(_))));
     if as_root().is_some() {
         fs::set_permissions(base.path(), fs::Permissions::from_mode(0o700)).unwrap();
         chown(path("note"), Some(EVE), None).unwrap();
-        assert_eq!(strange("note"), Some(Strange::Owner(EVE)));
+        assert_eq!(strange("note"), Some(Untrusted::Owner(EVE)));
         chown(path("note"), Some(0), None).unwrap();
         chown(base.path(), Some(EVE), None).unwrap();
-        assert_eq!(strange("note"), Some(Strange::Owner(EVE)));
+        assert_eq!(strange("note"), Some(Untrusted::Owner(EVE)));
     }
 }
 

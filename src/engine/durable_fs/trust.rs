@@ -15,7 +15,7 @@ pub enum Trusted<T> {
     /// What is ours.
     Ours(T),
     /// Something that does not count, and why.
-    Strange(Strange),
+    Strange(Untrusted),
 }
 
 impl<T> Trusted<T> {
@@ -30,7 +30,7 @@ impl<T> Trusted<T> {
 
 /// Why something is not taken for ours. As text it follows the thing's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strange {
+pub enum Untrusted {
     /// A symbolic link.
     Link,
     /// A directory, a pipe, a device: no regular file.
@@ -47,62 +47,62 @@ pub enum Strange {
     Long,
 }
 
-impl fmt::Display for Strange {
+impl fmt::Display for Untrusted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Strange::Link => f.write_str("is a symbolic link"),
-            Strange::Kind => f.write_str("is not a regular file"),
-            Strange::NoDirectory => f.write_str("is not a directory"),
-            Strange::Owner(user) => write!(f, "belongs to user {user}"),
-            Strange::Names(2) => f.write_str("has a second name"),
-            Strange::Names(names) => write!(f, "has {names} names"),
-            Strange::Writable(mode) => write!(f, "may be written by others (mode {mode:04o})"),
-            Strange::Long => f.write_str("is longer than anything that requorum writes there"),
+            Untrusted::Link => f.write_str("is a symbolic link"),
+            Untrusted::Kind => f.write_str("is not a regular file"),
+            Untrusted::NoDirectory => f.write_str("is not a directory"),
+            Untrusted::Owner(user) => write!(f, "belongs to user {user}"),
+            Untrusted::Names(2) => f.write_str("has a second name"),
+            Untrusted::Names(names) => write!(f, "has {names} names"),
+            Untrusted::Writable(mode) => write!(f, "may be written by others (mode {mode:04o})"),
+            Untrusted::Long => f.write_str("is longer than anything that requorum writes there"),
         }
     }
 }
 
-impl Strange {
+impl Untrusted {
     /// What speaks against a file.
-    pub fn file(meta: &Metadata) -> Option<Strange> {
-        Strange::file_of(meta, &[])
+    pub fn file(meta: &Metadata) -> Option<Untrusted> {
+        Untrusted::file_of(meta, &[])
     }
 
     /// The same for a file that may also belong to one of these users.
-    pub fn file_of(meta: &Metadata, owners: &[u32]) -> Option<Strange> {
+    pub fn file_of(meta: &Metadata, owners: &[u32]) -> Option<Untrusted> {
         match () {
-            () if meta.is_symlink() => Some(Strange::Link),
-            () if !meta.is_file() => Some(Strange::Kind),
-            () if meta.nlink() != 1 => Some(Strange::Names(meta.nlink())),
+            () if meta.is_symlink() => Some(Untrusted::Link),
+            () if !meta.is_file() => Some(Untrusted::Kind),
+            () if meta.nlink() != 1 => Some(Untrusted::Names(meta.nlink())),
             () => others(meta, owners),
         }
     }
 
     /// What speaks against a directory.
-    pub fn directory(meta: &Metadata) -> Option<Strange> {
+    pub fn directory(meta: &Metadata) -> Option<Untrusted> {
         match () {
-            () if meta.is_symlink() => Some(Strange::Link),
-            () if !meta.is_dir() => Some(Strange::NoDirectory),
+            () if meta.is_symlink() => Some(Untrusted::Link),
+            () if !meta.is_dir() => Some(Untrusted::NoDirectory),
             () => others(meta, &[]),
         }
     }
 }
 
-fn others(meta: &Metadata, owners: &[u32]) -> Option<Strange> {
+fn others(meta: &Metadata, owners: &[u32]) -> Option<Untrusted> {
     if meta.uid() != rustix::process::geteuid().as_raw() && !owners.contains(&meta.uid()) {
-        return Some(Strange::Owner(meta.uid()));
+        return Some(Untrusted::Owner(meta.uid()));
     }
     // With an access control list the group's bits are its mask, so that one who may write by it shows here, too.
-    (meta.mode() & 0o022 != 0).then_some(Strange::Writable(meta.mode() & 0o7777))
+    (meta.mode() & 0o022 != 0).then_some(Untrusted::Writable(meta.mode() & 0o7777))
 }
 
 /// Whether nobody but this user may change a file.
 pub fn is_private(meta: &Metadata) -> bool {
-    Strange::file(meta).is_none()
+    Untrusted::file(meta).is_none()
 }
 
 pub(super) fn file(file: File, owners: &[u32]) -> io::Result<Trusted<File>> {
-    Ok(match Strange::file_of(&file.metadata()?, owners) {
+    Ok(match Untrusted::file_of(&file.metadata()?, owners) {
         Some(why) => Trusted::Strange(why),
         None => Trusted::Ours(file),
     })

@@ -1,7 +1,7 @@
 //! A list of renames that is written down before the first one: whoever finds it can tell which of them are done, go on,
 //! or roll them back.
 //!
-//! It counts only where it is ours and everything in it lies where this member's directories lie ([`Moves::fits`]). Each
+//! It counts only where it is ours and everything in it lies where this member's directories lie ([`RenameLog::fits`]). Each
 //! rename is done between two directories that are open ([`Ground`]), and what is renamed is known by its inode.
 
 use std::{
@@ -15,7 +15,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Swapped, Whose};
+use super::{MemberRef, Swapped};
 use crate::{
     engine::{
         durable_fs::{Dir, Disk, Identity},
@@ -25,7 +25,7 @@ use crate::{
         },
         source::io_trouble,
     },
-    error::{Kind, Remedy, Result, Trouble},
+    error::{Error, ErrorKind, Remedy, Result},
     text::Shown,
 };
 
@@ -132,7 +132,7 @@ impl Rename {
             return Ok(());
         }
         if !self.is_at(ground, &self.from) {
-            return Err(Trouble::new(Kind::Failed, format!("{} is not where it was", self.from.shown()))
+            return Err(Error::new(ErrorKind::Failed, format!("{} is not where it was", self.from.shown()))
                 .why("somebody else moved it meanwhile"));
         }
         self.rename(ground, &self.from, &self.to)
@@ -144,7 +144,7 @@ impl Rename {
             dir.rename(name, &into, new)
         });
         renamed.map_err(|e| match e.kind() {
-            io::ErrorKind::AlreadyExists => Trouble::new(Kind::Failed, format!("{} is taken", to.shown()))
+            io::ErrorKind::AlreadyExists => Error::new(ErrorKind::Failed, format!("{} is taken", to.shown()))
                 .why("something appeared there in the middle of the exchange"),
             _ => io_trouble("rename", from, &e),
         })?;
@@ -168,7 +168,7 @@ pub(super) enum Outcome {
 
 /// The whole list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Moves {
+pub(super) struct RenameLog {
     pub(super) plan: String,
     pub(super) run: String,
     pub(super) name: String,
@@ -185,11 +185,11 @@ pub(super) struct Moves {
     pub(super) once: bool,
 }
 
-impl Moves {
-    pub(super) fn new(whose: &Whose<'_>, outcome: Outcome) -> Moves {
+impl RenameLog {
+    pub(super) fn new(whose: &MemberRef<'_>, outcome: Outcome) -> RenameLog {
         let (plan, run, name) = (whose.plan.into(), whose.run.into(), whose.name.into());
         let (makes, renames, empty, shells) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Moves { plan, run, name, makes, renames, empty, shells, outcome, once: false }
+        RenameLog { plan, run, name, makes, renames, empty, shells, outcome, once: false }
     }
 
     /// Adds the rename of a whole directory to a dated name beside it, which is returned.
@@ -232,13 +232,13 @@ impl Moves {
     }
 
     pub(super) fn write(&self, shell: &Shell) -> Result<()> {
-        let text =
-            serde_json::to_vec(self).map_err(|e| Trouble::new(Kind::Input, "a path cannot be written down").why(e))?;
+        let text = serde_json::to_vec(self)
+            .map_err(|e| Error::new(ErrorKind::Input, "a path cannot be written down").why(e))?;
         shell.put(MOVES, &text).map_err(|e| io_trouble("write in", shell.path(), &e))
     }
 
     /// The list in a staging directory of ours.
-    pub(super) fn read(shell: &Shell) -> Option<Moves> {
+    pub(super) fn read(shell: &Shell) -> Option<RenameLog> {
         serde_json::from_slice(&shell.note(MOVES)?).ok()
     }
 
@@ -251,7 +251,7 @@ impl Moves {
     ///
     /// # Errors
     /// The first thing that is not so, in a clause.
-    pub(super) fn fits(&self, whose: &Whose<'_>, targets: &[PathBuf]) -> std::result::Result<(), String> {
+    pub(super) fn fits(&self, whose: &MemberRef<'_>, targets: &[PathBuf]) -> std::result::Result<(), String> {
         let renames = self.renames.iter().flat_map(|rename| [&rename.from, &rename.to]);
         let mut all = renames.chain(&self.makes).chain(&self.empty).chain(&self.shells);
         if let Some(outside) = all.find(|path| !within(targets, path)) {
@@ -283,7 +283,7 @@ impl Moves {
             .and_then(|()| self.renames.iter().try_for_each(|rename| rename.settle(ground)));
         outcome.or_else(|trouble| {
             self.take_back(ground, shell)
-                .map_err(|worse| Trouble { what: format!("{}, and then {}", trouble.what, worse.what), ..worse })?;
+                .map_err(|worse| Error { what: format!("{}, and then {}", trouble.what, worse.what), ..worse })?;
             Err(trouble.hint("All is where it was before. Look at it, then try again."))
         })
     }

@@ -26,7 +26,7 @@ use crate::engine::{
     source::{hex, io_trouble},
 };
 use crate::{
-    error::{Kind, Trouble},
+    error::{Error, ErrorKind},
     text::{Foreign, Shown},
 };
 
@@ -52,7 +52,7 @@ pub struct Run {
 
 /// Directories that nobody else works on until this is dropped.
 #[derive(Debug, Default)]
-pub struct Claim(Vec<Lock>);
+pub struct RunLock(Vec<Lock>);
 
 /// A lock file that is held, and its name in its directory.
 #[derive(Debug)]
@@ -69,28 +69,28 @@ pub struct NotClaimed {
     /// The run that has the directory, where its lock says so.
     pub by: Option<Box<Run>>,
     /// The refusal, for people.
-    pub trouble: Trouble,
+    pub trouble: Error,
 }
 
-impl From<Trouble> for NotClaimed {
-    fn from(trouble: Trouble) -> Self {
+impl From<Error> for NotClaimed {
+    fn from(trouble: Error) -> Self {
         NotClaimed { by: None, trouble }
     }
 }
 
-impl From<NotClaimed> for Trouble {
+impl From<NotClaimed> for Error {
     fn from(refused: NotClaimed) -> Self {
         refused.trouble
     }
 }
 
-impl Claim {
+impl RunLock {
     /// Claims the directories that `targets` are or will be in. Above `within`, where it is given, nothing is looked at.
     ///
     /// # Errors
     /// `Refused` when another run has one of them, saying whose; or as the system says.
-    pub fn take(run: &Run, targets: &[PathBuf], within: Option<&Path>) -> Result<Claim, NotClaimed> {
-        let mut claim = Claim::default();
+    pub fn take(run: &Run, targets: &[PathBuf], within: Option<&Path>) -> Result<RunLock, NotClaimed> {
+        let mut claim = RunLock::default();
         for target in targets {
             let (home, owner) = (home(target), owner(target));
             // A run that began before this directory was made has its lock further up.
@@ -116,7 +116,7 @@ impl Claim {
 
 impl Lock {
     fn is(&self, other: &Other) -> bool {
-        self.file.metadata().is_ok_and(|meta| Identity::of(&meta) == Identity::of(&other.meta))
+        self.file.metadata().is_ok_and(|meta| Identity::from_metadata(&meta) == Identity::from_metadata(&other.meta))
     }
 }
 
@@ -172,7 +172,7 @@ fn counting(dir: &Dir, owner: u32) -> Vec<Other> {
 }
 
 fn is_still(dir: &Dir, name: &OsStr, file: &File) -> bool {
-    file.metadata().is_ok_and(|meta| dir.is(name, Identity::of(&meta)))
+    file.metadata().is_ok_and(|meta| dir.is(name, Identity::from_metadata(&meta)))
 }
 
 /// What stands in a lock file.
@@ -249,7 +249,10 @@ fn take(run: &Run, targets: &[PathBuf], home: &Path, target: &Path) -> Result<Lo
         }
     }
     let what = format!("no lock file can be kept in {}", home.shown());
-    Err(Trouble::new(Kind::Failed, what).why(strange.join("; ")).hint("Look at what is there, and try again.").into())
+    Err(Error::new(ErrorKind::Failed, what)
+        .why(strange.join("; "))
+        .hint("Look at what is there, and try again.")
+        .into())
 }
 
 fn read(file: &File) -> Option<Held> {
@@ -273,7 +276,7 @@ fn taken(file: Option<&File>, target: &Path) -> NotClaimed {
     if let Some(mut again) = file {
         let _ = again.rewind();
     }
-    let trouble = Trouble::new(Kind::Refused, format!("another run works on {}", target.shown()));
+    let trouble = Error::new(ErrorKind::Refused, format!("another run works on {}", target.shown()));
     let by = file.and_then(read).map(|held| Box::new(held.run));
     let trouble = match &by {
         Some(run) => trouble
@@ -337,21 +340,21 @@ mod tests {
     fn the_second_is_told_who_and_since_when() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("lib/etcd/m1");
-        let first = Claim::take(&run("anna@laptop"), std::slice::from_ref(&target), None).unwrap();
+        let first = RunLock::take(&run("anna@laptop"), std::slice::from_ref(&target), None).unwrap();
         // Made meanwhile, as the first would make it.
         fs::create_dir_all(target.parent().unwrap()).unwrap();
-        let refused = Claim::take(&run("ben@desk"), std::slice::from_ref(&target), None).unwrap_err();
+        let refused = RunLock::take(&run("ben@desk"), std::slice::from_ref(&target), None).unwrap_err();
         assert_eq!(refused.by.as_deref(), Some(&run("anna@laptop")), "whose it is, is a value");
         let refused = refused.trouble.to_string();
         for word in ["another run works on", "anna@laptop", "since 2026-11-22T03:12:05Z", "plan 77aa02c1"] {
             assert!(refused.contains(word), "{word:?} is not in {refused}");
         }
         // Another directory below the same one is free.
-        let other = Claim::take(&run("ben@desk"), &[dir.path().join("lib/etcd/m9"), target.clone()], None);
+        let other = RunLock::take(&run("ben@desk"), &[dir.path().join("lib/etcd/m9"), target.clone()], None);
         assert!(other.is_err());
-        let other = Claim::take(&run("ben@desk"), &[dir.path().join("lib/etcd/m9")], None).unwrap();
+        let other = RunLock::take(&run("ben@desk"), &[dir.path().join("lib/etcd/m9")], None).unwrap();
         drop((first, other));
-        Claim::take(&run("ben@desk"), &[target], None).unwrap();
+        RunLock::take(&run("ben@desk"), &[target], None).unwrap();
         let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(left, ["lib"], "lock files go with their run");
     }
@@ -363,9 +366,9 @@ mod tests {
         let path = dir.path().join(".requorum-lock");
         fs::write(&path, b"{\"run\":").unwrap();
         let target = dir.path().join("m1");
-        let claim = Claim::take(&run("anna@laptop"), &[target.clone(), dir.path().join("m2")], None).unwrap();
+        let claim = RunLock::take(&run("anna@laptop"), &[target.clone(), dir.path().join("m2")], None).unwrap();
         assert_eq!((claim.0.len(), fs::metadata(&path).unwrap().mode() & 0o777), (1, 0o600));
-        assert!(Claim::take(&run("ben@desk"), &[target], None).unwrap_err().trouble.why.contains("anna@laptop"));
+        assert!(RunLock::take(&run("ben@desk"), &[target], None).unwrap_err().trouble.why.contains("anna@laptop"));
     }
 
     /// One that anybody may hold refuses nobody; those of root and of the directory's owner count.
@@ -395,12 +398,12 @@ mod tests {
                 chown(&path, Some(owner), None).unwrap();
                 let held = Locked::new(File::open(&path).unwrap());
                 assert!(held.try_take().unwrap());
-                let claimed = Claim::take(&run("anna@laptop"), std::slice::from_ref(&target), None);
+                let claimed = RunLock::take(&run("anna@laptop"), std::slice::from_ref(&target), None);
                 match (counts, &claimed) {
-                    (true, Err(refused)) => assert_eq!(refused.trouble.kind, Kind::Refused),
+                    (true, Err(refused)) => assert_eq!(refused.trouble.kind, ErrorKind::Refused),
                     (false, Ok(_)) => {
                         // And the next one is told of us all the same.
-                        let second = Claim::take(&run("ben@desk"), std::slice::from_ref(&target), None).unwrap_err();
+                        let second = RunLock::take(&run("ben@desk"), std::slice::from_ref(&target), None).unwrap_err();
                         assert_eq!(second.by.as_deref(), Some(&run("anna@laptop")), "{second:?}");
                     }
                     _ => panic!("{owner} {mode:o} {name}: {claimed:?}"),
@@ -415,11 +418,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (lock, victim) = (dir.path().join(".requorum-lock"), dir.path().join("victim"));
         std::os::unix::fs::symlink(&victim, &lock).unwrap();
-        drop(Claim::take(&run("anna@laptop"), &[dir.path().join("m1")], None).unwrap());
+        drop(RunLock::take(&run("anna@laptop"), &[dir.path().join("m1")], None).unwrap());
         assert!(!victim.exists());
         fs::remove_file(&lock).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, &lock, rustix::fs::FileType::Fifo, 0o666.into(), 0).unwrap();
-        drop(Claim::take(&run("anna@laptop"), &[dir.path().join("m1")], None).unwrap());
+        drop(RunLock::take(&run("anna@laptop"), &[dir.path().join("m1")], None).unwrap());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::engine::{
     source::io_trouble,
 };
 use crate::{
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     text::Shown,
 };
 
@@ -29,27 +29,27 @@ const TRIES: u32 = 5;
 
 /// A directory under construction.
 #[derive(Debug)]
-pub struct Stage {
+pub struct StagingDir {
     target: PathBuf,
     inside: bool,
     /// With the directory whose entries the renames change.
     shell: Shell,
     content: Dir,
-    parents: Vec<Made>,
+    parents: Vec<NewDir>,
     kept: bool,
     // Closed last, so that nobody takes the directory for a leftover before it is gone.
     _lock: Locked,
 }
 
 /// A directory that was made for the target to lie in.
-type Made = (Dir, OsString);
+type NewDir = (Dir, OsString);
 
-impl Stage {
+impl StagingDir {
     /// Begins a directory that is to become `target`, or to be exchanged for what is there.
     ///
     /// # Errors
     /// When something is there that is no directory, or nothing can be made there.
-    pub fn begin(disk: &Disk, target: &Path) -> Result<Stage> {
+    pub fn begin(disk: &Disk, target: &Path) -> Result<StagingDir> {
         let inside = inside(target)?;
         let place = if inside { target } else { parent(target) };
         let parents = if inside { Vec::new() } else { make_parents(disk, target)? };
@@ -62,7 +62,7 @@ impl Stage {
         match begun {
             Ok((shell, _lock, content)) => {
                 let target = target.into();
-                Ok(Stage { target, inside, shell, content, parents, kept: false, _lock })
+                Ok(StagingDir { target, inside, shell, content, parents, kept: false, _lock })
             }
             Err(e) => {
                 remove_empty(&parents);
@@ -119,13 +119,13 @@ impl Stage {
 }
 
 /// Somebody who may write around the target did so.
-pub fn exchanged(path: &Path) -> Trouble {
-    Trouble::new(Kind::Failed, format!("{} is not what was put there", path.shown()))
+pub fn exchanged(path: &Path) -> Error {
+    Error::new(ErrorKind::Failed, format!("{} is not what was put there", path.shown()))
         .why("a user who may write in the directory around it exchanged it at that moment")
         .hint("Look at who may write there and what that user is doing, then try again.")
 }
 
-impl Drop for Stage {
+impl Drop for StagingDir {
     /// Removes what was made.
     fn drop(&mut self) {
         if self.kept {
@@ -172,10 +172,10 @@ pub fn shell(place: &Dir) -> io::Result<(Shell, Locked)> {
     }
 }
 
-fn make_parents(disk: &Disk, target: &Path) -> Result<Vec<Made>> {
+fn make_parents(disk: &Disk, target: &Path) -> Result<Vec<NewDir>> {
     let missing: Vec<&Path> =
         target.ancestors().skip(1).take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
-    let mut made: Vec<Made> = Vec::new();
+    let mut made: Vec<NewDir> = Vec::new();
     let Some(first) = missing.last() else { return Ok(made) };
     let mut at = disk.dir(parent(first)).map_err(|e| io_trouble("make", first, &e))?;
     for dir in missing.into_iter().rev() {
@@ -197,7 +197,7 @@ fn make_parents(disk: &Disk, target: &Path) -> Result<Vec<Made>> {
 }
 
 /// Removes the directories that are empty, the deepest first.
-fn remove_empty(dirs: &[Made]) {
+fn remove_empty(dirs: &[NewDir]) {
     for (above, name) in dirs.iter().rev() {
         let _ = above.remove_dir(name);
     }

@@ -8,11 +8,11 @@ use std::{io, os::unix::fs::FileExt};
 
 use crate::engine::{
     durable_fs::DiskFile,
-    progress::{Phase, Watch},
-    scan::row_scan::Walk,
+    progress::{Phase, ProgressFn},
+    scan::row_scan::RowScan,
     source::{
         BLOCK_BYTES, PIECE_BYTES, io_trouble, step,
-        verified_source::{Checked, Prepared, changed},
+        verified_source::{Checked, VerifiedSource, changed},
     },
 };
 use crate::{
@@ -32,7 +32,7 @@ pub fn live_bytes(checked: &Checked) -> u64 {
 ///
 /// # Errors
 /// When reading or writing fails, the source is shorter than it was, or `watch` says stop.
-pub fn copy(checked: &Checked, db: &DiskFile, watch: &mut Watch<'_>) -> Result<()> {
+pub fn copy(checked: &Checked, db: &DiskFile, watch: &mut ProgressFn<'_>) -> Result<()> {
     let (view, source) = (&checked.view, &checked.source);
     let fail = |e: io::Error| match e.kind() {
         io::ErrorKind::UnexpectedEof => changed(&source.path),
@@ -67,7 +67,7 @@ pub fn copy(checked: &Checked, db: &DiskFile, watch: &mut Watch<'_>) -> Result<(
 ///
 /// # Errors
 /// When they differ, that is when the source changed between hashing and copying, or the disk lies.
-pub fn prove(prepared: &Prepared, db: &DiskFile, watch: &mut Watch<'_>) -> Result<()> {
+pub fn prove(prepared: &VerifiedSource, db: &DiskFile, watch: &mut ProgressFn<'_>) -> Result<()> {
     let Checked { source, view, walk, .. } = &prepared.checked;
     let (page, used) = (u64::from(view.page_size()), view.used_bytes());
     // Pages of up to 64 KiB divide a piece; those behind the mark are not in use.
@@ -112,8 +112,8 @@ pub fn prove(prepared: &Prepared, db: &DiskFile, watch: &mut Watch<'_>) -> Resul
 ///
 /// # Errors
 /// When reading or writing fails, or `watch` says stop.
-pub fn compact(checked: &Checked, db: &DiskFile, watch: &mut Watch<'_>) -> Result<()> {
-    let (view, Walk { rows, .. }) = (&checked.view, &checked.walk);
+pub fn compact(checked: &Checked, db: &DiskFile, watch: &mut ProgressFn<'_>) -> Result<()> {
+    let (view, RowScan { rows, .. }) = (&checked.view, &checked.walk);
     let mut stopped = None;
     let mut written = 0u64;
     let mut write = || {

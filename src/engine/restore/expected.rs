@@ -5,12 +5,12 @@ use std::io::Read;
 
 use sha2::{Digest, Sha256};
 
-use super::{Restored, initial_log::Genesis, readback};
+use super::{Restored, initial_log::InitialLog, readback};
 use crate::engine::{datadir, durable_fs::Dir, source::hex};
 use crate::{
     bbolt::View,
     domain::{model::plan::Plan, render::manual},
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::{membership::Id, version::Minor},
     raft::wal,
 };
@@ -63,7 +63,7 @@ pub struct Pinned<'a> {
 impl Expected {
     /// The member called `name` of a table, restored from this snapshot in the forms of `target`; none where the table has
     /// no such member.
-    pub fn new(genesis: &Genesis, name: &str, target: Minor, pinned: Pinned<'_>) -> Option<Expected> {
+    pub fn new(genesis: &InitialLog, name: &str, target: Minor, pinned: Pinned<'_>) -> Option<Expected> {
         let member_id = genesis.id_of(name)?;
         Some(Expected {
             name: name.into(),
@@ -88,8 +88,9 @@ impl Expected {
         let source = &plan.source;
         let pinned =
             Pinned { sha256: &source.sha256, revision: source.revision, keys: source.keys, bump: plan.bump_revision };
-        let found = Expected::new(&Genesis::new(table, &plan.token), name, plan.target.unwrap_or(Minor::V3_5), pinned);
-        found.ok_or_else(|| Trouble::new(Kind::Bug, format!("{name} is in the plan and not in its table")))
+        let found =
+            Expected::new(&InitialLog::new(table, &plan.token), name, plan.target.unwrap_or(Minor::V3_5), pinned);
+        found.ok_or_else(|| Error::new(ErrorKind::Bug, format!("{name} is in the plan and not in its table")))
     }
 
     /// The first thing in which a claim about the member differs from the plan, in a clause; none where all of it fits.
@@ -204,7 +205,7 @@ mod tests {
             change(&mut claim);
             assert!(expected.differs(&claim).is_some(), "{claim:?}");
         }
-        assert_eq!(Expected::from_plan(&plan, "m9").unwrap_err().kind, Kind::Usage);
+        assert_eq!(Expected::from_plan(&plan, "m9").unwrap_err().kind, ErrorKind::Usage);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
     },
     raft::{
         message::{ConfChange, ConfState, Entry, HardState, Metadata, RaftSnapshot, SnapshotMetadata, WalSnapshot},
-        record::{Encoder, Kind},
+        record::{Encoder, RecordKind},
         snap,
     },
 };
@@ -24,16 +24,16 @@ pub const TERM: u64 = 1;
 
 /// The members of a new cluster with their IDs, in ascending order of ID: the order of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Genesis {
+pub struct InitialLog {
     /// As they go into the log and into the `members` bucket.
     pub members: Vec<Member>,
     /// The cluster's ID.
     pub cluster_id: Id,
 }
 
-impl Genesis {
+impl InitialLog {
     /// Makes the IDs for a table of names and peer URLs (in the form in which etcd prints them).
-    pub fn new<'a>(table: impl IntoIterator<Item = (&'a str, &'a [String])>, token: &str) -> Genesis {
+    pub fn new<'a>(table: impl IntoIterator<Item = (&'a str, &'a [String])>, token: &str) -> InitialLog {
         let mut members: Vec<Member> = table
             .into_iter()
             .map(|(name, urls)| {
@@ -44,7 +44,7 @@ impl Genesis {
             .collect();
         members.sort_by_key(|m| m.id);
         let ids: Vec<Id> = members.iter().map(|m| Id(m.id)).collect();
-        Genesis { members, cluster_id: cluster_id(&ids) }
+        InitialLog { members, cluster_id: cluster_id(&ids) }
     }
 
     /// The ID of the member called `name`.
@@ -60,8 +60,8 @@ impl Genesis {
     /// The records of the WAL segment of the member `node`, without the preallocated zeros.
     pub fn wal(&self, node: Id, target: Minor) -> Vec<u8> {
         let mut log = Encoder::begin();
-        log.record(Kind::Metadata, &Metadata { node_id: Some(node.0), cluster_id: Some(self.cluster_id.0) });
-        log.record(Kind::Snapshot, &WalSnapshot { index: Some(0), term: Some(0), conf_state: None });
+        log.record(RecordKind::Metadata, &Metadata { node_id: Some(node.0), cluster_id: Some(self.cluster_id.0) });
+        log.record(RecordKind::Snapshot, &WalSnapshot { index: Some(0), term: Some(0), conf_state: None });
         for (index, member) in (1u64..).zip(&self.members) {
             let change = ConfChange {
                 // 3.7 leaves zeros out of this message, though not the type (it is proto2 there).
@@ -72,12 +72,12 @@ impl Genesis {
             };
             let data = change.encode_to_vec();
             let entry = Entry { kind: Some(1), term: Some(TERM), index: Some(index), data: Some(data) };
-            log.record(Kind::Entry, &entry);
+            log.record(RecordKind::Entry, &entry);
         }
         let vote = self.members.first().map(|m| m.id);
-        log.record(Kind::State, &HardState { term: Some(TERM), vote, commit: Some(self.index()) });
+        log.record(RecordKind::State, &HardState { term: Some(TERM), vote, commit: Some(self.index()) });
         let conf_state = (target >= Minor::V3_5).then(|| self.conf_state(target));
-        log.record(Kind::Snapshot, &WalSnapshot { index: Some(self.index()), term: Some(TERM), conf_state });
+        log.record(RecordKind::Snapshot, &WalSnapshot { index: Some(self.index()), term: Some(TERM), conf_state });
         log.into_bytes()
     }
 
@@ -108,9 +108,9 @@ mod tests {
     use crate::engine::source::hex;
     use sha2::{Digest, Sha256};
 
-    fn worked() -> Genesis {
+    fn worked() -> InitialLog {
         let urls: Vec<Vec<String>> = (31..34).map(|n| vec![format!("http://127.0.0.{n}:2380")]).collect();
-        Genesis::new(["m1", "m2", "m3"].into_iter().zip(urls.iter().map(Vec::as_slice)), "spec-token")
+        InitialLog::new(["m1", "m2", "m3"].into_iter().zip(urls.iter().map(Vec::as_slice)), "spec-token")
     }
 
     /// SHA-256 of what etcdutl of each version wrote for the same table and token.

@@ -3,14 +3,14 @@
 
 use sha2::{Digest, Sha256};
 
-use super::initial_log::Genesis;
+use super::initial_log::InitialLog;
 use crate::engine::source::hex;
 use crate::{
     domain::{
         model::plan::{Member, Plan},
         render::manual,
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::version::Minor,
 };
 
@@ -27,7 +27,7 @@ pub fn expected_code(plan: &Plan, name: &str) -> Result<String> {
 ///
 /// # Errors
 /// `Input` with what it proves instead, where that can be told; `Usage` when the plan has no such member.
-pub fn judge(plan: &Plan, name: &str, typed: &str) -> Result<String> {
+pub fn verify_code(plan: &Plan, name: &str, typed: &str) -> Result<String> {
     let member = plan.member(name)?;
     let is = |member: &Member, form: Minor| manual::same_code(typed, &code(plan, member, form));
     let own = plan.target.unwrap_or(Minor::V3_5);
@@ -41,7 +41,7 @@ pub fn judge(plan: &Plan, name: &str, typed: &str) -> Result<String> {
         ));
     }
     let wrong = |why: String, hint: &str| {
-        Err(Trouble::new(Kind::Input, format!("the code does not prove {name}")).why(why).hint(hint))
+        Err(Error::new(ErrorKind::Input, format!("the code does not prove {name}")).why(why).hint(hint))
     };
     let others = plan.members.iter().filter(|other| other.name != name);
     if let Some(other) = others.into_iter().find(|other| allowed().any(|form| is(other, form))) {
@@ -65,7 +65,7 @@ pub fn judge(plan: &Plan, name: &str, typed: &str) -> Result<String> {
 
 fn code(plan: &Plan, member: &Member, form: Minor) -> String {
     let table = plan.members.iter().map(|m| (m.name.as_str(), m.peer_urls.as_slice()));
-    let records = Genesis::new(table, &plan.token).wal(member.id, form);
+    let records = InitialLog::new(table, &plan.token).wal(member.id, form);
     // The file is preallocated: zeros follow. Its beginning tells all.
     let mut begin = vec![0; manual::LOG_BYTES.max(records.len())];
     for (byte, record) in begin.iter_mut().zip(&records) {
@@ -85,8 +85,8 @@ mod tests {
         let mut plan = build_plan::build(&build_plan::tests::draft()).unwrap().plan;
         let own = expected_code(&plan, "m2").unwrap();
         assert_eq!((own.len(), own.matches('-').count()), (19, 3), "{own}");
-        assert!(judge(&plan, "m2", &own).unwrap().contains("m2 is as planned"));
-        assert!(judge(&plan, "m2", &format!(" {} ", own.replace('-', "").to_uppercase())).is_ok());
+        assert!(verify_code(&plan, "m2", &own).unwrap().contains("m2 is as planned"));
+        assert!(verify_code(&plan, "m2", &format!(" {} ", own.replace('-', "").to_uppercase())).is_ok());
         for (typed, words) in [
             (expected_code(&plan, "m1").unwrap(), "it is that of m1"),
             (code(&plan, &plan.members[1], Minor::V3_7), "another etcd version"),
@@ -94,14 +94,14 @@ mod tests {
             (own[..18].to_string(), "none that plan"),
             (String::new(), "none that plan"),
         ] {
-            let told = judge(&plan, "m2", &typed).unwrap_err();
-            assert!(told.kind == Kind::Input && told.to_string().contains(words), "{typed}: {told}");
+            let told = verify_code(&plan, "m2", &typed).unwrap_err();
+            assert!(told.kind == ErrorKind::Input && told.to_string().contains(words), "{typed}: {told}");
         }
-        assert_eq!(expected_code(&plan, "m9").unwrap_err().kind, Kind::Usage);
+        assert_eq!(expected_code(&plan, "m9").unwrap_err().kind, ErrorKind::Usage);
         // Forms of earlier tools are right for later servers, and only those.
         plan.target = Some(Minor::V3_7);
-        assert!(judge(&plan, "m2", &code(&plan, &plan.members[1], Minor::V3_5)).is_ok());
-        assert!(judge(&plan, "m2", &expected_code(&plan, "m2").unwrap()).is_ok());
-        assert!(judge(&plan, "m2", &own).is_err(), "the sheet of the plan as it was before");
+        assert!(verify_code(&plan, "m2", &code(&plan, &plan.members[1], Minor::V3_5)).is_ok());
+        assert!(verify_code(&plan, "m2", &expected_code(&plan, "m2").unwrap()).is_ok());
+        assert!(verify_code(&plan, "m2", &own).is_err(), "the sheet of the plan as it was before");
     }
 }

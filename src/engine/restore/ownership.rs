@@ -7,12 +7,12 @@ use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 use crate::engine::{
     durable_fs::{Dir, Disk},
-    install::staging::Stage,
+    install::staging::StagingDir,
     source::io_trouble,
 };
 use crate::{
     domain::model::options::Options,
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     text::Shown,
 };
 
@@ -30,7 +30,7 @@ impl Owner {
     ///
     /// # Errors
     /// When a user, group, mode or directory is not there.
-    pub fn of(options: &Options) -> Result<Owner> {
+    pub fn from_options(options: &Options) -> Result<Owner> {
         let mut owner = Owner::default();
         if let Some(like) = &options.like {
             let meta = fs::metadata(like).map_err(|e| io_trouble("take the owner of", like, &e))?;
@@ -40,12 +40,12 @@ impl Owner {
             let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
             let ids = parse(text, &read("/etc/passwd"), &read("/etc/group"));
             owner.ids = Some(ids.map_err(|why| {
-                Trouble::new(Kind::Input, format!("--owner={text} is not right"))
+                Error::new(ErrorKind::Input, format!("--owner={text} is not right"))
                     .why(why)
                     .hint("Give USER or USER:GROUP, by name as in /etc/passwd and /etc/group, or by number.")
             })?);
         }
-        let mode = options.mode_bits().map_err(|why| Trouble::new(Kind::Input, "--mode is not right").why(why))?;
+        let mode = options.mode_bits().map_err(|why| Error::new(ErrorKind::Input, "--mode is not right").why(why))?;
         owner.mode = mode.or(owner.mode);
         Ok(owner)
     }
@@ -55,7 +55,7 @@ impl Owner {
     ///
     /// # Errors
     /// When the system refuses: only root gives files away.
-    pub fn give(&self, disk: &Disk, stage: &Stage) -> Result<()> {
+    pub fn give(&self, disk: &Disk, stage: &StagingDir) -> Result<()> {
         let content = stage.content();
         let found = content.metadata().map_err(|e| io_trouble("look at", content.path(), &e))?;
         let before = disk.dir(stage.target()).ok();
@@ -72,8 +72,8 @@ impl Owner {
         }
         if let Some((user, group)) = ids.filter(|ids| *ids != (found.uid(), found.gid())) {
             content.give(user, group).map_err(|e| {
-                Trouble::new(
-                    Kind::Failed,
+                Error::new(
+                    ErrorKind::Failed,
                     format!("cannot give {} to user {user}, group {group}", stage.target().shown()),
                 )
                 .why(e)

@@ -14,20 +14,20 @@ use std::{
 };
 
 use super::{
-    Job, Restored, db_copy,
+    RestoreSpec, Restored, db_copy,
     expected::{LOG_BYTES, log_sha256},
     restore_edits::{self, Change},
     rewritten,
 };
 use crate::engine::{
     durable_fs::{Dir, DiskFile},
-    progress::{Phase, Progress, Watch},
-    scan::row_scan::{Halt, Walk, check_and_walk},
-    source::{io_trouble, verified_source::Prepared},
+    progress::{Phase, Progress, ProgressFn},
+    scan::row_scan::{RowScan, ScanError, check_and_walk},
+    source::{io_trouble, verified_source::VerifiedSource},
 };
 use crate::{
     bbolt::{self, Bucket, ReadAt, View},
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::{
         membership::{Id, Member},
         revision::Revision,
@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// What was made, not yet in its place.
-pub struct Made<'a> {
+pub struct BuiltMember<'a> {
     /// The database.
     pub db: &'a DiskFile,
     /// The directory with the `.snap` file.
@@ -59,14 +59,14 @@ pub struct Made<'a> {
 /// `Failed`, naming the first thing that is not as it must be: the disk or requorum is at fault.
 /// `Input` when it was the source that changed.
 pub fn prove(
-    job: &Job<'_>,
-    made: &Made<'_>,
-    prepared: &Prepared,
+    job: &RestoreSpec<'_>,
+    made: &BuiltMember<'_>,
+    prepared: &VerifiedSource,
     brief: bool,
-    watch: &mut Watch<'_>,
+    watch: &mut ProgressFn<'_>,
 ) -> Result<Restored> {
     let wrong = |what: String| {
-        Trouble::new(Kind::Failed, format!("the restored {} is not right", job.name))
+        Error::new(ErrorKind::Failed, format!("the restored {} is not right", job.name))
             .why(what)
             .hint("What was made is removed. If the disk is healthy this is a defect of requorum; please report it.")
     };
@@ -79,8 +79,8 @@ pub fn prove(
     if in_full && !brief {
         let mut as_proof = |step: Progress| watch(Progress { phase: Phase::Prove, ..step });
         let walk = check_and_walk(&view, &mut as_proof).map_err(|halt| match halt {
-            Halt::Stopped(trouble) => trouble,
-            Halt::Damaged(why) | Halt::Foreign(why) | Halt::Limited { why, .. } => {
+            ScanError::Stopped(trouble) => trouble,
+            ScanError::Damaged(why) | ScanError::Foreign(why) | ScanError::Limited { why, .. } => {
                 wrong(format!("its database reads back damaged: {why}"))
             }
         })?;
@@ -141,7 +141,10 @@ fn only(dir: &Dir, ending: &str, most: usize) -> Result<(String, Vec<u8>)> {
     let names = dir.names().map_err(fail)?;
     let mut fitting = names.iter().filter(|name| Path::new(name).extension() == Some(OsStr::new(ending)));
     let (Some(name), None) = (fitting.next(), fitting.next()) else {
-        return Err(Trouble::new(Kind::Failed, format!("{} holds not exactly one .{ending} file", dir.path().shown())));
+        return Err(Error::new(
+            ErrorKind::Failed,
+            format!("{} holds not exactly one .{ending} file", dir.path().shown()),
+        ));
     };
     let mut bytes = Vec::new();
     dir.read(name).and_then(|file| file.take(most as u64).read_to_end(&mut bytes)).map_err(fail)?;
@@ -163,7 +166,7 @@ pub(in crate::engine) fn members<R: ReadAt>(view: &View<R>) -> std::result::Resu
 fn same_roots<A: ReadAt, B: ReadAt>(
     view: &View<A>,
     source: &View<B>,
-    made: &Made<'_>,
+    made: &BuiltMember<'_>,
 ) -> std::result::Result<Option<String>, bbolt::Error> {
     if let Some(Err(error)) = view.metas().iter().find(|meta| meta.is_err()) {
         return Ok(Some(format!("a meta page reads back damaged: {error}")));
@@ -181,7 +184,7 @@ fn same_roots<A: ReadAt, B: ReadAt>(
 fn edited_rows<A: ReadAt, B: ReadAt>(
     view: &View<A>,
     source: &View<B>,
-    made: &Made<'_>,
+    made: &BuiltMember<'_>,
 ) -> std::result::Result<Option<String>, bbolt::Error> {
     let edited: BTreeSet<&[u8]> = made.changes.iter().map(Change::bucket).filter(|name| *name != schema::KEY).collect();
     for bucket in edited {
@@ -194,7 +197,7 @@ fn edited_rows<A: ReadAt, B: ReadAt>(
 }
 
 /// Every bucket that a restore leaves alone must hold the source's rows; `key` may have one more.
-fn same_sums(walk: &Walk, source: &Walk, made: &Made<'_>) -> std::result::Result<(), String> {
+fn same_sums(walk: &RowScan, source: &RowScan, made: &BuiltMember<'_>) -> std::result::Result<(), String> {
     let edited = |name: &[u8]| name != schema::KEY && made.changes.iter().any(|change| change.bucket() == name);
     for bucket in source.buckets.iter().filter(|b| !edited(&b.name)) {
         let name = bucket.name.escape_ascii();

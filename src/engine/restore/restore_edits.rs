@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-use super::initial_log::Genesis;
+use super::initial_log::InitialLog;
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 /// When a row that decides cannot be read.
 pub fn changes<R: ReadAt>(
     view: &View<R>,
-    genesis: &Genesis,
+    genesis: &InitialLog,
     options: &Options,
     target: Minor,
     bump: Option<Revision>,
@@ -188,7 +188,7 @@ mod tests {
             build.put(key, value).unwrap();
         }
         let view = View::open(build.finish(3).unwrap()).unwrap();
-        let genesis = Genesis::new([("m1", &["http://a:1".to_string()][..])], "t");
+        let genesis = InitialLog::new([("m1", &["http://a:1".to_string()][..])], "t");
         let plain = changes(&view, &genesis, &Options::default(), Minor::V3_6, None).unwrap();
         assert!(plain.iter().all(|c| ![ALARM, AUTH].contains(&c.bucket())));
         let more = |options: Options, target| {

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
-    hashkv::{Reach, Refused},
+    hashkv::{Refused, RevisionRange},
     keys::{Wanted, alive},
 };
 pub use crate::domain::sources::data_loss::History;
 use crate::engine::{
-    progress::{Phase, Progress, Watch},
+    progress::{Phase, Progress, ProgressFn},
     source::step,
 };
 use crate::{
@@ -65,9 +65,9 @@ pub struct Differs<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Compared {
     /// The first file's revision and compaction.
-    pub first: Reach,
+    pub first: RevisionRange,
     /// The second file's.
-    pub second: Reach,
+    pub second: RevisionRange,
     /// Whether both tell one history.
     pub history: History,
     /// All keys.
@@ -85,13 +85,13 @@ pub fn compare<R: ReadAt>(
     views: [&View<R>; 2],
     prefix: &[u8],
     group: &dyn Fn(&[u8]) -> String,
-    watch: &mut Watch<'_>,
+    watch: &mut ProgressFn<'_>,
     each: &mut dyn FnMut(&Differs<'_>),
 ) -> Result<Compared, (usize, Refused)> {
     let [first, second] = views;
-    let watch: &mut Watch<'_> = &mut |step| watch(Progress { phase: Phase::Compare, ..step });
+    let watch: &mut ProgressFn<'_> = &mut |step| watch(Progress { phase: Phase::Compare, ..step });
     let wanted = Wanted { prefix: prefix.into(), revision: 0 };
-    let reach = [at(0, Reach::read(first))?, at(1, Reach::read(second))?];
+    let reach = [at(0, RevisionRange::read(first))?, at(1, RevisionRange::read(second))?];
     let mut found = Compared {
         first: reach[0],
         second: reach[1],
@@ -172,8 +172,8 @@ impl<I: Iterator<Item = (Box<[u8]>, Revision)>> Merge<I> {
 /// in both must be the same.
 fn history<R: ReadAt>(
     views: [&View<R>; 2],
-    reach: [Reach; 2],
-    watch: &mut Watch<'_>,
+    reach: [RevisionRange; 2],
+    watch: &mut ProgressFn<'_>,
 ) -> Result<History, (usize, Refused)> {
     let [a, b] = reach;
     let (full, until) = (a.compacted.max(b.compacted), a.revision.min(b.revision));

@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use crate::engine::{
-    progress::{Phase, Watch},
+    progress::{Phase, ProgressFn},
     source::step,
 };
 use crate::{
     bbolt::{self, Bucket, ReadAt, View},
-    error::Trouble,
+    error::Error,
     etcd::{
         proto::KeyValueRef,
         revision::{Revision, RevisionKey},
@@ -45,7 +45,7 @@ pub enum Refused {
     /// The file could not be read; the sentence names the place.
     Damaged(String),
     /// The watcher said stop.
-    Stopped(Trouble),
+    Stopped(Error),
 }
 
 impl From<bbolt::Error> for Refused {
@@ -56,19 +56,19 @@ impl From<bbolt::Error> for Refused {
 
 /// Up to which revision a database was compacted, and which is its newest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Reach {
+pub struct RevisionRange {
     /// The compact revision: the later of the scheduled and the finished one, -1 for none.
     pub compacted: i64,
     /// The newest revision, at least 1.
     pub revision: i64,
 }
 
-impl Reach {
+impl RevisionRange {
     /// Reads it from `meta` and from the last row of `key`.
     ///
     /// # Errors
     /// When a page cannot be read or a row is not a revision.
-    pub fn read<R: ReadAt>(view: &View<R>) -> Result<Reach, Refused> {
+    pub fn read<R: ReadAt>(view: &View<R>) -> Result<RevisionRange, Refused> {
         let damaged = |what: &str| Refused::Damaged(format!("bucket {what} is not a revision"));
         let mut compacted = -1;
         if let Some(meta) = view.bucket(schema::META)? {
@@ -86,7 +86,7 @@ impl Reach {
             let at = RevisionKey::parse(&row).ok_or_else(|| damaged("key: the last row's key"))?;
             revision = revision.max(at.revision.main);
         }
-        Ok(Reach { compacted, revision })
+        Ok(RevisionRange { compacted, revision })
     }
 
     /// The revision that a question for `at` means: 0 or less is the newest.
@@ -119,7 +119,7 @@ pub struct After {
 ///
 /// # Errors
 /// See [`Refused`].
-pub fn hash_kv<R: ReadAt>(view: &View<R>, at: i64, watch: &mut Watch<'_>) -> Result<HashKv, Refused> {
+pub fn hash_kv<R: ReadAt>(view: &View<R>, at: i64, watch: &mut ProgressFn<'_>) -> Result<HashKv, Refused> {
     hash_kv_after(view, at, After::default(), watch)
 }
 
@@ -131,14 +131,14 @@ pub fn hash_kv_after<R: ReadAt>(
     view: &View<R>,
     at: i64,
     after: After,
-    watch: &mut Watch<'_>,
+    watch: &mut ProgressFn<'_>,
 ) -> Result<HashKv, Refused> {
-    let mut reach = Reach::read(view)?;
+    let mut reach = RevisionRange::read(view)?;
     if after.compacted > 0 {
         reach.compacted = reach.compacted.max(after.compacted);
     }
     if let Some(bump) = after.bump {
-        reach = Reach { compacted: reach.compacted.max(bump.main), revision: reach.revision.max(bump.main) };
+        reach = RevisionRange { compacted: reach.compacted.max(bump.main), revision: reach.revision.max(bump.main) };
     }
     let (at, compacted) = (reach.asked(at)?, reach.compacted);
     let mut hash = crc32c::crc32c(schema::KEY);
@@ -173,8 +173,8 @@ struct Rows<'a, R: ReadAt> {
 type Take<'a> = &'a mut dyn FnMut(RevisionKey, &[u8], &[u8]) -> Result<(), Refused>;
 
 impl<R: ReadAt> Rows<'_, R> {
-    fn each(&self, watch: &mut Watch<'_>, take: Take<'_>) -> Result<(), Refused> {
-        let mut told = Told::new(self.view);
+    fn each(&self, watch: &mut ProgressFn<'_>, take: Take<'_>) -> Result<(), Refused> {
+        let mut told = WalkProgress::new(self.view);
         let mut rows = self.view.cursor(self.bucket);
         while let Some(row) = rows.next()? {
             told.row(row.key.len().saturating_add(row.value.len()), watch)?;
@@ -191,7 +191,7 @@ impl<R: ReadAt> Rows<'_, R> {
     }
 
     /// The rows with which keys are alive at the end, of those up to revision `until`.
-    fn alive(&self, until: i64, watch: &mut Watch<'_>) -> Result<Vec<Revision>, Refused> {
+    fn alive(&self, until: i64, watch: &mut ProgressFn<'_>) -> Result<Vec<Revision>, Refused> {
         let mut alive: HashMap<Box<[u8]>, Revision> = HashMap::new();
         self.each(watch, &mut |key, row, value| {
             let kv = KeyValueRef::parse(value).ok_or_else(|| undecoded(row))?;
@@ -211,7 +211,11 @@ impl<R: ReadAt> Rows<'_, R> {
 /// The rows up to the compact revision whose keys are alive at the end with them, ascending; `None`
 /// where every row counts: nothing was compacted, or no key at all is alive at the end (etcd drops
 /// nothing where it keeps nothing).
-fn keep<R: ReadAt>(rows: &Rows<'_, R>, reach: Reach, watch: &mut Watch<'_>) -> Result<Option<Vec<Revision>>, Refused> {
+fn keep<R: ReadAt>(
+    rows: &Rows<'_, R>,
+    reach: RevisionRange,
+    watch: &mut ProgressFn<'_>,
+) -> Result<Option<Vec<Revision>>, Refused> {
     if reach.compacted < 0 {
         return Ok(None);
     }
@@ -228,18 +232,18 @@ fn undecoded(row: &[u8]) -> Refused {
 }
 
 /// Tells the watcher how far a walk has come.
-struct Told {
+struct WalkProgress {
     total: u64,
     read: u64,
     told: u64,
 }
 
-impl Told {
-    fn new<R: ReadAt>(view: &View<R>) -> Told {
-        Told { total: view.used_bytes(), read: 0, told: 0 }
+impl WalkProgress {
+    fn new<R: ReadAt>(view: &View<R>) -> WalkProgress {
+        WalkProgress { total: view.used_bytes(), read: 0, told: 0 }
     }
 
-    fn row(&mut self, bytes: usize, watch: &mut Watch<'_>) -> Result<(), Refused> {
+    fn row(&mut self, bytes: usize, watch: &mut ProgressFn<'_>) -> Result<(), Refused> {
         self.read = self.read.saturating_add(bytes as u64);
         if self.read.saturating_sub(self.told) < 4 << 20 {
             return Ok(());

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{domain::sources::data_loss::Difference, error::Result};
 use crate::{
-    engine::{progress::Watch, source::Source},
+    engine::{progress::ProgressFn, source::Source},
     text::value::shown,
 };
 
@@ -66,7 +66,7 @@ impl Tally {
 ///
 /// # Errors
 /// When one cannot be read; the sentence names it. `Stopped`, when `watch` says so.
-pub fn difference(first: &Path, second: &Path, watch: &mut Watch<'_>) -> Result<(Difference, bool)> {
+pub fn difference(first: &Path, second: &Path, watch: &mut ProgressFn<'_>) -> Result<(Difference, bool)> {
     let sources = [Source::open_any(first, watch)?, Source::open_any(second, watch)?];
     let views = [sources[0].view()?, sources[1].view()?];
     let mut tally = Tally::default();

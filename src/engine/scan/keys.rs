@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::hashkv::{Reach, Refused};
+use super::hashkv::{Refused, RevisionRange};
 use crate::{
     bbolt::{ReadAt, View},
     domain::quorum::known::OldKey,
@@ -19,7 +19,7 @@ use crate::{
 };
 use crate::{
     engine::{
-        progress::{Flow, Phase, Watch},
+        progress::{Flow, Phase, ProgressFn},
         source::{Source, step},
     },
     text::value::put_bytes,
@@ -41,9 +41,9 @@ pub struct Wanted {
 pub fn alive<R: ReadAt>(
     view: &View<R>,
     wanted: &Wanted,
-    watch: &mut Watch<'_>,
+    watch: &mut ProgressFn<'_>,
 ) -> Result<BTreeMap<Box<[u8]>, Revision>, Refused> {
-    let at = Reach::read(view)?.asked(wanted.revision)?;
+    let at = RevisionRange::read(view)?.asked(wanted.revision)?;
     let mut alive = BTreeMap::new();
     let Some(bucket) = view.bucket(schema::KEY)? else { return Ok(alive) };
     let (mut rows, mut seen, mut read, total) = (view.cursor(&bucket), 0u64, 0u64, view.used_bytes());
@@ -81,7 +81,7 @@ pub fn alive<R: ReadAt>(
 pub fn each<R: ReadAt>(
     view: &View<R>,
     wanted: &Wanted,
-    watch: &mut Watch<'_>,
+    watch: &mut ProgressFn<'_>,
     each: &mut dyn FnMut(&KeyValueRef<'_>) -> ControlFlow<()>,
 ) -> Result<(), Refused> {
     let alive = alive(view, wanted, watch)?;
@@ -140,18 +140,18 @@ pub fn json(kv: &KeyValueRef<'_>, values: bool) -> serde_json::Map<String, serde
 
 impl Refused {
     /// The failure in words, naming the file.
-    pub fn into_trouble(self, path: &std::path::Path) -> crate::error::Trouble {
-        use crate::error::{Kind, Trouble};
+    pub fn into_trouble(self, path: &std::path::Path) -> crate::error::Error {
+        use crate::error::{Error, ErrorKind};
         let path = path.shown();
         match self {
             Refused::Stopped(trouble) => trouble,
-            Refused::Damaged(why) => Trouble::new(Kind::Input, format!("{path} is damaged"))
+            Refused::Damaged(why) => Error::new(ErrorKind::Input, format!("{path} is damaged"))
                 .why(why)
                 .hint("`requorum snapshot status` says what can still be read."),
-            Refused::Compacted(at) => Trouble::new(Kind::Input, format!("{path} no longer holds that revision"))
+            Refused::Compacted(at) => Error::new(ErrorKind::Input, format!("{path} no longer holds that revision"))
                 .why(format!("it was compacted up to revision {at}"))
                 .hint(format!("Ask for revision {at} or later.")),
-            Refused::Future(newest) => Trouble::new(Kind::Input, format!("{path} does not hold that revision yet"))
+            Refused::Future(newest) => Error::new(ErrorKind::Input, format!("{path} does not hold that revision yet"))
                 .why(format!("its newest revision is {newest}")),
         }
     }

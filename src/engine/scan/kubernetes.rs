@@ -29,7 +29,7 @@ pub struct Kubernetes {
     /// Objects by namespace.
     pub namespaces: BTreeMap<String, u64>,
     /// Encryption in use.
-    pub encrypted: Vec<Sealed>,
+    pub encrypted: Vec<EncryptedValues>,
     /// Secrets that are not encrypted.
     pub plain_secrets: u64,
     /// The nodes' names.
@@ -42,7 +42,7 @@ pub struct Kubernetes {
 
 /// Values that one key encrypted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct Sealed {
+pub struct EncryptedValues {
     /// `aescbc`, `aesgcm`, `secretbox`, `kms`.
     pub provider: String,
     /// `v1`, `v2`.
@@ -65,7 +65,7 @@ impl Kubernetes {
             self.encrypted.iter().position(|s| (&s.provider, &s.version, &s.key) == (&provider, &version, &key));
         Some(known.unwrap_or_else(|| {
             let next = self.encrypted.len();
-            self.encrypted.push(Sealed { provider, version, key, ..Sealed::default() });
+            self.encrypted.push(EncryptedValues { provider, version, key, ..EncryptedValues::default() });
             next
         }))
     }

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use prost::Message;
 
-use self::history::{Follower, History, Slip, Slips};
+use self::history::{History, Inconsistency, KeyHistoryChecker, Slips};
 use super::live_keys::{Live, Past};
 use crate::text::{
     number::{count, thousands},
@@ -54,7 +54,7 @@ pub struct Findings {
 
 /// The rows of `meta` that say how the others are to be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Marks {
+pub struct MetaRows {
     /// The revision up to which a compaction was ordered.
     pub scheduled: Option<i64>,
     /// The revision up to which one was finished.
@@ -67,13 +67,13 @@ pub struct Marks {
     pub broken: Vec<String>,
 }
 
-impl Marks {
+impl MetaRows {
     /// Reads them.
     ///
     /// # Errors
     /// When a page cannot be read.
-    pub fn read<R: ReadAt>(view: &View<R>) -> Result<Marks, bbolt::Error> {
-        let mut marks = Marks::default();
+    pub fn read<R: ReadAt>(view: &View<R>) -> Result<MetaRows, bbolt::Error> {
+        let mut marks = MetaRows::default();
         let Some(meta) = view.bucket(schema::META)? else { return Ok(marks) };
         let get = |name: &[u8]| view.get(&meta, name);
         let rows = [get(schema::SCHEDULED_COMPACT)?, get(schema::FINISHED_COMPACT)?];
@@ -118,9 +118,9 @@ impl Marks {
 /// Its memory: that of [`Live`].
 #[derive(Debug)]
 pub struct Checker {
-    marks: Marks,
+    marks: MetaRows,
     compacted: i64,
-    follower: Follower,
+    follower: KeyHistoryChecker,
     leases: HashSet<i64>,
     last: Option<Revision>,
     rows: u64,
@@ -143,10 +143,10 @@ pub struct Checker {
 
 impl Checker {
     /// A checker for a database with these marks.
-    pub fn new(marks: Marks) -> Checker {
+    pub fn new(marks: MetaRows) -> Checker {
         Checker {
             compacted: marks.compacted(),
-            follower: Follower::new(marks.compacted()),
+            follower: KeyHistoryChecker::new(marks.compacted()),
             marks,
             leases: HashSet::new(),
             last: None,
@@ -182,18 +182,18 @@ impl Checker {
             return; // the row of a bumped revision
         }
         if kv.key.is_empty() {
-            return self.slips.note(Slip::NoKey, at.revision, kv.key);
+            return self.slips.note(Inconsistency::NoKey, at.revision, kv.key);
         }
         let put = (!at.tombstone).then_some(Past { create: kv.create_revision, version: kv.version, lease: kv.lease });
         if let Some(Past { create, version, .. }) = put {
             if kv.mod_revision != main {
-                self.slips.note(Slip::ModRevision, at.revision, kv.key);
+                self.slips.note(Inconsistency::ModRevision, at.revision, kv.key);
             }
             // A key changes at most once in a transaction, so its version cannot run ahead of its revisions.
             let ahead = main.saturating_sub(create);
             let fits = create > 0 && create <= main && version > 0 && version.saturating_sub(1) <= ahead;
             if !fits || (create == main) != (version == 1) {
-                self.slips.note(Slip::Numbers, at.revision, kv.key);
+                self.slips.note(Inconsistency::Numbers, at.revision, kv.key);
             }
         }
         self.follower.change(at.revision, kv.key, put);
@@ -202,16 +202,16 @@ impl Checker {
     /// Whether a revision may come after the one before it.
     fn follows(&mut self, at: Revision, kept: bool, key: &[u8]) {
         if at.main < 2 {
-            self.slips.note(Slip::Early, at, key);
+            self.slips.note(Inconsistency::Early, at, key);
         }
         if !kept {
             return;
         }
         match self.last {
-            Some(last) if last == at => self.slips.note(Slip::Twice, at, key),
+            Some(last) if last == at => self.slips.note(Inconsistency::Twice, at, key),
             Some(last) if last.main == at.main => {
                 if last.sub.saturating_add(1) != at.sub {
-                    self.slips.note(Slip::Sub, at, key);
+                    self.slips.note(Inconsistency::Sub, at, key);
                 }
             }
             last => {
@@ -223,7 +223,7 @@ impl Checker {
                     self.gaps = self.gaps.saturating_add(1);
                 }
                 if at.sub != 0 {
-                    self.slips.note(Slip::Sub, at, key);
+                    self.slips.note(Inconsistency::Sub, at, key);
                 }
             }
         }
@@ -288,7 +288,7 @@ impl Checker {
 
     /// What all rows together mean, and how many keys are alive; a bumped revision's row is none.
     pub fn finish(mut self) -> (Findings, u64) {
-        let follower = std::mem::replace(&mut self.follower, Follower::new(-1));
+        let follower = std::mem::replace(&mut self.follower, KeyHistoryChecker::new(-1));
         let History { live, slips, .. } = follower.finish();
         self.lost_rows(slips);
         self.buckets_and_marks();
@@ -315,7 +315,8 @@ impl Checker {
         }
         for (slip, count, first) in std::mem::take(&mut self.slips).with(of_keys) {
             let rows = crate::text::number::count(count, "row", "rows");
-            let list = if slip == Slip::Early { &mut self.findings.warnings } else { &mut self.findings.errors };
+            let list =
+                if slip == Inconsistency::Early { &mut self.findings.warnings } else { &mut self.findings.errors };
             list.push(format!("bucket key: {}: {rows}, first {first}", slip.words()));
         }
     }

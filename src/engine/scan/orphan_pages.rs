@@ -11,7 +11,7 @@
 
 use crate::{
     bbolt::{self, PageSet, ReadAt, View, right_edge, stray_branches},
-    error::Trouble,
+    error::Error,
     etcd::{
         proto::KeyValueRef,
         revision::{Revision, RevisionKey},
@@ -20,7 +20,7 @@ use crate::{
 };
 use crate::{
     engine::{
-        progress::{Phase, Watch},
+        progress::{Phase, ProgressFn},
         source::{BLOCK_BYTES, step},
     },
     text::number::thousands,
@@ -32,7 +32,7 @@ pub enum Ended {
     /// The file could not be read.
     Read(std::io::Error),
     /// The watcher said stop.
-    Stopped(Trouble),
+    Stopped(Error),
 }
 
 /// Whether pages outside the tree of `key` prove that its end is lost, in a sentence. `last` is the last revision
@@ -75,7 +75,7 @@ pub fn lost_end<R: ReadAt>(
 ///
 /// # Errors
 /// See [`Ended`].
-pub fn newest<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> Result<Option<i64>, Ended> {
+pub fn newest<R: ReadAt>(view: &View<R>, watch: &mut ProgressFn<'_>) -> Result<Option<i64>, Ended> {
     let (size, total) = (view.page_size() as usize, view.used_bytes());
     let mut block = vec![0; BLOCK_BYTES.max(size)];
     let (mut offset, mut newest) = ((size as u64).saturating_mul(2), None);

@@ -9,7 +9,7 @@ use prost::Message;
 
 use super::{
     clients::Clients,
-    mvcc_check::{self, Findings, Marks},
+    mvcc_check::{self, Findings, MetaRows},
     orphan_pages, outside,
     walker::scan,
 };
@@ -19,7 +19,7 @@ use crate::{
         observations::{Content, DamagedPart, FileFacts, Health, KnownMember, LimitedDamage},
         revisions::Client,
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::{
         membership::{Id, Member},
         proto::{AlarmMember, KeyValueRef},
@@ -30,7 +30,7 @@ use crate::{
 };
 use crate::{
     engine::{
-        progress::{Phase, Watch},
+        progress::{Phase, ProgressFn},
         source::{self, Source, Wrapping, step},
     },
     text::number::{count, thousands},
@@ -38,7 +38,7 @@ use crate::{
 
 /// What a walk over all rows found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Walk {
+pub struct RowScan {
     /// etcdutl's status hash: CRC-32C over bucket names, keys and values.
     pub hash: u32,
     /// Rows of all buckets.
@@ -90,7 +90,7 @@ pub struct BucketSum {
 
 /// Why a walk ended before its end.
 #[derive(Debug)]
-pub enum Halt {
+pub enum ScanError {
     /// The database is damaged.
     Damaged(String),
     /// It is a database of another program; the clause says so.
@@ -103,12 +103,12 @@ pub enum Halt {
         revision: i64,
     },
     /// The watcher said stop.
-    Stopped(Trouble),
+    Stopped(Error),
 }
 
-impl From<bbolt::Error> for Halt {
+impl From<bbolt::Error> for ScanError {
     fn from(error: bbolt::Error) -> Self {
-        Halt::Damaged(error.to_string())
+        ScanError::Damaged(error.to_string())
     }
 }
 
@@ -116,8 +116,8 @@ impl From<bbolt::Error> for Halt {
 ///
 /// # Errors
 /// At the first page that cannot be read and the first row that etcd could not decode either.
-pub fn walk<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Result<Walk, Halt> {
-    let mut tally = Tally::new(Marks::read(view)?);
+pub fn walk<R: ReadAt>(view: &View<R>, watch: &mut ProgressFn<'_>) -> std::result::Result<RowScan, ScanError> {
+    let mut tally = Tally::new(MetaRows::read(view)?);
     let total = view.used_bytes();
     let (mut read, mut told) = (0u64, 0u64);
     for (name, bucket) in view.buckets()? {
@@ -127,7 +127,7 @@ pub fn walk<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
             read = read.saturating_add(row.both.len() as u64);
             if read.saturating_sub(told) >= STEP_BYTES {
                 told = read;
-                step(watch, Phase::Check, read.min(total), total).map_err(Halt::Stopped)?;
+                step(watch, Phase::Check, read.min(total), total).map_err(ScanError::Stopped)?;
             }
         }
     }
@@ -139,7 +139,7 @@ const STEP_BYTES: u64 = 1 << 20;
 
 /// Rows summed up as they come: a bucket's together and in their order, the buckets in any.
 struct Tally {
-    found: Walk,
+    found: RowScan,
     meaning: mvcc_check::Checker,
     /// The clients that keep revisions.
     clients: Clients,
@@ -152,8 +152,8 @@ struct Tally {
 }
 
 impl Tally {
-    fn new(marks: Marks) -> Tally {
-        let found = Walk { compacted: marks.compacted(), ..Walk::default() };
+    fn new(marks: MetaRows) -> Tally {
+        let found = RowScan { compacted: marks.compacted(), ..RowScan::default() };
         let meaning = mvcc_check::Checker::new(marks);
         Tally {
             found,
@@ -188,9 +188,9 @@ impl Tally {
     }
 
     /// Puts the buckets in the order of their names, those without rows among them, and sums up over all.
-    fn finish<R: ReadAt>(mut self, view: &View<R>) -> std::result::Result<Walk, Halt> {
+    fn finish<R: ReadAt>(mut self, view: &View<R>) -> std::result::Result<RowScan, ScanError> {
         if let Some((_, fault)) = self.faults.pop_first() {
-            return Err(Halt::Damaged(fault));
+            return Err(ScanError::Damaged(fault));
         }
         let mut sums: BTreeMap<Vec<u8>, (BucketSum, usize)> =
             self.found.buckets.drain(..).zip(self.bytes).map(|(sum, bytes)| (sum.name.clone(), (sum, bytes))).collect();
@@ -208,7 +208,7 @@ impl Tally {
                 self.found.buckets.iter().take(3).map(|b| b.name.escape_ascii().to_string()).collect();
             let whose = self.found.buckets.iter().find_map(|bucket| foreign(&bucket.name));
             let whose = whose.map(|whose| format!(" (perhaps {whose})")).unwrap_or_default();
-            return Err(Halt::Foreign(match names.as_slice() {
+            return Err(ScanError::Foreign(match names.as_slice() {
                 [] => "it holds no buckets at all, so nothing of etcd".into(),
                 [only] => format!("it is a bbolt database of another program{whose}: its only bucket is {only}"),
                 names => format!(
@@ -243,7 +243,7 @@ impl Tally {
     }
 }
 
-fn other_row(found: &mut Walk, bucket: &[u8], key: &[u8], value: &[u8]) -> std::result::Result<(), String> {
+fn other_row(found: &mut RowScan, bucket: &[u8], key: &[u8], value: &[u8]) -> std::result::Result<(), String> {
     let content = &mut found.content;
     let text = |bytes: &[u8]| String::from(Foreign::from_bytes(bytes));
     let urls = |urls: Vec<String>| urls.into_iter().map(Foreign::from).collect();
@@ -286,7 +286,10 @@ fn other_row(found: &mut Walk, bucket: &[u8], key: &[u8], value: &[u8]) -> std::
 ///
 /// # Errors
 /// In a sentence that names the first damage and says how many there are.
-pub fn check_and_walk<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Result<Walk, Halt> {
+pub fn check_and_walk<R: ReadAt>(
+    view: &View<R>,
+    watch: &mut ProgressFn<'_>,
+) -> std::result::Result<RowScan, ScanError> {
     check_and_accept(view, None, watch)
 }
 
@@ -294,17 +297,17 @@ pub fn check_and_walk<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::
 /// typing the revision of what can be read.
 ///
 /// # Errors
-/// As there; [`Halt::Limited`] for such damage where it was not accepted.
+/// As there; [`ScanError::Limited`] for such damage where it was not accepted.
 pub fn check_and_accept<R: ReadAt>(
     view: &View<R>,
     accepted: Option<i64>,
-    watch: &mut Watch<'_>,
-) -> std::result::Result<Walk, Halt> {
+    watch: &mut ProgressFn<'_>,
+) -> std::result::Result<RowScan, ScanError> {
     let walk = look(view, watch)?;
     match (walk.acceptable(false), walk.damage()) {
         (Some(damage), _) if accepted == Some(damage.revision) => Ok(walk),
-        (Some(LimitedDamage { why, revision, .. }), _) => Err(Halt::Limited { why, revision }),
-        (None, Some(damage)) => Err(Halt::Damaged(damage)),
+        (Some(LimitedDamage { why, revision, .. }), _) => Err(ScanError::Limited { why, revision }),
+        (None, Some(damage)) => Err(ScanError::Damaged(damage)),
         (None, None) => Ok(walk),
     }
 }
@@ -314,9 +317,9 @@ pub fn check_and_accept<R: ReadAt>(
 ///
 /// # Errors
 /// When pages or rows cannot be read.
-pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Result<Walk, Halt> {
+pub fn look<R: ReadAt>(view: &View<R>, watch: &mut ProgressFn<'_>) -> std::result::Result<RowScan, ScanError> {
     let page = u64::from(view.page_size());
-    let (mut stopped, mut told, mut tally) = (None, 0, Tally::new(Marks::read(view)?));
+    let (mut stopped, mut told, mut tally) = (None, 0, Tally::new(MetaRows::read(view)?));
     let mut each = |done: u64, of: u64| {
         let done = done.saturating_mul(page);
         if done.saturating_sub(told) >= STEP_BYTES || done == of.saturating_mul(page) {
@@ -327,7 +330,7 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
     };
     let report = bbolt::check_rows(view, &mut each, &mut |bucket, row| tally.row(bucket, row));
     if let Some(trouble) = stopped {
-        return Err(Halt::Stopped(trouble));
+        return Err(ScanError::Stopped(trouble));
     }
     let report = report?;
     let told = |first: &bbolt::Error, all: u64| match all {
@@ -337,7 +340,7 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
     let number = |shown: usize| (shown as u64).saturating_add(report.more);
     let of_list = report.about(Part::FreeList).count();
     if let Some(first) = report.about(Part::Tree).next() {
-        return Err(Halt::Damaged(told(first, number(report.problems.len()))));
+        return Err(ScanError::Damaged(told(first, number(report.problems.len()))));
     }
     let mut found = tally.finish(view)?;
     if let Some(first) = report.about(Part::Meta).next() {
@@ -394,8 +397,8 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
                 found.findings.errors.extend(orphan_pages::words(newest, found.end()));
             }
             Ok(newest) => found.findings.warnings.extend(orphan_pages::words(newest, found.end())),
-            Err(orphan_pages::Ended::Stopped(trouble)) => return Err(Halt::Stopped(trouble)),
-            Err(orphan_pages::Ended::Read(error)) => return Err(Halt::Damaged(error.to_string())),
+            Err(orphan_pages::Ended::Stopped(trouble)) => return Err(ScanError::Stopped(trouble)),
+            Err(orphan_pages::Ended::Read(error)) => return Err(ScanError::Damaged(error.to_string())),
         }
     }
     found.in_use = report.in_use;
@@ -403,13 +406,13 @@ pub fn look<R: ReadAt>(view: &View<R>, watch: &mut Watch<'_>) -> std::result::Re
     Ok(found)
 }
 
-impl Walk {
+impl RowScan {
     /// The last revision that the file knows of: of a row, or the compaction mark.
     fn end(&self) -> i64 {
         self.last.main.max(self.compacted)
     }
 
-    /// The sentences of [`Walk::limited`].
+    /// The sentences of [`RowScan::limited`].
     pub fn damage_of_parts(&self) -> impl Iterator<Item = String> {
         self.limited.iter().map(|(_, why)| why.clone()).collect::<Vec<_>>().into_iter()
     }
@@ -446,7 +449,7 @@ impl Walk {
 ///
 /// # Errors
 /// Only `Stopped`.
-pub fn examine(path: &std::path::Path, watch: &mut Watch<'_>) -> Result<FileFacts> {
+pub fn examine(path: &std::path::Path, watch: &mut ProgressFn<'_>) -> Result<FileFacts> {
     let mut facts = FileFacts { path: path.into(), bytes: 0, modified: None, health: Health::Unread, content: None };
     let outcome = (|| {
         if let Ok(meta) = std::fs::metadata(path) {
@@ -454,9 +457,9 @@ pub fn examine(path: &std::path::Path, watch: &mut Watch<'_>) -> Result<FileFact
         }
         // What a file is that is no database comes with the way to what is in it.
         let source = Source::open_any(path, watch).map_err(|trouble| match trouble.kind {
-            Kind::Input if !trouble.why.is_empty() && !trouble.hint.is_empty() => {
+            ErrorKind::Input if !trouble.why.is_empty() && !trouble.hint.is_empty() => {
                 let why = format!("{}. {}", trouble.why, trouble.hint.trim_end_matches('.'));
-                Trouble { why, hint: String::new(), ..trouble }
+                Error { why, hint: String::new(), ..trouble }
             }
             _ => trouble,
         })?;
@@ -492,25 +495,25 @@ pub fn examine(path: &std::path::Path, watch: &mut Watch<'_>) -> Result<FileFact
                     (Some(damage), None) => Ok(Health::Limited(damage)),
                     (damage, cut) => {
                         let why = damage.map(|damage| damage.why).into_iter().chain(cut).collect::<Vec<_>>();
-                        Err(Trouble::new(Kind::Input, why.join("; ")))
+                        Err(Error::new(ErrorKind::Input, why.join("; ")))
                     }
                 }
             }
-            (Some(damage), _) => Err(Trouble::new(Kind::Input, damage)),
-            (None, Err(why)) if wrong => Err(Trouble::new(Kind::Input, why)),
+            (Some(damage), _) => Err(Error::new(ErrorKind::Input, damage)),
+            (None, Err(why)) if wrong => Err(Error::new(ErrorKind::Input, why)),
             (None, _) if matches!(source.wrapping, Wrapping::Archive { .. }) => Ok(Health::Packed(source.to_restore())),
-            (None, _) if source.wrapping != Wrapping::Plain => Err(Trouble::new(Kind::Input, source.to_restore())),
+            (None, _) if source.wrapping != Wrapping::Plain => Err(Error::new(ErrorKind::Input, source.to_restore())),
             (None, _) if source.hole.is_some() => Ok(Health::Packed(source.to_cut(&digest).unwrap_or_default())),
             (None, Ok(())) => Ok(Health::Verified),
-            (None, Err(_)) if source.is_part() => Err(Trouble::new(Kind::Input, source::LEFTOVER)),
+            (None, Err(_)) if source.is_part() => Err(Error::new(ErrorKind::Input, source::LEFTOVER)),
             (None, Err(_)) => Ok(Health::Unhashed),
         }
     })();
     facts.health = match outcome {
         Ok(health) => health,
-        Err(trouble) if trouble.kind == Kind::Stopped => return Err(trouble),
+        Err(trouble) if trouble.kind == ErrorKind::Stopped => return Err(trouble),
         Err(trouble) if trouble.why.is_empty() => Health::Broken(trouble.what),
-        Err(Trouble { kind: Kind::Failed, why, hint, .. }) => {
+        Err(Error { kind: ErrorKind::Failed, why, hint, .. }) => {
             let way = if hint.is_empty() { hint } else { format!(". {}", hint.trim_end_matches('.')) };
             Health::Unreadable(format!("it cannot be read: {why}{way}"))
         }
@@ -538,19 +541,23 @@ fn foreign(bucket: &[u8]) -> Option<&'static str> {
     })
 }
 
-impl Halt {
+impl ScanError {
     /// The failure, naming the file.
-    pub fn into_trouble(self, source: &Source) -> Trouble {
+    pub fn into_trouble(self, source: &Source) -> Error {
         match self {
-            Halt::Stopped(trouble) => trouble,
-            Halt::Foreign(why) => Trouble::new(Kind::Input, format!("{} is not a snapshot", source.path.shown()))
-                .why(why)
-                .hint("Name the snapshot file, or member/snap/db of etcd's data directory."),
-            Halt::Limited { why, revision } => Trouble::new(Kind::Input, format!("{} is damaged", source.path.shown()))
-                .why(why)
-                .hint(accept_hint(revision)),
-            Halt::Damaged(why) => {
-                let trouble = Trouble::new(Kind::Input, format!("{} is damaged", source.path.shown()));
+            ScanError::Stopped(trouble) => trouble,
+            ScanError::Foreign(why) => {
+                Error::new(ErrorKind::Input, format!("{} is not a snapshot", source.path.shown()))
+                    .why(why)
+                    .hint("Name the snapshot file, or member/snap/db of etcd's data directory.")
+            }
+            ScanError::Limited { why, revision } => {
+                Error::new(ErrorKind::Input, format!("{} is damaged", source.path.shown()))
+                    .why(why)
+                    .hint(accept_hint(revision))
+            }
+            ScanError::Damaged(why) => {
+                let trouble = Error::new(ErrorKind::Input, format!("{} is damaged", source.path.shown()));
                 match source.altered() {
                     Some(found) => trouble.why(format!("{why}; it is {}", found.name)).hint(found.hint),
                     None => trouble

@@ -3,7 +3,7 @@
 //! A revision has the same rows in every database of one history, and other clusters fill it with other keys, values
 //! and leases. So rows are looked up at revisions spread over what both must hold, and at the last one above all.
 
-use super::hashkv::{Reach, Refused};
+use super::hashkv::{Refused, RevisionRange};
 use crate::{
     bbolt::{Bucket, Cursor, ReadAt, View},
     domain::sources::data_loss::History,
@@ -23,9 +23,9 @@ const PLACES: i128 = 16;
 ///
 /// # Errors
 /// When a page cannot be read or a row is not a revision; with the file, 0 or 1.
-pub fn glance<R: ReadAt>(views: [&View<R>; 2]) -> Result<History, (usize, Refused)> {
+pub fn compare_histories<R: ReadAt>(views: [&View<R>; 2]) -> Result<History, (usize, Refused)> {
     let at = |file: usize| move |e: Refused| (file, e);
-    let reach = [Reach::read(views[0]).map_err(at(0))?, Reach::read(views[1]).map_err(at(1))?];
+    let reach = [RevisionRange::read(views[0]).map_err(at(0))?, RevisionRange::read(views[1]).map_err(at(1))?];
     let until = reach[0].revision.min(reach[1].revision);
     let full = reach[0].compacted.max(reach[1].compacted);
     let bucket = |file: usize, view: &View<R>| view.bucket(schema::KEY).map_err(|e| (file, e.into()));
@@ -104,7 +104,7 @@ mod tests {
             for b in &sources {
                 let (a, b) = (a.view().unwrap(), b.view().unwrap());
                 let whole = compare([&a, &b], b"", &|_| String::new(), &mut |_| Flow::Go, &mut |_| {}).unwrap().history;
-                match glance([&a, &b]).unwrap() {
+                match compare_histories([&a, &b]).unwrap() {
                     History::Same { until, .. } => {
                         assert!(matches!(whole, History::Same { until: u, .. } if u == until), "{whole:?}");
                         same += 1;

@@ -20,7 +20,7 @@ const MOST: usize = 1000;
 ///
 /// # Errors
 /// When `path` cannot be read, is no database, or its pages on the way to those rows are broken.
-pub fn of(path: &Path) -> Result<Vec<KnownMember>> {
+pub fn read(path: &Path) -> Result<Vec<KnownMember>> {
     let source = Source::open(path)?;
     let view = source.view()?;
     let broken = |e| source.damaged(&e);
@@ -43,7 +43,7 @@ pub fn of(path: &Path) -> Result<Vec<KnownMember>> {
 /// The IDs of members that were removed from the cluster.
 ///
 /// # Errors
-/// As [`of`].
+/// As [`read`].
 pub fn removed(path: &Path) -> Result<Vec<Id>> {
     let source = Source::open(path)?;
     let view = source.view()?;
@@ -70,10 +70,10 @@ mod tests {
             let full = row_scan::examine(&path, &mut |_| crate::engine::progress::Flow::Go).unwrap();
             let full = full.content.unwrap();
             assert!(!full.members.is_empty());
-            assert_eq!(of(&path).unwrap(), full.members, "{name}");
+            assert_eq!(read(&path).unwrap(), full.members, "{name}");
             assert_eq!(removed(&path).unwrap(), full.removed, "{name}");
             assert_eq!(full.removed.is_empty(), !name.contains("removed"), "{name}");
         }
-        assert!(of(Path::new("/nowhere")).is_err());
+        assert!(read(Path::new("/nowhere")).is_err());
     }
 }

@@ -13,13 +13,13 @@ use serde::Serialize;
 use super::{row_scan::accept_hint, summary::nature, walker::scan};
 use crate::{
     engine::{
-        progress::Watch,
+        progress::ProgressFn,
         source::{Digest, LEFTOVER, Source},
     },
     text::value,
 };
 use crate::{
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     text::{Shown, number::size},
 };
 
@@ -37,7 +37,7 @@ pub enum Trailer {
 
 impl Trailer {
     /// What a reading of the file says.
-    pub fn of(digest: &Digest) -> Trailer {
+    pub fn from_digest(digest: &Digest) -> Trailer {
         match digest.verified() {
             Ok(()) => Trailer::Ok,
             Err(_) if digest.is_wrong() => Trailer::Wrong,
@@ -97,7 +97,7 @@ pub struct Status {
 /// # Errors
 /// When it is not a snapshot, or cannot be read to its end. What speaks against a file that can is in
 /// the result: a missing or wrong trailer, a broken meta page beside a whole one, lost rows.
-pub fn status(path: &Path, watch: &mut Watch<'_>) -> Result<Status> {
+pub fn status(path: &Path, watch: &mut ProgressFn<'_>) -> Result<Status> {
     status_of(&Source::open_any(path, watch)?, watch)
 }
 
@@ -105,7 +105,7 @@ pub fn status(path: &Path, watch: &mut Watch<'_>) -> Result<Status> {
 ///
 /// # Errors
 /// As there.
-pub fn status_of(source: &Source, watch: &mut Watch<'_>) -> Result<Status> {
+pub fn status_of(source: &Source, watch: &mut ProgressFn<'_>) -> Result<Status> {
     let view = source.view()?;
     let (digest, walk) = scan(source, false, watch)?;
     let walk = walk.map_err(|halt| halt.into_trouble(source))?;
@@ -114,7 +114,7 @@ pub fn status_of(source: &Source, watch: &mut Watch<'_>) -> Result<Status> {
     problems.extend(walk.findings.errors);
     let mut warnings = walk.findings.warnings;
     warnings.extend(source.hole.map(|hole| hole.words(source)));
-    let (trailer, mut trailer_problem) = (Trailer::of(&digest), digest.verified().err().unwrap_or_default());
+    let (trailer, mut trailer_problem) = (Trailer::from_digest(&digest), digest.verified().err().unwrap_or_default());
     if trailer == Trailer::Missing && source.is_part() {
         problems.push(LEFTOVER.into());
         trailer_problem.clear();
@@ -199,7 +199,7 @@ impl Status {
     pub fn verdict(&self, path: &Path) -> Result<()> {
         let path = path.shown();
         let trouble = |what: &str, why: &str| {
-            Trouble::new(Kind::Input, format!("{path} {what}")).why(why).hint(match self.acceptable_revision {
+            Error::new(ErrorKind::Input, format!("{path} {what}")).why(why).hint(match self.acceptable_revision {
                 Some(revision) if self.trailer != Trailer::Wrong => accept_hint(revision),
                 _ => "Take another copy of it, or another snapshot.".into(),
             })

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::{
     kubernetes::{self, Kubernetes},
-    mvcc_check::{Findings, Marks},
-    row_scan::{Walk, look},
+    mvcc_check::{Findings, MetaRows},
+    row_scan::{RowScan, look},
     status::Trailer,
 };
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
 };
 use crate::{
     engine::{
-        progress::{Phase, Watch},
+        progress::{Phase, ProgressFn},
         source::{Digest, LEFTOVER, Source, Wrapping, step},
     },
     text::{
@@ -280,11 +280,11 @@ pub fn prefix_of(key: &[u8], depth: usize) -> &[u8] {
 /// # Errors
 /// When pages or rows cannot be read, or `watch` says stop; rows that make no sense together are in
 /// the result.
-pub fn contents(source: &Source, depth: usize, watch: &mut Watch<'_>) -> Result<Contents> {
+pub fn contents(source: &Source, depth: usize, watch: &mut ProgressFn<'_>) -> Result<Contents> {
     let view = source.view()?;
     let digest = source.digest(watch)?;
     let walk = look(&view, watch).map_err(|halt| halt.into_trouble(source))?;
-    let marks = Marks::read(&view).map_err(|e| source.damaged(&e))?;
+    let marks = MetaRows::read(&view).map_err(|e| source.damaged(&e))?;
     let mut found = begin(source, &view, &digest, walk, &marks);
     let mut keys: BTreeMap<Box<[u8]>, Alive> = BTreeMap::new();
     let mut kubernetes = Kubernetes::default();
@@ -328,7 +328,7 @@ pub fn contents(source: &Source, depth: usize, watch: &mut Watch<'_>) -> Result<
     Ok(found)
 }
 
-fn begin<R: ReadAt>(source: &Source, view: &View<R>, digest: &Digest, walk: Walk, marks: &Marks) -> Contents {
+fn begin<R: ReadAt>(source: &Source, view: &View<R>, digest: &Digest, walk: RowScan, marks: &MetaRows) -> Contents {
     let acceptable_revision = walk.acceptable(false).map(|damage| damage.revision);
     let mut problems: Vec<String> = walk.damage_of_parts().collect();
     let Findings { errors, mut warnings, proven, unproven } = walk.findings;
@@ -338,7 +338,7 @@ fn begin<R: ReadAt>(source: &Source, view: &View<R>, digest: &Digest, walk: Walk
         kind: nature(source, view, digest),
         file_size: source.given_bytes(),
         sha256: digest.file_sha256.clone(),
-        trailer: Trailer::of(digest),
+        trailer: Trailer::from_digest(digest),
         acceptable_revision,
         hash: walk.hash,
         revision: walk.last.main,

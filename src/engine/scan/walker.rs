@@ -15,14 +15,14 @@ use std::{
     thread,
 };
 
-use super::row_scan::{Halt, Walk, look};
+use super::row_scan::{RowScan, ScanError, look};
 use crate::engine::{
-    progress::{Phase, Watch},
+    progress::{Phase, ProgressFn},
     source::{Body, Digest, PIECE_BYTES, Source, Sums, io_trouble, step, trailer::Sealer},
 };
 use crate::{
     bbolt::{ReadAt, View},
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
 };
 
 /// Pieces that may be read and not yet hashed.
@@ -35,12 +35,16 @@ const AHEAD: u64 = 32;
 ///
 /// # Errors
 /// As [`Source::digest`] and [`Source::view`]; damage is in the second part.
-pub fn scan(source: &Source, blocks: bool, watch: &mut Watch<'_>) -> Result<(Digest, std::result::Result<Walk, Halt>)> {
+pub fn scan(
+    source: &Source,
+    blocks: bool,
+    watch: &mut ProgressFn<'_>,
+) -> Result<(Digest, std::result::Result<RowScan, ScanError>)> {
     let (front, body) = (Front::default(), source.body());
     let (full, to_hash) = sync_channel(BUFFERS);
     let (empty, to_fill) = channel();
     let (hashed, progress) = channel();
-    let no_thread = |e| Trouble::new(Kind::Failed, "cannot start a thread").why(e);
+    let no_thread = |e| Error::new(ErrorKind::Failed, "cannot start a thread").why(e);
     thread::scope(|scope| {
         let reader = Reader { source, blocks, front: &front, to: Some((to_fill, full)) };
         let begun = thread::Builder::new().spawn_scoped(scope, move || reader.run()).map_err(no_thread)?;
@@ -48,7 +52,7 @@ pub fn scan(source: &Source, blocks: bool, watch: &mut Watch<'_>) -> Result<(Dig
         let walked = hashing.map_err(no_thread).and_then(|hashing| {
             let view = View::open(Paced { body: &body, front: &front }).map_err(|e| source.damaged(&e))?;
             let walk = match look(&view, watch) {
-                Err(Halt::Stopped(trouble)) => return Err(trouble),
+                Err(ScanError::Stopped(trouble)) => return Err(trouble),
                 walk => walk,
             };
             follow(source, &progress, watch)?;
@@ -57,7 +61,7 @@ pub fn scan(source: &Source, blocks: bool, watch: &mut Watch<'_>) -> Result<(Dig
         if walked.is_err() {
             front.stopped.store(true, Ordering::Relaxed);
         }
-        let broken = |_| Trouble::new(Kind::Bug, "a thread that reads the file broke off");
+        let broken = |_| Error::new(ErrorKind::Bug, "a thread that reads the file broke off");
         let blocks = begun.join().map_err(broken)?;
         let (hashing, walk) = walked?;
         let digest = hashing.join().map_err(broken)??;
@@ -69,24 +73,24 @@ pub fn scan(source: &Source, blocks: bool, watch: &mut Watch<'_>) -> Result<(Dig
 ///
 /// # Errors
 /// As [`Source::view`]; damage is in the second part.
-pub fn walk_through(source: &Source, watch: &mut Watch<'_>) -> Result<std::result::Result<Walk, Halt>> {
+pub fn walk_through(source: &Source, watch: &mut ProgressFn<'_>) -> Result<std::result::Result<RowScan, ScanError>> {
     let (front, body) = (Front::default(), source.body());
     thread::scope(|scope| {
         let reader = Reader { source, blocks: false, front: &front, to: None };
         let reading = thread::Builder::new().spawn_scoped(scope, move || reader.run());
-        reading.map_err(|e| Trouble::new(Kind::Failed, "cannot start a thread").why(e))?;
+        reading.map_err(|e| Error::new(ErrorKind::Failed, "cannot start a thread").why(e))?;
         let view = View::open(Paced { body: &body, front: &front }).map_err(|e| source.damaged(&e));
         let walk = view.map(|view| look(&view, watch));
         front.stopped.store(true, Ordering::Relaxed);
         match walk? {
-            Err(Halt::Stopped(trouble)) => Err(trouble),
+            Err(ScanError::Stopped(trouble)) => Err(trouble),
             walk => Ok(walk),
         }
     })
 }
 
 /// Tells the watcher how far the hash is, until it is through.
-fn follow(source: &Source, progress: &Receiver<u64>, watch: &mut Watch<'_>) -> Result<()> {
+fn follow(source: &Source, progress: &Receiver<u64>, watch: &mut ProgressFn<'_>) -> Result<()> {
     while let Ok(done) = progress.recv() {
         let done = progress.try_iter().last().unwrap_or(done);
         step(watch, Phase::Hash, done, source.body_bytes())?;
@@ -236,7 +240,7 @@ mod tests {
 
     /// What the readings one after the other say, and what the one reading says.
     fn both(path: &Path) -> [Result<(Digest, String)>; 2] {
-        let shown = |walk: std::result::Result<Walk, Halt>| format!("{walk:?}");
+        let shown = |walk: std::result::Result<RowScan, ScanError>| format!("{walk:?}");
         let source = Source::open(path).unwrap();
         let apart = (|| {
             let view = source.view()?;
@@ -299,7 +303,7 @@ mod tests {
                 left -= 1;
                 if left == 0 { Flow::Stop } else { Flow::Go }
             });
-            assert!(stopped.is_err_and(|trouble| trouble.kind == Kind::Stopped), "at step {stop}");
+            assert!(stopped.is_err_and(|trouble| trouble.kind == ErrorKind::Stopped), "at step {stop}");
         }
     }
 }

@@ -23,12 +23,12 @@ use super::{
 use crate::{
     engine::{
         durable_fs,
-        progress::{Phase, Watch},
+        progress::{Phase, ProgressFn},
     },
     text::value,
 };
 use crate::{
-    error::{Fault, Kind, Result, Trouble},
+    error::{Error, ErrorKind, Fault, Result},
     text::Shown,
 };
 
@@ -61,7 +61,7 @@ pub(in crate::engine) struct Unpacked {
 
 impl Archive {
     /// Tells by the first bytes.
-    pub fn of(head: &[u8]) -> Option<Archive> {
+    pub fn from_head(head: &[u8]) -> Option<Archive> {
         let formats: [(&[u8], Archive); 3] =
             [(b"\x1f\x8b", Archive::Gzip), (b"PK\x03\x04", Archive::Zip), (b"\x28\xb5\x2f\xfd", Archive::Zstd)];
         formats.into_iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, archive)| archive)
@@ -101,11 +101,11 @@ impl Archive {
                 false => format!("Unpack it first (tar -xf {path}), and name the snapshot that comes out."),
             };
         }
-        if Archive::of(head) == Some(self) {
+        if Archive::from_head(head) == Some(self) {
             return format!("Unpack it twice: {unpack} {path} | {unpack} > NEW.db");
         }
         match filetype::identify(head.get(..filetype::HEAD_BYTES).unwrap_or(head), Path::new("NEW")) {
-            Some(found) if Archive::of(head).is_some() || found.kind != filetype::FileKind::Other => {
+            Some(found) if Archive::from_head(head).is_some() || found.kind != filetype::FileKind::Other => {
                 format!("Unpack it first ({unpack} {path} > NEW). {}", found.hint)
             }
             _ => "Name the snapshot itself.".into(),
@@ -123,10 +123,15 @@ fn velero(head: &[u8]) -> bool {
 /// # Errors
 /// When it is damaged, holds no snapshot or several, would grow beyond its bound or the disk, or
 /// `watch` says stop.
-pub(in crate::engine) fn unpack(archive: Archive, file: &File, path: &Path, watch: &mut Watch<'_>) -> Result<Unpacked> {
+pub(in crate::engine) fn unpack(
+    archive: Archive,
+    file: &File,
+    path: &Path,
+    watch: &mut ProgressFn<'_>,
+) -> Result<Unpacked> {
     let place = Place::choose();
     let broken = |e: String| {
-        Trouble::new(Kind::Input, format!("{} cannot be unpacked", path.shown()))
+        Error::new(ErrorKind::Input, format!("{} cannot be unpacked", path.shown()))
             .why(format!("it is {}, but {e}", archive.words()))
             .hint("Take another copy of it, or another snapshot.")
     };
@@ -165,7 +170,7 @@ pub(in crate::engine) fn unpack(archive: Archive, file: &File, path: &Path, watc
         Archive::Zip => {
             let mut zip = zip::ZipArchive::new(packed).map_err(|e| broken(format!("it does not open: {e}")))?;
             let locked = || {
-                Trouble::new(Kind::Input, format!("{} cannot be unpacked", path.shown()))
+                Error::new(ErrorKind::Input, format!("{} cannot be unpacked", path.shown()))
                     .why("it is a zip archive that is encrypted with a password")
                     .hint(filetype::ZIP_PASSWORD.replace("{}", &filetype::quoted(path)))
             };
@@ -183,9 +188,9 @@ pub(in crate::engine) fn unpack(archive: Archive, file: &File, path: &Path, watc
     }
 }
 
-fn no_room(path: &Path, place: &Place, archive: Archive, why: &dyn std::fmt::Display) -> Trouble {
+fn no_room(path: &Path, place: &Place, archive: Archive, why: &dyn std::fmt::Display) -> Error {
     let what = format!("{} cannot be unpacked", path.shown());
-    Trouble::new(Kind::Failed, what).why(format!("{}: {why}", place.dir.shown())).hint(format!(
+    Error::new(ErrorKind::Failed, what).why(format!("{}: {why}", place.dir.shown())).hint(format!(
         "Name a directory with more room in TMPDIR, or unpack it where there is room. Unpack it first: {}",
         archive.command()
     ))
@@ -259,7 +264,7 @@ fn pour(
     path: &Path,
     place: &Place,
     bound: Bound,
-    watch: &mut Watch<'_>,
+    watch: &mut ProgressFn<'_>,
 ) -> Result<Unpacked> {
     let what = || format!("{} cannot be unpacked", path.shown());
     let broken = |e: &io::Error| {
@@ -267,7 +272,7 @@ fn pour(
             io::ErrorKind::UnexpectedEof => "it is cut short".to_string(),
             _ => format!("it is damaged ({})", value::brief(e.to_string().as_bytes(), 120)),
         };
-        Trouble::new(Kind::Input, what())
+        Error::new(ErrorKind::Input, what())
             .why(format!("it is {}, but {why}", archive.words()))
             .hint("Take another copy of it, or another snapshot.")
     };
@@ -280,18 +285,18 @@ fn pour(
         let filled = fill(from, &mut buffer).map_err(|e| broken(&e))?;
         let Some(block) = buffer.get(..filled).filter(|block| !block.is_empty()) else { break };
         if bytes == 0 && !is_database(block) {
-            return Err(Trouble::new(Kind::Input, format!("{} is not a snapshot", path.shown()))
+            return Err(Error::new(ErrorKind::Input, format!("{} is not a snapshot", path.shown()))
                 .why(format!("it is {}, and what is in it is {}", archive.words(), stranger(block)))
                 .hint(archive.hint_for(block, path)));
         }
         bytes = bytes.saturating_add(filled as u64);
         if bytes > bound.most {
             let most = number::byte_count(bound.most);
-            let refused = |why: String| Err(Trouble::new(Kind::Input, what()).why(why));
+            let refused = |why: String| Err(Error::new(ErrorKind::Input, what()).why(why));
             return match bound.from {
                 Limit::Database => refused(format!("it unpacks to more than {most}, which no etcd database has")),
                 Limit::Announced => refused(format!("it announces {most}, and more is in it"))
-                    .map_err(|trouble: Trouble| trouble.hint("Take another copy of it, or another snapshot.")),
+                    .map_err(|trouble: Error| trouble.hint("Take another copy of it, or another snapshot.")),
                 Limit::Room => {
                     let why = format!("it unpacks to more than {most}, the share of the free space that it may take");
                     Err(no_room(&why).fault(Fault::NoSpace))
@@ -315,7 +320,7 @@ fn pour(
         step(watch, Phase::Unpack, bytes, 0)?;
     }
     if bytes == 0 {
-        return Err(Trouble::new(Kind::Input, format!("{} is not a snapshot", path.shown()))
+        return Err(Error::new(ErrorKind::Input, format!("{} is not a snapshot", path.shown()))
             .why(format!("it is {}, and what is in it is empty", archive.words())));
     }
     Ok(Unpacked { file, bytes, name: None })
@@ -365,10 +370,10 @@ mod tests {
         let bytes = database(9000);
         let bound = Bound { most: 8999, from: Limit::Announced };
         let more = pour(&mut bytes.as_slice(), Archive::Zip, path, &place(), bound, &mut |_| Flow::Go).unwrap_err();
-        assert!(more.kind == Kind::Input && more.why.contains("8,999"), "{more}");
+        assert!(more.kind == ErrorKind::Input && more.why.contains("8,999"), "{more}");
         let bound = Bound { most: 8999, from: Limit::Room };
         let room = pour(&mut bytes.as_slice(), Archive::Gzip, path, &place(), bound, &mut |_| Flow::Go).unwrap_err();
-        assert_eq!((room.kind, room.fault), (Kind::Failed, Some(Fault::NoSpace)));
+        assert_eq!((room.kind, room.fault), (ErrorKind::Failed, Some(Fault::NoSpace)));
         // A frame of 2^62 bytes, which its header announces; only that is there.
         let dir = tempfile::tempdir().unwrap();
         let huge = dir.path().join("huge.zst");
@@ -400,7 +405,7 @@ mod tests {
         let mut endless = bomb.as_slice().chain(io::repeat(0));
         let trouble =
             pour(&mut endless, Archive::Gzip, path, &place(), within(3 << 20), &mut |_| Flow::Go).unwrap_err();
-        assert!(trouble.kind == Kind::Input && trouble.why.contains("3,145,728"), "{trouble}");
+        assert!(trouble.kind == ErrorKind::Input && trouble.why.contains("3,145,728"), "{trouble}");
     }
 
     #[test]
@@ -409,7 +414,7 @@ mod tests {
         let bytes = database(4096);
         let trouble = pour(&mut bytes.as_slice(), Archive::Gzip, path, &place(), within(1 << 20), &mut |_| Flow::Stop)
             .unwrap_err();
-        assert_eq!(trouble.kind, Kind::Stopped);
+        assert_eq!(trouble.kind, ErrorKind::Stopped);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use sha2::{Digest as _, Sha256};
 
 use super::{Digest, Shape, Source, TRAILER_BYTES, hex, io_trouble};
-use crate::error::{Result, Trouble};
+use crate::error::{Error, Result};
 use crate::text::{number::count, value::brief};
 
 /// Most places that are tried.
@@ -85,7 +85,7 @@ impl Extra {
     }
 
     /// Of what is from `from` to the end of the file.
-    fn of(source: &Source, from: u64) -> Result<Extra> {
+    fn read(source: &Source, from: u64) -> Result<Extra> {
         let bytes = source.bytes.saturating_sub(from);
         if let Some(hole) = source.hole {
             return Ok(Extra { bytes, kind: ExtraKind::Hole { data: hole.data > 0 } });
@@ -220,19 +220,19 @@ impl<'s> Sealer<'s> {
             if self.read(*at)? == *hash {
                 (digest.body_sha256, digest.trailer) = (*hash, Some(*hash));
                 digest.snapshot_bytes = at.saturating_add(TRAILER_BYTES);
-                digest.extra = Some(Extra::of(source, digest.snapshot_bytes)?).filter(|extra| extra.bytes > 0);
+                digest.extra = Some(Extra::read(source, digest.snapshot_bytes)?).filter(|extra| extra.bytes > 0);
                 return Ok(digest);
             }
         }
         if let (None, Some(shape), None) = (trailer, source.shape(), source.hole) {
             if let Some((at, hash, claimed)) = self.claimed(shape)? {
                 (digest.body_sha256, digest.trailer) = (hash, Some(claimed));
-                digest.extra = Some(Extra::of(source, at.saturating_add(TRAILER_BYTES))?);
+                digest.extra = Some(Extra::read(source, at.saturating_add(TRAILER_BYTES))?);
                 return Ok(digest);
             }
             let odd = shape.odd_bytes(source.bytes);
             if odd > 0 && source.bytes > shape.mark {
-                digest.extra = Some(Extra::of(source, source.bytes.saturating_sub(odd))?);
+                digest.extra = Some(Extra::read(source, source.bytes.saturating_sub(odd))?);
             }
         }
         Ok(digest)
@@ -253,7 +253,7 @@ impl<'s> Sealer<'s> {
             let bytes = self.read(*at)?;
             // A page begins with its own number.
             let page = bytes.first_chunk().map(|id| u64::from_le_bytes(*id)) == at.checked_div(shape.page);
-            let alone = || Ok::<_, Trouble>(!page && could_be_hash(&bytes, false) && self.padded(*at, shape.page)?);
+            let alone = || Ok::<_, Error>(!page && could_be_hash(&bytes, false) && self.padded(*at, shape.page)?);
             if ((last || anywhere) && could_be_hash(&bytes, last)) || alone()? {
                 return Ok(Some((*at, *hash, bytes)));
             }

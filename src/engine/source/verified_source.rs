@@ -21,13 +21,13 @@ use std::{
 use super::{Body, Digest, Source, io_trouble, step};
 use crate::engine::{
     datadir::file_locks,
-    progress::{Flow, Phase, Progress, Watch},
-    scan::row_scan::{Halt, Walk, check_and_accept},
+    progress::{Flow, Phase, Progress, ProgressFn},
+    scan::row_scan::{RowScan, ScanError, check_and_accept},
 };
 use crate::{
     bbolt::View,
     domain::model::observations::LimitedDamage,
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     text::Shown,
 };
 
@@ -45,7 +45,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    fn of(meta: &Metadata) -> Stamp {
+    fn from_metadata(meta: &Metadata) -> Stamp {
         Stamp {
             dev: meta.dev(),
             inode: meta.ino(),
@@ -74,8 +74,8 @@ impl Trust<'_> {
     /// `Refused` for another file than the plan's, `Input` for a trailer that is missing or wrong.
     pub fn judge(&self, source: &Source, digest: &Digest) -> Result<()> {
         if let Some(pinned) = self.pinned_sha256.filter(|pinned| !pinned.eq_ignore_ascii_case(&digest.file_sha256)) {
-            return Err(Trouble::new(
-                Kind::Refused,
+            return Err(Error::new(
+                ErrorKind::Refused,
                 format!("{} is not the file that the plan was made for", source.path.shown()),
             )
             .why(format!("the plan pins SHA-256 {pinned}, the file has {}", digest.file_sha256))
@@ -97,7 +97,9 @@ impl Trust<'_> {
                         "Take another copy. --skip-hash-check passes over it, at your own risk; its pages are checked either way."
                     }
                 };
-                Err(Trouble::new(Kind::Input, format!("{} cannot be trusted", source.path.shown())).why(why).hint(hint))
+                Err(Error::new(ErrorKind::Input, format!("{} cannot be trusted", source.path.shown()))
+                    .why(why)
+                    .hint(hint))
             }
             _ => Ok(()),
         }
@@ -110,7 +112,7 @@ impl Trust<'_> {
     pub fn accepts(&self, checked: &Checked) -> Result<()> {
         match checked.walk.acceptable(false) {
             Some(LimitedDamage { why, revision, .. }) if self.accept_damage != Some(revision) => {
-                Err(Halt::Limited { why, revision }.into_trouble(&checked.source))
+                Err(ScanError::Limited { why, revision }.into_trouble(&checked.source))
             }
             _ => Ok(()),
         }
@@ -125,20 +127,20 @@ pub struct Checked {
     /// The database in it.
     pub view: View<Body>,
     /// What the walk found.
-    pub walk: Walk,
+    pub walk: RowScan,
     stamp: Stamp,
 }
 
 /// A source that was read through.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct VerifiedSource {
     /// Its pages and rows.
     pub checked: Checked,
     /// Its hashes.
     pub digest: Digest,
 }
 
-impl Prepared {
+impl VerifiedSource {
     /// Reads a file through, and runs `meanwhile` once its pages and rows are known to be sound. What that makes counts
     /// only when this returns `Ok`: the hash may come out wrong after it.
     ///
@@ -147,16 +149,16 @@ impl Prepared {
     pub fn read<T>(
         path: &Path,
         trust: &Trust<'_>,
-        watch: &mut Watch<'_>,
-        meanwhile: impl FnOnce(&Checked, &mut Watch<'_>) -> Result<T>,
-    ) -> Result<(Prepared, T)> {
+        watch: &mut ProgressFn<'_>,
+        meanwhile: impl FnOnce(&Checked, &mut ProgressFn<'_>) -> Result<T>,
+    ) -> Result<(VerifiedSource, T)> {
         let source = Arc::new(Source::open(path)?);
         if !source.has_trailer && file_locks::served(path) {
-            return Err(Trouble::new(Kind::Refused, format!("{} is in use", path.shown()))
+            return Err(Error::new(ErrorKind::Refused, format!("{} is in use", path.shown()))
                 .why("etcd runs on it, and a copy of a database that is written to is torn")
                 .hint("Save a snapshot from that member instead: requorum snapshot save FILE --endpoints=URL"));
         }
-        let stamp = Stamp::of(&source.file().metadata().map_err(|e| io_trouble("look at", path, &e))?);
+        let stamp = Stamp::from_metadata(&source.file().metadata().map_err(|e| io_trouble("look at", path, &e))?);
         let view = source.view()?;
         let (prepared, made) = if source.has_trailer {
             let hashing = Hashing::default();
@@ -164,7 +166,7 @@ impl Prepared {
                 let hash = scope.spawn(|| hashing.run(&source, trust));
                 let mut both = |own: Progress| hashing.beside(own, &mut *watch);
                 let walked = check_and_accept(&view, trust.accept_damage, &mut both);
-                let done = walked.map_err(|halt| (!matches!(halt, Halt::Stopped(_)), halt.into_trouble(&source)));
+                let done = walked.map_err(|halt| (!matches!(halt, ScanError::Stopped(_)), halt.into_trouble(&source)));
                 let done = done.and_then(|walk| {
                     let checked = Checked { source: Arc::clone(&source), view, walk, stamp };
                     let made = meanwhile(&checked, &mut both).map_err(|trouble| (false, trouble))?;
@@ -175,14 +177,15 @@ impl Prepared {
                     hashing.stop.store(true, Ordering::Relaxed);
                 }
                 let waited = hashing.wait(&hash, watch);
-                let digest = hash.join().unwrap_or_else(|_| Err(Trouble::new(Kind::Bug, "the hash ended in a panic")));
+                let digest =
+                    hash.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Bug, "the hash ended in a panic")));
                 match (digest, done) {
                     // A hash that was only stopped has nothing to say about why.
-                    (Err(trouble), Ok(_)) if trouble.kind == Kind::Stopped => Err(waited.err().unwrap_or(trouble)),
-                    (Err(trouble), _) if trouble.kind != Kind::Stopped => Err(trouble),
+                    (Err(trouble), Ok(_)) if trouble.kind == ErrorKind::Stopped => Err(waited.err().unwrap_or(trouble)),
+                    (Err(trouble), _) if trouble.kind != ErrorKind::Stopped => Err(trouble),
                     (_, Err((_, trouble))) => Err(trouble),
                     (Err(trouble), _) => Err(trouble),
-                    (Ok(digest), Ok((checked, made))) => Ok((Prepared { checked, digest }, made)),
+                    (Ok(digest), Ok((checked, made))) => Ok((VerifiedSource { checked, digest }, made)),
                 }
             })?
         } else {
@@ -192,7 +195,7 @@ impl Prepared {
             let walk = walk.map_err(|halt| halt.into_trouble(&source))?;
             let checked = Checked { source, view, walk, stamp };
             let made = meanwhile(&checked, watch)?;
-            (Prepared { checked, digest }, made)
+            (VerifiedSource { checked, digest }, made)
         };
         prepared.unchanged()?;
         Ok((prepared, made))
@@ -205,18 +208,18 @@ impl Prepared {
     pub fn unchanged(&self) -> Result<()> {
         let Checked { source, stamp, .. } = &self.checked;
         let meta = source.file().metadata().map_err(|e| io_trouble("look at", &source.path, &e))?;
-        if Stamp::of(&meta) == *stamp { Ok(()) } else { Err(changed(&source.path)) }
+        if Stamp::from_metadata(&meta) == *stamp { Ok(()) } else { Err(changed(&source.path)) }
     }
 
     fn is(&self, path: &Path) -> bool {
         self.checked.source.path == path
-            && std::fs::metadata(path).is_ok_and(|meta| Stamp::of(&meta) == self.checked.stamp)
+            && std::fs::metadata(path).is_ok_and(|meta| Stamp::from_metadata(&meta) == self.checked.stamp)
     }
 }
 
 /// The failure of a file that is not what it was a moment before.
-pub fn changed(path: &Path) -> Trouble {
-    Trouble::new(Kind::Input, format!("{} changed while it was being read", path.shown()))
+pub fn changed(path: &Path) -> Error {
+    Error::new(ErrorKind::Input, format!("{} changed while it was being read", path.shown()))
         .why("the copy is not what was hashed a moment before")
         .hint(
             "Something still writes to it. Use a file at rest: a saved snapshot, or the database of a stopped member.",
@@ -248,7 +251,7 @@ impl Hashing {
     }
 
     /// Reports the hash while it lasts, then the work beside it.
-    fn beside(&self, own: Progress, watch: &mut Watch<'_>) -> Flow {
+    fn beside(&self, own: Progress, watch: &mut ProgressFn<'_>) -> Flow {
         if self.refused.load(Ordering::Relaxed) {
             return Flow::Stop;
         }
@@ -260,7 +263,7 @@ impl Hashing {
         Progress { phase: Phase::Hash, done, total }
     }
 
-    fn wait<T>(&self, hash: &thread::ScopedJoinHandle<'_, T>, watch: &mut Watch<'_>) -> Result<()> {
+    fn wait<T>(&self, hash: &thread::ScopedJoinHandle<'_, T>, watch: &mut ProgressFn<'_>) -> Result<()> {
         let mut told = Ok(());
         while !hash.is_finished() {
             let at = self.progress();
@@ -276,17 +279,17 @@ impl Hashing {
 
 /// The source that was read last, for the next member that is restored from it.
 #[derive(Debug, Default)]
-pub struct Shelf(Mutex<Option<Arc<Prepared>>>);
+pub struct SourceCache(Mutex<Option<Arc<VerifiedSource>>>);
 
-impl Shelf {
+impl SourceCache {
     /// The file at `path`, if it is the one that was read last and was not written to since.
-    pub fn find(&self, path: &Path) -> Option<Arc<Prepared>> {
+    pub fn find(&self, path: &Path) -> Option<Arc<VerifiedSource>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.as_ref().filter(|prepared| prepared.is(path)).map(Arc::clone)
     }
 
     /// Keeps this one, in place of the one before.
-    pub fn keep(&self, prepared: &Arc<Prepared>) {
+    pub fn keep(&self, prepared: &Arc<VerifiedSource>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(prepared));
     }
 }

@@ -114,7 +114,7 @@ pub enum Asked {
 impl Asked {
     /// Reads the data of a normal entry. A request to the v2 store may stand in it bare; its method is no message, so
     /// the two cannot be mistaken for each other.
-    pub fn of(data: &[u8]) -> Asked {
+    pub fn decode(data: &[u8]) -> Asked {
         if let Ok(internal) = Internal::decode(data) {
             return match internal {
                 Internal { cluster_version: Some(set), .. } => Asked::ClusterVersion(set.version),
@@ -142,24 +142,24 @@ mod tests {
     fn a_bare_v2_request_is_told_from_a_v3_one() {
         for method in ["PUT", "POST", "DELETE", "QGET", "SYNC"] {
             let request = V2Request { id: 7, method: method.into(), path: "/1/a".into(), ..V2Request::default() };
-            assert_eq!(Asked::of(&request.encode_to_vec()), Asked::V2(request.clone()), "{method}");
+            assert_eq!(Asked::decode(&request.encode_to_vec()), Asked::V2(request.clone()), "{method}");
             let inside = Internal { v2: Some(request.clone()), ..Internal::default() };
-            assert_eq!(Asked::of(&inside.encode_to_vec()), Asked::V2(request));
+            assert_eq!(Asked::decode(&inside.encode_to_vec()), Asked::V2(request));
         }
         // A put of key "a" (field 4 of the request) as etcd 3.5 writes it.
-        assert_eq!(Asked::of(b"\x08\x07\x22\x06\x0a\x01a\x12\x01b\xa2\x06\x02\x08\x07"), Asked::Write);
+        assert_eq!(Asked::decode(b"\x08\x07\x22\x06\x0a\x01a\x12\x01b\xa2\x06\x02\x08\x07"), Asked::Write);
         // an alarm that is asked for (field 10), as a status of etcdctl does
-        assert_eq!(Asked::of(b"\x08\x07\x52\x00\xa2\x06\x02\x08\x07"), Asked::Other);
-        assert_eq!(Asked::of(b""), Asked::Other);
+        assert_eq!(Asked::decode(b"\x08\x07\x52\x00\xa2\x06\x02\x08\x07"), Asked::Other);
+        assert_eq!(Asked::decode(b""), Asked::Other);
         let version =
             Internal { cluster_version: Some(ClusterVersion { version: "3.6.0".into() }), ..Internal::default() };
-        assert_eq!(Asked::of(&version.encode_to_vec()), Asked::ClusterVersion("3.6.0".into()));
+        assert_eq!(Asked::decode(&version.encode_to_vec()), Asked::ClusterVersion("3.6.0".into()));
     }
 
     proptest! {
         #[test]
         fn any_bytes_end_in_a_value(bytes: Vec<u8>) {
-            let _ = Asked::of(&bytes);
+            let _ = Asked::decode(&bytes);
         }
     }
 }

@@ -114,10 +114,10 @@ mod tests {
         assert_eq!(writes(7, &[put(b"a")]), b"\x22\x06\x0a\x01a\x12\x01v\xa2\x06\x02\x08\x07");
         for changes in [vec![put(b"a")], vec![Write::Delete(b"a".into())], vec![put(b"a"), Write::Delete(b"b".into())]]
         {
-            assert_eq!(Asked::of(&writes(7, &changes)), Asked::Write, "{changes:?}");
+            assert_eq!(Asked::decode(&writes(7, &changes)), Asked::Write, "{changes:?}");
         }
         let urls = vec!["http://127.0.0.1:2379".to_string()];
-        let Asked::Attributes(member, told) = Asked::of(&attributes(8, 0x51, "m1", &urls)) else { panic!() };
+        let Asked::Attributes(member, told) = Asked::decode(&attributes(8, 0x51, "m1", &urls)) else { panic!() };
         assert_eq!((member, told.name.as_str(), told.client_urls), (0x51, "m1", urls));
     }
 }

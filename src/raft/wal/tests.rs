@@ -10,8 +10,8 @@ fn entry(index: u64, term: u64) -> Entry {
 
 fn encoder() -> Encoder {
     let mut log = Encoder::begin();
-    log.record(Kind::Metadata, &Metadata { node_id: Some(7), cluster_id: Some(9) });
-    log.record(Kind::Snapshot, &WalSnapshot { index: Some(0), term: Some(0), conf_state: None });
+    log.record(RecordKind::Metadata, &Metadata { node_id: Some(7), cluster_id: Some(9) });
+    log.record(RecordKind::Snapshot, &WalSnapshot { index: Some(0), term: Some(0), conf_state: None });
     log
 }
 
@@ -26,9 +26,9 @@ fn written(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
 fn rewritten_entries_are_dropped() {
     let mut log = encoder();
     for e in [entry(1, 1), entry(2, 1), entry(3, 1), entry(2, 2)] {
-        log.record(Kind::Entry, &e);
+        log.record(RecordKind::Entry, &e);
     }
-    log.record(Kind::State, &HardState { term: Some(2), vote: Some(7), commit: Some(2) });
+    log.record(RecordKind::State, &HardState { term: Some(2), vote: Some(7), commit: Some(2) });
     let mut bytes = log.into_bytes();
     bytes.resize(bytes.len() + 4096, 0);
     let (dir, _) = written(&bytes);
@@ -41,8 +41,8 @@ fn rewritten_entries_are_dropped() {
 #[test]
 fn a_gap_in_the_entries_is_named() {
     let mut log = encoder();
-    log.record(Kind::Entry, &entry(1, 1));
-    log.record(Kind::Entry, &entry(3, 1));
+    log.record(RecordKind::Entry, &entry(1, 1));
+    log.record(RecordKind::Entry, &entry(3, 1));
     let (dir, _) = written(&log.into_bytes());
     let gap = read(dir.path()).unwrap_err();
     assert!(matches!(gap, Error::Damaged { .. }), "{gap}");
@@ -52,8 +52,8 @@ fn a_gap_in_the_entries_is_named() {
 #[test]
 fn torn_tails_are_told_and_other_damage_is_refused() {
     let mut log = encoder();
-    log.record(Kind::Entry, &entry(1, 1));
-    log.record(Kind::Entry, &entry(2, 1));
+    log.record(RecordKind::Entry, &entry(1, 1));
+    log.record(RecordKind::Entry, &entry(2, 1));
     let bytes = log.into_bytes();
 
     let (dir, path) = written(&bytes[..bytes.len() - 37]);
@@ -86,7 +86,7 @@ fn hold(what: &str, dir: &Path, messages: &[(&str, String)]) {
 #[test]
 fn every_cut_and_every_flipped_byte_ends_in_a_value() {
     let mut log = encoder();
-    log.record(Kind::Entry, &entry(1, 1));
+    log.record(RecordKind::Entry, &entry(1, 1));
     let bytes = log.into_bytes();
     let (dir, path) = written(&bytes);
     for cut in 0..bytes.len() {

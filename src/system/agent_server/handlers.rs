@@ -14,23 +14,23 @@ use serde_json::{Map, Value, json};
 use super::{super::DataDir, other_version};
 use crate::{
     agent::{
-        protocol::{Event, Have, PROTOCOL, Request, Subject},
+        protocol::{Event, Have, MemberRequest, PROTOCOL, Request},
         snapshot_upload::{self, Incoming},
     },
     domain::model::observations::disk::Held,
     engine::{
         install::{
-            Standing, Swapped, Went,
-            run_lock::{Claim, Run},
+            MemberState, Renames, Swapped,
+            run_lock::{Run, RunLock},
         },
-        progress::{Phase, Watch},
+        progress::{Phase, ProgressFn},
         source::step,
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     system::{
         World,
         journal::{Event as Line, Journal, Start, is_seal},
-        member_ops::{Site, Work},
+        member_ops::{MemberOps, PlannedMember},
     },
     text::Shown,
 };
@@ -40,7 +40,7 @@ const LETTING_GO: Duration = Duration::from_secs(45);
 const GLANCE: Duration = Duration::from_millis(200);
 
 /// The work on one machine, from the first request to the last.
-pub struct Deeds<'a> {
+pub struct AgentHandler<'a> {
     world: &'a dyn World,
     incoming: Option<Incoming>,
     /// The snapshot that was found or received whole.
@@ -53,7 +53,7 @@ struct Claimed {
     journal: PathBuf,
     /// With what the journal begins.
     seal: String,
-    _claim: Claim,
+    _claim: RunLock,
 }
 
 impl Claimed {
@@ -66,7 +66,7 @@ impl Claimed {
 /// anything.
 fn start(world: &dyn World, path: &Path, seal: String, bound: bool) -> Result<String> {
     if !is_seal(&seal) {
-        return Err(Trouble::new(Kind::Input, "the request was not understood").why("a journal cannot begin so"));
+        return Err(Error::new(ErrorKind::Input, "the request was not understood").why("a journal cannot begin so"));
     }
     let demanded = if bound { Start::Seal(seal.clone()) } else { Start::Any };
     let there = Journal::on_host(world, path, demanded).read().map_err(|trouble| {
@@ -74,17 +74,17 @@ fn start(world: &dyn World, path: &Path, seal: String, bound: bool) -> Result<St
     })?;
     let begins = there.into_iter().next().map_or(seal, |first| first.prev);
     if !is_seal(&begins) {
-        return Err(Trouble::new(Kind::Refused, format!("the journal {} is not gone by", path.shown()))
+        return Err(Error::new(ErrorKind::Refused, format!("the journal {} is not gone by", path.shown()))
             .why("it begins as none on a host does: another version wrote it, or another program")
             .hint("Look at who wrote it. To go on without it, move it aside and keep it; a new one is begun then."));
     }
     Ok(begins)
 }
 
-impl<'a> Deeds<'a> {
+impl<'a> AgentHandler<'a> {
     /// Work through `world`.
-    pub fn new(world: &'a dyn World) -> Deeds<'a> {
-        Deeds { world, incoming: None, snapshot: None, claimed: None }
+    pub fn new(world: &'a dyn World) -> AgentHandler<'a> {
+        AgentHandler { world, incoming: None, snapshot: None, claimed: None }
     }
 
     /// Waits no longer for a snapshot that comes in. What came of it stays.
@@ -93,7 +93,7 @@ impl<'a> Deeds<'a> {
     }
 
     /// What a chunk brings about: nothing before the last one. Those that were on their way when it failed are let go by.
-    pub(super) fn chunk(&mut self, bytes: &[u8], watch: &mut Watch<'_>) -> Result<Option<Event>> {
+    pub(super) fn chunk(&mut self, bytes: &[u8], watch: &mut ProgressFn<'_>) -> Result<Option<Event>> {
         let Some(incoming) = &mut self.incoming else { return Ok(None) };
         if !incoming.take(bytes)? {
             return Ok(None);
@@ -114,7 +114,7 @@ impl<'a> Deeds<'a> {
     ///
     /// # Errors
     /// In a sentence.
-    pub fn answer(&mut self, request: Request, watch: &mut Watch<'_>) -> Result<Event> {
+    pub fn answer(&mut self, request: Request, watch: &mut ProgressFn<'_>) -> Result<Event> {
         let site = self.world.site();
         Ok(match request {
             Request::Hello { protocol: PROTOCOL } => {
@@ -145,7 +145,7 @@ impl<'a> Deeds<'a> {
                 // One's own of a moment ago.
                 self.claimed = None;
                 let _claim = claim(site, &run, &targets, watch)?;
-                let first = targets.first().ok_or_else(|| Trouble::new(Kind::Bug, "nothing was claimed"))?;
+                let first = targets.first().ok_or_else(|| Error::new(ErrorKind::Bug, "nothing was claimed"))?;
                 let journal = site.journal(first, &run.plan);
                 let start = start(self.world, &journal, seal, bound)?;
                 let text = format!("plan {} of {}: {} works here", run.plan, run.label, run.operator);
@@ -172,10 +172,10 @@ impl<'a> Deeds<'a> {
             }
             Request::Undo { of, stamp } => {
                 let swapped = match self.standing(&of)? {
-                    Standing::InPlace(swapped) => swapped,
-                    Standing::Undoing => self.recorded(&of)?.ok_or_else(|| not_in_place(&of.name))?,
+                    MemberState::InPlace(swapped) => swapped,
+                    MemberState::Undoing => self.recorded(&of)?.ok_or_else(|| not_in_place(&of.name))?,
                     // asked again, after an answer that did not arrive
-                    Standing::Nothing => {
+                    MemberState::Nothing => {
                         return self.undone(&of)?.map(Event::Undone).ok_or_else(|| not_in_place(&of.name));
                     }
                     _ => return Err(not_in_place(&of.name)),
@@ -212,12 +212,12 @@ impl<'a> Deeds<'a> {
     }
 
     /// Starts a member that is in place by this plan. One that runs already is left alone.
-    fn start(&self, of: &Subject, commands: &[String], watch: &mut Watch<'_>) -> Result<Event> {
-        let Standing::InPlace(_) = self.standing(of)? else {
+    fn start(&self, of: &MemberRequest, commands: &[String], watch: &mut ProgressFn<'_>) -> Result<Event> {
+        let MemberState::InPlace(_) = self.standing(of)? else {
             return Err(not_in_place(&of.name).hint("Put it in place first: requorum apply. Nothing was started."));
         };
         let run = &self.claimed()?.run;
-        let member = Work { plan: &of.plan, plan_id: &run.plan, name: &of.name, run: &run.id }.member()?;
+        let member = PlannedMember { plan: &of.plan, plan_id: &run.plan, name: &of.name, run: &run.id }.member()?;
         if let Held::By { pid, .. } = self.world.look_at_dir(&member.data_dir, member.wal_dir.as_deref()).held {
             return Ok(Event::Started { pid, already: true });
         }
@@ -234,13 +234,13 @@ impl<'a> Deeds<'a> {
     fn claimed(&self) -> Result<&Claimed> {
         self.claimed
             .as_ref()
-            .ok_or_else(|| Trouble::new(Kind::Bug, "something was to be changed before it was claimed"))
+            .ok_or_else(|| Error::new(ErrorKind::Bug, "something was to be changed before it was claimed"))
     }
 
     /// The plan with the snapshot as it lies here.
-    fn here(&self, mut of: Subject) -> Result<Subject> {
+    fn here(&self, mut of: MemberRequest) -> Result<MemberRequest> {
         let path = self.snapshot.clone().ok_or_else(|| {
-            Trouble::new(Kind::Bug, format!("{} was to be built before its snapshot was there", of.name))
+            Error::new(ErrorKind::Bug, format!("{} was to be built before its snapshot was there", of.name))
         })?;
         of.plan.source.path = path;
         Ok(of)
@@ -250,10 +250,10 @@ impl<'a> Deeds<'a> {
     /// after it could not be told from a kill before it.
     fn act<T>(
         &self,
-        of: &Subject,
+        of: &MemberRequest,
         text: &str,
         about: Value,
-        work: impl FnOnce(&Work<'_>, &mut dyn FnMut(Value) -> Result<()>) -> Result<T>,
+        work: impl FnOnce(&PlannedMember<'_>, &mut dyn FnMut(Value) -> Result<()>) -> Result<T>,
     ) -> Result<T> {
         let claimed = self.claimed()?;
         let (run, journal, name, begun) = (&claimed.run, claimed.journal(self.world), &of.name, Instant::now());
@@ -274,7 +274,7 @@ impl<'a> Deeds<'a> {
             data["took_ms"] = json!(took);
             journal.add(Line::Done, &format!("{text}: done"), data)
         };
-        let work = work(&Work { plan: &of.plan, plan_id: &run.plan, name, run: &run.id }, &mut done);
+        let work = work(&PlannedMember { plan: &of.plan, plan_id: &run.plan, name, run: &run.id }, &mut done);
         let outcome = match work {
             Ok(made) if told.get() => return Ok(made),
             Ok(made) => done(Value::Null).map(|()| made),
@@ -283,44 +283,44 @@ impl<'a> Deeds<'a> {
         outcome.map_err(|trouble| failed(&journal, &text, data(json!({"why": trouble.why})), trouble))
     }
 
-    fn standing(&self, of: &Subject) -> Result<Standing> {
+    fn standing(&self, of: &MemberRequest) -> Result<MemberState> {
         let run = &self.claimed()?.run;
-        let work = Work { plan: &of.plan, plan_id: &run.plan, name: &of.name, run: &run.id };
+        let work = PlannedMember { plan: &of.plan, plan_id: &run.plan, name: &of.name, run: &run.id };
         Ok(match self.world.site().standing(&work)? {
-            Standing::Nothing => match self.recorded(of)?.filter(Swapped::still) {
-                Some(swapped) => Standing::InPlace(swapped),
-                None => Standing::Nothing,
+            MemberState::Nothing => match self.recorded(of)?.filter(Swapped::still) {
+                Some(swapped) => MemberState::InPlace(swapped),
+                None => MemberState::Nothing,
             },
             other => other,
         })
     }
 
     /// What the journal says was put in place last and not taken out again.
-    fn recorded(&self, of: &Subject) -> Result<Option<Swapped>> {
+    fn recorded(&self, of: &MemberRequest) -> Result<Option<Swapped>> {
         self.last(of, "swapped")
     }
 
     /// Where things went when it was taken out of its place, where that is the last that the journal says of it.
-    fn undone(&self, of: &Subject) -> Result<Option<Went>> {
+    fn undone(&self, of: &MemberRequest) -> Result<Option<Renames>> {
         self.last(of, "undone")
     }
 
     /// What the journal says of the last exchange of a member, where that was this one: "swapped" or "undone".
-    fn last<T: DeserializeOwned>(&self, of: &Subject, act: &str) -> Result<Option<T>> {
+    fn last<T: DeserializeOwned>(&self, of: &MemberRequest, act: &str) -> Result<Option<T>> {
         let claimed = self.claimed()?;
         let (path, records) = (&claimed.journal, claimed.journal(self.world).read()?);
         let mine = records.iter().rev().filter(|r| r.kind == Line::Done && r.data.get("name") == Some(&json!(of.name)));
         let acts = mine.filter(|r| r.data.contains_key("swapped") || r.data.contains_key("undone"));
         let last = acts.map(|r| r.data.get(act)).next().flatten();
-        last.map(|came| serde_json::from_value(came.clone()))
-            .transpose()
-            .map_err(|e| Trouble::new(Kind::Input, format!("the journal {} is of another form", path.shown())).why(e))
+        last.map(|came| serde_json::from_value(came.clone())).transpose().map_err(|e| {
+            Error::new(ErrorKind::Input, format!("the journal {} is of another form", path.shown())).why(e)
+        })
     }
 }
 
 /// Claims, and waits a while where an earlier run of the same operator's is just ending: a far end that was cut off takes
 /// a moment to notice.
-fn claim(site: &dyn Site, run: &Run, targets: &[PathBuf], watch: &mut Watch<'_>) -> Result<Claim> {
+fn claim(site: &dyn MemberOps, run: &Run, targets: &[PathBuf], watch: &mut ProgressFn<'_>) -> Result<RunLock> {
     let deadline = Instant::now() + LETTING_GO;
     loop {
         match site.claim(run, targets) {
@@ -331,19 +331,19 @@ fn claim(site: &dyn Site, run: &Run, targets: &[PathBuf], watch: &mut Watch<'_>)
                 // No event tells when a lock is given back.
                 thread::sleep(GLANCE);
             }
-            other => return other.map_err(Trouble::from),
+            other => return other.map_err(Error::from),
         }
     }
 }
 
 /// Writes down that something failed. A journal that cannot be written does not hide why.
-fn failed(journal: &Journal<'_>, text: &str, data: Value, trouble: Trouble) -> Trouble {
+fn failed(journal: &Journal<'_>, text: &str, data: Value, trouble: Error) -> Error {
     let _ = journal.add(Line::Failed, &format!("{text}: {}", trouble.what), data);
     trouble
 }
 
-fn not_in_place(name: &str) -> Trouble {
-    Trouble::new(Kind::Refused, format!("{name} is not in place by this plan"))
+fn not_in_place(name: &str) -> Error {
+    Error::new(ErrorKind::Refused, format!("{name} is not in place by this plan"))
         .why("this host's journal of the plan does not say that it was put there, or what is there is something else")
         .hint("There is nothing to take back here.")
 }

@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::{
-    agent::protocol::{CHUNK_BYTES, Have, PROTOCOL, Subject, Wanted},
+    agent::protocol::{CHUNK_BYTES, Have, MemberRequest, PROTOCOL, Wanted},
     domain::{members::build_plan, model::plan::Plan},
     engine::{
-        install::{Standing, run_lock::Run},
+        install::{MemberState, run_lock::Run},
         source::hex,
     },
     system::{etcd_client::Members, journal::Event as Line, local::Local},
@@ -133,7 +133,7 @@ fn a_member_is_received_built_exchanged_and_taken_back() {
     far.send(&bytes);
     assert!(matches!(far.answer(), Event::Snapshot(Have::All(_))));
     let plan = Box::new(plan(dir.path(), &snapshot));
-    let of = Subject { plan: plan.clone(), name: "m2".into() };
+    let of = MemberRequest { plan: plan.clone(), name: "m2".into() };
     // Nothing is changed by somebody who did not say who they are, and one at a time may.
     assert!(matches!(far.ask(&Request::Stage(of.clone())), Event::Failed(trouble) if trouble.what.contains("claimed")));
     let old = dir.path().join("m2");
@@ -145,10 +145,10 @@ fn a_member_is_received_built_exchanged_and_taken_back() {
         matches!(second.ask(&claim(&plan, "ben@desk")), Event::Failed(trouble) if trouble.why.contains("anna@laptop"))
     );
     second.end().unwrap();
-    assert_eq!(far.ask(&Request::Standing(of.clone())), Event::Standing(Standing::Nothing));
+    assert_eq!(far.ask(&Request::Standing(of.clone())), Event::Standing(MemberState::Nothing));
     let Event::Restored(restored) = far.ask(&Request::Stage(of.clone())) else { panic!("m2 was not built") };
     assert_eq!((restored.member_id, restored.cluster_id), (plan.members[1].id, plan.cluster_id));
-    assert_eq!(far.ask(&Request::Standing(of.clone())), Event::Standing(Standing::Staged(restored)));
+    assert_eq!(far.ask(&Request::Standing(of.clone())), Event::Standing(MemberState::Staged(restored)));
     assert!(old.join("member/old").exists());
     // Nothing is started on what is there until then, and nobody does without the journal's word.
     let start = Request::Start { of: of.clone(), commands: vec!["echo of no avail >&2; exit 7".into()] };
@@ -157,10 +157,10 @@ fn a_member_is_received_built_exchanged_and_taken_back() {
     let Event::Swapped(swapped) = far.ask(&swap) else { panic!("m2 was not put in place") };
     let aside = dir.path().join("m2.old-20261122-031205");
     assert!(old.join("member/snap/db").exists() && aside.join("member/old").exists());
-    assert_eq!(far.ask(&Request::Standing(of.clone())), Event::Standing(Standing::InPlace(swapped)));
+    assert_eq!(far.ask(&Request::Standing(of.clone())), Event::Standing(MemberState::InPlace(swapped)));
     assert!(matches!(far.ask(&start), Event::Failed(trouble) if trouble.why == "of no avail"));
     // A second time nothing waits, and the agent goes on.
-    assert!(matches!(far.ask(&swap), Event::Failed(trouble) if trouble.kind == Kind::Failed));
+    assert!(matches!(far.ask(&swap), Event::Failed(trouble) if trouble.kind == ErrorKind::Failed));
     assert_eq!(far.ask(&Request::Forget(snapshot)), Event::Done);
     let Event::Around(around) = far.ask(&Request::LookAround { dirs: vec![(dir.path().join("m2"), None)] }) else {
         panic!("nothing was seen")
@@ -178,8 +178,8 @@ fn a_member_is_received_built_exchanged_and_taken_back() {
     // Asked again it is done already; what was never in place is not.
     assert!(matches!(far.ask(&undo), Event::Undone(went) if went.len() == 2));
     assert!(old.join("member/old").exists() && !aside.exists());
-    let other = Request::Undo { of: Subject { plan: plan.clone(), name: "m1".into() }, stamp: "x".into() };
-    assert!(matches!(far.ask(&other), Event::Failed(trouble) if trouble.kind == Kind::Refused));
+    let other = Request::Undo { of: MemberRequest { plan: plan.clone(), name: "m1".into() }, stamp: "x".into() };
+    assert!(matches!(far.ask(&other), Event::Failed(trouble) if trouble.kind == ErrorKind::Refused));
     far.end().unwrap();
     let journal = format!(".requorum-{}.journal", plan.short_id());
     let mut left: Vec<_> =
@@ -224,7 +224,7 @@ fn the_end_of_the_input_stops_at_a_safe_point() {
     far.send(&bytes[9000..]);
     assert!(matches!(far.answer(), Event::Snapshot(Have::All(_))));
     let plan = Box::new(plan(dir.path(), &snapshot));
-    let of = Subject { plan: plan.clone(), name: "m1".into() };
+    let of = MemberRequest { plan: plan.clone(), name: "m1".into() };
     assert_eq!(far.ask(&claim(&plan, "anna@laptop")), claimed());
     far.say(&Request::Stage(of.clone()));
     drop(far.to.take());
@@ -235,9 +235,9 @@ fn the_end_of_the_input_stops_at_a_safe_point() {
     let standing = next.ask(&Request::Standing(of));
     match answer {
         Event::Failed(trouble) => {
-            assert_eq!((trouble.kind, standing), (Kind::Stopped, Event::Standing(Standing::Nothing)));
+            assert_eq!((trouble.kind, standing), (ErrorKind::Stopped, Event::Standing(MemberState::Nothing)));
         }
-        Event::Restored(restored) => assert_eq!(standing, Event::Standing(Standing::Staged(restored))),
+        Event::Restored(restored) => assert_eq!(standing, Event::Standing(MemberState::Staged(restored))),
         other => panic!("{other:?}"),
     }
     far.agent.join().unwrap().unwrap();
@@ -253,7 +253,7 @@ fn chunks_of_a_receipt_that_failed_are_let_go_by() {
         far.send(b"more than that");
     }
     assert!(
-        matches!(far.answer(), Event::Failed(trouble) if trouble.kind == Kind::Bug),
+        matches!(far.answer(), Event::Failed(trouble) if trouble.kind == ErrorKind::Bug),
         "more bytes than the snapshot has"
     );
     // What was begun stays, empty; now another content of the right length.
@@ -268,10 +268,10 @@ fn chunks_of_a_receipt_that_failed_are_let_go_by() {
 fn who_is_not_understood_is_told_so() {
     let mut far = Far::new();
     let answer = far.ask(&Request::Hello { protocol: PROTOCOL + 1 });
-    assert!(matches!(answer, Event::Failed(trouble) if trouble.kind == Kind::Failed));
+    assert!(matches!(answer, Event::Failed(trouble) if trouble.kind == ErrorKind::Failed));
     let mut far = Far::new();
     far.say(&Request::DiscoverConfigs);
-    assert_eq!(far.end().unwrap_err().kind, Kind::Input, "it did not begin with hello");
+    assert_eq!(far.end().unwrap_err().kind, ErrorKind::Input, "it did not begin with hello");
     let mut far = Far::new();
     far.to.as_mut().unwrap().write_all(b"GET / HTTP/1.1\n").unwrap();
     assert!(far.end().unwrap_err().why.contains("GET /"));

@@ -6,9 +6,9 @@ use std::os::unix::fs::{MetadataExt, chown, lchown, symlink};
 
 use super::{tests::*, *};
 use crate::{
-    agent::protocol::Subject,
+    agent::protocol::MemberRequest,
     domain::model::plan::Plan,
-    engine::install::Standing,
+    engine::install::MemberState,
     system::{
         etcd_client::Members,
         journal::{Event as Line, Journal, Start, verify_from},
@@ -31,7 +31,7 @@ fn placed(dir: &std::path::Path) -> (Box<Plan>, std::path::PathBuf) {
     far.send(&bytes);
     far.answer();
     let plan = Box::new(plan(dir, &wanted));
-    let of = Subject { plan: plan.clone(), name: "m2".into() };
+    let of = MemberRequest { plan: plan.clone(), name: "m2".into() };
     std::fs::create_dir(dir.join("m2")).unwrap();
     std::fs::write(dir.join("m2/old"), b"old").unwrap();
     assert_eq!(far.ask(&claim(&plan, "anna@laptop")), claimed());
@@ -80,7 +80,7 @@ fn a_journal_that_is_not_ours_is_named_and_not_followed() {
         }
         let mut far = Far::greeted();
         let Event::Failed(refused) = far.ask(&claim(&plan, "anna@laptop")) else { panic!("{at}: it was taken") };
-        assert!(refused.to_string().contains(".journal") && refused.kind == Kind::Refused, "{at}: {refused}");
+        assert!(refused.to_string().contains(".journal") && refused.kind == ErrorKind::Refused, "{at}: {refused}");
         far.end().unwrap();
         assert!(at == 4 || !victim.exists(), "{at}");
         assert!(at != 4 || std::fs::metadata(&victim).unwrap().len() == 0);
@@ -92,10 +92,10 @@ fn a_journal_that_is_not_ours_is_named_and_not_followed() {
 fn a_journal_with_another_beginning_does_not_verify() {
     let dir = tempfile::tempdir().unwrap();
     let (plan, journal) = placed(dir.path());
-    let of = Subject { plan: plan.clone(), name: "m2".into() };
+    let of = MemberRequest { plan: plan.clone(), name: "m2".into() };
     let mut far = Far::greeted();
     assert_eq!(far.ask(&bound(&plan)), claimed());
-    assert!(matches!(far.ask(&Request::Standing(of.clone())), Event::Standing(Standing::InPlace(_))));
+    assert!(matches!(far.ask(&Request::Standing(of.clone())), Event::Standing(MemberState::InPlace(_))));
     far.end().unwrap();
     // As somebody forges it who cannot read the real one: a chain that holds, with places of his own.
     let text = std::fs::read_to_string(&journal).unwrap();
@@ -117,7 +117,7 @@ fn a_journal_with_another_beginning_does_not_verify() {
         // Whom no journal here has told is told what is there; and undo asks for the member's own places all the same.
         let answer = far.ask(&claim(&plan, "carl@away"));
         if start.starts_with("00") {
-            assert!(matches!(&answer, Event::Failed(t) if t.kind == Kind::Refused), "{answer:?}");
+            assert!(matches!(&answer, Event::Failed(t) if t.kind == ErrorKind::Refused), "{answer:?}");
             continue;
         }
         assert_eq!(answer, Event::Claimed { seal: start.clone() });
@@ -130,7 +130,7 @@ fn a_journal_with_another_beginning_does_not_verify() {
     std::fs::remove_file(&journal).unwrap();
     let mut far = Far::greeted();
     assert_eq!(far.ask(&bound(&plan)), claimed());
-    assert_eq!(far.ask(&Request::Standing(of)), Event::Standing(Standing::Nothing));
+    assert_eq!(far.ask(&Request::Standing(of)), Event::Standing(MemberState::Nothing));
     far.end().unwrap();
     assert_eq!(std::fs::metadata(&journal).unwrap().mode() & 0o777, 0o600);
 }

@@ -66,14 +66,14 @@ pub(super) enum Started {
 }
 
 /// What a command line is read with.
-pub(super) struct Around<'a> {
+pub(super) struct ParseContext<'a> {
     pub host: &'a Host,
     /// The variables of its environment, for scripts.
     pub variables: BTreeMap<String, String>,
 }
 
 /// Finds etcd in a command line.
-pub(super) fn etcd_in(words: &[String], around: &Around<'_>) -> Started {
+pub(super) fn etcd_in(words: &[String], around: &ParseContext<'_>) -> Started {
     let assigned = words.iter().take_while(|word| shell::is_assignment(word)).count();
     let (before, words) = words.split_at(assigned);
     let Some((program, args)) = words.split_first() else { return Started::Other };
@@ -99,7 +99,7 @@ pub(super) fn etcd_in(words: &[String], around: &Around<'_>) -> Started {
 }
 
 /// `chroot [OPTION…] DIR COMMAND`.
-fn chrooted(args: &[String], around: &Around<'_>) -> Started {
+fn chrooted(args: &[String], around: &ParseContext<'_>) -> Started {
     let mut rest = args.iter().skip_while(|word| word.starts_with("--") && *word != "--").peekable();
     rest.next_if(|word| *word == "--");
     let Some(root) = rest.next() else { return Started::Unclear };
@@ -146,7 +146,7 @@ pub(super) fn is_etcd(name: &str) -> bool {
 }
 
 /// What a shell starts: one etcd, by a script that is given on its command line.
-fn script(args: &[String], around: &Around<'_>) -> Started {
+fn script(args: &[String], around: &ParseContext<'_>) -> Started {
     let Some(script) = args.iter().skip_while(|word| !is_minus_c(word)).nth(1) else { return Started::Unclear };
     let read = in_script(&shell::commands(script, &around.variables, around.host), around);
     match read {
@@ -157,7 +157,7 @@ fn script(args: &[String], around: &Around<'_>) -> Started {
 }
 
 /// How many etcds a script starts, and the first of them, with what the script exports before.
-pub(super) fn in_script(commands: &[shell::Command], around: &Around<'_>) -> (usize, Started) {
+pub(super) fn in_script(commands: &[shell::Command], around: &ParseContext<'_>) -> (usize, Started) {
     let (mut count, mut first) = (0, Started::Other);
     let (mut plain, mut exported) = (BTreeMap::new(), Vec::new());
     let mut sourced = Vec::new();
@@ -294,7 +294,7 @@ mod tests {
         let variables = [("N".to_string(), "m1".to_string())].into();
         let host = Host { here: true, name: Some("h1".into()), ..Host::default() };
         let words: Vec<String> = shell_words::split(line).unwrap_or_default();
-        etcd_in(&words, &Around { host: &host, variables })
+        etcd_in(&words, &ParseContext { host: &host, variables })
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::{
         model::observations::config::{Setting, WITHHELD},
         render::start::{
             etcd_flags::is_known,
-            values::{self, Kind},
+            values::{self, ValueKind},
         },
     },
     text::phrase::all,
@@ -61,7 +61,7 @@ fn parsed(words: &[String], from: &str) -> (Vec<Setting>, Vec<String>) {
         };
         let (flag, value) = match name.split_once('=') {
             Some((flag, value)) => (flag, value),
-            None if values::kind(name) == Kind::Switch => (name, "true"),
+            None if values::kind(name) == ValueKind::Switch => (name, "true"),
             None => match words.next_if(|next| !next.starts_with('-') || next.len() == 1) {
                 Some(value) => (name, value),
                 None => (name, "true"),
@@ -256,18 +256,18 @@ fn fits(flag: &str, value: &Value) -> bool {
     match (values::kind(flag), value) {
         (_, Value::Null) => true,
         // YAML 1.1, which etcd reads, has more words for them; quotes around those cannot be told.
-        (Kind::Switch, Value::String(text)) => {
+        (ValueKind::Switch, Value::String(text)) => {
             ["yes", "no", "on", "off", "y", "n"].contains(&text.to_ascii_lowercase().as_str())
         }
-        (Kind::Switch, value) => value.is_boolean(),
+        (ValueKind::Switch, value) => value.is_boolean(),
         // `8_000` is a number there, too; one in quotes is none.
-        (Kind::Count | Kind::Number, Value::String(text)) => text.parse::<i64>().is_err(),
-        (Kind::Count | Kind::Number, value) => value.is_i64() || value.is_u64(),
+        (ValueKind::Count | ValueKind::Number, Value::String(text)) => text.parse::<i64>().is_err(),
+        (ValueKind::Count | ValueKind::Number, value) => value.is_i64() || value.is_u64(),
         // Others are a text in one version and a list in another.
-        (Kind::List, value) => value.is_array() || !["cipher-suites", "log-outputs"].contains(&flag),
+        (ValueKind::List, value) => value.is_array() || !["cipher-suites", "log-outputs"].contains(&flag),
         // What etcd itself takes apart: some durations are texts, some are numbers.
-        (Kind::Duration, value) => !value.is_array() && !value.is_boolean(),
-        (Kind::Text, value) => value.is_string(),
+        (ValueKind::Duration, value) => !value.is_array() && !value.is_boolean(),
+        (ValueKind::Text, value) => value.is_string(),
     }
 }
 
@@ -275,13 +275,13 @@ fn fits(flag: &str, value: &Value) -> bool {
 fn plain(flag: &str, value: &Value) -> Option<String> {
     match (value, values::kind(flag)) {
         (Value::Null | Value::Object(_), _) => None,
-        (Value::String(text), Kind::Switch) => Some(match text.to_ascii_lowercase().as_str() {
+        (Value::String(text), ValueKind::Switch) => Some(match text.to_ascii_lowercase().as_str() {
             // YAML 1.1, which etcd reads, has more words for them.
             "yes" | "on" | "y" => "true".into(),
             "no" | "off" | "n" => "false".into(),
             _ => text.clone(),
         }),
-        (Value::Number(number), Kind::Duration) => {
+        (Value::Number(number), ValueKind::Duration) => {
             Some(number.as_i64().map_or_else(|| number_text(number), values::duration))
         }
         (Value::String(text), _) => Some(text.clone()),

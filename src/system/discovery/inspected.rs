@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{
-    command_line::{self, Around, Reading, Started},
+    command_line::{self, ParseContext, Reading, Started},
     flags,
     host_names::Host,
     path_mapping::{self, Mount},
@@ -36,7 +36,7 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, container: &Value) 
         .collect();
     let mut words = vec![container.get("Path")?.as_str()?.to_string()];
     words.extend(texts(container.get("Args")));
-    let around = Around { host, variables: env.iter().cloned().collect() };
+    let around = ParseContext { host, variables: env.iter().cloned().collect() };
     let Started::Etcd(words) = command_line::etcd_in(&words, &around) else { return None };
     let mount = |mount: &Value| {
         let text = |key: &str| mount.get(key)?.as_str().map(Into::into);

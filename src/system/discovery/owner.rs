@@ -31,11 +31,11 @@ pub(super) enum Lock {
 }
 
 /// Whose process `pid` is; none where that cannot be read, or its starter is another than the user that it runs as.
-pub(super) fn of(tree: Tree<'_>, pid: u32) -> Option<Owner> {
+pub(super) fn owner_of(tree: Tree<'_>, pid: u32) -> Option<Owner> {
     let status = tree.text(&PathBuf::from(format!("/proc/{pid}/status"))).ok()?;
     let uid = user(&status)?;
     let passwd = tree.text(Path::new("/etc/passwd")).unwrap_or_default();
-    Some(Owner { uid, called: called(uid, &passwd) })
+    Some(Owner { uid, called: user_name(uid, &passwd) })
 }
 
 /// The user of a `/proc/PID/status`, where the real, the effective and the saved one are the same.
@@ -46,7 +46,7 @@ fn user(status: &str) -> Option<u32> {
     (real == effective && real == saved).then_some(*real)
 }
 
-fn called(uid: u32, passwd: &str) -> String {
+fn user_name(uid: u32, passwd: &str) -> String {
     let id = uid.to_string();
     let line = passwd.lines().find(|line| line.split(':').nth(2) == Some(&id));
     match (uid, line.and_then(|line| line.split(':').next())) {
@@ -141,7 +141,7 @@ mod tests {
         }
         let passwd = "root:x:0:0::/:\netcd:x:997:997::/:\n:x:5:5::/:\n";
         for (uid, expected) in [(0, "root"), (997, "etcd (uid 997)"), (5, "uid 5"), (1001, "uid 1001")] {
-            assert_eq!(called(uid, passwd), expected);
+            assert_eq!(user_name(uid, passwd), expected);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{
-    command_line::{self, Around, Reading, Started, Words},
+    command_line::{self, ParseContext, Reading, Started, Words},
     flags,
     host_names::{Host, OPEN},
     path_mapping::{self, Mount},
@@ -91,7 +91,7 @@ pub(super) fn read(tree: Tree<'_>, host: &Host, path: &Path, in_force: bool) -> 
         let env = environment(container, &pod, host);
         let words = [texts(container, "command"), texts(container, "args")].concat();
         let words: Vec<String> = words.iter().map(|word| expanded(word, &env)).collect();
-        let around = Around { host, variables: env.iter().cloned().collect() };
+        let around = ParseContext { host, variables: env.iter().cloned().collect() };
         let called_so = container.get("name").and_then(Value::as_str) == Some("etcd");
         match command_line::etcd_in(&words, &around) {
             Started::Etcd(words) => Some((container, env, Some(words))),

@@ -33,7 +33,7 @@ fn read(tree: Tree<'_>, host: &Host, pid: u32, reads: &mut Vec<PathBuf>) -> Opti
     if words.first().is_some_and(|word| !word.starts_with('-')) {
         return None;
     }
-    let owner = owner::of(tree, pid)?;
+    let owner = owner::owner_of(tree, pid)?;
     let mut notes = Vec::new();
     let environment = tree.text(&proc.join("environ")).unwrap_or_else(|e| {
         notes.push(format!("its ETCD_ variables cannot be read ({e})"));

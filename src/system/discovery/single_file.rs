@@ -12,14 +12,14 @@ use super::{
     CONFIG_FILES, ENVIRONMENT_FILES, alone, config_file, flags, host_names::Host, inspected, pods, shell, systemd,
 };
 use super::{
-    command_line::{self, Around, Started},
+    command_line::{self, ParseContext, Started},
     root_fs::Tree,
     units, variables_in, yaml,
 };
 use crate::{
     domain::model::observations::config::{ConfigFacts, ConfigKind, Origin},
     engine::source::io_trouble,
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     text::{
         Shown,
         phrase::{all, plural},
@@ -130,8 +130,9 @@ impl fmt::Display for NotOne {
 /// # Errors
 /// `Input` where it cannot be read, or is something else.
 pub fn one(path: &Path, here: bool) -> Result<ConfigFacts> {
-    let wrong =
-        |why: &str| Trouble::new(Kind::Input, format!("{} does not say how an etcd is started", path.shown())).why(why);
+    let wrong = |why: &str| {
+        Error::new(ErrorKind::Input, format!("{} does not say how an etcd is started", path.shown())).why(why)
+    };
     path.to_str().ok_or_else(|| wrong("its name is no UTF-8"))?;
     let tree = Tree(Path::new("/"));
     let text = tree.text(path).map_err(|e| io_trouble("read", path, &e))?;
@@ -219,7 +220,7 @@ fn unit(tree: Tree<'_>, host: &Host, path: &Path, name: &str, text: &str) -> std
 
 /// Whether a unit starts its etcd in a root directory of its own.
 fn is_chroot(host: &Host, text: &str) -> bool {
-    let around = Around { host, variables: Default::default() };
+    let around = ParseContext { host, variables: Default::default() };
     systemd::lines(text).iter().any(|(_, key, value)| match key.as_str() {
         "RootDirectory" | "RootImage" => !matches!(value.as_str(), "" | "/"),
         "ExecStart" => {
@@ -238,7 +239,7 @@ fn script(host: &Host, path: &Path, text: &str) -> std::result::Result<ConfigFac
         ["set", "export", "ulimit", "umask", "echo", ":"].contains(&first)
             || words.iter().all(|word| shell::is_assignment(word))
     };
-    let around = Around { host, variables: Default::default() };
+    let around = ParseContext { host, variables: Default::default() };
     let (count, Started::Etcd(words)) = command_line::in_script(&commands, &around) else { return Err(NotOne::Script) };
     let plain = commands.iter().all(|command| {
         command.always && (harmless(&command.words) || command_line::etcd_in(&command.words, &around) != Started::Other)

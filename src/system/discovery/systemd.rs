@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 
 /// An assignment in a unit: section, key, value.
-pub(super) type Line = (String, String, String);
+pub(super) type Directive = (String, String, String);
 
 /// The assignments of a unit or drop-in, in order.
-pub(super) fn lines(text: &str) -> Vec<Line> {
+pub(super) fn lines(text: &str) -> Vec<Directive> {
     let (mut section, mut found) = (String::new(), Vec::new());
     for line in joined(text) {
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {

@@ -536,7 +536,7 @@ fn one_file_of_each_kind_and_its_usual_place() {
         let path = dir.path().join(name);
         std::fs::write(&path, text).unwrap();
         let why = super::one(&path, true).unwrap_err();
-        assert_eq!(why.kind, crate::error::Kind::Input, "{why}");
+        assert_eq!(why.kind, crate::error::ErrorKind::Input, "{why}");
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    command_line::{self, Around, Reading, Started, Words},
+    command_line::{self, ParseContext, Reading, Started, Words},
     flags,
     host_names::{Host, OPEN},
     path_mapping,
@@ -189,7 +189,7 @@ fn started(
         reads.push(PathBuf::from(named));
     }
     let around =
-        Around { host, variables: variables.iter().map(|(n, (value, _))| (n.clone(), value.clone())).collect() };
+        ParseContext { host, variables: variables.iter().map(|(n, (value, _))| (n.clone(), value.clone())).collect() };
     let mut unclear = None;
     let mut words = None;
     let mut chroot = Some(merged.root.clone()).filter(|root| !matches!(root.as_str(), "" | "/"));

@@ -24,7 +24,7 @@ use tower::service_fn;
 
 use super::{
     Connect,
-    errors::{self, Refusal},
+    errors::{self, ConnectError},
 };
 use crate::{domain::members::url::CLIENT_PORT, system::net::tls};
 
@@ -46,9 +46,9 @@ pub(in crate::system) struct Target {
 impl Target {
     /// Reads an endpoint as etcdctl does: without a scheme it is `http`, unless certificates or
     /// `--insecure-transport=false` were given. A path is passed over.
-    pub(super) fn parse(endpoint: &str, connect: &Connect) -> Result<Target, Refusal> {
+    pub(super) fn parse(endpoint: &str, connect: &Connect) -> Result<Target, ConnectError> {
         let endpoint = endpoint.trim();
-        let bad = |details: String| Refusal::new("not an endpoint", details);
+        let bad = |details: String| ConnectError::new("not an endpoint", details);
         let (scheme, rest) = match endpoint.split_once("://") {
             Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
             None => (None, endpoint),
@@ -107,8 +107,8 @@ impl Target {
 
 /// What was heard on the wire, as far as it helps to explain a failure.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
-    /// The first bytes that came, at most [`Heard::ENOUGH`].
+pub(super) struct WireObservations {
+    /// The first bytes that came, at most [`WireObservations::ENOUGH`].
     pub first: Vec<u8>,
     /// The other side hung up.
     pub ended: bool,
@@ -116,7 +116,7 @@ pub(super) struct Heard {
     pub tls: Option<rustls::Error>,
 }
 
-impl Heard {
+impl WireObservations {
     /// Enough to tell HTTP/1 and TLS from HTTP/2.
     const ENOUGH: usize = 8;
 
@@ -128,13 +128,13 @@ impl Heard {
     }
 }
 
-/// [`Heard`], shared with the connection.
-pub(super) type Ears = Arc<Mutex<Heard>>;
+/// [`WireObservations`], shared with the connection.
+pub(super) type Ears = Arc<Mutex<WireObservations>>;
 
 pub(in crate::system) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
-/// A connection that remembers what [`Heard`] asks for, and takes no more bytes than it may.
+/// A connection that remembers what [`WireObservations`] asks for, and takes no more bytes than it may.
 struct Listening {
     wire: Box<dyn Wire>,
     ears: Ears,
@@ -143,7 +143,7 @@ struct Listening {
 }
 
 impl Listening {
-    fn note(&self, note: impl FnOnce(&mut Heard)) {
+    fn note(&self, note: impl FnOnce(&mut WireObservations)) {
         note(&mut self.ears.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -158,7 +158,7 @@ impl AsyncRead for Listening {
                 let came = buf.filled().get(before..).unwrap_or_default();
                 length = came.len() as u64;
                 heard.ended |= came.is_empty() && room > 0;
-                let space = Heard::ENOUGH.saturating_sub(heard.first.len());
+                let space = WireObservations::ENOUGH.saturating_sub(heard.first.len());
                 heard.first.extend(came.iter().take(space));
             }),
             Poll::Ready(Err(error)) => self.note(|heard| heard.error(error)),
@@ -188,7 +188,7 @@ impl AsyncWrite for Listening {
 
 /// A channel over one connection, and what is heard on it. A lost connection is not made anew: the
 /// next call fails, and its words come from what was heard.
-pub(super) struct Line {
+pub(super) struct Connection {
     /// Who is at the other end.
     pub target: Target,
     pub channel: Channel,
@@ -207,10 +207,10 @@ pub(super) async fn dial(
     config: &Arc<ClientConfig>,
     limit: Duration,
     most: u64,
-) -> Result<Line, Refusal> {
+) -> Result<Connection, ConnectError> {
     let wire: Box<dyn Wire> = match timeout(limit, wire(target, config)).await {
         Err(_) => {
-            return Err(Refusal::new(
+            return Err(ConnectError::new(
                 format!("no answer in {}", errors::span(limit)),
                 format!(
                     "{} did not take the connection in {}: its host is down, cut off from here, or hung. \
@@ -235,11 +235,11 @@ pub(super) async fn dial(
     });
     // TLS is below this already, so the scheme here is http in both cases
     let endpoint = Endpoint::from_shared(format!("http://{}", target.authority())).map_err(|e| {
-        Refusal::new("not an endpoint", format!("{} cannot be used as an endpoint: {e}.", target.url()))
+        ConnectError::new("not an endpoint", format!("{} cannot be used as an endpoint: {e}.", target.url()))
     })?;
     match endpoint.connect_with_connector(connector).await {
-        Ok(channel) => Ok(Line { target: target.clone(), channel, ears }),
-        Err(error) => Err(Refusal::new(
+        Ok(channel) => Ok(Connection { target: target.clone(), channel, ears }),
+        Err(error) => Err(ConnectError::new(
             "no HTTP/2",
             format!(
                 "{} took the connection, but HTTP/2 could not be begun: {}.",
@@ -255,7 +255,7 @@ pub(in crate::system) enum Failure {
     Resolve(io::Error),
     Tcp(io::Error),
     Tls(io::Error),
-    Words(Refusal),
+    Words(ConnectError),
 }
 
 /// A connection to `target`, with `config` where it is to be TLS.
@@ -268,7 +268,7 @@ pub(in crate::system) async fn wire(target: &Target, config: &Arc<ClientConfig>)
         return Ok(Box::new(tcp));
     }
     let name = ServerName::try_from(target.host.clone()).map_err(|_| {
-        Failure::Words(Refusal::new(
+        Failure::Words(ConnectError::new(
             "not a host name",
             format!("{} is no name that a certificate can bear; TLS cannot be spoken with it.", target.host),
         ))
@@ -278,7 +278,7 @@ pub(in crate::system) async fn wire(target: &Target, config: &Arc<ClientConfig>)
 
 /// TLS broke: finds out whether the other side speaks plain HTTP/2, since Go's servers just hang up
 /// on what they don't understand.
-async fn tls_refused(error: &io::Error, target: &Target) -> Refusal {
+async fn tls_refused(error: &io::Error, target: &Target) -> ConnectError {
     let rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let unclear = rustls.is_none_or(|e| matches!(e, rustls::Error::InvalidMessage(_)));
     if unclear && speaks_plain(target).await {
@@ -286,7 +286,7 @@ async fn tls_refused(error: &io::Error, target: &Target) -> Refusal {
     }
     match rustls {
         Some(error) => errors::tls(error, target),
-        None => Refusal::new(
+        None => ConnectError::new(
             "TLS refused",
             format!("{} hung up during the TLS handshake: {error}. See the member's own log.", target.url()),
         ),

@@ -9,17 +9,17 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     Members,
     connection::{Failure, Target},
-    errors::{self, Refusal},
+    errors::{self, ConnectError},
     metrics::Metrics,
     rpc::{MOST_MEMBERS, MOST_URLS, too_many},
 };
 use crate::{
     domain::{
         members::url::PEER_PORT,
-        model::observations::{KnownMember, MemberSays, OwnHealth, Read, Source},
+        model::observations::{KnownMember, MemberStatus, OwnHealth, Read, Source},
     },
     etcd::membership::Id,
-    system::net::http::{self, Miss},
+    system::net::http::{self, HttpError},
     text::Foreign,
 };
 
@@ -44,7 +44,7 @@ pub(super) struct Page {
     /// `X-Etcd-Cluster-ID`, which the peer port sends.
     pub cluster: Option<Id>,
     /// The body, as text.
-    pub text: Result<String, Miss>,
+    pub text: Result<String, HttpError>,
 }
 
 /// The page of members on a peer port.
@@ -54,22 +54,22 @@ pub(super) const MEMBERS: &str = "/members";
 pub(super) const VERSION: &str = "/version";
 
 /// Gets `path`, which begins with a slash. All that asks members by HTTP goes through here.
-pub(super) async fn page(members: &Members, target: &Target, path: &str) -> Result<Page, Miss> {
+pub(super) async fn page(members: &Members, target: &Target, path: &str) -> Result<Page, HttpError> {
     let most = if path == METRICS { METRICS_BYTES } else { JSON_BYTES };
     let (dial, limit) = (members.connect.dial_timeout, members.connect.answer_timeout());
     // head and body share the time of an answer: who sends drop by drop keeps nobody for twice as long
     let until = Instant::now() + dial + limit;
     let head = http::get(target, &members.tls_http, path, &[("connection", "close")], dial, limit);
-    let answer = timeout_at(until, head).await.map_err(|_| Miss::Late(limit))??;
+    let answer = timeout_at(until, head).await.map_err(|_| HttpError::Late(limit))??;
     let status = answer.status().as_u16();
     let cluster = answer.headers().get("X-Etcd-Cluster-ID").and_then(|id| id.to_str().ok()?.parse().ok());
-    let text = timeout_at(until, http::text(answer, most, limit)).await.unwrap_or(Err(Miss::Late(limit)));
+    let text = timeout_at(until, http::text(answer, most, limit)).await.unwrap_or(Err(HttpError::Late(limit)));
     Ok(Page { status, cluster, text })
 }
 
 /// What the client port tells by HTTP.
 #[derive(Debug, Default)]
-pub(super) struct Aside {
+pub(super) struct ClientPortPages {
     health: OwnHealth,
     version: Option<Version>,
     metrics: Option<Metrics>,
@@ -93,12 +93,12 @@ struct Health {
 }
 
 /// Asks the client port for its pages, all at once.
-pub(super) async fn aside(members: &Members, target: &Target) -> Aside {
+pub(super) async fn client_port_pages(members: &Members, target: &Target) -> ClientPortPages {
     let (health, version, metrics) =
         tokio::join!(page(members, target, HEALTH), page(members, target, VERSION), page(members, target, METRICS),);
-    let text = |page: Result<Page, Miss>| page.ok()?.text.ok();
+    let text = |page: Result<Page, HttpError>| page.ok()?.text.ok();
     let health = text(health).and_then(|text| serde_json::from_str::<Health>(&text).ok());
-    Aside {
+    ClientPortPages {
         health: health.map_or(OwnHealth::Untold, |said| match said.health.as_str() {
             "true" => OwnHealth::Good,
             "false" => OwnHealth::Bad(said.reason),
@@ -109,9 +109,9 @@ pub(super) async fn aside(members: &Members, target: &Target) -> Aside {
     }
 }
 
-impl Aside {
+impl ClientPortPages {
     /// Puts into `says` what it does not say itself. Metrics of another member (behind a balancer) are left out.
-    pub(super) fn fill(self, says: &mut MemberSays) {
+    pub(super) fn fill(self, says: &mut MemberStatus) {
         if let Some(metrics) = self.metrics {
             fill_metrics(metrics, says);
         }
@@ -132,7 +132,7 @@ impl Aside {
     }
 }
 
-fn fill_metrics(metrics: Metrics, says: &mut MemberSays) {
+fn fill_metrics(metrics: Metrics, says: &mut MemberStatus) {
     if metrics.member_id.is_some_and(|id| says.member_id != Id(0) && id != says.member_id) {
         return;
     }
@@ -203,34 +203,34 @@ async fn peer(members: &Members, target: &Target) -> Result<PeerSays, String> {
 }
 
 /// Why there is no page, in a few words.
-fn missed(miss: Miss) -> String {
+fn missed(miss: HttpError) -> String {
     match miss {
-        Miss::Wire(Failure::Resolve(e) | Failure::Tcp(e) | Failure::Tls(e)) => errors::innermost(&e),
-        Miss::Wire(Failure::Words(refusal)) => refusal.why.into(),
-        Miss::Late(limit) => format!("no answer in {}", errors::span(limit)),
-        Miss::HungUp => "the connection was closed without an answer".into(),
-        Miss::NoHttp(why) => why,
+        HttpError::Wire(Failure::Resolve(e) | Failure::Tcp(e) | Failure::Tls(e)) => errors::innermost(&e),
+        HttpError::Wire(Failure::Words(refusal)) => refusal.why.into(),
+        HttpError::Late(limit) => format!("no answer in {}", errors::span(limit)),
+        HttpError::HungUp => "the connection was closed without an answer".into(),
+        HttpError::NoHttp(why) => why,
     }
 }
 
 /// What the usual peer port and metrics port of a host tell; whose they are is not settled yet.
 #[derive(Default)]
-pub(super) struct Beside {
+pub(super) struct GuessedPorts {
     peer: Option<PeerSays>,
     metrics: Option<Metrics>,
 }
 
 /// Asks the usual peer port and the usual metrics port of the target's host, both at once.
-pub(super) async fn beside(members: &Members, target: &Target) -> Beside {
+pub(super) async fn guessed_ports(members: &Members, target: &Target) -> GuessedPorts {
     if !members.connect.guess_ports {
-        return Beside::default();
+        return GuessedPorts::default();
     }
     let at = |port, tls| Target { port, tls, ..target.clone() };
     let (same, other) = (at(PEER_PORT, target.tls), at(PEER_PORT, !target.tls));
     let metrics = at(METRICS_PORT, false);
     let (same, other, metrics) =
         tokio::join!(peer(members, &same), peer(members, &other), metrics_at(members, &metrics));
-    Beside { peer: same.or(other).ok(), metrics }
+    GuessedPorts { peer: same.or(other).ok(), metrics }
 }
 
 async fn metrics_at(members: &Members, target: &Target) -> Option<Metrics> {
@@ -242,9 +242,9 @@ fn whose<'a>(members: &'a [KnownMember], target: &Target) -> Option<&'a KnownMem
     members.iter().find(|m| m.client_urls.iter().any(|url| url.trim_end_matches('/') == target.url()))
 }
 
-impl Beside {
+impl GuessedPorts {
     /// Puts into `says` the member list where it has none, and the metrics where it has none.
-    pub(super) fn fill(self, says: &mut MemberSays) {
+    pub(super) fn fill(self, says: &mut MemberStatus) {
         if let Some(peer) = self.peer
             && says.members.is_empty()
             && [peer.cluster, Id(0)].contains(&says.cluster_id)
@@ -267,22 +267,22 @@ impl Beside {
 /// The client port's own refusal, where they tell nothing that is certainly of this member.
 pub(super) fn by_others(
     target: &Target,
-    refusal: Refusal,
-    aside: Aside,
-    beside: Beside,
-) -> Result<MemberSays, Refusal> {
+    refusal: ConnectError,
+    aside: ClientPortPages,
+    beside: GuessedPorts,
+) -> Result<MemberStatus, ConnectError> {
     let listed = beside.peer.as_ref().and_then(|peer| whose(&peer.members, target));
     let Some(id) = aside.metrics.as_ref().and_then(|m| m.member_id).or(listed.map(|m| m.id)) else {
         return Err(refusal);
     };
     let cluster = beside.peer.as_ref().filter(|peer| peer.members.iter().any(|m| m.id == id)).map(|p| p.cluster);
-    let mut says = MemberSays {
+    let mut says = MemberStatus {
         cluster_id: cluster.unwrap_or_default(),
         member_id: id,
         is_learner: listed.is_some_and(|m| m.is_learner),
         closed: Some(refusal.why),
         errors: vec![refusal.details],
-        ..MemberSays::default()
+        ..MemberStatus::default()
     };
     aside.fill(&mut says);
     beside.fill(&mut says);
@@ -293,28 +293,28 @@ pub(super) fn by_others(
 ///
 /// # Errors
 /// Why none of them answers.
-pub(super) async fn by_peer_urls(members: &Members, member: &KnownMember) -> Result<MemberSays, Refusal> {
+pub(super) async fn by_peer_urls(members: &Members, member: &KnownMember) -> Result<MemberStatus, ConnectError> {
     let mut refusals = Vec::new();
     for url in &member.peer_urls {
         let target = Target::parse(url, &members.connect)?;
         match peer(members, &target).await {
             Ok(peer) => {
-                let mut says = MemberSays {
+                let mut says = MemberStatus {
                     cluster_id: peer.cluster,
                     member_id: member.id,
                     is_learner: member.is_learner,
                     members: peer.members,
                     heard: vec![Source::Peer],
-                    ..MemberSays::default()
+                    ..MemberStatus::default()
                 };
                 if members.connect.guess_ports {
                     let metrics = metrics_at(members, &Target { port: METRICS_PORT, tls: false, ..target }).await;
-                    Beside { peer: None, metrics }.fill(&mut says);
+                    GuessedPorts { peer: None, metrics }.fill(&mut says);
                 }
                 return Ok(says);
             }
             Err(why) => refusals.push(format!("{url}: {why}")),
         }
     }
-    Err(Refusal::new("silent", format!("Its peer port does not answer either ({}).", refusals.join("; "))))
+    Err(ConnectError::new("silent", format!("Its peer port does not answer either ({}).", refusals.join("; "))))
 }

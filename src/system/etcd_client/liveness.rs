@@ -29,15 +29,15 @@ use super::{
     http_probes::{self, Page, Version},
 };
 use crate::{
-    domain::preflight::blockers::{Door, Heard, Kind},
+    domain::preflight::blockers::{Endpoint, EndpointKind, ProbeResult},
     etcd::membership::Id,
-    system::net::http::Miss,
+    system::net::http::HttpError,
 };
 
 impl Members {
     /// Those of `doors` that accept a TCP connection within `limit`, all tried at once. [`Members::knock`] hears nothing at
     /// the others; to know that takes neither certificates nor a runtime.
-    pub fn listening(doors: Vec<Door>, limit: Duration) -> Vec<Door> {
+    pub fn listening(doors: Vec<Endpoint>, limit: Duration) -> Vec<Endpoint> {
         let (tell, told) = channel();
         let mut open = vec![false; doors.len()];
         for ((at, door), open) in doors.iter().enumerate().zip(&mut open) {
@@ -63,23 +63,24 @@ impl Members {
 
     /// Knocks at all doors at once; what was heard comes in their order. Each takes at most the time for a connection and
     /// what [`Members::ask`] takes, and one answer more.
-    pub fn knock(&self, doors: &[Door]) -> Vec<Heard> {
+    pub fn knock(&self, doors: &[Endpoint]) -> Vec<ProbeResult> {
         let all = join_all(doors.iter().map(|door| self.heard(door)));
-        self.block_on(all).unwrap_or_else(|| vec![Heard::Unclear("requorum is shutting down".into()); doors.len()])
+        self.block_on(all)
+            .unwrap_or_else(|| vec![ProbeResult::Unclear("requorum is shutting down".into()); doors.len()])
     }
 
-    async fn heard(&self, door: &Door) -> Heard {
+    async fn heard(&self, door: &Endpoint) -> ProbeResult {
         let target = match Target::parse(&door.url, &self.connect) {
             Ok(target) => target,
-            Err(refusal) => return Heard::Unclear(refusal.why.into()),
+            Err(refusal) => return ProbeResult::Unclear(refusal.why.into()),
         };
         if let Err(heard) = self.listened(&target).await {
             return heard;
         }
         match door.kind {
-            Kind::Peer => self.peer(&target).await,
-            Kind::Client => match self.facts(&door.url).await {
-                Ok(says) => Heard::Etcd {
+            EndpointKind::Peer => self.peer(&target).await,
+            EndpointKind::Client => match self.facts(&door.url).await {
+                Ok(says) => ProbeResult::Etcd {
                     cluster: Some(says.cluster_id).filter(|id| *id != Id(0)),
                     member: Some(says.member_id).filter(|id| *id != Id(0)),
                     version: says.version.into(),
@@ -91,42 +92,42 @@ impl Members {
     }
 
     /// Whether anybody takes a connection there.
-    async fn listened(&self, target: &Target) -> Result<(), Heard> {
+    async fn listened(&self, target: &Target) -> Result<(), ProbeResult> {
         let limit = self.connect.dial_timeout;
         let connect = async {
             let found = lookup_host((target.host.as_str(), target.port)).await;
             let addresses: Vec<_> =
-                found.map_err(|e| Heard::Unclear(errors::resolve(&e, target).why.into()))?.collect();
+                found.map_err(|e| ProbeResult::Unclear(errors::resolve(&e, target).why.into()))?.collect();
             match TcpStream::connect(addresses.as_slice()).await {
                 Ok(_) => Ok(()),
-                Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => Err(Heard::Nobody),
-                Err(e) => Err(Heard::Unclear(errors::tcp(&e, target).why.into())),
+                Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => Err(ProbeResult::Nobody),
+                Err(e) => Err(ProbeResult::Unclear(errors::tcp(&e, target).why.into())),
             }
         };
         match timeout(limit, connect).await {
             Ok(result) => result,
-            Err(_) => Err(Heard::Unclear(no_answer(limit))),
+            Err(_) => Err(ProbeResult::Unclear(no_answer(limit))),
         }
     }
 
-    async fn peer(&self, target: &Target) -> Heard {
+    async fn peer(&self, target: &Target) -> ProbeResult {
         match http_probes::page(self, target, http_probes::MEMBERS).await {
             Ok(Page { cluster: Some(id), .. }) => {
-                Heard::Etcd { cluster: Some(id), member: None, version: String::new(), revision: None }
+                ProbeResult::Etcd { cluster: Some(id), member: None, version: String::new(), revision: None }
             }
-            Ok(page) if spoken_to_tls(target, page.status) => Heard::Somebody("which are to be encrypted".into()),
-            Ok(page) => Heard::Stranger(format!("an HTTP server ({})", page.status)),
+            Ok(page) if spoken_to_tls(target, page.status) => ProbeResult::Somebody("which are to be encrypted".into()),
+            Ok(page) => ProbeResult::Stranger(format!("an HTTP server ({})", page.status)),
             Err(miss) => self.without_http(target, miss).await,
         }
     }
 
     /// A client URL whose member told nothing, for this reason.
-    async fn client(&self, target: &Target, why: String) -> Heard {
+    async fn client(&self, target: &Target, why: String) -> ProbeResult {
         let Page { status, text, .. } = match http_probes::page(self, target, http_probes::VERSION).await {
             Ok(page) => page,
             Err(miss) => {
                 return match self.without_http(target, miss).await {
-                    Heard::Somebody(_) => Heard::Somebody(why),
+                    ProbeResult::Somebody(_) => ProbeResult::Somebody(why),
                     heard => heard,
                 };
             }
@@ -135,31 +136,31 @@ impl Members {
         match version.filter(|version| !version.etcdserver.is_empty()) {
             Some(version) => {
                 let version = version.etcdserver.chars().take(20).collect();
-                Heard::Etcd { cluster: None, member: None, version, revision: None }
+                ProbeResult::Etcd { cluster: None, member: None, version, revision: None }
             }
-            None if spoken_to_tls(target, status) => Heard::Somebody(why),
-            None => Heard::Stranger(format!("an HTTP server ({status})")),
+            None if spoken_to_tls(target, status) => ProbeResult::Somebody(why),
+            None => ProbeResult::Stranger(format!("an HTTP server ({status})")),
         }
     }
 
     /// Somebody took the connection, and HTTP/1.1 was not to be had.
-    async fn without_http(&self, target: &Target, miss: Miss) -> Heard {
+    async fn without_http(&self, target: &Target, miss: HttpError) -> ProbeResult {
         match miss {
-            Miss::Late(limit) => Heard::Somebody(format!("but gives {}", no_answer(limit))),
-            Miss::NoHttp(why) => Heard::Somebody(format!("but does not speak HTTP: {why}")),
-            Miss::Wire(connection::Failure::Tls(error)) if !connection::speaks_tls(target).await => {
+            HttpError::Late(limit) => ProbeResult::Somebody(format!("but gives {}", no_answer(limit))),
+            HttpError::NoHttp(why) => ProbeResult::Somebody(format!("but does not speak HTTP: {why}")),
+            HttpError::Wire(connection::Failure::Tls(error)) if !connection::speaks_tls(target).await => {
                 match tls_error(&error) {
-                    Some(rustls::Error::InvalidMessage(_)) => Heard::Somebody("but speaks no TLS".into()),
+                    Some(rustls::Error::InvalidMessage(_)) => ProbeResult::Somebody("but speaks no TLS".into()),
                     _ => hangs_up(),
                 }
             }
             // A certificate that is asked for or not trusted is somebody's all the same.
-            Miss::Wire(_) => Heard::Somebody("over TLS that could not be agreed on".into()),
+            HttpError::Wire(_) => ProbeResult::Somebody("over TLS that could not be agreed on".into()),
             // As a proxy does whose backend is gone. A member that wants TLS shows it when it is offered.
-            Miss::HungUp if target.tls || connection::speaks_tls(target).await => {
-                Heard::Somebody("over TLS, and hangs up on strangers".into())
+            HttpError::HungUp if target.tls || connection::speaks_tls(target).await => {
+                ProbeResult::Somebody("over TLS, and hangs up on strangers".into())
             }
-            Miss::HungUp => hangs_up(),
+            HttpError::HungUp => hangs_up(),
         }
     }
 }
@@ -169,8 +170,8 @@ fn spoken_to_tls(target: &Target, status: u16) -> bool {
     !target.tls && status == 400
 }
 
-fn hangs_up() -> Heard {
-    Heard::Unclear("takes the connection and hangs up, as a proxy without a backend does".into())
+fn hangs_up() -> ProbeResult {
+    ProbeResult::Unclear("takes the connection and hangs up, as a proxy without a backend does".into())
 }
 
 fn tls_error(error: &io::Error) -> Option<&rustls::Error> {

@@ -6,8 +6,8 @@ use tokio::time::timeout;
 
 use super::{
     Members,
-    errors::Refusal,
-    rpc::{Miss, answered, client},
+    errors::ConnectError,
+    rpc::{CallError, answered, client},
 };
 use crate::domain::quorum::known::OldKey;
 
@@ -24,21 +24,23 @@ const MOST_BYTES: u64 = 64 << 20;
 pub(super) async fn ask(members: &Members, endpoint: &str, revision: i64) -> Result<Vec<OldKey>, String> {
     // as long as a hash of all keys may take
     let limit = members.connect.idle_timeout;
-    timeout(limit, read(members, endpoint, revision)).await.unwrap_or_else(|_| Err(Miss::Late(limit).words().into()))
+    timeout(limit, read(members, endpoint, revision))
+        .await
+        .unwrap_or_else(|_| Err(CallError::Late(limit).words().into()))
 }
 
 async fn read(members: &Members, endpoint: &str, revision: i64) -> Result<Vec<OldKey>, String> {
     let client = async {
         let (_, line) = members.dial(endpoint, MOST_BYTES).await?;
         let client = client(&line, false).await?;
-        Ok::<_, Refusal>((line, client))
+        Ok::<_, ConnectError>((line, client))
     };
     let (line, mut client) = client.await.map_err(|refusal| refusal.why)?;
     if members.connect.credentials().is_some() {
         // where it is refused, the read says so
         let _ = members.authenticate_if_led(&line, &mut client).await;
     }
-    let words = |miss: Miss| miss.words();
+    let words = |miss: CallError| miss.words();
     let mut old = pages(members, &client, revision).await.map_err(words)?;
     for key in old.iter_mut().take(MOST_VALUES) {
         value(members, &client, key).await.map_err(words)?;
@@ -48,7 +50,7 @@ async fn read(members: &Members, endpoint: &str, revision: i64) -> Result<Vec<Ol
     Ok(old)
 }
 
-async fn pages(members: &Members, client: &Client, revision: i64) -> Result<Vec<OldKey>, Miss> {
+async fn pages(members: &Members, client: &Client, revision: i64) -> Result<Vec<OldKey>, CallError> {
     let (mut old, mut from, mut seen) = (Vec::new(), vec![0], 0);
     while seen < MOST_LOOKED_AT {
         let options = GetOptions::new().with_serializable().with_keys_only().with_from_key().with_limit(PAGE);
@@ -69,7 +71,7 @@ async fn pages(members: &Members, client: &Client, revision: i64) -> Result<Vec<
     Ok(old)
 }
 
-async fn value(members: &Members, client: &Client, key: &mut OldKey) -> Result<(), Miss> {
+async fn value(members: &Members, client: &Client, key: &mut OldKey) -> Result<(), CallError> {
     let options = GetOptions::new().with_serializable();
     let mut kv = client.kv_client();
     let said = answered(members.connect.answer_timeout(), kv.get(key.key.clone(), Some(options))).await?;

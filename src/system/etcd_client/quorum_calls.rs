@@ -9,12 +9,12 @@ use tokio::time::timeout;
 use super::{
     Members, PROBE_KEY,
     connection::ANSWERS,
-    rpc::{Heard, Miss, answered, client},
+    rpc::{CallError, CallResult, answered, client},
 };
 use crate::{
     domain::model::observations::{
         Alarm,
-        started::{Canary, Told, Watched},
+        started::{Canary, Queried, Watched},
     },
     etcd::{membership::Id, server_error::ServerError},
     text::Foreign,
@@ -29,7 +29,7 @@ async fn ready(members: &Members, endpoint: &str) -> Result<Client, String> {
 }
 
 /// Asks for the list of alarms. It goes through the log, so that it proves that the cluster takes proposals, too.
-pub(super) async fn alarms(members: &Members, endpoint: &str) -> Told<Vec<Alarm>> {
+pub(super) async fn alarms(members: &Members, endpoint: &str) -> Queried<Vec<Alarm>> {
     let limit = members.connect.answer_timeout();
     let listed = async {
         let client = ready(members, endpoint).await?;
@@ -37,8 +37,8 @@ pub(super) async fn alarms(members: &Members, endpoint: &str) -> Told<Vec<Alarm>
         said(answered(limit, maintenance.alarm(AlarmAction::Get, AlarmType::None, None)).await)
     };
     match listed.await {
-        Err(why) => Told::Failed(why),
-        Ok(list) => Told::Is(
+        Err(why) => Queried::Failed(why),
+        Ok(list) => Queried::Is(
             list.alarms()
                 .iter()
                 .map(|alarm| Alarm {
@@ -138,7 +138,7 @@ async fn watching(endpoint: &str, client: &Client, key: &str, limit: Duration) -
         Some(said) if said.created() && !said.canceled() => Ok(stream),
         Some(said) => Err(Why {
             words: format!("{endpoint}: watch: {}", said.cancel_reason()),
-            denied: denies(ServerError::of(said.cancel_reason())),
+            denied: denies(ServerError::from_message(said.cancel_reason())),
         }),
         None => Err(format!("{endpoint}: watch: the stream ended").into()),
     }
@@ -215,6 +215,6 @@ async fn at<T>(
     heard.map_err(|miss| Why { words: format!("{endpoint}: {what}: {}", miss.words()), denied: denies(miss.error()) })
 }
 
-fn said<T>(heard: Heard<T>) -> Result<T, String> {
-    heard.map_err(|miss: Miss| miss.words().into())
+fn said<T>(heard: CallResult<T>) -> Result<T, String> {
+    heard.map_err(|miss: CallError| miss.words().into())
 }

@@ -25,15 +25,15 @@ use tonic::{
 
 use super::{
     Members, PROBE_KEY,
-    connection::{DATABASE, Line, Target},
-    rpc::{Heard, Miss, answered, client},
+    connection::{Connection, DATABASE, Target},
+    rpc::{CallError, CallResult, answered, client},
     snapshot::{Sum, TRAILER},
 };
 use crate::{
     bbolt::{ReadAt, View},
     domain::model::observations::rows::{ClockOffset, Part, RowKey, StoredRows},
     engine::{
-        progress::{Flow, Phase, Progress, Watch},
+        progress::{Flow, Phase, Progress, ProgressFn},
         scan::stored_rows::{self, enabled_in_words, permissions_in_words, roles_in_words},
     },
     etcd::{membership::Id, proto::Permission},
@@ -61,7 +61,7 @@ pub(super) async fn stored(
     members: &Members,
     endpoint: &str,
     most: u64,
-    watch: &mut Watch<'_>,
+    watch: &mut ProgressFn<'_>,
 ) -> Result<StoredRows, String> {
     let target = Target::parse(endpoint, &members.connect).map_err(|refusal| refusal.why)?;
     let (read, clock, command) =
@@ -69,7 +69,7 @@ pub(super) async fn stored(
     read.map(|read| StoredRows { clock, command: command.unwrap_or_default(), ..read })
 }
 
-async fn rows(members: &Members, endpoint: &str, most: u64, watch: &mut Watch<'_>) -> Result<StoredRows, String> {
+async fn rows(members: &Members, endpoint: &str, most: u64, watch: &mut ProgressFn<'_>) -> Result<StoredRows, String> {
     let limit = members.connect.answer_timeout();
     let (_, line) = members.dial(endpoint, DATABASE).await.map_err(|refusal| refusal.why)?;
     let mut client = client(&line, false).await.map_err(|refusal| refusal.why)?;
@@ -113,7 +113,7 @@ async fn rows(members: &Members, endpoint: &str, most: u64, watch: &mut Watch<'_
 }
 
 impl StoredRows {
-    fn without(&mut self, miss: &Miss) {
+    fn without(&mut self, miss: &CallError) {
         self.denied |= miss.is_auth();
         let why = String::from(miss.words());
         if !self.missing.contains(&why) {
@@ -124,7 +124,7 @@ impl StoredRows {
 
 /// Why a stream brought nothing.
 enum Cut {
-    Miss(Miss),
+    Miss(CallError),
     Words(String),
 }
 
@@ -175,7 +175,7 @@ async fn stream(
     members: &Members,
     client: &Client,
     bytes: u64,
-    watch: &mut Watch<'_>,
+    watch: &mut ProgressFn<'_>,
 ) -> Result<stored_rows::Read, Cut> {
     let idle = members.connect.idle_timeout;
     let words = |e: io::Error| Cut::Words(format!("its database cannot be kept while it is read: {e}"));
@@ -188,15 +188,15 @@ async fn stream(
         let message = match timeout(TICK.min(idle), stream.message()).await {
             Ok(Ok(Some(message))) => message,
             Ok(Ok(None)) => break,
-            Ok(Err(etcd_client::Error::GRpcStatus(status))) => return Err(Cut::Miss(Miss::Status(status))),
-            Ok(Err(other)) => return Err(Cut::Miss(Miss::Other(other.to_string().into()))),
-            Err(_) if last.elapsed() >= idle => return Err(Cut::Miss(Miss::Late(idle))),
+            Ok(Err(etcd_client::Error::GRpcStatus(status))) => return Err(Cut::Miss(CallError::Status(status))),
+            Ok(Err(other)) => return Err(Cut::Miss(CallError::Other(other.to_string().into()))),
+            Err(_) if last.elapsed() >= idle => return Err(Cut::Miss(CallError::Late(idle))),
             Err(_) => continue,
         };
         // messages without bytes are silence, however many they are
         match message.blob().is_empty() {
             false => last = Instant::now(),
-            true if last.elapsed() >= idle => return Err(Cut::Miss(Miss::Late(idle))),
+            true if last.elapsed() >= idle => return Err(Cut::Miss(CallError::Late(idle))),
             true => continue,
         }
         came += message.blob().len() as u64;
@@ -216,7 +216,7 @@ async fn stream(
 }
 
 /// Asks for what can be had without the database.
-async fn calls(members: &Members, line: &Line, client: &Client, out: &mut StoredRows) {
+async fn calls(members: &Members, line: &Connection, client: &Client, out: &mut StoredRows) {
     let limit = members.connect.answer_timeout();
     match answered(limit, client.lease_client().leases()).await {
         Ok(list) => {
@@ -233,7 +233,7 @@ async fn calls(members: &Members, line: &Line, client: &Client, out: &mut Stored
             out.parts.extend([Part::AuthEnabled, Part::AuthRevision]);
         }
         Err(miss) => {
-            if !matches!(&miss, Miss::Status(status) if status.code() == tonic::Code::Unimplemented) {
+            if !matches!(&miss, CallError::Status(status) if status.code() == tonic::Code::Unimplemented) {
                 out.without(&miss);
             }
             if let Some(enabled) = asks_for_a_token(members, line).await {
@@ -244,11 +244,11 @@ async fn calls(members: &Members, line: &Line, client: &Client, out: &mut Stored
     }
     // each of them has its time, and there may be many
     let all = members.connect.idle_timeout;
-    match timeout(all, users(client, limit)).await.unwrap_or(Err(Miss::Late(all))) {
+    match timeout(all, users(client, limit)).await.unwrap_or(Err(CallError::Late(all))) {
         Ok(users) => add(out, users, Part::Users, RowKey::User),
         Err(miss) => out.without(&miss),
     }
-    match timeout(all, roles(client, limit)).await.unwrap_or(Err(Miss::Late(all))) {
+    match timeout(all, roles(client, limit)).await.unwrap_or(Err(CallError::Late(all))) {
         Ok(roles) => add(out, roles, Part::Roles, RowKey::Role),
         Err(miss) => out.without(&miss),
     }
@@ -260,7 +260,7 @@ fn add(out: &mut StoredRows, rows: BTreeMap<String, String>, part: Part, key: fn
 }
 
 /// Users with their roles; without these where there are many.
-async fn users(client: &Client, limit: Duration) -> Heard<BTreeMap<String, String>> {
+async fn users(client: &Client, limit: Duration) -> CallResult<BTreeMap<String, String>> {
     let mut auth = client.auth_client();
     let names = answered(limit, auth.user_list()).await?.users().to_vec();
     let many = names.len() > ONE_BY_ONE;
@@ -276,7 +276,7 @@ async fn users(client: &Client, limit: Duration) -> Heard<BTreeMap<String, Strin
 }
 
 /// Roles with their permissions; without these where there are many.
-async fn roles(client: &Client, limit: Duration) -> Heard<BTreeMap<String, String>> {
+async fn roles(client: &Client, limit: Duration) -> CallResult<BTreeMap<String, String>> {
     let mut auth = client.auth_client();
     let names = answered(limit, auth.role_list()).await?.roles().to_vec();
     let many = names.len() > ONE_BY_ONE;
@@ -299,7 +299,7 @@ async fn roles(client: &Client, limit: Duration) -> Heard<BTreeMap<String, Strin
 
 /// Whether the member refuses a read without a token, which it decides by itself. A client certificate is a user of its
 /// own, so that with one it tells nothing.
-async fn asks_for_a_token(members: &Members, line: &Line) -> Option<bool> {
+async fn asks_for_a_token(members: &Members, line: &Connection) -> Option<bool> {
     if members.connect.cert.is_some() {
         return None;
     }
@@ -321,27 +321,28 @@ struct AuthStatus {
     revision: u64,
 }
 
-async fn auth_status(members: &Members, line: &Line, client: &Client) -> Heard<AuthStatus> {
+async fn auth_status(members: &Members, line: &Connection, client: &Client) -> CallResult<AuthStatus> {
     let limit = members.connect.answer_timeout();
     let mut request = Request::new(());
     if let Ok(Some((user, password))) = members.credentials_for(line) {
         match answered(limit, client.auth_client().authenticate(user, password)).await {
             Ok(said) => {
-                let token = said.token().parse().map_err(|_| Miss::Other("the token is no header's value".into()))?;
+                let token =
+                    said.token().parse().map_err(|_| CallError::Other("the token is no header's value".into()))?;
                 request.metadata_mut().insert("token", token);
             }
             // a member with authentication disabled gives none and wants none
-            Err(Miss::Status(status)) if status.code() == tonic::Code::FailedPrecondition => {}
+            Err(CallError::Status(status)) if status.code() == tonic::Code::FailedPrecondition => {}
             Err(miss) => return Err(miss),
         }
     }
     let mut grpc = Grpc::new(line.channel.clone());
     let call = async {
-        grpc.ready().await.map_err(|e| Miss::Other(e.to_string().into()))?;
+        grpc.ready().await.map_err(|e| CallError::Other(e.to_string().into()))?;
         let path = PathAndQuery::from_static("/etcdserverpb.Auth/AuthStatus");
-        grpc.unary(request, path, AuthStatusCodec).await.map_err(Miss::Status)
+        grpc.unary(request, path, AuthStatusCodec).await.map_err(CallError::Status)
     };
-    Ok(timeout(limit, call).await.map_err(|_| Miss::Late(limit))??.into_inner())
+    Ok(timeout(limit, call).await.map_err(|_| CallError::Late(limit))??.into_inner())
 }
 
 /// An empty request, and its answer.

@@ -10,11 +10,11 @@ use tokio::time::timeout;
 use tonic::Status;
 
 use super::{
-    connection::Line,
-    errors::{self, Refusal},
+    connection::Connection,
+    errors::{self, ConnectError},
 };
 use crate::{
-    domain::model::observations::{Alarm, KnownMember, MemberSays, Source},
+    domain::model::observations::{Alarm, KnownMember, MemberStatus, Source},
     etcd::{membership::Id, server_error::ServerError},
     text::Foreign,
 };
@@ -30,7 +30,7 @@ pub(super) enum Reading {
 
 /// Why a call brought nothing.
 #[derive(Debug)]
-pub(super) enum Miss {
+pub(super) enum CallError {
     /// Its deadline passed.
     Late(Duration),
     /// The member, or the transport, answered with an error.
@@ -39,51 +39,51 @@ pub(super) enum Miss {
     Other(Foreign),
 }
 
-impl Miss {
+impl CallError {
     pub(super) fn is_auth(&self) -> bool {
-        matches!(self, Miss::Status(status) if errors::is_auth(status))
+        matches!(self, CallError::Status(status) if errors::is_auth(status))
     }
 
     /// Which of etcd's own errors it is.
     pub(super) fn error(&self) -> Option<ServerError> {
-        if let Miss::Status(status) = self { ServerError::of(status.message()) } else { None }
+        if let CallError::Status(status) = self { ServerError::from_message(status.message()) } else { None }
     }
 
     pub(super) fn words(&self) -> Foreign {
         match self {
-            Miss::Late(limit) => format!("no answer in {}", errors::span(*limit)).into(),
-            Miss::Status(status) if ServerError::of(status.message()) == Some(ServerError::NoLeader) => {
+            CallError::Late(limit) => format!("no answer in {}", errors::span(*limit)).into(),
+            CallError::Status(status) if ServerError::from_message(status.message()) == Some(ServerError::NoLeader) => {
                 "no leader".into()
             }
-            Miss::Status(status) => errors::said(status),
-            Miss::Other(why) => why.clone(),
+            CallError::Status(status) => errors::said(status),
+            CallError::Other(why) => why.clone(),
         }
     }
 }
 
-pub(super) type Heard<T> = std::result::Result<T, Miss>;
+pub(super) type CallResult<T> = std::result::Result<T, CallError>;
 
 pub(super) async fn answered<T>(
     limit: Duration,
     call: impl Future<Output = std::result::Result<T, Error>>,
-) -> Heard<T> {
+) -> CallResult<T> {
     match timeout(limit, call).await {
-        Err(_) => Err(Miss::Late(limit)),
+        Err(_) => Err(CallError::Late(limit)),
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(Error::GRpcStatus(status))) => Err(Miss::Status(status)),
-        Ok(Err(other)) => Err(Miss::Other(other.to_string().into())),
+        Ok(Err(Error::GRpcStatus(status))) => Err(CallError::Status(status)),
+        Ok(Err(other)) => Err(CallError::Other(other.to_string().into())),
     }
 }
 
 /// The etcd client over one connection, without a token yet.
-pub(super) async fn client(line: &Line, require_leader: bool) -> std::result::Result<Client, Refusal> {
+pub(super) async fn client(line: &Connection, require_leader: bool) -> std::result::Result<Client, ConnectError> {
     let options = ConnectOptions::new().with_require_leader(require_leader);
     Client::from_channel(etcd_client::Channel::Tonic(line.channel.clone()), Some(options))
         .await
-        .map_err(|e| Refusal::new("not asked", format!("the etcd client could not be made: {e}.")))
+        .map_err(|e| ConnectError::new("not asked", format!("the etcd client could not be made: {e}.")))
 }
 
-pub(super) fn says(status: PbStatusResponse) -> MemberSays {
+pub(super) fn says(status: PbStatusResponse) -> MemberStatus {
     let header = status.header.unwrap_or_default();
     let (alarms, errors): (Vec<_>, Vec<_>) = status
         .errors
@@ -91,7 +91,7 @@ pub(super) fn says(status: PbStatusResponse) -> MemberSays {
         .take(MOST_ERRORS)
         .map(|error| (Alarm::parse(&error), error))
         .partition(|(alarm, _)| alarm.is_some());
-    MemberSays {
+    MemberStatus {
         cluster_id: Id(header.cluster_id),
         member_id: Id(header.member_id),
         version: status.version.into(),
@@ -108,7 +108,7 @@ pub(super) fn says(status: PbStatusResponse) -> MemberSays {
         alarms: alarms.into_iter().filter_map(|(alarm, _)| alarm).collect(),
         errors: errors.into_iter().map(|(_, error)| Foreign::new(error).into()).collect(),
         heard: vec![Source::Client],
-        ..MemberSays::default()
+        ..MemberStatus::default()
     }
 }
 
@@ -127,7 +127,7 @@ pub(super) fn too_many(listed: usize) -> String {
 const PROXY: &str =
     "a gRPC proxy answers there: it lists itself instead of the cluster's members. Ask the members' own client URLs.";
 
-pub(super) fn note_members(says: &mut MemberSays, members: Heard<MemberListResponse>) {
+pub(super) fn note_members(says: &mut MemberStatus, members: CallResult<MemberListResponse>) {
     match members {
         Ok(MemberListResponse(PbMemberListResponse { members, .. })) => {
             let known = |m: PbMember| KnownMember {

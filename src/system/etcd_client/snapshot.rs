@@ -16,8 +16,8 @@ use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
 use super::{
-    Members, Miss, NoToken, answered, client,
-    connection::{DATABASE, Line, Target},
+    CallError, Members, NoToken, answered, client,
+    connection::{Connection, DATABASE, Target},
     errors,
 };
 use crate::{
@@ -26,9 +26,9 @@ use crate::{
     engine::{
         durable_fs::{Dir, Disk, Identity, free_bytes},
         install::staging::exchanged,
-        progress::{Flow, Phase, Progress, Watch},
+        progress::{Flow, Phase, Progress, ProgressFn},
     },
-    error::{Fault, Kind, Result, Trouble},
+    error::{Error, ErrorKind, Fault, Result},
     text::Shown,
 };
 
@@ -39,7 +39,7 @@ pub(super) const TRAILER: u64 = 32;
 const TICK: Duration = Duration::from_millis(200);
 
 /// See [`Members::save_snapshot`].
-pub(super) async fn save(members: &Members, endpoint: &str, into: &Path, watch: &mut Watch<'_>) -> Result<u64> {
+pub(super) async fn save(members: &Members, endpoint: &str, into: &Path, watch: &mut ProgressFn<'_>) -> Result<u64> {
     // looked at before anything is asked; the rename at the end is what makes it safe
     if into.symlink_metadata().is_ok() {
         return Err(exists(into));
@@ -54,8 +54,8 @@ pub(super) async fn save(members: &Members, endpoint: &str, into: &Path, watch: 
         Err(Cut::Miss(miss)) if miss.is_auth() => return Err(not_root(endpoint, &miss, token)),
         Err(Cut::Miss(miss)) if part.bytes == 0 => return Err(refused(members.silence(&target, &line, miss).await)),
         Err(Cut::Miss(miss)) => {
-            return Err(Trouble::new(
-                Kind::Failed,
+            return Err(Error::new(
+                ErrorKind::Failed,
                 format!(
                     "the snapshot from {endpoint} was cut off after {}",
                     crate::text::number::byte_count(part.bytes)
@@ -69,21 +69,21 @@ pub(super) async fn save(members: &Members, endpoint: &str, into: &Path, watch: 
     Ok(bytes)
 }
 
-fn no_snapshot(endpoint: &str, refusal: errors::Refusal) -> Trouble {
-    Trouble::new(Kind::NoAnswer, format!("no snapshot from {endpoint}: {}", refusal.why)).hint(refusal.details)
+fn no_snapshot(endpoint: &str, refusal: errors::ConnectError) -> Error {
+    Error::new(ErrorKind::NoAnswer, format!("no snapshot from {endpoint}: {}", refusal.why)).hint(refusal.details)
 }
 
 /// A member that has begun to send.
 struct Opened {
     target: Target,
-    line: Line,
+    line: Connection,
     /// Why there is no token, where one was wanted.
     token: Option<NoToken>,
     stream: SnapshotStreaming,
 }
 
 /// Waits as long as the watcher does.
-async fn watched<T>(work: impl Future<Output = Result<T>>, watch: &mut Watch<'_>) -> Result<T> {
+async fn watched<T>(work: impl Future<Output = Result<T>>, watch: &mut ProgressFn<'_>) -> Result<T> {
     let mut work = std::pin::pin!(work);
     loop {
         step(watch, 0, 0)?;
@@ -107,17 +107,17 @@ async fn open(members: &Members, endpoint: &str) -> Result<Opened> {
     }
 }
 
-fn exists(path: &Path) -> Trouble {
-    Trouble::new(Kind::Refused, format!("{} exists already", path.shown()))
+fn exists(path: &Path) -> Error {
+    Error::new(ErrorKind::Refused, format!("{} exists already", path.shown()))
         .hint("Nothing is written over. Choose another name, or move that file aside.")
 }
 
-fn not_root(endpoint: &str, miss: &Miss, token: Option<NoToken>) -> Trouble {
+fn not_root(endpoint: &str, miss: &CallError, token: Option<NoToken>) -> Error {
     let why = match token {
         Some(token) => format!("{}; no token for the user given: {}", miss.words(), token.words()),
         None => miss.words().into(),
     };
-    Trouble::new(Kind::Failed, format!("{endpoint} sends no snapshot: passwords are on, and it takes root"))
+    Error::new(ErrorKind::Failed, format!("{endpoint} sends no snapshot: passwords are on, and it takes root"))
         .why(why)
         .hint(
             "Give --user root and its password; a token needs quorum, though. Without quorum a client certificate \
@@ -128,9 +128,9 @@ fn not_root(endpoint: &str, miss: &Miss, token: Option<NoToken>) -> Trouble {
 
 enum Cut {
     /// Said in full already.
-    Trouble(Trouble),
+    Trouble(Error),
     /// The stream's own failure.
-    Miss(Miss),
+    Miss(CallError),
 }
 
 /// Receives everything into `part` and judges it: bytes written.
@@ -139,7 +139,7 @@ async fn receive(
     endpoint: &str,
     stream: &mut SnapshotStreaming,
     part: &mut Part,
-    watch: &mut Watch<'_>,
+    watch: &mut ProgressFn<'_>,
 ) -> std::result::Result<u64, Cut> {
     let mut sum = Sum::default();
     let mut total = None;
@@ -148,9 +148,9 @@ async fn receive(
         let message = match timeout(TICK.min(idle), stream.message()).await {
             Ok(Ok(Some(message))) => message,
             Ok(Ok(None)) => break,
-            Ok(Err(etcd_client::Error::GRpcStatus(status))) => return Err(Cut::Miss(Miss::Status(status))),
-            Ok(Err(other)) => return Err(Cut::Miss(Miss::Other(other.to_string().into()))),
-            Err(_) if last.elapsed() >= idle => return Err(Cut::Miss(Miss::Late(idle))),
+            Ok(Err(etcd_client::Error::GRpcStatus(status))) => return Err(Cut::Miss(CallError::Status(status))),
+            Ok(Err(other)) => return Err(Cut::Miss(CallError::Other(other.to_string().into()))),
+            Err(_) if last.elapsed() >= idle => return Err(Cut::Miss(CallError::Late(idle))),
             Err(_) => {
                 step(watch, part.bytes, total.unwrap_or_default()).map_err(Cut::Trouble)?;
                 continue;
@@ -170,7 +170,7 @@ async fn receive(
         // messages without bytes are silence, however many they are
         match blob.is_empty() {
             false => last = Instant::now(),
-            true if last.elapsed() >= idle => return Err(Cut::Miss(Miss::Late(idle))),
+            true if last.elapsed() >= idle => return Err(Cut::Miss(CallError::Late(idle))),
             true => continue,
         }
         if part.bytes.saturating_add(blob.len() as u64) > expected {
@@ -207,16 +207,16 @@ async fn receive(
     Ok(part.bytes)
 }
 
-fn wrong(endpoint: &str, why: String) -> Trouble {
-    Trouble::new(Kind::Input, format!("the snapshot from {endpoint} is not whole"))
+fn wrong(endpoint: &str, why: String) -> Error {
+    Error::new(ErrorKind::Input, format!("the snapshot from {endpoint} is not whole"))
         .why(why)
         .hint("What had come was removed. Try again, or take another member.")
 }
 
-fn step(watch: &mut Watch<'_>, done: u64, total: u64) -> Result<()> {
+fn step(watch: &mut ProgressFn<'_>, done: u64, total: u64) -> Result<()> {
     match watch(Progress { phase: Phase::Receive, done, total }) {
         Flow::Go => Ok(()),
-        Flow::Stop => Err(Trouble::new(Kind::Stopped, "saving the snapshot was stopped on request")
+        Flow::Stop => Err(Error::new(ErrorKind::Stopped, "saving the snapshot was stopped on request")
             .hint("What had come was removed.")),
     }
 }
@@ -264,18 +264,18 @@ impl Part {
         match made {
             Ok((file, dir)) => {
                 if let Ok(meta) = file.metadata() {
-                    under_way.push((path.clone(), dir.clone(), Identity::of(&meta)));
+                    under_way.push((path.clone(), dir.clone(), Identity::from_metadata(&meta)));
                 }
                 Ok(Part { dir, name, path, file, bytes: 0, placed: false })
             }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                Err(Trouble::new(Kind::Refused, format!("{} exists already", path.shown())).hint(
+                Err(Error::new(ErrorKind::Refused, format!("{} exists already", path.shown())).hint(
                     "Another save is writing it, or an earlier one was killed. When none is running, remove it or \
                      choose another name.",
                 ))
             }
             Err(e) => {
-                let trouble = Trouble::new(Kind::Failed, format!("{} cannot be created", path.shown())).why(e);
+                let trouble = Error::new(ErrorKind::Failed, format!("{} cannot be created", path.shown())).why(e);
                 let missing = path.parent().filter(|dir| !dir.as_os_str().is_empty() && !dir.exists());
                 Err(match missing.and_then(|dir| Some((dir, dir.ancestors().find(|above| above.is_dir())?))) {
                     Some((dir, above)) => trouble.hint(format!(
@@ -303,7 +303,7 @@ impl Part {
         match View::open(file) {
             Ok(_) => Ok(()),
             Err(error) => {
-                Err(Trouble::new(Kind::Input, format!("what {endpoint} sent as a snapshot is not a database"))
+                Err(Error::new(ErrorKind::Input, format!("what {endpoint} sent as a snapshot is not a database"))
                     .why(error)
                     .hint("What had come was removed. Take another member."))
             }
@@ -316,9 +316,9 @@ impl Part {
         Ok(())
     }
 
-    fn trouble(&self, error: &io::Error) -> Trouble {
-        let trouble = Trouble::new(
-            Kind::Failed,
+    fn trouble(&self, error: &io::Error) -> Error {
+        let trouble = Error::new(
+            ErrorKind::Failed,
             format!(
                 "the snapshot could not be written to {} after {}",
                 self.path.shown(),
@@ -346,10 +346,10 @@ impl Part {
         }
         self.dir.sync().map_err(|e| {
             let dir = self.dir.path().shown();
-            Trouble::new(Kind::Failed, format!("{} was saved, but {dir} could not be synced", into.shown())).why(e)
+            Error::new(ErrorKind::Failed, format!("{} was saved, but {dir} could not be synced", into.shown())).why(e)
         })?;
         // The directory is held by its handle. Does its path still lead there, and the name to what was saved?
-        let led = Disk::default().above(into).is_ok_and(|(dir, name)| dir.is(name, Identity::of(&own)));
+        let led = Disk::default().above(into).is_ok_and(|(dir, name)| dir.is(name, Identity::from_metadata(&own)));
         if led { Ok(()) } else { Err(exchanged(into)) }
     }
 }
@@ -358,7 +358,7 @@ impl Drop for Part {
     fn drop(&mut self) {
         if !self.placed {
             // nothing better can be done here; the name says what it is
-            let own = self.file.metadata().map(|meta| Identity::of(&meta));
+            let own = self.file.metadata().map(|meta| Identity::from_metadata(&meta));
             if own.is_ok_and(|own| self.dir.is(&self.name, own)) {
                 let _ = self.dir.remove_file(&self.name);
             }
@@ -442,7 +442,7 @@ mod tests {
             fs::rename(at("hers"), at("away")).unwrap();
             std::os::unix::fs::symlink(at("roots"), at("hers")).unwrap();
             if placed {
-                assert_eq!(part.place(&at("hers/x.db")).unwrap_err().kind, Kind::Failed);
+                assert_eq!(part.place(&at("hers/x.db")).unwrap_err().kind, ErrorKind::Failed);
                 assert!(at("away/x.db").exists());
             } else {
                 drop(part);

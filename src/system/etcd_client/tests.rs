@@ -61,7 +61,7 @@ fn silent(answer: Answer) -> (String, String) {
     }
 }
 
-fn spoken(answer: Answer) -> MemberSays {
+fn spoken(answer: Answer) -> MemberStatus {
     match answer {
         Answer::Says(says) => *says,
         other => panic!("expected an answer, got {other:?}"),

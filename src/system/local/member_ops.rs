@@ -6,36 +6,40 @@ use super::{Local, service};
 use crate::{
     domain::{
         members::{build_plan, table::Severity},
-        preflight::stop::Halt,
+        preflight::stop::RunningEtcd,
     },
     engine::{
         install::{
-            self, Record, Standing, Swapped, Went, Whose,
-            run_lock::{self, Claim, NotClaimed, Run},
+            self, MemberRef, MemberState, Record, Renames, Swapped,
+            run_lock::{self, NotClaimed, Run, RunLock},
         },
-        progress::Watch,
-        restore::{Job, Restored, expected::Expected, initial_log::Genesis},
+        progress::ProgressFn,
+        restore::{RestoreSpec, Restored, expected::Expected, initial_log::InitialLog},
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     etcd::version::Minor,
-    system::member_ops::{Site, Work},
+    system::member_ops::{MemberOps, PlannedMember},
 };
 
 impl Local {
     /// Hands a member's restore to `work`, as the plan has it, after a look whether the plan is right.
-    fn job<T>(&self, work: &Work<'_>, then: impl FnOnce(&Job<'_>, &Whose<'_>) -> Result<T>) -> Result<T> {
+    fn job<T>(
+        &self,
+        work: &PlannedMember<'_>,
+        then: impl FnOnce(&RestoreSpec<'_>, &MemberRef<'_>) -> Result<T>,
+    ) -> Result<T> {
         let plan = work.plan;
         let errors: Vec<String> =
             build_plan::verify(plan).into_iter().filter(|p| p.severity == Severity::Error).map(|p| p.text).collect();
         if !errors.is_empty() {
-            return Err(Trouble::new(Kind::Refused, "the plan is not carried out").why(errors.join("; ")));
+            return Err(Error::new(ErrorKind::Refused, "the plan is not carried out").why(errors.join("; ")));
         }
         self.inside(&plan.source.path)?;
         let table = plan.members.iter().map(|m| (m.name.as_str(), m.peer_urls.as_slice()));
         self.member(work, |whose| {
-            let genesis = Genesis::new(table, &plan.token);
+            let genesis = InitialLog::new(table, &plan.token);
             then(
-                &Job {
+                &RestoreSpec {
                     source: &plan.source.path,
                     pinned_sha256: Some(&plan.source.sha256),
                     skip_hash_check: plan.source.skip_hash_check,
@@ -53,50 +57,56 @@ impl Local {
     }
 
     /// Hands a member's place to `then`, with what the plan says that it has to be.
-    fn member<T>(&self, work: &Work<'_>, then: impl FnOnce(&Whose<'_>) -> Result<T>) -> Result<T> {
+    fn member<T>(&self, work: &PlannedMember<'_>, then: impl FnOnce(&MemberRef<'_>) -> Result<T>) -> Result<T> {
         let (member, expected) = (work.member()?, Expected::from_plan(work.plan, work.name)?);
         let (data_dir, wal_dir) = (member.data_dir.as_path(), member.wal_dir.as_deref());
         [Some(data_dir), wal_dir].into_iter().flatten().try_for_each(|dir| self.may_build(dir))?;
-        then(&Whose { plan: work.plan_id, run: work.run, name: work.name, data_dir, wal_dir, expected: &expected })
+        then(&MemberRef { plan: work.plan_id, run: work.run, name: work.name, data_dir, wal_dir, expected: &expected })
     }
 }
 
-impl Site for Local {
-    fn claim(&self, run: &Run, targets: &[PathBuf]) -> std::result::Result<Claim, NotClaimed> {
+impl MemberOps for Local {
+    fn claim(&self, run: &Run, targets: &[PathBuf]) -> std::result::Result<RunLock, NotClaimed> {
         targets.iter().try_for_each(|dir| self.may_build(dir))?;
-        Claim::take(run, targets, self.fence.as_ref().map(|fence| fence.named.as_path()))
+        RunLock::take(run, targets, self.fence.as_ref().map(|fence| fence.named.as_path()))
     }
 
     fn journal(&self, target: &Path, plan: &str) -> PathBuf {
         run_lock::journal(target, plan, self.fence.as_ref().map(|fence| fence.named.as_path()))
     }
 
-    fn standing(&self, work: &Work<'_>) -> Result<Standing> {
+    fn standing(&self, work: &PlannedMember<'_>) -> Result<MemberState> {
         self.member(work, |whose| install::standing(&self.tools.disk, whose))
     }
 
-    fn stage(&self, work: &Work<'_>, watch: &mut Watch<'_>) -> Result<Restored> {
+    fn stage(&self, work: &PlannedMember<'_>, watch: &mut ProgressFn<'_>) -> Result<Restored> {
         self.job(work, |job, whose| install::stage(job, whose, &self.tools, watch))
     }
 
-    fn swap(&self, work: &Work<'_>, stamp: &str, record: Record<'_, Swapped>) -> Result<Swapped> {
+    fn swap(&self, work: &PlannedMember<'_>, stamp: &str, record: Record<'_, Swapped>) -> Result<Swapped> {
         self.member(work, |whose| install::swap(&self.tools.disk, whose, stamp, record))
     }
 
-    fn undo(&self, work: &Work<'_>, swapped: &Swapped, stamp: &str, record: Record<'_, Went>) -> Result<Went> {
+    fn undo(
+        &self,
+        work: &PlannedMember<'_>,
+        swapped: &Swapped,
+        stamp: &str,
+        record: Record<'_, Renames>,
+    ) -> Result<Renames> {
         self.member(work, |whose| install::undo(&self.tools.disk, whose, swapped, stamp, record))
     }
 
-    fn discard(&self, work: &Work<'_>) -> Result<()> {
+    fn discard(&self, work: &PlannedMember<'_>) -> Result<()> {
         self.member(work, |whose| install::discard(&self.tools.disk, whose))
     }
 
-    fn halt(&self, halt: &Halt) -> Result<()> {
+    fn halt(&self, halt: &RunningEtcd) -> Result<()> {
         self.inside(&halt.data_dir)?;
         service::halt(halt)
     }
 
-    fn start(&self, work: &Work<'_>, commands: &[String], watch: &mut Watch<'_>) -> Result<Option<u32>> {
+    fn start(&self, work: &PlannedMember<'_>, commands: &[String], watch: &mut ProgressFn<'_>) -> Result<Option<u32>> {
         self.member(work, |whose| service::start(whose.data_dir, whose.wal_dir, commands, watch))
     }
 }

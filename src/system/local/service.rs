@@ -8,12 +8,12 @@ use std::{
 };
 
 use crate::{
-    domain::{model::observations::disk::Held, preflight::stop::Halt},
+    domain::{model::observations::disk::Held, preflight::stop::RunningEtcd},
     engine::{
         datadir,
-        progress::{Flow, Phase, Progress, Watch},
+        progress::{Flow, Phase, Progress, ProgressFn},
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     text::Shown,
 };
 
@@ -27,13 +27,13 @@ const GLANCE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// What a command said, or who still holds it.
-pub(super) fn halt(halt: &Halt) -> Result<()> {
+pub(super) fn halt(halt: &RunningEtcd) -> Result<()> {
     let held = || datadir::held(&halt.data_dir, halt.wal_dir.as_deref());
     // A process ID may be somebody else's by now.
     if let (Held::By { pid: Some(now), .. }, Some(then)) = (held(), halt.pid)
         && now != then
     {
-        return Err(Trouble::new(Kind::Refused, format!("{} is held by another process", halt.data_dir.shown()))
+        return Err(Error::new(ErrorKind::Refused, format!("{} is held by another process", halt.data_dir.shown()))
             .why(format!("it was process {then}, and is {now} now: something starts it again"))
             .hint("Look what starts it, and pause that; then go on."));
     }
@@ -42,7 +42,7 @@ pub(super) fn halt(halt: &Halt) -> Result<()> {
     }
     for command in &halt.commands {
         run(command).map_err(|why| {
-            Trouble::new(Kind::Failed, format!("{command} did not stop it"))
+            Error::new(ErrorKind::Failed, format!("{command} did not stop it"))
                 .why(why)
                 .hint("Stop it by hand, so that nothing starts it again; then go on.")
         })?;
@@ -55,7 +55,7 @@ pub(super) fn halt(halt: &Halt) -> Result<()> {
         // The system tells no event of a lock that is given back.
         thread::sleep(GLANCE);
     }
-    Err(Trouble::new(Kind::Failed, format!("an etcd still runs on {}", halt.data_dir.shown()))
+    Err(Error::new(ErrorKind::Failed, format!("an etcd still runs on {}", halt.data_dir.shown()))
         .why(format!("{} s after {}", PATIENCE.as_secs(), halt.commands.join("; ")))
         .hint("Stop it by hand, so that nothing starts it again; then go on."))
 }
@@ -69,11 +69,11 @@ pub(super) fn start(
     data_dir: &Path,
     wal_dir: Option<&Path>,
     commands: &[String],
-    watch: &mut Watch<'_>,
+    watch: &mut ProgressFn<'_>,
 ) -> Result<Option<u32>> {
     for command in commands {
         run(command).map_err(|why| {
-            Trouble::new(Kind::Failed, format!("{command} did not start it"))
+            Error::new(ErrorKind::Failed, format!("{command} did not start it"))
                 .why(why)
                 .hint("Start it by hand, as `requorum launch` prints it.")
         })?;
@@ -84,13 +84,13 @@ pub(super) fn start(
             return Ok(pid);
         }
         if watch(Progress { phase: Phase::Wait, done: 0, total: 0 }) == Flow::Stop {
-            return Err(Trouble::new(Kind::Stopped, "stopped on request while an etcd was waited for")
+            return Err(Error::new(ErrorKind::Stopped, "stopped on request while an etcd was waited for")
                 .why("it was told to start, and may still come up"));
         }
         // The system tells no event of a lock that is taken.
         thread::sleep(GLANCE);
     }
-    Err(Trouble::new(Kind::Failed, format!("no etcd runs on {}", data_dir.shown()))
+    Err(Error::new(ErrorKind::Failed, format!("no etcd runs on {}", data_dir.shown()))
         .why(format!("{} s after {}", PATIENCE_TO_START.as_secs(), commands.join("; ")))
         .hint("Look what it says: journalctl of its unit, or the logs of its pod. Or start it as `requorum launch` prints it."))
 }

@@ -48,7 +48,7 @@ fn a_fenced_world_ends_at_its_directory_and_its_members() {
         dir.path().join("no/../../not-there"),
     ] {
         let error = world.write_new(&path, "x").unwrap_err();
-        assert_eq!(error.kind, Kind::Input, "{path:?}: {error}");
+        assert_eq!(error.kind, ErrorKind::Input, "{path:?}: {error}");
         assert!(!path.exists());
     }
     assert!(
@@ -72,7 +72,7 @@ fn a_file_is_never_written_over() {
     let world = Local::fenced("DRILL", Members::new(Default::default()).unwrap(), dir.path(), Vec::new()).unwrap();
     let path = dir.path().join("plan.yaml");
     world.write_new(&path, "first").unwrap();
-    assert_eq!(world.write_new(&path, "second").unwrap_err().kind, Kind::Input);
+    assert_eq!(world.write_new(&path, "second").unwrap_err().kind, ErrorKind::Input);
     assert_eq!(fs::read_to_string(&path).unwrap(), "first");
 }
 

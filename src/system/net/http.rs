@@ -15,7 +15,7 @@ use tokio_rustls::rustls::ClientConfig;
 use crate::system::etcd_client::connection::{self, Failure, Target};
 
 /// Why there is no answer.
-pub(in crate::system) enum Miss {
+pub(in crate::system) enum HttpError {
     /// Not connected.
     Wire(Failure),
     /// Not in this time.
@@ -26,15 +26,15 @@ pub(in crate::system) enum Miss {
     NoHttp(String),
 }
 
-impl From<hyper::Error> for Miss {
+impl From<hyper::Error> for HttpError {
     fn from(error: hyper::Error) -> Self {
         // Who closes with a question unread resets the connection.
         let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<std::io::Error>());
         let reset = source.is_some_and(|e| matches!(e.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe));
         if reset || error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
-            return Miss::HungUp;
+            return HttpError::HungUp;
         }
-        Miss::NoHttp(crate::system::etcd_client::errors::innermost(&error))
+        HttpError::NoHttp(crate::system::etcd_client::errors::innermost(&error))
     }
 }
 
@@ -48,9 +48,9 @@ pub(in crate::system) async fn get(
     headers: &[(&str, &str)],
     dial: Duration,
     limit: Duration,
-) -> Result<Response<Incoming>, Miss> {
-    let wire = timeout(dial, connection::wire(target, tls)).await.map_err(|_| Miss::Late(dial))?;
-    let wire = wire.map_err(Miss::Wire)?;
+) -> Result<Response<Incoming>, HttpError> {
+    let wire = timeout(dial, connection::wire(target, tls)).await.map_err(|_| HttpError::Late(dial))?;
+    let wire = wire.map_err(HttpError::Wire)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(wire)).await?;
     tokio::spawn(connection);
     let mut request = Request::get(path).header("user-agent", "requorum");
@@ -60,13 +60,20 @@ pub(in crate::system) async fn get(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Empty::<Bytes>::new()).map_err(|e| Miss::NoHttp(e.to_string()))?;
-    Ok(timeout(limit, sender.send_request(request)).await.map_err(|_| Miss::Late(limit))??)
+    let request = request.body(Empty::<Bytes>::new()).map_err(|e| HttpError::NoHttp(e.to_string()))?;
+    Ok(timeout(limit, sender.send_request(request)).await.map_err(|_| HttpError::Late(limit))??)
 }
 
 /// The whole body, of at most `most` bytes.
-pub(in crate::system) async fn text(answer: Response<Incoming>, most: usize, limit: Duration) -> Result<String, Miss> {
+pub(in crate::system) async fn text(
+    answer: Response<Incoming>,
+    most: usize,
+    limit: Duration,
+) -> Result<String, HttpError> {
     let whole = Limited::new(answer.into_body(), most).collect();
-    let whole = timeout(limit, whole).await.map_err(|_| Miss::Late(limit))?.map_err(|e| Miss::NoHttp(e.to_string()))?;
+    let whole = timeout(limit, whole)
+        .await
+        .map_err(|_| HttpError::Late(limit))?
+        .map_err(|e| HttpError::NoHttp(e.to_string()))?;
     Ok(String::from_utf8_lossy(&whole.to_bytes()).into_owned())
 }

@@ -12,7 +12,7 @@ use tokio_rustls::rustls::{
 
 use crate::system::etcd_client::Connect;
 use crate::{
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     text::Shown,
 };
 
@@ -40,7 +40,7 @@ pub(in crate::system) fn provider() -> Arc<CryptoProvider> {
 pub(in crate::system) fn config(connect: &Connect) -> Result<Arc<ClientConfig>> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(|e| Trouble::new(Kind::Bug, "TLS cannot be set up").why(e))?;
+        .map_err(|e| Error::new(ErrorKind::Bug, "TLS cannot be set up").why(e))?;
     let builder = if connect.insecure_skip_tls_verify {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider())))
     } else {
@@ -50,13 +50,13 @@ pub(in crate::system) fn config(connect: &Connect) -> Result<Arc<ClientConfig>> 
         (None, None) => builder.with_no_client_auth(),
         (Some(cert), Some(key)) => {
             let private = PrivateKeyDer::from_pem_slice(&read("--key", key)?).map_err(|e| {
-                Trouble::new(Kind::Input, format!("--key {} holds no private key", key.shown()))
+                Error::new(ErrorKind::Input, format!("--key {} holds no private key", key.shown()))
                     .why(e)
                     .hint("It has to be a PEM file with a section BEGIN PRIVATE KEY, not protected by a password.")
             })?;
             builder.with_client_auth_cert(certificates("--cert", cert)?, private).map_err(|e| {
-                Trouble::new(
-                    Kind::Input,
+                Error::new(
+                    ErrorKind::Input,
                     format!("--cert {} and --key {} cannot be used together", cert.shown(), key.shown()),
                 )
                 .why(e)
@@ -85,8 +85,8 @@ pub(in crate::system) fn probe() -> Option<Arc<ClientConfig>> {
     Some(Arc::new(config.with_no_client_auth()))
 }
 
-fn alone(there: &str, missing: &str) -> Trouble {
-    Trouble::new(Kind::Usage, format!("{there} was given without {missing}"))
+fn alone(there: &str, missing: &str) -> Error {
+    Error::new(ErrorKind::Usage, format!("{there} was given without {missing}"))
         .hint("A client certificate needs both its certificate file and its key file.")
 }
 
@@ -95,7 +95,7 @@ fn roots(cacert: Option<&Path>) -> Result<RootCertStore> {
     if let Some(path) = cacert {
         for cert in certificates("--cacert", path)? {
             store.add(cert).map_err(|e| {
-                Trouble::new(Kind::Input, format!("--cacert {} cannot be used as a CA", path.shown())).why(e)
+                Error::new(ErrorKind::Input, format!("--cacert {} cannot be used as a CA", path.shown())).why(e)
             })?;
         }
     } else if let Some(bundle) = SYSTEM_ROOTS.iter().find_map(|path| std::fs::read(path).ok()) {
@@ -109,14 +109,15 @@ fn certificates(flag: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>>
     let certs: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(flag, path)?).collect();
     match certs {
         Ok(certs) if !certs.is_empty() => Ok(certs),
-        Ok(_) => Err(Trouble::new(Kind::Input, format!("{flag} {} holds no certificate", path.shown()))
+        Ok(_) => Err(Error::new(ErrorKind::Input, format!("{flag} {} holds no certificate", path.shown()))
             .hint("It has to be a PEM file with at least one section BEGIN CERTIFICATE.")),
-        Err(e) => Err(Trouble::new(Kind::Input, format!("{flag} {} cannot be read as PEM", path.shown())).why(e)),
+        Err(e) => Err(Error::new(ErrorKind::Input, format!("{flag} {} cannot be read as PEM", path.shown())).why(e)),
     }
 }
 
 fn read(flag: &str, path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|e| Trouble::new(Kind::Input, format!("{flag} {} cannot be read", path.shown())).why(e))
+    std::fs::read(path)
+        .map_err(|e| Error::new(ErrorKind::Input, format!("{flag} {} cannot be read", path.shown())).why(e))
 }
 
 /// Takes any server certificate; the handshake's signatures are still checked, so that the

@@ -11,7 +11,7 @@ use std::{
 
 use rusty_s3::Credentials;
 
-use crate::error::{Kind, Result, Trouble};
+use crate::error::{Error, ErrorKind, Result};
 
 /// What is known of the store.
 #[derive(Clone)]
@@ -70,7 +70,7 @@ impl Settings {
         let services = of_config.get("services").and_then(|name| configured.get(&format!("services {name}")));
         let of_secrets = secrets.get(&profile).cloned().unwrap_or_default();
         if named.is_some() && of_config.is_empty() && of_secrets.is_empty() {
-            return Err(Trouble::new(Kind::Usage, format!("no AWS profile is called {profile}"))
+            return Err(Error::new(ErrorKind::Usage, format!("no AWS profile is called {profile}"))
                 .why("AWS_PROFILE names it, and neither credentials nor config has it"));
         }
         let either = |key: &str| of_secrets.get(key).or_else(|| of_config.get(key)).cloned();
@@ -112,14 +112,14 @@ impl Settings {
 }
 
 /// A profile whose keys somebody else has to make, or none at all.
-fn no_keys(profile: &str, either: &dyn Fn(&str) -> Option<String>) -> Trouble {
+fn no_keys(profile: &str, either: &dyn Fn(&str) -> Option<String>) -> Error {
     let other = ["sso_session", "sso_start_url", "role_arn", "credential_process", "web_identity_token_file"];
     let export = format!("eval \"$(aws configure export-credentials --profile {profile} --format env)\"");
     match other.into_iter().find(|key| either(key).is_some()) {
-        Some(key) => Trouble::new(Kind::Usage, format!("the AWS profile {profile} has no key of its own"))
+        Some(key) => Error::new(ErrorKind::Usage, format!("the AWS profile {profile} has no key of its own"))
             .why(format!("it gets one by way of {key}, which requorum does not do"))
             .hint(format!("Let the AWS command line get it: {export}")),
-        None => Trouble::new(Kind::Usage, "there are no AWS credentials")
+        None => Error::new(ErrorKind::Usage, "there are no AWS credentials")
             .why(format!("neither AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY nor the profile {profile} has them"))
             .hint(format!("Set them, or AWS_PROFILE; where a machine's role has them: {export}")),
     }

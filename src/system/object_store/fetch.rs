@@ -22,12 +22,12 @@ use super::Store;
 use crate::{
     domain::{model::source_ref::ObjectUrl, preflight::space},
     engine::{
-        durable_fs::{Dir, Disk, Identity, Strange, Trusted},
+        durable_fs::{Dir, Disk, Identity, Trusted, Untrusted},
         install::staging::exchanged,
-        progress::{Flow, Phase, Progress, Watch},
+        progress::{Flow, Phase, Progress, ProgressFn},
         source::io_trouble,
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     text::Shown,
 };
 
@@ -79,11 +79,11 @@ impl Part {
         let (name, note) = (ending(&whole, ".part"), ending(&whole, ".part.from"));
         let (path, note_path) = (dir.path().join(&name), dir.path().join(&note));
         let taken = |path: &Path, why: String| {
-            Trouble::new(Kind::Refused, format!("{} exists", path.shown()))
+            Error::new(ErrorKind::Refused, format!("{} exists", path.shown()))
                 .why(why)
                 .hint("Nothing is written over. Choose another name, or move that file aside.")
         };
-        let strange = |path: &Path, why: Strange| taken(path, format!("it {why}"));
+        let strange = |path: &Path, why: Untrusted| taken(path, format!("it {why}"));
         let from: Option<From> = match dir.trusted(&note, false).map_err(|e| io_trouble("read", &note_path, &e))? {
             Trusted::Strange(why) => return Err(strange(&note_path, why)),
             Trusted::Absent => None,
@@ -116,14 +116,14 @@ impl Part {
     fn begin(&mut self, from: From) -> Result<()> {
         self.begun += 1;
         if self.begun > TRIES {
-            return Err(Trouble::new(Kind::Input, format!("{} cannot be had", from.url))
+            return Err(Error::new(ErrorKind::Input, format!("{} cannot be had", from.url))
                 .why(format!(
                     "it was begun {TRIES} times: the store has another object each time, or sends no part of one"
                 ))
                 .hint("Look whether it is being written to, and take one that is not."));
         }
         if from.etag.len() > ETAG {
-            return Err(Trouble::new(Kind::Input, format!("{} cannot be had", from.url))
+            return Err(Error::new(ErrorKind::Input, format!("{} cannot be had", from.url))
                 .why(format!("the store names its state (ETag) by {} bytes", from.etag.len())));
         }
         self.file.set_len(0).map_err(|e| io_trouble("write", &self.path, &e))?;
@@ -157,13 +157,13 @@ impl Part {
         let own = self.file.metadata().map_err(|e| io_trouble("read", &self.path, &e))?;
         let name = into.file_name().unwrap_or_default();
         self.dir.rename(&self.name, &self.dir, name).map_err(|e| io_trouble("put in place", into, &e))?;
-        if !self.dir.is(name, Identity::of(&own)) {
+        if !self.dir.is(name, Identity::from_metadata(&own)) {
             return Err(exchanged(into));
         }
         let _ = self.dir.remove_file(&self.note);
         self.dir.sync().map_err(|e| io_trouble("make durable", self.dir.path(), &e))?;
         // The directory is held by its handle. Does its path still lead there?
-        let led = Disk::default().above(into).is_ok_and(|(dir, name)| dir.is(name, Identity::of(&own)));
+        let led = Disk::default().above(into).is_ok_and(|(dir, name)| dir.is(name, Identity::from_metadata(&own)));
         if led { Ok(self.bytes) } else { Err(exchanged(into)) }
     }
 
@@ -173,15 +173,15 @@ impl Part {
 }
 
 /// See [`Store::fetch`].
-pub(super) async fn fetch(store: &Store, url: &ObjectUrl, into: &Path, watch: &mut Watch<'_>) -> Result<u64> {
+pub(super) async fn fetch(store: &Store, url: &ObjectUrl, into: &Path, watch: &mut ProgressFn<'_>) -> Result<u64> {
     let (name, key) = url.parts()?;
     let url = url.as_str();
     if key.is_empty() || key.ends_with('/') {
-        return Err(Trouble::new(Kind::Usage, format!("{url} names no single object"))
+        return Err(Error::new(ErrorKind::Usage, format!("{url} names no single object"))
             .hint(format!("requorum snapshot list {url} shows what is there.")));
     }
     if into.symlink_metadata().is_ok() {
-        return Err(Trouble::new(Kind::Refused, format!("{} exists already", into.shown()))
+        return Err(Error::new(ErrorKind::Refused, format!("{} exists already", into.shown()))
             .hint("Nothing is written over. Choose another name, or move that file aside."));
     }
     let bucket = store.bucket(name)?;
@@ -204,14 +204,14 @@ pub(super) async fn fetch(store: &Store, url: &ObjectUrl, into: &Path, watch: &m
         let whole = part.from.as_ref().is_some_and(|from| from.bytes == part.bytes);
         match outcome {
             Ok(()) if whole => return part.place(into),
-            Err(trouble) if trouble.kind != Kind::NoAnswer => {
+            Err(trouble) if trouble.kind != ErrorKind::NoAnswer => {
                 return Err(kept(trouble, &part));
             }
             Ok(()) | Err(_) => {
                 tries = if part.bytes > before { 0 } else { tries + 1 };
                 if tries >= TRIES {
-                    let lost = Trouble::new(
-                        Kind::NoAnswer,
+                    let lost = Error::new(
+                        ErrorKind::NoAnswer,
                         format!("{url} was cut off after {}", crate::text::number::byte_count(part.bytes)),
                     );
                     return Err(kept(outcome.err().map_or(lost.clone(), |t| lost.why(t.why)), &part));
@@ -222,7 +222,7 @@ pub(super) async fn fetch(store: &Store, url: &ObjectUrl, into: &Path, watch: &m
 }
 
 /// Waits for an answer, which a store may never give, as long as the watcher does.
-async fn watched<T>(work: impl Future<Output = Result<T>>, at: Progress, watch: &mut Watch<'_>) -> Result<T> {
+async fn watched<T>(work: impl Future<Output = Result<T>>, at: Progress, watch: &mut ProgressFn<'_>) -> Result<T> {
     let mut work = std::pin::pin!(work);
     loop {
         if watch(at) == Flow::Stop {
@@ -234,12 +234,12 @@ async fn watched<T>(work: impl Future<Output = Result<T>>, at: Progress, watch: 
     }
 }
 
-fn stopped() -> Trouble {
-    Trouble::new(Kind::Stopped, "the download was stopped")
+fn stopped() -> Error {
+    Error::new(ErrorKind::Stopped, "the download was stopped")
 }
 
 /// Says what stays for the next time; of nothing, nothing stays.
-fn kept(trouble: Trouble, part: &Part) -> Trouble {
+fn kept(trouble: Error, part: &Part) -> Error {
     if part.bytes == 0 {
         part.remove();
         return trouble;
@@ -249,7 +249,7 @@ fn kept(trouble: Trouble, part: &Part) -> Trouble {
         crate::text::number::count(part.bytes, "byte stays", "bytes stay"),
         part.path.shown()
     );
-    Trouble { hint: if trouble.hint.is_empty() { hint } else { format!("{}\n  {hint}", trouble.hint) }, ..trouble }
+    Error { hint: if trouble.hint.is_empty() { hint } else { format!("{}\n  {hint}", trouble.hint) }, ..trouble }
 }
 
 /// Asks for what is missing. None where what was begun is of another state of the object.
@@ -286,7 +286,7 @@ async fn ask(
         (206, Some(from)) => {
             let expected = format!("bytes {}-{}/{}", part.bytes, from.bytes - 1, from.bytes);
             if header("content-range") != expected || etag != from.etag {
-                return Err(Trouble::new(Kind::Input, format!("{url} cannot be gone on with"))
+                return Err(Error::new(ErrorKind::Input, format!("{url} cannot be gone on with"))
                     .why(format!("the store sends {:?} instead of {expected:?}", header("content-range")))
                     .hint(format!("Remove {} and start again.", part.path.shown())));
             }
@@ -295,20 +295,21 @@ async fn ask(
         }
         (200, _) => {
             let bytes = header("content-length").parse().map_err(|_| {
-                Trouble::new(Kind::Input, format!("{url} cannot be had")).why("the store does not say how long it is")
+                Error::new(ErrorKind::Input, format!("{url} cannot be had"))
+                    .why("the store does not say how long it is")
             })?;
             part.begin(From { url: url.into(), etag, bytes })?;
             part.has_room(bytes)?;
             Ok(Some(answer))
         }
         (status, _) => {
-            Err(Trouble::new(Kind::Input, format!("{url} cannot be had")).why(format!("the store says {status}")))
+            Err(Error::new(ErrorKind::Input, format!("{url} cannot be had")).why(format!("the store says {status}")))
         }
     }
 }
 
 /// Writes what comes.
-async fn receive(answer: Response<Incoming>, part: &mut Part, watch: &mut Watch<'_>) -> Result<()> {
+async fn receive(answer: Response<Incoming>, part: &mut Part, watch: &mut ProgressFn<'_>) -> Result<()> {
     let mut body = answer.into_body();
     let total = part.from.as_ref().map_or(0, |from| from.bytes);
     let mut last = Instant::now();
@@ -319,14 +320,14 @@ async fn receive(answer: Response<Incoming>, part: &mut Part, watch: &mut Watch<
         let frame = match timeout(TICK, body.frame()).await {
             Ok(Some(Ok(frame))) => frame,
             Ok(None) => return Ok(()),
-            Ok(Some(Err(e))) => return Err(Trouble::new(Kind::NoAnswer, "the connection was lost").why(e)),
+            Ok(Some(Err(e))) => return Err(Error::new(ErrorKind::NoAnswer, "the connection was lost").why(e)),
             Err(_) if last.elapsed() < IDLE => continue,
-            Err(_) => return Err(Trouble::new(Kind::NoAnswer, "nothing came any more").why("for 30 s")),
+            Err(_) => return Err(Error::new(ErrorKind::NoAnswer, "nothing came any more").why("for 30 s")),
         };
         last = Instant::now();
         if let Some(bytes) = frame.data_ref() {
             if part.bytes + bytes.len() as u64 > total {
-                return Err(Trouble::new(Kind::Input, "the store sends more than the object has"));
+                return Err(Error::new(ErrorKind::Input, "the store sends more than the object has"));
             }
             part.write(bytes)?;
         }
@@ -417,7 +418,11 @@ mod tests {
                 }
                 let before = all(dir.path());
                 let opened = Part::open(URL, &dir.path().join("a.db")).map(|part| part.bytes);
-                assert_eq!(opened.map_err(|trouble| trouble.kind), Err(Kind::Refused), "{what}, as note: {as_note}");
+                assert_eq!(
+                    opened.map_err(|trouble| trouble.kind),
+                    Err(ErrorKind::Refused),
+                    "{what}, as note: {as_note}"
+                );
                 assert_eq!(all(dir.path()), before, "{what}, as note: {as_note}");
             }
         }
@@ -426,7 +431,7 @@ mod tests {
     /// Our own is gone on with, a foreign directory around it or not; another URL's is not.
     #[test]
     fn our_own_part_is_gone_on_with() {
-        for (url, bytes) in [(URL, Ok(5)), ("s3://backups/b.db", Err(Kind::Refused))] {
+        for (url, bytes) in [(URL, Ok(5)), ("s3://backups/b.db", Err(ErrorKind::Refused))] {
             let dir = tempfile::tempdir().unwrap();
             fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
             for (name, text) in [("a.db.part", "begun"), ("a.db.part.from", &note(url))] {
@@ -444,7 +449,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut part = Part::open(URL, &dir.path().join("a.db")).unwrap();
         let from = |etag: &str| From { url: URL.into(), etag: etag.into(), bytes: 9 };
-        assert_eq!(part.begin(from(&"e".repeat(ETAG + 1))).unwrap_err().kind, Kind::Input);
+        assert_eq!(part.begin(from(&"e".repeat(ETAG + 1))).unwrap_err().kind, ErrorKind::Input);
         let begun = (0..20).take_while(|n| part.begin(from(&format!("{n}"))).is_ok()).count();
         assert!(begun as u32 <= TRIES);
     }

@@ -1,9 +1,9 @@
 //! What `ssh` prints when it fails, as a sentence: what, why, what to do.
 
-use crate::error::{Kind, Trouble};
+use crate::error::{Error, ErrorKind};
 
 /// Makes a sentence of what `ssh` said on its standard error.
-pub(super) fn explain(host: &str, said: &str) -> Trouble {
+pub(super) fn explain(host: &str, said: &str) -> Error {
     let low = said.to_lowercase();
     let has = |words: &str| low.contains(words);
     let (why, hint): (String, String) = if has("remote host identification has changed") {
@@ -62,7 +62,7 @@ pub(super) fn explain(host: &str, said: &str) -> Trouble {
     } else {
         (last_line(said), format!("Try by hand: ssh {host} true"))
     };
-    Trouble::new(Kind::NoAnswer, format!("{host} cannot be reached by ssh")).why(why).hint(hint)
+    Error::new(ErrorKind::NoAnswer, format!("{host} cannot be reached by ssh")).why(why).hint(hint)
 }
 
 /// The last line that says something, without what could move a cursor.

@@ -25,13 +25,13 @@ use crate::{
     },
     domain::{
         model::{host_address, observations::host::HostFacts},
-        preflight::hosts::Way,
+        preflight::hosts::BinarySource,
     },
     engine::{
         progress::{Phase, Progress},
         source::io_trouble,
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     system::agent_server::other_version,
     text::Foreign,
 };
@@ -91,7 +91,7 @@ impl Session {
     pub(super) fn begin(host: &str, mut command: Command, script: &str, stop: Stop<'_>) -> Result<Session> {
         let mut child = command.spawn().map_err(|e| {
             let program = command.get_program().to_string_lossy().into_owned();
-            Trouble::new(Kind::Failed, format!("cannot run {program}")).why(e).hint("Install the OpenSSH client.")
+            Error::new(ErrorKind::Failed, format!("cannot run {program}")).why(e).hint("Install the OpenSSH client.")
         })?;
         let (output, error) = (child.stdout.take(), child.stderr.take());
         let (send, lines) = sync_channel(QUEUED);
@@ -149,7 +149,7 @@ impl Session {
             };
             bytes = bytes.saturating_add(line.len());
             if bytes > LOOK_BYTES || seen.len() > LOOK_LINES {
-                return Err(Trouble::new(Kind::NoAnswer, format!("{} prints without end", self.host))
+                return Err(Error::new(ErrorKind::NoAnswer, format!("{} prints without end", self.host))
                     .why(format!(
                         "more than {LOOK_LINES} lines or {LOOK_BYTES} bytes came before it had said what it is"
                     ))
@@ -165,7 +165,7 @@ impl Session {
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|t| i64::try_from(t.as_secs()).ok());
         bootstrap_output::read(&seen, now.unwrap_or(0)).map_err(|why| {
-            Trouble::new(Kind::NoAnswer, format!("{} was not understood", self.host))
+            Error::new(ErrorKind::NoAnswer, format!("{} was not understood", self.host))
                 .why(why)
                 .hint(format!("Try by hand: ssh {} uname -a", self.host))
         })
@@ -175,25 +175,33 @@ impl Session {
     ///
     /// # Errors
     /// When the host does not take it, or it speaks another protocol.
-    pub fn start(&mut self, program: &Program, way: &Way, stop: Stop<'_>, on: &mut dyn FnMut(u64)) -> Result<()> {
+    pub fn start(
+        &mut self,
+        program: &Program,
+        way: &BinarySource,
+        stop: Stop<'_>,
+        on: &mut dyn FnMut(u64),
+    ) -> Result<()> {
         let path = program.path.to_string_lossy();
         self.working = true;
         match way {
             _ if host_address::is_local(&self.host) => self.write(format!("use {path}\n").as_bytes(), stop)?,
-            Way::Installed(there) => self.write(format!("use {there}\n").as_bytes(), stop)?,
-            Way::Send => {
+            BinarySource::Installed(there) => self.write(format!("use {there}\n").as_bytes(), stop)?,
+            BinarySource::Send => {
                 self.write(format!("send {} {}\n", program.bytes, program.own.sha256).as_bytes(), stop)?;
                 self.expect("go", stop)?;
                 let (mut at, mut buffer) = (0, vec![0; CHUNK_BYTES]);
                 while at < program.bytes && !stop() {
                     let n = program.read_at(&mut buffer, at).map_err(|e| io_trouble("read", &program.path, &e))?;
                     let bytes = buffer.get(..n).filter(|bytes| !bytes.is_empty()).ok_or_else(|| {
-                        Trouble::new(Kind::Failed, format!("{path} became shorter while it was sent"))
+                        Error::new(ErrorKind::Failed, format!("{path} became shorter while it was sent"))
                     })?;
                     // A host that gives up says why before it hangs up.
                     match self.write(bytes, stop) {
                         Ok(()) => {}
-                        Err(trouble) if matches!(trouble.kind, Kind::Stopped | Kind::NoAnswer) => return Err(trouble),
+                        Err(trouble) if matches!(trouble.kind, ErrorKind::Stopped | ErrorKind::NoAnswer) => {
+                            return Err(trouble);
+                        }
                         Err(_) => break,
                     }
                     at += n as u64;
@@ -268,7 +276,7 @@ impl Session {
             let want = usize::try_from(wanted.bytes - at).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
             let chunk = buffer.get_mut(..want).unwrap_or_default();
             file.read_exact_at(chunk, at)
-                .map_err(|e| Trouble::new(Kind::Failed, "the snapshot changed while it was sent").why(e))?;
+                .map_err(|e| Error::new(ErrorKind::Failed, "the snapshot changed while it was sent").why(e))?;
             sent.packed += self.put(stop, |input| codec::write_chunk(input, chunk, &mut packing))?;
             at += want as u64;
             sent.bytes = at - from;
@@ -288,7 +296,8 @@ impl Session {
 
     fn tell(&mut self, request: &Request, stop: Stop<'_>) -> Result<()> {
         let mut line = Vec::new();
-        codec::write(&mut line, request).map_err(|e| Trouble::new(Kind::Bug, "a request cannot be written").why(e))?;
+        codec::write(&mut line, request)
+            .map_err(|e| Error::new(ErrorKind::Bug, "a request cannot be written").why(e))?;
         self.write(&line, stop)
     }
 
@@ -316,7 +325,7 @@ impl Session {
             }
             Err(_) if deaf => {
                 self.gave_up();
-                Err(Trouble::new(Kind::NoAnswer, format!("{} reads nothing any more", self.host))
+                Err(Error::new(ErrorKind::NoAnswer, format!("{} reads nothing any more", self.host))
                     .why(format!("what is sent there has not been taken for {} s", pipe::DEAF.as_secs()))
                     .hint("Look whether that host hangs: a dead mount, a full disk."))
             }
@@ -343,7 +352,7 @@ impl Session {
                 }
             }
             if deadline.is_some_and(|deadline| Instant::now() > deadline) {
-                return Err(Trouble::new(Kind::NoAnswer, format!("{} does not answer", self.host))
+                return Err(Error::new(ErrorKind::NoAnswer, format!("{} does not answer", self.host))
                     .why(format!("connected, it did not say what it is in {} s", LOOK.as_secs()))
                     .hint("Look whether its login hangs: a dead mount, a full disk."));
             }
@@ -374,16 +383,16 @@ impl Session {
             event => event,
         });
         event.map_err(|e| {
-            Trouble::new(Kind::Failed, format!("what {} says was not understood", self.host))
+            Error::new(ErrorKind::Failed, format!("what {} says was not understood", self.host))
                 .why(e)
                 .hint("Install the same requorum on both machines, or none there: then it is sent.")
         })
     }
 
     /// A failure that the host reports. Whether a stop was asked for is known here.
-    fn theirs(&self, trouble: Trouble) -> Trouble {
+    fn theirs(&self, trouble: Error) -> Error {
         match trouble.kind {
-            Kind::Stopped if self.stopped.is_none() => Trouble { kind: Kind::Failed, ..trouble },
+            ErrorKind::Stopped if self.stopped.is_none() => Error { kind: ErrorKind::Failed, ..trouble },
             _ => trouble,
         }
     }
@@ -396,7 +405,7 @@ impl Session {
             Some(line) => {
                 let line = errors::last_line(&String::from_utf8_lossy(&line));
                 let why = line.strip_prefix("refused ").unwrap_or(&line);
-                Err(Trouble::new(Kind::Failed, format!("{} does not take the program", self.host))
+                Err(Error::new(ErrorKind::Failed, format!("{} does not take the program", self.host))
                     .why(why)
                     .hint("Install requorum of this version there, or restore its members by hand (`requorum sheet`)."))
             }
@@ -411,7 +420,7 @@ impl Session {
         String::from_utf8_lossy(&self.said.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 
-    fn unreachable(&mut self, printed: &[String]) -> Trouble {
+    fn unreachable(&mut self, printed: &[String]) -> Error {
         let said = self.said();
         let trouble = errors::explain(&self.host, &said);
         match printed.iter().rev().find(|line| !line.trim().is_empty()) {
@@ -421,14 +430,14 @@ impl Session {
         }
     }
 
-    fn broken(&mut self) -> Trouble {
+    fn broken(&mut self) -> Error {
         let said = errors::last_line(&self.said());
-        let trouble = Trouble::new(Kind::Failed, format!("the connection to {} broke", self.host))
+        let trouble = Error::new(ErrorKind::Failed, format!("the connection to {} broke", self.host))
             .hint("Run the same again: what has arrived stays, and half a member is removed there.");
         if said.is_empty() { trouble } else { trouble.why(said) }
     }
 
-    fn odd(&self, event: &Event) -> Trouble {
+    fn odd(&self, event: &Event) -> Error {
         unexpected(&self.host, event)
     }
 }
@@ -451,14 +460,14 @@ impl Drop for Session {
 }
 
 /// What a host answered is no answer to what it was asked.
-pub fn unexpected(host: &str, event: &Event) -> Trouble {
-    Trouble::new(Kind::Failed, format!("protocol error: unexpected response from {host}"))
+pub fn unexpected(host: &str, event: &Event) -> Error {
+    Error::new(ErrorKind::Failed, format!("protocol error: unexpected response from {host}"))
         .why(Foreign::new(format!("{event:?}")))
         .hint("Look at that host, and at the requorum that is installed there.")
 }
 
-fn stopped(host: &str) -> Trouble {
-    Trouble::new(Kind::Stopped, format!("{host}: stopped on request"))
+fn stopped(host: &str) -> Error {
+    Error::new(ErrorKind::Stopped, format!("{host}: stopped on request"))
         .hint("What has arrived there stays, and is not sent again; half a member is removed.")
 }
 
@@ -483,7 +492,7 @@ mod tests {
     #[test]
     fn a_host_that_prints_without_end_is_bounded() {
         for script in ["exec yes x", "echo requorum-look 1; exec yes 'etcd 1 x'", "exec tr '\\0' x </dev/zero"] {
-            assert_eq!(begin(script, &|| false).err().unwrap().kind, Kind::NoAnswer, "{script}");
+            assert_eq!(begin(script, &|| false).err().unwrap().kind, ErrorKind::NoAnswer, "{script}");
         }
     }
 
@@ -493,7 +502,7 @@ mod tests {
         let asked = AtomicU32::new(0);
         let stop = || asked.fetch_add(1, Ordering::Relaxed) > 20;
         let drip = "echo requorum-look 1; while echo user x; do sleep 0.02; done";
-        assert_eq!(begin(drip, &stop).err().unwrap().kind, Kind::Stopped);
+        assert_eq!(begin(drip, &stop).err().unwrap().kind, ErrorKind::Stopped);
     }
 
     /// It answers what it is asked before it is sent anything, and then takes nothing more than a pipe holds.
@@ -503,16 +512,16 @@ mod tests {
         let mut session = begin(told, &|| false).unwrap();
         let asked = AtomicU32::new(0);
         let stop = || asked.fetch_add(1, Ordering::Relaxed) > 3;
-        assert_eq!(session.write(&vec![0; 1 << 20], &stop).unwrap_err().kind, Kind::Stopped);
+        assert_eq!(session.write(&vec![0; 1 << 20], &stop).unwrap_err().kind, ErrorKind::Stopped);
         assert!(pipe::hold(&session.input).is_none(), "half a message is followed by nothing");
-        assert_eq!(session.tell(&Request::Bye, &|| false).unwrap_err().kind, Kind::Stopped);
+        assert_eq!(session.tell(&Request::Bye, &|| false).unwrap_err().kind, ErrorKind::Stopped);
     }
 
     /// Where nothing was begun there is nothing to wait for.
     #[test]
     fn a_host_that_says_nothing_is_left_at_once() {
         let begun = Instant::now();
-        assert_eq!(begin("exec sleep 1000", &|| true).err().unwrap().kind, Kind::Stopped);
+        assert_eq!(begin("exec sleep 1000", &|| true).err().unwrap().kind, ErrorKind::Stopped);
         assert!(begun.elapsed() < FAREWELL);
     }
 
@@ -523,7 +532,7 @@ mod tests {
             "{\"failed\":{\"kind\":\"Stopped\",\"what\":\"x\",\"why\":\"\",\"hint\":\"y\\nAll members serve.\"}}";
         let mut session = begin(&format!("{told} echo '{}'; exec cat", line.replace('\\', "\\\\")), &|| false).unwrap();
         let trouble = session.answer(&|| false, &mut |_| {}).unwrap_err();
-        assert_eq!((trouble.kind, trouble.hint.as_str()), (Kind::Failed, "y\n  All members serve."));
+        assert_eq!((trouble.kind, trouble.hint.as_str()), (ErrorKind::Failed, "y\n  All members serve."));
     }
 
     #[test]
@@ -539,7 +548,7 @@ mod tests {
         session.parting = Duration::ZERO;
         assert!(session.answer(&stop, &mut |_| {}).is_err());
         drop(session);
-        let long = Event::Failed(Trouble::new(Kind::Failed, format!("\u{1b}[2J{}", "x".repeat(1 << 20))));
+        let long = Event::Failed(Error::new(ErrorKind::Failed, format!("\u{1b}[2J{}", "x".repeat(1 << 20))));
         let mut line = Vec::new();
         codec::write(&mut line, &long).unwrap();
         let mut session = begin(&format!("{told} cat"), &|| false).unwrap();

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use super::super::{
     dialogs::{Ask, Prompt},
-    exit_summary::{Leaving, Made},
+    exit_summary::{Leaving, WrittenPath},
     keymap::{Action, Place},
     steps::{Step, detect, hosts, launch, members, restore, resume, review, snapshot, verify},
     widgets::{
@@ -38,7 +38,7 @@ pub struct Options {
     /// The etcd version that will run on the result, where it was given.
     pub target: Option<Minor>,
     /// The operator's inventory: who shall be in the new cluster.
-    pub inventory: Vec<crate::domain::members::inventory::Entry>,
+    pub inventory: Vec<crate::domain::members::inventory::InventoryHost>,
     /// A plan to start from: its source, table, token and label are taken over.
     pub plan: Option<Plan>,
     /// Lines to show at the foot of a step.
@@ -140,7 +140,7 @@ pub struct Model {
     /// Runs that were begun earlier.
     pub unfinished: resume::State,
     /// What was written so far, a path and what it is.
-    pub written: Vec<(PathBuf, Made)>,
+    pub written: Vec<(PathBuf, WrittenPath)>,
     /// How far leaving has come.
     pub leaving: Leaving,
     /// The effects that have not answered yet.

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::AT_A_TIME;
 use crate::{
     domain::{model::plan::Plan, preflight::old_cluster::Old, render::start::HostKnown},
-    error::{Result, Trouble},
+    error::{Error, Result},
     execute::{
         Cancel,
-        events::{HostEvent, Told},
-        executor::{self, Consent, Job, Placement, Until},
-        start::Offer,
+        events::{ExecutionEvent, HostEvent},
+        executor::{self, Consent, ExecutionSpec, Goal, Placement},
+        start::StartOption,
     },
     system::World,
 };
@@ -24,7 +24,7 @@ pub(super) fn known(
     names: &[String],
     world: &dyn World,
     cancel: &Cancel,
-) -> (Vec<HostKnown>, Vec<(String, Trouble)>) {
+) -> (Vec<HostKnown>, Vec<(String, Error)>) {
     match discover::known(plan, names, world, cancel) {
         Ok(learned) => (learned.hosts, learned.troubles),
         Err(trouble) => (Vec::new(), vec![(String::new(), trouble)]),
@@ -32,7 +32,13 @@ pub(super) fn known(
 }
 
 /// How a member would be started.
-pub(super) fn offer(plan: &Plan, name: &str, journal: &Path, world: &dyn World, cancel: &Cancel) -> Result<Vec<Offer>> {
+pub(super) fn offer(
+    plan: &Plan,
+    name: &str,
+    journal: &Path,
+    world: &dyn World,
+    cancel: &Cancel,
+) -> Result<Vec<StartOption>> {
     with_job(plan, name, journal, &[], world, |job| start::offers(job, cancel))
 }
 
@@ -48,8 +54,8 @@ pub(super) fn start(
     let data = json!({"member": name, "commands": commands, "by": "asked on Launch"});
     let decided = [(format!("{name} is to be started (asked on Launch): {}", commands.join(" && ")), data)];
     let seen = Mutex::new(String::new());
-    let hear = |told: Told| {
-        if let (Told::Host(_, event @ HostEvent::Started { .. }), Ok(mut seen)) = (told, seen.lock()) {
+    let hear = |told: ExecutionEvent| {
+        if let (ExecutionEvent::Host(_, event @ HostEvent::Started { .. }), Ok(mut seen)) = (told, seen.lock()) {
             *seen = event.line(plan).text;
         }
     };
@@ -64,16 +70,16 @@ fn with_job<T>(
     journal: &Path,
     decisions: &[(String, Value)],
     world: &dyn World,
-    work: impl FnOnce(&Job<'_>) -> Result<T>,
+    work: impl FnOnce(&ExecutionSpec<'_>) -> Result<T>,
 ) -> Result<T> {
-    work(&Job {
+    work(&ExecutionSpec {
         plan,
         names: &[name.to_string()],
         placement: Placement::OnHosts,
         by_hand: &BTreeMap::new(),
         world,
         limit: AT_A_TIME,
-        until: Until::InPlace,
+        until: Goal::InPlace,
         consent: Consent::No,
         old: &Old::default(),
         lifted: &[],

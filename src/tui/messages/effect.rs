@@ -8,11 +8,11 @@ use crate::{
     domain::{
         members::certificates,
         model::{observations::KnownMember, plan::Plan, source_ref::Download},
-        preflight::{old_cluster::Old, stop::Halt},
+        preflight::{old_cluster::Old, stop::RunningEtcd},
         quorum::hash_pairs::Pair,
     },
     etcd::membership::Id,
-    execute::executor::Until,
+    execute::executor::Goal,
     system::DataDir,
 };
 
@@ -20,11 +20,11 @@ use crate::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct Orders {
     /// How far.
-    pub until: Until,
+    pub until: Goal,
     /// What is known of the old cluster.
     pub old: Old,
     /// The commands that may be run to stop an etcd, each on its host.
-    pub consent: Vec<(String, Halt)>,
+    pub consent: Vec<(String, RunningEtcd)>,
     /// The texts that were typed to go on in spite of fences.
     pub lifted: Vec<String>,
     /// Why, in the operator's words.

@@ -12,13 +12,15 @@ use super::super::{
 };
 use crate::domain::{
     members::prefill,
-    model::observations::{Answer, Around, EndpointFacts, Hashed, MemberSays, config::ConfigFacts, disk::DirFacts},
+    model::observations::{
+        Answer, EndpointFacts, Hashed, MachineFacts, MemberStatus, config::ConfigFacts, disk::DirFacts,
+    },
     quorum::{
         hash_pairs::pairs,
         known::{Compared, KnownState, Match, Newer, Unknown},
         probe_rounds::{self, Question},
         scope::{self, Belongs, Scope},
-        verdict::{Evidence, Finding, Gate, verdict},
+        verdict::{Evidence, Gate, QuorumReport, verdict},
     },
 };
 use crate::system::DataDir;
@@ -113,7 +115,7 @@ impl State {
     }
 
     /// The verdict on what was seen. Who is still being asked at its peer port is not called silent yet.
-    pub fn finding(&self) -> Finding {
+    pub fn finding(&self) -> QuorumReport {
         let mut facts = self.facts();
         for (fact, _) in facts.iter_mut().zip(&self.rows).filter(|(_, row)| row.peer.is_some()) {
             fact.answer = Answer::Asking;
@@ -140,7 +142,7 @@ impl State {
         self.dirs.iter().filter(|dir| scope.of_dir(dir) != Belongs::Other).collect()
     }
 
-    fn says(&self) -> impl Iterator<Item = &MemberSays> {
+    fn says(&self) -> impl Iterator<Item = &MemberStatus> {
         self.rows.iter().filter_map(|r| heard(&r.facts))
     }
 
@@ -165,12 +167,12 @@ fn asked(endpoint: &str, discovered: bool) -> Asked {
 }
 
 /// What the member said at its client port, if it did.
-pub fn says(facts: &EndpointFacts) -> Option<&MemberSays> {
+pub fn says(facts: &EndpointFacts) -> Option<&MemberStatus> {
     heard(facts).filter(|says| says.closed.is_none())
 }
 
 /// What is known from the member itself, be it from its metrics or its peer port.
-pub(super) fn heard(facts: &EndpointFacts) -> Option<&MemberSays> {
+pub(super) fn heard(facts: &EndpointFacts) -> Option<&MemberStatus> {
     match &facts.answer {
         Answer::Says(says) => Some(says),
         _ => None,
@@ -277,7 +279,7 @@ pub(in crate::tui) fn look_around(model: &mut Model) -> Effect {
     Effect::LookAround { id, named: model.options.data_dirs.clone() }
 }
 
-pub(in crate::tui) fn looked_around(model: &mut Model, id: u64, around: Around) {
+pub(in crate::tui) fn looked_around(model: &mut Model, id: u64, around: MachineFacts) {
     if model.detect.looking == Some(id) {
         model.detect.looking = None;
         model.members.config = prefill::flags(&around.configs);

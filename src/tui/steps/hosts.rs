@@ -17,7 +17,7 @@ use crate::{
         model::{host_address, plan::Plan},
         preflight::{
             host_report::{Look, Running},
-            stop::Halt,
+            stop::RunningEtcd,
         },
     },
     text::{phrase::plural, time},
@@ -60,7 +60,7 @@ impl State {
     }
 
     /// How those are stopped.
-    pub fn halts(&self) -> Vec<(String, Halt)> {
+    pub fn halts(&self) -> Vec<(String, RunningEtcd)> {
         self.runs().map(|(host, running)| (host.to_string(), running.halt.clone())).collect()
     }
 
@@ -75,7 +75,7 @@ impl State {
             Err(trouble) => trouble.sentence(),
             Ok(_) => first.errors().map(|problem| problem.text.as_str()).collect::<Vec<_>>().join("; "),
         };
-        let why = time::sentence(&format!("{} is not ready: {why}", hosts::called(&first.host)));
+        let why = time::sentence(&format!("{} is not ready: {why}", hosts::display_name(&first.host)));
         Some(match bad.len() - 1 {
             0 => format!("{why} r looks again."),
             1 => format!("{why} 1 more host is not ready. r looks again."),

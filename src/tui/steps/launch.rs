@@ -19,7 +19,7 @@ use crate::domain::{
         observations::{Answer, config::ConfigFacts},
     },
     quorum::scope::Belongs,
-    render::start::{self, Form, HostKnown, Known, Launch},
+    render::start::{self, HostKnown, Known, Launch, StartFormat},
 };
 use crate::text::time;
 
@@ -29,7 +29,7 @@ pub struct State {
     /// The selected member.
     pub at: usize,
     /// The form that was chosen; none for the one that fits how the member was started until now.
-    pub form: Option<Form>,
+    pub form: Option<StartFormat>,
     /// How far the selected command is scrolled.
     pub scroll: usize,
     /// The effect that writes a file, and what that is.
@@ -75,12 +75,12 @@ pub(in crate::tui) fn known(model: &Model) -> Known {
 }
 
 /// The form in which the selected member is shown.
-fn form(model: &Model) -> Form {
+fn form(model: &Model) -> StartFormat {
     let fitting = || {
         let plan = model.restore.plan.as_ref()?;
-        Some(Form::fitting(plan, &plan.members.get(model.launch.at)?.name, &known(model)))
+        Some(StartFormat::fitting(plan, &plan.members.get(model.launch.at)?.name, &known(model)))
     };
-    model.launch.form.or_else(fitting).unwrap_or(Form::Shell)
+    model.launch.form.or_else(fitting).unwrap_or(StartFormat::Shell)
 }
 
 /// The selected member in its form.
@@ -97,7 +97,7 @@ fn shown(model: &Model) -> Option<Shown> {
     let list = commands(model);
     let command = list.get(model.launch.at)?;
     let form = form(model);
-    if form == Form::Shell {
+    if form == StartFormat::Shell {
         let notes = command.notes.iter().chain(&command.changes).cloned().collect();
         return Some(Shown { text: command.pretty.clone(), copy: command.command.clone(), notes });
     }
@@ -116,7 +116,7 @@ fn sheet(model: &Model) -> Option<String> {
     let plan = model.restore.plan.as_ref()?;
     let known = known(model);
     let form = form(model);
-    if form == Form::Shell {
+    if form == StartFormat::Shell {
         return Some(start::sheet_on(plan, &known));
     }
     let page = |name: &str| match start::page(plan, name, form, &known) {
@@ -143,7 +143,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             let list = commands(model);
             if let (Some(launch), Some(shown)) = (list.get(model.launch.at), shown(model)) {
                 let what = match form(model) {
-                    Form::Shell => "command",
+                    StartFormat::Shell => "command",
                     form => form.title(),
                 };
                 let words = format!(
@@ -166,7 +166,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::StartMember => return launch_start::ask(model),
         Action::Left | Action::Right => {
-            let forms: Vec<Form> = Form::all().collect();
+            let forms: Vec<StartFormat> = StartFormat::all().collect();
             let at = forms.iter().position(|f| *f == form(model)).unwrap_or(0);
             let step = if action == Action::Right { 1 } else { forms.len() - 1 };
             model.launch.form = forms.get((at + step) % forms.len()).copied();
@@ -232,7 +232,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     page.line(tabs);
     let chosen = form(model);
     let mut tabs = vec![page.span(" ", Tone::Plain)];
-    for form in Form::all() {
+    for form in StartFormat::all() {
         let name = form.as_str();
         let words = if form == chosen { format!("[{name}]") } else { format!(" {name} ") };
         tabs.push(page.span(words, if form == chosen { Tone::Chosen } else { Tone::Plain }));

@@ -20,8 +20,8 @@ use crate::{
         preflight::start::Start,
         render::start::HostKnown,
     },
-    error::{Result as Outcome, Trouble},
-    execute::start::Offer,
+    error::{Error, Result as Outcome},
+    execute::start::StartOption,
     system::journal,
 };
 
@@ -35,11 +35,11 @@ pub struct State {
     /// What they told.
     pub known: Vec<HostKnown>,
     /// Why some did not, with the host's name.
-    troubles: Vec<(String, Trouble)>,
+    troubles: Vec<(String, Error)>,
     /// The effect that looks how a member would be started.
     looking: Option<u64>,
     /// The member that is asked about, and the commands for it.
-    offer: Option<(Offer, Vec<String>)>,
+    offer: Option<(StartOption, Vec<String>)>,
     /// The effect that starts a member, and its name.
     starting: Option<(u64, String)>,
     /// What became of members.
@@ -76,7 +76,7 @@ pub(in crate::tui) fn enter(model: &mut Model) -> Vec<Effect> {
     vec![Effect::KnowHosts { id, plan: Box::new(plan), names }]
 }
 
-pub(in crate::tui) fn hosts_known(model: &mut Model, id: u64, hosts: Vec<HostKnown>, troubles: Vec<(String, Trouble)>) {
+pub(in crate::tui) fn hosts_known(model: &mut Model, id: u64, hosts: Vec<HostKnown>, troubles: Vec<(String, Error)>) {
     let state = &mut model.launch.started;
     if state.asking == Some(id) {
         (state.asking, state.known, state.troubles) = (None, hosts, troubles);
@@ -112,7 +112,7 @@ pub(super) fn ask(model: &mut Model) -> Vec<Effect> {
     vec![Effect::Offer { id, plan, name, journal }]
 }
 
-pub(in crate::tui) fn offered(model: &mut Model, id: u64, result: Outcome<Vec<Offer>>) {
+pub(in crate::tui) fn offered(model: &mut Model, id: u64, result: Outcome<Vec<StartOption>>) {
     if model.launch.started.looking != Some(id) {
         return;
     }

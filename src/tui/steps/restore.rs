@@ -5,7 +5,7 @@ mod events;
 
 use std::path::PathBuf;
 
-pub(in crate::tui) use self::events::{ended, told};
+pub(in crate::tui) use self::events::{ended, on_event};
 use super::{
     super::{
         app::{Model, Overlay, moved},
@@ -19,17 +19,17 @@ use crate::tui::widgets::progress_meter::Meter;
 use crate::{
     domain::{
         model::plan::Plan,
-        preflight::{host_report::Running, hosts as groups, stop::Halt},
+        preflight::{host_report::Running, hosts as groups, stop::RunningEtcd},
     },
     engine::{install::Swapped, restore::Restored},
-    error::Trouble,
-    execute::executor::Until,
+    error::Error,
+    execute::executor::Goal,
     system::ssh::Sent,
 };
 
 /// Where one member is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stand {
+pub enum RowState {
     /// Its turn has not come.
     Waits,
     /// It is being built beside its place.
@@ -47,7 +47,7 @@ pub enum Stand {
     /// What was built for it is removed again.
     Discarded,
     /// It could not be built.
-    Failed(Trouble),
+    Failed(Error),
 }
 
 /// One member of the plan.
@@ -60,7 +60,7 @@ pub struct Row {
     /// Its data directory.
     pub dir: String,
     /// Where it is.
-    pub stand: Stand,
+    pub stand: RowState,
 }
 
 /// What is done on a host that is not about one of its members.
@@ -75,9 +75,9 @@ pub enum At {
     /// The snapshot is looked for, or sent; or an earlier run waited for.
     Snapshot(Meter),
     /// An etcd is being stopped.
-    Halts(Halt),
+    Halts(RunningEtcd),
     /// It could not be gone on with.
-    Failed(Trouble),
+    Failed(Error),
 }
 
 /// How the snapshot came to a host.
@@ -112,7 +112,7 @@ pub struct State {
     /// The plan that was begun.
     pub plan: Option<Plan>,
     /// How far it is carried out; none before, and when it was not let through.
-    pub until: Option<Until>,
+    pub until: Option<Goal>,
     /// Its members.
     pub rows: Vec<Row>,
     /// Its hosts.
@@ -122,7 +122,7 @@ pub struct State {
     /// What the old cluster was found to be at the barrier.
     pub barrier: Option<String>,
     /// Why the last run ended before its time.
-    pub failed: Option<Trouble>,
+    pub failed: Option<Error>,
     /// The selected member.
     pub at: usize,
     /// True once the operator asked to stop.
@@ -133,12 +133,12 @@ pub struct State {
 
 impl State {
     /// A plan of which nothing is known yet.
-    pub fn of(plan: Plan) -> Self {
+    pub fn new(plan: Plan) -> Self {
         let rows = plan.members.iter().map(|m| Row {
             name: m.name.clone(),
             host: m.host.clone(),
             dir: m.data_dir.to_string_lossy().into_owned(),
-            stand: Stand::Waits,
+            stand: RowState::Waits,
         });
         let rows: Vec<Row> = rows.collect();
         let names: Vec<String> = rows.iter().map(|row| row.name.clone()).collect();
@@ -166,23 +166,23 @@ impl State {
 
     /// True for a plan that is to be in place, and that is gone on with here and not on Review.
     pub fn begun(&self) -> bool {
-        self.until == Some(Until::InPlace)
+        self.until == Some(Goal::InPlace)
     }
 
     /// How many members are in place.
     pub fn placed(&self) -> usize {
-        self.rows.iter().filter(|row| matches!(row.stand, Stand::Placed(_))).count()
+        self.rows.iter().filter(|row| matches!(row.stand, RowState::Placed(_))).count()
     }
 
     /// How many are built and proven, or further.
     pub fn proven(&self) -> usize {
-        let proven = |row: &&Row| matches!(row.stand, Stand::Built(_) | Stand::Placed(_) | Stand::Discarded);
+        let proven = |row: &&Row| matches!(row.stand, RowState::Built(_) | RowState::Placed(_) | RowState::Discarded);
         self.rows.iter().filter(proven).count()
     }
 
     /// True where a member is built and waits beside its place.
     pub fn built(&self) -> bool {
-        self.rows.iter().any(|row| matches!(row.stand, Stand::Built(_)))
+        self.rows.iter().any(|row| matches!(row.stand, RowState::Built(_)))
     }
 
     /// The host of a member.
@@ -191,23 +191,24 @@ impl State {
     }
 
     /// Why a member is not further, where its host or itself failed.
-    pub fn trouble<'a>(&'a self, row: &'a Row) -> Option<&'a Trouble> {
+    pub fn trouble<'a>(&'a self, row: &'a Row) -> Option<&'a Error> {
         match (&row.stand, self.host_of(row).map(|host| &host.at)) {
-            (Stand::Failed(trouble), _) => Some(trouble),
-            (Stand::Placed(_) | Stand::Out(_) | Stand::Discarded, _) => None,
+            (RowState::Failed(trouble), _) => Some(trouble),
+            (RowState::Placed(_) | RowState::Out(_) | RowState::Discarded, _) => None,
             // A host ends with the failure of a member, which is no other member's.
             (_, Some(At::Failed(trouble))) => (!self.is_members(trouble)).then_some(trouble),
             _ => None,
         }
     }
 
-    fn is_members(&self, trouble: &Trouble) -> bool {
-        self.rows.iter().any(|row| matches!(&row.stand, Stand::Failed(own) if own == trouble))
+    fn is_members(&self, trouble: &Error) -> bool {
+        self.rows.iter().any(|row| matches!(&row.stand, RowState::Failed(own) if own == trouble))
     }
 
     fn can_be_taken_back(&self) -> bool {
-        let there =
-            |row: &Row| matches!(row.stand, Stand::Built(_) | Stand::Moving | Stand::Placed(_) | Stand::Undoing);
+        let there = |row: &Row| {
+            matches!(row.stand, RowState::Built(_) | RowState::Moving | RowState::Placed(_) | RowState::Undoing)
+        };
         self.rows.iter().any(there)
     }
 }
@@ -217,20 +218,20 @@ pub(in crate::tui) fn begin(model: &mut Model) -> Vec<Effect> {
     let Some(plan) = model.review.plan.clone() else { return Vec::new() };
     model.launch = super::launch::State::default();
     let stale = super::verify::begin_anew(model);
-    stale.into_iter().chain(run(model, plan, Until::InPlace, true)).collect()
+    stale.into_iter().chain(run(model, plan, Goal::InPlace, true)).collect()
 }
 
 /// Rehearses the reviewed plan.
 pub(in crate::tui) fn rehearse(model: &mut Model) -> Vec<Effect> {
     let Some(plan) = model.review.plan.clone() else { return Vec::new() };
-    run(model, plan, Until::Rehearsed, false)
+    run(model, plan, Goal::Rehearsed, false)
 }
 
 /// Shows a plan whose taking back was cut off.
 pub(super) fn taking_back(model: &mut Model, plan: Plan) {
-    model.restore = State { until: Some(Until::Undone), ..State::of(plan) };
+    model.restore = State { until: Some(Goal::Undone), ..State::new(plan) };
     for row in &mut model.restore.rows {
-        row.stand = Stand::Undoing;
+        row.stand = RowState::Undoing;
     }
     model.step = Step::Restore;
     model.ask(Ask::Undo, "");
@@ -238,10 +239,10 @@ pub(super) fn taking_back(model: &mut Model, plan: Plan) {
 
 /// Shows a plan that an earlier run put in place, as its journal says.
 pub(super) fn in_place(model: &mut Model, plan: Plan, placed: Vec<Swapped>) {
-    model.restore = State { until: Some(Until::InPlace), ..State::of(plan) };
+    model.restore = State { until: Some(Goal::InPlace), ..State::new(plan) };
     for swapped in placed {
         if let Some(row) = model.restore.rows.iter_mut().find(|row| row.name == swapped.name) {
-            row.stand = Stand::Placed(swapped);
+            row.stand = RowState::Placed(swapped);
         }
     }
     model.launch = super::launch::State::default();
@@ -251,24 +252,24 @@ pub(super) fn in_place(model: &mut Model, plan: Plan, placed: Vec<Swapped>) {
 /// typed on this step.
 pub(in crate::tui) fn undo(model: &mut Model) -> Vec<Effect> {
     let Some(plan) = model.restore.plan.clone() else { return Vec::new() };
-    run(model, plan, Until::Undone, false)
+    run(model, plan, Goal::Undone, false)
 }
 
-fn run(model: &mut Model, plan: Plan, until: Until, first: bool) -> Vec<Effect> {
+fn run(model: &mut Model, plan: Plan, until: Goal, first: bool) -> Vec<Effect> {
     let id = model.id();
     let orders = Box::new(review::orders(model, &plan, until, first));
     let before = std::mem::take(&mut model.restore);
     // Of the same plan it is still known how far its members are.
     let same = before.plan.as_ref() == Some(&plan);
-    let mut state = if same { before } else { State::of(plan.clone()) };
+    let mut state = if same { before } else { State::new(plan.clone()) };
     for row in &mut state.rows {
         let past = match row.stand {
-            Stand::Failed(_) => true,
-            Stand::Discarded | Stand::Out(_) => until != Until::Undone,
+            RowState::Failed(_) => true,
+            RowState::Discarded | RowState::Out(_) => until != Goal::Undone,
             _ => false,
         };
         if past {
-            row.stand = Stand::Waits;
+            row.stand = RowState::Waits;
         }
     }
     for host in &mut state.hosts {
@@ -297,15 +298,19 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
     let working = |what: &str| Err(format!("{what} waits until what runs now has ended; c stops it."));
     match action {
         Action::Next if state.running() => Err("Next waits for the members that are being restored.".into()),
-        Action::Next if state.until == Some(Until::Rehearsed) => {
+        Action::Next if state.until == Some(Goal::Rehearsed) => {
             Err("That was a rehearsal. Esc goes back to Review, where the label begins it.".into())
         }
-        Action::Next if state.until == Some(Until::Undone) => {
+        Action::Next if state.until == Some(Goal::Undone) => {
             Err("It was rolled back. Esc goes to Review, where the label starts it again.".into())
         }
         Action::Next if !state.complete() => {
-            let missing: Vec<&str> =
-                state.rows.iter().filter(|r| !matches!(r.stand, Stand::Placed(_))).map(|r| r.name.as_str()).collect();
+            let missing: Vec<&str> = state
+                .rows
+                .iter()
+                .filter(|r| !matches!(r.stand, RowState::Placed(_)))
+                .map(|r| r.name.as_str())
+                .collect();
             Err(format!("Next waits for {}: t goes on with them, Esc goes back to the plan.", missing.join(", ")))
         }
         Action::StopWork if !state.running() => Err("Nothing is running.".into()),
@@ -348,7 +353,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::StopWork => model.open(Overlay::Stop),
         Action::Retry => {
             if let Some(plan) = model.restore.plan.clone() {
-                return run(model, plan, Until::InPlace, false);
+                return run(model, plan, Goal::InPlace, false);
             }
         }
         Action::Undo => model.ask(Ask::Undo, ""),

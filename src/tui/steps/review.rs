@@ -7,7 +7,7 @@ mod plan_steps;
 use std::path::PathBuf;
 
 pub use self::blockers::Fences;
-pub(super) use self::blockers::{ask_fences, old, orders, told};
+pub(super) use self::blockers::{ask_fences, old, on_blockers, orders};
 pub(in crate::tui) use self::{
     blockers::{CONSENT, Gate, consent, consent_words, fenced, gate, lift, lift_for, note_asked, open},
     plan_steps::rehearsal,
@@ -28,7 +28,7 @@ use crate::{
     domain::{
         members::{build_plan, table::Problem},
         model::{plan::Plan, plan_yaml},
-        preflight::stop::Halt,
+        preflight::stop::RunningEtcd,
     },
     system::journal,
     text::Shown,
@@ -49,7 +49,7 @@ pub struct State {
     /// What must not live on.
     pub fences: Fences,
     /// The commands that may be run to stop an etcd, each on its host.
-    pub consent: Vec<(String, Halt)>,
+    pub consent: Vec<(String, RunningEtcd)>,
     /// True for a plan that an earlier run began: it is gone on with as it was written down.
     pub pinned: bool,
     /// What was asked to be typed for this plan, besides the label.
@@ -279,11 +279,11 @@ pub(super) fn details(model: &Model) -> (String, Vec<String>) {
 }
 
 /// One line of the review: its mark, its words, its tone, and how many lines of the screen it may take.
-type Line = (String, String, Tone, usize);
+type PageLine = (String, String, Tone, usize);
 
 /// What the review says, from top to bottom; what is in the way first.
-fn lines(model: &Model, plan: &Plan) -> Vec<Line> {
-    let mut out: Vec<Line> = Vec::new();
+fn lines(model: &Model, plan: &Plan) -> Vec<PageLine> {
+    let mut out: Vec<PageLine> = Vec::new();
     if !begun(model) {
         out.extend(plan_steps::of_hosts(model).into_iter().map(|(mark, words, tone)| (mark.into(), words, tone, 4)));
         // What was found before the hosts are looked at anew counts no longer.

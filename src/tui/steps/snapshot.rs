@@ -25,14 +25,14 @@ use crate::domain::{
     quorum::{hash_mismatch::disagreement, known::KnownState},
     sources::{
         data_loss::Difference,
-        ranking::{self, Differing, Kin, List, Place, Saved, Seen, Source, Survivor},
+        ranking::{self, Differing, HistoryMatch, List, Observed, Place, Saved, Source, Survivor},
     },
 };
 use crate::tui::widgets::progress_meter::Meter;
 
 /// A piece of work on one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Work {
+pub struct FileTask {
     /// The effect whose messages count.
     pub id: u64,
     /// The file.
@@ -77,7 +77,7 @@ pub struct State {
     /// Files that were saved from members here.
     pub saved: Vec<Saved>,
     /// What glances at two files showed.
-    pub kin: Vec<Kin>,
+    pub kin: Vec<HistoryMatch>,
     /// What comparing two files whole showed.
     pub compared: Vec<Compared>,
     /// All sources, ranked: made anew by [`relist`] when something was learnt.
@@ -95,15 +95,15 @@ pub struct State {
     /// Places that could not be searched, in sentences.
     pub unsearched: Vec<String>,
     /// The file being read through.
-    pub reading: Option<Work>,
+    pub reading: Option<FileTask>,
     /// The snapshot being saved.
-    pub saving: Option<Work>,
+    pub saving: Option<FileTask>,
     /// What it is saved from.
     pub saving_from: Option<Download>,
     /// The two files being glanced at.
     pub relating: Option<(u64, [PathBuf; 2])>,
     /// The file being compared with another.
-    pub comparing: Option<Work>,
+    pub comparing: Option<FileTask>,
     /// The two files being compared whole.
     pub comparing_files: [PathBuf; 2],
     /// The selected source.
@@ -180,7 +180,7 @@ pub(in crate::tui) fn relist(model: &mut Model) {
         })
         .partition(|survivor| survivor.says.closed.is_none());
     let state = &model.snapshot;
-    let seen = Seen {
+    let seen = Observed {
         survivors,
         closed,
         files: &state.files,

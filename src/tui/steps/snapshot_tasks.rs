@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use super::{
     super::{
         app::{Model, leave_when_safe, trouble_said},
-        exit_summary::Made,
+        exit_summary::WrittenPath,
         messages::Effect,
         widgets::theme::Tone,
     },
     detect::says,
-    snapshot::{Compared, Journaled, Work, relist},
+    snapshot::{Compared, FileTask, Journaled, relist},
 };
 use crate::tui::widgets::progress_meter::Meter;
 use crate::{
@@ -25,11 +25,11 @@ use crate::{
         },
         sources::{
             data_loss::{Difference, History},
-            ranking::{Kin, Place, Saved},
+            ranking::{HistoryMatch, Place, Saved},
         },
     },
     engine::progress::Progress,
-    error::{Kind, Result as Outcome, Trouble},
+    error::{Error, ErrorKind, Result as Outcome},
     execute::resume,
     system::journal::{Event, Record},
     text::Shown,
@@ -240,7 +240,7 @@ fn read_next(model: &mut Model) -> Vec<Effect> {
     let next = unread().find(|f| Some(&f.path) == state.chosen.as_ref()).or_else(|| unread().next());
     let Some(path) = next.map(|f| f.path.clone()) else { return relate_next(model) };
     let id = model.id();
-    model.snapshot.reading = Some(Work { id, path: path.clone(), meter: None });
+    model.snapshot.reading = Some(FileTask { id, path: path.clone(), meter: None });
     vec![Effect::Inspect { id, path }]
 }
 
@@ -268,14 +268,14 @@ pub(in crate::tui) fn related(model: &mut Model, id: u64, result: Outcome<Histor
     let Some((_, files)) = model.snapshot.relating.take_if(|(r, _)| *r == id) else { return Vec::new() };
     // whoever cannot be read was said to be broken, or will be when it is chosen
     let history = result.unwrap_or(History::Unknown);
-    model.snapshot.kin.push(Kin { files, history });
+    model.snapshot.kin.push(HistoryMatch { files, history });
     read_next(model)
 }
 
 /// Compares two files whole.
 pub(super) fn compare(model: &mut Model, files: [PathBuf; 2]) -> Effect {
     let id = model.id();
-    model.snapshot.comparing = Some(Work { id, path: files[0].clone(), meter: None });
+    model.snapshot.comparing = Some(FileTask { id, path: files[0].clone(), meter: None });
     model.snapshot.comparing_files = files.clone();
     Effect::Compare { id, files }
 }
@@ -292,7 +292,7 @@ pub(in crate::tui) fn compared(model: &mut Model, id: u64, result: Outcome<(Diff
             model.snapshot.compared.retain(|c| !same(c));
             model.snapshot.compared.push(Compared { newer, older, difference });
         }
-        Err(Trouble { kind: Kind::Stopped, .. }) => model.say(Tone::Warn, "Comparing was stopped."),
+        Err(Error { kind: ErrorKind::Stopped, .. }) => model.say(Tone::Warn, "Comparing was stopped."),
         Err(trouble) => trouble_said(model, &trouble),
     }
 }
@@ -341,7 +341,7 @@ fn put(model: &mut Model, path: &Path, facts: FileFacts) {
 /// Begins to save a snapshot from a member, or to fetch one from an object store.
 pub(in crate::tui) fn save(model: &mut Model, from: Download, into: PathBuf) -> Vec<Effect> {
     let id = model.id();
-    model.snapshot.saving = Some(Work { id, path: into.clone(), meter: None });
+    model.snapshot.saving = Some(FileTask { id, path: into.clone(), meter: None });
     model.snapshot.saving_from = Some(from.clone());
     let makes_dir = into.parent() == Some(model.options.base_dir.as_path());
     vec![Effect::Save { id, from, into, makes_dir }]
@@ -352,7 +352,7 @@ pub(in crate::tui) fn saved(model: &mut Model, id: u64, result: Outcome<FileFact
     match result {
         Ok(facts) => {
             let sound = facts.health == Health::Verified;
-            model.written.push((work.path.clone(), Made::Snapshot));
+            model.written.push((work.path.clone(), WrittenPath::Snapshot));
             put(model, &work.path, facts);
             let from = match &model.snapshot.saving_from {
                 Some(Download::Member(endpoint)) => model.detect.rows.iter().find(|r| r.facts.endpoint == *endpoint),
@@ -370,7 +370,7 @@ pub(in crate::tui) fn saved(model: &mut Model, id: u64, result: Outcome<FileFact
             model.snapshot.select(Place::File(work.path.clone()));
             model.propose_label();
         }
-        Err(Trouble { kind: Kind::Stopped, .. }) => {
+        Err(Error { kind: ErrorKind::Stopped, .. }) => {
             model.say(Tone::Warn, "Saving was stopped; what was received is removed.");
         }
         Err(trouble) => trouble_said(model, &trouble),

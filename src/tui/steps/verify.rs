@@ -8,7 +8,7 @@ use super::super::{
 };
 use crate::tui::views::verify;
 use crate::{
-    domain::verify::{Outcome, Proof, Topic, Verdict},
+    domain::verify::{Outcome, Topic, Verification, VerifyResult},
     error::Result as Outcomes,
     system::journal,
 };
@@ -21,7 +21,7 @@ pub struct State {
     /// True while a key may be written by it.
     canary: bool,
     /// What is known.
-    pub proof: Option<Box<Proof>>,
+    pub proof: Option<Box<Verification>>,
     /// The line that is kept in sight.
     pub at: usize,
 }
@@ -40,7 +40,8 @@ impl State {
 
 /// Watches, unless somebody does or there is nothing more to see.
 pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
-    let proven = model.proof.proof.as_ref().is_some_and(|p| matches!(p.verdict, Verdict::Proven | Verdict::Agree));
+    let proven =
+        model.proof.proof.as_ref().is_some_and(|p| matches!(p.verdict, VerifyResult::Proven | VerifyResult::Agree));
     if model.proof.running() || proven { Vec::new() } else { watch(model, false) }
 }
 
@@ -62,21 +63,21 @@ fn watch(model: &mut Model, canary: bool) -> Vec<Effect> {
 }
 
 /// A round is over.
-pub(in crate::tui) fn seen(model: &mut Model, id: u64, proof: Box<Proof>) {
+pub(in crate::tui) fn seen(model: &mut Model, id: u64, proof: Box<Verification>) {
     if model.proof.id == Some(id) {
         model.proof.proof = Some(proof);
     }
 }
 
 /// The watch is over.
-pub(in crate::tui) fn verified(model: &mut Model, id: u64, result: Outcomes<Box<Proof>>) -> Vec<Effect> {
+pub(in crate::tui) fn verified(model: &mut Model, id: u64, result: Outcomes<Box<Verification>>) -> Vec<Effect> {
     if model.proof.id != Some(id) {
         return Vec::new();
     }
     model.proof.id = None;
     match result {
         Ok(proof) => {
-            if matches!(proof.verdict, Verdict::Proven | Verdict::Agree) {
+            if matches!(proof.verdict, VerifyResult::Proven | VerifyResult::Agree) {
                 // it is in the journal now, so that a later start does not offer it either
                 let plan = model.restore.plan.clone();
                 model.unfinished.unverified.retain(|(_, left)| Some(&left.plan) != plan.as_ref());
@@ -99,7 +100,7 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
             Err("The members are being watched; each second they are asked anew.".into())
         }
         Action::Canary if state.writing_id().is_some() => Err("A key is written as soon as all else is right.".into()),
-        Action::Canary if verdict == Some(Verdict::Failed) => {
+        Action::Canary if verdict == Some(VerifyResult::Failed) => {
             Err("Nothing is written into the cluster while something is wrong.".into())
         }
         Action::Canary if written(state) => Err("A key was put, read and deleted already.".into()),

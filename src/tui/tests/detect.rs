@@ -4,13 +4,13 @@ use super::*;
 
 #[test]
 fn a_silent_member_is_gone_once_its_name_was_typed_and_comes_back_by_a_key() {
-    use crate::domain::quorum::verdict::Verdict;
+    use crate::domain::quorum::verdict::QuorumVerdict;
     let mut model = lost();
     let verdict = |model: &Model| model.detect.finding().verdict;
     char(&mut model, 'g');
     assert!(said(&model).contains("alive"), "m2 answers: {}", said(&model));
     for name in ["m1", "m3"] {
-        assert_eq!(verdict(&model), Verdict::LostForNow);
+        assert_eq!(verdict(&model), QuorumVerdict::LostForNow);
         press(&mut model, KeyCode::Down);
         char(&mut model, 'g');
         type_in(&mut model, "m2");
@@ -20,7 +20,7 @@ fn a_silent_member_is_gone_once_its_name_was_typed_and_comes_back_by_a_key() {
         type_in(&mut model, &name[1..]);
         press(&mut model, KeyCode::Enter);
     }
-    assert_eq!(verdict(&model), Verdict::LostForGood);
+    assert_eq!(verdict(&model), QuorumVerdict::LostForGood);
     let effects = char(&mut model, 'r');
     assert_eq!(model.detect.gone().len(), 2, "what was typed is not lost by asking again");
     assert_eq!(asks(&effects).len(), 3);
@@ -131,7 +131,7 @@ fn the_label_is_proposed_until_it_is_used() {
 
 #[test]
 fn who_serves_is_asked_once_more_before_it_is_called_older() {
-    use crate::domain::{model::observations::Read, quorum::verdict::Verdict};
+    use crate::domain::{model::observations::Read, quorum::verdict::QuorumVerdict};
     let serves = |n: u64, index: u64| {
         let Answer::Says(mut says) = survivor() else { panic!() };
         (says.leader, says.read, says.raft_index) = (Id(2), Read::Served, index);
@@ -143,14 +143,14 @@ fn who_serves_is_asked_once_more_before_it_is_called_older() {
         let more = send(&mut model, Msg::Answered { id, answer: serves(n, 30) });
         settle(&mut model, more);
     }
-    assert_eq!(model.detect.finding().verdict, Verdict::Healthy);
+    assert_eq!(model.detect.finding().verdict, QuorumVerdict::Healthy);
     // its log is committed up to 40
     let dirs = vec![crate::tui::tests_choose::dir("/old", file("x", Health::Unread), Held::No)];
     let around = |model: &mut Model| {
         let Effect::LookAround { id, .. } = crate::tui::steps::detect::look_around(model) else { panic!() };
-        send(model, Msg::LookedAround { id, around: Around { dirs: dirs.clone(), ..Around::default() } })
+        send(model, Msg::LookedAround { id, around: MachineFacts { dirs: dirs.clone(), ..MachineFacts::default() } })
     };
-    for (index, wanted) in [(45, Verdict::Healthy), (30, Verdict::Forked)] {
+    for (index, wanted) in [(45, QuorumVerdict::Healthy), (30, QuorumVerdict::Forked)] {
         model.detect.rows.iter_mut().for_each(|row| {
             if let Answer::Says(says) = &mut row.facts.answer {
                 says.raft_index = 30;
@@ -159,7 +159,7 @@ fn who_serves_is_asked_once_more_before_it_is_called_older() {
         let effects = around(&mut model);
         let again = asks(&effects);
         if index == 45 {
-            assert_eq!((again.len(), model.detect.finding().verdict), (2, Verdict::Asking));
+            assert_eq!((again.len(), model.detect.finding().verdict), (2, QuorumVerdict::Asking));
         } else {
             assert_eq!(again, [], "what was asked about it once is known");
         }
@@ -176,7 +176,7 @@ fn who_serves_is_asked_once_more_before_it_is_called_older() {
 fn a_directory_is_held_against_who_serves() {
     use crate::domain::{
         model::observations::{Read, disk::DirState},
-        quorum::{known::NewerAt, verdict::Verdict},
+        quorum::{known::NewerAt, verdict::QuorumVerdict},
     };
     let serves = |n: u64| {
         let Answer::Says(mut says) = survivor() else { panic!() };
@@ -202,7 +202,10 @@ fn a_directory_is_held_against_who_serves() {
                     if let DirState::Whole(says) = &mut dir.state {
                         (says.member_id, says.members) = (Id(3), vec![member(1), member(2), member(3)]);
                     }
-                    send(model, Msg::LookedAround { id, around: Around { dirs: vec![dir], ..Around::default() } })
+                    send(
+                        model,
+                        Msg::LookedAround { id, around: MachineFacts { dirs: vec![dir], ..MachineFacts::default() } },
+                    )
                 }
                 Effect::HoldAgainst { id, pairs: asked } => {
                     pairs.extend(asked.iter().map(|pair| pair.at.clone()));
@@ -226,9 +229,11 @@ fn a_directory_is_held_against_who_serves() {
     let (mut model, _) = started();
     let late = open(&mut model, None);
     let finding = model.detect.finding();
-    assert_eq!((finding.verdict, finding.keep), (Verdict::Degraded, false), "while it is compared: {finding:?}");
+    assert_eq!((finding.verdict, finding.keep), (QuorumVerdict::Degraded, false), "while it is compared: {finding:?}");
     assert!(!starts(&model), "{:?}", finding.advice);
-    for (outcome, wanted, keep) in [(Match::Same, Verdict::Degraded, true), (Match::Differs, Verdict::Forked, false)] {
+    for (outcome, wanted, keep) in
+        [(Match::Same, QuorumVerdict::Degraded, true), (Match::Differs, QuorumVerdict::Forked, false)]
+    {
         open(&mut model, Some(outcome));
         let finding = model.detect.finding();
         assert_eq!((finding.verdict, finding.keep), (wanted, keep), "{}", finding.sentence);

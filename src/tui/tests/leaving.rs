@@ -25,7 +25,7 @@ fn leaving_during_a_restore_stops_it_first_and_waits() {
     assert!(screen(&model, 100, 30).contains("next safe point"));
     assert_eq!(ctrl_c(&mut model), [Effect::Cancel { id }]);
     assert_eq!(model.leaving, Leaving::WhenSafe);
-    let stopped = Trouble::new(Kind::Stopped, "stopped on request");
+    let stopped = Error::new(ErrorKind::Stopped, "stopped on request");
     hear(&mut model, id, "local", failed("m1", &stopped));
     assert_eq!(send(&mut model, Msg::ApplyEnded { id, result: Err(stopped) }), [Effect::Quit]);
     let ending = crate::tui::exit_summary::ending(&model);

@@ -148,7 +148,7 @@ fn a_cell_takes_what_the_next_source_says() {
 
 #[test]
 fn certificates_are_read_when_others_are_named_and_late_answers_are_dropped() {
-    use crate::domain::members::certificates::{Files, Key, Named, Seen, Unread};
+    use crate::domain::members::certificates::{CertificateFacts, Files, Key, Named, Unread};
     let mut model = at_members();
     let flags = |model: &mut Model, text: &str| {
         crate::tui::steps::members::set_cell(model, 0, Column::Flags, text);
@@ -160,7 +160,7 @@ fn certificates_are_read_when_others_are_named_and_late_answers_are_dropped() {
     assert_eq!(update(&mut model, Msg::Tick(0)), [], "asked once");
     let second = flags(&mut model, "--cert-file=/b.crt");
     let [Effect::Certificates { id, named }] = &second[..] else { panic!("{second:?}") };
-    let seen = |named: &[Named]| Seen {
+    let seen = |named: &[Named]| CertificateFacts {
         files: named
             .iter()
             .map(|n| Files {
@@ -173,7 +173,7 @@ fn certificates_are_read_when_others_are_named_and_late_answers_are_dropped() {
         distrust: Vec::new(),
     };
     send(&mut model, Msg::Certificates { id: *old, seen: seen(named) });
-    assert_eq!(model.members.certs.seen, Seen::default(), "the answer to an old question");
+    assert_eq!(model.members.certs.seen, CertificateFacts::default(), "the answer to an old question");
     send(&mut model, Msg::Certificates { id: *id, seen: seen(named) });
     char(&mut model, 'n');
     assert_eq!((model.step, said(&model)), (Step::Members, "Next waits for: m1's more etcd flags."));
@@ -276,7 +276,7 @@ fn what_lies_on_this_machine_fills_the_table_and_stands_in_detect() {
         held: Held::By { pid: Some(7), program: "etcd".into() },
         state: DirState::Empty,
     };
-    let around = Around { configs: vec![config], dirs: vec![dir], addresses: vec![] };
+    let around = MachineFacts { configs: vec![config], dirs: vec![dir], addresses: vec![] };
     update(&mut model, Msg::LookedAround { id: id + 1000, around: around.clone() });
     assert!(model.detect.dirs.is_empty(), "an answer that nobody waits for is dropped");
     update(&mut model, Msg::LookedAround { id, around });

@@ -35,7 +35,7 @@ fn an_old_member_that_answers_is_in_the_way_until_its_text_is_typed() {
     let id = seen_hosts(&mut model, &again, |_| {});
     send(&mut model, Msg::Fenced { id: first, seen: Default::default(), fences: Vec::new() });
     assert!(model.review.asking(), "the answer to an older question is dropped");
-    let other = Fence { typed: Some("/old".into()), what: "a process holds /old".into(), ..fence() };
+    let other = Blocker { typed: Some("/old".into()), what: "a process holds /old".into(), ..fence() };
     send(&mut model, Msg::Fenced { id, seen: Default::default(), fences: vec![fence(), other] });
     let shown = screen(&model, 80, 24);
     assert!(shown.contains("m2 of the old cluster still answers on 10.0.0.2") && shown.contains("Stop it."), "{shown}");
@@ -74,9 +74,9 @@ fn an_old_member_that_answers_is_in_the_way_until_its_text_is_typed() {
 #[test]
 fn a_member_that_came_back_since_the_review_leads_back_to_it() {
     let (mut model, id, _) = begun();
-    let found = Told::Fences(vec![fence()]);
+    let found = ExecutionEvent::Fences(vec![fence()]);
     send(&mut model, Msg::Told { id, told: Box::new(found) });
-    let answers = Trouble::new(Kind::Refused, "m2 of the old cluster still answers on 10.0.0.2");
+    let answers = Error::new(ErrorKind::Refused, "m2 of the old cluster still answers on 10.0.0.2");
     let effects = send(&mut model, Msg::ApplyEnded { id, result: Err(answers.clone()) });
     assert!(matches!(effects[..], [Effect::LookAtHosts { .. }]), "{effects:?}");
     assert_eq!((model.step, model.restore.rows.len()), (Step::Review, 0));
@@ -86,7 +86,7 @@ fn a_member_that_came_back_since_the_review_leads_back_to_it() {
 #[test]
 fn a_changed_plan_asks_for_the_label_again() {
     let (mut model, id, plan) = begun();
-    let why = Trouble::new(Kind::Failed, "no space");
+    let why = Error::new(ErrorKind::Failed, "no space");
     hear(&mut model, id, "local", failed("m1", &why));
     send(&mut model, Msg::ApplyEnded { id, result: Err(why) });
     press(&mut model, KeyCode::Esc);
@@ -114,7 +114,7 @@ fn a_changed_plan_asks_for_the_label_again() {
 #[test]
 fn members_go_their_own_ways_and_a_failed_run_is_gone_on_with() {
     let (mut model, id, plan) = begun();
-    let why = Trouble::new(Kind::Failed, "no space");
+    let why = Error::new(ErrorKind::Failed, "no space");
     hear(&mut model, id, "local", built(&plan, "m1"));
     let step = Progress { phase: Phase::Copy, done: 1, total: 9 };
     hear(&mut model, id, "local", HostEvent::Row("m2".into(), RowEvent::Step(step)));
@@ -131,7 +131,7 @@ fn members_go_their_own_ways_and_a_failed_run_is_gone_on_with() {
     assert!(screen(&model, 120, 40).contains("Nothing is swapped before all 3 are proven"));
     let effects = char(&mut model, 't');
     let [Effect::Apply { id, plan: again, orders }] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!((&**again, orders.until, orders.decisions.len()), (&plan, Until::InPlace, 0));
+    assert_eq!((&**again, orders.until, orders.decisions.len()), (&plan, Goal::InPlace, 0));
     for name in ["m1", "m2", "m3"] {
         hear(&mut model, *id, "local", placed(&plan, name));
     }
@@ -143,7 +143,7 @@ fn members_go_their_own_ways_and_a_failed_run_is_gone_on_with() {
 #[test]
 fn going_on_asks_where_review_shows_another_plan() {
     let (mut model, id, plan) = begun();
-    let why = Trouble::new(Kind::Failed, "no space");
+    let why = Error::new(ErrorKind::Failed, "no space");
     hear(&mut model, id, "local", failed("m2", &why));
     send(&mut model, Msg::ApplyEnded { id, result: Err(why) });
     let mut other = plan.clone();

@@ -15,7 +15,7 @@ fn files_are_read_one_after_another() {
     let effects = send(&mut model, Msg::Found { id: *id, result: Ok(files) });
     let [Effect::Inspect { id, path }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(path, &PathBuf::from("/backup/a.db"));
-    let broken = Err(Trouble::new(Kind::Failed, "read error"));
+    let broken = Err(Error::new(ErrorKind::Failed, "read error"));
     let effects = send(&mut model, Msg::Inspected { id: *id, result: broken });
     assert!(matches!(&effects[..], [Effect::Inspect { path, .. }] if path.ends_with("b.db")), "{effects:?}");
     assert!(matches!(&model.snapshot.files[0].health, Health::Broken(why) if why == "read error"));
@@ -102,7 +102,7 @@ fn a_saved_snapshot_is_chosen_and_one_that_failed_is_not_listed() {
     char(&mut model, 'c');
     assert_eq!(char(&mut model, 'y'), [Effect::Cancel { id }]);
     let mut failed = model.clone();
-    send(&mut failed, Msg::Saved { id, result: Err(Trouble::new(Kind::Failed, "no space")) });
+    send(&mut failed, Msg::Saved { id, result: Err(Error::new(ErrorKind::Failed, "no space")) });
     assert_eq!((failed.snapshot.files.len(), failed.snapshot.chosen.clone()), (1, None));
     assert!(said(&failed).contains("no space"));
     let saved = FileFacts { path: into.clone(), ..file("x", Health::Verified) };
@@ -117,7 +117,7 @@ fn what_the_wizard_saved_is_found_again_and_what_it_restored_is_not() {
     let [Effect::Find { .. }, Effect::Find { id, places }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(places, &[PathBuf::from("/new")], "where snapshots are saved");
     let mut absent = model.clone();
-    send(&mut absent, Msg::Found { id: *id, result: Err(Trouble::new(Kind::Input, "/new is not there")) });
+    send(&mut absent, Msg::Found { id: *id, result: Err(Error::new(ErrorKind::Input, "/new is not there")) });
     assert!(absent.snapshot.unsearched.is_empty(), "it is made with the first snapshot");
     send(&mut absent, Msg::Found { id: *id, result: Ok(Vec::new()) });
     assert!(absent.snapshot.unsearched.is_empty() && absent.snapshot.empty.is_empty());
@@ -181,7 +181,7 @@ fn the_source_in_the_journal_is_known_after_a_new_start() {
     let there = FileFacts { path: "/saved/by-label.db".into(), ..file("x", Health::Verified) };
     let (here, gone) = (id_of(&model, "by-label.db"), id_of(&model, "by-url.db"));
     send(&mut model, Msg::Found { id: here, result: Ok(vec![there]) });
-    send(&mut model, Msg::Found { id: gone, result: Err(Trouble::new(Kind::Input, "no such file")) });
+    send(&mut model, Msg::Found { id: gone, result: Err(Error::new(ErrorKind::Input, "no such file")) });
     assert!(model.snapshot.unsearched.iter().any(|words| words.contains("revision 90")), "{:?}", model.snapshot);
     let shown = screen(&model, 120, 40);
     assert!(shown.contains("was made from it."), "{shown}");

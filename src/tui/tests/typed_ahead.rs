@@ -60,7 +60,7 @@ fn the_label_is_text_from_its_first_letter_whatever_that_letter_does() {
 #[test]
 fn what_is_found_while_the_label_is_typed_is_still_in_the_way() {
     let changes: [fn(&mut Look); 2] =
-        [|_| {}, |look| look.facts = Err(crate::error::Trouble::new(Kind::Failed, "no route to it"))];
+        [|_| {}, |look| look.facts = Err(crate::error::Error::new(ErrorKind::Failed, "no route to it"))];
     for change in changes {
         let mut model = at_review();
         let looks = char(&mut model, 'r');
@@ -136,7 +136,7 @@ fn a_yes_that_comes_before_its_question_starts_no_member() {
     inert(&mut model);
     assert_eq!(char(&mut model, 'y'), []);
     let how = Ok(crate::domain::preflight::start::Start::By(vec!["systemctl start etcd".into()]));
-    let offer = crate::execute::start::Offer { member: "m1".into(), host: "local".into(), how };
+    let offer = crate::execute::start::StartOption { member: "m1".into(), host: "local".into(), how };
     // left meanwhile for a field: the question does not open over it
     let mut elsewhere = model.clone();
     press(&mut elsewhere, KeyCode::Esc);
@@ -170,7 +170,7 @@ fn asks_for(typed: &str) -> Model {
     let mut model = at_review();
     let looks = char(&mut model, 'r');
     let id = seen_hosts(&mut model, &looks, |_| {});
-    let fences = vec![Fence { typed: Some(typed.into()), ..fence() }];
+    let fences = vec![Blocker { typed: Some(typed.into()), ..fence() }];
     send(&mut model, Msg::Fenced { id, seen: Default::default(), fences });
     model
 }
@@ -214,7 +214,7 @@ fn what_was_asked_for_before_is_no_command_while_it_is_looked_at_again() {
     assert_eq!(press(&mut model, KeyCode::Enter), []);
     assert_eq!(model.overlay, Some(Overlay::Held(Action::Open)), "it is still looked at");
     let id = seen_hosts(&mut model, &looks, |_| {});
-    let fences = vec![Fence { typed: Some("save m2".into()), ..fence() }];
+    let fences = vec![Blocker { typed: Some("save m2".into()), ..fence() }];
     send(&mut model, Msg::Fenced { id, seen: Default::default(), fences });
     press(&mut model, KeyCode::Enter);
     assert_eq!(model.prompt.as_ref().map(|p| p.ask.clone()), Some(Ask::Override("save m2".into())));

@@ -10,8 +10,8 @@ use super::super::{
 use crate::text::{columns, number};
 use crate::{
     domain::{
-        model::observations::{Answer, EndpointFacts, Hashed, MemberSays, OwnHealth, Read, Source},
-        quorum::{scope::Belongs, verdict::Verdict},
+        model::observations::{Answer, EndpointFacts, Hashed, MemberStatus, OwnHealth, Read, Source},
+        quorum::{scope::Belongs, verdict::QuorumVerdict},
         sources::newest_dir,
     },
     etcd::membership::Id,
@@ -60,7 +60,7 @@ fn about(state: &State, row: &Asked) -> Vec<String> {
     lines
 }
 
-fn said(state: &State, says: &MemberSays, lines: &mut Vec<String>) {
+fn said(state: &State, says: &MemberStatus, lines: &mut Vec<String>) {
     if let Some(why) = &says.closed {
         lines.push(format!("It is alive, though its client port tells nothing: {why}."));
     }
@@ -133,7 +133,7 @@ fn door(source: Source) -> &'static str {
 }
 
 /// `none`, or `NOSPACE of m1`.
-fn alarms(state: &State, says: &MemberSays) -> String {
+fn alarms(state: &State, says: &MemberStatus) -> String {
     if says.alarms.is_empty() {
         return if says.closed.is_some() { "not told".into() } else { "none".into() };
     }
@@ -162,19 +162,21 @@ fn hash_words(hash: &Hashed) -> String {
     }
 }
 
-fn database(says: &MemberSays) -> String {
+fn database(says: &MemberStatus) -> String {
     let quota = says.quota_bytes.map_or_else(String::new, |q| format!(" of {} quota", number::size(q)));
     format!("{}{quota}", number::size(says.db_bytes))
 }
 
 /// How a verdict is marked.
-pub fn mark(verdict: Verdict) -> (&'static str, Tone) {
+pub fn mark(verdict: QuorumVerdict) -> (&'static str, Tone) {
     match verdict {
-        Verdict::Healthy => (" ✔ ", Tone::Good),
-        Verdict::LostForNow | Verdict::LostForGood | Verdict::Forked => (" ✖ ", Tone::Bad),
-        Verdict::Asking => (" … ", Tone::Plain),
-        Verdict::Degraded | Verdict::Unsettled | Verdict::NoLeader | Verdict::Split => (" ! ", Tone::Warn),
-        Verdict::Unknown | Verdict::Unconfirmed => (" ? ", Tone::Warn),
+        QuorumVerdict::Healthy => (" ✔ ", Tone::Good),
+        QuorumVerdict::LostForNow | QuorumVerdict::LostForGood | QuorumVerdict::Forked => (" ✖ ", Tone::Bad),
+        QuorumVerdict::Asking => (" … ", Tone::Plain),
+        QuorumVerdict::Degraded | QuorumVerdict::Unsettled | QuorumVerdict::NoLeader | QuorumVerdict::Split => {
+            (" ! ", Tone::Warn)
+        }
+        QuorumVerdict::Unknown | QuorumVerdict::Unconfirmed => (" ? ", Tone::Warn),
     }
 }
 
@@ -262,7 +264,7 @@ fn cells(model: &Model, row: &Asked) -> Vec<Spot> {
         }
         Answer::Silent { why, .. } => [(why.to_string(), Tone::Bad), none(), none()],
         Answer::Says(says) => {
-            let well = says.led() && says.read == Read::Served && says.alarms.is_empty();
+            let well = says.has_leader() && says.read == Read::Served && says.alarms.is_empty();
             let tone = if well { Tone::Good } else { Tone::Warn };
             // what only its peer port tells has no numbers
             if says.revision == 0 && says.closed.is_some() {

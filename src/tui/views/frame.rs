@@ -19,7 +19,7 @@ use crate::tui::{
 };
 use crate::{
     domain::{model::plan::Plan, sources::ranking::Place},
-    execute::executor::Until,
+    execute::executor::Goal,
     text::Shown,
 };
 
@@ -69,13 +69,13 @@ fn written(model: &Model) -> String {
     match () {
         () if model.leaving == Leaving::WhenSafe => "STOPPING".into(),
         () if model.restore.running() => match model.restore.until {
-            Some(Until::Rehearsed) => "REHEARSING".into(),
-            Some(Until::Undone) => "TAKING IT BACK".into(),
+            Some(Goal::Rehearsed) => "REHEARSING".into(),
+            Some(Goal::Undone) => "TAKING IT BACK".into(),
             _ => "WRITING DATA DIRECTORIES".into(),
         },
         () if model.restore.complete() => "data directories in place".into(),
         () if model.restore.placed() > 0 => "partly in place".into(),
-        () if model.restore.until == Some(Until::Undone) && model.restore.failed.is_none() => "taken back".into(),
+        () if model.restore.until == Some(Goal::Undone) && model.restore.failed.is_none() => "taken back".into(),
         () if model.restore.built() => "built, nothing in place".into(),
         () if model.snapshot.saving.is_some() => "saving a snapshot".into(),
         // what an earlier run wrote counts, too
@@ -200,7 +200,7 @@ fn field(model: &Model, prompt: &Prompt, page: &Page<'_>) -> Lines {
 /// The keys that work now, as many as fit; help and quit always.
 fn footer(model: &Model, page: &Page<'_>) -> Lines {
     let place = model.place();
-    let shown: Vec<(String, String, Action)> = keymap::of(place)
+    let shown: Vec<(String, String, Action)> = keymap::bindings_for(place)
         .filter(|b| !b.label.is_empty() && can(model, b.action).is_ok())
         .map(|b| {
             let label = match (b.action, model.step.after()) {
@@ -336,7 +336,9 @@ fn window(model: &Model, buffer: &mut Buffer, area: Rect) {
     }
     let mut keys: Vec<ratatui::text::Span<'static>> = Vec::new();
     let scrolls = first > 0 || hidden > 0;
-    for binding in keymap::of(model.place()).filter(|b| !b.label.is_empty() && (scrolls || b.action != Action::Up)) {
+    for binding in
+        keymap::bindings_for(model.place()).filter(|b| !b.label.is_empty() && (scrolls || b.action != Action::Up))
+    {
         keys.push(page.span(format!("{} ", model.look.key(binding.show)), Tone::Strong));
         let label = match (model.overlay, binding.action) {
             (Some(Overlay::Unfinished), Action::Yes) => steps::resume::key_words(model),
@@ -383,7 +385,7 @@ fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
 fn held_words(model: &Model, action: Action) -> (String, Vec<String>) {
     match steps::held(model, action) {
         Ok(()) => {
-            let binding = keymap::of(model.step.place()).find(|binding| binding.action == action);
+            let binding = keymap::bindings_for(model.step.place()).find(|binding| binding.action == action);
             let (name, help) = binding.map_or(("go on", "do what was asked for"), |b| (b.label, b.help));
             let words =
                 format!("Nothing is waited for any more for this: {help}. Enter does it, Esc closes this window.");
@@ -423,7 +425,7 @@ fn help(model: &Model, room: usize) -> Vec<String> {
     const KEYS: usize = 10;
     let mut lines: Vec<String> = Vec::new();
     let named = |b: &&keymap::Binding| !b.help.is_empty() && (b.action != Action::Note || model.options.accompanied);
-    for binding in keymap::of(model.step.place()).filter(named) {
+    for binding in keymap::bindings_for(model.step.place()).filter(named) {
         let mut about = columns::wrap(binding.help, room.saturating_sub(KEYS + 1));
         if let Err(why) = steps::can(model, binding.action) {
             about.extend(columns::wrap(&format!("Not now: {why}"), room.saturating_sub(KEYS + 1)));

@@ -55,7 +55,7 @@ pub(crate) fn row_words(plan: &Plan, look: &Look, at: usize, now: i64) -> (&'sta
 }
 
 /// A host as a sentence names it.
-pub(crate) fn called(host: &str) -> &str {
+pub(crate) fn display_name(host: &str) -> &str {
     if host_address::is_local(host) { "this machine" } else { host }
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn who(facts: &HostFacts) -> String {
 /// All that was seen of a host.
 pub(crate) fn lines(plan: &Plan, look: &Look, now: i64) -> Vec<String> {
     let names: Vec<&str> = look.members.iter().filter_map(|at| Some(plan.members.get(*at)?.name.as_str())).collect();
-    let host = called(&look.host);
+    let host = display_name(&look.host);
     let mut out = vec![format!("{host}: {}", names.join(", "))];
     let facts = match &look.facts {
         Ok(facts) => facts,

@@ -10,8 +10,8 @@ use super::super::{
 use crate::text::number;
 use crate::{
     engine::restore::Restored,
-    error::{Kind, Remedy, Trouble},
-    execute::executor::Until,
+    error::{Error, ErrorKind, Remedy},
+    execute::executor::Goal,
     text::{
         Shown,
         phrase::{all, plural},
@@ -20,7 +20,7 @@ use crate::{
 use crate::{
     text::time,
     tui::steps::{
-        restore::{Arrived, At, Host, Row, Stand, State, selected},
+        restore::{Arrived, At, Host, Row, RowState, State, selected},
         review::{self, Gate},
     },
 };
@@ -29,20 +29,20 @@ impl Row {
     /// How it ended, for the normal screen.
     pub fn ending(&self) -> String {
         match &self.stand {
-            Stand::Placed(swapped) => {
+            RowState::Placed(swapped) => {
                 let r = &swapped.restored;
                 format!("{} restored, {} keys at revision {}", self.dir, r.keys, r.revision)
             }
-            Stand::Built(_) => format!("{} is not in place; it is built and waits beside it", self.dir),
-            Stand::Moving => format!("{} was being put in place", self.dir),
-            Stand::Undoing => format!("{} was being taken out of its place", self.dir),
-            Stand::Out(_) => format!("{} taken back: what was there before is in place again", self.dir),
-            Stand::Discarded => format!("{} can be built; what the rehearsal made is removed", self.dir),
-            Stand::Failed(trouble) if trouble.kind == Kind::Stopped => {
+            RowState::Built(_) => format!("{} is not in place; it is built and waits beside it", self.dir),
+            RowState::Moving => format!("{} was being put in place", self.dir),
+            RowState::Undoing => format!("{} was being taken out of its place", self.dir),
+            RowState::Out(_) => format!("{} taken back: what was there before is in place again", self.dir),
+            RowState::Discarded => format!("{} can be built; what the rehearsal made is removed", self.dir),
+            RowState::Failed(trouble) if trouble.kind == ErrorKind::Stopped => {
                 format!("{} stopped, what was there before is untouched", self.dir)
             }
-            Stand::Failed(trouble) => format!("{} failed: {}", self.dir, trouble.sentence()),
-            Stand::Waits | Stand::Works(_) => format!("{} not finished", self.dir),
+            RowState::Failed(trouble) => format!("{} failed: {}", self.dir, trouble.sentence()),
+            RowState::Waits | RowState::Works(_) => format!("{} not finished", self.dir),
         }
     }
 }
@@ -94,7 +94,7 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
 }
 
 /// What to do about a failure, the ways on by their keys here.
-fn advice(trouble: &Trouble) -> String {
+fn advice(trouble: &Error) -> String {
     trouble.advice(|way| match way {
         Remedy::Resume => "t".into(),
         Remedy::Undo => "u".into(),
@@ -114,19 +114,19 @@ fn sentence(model: &Model) -> (&'static str, Tone, String) {
         return (" ! ", Tone::Warn, format!("Stopping at the next safe point. {so_far}."));
     }
     match (state.until, state.running(), &state.failed) {
-        (Some(Until::Undone), true, _) => {
+        (Some(Goal::Undone), true, _) => {
             (" ", Tone::Strong, "Taking it back: the new directories out, what was there before in.".into())
         }
-        (Some(Until::Undone), false, None) => {
+        (Some(Goal::Undone), false, None) => {
             let words = "Taken back: what was there before is in place again. The new directories lie beside it, with what was \
                          written to the new cluster since.";
             (" ✔ ", Tone::Good, words.into())
         }
-        (Some(Until::Undone), false, Some(_)) => {
+        (Some(Goal::Undone), false, Some(_)) => {
             (" ✖ ", Tone::Bad, format!("Not all is taken back: {placed} of {members} members are still in place."))
         }
-        (Some(Until::Rehearsed), true, _) => (" ", Tone::Strong, format!("Rehearsing: {proven} of {members} proven.")),
-        (Some(Until::Rehearsed), false, None) => {
+        (Some(Goal::Rehearsed), true, _) => (" ", Tone::Strong, format!("Rehearsing: {proven} of {members} proven.")),
+        (Some(Goal::Rehearsed), false, None) => {
             let can = if members == 1 { "the member can".to_string() } else { format!("all {members} members can") };
             let rest = "What was built is removed again. Esc goes back to Review.";
             match in_the_way(model) {
@@ -134,7 +134,7 @@ fn sentence(model: &Model) -> (&'static str, Tone, String) {
                 Some(what) => (" ! ", Tone::Warn, format!("Rehearsed: {can} be built. {what} {rest}")),
             }
         }
-        (Some(Until::Rehearsed), false, Some(trouble)) => {
+        (Some(Goal::Rehearsed), false, Some(trouble)) => {
             (" ✖ ", Tone::Bad, format!("The rehearsal did not come to its end: {}.", trouble.what))
         }
         // until the run has ended, nobody can go on
@@ -168,11 +168,11 @@ fn untouched(state: &State) -> String {
     let members = state.rows.len();
     let whole = if members == 1 { "it is".to_string() } else { format!("all {members} are") };
     match (state.until, &state.barrier) {
-        (Some(Until::Undone), _) => "What was put in place stays beside it, under a dated name.".into(),
-        (Some(Until::Rehearsed), None) => {
+        (Some(Goal::Undone), _) => "What was put in place stays beside it, under a dated name.".into(),
+        (Some(Goal::Rehearsed), None) => {
             "Old data is untouched on every host. Nothing is put in place in a rehearsal.".into()
         }
-        (Some(Until::Rehearsed), Some(text)) => format!("{}. Nothing was put in place.", text),
+        (Some(Goal::Rehearsed), Some(text)) => format!("{}. Nothing was put in place.", text),
         (_, Some(text)) if state.placed() == 0 && !state.running() => {
             format!("{text}. Old data is untouched on every host.")
         }
@@ -187,7 +187,7 @@ fn untouched(state: &State) -> String {
 
 /// What became of what was in the members' places.
 fn before(state: &State) -> &'static str {
-    let aside = |row: &Row| matches!(&row.stand, Stand::Placed(swapped) if !swapped.aside().is_empty());
+    let aside = |row: &Row| matches!(&row.stand, RowState::Placed(swapped) if !swapped.aside().is_empty());
     match state.rows.iter().any(aside) {
         true => "What was there before lies aside under a dated name.",
         false => "Nothing was in their places before.",
@@ -225,26 +225,26 @@ fn phase(state: &State, row: &Row, now_ms: u64) -> Vec<Spot> {
     let one = |words: &str, tone| vec![(words.to_string(), tone)];
     if let Some(trouble) = state.trouble(row) {
         return match trouble.kind {
-            Kind::Stopped => one("! stopped", Tone::Warn),
+            ErrorKind::Stopped => one("! stopped", Tone::Warn),
             _ => one(&format!("✖ {}", trouble.sentence()), Tone::Bad),
         };
     }
     let here = state.host_of(row).map(|host| &host.at);
     match (&row.stand, here) {
         (_, Some(At::Halts(_))) => one("stopping what runs there", Tone::Strong),
-        (Stand::Works(at), _) => meter(at.phase().words(), at),
-        (Stand::Built(r), _) => vec![
+        (RowState::Works(at), _) => meter(at.phase().words(), at),
+        (RowState::Built(r), _) => vec![
             (format!("✔ proven, {} keys", time::thousands(r.keys)), Tone::Good),
             (number::size(r.bytes), Tone::Plain),
         ],
-        (Stand::Moving, _) => one("! half put in place", Tone::Warn),
-        (Stand::Undoing, _) => one("! half taken back", Tone::Warn),
-        (Stand::Placed(swapped), _) => {
+        (RowState::Moving, _) => one("! half put in place", Tone::Warn),
+        (RowState::Undoing, _) => one("! half taken back", Tone::Warn),
+        (RowState::Placed(swapped), _) => {
             let keys = time::thousands(swapped.restored.keys);
             vec![(format!("✔ in place, {keys} keys"), Tone::Good), (number::size(swapped.restored.bytes), Tone::Plain)]
         }
-        (Stand::Out(_), _) => one("✔ taken back", Tone::Good),
-        (Stand::Discarded, _) => one("✔ can be built; removed again", Tone::Good),
+        (RowState::Out(_), _) => one("✔ taken back", Tone::Good),
+        (RowState::Discarded, _) => one("✔ can be built; removed again", Tone::Good),
         (_, Some(At::Program(at))) => meter("sending the program", at),
         (_, Some(At::Snapshot(at))) => {
             let words = match at.phase() {
@@ -275,13 +275,13 @@ fn about(state: &State, row: &Row) -> Vec<String> {
         list.iter().map(|(from, to)| format!("{} is now {}", from.shown(), to.shown())).collect()
     };
     match &row.stand {
-        Stand::Built(restored) => vec![read_back(restored)],
-        Stand::Placed(swapped) => {
+        RowState::Built(restored) => vec![read_back(restored)],
+        RowState::Placed(swapped) => {
             let mut lines = vec![read_back(&swapped.restored)];
             lines.extend(went(&swapped.aside()).into_iter().map(|line| format!("What was at {line}")));
             lines
         }
-        Stand::Out(list) => went(list),
+        RowState::Out(list) => went(list),
         _ => match state.host_of(row).map(|host| &host.at) {
             Some(At::Halts(halt)) => vec![halt.commands.join(" && ")],
             _ => Vec::new(),
@@ -345,7 +345,9 @@ pub(in crate::tui) fn halts(state: &State) -> Vec<String> {
 
 /// Whose members are in place or built.
 pub(in crate::tui) fn taken_back(state: &State) -> String {
-    let there = |row: &&Row| matches!(row.stand, Stand::Placed(_) | Stand::Built(_) | Stand::Moving | Stand::Undoing);
+    let there = |row: &&Row| {
+        matches!(row.stand, RowState::Placed(_) | RowState::Built(_) | RowState::Moving | RowState::Undoing)
+    };
     let names: Vec<String> = state.rows.iter().filter(there).map(|row| row.name.clone()).collect();
     all(&names)
 }

@@ -14,7 +14,7 @@ use crate::{
         sources::{
             cluster_match::Relation,
             data_loss::{Entries, Horizon, Lost},
-            ranking::{Kind, Place, Source, Standing},
+            ranking::{Place, Source, SourceKind, SourceState},
         },
     },
     text::{Shown, phrase::natural},
@@ -171,7 +171,7 @@ fn cells(model: &Model, source: &Source) -> Vec<Spot> {
         }
     };
     let age = match source.kind {
-        Kind::Survivor => Some("now".to_string()),
+        SourceKind::Survivor => Some("now".to_string()),
         _ => source.at.map(|at| time::age(model.now().saturating_sub(at))),
     };
     let lossy = if source.loss.entries == Entries::None { Tone::Plain } else { Tone::Warn };
@@ -202,61 +202,61 @@ fn kinship(source: &Source) -> Spot {
 fn checks(model: &Model, source: &Source) -> Spot {
     let is = |paths: &[std::path::PathBuf]| matches!(&source.place, Place::File(path) if paths.contains(path));
     match &source.standing {
-        Standing::ToSave => ("to be saved".into(), Tone::Faint),
-        Standing::Remote => ("to be fetched".into(), Tone::Faint),
-        Standing::Unread => match &model.snapshot.reading {
+        SourceState::ToSave => ("to be saved".into(), Tone::Faint),
+        SourceState::Remote => ("to be fetched".into(), Tone::Faint),
+        SourceState::Unread => match &model.snapshot.reading {
             Some(work) if is(std::slice::from_ref(&work.path)) => ("reading …".into(), Tone::Plain),
             _ => ("unread".into(), Tone::Faint),
         },
-        Standing::Whole => ("hash ok".into(), Tone::Good),
-        Standing::Sound if is(&model.snapshot.agreed) => ("accepted".into(), Tone::Warn),
-        Standing::Sound => ("no hash".into(), Tone::Warn),
-        Standing::Packed(_) => ("packed".into(), Tone::Warn),
-        Standing::Limited(_) if is(&model.snapshot.agreed) => ("accepted".into(), Tone::Warn),
-        Standing::Limited(_) => ("! damaged".into(), Tone::Warn),
-        Standing::Held(_) => ("in use".into(), Tone::Warn),
-        Standing::Unreadable(_) => ("✖ unreadable".into(), Tone::Bad),
-        Standing::Broken(_) => ("✖ broken".into(), Tone::Bad),
+        SourceState::Whole => ("hash ok".into(), Tone::Good),
+        SourceState::Sound if is(&model.snapshot.agreed) => ("accepted".into(), Tone::Warn),
+        SourceState::Sound => ("no hash".into(), Tone::Warn),
+        SourceState::Packed(_) => ("packed".into(), Tone::Warn),
+        SourceState::Limited(_) if is(&model.snapshot.agreed) => ("accepted".into(), Tone::Warn),
+        SourceState::Limited(_) => ("! damaged".into(), Tone::Warn),
+        SourceState::Held(_) => ("in use".into(), Tone::Warn),
+        SourceState::Unreadable(_) => ("✖ unreadable".into(), Tone::Bad),
+        SourceState::Broken(_) => ("✖ broken".into(), Tone::Bad),
     }
 }
 
 /// A sentence about the selected source, with its mark.
-type Said = (&'static str, Tone, String);
+type StateCell = (&'static str, Tone, String);
 
 /// What must be known of a source before it is chosen, the gravest first.
-fn said(model: &Model, source: &Source) -> Vec<Said> {
-    let mut out: Vec<Said> = Vec::new();
+fn said(model: &Model, source: &Source) -> Vec<StateCell> {
+    let mut out: Vec<StateCell> = Vec::new();
     match &source.standing {
-        Standing::Broken(why) | Standing::Unreadable(why) => out.push((" ✖ ", Tone::Bad, time::sentence(why))),
-        Standing::Limited(damage) => {
+        SourceState::Broken(why) | SourceState::Unreadable(why) => out.push((" ✖ ", Tone::Bad, time::sentence(why))),
+        SourceState::Limited(damage) => {
             let agreed = matches!(&source.place, Place::File(path) if model.snapshot.agreed.contains(path));
             let asks = if agreed { "" } else { " Enter asks whether to take it." };
             out.push((" ! ", Tone::Warn, format!("{}{asks}", time::sentence(&damage.why))));
         }
-        Standing::Packed(why) => out.push((" ! ", Tone::Warn, format!("It was read and is whole, but {}", time::sentence(why)))),
-        Standing::Held(why) => out.push((" ! ", Tone::Warn, format!("It cannot be taken: {}", time::sentence(why)))),
-        Standing::Unread => {
+        SourceState::Packed(why) => out.push((" ! ", Tone::Warn, format!("It was read and is whole, but {}", time::sentence(why)))),
+        SourceState::Held(why) => out.push((" ! ", Tone::Warn, format!("It cannot be taken: {}", time::sentence(why)))),
+        SourceState::Unread => {
             let reading = model.snapshot.reading.as_ref().filter(|w| Place::File(w.path.clone()) == source.place);
             let how =
                 reading.and_then(|w| w.meter).map_or_else(String::new, |m| format!(": {}", m.words(model.now_ms)));
             out.push((" ", Tone::Plain, format!("It is read through before it can be chosen{how}.")));
         }
-        Standing::Remote => out.push((
+        SourceState::Remote => out.push((
             " ",
             Tone::Plain,
             "Enter fetches it from the object store into a new file; then it is read through like any other.".into(),
         )),
-        Standing::ToSave => out.push((
+        SourceState::ToSave => out.push((
             " ",
             Tone::Plain,
             "Enter saves a snapshot from this member into a new file. That works without quorum, and its own data is not \
              changed."
                 .into(),
         )),
-        Standing::Whole | Standing::Sound => {}
+        SourceState::Whole | SourceState::Sound => {}
     }
     if source.loss.entries != Entries::Unknown
-        || !matches!(source.standing, Standing::Broken(_) | Standing::Unreadable(_))
+        || !matches!(source.standing, SourceState::Broken(_) | SourceState::Unreadable(_))
     {
         let newest = model.snapshot.list.newest.as_ref();
         let unsure = source.loss.entries != Entries::None;
@@ -280,7 +280,7 @@ fn said(model: &Model, source: &Source) -> Vec<Said> {
         Relation::CannotTell(_)
             if matches!(
                 source.standing,
-                Standing::Remote | Standing::Unread | Standing::Broken(_) | Standing::Unreadable(_)
+                SourceState::Remote | SourceState::Unread | SourceState::Broken(_) | SourceState::Unreadable(_)
             ) => {}
         Relation::CannotTell(_) => {
             out.push((" ! ", Tone::Warn, format!("Whether it is of this cluster cannot be told: {why}.")));
@@ -288,7 +288,7 @@ fn said(model: &Model, source: &Source) -> Vec<Said> {
         Relation::Other(_) => out.push((" ✖ ", Tone::Bad, format!("It is of another cluster: {why}."))),
     }
     let accepted = matches!(&source.place, Place::File(path) if model.snapshot.agreed.contains(path));
-    if source.standing == Standing::Sound && !accepted {
+    if source.standing == SourceState::Sound && !accepted {
         let words = "It carries no checksum, as saved snapshots do. Its pages are sound, but values that changed on the disk \
                      would not be noticed. Enter asks whether to take it.";
         out.push((" ! ", Tone::Warn, words.into()));
@@ -298,7 +298,7 @@ fn said(model: &Model, source: &Source) -> Vec<Said> {
 }
 
 /// What journals say of the source: which plans were made from it.
-fn plans(model: &Model, source: &Source) -> impl Iterator<Item = Said> {
+fn plans(model: &Model, source: &Source) -> impl Iterator<Item = StateCell> {
     let of = |path: &std::path::Path| source.place == Place::File(path.to_path_buf());
     let now = file_of(model, source).and_then(|file| Some(file.content.as_ref()?.sha256.as_str()));
     let said = model.snapshot.journaled.iter().filter(|j| of(&j.path)).map(|j| match now {
@@ -317,7 +317,7 @@ fn differences(model: &Model, source: &Source) -> impl Iterator<Item = String> {
     let of = |c: &&Compared| [&c.newer, &c.older].iter().any(|p| Place::File((*p).clone()) == source.place);
     let name = |path: &std::path::PathBuf| {
         let listed = model.snapshot.list.get(&Place::File(path.clone()));
-        let in_dir = listed.filter(|s| s.kind == Kind::DataDir).map(|s| s.name.clone());
+        let in_dir = listed.filter(|s| s.kind == SourceKind::DataDir).map(|s| s.name.clone());
         in_dir.unwrap_or_else(|| path.file_name().unwrap_or_default().to_string_lossy().into_owned())
     };
     let line = |c: &Compared| {

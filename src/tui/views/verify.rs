@@ -7,7 +7,7 @@ use super::super::{
     app::Model,
     widgets::{layout::Page, theme::Tone},
 };
-use crate::domain::verify::{Check, Outcome, Proof, Verdict};
+use crate::domain::verify::{Check, Outcome, Verification, VerifyResult};
 use crate::text::time;
 
 /// The columns of a check's heading.
@@ -28,10 +28,10 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
         return;
     };
     let tone = match proof.verdict {
-        Verdict::Proven | Verdict::Agree => Tone::Good,
-        Verdict::Failed => Tone::Bad,
-        Verdict::Unproven => Tone::Warn,
-        Verdict::Waiting => Tone::Strong,
+        VerifyResult::Proven | VerifyResult::Agree => Tone::Good,
+        VerifyResult::Failed => Tone::Bad,
+        VerifyResult::Unproven => Tone::Warn,
+        VerifyResult::Waiting => Tone::Strong,
     };
     page.sentence(&format!(" {} ", proof.verdict.mark()), &proof.sentence, tone, 5);
     page.gap();
@@ -53,7 +53,7 @@ pub(crate) fn lines(model: &Model) -> usize {
 }
 
 /// Everything below the verdict, as lines of the page's width.
-fn flowed(proof: &Proof, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
+fn flowed(proof: &Verification, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
     let mut lines = Vec::new();
     let names = proof.members.iter().map(|m| columns::width(&m.name)).max().unwrap_or_default().min(20);
     for member in &proof.members {
@@ -74,7 +74,7 @@ fn flowed(proof: &Proof, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
             lines.extend(page.flow(&format!("{indent}→ "), todo, Tone::Plain, 8));
         }
     }
-    if !proof.next.is_empty() && proof.verdict != Verdict::Failed {
+    if !proof.next.is_empty() && proof.verdict != VerifyResult::Failed {
         lines.push(Vec::new());
         lines.push(vec![page.span(" What will need you next:", Tone::Strong)]);
         for next in &proof.next {

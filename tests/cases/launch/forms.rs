@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use requorum::{domain::render::start::Form, system::discovery};
+use requorum::{domain::render::start::StartFormat, system::discovery};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -173,7 +173,7 @@ pub fn forms(server: &Server) {
     assert_eq!(changes.contains("--feature-gates=InitialCorruptCheck=true"), server.minor >= "3.6", "{changes}");
 
     // All of it is what a shell can read, and everything is said above it.
-    for form in Form::all() {
+    for form in StartFormat::all() {
         let whole = succeed(&mut odd.launch(form.as_str()));
         for words in [
             &odd.plan.plan.short_id(),

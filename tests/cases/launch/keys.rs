@@ -9,8 +9,8 @@ use requorum::{
             plan::Plan,
         },
         render::start::{
-            Form, HostKnown, Known, etcd_flags, page,
-            values::{Kind, kind},
+            HostKnown, Known, StartFormat, etcd_flags, page,
+            values::{ValueKind, kind},
         },
     },
     system::discovery,
@@ -39,10 +39,10 @@ fn value(flag: &str) -> &'static str {
         ("heartbeat-interval", _) => "200",
         ("cipher-suites", _) => "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
         ("log-output" | "log-outputs", _) => "stderr",
-        (_, Kind::Switch) => "true",
-        (_, Kind::Count | Kind::Number) => "7",
-        (_, Kind::Duration) => "7s",
-        (_, Kind::List) => "a,b",
+        (_, ValueKind::Switch) => "true",
+        (_, ValueKind::Count | ValueKind::Number) => "7",
+        (_, ValueKind::Duration) => "7s",
+        (_, ValueKind::List) => "a,b",
         ("auto-compaction-mode", _) => "revision",
         ("auto-compaction-retention", _) => "8",
         ("auth-token", _) => "simple",
@@ -80,7 +80,7 @@ fn file(plan: &Plan, server: &Server, flags: &[&str]) -> Result<Value, String> {
     };
     let host = HostKnown { host: plan.members[0].host.clone(), configs: vec![config], adopt: true, addresses: vec![] };
     let known = Known { version: server.minor.parse().ok(), hosts: vec![host], ..Known::default() };
-    page(plan, &plan.members[0].name, Form::Config, &known).map(|page| yaml(&page.files[0].text))
+    page(plan, &plan.members[0].name, StartFormat::Config, &known).map(|page| yaml(&page.files[0].text))
 }
 
 /// What etcd says of a file whose election timeout is too short for it: it reads all of it, and never starts. Keys of the proxy

@@ -13,7 +13,7 @@ use std::{
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType,
 };
-use requorum::domain::members::certificates::{Admission, Cert, admit, judge};
+use requorum::domain::members::certificates::{Admission, Cert, admit, evaluate};
 use tempfile::TempDir;
 use tokio_rustls::rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
@@ -112,13 +112,13 @@ pub fn as_judged(server: &Server) {
         let mut member = alone(server, &pki, &place, name, &ip);
         let heard = joins(server, &pki, &ip);
         let refused = heard.contains("x509") || heard.contains("certificate");
-        assert_eq!(judge(&cert, &ip).holds(), !refused, "{name}: {:?}, and etcd: {heard}", judge(&cert, &ip));
+        assert_eq!(evaluate(&cert, &ip).holds(), !refused, "{name}: {:?}, and etcd: {heard}", evaluate(&cert, &ip));
         member.stop();
     }
 
     // By one who is connected to: the address counts that the connection comes from, here 127.0.0.1.
     let server_cert = pki.leaf("server", &[], &[&ip]);
-    assert!(judge(&server_cert, &ip).holds());
+    assert!(evaluate(&server_cert, &ip).holds());
     let mut member = alone(server, &pki, &place, "server", &ip);
     for (name, dns, ips) in [
         ("no-names", &[][..], &[][..]),

@@ -16,7 +16,7 @@ use crate::{
         print::{self as words, text},
         screen::terminal,
     },
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     tui::widgets::theme::Look,
 };
 
@@ -43,7 +43,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     let dir = wizard::state_dir().ok_or_else(|| {
-        Trouble::new(Kind::Usage, "no drill can be found")
+        Error::new(ErrorKind::Usage, "no drill can be found")
             .why("neither XDG_STATE_HOME nor HOME is an absolute path")
             .hint("Set HOME as it is where the drill runs.")
     })?;
@@ -120,7 +120,7 @@ fn lines(drill: Connection, watch: bool, format: Format) -> Result<()> {
     }
     match refused {
         0 => Ok(()),
-        n => Err(Trouble::new(Kind::Input, format!("{n} of the lines that were read led to nothing"))),
+        n => Err(Error::new(ErrorKind::Input, format!("{n} of the lines that were read led to nothing"))),
     }
 }
 
@@ -150,5 +150,5 @@ fn listen(tell: Sender<Event>) -> Result<()> {
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
     let spawned = thread::Builder::new().name(name.into()).spawn(work);
-    spawned.map(drop).map_err(|e| Trouble::new(Kind::Failed, "the drill cannot be listened to").why(e))
+    spawned.map(drop).map_err(|e| Error::new(ErrorKind::Failed, "the drill cannot be listened to").why(e))
 }

@@ -9,27 +9,27 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    drill::session::{Exercise, Line},
-    error::{Kind, Result, Trouble},
+    drill::session::{Exercise, TraineeInput},
+    error::{Error, ErrorKind, Result},
     text::stdio,
 };
 
 /// Listens to all of them.
-pub(super) struct Ear {
-    said: Sender<Line>,
-    heard: Receiver<Line>,
+pub(super) struct InputEvents {
+    said: Sender<TraineeInput>,
+    heard: Receiver<TraineeInput>,
     /// True while a line of the terminal is being waited for. It is read only when one is wanted: the keys belong to the
     /// wizard.
     asked: bool,
 }
 
-impl Ear {
+impl InputEvents {
     /// Begins to listen for signals. From then on they end nothing by themselves, so that what was made for an exercise is
     /// removed on every way out.
-    pub(super) fn open() -> Result<Ear> {
+    pub(super) fn open() -> Result<InputEvents> {
         let (said, heard) = mpsc::channel();
         let hung = said.clone();
-        let fail = |e: io::Error| Trouble::new(Kind::Failed, "signals cannot be listened for").why(e);
+        let fail = |e: io::Error| Error::new(ErrorKind::Failed, "signals cannot be listened for").why(e);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(fail)?;
         let entered = runtime.enter();
         let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
@@ -45,22 +45,22 @@ impl Ear {
                         _ = hangup.recv() => {}
                     }
                     stdio::hurry();
-                    if hung.send(Line::Hung).is_err() {
+                    if hung.send(TraineeInput::Hung).is_err() {
                         return;
                     }
                 }
             });
         };
         thread::Builder::new().name("signals".into()).spawn(watch).map_err(fail)?;
-        Ok(Ear { said, heard, asked: false })
+        Ok(InputEvents { said, heard, asked: false })
     }
 
     /// From now on the trainee is away from the wizard.
     pub(super) fn sit(&mut self, exercise: &Exercise) {
         // what was told meanwhile stood in the wizard; a signal still holds
-        let hung = self.heard.try_iter().any(|line| line == Line::Hung);
+        let hung = self.heard.try_iter().any(|line| line == TraineeInput::Hung);
         if hung {
-            let _ = self.said.send(Line::Hung);
+            let _ = self.said.send(TraineeInput::Hung);
         }
         exercise.lock().desk = Some(self.said.clone());
     }
@@ -74,16 +74,16 @@ impl Ear {
     ///
     /// # Errors
     /// When nothing can be heard any more.
-    pub(super) fn line(&mut self) -> Result<Line> {
-        let fail = |why: &str| Trouble::new(Kind::Failed, "the terminal cannot be read").why(why);
+    pub(super) fn line(&mut self) -> Result<TraineeInput> {
+        let fail = |why: &str| Error::new(ErrorKind::Failed, "the terminal cannot be read").why(why);
         if !self.asked {
             let said = self.said.clone();
             let read = move || {
                 let mut line = String::new();
                 // an error is a terminal that is gone
                 let line = match io::stdin().read_line(&mut line) {
-                    Ok(0) | Err(_) => Line::Hung,
-                    Ok(_) => Line::Typed(line),
+                    Ok(0) | Err(_) => TraineeInput::Hung,
+                    Ok(_) => TraineeInput::Typed(line),
                 };
                 let _ = said.send(line);
             };
@@ -91,7 +91,7 @@ impl Ear {
             self.asked = true;
         }
         let line = self.heard.recv().map_err(|_| fail("nobody listens"))?;
-        if matches!(line, Line::Typed(_)) {
+        if matches!(line, TraineeInput::Typed(_)) {
             self.asked = false;
         }
         Ok(line)

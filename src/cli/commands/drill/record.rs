@@ -6,7 +6,7 @@ use super::{flowing, write_new};
 use crate::{
     cli::{args::plan_arg::PlanArg, print},
     drill::{autoplay, from_journal, scenario},
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     system::journal::{self, Record},
     text::Shown,
 };
@@ -30,7 +30,7 @@ pub(in crate::cli) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<()> {
     let output = args.output.as_deref().ok_or_else(|| {
-        Trouble::new(Kind::Usage, "the scenario needs a file, whose name is its own")
+        Error::new(ErrorKind::Usage, "the scenario needs a file, whose name is its own")
             .why("a journal is called by its plan, and nothing of that goes into the scenario")
             .hint("Such as: -o our-night.yaml")
     })?;
@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     autoplay::prove(&scenario, None).map_err(|trouble| {
         let why =
             [trouble.what, trouble.why].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": ");
-        Trouble::new(Kind::Failed, format!("{file} is written, and is not sound"))
+        Error::new(ErrorKind::Failed, format!("{file} is written, and is not sound"))
             .why(why)
             .hint(format!("Edit it, then prove it again: requorum drill check {file}"))
     })?;
@@ -68,7 +68,7 @@ fn name(file: &Path) -> Result<String> {
     let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     match file.extension().is_some_and(|end| end == "yaml" || end == "yml") && scenario::check::is_name(&stem) {
         true => Ok(stem),
-        false => Err(Trouble::new(Kind::Usage, format!("{text:?} cannot be a scenario's file"))
+        false => Err(Error::new(ErrorKind::Usage, format!("{text:?} cannot be a scenario's file"))
             .why("its name is typed on a command line: small letters, digits and - only, and .yaml behind them")
             .hint("Such as: -o our-night.yaml")),
     }
@@ -76,12 +76,12 @@ fn name(file: &Path) -> Result<String> {
 
 /// All lines of a journal whose chain holds.
 fn read(path: &Path) -> Result<Vec<Record>> {
-    let beside = journal::beside(path);
+    let beside = journal::path_next_to(path);
     let path = if beside.is_file() { &beside } else { path };
     let text = journal::text(path)?;
     let (records, broken) = journal::readable(&text);
     let Some(why) = broken else { return Ok(records) };
-    let trouble = Trouble::new(Kind::Input, format!("{} is not a whole journal", path.shown())).why(why);
+    let trouble = Error::new(ErrorKind::Input, format!("{} is not a whole journal", path.shown())).why(why);
     Err(match records.len() {
         0 => trouble.hint(
             "Name the operator's journal: it lies beside the plan file as PLAN.yaml.journal; the wizard's are in \

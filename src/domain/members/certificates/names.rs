@@ -35,7 +35,7 @@ impl Match {
 }
 
 /// What one who connects to `host` makes of the certificate shown there.
-pub fn judge(cert: &Cert, host: &str) -> Match {
+pub fn evaluate(cert: &Cert, host: &str) -> Match {
     if let Ok(ip) = host.parse::<IpAddr>() {
         if cert.ips.iter().any(|own| own.to_canonical() == ip.to_canonical()) {
             return Match::Address;

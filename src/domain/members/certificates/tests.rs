@@ -63,7 +63,7 @@ fn hosts_are_matched_as_go_matches_them() {
         ("a b", Match::Name),
         ("x_y", Match::Name),
     ] {
-        assert_eq!(judge(&cert, host), wanted, "{host}");
+        assert_eq!(evaluate(&cert, host), wanted, "{host}");
         assert_eq!(covers(&cert, host), wanted.holds(), "{host}");
     }
 }
@@ -79,7 +79,7 @@ fn addresses_among_dns_names_are_seen_in_every_form() {
         ("10.0.0.2", "10.0.0.1", false),
         ("host", "10.0.0.1", false),
     ] {
-        let found = judge(&cert(&[name], &[]), host);
+        let found = evaluate(&cert(&[name], &[]), host);
         assert_eq!(matches!(found, Match::AddressAsName(_)), wanted, "{name} for {host}: {found:?}");
         assert!(!found.holds(), "an address is none of Go's names");
     }
@@ -121,7 +121,7 @@ fn a_peer_certificate_of_wildcards_alone_is_a_warning_where_it_counts() {
                 ca: None,
             }
         });
-        let seen = Seen { files: files.collect(), distrust: Vec::new() };
+        let seen = CertificateFacts { files: files.collect(), distrust: Vec::new() };
         check(rows, &seen, NOW)
     };
     let rows = |change: fn(String) -> String| -> Vec<Row> {
@@ -160,13 +160,13 @@ fn row(n: usize) -> Row {
         .with(Column::Flags, flags, Origin::Typed)
 }
 
-fn good() -> (Vec<Row>, Seen) {
+fn good() -> (Vec<Row>, CertificateFacts) {
     let rows = vec![row(1), row(2)];
     let files = named(&rows).into_iter().map(|named| {
         let n = if named.cert.to_string_lossy().contains('1') { 1 } else { 2 };
         Files { named, cert: Ok(cert(&[], &[&format!("10.0.0.{n}")])), key: Key::Matches, ca: None }
     });
-    let seen = Seen { files: files.collect(), distrust: Vec::new() };
+    let seen = CertificateFacts { files: files.collect(), distrust: Vec::new() };
     (rows, seen)
 }
 
@@ -178,14 +178,14 @@ fn what_is_named_is_found_in_every_form_of_flag() {
     assert_eq!(seen.files[0].named.ca, Some("/ca.crt".into()));
     assert_eq!((seen.files[1].named.ca.clone(), seen.files[1].named.key.clone()), (None, Some("/c1.key".into())));
     assert_eq!(check(&rows, &seen, NOW), []);
-    assert_eq!(check(&rows, &Seen::default(), NOW), [], "not read yet");
+    assert_eq!(check(&rows, &CertificateFacts::default(), NOW), [], "not read yet");
     assert_eq!(named(&[row(1), row(1)]).len(), 2);
 }
 
 #[test]
 fn every_mistake_is_told_with_its_reason() {
     use crate::domain::members::table::Severity::{Error, Warning};
-    fn of<'a>(seen: &'a mut Seen, path: &str) -> &'a mut Files {
+    fn of<'a>(seen: &'a mut CertificateFacts, path: &str) -> &'a mut Files {
         seen.files.iter_mut().find(|f| f.named.cert == Path::new(path)).unwrap()
     }
     type Change = fn(&mut Cert);
@@ -281,13 +281,13 @@ fn one_path_in_several_rows_may_be_a_file_on_each_host() {
     }
     let files =
         |ip: &str| Files { named: named(&rows)[0].clone(), cert: Ok(cert(&[], &[ip])), key: Key::Unjudged, ca: None };
-    let here = Seen { files: vec![files("10.0.0.1")], distrust: vec![] };
+    let here = CertificateFacts { files: vec![files("10.0.0.1")], distrust: vec![] };
     let problems = check(&rows, &here, NOW);
     assert_eq!(problems.len(), 1);
     assert!(
         problems[0].severity == Severity::Warning && problems[0].text.contains("it fits m1, which names the same path")
     );
-    let nowhere = Seen { files: vec![files("10.0.0.9")], distrust: vec![] };
+    let nowhere = CertificateFacts { files: vec![files("10.0.0.9")], distrust: vec![] };
     let problems = check(&rows, &nowhere, NOW);
     assert_eq!(
         problems.iter().map(|p| (p.row, p.severity)).collect::<Vec<_>>(),

@@ -29,7 +29,7 @@ fn an_initial_cluster_value_in_every_dress() {
         "\u{1b}[32mm1=http://a:2380,m2=http://b:2380\u{1b}[0m",
     ] {
         assert_eq!(shown(text), wanted, "{text:?}");
-        assert_eq!(read(text).unwrap().form, Form::InitialCluster, "{text:?}");
+        assert_eq!(read(text).unwrap().form, PasteFormat::InitialCluster, "{text:?}");
     }
 }
 
@@ -66,7 +66,7 @@ fn etcdctl_member_list_in_every_format() {
         let pasted = read(text).unwrap();
         assert_eq!(
             (pasted.form, shown(text)),
-            (Form::MemberList, wanted.map(|row| row.map(String::from)).to_vec()),
+            (PasteFormat::MemberList, wanted.map(|row| row.map(String::from)).to_vec()),
             "{text}"
         );
         assert!(pasted.notes.contains(&"left out as a learner: l1".to_string()), "{:?}", pasted.notes);

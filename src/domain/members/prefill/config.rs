@@ -53,7 +53,7 @@ pub(super) fn add(rows: &mut Vec<Row>, found: &[Flag]) {
         for (column, flag) in [(Column::DataDir, "data-dir"), (Column::WalDir, "wal-dir")] {
             let text = host.flag(flag).to_string();
             let origin = Origin::Config;
-            row.saw(column, cell::Candidate { text, origin, from: host.origin.into() });
+            row.saw(column, cell::Suggestion { text, origin, from: host.origin.into() });
         }
         note(row, Column::Flags, kept(host), Origin::Config, host.origin);
     }

@@ -2,8 +2,8 @@
 
 use crate::{
     domain::members::{
-        cell::{Candidate, Origin, Row},
-        inventory::Entry,
+        cell::{Origin, Row, Suggestion},
+        inventory::InventoryHost,
         table::{self, Column},
         url::{self, CLIENT_PORT, PEER_PORT, Scheme, Url},
     },
@@ -14,7 +14,7 @@ const FROM: &str = "the inventory";
 
 /// One row for each entry, in the inventory's order, with what is known of that member; and a note
 /// on known members that no entry names.
-pub(super) fn choose(mut known: Vec<Row>, entries: &[Entry]) -> (Vec<Row>, Vec<String>) {
+pub(super) fn choose(mut known: Vec<Row>, entries: &[InventoryHost]) -> (Vec<Row>, Vec<String>) {
     let tls = known.iter().flat_map(|r| table::urls(r.text(Column::Peer)).unwrap_or_default()).map(|u| u.scheme);
     let schemes: Vec<Scheme> = tls.filter(|s| !s.is_unix()).collect();
     // With two schemes about, or none, the table asks.
@@ -53,12 +53,12 @@ pub(super) fn choose(mut known: Vec<Row>, entries: &[Entry]) -> (Vec<Row>, Vec<S
     (rows, notes)
 }
 
-fn named(known: &[Row], entry: &Entry) -> Option<usize> {
+fn named(known: &[Row], entry: &InventoryHost) -> Option<usize> {
     known.iter().position(|r| !entry.name.is_empty() && r.text(Column::Name) == entry.name)
 }
 
 /// The row whose peer URLs are on the entry's host, or are the entry's own.
-fn reached(known: &[Row], entry: &Entry) -> Option<usize> {
+fn reached(known: &[Row], entry: &InventoryHost) -> Option<usize> {
     let own: Vec<String> = table::items(&entry.peer_urls)
         .filter_map(|u| url::parse(u).ok())
         .map(|u| u.host)
@@ -69,7 +69,7 @@ fn reached(known: &[Row], entry: &Entry) -> Option<usize> {
 }
 
 /// A known row with the entry's word over it.
-fn filled(mut row: Row, entry: &Entry, scheme: Option<Scheme>) -> Row {
+fn filled(mut row: Row, entry: &InventoryHost, scheme: Option<Scheme>) -> Row {
     // An Ansible host is called as its host; the member on it keeps the name that it has.
     let keeps_name = entry.host_name_only && !row.text(Column::Name).is_empty();
     if !keeps_name {
@@ -127,7 +127,7 @@ fn put(row: &mut Row, column: Column, text: String) {
     if text.is_empty() {
         return;
     }
-    let candidate = Candidate { text, origin: Origin::Inventory, from: FROM.into() };
+    let candidate = Suggestion { text, origin: Origin::Inventory, from: FROM.into() };
     row.take(column, &candidate);
     row.saw_first(column, candidate);
 }

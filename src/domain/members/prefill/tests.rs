@@ -12,7 +12,7 @@ fn member(id: u64, name: &str, peer: &str, client: &str) -> KnownMember {
 }
 
 fn answer(index: u64, members: Vec<KnownMember>) -> EndpointFacts {
-    let says = MemberSays { cluster_id: Id(0x4f1c_aaaa), raft_index: index, members, ..MemberSays::default() };
+    let says = MemberStatus { cluster_id: Id(0x4f1c_aaaa), raft_index: index, members, ..MemberStatus::default() };
     EndpointFacts { endpoint: format!("http://e{index}:2379"), answer: Answer::Says(Box::new(says)) }
 }
 
@@ -54,7 +54,12 @@ fn flags(origin: &str, list: &[(&str, &str)]) -> Vec<Flag> {
     list.iter().map(|(n, v)| Flag { origin: origin.into(), name: (*n).into(), value: (*v).into() }).collect()
 }
 
-fn filled(content: Option<&Content>, answers: &[EndpointFacts], config: &[Flag], inventory: &[Entry]) -> Filled {
+fn filled(
+    content: Option<&Content>,
+    answers: &[EndpointFacts],
+    config: &[Flag],
+    inventory: &[InventoryHost],
+) -> Filled {
     fill(&Sources {
         content,
         cluster: None,
@@ -137,11 +142,12 @@ fn the_inventory_says_who_is_in_the_new_cluster() {
         member(2, "m2", "https://10.0.0.2:2381", "https://10.0.0.2:2379"),
         member(3, "m3", "https://10.0.0.3:2380", ""),
     ]);
-    let entry = |name: &str, host: &str| Entry { name: name.into(), host: host.into(), ..Entry::default() };
+    let entry =
+        |name: &str, host: &str| InventoryHost { name: name.into(), host: host.into(), ..InventoryHost::default() };
     let list = [
-        Entry { data_dir: "/disk/m2".into(), ..entry("m2", "10.0.0.22") },
-        Entry { host_name_only: true, ..entry("node1", "10.0.0.1") },
-        Entry { peer_urls: "https://h9:2380".into(), ..entry("m9", "") },
+        InventoryHost { data_dir: "/disk/m2".into(), ..entry("m2", "10.0.0.22") },
+        InventoryHost { host_name_only: true, ..entry("node1", "10.0.0.1") },
+        InventoryHost { peer_urls: "https://h9:2380".into(), ..entry("m9", "") },
         entry("m10", "h10"),
     ];
     let filled = filled(Some(&content), &[], &[], &list);
@@ -201,7 +207,7 @@ fn learners_are_named_and_kept_on_request() {
     let learner =
         |id, name: &str, n: u64| KnownMember { is_learner: true, ..member(id, name, &format!("http://d{n}:2380"), "") };
     let content = snapshot(vec![member(1, "m1", "http://a:2380", ""), learner(4, "m4", 4), learner(5, "", 5)]);
-    let of = |keep_learners, inventory: &[Entry]| {
+    let of = |keep_learners, inventory: &[InventoryHost]| {
         fill(&Sources {
             content: Some(&content),
             cluster: None,
@@ -218,7 +224,7 @@ fn learners_are_named_and_kept_on_request() {
     assert_eq!(names(&kept.rows), ["m1", "m2", "m4"]);
     assert!(!check(&kept.rows, "tok").iter().any(|p| p.severity == Severity::Error), "each with all its cells");
     // an inventory that names one has what the snapshot knows of it
-    let inventory = ["m1", "m4"].map(|name| Entry { name: name.into(), ..Entry::default() });
+    let inventory = ["m1", "m4"].map(|name| InventoryHost { name: name.into(), ..InventoryHost::default() });
     let named = of(false, &inventory).rows;
     assert_eq!((names(&named), named[1].text(Column::Peer)), (vec!["m1".into(), "m4".into()], "http://d4:2380"));
     for (rows, wanted) in [
@@ -240,7 +246,7 @@ fn only_answers_of_the_snapshots_cluster_fill_cells() {
     let ours = cluster_id(&[Id(1), Id(2), Id(3)]);
     let answers = |cluster: Id, ids: &[u64], peer: &str| {
         let members = ids.iter().map(|id| member(*id, &format!("m{id}"), peer, "")).collect();
-        let says = MemberSays { cluster_id: cluster, raft_term: 99, members, ..MemberSays::default() };
+        let says = MemberStatus { cluster_id: cluster, raft_term: 99, members, ..MemberStatus::default() };
         EndpointFacts { endpoint: format!("http://{cluster}:2379"), answer: Answer::Says(Box::new(says)) }
     };
     let (new, local) = ("http://new:2380", "http://localhost:2380");

@@ -3,7 +3,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::called;
+use super::display_name;
 use crate::domain::members::{
     cell::Row,
     confusables,
@@ -56,7 +56,7 @@ pub(super) fn check(rows: &[Row], at: usize, out: &mut Vec<Problem>) {
     for (column, path) in &mine {
         for (first, other) in rows.iter().enumerate().take(at).filter(|(_, other)| other.host() == row.host()) {
             for (its_column, its_path) in places(other) {
-                let (what, whose) = (its_column.heading(), called(rows, first));
+                let (what, whose) = (its_column.heading(), display_name(rows, first));
                 let text = if *path == its_path {
                     format!("this is the {what} of {whose} already")
                 } else if path.starts_with(&its_path) {

@@ -92,6 +92,6 @@ pub(super) fn tls(at: usize, row: &Row, column: Column, out: &mut Vec<Problem>) 
         [cert, key].into_iter().filter(|flag| !has(&words, flag)).map(|f| format!("--{f}")).collect::<Vec<_>>();
     if !has(&words, auto) && !missing.is_empty() {
         let text = format!("https needs {} among the flags, without which etcd will not start", missing.join(" and "));
-        out.push(Problem::warning(Some(at), Some(column), text).of(About::Certificates));
+        out.push(Problem::warning(Some(at), Some(column), text).about(About::Certificates));
     }
 }

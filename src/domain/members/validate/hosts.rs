@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::{PlacedUrl, all_urls, called};
+use super::{PlacedUrl, all_urls, display_name};
 use crate::domain::members::{
     cell::{Origin, Row},
     table::{self, Column, Problem},
@@ -35,7 +35,7 @@ pub(super) fn is_loopback(url: &Url) -> bool {
 }
 
 /// The host that the row's other column of URLs names, where others can reach it.
-pub(super) fn beside(row: &Row, column: Column) -> Option<String> {
+pub(super) fn on_other_port(row: &Row, column: Column) -> Option<String> {
     let other = if column == Column::Peer { Column::Client } else { Column::Peer };
     let urls = table::urls(row.text(other))?;
     let reached = |u: &&Url| !u.scheme.is_unix() && !is_loopback(u) && !u.ip().is_some_and(|ip| ip.is_unspecified());
@@ -59,7 +59,7 @@ fn loopback(rows: &[Row], all: &[PlacedUrl], out: &mut Vec<Problem>) {
         if placed.column == Column::Client && !mates.clone().all(|p| is_loopback(&p.url)) {
             continue;
         }
-        let who = called(rows, placed.row);
+        let who = display_name(rows, placed.row);
         let host = &placed.url.host;
         let text = match placed.column {
             Column::Peer => format!("{host} is another host for each member; the others will not reach {who}"),
@@ -67,7 +67,7 @@ fn loopback(rows: &[Row], all: &[PlacedUrl], out: &mut Vec<Problem>) {
         };
         let fix = rows
             .get(placed.row)
-            .and_then(|row| beside(row, placed.column))
+            .and_then(|row| on_other_port(row, placed.column))
             .and_then(|host| instead(rows, placed, &placed.url.at(&host, placed.url.port)));
         out.push(Problem::warning(Some(placed.row), Some(placed.column), text).fixed(fix));
     }
@@ -89,7 +89,7 @@ fn kinds(rows: &[Row], peers: &[&PlacedUrl], out: &mut Vec<Problem>) {
             p.url.host
         );
         let fix = (addresses * 2 != placed.len())
-            .then(|| beside(rows.get(p.row)?, Column::Peer))
+            .then(|| on_other_port(rows.get(p.row)?, Column::Peer))
             .flatten()
             .map(|host| p.url.at(&host, p.url.port))
             .filter(|url| url.ip().is_some() != odd_is_address)
@@ -116,7 +116,7 @@ fn schemes(rows: &[Row], column: Column, all: &[PlacedUrl], out: &mut Vec<Proble
     let others = if odd_is_tls { "http" } else { "https" };
     for p in seen.iter().filter(|p| p.url.scheme.is_tls() == odd_is_tls) {
         let to = if column == Column::Peer { "" } else { " for clients" };
-        let text = format!("{} is {}{to}, others are {others}", called(rows, p.row), p.url.scheme.as_str());
+        let text = format!("{} is {}{to}, others are {others}", display_name(rows, p.row), p.url.scheme.as_str());
         let fix = (tls * 2 != seen.len() && !p.url.scheme.is_unix())
             .then(|| p.url.over(!odd_is_tls))
             .and_then(|url| instead(rows, p, &url));
@@ -142,7 +142,7 @@ fn merged(rows: &[Row], peers: &[&PlacedUrl], out: &mut Vec<Problem>) {
     for (at, count) in counts.iter().enumerate().filter(|(at, n)| **n > 1 && typed(*at)) {
         let text = format!(
             "{count} hosts stand in this cell and one in each other; was the name {} given twice? etcd makes one member of that",
-            called(rows, at)
+            display_name(rows, at)
         );
         out.push(Problem::warning(Some(at), Some(Column::Peer), text));
     }

@@ -109,8 +109,8 @@ pub enum BrokenPart {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DirState {
     /// An etcd could start on it; a torn end of the log, which etcd cuts off by itself, is no hindrance
-    /// ([`DirSays::torn`]).
-    Whole(Box<DirSays>),
+    /// ([`DataDirState::torn`]).
+    Whole(Box<DataDirState>),
     /// It is a member's and an etcd would not start on it, or would start without a part of it; the sentence says why.
     Broken {
         /// What is wrong, in a sentence that names the file.
@@ -118,7 +118,7 @@ pub enum DirState {
         /// In which part of it.
         part: BrokenPart,
         /// What could still be read; fields of unreadable parts are zero or empty.
-        says: Box<DirSays>,
+        says: Box<DataDirState>,
     },
     /// It is there and nothing is in it.
     Empty,
@@ -132,7 +132,7 @@ pub enum DirState {
 
 impl DirState {
     /// What was read, of a whole directory and of a broken one.
-    pub fn says(&self) -> Option<&DirSays> {
+    pub fn says(&self) -> Option<&DataDirState> {
         match self {
             DirState::Whole(says) | DirState::Broken { says, .. } => Some(says),
             _ => None,
@@ -142,7 +142,7 @@ impl DirState {
 
 /// What a member's directories say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DirSays {
+pub struct DataDirState {
     /// The cluster's ID, from the log's metadata.
     pub cluster_id: Id,
     /// The member's ID, from the log's metadata.
@@ -169,7 +169,7 @@ pub struct DirSays {
     pub consistent_term: Option<u64>,
     /// The database's last revision; 0 where it could not be read.
     pub revision: i64,
-    /// Entries of the log beyond [`DirSays::consistent_index`] that write keys: each makes one revision at most. None where
+    /// Entries of the log beyond [`DataDirState::consistent_index`] that write keys: each makes one revision at most. None where
     /// the log could not be read.
     pub writes_beyond: Option<u64>,
     /// `member/snap/db`. [`Health::Unread`] after a quick look that found nothing wrong.
@@ -189,7 +189,7 @@ pub struct DirSays {
     pub warnings: Vec<String>,
 }
 
-impl DirSays {
+impl DataDirState {
     /// True where an etcd was begun on it and nothing else: its log holds no entry beyond the members it was begun with,
     /// whose term is 1, and its store is empty.
     pub fn holds_nothing(&self) -> bool {
@@ -207,12 +207,12 @@ impl DirSays {
         Some(self.revision.max(1).saturating_add(i64::try_from(writes).unwrap_or(i64::MAX)))
     }
 
-    /// Those of [`DirSays::entries_beyond`] that the member knew to be committed.
+    /// Those of [`DataDirState::entries_beyond`] that the member knew to be committed.
     pub fn committed_beyond(&self) -> u64 {
         self.commit.min(self.last_index).saturating_sub(self.consistent_index)
     }
 
-    /// Those of [`DirSays::entries_beyond`] behind the recorded commit: acknowledged to a client, or never decided.
+    /// Those of [`DataDirState::entries_beyond`] behind the recorded commit: acknowledged to a client, or never decided.
     pub fn undecided_beyond(&self) -> u64 {
         self.entries_beyond() - self.committed_beyond()
     }

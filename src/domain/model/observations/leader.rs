@@ -1,6 +1,6 @@
 //! Whether a member has a leader, by its own words, and how that is shown: one reading of its answer for all who ask.
 
-use super::{MemberSays, Read, Source};
+use super::{MemberStatus, Read, Source};
 use crate::etcd::membership::Id;
 
 /// What a member says of its leader.
@@ -16,7 +16,7 @@ pub enum LeaderState {
     Named(Id),
 }
 
-impl MemberSays {
+impl MemberStatus {
     /// Returns what it says of its leader.
     pub fn leader_state(&self) -> LeaderState {
         let tells = |source: &Source| matches!(source, Source::Client | Source::Metrics);
@@ -31,7 +31,7 @@ impl MemberSays {
     }
 
     /// True where it has a leader, by its own words, be it named or not.
-    pub fn led(&self) -> bool {
+    pub fn has_leader(&self) -> bool {
         matches!(self.leader_state(), LeaderState::Unnamed | LeaderState::Named(_))
     }
 
@@ -79,19 +79,20 @@ mod tests {
         ] {
             let known = |n, name: &str| KnownMember { id: Id(n), name: name.into(), ..KnownMember::default() };
             let members = vec![known(1, "m1"), known(2, "m2"), known(9, "")];
-            let says = MemberSays { leader: Id(leader), has_leader, heard, members, ..MemberSays::default() };
+            let says = MemberStatus { leader: Id(leader), has_leader, heard, members, ..MemberStatus::default() };
             let words = words.replace("0000000000000009", &Id(9).to_string());
             assert_eq!((says.leader_state(), says.leader_words()), (state, words), "{says:?}");
-            assert_eq!(says.led(), matches!(state, Named(_) | Unnamed));
+            assert_eq!(says.has_leader(), matches!(state, Named(_) | Unnamed));
         }
     }
 
     #[test]
     fn a_failed_read_and_a_closed_port_are_said() {
-        let led = MemberSays { leader: Id(2), is_learner: true, heard: vec![Source::Client], ..MemberSays::default() };
-        let failed = MemberSays { read: Read::Failed("late".into()), ..led.clone() };
+        let led =
+            MemberStatus { leader: Id(2), is_learner: true, heard: vec![Source::Client], ..MemberStatus::default() };
+        let failed = MemberStatus { read: Read::Failed("late".into()), ..led.clone() };
         assert_eq!(failed.leader_words(), format!("leader {}, read failed, a learner", Id(2)));
-        let closed = MemberSays { closed: Some("wants a password".into()), ..led };
+        let closed = MemberStatus { closed: Some("wants a password".into()), ..led };
         assert_eq!(closed.leader_words(), "alive, a learner; wants a password");
     }
 }

@@ -7,7 +7,7 @@ use super::{Alarm, Answer, Hashed, disk::DirFacts, rows::StoredRows};
 use crate::domain::{
     model::revisions::Client,
     preflight::{
-        blockers::{Door, Heard},
+        blockers::{Endpoint, ProbeResult},
         old_cluster::Old,
     },
 };
@@ -17,13 +17,13 @@ use crate::etcd::membership::Id;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {
     /// Each member of the plan, in the plan's order.
-    pub members: Vec<Seen>,
+    pub members: Vec<ObservedMember>,
     /// The list of alarms, which only a quorum gives.
-    pub alarms: Told<Vec<Alarm>>,
+    pub alarms: Queried<Vec<Alarm>>,
     /// HashKV of the plan's snapshot as it is restored, and the compact revision that was reckoned with.
-    pub planned: Told<PlannedHash>,
+    pub planned: Queried<PlannedHash>,
     /// What the plan's snapshot holds besides keys, as the restore puts it there.
-    pub source: Told<StoredRows>,
+    pub source: Queried<StoredRows>,
     /// Seconds since the plan was made, before which none of its members started; none where that is not known.
     pub since_made: Option<i64>,
     /// What became of the canary.
@@ -31,7 +31,7 @@ pub struct Observed {
     /// A watch from the last revision known of the old cluster, which a bump leaves behind.
     pub old_watch: Watched,
     /// The old cluster's URLs that the plan does not have, and what was heard there.
-    pub doors: Vec<(Door, Heard)>,
+    pub doors: Vec<(Endpoint, ProbeResult)>,
     /// What the snapshot tells of the old cluster.
     pub old: Old,
     /// True where the members are only played.
@@ -42,7 +42,7 @@ pub struct Observed {
 
 /// One member of the plan, as it was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct ObservedMember {
     /// The client URL that was asked.
     pub endpoint: String,
     /// What came back, from its peer port where the client port is shut. The hash in it is that at the plan's revision.
@@ -50,7 +50,7 @@ pub struct Seen {
     /// The hash at the newest revision that all have, where that is not the plan's.
     pub common: Hashed,
     /// What it stores besides keys, as of this round.
-    pub stored: Told<StoredRows>,
+    pub stored: Queried<StoredRows>,
     /// The same as of the rounds before, the newest last.
     pub stored_before: Vec<StoredRows>,
     /// Its revision and applied index as of the round before.
@@ -102,7 +102,7 @@ pub enum Reached {
 
 /// Something that was asked for once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Told<T> {
+pub enum Queried<T> {
     /// It was not asked for, or not yet.
     #[default]
     Not,
@@ -208,12 +208,12 @@ pub struct Kubernetes {
     /// How many service accounts there are.
     pub service_accounts: u64,
     /// What is encrypted, by key.
-    pub sealed: Vec<Sealed>,
+    pub sealed: Vec<EncryptedObjects>,
 }
 
 /// Objects that one key encrypted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sealed {
+pub struct EncryptedObjects {
     /// `aescbc`, `aesgcm`, `secretbox`, `kms`.
     pub provider: String,
     /// `v1`, `v2`.

@@ -6,9 +6,9 @@ use crate::domain::preflight::old_cluster::MOST_DOORS;
 use crate::domain::{
     members::build_plan,
     model::observations::{
-        Answer, Content, EndpointFacts, KnownMember, MemberSays,
+        Answer, Content, EndpointFacts, KnownMember, MemberStatus,
         config::{Automation, Setting},
-        disk::{DirSays, DirState},
+        disk::{DataDirState, DirState},
     },
 };
 
@@ -40,15 +40,18 @@ fn old() -> Old {
 }
 
 /// Knocks with `heard` at those doors whose URL contains the first word; nobody is at the others.
-fn heard(plan: &Plan, old: &Old, said: &[(&str, Heard)]) -> Seen {
-    let answer = |door: &Door| {
-        said.iter().find(|(part, _)| door.url.contains(part)).map_or(Heard::Nobody, |(_, heard)| heard.clone())
+fn heard(plan: &Plan, old: &Old, said: &[(&str, ProbeResult)]) -> Observations {
+    let answer = |door: &Endpoint| {
+        said.iter().find(|(part, _)| door.url.contains(part)).map_or(ProbeResult::Nobody, |(_, heard)| heard.clone())
     };
-    Seen { doors: doors(plan, old).into_iter().map(|d| (d.clone(), answer(&d))).collect(), ..Seen::default() }
+    Observations {
+        doors: doors(plan, old).into_iter().map(|d| (d.clone(), answer(&d))).collect(),
+        ..Observations::default()
+    }
 }
 
-fn etcd(cluster: Id) -> Heard {
-    Heard::Etcd { cluster: Some(cluster), member: Some(Id(2)), version: "3.5.30".into(), revision: None }
+fn etcd(cluster: Id) -> ProbeResult {
+    ProbeResult::Etcd { cluster: Some(cluster), member: Some(Id(2)), version: "3.5.30".into(), revision: None }
 }
 
 #[test]
@@ -88,23 +91,23 @@ fn every_old_url_is_asked_once_and_those_of_the_plan_too() {
 fn what_is_heard_blocks_warns_or_is_nothing() {
     let (plan, old) = (plan(), old());
     let new = plan.cluster_id;
-    let somebody = || Heard::Somebody("but gives no answer in 3 s".into());
-    let unclear = || Heard::Unclear("no answer in 2 s".into());
+    let somebody = || ProbeResult::Somebody("but gives no answer in 3 s".into());
+    let unclear = || ProbeResult::Unclear("no answer in 2 s".into());
     // what is heard at m2's client URL and at its peer URL; what must be typed, or only said
-    let cases: [(Heard, Heard, Option<Option<&str>>); 12] = [
-        (Heard::Nobody, Heard::Nobody, None),
+    let cases: [(ProbeResult, ProbeResult, Option<Option<&str>>); 12] = [
+        (ProbeResult::Nobody, ProbeResult::Nobody, None),
         (etcd(OLD), etcd(OLD), Some(Some("m2@127.0.0.32"))),
-        (etcd(OLD), Heard::Nobody, Some(Some("m2@127.0.0.32"))),
-        (Heard::Nobody, etcd(OLD), Some(Some("m2@127.0.0.32"))),
-        (Heard::Nobody, somebody(), Some(Some("m2@127.0.0.32"))),
-        (etcd(Id(0x777)), Heard::Nobody, Some(Some("m2@127.0.0.32"))),
+        (etcd(OLD), ProbeResult::Nobody, Some(Some("m2@127.0.0.32"))),
+        (ProbeResult::Nobody, etcd(OLD), Some(Some("m2@127.0.0.32"))),
+        (ProbeResult::Nobody, somebody(), Some(Some("m2@127.0.0.32"))),
+        (etcd(Id(0x777)), ProbeResult::Nobody, Some(Some("m2@127.0.0.32"))),
         (
-            Heard::Etcd { cluster: None, member: None, version: "3.5.1".into(), revision: None },
-            Heard::Nobody,
+            ProbeResult::Etcd { cluster: None, member: None, version: "3.5.1".into(), revision: None },
+            ProbeResult::Nobody,
             Some(Some("m2@127.0.0.32")),
         ),
-        (unclear(), Heard::Nobody, Some(None)),
-        (Heard::Nobody, Heard::Stranger("an HTTP server (404)".into()), Some(None)),
+        (unclear(), ProbeResult::Nobody, Some(None)),
+        (ProbeResult::Nobody, ProbeResult::Stranger("an HTTP server (404)".into()), Some(None)),
         (etcd(new), etcd(new), None),
         (etcd(new), somebody(), None),
         (etcd(new), etcd(OLD), Some(Some("m2@127.0.0.32"))),
@@ -144,14 +147,14 @@ fn with_the_old_token_and_urls_an_id_tells_nothing() {
 fn revisions_that_an_old_member_has_are_not_given_out_again() {
     let mut plan = plan();
     let first = plan.expected_revision();
-    let at = |cluster, revision| Heard::Etcd {
+    let at = |cluster, revision| ProbeResult::Etcd {
         cluster: Some(cluster),
         member: Some(Id(2)),
         version: "3.5.30".into(),
         revision: Some(revision),
     };
-    let found = |plan: &Plan, clients: &[revisions::Client], heard_at: Heard| {
-        let seen = Seen { clients: clients.to_vec(), ..heard(plan, &old(), &[("32:2379", heard_at)]) };
+    let found = |plan: &Plan, clients: &[revisions::Client], heard_at: ProbeResult| {
+        let seen = Observations { clients: clients.to_vec(), ..heard(plan, &old(), &[("32:2379", heard_at)]) };
         let found = fences(plan, &old(), &seen);
         found.into_iter().find(|fence| fence.what.contains("twice")).map(|fence| (fence.what.clone(), fence.typed))
     };
@@ -168,7 +171,7 @@ fn revisions_that_an_old_member_has_are_not_given_out_again() {
     // What the plan knows counts, too, when nobody answers any more.
     plan.bump_revision = 0;
     plan.revisions.newest = Some(revisions::KnownRevision { revision: first + 6_780, from: "m2".into() });
-    assert_eq!(found(&plan, &kubernetes, Heard::Nobody), Some((words(), text)));
+    assert_eq!(found(&plan, &kubernetes, ProbeResult::Nobody), Some((words(), text)));
 }
 
 #[test]
@@ -177,7 +180,7 @@ fn somebody_where_a_new_member_is_to_listen_is_in_the_way_too() {
     let nobody_known = Old::default();
     let found = fences(&plan, &nobody_known, &heard(&plan, &nobody_known, &[("33:2380", etcd(OLD))]));
     assert_eq!(found[0].what, "somebody answers on 127.0.0.33, where m3 is to listen");
-    let dark = heard(&plan, &nobody_known, &[("33:2380", Heard::Unclear("no route to host".into()))]);
+    let dark = heard(&plan, &nobody_known, &[("33:2380", ProbeResult::Unclear("no route to host".into()))]);
     assert_eq!(fences(&plan, &nobody_known, &dark), []);
 }
 
@@ -191,7 +194,7 @@ fn by(pid: Option<u32>) -> Held {
 
 /// A whole directory of this member.
 pub(crate) fn of_member(cluster: Id, member: Id) -> DirState {
-    DirState::Whole(Box::new(DirSays {
+    DirState::Whole(Box::new(DataDirState {
         cluster_id: cluster,
         member_id: member,
         term: 2,
@@ -244,8 +247,12 @@ fn config(kind: ConfigKind, active: bool) -> ConfigFacts {
 #[test]
 fn held_directories_block_and_automation_is_listed_with_its_pause() {
     let (plan, old) = (plan(), old());
-    let unit = |kind, active, facts| Seen { configs: vec![(config(kind, active), facts)], ..Seen::default() };
-    let target = |held, state| Seen { targets: vec![dir("/var/lib/etcd/m1.etcd", held, state)], ..Seen::default() };
+    let unit =
+        |kind, active, facts| Observations { configs: vec![(config(kind, active), facts)], ..Observations::default() };
+    let target = |held, state| Observations {
+        targets: vec![dir("/var/lib/etcd/m1.etcd", held, state)],
+        ..Observations::default()
+    };
     let lives = |cluster| Some(dir("/var/lib/etcd", by(Some(812)), of_member(cluster, Id(99))));
     let systemd = "systemd starts etcd.service";
     for (seen, typed, words) in [
@@ -278,7 +285,7 @@ fn held_directories_block_and_automation_is_listed_with_its_pause() {
         &old,
         &[(
             "32:2379",
-            Heard::Etcd { cluster: Some(OLD), member: Some(Id(99)), version: String::new(), revision: None },
+            ProbeResult::Etcd { cluster: Some(OLD), member: Some(Id(99)), version: String::new(), revision: None },
         )],
     );
     one.configs = unit(ConfigKind::Process, true, lives(OLD)).configs;
@@ -294,7 +301,7 @@ fn held_directories_block_and_automation_is_listed_with_its_pause() {
 fn the_old_cluster_is_put_together_from_all_sources() {
     let content =
         Content { members: vec![KnownMember { client_urls: vec![], ..member(1) }, member(2)], ..Content::default() };
-    let says = MemberSays { cluster_id: OLD, members: vec![member(2), member(3)], ..MemberSays::default() };
+    let says = MemberStatus { cluster_id: OLD, members: vec![member(2), member(3)], ..MemberStatus::default() };
     let answer = EndpointFacts { endpoint: "x".into(), answer: Answer::Says(Box::new(says)) };
     let mut old = Old::new(Some(&content), &[answer], &["http://127.0.0.31:2379".into()]);
     let names = |old: &Old| old.members.iter().map(|m| m.name.clone()).collect::<Vec<_>>();

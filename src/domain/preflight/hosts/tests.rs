@@ -71,13 +71,13 @@ fn which_program_does_the_work() {
     let same = installed(&own().sha256, "whatever");
     let version = installed("00", "requorum 0.1.0");
     let other = installed("00", "requorum 0.0.9");
-    let there = Ok(Way::Installed("/usr/bin/requorum".into()));
+    let there = Ok(BinarySource::Installed("/usr/bin/requorum".into()));
     let dynamic = Own { stays: Some("this requorum is linked dynamically".into()), ..own() };
     let err = |words: &str| Err(words.to_string());
     for (own, machine, installed, wanted) in [
-        (own(), "x86_64", None, Ok(Way::Send)),
+        (own(), "x86_64", None, Ok(BinarySource::Send)),
         (own(), "x86_64", same.clone(), there.clone()),
-        (own(), "x86_64", version.clone(), Ok(Way::Send)),
+        (own(), "x86_64", version.clone(), Ok(BinarySource::Send)),
         (own(), "aarch64", version.clone(), there.clone()),
         (own(), "aarch64", None, err("processor is aarch64")),
         (own(), "aarch64", other, err("is requorum 0.0.9, and this one is requorum 0.1.0")),
@@ -98,7 +98,7 @@ fn what_keeps_a_host_from_its_members() {
     let plan = plan();
     let members = [0, 2];
     let fine = facts(&plan, &members);
-    assert_eq!(judge(&plan, &members, &own(), &fine), []);
+    assert_eq!(evaluate(&plan, &members, &own(), &fine), []);
     let cases: [(Change, Severity, &str); 15] = [
         (|f| f.places[0].state = PlaceState::File, Severity::Error, "m1.etcd is taken: it is not a directory"),
         (|f| f.places[0].state = PlaceState::Closed, Severity::Error, "ops may not look into it"),
@@ -132,11 +132,11 @@ fn what_keeps_a_host_from_its_members() {
     for (change, severity, words) in cases {
         let mut facts = fine.clone();
         change(&mut facts);
-        let found = judge(&plan, &members, &own(), &facts);
+        let found = evaluate(&plan, &members, &own(), &facts);
         if words.is_empty() {
             // All lie on one filesystem, whose first place tells.
             facts.places.iter_mut().for_each(|p| p.mount = p.path.display().to_string().into());
-            assert!(judge(&plan, &members, &own(), &facts)[0].text.contains("9 bytes are free"));
+            assert!(evaluate(&plan, &members, &own(), &facts)[0].text.contains("9 bytes are free"));
             continue;
         }
         assert!(found.iter().any(|p| p.severity == severity && p.text.contains(words)), "{words:?} in {found:?}");
@@ -145,7 +145,7 @@ fn what_keeps_a_host_from_its_members() {
     for names in [vec![], vec!["lost+found".into()], vec![".requorum-1f2e".into()], vec!["member".into(), "x".into()]] {
         let mut facts = fine.clone();
         facts.places[0].state = PlaceState::Dir(names);
-        assert_eq!(judge(&plan, &members, &own(), &facts), []);
+        assert_eq!(evaluate(&plan, &members, &own(), &facts), []);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
         model::observations::{
             FileFacts, Health,
             config::{Automation, Origin, Setting},
-            disk::{BrokenPart, DirSays},
+            disk::{BrokenPart, DataDirState},
         },
     },
     etcd::membership::Id,
@@ -23,7 +23,7 @@ fn dir(plan: &Plan, held: Held) -> DirFacts {
     let member = &plan.members[0];
     let path = member.data_dir.join("member/snap/db");
     let database = FileFacts { path, bytes: 4096, modified: None, health: Health::Unread, content: None };
-    let says = DirSays {
+    let says = DataDirState {
         cluster_id: plan.cluster_id,
         member_id: member.id,
         term: 1,
@@ -95,8 +95,8 @@ fn unit(change: &[(&str, &str)]) -> ConfigFacts {
     config(ConfigKind::Unit, UNIT, &flags, RESUME)
 }
 
-fn around(plan: &Plan, configs: Vec<ConfigFacts>) -> Around {
-    Around { configs, dirs: vec![dir(plan, Held::No)], addresses: Vec::new() }
+fn around(plan: &Plan, configs: Vec<ConfigFacts>) -> MachineFacts {
+    MachineFacts { configs, dirs: vec![dir(plan, Held::No)], addresses: Vec::new() }
 }
 
 fn by(command: &str) -> Result<Start, String> {
@@ -106,11 +106,11 @@ fn by(command: &str) -> Result<Start, String> {
 #[test]
 fn by_its_unit_as_it_was_switched_off() {
     let plan = plan();
-    let start = |configs: Vec<ConfigFacts>, halted: &[Halt]| {
+    let start = |configs: Vec<ConfigFacts>, halted: &[RunningEtcd]| {
         super::start(&plan, &plan.members[0], &around(&plan, configs), halted)
     };
     assert_eq!(start(vec![unit(&[])], &[]), by(RESUME));
-    let halt = |data_dir: &str, resume: &str| Halt {
+    let halt = |data_dir: &str, resume: &str| RunningEtcd {
         data_dir: data_dir.into(),
         wal_dir: None,
         pid: None,
@@ -226,19 +226,19 @@ fn names_are_heard_where_they_may_lead() {
 #[test]
 fn only_the_plans_member_is_started_and_only_once() {
     let plan = plan();
-    let found = |change: &dyn Fn(&mut Around)| {
+    let found = |change: &dyn Fn(&mut MachineFacts)| {
         let mut around = around(&plan, vec![unit(&[])]);
         change(&mut around);
         start(&plan, &plan.members[0], &around, &[])
     };
-    let says = |around: &mut Around, change: &dyn Fn(&mut DirSays)| {
+    let says = |around: &mut MachineFacts, change: &dyn Fn(&mut DataDirState)| {
         let DirState::Whole(says) = &mut around.dirs[0].state else { panic!() };
         change(says);
     };
-    let held = |held: Held| move |around: &mut Around| around.dirs[0].held = held.clone();
+    let held = |held: Held| move |around: &mut MachineFacts| around.dirs[0].held = held.clone();
     assert_eq!(found(&held(Held::By { pid: Some(812), program: "etcd".into() })), Ok(Start::Runs(Some(812))));
     for (change, words) in [
-        (&held(Held::Unknown("no /proc".into())) as &dyn Fn(&mut Around), "cannot be told (no /proc)"),
+        (&held(Held::Unknown("no /proc".into())) as &dyn Fn(&mut MachineFacts), "cannot be told (no /proc)"),
         (&|around| around.dirs.clear(), "was not looked at"),
         (&|around| around.dirs[0].state = DirState::Absent, "is not m1 of this plan: does not exist"),
         (&|around| says(around, &|says| says.cluster_id = Id(9)), "of cluster 9, not member"),

@@ -5,7 +5,7 @@ use super::*;
 use crate::domain::model::observations::{
     FileFacts, Health,
     config::{Origin, Setting},
-    disk::{DirSays, DirState, Held},
+    disk::{DataDirState, DirState, Held},
 };
 
 const MAIN: Id = Id(0xa1);
@@ -29,7 +29,7 @@ fn dir(path: &str, cluster: Id, port: u16) -> DirFacts {
         health: Health::Unread,
         content: None,
     };
-    let says = DirSays {
+    let says = DataDirState {
         cluster_id: cluster,
         member_id: Id(1),
         term: 2,
@@ -86,7 +86,7 @@ fn silent(endpoint: &str) -> EndpointFacts {
 }
 
 fn answers(endpoint: &str, cluster: Id) -> EndpointFacts {
-    let says = MemberSays { cluster_id: cluster, member_id: Id(1), ..MemberSays::default() };
+    let says = MemberStatus { cluster_id: cluster, member_id: Id(1), ..MemberStatus::default() };
     EndpointFacts { endpoint: endpoint.into(), answer: Answer::Says(Box::new(says)) }
 }
 

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::model::observations::{
-    disk::{BrokenPart, DirSays, DirState, Held},
+    disk::{BrokenPart, DataDirState, DirState, Held},
     *,
 };
 use crate::etcd::membership::Id;
@@ -17,12 +17,12 @@ use crate::etcd::membership::Id;
 const LEADER: Id = Id(1);
 
 /// The answers alone.
-fn verdict(facts: &[EndpointFacts]) -> Finding {
+fn verdict(facts: &[EndpointFacts]) -> QuorumReport {
     judged(facts, &[], &BTreeSet::new())
 }
 
 /// The answers, the directories, and what the operator says is gone.
-fn judged(facts: &[EndpointFacts], dirs: &[DirFacts], gone: &BTreeSet<String>) -> Finding {
+fn judged(facts: &[EndpointFacts], dirs: &[DirFacts], gone: &BTreeSet<String>) -> QuorumReport {
     super::verdict(&Evidence { facts, given: &[], dirs, known: &[], compared: &[], gone })
 }
 
@@ -39,7 +39,7 @@ fn list(voters: u64, learners: u64) -> Vec<KnownMember> {
 
 fn says(n: u64, members: &[KnownMember], leader: Id, read: Read) -> EndpointFacts {
     let is_learner = members.iter().any(|m| m.id == Id(n) && m.is_learner);
-    let says = MemberSays {
+    let says = MemberStatus {
         cluster_id: Id(0xc1),
         member_id: Id(n),
         revision: 84_211,
@@ -49,7 +49,7 @@ fn says(n: u64, members: &[KnownMember], leader: Id, read: Read) -> EndpointFact
         is_learner,
         members: members.to_vec(),
         read,
-        ..MemberSays::default()
+        ..MemberStatus::default()
     };
     EndpointFacts { endpoint: format!("http://10.0.0.{n}:2379"), answer: Answer::Says(Box::new(says)) }
 }
@@ -67,7 +67,10 @@ fn asking(n: u64) -> EndpointFacts {
 fn one_of_three_is_lost_for_now() {
     let m = list(3, 0);
     let finding = verdict(&[silent(1), says(2, &m, Id(0), Read::NotAsked), silent(3)]);
-    assert_eq!((finding.verdict, finding.voters, finding.needed, finding.answering), (Verdict::LostForNow, 3, 2, 1));
+    assert_eq!(
+        (finding.verdict, finding.voters, finding.needed, finding.answering),
+        (QuorumVerdict::LostForNow, 3, 2, 1)
+    );
     assert_eq!(finding.may_come_back, ["m1", "m3"]);
     assert_eq!((finding.advice[0].act, finding.advised(Act::Ask)), (Act::StartIfWhole, vec![]), "all were asked");
     assert_eq!(finding.advice[0].on, "m1 and m3");
@@ -85,7 +88,10 @@ fn all_voters_of_the_list_are_counted() {
     let m = list(5, 0);
     let none = |n| says(n, &m, Id(0), Read::NotAsked);
     let finding = verdict(&[none(1), none(2), silent(3), silent(4), silent(5)]);
-    assert_eq!((finding.verdict, finding.voters, finding.needed, finding.answering), (Verdict::LostForNow, 5, 3, 2));
+    assert_eq!(
+        (finding.verdict, finding.voters, finding.needed, finding.answering),
+        (QuorumVerdict::LostForNow, 5, 3, 2)
+    );
     assert_eq!(finding.advised(Act::StartIfWhole), ["m3, m4 and m5"]);
     let finding = verdict(&[none(1), silent(2)]);
     assert_eq!(finding.voters, 5, "the member list counts, not the endpoints that were given");
@@ -122,26 +128,26 @@ fn each_verdict_has_its_gate_and_code() {
     let led = |n| says(n, &m, LEADER, Read::Served);
     let failed = || says(1, &m, LEADER, Read::Failed("timed out".into()));
     for (facts, wanted, gate, code) in [
-        (vec![served(), silent(2), silent(3)], Verdict::Degraded, Gate::TypeLabel, 15),
-        (vec![served(), led(2), led(3)], Verdict::Healthy, Gate::TypeLabel, 0),
-        (vec![served(), led(2), none(3)], Verdict::Degraded, Gate::TypeLabel, 15),
-        (vec![served(), asking(2), silent(3)], Verdict::Healthy, Gate::TypeLabel, 0),
-        (vec![failed(), silent(2), silent(3)], Verdict::Unsettled, Gate::TypeLabel, 12),
-        (vec![says(1, &m, LEADER, Read::NotAsked)], Verdict::Unsettled, Gate::TypeLabel, 12),
-        (vec![failed(), asking(2)], Verdict::Asking, Gate::TypeLabel, 5),
-        (vec![none(1), silent(2), silent(3)], Verdict::LostForNow, Gate::Open, 10),
-        (vec![none(1), asking(2), silent(3)], Verdict::Asking, Gate::TypeLabel, 5),
-        (vec![none(1), none(2), silent(3)], Verdict::NoLeader, Gate::TypeLabel, 11),
-        (vec![none(1), none(2), asking(3)], Verdict::Asking, Gate::TypeLabel, 5),
-        (vec![none(1), other.clone()], Verdict::Split, Gate::TypeLabel, 13),
-        (vec![served(), other], Verdict::Split, Gate::TypeLabel, 13),
-        (vec![silent(1), silent(2)], Verdict::Unknown, Gate::Open, 5),
-        (vec![asking(1), silent(2)], Verdict::Asking, Gate::TypeLabel, 5),
-        (vec![], Verdict::Unknown, Gate::Open, 5),
+        (vec![served(), silent(2), silent(3)], QuorumVerdict::Degraded, Gate::TypeLabel, 15),
+        (vec![served(), led(2), led(3)], QuorumVerdict::Healthy, Gate::TypeLabel, 0),
+        (vec![served(), led(2), none(3)], QuorumVerdict::Degraded, Gate::TypeLabel, 15),
+        (vec![served(), asking(2), silent(3)], QuorumVerdict::Healthy, Gate::TypeLabel, 0),
+        (vec![failed(), silent(2), silent(3)], QuorumVerdict::Unsettled, Gate::TypeLabel, 12),
+        (vec![says(1, &m, LEADER, Read::NotAsked)], QuorumVerdict::Unsettled, Gate::TypeLabel, 12),
+        (vec![failed(), asking(2)], QuorumVerdict::Asking, Gate::TypeLabel, 5),
+        (vec![none(1), silent(2), silent(3)], QuorumVerdict::LostForNow, Gate::Open, 10),
+        (vec![none(1), asking(2), silent(3)], QuorumVerdict::Asking, Gate::TypeLabel, 5),
+        (vec![none(1), none(2), silent(3)], QuorumVerdict::NoLeader, Gate::TypeLabel, 11),
+        (vec![none(1), none(2), asking(3)], QuorumVerdict::Asking, Gate::TypeLabel, 5),
+        (vec![none(1), other.clone()], QuorumVerdict::Split, Gate::TypeLabel, 13),
+        (vec![served(), other], QuorumVerdict::Split, Gate::TypeLabel, 13),
+        (vec![silent(1), silent(2)], QuorumVerdict::Unknown, Gate::Open, 5),
+        (vec![asking(1), silent(2)], QuorumVerdict::Asking, Gate::TypeLabel, 5),
+        (vec![], QuorumVerdict::Unknown, Gate::Open, 5),
         // one member behind two endpoints is one voter
-        (vec![none(1), none(1), silent(3)], Verdict::LostForNow, Gate::Open, 10),
+        (vec![none(1), none(1), silent(3)], QuorumVerdict::LostForNow, Gate::Open, 10),
         // a learner that answers makes no majority
-        (vec![none(1), none(4)], Verdict::LostForNow, Gate::Open, 10),
+        (vec![none(1), none(4)], QuorumVerdict::LostForNow, Gate::Open, 10),
     ] {
         let finding = verdict(&facts);
         assert_eq!(
@@ -159,11 +165,11 @@ fn learners_and_strangers_have_no_vote() {
     let m = list(3, 2);
     let learner = |n| says(n, &m, LEADER, Read::NotAsked);
     let finding = verdict(&[silent(1), learner(4)]);
-    assert_eq!((finding.verdict, finding.answering), (Verdict::LostForNow, 0));
+    assert_eq!((finding.verdict, finding.answering), (QuorumVerdict::LostForNow, 0));
     let both = verdict(&[learner(4), learner(5)]);
-    assert_eq!((both.verdict, both.answering), (Verdict::LostForNow, 0));
+    assert_eq!((both.verdict, both.answering), (QuorumVerdict::LostForNow, 0));
     let stranger = verdict(&[says(9, &m, Id(0), Read::NotAsked)]);
-    assert_eq!((stranger.verdict, stranger.answering), (Verdict::LostForNow, 0));
+    assert_eq!((stranger.verdict, stranger.answering), (QuorumVerdict::LostForNow, 0));
 }
 
 #[test]
@@ -188,7 +194,7 @@ fn the_newest_list_counts() {
 #[test]
 fn without_a_list_the_endpoints_count() {
     let finding = verdict(&[says(1, &[], Id(0), Read::NotAsked), silent(2), silent(3)]);
-    assert_eq!((finding.verdict, finding.voters), (Verdict::LostForNow, 3));
+    assert_eq!((finding.verdict, finding.voters), (QuorumVerdict::LostForNow, 3));
     assert_eq!(finding.advised(Act::StartIfWhole), ["http://10.0.0.2:2379 and http://10.0.0.3:2379"]);
 }
 
@@ -196,12 +202,12 @@ fn without_a_list_the_endpoints_count() {
 fn a_learner_is_no_quorum_of_one() {
     let m = list(1, 1);
     let lost = verdict(&[says(2, &m, Id(0), Read::NotAsked), silent(1)]);
-    assert_eq!((lost.verdict, lost.voters, lost.needed, lost.answering), (Verdict::LostForNow, 1, 1, 0));
+    assert_eq!((lost.verdict, lost.voters, lost.needed, lost.answering), (QuorumVerdict::LostForNow, 1, 1, 0));
     assert_eq!(lost.advised(Act::StartIfWhole), ["m1"]);
 }
 
-fn dir(n: u64, state: impl FnOnce(Box<DirSays>) -> DirState, held: Held) -> DirFacts {
-    let says = DirSays {
+fn dir(n: u64, state: impl FnOnce(Box<DataDirState>) -> DirState, held: Held) -> DirFacts {
+    let says = DataDirState {
         cluster_id: Id(0xc1),
         member_id: Id(n),
         term: 7,
@@ -256,16 +262,16 @@ fn it_is_lost_for_good_only_by_evidence_or_by_word() {
     let judge = |dirs: &[DirFacts], gone: &BTreeSet<String>| judged(&facts, dirs, gone);
     let whole = |n| dir(n, DirState::Whole, Held::No);
     for (dirs, gone, wanted, back) in [
-        (vec![], marks([]), Verdict::LostForNow, vec!["m1", "m3"]),
-        (vec![], marks([1]), Verdict::LostForNow, vec!["m3"]),
-        (vec![], marks([1, 3]), Verdict::LostForGood, vec![]),
-        (vec![broken(1)], marks([3]), Verdict::LostForGood, vec![]),
-        (vec![broken(1), broken(3)], marks([]), Verdict::LostForGood, vec![]),
+        (vec![], marks([]), QuorumVerdict::LostForNow, vec!["m1", "m3"]),
+        (vec![], marks([1]), QuorumVerdict::LostForNow, vec!["m3"]),
+        (vec![], marks([1, 3]), QuorumVerdict::LostForGood, vec![]),
+        (vec![broken(1)], marks([3]), QuorumVerdict::LostForGood, vec![]),
+        (vec![broken(1), broken(3)], marks([]), QuorumVerdict::LostForGood, vec![]),
         // a whole disk counts for more than a word, and than a broken copy of it
-        (vec![whole(1)], marks([1, 3]), Verdict::LostForNow, vec!["m1"]),
-        (vec![broken(1), whole(1)], marks([3]), Verdict::LostForNow, vec!["m1"]),
+        (vec![whole(1)], marks([1, 3]), QuorumVerdict::LostForNow, vec!["m1"]),
+        (vec![broken(1), whole(1)], marks([3]), QuorumVerdict::LostForNow, vec!["m1"]),
         // who answers is not gone, and a word on nobody says nothing
-        (vec![], marks([2, 9]), Verdict::LostForNow, vec!["m1", "m3"]),
+        (vec![], marks([2, 9]), QuorumVerdict::LostForNow, vec!["m1", "m3"]),
     ] {
         let finding = judge(&dirs, &gone);
         assert_eq!(
@@ -298,7 +304,7 @@ fn a_dead_member_whose_disk_is_whole_is_started_first() {
     assert!(!judge(&[other]).advice[0].contains("/var/lib/m3"), "another cluster's data bring nobody back");
     // nobody answers: the directories tell who votes
     let alone = judged(&[silent(1)], &[dir(1, DirState::Whole, Held::No)], &BTreeSet::new());
-    assert_eq!((alone.verdict, alone.voters), (Verdict::Unknown, 3));
+    assert_eq!((alone.verdict, alone.voters), (QuorumVerdict::Unknown, 3));
     assert_eq!((alone.advice[0].act, alone.advice[0].on.as_str()), (Act::Start, "/var/lib/m1"));
 }
 
@@ -415,7 +421,7 @@ fn what_is_amiss_is_said_with_what_mends_it() {
         says.alarms = vec![Alarm { member: Id(2), kind: "NOSPACE".into() }];
     }
     let finding = verdict(&[first.clone(), second.clone(), silent(3)]);
-    assert_eq!((finding.verdict, finding.answering, finding.keep), (Verdict::Degraded, 2, true));
+    assert_eq!((finding.verdict, finding.answering, finding.keep), (QuorumVerdict::Degraded, 2, true));
     assert_eq!(finding.advice[0].act, Act::Keep);
     assert_eq!((finding.advice[1].act, finding.advice[1].on.as_str()), (Act::Alarm, "m2"));
     // etcd itself found that m2's data are others
@@ -444,7 +450,7 @@ fn what_is_amiss_is_said_with_what_mends_it() {
         fact
     });
     let finding = verdict(&[survivors[0].clone(), survivors[1].clone(), silent(3), silent(4), silent(5)]);
-    assert_eq!(finding.verdict, Verdict::LostForNow);
+    assert_eq!(finding.verdict, QuorumVerdict::LostForNow);
     let last = finding.advice.last().unwrap();
     assert_eq!((last.act, last.on.as_str()), (Act::GoOn, ""), "no member is proposed");
 }
@@ -457,11 +463,11 @@ fn who_lives_beside_its_client_port_is_counted() {
         (says.closed, says.revision) = (Some(NoAnswer::Because("no answer in 3 s".into())), 0);
     }
     let finding = verdict(&[silent(1), shut.clone(), silent(3)]);
-    assert_eq!((finding.verdict, finding.answering), (Verdict::LostForNow, 1));
+    assert_eq!((finding.verdict, finding.answering), (QuorumVerdict::LostForNow, 1));
     assert_eq!(finding.advised(Act::Shut), ["m2"]);
     let last = finding.advice.last().unwrap();
     assert_eq!((last.act, last.on.as_str()), (Act::GoOn, "m2"), "its file, since it gives no snapshot");
-    assert_eq!(verdict(&[says(1, &m, Id(0), Read::NotAsked), shut, silent(3)]).verdict, Verdict::NoLeader);
+    assert_eq!(verdict(&[says(1, &m, Id(0), Read::NotAsked), shut, silent(3)]).verdict, QuorumVerdict::NoLeader);
 }
 
 #[test]
@@ -531,7 +537,7 @@ proptest! {
             || facts.iter().any(|(k, _)| *k == 5);
         prop_assert!(!reason || finding.gate() == Gate::TypeLabel, "{}", finding.sentence);
         prop_assert!(!reason || !finding.verdict.lost(), "{}", finding.sentence);
-        if finding.verdict == Verdict::LostForGood {
+        if finding.verdict == QuorumVerdict::LostForGood {
             prop_assert!(finding.answering + finding.may_come_back.len() < finding.needed, "{}", finding.sentence);
             prop_assert!(!finding.gone.is_empty());
         }
@@ -548,12 +554,12 @@ proptest! {
         let listed = facts.iter().any(|(k, _)| [2, 4, 5].contains(k));
         let answering = by_voters().filter(|k| *k >= 2).count();
         let majority = listed && answering > voters as usize / 2;
-        let open = finding.verdict.lost() || finding.verdict == Verdict::Unknown;
+        let open = finding.verdict.lost() || finding.verdict == QuorumVerdict::Unknown;
         prop_assert!(!(served || majority) || !open, "{}", finding.sentence);
         prop_assert_eq!(served, finding.verdict.serves());
         prop_assert_eq!(finding.gate() == Gate::Open, open);
         prop_assert!(!open || facts.iter().all(|(k, _)| *k != 1), "settled while somebody is still asked");
-        prop_assert!(finding.verdict != Verdict::LostForNow || finding.answering < finding.needed);
+        prop_assert!(finding.verdict != QuorumVerdict::LostForNow || finding.answering < finding.needed);
         if listed {
             prop_assert_eq!((finding.voters, finding.answering), (voters as usize, answering));
         }

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use super::{
     Flag, escape, etcd_flags,
-    format::{Makings, Said},
+    format::{FormatInput, Rendered},
     patches, systemd,
-    values::{self, Kind},
+    values::{self, ValueKind},
 };
 use crate::{
     domain::model::observations::config::{ConfigFacts, ConfigKind},
@@ -39,7 +39,7 @@ const NO_KEYS: [&str; 5] = [
     "experimental-peer-skip-client-san-verification",
 ];
 
-pub(super) fn notes(makings: &Makings<'_>) -> Vec<String> {
+pub(super) fn notes(makings: &FormatInput<'_>) -> Vec<String> {
     let all =
         "With a configuration file etcd passes over every flag and every ETCD_ variable: all of them stand in the file";
     let late = |flag: &Flag| {
@@ -53,7 +53,7 @@ pub(super) fn notes(makings: &Makings<'_>) -> Vec<String> {
     [all.to_string()].into_iter().chain(makings.flags.iter().filter_map(late)).collect()
 }
 
-pub(super) fn config(makings: &Makings<'_>) -> Result<Said, String> {
+pub(super) fn config(makings: &FormatInput<'_>) -> Result<Rendered, String> {
     let body = body(&makings.flags, makings.ground.version)?;
     let old = makings.old(ConfigKind::ConfigFile).map(ConfigFacts::place);
     let place = old.unwrap_or_else(|| {
@@ -127,15 +127,21 @@ fn value(flag: &Flag) -> Result<String, String> {
     let wrong = |what: &str| format!("{text:?} is no {what}, which --{name} takes");
     let count = || values::integer(text).ok_or_else(|| wrong("whole number"));
     match values::kind(name) {
-        Kind::Switch => values::switch(text).map(|on| on.to_string()).ok_or_else(|| wrong("switch (true or false)")),
-        Kind::Count => count().and_then(|n| if n < 0 { Err(wrong("number from 0 on")) } else { Ok(n.to_string()) }),
-        Kind::Number => count().map(|number| number.to_string()),
-        Kind::Duration => values::nanoseconds(text).map(|n| n.to_string()).ok_or_else(|| wrong("duration such as 5s")),
-        Kind::List => {
+        ValueKind::Switch => {
+            values::switch(text).map(|on| on.to_string()).ok_or_else(|| wrong("switch (true or false)"))
+        }
+        ValueKind::Count => {
+            count().and_then(|n| if n < 0 { Err(wrong("number from 0 on")) } else { Ok(n.to_string()) })
+        }
+        ValueKind::Number => count().map(|number| number.to_string()),
+        ValueKind::Duration => {
+            values::nanoseconds(text).map(|n| n.to_string()).ok_or_else(|| wrong("duration such as 5s"))
+        }
+        ValueKind::List => {
             let items: Vec<String> = text.split(',').map(escape::yaml).collect();
             Ok(format!("[{}]", items.join(", ")))
         }
-        Kind::Text => Ok(escape::yaml(text)),
+        ValueKind::Text => Ok(escape::yaml(text)),
     }
 }
 

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use super::{
     command_sheet, escape,
-    format::{Makings, Said},
+    format::{FormatInput, Rendered},
 };
 use crate::text::phrase::{shell_line, shell_word};
 
-pub(super) fn notes(makings: &Makings<'_>) -> Vec<String> {
+pub(super) fn notes(makings: &FormatInput<'_>) -> Vec<String> {
     let mut notes = vec![
         "The container has the host's network, and the directories under the same names as the host".to_string(),
         "Whom the files belong to is left to the image's user, mostly root; --user gives another".into(),
@@ -22,12 +22,12 @@ pub(super) fn notes(makings: &Makings<'_>) -> Vec<String> {
     notes
 }
 
-fn version(makings: &Makings<'_>) -> String {
+fn version(makings: &FormatInput<'_>) -> String {
     makings.ground.version.map(|version| format!(" {version}")).unwrap_or_default()
 }
 
 /// What is mounted, and whether it is only read.
-fn mounts(makings: &Makings<'_>) -> Vec<(String, bool)> {
+fn mounts(makings: &FormatInput<'_>) -> Vec<(String, bool)> {
     let data = makings.member.data_dir.to_string_lossy().into_owned();
     let mut mounts: Vec<(String, bool)> = [data].into_iter().chain(makings.needed()).map(|dir| (dir, false)).collect();
     let jwt = makings.get("auth-token").unwrap_or_default().split(',').filter_map(|item| item.split_once('='));
@@ -48,7 +48,7 @@ fn mounts(makings: &Makings<'_>) -> Vec<(String, bool)> {
     mounts
 }
 
-fn image(makings: &Makings<'_>) -> String {
+fn image(makings: &FormatInput<'_>) -> String {
     match makings.ground.image {
         Some(image) => shell_word(image).into_owned(),
         None => format!("\"${{ETCD_IMAGE:?set it to the image of etcd{} to run}}\"", version(makings)),
@@ -60,7 +60,7 @@ fn field(text: &str) -> String {
     if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into() }
 }
 
-pub(super) fn run(makings: &Makings<'_>, program: &str) -> Said {
+pub(super) fn run(makings: &FormatInput<'_>, program: &str) -> Rendered {
     let name = format!("etcd-{}", makings.word());
     let mut lines = vec![format!("{program} run --detach --name={name} --network=host --restart=unless-stopped")];
     // Without it SELinux keeps a container from what it did not label.
@@ -76,10 +76,10 @@ pub(super) fn run(makings: &Makings<'_>, program: &str) -> Said {
     let start = command_sheet::guarded(makings.member, &lines.join(" \\\n  "));
     let back =
         shell_line([program, "stop", &name]) + "\n" + &shell_line([program, "rename", &name, &format!("{name}-new")]);
-    Said { files: Vec::new(), start, back }
+    Rendered { files: Vec::new(), start, back }
 }
 
-pub(super) fn compose(makings: &Makings<'_>) -> Said {
+pub(super) fn compose(makings: &FormatInput<'_>) -> Rendered {
     // Compose replaces `$NAME`.
     let text = |text: &str| escape::yaml(&text.replace('$', "$$"));
     let name = format!("etcd-{}", makings.word());
@@ -109,5 +109,5 @@ pub(super) fn compose(makings: &Makings<'_>) -> Said {
     let up = shell_line(["docker", "compose", "-f", &place, "up", "-d"]);
     let start = format!("(\nset -euC\n{}{}{up}\n)\n", makings.guards(), makings.write(&file));
     let back = shell_line(["docker", "compose", "-f", &place, "stop"]);
-    Said { files: vec![file], start, back }
+    Rendered { files: vec![file], start, back }
 }

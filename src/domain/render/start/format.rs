@@ -25,7 +25,7 @@ use crate::{
 
 /// Where a member is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum StartFormat {
     /// A shell.
     Shell,
     /// A systemd unit of its own.
@@ -47,21 +47,21 @@ pub enum Form {
 }
 
 /// Each form, how it is asked for, and what it is called on screen.
-const NAMES: [(Form, &str, &str); 9] = [
-    (Form::Shell, "shell", "shell"),
-    (Form::Unit, "systemd", "systemd unit"),
-    (Form::DropIn, "drop-in", "systemd drop-in"),
-    (Form::Environment, "env", "environment file"),
-    (Form::Config, "config", "etcd.conf.yml"),
-    (Form::Docker, "docker", "docker run"),
-    (Form::Podman, "podman", "podman run"),
-    (Form::Compose, "compose", "compose file"),
-    (Form::Pod, "pod", "static pod"),
+const NAMES: [(StartFormat, &str, &str); 9] = [
+    (StartFormat::Shell, "shell", "shell"),
+    (StartFormat::Unit, "systemd", "systemd unit"),
+    (StartFormat::DropIn, "drop-in", "systemd drop-in"),
+    (StartFormat::Environment, "env", "environment file"),
+    (StartFormat::Config, "config", "etcd.conf.yml"),
+    (StartFormat::Docker, "docker", "docker run"),
+    (StartFormat::Podman, "podman", "podman run"),
+    (StartFormat::Compose, "compose", "compose file"),
+    (StartFormat::Pod, "pod", "static pod"),
 ];
 
-impl Form {
+impl StartFormat {
     /// All of them.
-    pub fn all() -> impl Iterator<Item = Form> {
+    pub fn all() -> impl Iterator<Item = StartFormat> {
         NAMES.into_iter().map(|(form, ..)| form)
     }
 
@@ -76,27 +76,27 @@ impl Form {
     }
 
     /// The form that fits how a member's etcd was started until now.
-    pub fn fitting(plan: &Plan, name: &str, known: &Known) -> Form {
+    pub fn fitting(plan: &Plan, name: &str, known: &Known) -> StartFormat {
         let member = plan.member(name).ok();
         let config = member.and_then(|m| known.ground(plan, m).config);
         if let Some(Runs::Container(runtime)) = config.map(|config| &config.runs) {
-            return if runtime == "podman" { Form::Podman } else { Form::Docker };
+            return if runtime == "podman" { StartFormat::Podman } else { StartFormat::Docker };
         }
         match config.map(|config| config.kind) {
-            Some(ConfigKind::Unit) => Form::DropIn,
-            Some(ConfigKind::StaticPod | ConfigKind::ParkedPod) => Form::Pod,
-            Some(ConfigKind::EnvironmentFile) => Form::Environment,
-            Some(ConfigKind::ConfigFile) => Form::Config,
-            Some(ConfigKind::Process) | None => Form::Shell,
+            Some(ConfigKind::Unit) => StartFormat::DropIn,
+            Some(ConfigKind::StaticPod | ConfigKind::ParkedPod) => StartFormat::Pod,
+            Some(ConfigKind::EnvironmentFile) => StartFormat::Environment,
+            Some(ConfigKind::ConfigFile) => StartFormat::Config,
+            Some(ConfigKind::Process) | None => StartFormat::Shell,
         }
     }
 }
 
-impl FromStr for Form {
+impl FromStr for StartFormat {
     type Err = String;
 
     /// The error is a sentence.
-    fn from_str(text: &str) -> Result<Form, String> {
+    fn from_str(text: &str) -> Result<StartFormat, String> {
         let named = NAMES.iter().find(|(_, name, _)| *name == text).map(|(form, ..)| *form);
         let names: Vec<String> = NAMES.iter().map(|(_, name, _)| (*name).to_string()).collect();
         named.ok_or_else(|| format!("{text:?} is none of the forms {}", all(&names)))
@@ -120,7 +120,7 @@ pub struct Page {
     /// The member.
     pub member: String,
     /// The form.
-    pub form: Form,
+    pub form: StartFormat,
     /// Whose it is, and when to start it: comment lines.
     pub head: String,
     /// What goes to its place on the host before; `start` writes it there.
@@ -146,7 +146,7 @@ impl Page {
 }
 
 /// What a form is made from.
-pub(super) struct Makings<'a> {
+pub(super) struct FormatInput<'a> {
     pub plan: &'a Plan,
     pub member: &'a Member,
     pub launch: Launch,
@@ -157,7 +157,7 @@ pub(super) struct Makings<'a> {
     pub top: String,
 }
 
-impl Makings<'_> {
+impl FormatInput<'_> {
     /// `etcd`, or with the member's name where its host has others.
     pub fn service(&self) -> String {
         let shares = self.plan.members.iter().filter(|other| other.host == self.member.host).count() > 1;
@@ -229,7 +229,7 @@ impl Makings<'_> {
 }
 
 /// What a form says: its files, the lines that start it, the lines that take it back.
-pub(super) struct Said {
+pub(super) struct Rendered {
     pub files: Vec<File>,
     pub start: String,
     pub back: String,
@@ -239,20 +239,20 @@ pub(super) struct Said {
 ///
 /// # Errors
 /// A sentence without a full stop: why this form cannot hold it.
-pub fn page(plan: &Plan, name: &str, form: Form, known: &Known) -> Result<Page, String> {
+pub fn page(plan: &Plan, name: &str, form: StartFormat, known: &Known) -> Result<Page, String> {
     let member = plan.member(name).map_err(|trouble| trouble.what)?;
     let at = plan.members.iter().position(|m| m.name == name).unwrap_or_default();
     let ground = known.ground(plan, member);
     let launch = launch(plan, member, &ground, known);
     let flags = etcd_flags::read(launch.argv.get(1..).unwrap_or_default());
-    let mut makings = Makings { plan, member, launch, flags, ground, top: top(plan, member, at) };
+    let mut makings = FormatInput { plan, member, launch, flags, ground, top: top(plan, member, at) };
     let mut notes: Vec<String> = makings.launch.notes.iter().chain(&makings.launch.changes).cloned().collect();
     notes.extend(match form {
-        Form::Unit | Form::DropIn | Form::Environment => systemd::notes(&makings, form),
-        Form::Config => config_file::notes(&makings),
-        Form::Docker | Form::Podman | Form::Compose => container::notes(&makings),
-        Form::Pod => static_pod::adapt(&mut makings),
-        Form::Shell => Vec::new(),
+        StartFormat::Unit | StartFormat::DropIn | StartFormat::Environment => systemd::notes(&makings, form),
+        StartFormat::Config => config_file::notes(&makings),
+        StartFormat::Docker | StartFormat::Podman | StartFormat::Compose => container::notes(&makings),
+        StartFormat::Pod => static_pod::adapt(&mut makings),
+        StartFormat::Shell => Vec::new(),
     });
     if makings.ground.version.is_none() {
         notes.push(
@@ -261,7 +261,7 @@ pub fn page(plan: &Plan, name: &str, form: Form, known: &Known) -> Result<Page, 
     }
     if let Some(unit) = makings.contained() {
         let place = unit.place();
-        if matches!(form, Form::DropIn | Form::Environment | Form::Config) {
+        if matches!(form, StartFormat::DropIn | StartFormat::Environment | StartFormat::Config) {
             return Err(format!(
                 "{place} runs etcd in a container: with this form it would run a program of the host instead; take the \
                  form docker or podman, or systemd for a unit of its own"
@@ -271,17 +271,17 @@ pub fn page(plan: &Plan, name: &str, form: Form, known: &Known) -> Result<Page, 
     }
     let head = head(&makings, &notes);
     let said = match form {
-        Form::Shell => shell(&makings),
-        Form::Unit => systemd::unit(&makings),
-        Form::DropIn => systemd::drop_in(&makings),
-        Form::Environment => systemd::environment(&makings)?,
-        Form::Config => config_file::config(&makings)?,
-        Form::Docker => container::run(&makings, "docker"),
-        Form::Podman => container::run(&makings, "podman"),
-        Form::Compose => container::compose(&makings),
-        Form::Pod => static_pod::patch(&makings),
+        StartFormat::Shell => shell(&makings),
+        StartFormat::Unit => systemd::unit(&makings),
+        StartFormat::DropIn => systemd::drop_in(&makings),
+        StartFormat::Environment => systemd::environment(&makings)?,
+        StartFormat::Config => config_file::config(&makings)?,
+        StartFormat::Docker => container::run(&makings, "docker"),
+        StartFormat::Podman => container::run(&makings, "podman"),
+        StartFormat::Compose => container::compose(&makings),
+        StartFormat::Pod => static_pod::patch(&makings),
     };
-    let Said { files, start, back } = said;
+    let Rendered { files, start, back } = said;
     // What this form has no escape for would be pasted unseen.
     let lines = [&head, &start, &back].into_iter().chain(files.iter().flat_map(|file| [&file.place, &file.text]));
     if let Some(c) = lines.filter_map(|text| escape::find(&text.replace('\t', ""))).next() {
@@ -291,9 +291,9 @@ pub fn page(plan: &Plan, name: &str, form: Form, known: &Known) -> Result<Page, 
     Ok(Page { member: name.into(), form, head, files, start, back, notes })
 }
 
-fn shell(makings: &Makings<'_>) -> Said {
+fn shell(makings: &FormatInput<'_>) -> Rendered {
     let start = command_sheet::guarded(makings.member, &makings.launch.pretty);
-    Said { files: Vec::new(), start, back: "Ctrl-C in its terminal ends it".into() }
+    Rendered { files: Vec::new(), start, back: "Ctrl-C in its terminal ends it".into() }
 }
 
 /// Whose page it is, and when to start it.
@@ -316,8 +316,8 @@ fn top(plan: &Plan, member: &Member, at: usize) -> String {
 }
 
 /// The same, with what to know, and how the directory would be made without requorum.
-fn head(makings: &Makings<'_>, notes: &[String]) -> String {
-    let Makings { plan, member, .. } = makings;
+fn head(makings: &FormatInput<'_>, notes: &[String]) -> String {
+    let FormatInput { plan, member, .. } = makings;
     let mut out = makings.top.clone();
     for note in notes {
         comment_lines(&mut out, note);

@@ -16,7 +16,7 @@ pub(super) struct Own<'a> {
 }
 
 impl<'a> Own<'a> {
-    pub(super) fn of(plan: &Plan, member: &Member, addresses: &'a [IpAddr]) -> Own<'a> {
+    pub(super) fn new(plan: &Plan, member: &Member, addresses: &'a [IpAddr]) -> Own<'a> {
         let others = plan.members.iter().filter(|other| other.name != member.name && other.host == member.host);
         let urls = others.flat_map(|other| other.peer_urls.iter().chain(&other.client_urls));
         Own { addresses, shared: urls.filter_map(|text| url::parse(text).ok()).map(|url| url.port).collect() }

@@ -5,7 +5,7 @@
 
 use super::{
     Flag, escape,
-    format::{Makings, Said},
+    format::{FormatInput, Rendered},
 };
 use crate::{
     domain::model::observations::config::ConfigKind,
@@ -19,7 +19,7 @@ const MANIFEST: &str = "/etc/kubernetes/manifests/etcd.yaml";
 const METRICS: &str = "http://127.0.0.1:2381";
 
 /// Adds what kubeadm's probes need; what to know.
-pub(super) fn adapt(makings: &mut Makings<'_>) -> Vec<String> {
+pub(super) fn adapt(makings: &mut FormatInput<'_>) -> Vec<String> {
     let mut notes = vec![
         "Files that flags name are those that the pod sees; kubeadm mounts /etc/kubernetes/pki/etcd".to_string(),
         format!(
@@ -35,7 +35,7 @@ pub(super) fn adapt(makings: &mut Makings<'_>) -> Vec<String> {
     notes
 }
 
-pub(super) fn patch(makings: &Makings<'_>) -> Said {
+pub(super) fn patch(makings: &FormatInput<'_>) -> Rendered {
     let mut body = String::from("metadata:\n  annotations:\n    kubeadm.kubernetes.io/etcd.advertise-client-urls: ");
     body.push_str(&escape::yaml(&makings.member.client_urls.join(",")));
     body.push_str("\nspec:\n  containers:\n  - name: etcd\n");
@@ -89,11 +89,11 @@ pub(super) fn patch(makings: &Makings<'_>) -> Said {
          {writes}{patched} >{made}\nmv -nT {made} {manifest}\n)\n"
     ));
     let back = format!("test ! -e {made} && mv -nT {manifest} {made} && mv -nT {parked} {manifest}\n");
-    Said { files: vec![file], start, back }
+    Rendered { files: vec![file], start, back }
 }
 
 /// Where the kubelet looks for the manifest, and where it is put aside.
-fn places(makings: &Makings<'_>) -> (String, String) {
+fn places(makings: &FormatInput<'_>) -> (String, String) {
     if let Some(parked) = makings.old(ConfigKind::ParkedPod) {
         return (MANIFEST.into(), parked.place());
     }

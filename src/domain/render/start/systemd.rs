@@ -2,7 +2,7 @@
 
 use super::{
     File, escape,
-    format::{Form, Makings, Said},
+    format::{FormatInput, Rendered, StartFormat},
 };
 use crate::{
     domain::model::observations::config::{ConfigFacts, ConfigKind},
@@ -19,9 +19,9 @@ const STALE: [&str; 6] = [
     "ETCD_DISCOVERY_TOKEN",
 ];
 
-pub(super) fn notes(makings: &Makings<'_>, form: Form) -> Vec<String> {
+pub(super) fn notes(makings: &FormatInput<'_>, form: StartFormat) -> Vec<String> {
     let mut notes = Vec::new();
-    if form == Form::Unit && makings.plan.options.owner.is_none() {
+    if form == StartFormat::Unit && makings.plan.options.owner.is_none() {
         notes.push("It runs as root; where its directory belongs to another user, add User= to [Service]".into());
     }
     if makings.ground.program.is_none() && makings.old_program().is_none() {
@@ -33,13 +33,13 @@ pub(super) fn notes(makings: &Makings<'_>, form: Form) -> Vec<String> {
 }
 
 /// The unit's name.
-fn unit_name(makings: &Makings<'_>) -> String {
+fn unit_name(makings: &FormatInput<'_>) -> String {
     let origin = makings.old(ConfigKind::Unit).map(ConfigFacts::place);
     let name = origin.as_deref().and_then(|path| path.rsplit('/').next()).filter(|name| name.ends_with(".service"));
     name.map_or_else(|| format!("{}.service", makings.service()), String::from)
 }
 
-fn asserts(makings: &Makings<'_>) -> String {
+fn asserts(makings: &FormatInput<'_>) -> String {
     let lines = makings.needed().into_iter();
     lines.map(|dir| format!("AssertPathIsDirectory={}\n", escape::unit_path(&dir))).collect()
 }
@@ -47,13 +47,13 @@ fn asserts(makings: &Makings<'_>) -> String {
 /// Until the second member is up the first is not ready, and systemd must not lose patience.
 const PATIENCE: &str = "TimeoutStartSec=infinity\n";
 
-fn exec_start(makings: &Makings<'_>) -> String {
+fn exec_start(makings: &FormatInput<'_>) -> String {
     let words = makings.launch.argv.iter().skip(1).map(|word| escape::unit(word));
     let lines: Vec<String> = [escape::unit(makings.program())].into_iter().chain(words).collect();
     format!("ExecStart={}\n", lines.join(" \\\n  "))
 }
 
-pub(super) fn unit(makings: &Makings<'_>) -> Said {
+pub(super) fn unit(makings: &FormatInput<'_>) -> Rendered {
     let name = format!("{}.service", makings.service());
     let place = format!("/etc/systemd/system/{name}");
     let owner = makings.plan.options.owner.as_deref().map(|owner| owner.split_once(':').unwrap_or((owner, "")));
@@ -73,10 +73,10 @@ pub(super) fn unit(makings: &Makings<'_>) -> Said {
     let files = vec![file];
     let start = install(&files, &name, makings);
     let back = shell_line(["systemctl", "disable", "--now", &name]) + "\n" + &aside(&[&place], makings);
-    Said { files, start, back }
+    Rendered { files, start, back }
 }
 
-pub(super) fn drop_in(makings: &Makings<'_>) -> Said {
+pub(super) fn drop_in(makings: &FormatInput<'_>) -> Rendered {
     let name = unit_name(makings);
     // Its variables and ours together would be a conflict, with which etcd does not start.
     let unset = variables(makings).into_iter().map(|(name, _)| name);
@@ -90,7 +90,7 @@ pub(super) fn drop_in(makings: &Makings<'_>) -> Said {
 }
 
 /// `ETCD_…` and its value for every flag.
-fn variables<'a>(makings: &'a Makings<'_>) -> Vec<(String, &'a str)> {
+fn variables<'a>(makings: &'a FormatInput<'_>) -> Vec<(String, &'a str)> {
     makings.flags.iter().map(|flag| (variable_of(&flag.name), flag.value.as_str())).collect()
 }
 
@@ -99,7 +99,7 @@ fn variable_of(flag: &str) -> String {
 }
 
 /// These variables, those of the old configuration, and the stale ones, each once.
-fn with_stale(makings: &Makings<'_>, names: impl Iterator<Item = String>) -> Vec<String> {
+fn with_stale(makings: &FormatInput<'_>, names: impl Iterator<Item = String>) -> Vec<String> {
     let old = makings.ground.config.into_iter().flat_map(|config| config.flags.iter().map(|s| variable_of(&s.flag)));
     let mut all: Vec<String> = names.chain(old).chain(STALE.map(String::from)).collect();
     all.sort();
@@ -107,7 +107,7 @@ fn with_stale(makings: &Makings<'_>, names: impl Iterator<Item = String>) -> Vec
     all
 }
 
-pub(super) fn environment(makings: &Makings<'_>) -> Result<Said, String> {
+pub(super) fn environment(makings: &FormatInput<'_>) -> Result<Rendered, String> {
     let old = makings.old(ConfigKind::EnvironmentFile).map(ConfigFacts::place);
     let place = old.unwrap_or_else(|| format!("/etc/default/{}", makings.service()));
     let mut body = String::new();
@@ -131,18 +131,18 @@ pub(super) fn environment(makings: &Makings<'_>) -> Result<Said, String> {
 }
 
 /// A drop-in beside the files that it reads.
-pub(super) fn dropped(makings: &Makings<'_>, unit: &str, body: &str, mut files: Vec<File>) -> Said {
+pub(super) fn dropped(makings: &FormatInput<'_>, unit: &str, body: &str, mut files: Vec<File>) -> Rendered {
     let place = format!("/etc/systemd/system/{unit}.d/90-requorum.conf");
     files.push(makings.file(&place, "90-requorum.conf", body));
     let start = install(&files, unit, makings);
     let stop = shell_line(["systemctl", "stop", unit]);
     let places: Vec<&str> = files.iter().map(|f| f.place.as_str()).collect();
     let back = format!("{stop}\n{}", aside(&places, makings));
-    Said { files, start, back }
+    Rendered { files, start, back }
 }
 
 /// For a drop-in of a file of its own: the same guard and program for a configuration file.
-pub(super) fn for_config(makings: &Makings<'_>, place: &str, file: File) -> Said {
+pub(super) fn for_config(makings: &FormatInput<'_>, place: &str, file: File) -> Rendered {
     let unset = with_stale(makings, variables(makings).into_iter().map(|(name, _)| name));
     let body = format!(
         "[Unit]\n{}\n[Service]\nUnsetEnvironment={}\nExecStart=\nExecStart={} {}\n{PATIENCE}",
@@ -155,7 +155,7 @@ pub(super) fn for_config(makings: &Makings<'_>, place: &str, file: File) -> Said
 }
 
 /// Puts the files in their places, what is there aside, and starts the unit without waiting for the other members.
-fn install(files: &[File], unit: &str, makings: &Makings<'_>) -> String {
+fn install(files: &[File], unit: &str, makings: &FormatInput<'_>) -> String {
     // With -C a shell writes over nothing.
     let mut out = format!("(\nset -euC\n{}", makings.guards());
     for file in files {
@@ -176,7 +176,7 @@ fn install(files: &[File], unit: &str, makings: &Makings<'_>) -> String {
 }
 
 /// Moves the new files away and what was there back.
-fn aside(places: &[&str], makings: &Makings<'_>) -> String {
+fn aside(places: &[&str], makings: &FormatInput<'_>) -> String {
     let mut out = String::new();
     for place in places {
         let (old, new) =

@@ -249,16 +249,16 @@ fn a_unit_that_runs_a_container_gets_no_drop_in_and_a_program_is_kept() {
     let plan = plan();
     let unit = |runs| ConfigFacts { runs, ..config(ConfigKind::Unit, &[("name", "m2")]) };
     for (runs, fitting, drops_in, program) in [
-        (Runs::Container("docker".into()), Form::Docker, false, ""),
-        (Runs::Container("podman".into()), Form::Podman, false, ""),
-        (Runs::Program("/usr/local/bin/etcd".into()), Form::DropIn, true, "ExecStart=/usr/local/bin/etcd"),
-        (Runs::Untold, Form::DropIn, true, "ExecStart=/usr/bin/etcd"),
+        (Runs::Container("docker".into()), StartFormat::Docker, false, ""),
+        (Runs::Container("podman".into()), StartFormat::Podman, false, ""),
+        (Runs::Program("/usr/local/bin/etcd".into()), StartFormat::DropIn, true, "ExecStart=/usr/local/bin/etcd"),
+        (Runs::Untold, StartFormat::DropIn, true, "ExecStart=/usr/bin/etcd"),
     ] {
         let host =
             HostKnown { host: "local".into(), configs: vec![unit(runs.clone())], adopt: true, addresses: vec![] };
         let known = Known { hosts: vec![host], ..Known::default() };
-        assert_eq!(Form::fitting(&plan, "m2", &known), fitting, "{runs:?}");
-        for form in [Form::DropIn, Form::Environment, Form::Config] {
+        assert_eq!(StartFormat::fitting(&plan, "m2", &known), fitting, "{runs:?}");
+        for form in [StartFormat::DropIn, StartFormat::Environment, StartFormat::Config] {
             let page = page(&plan, "m2", form, &known);
             assert_eq!(page.is_ok(), drops_in, "{runs:?}");
             assert!(page.is_err() || page.unwrap().start.contains(program), "{runs:?}");
@@ -284,7 +284,7 @@ fn a_member_whose_configuration_was_not_found_names_what_the_others_have() {
         let found = &commands(&plan)[1].changes;
         assert_eq!(found.len(), usize::from(named.is_some()), "{found:?}");
         assert!(found.iter().all(|words| words.contains(named.unwrap())), "{found:?}");
-        let page = page(&plan, "m2", Form::Unit, &Known::default()).unwrap();
+        let page = page(&plan, "m2", StartFormat::Unit, &Known::default()).unwrap();
         assert!(found.iter().all(|words| page.notes.contains(words)));
     }
 }
@@ -378,7 +378,7 @@ fn tls_plan() -> Plan {
     plan
 }
 
-fn made(plan: &Plan, form: Form, known: &Known) -> Page {
+fn made(plan: &Plan, form: StartFormat, known: &Known) -> Page {
     page(plan, &plan.members[0].name, form, known).unwrap()
 }
 
@@ -386,7 +386,7 @@ fn made(plan: &Plan, form: Form, known: &Known) -> Page {
 fn containers_see_what_the_flags_name_and_nothing_is_made_for_them() {
     let plan = tls_plan();
     let known = Known { image: Some("img:1 2".into()), ..Known::default() };
-    let run = made(&plan, Form::Podman, &known).start;
+    let run = made(&plan, StartFormat::Podman, &known).start;
     for words in [
         "podman run --detach --name=etcd-a_b --network=host",
         "'--mount=type=bind,\"source=/d,1/$x\",\"target=/d,1/$x\"' \\\n",
@@ -401,14 +401,14 @@ fn containers_see_what_the_flags_name_and_nothing_is_made_for_them() {
         assert!(run.contains(words), "{words:?} is not in\n{run}");
     }
     assert!(!run.contains("/pki/etcd/sub,"), "it lies in what is mounted already");
-    let unknown = made(&plan, Form::Docker, &Known::default());
+    let unknown = made(&plan, StartFormat::Docker, &Known::default());
     assert!(
         unknown.start.contains("\n  \"${ETCD_IMAGE:?set it to the image of etcd to run}\" \\\n"),
         "{}",
         unknown.start
     );
     assert!(unknown.notes.iter().any(|note| note.contains("ETCD_IMAGE")));
-    let compose = made(&plan, Form::Compose, &known).files.remove(0).text;
+    let compose = made(&plan, StartFormat::Compose, &known).files.remove(0).text;
     assert!(compose.contains("source: \"/d,1/$$x/member\"\n") && compose.contains("image: \"img:1 2\""), "{compose}");
     let read: serde_json::Value = serde_yaml::from_str(&compose).unwrap();
     assert_eq!(read["services"]["etcd-a_b"]["volumes"].as_array().unwrap().len(), 6);
@@ -417,7 +417,7 @@ fn containers_see_what_the_flags_name_and_nothing_is_made_for_them() {
 #[test]
 fn each_form_bears_its_plan_and_guards_its_start() {
     let plan = tls_plan();
-    for form in Form::all() {
+    for form in StartFormat::all() {
         assert_eq!(form.as_str().parse(), Ok(form));
         let page = made(&plan, form, &Known { version: Some(Minor::V3_6), ..Known::default() });
         let text = page.text();
@@ -439,7 +439,7 @@ fn each_form_bears_its_plan_and_guards_its_start() {
         assert_eq!(asserted.unwrap_or(2), 2, "{form:?}");
         assert!(page.files.iter().all(|f| f.name.starts_with("a_b-")), "{:?}", page.files);
     }
-    assert!("systemd-unit".parse::<Form>().unwrap_err().contains("drop-in, env"));
+    assert!("systemd-unit".parse::<StartFormat>().unwrap_err().contains("drop-in, env"));
 }
 
 #[test]
@@ -450,18 +450,18 @@ fn the_form_that_fits_and_its_places() {
         (
             ConfigKind::Unit,
             "/lib/systemd/system/etcd2.service",
-            Form::DropIn,
+            StartFormat::DropIn,
             "/etc/systemd/system/etcd2.service.d/90-requorum.conf",
         ),
-        (ConfigKind::EnvironmentFile, "/etc/sysconfig/etcd", Form::Environment, "/etc/sysconfig/etcd"),
-        (ConfigKind::ConfigFile, "/etc/etcd.conf.yml", Form::Config, "/etc/etcd.conf.yml"),
-        (ConfigKind::StaticPod, "/srv/m/manifests/etcd.yaml", Form::Pod, "/srv/m/etcd-patch-"),
+        (ConfigKind::EnvironmentFile, "/etc/sysconfig/etcd", StartFormat::Environment, "/etc/sysconfig/etcd"),
+        (ConfigKind::ConfigFile, "/etc/etcd.conf.yml", StartFormat::Config, "/etc/etcd.conf.yml"),
+        (ConfigKind::StaticPod, "/srv/m/manifests/etcd.yaml", StartFormat::Pod, "/srv/m/etcd-patch-"),
     ] {
         let mut config = config(kind, &[("name", "m1"), ("quota-backend-bytes", "8")]);
         config.origin = config::Origin::File(path.into());
         let host = HostKnown { host: "local".into(), configs: vec![config], adopt: true, addresses: vec![] };
         let known = Known { hosts: vec![host], ..Known::default() };
-        assert_eq!(Form::fitting(&plan, "m1", &known), form);
+        assert_eq!(StartFormat::fitting(&plan, "m1", &known), form);
         let page = made(&plan, form, &known);
         assert!(page.files[0].place.starts_with(place), "{}", page.files[0].place);
         if kind == ConfigKind::Unit {
@@ -472,18 +472,18 @@ fn the_form_that_fits_and_its_places() {
             assert!(page.start.contains("mv -nT /srv/m/manifests/etcd.yaml /srv/m/etcd.yaml.parked"), "{}", page.start);
         }
     }
-    assert_eq!(Form::fitting(&plan, "m1", &Known::default()), Form::Shell);
+    assert_eq!(StartFormat::fitting(&plan, "m1", &Known::default()), StartFormat::Shell);
 }
 
 #[test]
 fn what_a_form_cannot_hold_is_refused() {
     let mut plan = plan();
     plan.members[0].etcd_flags = vec!["--peer-crl-file=/x".into()];
-    let refused = page(&plan, "m1", Form::Config, &Known::default()).unwrap_err();
+    let refused = page(&plan, "m1", StartFormat::Config, &Known::default()).unwrap_err();
     assert!(refused.contains("no key for --peer-crl-file"), "{refused}");
     plan.members[0].etcd_flags = vec!["--log-outputs=/a\nb".into()];
-    assert!(page(&plan, "m1", Form::Environment, &Known::default()).unwrap_err().contains("control character"));
-    assert!(page(&plan, "m9", Form::Shell, &Known::default()).unwrap_err().contains("\"m9\""));
+    assert!(page(&plan, "m1", StartFormat::Environment, &Known::default()).unwrap_err().contains("control character"));
+    assert!(page(&plan, "m9", StartFormat::Shell, &Known::default()).unwrap_err().contains("\"m9\""));
 }
 
 proptest! {
@@ -494,7 +494,7 @@ proptest! {
         (plan.label, plan.token) = (odd.clone(), odd.clone());
         plan.members[0].host = odd.clone();
         plan.source.path = odd.into();
-        for form in [Form::Unit, Form::Config, Form::Compose, Form::Pod] {
+        for form in [StartFormat::Unit, StartFormat::Config, StartFormat::Compose, StartFormat::Pod] {
             let Ok(page) = page(&plan, "m1", form, &Known::default()) else { continue };
             let head: Vec<&str> = page.head.lines().filter(|line| !line.starts_with('#')).collect();
             prop_assert!(head.is_empty(), "{:?}", head);

@@ -7,7 +7,7 @@
 
 /// What kind of value a flag takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueKind {
     /// `true` or `false`; given without a value it is `true`.
     Switch,
     /// A whole number that is not negative.
@@ -121,39 +121,39 @@ const LISTS: &[&str] = &[
 ];
 
 /// The kind of a flag's value.
-pub fn kind(flag: &str) -> Kind {
+pub fn kind(flag: &str) -> ValueKind {
     let bare = flag.strip_prefix("experimental-").unwrap_or(flag);
     match flag {
-        _ if SWITCHES.contains(&flag) => Kind::Switch,
-        _ if COUNTS.contains(&flag) => Kind::Count,
-        _ if NUMBERS.contains(&flag) => Kind::Number,
-        _ if DURATIONS.contains(&bare) => Kind::Duration,
-        _ if LISTS.contains(&flag) => Kind::List,
-        _ => Kind::Text,
+        _ if SWITCHES.contains(&flag) => ValueKind::Switch,
+        _ if COUNTS.contains(&flag) => ValueKind::Count,
+        _ if NUMBERS.contains(&flag) => ValueKind::Number,
+        _ if DURATIONS.contains(&bare) => ValueKind::Duration,
+        _ if LISTS.contains(&flag) => ValueKind::List,
+        _ => ValueKind::Text,
     }
 }
 
 /// Whether etcd takes a flag's value for what it is to be.
 pub fn is_right(flag: &str, value: &str) -> bool {
     match kind(flag) {
-        Kind::Switch => switch(value).is_some(),
-        Kind::Count => {
+        ValueKind::Switch => switch(value).is_some(),
+        ValueKind::Count => {
             integer(value).is_some_and(|number| u64::try_from(number).is_ok() && !value.starts_with(['+', '-']))
         }
         // a sampling rate and the like are whole numbers, too
-        Kind::Number => integer(value).is_some_and(|number| i64::try_from(number).is_ok()),
-        Kind::Duration => nanoseconds(value).is_some(),
-        Kind::List | Kind::Text => true,
+        ValueKind::Number => integer(value).is_some_and(|number| i64::try_from(number).is_ok()),
+        ValueKind::Duration => nanoseconds(value).is_some(),
+        ValueKind::List | ValueKind::Text => true,
     }
 }
 
 /// What a flag's value is to be, in words.
 pub fn wanted(flag: &str) -> &'static str {
     match kind(flag) {
-        Kind::Switch => "true or false",
-        Kind::Count | Kind::Number => "a whole number",
-        Kind::Duration => "a duration such as 5s",
-        Kind::List | Kind::Text => "a text",
+        ValueKind::Switch => "true or false",
+        ValueKind::Count | ValueKind::Number => "a whole number",
+        ValueKind::Duration => "a duration such as 5s",
+        ValueKind::List | ValueKind::Text => "a text",
     }
 }
 
@@ -318,8 +318,8 @@ mod tests {
             assert!(known, "--{flag} is no flag");
         }
         assert!(DURATIONS.iter().all(|flag| etcd_flags::is_known(flag)));
-        assert_eq!(kind("experimental-corrupt-check-time"), Kind::Duration);
-        assert_eq!((kind("cors"), kind("made-up")), (Kind::Text, Kind::Text));
+        assert_eq!(kind("experimental-corrupt-check-time"), ValueKind::Duration);
+        assert_eq!((kind("cors"), kind("made-up")), (ValueKind::Text, ValueKind::Text));
     }
 
     proptest! {

@@ -7,7 +7,7 @@ use crate::domain::model::observations::{FileFacts, Health, disk::Held};
 /// m1's directory in cluster 9, whose log ends with this entry.
 fn dir(path: &str, end: (u64, u64), revision: i64) -> DirFacts {
     let database = FileFacts { path: path.into(), bytes: 1, modified: None, health: Health::Unread, content: None };
-    let says = DirSays {
+    let says = DataDirState {
         cluster_id: Id(9),
         member_id: Id(1),
         term: end.0,

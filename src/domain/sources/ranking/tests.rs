@@ -21,14 +21,14 @@ fn ours() -> Vec<KnownMember> {
     [1, 2, 3].map(member).into()
 }
 
-fn says(revision: i64, index: u64) -> MemberSays {
-    MemberSays {
+fn says(revision: i64, index: u64) -> MemberStatus {
+    MemberStatus {
         cluster_id: OURS,
         member_id: Id(2),
         revision,
         raft_index: index,
         members: ours(),
-        ..MemberSays::default()
+        ..MemberStatus::default()
     }
 }
 
@@ -41,7 +41,7 @@ fn file(path: &str, health: Health, revision: i64, members: &[u64]) -> FileFacts
 /// A data directory and its database, which was read through.
 fn dir(path: &str, cluster: Id, revision: i64, index: u64, log: (u64, u64)) -> (DirFacts, FileFacts) {
     let database = file(&format!("{path}/member/snap/db"), Health::Unhashed, revision, &[1, 2, 3]);
-    let says = DirSays {
+    let says = DataDirState {
         cluster_id: cluster,
         member_id: Id(1),
         term: log.0,
@@ -74,8 +74,8 @@ fn dir(path: &str, cluster: Id, revision: i64, index: u64, log: (u64, u64)) -> (
     (facts, database)
 }
 
-fn kin(a: &str, b: &str, history: History) -> Kin {
-    Kin { files: [a.into(), b.into()], history }
+fn kin(a: &str, b: &str, history: History) -> HistoryMatch {
+    HistoryMatch { files: [a.into(), b.into()], history }
 }
 
 const SAME: History = History::Same { rows: 32, until: 50 };
@@ -88,19 +88,19 @@ fn at<'a>(list: &'a List, path: &str) -> &'a Source {
     list.get(&Place::File(path.into())).unwrap()
 }
 
-fn survivors(says: &[MemberSays]) -> Vec<Survivor<'_>> {
+fn survivors(says: &[MemberStatus]) -> Vec<Survivor<'_>> {
     let each = says.iter().zip(["http://m2:2379", "http://m3:2379"]).zip(["m2", "m3"]);
     each.map(|((says, endpoint), name)| Survivor { name: name.into(), endpoint, says }).collect()
 }
 
 /// The list, where what was seen settles which cluster is meant.
-fn list(seen: &Seen<'_>) -> List {
+fn list(seen: &Observed<'_>) -> List {
     let said = seen.survivors.iter().chain(&seen.closed);
     let facts: Vec<EndpointFacts> = said
         .map(|s| EndpointFacts { endpoint: s.endpoint.into(), answer: Answer::Says(Box::new(s.says.clone())) })
         .collect();
     let scope = Scope::new(&Evidence { facts: &facts, typed: true, dirs: seen.dirs, ..Evidence::default() });
-    super::list(&Seen { scope, ..seen.clone() })
+    super::list(&Observed { scope, ..seen.clone() })
 }
 
 #[test]
@@ -114,7 +114,8 @@ fn the_sketch_of_the_screen() {
         m1_db,
     ];
     let dirs = [m1];
-    let list = list(&Seen { survivors: survivors(&says), files: &files, dirs: &dirs, now: NOW, ..Seen::default() });
+    let list =
+        list(&Observed { survivors: survivors(&says), files: &files, dirs: &dirs, now: NOW, ..Observed::default() });
     let table: Vec<(&str, String)> = list.sources.iter().map(|s| (s.name.as_str(), s.loss.cell())).collect();
     assert_eq!(
         table,
@@ -157,14 +158,14 @@ fn whose_a_source_is() {
         kin("/parted.db", "/saved.db", History::Parts { at: 7 }),
         kin("/none.db", "/saved.db", History::Unknown),
     ];
-    let seen = Seen {
+    let seen = Observed {
         survivors: survivors(&says),
         files: &files,
         dirs: &[strange],
         saved: &saved,
         kin: &kin,
         now: NOW,
-        ..Seen::default()
+        ..Observed::default()
     };
     let list = list(&seen);
     for (path, relation) in [
@@ -204,7 +205,7 @@ fn a_longer_log_goes_first_among_the_directories_of_one_cluster_only() {
     let (b, b_db) = dir("/b", OURS, 90, 40, (3, 60));
     let (c, c_db) = dir("/c", OURS, 99, 49, (2, 70));
     let files = [file("/f.db", Health::Verified, 95, &[1]), a_db, b_db, c_db];
-    let list = list(&Seen { files: &files, dirs: &[a, b, c], now: NOW, ..Seen::default() });
+    let list = list(&Observed { files: &files, dirs: &[a, b, c], now: NOW, ..Observed::default() });
     assert_eq!(names(&list), ["/b, data dir", "/a, data dir", "/c, data dir", "/f.db"]);
     assert!(list.ahead.as_ref().unwrap().starts_with("The log of /b goes 10 entries past"), "{:?}", list.ahead);
     let said = at(&list, "/b/member/snap/db").loses(list.newest.as_ref());
@@ -222,9 +223,9 @@ fn survivors_that_differ_are_shown_and_none_is_proposed() {
         sentence: "m2 (9f3c11aa) and m3 (77aa02c1) hold different data at revision 99".into(),
         endpoints: ["http://m2:2379", "http://m3:2379"].map(String::from).into(),
     };
-    let seen = Seen { survivors: survivors(&says), now: NOW, ..Seen::default() };
+    let seen = Observed { survivors: survivors(&says), now: NOW, ..Observed::default() };
     assert!(list(&seen).pick.is_some());
-    let differ = list(&Seen { differing: Some(differing), ..seen.clone() });
+    let differ = list(&Observed { differing: Some(differing), ..seen.clone() });
     assert_eq!((differ.pick.clone(), differ.sources.iter().filter(|s| s.disagrees).count()), (None, 2));
     assert!(differ.differing.unwrap().contains("77aa02c1"));
     // the same is learnt from what was saved from both
@@ -235,15 +236,15 @@ fn survivors_that_differ_are_shown_and_none_is_proposed() {
         cluster_id: OURS,
     });
     let kin = [kin("/2.db", "/3.db", History::Parts { at: 98 })];
-    let differ = list(&Seen { files: &files, saved: &saved, kin: &kin, ..seen });
+    let differ = list(&Observed { files: &files, saved: &saved, kin: &kin, ..seen });
     assert_eq!(differ.differing.unwrap(), "/2.db and /3.db are of one cluster and hold different data at revision 98");
     assert!(differ.pick.is_none() && differ.sources.iter().filter(|s| s.disagrees).count() == 2);
 }
 
 #[test]
 fn two_clusters_that_answer_leave_it_open_which_is_meant() {
-    let says = [says(100, 90), MemberSays { cluster_id: Id(0xbad), ..says(200, 9) }];
-    let list = list(&Seen { survivors: survivors(&says), now: NOW, ..Seen::default() });
+    let says = [says(100, 90), MemberStatus { cluster_id: Id(0xbad), ..says(200, 9) }];
+    let list = list(&Observed { survivors: survivors(&says), now: NOW, ..Observed::default() });
     assert!(list.sources.iter().all(|s| matches!(&s.relation, Relation::CannotTell(_))));
     assert_eq!(list.pick, None);
 }
@@ -257,10 +258,10 @@ fn a_directory_that_is_in_use_or_does_not_start_says_so() {
     broken.state =
         DirState::Broken { why: "there is no log in /broken/member/wal".into(), part: BrokenPart::Log, says };
     let files = [held_db, broken_db];
-    let list = list(&Seen { files: &files, dirs: &[held, broken], now: NOW, ..Seen::default() });
+    let list = list(&Observed { files: &files, dirs: &[held, broken], now: NOW, ..Observed::default() });
     assert_eq!(names(&list), ["/broken, data dir", "/held, data dir"]);
     let held = at(&list, "/held/member/snap/db");
-    assert!(matches!(&held.standing, Standing::Held(why) if why.starts_with("etcd (process 812) runs on it")));
+    assert!(matches!(&held.standing, SourceState::Held(why) if why.starts_with("etcd (process 812) runs on it")));
     let broken = at(&list, "/broken/member/snap/db");
     assert_eq!((broken.loss.entries, broken.loss.cell()), (Entries::Unknown, "≥ 10".into()));
     assert_eq!(broken.warnings.len(), 1, "{:?}", broken.warnings);
@@ -275,7 +276,7 @@ fn a_database_that_was_never_flushed_is_no_empty_store() {
     half_db.health = Health::Broken("truncated".into());
     let DirState::Whole(says) = half.state else { unreachable!() };
     half.state = DirState::Broken { why: "truncated".into(), part: BrokenPart::Log, says };
-    let list = list(&Seen { files: &[db, half_db], dirs: &[lagging, half], now: NOW, ..Seen::default() });
+    let list = list(&Observed { files: &[db, half_db], dirs: &[lagging, half], now: NOW, ..Observed::default() });
     let source = at(&list, "/lag/member/snap/db");
     assert_eq!((source.revision, source.loss.cell()), (Some(1), "8,263 entries".into()));
     let mut messages = vec![("never flushed", source.loses(list.newest.as_ref()).join("\n"))];
@@ -312,9 +313,9 @@ proptest! {
         differ: bool,
         order: prop::sample::Index,
     ) {
-        let says: Vec<MemberSays> = answering
+        let says: Vec<MemberStatus> = answering
             .iter()
-            .map(|(revision, index, ours)| MemberSays { cluster_id: if *ours { OURS } else { Id(9) }, ..says(*revision, *index) })
+            .map(|(revision, index, ours)| MemberStatus { cluster_id: if *ours { OURS } else { Id(9) }, ..says(*revision, *index) })
             .collect();
         let mut files = Vec::new();
         for (at, (health, revision, members, age)) in plain.into_iter().enumerate() {
@@ -331,14 +332,14 @@ proptest! {
             files.push(db);
         }
         let path = |at: usize| files.get(at).map(|f| f.path.clone());
-        let kin: Vec<Kin> = looks
+        let kin: Vec<HistoryMatch> = looks
             .into_iter()
-            .filter_map(|(a, b, history)| Some(Kin { files: [path(a)?, path(b)?], history }).filter(|k| k.files[0] != k.files[1]))
+            .filter_map(|(a, b, history)| Some(HistoryMatch { files: [path(a)?, path(b)?], history }).filter(|k| k.files[0] != k.files[1]))
             .collect();
         let endpoints = ["http://m2:2379", "http://m3:2379"].map(String::from).into();
         let differing = (differ && says.len() == 2).then(|| Differing { sentence: "m2 and m3 differ".into(), endpoints });
         let differs = differing.is_some();
-        let seen = Seen {
+        let seen = Observed {
             closed: Vec::new(),
             scope: Scope::default(),
             survivors: survivors(&says), files: &files, dirs: &dir_facts, saved: &[], kin: &kin, differing, now: NOW,
@@ -377,7 +378,7 @@ proptest! {
             let by = order.index(turned.len());
             turned.rotate_left(by);
         }
-        let again = list(&Seen { files: &turned, ..seen.clone() });
+        let again = list(&Observed { files: &turned, ..seen.clone() });
         prop_assert_eq!(names(&made), names(&again));
     }
 }
@@ -392,7 +393,7 @@ fn a_lone_member_is_only_said_to_bring_in_what_it_knows_to_be_committed() {
         let (mut found, db) = dir("/b", OURS, 90, 40, (3, 60));
         let DirState::Whole(says) = &mut found.state else { panic!("{found:?}") };
         says.commit = commit;
-        let list = list(&Seen { files: &[db], dirs: &[found], now: NOW, ..Seen::default() });
+        let list = list(&Observed { files: &[db], dirs: &[found], now: NOW, ..Observed::default() });
         let said = at(&list, "/b/member/snap/db").loses(None);
         assert!(said[0].contains(words), "{said:?}");
     }
@@ -402,12 +403,12 @@ fn a_lone_member_is_only_said_to_bring_in_what_it_knows_to_be_committed() {
 fn who_is_heard_only_beside_the_client_port_says_which_cluster_is_meant() {
     let (ours, ours_db) = dir("/ours", OURS, 31, 41, (2, 41));
     let (other, other_db) = dir("/other", Id(0xbeef), 146, 150, (2, 150));
-    let says = MemberSays { cluster_id: OURS, closed: Some(NoAnswer::Password), ..MemberSays::default() };
+    let says = MemberStatus { cluster_id: OURS, closed: Some(NoAnswer::Password), ..MemberStatus::default() };
     let (files, dirs) = ([ours_db, other_db], [ours, other]);
-    let seen = Seen { files: &files, dirs: &dirs, now: NOW, ..Seen::default() };
+    let seen = Observed { files: &files, dirs: &dirs, now: NOW, ..Observed::default() };
     assert!(!at(&list(&seen), "/ours/member/snap/db").relation.ours(), "of two clusters, and nothing says which");
     let closed = vec![Survivor { name: "m2".into(), endpoint: "10.0.0.2:2379", says: &says }];
-    let list = list(&Seen { closed, ..seen });
+    let list = list(&Observed { closed, ..seen });
     assert!(at(&list, "/ours/member/snap/db").relation.ours());
     assert!(matches!(at(&list, "/other/member/snap/db").relation, Relation::Other(_)));
     assert_eq!(list.newest.map(|newest| newest.revision), Some(31), "what another cluster holds is not our newest");
@@ -443,7 +444,7 @@ fn a_loss_is_known_only_where_no_majority_can_have_more() {
         says.revision = 1;
         (facts, db)
     };
-    let answers = |read: Read| MemberSays { read, ..says(100, 50) };
+    let answers = |read: Read| MemberStatus { read, ..says(100, 50) };
     let partial = |known| Horizon::Partial { known, voters: 3 };
     for (what, answering, dirs, horizon) in [
         ("nothing but a file", vec![], vec![], Horizon::Files),
@@ -462,7 +463,8 @@ fn a_loss_is_known_only_where_no_majority_can_have_more() {
     ] {
         let (dirs, mut files): (Vec<DirFacts>, Vec<FileFacts>) = dirs.into_iter().unzip();
         files.push(file("/b.db", Health::Verified, 90, &[1, 2, 3]));
-        let seen = Seen { survivors: survivors(&answering), files: &files, dirs: &dirs, now: NOW, ..Seen::default() };
+        let seen =
+            Observed { survivors: survivors(&answering), files: &files, dirs: &dirs, now: NOW, ..Observed::default() };
         let found = list(&seen);
         assert_eq!(found.horizon, horizon, "{what}");
         for source in &found.sources {
@@ -471,7 +473,7 @@ fn a_loss_is_known_only_where_no_majority_can_have_more() {
             assert!(source.loss.cell() != "0" || source.revision == Some(100), "{what}: {source:#?}");
         }
         let turned: Vec<DirFacts> = dirs.iter().rev().cloned().collect();
-        let again = list(&Seen { dirs: &turned, ..seen.clone() });
+        let again = list(&Observed { dirs: &turned, ..seen.clone() });
         assert_eq!(again.horizon, found.horizon, "{what}: whatever the order");
     }
 }
@@ -479,7 +481,7 @@ fn a_loss_is_known_only_where_no_majority_can_have_more() {
 #[test]
 fn a_backup_alone_is_never_said_to_lose_nothing() {
     let files = [file("/a.db", Health::Verified, 90, &[1]), file("/b.db", Health::Verified, 100, &[1])];
-    let list = list(&Seen { files: &files, now: NOW, ..Seen::default() });
+    let list = list(&Observed { files: &files, now: NOW, ..Observed::default() });
     let cells: Vec<String> = list.sources.iter().map(|s| s.loss.cell()).collect();
     assert_eq!(cells, ["not known", "≥ 10"]);
     assert!(list.horizon.caveat().is_some());
@@ -490,7 +492,7 @@ fn an_older_copy_is_named_as_one_whatever_the_order() {
     let ((new, new_db), (old, old_db)) = (dir("/z", OURS, 100, 50, (3, 60)), dir("/a", OURS, 90, 40, (3, 50)));
     for dirs in [[new.clone(), old.clone()], [old, new]] {
         let files = [old_db.clone(), new_db.clone()];
-        let list = list(&Seen { files: &files, dirs: &dirs, now: NOW, ..Seen::default() });
+        let list = list(&Observed { files: &files, dirs: &dirs, now: NOW, ..Observed::default() });
         assert_eq!(names(&list), ["/z, data dir", "/a, data dir"]);
         let warned = |path: &str| at(&list, path).warnings.iter().filter(|w| w.contains("/z")).count();
         assert_eq!((warned("/z/member/snap/db"), warned("/a/member/snap/db")), (0, 1), "the newer one is named");
@@ -504,7 +506,7 @@ fn what_is_of_another_cluster_is_no_measure_once_it_is_known_which_is_meant() {
     let (files, dirs) = ([ours_db, other_db], [ours, other]);
     let named = [std::path::PathBuf::from("/ours")];
     let scope = Scope::new(&Evidence { dirs: &dirs, named: &named, ..Evidence::default() });
-    let seen = Seen { files: &files, dirs: &dirs, now: NOW, scope, ..Seen::default() };
+    let seen = Observed { files: &files, dirs: &dirs, now: NOW, scope, ..Observed::default() };
     let settled = super::list(&seen);
     assert_eq!(settled.newest.as_ref().map(|newest| newest.revision), Some(31));
     assert!(matches!(settled.get(&Place::File("/other/member/snap/db".into())).unwrap().relation, Relation::Other(_)));
@@ -517,7 +519,7 @@ fn what_is_of_another_cluster_is_no_measure_once_it_is_known_which_is_meant() {
 #[test]
 fn an_etcd_is_only_to_be_started_on_a_directory_that_is_whole() {
     type Change = fn(&mut DirFacts, &mut FileFacts);
-    fn says(dir: &mut DirFacts) -> &mut DirSays {
+    fn says(dir: &mut DirFacts) -> &mut DataDirState {
         let DirState::Whole(says) = &mut dir.state else { unreachable!() };
         says
     }
@@ -556,7 +558,7 @@ fn an_etcd_is_only_to_be_started_on_a_directory_that_is_whole() {
         change(&mut found, &mut db);
         let (files, dirs) = ([db], [found]);
         assert_eq!(CatchUp::new(&dirs[0], Some(&files[0]), &dirs), wanted, "{what}");
-        let list = list(&Seen { files: &files, dirs: &dirs, now: NOW, ..Seen::default() });
+        let list = list(&Observed { files: &files, dirs: &dirs, now: NOW, ..Observed::default() });
         let said = at(&list, "/b/member/snap/db").loses(None).join(" ") + &list.ahead.clone().unwrap_or_default();
         messages.push((what, format!("{wanted:?}: {said}")));
     }
@@ -564,7 +566,7 @@ fn an_etcd_is_only_to_be_started_on_a_directory_that_is_whole() {
     let ((new, new_db), (old, old_db)) = (dir("/new", OURS, 100, 50, (3, 70)), dir("/old", OURS, 90, 40, (3, 60)));
     let (files, dirs) = ([new_db, old_db], [new, old]);
     assert_eq!(CatchUp::new(&dirs[1], None, &dirs), CatchUp::Older(std::path::Path::new("/new")));
-    let list = list(&Seen { files: &files, dirs: &dirs, now: NOW, ..Seen::default() });
+    let list = list(&Observed { files: &files, dirs: &dirs, now: NOW, ..Observed::default() });
     let said = at(&list, "/old/member/snap/db").loses(None).join(" ");
     assert!(said.contains("/new"), "{said}");
     messages.push(("an older copy", said));

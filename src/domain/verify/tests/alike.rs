@@ -2,7 +2,7 @@
 
 use super::{super::super::model::observations::started::Reached, *};
 
-fn says(seen: &mut Observed, at: usize) -> &mut MemberSays {
+fn says(seen: &mut Observed, at: usize) -> &mut MemberStatus {
     match &mut seen.members[at].answer {
         Answer::Says(says) => says,
         other => panic!("{other:?}"),
@@ -11,7 +11,7 @@ fn says(seen: &mut Observed, at: usize) -> &mut MemberSays {
 
 fn stored(seen: &mut Observed, at: usize) -> &mut StoredRows {
     match &mut seen.members[at].stored {
-        Told::Is(rows) => rows,
+        Queried::Is(rows) => rows,
         other => panic!("{other:?}"),
     }
 }
@@ -41,7 +41,7 @@ fn what_a_member_advertises_leads_to_it() {
         assert!(asked.contains(&Question::Advertised(2, url.into())), "{asked:?}");
         seen.members[2].advertised.push((url.into(), reached.clone()));
         assert!(!questions(&plan, &seen).iter().any(|q| matches!(q, Question::Advertised(..))));
-        let proof = check(&plan, &seen, &Told::Not);
+        let proof = check(&plan, &seen, &Queried::Not);
         let found = proof.check(Topic::Urls).unwrap();
         assert_eq!((found.outcome, proof.verdict.exit_code()), (outcome, code), "{reached:?}: {}", proof.sentence);
         assert!(found.words.contains("m3") && found.words.contains(url), "{}", found.words);
@@ -51,7 +51,7 @@ fn what_a_member_advertises_leads_to_it() {
     let planned = plan().members[2].client_urls[0].clone();
     for url in [planned.clone(), format!("{planned}/")] {
         let (plan, seen) = advertising(&url);
-        assert_eq!(check(&plan, &seen, &Told::Not).check(Topic::Urls), None, "{url}");
+        assert_eq!(check(&plan, &seen, &Queried::Not).check(Topic::Urls), None, "{url}");
     }
 }
 
@@ -82,7 +82,7 @@ fn members_that_were_started_otherwise_are_named() {
             let value = if enabled { "enabled" } else { "disabled" };
             rows.rows.insert(RowKey::AuthEnabled, value.into());
         }
-        let proof = check(&plan, &seen, &Told::Not);
+        let proof = check(&plan, &seen, &Queried::Not);
         let found = proof.check(Topic::Settings);
         if m1.iter().any(|word| word.starts_with("--auth-token")) {
             // the files of one key may be named otherwise on each host
@@ -92,14 +92,14 @@ fn members_that_were_started_otherwise_are_named() {
         assert_eq!(found.map(|check| check.outcome), outcome, "{m1:?} {m3:?}");
         assert_eq!(found.map(|check| check.who.clone()), outcome.map(|_| vec!["m3".to_string()]), "{m1:?} {m3:?}");
         if outcome.is_some() {
-            assert_ne!(proof.verdict, Verdict::Proven);
+            assert_ne!(proof.verdict, VerifyResult::Proven);
         }
     }
     // one that does not tell
     let plan = plan();
     let mut seen = good(&plan);
     stored(&mut seen, 2).command = line(&["--auto-compaction-mode=revision"]);
-    assert_eq!(check(&plan, &seen, &Told::Not).check(Topic::Settings), None);
+    assert_eq!(check(&plan, &seen, &Queried::Not).check(Topic::Settings), None);
 }
 
 /// A setting that the plan has for each member as it runs is the operator's own.
@@ -113,9 +113,9 @@ fn planned_settings_may_differ() {
     for at in 0..3 {
         stored(&mut seen, at).command = vec!["etcd".into(), format!("--heartbeat-interval={}", 100 * (at + 1))];
     }
-    assert_eq!(check(&plan, &seen, &Told::Not).check(Topic::Settings), None);
+    assert_eq!(check(&plan, &seen, &Queried::Not).check(Topic::Settings), None);
     stored(&mut seen, 1).command[1] = "--heartbeat-interval=900".into();
-    assert!(check(&plan, &seen, &Told::Not).check(Topic::Settings).is_some());
+    assert!(check(&plan, &seen, &Queried::Not).check(Topic::Settings).is_some());
 }
 
 /// Where passwords are salted on each member, those that differ tell nothing, and those that do not are the same.
@@ -130,13 +130,13 @@ fn salted_passwords_are_compared_where_they_can_be() {
             rows.salted = true;
             rows.rows.insert(root.clone(), change(at).into());
         }
-        check(&plan, &seen, &Told::Not)
+        check(&plan, &seen, &Queried::Not)
     };
-    let rows = |proof: &Proof| -> Vec<Outcome> {
+    let rows = |proof: &Verification| -> Vec<Outcome> {
         proof.checks.iter().filter(|check| check.topic == Topic::Auth).map(|check| check.outcome).collect()
     };
     let same = salted(&|_| "d1");
-    assert_eq!((rows(&same), same.verdict), (vec![Outcome::Pass], Verdict::Proven));
+    assert_eq!((rows(&same), same.verdict), (vec![Outcome::Pass], VerifyResult::Proven));
     // set since, which the auth revision shows
     let mut seen = good(&plan);
     for at in 0..3 {
@@ -144,7 +144,7 @@ fn salted_passwords_are_compared_where_they_can_be() {
         rows.salted = true;
         rows.rows.insert(root.clone(), format!("d{at}"));
     }
-    let proof = check(&plan, &seen, &Told::Not);
+    let proof = check(&plan, &seen, &Queried::Not);
     assert!(!rows(&proof).contains(&Outcome::Fail) || proof.check(Topic::Auth).unwrap().who.len() == 3, "{proof:?}");
     assert!(!proof.check(Topic::Auth).unwrap().words.contains("another password"), "{proof:?}");
 }
@@ -162,8 +162,8 @@ fn what_was_not_streamed_is_no_silent_pass() {
             rows.rows.retain(|row, _| row.part() != part);
         }
     }
-    let proof = check(&plan, &seen, &Told::Not);
-    assert_eq!(proof.verdict, Verdict::Proven, "{}", proof.sentence);
+    let proof = check(&plan, &seen, &Queried::Not);
+    assert_eq!(proof.verdict, VerifyResult::Proven, "{}", proof.sentence);
     for (topic, part) in [(Topic::Leases, Part::LeaseTtls), (Topic::Auth, Part::Passwords)] {
         let of: Vec<&Check> = proof.checks.iter().filter(|check| check.topic == topic).collect();
         let outcomes: Vec<Outcome> = of.iter().map(|check| check.outcome).collect();
@@ -178,17 +178,17 @@ fn a_member_that_cannot_follow_is_named_with_what_is_seen() {
     let plan = plan();
     let mut seen = good(&plan);
     says(&mut seen, 2).closed = Some("no answer in 3 s".into());
-    let waits = check(&plan, &seen, &Told::Not);
+    let waits = check(&plan, &seen, &Queried::Not);
     assert!(!waits.sentence.contains("another run of the plan"), "it may still come: {}", waits.sentence);
     seen.over = true;
-    let proof = check(&plan, &seen, &Told::Not);
-    assert_eq!(proof.verdict, Verdict::Unproven);
+    let proof = check(&plan, &seen, &Queried::Not);
+    assert_eq!(proof.verdict, VerifyResult::Unproven);
     for part in ["at its peer URL", "m1 and m2 have a leader", "another run of the plan"] {
         assert!(proof.sentence.contains(part), "{part}: {}", proof.sentence);
     }
     // with no quorum among the others nothing follows
     says(&mut seen, 1).closed = Some("no answer in 3 s".into());
-    assert!(!check(&plan, &seen, &Told::Not).sentence.contains("another run of the plan"));
+    assert!(!check(&plan, &seen, &Queried::Not).sentence.contains("another run of the plan"));
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn a_member_that_lists_itself_alone_was_forced() {
     let plan = plan();
     let mut seen = good(&plan);
     says(&mut seen, 2).members.retain(|member| member.id == plan.members[2].id);
-    let proof = check(&plan, &seen, &Told::Not);
+    let proof = check(&plan, &seen, &Queried::Not);
     let found = proof.check(Topic::Members).unwrap();
     assert_eq!((found.outcome, found.who.as_slice()), (Outcome::Fail, &["m3".to_string()][..]));
     assert!(found.words.contains("--force-new-cluster"), "{}", found.words);

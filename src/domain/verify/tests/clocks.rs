@@ -7,21 +7,21 @@ fn a_clock_that_is_off_is_named() {
     const DAY: i64 = 86_400_000;
     const HOUR: i64 = 3_600_000;
     // offsets of the members from this machine's clock, in milliseconds; none for no date
-    type Case<'a> = (&'a [Option<i64>], Verdict, Outcome, &'a [&'a str]);
+    type Case<'a> = (&'a [Option<i64>], VerifyResult, Outcome, &'a [&'a str]);
     let cases: [Case<'_>; 11] = [
-        (&[Some(0), Some(0), Some(0)], Verdict::Proven, Outcome::Pass, &[]),
-        (&[Some(0), Some(0), Some(2 * DAY)], Verdict::Failed, Outcome::Fail, &["m3"]),
-        (&[Some(0), Some(-2 * HOUR - 5000), Some(0)], Verdict::Failed, Outcome::Fail, &["m2"]),
-        (&[Some(45_000), Some(0), Some(0)], Verdict::Failed, Outcome::Fail, &["m1"]),
-        (&[Some(0), Some(4_000), Some(0)], Verdict::Proven, Outcome::Pass, &[]),
+        (&[Some(0), Some(0), Some(0)], VerifyResult::Proven, Outcome::Pass, &[]),
+        (&[Some(0), Some(0), Some(2 * DAY)], VerifyResult::Failed, Outcome::Fail, &["m3"]),
+        (&[Some(0), Some(-2 * HOUR - 5000), Some(0)], VerifyResult::Failed, Outcome::Fail, &["m2"]),
+        (&[Some(45_000), Some(0), Some(0)], VerifyResult::Failed, Outcome::Fail, &["m1"]),
+        (&[Some(0), Some(4_000), Some(0)], VerifyResult::Proven, Outcome::Pass, &[]),
         // the operator's machine is the odd one
-        (&[Some(DAY), Some(DAY), Some(DAY)], Verdict::Proven, Outcome::Pass, &[]),
+        (&[Some(DAY), Some(DAY), Some(DAY)], VerifyResult::Proven, Outcome::Pass, &[]),
         // of two members this machine has the casting vote
-        (&[Some(0), Some(3 * DAY)], Verdict::Failed, Outcome::Fail, &["m2"]),
-        (&[Some(DAY), Some(3 * DAY)], Verdict::Unproven, Outcome::Unknown, &[]),
-        (&[Some(-2 * DAY)], Verdict::Unproven, Outcome::Unknown, &[]),
-        (&[Some(0), None, Some(0)], Verdict::Proven, Outcome::Unknown, &[]),
-        (&[None, None, None], Verdict::Proven, Outcome::Unknown, &[]),
+        (&[Some(0), Some(3 * DAY)], VerifyResult::Failed, Outcome::Fail, &["m2"]),
+        (&[Some(DAY), Some(3 * DAY)], VerifyResult::Unproven, Outcome::Unknown, &[]),
+        (&[Some(-2 * DAY)], VerifyResult::Unproven, Outcome::Unknown, &[]),
+        (&[Some(0), None, Some(0)], VerifyResult::Proven, Outcome::Unknown, &[]),
+        (&[None, None, None], VerifyResult::Proven, Outcome::Unknown, &[]),
     ];
     let mut messages = Vec::new();
     for (offsets, verdict, outcome, who) in cases {
@@ -32,10 +32,10 @@ fn a_clock_that_is_off_is_named() {
         for (at, offset) in offsets.iter().enumerate() {
             let leader = plan.members[offsets.len() - 1].id;
             said(&mut seen, at).leader = leader;
-            let Told::Is(rows) = &mut seen.members[at].stored else { unreachable!() };
+            let Queried::Is(rows) = &mut seen.members[at].stored else { unreachable!() };
             rows.clock = offset.map(|off| ClockOffset { least: off - 300, most: off + 700 });
         }
-        let proof = check(&plan, &seen, &Told::Not);
+        let proof = check(&plan, &seen, &Queried::Not);
         let found = proof.check(Topic::Clock).unwrap();
         assert_eq!(
             (found.outcome, &found.who[..]),

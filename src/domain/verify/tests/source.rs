@@ -4,7 +4,7 @@ use super::*;
 
 fn all(seen: &mut Observed, change: impl Fn(&mut StoredRows)) {
     for member in &mut seen.members {
-        if let Told::Is(rows) = &mut member.stored {
+        if let Queried::Is(rows) = &mut member.stored {
             change(rows);
         }
     }
@@ -91,7 +91,7 @@ fn what_all_have_otherwise_than_the_snapshot_is_wrong_where_nothing_since_explai
         (
             "authentication on, off by the plan",
             |s| {
-                if let Told::Is(rows) = &mut s.source {
+                if let Queried::Is(rows) = &mut s.source {
                     rows.rows.insert(RowKey::AuthEnabled, "disabled".into());
                 }
             },
@@ -140,14 +140,14 @@ fn what_all_have_otherwise_than_the_snapshot_is_wrong_where_nothing_since_explai
             "an old snapshot without an auth revision",
             |s| {
                 set(s, &RowKey::AuthRevision, "1");
-                if let Told::Is(rows) = &mut s.source {
+                if let Queried::Is(rows) = &mut s.source {
                     rows.rows.insert(RowKey::AuthRevision, "0".into());
                 }
             },
             Topic::Auth,
             Pass,
         ),
-        ("no snapshot here", |s| s.source = Told::Failed("no such file".into()), Topic::Auth, Pass),
+        ("no snapshot here", |s| s.source = Queried::Failed("no such file".into()), Topic::Auth, Pass),
     ];
     for lone in [false, true] {
         for (name, change, topic, outcome) in &cases {
@@ -162,7 +162,7 @@ fn what_all_have_otherwise_than_the_snapshot_is_wrong_where_nothing_since_explai
                 entries(&mut seen, 4);
             }
             change(&mut seen);
-            let proof = check(&plan, &seen, &Told::Not);
+            let proof = check(&plan, &seen, &Queried::Not);
             let found = proof.check(*topic).unwrap();
             assert_eq!(found.outcome, *outcome, "{name}, lone: {lone}: {found:?}");
             let code = match outcome {
@@ -177,8 +177,8 @@ fn what_all_have_otherwise_than_the_snapshot_is_wrong_where_nothing_since_explai
     }
     let plan = plan();
     let mut seen = good(&plan);
-    seen.source = Told::Failed("no such file".into());
-    let proof = check(&plan, &seen, &Told::Not);
+    seen.source = Queried::Failed("no such file".into());
+    let proof = check(&plan, &seen, &Queried::Not);
     assert!(proof.check(Topic::Leases).unwrap().words.ends_with("; not compared with the snapshot"));
 }
 
@@ -211,14 +211,14 @@ fn the_snapshot_says_which_member_is_wrong() {
         for readable in [true, false] {
             let mut seen = good(&plan);
             for at in at {
-                if let Told::Is(rows) = &mut seen.members[*at].stored {
+                if let Queried::Is(rows) = &mut seen.members[*at].stored {
                     change(rows);
                 }
             }
             if !readable {
-                seen.source = Told::Failed("no such file".into());
+                seen.source = Queried::Failed("no such file".into());
             }
-            let proof = check(&plan, &seen, &Told::Not);
+            let proof = check(&plan, &seen, &Queried::Not);
             let found = proof.check(topic).unwrap();
             assert_eq!((found.outcome, proof.verdict.exit_code()), (Outcome::Fail, 16), "{name}: {found:?}");
             let expected = wrong.filter(|_| readable).unwrap_or(&["m1", "m2", "m3"]);
@@ -238,10 +238,10 @@ fn one_that_asks_for_a_user_beside_others_that_do_not_is_a_difference() {
         let mut seen = good(&plan);
         (said(&mut seen, 2).list_refused, said(&mut seen, 2).members) = (true, Vec::new());
         match (enabled, &mut seen.source) {
-            (Some(enabled), Told::Is(rows)) => drop(rows.rows.insert(RowKey::AuthEnabled, enabled.into())),
-            (_, source) => *source = Told::Failed("no such file".into()),
+            (Some(enabled), Queried::Is(rows)) => drop(rows.rows.insert(RowKey::AuthEnabled, enabled.into())),
+            (_, source) => *source = Queried::Failed("no such file".into()),
         }
-        let proof = check(&plan, &seen, &Told::Not);
+        let proof = check(&plan, &seen, &Queried::Not);
         let found = proof.check(Topic::Auth).unwrap();
         let mut who = found.who.clone();
         who.sort();
@@ -252,6 +252,6 @@ fn one_that_asks_for_a_user_beside_others_that_do_not_is_a_difference() {
         for at in 0..2 {
             (said(&mut seen, at).list_refused, said(&mut seen, at).members) = (true, Vec::new());
         }
-        assert_ne!(check(&plan, &seen, &Told::Not).verdict, Verdict::Failed, "all of them ask for one");
+        assert_ne!(check(&plan, &seen, &Queried::Not).verdict, VerifyResult::Failed, "all of them ask for one");
     }
 }

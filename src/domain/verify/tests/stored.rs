@@ -6,7 +6,7 @@ use super::*;
 /// What a member stores in this case.
 fn rows(seen: &mut Observed, at: usize) -> &mut StoredRows {
     match &mut seen.members[at].stored {
-        Told::Is(rows) => rows,
+        Queried::Is(rows) => rows,
         _ => unreachable!(),
     }
 }
@@ -137,8 +137,8 @@ fn each_difference_is_named_by_member_and_cause() {
         let plan = plan();
         let mut seen = good(&plan);
         change(&plan, &mut seen);
-        let proof = check(&plan, &seen, &Told::Not);
-        assert_eq!((proof.verdict, proof.verdict.exit_code()), (Verdict::Failed, 16), "{name}: {proof:#?}");
+        let proof = check(&plan, &seen, &Queried::Not);
+        assert_eq!((proof.verdict, proof.verdict.exit_code()), (VerifyResult::Failed, 16), "{name}: {proof:#?}");
         let found = proof.check(topic).unwrap();
         assert_eq!(
             (found.outcome, &found.who[..]),
@@ -161,9 +161,9 @@ fn members_of_two_that_differ_are_both_named() {
     let mut plan = plan();
     plan.members.truncate(2);
     let mut seen = good(&plan);
-    seen.source = Told::Failed("no such file".into());
+    seen.source = Queried::Failed("no such file".into());
     unset(&mut seen, 1, &RowKey::Lease(0x1f2e));
-    let proof = check(&plan, &seen, &Told::Not);
+    let proof = check(&plan, &seen, &Queried::Not);
     let found = proof.check(Topic::Leases).unwrap();
     assert_eq!((found.outcome, found.who.len()), (Outcome::Fail, 2), "{found:?}");
     assert!(found.words.contains("m2") && found.words.contains("1f2e"), "{}", found.words);
@@ -225,27 +225,27 @@ fn what_changes_while_it_is_read_is_no_difference() {
         let mut seen = good(&plan);
         for (at, readings) in [(0, first), (1, second)] {
             let (now, before) = readings.split_last().unwrap();
-            seen.members[at].stored = Told::Is(reading(&plan, at, now.0, now.1));
+            seen.members[at].stored = Queried::Is(reading(&plan, at, now.0, now.1));
             seen.members[at].stored_before = before.iter().map(|r| reading(&plan, at, r.0, r.1)).collect();
         }
         // the third stays out of it
         let third = reading(&plan, 2, 10_000, false);
-        seen.members[2].stored = Told::Is(StoredRows { parts: Default::default(), denied: true, ..third });
-        let found = check(&plan, &seen, &Told::Not).check(Topic::Leases).unwrap().clone();
+        seen.members[2].stored = Queried::Is(StoredRows { parts: Default::default(), denied: true, ..third });
+        let found = check(&plan, &seen, &Queried::Not).check(Topic::Leases).unwrap().clone();
         let expected = if outcome == Outcome::Pass { Outcome::Unknown } else { outcome };
         // with the third untold a pass is "not compared"; nothing is asserted
         match outcome {
             Outcome::NotYet => assert_ne!(found.outcome, Outcome::Fail, "{name}: {found:?}"),
             _ => assert_eq!(found.outcome, expected, "{name}: {found:?}"),
         }
-        seen.members[2].stored = Told::Is(reading(&plan, 2, 10_000, first.last().unwrap().1));
+        seen.members[2].stored = Queried::Is(reading(&plan, 2, 10_000, first.last().unwrap().1));
         if outcome != Outcome::Fail {
             seen.members[2].stored = seen.members[0].stored.clone();
-            if let Told::Is(rows) = &mut seen.members[2].stored {
+            if let Queried::Is(rows) = &mut seen.members[2].stored {
                 rows.member_id = plan.members[2].id;
             }
             seen.members[2].stored_before = seen.members[0].stored_before.clone();
-            let found = check(&plan, &seen, &Told::Not).check(Topic::Leases).unwrap().clone();
+            let found = check(&plan, &seen, &Queried::Not).check(Topic::Leases).unwrap().clone();
             assert_eq!(found.outcome, outcome, "{name}: {found:?}");
         }
     }
@@ -256,8 +256,8 @@ fn what_was_not_compared_is_said() {
     let plan = plan();
     let mut seen = good(&plan);
     by_calls(&mut seen);
-    let proof = check(&plan, &seen, &Told::Not);
-    assert_eq!(proof.verdict, Verdict::Proven, "{proof:#?}");
+    let proof = check(&plan, &seen, &Queried::Not);
+    assert_eq!(proof.verdict, VerifyResult::Proven, "{proof:#?}");
     for part in [Part::LeaseTtls, Part::Passwords, Part::Members, Part::Compaction] {
         assert!(proof.sentence.contains(part.words()), "{part:?}: {}", proof.sentence);
     }
@@ -276,8 +276,8 @@ fn what_was_not_compared_is_said() {
         rows.parts = [Part::Leases, Part::AuthEnabled].into();
         (rows.denied, rows.missing) = (true, vec!["etcdserver: permission denied".into()]);
     }
-    let proof = check(&plan, &seen, &Told::Not);
-    assert_eq!((proof.verdict, proof.settled()), (Verdict::Unproven, true), "{proof:#?}");
+    let proof = check(&plan, &seen, &Queried::Not);
+    assert_eq!((proof.verdict, proof.settled()), (VerifyResult::Unproven, true), "{proof:#?}");
     let found = proof.check(Topic::Auth).unwrap();
     assert_eq!(found.outcome, Outcome::Unknown);
     assert!(found.todo[0].contains("--user"), "{found:?}");
@@ -286,11 +286,11 @@ fn what_was_not_compared_is_said() {
 
     // what failed may go well the next time
     let mut seen = good(&plan);
-    seen.members[1].stored = Told::Failed("no answer in 3 s".into());
-    let proof = check(&plan, &seen, &Told::Not);
-    assert_eq!((proof.verdict, proof.settled()), (Verdict::Waiting, false));
+    seen.members[1].stored = Queried::Failed("no answer in 3 s".into());
+    let proof = check(&plan, &seen, &Queried::Not);
+    assert_eq!((proof.verdict, proof.settled()), (VerifyResult::Waiting, false));
     seen.over = true;
-    assert_eq!(check(&plan, &seen, &Told::Not).verdict, Verdict::Unproven);
+    assert_eq!(check(&plan, &seen, &Queried::Not).verdict, VerifyResult::Unproven);
 
     // one member has nobody to be compared with
     let mut plan = plan.clone();
@@ -298,8 +298,8 @@ fn what_was_not_compared_is_said() {
     plan.cluster_id = cluster_id(&[plan.members[0].id]);
     let mut seen = good(&plan);
     said(&mut seen, 0).leader = plan.members[0].id;
-    let proof = check(&plan, &seen, &Told::Not);
-    assert_eq!(proof.verdict, Verdict::Proven, "{proof:#?}");
+    let proof = check(&plan, &seen, &Queried::Not);
+    assert_eq!(proof.verdict, VerifyResult::Proven, "{proof:#?}");
     messages.push(("one member", proof.check(Topic::Leases).unwrap().words.clone()));
     crate::text::messages::hold("plan-check-not-compared", &messages);
 }
@@ -309,11 +309,11 @@ fn they_are_read_once_all_else_is_there_and_again_in_each_round() {
     let plan = plan();
     let mut seen = good(&plan);
     for member in &mut seen.members {
-        member.stored = Told::Not;
+        member.stored = Queried::Not;
     }
     seen.canary = Canary::Waits;
     assert_eq!(questions(&plan, &seen), [0, 1, 2].map(Question::Stored), "the canary waits for it");
-    assert_eq!(check(&plan, &seen, &Told::Not).verdict, Verdict::Waiting);
+    assert_eq!(check(&plan, &seen, &Queried::Not).verdict, VerifyResult::Waiting);
     silent(&mut seen, 1);
     assert!(!questions(&plan, &seen).iter().any(|q| matches!(q, Question::Stored(_))), "not while one is down");
 
@@ -324,7 +324,7 @@ fn they_are_read_once_all_else_is_there_and_again_in_each_round() {
         seen.members[0].stored = good(&plan).members[0].stored.clone();
     }
     assert_eq!(seen.members[0].stored_before.len(), 2);
-    assert_eq!(seen.members[1].stored, Told::Not);
+    assert_eq!(seen.members[1].stored, Queried::Not);
     let mut others = fresh.clone();
     if let Answer::Says(says) = &mut others[0].1 {
         says.member_id = Id(7);
@@ -349,7 +349,7 @@ fn revisions_read_during_writes_prove_nothing() {
         for round in rounds {
             again(&mut seen, at(*round).into_iter().map(|m| (m.endpoint, m.answer)).collect());
         }
-        check(&plan(), &seen, &Told::Not).check(Topic::Revision).unwrap().outcome
+        check(&plan(), &seen, &Queried::Not).check(Topic::Revision).unwrap().outcome
     };
     let early = [(98, 100), (100, 100), (100, 100)];
     for (rounds, wanted) in [
@@ -380,7 +380,7 @@ fn another_bump_is_named() {
         let mut seen = good(&plan);
         said(&mut seen, 2).revision = revision;
         said(&mut seen, 2).hash = Hashed::NotAsked;
-        let proof = check(&plan, &seen, &Told::Not);
+        let proof = check(&plan, &seen, &Queried::Not);
         let found = proof.check(Topic::Revision).unwrap();
         assert_eq!((found.outcome, found.who.as_slice()), (Outcome::Fail, ["m3".to_string()].as_slice()), "{revision}");
         messages.push((what, found.words.clone()));
@@ -394,7 +394,7 @@ fn an_alarm_that_one_lists_is_said_to_be_its_own() {
     let mut seen = good(&plan);
     let alarm = Alarm { member: plan.members[0].id, kind: "NOSPACE".into() };
     said(&mut seen, 2).alarms = vec![alarm.clone()];
-    let words = |seen: &Observed| check(&plan, seen, &Told::Not).check(Topic::Alarms).unwrap().words.clone();
+    let words = |seen: &Observed| check(&plan, seen, &Queried::Not).check(Topic::Alarms).unwrap().words.clone();
     assert_eq!(words(&seen), "NOSPACE is raised for m1 (only m3 lists it)");
     for at in 0..2 {
         said(&mut seen, at).alarms = vec![alarm.clone()];
@@ -418,7 +418,7 @@ fn different_quotas_are_told_by_member_and_pass_only_where_the_plan_sets_each() 
         }
         let mut seen = good(&plan);
         said(&mut seen, 2).quota_bytes = Some(100 << 20);
-        let proof = check(&plan, &seen, &Told::Not);
+        let proof = check(&plan, &seen, &Queried::Not);
         let found = proof.check(Topic::Quota).unwrap();
         assert_eq!(found.outcome, outcome, "{flags:?}: {proof:#?}");
         assert!(found.words.contains("m3 ") && found.words.contains("105 MB"), "which has which: {}", found.words);

@@ -171,8 +171,18 @@ fn each_way_to_be_wrong_is_named() {
             "an old URL",
             |_, s| {
                 s.doors = vec![(
-                    Door { url: "http://10.0.0.9:2379".into(), kind: Kind::Client, whose: "m9".into(), old: true },
-                    Heard::Etcd { cluster: Some(Id(9)), member: Some(Id(7)), version: "3.5.9".into(), revision: None },
+                    Endpoint {
+                        url: "http://10.0.0.9:2379".into(),
+                        kind: EndpointKind::Client,
+                        whose: "m9".into(),
+                        old: true,
+                    },
+                    ProbeResult::Etcd {
+                        cluster: Some(Id(9)),
+                        member: Some(Id(7)),
+                        version: "3.5.9".into(),
+                        revision: None,
+                    },
                 )]
             },
             Topic::Old,
@@ -224,7 +234,7 @@ fn each_way_to_be_wrong_is_named() {
         ),
         (
             "an alarm that only the quorum lists",
-            |p, s| s.alarms = Told::Is(vec![Alarm { member: p.members[0].id, kind: "CORRUPT".into() }]),
+            |p, s| s.alarms = Queried::Is(vec![Alarm { member: p.members[0].id, kind: "CORRUPT".into() }]),
             Topic::Alarms,
             "CORRUPT is raised for m1",
         ),
@@ -260,8 +270,8 @@ fn each_way_to_be_wrong_is_named() {
         let plan = plan();
         let mut seen = good(&plan);
         change(&plan, &mut seen);
-        let proof = check(&plan, &seen, &Told::Not);
-        assert_eq!((proof.verdict, proof.verdict.exit_code()), (Verdict::Failed, 16), "{name}: {proof:#?}");
+        let proof = check(&plan, &seen, &Queried::Not);
+        assert_eq!((proof.verdict, proof.verdict.exit_code()), (VerifyResult::Failed, 16), "{name}: {proof:#?}");
         let found = proof.check(topic).unwrap();
         let told = format!("{} {}", found.words, found.todo.join(" "));
         assert!(found.outcome == Outcome::Fail && told.contains(words), "{name}: {words:?} is not in {told:?}");
@@ -277,7 +287,7 @@ fn each_way_to_be_wrong_is_named() {
     }
 }
 
-impl MemberSays {
+impl MemberStatus {
     /// As the first of these members, in a cluster of them, as it would say itself.
     fn cluster_id_from(&mut self, ids: &[Id]) {
         (self.cluster_id, self.member_id) = (cluster_id(ids), ids[0]);

@@ -1,6 +1,6 @@
 //! What an exercise says: the symptoms, hints, what is to be learnt, and what of the recovery became what.
 
-use super::{Cast, Certs, Entry, Scene, first, text};
+use super::{Cast, Certs, ListItem, Scene, first, text};
 use crate::drill::from_journal::shape::{End, Source};
 use crate::text::phrase::{all, plural};
 
@@ -159,7 +159,7 @@ fn tips(cast: &Cast) -> Vec<(&'static str, Vec<String>)> {
     steps.into_iter().filter(|(_, texts)| !texts.is_empty()).collect()
 }
 
-fn hints() -> Vec<Entry> {
+fn hints() -> Vec<ListItem> {
     vec![vec![
         ("if", text("the chosen file loses writes")),
         ("says", text("Something newer than the chosen file is known.")),

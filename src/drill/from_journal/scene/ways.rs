@@ -1,7 +1,7 @@
 //! What happens meanwhile, what must have come of it, and the ways through it: the expert's, and each of them with one
 //! thing done wrong.
 
-use super::{BACKUP, Cast, Cell, Certs, Entry, FRESHER, Leg, Scene, first, new_cert, text};
+use super::{BACKUP, Cast, Cell, Certs, FRESHER, Leg, ListItem, Scene, first, new_cert, text};
 use crate::drill::from_journal::shape::Source;
 
 /// Revisions skipped, as an operator types them; beyond every revision that a practice cluster has.
@@ -123,11 +123,11 @@ fn review(cast: &Cast) -> Vec<String> {
     strides
 }
 
-fn hands(cast: &Cast) -> Vec<Entry> {
-    let hand = |act: String, says: String, gives: String| -> Entry {
+fn hands(cast: &Cast) -> Vec<ListItem> {
+    let hand = |act: String, says: String, gives: String| -> ListItem {
         vec![("do", text(&act)), ("says", text(&says)), ("gives", text(&gives))]
     };
-    let mut all: Vec<Entry> = Vec::new();
+    let mut all: Vec<ListItem> = Vec::new();
     for name in &cast.alone {
         let gives = format!("etcd on {name} is stopped and disabled.");
         all.push(hand(format!("stop {name}"), format!("Stop etcd on {name} for good"), gives));
@@ -169,8 +169,8 @@ fn hands(cast: &Cast) -> Vec<Entry> {
     all
 }
 
-fn injects(cast: &Cast) -> Vec<Entry> {
-    let inject = |name: &str, when: String, acts: Vec<String>, says: &str| -> Entry {
+fn injects(cast: &Cast) -> Vec<ListItem> {
+    let inject = |name: &str, when: String, acts: Vec<String>, says: &str| -> ListItem {
         let mut entry = vec![("name", text(name)), ("when", text(&when)), ("do", Cell::List(acts))];
         if !says.is_empty() {
             entry.push(("says", text(says)));
@@ -200,7 +200,7 @@ fn injects(cast: &Cast) -> Vec<Entry> {
     all
 }
 
-fn fails(cast: &Cast) -> Vec<Entry> {
+fn fails(cast: &Cast) -> Vec<ListItem> {
     let fail = |when: String, says: String| vec![("if", text(&when)), ("says", text(&says))];
     let ways = cast.in_the_way();
     let mut all = Vec::new();
@@ -215,7 +215,7 @@ fn fails(cast: &Cast) -> Vec<Entry> {
     all
 }
 
-fn goals(cast: &Cast) -> Vec<Entry> {
+fn goals(cast: &Cast) -> Vec<ListItem> {
     let goal = |when: &str, says: &str| vec![("if", text(when)), ("says", text(says))];
     let mut all = vec![
         goal("restored", "All members of the plan came up"),

@@ -12,7 +12,7 @@ use tokio::{
 use super::{Effect, Model, Msg, draw};
 use crate::{
     drill::instructor::{Order, Word, client::Connection},
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     text::stdio,
     tui::{
         keyboard::Keyboard,
@@ -29,7 +29,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// # Errors
 /// When the terminal cannot be used, or the drill goes away without a word of how it went.
 pub fn show(drill: Connection, look: Look) -> Result<Model> {
-    let fail = |e: io::Error| Trouble::new(Kind::Failed, "the terminal cannot be used").why(e);
+    let fail = |e: io::Error| Error::new(ErrorKind::Failed, "the terminal cannot be used").why(e);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fail)?;
     hook_panics();
     let shown = runtime.block_on(watch(drill, look));
@@ -38,7 +38,7 @@ pub fn show(drill: Connection, look: Look) -> Result<Model> {
 }
 
 async fn watch(drill: Connection, look: Look) -> Result<Model> {
-    let fail = |e: io::Error| Trouble::new(Kind::Failed, "the terminal cannot be used").why(e);
+    let fail = |e: io::Error| Error::new(ErrorKind::Failed, "the terminal cannot be used").why(e);
     let mut mouth = drill.mouth()?;
     let (tell, mut words) = mpsc::unbounded_channel::<Result<Word>>();
     drill.listen(move |word| tell.send(word).is_ok())?;

@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 use super::super::staging_recovery;
 use crate::engine::{durable_fs::Disk, source::io_trouble};
 use crate::{
-    error::{Kind, Result, Trouble},
+    error::{Error, ErrorKind, Result},
     text::Shown,
 };
 
@@ -18,7 +18,7 @@ use crate::{
 /// When something is there.
 pub fn free(target: &Path) -> Result<bool> {
     let taken = |why: String| {
-        Trouble::new(Kind::Input, format!("{} is taken", target.shown()))
+        Error::new(ErrorKind::Input, format!("{} is taken", target.shown()))
             .why(why)
             .hint("requorum never writes over anything. Name another directory, or move this one aside yourself.")
     };

@@ -12,8 +12,8 @@ fn names(dir: &Path) -> Vec<String> {
     names
 }
 
-fn begin(target: &Path) -> Stage {
-    Stage::begin(&Disk::default(), target).unwrap()
+fn begin(target: &Path) -> StagingDir {
+    StagingDir::begin(&Disk::default(), target).unwrap()
 }
 
 #[test]

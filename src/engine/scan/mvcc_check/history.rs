@@ -24,7 +24,7 @@ const TOGETHER: usize = 64;
 
 /// A kind of mistake in the rows of `key`: counted, with the first one kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Slip {
+pub(super) enum Inconsistency {
     NoKey,
     ModRevision,
     Numbers,
@@ -37,44 +37,46 @@ pub(super) enum Slip {
     Early,
 }
 
-impl Slip {
-    pub(super) const ALL: [Slip; 10] = [
-        Slip::NoKey,
-        Slip::ModRevision,
-        Slip::Numbers,
-        Slip::Sub,
-        Slip::Twice,
-        Slip::History,
-        Slip::NoPast,
-        Slip::NoDeletion,
-        Slip::DeletesNothing,
-        Slip::Early,
+impl Inconsistency {
+    pub(super) const ALL: [Inconsistency; 10] = [
+        Inconsistency::NoKey,
+        Inconsistency::ModRevision,
+        Inconsistency::Numbers,
+        Inconsistency::Sub,
+        Inconsistency::Twice,
+        Inconsistency::History,
+        Inconsistency::NoPast,
+        Inconsistency::NoDeletion,
+        Inconsistency::DeletesNothing,
+        Inconsistency::Early,
     ];
 
     /// What is wrong with such rows.
     pub(super) fn words(self) -> &'static str {
         match self {
-            Slip::NoKey => "rows without a key's name",
-            Slip::ModRevision => "rows whose mod_revision is not the revision they stand at",
-            Slip::Numbers => "rows whose create_revision, mod_revision and version do not fit together",
-            Slip::Sub => "transactions that lack some of their rows, so rows are lost",
-            Slip::Twice => "two rows at one revision",
-            Slip::History => "rows that do not follow on their key's row before them, so rows are lost or changed",
-            Slip::NoPast => "changes of keys whose earlier row is lost",
-            Slip::NoDeletion => "keys created while they were there, so their deletion is lost",
-            Slip::DeletesNothing => "deletions of keys whose earlier row is lost",
-            Slip::Early => "rows at revision 0 or 1, where no client's write ever stands",
+            Inconsistency::NoKey => "rows without a key's name",
+            Inconsistency::ModRevision => "rows whose mod_revision is not the revision they stand at",
+            Inconsistency::Numbers => "rows whose create_revision, mod_revision and version do not fit together",
+            Inconsistency::Sub => "transactions that lack some of their rows, so rows are lost",
+            Inconsistency::Twice => "two rows at one revision",
+            Inconsistency::History => {
+                "rows that do not follow on their key's row before them, so rows are lost or changed"
+            }
+            Inconsistency::NoPast => "changes of keys whose earlier row is lost",
+            Inconsistency::NoDeletion => "keys created while they were there, so their deletion is lost",
+            Inconsistency::DeletesNothing => "deletions of keys whose earlier row is lost",
+            Inconsistency::Early => "rows at revision 0 or 1, where no client's write ever stands",
         }
     }
 }
 
 /// The mistakes found, by kind: how many, and the first one.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Slips([(u64, String); Slip::ALL.len()]);
+pub(super) struct Slips([(u64, String); Inconsistency::ALL.len()]);
 
 impl Slips {
     /// One more.
-    pub fn note(&mut self, slip: Slip, at: Revision, key: &[u8]) {
+    pub fn note(&mut self, slip: Inconsistency, at: Revision, key: &[u8]) {
         let Some((count, first)) = self.0.get_mut(slip as usize) else { return };
         if *count == 0 {
             *first = format!("revision {}.{} of key \"{}\"", at.main, at.sub, brief(key, 60));
@@ -83,9 +85,9 @@ impl Slips {
     }
 
     /// Those that were found, with those of `other`; no kind is in both.
-    pub fn with(self, other: Slips) -> impl Iterator<Item = (Slip, u64, String)> {
+    pub fn with(self, other: Slips) -> impl Iterator<Item = (Inconsistency, u64, String)> {
         let both = self.0.into_iter().zip(other.0).map(|(a, b)| if a.0 > 0 { a } else { b });
-        Slip::ALL
+        Inconsistency::ALL
             .into_iter()
             .zip(both)
             .filter(|(_, (count, _))| *count > 0)
@@ -135,14 +137,14 @@ impl History {
                     None => self.live.remove(*id),
                 };
                 let slip = match (change.put, past) {
-                    (None, None) if kept => Slip::DeletesNothing,
-                    (Some(put), Some(_)) if kept && put.create == change.at.main => Slip::NoDeletion,
+                    (None, None) if kept => Inconsistency::DeletesNothing,
+                    (Some(put), Some(_)) if kept && put.create == change.at.main => Inconsistency::NoDeletion,
                     (Some(put), Some(past))
                         if kept && (past.create != put.create || past.version.saturating_add(1) != put.version) =>
                     {
-                        Slip::History
+                        Inconsistency::History
                     }
-                    (Some(put), None) if kept && put.create < change.at.main => Slip::NoPast,
+                    (Some(put), None) if kept && put.create < change.at.main => Inconsistency::NoPast,
                     _ => continue,
                 };
                 self.slips.note(slip, change.at, name(change));
@@ -153,7 +155,7 @@ impl History {
 
 /// Takes changes in the order of their revisions, and says at the end what they left.
 #[derive(Debug)]
-pub(super) struct Follower {
+pub(super) struct KeyHistoryChecker {
     batch: Batch,
     /// The work, as long as it is done here.
     here: Option<Box<History>>,
@@ -169,11 +171,11 @@ struct Worker {
     end: JoinHandle<Option<Box<History>>>,
 }
 
-impl Follower {
+impl KeyHistoryChecker {
     /// For a store that is compacted up to there, -1 for nowhere.
-    pub fn new(compacted: i64) -> Follower {
+    pub fn new(compacted: i64) -> KeyHistoryChecker {
         let history = History { compacted, live: Live::default(), slips: Slips::default() };
-        Follower { batch: Batch::default(), here: Some(Box::new(history)), there: None }
+        KeyHistoryChecker { batch: Batch::default(), here: Some(Box::new(history)), there: None }
     }
 
     /// The next change: what row it leaves, none for a deletion.
@@ -215,7 +217,7 @@ impl Follower {
             }
             None => self.here,
         };
-        history.map_or_else(|| Follower::new(-1).finish(), |history| *history)
+        history.map_or_else(|| KeyHistoryChecker::new(-1).finish(), |history| *history)
     }
 }
 
@@ -270,8 +272,8 @@ mod tests {
 
     #[test]
     fn the_thread_finds_what_is_found_without_it() {
-        let mut apart = Follower::new(3000);
-        let mut here = Follower::new(3000).finish();
+        let mut apart = KeyHistoryChecker::new(3000);
+        let mut here = KeyHistoryChecker::new(3000).finish();
         for (at, key, put) in changes() {
             apart.change(at, &key, put);
             let name = 0..key.len();
@@ -282,13 +284,13 @@ mod tests {
         assert_eq!(apart.live.count(), here.live.count());
         let slips = |history: History| history.slips.with(Slips::default()).collect::<Vec<_>>();
         let (apart, here) = (slips(apart), slips(here));
-        assert!(apart.iter().any(|(slip, count, _)| *slip == Slip::History && *count > 3), "{apart:?}");
+        assert!(apart.iter().any(|(slip, count, _)| *slip == Inconsistency::History && *count > 3), "{apart:?}");
         assert_eq!(apart, here);
     }
 
     #[test]
     fn little_work_needs_no_thread() {
-        let mut follower = Follower::new(-1);
+        let mut follower = KeyHistoryChecker::new(-1);
         changes().take(BATCH - 1).for_each(|(at, key, put)| follower.change(at, &key, put));
         assert!(follower.there.is_none());
         assert_eq!(follower.finish().live.count(), 700);

@@ -20,7 +20,7 @@ type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 type RawRows = Vec<(Vec<u8>, Vec<u8>)>;
 
 fn findings(rows: &Rows, scheduled: Option<i64>, finished: Option<i64>) -> Findings {
-    let marks = Marks { scheduled, finished, consistent_index: Some(9), ..Marks::default() };
+    let marks = MetaRows { scheduled, finished, consistent_index: Some(9), ..MetaRows::default() };
     let mut checker = Checker::new(marks);
     schema::ALL.into_iter().for_each(|name| checker.bucket(name));
     for (key, value) in rows {
@@ -198,7 +198,7 @@ fn a_bumped_revision_and_what_comes_after_it() {
 
 #[test]
 fn leases_users_buckets_and_marks() {
-    let mut checker = Checker::new(Marks { finished: Some(7), scheduled: Some(5), ..Marks::default() });
+    let mut checker = Checker::new(MetaRows { finished: Some(7), scheduled: Some(5), ..MetaRows::default() });
     schema::ALL.into_iter().filter(|name| *name != schema::LEASE).for_each(|name| checker.bucket(name));
     let leased = |main: i64, key: &'static [u8], lease: i64| {
         let kv = KeyValueRef { key, create_revision: main, mod_revision: main, version: 1, value: b"", lease };
@@ -234,7 +234,7 @@ fn leases_users_buckets_and_marks() {
 #[test]
 fn rows_that_no_etcd_writes() {
     let said = |bucket: &[u8], key: &[u8], value: &[u8], version: &[u8]| {
-        let mut checker = Checker::new(Marks { consistent_index: Some(9), ..Marks::default() });
+        let mut checker = Checker::new(MetaRows { consistent_index: Some(9), ..MetaRows::default() });
         schema::ALL.into_iter().for_each(|name| checker.bucket(name));
         checker.other_row(bucket, key, value);
         checker.other_row(schema::META, schema::STORAGE_VERSION, version);

@@ -35,10 +35,10 @@ fn the_check_and_the_walk_in_one_say_what_each_row_on_its_own_says() {
         let Ok(fused) = check_and_walk(&view, &mut |_| Flow::Go) else { continue };
         assert_eq!((fused.hash, fused.rows, fused.keys), plainly(&view), "{}", path.display());
         let plain = walk(&view, &mut |_| Flow::Go).unwrap();
-        let of_pages = Walk { in_use: fused.in_use.clone(), pages: fused.pages, ..plain };
+        let of_pages = RowScan { in_use: fused.in_use.clone(), pages: fused.pages, ..plain };
         let warnings = fused.findings.warnings.clone(); // may tell of free pages, too
         let findings = Findings { warnings, ..of_pages.findings.clone() };
-        assert_eq!(fused, Walk { findings, ..of_pages }, "{}", path.display());
+        assert_eq!(fused, RowScan { findings, ..of_pages }, "{}", path.display());
         seen += 1;
     }
     assert!(seen > 30);

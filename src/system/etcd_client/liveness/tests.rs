@@ -12,7 +12,7 @@ use crate::system::etcd_client::Connect;
 
 #[test]
 fn only_what_accepts_a_connection_is_listening() {
-    let door = |url: String| Door { url, kind: Kind::Peer, whose: "m1".into(), old: false };
+    let door = |url: String| Endpoint { url, kind: EndpointKind::Peer, whose: "m1".into(), old: false };
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let urls = [
         format!("http://{closed}"),
@@ -71,33 +71,33 @@ fn who_answers_is_told_from_who_does_not() {
     let connect = Connect { dial_timeout: Duration::from_secs(2), command_timeout: quick, ..Connect::default() };
     let members = Members::new(connect).unwrap();
     let cases = [
-        (nobody(), Kind::Peer, "nobody"),
-        (nobody(), Kind::Client, "nobody"),
-        (listener(None), Kind::Peer, "somebody"),
-        (listener(None), Kind::Client, "somebody"),
-        (listener(Some("")), Kind::Peer, "unclear"),
-        (listener(Some("")), Kind::Client, "unclear"),
-        (listener(Some(STRANGER)), Kind::Peer, "stranger"),
-        (listener(Some(STRANGER)), Kind::Client, "stranger"),
-        (listener(Some(MEMBERS)), Kind::Peer, "etcd 4f1c"),
-        (listener(Some(VERSION)), Kind::Client, "etcd 3.5.30"),
-        (listener(Some(TLS)), Kind::Peer, "somebody"),
-        (listener(Some("SSH-2.0-OpenSSH\r\n")), Kind::Peer, "somebody"),
-        ("http://no.such.name.invalid:2380".into(), Kind::Peer, "unclear"),
-        ("unix:///run/etcd.sock".into(), Kind::Peer, "unclear"),
+        (nobody(), EndpointKind::Peer, "nobody"),
+        (nobody(), EndpointKind::Client, "nobody"),
+        (listener(None), EndpointKind::Peer, "somebody"),
+        (listener(None), EndpointKind::Client, "somebody"),
+        (listener(Some("")), EndpointKind::Peer, "unclear"),
+        (listener(Some("")), EndpointKind::Client, "unclear"),
+        (listener(Some(STRANGER)), EndpointKind::Peer, "stranger"),
+        (listener(Some(STRANGER)), EndpointKind::Client, "stranger"),
+        (listener(Some(MEMBERS)), EndpointKind::Peer, "etcd 4f1c"),
+        (listener(Some(VERSION)), EndpointKind::Client, "etcd 3.5.30"),
+        (listener(Some(TLS)), EndpointKind::Peer, "somebody"),
+        (listener(Some("SSH-2.0-OpenSSH\r\n")), EndpointKind::Peer, "somebody"),
+        ("http://no.such.name.invalid:2380".into(), EndpointKind::Peer, "unclear"),
+        ("unix:///run/etcd.sock".into(), EndpointKind::Peer, "unclear"),
     ];
-    let doors: Vec<Door> = cases
+    let doors: Vec<Endpoint> = cases
         .iter()
-        .map(|(url, kind, _)| Door { url: url.clone(), kind: *kind, whose: "m1".into(), old: true })
+        .map(|(url, kind, _)| Endpoint { url: url.clone(), kind: *kind, whose: "m1".into(), old: true })
         .collect();
     for ((url, kind, expected), heard) in cases.iter().zip(members.knock(&doors)) {
         let told = match &heard {
-            Heard::Nobody => "nobody".to_string(),
-            Heard::Unclear(_) => "unclear".into(),
-            Heard::Stranger(_) => "stranger".into(),
-            Heard::Somebody(_) => "somebody".into(),
-            Heard::Etcd { cluster: Some(id), .. } => format!("etcd {id}"),
-            Heard::Etcd { version, .. } => format!("etcd {version}"),
+            ProbeResult::Nobody => "nobody".to_string(),
+            ProbeResult::Unclear(_) => "unclear".into(),
+            ProbeResult::Stranger(_) => "stranger".into(),
+            ProbeResult::Somebody(_) => "somebody".into(),
+            ProbeResult::Etcd { cluster: Some(id), .. } => format!("etcd {id}"),
+            ProbeResult::Etcd { version, .. } => format!("etcd {version}"),
         };
         assert_eq!(&told, expected, "{url} {kind:?}: {heard:?}");
     }

@@ -34,7 +34,7 @@ fn listing(id: u64, other: &str) -> Script {
     script
 }
 
-fn of<'a>(facts: &'a [EndpointFacts], endpoint: &str) -> &'a MemberSays {
+fn of<'a>(facts: &'a [EndpointFacts], endpoint: &str) -> &'a MemberStatus {
     match &facts.iter().find(|fact| fact.endpoint == endpoint).unwrap().answer {
         Answer::Says(says) => says,
         other => panic!("{other:?}"),

@@ -5,11 +5,11 @@ use etcd_client::proto::PbSnapshotResponse;
 use super::*;
 use crate::error::Fault;
 
-fn save(script: Script, into: &Path, watch: &mut Watch<'_>) -> Result<u64> {
+fn save(script: Script, into: &Path, watch: &mut ProgressFn<'_>) -> Result<u64> {
     save_by(quick(), script, into, watch)
 }
 
-fn save_by(connect: Connect, script: Script, into: &Path, watch: &mut Watch<'_>) -> Result<u64> {
+fn save_by(connect: Connect, script: Script, into: &Path, watch: &mut ProgressFn<'_>) -> Result<u64> {
     let served = Served::start(script, None);
     Members::new(connect).unwrap().save_snapshot(&served.http(), into, watch)
 }
@@ -63,15 +63,15 @@ fn a_snapshot_that_is_not_whole_is_refused_and_removed() {
     cut.push(Err(Status::unavailable("transport is closing")));
     let refused = vec![Err(Status::permission_denied("etcdserver: permission denied"))];
     for (snapshot, hangs, kind, part) in [
-        (flipped, false, Kind::Input, "SHA-256"),
-        (short, false, Kind::Input, "announced"),
-        (hole, false, Kind::Input, "announced"),
-        (long, false, Kind::Input, "more than that came"),
-        (Vec::new(), false, Kind::Input, "0 bytes were announced"),
-        (cut, false, Kind::Failed, "transport is closing"),
-        (whole().into_iter().take(5).collect(), true, Kind::Failed, "no answer in 700 ms"),
-        (vec![Err(Status::unknown("auth: user name is empty"))], false, Kind::Failed, "it takes root"),
-        (refused, false, Kind::Failed, "it takes root"),
+        (flipped, false, ErrorKind::Input, "SHA-256"),
+        (short, false, ErrorKind::Input, "announced"),
+        (hole, false, ErrorKind::Input, "announced"),
+        (long, false, ErrorKind::Input, "more than that came"),
+        (Vec::new(), false, ErrorKind::Input, "0 bytes were announced"),
+        (cut, false, ErrorKind::Failed, "transport is closing"),
+        (whole().into_iter().take(5).collect(), true, ErrorKind::Failed, "no answer in 700 ms"),
+        (vec![Err(Status::unknown("auth: user name is empty"))], false, ErrorKind::Failed, "it takes root"),
+        (refused, false, ErrorKind::Failed, "it takes root"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let script = Script { snapshot, hangs, ..member(0) };
@@ -89,7 +89,7 @@ fn nothing_is_written_over() {
     let script = Script { snapshot: snapshot_of(&data()), ..member(0) };
     fs::write(&into, "mine").unwrap();
     let trouble = save(script.clone(), &into, &mut |_| Flow::Go).unwrap_err();
-    assert_eq!((trouble.kind, fs::read_to_string(&into).unwrap().as_str()), (Kind::Refused, "mine"));
+    assert_eq!((trouble.kind, fs::read_to_string(&into).unwrap().as_str()), (ErrorKind::Refused, "mine"));
     fs::remove_file(&into).unwrap();
 
     // it appears while the stream runs
@@ -98,14 +98,14 @@ fn nothing_is_written_over() {
         Flow::Go
     })
     .unwrap_err();
-    assert_eq!((trouble.kind, fs::read_to_string(&into).unwrap().as_str()), (Kind::Refused, "mine"));
+    assert_eq!((trouble.kind, fs::read_to_string(&into).unwrap().as_str()), (ErrorKind::Refused, "mine"));
     assert_eq!(left_behind(dir.path()), ["snap.db"]);
     fs::remove_file(&into).unwrap();
 
     let part = dir.path().join("snap.db.part");
     fs::write(&part, "another's").unwrap();
     let trouble = save(script, &into, &mut |_| Flow::Go).unwrap_err();
-    assert_eq!((trouble.kind, fs::read_to_string(&part).unwrap().as_str()), (Kind::Refused, "another's"));
+    assert_eq!((trouble.kind, fs::read_to_string(&part).unwrap().as_str()), (ErrorKind::Refused, "another's"));
     assert_eq!(left_behind(dir.path()), ["snap.db.part"]);
 }
 
@@ -120,7 +120,7 @@ fn a_stop_is_heard_between_bytes_and_in_silence() {
             if calls > 1 { Flow::Stop } else { Flow::Go }
         })
         .unwrap_err();
-        assert_eq!(trouble.kind, Kind::Stopped);
+        assert_eq!(trouble.kind, ErrorKind::Stopped);
         assert_eq!(left_behind(dir.path()), Vec::<String>::new());
     }
 }
@@ -132,8 +132,8 @@ fn what_is_no_database_is_not_saved_although_its_hash_fits() {
         let dir = tempfile::tempdir().unwrap();
         let script = Script { snapshot: snapshot_of(&body), ..member(0) };
         let trouble = save(script, &dir.path().join("snap.db"), &mut |_| Flow::Go).unwrap_err();
-        assert_eq!(trouble.kind, Kind::Input, "{trouble}");
-        assert!(trouble.kind == Kind::Input, "{trouble}");
+        assert_eq!(trouble.kind, ErrorKind::Input, "{trouble}");
+        assert!(trouble.kind == ErrorKind::Input, "{trouble}");
         assert_eq!(left_behind(dir.path()), Vec::<String>::new());
     }
 }
@@ -150,7 +150,7 @@ fn an_announced_size_is_held_against_the_free_space() {
             Flow::Go
         })
         .unwrap_err();
-        assert_eq!((trouble.kind, trouble.fault), (Kind::Failed, Some(Fault::NoSpace)), "{trouble}");
+        assert_eq!((trouble.kind, trouble.fault), (ErrorKind::Failed, Some(Fault::NoSpace)), "{trouble}");
         assert_eq!(left_behind(dir.path()), Vec::<String>::new());
     }
 }
@@ -183,13 +183,13 @@ fn messages_without_bytes_are_silence() {
             if calls > 3 { Flow::Stop } else { Flow::Go }
         })
         .unwrap_err();
-        assert_eq!(trouble.kind, Kind::Stopped, "{trouble}");
+        assert_eq!(trouble.kind, ErrorKind::Stopped, "{trouble}");
         assert_eq!(left_behind(dir.path()), Vec::<String>::new());
     }
     // and without one they end as silence does
     let dir = tempfile::tempdir().unwrap();
     let script = Script { endless: Some(empty), ..member(0) };
     let trouble = save(script, &dir.path().join("snap.db"), &mut |_| Flow::Go).unwrap_err();
-    assert!(matches!(trouble.kind, Kind::Failed | Kind::NoAnswer), "{trouble}");
+    assert!(matches!(trouble.kind, ErrorKind::Failed | ErrorKind::NoAnswer), "{trouble}");
     assert_eq!(left_behind(dir.path()), Vec::<String>::new());
 }

@@ -11,7 +11,7 @@ pub struct Certificates {
     /// The effect that reads it.
     pub reading: Option<u64>,
     /// What was read.
-    pub seen: certificates::Seen,
+    pub seen: certificates::CertificateFacts,
 }
 
 /// What has to be read now: called after every message, for cells change in many ways.
@@ -31,7 +31,7 @@ pub(in crate::tui) fn look_at_certificates(model: &mut Model) -> Option<Effect> 
 }
 
 /// What was read, unless other files are named by now.
-pub(in crate::tui) fn certificates(model: &mut Model, id: u64, seen: certificates::Seen) {
+pub(in crate::tui) fn certificates(model: &mut Model, id: u64, seen: certificates::CertificateFacts) {
     if model.members.certs.reading == Some(id) {
         model.members.certs.reading = None;
         model.members.certs.seen = seen;

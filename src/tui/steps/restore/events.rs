@@ -4,37 +4,37 @@ use super::{
     super::{
         super::{
             app::{Model, Overlay, leave_when_safe, trouble_said},
-            exit_summary::Made,
+            exit_summary::WrittenPath,
             messages::Effect,
             widgets::theme::Tone,
         },
         Step, hosts, review,
     },
-    Arrived, At, Stand, State,
+    Arrived, At, RowState, State,
 };
 use crate::tui::widgets::progress_meter::Meter;
 use crate::{
     domain::{members::table::Severity, preflight::host_report::Running},
     engine::{
-        install::Standing,
+        install::MemberState,
         progress::{Phase, Progress},
     },
-    error::{Kind, Result as Outcome, Trouble},
+    error::{Error, ErrorKind, Result as Outcome},
     execute::{
         RowEvent,
-        events::{HostEvent, Told},
-        executor::Until,
+        events::{ExecutionEvent, HostEvent},
+        executor::Goal,
     },
 };
 
-pub(in crate::tui) fn told(model: &mut Model, id: u64, told: Told) {
+pub(in crate::tui) fn on_event(model: &mut Model, id: u64, told: ExecutionEvent) {
     let now_ms = model.now_ms;
     let state = &mut model.restore;
     let Some(plan) = state.plan.as_ref().filter(|_| state.id == Some(id)) else { return };
     let (host, event) = match told {
-        Told::Host(host, event) => (host, event),
-        Told::Fences(found) => return review::told(model, found),
-        Told::Barrier(text) => return state.barrier = Some(text),
+        ExecutionEvent::Host(host, event) => (host, event),
+        ExecutionEvent::Fences(found) => return review::on_blockers(model, found),
+        ExecutionEvent::Barrier(text) => return state.barrier = Some(text),
     };
     let line = event.line(plan);
     if let Some(here) = state.hosts.iter_mut().find(|known| known.name == host) {
@@ -66,17 +66,17 @@ pub(in crate::tui) fn told(model: &mut Model, id: u64, told: Told) {
     }
     if let HostEvent::Placed(swapped) = &event {
         let name = &swapped.name;
-        model.written.push((swapped.restored.data_dir.clone(), Made::DataDir(name.clone())));
-        let aside = swapped.aside().into_iter().map(|(_, aside)| (aside, Made::Before(name.clone())));
+        model.written.push((swapped.restored.data_dir.clone(), WrittenPath::DataDir(name.clone())));
+        let aside = swapped.aside().into_iter().map(|(_, aside)| (aside, WrittenPath::Before(name.clone())));
         model.written.extend(aside);
     }
     if let HostEvent::Undone(name, went) = &event {
         for (from, to) in went {
             // What lay aside is back in its place, and nothing of ours.
-            let ours = model.written.iter().any(|(path, made)| path == from && matches!(made, Made::DataDir(_)));
+            let ours = model.written.iter().any(|(path, made)| path == from && matches!(made, WrittenPath::DataDir(_)));
             model.written.retain(|(path, _)| path != from);
             if ours {
-                model.written.push((to.clone(), Made::TakenBack(name.clone())));
+                model.written.push((to.clone(), WrittenPath::TakenBack(name.clone())));
             }
         }
     }
@@ -96,7 +96,7 @@ fn whereabouts(before: &At, event: &HostEvent, now_ms: u64) -> Option<At> {
     Some(match event {
         HostEvent::Unreachable(trouble) | HostEvent::Failed(trouble) => At::Failed(trouble.clone()),
         HostEvent::Looked(_, problems) => match problems.iter().find(|p| p.severity == Severity::Error) {
-            Some(problem) => At::Failed(Trouble::new(Kind::Refused, problem.text.clone())),
+            Some(problem) => At::Failed(Error::new(ErrorKind::Refused, problem.text.clone())),
             None => At::Ready,
         },
         HostEvent::Program(done, total) => {
@@ -114,31 +114,31 @@ fn stands(model: &mut Model, event: HostEvent, now_ms: u64) {
     let (name, stand) = match event {
         HostEvent::Standing(name, standing) => {
             let stand = match standing {
-                Standing::Nothing => Stand::Waits,
-                Standing::Staged(restored) => Stand::Built(restored),
-                Standing::Moving(_) => Stand::Moving,
-                Standing::Undoing => Stand::Undoing,
-                Standing::InPlace(swapped) => Stand::Placed(swapped),
+                MemberState::Nothing => RowState::Waits,
+                MemberState::Staged(restored) => RowState::Built(restored),
+                MemberState::Moving(_) => RowState::Moving,
+                MemberState::Undoing => RowState::Undoing,
+                MemberState::InPlace(swapped) => RowState::Placed(swapped),
             };
             (name, stand)
         }
         HostEvent::Row(name, RowEvent::Step(step)) => {
             let before = model.restore.rows.iter().find(|row| row.name == name).map(|row| &row.stand);
             let meter = match before {
-                Some(Stand::Works(meter)) => {
+                Some(RowState::Works(meter)) => {
                     let mut meter = *meter;
                     meter.step(step, now_ms);
                     meter
                 }
                 _ => Meter::new(step, now_ms),
             };
-            (name, Stand::Works(meter))
+            (name, RowState::Works(meter))
         }
-        HostEvent::Row(name, RowEvent::Done(restored)) => (name, Stand::Built(restored)),
-        HostEvent::Row(name, RowEvent::Failed(trouble)) => (name, Stand::Failed(trouble)),
-        HostEvent::Discarded(name) => (name, Stand::Discarded),
-        HostEvent::Placed(swapped) => (swapped.name.clone(), Stand::Placed(swapped)),
-        HostEvent::Undone(name, went) | HostEvent::UndoneBefore(name, went) => (name, Stand::Out(went)),
+        HostEvent::Row(name, RowEvent::Done(restored)) => (name, RowState::Built(restored)),
+        HostEvent::Row(name, RowEvent::Failed(trouble)) => (name, RowState::Failed(trouble)),
+        HostEvent::Discarded(name) => (name, RowState::Discarded),
+        HostEvent::Placed(swapped) => (swapped.name.clone(), RowState::Placed(swapped)),
+        HostEvent::Undone(name, went) | HostEvent::UndoneBefore(name, went) => (name, RowState::Out(went)),
         _ => return,
     };
     if let Some(row) = model.restore.rows.iter_mut().find(|row| row.name == name) {
@@ -159,15 +159,15 @@ pub(in crate::tui) fn ended(model: &mut Model, id: u64, result: Outcome<()>) -> 
     let state = &mut model.restore;
     if let Err(trouble) = &result
         && !state.acted
-        && matches!(state.until, Some(Until::InPlace | Until::Rehearsed))
+        && matches!(state.until, Some(Goal::InPlace | Goal::Rehearsed))
     {
         return not_let_through(model, trouble);
     }
     state.failed = result.as_ref().err().cloned();
     // Whatever has no word of its own yet shares the whole's fate, a defect of ours included.
-    let fate = result.err().unwrap_or_else(|| Trouble::new(Kind::Bug, "it ended without a word on this"));
-    for row in state.rows.iter_mut().filter(|row| matches!(row.stand, Stand::Works(_))) {
-        row.stand = Stand::Failed(fate.clone());
+    let fate = result.err().unwrap_or_else(|| Error::new(ErrorKind::Bug, "it ended without a word on this"));
+    for row in state.rows.iter_mut().filter(|row| matches!(row.stand, RowState::Works(_))) {
+        row.stand = RowState::Failed(fate.clone());
     }
     for host in &mut state.hosts {
         if matches!(host.at, At::Program(_) | At::Snapshot(_) | At::Halts(_)) {
@@ -175,12 +175,12 @@ pub(in crate::tui) fn ended(model: &mut Model, id: u64, result: Outcome<()>) -> 
         }
     }
     match (state.until, &state.failed) {
-        (Some(Until::InPlace), _) if state.complete() => model.say(
+        (Some(Goal::InPlace), _) if state.complete() => model.say(
             Tone::Good,
             "Every member stands, as looked at again in its place. n goes on to the commands that start them; u takes \
              them back.",
         ),
-        (Some(Until::Undone), Some(trouble)) => {
+        (Some(Goal::Undone), Some(trouble)) => {
             let trouble = trouble.clone();
             trouble_said(model, &undo_hint(model, trouble));
         }
@@ -194,24 +194,24 @@ pub(in crate::tui) fn ended(model: &mut Model, id: u64, result: Outcome<()>) -> 
 }
 
 /// Nothing was changed by this run: what is in its way is looked at anew on Review.
-fn not_let_through(model: &mut Model, trouble: &Trouble) -> Vec<Effect> {
+fn not_let_through(model: &mut Model, trouble: &Error) -> Vec<Effect> {
     let state = &mut model.restore;
     state.until = None;
-    if state.rows.iter().all(|row| matches!(row.stand, Stand::Waits | Stand::Discarded)) {
+    if state.rows.iter().all(|row| matches!(row.stand, RowState::Waits | RowState::Discarded)) {
         *state = State::default();
     }
     model.step = Step::Review;
     let effects = review::ask(model);
     // Its hint is about the command line; what to do here stands on Review.
-    trouble_said(model, &Trouble { hint: String::new(), ..trouble.clone() });
+    trouble_said(model, &Error { hint: String::new(), ..trouble.clone() });
     let leaving = leave_when_safe(model);
     if leaving.is_empty() { effects } else { leaving }
 }
 
 /// Where etcds run that have to be stopped first, the way on is a key.
-fn undo_hint(model: &Model, trouble: Trouble) -> Trouble {
+fn undo_hint(model: &Model, trouble: Error) -> Error {
     match model.restore.runs.is_empty() {
         true => trouble,
-        false => Trouble { hint: "u shows what stops it, and asks for your consent".into(), ..trouble },
+        false => Error { hint: "u shows what stops it, and asks for your consent".into(), ..trouble },
     }
 }

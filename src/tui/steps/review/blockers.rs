@@ -14,12 +14,12 @@ use crate::{
     domain::{
         model::plan::Plan,
         preflight::{
-            blockers::{self, Fence, Seen},
+            blockers::{self, Blocker, Observations},
             old_cluster::Old,
-            stop::Halt,
+            stop::RunningEtcd,
         },
     },
-    execute::executor::Until,
+    execute::executor::Goal,
     system::journal,
     text::Shown,
 };
@@ -34,9 +34,9 @@ pub struct Fences {
     /// The effect that asks, while it does.
     pub asking: Option<u64>,
     /// What was seen last.
-    pub seen: Seen,
+    pub seen: Observations,
     /// What follows from it.
-    pub found: Vec<Fence>,
+    pub found: Vec<Blocker>,
     /// The texts that were typed.
     pub lifted: Vec<String>,
     /// Why, for each of them.
@@ -45,7 +45,7 @@ pub struct Fences {
 
 impl Fences {
     /// The first that is in the way.
-    fn in_the_way(&self) -> Option<&Fence> {
+    fn in_the_way(&self) -> Option<&Blocker> {
         self.found.iter().find(|fence| fence.blocks(&self.lifted))
     }
 
@@ -60,7 +60,7 @@ impl Fences {
             return vec![(" … ", "Asking whether anything of the old cluster still answers.".into(), Tone::Plain)];
         }
         let again = format!("{again} asks again");
-        let line = |fence: &Fence| {
+        let line = |fence: &Blocker| {
             let what = time::sentence(&fence.sentence());
             match (&fence.typed, fence.blocks(&self.lifted)) {
                 (_, true) => (" ✖ ", format!("{what} {}", fence.lift.words(&again)), Tone::Bad),
@@ -84,14 +84,14 @@ pub(in crate::tui::steps) fn old(model: &Model) -> Old {
 }
 
 /// How the plan is to be carried out; `first` for its beginning, before which the journal says what was decided.
-pub(in crate::tui::steps) fn orders(model: &Model, plan: &Plan, until: Until, first: bool) -> Orders {
+pub(in crate::tui::steps) fn orders(model: &Model, plan: &Plan, until: Goal, first: bool) -> Orders {
     let fences = &model.review.fences;
     // What runs on new members is known from this plan's own run, and was shown when the label was typed.
     let shown = || model.restore.runs.iter().map(|(host, running)| (host.clone(), running.halt.clone())).collect();
     Orders {
         until,
         old: old(model),
-        consent: if until == Until::Undone { shown() } else { model.review.consent.clone() },
+        consent: if until == Goal::Undone { shown() } else { model.review.consent.clone() },
         lifted: fences.lifted.clone(),
         reason: fences.reasons.join("; "),
         decisions: if first { decisions(model) } else { Vec::new() },
@@ -110,16 +110,16 @@ pub(in crate::tui::steps) fn ask_fences(model: &mut Model) -> Vec<Effect> {
 }
 
 /// The answer to [`ask_fences`].
-pub(in crate::tui) fn fenced(model: &mut Model, id: u64, seen: Seen, found: Vec<Fence>) {
+pub(in crate::tui) fn fenced(model: &mut Model, id: u64, seen: Observations, found: Vec<Blocker>) {
     if model.review.fences.asking == Some(id) {
         model.review.fences.asking = None;
         model.review.fences.seen = seen;
-        told(model, found);
+        on_blockers(model, found);
     }
 }
 
 /// What was found to be in the way, here or by a run.
-pub(in crate::tui::steps) fn told(model: &mut Model, found: Vec<Fence>) {
+pub(in crate::tui::steps) fn on_blockers(model: &mut Model, found: Vec<Blocker>) {
     let fences = &mut model.review.fences;
     // What was typed counts for what it was typed for.
     let kept = fences.overrides().filter(|(text, _)| found.iter().any(|f| f.typed.as_ref() == Some(text)));
@@ -142,7 +142,7 @@ pub(in crate::tui) fn note_asked(model: &mut Model) {
 }
 
 /// The commands that nobody agreed to yet.
-fn unagreed(model: &Model) -> Vec<(String, Halt)> {
+fn unagreed(model: &Model) -> Vec<(String, RunningEtcd)> {
     model.hosts.halts().into_iter().filter(|halt| !model.review.consent.contains(halt)).collect()
 }
 

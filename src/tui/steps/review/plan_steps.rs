@@ -15,7 +15,7 @@ use crate::{
     text::{Shown, number::thousands, phrase::plural},
     tui::{
         steps::hosts::size_and_age,
-        views::hosts::{self as hosts_view, called},
+        views::hosts::{self as hosts_view, display_name},
     },
 };
 
@@ -31,7 +31,7 @@ pub(super) fn of_hosts(model: &Model) -> Vec<(&'static str, String, Tone)> {
     }
     let mut out = Vec::new();
     for look in &state.looks {
-        let host = called(&look.host);
+        let host = display_name(&look.host);
         if !look.ready() {
             let at = look.members.first().copied().unwrap_or_default();
             let each = look.members.iter().map(|at| hosts_view::row_words(plan, look, *at, model.now()));
@@ -84,7 +84,7 @@ pub(super) fn course(model: &Model, plan: &Plan) -> Vec<String> {
     };
     let mut out = plan_steps::beginning(plan);
     let which =
-        if groups.len() == 1 { called(&groups[0].0).to_string() } else { format!("all {} hosts", groups.len()) };
+        if groups.len() == 1 { display_name(&groups[0].0).to_string() } else { format!("all {} hosts", groups.len()) };
     out.push(format!(
         "Look at {which} again: user, sudo, space, directories, clock, running etcds; what is not ready stops it before \
          anything is written"

@@ -16,7 +16,7 @@ use crate::{
             observations::{FileFacts, Health},
             source_ref::{Download, SourceRef},
         },
-        sources::ranking::{Place, Standing},
+        sources::ranking::{Place, SourceState},
     },
     text::Shown,
     tui::{
@@ -41,30 +41,34 @@ pub(in crate::tui::steps) fn can(model: &Model, action: Action) -> Result<(), St
     match (action, selected(model)) {
         (Action::Open | Action::Details | Action::Agree | Action::Compare, None) => Err(empty.into()),
         (Action::Open, Some(source)) => match &source.standing {
-            Standing::ToSave | Standing::Remote if state.saving.is_some() => {
+            SourceState::ToSave | SourceState::Remote if state.saving.is_some() => {
                 Err("One snapshot is being saved already; c stops that.".into())
             }
-            Standing::Unread => Err(format!("{} is not read through yet.", source.name)),
-            Standing::Held(why) => Err(format!("It cannot be taken: {why}.")),
-            Standing::Packed(why) | Standing::Broken(why) | Standing::Unreadable(why) => {
+            SourceState::Unread => Err(format!("{} is not read through yet.", source.name)),
+            SourceState::Held(why) => Err(format!("It cannot be taken: {why}.")),
+            SourceState::Packed(why) | SourceState::Broken(why) | SourceState::Unreadable(why) => {
                 Err(format!("It cannot be restored: {why}"))
             }
-            Standing::ToSave | Standing::Remote | Standing::Whole | Standing::Sound | Standing::Limited(_) => Ok(()),
+            SourceState::ToSave
+            | SourceState::Remote
+            | SourceState::Whole
+            | SourceState::Sound
+            | SourceState::Limited(_) => Ok(()),
         },
         (Action::Agree, Some(source)) => match &source.standing {
-            Standing::Sound | Standing::Limited(_) => Ok(()),
-            Standing::ToSave | Standing::Remote => Err("What comes over the network carries a checksum.".into()),
-            Standing::Whole => Err("This file carries a checksum and it is right; Enter chooses it.".into()),
-            Standing::Unread => Err("It is not read through yet.".into()),
-            Standing::Held(why) | Standing::Packed(why) => Err(format!("It cannot be taken as it is: {why}.")),
-            Standing::Broken(why) | Standing::Unreadable(why) => {
+            SourceState::Sound | SourceState::Limited(_) => Ok(()),
+            SourceState::ToSave | SourceState::Remote => Err("What comes over the network carries a checksum.".into()),
+            SourceState::Whole => Err("This file carries a checksum and it is right; Enter chooses it.".into()),
+            SourceState::Unread => Err("It is not read through yet.".into()),
+            SourceState::Held(why) | SourceState::Packed(why) => Err(format!("It cannot be taken as it is: {why}.")),
+            SourceState::Broken(why) | SourceState::Unreadable(why) => {
                 Err(format!("It cannot be restored, with or without a checksum: {why}"))
             }
         },
         (Action::Compare, Some(source)) => match &source.place {
             _ if state.comparing.is_some() => Err("Two files are being compared already; c stops that.".into()),
             Place::Member(_) => Err("A member's keys can be compared once a snapshot is saved from it (Enter).".into()),
-            Place::File(_) if !matches!(source.standing, Standing::Whole | Standing::Sound) => {
+            Place::File(_) if !matches!(source.standing, SourceState::Whole | SourceState::Sound) => {
                 Err("Only files that were read through and are whole can be compared.".into())
             }
             Place::File(path) if partner(model, path).is_none() => {
@@ -88,7 +92,7 @@ pub(in crate::tui::steps) fn can(model: &Model, action: Action) -> Result<(), St
 fn next(model: &Model) -> Result<(), String> {
     let state = &model.snapshot;
     let held = state.chosen.as_ref().and_then(|path| match &state.list.get(&Place::File(path.clone()))?.standing {
-        Standing::Held(why) => Some(why.clone()),
+        SourceState::Held(why) => Some(why.clone()),
         _ => None,
     });
     match state.source().map(|s| &s.health) {
@@ -113,11 +117,11 @@ pub(in crate::tui::steps) fn awaits(model: &Model, action: Action) -> bool {
     let selected = selected(model).map(|source| &source.standing);
     match action {
         Action::Open => match selected {
-            Some(Standing::ToSave | Standing::Remote) => state.saving.is_some(),
-            Some(Standing::Unread) => state.busy(),
+            Some(SourceState::ToSave | SourceState::Remote) => state.saving.is_some(),
+            Some(SourceState::Unread) => state.busy(),
             _ => false,
         },
-        Action::Agree => selected == Some(&Standing::Unread) && state.busy(),
+        Action::Agree => selected == Some(&SourceState::Unread) && state.busy(),
         // Next asks for nothing that is typed; c, which its refusal names, is wanted meanwhile
         _ => false,
     }
@@ -141,7 +145,7 @@ pub(in crate::tui::steps) fn question(model: &Model, action: Action) -> Option<(
 
 pub(in crate::tui::steps) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
-        Action::Open => match selected(model).map(|s| (s.place.clone(), s.standing == Standing::Whole)) {
+        Action::Open => match selected(model).map(|s| (s.place.clone(), s.standing == SourceState::Whole)) {
             Some((Place::Member(endpoint), _)) => {
                 let proposed = proposed_file(model);
                 model.ask(Ask::SaveFrom(Download::Member(endpoint)), proposed.to_string_lossy());

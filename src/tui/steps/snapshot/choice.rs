@@ -7,7 +7,7 @@ use crate::{
     domain::sources::{
         cluster_match::Relation,
         data_loss::Lost,
-        ranking::{Kind, Place, Standing},
+        ranking::{Place, SourceKind, SourceState},
     },
     etcd::membership::Id,
     text::{Shown, time::sentence},
@@ -73,11 +73,11 @@ pub(super) fn choose(model: &mut Model, path: PathBuf) {
 pub(in crate::tui) fn risks(model: &Model) -> Vec<String> {
     let Some(source) = selected(model) else { return Vec::new() };
     let damage = match &source.standing {
-        Standing::Limited(damage) => vec![sentence(&damage.why)],
+        SourceState::Limited(damage) => vec![sentence(&damage.why)],
         _ => Vec::new(),
     };
     let mut lines = match source.kind {
-        Kind::DataDir => source.loses(model.snapshot.list.newest.as_ref()),
+        SourceKind::DataDir => source.loses(model.snapshot.list.newest.as_ref()),
         _ => Vec::new(),
     };
     lines.splice(..0, damage);
@@ -96,7 +96,7 @@ pub(in crate::tui) fn asked(model: &Model) -> (String, Vec<String>) {
         "",
         "The plan will carry skip_hash_check, as `etcdutl snapshot restore --skip-hash-check` does.",
     ];
-    let Some(Standing::Limited(damage)) = selected(model).map(|source| &source.standing) else {
+    let Some(SourceState::Limited(damage)) = selected(model).map(|source| &source.standing) else {
         let lines = risks(model).into_iter().chain(unhashed.map(String::from)).collect();
         return ("Take this file without a checksum?".into(), lines);
     };

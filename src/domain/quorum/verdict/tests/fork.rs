@@ -9,8 +9,8 @@ pub(super) fn own() -> Id {
     cluster_id(&[Id(1), Id(2), Id(3)])
 }
 
-fn of(n: u64, list: &[KnownMember], (term, index): (u64, u64), revision: i64) -> MemberSays {
-    MemberSays {
+fn of(n: u64, list: &[KnownMember], (term, index): (u64, u64), revision: i64) -> MemberStatus {
+    MemberStatus {
         cluster_id: own(),
         member_id: Id(n),
         revision,
@@ -18,16 +18,16 @@ fn of(n: u64, list: &[KnownMember], (term, index): (u64, u64), revision: i64) ->
         raft_index: index,
         raft_applied: index,
         members: list.to_vec(),
-        ..MemberSays::default()
+        ..MemberStatus::default()
     }
 }
 
-fn at(n: u64, says: MemberSays) -> EndpointFacts {
+fn at(n: u64, says: MemberStatus) -> EndpointFacts {
     EndpointFacts { endpoint: format!("http://10.0.0.{n}:2379"), answer: Answer::Says(Box::new(says)) }
 }
 
 pub(super) fn served(n: u64, leader: u64, list: &[KnownMember], log: (u64, u64), revision: i64) -> EndpointFacts {
-    at(n, MemberSays { leader: Id(leader), read: Read::Served, ..of(n, list, log, revision) })
+    at(n, MemberStatus { leader: Id(leader), read: Read::Served, ..of(n, list, log, revision) })
 }
 
 pub(super) fn unled(n: u64, list: &[KnownMember], log: (u64, u64), revision: i64) -> EndpointFacts {
@@ -45,17 +45,17 @@ pub(super) fn holds(n: u64, list: &[KnownMember], (term, index): (u64, u64), rev
     made
 }
 
-pub(super) fn judge(facts: &[EndpointFacts], dirs: &[DirFacts]) -> Finding {
+pub(super) fn judge(facts: &[EndpointFacts], dirs: &[DirFacts]) -> QuorumReport {
     judged(facts, dirs, &BTreeSet::new())
 }
 
 /// The directories on which etcd is to be started first.
-fn starts(finding: &Finding) -> Vec<&str> {
+fn starts(finding: &QuorumReport) -> Vec<&str> {
     finding.advised(Act::Start)
 }
 
 /// The directories that are not to be started for what they lack.
-fn lacks(finding: &Finding) -> Vec<(&str, Lack)> {
+fn lacks(finding: &QuorumReport) -> Vec<(&str, Lack)> {
     let lack = |advice: &'_ Advice| match advice.act {
         Act::DoNotStart(lack) => Some(lack),
         _ => None,
@@ -85,19 +85,19 @@ fn an_empty_directory_is_never_whole() {
         ("it has what was never committed", holds(3, &m, (2, 18), 11), true),
     ] {
         let finding = judge(&serving, std::slice::from_ref(&dir));
-        assert_eq!(finding.verdict, Verdict::Degraded, "{name}: {}", finding.sentence);
+        assert_eq!(finding.verdict, QuorumVerdict::Degraded, "{name}: {}", finding.sentence);
         assert!(finding.keep, "{name}: the cluster serves, and nothing is newer");
         assert_eq!(starts(&finding) == ["/var/lib/m3"], counts, "{name}: {:?}", finding.advice);
         let lacking = lacks(&finding);
         assert_eq!(matches!(lacking[..], [("/var/lib/m3", _)]), !counts, "{name}: {:?}", finding.advice);
         let finding = judge(&lost, std::slice::from_ref(&dir));
-        assert_eq!(finding.verdict, Verdict::LostForNow, "{name}");
+        assert_eq!(finding.verdict, QuorumVerdict::LostForNow, "{name}");
         let back: &[&str] = if counts { &["m2", "m3"] } else { &["m2"] };
         assert_eq!(finding.may_come_back, back, "{name}: {}", finding.sentence);
         assert_eq!(starts(&finding) == ["/var/lib/m3"], counts, "{name}");
         // with m2 gone nothing is left that could bring a quorum back
         let finding = judged(&lost, std::slice::from_ref(&dir), &marks([2]));
-        let wanted = if counts { Verdict::LostForNow } else { Verdict::LostForGood };
+        let wanted = if counts { QuorumVerdict::LostForNow } else { QuorumVerdict::LostForGood };
         assert_eq!(finding.verdict, wanted, "{name}: {}", finding.sentence);
     }
 }
@@ -107,7 +107,7 @@ fn a_member_that_never_joined_has_lost_nothing() {
     let m = joined(3, &[1, 2]);
     let lost = [unled(1, &m, (2, 18), 11), silent(2), silent(3)];
     let finding = judge(&lost, &[holds(3, &[], (0, 0), 0)]);
-    assert_eq!((finding.verdict, finding.may_come_back.len()), (Verdict::LostForNow, 2));
+    assert_eq!((finding.verdict, finding.may_come_back.len()), (QuorumVerdict::LostForNow, 2));
     assert_eq!((starts(&finding), finding.advised(Act::BringsNothing)), (vec![], vec!["/var/lib/m3"]));
 }
 
@@ -121,7 +121,7 @@ fn a_restored_member_that_was_never_started_is_started() {
     let seen =
         Evidence { facts: &facts, given: &[], dirs: &dirs, known: &known, compared: &[], gone: &BTreeSet::new() };
     let finding = super::super::verdict(&seen);
-    assert_eq!(finding.verdict, Verdict::Degraded, "{}", finding.sentence);
+    assert_eq!(finding.verdict, QuorumVerdict::Degraded, "{}", finding.sentence);
     assert_eq!(starts(&finding), ["/var/lib/m3"], "{:?}", finding.advice);
 }
 
@@ -145,9 +145,9 @@ fn directories_that_all_end_before_what_was_committed_are_not_started() {
         judge(&silent, &[holds(1, &m, (2, 18), 11), holds(2, &m, second, 5), holds(3, &m, third, 5)])
     };
     let finding = stopped((2, 12), (2, 12));
-    assert_eq!((finding.verdict, finding.gone.len()), (Verdict::LostForGood, 2), "{:?}", finding.advice);
+    assert_eq!((finding.verdict, finding.gone.len()), (QuorumVerdict::LostForGood, 2), "{:?}", finding.advice);
     let finding = stopped((2, 18), (2, 12));
-    assert_eq!((finding.verdict, finding.may_come_back.len()), (Verdict::Unknown, 3), "{:?}", finding.advice);
+    assert_eq!((finding.verdict, finding.may_come_back.len()), (QuorumVerdict::Unknown, 3), "{:?}", finding.advice);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn what_serves_behind_a_directory_is_not_the_cluster() {
     let reborn = |revision| [silent(1), served(2, 3, &m, (2, 7), revision), served(3, 3, &m, (2, 7), revision)];
     let old = holds(1, &m, (2, 18), 11);
     let finding = judge(&reborn(1), std::slice::from_ref(&old));
-    assert_eq!((finding.verdict, finding.exit_code(), finding.gate()), (Verdict::Forked, 18, Gate::Open));
+    assert_eq!((finding.verdict, finding.exit_code(), finding.gate()), (QuorumVerdict::Forked, 18, Gate::Open));
     assert!(finding.surely_behind() && !finding.keep && !finding.verdict.serves());
     assert_eq!(finding.stop, ["http://10.0.0.2:2379", "http://10.0.0.3:2379"]);
     assert_eq!(finding.ask_again, finding.stop, "before it is believed");
@@ -167,19 +167,19 @@ fn what_serves_behind_a_directory_is_not_the_cluster() {
     assert!(judge(&reborn(5), &[old]).surely_behind(), "an older state");
     // the directory that m2 itself had, moved aside
     let mut aside = holds(2, &m, (2, 18), 11);
-    assert_eq!(judge(&reborn(1), std::slice::from_ref(&aside)).verdict, Verdict::Forked);
+    assert_eq!(judge(&reborn(1), std::slice::from_ref(&aside)).verdict, QuorumVerdict::Forked);
     // one that another process than m2's has is ahead of all that m2 says; who answers later is asked once more
     aside.held = Held::By { pid: Some(7), program: "etcd".into() };
-    assert_eq!(judge(&reborn(1), &[aside]).verdict, Verdict::Forked);
+    assert_eq!(judge(&reborn(1), &[aside]).verdict, QuorumVerdict::Forked);
     // the term of an entry does not go back either
-    assert_eq!(judge(&reborn(20), &[holds(1, &m, (3, 6), 20)]).verdict, Verdict::Forked);
+    assert_eq!(judge(&reborn(20), &[holds(1, &m, (3, 6), 20)]).verdict, QuorumVerdict::Forked);
     // and what lags, or was never committed, shows nothing
     let mut uncommitted = holds(1, &m, (2, 9), 1);
     if let DirState::Whole(says) = &mut uncommitted.state {
         (says.commit, says.consistent_index) = (6, 6);
     }
     for dir in [holds(1, &m, (2, 6), 1), uncommitted] {
-        assert_eq!(judge(&reborn(1), &[dir]).verdict, Verdict::Degraded);
+        assert_eq!(judge(&reborn(1), &[dir]).verdict, QuorumVerdict::Degraded);
     }
 }
 
@@ -190,7 +190,7 @@ fn a_first_member_reborn_does_not_hold_the_quorum() {
     let alone = &all[..1];
     let reborn = served(1, 1, alone, (2, 4), 1);
     let finding = judge(&[reborn.clone(), unled(2, &all, (3, 14), 6), silent(3)], &[]);
-    assert_eq!((finding.verdict, finding.exit_code()), (Verdict::Forked, 18), "{}", finding.sentence);
+    assert_eq!((finding.verdict, finding.exit_code()), (QuorumVerdict::Forked, 18), "{}", finding.sentence);
     assert_eq!(finding.stop, ["http://10.0.0.1:2379"]);
     assert_eq!(finding.newer[0].at, NewerAt::Member("http://10.0.0.2:2379".into()));
     assert_eq!((finding.advice[0].act, finding.advice[0].on.as_str()), (Act::Save, "http://10.0.0.2:2379"));
@@ -201,23 +201,23 @@ fn a_first_member_reborn_does_not_hold_the_quorum() {
         fact
     };
     let same = [hashed(reborn.clone(), 7), hashed(unled(2, &all, (3, 14), 6), 7)];
-    assert_eq!(judge(&same, &[]).verdict, Verdict::Forked);
+    assert_eq!(judge(&same, &[]).verdict, QuorumVerdict::Forked);
     // an API server wrote to it until it is ahead by its numbers: then the hashes tell
     let ahead = served(1, 1, alone, (2, 400), 390);
     let differ = [hashed(ahead.clone(), 7), hashed(unled(2, &all, (3, 14), 6), 8)];
     let finding = judge(&differ, &[]);
-    assert_eq!((finding.verdict, finding.gate()), (Verdict::Forked, Gate::TypeLabel), "{}", finding.sentence);
+    assert_eq!((finding.verdict, finding.gate()), (QuorumVerdict::Forked, Gate::TypeLabel), "{}", finding.sentence);
     assert!(!finding.surely_behind() && finding.stop.is_empty(), "which is right is not known");
     // one that was removed has the same data up to where it came
     let removed = [hashed(ahead, 7), hashed(unled(2, &all, (3, 14), 6), 7)];
     let finding = judge(&removed, &[]);
-    assert_eq!((finding.verdict, finding.keep), (Verdict::Degraded, false), "{}", finding.sentence);
+    assert_eq!((finding.verdict, finding.keep), (QuorumVerdict::Degraded, false), "{}", finding.sentence);
     // the survivor was started again: only its peer port tells who it is
-    let shut = at(2, MemberSays { closed: Some("no answer in 3 s".into()), ..of(2, &all, (0, 0), 0) });
+    let shut = at(2, MemberStatus { closed: Some("no answer in 3 s".into()), ..of(2, &all, (0, 0), 0) });
     for revision in [1, 300] {
         let facts = [served(1, 1, alone, (2, 4), revision), shut.clone(), silent(3)];
         let finding = judge(&facts, &[]);
-        assert_eq!((finding.verdict, finding.keep), (Verdict::Forked, false), "{}", finding.sentence);
+        assert_eq!((finding.verdict, finding.keep), (QuorumVerdict::Forked, false), "{}", finding.sentence);
         // what speaks against it is the list of m2 alone
         assert!(!finding.surely_behind() && finding.newer.is_empty() && finding.disagreement.is_none());
         // and where its directory is here, that shows it
@@ -236,7 +236,7 @@ fn one_reborn_beside_a_quorum_is_stopped_and_the_rest_serves() {
     let facts = [served(1, 1, &all[..1], (2, 4), 1), served(2, 2, &all, (3, 14), 6), served(3, 2, &all, (3, 14), 6)];
     for facts in [facts.to_vec(), facts.iter().rev().cloned().collect()] {
         let finding = judge(&facts, &[]);
-        assert_eq!((finding.verdict, finding.answering), (Verdict::Degraded, 2), "{}", finding.sentence);
+        assert_eq!((finding.verdict, finding.answering), (QuorumVerdict::Degraded, 2), "{}", finding.sentence);
         assert_eq!(finding.stop, ["http://10.0.0.1:2379"]);
         assert_eq!((finding.advice[1].act, finding.advice[1].on.as_str()), (Act::Stop, "m1"));
         assert!(finding.keep);
@@ -245,7 +245,7 @@ fn one_reborn_beside_a_quorum_is_stopped_and_the_rest_serves() {
     let overtaken =
         [served(1, 1, &all[..1], (2, 40), 30), served(2, 2, &all, (3, 14), 6), served(3, 2, &all, (3, 14), 6)];
     let finding = judge(&overtaken, &[]);
-    assert_eq!((finding.verdict, finding.keep), (Verdict::Forked, false), "{}", finding.sentence);
+    assert_eq!((finding.verdict, finding.keep), (QuorumVerdict::Forked, false), "{}", finding.sentence);
     assert!(!finding.surely_behind());
 }
 
@@ -266,21 +266,21 @@ fn what_serves_behind_a_snapshot_is_not_the_cluster() {
     later.iter_mut().skip(3).for_each(|m| m.id = Id(m.id.0 + 70));
     let strangers = vec![KnownMember { id: Id(77), ..KnownMember::default() }];
     for (state, wanted) in [
-        (file(None, &m, 50), Verdict::Forked),
-        (file(None, &m, 40), Verdict::Healthy),
-        (file(None, &m, 30), Verdict::Healthy),
+        (file(None, &m, 50), QuorumVerdict::Forked),
+        (file(None, &m, 40), QuorumVerdict::Healthy),
+        (file(None, &m, 30), QuorumVerdict::Healthy),
         // members were added since: those who founded it are among them
-        (file(None, &later, 50), Verdict::Forked),
-        (file(None, &strangers, 50), Verdict::Healthy),
-        (file(None, &[], 50), Verdict::Healthy),
-        (file(Some(own()), &strangers, 50), Verdict::Forked),
+        (file(None, &later, 50), QuorumVerdict::Forked),
+        (file(None, &strangers, 50), QuorumVerdict::Healthy),
+        (file(None, &[], 50), QuorumVerdict::Healthy),
+        (file(Some(own()), &strangers, 50), QuorumVerdict::Forked),
         // its members are at the same URLs
-        (file(Some(Id(5)), &m, 50), Verdict::Unconfirmed),
+        (file(Some(Id(5)), &m, 50), QuorumVerdict::Unconfirmed),
     ] {
         let finding = judge(&all(40), std::slice::from_ref(&state));
         assert_eq!(finding.verdict, wanted, "{state:?}: {}", finding.sentence);
-        assert_eq!(finding.keep, wanted == Verdict::Healthy);
-        if wanted == Verdict::Forked {
+        assert_eq!(finding.keep, wanted == QuorumVerdict::Healthy);
+        if wanted == QuorumVerdict::Forked {
             assert_eq!(finding.advised(Act::Restore), ["/backup/a.db"], "{:?}", finding.advice);
         }
     }
@@ -292,7 +292,7 @@ fn a_store_that_its_log_does_not_explain_is_not_newer() {
     let m = listed(3, 0);
     let serving = [served(1, 1, &m, (3, 30), 21), served(2, 1, &m, (3, 30), 21), silent(3)];
     let finding = judge(&serving, &[holds(3, &m, (3, 30), 32)]);
-    assert_eq!((finding.verdict, finding.keep), (Verdict::Degraded, false), "{}", finding.sentence);
+    assert_eq!((finding.verdict, finding.keep), (QuorumVerdict::Degraded, false), "{}", finding.sentence);
     assert_eq!((starts(&finding), lacks(&finding)), (vec![], vec![("/var/lib/m3", Lack::OtherData)]));
 }
 
@@ -306,7 +306,7 @@ fn a_cluster_that_is_not_the_one_asked_for_proves_nothing() {
             client_urls: vec!["http://localhost:2379".into()],
             ..KnownMember::default()
         };
-        let says = MemberSays {
+        let says = MemberStatus {
             cluster_id: DEFAULT_CLUSTER,
             member_id: member.id,
             leader: member.id,
@@ -314,23 +314,26 @@ fn a_cluster_that_is_not_the_one_asked_for_proves_nothing() {
             read: Read::Served,
             raft_index: 4,
             revision,
-            ..MemberSays::default()
+            ..MemberStatus::default()
         };
         at(2, says)
     };
     let finding = judge(&[silent(1), default(1), silent(3)], &[]);
-    assert_eq!((finding.verdict, finding.exit_code(), finding.gate()), (Verdict::Unconfirmed, 19, Gate::TypeLabel));
+    assert_eq!(
+        (finding.verdict, finding.exit_code(), finding.gate()),
+        (QuorumVerdict::Unconfirmed, 19, Gate::TypeLabel)
+    );
     assert_eq!(finding.unmatched, ["http://10.0.0.1:2379", "http://10.0.0.3:2379"]);
     assert!(!finding.keep && !finding.verdict.serves());
-    assert_eq!(judge(&[silent(1), default(80), silent(3)], &[]).verdict, Verdict::Unconfirmed);
-    assert_eq!(judge(&[silent(1), default(80)], &[]).verdict, Verdict::Unconfirmed);
+    assert_eq!(judge(&[silent(1), default(80), silent(3)], &[]).verdict, QuorumVerdict::Unconfirmed);
+    assert_eq!(judge(&[silent(1), default(80)], &[]).verdict, QuorumVerdict::Unconfirmed);
     // asked alone it is what it is; whether there was more, nobody knows
     let alone = judge(&[default(1)], &[]);
-    assert_eq!((alone.verdict, alone.keep), (Verdict::Unconfirmed, false), "{}", alone.sentence);
+    assert_eq!((alone.verdict, alone.keep), (QuorumVerdict::Unconfirmed, false), "{}", alone.sentence);
     assert!(!alone.verdict.serves(), "{}", alone.sentence);
     assert!(judge(&[default(2)], &[]).keep);
     // still asked: nothing is said yet
-    assert_eq!(judge(&[asking(1), default(1), silent(3)], &[]).verdict, Verdict::Asking);
+    assert_eq!(judge(&[asking(1), default(1), silent(3)], &[]).verdict, QuorumVerdict::Asking);
 }
 
 #[test]
@@ -343,11 +346,11 @@ fn members_by_other_names_are_still_members() {
         super::super::verdict(&Evidence { facts, given, dirs: &[], known: &[], compared: &[], gone: &BTreeSet::new() })
     };
     let all = [1, 2, 3].map(|n| named(n, answers(n)));
-    assert_eq!(judge(&all, &given).verdict, Verdict::Healthy, "who answers is known, however it is spelled");
+    assert_eq!(judge(&all, &given).verdict, QuorumVerdict::Healthy, "who answers is known, however it is spelled");
     // node3 may be m3, which is silent at its own URL too
     let two = [named(1, answers(1)), named(2, answers(2)), named(3, silent(3)), silent(3)];
     let finding = judge(&two, &given);
-    assert_eq!((finding.verdict, finding.unmatched.len()), (Verdict::Degraded, 0), "{}", finding.sentence);
+    assert_eq!((finding.verdict, finding.unmatched.len()), (QuorumVerdict::Degraded, 0), "{}", finding.sentence);
     assert_eq!(finding.advised(Act::OtherName), ["node3:2379"], "{:?}", finding.advice);
     // at the host of a silent member it is that member's
     let port = EndpointFacts { endpoint: "10.0.0.3:32379".into(), ..silent(3) };
@@ -355,16 +358,16 @@ fn members_by_other_names_are_still_members() {
     // a load balancer that is down, beside three members that answer
     let vip = EndpointFacts { endpoint: "vip:2379".into(), ..silent(9) };
     let finding = judge(&[answers(1), answers(2), answers(3), vip.clone()], &[]);
-    assert_eq!((finding.verdict, finding.unmatched.len(), finding.keep), (Verdict::Degraded, 1, true));
+    assert_eq!((finding.verdict, finding.unmatched.len(), finding.keep), (QuorumVerdict::Degraded, 1, true));
     // a cluster of three found through one endpoint, while the other endpoints given say nothing
     let given = ["http://10.0.0.1:2379", "old2:2379", "old3:2379"].map(String::from);
     let strange = [2, 3].map(|n| EndpointFacts { endpoint: format!("old{n}:2379"), ..silent(9) });
     let [old2, old3] = strange;
     let finding = judge(&[answers(1), old2, old3, answers(2), answers(3)], &given);
-    assert_eq!(finding.verdict, Verdict::Unconfirmed, "{}", finding.sentence);
+    assert_eq!(finding.verdict, QuorumVerdict::Unconfirmed, "{}", finding.sentence);
     // the proxy that the members are behind answers as one of them
     let through = EndpointFacts { endpoint: "vip:2379".into(), ..answers(2) };
-    assert_eq!(judge(&[answers(1), through, answers(3)], &[]).verdict, Verdict::Healthy);
+    assert_eq!(judge(&[answers(1), through, answers(3)], &[]).verdict, QuorumVerdict::Healthy);
 }
 
 /// Once a reborn cluster was written past the old state, only the data tell.
@@ -387,22 +390,22 @@ fn another_history_is_told_by_its_hash() {
     };
     let dir = || NewerAt::Dir("/var/lib/m1".into());
     let same = judge(&dirs, &[], dir(), Match::Same);
-    assert_eq!((same.verdict, same.keep), (Verdict::Degraded, true));
+    assert_eq!((same.verdict, same.keep), (QuorumVerdict::Degraded, true));
     assert_eq!(starts(&same), ["/var/lib/m1"], "{:?}", same.advice);
     for why in [Unknown::Compacted, Unknown::OwnCompacted(9), Unknown::TooLarge, Unknown::Asking] {
         let unknown = judge(&dirs, &[], dir(), Match::Unknown(why.clone()));
-        assert_eq!((unknown.verdict, unknown.keep), (Verdict::Degraded, false), "{}", unknown.sentence);
+        assert_eq!((unknown.verdict, unknown.keep), (QuorumVerdict::Degraded, false), "{}", unknown.sentence);
         assert!(starts(&unknown).is_empty() && unknown.advised(Act::Keep).is_empty(), "{:?}", unknown.advice);
         let shows = unknown.advised(Act::ShowFirst) == ["/var/lib/m1"];
         assert_eq!(shows, why != Unknown::Asking, "{:?}", unknown.advice);
     }
     // a snapshot is not started: the cluster that serves stays what it is
     let file = judge(&dirs, &known, NewerAt::File("a.db".into()), Match::Unknown(Unknown::Compacted));
-    assert_eq!((file.verdict, file.keep), (Verdict::Degraded, true), "{}", file.sentence);
+    assert_eq!((file.verdict, file.keep), (QuorumVerdict::Degraded, true), "{}", file.sentence);
     for finding in
         [judge(&dirs, &[], dir(), Match::Differs), judge(&[], &known, NewerAt::File("a.db".into()), Match::Differs)]
     {
-        assert_eq!((finding.verdict, finding.exit_code(), finding.keep), (Verdict::Forked, 18, false));
+        assert_eq!((finding.verdict, finding.exit_code(), finding.keep), (QuorumVerdict::Forked, 18, false));
         assert_eq!((finding.newer[0].by, finding.surely_behind()), (By::Hash, false));
         assert_eq!(starts(&finding), [] as [&str; 0], "{:?}", finding.advice);
     }
@@ -414,7 +417,7 @@ fn a_later_term_at_a_lower_revision_is_two_histories() {
     let m = listed(3, 0);
     let facts = [silent(1), served(2, 3, &m, (2, 44), 41), served(3, 3, &m, (2, 44), 41)];
     let finding = judge(&facts, &[holds(1, &m, (5, 17), 11)]);
-    assert_eq!((finding.verdict, finding.surely_behind()), (Verdict::Forked, false));
+    assert_eq!((finding.verdict, finding.surely_behind()), (QuorumVerdict::Forked, false));
     assert_eq!(finding.newer[0].by, By::Term(5));
 }
 
@@ -432,17 +435,17 @@ fn servers_under_one_identity_are_not_one_member() {
         fact
     };
     let finding = judge(&[lone(1, 6, false), lone(2, 1, true)], &[]);
-    assert_eq!((finding.verdict, finding.keep), (Verdict::Split, false), "{}", finding.sentence);
+    assert_eq!((finding.verdict, finding.keep), (QuorumVerdict::Split, false), "{}", finding.sentence);
     let alike = judge(&[lone(1, 6, false), lone(2, 6, false)], &[]);
-    assert_eq!((alike.verdict, alike.keep), (Verdict::Unconfirmed, false), "{}", alike.sentence);
-    assert_eq!(judge(&[lone(1, 6, false)], &[]).verdict, Verdict::Healthy);
+    assert_eq!((alike.verdict, alike.keep), (QuorumVerdict::Unconfirmed, false), "{}", alike.sentence);
+    assert_eq!(judge(&[lone(1, 6, false)], &[]).verdict, QuorumVerdict::Healthy);
     // a cluster of its own name behind two addresses is one
     let named = [lone(1, 6, false), lone(2, 6, false)].map(|mut fact| {
         let Answer::Says(says) = &mut fact.answer else { unreachable!() };
         says.cluster_id = own();
         fact
     });
-    assert_eq!(judge(&named, &[]).verdict, Verdict::Healthy);
+    assert_eq!(judge(&named, &[]).verdict, QuorumVerdict::Healthy);
 }
 
 #[test]
@@ -451,7 +454,7 @@ fn one_member_alone_is_not_the_cluster_of_a_snapshot_that_lists_more() {
     let facts = [served(1, 1, &m[..1], (2, 40), 60)];
     let known = [KnownState { from: "a.db".into(), cluster_id: Some(own()), members: m, revision: 11 }];
     for (outcome, wanted) in
-        [(Match::Same, Verdict::Healthy), (Match::Unknown(Unknown::Compacted), Verdict::Unconfirmed)]
+        [(Match::Same, QuorumVerdict::Healthy), (Match::Unknown(Unknown::Compacted), QuorumVerdict::Unconfirmed)]
     {
         let compared = [Compared { at: NewerAt::File("a.db".into()), revision: 11, outcome }];
         let finding = super::super::verdict(&Evidence {
@@ -480,16 +483,19 @@ fn members_that_serve_different_data_are_two_states() {
     let all = [hashed(1, 7, None), hashed(2, 8, None), hashed(3, 8, None)];
     for facts in [all.to_vec(), all[..2].to_vec(), all.iter().rev().cloned().collect()] {
         let finding = judge(&facts, &[]);
-        assert_eq!((finding.verdict, finding.keep, finding.exit_code()), (Verdict::Forked, false, 18));
+        assert_eq!((finding.verdict, finding.keep, finding.exit_code()), (QuorumVerdict::Forked, false, 18));
         assert!(finding.stop.is_empty() && finding.gate() == Gate::TypeLabel);
         let differ = finding.disagreement.as_ref().unwrap();
         assert!(differ.parts.contains(&(7, vec!["http://10.0.0.1:2379".into()])), "{differ:?}");
         assert_eq!(finding.advised(Act::Keep), [] as [&str; 0], "{:?}", finding.advice);
     }
     // alike, it is one cluster; where etcd itself found the damage, it is named by its alarm
-    assert_eq!(judge(&[hashed(1, 8, None), hashed(2, 8, None), hashed(3, 8, None)], &[]).verdict, Verdict::Healthy);
+    assert_eq!(
+        judge(&[hashed(1, 8, None), hashed(2, 8, None), hashed(3, 8, None)], &[]).verdict,
+        QuorumVerdict::Healthy
+    );
     let corrupt = judge(&[hashed(1, 7, None), hashed(2, 8, Some("CORRUPT")), hashed(3, 8, None)], &[]);
-    assert_eq!(corrupt.verdict, Verdict::Degraded, "{}", corrupt.sentence);
+    assert_eq!(corrupt.verdict, QuorumVerdict::Degraded, "{}", corrupt.sentence);
 }
 
 /// A member that is killed has up to 100 ms of writes in its log only.
@@ -531,7 +537,7 @@ fn a_learner_begun_anew_is_named_and_not_started() {
         ("it lags", holds(4, &m, (2, 20), 11), true),
     ] {
         let finding = judge(&facts, &[dir]);
-        assert_eq!((finding.verdict, finding.keep), (Verdict::Healthy, true), "{what}: {}", finding.sentence);
+        assert_eq!((finding.verdict, finding.keep), (QuorumVerdict::Healthy, true), "{what}: {}", finding.sentence);
         let not = matches!(lacks(&finding)[..], [("/var/lib/m4", _)]);
         let start = finding.advised(Act::StartLearner) == ["m4"];
         assert_eq!((not, start), (!counts, counts), "{what}: {:?}", finding.advice);
@@ -557,7 +563,7 @@ fn a_log_that_what_serves_does_not_continue_is_not_started() {
     ] {
         let facts: Vec<EndpointFacts> = serving(index, revision).into_iter().chain([silent(3)]).collect();
         let finding = judge(&facts, &[holds(3, &m, (2, 18), 11)]);
-        assert_eq!(finding.verdict, Verdict::Degraded, "{what}: {}", finding.sentence);
+        assert_eq!(finding.verdict, QuorumVerdict::Degraded, "{what}: {}", finding.sentence);
         let not = lacks(&finding) == [("/var/lib/m3", Lack::OtherLog)];
         assert_eq!((not, starts(&finding) == ["/var/lib/m3"]), (other, !other), "{what}: {:?}", finding.advice);
     }
@@ -587,7 +593,7 @@ fn another_cluster_at_a_members_url_is_named() {
             gone: &BTreeSet::new(),
         })
     };
-    let named = |finding: &Finding| {
+    let named = |finding: &QuorumReport| {
         let each = finding.misplaced.iter().map(|m| (m.endpoint.clone(), m.member.name.to_string(), m.other));
         each.collect::<Vec<_>>()
     };
@@ -596,7 +602,7 @@ fn another_cluster_at_a_members_url_is_named() {
     let facts = [served(1, 2, &m, (2, 18), 11), served(2, 2, &m, (2, 18), 11), foreign(3, &itself)];
     // found in the member list: it is about the cluster that was asked for, of which m3 does not answer
     let found = judge(&facts, &[1]);
-    assert_eq!((found.verdict, found.answering, found.keep), (Verdict::Degraded, 2, true), "{}", found.sentence);
+    assert_eq!((found.verdict, found.answering, found.keep), (QuorumVerdict::Degraded, 2, true), "{}", found.sentence);
     assert_eq!(named(&found), third());
     assert_eq!(found.advised(Act::Misplaced), ["http://10.0.0.3:2379"], "{:?}", found.advice);
     // what it lists in turn is none of this cluster's
@@ -606,11 +612,11 @@ fn another_cluster_at_a_members_url_is_named() {
     // no quorum left
     let lost = [unled(1, &m, (2, 18), 11), silent(2), foreign(3, &itself)];
     let lost = judge(&lost, &[1]);
-    assert_eq!((lost.verdict, named(&lost)), (Verdict::LostForNow, third()), "{}", lost.sentence);
+    assert_eq!((lost.verdict, named(&lost)), (QuorumVerdict::LostForNow, third()), "{}", lost.sentence);
     // given by the operator, the answers are of two clusters; it is named all the same
     for given in [&[][..], &[1, 2, 3]] {
         let split = judge(&facts, given);
-        assert_eq!((split.verdict, named(&split)), (Verdict::Split, third()), "{}", split.sentence);
+        assert_eq!((split.verdict, named(&split)), (QuorumVerdict::Split, third()), "{}", split.sentence);
     }
     // each has its member at the other's URL: nothing tells which is in the wrong place
     let both = [served(1, 2, &m, (2, 18), 11), served(2, 2, &m, (2, 18), 11), foreign(3, &m)];

@@ -5,17 +5,22 @@ use super::{
     *,
 };
 
-fn told(finding: &Finding) -> String {
+fn told(finding: &QuorumReport) -> String {
     let advice: String = finding.advice.iter().map(|a| format!("- {:?} [{}] {}\n", a.act, a.on, a.text)).collect();
     format!("{:?}: {}\nrule: {}\n{advice}", finding.verdict, finding.sentence, finding.rule)
 }
 
 /// The answers beside directories, snapshots and comparisons.
-fn held_against(facts: &[EndpointFacts], dirs: &[DirFacts], known: &[KnownState], compared: &[Compared]) -> Finding {
+fn held_against(
+    facts: &[EndpointFacts],
+    dirs: &[DirFacts],
+    known: &[KnownState],
+    compared: &[Compared],
+) -> QuorumReport {
     super::super::verdict(&Evidence { facts, given: &[], dirs, known, compared, gone: &BTreeSet::new() })
 }
 
-fn with(mut fact: EndpointFacts, change: impl FnOnce(&mut MemberSays)) -> EndpointFacts {
+fn with(mut fact: EndpointFacts, change: impl FnOnce(&mut MemberStatus)) -> EndpointFacts {
     let Answer::Says(says) = &mut fact.answer else { unreachable!() };
     change(says);
     fact
@@ -26,7 +31,7 @@ fn messages() {
     let m = listed(3, 0);
     let five = list(5, 0);
     let none = |n| says(n, &m, Id(0), Read::NotAsked);
-    let mut rows: Vec<(&str, Finding)> = vec![
+    let mut rows: Vec<(&str, QuorumReport)> = vec![
         ("nobody asked", verdict(&[])),
         ("one endpoint, silent", verdict(&[silent(1)])),
         ("all silent", verdict(&[silent(1), silent(2)])),

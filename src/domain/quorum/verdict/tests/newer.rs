@@ -38,14 +38,14 @@ proptest! {
     fn nothing_newer_is_ever_passed_over((facts, dirs, known) in states()) {
         let finding = super::super::verdict(
             &Evidence { facts: &facts, given: &[], dirs: &dirs, known: &known, compared: &[], gone: &BTreeSet::new() });
-        let says: Vec<&MemberSays> = facts.iter().filter_map(|f| match &f.answer {
+        let says: Vec<&MemberStatus> = facts.iter().filter_map(|f| match &f.answer {
             Answer::Says(says) => Some(says.as_ref()),
             Answer::Silent { .. } | Answer::Asking => None,
         }).collect();
         // what the best of those who serve have, who are one or follow one leader; without any, what all have who answer
-        let serve: Vec<&&MemberSays> = says.iter().filter(|s| s.read == Read::Served).collect();
+        let serve: Vec<&&MemberStatus> = says.iter().filter(|s| s.read == Read::Served).collect();
         let lists: BTreeSet<usize> = serve.iter().map(|s| s.members.len()).collect();
-        let of = |groups: Vec<&&MemberSays>| {
+        let of = |groups: Vec<&&MemberStatus>| {
             (groups.iter().map(|s| s.raft_index).max().unwrap_or(0), groups.iter().map(|s| s.revision).max().unwrap_or(0))
         };
         let (index, revision) = if serve.is_empty() { of(says.iter().collect()) } else { of(serve.clone()) };
@@ -57,7 +57,7 @@ proptest! {
         prop_assert!(!newer || !finding.keep, "{} {:?}", finding.sentence, finding.advice);
         prop_assert!(!finding.surely_behind() || newer || lists.len() > 1, "{}", finding.sentence);
         // and what serves with nothing newer known is never called forked
-        prop_assert!(newer || lists.len() > 1 || finding.verdict != Verdict::Forked, "{}", finding.sentence);
+        prop_assert!(newer || lists.len() > 1 || finding.verdict != QuorumVerdict::Forked, "{}", finding.sentence);
         prop_assert!(!finding.sentence.is_empty() && !finding.sentence.ends_with('.') && !finding.advice.is_empty());
     }
 
