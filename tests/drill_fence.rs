@@ -144,7 +144,9 @@ fn allowed(path: &Path, inside: &Path, line: &str) -> bool {
         path.parent() == Some(Path::new("/etc")) && path.file_name().is_some_and(|n| names.iter().any(|m| n == *m));
     // the way from / to the inside is looked at when links on it are resolved
     let on_the_way = inside.starts_with(path) && (looks.contains(&call) || (opens && line.contains("O_PATH")));
-    reads && (system || resolver || on_the_way)
+    // a file that was looked at by a handle is opened by that handle
+    let by_handle = opens && path.starts_with("/proc/self/fd");
+    reads && (system || resolver || on_the_way) || by_handle
 }
 
 struct Chance(u64);

@@ -11,6 +11,7 @@ const GENERIC: &[&str] = &[
     "http",
     "https",
     "local",
+    "hosts",
     "member",
     "members",
     "snap",

@@ -14,7 +14,10 @@ use clap::{
 };
 
 use super::{connection_args::ConnectArgs, plan_arg::PlanArg};
-use crate::cli::{Format, commands::wizard::WizardArgs, warn};
+use crate::{
+    cli::{Format, commands::wizard::WizardArgs, warn},
+    text::Foreign,
+};
 
 /// The ID of `-w`.
 const WRITE_OUT: &str = "write_out";
@@ -140,7 +143,11 @@ fn by_variable(command: &str, list: &[Format], value: Option<&str>) -> Format {
         Some(format) => format,
         None => {
             let names: Vec<String> = list.iter().map(Format::name).collect();
-            warn(&format!("Note: {VARIABLE}={value} is not taken: {command} prints {}.", names.join(", ")));
+            warn(&format!(
+                "Note: {VARIABLE}={} is not taken: {command} prints {}.",
+                Foreign::new(value),
+                names.join(", ")
+            ));
             default
         }
     }

@@ -37,6 +37,10 @@ fn only_read_by_others(path: &Path, meta: &fs::Metadata) -> bool {
     let mut seen = false;
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        // This one reads it by now, too.
+        if pid == std::process::id() {
+            continue;
+        }
         let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten().filter(|fd| {
             // Asked only of files that may be it: a socket or a dead mount would make one wait.
             fs::read_link(fd.path()).is_ok_and(|to| to.file_name() == path.file_name())

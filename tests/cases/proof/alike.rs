@@ -247,7 +247,7 @@ pub fn smaller_differences(server: &Server) {
     };
     caught(&said, "auth", &[password, "for role reader"]);
     caught(&said, "rows", &[&format!("m3 is compacted up to revision {}", revision - 1)]);
-    caught(&said, "quota", &["different quotas: m3 100 MiB"]);
+    caught(&said, "quota", &["m3 105 MB (104,857,600 bytes)"]);
 }
 
 /// A plan that was carried out twice, with one member left from the first time: its log has the same IDs, indices and
