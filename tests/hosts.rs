@@ -229,7 +229,7 @@ fn the_whole_road() {
     let said = ended(
         &output,
         0,
-        &["h1: sending the program", "the snapshot was sent", "packed", "launch --plan", "Journal: "],
+        &["h1: sending the program", "the snapshot was sent", "packed", "requorum launch ", "Journal: "],
     );
     assert_eq!(said.matches("read back and right").count(), 3, "{said}");
     for (host, dir) in hosts.iter().zip(&dirs) {

@@ -253,7 +253,7 @@ pub fn by_their_units() {
     );
     managed[1].host.script("systemctl", whole.trim_start_matches("#!/bin/sh\n"));
     let output = start(&planned, &net, &["--member", "m2", "--yes"]).output().unwrap();
-    ended(&output, 0, &["h2: m2: started", "Next: requorum verify --plan"]);
+    ended(&output, 0, &["h2: m2: started", "Next: requorum verify "]);
 
     let mut verify = requorum(["verify", "--canary", "--plan"]);
     let proof = verify.arg(&planned.file).current_dir(&planned.dir).output().unwrap();

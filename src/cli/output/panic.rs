@@ -136,7 +136,8 @@ mod tests {
         }
         for way in ["not at all", "itself", "caught", "joined", "scoped", "detached", "pooled"] {
             let mut child = std::process::Command::new(std::env::current_exe().unwrap_or_default());
-            child.args(["--exact", "cli::defect::tests::a_panic_in_any_thread_is_exit_code_70", "--nocapture"]);
+            let (_, room) = module_path!().split_once("::").unwrap_or_default();
+            child.args(["--exact", &format!("{room}::a_panic_in_any_thread_is_exit_code_70"), "--nocapture"]);
             let output = child.env(WAY, way).output().unwrap_or_else(|e| panic!("{e}"));
             let said = String::from_utf8_lossy(&output.stderr);
             let wants = if way == "not at all" { 5 } else { 70 };
