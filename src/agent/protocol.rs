@@ -2,8 +2,9 @@
 //!
 //! The one beside the data ([`crate::system::agent_server`]) reads requests on its standard input and writes events on its
 //! standard output, one JSON object on each line; the bytes of a [`Request::Chunk`] follow its line as they are. Each
-//! request is answered by [`Event::Progress`] lines, where it takes long, and then by one last event; a chunk by none. The
-//! end of the input means: stop at the next safe point.
+//! request is answered by [`Event::Progress`] lines, where it takes long, and then by one last event; a chunk by none. While
+//! it works on one, an [`Event::Heartbeat`] line comes every few seconds: whoever asked takes a host that sends nothing at
+//! all for dead. The end of the input means: stop at the next safe point.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
@@ -28,7 +29,7 @@ use crate::{
 };
 
 /// The form of what is said here; another one is not understood.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 /// No chunk holds more bytes, packed or not.
 pub const CHUNK_BYTES: usize = 1 << 20;
 
@@ -150,6 +151,8 @@ pub enum Event {
         /// Its version.
         version: String,
     },
+    /// It still works on what it was asked, and has no step to report.
+    Heartbeat,
     /// A step forward.
     Progress(Progress),
     /// What was found.

@@ -21,7 +21,7 @@ use crate::{
     engine::{
         durable_fs::{self, Dir, Disk, Locked, Trusted},
         progress::{Phase, ProgressFn},
-        source::{hex, io_trouble, step},
+        source::{creation_trouble, hex, io_trouble, step},
     },
     error::{Error, ErrorKind, Fault, Result},
     text::Shown,
@@ -48,7 +48,10 @@ impl Files {
     fn open(&self, name: &OsString, make: bool) -> Result<Option<File>> {
         let path = self.path(name);
         let found = if make { self.dir.trusted_or_new(name) } else { self.dir.trusted(name, false) };
-        match found.map_err(|e| io_trouble(if make { "write" } else { "read" }, &path, &e))? {
+        match found.map_err(|e| match make {
+            true => creation_trouble("write", &path, &e),
+            false => io_trouble("read", &path, &e),
+        })? {
             Trusted::Ours(file) => Ok(Some(file)),
             Trusted::Absent => Ok(None),
             Trusted::Strange(why) => Err(Error::new(ErrorKind::Failed, format!("{} is not taken", path.shown()))
@@ -159,7 +162,7 @@ impl Incoming {
             );
         }
         let placed = file.set_len(from).and_then(|()| (&*file).seek(SeekFrom::Start(from)));
-        placed.map_err(|e| io_trouble("write", &path, &e))?;
+        placed.map_err(|e| creation_trouble("write", &path, &e))?;
         let missing = wanted.bytes.saturating_sub(from);
         let free = files.dir.free().map_err(|e| io_trouble("look at", &path, &e))?;
         if missing > free && from == 0 {
@@ -188,7 +191,7 @@ impl Incoming {
                     .hint("Free some space and try again: what has come stays, and is not sent again.")
                     .fault(Fault::NoSpace)
             }
-            _ => io_trouble("write", path, &e),
+            _ => creation_trouble("write", path, &e),
         })?;
         self.at = end;
         Ok(end == self.wanted.bytes)

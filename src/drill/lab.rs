@@ -41,7 +41,7 @@ use super::{
 };
 use crate::{
     domain::{members::inventory, model::plan::Plan},
-    engine::source::io_trouble,
+    engine::source::{creation_trouble, io_trouble},
     error::{Error, ErrorKind, Result},
     system::DataDir,
 };
@@ -118,7 +118,7 @@ impl Lab {
         let temporary = std::env::temp_dir();
         let (dir, mark) = stale_dirs::make(&temporary).map_err(|e| io_trouble("write in", &temporary, &e))?;
         for sub in ["old", "backup", "restored"] {
-            fs::create_dir(dir.path().join(sub)).map_err(|e| io_trouble("make", &dir.path().join(sub), &e))?;
+            fs::create_dir(dir.path().join(sub)).map_err(|e| creation_trouble("make", &dir.path().join(sub), &e))?;
         }
         let history = history(&scenario, dir.path())?;
         let names =
@@ -398,7 +398,7 @@ fn history(scenario: &Scenario, dir: &Path) -> Result<History> {
     let bytes = scenario::library::database(&scenario.cluster.database)
         .ok_or_else(|| Error::new(ErrorKind::Bug, format!("there is no database {}", scenario.cluster.database)))?;
     let path = dir.join("history.db");
-    fs::write(&path, bytes).map_err(|e| io_trouble("write", &path, &e))?;
+    fs::write(&path, bytes).map_err(|e| creation_trouble("write", &path, &e))?;
     let history = History::read(&path);
     fs::remove_file(&path).map_err(|e| io_trouble("remove", &path, &e))?;
     let mut history = history?;

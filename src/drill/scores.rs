@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::debrief::Debrief;
 use crate::{
-    engine::source::io_trouble,
+    engine::source::{creation_trouble, io_trouble},
     error::{Error, ErrorKind, Result},
     text::Shown,
 };
@@ -72,7 +72,7 @@ impl Progress {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let fail = |e| io_trouble("write", path, &e);
+        let fail = |e| creation_trouble("write", path, &e);
         let dir = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(dir).map_err(fail)?;
         let mut file = tempfile::NamedTempFile::new_in(dir).map_err(fail)?;

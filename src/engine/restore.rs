@@ -37,7 +37,7 @@ use super::{
     restore::{initial_log::InitialLog, ownership::Owner, restore_edits::Change},
     scan::row_scan::RowScan,
     source::{
-        io_trouble, step,
+        creation_trouble, io_trouble, step,
         verified_source::{Checked, SourceCache, Trust, VerifiedSource},
     },
 };
@@ -180,14 +180,16 @@ impl StagedFiles {
         let wal = job.wal_dir.map(|dir| StagingDir::begin(disk, dir)).transpose()?;
         enough_space(&data, db_copy::live_bytes(checked), rewritten(job, &checked.walk), wal.as_ref())?;
 
-        let make = |dir: &Dir, name: &str| dir.make(name).map_err(|e| io_trouble("make", &dir.path().join(name), &e));
+        let make =
+            |dir: &Dir, name: &str| dir.make(name).map_err(|e| creation_trouble("make", &dir.path().join(name), &e));
         let member = make(data.content(), "member")?;
         let snap_dir = make(&member, "snap")?;
         let wal_dir = match &wal {
             Some(stage) => stage.content().clone(),
             None => make(&member, "wal")?,
         };
-        let db = snap_dir.create("db", 0o600).map_err(|e| io_trouble("write", &snap_dir.path().join("db"), &e))?;
+        let db =
+            snap_dir.create("db", 0o600).map_err(|e| creation_trouble("write", &snap_dir.path().join("db"), &e))?;
         // As etcd holds it; where locks do not work there is nobody to keep out.
         let _ = db.flock();
         match rewritten(job, &checked.walk) {
@@ -219,14 +221,14 @@ impl StagedFiles {
         let (snap_name, snap_bytes) = job.genesis.snap(job.target);
         snap_dir
             .write_new(&snap_name, &snap_bytes, 0o666)
-            .map_err(|e| io_trouble("write", &snap_dir.path().join(&snap_name), &e))?;
+            .map_err(|e| creation_trouble("write", &snap_dir.path().join(&snap_name), &e))?;
         let segment = wal::file_name(0, 0);
         write_wal(&wal_dir, &segment, &job.genesis.wal(member, job.target))
-            .map_err(|e| io_trouble("write", &wal_dir.path().join(&segment), &e))?;
+            .map_err(|e| creation_trouble("write", &wal_dir.path().join(&segment), &e))?;
         for stage in wal.iter().chain([&data]) {
             owner.give(disk, stage)?;
         }
-        db.sync().map_err(|e| io_trouble("write", db.path(), &e))?;
+        db.sync().map_err(|e| creation_trouble("write", db.path(), &e))?;
         for dir in [&wal_dir, &snap_dir, &member_dir] {
             dir.sync().map_err(|e| io_trouble("make durable", dir.path(), &e))?;
         }

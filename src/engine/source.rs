@@ -232,12 +232,21 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Turns a system error on `path` into a sentence with the way out.
+/// Turns a system error on `path`, which has to exist for what was done to it, into a sentence with the way out. What is
+/// made anew goes through [`creation_trouble`].
 pub fn io_trouble(what: &str, path: &Path, error: &io::Error) -> Error {
+    system_error(what, path, error, "it does not exist")
+}
+
+/// The same where `path` was to be created or written: what is missing then is the directory for it.
+pub fn creation_trouble(what: &str, path: &Path, error: &io::Error) -> Error {
+    system_error(what, path, error, "the directory for it does not exist")
+}
+
+fn system_error(what: &str, path: &Path, error: &io::Error, missing: &str) -> Error {
     let trouble = |kind, why: &str| Error::new(kind, format!("cannot {what} {}", path.shown())).why(why);
     match error.kind() {
-        io::ErrorKind::NotFound if what == "write" => trouble(ErrorKind::Input, "the directory for it does not exist"),
-        io::ErrorKind::NotFound => trouble(ErrorKind::Input, "it does not exist"),
+        io::ErrorKind::NotFound => trouble(ErrorKind::Input, missing),
         io::ErrorKind::PermissionDenied => trouble(ErrorKind::Failed, "permission denied")
             .hint("Run requorum as the user that owns it (often etcd or root), for example with sudo."),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => trouble(ErrorKind::Failed, "the disk is full")
@@ -521,5 +530,25 @@ pub fn step(watch: &mut ProgressFn<'_>, phase: Phase, done: u64, total: u64) -> 
         Flow::Go => Ok(()),
         Flow::Stop => Err(Error::new(ErrorKind::Stopped, format!("stopped on request while {}", phase.words()))
             .hint("What was under way is removed; nothing else was touched.")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which of the two is missing follows from what is called, not from the verb.
+    #[test]
+    fn what_is_missing_follows_from_the_act() {
+        let gone = io::Error::from(io::ErrorKind::NotFound);
+        let (read, made) = ("it does not exist", "the directory for it does not exist");
+        for verb in ["read", "write", "make", "rename"] {
+            assert_eq!(io_trouble(verb, Path::new("/x"), &gone).why, read, "{verb}");
+            assert_eq!(creation_trouble(verb, Path::new("/x"), &gone).why, made, "{verb}");
+        }
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        for trouble in [io_trouble("read", Path::new("/x"), &full), creation_trouble("write", Path::new("/x"), &full)] {
+            assert_eq!((trouble.kind, trouble.fault), (ErrorKind::Failed, Some(Fault::NoSpace)));
+        }
     }
 }

@@ -4,6 +4,10 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+/// What a member gives as its cluster's version as long as there is none (etcd `etcdhttp/version.go`,
+/// `serveVersion`).
+pub const NOT_DECIDED: &str = "not_decided";
+
 /// An etcd minor version whose servers start on what we write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Minor {

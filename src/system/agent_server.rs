@@ -6,7 +6,7 @@ mod handlers;
 use std::{
     io::{self, BufReader, Read, Write},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, RecvTimeoutError, sync_channel},
     },
@@ -31,6 +31,9 @@ const PACE: Duration = Duration::from_millis(100);
 /// How long the other end may say nothing at all before it is taken for gone. A network that was cut ends no input for
 /// hours, and what is claimed must not stay so.
 const SILENCE: Duration = Duration::from_secs(30);
+/// How often the other end hears that work goes on here, whatever that work has to report. It takes a host that sends
+/// nothing for a minute for dead.
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(5);
 const GLANCE: Duration = Duration::from_secs(1);
 
 /// One request, with the bytes of a chunk.
@@ -40,7 +43,16 @@ type ReceivedRequest = io::Result<(Request, Vec<u8>)>;
 ///
 /// # Errors
 /// When what comes is no request, or nobody hears the answers any more. What was going on was stopped at a safe point.
-pub fn serve(world: &dyn World, input: impl Read + Send + 'static, output: impl Write) -> Result<()> {
+pub fn serve(world: &dyn World, input: impl Read + Send + 'static, output: impl Write + Send) -> Result<()> {
+    serve_beating(world, input, output, HEARTBEAT)
+}
+
+fn serve_beating(
+    world: &dyn World,
+    input: impl Read + Send + 'static,
+    output: impl Write + Send,
+    beat: Duration,
+) -> Result<()> {
     // Read ahead by a few chunks, so that the end is noticed while something else goes on.
     let (send, heard) = sync_channel(4);
     let gone = Arc::new(Gone::default());
@@ -65,7 +77,60 @@ pub fn serve(world: &dyn World, input: impl Read + Send + 'static, output: impl 
             }
         }
     });
-    Agent { out: Out { output, gone, told: None }, deeds: AgentHandler::new(world) }.run(&heard)
+    let answers = Answers::new(output);
+    thread::scope(|scope| {
+        let (over, ended) = sync_channel::<()>(0);
+        let (beating, hearer) = (&answers, Arc::clone(&gone));
+        scope.spawn(move || {
+            // Nothing is sent: it ends when `over` is dropped.
+            while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(beat) {
+                if beating.beat().is_err() {
+                    hearer.ended.store(true, Ordering::Relaxed);
+                    return;
+                }
+            }
+        });
+        let done =
+            Agent { out: Out { answers: &answers, gone, told: None }, deeds: AgentHandler::new(world) }.run(&heard);
+        drop(over);
+        done
+    })
+}
+
+/// The pipe to the other end, which the work and the heartbeat share.
+struct Answers<W>(Mutex<AnswerPipe<W>>);
+
+struct AnswerPipe<W> {
+    output: W,
+    /// True from a request to its last event: only then is a heartbeat of use, and read.
+    working: bool,
+}
+
+impl<W: Write> Answers<W> {
+    fn new(output: W) -> Answers<W> {
+        Answers(Mutex::new(AnswerPipe { output, working: false }))
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut AnswerPipe<W>) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A request, or the bytes of a chunk, are worked on from now on, or no longer.
+    fn working(&self, working: bool) {
+        self.with(|pipe| pipe.working = working);
+    }
+
+    /// Writes a line. After the last one of an answer no heartbeat follows.
+    fn write(&self, event: &Event) -> io::Result<()> {
+        self.with(|pipe| {
+            pipe.working &= matches!(event, Event::Progress(_) | Event::Heartbeat);
+            codec::write(&mut pipe.output, event)
+        })
+    }
+
+    fn beat(&self) -> io::Result<()> {
+        self.with(|pipe| if pipe.working { codec::write(&mut pipe.output, &Event::Heartbeat) } else { Ok(()) })
+    }
 }
 
 fn hear(input: &mut impl io::BufRead) -> Option<ReceivedRequest> {
@@ -108,15 +173,15 @@ impl Gone {
 }
 
 /// Where answers go, and whether anybody still listens.
-struct Out<W> {
-    output: W,
+struct Out<'a, W> {
+    answers: &'a Answers<W>,
     gone: Arc<Gone>,
     told: Option<(Phase, Instant)>,
 }
 
-impl<W: Write> Out<W> {
+impl<W: Write> Out<'_, W> {
     fn say(&mut self, event: &Event) -> Result<()> {
-        codec::write(&mut self.output, event).map_err(|e| {
+        self.answers.write(event).map_err(|e| {
             self.gone.ended.store(true, Ordering::Relaxed);
             Error::new(ErrorKind::Stopped, "the one who asked is gone").why(e)
         })
@@ -135,7 +200,7 @@ impl<W: Write> Out<W> {
 }
 
 struct Agent<'a, W> {
-    out: Out<W>,
+    out: Out<'a, W>,
     deeds: AgentHandler<'a>,
 }
 
@@ -161,12 +226,13 @@ impl<W: Write> Agent<'_, W> {
                 );
             }
             let (deeds, out) = (&mut self.deeds, &mut self.out);
+            out.answers.working(true);
             let answer = match request {
                 Request::Chunk { .. } => deeds.chunk(&bytes, &mut |step| out.step(step)),
                 other => deeds.answer(other, &mut |step| out.step(step)).map(Some),
             };
             match answer {
-                Ok(None) => {}
+                Ok(None) => self.out.answers.working(false),
                 Ok(Some(event)) => self.out.say(&event)?,
                 Err(trouble) => {
                     self.deeds.give_up_receiving();

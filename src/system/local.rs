@@ -58,7 +58,7 @@ use crate::{
             hashkv::{After, HashKv, hash_kv_after},
             key_loss, keys, row_scan, same_history, snapshot_members,
         },
-        source::{Source, archive::Archive, io_trouble},
+        source::{Source, archive::Archive, creation_trouble, io_trouble},
     },
     error::{Error, ErrorKind, Result},
     text::Shown,
@@ -464,7 +464,7 @@ impl World for Local {
             io::ErrorKind::AlreadyExists => Error::new(ErrorKind::Input, format!("{} exists", path.shown()))
                 .why("requorum never writes over a file")
                 .hint("Name another file, or move this one aside yourself."),
-            _ => io_trouble("write", path, &e),
+            _ => creation_trouble("write", path, &e),
         };
         let (above, name) = self.tools.disk.above(path).map_err(fail)?;
         let file = above.create(&name, 0o600).map_err(fail)?;
@@ -480,9 +480,9 @@ impl World for Local {
 
     fn append(&self, path: &Path, line: &mut dyn FnMut(&str) -> Result<String>) -> Result<()> {
         self.inside(path)?;
-        let fail = |e: io::Error| io_trouble("write", path, &e);
+        let fail = |e: io::Error| creation_trouble("write", path, &e);
         let home = staging::parent(path);
-        self.tools.disk.make_dirs(home).map_err(|e| io_trouble("make", home, &e))?;
+        self.tools.disk.make_dirs(home).map_err(|e| creation_trouble("make", home, &e))?;
         let place = journal_path(path).map_err(fail)?;
         let (above, name) = self.tools.disk.above(&place).map_err(fail)?;
         let mut file = match above.trusted_or_new_of(&name, &owners(&place)).map_err(fail)? {

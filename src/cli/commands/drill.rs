@@ -28,7 +28,7 @@ use crate::{
         scores::{self, Progress},
         session::TraineeInput,
     },
-    engine::{durable_fs::Disk, source::io_trouble},
+    engine::{durable_fs::Disk, source::creation_trouble},
     error::{Error, ErrorKind, Result},
     text::{
         Shown,
@@ -326,9 +326,9 @@ fn exists(path: &Path) -> Error {
 fn write_new(path: &Path, text: &str) -> Result<()> {
     let file = Disk::default().create(path, 0o666).map_err(|e| match e.kind() {
         io::ErrorKind::AlreadyExists => exists(path),
-        _ => io_trouble("write", path, &e),
+        _ => creation_trouble("write", path, &e),
     })?;
-    file.write_all_at(text.as_bytes(), 0).map_err(|e| io_trouble("write", path, &e))
+    file.write_all_at(text.as_bytes(), 0).map_err(|e| creation_trouble("write", path, &e))
 }
 
 /// Where the user's progress is kept.

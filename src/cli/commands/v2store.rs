@@ -8,7 +8,7 @@ use std::{
 use crate::cli::{Format, print, print_json, typed_dir, warn};
 use crate::{
     bbolt::WriteAt,
-    engine::{datadir::v2keys, durable_fs::Disk, install::staging, source::io_trouble},
+    engine::{datadir::v2keys, durable_fs::Disk, install::staging, source::creation_trouble},
     error::{Error, ErrorKind, Result},
     text::Shown,
 };
@@ -77,13 +77,13 @@ fn write_new(path: &Path, text: &str) -> Result<()> {
         io::ErrorKind::AlreadyExists => Error::new(ErrorKind::Input, format!("{} exists", path.shown()))
             .why("requorum never writes over a file")
             .hint("Name another file, or move this one aside yourself."),
-        _ => io_trouble("write", path, &e),
+        _ => creation_trouble("write", path, &e),
     })?;
     let written = file.write_all_at(text.as_bytes(), 0).and_then(|()| file.sync_data());
     if let Err(e) = written {
         // Half a list would look like a whole one.
         let _ = disk.remove_file(path);
-        return Err(io_trouble("write", path, &e));
+        return Err(creation_trouble("write", path, &e));
     }
     staging::sync_dir(staging::parent(path))
 }

@@ -9,6 +9,7 @@ use crate::{
         },
         plan::Member,
     },
+    etcd::version::NOT_DECIDED,
     text::{
         number::exact,
         phrase::{all, plural},
@@ -200,7 +201,7 @@ pub(super) fn version(case: Case<'_>) -> Check {
         }
     }
     let check = |outcome, words: String| Check::new(Topic::Version, outcome, words).aside();
-    let undecided = ours.iter().any(|(_, _, says)| says.cluster_version.contains("not"));
+    let undecided = ours.iter().any(|(_, _, says)| says.cluster_version == NOT_DECIDED);
     let planned = case.plan.target.map(|minor| minor.to_string());
     let other = |version: &str| planned.as_ref().is_some_and(|minor| !version.starts_with(&format!("{minor}.")));
     let strays: Vec<String> =

@@ -499,3 +499,54 @@ fn what_comes_next_is_told_from_the_data() {
         check(&bumped(), &good(&bumped()), &Queried::Not).next[0].what.contains("revisions go on from 1,000,083,799")
     );
 }
+
+/// Only etcd's own word for it: a build may be called anything.
+#[test]
+fn a_cluster_version_is_undecided_where_etcd_says_so() {
+    let plan = plan();
+    for (version, outcome) in [
+        ("not_decided", Outcome::NotYet),
+        ("3.5.0", Outcome::Pass),
+        ("3.5.0-notls", Outcome::Pass),
+        ("", Outcome::Pass),
+    ] {
+        let mut seen = good(&plan);
+        for at in 0..3 {
+            said(&mut seen, at).cluster_version = version.into();
+        }
+        let found = check(&plan, &seen, &Queried::Not).check(Topic::Version).unwrap().outcome;
+        assert_eq!(found, outcome, "{version:?}");
+        if version == "not_decided" {
+            said(&mut seen, 0).cluster_version = "3.5.0".into();
+            let found = check(&plan, &seen, &Queried::Not).check(Topic::Version).unwrap().outcome;
+            assert_eq!(found, outcome, "one of them has not heard of it yet");
+        }
+    }
+}
+
+#[test]
+fn each_result_has_its_exit_code() {
+    let table = [
+        (VerifyResult::Proven, 0, '✔'),
+        (VerifyResult::Agree, 0, '✔'),
+        (VerifyResult::Failed, 16, '✖'),
+        (VerifyResult::Waiting, 17, '…'),
+        (VerifyResult::Unproven, 17, '!'),
+    ];
+    for (result, code, mark) in table {
+        // a new one does not compile before it has a row
+        match result {
+            VerifyResult::Proven
+            | VerifyResult::Agree
+            | VerifyResult::Failed
+            | VerifyResult::Waiting
+            | VerifyResult::Unproven => {}
+        }
+        assert_eq!((result.exit_code(), result.mark()), (code, mark), "{result:?}");
+        assert_eq!(code == 0, matches!(result, VerifyResult::Proven | VerifyResult::Agree), "{result:?}");
+    }
+    use crate::error::ErrorKind::{Bug, Failed, Input, NoAnswer, Refused, Stopped, Usage};
+    for kind in [Bug, Failed, Input, NoAnswer, Refused, Stopped, Usage] {
+        assert!(table.iter().all(|(_, code, _)| *code != kind.exit_code()), "{kind:?}");
+    }
+}

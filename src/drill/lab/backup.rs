@@ -15,7 +15,7 @@ use zip::write::SimpleFileOptions;
 use super::workload::{Book, History, Rng};
 use crate::{
     drill::scenario::{Backup, Damage, Pack},
-    engine::source::io_trouble,
+    engine::source::{creation_trouble, io_trouble},
     error::Result,
 };
 
@@ -29,7 +29,7 @@ const PAGE: usize = 4096;
 pub fn make(dir: &Path, backup: &Backup, history: &History, book: &Book) -> Result<PathBuf> {
     let path = dir.join(&backup.file);
     let bytes = snapshot(dir, backup, history, book)?;
-    let fail = |e: io::Error| io_trouble("write", &path, &e);
+    let fail = |e: io::Error| creation_trouble("write", &path, &e);
     let packed = match backup.pack {
         None => bytes,
         Some(Pack::Gzip) => {
@@ -102,7 +102,7 @@ pub fn hurt(bytes: &mut [u8], damage: Damage) {
 }
 
 fn put(path: &Path, bytes: &[u8], minutes: u64) -> Result<()> {
-    let fail = |e: io::Error| io_trouble("write", path, &e);
+    let fail = |e: io::Error| creation_trouble("write", path, &e);
     let mut out = File::create_new(path).map_err(fail)?;
     out.write_all(bytes).map_err(fail)?;
     let then = SystemTime::now().checked_sub(Duration::from_secs(60 * minutes));

@@ -20,7 +20,7 @@ use super::workload::{Book, History};
 use crate::{
     engine::{
         restore::initial_log::{InitialLog, TERM},
-        source::io_trouble,
+        source::creation_trouble,
     },
     error::Result,
     etcd::{
@@ -177,7 +177,7 @@ impl Cluster {
 /// Writes a new file and the directories above it.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir).map_err(|e| io_trouble("make", dir, &e))?;
+        fs::create_dir_all(dir).map_err(|e| creation_trouble("make", dir, &e))?;
     }
-    fs::write(path, bytes).map_err(|e| io_trouble("write", path, &e))
+    fs::write(path, bytes).map_err(|e| creation_trouble("write", path, &e))
 }

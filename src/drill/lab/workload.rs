@@ -12,7 +12,7 @@ use prost::Message;
 use crate::{
     bbolt::{self, Build},
     drill::scenario::Writes,
-    engine::source::{Source, io_trouble},
+    engine::source::{Source, creation_trouble},
     error::{Error, ErrorKind, Result},
     etcd::{
         membership::{Id, Member},
@@ -163,11 +163,11 @@ impl History {
     /// # Errors
     /// When it cannot be written.
     pub fn database(&self, until: i64, book: &Book, path: &Path) -> Result<()> {
-        let fail = |e| io_trouble("write", path, &e);
+        let fail = |e| creation_trouble("write", path, &e);
         let broken =
             |e: bbolt::Error| Error::new(ErrorKind::Failed, format!("{} cannot be built", path.shown())).why(e);
         if let Some(dir) = path.parent() {
-            fs::create_dir_all(dir).map_err(|e| io_trouble("make", dir, &e))?;
+            fs::create_dir_all(dir).map_err(|e| creation_trouble("make", dir, &e))?;
         }
         let out = OpenOptions::new().read(true).write(true).create_new(true).open(path).map_err(fail)?;
         let mut build = Build::begin(&out, 4096).map_err(broken)?;

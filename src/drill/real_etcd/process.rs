@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Etcd, allowed_flags};
 use crate::{
-    engine::source::io_trouble,
+    engine::source::creation_trouble,
     error::{Error, ErrorKind, Result},
 };
 
@@ -56,10 +56,10 @@ impl Process {
                 .why("a drill runs on loopback and inside its own directory"));
         }
         let dir = root.join("real");
-        fs::create_dir_all(&dir).map_err(|e| io_trouble("make", &dir, &e))?;
+        fs::create_dir_all(&dir).map_err(|e| creation_trouble("make", &dir, &e))?;
         let log = dir.join(format!("{name}.log"));
         let opened = File::options().create(true).append(true).open(&log);
-        let opened = opened.map_err(|e| io_trouble("write", &log, &e))?;
+        let opened = opened.map_err(|e| creation_trouble("write", &log, &e))?;
         let failed = |e: std::io::Error| Error::new(ErrorKind::Failed, format!("{name} cannot be started")).why(e);
         let mut keeper = Command::new("/bin/sh")
             .args(["-c", KEEPER, "requorum-drill"])

@@ -17,7 +17,7 @@ use crate::{
     engine::{
         durable_fs::Disk,
         progress::{Phase, ProgressFn},
-        source::{Source, io_trouble, step},
+        source::{Source, creation_trouble, step},
     },
     error::{Error, ErrorKind, Result},
     etcd::{
@@ -68,7 +68,7 @@ impl FromStr for Shape {
 /// When it cannot be written; what was begun is then removed. `Stopped` when `watch` says so.
 pub fn generate(shape: Shape, bytes: u64, path: &Path, watch: &mut ProgressFn<'_>) -> Result<()> {
     let disk = Disk::default();
-    let file = disk.create(path, 0o644).map_err(|e| io_trouble("write", path, &e))?.into_file();
+    let file = disk.create(path, 0o644).map_err(|e| creation_trouble("write", path, &e))?.into_file();
     write(shape, bytes, &file, path, watch).inspect_err(|_| {
         let _ = disk.remove_file(path);
     })
@@ -109,7 +109,7 @@ fn write(shape: Shape, bytes: u64, mut file: &File, path: &Path, watch: &mut Pro
     }
     build.finish(1 << 20).map_err(|e| refused(path, &e))?;
     let digest = Source::open(path)?.digest(watch)?;
-    let fail = |e| io_trouble("write", path, &e);
+    let fail = |e| creation_trouble("write", path, &e);
     file.seek(SeekFrom::End(0)).map_err(fail)?;
     file.write_all(&digest.body_sha256).map_err(fail)?;
     file.sync_all().map_err(fail)

@@ -23,7 +23,7 @@ use crate::{
             staging::{exchanged, parent},
             staging_recovery::{self, Content, MOVES, PREFIX, Shell},
         },
-        source::io_trouble,
+        source::{creation_trouble, io_trouble},
     },
     error::{Error, ErrorKind, Remedy, Result},
     text::Shown,
@@ -399,7 +399,7 @@ pub(super) fn within(targets: &[PathBuf], path: &Path) -> bool {
 }
 
 fn made(ground: &Ground<'_>, dir: &Path) -> Result<()> {
-    let fail = |e: io::Error| io_trouble("make", dir, &e);
+    let fail = |e: io::Error| creation_trouble("make", dir, &e);
     let (above, name) = ground.entry(dir).map_err(fail)?;
     match above.make(&name) {
         // One that an earlier run made has to be ours: it is opened so when something goes into it.

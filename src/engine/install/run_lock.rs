@@ -23,7 +23,7 @@ use super::staging_recovery::PREFIX;
 use crate::engine::{
     datadir::file_locks,
     durable_fs::{Dir, Disk, Identity, Locked, Trusted},
-    source::{hex, io_trouble},
+    source::{creation_trouble, hex},
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -206,7 +206,7 @@ fn may_be_lock(file: &File) -> bool {
 }
 
 fn take(run: &Run, targets: &[PathBuf], home: &Path, target: &Path) -> Result<Lock, NotClaimed> {
-    let fail = |e: io::Error| io_trouble("write", &home.join(format!("{PREFIX}lock")), &e);
+    let fail = |e: io::Error| creation_trouble("write", &home.join(format!("{PREFIX}lock")), &e);
     let held = Held { run: run.clone(), targets: targets.to_vec() };
     let text = serde_json::to_vec(&held).map_err(|e| fail(e.into()))?;
     let dir = Disk::default().dir(home).map_err(fail)?;

@@ -17,7 +17,7 @@ pub use self::target::{free, inside, is_mount, parent, sync_dir};
 use super::staging_recovery::{self, MARKER, PREFIX, Shell};
 use crate::engine::{
     durable_fs::{Dir, Disk, Locked},
-    source::io_trouble,
+    source::{creation_trouble, io_trouble},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -177,7 +177,7 @@ fn make_parents(disk: &Disk, target: &Path) -> Result<Vec<NewDir>> {
         target.ancestors().skip(1).take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
     let mut made: Vec<NewDir> = Vec::new();
     let Some(first) = missing.last() else { return Ok(made) };
-    let mut at = disk.dir(parent(first)).map_err(|e| io_trouble("make", first, &e))?;
+    let mut at = disk.dir(parent(first)).map_err(|e| creation_trouble("make", first, &e))?;
     for dir in missing.into_iter().rev() {
         let done = dir.file_name().ok_or_else(|| io::ErrorKind::InvalidInput.into()).and_then(|name| {
             let new = at.make(name)?;
@@ -189,7 +189,7 @@ fn make_parents(disk: &Disk, target: &Path) -> Result<Vec<NewDir>> {
             Ok(new) => at = new,
             Err(e) => {
                 remove_empty(&made);
-                return Err(io_trouble("make", dir, &e));
+                return Err(creation_trouble("make", dir, &e));
             }
         }
     }

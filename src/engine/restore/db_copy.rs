@@ -11,7 +11,7 @@ use crate::engine::{
     progress::{Phase, ProgressFn},
     scan::row_scan::RowScan,
     source::{
-        BLOCK_BYTES, PIECE_BYTES, io_trouble, step,
+        BLOCK_BYTES, PIECE_BYTES, creation_trouble, io_trouble, step,
         verified_source::{Checked, VerifiedSource, changed},
     },
 };
@@ -36,7 +36,7 @@ pub fn copy(checked: &Checked, db: &DiskFile, watch: &mut ProgressFn<'_>) -> Res
     let (view, source) = (&checked.view, &checked.source);
     let fail = |e: io::Error| match e.kind() {
         io::ErrorKind::UnexpectedEof => changed(&source.path),
-        _ => io_trouble("write", db.path(), &e),
+        _ => creation_trouble("write", db.path(), &e),
     };
     let (page, used) = (u64::from(view.page_size()), view.used_bytes());
     let total = live_bytes(checked);
@@ -140,7 +140,7 @@ pub fn compact(checked: &Checked, db: &DiskFile, watch: &mut ProgressFn<'_>) -> 
     let outcome = write();
     match (outcome, stopped) {
         (_, Some(trouble)) => Err(trouble),
-        (Err(Error::Write { source, .. }), _) => Err(io_trouble("write", db.path(), &source)),
+        (Err(Error::Write { source, .. }), _) => Err(creation_trouble("write", db.path(), &source)),
         (Err(error), _) => Err(checked.source.damaged(&error)),
         (Ok(()), None) => Ok(()),
     }

@@ -25,11 +25,15 @@ pub(super) struct Far {
 
 impl Far {
     pub(super) fn new() -> Far {
+        Far::beating(HEARTBEAT)
+    }
+
+    fn beating(beat: Duration) -> Far {
         let (input, to) = io::pipe().unwrap();
         let (from, output) = io::pipe().unwrap();
         let agent = thread::spawn(move || {
             let world = Local::real(Members::new(Default::default()).unwrap());
-            serve(&world, input, output)
+            serve_beating(&world, input, output, beat)
         });
         Far { to: Some(to), from: BufReader::new(from), agent }
     }
@@ -47,7 +51,7 @@ impl Far {
     pub(super) fn answer(&mut self) -> Event {
         loop {
             match codec::read(&mut self.from).unwrap().unwrap() {
-                Event::Progress(_) => {}
+                Event::Progress(_) | Event::Heartbeat => {}
                 event => return event,
             }
         }
@@ -275,4 +279,47 @@ fn who_is_not_understood_is_told_so() {
     let mut far = Far::new();
     far.to.as_mut().unwrap().write_all(b"GET / HTTP/1.1\n").unwrap();
     assert!(far.end().unwrap_err().why.contains("GET /"));
+}
+
+/// What it waits for here is that another run lets go; an fsync on a slow disk has as little to report.
+#[test]
+fn work_in_progress_sends_heartbeats() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = plan(dir.path(), &wanted(dir.path(), &snapshot()));
+    let mut first = Far::greeted();
+    assert_eq!(first.ask(&claim(&plan, "anna@laptop")), claimed());
+    let mut second = Far::beating(Duration::from_millis(10));
+    assert!(matches!(second.ask(&Request::Hello { protocol: PROTOCOL }), Event::Hello { .. }));
+    second.say(&claim(&plan, "anna@laptop"));
+    loop {
+        match codec::read(&mut second.from).unwrap().unwrap() {
+            Event::Progress(_) => {}
+            other => break assert_eq!(other, Event::Heartbeat),
+        }
+    }
+    first.end().unwrap();
+    assert_eq!(second.answer(), claimed());
+    second.end().unwrap();
+}
+
+#[test]
+fn no_heartbeat_outside_of_an_answer() {
+    let answers = Answers::new(Vec::new());
+    let beats = |answers: &Answers<Vec<u8>>| {
+        answers.beat().unwrap();
+        answers.with(|pipe| String::from_utf8_lossy(&std::mem::take(&mut pipe.output)) == "\"heartbeat\"\n")
+    };
+    assert!(!beats(&answers), "before the first request");
+    answers.working(true);
+    assert!(beats(&answers));
+    let step = Event::Progress(Progress { phase: Phase::Hash, done: 1, total: 2 });
+    for (event, more) in [(step, true), (Event::Done, false)] {
+        answers.write(&event).unwrap();
+        answers.with(|pipe| pipe.output.clear());
+        assert_eq!(beats(&answers), more, "after {event:?}");
+    }
+    answers.working(true);
+    answers.write(&Event::Failed(Error::new(ErrorKind::Failed, "x"))).unwrap();
+    answers.with(|pipe| pipe.output.clear());
+    assert!(!beats(&answers), "after a failure");
 }

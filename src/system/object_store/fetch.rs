@@ -25,7 +25,7 @@ use crate::{
         durable_fs::{Dir, Disk, Identity, Trusted, Untrusted},
         install::staging::exchanged,
         progress::{Flow, Phase, Progress, ProgressFn},
-        source::io_trouble,
+        source::{creation_trouble, io_trouble},
     },
     error::{Error, ErrorKind, Result},
     text::Shown,
@@ -75,7 +75,7 @@ fn ending(name: &OsString, ending: &str) -> OsString {
 impl Part {
     /// A new one, or that of an earlier download of the same URL.
     fn open(url: &str, into: &Path) -> Result<Part> {
-        let (dir, whole) = Disk::default().above(into).map_err(|e| io_trouble("write", into, &e))?;
+        let (dir, whole) = Disk::default().above(into).map_err(|e| creation_trouble("write", into, &e))?;
         let (name, note) = (ending(&whole, ".part"), ending(&whole, ".part.from"));
         let (path, note_path) = (dir.path().join(&name), dir.path().join(&note));
         let taken = |path: &Path, why: String| {
@@ -100,10 +100,10 @@ impl Part {
             Some(meta) if meta.is_file() && meta.len() == 0 => false,
             Some(_) => return Err(taken(&path, format!("it is no begun download of {url}"))),
         };
-        let file = match dir.trusted_or_new(&name).map_err(|e| io_trouble("write", &path, &e))? {
+        let file = match dir.trusted_or_new(&name).map_err(|e| creation_trouble("write", &path, &e))? {
             Trusted::Ours(file) => file,
             Trusted::Strange(why) => return Err(strange(&path, why)),
-            Trusted::Absent => return Err(io_trouble("write", &path, &io::ErrorKind::NotFound.into())),
+            Trusted::Absent => return Err(creation_trouble("write", &path, &io::ErrorKind::NotFound.into())),
         };
         let bytes = file.metadata().map_err(|e| io_trouble("read", &path, &e))?.len();
         Ok(Part { dir, name, note, file, path, bytes, from: from.filter(|_| exists && bytes > 0), begun: 0 })
@@ -126,20 +126,20 @@ impl Part {
             return Err(Error::new(ErrorKind::Input, format!("{} cannot be had", from.url))
                 .why(format!("the store names its state (ETag) by {} bytes", from.etag.len())));
         }
-        self.file.set_len(0).map_err(|e| io_trouble("write", &self.path, &e))?;
+        self.file.set_len(0).map_err(|e| creation_trouble("write", &self.path, &e))?;
         self.bytes = 0;
         let text = serde_json::to_vec(&from).unwrap_or_default();
         if let Ok(Trusted::Ours(_)) = self.dir.trusted(&self.note, false) {
             let _ = self.dir.remove_file(&self.note);
         }
         let path = self.dir.path().join(&self.note);
-        self.dir.write_new(&self.note, &text, 0o600).map_err(|e| io_trouble("write", &path, &e))?;
+        self.dir.write_new(&self.note, &text, 0o600).map_err(|e| creation_trouble("write", &path, &e))?;
         self.from = Some(from);
         Ok(())
     }
 
     fn write(&mut self, bytes: &Bytes) -> Result<()> {
-        self.file.write_all_at(bytes, self.bytes).map_err(|e| io_trouble("write", &self.path, &e))?;
+        self.file.write_all_at(bytes, self.bytes).map_err(|e| creation_trouble("write", &self.path, &e))?;
         self.bytes += bytes.len() as u64;
         Ok(())
     }
@@ -153,7 +153,7 @@ impl Part {
 
     /// Puts it under its name, never over another.
     fn place(self, into: &Path) -> Result<u64> {
-        self.file.sync_all().map_err(|e| io_trouble("write", &self.path, &e))?;
+        self.file.sync_all().map_err(|e| creation_trouble("write", &self.path, &e))?;
         let own = self.file.metadata().map_err(|e| io_trouble("read", &self.path, &e))?;
         let name = into.file_name().unwrap_or_default();
         self.dir.rename(&self.name, &self.dir, name).map_err(|e| io_trouble("put in place", into, &e))?;
@@ -266,7 +266,7 @@ async fn ask(
     if begun.as_ref().is_some_and(|from| from.bytes == part.bytes) {
         // All is there, only the name is missing: one byte shows that the object is the same still.
         part.bytes = part.bytes.saturating_sub(1);
-        part.file.set_len(part.bytes).map_err(|e| io_trouble("write", &part.path, &e))?;
+        part.file.set_len(part.bytes).map_err(|e| creation_trouble("write", &part.path, &e))?;
         return Box::pin(ask(store, bucket, key, url, part)).await;
     }
     let headers: Vec<(&str, &str)> = match &begun {
@@ -279,7 +279,7 @@ async fn ask(
     match (answer.status().as_u16(), begun) {
         (412 | 416, Some(_)) => {
             part.from = None;
-            part.file.set_len(0).map_err(|e| io_trouble("write", &part.path, &e))?;
+            part.file.set_len(0).map_err(|e| creation_trouble("write", &part.path, &e))?;
             part.bytes = 0;
             Ok(None)
         }

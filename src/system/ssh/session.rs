@@ -7,6 +7,7 @@ use std::{
     process::{Child, Command},
     sync::{
         Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel},
     },
     thread,
@@ -32,7 +33,7 @@ use crate::{
         source::io_trouble,
     },
     error::{Error, ErrorKind, Result},
-    system::agent_server::other_version,
+    system::agent_server::{HEARTBEAT, other_version},
     text::Foreign,
 };
 
@@ -46,6 +47,9 @@ const FAREWELL: Duration = Duration::from_secs(10);
 const HANG_UP: Duration = Duration::from_millis(300);
 /// How long the far end may take to reach its next safe point once it was asked to stop.
 const PARTING: Duration = Duration::from_secs(60);
+/// How long a host that works on something may send nothing at all. It sends a heartbeat every few seconds, and `ssh`
+/// notices a dead network by itself, earlier.
+const DEAD: Duration = Duration::from_secs(60);
 /// How much of what a host prints is kept for a sentence.
 const SAID: usize = 16 << 10;
 /// How many lines a login may print before the look begins.
@@ -75,6 +79,10 @@ pub struct Session {
     /// Shared with the one who says that we are still there.
     input: Input,
     lines: Receiver<Vec<u8>>,
+    /// When something came last, be it part of a line.
+    heard: Arc<LastHeard>,
+    /// How long nothing may come from a host that works.
+    silence: Duration,
     /// What `ssh` and the shell said on standard error.
     said: Arc<Mutex<Vec<u8>>>,
     /// Nothing comes, and it ends, when standard error does.
@@ -95,9 +103,11 @@ impl Session {
         })?;
         let (output, error) = (child.stdout.take(), child.stderr.take());
         let (send, lines) = sync_channel(QUEUED);
+        let last = Arc::new(LastHeard::default());
+        let hearing = Arc::clone(&last);
         thread::spawn(move || {
             let Some(output) = output else { return };
-            let mut output = BufReader::new(output);
+            let mut output = BufReader::new(Listening { output, heard: hearing });
             while let Ok(Some(line)) = codec::read_answer(&mut output) {
                 if send.send(line).is_err() {
                     return;
@@ -123,6 +133,8 @@ impl Session {
             child,
             input,
             lines,
+            heard: last,
+            silence: DEAD,
             said,
             silent,
             stopped: None,
@@ -267,6 +279,7 @@ impl Session {
             match self.lines.try_recv() {
                 // Only a failure is said before the last byte.
                 Ok(line) => match self.event(&line)? {
+                    Event::Heartbeat => {}
                     Event::Failed(trouble) => return Err(trouble),
                     other => return Err(self.odd(&other)),
                 },
@@ -340,8 +353,10 @@ impl Session {
     }
 
     /// The next line; none when the connection has ended. A stop ends our input, and what is said after it still comes;
-    /// before the program runs there is nothing to wait for.
+    /// before the program runs there is nothing to wait for. Without a deadline the host is waited for as long as it sends
+    /// anything.
     fn line(&mut self, stop: Stop<'_>, deadline: Option<Instant>) -> Result<Option<Vec<u8>>> {
+        let since = Instant::now();
         loop {
             // Looked at before every line, too: a host that never falls silent is stopped like any.
             if stop() {
@@ -361,7 +376,27 @@ impl Session {
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => {}
             }
+            // What waits to be read comes first: it may have come long ago, while nobody asked.
+            if deadline.is_none() && since.elapsed().min(self.heard.elapsed()) > self.silence {
+                return Err(self.dead());
+            }
         }
+    }
+
+    /// Nothing comes from it any more, though the connection is still there: nothing more is said to it, nor waited for.
+    fn dead(&mut self) -> Error {
+        self.gave_up();
+        Error::new(ErrorKind::NoAnswer, format!("{} does not answer any more", self.host))
+            .why(format!(
+                "it has sent nothing for {} s, where requorum sends a heartbeat every {} s while it works; whether the last \
+                 step was done there is not known",
+                self.silence.as_secs(),
+                HEARTBEAT.as_secs()
+            ))
+            .hint(
+                "Look whether that host hangs: a dead mount, a full disk, a suspended machine. What has arrived there stays; \
+                 running the same again looks at the host first.",
+            )
     }
 
     fn answer(&mut self, stop: Stop<'_>, on: &mut dyn FnMut(Progress)) -> Result<Event> {
@@ -370,6 +405,7 @@ impl Session {
                 return Err(if stop() { stopped(&self.host) } else { self.broken() });
             };
             match self.event(&line)? {
+                Event::Heartbeat => {}
                 Event::Progress(step) => on(step),
                 Event::Failed(trouble) => return Err(trouble),
                 event => return Ok(event),
@@ -439,6 +475,44 @@ impl Session {
 
     fn odd(&self, event: &Event) -> Error {
         unexpected(&self.host, event)
+    }
+}
+
+/// When something came last.
+struct LastHeard {
+    begun: Instant,
+    /// Milliseconds from then on.
+    last: AtomicU64,
+}
+
+impl Default for LastHeard {
+    fn default() -> LastHeard {
+        LastHeard { begun: Instant::now(), last: AtomicU64::new(0) }
+    }
+}
+
+impl LastHeard {
+    fn now(&self) {
+        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(now, Ordering::Relaxed);
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.begun.elapsed().saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)))
+    }
+}
+
+/// Reads a host's output, and notes when something came.
+struct Listening<R> {
+    output: R,
+    heard: Arc<LastHeard>,
+}
+
+impl<R: Read> Read for Listening<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.output.read(buffer)?;
+        self.heard.now();
+        Ok(n)
     }
 }
 
@@ -523,6 +597,38 @@ mod tests {
         let begun = Instant::now();
         assert_eq!(begin("exec sleep 1000", &|| true).err().unwrap().kind, ErrorKind::Stopped);
         assert!(begun.elapsed() < FAREWELL);
+    }
+
+    /// One that says nothing at all, one that stops in the middle of a line, and one that falls silent after a while.
+    #[test]
+    fn a_host_that_falls_silent_is_called_dead() {
+        let told = "echo requorum-look 1; echo system Linux; echo user x; echo end; ";
+        let beat = "echo '\"heartbeat\"'; ";
+        for end in ["", "printf '\"do'; ", beat, &beat.repeat(9)] {
+            let mut session = begin(&format!("{told}{end}exec sleep 1000"), &|| false).unwrap();
+            session.silence = Duration::from_millis(200);
+            let trouble = session.ask(&Request::DiscoverConfigs, &|| false, &mut |_| {}).unwrap_err();
+            assert_eq!(trouble.kind, ErrorKind::NoAnswer, "{end}: {trouble}");
+            assert!(pipe::hold(&session.input).is_none() && !session.working, "{end}: nothing more is said to it");
+            let trouble = session.ask(&Request::DiscoverConfigs, &|| false, &mut |_| {}).unwrap_err();
+            assert_eq!(trouble.kind, ErrorKind::Stopped, "{end}: {trouble}");
+        }
+    }
+
+    /// Longer than the limit as a whole, by heartbeats, steps or the pieces of one line, and then an answer.
+    #[test]
+    fn a_host_that_gives_signs_of_life_is_waited_for() {
+        let told = "echo requorum-look 1; echo system Linux; echo user x; echo end; read -r asked; ";
+        let step = "{\"progress\":{\"phase\":\"Hash\",\"done\":1,\"total\":2}}";
+        for (sign, last) in
+            [("echo '\"heartbeat\"'", "\"done\""), (&format!("echo '{step}'"), "\"done\""), ("printf ' '", "\"done\"")]
+        {
+            let work = format!("for n in 1 2 3 4 5 6 7 8; do {sign}; sleep 0.25; done; echo '{last}'; exec cat");
+            let mut session = begin(&format!("{told}{work}"), &|| false).unwrap();
+            session.silence = Duration::from_millis(1500);
+            let answer = session.ask(&Request::DiscoverConfigs, &|| false, &mut |_| {});
+            assert_eq!(answer.unwrap(), Event::Done, "{sign}");
+        }
     }
 
     #[test]
