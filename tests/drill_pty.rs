@@ -42,7 +42,7 @@ fn the_first_night_by_what_the_coach_says() {
     pty.send("prod-eu");
     pty.wait("Right. Enter starts writing.");
     pty.send("\r");
-    pty.wait("restored, proven and in their places");
+    pty.wait("restored, verified and installed");
     pty.send("n");
     pty.wait("Press n to see whether it worked");
     pty.send("n");

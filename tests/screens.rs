@@ -699,7 +699,7 @@ fn the_whole_way_restores_every_member_and_lists_what_lies_where() {
     assert_eq!((ending.outcome, ending.exit_code()), (requorum::tui::Outcome::Restored, 0));
     assert!(ending.lines.iter().any(|l| l.contains("/var/lib/etcd-new/m1.etcd")), "{ending:?}");
     // The plan was not saved, so what is done with it from here is done by the journal.
-    for next in ["did it work: requorum verify ", "the way back: requorum undo "] {
+    for next in ["verify: requorum verify ", "roll back: requorum undo "] {
         assert!(ending.lines.iter().any(|l| l.starts_with(next) && l.ends_with(".journal")), "{ending:?}");
     }
 }
@@ -788,7 +788,7 @@ fn what_is_in_place_is_taken_back_by_the_label() {
     w.type_text("prod-eu");
     w = keys(w, &[Enter]);
     assert_eq!(world.placed.lock().unwrap().len(), 0, "{}", w.screen(80, 24));
-    assert!(w.screen(80, 24).contains("Taken back"), "{}", w.screen(80, 24));
+    assert!(w.screen(80, 24).contains("Rolled back"), "{}", w.screen(80, 24));
     w = keys(w, &[Char('n'), KeyCode::Esc, Char('n')]);
     assert!(w.screen(80, 24).contains("To restore, type the cluster label"), "{}", w.screen(80, 24));
 }
@@ -860,7 +860,7 @@ fn the_journal_tells_every_screen_and_no_secret() {
         "Members: m1, m2 and m3",
         "a revision bump of 1,000,000,000",
         "Review: local: ready",
-        "m2@10.0.0.2 was typed to go on all the same: its host is off the net",
+        "override m2@10.0.0.2 was typed: its host is off the net",
         "The label prod-eu was typed",
     ] {
         assert!(decided.iter().any(|text| text.contains(words)), "{words:?} is not in {decided:#?}");

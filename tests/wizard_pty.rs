@@ -203,7 +203,7 @@ fn the_whole_way_with_real_keys() {
     pty.send("n");
     pty.wait("--name=m1");
     pty.send("y");
-    pty.wait("was sent to the terminal");
+    pty.wait("was sent to your terminal");
     pty.send("\x03");
     pty.wait("Quit?");
     pty.send("\x03");
@@ -244,7 +244,7 @@ fn a_restore_that_was_never_verified_is_offered_at_the_next_start() {
         pty.send("prod");
         pty.wait("Right. Enter starts writing.");
         pty.send("\r");
-        pty.wait("Every member stands");
+        pty.wait("Every member is installed");
     };
     let mut pty = on_plan(dir);
     to_launch(&mut pty);
@@ -283,7 +283,7 @@ fn a_restore_that_was_never_verified_is_offered_at_the_next_start() {
     pty.wait("[1 Detect]");
     pty.wait("nothing written yet");
     pty.send("u");
-    pty.wait("No journal shows a restore that is not complete or not verified.");
+    pty.wait("No journal shows an incomplete or unverified restore.");
     pty.send("\x03");
     pty.wait("Quit?");
     pty.send("\x03");
@@ -426,7 +426,7 @@ fn a_panic_gives_the_terminal_back_before_it_speaks() {
 #[test]
 fn a_defect_in_the_background_is_shown_as_one_and_spills_nothing() {
     let mut pty = wizard("defect");
-    pty.wait("a defect of requorum: the made-up defect");
+    pty.wait("internal error in requorum: the made-up defect");
     assert!(!pty.screen().contains("panicked at"), "{}", pty.screen());
     pty.send("\x03");
     pty.wait("Quit?");
@@ -483,11 +483,11 @@ fn a_new_start_knows_the_sources_of_the_one_before() {
     first.send(&path("backup/night.db"));
     first.send("\r");
     first.wait(&format!("▸ {}", path("backup/night.db")));
-    first.wait_until("it was read", |pty| !pty.screen().contains("It is read through"));
+    first.wait_until("it was read", |pty| !pty.screen().contains("It must be read"));
     first.send("\r");
     first.wait("Chosen: ");
     first.send("n");
-    first.wait("n goes on to Review");
+    first.wait("Press n for Review");
     first.send("n");
     first.wait("nobody answers");
     first.send("\r");
@@ -495,7 +495,7 @@ fn a_new_start_knows_the_sources_of_the_one_before() {
     first.send("prod");
     first.wait("Right. Enter starts writing.");
     first.send("\r");
-    first.wait("restored, proven and in");
+    first.wait("restored, verified and");
     first.signal(Signal::HUP);
     first.exit_code();
 

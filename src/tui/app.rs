@@ -1,10 +1,9 @@
-//! The wizard as values: the [`Model`], and [`update`], which leads from what happened ([`Msg`]) to
-//! what is to be done ([`Effect`]).
+//! The wizard as values: the [`Model`], and [`update`], which turns what happened ([`Msg`]) into what is to be done
+//! ([`Effect`]).
 //!
-//! Nothing here reads a clock, a file, a socket or the terminal: the time comes as
-//! [`Msg::Tick`], results as messages bearing the ID of the effect that they answer, and a result
-//! whose effect nobody waits for any more is dropped. A run can therefore be replayed from its
-//! messages. Each step's own rules are in [`super::steps`].
+//! Nothing here reads a clock, a file, a socket or the terminal: the time comes as [`Msg::Tick`], results as messages
+//! with the ID of the effect that they answer, and a result that is no longer waited for is dropped. A run can
+//! therefore be replayed from its messages. Each step's own rules are in [`super::steps`].
 
 mod model;
 
@@ -177,7 +176,7 @@ fn press(model: &mut Model, event: KeyEvent) -> Vec<Effect> {
             return Vec::new();
         }
     }
-    // where a letter is text, its command is had with Alt
+    // where a letter is text, its command works with Alt
     let event = match keymap::alt_letter(event).filter(|_| place == Place::Review) {
         Some(letter) => KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE),
         None => event,
@@ -281,7 +280,7 @@ pub fn can(model: &Model, action: Action) -> std::result::Result<(), String> {
         Action::SubmitNext | Action::TakeFixTyping => members::can_typing(model, action),
         _ if model.prompt.is_some() => Ok(()),
         Action::Note if model.options.accompanied => Ok(()),
-        Action::Note => Err("Nobody looks on who could be asked.".into()),
+        Action::Note => Err("No coach is connected.".into()),
         action => steps::can(model, action),
     }
 }
@@ -312,7 +311,7 @@ fn paste(model: &mut Model, text: &str) {
             prompt.touched_ms = now_ms;
             model.status = None;
         }
-        _ => model.say(Tone::Warn, "A paste goes into an open text field only; nothing was done with it."),
+        _ => model.say(Tone::Warn, "Text can be pasted only into an open text field; the paste was ignored."),
     }
 }
 
@@ -374,7 +373,7 @@ fn leave(model: &mut Model) -> Vec<Effect> {
         effects.push(Effect::Quit);
     } else {
         model.leaving = Leaving::WhenSafe;
-        model.say(Tone::Warn, "Stopping at the next safe point, then leaving. Ctrl-C once more leaves at once.");
+        model.say(Tone::Warn, "Stopping at the next safe point, then quitting. Press Ctrl-C again to quit at once.");
     }
     effects
 }

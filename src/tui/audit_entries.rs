@@ -1,6 +1,6 @@
-//! What was decided on the way to a restore, screen by screen: for the journal, which says it before anything is begun.
-//! A function of the model alone. It takes in nothing that is secret: what is typed into a flag stands in the plan, and
-//! what an endpoint names beside its host is left out.
+//! The decisions on the way to a restore, screen by screen, for the journal, which records them before anything starts.
+//! A function of the model alone. It includes nothing secret: what is typed into a flag is part of the plan, and of an
+//! endpoint only scheme, host and port are kept.
 
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ pub fn decisions(model: &Model) -> Vec<(String, Value)> {
     let Some(plan) = &model.review.plan else { return Vec::new() };
     let mut out = detect(model);
     if model.review.pinned {
-        let text = format!("Plan {} of an earlier run is gone on with", plan.short_id());
+        let text = format!("Plan {} of an earlier run is resumed", plan.short_id());
         out.push((text, json!({"step": "start", "plan": plan.short_id()})));
     } else {
         out.extend(snapshot(model));
@@ -53,7 +53,7 @@ fn scrubbed(text: &str, bare: &[(String, String)]) -> String {
     bare.iter().fold(text.to_string(), |text, (endpoint, plain)| text.replace(endpoint, plain))
 }
 
-/// The same data with every endpoint as it is called without what must not be written down.
+/// The same data, with secrets removed from every endpoint.
 fn scrub(data: Value, bare: &[(String, String)]) -> Value {
     match data {
         Value::String(text) => Value::String(scrubbed(&text, bare)),
@@ -79,7 +79,7 @@ fn detect(model: &Model) -> Vec<(String, Value)> {
     )];
     let scope = state.scope();
     if let Some(id) = state.meant {
-        let text = format!("Detect: the operator says that cluster {id} is meant");
+        let text = format!("Detect: the operator chose cluster {id}");
         out.push((text, json!({"step": "detect", "cluster": id, "clusters": scope.clusters})));
     }
     if let Some(words) = scope.sentence() {
@@ -91,7 +91,7 @@ fn detect(model: &Model) -> Vec<(String, Value)> {
         out.push((text, json!({"step": "detect", "gone": gone})));
     }
     if state.passed {
-        let text = "Detect: the label was typed to go on although quorum is not plainly lost";
+        let text = "Detect: the label was typed to continue although quorum is not clearly lost";
         out.push((text.into(), json!({"step": "detect", "label": model.label})));
     }
     out
@@ -123,7 +123,7 @@ fn snapshot(model: &Model) -> Vec<(String, Value)> {
         }),
     )];
     if unhashed {
-        let text = format!("Snapshot: {} is taken although it carries no checksum", source.path.shown());
+        let text = format!("Snapshot: {} was accepted without a checksum", source.path.shown());
         out.push((text, json!({"step": "snapshot", "without_checksum": source.path})));
     }
     for words in [&state.list.differing, &state.list.ahead].into_iter().flatten() {
@@ -187,7 +187,7 @@ fn options(model: &Model, plan: &Plan) -> (String, Value) {
         0 => "no revision bump".to_string(),
         n => format!("a revision bump of {}", thousands(n)),
     };
-    let target = plan.target.map_or_else(|| "the forms of 3.5".to_string(), |target| format!("etcd {target}"));
+    let target = plan.target.map_or_else(|| "3.5 format".to_string(), |target| format!("etcd {target}"));
     (
         format!("Members: {bump}, {target}, token {}", plan.token),
         json!({
@@ -227,7 +227,7 @@ fn review(model: &Model, plan: &Plan) -> Vec<(String, Value)> {
     }
     for (typed, reason) in review.fences.overrides() {
         let data = json!({"step": "review", "override": typed, "reason": reason});
-        out.push((format!("Review: {typed} was typed to go on all the same: {reason}"), data));
+        out.push((format!("Review: override {typed} was typed: {reason}"), data));
     }
     for (host, halt) in &review.consent {
         let commands = halt.commands.join(" && ");
@@ -241,7 +241,7 @@ fn review(model: &Model, plan: &Plan) -> Vec<(String, Value)> {
     out
 }
 
-/// An endpoint without what could stand before its host and behind its port.
+/// An endpoint reduced to its scheme, host and port.
 fn plain(endpoint: &str) -> String {
     let (scheme, rest) = endpoint.split_once("://").map_or(("", endpoint), |(scheme, rest)| (scheme, rest));
     let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);

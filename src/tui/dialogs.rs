@@ -31,7 +31,7 @@ pub enum Ask {
     Label,
     /// The name of the member behind this endpoint, typed to say that it is gone for good.
     Gone(String),
-    /// The label, typed to go on although quorum is not plainly lost.
+    /// The label, typed to continue although quorum is not clearly lost.
     Gate,
     /// A file or a directory.
     OpenFile,
@@ -41,17 +41,17 @@ pub enum Ask {
     Confirm,
     /// The word that lets requorum stop what runs on members' directories.
     Consent,
-    /// The text that lifts the first fence in the way.
+    /// The text that overrides the first blocker.
     Override(String),
-    /// Why the fence with this text is lifted.
+    /// The reason for overriding the blocker with this text.
     Reason(String),
-    /// The label, typed to take members out of their places again.
+    /// The label, typed to roll back.
     Undo,
     /// The file for the plan.
     PlanFile,
     /// The file for the launch commands.
     SheetFile,
-    /// The file for the whole recovery on paper.
+    /// The file for the runbook.
     RunbookFile,
     /// A cell of the member table.
     Cell(usize, Column),
@@ -64,7 +64,7 @@ pub enum Ask {
 }
 
 impl Ask {
-    /// True for the fields whose Enter opens a way that is otherwise shut.
+    /// True for the fields whose Enter confirms something.
     pub fn confirms(&self) -> bool {
         matches!(self, Ask::Gate | Ask::Confirm | Ask::Consent | Ask::Override(_) | Ask::Undo)
     }
@@ -103,49 +103,44 @@ pub fn words(model: &Model, prompt: &Prompt) -> (String, String) {
         ),
         Ask::Label => (
             "What do you call this cluster?".into(),
-            "A word that no other cluster has; you type it again before anything is written.".into(),
+            "A word unique to this cluster; you type it again before anything is written.".into(),
         ),
         Ask::Gone(endpoint) => (
-            format!("Is {endpoint} gone for good, disk and all? Then type {}", detect::gone_word(model, endpoint)),
-            "Only the verdict changes by it. A disk that may be whole is worth a look first.".into(),
+            format!("Is {endpoint} gone for good, disk too? Then type {}", detect::gone_word(model, endpoint)),
+            "This changes only the verdict. If its disk may be intact, check that first.".into(),
         ),
-        Ask::Gate => {
-            (format!("To go on towards a restore all the same, type the label: {label}"), armed(model, prompt))
-        }
+        Ask::Gate => (format!("To continue towards a restore anyway, type the label: {label}"), armed(model, prompt)),
         Ask::Confirm => (format!("To restore, type the cluster label: {label}"), armed(model, prompt)),
-        Ask::Consent => (format!("To have this run just before the exchange, type: {CONSENT}"), armed(model, prompt)),
+        Ask::Consent => (format!("To run this just before the install, type: {CONSENT}"), armed(model, prompt)),
         Ask::Override(text) => (format!("To override it, type: {text}"), armed(model, prompt)),
-        Ask::Reason(text) => (
-            format!("Why go on in spite of {text}?"),
-            "One line, for whoever reads the journal afterwards. Esc leaves it in the way.".into(),
-        ),
+        Ask::Reason(text) => {
+            (format!("Why override {text}?"), "One line, recorded in the journal. Esc cancels the override.".into())
+        }
         Ask::Undo => {
             let who = restore::taken_back(&model.restore);
-            (format!("To take {who} out again, type the cluster label: {label}"), armed(model, prompt))
+            (format!("To roll back {who}, type the cluster label: {label}"), armed(model, prompt))
         }
         Ask::OpenFile => {
-            ("Path of a snapshot, of a directory to search, or s3://BUCKET/PREFIX".into(), "It is only read.".into())
+            ("Path of a snapshot or a directory to search, or s3://BUCKET/PREFIX".into(), "It is only read.".into())
         }
         Ask::SaveFrom(Download::Object(url)) => (
-            format!("Fetch {} into", url.as_str()),
-            "A new file; what was cut off goes on the next time, and what came is checked.".into(),
+            format!("Download {} to", url.as_str()),
+            "A new file. An interrupted download resumes next time; the content is verified.".into(),
         ),
         Ask::SaveFrom(Download::Member(endpoint)) => (
-            format!("Save a snapshot from {endpoint} into"),
+            format!("Save a snapshot from {endpoint} to"),
             "A new file; the data comes over the network and its checksum is verified.".into(),
         ),
-        Ask::PlanFile => {
-            ("Write the plan into".into(), "A new file; it holds no secret. `requorum launch` reads it.".into())
-        }
-        Ask::SheetFile => ("Write all launch commands into".into(), "A new file.".into()),
-        Ask::RunbookFile => ("Write the runbook into".into(), "A new file, in Markdown.".into()),
+        Ask::PlanFile => ("Save the plan to".into(), "A new file without secrets; `requorum launch` reads it.".into()),
+        Ask::SheetFile => ("Save all launch commands to".into(), "A new file.".into()),
+        Ask::RunbookFile => ("Save the runbook to".into(), "A new file, in Markdown.".into()),
         Ask::Cell(row, column) => {
             let (name, about) = members::cell_words(model, *row, *column);
             (format!("{} of {name}", column.heading()), about)
         }
         Ask::Token => (
             "Cluster token".into(),
-            "Must be new for each attempt: members with an old token would mix with these.".into(),
+            "Must be new for each attempt; otherwise members of two attempts could mix.".into(),
         ),
         Ask::Bump => ("Skip how many revisions?".into(), members::bump_words(model, prompt.text())),
         Ask::Cluster => (
@@ -155,7 +150,7 @@ pub fn words(model: &Model, prompt: &Prompt) -> (String, String) {
     }
 }
 
-/// What must stand in a field that confirms.
+/// What a confirming field expects, in a sentence.
 fn wanted<'a>(model: &'a Model, ask: &'a Ask) -> &'a str {
     match ask {
         Ask::Override(text) => text,
@@ -169,35 +164,36 @@ fn armed(model: &Model, prompt: &Prompt) -> String {
     if prompt.ask == Ask::Confirm {
         match review::gate(model) {
             review::Gate::Label => {}
-            review::Gate::Asking(why) => return format!("{why} What you type here stays."),
+            review::Gate::Asking(why) => return format!("{why} What you type here is kept."),
             review::Gate::Shut(why) | review::Gate::Consent(why) | review::Gate::Override(_, why) => {
-                return format!("In the way: {why} Enter shows the way on.");
+                return format!("Blocked: {why} Enter shows what to do.");
             }
         }
     }
     match (prompt.text(), &prompt.ask) {
         ("", Ask::Override(_)) => format!(
-            "It is written to the journal. Better: Esc, resolve what is in the way, {} asks again.",
+            "It is recorded in the journal. Better: Esc, resolve the blocker, then {} to check again.",
             review::command_key(model, 'r')
         ),
         (text, Ask::Consent) if text != wanted => {
-            let state = if wanted.starts_with(text) { "Nothing is run before that." } else { "That is another word." };
-            format!("{state} It agrees to: {}", review::consent_words(model))
+            let state =
+                if wanted.starts_with(text) { "Nothing is run before that." } else { "That is a different word." };
+            format!("{state} Commands: {}", review::consent_words(model))
         }
         ("", Ask::Undo) => match restore::halts(&model.restore).as_slice() {
-            [] => "The new directories go aside under a dated name, with what was written there since; what was before comes \
-                   back."
+            [] => "The new directories are moved aside under a dated name, with everything written since. The \
+                   previous ones are put back."
                 .into(),
-            halts => format!("Before that these are run: {}", halts.join("; ")),
+            halts => format!("These commands run first: {}", halts.join("; ")),
         },
         ("", _) => "Nothing is written before that. Esc goes back.".into(),
         (text, _) if text != wanted && wanted.starts_with(text) => "Not complete yet.".into(),
         (text, _) if text != wanted => format!("That is not {wanted}."),
         _ if !prompt.armed(model.now_ms) => "…".into(),
         (_, Ask::Confirm) => "Right. Enter starts writing.".into(),
-        (_, Ask::Undo) => "Right. Enter takes it back.".into(),
-        (_, Ask::Consent) => "Right. Enter agrees; nothing is run before everything is proven.".into(),
-        _ => "Right. Enter goes on; nothing is written by that.".into(),
+        (_, Ask::Undo) => "Right. Enter rolls back.".into(),
+        (_, Ask::Consent) => "Right. Enter agrees; nothing is run until every member is verified.".into(),
+        _ => "Right. Enter continues; this writes nothing.".into(),
     }
 }
 
@@ -243,7 +239,7 @@ pub fn submit(model: &mut Model) -> Vec<Effect> {
     })
 }
 
-/// Enter in a field that opens a shut way: only the right text counts, and only as an Enter of its own.
+/// Enter in a field that confirms: only the right text counts, and only as an Enter of its own.
 fn confirm(model: &mut Model, prompt: Prompt, text: &str) -> Vec<Effect> {
     if prompt.ask == Ask::Confirm {
         // the field may have opened before this was known
@@ -251,7 +247,7 @@ fn confirm(model: &mut Model, prompt: Prompt, text: &str) -> Vec<Effect> {
             review::Gate::Label => {}
             review::Gate::Asking(why) => {
                 model.prompt = Some(prompt);
-                model.say(Tone::Warn, format!("{why} Press Enter again when that has ended."));
+                model.say(Tone::Warn, format!("{why} Press Enter again when it has finished."));
                 return Vec::new();
             }
             _ => return review::open(model),
@@ -265,7 +261,7 @@ fn confirm(model: &mut Model, prompt: Prompt, text: &str) -> Vec<Effect> {
             _ => "label",
         };
         model.prompt = Some(prompt);
-        model.say(Tone::Warn, format!("That is not the {what}. Type {wanted}, or leave with Esc."));
+        model.say(Tone::Warn, format!("That is not the {what}. Type {wanted}, or press Esc to cancel."));
         return Vec::new();
     }
     if !prompt.armed(model.now_ms) {
@@ -291,7 +287,7 @@ fn confirm(model: &mut Model, prompt: Prompt, text: &str) -> Vec<Effect> {
 
 fn set_label(model: &mut Model, text: &str) -> Result<(), String> {
     if text.is_empty() || text.contains(char::is_whitespace) {
-        return Err("A label is one word, so that it can be typed without doubt.".into());
+        return Err("A label must be a single word.".into());
     }
     model.label = text.to_string();
     model.label_settled = true;

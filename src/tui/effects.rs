@@ -51,7 +51,7 @@ const APART: Duration = Duration::from_millis(50);
 /// How long the members of a restored plan may take to come up; after that they are asked again when a key says so.
 const WATCHED: Duration = Duration::from_secs(600);
 
-/// Threads that carry out effects bear this name; the panic hook leaves the screen alone for them.
+/// Threads that carry out effects have this name; the panic hook leaves the screen alone for them.
 pub(super) const THREAD: &str = "requorum-effect";
 
 /// Lets a step through when enough time has passed or the phase is a new one.
@@ -81,8 +81,9 @@ pub fn perform(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("no reason given");
-        let bug =
-            Error::new(ErrorKind::Bug, "this is a defect of requorum").why(text).hint("Trying again does no harm");
+        let bug = Error::new(ErrorKind::Bug, "internal error in requorum")
+            .why(text)
+            .hint("Trying again is safe; please report the error");
         if let Some(msg) = failed(effect, bug) {
             send(msg);
         }
@@ -178,7 +179,7 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
                 send(Msg::Seen { id: *id, proof: Box::new(proof.clone()) });
             });
             if let Ok(proof) = &result {
-                // What was seen stands whether or not it can be written down.
+                // What was seen holds whether or not it can be recorded.
                 let _ = verify::record(proof, world, journal);
             }
             send(Msg::Verified { id: *id, result: result.map(Box::new) });
@@ -206,7 +207,7 @@ fn work(effect: &Effect, world: &dyn World, cancel: &Cancel, send: Say<'_>) {
     }
 }
 
-/// What is known of the old cluster; where the wizard was told nothing of it, as when it opens on an earlier run's plan,
+/// What is known of the old cluster; where the wizard knows nothing of it, as when it opens on an earlier run's plan,
 /// what the plan's own snapshot says.
 fn known(old: &Old, plan: &Plan, world: &dyn World) -> Old {
     let mut known = old.clone();
@@ -263,7 +264,7 @@ fn apply(
     }
 }
 
-/// What is told again and again: whose it is, and how far.
+/// Progress events, which repeat: the member they are about, and how far it is.
 fn passing(told: &ExecutionEvent) -> Option<((String, String), Progress)> {
     let ExecutionEvent::Host(host, event) = told else { return None };
     let (member, step) = match event {
@@ -289,7 +290,7 @@ fn watch<'a>(id: u64, cancel: &'a Cancel, send: Say<'a>) -> impl FnMut(Progress)
 fn failed(effect: &Effect, bug: Error) -> Option<Msg> {
     Some(match effect {
         Effect::Ask { id, .. } | Effect::AskPeer { id, .. } => {
-            let answer = Answer::Silent { why: "a defect of requorum".into(), details: bug.to_string() };
+            let answer = Answer::Silent { why: "internal error in requorum".into(), details: bug.to_string() };
             Msg::Answered { id: *id, answer }
         }
         Effect::Hash { id, .. } => Msg::Hashed { id: *id, hash: Hashed::Failed(bug.to_string().into()) },
@@ -323,7 +324,7 @@ fn failed(effect: &Effect, bug: Error) -> Option<Msg> {
         Effect::Write { id, path, .. } => Msg::Written { id: *id, path: path.clone(), result: Err(bug) },
         Effect::Fences { id, .. } => {
             let fence = Blocker {
-                what: "whether an old member still answers could not be looked at".into(),
+                what: "could not check whether an old member still answers".into(),
                 evidence: vec![bug.to_string()],
                 lift: Lift::then_ask(""),
                 typed: Some("not looked at".into()),
@@ -394,7 +395,7 @@ impl<F: Fn(Msg) + Clone + Send + 'static> Workers<F> {
             .name(THREAD.into())
             .spawn(move || perform(&job, world.as_ref(), &cancel, &mut move |msg| send(msg)));
         if let Err(error) = spawned {
-            let no_thread = Error::new(ErrorKind::Failed, "no thread could be started").why(error);
+            let no_thread = Error::new(ErrorKind::Failed, "failed to start a thread").why(error);
             if let Some(msg) = failed(&effect, no_thread) {
                 (self.send)(msg);
             }

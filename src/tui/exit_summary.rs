@@ -1,4 +1,4 @@
-//! How the wizard ended, and what is printed to the normal screen then: where things lie.
+//! How the wizard ended, and what is printed to the normal screen then: where the files are.
 
 use std::fmt;
 
@@ -10,11 +10,11 @@ use crate::{domain::render::start, error::ErrorKind, system::journal, text::Show
 pub enum WrittenPath {
     /// A snapshot from a member.
     Snapshot,
-    /// A member's data directory in its place.
+    /// A member's installed data directory.
     DataDir(String),
-    /// What was in a member's place before.
+    /// A member's previous data, moved aside.
     Before(String),
-    /// A member's data directory out of its place again.
+    /// A member's new data directory, rolled back.
     TakenBack(String),
     /// A file of this name for people: `the plan`.
     File(&'static str),
@@ -25,7 +25,7 @@ impl fmt::Display for WrittenPath {
         match self {
             WrittenPath::Snapshot => f.write_str("a snapshot"),
             WrittenPath::DataDir(name) => write!(f, "{name}'s data directory"),
-            WrittenPath::Before(name) => write!(f, "what was there before {name}"),
+            WrittenPath::Before(name) => write!(f, "{name}'s previous data"),
             WrittenPath::TakenBack(name) => write!(f, "{name}'s data directory, rolled back"),
             WrittenPath::File(what) => f.write_str(what),
         }
@@ -35,7 +35,7 @@ impl fmt::Display for WrittenPath {
 /// How far leaving has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Leaving {
-    /// Nobody wants to.
+    /// Not asked for.
     #[default]
     No,
     /// As soon as what runs has reached a safe point.
@@ -49,9 +49,9 @@ pub enum Leaving {
 pub enum Outcome {
     /// No restore was begun.
     Looked,
-    /// A restore was begun, and not every member stands.
+    /// A restore was started, and not every member is installed.
     Partly,
-    /// Every member of the plan stands.
+    /// Every member of the plan is installed.
     Restored,
 }
 
@@ -60,7 +60,7 @@ pub enum Outcome {
 pub struct Ending {
     /// What came of it.
     pub outcome: Outcome,
-    /// For the normal screen: what was written and where it lies, what to do next.
+    /// For the normal screen: what was written and where it is, what to do next.
     pub lines: Vec<String>,
 }
 
@@ -94,8 +94,8 @@ pub fn ending(model: &Model) -> Ending {
         let journal = crate::text::phrase::shell_word(&path.to_string_lossy()).into_owned();
         lines.push(format!("the journal: {}", path.shown()));
         if outcome == Outcome::Restored {
-            lines.push(format!("did it work: requorum verify {journal}"));
-            lines.push(format!("the way back: requorum undo {journal}"));
+            lines.push(format!("verify: requorum verify {journal}"));
+            lines.push(format!("roll back: requorum undo {journal}"));
         }
     }
     if let Some(proof) = &model.proof.proof {
@@ -108,11 +108,11 @@ pub fn ending(model: &Model) -> Ending {
             lines.push(start::sheet_on(plan, &super::steps::launch::known(model)));
         }
         (Some(plan), Outcome::Partly) => lines.push(format!(
-            "The restore of plan {} is not complete. What was there before is untouched or lies aside. The next start of \
-             requorum goes on where it stands.",
+            "The restore of plan {} is not complete. Your previous data is untouched or moved aside. Start requorum \
+             again to resume.",
             plan.short_id()
         )),
-        (Some(_), Outcome::Looked) => lines.push("No member is in place by requorum.".into()),
+        (Some(_), Outcome::Looked) => lines.push("requorum installed no member.".into()),
         (None, _) if model.written.is_empty() => lines.push("Nothing was written.".into()),
         (None, _) => lines.push("No data directory was written.".into()),
     }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{execute::Cancel, system::World};
 
-/// How much the clock goes on with each message, in milliseconds: no finger is faster.
+/// How far the clock advances with each message, in milliseconds: no finger is faster.
 const PACE_MS: u64 = 200;
 
 /// The wizard's loop without a terminal.
@@ -35,7 +35,7 @@ impl Headless {
         Headless::accompanied(model, world, None)
     }
 
-    /// The same with somebody who looks on.
+    /// The same with an observer.
     pub fn accompanied(model: Model, world: Arc<dyn World>, companion: Option<Box<dyn Observer>>) -> Self {
         let mut headless = Headless { model, world, clock_ms: 0, copied: Vec::new(), quit: false, companion };
         let (now, fresh) = (headless.world.now(), headless.world.fresh());
@@ -67,7 +67,7 @@ impl Headless {
         }
     }
 
-    /// One message, seen by whoever looks on.
+    /// One message, shown to the observer.
     fn take(&mut self, msg: Msg) -> Vec<Effect> {
         let seen = self.companion.is_some().then(|| msg.clone());
         let effects = update(&mut self.model, msg);
@@ -96,7 +96,7 @@ impl Headless {
         }
     }
 
-    /// Where the wizard stands.
+    /// The wizard's state.
     pub fn model(&self) -> &Model {
         &self.model
     }

@@ -54,7 +54,7 @@ pub enum Msg {
     Answered {
         /// The effect's ID.
         id: u64,
-        /// What the member said.
+        /// The member's answer.
         answer: Answer,
     },
     /// To [`Effect::Hash`].
@@ -89,7 +89,7 @@ pub enum Msg {
     Related {
         /// The effect's ID.
         id: u64,
-        /// Whether the two files tell one history.
+        /// Whether the two files have one history.
         result: Result<History>,
     },
     /// To [`Effect::Compare`].
@@ -206,15 +206,15 @@ pub enum Msg {
         /// What was found.
         around: MachineFacts,
     },
-    /// What stands at the foot of the steps from now on.
+    /// What is shown at the foot of the steps from now on.
     Noted(Vec<(Step, String)>),
     /// To [`Effect::KnowHosts`].
     HostsKnown {
         /// The effect's ID.
         id: u64,
-        /// What they told.
+        /// What they reported.
         hosts: Vec<HostKnown>,
-        /// Why some told nothing, or not all, with the host's name.
+        /// Why some reported nothing, or not all, with the host's name.
         troubles: Vec<(String, Error)>,
     },
     /// To [`Effect::Offer`].

@@ -1,15 +1,15 @@
-//! Somebody who looks over the operator's shoulder: sees what happens, and has sentences for the foot of the steps. It
-//! cannot press a key. Most wizards have none.
+//! An observer, such as a drill's coach: sees what happens, and supplies sentences for the foot of the steps. It cannot
+//! press a key. Most wizards have none.
 
 use super::{app::Model, messages::Msg, steps::Step};
 
-/// What stands at the foot of each step.
+/// What is shown at the foot of each step.
 pub type Notes = Vec<(Step, String)>;
 
-/// Somebody who looks on.
+/// An observer of the wizard.
 pub trait Observer: Send {
-    /// Called after each message with the model as it is then. What comes back stands at the foot of the steps from now
-    /// on; nothing, where that stays as it is.
+    /// Called after each message with the model as it is then. What it returns is shown at the foot of the steps from
+    /// now on; `None` keeps what is there.
     fn saw(&mut self, model: &Model, msg: &Msg) -> Option<Notes>;
 
     /// The operator asks for the next sentence.

@@ -131,7 +131,8 @@ pub(super) fn held(model: &Model, action: Action) -> Result<(), String> {
     }
 }
 
-/// What is asked before `action` is done, where something would be lost or another plan meant by it: a heading and lines.
+/// What is asked before `action` is done, where something would be lost or another plan meant by it: a heading and
+/// lines.
 pub(super) fn question(model: &Model, action: Action) -> Option<(String, Vec<String>)> {
     match model.step {
         Step::Detect => detect::question(model, action),
@@ -154,7 +155,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     }
 }
 
-/// Goes to the next step; the step said before that this can be done.
+/// Goes to the next step; the step confirmed before that this can be done.
 pub(super) fn next(model: &mut Model) -> Vec<Effect> {
     match model.step {
         Step::Detect if detect::gated(model) => {

@@ -32,8 +32,8 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 /// The thread that holds it.
 static HOLDER: Mutex<Option<ThreadId>> = Mutex::new(None);
 
-/// What draws on the terminal: a picture at a time, each handed over whole. Where the terminal does not take one, because
-/// its connection stalled, the next waits and whoever draws does not.
+/// What draws on the terminal: a picture at a time, each handed over whole. Where the terminal does not take one,
+/// because its connection stalled, the next waits and whoever draws does not.
 pub(crate) struct Canvas {
     terminal: Terminal<CrosstermBackend<Gathered>>,
     bytes: Gathered,
@@ -73,8 +73,8 @@ impl Canvas {
         Ok(Canvas { terminal, bytes, late: None })
     }
 
-    /// Draws one picture, as one update so that no terminal shows half of it. False where the terminal has not taken the one
-    /// before yet; after a long wait for that the next one is drawn from nothing.
+    /// Draws one picture, as one update so that no terminal shows half of it. False where the terminal has not taken
+    /// the one before yet; after a long wait for that the next one is drawn from nothing.
     ///
     /// # Errors
     /// When the terminal is gone.
@@ -85,7 +85,8 @@ impl Canvas {
         }
         queue!(self.bytes, BeginSynchronizedUpdate)?;
         if self.late.take().is_some_and(|since| since.elapsed() >= stdio::PATIENCE) {
-            // not `clear`, which asks the terminal where its cursor is: the answer is among the keys, that another thread reads
+            // not `clear`, which asks the terminal where its cursor is: the answer is among the keys, that another
+            // thread reads
             queue!(self.bytes, Clear(ClearType::All))?;
             self.terminal = Terminal::new(CrosstermBackend::new(self.bytes.clone()))?;
         }
@@ -128,8 +129,8 @@ impl Guard {
     }
 }
 
-/// Whether the terminal was hung up. crossterm does not notice: a read of such a terminal returns nothing, at once, forever;
-/// and SIGHUP reaches the leader of the session only, which may not pass it on.
+/// Whether the terminal was hung up. crossterm does not notice: a read of such a terminal returns nothing, at once,
+/// forever; and SIGHUP reaches the leader of the session only, which may not pass it on.
 pub(super) fn hung_up() -> bool {
     matches!(rustix::termios::tcgetattr(stdio::stdout()), Err(rustix::io::Errno::IO))
 }
@@ -150,7 +151,7 @@ impl Drop for Guard {
     }
 }
 
-/// Gives the terminal back if it is ours. Errors are of no use here: there is nobody to tell.
+/// Gives the terminal back if it is ours. Errors are of no use here: there is nowhere to report them.
 fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let mut bytes = Vec::new();
@@ -162,9 +163,9 @@ fn give_back() {
     }
 }
 
-/// Makes panics give the terminal back before they speak. A panic in an effect's thread is caught
-/// there and shown by the wizard; its words must not land on the screen. What any other thread says that does not hold the
-/// terminal comes after the screens: the wizard goes on, or ends by itself where it needed that thread.
+/// Makes panics give the terminal back before they speak. A panic in an effect's thread is caught there and shown by
+/// the wizard; its message must not land on the screen. A message of any other thread that does not hold the terminal
+/// comes after the screens: the wizard goes on, or ends by itself where it needed that thread.
 pub(crate) fn hook_panics() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -184,7 +185,7 @@ pub(crate) fn hook_panics() {
 pub(super) fn unfit(terminal: bool, name: Option<&OsStr>) -> Option<&'static str> {
     match () {
         () if !terminal => Some("stdin or stdout is a pipe or a file"),
-        () if name.is_some_and(|name| name == "dumb") => Some("TERM is dumb: such a one cannot draw screens"),
+        () if name.is_some_and(|name| name == "dumb") => Some("TERM is dumb, which cannot draw screens"),
         () => None,
     }
 }

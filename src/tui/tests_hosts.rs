@@ -88,11 +88,11 @@ fn the_hosts_of_the_table_are_looked_at_when_asked_and_each_row_tells_its_own() 
     super::steps::members::set_cell(&mut model, 1, Column::Host, "root@b");
     super::steps::members::set_cell(&mut model, 2, Column::Host, "-c");
     assert_eq!(press(&mut model, Char('r')), []);
-    assert_eq!(said(&model), "Looking at the hosts waits for: m3's host.");
+    assert_eq!(said(&model), "Checking the hosts waits for: m3's host.");
     super::steps::members::set_cell(&mut model, 2, Column::Host, "c");
     let effects = press(&mut model, Char('r'));
     let [Effect::LookAtHosts { id, plan, closer: false }] = &effects[..] else { panic!("{effects:?}") };
-    assert!(screen(&model, 80, 24).contains("… looking at its host"));
+    assert!(screen(&model, 80, 24).contains("… checking its host"));
     // They answer in any order; one that was asked before counts no longer.
     let unreachable =
         Error::new(ErrorKind::NoAnswer, "c cannot be reached by ssh").why("its host key is not known here");
@@ -182,11 +182,14 @@ fn a_rehearsal_says_what_is_still_in_the_way() {
         screen(&model, 100, 30).split_whitespace().collect::<Vec<_>>().join(" ")
     };
     let free = rehearsed(Vec::new(), false);
-    assert!(free.contains("✔ Rehearsed: all 3 members can be built. What was built"), "{free}");
+    assert!(free.contains("✔ Dry run complete: all 3 members can be built. What was built"), "{free}");
     let fenced = rehearsed(vec![fence()], false);
-    assert!(fenced.contains("! Rehearsed") && fenced.contains("m2 of the old cluster still answers"), "{fenced}");
+    assert!(
+        fenced.contains("! Dry run complete") && fenced.contains("m2 of the old cluster still answers"),
+        "{fenced}"
+    );
     let running = rehearsed(Vec::new(), true);
-    assert!(running.contains("! Rehearsed") && running.contains("consent"), "{running}");
+    assert!(running.contains("! Dry run complete") && running.contains("consent"), "{running}");
 }
 
 #[test]
@@ -198,7 +201,7 @@ fn review_says_host_by_host_what_is_done() {
     });
     let shown = screen(&model, 120, 60);
     for words in [
-        "Look at all 3 hosts again",
+        "Check all 3 hosts again",
         "root@b: the snapshot is sent there once",
         "m2 on root@b, as root: build /new/m2.etcd",
         "m2 on root@b: move /new/m2.etcd aside as /new/m2.etcd.old-DATE",
@@ -303,7 +306,7 @@ fn what_a_run_found_beside_the_data_is_known_on_review() {
     send(&mut model, Msg::ApplyEnded { id: *id, result: Ok(()) });
     let shown = screen(&model, 100, 30);
     assert!(
-        shown.contains("Rehearsed: all 3 members can be built") && shown.contains("Nothing was put in place"),
+        shown.contains("Dry run complete: all 3 members can be built") && shown.contains("Nothing was installed"),
         "{shown}"
     );
     press(&mut model, Char('n'));
@@ -334,21 +337,24 @@ fn each_host_has_its_own_log_its_bytes_and_its_failure() {
     let mut other = model.clone();
     send(&mut model, Msg::ApplyEnded { id, result: Err(cut) });
     let shown = screen(&model, 120, 40);
-    for words in
-        ["Snapshot sent: root@b 2.0 kB", "✔ proven, 5 keys", "✖ the connection to c broke", "built, nothing in place"]
-    {
+    for words in [
+        "Snapshot sent: root@b 2.0 kB",
+        "✔ verified, 5 keys",
+        "✖ the connection to c broke",
+        "built, nothing installed",
+    ] {
         assert!(shown.contains(words), "{words:?} is not in\n{shown}");
     }
     assert_eq!(model.restore.at, 2, "the one whose host broke off is selected");
     press(&mut model, Char('e'));
     let shown = screen(&model, 120, 40);
-    assert!(shown.contains("Run it again.") && shown.contains("What was done and seen on c"), "{shown}");
+    assert!(shown.contains("Run it again.") && shown.contains("Log of c:"), "{shown}");
     assert!(!shown.contains("packed"), "the log of another host is another's: {shown}");
     press(&mut model, Esc);
     let effects = press(&mut model, Char('t'));
     assert!(matches!(&effects[..], [Effect::Apply { plan: again, .. }] if **again == plan), "{effects:?}");
     // Gone on with, what is built is still known to be.
-    assert!(screen(&model, 120, 40).contains("✔ proven, 5 keys"));
+    assert!(screen(&model, 120, 40).contains("✔ verified, 5 keys"));
     // A failure of one member is not the others' of its host.
     let full = Error::new(ErrorKind::Failed, "no space");
     hear(&mut other, id, "local", failed("m1", &full));
@@ -365,11 +371,11 @@ fn a_run_that_has_not_ended_says_nothing_on_which_one_could_go_on() {
     for (host, name) in [("local", "m1"), ("root@b", "m2"), ("c", "m3")] {
         hear(&mut model, id, host, placed(&plan, name));
     }
-    assert!(screen(&model, 120, 40).contains("They are looked at there once more."));
+    assert!(screen(&model, 120, 40).contains("They are being checked there once more."));
     press(&mut model, Char('n'));
     assert_eq!(said(&model), "Next waits for the members that are being restored.");
     send(&mut model, Msg::ApplyEnded { id, result: Ok(()) });
-    assert!(screen(&model, 120, 40).contains("✔ All 3 members are restored, proven and in their places."));
+    assert!(screen(&model, 120, 40).contains("✔ All 3 members are restored, verified and installed."));
     press(&mut model, Char('n'));
     assert_eq!(model.step, Step::Launch);
 }
@@ -391,7 +397,7 @@ fn taking_back_shows_what_it_would_stop_and_needs_the_label() {
     assert_eq!(send(&mut model, Msg::ApplyEnded { id, result: Err(runs) }), [], "nobody is led away from here");
     assert!(refused(&model) && !said(&model).contains("--stop"), "{}", said(&model));
     press(&mut model, Char('u'));
-    assert!(screen(&model, 100, 30).contains("Before that these are run: c: kill -TERM 5"));
+    assert!(screen(&model, 100, 30).contains("These commands run first: c: kill -TERM 5"));
     let (id, _, orders) = confirmed(&mut model);
     assert_eq!(orders.consent, [("c".to_string(), halt(5))]);
     for (host, name) in [("local", "m1"), ("root@b", "m2"), ("c", "m3")] {
@@ -503,10 +509,7 @@ fn an_unfinished_run_is_shown_at_the_start_and_a_broken_journal_said() {
     assert_eq!(model.overlay, Some(Overlay::Unfinished));
     assert!(said(&model).contains("line 2 was changed"), "{}", said(&model));
     let shown = screen(&model, 100, 30);
-    assert!(
-        shown.contains("was begun by anna@laptop") && shown.contains("m3  nothing is written down of it"),
-        "{shown}"
-    );
+    assert!(shown.contains("was started by anna@laptop") && shown.contains("m3  nothing is recorded"), "{shown}");
     let effects = press(&mut model, Char('y'));
     seen_hosts(&mut model, &effects, |_| {});
     assert_eq!((model.step, model.review.plan.as_ref(), model.label.as_str()), (Step::Review, Some(&plan), "prod"));

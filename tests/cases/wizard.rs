@@ -75,7 +75,7 @@ pub fn every_step_by_keys(server: &Server) {
     wizard.send(ENTER);
     wizard.wait("Next waits for");
     wizard.send("x");
-    wizard.wait("n goes on to Review");
+    wizard.wait("Press n for Review");
     wizard.send("n");
 
     // Review: the plan is saved; no data directory is made before the label stands there.
@@ -95,7 +95,7 @@ pub fn every_step_by_keys(server: &Server) {
     wizard.send(ENTER);
     wizard.wait_any(&["That Enter came with the text", "is not the text"]);
     wizard.send("\x1b");
-    wizard.wait("d rehearse");
+    wizard.wait("d dry run");
     cluster.members[2].kill();
     wizard.send("r");
     wizard.wait("nobody answers");
@@ -109,7 +109,7 @@ pub fn every_step_by_keys(server: &Server) {
     wizard.send("prod");
     wizard.wait("Right. Enter starts writing.");
     wizard.send(ENTER);
-    wizard.wait("Every member stands");
+    wizard.wait("Every member is installed");
     assert_eq!(directories(&root), 3);
     wizard.send("n");
     wizard.wait("[6 Launch]");

@@ -48,7 +48,7 @@ fn to_review(wizard: &mut Pty) {
     wizard.wait("n next: Members");
     wizard.send("n");
     wizard.wait("[3 Members]");
-    wizard.wait("n goes on to Review");
+    wizard.wait("Press n for Review");
     wizard.send("r");
     wizard.wait("hosts are ready");
     wizard.send("n");
@@ -96,18 +96,18 @@ pub fn the_whole_road() {
     let mut wizard = wizard(&net, &["--plan", file, &endpoints]);
     to_review(&mut wizard);
     // The survivor may still name its dead leader; it is asked until it does not.
-    wizard.wait("How it is stopped can be told");
+    wizard.wait("How to stop it can be found out only");
     wizard.send(ENTER);
-    wizard.wait("Next waits: how the etcd on h2 is stopped is not known");
+    wizard.wait("Next waits: it is not known how to stop the etcd on h2");
     wizard.send("c");
     let kill = format!("kill -TERM {}", members[1].pid());
     wizard.wait(&kill);
     wizard.wait("nobody answers but what is stopped before");
     assert!(hosts[1].temporary().is_empty(), "the program that looked is removed again");
     wizard.send("d");
-    wizard.wait("Rehearse this plan?");
+    wizard.wait("Dry run of this plan?");
     wizard.send("y");
-    wizard.wait("Rehearsed: all 3 members can be built");
+    wizard.wait("Dry run complete: all 3 members can be built");
     assert!(dirs.iter().all(|dir| cluster_of(dir) == old), "a rehearsal moves nothing");
     wizard.send(ESC);
     wizard.wait("[4 Review]");
@@ -120,7 +120,7 @@ pub fn the_whole_road() {
     wizard.wait("Right. Enter agrees");
     wizard.send(ENTER);
     label(&mut wizard);
-    wizard.wait("Every member stands");
+    wizard.wait("Every member is installed");
     wizard.wait("Snapshot sent: h1");
     assert!(dirs.iter().all(|dir| cluster_of(dir) == planned.plan.cluster_id.0));
     members.iter_mut().for_each(Member::kill);
@@ -137,9 +137,9 @@ pub fn the_whole_road() {
     label(&mut wizard);
     wizard.wait("etcds run on 3 directories");
     wizard.send("u");
-    wizard.wait("Before that these are run: h1: kill -TERM");
+    wizard.wait("These commands run first: h1: kill -TERM");
     label(&mut wizard);
-    wizard.wait("Taken back");
+    wizard.wait("Rolled back");
     assert!(dirs.iter().all(|dir| cluster_of(dir) == old), "the old directories are back");
     drop(new);
 
@@ -184,7 +184,7 @@ pub fn killed_and_gone_on_with() {
     second.wait("nobody answers");
     second.send(ENTER);
     label(&mut second);
-    second.wait("Every member stands");
+    second.wait("Every member is installed");
     second.send("q");
     second.wait("Quit?");
     second.send("y");

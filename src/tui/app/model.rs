@@ -43,7 +43,7 @@ pub struct Options {
     pub plan: Option<Plan>,
     /// Lines to show at the foot of a step.
     pub notes: Vec<(Step, String)>,
-    /// True where somebody looks on who can be asked for more of them.
+    /// True where a coach is connected who can be asked for more of them.
     pub accompanied: bool,
     /// Draw with ASCII only.
     pub ascii: bool,
@@ -70,16 +70,16 @@ pub enum Overlay {
     Start,
     /// Replace the table by what was pasted?
     Pasted,
-    /// Rehearse the plan?
+    /// Dry run of the plan?
     Rehearse,
-    /// Go on with a run that was begun earlier?
+    /// Resume an earlier run?
     Unfinished,
     /// Make a new token?
     Token,
     /// Do this, although something would be lost or another plan meant by it?
     Sure(Action),
-    /// This was asked for and waits for something that is under way. No other key acts meanwhile: what is typed ahead is
-    /// not taken for commands.
+    /// This was asked for and waits for something that is under way. No other key acts meanwhile: what is typed ahead
+    /// is not taken for commands.
     Held(Action),
 }
 

@@ -1,4 +1,4 @@
-//! What the last steps ask of the hosts: what they tell of themselves, how a member would be started there, and to do it.
+//! What the last steps ask of the hosts: facts about themselves, how a member would be started there, and to start it.
 
 use crate::execute::{discover, start};
 use std::{collections::BTreeMap, path::Path, sync::Mutex};
@@ -18,7 +18,7 @@ use crate::{
     system::World,
 };
 
-/// What hosts tell of themselves, and why some did not, with the host's name.
+/// What hosts report about themselves, and why some did not, with the host's name.
 pub(super) fn known(
     plan: &Plan,
     names: &[String],

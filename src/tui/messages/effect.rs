@@ -25,7 +25,7 @@ pub struct Orders {
     pub old: Old,
     /// The commands that may be run to stop an etcd, each on its host.
     pub consent: Vec<(String, RunningEtcd)>,
-    /// The texts that were typed to go on in spite of fences.
+    /// The overrides that were typed.
     pub lifted: Vec<String>,
     /// Why, in the operator's words.
     pub reason: String,
@@ -99,10 +99,10 @@ pub enum Effect {
         id: u64,
         /// The data directory.
         data_dir: PathBuf,
-        /// Where its log lies, if elsewhere.
+        /// Its WAL directory, if elsewhere.
         wal_dir: Option<PathBuf>,
     },
-    /// Glance at two files: do they tell one history?
+    /// Look at two files briefly: do they have one history?
     Relate {
         /// For the answer.
         id: u64,
@@ -135,7 +135,7 @@ pub enum Effect {
         plan: Box<Plan>,
         /// What is known of the old cluster.
         old: Old,
-        /// Old members that are stopped before anything is put in place.
+        /// Old members that are stopped before anything is installed.
         halted: Vec<Id>,
         /// Where this plan's runs are written down.
         journal: PathBuf,
@@ -153,17 +153,17 @@ pub enum Effect {
     Here {
         /// For the answer.
         id: u64,
-        /// As they stand in URLs.
+        /// As written in URLs.
         hosts: Vec<String>,
     },
     /// Read the journals of earlier runs.
     Journals {
         /// For the answer.
         id: u64,
-        /// Where they lie.
+        /// Where they are.
         dir: PathBuf,
     },
-    /// Carry a plan out on its hosts as far as the orders say, or take it back. The only effect that makes data
+    /// Carry a plan out on its hosts as far as the orders say, or roll it back. The only effect that makes data
     /// directories.
     Apply {
         /// For the answers.
@@ -183,7 +183,7 @@ pub enum Effect {
         old: Old,
         /// Whether a key may be put, read and deleted.
         canary: bool,
-        /// The journal, which keeps what comes of it.
+        /// The journal, which records the result.
         journal: PathBuf,
     },
     /// Ask the hosts of these members for their addresses and how their etcds were started until now.
@@ -203,10 +203,10 @@ pub enum Effect {
         plan: Box<Plan>,
         /// The member.
         name: String,
-        /// The journal, which tells what was stopped there before.
+        /// The journal, which records what was stopped there before.
         journal: PathBuf,
     },
-    /// Start a member that is in place.
+    /// Start an installed member.
     Start {
         /// For the answer.
         id: u64,
@@ -245,7 +245,7 @@ pub enum Effect {
         /// For the answer.
         id: u64,
     },
-    /// Ask whoever looks on for the next note.
+    /// Ask the observer for the next note.
     Note,
     /// Send text to the terminal's clipboard.
     Copy {

@@ -1,5 +1,5 @@
-//! Detect: is quorum lost, and must I restore? Every member is asked at once, each answer is shown
-//! as it comes, and the verdict stands above them in words.
+//! Detect: is quorum lost, and must I restore? Every member is asked at once, each answer is shown as it comes, and the
+//! verdict is shown above them.
 
 use std::{collections::BTreeSet, net::IpAddr, path::PathBuf};
 
@@ -67,7 +67,7 @@ pub struct State {
     pub meant: Option<Id>,
     /// The effect that looks for them.
     looking: Option<u64>,
-    /// What the snapshots of the next step tell of a cluster.
+    /// What the snapshots of the next step show about a cluster.
     pub known: Vec<KnownState>,
     /// States that seemed newer than what serves, for which who serves was asked once more.
     confirmed: Vec<Newer>,
@@ -75,7 +75,7 @@ pub struct State {
     compared: Vec<Compared>,
     /// The effect that does it.
     comparing: Option<u64>,
-    /// True once the label was typed to go on although quorum is not plainly lost.
+    /// True once the label was typed to continue although quorum is not clearly lost.
     pub passed: bool,
 }
 
@@ -131,12 +131,13 @@ impl State {
         })
     }
 
-    /// The endpoints that nobody found in an answer.
+    /// The endpoints that were not found in an answer.
     fn given(&self) -> Vec<String> {
         self.rows.iter().filter(|row| !row.discovered).map(|row| row.facts.endpoint.clone()).collect()
     }
 
-    /// The directories that may be of this cluster, and where each belongs: those of another one stand in the details only.
+    /// The directories that may be of this cluster, and where each belongs: those of another one are shown in the
+    /// details only.
     pub fn own_dirs(&self) -> Vec<&DirFacts> {
         let scope = self.scope();
         self.dirs.iter().filter(|dir| scope.of_dir(dir) != Belongs::Other).collect()
@@ -166,7 +167,7 @@ fn asked(endpoint: &str, discovered: bool) -> Asked {
     Asked { id: 0, facts, discovered, peer: None, peered: false, hash: None, gone: false }
 }
 
-/// What the member said at its client port, if it did.
+/// The member's answer at its client port, if it gave one.
 pub fn says(facts: &EndpointFacts) -> Option<&MemberStatus> {
     heard(facts).filter(|says| says.closed.is_none())
 }
@@ -272,7 +273,7 @@ pub(in crate::tui) fn forget_compared(model: &mut Model) {
     model.detect.compared.clear();
 }
 
-/// Looks at what lies on this machine.
+/// Looks for configurations and data directories on this machine.
 pub(in crate::tui) fn look_around(model: &mut Model) -> Effect {
     let id = model.id();
     model.detect.looking = Some(id);
@@ -296,7 +297,7 @@ pub(in crate::tui) fn hashed(model: &mut Model, id: u64, hash: Hashed) {
     }
 }
 
-/// What the answers make worth asking: members that nobody typed, peer ports of the silent, hashes.
+/// What the answers make worth asking: members that were not typed, peer ports of the silent, hashes.
 fn next_round(model: &mut Model) -> Vec<Effect> {
     let rows = &model.detect.rows;
     let typed = rows.iter().filter(|r| !r.discovered).count();
@@ -333,7 +334,7 @@ pub(in crate::tui) fn mark_gone(model: &mut Model, endpoint: &str, typed: &str) 
     let Some(at) = model.detect.rows.iter().position(|r| r.facts.endpoint == endpoint) else { return Ok(()) };
     let wanted = gone_word(model, endpoint);
     if typed != wanted {
-        return Err(format!("That is not {wanted}. Type it, or leave with Esc."));
+        return Err(format!("That is not {wanted}. Type it, or press Esc to cancel."));
     }
     if let Some(row) = model.detect.rows.get_mut(at) {
         row.gone = true;
@@ -342,7 +343,7 @@ pub(in crate::tui) fn mark_gone(model: &mut Model, endpoint: &str, typed: &str) 
     Ok(())
 }
 
-/// What is typed to mark a member: its name, or «gone» where nobody knows its name.
+/// What is typed to mark a member: its name, or «gone» where its name is unknown.
 pub(in crate::tui) fn gone_word(model: &Model, endpoint: &str) -> String {
     let row = model.detect.rows.iter().find(|r| r.facts.endpoint == endpoint);
     match row.map(|r| model.detect.name(&r.facts)) {
@@ -371,20 +372,22 @@ pub(super) fn gated(model: &Model) -> bool {
 pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
     let rows = &model.detect.rows;
     match action {
-        Action::Open if rows.is_empty() => Err("There is no member in the table. e types client URLs to ask.".into()),
-        Action::AskAgain if rows.is_empty() => Err("There is nobody to ask yet. e types client URLs.".into()),
+        Action::Open if rows.is_empty() => Err("There is no member in the table. Press e to enter client URLs.".into()),
+        Action::AskAgain if rows.is_empty() => {
+            Err("There is no member to ask yet. Press e to enter client URLs.".into())
+        }
         Action::Cluster => {
             let scope = model.detect.scope();
             match scope.clusters.len() {
-                0 => Err("No cluster was seen yet, neither by an answer nor in a data directory.".into()),
+                0 => Err("No cluster was seen yet in an answer or a data directory.".into()),
                 1 if scope.id().is_some() && model.detect.meant.is_none() => {
-                    Err("Only one cluster was seen, and it is the one that is meant.".into())
+                    Err("Only one cluster was seen, and it is already chosen.".into())
                 }
                 _ => Ok(()),
             }
         }
         Action::Unfinished if !model.unfinished.any() => {
-            Err("No journal shows a restore that is not complete or not verified.".into())
+            Err("No journal shows an incomplete or unverified restore.".into())
         }
         Action::Gone => match rows.get(model.detect.at) {
             None => Err("There is no member in the table.".into()),
@@ -394,7 +397,7 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
         },
         Action::Next if model.detect.asking() > 0 => {
             let waiting: Vec<&str> = rows.iter().filter(|r| r.waits()).map(|r| r.facts.endpoint.as_str()).collect();
-            Err(format!("Next waits for {} to answer or to run into its deadline.", waiting.join(", ")))
+            Err(format!("Next waits for {} to answer or time out.", waiting.join(", ")))
         }
         _ => Ok(()),
     }
@@ -419,18 +422,18 @@ pub(super) fn question(model: &Model, action: Action) -> Option<(String, Vec<Str
     let mut lines = Vec::new();
     lines.extend(chosen.map(|path| {
         format!(
-            "The chosen snapshot, {}, stays chosen; whether it is of the other cluster is shown on Snapshot.",
+            "The chosen snapshot, {}, stays chosen; Snapshot shows whether it belongs to the other cluster.",
             path.shown()
         )
     }));
     lines.push(match edited {
-        true => {
-            "The table on Members was edited and stays as it is: check that its rows are the other cluster's.".into()
-        }
+        true => "The table on Members was edited and stays as it is: check that its rows belong to the other \
+             cluster."
+            .into(),
         false => "The table on Members is filled in again.".to_string(),
     });
     lines.extend(plan.map(|plan| {
-        format!("Plan {} was made for the cluster that was meant so far; Review makes it again.", plan.short_id())
+        format!("Plan {} was made for the cluster chosen before; Review makes it again.", plan.short_id())
     }));
     Some(("Choose another cluster?".into(), lines))
 }
@@ -476,9 +479,11 @@ fn choose_cluster(model: &mut Model) {
     model.detect.passed = false;
     match next {
         Some(cluster) => {
-            let more = if clusters.len() > 1 { " c takes the next one." } else { "" };
-            model.say(Tone::Good, format!("This cluster is meant: {}.{more}", cluster.words()));
+            let more = if clusters.len() > 1 { " c chooses the next one." } else { "" };
+            model.say(Tone::Good, format!("Cluster chosen: {}.{more}", cluster.words()));
         }
-        None => model.say(Tone::Plain, "Your choice of a cluster is taken out again."),
+        None => {
+            model.say(Tone::Plain, "Your choice is cleared; answers and directories decide again which cluster it is.")
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! The hosts of the table: looked at when asked and before Review, in words beside each row. What they say goes into no
-//! plan; it decides whether one can be carried out.
+//! The hosts of the table: looked at when asked and before Review, in words below each row. What they report goes into
+//! no plan; it decides whether one can be carried out.
 
 use super::{
     super::{app::Model, messages::Effect, widgets::theme::Tone},
@@ -32,7 +32,7 @@ pub struct State {
     pub plan: Option<Plan>,
     /// What was seen, in the order of the table.
     pub looks: Vec<Look>,
-    /// What a run found, from beside the data, to run on hosts that are looked at from afar.
+    /// Etcds that a run found, from the host itself, on hosts that are checked from elsewhere.
     known: Vec<(String, Vec<Running>)>,
     /// The effect that finds out which rows are this machine.
     filling: Option<u64>,
@@ -67,7 +67,7 @@ impl State {
     /// What keeps the plan from being begun, in a sentence.
     pub fn in_the_way(&self) -> Option<String> {
         if self.asking() {
-            return Some("The hosts are still being looked at; a moment.".into());
+            return Some("The hosts are still being checked.".into());
         }
         let bad: Vec<&Look> = self.looks.iter().filter(|look| !look.ready()).collect();
         let first = bad.first()?;
@@ -77,9 +77,9 @@ impl State {
         };
         let why = time::sentence(&format!("{} is not ready: {why}", hosts::display_name(&first.host)));
         Some(match bad.len() - 1 {
-            0 => format!("{why} r looks again."),
-            1 => format!("{why} 1 more host is not ready. r looks again."),
-            more => format!("{why} {more} more hosts are not ready. r looks again."),
+            0 => format!("{why} r checks again."),
+            1 => format!("{why} 1 more host is not ready. r checks again."),
+            more => format!("{why} {more} more hosts are not ready. r checks again."),
         })
     }
 
@@ -99,7 +99,7 @@ pub(super) fn look(model: &mut Model, plan: Plan, closer: bool) -> Vec<Effect> {
     before.into_iter().chain([look]).collect()
 }
 
-/// Looks at the hosts of the table as it stands.
+/// Looks at the hosts of the table as it is now.
 pub(super) fn look_at_table(model: &mut Model) -> Vec<Effect> {
     match build_plan::build(&members::draft(model)) {
         Ok(built) => look(model, built.plan, false),
@@ -126,8 +126,8 @@ pub(in crate::tui) fn all_seen(model: &mut Model, id: u64) -> Vec<Effect> {
         Step::Members => {
             let bad = model.hosts.looks.iter().filter(|look| !look.ready()).count();
             match (bad, model.hosts.looks.len()) {
-                (0, 1) => model.say(Tone::Good, "The host is ready. i shows all that was seen."),
-                (0, many) => model.say(Tone::Good, format!("All {many} hosts are ready. i shows all that was seen.")),
+                (0, 1) => model.say(Tone::Good, "The host is ready. i shows the details."),
+                (0, many) => model.say(Tone::Good, format!("All {many} hosts are ready. i shows the details.")),
                 (bad, many) => {
                     let are = plural(bad, "is", "are");
                     model.say(Tone::Warn, format!("{bad} of {many} hosts {are} not ready; each row says why."));
@@ -194,7 +194,7 @@ pub(in crate::tui) fn filled(model: &mut Model, id: u64, here: &[String]) {
         .filter_map(|(at, row)| Some((at, peer_host(row).filter(|host| !here.contains(host))?)))
         .collect();
     if proposed.is_empty() {
-        model.say(Tone::Plain, "Every row that has no host of its own is this machine; there is nothing to fill in.");
+        model.say(Tone::Plain, "Nothing to fill in: every row without a host is this machine.");
         return;
     }
     let count = proposed.len();
@@ -205,10 +205,11 @@ pub(in crate::tui) fn filled(model: &mut Model, id: u64, here: &[String]) {
         }
     }
     let rows = if count == 1 { "1 row" } else { &format!("{count} rows") };
-    model.say(Tone::Plain, format!("{rows} filled in; u takes it back, r looks at the hosts."));
+    model.say(Tone::Plain, format!("{rows} filled in; u undoes it, r checks the hosts."));
 }
 
-/// What a text says of sizes and ages of what is in a directory, where it was looked at closely: `41 MB, written 3 h ago`.
+/// What a text says of sizes and ages of what is in a directory, where it was looked at closely: `41 MB, written 3 h
+/// ago`.
 pub(crate) fn size_and_age(look: &Look, dir: &std::path::Path, now: i64) -> Option<String> {
     let says = look.found.iter().find(|found| found.data_dir == dir)?.state.says()?;
     let age = says.written.map(|at| format!(", written {} ago", time::age(now.saturating_sub(at)))).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Launch: the start of each member in the form of the place where it is pasted, and what to know about the order.
+//! Launch: the start of each member in the format of the place where it is pasted, and what to know about the order.
 
 use crate::domain::render::runbook;
 use std::path::PathBuf;
@@ -28,13 +28,13 @@ use crate::text::time;
 pub struct State {
     /// The selected member.
     pub at: usize,
-    /// The form that was chosen; none for the one that fits how the member was started until now.
+    /// The start format that was chosen; none for the one that fits how the member was started until now.
     pub form: Option<StartFormat>,
     /// How far the selected command is scrolled.
     pub scroll: usize,
     /// The effect that writes a file, and what that is.
     pub writing: Option<(u64, &'static str)>,
-    /// What other hosts told, and what became of starting members there.
+    /// What other hosts reported, and what became of starting members there.
     pub started: launch_start::State,
 }
 
@@ -49,7 +49,8 @@ fn commands(model: &Model) -> Vec<Launch> {
     model.restore.plan.as_ref().map_or_else(Vec::new, |plan| start::commands_on(plan, &known(model)))
 }
 
-/// What the first step found of this machine, and other hosts told. The table was filled from it, so its flags are not added once more.
+/// What the first step found on this machine, and what other hosts reported. The table was filled from it, so its flags
+/// are not added once more.
 pub(in crate::tui) fn known(model: &Model) -> Known {
     // a member of another cluster may have the same name
     let scope = model.detect.scope();
@@ -74,7 +75,7 @@ pub(in crate::tui) fn known(model: &Model) -> Known {
     Known { version, hosts, ..Known::default() }
 }
 
-/// The form in which the selected member is shown.
+/// The start format in which the selected member is shown.
 fn form(model: &Model) -> StartFormat {
     let fitting = || {
         let plan = model.restore.plan.as_ref()?;
@@ -83,7 +84,7 @@ fn form(model: &Model) -> StartFormat {
     model.launch.form.or_else(fitting).unwrap_or(StartFormat::Shell)
 }
 
-/// The selected member in its form.
+/// The selected member in its start format.
 struct Shown {
     /// What is seen.
     text: String,
@@ -111,7 +112,7 @@ fn shown(model: &Model) -> Option<Shown> {
     })
 }
 
-/// All members in the form that is shown.
+/// All members in the start format that is shown.
 fn sheet(model: &Model) -> Option<String> {
     let plan = model.restore.plan.as_ref()?;
     let known = known(model);
@@ -147,7 +148,8 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
                     form => form.title(),
                 };
                 let words = format!(
-                    "{}'s {what} was sent to the terminal; whether it reached a clipboard is the terminal's word.",
+                    "{}'s {what} was sent to your terminal's clipboard. If pasting gives nothing, press w to save a \
+                     file.",
                     launch.member
                 );
                 model.say(Tone::Good, words);
@@ -190,7 +192,7 @@ pub(in crate::tui) fn write(model: &mut Model, path: PathBuf) -> Result<Vec<Effe
     save(model, path, text, "the launch commands")
 }
 
-/// Writes the whole recovery on paper. Its stamp is the plan's own time, so that it is the same whenever it is written.
+/// Saves the runbook. Its stamp is the plan's own time, so that it is the same whenever it is written.
 pub(in crate::tui) fn write_runbook(model: &mut Model, path: PathBuf) -> Result<Vec<Effect>, String> {
     let text = model.restore.plan.as_ref().map(|plan| {
         let stamp: String = plan.created.chars().filter(char::is_ascii_alphanumeric).collect();
@@ -212,7 +214,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     page.sentence(
         " ",
         &format!(
-            "Start every member with its command, all within a minute: the first waits for the others, that is normal. \
+            "Start every member with its command, all within a minute. The first waits for the others; that is normal. \
              {} of {} must run before the cluster serves.",
             plan.quorum(),
             plan.members.len()
@@ -254,8 +256,8 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     for note in &shown.notes {
         lines.extend(page.flow(" · ", &time::sentence(note), Tone::Plain, 6));
     }
-    let keep = "y sends this to the terminal's clipboard, w writes that of all members to a file, p the whole recovery as a \
-                paper; the commands are also printed when you leave.";
+    let keep = "y copies this to the terminal's clipboard, w saves the commands of all members, p saves the runbook. \
+                The commands are also printed when you quit.";
     lines.extend(page.flow(" · ", keep, Tone::Faint, 3));
     let room = page.left();
     // the last line that is to be seen
@@ -271,7 +273,7 @@ pub(super) fn details(model: &Model) -> (String, Vec<String>) {
     };
     let mut lines: Vec<String> = shown.notes.iter().map(|n| format!("· {}", time::sentence(n))).collect();
     lines.push(String::new());
-    lines.push("In one line:".into());
+    lines.push("On one line:".into());
     lines.push(launch.command.clone());
     (format!("{}'s command", launch.member), lines)
 }

@@ -1,5 +1,5 @@
-//! Launch, as far as other hosts take part: what they told of themselves, and the selected member started by what starts an
-//! etcd there.
+//! Launch on other hosts: what they report about themselves, and starting the selected member by what starts an etcd
+//! there.
 
 use super::{
     super::{
@@ -25,14 +25,14 @@ use crate::{
     system::journal,
 };
 
-/// What other hosts told, and what became of starting members.
+/// What other hosts reported, and what became of starting members.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct State {
     /// The effect that asks the hosts.
     asking: Option<u64>,
     /// For which plan they were asked.
     asked: Option<String>,
-    /// What they told.
+    /// What they reported.
     pub known: Vec<HostKnown>,
     /// Why some did not, with the host's name.
     troubles: Vec<(String, Error)>,
@@ -87,8 +87,8 @@ pub(super) fn can(model: &Model) -> Result<(), String> {
     let state = &model.launch.started;
     match (&state.starting, selected(model)) {
         (_, None) => Err("There is no restored plan to launch.".into()),
-        (Some((_, name)), _) => Err(format!("{name} is being started; a moment.")),
-        _ if state.looking.is_some() => Err("The host is being looked at; a moment.".into()),
+        (Some((_, name)), _) => Err(format!("{name} is being started.")),
+        _ if state.looking.is_some() => Err("The host is being checked.".into()),
         _ => Ok(()),
     }
 }
@@ -106,7 +106,7 @@ pub(super) fn ask(model: &mut Model) -> Vec<Effect> {
     let journal = journal::of_plan(&model.options.journals, &plan);
     let id = model.id();
     model.launch.started.looking = Some(id);
-    model.say(Tone::Plain, format!("Looking how {name} would be started on its host."));
+    model.say(Tone::Plain, format!("Checking how {name} can be started on its host."));
     // the question comes here: no key that is pressed before it may answer it
     model.open(Overlay::Held(Action::StartMember));
     vec![Effect::Offer { id, plan, name, journal }]
@@ -135,15 +135,15 @@ pub(in crate::tui) fn offered(model: &mut Model, id: u64, result: Outcome<Vec<St
                 model.launch.started.offer = Some((offer, commands));
                 model.open(Overlay::Start);
             } else {
-                model.say(Tone::Plain, format!("{member} can be started from here: s on Launch asks."));
+                model.say(Tone::Plain, format!("{member} can be started from here: press s on Launch."));
             }
         }
         Ok(Start::Runs(pid)) => {
             let pid = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
-            model.launch.started.ends(&member, format!("{member} runs already{pid}"), Tone::Good);
+            model.launch.started.ends(&member, format!("{member} is already running{pid}"), Tone::Good);
         }
         Err(why) => {
-            let words = format!("{member} is to be started by hand: {why}");
+            let words = format!("{member} must be started by hand: {why}");
             model.launch.started.ends(&member, words, Tone::Warn);
         }
     }
@@ -157,8 +157,8 @@ pub(in crate::tui) fn start_words(model: &Model) -> (String, Vec<String>) {
     lines.extend(commands.iter().map(|command| format!("  {command}")));
     lines.push(String::new());
     lines.push(
-        "The first member waits for the second; that is normal. Start the others within a minute, then see on Proof what \
-         they serve."
+        "The first member waits for the second; that is normal. Start the others within a minute, then see on Proof \
+         what they serve."
             .into(),
     );
     (format!("Start {} on {host}?", offer.member), lines)
@@ -184,12 +184,15 @@ pub(in crate::tui) fn started(model: &mut Model, id: u64, result: Outcome<String
     leave_when_safe(model)
 }
 
-/// What is to be said of the selected member, and how it looks.
+/// What is shown about the selected member, and its tone.
 pub(super) fn words(model: &Model) -> Option<(String, Tone)> {
     let (_, member) = selected(model)?;
     let state = &model.launch.started;
     if let Some((_, name)) = state.starting.as_ref().filter(|(_, name)| *name == member.name) {
-        return Some((format!("{name} is being started, until a process holds its directory."), Tone::Plain));
+        return Some((
+            format!("{name} is being started; this ends when a process holds its data directory."),
+            Tone::Plain,
+        ));
     }
     if let Some((_, words, tone)) = state.ended.iter().find(|(name, ..)| *name == member.name) {
         return Some((time::sentence(words), *tone));
@@ -198,10 +201,10 @@ pub(super) fn words(model: &Model) -> Option<(String, Tone)> {
         return None;
     }
     if state.asking.is_some() {
-        let words = "The hosts are being asked for their addresses and how their etcds were started until now.";
+        let words = "Asking the hosts for their addresses and how their etcds were started before.";
         return Some((words.into(), Tone::Faint));
     }
     let (_, trouble) = state.troubles.iter().find(|(host, _)| host.is_empty() || *host == member.host)?;
-    let words = format!("How its etcd was started until now is not known: {}", trouble.what);
+    let words = format!("It is not known how its etcd was started before: {}", trouble.what);
     Some((time::sentence(&words), Tone::Warn))
 }

@@ -1,5 +1,5 @@
-//! Members: who will the new cluster be? The table of rows, the options below it, and what of it
-//! is wrong, found anew with every character.
+//! Members: who will the new cluster be? The table of rows, the options below it, and its problems, found again with
+//! every character.
 
 mod bumping;
 mod certificates;
@@ -43,7 +43,7 @@ use crate::{
     text::{Foreign, phrase::all},
 };
 
-/// The draft as it stands, the open field's text included: what is judged while typing.
+/// The draft as it is now, the open field's text included: what is judged while typing.
 pub fn draft(model: &Model) -> Draft {
     let state = &model.members;
     let mut draft = Draft {
@@ -95,7 +95,7 @@ fn created(model: &Model) -> String {
     humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).to_string()
 }
 
-/// When the plan was made, seconds since 1970: what was written before that is none of its own.
+/// When the plan was made, seconds since 1970: what was written before that is not its own.
 fn made(model: &Model) -> Option<i64> {
     match &model.options.plan {
         Some(plan) => plan.made(),
@@ -164,8 +164,8 @@ pub(super) fn enter(model: &mut Model) {
 }
 
 /// The flags of configurations that were found, without those of etcds that are of another cluster than the chosen
-/// snapshot, and which those are. One whose directory holds another cluster now, and which has the peer URL of a member of
-/// the snapshot, is that member's all the same: its directory was restored, or begun with, since.
+/// snapshot, and which those are. One whose directory holds another cluster now, and which has the peer URL of a member
+/// of the snapshot, is that member's all the same: its directory was restored, or begun with, since.
 fn own_config(model: &Model) -> (Vec<prefill::Flag>, Vec<String>) {
     let Some(content) = model.snapshot.content() else { return (model.members.config.clone(), Vec::new()) };
     let cluster = super::snapshot::cluster_of_chosen(model);
@@ -192,7 +192,7 @@ fn own_config(model: &Model) -> (Vec<prefill::Flag>, Vec<String>) {
     (config, notes)
 }
 
-/// The lines below the table: the four that always stand there, and what can be done besides with this snapshot.
+/// The lines below the table: the four that are always there, and what can be done besides with this snapshot.
 fn settle_choices(model: &mut Model) {
     let content = model.snapshot.content();
     let state = &mut model.members;
@@ -209,7 +209,7 @@ fn settle_choices(model: &mut Model) {
     state.choices = shown;
 }
 
-/// The proposed token bears the label.
+/// The proposed token starts with the label.
 pub(in crate::tui) fn label_changed(model: &mut Model) {
     let state = &mut model.members;
     if !state.token_typed && !state.fresh.is_empty() {
@@ -246,14 +246,12 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
     let on_row = state.at < state.rows.len();
     match action {
         Action::Next => ready(model, "Next"),
-        Action::Remove if !on_row => {
-            Err("Select the member that is to go; this line belongs to the whole cluster.".into())
-        }
-        Action::LookAtHosts => ready(model, "Looking at the hosts"),
+        Action::Remove if !on_row => Err("Select the member to remove; this line is about the whole cluster.".into()),
+        Action::LookAtHosts => ready(model, "Checking the hosts"),
         Action::Details => match state.rows.get(state.at) {
-            None => Err("Select a member; this line belongs to the whole cluster.".into()),
+            None => Err("Select a member; this line is about the whole cluster.".into()),
             Some(row) if model.hosts.of_row(state.at, row).is_none() => {
-                Err("This row's host was not looked at as it stands now; r looks.".into())
+                Err("This row's host is not checked yet; press r.".into())
             }
             Some(_) => Ok(()),
         },
@@ -261,12 +259,12 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
         Action::TakeFix if state.choice() == Some(Choice::Bump) => Ok(()),
         Action::Other => match state.rows.get(state.at) {
             Some(row) if row.cell(state.column()).other().is_some() => Ok(()),
-            Some(_) => Err("No source says anything else of this cell.".into()),
+            Some(_) => Err("No source has another value for this cell.".into()),
             None => Err("Select a cell of a member; sources differ only there.".into()),
         },
-        Action::TakeFix => fix(model, &draft(model))
-            .map(|_| ())
-            .ok_or_else(|| "There is no correction to take for the selected cell.".into()),
+        Action::TakeFix => {
+            fix(model, &draft(model)).map(|_| ()).ok_or_else(|| "There is no correction for the selected cell.".into())
+        }
         Action::Left | Action::Right if !on_row => Err("This line has one cell only.".into()),
         _ => Ok(()),
     }
@@ -287,9 +285,9 @@ fn fix(model: &Model, draft: &Draft) -> Option<String> {
 pub(in crate::tui) fn can_typing(model: &Model, action: Action) -> Result<(), String> {
     let in_cell = model.prompt.as_ref().is_some_and(|p| matches!(p.ask, Ask::Cell(..)));
     match action {
-        _ if !in_cell => Err("That works while a cell of the member table is typed.".into()),
+        _ if !in_cell => Err("That works only while a cell of the member table is edited.".into()),
         Action::TakeFixTyping => {
-            fix(model, &draft(model)).map(|_| ()).ok_or_else(|| "There is no correction to take for this text.".into())
+            fix(model, &draft(model)).map(|_| ()).ok_or_else(|| "There is no correction for this text.".into())
         }
         _ => Ok(()),
     }
@@ -330,7 +328,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             state.keep();
             let gone = state.rows.remove(state.at);
             state.at = state.at.min(state.rows.len().saturating_sub(1));
-            model.say(Tone::Plain, format!("{} is out of the table; u brings it back.", gone.text(Column::Name)));
+            model.say(Tone::Plain, format!("{} was removed from the table; u undoes it.", gone.text(Column::Name)));
         }
         Action::Undo => {
             if let Some(rows) = state.undo.pop() {
@@ -349,7 +347,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
                 if let Some(row) = state.rows.get_mut(at) {
                     row.take(column, &other);
                 }
-                model.say(Tone::Plain, format!("Taken from {}; u takes it back.", other.from));
+                model.say(Tone::Plain, format!("Taken from {}; u undoes it.", other.from));
             }
         }
         Action::TakeFix => {
@@ -387,13 +385,14 @@ pub(in crate::tui) fn token_words(model: &Model) -> (String, Vec<String>) {
     let state = &model.members;
     let mut lines = vec![
         format!("The token is now {}.", state.token),
-        "A new one makes another plan, with other member and cluster IDs: members of a plan with the old token do not join it."
+        "A new token makes a different plan, with different member and cluster IDs. Members restored with the old \
+         token do not join it."
             .into(),
     ];
     if state.token_typed {
-        lines.push("The present one was typed; it is not kept.".into());
+        lines.push("The current one was typed; it is not kept.".into());
     }
-    ("Make a new cluster token?".into(), lines)
+    ("Generate a new cluster token?".into(), lines)
 }
 
 fn open(model: &mut Model) -> Vec<Effect> {
@@ -470,7 +469,7 @@ fn propose_rest(model: &mut Model, at: usize) {
     }
 }
 
-/// Whose cell it is, and its problem, for the open field.
+/// The row of the cell, and its problem, for the open field.
 pub(in crate::tui) fn cell_words(model: &Model, row: usize, column: Column) -> (String, String) {
     let draft = draft(model);
     let name = draft.rows.get(row).map(|r| r.text(Column::Name).to_string()).filter(|n| !n.is_empty());
@@ -479,12 +478,12 @@ pub(in crate::tui) fn cell_words(model: &Model, row: usize, column: Column) -> (
         Some(problem) if problem.fix.is_some() => format!("{}  Ctrl-X takes it", with_fix(problem)),
         Some(problem) => problem.text.clone(),
         None => match column {
-            Column::Host => "local is this machine; else what ssh takes: root@10.0.0.1, a Host of its configuration, \
-                             ssh://root@host:2222."
+            Column::Host => "local is this machine. Otherwise an ssh destination: root@10.0.0.1, a Host of your ssh \
+                             config, ssh://root@host:2222."
                 .into(),
-            Column::Peer | Column::Client => "Several URLs are separated by commas.".into(),
-            Column::WalDir => "Leave it empty for the place inside the data directory.".into(),
-            Column::Flags => "Put at the end of this member's etcd command, such as --cert-file=….".into(),
+            Column::Peer | Column::Client => "Separate several URLs with commas.".into(),
+            Column::WalDir => "Leave it empty to keep the WAL inside the data directory.".into(),
+            Column::Flags => "Appended to this member's etcd command, such as --cert-file=….".into(),
             Column::Name | Column::DataDir => String::new(),
         },
     };

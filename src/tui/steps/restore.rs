@@ -1,5 +1,5 @@
-//! Restore: what is being done now, host by host and member by member; stop it, go on with it, take it back. The same screen
-//! shows a rehearsal.
+//! Restore: what is being done now, host by host and member by member; stop it, resume it, roll it back. The same
+//! screen shows a dry run.
 
 mod events;
 
@@ -32,17 +32,17 @@ use crate::{
 pub enum RowState {
     /// Its turn has not come.
     Waits,
-    /// It is being built beside its place.
+    /// It is being built in staging.
     Works(Meter),
-    /// It is built and proven, and waits beside its place.
+    /// It is built and verified, and waits in staging.
     Built(Restored),
-    /// It was being put in place when an earlier run ended.
+    /// It was being installed when an earlier run ended.
     Moving,
-    /// It is in place.
+    /// It is installed.
     Placed(Swapped),
-    /// It was being taken out of its place when an earlier run ended.
+    /// It was being rolled back when an earlier run ended.
     Undoing,
-    /// It is out of its place again: from where to where things went.
+    /// It is rolled back: from where to where things were moved.
     Out(Vec<(PathBuf, PathBuf)>),
     /// What was built for it is removed again.
     Discarded,
@@ -76,7 +76,7 @@ pub enum At {
     Snapshot(Meter),
     /// An etcd is being stopped.
     Halts(RunningEtcd),
-    /// It could not be gone on with.
+    /// It could not continue.
     Failed(Error),
 }
 
@@ -98,9 +98,9 @@ pub struct Host {
     pub at: At,
     /// How the snapshot came there, once it did.
     pub snapshot: Option<Arrived>,
-    /// True once it was looked at from beside the data.
+    /// True once it was checked from the host itself.
     pub close: bool,
-    /// What was written down of it, a line each, with the member that it is about.
+    /// Its log, with the member that each line is about.
     pub log: Vec<(Option<String>, String)>,
 }
 
@@ -119,7 +119,7 @@ pub struct State {
     pub hosts: Vec<Host>,
     /// Etcds that were found running on members' directories, each with its host.
     pub runs: Vec<(String, Running)>,
-    /// What the old cluster was found to be at the barrier.
+    /// What the final check found about the old cluster.
     pub barrier: Option<String>,
     /// Why the last run ended before its time.
     pub failed: Option<Error>,
@@ -159,28 +159,28 @@ impl State {
         self.id.is_some()
     }
 
-    /// True when every member is in place.
+    /// True when every member is installed.
     pub fn complete(&self) -> bool {
         !self.rows.is_empty() && self.placed() == self.rows.len()
     }
 
-    /// True for a plan that is to be in place, and that is gone on with here and not on Review.
+    /// True for a plan that is to be installed, and that is resumed here and not on Review.
     pub fn begun(&self) -> bool {
         self.until == Some(Goal::InPlace)
     }
 
-    /// How many members are in place.
+    /// How many members are installed.
     pub fn placed(&self) -> usize {
         self.rows.iter().filter(|row| matches!(row.stand, RowState::Placed(_))).count()
     }
 
-    /// How many are built and proven, or further.
+    /// How many are built and verified, or further.
     pub fn proven(&self) -> usize {
         let proven = |row: &&Row| matches!(row.stand, RowState::Built(_) | RowState::Placed(_) | RowState::Discarded);
         self.rows.iter().filter(proven).count()
     }
 
-    /// True where a member is built and waits beside its place.
+    /// True where a member is built and waits in staging.
     pub fn built(&self) -> bool {
         self.rows.iter().any(|row| matches!(row.stand, RowState::Built(_)))
     }
@@ -221,13 +221,13 @@ pub(in crate::tui) fn begin(model: &mut Model) -> Vec<Effect> {
     stale.into_iter().chain(run(model, plan, Goal::InPlace, true)).collect()
 }
 
-/// Rehearses the reviewed plan.
+/// Starts a dry run of the reviewed plan.
 pub(in crate::tui) fn rehearse(model: &mut Model) -> Vec<Effect> {
     let Some(plan) = model.review.plan.clone() else { return Vec::new() };
     run(model, plan, Goal::Rehearsed, false)
 }
 
-/// Shows a plan whose taking back was cut off.
+/// Shows a plan whose rollback was interrupted.
 pub(super) fn taking_back(model: &mut Model, plan: Plan) {
     model.restore = State { until: Some(Goal::Undone), ..State::new(plan) };
     for row in &mut model.restore.rows {
@@ -237,7 +237,7 @@ pub(super) fn taking_back(model: &mut Model, plan: Plan) {
     model.ask(Ask::Undo, "");
 }
 
-/// Shows a plan that an earlier run put in place, as its journal says.
+/// Shows a plan that an earlier run installed, as its journal says.
 pub(super) fn in_place(model: &mut Model, plan: Plan, placed: Vec<Swapped>) {
     model.restore = State { until: Some(Goal::InPlace), ..State::new(plan) };
     for swapped in placed {
@@ -248,8 +248,8 @@ pub(super) fn in_place(model: &mut Model, plan: Plan, placed: Vec<Swapped>) {
     model.launch = super::launch::State::default();
 }
 
-/// Takes the plan back, and stops what runs on its members' directories as it was shown. Called from one place: the label
-/// typed on this step.
+/// Rolls the plan back, and stops what runs on its members' directories as it was shown. Called from one place: the
+/// label typed on this step.
 pub(in crate::tui) fn undo(model: &mut Model) -> Vec<Effect> {
     let Some(plan) = model.restore.plan.clone() else { return Vec::new() };
     run(model, plan, Goal::Undone, false)
@@ -282,7 +282,7 @@ fn run(model: &mut Model, plan: Plan, until: Goal, first: bool) -> Vec<Effect> {
     vec![Effect::Apply { id, plan: Box::new(plan), orders }]
 }
 
-/// The operator said yes to stopping.
+/// The operator confirmed stopping.
 pub(in crate::tui) fn stop(model: &mut Model) -> Vec<Effect> {
     let Some(id) = model.restore.id else { return Vec::new() };
     model.restore.stopping = true;
@@ -295,11 +295,11 @@ pub(crate) fn selected(model: &Model) -> Option<&Row> {
 
 pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
     let state = &model.restore;
-    let working = |what: &str| Err(format!("{what} waits until what runs now has ended; c stops it."));
+    let working = |what: &str| Err(format!("{what} waits until the current run has ended; c stops it."));
     match action {
         Action::Next if state.running() => Err("Next waits for the members that are being restored.".into()),
         Action::Next if state.until == Some(Goal::Rehearsed) => {
-            Err("That was a rehearsal. Esc goes back to Review, where the label begins it.".into())
+            Err("That was a dry run. Esc goes back to Review, where the label starts the restore.".into())
         }
         Action::Next if state.until == Some(Goal::Undone) => {
             Err("It was rolled back. Esc goes to Review, where the label starts it again.".into())
@@ -311,15 +311,15 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
                 .filter(|r| !matches!(r.stand, RowState::Placed(_)))
                 .map(|r| r.name.as_str())
                 .collect();
-            Err(format!("Next waits for {}: t goes on with them, Esc goes back to the plan.", missing.join(", ")))
+            Err(format!("Next waits for {}: t resumes, Esc goes back to the plan.", missing.join(", ")))
         }
         Action::StopWork if !state.running() => Err("Nothing is running.".into()),
         Action::StopWork if state.stopping => Err("It is stopping already, at the next safe point.".into()),
-        Action::Retry if state.running() => working("Trying again"),
-        Action::Retry if state.complete() => Err("Every member is in place.".into()),
-        Action::Retry if !state.begun() => Err("There is nothing to go on with; Esc goes back to Review.".into()),
-        Action::Undo if state.running() => working("Taking it back"),
-        Action::Undo if !state.can_be_taken_back() => Err("Nothing of this plan is in place or built.".into()),
+        Action::Retry if state.running() => working("Resuming"),
+        Action::Retry if state.complete() => Err("Every member is installed.".into()),
+        Action::Retry if !state.begun() => Err("There is nothing to resume; Esc goes back to Review.".into()),
+        Action::Undo if state.running() => working("Rolling back"),
+        Action::Undo if !state.can_be_taken_back() => Err("Nothing of this plan is installed or built.".into()),
         Action::Details => match selected(model).and_then(|row| state.trouble(row)) {
             Some(_) => Ok(()),
             None => Err("Nothing went wrong with the selected member.".into()),
@@ -333,11 +333,11 @@ pub(super) fn question(model: &Model, action: Action) -> Option<(String, Vec<Str
     let begun = model.restore.plan.as_ref().filter(|_| action == Action::Retry)?;
     let other = model.review.plan.as_ref().filter(|plan| *plan != begun)?;
     Some((
-        format!("Continue with plan {}?", begun.short_id()),
+        format!("Resume plan {}?", begun.short_id()),
         vec![
-            format!("Review shows plan {}, which was not begun.", other.short_id()),
+            format!("Review shows plan {}, which was not started.", other.short_id()),
             format!(
-                "This continues with plan {}, the one that was begun: its members are put in place, and what is in their \
+                "This resumes plan {}, the one that was started: its members are installed, and what is in their \
                  places now is moved aside under a dated name.",
                 begun.short_id()
             ),

@@ -1,5 +1,5 @@
-//! What earlier runs left to do, as their journals say: a restore that is not complete, to be resumed, or one that is in
-//! place and was never verified, to be launched and verified. Shown at the start, and by a key on Detect.
+//! What earlier runs left to do, as their journals say: a restore that is not complete, to be resumed, or one that is
+//! installed and was never verified, to be launched and verified. Shown at the start, and by a key on Detect.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -30,7 +30,7 @@ pub struct State {
     reading: Option<u64>,
     /// Those that are not complete, each with its journal, the one begun last first.
     pub runs: Vec<(PathBuf, Unfinished)>,
-    /// Those that are in place and not verified, each with its journal, the one begun last first.
+    /// Those that are installed and not verified, each with its journal, the one begun last first.
     pub unverified: Vec<(PathBuf, Unverified)>,
 }
 
@@ -47,7 +47,7 @@ impl State {
         self.first().is_some()
     }
 
-    /// The plan that is in place as its journal says, where that is what was done last.
+    /// The plan that is installed according to its journal, where that is what was done last.
     pub fn in_place(&self) -> Option<&Plan> {
         match self.first()? {
             Left::Verify(_, left) => Some(&left.plan),
@@ -55,8 +55,8 @@ impl State {
         }
     }
 
-    /// What the journals call the cluster with one of these IDs, or that of this snapshot; where neither is known, the one of
-    /// what was begun last.
+    /// What the journals call the cluster with one of these IDs, or that of this snapshot; where neither is known, the
+    /// one of what was begun last.
     pub fn label(&self, ids: &[Id], sha256: Option<&str>) -> Option<&str> {
         let runs = self.runs.iter().map(|(_, run)| &run.plan);
         let plans = || runs.clone().chain(self.unverified.iter().map(|(_, left)| &left.plan));
@@ -92,7 +92,7 @@ pub(in crate::tui) fn look(model: &mut Model) -> Option<Effect> {
     Some(Effect::Journals { id, dir })
 }
 
-/// What they tell. The question stands over nothing else: once the operator is on the way, a key on Detect shows it.
+/// What they show. The question opens over nothing else: once the operator is on the way, a key on Detect shows it.
 pub(in crate::tui) fn found(model: &mut Model, id: u64, found: Vec<(PathBuf, Result<Vec<Record>>)>) {
     if model.unfinished.reading != Some(id) {
         return;
@@ -116,7 +116,7 @@ pub(in crate::tui) fn found(model: &mut Model, id: u64, found: Vec<(PathBuf, Res
             }
         }
     }
-    // whose directories a later plan used since is not in place any more
+    // whose directories a later plan used since is not installed any more
     unverified.retain(|(_, left)| {
         !begun.iter().any(|(since, plan)| *since > left.since && *plan != left.plan && shares(plan, &left.plan))
     });
@@ -141,7 +141,7 @@ fn shares(one: &Plan, other: &Plan) -> bool {
     !dirs(one).is_disjoint(&dirs(other))
 }
 
-/// Goes on with what was begun last: a run on Review, a restore that is in place on Launch.
+/// Resumes what was started last: a run on Review, an installed restore on Launch.
 pub(in crate::tui) fn go_on(model: &mut Model) -> Vec<Effect> {
     match model.unfinished.first() {
         None => Vec::new(),
@@ -170,7 +170,7 @@ pub(in crate::tui) fn go_on(model: &mut Model) -> Vec<Effect> {
     }
 }
 
-/// What the key that goes on with it does.
+/// What the key that resumes it does.
 pub(in crate::tui) fn key_words(model: &Model) -> &'static str {
     match model.unfinished.first() {
         Some(Left::Verify(..)) => "launch commands",
@@ -182,7 +182,7 @@ pub(in crate::tui) fn key_words(model: &Model) -> &'static str {
 pub(in crate::tui) fn words(model: &Model) -> (String, Vec<String>) {
     let (title, mut lines, path) = match model.unfinished.first() {
         None => return (String::new(), Vec::new()),
-        Some(Left::Resume(path, run)) => ("A restore was begun and is not complete".to_string(), resumed(run), path),
+        Some(Left::Resume(path, run)) => ("An earlier restore is not complete".to_string(), resumed(run), path),
         Some(Left::Verify(path, left)) => {
             (format!("Plan {} is restored but not verified", left.plan.short_id()), restored(left), path)
         }
@@ -207,12 +207,12 @@ fn restored(left: &Unverified) -> Vec<String> {
     let plan = &left.plan;
     let mut lines = vec![
         format!("Plan {} of {} was restored by {}, {}.", plan.short_id(), plan.label, left.who, at(&left.since)),
-        "Its journal says that every member was put in place and read back. Whether the members were started since is not \
-         in it."
+        "According to its journal every member was installed and verified. The journal does not record whether the \
+         members were started since."
             .into(),
     ];
     if let Some((sentence, when)) = &left.seen {
-        lines.push(format!("Verified last {}, without a proof: {}", at(when), time::sentence(sentence)));
+        lines.push(format!("Last verification {}, not passed: {}", at(when), time::sentence(sentence)));
     }
     lines.push(String::new());
     for member in &left.placed {
@@ -220,33 +220,33 @@ fn restored(left: &Unverified) -> Vec<String> {
     }
     lines.push(String::new());
     lines.push(
-        "y shows the commands that start them (Launch), and n from there verifies what they serve (Proof). Nothing is \
-         written by that. To roll it back, press u on Restore."
+        "Press y for the commands that start them (Launch), then n to verify them (Proof). This writes nothing. To \
+         roll back, press u on Restore."
             .into(),
     );
     lines
 }
 
 fn resumed(run: &Unfinished) -> Vec<String> {
-    let what = if run.undoes() { "was being taken back" } else { "was begun" };
+    let what = if run.undoes() { "was being rolled back" } else { "was started" };
     let mut lines =
         vec![format!("Plan {} of {} {what} by {}, {}.", run.plan.short_id(), run.plan.label, run.who, at(&run.since))];
     lines.push(match &run.ended {
         Some(text) => format!("It ended: {text}."),
-        None => "How it ended is not written down: it was cut off, or is still at work somewhere else.".into(),
+        None => "How it ended is not recorded: it was interrupted, or is still running elsewhere.".into(),
     });
     lines.push(String::new());
     for (name, last) in &run.members {
-        let last = last.as_deref().and_then(|text| text.lines().next()).unwrap_or("nothing is written down of it");
+        let last = last.as_deref().and_then(|text| text.lines().next()).unwrap_or("nothing is recorded");
         lines.push(format!("{name}  {last}"));
     }
     lines.push(String::new());
     lines.push(match (run.goal(), run.undoes()) {
         (Err(trouble), _) => time::sentence(&format!("{}: {}", trouble.what, trouble.why)),
-        (Ok(_), true) => "Going on takes its members out of their places, after you typed the label.".into(),
+        (Ok(_), true) => "Resuming rolls its members back, after you type the label.".into(),
         (Ok(_), false) => {
-            "Going on looks at every host again and begins at the first act whose result is not there; nothing is done \
-             before you typed the label."
+            "Resuming checks every host again and continues from the first incomplete step. Nothing is done until you \
+             type the label."
                 .to_string()
         }
     });

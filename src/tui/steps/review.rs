@@ -46,11 +46,11 @@ pub struct State {
     pub at: usize,
     /// The effect that writes the plan.
     pub writing: Option<u64>,
-    /// What must not live on.
+    /// What blocks the restore.
     pub fences: Fences,
     /// The commands that may be run to stop an etcd, each on its host.
     pub consent: Vec<(String, RunningEtcd)>,
-    /// True for a plan that an earlier run began: it is gone on with as it was written down.
+    /// True for a plan that an earlier run began: it is resumed as recorded.
     pub pinned: bool,
     /// What was asked to be typed for this plan, besides the label.
     pub asked: Vec<String>,
@@ -81,7 +81,7 @@ pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
             model.review.plan = Some(built.plan);
         }
         Err(problems) => {
-            // Members lets nobody through with an error, so this is a second line of defence
+            // Members allows no error through, so this is a second line of defence
             model.review.plan = None;
             model.review.warnings = problems;
         }
@@ -91,20 +91,20 @@ pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
 
 /// A token of its own for each attempt: members of a begun plan must not meet those of another.
 fn used_token(model: &Model, plan: &Plan) -> Option<Problem> {
-    // A rehearsal leaves nothing that could meet anybody.
+    // A dry run leaves nothing that could start.
     let left = model.restore.begun() || model.restore.built() || model.restore.placed() > 0;
     let begun = model.restore.plan.as_ref().filter(|b| left && *b != plan && b.token == plan.token)?;
     Some(Problem::warning(
         None,
         None,
         format!(
-            "plan {} was begun with the same token: press g on Members for a new one, or members of both could mix",
+            "plan {} was started with the same token: press g on Members for a new one, or members of both could mix",
             begun.short_id()
         ),
     ))
 }
 
-/// Goes on with a plan that an earlier run began.
+/// Resumes a plan that an earlier run started.
 pub(in crate::tui) fn go_on(model: &mut Model, plan: Plan) -> Vec<Effect> {
     model.label.clone_from(&plan.label);
     model.label_settled = true;
@@ -114,7 +114,7 @@ pub(in crate::tui) fn go_on(model: &mut Model, plan: Plan) -> Vec<Effect> {
     ask(model)
 }
 
-/// A plan that an earlier run put in place.
+/// A plan that an earlier run installed.
 pub(super) fn restored(model: &mut Model, plan: Plan) {
     model.label.clone_from(&plan.label);
     model.label_settled = true;
@@ -125,7 +125,7 @@ pub(super) fn restored(model: &mut Model, plan: Plan) {
 pub(super) fn leave(model: &mut Model) {
     model.review = State::default();
     model.step = Step::Detect;
-    model.say(Tone::Plain, "The plan that was begun is left as it stands; u shows it again.");
+    model.say(Tone::Plain, "The earlier run is left as it is; u shows it again.");
 }
 
 /// True when this very plan was begun already.
@@ -133,7 +133,7 @@ fn begun(model: &Model) -> bool {
     model.review.plan.is_some() && model.restore.plan == model.review.plan && model.restore.begun()
 }
 
-/// Looks at the hosts, and then asks everybody who must not live on.
+/// Looks at the hosts, and then asks the old members that must not run any more.
 pub(in crate::tui) fn ask(model: &mut Model) -> Vec<Effect> {
     match model.review.plan.clone() {
         Some(plan) => hosts::look(model, plan, false),
@@ -143,15 +143,15 @@ pub(in crate::tui) fn ask(model: &mut Model) -> Vec<Effect> {
 
 pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
     match action {
-        Action::Rehearse if model.review.plan.is_none() => Err("There is no plan to rehearse.".into()),
+        Action::Rehearse if model.review.plan.is_none() => Err("There is no plan for a dry run.".into()),
         Action::Rehearse | Action::Closer | Action::AskAgain if begun(model) => {
-            Err("This plan was begun; n goes to where it stands.".into())
+            Err("This plan was started; n shows its progress.".into())
         }
         Action::Rehearse => model.hosts.in_the_way().map_or(Ok(()), Err),
         Action::Closer if model.hosts.unclear().is_empty() => {
-            Err("There is no host where an etcd runs of which more must be known.".into())
+            Err("No etcd that runs on these hosts needs a closer look.".into())
         }
-        Action::Details if model.hosts.looks.is_empty() => Err("No host was looked at yet.".into()),
+        Action::Details if model.hosts.looks.is_empty() => Err("No host was checked yet.".into()),
         _ => Ok(()),
     }
 }
@@ -212,11 +212,11 @@ pub(in crate::tui) fn command_key(model: &Model, letter: char) -> String {
 fn opens_field(model: &Model) -> String {
     let first = wanted(model).and_then(|text| text.chars().next());
     match first {
-        None => "Enter says what has to be done first.".into(),
+        None => "Enter shows what to do first.".into(),
         Some(first) if is_key(Place::Review, first) => {
-            format!("Its first letter opens the field, as Enter does (the command {first} is Alt-{first} here).")
+            format!("Its first letter or Enter opens the field (the command {first} is Alt-{first} here).")
         }
-        Some(_) => "Its first letter opens the field, as Enter does.".into(),
+        Some(_) => "Its first letter or Enter opens the field.".into(),
     }
 }
 
@@ -225,13 +225,13 @@ fn asks(model: &Model, plan: &Plan) -> String {
     let opens = opens_field(model);
     match gate(model) {
         Gate::Consent(_) => format!(
-            "Type {CONSENT} to agree that the commands above are run, just before the exchange. {opens} Then comes \
-             the label."
+            "Type {CONSENT} to agree that the commands above are run just before the install. {opens} The label comes \
+             next."
         ),
         Gate::Override(typed, _) => {
-            format!("To override what is in the way, type {typed}. {opens} Then comes the label.")
+            format!("To override the blocker, type {typed}. {opens} The label comes next.")
         }
-        _ => format!("Nothing is put in place before you type the cluster label, {}, here. {opens}", plan.label),
+        _ => format!("Nothing is changed until you type the cluster label, {}, here. {opens}", plan.label),
     }
 }
 
@@ -275,7 +275,7 @@ pub(super) fn details(model: &Model) -> (String, Vec<String>) {
         let each = model.hosts.looks.iter().map(|look| hosts_view::lines(plan, look, model.now()));
         each.collect::<Vec<_>>().join(&String::new())
     });
-    ("The hosts, as they were seen".into(), lines)
+    ("The hosts, as checked".into(), lines)
 }
 
 /// One line of the review: its mark, its words, its tone, and how many lines of the screen it may take.
@@ -286,25 +286,25 @@ fn lines(model: &Model, plan: &Plan) -> Vec<PageLine> {
     let mut out: Vec<PageLine> = Vec::new();
     if !begun(model) {
         out.extend(plan_steps::of_hosts(model).into_iter().map(|(mark, words, tone)| (mark.into(), words, tone, 4)));
-        // What was found before the hosts are looked at anew counts no longer.
+        // What was found before the hosts are checked again counts no longer.
         let fences =
             if model.hosts.asking() { Vec::new() } else { model.review.fences.lines(&command_key(model, 'r')) };
         out.extend(fences.into_iter().map(|(mark, words, tone)| (mark.into(), words, tone, 8)));
     }
-    // What is in the way already, with its override, is not said twice.
+    // What is a blocker already, with its override, is not repeated.
     let fenced = |p: &&Problem| p.lift.is_some() && model.review.fences.found.iter().any(|f| f.typed == p.lift);
     let open: Vec<Problem> = model.review.warnings.iter().filter(|p| !fenced(p)).cloned().collect();
     out.extend(warnings(plan, &open).into_iter().map(|words| (" ! ".into(), words, Tone::Warn, 4)));
     if !out.is_empty() {
         out.push((String::new(), String::new(), Tone::Plain, 1));
     }
-    out.push((" ".into(), "This is all that it does, in order:".into(), Tone::Strong, 1));
+    out.push((" ".into(), "What it does, in order:".into(), Tone::Strong, 1));
     for (at, words) in plan_steps::course(model, plan).into_iter().enumerate() {
         out.push((format!("{:>3}  ", at + 1), words, Tone::Plain, 6));
     }
     if !model.options.journals.as_os_str().is_empty() {
         let path = journal::of_plan(&model.options.journals, plan);
-        let words = format!("What is decided, done and seen is written to the journal {}", path.shown());
+        let words = format!("Decisions, actions and observations are recorded in the journal {}", path.shown());
         out.push(("  •  ".into(), words, Tone::Plain, 4));
     }
     out
@@ -320,9 +320,9 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     };
     let members = plan.members.len();
     let opening = match (begun(model), model.review.pinned) {
-        (true, _) => format!("Plan {} was begun. n goes on to Restore.", plan.short_id()),
+        (true, _) => format!("Plan {} was started. Press n for Restore.", plan.short_id()),
         (false, true) => format!(
-            "Plan {} was begun by an earlier run and is gone on with as it was written down. Read it through.",
+            "Plan {} was started by an earlier run and is resumed as recorded. Read it through.",
             plan.short_id()
         ),
         (false, false) => {
@@ -354,7 +354,7 @@ pub(super) fn draw(model: &Model, page: &mut Page<'_>) {
     }
 }
 
-/// The warnings in words, those that several members share said once.
+/// The warnings in words, those that several members share only once.
 fn warnings(plan: &Plan, problems: &[Problem]) -> Vec<String> {
     let mut shared: Vec<(&str, Vec<&str>)> = Vec::new();
     for problem in problems {

@@ -1,6 +1,6 @@
-//! Snapshot: which source loses least, and can it be trusted? Survivors, data directories and files stand in one list,
-//! ranked by [`crate::domain::sources::ranking`]; here are the step's state and its keys. What goes on in the background is in
-//! [`super::snapshot_tasks`].
+//! Snapshot: which source loses least, and can it be trusted? Survivors, data directories and files are in one list,
+//! ranked by [`crate::domain::sources::ranking`]; here are the step's state and its keys. What goes on in the
+//! background is in [`super::snapshot_tasks`].
 
 mod actions;
 mod choice;
@@ -37,7 +37,7 @@ pub struct FileTask {
     pub id: u64,
     /// The file.
     pub path: PathBuf,
-    /// How far it is, once it said so.
+    /// How far it is, once that is known.
     pub meter: Option<Meter>,
 }
 
@@ -76,15 +76,16 @@ pub struct State {
     pub dirs: Vec<DirFacts>,
     /// Files that were saved from members here.
     pub saved: Vec<Saved>,
-    /// What glances at two files showed.
+    /// What brief looks at two files showed.
     pub kin: Vec<HistoryMatch>,
     /// What comparing two files whole showed.
     pub compared: Vec<Compared>,
-    /// All sources, ranked: made anew by [`relist`] when something was learnt.
+    /// All sources, ranked: made again by [`relist`] when something was learnt.
     pub list: List,
     /// The searches under way.
     pub searching: Vec<(u64, PathBuf)>,
-    /// Those of them in the place where the wizard saves: it may not exist yet, and new data directories in it are no source.
+    /// Those of them in the place where the wizard saves: it may not exist yet, and new data directories in it are no
+    /// source.
     pub own_searches: Vec<u64>,
     /// What earlier runs restored from, the latest first.
     pub journaled: Vec<Journaled>,
@@ -202,8 +203,8 @@ pub(in crate::tui) fn relist(model: &mut Model) {
     state.list = list;
 }
 
-/// What the files tell of a cluster. What was saved from a member here is that member's own state, and directories are
-/// judged by themselves.
+/// What the files show about a cluster. What was saved from a member here is that member's own state, and directories
+/// are judged by themselves.
 fn known(state: &State) -> Vec<KnownState> {
     let own = |file: &&FileFacts| state.saved.iter().any(|s| s.path == file.path) || state.dir(&file.path).is_some();
     let sound = |file: &&FileFacts| matches!(file.health, Health::Verified | Health::Unhashed);

@@ -1,4 +1,4 @@
-//! What goes on behind the Snapshot step: places are searched, directories looked at, files read through one after
+//! The background work of the Snapshot step: places are searched, directories looked at, files read through one after
 //! another and then glanced at in pairs; a snapshot is saved, two files are compared.
 
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ use crate::{
     text::Shown,
 };
 
-/// Where a data directory's database lies in it.
+/// The path of the database in a data directory.
 const DATABASE: &str = "member/snap/db";
 
 /// Searches places, each by itself so that one that cannot be read does not hide the others.
@@ -68,8 +68,8 @@ pub(super) fn search_own(model: &mut Model) -> Vec<Effect> {
     effects
 }
 
-/// Takes in what the journals of earlier runs say of their sources: those of a plan with this label, or whose members were
-/// at the endpoints that are asked. They are looked for once Snapshot was entered.
+/// Takes in what the journals of earlier runs say of their sources: those of a plan with this label, or whose members
+/// were at the endpoints that are asked. They are looked for once Snapshot was entered.
 pub(in crate::tui) fn journaled(model: &mut Model, found: &[(PathBuf, Outcome<Vec<Record>>)]) -> Vec<Effect> {
     let endpoints: Vec<String> = model.detect.rows.iter().map(|row| row.facts.endpoint.clone()).collect();
     let mut sources: Vec<Journaled> = Vec::new();
@@ -96,7 +96,7 @@ pub(in crate::tui) fn journaled(model: &mut Model, found: &[(PathBuf, Outcome<Ve
     if model.snapshot.entered { search_own(model) } else { Vec::new() }
 }
 
-/// Begins anew what was under way when the wizard was left.
+/// Starts again what was under way when the wizard was left.
 pub(in crate::tui) fn again(model: &mut Model) -> Vec<Effect> {
     let state = &mut model.snapshot;
     (state.reading, state.relating, state.comparing, state.saving) = (None, None, None, None);
@@ -178,7 +178,7 @@ pub(in crate::tui) fn found(model: &mut Model, id: u64, result: Outcome<Vec<File
     effects
 }
 
-/// The data directory whose database lies at `path`.
+/// The data directory whose database is at `path`.
 fn dir_of(path: &Path) -> Option<&Path> {
     path.ends_with(DATABASE).then(|| path.ancestors().nth(3)).flatten()
 }
@@ -201,7 +201,7 @@ fn take_in(model: &mut Model, facts: DirFacts) {
     let inner = facts.data_dir.join(DATABASE);
     if let Some(says) = facts.state.says() {
         let database = says.database.clone();
-        // a database that a leader sent stands in for the one in place, which is older
+        // a database that a leader sent replaces the one in place, which is older
         match state.files.iter_mut().find(|f| f.path == inner || f.path == database.path) {
             Some(file) if file.path == database.path => {}
             Some(file) => *file = database,
@@ -210,7 +210,7 @@ fn take_in(model: &mut Model, facts: DirFacts) {
         state.dirs.retain(|d| d.data_dir != facts.data_dir);
         state.dirs.push(facts);
     } else if let DirState::Unreadable(why) = &facts.state {
-        let text = format!("{} cannot be looked at: {}", facts.data_dir.shown(), why);
+        let text = format!("{} cannot be read: {}", facts.data_dir.shown(), why);
         state.unsearched.push(text);
     }
 }
@@ -244,7 +244,7 @@ fn read_next(model: &mut Model) -> Vec<Effect> {
     vec![Effect::Inspect { id, path }]
 }
 
-/// Glances at the best file and another whole one that it was not yet held against.
+/// Glances at the best file and another whole one that it was not yet compared with.
 fn relate_next(model: &mut Model) -> Vec<Effect> {
     if model.snapshot.relating.is_some() {
         return Vec::new();
@@ -266,7 +266,7 @@ fn relate_next(model: &mut Model) -> Vec<Effect> {
 
 pub(in crate::tui) fn related(model: &mut Model, id: u64, result: Outcome<History>) -> Vec<Effect> {
     let Some((_, files)) = model.snapshot.relating.take_if(|(r, _)| *r == id) else { return Vec::new() };
-    // whoever cannot be read was said to be broken, or will be when it is chosen
+    // one that cannot be read was shown as broken, or will be when it is chosen
     let history = result.unwrap_or(History::Unknown);
     model.snapshot.kin.push(HistoryMatch { files, history });
     read_next(model)
@@ -365,7 +365,7 @@ pub(in crate::tui) fn saved(model: &mut Model, id: u64, result: Outcome<FileFact
             }
             if sound {
                 model.snapshot.chosen = Some(work.path.clone());
-                model.say(Tone::Good, format!("Saved and chosen: {}. n goes on to Members.", work.path.shown()));
+                model.say(Tone::Good, format!("Saved and chosen: {}. Press n for Members.", work.path.shown()));
             }
             model.snapshot.select(Place::File(work.path.clone()));
             model.propose_label();

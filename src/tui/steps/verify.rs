@@ -1,4 +1,4 @@
-//! Proof: the members of the restored plan watched as they come up, and what was proven of them.
+//! Proof: the members of the restored plan watched as they come up, and the result of their verification.
 
 use super::super::{
     app::{Model, Overlay, leave_when_safe, moved, trouble_said},
@@ -38,14 +38,14 @@ impl State {
     }
 }
 
-/// Watches, unless somebody does or there is nothing more to see.
+/// Watches, unless that is under way or there is nothing more to see.
 pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
     let proven =
         model.proof.proof.as_ref().is_some_and(|p| matches!(p.verdict, VerifyResult::Proven | VerifyResult::Agree));
     if model.proof.running() || proven { Vec::new() } else { watch(model, false) }
 }
 
-/// Forgets what was proven of an earlier plan, and whom was watched for it.
+/// Forgets the verification of an earlier plan, and the watch for it.
 pub(super) fn begin_anew(model: &mut Model) -> Vec<Effect> {
     let stale = std::mem::take(&mut model.proof);
     stale.id.map(|id| Effect::Cancel { id }).into_iter().collect()
@@ -97,9 +97,11 @@ pub(super) fn can(model: &Model, action: Action) -> Result<(), String> {
     let verdict = state.proof.as_ref().map(|proof| proof.verdict);
     match action {
         Action::AskAgain if state.running() => {
-            Err("The members are being watched; each second they are asked anew.".into())
+            Err("The members are being watched; they are asked again every second.".into())
         }
-        Action::Canary if state.writing_id().is_some() => Err("A key is written as soon as all else is right.".into()),
+        Action::Canary if state.writing_id().is_some() => {
+            Err("A key is written as soon as everything else is right.".into())
+        }
         Action::Canary if verdict == Some(VerifyResult::Failed) => {
             Err("Nothing is written into the cluster while something is wrong.".into())
         }
@@ -135,8 +137,8 @@ pub(in crate::tui) fn canary_words(model: &Model) -> Vec<String> {
     let id = model.restore.plan.as_ref().map_or_else(String::new, |plan| plan.short_id());
     vec![
         format!(
-            "One key, requorum/canary/{id}-…, is put through the first member, read through each, and deleted through the \
-             last. A watch that is opened before must see both. It takes two revisions."
+            "One key, requorum/canary/{id}-…, is put through the first member, read through each, and deleted through \
+             the last. A watch that is opened before must see both. It takes two revisions."
         ),
         String::new(),
         "It is the only thing that requorum ever writes to a cluster, and it is not done while anything else is wrong."

@@ -97,7 +97,7 @@ fn a_changed_plan_asks_for_the_label_again() {
     crate::tui::steps::members::set_bump(&mut model, "1e9").unwrap();
     let effects = char(&mut model, 'n');
     nobody_answers(&mut model, &effects);
-    assert!(screen(&model, 80, 24).contains("begun with the same token"), "{}", screen(&model, 80, 24));
+    assert!(screen(&model, 80, 24).contains("started with the same token"), "{}", screen(&model, 80, 24));
     char(&mut model, 'n');
     assert_eq!(
         model.prompt.as_ref().map(|p| (p.ask.clone(), p.text().to_string())),
@@ -128,7 +128,7 @@ fn members_go_their_own_ways_and_a_failed_run_is_gone_on_with() {
     send(&mut model, Msg::ApplyEnded { id, result: Err(why) });
     assert_eq!(char(&mut model, 'n'), []);
     assert_eq!((model.step, model.restore.at), (Step::Restore, 1), "the failed one is selected");
-    assert!(screen(&model, 120, 40).contains("Nothing is swapped before all 3 are proven"));
+    assert!(screen(&model, 120, 40).contains("Nothing is installed before all 3 are verified"));
     let effects = char(&mut model, 't');
     let [Effect::Apply { id, plan: again, orders }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!((&**again, orders.until, orders.decisions.len()), (&plan, Goal::InPlace, 0));

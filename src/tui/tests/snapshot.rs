@@ -34,7 +34,7 @@ fn an_opened_file_is_selected_and_an_empty_place_is_named() {
     send(&mut model, Msg::Found { id: *id, result: Ok(vec![old]) });
     assert_eq!(model.snapshot.at(), 2, "below the member and the newer file");
     send(&mut empty, Msg::Found { id: *id, result: Ok(Vec::new()) });
-    assert!(screen(&empty, 80, 24).contains("/root/sub/b.db holds no file"), "{}", screen(&empty, 80, 24));
+    assert!(screen(&empty, 80, 24).contains("/root/sub/b.db has no file"), "{}", screen(&empty, 80, 24));
 }
 
 #[test]

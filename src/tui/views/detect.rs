@@ -1,4 +1,5 @@
-//! How Detect is drawn: the verdict, a row for each member, what is to be done, and everything that one member said.
+//! How Detect is drawn: the verdict, a row for each member, what is to be done, and everything that one member
+//! reported.
 
 use super::super::{
     app::Model,
@@ -43,11 +44,11 @@ pub(crate) fn details(model: &Model) -> (String, Vec<String>) {
     (format!("{}  {}", model.detect.name(&row.facts), row.facts.endpoint), lines)
 }
 
-/// Everything that a member said, or why it did not.
+/// Everything that a member reported, or why it did not.
 fn about(state: &State, row: &Asked) -> Vec<String> {
     let mut lines = Vec::new();
     if row.gone {
-        lines.push("You say that this member is gone for good (g takes it back).".to_string());
+        lines.push("You marked this member as gone for good (g unmarks it).".to_string());
     }
     match &row.facts.answer {
         Answer::Asking => lines.push("Still being asked.".to_string()),
@@ -62,7 +63,7 @@ fn about(state: &State, row: &Asked) -> Vec<String> {
 
 fn said(state: &State, says: &MemberStatus, lines: &mut Vec<String>) {
     if let Some(why) = &says.closed {
-        lines.push(format!("It is alive, though its client port tells nothing: {why}."));
+        lines.push(format!("It is alive, although its client port gives no status: {why}."));
     }
     let or = |text: &str| if text.is_empty() { "?".to_string() } else { text.to_string() };
     let storage =
@@ -103,10 +104,10 @@ fn said(state: &State, says: &MemberStatus, lines: &mut Vec<String>) {
         OwnHealth::Bad(why) if why.is_empty() => lines.push("/health: not healthy".into()),
         OwnHealth::Bad(why) => lines.push(format!("/health: not healthy, {why}")),
     }
-    lines.extend(says.errors.iter().map(|e| format!("it complains: {e}")));
+    lines.extend(says.errors.iter().map(|e| format!("it reports an error: {e}")));
     if !says.heard.is_empty() {
         let doors: Vec<&str> = says.heard.iter().map(|s| door(*s)).collect();
-        lines.push(format!("heard by: {}", doors.join(", ")));
+        lines.push(format!("seen at: {}", doors.join(", ")));
     }
     lines.push(String::new());
     lines.push("Members that it knows:".into());
@@ -135,7 +136,7 @@ fn door(source: Source) -> &'static str {
 /// `none`, or `NOSPACE of m1`.
 fn alarms(state: &State, says: &MemberStatus) -> String {
     if says.alarms.is_empty() {
-        return if says.closed.is_some() { "not told".into() } else { "none".into() };
+        return if says.closed.is_some() { "unknown".into() } else { "none".into() };
     }
     let name = |id: Id| {
         let known = state.rows.iter().filter_map(|r| match &r.facts.answer {
@@ -199,12 +200,11 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
         page.gap();
         page.sentence(
             "   e  ",
-            "type the client URLs of the cluster's members: each is asked what it knows, and \
-            none of them is changed.",
+            "enter the client URLs of the cluster's members: each is asked what it knows, and none of them is changed.",
             Tone::Plain,
             3,
         );
-        page.sentence("   n  ", "go on with files alone, where no member can be reached from here.", Tone::Plain, 3);
+        page.sentence("   n  ", "continue with files alone, if no member can be reached from here.", Tone::Plain, 3);
         return;
     }
     let finding = state.finding();
@@ -248,7 +248,7 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
         page.sentence("   ", &format!("The rule: {}", time::sentence(&finding.rule)), Tone::Faint, 2);
     }
     let Some(row) = state.rows.get(state.at) else { return };
-    page.more(&format!("What {} says:", state.name(&row.facts)), &about(state, row));
+    page.more(&format!("Answer of {}:", state.name(&row.facts)), &about(state, row));
 }
 
 fn cells(model: &Model, row: &Asked) -> Vec<Spot> {
@@ -266,7 +266,7 @@ fn cells(model: &Model, row: &Asked) -> Vec<Spot> {
         Answer::Says(says) => {
             let well = says.has_leader() && says.read == Read::Served && says.alarms.is_empty();
             let tone = if well { Tone::Good } else { Tone::Warn };
-            // what only its peer port tells has no numbers
+            // what only its peer port shows has no numbers
             if says.revision == 0 && says.closed.is_some() {
                 return head.into_iter().chain([(says.leader_words(), tone), none(), none()]).collect();
             }
@@ -298,7 +298,7 @@ fn selected(model: &Model, facts: &EndpointFacts, page: &mut Page<'_>) {
                 Hashed::Says { hash, revision, .. } => format!(", HashKV {hash:08x} at {}", time::thousands(*revision)),
                 _ => String::new(),
             };
-            let complaints = if says.errors.is_empty() { "no complaints".to_string() } else { says.errors.join("; ") };
+            let complaints = if says.errors.is_empty() { "no errors".to_string() } else { says.errors.join("; ") };
             let version = if says.version.is_empty() { "?" } else { &says.version };
             let alarms = alarms(&model.detect, says);
             format!("{name}: etcd {version}, db {}, alarms {alarms}{hash}; {complaints}", database(says))

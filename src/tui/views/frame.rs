@@ -69,14 +69,14 @@ fn written(model: &Model) -> String {
     match () {
         () if model.leaving == Leaving::WhenSafe => "STOPPING".into(),
         () if model.restore.running() => match model.restore.until {
-            Some(Goal::Rehearsed) => "REHEARSING".into(),
-            Some(Goal::Undone) => "TAKING IT BACK".into(),
+            Some(Goal::Rehearsed) => "DRY RUN".into(),
+            Some(Goal::Undone) => "ROLLING BACK".into(),
             _ => "WRITING DATA DIRECTORIES".into(),
         },
-        () if model.restore.complete() => "data directories in place".into(),
-        () if model.restore.placed() > 0 => "partly in place".into(),
-        () if model.restore.until == Some(Goal::Undone) && model.restore.failed.is_none() => "taken back".into(),
-        () if model.restore.built() => "built, nothing in place".into(),
+        () if model.restore.complete() => "data directories installed".into(),
+        () if model.restore.placed() > 0 => "partly installed".into(),
+        () if model.restore.until == Some(Goal::Undone) && model.restore.failed.is_none() => "rolled back".into(),
+        () if model.restore.built() => "built, nothing installed".into(),
         () if model.snapshot.saving.is_some() => "saving a snapshot".into(),
         // what an earlier run wrote counts, too
         () if model.unfinished.in_place().is_some() => {
@@ -240,7 +240,7 @@ fn footer(model: &Model, page: &Page<'_>) -> Lines {
     vec![line]
 }
 
-/// A key as the footer names it: where its letter begins what is to be typed, the command is had with Alt.
+/// A key as the footer names it: where its letter begins what is to be typed, the command works with Alt.
 fn shown_key(model: &Model, binding: &keymap::Binding) -> String {
     let mut letters = binding.show.chars();
     match (letters.next(), letters.next()) {
@@ -256,13 +256,13 @@ fn submit_label(model: &Model) -> &'static str {
     match model.prompt.as_ref().map(|p| &p.ask) {
         Some(Ask::Confirm) if steps::review::gate(model) != steps::review::Gate::Label => "not yet",
         Some(Ask::Confirm) => "start the restore",
-        Some(Ask::Undo) => "take it back",
+        Some(Ask::Undo) => "roll back",
         Some(Ask::Consent) => "agree",
-        Some(Ask::Gate) => "go on all the same",
+        Some(Ask::Gate) => "continue anyway",
         Some(Ask::Endpoints) => "ask them",
         Some(Ask::OpenFile) => "open",
         Some(Ask::SaveFrom(_) | Ask::PlanFile | Ask::SheetFile | Ask::RunbookFile) => "save",
-        _ => "take it",
+        _ => "accept",
     }
 }
 
@@ -361,18 +361,17 @@ fn window_words(model: &Model, room: usize) -> (String, Vec<String>) {
         Some(Overlay::Pasted) => steps::members::paste_words(model),
         Some(Overlay::Canary) => ("Write one key, and delete it again?".into(), steps::verify::canary_words(model)),
         Some(Overlay::Start) => steps::launch_start::start_words(model),
-        Some(Overlay::Rehearse) => ("Rehearse this plan?".into(), steps::review::rehearsal(model)),
+        Some(Overlay::Rehearse) => ("Dry run of this plan?".into(), steps::review::rehearsal(model)),
         Some(Overlay::Unfinished) => steps::resume::words(model),
         Some(Overlay::Token) => steps::members::token_words(model),
-        Some(Overlay::Sure(action)) => steps::question(model, action).unwrap_or_else(|| {
-            ("Nothing is lost by it any more".into(), vec!["What it was asked about has ended.".into()])
-        }),
+        Some(Overlay::Sure(action)) => steps::question(model, action)
+            .unwrap_or_else(|| ("No longer needed".into(), vec!["What this question was about has ended.".into()])),
         Some(Overlay::Held(action)) => held_words(model, action),
         Some(Overlay::Stop) => (
             "Stop?".into(),
             vec![
-                "Every host stops at its next safe point. What is built and proven waits beside its place, what is in \
-                 place stays there, and what was there before is untouched or lies aside. t goes on later, and so does \
+                "Every host stops at its next safe point. What is built and verified waits in staging. What is \
+                 installed stays. Your previous data is untouched or moved aside. Press t to resume later, or run \
                  requorum resume."
                     .into(),
             ],
@@ -386,14 +385,13 @@ fn held_words(model: &Model, action: Action) -> (String, Vec<String>) {
     match steps::held(model, action) {
         Ok(()) => {
             let binding = keymap::bindings_for(model.step.place()).find(|binding| binding.action == action);
-            let (name, help) = binding.map_or(("go on", "do what was asked for"), |b| (b.label, b.help));
-            let words =
-                format!("Nothing is waited for any more for this: {help}. Enter does it, Esc closes this window.");
+            let (name, help) = binding.map_or(("continue", "do what was asked for"), |b| (b.label, b.help));
+            let words = format!("This can be done now: {help}. Enter does it, Esc closes this window.");
             (format!("Ready: {name}"), vec![words])
         }
         Err(why) => {
-            let keys = "Meanwhile keys do nothing here, so that what is typed ahead is not taken for commands. Esc closes \
-                        this window.";
+            let keys = "Meanwhile other keys do nothing, so that typing ahead triggers no command. Esc closes this \
+                        window.";
             ("Not yet".into(), vec![why, String::new(), keys.into()])
         }
     }
@@ -403,18 +401,18 @@ fn quit_words(model: &Model) -> Vec<String> {
     let mut lines = Vec::new();
     if model.restore.running() {
         lines.push(
-            "Members are being worked on. Leaving stops every host at its next safe point. What is built waits beside its \
-             place; the next start of requorum shows where it stood and goes on."
+            "A restore is in progress. Quitting stops each host at its next safe point. What is built waits in \
+             staging; start requorum again to resume."
                 .into(),
         );
     } else if model.snapshot.saving.is_some() {
-        lines.push("A snapshot is being saved. Leaving stops that and removes what was received.".into());
+        lines.push("A snapshot is being saved. Quitting stops that and removes what was received.".into());
     } else if model.options.accompanied {
-        lines.push("It leads to who looks on, and from there back to this screen as it is now.".into());
+        lines.push("Pause the drill? The clock stops; b brings you back here.".into());
     } else if model.written.is_empty() && model.restore.rows.is_empty() {
         lines.push("Nothing has been written. What was typed here is not kept; a plan saved on Review is.".into());
     } else {
-        lines.push("What was written stays, and is listed after leaving:".into());
+        lines.push("What was written stays, and is listed after you quit:".into());
         lines.extend(model.written.iter().map(|(path, what)| format!("  {what}: {}", path.shown())));
     }
     lines
@@ -437,9 +435,9 @@ fn help(model: &Model, room: usize) -> Vec<String> {
     }
     lines.push(String::new());
     lines.push(
-        "While text is typed: arrows, Home, End, Backspace, Delete, Ctrl-U, Ctrl-K, Ctrl-W; Esc leaves the old value."
+        "While text is typed: arrows, Home, End, Backspace, Delete, Ctrl-U, Ctrl-K, Ctrl-W; Esc keeps the old value."
             .into(),
     );
-    lines.push("The mouse stays the terminal's own: select and copy as always.".into());
+    lines.push("The mouse is left to the terminal: select and copy as usual.".into());
     lines
 }

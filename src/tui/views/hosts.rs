@@ -69,7 +69,7 @@ pub(crate) fn who(facts: &HostFacts) -> String {
     format!("as {}{root}", facts.user)
 }
 
-/// All that was seen of a host.
+/// Everything known about a host.
 pub(crate) fn lines(plan: &Plan, look: &Look, now: i64) -> Vec<String> {
     let names: Vec<&str> = look.members.iter().filter_map(|at| Some(plan.members.get(*at)?.name.as_str())).collect();
     let host = display_name(&look.host);
@@ -102,7 +102,7 @@ pub(crate) fn lines(plan: &Plan, look: &Look, now: i64) -> Vec<String> {
         out.push(format!("  an etcd runs there, process {pid}: {line}"));
     }
     for running in &look.runs {
-        out.push(format!("  the one on {} is stopped so:", running.halt.data_dir.shown()));
+        out.push(format!("  the one on {} is stopped by:", running.halt.data_dir.shown()));
         out.extend(running.halt.commands.iter().map(|command| format!("    {command}")));
     }
     for automation in &look.automation {
@@ -121,7 +121,7 @@ fn place(look: &Look, column: Column, dir: &std::path::Path, now: i64) -> Option
             format!("an old member's{about}; it is moved aside")
         }
         PlaceState::Dir(names) => format!("holds {}", names.first().map(Foreign::as_str).unwrap_or_default()),
-        PlaceState::Closed => "may not be listed".into(),
+        PlaceState::Closed => "permission denied".into(),
         PlaceState::File => "not a directory".into(),
     };
     let free = place.free.map(|free| format!(", {} free on {}", number::size(free), place.mount)).unwrap_or_default();

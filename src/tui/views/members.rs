@@ -32,7 +32,7 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     let draft = draft(model);
     let problems = problems(&draft);
     intro(model, &draft, &problems, page);
-    // what stands below the table is measured first: the table scrolls, the rest does not
+    // what is below the table is measured first: the table scrolls, the rest does not
     let mut below = Vec::new();
     for problem in problems.iter().filter(|p| p.row.is_none() && p.severity == Severity::Error) {
         // Of the whole only the token's IDs can be overridden, on Review.
@@ -242,7 +242,7 @@ fn host(model: &Model, row: &Row, at: usize, page: &Page<'_>) -> Vec<Vec<Span<'s
     let state = &model.hosts;
     let (Some(plan), Some(look)) = (&state.plan, state.of_row(at, row)) else {
         return match state.asking() {
-            true => page.flow("     … ", "looking at its host", Tone::Faint, 1),
+            true => page.flow("     … ", "checking its host", Tone::Faint, 1),
             false => Vec::new(),
         };
     };
@@ -251,7 +251,7 @@ fn host(model: &Model, row: &Row, at: usize, page: &Page<'_>) -> Vec<Vec<Span<'s
     page.flow(&format!("     {mark} "), &format!("{}: {words}", look.host), tone, most)
 }
 
-/// All that was seen of the selected row's host.
+/// Everything known about the selected row's host.
 pub(crate) fn details(model: &Model) -> (String, Vec<String>) {
     let at = model.members.at;
     let look = model.members.rows.get(at).and_then(|row| model.hosts.of_row(at, row));
@@ -259,7 +259,7 @@ pub(crate) fn details(model: &Model) -> (String, Vec<String>) {
         (Some(plan), Some(look)) => hosts::lines(plan, look, model.now()),
         _ => Vec::new(),
     };
-    ("The host, as it was seen".into(), lines)
+    ("The host, as checked".into(), lines)
 }
 
 type Lines = Vec<Vec<Span<'static>>>;
@@ -285,7 +285,7 @@ fn under(model: &Model, problems: &[Problem], at: usize, page: &Page<'_>) -> (Li
             Some(_) if selected => "  x takes it",
             _ => "",
         };
-        // The rows' hosts shall be seen beside each other.
+        // The rows' hosts shall be visible together.
         let most = if selected || problem.severity == Severity::Error || model.hosts.looks.is_empty() { 3 } else { 1 };
         let lines = page.flow(&format!("     {glyph} "), &format!("{about}{}{take}", with_fix(problem)), tone, most);
         let to = if selected && problem.severity == Severity::Error { &mut first } else { &mut rest };
@@ -307,14 +307,14 @@ fn option(model: &Model, draft: &Draft, choice: Choice, more: &str, page: &mut P
         Choice::Token => ("token", draft.token.clone(), "new for this attempt"),
         Choice::Target => (
             "etcd version",
-            draft.target.map_or_else(|| "not named".to_string(), |t| t.to_string()),
-            if draft.target.is_some() { "writes its forms" } else { "writes the forms of 3.5, which all start from" },
+            draft.target.map_or_else(|| "not set".to_string(), |t| t.to_string()),
+            if draft.target.is_some() { "writes its format" } else { "3.5 format, which 3.4–3.7 can start from" },
         ),
         Choice::Bump => (
             "bump revision",
             time::thousands(draft.bump_revision),
             match proposal(model).is_some_and(|p| p.revisions > 0 && draft.bump_revision == 0) {
-                true => "revisions skipped; a bump is proposed",
+                true => "revisions skipped; a bump is suggested: press x",
                 false => "revisions skipped",
             },
         ),
@@ -325,15 +325,15 @@ fn option(model: &Model, draft: &Draft, choice: Choice, more: &str, page: &mut P
             let names: Vec<String> =
                 model.members.learners.iter().map(|row| row.text(Column::Name).to_string()).collect();
             let kept = if model.members.keeps_learners() { "kept" } else { "left out" };
-            ("learners", format!("{}: {kept}", all(&names)), "kept, they are voters like the others")
+            ("learners", format!("{}: {kept}", all(&names)), "kept, they become voters like the others")
         }
         Choice::Extra(extra) => {
             let (name, about) = match extra {
-                Extra::Alarms => ("clear alarms", "of members that are gone; they keep writes from succeeding"),
+                Extra::Alarms => ("clear alarms", "of members that are gone; they block writes"),
                 Extra::Downgrade => ("end downgrade", "the one in progress in the snapshot"),
                 Extra::Auth => ("disable auth", "where root's password is lost; users and roles stay"),
                 Extra::Versions => ("set versions", "storage and cluster version of the etcd named above"),
-                Extra::Compact => ("compact", "write live pages only, numbered anew"),
+                Extra::Compact => ("compact", "write live pages only, renumbered"),
             };
             (name, if *extra.of(&mut draft.options.clone()) { "yes" } else { "no" }.to_string(), about)
         }
@@ -382,7 +382,7 @@ fn waits(draft: &Draft, problems: &[Problem], page: &Page<'_>) -> Vec<Vec<Span<'
     let waits: Vec<String> = problems.iter().filter(|p| p.is_final()).map(|p| place_words(draft, p)).collect();
     let members = draft.rows.len();
     if waits.is_empty() {
-        let words = format!("{members} members, {} needed for quorum. n goes on to Review.", members / 2 + 1);
+        let words = format!("{members} members, {} needed for quorum. Press n for Review.", members / 2 + 1);
         page.flow(" ✔ ", &words, Tone::Good, 2)
     } else {
         page.flow(" ", &time::sentence(&format!("Next waits for: {}", waits.join("; "))), Tone::Strong, 2)

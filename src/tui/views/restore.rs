@@ -1,4 +1,5 @@
-//! How Restore is drawn: the members with their hosts, what is untouched, what the selected one is at, and a host's log.
+//! How Restore is drawn: the members with their hosts, what is untouched, what the selected one is at, and a host's
+//! log.
 
 use super::super::{
     app::Model,
@@ -33,13 +34,13 @@ impl Row {
                 let r = &swapped.restored;
                 format!("{} restored, {} keys at revision {}", self.dir, r.keys, r.revision)
             }
-            RowState::Built(_) => format!("{} is not in place; it is built and waits beside it", self.dir),
-            RowState::Moving => format!("{} was being put in place", self.dir),
-            RowState::Undoing => format!("{} was being taken out of its place", self.dir),
-            RowState::Out(_) => format!("{} taken back: what was there before is in place again", self.dir),
-            RowState::Discarded => format!("{} can be built; what the rehearsal made is removed", self.dir),
+            RowState::Built(_) => format!("{} is not installed; it is built and waits in staging", self.dir),
+            RowState::Moving => format!("{} was being installed", self.dir),
+            RowState::Undoing => format!("{} was being rolled back", self.dir),
+            RowState::Out(_) => format!("{} rolled back: the previous state is restored", self.dir),
+            RowState::Discarded => format!("{} can be built; what the dry run built is removed", self.dir),
             RowState::Failed(trouble) if trouble.kind == ErrorKind::Stopped => {
-                format!("{} stopped, what was there before is untouched", self.dir)
+                format!("{} stopped, your previous data is untouched", self.dir)
             }
             RowState::Failed(trouble) => format!("{} failed: {}", self.dir, trouble.sentence()),
             RowState::Waits | RowState::Works(_) => format!("{} not finished", self.dir),
@@ -107,80 +108,76 @@ fn sentence(model: &Model) -> (&'static str, Tone, String) {
     let state = &model.restore;
     let (proven, placed, members) = (state.proven(), state.placed(), state.rows.len());
     let so_far = match placed {
-        0 => format!("{proven} of {members} members {} proven, none is in place", plural(proven, "is", "are")),
-        _ => format!("{placed} of {members} members {} in place", plural(placed, "is", "are")),
+        0 => format!("{proven} of {members} members {} verified, none is installed", plural(proven, "is", "are")),
+        _ => format!("{placed} of {members} members {} installed", plural(placed, "is", "are")),
     };
     if state.stopping {
         return (" ! ", Tone::Warn, format!("Stopping at the next safe point. {so_far}."));
     }
     match (state.until, state.running(), &state.failed) {
         (Some(Goal::Undone), true, _) => {
-            (" ", Tone::Strong, "Taking it back: the new directories out, what was there before in.".into())
+            (" ", Tone::Strong, "Rolling back: the new directories are moved out, the previous ones back in.".into())
         }
         (Some(Goal::Undone), false, None) => {
-            let words = "Taken back: what was there before is in place again. The new directories lie beside it, with what was \
-                         written to the new cluster since.";
+            let words = "Rolled back: the previous state is restored. The new directories are kept under a dated \
+                         name, with what was written to the new cluster since.";
             (" ✔ ", Tone::Good, words.into())
         }
         (Some(Goal::Undone), false, Some(_)) => {
-            (" ✖ ", Tone::Bad, format!("Not all is taken back: {placed} of {members} members are still in place."))
+            (" ✖ ", Tone::Bad, format!("Rollback is not complete: {placed} of {members} members are still installed."))
         }
-        (Some(Goal::Rehearsed), true, _) => (" ", Tone::Strong, format!("Rehearsing: {proven} of {members} proven.")),
+        (Some(Goal::Rehearsed), true, _) => (" ", Tone::Strong, format!("Dry run: {proven} of {members} verified.")),
         (Some(Goal::Rehearsed), false, None) => {
             let can = if members == 1 { "the member can".to_string() } else { format!("all {members} members can") };
             let rest = "What was built is removed again. Esc goes back to Review.";
             match in_the_way(model) {
-                None => (" ✔ ", Tone::Good, format!("Rehearsed: {can} be built. {rest}")),
-                Some(what) => (" ! ", Tone::Warn, format!("Rehearsed: {can} be built. {what} {rest}")),
+                None => (" ✔ ", Tone::Good, format!("Dry run complete: {can} be built. {rest}")),
+                Some(what) => (" ! ", Tone::Warn, format!("Dry run complete: {can} be built. {what} {rest}")),
             }
         }
         (Some(Goal::Rehearsed), false, Some(trouble)) => {
-            (" ✖ ", Tone::Bad, format!("The rehearsal did not come to its end: {}.", trouble.what))
+            (" ✖ ", Tone::Bad, format!("The dry run did not finish: {}.", trouble.what))
         }
-        // until the run has ended, nobody can go on
-        (_, true, _) if state.complete() => (
-            " ",
-            Tone::Strong,
-            format!("All {members} members are in their places. They are looked at there once more."),
-        ),
+        // until the run has ended, the next step waits
+        (_, true, _) if state.complete() => {
+            (" ", Tone::Strong, format!("All {members} members are installed. They are being checked there once more."))
+        }
         _ if state.complete() => {
-            (" ✔ ", Tone::Good, format!("All {members} members are restored, proven and in their places."))
+            (" ✔ ", Tone::Good, format!("All {members} members are restored, verified and installed."))
         }
         (_, true, _) => (" ", Tone::Strong, format!("Restoring: {so_far}.")),
         (_, false, _) => (" ✖ ", Tone::Bad, format!("Not complete: {so_far}.")),
     }
 }
 
-/// What is still between a rehearsed plan and its restore, as far as it was looked for.
+/// What is still between a dry run and its restore, as far as it was checked.
 fn in_the_way(model: &Model) -> Option<String> {
     match review::gate(model) {
         Gate::Label | Gate::Asking(_) => None,
-        Gate::Shut(_) => Some("A host is not ready for the restore; Review says why.".into()),
+        Gate::Shut(_) => Some("A host is not ready for the restore; Review shows why.".into()),
         Gate::Consent(_) => {
             Some("An etcd runs on a member's directory: Review asks for your consent to stop it.".into())
         }
-        Gate::Override(_, what) => Some(format!("In the way of the restore: {what}")),
+        Gate::Override(_, what) => Some(format!("Blocker: {what}")),
     }
 }
 
-/// What is untouched, and what the exchange waits for.
+/// What is untouched, and what the install waits for.
 fn untouched(state: &State) -> String {
     let members = state.rows.len();
     let whole = if members == 1 { "it is".to_string() } else { format!("all {members} are") };
     match (state.until, &state.barrier) {
-        (Some(Goal::Undone), _) => "What was put in place stays beside it, under a dated name.".into(),
-        (Some(Goal::Rehearsed), None) => {
-            "Old data is untouched on every host. Nothing is put in place in a rehearsal.".into()
-        }
-        (Some(Goal::Rehearsed), Some(text)) => format!("{}. Nothing was put in place.", text),
+        (Some(Goal::Undone), _) => "What was installed is kept under a dated name.".into(),
+        (Some(Goal::Rehearsed), None) => "Old data is untouched on every host. A dry run installs nothing.".into(),
+        (Some(Goal::Rehearsed), Some(text)) => format!("{}. Nothing was installed.", text),
         (_, Some(text)) if state.placed() == 0 && !state.running() => {
             format!("{text}. Old data is untouched on every host.")
         }
         (_, Some(text)) if state.complete() => format!("{text}. {}", before(state)),
-        (_, Some(text)) => format!("{text}. Now they are put in place, host by host."),
+        (_, Some(text)) => format!("{text}. Now the members are installed, host by host."),
         (_, None) if state.placed() > 0 => before(state).into(),
         (_, None) => {
-            format!("Old data is untouched on every host. Nothing is swapped before {whole} proven.")
+            format!("Old data is untouched on every host. Nothing is installed before {whole} verified.")
         }
     }
 }
@@ -189,7 +186,7 @@ fn untouched(state: &State) -> String {
 fn before(state: &State) -> &'static str {
     let aside = |row: &Row| matches!(&row.stand, RowState::Placed(swapped) if !swapped.aside().is_empty());
     match state.rows.iter().any(aside) {
-        true => "What was there before lies aside under a dated name.",
+        true => "What was there before is kept under a dated name.",
         false => "Nothing was in their places before.",
     }
 }
@@ -234,17 +231,17 @@ fn phase(state: &State, row: &Row, now_ms: u64) -> Vec<Spot> {
         (_, Some(At::Halts(_))) => one("stopping what runs there", Tone::Strong),
         (RowState::Works(at), _) => meter(at.phase().words(), at),
         (RowState::Built(r), _) => vec![
-            (format!("✔ proven, {} keys", time::thousands(r.keys)), Tone::Good),
+            (format!("✔ verified, {} keys", time::thousands(r.keys)), Tone::Good),
             (number::size(r.bytes), Tone::Plain),
         ],
-        (RowState::Moving, _) => one("! half put in place", Tone::Warn),
-        (RowState::Undoing, _) => one("! half taken back", Tone::Warn),
+        (RowState::Moving, _) => one("! half installed", Tone::Warn),
+        (RowState::Undoing, _) => one("! half rolled back", Tone::Warn),
         (RowState::Placed(swapped), _) => {
             let keys = time::thousands(swapped.restored.keys);
-            vec![(format!("✔ in place, {keys} keys"), Tone::Good), (number::size(swapped.restored.bytes), Tone::Plain)]
+            vec![(format!("✔ installed, {keys} keys"), Tone::Good), (number::size(swapped.restored.bytes), Tone::Plain)]
         }
-        (RowState::Out(_), _) => one("✔ taken back", Tone::Good),
-        (RowState::Discarded, _) => one("✔ can be built; removed again", Tone::Good),
+        (RowState::Out(_), _) => one("✔ rolled back", Tone::Good),
+        (RowState::Discarded, _) => one("✔ can be built; removed", Tone::Good),
         (_, Some(At::Program(at))) => meter("sending the program", at),
         (_, Some(At::Snapshot(at))) => {
             let words = match at.phase() {
@@ -305,10 +302,8 @@ pub(crate) fn details(model: &Model) -> (String, Vec<String>) {
             lines.extend(advice.lines().map(|line| format!("  {}", line.trim())));
         }
         lines.push(String::new());
-        lines.push(
-            "What was there before is untouched or in place again. What was built waits beside its place.".into(),
-        );
-        lines.push("t goes on where this plan stands, on every host; what is done already is not done again.".into());
+        lines.push("Your previous data is untouched or back in place. What was built waits in staging.".into());
+        lines.push("Press t to resume this plan on every host from its first incomplete step.".into());
     }
     lines.extend(about(state, row));
     if let Some(host) = state.host_of(row) {
@@ -318,14 +313,14 @@ pub(crate) fn details(model: &Model) -> (String, Vec<String>) {
 }
 
 fn log(host: &Host) -> Vec<String> {
-    let mut lines = vec![String::new(), format!("What was done and seen on {}:", host.name)];
+    let mut lines = vec![String::new(), format!("Log of {}:", host.name)];
     match &host.snapshot {
         Some(Arrived::Sent(sent)) => lines.push(format!(
-            "  The snapshot went there once: {} of it, as {} on the wire.",
+            "  The snapshot was sent there once: {}, sent as {} on the wire.",
             number::size(sent.bytes),
             number::size(sent.packed)
         )),
-        Some(Arrived::Had(path)) => lines.push(format!("  The snapshot was there: {}", path.shown())),
+        Some(Arrived::Had(path)) => lines.push(format!("  The snapshot was already there: {}", path.shown())),
         None => {}
     }
     if host.log.is_empty() {
@@ -343,7 +338,7 @@ pub(in crate::tui) fn halts(state: &State) -> Vec<String> {
     state.runs.iter().map(line).collect()
 }
 
-/// Whose members are in place or built.
+/// The members that are installed or built, by name.
 pub(in crate::tui) fn taken_back(state: &State) -> String {
     let there = |row: &&Row| {
         matches!(row.stand, RowState::Placed(_) | RowState::Built(_) | RowState::Moving | RowState::Undoing)

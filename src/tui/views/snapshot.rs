@@ -78,7 +78,7 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     page.gap();
     if list.sources.is_empty() {
         let words = match state.is_searching() {
-            false => "No source is known. o opens a snapshot or a directory; Esc goes back, where e asks members.",
+            false => "No source is known. Press o to open a snapshot or directory, or Esc and then e to ask members.",
             true => "Searching …",
         };
         page.sentence("   ", words, Tone::Plain, 3);
@@ -115,12 +115,12 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     page.gap();
     for (what, work) in [("Saving", &state.saving), ("Comparing", &state.comparing)] {
         if let Some(work) = work {
-            let words = work.meter.map_or_else(|| "begun".to_string(), |m| m.words(model.now_ms));
+            let words = work.meter.map_or_else(|| "started".to_string(), |m| m.words(model.now_ms));
             page.sentence(" ", &format!("{what} {}: {words}. c stops it.", work.path.shown()), Tone::Strong, 2);
         }
     }
     for place in state.empty.iter().filter(|place| !state.files.iter().any(|file| file.path.starts_with(place))) {
-        page.sentence(" ! ", &format!("{} holds no file that may be a snapshot.", place.shown()), Tone::Warn, 2);
+        page.sentence(" ! ", &format!("{} has no file that could be a snapshot.", place.shown()), Tone::Warn, 2);
     }
     for words in &state.unsearched {
         page.sentence(" ! ", words, Tone::Warn, 2);
@@ -129,12 +129,12 @@ pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     about(model, source, page);
     if let Some(file) = file_of(model, source) {
         let lines = if file.content.is_some() { contents(file) } else { Vec::new() };
-        page.more("All that is in it:", &lines);
+        page.more("Its contents:", &lines);
     }
 }
 
-/// The columns that are shown: where the names would be cut short, the size and then the age, which the details say, too,
-/// give their room to them.
+/// The columns that are shown: where the names would be cut short, the size and then the age, which the details say,
+/// too, give their room to them.
 fn columns(page: &Page<'_>, rows: &[Vec<Spot>]) -> Vec<usize> {
     let wide = |at: usize| {
         let texts =
@@ -202,8 +202,8 @@ fn kinship(source: &Source) -> Spot {
 fn checks(model: &Model, source: &Source) -> Spot {
     let is = |paths: &[std::path::PathBuf]| matches!(&source.place, Place::File(path) if paths.contains(path));
     match &source.standing {
-        SourceState::ToSave => ("to be saved".into(), Tone::Faint),
-        SourceState::Remote => ("to be fetched".into(), Tone::Faint),
+        SourceState::ToSave => ("to save".into(), Tone::Faint),
+        SourceState::Remote => ("to download".into(), Tone::Faint),
         SourceState::Unread => match &model.snapshot.reading {
             Some(work) if is(std::slice::from_ref(&work.path)) => ("reading …".into(), Tone::Plain),
             _ => ("unread".into(), Tone::Faint),
@@ -230,27 +230,29 @@ fn said(model: &Model, source: &Source) -> Vec<StateCell> {
         SourceState::Broken(why) | SourceState::Unreadable(why) => out.push((" ✖ ", Tone::Bad, time::sentence(why))),
         SourceState::Limited(damage) => {
             let agreed = matches!(&source.place, Place::File(path) if model.snapshot.agreed.contains(path));
-            let asks = if agreed { "" } else { " Enter asks whether to take it." };
+            let asks = if agreed { "" } else { " Press Enter to decide whether to accept it." };
             out.push((" ! ", Tone::Warn, format!("{}{asks}", time::sentence(&damage.why))));
         }
-        SourceState::Packed(why) => out.push((" ! ", Tone::Warn, format!("It was read and is whole, but {}", time::sentence(why)))),
-        SourceState::Held(why) => out.push((" ! ", Tone::Warn, format!("It cannot be taken: {}", time::sentence(why)))),
+        SourceState::Packed(why) => {
+            out.push((" ! ", Tone::Warn, format!("It was read and is intact, but {}", time::sentence(why))))
+        }
+        SourceState::Held(why) => out.push((" ! ", Tone::Warn, format!("It cannot be used: {}", time::sentence(why)))),
         SourceState::Unread => {
             let reading = model.snapshot.reading.as_ref().filter(|w| Place::File(w.path.clone()) == source.place);
             let how =
                 reading.and_then(|w| w.meter).map_or_else(String::new, |m| format!(": {}", m.words(model.now_ms)));
-            out.push((" ", Tone::Plain, format!("It is read through before it can be chosen{how}.")));
+            out.push((" ", Tone::Plain, format!("It must be read before it can be chosen{how}.")));
         }
         SourceState::Remote => out.push((
             " ",
             Tone::Plain,
-            "Enter fetches it from the object store into a new file; then it is read through like any other.".into(),
+            "Enter downloads it from the object store into a new file, which is then read like any other.".into(),
         )),
         SourceState::ToSave => out.push((
             " ",
             Tone::Plain,
-            "Enter saves a snapshot from this member into a new file. That works without quorum, and its own data is not \
-             changed."
+            "Enter saves a snapshot from this member into a new file. That works without quorum and does not change \
+             its data."
                 .into(),
         )),
         SourceState::Whole | SourceState::Sound => {}
@@ -262,7 +264,7 @@ fn said(model: &Model, source: &Source) -> Vec<StateCell> {
         let unsure = source.loss.entries != Entries::None;
         let tone = if unsure { Tone::Warn } else { Tone::Plain };
         let sentences = source.loses(newest);
-        // that nothing newer is known, and what there may be, is said above the list
+        // that nothing newer is known, and what there may be, is shown above the list
         let settled = matches!(source.loss.lost(), Lost::Exactly(_)) || model.snapshot.list.horizon.caveat().is_some();
         let plain = newest.is_some_and(|n| n.place == source.place) && !unsure && settled;
         out.extend(
@@ -273,9 +275,13 @@ fn said(model: &Model, source: &Source) -> Vec<StateCell> {
     out.extend(differences(model, source).map(|words| (" ", Tone::Strong, words)));
     let why = source.relation.words();
     match &source.relation {
-        Relation::Same(_) => out.push((" ", Tone::Plain, format!("It is of this cluster: {why}."))),
+        Relation::Same(_) => out.push((" ", Tone::Plain, format!("It belongs to this cluster: {why}."))),
         Relation::SharesMembers(_) => {
-            out.push((" ", Tone::Plain, format!("It is likely of this cluster: {why}; a file names no cluster.")));
+            out.push((
+                " ",
+                Tone::Plain,
+                format!("It likely belongs to this cluster: {why}. A file does not name its cluster."),
+            ));
         }
         Relation::CannotTell(_)
             if matches!(
@@ -283,14 +289,14 @@ fn said(model: &Model, source: &Source) -> Vec<StateCell> {
                 SourceState::Remote | SourceState::Unread | SourceState::Broken(_) | SourceState::Unreadable(_)
             ) => {}
         Relation::CannotTell(_) => {
-            out.push((" ! ", Tone::Warn, format!("Whether it is of this cluster cannot be told: {why}.")));
+            out.push((" ! ", Tone::Warn, format!("Unknown whether it belongs to this cluster: {why}.")));
         }
-        Relation::Other(_) => out.push((" ✖ ", Tone::Bad, format!("It is of another cluster: {why}."))),
+        Relation::Other(_) => out.push((" ✖ ", Tone::Bad, format!("It belongs to another cluster: {why}."))),
     }
     let accepted = matches!(&source.place, Place::File(path) if model.snapshot.agreed.contains(path));
     if source.standing == SourceState::Sound && !accepted {
-        let words = "It carries no checksum, as saved snapshots do. Its pages are sound, but values that changed on the disk \
-                     would not be noticed. Enter asks whether to take it.";
+        let words = "It has no checksum, unlike saved snapshots. Its pages are sound, but values changed on disk \
+                     would go unnoticed. Press Enter to decide whether to accept it.";
         out.push((" ! ", Tone::Warn, words.into()));
     }
     out.extend(source.warnings.iter().map(|words| (" ! ", Tone::Warn, time::sentence(words))));
@@ -305,7 +311,7 @@ fn plans(model: &Model, source: &Source) -> impl Iterator<Item = StateCell> {
         Some(now) if now != j.sha256 => (
             " ! ",
             Tone::Warn,
-            format!("Plan {} was made from this file, which held something else then (another SHA-256).", j.plan),
+            format!("Plan {} was made from this file, which had different content then (another SHA-256).", j.plan),
         ),
         _ => (" ", Tone::Plain, format!("Plan {} was made from it.", j.plan)),
     });
@@ -385,10 +391,10 @@ pub(crate) fn details(model: &Model) -> (String, Vec<String>) {
 fn contents(file: &FileFacts) -> Vec<String> {
     let mut lines = vec![format!("{} ({} bytes)", number::size(file.bytes), time::thousands(file.bytes))];
     lines.push(match &file.health {
-        Health::Unread => "Not read through yet.".into(),
-        Health::Verified => "The SHA-256 at its end is right, and every page is sound.".into(),
+        Health::Unread => "Not fully read yet.".into(),
+        Health::Verified => "The SHA-256 at its end matches, and every page is sound.".into(),
         Health::Unhashed => "No SHA-256 at its end; every page is sound.".into(),
-        Health::Packed(_) => "In the archive every page is sound, and the SHA-256 is right where there is one.".into(),
+        Health::Packed(_) => "In the archive every page is sound, and the SHA-256 matches where there is one.".into(),
         Health::Limited(damage) => time::sentence(&damage.why),
         Health::Broken(why) | Health::Unreadable(why) => format!("Not restorable: {why}"),
     });

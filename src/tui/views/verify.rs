@@ -1,4 +1,4 @@
-//! How Proof is drawn: the verdict, a line for each member, the checks, and what will need somebody next.
+//! How Proof is drawn: the verdict, a line for each member, the checks, and the next steps.
 
 use crate::text::columns;
 use ratatui::text::Span;
@@ -24,7 +24,7 @@ fn tone(outcome: Outcome) -> Tone {
 
 pub(crate) fn draw(model: &Model, page: &mut Page<'_>) {
     let Some(proof) = &model.proof.proof else {
-        page.sentence(" … ", "Every member is being asked who it is and what it holds.", Tone::Strong, 2);
+        page.sentence(" … ", "Asking every member who it is and what data it holds.", Tone::Strong, 2);
         return;
     };
     let tone = match proof.verdict {
@@ -76,7 +76,7 @@ fn flowed(proof: &Verification, page: &Page<'_>) -> Vec<Vec<Span<'static>>> {
     }
     if !proof.next.is_empty() && proof.verdict != VerifyResult::Failed {
         lines.push(Vec::new());
-        lines.push(vec![page.span(" What will need you next:", Tone::Strong)]);
+        lines.push(vec![page.span(" Next steps:", Tone::Strong)]);
         for next in &proof.next {
             lines.extend(page.flow(" · ", &next.what, Tone::Plain, 6));
             if !next.command.is_empty() {

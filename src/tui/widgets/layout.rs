@@ -35,8 +35,8 @@ pub struct Head {
     pub most: usize,
 }
 
-/// Takes out of a picture whatever a terminal would act on, or what joins, hides or turns text without being seen; in its
-/// place stands `�`. What others said is escaped long before: nothing of that kind comes here but by a mistake of ours.
+/// Takes out of a picture whatever a terminal would act on, or what joins, hides or turns text without being seen; it
+/// is replaced by `�`. Text from outside is escaped long before: anything of that kind here is a mistake of ours.
 pub fn disarm(buffer: &mut Buffer) {
     for cell in &mut buffer.content {
         if cell.symbol().contains(is_hostile) {
@@ -47,7 +47,7 @@ pub fn disarm(buffer: &mut Buffer) {
 }
 
 impl<'a> Page<'a> {
-    /// A page on `area` of `buffer`; what lies outside the buffer is cut off.
+    /// A page on `area` of `buffer`; anything outside the buffer is cut off.
     pub fn new(buffer: &'a mut Buffer, area: Rect, look: Look) -> Self {
         let area = area.intersection(buffer.area);
         Page { buffer, area, look, used: 0 }
@@ -88,8 +88,8 @@ impl<'a> Page<'a> {
         self.line(vec![self.span(line, tone)]);
     }
 
-    /// A sentence over as many lines as it takes, the first behind `mark`, the others indented as
-    /// far; at most `most` lines.
+    /// A sentence over as many lines as it takes, the first after `mark`, the others indented as far; at most `most`
+    /// lines.
     pub fn sentence(&mut self, mark: &str, words: &str, tone: Tone, most: usize) {
         // Where the page ends first, the cut is shown there.
         let lines = self.flow(mark, words, tone, most.min(self.left().max(1)));
@@ -159,8 +159,8 @@ impl<'a> Page<'a> {
         self.line(line);
     }
 
-    /// A list in at most `most` lines, scrolled so that the lines `focus` are seen, the first of
-    /// them before all; what lies beyond is counted in the corners.
+    /// A list in at most `most` lines, scrolled so that the lines `focus` are seen, the first of them before all; lines
+    /// beyond are counted in the corners.
     pub fn list(&mut self, lines: Vec<Vec<Span<'static>>>, focus: Range<usize>, most: usize) {
         let room = most.min(self.left());
         let count = lines.len();

@@ -22,7 +22,7 @@ impl Meter {
         Meter { last: progress, since_ms: now_ms, since_done: progress.done }
     }
 
-    /// Takes a step; a new phase is measured anew.
+    /// Takes a step; a new phase is measured afresh.
     pub fn step(&mut self, progress: Progress, now_ms: u64) {
         if progress.phase != self.last.phase || progress.done < self.last.done {
             *self = Meter::new(progress, now_ms);
@@ -45,7 +45,7 @@ impl Meter {
         }
     }
 
-    /// Bytes a second, once that can be told.
+    /// Bytes a second, once it is known.
     pub fn rate(&self, now_ms: u64) -> Option<u64> {
         let took = now_ms.saturating_sub(self.since_ms);
         if took < TRUSTED_AFTER_MS {

@@ -16,13 +16,13 @@ pub struct Field {
 }
 
 impl Field {
-    /// A field with `text` in it and the cursor behind the last character.
+    /// A field with `text` in it and the cursor after the last character.
     pub fn new(text: impl Into<String>) -> Self {
         let text = text.into();
         Field { cursor: text.chars().count(), text }
     }
 
-    /// What stands in it.
+    /// Its text.
     pub fn text(&self) -> &str {
         &self.text
     }

@@ -44,7 +44,8 @@ pub(super) fn settle_bump(model: &mut Model) {
     }
 }
 
-/// The bump that is one key away: none where one is set, else the one that is proposed, or that of etcd's documentation.
+/// The bump that is one key away: none where one is set, else the one that is proposed, or that of etcd's
+/// documentation.
 pub(super) fn other_bump(model: &Model) -> u64 {
     match (model.members.bump, proposal(model)) {
         (0, Some(Proposal { revisions: revisions @ 1.., .. })) => revisions,
@@ -109,8 +110,8 @@ pub(super) fn revisions(model: &Model) -> Revisions {
     }
 }
 
-/// What members of the cluster that is meant answered, without those that may have been restored from the plan that this
-/// wizard was opened with. While it is not known which cluster is meant, all count.
+/// What members of the cluster that is meant answered, without those that may have been restored from the plan that
+/// this wizard was opened with. While it is not known which cluster is meant, all count.
 pub(in crate::tui) fn seen(model: &Model) -> Vec<crate::domain::model::observations::EndpointFacts> {
     use crate::domain::{model::observations::Answer, preflight::old_cluster::may_be_of};
     let mut facts = model.detect.facts();
@@ -140,7 +141,7 @@ pub(in crate::tui) fn offer_words(model: &Model, bump: u64) -> Vec<String> {
     let mut out = match (revisions, bump == revisions) {
         (_, true) => vec![format!("{} is set: {because} x sets {other}.", time::thousands(revisions))],
         (0, false) => vec![format!("No bump is needed: {because} x sets {other}.")],
-        (_, false) => vec![format!("{} is proposed: {because} x sets {other}.", time::thousands(revisions))],
+        (_, false) => vec![format!("{} is suggested: {because} x sets {other}.", time::thousands(revisions))],
     };
     out.extend(bumps::too_small(&known, bump).map(|words| time::sentence(&capital(&words))));
     out

@@ -43,7 +43,7 @@ pub(in crate::tui) fn pasted(model: &mut Model, pasted: &str) -> bool {
         }
         Err(problem) => {
             let about = time::sentence(&with_fix(&problem));
-            model.say(Tone::Warn, format!("Nothing was done with the paste: {about}"));
+            model.say(Tone::Warn, format!("The paste was ignored: {about}"));
         }
     }
     true
@@ -72,9 +72,12 @@ pub(in crate::tui) fn paste_words(model: &Model) -> (String, Vec<String>) {
     lines.extend(notes.iter().map(|note| format!("! {}", time::sentence(note))));
     if !gone.is_empty() {
         let verb = if gone.len() == 1 { "is" } else { "are" };
-        lines.push(format!("! {} {verb} not in it and will be out of the table.", crate::text::phrase::all(&gone)));
+        lines.push(format!(
+            "! {} {verb} not in it and will be removed from the table.",
+            crate::text::phrase::all(&gone)
+        ));
     }
-    lines.push("What else the table knows of a member is kept. u takes the change back.".into());
+    lines.push("Other known values of a member are kept. u undoes the change.".into());
     (title, lines)
 }
 
@@ -84,11 +87,11 @@ pub(in crate::tui) fn take_pasted(model: &mut Model) {
         let count = read.rows.len();
         replace(model, read.rows);
         let members = if count == 1 { "member was" } else { "members were" };
-        model.say(Tone::Plain, format!("{count} {members} pasted; u takes it back."));
+        model.say(Tone::Plain, format!("{count} {members} pasted; u undoes it."));
     }
 }
 
-/// New rows; what the table knew of a member beside what they say is kept.
+/// New rows; what else the table knew of a member is kept.
 fn replace(model: &mut Model, rows: Vec<Row>) {
     let state: &mut State = &mut model.members;
     state.keep();

@@ -9,7 +9,7 @@ use crate::{
     etcd::version::Minor,
 };
 
-/// How many changes of the table can be taken back.
+/// How many changes of the table can be undone.
 const UNDO: usize = 100;
 
 /// The lines below the table.
@@ -104,7 +104,7 @@ pub struct State {
     pub column: usize,
     /// Tables as they were, the latest last.
     pub undo: Vec<Vec<Row>>,
-    /// True once a row was changed by hand: it is not filled in anew.
+    /// True once a row was changed by hand: it is not filled in again.
     pub touched: bool,
     /// The effect that fetches fresh digits.
     pub refreshing: Option<u64>,

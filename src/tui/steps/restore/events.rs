@@ -1,4 +1,4 @@
-//! What is heard while a plan is carried out, and how that ended.
+//! The events while a plan is carried out, and how that ended.
 
 use super::{
     super::{
@@ -72,7 +72,7 @@ pub(in crate::tui) fn on_event(model: &mut Model, id: u64, told: ExecutionEvent)
     }
     if let HostEvent::Undone(name, went) = &event {
         for (from, to) in went {
-            // What lay aside is back in its place, and nothing of ours.
+            // The previous data is back in its place, and nothing of ours.
             let ours = model.written.iter().any(|(path, made)| path == from && matches!(made, WrittenPath::DataDir(_)));
             model.written.retain(|(path, _)| path != from);
             if ours {
@@ -83,7 +83,7 @@ pub(in crate::tui) fn on_event(model: &mut Model, id: u64, told: ExecutionEvent)
     stands(model, event, now_ms);
 }
 
-/// What an event says of its host as a whole.
+/// What an event means for its host as a whole.
 fn whereabouts(before: &At, event: &HostEvent, now_ms: u64) -> Option<At> {
     let meter = |step: Progress| match before {
         At::Program(meter) | At::Snapshot(meter) => {
@@ -109,7 +109,7 @@ fn whereabouts(before: &At, event: &HostEvent, now_ms: u64) -> Option<At> {
     })
 }
 
-/// What an event says of a member.
+/// What an event means for a member.
 fn stands(model: &mut Model, event: HostEvent, now_ms: u64) {
     let (name, stand) = match event {
         HostEvent::Standing(name, standing) => {
@@ -164,8 +164,8 @@ pub(in crate::tui) fn ended(model: &mut Model, id: u64, result: Outcome<()>) -> 
         return not_let_through(model, trouble);
     }
     state.failed = result.as_ref().err().cloned();
-    // Whatever has no word of its own yet shares the whole's fate, a defect of ours included.
-    let fate = result.err().unwrap_or_else(|| Error::new(ErrorKind::Bug, "it ended without a word on this"));
+    // Whatever has no result of its own yet shares the whole's fate, a defect of ours included.
+    let fate = result.err().unwrap_or_else(|| Error::new(ErrorKind::Bug, "it ended without a result for this"));
     for row in state.rows.iter_mut().filter(|row| matches!(row.stand, RowState::Works(_))) {
         row.stand = RowState::Failed(fate.clone());
     }
@@ -177,8 +177,8 @@ pub(in crate::tui) fn ended(model: &mut Model, id: u64, result: Outcome<()>) -> 
     match (state.until, &state.failed) {
         (Some(Goal::InPlace), _) if state.complete() => model.say(
             Tone::Good,
-            "Every member stands, as looked at again in its place. n goes on to the commands that start them; u takes \
-             them back.",
+            "Every member is installed and was checked again in its place. Press n for the commands that start them, \
+             u to roll back.",
         ),
         (Some(Goal::Undone), Some(trouble)) => {
             let trouble = trouble.clone();
@@ -193,7 +193,7 @@ pub(in crate::tui) fn ended(model: &mut Model, id: u64, result: Outcome<()>) -> 
     leave_when_safe(model)
 }
 
-/// Nothing was changed by this run: what is in its way is looked at anew on Review.
+/// Nothing was changed by this run: what blocks it is checked again on Review.
 fn not_let_through(model: &mut Model, trouble: &Error) -> Vec<Effect> {
     let state = &mut model.restore;
     state.until = None;
@@ -202,7 +202,7 @@ fn not_let_through(model: &mut Model, trouble: &Error) -> Vec<Effect> {
     }
     model.step = Step::Review;
     let effects = review::ask(model);
-    // Its hint is about the command line; what to do here stands on Review.
+    // Its hint is about the command line; what to do here is shown on Review.
     trouble_said(model, &Error { hint: String::new(), ..trouble.clone() });
     let leaving = leave_when_safe(model);
     if leaving.is_empty() { effects } else { leaving }

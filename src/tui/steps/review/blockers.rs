@@ -1,5 +1,5 @@
-//! What stands between the plan and its start: hosts that are not ready, etcds that have to be stopped, old members that
-//! still answer. Asked when the step is entered and on demand, shown above the plan; consent and overrides are typed.
+//! What keeps the plan from starting: hosts that are not ready, etcds that have to be stopped, old members that still
+//! answer. Asked when the step is entered and on demand, shown above the plan; consent and overrides are typed.
 
 use super::super::{
     super::{
@@ -28,7 +28,7 @@ use crate::{text::time, tui::audit_entries::decisions};
 /// What is typed to agree to the commands that stop an etcd.
 pub(in crate::tui) const CONSENT: &str = "stop";
 
-/// What is known of the fences.
+/// What is known of the blockers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Fences {
     /// The effect that asks, while it does.
@@ -99,7 +99,7 @@ pub(in crate::tui::steps) fn orders(model: &Model, plan: &Plan, until: Goal, fir
     }
 }
 
-/// Asks everybody who must not live on; members that are stopped before are not in the way.
+/// Asks the old members that must not run any more; members that are stopped before are not in the way.
 pub(in crate::tui::steps) fn ask_fences(model: &mut Model) -> Vec<Effect> {
     let Some(plan) = model.review.plan.clone() else { return Vec::new() };
     let id = model.id();
@@ -141,7 +141,7 @@ pub(in crate::tui) fn note_asked(model: &mut Model) {
     }
 }
 
-/// The commands that nobody agreed to yet.
+/// The commands that were not agreed to yet.
 fn unagreed(model: &Model) -> Vec<(String, RunningEtcd)> {
     model.hosts.halts().into_iter().filter(|halt| !model.review.consent.contains(halt)).collect()
 }
@@ -155,7 +155,7 @@ pub(in crate::tui) enum Gate {
     Shut(String),
     /// Consent to stop the etcds that run, in a sentence.
     Consent(String),
-    /// This text lifts the first fence in the way, which is named in a sentence.
+    /// This text overrides the first blocker, which is named in a sentence.
     Override(String, String),
     /// The label.
     Label,
@@ -165,24 +165,24 @@ pub(in crate::tui) enum Gate {
 pub(in crate::tui) fn gate(model: &Model) -> Gate {
     let open = unagreed(model);
     if model.hosts.asking() {
-        return Gate::Asking("The hosts are still being looked at; a moment.".into());
+        return Gate::Asking("The hosts are still being checked.".into());
     }
     if let Some(why) = model.hosts.in_the_way() {
         return Gate::Shut(why);
     }
     if let Some(look) = model.hosts.unclear().first() {
-        let words = format!("Next waits: how the etcd on {} is stopped is not known. c looks closer.", look.host);
+        let words = format!("Next waits: it is not known how to stop the etcd on {}. c looks closer.", look.host);
         return Gate::Shut(words);
     }
     if let Some((host, halt)) = open.first() {
         let more = if open.len() > 1 { format!(", and {} more", open.len() - 1) } else { String::new() };
         return Gate::Consent(format!(
-            "Next waits for your consent to stop the etcd on {} on {host}{more}. Or stop it yourself; r looks again.",
+            "Next waits for your consent to stop the etcd on {} on {host}{more}. Or stop it yourself; r checks again.",
             halt.data_dir.shown()
         ));
     }
     if model.review.fences.asking.is_some() {
-        return Gate::Asking("The old members are still being asked; a moment.".into());
+        return Gate::Asking("The old members are still being asked.".into());
     }
     match model.review.fences.in_the_way() {
         Some(fence) => Gate::Override(fence.typed.clone().unwrap_or_default(), time::sentence(&fence.what)),
@@ -190,7 +190,7 @@ pub(in crate::tui) fn gate(model: &Model) -> Gate {
     }
 }
 
-/// Opens the field that is between the plan and its start: consent, the first fence in the way, else the label. The label's
+/// Opens the field that is between the plan and its start: consent, the first blocker, else the label. The label's
 /// field opens while something is still being looked at, too: what is typed then is text, and Enter waits in it.
 pub(in crate::tui) fn open(model: &mut Model) -> Vec<Effect> {
     match gate(model) {
@@ -222,7 +222,7 @@ pub(in crate::tui) fn consent(model: &mut Model) -> Vec<Effect> {
     open_next(model)
 }
 
-/// The text of a fence was typed: why is asked next.
+/// The text of a blocker was typed: the reason is asked next.
 pub(in crate::tui) fn lift(model: &mut Model, typed: String) -> Vec<Effect> {
     model.ask(Ask::Reason(typed), "");
     Vec::new()
@@ -231,7 +231,7 @@ pub(in crate::tui) fn lift(model: &mut Model, typed: String) -> Vec<Effect> {
 /// The reason was typed.
 pub(in crate::tui) fn lift_for(model: &mut Model, typed: String, reason: &str) -> Result<Vec<Effect>, String> {
     if reason.is_empty() {
-        return Err("A reason is needed, in one line; it is kept in the journal.".into());
+        return Err("A one-line reason is needed; it is recorded in the journal.".into());
     }
     model.review.fences.lifted.push(typed);
     model.review.fences.reasons.push(reason.to_string());

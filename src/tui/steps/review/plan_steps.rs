@@ -26,7 +26,7 @@ pub(super) fn of_hosts(model: &Model) -> Vec<(&'static str, String, Tone)> {
     if state.asking() {
         let names: Vec<String> = plan.members.iter().map(|m| m.name.clone()).collect();
         let (seen, all) = (state.looks.len(), hosts::groups(plan, &names).len());
-        let words = format!("Looking at the {}: {seen} of {all} seen.", plural(all, "host", "hosts"));
+        let words = format!("Checking the {}: {seen} of {all} done.", plural(all, "host", "hosts"));
         return vec![(" … ", words, Tone::Plain)];
     }
     let mut out = Vec::new();
@@ -49,12 +49,14 @@ pub(super) fn of_hosts(model: &Model) -> Vec<(&'static str, String, Tone)> {
             let (dir, commands) = (halt.data_dir.shown(), halt.commands.join(" && "));
             let agreed = model.review.consent.iter().any(|(at, known)| *at == look.host && known == halt);
             out.push(match agreed {
-                true => (" ! ", format!("Agreed: on {host} this is run just before {dir} is moved: {commands}"), Tone::Warn),
+                true => {
+                    (" ! ", format!("Agreed: on {host} this is run just before {dir} is moved: {commands}"), Tone::Warn)
+                }
                 false => (
                     " ✖ ",
                     format!(
-                        "An etcd runs on {dir} on {host}. It is stopped, with your consent, just before that is moved, by: \
-                         {commands}"
+                        "An etcd runs on {dir} on {host}. With your consent it is stopped just before that directory \
+                         is moved, by: {commands}"
                     ),
                     Tone::Bad,
                 ),
@@ -62,8 +64,8 @@ pub(super) fn of_hosts(model: &Model) -> Vec<(&'static str, String, Tone)> {
         }
         if look.unclear() {
             let words = format!(
-                "An etcd runs on {host}. How it is stopped can be told only from beside it: c sends requorum there for a \
-                 look, into a directory of its own that is removed at once."
+                "An etcd runs on {host}. How to stop it can be found out only on that host: press c to copy requorum \
+                 there briefly, into a directory of its own that is removed at once."
             );
             out.push((" ✖ ", words, Tone::Bad));
         }
@@ -86,14 +88,15 @@ pub(super) fn course(model: &Model, plan: &Plan) -> Vec<String> {
     let which =
         if groups.len() == 1 { display_name(&groups[0].0).to_string() } else { format!("all {} hosts", groups.len()) };
     out.push(format!(
-        "Look at {which} again: user, sudo, space, directories, clock, running etcds; what is not ready stops it before \
-         anything is written"
+        "Check {which} again: user, sudo, space, directories, clock, running etcds. A host that is not ready stops it \
+         before anything is written"
     ));
     for (host, members) in &groups {
         let far = !host_address::is_local(host);
         if far {
             out.push(format!(
-                "{host}: the snapshot is sent there once ({}, packed where that helps), and is taken when its SHA-256 is right",
+                "{host}: the snapshot is sent there once ({}, compressed where that helps) and used only if its \
+                 SHA-256 matches",
                 number::size(plan.source.bytes)
             ));
         }
@@ -102,7 +105,7 @@ pub(super) fn course(model: &Model, plan: &Plan) -> Vec<String> {
                 of(host).and_then(|look| look.facts.as_ref().ok()).map(|facts| format!(", {}", hosts_view::who(facts)));
             let on = if far { format!(" on {host}") } else { String::new() };
             out.push(format!(
-                "{}{on}{}: build {} (member ID {}) beside its place and read it back",
+                "{}{on}{}: build {} (member ID {}) in staging and verify it",
                 member.name,
                 by.unwrap_or_default(),
                 plan_steps::dirs(member),
@@ -112,8 +115,8 @@ pub(super) fn course(model: &Model, plan: &Plan) -> Vec<String> {
     }
     let proven = if plan.members.len() == 1 { "it is" } else { "all of them are" };
     out.push(format!(
-        "When {proven} proven, ask every client URL of the old cluster again: a leader, or a raft index that moved since, \
-         stops it here. Up to here no old data is touched"
+        "When {proven} verified, run the final check: ask every client URL of the old cluster again. A leader, or a \
+         raft index that moved since, stops it here. Up to here no old data is touched"
     ));
     for (host, members) in &groups {
         let look = of(host);
@@ -128,23 +131,23 @@ pub(super) fn course(model: &Model, plan: &Plan) -> Vec<String> {
     }
     out.extend(plan_steps::outcome(plan, &Shared::of_plan(plan, &super::old(model))));
     out.push(
-        "Everything else on these machines stays untouched: the snapshot, other directories, other processes. Nothing that \
-         requorum did not make is deleted"
+        "Everything else on these machines stays untouched: the snapshot, other directories, other processes. Nothing \
+         that requorum did not make is deleted"
             .into(),
     );
     out.push(
-        "No etcd is started by requorum; the exact commands follow in Launch. The way back: u on Restore, or requorum undo"
+        "No etcd is started by this; the exact commands follow on Launch. To roll back: u on Restore, or requorum undo"
             .into(),
     );
     out
 }
 
-/// How a member comes into its place.
+/// How a member is installed.
 fn exchange(member: &Member, look: Option<&Look>, now: i64) -> String {
     let dir = member.data_dir.shown();
     let Some(look) = look.filter(|look| look.facts.is_ok()) else {
         return format!(
-            "move what is at {dir}, if anything, aside under a dated name, rename the new one into place, look at it again"
+            "move anything at {dir} aside under a dated name, rename the new one into place and check it there"
         );
     };
     let old: Vec<String> = hosts::dirs(member)
@@ -155,21 +158,21 @@ fn exchange(member: &Member, look: Option<&Look>, now: i64) -> String {
         })
         .collect();
     match old.as_slice() {
-        [] => format!("rename the new {dir} into place, where nothing is, and look at it again"),
+        [] => format!("rename the new {dir} into place, where nothing is, and check it there"),
         old => format!(
-            "move {} aside as {dir}.old-DATE, rename the new one into place, look at it again",
+            "move {} aside as {dir}.old-DATE, rename the new one into place and check it there",
             old.join(" and ")
         ),
     }
 }
 
-/// What a rehearsal does, for its question.
+/// What a dry run does, for its question.
 pub(in crate::tui) fn rehearsal(model: &Model) -> Vec<String> {
     let Some(plan) = &model.review.plan else { return Vec::new() };
     let bytes = plan.source.bytes.saturating_mul(plan.members.len() as u64);
     vec![
-        "Every member is built beside its place on its host and proven, the old cluster is asked once more, and then what \
-         was built is removed again. No directory of yours is moved and nothing is stopped."
+        "Every member is built in staging on its host and verified, the old cluster is asked again, and then what was \
+         built is removed. None of your directories is moved and nothing is stopped."
             .into(),
         String::new(),
         format!(

@@ -37,15 +37,15 @@ fn partner<'a>(model: &'a Model, path: &Path) -> Option<&'a Path> {
 
 pub(in crate::tui::steps) fn can(model: &Model, action: Action) -> Result<(), String> {
     let state = &model.snapshot;
-    let empty = "The list is empty. o opens a file or directory; Esc and e ask members.";
+    let empty = "The list is empty. Press o to open a file or directory, or Esc and then e to ask members.";
     match (action, selected(model)) {
         (Action::Open | Action::Details | Action::Agree | Action::Compare, None) => Err(empty.into()),
         (Action::Open, Some(source)) => match &source.standing {
             SourceState::ToSave | SourceState::Remote if state.saving.is_some() => {
                 Err("One snapshot is being saved already; c stops that.".into())
             }
-            SourceState::Unread => Err(format!("{} is not read through yet.", source.name)),
-            SourceState::Held(why) => Err(format!("It cannot be taken: {why}.")),
+            SourceState::Unread => Err(format!("{} is not fully read yet.", source.name)),
+            SourceState::Held(why) => Err(format!("It cannot be used: {why}.")),
             SourceState::Packed(why) | SourceState::Broken(why) | SourceState::Unreadable(why) => {
                 Err(format!("It cannot be restored: {why}"))
             }
@@ -58,9 +58,9 @@ pub(in crate::tui::steps) fn can(model: &Model, action: Action) -> Result<(), St
         (Action::Agree, Some(source)) => match &source.standing {
             SourceState::Sound | SourceState::Limited(_) => Ok(()),
             SourceState::ToSave | SourceState::Remote => Err("What comes over the network carries a checksum.".into()),
-            SourceState::Whole => Err("This file carries a checksum and it is right; Enter chooses it.".into()),
-            SourceState::Unread => Err("It is not read through yet.".into()),
-            SourceState::Held(why) | SourceState::Packed(why) => Err(format!("It cannot be taken as it is: {why}.")),
+            SourceState::Whole => Err("This file has a valid checksum; Enter chooses it.".into()),
+            SourceState::Unread => Err("It is not fully read yet.".into()),
+            SourceState::Held(why) | SourceState::Packed(why) => Err(format!("It cannot be used as it is: {why}.")),
             SourceState::Broken(why) | SourceState::Unreadable(why) => {
                 Err(format!("It cannot be restored, with or without a checksum: {why}"))
             }
@@ -69,10 +69,10 @@ pub(in crate::tui::steps) fn can(model: &Model, action: Action) -> Result<(), St
             _ if state.comparing.is_some() => Err("Two files are being compared already; c stops that.".into()),
             Place::Member(_) => Err("A member's keys can be compared once a snapshot is saved from it (Enter).".into()),
             Place::File(_) if !matches!(source.standing, SourceState::Whole | SourceState::Sound) => {
-                Err("Only files that were read through and are whole can be compared.".into())
+                Err("Only files that were fully read and are intact can be compared.".into())
             }
             Place::File(path) if partner(model, path).is_none() => {
-                Err("There is no other file that can be read to compare it with.".into())
+                Err("There is no other readable file to compare it with.".into())
             }
             Place::File(_) => Ok(()),
         },
@@ -82,7 +82,7 @@ pub(in crate::tui::steps) fn can(model: &Model, action: Action) -> Result<(), St
         (Action::AskAgain, _)
             if model.options.places.is_empty() && state.dirs.is_empty() && state.journaled.is_empty() =>
         {
-            Err("No place was given to search; o types one.".into())
+            Err("No place to search was given; press o to enter one.".into())
         }
         (Action::Next, _) => next(model),
         _ => Ok(()),
@@ -99,13 +99,13 @@ fn next(model: &Model) -> Result<(), String> {
         _ if state.saving.is_some() => Err("Next waits for the snapshot that is being saved; c stops that.".into()),
         None if state.chosen.is_some() => Err("Next waits for the plan's snapshot to be found and read.".into()),
         None => Err("Next waits for a choice: select a source and press Enter.".into()),
-        Some(_) if held.is_some() => Err(format!("The chosen file cannot be taken: {}.", held.unwrap_or_default())),
-        Some(Health::Unread) => Err("Next waits for the chosen file to be read through.".into()),
+        Some(_) if held.is_some() => Err(format!("The chosen file cannot be used: {}.", held.unwrap_or_default())),
+        Some(Health::Unread) => Err("Next waits for the chosen file to be read.".into()),
         Some(Health::Packed(why) | Health::Broken(why) | Health::Unreadable(why)) => {
             Err(format!("The chosen file cannot be restored: {why}"))
         }
         Some(Health::Limited(_)) if !state.chosen.as_ref().is_some_and(|path| state.agreed.contains(path)) => {
-            Err("The chosen file is damaged; select it and press Enter to decide whether to take it.".into())
+            Err("The chosen file is damaged; select it and press Enter to decide whether to accept it.".into())
         }
         Some(Health::Verified | Health::Unhashed | Health::Limited(_)) => Ok(()),
     }
@@ -127,8 +127,8 @@ pub(in crate::tui::steps) fn awaits(model: &Model, action: Action) -> bool {
     }
 }
 
-/// What is asked before an action: what was received of a snapshot is removed when its saving is stopped. A download from an
-/// object store continues where it was cut off, so nothing of it is lost.
+/// What is asked before an action: what was received of a snapshot is removed when its saving is stopped. A download
+/// from an object store continues where it was cut off, so nothing of it is lost.
 pub(in crate::tui::steps) fn question(model: &Model, action: Action) -> Option<(String, Vec<String>)> {
     let state = &model.snapshot;
     let is_kept = matches!(state.saving_from, Some(Download::Object(_)));
@@ -180,7 +180,7 @@ pub(in crate::tui::steps) fn act(model: &mut Model, action: Action) -> Vec<Effec
             state.empty.clear();
             state.kin.clear();
             state.compared.clear();
-            // what was read stays; unread, broken and vanished files and all directories are looked at anew
+            // what was read stays; unread, broken and vanished files and all directories are read again
             let dirs = std::mem::take(&mut state.dirs);
             let in_dir = |f: &FileFacts| dirs.iter().any(|d| f.path.starts_with(&d.data_dir));
             let kept = |f: &FileFacts| matches!(f.health, Health::Verified | Health::Unhashed | Health::Limited(_));

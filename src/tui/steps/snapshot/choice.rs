@@ -14,7 +14,7 @@ use crate::{
     tui::{app::Model, messages::Effect, widgets::theme::Tone},
 };
 
-/// The cluster that the chosen file is of, where its origin or its history tells.
+/// The cluster that the chosen file is of, where its origin or its history shows it.
 pub(in crate::tui::steps) fn cluster_of_chosen(model: &Model) -> Option<Id> {
     let state = &model.snapshot;
     let path = state.chosen.as_ref()?;
@@ -27,7 +27,7 @@ pub(in crate::tui::steps) fn cluster_of_chosen(model: &Model) -> Option<Id> {
     saved.or_else(of_dir).or_else(listed).filter(|id| *id != Id(0))
 }
 
-/// What is to be said on Review of what the chosen snapshot loses; none where it is shown to lose nothing.
+/// What Review shows about what the chosen snapshot loses; none where it is shown to lose nothing.
 pub(in crate::tui::steps) fn loss_warning(model: &Model) -> Option<String> {
     let state = &model.snapshot;
     let source = state.list.get(&Place::File(state.chosen.clone()?))?;
@@ -54,14 +54,14 @@ pub(in crate::tui) fn agree(model: &mut Model) -> Vec<Effect> {
 pub(super) fn choose(model: &mut Model, path: PathBuf) {
     let source = model.snapshot.list.get(&Place::File(path.clone()));
     let against = source.and_then(|source| match &source.relation {
-        Relation::Other(why) => Some(format!("It is of another cluster: {why}.")),
-        _ if source.disagrees => Some("It holds other data than another source of this cluster.".to_string()),
+        Relation::Other(why) => Some(format!("It belongs to another cluster: {why}.")),
+        _ if source.disagrees => Some("It holds different data than another source of this cluster.".to_string()),
         _ => None,
     });
     let chosen = format!("Chosen: {}.", path.shown());
     match against {
         Some(words) => model.say(Tone::Warn, format!("{chosen} {words}")),
-        None => model.say(Tone::Good, format!("{chosen} n goes on to Members.")),
+        None => model.say(Tone::Good, format!("{chosen} Press n for Members.")),
     }
     model.snapshot.selected = Some(Place::File(path.clone()));
     model.snapshot.held_selection = true;
@@ -69,7 +69,7 @@ pub(super) fn choose(model: &mut Model, path: PathBuf) {
     model.propose_label();
 }
 
-/// What the operator takes upon himself with the selected file, beside the missing checksum.
+/// What the operator accepts with the selected file, besides the missing checksum.
 pub(in crate::tui) fn risks(model: &Model) -> Vec<String> {
     let Some(source) = selected(model) else { return Vec::new() };
     let damage = match &source.standing {
@@ -90,15 +90,15 @@ pub(in crate::tui) fn risks(model: &Model) -> Vec<String> {
 /// What the selected file is asked about: the title, and what accepting it means.
 pub(in crate::tui) fn asked(model: &Model) -> (String, Vec<String>) {
     let unhashed = [
-        "A saved snapshot ends in a SHA-256 of itself; this file does not, as a copy of member/snap/db does not.",
-        "Its pages were walked and are sound. A value that changed on the disk would still not be noticed, and a \
-         copy taken while etcd was writing may hold an older state than its age says.",
+        "A saved snapshot ends with its own SHA-256. This file has none, like a copy of member/snap/db.",
+        "Its pages were checked and are sound. A value changed on disk would still go unnoticed, and a copy taken \
+         while etcd was writing may hold an older state than its age suggests.",
         "",
         "The plan will carry skip_hash_check, as `etcdutl snapshot restore --skip-hash-check` does.",
     ];
     let Some(SourceState::Limited(damage)) = selected(model).map(|source| &source.standing) else {
         let lines = risks(model).into_iter().chain(unhashed.map(String::from)).collect();
-        return ("Take this file without a checksum?".into(), lines);
+        return ("Accept this file without a checksum?".into(), lines);
     };
     let mut lines = risks(model);
     if !damage.hashed {
@@ -108,5 +108,5 @@ pub(in crate::tui) fn asked(model: &Model) -> (String, Vec<String>) {
         "The plan will carry accept_damage: {}, and each member's database is rebuilt from the rows.",
         damage.revision
     ));
-    ("Take this damaged file?".into(), lines)
+    ("Accept this damaged file?".into(), lines)
 }
