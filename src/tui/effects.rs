@@ -290,7 +290,7 @@ fn watch<'a>(id: u64, cancel: &'a Cancel, send: Say<'a>) -> impl FnMut(Progress)
 fn failed(effect: &Effect, bug: Error) -> Option<Msg> {
     Some(match effect {
         Effect::Ask { id, .. } | Effect::AskPeer { id, .. } => {
-            let answer = Answer::Silent { why: "internal error in requorum".into(), details: bug.to_string() };
+            let answer = Answer::Silent { why: "internal error".into(), details: bug.to_string() };
             Msg::Answered { id: *id, answer }
         }
         Effect::Hash { id, .. } => Msg::Hashed { id: *id, hash: Hashed::Failed(bug.to_string().into()) },

@@ -296,7 +296,7 @@ fn said(model: &Model, source: &Source) -> Vec<StateCell> {
     let accepted = matches!(&source.place, Place::File(path) if model.snapshot.agreed.contains(path));
     if source.standing == SourceState::Sound && !accepted {
         let words = "It has no checksum, unlike saved snapshots. Its pages are sound, but values changed on disk \
-                     would go unnoticed. Press Enter to decide whether to accept it.";
+                     would go unnoticed. Enter asks whether to accept it.";
         out.push((" ! ", Tone::Warn, words.into()));
     }
     out.extend(source.warnings.iter().map(|words| (" ! ", Tone::Warn, time::sentence(words))));
