@@ -275,6 +275,9 @@ fn run(cli: Cli, write_out: Format) -> Result<u8> {
             // Into memory first: written straight to a full disk it would panic.
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut surface::declare(Cli::command()), "requorum", &mut text);
+            if shell == clap_complete::Shell::Fish {
+                text.extend_from_slice(guide::fish_completions().as_bytes());
+            }
             print(&String::from_utf8_lossy(&text))
         }
     };

@@ -85,6 +85,17 @@ fn list() -> String {
     format!("Pages of the guide; print one with: requorum guide PAGE\n\n{}", lines.collect::<String>())
 }
 
+/// The pages as completions for fish: what clap makes for it has options and subcommands only.
+pub(in crate::cli) fn fish_completions() -> String {
+    let line = |page: &Page| {
+        format!(
+            "complete -c requorum -n \"__fish_seen_subcommand_from guide\" -f -a \"{}\" -d '{}'\n",
+            page.name, page.about
+        )
+    };
+    PAGES.iter().map(line).collect()
+}
+
 pub(in crate::cli) fn run(args: &Args) -> Result<()> {
     let Some(name) = &args.page else { return print(&list()) };
     let unknown = || Error::new(ErrorKind::Usage, format!("no page of the guide has the name {}", Foreign::new(name)));
