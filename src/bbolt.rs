@@ -4,7 +4,27 @@
 //! before it is used, every allocation is bounded by the file's length and every walk by its
 //! number of pages, so that a hostile file ends in an [`Error`] that names the place.
 //! [`check()`] looks at every page, [`Edit`] changes a file copy-on-write, [`Build`] writes a
-//! compacted one. All bytes are little-endian; the layout is that of bbolt's `internal/common`.
+//! compacted one. All bytes are little-endian; the layout is that of bbolt's `internal/common`, drawn in
+//! `assets/guide/formats/bbolt.md`.
+//!
+//! ```
+//! use requorum::bbolt::{Build, View, check};
+//!
+//! let mut build = Build::begin(tempfile::tempfile().unwrap(), 4096)?;
+//! build.bucket(b"fruit")?;
+//! build.put(b"apple", b"red")?;
+//! build.put(b"lemon", b"yellow")?;
+//! let view = View::open(build.finish(1)?)?;
+//! assert!(check(&view, &mut |_, _| true)?.problems.is_empty());
+//!
+//! let fruit = view.bucket(b"fruit")?.unwrap();
+//! assert_eq!(view.get(&fruit, b"lemon")?.as_deref(), Some(&b"yellow"[..]));
+//! let mut rows = view.cursor(&fruit);
+//! while let Some(row) = rows.next()? {
+//!     println!("{}", row.key.escape_ascii());
+//! }
+//! # Ok::<(), requorum::bbolt::Error>(())
+//! ```
 
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]

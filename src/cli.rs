@@ -10,7 +10,8 @@ pub mod output;
 use crate::cli::{
     args::{connection_args, surface},
     commands::{
-        apply, bench, drill, inspect, launch, manual, plan, probe, report, snapshot, start, v2store, verify, wizard,
+        apply, bench, drill, guide, inspect, launch, manual, plan, probe, report, snapshot, start, v2store, verify,
+        wizard,
     },
     output::panic,
 };
@@ -130,6 +131,8 @@ enum Command {
     Drill(drill::Args),
     /// Measure status and restore on this machine, side by side with etcdutl where there is one.
     Bench(bench::BenchArgs),
+    /// Print a page of the guide: words, architecture, file formats, security.
+    Guide(guide::Args),
     /// Print the completions for a shell.
     Completions {
         /// The shell.
@@ -267,10 +270,14 @@ fn run(cli: Cli, write_out: Format) -> Result<u8> {
         Some(Command::Start(args)) => start::run(&args, write_out),
         Some(Command::Drill(args)) => drill::run(&args, write_out),
         Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Guide(args)) => guide::run(&args),
         Some(Command::Completions { shell }) => {
             // Into memory first: written straight to a full disk it would panic.
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut surface::declare(Cli::command()), "requorum", &mut text);
+            if shell == clap_complete::Shell::Fish {
+                text.extend_from_slice(guide::fish_completions().as_bytes());
+            }
             print(&String::from_utf8_lossy(&text))
         }
     };

@@ -1,11 +1,33 @@
-//! requorum: from an etcd cluster without quorum to a cluster that serves again.
+//! requorum restores an etcd cluster that has lost quorum.
 //!
-//! The rooms, from the ground up; arrows go down only (README, ARCHITECTURE):
-//! [`bbolt`], [`raft`] and [`etcd`] know the file formats, [`yaml`] reads what others wrote in it, [`engine`] works on one machine's
-//! files, [`crate::domain::model::plan`] is pure and holds the one value everybody shares, [`crate::agent::protocol`] is how two
-//! requorums speak with each other, [`system`] is the door to the outside, [`execute`] carries a
-//! plan out, [`tui`] and [`cli`] speak with people, [`drill`] is practice on the same code. What others said is shown
-//! through [`text`].
+//! The rooms, from the ground up; a room uses those above it in this list and none below (`assets/guide/architecture.md`, or
+//! `requorum guide architecture`):
+//!
+//! - [`text`], [`error`]: text of others escaped, how values are printed, the error value.
+//! - [`yaml`]: YAML that others wrote, within bounds.
+//! - [`bbolt`], [`raft`], [`etcd`]: the file formats.
+//! - [`domain`]: pure decisions over what was observed; [`domain::model::plan::Plan`] is the one value that all share.
+//! - [`engine`]: work on one machine's files.
+//! - [`agent`]: what two requorums say to each other.
+//! - [`system`]: the one door to the outside.
+//! - [`execute`]: carries a plan out.
+//! - [`tui`], [`drill`], [`cli`]: the wizard, practice, the command line.
+//!
+//! Meant for use by other programs: [`bbolt`], [`raft`], [`etcd`], [`engine::source`], [`engine::restore`]; the rest is
+//! public for the tests and may change at any time.
+//!
+//! # Examples
+//!
+//! Status of a snapshot, as `etcdutl snapshot status` prints it:
+//!
+//! ```
+//! use requorum::engine::{progress::Flow, scan::status::status};
+//!
+//! let path = std::path::Path::new("tests/fixtures/snapshots/s35.db");
+//! let status = status(path, &mut |_| Flow::Go)?;
+//! assert_eq!(status.simple().trim_end(), "94a13e62, 8, 4, 20 kB,");
+//! # Ok::<(), requorum::error::Error>(())
+//! ```
 
 pub mod agent;
 pub mod bbolt;

@@ -228,7 +228,7 @@ pub trait World: Send + Sync {
     fn find(&self, places: &[PathBuf]) -> Result<Vec<FileFacts>>;
 
     /// Reads one file through: its hash, its pages, what it holds. A damaged file is a fact
-    /// ([`Health::Broken`](crate::plan::facts::Health::Broken)), not an error. An object in a store stays unread: it has
+    /// ([`Health::Broken`](crate::domain::model::observations::Health::Broken)), not an error. An object in a store stays unread: it has
     /// to be [fetched](World::fetch) first.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 //! YAML that others wrote: configuration files, manifests, inventories, scenarios. Read by a parser without unsafe code
-//! into a tree of bounded size; `plan.yaml`, which requorum itself writes, has its own reader (`plan::file`).
+//! into a tree of bounded size; `plan.yaml`, which requorum itself writes, has its own reader (`domain::model::plan_yaml`).
 //!
 //! What is refused rather than read: more than 1,048,576 bytes, collections nested deeper than 64, more than 100,000 values or
 //! 4,194,304 bytes of text once aliases are followed ("billion laughs"), and characters that YAML 1.1 and 1.2 read differently.

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "cli/guide.rs"]
+mod guide;
 #[path = "cli/identity.rs"]
 mod identity;
 mod support;

@@ -34,7 +34,7 @@ impl<W: WriteAt> Build<W> {
     }
 
     /// For test files: leaves a free page with old content in it for each page that is written from now on, in runs of
-    /// [`STALE_RUN`], as a database has them that was overwritten and compacted for a while.
+    /// `STALE_RUN`, as a database has them that was overwritten and compacted for a while.
     pub fn leave_stale_pages(&mut self, stale: bool) {
         self.stale = stale;
     }

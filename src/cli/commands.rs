@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod bench;
 pub(crate) mod drill;
+pub(crate) mod guide;
 pub(crate) mod inspect;
 pub(crate) mod launch;
 pub(crate) mod manual;

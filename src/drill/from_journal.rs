@@ -1,8 +1,8 @@
 //! `requorum drill record`: the journal of a real recovery becomes a scenario to practise on.
 //!
-//! What is taken from the journal is its [`shape`], which holds numbers, yes and no, and nothing that a person ever typed:
+//! What is taken from the journal is its `shape`, which holds numbers, yes and no, and nothing that a person ever typed:
 //! a name, address, path, key or reason has no place in it to be carried along in. Everything that the scenario says is
-//! made from that alone: the exercise itself in [`scene`], its file in [`page`].
+//! made from that alone: the exercise itself in `scene`, its file in `page`.
 
 mod old_journals;
 mod page;

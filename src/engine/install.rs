@@ -3,7 +3,7 @@
 //!
 //! What is built is whole and verified ([`super::restore`]) and lies in a staging directory beside its place
 //! ([`super::install::staging`]). By a plan it is marked with plan, run and name and outlives the run that made it; without one it is
-//! installed at once. Either way one list of renames is on the disk before the first of them ([`rename_log`]):
+//! installed at once. Either way one list of renames is on the disk before the first of them (`rename_log`):
 //! ```text
 //! DATA-DIR                       → DATA-DIR.old-STAMP     what is there, by a plan alone
 //! WAL-DIR                        → WAL-DIR.old-STAMP

@@ -10,6 +10,32 @@
 //! Its order: read the source, hash it, check every page and row, and meanwhile copy; edit the copy; write the log; sync;
 //! compare the copy with what was hashed, and all that is new with what was planned. Any failure removes what was made. A
 //! source that was read for one member is not read again for the next.
+//!
+//! ```
+//! use requorum::{
+//!     domain::model::options::Options,
+//!     engine::{install, progress::Flow, restore::{RestoreSpec, initial_log::InitialLog}},
+//!     etcd::version::Minor,
+//! };
+//!
+//! let place = tempfile::tempdir().unwrap();
+//! let urls = ["http://10.0.0.1:2380".to_string()];
+//! let spec = RestoreSpec {
+//!     source: "tests/fixtures/snapshots/seed-3.5.16.db".as_ref(),
+//!     pinned_sha256: None,
+//!     skip_hash_check: false,
+//!     genesis: &InitialLog::new([("m1", &urls[..])], "a-new-token"),
+//!     name: "m1",
+//!     data_dir: &place.path().join("m1.etcd"),
+//!     wal_dir: None,
+//!     target: Minor::V3_5,
+//!     bump_revision: 0,
+//!     options: &Options::default(),
+//! };
+//! let restored = install::restore(&spec, &mut |_| Flow::Go)?;
+//! assert_eq!((restored.revision, restored.keys), (12, 8));
+//! # Ok::<(), requorum::error::Error>(())
+//! ```
 
 pub mod db_copy;
 pub mod expected;

@@ -5,6 +5,17 @@
 //! are multiples of 512 bytes, so a length of 32 more tells that the trailer is there. A copy of
 //! `member/snap/db` has none. Source: etcd `etcdutl/snapshot/v3_snapshot.go` (`hasChecksum`).
 //! Where other bytes follow the trailer, [`super::source::trailer`] finds it.
+//!
+//! ```
+//! use requorum::engine::{progress::Flow, source::Source};
+//!
+//! let path = std::path::Path::new("tests/fixtures/snapshots/seed-3.5.16.db");
+//! let source = Source::open_any(path, &mut |_| Flow::Go)?;
+//! let digest = source.digest(&mut |_| Flow::Go)?;
+//! assert_eq!(digest.verified(), Ok(()));
+//! assert!(source.view()?.bucket(b"key").unwrap().is_some());
+//! # Ok::<(), requorum::error::Error>(())
+//! ```
 
 pub mod archive;
 pub mod filetype;

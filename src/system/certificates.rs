@@ -1,5 +1,5 @@
 //! Certificates read from this machine's disk, and which CA vouches for which: the facts that
-//! [`plan::certs`](crate::plan::certs) judges. Only paths and what is public leaves this file; a key
+//! [`domain::members::certificates`](crate::domain::members::certificates) judges. Only paths and what is public leaves this file; a key
 //! is read to be held against its certificate, and dropped.
 
 #[cfg(test)]

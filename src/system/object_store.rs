@@ -1,6 +1,6 @@
 //! Snapshots in object stores that speak S3: listed, and downloaded into files.
 //!
-//! Requests are made by rusty-s3, signed in their headers ([`sign`]) and sent over our own connection, over HTTPS unless the
+//! Requests are made by rusty-s3, signed in their headers (`sign`) and sent over our own connection, over HTTPS unless the
 //! endpoint says otherwise. A
 //! download goes into `FILE.part`; beside it, `FILE.part.from` says of which object in which state it is, so that a later
 //! one goes on where it ended and never mixes two. Nothing is ever written to a store.

@@ -264,6 +264,8 @@ mod tests {
             ("drill check n", "simple"),
             ("drill record p", "simple"),
             ("bench", "simple"),
+            ("guide", "simple"),
+            ("guide wal", "simple"),
             ("completions bash", "simple"),
             ("", "simple"),
         ] {
@@ -319,6 +321,7 @@ mod tests {
             "--endpoints a:1 start p",
             "--dial-timeout 1s report p",
             "--endpoints a:1 drill list",
+            "--endpoints a:1 guide",
             "--endpoints a:1 completions bash",
             "resume p --show --endpoints a:1",
             "plan --again p --endpoints a:1",

@@ -1,7 +1,7 @@
 //! The mistakes of a member table, each by name, in its cell, with its correction.
 //!
 //! [`check`] runs on every keystroke. What stands here is about one row and about names and URLs
-//! across rows; [`hosts`] is about hosts seen together, [`dirs`] about directories, [`flags`] about the
+//! across rows; `hosts` is about hosts seen together, `dirs` about directories, `flags` about the
 //! column of further flags.
 
 mod dirs;

@@ -13,7 +13,7 @@ use crate::{
 /// No plan is longer; a longer text is not parsed.
 pub const MAX_BYTES: usize = 1 << 20;
 
-/// The plan as YAML. It holds no secret. A plan that [`build`](super::build::build) made can always
+/// The plan as YAML. It holds no secret. A plan that [`build`](crate::domain::members::build_plan::build) made can always
 /// be written.
 pub fn to_yaml(plan: &Plan) -> String {
     let body = serde_yaml::to_string(plan).unwrap_or_default();
@@ -70,7 +70,7 @@ struct Head {
     version: Option<u64>,
 }
 
-/// Reads a plan. What stands in it is not judged here; [`verify`](super::build::verify) does that.
+/// Reads a plan. What stands in it is not judged here; [`verify`](crate::domain::members::build_plan::verify) does that.
 ///
 /// # Errors
 /// `Input`, naming the line where there is one: longer than 1 MiB, another version, not YAML, a

@@ -3,7 +3,7 @@
 //!
 //! In a directory that others may write to, anybody may leave such a file and hold it. One counts only when it belongs to
 //! this user, to root or to the owner of what is claimed, and nobody else can open it, which takes as much as to lock it.
-//! Where one that does not count has the name, ours gets another ([`names`]).
+//! Where one that does not count has the name, ours gets another (`names`).
 
 use std::{
     ffi::{OsStr, OsString},

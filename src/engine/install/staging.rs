@@ -3,7 +3,7 @@
 //! Where the target does not exist, the new directory is built in `.requorum-XXXXXX/new` beside it. Where it exists and is
 //! empty (often a mount point) it is kept, with its owner and mode: the new entries are built in `.requorum-XXXXXX/new`
 //! inside it. Either way the renames that install it ([`super`]) stay on one filesystem. Dropped, a stage removes all
-//! that it made and nothing else; one that is [kept](Stage::keep) waits for its plan.
+//! that it made and nothing else; one that is [kept](StagingDir::keep) waits for its plan.
 
 mod target;
 

@@ -1,4 +1,4 @@
-//! What a code that a host sends home proves: the sheet of `plan::byhand` was followed to its end there, with the plan's
+//! What a code that a host sends home proves: the sheet of `domain::render::manual` was followed to its end there, with the plan's
 //! snapshot, and the log that was made is that of this member.
 
 use sha2::{Digest, Sha256};

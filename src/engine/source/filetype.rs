@@ -1,7 +1,7 @@
 //! What a file is that is no database: told by its first bytes, with the command that gets the snapshot out of it, or
 //! what to do where there is none in it.
 //!
-//! One table for binary formats; what is text is told in [`text`], and what a transfer changed in [`altered`].
+//! One table for binary formats; what is text is told in `text`, and what a transfer changed in [`altered`].
 
 pub mod altered;
 pub mod directory;

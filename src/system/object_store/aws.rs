@@ -43,7 +43,7 @@ impl Settings {
     /// From this process's environment and the files that it names.
     ///
     /// # Errors
-    /// As for [`Settings::from`].
+    /// As for `Settings::from`.
     pub fn from_environment() -> Result<Settings> {
         let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         let home = variable("HOME").map(PathBuf::from).unwrap_or_default();

@@ -80,7 +80,7 @@ pub struct State {
     pub kin: Vec<HistoryMatch>,
     /// What comparing two files whole showed.
     pub compared: Vec<Compared>,
-    /// All sources, ranked: made again by [`relist`] when something was learnt.
+    /// All sources, ranked: made again by `relist` when something was learnt.
     pub list: List,
     /// The searches under way.
     pub searching: Vec<(u64, PathBuf)>,

@@ -1,4 +1,4 @@
-//! The rules by a table, with made-up facts; real certificates are read in `world/certs`.
+//! The rules by a table, with made-up facts; real certificates are read in `system/certificates`.
 #![allow(clippy::unwrap_used)]
 
 use super::*;
