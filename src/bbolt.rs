@@ -44,9 +44,10 @@ mod write_tx;
 
 pub use bulk_writer::Build;
 pub use check::{FreeList, Part, Report, check, check_rows};
-pub use cursor::{Cursor, Row};
+pub use cursor::Cursor;
 pub use error::{Error, Fault, Place};
 pub use meta::Meta;
+pub use page::Row;
 pub use page_set::PageSet;
 pub use read_tx::{Bucket, KeyValue, View};
 pub use unreachable_pages::{Children, right_edge, stray_branches, stray_rows};

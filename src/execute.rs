@@ -15,7 +15,9 @@ pub(crate) mod prepare;
 pub mod report;
 pub mod resume;
 pub mod second_run;
+pub(crate) mod side_by_side;
 pub(crate) mod snapshot_source;
+pub mod spec;
 pub(crate) mod start;
 pub mod verify;
 

@@ -4,10 +4,9 @@
 //! and keys out of order. Every page is read at most once, whatever the file says.
 
 use super::ReadAt;
-use super::cursor::Row;
 use super::error::{Error, Fault, Place};
 use super::meta::{Meta, NO_FREELIST};
-use super::page::{self, Header, IS_BUCKET, Shape, wide};
+use super::page::{self, Header, IS_BUCKET, Row, Shape, wide};
 use super::page_set::PageSet;
 use super::read_tx::{Bucket, MAX_DEPTH, Rows, View, Window};
 

@@ -5,21 +5,8 @@
 
 use super::ReadAt;
 use super::error::{Error, Fault};
-use super::page::{self, Shape};
-use super::read_tx::{Bucket, MAX_DEPTH, Rows, View};
-
-/// One row, borrowed from its cursor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Row<'a> {
-    /// The key.
-    pub key: &'a [u8],
-    /// The value; for a nested bucket its header ([`Bucket::parse`] reads it).
-    pub value: &'a [u8],
-    /// Both, as they stand one behind the other in the file.
-    pub both: &'a [u8],
-    /// Whether the row is a nested bucket.
-    pub is_bucket: bool,
-}
+use super::page::{self, Row, Shape};
+use super::read_tx::{Bucket, KeyValue, MAX_DEPTH, Rows, View};
 
 /// A position among the rows of a bucket, forwards only. Keys come strictly increasing, or an error says where not.
 #[derive(Debug)]
@@ -65,6 +52,59 @@ enum Way<'k> {
     First,
     Last,
     Key(&'k [u8]),
+}
+
+impl<R: ReadAt> View<R> {
+    /// All buckets of the first level with their names, in key order.
+    pub fn buckets(&self) -> Result<Vec<(Vec<u8>, Bucket)>, Error> {
+        let mut found = Vec::new();
+        let root = self.root();
+        let mut cursor = self.cursor(&root);
+        while let Some(row) = cursor.next()? {
+            if row.is_bucket {
+                found.push((row.key.to_vec(), Bucket::parse(row.key, row.value)?));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The bucket of this name, if there is one.
+    pub fn bucket(&self, name: &[u8]) -> Result<Option<Bucket>, Error> {
+        let mut cursor = self.cursor(&self.root());
+        cursor.seek(name)?;
+        match cursor.next()? {
+            Some(row) if row.key == name && row.is_bucket => Bucket::parse(name, row.value).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// A cursor before the first row of a bucket.
+    pub fn cursor(&self, bucket: &Bucket) -> Cursor<'_, R> {
+        Cursor::new(self, bucket)
+    }
+
+    /// The value of a key; none if there is no such row.
+    pub fn get(&self, bucket: &Bucket, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let mut cursor = self.cursor(bucket);
+        cursor.seek(key)?;
+        Ok(cursor.next()?.filter(|row| row.key == key && !row.is_bucket).map(|row| row.value.to_vec()))
+    }
+
+    /// The last row in key order; none if the bucket is empty.
+    pub fn last(&self, bucket: &Bucket) -> Result<Option<KeyValue>, Error> {
+        let mut cursor = self.cursor(bucket);
+        if cursor.seek_last()? {
+            return Ok(cursor.next()?.map(|row| (row.key.to_vec(), row.value.to_vec())));
+        }
+        // bbolt leaves no empty leaf at the end, but a file may have one: then only a walk finds the last row.
+        let (mut cursor, mut last) = (self.cursor(bucket), None);
+        while let Some(row) = cursor.next()? {
+            let (key, value) = last.get_or_insert_with(|| (Vec::new(), Vec::new()));
+            row.key.clone_into(key);
+            row.value.clone_into(value);
+        }
+        Ok(last)
+    }
 }
 
 impl<'v, R: ReadAt> Cursor<'v, R> {

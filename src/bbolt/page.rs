@@ -2,7 +2,6 @@
 //!
 //! A page with overflow is one area of several page sizes; "bytes" below is always that whole area.
 
-use super::cursor::Row;
 use super::error::Fault;
 use std::cmp::Ordering;
 
@@ -133,6 +132,19 @@ pub(super) fn inline_shape(image: &[u8]) -> Result<Shape, Fault> {
 fn spans(element: &[u8], leaf: bool) -> Option<(u64, u64)> {
     let word = |at| u32_at(element, at).map(u64::from);
     if leaf { Some((word(4)?, word(8)?.saturating_add(word(12)?))) } else { Some((word(0)?, word(4)?)) }
+}
+
+/// One row, borrowed from its page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// The key.
+    pub key: &'a [u8],
+    /// The value; for a nested bucket its header ([`super::Bucket::parse`] reads it).
+    pub value: &'a [u8],
+    /// Both, as they stand one behind the other in the file.
+    pub both: &'a [u8],
+    /// Whether the row is a nested bucket.
+    pub is_bucket: bool,
 }
 
 /// A row of a leaf page.

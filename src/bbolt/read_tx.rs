@@ -4,7 +4,6 @@
 //! every element were checked against the page and the file.
 
 use super::ReadAt;
-use super::cursor::Cursor;
 use super::error::{Error, Fault};
 use super::meta::{META_LEN, Meta, NO_FREELIST};
 use super::page::{self, Header, Shape};
@@ -210,57 +209,6 @@ impl<R: ReadAt> View<R> {
     /// The list of buckets, itself a bucket.
     pub fn root(&self) -> Bucket {
         Bucket { name: Vec::new(), sequence: self.meta.sequence, rows: Rows::Tree(self.meta.root) }
-    }
-
-    /// All buckets of the first level with their names, in key order.
-    pub fn buckets(&self) -> Result<Vec<(Vec<u8>, Bucket)>, Error> {
-        let mut found = Vec::new();
-        let root = self.root();
-        let mut cursor = self.cursor(&root);
-        while let Some(row) = cursor.next()? {
-            if row.is_bucket {
-                found.push((row.key.to_vec(), Bucket::parse(row.key, row.value)?));
-            }
-        }
-        Ok(found)
-    }
-
-    /// The bucket of this name, if there is one.
-    pub fn bucket(&self, name: &[u8]) -> Result<Option<Bucket>, Error> {
-        let mut cursor = self.cursor(&self.root());
-        cursor.seek(name)?;
-        match cursor.next()? {
-            Some(row) if row.key == name && row.is_bucket => Bucket::parse(name, row.value).map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    /// A cursor before the first row of a bucket.
-    pub fn cursor(&self, bucket: &Bucket) -> Cursor<'_, R> {
-        Cursor::new(self, bucket)
-    }
-
-    /// The value of a key; none if there is no such row.
-    pub fn get(&self, bucket: &Bucket, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        let mut cursor = self.cursor(bucket);
-        cursor.seek(key)?;
-        Ok(cursor.next()?.filter(|row| row.key == key && !row.is_bucket).map(|row| row.value.to_vec()))
-    }
-
-    /// The last row in key order; none if the bucket is empty.
-    pub fn last(&self, bucket: &Bucket) -> Result<Option<KeyValue>, Error> {
-        let mut cursor = self.cursor(bucket);
-        if cursor.seek_last()? {
-            return Ok(cursor.next()?.map(|row| (row.key.to_vec(), row.value.to_vec())));
-        }
-        // bbolt leaves no empty leaf at the end, but a file may have one: then only a walk finds the last row.
-        let (mut cursor, mut last) = (self.cursor(bucket), None);
-        while let Some(row) = cursor.next()? {
-            let (key, value) = last.get_or_insert_with(|| (Vec::new(), Vec::new()));
-            row.key.clone_into(key);
-            row.value.clone_into(value);
-        }
-        Ok(last)
     }
 
     /// Reads page `id` with its overflow pages into `bytes`, whose memory is reused. `bucket` is for messages.

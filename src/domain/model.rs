@@ -5,5 +5,6 @@ pub mod observations;
 pub mod options;
 pub mod plan;
 pub mod plan_yaml;
+pub mod revision_clients;
 pub mod revisions;
 pub mod source_ref;

@@ -1,5 +1,6 @@
 //! What must hold on the hosts and of the old cluster before anything is installed.
 
+pub mod blocker;
 pub mod blockers;
 pub mod final_check;
 pub(crate) mod host_report;

@@ -3,6 +3,7 @@
 pub(crate) mod act;
 pub(crate) mod advice;
 pub(crate) mod diverged;
+pub mod evidence;
 pub(crate) mod hash_mismatch;
 pub(crate) mod hash_pairs;
 pub(crate) mod history;

@@ -8,3 +8,4 @@ pub(crate) mod loss;
 pub mod newest_dir;
 pub mod ranking;
 pub mod revision_bump;
+pub mod source;

@@ -29,6 +29,7 @@ use serde::Serialize;
 use super::model::{
     observations::{
         Answer, MemberStatus,
+        rows::StoredRows,
         started::{Data, Observed, ObservedMember, Queried},
     },
     plan::{Member, Plan},
@@ -415,5 +416,23 @@ pub fn check(plan: &Plan, seen: &Observed, data: &Queried<Data>) -> Verification
         members: stands,
         next: follow_up::next(case, data),
         checks,
+    }
+}
+
+/// Whether the rows of this reading are the member's own.
+fn own(case: Case<'_>, member: &Member, rows: &StoredRows) -> bool {
+    (rows.cluster_id, rows.member_id) == (case.plan.cluster_id, member.id)
+}
+
+/// So many rows of a kind are named before the rest is counted.
+const NAMED: usize = 3;
+
+fn some(items: &[String]) -> String {
+    match items.len().saturating_sub(NAMED) {
+        0 => all(items),
+        more => {
+            let first: Vec<String> = items.iter().take(NAMED).cloned().collect();
+            format!("{} and {} more", first.join(", "), thousands(more as u64))
+        }
     }
 }

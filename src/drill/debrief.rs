@@ -13,9 +13,6 @@ use super::{
     session::{State, What},
 };
 
-/// What is said of members that requorum itself plays.
-pub const SIMULATED: &str = "simulated members, read by requorum itself";
-
 /// The outcome of an exercise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Debrief {

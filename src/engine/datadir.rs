@@ -19,7 +19,7 @@ use self::{
     db::Book,
     log::{MemberLog, apply},
 };
-use super::{progress::ProgressFn, scan::row_scan, source::io_trouble};
+use super::{progress::ProgressFn, scan::examine, source::io_trouble};
 use crate::text::number::count;
 use crate::{
     domain::model::observations::{
@@ -74,7 +74,7 @@ pub fn check(facts: &mut DirFacts, watch: &mut ProgressFn<'_>) -> Result<()> {
             return Ok(());
         }
     };
-    let examined = row_scan::examine(&says.database.path, watch);
+    let examined = examine::examine(&says.database.path, watch);
     if let Ok(file) = &examined {
         says.database = file.clone();
     }

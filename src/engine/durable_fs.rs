@@ -318,3 +318,11 @@ impl Drop for Locked {
 
 #[cfg(test)]
 mod tests;
+
+/// The directory that holds `path`; `.` for a bare name.
+pub fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}

@@ -123,7 +123,7 @@ mod tests {
             install,
             progress::Flow,
             restore,
-            scan::{hashkv::hash_kv, row_scan},
+            scan::{examine, hashkv::hash_kv},
         },
         etcd::version::Minor,
     };
@@ -133,7 +133,7 @@ mod tests {
     }
 
     fn plan(snapshot: &Path, bump: u64) -> Plan {
-        let facts = row_scan::examine(snapshot, &mut |_| Flow::Go).unwrap();
+        let facts = examine::examine(snapshot, &mut |_| Flow::Go).unwrap();
         let mut draft = build_plan::tests::draft();
         draft.source = Some(facts);
         (draft.bump_revision, draft.mark_compacted) = (bump, bump > 0);

@@ -2,6 +2,7 @@
 
 pub(crate) mod clients;
 pub mod diff;
+pub mod examine;
 pub mod hashkv;
 pub mod key_loss;
 pub mod keys;

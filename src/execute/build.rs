@@ -3,9 +3,9 @@
 use super::{
     build_claims,
     events::{EventReporter, HostEvent},
-    executor::ExecutionSpec,
     prepare::PreparedHost,
     snapshot_source::Source,
+    spec::ExecutionSpec,
 };
 use crate::{
     agent::protocol::{Event, Have, Request, Wanted},

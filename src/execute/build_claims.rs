@@ -1,7 +1,7 @@
 //! What hosts claim to have built, held against the plan on this side: a host that is stale, confused or worse stops
 //! everything before anything is put in place anywhere.
 
-use super::{executor::ExecutionSpec, prepare::PreparedHost};
+use super::{prepare::PreparedHost, spec::ExecutionSpec};
 use crate::{
     domain::model::plan::Member,
     engine::{

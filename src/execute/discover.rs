@@ -3,7 +3,7 @@
 
 use std::{net::IpAddr, path::PathBuf};
 
-use super::{Cancel, executor::side_by_side};
+use super::{Cancel, side_by_side::side_by_side};
 use crate::{
     agent::protocol::{Event, Request},
     domain::{

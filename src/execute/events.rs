@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::executor::{EventSink, ExecutionSpec, Goal};
+use super::spec::{ExecutionSpec, Goal};
 use crate::{
     domain::{
         members::table::Problem,
@@ -52,6 +52,9 @@ pub enum ExecutionEvent {
     /// All members are proven, and the old cluster was asked again: what came of it.
     Barrier(String),
 }
+
+/// Where events go, from several threads.
+pub type EventSink<'a> = &'a (dyn Fn(ExecutionEvent) + Sync);
 
 /// What happened on one host.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,19 +8,9 @@ use crate::{
     domain::preflight::old_cluster,
     execute::{build, build_claims, install, prepare},
 };
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-};
+use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Cancel,
@@ -30,11 +20,17 @@ use super::{
 pub use crate::execute::{
     discover::known,
     event_format::EventLine,
-    events::{ExecutionEvent, HostEvent},
+    events::{EventSink, ExecutionEvent, HostEvent},
     preflight::preflight,
+    spec::{Consent, ExecutionSpec, Goal, Placement},
     start::{StartOption, offers, start},
 };
-use crate::execute::{events::EventReporter, prepare::PreparedHost, snapshot_source::Source};
+use crate::execute::{
+    events::EventReporter,
+    prepare::{PreparedHost, each},
+    side_by_side::side_by_side,
+    snapshot_source::Source,
+};
 use crate::system::journal::{self, Event};
 use crate::{
     domain::{
@@ -46,8 +42,6 @@ use crate::{
         preflight::{
             blockers::{self, Blocker, EndpointKind as DoorKind},
             final_check::{self, Asked},
-            old_cluster::Old,
-            stop::RunningEtcd,
         },
         quorum::{
             known::KnownState,
@@ -64,92 +58,6 @@ use crate::{
     text::Shown,
 };
 
-/// How far a plan is carried out: the goal of a run. The names in journals are given here and stay, whatever the variants
-/// are called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Goal {
-    /// Every host is looked at; nothing is written.
-    #[serde(rename = "Looked")]
-    Looked,
-    /// All members are built and proven; then what was built is removed again.
-    #[serde(rename = "Rehearsed")]
-    Rehearsed,
-    /// All members are built and proven, and wait beside their places.
-    #[serde(rename = "Built")]
-    Built,
-    /// All members are in place.
-    #[serde(rename = "InPlace")]
-    InPlace,
-    /// All members are out of their places again.
-    #[serde(rename = "Undone")]
-    Undone,
-}
-
-/// On which machines members are installed. The names in journals stay, whatever the variants are called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Placement {
-    /// Each on the host that the plan names; what is there before is moved aside.
-    #[default]
-    #[serde(rename = "hosts")]
-    OnHosts,
-    /// All on this machine, whatever host the plan names, and only where nothing is before: `requorum restore`.
-    #[serde(rename = "here")]
-    Here,
-}
-
-/// How a plan is carried out on its hosts.
-pub struct ExecutionSpec<'a> {
-    /// The plan.
-    pub plan: &'a Plan,
-    /// The members that are restored, by name.
-    pub names: &'a [String],
-    /// On which machines.
-    pub placement: Placement,
-    /// Through which hosts and old members are reached.
-    pub world: &'a dyn World,
-    /// Members that are built by hand on hosts that take no program: the code that each sheet's first part printed there.
-    pub by_hand: &'a BTreeMap<String, String>,
-    /// How many hosts are worked on at a time; at least 1.
-    pub limit: usize,
-    /// How far.
-    pub until: Goal,
-    /// Whether an etcd on a member's directory may be stopped.
-    pub consent: Consent<'a>,
-    /// What is known of the old cluster.
-    pub old: &'a Old,
-    /// The texts that were typed to go on in spite of fences.
-    pub lifted: &'a [String],
-    /// Why, in the operator's words.
-    pub reason: &'a str,
-    /// What was decided on the way to it, each in a sentence and for programs; the journal says it before all else.
-    pub decisions: &'a [(String, Value)],
-    /// This carrying out.
-    pub run: &'a Run,
-    /// The operator's journal.
-    pub journal: &'a Path,
-}
-
-/// To what the operator said yes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Consent<'a> {
-    /// To nothing: an etcd that runs stops the plan.
-    No,
-    /// To these commands, each on its host, as they were shown.
-    To(&'a [(String, RunningEtcd)]),
-    /// To whatever stops the etcds that run.
-    All,
-}
-
-impl Consent<'_> {
-    pub(super) fn covers(self, host: &str, halt: &RunningEtcd) -> bool {
-        match self {
-            Consent::No => false,
-            Consent::To(known) => known.iter().any(|(at, known)| at == host && known == halt),
-            Consent::All => true,
-        }
-    }
-}
-
 /// A new carrying out of a plan, by whoever works in this world, from now on.
 pub fn run(plan: &Plan, world: &dyn World) -> Run {
     Run {
@@ -158,34 +66,6 @@ pub fn run(plan: &Plan, world: &dyn World) -> Run {
         label: plan.label.clone(),
         operator: world.operator(),
         since: journal::at(world.now()),
-    }
-}
-
-/// Where events go, from several threads.
-pub type EventSink<'a> = &'a (dyn Fn(ExecutionEvent) + Sync);
-
-/// One host and its members' places in the plan.
-pub(super) type Group = (String, Vec<usize>);
-
-impl ExecutionSpec<'_> {
-    /// The plan as far as hosts go: where all are installed here, this machine is the host of each of them.
-    pub(super) fn located(&self) -> Cow<'_, Plan> {
-        let mut plan = Cow::Borrowed(self.plan);
-        if self.placement == Placement::Here {
-            let named = plan.to_mut().members.iter_mut().filter(|m| self.names.contains(&m.name));
-            named.for_each(|member| member.host = host_address::LOCAL.into());
-        }
-        plan
-    }
-
-    pub(super) fn stop(&self, cancel: &Cancel) -> Result<()> {
-        match cancel.flow() {
-            crate::engine::progress::Flow::Go => Ok(()),
-            crate::engine::progress::Flow::Stop => {
-                Err(Error::new(ErrorKind::Stopped, "stopped on request, at a safe point")
-                    .hint("What was built waits on its host. Run the same again to go on."))
-            }
-        }
     }
 }
 
@@ -398,67 +278,4 @@ fn reused(job: &ExecutionSpec<'_>, now: &[Asked], teller: &EventReporter<'_>) ->
         teller.tell(ExecutionEvent::Fences(found.clone()));
     }
     found
-}
-
-/// Does `work` on each host, at most `limit` at a time; what came of each, in order.
-pub(super) fn each<'w>(
-    limit: usize,
-    ready: &mut [PreparedHost<'w>],
-    work: impl Fn(&mut PreparedHost<'w>) -> Result<()> + Sync,
-) -> Vec<Option<Result<()>>> {
-    let slots: Vec<Mutex<&mut PreparedHost<'w>>> = ready.iter_mut().map(Mutex::new).collect();
-    side_by_side(limit, slots.len(), |at| {
-        let mut host = slots.get(at)?.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(work(&mut host))
-    })
-}
-
-/// Does `work` for 0 to `count`, at most `limit` at a time; what came of each, in order.
-pub(super) fn side_by_side<T: Send>(
-    limit: usize,
-    count: usize,
-    work: impl Fn(usize) -> Option<T> + Sync,
-) -> Vec<Option<T>> {
-    let next = AtomicUsize::new(0);
-    let done: Vec<Mutex<Option<T>>> = (0..count).map(|_| Mutex::new(None)).collect();
-    thread::scope(|scope| {
-        for _ in 0..limit.clamp(1, count.max(1)) {
-            let work = || {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(slot) = done.get(at) else { return };
-                    let made = work(at);
-                    *slot.lock().unwrap_or_else(PoisonError::into_inner) = made;
-                }
-            };
-            // By their caller's name, so that a defect in one of them is met as one of its caller's.
-            let name = thread::current().name().unwrap_or("requorum").to_string();
-            if thread::Builder::new().name(name).spawn_scoped(scope, work).is_err() {
-                work();
-            }
-        }
-    });
-    done.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn never_more_than_the_limit_at_a_time() {
-        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let barrier = std::sync::Barrier::new(2);
-        let done = side_by_side(2, 6, |at| {
-            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            // Passes only when two are at it.
-            barrier.wait();
-            now.fetch_sub(1, Ordering::SeqCst);
-            (at != 3).then_some(at)
-        });
-        assert_eq!(done, [Some(0), Some(1), Some(2), None, Some(4), Some(5)]);
-        assert_eq!(most.into_inner(), 2);
-        assert!(side_by_side(0, 0, Some).is_empty());
-    }
 }

@@ -3,8 +3,8 @@
 use super::{
     build_claims,
     events::{EventReporter, HostEvent},
-    executor::ExecutionSpec,
     prepare::{PreparedHost, stamp},
+    spec::ExecutionSpec,
 };
 use crate::{
     agent::protocol::{Event, Request},

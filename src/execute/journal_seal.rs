@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{events::EventReporter, executor::ExecutionSpec};
+use super::{events::EventReporter, spec::ExecutionSpec};
 use crate::{
     agent::protocol::{Event, Request},
     domain::model::host_address,

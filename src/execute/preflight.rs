@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::executor::side_by_side;
+use super::side_by_side::side_by_side;
 use crate::{
     agent::protocol::{Event, Request},
     domain::{

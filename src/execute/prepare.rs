@@ -3,9 +3,12 @@
 
 use super::{
     events::{EventReporter, HostEvent},
-    executor::{ExecutionSpec, Goal, Group, Placement, each, side_by_side},
     journal_seal,
+    side_by_side::side_by_side,
+    spec::{ExecutionSpec, Goal, Group, Placement},
 };
+use std::sync::{Mutex, PoisonError};
+
 use crate::{
     agent::protocol::{Event, MemberRequest, Request},
     domain::{
@@ -336,4 +339,17 @@ pub(crate) fn stamp(job: &ExecutionSpec<'_>) -> String {
         Some((day, time)) => format!("{day}-{time}"),
         None => digits,
     }
+}
+
+/// Does `work` on each host, at most `limit` at a time; what came of each, in order.
+pub(super) fn each<'w>(
+    limit: usize,
+    ready: &mut [PreparedHost<'w>],
+    work: impl Fn(&mut PreparedHost<'w>) -> Result<()> + Sync,
+) -> Vec<Option<Result<()>>> {
+    let slots: Vec<Mutex<&mut PreparedHost<'w>>> = ready.iter_mut().map(Mutex::new).collect();
+    side_by_side(limit, slots.len(), |at| {
+        let mut host = slots.get(at)?.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(work(&mut host))
+    })
 }

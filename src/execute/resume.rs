@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::executor::{Goal, Placement};
+use super::spec::{Goal, Placement};
 use crate::system::journal::{Event, Record};
 use crate::{
     domain::model::{host_address, plan::Plan, revisions::KnownRevision},

@@ -3,10 +3,11 @@
 
 use super::{
     Cancel, discover,
-    events::{EventReporter, HostEvent},
-    executor::{EventSink, ExecutionSpec, side_by_side},
+    events::{EventReporter, EventSink, HostEvent},
     journal_seal,
     prepare::PreparedHost,
+    side_by_side::side_by_side,
+    spec::ExecutionSpec,
 };
 use crate::{
     agent::protocol::{Event, Request},

@@ -16,6 +16,7 @@ mod quorum_calls;
 mod rows;
 mod rpc;
 mod snapshot;
+mod target;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -55,8 +55,9 @@ use crate::{
         progress::{Flow, ProgressFn},
         restore::Tools,
         scan::{
+            examine,
             hashkv::{After, HashKv, hash_kv_after},
-            key_loss, keys, row_scan, same_history, snapshot_members,
+            key_loss, keys, same_history, snapshot_members,
         },
         source::{Source, archive::Archive, creation_trouble, io_trouble},
     },
@@ -323,7 +324,7 @@ impl World for Local {
         self.inside(path)?;
         match SourceRef::from_path(path).object() {
             Some(url) => object_store::Store::from_environment()?.object(url).map(object_store::Object::facts),
-            None => row_scan::examine(path, watch),
+            None => examine::examine(path, watch),
         }
     }
 
@@ -382,14 +383,14 @@ impl World for Local {
         self.may_ask(endpoint)?;
         self.inside(into)?;
         self.members.save_snapshot(endpoint, into, watch)?;
-        row_scan::examine(into, watch)
+        examine::examine(into, watch)
     }
 
     fn fetch(&self, url: &ObjectUrl, into: &Path, watch: &mut ProgressFn<'_>) -> Result<FileFacts> {
         self.inside(Path::new(url.as_str()))?;
         self.inside(into)?;
         object_store::Store::from_environment()?.fetch(url, into, watch)?;
-        row_scan::examine(into, watch)
+        examine::examine(into, watch)
     }
 
     fn site(&self) -> &dyn MemberOps {

@@ -19,7 +19,8 @@ use requorum::{
         progress::Flow,
         restore::{RestoreSpec, initial_log::InitialLog},
         scan::{
-            row_scan::{self, check_and_walk},
+            examine,
+            row_scan::check_and_walk,
             status::{Status, Trailer, status},
         },
     },
@@ -143,7 +144,7 @@ fn judged(
     let acceptable = said.as_ref().ok().and_then(|status| status.acceptable_revision);
     // Figures may be shown of a file that is not to be trusted; what counts is what they come with.
     let said = said.and_then(|status| if status.problems.is_empty() { Ok(status) } else { Err(told(&status, &path)) });
-    let facts = caught("examine", || row_scan::examine(&path, &mut |_| Flow::Go))?.map_err(|e| e.to_string())?;
+    let facts = caught("examine", || examine::examine(&path, &mut |_| Flow::Go))?.map_err(|e| e.to_string())?;
     let [strict, lenient] = [false, true].map(|skip| {
         let refused = said.is_err() || (trailer != Trailer::Ok && !skip);
         let go = restores == Restores::All || (refused && restores == Restores::Refused);

@@ -28,7 +28,11 @@ use crate::{
         preflight::{old_cluster::Old, token::Shared},
         sources::revision_bump::{self, Proposal},
     },
-    engine::{restore::Restored, scan::row_scan, source::io_trouble},
+    engine::{
+        restore::Restored,
+        scan::examine,
+        source::{Source, io_trouble},
+    },
     error::{Error, ErrorKind, Result},
     etcd::version::Minor,
     execute::resume,
@@ -139,11 +143,11 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
     });
     let Some(snapshot) = &args.snapshot else { return again(&args, &world) };
     let snapshot = absolute(source_ref::local(snapshot)?)?;
-    super::snapshot::open(&snapshot)?;
+    Source::open(&snapshot)?;
     super::inspect::what_lies_beside(&snapshot, true);
     let facts = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());
-        let facts = row_scan::examine(&snapshot, &mut |step| meter.step("", step));
+        let facts = examine::examine(&snapshot, &mut |step| meter.step("", step));
         meter.done();
         facts
     })?;

@@ -33,7 +33,7 @@ use crate::{
         install,
         restore::{RestoreSpec, Tools, initial_log::InitialLog},
         scan::{row_scan::accept_hint, snapshot_members},
-        source::{Source, trailer::Extra},
+        source::trailer::Extra,
     },
     error::{Error, ErrorKind, Result},
     etcd::{membership::Id, version::Minor},
@@ -161,7 +161,7 @@ fn save(file: &std::path::Path, connect: &connection_args::ConnectArgs) -> Resul
         let mut meter = Meter::new(cancel.clone());
         let facts = members
             .save_snapshot(&endpoint, file, &mut |step| meter.step("", step))
-            .and_then(|_| crate::engine::scan::row_scan::examine(file, &mut |step| meter.step("", step)));
+            .and_then(|_| crate::engine::scan::examine::examine(file, &mut |step| meter.step("", step)));
         meter.done();
         facts
     })?;
@@ -213,7 +213,7 @@ fn fetch(url: &str, file: &std::path::Path) -> Result<()> {
         let mut meter = Meter::new(cancel.clone());
         let facts = store
             .fetch(&from, file, &mut |step| meter.step("", step))
-            .and_then(|_| crate::engine::scan::row_scan::examine(file, &mut |step| meter.step("", step)));
+            .and_then(|_| crate::engine::scan::examine::examine(file, &mut |step| meter.step("", step)));
         meter.done();
         facts
     })?;
@@ -405,9 +405,4 @@ fn judged_table(args: &RestoreArgs, token: &str) -> Result<InitialLog> {
 /// The problems of these columns and of the table as a whole: the other columns have no flag here.
 fn named(problems: &[table::Problem], columns: &[Column]) -> Vec<table::Problem> {
     problems.iter().filter(|p| p.column.is_none_or(|c| columns.contains(&c))).cloned().collect()
-}
-
-/// Opens a file for a plan: what it is and what it pins.
-pub(in crate::cli) fn open(file: &std::path::Path) -> Result<()> {
-    Source::open(file).map(|_| ())
 }

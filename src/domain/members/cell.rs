@@ -1,9 +1,47 @@
-//! Cells and rows: what stands in a cell, where it came from, and what every source said about it.
+//! Columns, cells and rows: what stands in a cell, where it came from, and what every source said about it.
 
-use super::table::{Column, urls};
+use super::url::{self, Url};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::model::host_address;
+
+/// A column of the member table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Column {
+    /// `--name`
+    Name,
+    /// Where it is restored: this machine (`local`), or an ssh destination.
+    Host,
+    /// Peer URLs, comma-separated.
+    Peer,
+    /// Client URLs, comma-separated.
+    Client,
+    /// The data directory.
+    DataDir,
+    /// A separate WAL directory, or empty.
+    WalDir,
+    /// Further `etcd` flags.
+    Flags,
+}
+
+impl Column {
+    /// From left to right.
+    pub const ALL: [Column; 7] =
+        [Column::Name, Column::Host, Column::Peer, Column::Client, Column::DataDir, Column::WalDir, Column::Flags];
+
+    /// The column's heading.
+    pub fn heading(self) -> &'static str {
+        match self {
+            Column::Name => "name",
+            Column::Host => "host",
+            Column::Peer => "peer URL",
+            Column::Client => "client URL",
+            Column::DataDir => "data dir",
+            Column::WalDir => "WAL dir",
+            Column::Flags => "more etcd flags",
+        }
+    }
+}
 
 /// Where a cell's text came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -156,6 +194,18 @@ impl Row {
         self.set(column, text, origin);
         self
     }
+}
+
+/// The items of a cell of URLs, trimmed as etcd trims them. An empty cell has none.
+pub fn items(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
+/// The URLs of a cell in the form in which etcd prints them; `None` while one of them is wrong or
+/// the cell is empty.
+pub fn urls(text: &str) -> Option<Vec<Url>> {
+    let urls: Vec<Url> = items(text).map(|item| url::parse(item).ok()).collect::<Option<_>>()?;
+    (!urls.is_empty()).then_some(urls)
 }
 
 #[cfg(test)]

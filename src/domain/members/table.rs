@@ -2,51 +2,16 @@
 
 use std::fmt;
 
-pub use super::validate::{MOST_MEMBERS, check};
 use super::{
     confusables,
     url::{self, Url},
 };
-pub use crate::domain::members::cell::{Cell, Origin, Row, Suggestion};
+pub use crate::domain::members::cell::{Cell, Column, Origin, Row, Suggestion, items, urls};
 use crate::etcd::membership::{Id, cluster_id, member_id};
 
-/// A column of the member table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Column {
-    /// `--name`
-    Name,
-    /// Where it is restored: this machine (`local`), or an ssh destination.
-    Host,
-    /// Peer URLs, comma-separated.
-    Peer,
-    /// Client URLs, comma-separated.
-    Client,
-    /// The data directory.
-    DataDir,
-    /// A separate WAL directory, or empty.
-    WalDir,
-    /// Further `etcd` flags.
-    Flags,
-}
-
-impl Column {
-    /// From left to right.
-    pub const ALL: [Column; 7] =
-        [Column::Name, Column::Host, Column::Peer, Column::Client, Column::DataDir, Column::WalDir, Column::Flags];
-
-    /// The column's heading.
-    pub fn heading(self) -> &'static str {
-        match self {
-            Column::Name => "name",
-            Column::Host => "host",
-            Column::Peer => "peer URL",
-            Column::Client => "client URL",
-            Column::DataDir => "data dir",
-            Column::WalDir => "WAL dir",
-            Column::Flags => "more etcd flags",
-        }
-    }
-}
+/// The most members of a table. etcd's documentation advises against more than seven; a file that lists thousands is no
+/// cluster's.
+pub const MOST_MEMBERS: usize = 100;
 
 /// Whether a problem stops the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -154,18 +119,6 @@ impl Problem {
     }
 }
 
-/// The items of a cell of URLs, trimmed as etcd trims them. An empty cell has none.
-pub fn items(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|item| !item.is_empty())
-}
-
-/// The URLs of a cell in the form in which etcd prints them; `None` while one of them is wrong or
-/// the cell is empty.
-pub fn urls(text: &str) -> Option<Vec<Url>> {
-    let urls: Vec<Url> = items(text).map(|item| url::parse(item).ok()).collect::<Option<_>>()?;
-    (!urls.is_empty()).then_some(urls)
-}
-
 /// Returns the client URLs that are proposed beside a cell of peer URLs, as a cell; empty while one of those is wrong, or
 /// where they propose none ([`url::default_clients`]).
 pub fn default_clients(peers: &str) -> String {
@@ -175,7 +128,7 @@ pub fn default_clients(peers: &str) -> String {
 
 /// Reads the value of `--initial-cluster` as etcd does: `m1=URL,m1=URL2,m2=URL`. Empty items are
 /// passed over, the first `=` separates, a repeated name adds a URL to its row. The URLs
-/// themselves are not judged here; [`check`] does that by cell. Names are not trimmed by etcd, so a
+/// themselves are not judged here; [`super::validate::check`] does that by cell. Names are not trimmed by etcd, so a
 /// space beside one is a slip.
 ///
 /// # Errors

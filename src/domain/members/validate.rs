@@ -15,7 +15,7 @@ pub(crate) use flags::{flag_name, flag_value, has as has_flag};
 use super::{
     cell::Row,
     confusables,
-    table::{self, About, Column, Problem},
+    table::{self, About, Column, MOST_MEMBERS, Problem},
     url::{self, CLIENT_PORT, Guess, PEER_PORT, Scheme, Url},
 };
 use crate::etcd::membership::Id;
@@ -30,10 +30,6 @@ const DEFAULT_TOKEN: &str = "etcd-cluster";
 /// token; and the ID of the cluster that it makes (etcd `server/embed/config.go`, 3.4 to 3.7).
 const DEFAULT_MEMBER: Id = Id(0x8e9e_05c5_2164_694d);
 const DEFAULT_CLUSTER: Id = Id(0xcdf8_1819_4e3a_8c32);
-
-/// The most members of a table. etcd's documentation advises against more than seven; a file that lists thousands is no
-/// cluster's.
-pub const MOST_MEMBERS: usize = 100;
 
 /// Every mistake of the table, by cell: errors stop the plan, warnings do not. In the order of the
 /// rows, each row from left to right, what is about the whole table last.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use leader::LeaderState;
 
-use super::revisions;
+use super::revision_clients;
 use crate::{etcd::membership::Id, text::Foreign};
 
 /// What was found on a machine without asking any member: how an etcd is started there, and what its directories hold.
@@ -380,10 +380,10 @@ pub struct Content {
     pub kubernetes: bool,
     /// Clients that keep revisions and have data in it, live keys or history.
     #[serde(default)]
-    pub clients: Vec<revisions::Client>,
+    pub clients: Vec<revision_clients::Client>,
     /// Those of them of which no key lives: deleted history is all that is left.
     #[serde(default)]
-    pub past_clients: Vec<revisions::Client>,
+    pub past_clients: Vec<revision_clients::Client>,
     /// Leases in it.
     pub leases: u64,
     /// Users in it.

@@ -8,7 +8,7 @@ use crate::domain::model::host_address;
 use std::path::PathBuf;
 
 pub use crate::domain::model::options::Options;
-pub use crate::domain::model::revisions::Revisions;
+pub use crate::domain::model::revision_clients::Revisions;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 

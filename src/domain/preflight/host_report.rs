@@ -2,16 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{
-    super::{
-        members::table::{Problem, Severity},
-        model::{
-            observations::{config::Automation, disk::DirFacts, host::HostFacts},
-            plan::Plan,
-        },
-        preflight::stop::RunningEtcd,
+use super::super::{
+    members::table::{Problem, Severity},
+    model::{
+        observations::{config::Automation, disk::DirFacts, host::HostFacts},
+        plan::Plan,
     },
-    hosts::is_members,
+    preflight::stop::RunningEtcd,
 };
 use crate::{
     domain::{
@@ -20,6 +17,7 @@ use crate::{
     },
     error::{Error, ErrorKind, Result},
     etcd::membership::Id,
+    text::Foreign,
 };
 
 /// One host of a plan, as it was seen.
@@ -100,5 +98,13 @@ impl Look {
             Some(PlaceState::Dir(names)) => is_members(column, names),
             _ => false,
         }
+    }
+}
+
+/// Whether a directory with these entries is an old member's, to be moved aside.
+pub fn is_members(column: Column, names: &[Foreign]) -> bool {
+    match column {
+        Column::WalDir => names.iter().any(|name| name.ends_with(".wal")),
+        _ => names.iter().any(|name| name == "member"),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-pub use crate::domain::preflight::host_report::{Look, Running};
+pub use crate::domain::preflight::host_report::{Look, Running, is_members};
 
 use super::space::{Needed, shortage};
 use crate::domain::{
@@ -188,14 +188,6 @@ fn place_slip(column: Column, place: &Place, facts: &HostFacts) -> Option<String
 /// empty filesystem has its lost+found.
 pub fn strangers(names: &[Foreign]) -> impl Iterator<Item = &Foreign> {
     names.iter().filter(|name| name.as_str() != "lost+found" && !name.starts_with(".requorum-"))
-}
-
-/// Whether a directory with these entries is an old member's, to be moved aside.
-pub fn is_members(column: Column, names: &[Foreign]) -> bool {
-    match column {
-        Column::WalDir => names.iter().any(|name| name.ends_with(".wal")),
-        _ => names.iter().any(|name| name == "member"),
-    }
 }
 
 /// Members whose etcd keeps its log where the plan does not look: left alone, it would silently undo the restore.

@@ -1,6 +1,5 @@
 //! What is known of an old cluster, and the doors at which its members may still answer.
 
-use super::blockers::{Endpoint, EndpointKind};
 use crate::{
     domain::{
         members::url,
@@ -18,6 +17,28 @@ use crate::{
 
 /// No more doors are knocked at: a table of members that long is no cluster's.
 pub(crate) const MOST_DOORS: usize = 200;
+
+/// What a URL is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndpointKind {
+    /// Clients are served there.
+    Client,
+    /// Other members are served there.
+    Peer,
+}
+
+/// A URL at which somebody may still answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The URL.
+    pub url: String,
+    /// What it is for.
+    pub kind: EndpointKind,
+    /// Whose it is: the member's name, or what stands for one that has none.
+    pub whose: String,
+    /// True for a URL of the old cluster; false for one that only the plan has.
+    pub old: bool,
+}
 
 /// What an old cluster is known by.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

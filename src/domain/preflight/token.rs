@@ -4,7 +4,7 @@
 //! Sources: etcd `server/etcdserver/api/membership/{member,cluster}.go` for the IDs; `rafthttp` refuses a peer only by
 //! its cluster ID, the same in 3.4 to 3.7.
 
-use super::{blockers::Blocker, old_cluster::Old};
+use super::{blocker::Blocker, old_cluster::Old};
 use crate::{
     domain::model::plan::Plan,
     etcd::membership::Id,

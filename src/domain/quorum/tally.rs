@@ -1,11 +1,11 @@
 //! The answers, sorted by what the rule asks for, and the rule.
 
 use super::{
+    evidence::{Evidence, QuorumVerdict},
     hash_mismatch::{Disagreement, disagreement},
     history::{History, Lack, Serving, bootstrap_only, voters},
     known::{DEFAULT_CLUSTER, Match, NewerAt, Unknown},
     misplaced::Misplaced,
-    verdict::{Evidence, QuorumVerdict},
 };
 use crate::{
     domain::{

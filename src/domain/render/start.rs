@@ -11,6 +11,7 @@ mod context;
 mod escape;
 pub mod etcd_flags;
 mod format;
+mod format_input;
 mod listen_urls;
 mod matching;
 pub mod patches;
@@ -32,7 +33,8 @@ use listen_urls::{Own, listen};
 
 pub use crate::domain::render::runbook::runbook;
 pub use command_sheet::{sheet, sheet_on};
-pub use format::{File, Page, StartFormat, page};
+pub use format::{Page, page};
+pub use format_input::{File, StartFormat};
 
 /// One member's command.
 #[derive(Debug, Clone, PartialEq, Eq)]

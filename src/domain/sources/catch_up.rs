@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::ranking::{Observed, Survivor};
+use super::source::{Observed, Survivor};
 use crate::{
     domain::{
         model::observations::{

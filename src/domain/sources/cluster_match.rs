@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::ranking::{HistoryMatch, Observed, Place, Source};
+pub use super::source::Relation;
+use super::source::{HistoryMatch, Observed, Place, Source};
 use crate::{
     domain::{model::observations::KnownMember, sources::data_loss::History},
     etcd::membership::Id,
@@ -16,43 +17,6 @@ use crate::{
         phrase::{all, natural, plural},
     },
 };
-
-/// Whether a source is of this cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Relation {
-    /// It is; the sentence is the proof.
-    Same(String),
-    /// It lists members of this cluster, which a cluster made anew under the same names and token would, too.
-    SharesMembers(String),
-    /// Nothing tells; the sentence says what was looked at.
-    CannotTell(String),
-    /// It is not; the sentence is the proof.
-    Other(String),
-}
-
-impl Relation {
-    /// True where something speaks for it and nothing against it.
-    pub fn ours(&self) -> bool {
-        matches!(self, Relation::Same(_) | Relation::SharesMembers(_))
-    }
-
-    /// The reason, a sentence without a full stop.
-    pub fn words(&self) -> &str {
-        match self {
-            Relation::Same(why) | Relation::SharesMembers(why) | Relation::CannotTell(why) | Relation::Other(why) => {
-                why
-            }
-        }
-    }
-
-    pub(crate) fn class(&self) -> u8 {
-        match self {
-            Relation::Same(_) | Relation::SharesMembers(_) => 0,
-            Relation::CannotTell(_) => 1,
-            Relation::Other(_) => 2,
-        }
-    }
-}
 
 /// What is known of the cluster that is to be restored.
 pub(crate) struct Cluster {

@@ -7,8 +7,8 @@ use std::{
 
 use super::{
     catch_up::CatchUp,
-    cluster_match::{self, Relation},
-    ranking::{HistoryMatch, LogEnd, Newest, Observed, Place, Source, SourceKind, SourceState, UNMEASURED},
+    cluster_match,
+    source::{HistoryMatch, LogEnd, Newest, Observed, Place, Relation, Source, SourceKind, SourceState, UNMEASURED},
 };
 use crate::{
     domain::{

@@ -6,217 +6,28 @@
 mod tests;
 
 use crate::domain::sources::{cluster_match, loss};
-use std::{collections::BTreeSet, path::PathBuf};
 
+pub use super::source::{
+    Differing, HistoryMatch, Newest, Observed, Place, Relation, Saved, Source, SourceKind, SourceState, Survivor,
+};
+use super::source::{LogEnd, UNMEASURED};
 use super::{
-    data_loss::{Entries, History, Horizon, Loss},
+    data_loss::{Entries, Horizon, Loss},
     newest_dir,
 };
+pub use crate::domain::sources::catch_up::CatchUp;
 use crate::domain::sources::cluster_match::Cluster;
-pub use crate::domain::sources::{catch_up::CatchUp, cluster_match::Relation};
 use crate::{
-    domain::{
-        model::{
-            observations::{
-                FileFacts, Health, KnownMember, LimitedDamage, MemberStatus,
-                disk::{BrokenPart, DataDirState, DirFacts, DirState, Held},
-            },
-            source_ref::is_object,
+    domain::model::{
+        observations::{
+            FileFacts, Health,
+            disk::{BrokenPart, DataDirState, DirFacts, DirState, Held},
         },
-        quorum::scope::Scope,
+        source_ref::is_object,
     },
     text::number::thousands,
 };
 use crate::{etcd::membership::Id, text::Shown};
-
-/// A member that answers and from which a snapshot can be saved.
-#[derive(Debug, Clone)]
-pub struct Survivor<'a> {
-    /// What it is called.
-    pub name: String,
-    /// The client URL at which it answers.
-    pub endpoint: &'a str,
-    /// What it says.
-    pub says: &'a MemberStatus,
-}
-
-/// A file that was saved from a member here and now: whose it is, is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Saved {
-    /// The file.
-    pub path: PathBuf,
-    /// The member's name.
-    pub member: String,
-    /// The cluster that it answered for.
-    pub cluster_id: Id,
-}
-
-/// What a look into two files side by side showed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HistoryMatch {
-    /// The files, in any order.
-    pub files: [PathBuf; 2],
-    /// Whether they tell one history.
-    pub history: History,
-}
-
-/// Survivors whose hashes at a common revision differ.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Differing {
-    /// Who holds what, in a sentence.
-    pub sentence: String,
-    /// Their endpoints.
-    pub endpoints: BTreeSet<String>,
-}
-
-/// Everything that was seen.
-#[derive(Debug, Clone, Default)]
-pub struct Observed<'a> {
-    /// Members that answer.
-    pub survivors: Vec<Survivor<'a>>,
-    /// Members that are heard only beside their client ports (passwords are on, or they wait for a quorum): no source, but
-    /// they say which cluster is meant.
-    pub closed: Vec<Survivor<'a>>,
-    /// Files, among them the databases of `dirs` once they were read.
-    pub files: &'a [FileFacts],
-    /// Data directories that were looked at.
-    pub dirs: &'a [DirFacts],
-    /// Which of the files were saved from members here.
-    pub saved: &'a [Saved],
-    /// Which files were compared.
-    pub kin: &'a [HistoryMatch],
-    /// Survivors that hold different data.
-    pub differing: Option<Differing>,
-    /// Which cluster is meant.
-    pub scope: Scope,
-    /// Seconds since 1970.
-    pub now: i64,
-}
-
-/// What a source is found by.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Place {
-    /// A member, by its client URL.
-    Member(String),
-    /// A file, by its path.
-    File(PathBuf),
-}
-
-/// What a source is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SourceKind {
-    /// A member that answers: a snapshot is saved from it over the network.
-    Survivor,
-    /// A file.
-    File,
-    /// The database of a data directory.
-    DataDir,
-}
-
-/// Whether a source can be taken as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceState {
-    /// A member: what is saved from it will be hashed.
-    ToSave,
-    /// Its checksum is right and its pages are sound.
-    Whole,
-    /// It carries no checksum; its pages are sound.
-    Sound,
-    /// It lies in an object store, and is to be fetched.
-    Remote,
-    /// It was not read through yet.
-    Unread,
-    /// It is inside an archive; the sentence says how to get it out.
-    Packed(String),
-    /// It is damaged where no row is affected, and can be taken once that is accepted.
-    Limited(LimitedDamage),
-    /// An etcd runs on it; the sentence says what to do instead.
-    Held(String),
-    /// It cannot be restored; the sentence says why.
-    Broken(String),
-    /// It could not be read; the sentence says why.
-    Unreadable(String),
-}
-
-impl SourceState {
-    /// True for one that a restore can begin from now.
-    pub fn usable(&self) -> bool {
-        self.class() == 0
-    }
-
-    /// A broken source never stands above a whole one.
-    pub(super) fn class(&self) -> u8 {
-        match self {
-            SourceState::ToSave | SourceState::Whole | SourceState::Sound => 0,
-            SourceState::Remote | SourceState::Unread => 1,
-            SourceState::Packed(_) | SourceState::Limited(_) => 2,
-            SourceState::Held(_) => 3,
-            SourceState::Broken(_) | SourceState::Unreadable(_) => 4,
-        }
-    }
-}
-
-/// One source of the list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// What it is found by.
-    pub place: Place,
-    /// What it is.
-    pub kind: SourceKind,
-    /// What it is called: `m2, over the network`, or its path.
-    pub name: String,
-    /// The same without what kind of source it is: `m2`, or the path of the file or directory.
-    pub bare_name: String,
-    /// Whether it can be taken.
-    pub standing: SourceState,
-    /// Whether it is of this cluster, with the proof.
-    pub relation: Relation,
-    /// Its last revision, where it is known.
-    pub revision: Option<i64>,
-    /// When its state was written, seconds since 1970, as far as file times tell; now for a survivor.
-    pub at: Option<i64>,
-    /// What restoring it loses.
-    pub loss: Loss,
-    /// True for one that holds other data than another source of this cluster at a common revision.
-    pub disagrees: bool,
-    /// What else to know, each a sentence.
-    pub warnings: Vec<String>,
-    /// What to do rather than take a database that lacks what its log holds, a sentence.
-    better: Option<String>,
-    /// The cluster that it names, or that it was saved from.
-    pub(super) cluster: Option<Id>,
-    /// The last entry of a data directory's log.
-    pub(super) log: Option<LogEnd>,
-    pub(super) members: Vec<KnownMember>,
-}
-
-impl Source {
-    /// What restoring it loses, in sentences; what to do instead first.
-    pub fn loses(&self, newest: Option<&Newest>) -> Vec<String> {
-        self.loss.sentences(newest.map(|n| n.words.as_str()), self.better.as_deref())
-    }
-}
-
-/// How far a log goes: compared only between directories of one cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct LogEnd {
-    pub(super) cluster: u64,
-    term: u64,
-    pub(super) index: u64,
-}
-
-/// The newest state known from anywhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Newest {
-    /// Its revision.
-    pub revision: i64,
-    /// When it was written.
-    pub at: Option<i64>,
-    /// Who has it.
-    pub place: Place,
-    /// In words: `revision 84,211 (m2 answers with it)`.
-    pub words: String,
-}
 
 /// All sources, best first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -274,9 +85,6 @@ pub fn list(seen: &Observed<'_>) -> List {
 
 /// The revision of a store that nothing was written to.
 const FIRST: i64 = 1;
-
-pub(super) const UNMEASURED: Loss =
-    Loss { revisions: None, seconds: None, entries: Entries::None, horizon: Horizon::Files };
 
 fn survivor(survivor: &Survivor<'_>, cluster: &Cluster, now: i64) -> Source {
     let says = survivor.says;

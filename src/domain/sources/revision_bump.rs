@@ -5,9 +5,11 @@
 //! small (a backup of the night, a rollout in the morning). What can be computed says whether even that would not do.
 
 use crate::{
-    domain::model::revisions::{self, Client},
+    domain::model::revision_clients::{self, Client},
     text::number::thousands,
 };
+
+pub use crate::domain::model::revision_clients::DOCUMENTED;
 
 /// By how much the computed distance is multiplied, for writes that came faster than those known.
 const SLACK: u64 = 2;
@@ -17,8 +19,6 @@ const LEAST_SECONDS: u64 = 600;
 const LEAST: u64 = 1_000;
 /// Two states nearer to each other than this, in seconds, say nothing about the rate.
 const APART: i64 = 60;
-/// The value in the examples of etcd's documentation on `--bump-revision`, tried with real API servers and informers.
-pub const DOCUMENTED: u64 = 1_000_000_000;
 
 /// A state of the old cluster that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +97,7 @@ pub fn propose(known: &Known) -> Proposal {
         revisions: DOCUMENTED,
         why: format!(
             "the snapshot holds {}, whose clients keep revisions, and {newest}",
-            revisions::data_of(&known.clients, &known.past)
+            revision_clients::data_of(&known.clients, &known.past)
         ),
     }
 }

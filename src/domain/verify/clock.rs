@@ -1,7 +1,7 @@
 //! Do the members' clocks agree? By the dates of their answers, which are in whole seconds, so that only what is certain
 //! is asserted.
 
-use super::{Case, Check, Outcome, Topic, names, stored};
+use super::{Case, Check, Outcome, Topic, names};
 use crate::{
     domain::model::{
         observations::{rows::ClockOffset, started::Queried},
@@ -61,7 +61,7 @@ pub(super) fn clocks(case: Case<'_>) -> Check {
     for (member, seen) in case.members() {
         match &seen.stored {
             Queried::Not => return check(Outcome::NotYet, "asked once every member answers".into()).aside(),
-            Queried::Is(rows) if stored::own(case, member, rows) && rows.clock.is_some() => {
+            Queried::Is(rows) if super::own(case, member, rows) && rows.clock.is_some() => {
                 told.extend(rows.clock.map(|clock| (member, clock)));
             }
             _ => untold.push(member.name.clone()),

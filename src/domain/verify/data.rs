@@ -1,6 +1,6 @@
 //! Is it the plan's data? Revisions against the log, HashKV among the members and against the snapshot.
 
-use super::{Case, Check, Ours, Outcome, Topic, names, shown, stored};
+use super::{Case, Check, Ours, Outcome, Topic, names, shown};
 use crate::{
     domain::model::{
         observations::{
@@ -9,6 +9,7 @@ use crate::{
         },
         plan::Member,
     },
+    etcd::membership::Id,
     text::{
         Shown,
         number::thousands,
@@ -60,7 +61,7 @@ pub(super) fn revision(case: Case<'_>) -> Check {
             wrong.push(words);
         }
     }
-    if let Some((member, index, leader, committed)) = stored::ahead(case).filter(|_| wrong.is_empty()) {
+    if let Some((member, index, leader, committed)) = ahead(case).filter(|_| wrong.is_empty()) {
         who.push(member.name.as_str());
         wrong.push(format!(
             "{} has committed {} log entries and its leader {}, which was asked later, only {}: {}'s log is that of another \
@@ -402,4 +403,17 @@ pub(super) fn snapshot(case: Case<'_>) -> Check {
         .todo(STOP)
         .todo(AGAIN),
     }
+}
+
+/// A member whose log is ahead of its leader's, which was asked later: with one log that cannot be.
+fn ahead<'a>(case: Case<'a>) -> Option<(&'a Member, u64, &'a Member, u64)> {
+    let ours = case.ours();
+    let leader: Id = ours.iter().find(|(_, _, says)| says.has_leader()).map(|(_, _, says)| says.leader)?;
+    let (leader, seen) = case.members().find(|(member, _)| member.id == leader)?;
+    let Queried::Is(rows) = &seen.stored else { return None };
+    if !super::own(case, leader, rows) {
+        return None;
+    }
+    let mut far = ours.iter().filter(|(_, _, says)| says.raft_index > rows.committed && says.leader == leader.id);
+    far.next().map(|(member, _, says)| (*member, says.raft_index, leader, rows.committed))
 }

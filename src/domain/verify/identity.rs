@@ -1,6 +1,6 @@
 //! Is it the planned cluster, and only that? IDs, the directories they run on, and the old cluster's URLs.
 
-use super::{Case, Check, Outcome, Topic, says, stored};
+use super::{Case, Check, Outcome, Topic, says};
 use crate::domain::model::observations::started::ObservedMember;
 use crate::domain::preflight::old_cluster;
 use crate::{
@@ -50,7 +50,7 @@ pub(super) fn ids(case: Case<'_>) -> Check {
             Some(says) if planned(case.plan, member, says) => {
                 // asked once more at the same URL
                 if let Queried::Is(rows) = &seen.stored
-                    && !stored::own(case, member, rows)
+                    && !super::own(case, member, rows)
                 {
                     wrong.push(format!(
                         "two members answer in turn at {}'s URL {}: {} and member {} of cluster {}",

@@ -2,7 +2,7 @@
 //! limits are no rows of a member's database. A variable or a file may set on one what a flag sets on another, so that a
 //! difference is said, and not that it is wrong.
 
-use super::{Case, Check, Outcome, Topic, health, source, stored};
+use super::{Case, Check, Outcome, Topic, health, source};
 use crate::{
     domain::model::{
         observations::{rows::RowKey, started::Queried},
@@ -51,7 +51,7 @@ fn lines(case: Case<'_>) -> Option<Vec<CommandLine<'_>>> {
     let mut out = Vec::new();
     for (member, seen) in case.members() {
         match &seen.stored {
-            Queried::Is(rows) if stored::own(case, member, rows) && !rows.command.is_empty() => {
+            Queried::Is(rows) if super::own(case, member, rows) && !rows.command.is_empty() => {
                 out.push((member, rows.command.as_slice()));
             }
             _ => return None,

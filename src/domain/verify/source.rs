@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Case, stored};
+use super::Case;
 use crate::{
     domain::model::{
         observations::{
@@ -61,7 +61,7 @@ fn room(case: Case<'_>) -> u64 {
     let free = |(member, seen, says): (&Member, &_, &crate::domain::model::observations::MemberStatus)| {
         let seen: &crate::domain::model::observations::started::ObservedMember = seen;
         let read = match &seen.stored {
-            Queried::Is(rows) if stored::own(case, member, rows) => rows.to,
+            Queried::Is(rows) if super::own(case, member, rows) => rows.to,
             _ => 0,
         };
         let keys = says.revision.saturating_sub(case.plan.expected_revision()).max(0).unsigned_abs();
@@ -103,7 +103,7 @@ fn name(row: &RowKey) -> String {
 }
 
 fn names<'r>(rows: impl IntoIterator<Item = &'r RowKey>) -> String {
-    stored::some(&rows.into_iter().map(name).collect::<Vec<_>>())
+    super::some(&rows.into_iter().map(name).collect::<Vec<_>>())
 }
 
 /// Leases of all members against the snapshot's.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Case, Check, Outcome, Topic, data, names, source};
+use super::{Case, Check, NAMED, Outcome, Topic, data, names, source};
 use crate::{
     domain::model::{
         observations::{
@@ -16,15 +16,11 @@ use crate::{
         },
         plan::Member,
     },
-    etcd::membership::Id,
     text::{
         number::thousands,
         phrase::{all, plural},
     },
 };
-
-/// So many rows of a kind are named before the rest is counted.
-const NAMED: usize = 3;
 
 /// What [`Topic::Leases`] is about.
 const LEASES: [Part; 2] = [Part::Leases, Part::LeaseTtls];
@@ -62,14 +58,9 @@ enum Found {
     Differs,
 }
 
-/// Whether the rows of this reading are the member's own.
-pub(super) fn own(case: Case<'_>, member: &Member, rows: &StoredRows) -> bool {
-    (rows.cluster_id, rows.member_id) == (case.plan.cluster_id, member.id)
-}
-
 fn read<'a>(case: Case<'a>) -> Vec<Read<'a>> {
     let of = |(member, seen): (&'a Member, &'a ObservedMember)| match &seen.stored {
-        Queried::Is(now) if own(case, member, now) => Some(Read { member, now, before: &seen.stored_before }),
+        Queried::Is(now) if super::own(case, member, now) => Some(Read { member, now, before: &seen.stored_before }),
         _ => None,
     };
     case.members().filter_map(of).collect()
@@ -249,16 +240,6 @@ fn counted(part: Part) -> Option<(&'static str, &'static str)> {
     }
 }
 
-pub(super) fn some(items: &[String]) -> String {
-    match items.len().saturating_sub(NAMED) {
-        0 => all(items),
-        more => {
-            let first: Vec<String> = items.iter().take(NAMED).cloned().collect();
-            format!("{} and {} more", first.join(", "), thousands(more as u64))
-        }
-    }
-}
-
 /// What `member` has in rows of one part, in words; `others` have it otherwise.
 fn sentences(reads: &[Read<'_>], found: &[Difference<'_>], part: Part) -> Vec<String> {
     let mut out = Vec::new();
@@ -292,14 +273,14 @@ fn sentences(reads: &[Read<'_>], found: &[Difference<'_>], part: Part) -> Vec<St
                     true => "which another member has".to_string(),
                     false => format!("which {others} {}", plural(most.len(), "has", "have")),
                 };
-                out.push(format!("{name} lacks {} {}, {has}", plural(lacks.len(), one, several), some(&lacks)));
+                out.push(format!("{name} lacks {} {}, {has}", plural(lacks.len(), one, several), super::some(&lacks)));
             }
             if !adds.is_empty() {
                 let lack = match most.is_empty() {
                     true => "which not every member has".to_string(),
                     false => format!("which {others} {do_not} have"),
                 };
-                out.push(format!("{name} has {} {}, {lack}", plural(adds.len(), one, several), some(&adds)));
+                out.push(format!("{name} has {} {}, {lack}", plural(adds.len(), one, several), super::some(&adds)));
             }
         }
         let other: Vec<_> = its
@@ -401,7 +382,7 @@ fn left_out(case: Case<'_>, topic: Topic, parts: &[Part]) -> Option<Check> {
         (Topic::Auth, users) if !users.is_empty() => check(format!(
             "not compared: {} of {}, which were set since the restore; etcd 3.4 salts a password on each member for itself",
             plural(users.len(), "the password", "the passwords"),
-            some(&users)
+            super::some(&users)
         )),
         _ => None,
     }
@@ -493,7 +474,7 @@ fn part(case: Case<'_>, topic: Topic, parts: &[Part]) -> Check {
                 again = true;
                 untold.push(format!("{}: {why}", member.name));
             }
-            Queried::Is(rows) if !own(case, member, rows) => {
+            Queried::Is(rows) if !super::own(case, member, rows) => {
                 untold.push(format!("{}: another member answered in its place", member.name));
             }
             Queried::Is(rows) => {
@@ -605,17 +586,4 @@ pub(super) fn not_compared(case: Case<'_>) -> Vec<&'static str> {
     let lacks =
         |part: &&Part| **part == Part::Passwords && salted || !reads.iter().all(|read| read.now.parts.contains(part));
     Part::ALL.iter().filter(lacks).map(|part| part.words()).collect()
-}
-
-/// A member whose log is ahead of its leader's, which was asked later: with one log that cannot be.
-pub(super) fn ahead<'a>(case: Case<'a>) -> Option<(&'a Member, u64, &'a Member, u64)> {
-    let ours = case.ours();
-    let leader: Id = ours.iter().find(|(_, _, says)| says.has_leader()).map(|(_, _, says)| says.leader)?;
-    let (leader, seen) = case.members().find(|(member, _)| member.id == leader)?;
-    let Queried::Is(rows) = &seen.stored else { return None };
-    if !own(case, leader, rows) {
-        return None;
-    }
-    let mut far = ours.iter().filter(|(_, _, says)| says.raft_index > rows.committed && says.leader == leader.id);
-    far.next().map(|(member, _, says)| (*member, says.raft_index, leader, rows.committed))
 }

@@ -20,7 +20,6 @@ use crate::{
         render::start,
     },
     drill::{
-        debrief::SIMULATED,
         mvcc_store::{Identity, Store},
         real_etcd::{Etcd, PATIENCE, process::Process},
         scenario::State,
@@ -94,6 +93,9 @@ impl StartingMembers {
         Store::of_file(copy, identity)
     }
 }
+
+/// What is said of members that requorum itself plays.
+const SIMULATED: &str = "simulated members, read by requorum itself";
 
 impl Lab {
     /// What the members are, for debriefs.

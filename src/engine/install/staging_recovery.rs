@@ -23,10 +23,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::staging::parent;
 use crate::engine::{
     datadir::file_locks,
-    durable_fs::{Dir, Disk, Trusted, is_private},
+    durable_fs::{Dir, Disk, Trusted, is_private, parent},
 };
 
 /// How the names of our staging directories begin.

@@ -5,7 +5,7 @@ use std::io::Read;
 
 use sha2::{Digest, Sha256};
 
-use super::{Restored, initial_log::InitialLog, readback};
+use super::{Restored, initial_log::InitialLog};
 use crate::engine::{datadir, durable_fs::Dir, source::hex};
 use crate::{
     bbolt::View,
@@ -141,7 +141,7 @@ impl Expected {
         }
         let db = data.read("member/snap/db").map_err(|e| format!("its database cannot be read: {e}"))?;
         let view = View::open(db).map_err(|e| format!("its database does not open: {e}"))?;
-        let members = readback::members(&view).map_err(|e| e.to_string())?;
+        let members = members(&view).map_err(|e| e.to_string())?;
         if members != self.members {
             return Err(format!("its database lists the members {}", ids(&members)));
         }
@@ -158,6 +158,19 @@ fn ids(ids: &[Id]) -> String {
         [] => "empty".into(),
         some => some.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     }
+}
+
+/// The IDs in the bucket `members`, ascending.
+pub(in crate::engine) fn members<R: crate::bbolt::ReadAt>(
+    view: &View<R>,
+) -> std::result::Result<Vec<Id>, crate::bbolt::Error> {
+    let Some(bucket) = view.bucket(crate::etcd::schema::MEMBERS)? else { return Ok(Vec::new()) };
+    let (mut rows, mut found) = (view.cursor(&bucket), Vec::new());
+    while let Some(row) = rows.next()? {
+        found.extend(crate::etcd::membership::Member::from_json(row.value).ok().map(|member| Id(member.id)));
+    }
+    found.sort_unstable();
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use std::{
 
 use super::{
     RestoreSpec, Restored, db_copy,
-    expected::{LOG_BYTES, log_sha256},
+    expected::{LOG_BYTES, log_sha256, members},
     restore_edits::{self, Change},
     rewritten,
 };
@@ -28,11 +28,7 @@ use crate::engine::{
 use crate::{
     bbolt::{self, Bucket, ReadAt, View},
     error::{Error, ErrorKind, Result},
-    etcd::{
-        membership::{Id, Member},
-        revision::Revision,
-        schema,
-    },
+    etcd::{membership::Id, revision::Revision, schema},
     raft::{snap, wal},
     text::Shown,
 };
@@ -149,17 +145,6 @@ fn only(dir: &Dir, ending: &str, most: usize) -> Result<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     dir.read(name).and_then(|file| file.take(most as u64).read_to_end(&mut bytes)).map_err(fail)?;
     Ok((name.to_string_lossy().into_owned(), bytes))
-}
-
-/// The IDs in the bucket `members`, ascending.
-pub(in crate::engine) fn members<R: ReadAt>(view: &View<R>) -> std::result::Result<Vec<Id>, bbolt::Error> {
-    let Some(bucket) = view.bucket(schema::MEMBERS)? else { return Ok(Vec::new()) };
-    let (mut rows, mut found) = (view.cursor(&bucket), Vec::new());
-    while let Some(row) = rows.next()? {
-        found.extend(Member::from_json(row.value).ok().map(|member| Id(member.id)));
-    }
-    found.sort_unstable();
-    Ok(found)
 }
 
 /// The buckets that were not edited must be the same as before, root page and all; says what is not so.

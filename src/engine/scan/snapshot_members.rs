@@ -60,14 +60,14 @@ pub fn removed(path: &Path) -> Result<Vec<Id>> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::engine::scan::row_scan;
+    use crate::engine::scan::examine;
 
     #[test]
     fn the_same_members_as_a_full_reading() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/snapshots");
         for name in ["s35.db", "3.4.23-removed.db", "3.7.1-small.db"] {
             let path = dir.join(name);
-            let full = row_scan::examine(&path, &mut |_| crate::engine::progress::Flow::Go).unwrap();
+            let full = examine::examine(&path, &mut |_| crate::engine::progress::Flow::Go).unwrap();
             let full = full.content.unwrap();
             assert!(!full.members.is_empty());
             assert_eq!(read(&path).unwrap(), full.members, "{name}");

@@ -10,11 +10,12 @@ use std::path::Path;
 
 use serde::Serialize;
 
+pub use super::summary::Trailer;
 use super::{row_scan::accept_hint, summary::nature, walker::scan};
 use crate::{
     engine::{
         progress::ProgressFn,
-        source::{Digest, LEFTOVER, Source},
+        source::{LEFTOVER, Source},
     },
     text::value,
 };
@@ -22,29 +23,6 @@ use crate::{
     error::{Error, ErrorKind, Result},
     text::{Shown, number::size},
 };
-
-/// What the file's SHA-256 trailer says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Trailer {
-    /// It is there and right.
-    Ok,
-    /// There is none, as in a copy of `member/snap/db`.
-    Missing,
-    /// It is there and wrong.
-    Wrong,
-}
-
-impl Trailer {
-    /// What a reading of the file says.
-    pub fn from_digest(digest: &Digest) -> Trailer {
-        match digest.verified() {
-            Ok(()) => Trailer::Ok,
-            Err(_) if digest.is_wrong() => Trailer::Wrong,
-            Err(_) => Trailer::Missing,
-        }
-    }
-}
 
 /// The status of one file. The first five fields are etcdutl 3.6's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -10,7 +10,6 @@ use super::{
     kubernetes::{self, Kubernetes},
     mvcc_check::{Findings, MetaRows},
     row_scan::{RowScan, look},
-    status::Trailer,
 };
 use crate::{
     bbolt::{ReadAt, View},
@@ -34,6 +33,29 @@ use crate::{
         value::brief,
     },
 };
+
+/// What the file's SHA-256 trailer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trailer {
+    /// It is there and right.
+    Ok,
+    /// There is none, as in a copy of `member/snap/db`.
+    Missing,
+    /// It is there and wrong.
+    Wrong,
+}
+
+impl Trailer {
+    /// What a reading of the file says.
+    pub fn from_digest(digest: &Digest) -> Trailer {
+        match digest.verified() {
+            Ok(()) => Trailer::Ok,
+            Err(_) if digest.is_wrong() => Trailer::Wrong,
+            Err(_) => Trailer::Missing,
+        }
+    }
+}
 
 /// What a file is, in a sentence without its name: `a saved snapshot, its SHA-256 trailer is right`.
 pub fn nature<R: ReadAt>(source: &Source, view: &View<R>, digest: &Digest) -> String {

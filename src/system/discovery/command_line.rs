@@ -11,7 +11,9 @@ use super::{
     host_names::{Host, OPEN},
     path_mapping::Mount,
     root_fs::Tree,
-    shell, wrappers, yaml,
+    shell,
+    wrappers::{self, base},
+    yaml,
 };
 use crate::{
     domain::model::observations::config::{Runs, Setting},
@@ -219,11 +221,6 @@ fn runtime(args: &[String], name: &str) -> Started {
 
 fn is_minus_c(word: &str) -> bool {
     word.starts_with('-') && !word.starts_with("--") && word.ends_with('c')
-}
-
-/// The last part of a path.
-pub(super) fn base(word: &str) -> &str {
-    word.rsplit('/').next().unwrap_or(word)
 }
 
 /// `-v X`, `--volume X` and `--volume=X`.

@@ -25,7 +25,7 @@ fn read(tree: Tree<'_>, host: &Host, pid: u32, reads: &mut Vec<PathBuf>) -> Opti
     let proc = PathBuf::from(format!("/proc/{pid}"));
     let line = tree.text(&proc.join("cmdline")).ok()?;
     let mut words = line.split_terminator('\0').map(String::from);
-    if !command_line::is_etcd(command_line::base(&words.next()?)) {
+    if !command_line::is_etcd(super::wrappers::base(&words.next()?)) {
         return None;
     }
     let words: Vec<String> = words.collect();

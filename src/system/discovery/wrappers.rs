@@ -51,7 +51,7 @@ pub(super) fn changes_user(name: &str) -> bool {
 /// The command that a wrapper starts, and the variables that stand before it; none where it is no wrapper.
 pub(super) fn unwrapped(words: &[String]) -> Option<(Vec<String>, &[String])> {
     let (first, mut rest) = words.split_first()?;
-    let wrapper = WRAPPERS.iter().find(|wrapper| wrapper.name == super::command_line::base(first))?;
+    let wrapper = WRAPPERS.iter().find(|wrapper| wrapper.name == base(first))?;
     let mut before = wrapper.before;
     let mut variables = Vec::new();
     while let Some((word, more)) = rest.split_first() {
@@ -73,6 +73,11 @@ pub(super) fn unwrapped(words: &[String]) -> Option<(Vec<String>, &[String])> {
         }
     }
     Some((variables, rest))
+}
+
+/// The last part of a path.
+pub(super) fn base(word: &str) -> &str {
+    word.rsplit('/').next().unwrap_or(word)
 }
 
 #[cfg(test)]

@@ -22,26 +22,17 @@ use tokio_rustls::{
 use tonic::transport::{Channel, Endpoint};
 use tower::service_fn;
 
+pub(in crate::system) use super::target::Target;
 use super::{
     Connect,
     errors::{self, ConnectError},
+    target::WireObservations,
 };
 use crate::{domain::members::url::CLIENT_PORT, system::net::tls};
 
 /// How long the other side may take to show which protocol it speaks, once it is known that it
 /// does not speak ours.
 const PROBE: Duration = Duration::from_secs(1);
-
-/// Where an endpoint is, and how it is spoken to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::system) struct Target {
-    /// Name or address, IPv6 without brackets.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-    /// True for TLS.
-    pub tls: bool,
-}
 
 impl Target {
     /// Reads an endpoint as etcdctl does: without a scheme it is `http`, unless certificates or
@@ -87,43 +78,6 @@ impl Target {
         match port.parse::<u16>() {
             Ok(port) if port > 0 => Ok(Target { host: bracketed.unwrap_or(host).to_owned(), port, tls }),
             _ => Err(bad(format!("{endpoint} has the port {port}; a port is a number from 1 to 65535."))),
-        }
-    }
-
-    /// `host:port`, IPv6 in brackets.
-    pub(in crate::system) fn authority(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
-    }
-
-    /// The endpoint with its scheme.
-    pub(in crate::system) fn url(&self) -> String {
-        format!("{}://{}", if self.tls { "https" } else { "http" }, self.authority())
-    }
-}
-
-/// What was heard on the wire, as far as it helps to explain a failure.
-#[derive(Debug, Default)]
-pub(super) struct WireObservations {
-    /// The first bytes that came, at most [`WireObservations::ENOUGH`].
-    pub first: Vec<u8>,
-    /// The other side hung up.
-    pub ended: bool,
-    /// The TLS error that ended it (in TLS 1.3 a refused client certificate shows only here).
-    pub tls: Option<rustls::Error>,
-}
-
-impl WireObservations {
-    /// Enough to tell HTTP/1 and TLS from HTTP/2.
-    const ENOUGH: usize = 8;
-
-    fn error(&mut self, error: &io::Error) {
-        self.ended = true;
-        if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            self.tls = Some(tls.clone());
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{error::Error, io, time::Duration};
 use tokio_rustls::rustls::{self, AlertDescription, CertificateError};
 use tonic::{Code, Status};
 
-use super::connection::{Target, WireObservations};
+use super::target::{Target, WireObservations};
 use crate::{
     domain::model::observations::{Answer, NoAnswer},
     etcd::server_error::ServerError,

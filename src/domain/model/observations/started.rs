@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{Alarm, Answer, Hashed, disk::DirFacts, rows::StoredRows};
 use crate::domain::{
-    model::revisions::Client,
+    model::revision_clients::Client,
     preflight::{
         blockers::{Endpoint, ProbeResult},
         old_cluster::Old,

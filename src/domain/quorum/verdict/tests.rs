@@ -9,10 +9,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::model::observations::{
-    disk::{BrokenPart, DataDirState, DirState, Held},
+    disk::{BrokenPart, DataDirState, DirFacts, DirState, Held},
     *,
 };
 use crate::etcd::membership::Id;
+use std::collections::BTreeSet;
 
 const LEADER: Id = Id(1);
 

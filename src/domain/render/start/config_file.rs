@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Flag, escape, etcd_flags,
-    format::{FormatInput, Rendered},
+    format_input::{FormatInput, Rendered},
     patches, systemd,
     values::{self, ValueKind},
 };

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     command_sheet, escape,
-    format::{FormatInput, Rendered},
+    format_input::{FormatInput, Rendered},
 };
 use crate::text::phrase::{shell_line, shell_word};
 

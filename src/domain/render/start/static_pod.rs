@@ -5,7 +5,7 @@
 
 use super::{
     Flag, escape,
-    format::{FormatInput, Rendered},
+    format_input::{FormatInput, Rendered},
 };
 use crate::{
     domain::model::observations::config::ConfigKind,

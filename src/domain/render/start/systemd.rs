@@ -2,7 +2,7 @@
 
 use super::{
     File, escape,
-    format::{FormatInput, Rendered, StartFormat},
+    format_input::{FormatInput, Rendered, StartFormat},
 };
 use crate::{
     domain::model::observations::config::{ConfigFacts, ConfigKind},

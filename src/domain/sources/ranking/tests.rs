@@ -5,9 +5,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{
-    model::observations::{Answer, Content, DamagedPart, EndpointFacts, NoAnswer, Read},
-    quorum::scope::Evidence,
-    sources::data_loss::Lost,
+    model::observations::{
+        Answer, Content, DamagedPart, EndpointFacts, KnownMember, LimitedDamage, MemberStatus, NoAnswer, Read,
+    },
+    quorum::scope::{Evidence, Scope},
+    sources::data_loss::{History, Lost},
 };
 
 const NOW: i64 = 1_000_000;

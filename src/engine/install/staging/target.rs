@@ -5,6 +5,7 @@ use std::{fs, io, path::Path};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
 use super::super::staging_recovery;
+pub use crate::engine::durable_fs::parent;
 use crate::engine::{durable_fs::Disk, source::io_trouble};
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -63,14 +64,6 @@ pub fn inside(target: &Path) -> Result<bool> {
 pub fn is_mount(path: &Path) -> bool {
     let look = statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS);
     look.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
-}
-
-/// The directory that holds `path`; `.` for a bare name.
-pub fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }
 
 /// Makes a directory's entries last.

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
+use crate::domain::model::observations::Health;
 use crate::engine::progress::Flow;
+use crate::engine::scan::examine::examine;
 
 /// Row by row and key by key, as etcdutl does it.
 fn plainly<R: ReadAt>(view: &View<R>) -> (u32, u64, u64) {
