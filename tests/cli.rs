@@ -8,6 +8,8 @@ mod identity;
 mod support;
 #[path = "cli/twice.rs"]
 mod twice;
+#[path = "cli/words.rs"]
+mod words;
 
 use std::{
     fs,
