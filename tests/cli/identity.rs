@@ -66,7 +66,7 @@ fn the_old_token_is_refused_and_can_be_overridden() {
     assert!(!said.contains("Warning"), "{said}");
     let dir = tempfile::tempdir().unwrap();
     let useless = [&new[..], &["--override", &lift]].concat();
-    ended(&plan(dir.path(), "token-prod.db", &useless), 0, &["nothing is in the way that --override"]);
+    ended(&plan(dir.path(), "token-prod.db", &useless), 0, &["matches no blocker"]);
 }
 
 #[test]
