@@ -56,7 +56,7 @@ pub fn guarded(work: impl FnOnce() -> u8) -> u8 {
 }
 
 /// Waits for a stalled reader (Ctrl-S, a pager) to take what was printed, as any program does. A signal ends the wait;
-/// after an earlier signal there is none.
+/// after an earlier signal it does not wait.
 fn read_out() {
     if stdio::settled(stdio::PATIENCE) || stdio::hurried() {
         return;
