@@ -12,7 +12,7 @@ pub(in crate::cli) struct PlanArg {
     /// directory, where the wizard was started.
     #[arg(id = Self::POSITIONAL, value_name = "PLAN", required_unless_present = Self::FLAG)]
     file: Option<PathBuf>,
-    /// The plan file; PLAN in earlier versions
+    /// The plan file, as in earlier versions
     #[arg(id = Self::FLAG, long = "plan", value_name = "FILE", hide = true)]
     flag: Option<PathBuf>,
 }
