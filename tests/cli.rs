@@ -586,7 +586,7 @@ fn too_few_open_files_are_a_sentence() {
             .arg("--data-dir")
             .arg(dir.path().join("m1"));
         let output = command.arg(fixture("s35.db")).output().unwrap();
-        refused(&output, 4, &["files can be opened at a time", "ulimit -n"], dir.path(), &[]);
+        refused(&output, 4, &["open files: the limit is below", "ulimit -n"], dir.path(), &[]);
     }
 }
 
