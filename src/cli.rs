@@ -1,7 +1,6 @@
-//! What was typed: subcommands, flags, exit codes. Each subcommand is a few lines over the library.
+//! The command line: subcommands, flags, exit codes. Each subcommand is a few lines over the library.
 //!
-//! Flags of `etcdctl` and `etcdutl` keep their names and meaning, so that fingers that know them
-//! are right here too.
+//! Flags of `etcdctl` and `etcdutl` keep their names and meaning.
 
 pub mod args;
 pub mod commands;
@@ -39,35 +38,39 @@ use crate::{
     },
 };
 
-const ABOUT: &str = "\
-Leads from an etcd cluster that lost its quorum to one that serves again.
+const ABOUT: &str = "Restore an etcd cluster that has lost quorum";
 
-Without a subcommand a wizard opens: it asks the members, helps to choose a snapshot, to fill in the \
-new cluster's table, restores every member on its host and prints the exact etcd commands. Nothing \
-is written before you have confirmed the whole plan, and nothing of yours is ever written over or deleted.
+const LONG_ABOUT: &str = "\
+Restore an etcd cluster that has lost quorum.
+
+Without a subcommand a wizard opens: it asks the members, helps you choose a snapshot and fill in the \
+new cluster's members, restores every member on its host and prints the exact etcd commands. Nothing \
+is written before you confirm the whole plan, and your existing data is never overwritten or deleted.
 
 First time here? `requorum drill` opens the same wizard on a practice cluster.";
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 a file, table or answer is not as it must be, 2 wrong usage, 3 the plan was refused, \
-4 the machine did not do it (space, permission), 5 no member answered, 70 a defect of requorum, \
-75 stopped on request. After any of them what was there before is still there.";
+Exit codes: 0 success, 1 invalid input, 2 wrong usage, 3 plan refused, 4 system error (no space, permission \
+denied), 5 no member answered, 70 internal error, 75 stopped on request. In every case your existing data is kept: \
+nothing is overwritten or deleted.";
 
-/// How many files a run must be able to open at a time. Below a dozen nothing works, not even to listen for signals; the
-/// rest is what a restore beside a member's directory, its log and a few connections has open at once.
+/// How many files a run must be able to open at a time. Below a dozen nothing works, not even listening for signals;
+/// the rest covers what a restore has open at once: a member's directory, its staging directory, its WAL and a few
+/// connections.
 const FILES: usize = 32;
 
-/// How many threads a run must be able to start, and how much memory it must be able to ask for: a restore reads, hashes,
-/// writes and hears signals at the same time. Where memory ends later the allocator ends the process without a sentence.
+/// How many threads a run must be able to start, and how much memory it must be able to allocate: a restore reads,
+/// hashes, writes and listens for signals at the same time. Where memory runs out later, the allocator aborts without
+/// a message.
 const THREADS: usize = 8;
 const MEMORY: usize = 32 << 20;
 
-/// How many bytes of addresses a limit must leave. What is used is far less; but the allocator reserves 64 MiB for each
-/// thread, so that below this it is chance whether the last small piece is still to be had.
+/// The least address space, in bytes. Far less is used; but the allocator reserves 64 MiB for each thread, so below
+/// this a small allocation may fail at random.
 const ADDRESSES: u64 = 2 << 30;
 
 #[derive(Debug, Parser)]
-#[command(name = "requorum", version, about = ABOUT, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "requorum", version, about = ABOUT, long_about = LONG_ABOUT, after_help = EXIT_CODES, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -82,71 +85,87 @@ struct Cli {
 /// `-w`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// One line, as etcdutl prints it.
+    /// One line, as etcdutl prints it
     Simple,
-    /// A table.
+    /// A table
     Table,
-    /// JSON.
+    /// JSON
     Json,
-    /// `"Name" : value` lines.
+    /// `"Name" : value` lines
     Fields,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Is quorum lost? Asks every member what answers without one; text or JSON, with an exit code for scripts.
+    /// Ask every member whether quorum is lost
+    ///
+    /// Asks for everything that a member answers without quorum. Prints text or JSON, with an exit code for scripts.
     Probe(probe::ProbeArgs),
-    /// Save, look at, or restore from a snapshot file.
+    /// Save, inspect, compare and restore snapshot files
     #[command(subcommand)]
     Snapshot(snapshot::Command),
-    /// HashKV of a file, as a server would compute it; the file is only read.
+    /// Compute the HashKV of a file, as a server would
+    ///
+    /// The file is only read.
     Hashkv(inspect::HashkvArgs),
-    /// The keys of the v2 store, which snapshots do not hold: list them, write them out.
+    /// List or export the keys of the v2 store, which snapshots do not hold
     #[command(subcommand)]
     V2(v2store::Command),
-    /// Make a plan for a whole cluster: one file that `restore` and `launch` follow.
+    /// Write a recovery plan for a whole cluster to one file
+    ///
+    /// `apply`, `restore`, `launch`, `start` and `verify` follow it.
     Plan(Box<plan::MakeArgs>),
-    /// Restore the members of a plan on this machine.
+    /// Restore the members of a plan on this machine
     Restore(apply::RestoreArgs),
-    /// Restore the members of a plan on their hosts, by ssh.
+    /// Restore the members of a plan on their hosts over SSH
     Apply(apply::Args),
-    /// Go on with a run that was interrupted, at the first act whose result is not there.
+    /// Resume an interrupted run from its first incomplete step
     Resume(apply::ResumeArgs),
-    /// Take what `apply` put in place out again, and put back what was there before.
+    /// Roll back an apply: restore the previous data directories
     Undo(apply::UndoArgs),
-    /// What a recovery's journal tells, as Markdown or JSON (-w json), with its chain verified.
+    /// Print a recovery's journal as a report and verify its hash chain
+    ///
+    /// Prints Markdown, or JSON with -w json.
     Report(report::Args),
-    /// What `apply` runs beside the data: answers requests on standard input.
+    /// Serve `apply` on a host: answer requests on standard input
     #[command(hide = true)]
     Agent,
-    /// Print what restores a member by hand, for a host that takes no program, and judge what it sends home.
+    /// Print the commands that restore one member by hand
+    ///
+    /// For a host that runs no other program. With --result it checks the code that those commands printed there.
     Sheet(manual::Args),
-    /// Print how each member of a plan is started: a command, a systemd unit, a container, a static pod, a runbook.
+    /// Print how to start each member of a plan
+    ///
+    /// As a shell command, a systemd unit, a container, a static pod or a runbook.
     Launch(launch::Args),
-    /// Start members that are in place, by what starts an etcd on their hosts: each command is shown and asked for.
+    /// Start installed members by the unit or static pod on their hosts
+    ///
+    /// Each command is shown and needs your consent.
     Start(start::Args),
-    /// Did it work? Watches the members of a plan come up and proves what they serve; with an exit code for scripts.
+    /// Verify the started cluster against its plan
+    ///
+    /// Watches the members come up and checks what they serve. The exit code is for scripts.
     Verify(verify::VerifyArgs),
-    /// Practise on a broken cluster that is made for you.
+    /// Practise a recovery on a simulated broken cluster
     Drill(drill::Args),
-    /// Measure status and restore on this machine, side by side with etcdutl where there is one.
+    /// Benchmark status and restore on this machine, against etcdutl
     Bench(bench::BenchArgs),
-    /// Print a page of the guide: words, architecture, file formats, security.
+    /// Print a page of the guide: words, architecture, file formats, security
     Guide(guide::Args),
-    /// Print the completions for a shell.
+    /// Print shell completions
     Completions {
-        /// The shell.
+        /// The shell
         shell: clap_complete::Shell,
     },
 }
 
-/// Runs what was typed and says how it went.
+/// Runs the command line and returns its exit code; errors are printed to standard error.
 pub fn main() -> ExitCode {
     panic::hook();
     ExitCode::from(guarded(typed))
 }
 
-/// Runs what was typed; the exit code.
+/// Parses the command line and runs it; returns the exit code.
 fn typed() -> u8 {
     let parsed = quiet(surface::declare(Cli::command()))
         .try_get_matches()
@@ -176,12 +195,12 @@ fn typed() -> u8 {
     }
 }
 
-/// Help names the variables, not what they hold.
+/// Makes help name the environment variables without their values.
 fn quiet(command: clap::Command) -> clap::Command {
     command.mut_args(|arg| arg.hide_env_values(true)).mut_subcommands(quiet)
 }
 
-/// An error of the command line, each text that it repeats on one line and cut.
+/// Returns the error with every text that it repeats escaped, cut and on one line.
 fn cleaned(mut error: clap::Error) -> clap::Error {
     let safe = |text: &String| String::from(Foreign::new(text));
     let texts: Vec<(ContextKind, ContextValue)> = error
@@ -198,35 +217,31 @@ fn cleaned(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// Whether as many files can be opened as a run may need at a time; that is found out before anything is begun, and by
-/// opening some, since what is open already counts, too.
+/// Checks that [`FILES`] files can be opened at a time, before anything starts. It opens them, since files that are
+/// open already count too.
 ///
 /// # Errors
 /// `Failed` when the limit is lower.
 fn files_enough() -> Result<()> {
     let pairs: io::Result<Vec<_>> = (0..FILES / 2).map(|_| std::os::unix::net::UnixStream::pair()).collect();
     pairs.map(drop).map_err(|e| {
-        Error::new(ErrorKind::Failed, format!("fewer than {FILES} files can be opened at a time"))
+        Error::new(ErrorKind::Failed, format!("open files: the limit is below {FILES}"))
             .why(e)
-            .hint("Nothing was begun. Raise the limit first: ulimit -n 1024")
+            .hint("Nothing was started. Raise the limit first: ulimit -n 1024")
     })
 }
 
-/// Whether as many threads can be started, and as much memory is there, as a small run may need; found out as the files are.
+/// Checks that [`THREADS`] threads can be started and [`MEMORY`] bytes allocated, before anything starts.
 ///
 /// # Errors
 /// `Failed` when a limit is lower.
 fn threads_enough() -> Result<()> {
     let lacks = |what: String, why: String, hint: &str| {
-        Error::new(ErrorKind::Failed, what).why(why).hint(format!("Nothing was begun. Raise the limit first: {hint}"))
+        Error::new(ErrorKind::Failed, what).why(why).hint(format!("Nothing was started. Raise the limit first: {hint}"))
     };
     if let Some(limit) = getrlimit(Resource::As).current.filter(|limit| *limit < ADDRESSES) {
-        let (what, least) = ("the limit of the address space is too low".to_string(), ADDRESSES >> 20);
-        return Err(lacks(
-            what,
-            format!("it is {} MiB, and {least} MiB are needed", limit >> 20),
-            "ulimit -v unlimited",
-        ));
+        let (what, least) = ("address space: the limit is too low".to_string(), ADDRESSES >> 20);
+        return Err(lacks(what, format!("{} MiB; {least} MiB are needed", limit >> 20), "ulimit -v unlimited"));
     }
     // all at the same time: each waits until the last was started
     let (go, wait) = std::sync::mpsc::channel::<()>();
@@ -240,15 +255,15 @@ fn threads_enough() -> Result<()> {
         begun
     });
     begun.map_err(|e| {
-        let hint = "ulimit -u 1024, or ulimit -v unlimited where that one is low";
-        lacks(format!("fewer than {THREADS} threads can be started"), e.to_string(), hint)
+        let hint = "ulimit -u 1024; ulimit -v unlimited";
+        lacks(format!("failed to start {THREADS} threads"), e.to_string(), hint)
     })?;
     Vec::<u8>::new().try_reserve_exact(MEMORY).map_err(|e| {
-        lacks(format!("less than {} MiB of memory can be had", MEMORY >> 20), e.to_string(), "ulimit -v unlimited")
+        lacks(format!("failed to allocate {} MiB of memory", MEMORY >> 20), e.to_string(), "ulimit -v unlimited")
     })
 }
 
-/// Does what was typed; the exit code where nothing failed.
+/// Runs the parsed command; returns the exit code where nothing failed.
 fn run(cli: Cli, write_out: Format) -> Result<u8> {
     let Cli { command, wizard, connect } = cli;
     let done = match command {
@@ -284,39 +299,39 @@ fn run(cli: Cli, write_out: Format) -> Result<u8> {
     done.map(|()| 0)
 }
 
-/// As [`print`], the result of something that is done by then: a failure says so.
+/// Prints as [`print`] does, for the report of work that is complete by then; the error says so.
 fn print_done(text: &str) -> Result<()> {
     print(text).map_err(|trouble| {
-        trouble.hint("Only its report is missing: what was asked for is done. Do not repeat it for that reason.")
+        trouble.hint("Only this report is missing: the command itself succeeded. Do not run it again for that reason.")
     })
 }
 
-/// Prints to standard output; a reader that went away is not an error.
+/// Prints to standard output; a closed pipe is not an error.
 fn print(text: &str) -> Result<()> {
     printed(stdio::print(OutputFormat::Text, text))
 }
 
-/// The same of JSON.
+/// Prints JSON as [`print`] prints text.
 fn print_json(text: &str) -> Result<()> {
     printed(stdio::print(OutputFormat::Json, text))
 }
 
-/// A reader that went away is not an error.
+/// Turns a failed write into an error, except that of a closed pipe.
 fn printed(written: io::Result<()>) -> Result<()> {
     match written {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::new(ErrorKind::Failed, "cannot print the result").why(e))
+            Err(Error::new(ErrorKind::Failed, "standard output: write failed").why(e))
         }
         _ => Ok(()),
     }
 }
 
-/// A line on standard error.
+/// Prints a line to standard error.
 fn warn(text: &str) {
     stdio::warn(text);
 }
 
-/// Prints the warnings among `problems`; the errors become one failure. `names` are the rows' names.
+/// Prints the warnings among `problems` and returns the errors as one. `names` are the rows' names.
 fn refuse_problems(what: &str, problems: &[Problem], names: &[&str]) -> Result<()> {
     let placed = |problem: &Problem| {
         let row = problem.row.and_then(|row| names.get(row)).filter(|name| !name.is_empty());
@@ -334,21 +349,21 @@ fn refuse_problems(what: &str, problems: &[Problem], names: &[&str]) -> Result<(
     Err(if more.is_empty() { trouble } else { trouble.hint(more.join("\n  ")) })
 }
 
-/// A data directory that was typed, made absolute. One with `..` is refused, as in a plan: where that leads depends on
-/// links, which others may change between the look at it and the use of it.
+/// Returns a typed data directory as an absolute path. One with `..` is refused, as in a plan: what it means depends
+/// on symbolic links, which others may change between the check and the use.
 fn typed_dir(path: &std::path::Path, flag: &str) -> Result<PathBuf> {
     if path.components().all(|part| part != Component::ParentDir) {
         return absolute(path);
     }
-    let refused = Error::new(ErrorKind::Usage, format!("{flag} contains \"..\": {}", path.shown()))
-        .why("where that leads depends on symbolic links, which others may change");
+    let refused = Error::new(ErrorKind::Usage, format!("{flag}: path contains \"..\": {}", path.shown()))
+        .why("its meaning depends on symbolic links, which others may change");
     Err(match absolute(path) {
-        Ok(resolved) => refused.hint(format!("It leads to {0} now. If that is meant, type {0}.", resolved.shown())),
-        Err(_) => refused.hint("It leads nowhere now. Type the path without \"..\"."),
+        Ok(resolved) => refused.hint(format!("It resolves to {0} now. If you mean that, type {0}.", resolved.shown())),
+        Err(_) => refused.hint("It does not resolve now. Type the path without \"..\"."),
     })
 }
 
-/// Refuses the same in data directories of which several may be typed.
+/// Refuses `..` in each of several data directories.
 fn typed_dirs(dirs: &[DataDir]) -> Result<()> {
     dirs.iter().try_for_each(|dir| {
         typed_dir(&dir.data, "--data-dir")?;
@@ -356,10 +371,10 @@ fn typed_dirs(dirs: &[DataDir]) -> Result<()> {
     })
 }
 
-/// An absolute form of `path`: links are kept as they are, but what stands before a `..` is resolved, since the `..` of a
-/// link's target is meant, and a plan holds none.
+/// Returns the absolute form of `path`. Links are kept, but everything up to a `..` is resolved, since the `..` of the
+/// link's target is meant, and a plan has no `..`.
 fn absolute(path: &std::path::Path) -> Result<PathBuf> {
-    let unknown = |e: io::Error| Error::new(ErrorKind::Input, format!("cannot resolve {}", path.shown())).why(e);
+    let unknown = |e: io::Error| Error::new(ErrorKind::Input, format!("{}: cannot resolve path", path.shown())).why(e);
     let whole = std::path::absolute(path).map_err(unknown)?;
     let parts: Vec<Component<'_>> = whole.components().collect();
     match parts.iter().rposition(|part| *part == Component::ParentDir) {
@@ -379,6 +394,26 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         surface::declare(Cli::command()).debug_assert();
+    }
+
+    /// The first line of each command's and flag's help: at most 72 characters, without a full stop.
+    #[test]
+    fn help_summaries_are_short() {
+        let mut command = surface::declare(Cli::command());
+        command.build();
+        let (mut open, mut long) = (vec![&command], Vec::new());
+        while let Some(command) = open.pop() {
+            open.extend(command.get_subcommands().filter(|sub| sub.get_name() != "help"));
+            let helps = command.get_arguments().filter_map(|arg| Some((arg.get_id().to_string(), arg.get_help()?)));
+            let about = command.get_about().map(|about| (String::new(), about));
+            for (id, help) in about.into_iter().chain(helps) {
+                let help = help.to_string();
+                if help.chars().count() > 72 || help.ends_with('.') {
+                    long.push(format!("{} {id}: {help}", command.get_name()));
+                }
+            }
+        }
+        assert!(long.is_empty(), "{}", long.join("\n"));
     }
 
     /// `--help` prints the value of a variable that an argument is taken from: of none that may hold a secret.

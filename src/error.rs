@@ -1,8 +1,7 @@
-//! What went wrong, as a value: what, why, what to do, and the exit code that follows.
+//! The error value: kind, message, cause, hints, and the exit code that follows from the kind.
 //!
-//! Every room above the file formats reports failures as [`Error`]. The formats keep their own
-//! error types (they name pages and offsets); they are turned into a `Error` where the file's
-//! path is known.
+//! Every room above the file formats reports failures as [`Error`]. The formats keep their own error types (they name
+//! pages and offsets); they are turned into an `Error` where the file's path is known.
 
 use std::fmt;
 
@@ -10,27 +9,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::escape;
 
-/// The kind decides the exit code, nothing else.
+/// The kind of an error; it decides the exit code, nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ErrorKind {
-    /// What was typed is not a command that exists. Exit code 2.
+    /// Wrong usage of the command line. Exit code 2.
     Usage,
-    /// A file, directory or answer is not what it would have to be. Exit code 1.
+    /// Invalid input: a file, a directory or an answer. Exit code 1.
     Input,
-    /// The plan has problems and is not carried out. Exit code 3.
+    /// The plan was refused. Exit code 3.
     Refused,
-    /// The machine did not do what was asked: no space, no permission. Exit code 4.
+    /// System error: no space, permission denied. Exit code 4.
     Failed,
     /// No member answered. Exit code 5.
     NoAnswer,
-    /// A defect of requorum. Exit code 70.
+    /// Internal error: a bug in requorum. Exit code 70.
     Bug,
-    /// The operator or a signal stopped it at a safe point. Exit code 75.
+    /// Stopped at a safe point by the operator or a signal. Exit code 75.
     Stopped,
 }
 
 impl ErrorKind {
-    /// The process exit code of this kind.
+    /// Returns the process exit code of this kind.
     pub fn exit_code(self) -> u8 {
         match self {
             ErrorKind::Input => 1,
@@ -44,47 +43,47 @@ impl ErrorKind {
     }
 }
 
-/// A way on from a failure, which each front end names in its own words: a command, or a key.
+/// A next step after an error, which each front end names in its own terms: a command, or a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Remedy {
-    /// The run is resumed.
+    /// Resume the run.
     Resume,
-    /// It is taken back.
+    /// Roll the run back.
     Undo,
-    /// The run of another plan is resumed first.
+    /// Resume the unfinished run of another plan first.
     FinishOther,
 }
 
-/// What a program may ask of a failure; the sentences are for people.
+/// The fault as a value, for programs: sentences are for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// A filesystem has not enough room.
+    /// A filesystem has not enough free space.
     NoSpace,
 }
 
-/// One failure in words: `what` happened, `why`, and a `hint` that says what to do now.
+/// One error: what failed, why, and a hint that says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error {
     /// Decides the exit code.
     pub kind: ErrorKind,
-    /// A sentence without a full stop: what could not be done, naming the file or URL.
+    /// `<object>: <what is wrong>`, without a full stop; the object is the file, URL, host or flag.
     pub what: String,
-    /// The cause, may be empty when `what` says it all.
+    /// The cause; empty when `what` is enough.
     pub why: String,
-    /// What to do now, may be empty.
+    /// What to do now; may be empty.
     pub hint: String,
-    /// The remedies, besides the hint.
+    /// The remedies, in addition to the hint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remedies: Vec<Remedy>,
-    /// Which fault it was, where a program asks for that.
+    /// The fault, where a program needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
 }
 
 impl Error {
-    /// A failure whose sentence needs no cause.
+    /// Creates an error without a cause.
     pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
         Error { kind, what: what.into(), why: String::new(), hint: String::new(), remedies: Vec::new(), fault: None }
     }
@@ -110,17 +109,17 @@ impl Error {
         self
     }
 
-    /// Says which fault it was.
+    /// Sets the fault.
     #[must_use]
     pub fn fault(mut self, fault: Fault) -> Self {
         self.fault = Some(fault);
         self
     }
 
-    /// The hint and the remedies, a line each; `name` says how the way is gone here.
+    /// Returns the hint and the remedies, a line each; `name` names a remedy as the front end does.
     pub fn advice(&self, name: impl Fn(Remedy) -> String) -> String {
         let way = |way: &Remedy| match way {
-            Remedy::Resume => format!("{} goes on.", name(*way)),
+            Remedy::Resume => format!("{} continues.", name(*way)),
             Remedy::Undo => format!("{} rolls it back.", name(*way)),
             Remedy::FinishOther => format!("Finish the other plan first: {}.", name(*way)),
         };
@@ -129,27 +128,27 @@ impl Error {
     }
 }
 
-/// A text of another machine, file or user as it may be shown, kept and compared: of bounded length, and without what a
-/// terminal acts on or what turns the direction of text; line ends stay.
+/// Returns foreign text as it may be shown, kept and compared: of bounded length, without characters that a terminal acts
+/// on or that change the direction of text; line ends stay.
 pub use crate::text::escape::lines as harmless;
 
 impl Error {
-    /// What happened and why, without what to do: for a line that has its own place for that.
+    /// Returns what failed and why, without the hint: for a line that has its own place for hints.
     pub fn sentence(&self) -> String {
         if self.why.is_empty() { self.what.clone() } else { format!("{}: {}", self.what, self.why) }
     }
 
-    /// All of it on one line: what happened and why, and the hint as a sentence of its own.
+    /// Returns the whole error on one line: what failed and why, and the hint as a sentence of its own.
     pub fn on_one_line(&self) -> String {
-        let said = escape::line(&self.sentence());
+        let sentence = escape::line(&self.sentence());
         match self.hint.as_str() {
-            "" => said,
-            hint => format!("{}. {}", said.trim_end_matches('.'), escape::line(&hint.replace("\n  ", " "))),
+            "" => sentence,
+            hint => format!("{}. {}", sentence.trim_end_matches('.'), escape::line(&hint.replace("\n  ", " "))),
         }
     }
 
-    /// The same failure as another machine reports it: its texts are not ours, so they are escaped and cut. A sentence has
-    /// one line; a hint may have several.
+    /// Returns the error of another machine with its texts escaped and cut, since they are foreign. A message has one
+    /// line; a hint may have several.
     #[must_use]
     pub fn from_elsewhere(self) -> Error {
         Error {
@@ -161,7 +160,7 @@ impl Error {
     }
 }
 
-/// `text` with every line but the first set in, as the lines of a hint are: none of them can pass for a line of ours.
+/// Indents every line of `text` but the first, as the lines of a hint are, so that none can pass for a line of ours.
 fn indented(text: &str) -> String {
     let mut lines = text.lines();
     let first = lines.next().unwrap_or_default().to_string();
@@ -169,8 +168,8 @@ fn indented(text: &str) -> String {
 }
 
 impl fmt::Display for Error {
-    /// `what: why` on the first line, the hint on the second, the remedies on the third. Names, paths and answers of others
-    /// stand in the sentences, so both are escaped and cut to one line; only a hint has lines of its own.
+    /// Writes `what: why` on the first line, the hint on the second, the remedies on the third. Messages quote foreign
+    /// names, paths and answers, so both are escaped and cut to one line; only a hint has lines of its own.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&escape::line(&self.what))?;
         if !self.why.is_empty() {
@@ -190,7 +189,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Shorthand of the rooms that report [`Error`].
+/// The result of functions that report [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! Text of others: what a member, host, file, process, store or environment said is shown escaped and cut, and all that
-//! this program prints leaves by one door.
+//! Foreign text, and how values are printed: what a member, host, file, process, store or environment returned is
+//! shown escaped and cut, and all output of this program leaves by one module.
 //!
 //! [`number`] prints numbers and sizes.
 //!
-//! [`Foreign`] is such a text, made safe where it comes in. [`escape`] holds the rules, [`stdio`] is the only way to
-//! standard output and standard error: what slipped through as a plain string is escaped there. [`columns`] says how wide a
-//! text is, and cuts and fills it.
+//! [`Foreign`] is such a text, made safe where it comes in. [`escape`] has the rules, [`stdio`] is the only way to
+//! standard output and standard error: foreign text that got there as a plain string is escaped there. [`columns`]
+//! measures, cuts and pads text.
 
 pub mod columns;
 pub mod escape;

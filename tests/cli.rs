@@ -10,6 +10,8 @@ mod identity;
 mod support;
 #[path = "cli/twice.rs"]
 mod twice;
+#[path = "cli/words.rs"]
+mod words;
 
 use std::{
     fs,
@@ -121,7 +123,7 @@ fn tables_with_a_slip() {
         (THREE.replace(",m2", ", m2"), "http://127.45.7.1:2380", &["space after the comma", "Probably meant"]),
         (THREE.replace("m2=", "m2"), "http://127.45.7.1:2380", &["no \"=\""]),
         (" ,".into(), "http://127.45.7.1:2380", &["no member stands in it"]),
-        (THREE.into(), "http://127.45.7.9:2380", &["advertises other peer URLs", "http://127.45.7.9:2380"]),
+        (THREE.into(), "http://127.45.7.9:2380", &["advertised peer URLs differ", "http://127.45.7.9:2380"]),
     ];
     for (cluster, advertise, words) in cases {
         let dir = tempfile::tempdir().unwrap();
@@ -190,9 +192,9 @@ fn a_separate_wal_directory() {
 fn bumps_need_both_flags_and_room() {
     let dir = tempfile::tempdir().unwrap();
     let output = restore(&fixture("s35.db"), THREE, dir.path(), &["--bump-revision=5"]);
-    refused(&output, 2, &["only work together"], dir.path(), &[]);
+    refused(&output, 2, &["must be used together"], dir.path(), &[]);
     let output = restore(&fixture("s35.db"), THREE, dir.path(), &["--mark-compacted"]);
-    refused(&output, 2, &["only work together"], dir.path(), &[]);
+    refused(&output, 2, &["must be used together"], dir.path(), &[]);
     for too_much in ["9223372036854775807", "18446744073709551615"] {
         let flag = format!("--bump-revision={too_much}");
         let output = restore(&fixture("s35.db"), THREE, dir.path(), &[&flag, "--mark-compacted"]);
@@ -533,7 +535,7 @@ fn log_and_data_are_not_put_into_each_other() {
     for wal in ["m1.etcd", "m1.etcd/member", "m1.etcd/wal", "."] {
         let flag = format!("--wal-dir={}", dir.path().join(wal).display());
         let output = restore(&fixture("s35.db"), THREE, dir.path(), &[&flag]);
-        refused(&output, 2, &["lie inside each other", "Leave --wal-dir out"], dir.path(), &[]);
+        refused(&output, 2, &["is inside the other", "Omit --wal-dir"], dir.path(), &[]);
     }
 }
 
@@ -558,7 +560,7 @@ fn what_is_done_and_not_printed_is_told_as_done() {
     let run = |command: &mut Command| {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let output = command.stdout(full).output().unwrap();
-        ended(&output, 4, &["cannot print the result", "what was asked for is done"]);
+        ended(&output, 4, &["write failed", "the command itself succeeded"]);
     };
     let mut command =
         requorum(["snapshot", "restore", "--name=m1", "--initial-cluster-token=t", "--initial-cluster", THREE]);
@@ -586,7 +588,7 @@ fn too_few_open_files_are_a_sentence() {
             .arg("--data-dir")
             .arg(dir.path().join("m1"));
         let output = command.arg(fixture("s35.db")).output().unwrap();
-        refused(&output, 4, &["files can be opened at a time", "ulimit -n"], dir.path(), &[]);
+        refused(&output, 4, &["open files: the limit is below", "ulimit -n"], dir.path(), &[]);
     }
 }
 
@@ -633,7 +635,7 @@ fn dots_in_a_typed_data_directory_are_refused() {
         ended(&command.current_dir(&home).output().unwrap(), 2, &["..", leads.to_str().unwrap()]);
     }
     let mut command = restore(&["--data-dir", "nowhere/../new"]);
-    ended(&command.current_dir(&home).output().unwrap(), 2, &["leads nowhere"]);
+    ended(&command.current_dir(&home).output().unwrap(), 2, &["does not resolve"]);
     let mut left: Vec<_> = fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
     assert_eq!(left, ["disk", "link"]);
@@ -649,10 +651,10 @@ fn what_is_no_plan_is_called_by_its_name_and_kind() {
     fs::create_dir(dir.path().join("dir")).unwrap();
     let before = names(dir.path());
     for (file, words) in [
-        ("empty.yaml", &["empty.yaml is not a plan: it is empty"][..]),
+        ("empty.yaml", &["empty.yaml: not a plan: it is empty"][..]),
         ("half.yaml", &["half.yaml: the plan cannot be read", "missing field"]),
-        ("binary", &["binary is not a plan: it is not text"]),
-        ("dir", &["dir is not a plan: it is a directory"]),
+        ("binary", &["binary: not a plan: it is not text"]),
+        ("dir", &["dir: not a plan: it is a directory"]),
     ] {
         let output = requorum(["apply"]).arg(dir.path().join(file)).output().unwrap();
         refused(&output, 1, words, dir.path(), &before);
@@ -702,7 +704,7 @@ fn a_path_that_a_plan_cannot_hold_is_refused() {
     let mut command = requorum(["plan", "--initial-cluster", THREE, "--snapshot"]);
     command.arg(fixture("s35.db"));
     command.arg("--data-root").arg(std::ffi::OsStr::from_bytes(b"bad\xff")).current_dir(dir.path());
-    refused(&command.output().unwrap(), 1, &["is not UTF-8", "--data-root"], dir.path(), &[]);
+    refused(&command.output().unwrap(), 1, &["--data-root: not UTF-8"], dir.path(), &[]);
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn a_template_is_written_once_and_proves_sound() {
     let (code, said) = requorum(&["drill", "check", "game-day.yaml"]);
     assert!(code == Some(0) && said.contains("game-day: sound"), "{said}");
     let (code, said) = requorum(&["drill", "new", "game-day"]);
-    assert!(code == Some(1) && said.contains("exists"), "{said}");
+    assert!(code == Some(1) && said.contains("file exists"), "{said}");
     let (code, said) = requorum(&["drill", "new", "Game Day"]);
     assert!(code == Some(1) && said.contains("small letters"), "{said}");
 

@@ -19,7 +19,7 @@ fn the_first_night_by_what_the_coach_says() {
     let home = tempfile::tempdir().unwrap();
     let report = home.path().join("night.md");
     let mut pty = drill(&home, &["--debrief", report.to_str().unwrap()]);
-    pty.wait("Press Enter when you have read it");
+    pty.wait("Press Enter when you have read this");
     pty.send("\r");
     pty.wait("DRILL");
     pty.wait("going on is right. Press n.");
@@ -76,7 +76,7 @@ fn twice(pty: &Pty, text: &str) {
 fn to_wait_is_an_answer_and_a_reset_begins_anew() {
     let home = tempfile::tempdir().unwrap();
     let mut pty = drill(&home, &["wait-and-see"]);
-    pty.wait("Press Enter when you have read it");
+    pty.wait("Press Enter when you have read this");
     pty.send("\r");
     pty.wait("Quorum is lost for now");
     pty.send("!");
@@ -89,7 +89,7 @@ fn to_wait_is_an_answer_and_a_reset_begins_anew() {
     pty.send("a 1\r");
     pty.wait("etcd on m1 runs");
     pty.send("r\r");
-    twice(&pty, "Press Enter when you have read it");
+    twice(&pty, "Press Enter when you have read this");
     pty.send("\r");
     pty.wait("Quorum is lost for now");
     pty.send("q");
@@ -115,7 +115,7 @@ fn to_wait_is_an_answer_and_a_reset_begins_anew() {
 fn a_wrong_choice_is_told_and_the_end_is_not_a_pass() {
     let home = tempfile::tempdir().unwrap();
     let mut pty = drill(&home, &["copy-without-hash", "-w", "json"]);
-    pty.wait("Press Enter when you have read it");
+    pty.wait("Press Enter when you have read this");
     pty.send("\r");
     pty.wait("Unknown from here");
     pty.send("n");
@@ -140,7 +140,7 @@ fn a_wrong_choice_is_told_and_the_end_is_not_a_pass() {
 fn a_member_that_starts_by_itself_does_not_end_the_wizard() {
     let home = tempfile::tempdir().unwrap();
     let mut pty = drill(&home, &["dead-man-answers"]);
-    pty.wait("Press Enter when you have read it");
+    pty.wait("Press Enter when you have read this");
     pty.send("\r");
     pty.wait("Quorum");
     pty.wait("n next");

@@ -170,7 +170,7 @@ fn after_a_signal(server: &Server) -> Result<(), Failed> {
         let etcd = server.dir().join("etcd");
         let command = [PROGRAM, "drill", "--real", "--etcd", etcd.to_str().unwrap()];
         let mut pty = Pty::spawn(&command, &[("XDG_STATE_HOME", path), ("TMPDIR", path)], 80, 24);
-        pty.wait("Press Enter when you have read it");
+        pty.wait("Press Enter when you have read this");
         let pids = etcds_below(home.path());
         assert_eq!(pids.len(), 1, "{pids:?}");
         if kill {

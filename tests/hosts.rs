@@ -146,7 +146,7 @@ impl Planned {
             requorum(["plan", "--label", "prod", "--inventory", "inventory.json", "--hosts", &pairs.join(",")]);
         command.arg("--snapshot").arg(snapshot).args(["-o", "plan.yaml"]);
         let said = succeed(command.current_dir(dir));
-        assert!(said.contains("Carry it out with: requorum apply "), "{said}");
+        assert!(said.contains("Next: requorum apply "), "{said}");
         let file = dir.join("plan.yaml");
         let plan = requorum::domain::model::plan_yaml::from_yaml(&fs::read_to_string(&file).unwrap()).unwrap();
         assert_eq!(initial_cluster(&places), plan.initial_cluster());
@@ -220,7 +220,7 @@ fn the_whole_road() {
         Planned::new(&net, &fixture("3.5.16-small.db"), &[("h1", &dirs[0]), ("h2", &dirs[1]), ("h3", &dirs[2])]);
 
     let said = succeed(&mut planned.apply(&net, &["--check"]));
-    for words in ["h1: Linux ", "h3: Linux ", "not there yet", "Every host is ready; nothing was written"] {
+    for words in ["h1: Linux ", "h3: Linux ", "not there yet", "Preflight passed on every host; nothing was written"] {
         assert!(said.contains(words), "{words:?} is not in:\n{said}");
     }
     assert!(!dirs[0].exists() && names(&dirs[1]).is_empty(), "a look wrote something");
@@ -486,7 +486,7 @@ fn shared() {
     assert!(planned.plan.source.path.exists(), "what requorum did not make stays");
 
     let refused = requorum(["restore", "--plan"]).arg(&planned.file).output().unwrap();
-    ended(&refused, 2, &["m1 belongs on h1", "requorum apply"]);
+    ended(&refused, 2, &["m1: its host is h1", "requorum apply"]);
 }
 
 fn hex(bytes: &[u8]) -> String {

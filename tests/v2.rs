@@ -32,7 +32,7 @@ fn keys_are_listed_and_written_out_once() {
 
     let again = export.output().unwrap();
     assert_eq!(again.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&again.stderr).contains("never writes over"), "{again:?}");
+    assert!(String::from_utf8_lossy(&again.stderr).contains("never overwrites"), "{again:?}");
     assert_eq!(fs::read_to_string(&file).unwrap(), written);
 }
 

@@ -1,5 +1,5 @@
-//! How many columns of a terminal a text takes, and texts cut, filled and wrapped to columns. Nothing else counts them: a
-//! wide character takes two, a combining one none, and what is shown escaped takes what its escape takes.
+//! The width of text in terminal columns, and text cut, padded and wrapped to columns. No other module counts them: a
+//! wide character takes two, a combining one none, and escaped text as many as its escape.
 
 use std::borrow::Cow;
 
@@ -7,22 +7,22 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::escape;
 
-/// No column of a table is wider: etcd takes keys and names of more than a megabyte.
+/// The greatest width of a table column: etcd accepts keys and names of more than a megabyte.
 pub const WIDEST: usize = 1_000;
 
-/// On which side a text is in its columns.
+/// The alignment of text in its columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
-    /// At the left.
+    /// Left.
     Left,
-    /// In the middle, rather at the left.
+    /// Centred; rounded to the left.
     Middle,
-    /// At the right.
+    /// Right.
     Right,
 }
 
-/// As a cell shows it: on one line, without what acts unseen, and no longer than any text of others; what takes no column
-/// has a length, too.
+/// Returns text as a cell shows it: escaped, on one line, and cut as foreign text is, since text of zero width has a
+/// length too.
 fn shown(text: &str) -> Cow<'_, str> {
     match text.len() > escape::MOST || text.contains(escape::is_hostile) {
         true => escape::line(text).into(),
@@ -30,17 +30,17 @@ fn shown(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// How many columns a character takes where it is drawn as it is.
+/// Returns the columns of a character that is drawn as it is.
 pub fn of_char(c: char) -> usize {
     c.width().unwrap_or(0)
 }
 
-/// How many columns a text takes where it is drawn as it is: one that is being typed.
+/// Returns the columns of text that is drawn as it is, such as an input field.
 pub fn as_typed(text: &str) -> usize {
     text.width()
 }
 
-/// How many columns `text` takes where it is shown on one line.
+/// Returns the columns of `text` as it is shown, on one line.
 pub fn width(text: &str) -> usize {
     match text.contains(escape::is_hostile) {
         true => escape::line(text).width(),
@@ -48,12 +48,12 @@ pub fn width(text: &str) -> usize {
     }
 }
 
-/// The width of a column for these cells, at most [`WIDEST`].
+/// Returns the width of a column for these cells, at most [`WIDEST`].
 pub fn column_width<'a>(cells: impl IntoIterator<Item = &'a str>) -> usize {
     cells.into_iter().map(width).max().unwrap_or(0).min(WIDEST)
 }
 
-/// `text` on one line, cut to `columns`, the cut shown by `…`.
+/// Returns `text` on one line, cut to `columns`, with `…` for the rest.
 pub fn fit(text: &str, columns: usize) -> String {
     let text = shown(text);
     if text.width() <= columns {
@@ -70,7 +70,7 @@ pub fn fit(text: &str, columns: usize) -> String {
     out
 }
 
-/// As [`fit`], but keeps the end and cuts the start: for paths, whose end tells them apart.
+/// Cuts as [`fit`] does, but at the start: for paths, whose ends differ.
 pub fn fit_end(text: &str, columns: usize) -> String {
     let text = shown(text);
     if text.width() <= columns {
@@ -96,8 +96,8 @@ fn take(left: &mut usize, c: char) -> bool {
     }
 }
 
-/// `text` cut or filled with blanks to exactly `columns`. (The width of `format!` counts characters, and ends at 65,535 with
-/// a panic.)
+/// Returns `text` cut or padded to exactly `columns`. (The width of `format!` counts characters, and panics beyond
+/// 65,535.)
 pub fn pad(text: &str, columns: usize, align: Align) -> String {
     let text = fit(text, columns);
     let free = columns.saturating_sub(text.width());
@@ -109,7 +109,7 @@ pub fn pad(text: &str, columns: usize, align: Align) -> String {
     format!("{}{text}{}", " ".repeat(before), " ".repeat(free - before))
 }
 
-/// Rows in plain columns, two blanks between them; lines end with their text. The last column is as long as its text.
+/// Returns rows in plain columns, two blanks between them, without trailing blanks. The last column is not cut.
 pub fn rows<const N: usize>(rows: &[[String; N]], aligned: [Align; N]) -> String {
     let at = |at: usize| rows.iter().filter_map(move |row| row.get(at)).map(String::as_str);
     let widths: Vec<usize> = (0..N).map(|n| column_width(at(n))).collect();
@@ -124,8 +124,8 @@ pub fn rows<const N: usize>(rows: &[[String; N]], aligned: [Align; N]) -> String
     rows.iter().map(line).collect()
 }
 
-/// `text` in lines of at most `columns`, broken at blanks; a longer word is broken where it must.
-/// Line feeds stay line ends, blanks within a line stay as many as they are.
+/// Wraps `text` to lines of at most `columns`, at blanks; a longer word is broken. Line feeds and runs of blanks
+/// within a line are kept.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
     let mut lines = Vec::new();
@@ -158,7 +158,7 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// A line that grows, and knows its columns without counting them again.
+/// A growing line that keeps count of its columns.
 struct Line {
     text: String,
     columns: usize,

@@ -1,9 +1,9 @@
-//! Which characters a terminal or a reader's eye is steered by, and how they are written visibly instead: in text as
-//! `\u{1b}`, in JSON as `\u001b`.
+//! The characters that control a terminal or deceive a reader, and how they are escaped: in text as `\u{1b}`, in JSON
+//! as `\u001b`.
 
 use std::fmt::Write;
 
-/// No text of others is longer than this where it is shown, in bytes.
+/// The most bytes of foreign text that are shown.
 pub const MOST: usize = 4096;
 
 /// What joins, hides or turns text, or ends a line, without being seen. Control characters (C0, DEL, C1) are not among
@@ -18,22 +18,22 @@ pub fn acts_unseen(c: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// What must reach no reader as it is: control characters, line ends among them, and what acts unseen.
+/// Returns whether a character must be escaped: control characters, line ends among them, and invisible ones.
 pub fn is_hostile(c: char) -> bool {
     c.is_control() || acts_unseen(c)
 }
 
-/// The first character of `text` that must not be shown as it is; of several lines, none for their line feeds.
+/// Returns the first character of `text` that must be escaped; line feeds are allowed.
 pub fn find(text: &str) -> Option<char> {
     text.chars().find(|c| *c != '\n' && is_hostile(*c))
 }
 
-/// `text` on one line with every such character escaped, and cut to [`MOST`] bytes with `…` for the rest.
+/// Returns `text` on one line, with every such character escaped, and cut to [`MOST`] bytes with `…` for the rest.
 pub fn line(text: &str) -> String {
     cut(text, is_hostile)
 }
 
-/// The same, with line feeds as they are: for text that has lines of its own.
+/// Returns the same with its line feeds, for text of several lines.
 pub fn lines(text: &str) -> String {
     cut(text, |c| c != '\n' && is_hostile(c))
 }
@@ -53,7 +53,7 @@ fn cut(text: &str, hostile: impl Fn(char) -> bool) -> String {
     out
 }
 
-/// `text` on one line, escaped and not cut: for what is given to a program, and shown on the way.
+/// Returns `text` on one line, escaped and not cut: for what is passed to a program and also shown.
 pub fn whole(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         match is_hostile(c) {
@@ -64,7 +64,7 @@ pub fn whole(text: &str) -> String {
     })
 }
 
-/// All of `text` with its lines and tabs, everything else that is hostile escaped: what a whole page becomes before it is
+/// Returns all of `text` with its lines and tabs, and every other such character escaped: a whole page before it is
 /// printed. It is not cut; its parts are.
 pub fn page(text: &str) -> std::borrow::Cow<'_, str> {
     let hostile = |c: char| !matches!(c, '\n' | '\t') && is_hostile(c);
@@ -81,8 +81,8 @@ pub fn page(text: &str) -> std::borrow::Cow<'_, str> {
     out.into()
 }
 
-/// JSON with the same meaning, in which every such character is written by its number. Nothing but a string can hold one,
-/// and serde escapes C0 alone.
+/// Returns JSON of the same value, with every such character as its `\u` escape. Only a string can have one, and serde
+/// escapes C0 alone.
 pub fn json(text: &str) -> std::borrow::Cow<'_, str> {
     let hostile = |c: char| c != '\n' && is_hostile(c);
     if !text.contains(hostile) {

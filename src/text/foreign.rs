@@ -1,4 +1,4 @@
-//! A text that did not come from this program.
+//! Foreign text: text that did not come from this program.
 
 use std::{borrow::Borrow, ffi::OsStr, fmt, ops::Deref, os::unix::ffi::OsStrExt, path::Path};
 
@@ -6,21 +6,21 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{columns, escape};
 
-/// A text of a member, host, file, process, store or environment. It is escaped, set on one line and cut when it is made,
-/// by hand or by serde, so that there is no other form of it to show, to write down or to send on.
+/// Text of a member, host, file, process, store or environment. It is escaped, set on one line and cut when it is
+/// created, in code or by serde, so that no other form of it can be shown, stored or sent.
 ///
-/// Whatever has to keep the exact bytes (what is compared, hashed, opened or given to a server) keeps them in a type of
-/// its own, and is shown by [`Foreign::new`] or [`path`].
+/// What needs the exact bytes (to compare, hash, open or send to a server) has a type of its own, and is shown by
+/// [`Foreign::new`] or [`path`].
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Foreign(String);
 
 impl Foreign {
-    /// Takes what another said.
+    /// Creates one from any text.
     pub fn new(text: impl AsRef<str>) -> Foreign {
         Foreign(escape::line(text.as_ref()))
     }
 
-    /// The same of bytes; those that are no UTF-8 become `\xNN`.
+    /// Creates one from bytes; those that are not UTF-8 become `\xNN`.
     pub fn from_bytes(bytes: &[u8]) -> Foreign {
         let mut out = String::new();
         for chunk in bytes.utf8_chunks() {
@@ -33,20 +33,20 @@ impl Foreign {
         Foreign::new(out)
     }
 
-    /// As it may be shown.
+    /// Returns the text as it may be shown.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A path as it may be shown: a name in a directory of others may hold line ends and escape sequences.
+/// Returns a path as it may be shown: a foreign file name may contain line ends and escape sequences.
 pub fn path(path: &Path) -> Foreign {
     Foreign::from_bytes(path.as_os_str().as_bytes())
 }
 
-/// As [`path`], in place of `display`.
+/// The use of [`path`] as a method, instead of `display`.
 pub trait Shown {
-    /// As it may be shown.
+    /// Returns the text as it may be shown.
     fn shown(&self) -> Foreign;
 }
 
@@ -108,7 +108,7 @@ impl From<&String> for Foreign {
 }
 
 impl From<Foreign> for String {
-    /// As it may be shown.
+    /// Returns the text as it may be shown.
     fn from(text: Foreign) -> String {
         text.0
     }

@@ -1,6 +1,7 @@
-//! For the tests: a room's messages as one table, which holds their wording; the other tests look at kinds and fields.
+//! For tests: the messages of a module as one table, which holds their wording; other tests look at kinds and fields.
 
-/// Compares the messages of `room` with `tests/snapshots/messages/ROOM.snap`; each has a line that says what leads to it.
+/// Compares the messages of `room` with `tests/snapshots/messages/ROOM.snap`; each has a line that says what causes
+/// it.
 pub(crate) fn hold(room: &str, messages: &[(&str, String)]) {
     let table: String =
         messages.iter().map(|(what, message)| format!("## {what}\n{}\n\n", message.trim_end())).collect();

@@ -4,7 +4,7 @@
 //! 1 MB 1,000,000; none is printed in KiB or MiB. Limits that people set in powers of two, such as etcd's quota, are printed
 //! with their bytes ([`exact`]), so that 2 GiB are known again.
 
-/// `84211` as `84,211`.
+/// Returns `84211` as `84,211`.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -17,12 +17,12 @@ pub fn thousands(number: u64) -> String {
     out
 }
 
-/// `1 key`, `2 keys`, `2,200 keys`.
+/// Returns `1 key`, `2 keys`, `2,200 keys`.
 pub fn count(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", thousands(number), if number == 1 { one } else { many })
 }
 
-/// `1 byte`, `20,480 bytes`.
+/// Returns `1 byte`, `20,480 bytes`.
 pub fn byte_count(bytes: u64) -> String {
     count(bytes, "byte", "bytes")
 }

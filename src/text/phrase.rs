@@ -1,22 +1,22 @@
-//! Small words: numbers with separators, singular and plural, lists as people write them, and text that stands safely
-//! in a shell's line or comment.
+//! Parts of sentences: singular and plural, lists as people write them, and text that is safe in a shell's line or
+//! comment.
 
 use std::borrow::Cow;
 
 use crate::text::escape;
 pub use crate::text::number::{byte_count, count, thousands};
 
-/// One form for 1, the other for every other number.
+/// Returns one form for 1, the other for every other number.
 pub fn plural<'a>(number: usize, one: &'a str, many: &'a str) -> &'a str {
     if number == 1 { one } else { many }
 }
 
-/// `m1, m2 or m3`.
+/// Returns `m1, m2 or m3`.
 pub fn either(items: &[String]) -> String {
     list(items, " or ")
 }
 
-/// `m1, m2 and m3`.
+/// Returns `m1, m2 and m3`.
 pub fn all(items: &[String]) -> String {
     list(items, " and ")
 }
@@ -29,9 +29,9 @@ fn list(items: &[String], last: &str) -> String {
     }
 }
 
-/// A word for a POSIX shell, quoted only where it must be: `--name=m1` stays as it is. Where it holds what a terminal acts
-/// on, or what is not seen, the shell makes it of numbers: `"$(printf 'a\033b')"`, which every POSIX shell understands
-/// (`$'…'` is none of dash's).
+/// Returns a word for a POSIX shell, quoted only where needed: `--name=m1` stays as it is. Control and invisible
+/// characters are written as numbers that the shell decodes: `"$(printf 'a\033b')"`, which every POSIX shell supports
+/// (dash has no `$'…'`).
 pub fn shell_word(word: &str) -> Cow<'_, str> {
     if !word.contains(escape::is_hostile) {
         return quoted_word(word);
@@ -53,7 +53,7 @@ pub fn shell_word(word: &str) -> Cow<'_, str> {
     format!("\"$(printf '{out}')\"{ends}").into()
 }
 
-/// The same without the numbers: for a cell of the table, which is no shell's.
+/// Returns the same without the numbers: for a table cell, which no shell reads.
 pub fn quoted_word(word: &str) -> Cow<'_, str> {
     // `=` is plain wherever the word begins with a dash or slash; elsewhere it could be an assignment.
     let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+:,./-".contains(c) || (c == '=' && word.starts_with('-'));
@@ -64,24 +64,24 @@ pub fn quoted_word(word: &str) -> Cow<'_, str> {
     format!("'{}'", word.replace('\'', r"'\''")).into()
 }
 
-/// Words as one shell line.
+/// Returns words as one shell line.
 pub fn shell_line<W: AsRef<str>>(words: impl IntoIterator<Item = W>) -> String {
     let quoted: Vec<String> = words.into_iter().map(|w| shell_word(w.as_ref()).into_owned()).collect();
     quoted.join(" ")
 }
 
-/// Words as one line of a table's cell, to be split again as a shell splits them.
+/// Returns words as one line of a table cell, to be split again as a shell splits them.
 pub fn quoted_line<W: AsRef<str>>(words: impl IntoIterator<Item = W>) -> String {
     let quoted: Vec<String> = words.into_iter().map(|w| quoted_word(w.as_ref()).into_owned()).collect();
     quoted.join(" ")
 }
 
-/// Text that cannot leave its comment, whatever a plan file holds.
+/// Returns text that cannot end its comment, whatever a plan file contains.
 pub fn comment(text: &str) -> String {
     escape::whole(&text.replace('\t', " "))
 }
 
-/// A sentence without its full stop as comment lines of at most 100 characters, with it.
+/// Returns a sentence, given without its full stop, as comment lines of at most 100 characters.
 pub fn comment_lines(out: &mut String, note: &str) {
     let mut line = String::from("#");
     for word in comment(note).split_whitespace() {
@@ -97,12 +97,12 @@ pub fn comment_lines(out: &mut String, note: &str) {
     out.push_str(".\n");
 }
 
-/// The order in which people count: `m2` before `m10`.
+/// Returns the key of natural order: `m2` before `m10`.
 pub fn natural(a: &str, b: &str) -> std::cmp::Ordering {
     pieces(a).cmp(&pieces(b)).then_with(|| a.cmp(b))
 }
 
-/// Runs of digits as (length without leading zeros, digits), other characters one by one.
+/// Splits off runs of digits as (length without leading zeros, digits), other characters one by one.
 fn pieces(text: &str) -> Vec<(usize, String)> {
     let mut out: Vec<(usize, String)> = Vec::new();
     let mut digits = String::new();

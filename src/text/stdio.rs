@@ -1,4 +1,4 @@
-//! The door to standard output and standard error. Nothing else prints: a test reads the sources for that.
+//! The only module that writes to standard output and standard error; a test checks the sources for that.
 
 mod stream;
 
@@ -15,20 +15,20 @@ use self::stream::{ERR, OUT};
 pub(crate) use self::stream::{PATIENCE, hurried, hurry};
 use super::escape;
 
-/// Lines are gathered up to so many bytes.
+/// The most bytes of lines that are buffered.
 const GATHERED: usize = 32 << 10;
 
-/// What is said while screens are drawn is kept up to so many bytes.
+/// The most bytes of warnings that are kept while the screen is in use.
 const HELD: usize = 64 << 10;
 
-/// True while screens are drawn: a line on the same terminal would spoil them.
+/// True while the screen is in use: a line on the same terminal would damage it.
 static SCREEN: AtomicBool = AtomicBool::new(false);
 static SAID_MEANWHILE: Mutex<String> = Mutex::new(String::new());
 
-/// How what goes out is written.
+/// The format of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputFormat {
-    /// Lines for people.
+    /// Text for people.
     Text,
     /// One or several JSON values.
     Json,
@@ -46,13 +46,13 @@ impl OutputFormat {
 /// Prints to standard output.
 ///
 /// # Errors
-/// When it does not take it.
+/// When the write fails.
 pub fn print(form: OutputFormat, text: &str) -> io::Result<()> {
     OUT.write(form.safe(text).as_bytes())
 }
 
-/// Prints a line to standard error; while screens are drawn on the terminal that is put off until their end. Where standard
-/// error takes nothing, there is no other place to say so.
+/// Prints a line to standard error; while the screen is in use that is deferred. A failed write is ignored, since
+/// there is no other place to report it.
 pub fn warn(text: &str) {
     let line = format!("{}\n", escape::page(text));
     if SCREEN.load(Ordering::SeqCst) && stderr().is_terminal() {
@@ -69,7 +69,7 @@ fn held() -> MutexGuard<'static, String> {
     SAID_MEANWHILE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Says that screens are drawn from now on, or no longer; what was to be said meanwhile is said then.
+/// Sets whether the screen is in use; warnings that were deferred are printed when it no longer is.
 pub(crate) fn screens(drawn: bool) {
     SCREEN.store(drawn, Ordering::SeqCst);
     if !drawn {
@@ -80,15 +80,15 @@ pub(crate) fn screens(drawn: bool) {
     }
 }
 
-/// Sends what acts on the terminal, as it is, in order with all that is printed.
+/// Sends terminal control sequences unescaped, in order with all other output.
 ///
 /// # Errors
-/// When the terminal is gone. One that is only not read gets it later.
+/// When the terminal is gone. A stalled one gets them later.
 pub(crate) fn control(bytes: &[u8]) -> io::Result<()> {
     OUT.write(bytes)
 }
 
-/// Sends a picture without waiting for the terminal.
+/// Sends a frame without waiting for the terminal.
 ///
 /// # Errors
 /// When the terminal is gone.
@@ -96,15 +96,15 @@ pub(crate) fn picture(bytes: Vec<u8>) -> io::Result<()> {
     OUT.send(bytes)
 }
 
-/// Whether the terminal has taken all that was sent to it, so that it is time for the next picture.
+/// Returns whether the terminal has taken everything, so that the next frame can be drawn.
 ///
 /// # Errors
-/// When the terminal did not take a picture: it is gone.
+/// When the terminal did not take a frame: it is gone.
 pub(crate) fn taken() -> io::Result<bool> {
     OUT.free()
 }
 
-/// Waits until all that was printed was taken, or nothing was for `patience`; whether all was.
+/// Waits until everything printed was taken, or nothing was for `patience`; returns whether everything was.
 pub(crate) fn settled(patience: Duration) -> bool {
     OUT.settle(patience) && ERR.settle(patience)
 }
@@ -112,20 +112,20 @@ pub(crate) fn settled(patience: Duration) -> bool {
 /// Prints to standard error without ending the line.
 ///
 /// # Errors
-/// When it does not take it.
+/// When the write fails.
 pub fn ask(question: &str) -> io::Result<()> {
     ERR.write(escape::page(question).as_bytes())
 }
 
-/// Writes the terminal's last line on standard error anew; an empty one clears it. A line that would only wait for a
-/// terminal that is not read is left out.
+/// Replaces the status line on standard error; an empty one clears it. A line that would only wait for a stalled
+/// terminal is left out.
 pub fn status(line: &str) {
-    if !ERR.behind() {
+    if !ERR.is_backlogged() {
         let _ = ERR.write(format!("\r\x1b[K{}", escape::line(line)).as_bytes());
     }
 }
 
-/// Standard output for many lines, gathered before they are written.
+/// Buffered standard output for many lines.
 pub struct Lines {
     gathered: Vec<u8>,
     form: OutputFormat,
@@ -137,10 +137,10 @@ impl Lines {
         Lines { gathered: Vec::new(), form }
     }
 
-    /// Adds text as it is but for what must not reach a terminal.
+    /// Adds text, escaped as a whole page.
     ///
     /// # Errors
-    /// When standard output does not take it.
+    /// When standard output fails.
     pub fn put(&mut self, text: &str) -> io::Result<()> {
         self.gathered.extend_from_slice(self.form.safe(text).as_bytes());
         if self.gathered.len() < GATHERED { Ok(()) } else { self.flush() }
@@ -149,16 +149,16 @@ impl Lines {
     /// Adds a line.
     ///
     /// # Errors
-    /// When standard output does not take it.
+    /// When standard output fails.
     pub fn line(&mut self, text: &str) -> io::Result<()> {
         self.gathered.extend_from_slice(self.form.safe(text).as_bytes());
         self.put("\n")
     }
 
-    /// Writes what was gathered.
+    /// Writes the buffer.
     ///
     /// # Errors
-    /// When standard output does not take it.
+    /// When standard output fails.
     pub fn flush(&mut self) -> io::Result<()> {
         let written = OUT.write(&self.gathered);
         self.gathered.clear();
@@ -166,12 +166,12 @@ impl Lines {
     }
 }
 
-/// Standard output as it is: for the two ends of a protocol, and for what asks about the terminal.
+/// Returns raw standard output: for the two ends of a protocol, and to query the terminal.
 pub fn stdout() -> io::Stdout {
     io::stdout()
 }
 
-/// Standard error as it is.
+/// Returns raw standard error.
 fn stderr() -> io::Stderr {
     io::stderr()
 }
@@ -224,7 +224,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(found, Vec::<String>::new(), "print by text::stdio, which escapes what others said");
+        assert_eq!(found, Vec::<String>::new(), "print by text::stdio, which escapes foreign text");
     }
 
     #[test]

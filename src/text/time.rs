@@ -1,17 +1,17 @@
-//! Numbers, ages and times in words; text in columns is [`crate::text::columns`]'s. Pure.
+//! Times and ages in words. Pure.
 
 pub use crate::text::columns::{Align, fit, fit_end, of_char, pad, width, wrap};
 use crate::text::number;
 pub use crate::text::number::size;
 
-/// `84211` as `84,211`.
+/// Returns `84211` as `84,211`.
 pub fn thousands(n: impl Into<i128>) -> String {
     let n: i128 = n.into();
     let out = number::thousands(u64::try_from(n.unsigned_abs()).unwrap_or(u64::MAX));
     if n < 0 { format!("-{out}") } else { out }
 }
 
-/// A span of seconds in its two largest fitting words: `12 s`, `72 min`, `5 h`, `41 d`.
+/// Returns a span of seconds in its largest fitting unit: `12 s`, `72 min`, `5 h`, `41 d`.
 pub fn age(seconds: i64) -> String {
     match seconds {
         ..-60 => "in the future".into(),
@@ -24,7 +24,7 @@ pub fn age(seconds: i64) -> String {
     }
 }
 
-/// `text` as a sentence: with a full stop, unless it ends in a mark of its own.
+/// Returns `text` as a sentence: with a full stop, unless it ends in a mark of its own.
 pub fn sentence(text: &str) -> String {
     let text = text.trim_end();
     if text.is_empty() || text.ends_with(['.', '!', '?', ':', '…']) { text.to_string() } else { format!("{text}.") }
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_sentence_ends_in_a_mark() {
-        assert_eq!(sentence("It stands"), "It stands.");
+        assert_eq!(sentence("It is up"), "It is up.");
         assert_eq!(sentence("does it?"), "does it?");
     }
 }

@@ -1,4 +1,4 @@
-//! Figures, keys and values in words: separators in long numbers, control characters made harmless.
+//! Keys and values as text, and tables of them.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -8,8 +8,8 @@ use crate::text::{
     escape::is_hostile,
 };
 
-/// Text that a terminal shows as it is: printable characters stay, every other byte becomes `\xNN`,
-/// `\n`, `\t`, `\r` or `\u{…}`, and a backslash `\\`, so that no two byte strings look alike.
+/// Returns bytes as text that is safe on a terminal: printable characters stay, every other byte becomes `\xNN`, `\n`,
+/// `\t`, `\r` or `\u{…}`, and a backslash `\\`, so that different byte strings always look different.
 pub fn shown(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -31,7 +31,7 @@ pub fn shown(bytes: &[u8]) -> String {
     out
 }
 
-/// [`shown`], cut to `most` characters with `…` for the rest.
+/// Returns [`shown`], cut to `most` characters with `…` for the rest.
 pub fn brief(bytes: &[u8], most: usize) -> String {
     let text = shown(bytes.get(..most.saturating_mul(4)).unwrap_or(bytes));
     match text.char_indices().nth(most) {
@@ -48,7 +48,7 @@ pub fn put_bytes(object: &mut serde_json::Map<String, serde_json::Value>, name: 
     };
 }
 
-/// etcdutl's table: heads centred, cells to the right.
+/// Returns a table as etcdutl prints it: heads centred, cells at the right.
 pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> = heads
         .iter()

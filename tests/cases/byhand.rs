@@ -202,6 +202,6 @@ pub fn sheet_on_mounts(server: &Server) {
     // Where requorum is there, it is what restores.
     std::os::unix::fs::symlink(PROGRAM, tools.join("requorum")).unwrap();
     let built = sheet.run("# Part 1", server, &tools);
-    assert!(said(&built).contains("read back and right"), "{}", said(&built));
+    assert!(said(&built).contains("; verified"), "{}", said(&built));
     assert_eq!(code(&built), by_etcd);
 }

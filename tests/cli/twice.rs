@@ -112,7 +112,7 @@ fn a_member_that_is_named_is_restored_here_and_undone_here() {
     let mut command = requorum(["plan", "--initial-cluster", THREE, "--label=prod", "--snapshot"]);
     command.arg(fixture("s35.db")).args(["--hosts", "m1=nowhere.invalid,m2=nowhere.invalid", "--data-root"]);
     ended(&command.arg(dir).arg("-o").arg(dir.join("p.yaml")).output().unwrap(), 0, &[]);
-    ended(&run(dir, &["restore", "--plan"], &[]), 2, &["m1 belongs on nowhere.invalid", "requorum apply"]);
+    ended(&run(dir, &["restore", "--plan"], &[]), 2, &["m1: its host is nowhere.invalid", "requorum apply"]);
     let old = dir.join("m1.etcd/member");
     fs::create_dir_all(&old).unwrap();
     ended(&run(dir, &["restore", "--member", "m1", "--plan"], &[]), 1, &["m1.etcd is taken", "it holds member"]);

@@ -84,10 +84,18 @@ fn a_journal_of_the_command_line_leaves_nothing_of_itself() {
     ended(&requorum(dir.path(), &["drill", "check", "night.yaml"]), 0, &["night: sound"]);
 
     // what is there is never written over, and what is no name no file
-    ended(&requorum(dir.path(), &["drill", "record", "tapir.yaml", "-o", "night.yaml"]), 1, &["night.yaml exists"]);
-    ended(&requorum(dir.path(), &["drill", "record", "tapir.yaml", "-o", "Our Night.yaml"]), 2, &["small letters"]);
-    ended(&requorum(dir.path(), &["drill", "record", "tapir.yaml", "-o", "night.txt"]), 2, &[".yaml behind"]);
-    ended(&requorum(dir.path(), &["drill", "record", "tapir.yaml"]), 2, &["needs a file", "-o our-night.yaml"]);
+    ended(
+        &requorum(dir.path(), &["drill", "record", "tapir.yaml", "-o", "night.yaml"]),
+        1,
+        &["night.yaml: file exists"],
+    );
+    ended(&requorum(dir.path(), &["drill", "record", "tapir.yaml", "-o", "Our Night.yaml"]), 2, &["lowercase letters"]);
+    ended(&requorum(dir.path(), &["drill", "record", "tapir.yaml", "-o", "night.txt"]), 2, &["then .yaml"]);
+    ended(
+        &requorum(dir.path(), &["drill", "record", "tapir.yaml"]),
+        2,
+        &["a file name is required", "-o our-night.yaml"],
+    );
 
     ended(&requorum(dir.path(), &["undo", "tapir.yaml"]), 0, &["out of its place"]);
     ended(
@@ -118,7 +126,7 @@ fn what_is_no_journal_is_refused() {
     for (file, words) in [
         (
             write("changed", &journal.replace(LABEL, "another")),
-            &["not a whole journal", "line 1 was changed", "PLAN.yaml.journal"][..],
+            &["not an intact journal", "line 1 was changed", "PLAN.yaml.journal"][..],
         ),
         (write("cut", &journal[..journal.len() - 9]), &["is cut off", "head -n "]),
         (write("without", &format!("{}\n{}\n", lines[0], lines[2])), &["line 2 does not follow", "head -n 1"]),

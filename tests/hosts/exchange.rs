@@ -115,7 +115,7 @@ pub fn with_real_etcds() {
     ended(&output, 3, &["an etcd runs on h2 where a member is to be put", &kill, "--stop"]);
     // A rehearsal disturbs nobody, and leaves nothing.
     let output = planned.apply(&net, &["--dry-run"]).output().unwrap();
-    let said = ended(&output, 0, &["1 member answers, has no leader and stands where it stood", "Rehearsed"]);
+    let said = ended(&output, 0, &["1 member answers, has no leader and stands where it stood", "Dry run passed"]);
     assert_eq!(said.matches("read back and right").count(), 3, "{said}");
     assert!(hosts.iter().all(|host| hidden(host) == [planned.journal()]));
     let probe = requorum(["probe", "-w", "json", "--endpoints", &places[1].client_url()]).output().unwrap();
@@ -140,7 +140,7 @@ pub fn with_real_etcds() {
     let output = planned.undo(&net, &[]).output().unwrap();
     ended(&output, 3, &["etcds run on 3 directories", "--stop"]);
     let output = planned.undo(&net, &["--stop"]).output().unwrap();
-    ended(&output, 0, &["out of its place again", "What was there before is in place again"]);
+    ended(&output, 0, &["out of its place again", "the previous directories are restored"]);
     assert!(dirs.iter().all(|dir| cluster_of(dir).0 == old), "the old directories are back");
     drop(new);
     let report = succeed(requorum(["report"]).arg(&planned.file));
@@ -183,7 +183,7 @@ pub fn rehearsed_and_kept() {
     // The way back, and forth again.
     ended(&planned.undo(&net, &[]).output().unwrap(), 0, &["out of its place again"]);
     assert!(hosts.iter().zip(&dirs).all(|(host, dir)| old_of(host) == *dir));
-    ended(&planned.undo(&net, &[]).output().unwrap(), 0, &["nothing to undo"]);
+    ended(&planned.undo(&net, &[]).output().unwrap(), 0, &["Nothing to undo"]);
     assert!(hosts.iter().zip(&dirs).all(|(host, dir)| old_of(host) == *dir));
     ended(&planned.apply(&net, &[]).output().unwrap(), 0, &[]);
     all_in_place(&hosts, &planned);

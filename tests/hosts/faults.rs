@@ -78,7 +78,7 @@ pub fn operator_killed() {
         if begun {
             let stood = succeed(planned.resume(&net, &["--show"]).env_remove("SUDO_USER"));
             assert!(
-                stood.contains("cut off, or still at work elsewhere") && stood.contains("  m3: "),
+                stood.contains("interrupted, or still running elsewhere") && stood.contains("  m3: "),
                 "{event}: {stood}"
             );
         }

@@ -194,7 +194,7 @@ pub fn by_their_units() {
         &[
             "h1: m1: systemctl enable --now --no-block etcd.service",
             "h2: m2: systemctl start --no-block etcd.service",
-            "h3: m3 is not started from here: /etc/systemd/system/etcd.service does not start what the plan says: \
+            "h3: m3 cannot be started from here: /etc/systemd/system/etcd.service does not start what the plan says: \
              --name is old-3 there, and m3 in the plan.",
             "not started: m1, m2, m3",
             "--yes",
@@ -246,7 +246,7 @@ pub fn by_their_units() {
         &output,
         4,
         &[
-            "h1: m1 runs already",
+            "h1: m1 is already running",
             "h2: m2: systemctl start --no-block etcd.service did not start it: Failed to connect to bus",
             "h3: m3: started; it holds its directory (process",
         ],
@@ -262,7 +262,7 @@ pub fn by_their_units() {
     // What runs is left alone.
     let before: Vec<Vec<String>> = managed.iter().map(Managed::told).collect();
     let output = start(&planned, &net, &["--yes"]).output().unwrap();
-    ended(&output, 0, &["h1: m1 runs already (process", "h3: m3 runs already (process"]);
+    ended(&output, 0, &["h1: m1 is already running (process", "h3: m3 is already running (process"]);
     assert_eq!(before, managed.iter().map(Managed::told).collect::<Vec<_>>());
 
     // Both journals tell of it: what was agreed to here, what was done there.

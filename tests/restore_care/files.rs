@@ -277,7 +277,7 @@ pub fn flags_and_plans() {
     assert_eq!(auth_enabled(&dir.path().join("a")), Some(vec![1]));
     assert_eq!(auth_enabled(&dir.path().join("b")), Some(vec![0]));
     for (flags, code, words) in [
-        (&["c", "--set-version"][..], 2, "--set-version needs --etcd-version"),
+        (&["c", "--set-version"][..], 2, "--set-version: --etcd-version is missing"),
         (&["c", "--owner=no-such-user"], 1, "no user \"no-such-user\""),
         (&["c", "--mode=644"], 1, "not one from 0700 to 0777"),
         (&["c", "--like=absent"], 1, "does not exist"),

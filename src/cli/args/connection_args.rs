@@ -1,4 +1,4 @@
-//! How members are reached: etcdctl's flags and `ETCDCTL_…` variables.
+//! Connection flags: etcdctl's flags and `ETCDCTL_…` variables.
 
 use std::{env, path::PathBuf, time::Duration};
 
@@ -9,7 +9,7 @@ use crate::{
     text::Foreign,
 };
 
-/// The variables of etcdctl that requorum takes; any other is refused by name.
+/// The variables of etcdctl that requorum supports; any other is refused by name.
 const KNOWN: [&str; 12] = [
     "ETCDCTL_API",
     "ETCDCTL_ENDPOINTS",
@@ -25,49 +25,52 @@ const KNOWN: [&str; 12] = [
     "ETCDCTL_WRITE_OUT",
 ];
 
-/// The endpoint that is asked where none is named, as etcdctl does.
+/// The default endpoint, as etcdctl's.
 pub(in crate::cli) const DEFAULT_ENDPOINT: &str = "127.0.0.1:2379";
 
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Reaching the members (as in etcdctl; not taken by commands that ask none)")]
+#[command(next_help_heading = "Connection to the members (as in etcdctl; only for commands that use it)")]
 pub(in crate::cli) struct ConnectArgs {
-    /// Client URLs of the members, separated by commas.
+    /// Client URLs of the members, comma-separated
     #[arg(long, env = "ETCDCTL_ENDPOINTS", value_delimiter = ',')]
     endpoints: Vec<String>,
-    /// CA certificate of the members.
+    /// CA certificate that verifies the members
     #[arg(long, env = "ETCDCTL_CACERT", value_name = "FILE")]
     cacert: Option<PathBuf>,
-    /// Client certificate.
+    /// Client certificate
     #[arg(long, env = "ETCDCTL_CERT", value_name = "FILE")]
     cert: Option<PathBuf>,
-    /// Key of the client certificate.
+    /// Private key of the client certificate
     #[arg(long, env = "ETCDCTL_KEY", value_name = "FILE")]
     key: Option<PathBuf>,
-    /// User name, or NAME:PASSWORD. Sent only to endpoints that you name or that --cacert verifies, never over http
-    /// when one of them uses https.
+    /// User name, or NAME:PASSWORD
+    ///
+    /// Sent only to endpoints that you name or that --cacert verifies, and never over http when one of them uses
+    /// https.
     #[arg(long, env = "ETCDCTL_USER", hide_env_values = true)]
     user: Option<String>,
-    /// Password of the user.
+    /// Password of the user
     #[arg(long, env = "ETCDCTL_PASSWORD", hide_env_values = true)]
     password: Option<String>,
-    /// Take any server certificate. Whoever answers at the address is believed.
+    /// Skip verification of server certificates
+    ///
+    /// Any server that answers at the address is trusted.
     #[arg(long, env = "ETCDCTL_INSECURE_SKIP_TLS_VERIFY")]
     insecure_skip_tls_verify: bool,
-    /// Take endpoints without a scheme for http.
+    /// Use http for endpoints without a scheme
     #[arg(long, env = "ETCDCTL_INSECURE_TRANSPORT", value_name = "BOOL",
           num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     insecure_transport: Option<bool>,
-    /// Time for making a connection [default: 2s].
+    /// Timeout for connecting [default: 2s]
     #[arg(long, env = "ETCDCTL_DIAL_TIMEOUT", value_name = "TIME", value_parser = duration)]
     dial_timeout: Option<Duration>,
-    /// Time for one answer [default: 5s].
+    /// Timeout for one request [default: 5s]
     #[arg(long, env = "ETCDCTL_COMMAND_TIMEOUT", value_name = "TIME", value_parser = duration)]
     command_timeout: Option<Duration>,
 }
 
 impl ConnectArgs {
-    /// These flags, and where they say nothing those of `outer`: etcdctl takes its flags before and
-    /// behind the subcommand.
+    /// Returns these flags, completed by those of `outer`: etcdctl takes its flags before and after the subcommand.
     pub(in crate::cli) fn or(self, outer: &ConnectArgs) -> ConnectArgs {
         let outer = outer.clone();
         ConnectArgs {
@@ -84,13 +87,15 @@ impl ConnectArgs {
         }
     }
 
-    /// What has to be said all the time while members are asked with these flags.
+    /// Returns the warning to show as long as members are asked with these flags.
     pub(in crate::cli) fn standing_warning(&self) -> Option<&'static str> {
-        self.insecure_skip_tls_verify
-            .then_some("--insecure-skip-tls-verify: server certificates are not checked; whoever answers is believed.")
+        self.insecure_skip_tls_verify.then_some(
+            "--insecure-skip-tls-verify: server certificates are not verified; any server that answers is trusted.",
+        )
     }
 
-    /// The means of asking whoever may be there, with short times: silence says nothing, and must not be waited for.
+    /// Returns a client with short timeouts, for servers that may not exist: silence means nothing, and is not waited
+    /// for.
     ///
     /// # Errors
     /// As [`ConnectArgs::members`].
@@ -99,37 +104,36 @@ impl ConnectArgs {
         ConnectArgs { dial_timeout, command_timeout, ..self.clone() }.members()
     }
 
-    /// How long one of [`ConnectArgs::brief_members`] may take to accept a connection.
+    /// Returns the dial timeout of [`ConnectArgs::brief_members`].
     pub(in crate::cli) fn brief_dial(&self) -> Duration {
         brief(self.dial_timeout)
     }
 
-    /// The endpoints as typed, or none.
+    /// Returns the endpoints as typed; may be empty.
     pub(in crate::cli) fn endpoints(&self) -> Vec<String> {
         // none that can be asked has anything in it that is escaped
         self.endpoints.iter().map(|e| Foreign::new(e.trim()).to_string()).filter(|e| !e.is_empty()).collect()
     }
 
-    /// The means of asking members.
+    /// Returns a client for the members.
     ///
     /// # Errors
-    /// When a variable of etcdctl is set that requorum would have to ignore, or flags contradict
-    /// each other.
+    /// When a variable of etcdctl is set that requorum does not support, or flags contradict each other.
     pub(in crate::cli) fn members(&self) -> Result<Members> {
         refuse_unknown_variables(env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
         if let (Some(_), None) | (None, Some(_)) = (&self.cert, &self.key) {
-            return Err(Error::new(ErrorKind::Usage, "--cert and --key only work together"));
+            return Err(Error::new(ErrorKind::Usage, "--cert and --key must be used together"));
         }
         if self.insecure_skip_tls_verify {
             warn(
-                "Warning: --insecure-skip-tls-verify: server certificates are not checked; whoever answers is believed.",
+                "Warning: --insecure-skip-tls-verify: server certificates are not verified; any server that answers is trusted.",
             );
         }
         let (user, password) = match (&self.user, &self.password) {
             (Some(user), None) => match user.split_once(':') {
                 Some((name, password)) => (Some(name.to_string()), Some(password.to_string())),
                 None => {
-                    return Err(Error::new(ErrorKind::Usage, format!("no password for the user {user}"))
+                    return Err(Error::new(ErrorKind::Usage, format!("user {user}: no password"))
                         .hint("Set ETCDCTL_PASSWORD, or give --user NAME:PASSWORD."));
                 }
             },
@@ -153,7 +157,7 @@ impl ConnectArgs {
     }
 }
 
-/// A second, or less where that was asked for.
+/// Returns one second, or `time` where that is shorter.
 fn brief(time: Option<Duration>) -> Duration {
     let second = Duration::from_secs(1);
     time.unwrap_or(second).min(second)
@@ -166,18 +170,15 @@ fn refuse_unknown_variables(names: impl Iterator<Item = String>) -> Result<()> {
     if unknown.is_empty() {
         return Ok(());
     }
-    Err(Error::new(
-        ErrorKind::Usage,
-        format!("{} is set, and requorum does not know what to do with it", unknown.join(", ")),
-    )
-    .why("passing over it silently could reach another cluster than etcdctl would")
-    .hint(format!(
-        "Unset it for this command: env{} requorum …",
-        unknown.iter().map(|n| format!(" -u {n}")).collect::<String>()
-    )))
+    Err(Error::new(ErrorKind::Usage, format!("{}: not supported by requorum", unknown.join(", ")))
+        .why("ignoring it could reach another cluster than etcdctl would")
+        .hint(format!(
+            "Unset it for this command: env{} requorum …",
+            unknown.iter().map(|n| format!(" -u {n}")).collect::<String>()
+        )))
 }
 
-/// Durations as Go writes them: `5s`, `1m30s`, `500ms`, `1.5s`, `0`.
+/// Parses a duration as Go writes it: `5s`, `1m30s`, `500ms`, `1.5s`, `0`.
 pub(in crate::cli) fn duration(text: &str) -> std::result::Result<Duration, String> {
     if text == "0" {
         return Ok(Duration::ZERO);
@@ -188,7 +189,7 @@ pub(in crate::cli) fn duration(text: &str) -> std::result::Result<Duration, Stri
     let seconds = text.strip_suffix('s').and_then(|s| s.parse::<f64>().ok());
     seconds
         .and_then(|s| Duration::try_from_secs_f64(s).ok())
-        .ok_or_else(|| format!("{text:?} is not a duration such as 5s, 500ms or 1m30s"))
+        .ok_or_else(|| format!("invalid duration {text:?}; examples: 5s, 500ms, 1m30s"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! How a command takes its plan: `PLAN`, or `--plan FILE` as some commands had it before.
+//! The plan argument of a command: `PLAN`, or `--plan FILE` as in earlier versions.
 
 use std::path::{Path, PathBuf};
 
@@ -6,11 +6,13 @@ use crate::text::phrase::shell_word;
 
 #[derive(Debug, Clone, clap::Args)]
 pub(in crate::cli) struct PlanArg {
-    /// The plan file, or the journal of a run (the wizard's are in $XDG_STATE_HOME/requorum, else in
-    /// ~/.local/state/requorum; without a home, where it was started).
+    /// The plan file, or the journal of a run
+    ///
+    /// The wizard's journals are in $XDG_STATE_HOME/requorum, else in ~/.local/state/requorum; without a home
+    /// directory, where the wizard was started.
     #[arg(id = Self::POSITIONAL, value_name = "PLAN", required_unless_present = Self::FLAG)]
     file: Option<PathBuf>,
-    /// The same, as earlier versions had it.
+    /// The plan file, as in earlier versions
     #[arg(id = Self::FLAG, long = "plan", value_name = "FILE", hide = true)]
     flag: Option<PathBuf>,
 }
@@ -27,13 +29,13 @@ impl PlanArg {
         self.file.as_deref().or(self.flag.as_deref()).unwrap_or(Path::new(""))
     }
 
-    /// Returns the path as it is typed in a command.
+    /// Returns the path as a shell word for a command.
     pub(in crate::cli) fn word(&self) -> String {
         word(self.path())
     }
 }
 
-/// Returns a path as it is typed where a command takes its plan: one that begins with a dash would be a flag.
+/// Returns a path as a shell word for a command's plan argument; one that begins with a dash would be a flag.
 pub(in crate::cli) fn word(path: &Path) -> String {
     let text = path.to_string_lossy();
     let text = if text.starts_with('-') { format!("./{text}") } else { text.into_owned() };

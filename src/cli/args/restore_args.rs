@@ -1,4 +1,4 @@
-//! The flags for what a restore does beyond etcdutl's: the same for `snapshot restore` and `plan`.
+//! Restore options that etcdutl does not have: the same for `snapshot restore` and `plan`.
 
 use std::path::PathBuf;
 
@@ -6,40 +6,54 @@ use crate::cli::absolute;
 use crate::{domain::model::options::Options, error::Result};
 
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Beyond a plain restore (each off unless asked for)")]
+#[command(next_help_heading = "Restore options (each off by default)")]
 pub(in crate::cli) struct OptionArgs {
-    /// Leave out the alarms: they belong to members that are gone, and keep writes from succeeding.
+    /// Clear the alarms
+    ///
+    /// They belong to members that no longer exist, and block writes.
     #[arg(long)]
     clear_alarms: bool,
-    /// End a downgrade that was in progress when the snapshot was taken.
+    /// Finish a downgrade that was in progress when the snapshot was taken
     #[arg(long)]
     finish_downgrade: bool,
-    /// Switch authentication off, where root's password is lost; users and roles stay.
+    /// Disable authentication, where root's password is lost
+    ///
+    /// Users and roles stay.
     #[arg(long)]
     disable_auth: bool,
-    /// Write storage and cluster version as --etcd-version has them: a snapshot of 3.7 starts on 3.6 only so.
+    /// Set storage and cluster version to --etcd-version
+    ///
+    /// Needed to start etcd 3.6 from a snapshot of 3.7.
     #[arg(long)]
     set_version: bool,
-    /// Write a compacted database: live pages only, numbered anew.
+    /// Write a compacted database, without its free pages
     #[arg(long)]
     compact: bool,
-    /// Restore a file of which only a meta page or the list of free pages is damaged, at this revision: the one that the
-    /// refusal names. The database is written anew, without the damage.
+    /// Accept a damaged file and restore it at this revision
+    ///
+    /// Only for a damaged meta page or freelist; the refusal names the revision. The database is rewritten without the
+    /// damage.
     #[arg(long, value_name = "REVISION")]
     accept_damage: Option<i64>,
-    /// Give everything that is made to this user [default: who runs requorum; in an empty directory, its owner].
+    /// Owner of the new files [default: the current user]
+    ///
+    /// In an existing empty directory the default is that directory's owner.
     #[arg(long, value_name = "USER[:GROUP]")]
     owner: Option<String>,
-    /// The mode of the new directories, in octal [default: 0700; an empty directory keeps its own].
+    /// Mode of the new directories, in octal [default: 0700]
+    ///
+    /// An existing empty directory keeps its own mode.
     #[arg(long, value_name = "MODE")]
     mode: Option<String>,
-    /// Take owner, group and mode from this directory, mostly the old data directory.
+    /// Copy owner, group and mode from this directory
+    ///
+    /// Usually the old data directory.
     #[arg(long, value_name = "DIR")]
     like: Option<PathBuf>,
 }
 
 impl OptionArgs {
-    /// The options as a plan holds them.
+    /// Returns the options in the form of a plan.
     pub(in crate::cli) fn options(&self) -> Result<Options> {
         Ok(Options {
             clear_alarms: self.clear_alarms,

@@ -1,8 +1,7 @@
-//! What each command honours of the flags that several have: the values of `-w`, and the flags that say how members are
-//! reached. What would be passed over silently is refused, wherever it was typed; what stands in a variable of etcdctl is
-//! not, since it was not meant for this command.
+//! Which of the shared flags each command supports: the values of `-w`, and the connection flags. A flag that would be
+//! ignored is refused, wherever it was typed; a variable of etcdctl is not, since it was not set for this command.
 //!
-//! `etcdutl` takes `-w` everywhere and no flag of a connection; so does what only reads and writes files here.
+//! `etcdutl` takes `-w` everywhere and no connection flag; so does what only reads and writes files here.
 
 use std::env;
 
@@ -28,7 +27,7 @@ const TEXT: &[Format] = &[Format::Simple];
 const JSON: &[Format] = &[Format::Simple, Format::Json];
 const ALL: &[Format] = &[Format::Simple, Format::Table, Format::Json, Format::Fields];
 
-/// The formats that a command prints, the default first; `given` are its arguments, where they decide.
+/// Returns the formats that a command prints, the default first; `given` are its arguments, where they decide.
 fn formats(path: &[&str], given: Option<&ArgMatches>) -> &'static [Format] {
     let has = |id: &str| given.is_some_and(|given| was_typed(given, id));
     match path {
@@ -52,7 +51,7 @@ fn form_is_runbook(given: Option<&ArgMatches>) -> bool {
     form.is_some_and(|form| form.starts_with("runbook"))
 }
 
-/// Whether a command asks members, by their client or peer URLs.
+/// Returns whether a command connects to members, by their client or peer URLs.
 fn connects(path: &[&str], given: &ArgMatches) -> bool {
     match path {
         [] | ["probe" | "verify" | "apply" | "undo" | "restore"] | ["snapshot", "save" | "restore"] => true,
@@ -62,8 +61,9 @@ fn connects(path: &[&str], given: &ArgMatches) -> bool {
     }
 }
 
-/// Adds `-w` to each command that has a choice of formats, with its own values. Hidden it is taken everywhere: etcdctl takes
-/// its flags before and after a subcommand, and [`check`] says what is not taken.
+/// Adds `-w` to each command that has a choice of formats, with its own values. A hidden `-w` is accepted everywhere,
+/// since etcdctl takes its flags before and after a subcommand; [`check`] refuses the values that a command does not
+/// print.
 pub(in crate::cli) fn declare(command: Command) -> Command {
     declare_in(command.arg(write_out(ALL).global(true).hide(true)), &[])
 }
@@ -88,17 +88,15 @@ fn write_out(list: &'static [Format]) -> Arg {
         .short('w')
         .long("write-out")
         .value_name("FORMAT")
-        .help(
-            "How to print what is there to read [default: simple; ETCDCTL_WRITE_OUT is taken where it is one of these]",
-        )
+        .help("Output format [default: simple, or ETCDCTL_WRITE_OUT where supported]")
         .help_heading("Output")
         .value_parser(PossibleValuesParser::new(values).try_map(|text| Format::from_str(&text, false)))
 }
 
-/// The format to print in.
+/// Returns the format to print in.
 ///
 /// # Errors
-/// What was typed and would be passed over.
+/// When a flag was typed that would be ignored.
 pub(in crate::cli) fn check(matches: &ArgMatches) -> Result<Format, clap::Error> {
     let (mut path, mut levels) = (Vec::new(), vec![matches]);
     let mut leaf = matches;
@@ -113,18 +111,16 @@ pub(in crate::cli) fn check(matches: &ArgMatches) -> Result<Format, clap::Error>
         && let Some(flag) = typed_of::<WizardArgs>(matches)
     {
         return refused(format!(
-            "{flag} is the wizard's, and does nothing before {command}; give what the command takes after it"
+            "{flag} is a flag of the wizard and has no effect on {command}; put the command's own flags after it"
         ));
     }
     if !connects(&path, leaf)
         && let Some(flag) = levels.iter().find_map(|level| typed_of::<ConnectArgs>(level))
     {
-        return refused(format!("{flag} does nothing here: {command} asks no member"));
+        return refused(format!("{flag} has no effect: {command} does not connect to members"));
     }
     if let (Some(plan), Some(flag)) = (typed_path(leaf, PlanArg::POSITIONAL), typed_path(leaf, PlanArg::FLAG)) {
-        return refused(format!(
-            "the plan is named twice, as {plan} and as --plan {flag}; --plan is the older form, one is enough"
-        ));
+        return refused(format!("the plan was given twice: {plan} and --plan {flag}; use only one"));
     }
     let list = formats(&path, Some(leaf));
     let typed = matches.try_get_one::<Format>(WRITE_OUT).ok().flatten().copied();
@@ -135,7 +131,7 @@ pub(in crate::cli) fn check(matches: &ArgMatches) -> Result<Format, clap::Error>
     }
 }
 
-/// The format that etcdctl's variable names, where this command has it.
+/// Returns the format that etcdctl's variable names, where this command prints it.
 fn by_variable(command: &str, list: &[Format], value: Option<&str>) -> Format {
     let default = list.first().copied().unwrap_or(Format::Simple);
     let Some(value) = value.filter(|value| !value.is_empty() && list.len() > 1) else { return default };
@@ -144,7 +140,7 @@ fn by_variable(command: &str, list: &[Format], value: Option<&str>) -> Format {
         None => {
             let names: Vec<String> = list.iter().map(Format::name).collect();
             warn(&format!(
-                "Note: {VARIABLE}={} is not taken: {command} prints {}.",
+                "Note: {VARIABLE}={} is ignored: {command} prints {}.",
                 Foreign::new(value),
                 names.join(", ")
             ));
@@ -167,13 +163,13 @@ impl Format {
     }
 }
 
-/// Whether it was typed: neither a default nor a variable's value.
+/// Returns whether it was typed: neither a default nor from a variable.
 fn was_typed(given: &ArgMatches, id: &str) -> bool {
     // whoever asks for an ID that a command has not would be stopped by clap
     given.try_contains_id(id).is_ok() && given.value_source(id) == Some(ValueSource::CommandLine)
 }
 
-/// The first flag of `A` that was typed.
+/// Returns the first flag of `A` that was typed.
 fn typed_of<A: Args>(given: &ArgMatches) -> Option<String> {
     let flags = A::augment_args(Command::new(""));
     let arg = flags.get_arguments().find(|arg| was_typed(given, arg.get_id().as_str()))?;

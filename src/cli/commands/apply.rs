@@ -1,5 +1,5 @@
-//! `requorum apply`, `restore`, `resume` and `undo`: a plan on its hosts, or all of it on this one; and `requorum agent`, what
-//! runs on them.
+//! `requorum apply`, `restore`, `resume` and `undo`: carry a plan out on its hosts, or all of it on this machine; and
+//! `requorum agent`, which runs on the hosts.
 
 use std::{
     collections::BTreeMap,
@@ -46,25 +46,27 @@ use crate::{
     text::{Foreign, Shown, stdio},
 };
 
-/// How often one host tells that it goes on.
+/// The least time between two progress lines of one host.
 const PACE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Every host is looked at before anything is written on any of them. Members are built and proven beside their places; \
-only when all of them are, and the old cluster was asked again, are old directories moved aside under a dated name and \
-the new ones renamed in. After an interruption the same command, or `requorum resume`, goes on where it stood; \
-`requorum undo` puts the old directories back.")]
+The preflight covers every host before anything is written on any of them. Members are built in staging and verified; \
+only when all of them are, and the final check of the old cluster has passed, are old directories renamed to a dated \
+name and the new ones installed. After an interruption run the same command again, or `requorum resume PLAN`; \
+`requorum undo PLAN` restores the previous directories.")]
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     plan: PlanArg,
-    /// Build and prove every member beside its place, ask the old cluster again, and remove what was built.
+    /// Build and verify every member, but install nothing
+    ///
+    /// The final check of the old cluster is made too; what was built is removed at the end.
     #[arg(long)]
     dry_run: bool,
-    /// With --dry-run: leave what was built, so that it need not be built again.
+    /// With --dry-run: keep what was built, so that apply can reuse it
     #[arg(long, requires = "dry_run")]
     keep: bool,
-    /// Only look at every host, and say what is wrong.
+    /// Run only the preflight of every host; write nothing
     #[arg(long, conflicts_with = "dry_run")]
     check: bool,
     #[command(flatten)]
@@ -73,21 +75,25 @@ pub(in crate::cli) struct Args {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-It is an apply on this machine: members are built in staging and verified; only when all of them are, and the old cluster \
-was asked again, are they installed. Nothing is moved aside: a directory that is not empty is refused. After an \
-interruption the same command, or `requorum resume PLAN`, goes on; `requorum undo PLAN` rolls it back, `requorum report \
-PLAN` says what was done.")]
+This is an apply on this machine: members are built in staging and verified; only when all of them are, and the final \
+check of the old cluster has passed, are they installed. Existing directories are not moved: one that is not empty is \
+refused. After an interruption run the same command again, or `requorum resume PLAN`; `requorum undo PLAN` rolls it back, \
+`requorum report PLAN` prints what was done.")]
 pub(in crate::cli) struct RestoreArgs {
     #[command(flatten)]
     plan: PlanArg,
-    /// Only this member; may be repeated [default: all of them, on this machine].
+    /// Restore only this member; repeatable [default: all]
+    ///
+    /// Without it every member of the plan must belong to this machine.
     #[arg(long, value_name = "NAME")]
     member: Vec<String>,
-    /// Go on although an old member still answers or a directory is held: the text that the refusal names, exactly.
-    /// May be repeated; it is written to the journal beside the plan file.
+    /// Override a blocker by the text that the refusal names; repeatable
+    ///
+    /// A blocker is, for example, an old member that still answers or a directory in use. The override is recorded in
+    /// the journal next to the plan file.
     #[arg(long = "override", value_name = "TEXT")]
     overrides: Vec<String>,
-    /// Why, for the journal.
+    /// Reason for the override, recorded in the journal
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     reason: String,
     #[command(flatten)]
@@ -96,12 +102,12 @@ pub(in crate::cli) struct RestoreArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The journal says where the run stood and what it was to do; the hosts are looked at again, and it goes on at the first \
-act whose result is not there. Flags that it was begun with (--stop, --by-hand, --override) are given again.")]
+The journal records the goal of the run and its last step. The hosts are examined again, and the run continues from the \
+first incomplete step. Repeat the flags that it was started with (--stop, --by-hand, --override).")]
 pub(in crate::cli) struct ResumeArgs {
     #[command(flatten)]
     plan: PlanArg,
-    /// Only show where it stood.
+    /// Only show how far the run got
     #[arg(long)]
     show: bool,
     #[command(flatten)]
@@ -118,34 +124,38 @@ pub(in crate::cli) struct UndoArgs {
 
 #[derive(Debug, clap::Args)]
 struct How {
-    /// Only this member; may be repeated [default: all of them].
+    /// Work on only this member; repeatable [default: all]
     #[arg(long, value_name = "NAME")]
     member: Vec<String>,
-    /// How many hosts are worked on at a time.
+    /// Number of hosts worked on in parallel
     #[arg(long, default_value_t = 5, value_name = "N")]
     limit: usize,
-    /// A member that is built by hand on its host, and the code that its sheet (`requorum sheet`) printed there; may be
-    /// repeated.
+    /// Member that was restored by hand, with the code printed there
+    ///
+    /// The code is printed by the sheet of `requorum sheet`. Repeatable.
     #[arg(long, value_name = "NAME=CODE")]
     by_hand: Vec<String>,
-    /// Run the commands that stop an etcd on a directory that is to be moved; without it they are only shown.
+    /// Run the commands that stop etcd on a data directory to be moved
+    ///
+    /// Without it the commands are only shown.
     #[arg(long)]
     stop: bool,
-    /// The configuration file for ssh, as its -F.
+    /// Configuration file for ssh, as its -F
     #[arg(long, value_name = "FILE")]
     ssh_config: Option<PathBuf>,
-    /// Go on although something is in the way: the text that its refusal names; may be repeated. It is written to the
-    /// journal.
+    /// Override a blocker by the text that the refusal names; repeatable
+    ///
+    /// The override is recorded in the journal.
     #[arg(long = "override", value_name = "TEXT", requires = "reason")]
     overrides: Vec<String>,
-    /// Why, for the journal.
+    /// Reason for the override, recorded in the journal
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     reason: String,
     #[command(flatten)]
     connect: connection_args::ConnectArgs,
 }
 
-/// Carries out a plan on its hosts.
+/// Carries a plan out on its hosts.
 pub(in crate::cli) fn run(args: Args, outer: &connection_args::ConnectArgs, format: Format) -> Result<()> {
     let until = match (args.check, args.dry_run, args.keep) {
         (true, ..) => Goal::Looked,
@@ -162,12 +172,14 @@ pub(in crate::cli) fn run(args: Args, outer: &connection_args::ConnectArgs, form
     }
     let file = args.plan.word();
     print_done(&match until {
-        Goal::Looked => format!("Every host is ready; nothing was written. Next: requorum apply {file} --dry-run\n"),
+        Goal::Looked => {
+            format!("Preflight passed on every host; nothing was written.\nNext: requorum apply {file} --dry-run\n")
+        }
         Goal::Rehearsed => format!(
-            "Rehearsed: every member can be built. What was built is removed again.\n\
+            "Dry run passed: every member was built and verified; what was built is removed.\n\
              Next: requorum apply {file}\n"
         ),
-        Goal::Built => format!("Every member is built and proven, and waits. Next: requorum apply {file}\n"),
+        Goal::Built => format!("Every member is built and verified in staging.\nNext: requorum apply {file}\n"),
         Goal::InPlace | Goal::Undone => next(&file, &journal),
     })
 }
@@ -177,20 +189,21 @@ pub(in crate::cli) fn restore(args: RestoreArgs, outer: &connection_args::Connec
     let made = plan::read(args.plan.path())?;
     plan::chosen(&made, &args.member)?;
     let file = args.plan.word();
-    // Named, it is what somebody wants who stands on that host.
+    // A member that is named is restored here whatever its host: the operator may be on that host.
     let elsewhere = made.members.iter().find(|m| args.member.is_empty() && !host_address::is_local(&m.host));
     if let Some(member) = elsewhere {
-        return Err(Error::new(ErrorKind::Usage, format!("{} belongs on {}", member.name, member.host))
-            .why("restore works on this machine")
-            .hint(format!(
-                "For all hosts: requorum apply {file}; for those that belong here, name them with --member."
-            )));
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("{}: its host is {}, not this machine", member.name, member.host),
+        )
+        .why("restore works on this machine only")
+        .hint(format!("For all hosts: requorum apply {file}; for members of this machine, name them with --member.")));
     }
     let world = Local::real(Members::new(Default::default())?);
     let all: Vec<&str> = made.members.iter().map(|m| m.name.as_str()).collect();
     let certificates = world.certificates(&certificates::named(&build_plan::rows(&made)));
     crate::cli::refuse_problems(
-        &format!("the plan {} is not carried out", args.plan.path().shown()),
+        &format!("{}: plan refused", args.plan.path().shown()),
         &certificates::check(&build_plan::rows(&made), &certificates, world.now()),
         &all,
     )
@@ -211,44 +224,44 @@ pub(in crate::cli) fn restore(args: RestoreArgs, outer: &connection_args::Connec
     }
 }
 
-/// What comes after members are installed.
+/// Returns the next steps after an install.
 fn next(file: &str, journal: &Path) -> String {
-    format!("Next: requorum launch {file}\nThe way back: requorum undo {file}\nJournal: {}\n", journal.shown())
+    format!("Next: requorum launch {file}\nTo roll back: requorum undo {file}\nJournal: {}\n", journal.shown())
 }
 
-/// The journal beside the plan file; where nothing can be written there, as on a medium that is read-only, one beside the
-/// first member's data directory.
-fn writable(beside: PathBuf, made: &Plan) -> PathBuf {
+/// Returns the journal next to the plan file; where nothing can be written there, as on a read-only medium, one next
+/// to the first member's data directory.
+fn writable(journal: PathBuf, made: &Plan) -> PathBuf {
     let may = |path: &Path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();
-    if may(if beside.exists() { &beside } else { staging::parent(&beside) }) {
-        return beside;
+    if may(if journal.exists() { &journal } else { staging::parent(&journal) }) {
+        return journal;
     }
     let home = made.members.first().map(|m| run_lock::home(&m.data_dir)).unwrap_or_default();
-    let journal = home.join(beside.file_name().unwrap_or_default());
+    let journal = home.join(journal.file_name().unwrap_or_default());
     let file = crate::text::phrase::shell_word(&journal.to_string_lossy()).into_owned();
     warn(&format!(
-        "Warning: nothing can be written beside the plan, so the journal is {}. For resume, undo and report name that: \
+        "Warning: the directory of the plan is not writable, so the journal is {}. Use it for resume, undo and report: \
          requorum undo {file}",
         journal.shown()
     ));
     journal
 }
 
-/// Shows where a run stood that did not end as it was to, and goes on with it.
+/// Shows how far an unfinished run got, and resumes it.
 pub(in crate::cli) fn resume(args: ResumeArgs, outer: &connection_args::ConnectArgs, format: Format) -> Result<()> {
-    let beside = journal::path_next_to(args.plan.path());
-    let journal = crate::cli::absolute(if beside.is_file() { beside.as_path() } else { args.plan.path() })?;
+    let next_to = journal::path_next_to(args.plan.path());
+    let journal = crate::cli::absolute(if next_to.is_file() { next_to.as_path() } else { args.plan.path() })?;
     if !journal.exists() && !args.plan.path().exists() {
         return Err(io_trouble("read", &journal, &io::ErrorKind::NotFound.into())
-            .hint("Name the plan file of the run that was cut off, or its journal."));
+            .hint("Name the plan file of the interrupted run, or its journal."));
     }
     let world = Local::real(Members::new(Default::default())?);
     let records = journal::Journal::at(&world, &journal).read()?;
     let Some(open) = resume::standing(&records) else {
-        return print(&format!("Nothing to resume: every run that {} records has ended.\n", journal.shown()));
+        return print(&format!("Nothing to resume: {} has no unfinished run.\n", journal.shown()));
     };
     if format != Format::Json || args.show {
-        print(&stood(&open))?;
+        print(&state_of(&open))?;
     }
     if args.show {
         return Ok(());
@@ -263,15 +276,15 @@ pub(in crate::cli) fn resume(args: ResumeArgs, outer: &connection_args::ConnectA
     let file = args.plan.word();
     match format {
         Format::Json => Ok(()),
-        _ => print_done(&format!("It is at its end now. What was done: requorum report {file}\n")),
+        _ => print_done(&format!("The run is complete. What was done: requorum report {file}\n")),
     }
 }
 
-/// Where a run stood, in a few lines.
-fn stood(open: &Unfinished) -> String {
-    let end = Foreign::new(open.ended.as_deref().unwrap_or("cut off, or still at work elsewhere"));
+/// Returns how far a run got, in a few lines.
+fn state_of(open: &Unfinished) -> String {
+    let end = Foreign::new(open.ended.as_deref().unwrap_or("interrupted, or still running elsewhere"));
     let mut text = format!(
-        "Plan {} of {}, begun by {} at {} (run {}): {end}.\n",
+        "Plan {} of {}, started by {} at {} (run {}): {end}.\n",
         open.plan.short_id(),
         Foreign::new(&open.plan.label),
         Foreign::new(&open.who),
@@ -279,13 +292,13 @@ fn stood(open: &Unfinished) -> String {
         Foreign::new(&open.run)
     );
     for (name, last) in &open.members {
-        let last = last.as_deref().unwrap_or("nothing was written down");
+        let last = last.as_deref().unwrap_or("no step recorded");
         text += &format!("  {}: {}\n", Foreign::new(name), Foreign::new(last));
     }
     text
 }
 
-/// Takes a plan's members out of their places again.
+/// Rolls the installed members of a plan back.
 pub(in crate::cli) fn undo(args: UndoArgs, outer: &connection_args::ConnectArgs, format: Format) -> Result<()> {
     let made = plan::read(args.plan.path())?;
     let journal = plan::journal_of(args.plan.path())?;
@@ -303,31 +316,32 @@ pub(in crate::cli) fn undo(args: UndoArgs, outer: &connection_args::ConnectArgs,
     if format == Format::Json {
         Ok(())
     } else if !some {
-        print("There is nothing to undo: every member was taken out of its place before.\n")
+        print("Nothing to undo: every member was rolled back before.\n")
     } else {
         print_done(
-            "What was there before is in place again. What was written to the new cluster since lies only in the directories \
-             that were moved out; they are kept.\n",
+            "Rolled back: the previous directories are restored. Data written to the new cluster since then is only in the \
+             directories that were moved away; they are kept.\n",
         )
     }
 }
 
-/// What is carried out, how far and where.
+/// What to carry out: the plan, the goal and the place.
 struct What<'a> {
     made: &'a Plan,
-    /// The file that was named: of the plan, or of a journal.
+    /// The file that was given: a plan or a journal.
     file: &'a Path,
     journal: &'a Path,
     until: Goal,
     placement: Placement,
 }
 
-/// Does it; false where there was nothing left to do.
+/// Carries it out; returns false where nothing was left to do.
 fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format: Format) -> Result<bool> {
     let What { made, file, journal, until, placement } = *what;
     let reasoned = placement == Placement::OnHosts;
     if reasoned && !how.overrides.is_empty() && how.reason.trim().is_empty() {
-        return Err(Error::new(ErrorKind::Usage, "--override needs a --reason").hint("It is kept in the journal."));
+        return Err(Error::new(ErrorKind::Usage, "--override: --reason is missing")
+            .hint("The reason is recorded in the journal."));
     }
     let names = plan::chosen(made, &how.member)?;
     let by_hand = by_hand(made, &how.by_hand)?;
@@ -362,17 +376,13 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
     let stray = |text: &&String| told && !fences.iter().any(|fence| fence.typed.as_ref() == Some(text));
     for text in how.overrides.iter().filter(stray) {
         let text = crate::text::phrase::shell_word(text);
-        warn(&format!("Warning: nothing is in the way that --override {text} lifts."));
+        warn(&format!("Warning: --override {text} matches no blocker."));
     }
     let fences: Vec<Blocker> = fences.into_iter().filter(|fence| fence.blocks(&how.overrides)).collect();
     if outcome.is_ok() && !matches!(until, Goal::InPlace | Goal::Undone) {
-        // Nothing was put in place, so it stopped nothing.
+        // Nothing was to be installed, so it blocked nothing.
         for fence in &fences {
-            warn(&format!(
-                "Warning: this is in the way of putting it in place: {}.\n  {}",
-                fence.sentence(),
-                fence.lift
-            ));
+            warn(&format!("Warning: this would block the install: {}.\n  {}", fence.sentence(), fence.lift));
         }
     }
     let mut blocking: Vec<String> = fences.into_iter().filter_map(|fence| fence.typed).collect();
@@ -391,9 +401,9 @@ fn carry(what: &What<'_>, how: How, outer: &connection_args::ConnectArgs, format
     })
 }
 
-/// What stays of a run that was stopped, and the ways on and back.
+/// Adds what is left of a stopped run, and how to resume or roll it back.
 fn stopped(trouble: Error, until: Goal) -> Error {
-    const BUILT: &str = "Members that were built already stay in staging.";
+    const BUILT: &str = "Members that were already built stay in staging.";
     match until {
         Goal::Looked => trouble,
         Goal::Undone => trouble.remedies(&[Remedy::Resume]),
@@ -404,7 +414,7 @@ fn stopped(trouble: Error, until: Goal) -> Error {
     }
 }
 
-/// How to go on in spite of what is in the way.
+/// Adds the flags that override the blockers.
 fn lifts(trouble: Error, blocking: &[String], reasoned: bool) -> Error {
     if blocking.is_empty() {
         return trouble;
@@ -412,16 +422,16 @@ fn lifts(trouble: Error, blocking: &[String], reasoned: bool) -> Error {
     let flags: Vec<String> =
         blocking.iter().map(|text| format!("--override {}", crate::text::phrase::shell_word(text))).collect();
     let reason = if reasoned { " --reason WHY" } else { "" };
-    let hint = format!("{}\n  To go on all the same: {}{reason}", trouble.hint, flags.join(" "));
+    let hint = format!("{}\n  To override: {}{reason}", trouble.hint, flags.join(" "));
     trouble.hint(hint)
 }
 
-/// The codes of members that are built by hand.
+/// Parses the codes of members that were restored by hand.
 fn by_hand(made: &Plan, typed: &[String]) -> Result<BTreeMap<String, String>> {
     let mut codes = BTreeMap::new();
     for text in typed {
         let (name, code) = text.split_once('=').ok_or_else(|| {
-            Error::new(ErrorKind::Usage, format!("--by-hand {text} has no \"=\"")).hint("It is NAME=CODE.")
+            Error::new(ErrorKind::Usage, format!("--by-hand {text}: \"=\" is missing")).hint("The format is NAME=CODE.")
         })?;
         plan::chosen(made, &[name.to_string()])?;
         codes.insert(name.to_string(), code.to_string());
@@ -429,28 +439,28 @@ fn by_hand(made: &Plan, typed: &[String]) -> Result<BTreeMap<String, String>> {
     Ok(codes)
 }
 
-/// Answers requests on standard input until it ends.
+/// Serves requests from standard input until it is closed.
 pub(in crate::cli) fn agent() -> Result<()> {
     let world = Local::real(Members::new(Default::default())?);
     agent_server::serve(&world, io::stdin(), stdio::stdout())
 }
 
-/// One phase at one host.
+/// One phase on one host.
 struct Passing {
     phase: String,
     begun: Instant,
-    /// When it was told last.
+    /// When it was last printed.
     told: Instant,
 }
 
-/// Prints what happens, a line at a time.
+/// Prints the events of a run, a line each.
 pub(in crate::cli) struct ConsoleReporter<'a> {
     plan: &'a Plan,
     lifted: &'a [String],
     json: bool,
-    /// Whether what is in the way was evaluated, and all that was found and may be overridden.
+    /// Whether blockers were evaluated, and those found that may be overridden.
     found: Mutex<(bool, Vec<Blocker>)>,
-    /// What goes on at each host.
+    /// The current phase on each host.
     told: Mutex<BTreeMap<String, Passing>>,
 }
 
@@ -461,7 +471,7 @@ impl<'a> ConsoleReporter<'a> {
     }
 
     pub(in crate::cli) fn tell(&self, told: ExecutionEvent) {
-        // One at a time: hosts speak from threads of their own.
+        // One at a time: hosts report from threads of their own.
         let mut last = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if let ExecutionEvent::Fences(fences) = &told {
             let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
@@ -487,7 +497,7 @@ impl<'a> ConsoleReporter<'a> {
                 let _ = print_json(&format!("{}\n", json!({"event": "barrier", "text": text})));
             }
             ExecutionEvent::Barrier(text) => {
-                let _ = print(&format!("All members are proven. {text}.\n"));
+                let _ = print(&format!("All members are verified. {text}.\n"));
             }
         }
     }
@@ -507,7 +517,7 @@ impl<'a> ConsoleReporter<'a> {
         if self.json {
             let mut all = line.on(host);
             all["event"] = json!(line.event);
-            // A reader that went away is met at the end.
+            // A closed pipe is reported at the end.
             let _ = print_json(&format!("{all}\n"));
             return;
         }
@@ -526,7 +536,7 @@ impl<'a> ConsoleReporter<'a> {
         }
     }
 
-    /// A problem with the member that it is about.
+    /// Returns a problem prefixed with its member's name.
     fn placed(&self, problem: &Problem) -> String {
         let warning = if problem.severity == Severity::Warning { "Warning: " } else { "" };
         match problem.row.and_then(|row| self.plan.members.get(row)) {
@@ -536,7 +546,7 @@ impl<'a> ConsoleReporter<'a> {
     }
 }
 
-/// What is told again and again: by what it is known as the same, and how far it is.
+/// Returns the phase of a progress event, which recurs, and how far it is.
 fn passing(event: &HostEvent) -> Option<(String, Option<Progress>)> {
     match event {
         HostEvent::Program(..) => Some(("program".into(), None)),
@@ -558,12 +568,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_stops_a_run_is_told_what_waits_and_the_ways_on_and_back() {
+    fn a_stopped_run_names_what_is_left_and_its_remedies() {
         let trouble = || Error::new(ErrorKind::Stopped, "stopped on request").hint("What was under way is removed.");
-        let said = stopped(trouble(), Goal::InPlace);
-        assert_eq!(said.remedies, [Remedy::Resume, Remedy::Undo]);
+        let error = stopped(trouble(), Goal::InPlace);
+        assert_eq!(error.remedies, [Remedy::Resume, Remedy::Undo]);
         for word in ["under way is removed", "stay in staging", "`requorum resume`", "`requorum undo`"] {
-            assert!(said.to_string().contains(word), "{said}");
+            assert!(error.to_string().contains(word), "{error}");
         }
         assert_eq!(stopped(trouble(), Goal::Undone).remedies, [Remedy::Resume]);
         assert_eq!(stopped(trouble(), Goal::Looked), trouble(), "a look leaves nothing to go on with");

@@ -1,4 +1,4 @@
-//! `requorum bench`: how fast is it here, side by side with etcdutl?
+//! `requorum bench`: measures status and restore on this machine, compared with etcdutl.
 
 use std::{env, path::PathBuf, time::Duration};
 
@@ -21,31 +21,35 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Runs alternate; ratios are medians over runs that stood beside each other. Everything made is removed again."
+    after_help = "Runs alternate; ratios are medians over adjacent runs. All files made for it are removed at the end."
 )]
 pub(in crate::cli) struct BenchArgs {
-    /// How big the made-up snapshots are: bytes, or with K, M or G behind (1G is 10^9 bytes).
+    /// Size of the generated snapshots: bytes, or with suffix K, M or G
+    ///
+    /// 1G is 10^9 bytes.
     #[arg(long, default_value = "1G", value_name = "BYTES", value_parser = size)]
     size: u64,
-    /// Where to work; six times the size has to be free there.
+    /// Working directory; needs six times the size in free space
     #[arg(long, default_value = ".")]
     dir: PathBuf,
-    /// The etcdutl to run beside it [default: the one in PATH, if there is one].
+    /// The etcdutl to compare with [default: the one in PATH, if any]
     #[arg(long, value_name = "PATH")]
     etcdutl: Option<PathBuf>,
-    /// Runs of each program in each race.
+    /// Runs of each program in each comparison
     #[arg(long, default_value_t = 5)]
     runs: usize,
-    /// Seconds after which a race ends with fewer runs.
+    /// Seconds after which a comparison ends with fewer runs
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     patience: u64,
-    /// Only write one snapshot to FILE: big-values, small-keys or half-free.
+    /// Only write one snapshot to FILE: big-values, small-keys, half-free
     #[arg(long, value_name = "SHAPE", requires = "files")]
     generate: Option<Shape>,
-    /// Only do one part of the work with FILE: read, walk, or copy to the directories named after it.
+    /// Only do one part of the work with FILE: read, walk or copy
+    ///
+    /// copy writes to the directories named after FILE.
     #[arg(long, value_name = "PROBE", requires = "files", conflicts_with = "generate", hide = true)]
     probe: Option<Probe>,
-    /// The file for --generate.
+    /// The file for --generate
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -63,7 +67,7 @@ pub(in crate::cli) fn run(args: &BenchArgs) -> Result<()> {
             probe.run(file, targets)
         }
         (None, None, []) => race(args),
-        _ => Err(Error::new(ErrorKind::Usage, "FILE goes with --generate, and there is one of it")),
+        _ => Err(Error::new(ErrorKind::Usage, "FILE: exactly one is required, and only with --generate")),
     }
 }
 
@@ -73,13 +77,14 @@ fn race(args: &BenchArgs) -> Result<()> {
         env::split_paths(&path).map(|dir| dir.join("etcdutl")).find(|file| file.is_file())
     });
     if etcdutl.is_none() {
-        warn("Note: no etcdutl in PATH; name one with --etcdutl to have it beside.");
+        warn("Note: no etcdutl in PATH; name one with --etcdutl to compare with it.");
     }
     let parent = absolute(&args.dir)?;
     let made = tempfile::Builder::new().prefix("requorum-bench-").tempdir_in(&parent);
     let dir = made.map_err(|e| io_trouble("write to", &parent, &e))?;
     let options = Options {
-        requorum: env::current_exe().map_err(|e| Error::new(ErrorKind::Failed, "cannot find this program").why(e))?,
+        requorum: env::current_exe()
+            .map_err(|e| Error::new(ErrorKind::Failed, "requorum: cannot find its own executable").why(e))?,
         etcdutl: etcdutl.map(|path| absolute(&path)).transpose()?,
         dir: dir.path().into(),
         size: args.size,
@@ -90,7 +95,7 @@ fn race(args: &BenchArgs) -> Result<()> {
     print(&table)
 }
 
-/// `1G`, `300M`, `64K` or plain bytes.
+/// Parses a size: `1G`, `300M`, `64K` or plain bytes.
 fn size(text: &str) -> std::result::Result<u64, String> {
     let digits = text.trim_end_matches(['K', 'M', 'G']);
     let unit = match text.get(digits.len()..) {
@@ -98,10 +103,10 @@ fn size(text: &str) -> std::result::Result<u64, String> {
         Some("M") => 1_000_000,
         Some("G") => 1_000_000_000,
         Some("") => 1,
-        _ => return Err("one of K, M and G may stand behind the number".into()),
+        _ => return Err("the only suffixes are K, M and G".into()),
     };
-    let number: u64 = digits.parse().map_err(|_| "it has to be a whole number")?;
-    number.checked_mul(unit).ok_or_else(|| "it is too large".into())
+    let number: u64 = digits.parse().map_err(|_| "not a whole number")?;
+    number.checked_mul(unit).ok_or_else(|| "number too large".into())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `requorum drill`: practice on a cluster that is made for it, and the tools of those who write scenarios.
+//! `requorum drill`: practice on a simulated cluster, and the tools for writing scenarios.
 
 mod host;
 mod input_events;
@@ -44,24 +44,32 @@ use crate::{
 pub(in crate::cli) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
-    /// The scenario, by name (`requorum drill list`) or by the path of its file [default: first-night].
+    /// The scenario: a name or the path of its file [default: first-night]
+    ///
+    /// `requorum drill list` lists the names.
     scenario: Option<String>,
-    /// Walk the expert's path without a terminal and print every step.
+    /// Play the expert's path without a terminal and print every step
     #[arg(long)]
     play: bool,
-    /// Play it on real etcd processes, on loopback and in the drill's directory; otherwise members are simulated.
+    /// Use real etcd processes instead of simulated members
+    ///
+    /// They listen on loopback and write only to the drill's directory.
     #[arg(long)]
     real: bool,
-    /// The etcd program for --real [default: the first on the PATH].
+    /// The etcd program for --real [default: the first in PATH]
     #[arg(long, value_name = "PATH", requires = "real")]
     etcd: Option<PathBuf>,
-    /// Write how it went to this new file, too: Markdown, JSON or text by its ending (.md, .json).
+    /// Also write the debrief to this new file
+    ///
+    /// The ending decides the format: Markdown (.md), JSON (.json) or text.
     #[arg(long, value_name = "FILE")]
     debrief: Option<PathBuf>,
-    /// Make up the cluster from this number; the same number makes the same cluster.
+    /// Seed of the cluster; the same seed makes the same cluster
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// A directory with scenarios of your own [default: requorum/scenarios in your directory for configuration].
+    /// Directory of your own scenarios
+    ///
+    /// The default is requorum/scenarios in your configuration directory.
     #[arg(long, value_name = "DIR", global = true)]
     dir: Option<PathBuf>,
     #[command(flatten)]
@@ -70,29 +78,34 @@ pub(in crate::cli) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// List the scenarios: how hard, how long, whether you passed, your best.
+    /// List the scenarios with difficulty, duration and your results
     List,
-    /// Write a template for a scenario, with every field explained, to NAME.yaml.
+    /// Write a scenario template, with every field explained, to NAME.yaml
     New {
-        /// What the scenario is called: small letters, digits, -.
+        /// Name of the scenario: lowercase letters, digits and -
         name: String,
     },
-    /// Read a scenario file and prove it: not passed untouched nor by its wrong ways, passed by the expert's path.
+    /// Check that a scenario is sound
+    ///
+    /// It must not be passed untouched nor by its wrong ways, and the expert's path must pass.
     Check {
-        /// The file, or a scenario's name.
+        /// The scenario: a file or a name
         file: String,
-        /// Prove it on real etcd processes.
+        /// Check it on real etcd processes
         #[arg(long)]
         real: bool,
-        /// The etcd program for --real [default: the first on the PATH].
+        /// The etcd program for --real [default: the first in PATH]
         #[arg(long, value_name = "PATH", requires = "real")]
         etcd: Option<PathBuf>,
     },
-    /// Follow an exercise from a second terminal, as its game master: see what the trainee does, let things happen, say
-    /// something, end it.
+    /// Watch and control an exercise from a second terminal, as instructor
+    ///
+    /// See what the trainee does, trigger events, send messages, end the exercise.
     #[command(after_help = host::help())]
     Host(host::Args),
-    /// Make a scenario of a real recovery's journal, without its data or names, and prove it.
+    /// Make a scenario from a recovery's journal, without its data or names
+    ///
+    /// The scenario is checked at once.
     Record(record::Args),
 }
 
@@ -110,7 +123,7 @@ pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     }
 }
 
-/// The etcd for --real.
+/// Returns the etcd for --real.
 fn etcd_for(real: bool, etcd: Option<&Path>) -> Result<Option<Arc<Etcd>>> {
     Ok(real.then(|| Etcd::find(etcd)).transpose()?.map(Arc::new))
 }
@@ -133,17 +146,17 @@ fn practise(args: &Args, dir: Option<&Path>, format: Format) -> Result<()> {
         let found = debrief::debrief(&drill.exercise.lock());
         return args.debrief.as_ref().map_or(Ok(()), |path| save(path, &found));
     }
-    // on the machine of a game day somebody may look on; an exercise needs nobody
+    // an instructor may connect; an exercise does not need one
     let server = wizard::state_dir().map(|dir| Server::listen(&dir)).transpose();
     let server = server.unwrap_or_else(|error| {
-        warn(&format!("requorum drill host cannot look on: {error}"));
+        warn(&format!("Warning: no instructor can connect (requorum drill host): {error}"));
         None
     });
     let found = exercise(drill, &scenario, args, real.as_ref(), server.as_ref())?;
     if let Some(server) = server {
         server.over(&found);
     }
-    // a file that cannot be written must not keep anybody from reading how it went
+    // the debrief is printed even where a file cannot be written
     let noted = note(&found);
     match format {
         Format::Json => print_json(&format!("{}\n", serde_json::to_string_pretty(&found).unwrap_or_default()))?,
@@ -155,7 +168,7 @@ fn practise(args: &Args, dir: Option<&Path>, format: Format) -> Result<()> {
     noted
 }
 
-/// The exercise from the story to its end, with as many resets as it takes.
+/// Runs the exercise from the story to its end, with as many resets as it takes.
 fn exercise(
     mut drill: Drill,
     scenario: &Scenario,
@@ -193,7 +206,7 @@ fn exercise(
         if choice == Choice::Done {
             return Ok(debrief::debrief(&drill.exercise.lock()));
         }
-        // given back first: the same seed then leads to the same ports
+        // released first, so that the same seed leads to the same ports
         if let Some(server) = server {
             server.leave();
         }
@@ -202,9 +215,9 @@ fn exercise(
     }
 }
 
-/// Lets the story be read before the wizard takes the screen.
+/// Waits until the story was read, before the wizard takes the screen.
 fn story(drill: &Drill, ear: &mut InputEvents, say: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
-    const WAIT: &str = "\nPress Enter when you have read it; the clock begins then. ";
+    const WAIT: &str = "\nPress Enter when you have read this; the clock starts then. ";
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Ok(());
     }
@@ -218,8 +231,8 @@ fn story(drill: &Drill, ear: &mut InputEvents, say: &mut dyn FnMut(&str) -> Resu
             TraineeInput::Ended => break,
             TraineeInput::Hung => {
                 say("\n")?;
-                return Err(Error::new(ErrorKind::Stopped, "the drill was left before it began")
-                    .hint("What was made for it is removed."));
+                return Err(Error::new(ErrorKind::Stopped, "the drill was left before it started")
+                    .hint("All files made for it are removed."));
             }
         }
     }
@@ -227,10 +240,10 @@ fn story(drill: &Drill, ear: &mut InputEvents, say: &mut dyn FnMut(&str) -> Resu
     Ok(())
 }
 
-/// What stands below every debrief.
-const NEXT: &str = "What was made for this exercise is removed. `requorum drill list` shows all of them.\n";
+/// The line after every debrief.
+const NEXT: &str = "All files made for this exercise are removed. `requorum drill list` lists the scenarios.\n";
 
-/// Text broken at blanks where the terminal ends, the lines that go on indented as they began.
+/// Wraps text at the terminal's width, each continuation indented as its line.
 fn flowing(text: &str) -> String {
     let width = crossterm::terminal::size().map_or(100, |(columns, _)| usize::from(columns)).clamp(40, 100);
     let flow = |line: &str| columns::wrap(line, width).join("\n");
@@ -239,7 +252,7 @@ fn flowing(text: &str) -> String {
     text.lines().map(flow).collect::<Vec<_>>().join("\n") + &ends
 }
 
-/// Takes it down in the user's progress.
+/// Records the result in the user's progress.
 fn note(found: &Debrief) -> Result<()> {
     let Some(path) = progress_file() else { return Ok(()) };
     let mut progress = Progress::read(&path)?;
@@ -290,17 +303,17 @@ fn list(dir: Option<&Path>, format: Format) -> Result<()> {
     }));
     let (left, right) = (Align::Left, Align::Right);
     print(&columns::rows(&rows, [left, left, right, left, left, left]))?;
-    print("\n`requorum drill NAME` begins one; the first is for a first time.\n")
+    print("\n`requorum drill NAME` starts one; begin with the first.\n")
 }
 
 fn new(name: &str) -> Result<()> {
     let text = library::template(name);
-    // read before it is written: a name that no scenario can have is said now
+    // parsed before it is written, so that an invalid name is refused now
     scenario::parse(&format!("{name}.yaml"), &text)?;
     let path = PathBuf::from(format!("{name}.yaml"));
     write_new(&path, &text)?;
     print(&format!(
-        "Written: {0}. It can be practised on as it is: requorum drill {0}\nrequorum drill check {0} proves it after every change.\n",
+        "Written: {0}. Practise on it: requorum drill {0}\nCheck it after every change: requorum drill check {0}\n",
         path.shown()
     ))
 }
@@ -309,18 +322,18 @@ fn check(file: &str, dir: Option<&Path>, real: Option<&Arc<Etcd>>) -> Result<()>
     let scenario = library::find(file, dir)?;
     autoplay::prove(&scenario, real)?;
     let ways = match scenario.wrong.len() {
-        0 => "it names no wrong way".to_string(),
-        1 => "its wrong way does not lead there".to_string(),
-        n => format!("none of its {n} wrong ways leads there"),
+        0 => "it has no wrong ways".to_string(),
+        1 => "its wrong way does not pass".to_string(),
+        n => format!("none of its {n} wrong ways passes"),
     };
-    let on = real.map_or_else(String::new, |etcd| format!(" Shown on real etcd {}.", etcd.version));
+    let on = real.map_or_else(String::new, |etcd| format!(" Checked on real etcd {}.", etcd.version));
     print(&format!("{}: sound. It is not passed untouched, {ways}, and the expert's path passes.{on}\n", scenario.name))
 }
 
 fn exists(path: &Path) -> Error {
-    Error::new(ErrorKind::Input, format!("{} exists", path.shown()))
-        .why("requorum never writes over a file")
-        .hint("Take another name.")
+    Error::new(ErrorKind::Input, format!("{}: file exists", path.shown()))
+        .why("requorum never overwrites a file")
+        .hint("Choose another name.")
 }
 
 fn write_new(path: &Path, text: &str) -> Result<()> {
@@ -331,12 +344,12 @@ fn write_new(path: &Path, text: &str) -> Result<()> {
     file.write_all_at(text.as_bytes(), 0).map_err(|e| creation_trouble("write", path, &e))
 }
 
-/// Where the user's progress is kept.
+/// Returns the path of the user's progress file.
 fn progress_file() -> Option<PathBuf> {
     Some(wizard::state_dir()?.join(scores::FILE))
 }
 
-/// A team's own scenarios.
+/// Returns the directory of the user's own scenarios.
 fn own_dir() -> Option<PathBuf> {
     let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
     let config = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))?;

@@ -1,6 +1,5 @@
-//! `requorum snapshot status|inspect|keys|compare` and `requorum hashkv`: commands that only read.
-//! What a file is, is said first, on standard error, so that standard output stays what scripts of
-//! etcdutl expect.
+//! `requorum snapshot status|inspect|keys|compare` and `requorum hashkv`: commands that only read. What kind of file
+//! it is goes to standard error first, so that standard output stays what scripts of etcdutl expect.
 
 use std::{
     ffi::OsString,
@@ -45,62 +44,64 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct InspectArgs {
-    /// The files: snapshots, copies of member/snap/db, data directories, gzip, zip or zstd archives.
+    /// The files to inspect
+    ///
+    /// Snapshots, copies of member/snap/db, data directories, gzip, zip or zstd archives.
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// How many levels of the keys are told apart.
+    /// Number of levels by which keys are grouped
     #[arg(long, default_value_t = 2, value_name = "LEVELS")]
     depth: usize,
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "With -w json each key is a line. Keys and values that are not UTF-8 stand in base64, as \
-keyBase64 and valueBase64. Elsewhere control characters are shown as \\xNN.")]
+#[command(after_help = "With -w json each key is a line. Keys and values that are not UTF-8 are in base64, as \
+keyBase64 and valueBase64. In other formats control characters are shown as \\xNN.")]
 pub(in crate::cli) struct KeysArgs {
-    /// The file.
+    /// The file to read
     file: PathBuf,
-    /// Only keys that begin with this.
+    /// Only keys with this prefix
     #[arg(long, value_name = "P", default_value = "")]
     prefix: OsString,
-    /// With their values.
+    /// Print the values too
     #[arg(long)]
     values: bool,
-    /// As they stood at this revision [default: the newest].
+    /// The keys as of this revision [default: the newest]
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "R")]
     revision: i64,
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "With -w json every key that differs is a line, and the last line sums up.")]
+#[command(after_help = "With -w json every key that differs is a line, and the last line is the summary.")]
 pub(in crate::cli) struct CompareArgs {
-    /// The first file.
+    /// The first file
     first: PathBuf,
-    /// The second file: what it has more is added, what it lacks is deleted.
+    /// The second file: keys only in it are added, missing ones deleted
     second: PathBuf,
-    /// Only keys that begin with this.
+    /// Only keys with this prefix
     #[arg(long, value_name = "P", default_value = "")]
     prefix: OsString,
-    /// How many levels of the keys are told apart.
+    /// Number of levels by which keys are grouped
     #[arg(long, default_value_t = 2, value_name = "LEVELS")]
     depth: usize,
-    /// List every key that differs.
+    /// List every key that differs
     #[arg(long)]
     keys: bool,
-    /// With their values, where keys are listed as JSON.
+    /// Include values, where keys are listed as JSON
     #[arg(long)]
     values: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct HashkvArgs {
-    /// The file.
+    /// The file to read
     file: PathBuf,
-    /// Up to this revision [default: the newest].
+    /// Hash up to this revision [default: the newest]
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "N")]
     rev: i64,
 }
 
-/// Runs `work` with a progress line that Ctrl-C ends.
+/// Runs `work` with a progress line; Ctrl-C stops it.
 fn metered<T>(work: impl FnOnce(&mut ProgressFn<'_>) -> Result<T>) -> Result<T> {
     interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());
@@ -110,7 +111,7 @@ fn metered<T>(work: impl FnOnce(&mut ProgressFn<'_>) -> Result<T>) -> Result<T> 
     })
 }
 
-/// Says what a file is and what is odd about it.
+/// Prints what kind of file it is, and its warnings.
 fn introduce(path: &Path, status: &Status) {
     let path = path.shown();
     warn(&format!("{path}: {}", status.kind));
@@ -122,8 +123,8 @@ fn introduce(path: &Path, status: &Status) {
     }
 }
 
-/// Says what the log beside a database holds beyond it, and whether an etcd goes on writing both.
-/// `sound` is whether nothing was found in the database that an etcd would not start with.
+/// Warns of what the WAL next to a database holds beyond it, and of an etcd that is running on both. `sound` is
+/// whether nothing was found in the database with which etcd would not start.
 pub(in crate::cli) fn what_lies_beside(file: &Path, sound: bool) {
     let Ok(file) = crate::cli::absolute(file) else { return };
     let dir = match file.ends_with("member/snap/db") {
@@ -134,8 +135,8 @@ pub(in crate::cli) fn what_lies_beside(file: &Path, sound: bool) {
     let facts = datadir::look(dir, None);
     if facts.held.is_held() {
         return warn(&format!(
-            "Warning: an etcd runs on {}: what is read of it now is older than what it serves, and may be torn. Save a \
-             snapshot from that member instead.",
+            "Warning: {}: an etcd is running on it; what is read here is older than what it serves, and may be inconsistent. \
+             Save a snapshot from that member instead.",
             dir.shown()
         ));
     }
@@ -147,7 +148,7 @@ pub(in crate::cli) fn what_lies_beside(file: &Path, sound: bool) {
     warn(&format!("Warning: {}: {}", dir.shown(), sentences.join(" ")));
 }
 
-/// Opens a file, reads it through and introduces it.
+/// Opens a file, reads all of it and prints what it is.
 fn open(path: &Path) -> Result<(Source, Status)> {
     let opened = metered(|watch| {
         let source = Source::open_any(path, watch)?;
@@ -159,7 +160,7 @@ fn open(path: &Path) -> Result<(Source, Status)> {
     Ok(opened)
 }
 
-/// Does `each` for every file; one that is not fine does not keep the others from their turn.
+/// Runs `each` for every file; an error of one does not skip the others.
 fn for_all(files: &[PathBuf], mut each: impl FnMut(&Path) -> Result<()>) -> Result<()> {
     let mut worst = Ok(());
     for file in files {
@@ -167,7 +168,7 @@ fn for_all(files: &[PathBuf], mut each: impl FnMut(&Path) -> Result<()>) -> Resu
             Err(stopped) if stopped.kind == ErrorKind::Stopped => return Err(stopped),
             Err(trouble) if files.len() > 1 => {
                 warn(&format!("Error: {trouble}"));
-                worst = Err(Error::new(trouble.kind, "not every file is a whole snapshot"));
+                worst = Err(Error::new(trouble.kind, "at least one file is not an intact snapshot"));
             }
             other => worst = other.and(worst),
         }
@@ -179,7 +180,7 @@ pub(in crate::cli) fn status(files: &[PathBuf], format: Format) -> Result<()> {
     for_all(files, |file| {
         let (_, status) = open(file)?;
         if format != Format::Json {
-            for (words, sentences) in [("Proven", &status.proven), ("Not provable", &status.unproven)] {
+            for (words, sentences) in [("Verified", &status.proven), ("Cannot be verified", &status.unproven)] {
                 sentences.iter().for_each(|sentence| warn(&format!("{words}: {sentence}.")));
             }
         }
@@ -207,8 +208,8 @@ pub(in crate::cli) fn inspect(args: &InspectArgs, format: Format) -> Result<()> 
             Format::Fields => print(&found.fields(&name)),
         }?;
         match found.damage() {
-            Some(why) => Err(Error::new(ErrorKind::Input, format!("{name} is damaged")).why(why).hint(
-                found.acceptable_revision.map_or("Take another copy of it, or another snapshot.".into(), accept_hint),
+            Some(why) => Err(Error::new(ErrorKind::Input, format!("{name}: damaged")).why(why).hint(
+                found.acceptable_revision.map_or("Use another copy of it, or another snapshot.".into(), accept_hint),
             )),
             None => Ok(()),
         }
@@ -358,13 +359,13 @@ fn summary(args: &CompareArgs, compared: &Compared) -> String {
     out += &match compared.history {
         History::Same { rows, until } => format!(
             "Same history: {} in both, equal up to revision {}.\n",
-            count(rows, "row stands", "rows stand"),
+            count(rows, "row is", "rows are"),
             thousands(until.unsigned_abs())
         ),
         History::Parts { at } => {
-            format!("NOT the same history: at revision {} they hold different rows.\n", thousands(at.unsigned_abs()))
+            format!("NOT the same history: their rows differ at revision {}.\n", thousands(at.unsigned_abs()))
         }
-        History::Unknown => "Whether they share a history cannot be told: no row stands in both.\n".into(),
+        History::Unknown => "Whether they share a history is unknown: no row is in both.\n".into(),
     };
     let Sums { added, changed, deleted, equal } = compared.keys;
     out += &format!(

@@ -1,4 +1,4 @@
-//! `requorum launch`: the start of each member, in the form of the place that it is pasted into.
+//! `requorum launch`: the launch command of each member, in a start format.
 
 use crate::domain::render::runbook;
 use std::path::{Path, PathBuf};
@@ -31,43 +31,49 @@ use crate::{
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     plan: PlanArg,
-    /// Only this member; may be repeated [default: all of them].
+    /// Print only this member; repeatable [default: all]
     #[arg(long, value_name = "NAME")]
     member: Vec<String>,
-    /// Print the whole sheet: commands with their order, guards and notes.
+    /// Print one sheet of all commands, with their order, guards and notes
     #[arg(long, conflicts_with_all = ["form", "member"])]
     sheet: bool,
-    /// Where it is started: shell, systemd, drop-in, env, config, docker, podman, compose, pod; auto for what fits how it
-    /// was started until now; runbook for the whole recovery on paper, or runbook:FORM.
+    /// Start format: shell, systemd, …, auto or runbook
+    ///
+    /// One of shell, systemd, drop-in, env, config, docker, podman, compose, pod; auto matches how the member was
+    /// started before; runbook is the whole recovery on paper, also runbook:FORM.
     #[arg(long, value_name = "FORM")]
     form: Option<String>,
-    /// Write the files of the form into this directory, each to a new file.
+    /// Write each file of the format to a new file in this directory
     #[arg(short, long, value_name = "DIR", requires = "form")]
     output: Option<PathBuf>,
-    /// How a member was started until now: a systemd unit, a static pod's manifest, a file of ETCD_ variables, etcd's own
-    /// YAML, a script that only starts etcd, or the output of docker inspect; its flags are kept. May be repeated, for one
-    /// member, too, where its unit and the file that this reads are two.
+    /// How a member was started before; its flags are kept
+    ///
+    /// A systemd unit, a static pod's manifest, a file of ETCD_ variables, etcd's own YAML, a script that only starts
+    /// etcd, or the output of docker inspect. Repeatable, also for one member whose unit and environment file are
+    /// separate.
     #[arg(long, value_name = "NAME=FILE")]
     old: Vec<String>,
-    /// Look for that, and for the addresses that they have, on the members' hosts: by ssh, or on this machine.
+    /// Find that, and host addresses, on the members' hosts
+    ///
+    /// Over SSH, or on this machine.
     #[arg(long)]
     discover: bool,
-    /// The configuration file for ssh, as its -F.
+    /// Configuration file for ssh, as its -F
     #[arg(long, value_name = "FILE", requires = "discover")]
     ssh_config: Option<PathBuf>,
-    /// The etcd that will run, where the plan does not say: 3.4, 3.5, 3.6 or 3.7.
+    /// etcd version that will run, if not in the plan: 3.4 to 3.7
     #[arg(long, value_name = "VERSION")]
     etcd_version: Option<Minor>,
-    /// The image that containers run.
+    /// Image that the containers run
     #[arg(long)]
     image: Option<String>,
-    /// Where the program lies on the hosts [default: /usr/bin/etcd].
+    /// Path of etcd on the hosts [default: /usr/bin/etcd]
     #[arg(long, value_name = "PATH")]
     program: Option<String>,
 }
 
 pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
-    // whether certificates are missing is known once the flags are those that are printed
+    // certificates are checked later, with the flags that are printed
     let plan = read_without(args.plan.path(), Some(About::Certificates))?;
     let ssh = Ssh { config: args.ssh_config.as_deref().map(absolute).transpose()? };
     let world = Local::real(Members::new(Default::default())?).by(ssh);
@@ -78,7 +84,7 @@ pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     }
     let names = chosen(&plan, &args.member)?;
     let Some(form) = &args.form else { return commands(&plan, &names, &known, format) };
-    let wrong = |why: String| Error::new(ErrorKind::Usage, "--form is not right").why(why);
+    let wrong = |why: String| Error::new(ErrorKind::Usage, "--form: invalid value").why(why);
     let parse = |text: &str| text.parse::<StartFormat>().map_err(wrong);
     if let Some(rest) = form.strip_prefix("runbook").filter(|rest| rest.is_empty() || rest.starts_with(':')) {
         let form = rest.strip_prefix(':').map(parse).transpose()?;
@@ -92,9 +98,9 @@ pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     for name in &names {
         let form = if form == "auto" { StartFormat::fitting(&plan, name, &known) } else { parse(form)? };
         let page = start::page(&plan, name, form, &known).map_err(|why| {
-            Error::new(ErrorKind::Input, format!("{name} cannot be started in the form {}", form.as_str()))
+            Error::new(ErrorKind::Input, format!("{name}: start format {} is not possible", form.as_str()))
                 .why(why)
-                .hint("Take another form.")
+                .hint("Choose another format.")
         })?;
         pages.push(page);
     }
@@ -110,7 +116,7 @@ pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     print(&texts.join("\n"))
 }
 
-/// Warns of https without certificates, by the flags as they are printed.
+/// Warns of https without certificates, by the flags that are printed.
 fn uncertified(plan: &Plan, known: &Known) -> Result<()> {
     let launches = start::commands_on(plan, known);
     let mut printed = plan.clone();
@@ -120,10 +126,10 @@ fn uncertified(plan: &Plan, known: &Known) -> Result<()> {
     let mut problems = build_plan::verify(&printed);
     problems.retain(|problem| problem.about == About::Certificates);
     let names: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
-    refuse_problems("the plan is not carried out", &problems, &names)
+    refuse_problems("plan refused", &problems, &names)
 }
 
-/// What is known beside the plan.
+/// Collects what is known in addition to the plan.
 fn known(args: &Args, plan: &Plan, world: &Local) -> Result<Known> {
     let mut hosts = match args.discover {
         true => {
@@ -139,8 +145,8 @@ fn known(args: &Args, plan: &Plan, world: &Local) -> Result<Known> {
     };
     let mut given = Vec::new();
     for item in &args.old {
-        let wrong = |why: String| Error::new(ErrorKind::Usage, format!("--old={item} is not right")).why(why);
-        let (name, file) = item.split_once('=').ok_or_else(|| wrong("NAME=FILE is wanted".into()))?;
+        let wrong = |why: String| Error::new(ErrorKind::Usage, format!("--old={item}: invalid value")).why(why);
+        let (name, file) = item.split_once('=').ok_or_else(|| wrong("the format is NAME=FILE".into()))?;
         let member = plan.member(name).map_err(|trouble| wrong(trouble.what).hint(trouble.hint))?;
         let here = host_address::is_local(&member.host);
         let mut facts = discovery::one(&absolute(Path::new(file))?, here)?;
@@ -163,16 +169,16 @@ fn known(args: &Args, plan: &Plan, world: &Local) -> Result<Known> {
     Ok(Known { version: args.etcd_version, hosts, image: args.image.clone(), program: args.program.clone() })
 }
 
-/// It is this member's, whatever it is called in there; where that is another member, that is said.
+/// Assigns the configuration to this member, whatever name it has; if that is another member's, a note says so.
 fn set_name(facts: &mut ConfigFacts, name: &str, plan: &Plan) {
     let other = facts.get("name").filter(|other| *other != name && plan.member(other).is_ok());
-    let note = other.map(|other| format!("it names the member {other}, and is given for {name}"));
+    let note = other.map(|other| format!("it names member {other}, but was given for {name}"));
     facts.notes.extend(note);
     facts.flags.retain(|setting| setting.flag != "name");
     facts.flags.push(Setting { flag: "name".into(), value: name.into(), from: "--old".into() });
 }
 
-/// A second file for the same member: what the first does not set.
+/// Adds from a second file of the same member what the first does not set.
 fn joined(first: &mut ConfigFacts, second: ConfigFacts) {
     for setting in second.flags {
         if first.get(&setting.flag).is_none() {
@@ -203,7 +209,7 @@ fn commands(plan: &Plan, names: &[String], known: &Known, format: Format) -> Res
     Ok(())
 }
 
-/// What a page is saved as: its files under the names that its lines use, and the whole of it.
+/// Returns the files that a page is saved as: its files under the names that its lines use, and the whole page.
 fn files(page: &Page) -> Vec<(String, String)> {
     let word = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
     let name: String = page.member.chars().map(word).collect();

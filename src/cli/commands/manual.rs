@@ -1,4 +1,4 @@
-//! `requorum sheet`: a member's restore by hand, for a host that takes no program, and what its result proves.
+//! `requorum sheet`: the commands that restore a member by hand, and the check of their result.
 
 use super::plan;
 use crate::cli::{args::plan_arg::PlanArg, print};
@@ -13,10 +13,10 @@ use crate::{
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     plan: PlanArg,
-    /// The member.
+    /// The member
     #[arg(long, value_name = "NAME")]
     member: String,
-    /// The code that part 1 printed on the host: says whether the member is as planned there.
+    /// Check the code that part 1 printed on the host
     #[arg(long, value_name = "CODE")]
     result: Option<String>,
 }

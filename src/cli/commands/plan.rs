@@ -1,4 +1,4 @@
-//! `requorum plan|restore`: a whole cluster by way of a plan file.
+//! `requorum plan`: writes the plan of a whole cluster; and what every command does with a plan file.
 
 use crate::domain::{render::plan_steps, sources::known_revisions};
 use std::{
@@ -40,7 +40,7 @@ use crate::{
     text::{Foreign, Shown},
 };
 
-/// What says how a plan is made, which `--again` takes from the plan.
+/// The flags that define a plan, which `--again` takes from the old plan.
 const MAKES: [&str; 23] = [
     "snapshot",
     "initial_cluster",
@@ -70,66 +70,80 @@ const MAKES: [&str; 23] = [
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Then: requorum apply PLAN, and: requorum launch PLAN")]
 pub(in crate::cli) struct MakeArgs {
-    /// The snapshot that every member is restored from.
+    /// Snapshot that every member is restored from
     #[arg(long, required_unless_present = "again")]
     snapshot: Option<PathBuf>,
-    /// Make the plan in this file again with a new token, so with new IDs: a plan that was carried out is not carried out a
-    /// second time, since members that are left from the first time could join. All else stays as it is.
+    /// Renew this plan with a new token, and so with new IDs
+    ///
+    /// A plan that was carried out cannot be carried out again, since members left from the first time could join.
+    /// Everything else stays the same.
     #[arg(long, value_name = "FILE", conflicts_with_all = MAKES)]
     again: Option<PathBuf>,
-    /// All members: NAME=PEER-URL,NAME=PEER-URL,… [default: the members in the snapshot]
+    /// All members: NAME=PEER-URL,… [default: those of the snapshot]
     #[arg(long)]
     initial_cluster: Option<String>,
-    /// Who shall be in the new cluster, from a file: a YAML or JSON list of {name, peerUrls, clientUrls,
-    /// dataDir, walDir} or {name, host}, or an Ansible inventory with a group etcd.
+    /// Members of the new cluster, from a file
+    ///
+    /// A YAML or JSON list of {name, peerUrls, clientUrls, dataDir, walDir} or {name, host}, or an Ansible inventory
+    /// with a group etcd.
     #[arg(long, value_name = "FILE", conflicts_with = "initial_cluster")]
     inventory: Option<PathBuf>,
-    /// Make learners of the snapshot voters of the new cluster, too [default: they are left out, and named]
+    /// Make learners of the snapshot voters of the new cluster
+    ///
+    /// By default they are left out, and named in a warning.
     #[arg(long, conflicts_with_all = ["initial_cluster", "inventory"])]
     keep_learners: bool,
-    /// Their client URLs: NAME=CLIENT-URL,… [default: what the snapshot has for the same peer URLs, else
-    /// the peer hosts with port 2379]
+    /// Client URLs: NAME=CLIENT-URL,…
+    ///
+    /// The default is what the snapshot has for the same peer URLs, else the peer hosts with port 2379.
     #[arg(long)]
     client_urls: Option<String>,
-    /// Where they are restored by `requorum apply`: NAME=DESTINATION,… with what ssh takes; the others on this machine.
+    /// Hosts of the members: NAME=DESTINATION,… as for ssh
+    ///
+    /// `requorum apply` restores each member there; members without a destination are restored on this machine.
     #[arg(long, value_name = "NAME=DESTINATION,…")]
     hosts: Option<String>,
-    /// Where the data directories go, as NAME.etcd in it.
+    /// Parent of the data directories, which are named NAME.etcd
     #[arg(long, default_value = ".", value_name = "DIR")]
     data_root: PathBuf,
-    /// What you call the cluster.
+    /// Label of the cluster
     #[arg(long)]
     label: Option<String>,
-    /// The cluster's token [default: made from the label, the time and chance]
+    /// Cluster token [default: generated from label, time and random bits]
     #[arg(long)]
     initial_cluster_token: Option<String>,
-    /// The etcd that will run on it: 3.4, 3.5, 3.6 or 3.7.
+    /// etcd version that will run on it: 3.4, 3.5, 3.6 or 3.7
     #[arg(long, value_name = "VERSION")]
     etcd_version: Option<Minor>,
-    /// Take a file without a SHA-256 trailer (a copy of member/snap/db).
+    /// Accept a file without a SHA-256 trailer (a copy of member/snap/db)
     #[arg(long)]
     skip_hash_check: bool,
-    /// Start this many revisions later, so that clients which know older ones list again [default: 1000000000 with
-    /// --mark-compacted where the snapshot holds data of clients that keep revisions (Kubernetes, Calico, Cilium, APISIX,
-    /// flannel) and is not known to be the newest state; else 0].
+    /// Revision bump: start this many revisions later
+    ///
+    /// Clients that know later revisions then list again. The default is 1000000000 with --mark-compacted where the
+    /// snapshot has data of clients that keep revisions (Kubernetes, Calico, Cilium, APISIX, flannel) and is not known
+    /// to be the newest state; else 0.
     #[arg(long, value_name = "N")]
     bump_revision: Option<u64>,
-    /// Mark everything up to the bumped revision as compacted, so that watchers relist.
+    /// Mark all up to the bumped revision as compacted, so watchers relist
     #[arg(long)]
     mark_compacted: bool,
     #[command(flatten)]
     options: crate::cli::args::restore_args::OptionArgs,
-    /// A further etcd flag for every member, such as --cert-file=…; may be repeated.
+    /// Additional etcd flag for every member; repeatable
+    ///
+    /// For example --etcd-flag=--cert-file=/etc/etcd/server.crt.
     #[arg(long = "etcd-flag", value_name = "FLAG", allow_hyphen_values = true)]
     etcd_flags: Vec<String>,
-    /// The plan file to write.
+    /// Plan file to write
     #[arg(short, long, default_value = "plan.yaml", value_name = "FILE")]
     output: PathBuf,
-    /// Make the plan although its IDs are those of the old cluster, or revisions are given out twice: the text that the
-    /// refusal names, exactly. May be repeated.
+    /// Override a refusal by the text that it names; repeatable
+    ///
+    /// Refused are IDs that are those of the old cluster, and revisions that would be reused.
     #[arg(long = "override", value_name = "TEXT")]
     overrides: Vec<String>,
-    /// Survivors of the old cluster are asked at these endpoints for its IDs and its last revision.
+    /// Survivors of the old cluster are asked at these endpoints for its IDs and its last revision
     #[command(flatten)]
     connect: crate::cli::args::connection_args::ConnectArgs,
 }
@@ -137,7 +151,7 @@ pub(in crate::cli) struct MakeArgs {
 pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_args::ConnectArgs) -> Result<()> {
     let connect = args.connect.clone().or(outer);
     let world = Local::real(match connect.endpoints().is_empty() {
-        // Nobody is asked, so nothing about asking can be wrong.
+        // No member is asked, so the connection flags need no check.
         true => Members::new(Default::default())?,
         false => connect.members()?,
     });
@@ -152,11 +166,11 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
         facts
     })?;
     let data_root = absolute(&args.data_root)?;
-    // A plan is text: another directory would stand in it.
+    // A plan is UTF-8 text: it would name another directory.
     if data_root.to_str().is_none() {
-        return Err(Error::new(ErrorKind::Input, "no plan can be made")
-            .why(format!("the path of the data directories, {}, is not UTF-8", data_root.shown()))
-            .hint("Give another --data-root, or restore each member with requorum snapshot restore --data-dir."));
+        return Err(Error::new(ErrorKind::Input, "--data-root: not UTF-8")
+            .why(format!("{} cannot be written to a plan file", data_root.shown()))
+            .hint("Choose another --data-root, or restore each member with requorum snapshot restore --data-dir."));
     }
     let content = facts.content.as_ref();
     let mut rows = match &args.initial_cluster {
@@ -176,14 +190,14 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
             filled.rows
         }
         Some(text) => table::parse_initial_cluster(text).map_err(|p| {
-            let trouble = Error::new(ErrorKind::Input, "--initial-cluster is not right").why(&p);
+            let trouble = Error::new(ErrorKind::Input, "--initial-cluster: invalid value").why(&p);
             p.fix.iter().fold(trouble, |t, fix| t.hint(format!("Probably meant: {fix}")))
         })?,
     };
     let clients = match &args.client_urls {
         None => Vec::new(),
         Some(text) => table::parse_initial_cluster(text)
-            .map_err(|p| Error::new(ErrorKind::Input, "--client-urls is not right").why(p))?,
+            .map_err(|p| Error::new(ErrorKind::Input, "--client-urls: invalid value").why(p))?,
     };
     for row in &mut rows {
         let name = row.text(Column::Name).to_string();
@@ -202,7 +216,7 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
         row.set(Column::Flags, crate::text::phrase::quoted_line(&args.etcd_flags), Origin::Typed);
     }
     if let Some(stray) = clients.iter().find(|c| !rows.iter().any(|r| r.text(Column::Name) == c.text(Column::Name))) {
-        return Err(Error::new(ErrorKind::Input, "--client-urls is not right")
+        return Err(Error::new(ErrorKind::Input, "--client-urls: invalid value")
             .why(format!("no member is called {:?}", stray.text(Column::Name))));
     }
     place(&mut rows, args.hosts.as_deref())?;
@@ -232,9 +246,9 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
     let names: Vec<&str> = draft.rows.iter().map(|row| row.text(Column::Name)).collect();
     let built = match build_plan::build(&draft) {
         Ok(built) => built,
-        Err(problems) => return refuse_problems("no plan can be made", &first_causes(problems), &names),
+        Err(problems) => return refuse_problems("plan not written", &first_causes(problems), &names),
     };
-    overridden("no plan is made", &built.warnings, &args.overrides, &names)?;
+    overridden("plan not written", &built.warnings, &args.overrides, &names)?;
     if let Some(words) = known.as_ref().and_then(|known| revision_bump::too_small(known, bump)) {
         warn(&format!("Warning: {words}"));
     }
@@ -247,18 +261,17 @@ pub(in crate::cli) fn make(args: MakeArgs, outer: &crate::cli::args::connection_
     if let Some(why) = why {
         let without = Plan { bump_revision: 0, ..built.plan.clone() };
         let lift = crate::text::phrase::shell_word(&revisions::override_text(&without)).into_owned();
-        text += &format!("  {why}; --bump-revision 0 --override {lift} leaves it out\n");
+        text += &format!("  {why}; to leave it out: --bump-revision 0 --override {lift}\n");
     }
     if !answers.iter().any(|fact| matches!(fact.answer, Answer::Says(_))) {
-        text +=
-            "  How much the old cluster wrote after that is not known: no member of it answered here (--endpoints)\n";
+        text += "  How much the old cluster wrote after the snapshot is unknown: no member answered (--endpoints)\n";
     }
     let file = plan_arg::word(&output);
-    text += &format!("Carry it out with: requorum apply {file}\n");
+    text += &format!("Next: requorum apply {file}\n");
     print_done(&text)
 }
 
-/// The same plan with a new token.
+/// Writes the same plan with a new token.
 fn again(args: &MakeArgs, world: &Local) -> Result<()> {
     let before = read(args.again.as_deref().unwrap_or(&args.output))?;
     let now = world.now();
@@ -268,44 +281,44 @@ fn again(args: &MakeArgs, world: &Local) -> Result<()> {
     world.write_new(&output, &plan_yaml::to_yaml(&plan))?;
     let file = plan_arg::word(&output);
     print_done(&format!(
-        "Plan {} written to {}\n  It is plan {} with another token, so its members have other IDs; all else is the same\n\
-         Carry it out with: requorum apply {file}\n",
+        "Plan {} written to {}\n  It is plan {} with a new token, and so with new member IDs; everything else is the same\n\
+         Next: requorum apply {file}\n",
         plan.short_id(),
         output.shown(),
         before.short_id(),
     ))
 }
 
-/// The revision bump, and why it is the one that was not asked for.
+/// Returns the revision bump, and the reason where it is the default.
 fn default_bump(args: &MakeArgs, known: Option<&revision_bump::Known>) -> (u64, Option<String>) {
     if let Some(revisions) = args.bump_revision {
         return (revisions, None);
     }
     match known.map(revision_bump::propose) {
         Some(Proposal { revisions, why }) if revisions > 0 => {
-            (revisions, Some(format!("The bump is the default, because {why}")))
+            (revisions, Some(format!("The revision bump is the default, because {why}")))
         }
         _ => (0, None),
     }
 }
 
-/// Says of whom nothing was learnt.
+/// Warns of endpoints that did not answer.
 fn silent(answers: &[EndpointFacts]) {
     for facts in answers {
         if let Answer::Silent { why, .. } = &facts.answer {
-            warn(&format!("Warning: {} was asked and did not answer ({why})", facts.endpoint));
+            warn(&format!("Warning: {}: no answer ({why})", facts.endpoint));
         }
     }
 }
 
-/// The data directory whose own database the snapshot is.
+/// Returns the data directory whose database the snapshot is.
 fn own_dir(snapshot: &Path, world: &Local) -> Vec<DirFacts> {
     let root = snapshot.ends_with("member/snap/db").then(|| snapshot.ancestors().nth(3)).flatten();
     root.map(|root| world.look_at_dir(root, None)).into_iter().collect()
 }
 
-/// Prints the warnings among `problems` and what was overridden; what is in the way and was not is a refusal that names the
-/// texts.
+/// Prints the warnings among `problems` and what was overridden; a blocker that was not overridden is a refusal that
+/// names the texts.
 pub(in crate::cli) fn overridden(what: &str, problems: &[Problem], overrides: &[String], names: &[&str]) -> Result<()> {
     let (mut open, mut rest): (Vec<&Problem>, Vec<Problem>) = (Vec::new(), Vec::new());
     for problem in problems {
@@ -320,10 +333,7 @@ pub(in crate::cli) fn overridden(what: &str, problems: &[Problem], overrides: &[
     refuse_problems(what, &rest, names)?;
     let known = |text: &&String| !problems.iter().any(|problem| problem.lift.as_ref() == Some(text));
     for text in overrides.iter().filter(known) {
-        warn(&format!(
-            "Warning: nothing is in the way that --override {} lifts.",
-            crate::text::phrase::shell_word(text)
-        ));
+        warn(&format!("Warning: --override {} matches no blocker.", crate::text::phrase::shell_word(text)));
     }
     let Some((first, more)) = open.split_first() else { return Ok(()) };
     let also = more.iter().map(|problem| format!("also: {}", problem.text));
@@ -332,11 +342,11 @@ pub(in crate::cli) fn overridden(what: &str, problems: &[Problem], overrides: &[
         .filter_map(|problem| problem.lift.as_ref())
         .map(|text| format!("--override {}", crate::text::phrase::shell_word(text)))
         .collect();
-    let hint: Vec<String> = also.chain([format!("To go on all the same: {}", flags.join(" "))]).collect();
+    let hint: Vec<String> = also.chain([format!("To override: {}", flags.join(" "))]).collect();
     Err(Error::new(ErrorKind::Refused, what).why(&first.text).hint(hint.join("\n  ")))
 }
 
-/// Without what only follows: a client URL that nobody typed is missing where none could be made of a wrong peer URL.
+/// Removes consequences: a missing client URL, where it could not be derived from an invalid peer URL.
 fn first_causes(mut problems: Vec<Problem>) -> Vec<Problem> {
     let wrong = |p: &Problem, column| p.severity == Severity::Error && p.column == Some(column);
     let peers: Vec<_> = problems.iter().filter(|p| wrong(p, Column::Peer)).map(|p| p.row).collect();
@@ -344,14 +354,16 @@ fn first_causes(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems
 }
 
-/// Puts each member on its host, as `--hosts` says.
+/// Sets each member's host, as `--hosts` says.
 fn place(rows: &mut [Row], hosts: Option<&str>) -> Result<()> {
     let wrong = |why: String| {
-        Error::new(ErrorKind::Input, "--hosts is not right").why(why).hint("It is NAME=DESTINATION,NAME=DESTINATION.")
+        Error::new(ErrorKind::Input, "--hosts: invalid value")
+            .why(why)
+            .hint("The format is NAME=DESTINATION,NAME=DESTINATION.")
     };
     for item in table::items(hosts.unwrap_or_default()) {
         let Some((name, host)) = item.split_once('=') else {
-            return Err(wrong(format!("{item:?} has no \"=\"")));
+            return Err(wrong(format!("{item:?}: \"=\" is missing")));
         };
         let Some(row) = rows.iter_mut().find(|row| row.text(Column::Name) == name) else {
             return Err(wrong(format!("no member is called {name:?}")));
@@ -361,7 +373,7 @@ fn place(rows: &mut [Row], hosts: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// The client URLs that the snapshot has for the member at these peer URLs.
+/// Returns the client URLs that the snapshot has for the member with these peer URLs.
 fn known_client(peer: &str, content: Option<&Content>) -> Option<String> {
     let mut urls: Vec<&str> = table::items(peer).collect();
     urls.sort_unstable();
@@ -373,13 +385,13 @@ fn known_client(peer: &str, content: Option<&Content>) -> Option<String> {
     content?.members.iter().find(same).map(|member| member.client_urls.join(","))
 }
 
-/// RFC 3339 in UTC, to the second.
+/// Formats a time as RFC 3339 in UTC, to the second.
 pub(in crate::cli) fn timestamp(now: i64) -> String {
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(now.max(0).unsigned_abs());
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
-/// Where what is done by this plan file is written down: beside it, or in the journal that was named in its stead.
+/// Returns the journal of a plan file: the file next to it, or the journal that was given instead of a plan.
 pub(in crate::cli) fn journal_of(file: &Path) -> Result<PathBuf> {
     let file = absolute(file)?;
     Ok(if is_journal(&file) { file } else { journal::path_next_to(&file) })
@@ -389,28 +401,28 @@ fn is_journal(file: &Path) -> bool {
     file.extension().is_some_and(|extension| extension == "journal")
 }
 
-/// The plan that a journal's last run carried out: all that is left of it where the wizard made it and it was not saved.
+/// Reads the plan of a journal's last run: all that is left where the wizard made a plan that was not saved.
 fn of_journal(path: &Path) -> Result<Plan> {
     let world = Local::real(Members::new(Default::default())?);
     let path = absolute(path)?;
     fs::metadata(&path).map_err(|e| io_trouble("read", &path, &e))?;
     resume::last_plan(&journal::Journal::at(&world, &path).read()?).ok_or_else(|| {
-        Error::new(ErrorKind::Input, format!("{} records no run", path.shown())).hint("Name the plan file.")
+        Error::new(ErrorKind::Input, format!("{}: the journal has no run", path.shown())).hint("Name the plan file.")
     })
 }
 
-/// Reads a plan file and judges it as the wizard would judge the same table.
+/// Reads a plan file and validates it as the wizard validates the same table.
 pub(in crate::cli) fn read(path: &Path) -> Result<Plan> {
     read_without(path, None)
 }
 
-/// [`read`], without the warnings about what is judged later.
+/// Reads as [`read`] does, without the warnings about what is checked later.
 pub(in crate::cli) fn read_without(path: &Path, later: Option<About>) -> Result<Plan> {
     let plan = if is_journal(path) { of_journal(path)? } else { of_file(path)? };
     let names: Vec<&str> = plan.members.iter().map(|m| m.name.as_str()).collect();
     let is_later = |problem: &Problem| problem.severity == Severity::Warning && Some(problem.about) == later;
     let problems: Vec<Problem> = build_plan::verify(&plan).into_iter().filter(|p| !is_later(p)).collect();
-    refuse_problems(&format!("the plan {} is not carried out", path.shown()), &problems, &names)
+    refuse_problems(&format!("{}: plan refused", path.shown()), &problems, &names)
         .map_err(|trouble| Error { kind: ErrorKind::Refused, ..trouble })?;
     Ok(plan)
 }
@@ -418,8 +430,8 @@ pub(in crate::cli) fn read_without(path: &Path, later: Option<About>) -> Result<
 fn of_file(path: &Path) -> Result<Plan> {
     let length = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?.len();
     if length > plan_yaml::MAX_BYTES as u64 {
-        return Err(Error::new(ErrorKind::Input, format!("{} is not a plan", path.shown())).why(format!(
-            "it has {}; a plan has at most {}",
+        return Err(Error::new(ErrorKind::Input, format!("{}: not a plan", path.shown())).why(format!(
+            "its size is {}; the limit is {} bytes",
             crate::text::number::byte_count(length),
             plan_yaml::MAX_BYTES
         )));
@@ -429,9 +441,9 @@ fn of_file(path: &Path) -> Result<Plan> {
         .map_err(|trouble| Error { what: format!("{}: {}", path.shown(), trouble.what), ..trouble })
 }
 
-/// A file's text, where it is one.
+/// Reads a text file.
 fn text_of(path: &Path, wanted: &str) -> Result<String> {
-    let no = |why: &str| Error::new(ErrorKind::Input, format!("{} is not {wanted}", path.shown())).why(why);
+    let no = |why: &str| Error::new(ErrorKind::Input, format!("{}: not {wanted}", path.shown())).why(why);
     match fs::read_to_string(path) {
         Ok(text) if text.trim().is_empty() => Err(no("it is empty")),
         Ok(text) => Ok(text),
@@ -445,8 +457,8 @@ fn text_of(path: &Path, wanted: &str) -> Result<String> {
 pub(in crate::cli) fn inventory(path: &Path) -> Result<Vec<inventory::InventoryHost>> {
     let length = fs::metadata(path).map_err(|e| io_trouble("read", path, &e))?.len();
     if length > plan_yaml::MAX_BYTES as u64 {
-        return Err(Error::new(ErrorKind::Input, format!("{} is not an inventory", path.shown())).why(format!(
-            "it has {}; one has at most {}",
+        return Err(Error::new(ErrorKind::Input, format!("{}: not an inventory", path.shown())).why(format!(
+            "its size is {}; the limit is {} bytes",
             crate::text::number::byte_count(length),
             plan_yaml::MAX_BYTES
         )));
@@ -465,7 +477,7 @@ pub(in crate::cli) fn chosen(plan: &Plan, wanted: &[String]) -> Result<Vec<Strin
 
 pub(in crate::cli) fn restored_line(restored: &Restored) -> String {
     format!(
-        "{}: restored in {}, revision {}, {} keys, member {} of cluster {}, read back and right\n",
+        "{}: restored to {}, revision {}, {} keys, member {} of cluster {}; verified\n",
         restored.name,
         restored.data_dir.shown(),
         restored.revision,

@@ -1,4 +1,4 @@
-//! `requorum probe`: the first question of the wizard without the wizard, for scripts and for a second look.
+//! `requorum probe`: the quorum verdict without the wizard, for scripts and for a second look.
 
 use std::{collections::BTreeSet, path::PathBuf, thread, time::Duration};
 
@@ -41,54 +41,59 @@ use crate::{
 };
 
 const AFTER: &str = "\
-Everything that answers without quorum is asked, nothing is written, and no member waits for another. Without \
---endpoints 127.0.0.1:2379 is asked, as etcdctl does.
+All members are asked at once, with requests that need no quorum; nothing is written. Without --endpoints the endpoint is \
+127.0.0.1:2379, as in etcdctl.
 
-Where this machine has data of several clusters (etcd-main and etcd-events), an endpoint of a cluster or --data-dir says \
-which one is meant; the others are listed apart and do not count.
+Where this machine has data of several clusters (etcd-main and etcd-events), select one by its endpoint or by --data-dir; \
+the others are listed separately and do not count.
 
 Exit codes:
-   0  healthy: a read was served that takes a majority, and every voter answers
-  15  degraded: it serves; a voter is missing, or an alarm is raised
+   0  healthy: a linearizable read succeeded, and every voter answers
+  15  degraded: the cluster serves; a voter is missing, or an alarm is raised
   10  quorum lost for now: the members named may come back
-  14  quorum lost for good: broken disks, or your word (--gone), leave fewer than a majority
-  11  a majority answers and has no leader
-  12  not settled: a leader is named, and no read succeeds
-  13  answers come from two clusters, or two servers answer as the same member
-  18  an empty, older or other state serves under this cluster's ID, or members that serve hold different data
-  19  a cluster serves that is not shown to be yours: other endpoints are silent, or it is empty and alone
+  14  quorum lost for good: broken disks, or --gone, leave fewer than a majority
+  11  no leader, although a majority answers
+  12  unsettled: a member names a leader, but no linearizable read succeeds
+  13  split: answers come from two clusters, or two servers answer as the same member
+  18  wrong data: an empty, older or other state serves under this cluster's ID, or serving members hold different data
+  19  unidentified: a cluster serves that may not be yours: other endpoints are silent, or it is empty and has one member
    5  no member answers
-0 and 15 serve, 10 and 14 are lost. Wrong usage is 2, and so on as elsewhere. With --watch the code of the last look is \
-lost: read its output.";
+The cluster serves with 0 and 15; quorum is lost with 10 and 14. Other codes are those of `requorum --help`. With --watch \
+there is no exit code of a verdict: read the output.";
 
-const NAME_IT: &str =
-    "Name the one that you mean: --endpoints with a client URL of it, or --data-dir with a directory of it.";
+const NAME_IT: &str = "Select one: --endpoints with one of its client URLs, or --data-dir with one of its directories.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER)]
 pub(in crate::cli) struct ProbeArgs {
-    /// A data directory of a member on this machine, to be looked at; may be repeated. DIR:WAL-DIR where the log lies
-    /// elsewhere.
+    /// Data directory of a member on this machine; repeatable
+    ///
+    /// DIR:WAL-DIR where the WAL directory is separate.
     #[arg(long, value_name = "DIR[:WAL-DIR]")]
     data_dir: Vec<DataDir>,
-    /// A snapshot of the cluster; what it holds is compared with what serves; may be repeated.
+    /// Snapshot to compare with the data that is served; repeatable
     #[arg(long, value_name = "FILE")]
     snapshot: Vec<PathBuf>,
-    /// Look at no other directories than those: pass over the units, manifests, files and processes of this machine.
+    /// Examine no directories other than those
+    ///
+    /// Otherwise they are found by the units, manifests, files and processes of this machine.
     #[arg(long)]
     no_discover: bool,
-    /// Client URLs of silent members that are gone for good, disk and all, separated by commas.
+    /// Client URLs of members that are lost for good, comma-separated
+    ///
+    /// Silent members whose disks are lost too.
     #[arg(long, value_name = "ENDPOINTS", value_delimiter = ',')]
     gone: Vec<String>,
-    /// Look again and again, so many seconds after each look [default: 5]; only what changes is printed in full, and
-    /// only the first look compares hashes.
+    /// Probe again every SECONDS seconds [default: 5]
+    ///
+    /// Only changes are printed in full, and only the first probe compares hashes.
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "5")]
     watch: Option<u64>,
     #[command(flatten)]
     connect: connection_args::ConnectArgs,
 }
 
-/// Looks, and says what there is; the exit code is the verdict's.
+/// Probes and prints the verdict; returns its exit code.
 pub(in crate::cli) fn run(args: ProbeArgs, outer: &connection_args::ConnectArgs, format: Format) -> Result<u8> {
     typed_dirs(&args.data_dir)?;
     let connect = args.connect.or(outer);
@@ -103,7 +108,7 @@ pub(in crate::cli) fn run(args: ProbeArgs, outer: &connection_args::ConnectArgs,
     let mut before: Option<QuorumReport> = None;
     let mut compared = Vec::new();
     loop {
-        // before anybody is asked: what is read here cannot be newer than the answers then
+        // before members are asked, so that what is read here cannot be newer than their answers
         let around = match args.no_discover {
             true => MachineFacts { dirs: look(&world, &args.data_dir), ..MachineFacts::default() },
             false => world.look_around(&args.data_dir),
@@ -148,7 +153,7 @@ pub(in crate::cli) fn run(args: ProbeArgs, outer: &connection_args::ConnectArgs,
     }
 }
 
-/// Reads the snapshots that were named.
+/// Reads the snapshots that were given.
 fn states(world: &dyn World, files: &[PathBuf]) -> Result<Vec<KnownState>> {
     let read = |path: &PathBuf| {
         let facts = world.inspect(&absolute(source_ref::local(path)?)?, &mut |_| Flow::Go)?;
@@ -158,14 +163,13 @@ fn states(world: &dyn World, files: &[PathBuf]) -> Result<Vec<KnownState>> {
             );
         }
         KnownState::from_file(&facts).ok_or_else(|| {
-            Error::new(ErrorKind::Input, format!("{}: its content was not read", path.shown()))
-                .hint("Give a file on this machine.")
+            Error::new(ErrorKind::Input, format!("{}: not read", path.shown())).hint("Give a file on this machine.")
         })
     };
     files.iter().map(read).collect()
 }
 
-/// Looks at the data directories that were named.
+/// Examines the data directories that were given.
 fn look(world: &dyn World, dirs: &[DataDir]) -> Vec<DirFacts> {
     dirs.iter().map(|dir| world.look_at_dir(&dir.data, dir.wal.as_deref())).collect()
 }
@@ -202,15 +206,15 @@ fn config_json(config: &ConfigFacts, around: &MachineFacts, scope: &Scope) -> Va
     })
 }
 
-/// A member that is said to be gone must be one that was asked.
+/// Refuses a `--gone` that names no endpoint.
 fn stray(gone: &BTreeSet<String>, facts: &[EndpointFacts]) -> Result<()> {
     let Some(stray) = gone.iter().find(|g| !facts.iter().any(|f| f.endpoint == **g)) else { return Ok(()) };
     let asked: Vec<&str> = facts.iter().map(|f| f.endpoint.as_str()).collect();
-    Err(Error::new(ErrorKind::Usage, format!("--gone {stray} is none of the endpoints that were asked"))
-        .hint(format!("They are, spelled so: {}", asked.join(", "))))
+    Err(Error::new(ErrorKind::Usage, format!("--gone {stray}: not among the endpoints"))
+        .hint(format!("The endpoints are: {}", asked.join(", "))))
 }
 
-/// The name of the member behind an endpoint, where an answer tells it.
+/// Returns the name of the member at an endpoint, where an answer names it.
 fn name(fact: &EndpointFacts, facts: &[EndpointFacts]) -> String {
     let mut lists = facts.iter().filter_map(says).flat_map(|s| &s.members);
     let own = says(fact).and_then(|s| s.members.iter().find(|m| m.id == s.member_id));
@@ -267,7 +271,7 @@ fn text(finding: &QuorumReport, facts: &[EndpointFacts], around: &MachineFacts, 
                 notes.push(probe_rounds::about(&name, &fact.endpoint, details));
             }
             Answer::Says(says) => {
-                // that there is no leader stands in its row
+                // its row says that there is no leader
                 let more = says.errors.iter().filter(|e| ServerError::from_message(e) != Some(ServerError::NoLeader));
                 notes.extend(more.map(|e| probe_rounds::about(&name, &fact.endpoint, e)));
             }
@@ -287,23 +291,20 @@ fn text(finding: &QuorumReport, facts: &[EndpointFacts], around: &MachineFacts, 
         around.dirs.iter().partition(|dir| scope.of_dir(dir) == Belongs::Other);
     own.into_iter().for_each(|dir| out.push_str(&line(dir)));
     if !others.is_empty() {
-        out.push_str("\n  Of another cluster than the one asked for, and not counted:");
+        out.push_str("\n  Of another cluster, not counted:");
         others.into_iter().for_each(|dir| out.push_str(&line(dir).replace('\n', "\n  ")));
     }
     for config in around.configs.iter().filter(|config| config.data_dir.is_none()) {
-        out.push_str(&format!(
-            "\n  {}: an etcd is configured there; its data directory cannot be told",
-            config.place()
-        ));
+        out.push_str(&format!("\n  {}: an etcd is configured there; its data directory is unknown", config.place()));
     }
     for automation in around.configs.iter().flat_map(|config| &config.automation).filter(|a| a.active) {
-        out.push_str(&format!("\n  {}; {} pauses it", automation.what, automation.pause));
+        out.push_str(&format!("\n  {}; to pause it: {}", automation.what, automation.pause));
     }
     out.push_str(if out.ends_with('\n') { "\n" } else { "\n\n" });
     for advice in &finding.advice {
         out.push_str(&format!(" - {advice}\n"));
     }
-    out.push_str(&format!("\nThe rule: {}\n", sentence(&finding.rule)));
+    out.push_str(&format!("\nRule: {}\n", sentence(&finding.rule)));
     out
 }
 

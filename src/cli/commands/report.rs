@@ -1,4 +1,4 @@
-//! `requorum report`: what a journal tells.
+//! `requorum report`: a journal as a report.
 
 use crate::cli::{Format, args::plan_arg::PlanArg, print, print_json, warn};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit code 1 means that the journal's chain does not hold: lines were changed, taken out or cut off."
+    after_help = "Exit code 1 means that the journal's hash chain is broken: lines were changed, removed or truncated."
 )]
 pub(in crate::cli) struct Args {
     #[command(flatten)]
@@ -18,13 +18,13 @@ pub(in crate::cli) struct Args {
 }
 
 pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
-    let beside = journal::path_next_to(args.plan.path());
-    let path = if beside.is_file() { beside.as_path() } else { args.plan.path() };
+    let next_to = journal::path_next_to(args.plan.path());
+    let path = if next_to.is_file() { next_to.as_path() } else { args.plan.path() };
     let text = journal::text(path)?;
     if let Some(why) = strange_journal(path) {
-        warn(&format!("Warning: another user may have written what {} tells: {why}.", path.shown()));
+        warn(&format!("Warning: {}: another user may have written to it: {why}.", path.shown()));
     }
-    let wrong = |why: String| Error::new(ErrorKind::Input, format!("{} is no whole journal", path.shown())).why(why);
+    let wrong = |why: String| Error::new(ErrorKind::Input, format!("{}: not an intact journal", path.shown())).why(why);
     let report = report::report(&text).map_err(wrong)?;
     match format {
         Format::Json => print_json(&format!("{}\n", serde_json::to_value(&report).unwrap_or_default()))?,

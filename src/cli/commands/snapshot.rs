@@ -48,84 +48,97 @@ use crate::{
 
 #[derive(Debug, clap::Subcommand)]
 pub(in crate::cli) enum Command {
-    /// Save a snapshot from one member; it needs no quorum.
+    /// Save a snapshot from one member; no quorum is needed
     Save {
-        /// The new file.
+        /// The new file
         file: PathBuf,
         #[command(flatten)]
         connect: connection_args::ConnectArgs,
     },
-    /// List the snapshots in an object store: s3://BUCKET/PREFIX, with the variables and profiles of the AWS command line.
+    /// List the snapshots in an object store
+    ///
+    /// Credentials come from the variables and profiles of the AWS command line.
     List {
         /// s3://BUCKET/PREFIX
         url: String,
     },
-    /// Download a snapshot from an object store and read it through; a download that was cut off goes on.
+    /// Download a snapshot from an object store and verify it
+    ///
+    /// An interrupted download is resumed.
     Fetch {
         /// s3://BUCKET/KEY
         url: String,
-        /// The new file.
+        /// The new file
         file: PathBuf,
     },
-    /// Read snapshot files through and say what they hold and whether they are whole.
+    /// Print what snapshot files hold and whether they are intact
+    ///
+    /// Every page and row is read.
     Status {
-        /// The files.
+        /// The files
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// List everything that a file holds: members, leases, users, the keys by prefix.
+    /// List what a file holds: members, leases, users, keys by prefix
     Inspect(inspect::InspectArgs),
-    /// List the keys in a file.
+    /// List the keys in a file
     Keys(inspect::KeysArgs),
-    /// Compare two files: the same history or not, and which keys changed.
+    /// Compare two files: whether they share a history, which keys differ
     Compare(inspect::CompareArgs),
-    /// Restore one member's data directory from a snapshot.
+    /// Restore one member's data directory from a snapshot
     Restore(RestoreArgs),
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Every member is restored from the same file, with the same --initial-cluster and \
---initial-cluster-token. To do all members in one go, make a plan: requorum plan --help")]
+#[command(after_help = "Restore every member from the same file, with the same --initial-cluster and \
+--initial-cluster-token. To restore all members at once, write a plan: requorum plan --help")]
 pub(in crate::cli) struct RestoreArgs {
-    /// The snapshot.
+    /// The snapshot
     file: PathBuf,
-    /// The member's name.
+    /// Name of the member
     #[arg(long, default_value = "default")]
     name: String,
     /// All members: NAME=PEER-URL,NAME=PEER-URL,…
     #[arg(long, default_value = "default=http://localhost:2380")]
     initial_cluster: String,
-    /// The cluster's token; the same on every host, and best a new one for each attempt.
+    /// Cluster token: the same on every host, new for each attempt
     #[arg(long)]
     initial_cluster_token: Option<String>,
-    /// The member's peer URLs.
+    /// Peer URLs of the member
     #[arg(long, default_value = "http://localhost:2380")]
     initial_advertise_peer_urls: String,
-    /// The data directory to make [default: NAME.etcd].
+    /// Data directory to create [default: NAME.etcd]
     #[arg(long)]
     data_dir: Option<PathBuf>,
-    /// A separate directory for the WAL [default: DATA-DIR/member/wal].
+    /// WAL directory, if separate [default: DATA-DIR/member/wal]
     #[arg(long)]
     wal_dir: Option<PathBuf>,
-    /// Take a file without a SHA-256 trailer (a copy of member/snap/db), or with a wrong one.
+    /// Accept a file whose SHA-256 trailer is missing or wrong
+    ///
+    /// For example a copy of member/snap/db.
     #[arg(long)]
     skip_hash_check: bool,
-    /// Start this many revisions later, so that clients which know older ones list again.
+    /// Revision bump: start this many revisions later
+    ///
+    /// Clients that know later revisions then list again.
     #[arg(long, default_value_t = 0, value_name = "N")]
     bump_revision: u64,
-    /// Mark everything up to the bumped revision as compacted, so that watchers relist.
+    /// Mark all up to the bumped revision as compacted, so watchers relist
     #[arg(long)]
     mark_compacted: bool,
-    /// Taken for etcdutl's sake, and without effect: nothing is mapped into memory.
+    /// Accepted for compatibility with etcdutl; has no effect
     #[arg(long, hide = true, default_value_t = 0)]
     initial_memory_map_size: u64,
-    /// The etcd that will run on it: 3.4, 3.5, 3.6 or 3.7 [default: the forms of 3.5, from which all of them start].
+    /// etcd version that will run on it: 3.4, 3.5, 3.6 or 3.7
+    ///
+    /// The default is the format of 3.5, which 3.4 to 3.7 can start from.
     #[arg(long, value_name = "VERSION")]
     etcd_version: Option<Minor>,
     #[command(flatten)]
     options: crate::cli::args::restore_args::OptionArgs,
-    /// Restore although the member would have the IDs of the snapshot's own cluster, or of a cluster that answers at the
-    /// peer URLs: the text that the refusal names, exactly. May be repeated.
+    /// Override a refusal by the text that it names; repeatable
+    ///
+    /// Refused are IDs of the snapshot's own cluster, and of a cluster that answers at the peer URLs.
     #[arg(long = "override", value_name = "TEXT")]
     overrides: Vec<String>,
 }
@@ -149,9 +162,9 @@ fn save(file: &std::path::Path, connect: &connection_args::ConnectArgs) -> Resul
         [] => connection_args::DEFAULT_ENDPOINT.to_string(),
         [one] => one.clone(),
         many => {
-            return Err(Error::new(ErrorKind::Usage, format!("{} endpoints were given", many.len()))
+            return Err(Error::new(ErrorKind::Usage, format!("--endpoints: {} were given", many.len()))
                 .why("a snapshot is one member's state")
-                .hint("Name the one to save from with --endpoints; `requorum` shows which is ahead."));
+                .hint("Choose one with --endpoints; `requorum probe` shows which has the highest revision."));
         }
     };
     let members: Members = connect.members()?;
@@ -165,27 +178,22 @@ fn save(file: &std::path::Path, connect: &connection_args::ConnectArgs) -> Resul
         meter.done();
         facts
     })?;
-    let what = trusted(file, &facts, "saved", "It is as the member sent it. Take another member.")?;
+    let what = trusted(file, &facts, "saved", "The file is as the member sent it. Try another member.")?;
     print_done(&format!("Snapshot saved at {} ({}, {what})\n", file.shown(), size(facts.bytes)))
 }
 
-/// What may be said of a file that came from elsewhere and was read through.
-///
-/// # Errors
-/// `Input` when it is damaged.
+/// Returns what was verified of a file that was received; `came` is how.
 fn trusted<'a>(file: &std::path::Path, facts: &'a FileFacts, came: &str, hint: &str) -> Result<&'a str> {
     match &facts.health {
         Health::Verified => Ok("SHA-256 and pages verified"),
-        Health::Unhashed => Ok("it carries no SHA-256 of its own; its pages are sound"),
+        Health::Unhashed => Ok("no SHA-256 trailer; pages verified"),
         Health::Unread => Ok("not read"),
         Health::Packed(how) => Ok(how.as_str()),
-        Health::Limited(damage) => {
-            Err(Error::new(ErrorKind::Input, format!("{} was {came} and is damaged", file.shown()))
-                .why(&damage.why)
-                .hint(accept_hint(damage.revision)))
-        }
+        Health::Limited(damage) => Err(Error::new(ErrorKind::Input, format!("{}: {came}, but damaged", file.shown()))
+            .why(&damage.why)
+            .hint(accept_hint(damage.revision))),
         Health::Broken(why) | Health::Unreadable(why) => {
-            Err(Error::new(ErrorKind::Input, format!("{} was {came} and is not to be trusted", file.shown()))
+            Err(Error::new(ErrorKind::Input, format!("{}: {came}, but verification failed", file.shown()))
                 .why(why)
                 .hint(hint))
         }
@@ -217,40 +225,40 @@ fn fetch(url: &str, file: &std::path::Path) -> Result<()> {
         meter.done();
         facts
     })?;
-    let what = trusted(file, &facts, "fetched", "It is as the store has it. Take another snapshot.")?;
-    print_done(&format!("Fetched {} into {} ({}, {what})\n", from.as_str(), file.shown(), size(facts.bytes)))
+    let what = trusted(file, &facts, "downloaded", "The file is as the store has it. Try another snapshot.")?;
+    print_done(&format!("Downloaded {} to {} ({}, {what})\n", from.as_str(), file.shown(), size(facts.bytes)))
 }
 
 fn restore_one(args: &RestoreArgs, outer: &connection_args::ConnectArgs) -> Result<()> {
     if (args.bump_revision > 0) != args.mark_compacted {
-        return Err(Error::new(ErrorKind::Usage, "--bump-revision and --mark-compacted only work together")
-            .why("watchers that are not made to relist would wait for revisions that never come"));
+        return Err(Error::new(ErrorKind::Usage, "--bump-revision and --mark-compacted must be used together")
+            .why("without both, watchers would wait for revisions that never come"));
     }
     let token = args.initial_cluster_token.as_deref().unwrap_or_else(|| {
         warn(
-            "Warning: no --initial-cluster-token, so etcd's default \"etcd-cluster\" stands: a leftover member of the \
-             old cluster could mistake the new one for its own. Give every host the same new token.",
+            "Warning: no --initial-cluster-token: with etcd's default \"etcd-cluster\" a leftover member of the old cluster \
+             could join the new one. Use the same new token on every host.",
         );
         "etcd-cluster"
     });
     let genesis = judged_table(args, token)?;
     let data_dir = typed_dir(args.data_dir.as_deref().unwrap_or(format!("{}.etcd", args.name).as_ref()), "--data-dir")?;
     let wal_dir = args.wal_dir.as_deref().map(|dir| typed_dir(dir, "--wal-dir")).transpose()?;
-    // etcdutl's fingers may name the default place.
+    // etcdutl's users may name the default directory.
     let wal_dir = wal_dir.filter(|dir| *dir != data_dir.join("member/wal"));
     if let Some(wal) = wal_dir.as_ref().filter(|wal| wal.starts_with(&data_dir) || data_dir.starts_with(wal)) {
-        return Err(Error::new(ErrorKind::Usage, "--wal-dir and --data-dir lie inside each other")
+        return Err(Error::new(ErrorKind::Usage, "--wal-dir: one of it and --data-dir is inside the other")
             .why(format!("{} and {}", wal.shown(), data_dir.shown()))
-            .hint("Leave --wal-dir out, here and when etcd is started: the log then lies in DATA-DIR/member/wal."));
+            .hint("Omit --wal-dir, here and when etcd is started: the WAL is then in DATA-DIR/member/wal."));
     }
     let options = args.options.options()?;
     if options.set_version && args.etcd_version.is_none() {
-        return Err(Error::new(ErrorKind::Usage, "--set-version needs --etcd-version")
-            .why("it writes the versions of the etcd that will run"));
+        return Err(Error::new(ErrorKind::Usage, "--set-version: --etcd-version is missing")
+            .why("it sets the versions of the etcd that will run"));
     }
     super::inspect::what_lies_beside(&args.file, true);
     let problems = identity(args, &genesis, outer)?;
-    overridden("no member is restored", &problems, &args.overrides, &[])?;
+    overridden("member not restored", &problems, &args.overrides, &[])?;
     let tools = Tools::default();
     let restored = interruptible(|cancel| {
         let mut meter = Meter::new(cancel.clone());
@@ -278,7 +286,7 @@ fn restore_one(args: &RestoreArgs, outer: &connection_args::ConnectArgs) -> Resu
             warn(&format!("Warning: {}: {words}.", source.path.shown()));
         }
         if let Some(damage) = prepared.checked.walk.damage() {
-            warn(&format!("Warning: {} is damaged, and was accepted: {damage}.", source.path.shown()));
+            warn(&format!("Warning: {}: damage accepted: {damage}.", source.path.shown()));
         }
         let content = &prepared.checked.walk.content;
         for problem in brought(content, args.etcd_version, &options) {
@@ -287,7 +295,7 @@ fn restore_one(args: &RestoreArgs, outer: &connection_args::ConnectArgs) -> Resu
         let clients = revisions::clients(content);
         if !clients.is_empty() && args.bump_revision < DOCUMENTED {
             warn(&format!(
-                "Warning: the snapshot holds {}, and whether it is the newest state of its cluster is not known: {}",
+                "Warning: the snapshot has {}, and it is unknown whether it is the newest state of its cluster: {}",
                 revisions::data_of(&clients, &revisions::past(content)),
                 revisions::consequence(&clients)
             ));
@@ -296,8 +304,9 @@ fn restore_one(args: &RestoreArgs, outer: &connection_args::ConnectArgs) -> Resu
     print_done(&super::plan::restored_line(&restored))
 }
 
-/// What speaks against the IDs that the member will have: those of the snapshot's own cluster, where an old member that comes
-/// back would join; and a cluster that answers at the peer URLs with them, which this member would join with a shorter log.
+/// Returns the problems of the IDs that the member will have: those of the snapshot's own cluster, where an old member
+/// that comes back would join; and a cluster that answers at the peer URLs with them, which this member would join
+/// with a shorter log.
 fn identity(args: &RestoreArgs, genesis: &InitialLog, outer: &connection_args::ConnectArgs) -> Result<Vec<Problem>> {
     let source = absolute(&args.file)?;
     // A file that cannot be read is refused below, with the reason.
@@ -317,9 +326,9 @@ fn identity(args: &RestoreArgs, genesis: &InitialLog, outer: &connection_args::C
         .flat_map(|m| m.peer_urls.iter().map(|url| (m.name.clone(), url.clone())))
         .map(|(whose, url)| Endpoint { url, kind: DoorKind::Peer, whose, old: false })
         .collect();
-    // Most often nothing listens there, and all that speaks to members need not be set up.
+    // Usually nothing listens there, and no client needs to be set up.
     let doors = Members::listening(doors, outer.brief_dial());
-    // Who cannot be asked says nothing, whatever the reason.
+    // An endpoint that cannot be asked counts as silent, whatever the reason.
     let heard = match doors.as_slice() {
         [] => Vec::new(),
         doors => outer.brief_members().map(|members| members.knock(doors)).unwrap_or_default(),
@@ -329,8 +338,8 @@ fn identity(args: &RestoreArgs, genesis: &InitialLog, outer: &connection_args::C
         doors.iter().zip(&heard).filter(|(_, heard)| serves(heard)).map(|(door, _)| door.url.clone()).collect();
     if !at.is_empty() {
         let text = format!(
-            "cluster {} answers already at {}: {} would join it with the log of a new cluster, shorter than its own; where \
-             that is not this same restore, whose other members were started already, stop it or take a new token",
+            "cluster {} already answers at {}: {} would join it with a shorter log; unless these are other members of this same \
+             restore, stop it or use a new token",
             genesis.cluster_id,
             all(&at),
             args.name,
@@ -340,13 +349,13 @@ fn identity(args: &RestoreArgs, genesis: &InitialLog, outer: &connection_args::C
     Ok(out)
 }
 
-/// Reads and judges the three flags that make the table, in etcdutl's order.
+/// Parses and validates the three flags that make the table, in etcdutl's order.
 fn judged_table(args: &RestoreArgs, token: &str) -> Result<InitialLog> {
     let wrong = |what: &str| Error::new(ErrorKind::Input, what.to_string());
     let own = Row::default().with(Column::Peer, &args.initial_advertise_peer_urls, cell::Origin::Typed);
     refuse_problems(
-        "--initial-advertise-peer-urls is not right",
-        // What is wrong with the table as a whole is said once, below.
+        "--initial-advertise-peer-urls: invalid value",
+        // Problems of the table as a whole are reported once, below.
         &validate::check(std::slice::from_ref(&own), token)
             .into_iter()
             .filter(|p| p.column == Some(Column::Peer))
@@ -354,13 +363,13 @@ fn judged_table(args: &RestoreArgs, token: &str) -> Result<InitialLog> {
         &[],
     )?;
     let rows = table::parse_initial_cluster(&args.initial_cluster).map_err(|p| {
-        let trouble = wrong("--initial-cluster is not right").why(&p);
+        let trouble = wrong("--initial-cluster: invalid value").why(&p);
         p.fix.iter().fold(trouble, |t, fix| t.hint(format!("Probably meant: {fix}")))
     })?;
     let names: Vec<&str> = rows.iter().map(|row| row.text(Column::Name)).collect();
     refuse_problems(
-        "--initial-cluster is not right",
-        // That no token was given is said already.
+        "--initial-cluster: invalid value",
+        // The missing token was reported already.
         &named(&validate::check(&rows, token), &[Column::Name, Column::Peer])
             .into_iter()
             .filter(|p| {
@@ -374,7 +383,7 @@ fn judged_table(args: &RestoreArgs, token: &str) -> Result<InitialLog> {
     let urls = rows.iter().map(|row| table::items(row.text(Column::Peer)).count()).sum::<usize>();
     if urls != rows.len() {
         warn(&format!(
-            "Warning: a name stands more than once in --initial-cluster: {urls} URLs, {} members.",
+            "Warning: --initial-cluster: a name occurs more than once: {urls} URLs, {} members.",
             rows.len()
         ));
     }
@@ -382,7 +391,7 @@ fn judged_table(args: &RestoreArgs, token: &str) -> Result<InitialLog> {
         table::urls(row.text(Column::Peer)).unwrap_or_default().iter().map(|u| u.as_str().to_string()).collect()
     };
     let Some(row) = rows.iter().find(|row| row.text(Column::Name) == args.name) else {
-        return Err(wrong(&format!("--initial-cluster has no member called {:?}", args.name))
+        return Err(wrong(&format!("--initial-cluster: no member called {:?}", args.name))
             .why(format!("it names {}", names.join(", ")))
             .hint("--name must be one of them."));
     };
@@ -390,19 +399,19 @@ fn judged_table(args: &RestoreArgs, token: &str) -> Result<InitialLog> {
     advertised.sort();
     listed.sort();
     if advertised != listed {
-        return Err(wrong(&format!("{} advertises other peer URLs than --initial-cluster has for it", args.name))
+        return Err(wrong(&format!("{}: advertised peer URLs differ from those in --initial-cluster", args.name))
             .why(format!(
                 "--initial-advertise-peer-urls={}, --initial-cluster has {}",
                 advertised.join(","),
                 listed.join(",")
             ))
-            .hint("Member IDs are made from the text of these URLs, so both must be spelled the same on every host."));
+            .hint("Member IDs are derived from the text of these URLs, so both must be identical on every host."));
     }
     let tables: Vec<(&str, Vec<String>)> = rows.iter().map(|row| (row.text(Column::Name), printed(row))).collect();
     Ok(InitialLog::new(tables.iter().map(|(name, urls)| (*name, urls.as_slice())), token))
 }
 
-/// The problems of these columns and of the table as a whole: the other columns have no flag here.
+/// Returns the problems of these columns and of the table as a whole: the other columns have no flag here.
 fn named(problems: &[table::Problem], columns: &[Column]) -> Vec<table::Problem> {
     problems.iter().filter(|p| p.column.is_none_or(|c| columns.contains(&c))).cloned().collect()
 }

@@ -1,4 +1,4 @@
-//! `requorum start`: members that are in place, started by what starts an etcd on their hosts, one consent for each.
+//! `requorum start`: starts installed members by what starts etcd on their hosts, with your consent for each.
 
 use crate::execute::start;
 use std::{
@@ -29,27 +29,27 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A member is started by the systemd unit on its data directory, or by its static pod's manifest that was parked, where that \
-says what the plan says; else the reason is given, and `requorum launch` prints how it is started by hand. Members come up \
-side by side: the first waits for the second. `requorum verify` then proves what they serve.")]
+A member is started by the systemd unit of its data directory, or by its static pod's manifest that was moved away, if \
+that matches the plan; otherwise the reason is printed, and `requorum launch` prints how to start it by hand. Members are \
+started in parallel, since the first waits for the second. Then `requorum verify` checks what they serve.")]
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     plan: PlanArg,
-    /// Only this member; may be repeated [default: all of them].
+    /// Start only this member; repeatable [default: all]
     #[arg(long, value_name = "NAME")]
     member: Vec<String>,
-    /// Run the commands that are shown, without being asked for each.
+    /// Run the commands that are shown, without asking
     #[arg(long)]
     yes: bool,
-    /// How many hosts are worked on at a time.
+    /// Number of hosts worked on in parallel
     #[arg(long, default_value_t = 5, value_name = "N")]
     limit: usize,
-    /// The configuration file for ssh, as its -F.
+    /// Configuration file for ssh, as its -F
     #[arg(long, value_name = "FILE")]
     ssh_config: Option<PathBuf>,
 }
 
-/// Shows how each member is started, and starts those that somebody says yes to.
+/// Shows how each member is started, and starts those that were agreed to.
 pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     let made = plan::read(args.plan.path())?;
     let names = plan::chosen(&made, &args.member)?;
@@ -87,8 +87,8 @@ pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     if let Some((name, why)) = asked.left.first() {
         let who: Vec<String> = asked.left.iter().map(|(name, _)| name.clone()).collect();
         let trouble = Error::new(ErrorKind::Refused, format!("not started: {}", who.join(", "))).why(why);
-        return Err(match asked.nobody {
-            true => trouble.hint("With --yes the commands that are shown are run."),
+        return Err(match asked.no_terminal {
+            true => trouble.hint("To run the commands that are shown: --yes"),
             false => trouble.hint(format!("By hand: requorum launch {file} --form auto --member {name}")),
         });
     }
@@ -98,15 +98,15 @@ pub(in crate::cli) fn run(args: &Args, format: Format) -> Result<()> {
     }
 }
 
-/// What somebody said yes to.
+/// The answers of the operator.
 #[derive(Default)]
 struct Asked {
     orders: Vec<(String, Vec<String>)>,
     decisions: Vec<(String, Value)>,
     /// Members that are not started, and why.
     left: Vec<(String, String)>,
-    /// True where nobody was there to be asked.
-    nobody: bool,
+    /// True where standard input is no terminal.
+    no_terminal: bool,
 }
 
 impl Asked {
@@ -122,13 +122,13 @@ impl Asked {
         let by = if yes {
             "--yes"
         } else if !io::stdin().is_terminal() {
-            self.nobody = true;
-            self.left.push((member.clone(), "this is no terminal on which you could be asked".into()));
+            self.no_terminal = true;
+            self.left.push((member.clone(), "standard input is not a terminal, so you cannot be asked".into()));
             return Ok(());
-        } else if agreed(&format!("Start {member} on {host} by this command? [y/N] "))? {
+        } else if agreed(&format!("Start {member} on {host} with this command? [y/N] "))? {
             "asked on the terminal"
         } else {
-            self.left.push((member.clone(), "you did not say yes".into()));
+            self.left.push((member.clone(), "you did not agree".into()));
             return Ok(());
         };
         let data = json!({"host": host, "member": member, "commands": commands, "by": by});
@@ -139,7 +139,7 @@ impl Asked {
 }
 
 fn agreed(question: &str) -> Result<bool> {
-    let no = |e: io::Error| Error::new(ErrorKind::Failed, "the answer cannot be read").why(e);
+    let no = |e: io::Error| Error::new(ErrorKind::Failed, "terminal: cannot read the answer").why(e);
     answered(|| {
         stdio::ask(question).map_err(no)?;
         let mut answer = String::new();
@@ -163,10 +163,10 @@ fn show(StartOption { host, member, how }: &StartOption, format: Format) -> Resu
         Ok(Start::By(commands)) => print(&format!("{host}: {member}: {}\n", commands.join(" && "))),
         Ok(Start::Runs(pid)) => {
             let pid = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
-            print(&format!("{host}: {member} runs already{pid}.\n"))
+            print(&format!("{host}: {member} is already running{pid}.\n"))
         }
         Err(why) => {
-            warn(&format!("{host}: {member} is not started from here: {why}."));
+            warn(&format!("{host}: {member} cannot be started from here: {why}."));
             Ok(())
         }
     }

@@ -14,39 +14,39 @@ use crate::{
 };
 
 const ABOUT: &str = "\
-etcd up to 3.5 may keep two stores side by side: the v3 one, which snapshots hold, and, where it was started with \
---enable-v2, the v2 one, which they do not. What clients wrote to /v2/keys is lost with a restore unless it is \
-written out before, from the data directory of a member that had it.";
+etcd up to 3.5 may have two stores: the v3 store, which snapshots hold, and, with --enable-v2, the v2 store, which they \
+do not. What clients wrote to /v2/keys is lost in a restore unless it is exported first, from the data directory of a \
+member that had it.";
 
 #[derive(Debug, clap::Subcommand)]
 pub(in crate::cli) enum Command {
-    /// List the keys of the v2 store, one on a line; directories end in a slash.
+    /// List the keys of the v2 store, one per line
     #[command(long_about = ABOUT)]
     List(Args),
-    /// Write out the keys of the v2 store with their values, one JSON object on a line.
+    /// Export the v2 store's keys and values, one JSON object per line
     #[command(long_about = ABOUT, after_help = EXPORT)]
     Export {
         #[command(flatten)]
         args: Args,
-        /// The new file [default: standard output].
+        /// The new file [default: standard output]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
 }
 
 const EXPORT: &str = "\
-Each line has key, value (or dir), createdIndex, modifiedIndex and, where the key expires, expiration. Written back \
-into a new cluster that still has the v2 store, all but the two indexes come back:
+Each line has key, value (or dir), createdIndex, modifiedIndex and, where the key expires, expiration. This writes one \
+back to a new cluster that still has the v2 store; only the two indexes are lost:
 
   curl http://HOST:2379/v2/keys/KEY -XPUT --data-urlencode value=VALUE -d ttl=SECONDS
 
-The directory is only read. It may belong to a running etcd; what is written then may be a moment old.";
+The directory is only read. It may belong to a running etcd; the export may then be a moment old.";
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
-    /// A member's data directory, the one that holds member/.
+    /// Data directory of a member, which contains member/
     data_dir: PathBuf,
-    /// Where etcd was started with --wal-dir: that directory.
+    /// WAL directory, if etcd was started with --wal-dir
     #[arg(long, value_name = "DIR")]
     wal_dir: Option<PathBuf>,
 }
@@ -60,7 +60,7 @@ pub(in crate::cli) fn run(command: &Command, format: Format) -> Result<()> {
     args.wal_dir.as_deref().map_or(Ok(()), |dir| typed_dir(dir, "--wal-dir").map(|_| ()))?;
     let keys = v2keys::read(&args.data_dir, args.wal_dir.as_deref())?;
     if let Some(torn) = &keys.torn {
-        warn(&format!("Note: the end of the log was never written whole and is left out, as etcd does ({torn})."));
+        warn(&format!("Note: the last WAL record is incomplete and is ignored, as etcd does ({torn})."));
     }
     warn(&format!("{}: {}", args.data_dir.shown(), keys.summary()));
     match (command, output) {
@@ -70,13 +70,13 @@ pub(in crate::cli) fn run(command: &Command, format: Format) -> Result<()> {
     }
 }
 
-/// Values may be secrets: for the owner only.
+/// Writes a new file that only its owner may read: values may be secrets.
 fn write_new(path: &Path, text: &str) -> Result<()> {
     let disk = Disk::default();
     let file = disk.create(path, 0o600).map_err(|e| match e.kind() {
-        io::ErrorKind::AlreadyExists => Error::new(ErrorKind::Input, format!("{} exists", path.shown()))
-            .why("requorum never writes over a file")
-            .hint("Name another file, or move this one aside yourself."),
+        io::ErrorKind::AlreadyExists => Error::new(ErrorKind::Input, format!("{}: file exists", path.shown()))
+            .why("requorum never overwrites a file")
+            .hint("Choose another name, or move the file away."),
         _ => creation_trouble("write", path, &e),
     })?;
     let written = file.write_all_at(text.as_bytes(), 0).and_then(|()| file.sync_data());

@@ -1,4 +1,4 @@
-//! `requorum verify`: did it work? The wizard's last step without the wizard.
+//! `requorum verify`: the wizard's last step without the wizard.
 
 use std::time::Duration;
 
@@ -24,36 +24,41 @@ use crate::{
 };
 
 const AFTER: &str = "\
-Members are asked in rounds until all is proven, something is wrong for certain, or the time is over. Only --canary writes \
-anything: one key, which is deleted again.
+Members are asked in rounds until everything is verified, something differs from the plan for certain, or the timeout \
+expires. Only --canary writes anything: one key, which is deleted again.
 
-Exit codes: 0 proven, 16 something is not as planned, 17 not proven in that time. Wrong usage is 2, and so on as elsewhere.";
+Exit codes: 0 verified, 16 something differs from the plan, 17 not verified before the timeout. Other codes are those of \
+`requorum --help`.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER)]
 pub(in crate::cli) struct VerifyArgs {
     #[command(flatten)]
     plan: PlanArg,
-    /// How long members may take to come up.
+    /// Timeout for members to come up
     #[arg(long, default_value = "2m", value_name = "TIME", value_parser = connection_args::duration)]
     timeout: Duration,
-    /// Put, read and delete one key under requorum/canary/, once everything else is right.
+    /// Put, read and delete a key under requorum/canary/ at the end
+    ///
+    /// Only if all other checks pass.
     #[arg(long)]
     canary: bool,
-    /// Stream each member's database, whatever its size, and compare all of it (up to 64 MB that is done anyway).
+    /// Compare the members' whole databases, whatever their size
+    ///
+    /// Each database is streamed; up to 64 MB that is done anyway.
     #[arg(long)]
     deep: bool,
     #[command(flatten)]
     connect: connection_args::ConnectArgs,
 }
 
-/// Watches, and says what there is; the exit code is the verdict's.
+/// Watches the members come up and prints the result; returns its exit code.
 pub(in crate::cli) fn run(args: VerifyArgs, outer: &connection_args::ConnectArgs, format: Format) -> Result<u8> {
     let connect = args.connect.or(outer);
     let plan = plan::read(args.plan.path())?;
     let world = Local::real(connect.members()?);
     let mut old = blocker_checks::of_snapshot(&plan, &connect.endpoints(), &world);
-    // what is not readable there is no reason not to look at the members
+    // the members are verified even where the journal cannot be read
     let journal = plan::journal_of(args.plan.path())?;
     let records = Journal::at(&world, &journal).read().unwrap_or_default();
     old.newest = resume::newest_seen(&records, &plan);
@@ -67,9 +72,9 @@ pub(in crate::cli) fn run(args: VerifyArgs, outer: &connection_args::ConnectArgs
             last.clone_from(&proof.sentence);
         })
     })?;
-    // What was seen stands whether or not it can be written down.
+    // The result counts whether or not it can be recorded.
     if let Err(trouble) = record(&proof, &world, &journal) {
-        warn(&format!("Warning: the proof is not in the journal: {trouble}"));
+        warn(&format!("Warning: the verification is not in the journal: {trouble}"));
     }
     let code = proof.verdict.exit_code();
     match format {
@@ -86,11 +91,11 @@ pub(in crate::cli) fn run(args: VerifyArgs, outer: &connection_args::ConnectArgs
     Ok(code)
 }
 
-/// Columns of a line, and at most of its members' names.
+/// The columns of a line, and the most for its members' names.
 const WIDTH: usize = 110;
 const NAMES: usize = 60;
 
-/// The proof for people.
+/// Returns the verification as text.
 fn text(proof: &Verification) -> String {
     let mut out = String::new();
     paragraph(&mut out, &format!("{} ", proof.verdict.mark()), &proof.sentence);
@@ -109,7 +114,7 @@ fn text(proof: &Verification) -> String {
         }
     }
     if proof.verdict != VerifyResult::Failed && !proof.next.is_empty() {
-        out.push_str("\nWhat will need you next:\n");
+        out.push_str("\nNext steps:\n");
         for Next { what, command } in &proof.next {
             paragraph(&mut out, "  - ", what);
             if !command.is_empty() {
@@ -121,7 +126,7 @@ fn text(proof: &Verification) -> String {
     out
 }
 
-/// Lines of at most [`WIDTH`] columns, the first after `head`, the others as far in.
+/// Appends lines of at most [`WIDTH`] columns: the first after `head`, the others indented as far.
 fn paragraph(out: &mut String, head: &str, words: &str) {
     let indent = width(head);
     for (n, line) in wrap(&sentence(words), WIDTH.saturating_sub(indent)).into_iter().enumerate() {

@@ -19,31 +19,37 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Wizard")]
 pub(in crate::cli) struct WizardArgs {
-    /// Files and directories in which to look for snapshots, s3://BUCKET/PREFIX too; may be repeated [default: the current
-    /// directory].
+    /// Where to find snapshots [default: the current directory]
+    ///
+    /// A file, a directory or s3://BUCKET/PREFIX; repeatable.
     #[arg(long, value_name = "PATH")]
     snapshots: Vec<PathBuf>,
-    /// A member's old data directory on this machine, besides those that units, manifests and processes name; may be
-    /// repeated. DIR:WAL-DIR where its log lies elsewhere.
+    /// Old data directory of a member on this machine; repeatable
+    ///
+    /// In addition to those found by units, manifests and processes. DIR:WAL-DIR where the WAL directory is separate.
     #[arg(long, value_name = "DIR[:WAL-DIR]")]
     data_dir: Vec<DataDir>,
-    /// What you call the cluster; you type it to confirm.
+    /// Label of the cluster, which you type to confirm
     #[arg(long)]
     label: Option<String>,
-    /// Where new data directories, snapshots and files are proposed [default: the current directory].
+    /// Parent of new directories and files [default: the current directory]
     #[arg(long, value_name = "DIR")]
     data_root: Option<PathBuf>,
-    /// The etcd that will run on the result: 3.4, 3.5, 3.6 or 3.7.
+    /// etcd version that will run on the result: 3.4, 3.5, 3.6 or 3.7
     #[arg(long, value_name = "VERSION")]
     etcd_version: Option<Minor>,
-    /// A plan file to start from.
+    /// Plan file to start from
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
-    /// Who shall be in the new cluster: a YAML or JSON list of {name, peerUrls, clientUrls, dataDir,
-    /// walDir} or {name, host}, or an Ansible inventory with a group etcd.
+    /// Members of the new cluster, from a file
+    ///
+    /// A YAML or JSON list of {name, peerUrls, clientUrls, dataDir, walDir} or {name, host}, or an Ansible inventory
+    /// with a group etcd.
     #[arg(long, value_name = "FILE")]
     inventory: Option<PathBuf>,
-    /// The configuration file for ssh, as its -F, where members live on other hosts.
+    /// Configuration file for ssh, as its -F
+    ///
+    /// Used where members are on other hosts.
     #[arg(long, value_name = "FILE")]
     ssh_config: Option<PathBuf>,
     #[command(flatten)]
@@ -52,10 +58,10 @@ pub(in crate::cli) struct WizardArgs {
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Look {
-    /// Draw with ASCII only.
+    /// Draw with ASCII only
     #[arg(long)]
     ascii: bool,
-    /// Draw without colours, as NO_COLOR=1 does too.
+    /// Draw without colours, as with NO_COLOR=1
     #[arg(long)]
     no_color: bool,
 }
@@ -77,7 +83,7 @@ impl Look {
 }
 
 pub(in crate::cli) fn real(args: WizardArgs, connect: &connection_args::ConnectArgs) -> Result<()> {
-    let here = env::current_dir().map_err(|e| Error::new(ErrorKind::Failed, "the current directory is gone").why(e))?;
+    let here = env::current_dir().map_err(|e| Error::new(ErrorKind::Failed, "current directory: not found").why(e))?;
     typed_dirs(&args.data_dir)?;
     let plan = args.plan.as_deref().map(plan::read).transpose()?;
     let places = match args.snapshots.as_slice() {
@@ -102,16 +108,16 @@ pub(in crate::cli) fn real(args: WizardArgs, connect: &connection_args::ConnectA
     let ending = tui::run(options, Arc::new(Local::real(connect.members()?).by(ssh)))?;
     match ending.exit_code() {
         0 => Ok(()),
-        _ => Err(Error::new(ErrorKind::Stopped, "the restore is not complete")),
+        _ => Err(Error::new(ErrorKind::Stopped, "restore: not complete")),
     }
 }
 
-/// Where journals are kept: in the user's directory for state, else here.
+/// Returns the directory of journals: the user's state directory, else the current one.
 fn journals(here: &Path) -> PathBuf {
     state_dir().unwrap_or_else(|| here.to_path_buf())
 }
 
-/// `requorum` in the user's directory for state.
+/// Returns `requorum` in the user's state directory.
 pub(in crate::cli) fn state_dir() -> Option<PathBuf> {
     let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
     let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));

@@ -1,4 +1,4 @@
-//! What becomes of a panic: exit code 70 and a message that says whose fault it is, on every way in.
+//! Panic handling: exit code 70 and a message that says it is a bug, from every command.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -12,21 +12,22 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{error::ErrorKind, text::stdio};
 
-/// How often it is looked whether a reader that stopped reads again.
+/// How often a stalled reader is checked.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// True once any thread panicked whose panic is not shown elsewhere: no run ends well after that, whoever waited for it.
+/// True once any thread panicked whose panic is not shown elsewhere: such a run does not succeed, whichever thread
+/// waited for it.
 static BROKEN: AtomicBool = AtomicBool::new(false);
 
 /// What is printed after the panic's own lines.
 const REPORT: &str = "\
 requorum: internal error. This is a bug in requorum, not a mistake of yours.
-  Please report it to whoever publishes requorum: the lines above, `requorum --version`, and what was done before it.
-  What was there before is still there; what was begun stays where it is, and the same command can be run again.
+  Please report it to the publisher of requorum: the lines above, `requorum --version`, and what you did before.
+  Your existing data is kept; unfinished work stays where it is, and the same command can be run again.
   A backtrace for the report: set RUST_BACKTRACE=1.";
 
-/// Makes panics speak through the door that all goes through: a panic's message may repeat what a file or host said. A
-/// closed standard error does not make a second panic of it.
+/// Installs the panic hook: the message is escaped as all output is, since it may repeat foreign text. A closed
+/// standard error does not cause a second panic.
 pub(in crate::cli) fn hook() {
     panic::set_hook(Box::new(|info| {
         BROKEN.store(true, Ordering::SeqCst);
@@ -40,8 +41,8 @@ pub(in crate::cli) fn hook() {
     }));
 }
 
-/// Runs `work`, and returns its exit code; 70 where it panics, or a thread that it began. By then the panic hook has given
-/// the terminal back and spoken, and everything that `work` held is dropped.
+/// Runs `work` and returns its exit code; 70 where it, or a thread that it started, panics. By then the panic hook has
+/// restored the terminal and printed the message, and everything that `work` held is dropped.
 pub fn guarded(work: impl FnOnce() -> u8) -> u8 {
     let code = match panic::catch_unwind(AssertUnwindSafe(work)) {
         Ok(code) if !BROKEN.load(Ordering::SeqCst) => code,
@@ -54,8 +55,8 @@ pub fn guarded(work: impl FnOnce() -> u8) -> u8 {
     code
 }
 
-/// Waits for a reader that stopped reading (Ctrl-S, a pager) to take what was printed, as any program does; a signal ends
-/// that, and where one asked for the end already it is not begun.
+/// Waits for a stalled reader (Ctrl-S, a pager) to take what was printed, as any program does. A signal ends the wait;
+/// after an earlier signal it does not wait.
 fn read_out() {
     if stdio::settled(stdio::PATIENCE) || stdio::hurried() {
         return;
@@ -139,11 +140,11 @@ mod tests {
             let (_, room) = module_path!().split_once("::").unwrap_or_default();
             child.args(["--exact", &format!("{room}::a_panic_in_any_thread_is_exit_code_70"), "--nocapture"]);
             let output = child.env(WAY, way).output().unwrap_or_else(|e| panic!("{e}"));
-            let said = String::from_utf8_lossy(&output.stderr);
+            let text = String::from_utf8_lossy(&output.stderr);
             let wants = if way == "not at all" { 5 } else { 70 };
-            assert_eq!(output.status.code(), Some(wants), "{way}: {said}");
-            assert_eq!(said.matches(REPORT).count(), usize::from(wants == 70), "{way}: {said}");
-            assert_eq!(said.contains("made \\u{1b}[2J up"), wants == 70, "{way}: {said}");
+            assert_eq!(output.status.code(), Some(wants), "{way}: {text}");
+            assert_eq!(text.matches(REPORT).count(), usize::from(wants == 70), "{way}: {text}");
+            assert_eq!(text.contains("made \\u{1b}[2J up"), wants == 70, "{way}: {text}");
         }
     }
 }

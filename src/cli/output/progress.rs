@@ -17,26 +17,26 @@ use crate::{
     text::{number::size, stdio},
 };
 
-/// True while an answer is waited for.
+/// True while a question is open.
 static QUESTION: AtomicBool = AtomicBool::new(false);
 
-/// Waits for the answer to a question. Once there was [`interruptible`] work signals stay caught, and nothing else than they
-/// themselves ends a wait for what may never be typed.
+/// Waits for the answer to a question. After [`interruptible`] work signals stay caught, so only the signal handler
+/// can end a wait for an answer that never comes.
 ///
 /// # Errors
-/// `Stopped` when a signal came before it; else what `answer` says.
+/// `Stopped` when a signal came before it; else as `answer`.
 pub(in crate::cli) fn answered<T>(answer: impl FnOnce() -> Result<T>) -> Result<T> {
     QUESTION.store(true, Ordering::SeqCst);
-    // a signal from now on sees that there is a question, and one from before is seen here
+    // a later signal sees the question, an earlier one is seen here
     let answer = match stdio::hurried() {
-        true => Err(Error::new(ErrorKind::Stopped, "stopped before it was asked")),
+        true => Err(Error::new(ErrorKind::Stopped, "stopped before the question")),
         false => answer(),
     };
     QUESTION.store(false, Ordering::SeqCst);
     answer
 }
 
-/// Shows steps on a terminal, at most ten a second; says nothing elsewhere.
+/// Shows progress on a terminal, at most ten times a second; prints nothing elsewhere.
 pub(in crate::cli) struct Meter {
     cancel: Cancel,
     shown: bool,
@@ -45,12 +45,12 @@ pub(in crate::cli) struct Meter {
 }
 
 impl Meter {
-    /// A meter that answers with `cancel`'s wish.
+    /// Creates a meter that returns `cancel`'s state at each step.
     pub(in crate::cli) fn new(cancel: Cancel) -> Meter {
         Meter { cancel, shown: io::stderr().is_terminal(), phase: None, last: None }
     }
 
-    /// Takes one step.
+    /// Shows one step.
     pub(in crate::cli) fn step(&mut self, who: &str, step: Progress) -> Flow {
         let now = Instant::now();
         if self.phase.is_none_or(|(phase, _)| phase != step.phase) {
@@ -73,7 +73,7 @@ impl Meter {
     }
 }
 
-/// `copying the database: 21 MB of 38 MB, 9.0 MB/s, 2 s left`; the time only after three seconds.
+/// Returns `copying the database: 21 MB of 38 MB, 9.0 MB/s, 2 s left`; rate and time only after three seconds.
 fn line(step: Progress, since: Duration) -> String {
     let words = step.phase.words();
     if step.total == 0 {
@@ -82,7 +82,7 @@ fn line(step: Progress, since: Duration) -> String {
     format!("{words}: {} of {}{}", size(step.done), size(step.total), rate(step, since))
 }
 
-/// `, 9.0 MB/s, 2 s left`; nothing in the first three seconds, in which it would jump.
+/// Returns `, 9.0 MB/s, 2 s left`; nothing in the first three seconds, in which it would jump.
 pub(in crate::cli) fn rate(step: Progress, since: Duration) -> String {
     if since < Duration::from_secs(3) || step.done == 0 || step.total == 0 {
         return String::new();
@@ -92,19 +92,19 @@ pub(in crate::cli) fn rate(step: Progress, since: Duration) -> String {
     format!(", {}/s, {left:.0} s left", size(rate as u64))
 }
 
-/// Runs `work` while Ctrl-C and TERM ask it to stop at its next safe point. Who asks twice is not kept waiting for
-/// that point, which a disk or a network that hangs may never let come: whatever is under way is left as a power cut
-/// leaves it, and the next run clears up; only the part of a snapshot that is being saved is removed at once.
+/// Runs `work`; Ctrl-C, TERM and HUP stop it at its next safe point. A second signal ends the process at once, since a
+/// disk or network that hangs may never let that point come: the work is left as a power cut leaves it, and the next
+/// run cleans up; only the part of a snapshot that is being saved is removed.
 pub(in crate::cli) fn interruptible<T>(work: impl FnOnce(&Cancel) -> Result<T>) -> Result<T> {
     let cancel = Cancel::default();
     if stdio::hurried() {
-        // asked for between two pieces of work
+        // a signal came between two pieces of work
         cancel.stop();
     }
-    let deaf = |e: io::Error| Error::new(ErrorKind::Failed, "cannot listen for signals").why(e);
+    let deaf = |e: io::Error| Error::new(ErrorKind::Failed, "signals: cannot listen").why(e);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(deaf)?;
     let hand = cancel.clone();
-    // Before the work begins, so that no signal finds the process without an ear.
+    // Before the work starts, so that no signal is missed.
     let ears = {
         use tokio::signal::unix::{SignalKind, signal};
         let _inside = runtime.enter();
@@ -139,7 +139,7 @@ pub(in crate::cli) fn interruptible<T>(work: impl FnOnce(&Cancel) -> Result<T>) 
                 }
                 again = true;
                 hand.stop();
-                stdio::warn("\nStopping at the next safe point; Ctrl-C once more ends at once.");
+                stdio::warn("\nStopping at the next safe point. Press Ctrl-C again to end at once.");
             }
         };
         // on a thread of its own, since a runtime's own threads panic where none can be started

@@ -1,6 +1,6 @@
-//! Standard output and standard error, each written by a thread of its own where its reader may stop reading: a terminal
-//! whose connection stalled, a pager, a pipe. Nobody who prints waits longer than [`PATIENCE`] for such a reader; what it
-//! has not taken by then is kept in order and goes out as soon as it reads again.
+//! Standard output and standard error, each written by a thread of its own where its reader may stall: a terminal
+//! whose connection stalled, a pager, a pipe. Printing waits at most [`PATIENCE`] for such a reader; what it has not
+//! taken by then is kept in order and is written as soon as it reads again.
 
 use std::{
     collections::VecDeque,
@@ -20,19 +20,19 @@ use rustix::{
     io::Errno,
 };
 
-/// How long a reader may take nothing at all before it counts as stalled.
+/// The time without progress after which a reader counts as stalled.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How much is kept for a stalled reader before who prints has to wait for it after all.
+/// The most bytes kept for a stalled reader; beyond that printing waits.
 const MOST: usize = 4 << 20;
 
-/// Bytes of one write: small enough that a slow reader is seen to read.
+/// The bytes of one write: few enough to notice the progress of a slow reader.
 const PIECE: usize = 4096;
 
-/// Failures that nobody waited for: the first ones tell enough.
+/// The most errors kept of writes that were not waited for.
 const FAILURES: usize = 8;
 
-/// True once the process was asked to end: from then on nobody waits for a stalled reader.
+/// True once the process was asked to end: from then on nothing waits for a stalled reader.
 static HURRIED: AtomicBool = AtomicBool::new(false);
 
 pub(super) static OUT: Stream = Stream::new(Target::Output);
@@ -66,13 +66,13 @@ pub(super) struct Stream {
 
 #[derive(Debug)]
 struct State {
-    /// Whether a thread writes; none until something was printed.
+    /// Whether a thread writes; unset until something was printed.
     writer: Option<bool>,
     waiting: VecDeque<Vec<u8>>,
-    /// Bytes that were taken so far, and those that are still to be.
+    /// Bytes that were taken, and bytes that are left.
     taken: u64,
     left: usize,
-    /// Numbers of texts: the last that was handed over, the last that was dealt with.
+    /// Numbers of texts: the last that was queued, the last that was written or failed.
     last: u64,
     done: u64,
     stalled: bool,
@@ -98,7 +98,7 @@ impl Stream {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes all of it. Where the reader is stalled it is kept for later, and that is no failure.
+    /// Writes all of it. For a stalled reader it is kept for later, and that is no error.
     pub(super) fn write(&'static self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.lock();
         if !self.by_thread(&mut state) {
@@ -107,7 +107,7 @@ impl Stream {
         }
         while state.stalled && state.left > MOST {
             if HURRIED.load(Ordering::SeqCst) {
-                // who asked for the end does not read what is still printed
+                // the process is ending; the rest is not read
                 return Ok(());
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -133,7 +133,7 @@ impl Stream {
         }
     }
 
-    /// Hands it over without waiting.
+    /// Queues it without waiting.
     pub(super) fn send(&'static self, bytes: Vec<u8>) -> io::Result<()> {
         let mut state = self.lock();
         if self.by_thread(&mut state) {
@@ -144,10 +144,10 @@ impl Stream {
         self.target.with(|fd| write_all(fd, &bytes, &mut |_| {}))
     }
 
-    /// Whether everything was taken.
+    /// Returns whether everything was taken.
     ///
     /// # Errors
-    /// What failed of what was sent.
+    /// The error of an earlier write.
     pub(super) fn free(&self) -> io::Result<bool> {
         let mut state = self.lock();
         match state.failures.pop() {
@@ -156,12 +156,12 @@ impl Stream {
         }
     }
 
-    /// True while something waits: a line that the next one replaces is not worth keeping then.
-    pub(super) fn behind(&self) -> bool {
+    /// Returns true while something is queued: then a line that the next one replaces is not worth keeping.
+    pub(super) fn is_backlogged(&self) -> bool {
         self.lock().left > 0
     }
 
-    /// Waits until everything was taken, or nothing was for `patience`; whether everything was.
+    /// Waits until everything was taken, or nothing was for `patience`; returns whether everything was.
     pub(super) fn settle(&self, patience: Duration) -> bool {
         let mut state = self.lock();
         let (mut since, mut taken) = (Instant::now(), state.taken);
@@ -183,8 +183,8 @@ impl Stream {
         state.last
     }
 
-    /// Whether a thread writes to it, which is begun with the first text. A file takes all at once, and where no thread can
-    /// be started it is done without.
+    /// Returns whether a thread writes to it; the first text starts one. A file takes everything at once, and where no
+    /// thread can be started the caller writes.
     fn by_thread(&'static self, state: &mut State) -> bool {
         *state.writer.get_or_insert_with(|| {
             self.target.with(may_stall)
@@ -223,19 +223,19 @@ impl Stream {
     }
 }
 
-/// From now on nobody waits for a stalled reader: the process was asked to end.
+/// Makes nothing wait for a stalled reader from now on: the process was asked to end.
 pub(crate) fn hurry() {
     HURRIED.store(true, Ordering::SeqCst);
     OUT.changed.notify_all();
     ERR.changed.notify_all();
 }
 
-/// Whether [`hurry`] was called.
+/// Returns whether [`hurry`] was called.
 pub(crate) fn hurried() -> bool {
     HURRIED.load(Ordering::SeqCst)
 }
 
-/// Whether writing to it may wait for somebody: files and most devices never do.
+/// Returns whether writing may block: files and most devices never do.
 fn may_stall(fd: BorrowedFd<'_>) -> bool {
     let kind = fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode));
     matches!(kind, Ok(FileType::Fifo | FileType::Socket)) || rustix::termios::isatty(fd)
@@ -251,11 +251,11 @@ fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8], on: &mut dyn FnMut(usize)) ->
                 on(taken);
             }
             Err(Errno::INTR) => {}
-            // whoever shares it made it so that writing does not wait
+            // another process that shares it made it non-blocking
             Err(Errno::AGAIN) => {
                 let _ = poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::OUT)], None);
             }
-            // there is none, as where a shell closed it: nobody wants to read it
+            // a shell closed it, so there is no reader
             Err(Errno::BADF) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
@@ -286,7 +286,7 @@ mod tests {
         // more than a pipe holds
         let long = vec![b'x'; 1 << 20];
         stream.write(&long).unwrap();
-        assert!(stream.behind() && !stream.free().unwrap(), "kept, and who printed goes on");
+        assert!(stream.is_backlogged() && !stream.free().unwrap(), "kept, and who printed goes on");
         for _ in 0..100 {
             stream.write(b"y").unwrap();
         }
@@ -317,7 +317,7 @@ mod tests {
             }
         });
         stream.write(&vec![b'x'; 1 << 20]).unwrap();
-        assert!(!stream.behind(), "all of it went out before this came back");
+        assert!(!stream.is_backlogged(), "all of it went out before this came back");
         read.join().unwrap();
     }
 

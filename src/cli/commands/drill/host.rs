@@ -1,4 +1,4 @@
-//! `requorum drill host`: the game master's terminal; lines where it is none.
+//! `requorum drill host`: the instructor's screen, or lines where standard input and output are no terminal.
 
 use std::{
     io::{self, IsTerminal},
@@ -17,14 +17,15 @@ use crate::{
         screen::terminal,
     },
     error::{Error, ErrorKind, Result},
+    text::number::count,
     tui::widgets::theme::Look,
 };
 
-/// What stands below the flags: the words that can be typed, as they are read.
+/// Returns the text after the flags: the instructor's commands.
 pub(super) fn help() -> String {
     format!(
-        "Start a drill in one terminal and this in another, as the same user. What can be typed:\n{}Without a terminal it reads \
-         the same words as lines, and leaves at the end of its input:\n  echo 'inject dead-man' | requorum drill host\n  requorum \
+        "Start a drill in one terminal and this in another, as the same user. Commands:\n{}Without a terminal it reads the same \
+         commands as lines, and exits at the end of its input:\n  echo 'inject dead-man' | requorum drill host\n  requorum \
          drill host --watch -w json > timeline.jsonl",
         words::help()
     )
@@ -32,9 +33,9 @@ pub(super) fn help() -> String {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The process number of the drill, where several are under way.
+    /// Process ID of the drill, where several are running
     process: Option<u32>,
-    /// Only look on, until the exercise is over; nothing is read.
+    /// Only watch until the exercise ends; read no commands
     #[arg(long)]
     watch: bool,
     #[command(flatten)]
@@ -43,9 +44,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     let dir = wizard::state_dir().ok_or_else(|| {
-        Error::new(ErrorKind::Usage, "no drill can be found")
+        Error::new(ErrorKind::Usage, "drill: cannot look for a running one")
             .why("neither XDG_STATE_HOME nor HOME is an absolute path")
-            .hint("Set HOME as it is where the drill runs.")
+            .hint("Set HOME to its value in the drill's terminal.")
     })?;
     let drill = client::choose(client::running(&dir)?, args.process, &dir)?;
     let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
@@ -56,17 +57,17 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     let seen = terminal::show(drill, Look { mono: options.mono, ascii: options.ascii })?;
     match seen.over {
         Some(debrief) => print(&text(&Word::Over(Box::new(debrief)))),
-        None => print("The exercise goes on without you; requorum drill host comes back to it.\n"),
+        None => print("The exercise continues; reconnect with: requorum drill host\n"),
     }
 }
 
-/// What happens to the game master.
+/// What reaches the instructor.
 enum Event {
     Heard(Result<Word>),
     Typed(Option<String>),
 }
 
-/// Words and orders as lines.
+/// Runs the instructor's side as lines.
 fn lines(drill: Connection, watch: bool, format: Format) -> Result<()> {
     let mut mouth = drill.mouth()?;
     let (tell, events) = mpsc::channel();
@@ -75,7 +76,7 @@ fn lines(drill: Connection, watch: bool, format: Format) -> Result<()> {
     }
     drill.listen(move |word| tell.send(Event::Heard(word)).is_ok())?;
     let json = format == Format::Json;
-    // a script's orders are answered before it leaves
+    // a script's commands are answered before it exits
     let (mut greeted, mut open, mut pending, mut refused) = (false, true, 0usize, 0usize);
     for event in events {
         match event {
@@ -120,11 +121,14 @@ fn lines(drill: Connection, watch: bool, format: Format) -> Result<()> {
     }
     match refused {
         0 => Ok(()),
-        n => Err(Error::new(ErrorKind::Input, format!("{n} of the lines that were read led to nothing"))),
+        n => Err(Error::new(
+            ErrorKind::Input,
+            format!("standard input: {}", count(n as u64, "invalid command", "invalid commands")),
+        )),
     }
 }
 
-/// Something that is no word of the drill: beside the words where those are for a program.
+/// Prints what is not from the drill: to standard error, where standard output is for a program.
 fn note(text: &str, json: bool) -> Result<()> {
     match json {
         true => {
@@ -135,7 +139,7 @@ fn note(text: &str, json: bool) -> Result<()> {
     }
 }
 
-/// Reads lines until there are no more.
+/// Reads lines until the end of input.
 fn listen(tell: Sender<Event>) -> Result<()> {
     spawn("terminal", move || {
         for line in io::stdin().lines() {
@@ -150,5 +154,5 @@ fn listen(tell: Sender<Event>) -> Result<()> {
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
     let spawned = thread::Builder::new().name(name.into()).spawn(work);
-    spawned.map(drop).map_err(|e| Error::new(ErrorKind::Failed, "the drill cannot be listened to").why(e))
+    spawned.map(drop).map_err(|e| Error::new(ErrorKind::Failed, "drill: failed to start a thread").why(e))
 }

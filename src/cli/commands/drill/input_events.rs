@@ -1,4 +1,5 @@
-//! What reaches the trainee away from the wizard: lines typed at the terminal, signals, and what a game master says.
+//! Input that reaches the trainee outside the wizard: lines typed at the terminal, signals, and the instructor's
+//! messages.
 
 use std::{
     io,
@@ -16,20 +17,20 @@ use crate::{
 
 /// Listens to all of them.
 pub(super) struct InputEvents {
-    said: Sender<TraineeInput>,
+    sender: Sender<TraineeInput>,
     heard: Receiver<TraineeInput>,
-    /// True while a line of the terminal is being waited for. It is read only when one is wanted: the keys belong to the
+    /// True while a line of the terminal is awaited. It is read only when one is needed: the keys belong to the
     /// wizard.
     asked: bool,
 }
 
 impl InputEvents {
-    /// Begins to listen for signals. From then on they end nothing by themselves, so that what was made for an exercise is
-    /// removed on every way out.
+    /// Starts to listen for signals. From then on they end nothing by themselves, so that the files made for an
+    /// exercise are removed on every way out.
     pub(super) fn open() -> Result<InputEvents> {
-        let (said, heard) = mpsc::channel();
-        let hung = said.clone();
-        let fail = |e: io::Error| Error::new(ErrorKind::Failed, "signals cannot be listened for").why(e);
+        let (sender, heard) = mpsc::channel();
+        let hung = sender.clone();
+        let fail = |e: io::Error| Error::new(ErrorKind::Failed, "signals: cannot listen").why(e);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(fail)?;
         let entered = runtime.enter();
         let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
@@ -52,17 +53,17 @@ impl InputEvents {
             });
         };
         thread::Builder::new().name("signals".into()).spawn(watch).map_err(fail)?;
-        Ok(InputEvents { said, heard, asked: false })
+        Ok(InputEvents { sender, heard, asked: false })
     }
 
     /// From now on the trainee is away from the wizard.
     pub(super) fn sit(&mut self, exercise: &Exercise) {
-        // what was told meanwhile stood in the wizard; a signal still holds
+        // messages since then were shown in the wizard; a signal still counts
         let hung = self.heard.try_iter().any(|line| line == TraineeInput::Hung);
         if hung {
-            let _ = self.said.send(TraineeInput::Hung);
+            let _ = self.sender.send(TraineeInput::Hung);
         }
-        exercise.lock().desk = Some(self.said.clone());
+        exercise.lock().desk = Some(self.sender.clone());
     }
 
     /// From now on the trainee is in the wizard again.
@@ -75,9 +76,9 @@ impl InputEvents {
     /// # Errors
     /// When nothing can be heard any more.
     pub(super) fn line(&mut self) -> Result<TraineeInput> {
-        let fail = |why: &str| Error::new(ErrorKind::Failed, "the terminal cannot be read").why(why);
+        let fail = |why: &str| Error::new(ErrorKind::Failed, "terminal: read failed").why(why);
         if !self.asked {
-            let said = self.said.clone();
+            let sender = self.sender.clone();
             let read = move || {
                 let mut line = String::new();
                 // an error is a terminal that is gone
@@ -85,12 +86,12 @@ impl InputEvents {
                     Ok(0) | Err(_) => TraineeInput::Hung,
                     Ok(_) => TraineeInput::Typed(line),
                 };
-                let _ = said.send(line);
+                let _ = sender.send(line);
             };
             thread::Builder::new().name("terminal".into()).spawn(read).map_err(|e| fail(&e.to_string()))?;
             self.asked = true;
         }
-        let line = self.heard.recv().map_err(|_| fail("nobody listens"))?;
+        let line = self.heard.recv().map_err(|_| fail("its thread has ended"))?;
         if matches!(line, TraineeInput::Typed(_)) {
             self.asked = false;
         }
