@@ -189,13 +189,10 @@ fn one_member_is_restored_as_asked_for_with_a_warning() {
         said(&command.arg("--data-dir").arg(dir.path().join("d")).args(more).arg(snapshot(name)).output().unwrap())
     };
     let plain = restore("kubernetes-io.db", &[]);
-    assert!(
-        plain.contains("Warning: the snapshot holds data of Kubernetes") && plain.contains("revision 9,"),
-        "{plain}"
-    );
+    assert!(plain.contains("Warning: the snapshot has data of Kubernetes") && plain.contains("revision 9,"), "{plain}");
     let bumped = restore("kubernetes-io.db", &["--bump-revision=1000000000", "--mark-compacted"]);
-    assert!(!bumped.contains("Warning: the snapshot holds data of"), "{bumped}");
-    assert!(!restore("token-prod.db", &[]).contains("Warning: the snapshot holds data of"));
+    assert!(!bumped.contains("Warning: the snapshot has data of"), "{bumped}");
+    assert!(!restore("token-prod.db", &[]).contains("Warning: the snapshot has data of"));
 }
 
 #[test]
