@@ -257,7 +257,7 @@ fn a_wizard_whose_terminal_is_not_read_goes_on_and_draws_afresh() {
     // longer than a picture may be late before the next is drawn from nothing
     thread::sleep(Duration::from_millis(1500));
     pty.read_on();
-    pty.wait("Every member stands");
+    pty.wait("Every member is installed");
     pty.signal(Signal::TERM);
     assert_eq!(pty.exit_code(), 0);
     assert!(pty.given_back());

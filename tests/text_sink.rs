@@ -571,9 +571,13 @@ fn what_the_wizard_draws() {
     let mut all = Vec::new();
     let end = Instant::now() + Duration::from_secs(50);
     // what was fed in is on the screen, then the next step with the files, then the end
-    for (wanted, then) in
-        [("connection refused", "n"), ("type the label", "1"), ("Enter goes on", "\r"), ("evil.db", "\x03"), ("", "y")]
-    {
+    for (wanted, then) in [
+        ("connection refused", "n"),
+        ("type the label", "1"),
+        ("Enter continues", "\r"),
+        ("evil.db", "\x03"),
+        ("", "y"),
+    ] {
         while !wanted.is_empty() && !parser.screen().contents().contains(wanted) {
             assert!(Instant::now() < end, "waiting for {wanted}:\n{}", parser.screen().contents());
             let Ok(bytes) = heard.recv_timeout(Duration::from_secs(1)) else { continue };

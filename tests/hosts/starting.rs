@@ -209,10 +209,10 @@ pub fn by_their_units() {
     let told: Vec<_> = managed.iter().map(Managed::told).collect();
     for (later, sent) in [(false, None), (true, None), (true, Some(Signal::TERM)), (false, Some(Signal::HUP))] {
         let mut pty = Pty::spawn(&argv, &[], 200, 40);
-        pty.wait("Start m1 on h1 by this command? [y/N]");
+        pty.wait("Start m1 on h1 with this command? [y/N]");
         if later {
             pty.send("y\r");
-            pty.wait("Start m2 on h2 by this command? [y/N]");
+            pty.wait("Start m2 on h2 with this command? [y/N]");
         }
         match sent {
             Some(signal) => pty.signal(signal),
@@ -226,9 +226,9 @@ pub fn by_their_units() {
         "nothing is started before all are asked for"
     );
     let mut pty = Pty::spawn(&argv, &[], 200, 40);
-    pty.wait("Start m1 on h1 by this command? [y/N]");
+    pty.wait("Start m1 on h1 with this command? [y/N]");
     pty.send("y\r");
-    pty.wait("Start m2 on h2 by this command? [y/N]");
+    pty.wait("Start m2 on h2 with this command? [y/N]");
     pty.send("\r");
     pty.wait("not started: m2");
     let screen = pty.screen();

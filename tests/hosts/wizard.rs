@@ -168,7 +168,7 @@ pub fn killed_and_gone_on_with() {
     first.send(ENTER);
     label(&mut first);
     gate.wait();
-    first.wait("2 of 3 members are proven");
+    first.wait("2 of 3 members are verified");
     first.signal(Signal::KILL);
     first.exit_code();
     hosts[1].kill();
@@ -176,11 +176,11 @@ pub fn killed_and_gone_on_with() {
     hosts[1].start();
 
     let mut second = wizard(&net, &[]);
-    second.wait("A restore was begun and is not complete");
-    second.wait("it was cut off, or is still at work");
+    second.wait("An earlier restore is not complete");
+    second.wait("it was interrupted");
     second.wait("m1  h1: m1: built beside");
     second.send("y");
-    second.wait("was begun by an earlier run");
+    second.wait("was started by an earlier run");
     second.wait("nobody answers");
     second.send(ENTER);
     label(&mut second);
