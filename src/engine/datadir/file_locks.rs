@@ -202,7 +202,9 @@ mod tests {
         assert!(hold(&open()).is_err());
         drop(first);
         // a process that another test is starting has that description for a moment, too
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(50);
         while hold(&open()).is_err() {
+            assert!(std::time::Instant::now() < end, "the lock is given back");
             std::thread::yield_now();
         }
     }
