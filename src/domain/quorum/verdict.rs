@@ -1,8 +1,8 @@
-//! Is quorum lost, and may a restore go ahead? One type for badge, wording, exit code and gate; the rule, its numbers
-//! and its words.
+//! Is quorum lost, and may a restore go ahead? One type for badge, message, exit code and gate, with the rule and its
+//! numbers.
 //!
-//! Judged are the members' answers, the data directories that were looked at, and what the operator says of members
-//! that are silent. Learners never count; the voters are those of the newest member list.
+//! The input is the members' answers, the data directories that were inspected, and the operator's statements about
+//! silent members. Learners never count; the voters are those of the newest member list.
 
 #[cfg(test)]
 mod tests;
@@ -22,12 +22,12 @@ use crate::domain::quorum::tally::Count;
 
 use crate::domain::model::observations::{EndpointFacts, disk::DirFacts};
 
-/// What the answers amount to.
+/// What the members' answers mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum QuorumVerdict {
-    /// Members are still being asked, and what is known does not settle it.
+    /// Members are still being asked, and the answers so far do not decide it.
     Asking,
-    /// A linearizable read was served, every voter answers, and nothing is amiss.
+    /// A linearizable read was served, every voter answers, and nothing is wrong.
     Healthy,
     /// A linearizable read was served: quorum holds. A voter is missing, or an alarm is raised.
     Degraded,
@@ -41,28 +41,28 @@ pub enum QuorumVerdict {
     NoLeader,
     /// The answers come from two clusters.
     Split,
-    /// What serves is not the continuation of what is known of the same cluster: it was begun with an empty directory, or
-    /// with an older state; or those who serve hold different data.
+    /// What serves is not the continuation of what is known of the same cluster: it was started with an empty directory, or
+    /// with an older state; or the serving members hold different data.
     Forked,
     /// A linearizable read was served, and what answers is not shown to be the cluster that was asked for: other
-    /// endpoints are silent and none of its members'.
+    /// endpoints are silent and are not URLs of its members.
     Unconfirmed,
-    /// Nobody answers.
+    /// No endpoint answers.
     Unknown,
 }
 
 impl QuorumVerdict {
-    /// True where the cluster serves.
+    /// Returns true where the cluster serves.
     pub fn serves(self) -> bool {
         matches!(self, QuorumVerdict::Healthy | QuorumVerdict::Degraded)
     }
 
-    /// True where quorum is lost, for now or for good.
+    /// Returns true where quorum is lost, for now or permanently.
     pub fn lost(self) -> bool {
         matches!(self, QuorumVerdict::LostForNow | QuorumVerdict::LostForGood)
     }
 
-    /// Its name in JSON.
+    /// Returns its name in JSON.
     pub fn name(self) -> &'static str {
         match self {
             QuorumVerdict::Asking => "asking",
@@ -80,7 +80,7 @@ impl QuorumVerdict {
     }
 }
 
-/// What stands before going on to a restore.
+/// What the operator must do before continuing to a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Gate {
     /// Nothing.
@@ -89,7 +89,7 @@ pub enum Gate {
     TypeLabel,
 }
 
-/// A verdict with the numbers it follows from, in words.
+/// A verdict with the numbers it follows from, and its message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuorumReport {
     /// The verdict.
@@ -98,7 +98,7 @@ pub struct QuorumReport {
     pub voters: usize,
     /// How many of them make a majority.
     pub needed: usize,
-    /// How many of them answer, be it at their peer port only.
+    /// How many of them answer, even if only at their peer port.
     pub answering: usize,
     /// Voters that do not answer and may come back, by name where one is known.
     pub may_come_back: Vec<String>,
@@ -108,16 +108,16 @@ pub struct QuorumReport {
     pub disagreement: Option<Disagreement>,
     /// States that go on past what serves, the newest first.
     pub newer: Vec<Newer>,
-    /// Endpoints of those who serve an older, an empty or another state under the cluster's ID: they are to be stopped.
+    /// Endpoints of members that serve an older, empty or different state under the cluster's ID, to be stopped.
     pub stop: Vec<String>,
-    /// Endpoints that are to be asked once more before this is believed: their answers may be older than what they are
-    /// held against.
+    /// Endpoints to ask once more before relying on this: their answers may be older than what they are compared
+    /// with.
     pub ask_again: Vec<String>,
-    /// Silent endpoints that are no URL of a member, where more of them are silent than members.
+    /// Silent endpoints that are not a URL of any member, where there are more of them than silent members.
     pub unmatched: Vec<String>,
     /// Client URLs of members at which another cluster answers.
     pub misplaced: Vec<Misplaced>,
-    /// True where the cluster is to be left as it is: it serves, or its members only have to hear each other, and nothing
+    /// True where the cluster should be left as it is: it serves, or its members only have to reach each other, and nothing
     /// newer is known.
     pub keep: bool,
     /// The verdict in one or two sentences, with the numbers.
@@ -129,18 +129,18 @@ pub struct QuorumReport {
 }
 
 impl QuorumReport {
-    /// What stands before going on to a restore.
+    /// Returns what the operator must do before continuing to a restore.
     pub fn gate(&self) -> Gate {
         match self.verdict {
             QuorumVerdict::LostForNow | QuorumVerdict::LostForGood | QuorumVerdict::Unknown => Gate::Open,
-            // what serves does not hold the data; whoever still answers is in the way of the review
+            // what serves does not hold the data; the members that still answer block the restore at the review
             QuorumVerdict::Forked if self.surely_behind() => Gate::Open,
             _ => Gate::TypeLabel,
         }
     }
 
-    /// The exit code of `requorum probe`: 0 healthy, 5 no member answers (or was heard out), 10 lost for now, 11 a
-    /// majority without a leader, 12 unsettled, 13 two clusters, 14 lost for good, 15 degraded, 18 an older, empty or other
+    /// The exit code of `requorum probe`: 0 healthy, 5 no member answers (or some are still being asked), 10 lost for now, 11 a
+    /// majority without a leader, 12 unsettled, 13 two clusters, 14 permanently lost, 15 degraded, 18 an older, empty or other
     /// state serves, 19 what serves is not shown to be the cluster asked for.
     pub fn exit_code(&self) -> u8 {
         match self.verdict {
@@ -158,12 +158,12 @@ impl QuorumReport {
         }
     }
 
-    /// What the advice of one kind is about.
+    /// Returns what the advice of one kind is about.
     pub fn advised(&self, act: Act) -> Vec<&str> {
         self.advice.iter().filter(|advice| advice.act == act).map(|advice| advice.on.as_str()).collect()
     }
 
-    /// True where what serves is shown to be behind what is known of the same cluster.
+    /// Returns true where what serves is shown to be older than another known state of the same cluster.
     pub fn surely_behind(&self) -> bool {
         self.verdict == QuorumVerdict::Forked && self.newer.first().is_some_and(|n| n.certain)
     }
@@ -178,16 +178,16 @@ pub struct Evidence<'a> {
     pub given: &'a [String],
     /// The data directories that were looked at, before the answers came.
     pub dirs: &'a [DirFacts],
-    /// What snapshots and plans tell.
+    /// The states read from snapshots and plans.
     pub known: &'a [KnownState],
-    /// How directories and snapshots hash at their own revisions, beside what serves; empty where nothing was compared.
+    /// Directories and snapshots compared with what serves at their own revisions; empty where nothing was compared.
     pub compared: &'a [Compared],
-    /// The endpoints of which the operator says that the member behind them is gone for good. That is believed of silent
-    /// members only, and not against a disk that is whole.
+    /// The endpoints whose members the operator declares permanently lost. This counts for silent members only, and not
+    /// against an intact disk.
     pub gone: &'a BTreeSet<String>,
 }
 
-/// Judges all that is known.
+/// Returns the verdict on all the evidence.
 pub fn verdict(seen: &Evidence<'_>) -> QuorumReport {
     let misplaced = misplaced::misplaced(seen.facts);
     let facts = of_given(seen.facts, seen.given);

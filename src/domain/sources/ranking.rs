@@ -1,6 +1,6 @@
 //! Every source that a restore could begin from, in one list: survivors, data directories, files. Ranked by what can be
-//! shown: whole; of this cluster; then revision, and age. Term and index count among data directories of one cluster
-//! only. Nothing here is known beyond the facts: where it cannot be told whose a file is, that is said.
+//! shown: intact; of this cluster; then revision, and age. Term and index count among data directories of one cluster
+//! only. Nothing is assumed beyond the facts: where it is unknown which cluster a file is of, that is reported.
 
 #[cfg(test)]
 mod tests;
@@ -36,11 +36,11 @@ pub struct Survivor<'a> {
     pub name: String,
     /// The client URL at which it answers.
     pub endpoint: &'a str,
-    /// What it says.
+    /// What it reports.
     pub says: &'a MemberStatus,
 }
 
-/// A file that was saved from a member here and now: whose it is, is known.
+/// A file that was saved from a member here and now: its origin is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saved {
     /// The file.
@@ -51,7 +51,7 @@ pub struct Saved {
     pub cluster_id: Id,
 }
 
-/// What a look into two files side by side showed.
+/// What comparing two files showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryMatch {
     /// The files, in any order.
@@ -63,7 +63,7 @@ pub struct HistoryMatch {
 /// Survivors whose hashes at a common revision differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Differing {
-    /// Who holds what, in a sentence.
+    /// Which of them hold what, in a sentence.
     pub sentence: String,
     /// Their endpoints.
     pub endpoints: BTreeSet<String>,
@@ -74,8 +74,8 @@ pub struct Differing {
 pub struct Observed<'a> {
     /// Members that answer.
     pub survivors: Vec<Survivor<'a>>,
-    /// Members that are heard only beside their client ports (passwords are on, or they wait for a quorum): no source, but
-    /// they say which cluster is meant.
+    /// Members that answer only at other ports than their client port (authentication is enabled, or they wait for quorum):
+    /// not a source, but they show which cluster is meant.
     pub closed: Vec<Survivor<'a>>,
     /// Files, among them the databases of `dirs` once they were read.
     pub files: &'a [FileFacts],
@@ -113,7 +113,7 @@ pub enum SourceKind {
     DataDir,
 }
 
-/// Whether a source can be taken as it is.
+/// Whether a source can be used as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceState {
     /// A member: what is saved from it will be hashed.
@@ -122,15 +122,15 @@ pub enum SourceState {
     Whole,
     /// It carries no checksum; its pages are sound.
     Sound,
-    /// It lies in an object store, and is to be fetched.
+    /// It is in an object store, to be downloaded.
     Remote,
-    /// It was not read through yet.
+    /// It was not read in full yet.
     Unread,
     /// It is inside an archive; the sentence says how to get it out.
     Packed(String),
-    /// It is damaged where no row is affected, and can be taken once that is accepted.
+    /// It is damaged where no row is affected, and can be used once that is accepted.
     Limited(LimitedDamage),
-    /// An etcd runs on it; the sentence says what to do instead.
+    /// etcd is running on it; the sentence says what to do instead.
     Held(String),
     /// It cannot be restored; the sentence says why.
     Broken(String),
@@ -139,12 +139,12 @@ pub enum SourceState {
 }
 
 impl SourceState {
-    /// True for one that a restore can begin from now.
+    /// Returns true for one that a restore can start from now.
     pub fn usable(&self) -> bool {
         self.class() == 0
     }
 
-    /// A broken source never stands above a whole one.
+    /// A broken source never ranks above an intact one.
     pub(super) fn class(&self) -> u8 {
         match self {
             SourceState::ToSave | SourceState::Whole | SourceState::Sound => 0,
@@ -163,21 +163,21 @@ pub struct Source {
     pub place: Place,
     /// What it is.
     pub kind: SourceKind,
-    /// What it is called: `m2, over the network`, or its path.
+    /// Its name: `m2, over the network`, or its path.
     pub name: String,
     /// The same without what kind of source it is: `m2`, or the path of the file or directory.
     pub bare_name: String,
-    /// Whether it can be taken.
+    /// Whether it can be used.
     pub standing: SourceState,
     /// Whether it is of this cluster, with the proof.
     pub relation: Relation,
     /// Its last revision, where it is known.
     pub revision: Option<i64>,
-    /// When its state was written, seconds since 1970, as far as file times tell; now for a survivor.
+    /// When its state was written, seconds since 1970, as far as file times show; now for a survivor.
     pub at: Option<i64>,
     /// What restoring it loses.
     pub loss: Loss,
-    /// True for one that holds other data than another source of this cluster at a common revision.
+    /// True for one whose data differs from another source of this cluster at a common revision.
     pub disagrees: bool,
     /// What else to know, each a sentence.
     pub warnings: Vec<String>,
@@ -349,7 +349,7 @@ fn standing(file: &FileFacts, dir: Option<&DirFacts>) -> SourceState {
     if let Some(Held::By { pid, program }) = dir.map(|d| &d.held) {
         let program = if program.is_empty() { "a process" } else { program };
         let pid = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
-        return SourceState::Held(format!("{program}{pid} runs on it; save a snapshot from that member instead"));
+        return SourceState::Held(format!("{program}{pid} is using it; save a snapshot from that member instead"));
     }
     match &file.health {
         Health::Unread if is_object(&file.path) => SourceState::Remote,
@@ -388,13 +388,13 @@ fn of_dir(dir: &DirFacts, says: &DataDirState, all: &[DirFacts]) -> Vec<String> 
     }
     // where the database itself is what is wrong, the standing says so
     if let DirState::Broken { why, part: BrokenPart::Log | BrokenPart::Member, .. } = &dir.state {
-        out.push(format!("Its directory is not whole, so start no etcd on it as it is: {why}."));
+        out.push(format!("Its directory is not intact, so do not start etcd on it as it is: {why}."));
     }
     if let Held::Unknown(why) = &dir.held {
-        out.push(format!("Whether an etcd runs on it is not known: {why}. Make sure that none does."));
+        out.push(format!("It is not known whether etcd is running on it: {why}. Make sure that none is."));
     }
     if !says.log_reaches_database() {
-        out.push("Its log begins behind the end of its database: entries between them are lost.".into());
+        out.push("Its log begins after the end of its database: the entries between them are lost.".into());
     }
     if says.v2_keys > 0 {
         out.push(format!(

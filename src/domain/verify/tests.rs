@@ -491,11 +491,13 @@ fn what_comes_next_is_told_from_the_data() {
     has("cp-3 is still a node", "kubectl delete node cp-3");
     has("12 objects (secrets) can be read only with the aescbc v1 key \"key1\"", "kubectl get secrets");
     has("Tokens of 7 service accounts", "/etc/kubernetes/pki/sa.key");
-    has("revisions above 83,799 that are given out again", "crictl");
+    has("revisions above 83,799 that are issued again", "crictl");
     has("Backups", "requorum snapshot save prod-eu-after.db --endpoints=http://127.0.0.31:2379");
     let unread = check(&plan, &seen, &Queried::Failed("no such file".into())).next;
     assert!(unread[0].what.contains("no such file"), "why is said: {unread:?}");
     assert!(
-        check(&bumped(), &good(&bumped()), &Queried::Not).next[0].what.contains("revisions go on from 1,000,083,799")
+        check(&bumped(), &good(&bumped()), &Queried::Not).next[0]
+            .what
+            .contains("revisions continue from 1,000,083,799")
     );
 }

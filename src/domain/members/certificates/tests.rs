@@ -194,7 +194,7 @@ fn every_mistake_is_told_with_its_reason() {
             "/p2.crt",
             |c| (c.dns, c.ips) = (vec!["10.0.0.2".into()], Vec::new()),
             Error,
-            "is not for 10.0.0.2; it is for 10.0.0.2 (a DNS name); 10.0.0.2 is among its DNS names, and an address counts only",
+            "is not valid for 10.0.0.2; it is valid for 10.0.0.2 (a DNS name); 10.0.0.2 is among its DNS names, but an address counts only",
         ),
         (
             "/c2.crt",
@@ -202,14 +202,19 @@ fn every_mistake_is_told_with_its_reason() {
             Error,
             "an address counts only as an IP address (IP:10.0.0.2)",
         ),
-        ("/p2.crt", |c| c.ips.clear(), Error, "(CN=etcd) is not for 10.0.0.2; it is for no host at all"),
-        ("/p2.crt", |c| c.ips = vec!["10.0.0.7".parse().unwrap()], Error, "is not for 10.0.0.2; it is for 10.0.0.7"),
-        ("/c2.crt", |c| c.ips.clear(), Error, "/c2.crt (CN=etcd) is not for 10.0.0.2"),
+        ("/p2.crt", |c| c.ips.clear(), Error, "(CN=etcd) is not valid for 10.0.0.2; it is valid for no host at all"),
+        (
+            "/p2.crt",
+            |c| c.ips = vec!["10.0.0.7".parse().unwrap()],
+            Error,
+            "is not valid for 10.0.0.2; it is valid for 10.0.0.7",
+        ),
+        ("/c2.crt", |c| c.ips.clear(), Error, "/c2.crt (CN=etcd) is not valid for 10.0.0.2"),
         ("/p2.crt", |c| c.not_after = NOW - 3 * 86_400, Error, "expired 3 days ago"),
         ("/p2.crt", |c| c.not_before = NOW + 7_200, Error, "not valid yet, only in 2 hours"),
         ("/p2.crt", |c| c.not_after = NOW + 13 * 86_400, Warning, "expires in 13 days"),
         ("/c2.crt", |c| c.server_auth = false, Error, "no serverAuth"),
-        ("/p2.crt", |c| c.client_auth = false, Error, "no clientAuth among its uses), and each member"),
+        ("/p2.crt", |c| c.client_auth = false, Error, "no clientAuth in its extended key usage), but each member"),
         ("/p2.crt", |c| c.server_auth = false, Error, "no serverAuth"),
     ];
     for (path, change, severity, words) in on_cert {

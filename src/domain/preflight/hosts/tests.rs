@@ -101,7 +101,7 @@ fn what_keeps_a_host_from_its_members() {
     assert_eq!(evaluate(&plan, &members, &own(), &fine), []);
     let cases: [(Change, Severity, &str); 15] = [
         (|f| f.places[0].state = PlaceState::File, Severity::Error, "m1.etcd is taken: it is not a directory"),
-        (|f| f.places[0].state = PlaceState::Closed, Severity::Error, "ops may not look into it"),
+        (|f| f.places[0].state = PlaceState::Closed, Severity::Error, "ops may not read it"),
         (|f| f.places[1].state = PlaceState::Dir(vec!["photos".into()]), Severity::Error, "taken: it holds photos"),
         (|f| f.places[0].read_only = true, Severity::Error, "lie on /, which is mounted read-only"),
         (|f| f.places[0].writable = false, Severity::Error, "ops may not write into /var/lib; log in as"),
@@ -119,7 +119,7 @@ fn what_keeps_a_host_from_its_members() {
         (
             |f| f.etcds = vec![(812, "etcd".into()), (9, "etcd".into())],
             Severity::Warning,
-            "etcds run there (processes 812, 9)",
+            "etcd is running there (processes 812, 9)",
         ),
         // Two members and the snapshot: three times the file, two logs.
         (|f| f.places[1].free = Some(9), Severity::Warning, ""),

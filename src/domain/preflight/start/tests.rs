@@ -140,7 +140,7 @@ fn by_the_manifest_that_was_parked() {
     for (configs, wanted) in [
         (vec![copy.clone(), parked.clone()], Ok(back)),
         (vec![parked, forced], Err("the kubelet starts the pod in /etc/kubernetes/manifests/etcd.yaml by itself")),
-        (vec![copy], Err("how /etc/kubernetes/tmp/b/etcd.yaml is put back into force is not known")),
+        (vec![copy], Err("it is not known how to enable /etc/kubernetes/tmp/b/etcd.yaml again")),
     ] {
         let found = start(&plan, &plan.members[0], &around(&plan, configs), &[]);
         match wanted {
@@ -171,11 +171,11 @@ fn what_the_unit_says_otherwise_is_named_with_both_values() {
         ),
         (
             &[("listen-peer-urls", "http://127.0.0.31:9999")],
-            Some("--listen-peer-urls is http://127.0.0.31:9999 there, where nobody hears http://127.0.0.31:2380"),
+            Some("--listen-peer-urls is http://127.0.0.31:9999 there, which does not serve http://127.0.0.31:2380"),
         ),
         (
             &[("listen-client-urls", "https://0.0.0.0:2379")],
-            Some("--listen-client-urls is https://0.0.0.0:2379 there, where nobody hears http://127.0.0.31:2379"),
+            Some("--listen-client-urls is https://0.0.0.0:2379 there, which does not serve http://127.0.0.31:2379"),
         ),
         (&[("quota-backend-bytes", "1")], Some("--quota-backend-bytes is 1 there, and 8589934592 in the plan")),
         (&[("client-cert-auth", "")], Some("--client-cert-auth is not set there, and true in the plan")),
@@ -191,7 +191,7 @@ fn what_the_unit_says_otherwise_is_named_with_both_values() {
             None => assert_eq!(found, by(RESUME), "{change:?}"),
             Some(words) => {
                 let why = found.unwrap_err();
-                assert!(why.starts_with(&format!("{UNIT} does not start what the plan says: {words}")), "{why}");
+                assert!(why.starts_with(&format!("{UNIT} does not match the plan: {words}")), "{why}");
                 assert!(!why.contains(';'), "more than one thing is wrong: {why}");
             }
         }

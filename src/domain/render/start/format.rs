@@ -1,5 +1,5 @@
-//! The forms in which a member's start is printed, and the page of each: files for their places, the lines that start it, the
-//! way back.
+//! The formats in which a member's start is printed, and the page of each: files for their places, the lines that start it,
+//! and the rollback.
 
 use std::str::FromStr;
 
@@ -46,7 +46,7 @@ pub enum StartFormat {
     Pod,
 }
 
-/// Each form, how it is asked for, and what it is called on screen.
+/// Each format, its name in options, and its name on screen.
 const NAMES: [(StartFormat, &str, &str); 9] = [
     (StartFormat::Shell, "shell", "shell"),
     (StartFormat::Unit, "systemd", "systemd unit"),
@@ -99,7 +99,7 @@ impl FromStr for StartFormat {
     fn from_str(text: &str) -> Result<StartFormat, String> {
         let named = NAMES.iter().find(|(_, name, _)| *name == text).map(|(form, ..)| *form);
         let names: Vec<String> = NAMES.iter().map(|(_, name, _)| (*name).to_string()).collect();
-        named.ok_or_else(|| format!("{text:?} is none of the forms {}", all(&names)))
+        named.ok_or_else(|| format!("{text:?} is not a start format; use one of {}", all(&names)))
     }
 }
 
@@ -110,7 +110,7 @@ pub struct File {
     pub place: String,
     /// What to call it among the files of other members.
     pub name: String,
-    /// What stands in it; it begins with whose it is and when to start it.
+    /// Its content; it begins with the member and when to start it.
     pub text: String,
 }
 
@@ -121,15 +121,15 @@ pub struct Page {
     pub member: String,
     /// The form.
     pub form: StartFormat,
-    /// Whose it is, and when to start it: comment lines.
+    /// The member, and when to start it: comment lines.
     pub head: String,
     /// What goes to its place on the host before; `start` writes it there.
     pub files: Vec<File>,
     /// The lines for a shell on the host that start it, only where the restored directory is.
     pub start: String,
-    /// The lines that take it back.
+    /// The lines that roll it back.
     pub back: String,
-    /// What to know, and which flags of before are not as they were: sentences without a full stop.
+    /// What to know, and which earlier flags changed: sentences without a full stop.
     pub notes: Vec<String>,
 }
 
@@ -137,7 +137,7 @@ impl Page {
     /// All of it as one text that a shell on the host takes as a whole.
     pub fn text(&self) -> String {
         let mut out = format!("{}{}\n", self.head, self.start);
-        comment_lines(&mut out, "The way back, with etcd stopped");
+        comment_lines(&mut out, "Rollback, with etcd stopped");
         for line in self.back.lines() {
             out.push_str(&format!("# {line}\n"));
         }
@@ -153,7 +153,7 @@ pub(super) struct FormatInput<'a> {
     /// The flags of `launch`.
     pub flags: Vec<Flag>,
     pub ground: Ground<'a>,
-    /// Whose it is and when to start it, as comment lines.
+    /// The member and when to start it, as comment lines.
     pub top: String,
 }
 
@@ -195,7 +195,7 @@ impl FormatInput<'_> {
     /// Lines for a shell that end it where etcd must not start.
     pub fn guards(&self) -> String {
         let guard = |dir: String| {
-            let say = shell_line(["echo", &format!("Not started: {dir} is not here; is this the right host?")]);
+            let say = shell_line(["echo", &format!("Not started: {dir} does not exist; is this the right host?")]);
             format!("test -d {} || {{ {say} >&2; exit 1; }}\n", shell_word(&dir))
         };
         self.needed().into_iter().map(guard).collect()
@@ -228,7 +228,7 @@ impl FormatInput<'_> {
     }
 }
 
-/// What a form says: its files, the lines that start it, the lines that take it back.
+/// What a format prints: its files, the lines that start it, the lines that roll it back.
 pub(super) struct Rendered {
     pub files: Vec<File>,
     pub start: String,
@@ -255,19 +255,17 @@ pub fn page(plan: &Plan, name: &str, form: StartFormat, known: &Known) -> Result
         StartFormat::Shell => Vec::new(),
     });
     if makings.ground.version.is_none() {
-        notes.push(
-            "Which etcd will run is not known, so flags that it does not have are not found (--etcd-version)".into(),
-        );
+        notes.push("The etcd version is not known, so flags it does not have are not detected (--etcd-version)".into());
     }
     if let Some(unit) = makings.contained() {
         let place = unit.place();
         if matches!(form, StartFormat::DropIn | StartFormat::Environment | StartFormat::Config) {
             return Err(format!(
-                "{place} runs etcd in a container: with this form it would run a program of the host instead; take the \
-                 form docker or podman, or systemd for a unit of its own"
+                "{place} runs etcd in a container: with this format it would run a program of the host instead; use the \
+                 format docker or podman, or systemd for a separate unit"
             ));
         }
-        notes.push(format!("{place} runs etcd in a container until now: disable it first, or it starts that again"));
+        notes.push(format!("{place} still runs etcd in a container: disable it first, or it starts that again"));
     }
     let head = head(&makings, &notes);
     let said = match form {
@@ -296,7 +294,7 @@ fn shell(makings: &FormatInput<'_>) -> Rendered {
     Rendered { files: Vec::new(), start, back: "Ctrl-C in its terminal ends it".into() }
 }
 
-/// Whose page it is, and when to start it.
+/// The member of the page, and when to start it.
 fn top(plan: &Plan, member: &Member, at: usize) -> String {
     let host = if host_address::is_local(&member.host) { "this machine".into() } else { comment(&member.host) };
     let mut out = format!(
@@ -333,11 +331,11 @@ fn head(makings: &FormatInput<'_>, notes: &[String]) -> String {
                 })
                 .collect();
             let what =
-                format!("Its directory by hand, with {}; with checks and the way back: requorum sheet", either(&tools));
+                format!("Its directory by hand, with {}; with checks and rollback: requorum sheet", either(&tools));
             comment_lines(&mut out, &what);
             out.push_str(&format!("# {}\n", comment(&line)));
         }
-        Err(why) => comment_lines(&mut out, &format!("Its directory is made by requorum alone: {why}")),
+        Err(why) => comment_lines(&mut out, &format!("Only requorum can build its directory: {why}")),
     }
     out.push_str("#\n");
     out

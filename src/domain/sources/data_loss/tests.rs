@@ -59,12 +59,9 @@ fn cells() {
 fn nothing_newer_is_said_with_what_it_rests_on() {
     for (horizon, said) in [
         (Horizon::Complete, "It holds every write that the cluster acknowledged."),
-        (
-            PARTIAL,
-            "It lacks nothing that is known. There may be more that it lacks: only 1 of 3 voting members could be read.",
-        ),
+        (PARTIAL, "It lacks nothing that is known. It may lack more: only 1 of 3 voting members could be read."),
         (Horizon::Files, "What it loses is not known: no member's own data could be read."),
-        (Horizon::LogAhead, "How much a log that no file holds goes on past that is not known."),
+        (Horizon::LogAhead, "It is not known how far a log that is in no file goes on past it."),
         (Horizon::Unsettled, "What it loses is not known: it is not known which cluster is meant."),
     ] {
         assert_eq!(loss(Some(0), Entries::None, horizon).sentences(Some("x"), None), [said]);
@@ -118,7 +115,7 @@ fn the_line_between_two_sources() {
         ),
         (
             made(History::Parts { at: 12 }, &[("ingresses", 1)], 0),
-            "choosing B instead of A loses what A wrote since they went different ways (at revision 12 or before), \
+            "choosing B instead of A loses what A wrote since they diverged (at revision 12 or before), \
              7 minutes, 1 ingress",
         ),
         (
