@@ -62,7 +62,7 @@ fn what_stops_a_draft() {
         d.source.as_mut().unwrap().health = Health::Limited(damage);
     }
     let cases: [(Change, &str); 23] = [
-        (|d| limited(d, true), "a list is torn; take another, or accept that state (--accept-damage=83799)"),
+        (|d| limited(d, true), "a list is torn; choose another, or accept that state (--accept-damage=83799)"),
         (
             |d| {
                 limited(d, true);
@@ -75,15 +75,15 @@ fn what_stops_a_draft() {
                 limited(d, false);
                 d.options.accept_damage = Some(83_799);
             },
-            "carries no SHA-256",
+            "has no SHA-256",
         ),
         (|d| d.label = " ".into(), "no label"),
         (|d| d.label = "a\nb".into(), "U+000A (line feed)"),
         (|d| d.token.clear(), "the token is empty"),
         (|d| d.source = None, "no snapshot is chosen"),
-        (|d| d.source.as_mut().unwrap().health = Health::Unread, "not read through"),
-        (|d| d.source.as_mut().unwrap().content = None, "not read through"),
-        (|d| d.source.as_mut().unwrap().health = Health::Unhashed, "carries no SHA-256"),
+        (|d| d.source.as_mut().unwrap().health = Health::Unread, "has not been read in full"),
+        (|d| d.source.as_mut().unwrap().content = None, "has not been read in full"),
+        (|d| d.source.as_mut().unwrap().health = Health::Unhashed, "has no SHA-256"),
         (|d| d.source.as_mut().unwrap().health = Health::Broken("page 7 is torn".into()), "page 7 is torn"),
         (
             |d| {
@@ -129,7 +129,7 @@ fn what_stops_a_draft() {
             },
             "etcd 3.6 does not start on a snapshot of 3.7 (\"invalid downgrade; ",
         ),
-        (|d| d.rows.iter_mut().for_each(|r| r.set(Column::DataDir, "/d", Origin::Typed)), "data dir of m1 already"),
+        (|d| d.rows.iter_mut().for_each(|r| r.set(Column::DataDir, "/d", Origin::Typed)), "already the data dir of m1"),
     ];
     for (change, words) in cases {
         let mut draft = draft();
@@ -162,7 +162,7 @@ fn what_a_snapshot_brings_along_is_a_warning() {
                 d.skip_hash_check = true;
                 d.source.as_mut().unwrap().health = Health::Unhashed;
             },
-            "carries no SHA-256",
+            "has no SHA-256",
         ),
         (|d| content(d).storage_version = "3.7.0".into(), "etcd 3.6 does not start on it"),
         (
@@ -200,7 +200,7 @@ fn an_option_ends_its_warning_and_stands_in_the_review() {
             |d| d.options.clear_alarms = true,
             "Leave out the alarms",
         ),
-        (|d| content(d).auth_enabled = true, |d| d.options.disable_auth = true, "Switch authentication off"),
+        (|d| content(d).auth_enabled = true, |d| d.options.disable_auth = true, "Disable authentication"),
         (|d| content(d).downgrading = true, |d| d.options.finish_downgrade = true, "End the downgrade"),
         (
             |d| {
@@ -242,7 +242,7 @@ fn options_that_cannot_be_carried_out_are_errors() {
         (|d| d.options.mode = Some("0990".into()), "the mode \"0990\" is not one from 0700 to 0777"),
         (|d| d.options.mode = Some("0600".into()), "is not one from 0700 to 0777"),
         (|d| d.options.like = Some("old".into()), "must be an absolute path"),
-        (|d| d.options.owner = Some("et\u{200b}cd".into()), "stands in the owner"),
+        (|d| d.options.owner = Some("et\u{200b}cd".into()), "in the owner"),
     ];
     for (change, words) in cases {
         let mut draft = draft();

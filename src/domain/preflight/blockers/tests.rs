@@ -259,9 +259,9 @@ fn held_directories_block_and_automation_is_listed_with_its_pause() {
         (
             target(by(Some(812)), DirState::Empty),
             Some("/var/lib/etcd/m1.etcd"),
-            "a process holds /var/lib/etcd/m1.etcd",
+            "/var/lib/etcd/m1.etcd is in use by a process",
         ),
-        (target(by(None), DirState::Empty), Some("/var/lib/etcd/m1.etcd"), "that this user may not see"),
+        (target(by(None), DirState::Empty), Some("/var/lib/etcd/m1.etcd"), "that this user cannot see"),
         (target(Held::No, DirState::Empty), None, ""),
         (target(Held::Unknown("it cannot be read".into()), DirState::Empty), None, "it is unknown whether"),
         (target(Held::Unknown("it cannot be read".into()), DirState::Absent), None, ""),

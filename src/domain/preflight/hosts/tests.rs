@@ -100,10 +100,10 @@ fn what_keeps_a_host_from_its_members() {
     let fine = facts(&plan, &members);
     assert_eq!(evaluate(&plan, &members, &own(), &fine), []);
     let cases: [(Change, Severity, &str); 15] = [
-        (|f| f.places[0].state = PlaceState::File, Severity::Error, "m1.etcd is taken: it is not a directory"),
+        (|f| f.places[0].state = PlaceState::File, Severity::Error, "m1.etcd exists and is not a directory"),
         (|f| f.places[0].state = PlaceState::Closed, Severity::Error, "ops may not read it"),
-        (|f| f.places[1].state = PlaceState::Dir(vec!["photos".into()]), Severity::Error, "taken: it holds photos"),
-        (|f| f.places[0].read_only = true, Severity::Error, "lie on /, which is mounted read-only"),
+        (|f| f.places[1].state = PlaceState::Dir(vec!["photos".into()]), Severity::Error, "not empty: it holds photos"),
+        (|f| f.places[0].read_only = true, Severity::Error, "be on /, which is mounted read-only"),
         (|f| f.places[0].writable = false, Severity::Error, "ops may not write into /var/lib; log in as"),
         (
             |f| (f.places[0].writable, f.root) = (false, Root::Sudo),
@@ -111,7 +111,7 @@ fn what_keeps_a_host_from_its_members() {
             "may not write into /var/lib, not even as root",
         ),
         (|f| f.places[2].writable = false, Severity::Error, "the snapshot cannot be sent"),
-        (|f| f.places.truncate(1), Severity::Error, "said nothing"),
+        (|f| f.places.truncate(1), Severity::Error, "did not report"),
         (|f| f.machine = "armv7l".into(), Severity::Error, "processor is armv7l"),
         (|f| f.system = "FreeBSD".into(), Severity::Error, "the host runs FreeBSD"),
         (|f| f.skew = -7, Severity::Warning, "7 s behind"),
