@@ -100,7 +100,7 @@ fn what_was_changed_or_merged_is_told() {
 #[test]
 fn what_is_nothing_of_the_kind_is_said() {
     for (text, words) in [
-        ("", "no member stands in it"),
+        ("", "it has no members"),
         ("kubectl get pods", "each item is NAME=URL"),
         ("http://a:2380,http://b:2380", "has no name"),
         ("{\"members\":[]}", "no voting member"),

@@ -280,7 +280,7 @@ mod tests {
             ("peer-crl-file", "/x", "3.6", "no key for --peer-crl-file"),
             ("made-up", "a", "3.6", "no key for --made-up"),
             ("peer-cert-allowed-cn", "a", "3.4", "no key for --peer-cert-allowed-cn"),
-            ("snapshot-count", "many", "3.6", "\"many\" is no whole number, which --snapshot-count takes"),
+            ("snapshot-count", "many", "3.6", "\"many\" is not a whole number, which --snapshot-count needs"),
             ("snapshot-count", "-1", "3.6", "no number from 0 on"),
             ("proxy-read-timeout", "5s", "3.5", "no whole number"),
             ("pre-vote", "yes", "3.6", "no switch"),

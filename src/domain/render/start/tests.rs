@@ -428,7 +428,7 @@ fn each_form_bears_its_plan_and_guards_its_start() {
             &plan.cluster_id.to_string(),
             "the first waits for\n# the second",
             "etcdutl snapshot restore",
-            "# The way back",
+            "# Rollback, with",
         ] {
             assert!(text.contains(words), "{words:?} of {form:?} is not in\n{text}");
         }

@@ -70,7 +70,7 @@ fn nothing_newer_is_said_with_what_it_rests_on() {
     assert_eq!(
         some,
         [
-            "Against revision 9 (b.db) it loses 7 revisions, at most 72 minutes. There may be more: no member's own data could be read."
+            "Compared with revision 9 (b.db) it loses 7 revisions, at most 72 minutes. There may be more: no member's own data could be read."
         ]
     );
 }
@@ -84,7 +84,7 @@ fn a_log_that_goes_on_is_said_with_its_number_and_after_the_way_that_loses_least
         [
             "Start it.",
             "38 log entries are not in this file (12 of them known to be committed); restoring it loses them.",
-            "Against revision 84,211 (m2 answers with it) it loses 59 revisions, at most 72 minutes.",
+            "Compared with revision 84,211 (m2 answers with it) it loses 59 revisions, at most 72 minutes.",
         ]
     );
     let alone = loss(None, beyond(1), Horizon::Files).sentences(None, None);

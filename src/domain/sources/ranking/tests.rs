@@ -264,7 +264,7 @@ fn a_directory_that_is_in_use_or_does_not_start_says_so() {
     let list = list(&Observed { files: &files, dirs: &[held, broken], now: NOW, ..Observed::default() });
     assert_eq!(names(&list), ["/broken, data dir", "/held, data dir"]);
     let held = at(&list, "/held/member/snap/db");
-    assert!(matches!(&held.standing, SourceState::Held(why) if why.starts_with("etcd (process 812) runs on it")));
+    assert!(matches!(&held.standing, SourceState::Held(why) if why.starts_with("etcd (process 812) is using it")));
     let broken = at(&list, "/broken/member/snap/db");
     assert_eq!((broken.loss.entries, broken.loss.cell()), (Entries::Unknown, "≥ 10".into()));
     assert_eq!(broken.warnings.len(), 1, "{:?}", broken.warnings);

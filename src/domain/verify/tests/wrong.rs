@@ -58,7 +58,7 @@ fn each_way_to_be_wrong_is_named() {
                 said(s, 2).revision = 41;
             },
             Topic::Revision,
-            "m3 was started on an empty directory",
+            "m3 was started on an empty data directory",
         ),
         (
             "newer",
