@@ -3,6 +3,7 @@
 //! An arrow is a path that one file takes from another (`use crate::…`, `super::…`, or one in the code itself), outside
 //! of tests. It goes to the file that defines the name: a room that only passes on what its own files define (`pub use`)
 //! is no stop on the way.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "support/arrows.rs"]
 mod arrows;

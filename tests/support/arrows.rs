@@ -125,7 +125,7 @@ impl Tree {
                     false => Some(above.into_iter().chain(rest.iter().cloned()).collect()),
                 };
             }
-            name if module.children.contains(name) => [at, &[first.clone()]].concat(),
+            name if module.children.contains(name) => [at, std::slice::from_ref(first)].concat(),
             name => {
                 let import = module.imports.iter().find(|import| import.alias == name && import.path != path)?;
                 if depth > 8 {
